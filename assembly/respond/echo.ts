@@ -1,0 +1,13 @@
+// Echo: the request becomes the reply where it lies (RFC 792; RFC 1122 §3.2.2.6; RFC 1812 §4.3.3.6).
+// Identification, don't-fragment flag, type of service, code and data go back as they came: reflecting the first two
+// together keeps the identification unique per source, destination and protocol, as it was in the request (RFC 6864).
+
+import { REPLY_TTL } from "../../src/abi";
+import * as icmp from "../wire/icmp";
+import * as ipv4 from "../wire/ipv4";
+
+export function echo(ip: usize, msg: usize): void {
+  ipv4.swapAddrs(ip);
+  ipv4.setTtl(ip, load<u32>(REPLY_TTL));
+  icmp.setType(msg, icmp.ECHO_REPLY);
+}

@@ -1,0 +1,106 @@
+/**
+ * What the two compilers agree on: this file is read by tsc (the host, the JavaScript engine) and by asc (assembly/).
+ * It holds plain constants and enums alone, the part of both languages that means the same in each.
+ *
+ * Addresses are byte offsets into linear memory, drawn in assembly/memory.ts.
+ */
+
+/** Most packets in one call of an engine's respond(). */
+export const BATCH = 256;
+/** Slots in the pool: one batch being read while the last one's replies are still being written. */
+export const SLOTS = 512;
+/** Most prefixes a configuration may name. */
+export const PREFIXES = 4096;
+/** Intervals that PREFIXES nested prefixes, a host address and the never-valid ranges can cut the address space into. */
+export const INTERVALS = 4 * PREFIXES;
+
+// ---- control: words the host writes and an engine reads -------------------------------------------------------------
+
+/** u32: not 0 when the packet loop is to end. Written by the main thread while the loop runs. */
+export const STOP = 0;
+/** u32: how many slots lie on the free stack. */
+export const FREE_COUNT = 4;
+/** u32: intervals in use. */
+export const INTERVAL_COUNT = 8;
+/** u32: TTL of a reply, 1 to 255. */
+export const REPLY_TTL = 12;
+/** u32: not 0 when echo requests stay unanswered (RFC 1812 §4.3.3.6 asks for the option). */
+export const IGNORE_ECHO = 16;
+
+// ---- counters: f64 each, exact up to 2^53, and what Prometheus stores anyway ----------------------------------------
+
+export const COUNTERS = 1024;
+
+/** Index of a counter, in f64 units from COUNTERS. */
+export enum Counter {
+  packetsReceived,
+  bytesReceived,
+  bytesSent,
+  writeErrors,
+}
+
+/** Replies by protocol; the member's name is the label's value. Counted at REPLIES + protocol. */
+export enum Protocol {
+  icmp,
+}
+export const REPLIES = 8;
+
+/**
+ * Why a packet was not answered. The names are the metric's label values: the kernel's skb_drop_reason in lower case
+ * (include/net/dropreason-core.h), and a name of our own where it has none. Counted at DROPPED + reason.
+ */
+export enum Drop {
+  /** Total length beyond what was received, or an ICMP message shorter than its header. */
+  pkt_too_small,
+  /** Shorter than an IPv4 header, version not 4, header length under 20 or beyond the packet, total length within the header. */
+  ip_inhdr,
+  /** IPv4 header checksum. */
+  ip_csum,
+  /** A destination that is no host's: 0/8, 127/8, multicast, class E, limited broadcast. */
+  ip_invalid_dest,
+  /** Neither ICMP over IPv4 nor, for now, any IPv6. */
+  unhandled_proto,
+  /** ICMP checksum. */
+  icmp_csum,
+  /** Ours: the destination lies in no configured prefix, or is the host's own address. */
+  not_our_prefix,
+  /** Ours: a source that is no host's, or one that pongd itself answers for. */
+  martian_source,
+  /** Ours: a fragment. */
+  ip_fragment,
+  /** Ours: an IPv4 header with options. */
+  ip_options,
+  /** Ours: an ICMP message that is no echo request: replies, errors, deprecated and unknown types. */
+  unhandled_icmp_type,
+  /** Ours: an echo request while IGNORE_ECHO is set. */
+  icmp_echo_ignored,
+}
+export const DROPPED = 16;
+
+/** Packets per batch, cumulative only at scrape: bucket i counts batches of 2^(i-1)+1 to 2^i packets. */
+export const BATCH_SIZES = 64;
+export const BATCH_BUCKETS = 9;
+
+/** Replies by prefix, in the order of the configuration. */
+export const PREFIX_REPLIES = 128;
+
+// ---- prefixes: the address space as sorted intervals ----------------------------------------------------------------
+
+/** u32[INTERVALS]: first address of each interval, ascending; the first is 0. */
+export const INTERVAL_STARTS = COUNTERS + 8 * (PREFIX_REPLIES + PREFIXES);
+/** i32[INTERVALS]: whose the interval is: the index of a prefix, NOBODY or INVALID. */
+export const INTERVAL_OWNERS = INTERVAL_STARTS + 4 * INTERVALS;
+export const NOBODY = -1;
+/** No host has these addresses: 0/8, 127/8, 224/3. */
+export const INVALID = -2;
+
+// ---- descriptors and slots ------------------------------------------------------------------------------------------
+
+/** {u32 slot, u32 length}[BATCH]: what was received; slot is the packet's first byte. */
+export const RECEIVED = INTERVAL_OWNERS + 4 * INTERVALS;
+/** {u32 slot, u32 length}[SLOTS]: what is to be sent. */
+export const TO_SEND = RECEIVED + 8 * BATCH;
+/** u32[SLOTS]: the free stack. */
+export const FREE = TO_SEND + 8 * SLOTS;
+/** The first slot, on a page of its own. */
+export const SLOT_BASE = (FREE + 4 * SLOTS + 4095) & -4096;

@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+/** The command line. A command's work is loaded when it runs: `doctor` and `--help` must do where the FFI does not load. */
+import { Command, CommanderError } from "commander";
+import { doctorCommand } from "./cli/doctor.js";
+import { runCommand } from "./cli/run.js";
+import { EXIT, messageOf } from "./failure.js";
+import { version } from "./version.js";
+
+/** One line, and the stack only for whoever debugs. */
+function fail(error: unknown): void {
+  const debug = /--log-level[= ]debug/.test(process.argv.join(" "));
+  process.stderr.write(`pongd: ${debug && error instanceof Error ? error.stack : messageOf(error)}\n`);
+  const status = error instanceof Error && "exitStatus" in error ? error.exitStatus : undefined;
+  process.exitCode = typeof status === "number" ? status : EXIT.RUNTIME;
+}
+
+process.on("uncaughtException", (error) => {
+  fail(error);
+  process.exit();
+});
+
+const program = new Command("pongd")
+  .description("Makes whole IP prefixes answer, through a Linux TUN device.")
+  .version(version)
+  .addHelpText("after", "\nExit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device.");
+for (const command of [runCommand(), doctorCommand()]) program.addCommand(command.copyInheritedSettings(program));
+for (const command of [program, ...program.commands]) {
+  command.exitOverride().configureOutput({ outputError: () => undefined });
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) {
+    fail(error);
+  } else if (error.exitCode !== 0) {
+    // Help that was not asked for has been printed already; it says all.
+    if (error.code !== "commander.help") {
+      process.stderr.write(`pongd: ${error.message.replace(/^error: |\.?(\n.*)?$/gs, "")}; see: pongd --help\n`);
+    }
+    process.exitCode = EXIT.USAGE;
+  }
+}

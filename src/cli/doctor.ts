@@ -1,0 +1,95 @@
+import { readFileSync } from "node:fs";
+import { release } from "node:os";
+import { Command } from "commander";
+import { EXIT, Failure, messageOf } from "../failure.js";
+
+const NODE_NEEDED = [20, 19];
+/** io_uring's rings in the application's own memory: IORING_SETUP_NO_SQARRAY. */
+const IO_URING_NEEDED = [6, 6];
+
+/** One line: what is there, or what is missing and the command that mends it. `optional`: pongd runs without it. */
+interface Finding {
+  readonly ok: boolean;
+  readonly optional?: boolean;
+  readonly what: string;
+  readonly mend?: string;
+}
+
+export function doctorCommand(): Command {
+  return new Command("doctor")
+    .description("Say what pongd needs and lacks here, and the command that mends it.")
+    .addHelpText("after", "\nExit status: 0 when pongd can run here, 4 when something is missing.")
+    .action(async () => {
+      const findings = [node(), await koffi(), await tun(), await capability(), ioUring()];
+      for (const { ok, optional, what, mend } of findings) {
+        process.stdout.write(`${ok ? "ok     " : optional ? "note   " : "missing"}  ${what}\n`);
+        if (mend) process.stdout.write(`         mend: ${mend}\n`);
+      }
+      if (findings.some(({ ok, optional }) => !ok && !optional)) process.exitCode = EXIT.PERMISSION;
+    });
+}
+
+function node(): Finding {
+  return {
+    ok: atLeast(process.versions.node, NODE_NEEDED),
+    what: `Node.js ${process.versions.node} (needs ${NODE_NEEDED.join(".")} or newer)`,
+    mend: atLeast(process.versions.node, NODE_NEEDED) ? undefined : "install a current Node.js from nodejs.org or your distribution",
+  };
+}
+
+/** Its binary comes as an optional dependency, one package a platform. */
+async function koffi(): Promise<Finding> {
+  try {
+    await import("../tun/libc.js");
+    return { ok: true, what: "koffi loads its binary" };
+  } catch (error) {
+    return {
+      ok: false,
+      what: `koffi cannot load its binary for ${process.platform}-${process.arch}: ${messageOf(error).split("\n")[0]}`,
+      mend: "npm ci --include=optional",
+    };
+  }
+}
+
+async function tun(): Promise<Finding> {
+  try {
+    const { checkTunPath, TUN_PATH } = await import("../tun/device.js");
+    checkTunPath();
+    return { ok: true, what: `${TUN_PATH} opens` };
+  } catch (error) {
+    if (error instanceof Failure) return { ok: false, what: error.what, mend: error.mend };
+    return { ok: false, what: "/dev/net/tun cannot be tried without koffi", mend: "what mends koffi" };
+  }
+}
+
+async function capability(): Promise<Finding> {
+  const { CAP_NET_ADMIN } = await import("../tun/uapi.js");
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(read("/proc/self/status") ?? "")?.[1] ?? "0";
+  const ok = (BigInt(`0x${effective}`) >> BigInt(CAP_NET_ADMIN) & 1n) === 1n;
+  return { ok, what: `CAP_NET_ADMIN is ${ok ? "" : "not "}in effect`, mend: ok ? undefined : "run as root (sudo); for a container: --cap-add NET_ADMIN" };
+}
+
+function ioUring(): Finding {
+  const kernel = release();
+  const disabled = read("/proc/sys/kernel/io_uring_disabled")?.trim();
+  if (!atLeast(kernel, IO_URING_NEEDED)) {
+    return { ok: false, optional: true, what: `io_uring: Linux ${kernel} is older than ${IO_URING_NEEDED.join(".")}`, mend: "run a newer kernel" };
+  }
+  if (disabled === "1" || disabled === "2") {
+    return { ok: false, optional: true, what: `io_uring: kernel.io_uring_disabled is ${disabled}`, mend: "sudo sysctl -w kernel.io_uring_disabled=0" };
+  }
+  return { ok: true, what: `io_uring: Linux ${kernel}, not disabled` };
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function atLeast(version: string, needed: readonly number[]): boolean {
+  const parts = version.split(/[.-]/).map(Number);
+  return parts[0] !== needed[0] ? parts[0] > needed[0] : parts[1] >= needed[1];
+}

@@ -1,0 +1,104 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { Logger } from "pino";
+import type { RunOptions, Running, Summary } from "../daemon.js";
+import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
+import { parseEndpoint, type Endpoint } from "../http.js";
+import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../log.js";
+import { checkPrefixes, exampleOf, firstUsable, parseAddress, parsePrefix, sizeOf, type Address } from "../prefixes.js";
+
+/** 7664 spells PONG. */
+const LISTEN = "127.0.0.1:7664";
+const MIN_MTU = 68;
+const MAX_MTU = 65535;
+/** What the kernel allows one device (MAX_TAP_QUEUES). */
+const MAX_QUEUES = 256;
+
+interface Flags {
+  device: string;
+  mtu: number;
+  queues: number;
+  hostAddress: Address | "none" | undefined;
+  engine: EngineName;
+  ttl: number;
+  ignoreEcho: boolean;
+  listen: Endpoint;
+  logLevel: LogLevel;
+  logFormat: LogFormat;
+}
+
+export function runCommand(): Command {
+  return new Command("run")
+    .description("Make every address of the prefixes answer ping.")
+    .argument("[prefix...]", "IPv4 prefixes, like 10.99.0.0/16")
+    .option("--device <name>", "name of the TUN device to make", "pong0")
+    .option("--mtu <bytes>", "its MTU", integer(MIN_MTU, MAX_MTU), 1500)
+    .option("--queues <n>", "its queues; a thread each", integer(1, MAX_QUEUES), 1)
+    .option("--host-address <address>", "the host's own address on it, or \"none\" (default: the first usable one of the first prefix with room)", (text) => text === "none" ? text : parseAddress(text))
+    .addOption(new Option("--engine <name>", "what handles the packets").choices(ENGINE_NAMES).default("wasm"))
+    .option("--ttl <n>", "TTL of replies", integer(1, 255), 64)
+    .option("--ignore-echo", "count echo requests but leave them unanswered", false)
+    .addOption(new Option("--listen <host:port>", "where metrics and health are served").argParser(parseEndpoint).default(parseEndpoint(LISTEN), LISTEN))
+    .addOption(new Option("--log-level <level>", "least level that is logged").choices(LOG_LEVELS).default("info"))
+    .addOption(new Option("--log-format <format>", "of the log on standard error").choices(LOG_FORMATS).default("text"))
+    .addHelpText("after", `
+Examples:
+  pongd run 10.99.0.0/16                             then, on the same host: ping 10.99.1.1
+  pongd run 192.0.2.0/24 --host-address none         routes alone, for a prefix that others route here
+  pongd run 10.0.0.2/32 --host-address 10.0.0.1      the classic point-to-point pair`)
+    .action(async (texts: string[], flags: Flags) => {
+      const log = createLogger(flags.logLevel, flags.logFormat);
+      const options = await toOptions(texts, flags);
+      const { run } = await import("../daemon.js");
+      const json = flags.logFormat === "json";
+      const summary = await run(options, log, (running) => { (json ? logRunning : printRunning)(options, running, log); });
+      if (json) log.info(summary, "stopped");
+      else process.stdout.write(`${summarize(summary)}\n`);
+    });
+}
+
+async function toOptions(texts: string[], flags: Flags): Promise<RunOptions> {
+  const prefixes = texts.map(parsePrefix);
+  checkPrefixes(prefixes);
+  const hostAddress = flags.hostAddress === "none" ? undefined : flags.hostAddress ?? firstUsable(prefixes);
+  const { checkDeviceName } = await import("../tun/device.js");
+  checkDeviceName(flags.device);
+  const { device, mtu, queues, engine, ttl, ignoreEcho, listen } = flags;
+  return { prefixes, hostAddress, device, mtu, queues, engine, ttl, ignoreEcho, listen };
+}
+
+function printRunning({ prefixes, hostAddress, mtu, queues, ignoreEcho }: RunOptions, { device, engine, io, url }: Running): void {
+  const count = new Intl.NumberFormat("en");
+  const shown = prefixes.slice(0, 10).map((prefix) => `  prefix        ${prefix.text} (${count.format(sizeOf(prefix))} address${sizeOf(prefix) === 1 ? "" : "es"})`);
+  if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
+  process.stdout.write([
+    `pongd answers ${ignoreEcho ? "nothing, as --ignore-echo asks," : "ping"} on ${device}`,
+    `  device        ${device}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, engine ${engine}, io ${io}`,
+    `  host address  ${hostAddress?.text ?? "none"}`,
+    ...shown,
+    `  metrics       ${url}/metrics`,
+    `try: ping ${exampleOf(prefixes[0], hostAddress)}    stop: Ctrl-C`,
+    "",
+  ].join("\n"));
+}
+
+function logRunning({ prefixes, hostAddress, mtu, queues }: RunOptions, running: Running, log: Logger): void {
+  log.info({ ...running, mtu, queues, hostAddress: hostAddress?.text ?? "none", prefixes: prefixes.map(({ text }) => text) }, "running");
+}
+
+function summarize({ received, replied, dropped, writeErrors, seconds }: Summary): string {
+  const drops = Object.entries(dropped).map(([reason, count]) => `${reason} ${count}`);
+  const total = received - replied;
+  return [
+    `answered ${replied} of ${received} packets in ${seconds.toFixed(1)} s`,
+    ...total > 0 ? [`dropped ${total} (${drops.join(", ")})`] : [],
+    ...writeErrors > 0 ? [`the device refused ${writeErrors} replies`] : [],
+  ].join("; ");
+}
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}

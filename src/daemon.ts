@@ -1,0 +1,150 @@
+/**
+ * The lifetimes: here, and only here, the device, the workers, the metrics server and the signals meet.
+ *
+ *  up:    HTTP (not ready) → device → addresses and routes → a worker a queue → ready
+ *  down:  not ready → workers drain and end → device closed, and gone → HTTP closed
+ *
+ * A failure at any step, or of any part later, goes down the same way.
+ */
+import type { Logger } from "pino";
+import type { Registry } from "prom-client";
+import { Counter, DROPPED, REPLIES } from "./abi.js";
+import type { EngineName } from "./engine/engine.js";
+import { EXIT, Failure } from "./failure.js";
+import { serve, type Endpoint } from "./http.js";
+import type { IoName } from "./io/io.js";
+import { createRegistry, DROP_REASONS, PROTOCOLS, total } from "./metrics.js";
+import { intervalsOf, type Address, type Prefix } from "./prefixes.js";
+import { Queue } from "./queue.js";
+import { TunDevice } from "./tun/device.js";
+
+export interface RunOptions {
+  readonly prefixes: readonly Prefix[];
+  readonly device: string;
+  /** Bytes. */
+  readonly mtu: number;
+  readonly queues: number;
+  /** The host's own address on the device, or none: then only routes are made. */
+  readonly hostAddress: Address | undefined;
+  readonly engine: EngineName;
+  /** Of replies, 1 to 255. */
+  readonly ttl: number;
+  readonly ignoreEcho: boolean;
+  readonly listen: Endpoint;
+}
+
+/** What came up. */
+export interface Running {
+  readonly device: string;
+  readonly engine: EngineName;
+  readonly io: IoName;
+  readonly url: string;
+}
+
+export interface Summary {
+  readonly received: number;
+  readonly replied: number;
+  readonly writeErrors: number;
+  /** By reason, those that occurred. */
+  readonly dropped: Record<string, number>;
+  readonly seconds: number;
+}
+
+/**
+ * Runs until SIGINT or SIGTERM, and returns what was answered. `onRunning` is called once packets are answered.
+ * @throws Failure when something fails; by then all that was made is gone again.
+ */
+export async function run(options: RunOptions, log: Logger, onRunning: (running: Running) => void): Promise<Summary> {
+  const { prefixes, hostAddress, engine, ttl, ignoreEcho, mtu } = options;
+  const queues: Queue[] = [];
+  let registry: Registry | undefined;
+  let linkUp = false;
+  let started = Date.now();
+
+  const stop = new StopRequest();
+  const undo: (() => unknown)[] = [() => { stop.dispose(); }];
+  try {
+    const http = await serve(options.listen, { metrics: () => registry, ready: () => registry !== undefined && linkUp });
+    undo.push(http.close);
+
+    const device = new TunDevice({ name: options.device, mtu, queues: options.queues });
+    undo.push(() => { device.close(); });
+    const hosts = hostAddress ? [hostAddress] : [];
+    device.configure(hosts, prefixes);
+    linkUp = true;
+
+    const policy = { intervals: intervalsOf(prefixes, hosts), ttl, ignoreEcho };
+    undo.push(() => stopAll(queues));
+    for (const [index, fd] of device.queues.entries()) queues.push(new Queue({ index, fd, mtu, engine, policy }));
+    const ended = Promise.all(queues.map((queue) => queue.ended));
+    await Promise.race([Promise.all(queues.map((queue) => queue.running)), ended]);
+    registry = createRegistry(queues, prefixes);
+
+    const gone = new Failure(`device ${device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME);
+    undo.push(device.watch(() => {
+      const link = device.restore();
+      if (!link) {
+        stop.fail(gone);
+        return;
+      }
+      if (link.up !== linkUp) log.warn({ device: device.name }, link.up ? "the link is up again" : "the link was set down: nothing is answered until it is up");
+      if (link.mtu > mtu) log.warn({ device: device.name, mtu: link.mtu }, `the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`);
+      linkUp = link.up;
+    }));
+
+    started = Date.now();
+    onRunning({ device: device.name, engine, io: queues[0].io, url: http.url });
+    // A worker may find its queue dead before the watch above hears why.
+    await Promise.race([stop.requested, ended]).catch((error: unknown) => { throw device.restore() ? error : gone; });
+  } finally {
+    registry = undefined;
+    for (const step of undo.reverse()) await step();
+  }
+  return summarize(queues, started);
+}
+
+async function stopAll(queues: readonly Queue[]): Promise<void> {
+  for (const queue of queues) queue.stop();
+  // One that failed has been heard of already.
+  await Promise.allSettled(queues.map((queue) => queue.ended));
+}
+
+function summarize(queues: readonly Queue[], started: number): Summary {
+  const dropped = DROP_REASONS.map((reason, i) => [reason, total(queues, DROPPED + i)] as const);
+  return {
+    received: total(queues, Counter.packetsReceived),
+    replied: PROTOCOLS.reduce((sum, _, i) => sum + total(queues, REPLIES + i), 0),
+    writeErrors: total(queues, Counter.writeErrors),
+    dropped: Object.fromEntries(dropped.filter(([, count]) => count > 0)),
+    seconds: (Date.now() - started) / 1000,
+  };
+}
+
+/** The first of SIGINT, SIGTERM and a failure. A second signal ends the process at once; the kernel then removes the device. */
+class StopRequest {
+  readonly requested: Promise<void>;
+  fail: (failure: Failure) => void = () => undefined;
+  readonly #signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM"];
+  readonly #onSignal: () => void;
+
+  constructor() {
+    let signalled = false;
+    let stop = (): void => undefined;
+    this.requested = new Promise((resolve, reject) => {
+      stop = resolve;
+      this.fail = reject;
+    });
+    // A failure before anybody waits is still there when somebody does.
+    this.requested.catch(() => undefined);
+    this.#onSignal = () => {
+      if (signalled) process.exit(EXIT.RUNTIME);
+      signalled = true;
+      stop();
+    };
+    for (const signal of this.#signals) process.on(signal, this.#onSignal);
+  }
+
+  dispose(): void {
+    for (const signal of this.#signals) process.off(signal, this.#onSignal);
+  }
+}

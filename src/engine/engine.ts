@@ -1,0 +1,15 @@
+/**
+ * The engine's contract. An engine lives in a worker, over that worker's linear memory (memory.ts), and turns received
+ * packets into replies where they lie. Two of them, twins on purpose: wasm.ts loads assembly/, js.ts is written by hand.
+ */
+export interface Engine {
+  readonly name: EngineName;
+  /**
+   * Judges the first `count` descriptors of RECEIVED (1 to BATCH) and counts each packet once.
+   * Returns how many descriptors of TO_SEND it filled; the slots of all other packets are back on the free stack.
+   */
+  respond(count: number): number;
+}
+
+export const ENGINE_NAMES = ["wasm", "js"] as const;
+export type EngineName = typeof ENGINE_NAMES[number];

@@ -1,0 +1,17 @@
+/**
+ * The packet I/O's contract: how packets of one queue come into slots and leave them. It knows descriptors and slots
+ * (abi.ts) and nothing of what is in them. It lives in the worker, on the thread that runs the loop.
+ */
+export interface PacketIo {
+  readonly name: IoName;
+  /**
+   * Fills descriptors of RECEIVED from free slots, up to BATCH, and returns how many. Sleeps only when there is nothing to
+   * do; returns 0 when something other than a packet woke it. @throws SystemError where the queue is beyond use.
+   */
+  receive(): number;
+  /** Sends the first `count` descriptors of TO_SEND and sees to it that their slots come free. Counts what the kernel refuses. */
+  send(count: number): void;
+}
+
+export const IO_NAMES = ["readwrite"] as const;
+export type IoName = typeof IO_NAMES[number];

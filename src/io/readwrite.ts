@@ -1,0 +1,102 @@
+/**
+ * The backend that runs everywhere: a non-blocking read(2) and write(2) a packet, and poll(2) when there is nothing to do.
+ *
+ * It reads on until EAGAIN, but no further than `#limit` packets before the engine gets them. The limit doubles while
+ * reads keep up with it and falls to what came otherwise: a lone packet is answered at once, without first asking for
+ * a second one, and a flood goes through in batches of BATCH.
+ */
+import { BATCH, Counter, FREE, FREE_COUNT, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "../abi.js";
+import type { LinearMemory } from "../engine/memory.js";
+import * as libc from "../tun/libc.js";
+import { POLLIN } from "../tun/uapi.js";
+import type { PacketIo } from "./io.js";
+
+const FOREVER = -1;
+
+export class ReadWriteIo implements PacketIo {
+  readonly name = "readwrite";
+  readonly #fd: number;
+  readonly #slotSize: number;
+  readonly #words: Int32Array;
+  readonly #counters: Float64Array;
+  /** Each slot's host address. */
+  readonly #addresses: bigint[];
+  readonly #pollfds: Buffer;
+  #limit = 1;
+
+  /** `fd`: the queue, non-blocking. `wakeFd`: an eventfd that ends a wait for packets. */
+  constructor(fd: number, wakeFd: number, linear: LinearMemory) {
+    this.#fd = fd;
+    this.#slotSize = linear.slotSize;
+    this.#words = new Int32Array(linear.memory.buffer);
+    this.#counters = linear.counters;
+    const base = libc.addressOf(linear.memory);
+    this.#addresses = Array.from({ length: SLOTS }, (_, i) => base + BigInt(SLOT_BASE + i * linear.slotSize));
+    this.#pollfds = Buffer.alloc(16);
+    for (const [i, pollfd] of [fd, wakeFd].entries()) {
+      this.#pollfds.writeInt32LE(pollfd, 8 * i);
+      this.#pollfds.writeInt16LE(POLLIN, 8 * i + 4);
+    }
+  }
+
+  receive(): number {
+    let count = this.#read();
+    if (count === 0) {
+      this.#limit = 1;
+      if (!this.#wait()) return 0;
+      count = this.#read();
+    }
+    this.#limit = count === this.#limit ? Math.min(2 * count, BATCH) : count + 1;
+    return count;
+  }
+
+  send(count: number): void {
+    const words = this.#words;
+    let bytes = 0;
+    let free = words[FREE_COUNT / 4];
+    for (let i = 0; i < count; i++) {
+      const slot = words[TO_SEND / 4 + 2 * i];
+      const length = words[TO_SEND / 4 + 2 * i + 1];
+      if (libc.write(this.#fd, this.#addressOf(slot), length) === length) bytes += length;
+      // EIO while the link is down, ENOBUFS or ENOMEM under pressure: this reply is lost and counted, the loop goes on.
+      else this.#counters[Counter.writeErrors]++;
+      words[FREE / 4 + free++] = slot;
+    }
+    words[FREE_COUNT / 4] = free;
+    this.#counters[Counter.bytesSent] += bytes;
+  }
+
+  /** Reads up to the limit into free slots; how many came. */
+  #read(): number {
+    const words = this.#words;
+    let free = words[FREE_COUNT / 4];
+    const limit = Math.min(this.#limit, free);
+    let count = 0;
+    while (count < limit) {
+      const slot = words[FREE / 4 + free - 1];
+      const length = libc.read(this.#fd, this.#addressOf(slot), this.#slotSize);
+      if (length <= 0) {
+        const errno = libc.errno();
+        if (errno === libc.E.EAGAIN || errno === libc.E.EINTR) break;
+        throw new libc.SystemError("read", "the device's queue", errno);
+      }
+      free--;
+      words[RECEIVED / 4 + 2 * count] = slot;
+      words[RECEIVED / 4 + 2 * count + 1] = length;
+      count++;
+    }
+    words[FREE_COUNT / 4] = free;
+    return count;
+  }
+
+  /** Sleeps until the queue or the eventfd has something; whether it was the queue. */
+  #wait(): boolean {
+    const ready = libc.poll(this.#pollfds, 2, FOREVER);
+    if (ready < 0 && libc.errno() !== libc.E.EINTR) throw new libc.SystemError("poll", "the device's queue", libc.errno());
+    return ready > 0 && this.#pollfds.readInt16LE(6) !== 0;
+  }
+
+  #addressOf(slot: number): bigint {
+    return this.#addresses[(slot - SLOT_BASE) / this.#slotSize | 0];
+  }
+}

@@ -1,0 +1,99 @@
+/** The Prometheus registry. Nothing is counted here: each scrape reads the counters that the packet loops keep in shared memory. */
+import { Counter as PromCounter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "./abi.js";
+import type { Prefix } from "./prefixes.js";
+import type { Queue } from "./queue.js";
+import { version } from "./version.js";
+
+/** How often the process metrics sample the event loop's delay, in ms: a timer that is otherwise the main thread's only work. */
+const EVENT_LOOP_PRECISION_MS = 1000;
+
+export const DROP_REASONS = namesOf(Drop);
+export const PROTOCOLS = namesOf(Protocol);
+
+/** Builds the registry over the queues that run, for prefixes in the order in which the engines count them. */
+export function createRegistry(queues: readonly Queue[], prefixes: readonly Prefix[]): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
+
+  const info = (name: string, help: string, labels: Record<string, string>[]) => {
+    const gauge = new Gauge({ name, help, labelNames: Object.keys(labels[0] ?? {}), registers: [registry] });
+    for (const set of labels) gauge.set(set, 1);
+  };
+  info("pongd_build_info", "Version of pongd and of the Node.js that runs it.", [{ version, node: process.version }]);
+  info("pongd_queue_info", "Engine and I/O backend of each queue.", queues.map(({ index, engine, io }) => ({ queue: String(index), engine, io })));
+
+  const counter = (name: string, help: string, labelNames: string[], collect: (add: (labels: Record<string, string>, value: number) => void) => void) => {
+    new PromCounter({
+      name, help, labelNames, registers: [registry],
+      collect() {
+        this.reset();
+        collect((labels, value) => { this.inc(labels, value); });
+      },
+    });
+  };
+  const perQueue = (name: string, help: string, index: number) => {
+    counter(name, help, ["queue"], (add) => {
+      for (const { index: queue, memory } of queues) add({ queue: String(queue) }, memory.counters[index]);
+    });
+  };
+  const perQueueAnd = (label: string, values: readonly string[], name: string, help: string, base: number) => {
+    counter(name, help, [label, "queue"], (add) => {
+      for (const { index: queue, memory } of queues) {
+        values.forEach((value, i) => { add({ [label]: value, queue: String(queue) }, memory.counters[base + i]); });
+      }
+    });
+  };
+  perQueue("pongd_packets_received_total", "Packets read from the device.", Counter.packetsReceived);
+  perQueue("pongd_bytes_received_total", "Bytes read from the device.", Counter.bytesReceived);
+  perQueueAnd("protocol", PROTOCOLS, "pongd_replies_total", "Packets answered, by the protocol of the answer.", REPLIES);
+  perQueue("pongd_bytes_sent_total", "Bytes of replies that the device took.", Counter.bytesSent);
+  perQueueAnd("reason", DROP_REASONS, "pongd_packets_dropped_total", "Packets not answered, by reason.", DROPPED);
+  perQueue("pongd_write_errors_total", "Replies that the device refused.", Counter.writeErrors);
+  counter("pongd_prefix_replies_total", "Packets answered, by the prefix of the address that answered.", ["prefix"], (add) => {
+    prefixes.forEach(({ text }, i) => { add({ prefix: text }, total(queues, PREFIX_REPLIES + i)); });
+  });
+  new BatchHistogram(registry, queues);
+  return registry;
+}
+
+/** Sum of one counter over all queues. */
+export function total(queues: readonly Queue[], index: number): number {
+  return queues.reduce((sum, { memory }) => sum + memory.counters[index], 0);
+}
+
+/** prom-client's histogram counts observations itself; this one has its buckets counted already. */
+class BatchHistogram extends Histogram {
+  readonly #queues: readonly Queue[];
+
+  constructor(registry: Registry, queues: readonly Queue[]) {
+    super({
+      name: "pongd_batch_packets",
+      help: "Packets a round of the packet loop took from the device.",
+      buckets: Array.from({ length: BATCH_BUCKETS }, (_, i) => 2 ** i),
+      registers: [registry],
+    });
+    this.#queues = queues;
+  }
+
+  override async get(): ReturnType<Histogram["get"]> {
+    const metric = await super.get();
+    let count = 0;
+    const buckets = Array.from({ length: BATCH_BUCKETS }, (_, i) => {
+      count += total(this.#queues, BATCH_SIZES + i);
+      return { metricName: `${metric.name}_bucket`, labels: { le: 2 ** i }, value: count };
+    });
+    const values = [
+      ...buckets,
+      { metricName: `${metric.name}_bucket`, labels: { le: "+Inf" }, value: count },
+      { metricName: `${metric.name}_sum`, labels: {}, value: total(this.#queues, Counter.packetsReceived) },
+      { metricName: `${metric.name}_count`, labels: {}, value: count },
+    ];
+    return { ...metric, values };
+  }
+}
+
+/** The names of a numeric enum, in the order of its values, which begin at 0. */
+function namesOf(enumeration: Record<string, string | number>): string[] {
+  return Object.keys(enumeration).filter((key) => Number.isNaN(Number(key)));
+}

@@ -1,0 +1,157 @@
+/**
+ * Prefixes: read from text, and laid out for the engines as a sorted list of intervals that covers the address space.
+ * A lookup is then one binary search, and nesting costs it nothing: the longest match was decided here.
+ */
+import { isIP } from "node:net";
+import ipaddr from "ipaddr.js";
+import { INVALID, NOBODY, PREFIXES } from "./abi.js";
+import { EXIT, Failure } from "./failure.js";
+
+export interface Address {
+  readonly family: 4 | 6;
+  /** 4 or 16 bytes, network order. */
+  readonly bytes: Uint8Array;
+  readonly text: string;
+}
+
+export interface Prefix extends Address {
+  /** Prefix length in bits; the bits of `bytes` beyond it are 0. `text` is `address/length`. */
+  readonly length: number;
+}
+
+/** From `start` to the next interval's start: whose the addresses are (abi.ts: an index, NOBODY or INVALID). */
+export interface Interval {
+  readonly start: number;
+  readonly owner: number;
+}
+
+/** IPv4 ranges that are no host's, as source or destination (RFC 1122 §3.2.1.3; RFC 6890). */
+const NEVER_VALID = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"].map(parseBlock);
+
+/** @throws Failure (usage) for what is no IPv4 or IPv6 address. */
+export function parseAddress(text: string): Address {
+  if (isIP(text) === 0 || text.includes("%")) throw usage(`"${text}" is not an IP address; write it like 10.99.0.1`);
+  return address(ipaddr.parse(text));
+}
+
+/**
+ * Reads `address/length`, or a bare address for a prefix of one.
+ * @throws Failure (usage) for bad syntax, bits beyond the length, IPv6 (not answered yet), and ranges that are no host's.
+ */
+export function parsePrefix(text: string): Prefix {
+  const prefix = parseBlock(text);
+  if (prefix.family === 6) throw usage(`prefix "${text}": IPv6 is not answered yet; give IPv4 prefixes`);
+  const first = toNumber(prefix);
+  const within = NEVER_VALID.find((range) => range.length <= prefix.length && toNumber(range) <= first && first <= lastOf(range));
+  if (within) throw usage(`prefix "${text}" lies in ${within.text}, whose addresses are no host's; choose another prefix`);
+  return prefix;
+}
+
+/** @throws Failure (usage) for none, too many, or the same one twice. */
+export function checkPrefixes(prefixes: readonly Prefix[]): void {
+  if (prefixes.length === 0) throw usage("no prefix given; try: pongd run 10.99.0.0/16");
+  if (prefixes.length > PREFIXES) throw usage(`${prefixes.length} prefixes given; at most ${PREFIXES} fit`);
+  const seen = new Set<string>();
+  for (const { text } of prefixes) {
+    if (seen.has(text)) throw usage(`prefix ${text} is given twice`);
+    seen.add(text);
+  }
+}
+
+/** The first usable address of the first prefix that has room for the host and others, or undefined. */
+export function firstUsable(prefixes: readonly Prefix[]): Address | undefined {
+  const prefix = prefixes.find(({ length, bytes }) => length < bytes.length * 8);
+  if (!prefix) return undefined;
+  const bytes = prefix.bytes.slice();
+  // RFC 3021: a prefix of two addresses has no network address, so both are usable.
+  if (prefix.length < bytes.length * 8 - 1) bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) + 1;
+  return address(ipaddr.fromByteArray([...bytes]));
+}
+
+/** How many addresses the prefix spans. */
+export function sizeOf(prefix: Prefix): number {
+  return 2 ** (prefix.bytes.length * 8 - prefix.length);
+}
+
+/** An address of the prefixes that is not the host's, to try a ping on: the ".1.1" of a /16, where there is one. */
+export function exampleOf(prefix: Prefix, host: Address | undefined): string {
+  const first = toNumber(prefix);
+  const size = sizeOf(prefix);
+  for (const offset of [257, 2, 1, 0]) {
+    const { text } = fromNumber(first + offset);
+    if (offset < size && text !== host?.text) return text;
+  }
+  return prefix.text;
+}
+
+/**
+ * Cuts the IPv4 address space into intervals, ascending from 0. The longest prefix wins; ranges that are no host's and the
+ * host's own addresses are cut out of the prefixes that contain them.
+ */
+export function intervalsOf(prefixes: readonly Prefix[], hosts: readonly Address[]): Interval[] {
+  const ranges = [
+    ...prefixes.map((prefix, owner) => ({ first: toNumber(prefix), last: lastOf(prefix), owner })),
+    ...NEVER_VALID.map((range) => ({ first: toNumber(range), last: lastOf(range), owner: INVALID })),
+    ...hosts.filter(({ family }) => family === 4).map((host) => ({ first: toNumber(host), last: toNumber(host), owner: NOBODY })),
+  ];
+  // Outer before inner; the sort is stable, so of equals the later kind above lies inside.
+  ranges.sort((a, b) => a.first - b.first || b.last - a.last);
+
+  const intervals: Interval[] = [{ start: 0, owner: NOBODY }];
+  const begin = (start: number, owner: number) => {
+    if (start > 0xffffffff) return;
+    if (intervals.at(-1)?.start === start) intervals.pop();
+    if (intervals.at(-1)?.owner !== owner) intervals.push({ start, owner });
+  };
+  const open: typeof ranges = [];
+  const closeBefore = (start: number) => {
+    for (let top = open.at(-1); top && top.last < start; top = open.at(-1)) {
+      open.pop();
+      begin(top.last + 1, open.at(-1)?.owner ?? NOBODY);
+    }
+  };
+  for (const range of ranges) {
+    closeBefore(range.first);
+    begin(range.first, range.owner);
+    open.push(range);
+  }
+  closeBefore(Infinity);
+  return intervals;
+}
+
+function parseBlock(text: string): Prefix {
+  const [addr = "", bits, ...rest] = text.split("/");
+  if (isIP(addr) === 0 || addr.includes("%") || rest.length > 0) {
+    throw usage(`"${text}" is not a prefix; write it like 10.99.0.0/16`);
+  }
+  const parsed = address(ipaddr.parse(addr));
+  const width = parsed.bytes.length * 8;
+  const length = bits === undefined ? width : /^\d{1,3}$/.test(bits) ? Number(bits) : NaN;
+  if (!(length <= width)) throw usage(`prefix "${text}": the length after "/" must be 0 to ${width}`);
+  const bytes = parsed.bytes.map((byte, i) => byte & 0xff << Math.max(0, Math.min(8, 8 * (i + 1) - length)));
+  const network = address(ipaddr.fromByteArray([...bytes]));
+  if (network.text !== parsed.text) {
+    throw usage(`prefix "${text}" has bits set beyond its length; did you mean ${network.text}/${length}?`);
+  }
+  return { ...network, length, text: `${network.text}/${length}` };
+}
+
+function address(parsed: ipaddr.IPv4 | ipaddr.IPv6): Address {
+  return { family: parsed.kind() === "ipv4" ? 4 : 6, bytes: Uint8Array.from(parsed.toByteArray()), text: parsed.toString() };
+}
+
+function toNumber({ bytes }: Address): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
+}
+
+function fromNumber(value: number): Address {
+  return address(ipaddr.fromByteArray([value >>> 24, value >>> 16 & 255, value >>> 8 & 255, value & 255]));
+}
+
+function lastOf(prefix: Prefix): number {
+  return toNumber(prefix) + sizeOf(prefix) - 1;
+}
+
+function usage(message: string): Failure {
+  return new Failure(message, EXIT.USAGE);
+}

@@ -1,0 +1,178 @@
+/**
+ * A TUN device for as long as pongd runs: made by the first queue's TUNSETIFF, gone when the last queue is closed, and with
+ * it every address and route on it, however the process ends.
+ */
+import { EXIT, Failure } from "../failure.js";
+import { sizeOf, type Address, type Prefix } from "../prefixes.js";
+import * as libc from "./libc.js";
+import { Netlink, NetlinkError, watchLink, type Route } from "./netlink.js";
+import * as uapi from "./uapi.js";
+
+export const TUN_PATH = "/dev/net/tun";
+
+export const CAP_NET_ADMIN_MEND = "run as root (sudo); for a container: --cap-add NET_ADMIN";
+
+/** What each errno of open(2) means there, and what mends it. */
+const TUN_PROBLEMS: Partial<Record<string, readonly [why: string, mend: string]>> = {
+  ENOENT: ["it is missing", "on a host: sudo modprobe tun; for a container: --device /dev/net/tun --cap-add NET_ADMIN"],
+  EACCES: ["its file mode does not let you", "run as root (sudo), or: sudo chmod 0666 /dev/net/tun"],
+  EPERM: ["the container's device rules forbid it", "start the container with --device /dev/net/tun --cap-add NET_ADMIN"],
+  ENODEV: ["no TUN driver is loaded", "on the host: sudo modprobe tun"],
+  ENXIO: ["no TUN driver is loaded", "on the host: sudo modprobe tun"],
+};
+
+/** Packets the device queues towards a reader that falls behind; the kernel's default of 500 loses bursts. */
+const TX_QUEUE_LEN = 4096;
+
+export interface DeviceOptions {
+  /** Up to 15 bytes; see checkDeviceName. */
+  readonly name: string;
+  /** Bytes, ETH_MIN_MTU to ETH_MAX_MTU. */
+  readonly mtu: number;
+  readonly queues: number;
+}
+
+/** @throws Failure (usage) for what the kernel would refuse, shorten or expand. */
+export function checkDeviceName(name: string): string {
+  if (name.length === 0 || name.length >= uapi.IFNAMSIZ || /[^\x21-\x7e]|[/:%]/.test(name) || name === "." || name === "..") {
+    throw new Failure(`device name "${name}": 1 to ${uapi.IFNAMSIZ - 1} characters, none of them a space, "/", ":" or "%"`, EXIT.USAGE);
+  }
+  return name;
+}
+
+/**
+ * Opens /dev/net/tun and closes it again.
+ * @throws Failure (permission): one line for each way in which it can be out of reach, with what mends it.
+ */
+export function checkTunPath(): void {
+  libc.close(openTun());
+}
+
+export class TunDevice {
+  readonly name: string;
+  readonly mtu: number;
+  /** One file descriptor a queue, non-blocking. */
+  readonly queues: readonly number[];
+  readonly #netlink = new Netlink();
+  #index = 0;
+  #addresses: readonly Address[] = [];
+  #prefixes: readonly Prefix[] = [];
+
+  /** Makes the device, down and without addresses. @throws Failure where it is in use, not permitted or missing. */
+  constructor({ name, mtu, queues }: DeviceOptions) {
+    this.name = name;
+    this.mtu = mtu;
+    const opened: number[] = [];
+    this.queues = opened;
+    try {
+      for (let queue = 0; queue < queues; queue++) opened.push(openQueue(name, queue === 0));
+      this.#index = this.#netlink.link(name).index;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Gives the host its addresses, takes the link up and routes the prefixes to it.
+   * @throws Failure where the kernel refuses, or a prefix is routed elsewhere already.
+   */
+  configure(addresses: readonly Address[], prefixes: readonly Prefix[]): void {
+    for (const prefix of prefixes) this.#checkNotRouted(prefix);
+    this.#addresses = addresses;
+    this.#prefixes = prefixes;
+    try {
+      this.#netlink.setLinkUp(this.#index, this.mtu, TX_QUEUE_LEN);
+      this.#ensure();
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      const status = error.errno === libc.E.EPERM ? EXIT.PERMISSION : EXIT.RUNTIME;
+      throw new Failure(`cannot set up ${this.name}: ${error.message}`, status, { cause: error });
+    }
+  }
+
+  /**
+   * What the kernel says of the link now, after putting back what it took away: routes (and IPv6 addresses) do not survive
+   * a link that goes down. Undefined where the device is gone.
+   */
+  restore(): { up: boolean; mtu: number } | undefined {
+    try {
+      const link = this.#netlink.link(this.#index);
+      if (link.up) this.#ensure();
+      return link;
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      // ENETDOWN: it went down again in between, and another change is about to be told.
+      if (error.errno === libc.E.ENETDOWN) return { up: false, mtu: this.mtu };
+      if (error.errno === libc.E.ENODEV) return undefined;
+      throw error;
+    }
+  }
+
+  /** Calls back when the link has changed; returns how to end that. */
+  watch(callback: () => void): () => void {
+    return watchLink(this.#index, callback);
+  }
+
+  /** Closes the queues; the kernel removes the device with the last of them. */
+  close(): void {
+    for (const fd of this.queues) libc.close(fd);
+    this.#netlink.close();
+  }
+
+  #ensure(): void {
+    for (const address of this.#addresses) unlessThere(() => { this.#netlink.addAddress(this.#index, address); });
+    for (const prefix of this.#prefixes) {
+      const source = this.#addresses.find(({ family }) => family === prefix.family);
+      unlessThere(() => { this.#netlink.addRoute(this.#index, prefix, source); });
+    }
+  }
+
+  #checkNotRouted(prefix: Prefix): void {
+    const same = (route: Route) => route.length === prefix.length && Buffer.compare(route.bytes, prefix.bytes) === 0;
+    const route = this.#netlink.routes(prefix.family).find(same);
+    if (!route) return;
+    const via = route.oif === 0 ? "elsewhere" : `to ${this.#netlink.link(route.oif).name}`;
+    throw new Failure(
+      `prefix ${prefix.text} (${sizeOf(prefix)} addresses) is already routed ${via}; choose another prefix, or first: ip route del ${prefix.text}`,
+      EXIT.RUNTIME,
+    );
+  }
+}
+
+function openTun(): number {
+  const fd = libc.open(TUN_PATH, uapi.O_RDWR | uapi.O_NONBLOCK | uapi.O_CLOEXEC);
+  if (fd >= 0) return fd;
+  const error = new libc.SystemError("open", TUN_PATH, libc.errno());
+  const [why, mend] = TUN_PROBLEMS[error.code] ?? ["the kernel refused", "see man 2 open for what this means"];
+  throw new Failure(`cannot open ${TUN_PATH}: ${error.code}, ${why}`, EXIT.PERMISSION, { mend, cause: error });
+}
+
+function openQueue(name: string, first: boolean): number {
+  const fd = openTun();
+  const ifreq = Buffer.alloc(uapi.SIZEOF_IFREQ);
+  ifreq.write(name, "latin1");
+  // Multi-queue from the start: a device made without it never takes a second queue. Exclusive, or a second pongd would
+  // silently become another queue of the first one's device and take a share of its packets.
+  const exclusive = first ? uapi.IFF_TUN_EXCL : 0;
+  ifreq.writeUInt16LE(uapi.IFF_TUN | uapi.IFF_NO_PI | uapi.IFF_MULTI_QUEUE | exclusive, uapi.IFNAMSIZ);
+  if (libc.ioctl(fd, uapi.TUNSETIFF, ifreq) === 0) return fd;
+  const error = new libc.SystemError("TUNSETIFF", name, libc.errno());
+  libc.close(fd);
+  switch (error.errno) {
+    case libc.E.EBUSY:
+      throw new Failure(`an interface named ${name} exists already, perhaps of another pongd; choose another name with --device`, EXIT.RUNTIME, { cause: error });
+    case libc.E.EPERM:
+      throw new Failure(`making device ${name} needs CAP_NET_ADMIN`, EXIT.PERMISSION, { mend: CAP_NET_ADMIN_MEND, cause: error });
+    default:
+      throw new Failure(`cannot make device ${name}: ${error.message}`, EXIT.RUNTIME, { cause: error });
+  }
+}
+
+function unlessThere(add: () => void): void {
+  try {
+    add();
+  } catch (error) {
+    if (!(error instanceof NetlinkError) || error.errno !== libc.E.EEXIST) throw error;
+  }
+}

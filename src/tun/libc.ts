@@ -1,0 +1,64 @@
+/**
+ * The C library, by FFI: the only file that knows koffi. Prototypes follow the man pages, with two liberties.
+ * Packet buffers are passed as addresses (a bigint made once a slot is passed on without boxing a number on each call),
+ * and ssize_t is read as int: a packet's length fits, and koffi converts an int in three quarters of the time.
+ */
+import koffi from "koffi";
+
+const libc = koffi.load(null);
+
+export const open: (pathname: string, flags: number) => number = libc.func("int open(const char *pathname, int flags)");
+export const close: (fd: number) => number = libc.func("int close(int fd)");
+export const ioctl: (fd: number, request: number, argp: Uint8Array) => number = libc.func("int ioctl(int fd, unsigned long request, void *argp)");
+export const read: (fd: number, buf: bigint, count: number) => number = libc.func("int read(int fd, uintptr_t buf, size_t count)");
+export const write: (fd: number, buf: bigint, count: number) => number = libc.func("int write(int fd, uintptr_t buf, size_t count)");
+/** `fds`: struct pollfd {int fd; short events; short revents} each. `timeout` in milliseconds, -1 to wait for ever. */
+export const poll: (fds: Uint8Array, nfds: number, timeout: number) => number = libc.func("int poll(void *fds, unsigned long nfds, int timeout)");
+export const eventfd: (initval: number, flags: number) => number = libc.func("int eventfd(unsigned int initval, int flags)");
+export const eventfd_write: (fd: number, value: number) => number = libc.func("int eventfd_write(int fd, uint64_t value)");
+export const socket: (domain: number, type: number, protocol: number) => number = libc.func("int socket(int domain, int type, int protocol)");
+export const bind: (fd: number, addr: Uint8Array, addrlen: number) => number = libc.func("int bind(int sockfd, const void *addr, unsigned int addrlen)");
+export const setsockopt: (fd: number, level: number, optname: number, optval: Uint8Array, optlen: number) => number = libc.func("int setsockopt(int sockfd, int level, int optname, const void *optval, unsigned int optlen)");
+export const send: (fd: number, buf: Uint8Array, len: number, flags: number) => number = libc.func("int send(int sockfd, const void *buf, size_t len, int flags)");
+export const recv: (fd: number, buf: Uint8Array, len: number, flags: number) => number = libc.func("int recv(int sockfd, void *buf, size_t len, int flags)");
+
+/** errno of the last call made on this thread. */
+export const errno: () => number = () => koffi.errno();
+
+export const E = koffi.os.errno as Record<"EAGAIN" | "EBUSY" | "EEXIST" | "EINTR" | "ENETDOWN" | "ENODEV" | "EPERM", number>;
+
+/** Address of the first byte of a WebAssembly memory. It stays: a shared memory never moves. */
+export function addressOf(memory: WebAssembly.Memory): bigint {
+  return koffi.address(new Uint8Array(memory.buffer));
+}
+
+/** Calls back from the event loop whenever `fd` is readable, without keeping the process alive; returns how to end that. */
+export function onReadable(fd: number, callback: () => void): () => void {
+  const handle = koffi.node.poll(fd, { readable: true }, callback);
+  handle.unref();
+  return () => { handle.close(); };
+}
+
+/** A system call that failed: which, on what, and why, by the errno's name. */
+export class SystemError extends Error {
+  override readonly name = "SystemError";
+  readonly errno: number;
+  readonly code: string;
+
+  constructor(syscall: string, subject: string, errno: number, detail?: string) {
+    const code = errnoName(errno);
+    super(`${syscall} ${subject}: ${code}${detail ? ` (${detail})` : ""}`);
+    this.errno = errno;
+    this.code = code;
+  }
+}
+
+/** Passes a result on; @throws SystemError where it is below 0. */
+export function check(result: number, syscall: string, subject: string): number {
+  if (result < 0) throw new SystemError(syscall, subject, errno());
+  return result;
+}
+
+function errnoName(errno: number): string {
+  return Object.entries(koffi.os.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+}

@@ -1,0 +1,254 @@
+/**
+ * rtnetlink(7), as much of it as a TUN device needs: links, addresses and routes of both families, over an AF_NETLINK
+ * socket. Requests are synchronous: the kernel answers within send(2), so the answer is there to be received.
+ */
+import { EXIT, Failure } from "../failure.js";
+import type { Address, Prefix } from "../prefixes.js";
+import * as libc from "./libc.js";
+import * as uapi from "./uapi.js";
+
+/** A request that the kernel refused, with its extended error text where it gave one. */
+export class NetlinkError extends libc.SystemError {}
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  readonly up: boolean;
+  readonly mtu: number;
+}
+
+export interface Route {
+  /** `address/length`; "0.0.0.0/0" for a default route. */
+  readonly family: 4 | 6;
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  /** Index of the outgoing interface; 0 where there is none or several. */
+  readonly oif: number;
+}
+
+export class Netlink {
+  readonly #fd: number;
+  readonly #buffer = Buffer.alloc(65536);
+  #sequence = 0;
+
+  /** @throws SystemError from socket(2) or setsockopt(2). */
+  constructor() {
+    this.#fd = netlinkSocket(0);
+    const one = new Uint8Array(Int32Array.of(1).buffer);
+    libc.check(libc.setsockopt(this.#fd, uapi.SOL_NETLINK, uapi.NETLINK_EXT_ACK, one, one.length), "setsockopt", "NETLINK_EXT_ACK");
+  }
+
+  close(): void {
+    libc.close(this.#fd);
+  }
+
+  /** The link of that name or index. @throws NetlinkError: ENODEV where there is none. */
+  link(which: string | number): Link {
+    const header = ifinfomsg(typeof which === "number" ? which : 0);
+    const name = typeof which === "number" ? [] : [attribute(uapi.IFLA_IFNAME, cString(which))];
+    const [answer] = this.#request(uapi.RTM_GETLINK, 0, [header, ...name], `link ${which}`);
+    if (!answer) throw new Failure(`netlink: no answer about link ${which}`, EXIT.RUNTIME);
+    return parseLink(answer);
+  }
+
+  /** Sets MTU (bytes) and transmit queue length (packets), and takes the link up. */
+  setLinkUp(index: number, mtu: number, txQueueLen: number): void {
+    this.#request(uapi.RTM_NEWLINK, uapi.NLM_F_ACK, [
+      ifinfomsg(index, uapi.IFF_UP, uapi.IFF_UP),
+      attribute(uapi.IFLA_MTU, u32(mtu)),
+      attribute(uapi.IFLA_TXQLEN, u32(txQueueLen)),
+    ], `link ${index} up, mtu ${mtu}, txqueuelen ${txQueueLen}`);
+  }
+
+  /** Gives the interface one address, alone in its own prefix: no route but the local one comes with it. */
+  addAddress(index: number, addr: Address): void {
+    const header = Buffer.alloc(uapi.SIZEOF_IFADDRMSG);
+    header[0] = familyOf(addr);
+    header[1] = addr.bytes.length * 8;
+    // Nobody else is on a TUN device to have the address already, and detection would delay its use by a second.
+    header[2] = addr.family === 6 ? uapi.IFA_F_NODAD : 0;
+    header[3] = uapi.RT_SCOPE_UNIVERSE;
+    header.writeUInt32LE(index, 4);
+    this.#request(uapi.RTM_NEWADDR, uapi.NLM_F_ACK | uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, [
+      header,
+      attribute(uapi.IFA_LOCAL, addr.bytes),
+      attribute(uapi.IFA_ADDRESS, addr.bytes),
+    ], `address ${addr.text}`);
+  }
+
+  /** Routes the prefix to the interface. `source`: the address that the host prefers as its own towards it. */
+  addRoute(index: number, prefix: Prefix, source: Address | undefined): void {
+    const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
+    header[0] = familyOf(prefix);
+    header[1] = prefix.length;
+    header[4] = uapi.RT_TABLE_MAIN;
+    header[5] = uapi.RTPROT_STATIC;
+    header[6] = prefix.family === 4 ? uapi.RT_SCOPE_LINK : uapi.RT_SCOPE_UNIVERSE;
+    header[7] = uapi.RTN_UNICAST;
+    this.#request(uapi.RTM_NEWROUTE, uapi.NLM_F_ACK | uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, [
+      header,
+      attribute(uapi.RTA_DST, prefix.bytes),
+      attribute(uapi.RTA_OIF, u32(index)),
+      ...source ? [attribute(uapi.RTA_PREFSRC, source.bytes)] : [],
+    ], `route ${prefix.text}`);
+  }
+
+  /** The unicast routes of the main table. */
+  routes(family: 4 | 6): Route[] {
+    const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
+    header[0] = family === 4 ? uapi.AF_INET : uapi.AF_INET6;
+    return this.#request(uapi.RTM_GETROUTE, uapi.NLM_F_DUMP, [header], `routes of IPv${family}`)
+      .filter((answer) => answer[4] === uapi.RT_TABLE_MAIN && answer[7] === uapi.RTN_UNICAST)
+      .map((answer) => {
+        const attributes = parseAttributes(answer.subarray(uapi.SIZEOF_RTMSG));
+        return {
+          family,
+          bytes: attributes.get(uapi.RTA_DST) ?? new Uint8Array(family === 4 ? 4 : 16),
+          length: answer.readUInt8(1),
+          oif: attributes.get(uapi.RTA_OIF)?.readUInt32LE(0) ?? 0,
+        };
+      });
+  }
+
+  /** Sends one request and collects its answers' payloads until the acknowledgement, the end of a dump, or the one answer. */
+  #request(type: number, flags: number, payload: Uint8Array[], subject: string): Buffer[] {
+    const body = Buffer.concat(payload);
+    const message = Buffer.concat([Buffer.alloc(uapi.SIZEOF_NLMSGHDR), body]);
+    const sequence = ++this.#sequence;
+    message.writeUInt32LE(message.length, 0);
+    message.writeUInt16LE(type, 4);
+    message.writeUInt16LE(uapi.NLM_F_REQUEST | flags, 6);
+    message.writeUInt32LE(sequence, 8);
+    libc.check(libc.send(this.#fd, message, message.length, 0), "netlink send:", subject);
+
+    const answers: Buffer[] = [];
+    const several = (flags & uapi.NLM_F_DUMP) === uapi.NLM_F_DUMP || (flags & uapi.NLM_F_ACK) !== 0;
+    for (;;) {
+      const length = libc.recv(this.#fd, this.#buffer, this.#buffer.length, 0);
+      if (length < 0 && libc.errno() === libc.E.EINTR) continue;
+      libc.check(length, "netlink recv:", subject);
+      for (const { type, flags, seq, payload } of messages(this.#buffer.subarray(0, length))) {
+        if (seq !== sequence) continue;
+        if (type === uapi.NLMSG_DONE) return answers;
+        if (type === uapi.NLMSG_ERROR) {
+          const errno = -payload.readInt32LE(0);
+          if (errno !== 0) throw new NetlinkError("netlink:", subject, errno, extendedError(payload, flags));
+          return answers;
+        }
+        answers.push(Buffer.from(payload));
+        if (!several) return answers;
+      }
+    }
+  }
+}
+
+/**
+ * Calls back, from the event loop, when something about the link changed or may have: look what holds now, for several
+ * changes may lie behind one call. Returns how to end that. @throws SystemError from socket(2) or bind(2).
+ */
+export function watchLink(index: number, callback: () => void): () => void {
+  const fd = netlinkSocket(uapi.RTMGRP_LINK);
+  const buffer = Buffer.alloc(65536);
+  const unwatch = libc.onReadable(fd, () => {
+    let changed = false;
+    for (;;) {
+      const length = libc.recv(fd, buffer, buffer.length, 0);
+      if (length < 0 && libc.errno() === libc.E.EAGAIN) break;
+      // Else ENOBUFS: the kernel had more to say than the socket could hold.
+      changed ||= length < 0 || [...messages(buffer.subarray(0, length))].some(({ payload }) => payload.readInt32LE(4) === index);
+    }
+    if (changed) callback();
+  });
+  return () => {
+    unwatch();
+    libc.close(fd);
+  };
+}
+
+function netlinkSocket(groups: number): number {
+  const nonblock = groups === 0 ? 0 : uapi.SOCK_NONBLOCK;
+  const fd = libc.check(libc.socket(uapi.AF_NETLINK, uapi.SOCK_RAW | uapi.SOCK_CLOEXEC | nonblock, uapi.NETLINK_ROUTE), "socket", "AF_NETLINK");
+  // struct sockaddr_nl: u16 family, u16 padding, u32 pid (0: the kernel chooses), u32 groups
+  const sockaddr = Buffer.alloc(12);
+  sockaddr.writeUInt16LE(uapi.AF_NETLINK, 0);
+  sockaddr.writeUInt32LE(groups, 8);
+  libc.check(libc.bind(fd, sockaddr, sockaddr.length), "bind", "AF_NETLINK");
+  return fd;
+}
+
+function* messages(datagram: Buffer): Generator<{ type: number; flags: number; seq: number; payload: Buffer }> {
+  for (let at = 0; at + uapi.SIZEOF_NLMSGHDR <= datagram.length;) {
+    const length = datagram.readUInt32LE(at);
+    if (length < uapi.SIZEOF_NLMSGHDR || at + length > datagram.length) return;
+    yield {
+      type: datagram.readUInt16LE(at + 4),
+      flags: datagram.readUInt16LE(at + 6),
+      seq: datagram.readUInt32LE(at + 8),
+      payload: datagram.subarray(at + uapi.SIZEOF_NLMSGHDR, at + length),
+    };
+    at += align4(length);
+  }
+}
+
+function parseLink(payload: Buffer): Link {
+  const attributes = parseAttributes(payload.subarray(uapi.SIZEOF_IFINFOMSG));
+  return {
+    index: payload.readInt32LE(4),
+    name: attributes.get(uapi.IFLA_IFNAME)?.toString("latin1").replace(/\0.*$/, "") ?? "",
+    up: (payload.readUInt32LE(8) & uapi.IFF_UP) !== 0,
+    mtu: attributes.get(uapi.IFLA_MTU)?.readUInt32LE(0) ?? 0,
+  };
+}
+
+function parseAttributes(bytes: Buffer): Map<number, Buffer> {
+  const attributes = new Map<number, Buffer>();
+  for (let at = 0; at + 4 <= bytes.length;) {
+    const length = bytes.readUInt16LE(at);
+    if (length < 4 || at + length > bytes.length) break;
+    attributes.set(bytes.readUInt16LE(at + 2) & 0x3fff, bytes.subarray(at + 4, at + length));
+    at += align4(length);
+  }
+  return attributes;
+}
+
+/** The kernel's own sentence: after the request it quotes, whole unless NLM_F_CAPPED (Documentation/userspace-api/netlink/intro.rst). */
+function extendedError(payload: Buffer, flags: number): string | undefined {
+  if ((flags & uapi.NLM_F_ACK_TLVS) === 0) return undefined;
+  const quoted = (flags & uapi.NLM_F_CAPPED) !== 0 ? uapi.SIZEOF_NLMSGHDR : align4(payload.readUInt32LE(4));
+  return parseAttributes(payload.subarray(4 + quoted)).get(uapi.NLMSGERR_ATTR_MSG)?.toString("utf8").replace(/\0.*$/, "");
+}
+
+function attribute(type: number, data: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(align4(4 + data.length));
+  bytes.writeUInt16LE(4 + data.length, 0);
+  bytes.writeUInt16LE(type, 2);
+  bytes.set(data, 4);
+  return bytes;
+}
+
+/** struct ifinfomsg: u8 family, u8, u16 type, i32 index, u32 flags, u32 change */
+function ifinfomsg(index: number, flags = 0, change = 0): Buffer {
+  const bytes = Buffer.alloc(uapi.SIZEOF_IFINFOMSG);
+  bytes.writeInt32LE(index, 4);
+  bytes.writeUInt32LE(flags, 8);
+  bytes.writeUInt32LE(change, 12);
+  return bytes;
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+function cString(text: string): Buffer {
+  return Buffer.from(`${text}\0`, "latin1");
+}
+
+function familyOf({ family }: Address): number {
+  return family === 4 ? uapi.AF_INET : uapi.AF_INET6;
+}
+
+function align4(length: number): number {
+  return (length + 3) & ~3;
+}

@@ -1,0 +1,79 @@
+/** Names and values verbatim from the kernel's uapi headers; the same on x86-64, arm64 and riscv64. */
+
+// <linux/if_tun.h>
+export const IFF_TUN = 0x0001;
+export const IFF_MULTI_QUEUE = 0x0100;
+export const IFF_NO_PI = 0x1000;
+export const IFF_TUN_EXCL = 0x8000;
+export const TUNSETIFF = 0x400454ca;
+
+// <linux/if.h>
+export const IFNAMSIZ = 16;
+export const IFF_UP = 0x1;
+/** struct ifreq: the name, then a union of 24 bytes that begins with ifr_flags. */
+export const SIZEOF_IFREQ = 40;
+
+// <linux/if_ether.h>, <linux/if_tun.h>: the bounds of a TUN device's MTU
+export const ETH_MIN_MTU = 68;
+export const ETH_MAX_MTU = 65535;
+
+// <asm-generic/fcntl.h>, <linux/eventfd.h>, <asm-generic/poll.h>
+export const O_RDWR = 0o2;
+export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+export const EFD_NONBLOCK = O_NONBLOCK;
+export const EFD_CLOEXEC = O_CLOEXEC;
+export const POLLIN = 0x1;
+
+// <linux/socket.h>, <linux/net.h>
+export const AF_NETLINK = 16;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = O_NONBLOCK;
+export const SOCK_CLOEXEC = O_CLOEXEC;
+export const SOL_NETLINK = 270;
+
+// <linux/netlink.h>
+export const NETLINK_ROUTE = 0;
+export const NETLINK_EXT_ACK = 11;
+export const NLM_F_REQUEST = 0x1;
+export const NLM_F_ACK = 0x4;
+export const NLM_F_CAPPED = 0x100;
+export const NLM_F_ACK_TLVS = 0x200;
+export const NLM_F_DUMP = 0x300;
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_CREATE = 0x400;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+export const NLMSGERR_ATTR_MSG = 1;
+export const SIZEOF_NLMSGHDR = 16;
+
+// <linux/rtnetlink.h>, <linux/if_link.h>, <linux/if_addr.h>
+export const RTMGRP_LINK = 1;
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+export const RTM_GETLINK = 18;
+export const RTM_NEWADDR = 20;
+export const RTM_NEWROUTE = 24;
+export const RTM_GETROUTE = 26;
+export const SIZEOF_IFINFOMSG = 16;
+export const SIZEOF_IFADDRMSG = 8;
+export const SIZEOF_RTMSG = 12;
+export const IFLA_IFNAME = 3;
+export const IFLA_MTU = 4;
+export const IFLA_TXQLEN = 13;
+export const IFA_ADDRESS = 1;
+export const IFA_LOCAL = 2;
+export const IFA_F_NODAD = 0x02;
+export const RTA_DST = 1;
+export const RTA_OIF = 4;
+export const RTA_PREFSRC = 7;
+export const RT_TABLE_MAIN = 254;
+export const RTPROT_STATIC = 4;
+export const RT_SCOPE_UNIVERSE = 0;
+export const RT_SCOPE_LINK = 253;
+export const RTN_UNICAST = 1;
+
+// <linux/capability.h>
+export const CAP_NET_ADMIN = 12;
