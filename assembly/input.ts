@@ -1,63 +1,83 @@
-// The one place that judges a packet. Each step either drops it, under the first reason that fits, or leads on:
+// The one place that judges a packet, and the one place that counts it:
 //
-//  1. the IPv4 header: lengths, version, checksum            RFC 1122 §3.2.1.1, §3.2.1.2
-//  2. the destination: one that pongd answers for            I1
-//  3. the source: one that a reply may go to                 RFC 1122 §3.2.1.3, I3
-//  4. the datagram: whole, without options, ICMP
-//  5. the ICMP message: length, checksum, type               RFC 1122 §3.2.2
-//  6. the responder                                          respond/
+//  1. header     lengths, version, checksum                         RFC 1122 §3.2.1.1, §3.2.1.2
+//  2. datagram   to an address that pongd answers for (I1), from
+//                one that a reply may go to (I3), whole, plain      RFC 1122 §3.2.1.3
+//  3. message    protocol, length, checksum, type; the responder    RFC 1122 §3.2.2
+//  4. either a reply to send, where the request lay, or a reason to drop and a free slot
 //
 // The TTL is not looked at: a host must not drop a datagram for it (RFC 1122 §3.2.1.7).
+// A step returns something of use, 0 or above, or ~reason. Steps are functions of a size that the compiler still inlines
+// into the loop, so that it is one function, without a call in it.
 
-import { Drop, IGNORE_ECHO, INVALID, NOBODY, PREFIX_REPLIES, Protocol, REPLIES } from "../src/abi";
+import { BATCH_SIZES, Counter, Drop, DROPPED, IGNORE_ECHO, INVALID, NOBODY, PREFIX_REPLIES, Protocol, REPLIES } from "../src/abi";
 import { sum, sumHeader } from "./checksum";
-import { add } from "./memory";
+import { add, free, receivedLength, receivedSlot, send } from "./memory";
 import { owner } from "./prefix";
 import { echo } from "./respond/echo";
 import * as icmp from "./wire/icmp";
 import * as ipv4 from "./wire/ipv4";
 
-/**
- * Judges the packet of `length` bytes at `ip`. Returns the length of the reply that it left there, or, below zero,
- * a verdict that dropReason() reads.
- */
-export function input(ip: usize, length: u32): i32 {
-  if (length < ipv4.MIN_HEADER_LEN) return drop(Drop.ip_inhdr);
-  if (ipv4.version(ip) != 4) return drop(ipv4.version(ip) == 6 ? Drop.unhandled_proto : Drop.ip_inhdr);
+/** Judges the first `count` packets of RECEIVED, 1 to BATCH; returns how many descriptors of TO_SEND it filled. */
+export function input(count: u32): u32 {
+  let replies: u32 = 0;
+  let bytes: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const ip = receivedSlot(i);
+    const length = receivedLength(i);
+    bytes += length;
+
+    const totalLen = header(ip, length);
+    const prefix = totalLen < 0 ? totalLen : datagram(ip);
+    const protocol = prefix < 0 ? prefix : message(ip, totalLen);
+    if (protocol < 0) {
+      add(DROPPED + ~protocol, 1);
+      free(ip);
+    } else {
+      add(REPLIES + protocol, 1);
+      add(PREFIX_REPLIES + prefix, 1);
+      send(replies++, ip, totalLen);
+    }
+  }
+  add(Counter.packetsReceived, count);
+  add(Counter.bytesReceived, bytes);
+  add(BATCH_SIZES + 32 - clz(count - 1), 1);
+  return replies;
+}
+
+/** The packet's length by its own account: what follows is padding of a link below (RFC 791 §3.1). */
+function header(ip: usize, length: u32): i32 {
+  if (length < ipv4.MIN_HEADER_LEN) return ~Drop.ip_inhdr;
+  if (ipv4.version(ip) != 4) return ipv4.version(ip) == 6 ? ~Drop.unhandled_proto : ~Drop.ip_inhdr;
   const headerLen = ipv4.headerLen(ip);
-  if (headerLen < ipv4.MIN_HEADER_LEN || headerLen > length) return drop(Drop.ip_inhdr);
-  if (sumHeader(ip, headerLen) != 0xffff) return drop(Drop.ip_csum);
-  // From here the packet ends where its header says: what follows is padding of a link below (RFC 791 §3.1).
+  if (headerLen < ipv4.MIN_HEADER_LEN || headerLen > length) return ~Drop.ip_inhdr;
+  if (sumHeader(ip, headerLen) != 0xffff) return ~Drop.ip_csum;
   const totalLen = ipv4.totalLen(ip);
-  if (totalLen > length) return drop(Drop.pkt_too_small);
-  if (totalLen < headerLen) return drop(Drop.ip_inhdr);
-
-  const prefix = owner(ipv4.dstAddr(ip));
-  if (prefix < 0) return drop(prefix == INVALID ? Drop.ip_invalid_dest : Drop.not_our_prefix);
-  if (owner(ipv4.srcAddr(ip)) != NOBODY) return drop(Drop.martian_source);
-
-  if (ipv4.isFragment(ip)) return drop(Drop.ip_fragment);
-  if (headerLen != ipv4.MIN_HEADER_LEN) return drop(Drop.ip_options);
-  if (ipv4.protocol(ip) != ipv4.PROTOCOL_ICMP) return drop(Drop.unhandled_proto);
-
-  const msg = ip + headerLen;
-  const msgLen = totalLen - headerLen;
-  if (msgLen < icmp.HEADER_LEN) return drop(Drop.pkt_too_small);
-  if (sum(msg, msgLen) != 0xffff) return drop(Drop.icmp_csum);
-  // RFC 1122 §3.2.2: an unknown type is silently discarded; RFC 6918 and RFC 6633: so are the deprecated ones.
-  if (icmp.type(msg) != icmp.ECHO) return drop(Drop.unhandled_icmp_type);
-  if (load<u32>(IGNORE_ECHO)) return drop(Drop.icmp_echo_ignored);
-
-  echo(ip, msg);
-  add(REPLIES + Protocol.icmp, 1);
-  add(PREFIX_REPLIES + prefix, 1);
+  if (totalLen > length) return ~Drop.pkt_too_small;
+  if (totalLen < headerLen) return ~Drop.ip_inhdr;
   return totalLen;
 }
 
-function drop(reason: Drop): i32 {
-  return ~reason;
+/** The prefix of its destination. */
+function datagram(ip: usize): i32 {
+  const prefix = owner(ipv4.dstAddr(ip));
+  if (prefix < 0) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
+  if (owner(ipv4.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
+  if (ipv4.isFragment(ip)) return ~Drop.ip_fragment;
+  if (ipv4.headerLen(ip) != ipv4.MIN_HEADER_LEN) return ~Drop.ip_options;
+  return prefix;
 }
 
-export function dropReason(verdict: i32): Drop {
-  return ~verdict;
+/** The protocol of the reply that it was turned into. */
+function message(ip: usize, totalLen: u32): i32 {
+  if (ipv4.protocol(ip) != ipv4.PROTOCOL_ICMP) return ~Drop.unhandled_proto;
+  const msg = ip + ipv4.MIN_HEADER_LEN;
+  const msgLen = totalLen - ipv4.MIN_HEADER_LEN;
+  if (msgLen < icmp.HEADER_LEN) return ~Drop.pkt_too_small;
+  if (sum(msg, msgLen) != 0xffff) return ~Drop.icmp_csum;
+  // RFC 1122 §3.2.2: an unknown type is silently discarded; RFC 6918, RFC 6633: so are the deprecated ones.
+  if (icmp.type(msg) != icmp.ECHO) return ~Drop.unhandled_icmp_type;
+  if (load<u32>(IGNORE_ECHO)) return ~Drop.icmp_echo_ignored;
+  echo(ip, msg);
+  return Protocol.icmp;
 }

@@ -13,6 +13,7 @@ import type { Engine } from "./engine/engine.js";
 import { JsEngine } from "./engine/js.js";
 import { LinearMemory } from "./engine/memory.js";
 import { WasmEngine } from "./engine/wasm.js";
+import { ownDescriptorTable } from "./io/descriptors.js";
 import { ReadWriteIo } from "./io/readwrite.js";
 
 export interface WorkerInput {
@@ -33,10 +34,14 @@ export const RUNNING = "running";
 const input = workerData as WorkerInput;
 const engine: Engine = input.module ? await WasmEngine.instantiate(input.module, input.memory) : new JsEngine(input.memory);
 const io = new ReadWriteIo(input.fd, input.wakeFd, new LinearMemory(input.memory, input.mtu));
-const control = new Int32Array(input.memory.buffer);
 
+ownDescriptorTable();
 parentPort?.postMessage(RUNNING);
-while (Atomics.load(control, STOP / 4) === 0) {
-  const received = io.receive();
-  if (received > 0) io.send(engine.respond(received));
+loop(new Int32Array(input.memory.buffer));
+
+function loop(control: Int32Array): void {
+  while (Atomics.load(control, STOP / 4) === 0) {
+    const received = io.receive();
+    if (received > 0) io.send(engine.respond(received));
+  }
 }

@@ -1,6 +1,7 @@
 import { BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FREE, FREE_COUNT, IGNORE_ECHO, INTERVAL_COUNT, INTERVAL_OWNERS, INTERVAL_STARTS, INVALID, NOBODY, PREFIX_REPLIES, Protocol, RECEIVED, REPLIES, REPLY_TTL, TO_SEND } from "../abi.js";
 import type { Engine } from "./engine.js";
 
+const ECHO_REPLY = 0;
 const ECHO = 8;
 const ICMP = 1;
 
@@ -32,17 +33,22 @@ export class JsEngine implements Engine {
     let replies = 0;
     let bytes = 0;
     for (let i = 0; i < count; i++) {
-      const slot = i32[(RECEIVED >> 2) + 2 * i];
+      const ip = i32[(RECEIVED >> 2) + 2 * i];
       const length = i32[(RECEIVED >> 2) + 2 * i + 1];
       bytes += length;
-      const verdict = this.#input(slot, length);
-      if (verdict > 0) {
-        i32[(TO_SEND >> 2) + 2 * replies] = slot;
-        i32[(TO_SEND >> 2) + 2 * replies + 1] = verdict;
-        replies++;
+
+      const totalLen = this.#header(ip, length);
+      const prefix = totalLen < 0 ? totalLen : this.#datagram(ip);
+      const protocol = prefix < 0 ? prefix : this.#message(ip, totalLen);
+      if (protocol < 0) {
+        counters[DROPPED + ~protocol]++;
+        i32[(FREE >> 2) + i32[FREE_COUNT >> 2]++] = ip;
       } else {
-        counters[DROPPED + ~verdict]++;
-        i32[(FREE >> 2) + i32[FREE_COUNT >> 2]++] = slot;
+        counters[REPLIES + protocol]++;
+        counters[PREFIX_REPLIES + prefix]++;
+        i32[(TO_SEND >> 2) + 2 * replies] = ip;
+        i32[(TO_SEND >> 2) + 2 * replies + 1] = totalLen;
+        replies++;
       }
     }
     counters[Counter.packetsReceived] += count;
@@ -51,41 +57,50 @@ export class JsEngine implements Engine {
     return replies;
   }
 
-  /** The reply's length, or ~reason. */
-  #input(ip: number, length: number): number {
+  /** The packet's length by its own account, or ~reason. */
+  #header(ip: number, length: number): number {
     const u8 = this.#u8;
-    const i32 = this.#i32;
     if (length < 20) return ~Drop.ip_inhdr;
-    const word = ip >> 2;
     const first = u8[ip];
-    if (first !== 0x45 && (first >> 4 !== 4 || first < 0x45 || (first & 15) * 4 > length)) {
-      return first >> 4 === 6 ? ~Drop.unhandled_proto : ~Drop.ip_inhdr;
+    const headerLen = (first & 15) << 2;
+    if (first !== 0x45) {
+      if (first >> 4 === 6) return ~Drop.unhandled_proto;
+      if (first >> 4 !== 4 || headerLen < 20 || headerLen > length) return ~Drop.ip_inhdr;
     }
-    const headerLen = (first & 15) * 4;
     if (this.#sum(ip, headerLen) !== 0xffff) return ~Drop.ip_csum;
     const totalLen = u8[ip + 2] << 8 | u8[ip + 3];
     if (totalLen > length) return ~Drop.pkt_too_small;
     if (totalLen < headerLen) return ~Drop.ip_inhdr;
+    return totalLen;
+  }
 
-    const dst = i32[word + 4];
-    const prefix = this.#owner(dst);
+  /** The prefix of its destination, or ~reason. */
+  #datagram(ip: number): number {
+    const u8 = this.#u8;
+    const i32 = this.#i32;
+    const prefix = this.#owner(i32[(ip >> 2) + 4]);
     if (prefix < 0) return prefix === INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
-    const src = i32[word + 3];
-    if (this.#owner(src) !== NOBODY) return ~Drop.martian_source;
-
-    // More-fragments and the offset, within a word read in memory order.
+    if (this.#owner(i32[(ip >> 2) + 3]) !== NOBODY) return ~Drop.martian_source;
+    // More-fragments and the offset, all but the upper two bits of the word at 6.
     if ((u8[ip + 6] & 0x3f) !== 0 || u8[ip + 7] !== 0) return ~Drop.ip_fragment;
-    if (headerLen !== 20) return ~Drop.ip_options;
-    if (u8[ip + 9] !== ICMP) return ~Drop.unhandled_proto;
+    if ((u8[ip] & 15) !== 5) return ~Drop.ip_options;
+    return prefix;
+  }
 
-    const msgLen = totalLen - 20;
-    if (msgLen < 8) return ~Drop.pkt_too_small;
+  /** The protocol of the reply that it was turned into, or ~reason. */
+  #message(ip: number, totalLen: number): number {
+    const u8 = this.#u8;
+    const i32 = this.#i32;
+    if (u8[ip + 9] !== ICMP) return ~Drop.unhandled_proto;
     const msg = ip + 20;
-    if (this.#sum(msg, msgLen) !== 0xffff) return ~Drop.icmp_csum;
+    if (totalLen < 28) return ~Drop.pkt_too_small;
+    if (this.#sum(msg, totalLen - 20) !== 0xffff) return ~Drop.icmp_csum;
     if (u8[msg] !== ECHO) return ~Drop.unhandled_icmp_type;
     if (i32[IGNORE_ECHO >> 2] !== 0) return ~Drop.icmp_echo_ignored;
 
-    i32[word + 3] = dst;
+    const word = ip >> 2;
+    const src = i32[word + 3];
+    i32[word + 3] = i32[word + 4];
     i32[word + 4] = src;
     const u16 = this.#u16;
     const half = ip >> 1;
@@ -93,14 +108,10 @@ export class JsEngine implements Engine {
     u8[ip + 8] = i32[REPLY_TTL >> 2];
     u16[half + 5] = update(u16[half + 5], ttlFrom, u16[half + 4]);
     const typeFrom = u16[half + 10];
-    u8[msg] = 0;
+    u8[msg] = ECHO_REPLY;
     // 0 would be wrong in a message of nothing but zeros, and 0xffff is right in any: assembly/wire/icmp.ts.
     u16[half + 11] = update(u16[half + 11], typeFrom, u16[half + 10]) || 0xffff;
-
-    const counters = this.#counters;
-    counters[REPLIES + Protocol.icmp]++;
-    counters[PREFIX_REPLIES + prefix]++;
-    return totalLen;
+    return Protocol.icmp;
   }
 
   /** The prefix of an address that was read in memory order: the last interval that starts at or before it. */

@@ -1,7 +1,6 @@
 /**
- * The C library, by FFI: the only file that knows koffi. Prototypes follow the man pages, with two liberties.
- * Packet buffers are passed as addresses (a bigint made once a slot is passed on without boxing a number on each call),
- * and ssize_t is read as int: a packet's length fits, and koffi converts an int in three quarters of the time.
+ * The C library, by FFI: the only file that knows koffi. Prototypes follow the man pages, but for ssize_t, which is read as
+ * int: a packet's length fits, and koffi converts an int in three quarters of the time.
  */
 import koffi from "koffi";
 
@@ -10,8 +9,9 @@ const libc = koffi.load(null);
 export const open: (pathname: string, flags: number) => number = libc.func("int open(const char *pathname, int flags)");
 export const close: (fd: number) => number = libc.func("int close(int fd)");
 export const ioctl: (fd: number, request: number, argp: Uint8Array) => number = libc.func("int ioctl(int fd, unsigned long request, void *argp)");
-export const read: (fd: number, buf: bigint, count: number) => number = libc.func("int read(int fd, uintptr_t buf, size_t count)");
-export const write: (fd: number, buf: bigint, count: number) => number = libc.func("int write(int fd, uintptr_t buf, size_t count)");
+/** `buf` as an address: a bigint made once is passed on at every call without boxing a number for it. */
+export const read: (fd: number, buf: bigint, count: number) => number = libc.func("int read(int fd, void *buf, size_t count)");
+export const write: (fd: number, buf: bigint, count: number) => number = libc.func("int write(int fd, const void *buf, size_t count)");
 /** `fds`: struct pollfd {int fd; short events; short revents} each. `timeout` in milliseconds, -1 to wait for ever. */
 export const poll: (fds: Uint8Array, nfds: number, timeout: number) => number = libc.func("int poll(void *fds, unsigned long nfds, int timeout)");
 export const eventfd: (initval: number, flags: number) => number = libc.func("int eventfd(unsigned int initval, int flags)");
@@ -21,6 +21,8 @@ export const bind: (fd: number, addr: Uint8Array, addrlen: number) => number = l
 export const setsockopt: (fd: number, level: number, optname: number, optval: Uint8Array, optlen: number) => number = libc.func("int setsockopt(int sockfd, int level, int optname, const void *optval, unsigned int optlen)");
 export const send: (fd: number, buf: Uint8Array, len: number, flags: number) => number = libc.func("int send(int sockfd, const void *buf, size_t len, int flags)");
 export const recv: (fd: number, buf: Uint8Array, len: number, flags: number) => number = libc.func("int recv(int sockfd, void *buf, size_t len, int flags)");
+
+export const unshare: (flags: number) => number = libc.func("int unshare(int flags)");
 
 /** errno of the last call made on this thread. */
 export const errno: () => number = () => koffi.errno();

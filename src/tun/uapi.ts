@@ -25,6 +25,9 @@ export const EFD_NONBLOCK = O_NONBLOCK;
 export const EFD_CLOEXEC = O_CLOEXEC;
 export const POLLIN = 0x1;
 
+// <linux/sched.h>
+export const CLONE_FILES = 0x400;
+
 // <linux/socket.h>, <linux/net.h>
 export const AF_NETLINK = 16;
 export const AF_INET = 2;

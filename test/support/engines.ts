@@ -1,0 +1,89 @@
+/** The engines under test, each over a memory of its own: what a worker sets up, without a device. */
+import { BATCH, Counter, Drop, DROPPED, FREE_COUNT, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND, FREE } from "../../src/abi.js";
+import type { Engine } from "../../src/engine/engine.js";
+import { JsEngine } from "../../src/engine/js.js";
+import { LinearMemory } from "../../src/engine/memory.js";
+import { compile, WasmEngine } from "../../src/engine/wasm.js";
+import { intervalsOf, parseAddress, parsePrefix } from "../../src/prefixes.js";
+import { HOST, PREFIX } from "./packets.js";
+
+export interface BenchOptions {
+  prefixes?: string[];
+  host?: string | undefined;
+  ttl?: number;
+  ignoreEcho?: boolean;
+  mtu?: number;
+}
+
+const modules = {
+  wasm: compile(),
+  "wasm-scalar": compile(new URL("../../scalar.wasm", import.meta.url)),
+};
+
+/** Every engine, by name. Tests loop over them. */
+export const ENGINES = ["js", "wasm", "wasm-scalar"] as const;
+export type TestEngine = typeof ENGINES[number];
+
+/** An engine and its memory, as an I/O backend would handle them. */
+export class Rig {
+  readonly linear: LinearMemory;
+  readonly engine: Engine;
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+
+  private constructor(linear: LinearMemory, engine: Engine) {
+    this.linear = linear;
+    this.engine = engine;
+    this.bytes = new Uint8Array(linear.memory.buffer);
+    this.words = new Uint32Array(linear.memory.buffer);
+  }
+
+  static async create(name: TestEngine, options: BenchOptions = {}): Promise<Rig> {
+    const { prefixes = [PREFIX], ttl = 64, ignoreEcho = false, mtu = 65535 } = options;
+    const host = "host" in options ? options.host : HOST;
+    const linear = LinearMemory.create(mtu);
+    const intervals = intervalsOf(prefixes.map(parsePrefix), host === undefined ? [] : [parseAddress(host)]);
+    linear.setPolicy({ intervals, ttl, ignoreEcho });
+    const engine = name === "js" ? new JsEngine(linear.memory) : await WasmEngine.instantiate(modules[name], linear.memory);
+    return new Rig(linear, engine);
+  }
+
+  /** Puts the packets into slots, each filled with 0xa5 first, and lets the engine have them; returns the replies in order. */
+  respond(...packets: Uint8Array[]): Uint8Array[] {
+    if (packets.length > BATCH) throw new RangeError(`${packets.length} packets in a batch of ${BATCH}`);
+    packets.forEach((packet, i) => {
+      const slot = this.words[FREE / 4 + --this.words[FREE_COUNT / 4]];
+      this.bytes.fill(0xa5, slot, slot + this.linear.slotSize);
+      this.bytes.set(packet, slot);
+      this.words[RECEIVED / 4 + 2 * i] = slot;
+      this.words[RECEIVED / 4 + 2 * i + 1] = packet.length;
+    });
+    const count = this.engine.respond(packets.length);
+    const replies = Array.from({ length: count }, (_, i) => {
+      const slot = this.words[TO_SEND / 4 + 2 * i];
+      const length = this.words[TO_SEND / 4 + 2 * i + 1];
+      this.words[FREE / 4 + this.words[FREE_COUNT / 4]++] = slot;
+      return this.bytes.slice(slot, slot + length);
+    });
+    return replies;
+  }
+
+  /** How often each reason has been counted, those that have. */
+  get dropped(): Record<string, number> {
+    const reasons = Object.keys(Drop).filter((key) => Number.isNaN(Number(key)));
+    return Object.fromEntries(reasons.map((name, i) => [name, this.linear.counters[DROPPED + i]] as const).filter(([, n]) => n > 0));
+  }
+
+  get replied(): number {
+    return this.linear.counters[REPLIES + Protocol.icmp];
+  }
+
+  get received(): number {
+    return this.linear.counters[Counter.packetsReceived];
+  }
+
+  /** Where the slots lie: [first byte, first byte after the last]. */
+  get slots(): [number, number] {
+    return [SLOT_BASE, SLOT_BASE + SLOTS * this.linear.slotSize];
+  }
+}

@@ -1,0 +1,109 @@
+/** Packets for tests: built field by field, and checked by a checksum written as plainly as RFC 1071 puts it. */
+
+export interface EchoOptions {
+  src?: string;
+  dst?: string;
+  /** ICMP type and code. */
+  type?: number;
+  code?: number;
+  identifier?: number;
+  sequence?: number;
+  data?: Uint8Array;
+  ttl?: number;
+  tos?: number;
+  id?: number;
+  /** Flags and fragment offset, the word at 6. */
+  fragment?: number;
+  protocol?: number;
+  /** IP options, padded by the caller to a multiple of 4. */
+  options?: Uint8Array;
+}
+
+/** The host's own address in tests; it lies in the prefix, and is the usual source. */
+export const HOST = "10.99.0.1";
+export const TARGET = "10.99.1.1";
+export const PREFIX = "10.99.0.0/16";
+
+/** A correct ICMP over IPv4 packet; an echo request from HOST to TARGET unless told otherwise. */
+export function icmpPacket(options: EchoOptions = {}): Uint8Array {
+  const { type = 8, code = 0, identifier = 0x1234, sequence = 1, data = pattern(56) } = options;
+  const msg = new Uint8Array(8 + data.length);
+  const view = new DataView(msg.buffer);
+  msg[0] = type;
+  msg[1] = code;
+  view.setUint16(4, identifier);
+  view.setUint16(6, sequence);
+  msg.set(data, 8);
+  setIcmpChecksum(msg);
+  return ipv4Packet(msg, options);
+}
+
+/** A correct IPv4 packet around any payload. */
+export function ipv4Packet(payload: Uint8Array, options: EchoOptions = {}): Uint8Array {
+  const { src = HOST, dst = TARGET, ttl = 64, tos = 0, id = 0xbeef, fragment = 0x4000, protocol = 1, options: ipOptions = new Uint8Array(0) } = options;
+  const headerLen = 20 + ipOptions.length;
+  const packet = new Uint8Array(headerLen + payload.length);
+  const view = new DataView(packet.buffer);
+  packet[0] = 0x40 | headerLen / 4;
+  packet[1] = tos;
+  view.setUint16(2, packet.length);
+  view.setUint16(4, id);
+  view.setUint16(6, fragment);
+  packet[8] = ttl;
+  packet[9] = protocol;
+  packet.set(addr(src), 12);
+  packet.set(addr(dst), 16);
+  packet.set(ipOptions, 20);
+  packet.set(payload, headerLen);
+  setHeaderChecksum(packet);
+  return packet;
+}
+
+/** What pongd must answer: written from the RFCs, not from the engines. */
+export function expectedReply(request: Uint8Array, ttl = 64): Uint8Array {
+  const headerLen = (request[0] & 15) * 4;
+  const totalLen = new DataView(request.buffer, request.byteOffset).getUint16(2);
+  const reply = request.slice(0, totalLen);
+  reply.set(request.subarray(12, 16), 16);
+  reply.set(request.subarray(16, 20), 12);
+  reply[8] = ttl;
+  setHeaderChecksum(reply);
+  reply[headerLen] = 0;
+  setIcmpChecksum(reply.subarray(headerLen));
+  return reply;
+}
+
+export function setHeaderChecksum(packet: Uint8Array): void {
+  const header = packet.subarray(0, (packet[0] & 15) * 4);
+  header[10] = header[11] = 0;
+  new DataView(packet.buffer, packet.byteOffset).setUint16(10, checksum(header));
+}
+
+/** Where the checksum is 0, its alias 0xffff, which verifies there and in the all-zero message too (C-3). */
+export function setIcmpChecksum(msg: Uint8Array): void {
+  msg[2] = msg[3] = 0;
+  new DataView(msg.buffer, msg.byteOffset).setUint16(2, checksum(msg) || 0xffff);
+}
+
+/** RFC 1071 §1, by the letter. */
+export function checksum(bytes: Uint8Array): number {
+  return ~plainSum(bytes) & 0xffff;
+}
+
+export function plainSum(bytes: Uint8Array): number {
+  let sum = 0;
+  for (let i = 0; i < bytes.length; i += 2) {
+    sum += bytes[i] << 8 | (bytes[i + 1] ?? 0);
+    if (sum > 0xffff) sum = (sum & 0xffff) + 1;
+  }
+  return sum;
+}
+
+export function addr(text: string): Uint8Array {
+  return Uint8Array.from(text.split("."), Number);
+}
+
+/** Bytes that differ from their neighbours. */
+export function pattern(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => i * 7 + 1);
+}

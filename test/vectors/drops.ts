@@ -1,0 +1,93 @@
+/** One packet and more for every reason to drop one. A test fails when a reason of abi.ts has no packet here. */
+import { Drop } from "../../src/abi.js";
+import { icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum } from "../support/packets.js";
+
+export interface DropVector {
+  readonly reason: keyof typeof Drop;
+  readonly name: string;
+  readonly packet: Uint8Array;
+}
+
+/** A correct echo request, then changed; its header checksum is made right again, so that nothing else is wrong with it. */
+function changed(change: (packet: Uint8Array) => void, packet = icmpPacket()): Uint8Array {
+  change(packet);
+  if (packet.length >= 20 && (packet[0] & 15) * 4 <= packet.length && (packet[0] & 15) >= 5) setHeaderChecksum(packet);
+  return packet;
+}
+
+/** A correct echo request whose ICMP message was changed, with its checksum made right again. */
+function changedMessage(change: (msg: Uint8Array) => void): Uint8Array {
+  const packet = icmpPacket();
+  change(packet.subarray(20));
+  setIcmpChecksum(packet.subarray(20));
+  return packet;
+}
+
+const totalLen = (value: number) => (packet: Uint8Array) => {
+  packet[2] = value >> 8;
+  packet[3] = value & 255;
+};
+
+const martians = ["0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.255", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"];
+
+export const DROPS: readonly DropVector[] = [
+  // V-1
+  { reason: "ip_inhdr", name: "V-1: one byte", packet: Uint8Array.of(0x45) },
+  { reason: "ip_inhdr", name: "V-1: nineteen bytes", packet: icmpPacket().slice(0, 19) },
+  { reason: "ip_inhdr", name: "V-1: version 5", packet: changed((p) => { p[0] = 0x55; }) },
+  { reason: "ip_inhdr", name: "V-1: version 0", packet: changed((p) => { p[0] = 0x05; }) },
+  { reason: "ip_inhdr", name: "V-1: version 15", packet: changed((p) => { p[0] = 0xf5; }) },
+  { reason: "ip_inhdr", name: "V-1: header length 4 words", packet: changed((p) => { p[0] = 0x44; }) },
+  { reason: "ip_inhdr", name: "V-1: header length 0", packet: changed((p) => { p[0] = 0x40; }) },
+  { reason: "ip_inhdr", name: "V-1: header longer than the packet", packet: changed((p) => { p[0] = 0x4f; }, icmpPacket({ data: new Uint8Array(0) })) },
+  { reason: "ip_inhdr", name: "V-1: total length 0", packet: changed(totalLen(0)) },
+  { reason: "ip_inhdr", name: "V-1: total length one less than the header", packet: changed(totalLen(19)) },
+  { reason: "pkt_too_small", name: "V-1: total length one more than received", packet: changed(totalLen(85)) },
+  { reason: "pkt_too_small", name: "V-1: total length 65535", packet: changed(totalLen(65535)) },
+  { reason: "pkt_too_small", name: "V-1: total length ends one byte into the ICMP header's end", packet: changed(totalLen(27)) },
+  { reason: "pkt_too_small", name: "V-1: no ICMP message at all", packet: ipv4Packet(new Uint8Array(0)) },
+  { reason: "pkt_too_small", name: "V-1: an ICMP message of seven bytes whose checksum holds", packet: ipv4Packet(Uint8Array.of(8, 0, 0xf7, 0xff, 0, 0, 0)) },
+  // V-2
+  { reason: "ip_csum", name: "V-2: header checksum off by one", packet: corrupt(icmpPacket(), 11) },
+  { reason: "ip_csum", name: "V-2: a flipped identification bit", packet: corrupt(icmpPacket(), 4) },
+  { reason: "ip_csum", name: "V-2: header checksum zero", packet: withBytes(icmpPacket(), 10, 0, 0) },
+  // destinations
+  ...martians.map((dst) => ({ reason: "ip_invalid_dest", name: `E-5: to ${dst}`, packet: icmpPacket({ dst, src: "192.0.2.1" }) }) as const),
+  { reason: "not_our_prefix", name: "I1: the host's own address", packet: icmpPacket({ dst: "10.99.0.1", src: "192.0.2.1" }) },
+  { reason: "not_our_prefix", name: "I1: one below the prefix", packet: icmpPacket({ dst: "10.98.255.255" }) },
+  { reason: "not_our_prefix", name: "I1: one above the prefix", packet: icmpPacket({ dst: "10.100.0.0" }) },
+  // V-5
+  ...martians.map((src) => ({ reason: "martian_source", name: `V-5: from ${src}`, packet: icmpPacket({ src }) }) as const),
+  { reason: "martian_source", name: "V-5: from an address that is answered for", packet: icmpPacket({ src: "10.99.2.2" }) },
+  { reason: "martian_source", name: "V-5: from the destination itself", packet: icmpPacket({ src: "10.99.1.1" }) },
+  // not yet
+  { reason: "ip_fragment", name: "a first fragment", packet: icmpPacket({ fragment: 0x2000 }) },
+  { reason: "ip_fragment", name: "a last fragment", packet: icmpPacket({ fragment: 0x0001 }) },
+  { reason: "ip_fragment", name: "a fragment whose offset has a high bit alone", packet: icmpPacket({ fragment: 0x1000 }) },
+  { reason: "ip_options", name: "NOP and end of options", packet: icmpPacket({ options: Uint8Array.of(1, 1, 1, 0) }) },
+  { reason: "ip_options", name: "forty bytes of options", packet: icmpPacket({ options: new Uint8Array(40) }) },
+  { reason: "unhandled_proto", name: "UDP", packet: ipv4Packet(pattern(16), { protocol: 17 }) },
+  { reason: "unhandled_proto", name: "TCP", packet: ipv4Packet(pattern(40), { protocol: 6 }) },
+  { reason: "unhandled_proto", name: "protocol 0", packet: ipv4Packet(pattern(40), { protocol: 0 }) },
+  { reason: "unhandled_proto", name: "an IPv6 packet", packet: withBytes(new Uint8Array(48), 0, 0x60) },
+  // ICMP
+  { reason: "icmp_csum", name: "ICMP checksum off by one", packet: corrupt(icmpPacket(), 23) },
+  { reason: "icmp_csum", name: "a flipped bit in the last byte of an odd length", packet: corrupt(icmpPacket({ data: pattern(57) }), 84) },
+  { reason: "icmp_csum", name: "ICMP checksum zero", packet: withBytes(icmpPacket(), 22, 0, 0) },
+  { reason: "icmp_csum", name: "C-3: all zero with the checksum zero too", packet: ipv4Packet(new Uint8Array(8)) },
+  ...[0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 30, 31, 39, 40, 42, 43, 253, 255].map((type) => (
+    { reason: "unhandled_icmp_type", name: `${type === 0 ? "E-14" : [4, 6, 15, 16, 17, 18, 30, 31, 39].includes(type) ? "D-1" : "D-2"}: ICMP type ${type}`, packet: changedMessage((msg) => { msg[0] = type; }) }) as const),
+];
+
+/** What is dropped only when the option asks for it. */
+export const IGNORED: DropVector = { reason: "icmp_echo_ignored", name: "E-13: an echo request while echo is ignored", packet: icmpPacket() };
+
+function corrupt(packet: Uint8Array, at: number): Uint8Array {
+  packet[at] ^= 1;
+  return packet;
+}
+
+function withBytes(packet: Uint8Array, at: number, ...bytes: number[]): Uint8Array {
+  packet.set(bytes, at);
+  return packet;
+}
