@@ -25,7 +25,8 @@ export function type(msg: usize): u32 {
  */
 export function setType(msg: usize, type: u32): void {
   const from = load<u16>(msg);
-  store<u8>(msg, type);
-  const checksum = update(load<u16>(msg, 2), from, load<u16>(msg));
+  const to = (from & 0xff00) | type;
+  store<u16>(msg, to);
+  const checksum = update(load<u16>(msg, 2), from, to);
   store<u16>(msg, checksum == 0 ? 0xffff : checksum, 2);
 }

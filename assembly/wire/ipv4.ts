@@ -62,6 +62,8 @@ export function swapAddrs(ip: usize): void {
 /** Sets the TTL and mends the header checksum for it (RFC 1624; a header is never all zero). */
 export function setTtl(ip: usize, ttl: u32): void {
   const from = load<u16>(ip, 8);
-  store<u8>(ip, ttl, 8);
-  store<u16>(ip, update(load<u16>(ip, 10), from, load<u16>(ip, 8)), 10);
+  // Little-endian: the TTL is the lower byte. A byte stored and a word loaded over it would wait for each other.
+  const to = (from & 0xff00) | ttl;
+  store<u16>(ip, to, 8);
+  store<u16>(ip, update(load<u16>(ip, 10), from, to), 10);
 }

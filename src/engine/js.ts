@@ -104,13 +104,16 @@ export class JsEngine implements Engine {
     i32[word + 4] = src;
     const u16 = this.#u16;
     const half = ip >> 1;
+    // A TTL and a type are the lower bytes of their words.
     const ttlFrom = u16[half + 4];
-    u8[ip + 8] = i32[REPLY_TTL >> 2];
-    u16[half + 5] = update(u16[half + 5], ttlFrom, u16[half + 4]);
+    const ttlTo = ttlFrom & 0xff00 | i32[REPLY_TTL >> 2];
+    u16[half + 4] = ttlTo;
+    u16[half + 5] = update(u16[half + 5], ttlFrom, ttlTo);
     const typeFrom = u16[half + 10];
-    u8[msg] = ECHO_REPLY;
+    const typeTo = typeFrom & 0xff00 | ECHO_REPLY;
+    u16[half + 10] = typeTo;
     // 0 would be wrong in a message of nothing but zeros, and 0xffff is right in any: assembly/wire/icmp.ts.
-    u16[half + 11] = update(u16[half + 11], typeFrom, u16[half + 10]) || 0xffff;
+    u16[half + 11] = update(u16[half + 11], typeFrom, typeTo) || 0xffff;
     return Protocol.icmp;
   }
 
