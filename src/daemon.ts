@@ -65,7 +65,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (running:
   const undo: (() => unknown)[] = [() => { stop.dispose(); }];
   try {
     const http = await serve(options.listen, { metrics: () => registry, ready: () => registry !== undefined && linkUp });
-    undo.push(http.close);
+    undo.push(() => http.close());
 
     const device = new TunDevice({ name: options.device, mtu, queues: options.queues });
     undo.push(() => { device.close(); });

@@ -41,8 +41,8 @@ const PAGE = `<!doctype html>
 
 /** Reads `host:port`, `[v6]:port` or `:port`. @throws Failure (usage). */
 export function parseEndpoint(text: string): Endpoint {
-  const match = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:\s[\]]*)):(?<port>\d{1,5})$/.exec(text);
-  const { v6, host, port } = match?.groups ?? {};
+  const match = /^(?:\[([^\]]+)\]|([^:\s[\]]*)):(\d{1,5})$/.exec(text);
+  const [, v6, host, port] = (match ?? []) as (string | undefined)[];
   if (!match || Number(port) > 65535 || (v6 !== undefined && !isIPv6(v6))) {
     throw new Failure(`listen address "${text}": write it like 127.0.0.1:7664, [::1]:7664 or :7664`, EXIT.USAGE);
   }

@@ -120,7 +120,7 @@ export function intervalsOf(prefixes: readonly Prefix[], hosts: readonly Address
 }
 
 function parseBlock(text: string): Prefix {
-  const [addr = "", bits, ...rest] = text.split("/");
+  const [addr, bits, ...rest] = text.split("/") as [string, string?, ...string[]];
   if (isIP(addr) === 0 || addr.includes("%") || rest.length > 0) {
     throw usage(`"${text}" is not a prefix; write it like 10.99.0.0/16`);
   }

@@ -46,7 +46,7 @@ export class Netlink {
   link(which: string | number): Link {
     const header = ifinfomsg(typeof which === "number" ? which : 0);
     const name = typeof which === "number" ? [] : [attribute(uapi.IFLA_IFNAME, cString(which))];
-    const [answer] = this.#request(uapi.RTM_GETLINK, 0, [header, ...name], `link ${which}`);
+    const answer = this.#request(uapi.RTM_GETLINK, 0, [header, ...name], `link ${which}`).at(0);
     if (!answer) throw new Failure(`netlink: no answer about link ${which}`, EXIT.RUNTIME);
     return parseLink(answer);
   }

@@ -1,29 +1,40 @@
 /** Builds one file of assembly/ by itself, so that a test can call the functions that the module keeps to itself. */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import asc from "assemblyscript/asc";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 
 export type Exports = Record<string, (...args: number[]) => number>;
 
-/** Every exported function of `file`, over `memory`. `simd`: as in the released module, or its scalar twin. */
-export async function build(file: string, memory: WebAssembly.Memory, simd: boolean): Promise<Exports> {
-  let binary: Uint8Array<ArrayBuffer> | undefined;
-  const { error, stderr } = await asc.main([
-    file, "--config", "none", "--outFile", "out.wasm", "-O3", "--noAssert", "--runtime", "stub",
-    "--importMemory", "--noExportMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536",
-    "--enable", simd ? "threads,simd" : "threads",
-  ], {
-    writeFile: (name, contents) => {
-      if (name === "out.wasm" && typeof contents !== "string") binary = Uint8Array.from(contents);
-    },
-  });
-  if (error || !binary) throw new Error(`asc ${file}: ${stderr.toString()}`, { cause: error });
-  const { instance } = await WebAssembly.instantiate(binary, { env: { memory } });
-  return instance.exports as Exports;
+/** Every exported function of `file`, over `memory`, built with the options of asconfig.json's `target`. */
+export async function build(file: string, memory: WebAssembly.Memory, target: "release" | "scalar"): Promise<Exports> {
+  const dir = mkdtempSync(join(tmpdir(), "pongd-test-"));
+  try {
+    const out = join(dir, "out.wasm");
+    // An entry on the command line joins asconfig.json's own; the options alone are taken from there.
+    const { options, targets } = JSON.parse(readFileSync(source("asconfig.json"), "utf8")) as Config;
+    const flags = Object.entries({ ...options, ...targets[target], outFile: out, textFile: undefined, bindings: undefined })
+      .filter(([, value]) => value !== undefined)
+      .flatMap(([name, value]) => typeof value === "boolean" ? [`--${name}`] : [`--${name}`, String(value)]);
+    execFileSync(process.execPath, [source("node_modules/assemblyscript/bin/asc.js"), file, "--config", "none", ...flags], { cwd: ROOT });
+    const { instance } = await WebAssembly.instantiate(readFileSync(out), { env: { memory } });
+    return instance.exports as Exports;
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 }
 
-/** A file of the source tree, wherever the tests run from. */
+type Options = Record<string, string | number | true | string[] | undefined>;
+
+interface Config {
+  options: Options;
+  targets: Record<string, Options>;
+}
+
+/** A file of the project, wherever the tests run from. */
 export function source(path: string): string {
   return ROOT + path;
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { build, source } from "../support/assembly.js";
+import { build } from "../support/assembly.js";
 import { plainSum } from "../support/packets.js";
 
 const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });
@@ -11,7 +11,7 @@ const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
 const RUNS = 1_000_000;
 
 for (const simd of [true, false]) {
-  const { sum, sumHeader, update } = await build(source("assembly/checksum.ts"), memory, simd);
+  const { sum, sumHeader, update } = await build("assembly/checksum.ts", memory, simd ? "release" : "scalar");
   /** The engine's sum is in memory order; RFC 1071 §2 B: the sum with its bytes exchanged is the sum of the words with theirs. */
   const swapped = (value: number) => (value & 0xff) << 8 | value >>> 8;
   /** A sum of 0xffff and one of 0 are the same number. */
@@ -51,10 +51,10 @@ for (const simd of [true, false]) {
 
     test("C-1: the order of the words does not matter", () => {
       fc.assert(fc.property(fc.array(fc.nat(0xffff), { maxLength: 100 }), (words) => {
-        const write = (values: number[]) => { new Uint16Array(memory.buffer, 8192, values.length).set(values); };
-        write(words);
+        const memory16 = new Uint16Array(memory.buffer, 8192, words.length);
+        memory16.set(words);
         const forward = sum(8192, 2 * words.length);
-        write([...words].reverse());
+        memory16.reverse();
         assert.equal(sum(8192, 2 * words.length), forward);
       }), { seed, numRuns: 5_000 });
     });

@@ -73,7 +73,11 @@ describe("intervals", () => {
       .chain((network) => fc.integer({ min: 16, max: 32 }).map((length) => `${network >>> 24}.${network >>> 16 & 255}.${network >>> 8 & 255}.${network & 255}/${length}`));
     fc.assert(fc.property(fc.uniqueArray(prefix, { maxLength: 40 }), fc.array(fc.integer({ min: 0x09ffff00, max: 0x0a0100ff }), { minLength: 50 }), (texts, addresses) => {
       const prefixes = texts.flatMap((text) => {
-        try { return [parsePrefix(text)]; } catch { return []; }
+        try {
+          return [parsePrefix(text)];
+        } catch {
+          return [];
+        }
       });
       const intervals = intervalsOf(prefixes, []);
       assert.ok(intervals.length <= INTERVALS);
