@@ -7,8 +7,8 @@ import { EXIT, Failure, messageOf } from "./failure.js";
 import { version } from "./version.js";
 
 export interface Endpoint {
-  /** An address or a name. */
-  readonly host: string;
+  /** An address or a name; undefined for every address of this machine. */
+  readonly host: string | undefined;
   /** 0 for any free one. */
   readonly port: number;
 }
@@ -46,7 +46,7 @@ export function parseEndpoint(text: string): Endpoint {
   if (!match || Number(port) > 65535 || (v6 !== undefined && !isIPv6(v6))) {
     throw new Failure(`listen address "${text}": write it like 127.0.0.1:7664, [::1]:7664 or :7664`, EXIT.USAGE);
   }
-  return { host: v6 ?? (host || "::"), port: Number(port) };
+  return { host: host === "" ? undefined : v6 ?? host, port: Number(port) };
 }
 
 /** Opens the server. @throws Failure where the port is in use, not permitted, or the address not this machine's. */
@@ -56,7 +56,7 @@ export async function serve({ host, port }: Endpoint, status: Status): Promise<H
       respond(response, 500, `${messageOf(error)}\n`);
     });
   });
-  const literal = isIPv6(host) ? `[${host}]` : host;
+  const literal = host === undefined ? "" : isIPv6(host) ? `[${host}]` : host;
   try {
     server.listen(port, host);
     await once(server, "listening");
@@ -64,7 +64,7 @@ export async function serve({ host, port }: Endpoint, status: Status): Promise<H
     throw explain(error, `${literal}:${port}`);
   }
   return {
-    url: `http://${literal}:${(server.address() as AddressInfo).port}`,
+    url: `http://${literal || "localhost"}:${(server.address() as AddressInfo).port}`,
     close: async () => {
       server.close();
       server.closeAllConnections();

@@ -4,10 +4,12 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { build } from "../support/assembly.js";
 import { plainSum } from "../support/packets.js";
+import { Random } from "../support/random.js";
 
 const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });
 const bytes = new Uint8Array(memory.buffer);
-const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+const random = Random.fromEnvironment();
+const { seed } = random;
 const RUNS = 1_000_000;
 
 for (const simd of [true, false]) {
@@ -64,11 +66,10 @@ for (const simd of [true, false]) {
     });
 
     test(`C-6: ${RUNS} random updates equal the recomputed checksum (seed ${seed})`, () => {
-      const next = generator(seed);
       for (let run = 0; run < RUNS; run++) {
-        const rest = next() & 0xffff;
-        const from = next() & 0xffff;
-        const to = next() & 0xffff;
+        const rest = random.next() & 0xffff;
+        const from = random.next() & 0xffff;
+        const to = random.next() & 0xffff;
         const before = ~add(rest, from) & 0xffff;
         const updated = update(before, from, to);
         const recomputed = ~add(rest, to) & 0xffff;
@@ -90,15 +91,4 @@ for (const simd of [true, false]) {
 
 function add(a: number, b: number): number {
   return a + b > 0xffff ? (a + b & 0xffff) + 1 : a + b;
-}
-
-/** xorshift32 */
-function generator(seed: number): () => number {
-  let state = seed | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  };
 }

@@ -1,0 +1,129 @@
+/**
+ * The engines against each other: the same packets, random and mutated, through all of them. They must leave the same bytes
+ * in the same slots, the same descriptors in the same order, the same counters and the same free stack, and must not touch a
+ * byte outside the packets they were given. One run is PACKETS packets; SEED=… repeats one.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BATCH, Counter, COUNTERS, Drop, DROPPED, FREE, FREE_COUNT, PREFIX_REPLIES, PREFIXES, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND } from "../../src/abi.js";
+import { ENGINES, Rig } from "../support/engines.js";
+import { addr, icmpPacket, setHeaderChecksum, setIcmpChecksum } from "../support/packets.js";
+import { Random } from "../support/random.js";
+import { DROPS } from "../vectors/drops.js";
+
+const PACKETS = Number(process.env.PACKETS ?? 1_000_000);
+const MTU = 1500;
+const GUARD = 0xa5;
+
+const configuration = { prefixes: ["10.99.0.0/16", "10.99.7.0/24", "192.0.2.128/25", "203.0.113.9/32"], mtu: MTU };
+const random = Random.fromEnvironment();
+
+test(`I4: ${PACKETS} packets, seed ${random.seed}: the engines agree on every byte and counter, and touch nothing else`, async () => {
+  const rigs = await Promise.all(ENGINES.map((name) => Rig.create(name, configuration)));
+  const [first, ...others] = rigs;
+  const slotSize = first.linear.slotSize;
+  // A guard before every packet and behind it: as much of its slot as a packet of the MTU leaves, and one cache line at least.
+  const longest = slotSize - 64;
+  const before = new Uint8Array(first.bytes.length);
+  const replyAt = new Map<number, number>();
+  let replies = 0;
+
+  for (let done = 0; done < PACKETS;) {
+    const count = Math.min(random.oneIn(4) ? BATCH : 1 + random.below(BATCH), PACKETS - done);
+    const slots = Array.from({ length: count }, (_, i) => first.words[FREE / 4 + first.words[FREE_COUNT / 4] - 1 - i]);
+    const packets = slots.map(() => randomPacket(longest));
+    for (const rig of rigs) {
+      rig.bytes.fill(GUARD, SLOT_BASE, SLOT_BASE + SLOTS * slotSize);
+      rig.words[FREE_COUNT / 4] -= count;
+      packets.forEach((packet, i) => {
+        rig.bytes.set(packet, slots[i]);
+        rig.words[RECEIVED / 4 + 2 * i] = slots[i];
+        rig.words[RECEIVED / 4 + 2 * i + 1] = packet.length;
+      });
+    }
+    before.set(first.bytes);
+
+    const filled = rigs.map((rig) => rig.engine.respond(count));
+    for (const [i, other] of others.entries()) {
+      assert.equal(filled[i + 1], filled[0], `${ENGINES[i + 1]} answers as many as ${ENGINES[0]}`);
+      if (Buffer.compare(other.bytes, first.bytes) !== 0) assert.fail(difference(ENGINES[i + 1], first.bytes, other.bytes, packets, slots));
+    }
+
+    // What changed outside control words, counters and queues lies in packets that were answered, within the reply.
+    replyAt.clear();
+    for (let i = 0; i < filled[0]; i++) replyAt.set(first.words[TO_SEND / 4 + 2 * i], first.words[TO_SEND / 4 + 2 * i + 1]);
+    packets.forEach((packet, i) => {
+      const reply = replyAt.get(slots[i]) ?? 0;
+      assert.ok(reply <= packet.length, "I2: a reply is no longer than its request");
+      before.set(first.bytes.subarray(slots[i], slots[i] + reply), slots[i]);
+    });
+    assert.equal(Buffer.compare(before.subarray(SLOT_BASE), first.bytes.subarray(SLOT_BASE)), 0, "a byte outside of the replies was touched");
+
+    for (const rig of rigs) {
+      for (const slot of replyAt.keys()) rig.words[FREE / 4 + rig.words[FREE_COUNT / 4]++] = slot;
+      assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
+    }
+    done += count;
+    replies += filled[0];
+  }
+
+  const { counters } = first.linear;
+  const reasons = Object.keys(Drop).filter((key) => Number.isNaN(Number(key)) && key !== "icmp_echo_ignored");
+  const dropped = reasons.map((name) => counters[DROPPED + Drop[name as keyof typeof Drop]]);
+  assert.equal(counters[Counter.packetsReceived], PACKETS);
+  assert.equal(counters[REPLIES + Protocol.icmp], replies);
+  assert.equal(replies + dropped.reduce((a, b) => a + b, 0), PACKETS, "I5: received = replied + dropped");
+  assert.equal(counters.subarray(PREFIX_REPLIES, PREFIX_REPLIES + PREFIXES).reduce((a, b) => a + b, 0), replies);
+  assert.ok(replies > PACKETS / 10, "the generator makes packets that are answered");
+  for (const [i, name] of reasons.entries()) assert.ok(dropped[i] > PACKETS / 10_000, `the generator reaches ${name}: ${dropped[i]}`);
+});
+
+/** Noise, a vector, or an echo request with something about it changed, its checksums usually made right again. */
+function randomPacket(longest: number): Uint8Array {
+  if (random.oneIn(16)) return noise(1 + random.below(random.oneIn(4) ? longest : 64));
+  if (random.oneIn(16)) return random.pick(DROPS).packet.slice(0, longest);
+  const data = noise(random.below(random.oneIn(8) ? longest - 88 : 80));
+  if (random.oneIn(16)) data.fill(random.pick([0, 0xff]));
+  const packet = icmpPacket({
+    data,
+    src: random.pick(["10.99.0.1", "192.0.2.1", "198.51.100.77", "10.99.0.2", "127.0.0.1", "0.0.0.0", "224.0.0.251", "255.255.255.255"].slice(0, random.oneIn(8) ? 8 : 3)),
+    dst: random.pick(["10.99.1.1", "10.99.7.7", "10.99.255.255", "192.0.2.200", "203.0.113.9", "203.0.113.10", "10.98.0.1", "224.0.0.1", "10.99.0.1"].slice(0, random.oneIn(8) ? 9 : 5)),
+    identifier: random.next() & 0xffff,
+    sequence: random.next() & 0xffff,
+    id: random.next() & 0xffff,
+    tos: random.next() & 0xff,
+    ttl: random.next() & 0xff,
+    code: random.oneIn(8) ? random.next() & 0xff : 0,
+    type: random.oneIn(8) ? random.next() & 0xff : 8,
+    protocol: random.oneIn(16) ? random.next() & 0xff : 1,
+    fragment: random.oneIn(16) ? random.next() & 0xffff : random.pick([0, 0x4000]),
+    options: random.oneIn(16) ? noise(4 * (1 + random.below(10))) : undefined,
+  });
+  return random.oneIn(3) ? mutated(packet) : packet;
+}
+
+function mutated(packet: Uint8Array): Uint8Array {
+  let changed = packet;
+  if (random.oneIn(4)) changed = changed.slice(0, random.below(changed.length) + 1);
+  if (random.oneIn(4)) changed = Uint8Array.from([...changed, ...noise(random.below(24))]);
+  for (let flips = random.below(4); flips > 0; flips--) changed[random.below(Math.min(changed.length, random.oneIn(2) ? 28 : changed.length))] ^= 1 << random.below(8);
+  if (random.oneIn(4) && changed.length >= 20) changed.set(addr(random.pick(["10.99.9.9", "10.99.7.255", "1.2.3.4"])), random.pick([12, 16]));
+  const headerLen = (changed[0] & 15) * 4;
+  if (random.oneIn(2) && headerLen >= 20 && headerLen <= changed.length) {
+    setHeaderChecksum(changed);
+    const totalLen = changed[2] << 8 | changed[3];
+    if (random.oneIn(2) && totalLen >= headerLen + 8 && totalLen <= changed.length) setIcmpChecksum(changed.subarray(headerLen, totalLen));
+  }
+  return changed;
+}
+
+function noise(length: number): Uint8Array {
+  return Uint8Array.from({ length }, () => random.next());
+}
+
+function difference(name: string, expected: Uint8Array, actual: Uint8Array, packets: Uint8Array[], slots: number[]): string {
+  const at = expected.findIndex((byte, i) => byte !== actual[i]);
+  const index = slots.findLastIndex((slot) => slot <= at && at < slot + 2000);
+  const where = at < COUNTERS + 8 * (PREFIX_REPLIES + PREFIXES) ? `counter ${(at - COUNTERS) / 8}` : `byte ${at}`;
+  return `${name} differs from ${ENGINES[0]} at ${where}; packet ${index}: ${Buffer.from(packets[index] ?? []).toString("hex")}`;
+}

@@ -1,0 +1,112 @@
+/**
+ * Real clients against a real device, in a namespace of its own:
+ *
+ *   ping, fping, hping3 ── host 10.99.0.1 ── route 10.99.0.0/16 ── pong0 ── pongd
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { ENGINE_NAMES } from "../../src/engine/engine.js";
+import { needs, Netns, Pongd, sum } from "../support/netns.js";
+
+for (const engine of ENGINE_NAMES) {
+  describe(engine, needs("ping", "fping", "hping3"), () => {
+    let ns: Netns;
+    let pongd: Pongd;
+    before(async () => {
+      ns = await Netns.open();
+      pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine);
+    });
+    after(async () => {
+      await pongd.stop();
+      await ns.close();
+    });
+
+    /** Runs a client; by how much each counter then differs. */
+    const counted = async (client: () => Promise<unknown>): Promise<Map<string, number>> => {
+      const earlier = await pongd.metrics();
+      await client();
+      const later = await pongd.metrics();
+      return new Map([...later].map(([key, value]) => [key, value - (earlier.get(key) ?? 0)]).filter(([key, value]) => value !== 0 && String(key).startsWith("pongd_")) as [string, number][]);
+    };
+    const ping = (...args: string[]) => ns.ok("ping", "-c", "3", "-i", "0.01", "-W", "2", ...args);
+
+    for (const size of [0, 1, 56, 1471, 1472]) {
+      test(`ping with ${size} bytes of data: three sent, three received`, async () => {
+        assert.match(await ping("-s", String(size), "10.99.1.1"), / 3 received, 0% packet loss/);
+      });
+    }
+
+    test("ping checks the pattern that it sent", async () => {
+      for (const pattern of ["00", "ff", "a55a", "0123456789abcdef"]) {
+        const output = await ping("-p", pattern, "10.99.1.1");
+        assert.match(output, / 3 received/);
+        assert.doesNotMatch(output, /wrong data byte|DUP|truncated/);
+      }
+    });
+
+    test("V-4: ping with TTL 1 is answered, E-9: with TTL 64", async () => {
+      assert.match(await ping("-t", "1", "10.99.1.1"), /ttl=64/);
+    });
+
+    test("E-10: type of service comes back", async () => {
+      const capture = ns.spawn("tcpdump", "-i", "pong0", "-c", "2", "-n", "-v", "--immediate-mode", "icmp and dst host 10.99.0.1");
+      let seen = "";
+      capture.stdout.on("data", (chunk) => { seen += String(chunk); });
+      await new Promise<void>((resolve) => capture.stderr.on("data", (chunk) => { if (String(chunk).includes("listening")) resolve(); }));
+      await ping("-Q", "0x2e", "10.99.1.1");
+      await new Promise((resolve) => capture.once("close", resolve));
+      assert.equal(seen.match(/tos 0x2e/g)?.length, 2, seen);
+    });
+
+    test("the first and the last address of the prefix answer: there is no broadcast address on a TUN device", async () => {
+      assert.match(await ping("10.99.0.0"), / 3 received/);
+      assert.match(await ping("10.99.255.255"), / 3 received/);
+    });
+
+    test("fping finds every address of a /24, each answered once", async () => {
+      const changes = await counted(async () => {
+        const alive = await ns.ok("fping", "-a", "-q", "-r", "0", "-i", "1", "-g", "10.99.5.0/24");
+        assert.equal(alive.trim().split("\n").length, 254);
+      });
+      assert.equal(changes.get(`pongd_replies_total{protocol="icmp",queue="0"}`), 254);
+      assert.equal(changes.get(`pongd_prefix_replies_total{prefix="10.99.0.0/16"}`), 254);
+    });
+
+    test("fping finds 65,534 of 65,534 addresses of the /16, each answered once; the host's own by the kernel", async () => {
+      const changes = await counted(async () => {
+        const alive = await ns.ok("fping", "-a", "-q", "-r", "0", "-t", "2000", "-i", "0.1", "-g", "10.99.0.0/16");
+        assert.equal(new Set(alive.trim().split("\n")).size, 65534);
+      });
+      assert.equal(changes.get(`pongd_replies_total{protocol="icmp",queue="0"}`), 65533);
+    });
+
+    for (const [name, reason, args] of [
+      ["UDP", "unhandled_proto", ["-2", "-p", "53"]],
+      ["TCP", "unhandled_proto", ["-S", "-p", "80"]],
+      ["an ICMP timestamp request", "unhandled_icmp_type", ["-1", "-C", "13"]],
+      ["an ICMP address mask request", "unhandled_icmp_type", ["-1", "-C", "17"]],
+      ["a wrong ICMP checksum", "icmp_csum", ["-1", "--icmp-cksum", "4660"]],
+      ["a first fragment", "ip_fragment", ["-1", "-x"]],
+      ["a later fragment", "ip_fragment", ["-1", "-g", "64"]],
+      ["the Record Route option", "ip_options", ["-1", "--rroute"]],
+      ["a source that pongd answers for", "martian_source", ["-1", "-a", "10.99.2.2"]],
+      ["a multicast source", "martian_source", ["-1", "-a", "224.0.0.5"]],
+      ["a class E source", "martian_source", ["-1", "-a", "240.0.0.1"]],
+    ] as const) {
+      test(`hping3: ${name} is counted as ${reason}, and not answered`, async () => {
+        const changes = await counted(() => ns.run("hping3", "-c", "3", "-i", "u10000", "-q", ...args, "10.99.1.1"));
+        assert.equal(changes.get(`pongd_packets_dropped_total{reason="${reason}",queue="0"}`), 3, JSON.stringify([...changes]));
+        assert.equal(changes.get("pongd_replies_total{protocol=\"icmp\",queue=\"0\"}"), undefined);
+      });
+    }
+
+    test("I5: after all of this, received = replied + dropped, and bytes sent are those of the replies", async () => {
+      const metrics = await pongd.metrics();
+      assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"));
+      assert.equal(sum(metrics, "pongd_prefix_replies_total"), sum(metrics, "pongd_replies_total"));
+      assert.equal(sum(metrics, "pongd_write_errors_total"), 0);
+      assert.equal(metrics.get("pongd_batch_packets_sum"), sum(metrics, "pongd_packets_received_total"));
+      assert.equal(metrics.get("pongd_batch_packets_count"), metrics.get("pongd_batch_packets_bucket{le=\"+Inf\"}"));
+    });
+  });
+}

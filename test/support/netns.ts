@@ -1,0 +1,162 @@
+/**
+ * Network namespaces for tests. A namespace lives as long as a process in it waits for this one's end of a pipe, so it goes
+ * with the test however that ends. As root, or through a user namespace of one's own.
+ */
+import { execFile, spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { source } from "./assembly.js";
+
+const ROOT = process.getuid?.() === 0;
+export const CLI = source("build/src/cli.js");
+
+export interface Result {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * Options for test(): skips, by name of what is missing, where namespaces, TUN or a command are not to be had.
+ * With CI=true nothing may be missing. @throws Error then.
+ */
+export function needs(...commands: string[]): { skip: string | false } {
+  const missing = unavailable ?? commands.filter((command) => spawnSync("sh", ["-c", `command -v ${command}`]).status !== 0).join(", ");
+  if (missing === "") return { skip: false };
+  if (process.env.CI === "true") throw new Error(`in CI nothing is skipped, and this is missing: ${missing}`);
+  return { skip: `missing: ${missing}` };
+}
+
+const unavailable = probe();
+
+function probe(): string | undefined {
+  const { status, stderr } = spawnSync("unshare", [...ROOT ? [] : ["-r"], "-n", "sh", "-c", "ip link set lo up && exec 3<>/dev/net/tun"], { encoding: "utf8" });
+  return status === 0 ? undefined : `network namespaces with /dev/net/tun and ip(8) (${stderr.trim().split("\n").at(-1) ?? "no unshare"})`;
+}
+
+export class Netns {
+  readonly #holder: ChildProcessWithoutNullStreams;
+
+  private constructor(holder: ChildProcessWithoutNullStreams) {
+    this.#holder = holder;
+  }
+
+  /** A new namespace, its loopback interface up. */
+  static async open(): Promise<Netns> {
+    const holder = spawn("unshare", [...ROOT ? [] : ["-r"], "-n", "sh", "-c", "ip link set lo up && echo ready && exec cat"]);
+    await once(holder.stdout, "data");
+    return new Netns(holder);
+  }
+
+  async close(): Promise<void> {
+    this.#holder.stdin.end();
+    await once(this.#holder, "exit");
+  }
+
+  spawn(command: string, ...args: string[]): ChildProcessWithoutNullStreams {
+    return spawn("nsenter", [...this.#enter, command, ...args]);
+  }
+
+  /** Runs a command to its end, whatever its status. */
+  run(command: string, ...args: string[]): Promise<Result> {
+    return new Promise((resolve) => {
+      const child = execFile("nsenter", [...this.#enter, command, ...args], { maxBuffer: 1 << 26 }, (_, stdout, stderr) => {
+        resolve({ status: child.exitCode, stdout, stderr });
+      });
+    });
+  }
+
+  /** Runs a command that must succeed; its standard output. */
+  async ok(command: string, ...args: string[]): Promise<string> {
+    const { status, stdout, stderr } = await this.run(command, ...args);
+    if (status !== 0) throw new Error(`${command} ${args.join(" ")}: status ${status}\n${stdout}${stderr}`);
+    return stdout;
+  }
+
+  /** What `ip -json …` says. */
+  async ip<T = Record<string, unknown>>(...args: string[]): Promise<T[]> {
+    return JSON.parse(await this.ok("ip", "-json", ...args) || "[]") as T[];
+  }
+
+  /** Runs the body of a module in the namespace; `args` arrive as process.argv[1] and on. What it prints as JSON. */
+  async evaluate<T>(body: string, ...args: string[]): Promise<T> {
+    return JSON.parse(await this.ok(process.execPath, "--input-type=module", "-e", body, ...args)) as T;
+  }
+
+  get #enter(): string[] {
+    return ["-t", String(this.#holder.pid), ...ROOT ? [] : ["-U", "--preserve-credentials"], "-n"];
+  }
+}
+
+/** A pongd that runs in a namespace. */
+export class Pongd {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #ended: Promise<Result>;
+  readonly #ns: Netns;
+  #stdout = "";
+  #stderr = "";
+
+  private constructor(ns: Netns, args: string[]) {
+    this.#ns = ns;
+    this.#child = ns.spawn(process.execPath, CLI, "run", ...args);
+    this.#child.stdout.on("data", (chunk) => { this.#stdout += String(chunk); });
+    this.#child.stderr.on("data", (chunk) => { this.#stderr += String(chunk); });
+    this.#ended = once(this.#child, "close").then(([status]) => ({ status: status as number | null, stdout: this.#stdout, stderr: this.#stderr }));
+  }
+
+  /** Starts it and waits until it says that it answers. */
+  static async start(ns: Netns, ...args: string[]): Promise<Pongd> {
+    const pongd = new Pongd(ns, args);
+    const running = (async () => {
+      for await (const line of createInterface(pongd.#child.stdout)) if (line.includes("stop: Ctrl-C")) return true;
+      return false;
+    })();
+    if (!await running) throw new Error(`pongd run ${args.join(" ")}: ${(await pongd.#ended).stderr}`);
+    return pongd;
+  }
+
+  /** Starts one that is expected to end by itself. */
+  static fail(ns: Netns, ...args: string[]): Promise<Result> {
+    return new Pongd(ns, args).#ended;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? NaN;
+  }
+
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /** How it ended, once it has. */
+  get ended(): Promise<Result> {
+    return this.#ended;
+  }
+
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<Result> {
+    this.#child.kill(signal);
+    return this.#ended;
+  }
+
+  /** Status and body of a page of the metrics server. */
+  async get(path: string): Promise<{ status: number; body: string }> {
+    return this.#ns.evaluate("const r = await fetch(process.argv[1]); console.log(JSON.stringify({ status: r.status, body: await r.text() }))", `http://127.0.0.1:7664${path}`);
+  }
+
+  /** The samples of /metrics, by name and labels as they are written there. */
+  async metrics(): Promise<Map<string, number>> {
+    const { body } = await this.get("/metrics");
+    const samples = body.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return new Map(samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]));
+  }
+
+  /** Waits until pongd logs a line that matches. */
+  async logged(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.#stderr)) await Promise.race([once(this.#child.stderr, "data"), this.#ended.then(({ stderr }) => { throw new Error(`ended without logging ${String(pattern)}: ${stderr}`); })]);
+  }
+}
+
+/** Sums the samples whose name, labels aside, is `name`. */
+export function sum(metrics: Map<string, number>, name: string): number {
+  return [...metrics].filter(([key]) => key.replace(/\{.*/, "") === name).reduce((total, [, value]) => total + value, 0);
+}
