@@ -75,9 +75,13 @@ export async function run(options: RunOptions, log: Logger, onRunning: (running:
 
     const policy = { intervals: intervalsOf(prefixes, hosts), ttl, ignoreEcho };
     undo.push(() => stopAll(queues));
-    for (const [index, fd] of device.queues.entries()) queues.push(new Queue({ index, fd, mtu, engine, policy }));
+    // One after the other: a thread tells its own descriptors by what was open before it (io/descriptors.ts).
+    for (const [index, fd] of device.queues.entries()) {
+      const queue = new Queue({ index, fd, mtu, engine, policy });
+      queues.push(queue);
+      await queue.running;
+    }
     const ended = Promise.all(queues.map((queue) => queue.ended));
-    await Promise.race([Promise.all(queues.map((queue) => queue.running)), ended]);
     registry = createRegistry(queues, prefixes);
 
     const gone = new Failure(`device ${device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME);

@@ -26,18 +26,25 @@ export interface WorkerInput {
   readonly fd: number;
   /** An eventfd, readable when the loop is to look at STOP. */
   readonly wakeFd: number;
+  /** What was open when the main thread made this one. */
+  readonly inherited: ReadonlyMap<number, string>;
 }
 
 /** Sent once, before the first packet. */
-export const RUNNING = "running";
+export interface Running {
+  /** Descriptors for the main thread to close when this thread has ended; see io/descriptors.ts. */
+  readonly leftBehind: readonly number[];
+}
 
 const input = workerData as WorkerInput;
 const engine: Engine = input.module ? await WasmEngine.instantiate(input.module, input.memory) : new JsEngine(input.memory);
 const io = new ReadWriteIo(input.fd, input.wakeFd, new LinearMemory(input.memory, input.mtu));
 
-ownDescriptorTable();
-parentPort?.postMessage(RUNNING);
+const table = ownDescriptorTable(input.fd, input.inherited);
+const running: Running = { leftBehind: table.leftBehind };
+parentPort?.postMessage(running);
 loop(new Int32Array(input.memory.buffer));
+table.closeQueue();
 
 function loop(control: Int32Array): void {
   while (Atomics.load(control, STOP / 4) === 0) {

@@ -75,7 +75,7 @@ export class ReadWriteIo implements PacketIo {
     while (count < limit) {
       const slot = words[FREE / 4 + free - 1];
       const length = libc.read(this.#fd, this.#addressOf(slot), this.#slotSize);
-      if (length <= 0) {
+      if (length < 0) {
         const errno = libc.errno();
         if (errno === libc.E.EAGAIN || errno === libc.E.EINTR) break;
         throw new libc.SystemError("read", "the device's queue", errno);

@@ -1,0 +1,23 @@
+/** Brings pongd up and down in one process, `cycle.js COUNT`; prints how many descriptors were open after the first and the last. */
+import { readdirSync } from "node:fs";
+import { pino } from "pino";
+import { run, type RunOptions } from "../../src/daemon.js";
+import { parseAddress, parsePrefix } from "../../src/prefixes.js";
+
+const options: RunOptions = {
+  prefixes: [parsePrefix("10.99.0.0/16")],
+  hostAddress: parseAddress("10.99.0.1"),
+  device: "pong0",
+  mtu: 1500,
+  queues: 2,
+  engine: "wasm",
+  ttl: 64,
+  ignoreEcho: false,
+  listen: { host: "127.0.0.1", port: 7664 },
+};
+const open: number[] = [];
+for (let i = 0; i < Number(process.argv[2]); i++) {
+  await run(options, pino({ level: "silent" }), () => { process.kill(process.pid, i % 2 ? "SIGTERM" : "SIGINT"); });
+  open.push(readdirSync("/proc/self/fd").length);
+}
+console.log(JSON.stringify({ first: open[0], last: open.at(-1) }));

@@ -1,0 +1,31 @@
+/**
+ * Puts packets into a device exactly as they are, past the kernel's IP layer: `inject.js DEVICE`, a packet in hexadecimal a
+ * line on standard input. A full queue pushes back.
+ */
+import { readFileSync } from "node:fs";
+import * as libc from "../../src/tun/libc.js";
+import { Netlink } from "../../src/tun/netlink.js";
+
+const AF_PACKET = 17;
+const SOCK_DGRAM = 2;
+const ETH_P_IP = 0x0800;
+const SOL_PACKET = 263;
+const PACKET_QDISC_BYPASS = 20;
+
+const device = process.argv[2];
+const fd = libc.check(libc.socket(AF_PACKET, SOCK_DGRAM, 0), "socket", "AF_PACKET");
+const one = new Uint8Array(Int32Array.of(1).buffer);
+libc.check(libc.setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, one, one.length), "setsockopt", "PACKET_QDISC_BYPASS");
+// struct sockaddr_ll: u16 family, be16 protocol, i32 ifindex, …
+const address = Buffer.alloc(20);
+address.writeUInt16LE(AF_PACKET, 0);
+address.writeUInt16BE(ETH_P_IP, 2);
+address.writeInt32LE(new Netlink().link(device).index, 4);
+libc.check(libc.bind(fd, address, address.length), "bind", device);
+
+for (const line of readFileSync(0, "utf8").split("\n").filter(Boolean)) {
+  const packet = Buffer.from(line, "hex");
+  while (libc.send(fd, packet, packet.length, 0) < 0) {
+    if (libc.errno() !== libc.E.EAGAIN && libc.errno() !== 105 /* ENOBUFS */) libc.check(-1, "send", line);
+  }
+}

@@ -1,0 +1,72 @@
+/** The command line as a process: one line on standard error, the documented status. None of it needs a device. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { source } from "../support/assembly.js";
+import { CLI } from "../support/netns.js";
+
+const pongd = (...args: string[]) => spawnSync(process.execPath, [CLI, ...args], { encoding: "utf8" });
+
+describe("usage: status 2 and one line", () => {
+  for (const [args, message] of [
+    [["run"], /no prefix given; try: pongd run 10\.99\.0\.0\/16/],
+    [["run", "10.99.0.0/99"], /prefix "10\.99\.0\.0\/99"/],
+    [["run", "10.99.0.0/16", "10.99.0.0/16"], /given twice/],
+    [["run", "fd00::/64"], /IPv6 is not answered yet/],
+    [["run", "10.99.0.0/16", "--mtu", "67"], /--mtu <bytes>.*'67'.*68 to 65535/],
+    [["run", "10.99.0.0/16", "--mtu", "1e3"], /'1e3'/],
+    [["run", "10.99.0.0/16", "--queues", "0"], /1 to 256/],
+    [["run", "10.99.0.0/16", "--ttl", "256"], /1 to 255/],
+    [["run", "10.99.0.0/16", "--engine", "go"], /wasm, js/],
+    [["run", "10.99.0.0/16", "--device", "a-name-of-16-byte"], /device name "a-name-of-16-byte": 1 to 15/],
+    [["run", "10.99.0.0/16", "--device", "pong%d"], /"pong%d"/],
+    [["run", "10.99.0.0/16", "--device", ""], /device name ""/],
+    [["run", "10.99.0.0/16", "--host-address", "10.99"], /"10\.99" is not an IP address/],
+    [["run", "10.99.0.0/16", "--listen", "7664"], /listen address "7664"/],
+    [["run", "10.99.0.0/16", "--listen", "127.0.0.1:70000"], /127\.0\.0\.1:70000/],
+    [["run", "10.99.0.0/16", "--log-level", "loud"], /debug, info, warn, error/],
+    [["run", "10.99.0.0/16", "--no-such"], /--no-such/],
+    [["rum"], /unknown command 'rum'/],
+    [["doctor", "who"], /too many arguments/],
+  ] as const) {
+    test(args.join(" "), () => {
+      const { status, stdout, stderr } = pongd(...args);
+      assert.match(stderr, message);
+      assert.match(stderr, /^pongd: [^\n]*[^.\n]\n$/);
+      assert.equal(stdout, "");
+      assert.equal(status, 2);
+    });
+  }
+
+  test("no command: the help, and status 2", () => {
+    const { status, stderr } = pongd();
+    assert.match(stderr, /^Usage: pongd/);
+    assert.equal(status, 2);
+  });
+});
+
+test("--version is the package's", () => {
+  const { version } = JSON.parse(readFileSync(source("package.json"), "utf8")) as { version: string };
+  assert.equal(pongd("--version").stdout, `${version}\n`);
+});
+
+test("help names the exit statuses, and every option of DESIGN's that works", () => {
+  assert.match(pongd("--help").stdout, /0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device/);
+  const { status, stdout } = pongd("run", "--help");
+  for (const option of ["--device", "--mtu", "--queues", "--host-address", "--engine", "--ttl", "--ignore-echo", "--listen", "--log-level", "--log-format"]) {
+    assert.ok(stdout.includes(option), option);
+  }
+  assert.equal(status, 0);
+});
+
+test("the stack is shown at --log-level debug alone", () => {
+  assert.match(pongd("run", "x", "--log-level", "debug").stderr, /\n {4}at /);
+});
+
+test("doctor prints a line for each thing it looked at, and ends with 0 or 4", () => {
+  const { status, stdout, stderr } = pongd("doctor");
+  for (const subject of [/Node\.js \d+/, /koffi/, /\/dev\/net\/tun/, /CAP_NET_ADMIN/, /io_uring/]) assert.match(stdout, subject);
+  assert.equal(status, stdout.includes("missing") ? 4 : 0);
+  assert.equal(stderr, "");
+});

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { BATCH_SIZES, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../src/abi.js";
+import { LinearMemory } from "../../src/engine/memory.js";
+import { EXIT, Failure } from "../../src/failure.js";
+import { parseEndpoint, serve } from "../../src/http.js";
+import { createRegistry } from "../../src/metrics.js";
+import { parsePrefix } from "../../src/prefixes.js";
+
+const local = { host: "127.0.0.1", port: 0 };
+
+describe("pages", () => {
+  test("health, readiness, metrics and the page that links them, before and after it runs", async () => {
+    let ready = false;
+    const registry = createRegistry([], []);
+    const http = await serve(local, { metrics: () => ready ? registry : undefined, ready: () => ready });
+    const get = async (path: string, method = "GET") => {
+      const response = await fetch(http.url + path, { method });
+      return { status: response.status, type: response.headers.get("content-type"), allow: response.headers.get("allow"), body: await response.text() };
+    };
+    assert.equal((await get("/-/ready")).status, 503);
+    assert.equal((await get("/metrics")).status, 503);
+    assert.equal((await get("/-/healthy")).status, 200);
+    ready = true;
+    assert.equal((await get("/-/ready")).status, 200);
+    const metrics = await get("/metrics?a=b");
+    assert.equal(metrics.status, 200);
+    assert.equal(metrics.type, "text/plain; version=0.0.4; charset=utf-8");
+    const page = await get("/");
+    assert.equal(page.type, "text/html; charset=utf-8");
+    for (const link of ["/metrics", "/-/healthy", "/-/ready"]) assert.ok(page.body.includes(`href="${link}"`), link);
+    assert.equal((await get("/nothing")).status, 404);
+    assert.deepEqual(await get("/metrics", "POST").then(({ status, allow }) => [status, allow]), [405, "GET, HEAD"]);
+    assert.equal((await get("/metrics", "HEAD")).body, "");
+    await http.close();
+    await assert.rejects(fetch(http.url));
+  });
+
+  test("a port in use is a failure that says so", async () => {
+    const http = await serve(local, { metrics: () => undefined, ready: () => false });
+    const port = Number(new URL(http.url).port);
+    await assert.rejects(serve({ ...local, port }, { metrics: () => undefined, ready: () => false }), (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME && error.message.includes(`127.0.0.1:${port} is in use`));
+    await http.close();
+  });
+});
+
+test("a listen address is host:port, [v6]:port or :port", () => {
+  assert.deepEqual(parseEndpoint("127.0.0.1:7664"), { host: "127.0.0.1", port: 7664 });
+  assert.deepEqual(parseEndpoint("localhost:0"), { host: "localhost", port: 0 });
+  assert.deepEqual(parseEndpoint("[::1]:80"), { host: "::1", port: 80 });
+  assert.deepEqual(parseEndpoint(":9000"), { host: undefined, port: 9000 });
+  for (const wrong of ["", "7664", "host", "host:", "::1:80", "[::1]", "[x]:1", "a b:1", "host:65536", "host:-1"]) assert.throws(() => parseEndpoint(wrong), Failure, wrong);
+});
+
+test("metrics: each counter of the memory is a sample, with bounded labels", async () => {
+  const memories = [LinearMemory.create(1500), LinearMemory.create(1500)];
+  const queues = memories.map((memory, index) => ({ index, engine: "wasm", io: "readwrite", memory }) as const);
+  const registry = createRegistry(queues, ["10.99.0.0/16", "192.0.2.0/24"].map(parsePrefix));
+  memories.forEach(({ counters }, i) => {
+    counters[Counter.packetsReceived] = 1000 + i;
+    counters[Counter.bytesReceived] = 84000 + i;
+    counters[Counter.bytesSent] = 83000 + i;
+    counters[Counter.writeErrors] = 5 + i;
+    counters[REPLIES + Protocol.icmp] = 900 + i;
+    counters[DROPPED + Drop.icmp_csum] = 100 + i;
+    counters[PREFIX_REPLIES + 1] = 900 + i;
+    counters[BATCH_SIZES] = 3;
+    counters[BATCH_SIZES + 8] = 4;
+  });
+  const text = await registry.metrics();
+  for (const sample of [
+    "pongd_packets_received_total{queue=\"0\"} 1000", "pongd_packets_received_total{queue=\"1\"} 1001",
+    "pongd_bytes_received_total{queue=\"1\"} 84001", "pongd_bytes_sent_total{queue=\"1\"} 83001", "pongd_write_errors_total{queue=\"1\"} 6",
+    "pongd_replies_total{protocol=\"icmp\",queue=\"1\"} 901", "pongd_packets_dropped_total{reason=\"icmp_csum\",queue=\"1\"} 101",
+    "pongd_packets_dropped_total{reason=\"ip_csum\",queue=\"0\"} 0",
+    "pongd_prefix_replies_total{prefix=\"10.99.0.0/16\"} 0", "pongd_prefix_replies_total{prefix=\"192.0.2.0/24\"} 1801",
+    "pongd_batch_packets_bucket{le=\"1\"} 6", "pongd_batch_packets_bucket{le=\"128\"} 6", "pongd_batch_packets_bucket{le=\"256\"} 14", "pongd_batch_packets_bucket{le=\"+Inf\"} 14",
+    "pongd_batch_packets_sum 2001", "pongd_batch_packets_count 14",
+    "pongd_queue_info{queue=\"1\",engine=\"wasm\",io=\"readwrite\"} 1",
+  ]) {
+    assert.ok(text.includes(`${sample}\n`), sample);
+  }
+  assert.match(text, /pongd_build_info\{version="\d+\.\d+\.\d+",node="v\d+/);
+  assert.match(text, /process_resident_memory_bytes \d+/);
+  memories[0].counters[Counter.packetsReceived]++;
+  assert.ok((await registry.metrics()).includes("pongd_packets_received_total{queue=\"0\"} 1001\n"), "a scrape reads what is there now");
+});
