@@ -1,0 +1,86 @@
+/** The device and rtnetlink by themselves, both families, held against what ip(8) says. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { source } from "../support/assembly.js";
+import { needs, Netns } from "../support/netns.js";
+
+describe("device", needs(), () => {
+  let ns: Netns;
+  before(async () => { ns = await Netns.open(); });
+  after(() => ns.close());
+
+  /** Runs a body in the namespace with the modules of tun/ in scope; what it prints as JSON. */
+  const evaluate = <T>(body: string) => ns.evaluate<T>(`
+    const [{ TunDevice }, netlink, libc, { parseAddress }] = await Promise.all(["tun/device", "tun/netlink", "tun/libc", "prefixes"].map((file) => import("${source("build/src/")}" + file + ".js")));
+    const { execFileSync } = await import("node:child_process");
+    const ip = (...args) => JSON.parse(execFileSync("ip", ["-json", ...args], { encoding: "utf8" }) || "[]");
+    const prefix = (text) => ({ ...parseAddress(text.split("/")[0]), length: Number(text.split("/")[1]), text });
+    ${body}`);
+
+  test("link, MTU, queue length, addresses and routes of both families are what ip says", async () => {
+    const seen = await evaluate<Record<string, Record<string, unknown>[]>>(`
+      const device = new TunDevice({ name: "dev0", mtu: 9000, queues: 2 });
+      device.configure([parseAddress("10.99.0.1"), parseAddress("fd99::1")], [prefix("10.99.0.0/16"), prefix("192.0.2.1/32"), prefix("fd99::/64"), prefix("fd99:1::/48")]);
+      console.log(JSON.stringify({ link: ip("-d", "link", "show", "dev", "dev0"), addr: ip("addr", "show", "dev", "dev0")[0].addr_info, v4: ip("route"), v6: ip("-6", "route") }));
+      device.close();`);
+    const [link] = seen.link as [{ mtu: number; txqlen: number; flags: string[]; linkinfo: { info_kind: string; info_data: Record<string, unknown> } }];
+    assert.equal(link.mtu, 9000);
+    assert.equal(link.txqlen, 4096);
+    assert.ok(link.flags.includes("UP"));
+    assert.equal(link.linkinfo.info_data.type, "tun");
+    assert.equal(link.linkinfo.info_data.pi, false);
+    assert.equal(link.linkinfo.info_data.vnet_hdr, false);
+    assert.equal(link.linkinfo.info_data.multi_queue, true);
+    assert.equal(link.linkinfo.info_data.numqueues, 2);
+    assert.equal(link.linkinfo.info_data.persist, false);
+    const global = seen.addr.filter(({ scope }) => scope === "global").map(({ local, prefixlen }) => `${String(local)}/${String(prefixlen)}`);
+    assert.deepEqual(global, ["10.99.0.1/32", "fd99::1/128"]);
+    assert.ok(seen.addr.every(({ tentative }) => tentative !== true), "no duplicate address detection to wait for");
+    const v4 = seen.v4.map(({ dst, dev, protocol, scope, prefsrc }) => ({ dst, dev, protocol, scope, prefsrc }));
+    assert.deepEqual(v4, ["10.99.0.0/16", "192.0.2.1"].map((dst) => ({ dst, dev: "dev0", protocol: "static", scope: "link", prefsrc: "10.99.0.1" })));
+    const v6 = seen.v6.filter(({ protocol }) => protocol === "static").map(({ dst, dev, prefsrc }) => ({ dst, dev, prefsrc }));
+    assert.deepEqual(v6, ["fd99::/64", "fd99:1::/48"].map((dst) => ({ dst, dev: "dev0", prefsrc: "fd99::1" })));
+  });
+
+  test("after it was down, both families come back, and twice is no harm", async () => {
+    const seen = await evaluate<{ down: unknown; up: unknown; before: unknown; after: unknown; gone: boolean }>(`
+      const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
+      device.configure([parseAddress("10.99.0.1"), parseAddress("fd99::1")], [prefix("10.99.0.0/16"), prefix("fd99::/64")]);
+      const state = () => [ip("route"), ip("-6", "route").filter(({ protocol }) => protocol === "static"), ip("addr", "show", "dev", "dev0")[0].addr_info.map(({ local }) => local).filter((a) => !a.startsWith("fe80")).sort()];
+      const before = state();
+      ip("link", "set", "dev0", "down");
+      const down = device.restore();
+      ip("link", "set", "dev0", "up");
+      const up = device.restore();
+      device.restore();
+      const after = state();
+      ip("link", "del", "dev0");
+      console.log(JSON.stringify({ down, up, before, after, gone: device.restore() === undefined }));
+      device.close();`);
+    assert.deepEqual(seen.after, seen.before);
+    assert.equal((seen.down as { up: boolean }).up, false);
+    assert.equal((seen.up as { up: boolean }).up, true);
+    assert.equal(seen.gone, true);
+  });
+
+  test("what the kernel refuses is told with its errno and its own sentence", async () => {
+    const messages = await evaluate<string[]>(`
+      const netlinkSocket = new netlink.Netlink();
+      const message = (call) => { try { call(); return "no error"; } catch (error) { return error.message; } };
+      const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
+      const { index } = netlinkSocket.link("dev0");
+      console.log(JSON.stringify([
+        message(() => netlinkSocket.link("nothere")),
+        message(() => netlinkSocket.setLinkUp(index, 60, 4096)),
+        message(() => netlinkSocket.addRoute(index, prefix("10.99.0.0/16"), undefined)),
+        message(() => netlinkSocket.addRoute(999, prefix("10.99.0.0/16"), undefined)),
+        message(() => netlinkSocket.addRoute(index, { ...prefix("10.99.0.0/16"), length: 40 }, undefined)),
+      ]));
+      device.close();`);
+    assert.match(messages[0], /netlink: link nothere: ENODEV/);
+    assert.match(messages[1], /netlink: link \d+ up, mtu 60, txqueuelen 4096: EINVAL \(mtu less than device minimum\)/);
+    assert.match(messages[2], /netlink: route 10\.99\.0\.0\/16: ENETDOWN/);
+    assert.match(messages[3], /netlink: route 10\.99\.0\.0\/16: ENODEV/);
+    assert.match(messages[4], /EINVAL \(Invalid prefix length\)/);
+  });
+});
