@@ -1,0 +1,46 @@
+/** The package as users get it: packed, installed into an empty folder, and run from there. */
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { source } from "../support/assembly.js";
+
+interface Packed {
+  filename: string;
+  files: { path: string }[];
+}
+
+describe("package", () => {
+  const dir = mkdtempSync(join(tmpdir(), "pongd-package-"));
+  after(() => { rmSync(dir, { recursive: true }); });
+  // Built already, by `prepare`: building again under the running tests would take their files away.
+  const [packed] = JSON.parse(execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", dir], { cwd: source(""), encoding: "utf8" })) as [Packed];
+
+  test("it holds the built host and module, and nothing of the tests", () => {
+    const paths = packed.files.map(({ path }) => path);
+    for (const path of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "build/src/cli.js", "build/src/worker.js", "build/release.wasm", "build/release.js"]) {
+      assert.ok(paths.includes(path), path);
+    }
+    for (const path of paths) assert.match(path, /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|build\/src\/.*\.js|build\/release\.(wasm|js|d\.ts))$/);
+  });
+
+  test("installed, it says its version and what is missing here", () => {
+    writeFileSync(join(dir, "package.json"), JSON.stringify({ private: true }));
+    execFileSync("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", join(dir, packed.filename)], { cwd: dir });
+    const { version } = JSON.parse(readFileSync(source("package.json"), "utf8")) as { version: string };
+    const pongd = (...args: string[]) => spawnSync(join(dir, "node_modules/.bin/pongd"), args, { cwd: dir, encoding: "utf8" });
+    assert.equal(pongd("--version").stdout, `${version}\n`);
+    const { status, stdout } = pongd("doctor");
+    assert.match(stdout, /^ok {7}koffi loads its binary$/m);
+    assert.equal(status, stdout.includes("missing") ? 4 : 0);
+  });
+
+  test("no dependency runs a script that it needs: the install above ran none", () => {
+    const lock = JSON.parse(readFileSync(source("package-lock.json"), "utf8")) as { packages: Record<string, { hasInstallScript?: boolean; dev?: boolean }> };
+    const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript, dev }]) => hasInstallScript && !dev).map(([path]) => path);
+    // koffi has one, for platforms without a prebuilt binary.
+    assert.deepEqual(scripted.filter((path) => path !== ""), ["node_modules/koffi"]);
+  });
+});
