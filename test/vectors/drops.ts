@@ -59,7 +59,7 @@ export const DROPS: readonly DropVector[] = [
   // V-5
   ...martians.map((src) => ({ reason: "martian_source", name: `V-5: from ${src}`, packet: icmpPacket({ src }) }) as const),
   { reason: "martian_source", name: "V-5: from an address that is answered for", packet: icmpPacket({ src: "10.99.2.2" }) },
-  { reason: "martian_source", name: "V-5: from the destination itself", packet: icmpPacket({ src: "10.99.1.1" }) },
+  { reason: "martian_source", name: "V-5, I3: from the destination itself", packet: icmpPacket({ src: "10.99.1.1" }) },
   // not yet
   { reason: "ip_fragment", name: "a first fragment", packet: icmpPacket({ fragment: 0x2000 }) },
   { reason: "ip_fragment", name: "a last fragment", packet: icmpPacket({ fragment: 0x0001 }) },
