@@ -14,6 +14,8 @@ function fail(error: unknown): void {
   process.exitCode = typeof status === "number" ? status : EXIT.RUNTIME;
 }
 
+// Whoever read the output may leave; the packets go on.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 process.on("uncaughtException", (error) => {
   fail(error);
   process.exit();
