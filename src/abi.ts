@@ -26,6 +26,10 @@ export const INTERVAL_COUNT = 8;
 export const REPLY_TTL = 12;
 /** u32: not 0 when echo requests stay unanswered (RFC 1812 §4.3.3.6 asks for the option). */
 export const IGNORE_ECHO = 16;
+/** u32: bytes of a slot. */
+export const SLOT_SIZE = 20;
+/** u64: this memory's address in the process, for what the kernel is to read and write. */
+export const MEMORY_ADDRESS = 24;
 
 // ---- counters: f64 each, exact up to 2^53, and what Prometheus stores anyway ----------------------------------------
 
@@ -37,6 +41,7 @@ export enum Counter {
   bytesReceived,
   bytesSent,
   writeErrors,
+  syscalls,
 }
 
 /** Replies by protocol; the member's name is the label's value. Counted at REPLIES + protocol. */
@@ -102,5 +107,38 @@ export const RECEIVED = INTERVAL_OWNERS + 4 * INTERVALS;
 export const TO_SEND = RECEIVED + 8 * BATCH;
 /** u32[SLOTS]: the free stack. */
 export const FREE = TO_SEND + 8 * SLOTS;
+
+// ---- io_uring: the kernel's structures, on pages of their own -------------------------------------------------------
+
+/** Entries of the submission queue: one round's writes and reads. */
+export const SQ_ENTRIES = 512;
+/** Entries of the completion queue: no round completes more, even if every write fails. */
+export const CQ_ENTRIES = 1024;
+/** struct io_rings, then the completion queue's entries; where each field is, the kernel says at set-up. */
+export const RINGS = (FREE + 4 * SLOTS + 4095) & -4096;
+/** Room for it, in bytes. */
+export const RINGS_SIZE = 4096 + 16 * CQ_ENTRIES;
+/** struct io_uring_sqe[SQ_ENTRIES]. */
+export const SQES = RINGS + RINGS_SIZE;
+
+// u32 each, in the control words: addresses of io_rings' fields.
+export const SQ_HEAD_AT = 64;
+export const SQ_TAIL_AT = 68;
+export const CQ_HEAD_AT = 72;
+export const CQ_TAIL_AT = 76;
+export const CQES_AT = 80;
+/** u32: replies of TO_SEND that the kernel has been given, their slots not yet free. */
+export const WRITES_PENDING = 84;
+/** u32: not 0 while a read that may wait is with the kernel. */
+export const READ_ARMED = 88;
+/** u32: not 0 while the kernel watches the eventfd. */
+export const WAKE_ARMED = 92;
+/** i32: errno, below 0, of a read that failed for good. */
+export const READ_ERROR = 96;
+
+/** Registered files, by index. */
+export const QUEUE_FILE = 0;
+export const WAKE_FILE = 1;
+
 /** The first slot, on a page of its own. */
-export const SLOT_BASE = (FREE + 4 * SLOTS + 4095) & -4096;
+export const SLOT_BASE = SQES + 64 * SQ_ENTRIES;

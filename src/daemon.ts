@@ -12,7 +12,7 @@ import { Counter, DROPPED, REPLIES } from "./abi.js";
 import type { EngineName } from "./engine/engine.js";
 import { EXIT, Failure } from "./failure.js";
 import { serve, type Endpoint } from "./http.js";
-import type { IoName } from "./io/io.js";
+import type { IoChoice, IoName } from "./io/io.js";
 import { createRegistry, DROP_REASONS, PROTOCOLS, total } from "./metrics.js";
 import { intervalsOf, type Address, type Prefix } from "./prefixes.js";
 import { Queue } from "./queue.js";
@@ -27,6 +27,9 @@ export interface RunOptions {
   /** The host's own address on the device, or none: then only routes are made. */
   readonly hostAddress: Address | undefined;
   readonly engine: EngineName;
+  readonly io: IoChoice;
+  /** Rounds of the packet loop that may come up empty before it sleeps. */
+  readonly spin: number;
   /** Of replies, 1 to 255. */
   readonly ttl: number;
   readonly ignoreEcho: boolean;
@@ -55,7 +58,7 @@ export interface Summary {
  * @throws Failure when something fails; by then all that was made is gone again.
  */
 export async function run(options: RunOptions, log: Logger, onRunning: (running: Running) => void): Promise<Summary> {
-  const { prefixes, hostAddress, engine, ttl, ignoreEcho, mtu } = options;
+  const { prefixes, hostAddress, engine, io, spin, ttl, ignoreEcho, mtu } = options;
   const queues: Queue[] = [];
   let registry: Registry | undefined;
   let linkUp = false;
@@ -77,9 +80,10 @@ export async function run(options: RunOptions, log: Logger, onRunning: (running:
     undo.push(() => stopAll(queues));
     // One after the other: a thread tells its own descriptors by what was open before it (io/descriptors.ts).
     for (const [index, fd] of device.queues.entries()) {
-      const queue = new Queue({ index, fd, mtu, engine, policy });
+      const queue = new Queue({ index, fd, mtu, engine, io, spin, policy });
       queues.push(queue);
-      await queue.running;
+      const { fallback } = await queue.running;
+      if (fallback !== undefined && index === 0) log.info({ io: queue.io }, `io_uring cannot be used here, so packets cost two system calls each: ${fallback}`);
     }
     const ended = Promise.all(queues.map((queue) => queue.ended));
     registry = createRegistry(queues, prefixes);

@@ -60,6 +60,7 @@ export function createRegistry(queues: readonly Counted[], prefixes: readonly Pr
   perQueue("pongd_bytes_sent_total", "Bytes of replies that the device took.", Counter.bytesSent);
   perQueueAnd("reason", DROP_REASONS, "pongd_packets_dropped_total", "Packets not answered, by reason.", DROPPED);
   perQueue("pongd_write_errors_total", "Replies that the device refused.", Counter.writeErrors);
+  perQueue("pongd_syscalls_total", "System calls of the packet loop.", Counter.syscalls);
   counter("pongd_prefix_replies_total", "Packets answered, by the prefix of the address that answered.", ["prefix"], (add) => {
     prefixes.forEach(({ text }, i) => { add({ prefix: text }, total(queues, PREFIX_REPLIES + i)); });
   });

@@ -3,11 +3,12 @@ import { Worker } from "node:worker_threads";
 import type { EngineName } from "./engine/engine.js";
 import { LinearMemory, type Policy } from "./engine/memory.js";
 import { compile } from "./engine/wasm.js";
+import type { IoChoice, IoName } from "./io/io.js";
 import { openDescriptors } from "./io/descriptors.js";
 import { EXIT, Failure, messageOf } from "./failure.js";
 import * as libc from "./tun/libc.js";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "./tun/uapi.js";
-import type { Running, WorkerInput } from "./worker.js";
+import type { Running, WorkerInput, WorkerMessage } from "./worker.js";
 
 export interface QueueOptions {
   readonly index: number;
@@ -16,23 +17,25 @@ export interface QueueOptions {
   /** Bytes. */
   readonly mtu: number;
   readonly engine: EngineName;
+  readonly io: IoChoice;
+  /** Rounds that may come up empty before the packet loop sleeps. */
+  readonly spin: number;
   readonly policy: Policy;
 }
 
 export class Queue {
   readonly index: number;
   readonly engine: EngineName;
-  readonly io = "readwrite";
   readonly memory: LinearMemory;
-  /** Fulfilled when the packet loop runs. */
-  readonly running: Promise<void>;
+  /** Fulfilled when the packet loop runs, with what it runs on. @throws Failure as `ended` does. */
+  readonly running: Promise<Running>;
   /** Fulfilled when the worker has ended as asked. @throws Failure where it ended by itself. */
   readonly ended: Promise<void>;
   readonly #wakeFd: number;
-  #leftBehind: readonly number[] = [];
+  #message: WorkerMessage | undefined;
   #over = false;
 
-  constructor({ index, fd, mtu, engine, policy }: QueueOptions) {
+  constructor({ index, fd, mtu, engine, io, spin, policy }: QueueOptions) {
     this.index = index;
     this.engine = engine;
     this.memory = LinearMemory.create(mtu);
@@ -41,23 +44,31 @@ export class Queue {
     const workerData: WorkerInput = {
       memory: this.memory.memory,
       mtu,
-      module: engine === "wasm" ? compile() : undefined,
+      module: compile(),
+      engine,
+      io,
+      spin,
       fd,
       wakeFd: this.#wakeFd,
       inherited: openDescriptors(),
     };
     const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData, name: `queue ${index}` });
-    const running = new Promise<void>((resolve) => {
-      worker.once("message", ({ leftBehind }: Running) => {
-        this.#leftBehind = leftBehind;
-        resolve();
+    const running = new Promise<Running>((resolve) => {
+      worker.once("message", (message: WorkerMessage) => {
+        this.#message = message;
+        if ("io" in message) resolve(message);
       });
     });
-    // A thread that waits in poll(2) would hold up an exit for ever, whatever the exit's reason.
+    // A thread that waits in a system call would hold up an exit for ever, whatever the exit's reason.
     const wake = () => { this.stop(); };
     process.once("exit", wake);
     this.ended = this.#end(worker).finally(() => { process.off("exit", wake); });
-    this.running = Promise.race([running, this.ended]);
+    this.running = Promise.race([running, this.ended.then(() => running)]);
+  }
+
+  /** What the packet loop reads and writes with, once it runs. */
+  get io(): IoName {
+    return this.#message !== undefined && "io" in this.#message ? this.#message.io : "readwrite";
   }
 
   /** Ends the packet loop after the round it is in. May be called from an exit handler: it does not wait. */
@@ -72,7 +83,12 @@ export class Queue {
     worker.once("error", (error) => { cause = error; });
     const status = await new Promise<number>((resolve) => { worker.once("exit", resolve); });
     this.#over = true;
-    for (const fd of [this.#wakeFd, ...this.#leftBehind]) libc.close(fd);
+    const message = this.#message;
+    const leftBehind = message !== undefined && "io" in message ? message.leftBehind : [];
+    for (const fd of [this.#wakeFd, ...leftBehind]) libc.close(fd);
+    if (message !== undefined && "refused" in message) {
+      throw new Failure(`io_uring cannot be used here: ${message.refused}`, EXIT.PERMISSION, { mend: "run with --io auto, or see: pongd doctor" });
+    }
     if (cause === undefined && this.memory.stopRequested) return;
     const why = cause === undefined ? `its thread ended with status ${status}` : messageOf(cause);
     throw new Failure(`the worker of queue ${this.index} died: ${why}`, EXIT.RUNTIME, { cause });

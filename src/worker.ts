@@ -5,23 +5,30 @@
  *  2. respond: the engine judges each packet, counts it, and turns requests into replies where they lie
  *  3. send: replies to the queue, their slots back to the pool
  *
- * The main thread ends it by setting STOP and waking the wait. What was answered is sent before the loop looks at STOP.
+ * The main thread ends it by setting STOP and waking the wait. What was received is answered, and what was answered is sent,
+ * before the loop is over.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { STOP } from "./abi.js";
-import type { Engine } from "./engine/engine.js";
+import type { Engine, EngineName } from "./engine/engine.js";
 import { JsEngine } from "./engine/js.js";
 import { LinearMemory } from "./engine/memory.js";
-import { WasmEngine } from "./engine/wasm.js";
-import { ownDescriptorTable } from "./io/descriptors.js";
+import { load, WasmEngine } from "./engine/wasm.js";
+import { messageOf } from "./failure.js";
+import type { IoChoice, IoName, PacketIo } from "./io/io.js";
 import { ReadWriteIo } from "./io/readwrite.js";
+import { UringIo } from "./io/uring.js";
 
 export interface WorkerInput {
   readonly memory: WebAssembly.Memory;
   /** Bytes, as given to LinearMemory.create. */
   readonly mtu: number;
-  /** The compiled WebAssembly engine; without it the JavaScript one runs. */
-  readonly module: WebAssembly.Module | undefined;
+  /** The compiled assembly/. */
+  readonly module: WebAssembly.Module;
+  readonly engine: EngineName;
+  readonly io: IoChoice;
+  /** Rounds that may come up empty before the loop sleeps; for io_uring. */
+  readonly spin: number;
   /** The queue. */
   readonly fd: number;
   /** An eventfd, readable when the loop is to look at STOP. */
@@ -30,25 +37,61 @@ export interface WorkerInput {
   readonly inherited: ReadonlyMap<number, string>;
 }
 
-/** Sent once, before the first packet. */
+/** Sent once: before the first packet, or before the thread ends because what was asked for cannot be had. */
+export type WorkerMessage = Running | Refused;
+
 export interface Running {
+  readonly io: IoName;
+  /** Why it is not io_uring, where that was not asked for. */
+  readonly fallback: string | undefined;
   /** Descriptors for the main thread to close when this thread has ended; see io/descriptors.ts. */
   readonly leftBehind: readonly number[];
 }
 
+export interface Refused {
+  readonly refused: string;
+}
+
 const input = workerData as WorkerInput;
-const engine: Engine = input.module ? await WasmEngine.instantiate(input.module, input.memory) : new JsEngine(input.memory);
-const io = new ReadWriteIo(input.fd, input.wakeFd, new LinearMemory(input.memory, input.mtu));
+const linear = new LinearMemory(input.memory, input.mtu);
+const assembly = await load(input.module, input.memory);
+const engine: Engine = input.engine === "wasm" ? new WasmEngine(assembly) : new JsEngine(input.memory);
 
-const table = ownDescriptorTable(input.fd, input.inherited);
-const running: Running = { leftBehind: table.leftBehind };
-parentPort?.postMessage(running);
-loop(new Int32Array(input.memory.buffer));
-table.closeQueue();
+const uring = input.io === "readwrite" ? undefined : openUring();
+if (uring instanceof UringIo) {
+  post({ io: uring.name, fallback: undefined, leftBehind: [] });
+  loop(uring);
+} else if (input.io === "uring") {
+  post({ refused: String(uring) });
+} else {
+  const io = new ReadWriteIo(input.fd, input.wakeFd, linear, input.inherited);
+  post({ io: io.name, fallback: uring, leftBehind: io.leftBehind });
+  loop(io);
+}
 
-function loop(control: Int32Array): void {
-  while (Atomics.load(control, STOP / 4) === 0) {
-    const received = io.receive();
-    if (received > 0) io.send(engine.respond(received));
+/** The backend, or why there is none. */
+function openUring(): UringIo | string {
+  try {
+    return new UringIo(input.fd, input.wakeFd, linear, assembly, input.spin);
+  } catch (error) {
+    return messageOf(error);
   }
+}
+
+function loop(io: PacketIo): void {
+  const control = new Int32Array(input.memory.buffer);
+  try {
+    while (Atomics.load(control, STOP / 4) === 0) round(io, io.receive());
+    for (let received = io.drain(); received > 0; received = io.drain()) round(io, received);
+  } finally {
+    io.close();
+  }
+}
+
+function round(io: PacketIo, received: number): void {
+  if (received > 0) io.send(engine.respond(received));
+}
+
+function post(message: WorkerMessage): void {
+  parentPort?.postMessage(message);
 }

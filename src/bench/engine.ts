@@ -6,7 +6,7 @@ import { BATCH } from "../abi.js";
 import { ENGINE_NAMES, type Engine, type EngineName } from "../engine/engine.js";
 import { JsEngine } from "../engine/js.js";
 import { LinearMemory } from "../engine/memory.js";
-import { compile, WasmEngine } from "../engine/wasm.js";
+import { compile, load, WasmEngine } from "../engine/wasm.js";
 import { intervalsOf, parseAddress, parsePrefix } from "../prefixes.js";
 import { Workload } from "./workload.js";
 
@@ -21,7 +21,7 @@ const policy = { intervals: intervalsOf([parsePrefix("10.99.0.0/16")], [parseAdd
 async function create(name: EngineName, packetBytes: number): Promise<{ engine: Engine; workload: Workload }> {
   const linear = LinearMemory.create(MTU);
   linear.setPolicy(policy);
-  const engine = name === "js" ? new JsEngine(linear.memory) : await WasmEngine.instantiate(module, linear.memory);
+  const engine = name === "js" ? new JsEngine(linear.memory) : new WasmEngine(await load(module, linear.memory));
   return { engine, workload: new Workload(linear, packetBytes, BATCH) };
 }
 

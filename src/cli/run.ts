@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { RunOptions, Running, Summary } from "../daemon.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
 import { parseEndpoint, type Endpoint } from "../http.js";
+import { IO_CHOICES, type IoChoice } from "../io/io.js";
 import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../log.js";
 import { checkPrefixes, exampleOf, firstUsable, parseAddress, parsePrefix, sizeOf, type Address } from "../prefixes.js";
 
@@ -19,6 +20,8 @@ interface Flags {
   queues: number;
   hostAddress: Address | "none" | undefined;
   engine: EngineName;
+  io: IoChoice;
+  spin: number;
   ttl: number;
   ignoreEcho: boolean;
   listen: Endpoint;
@@ -35,6 +38,8 @@ export function runCommand(): Command {
     .option("--queues <n>", "its queues; a thread each", integer(1, MAX_QUEUES), 1)
     .option("--host-address <address>", "the host's own address on it, or \"none\" (default: the first usable one of the first prefix with room)", (text) => text === "none" ? text : parseAddress(text))
     .addOption(new Option("--engine <name>", "what handles the packets").choices(ENGINE_NAMES).default("wasm"))
+    .addOption(new Option("--io <name>", "what reads and writes them: io_uring, or a system call a packet").choices(IO_CHOICES).default("auto"))
+    .option("--spin <rounds>", "with io_uring: rounds that may come up empty before it sleeps", integer(0, 1_000_000), 0)
     .option("--ttl <n>", "TTL of replies", integer(1, 255), 64)
     .option("--ignore-echo", "count echo requests but leave them unanswered", false)
     .addOption(new Option("--listen <host:port>", "where metrics and health are served").argParser(parseEndpoint).default(parseEndpoint(LISTEN), LISTEN))
@@ -62,8 +67,8 @@ async function toOptions(texts: string[], flags: Flags): Promise<RunOptions> {
   const hostAddress = flags.hostAddress === "none" ? undefined : flags.hostAddress ?? firstUsable(prefixes);
   const { checkDeviceName } = await import("../tun/device.js");
   checkDeviceName(flags.device);
-  const { device, mtu, queues, engine, ttl, ignoreEcho, listen } = flags;
-  return { prefixes, hostAddress, device, mtu, queues, engine, ttl, ignoreEcho, listen };
+  const { device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen } = flags;
+  return { prefixes, hostAddress, device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen };
 }
 
 function printRunning({ prefixes, hostAddress, mtu, queues, ignoreEcho }: RunOptions, { device, engine, io, url }: Running): void {

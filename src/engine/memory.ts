@@ -1,4 +1,4 @@
-import { COUNTERS, FREE, FREE_COUNT, IGNORE_ECHO, INTERVAL_COUNT, INTERVAL_OWNERS, INTERVAL_STARTS, PREFIX_REPLIES, PREFIXES, REPLY_TTL, SLOT_BASE, SLOTS, STOP } from "../abi.js";
+import { COUNTERS, FREE, FREE_COUNT, IGNORE_ECHO, INTERVAL_COUNT, INTERVAL_OWNERS, INTERVAL_STARTS, PREFIX_REPLIES, PREFIXES, REPLY_TTL, SLOT_BASE, SLOT_SIZE, SLOTS, STOP } from "../abi.js";
 import type { Interval } from "../prefixes.js";
 
 const WASM_PAGE = 65536;
@@ -39,6 +39,7 @@ export class LinearMemory {
     const words = new Uint32Array(memory.buffer);
     for (let i = 0; i < SLOTS; i++) words[FREE / 4 + i] = SLOT_BASE + (SLOTS - 1 - i) * size;
     words[FREE_COUNT / 4] = SLOTS;
+    words[SLOT_SIZE / 4] = size;
     return new LinearMemory(memory, mtu);
   }
 

@@ -1,23 +1,27 @@
-/** The engine that assembly/ compiles to. Its whole interface is one function; the types come with the built module. */
+/**
+ * What assembly/ compiles to: the engine, and the rings of io/uring.ts. Its types come with the built module.
+ */
 import { readFileSync } from "node:fs";
 import { instantiate } from "#release";
 import type { Engine } from "./engine.js";
+
+/** The module's exports, over one memory. */
+export type Assembly = Awaited<ReturnType<typeof instantiate>>;
 
 /** Compiles the built module once; a compiled module can be handed to any number of workers. */
 export function compile(file = new URL(import.meta.resolve("#release.wasm"))): WebAssembly.Module {
   return new WebAssembly.Module(readFileSync(file));
 }
 
+export function load(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Assembly> {
+  return instantiate(module, { env: { memory } });
+}
+
 export class WasmEngine implements Engine {
   readonly name = "wasm";
   readonly respond: (count: number) => number;
 
-  private constructor(respond: (count: number) => number) {
+  constructor({ respond }: Assembly) {
     this.respond = respond;
-  }
-
-  static async instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<WasmEngine> {
-    const exports = await instantiate(module, { env: { memory } });
-    return new WasmEngine(exports.respond);
   }
 }

@@ -9,9 +9,19 @@ export interface PacketIo {
    * do; returns 0 when something other than a packet woke it. @throws SystemError where the queue is beyond use.
    */
   receive(): number;
-  /** Sends the first `count` descriptors of TO_SEND and sees to it that their slots come free. Counts what the kernel refuses. */
+  /**
+   * Sends the first `count` descriptors of TO_SEND, at the latest with the next system call, and sees to it that their slots
+   * come free. Counts what the kernel refuses.
+   */
   send(count: number): void;
+  /** At the end: sends what was left to send, gives up waiting, and returns how many packets had come. Until that is 0. */
+  drain(): number;
+  /** After the last drain, or when all is lost. */
+  close(): void;
 }
 
-export const IO_NAMES = ["readwrite"] as const;
+export const IO_NAMES = ["uring", "readwrite"] as const;
 export type IoName = typeof IO_NAMES[number];
+/** What may be asked for: `auto` is io_uring where it works. */
+export const IO_CHOICES = ["auto", ...IO_NAMES] as const;
+export type IoChoice = typeof IO_CHOICES[number];

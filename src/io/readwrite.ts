@@ -8,6 +8,7 @@
 import { BATCH, Counter, FREE, FREE_COUNT, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "../abi.js";
 import type { LinearMemory } from "../engine/memory.js";
 import * as libc from "../tun/libc.js";
+import { ownDescriptorTable, type OwnTable } from "./descriptors.js";
 import { POLLIN } from "../tun/uapi.js";
 import type { PacketIo } from "./io.js";
 
@@ -22,10 +23,15 @@ export class ReadWriteIo implements PacketIo {
   /** Each slot's host address. */
   readonly #addresses: bigint[];
   readonly #pollfds: Buffer;
+  readonly #table: OwnTable;
   #limit = 1;
 
-  /** `fd`: the queue, non-blocking. `wakeFd`: an eventfd that ends a wait for packets. */
-  constructor(fd: number, wakeFd: number, linear: LinearMemory) {
+  /**
+   * `fd`: the queue, non-blocking. `wakeFd`: an eventfd that ends a wait for packets. `inherited`: what was open when this
+   * thread was made; see descriptors.ts.
+   */
+  constructor(fd: number, wakeFd: number, linear: LinearMemory, inherited: ReadonlyMap<number, string>) {
+    this.#table = ownDescriptorTable(fd, inherited);
     this.#fd = fd;
     this.#slotSize = linear.slotSize;
     this.#words = new Int32Array(linear.memory.buffer);
@@ -37,6 +43,10 @@ export class ReadWriteIo implements PacketIo {
       this.#pollfds.writeInt32LE(pollfd, 8 * i);
       this.#pollfds.writeInt16LE(POLLIN, 8 * i + 4);
     }
+  }
+
+  get leftBehind(): readonly number[] {
+    return this.#table.leftBehind;
   }
 
   receive(): number {
@@ -64,6 +74,15 @@ export class ReadWriteIo implements PacketIo {
     }
     words[FREE_COUNT / 4] = free;
     this.#counters[Counter.bytesSent] += bytes;
+    this.#counters[Counter.syscalls] += count;
+  }
+
+  drain(): number {
+    return 0;
+  }
+
+  close(): void {
+    this.#table.closeQueue();
   }
 
   /** Reads up to the limit into free slots; how many came. */
@@ -86,11 +105,13 @@ export class ReadWriteIo implements PacketIo {
       count++;
     }
     words[FREE_COUNT / 4] = free;
+    this.#counters[Counter.syscalls] += count < limit ? count + 1 : count;
     return count;
   }
 
   /** Sleeps until the queue or the eventfd has something; whether it was the queue. */
   #wait(): boolean {
+    this.#counters[Counter.syscalls]++;
     const ready = libc.poll(this.#pollfds, 2, FOREVER);
     if (ready < 0 && libc.errno() !== libc.E.EINTR) throw new libc.SystemError("poll", "the device's queue", libc.errno());
     return ready > 0 && this.#pollfds.readInt16LE(6) !== 0;

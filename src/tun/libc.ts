@@ -24,10 +24,15 @@ export const recv: (fd: number, buf: Uint8Array, len: number, flags: number) => 
 
 export const unshare: (flags: number) => number = libc.func("int unshare(int flags)");
 
+// io_uring has no wrappers in the C library: syscall(2), a prototype each. Numbers: uapi.ts.
+export const io_uring_setup: (number: number, entries: number, params: Uint8Array) => number = libc.func("int syscall(long number, unsigned int entries, void *params)");
+export const io_uring_enter: (number: number, fd: number, toSubmit: number, minComplete: number, flags: number, arg: null, argsz: number) => number = libc.func("int syscall(long number, unsigned int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags, void *arg, size_t argsz)");
+export const io_uring_register: (number: number, fd: number, opcode: number, arg: Uint8Array | null, nrArgs: number) => number = libc.func("int syscall(long number, unsigned int fd, unsigned int opcode, void *arg, unsigned int nr_args)");
+
 /** errno of the last call made on this thread. */
 export const errno: () => number = () => koffi.errno();
 
-export const E = koffi.os.errno as Record<"EAGAIN" | "EBUSY" | "EEXIST" | "EINTR" | "ENETDOWN" | "ENODEV" | "EPERM", number>;
+export const E = koffi.os.errno as Record<"EAGAIN" | "EBUSY" | "EEXIST" | "EINTR" | "EIO" | "ENETDOWN" | "ENODEV" | "EPERM", number>;
 
 /** Address of the first byte of a WebAssembly memory. It stays: a shared memory never moves. */
 export function addressOf(memory: WebAssembly.Memory): bigint {
@@ -43,7 +48,7 @@ export function onReadable(fd: number, callback: () => void): () => void {
 
 /** A system call that failed: which, on what, and why, by the errno's name. */
 export class SystemError extends Error {
-  override readonly name = "SystemError";
+  override readonly name: string = "SystemError";
   readonly errno: number;
   readonly code: string;
 

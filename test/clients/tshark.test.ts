@@ -1,13 +1,12 @@
 /** Replies as an independent dissector sees them: every checksum verified, every request matched to its reply. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ENGINE_NAMES } from "../../src/engine/engine.js";
-import { needs, Netns, Pongd } from "../support/netns.js";
+import { COMBINATIONS, needs, Netns, Pongd } from "../support/netns.js";
 
-for (const engine of ENGINE_NAMES) {
-  test(`${engine}: tshark verifies every checksum and matches every reply to its request`, needs("tshark", "ping", "nping"), async () => {
+for (const { engine, io } of COMBINATIONS) {
+  test(`${engine}, ${io}: tshark verifies every checksum and matches every reply to its request`, needs("tshark", "ping", "nping"), async () => {
     const ns = await Netns.open();
-    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine);
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine, "--io", io);
     const fields = ["icmp.type", "ip.checksum.status", "icmp.checksum.status", "icmp.resp_to", "ip.ttl"];
     const capture = ns.spawn("tshark", "-i", "pong0", "-n", "-l", "-f", "icmp", "-c", "180", "-o", "ip.check_checksum:TRUE", "-T", "fields", ...fields.flatMap((field) => ["-e", field]));
     let output = "";

@@ -2,16 +2,15 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
-import { ENGINE_NAMES } from "../../src/engine/engine.js";
 import { source } from "../support/assembly.js";
-import { needs, Netns, Pongd, sum } from "../support/netns.js";
+import { COMBINATIONS, needs, Netns, Pongd, sum } from "../support/netns.js";
 import { icmpPacket } from "../support/packets.js";
 import { DROPS } from "../vectors/drops.js";
 
-for (const engine of ENGINE_NAMES) {
-  test(`${engine}: I5: every drop vector is counted under its reason, through the device`, needs(), async () => {
+for (const { engine, io } of COMBINATIONS) {
+  test(`${engine}, ${io}: I5: every drop vector is counted under its reason, through the device`, needs(), async () => {
     const ns = await Netns.open();
-    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine, "--queues", "2");
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine, "--io", io, "--queues", "2");
     const before = await pongd.metrics();
     const requests = Array.from({ length: 50 }, (_, i) => icmpPacket({ sequence: i }));
     const packets = [...DROPS.map(({ packet }) => packet), ...requests];

@@ -5,16 +5,15 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { ENGINE_NAMES } from "../../src/engine/engine.js";
-import { needs, Netns, Pongd, sum } from "../support/netns.js";
+import { COMBINATIONS, needs, Netns, Pongd, sum } from "../support/netns.js";
 
-for (const engine of ENGINE_NAMES) {
-  describe(engine, needs("ping", "fping", "hping3"), () => {
+for (const { engine, io } of COMBINATIONS) {
+  describe(`${engine}, ${io}`, needs("ping", "fping", "hping3"), () => {
     let ns: Netns;
     let pongd: Pongd;
     before(async () => {
       ns = await Netns.open();
-      pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine);
+      pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine, "--io", io);
     });
     after(async () => {
       await pongd.stop();

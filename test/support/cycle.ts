@@ -1,7 +1,8 @@
-/** Brings pongd up and down in one process, `cycle.js COUNT`; prints how many descriptors were open after the first and the last. */
+/** Brings pongd up and down in one process, `cycle.js COUNT IO`; prints how many descriptors were open after the first and the last. */
 import { readdirSync } from "node:fs";
 import { pino } from "pino";
 import { run, type RunOptions } from "../../src/daemon.js";
+import type { IoChoice } from "../../src/io/io.js";
 import { parseAddress, parsePrefix } from "../../src/prefixes.js";
 
 const options: RunOptions = {
@@ -11,6 +12,8 @@ const options: RunOptions = {
   mtu: 1500,
   queues: 2,
   engine: "wasm",
+  io: process.argv[3] as IoChoice,
+  spin: 0,
   ttl: 64,
   ignoreEcho: false,
   listen: { host: "127.0.0.1", port: 7664 },

@@ -3,7 +3,7 @@ import { BATCH, Counter, Drop, DROPPED, FREE_COUNT, Protocol, RECEIVED, REPLIES,
 import type { Engine } from "../../src/engine/engine.js";
 import { JsEngine } from "../../src/engine/js.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { compile, WasmEngine } from "../../src/engine/wasm.js";
+import { compile, load, WasmEngine } from "../../src/engine/wasm.js";
 import { intervalsOf, parseAddress, parsePrefix } from "../../src/prefixes.js";
 import { HOST, PREFIX } from "./packets.js";
 
@@ -44,7 +44,7 @@ export class Rig {
     const linear = LinearMemory.create(mtu);
     const intervals = intervalsOf(prefixes.map(parsePrefix), host === undefined ? [] : [parseAddress(host)]);
     linear.setPolicy({ intervals, ttl, ignoreEcho });
-    const engine = name === "js" ? new JsEngine(linear.memory) : await WasmEngine.instantiate(modules[name], linear.memory);
+    const engine = name === "js" ? new JsEngine(linear.memory) : new WasmEngine(await load(modules[name], linear.memory));
     return new Rig(linear, engine);
   }
 

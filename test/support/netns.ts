@@ -5,7 +5,12 @@
 import { execFile, spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { ENGINE_NAMES } from "../../src/engine/engine.js";
+import { IO_NAMES } from "../../src/io/io.js";
 import { source } from "./assembly.js";
+
+/** Every engine on every backend. */
+export const COMBINATIONS = ENGINE_NAMES.flatMap((engine) => IO_NAMES.map((io) => ({ engine, io })));
 
 const ROOT = process.getuid?.() === 0;
 export const CLI = source("build/src/cli.js");
@@ -148,6 +153,14 @@ export class Pongd {
     const { body } = await this.get("/metrics");
     const samples = body.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
     return new Map(samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]));
+  }
+
+  /** Waits until the metrics are as they should be. @throws Error when pongd ends first. */
+  async until(condition: (metrics: Map<string, number>) => boolean): Promise<Map<string, number>> {
+    for (;;) {
+      const metrics = await this.metrics();
+      if (condition(metrics)) return metrics;
+    }
   }
 
   /** Waits until pongd logs a line that matches. */

@@ -1,0 +1,135 @@
+// io_uring's two queues, where they lie in linear memory (IORING_SETUP_NO_MMAP): loads and stores here, and one system call
+// a round by the host (src/io/uring.ts). A round:
+//
+//  1. queueWrites  the last batch's replies, first, so that they leave first
+//  2. queueReads   as many as the host expects packets; queueWake, when it is going to sleep
+//  3. unsubmitted  what the host then tells io_uring_enter(2)
+//  4. reap         packets to RECEIVED, slots of what was written and of reads that came up empty to the free stack
+//
+// Reads and writes are RWF_NOWAIT: they complete within io_uring_enter, or fail with EAGAIN. So when all entries have been
+// taken, all writes are over, and only those that failed have left a completion (IOSQE_CQE_SKIP_SUCCESS). The one read that
+// may wait is there for a round that sleeps.
+//
+// Indices run on and wrap at 2^32; an entry is at its index modulo the queue's size. The side that moves an index on publishes
+// what it wrote before by a release store, the other side reads the index by an acquire load: atomic.store and atomic.load.
+
+import {
+  Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, QUEUE_FILE, READ_ARMED, READ_ERROR, SLOT_SIZE, SQ_ENTRIES, SQ_HEAD_AT,
+  SQ_TAIL_AT, SQES, WAKE_ARMED, WAKE_FILE, WRITES_PENDING,
+} from "../src/abi";
+import { add, free, receive, take, toSendLength, toSendSlot } from "./memory";
+
+// <linux/io_uring.h>: enum io_uring_op, sqe->flags
+const IORING_OP_POLL_ADD: u64 = 6;
+const IORING_OP_READ: u64 = 22;
+const IORING_OP_WRITE: u64 = 23;
+const IOSQE_FIXED_FILE: u64 = 1 << 0;
+const IOSQE_CQE_SKIP_SUCCESS: u64 = 1 << 6;
+// <linux/fs.h>, <linux/poll.h>, <errno.h>
+const RWF_NOWAIT: u64 = 8;
+const POLLIN: u64 = 1;
+const EINTR: i32 = 4;
+const EAGAIN: i32 = 11;
+const ECANCELED: i32 = 125;
+
+// user_data: what an entry was, then a length (16 bits), then a slot (32 bits).
+const READ: u64 = 1;
+const WAITING_READ: u64 = 2;
+const WRITE: u64 = 3;
+const WAKE: u64 = 4;
+
+/** The first `count` replies of TO_SEND. Counts them as sent; reap() takes back what was not. */
+export function queueWrites(count: u32): void {
+  let tail = load<u32>(load<u32>(SQ_TAIL_AT));
+  let bytes: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const slot = toSendSlot(i);
+    const length = toSendLength(i);
+    entry(tail++, IORING_OP_WRITE, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS, QUEUE_FILE, address(slot), length | RWF_NOWAIT << 32, tag(WRITE, length, slot));
+    bytes += length;
+  }
+  atomic.store<u32>(load<u32>(SQ_TAIL_AT), tail);
+  store<u32>(WRITES_PENDING, count);
+  add(Counter.bytesSent, bytes);
+}
+
+/** Reads into `count` free slots; with `waiting`, the first of them waits for a packet if there is none. */
+export function queueReads(count: u32, waiting: bool): void {
+  let tail = load<u32>(load<u32>(SQ_TAIL_AT));
+  const size = load<u32>(SLOT_SIZE);
+  for (let i: u32 = 0; i < count; i++) {
+    const slot = take();
+    const waits = waiting && i == 0;
+    entry(tail++, IORING_OP_READ, IOSQE_FIXED_FILE, QUEUE_FILE, address(slot), size | (waits ? 0 : RWF_NOWAIT << 32), tag(waits ? WAITING_READ : READ, 0, slot));
+  }
+  atomic.store<u32>(load<u32>(SQ_TAIL_AT), tail);
+  if (waiting) store<u32>(READ_ARMED, 1);
+}
+
+/** A completion for when the eventfd is written to. */
+export function queueWake(): void {
+  const tail = load<u32>(load<u32>(SQ_TAIL_AT));
+  entry(tail, IORING_OP_POLL_ADD, IOSQE_FIXED_FILE, WAKE_FILE, 0, POLLIN << 32, tag(WAKE, 0, 0));
+  atomic.store<u32>(load<u32>(SQ_TAIL_AT), tail + 1);
+  store<u32>(WAKE_ARMED, 1);
+}
+
+/** Entries that the kernel has not taken yet. */
+export function unsubmitted(): u32 {
+  return load<u32>(load<u32>(SQ_TAIL_AT)) - atomic.load<u32>(load<u32>(SQ_HEAD_AT));
+}
+
+/** Takes in all completions, once nothing is unsubmitted; returns how many packets are in RECEIVED. */
+export function reap(): u32 {
+  const writes = load<u32>(WRITES_PENDING);
+  for (let i: u32 = 0; i < writes; i++) free(toSendSlot(i));
+  store<u32>(WRITES_PENDING, 0);
+
+  let received: u32 = 0;
+  let head = load<u32>(load<u32>(CQ_HEAD_AT));
+  const tail = atomic.load<u32>(load<u32>(CQ_TAIL_AT));
+  for (; head != tail; head++) {
+    const cqe: usize = load<u32>(CQES_AT) + ((head & (CQ_ENTRIES - 1)) << 4);
+    const userData = load<u64>(cqe);
+    const res = load<i32>(cqe, 8);
+    const kind = userData >>> 48;
+    if (kind == READ || kind == WAITING_READ) {
+      const slot = <usize>(<u32>userData);
+      if (kind == WAITING_READ) store<u32>(READ_ARMED, 0);
+      if (res > 0) {
+        receive(received++, slot, res);
+      } else {
+        free(slot);
+        if (res != -EAGAIN && res != -ECANCELED && res != -EINTR) store<i32>(READ_ERROR, res);
+      }
+    } else if (kind == WRITE) {
+      const length = <i32>(userData >>> 32 & 0xffff);
+      if (res != length) {
+        add(Counter.writeErrors, 1);
+        add(Counter.bytesSent, -length);
+      }
+    } else if (kind == WAKE) {
+      store<u32>(WAKE_ARMED, 0);
+    }
+  }
+  atomic.store<u32>(load<u32>(CQ_HEAD_AT), head);
+  return received;
+}
+
+/** struct io_uring_sqe: opcode, flags, fd; offset, 0 for a device; address; length and the operation's own flags; user_data. */
+function entry(index: u32, opcode: u64, flags: u64, file: u64, addr: u64, lengthAndFlags: u64, userData: u64): void {
+  const sqe = SQES + ((index & (SQ_ENTRIES - 1)) << 6);
+  store<u64>(sqe, opcode | flags << 8 | file << 32);
+  store<u64>(sqe, 0, 8);
+  store<u64>(sqe, addr, 16);
+  store<u64>(sqe, lengthAndFlags, 24);
+  store<u64>(sqe, userData, 32);
+}
+
+function tag(kind: u64, length: u64, slot: usize): u64 {
+  return kind << 48 | length << 32 | <u64>slot;
+}
+
+function address(slot: usize): u64 {
+  return load<u64>(MEMORY_ADDRESS) + slot;
+}

@@ -1,0 +1,179 @@
+/**
+ * The fast backend: io_uring, its rings in linear memory, one io_uring_enter(2) a round. What goes through the rings is in
+ * assembly/ring.ts; here are set-up, the system calls, and how many reads a round asks for.
+ *
+ * Under load a round is the last batch's writes and `#reads` reads that do not wait. Their number doubles while all of them
+ * succeed and falls to what came otherwise. When nothing more than a packet at a time comes, a round sleeps: it leaves one
+ * read with the kernel that waits for a packet, and one behind it that does not. So a lone packet costs one system call, its
+ * reply and the wait for the next one; and if the second read succeeds as well, there is load. Many waiting reads would each
+ * be woken by every packet (that is ten times the round trip), and a poll in place of the read would be a call more.
+ */
+import {
+  BATCH, Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE, FREE_COUNT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, RECEIVED, RINGS, SQ_ENTRIES,
+  SQ_HEAD_AT, SQ_TAIL_AT, SQES, TO_SEND, WAKE_ARMED,
+} from "../abi.js";
+import type { LinearMemory } from "../engine/memory.js";
+import type { Assembly } from "../engine/wasm.js";
+import * as libc from "../tun/libc.js";
+import * as uapi from "../tun/uapi.js";
+import type { PacketIo } from "./io.js";
+
+const SETUP = uapi.IORING_SETUP_CQSIZE | uapi.IORING_SETUP_SUBMIT_ALL | uapi.IORING_SETUP_SINGLE_ISSUER | uapi.IORING_SETUP_DEFER_TASKRUN
+  | uapi.IORING_SETUP_NO_MMAP | uapi.IORING_SETUP_NO_SQARRAY;
+
+export class UringIo implements PacketIo {
+  readonly name = "uring";
+  readonly #fd: number;
+  readonly #ring: Assembly;
+  readonly #words: Int32Array;
+  readonly #counters: Float64Array;
+  readonly #spin: number;
+  #sleeping = true;
+  #reads = 2;
+  /** Rounds in a row that came up empty. */
+  #empty = 0;
+
+  /**
+   * Sets the ring up and tries it, a write and a read. On the thread that then uses it: the kernel insists.
+   * `fd`: the queue. `wakeFd`: an eventfd that ends a wait. `spin`: rounds that may come up empty before it sleeps.
+   * @throws SystemError where this kernel, or whoever confines the process, does not allow it.
+   */
+  constructor(fd: number, wakeFd: number, linear: LinearMemory, ring: Assembly, spin: number) {
+    this.#ring = ring;
+    this.#words = new Int32Array(linear.memory.buffer);
+    this.#counters = linear.counters;
+    this.#spin = spin;
+    const base = libc.addressOf(linear.memory);
+    new BigUint64Array(linear.memory.buffer)[MEMORY_ADDRESS / 8] = base;
+    this.#fd = setup(base, this.#words);
+    try {
+      this.#registerFiles(wakeFd, wakeFd);
+      this.#probe();
+      this.#register(uapi.IORING_UNREGISTER_FILES, "IORING_UNREGISTER_FILES", null, 0);
+      this.#registerFiles(fd, wakeFd);
+    } catch (error) {
+      libc.close(this.#fd);
+      throw error;
+    }
+  }
+
+  receive(): number {
+    return this.#sleeping ? this.#sleep() : this.#poll();
+  }
+
+  send(count: number): void {
+    this.#ring.queueWrites(count);
+  }
+
+  drain(): number {
+    this.#enter(0);
+    if (this.#words[READ_ARMED / 4] !== 0 || this.#words[WAKE_ARMED / 4] !== 0) this.#cancel();
+    return this.#ring.reap();
+  }
+
+  /** Gives up the files first: the kernel takes a ring apart in its own time, and would hold the device as long. */
+  close(): void {
+    libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, uapi.IORING_UNREGISTER_FILES, null, 0);
+    libc.close(this.#fd);
+  }
+
+  #sleep(): number {
+    const armed = this.#words[READ_ARMED / 4] !== 0;
+    if (!armed) this.#ring.queueReads(2, true);
+    if (this.#words[WAKE_ARMED / 4] === 0) this.#ring.queueWake();
+    // The read that does not wait completes at once, so both have completed when a packet has come.
+    this.#enter(armed ? 1 : 2);
+    const count = this.#reap();
+    if (count > 1 || (count === 1 && this.#spin > 0)) {
+      this.#sleeping = false;
+      this.#empty = 0;
+      this.#reads = 2 * count;
+    }
+    return count;
+  }
+
+  #poll(): number {
+    const reads = Math.min(this.#reads, this.#words[FREE_COUNT / 4]);
+    this.#ring.queueReads(reads, false);
+    this.#enter(0);
+    const count = this.#reap();
+    this.#reads = count === reads ? Math.min(2 * count, BATCH) : count + 1;
+    this.#empty = count === 0 ? this.#empty + 1 : 0;
+    this.#sleeping = this.#spin === 0 ? count <= 1 : this.#empty > this.#spin;
+    return count;
+  }
+
+  /** Whether it works at all: a write and a read through the ring, on the eventfd in the queue's place. */
+  #probe(): void {
+    const words = this.#words;
+    const slot = words[FREE / 4 + --words[FREE_COUNT / 4]];
+    words[slot / 4] = 1;
+    words[slot / 4 + 1] = 0;
+    words[TO_SEND / 4] = slot;
+    words[TO_SEND / 4 + 1] = 8;
+    this.#ring.queueWrites(1);
+    this.#ring.queueReads(1, false);
+    this.#enter(0);
+    if (this.#reap() !== 1 || words[RECEIVED / 4 + 1] !== 8) throw new libc.SystemError("io_uring", "a write and a read", libc.E.EIO);
+    words[FREE / 4 + words[FREE_COUNT / 4]++] = words[RECEIVED / 4];
+    this.#counters[Counter.bytesSent] -= 8;
+  }
+
+  #registerFiles(queue: number, wake: number): void {
+    this.#register(uapi.IORING_REGISTER_FILES, "IORING_REGISTER_FILES", new Uint8Array(Int32Array.of(queue, wake).buffer), 2);
+  }
+
+  #register(opcode: number, name: string, arg: Uint8Array | null, nrArgs: number): void {
+    libc.check(libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, opcode, arg, nrArgs), "io_uring_register", name);
+  }
+
+  /** Has the kernel take all entries, and waits for `minComplete` completions unless a signal comes first. */
+  #enter(minComplete: number): void {
+    let wanted = minComplete;
+    do {
+      this.#counters[Counter.syscalls]++;
+      const result = libc.io_uring_enter(uapi.SYS_io_uring_enter, this.#fd, this.#ring.unsubmitted(), wanted, uapi.IORING_ENTER_GETEVENTS, null, 0);
+      if (result < 0) {
+        const errno = libc.errno();
+        // EAGAIN: the kernel is short of memory for a request. EBUSY: of room for completions, which entering makes.
+        if (errno !== libc.E.EINTR && errno !== libc.E.EAGAIN && errno !== libc.E.EBUSY) throw new libc.SystemError("io_uring_enter", "the device's queue", errno);
+      }
+      wanted = 0;
+    } while (this.#ring.unsubmitted() > 0);
+  }
+
+  #reap(): number {
+    const count = this.#ring.reap();
+    const error = this.#words[READ_ERROR / 4];
+    if (error !== 0) throw new libc.SystemError("read", "the device's queue", -error);
+    return count;
+  }
+
+  /** Takes back what waits in the kernel. A packet that comes first is received all the same. */
+  #cancel(): void {
+    const request = Buffer.alloc(uapi.SIZEOF_IO_URING_SYNC_CANCEL_REG);
+    request.writeInt32LE(-1, 8);
+    request.writeUInt32LE(uapi.IORING_ASYNC_CANCEL_ALL | uapi.IORING_ASYNC_CANCEL_ANY, 12);
+    request.writeBigInt64LE(-1n, 16);
+    request.writeBigInt64LE(-1n, 24);
+    libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, uapi.IORING_REGISTER_SYNC_CANCEL, request, 1);
+    this.#enter(0);
+  }
+}
+
+/** Makes the ring over the pages that abi.ts sets aside, and notes where the kernel has put its fields. */
+function setup(base: bigint, words: Int32Array): number {
+  const field = uapi.IO_URING_PARAMS;
+  const params = Buffer.alloc(uapi.SIZEOF_IO_URING_PARAMS);
+  params.writeUInt32LE(CQ_ENTRIES, field.cq_entries);
+  params.writeUInt32LE(SETUP, field.flags);
+  params.writeBigUInt64LE(base + BigInt(SQES), field.sq_off_user_addr);
+  params.writeBigUInt64LE(base + BigInt(RINGS), field.cq_off_user_addr);
+  const fd = libc.check(libc.io_uring_setup(uapi.SYS_io_uring_setup, SQ_ENTRIES, params), "io_uring_setup", `${SQ_ENTRIES} entries in linear memory`);
+  words[SQ_HEAD_AT / 4] = RINGS + params.readUInt32LE(field.sq_off_head);
+  words[SQ_TAIL_AT / 4] = RINGS + params.readUInt32LE(field.sq_off_tail);
+  words[CQ_HEAD_AT / 4] = RINGS + params.readUInt32LE(field.cq_off_head);
+  words[CQ_TAIL_AT / 4] = RINGS + params.readUInt32LE(field.cq_off_tail);
+  words[CQES_AT / 4] = RINGS + params.readUInt32LE(field.cq_off_cqes);
+  return fd;
+}
