@@ -101,22 +101,24 @@ export class Pongd {
   #stdout = "";
   #stderr = "";
 
-  private constructor(ns: Netns, args: string[]) {
+  private constructor(ns: Netns, args: string[], wrapper: string[] = []) {
     this.#ns = ns;
-    this.#child = ns.spawn(process.execPath, CLI, "run", ...args);
+    const [command, ...rest] = [...wrapper, process.execPath, CLI, "run", ...args];
+    this.#child = ns.spawn(command, ...rest);
     this.#child.stdout.on("data", (chunk) => { this.#stdout += String(chunk); });
     this.#child.stderr.on("data", (chunk) => { this.#stderr += String(chunk); });
     this.#ended = once(this.#child, "close").then(([status]) => ({ status: status as number | null, stdout: this.#stdout, stderr: this.#stderr }));
   }
 
-  /** Starts it and waits until it says that it answers. */
-  static async start(ns: Netns, ...args: string[]): Promise<Pongd> {
-    const pongd = new Pongd(ns, args);
+  /** Starts it, under a `wrapper` like strace if one is given, and waits until it says that it answers. */
+  static async start(ns: Netns, ...args: [{ wrapper: string[] }, ...string[]] | string[]): Promise<Pongd> {
+    const [first, ...rest] = args;
+    const pongd = typeof first === "object" ? new Pongd(ns, rest as string[], first.wrapper) : new Pongd(ns, args as string[]);
     const running = (async () => {
       for await (const line of createInterface(pongd.#child.stdout)) if (line.includes("stop: Ctrl-C")) return true;
       return false;
     })();
-    if (!await running) throw new Error(`pongd run ${args.join(" ")}: ${(await pongd.#ended).stderr}`);
+    if (!await running) throw new Error(`pongd run ${JSON.stringify(args)}: ${(await pongd.#ended).stderr}`);
     return pongd;
   }
 

@@ -1,0 +1,33 @@
+/**
+ * Ends and starts the worker of one device again and again while packets come: `restart.js TIMES IO ENGINE`. The device stays,
+ * so that its own count can be held against the workers': prints both.
+ */
+import { readFileSync } from "node:fs";
+import { Counter, Protocol, REPLIES } from "../../src/abi.js";
+import type { EngineName } from "../../src/engine/engine.js";
+import type { IoChoice } from "../../src/io/io.js";
+import { intervalsOf, parseAddress, parsePrefix } from "../../src/prefixes.js";
+import { Queue } from "../../src/queue.js";
+import { TunDevice } from "../../src/tun/device.js";
+
+const [, , times, io, engine] = process.argv;
+const host = parseAddress("10.99.0.1");
+const prefix = parsePrefix("10.99.0.0/16");
+const device = new TunDevice({ name: "pong0", mtu: 1500, queues: 1 });
+device.configure([host], [prefix]);
+const policy = { intervals: intervalsOf([prefix], [host]), ttl: 64, ignoreEcho: false };
+let written = 0;
+let received = 0;
+for (let i = 0; i < Number(times); i++) {
+  const queue = new Queue({ index: 0, fd: device.queues[0], mtu: 1500, engine: engine as EngineName, io: io as IoChoice, spin: 0, policy });
+  await queue.running;
+  const { counters } = queue.memory;
+  while (counters[REPLIES + Protocol.icmp] < 20) await new Promise(setImmediate);
+  queue.stop();
+  await queue.ended;
+  written += counters[REPLIES + Protocol.icmp] - counters[Counter.writeErrors];
+  received += counters[Counter.packetsReceived];
+}
+const statistic = (name: string) => Number(readFileSync(`/proc/net/dev`, "utf8").split("pong0:")[1].trim().split(/\s+/)[name === "rx" ? 1 : 9]);
+console.log(JSON.stringify({ written, rx: statistic("rx"), received, tx: statistic("tx") }));
+device.close();
