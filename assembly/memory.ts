@@ -1,7 +1,7 @@
 // The linear-memory map, and the queues in it. Constants: src/abi.ts.
 //
 //        0 ┌──────────────────────────────────────────┐
-//          │ control: stop, free count, reply TTL …   │  written by the host
+//          │ control: stop, free count, reply TTL …   │
 // COUNTERS ├──────────────────────────────────────────┤
 //          │ f64 counters, then f64 replies by prefix │  written here and by the I/O, read by the host at scrape
 //          ├──────────────────────────────────────────┤

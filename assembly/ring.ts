@@ -14,7 +14,7 @@
 // what it wrote before by a release store, the other side reads the index by an acquire load: atomic.store and atomic.load.
 
 import {
-  Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, QUEUE_FILE, READ_ARMED, READ_ERROR, SLOT_SIZE, SQ_ENTRIES, SQ_HEAD_AT,
+  Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, PACKET_SIZE, QUEUE_FILE, READ_ARMED, READ_ERROR, SQ_ENTRIES, SQ_HEAD_AT,
   SQ_TAIL_AT, SQES, WAKE_ARMED, WAKE_FILE, WRITES_PENDING,
 } from "../src/abi";
 import { add, free, receive, take, toSendLength, toSendSlot } from "./memory";
@@ -56,7 +56,7 @@ export function queueWrites(count: u32): void {
 /** Reads into `count` free slots; with `waiting`, the first of them waits for a packet if there is none. */
 export function queueReads(count: u32, waiting: bool): void {
   let tail = load<u32>(load<u32>(SQ_TAIL_AT));
-  const size = load<u32>(SLOT_SIZE);
+  const size = load<u32>(PACKET_SIZE);
   for (let i: u32 = 0; i < count; i++) {
     const slot = take();
     const waits = waiting && i == 0;

@@ -14,7 +14,7 @@ export const PREFIXES = 4096;
 /** Intervals that PREFIXES nested prefixes, a host address and the never-valid ranges can cut the address space into. */
 export const INTERVALS = 4 * PREFIXES;
 
-// ---- control: words the host writes and an engine reads -------------------------------------------------------------
+// ---- control: single words ------------------------------------------------------------------------------------------
 
 /** u32: not 0 when the packet loop is to end. Written by the main thread while the loop runs. */
 export const STOP = 0;
@@ -26,8 +26,8 @@ export const INTERVAL_COUNT = 8;
 export const REPLY_TTL = 12;
 /** u32: not 0 when echo requests stay unanswered (RFC 1812 §4.3.3.6 asks for the option). */
 export const IGNORE_ECHO = 16;
-/** u32: bytes of a slot. */
-export const SLOT_SIZE = 20;
+/** u32: most bytes of a packet that a read takes, the MTU. */
+export const PACKET_SIZE = 20;
 /** u64: this memory's address in the process, for what the kernel is to read and write. */
 export const MEMORY_ADDRESS = 24;
 
@@ -52,7 +52,7 @@ export const REPLIES = 8;
 
 /**
  * Why a packet was not answered. The names are the metric's label values: the kernel's skb_drop_reason in lower case
- * (include/net/dropreason-core.h), and a name of our own where it has none. Counted at DROPPED + reason.
+ * (include/net/dropreason-core.h) where one fits, and ours where none does. Counted at DROPPED + reason.
  */
 export enum Drop {
   /** Total length beyond what was received, or an ICMP message shorter than its header. */
@@ -63,7 +63,7 @@ export enum Drop {
   ip_csum,
   /** A destination that is no host's: 0/8, 127/8, multicast, class E, limited broadcast. */
   ip_invalid_dest,
-  /** Neither ICMP over IPv4 nor, for now, any IPv6. */
+  /** A protocol other than ICMP; for now, all of IPv6. */
   unhandled_proto,
   /** ICMP checksum. */
   icmp_csum,

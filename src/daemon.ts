@@ -37,7 +37,7 @@ export interface RunOptions {
 }
 
 /** What came up. */
-export interface Running {
+export interface Started {
   readonly device: string;
   readonly engine: EngineName;
   readonly io: IoName;
@@ -57,7 +57,7 @@ export interface Summary {
  * Runs until SIGINT or SIGTERM, and returns what was answered. `onRunning` is called once packets are answered.
  * @throws Failure when something fails; by then all that was made is gone again.
  */
-export async function run(options: RunOptions, log: Logger, onRunning: (running: Running) => void): Promise<Summary> {
+export async function run(options: RunOptions, log: Logger, onRunning: (started: Started) => void): Promise<Summary> {
   const { prefixes, hostAddress, engine, io, spin, ttl, ignoreEcho, mtu } = options;
   const queues: Queue[] = [];
   let registry: Registry | undefined;
@@ -73,16 +73,23 @@ export async function run(options: RunOptions, log: Logger, onRunning: (running:
     const device = new TunDevice({ name: options.device, mtu, queues: options.queues });
     undo.push(() => { device.close(); });
     const hosts = hostAddress ? [hostAddress] : [];
-    device.configure(hosts, prefixes);
+    for (const exception of device.configure(hosts, prefixes)) log.warn(exception);
+    log.debug({ device: device.name, mtu, queues: device.queues.length }, "device made");
     linkUp = true;
 
     const policy = { intervals: intervalsOf(prefixes, hosts), ttl, ignoreEcho };
     undo.push(() => stopAll(queues));
+    // A thread that waits in a system call would hold up an exit for ever, whatever the exit's reason.
+    const wake = () => { for (const queue of queues) queue.stop(); };
+    process.once("exit", wake);
+    undo.push(() => process.off("exit", wake));
     // One after the other: a thread tells its own descriptors by what was open before it (io/descriptors.ts).
     for (const [index, fd] of device.queues.entries()) {
+      if (stop.signalled) return summarize(queues, started);
       const queue = new Queue({ index, fd, mtu, engine, io, spin, policy });
       queues.push(queue);
       const { fallback } = await queue.running;
+      log.debug({ queue: index, engine, io: queue.io }, "queue running");
       if (fallback !== undefined && index === 0) log.info({ io: queue.io }, `io_uring cannot be used here, so packets cost two system calls each: ${fallback}`);
     }
     const ended = Promise.all(queues.map((queue) => queue.ended));
@@ -131,12 +138,12 @@ function summarize(queues: readonly Queue[], started: number): Summary {
 /** The first of SIGINT, SIGTERM and a failure. A second signal ends the process at once; the kernel then removes the device. */
 class StopRequest {
   readonly requested: Promise<void>;
+  signalled = false;
   fail: (failure: Failure) => void = () => undefined;
   readonly #signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM"];
   readonly #onSignal: () => void;
 
   constructor() {
-    let signalled = false;
     let stop = (): void => undefined;
     this.requested = new Promise((resolve, reject) => {
       stop = resolve;
@@ -145,8 +152,8 @@ class StopRequest {
     // A failure before anybody waits is still there when somebody does.
     this.requested.catch(() => undefined);
     this.#onSignal = () => {
-      if (signalled) process.exit(EXIT.RUNTIME);
-      signalled = true;
+      if (this.signalled) process.exit(EXIT.RUNTIME);
+      this.signalled = true;
       stop();
     };
     for (const signal of this.#signals) process.on(signal, this.#onSignal);

@@ -3,7 +3,6 @@ export const EXIT = {
   /** Something failed while running. */
   RUNTIME: 1,
   USAGE: 2,
-  CONFIGURATION: 3,
   /** No permission, or the device is missing. */
   PERMISSION: 4,
 } as const;
@@ -18,6 +17,8 @@ export class Failure extends Error {
     this.mend = options.mend;
   }
 }
+
+export const NET_ADMIN_MEND = "run as root (sudo); for a container: --cap-add NET_ADMIN";
 
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

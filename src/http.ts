@@ -86,7 +86,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, status
     case "/metrics": {
       const registry = status.metrics();
       if (registry) respond(response, 200, await registry.metrics(), registry.contentType);
-      else respond(response, 503, "Starting\n");
+      else respond(response, 503, "Not Ready\n");
       return;
     }
     case "/-/healthy":

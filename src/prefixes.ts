@@ -42,9 +42,23 @@ export function parsePrefix(text: string): Prefix {
   const prefix = parseBlock(text);
   if (prefix.family === 6) throw usage(`prefix "${text}": IPv6 is not answered yet; give IPv4 prefixes`);
   const first = toNumber(prefix);
-  const within = NEVER_VALID.find((range) => range.length <= prefix.length && toNumber(range) <= first && first <= lastOf(range));
-  if (within) throw usage(`prefix "${text}" lies in ${within.text}, whose addresses are no host's; choose another prefix`);
+  const invalid = NEVER_VALID.find((range) => toNumber(range) <= lastOf(prefix) && first <= lastOf(range));
+  if (invalid) throw usage(`prefix "${text}" has addresses of ${invalid.text}, which are no host's; choose another prefix`);
   return prefix;
+}
+
+/**
+ * The host's address as given, for prefixes that have been parsed.
+ * @throws Failure (usage) for IPv6, an address that is no host's, and one that leaves no other to answer.
+ */
+export function parseHostAddress(text: string, prefixes: readonly Prefix[]): Address {
+  const host = parseAddress(text);
+  if (host.family === 6) throw usage(`host address ${text}: the prefixes are IPv4, and so must it be`);
+  const value = toNumber(host);
+  const invalid = NEVER_VALID.find((range) => toNumber(range) <= value && value <= lastOf(range));
+  if (invalid) throw usage(`host address ${text} lies in ${invalid.text}, whose addresses are no host's; choose another one`);
+  if (prefixes.every(({ text: prefix }) => prefix === `${host.text}/32`)) throw usage(`host address ${text} is all there is to answer; choose another one, or "none"`);
+  return host;
 }
 
 /** @throws Failure (usage) for none, too many, or the same one twice. */
@@ -74,14 +88,9 @@ export function sizeOf(prefix: Prefix): number {
 }
 
 /** An address of the prefixes that is not the host's, to try a ping on: the ".1.1" of a /16, where there is one. */
-export function exampleOf(prefix: Prefix, host: Address | undefined): string {
-  const first = toNumber(prefix);
-  const size = sizeOf(prefix);
-  for (const offset of [257, 2, 1, 0]) {
-    const { text } = fromNumber(first + offset);
-    if (offset < size && text !== host?.text) return text;
-  }
-  return prefix.text;
+export function exampleOf(prefixes: readonly Prefix[], host: Address | undefined): string {
+  const examples = prefixes.flatMap((prefix) => [257, 2, 1, 0].filter((offset) => offset < sizeOf(prefix)).map((offset) => fromNumber(toNumber(prefix) + offset).text));
+  return examples.find((text) => text !== host?.text) ?? examples[0];
 }
 
 /**
@@ -138,6 +147,11 @@ function parseBlock(text: string): Prefix {
 
 function address(parsed: ipaddr.IPv4 | ipaddr.IPv6): Address {
   return { family: parsed.kind() === "ipv4" ? 4 : 6, bytes: Uint8Array.from(parsed.toByteArray()), text: parsed.toString() };
+}
+
+/** 4 or 16 bytes as an address is written. */
+export function formatBytes(bytes: Uint8Array): string {
+  return ipaddr.fromByteArray([...bytes]).toString();
 }
 
 function toNumber({ bytes }: Address): number {

@@ -59,10 +59,7 @@ export class Queue {
         if ("io" in message) resolve(message);
       });
     });
-    // A thread that waits in a system call would hold up an exit for ever, whatever the exit's reason.
-    const wake = () => { this.stop(); };
-    process.once("exit", wake);
-    this.ended = this.#end(worker).finally(() => { process.off("exit", wake); });
+    this.ended = this.#end(worker);
     this.running = Promise.race([running, this.ended.then(() => running)]);
   }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { Command } from "commander";
-import { EXIT, Failure, messageOf } from "../failure.js";
+import { EXIT, Failure, messageOf, NET_ADMIN_MEND } from "../failure.js";
 
 const NODE_NEEDED = [20, 19];
 /** io_uring's rings in the application's own memory: IORING_SETUP_NO_SQARRAY. */
@@ -66,7 +66,7 @@ async function capability(): Promise<Finding> {
   const { CAP_NET_ADMIN } = await import("../tun/uapi.js");
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(read("/proc/self/status") ?? "")?.[1] ?? "0";
   const ok = (BigInt(`0x${effective}`) >> BigInt(CAP_NET_ADMIN) & 1n) === 1n;
-  return { ok, what: `CAP_NET_ADMIN is ${ok ? "" : "not "}in effect`, mend: ok ? undefined : "run as root (sudo); for a container: --cap-add NET_ADMIN" };
+  return { ok, what: `CAP_NET_ADMIN is ${ok ? "" : "not "}in effect`, mend: ok ? undefined : NET_ADMIN_MEND };
 }
 
 function ioUring(): Finding {

@@ -1,16 +1,15 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Logger } from "pino";
-import type { RunOptions, Running, Summary } from "../daemon.js";
+import type { RunOptions, Started, Summary } from "../daemon.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
 import { parseEndpoint, type Endpoint } from "../http.js";
 import { IO_CHOICES, type IoChoice } from "../io/io.js";
 import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../log.js";
-import { checkPrefixes, exampleOf, firstUsable, parseAddress, parsePrefix, sizeOf, type Address } from "../prefixes.js";
+import { checkPrefixes, exampleOf, firstUsable, parseHostAddress, parsePrefix, sizeOf } from "../prefixes.js";
+import { ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";
 
 /** 7664 spells PONG. */
 const LISTEN = "127.0.0.1:7664";
-const MIN_MTU = 68;
-const MAX_MTU = 65535;
 /** What the kernel allows one device (MAX_TAP_QUEUES). */
 const MAX_QUEUES = 256;
 
@@ -18,7 +17,7 @@ interface Flags {
   device: string;
   mtu: number;
   queues: number;
-  hostAddress: Address | "none" | undefined;
+  hostAddress: string | undefined;
   engine: EngineName;
   io: IoChoice;
   spin: number;
@@ -34,9 +33,9 @@ export function runCommand(): Command {
     .description("Make every address of the prefixes answer ping.")
     .argument("[prefix...]", "IPv4 prefixes, like 10.99.0.0/16")
     .option("--device <name>", "name of the TUN device to make", "pong0")
-    .option("--mtu <bytes>", "its MTU", integer(MIN_MTU, MAX_MTU), 1500)
+    .option("--mtu <bytes>", "its MTU", integer(ETH_MIN_MTU, ETH_MAX_MTU), 1500)
     .option("--queues <n>", "its queues; a thread each", integer(1, MAX_QUEUES), 1)
-    .option("--host-address <address>", "the host's own address on it, or \"none\" (default: the first usable one of the first prefix with room)", (text) => text === "none" ? text : parseAddress(text))
+    .option("--host-address <address>", "the host's own address on it, or \"none\" (default: the first usable one of the first prefix with room)")
     .addOption(new Option("--engine <name>", "what handles the packets").choices(ENGINE_NAMES).default("wasm"))
     .addOption(new Option("--io <name>", "what reads and writes them: io_uring, or a system call a packet").choices(IO_CHOICES).default("auto"))
     .option("--spin <rounds>", "with io_uring: rounds that may come up empty before it sleeps", integer(0, 1_000_000), 0)
@@ -64,14 +63,14 @@ Examples:
 async function toOptions(texts: string[], flags: Flags): Promise<RunOptions> {
   const prefixes = texts.map(parsePrefix);
   checkPrefixes(prefixes);
-  const hostAddress = flags.hostAddress === "none" ? undefined : flags.hostAddress ?? firstUsable(prefixes);
+  const hostAddress = flags.hostAddress === undefined ? firstUsable(prefixes) : flags.hostAddress === "none" ? undefined : parseHostAddress(flags.hostAddress, prefixes);
   const { checkDeviceName } = await import("../tun/device.js");
   checkDeviceName(flags.device);
   const { device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen } = flags;
   return { prefixes, hostAddress, device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen };
 }
 
-function printRunning({ prefixes, hostAddress, mtu, queues, ignoreEcho }: RunOptions, { device, engine, io, url }: Running): void {
+function printRunning({ prefixes, hostAddress, mtu, queues, ignoreEcho }: RunOptions, { device, engine, io, url }: Started): void {
   const count = new Intl.NumberFormat("en");
   const shown = prefixes.slice(0, 10).map((prefix) => `  prefix        ${prefix.text} (${count.format(sizeOf(prefix))} address${sizeOf(prefix) === 1 ? "" : "es"})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
@@ -81,12 +80,12 @@ function printRunning({ prefixes, hostAddress, mtu, queues, ignoreEcho }: RunOpt
     `  host address  ${hostAddress?.text ?? "none"}`,
     ...shown,
     `  metrics       ${url}/metrics`,
-    `try: ping ${exampleOf(prefixes[0], hostAddress)}    stop: Ctrl-C`,
+    `${ignoreEcho ? "" : `try: ping ${exampleOf(prefixes, hostAddress)}    `}stop: Ctrl-C`,
     "",
   ].join("\n"));
 }
 
-function logRunning({ prefixes, hostAddress, mtu, queues }: RunOptions, running: Running, log: Logger): void {
+function logRunning({ prefixes, hostAddress, mtu, queues }: RunOptions, running: Started, log: Logger): void {
   log.info({ ...running, mtu, queues, hostAddress: hostAddress?.text ?? "none", prefixes: prefixes.map(({ text }) => text) }, "running");
 }
 

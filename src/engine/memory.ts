@@ -1,4 +1,4 @@
-import { COUNTERS, FREE, FREE_COUNT, IGNORE_ECHO, INTERVAL_COUNT, INTERVAL_OWNERS, INTERVAL_STARTS, PREFIX_REPLIES, PREFIXES, REPLY_TTL, SLOT_BASE, SLOT_SIZE, SLOTS, STOP } from "../abi.js";
+import { COUNTERS, FREE, FREE_COUNT, IGNORE_ECHO, INTERVAL_COUNT, INTERVAL_OWNERS, INTERVAL_STARTS, PREFIX_REPLIES, PREFIXES, REPLY_TTL, PACKET_SIZE, SLOT_BASE, SLOTS, STOP } from "../abi.js";
 import type { Interval } from "../prefixes.js";
 
 const WASM_PAGE = 65536;
@@ -22,11 +22,14 @@ export class LinearMemory {
   readonly memory: WebAssembly.Memory;
   /** Counters by abi.ts's indices. Another thread adds to them; a load is one aligned machine word, so it is never torn. */
   readonly counters: Float64Array;
-  /** Bytes a packet may take in its slot. */
+  /** Bytes a packet may have. */
+  readonly mtu: number;
+  /** Bytes from one slot to the next. */
   readonly slotSize: number;
 
   constructor(memory: WebAssembly.Memory, mtu: number) {
     this.memory = memory;
+    this.mtu = mtu;
     this.slotSize = slotSize(mtu);
     this.counters = new Float64Array(memory.buffer, COUNTERS, PREFIX_REPLIES + PREFIXES);
   }
@@ -39,7 +42,7 @@ export class LinearMemory {
     const words = new Uint32Array(memory.buffer);
     for (let i = 0; i < SLOTS; i++) words[FREE / 4 + i] = SLOT_BASE + (SLOTS - 1 - i) * size;
     words[FREE_COUNT / 4] = SLOTS;
-    words[SLOT_SIZE / 4] = size;
+    words[PACKET_SIZE / 4] = mtu;
     return new LinearMemory(memory, mtu);
   }
 

@@ -2,7 +2,7 @@
  * The backend that runs everywhere: a non-blocking read(2) and write(2) a packet, and poll(2) when there is nothing to do.
  *
  * It reads on until EAGAIN, but no further than `#limit` packets before the engine gets them. The limit doubles while
- * reads keep up with it and falls to what came otherwise: a lone packet is answered at once, without first asking for
+ * reads keep up with it and falls to one more than came otherwise: a lone packet is answered at once, without first asking for
  * a second one.
  */
 import { BATCH, Counter, FREE, FREE_COUNT, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "../abi.js";
@@ -17,6 +17,7 @@ const FOREVER = -1;
 export class ReadWriteIo implements PacketIo {
   readonly name = "readwrite";
   readonly #fd: number;
+  readonly #mtu: number;
   readonly #slotSize: number;
   readonly #words: Int32Array;
   readonly #counters: Float64Array;
@@ -33,6 +34,7 @@ export class ReadWriteIo implements PacketIo {
   constructor(fd: number, wakeFd: number, linear: LinearMemory, inherited: ReadonlyMap<number, string>) {
     this.#table = ownDescriptorTable(fd, inherited);
     this.#fd = fd;
+    this.#mtu = linear.mtu;
     this.#slotSize = linear.slotSize;
     this.#words = new Int32Array(linear.memory.buffer);
     this.#counters = linear.counters;
@@ -93,7 +95,7 @@ export class ReadWriteIo implements PacketIo {
     let count = 0;
     while (count < limit) {
       const slot = words[FREE / 4 + free - 1];
-      const length = libc.read(this.#fd, this.#addressOf(slot), this.#slotSize);
+      const length = libc.read(this.#fd, this.#addressOf(slot), this.#mtu);
       if (length < 0) {
         const errno = libc.errno();
         if (errno === libc.E.EAGAIN || errno === libc.E.EINTR) break;

@@ -3,7 +3,7 @@
  * assembly/ring.ts; here are set-up, the system calls, and how many reads a round asks for.
  *
  * Under load a round is the last batch's writes and `#reads` reads that do not wait. Their number doubles while all of them
- * succeed and falls to what came otherwise. When nothing more than a packet at a time comes, a round sleeps: it leaves one
+ * succeed and falls to one more than came otherwise. When nothing more than a packet at a time comes, a round sleeps: it leaves one
  * read with the kernel that waits for a packet, and one behind it that does not. So a lone packet costs one system call, its
  * reply and the wait for the next one; and if the second read succeeds as well, there is load. Many waiting reads would each
  * be woken by every packet (that is ten times the round trip), and a poll in place of the read would be a call more.

@@ -2,15 +2,13 @@
  * A TUN device for as long as pongd runs: made by the first queue's TUNSETIFF, gone when the last queue is closed, and with
  * it every address and route on it, however the process ends.
  */
-import { EXIT, Failure } from "../failure.js";
-import { sizeOf, type Address, type Prefix } from "../prefixes.js";
+import { EXIT, Failure, NET_ADMIN_MEND } from "../failure.js";
+import { formatBytes, type Address, type Prefix } from "../prefixes.js";
 import * as libc from "./libc.js";
 import { Netlink, NetlinkError, watchLink, type Route } from "./netlink.js";
 import * as uapi from "./uapi.js";
 
 export const TUN_PATH = "/dev/net/tun";
-
-export const CAP_NET_ADMIN_MEND = "run as root (sudo); for a container: --cap-add NET_ADMIN";
 
 /** What each errno of open(2) means there, and what mends it. */
 const TUN_PROBLEMS: Partial<Record<string, readonly [why: string, mend: string]>> = {
@@ -74,16 +72,18 @@ export class TunDevice {
   }
 
   /**
-   * Gives the host its addresses, takes the link up and routes the prefixes to it.
+   * Gives the host its addresses, takes the link up and routes the prefixes to it. Returns what will not reach it all the
+   * same, a line each: parts of the prefixes that have routes of their own.
    * @throws Failure where the kernel refuses, or a prefix is routed elsewhere already.
    */
-  configure(addresses: readonly Address[], prefixes: readonly Prefix[]): void {
-    for (const prefix of prefixes) this.#checkNotRouted(prefix);
+  configure(addresses: readonly Address[], prefixes: readonly Prefix[]): string[] {
+    const exceptions = this.#checkRoutes(prefixes);
     this.#addresses = addresses;
     this.#prefixes = prefixes;
     try {
       this.#netlink.setLinkUp(this.#index, this.mtu, TX_QUEUE_LEN);
       this.#ensure();
+      return exceptions;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       const status = error.errno === libc.E.EPERM ? EXIT.PERMISSION : EXIT.RUNTIME;
@@ -128,16 +128,28 @@ export class TunDevice {
     }
   }
 
-  #checkNotRouted(prefix: Prefix): void {
-    const same = (route: Route) => route.length === prefix.length && Buffer.compare(route.bytes, prefix.bytes) === 0;
-    const route = this.#netlink.routes(prefix.family).find(same);
-    if (!route) return;
-    const via = route.oif === 0 ? "elsewhere" : `to ${this.#netlink.link(route.oif).name}`;
-    throw new Failure(
-      `prefix ${prefix.text} (${sizeOf(prefix)} addresses) is already routed ${via}; choose another prefix, or first: ip route del ${prefix.text}`,
-      EXIT.RUNTIME,
-    );
+  /** @throws Failure where one of the prefixes is routed; returns what more specific routes take away from them. */
+  #checkRoutes(prefixes: readonly Prefix[]): string[] {
+    const exceptions: string[] = [];
+    for (const family of new Set(prefixes.map((prefix) => prefix.family))) {
+      for (const route of this.#netlink.routes(family)) {
+        const prefix = prefixes.find((candidate) => candidate.family === family && contains(candidate, route));
+        if (!prefix) continue;
+        const where = route.type === uapi.RTN_LOCAL ? "is this host's own" : route.oif === 0 ? "is routed elsewhere" : `is routed to ${this.#netlink.link(route.oif).name}`;
+        const text = `${formatBytes(route.bytes)}/${route.length}`;
+        if (route.length > prefix.length) exceptions.push(`${text}, a part of ${prefix.text}, ${where}: it does not reach pongd`);
+        else throw new Failure(`prefix ${prefix.text} ${where} already`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${text}` });
+      }
+    }
+    return exceptions;
   }
+}
+
+function contains(prefix: Prefix, route: Route): boolean {
+  return route.length >= prefix.length && route.bytes.every((byte, i) => {
+    const bits = Math.max(0, Math.min(8, prefix.length - 8 * i));
+    return byte >> 8 - bits === prefix.bytes[i] >> 8 - bits;
+  });
 }
 
 function openTun(): number {
@@ -163,7 +175,7 @@ function openQueue(name: string, first: boolean): number {
     case libc.E.EBUSY:
       throw new Failure(`an interface named ${name} exists already, perhaps of another pongd; choose another name with --device`, EXIT.RUNTIME, { cause: error });
     case libc.E.EPERM:
-      throw new Failure(`making device ${name} needs CAP_NET_ADMIN`, EXIT.PERMISSION, { mend: CAP_NET_ADMIN_MEND, cause: error });
+      throw new Failure(`making device ${name} needs CAP_NET_ADMIN`, EXIT.PERMISSION, { mend: NET_ADMIN_MEND, cause: error });
     default:
       throw new Failure(`cannot make device ${name}: ${error.message}`, EXIT.RUNTIME, { cause: error });
   }

@@ -18,10 +18,12 @@ export interface Link {
 }
 
 export interface Route {
-  /** `address/length`; "0.0.0.0/0" for a default route. */
-  readonly family: 4 | 6;
+  /** Destination, 4 or 16 bytes. */
   readonly bytes: Uint8Array;
+  /** Prefix length of the destination. */
   readonly length: number;
+  /** RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE … */
+  readonly type: number;
   /** Index of the outgoing interface; 0 where there is none or several. */
   readonly oif: number;
 }
@@ -93,18 +95,17 @@ export class Netlink {
     ], `route ${prefix.text}`);
   }
 
-  /** The unicast routes of the main table. */
+  /** The routes of all tables and types. */
   routes(family: 4 | 6): Route[] {
     const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
     header[0] = family === 4 ? uapi.AF_INET : uapi.AF_INET6;
     return this.#request(uapi.RTM_GETROUTE, uapi.NLM_F_DUMP, [header], `routes of IPv${family}`)
-      .filter((answer) => answer[4] === uapi.RT_TABLE_MAIN && answer[7] === uapi.RTN_UNICAST)
       .map((answer) => {
         const attributes = parseAttributes(answer.subarray(uapi.SIZEOF_RTMSG));
         return {
-          family,
           bytes: attributes.get(uapi.RTA_DST) ?? new Uint8Array(family === 4 ? 4 : 16),
           length: answer.readUInt8(1),
+          type: answer.readUInt8(7),
           oif: attributes.get(uapi.RTA_OIF)?.readUInt32LE(0) ?? 0,
         };
       });

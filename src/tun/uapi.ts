@@ -55,7 +55,6 @@ export const SIZEOF_NLMSGHDR = 16;
 // <linux/rtnetlink.h>, <linux/if_link.h>, <linux/if_addr.h>
 export const RTMGRP_LINK = 1;
 export const RTM_NEWLINK = 16;
-export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
 export const RTM_NEWADDR = 20;
 export const RTM_NEWROUTE = 24;
@@ -77,6 +76,7 @@ export const RTPROT_STATIC = 4;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
 export const RTN_UNICAST = 1;
+export const RTN_LOCAL = 2;
 
 // <asm-generic/unistd.h>, <linux/io_uring.h>
 export const SYS_io_uring_setup = 425;

@@ -93,9 +93,33 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
 
   test("the prefix is routed elsewhere: status 1, and that route stays", async () => {
     await ns.ok("ip", "route", "add", PREFIX, "dev", "lo");
-    await failed(await fail(PREFIX), EXIT.RUNTIME, /10\.99\.0\.0\/16 .*already routed to lo.*ip route del 10\.99\.0\.0\/16/);
+    await failed(await fail(PREFIX), EXIT.RUNTIME, /prefix 10\.99\.0\.0\/16 is routed to lo already; .*ip route show table all 10\.99\.0\.0\/16/);
     assert.deepEqual(await routes(), ["10.99.0.0/16 lo"]);
     await ns.ok("ip", "route", "del", PREFIX);
+    await ns.ok("ip", "route", "add", "blackhole", PREFIX);
+    await failed(await fail(PREFIX), EXIT.RUNTIME, /prefix 10\.99\.0\.0\/16 is routed elsewhere already/);
+    await ns.ok("ip", "route", "del", "blackhole", PREFIX);
+    await ns.ok("ip", "addr", "add", "192.0.2.7/32", "dev", "lo");
+    await failed(await fail("192.0.2.7/32"), EXIT.RUNTIME, /prefix 192\.0\.2\.7\/32 is this host's own already/);
+    await ns.ok("ip", "addr", "del", "192.0.2.7/32", "dev", "lo");
+  });
+
+  test("a part of the prefix is routed elsewhere: a warning says which, and the rest is answered", async () => {
+    await ns.ok("ip", "route", "add", "10.99.1.0/24", "dev", "lo");
+    const pongd = await start(PREFIX);
+    assert.match(pongd.stderr, /warn 10\.99\.1\.0\/24, a part of 10\.99\.0\.0\/16, is routed to lo: it does not reach pongd\n$/);
+    assert.match(await ns.ok("ping", "-c", "1", "10.99.2.1"), / 1 received/);
+    await pongd.stop();
+    await ns.ok("ip", "route", "del", "10.99.1.0/24");
+  });
+
+  test("a signal during the start ends it as well, at any moment, and nothing is left", async () => {
+    for (let delay = 0; delay <= 300; delay += 30) {
+      const { status, stderr } = await ns.run("timeout", "-s", "INT", String(Math.max(1, delay) / 1000), process.execPath, CLI, "run", PREFIX, "--queues", "3", "--io", io);
+      assert.equal(stderr, "");
+      assert.ok(status === 0 || status === 124, String(status));
+      assert.deepEqual(await links(), ["lo"]);
+    }
   });
 
   test("someone deletes the device: status 1 and a message in plain words", async () => {

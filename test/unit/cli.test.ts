@@ -23,6 +23,9 @@ describe("usage: status 2 and one line", () => {
     [["run", "10.99.0.0/16", "--device", "pong%d"], /"pong%d"/],
     [["run", "10.99.0.0/16", "--device", ""], /device name ""/],
     [["run", "10.99.0.0/16", "--host-address", "10.99"], /"10\.99" is not an IP address/],
+    [["run", "10.99.0.0/16", "--host-address", "fd00::1"], /fd00::1: the prefixes are IPv4/],
+    [["run", "10.99.0.0/16", "--host-address", "127.0.0.1"], /127\.0\.0\.1 lies in 127\.0\.0\.0\/8/],
+    [["run", "10.0.0.2/32", "--host-address", "10.0.0.2"], /10\.0\.0\.2 is all there is to answer/],
     [["run", "10.99.0.0/16", "--listen", "7664"], /listen address "7664"/],
     [["run", "10.99.0.0/16", "--listen", "127.0.0.1:70000"], /127\.0\.0\.1:70000/],
     [["run", "10.99.0.0/16", "--log-level", "loud"], /debug, info, warn, error/],
@@ -51,7 +54,7 @@ test("--version is the package's", () => {
   assert.equal(pongd("--version").stdout, `${version}\n`);
 });
 
-test("help names the exit statuses, and every option of DESIGN's that works", () => {
+test("help names the exit statuses, and every option", () => {
   assert.match(pongd("--help").stdout, /0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device/);
   const { status, stdout } = pongd("run", "--help");
   for (const option of ["--device", "--mtu", "--queues", "--host-address", "--engine", "--ttl", "--ignore-echo", "--listen", "--log-level", "--log-format"]) {

@@ -11,7 +11,7 @@ describe("reading a prefix", () => {
   test("address/length, or an address alone", () => {
     assert.equal(parsePrefix("10.99.0.0/16").text, "10.99.0.0/16");
     assert.equal(parsePrefix("10.0.0.2").text, "10.0.0.2/32");
-    assert.equal(parsePrefix("0.0.0.0/0").text, "0.0.0.0/0");
+    assert.equal(parsePrefix("128.0.0.0/2").text, "128.0.0.0/2");
   });
 
   for (const [text, message] of [
@@ -19,6 +19,7 @@ describe("reading a prefix", () => {
     ["0x0a000000/8", /not a prefix/], ["10.99.0.0/33", /0 to 32/], ["10.99.0.0/", /0 to 32/], ["10.99.0.0/-1", /0 to 32/], ["10.99.0.0/1e1", /0 to 32/],
     ["10.99.0.1/16", /did you mean 10\.99\.0\.0\/16/], ["10.99.255.0/20", /did you mean 10\.99\.240\.0\/20/],
     ["127.0.0.0/8", /127\.0\.0\.0\/8/], ["127.1.0.0/16", /127\.0\.0\.0\/8/], ["224.0.0.0/4", /224\.0\.0\.0\/3/], ["0.0.0.0/8", /0\.0\.0\.0\/8/], ["255.255.255.255", /224\.0\.0\.0\/3/],
+    ["0.0.0.0/0", /0\.0\.0\.0\/8/], ["126.0.0.0/7", /127\.0\.0\.0\/8/],
     ["fd00::/64", /IPv6 is not answered yet/], ["fe80::1%eth0/64", /not a prefix/],
   ] as const) {
     test(`"${text}" is refused in one line`, () => {
@@ -45,7 +46,7 @@ test("the host's address is the first usable one of the first prefix with room",
 });
 
 test("the example to ping is in the prefix and not the host's own", () => {
-  const example = (prefix: string, host?: string) => exampleOf(parsePrefix(prefix), host === undefined ? undefined : parseAddress(host));
+  const example = (prefix: string, host?: string) => exampleOf([parsePrefix(prefix)], host === undefined ? undefined : parseAddress(host));
   assert.equal(example("10.99.0.0/16", "10.99.0.1"), "10.99.1.1");
   assert.equal(example("192.0.2.0/24", "192.0.2.1"), "192.0.2.2");
   assert.equal(example("192.0.2.6/31", "192.0.2.6"), "192.0.2.7");

@@ -162,7 +162,7 @@ describe("ring", () => {
                 kernel.complete(entry, random.pick([-EIO, -EAGAIN, entry.length - 1]));
               }
             } else if (entry.opcode === READ) {
-              assert.deepEqual([entry.flags, entry.file, entry.length], [FIXED_FILE, QUEUE_FILE, kernel.linear.slotSize]);
+              assert.deepEqual([entry.flags, entry.file, entry.length], [FIXED_FILE, QUEUE_FILE, kernel.linear.mtu]);
               if (entry.operationFlags === NOWAIT) read(entry);
               else kernel.waiting.push(entry);
             } else {
