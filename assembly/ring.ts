@@ -8,18 +8,21 @@
 //
 // Reads and writes are RWF_NOWAIT: they complete within io_uring_enter, or fail with EAGAIN. So when all entries have been
 // taken, all writes are over, and only those that failed have left a completion (IOSQE_CQE_SKIP_SUCCESS). The one read that
-// may wait is there for a round that sleeps.
+// may wait is there for a round that sleeps. Slots that are registered (the _FIXED operations, buffer 0) spare the kernel to
+// look their pages up on every request.
 //
 // Indices run on and wrap at 2^32; an entry is at its index modulo the queue's size. The side that moves an index on publishes
 // what it wrote before by a release store, the other side reads the index by an acquire load: atomic.store and atomic.load.
 
 import {
-  Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, PACKET_SIZE, QUEUE_FILE, READ_ARMED, READ_ERROR, SQ_ENTRIES, SQ_HEAD_AT,
-  SQ_TAIL_AT, SQES, WAKE_ARMED, WAKE_FILE, WRITES_PENDING,
+  Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, PACKET_SIZE, QUEUE_FILE, READ_ARMED, READ_ERROR, SLOTS_REGISTERED, SQ_ENTRIES,
+  SQ_HEAD_AT, SQ_TAIL_AT, SQES, WAKE_ARMED, WAKE_FILE, WRITES_PENDING,
 } from "../src/abi";
 import { add, free, receive, take, toSendLength, toSendSlot } from "./memory";
 
 // <linux/io_uring.h>: enum io_uring_op, sqe->flags
+const IORING_OP_READ_FIXED: u64 = 4;
+const IORING_OP_WRITE_FIXED: u64 = 5;
 const IORING_OP_POLL_ADD: u64 = 6;
 const IORING_OP_READ: u64 = 22;
 const IORING_OP_WRITE: u64 = 23;
@@ -41,11 +44,12 @@ const WAKE: u64 = 4;
 /** The first `count` replies of TO_SEND. Counts them as sent; reap() takes back what was not. */
 export function queueWrites(count: u32): void {
   let tail = load<u32>(load<u32>(SQ_TAIL_AT));
+  const opcode = load<u32>(SLOTS_REGISTERED) ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE;
   let bytes: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const slot = toSendSlot(i);
     const length = toSendLength(i);
-    entry(tail++, IORING_OP_WRITE, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS, QUEUE_FILE, address(slot), length | RWF_NOWAIT << 32, tag(WRITE, length, slot));
+    entry(tail++, opcode, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS, QUEUE_FILE, address(slot), length | RWF_NOWAIT << 32, tag(WRITE, length, slot));
     bytes += length;
   }
   atomic.store<u32>(load<u32>(SQ_TAIL_AT), tail);
@@ -56,11 +60,12 @@ export function queueWrites(count: u32): void {
 /** Reads into `count` free slots; with `waiting`, the first of them waits for a packet if there is none. */
 export function queueReads(count: u32, waiting: bool): void {
   let tail = load<u32>(load<u32>(SQ_TAIL_AT));
+  const opcode = load<u32>(SLOTS_REGISTERED) ? IORING_OP_READ_FIXED : IORING_OP_READ;
   const size = load<u32>(PACKET_SIZE);
   for (let i: u32 = 0; i < count; i++) {
     const slot = take();
     const waits = waiting && i == 0;
-    entry(tail++, IORING_OP_READ, IOSQE_FIXED_FILE, QUEUE_FILE, address(slot), size | (waits ? 0 : RWF_NOWAIT << 32), tag(waits ? WAITING_READ : READ, 0, slot));
+    entry(tail++, opcode, IOSQE_FIXED_FILE, QUEUE_FILE, address(slot), size | (waits ? 0 : RWF_NOWAIT << 32), tag(waits ? WAITING_READ : READ, 0, slot));
   }
   atomic.store<u32>(load<u32>(SQ_TAIL_AT), tail);
   if (waiting) store<u32>(READ_ARMED, 1);

@@ -135,6 +135,8 @@ export const READ_ARMED = 88;
 export const WAKE_ARMED = 92;
 /** i32: errno, below 0, of a read that failed for good. */
 export const READ_ERROR = 96;
+/** u32: not 0 when the slots are registered with the kernel as one buffer. */
+export const SLOTS_REGISTERED = 100;
 
 /** Registered files, by index. */
 export const QUEUE_FILE = 0;

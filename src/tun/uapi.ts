@@ -89,6 +89,7 @@ export const IORING_SETUP_DEFER_TASKRUN = 1 << 13;
 export const IORING_SETUP_NO_MMAP = 1 << 14;
 export const IORING_SETUP_NO_SQARRAY = 1 << 16;
 export const IORING_ENTER_GETEVENTS = 1;
+export const IORING_REGISTER_BUFFERS = 0;
 export const IORING_REGISTER_FILES = 2;
 export const IORING_UNREGISTER_FILES = 3;
 export const IORING_REGISTER_SYNC_CANCEL = 24;

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  BATCH, Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE, FREE_COUNT, MEMORY_ADDRESS, QUEUE_FILE, READ_ARMED, READ_ERROR, RECEIVED, RINGS, SLOTS,
+  BATCH, Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE, FREE_COUNT, MEMORY_ADDRESS, QUEUE_FILE, READ_ARMED, READ_ERROR, RECEIVED, RINGS, SLOTS, SLOTS_REGISTERED,
   SQ_ENTRIES, SQ_HEAD_AT, SQ_TAIL_AT, SQES, TO_SEND, WAKE_ARMED, WAKE_FILE,
 } from "../../src/abi.js";
 import { LinearMemory } from "../../src/engine/memory.js";
@@ -14,8 +14,9 @@ import { type Assembly, compile, load } from "../../src/engine/wasm.js";
 import { Random } from "../support/random.js";
 
 const POLL_ADD = 6;
-const READ = 22;
-const WRITE = 23;
+/** Each by itself, and with registered slots. */
+const READS = [22, 4];
+const WRITES = [23, 5];
 const FIXED_FILE = 1;
 const CQE_SKIP_SUCCESS = 64;
 const NOWAIT = 8;
@@ -119,6 +120,8 @@ describe("ring", () => {
   for (const start of [0, 0xffffff00, 0x7fffff80]) {
     test(`against the model, indices from ${start}, seed ${random.seed}`, async () => {
       const { kernel, ring } = await create(start);
+      const registered = Number(start !== 0);
+      kernel.set(SLOTS_REGISTERED, registered);
       const all = [...kernel.free].sort((a, b) => a - b);
       let sent = 0;
       let failed = 0;
@@ -147,13 +150,13 @@ describe("ring", () => {
         };
         for (const entry of kernel.waiting.splice(0)) {
           if (random.oneIn(3)) kernel.waiting.push(entry);
-          else if (entry.opcode === READ) read(entry);
+          else if (READS.includes(entry.opcode)) read(entry);
           else kernel.complete(entry, 1);
         }
         while (ring.unsubmitted() > 0) {
           for (const entry of kernel.take(1 + random.below(300))) {
-            if (entry.opcode === WRITE) {
-              assert.deepEqual([entry.flags, entry.file, entry.operationFlags], [FIXED_FILE | CQE_SKIP_SUCCESS, QUEUE_FILE, NOWAIT]);
+            if (WRITES.includes(entry.opcode)) {
+              assert.deepEqual([entry.opcode, entry.flags, entry.file, entry.operationFlags], [WRITES[registered], FIXED_FILE | CQE_SKIP_SUCCESS, QUEUE_FILE, NOWAIT]);
               writes.push(entry);
               sent += entry.length;
               if (random.oneIn(8)) {
@@ -161,8 +164,8 @@ describe("ring", () => {
                 sent -= entry.length;
                 kernel.complete(entry, random.pick([-EIO, -EAGAIN, entry.length - 1]));
               }
-            } else if (entry.opcode === READ) {
-              assert.deepEqual([entry.flags, entry.file, entry.length], [FIXED_FILE, QUEUE_FILE, kernel.linear.mtu]);
+            } else if (READS.includes(entry.opcode)) {
+              assert.deepEqual([entry.opcode, entry.flags, entry.file, entry.length], [READS[registered], FIXED_FILE, QUEUE_FILE, kernel.linear.mtu]);
               if (entry.operationFlags === NOWAIT) read(entry);
               else kernel.waiting.push(entry);
             } else {
@@ -175,12 +178,12 @@ describe("ring", () => {
 
         const count = ring.reap();
         assert.deepEqual(kernel.descriptors(RECEIVED, count), received, "every packet is received once, in order");
-        assert.equal(kernel.word(READ_ARMED), kernel.waiting.some(({ opcode }) => opcode === READ) ? 1 : 0);
+        assert.equal(kernel.word(READ_ARMED), kernel.waiting.some(({ opcode }) => READS.includes(opcode)) ? 1 : 0);
         assert.equal(kernel.word(WAKE_ARMED), kernel.waiting.some(({ opcode }) => opcode === POLL_ADD) ? 1 : 0);
         assert.equal(kernel.word(READ_ERROR), 0);
         assert.equal(kernel.linear.counters[Counter.bytesSent], sent);
         assert.equal(kernel.linear.counters[Counter.writeErrors], failed);
-        const inKernel = kernel.waiting.filter(({ opcode }) => opcode === READ).map(({ slot }) => slot);
+        const inKernel = kernel.waiting.filter(({ opcode }) => READS.includes(opcode)).map(({ slot }) => slot);
         const everywhere = [...kernel.free, ...inKernel, ...received.map(([slot]) => slot)].sort((a, b) => a - b);
         assert.deepEqual(everywhere, all, "every slot is in one place");
 
@@ -210,7 +213,7 @@ describe("ring", () => {
     ring.queueWrites(BATCH);
     ring.queueReads(SLOTS - BATCH, false);
     assert.equal(ring.unsubmitted(), SQ_ENTRIES);
-    for (const entry of kernel.take(SQ_ENTRIES)) kernel.complete(entry, entry.opcode === WRITE ? -EIO : 84);
+    for (const entry of kernel.take(SQ_ENTRIES)) kernel.complete(entry, WRITES.includes(entry.opcode) ? -EIO : 84);
     assert.equal(ring.reap(), BATCH);
     assert.equal(kernel.linear.counters[Counter.writeErrors], BATCH);
     assert.equal(kernel.linear.counters[Counter.bytesSent], 0);
