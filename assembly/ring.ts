@@ -1,10 +1,9 @@
 // io_uring's two queues, where they lie in linear memory (IORING_SETUP_NO_MMAP): loads and stores here, and one system call
 // a round by the host (src/io/uring.ts). A round:
 //
-//  1. queueWrites  the last batch's replies, first, so that they leave first
-//  2. queueReads   as many as the host expects packets; queueWake, when it is going to sleep
-//  3. unsubmitted  what the host then tells io_uring_enter(2)
-//  4. reap         packets to RECEIVED, slots of what was written and of reads that came up empty to the free stack
+//  1. prepare  the last batch's replies as writes, first, so that they leave first; then as many reads as the host expects packets
+//  2. the host's io_uring_enter(2)
+//  3. reap     packets to RECEIVED, slots of what was written and of reads that came up empty to the free stack
 //
 // Reads and writes are RWF_NOWAIT: they complete within io_uring_enter, or fail with EAGAIN. So when all entries have been
 // taken, all writes are over, and only those that failed have left a completion (IOSQE_CQE_SKIP_SUCCESS). The one read that
@@ -41,42 +40,42 @@ const WAITING_READ: u64 = 2;
 const WRITE: u64 = 3;
 const WAKE: u64 = 4;
 
-/** The first `count` replies of TO_SEND. Counts them as sent; reap() takes back what was not. */
-export function queueWrites(count: u32): void {
+/**
+ * Queues the first `replies` of TO_SEND as writes, and reads into `reads` free slots. With `sleep`, the first of the reads waits
+ * for a packet if there is none, and the eventfd is watched. Returns how many entries the kernel has not taken yet.
+ */
+export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
   let tail = load<u32>(load<u32>(SQ_TAIL_AT));
-  const opcode = load<u32>(SLOTS_REGISTERED) ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE;
+  const registered = load<u32>(SLOTS_REGISTERED) != 0;
+
+  let opcode = registered ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE;
   let bytes: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) {
+  for (let i: u32 = 0; i < replies; i++) {
     const slot = toSendSlot(i);
     const length = toSendLength(i);
     entry(tail++, opcode, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS, QUEUE_FILE, address(slot), length | RWF_NOWAIT << 32, tag(WRITE, length, slot));
     bytes += length;
   }
-  atomic.store<u32>(load<u32>(SQ_TAIL_AT), tail);
-  store<u32>(WRITES_PENDING, count);
+  store<u32>(WRITES_PENDING, replies);
+  // Counted as sent; reap() takes back what was not.
   add(Counter.bytesSent, bytes);
-}
 
-/** Reads into `count` free slots; with `waiting`, the first of them waits for a packet if there is none. */
-export function queueReads(count: u32, waiting: bool): void {
-  let tail = load<u32>(load<u32>(SQ_TAIL_AT));
-  const opcode = load<u32>(SLOTS_REGISTERED) ? IORING_OP_READ_FIXED : IORING_OP_READ;
+  opcode = registered ? IORING_OP_READ_FIXED : IORING_OP_READ;
   const size = load<u32>(PACKET_SIZE);
-  for (let i: u32 = 0; i < count; i++) {
+  for (let i: u32 = 0; i < reads; i++) {
     const slot = take();
-    const waits = waiting && i == 0;
+    const waits = sleep && i == 0;
     entry(tail++, opcode, IOSQE_FIXED_FILE, QUEUE_FILE, address(slot), size | (waits ? 0 : RWF_NOWAIT << 32), tag(waits ? WAITING_READ : READ, 0, slot));
   }
+  if (sleep) {
+    if (reads) store<u32>(READ_ARMED, 1);
+    if (!load<u32>(WAKE_ARMED)) {
+      entry(tail++, IORING_OP_POLL_ADD, IOSQE_FIXED_FILE, WAKE_FILE, 0, POLLIN << 32, tag(WAKE, 0, 0));
+      store<u32>(WAKE_ARMED, 1);
+    }
+  }
   atomic.store<u32>(load<u32>(SQ_TAIL_AT), tail);
-  if (waiting) store<u32>(READ_ARMED, 1);
-}
-
-/** A completion for when the eventfd is written to. */
-export function queueWake(): void {
-  const tail = load<u32>(load<u32>(SQ_TAIL_AT));
-  entry(tail, IORING_OP_POLL_ADD, IOSQE_FIXED_FILE, WAKE_FILE, 0, POLLIN << 32, tag(WAKE, 0, 0));
-  atomic.store<u32>(load<u32>(SQ_TAIL_AT), tail + 1);
-  store<u32>(WAKE_ARMED, 1);
+  return unsubmitted();
 }
 
 /** Entries that the kernel has not taken yet. */

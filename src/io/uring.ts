@@ -28,6 +28,8 @@ export class UringIo implements PacketIo {
   readonly #words: Int32Array;
   readonly #counters: Float64Array;
   readonly #spin: number;
+  /** Of TO_SEND, what the next system call takes along. */
+  #replies = 0;
   #sleeping = true;
   #reads = 2;
   /** Rounds in a row that came up empty. */
@@ -63,11 +65,11 @@ export class UringIo implements PacketIo {
   }
 
   send(count: number): void {
-    this.#ring.queueWrites(count);
+    this.#replies = count;
   }
 
   drain(): number {
-    this.#enter(0);
+    this.#enter(this.#prepare(0, false), 0);
     if (this.#words[READ_ARMED / 4] !== 0 || this.#words[WAKE_ARMED / 4] !== 0) this.#cancel();
     return this.#ring.reap();
   }
@@ -80,10 +82,8 @@ export class UringIo implements PacketIo {
 
   #sleep(): number {
     const armed = this.#words[READ_ARMED / 4] !== 0;
-    if (!armed) this.#ring.queueReads(2, true);
-    if (this.#words[WAKE_ARMED / 4] === 0) this.#ring.queueWake();
     // The read that does not wait completes at once, so both have completed when a packet has come.
-    this.#enter(armed ? 1 : 2);
+    this.#enter(this.#prepare(armed ? 0 : 2, true), armed ? 1 : 2);
     const count = this.#reap();
     if (count > 1 || (count === 1 && this.#spin > 0)) {
       this.#sleeping = false;
@@ -95,8 +95,7 @@ export class UringIo implements PacketIo {
 
   #poll(): number {
     const reads = Math.min(this.#reads, this.#words[FREE_COUNT / 4]);
-    this.#ring.queueReads(reads, false);
-    this.#enter(0);
+    this.#enter(this.#prepare(reads, false), 0);
     const count = this.#reap();
     this.#reads = count === reads ? Math.min(2 * count, BATCH) : count + 1;
     this.#empty = count === 0 ? this.#empty + 1 : 0;
@@ -112,9 +111,8 @@ export class UringIo implements PacketIo {
     words[slot / 4 + 1] = 0;
     words[TO_SEND / 4] = slot;
     words[TO_SEND / 4 + 1] = 8;
-    this.#ring.queueWrites(1);
-    this.#ring.queueReads(1, false);
-    this.#enter(0);
+    this.#replies = 1;
+    this.#enter(this.#prepare(1, false), 0);
     if (this.#reap() !== 1 || words[RECEIVED / 4 + 1] !== 8) throw new libc.SystemError("io_uring", "a write and a read", libc.E.EIO);
     words[FREE / 4 + words[FREE_COUNT / 4]++] = words[RECEIVED / 4];
     this.#counters[Counter.bytesSent] -= 8;
@@ -136,19 +134,29 @@ export class UringIo implements PacketIo {
     libc.check(libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, opcode, arg, nrArgs), "io_uring_register", name);
   }
 
+  /** Queues the replies and `reads` reads; how many entries the kernel is to take. */
+  #prepare(reads: number, sleep: boolean): number {
+    const entries = this.#ring.prepare(this.#replies, reads, sleep);
+    this.#replies = 0;
+    return entries;
+  }
+
   /** Has the kernel take all entries, and waits for `minComplete` completions unless a signal comes first. */
-  #enter(minComplete: number): void {
+  #enter(entries: number, minComplete: number): void {
+    let left = entries;
     let wanted = minComplete;
     do {
       this.#counters[Counter.syscalls]++;
-      const result = libc.io_uring_enter(uapi.SYS_io_uring_enter, this.#fd, this.#ring.unsubmitted(), wanted, uapi.IORING_ENTER_GETEVENTS, null, 0);
-      if (result < 0) {
+      const taken = libc.io_uring_enter(uapi.SYS_io_uring_enter, this.#fd, left, wanted, uapi.IORING_ENTER_GETEVENTS, null, 0);
+      if (taken === left) return;
+      if (taken < 0) {
         const errno = libc.errno();
         // EAGAIN: the kernel is short of memory for a request. EBUSY: of room for completions, which entering makes.
         if (errno !== libc.E.EINTR && errno !== libc.E.EAGAIN && errno !== libc.E.EBUSY) throw new libc.SystemError("io_uring_enter", "the device's queue", errno);
       }
+      left = this.#ring.unsubmitted();
       wanted = 0;
-    } while (this.#ring.unsubmitted() > 0);
+    } while (left > 0);
   }
 
   #reap(): number {
@@ -166,7 +174,7 @@ export class UringIo implements PacketIo {
     request.writeBigInt64LE(-1n, 16);
     request.writeBigInt64LE(-1n, 24);
     libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, uapi.IORING_REGISTER_SYNC_CANCEL, request, 1);
-    this.#enter(0);
+    this.#enter(0, 0);
   }
 }
 

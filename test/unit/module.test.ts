@@ -8,7 +8,7 @@ import { source } from "../support/assembly.js";
 const text = readFileSync(source("build/release.wat"), "utf8");
 
 test("it exports what the host calls, and nothing else", () => {
-  const functions = ["queueReads", "queueWake", "queueWrites", "reap", "respond", "unsubmitted"];
+  const functions = ["prepare", "reap", "respond", "unsubmitted"];
   assert.deepEqual(WebAssembly.Module.exports(compile()).sort((a, b) => a.name.localeCompare(b.name)), functions.map((name) => ({ name, kind: "function" })));
 });
 

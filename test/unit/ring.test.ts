@@ -133,12 +133,10 @@ describe("ring", () => {
           kernel.set(TO_SEND + 8 * i, slot);
           kernel.set(TO_SEND + 8 * i + 4, length);
         });
-        ring.queueWrites(toSend.length);
         const armed = kernel.word(READ_ARMED) !== 0;
         const waits = !armed && random.oneIn(3);
         const reads = armed ? 0 : Math.min(waits ? 2 : 1 + random.below(BATCH), kernel.free.length);
-        ring.queueReads(reads, waits);
-        if (kernel.word(WAKE_ARMED) === 0 && random.oneIn(2)) ring.queueWake();
+        assert.equal(ring.prepare(toSend.length, reads, waits), ring.unsubmitted());
 
         // What the kernel does with it: a few entries at a time.
         const received: [slot: number, length: number][] = [];
@@ -210,9 +208,7 @@ describe("ring", () => {
       kernel.set(TO_SEND + 8 * i + 4, 65535);
       return slot;
     });
-    ring.queueWrites(BATCH);
-    ring.queueReads(SLOTS - BATCH, false);
-    assert.equal(ring.unsubmitted(), SQ_ENTRIES);
+    assert.equal(ring.prepare(BATCH, SLOTS - BATCH, false), SQ_ENTRIES);
     for (const entry of kernel.take(SQ_ENTRIES)) kernel.complete(entry, WRITES.includes(entry.opcode) ? -EIO : 84);
     assert.equal(ring.reap(), BATCH);
     assert.equal(kernel.linear.counters[Counter.writeErrors], BATCH);
@@ -222,7 +218,7 @@ describe("ring", () => {
 
   test("a read that fails for good is told by its errno", async () => {
     const { kernel, ring } = await create();
-    ring.queueReads(1, false);
+    ring.prepare(0, 1, false);
     for (const entry of kernel.take(1)) kernel.complete(entry, -EBADFD);
     assert.equal(ring.reap(), 0);
     assert.equal(kernel.word(READ_ERROR), -EBADFD);
