@@ -1,12 +1,13 @@
 /**
  * The fast backend: io_uring, its rings in linear memory, one io_uring_enter(2) a round. What goes through the rings is in
- * assembly/ring.ts; here are set-up, the system calls, and how many reads a round asks for.
+ * assembly/ring.ts; here are set-up, the system calls, and what a round asks for.
  *
- * Under load a round is the last batch's writes and `#reads` reads that do not wait. Their number doubles while all of them
- * succeed and falls to one more than came otherwise. When nothing more than a packet at a time comes, a round sleeps: it leaves one
- * read with the kernel that waits for a packet, and one behind it that does not. So a lone packet costs one system call, its
- * reply and the wait for the next one; and if the second read succeeds as well, there is load. Many waiting reads would each
- * be woken by every packet (that is ten times the round trip), and a poll in place of the read would be a call more.
+ * Under load a round is the last batch's writes and a number of reads that do not wait. The number doubles while all of them
+ * succeed and falls to one more than came otherwise. When no more than a packet at a time comes, a round sleeps: it leaves one
+ * read with the kernel that waits for a packet. So a lone packet costs one system call, its reply and the wait for the next
+ * one. (Many waiting reads would each be woken by every packet, which is ten times the round trip; a poll in place of the read
+ * would be a call more.) From one packet a sleeping round cannot tell whether more are there, so every PROBE_EVERY packets a
+ * round does not sleep, and looks.
  */
 import {
   BATCH, Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE, FREE_COUNT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, RECEIVED, RINGS, SLOT_BASE, SLOTS,
@@ -21,6 +22,8 @@ import type { PacketIo } from "./io.js";
 const SETUP = uapi.IORING_SETUP_CQSIZE | uapi.IORING_SETUP_SUBMIT_ALL | uapi.IORING_SETUP_SINGLE_ISSUER | uapi.IORING_SETUP_DEFER_TASKRUN
   | uapi.IORING_SETUP_NO_MMAP | uapi.IORING_SETUP_NO_SQARRAY;
 
+const PROBE_EVERY = 8;
+
 export class UringIo implements PacketIo {
   readonly name = "uring";
   readonly #fd: number;
@@ -31,9 +34,11 @@ export class UringIo implements PacketIo {
   /** Of TO_SEND, what the next system call takes along. */
   #replies = 0;
   #sleeping = true;
-  #reads = 2;
-  /** Rounds in a row that came up empty. */
-  #empty = 0;
+  #reads = 1;
+  /** Rounds in a row that came up empty; at the start as many as let it sleep. */
+  #empty: number;
+  /** Packets that sleeping rounds brought since one last looked for more. */
+  #alone = 0;
 
   /**
    * Sets the ring up and tries it, a write and a read. On the thread that then uses it: the kernel insists.
@@ -45,6 +50,7 @@ export class UringIo implements PacketIo {
     this.#words = new Int32Array(linear.memory.buffer);
     this.#counters = linear.counters;
     this.#spin = spin;
+    this.#empty = spin + 1;
     const base = libc.addressOf(linear.memory);
     new BigUint64Array(linear.memory.buffer)[MEMORY_ADDRESS / 8] = base;
     this.#fd = setup(base, this.#words);
@@ -61,7 +67,23 @@ export class UringIo implements PacketIo {
   }
 
   receive(): number {
-    return this.#sleeping ? this.#sleep() : this.#poll();
+    const sleep = this.#sleeping;
+    const armed = this.#words[READ_ARMED / 4] !== 0;
+    const reads = sleep ? armed ? 0 : 1 : Math.min(this.#reads, this.#words[FREE_COUNT / 4]);
+    this.#enter(this.#prepare(reads, sleep), sleep ? 1 : 0);
+    const count = this.#reap();
+
+    this.#reads = count === reads ? Math.min(2 * count, BATCH) : count + 1;
+    this.#empty = count === 0 ? this.#empty + 1 : 0;
+    if (this.#spin > 0) {
+      this.#sleeping = this.#empty > this.#spin;
+    } else if (sleep) {
+      this.#alone = (this.#alone + count) % PROBE_EVERY;
+      this.#sleeping = count === 0 || this.#alone !== 0;
+    } else {
+      this.#sleeping = count <= 1;
+    }
+    return count;
   }
 
   send(count: number): void {
@@ -78,29 +100,6 @@ export class UringIo implements PacketIo {
   close(): void {
     libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, uapi.IORING_UNREGISTER_FILES, null, 0);
     libc.close(this.#fd);
-  }
-
-  #sleep(): number {
-    const armed = this.#words[READ_ARMED / 4] !== 0;
-    // The read that does not wait completes at once, so both have completed when a packet has come.
-    this.#enter(this.#prepare(armed ? 0 : 2, true), armed ? 1 : 2);
-    const count = this.#reap();
-    if (count > 1 || (count === 1 && this.#spin > 0)) {
-      this.#sleeping = false;
-      this.#empty = 0;
-      this.#reads = 2 * count;
-    }
-    return count;
-  }
-
-  #poll(): number {
-    const reads = Math.min(this.#reads, this.#words[FREE_COUNT / 4]);
-    this.#enter(this.#prepare(reads, false), 0);
-    const count = this.#reap();
-    this.#reads = count === reads ? Math.min(2 * count, BATCH) : count + 1;
-    this.#empty = count === 0 ? this.#empty + 1 : 0;
-    this.#sleeping = this.#spin === 0 ? count <= 1 : this.#empty > this.#spin;
-    return count;
   }
 
   /** Whether it works at all: a write and a read through the ring, on the eventfd in the queue's place. */
