@@ -6,10 +6,15 @@ import { runCommand } from "./cli/run.js";
 import { EXIT, messageOf } from "./failure.js";
 import { version } from "./version.js";
 
+/** Whatever is in a value that a user gave. */
+function oneLine(text: string): string {
+  return text.replace(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1));
+}
+
 /** One line, and the stack only for whoever debugs. */
 function fail(error: unknown): void {
   const debug = /--log-level[= ]debug/.test(process.argv.join(" "));
-  process.stderr.write(`pongd: ${debug && error instanceof Error ? error.stack : messageOf(error)}\n`);
+  process.stderr.write(`pongd: ${debug && error instanceof Error ? error.stack : oneLine(messageOf(error))}\n`);
   const status = error instanceof Error && "exitStatus" in error ? error.exitStatus : undefined;
   process.exitCode = typeof status === "number" ? status : EXIT.RUNTIME;
 }

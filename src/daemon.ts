@@ -96,7 +96,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     registry = createRegistry(queues, prefixes);
 
     const gone = new Failure(`device ${device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME);
-    undo.push(device.watch(() => {
+    const look = () => {
       const link = device.restore();
       if (!link) {
         stop.fail(gone);
@@ -104,8 +104,12 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
       }
       if (link.up !== linkUp) log.warn({ device: device.name }, link.up ? "the link is up again" : "the link was set down: nothing is answered until it is up");
       if (link.mtu > mtu) log.warn({ device: device.name, mtu: link.mtu }, `the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`);
-      linkUp = link.up;
-    }));
+      for (const { text } of link.lost) log.warn(`prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`);
+      linkUp = link.up && link.lost.length === 0;
+    };
+    undo.push(device.watch(look));
+    // What changed before the watch began.
+    look();
 
     started = Date.now();
     onRunning({ device: device.name, engine, io: queues[0].io, url: http.url });
@@ -144,6 +148,7 @@ class StopRequest {
   readonly #onSignal: () => void;
 
   constructor() {
+    let signalledAt = 0;
     let stop = (): void => undefined;
     this.requested = new Promise((resolve, reject) => {
       stop = resolve;
@@ -152,7 +157,9 @@ class StopRequest {
     // A failure before anybody waits is still there when somebody does.
     this.requested.catch(() => undefined);
     this.#onSignal = () => {
-      if (this.signalled) process.exit(EXIT.RUNTIME);
+      // A terminal's Ctrl-C may come twice, by way of npm; a person's second one comes later, and means at once.
+      if (this.signalled && Date.now() - signalledAt > 500) process.exit(EXIT.RUNTIME);
+      if (!this.signalled) signalledAt = Date.now();
       this.signalled = true;
       stop();
     };

@@ -74,12 +74,11 @@ export function checkPrefixes(prefixes: readonly Prefix[]): void {
 
 /** The first usable address of the first prefix that has room for the host and others, or undefined. */
 export function firstUsable(prefixes: readonly Prefix[]): Address | undefined {
-  const prefix = prefixes.find(({ length, bytes }) => length < bytes.length * 8);
-  if (!prefix) return undefined;
-  const bytes = prefix.bytes.slice();
   // RFC 3021: a prefix of two addresses has no network address, so both are usable.
-  if (prefix.length < bytes.length * 8 - 1) bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) + 1;
-  return address(ipaddr.fromByteArray([...bytes]));
+  const candidates = prefixes.flatMap((prefix) => sizeOf(prefix) > 2 ? [1, 2, 3].map((offset) => fromNumber(toNumber(prefix) + offset)) : sizeOf(prefix) === 2 ? [prefix] : []);
+  const alone = new Set(prefixes.filter((prefix) => sizeOf(prefix) === 1).map(({ text }) => text));
+  const found = candidates.find(({ text }) => !alone.has(`${text}/32`));
+  return found && fromNumber(toNumber(found));
 }
 
 /** How many addresses the prefix spans. */

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { Command } from "commander";
 import { EXIT, Failure, messageOf, NET_ADMIN_MEND } from "../failure.js";
+import { CAP_NET_ADMIN } from "../tun/uapi.js";
 
 const NODE_NEEDED = [20, 19];
 /** io_uring's rings in the application's own memory: IORING_SETUP_NO_SQARRAY. */
@@ -20,7 +21,7 @@ export function doctorCommand(): Command {
     .description("Say what pongd needs and lacks here, and the command that mends it.")
     .addHelpText("after", "\nExit status: 0 when pongd can run here, 4 when something is missing.")
     .action(async () => {
-      const findings = [node(), await koffi(), await tun(), await capability(), ioUring()];
+      const findings = [node(), await koffi(), await tun(), capability(), ioUring()];
       for (const { ok, optional, what, mend } of findings) {
         process.stdout.write(`${ok ? "ok     " : optional ? "note   " : "missing"}  ${what}\n`);
         if (mend) process.stdout.write(`         mend: ${mend}\n`);
@@ -53,19 +54,24 @@ async function koffi(): Promise<Finding> {
 
 async function tun(): Promise<Finding> {
   try {
-    const { checkTunPath, TUN_PATH } = await import("../tun/device.js");
+    const { checkTunPath, TUN_PATH, TunDevice } = await import("../tun/device.js");
     checkTunPath();
-    return { ok: true, what: `${TUN_PATH} opens` };
+    if (!hasCapability(CAP_NET_ADMIN)) return { ok: true, what: `${TUN_PATH} opens` };
+    new TunDevice({ name: `pongd${process.pid}`, mtu: 1500, queues: 1 }).close();
+    return { ok: true, what: `${TUN_PATH} opens, and a device can be made` };
   } catch (error) {
     if (error instanceof Failure) return { ok: false, what: error.what, mend: error.mend };
     return { ok: false, what: "/dev/net/tun cannot be tried without koffi", mend: "what mends koffi" };
   }
 }
 
-async function capability(): Promise<Finding> {
-  const { CAP_NET_ADMIN } = await import("../tun/uapi.js");
+function hasCapability(capability: number): boolean {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(read("/proc/self/status") ?? "")?.[1] ?? "0";
-  const ok = (BigInt(`0x${effective}`) >> BigInt(CAP_NET_ADMIN) & 1n) === 1n;
+  return (BigInt(`0x${effective}`) >> BigInt(capability) & 1n) === 1n;
+}
+
+function capability(): Finding {
+  const ok = hasCapability(CAP_NET_ADMIN);
   return { ok, what: `CAP_NET_ADMIN is ${ok ? "" : "not "}in effect`, mend: ok ? undefined : NET_ADMIN_MEND };
 }
 

@@ -2,11 +2,12 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import type { Logger } from "pino";
 import type { RunOptions, Started, Summary } from "../daemon.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
+import { EXIT, Failure, messageOf } from "../failure.js";
 import { parseEndpoint, type Endpoint } from "../http.js";
 import { IO_CHOICES, type IoChoice } from "../io/io.js";
 import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../log.js";
 import { checkPrefixes, exampleOf, firstUsable, parseHostAddress, parsePrefix, sizeOf } from "../prefixes.js";
-import { ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";
+import { ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ } from "../tun/uapi.js";
 
 /** 7664 spells PONG. */
 const LISTEN = "127.0.0.1:7664";
@@ -51,8 +52,8 @@ Examples:
   pongd run 10.0.0.2/32 --host-address 10.0.0.1      the classic point-to-point pair`)
     .action(async (texts: string[], flags: Flags) => {
       const log = createLogger(flags.logLevel, flags.logFormat);
-      const options = await toOptions(texts, flags);
-      const { run } = await import("../daemon.js");
+      const options = toOptions(texts, flags);
+      const { run } = await load();
       const json = flags.logFormat === "json";
       const summary = await run(options, log, (running) => { (json ? logRunning : printRunning)(options, running, log); });
       if (json) log.info(summary, "stopped");
@@ -60,14 +61,29 @@ Examples:
     });
 }
 
-async function toOptions(texts: string[], flags: Flags): Promise<RunOptions> {
+function toOptions(texts: string[], flags: Flags): RunOptions {
   const prefixes = texts.map(parsePrefix);
   checkPrefixes(prefixes);
   const hostAddress = flags.hostAddress === undefined ? firstUsable(prefixes) : flags.hostAddress === "none" ? undefined : parseHostAddress(flags.hostAddress, prefixes);
-  const { checkDeviceName } = await import("../tun/device.js");
   checkDeviceName(flags.device);
   const { device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen } = flags;
   return { prefixes, hostAddress, device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen };
+}
+
+/** @throws Failure where the FFI has no binary for this machine. */
+async function load(): Promise<typeof import("../daemon.js")> {
+  try {
+    return await import("../daemon.js");
+  } catch (error) {
+    throw new Failure(`pongd does not load here: ${messageOf(error).split("\n")[0]}`, EXIT.PERMISSION, { mend: "npm ci --include=optional, or see: pongd doctor", cause: error });
+  }
+}
+
+/** @throws Failure (usage) for what the kernel would refuse, shorten or expand. */
+function checkDeviceName(name: string): void {
+  if (name.length === 0 || name.length >= IFNAMSIZ || /[^\x21-\x7e]|[/:%]/.test(name) || name === "." || name === "..") {
+    throw new Failure(`device name "${name}": 1 to ${IFNAMSIZ - 1} characters, none of them a space, "/", ":" or "%"`, EXIT.USAGE);
+  }
 }
 
 function printRunning({ prefixes, hostAddress, mtu, queues, ignoreEcho }: RunOptions, { device, engine, io, url }: Started): void {

@@ -5,7 +5,7 @@
  * Two tables mean that closing takes two: what one thread closes stays open on behalf of the other. So the packet thread
  * closes at once what is not its own, and says what the main thread has to close once the packet thread has ended.
  */
-import { readdirSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import * as libc from "../tun/libc.js";
 import { CLONE_FILES } from "../tun/uapi.js";
 
@@ -18,10 +18,10 @@ export interface OwnTable {
   closeQueue(): void;
 }
 
-/** The descriptors open in this thread's table, and what each refers to. */
+/** The descriptors open in this thread's table, and what each refers to; none where /proc is not mounted. */
 export function openDescriptors(): Map<number, string> {
   const open = new Map<number, string>();
-  for (const name of readdirSync(TABLE)) {
+  for (const name of existsSync(TABLE) ? readdirSync(TABLE) : []) {
     try {
       open.set(Number(name), readlinkSync(`${TABLE}/${name}`));
     } catch {
@@ -34,10 +34,10 @@ export function openDescriptors(): Map<number, string> {
 /**
  * Leaves the process's table for the rest of this thread's life; descriptors keep their numbers. `inherited`: what was open
  * just before this thread was made, by which its event loop's are told from the rest.
- * Where unshare(2) is forbidden, as in many containers, all stays shared and nothing is left behind.
+ * Where unshare(2) is forbidden, as in many containers, or /proc is not mounted, all stays shared and nothing is left behind.
  */
 export function ownDescriptorTable(queue: number, inherited: ReadonlyMap<number, string>): OwnTable {
-  if (libc.unshare(CLONE_FILES) < 0) return { leftBehind: [], closeQueue: () => undefined };
+  if (inherited.size === 0 || libc.unshare(CLONE_FILES) < 0) return { leftBehind: [], closeQueue: () => undefined };
   const leftBehind: number[] = [];
   for (const [fd, target] of openDescriptors()) {
     if (fd !== queue && /^(socket:|\/dev\/net\/tun)/.test(target)) libc.close(fd);

@@ -23,19 +23,11 @@ const TUN_PROBLEMS: Partial<Record<string, readonly [why: string, mend: string]>
 const TX_QUEUE_LEN = 4096;
 
 export interface DeviceOptions {
-  /** Up to 15 bytes; see checkDeviceName. */
+  /** Up to 15 bytes of printable ASCII. */
   readonly name: string;
   /** Bytes, ETH_MIN_MTU to ETH_MAX_MTU. */
   readonly mtu: number;
   readonly queues: number;
-}
-
-/** @throws Failure (usage) for what the kernel would refuse, shorten or expand. */
-export function checkDeviceName(name: string): string {
-  if (name.length === 0 || name.length >= uapi.IFNAMSIZ || /[^\x21-\x7e]|[/:%]/.test(name) || name === "." || name === "..") {
-    throw new Failure(`device name "${name}": 1 to ${uapi.IFNAMSIZ - 1} characters, none of them a space, "/", ":" or "%"`, EXIT.USAGE);
-  }
-  return name;
 }
 
 /**
@@ -82,7 +74,8 @@ export class TunDevice {
     this.#prefixes = prefixes;
     try {
       this.#netlink.setLinkUp(this.#index, this.mtu, TX_QUEUE_LEN);
-      this.#ensure();
+      const lost = this.#ensure().at(0);
+      if (lost) throw new Failure(`prefix ${lost.text} is routed elsewhere already`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${lost.text}` });
       return exceptions;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
@@ -93,17 +86,16 @@ export class TunDevice {
 
   /**
    * What the kernel says of the link now, after putting back what it took away: routes (and IPv6 addresses) do not survive
-   * a link that goes down. Undefined where the device is gone.
+   * a link that goes down. `lost`: prefixes that have got another route meanwhile. Undefined where the device is gone.
    */
-  restore(): { up: boolean; mtu: number } | undefined {
+  restore(): { up: boolean; mtu: number; lost: Prefix[] } | undefined {
     try {
       const link = this.#netlink.link(this.#index);
-      if (link.up) this.#ensure();
-      return link;
+      return { up: link.up, mtu: link.mtu, lost: link.up ? this.#ensure() : [] };
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       // ENETDOWN: it went down again in between, and another change is about to be told.
-      if (error.errno === libc.E.ENETDOWN) return { up: false, mtu: this.mtu };
+      if (error.errno === libc.E.ENETDOWN) return { up: false, mtu: this.mtu, lost: [] };
       if (error.errno === libc.E.ENODEV) return undefined;
       throw error;
     }
@@ -120,36 +112,53 @@ export class TunDevice {
     this.#netlink.close();
   }
 
-  #ensure(): void {
+  /** Adds what is missing; returns the prefixes whose route is there and leads elsewhere. */
+  #ensure(): Prefix[] {
     for (const address of this.#addresses) unlessThere(() => { this.#netlink.addAddress(this.#index, address); });
-    for (const prefix of this.#prefixes) {
+    const there = this.#prefixes.filter((prefix) => {
       const source = this.#addresses.find(({ family }) => family === prefix.family);
-      unlessThere(() => { this.#netlink.addRoute(this.#index, prefix, source); });
-    }
+      return !unlessThere(() => { this.#netlink.addRoute(this.#index, prefix, source); });
+    });
+    if (there.length === 0) return [];
+    const ours = new Set(this.#routes(there).filter(({ oif }) => oif === this.#index).map(key));
+    return there.filter((prefix) => !ours.has(key(prefix)));
+  }
+
+  /** The routes of the families of the prefixes. */
+  #routes(prefixes: readonly Prefix[]): Route[] {
+    return [...new Set(prefixes.map(({ family }) => family))].flatMap((family) => this.#netlink.routes(family));
   }
 
   /** @throws Failure where one of the prefixes is routed; returns what more specific routes take away from them. */
   #checkRoutes(prefixes: readonly Prefix[]): string[] {
     const exceptions: string[] = [];
-    for (const family of new Set(prefixes.map((prefix) => prefix.family))) {
-      for (const route of this.#netlink.routes(family)) {
-        const prefix = prefixes.find((candidate) => candidate.family === family && contains(candidate, route));
-        if (!prefix) continue;
-        const where = route.type === uapi.RTN_LOCAL ? "is this host's own" : route.oif === 0 ? "is routed elsewhere" : `is routed to ${this.#netlink.link(route.oif).name}`;
-        const text = `${formatBytes(route.bytes)}/${route.length}`;
-        if (route.length > prefix.length) exceptions.push(`${text}, a part of ${prefix.text}, ${where}: it does not reach pongd`);
-        else throw new Failure(`prefix ${prefix.text} ${where} already`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${text}` });
-      }
+    const byKey = new Map(prefixes.map((prefix) => [key(prefix), prefix]));
+    const lengths = [...new Set(prefixes.map(({ length }) => length))];
+    for (const route of this.#routes(prefixes)) {
+      const where = () => route.type === uapi.RTN_LOCAL ? "is this host's own" : route.oif === 0 ? "is routed elsewhere" : `is routed to ${this.#netlink.link(route.oif).name}`;
+      const text = `${formatBytes(route.bytes)}/${route.length}`;
+      // The kernel looks local routes up before all others, however short they are.
+      const prefix = byKey.get(key(route)) ?? (route.type === uapi.RTN_LOCAL ? prefixes.find((inner) => key(masked(inner, route.length)) === key(route)) : undefined);
+      if (prefix) throw new Failure(`prefix ${prefix.text} ${where()} already`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${text}` });
+      const outer = lengths.filter((length) => length < route.length).map((length) => byKey.get(key(masked(route, length)))).find(Boolean);
+      if (outer) exceptions.push(`${text}, a part of ${outer.text}, ${where()}: it does not reach pongd`);
     }
     return exceptions;
   }
 }
 
-function contains(prefix: Prefix, route: Route): boolean {
-  return route.length >= prefix.length && route.bytes.every((byte, i) => {
-    const bits = Math.max(0, Math.min(8, prefix.length - 8 * i));
-    return byte >> 8 - bits === prefix.bytes[i] >> 8 - bits;
-  });
+interface Block {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+}
+
+/** The same for the same block of addresses, and for no other. */
+function key({ bytes, length }: Block): string {
+  return `${bytes.join(".")}/${length}`;
+}
+
+function masked({ bytes }: Block, length: number): Block {
+  return { bytes: bytes.map((byte, i) => byte & 0xff << Math.max(0, Math.min(8, 8 * (i + 1) - length))), length };
 }
 
 function openTun(): number {
@@ -168,7 +177,11 @@ function openQueue(name: string, first: boolean): number {
   // silently become another queue of the first one's device and take a share of its packets.
   const exclusive = first ? uapi.IFF_TUN_EXCL : 0;
   ifreq.writeUInt16LE(uapi.IFF_TUN | uapi.IFF_NO_PI | uapi.IFF_MULTI_QUEUE | exclusive, uapi.IFNAMSIZ);
-  if (libc.ioctl(fd, uapi.TUNSETIFF, ifreq) === 0) return fd;
+  if (libc.ioctl(fd, uapi.TUNSETIFF, ifreq) === 0) {
+    // A device without an owner takes a further queue from anybody who may open /dev/net/tun, which is often everybody.
+    libc.check(libc.ioctl(fd, uapi.TUNSETOWNER, BigInt(process.geteuid?.() ?? 0)), "TUNSETOWNER", name);
+    return fd;
+  }
   const error = new libc.SystemError("TUNSETIFF", name, libc.errno());
   libc.close(fd);
   switch (error.errno) {
@@ -176,15 +189,20 @@ function openQueue(name: string, first: boolean): number {
       throw new Failure(`an interface named ${name} exists already, perhaps of another pongd; choose another name with --device`, EXIT.RUNTIME, { cause: error });
     case libc.E.EPERM:
       throw new Failure(`making device ${name} needs CAP_NET_ADMIN`, EXIT.PERMISSION, { mend: NET_ADMIN_MEND, cause: error });
+    case libc.E.ENOTTY:
+      throw new Failure(`${TUN_PATH} is not the TUN driver's`, EXIT.PERMISSION, { mend: `sudo rm ${TUN_PATH} && sudo mknod ${TUN_PATH} c 10 200`, cause: error });
     default:
-      throw new Failure(`cannot make device ${name}: ${error.message}`, EXIT.RUNTIME, { cause: error });
+      throw new Failure(`cannot make device ${name}: ${error.message}`, EXIT.RUNTIME, { mend: "choose another name with --device", cause: error });
   }
 }
 
-function unlessThere(add: () => void): void {
+/** Whether it was added; false where it is there already. */
+function unlessThere(add: () => void): boolean {
   try {
     add();
+    return true;
   } catch (error) {
     if (!(error instanceof NetlinkError) || error.errno !== libc.E.EEXIST) throw error;
+    return false;
   }
 }

@@ -8,7 +8,8 @@ const libc = koffi.load(null);
 
 export const open: (pathname: string, flags: number) => number = libc.func("int open(const char *pathname, int flags)");
 export const close: (fd: number) => number = libc.func("int close(int fd)");
-export const ioctl: (fd: number, request: number, argp: Uint8Array) => number = libc.func("int ioctl(int fd, unsigned long request, void *argp)");
+/** `argp`: a buffer, or a bigint for the requests whose argument is a number. */
+export const ioctl: (fd: number, request: number, argp: Uint8Array | bigint) => number = libc.func("int ioctl(int fd, unsigned long request, void *argp)");
 /** `buf` as an address: a bigint made once is passed on at every call without boxing a number for it. */
 export const read: (fd: number, buf: bigint, count: number) => number = libc.func("int read(int fd, void *buf, size_t count)");
 export const write: (fd: number, buf: bigint, count: number) => number = libc.func("int write(int fd, const void *buf, size_t count)");
@@ -32,7 +33,7 @@ export const io_uring_register: (number: number, fd: number, opcode: number, arg
 /** errno of the last call made on this thread. */
 export const errno: () => number = () => koffi.errno();
 
-export const E = koffi.os.errno as Record<"EAGAIN" | "EBUSY" | "EEXIST" | "EINTR" | "EIO" | "ENETDOWN" | "ENODEV" | "EPERM", number>;
+export const E = koffi.os.errno as Record<"EAGAIN" | "EBUSY" | "EEXIST" | "EINTR" | "EIO" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EPERM", number>;
 
 /** Address of the first byte of a WebAssembly memory. It stays: a shared memory never moves. */
 export function addressOf(memory: WebAssembly.Memory): bigint {

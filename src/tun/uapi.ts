@@ -6,6 +6,7 @@ export const IFF_MULTI_QUEUE = 0x0100;
 export const IFF_NO_PI = 0x1000;
 export const IFF_TUN_EXCL = 0x8000;
 export const TUNSETIFF = 0x400454ca;
+export const TUNSETOWNER = 0x400454cc;
 
 // <linux/if.h>
 export const IFNAMSIZ = 16;

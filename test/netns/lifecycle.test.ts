@@ -99,6 +99,9 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     await ns.ok("ip", "route", "add", "blackhole", PREFIX);
     await failed(await fail(PREFIX), EXIT.RUNTIME, /prefix 10\.99\.0\.0\/16 is routed elsewhere already/);
     await ns.ok("ip", "route", "del", "blackhole", PREFIX);
+    await ns.ok("ip", "route", "add", "local", "10.0.0.0/8", "dev", "lo");
+    await failed(await fail(PREFIX), EXIT.RUNTIME, /prefix 10\.99\.0\.0\/16 is this host's own already; .*10\.0\.0\.0\/8/);
+    await ns.ok("ip", "route", "del", "local", "10.0.0.0/8", "dev", "lo");
     await ns.ok("ip", "addr", "add", "192.0.2.7/32", "dev", "lo");
     await failed(await fail("192.0.2.7/32"), EXIT.RUNTIME, /prefix 192\.0\.2\.7\/32 is this host's own already/);
     await ns.ok("ip", "addr", "del", "192.0.2.7/32", "dev", "lo");
@@ -159,6 +162,25 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     assert.match(await ns.ok("ping", "-c", "1", "10.99.1.1"), / 1 received/);
     assert.match(await ns.ok("ping", "-c", "1", "192.0.2.9"), / 1 received/);
     await pongd.stop();
+  });
+
+  test("while the link is down the prefix gets another route: it says so, and is not ready", async () => {
+    const pongd = await start(PREFIX);
+    await ns.ok("sh", "-c", `ip link set pong0 down && ip route add blackhole ${PREFIX} && ip link set pong0 up`);
+    await pongd.logged(/prefix 10\.99\.0\.0\/16 is routed elsewhere now/);
+    assert.equal((await pongd.get("/-/ready")).status, 503);
+    await pongd.stop();
+    await ns.ok("ip", "route", "del", "blackhole", PREFIX);
+  });
+
+  test("two signals at once end it like one, with its summary", async () => {
+    for (let i = 0; i < 5; i++) {
+      const pongd = await start(PREFIX);
+      process.kill(pongd.pid, "SIGINT");
+      const { status, stdout } = await pongd.stop("SIGINT");
+      assert.match(stdout, /\nanswered /);
+      assert.equal(status, 0);
+    }
   });
 
   test("twenty quick flaps, and it answers", async () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
+import { source } from "../support/assembly.js";
 import { CLI, needs } from "../support/netns.js";
 
 const NOBODY = "65534";
@@ -35,6 +36,27 @@ for (const [name, prepare, user, message] of [
     assert.match(doctor.stdout, name === "no CAP_NET_ADMIN" ? /missing {2}CAP_NET_ADMIN is not in effect\n {9}mend: run as root/ : /missing {2}cannot open \/dev\/net\/tun: E[A-Z]+, .*\n {9}mend: /);
   });
 }
+
+test("nobody else can take a queue of the device, even where everybody may open /dev/net/tun", needs("setpriv"), (context) => {
+  if (process.getuid?.() !== 0) {
+    context.skip("needs root, to become somebody else");
+    return;
+  }
+  // Attaches to the device as another user would, and prints the errno's name, or "attached".
+  const attach = `
+    const libc = await import(${JSON.stringify(source("build/src/tun/libc.js"))});
+    const fd = libc.open("/dev/net/tun", 2);
+    const ifreq = Buffer.alloc(40);
+    ifreq.write("pong0");
+    ifreq.writeUInt16LE(0x1101, 16);
+    console.log(fd < 0 ? "no fd" : libc.ioctl(fd, 0x400454ca, ifreq) === 0 ? "attached" : new libc.SystemError("", "", libc.errno()).code);`;
+  const script = `ip link set lo up; ${node(200, "0666")}; "$1" "$2" run 10.99.0.0/16 >/dev/null & pid=$!
+    until ip route | grep -q 10.99.0.0; do :; done
+    setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups --bounding-set=-all "$1" --input-type=module -e "$3"
+    kill $pid; wait $pid`;
+  const { stdout } = spawnSync("unshare", ["-n", "-m", "sh", "-c", script, "sh", process.execPath, CLI, attach], { encoding: "utf8" });
+  assert.equal(stdout, "EPERM\n");
+});
 
 test("doctor says when io_uring is turned off", needs(), (context) => {
   if (process.getuid?.() !== 0) {

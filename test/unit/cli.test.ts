@@ -30,6 +30,8 @@ describe("usage: status 2 and one line", () => {
     [["run", "10.99.0.0/16", "--listen", "127.0.0.1:70000"], /127\.0\.0\.1:70000/],
     [["run", "10.99.0.0/16", "--log-level", "loud"], /debug, info, warn, error/],
     [["run", "10.99.0.0/16", "--no-such"], /--no-such/],
+    [["run", "10.99\n.0.0/16"], /"10\.99\\n\.0\.0\/16" is not a prefix/],
+    [["run", "10.99.0.0/16", "--device", "a\nb"], /device name "a\\nb"/],
     [["rum"], /unknown command 'rum'/],
     [["doctor", "who"], /too many arguments/],
   ] as const) {

@@ -43,6 +43,7 @@ test("the host's address is the first usable one of the first prefix with room",
   assert.equal(first("192.0.2.6/31"), "192.0.2.6");
   assert.equal(first("192.0.2.4/30"), "192.0.2.5");
   assert.equal(first("10.0.0.2/32"), undefined);
+  assert.equal(first("10.99.0.0/24", "10.99.0.1/32"), "10.99.0.2");
 });
 
 test("the example to ping is in the prefix and not the host's own", () => {
