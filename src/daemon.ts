@@ -61,13 +61,13 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
   const { prefixes, hostAddress, engine, io, spin, ttl, ignoreEcho, mtu } = options;
   const queues: Queue[] = [];
   let registry: Registry | undefined;
-  let linkUp = false;
+  let answering = false;
   let started = Date.now();
 
   const stop = new StopRequest();
   const undo: (() => unknown)[] = [() => { stop.dispose(); }];
   try {
-    const http = await serve(options.listen, { metrics: () => registry, ready: () => registry !== undefined && linkUp });
+    const http = await serve(options.listen, { metrics: () => registry, ready: () => registry !== undefined && answering });
     undo.push(() => http.close());
 
     const device = new TunDevice({ name: options.device, mtu, queues: options.queues });
@@ -75,7 +75,6 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     const hosts = hostAddress ? [hostAddress] : [];
     for (const exception of device.configure(hosts, prefixes)) log.warn(exception);
     log.debug({ device: device.name, mtu, queues: device.queues.length }, "device made");
-    linkUp = true;
 
     const policy = { intervals: intervalsOf(prefixes, hosts), ttl, ignoreEcho };
     undo.push(() => stopAll(queues));
@@ -96,16 +95,18 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     registry = createRegistry(queues, prefixes);
 
     const gone = new Failure(`device ${device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME);
+    let up = true;
     const look = () => {
       const link = device.restore();
       if (!link) {
         stop.fail(gone);
         return;
       }
-      if (link.up !== linkUp) log.warn({ device: device.name }, link.up ? "the link is up again" : "the link was set down: nothing is answered until it is up");
+      if (link.up !== up) log.warn({ device: device.name }, link.up ? "the link is up again" : "the link was set down: nothing is answered until it is up");
       if (link.mtu > mtu) log.warn({ device: device.name, mtu: link.mtu }, `the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`);
       for (const { text } of link.lost) log.warn(`prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`);
-      linkUp = link.up && link.lost.length === 0;
+      up = link.up;
+      answering = link.up && link.lost.length === 0;
     };
     undo.push(device.watch(look));
     // What changed before the watch began.
@@ -139,7 +140,7 @@ function summarize(queues: readonly Queue[], started: number): Summary {
   };
 }
 
-/** The first of SIGINT, SIGTERM and a failure. A second signal ends the process at once; the kernel then removes the device. */
+/** The first of SIGINT, SIGTERM and a failure. A later second signal ends the process at once; the kernel then removes the device. */
 class StopRequest {
   readonly requested: Promise<void>;
   signalled = false;

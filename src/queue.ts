@@ -10,6 +10,8 @@ import * as libc from "./tun/libc.js";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "./tun/uapi.js";
 import type { Running, WorkerInput, WorkerMessage } from "./worker.js";
 
+const module = compile();
+
 export interface QueueOptions {
   readonly index: number;
   /** The device's queue. */
@@ -44,7 +46,7 @@ export class Queue {
     const workerData: WorkerInput = {
       memory: this.memory.memory,
       mtu,
-      module: compile(),
+      module,
       engine,
       io,
       spin,

@@ -38,7 +38,7 @@ export function runCommand(): Command {
     .option("--queues <n>", "its queues; a thread each", integer(1, MAX_QUEUES), 1)
     .option("--host-address <address>", "the host's own address on it, or \"none\" (default: the first usable one of the first prefix with room)")
     .addOption(new Option("--engine <name>", "what handles the packets").choices(ENGINE_NAMES).default("wasm"))
-    .addOption(new Option("--io <name>", "what reads and writes them: io_uring, or a system call a packet").choices(IO_CHOICES).default("auto"))
+    .addOption(new Option("--io <name>", "what reads and writes them: io_uring, or a read and a write a packet").choices(IO_CHOICES).default("auto"))
     .option("--spin <rounds>", "with io_uring: rounds that may come up empty before it sleeps", integer(0, 1_000_000), 0)
     .option("--ttl <n>", "TTL of replies", integer(1, 255), 64)
     .option("--ignore-echo", "count echo requests but leave them unanswered", false)

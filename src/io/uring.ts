@@ -59,7 +59,13 @@ export class UringIo implements PacketIo {
     try {
       this.#registerSlots(base, linear.slotSize);
       this.#registerFiles(wakeFd, wakeFd);
-      this.#probe();
+      const before = this.#counters.slice();
+      try {
+        this.#probe();
+      } finally {
+        // What was tried is no traffic, whether it worked or not.
+        this.#counters.set(before);
+      }
       this.#register(uapi.IORING_UNREGISTER_FILES, "IORING_UNREGISTER_FILES", null, 0);
       this.#registerFiles(fd, wakeFd);
     } catch (error) {
@@ -124,8 +130,6 @@ export class UringIo implements PacketIo {
       words[FREE / 4 + words[FREE_COUNT / 4]++] = words[RECEIVED / 4];
     }
     if (this.drain() !== 0) throw new libc.SystemError("io_uring", "the end of a wait", libc.E.EIO);
-    this.#counters[Counter.bytesSent] = 0;
-    this.#counters[Counter.syscalls] = 0;
     this.#sleeping = true;
     this.#reads = 1;
     this.#empty = this.#spin + 1;

@@ -28,6 +28,7 @@ describe("io_uring", needs("ping", "strace"), () => {
       const wrapped = await Pongd.start(ns, { wrapper: inject(call, errno) }, PREFIX);
       assert.equal((await wrapped.metrics()).get("pongd_queue_info{queue=\"0\",engine=\"wasm\",io=\"readwrite\"}"), 1);
       assert.match(await ns.ok("ping", "-c", "1", "10.99.1.1"), / 1 received/);
+      assert.equal(sum(await wrapped.metrics(), "pongd_bytes_sent_total"), 84, "what was tried is not counted");
       const lines = wrapped.stderr.trim().split("\n");
       assert.equal(lines.length, 1, wrapped.stderr);
       assert.match(lines[0], new RegExp(` info io_uring cannot be used here, so packets cost two system calls each: ${call}.*${errno}.* io=readwrite`));
