@@ -24,6 +24,8 @@ export default defineConfig(
     rules: {
       // <u64>x + <u64>y widens each; the other form would have to be read twice.
       "@typescript-eslint/consistent-type-assertions": ["error", { assertionStyle: "angle-bracket" }],
+      // A check, a drop and on to the next packet, on one line.
+      "@stylistic/max-statements-per-line": ["error", { max: 3 }],
     },
   },
 );

@@ -1,60 +1,59 @@
 // The Internet checksum: RFC 1071's sum, and RFC 1624's incremental update. Sums are of 16-bit words as they lie in
 // memory: the one's complement sum does not depend on byte order (RFC 1071 §2 B), so nothing is swapped.
 
-/** One's complement sum of `len` bytes at `p`, folded to 16 bits, in memory order. 0xffff over data with its checksum. */
+/** One's complement sum of `len` bytes at `p`, 8 and more, folded to 16 bits, in memory order. 0xffff over data with its checksum. */
 export function sum(p: usize, len: u32): u32 {
   return ASC_FEATURE_SIMD ? sumSimd(p, len) : sumScalar(p, len);
 }
 
-/** The same for an IP header: `len` is a multiple of 4 and short, so a plain loop is faster than setting up a wide one. */
+/** The same for an IPv4 header: `len` is a multiple of 4, 20 and more, and hardly ever more, so it needs no wide loop. */
 export function sumHeader(p: usize, len: u32): u32 {
   let sum: u64 = <u64>load<u32>(p) + <u64>load<u32>(p, 4) + <u64>load<u32>(p, 8) + <u64>load<u32>(p, 12) + <u64>load<u32>(p, 16);
-  for (const end = p + len; p + 20 < end; p += 4) sum += load<u32>(p, 20);
+  if (len > 20) {
+    for (const end = p + len - 20; p < end; p += 4) sum += load<u32>(p, 20);
+  }
   return fold64(sum);
 }
 
 /**
- * RFC 1624 §3, equation 3: the checksum after one 16-bit word under it changed. All three in the same byte order.
- * 0x0000 may stand for 0xffff and the reverse: only where everything under the checksum is zero do the two differ.
+ * RFC 1624 §3, equation 3: the checksum after one 16-bit word under it changed. All three in the same byte order, or the bytes of
+ * the word that changed, with zeros for the others.
  */
 export function update(checksum: u32, from: u32, to: u32): u32 {
-  return ~fold((~checksum & 0xffff) + (~from & 0xffff) + to) & 0xffff;
+  return fold((checksum ^ 0xffff) + (from ^ 0xffff) + to) ^ 0xffff;
 }
 
+// Folding: the halves of a word added, with the end-around carry. A word plus itself with its halves exchanged has the sum
+// of the halves in its upper half, and the carry of the lower half has gone into it.
+
 function fold(sum: u32): u32 {
-  sum = (sum & 0xffff) + (sum >>> 16);
-  return (sum & 0xffff) + (sum >>> 16);
+  return sum + rotl<u32>(sum, 16) >>> 16;
 }
 
 function fold64(sum: u64): u32 {
-  // Two 32-bit halves, then as much as still carries: at most 2^33, 2^18, 2^16 + 2.
-  sum = (sum & 0xffffffff) + (sum >>> 32);
-  return fold(<u32>((sum & 0xffff) + ((sum >>> 16) & 0xffff) + (sum >>> 32)));
+  return fold(<u32>(sum + rotl<u64>(sum, 32) >>> 32));
 }
 
-// Each step adds pairs of 16-bit words into 32-bit lanes: a lane grows by at most 131,070, so it holds 32,768 steps,
-// which is eight times what a packet of 65,535 bytes takes. Four accumulators, because one add waits for the last.
+// `all` wraps modulo 2^32 in each lane and so does no harm: the upper words are summed apart, exactly, as 4,096 steps (what a
+// packet of 65,535 bytes takes) of up to 65,535 stay under 2^28, and what is left of `all` without them is the sum of the
+// lower words. That is one operation less a step than to widen the words.
 function sumSimd(p: usize, len: u32): u32 {
-  let a = i32x4.splat(0);
-  const wide = p + (len & ~63);
-  if (p < wide) {
-    let b = i32x4.splat(0);
-    let c = i32x4.splat(0);
-    let d = i32x4.splat(0);
-    do {
-      a = i32x4.add(a, i32x4.extadd_pairwise_i16x8_u(v128.load(p)));
-      b = i32x4.add(b, i32x4.extadd_pairwise_i16x8_u(v128.load(p, 16)));
-      c = i32x4.add(c, i32x4.extadd_pairwise_i16x8_u(v128.load(p, 32)));
-      d = i32x4.add(d, i32x4.extadd_pairwise_i16x8_u(v128.load(p, 48)));
-      p += 64;
-    } while (p < wide);
-    a = i32x4.add(i32x4.add(a, b), i32x4.add(c, d));
+  let all = i32x4.splat(0);
+  let upper = i32x4.splat(0);
+  for (const wide = p + (len & ~31); p < wide; p += 32) {
+    const a = v128.load(p);
+    const b = v128.load(p, 16);
+    all = i32x4.add(all, i32x4.add(a, b));
+    upper = i32x4.add(upper, i32x4.add(i32x4.shr_u(a, 16), i32x4.shr_u(b, 16)));
   }
-  for (const end = p + (len & 48); p < end; p += 16) {
-    a = i32x4.add(a, i32x4.extadd_pairwise_i16x8_u(v128.load(p)));
+  if (len & 16) {
+    const a = v128.load(p);
+    all = i32x4.add(all, a);
+    upper = i32x4.add(upper, i32x4.shr_u(a, 16));
+    p += 16;
   }
-  const pairs = i64x2.add(i64x2.extend_low_i32x4_u(a), i64x2.extend_high_i32x4_u(a));
-  return fold64(i64x2.extract_lane(pairs, 0) + i64x2.extract_lane(pairs, 1) + tail(p, len & 15));
+  const sums = i32x4.add(i32x4.sub(all, i32x4.shl(upper, 16)), upper);
+  return fold64(i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1) + tail(p, len & 15));
 }
 
 function sumScalar(p: usize, len: u32): u32 {
@@ -67,21 +66,18 @@ function sumScalar(p: usize, len: u32): u32 {
   return fold64(a + b + tail(p, len & 15));
 }
 
-/** The last 0 to 15 bytes. RFC 1071 §4.1: an odd last byte counts as if a zero followed it. */
+/** The last 0 to 15 bytes of 8 and more. RFC 1071 §4.1: an odd last byte counts as if a zero followed it. */
 function tail(p: usize, len: u32): u64 {
+  if (len == 0) return 0;
   let sum: u64 = 0;
   if (len & 8) {
     sum = <u64>load<u32>(p) + <u64>load<u32>(p, 4);
     p += 8;
   }
-  if (len & 4) {
-    sum += load<u32>(p);
-    p += 4;
+  if (len & 7) {
+    // Shifted out of the eight bytes that end with them.
+    const rest = load<u64>(p + (len & 7) - 8) >>> (64 - ((len & 7) << 3));
+    sum += (rest & 0xffffffff) + (rest >>> 32);
   }
-  if (len & 2) {
-    sum += load<u16>(p);
-    p += 2;
-  }
-  if (len & 1) sum += load<u8>(p);
   return sum;
 }

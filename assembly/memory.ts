@@ -5,7 +5,7 @@
 // COUNTERS ├──────────────────────────────────────────┤
 //          │ f64 counters, then f64 replies by prefix │  written here and by the I/O, read by the host at scrape
 //          ├──────────────────────────────────────────┤
-//          │ intervals: starts, then owners           │  written by the host (src/prefixes.ts)
+//          │ trie over the prefixes                   │  written by the host (src/prefixes.ts)
 // RECEIVED ├──────────────────────────────────────────┤
 //          │ {slot, length}: I/O → engine             │
 //  TO_SEND ├──────────────────────────────────────────┤

@@ -1,16 +1,15 @@
-// Whose is this address? The configured prefixes, nested ones included, cut the address space into intervals that the
-// host sorts and labels (src/prefixes.ts); the longest match is then the interval that the address falls into.
+// Whose is this address? The configured prefixes lie in a trie that takes two bytes of the address at the first step and then
+// one a step; the host has built it (src/prefixes.ts) such that the longest match is what the last step finds, with no memory
+// of the steps before. Whatever was configured, an IPv4 address takes at most three loads.
 
-import { INTERVAL_COUNT, INTERVAL_OWNERS, INTERVAL_STARTS } from "../src/abi";
+import { FIRST_NODE, TRIE } from "../src/abi";
 
-/** Index of the prefix that the address belongs to, NOBODY, or INVALID where it can be no host's. */
-export function owner(addr: u32): i32 {
-  let at: u32 = 0;
-  // The last interval that starts at or before the address: it starts within [at, at + count).
-  for (let count = load<u32>(INTERVAL_COUNT); count > 1;) {
-    const half = count >>> 1;
-    if (load<u32>(INTERVAL_STARTS + ((at + half) << 2)) <= addr) at += half;
-    count -= half;
+/** Owner of the address that lies at `addr`: NOBODY, INVALID, or FIRST_PREFIX and on. */
+export function owner(addr: usize): i32 {
+  let entry = load<i32>(TRIE + (<i32>load<u16>(addr) << 2));
+  if (entry >= FIRST_NODE) {
+    entry = load<i32>(entry + (<i32>load<u8>(addr, 2) << 2));
+    if (entry >= FIRST_NODE) entry = load<i32>(entry + (<i32>load<u8>(addr, 3) << 2));
   }
-  return load<i32>(INTERVAL_OWNERS + (at << 2));
+  return entry;
 }

@@ -11,17 +11,12 @@ export const BATCH = 256;
 export const SLOTS = 512;
 /** Most prefixes a configuration may name. */
 export const PREFIXES = 4096;
-/** Intervals that PREFIXES nested prefixes, a host address and the never-valid ranges can cut the address space into. */
-export const INTERVALS = 4 * PREFIXES;
-
 // ---- control: single words ------------------------------------------------------------------------------------------
 
 /** u32: not 0 when the packet loop is to end. Written by the main thread while the loop runs. */
 export const STOP = 0;
 /** u32: how many slots lie on the free stack. */
 export const FREE_COUNT = 4;
-/** u32: intervals in use. */
-export const INTERVAL_COUNT = 8;
 /** u32: TTL of a reply, 1 to 255. */
 export const REPLY_TTL = 12;
 /** u32: not 0 when echo requests stay unanswered (RFC 1812 §4.3.3.6 asks for the option). */
@@ -89,20 +84,28 @@ export const BATCH_BUCKETS = 9;
 /** Replies by prefix, in the order of the configuration. */
 export const PREFIX_REPLIES = 128;
 
-// ---- prefixes: the address space as sorted intervals ----------------------------------------------------------------
+// ---- prefixes: a trie over the bytes of an address --------------------------------------------------------------------
 
-/** u32[INTERVALS]: first address of each interval, ascending; the first is 0. */
-export const INTERVAL_STARTS = COUNTERS + 8 * (PREFIX_REPLIES + PREFIXES);
-/** i32[INTERVALS]: whose the interval is: the index of a prefix, NOBODY or INVALID. */
-export const INTERVAL_OWNERS = INTERVAL_STARTS + 4 * INTERVALS;
-export const NOBODY = -1;
+/**
+ * u32[65536], the root: an entry for each value of an address's first two bytes, at that value as it is loaded from the packet.
+ * Then u32[256][TRIE_NODES], the nodes: an entry for each value of the next byte. An entry is the owner of the addresses that
+ * start so, or, from FIRST_NODE on, the address of the node that tells.
+ */
+export const TRIE = COUNTERS + 8 * (PREFIX_REPLIES + PREFIXES);
+export const FIRST_NODE = TRIE + 4 * 65536;
+/** Nodes: up to two for each prefix and for the host's address. */
+export const TRIE_NODES = 2 * (PREFIXES + 1);
+
+/** Owners. A prefix is the owner FIRST_PREFIX + its index. */
+export const NOBODY = 0;
 /** No host has these addresses: 0/8, 127/8, 224/3. */
-export const INVALID = -2;
+export const INVALID = 1;
+export const FIRST_PREFIX = 2;
 
 // ---- descriptors and slots ------------------------------------------------------------------------------------------
 
 /** {u32 slot, u32 length}[BATCH]: what was received; slot is the packet's first byte. */
-export const RECEIVED = INTERVAL_OWNERS + 4 * INTERVALS;
+export const RECEIVED = FIRST_NODE + 1024 * TRIE_NODES;
 /** {u32 slot, u32 length}[SLOTS]: what is to be sent. */
 export const TO_SEND = RECEIVED + 8 * BATCH;
 /** u32[SLOTS]: the free stack. */

@@ -14,7 +14,7 @@ import { EXIT, Failure } from "./failure.js";
 import { serve, type Endpoint } from "./http.js";
 import type { IoChoice, IoName } from "./io/io.js";
 import { createRegistry, DROP_REASONS, PROTOCOLS, total } from "./metrics.js";
-import { intervalsOf, type Address, type Prefix } from "./prefixes.js";
+import { trieOf, type Address, type Prefix } from "./prefixes.js";
 import { Queue } from "./queue.js";
 import { TunDevice } from "./tun/device.js";
 
@@ -76,7 +76,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     for (const exception of device.configure(hosts, prefixes)) log.warn(exception);
     log.debug({ device: device.name, mtu, queues: device.queues.length }, "device made");
 
-    const policy = { intervals: intervalsOf(prefixes, hosts), ttl, ignoreEcho };
+    const policy = { trie: trieOf(prefixes, hosts), ttl, ignoreEcho };
     undo.push(() => stopAll(queues));
     // A thread that waits in a system call would hold up an exit for ever, whatever the exit's reason.
     const wake = () => { for (const queue of queues) queue.stop(); };

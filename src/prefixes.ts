@@ -1,10 +1,10 @@
 /**
- * Prefixes: read from text, and laid out for the engines as a sorted list of intervals that covers the address space.
- * A lookup is then one binary search, and nesting costs it nothing: the longest match was decided here.
+ * Prefixes: read from text, and laid out for the engines as a trie over the bytes of an address. A lookup is then a load a
+ * byte, and nesting costs it nothing: the longest match was decided here.
  */
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
-import { INVALID, NOBODY, PREFIXES } from "./abi.js";
+import { FIRST_NODE, FIRST_PREFIX, INVALID, NOBODY, PREFIXES, TRIE } from "./abi.js";
 import { EXIT, Failure } from "./failure.js";
 
 export interface Address {
@@ -17,12 +17,6 @@ export interface Address {
 export interface Prefix extends Address {
   /** Prefix length in bits; the bits of `bytes` beyond it are 0. `text` is `address/length`. */
   readonly length: number;
-}
-
-/** From `start` to the next interval's start: whose the addresses are (abi.ts: an index, NOBODY or INVALID). */
-export interface Interval {
-  readonly start: number;
-  readonly owner: number;
 }
 
 /** IPv4 ranges that are no host's, as source or destination (RFC 1122 §3.2.1.3; RFC 6890). */
@@ -93,38 +87,39 @@ export function exampleOf(prefixes: readonly Prefix[], host: Address | undefined
 }
 
 /**
- * Cuts the IPv4 address space into intervals, ascending from 0. The longest prefix wins; ranges that are no host's and the
- * host's own addresses are cut out of the prefixes that contain them.
+ * The trie over these prefixes, word for word as it is to lie at TRIE (abi.ts). The longest prefix wins; ranges that are no
+ * host's and the host's own addresses are cut out of the prefixes that contain them.
  */
-export function intervalsOf(prefixes: readonly Prefix[], hosts: readonly Address[]): Interval[] {
-  const ranges = [
-    ...prefixes.map((prefix, owner) => ({ first: toNumber(prefix), last: lastOf(prefix), owner })),
-    ...NEVER_VALID.map((range) => ({ first: toNumber(range), last: lastOf(range), owner: INVALID })),
-    ...hosts.filter(({ family }) => family === 4).map((host) => ({ first: toNumber(host), last: toNumber(host), owner: NOBODY })),
+export function trieOf(prefixes: readonly Prefix[], hosts: readonly Address[]): Uint32Array {
+  // Outer before inner: a block covers what shorter ones have put there, and no node.
+  const blocks = [
+    ...prefixes.map((prefix, i) => ({ ...prefix, owner: FIRST_PREFIX + i })).sort((a, b) => a.length - b.length),
+    ...NEVER_VALID.map((range) => ({ ...range, owner: INVALID })),
+    ...hosts.filter(({ family }) => family === 4).map((host) => ({ ...host, length: 32, owner: NOBODY })),
   ];
-  // Outer before inner; the sort is stable, so of equals the later kind above lies inside.
-  ranges.sort((a, b) => a.first - b.first || b.last - a.last);
-
-  const intervals: Interval[] = [{ start: 0, owner: NOBODY }];
-  const begin = (start: number, owner: number) => {
-    if (start > 0xffffffff) return;
-    if (intervals.at(-1)?.start === start) intervals.pop();
-    if (intervals.at(-1)?.owner !== owner) intervals.push({ start, owner });
-  };
-  const open: typeof ranges = [];
-  const closeBefore = (start: number) => {
-    for (let top = open.at(-1); top && top.last < start; top = open.at(-1)) {
-      open.pop();
-      begin(top.last + 1, open.at(-1)?.owner ?? NOBODY);
+  const trie = new Uint32Array((FIRST_NODE - TRIE) / 4 + 256 * 2 * blocks.length);
+  let end = (FIRST_NODE - TRIE) / 4;
+  /** The node below an entry; if it is new, all of it belongs to whom the entry did. */
+  const below = (entry: number) => {
+    if (trie[entry] < FIRST_NODE) {
+      trie.fill(trie[entry], end, end + 256);
+      trie[entry] = TRIE + 4 * end;
+      end += 256;
     }
+    return (trie[entry] - TRIE) / 4;
   };
-  for (const range of ranges) {
-    closeBefore(range.first);
-    begin(range.first, range.owner);
-    open.push(range);
+  for (const { bytes, length, owner } of blocks) {
+    if (length <= 16) {
+      // As loaded from a packet: little-endian.
+      for (let first = bytes[0] << 8 | bytes[1], i = first; i < first + 2 ** (16 - length); i++) trie[(i & 0xff) << 8 | i >> 8] = owner;
+    } else {
+      let node = below(bytes[1] << 8 | bytes[0]);
+      if (length > 24) node = below(node + bytes[2]);
+      const first = node + bytes[length > 24 ? 3 : 2];
+      trie.fill(owner, first, first + 2 ** ((length > 24 ? 32 : 24) - length));
+    }
   }
-  closeBefore(Infinity);
-  return intervals;
+  return trie.subarray(0, end);
 }
 
 function parseBlock(text: string): Prefix {

@@ -11,7 +11,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { STOP } from "./abi.js";
 import type { Engine, EngineName } from "./engine/engine.js";
-import { JsEngine } from "./engine/js.js";
+import { createJsEngine } from "./engine/js.js";
 import { LinearMemory } from "./engine/memory.js";
 import { load, WasmEngine } from "./engine/wasm.js";
 import { messageOf } from "./failure.js";
@@ -55,7 +55,7 @@ export interface Refused {
 const input = workerData as WorkerInput;
 const linear = new LinearMemory(input.memory, input.mtu);
 const assembly = await load(input.module, input.memory);
-const engine: Engine = input.engine === "wasm" ? new WasmEngine(assembly) : new JsEngine(input.memory);
+const engine: Engine = input.engine === "wasm" ? new WasmEngine(assembly) : createJsEngine(input.memory);
 
 const uring = input.io === "readwrite" ? undefined : openUring();
 if (uring instanceof UringIo) {

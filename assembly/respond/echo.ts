@@ -9,5 +9,5 @@ import * as ipv4 from "../wire/ipv4";
 export function echo(ip: usize, msg: usize): void {
   ipv4.swapAddrs(ip);
   ipv4.setTtl(ip, load<u32>(REPLY_TTL));
-  icmp.setType(msg, icmp.ECHO_REPLY);
+  icmp.changeType(msg, icmp.ECHO, icmp.ECHO_REPLY);
 }

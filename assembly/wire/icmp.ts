@@ -20,13 +20,13 @@ export function type(msg: usize): u32 {
 }
 
 /**
- * Sets the type and mends the checksum for it. In a message of nothing but zeros RFC 1624's update gives 0x0000, which
- * does not verify there, and 0xffff does; in every other message the two stand for the same number, so 0xffff serves both.
+ * Makes the type `from` the type `to`, and mends the checksum for it. In a message of nothing but zeros RFC 1624's update gives
+ * 0x0000, which does not verify there, and 0xffff does; in every other message the two stand for the same number, so 0xffff
+ * serves both.
  */
-export function setType(msg: usize, type: u32): void {
-  const from = load<u16>(msg);
-  const to = (from & 0xff00) | type;
-  store<u16>(msg, to);
-  const checksum = update(load<u16>(msg, 2), from, to);
-  store<u16>(msg, checksum == 0 ? 0xffff : checksum, 2);
+export function changeType(msg: usize, from: u32, to: u32): void {
+  // One word, little-endian: the type is its lowest byte, the checksum its upper half.
+  const word = load<u32>(msg);
+  const checksum = update(word >>> 16, from, to);
+  store<u32>(msg, (checksum == 0 ? 0xffff : checksum) << 16 | (word & 0xff00) | to);
 }

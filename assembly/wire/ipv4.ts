@@ -15,14 +15,19 @@
 //   ├───────────────────────────────────────────────────────────────┤
 // 20│                        options, padding                       │
 
-import { load16, load32 } from "../bytes";
+import { load16 } from "../bytes";
 import { update } from "../checksum";
 
 export const MIN_HEADER_LEN: u32 = 20;
 export const PROTOCOL_ICMP: u32 = 1;
 
-/** More-fragments flag and fragment offset, within the word at 6: all zero in a whole datagram. */
-const MF_AND_OFFSET: u32 = 0x3fff;
+/** More-fragments flag and fragment offset, within the word at 6 as it lies in memory: all zero in a whole datagram. */
+const MF_AND_OFFSET: u32 = 0xff3f;
+
+/** Version 4, and a header of MIN_HEADER_LEN: no options. */
+export function isPlain(ip: usize): bool {
+  return load<u8>(ip) == 0x45;
+}
 
 export function version(ip: usize): u32 {
   return load<u8>(ip) >> 4;
@@ -37,33 +42,31 @@ export function totalLen(ip: usize): u32 {
 }
 
 export function isFragment(ip: usize): bool {
-  return (load16(ip + 6) & MF_AND_OFFSET) != 0;
+  return (load<u16>(ip, 6) & MF_AND_OFFSET) != 0;
 }
 
 export function protocol(ip: usize): u32 {
   return load<u8>(ip, 9);
 }
 
-export function srcAddr(ip: usize): u32 {
-  return load32(ip + 12);
+/** Where the source address is. */
+export function srcAddr(ip: usize): usize {
+  return ip + 12;
 }
 
-export function dstAddr(ip: usize): u32 {
-  return load32(ip + 16);
+/** Where the destination address is. */
+export function dstAddr(ip: usize): usize {
+  return ip + 16;
 }
 
 /** Exchanges the addresses. The header checksum holds: a sum does not depend on the order of its words. */
 export function swapAddrs(ip: usize): void {
-  const src = load<u32>(ip, 12);
-  store<u32>(ip, load<u32>(ip, 16), 12);
-  store<u32>(ip, src, 16);
+  store<u64>(ip, rotl<u64>(load<u64>(ip, 12), 32), 12);
 }
 
 /** Sets the TTL and mends the header checksum for it (RFC 1624; a header is never all zero). */
 export function setTtl(ip: usize, ttl: u32): void {
-  const from = load<u16>(ip, 8);
-  // Little-endian: the TTL is the lower byte. A byte stored and a word loaded over it would wait for each other.
-  const to = (from & 0xff00) | ttl;
-  store<u16>(ip, to, 8);
-  store<u16>(ip, update(load<u16>(ip, 10), from, to), 10);
+  // One word, little-endian: the TTL is its lowest byte, the checksum its upper half.
+  const word = load<u32>(ip, 8);
+  store<u32>(ip, update(word >>> 16, word & 0xff, ttl) << 16 | (word & 0xff00) | ttl, 8);
 }

@@ -4,10 +4,10 @@
  */
 import { BATCH } from "../abi.js";
 import { ENGINE_NAMES, type Engine, type EngineName } from "../engine/engine.js";
-import { JsEngine } from "../engine/js.js";
+import { createJsEngine } from "../engine/js.js";
 import { LinearMemory } from "../engine/memory.js";
 import { compile, load, WasmEngine } from "../engine/wasm.js";
-import { intervalsOf, parseAddress, parsePrefix } from "../prefixes.js";
+import { trieOf, parseAddress, parsePrefix } from "../prefixes.js";
 import { Workload } from "./workload.js";
 
 const SIZES = [28, 84, 128, 576, 1500, 9000, 65535];
@@ -16,12 +16,12 @@ const ROUND_NS = 20_000_000;
 const MTU = 65535;
 
 const module = compile();
-const policy = { intervals: intervalsOf([parsePrefix("10.99.0.0/16")], [parseAddress("10.99.0.1")]), ttl: 64, ignoreEcho: false };
+const policy = { trie: trieOf([parsePrefix("10.99.0.0/16")], [parseAddress("10.99.0.1")]), ttl: 64, ignoreEcho: false };
 
 async function create(name: EngineName, packetBytes: number): Promise<{ engine: Engine; workload: Workload }> {
   const linear = LinearMemory.create(MTU);
   linear.setPolicy(policy);
-  const engine = name === "js" ? new JsEngine(linear.memory) : new WasmEngine(await load(module, linear.memory));
+  const engine = name === "js" ? createJsEngine(linear.memory) : new WasmEngine(await load(module, linear.memory));
   return { engine, workload: new Workload(linear, packetBytes, BATCH) };
 }
 

@@ -1,4 +1,4 @@
-import { BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FREE, FREE_COUNT, IGNORE_ECHO, INTERVAL_COUNT, INTERVAL_OWNERS, INTERVAL_STARTS, INVALID, NOBODY, PREFIX_REPLIES, Protocol, RECEIVED, REPLIES, REPLY_TTL, TO_SEND } from "../abi.js";
+import { BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, IGNORE_ECHO, INVALID, NOBODY, PREFIX_REPLIES, Protocol, RECEIVED, REPLIES, REPLY_TTL, TO_SEND, TRIE } from "../abi.js";
 import type { Engine } from "./engine.js";
 
 // Indices into the views: words unless named otherwise. What a module imports is loaded anew at every use, even a constant;
@@ -9,13 +9,14 @@ const FREE_WORDS = FREE / 4;
 const FREE_COUNT_WORD = FREE_COUNT / 4;
 const IGNORE_ECHO_WORD = IGNORE_ECHO / 4;
 const REPLY_TTL_WORD = REPLY_TTL / 4;
-const INTERVAL_COUNT_WORD = INTERVAL_COUNT / 4;
-const STARTS_WORDS = INTERVAL_STARTS / 4;
-const STARTS_TO_OWNERS = (INTERVAL_OWNERS - INTERVAL_STARTS) / 4;
+const TRIE_WORDS = TRIE / 4;
+const FIRST = FIRST_NODE;
 const DROPPED_COUNTERS = DROPPED;
 const ICMP_REPLIES_COUNTER = REPLIES + Protocol.icmp;
-const PREFIX_REPLIES_COUNTERS = PREFIX_REPLIES;
+const OWNER_REPLIES_COUNTERS = PREFIX_REPLIES - FIRST_PREFIX;
+const FIRST_OWNER = FIRST_PREFIX;
 const NO_PREFIX = NOBODY;
+const NO_HOST = INVALID;
 
 const ECHO_REPLY = 0;
 const ECHO = 8;
@@ -27,34 +28,25 @@ const MF_AND_OFFSET = 0xff3f0000 | 0;
  * The engine in JavaScript: the steps and the counters of assembly/input.ts, in the terms that V8 runs fastest. Views over
  * one memory stand in for pointers: a slot is a multiple of 64, so `slot >> 2` is its first word. A header is loaded once,
  * as the words that it is, in memory order: byte n of a word is `word >>> 8 * n & 0xff`, the fields are taken from there, and
- * sums do not depend on the order. One function does the judging: V8 inlines only so much, and every call that is left costs.
+ * sums do not depend on the order.
+ *
+ * Closures over the views and no class: a thread makes one engine, and what a function that exists once closes over is a
+ * constant to V8, address and length of a view included.
  */
-export class JsEngine implements Engine {
-  readonly name = "js";
-  readonly #u8: Uint8Array;
-  readonly #u16: Uint16Array;
-  readonly #i32: Int32Array;
-  readonly #u32: Uint32Array;
-  readonly #counters: Float64Array;
+export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
+  const u8 = new Uint8Array(buffer);
+  const u16 = new Uint16Array(buffer);
+  const i32 = new Int32Array(buffer);
+  const counters = new Float64Array(buffer, COUNTERS);
 
-  constructor(memory: WebAssembly.Memory) {
-    this.#u8 = new Uint8Array(memory.buffer);
-    this.#u16 = new Uint16Array(memory.buffer);
-    this.#i32 = new Int32Array(memory.buffer);
-    this.#u32 = new Uint32Array(memory.buffer);
-    this.#counters = new Float64Array(memory.buffer, COUNTERS);
-  }
-
-  respond(count: number): number {
-    const i32 = this.#i32;
-    const counters = this.#counters;
+  function respond(count: number): number {
     let replies = 0;
     let bytes = 0;
     for (let i = 0; i < count; i++) {
       const ip = i32[RECEIVED_WORDS + 2 * i];
       const length = i32[RECEIVED_WORDS + 2 * i + 1];
       bytes += length;
-      const verdict = this.#input(ip, length);
+      const verdict = input(ip, length);
       if (verdict < 0) {
         counters[DROPPED_COUNTERS + ~verdict]++;
         i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = ip;
@@ -71,9 +63,8 @@ export class JsEngine implements Engine {
   }
 
   /** The length of the reply that the packet was turned into, or ~reason. */
-  #input(ip: number, length: number): number {
+  function input(ip: number, length: number): number {
     if (length < 20) return ~Drop.ip_inhdr;
-    const i32 = this.#i32;
     const at = ip >> 2;
 
     // header
@@ -87,23 +78,23 @@ export class JsEngine implements Engine {
     const ttlWord = i32[at + 2];
     const src = i32[at + 3];
     const dst = i32[at + 4];
-    const headerSum = headerLen === 20 ? sum5(word0, fragmentWord, ttlWord, src, dst) : this.#sum(ip, headerLen);
+    const headerSum = headerLen === 20 ? sum5(word0, fragmentWord, ttlWord, src, dst) : sum(ip, headerLen);
     if (headerSum !== 0xffff) return ~Drop.ip_csum;
     const totalLen = word0 >>> 8 & 0xff00 | word0 >>> 24;
     if (totalLen > length) return ~Drop.pkt_too_small;
     if (totalLen < headerLen) return ~Drop.ip_inhdr;
 
     // datagram
-    const prefix = this.#owner(dst);
-    if (prefix < 0) return prefix === INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
-    if (this.#owner(src) !== NO_PREFIX) return ~Drop.martian_source;
+    const prefix = owner(dst);
+    if (prefix < FIRST_OWNER) return prefix === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
+    if (owner(src) !== NO_PREFIX) return ~Drop.martian_source;
     if ((fragmentWord & MF_AND_OFFSET) !== 0) return ~Drop.ip_fragment;
     if (headerLen !== 20) return ~Drop.ip_options;
 
     // message
     if ((ttlWord >>> 8 & 0xff) !== ICMP) return ~Drop.unhandled_proto;
     if (totalLen < 28) return ~Drop.pkt_too_small;
-    if (this.#sum(ip + 20, totalLen - 20) !== 0xffff) return ~Drop.icmp_csum;
+    if (sum(ip + 20, totalLen - 20) !== 0xffff) return ~Drop.icmp_csum;
     const typeWord = i32[at + 5];
     if ((typeWord & 0xff) !== ECHO) return ~Drop.unhandled_icmp_type;
     if (i32[IGNORE_ECHO_WORD] !== 0) return ~Drop.icmp_echo_ignored;
@@ -111,29 +102,24 @@ export class JsEngine implements Engine {
     // echo: TTL and type are the lower bytes of their words, the checksums the upper halves
     i32[at + 3] = dst;
     i32[at + 4] = src;
-    const ttlTo = ttlWord & 0xff00 | i32[REPLY_TTL_WORD];
-    i32[at + 2] = update(ttlWord >>> 16, ttlWord & 0xffff, ttlTo) << 16 | ttlTo;
-    const typeTo = typeWord & 0xff00 | ECHO_REPLY;
+    const ttl = i32[REPLY_TTL_WORD];
+    i32[at + 2] = update(ttlWord >>> 16, ttlWord & 0xff, ttl) << 16 | ttlWord & 0xff00 | ttl;
     // 0 would be wrong in a message of nothing but zeros, and 0xffff is right in any: assembly/wire/icmp.ts.
-    i32[at + 5] = (update(typeWord >>> 16, typeWord & 0xffff, typeTo) || 0xffff) << 16 | typeTo;
+    i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || 0xffff) << 16 | typeWord & 0xff00 | ECHO_REPLY;
 
-    const counters = this.#counters;
     counters[ICMP_REPLIES_COUNTER]++;
-    counters[PREFIX_REPLIES_COUNTERS + prefix]++;
+    counters[OWNER_REPLIES_COUNTERS + prefix]++;
     return totalLen;
   }
 
-  /** The prefix of an address that was read in memory order: the last interval that starts at or before it. */
-  #owner(addr: number): number {
-    const u32 = this.#u32;
-    const value = ((addr & 0xff) << 24 | (addr & 0xff00) << 8 | addr >>> 8 & 0xff00 | addr >>> 24) >>> 0;
-    let at = STARTS_WORDS;
-    for (let count = u32[INTERVAL_COUNT_WORD]; count > 1;) {
-      const half = count >> 1;
-      if (u32[at + half] <= value) at += half;
-      count -= half;
+  /** The owner of an address that was read in memory order; see assembly/prefix.ts. */
+  function owner(addr: number): number {
+    let entry = i32[TRIE_WORDS + (addr & 0xffff)];
+    if (entry >= FIRST) {
+      entry = i32[(entry >> 2) + (addr >>> 16 & 0xff)];
+      if (entry >= FIRST) entry = i32[(entry >> 2) + (addr >>> 24)];
     }
-    return this.#i32[at + STARTS_TO_OWNERS];
+    return entry;
   }
 
   /**
@@ -142,8 +128,7 @@ export class JsEngine implements Engine {
    * Two 16-bit words a load. `all` wraps modulo 2^32 and so does no harm: the upper words are summed apart, exactly, as
    * they stay under 2^31 for a packet's length, and what is left of `all` without them is the sum of the lower words.
    */
-  #sum(p: number, len: number): number {
-    const i32 = this.#i32;
+  function sum(p: number, len: number): number {
     let at = p >> 2;
     const end = at + (len >> 2);
     let all = 0;
@@ -161,25 +146,27 @@ export class JsEngine implements Engine {
       all = all + a | 0;
       upper = upper + (a >>> 16) | 0;
     }
-    let sum = (all - (upper << 16) >>> 0) + upper;
-    if (len & 2) sum += this.#u16[at << 1];
-    if (len & 1) sum += this.#u8[p + len - 1];
-    sum = (sum & 0xffff) + (sum >>> 16);
-    return (sum & 0xffff) + (sum >>> 16);
+    let lower = all - (upper << 16) | 0;
+    if (len & 2) lower += u16[at << 1];
+    if (len & 1) lower += u8[p + len - 1];
+    return fold(lower + upper);
   }
+
+  return { name: "js", respond };
 }
 
 /** The same over five words: a header without options. */
 function sum5(a: number, b: number, c: number, d: number, e: number): number {
-  const upper = (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16) + (e >>> 16);
-  const sum = (a + b + c + d + e - (upper << 16) >>> 0) + upper;
-  const folded = (sum & 0xffff) + (sum >>> 16);
-  return (folded & 0xffff) + (folded >>> 16);
+  const upper = (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16) + (e >>> 16) | 0;
+  return fold((a + b + c + d + e - (upper << 16) | 0) + upper | 0);
 }
 
 /** RFC 1624 §3, equation 3; see assembly/checksum.ts. */
 function update(checksum: number, from: number, to: number): number {
-  let sum = (~checksum & 0xffff) + (~from & 0xffff) + to;
-  sum = (sum & 0xffff) + (sum >>> 16);
-  return ~((sum & 0xffff) + (sum >>> 16)) & 0xffff;
+  return fold((checksum ^ 0xffff) + (from ^ 0xffff) + to) ^ 0xffff;
+}
+
+/** The halves of a word added, with the end-around carry; see assembly/checksum.ts. */
+function fold(sum: number): number {
+  return sum + (sum << 16 | sum >>> 16) >>> 16;
 }

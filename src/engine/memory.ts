@@ -1,13 +1,12 @@
-import { COUNTERS, FREE, FREE_COUNT, IGNORE_ECHO, INTERVAL_COUNT, INTERVAL_OWNERS, INTERVAL_STARTS, PREFIX_REPLIES, PREFIXES, REPLY_TTL, PACKET_SIZE, SLOT_BASE, SLOTS, STOP } from "../abi.js";
-import type { Interval } from "../prefixes.js";
+import { COUNTERS, FREE, FREE_COUNT, IGNORE_ECHO, PREFIX_REPLIES, PREFIXES, REPLY_TTL, PACKET_SIZE, SLOT_BASE, SLOTS, STOP, TRIE } from "../abi.js";
 
 const WASM_PAGE = 65536;
 const CACHE_LINE = 64;
 
 /** What of the configuration reaches the packets. */
 export interface Policy {
-  /** The address space, sorted; see prefixes.ts. */
-  intervals: readonly Interval[];
+  /** Whose the addresses are; see prefixes.ts. */
+  trie: Uint32Array;
   /** TTL of a reply, 1 to 255. */
   ttl: number;
   /** Leave echo requests unanswered. */
@@ -49,11 +48,7 @@ export class LinearMemory {
   /** Before the worker starts: the table is not swapped atomically. */
   setPolicy(policy: Policy): void {
     const words = new Int32Array(this.memory.buffer);
-    policy.intervals.forEach(({ start, owner }, i) => {
-      words[INTERVAL_STARTS / 4 + i] = start;
-      words[INTERVAL_OWNERS / 4 + i] = owner;
-    });
-    words[INTERVAL_COUNT / 4] = policy.intervals.length;
+    words.set(policy.trie, TRIE / 4);
     words[REPLY_TTL / 4] = policy.ttl;
     words[IGNORE_ECHO / 4] = policy.ignoreEcho ? 1 : 0;
   }

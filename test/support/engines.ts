@@ -1,10 +1,10 @@
 /** The engines under test, each over a memory of its own: what a worker sets up, without a device. */
 import { BATCH, Counter, Drop, DROPPED, FREE_COUNT, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND, FREE } from "../../src/abi.js";
 import type { Engine } from "../../src/engine/engine.js";
-import { JsEngine } from "../../src/engine/js.js";
+import { createJsEngine } from "../../src/engine/js.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { compile, load, WasmEngine } from "../../src/engine/wasm.js";
-import { intervalsOf, parseAddress, parsePrefix } from "../../src/prefixes.js";
+import { trieOf, parseAddress, parsePrefix } from "../../src/prefixes.js";
 import { HOST, PREFIX } from "./packets.js";
 
 export interface BenchOptions {
@@ -42,9 +42,9 @@ export class Rig {
     const { prefixes = [PREFIX], ttl = 64, ignoreEcho = false, mtu = 65535 } = options;
     const host = "host" in options ? options.host : HOST;
     const linear = LinearMemory.create(mtu);
-    const intervals = intervalsOf(prefixes.map(parsePrefix), host === undefined ? [] : [parseAddress(host)]);
-    linear.setPolicy({ intervals, ttl, ignoreEcho });
-    const engine = name === "js" ? new JsEngine(linear.memory) : new WasmEngine(await load(modules[name], linear.memory));
+    const trie = trieOf(prefixes.map(parsePrefix), host === undefined ? [] : [parseAddress(host)]);
+    linear.setPolicy({ trie, ttl, ignoreEcho });
+    const engine = name === "js" ? createJsEngine(linear.memory) : new WasmEngine(await load(modules[name], linear.memory));
     return new Rig(linear, engine);
   }
 

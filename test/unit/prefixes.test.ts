@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { INTERVALS, INVALID, NOBODY, PREFIXES } from "../../src/abi.js";
+import { FIRST_NODE, FIRST_PREFIX, INVALID, NOBODY, PREFIXES, TRIE, TRIE_NODES } from "../../src/abi.js";
 import { EXIT, Failure } from "../../src/failure.js";
-import { checkPrefixes, exampleOf, firstUsable, intervalsOf, parseAddress, parsePrefix, sizeOf } from "../../src/prefixes.js";
+import { checkPrefixes, exampleOf, firstUsable, parseAddress, parsePrefix, sizeOf, trieOf } from "../../src/prefixes.js";
 
 const usage = (pattern: RegExp) => (error: unknown) => error instanceof Failure && error.exitStatus === EXIT.USAGE && pattern.test(error.message) && !error.message.includes("\n");
 
@@ -54,26 +54,42 @@ test("the example to ping is in the prefix and not the host's own", () => {
   assert.equal(example("10.0.0.2/32", "10.0.0.1"), "10.0.0.2");
 });
 
-describe("intervals", () => {
+describe("trie", () => {
+  /** A walk through the trie as plain as can be. */
+  function ownerOf(trie: Uint32Array, address: number): number {
+    const at = (place: number) => trie[(place - TRIE) / 4];
+    let entry = at(TRIE + 4 * (address >>> 24 | (address >>> 16 & 255) << 8));
+    for (const shift of [8, 0]) {
+      if (entry >= FIRST_NODE) entry = at(entry + 4 * (address >>> shift & 255));
+    }
+    return entry;
+  }
+
   test("the ranges that are no host's are there without any prefix", () => {
-    assert.deepEqual(intervalsOf([], []), [
-      { start: 0, owner: INVALID }, { start: 0x01000000, owner: NOBODY },
-      { start: 0x7f000000, owner: INVALID }, { start: 0x80000000, owner: NOBODY }, { start: 0xe0000000, owner: INVALID },
-    ]);
+    const trie = trieOf([], []);
+    const edges = [0, 0x00ffffff, 0x01000000, 0x7effffff, 0x7f000000, 0x7fffffff, 0x80000000, 0xdfffffff, 0xe0000000, 0xffffffff];
+    assert.deepEqual(edges.map((address) => ownerOf(trie, address)), [INVALID, INVALID, NOBODY, NOBODY, INVALID, INVALID, NOBODY, NOBODY, INVALID, INVALID]);
   });
 
   test("the host's address is cut out, also where it is a prefix of its own", () => {
     const host = parseAddress("10.0.0.1");
-    const owners = intervalsOf([parsePrefix("10.0.0.0/30")], [host]).filter(({ start }) => start >>> 24 === 10);
-    assert.deepEqual(owners, [{ start: 0x0a000000, owner: 0 }, { start: 0x0a000001, owner: NOBODY }, { start: 0x0a000002, owner: 0 }, { start: 0x0a000004, owner: NOBODY }]);
-    assert.ok(intervalsOf([parsePrefix("10.0.0.1/32")], [host]).every(({ owner }) => owner < 0));
+    const trie = trieOf([parsePrefix("10.0.0.0/30")], [host]);
+    assert.deepEqual([-1, 0, 1, 2, 3, 4].map((offset) => ownerOf(trie, 0x0a000000 + offset)), [NOBODY, FIRST_PREFIX, NOBODY, FIRST_PREFIX, FIRST_PREFIX, NOBODY]);
+    assert.equal(ownerOf(trieOf([parsePrefix("10.0.0.1/32")], [host]), 0x0a000001), NOBODY);
   });
 
-  test("random nested prefixes: sorted, merged, within the table, and the longest match by plain search", () => {
-    const prefix = fc.tuple(fc.integer({ min: 0x0a000000, max: 0x0a00ffff }), fc.integer({ min: 16, max: 32 }))
+  test("as many prefixes as there may be, each in nodes of its own, have room", () => {
+    const prefixes = Array.from({ length: PREFIXES }, (_, i) => parsePrefix(`${10 + (i >> 8)}.${i & 255}.1.1/32`));
+    const trie = trieOf(prefixes, [parseAddress("9.9.9.9")]);
+    assert.ok(trie.length * 4 <= FIRST_NODE - TRIE + 1024 * TRIE_NODES);
+    assert.equal(ownerOf(trie, 0x19ff0101), FIRST_PREFIX + PREFIXES - 1);
+  });
+
+  test("random nested prefixes: the longest match by plain search", () => {
+    const prefix = fc.tuple(fc.integer({ min: 0x0a000000, max: 0x0a03ffff }), fc.integer({ min: 8, max: 32 }))
       .map(([address, length]) => (address & (length === 32 ? -1 : ~(0xffffffff >>> length))) >>> 0)
-      .chain((network) => fc.integer({ min: 16, max: 32 }).map((length) => `${network >>> 24}.${network >>> 16 & 255}.${network >>> 8 & 255}.${network & 255}/${length}`));
-    fc.assert(fc.property(fc.uniqueArray(prefix, { maxLength: 40 }), fc.array(fc.integer({ min: 0x09ffff00, max: 0x0a0100ff }), { minLength: 50 }), (texts, addresses) => {
+      .chain((network) => fc.integer({ min: 8, max: 32 }).map((length) => `${network >>> 24}.${network >>> 16 & 255}.${network >>> 8 & 255}.${network & 255}/${length}`));
+    fc.assert(fc.property(fc.uniqueArray(prefix, { maxLength: 40 }), fc.array(fc.integer({ min: 0x09ffff00, max: 0x0a0400ff }), { minLength: 50 }), (texts, addresses) => {
       const prefixes = texts.flatMap((text) => {
         try {
           return [parsePrefix(text)];
@@ -81,24 +97,22 @@ describe("intervals", () => {
           return [];
         }
       });
-      const intervals = intervalsOf(prefixes, []);
-      assert.ok(intervals.length <= INTERVALS);
-      assert.equal(intervals[0].start, 0);
-      for (let i = 1; i < intervals.length; i++) {
-        assert.ok(intervals[i].start > intervals[i - 1].start);
-        assert.notEqual(intervals[i].owner, intervals[i - 1].owner);
-      }
-      for (const address of addresses) {
+      const trie = trieOf(prefixes, []);
+      const edges = prefixes.flatMap((candidate) => {
+        const first = new DataView(candidate.bytes.buffer).getUint32(0);
+        return [first - 1, first, first + sizeOf(candidate) - 1, first + sizeOf(candidate)];
+      });
+      for (const address of [...addresses, ...edges]) {
         let longest = -1;
         let expected = NOBODY;
         prefixes.forEach((candidate, i) => {
           const first = new DataView(candidate.bytes.buffer).getUint32(0);
           if (address >= first && address < first + sizeOf(candidate) && candidate.length > longest) {
             longest = candidate.length;
-            expected = i;
+            expected = FIRST_PREFIX + i;
           }
         });
-        assert.equal(intervals.findLast(({ start }) => start <= address)?.owner, expected);
+        assert.equal(ownerOf(trie, address), expected);
       }
     }), { numRuns: 500 });
   });
