@@ -1,51 +1,119 @@
 /**
- * The engines side by side, packets in memory, no device: nanoseconds a packet, by packet size. Engines take turns, so that a
- * machine whose speed drifts does so under all of them; the median of the rounds is printed.
+ * `pongd bench engine`: packets in memory, no device. The engines take turns in rounds, each on its own thread with the
+ * others' idle, so that a machine whose speed drifts does so under all of them, and two of a round can be compared.
  */
-import { BATCH } from "../abi.js";
-import { ENGINE_NAMES, type Engine, type EngineName } from "../engine/engine.js";
-import { createJsEngine } from "../engine/js.js";
-import { LinearMemory } from "../engine/memory.js";
-import { compile, load, WasmEngine } from "../engine/wasm.js";
-import { trieOf, parseAddress, parsePrefix } from "../prefixes.js";
-import { Workload } from "./workload.js";
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Worker } from "node:worker_threads";
+import { EXIT, Failure } from "../failure.js";
+import type { ContenderInput, RunResult } from "./contender.js";
+import { environment } from "./environment.js";
+import type { BenchEngine, ColdResult, EngineReport, EngineResult } from "./report.js";
+import { median, medianInterval, spreadOf } from "./stats.js";
 
-const SIZES = [28, 84, 128, 576, 1500, 9000, 65535];
-const ROUNDS = 15;
-const ROUND_NS = 20_000_000;
-const MTU = 65535;
+const LEAST_SLICES = 25;
+/** No more, so that an interruption is heard soon. */
+const SLICE_SECONDS = 0.05;
+/** Fewer say too little for a result, where a run was interrupted. */
+const LEAST_ROUNDS = 5;
+const WARM_UP_NS = 100_000_000;
+const COLD_RUNS = 9;
+const COLD = fileURLToPath(new URL("./cold.js", import.meta.url));
 
-const module = compile();
-const policy = { trie: trieOf([parsePrefix("10.99.0.0/16")], [parseAddress("10.99.0.1")]), ttl: 64, ignoreEcho: false };
-
-async function create(name: EngineName, packetBytes: number): Promise<{ engine: Engine; workload: Workload }> {
-  const linear = LinearMemory.create(MTU);
-  linear.setPolicy(policy);
-  const engine = name === "js" ? createJsEngine(linear.memory) : new WasmEngine(await load(module, linear.memory));
-  return { engine, workload: new Workload(linear, packetBytes, BATCH) };
+export interface EngineBenchOptions {
+  readonly engines: readonly BenchEngine[];
+  readonly packetBytes: readonly number[];
+  readonly batches: readonly number[];
+  /** For one engine at one size and batch. */
+  readonly seconds: number;
+  readonly seed: number;
 }
 
-/** Nanoseconds a packet, over one round of at least `ns`. */
-function round({ engine, workload }: { engine: Engine; workload: Workload }, ns: number): number {
-  let spent = 0;
-  let batches = 0;
-  for (; spent < ns; batches++) {
-    const start = process.hrtime.bigint();
-    const replies = engine.respond(BATCH);
-    spent += Number(process.hrtime.bigint() - start);
-    if (replies !== BATCH) throw new Error(`${engine.name} answered ${replies} of ${BATCH} packets`);
-    workload.restore();
+/** `onProgress` hears how much is done, 0 to 1, and what comes next. Once `interrupted`, what has been measured is returned. */
+export async function benchEngine(options: EngineBenchOptions, interrupted: AbortSignal, onProgress: (done: number, next: string) => void): Promise<EngineReport> {
+  const { engines, packetBytes, batches, seconds, seed } = options;
+  const results: EngineResult[] = [];
+  const cells = packetBytes.flatMap((bytes) => batches.map((batch) => ({ bytes, batch })));
+  for (const [i, { bytes, batch }] of cells.entries()) {
+    if (interrupted.aborted) break;
+    onProgress(i / (cells.length + 1), `${bytes} bytes, batches of ${batch}`);
+    const rounds = await race(engines.map((engine) => ({ engine, packetBytes: bytes, batch, seed })), seconds, interrupted);
+    if (rounds.length >= LEAST_ROUNDS) results.push(...engines.map((engine, e) => resultOf(engine, bytes, batch, rounds.map((round) => round[e]), rounds.map((round) => round[engines.indexOf("js")]))));
   }
-  return spent / batches / BATCH;
+  onProgress(cells.length / (cells.length + 1), "cold starts");
+  const cold = await coldStarts(engines, interrupted);
+  onProgress(1, "");
+  return { benchmark: "engine", complete: !interrupted.aborted, environment: environment(seed), results, cold };
 }
 
-const row = (...cells: string[]) => cells.map((cell) => cell.padStart(9)).join("");
-console.log(`node ${process.versions.node}, v8 ${process.versions.v8}, batches of ${BATCH}, median of ${ROUNDS} rounds, ns a packet`);
-console.log(row("bytes", ...ENGINE_NAMES, "js/wasm"));
-for (const size of SIZES) {
-  const contenders = await Promise.all(ENGINE_NAMES.map((name) => create(name, size)));
-  const rounds = contenders.map((): number[] => []);
-  for (let i = 0; i < ROUNDS; i++) contenders.forEach((contender, c) => rounds[c].push(round(contender, ROUND_NS)));
-  const [wasm, js] = rounds.map((times) => times.sort((a, b) => a - b)[ROUNDS >> 1]);
-  console.log(row(String(size), wasm.toFixed(1), js.toFixed(1), (js / wasm).toFixed(2)));
+/** The rounds, each the nanoseconds a packet of every contender. */
+async function race(inputs: readonly ContenderInput[], seconds: number, interrupted: AbortSignal): Promise<number[][]> {
+  const contenders = inputs.map((workerData) => new Worker(new URL("./contender.js", import.meta.url), { workerData }));
+  try {
+    for (const contender of contenders) await run(contender, WARM_UP_NS);
+    const slices = Math.max(LEAST_SLICES, Math.ceil(seconds / SLICE_SECONDS));
+    const rounds: number[][] = [];
+    for (let i = 0; i < slices && !interrupted.aborted; i++) {
+      const round: number[] = [];
+      // Each begins a round as often as the others: it has the caches that the last one left.
+      for (let j = 0; j < contenders.length; j++) {
+        const turn = (i + j) % contenders.length;
+        round[turn] = await run(contenders[turn], seconds * 1e9 / slices);
+      }
+      rounds.push(round);
+    }
+    return rounds;
+  } finally {
+    for (const contender of contenders) await contender.terminate();
+  }
+}
+
+async function run(contender: Worker, ns: number): Promise<number> {
+  contender.postMessage(ns);
+  const [result] = await once(contender, "message") as [RunResult];
+  if ("error" in result) throw new Failure(result.error, EXIT.RUNTIME);
+  return result.nsPerPacket;
+}
+
+function resultOf(engine: BenchEngine, packetBytes: number, batch: number, ns: readonly number[], js: readonly (number | undefined)[]): EngineResult {
+  const nsPerPacket = spreadOf(ns);
+  const ratios = js.flatMap((of, i) => of === undefined ? [] : [of / ns[i]]);
+  return {
+    engine,
+    packetBytes,
+    batch,
+    nsPerPacket,
+    packetsPerSecond: 1e9 / nsPerPacket.median,
+    bytesPerSecond: packetBytes * 1e9 / nsPerPacket.median,
+    ratioToJs: ratios.length > 0 ? median(ratios) : null,
+    ratioToJsInterval: ratios.length > 0 ? medianInterval(ratios) : null,
+  };
+}
+
+async function coldStarts(engines: readonly BenchEngine[], interrupted: AbortSignal): Promise<ColdResult[]> {
+  const runs: ColdResult[][] = engines.map(() => []);
+  try {
+    for (let i = 0; i < COLD_RUNS; i++) {
+      for (const [e, engine] of engines.entries()) {
+        if (interrupted.aborted) return [];
+        const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, COLD, engine]);
+        runs[e].push(JSON.parse(stdout) as ColdResult);
+      }
+    }
+  } catch (error) {
+    // A terminal's Ctrl-C is theirs as well.
+    if (error instanceof Error && "signal" in error && error.signal === "SIGINT") return [];
+    throw error;
+  }
+  const medianOf = (results: readonly ColdResult[], key: Exclude<keyof ColdResult, "engine">) => median(results.map((result) => result[key]));
+  return engines.map((engine, e) => ({
+    engine,
+    loadMs: medianOf(runs[e], "loadMs"),
+    compileMs: medianOf(runs[e], "compileMs"),
+    instantiateMs: medianOf(runs[e], "instantiateMs"),
+    firstPacketMs: medianOf(runs[e], "firstPacketMs"),
+    totalMs: medianOf(runs[e], "totalMs"),
+  }));
 }

@@ -1,51 +1,88 @@
 /** Echo requests in slots, as an I/O backend would have put them there, and back again once they were answered. */
-import { FREE, FREE_COUNT, RECEIVED } from "../abi.js";
-import type { LinearMemory } from "../engine/memory.js";
+import { FREE, FREE_COUNT, RECEIVED, TO_SEND } from "../abi.js";
+import type { LinearMemory, Policy } from "../engine/memory.js";
+import { parseAddress, parsePrefix, trieOf } from "../prefixes.js";
 
 const HEADERS_LEN = 28;
+const TTL = 64;
+
+/** pongd as most people run it. */
+export const POLICY: Policy = { trie: trieOf([parsePrefix("10.99.0.0/16")], [parseAddress("10.99.0.1")]), ttl: TTL, ignoreEcho: false };
 
 export class Workload {
   readonly #bytes: Uint8Array;
+  readonly #words: Uint32Array;
   readonly #slots: number[];
   readonly #headers: Uint8Array[];
+  readonly #replies: Uint8Array[];
 
-  /** Takes `batch` slots and fills each with an echo request of `packetBytes`, 28 and more, from 10.99.0.1 to 10.99.1.x. */
-  constructor({ memory }: LinearMemory, packetBytes: number, batch: number) {
-    const words = new Uint32Array(memory.buffer);
+  /** Takes `batch` slots and fills each with an echo request of `packetBytes`, 28 to 65535, from 10.99.0.1 into the prefix. */
+  constructor({ memory }: LinearMemory, packetBytes: number, batch: number, seed: number) {
     this.#bytes = new Uint8Array(memory.buffer);
-    this.#slots = Array.from({ length: batch }, () => words[FREE / 4 + --words[FREE_COUNT / 4]]);
+    this.#words = new Uint32Array(memory.buffer);
+    this.#slots = Array.from({ length: batch }, () => this.#words[FREE / 4 + --this.#words[FREE_COUNT / 4]]);
+    const random = randomBytes(seed);
+    const requests = this.#slots.map(() => echoRequest(packetBytes, random));
+    this.#headers = requests.map((request) => request.slice(0, HEADERS_LEN));
+    this.#replies = requests.map(echoReply);
     this.#slots.forEach((slot, i) => {
-      this.#bytes.set(echoRequest(packetBytes, i), slot);
-      words[RECEIVED / 4 + 2 * i] = slot;
-      words[RECEIVED / 4 + 2 * i + 1] = packetBytes;
+      this.#bytes.set(requests[i], slot);
+      this.#words[RECEIVED / 4 + 2 * i] = slot;
+      this.#words[RECEIVED / 4 + 2 * i + 1] = packetBytes;
     });
-    this.#headers = this.#slots.map((slot) => this.#bytes.slice(slot, slot + HEADERS_LEN));
   }
 
   /** Makes requests of the replies again: all that a reply changed lies in the headers. */
   restore(): void {
-    this.#slots.forEach((slot, i) => { this.#bytes.set(this.#headers[i], slot); });
+    for (let i = 0; i < this.#slots.length; i++) this.#bytes.set(this.#headers[i], this.#slots[i]);
+  }
+
+  /** @throws Error unless what lies in TO_SEND is the reply to each request, byte for byte. */
+  verify(replies: number): void {
+    if (replies !== this.#slots.length) throw new Error(`answered ${replies} of ${this.#slots.length} packets`);
+    this.#replies.forEach((expected, i) => {
+      const slot = this.#words[TO_SEND / 4 + 2 * i];
+      const length = this.#words[TO_SEND / 4 + 2 * i + 1];
+      if (Buffer.compare(this.#bytes.subarray(slot, slot + length), expected) !== 0) throw new Error(`reply ${i} of ${replies} is wrong`);
+    });
   }
 }
 
-function echoRequest(length: number, sequence: number): Uint8Array {
-  const packet = new Uint8Array(length);
-  const view = new DataView(packet.buffer);
-  view.setUint16(0, 0x4500);
-  view.setUint16(2, length);
-  view.setUint16(8, 0x4001);
-  packet.set([10, 99, 0, 1, 10, 99, 1, sequence & 255], 12);
-  view.setUint16(10, checksum(packet.subarray(0, 20)));
-  packet[20] = 8;
-  view.setUint16(26, sequence);
-  for (let i = HEADERS_LEN; i < length; i++) packet[i] = i;
-  view.setUint16(22, checksum(packet.subarray(20)));
+export function echoRequest(length: number, random: () => number): Uint8Array {
+  const packet = new Uint8Array(length).map(random);
+  packet.set([0x45, 0, length >> 8, length & 0xff]);
+  packet.set([0x40, 0, TTL, 1], 6);
+  packet.set([10, 99, 0, 1, 10, 99, 1], 12);
+  packet.set([8, 0], 20);
+  return withChecksums(packet);
+}
+
+function echoReply(request: Uint8Array): Uint8Array {
+  const packet = request.slice();
+  packet.set(request.subarray(12, 16), 16);
+  packet.set(request.subarray(16, 20), 12);
+  packet[8] = TTL;
+  packet[20] = 0;
+  return withChecksums(packet);
+}
+
+function withChecksums(packet: Uint8Array): Uint8Array {
+  packet.set([0, 0], 10);
+  packet.set(checksum(packet.subarray(0, 20)), 10);
+  packet.set([0, 0], 22);
+  packet.set(checksum(packet.subarray(20)), 22);
   return packet;
 }
 
-function checksum(bytes: Uint8Array): number {
+function checksum(bytes: Uint8Array): [number, number] {
   let sum = 0;
   for (let i = 0; i < bytes.length; i += 2) sum += bytes[i] << 8 | (bytes[i + 1] ?? 0);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
+  return [~sum >> 8 & 0xff, ~sum & 0xff];
+}
+
+/** Bytes of a run that the seed names: a linear congruential generator modulo 2^32, its upper byte. */
+export function randomBytes(seed: number): () => number {
+  let state = seed;
+  return () => (state = Math.imul(state, 1664525) + 1013904223 | 0) >>> 24;
 }

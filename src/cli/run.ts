@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import type { Logger } from "pino";
 import type { RunOptions, Started, Summary } from "../daemon.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
@@ -8,6 +8,7 @@ import { IO_CHOICES, type IoChoice } from "../io/io.js";
 import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../log.js";
 import { checkPrefixes, exampleOf, firstUsable, parseHostAddress, parsePrefix, sizeOf } from "../prefixes.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ } from "../tun/uapi.js";
+import { integer } from "./integer.js";
 
 /** 7664 spells PONG. */
 const LISTEN = "127.0.0.1:7664";
@@ -113,12 +114,4 @@ function summarize({ received, replied, dropped, writeErrors, seconds }: Summary
     ...total > 0 ? [`dropped ${total} (${drops.join(", ")})`] : [],
     ...writeErrors > 0 ? [`the device refused ${writeErrors} replies`] : [],
   ].join("; ");
-}
-
-function integer(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
-    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-    return value;
-  };
 }

@@ -3,7 +3,6 @@
  * packets into replies where they lie. Two of them, twins on purpose: wasm.ts loads assembly/, js.ts is written by hand.
  */
 export interface Engine {
-  readonly name: EngineName;
   /**
    * Judges the first `count` descriptors of RECEIVED (1 to BATCH) and counts each packet once.
    * Returns how many descriptors of TO_SEND it filled; the slots of all other packets are back on the free stack.

@@ -152,7 +152,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     return fold(lower + upper);
   }
 
-  return { name: "js", respond };
+  return { respond };
 }
 
 /** The same over five words: a header without options. */

@@ -18,7 +18,6 @@ export function load(module: WebAssembly.Module, memory: WebAssembly.Memory): Pr
 }
 
 export class WasmEngine implements Engine {
-  readonly name = "wasm";
   readonly respond: (count: number) => number;
 
   constructor({ respond }: Assembly) {

@@ -38,7 +38,7 @@ export class ReadWriteIo implements PacketIo {
     this.#slotSize = linear.slotSize;
     this.#words = new Int32Array(linear.memory.buffer);
     this.#counters = linear.counters;
-    const base = libc.addressOf(linear.memory);
+    const base = libc.addressOf(linear.memory.buffer);
     this.#addresses = Array.from({ length: SLOTS }, (_, i) => base + BigInt(SLOT_BASE + i * linear.slotSize));
     this.#pollfds = Buffer.alloc(16);
     for (const [i, pollfd] of [fd, wakeFd].entries()) {

@@ -53,7 +53,7 @@ export class UringIo implements PacketIo {
     this.#counters = linear.counters;
     this.#spin = spin;
     this.#empty = spin + 1;
-    const base = libc.addressOf(linear.memory);
+    const base = libc.addressOf(linear.memory.buffer);
     new BigUint64Array(linear.memory.buffer)[MEMORY_ADDRESS / 8] = base;
     this.#fd = setup(base, this.#words);
     try {

@@ -23,6 +23,12 @@ export const setsockopt: (fd: number, level: number, optname: number, optval: Ui
 export const send: (fd: number, buf: Uint8Array, len: number, flags: number) => number = libc.func("int send(int sockfd, const void *buf, size_t len, int flags)");
 export const recv: (fd: number, buf: Uint8Array, len: number, flags: number) => number = libc.func("int recv(int sockfd, void *buf, size_t len, int flags)");
 
+export const connect: (fd: number, addr: Uint8Array, addrlen: number) => number = libc.func("int connect(int sockfd, const void *addr, unsigned int addrlen)");
+/** `msgvec`: the address of `vlen` struct mmsghdr. Returns how many were sent. */
+export const sendmmsg: (fd: number, msgvec: bigint, vlen: number, flags: number) => number = libc.func("int sendmmsg(int sockfd, void *msgvec, unsigned int vlen, int flags)");
+/** `pid` 0: the calling thread. `mask`: a bit a CPU. */
+export const sched_setaffinity: (pid: number, cpusetsize: number, mask: Uint8Array) => number = libc.func("int sched_setaffinity(int pid, size_t cpusetsize, const void *mask)");
+export const sched_getaffinity: (pid: number, cpusetsize: number, mask: Uint8Array) => number = libc.func("int sched_getaffinity(int pid, size_t cpusetsize, void *mask)");
 export const unshare: (flags: number) => number = libc.func("int unshare(int flags)");
 
 // io_uring has no wrappers in the C library: syscall(2), a prototype each. Numbers: uapi.ts.
@@ -35,9 +41,9 @@ export const errno: () => number = () => koffi.errno();
 
 export const E = koffi.os.errno as Record<"EAGAIN" | "EBUSY" | "EEXIST" | "EINTR" | "EIO" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EPERM", number>;
 
-/** Address of the first byte of a WebAssembly memory. It stays: a shared memory never moves. */
-export function addressOf(memory: WebAssembly.Memory): bigint {
-  return koffi.address(new Uint8Array(memory.buffer));
+/** Address of the first byte. It stays: what a buffer holds never moves. */
+export function addressOf(buffer: ArrayBufferLike): bigint {
+  return koffi.address(new Uint8Array(buffer));
 }
 
 /** Calls back from the event loop whenever `fd` is readable, without keeping the process alive; returns how to end that. */

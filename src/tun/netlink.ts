@@ -17,6 +17,14 @@ export interface Link {
   readonly mtu: number;
 }
 
+/** The kernel's own counters of a link, from its side: what pongd writes is received there. */
+export interface LinkStats {
+  readonly rxPackets: number;
+  readonly txPackets: number;
+  /** Packets for which the queue towards pongd had no room. */
+  readonly txDropped: number;
+}
+
 export interface Route {
   /** Destination, 4 or 16 bytes. */
   readonly bytes: Uint8Array;
@@ -51,6 +59,16 @@ export class Netlink {
     const answer = this.#request(uapi.RTM_GETLINK, 0, [header, ...name], `link ${which}`).at(0);
     if (!answer) throw new Failure(`netlink: no answer about link ${which}`, EXIT.RUNTIME);
     return parseLink(answer);
+  }
+
+  /** @throws NetlinkError: ENODEV where there is no such link. */
+  stats(index: number): LinkStats {
+    const answer = this.#request(uapi.RTM_GETLINK, 0, [ifinfomsg(index)], `link ${index}`).at(0);
+    // struct rtnl_link_stats64: u64 each
+    const stats = answer && parseAttributes(answer.subarray(uapi.SIZEOF_IFINFOMSG)).get(uapi.IFLA_STATS64);
+    if (!stats) throw new Failure(`netlink: no statistics of link ${index}`, EXIT.RUNTIME);
+    const [rxPackets, txPackets, txDropped] = [0, 1, 7].map((i) => Number(stats.readBigUInt64LE(8 * i)));
+    return { rxPackets, txPackets, txDropped };
   }
 
   /** Sets MTU (bytes) and transmit queue length (packets), and takes the link up. */

@@ -28,15 +28,31 @@ export const POLLIN = 0x1;
 
 // <linux/sched.h>
 export const CLONE_FILES = 0x400;
+export const CLONE_NEWNET = 0x40000000;
 
 // <linux/socket.h>, <linux/net.h>
 export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
+export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
+export const SOL_SOCKET = 1;
+export const SOL_PACKET = 263;
 export const SOL_NETLINK = 270;
+export const SO_SNDBUFFORCE = 32;
+export const MSG_DONTWAIT = 0x40;
+export const IPPROTO_ICMP = 1;
+/** struct msghdr and struct mmsghdr where pointers have 8 bytes. */
+export const SIZEOF_MSGHDR = 56;
+export const SIZEOF_MMSGHDR = 64;
+
+// <linux/if_ether.h>, <linux/if_packet.h>
+export const ETH_P_IP = 0x0800;
+export const PACKET_QDISC_BYPASS = 20;
+export const SIZEOF_SOCKADDR_LL = 20;
 
 // <linux/netlink.h>
 export const NETLINK_ROUTE = 0;
@@ -66,6 +82,7 @@ export const SIZEOF_RTMSG = 12;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 export const IFLA_TXQLEN = 13;
+export const IFLA_STATS64 = 23;
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
 export const IFA_F_NODAD = 0x02;

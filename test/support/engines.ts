@@ -1,9 +1,8 @@
 /** The engines under test, each over a memory of its own: what a worker sets up, without a device. */
 import { BATCH, Counter, Drop, DROPPED, FREE_COUNT, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND, FREE } from "../../src/abi.js";
+import { createEngine } from "../../src/bench/engines.js";
 import type { Engine } from "../../src/engine/engine.js";
-import { createJsEngine } from "../../src/engine/js.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { compile, load, WasmEngine } from "../../src/engine/wasm.js";
 import { trieOf, parseAddress, parsePrefix } from "../../src/prefixes.js";
 import { HOST, PREFIX } from "./packets.js";
 
@@ -14,11 +13,6 @@ export interface BenchOptions {
   ignoreEcho?: boolean;
   mtu?: number;
 }
-
-const modules = {
-  wasm: compile(),
-  "wasm-scalar": compile(new URL("../../scalar.wasm", import.meta.url)),
-};
 
 /** Every engine, by name. Tests loop over them. */
 export const ENGINES = ["js", "wasm", "wasm-scalar"] as const;
@@ -44,8 +38,7 @@ export class Rig {
     const linear = LinearMemory.create(mtu);
     const trie = trieOf(prefixes.map(parsePrefix), host === undefined ? [] : [parseAddress(host)]);
     linear.setPolicy({ trie, ttl, ignoreEcho });
-    const engine = name === "js" ? createJsEngine(linear.memory) : new WasmEngine(await load(modules[name], linear.memory));
-    return new Rig(linear, engine);
+    return new Rig(linear, await createEngine(name, linear));
   }
 
   /** Puts the packets into slots, each filled with 0xa5 first, and lets the engine have them; returns the replies in order. */

@@ -5,19 +5,14 @@
 import { readFileSync } from "node:fs";
 import * as libc from "../../src/tun/libc.js";
 import { Netlink } from "../../src/tun/netlink.js";
-
-const AF_PACKET = 17;
-const SOCK_DGRAM = 2;
-const ETH_P_IP = 0x0800;
-const SOL_PACKET = 263;
-const PACKET_QDISC_BYPASS = 20;
+import { AF_PACKET, ETH_P_IP, PACKET_QDISC_BYPASS, SIZEOF_SOCKADDR_LL, SOCK_DGRAM, SOL_PACKET } from "../../src/tun/uapi.js";
 
 const device = process.argv[2];
 const fd = libc.check(libc.socket(AF_PACKET, SOCK_DGRAM, 0), "socket", "AF_PACKET");
 const one = new Uint8Array(Int32Array.of(1).buffer);
 libc.check(libc.setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, one, one.length), "setsockopt", "PACKET_QDISC_BYPASS");
 // struct sockaddr_ll: u16 family, be16 protocol, i32 ifindex, …
-const address = Buffer.alloc(20);
+const address = Buffer.alloc(SIZEOF_SOCKADDR_LL);
 address.writeUInt16LE(AF_PACKET, 0);
 address.writeUInt16BE(ETH_P_IP, 2);
 address.writeInt32LE(new Netlink().link(device).index, 4);

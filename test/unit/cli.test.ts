@@ -33,6 +33,16 @@ describe("usage: status 2 and one line", () => {
     [["run", "10.99\n.0.0/16"], /"10\.99\\n\.0\.0\/16" is not a prefix/],
     [["run", "10.99.0.0/16", "--device", "a\nb"], /device name "a\\nb"/],
     [["rum"], /unknown command 'rum'/],
+    [["bench", "disk"], /unknown command 'disk'/],
+    [["bench", "engine", "--engine", "wasm,go"], /'wasm,go' is invalid\. Allowed are js, wasm, wasm-scalar, js-naive/],
+    [["bench", "engine", "--size", "27"], /28 to 65535/],
+    [["bench", "engine", "--batch", "64,257"], /1 to 256/],
+    [["bench", "engine", "--seconds", "0"], /0\.05 to 600/],
+    [["bench", "engine", "--json", "/no/such/folder/report.json"], /the report cannot be written: ENOENT.*\/no\/such\/folder/],
+    [["bench", "engine", "--html", "/"], /the report cannot be written: \/ is a directory/],
+    [["bench", "engine", "--compare", "/no/such/file"], /--compare: ENOENT/],
+    [["bench", "engine", "--compare", CLI], /cli\.js is not a report of pongd bench; give a file that --json wrote/],
+    [["bench", "tun", "--io", "auto"], /Allowed are uring, readwrite/],
     [["doctor", "who"], /too many arguments/],
   ] as const) {
     test(args.join(" "), () => {

@@ -23,7 +23,7 @@ describe("package", () => {
     for (const path of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "build/src/cli.js", "build/src/worker.js", "build/release.wasm", "build/release.js"]) {
       assert.ok(paths.includes(path), path);
     }
-    for (const path of paths) assert.match(path, /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/\w+\.md|build\/src\/.*\.js|build\/release\.(wasm|js|d\.ts))$/);
+    for (const path of paths) assert.match(path, /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/\w+\.md|build\/src\/.*\.js|build\/(release\.(wasm|js|d\.ts)|scalar\.wasm))$/);
   });
 
   test("installed, it says its version and what is missing here", () => {

@@ -1,0 +1,207 @@
+/** What the charts of a report show: series, axes, ticks and texts, ready to be drawn. */
+import { ENGINE_NAMES } from "../engine/engine.js";
+import { IO_NAMES } from "../io/io.js";
+import { BENCH_ENGINES, type EngineReport, type EngineResult, type Latency, type Report, type TunReport, type TunResult } from "./report.js";
+
+/** What tells a series from the others, to whoever sees no colours as well: a custom property of the style sheet, dashes, a point. */
+export interface Look {
+  readonly colour: string;
+  readonly dash: number[];
+  /** SVG path around (0, 0). */
+  readonly shape: string;
+}
+
+export interface Point {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+  readonly text: string;
+}
+
+export interface Series {
+  readonly label: string;
+  readonly look: Look;
+  /** One for each of the chart's `xs`; null where nothing was measured. */
+  readonly points: readonly (Point | null)[];
+}
+
+export interface Axis {
+  readonly log: boolean;
+  readonly range: [min: number, max: number];
+  readonly ticks: number[];
+  readonly labels: readonly string[];
+}
+
+export interface Chart {
+  readonly title: string;
+  readonly bars: boolean;
+  readonly xs: number[];
+  /** Of each x, for the legend. */
+  readonly xTexts: readonly string[];
+  readonly x: Axis;
+  readonly y: Axis;
+  readonly series: readonly Series[];
+}
+
+const LOOKS: readonly Look[] = [
+  { colour: "--series-0", dash: [], shape: "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z" },
+  { colour: "--series-1", dash: [8, 4], shape: "M-4-4h8v8h-8z" },
+  { colour: "--series-2", dash: [2, 3], shape: "M0-5.5L5.5 0L0 5.5L-5.5 0z" },
+  { colour: "--series-3", dash: [8, 3, 2, 3], shape: "M0-5L5.5 4.5h-11z" },
+];
+
+const TUN_SERIES = ENGINE_NAMES.flatMap((engine) => IO_NAMES.map((io) => `${engine} ${io}`));
+
+export function chartsOf(report: Report): Chart[] {
+  return report.benchmark === "engine" ? engineCharts(report) : tunCharts(report);
+}
+
+/** Of one batch: the one with most results. */
+function engineCharts({ results }: EngineReport): Chart[] {
+  const batches = distinct(results.map(({ batch }) => batch)).map((size) => results.filter(({ batch }) => batch === size));
+  const shown = batches.toSorted((a, b) => b.length - a.length).at(0);
+  if (shown === undefined) return [];
+  const perSecond = (title: string, unit: string, factor: (result: EngineResult) => number) => sizeChart(title, shown, logAxis, (value) => si(value, unit), (result) => {
+    const { median, low, high } = result.nsPerPacket;
+    const [value, least, most] = [median, high, low].map((ns) => factor(result) * 1e9 / ns);
+    return { value, low: least, high: most, text: si(value, unit) };
+  });
+  const of = `by packet size in bytes, batches of ${number(shown[0].batch)}`;
+  return [
+    perSecond(`Packets per second ${of}`, "", () => 1),
+    perSecond(`Bytes per second ${of}`, "B", ({ packetBytes }) => packetBytes),
+    ...shown.some(({ ratioToJs }) => ratioToJs !== null) ? [sizeChart(`Times as fast as js ${of}`, shown, linearAxis, number, ratioPoint)] : [],
+  ];
+}
+
+function ratioPoint({ ratioToJs, ratioToJsInterval }: EngineResult): Point | null {
+  if (ratioToJs === null) return null;
+  const [low, high] = ratioToJsInterval ?? [ratioToJs, ratioToJs];
+  return { value: ratioToJs, low, high, text: number(ratioToJs) };
+}
+
+function sizeChart(title: string, results: readonly EngineResult[], axis: typeof logAxis, format: (value: number) => string, point: (result: EngineResult) => Point | null): Chart {
+  const xs = distinct(results.map(({ packetBytes }) => packetBytes)).toSorted((a, b) => a - b);
+  const xTexts = xs.map((bytes) => `${number(bytes, 5)} bytes`);
+  const series = BENCH_ENGINES.map((engine, i) => ({
+    label: engine,
+    look: LOOKS[i],
+    points: xs.map((bytes) => {
+      const result = results.find((one) => one.engine === engine && one.packetBytes === bytes);
+      return result === undefined ? null : point(result);
+    }),
+  })).filter(({ points }) => points.some((point) => point !== null));
+  const x = { log: true, range: around(xs), ticks: xs, labels: xs.map((bytes) => number(bytes, 5)) };
+  return { title, bars: false, xs, xTexts, x, y: axis(extent(series), format), series };
+}
+
+function tunCharts({ results }: TunReport): Chart[] {
+  return distinct(results.map(({ packetBytes }) => packetBytes)).flatMap((bytes) => {
+    const shown = results.filter(({ packetBytes }) => packetBytes === bytes);
+    const of = `packets of ${number(bytes, 5)} bytes`;
+    return [
+      repliesChart(`Replies per second, ${of}`, shown),
+      ...latencyChart(`Round trip in microseconds by percentile, idle, ${of}`, shown, ({ idle }) => idle),
+      ...latencyChart(`Round trip in microseconds by percentile, at half load, ${of}`, shown, ({ halfLoad }) => halfLoad),
+    ];
+  });
+}
+
+function repliesChart(title: string, results: readonly TunResult[]): Chart {
+  const xs = results.map((_, i) => i);
+  const series = results.map((result, i) => {
+    const { median, low, high } = result.repliesPerSecond;
+    return tunSeries(result, xs.map((x) => x === i ? { value: median, low, high, text: si(median) } : null));
+  });
+  const x = { log: false, range: [-0.5, xs.length - 0.5] satisfies [number, number], ticks: xs, labels: results.map(({ engine, io }) => `${engine}\n${io}`) };
+  return { title, bars: true, xs, xTexts: [], x, y: linearAxis(extent(series), si), series };
+}
+
+/** Every x is one over the share of pings that took longer: 10 is the 90th percentile, 100 the 99th. None without pings. */
+function latencyChart(title: string, results: readonly TunResult[], of: (result: TunResult) => Latency | null): Chart[] {
+  const measured = results.flatMap((result) => {
+    const pings = of(result)?.histogram ?? [];
+    const count = total(pings);
+    return count > 1 ? [{ result, pings, count }] : [];
+  });
+  if (measured.length === 0) return [];
+  const xs = steps(2, Math.max(2, ...measured.map(({ count }) => count)), [1, 2, 5]);
+  const series = measured.map(({ result, pings, count }) => tunSeries(result, xs.map((x) => {
+    // Fewer pings than that say nothing of what is so rare.
+    if (x > count) return null;
+    const value = longest(pings, count, x);
+    return { value, low: value, high: value, text: number(value) };
+  })));
+  const ticks = xs.filter((x) => x === 2 || Number.isInteger(Math.log10(x)));
+  const x = { log: true, range: around(xs), ticks, labels: ticks.map(percent) };
+  return [{ title, bars: false, xs, xTexts: xs.map(percent), x, y: logAxis(extent(series), number), series }];
+}
+
+/** What all of `count` pings but one in `x` stay within. */
+function longest(pings: Latency["histogram"], count: number, x: number): number {
+  let left = Math.ceil(count - count / x);
+  return (pings.find(([, some]) => (left -= some) <= 0) ?? pings[pings.length - 1])[0];
+}
+
+function total(pings: Latency["histogram"]): number {
+  return pings.reduce((sum, [, count]) => sum + count, 0);
+}
+
+function tunSeries({ engine, io }: TunResult, points: Series["points"]): Series {
+  const label = `${engine} ${io}`;
+  return { label, look: LOOKS[TUN_SERIES.indexOf(label)], points };
+}
+
+/** Least and greatest of all that is to be seen. */
+function extent(series: readonly Series[]): [number, number] {
+  const points = series.flatMap((one) => one.points).filter((point) => point !== null);
+  return [Math.min(...points.map(({ low }) => low)), Math.max(...points.map(({ high }) => high))];
+}
+
+function around(xs: readonly number[]): [number, number] {
+  return [xs[0] / 1.2, xs[xs.length - 1] * 1.2];
+}
+
+function logAxis([least, greatest]: [number, number], format: (value: number) => string): Axis {
+  const all = steps(least / 10, greatest * 10, [1, 2, 5]);
+  const range: [number, number] = [all.findLast((step) => step < least) ?? least, all.find((step) => step > greatest) ?? greatest];
+  const fine = steps(...range, [1, 2, 5]);
+  const ticks = fine.length > 8 ? steps(...range, [1]) : fine;
+  return { log: true, range, ticks, labels: ticks.map((tick) => format(tick)) };
+}
+
+/** From 0. */
+function linearAxis([, most]: [number, number], format: (value: number) => string): Axis {
+  const greatest = most > 0 ? most : 1;
+  const step = steps(greatest / 6, greatest, [1, 2, 5])[0];
+  // Room for a text above the tallest bar.
+  const ticks = Array.from({ length: Math.ceil(greatest * 1.1 / step) + 1 }, (_, i) => i * step);
+  return { log: false, range: [0, ticks[ticks.length - 1]], ticks, labels: ticks.map((tick) => format(tick)) };
+}
+
+/** The multiples of powers of ten from `low` to `high`. */
+function steps(low: number, high: number, multiples: readonly number[]): number[] {
+  const first = Math.floor(Math.log10(low));
+  const powers = Array.from({ length: Math.ceil(Math.log10(high)) - first + 1 }, (_, i) => first + i);
+  return powers.flatMap((power) => multiples.map((multiple) => Number(`${multiple}e${power}`))).filter((step) => step >= low && step <= high);
+}
+
+function distinct(values: readonly number[]): number[] {
+  return [...new Set(values)];
+}
+
+/** With three significant digits, or as many as asked for. */
+export function number(value: number, digits = 3): string {
+  return new Intl.NumberFormat("en", { maximumSignificantDigits: digits }).format(value);
+}
+
+/** 12,300,000 B is 12.3 MB. */
+export function si(value: number, unit = ""): string {
+  const power = Math.min(4, Math.max(0, Math.floor(Math.log10(value) / 3)));
+  return `${number(value / 1000 ** power)}\u00a0${["", "k", "M", "G", "T"][power]}${unit}`.trim();
+}
+
+/** One in `x` is beyond. */
+function percent(x: number): string {
+  return `${number(100 - 100 / x, 12)}\u00a0%`;
+}

@@ -1,0 +1,43 @@
+/**
+ * A cold start, in a process of its own since V8 keeps what it compiled for the whole process: `cold.js ENGINE` prints what
+ * each step took until the first packet was answered, as a ColdResult.
+ */
+import { readFileSync } from "node:fs";
+import { LinearMemory } from "../engine/memory.js";
+import type { Engine } from "../engine/engine.js";
+import { moduleOf } from "./engines.js";
+import type { BenchEngine, ColdResult } from "./report.js";
+import { POLICY, Workload } from "./workload.js";
+
+const engine = process.argv[2] as BenchEngine;
+const linear = LinearMemory.create(1500);
+linear.setPolicy(POLICY);
+const workload = new Workload(linear, 84, 1, 1);
+
+const times = [performance.now()];
+const lap = () => { times.push(performance.now()); };
+const instance = engine === "wasm" || engine === "wasm-scalar" ? await webAssembly(moduleOf(engine)) : await javaScript();
+lap();
+const replies = instance.respond(1);
+lap();
+workload.verify(replies);
+
+const [loadMs, compileMs, instantiateMs, firstPacketMs] = times.slice(1).map((time, i) => time - times[i]);
+const result: ColdResult = { engine, loadMs, compileMs, instantiateMs, firstPacketMs, totalMs: times[4] - times[0] };
+console.log(JSON.stringify(result));
+
+async function webAssembly(file: URL): Promise<Engine> {
+  const { load, WasmEngine } = await import("../engine/wasm.js");
+  const bytes = readFileSync(file);
+  lap();
+  const module = new WebAssembly.Module(bytes);
+  lap();
+  return new WasmEngine(await load(module, linear.memory));
+}
+
+async function javaScript(): Promise<Engine> {
+  const create = engine === "js" ? (await import("../engine/js.js")).createJsEngine : (await import("./naive.js")).createNaiveEngine;
+  lap();
+  lap();
+  return create(linear.memory);
+}

@@ -1,0 +1,67 @@
+/**
+ * One engine on a thread of its own, as in pongd: V8 compiles what exists once in a thread better than what exists twice
+ * (engine/js.ts). It runs when told to, so that its rivals' threads are idle meanwhile.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { LinearMemory } from "../engine/memory.js";
+import { messageOf } from "../failure.js";
+import { createEngine } from "./engines.js";
+import type { BenchEngine } from "./report.js";
+import { median } from "./stats.js";
+import { POLICY, Workload } from "./workload.js";
+
+/** A packet of the usual MTU lies in a slot of that size, however small it is. */
+const MTU = 1500;
+const CLOCK_READS = 99;
+
+export interface ContenderInput {
+  readonly engine: BenchEngine;
+  readonly packetBytes: number;
+  readonly batch: number;
+  readonly seed: number;
+}
+
+/** Nanoseconds a packet, or why not. The message that asks for it is how many nanoseconds to spend. */
+export type RunResult = { readonly nsPerPacket: number } | { readonly error: string };
+
+const { engine: name, packetBytes, batch, seed } = workerData as ContenderInput;
+const linear = LinearMemory.create(Math.max(packetBytes, MTU));
+linear.setPolicy(POLICY);
+const engine = await createEngine(name, linear);
+const workload = new Workload(linear, packetBytes, batch, seed);
+
+parentPort?.on("message", (ns: number) => {
+  let result: RunResult;
+  try {
+    result = { nsPerPacket: run(ns) };
+  } catch (error) {
+    result = { error: `${name}, ${packetBytes} bytes, batches of ${batch}: ${messageOf(error)}` };
+  }
+  parentPort?.postMessage(result);
+});
+
+function run(ns: number): number {
+  // Nothing is timed whose output has not been found right, in the code that V8 has made of it by now.
+  workload.verify(engine.respond(batch));
+  workload.restore();
+
+  const before = clockNs();
+  let spent = 0;
+  let calls = 0;
+  for (; spent < ns; calls++) {
+    const start = process.hrtime.bigint();
+    const replies = engine.respond(batch);
+    spent += Number(process.hrtime.bigint() - start);
+    if (replies !== batch) throw new Error(`answered ${replies} of ${batch} packets`);
+    workload.restore();
+  }
+  return Math.max(0, spent / calls - Math.min(before, clockNs())) / batch;
+}
+
+/** What reading the clock adds to what lies between two readings: little of a batch of 64, and most of a batch of one. */
+function clockNs(): number {
+  return median(Array.from({ length: CLOCK_READS }, () => {
+    const start = process.hrtime.bigint();
+    return Number(process.hrtime.bigint() - start);
+  }));
+}

@@ -1,0 +1,94 @@
+/** What runs in the page of html.ts. */
+import type uPlot from "uplot";
+import type { Axis, Chart, Series } from "./charts.js";
+
+/** Draws each chart into its figure. It goes there as text, so it uses nothing but its arguments and the browser. */
+export function draw(Plot: typeof uPlot, charts: readonly Chart[]): void {
+  const font = (scale: number) => `${12 * scale}px system-ui, sans-serif`;
+  const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name);
+  /** Of labels in that font, in CSS pixels: no digit is wider. */
+  const widest = (lines: readonly string[]) => 7.5 * Math.max(...lines.map((line) => line.length));
+
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- an ambient const enum: there is no value to import.
+  const scaleOf = ({ log, range }: Axis): uPlot.Scale => ({ time: false, distr: log ? 3 : 1, range });
+  const axisOf = ({ ticks, labels }: Axis, axis: uPlot.Axis): uPlot.Axis => ({
+    font: font(1),
+    stroke: () => colour("--dim"),
+    grid: { stroke: () => colour("--line"), width: 1 },
+    ticks: { stroke: () => colour("--line"), width: 1, size: 5 },
+    splits: ticks,
+    // uPlot's own leaves labels of logarithmic axes out.
+    filter: (_, splits) => splits,
+    values: () => [...labels],
+    ...axis,
+  });
+
+  /** Leaves out what would touch the label before. */
+  const spaced = (plot: uPlot, { ticks, labels }: Axis) => {
+    let end = -Infinity;
+    return labels.map((label, i) => {
+      const at = plot.valToPos(ticks[i], "x");
+      const half = widest(label.split("\n")) / 2 + 3;
+      if (at - half < end) return null;
+      end = at + half;
+      return label;
+    });
+  };
+
+  /** Whiskers, and each point's shape or each bar's text. */
+  const mark = (plot: uPlot, { bars, xs }: Chart, { look, points }: Series) => {
+    const { ctx } = plot;
+    points.forEach((point, i) => {
+      if (point === null) return;
+      const [x, y, low, high] = [plot.valToPos(xs[i], "x", true), ...[point.value, point.low, point.high].map((value) => plot.valToPos(value, "y", true))];
+      ctx.save();
+      ctx.translate(x, y);
+      ctx.scale(Plot.pxRatio, Plot.pxRatio);
+      const [bottom, top] = [(low - y) / Plot.pxRatio, (high - y) / Plot.pxRatio];
+      ctx.strokeStyle = ctx.fillStyle = colour("--ink");
+      if (point.low < point.high) ctx.stroke(new Path2D(`M-4 ${bottom}h8M0 ${bottom}V${top}M-4 ${top}h8`));
+      if (bars) {
+        ctx.font = font(1);
+        ctx.textAlign = "center";
+        ctx.textBaseline = "bottom";
+        ctx.fillText(point.text, 0, top - 4);
+      } else {
+        ctx.fillStyle = colour(look.colour);
+        ctx.fill(new Path2D(look.shape));
+      }
+      ctx.restore();
+    });
+  };
+
+  const plots = Array.from(document.querySelectorAll("figure"), (figure, i) => {
+    const chart = charts[i];
+    const { bars, xs, xTexts, x, y, series } = chart;
+    const place = figure.querySelector<HTMLElement>(".plot") ?? figure;
+    const readings = figure.querySelectorAll(".reading");
+    const size = () => ({ width: place.clientWidth, height: place.clientHeight });
+    const plot: uPlot = new Plot({
+      ...size(),
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
+      scales: { x: scaleOf(x), y: scaleOf(y) },
+      axes: [
+        axisOf(x, { values: (self) => spaced(self, x), size: bars ? 46 : 28 }),
+        axisOf(y, { size: widest(y.labels) + 14 }),
+      ],
+      series: [{}, ...series.map(({ look }): uPlot.Series => ({
+        points: { show: false },
+        ...bars ? { paths: Plot.paths.bars?.({ size: [0.6, 90] }), width: 0, fill: () => colour(look.colour) } : { stroke: () => colour(look.colour), width: 2, dash: look.dash },
+      }))],
+      hooks: {
+        draw: [(self) => { for (const one of series) mark(self, chart, one); }],
+        setCursor: [({ cursor: { idx } }) => {
+          const texts = [...series.map(({ points }) => points[idx ?? -1]?.text), xTexts[idx ?? -1]];
+          readings.forEach((reading, r) => { reading.textContent = texts[r] ?? ""; });
+        }],
+      },
+    }, [xs, ...series.map(({ points }) => points.map((point) => point?.value ?? null))], place);
+    new ResizeObserver(() => { plot.setSize(size()); }).observe(place);
+    return plot;
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { for (const plot of plots) plot.redraw(); });
+}

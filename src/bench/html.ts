@@ -1,0 +1,151 @@
+/**
+ * A report of `pongd bench` as one HTML page that asks for nothing else: uPlot, the data and what draws it are inside, and
+ * its Content-Security-Policy lets nothing in.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { chartsOf, number, type Chart, type Series } from "./charts.js";
+import { draw } from "./draw.js";
+import type { EngineReport, Environment, Report, TunReport } from "./report.js";
+
+/** `headline`: the answer, in a sentence. */
+export function renderHtml(report: Report, headline: string): string {
+  const charts = chartsOf(report);
+  const tables = report.benchmark === "engine" ? engineTables(report) : tunTables(report);
+  const title = escape(`pongd bench ${report.benchmark}, ${report.environment.date.slice(0, 10)}`);
+  const script = `/*\n${uplotFile("LICENSE")}\n*/\n${uplotFile("dist/uPlot.iife.min.js")}\n(${draw.toString()})(uPlot, JSON.parse(document.getElementById("charts").textContent));\n`;
+  const hash = createHash("sha256").update(script).digest("base64");
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<style>${uplotFile("dist/uPlot.min.css")}${STYLE}</style>
+</head>
+<body>
+<header>
+<p>${title}</p>
+<h1>${escape(headline)}</h1>
+${report.complete ? "" : "<p>It was interrupted: this is what had been measured by then.</p>"}
+</header>
+<main>
+<div class="charts">${charts.map(figure).join("")}</div>
+${tables}
+<h2>Environment</h2>
+${definitions(report.environment)}
+</main>
+<script type="application/json" id="charts">${JSON.stringify(charts).replaceAll("<", "\\u003c")}</script>
+<script>${script}</script>
+</body>
+</html>
+`;
+}
+
+function engineTables({ results, cold }: EngineReport): string {
+  return table("Results", "Medians of the rounds, in brackets their bounds with 95 % confidence.", 1,
+    ["engine", "packet, bytes", "batch", "ns per packet", "least", "most", "95th percentile", "packets per second", "bytes per second", "times as fast as js"],
+    results.map(({ engine, packetBytes, batch, nsPerPacket: ns, packetsPerSecond, bytesPerSecond, ratioToJs, ratioToJsInterval }) => [
+      engine, number(packetBytes, 5), number(batch, 5), within(ns.median, [ns.low, ns.high]), ns.min, ns.max, ns.p95,
+      packetsPerSecond, bytesPerSecond, within(ratioToJs, ratioToJsInterval),
+    ])) + table("Cold costs", "Milliseconds in a fresh process, from nothing loaded to the first packet answered: medians.", 1,
+    ["engine", "load", "compile", "instantiate", "first packet", "total"],
+    cold.map(({ engine, loadMs, compileMs, instantiateMs, firstPacketMs, totalMs }) => [engine, loadMs, compileMs, instantiateMs, firstPacketMs, totalMs]));
+}
+
+function tunTables({ results }: TunReport): string {
+  return table("Results", "Offered as much as the device takes. Medians of the rounds, in brackets their bounds with 95 % confidence.", 2,
+    ["engine", "io", "packet, bytes", "replies per second", "least", "most", "95th percentile", "CPU ns per packet", "system calls per packet"],
+    results.map(({ engine, io, packetBytes, repliesPerSecond: rate, cpuNsPerPacket, systemCallsPerPacket }) => [
+      engine, io, number(packetBytes, 5), within(rate.median, [rate.low, rate.high]), rate.min, rate.max, rate.p95, cpuNsPerPacket, systemCallsPerPacket,
+    ])) + table("Latency", "Microseconds from sending a ping to receiving its reply.", 2,
+    ["engine", "io", "packet, bytes", "other packets per second", "pings", "lost", "50 %", "90 %", "99 %", "99.9 %", "longest"],
+    results.flatMap(({ engine, io, packetBytes, idle, halfLoad }) => [idle, halfLoad].filter((latency) => latency !== null).map((latency) => [
+      engine, io, number(packetBytes, 5), latency.packetsPerSecond, number(latency.count, 12), number(latency.lost, 12),
+      latency.p50Us, latency.p90Us, latency.p99Us, latency.p999Us, latency.maxUs,
+    ])));
+}
+
+function within(value: number | null, bounds: readonly [number, number] | null): string | null {
+  return value === null ? null : `${number(value)}${bounds === null ? "" : ` (${bounds.map((bound) => number(bound)).join("–")})`}`;
+}
+
+/** The first `names` columns are text. Nothing without rows. */
+function table(title: string, note: string, names: number, headings: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
+  if (rows.length === 0) return "";
+  const cell = (value: string | number | null, i: number) => {
+    const text = escape(typeof value === "number" ? number(value) : value ?? "–");
+    return i < names ? `<th scope="row">${text}</th>` : `<td>${text}</td>`;
+  };
+  const head = headings.map((heading, i) => `<th scope="col"${i < names ? ` class="name"` : ""}>${escape(heading)}</th>`);
+  return `<h2>${title}</h2>
+<p>${note}</p>
+<div class="scroll" role="region" aria-label="${title}" tabindex="0"><table>
+<thead><tr>${head.join("")}</tr></thead>
+<tbody>${rows.map((row) => `<tr>${row.map(cell).join("")}</tr>`).join("\n")}</tbody>
+</table></div>
+`;
+}
+
+function definitions(environment: Environment): string {
+  const rows = Object.entries(environment).map(([name, value]: [string, string | number | readonly string[] | null]) => {
+    const text = typeof value === "object" ? value?.join(" ") ?? "" : String(value);
+    // nodeFlags: "node flags".
+    return `<dt>${name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}</dt><dd>${escape(text === "" ? "–" : text)}</dd>`;
+  });
+  return `<dl>${rows.join("\n")}</dl>`;
+}
+
+function figure({ title, bars, series }: Chart): string {
+  const entry = ({ label, look: { colour, dash, shape } }: Series) => `<li><svg viewBox="-16 -7 32 14" width="32" height="14" aria-hidden="true" style="color: var(${colour})">`
+    + `<path d="M-16 0h32" stroke="currentColor" stroke-width="2" stroke-dasharray="${dash.join(" ")}"/><path d="${shape}" fill="currentColor"/></svg>`
+    + `${escape(label)} <span class="reading"></span></li>`;
+  return `<figure>
+<figcaption>${escape(title)}</figcaption>
+<div class="plot" role="img" aria-label="${escape(title)}: ${escape(series.map(({ label }) => label).join(", "))}. The tables below have the numbers."></div>
+${bars ? "" : `<ul class="legend">${series.map(entry).join("")}<li class="reading"></li></ul>`}
+</figure>
+`;
+}
+
+function escape(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+function uplotFile(path: string): string {
+  return readFileSync(new URL(import.meta.resolve(`uplot/${path}`)), "utf8");
+}
+
+/** Okabe and Ito's colours, which the colour-blind can tell apart, darker on white and lighter on black. */
+const STYLE = `
+:root {
+  color-scheme: light dark; --paper: #fff; --ink: #1b1e23; --dim: #565d66; --line: #dcdfe4;
+  --series-0: #0072b2; --series-1: #c65200; --series-2: #00825f; --series-3: #a8508a;
+}
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #14171b; --ink: #e8eaed; --dim: #a5acb5; --line: #353b43; --series-0: #56b4e9; --series-1: #f0a13c; --series-2: #2fc79a; --series-3: #e9a3cc; }
+}
+* { box-sizing: border-box; }
+body { max-width: 80rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; font: 1rem/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); overflow-wrap: anywhere; }
+h1 { margin: 0 0 1rem; font-size: 1.6rem; line-height: 1.25; max-width: 50rem; }
+h2 { margin: 2.5rem 0 0.5rem; font-size: 1.2rem; }
+p { margin: 0 0 0.5rem; color: var(--dim); }
+.charts { display: grid; gap: 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
+figure { margin: 0; min-width: 0; }
+figcaption { font-weight: 600; }
+.plot { height: 18rem; overflow: hidden; }
+.legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: 0.1rem 0.5rem; margin: 0.25rem 0 0; padding: 0; list-style: none; font-size: 0.8125rem; }
+.legend li { min-height: 1.5em; }
+.legend svg { margin-right: 0.25rem; vertical-align: middle; fill: none; }
+.legend .reading { font-weight: 600; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; overflow-wrap: normal; font-size: 0.875rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th, td { padding: 0.3rem 0.6rem; border-bottom: 1px solid var(--line); text-align: right; }
+th { font-weight: 600; }
+thead th { vertical-align: bottom; white-space: normal; }
+tbody th, .name { text-align: left; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; margin: 0; }
+dt { color: var(--dim); }
+dd { margin: 0; }
+`;

@@ -1,0 +1,62 @@
+/**
+ * What one writes first, and the gist that pongd grew from: a packet is an array of bytes, its checksums are loops over them,
+ * and the reply's are computed anew. It answers as the other engines do, byte for byte, but knows no prefixes, no counters
+ * and no reasons.
+ */
+import { FREE, FREE_COUNT, RECEIVED, REPLY_TTL, TO_SEND } from "../abi.js";
+import type { Engine } from "../engine/engine.js";
+
+export function createNaiveEngine({ buffer }: WebAssembly.Memory): Engine {
+  const words = new Uint32Array(buffer);
+  return {
+    respond(count) {
+      let replies = 0;
+      for (let i = 0; i < count; i++) {
+        const slot = words[RECEIVED / 4 + 2 * i];
+        const length = words[RECEIVED / 4 + 2 * i + 1];
+        if (answer(new Uint8Array(buffer, slot, length), words[REPLY_TTL / 4])) {
+          words[TO_SEND / 4 + 2 * replies] = slot;
+          words[TO_SEND / 4 + 2 * replies + 1] = length;
+          replies++;
+        } else {
+          words[FREE / 4 + words[FREE_COUNT / 4]++] = slot;
+        }
+      }
+      return replies;
+    },
+  };
+}
+
+function answer(packet: Uint8Array, ttl: number): boolean {
+  const header = packet.subarray(0, 20);
+  const message = packet.subarray(20);
+  const isEcho = packet.length >= 28 && header[0] === 0x45 && header[9] === 1 && message[0] === 8;
+  if (!isEcho || checksum(header) !== 0 || checksum(message) !== 0) return false;
+
+  for (let i = 12; i < 16; i++) {
+    const byte = header[i];
+    header[i] = header[i + 4];
+    header[i + 4] = byte;
+  }
+  header[8] = ttl;
+  message[0] = 0;
+  setChecksum(header, 10);
+  setChecksum(message, 2);
+  return true;
+}
+
+function setChecksum(bytes: Uint8Array, at: number): void {
+  bytes[at] = 0;
+  bytes[at + 1] = 0;
+  const sum = checksum(bytes);
+  bytes[at] = sum >> 8;
+  bytes[at + 1] = sum & 0xff;
+}
+
+/** RFC 1071. */
+function checksum(bytes: Uint8Array): number {
+  let sum = 0;
+  for (let i = 0; i < bytes.length; i++) sum += i & 1 ? bytes[i] : bytes[i] << 8;
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}

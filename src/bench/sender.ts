@@ -1,0 +1,226 @@
+/**
+ * The other end of the tunnel, on a thread and a CPU of its own: echo requests straight into the device (AF_PACKET, past the
+ * kernel's IP layer and queueing disciplines, by sendmmsg), and pings whose replies it waits for. It never sleeps while it
+ * measures: what it sees is the responder's time, and none of its own waking up.
+ */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { parentPort, workerData } from "node:worker_threads";
+import { messageOf } from "../failure.js";
+import { parseAddress } from "../prefixes.js";
+import * as libc from "../tun/libc.js";
+import { Netlink } from "../tun/netlink.js";
+import * as uapi from "../tun/uapi.js";
+import { setAffinity } from "./affinity.js";
+import { Histogram } from "./histogram.js";
+import type { Latency } from "./report.js";
+import { echoRequest, randomBytes } from "./workload.js";
+
+export interface SenderInput {
+  readonly device: string;
+  /** To run on, or undefined where there is but one. */
+  readonly cpu: number | undefined;
+  readonly seed: number;
+}
+
+export type Command = FloodCommand | PingCommand;
+
+/** So many packets a second; Infinity for all that the sender can. */
+export interface FloodCommand {
+  readonly kind: "flood";
+  readonly packetBytes: number;
+  readonly seconds: number;
+  readonly packetsPerSecond: number;
+}
+
+/** One ping after another, while `packetsPerSecond` other packets pass. */
+export interface PingCommand {
+  readonly kind: "ping";
+  readonly packetBytes: number;
+  readonly seconds: number;
+  readonly packetsPerSecond: number;
+}
+
+export interface FloodResult {
+  readonly seconds: number;
+  /** Packets that the device took, and could not take. */
+  readonly taken: number;
+  readonly dropped: number;
+  readonly replies: number;
+  /** CPU time of all threads but this one. */
+  readonly cpuNs: number;
+}
+
+export type Answer
+  = | { readonly kind: "flood"; readonly flood: FloodResult }
+    | { readonly kind: "ping"; readonly ping: Latency }
+    | { readonly error: string };
+
+/** Packets in one system call; each to an address of its own. */
+const VECTOR = 64;
+const FLOOD_WARM_UP_MS = 200;
+const TARGET = "10.99.1.1";
+/** Between a reply and the next ping: long enough for the responder to fall asleep. */
+const PING_GAP_MS = 0.2;
+const PING_TIMEOUT_MS = 1000;
+
+const { device, cpu, seed } = workerData as SenderInput;
+if (cpu !== undefined) setAffinity(cpu);
+const thread = readlinkSync("/proc/thread-self").split("/").at(-1) ?? "";
+const netlink = new Netlink();
+const { index: ifindex } = netlink.link(device);
+const packetSocket = openPacketSocket();
+const pingSocket = openPingSocket();
+
+parentPort?.on("message", (command: Command) => {
+  let answer: Answer;
+  try {
+    answer = command.kind === "flood" ? { kind: "flood", flood: flood(command) } : { kind: "ping", ping: ping(command) };
+  } catch (error) {
+    answer = { error: messageOf(error) };
+  }
+  parentPort?.postMessage(answer);
+});
+
+function flood({ packetBytes, seconds, packetsPerSecond }: FloodCommand): FloodResult {
+  const packets = new Packets(packetBytes, packetsPerSecond);
+  packets.sendFor(FLOOD_WARM_UP_MS);
+  const before = { ...netlink.stats(ifindex), cpuNs: othersCpuNs(), time: performance.now() };
+  packets.sendFor(seconds * 1000);
+  const after = { ...netlink.stats(ifindex), cpuNs: othersCpuNs(), time: performance.now() };
+  return {
+    seconds: (after.time - before.time) / 1000,
+    taken: after.txPackets - before.txPackets,
+    dropped: after.txDropped - before.txDropped,
+    replies: after.rxPackets - before.rxPackets,
+    cpuNs: after.cpuNs - before.cpuNs,
+  };
+}
+
+function ping({ packetBytes, seconds, packetsPerSecond }: PingCommand): Latency {
+  const packets = new Packets(packetBytes, packetsPerSecond);
+  const request = new Uint8Array(packetBytes - 20);
+  request[0] = 8;
+  const reply = new Uint8Array(request.length);
+  const histogram = new Histogram();
+  let lost = 0;
+  let sequence = 0;
+  let sentAt: number | undefined;
+  const before = netlink.stats(ifindex);
+  const start = performance.now();
+  let now = start;
+  for (let next = start; now < start + seconds * 1000 || sentAt !== undefined; now = performance.now()) {
+    packets.sendDue(now);
+    if (sentAt === undefined) {
+      if (now < next) continue;
+      sequence = sequence + 1 & 0xffff;
+      request[6] = sequence >> 8;
+      request[7] = sequence & 0xff;
+      sentAt = performance.now();
+      libc.send(pingSocket, request, request.length, uapi.MSG_DONTWAIT);
+    } else {
+      const isReply = libc.recv(pingSocket, reply, reply.length, uapi.MSG_DONTWAIT) > 0 && (reply[6] << 8 | reply[7]) === sequence;
+      const took = performance.now() - sentAt;
+      if (isReply) histogram.record(Math.round(took * 1e6));
+      else if (took > PING_TIMEOUT_MS) lost++;
+      else continue;
+      sentAt = undefined;
+      next = performance.now() + PING_GAP_MS;
+    }
+  }
+  const { txPackets } = netlink.stats(ifindex);
+  const us = (fraction: number) => histogram.percentile(fraction) / 1000;
+  return {
+    packetsPerSecond: Math.round((txPackets - before.txPackets - histogram.count - lost) / (now - start) * 1000),
+    count: histogram.count,
+    lost,
+    p50Us: us(0.5),
+    p90Us: us(0.9),
+    p99Us: us(0.99),
+    p999Us: us(0.999),
+    maxUs: histogram.max / 1000,
+    histogram: [...histogram.buckets()].map(([upper, count]) => [upper / 1000, count] as const),
+  };
+}
+
+/** VECTOR echo requests, and the struct mmsghdr and struct iovec that send them. */
+class Packets {
+  readonly #vector: bigint;
+  /** What the vector points into. */
+  readonly #memory: Uint8Array;
+  readonly #perMs: number;
+  /** When the next packet is due. */
+  #due = performance.now();
+
+  constructor(packetBytes: number, packetsPerSecond: number) {
+    this.#perMs = packetsPerSecond / 1000;
+    const headers = VECTOR * uapi.SIZEOF_MMSGHDR;
+    const vectors = headers + VECTOR * 16;
+    const packets = vectors + uapi.SIZEOF_SOCKADDR_LL;
+    this.#memory = new Uint8Array(packets + VECTOR * packetBytes);
+    const base = libc.addressOf(this.#memory.buffer);
+    const view = new DataView(this.#memory.buffer);
+    const random = randomBytes(seed);
+    this.#memory.set(linkAddress(), vectors);
+    for (let i = 0; i < VECTOR; i++) {
+      const header = i * uapi.SIZEOF_MMSGHDR;
+      const iov = headers + i * 16;
+      const packet = packets + i * packetBytes;
+      view.setBigUint64(header, base + BigInt(vectors), true);
+      view.setUint32(header + 8, uapi.SIZEOF_SOCKADDR_LL, true);
+      view.setBigUint64(header + 16, base + BigInt(iov), true);
+      view.setBigUint64(header + 24, 1n, true);
+      view.setBigUint64(iov, base + BigInt(packet), true);
+      view.setBigUint64(iov + 8, BigInt(packetBytes), true);
+      this.#memory.set(echoRequest(packetBytes, random), packet);
+    }
+    this.#vector = base;
+  }
+
+  /** What is due, VECTOR at most. What the device refuses is not sent again. */
+  sendDue(now: number): void {
+    const count = Math.min(VECTOR, Math.floor((now - this.#due) * this.#perMs));
+    if (!(count > 0)) return;
+    libc.sendmmsg(packetSocket, this.#vector, count, uapi.MSG_DONTWAIT);
+    this.#due = this.#perMs === Infinity ? now : this.#due + count / this.#perMs;
+  }
+
+  sendFor(ms: number): void {
+    let now = performance.now();
+    for (const end = now + ms; now < end; now = performance.now()) this.sendDue(now);
+  }
+}
+
+function openPacketSocket(): number {
+  const fd = libc.check(libc.socket(uapi.AF_PACKET, uapi.SOCK_DGRAM | uapi.SOCK_CLOEXEC, 0), "socket", "AF_PACKET");
+  const set = (level: number, option: number, value: number) => libc.setsockopt(fd, level, option, new Uint8Array(Int32Array.of(value).buffer), 4);
+  libc.check(set(uapi.SOL_PACKET, uapi.PACKET_QDISC_BYPASS, 1), "setsockopt", "PACKET_QDISC_BYPASS");
+  // Only by CAP_NET_ADMIN of the initial user namespace; without it packets are refused a little sooner.
+  set(uapi.SOL_SOCKET, uapi.SO_SNDBUFFORCE, 1 << 24);
+  return fd;
+}
+
+/** A ping socket: it gets the replies to its own requests, and no others. */
+function openPingSocket(): number {
+  const fd = libc.check(libc.socket(uapi.AF_INET, uapi.SOCK_DGRAM | uapi.SOCK_CLOEXEC, uapi.IPPROTO_ICMP), "socket", "IPPROTO_ICMP");
+  // struct sockaddr_in: u16 family, be16 port, be32 address
+  const address = Buffer.alloc(16);
+  address.writeUInt16LE(uapi.AF_INET, 0);
+  address.set(parseAddress(TARGET).bytes, 4);
+  libc.check(libc.connect(fd, address, address.length), "connect", TARGET);
+  return fd;
+}
+
+/** struct sockaddr_ll: u16 family, be16 protocol, i32 ifindex, … */
+function linkAddress(): Uint8Array {
+  const address = Buffer.alloc(uapi.SIZEOF_SOCKADDR_LL);
+  address.writeUInt16LE(uapi.AF_PACKET, 0);
+  address.writeUInt16BE(uapi.ETH_P_IP, 2);
+  address.writeInt32LE(ifindex, 4);
+  return address;
+}
+
+/** The first field of schedstat: time on a CPU. */
+function othersCpuNs(): number {
+  return readdirSync("/proc/self/task").filter((task) => task !== thread)
+    .reduce((sum, task) => sum + Number(readFileSync(`/proc/self/task/${task}/schedstat`, "utf8").split(" ")[0]), 0);
+}

@@ -1,0 +1,105 @@
+/**
+ * One combination of engine and I/O backend, in a process and a network namespace of its own: the whole program as `pongd run`
+ * starts it, and the sender that measures it. It does what its parent's messages say, and ends when its parent does.
+ */
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import { pino } from "pino";
+import { run } from "../daemon.js";
+import type { EngineName } from "../engine/engine.js";
+import { EXIT, Failure, messageOf } from "../failure.js";
+import type { IoName } from "../io/io.js";
+import { parseAddress, parsePrefix } from "../prefixes.js";
+import * as libc from "../tun/libc.js";
+import { Netlink } from "../tun/netlink.js";
+import { CLONE_NEWNET } from "../tun/uapi.js";
+import { affinity, setAffinity } from "./affinity.js";
+import type { Latency } from "./report.js";
+import type { Answer, Command, FloodResult, SenderInput } from "./sender.js";
+
+export interface StationInput {
+  readonly engine: EngineName;
+  readonly io: IoName;
+  /** Bytes. */
+  readonly mtu: number;
+  readonly seed: number;
+}
+
+/** What it tells its parent: once when it is ready or cannot be, then an answer to each command. */
+export type StationMessage
+  = | { readonly kind: "ready" }
+    | { readonly kind: "failed"; readonly what: string; readonly status: Failure["exitStatus"]; readonly mend: string | undefined }
+  /** `received`: by pongd, of the whole flood, as `systemCalls` are. */
+    | { readonly kind: "flood"; readonly flood: FloodResult; readonly systemCalls: number; readonly received: number }
+    | { readonly kind: "ping"; readonly ping: Latency };
+
+const DEVICE = "bench0";
+const LISTEN = { host: "127.0.0.1", port: 7664 };
+const RIGHTS = "run it as root (sudo), or in a user namespace of your own: unshare -r pongd bench tun";
+
+const input = JSON.parse(process.argv[2]) as StationInput;
+process.once("disconnect", () => { process.exit(); });
+
+main().catch(fail);
+
+async function main(): Promise<void> {
+  if (libc.unshare(CLONE_NEWNET) < 0) {
+    throw new Failure(`bench tun makes a network namespace and a device of its own, and may not: ${new libc.SystemError("unshare", "CLONE_NEWNET", libc.errno()).code}`, EXIT.PERMISSION, { mend: RIGHTS });
+  }
+  const netlink = new Netlink();
+  const loopback = netlink.link("lo");
+  netlink.setLinkUp(loopback.index, loopback.mtu, 1000);
+  writeFileSync("/proc/sys/net/ipv4/ping_group_range", `${process.getgid?.() ?? 0} ${process.getgid?.() ?? 0}`);
+
+  // The packet thread, made by this one, inherits its CPU; the sender goes to another.
+  const [first, ...others] = affinity();
+  const last = others.at(-1);
+  if (last !== undefined) setAffinity(last);
+  await daemon();
+
+  const workerData: SenderInput = { device: DEVICE, cpu: last === undefined ? undefined : first, seed: input.seed };
+  const sender = new Worker(new URL("./sender.js", import.meta.url), { workerData });
+  sender.on("error", fail);
+  process.on("message", (command: Command) => { obey(sender, command).catch(fail); });
+  tell({ kind: "ready" });
+}
+
+/** Fulfilled once it answers; where it cannot, the station fails. */
+function daemon(): Promise<void> {
+  const options = {
+    prefixes: [parsePrefix("10.99.0.0/16")], hostAddress: parseAddress("10.99.0.1"), device: DEVICE, mtu: input.mtu, queues: 1,
+    engine: input.engine, io: input.io, spin: 0, ttl: 64, ignoreEcho: false, listen: LISTEN,
+  };
+  return new Promise((resolve) => {
+    const ended = run(options, pino({ level: "silent" }), () => { resolve(); });
+    ended.then(() => { fail(new Error("pongd ended while it was measured")); }).catch(fail);
+  });
+}
+
+async function obey(sender: Worker, command: Command): Promise<void> {
+  const before = await counters();
+  sender.postMessage(command);
+  const [answer] = await once(sender, "message") as [Answer];
+  if ("error" in answer) throw new Error(answer.error);
+  const after = await counters();
+  if (answer.kind === "ping") tell(answer);
+  else tell({ ...answer, systemCalls: after.systemCalls - before.systemCalls, received: after.received - before.received });
+}
+
+/** As Prometheus would read them. */
+async function counters(): Promise<{ systemCalls: number; received: number }> {
+  const page = await (await fetch(`http://${LISTEN.host}:${LISTEN.port}/metrics`)).text();
+  const value = (name: string) => Number(new RegExp(`^${name}\\{.*\\} (\\S+)$`, "m").exec(page)?.[1]);
+  return { systemCalls: value("pongd_syscalls_total"), received: value("pongd_packets_received_total") };
+}
+
+function tell(message: StationMessage): void {
+  process.send?.(message);
+}
+
+/** Says why, and ends: its parent has no use for half a station. */
+function fail(error: unknown): void {
+  const failure = error instanceof Failure ? error : new Failure(messageOf(error), EXIT.RUNTIME);
+  process.send?.({ kind: "failed", what: failure.what, status: failure.exitStatus, mend: failure.mend } satisfies StationMessage, () => process.exit());
+}

@@ -1,0 +1,31 @@
+/** Figures of rounds: no distribution is assumed, since a machine's disturbances have none. */
+import type { Spread } from "./report.js";
+
+/** The middle one, or the mean of the middle two. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+}
+
+/** The value that `fraction` of the values do not exceed. */
+export function percentile(values: readonly number[], fraction: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(fraction * sorted.length) - 1)];
+}
+
+/**
+ * Bounds of the median with 95 % confidence, by order statistics: how many of n values lie below the median is binomial with
+ * p = 1/2, so the values at ranks (n ± 1.96 √n) / 2 enclose it. With fewer than 6 values they are the least and the greatest.
+ */
+export function medianInterval(values: readonly number[]): [low: number, high: number] {
+  const sorted = values.toSorted((a, b) => a - b);
+  const reach = 1.96 * Math.sqrt(sorted.length);
+  const low = Math.floor((sorted.length - reach) / 2);
+  const high = Math.ceil((sorted.length + reach) / 2);
+  return [sorted[Math.max(0, low - 1)], sorted[Math.min(sorted.length - 1, high)]];
+}
+
+export function spreadOf(values: readonly number[]): Spread {
+  const [low, high] = medianInterval(values);
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values), p95: percentile(values, 0.95), low, high };
+}

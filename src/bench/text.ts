@@ -1,0 +1,164 @@
+/** A report for people: the answer in a sentence, then the figures it rests on. */
+import { styleText } from "node:util";
+import type { Change } from "./compare.js";
+import type { EngineReport, EngineResult, Environment, Latency, Report, TunReport, TunResult } from "./report.js";
+
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+
+type Cell = string | undefined;
+
+/** The answer: what the report says in one sentence or two. */
+export function headline(report: Report): string {
+  return report.benchmark === "engine" ? engineHeadline(report) : tunHeadline(report);
+}
+
+/** `colour`: with the escapes of a terminal. */
+export function renderText(report: Report, colour: boolean): string {
+  const bold = (text: string) => colour ? styleText("bold", text, { validateStream: false }) : text;
+  const dim = (text: string) => colour ? styleText("dim", text, { validateStream: false }) : text;
+  const sections = report.benchmark === "engine" ? engineSections(report) : tunSections(report);
+  return [
+    bold(headline(report)),
+    ...report.complete ? [] : ["Interrupted: this is what had been measured."],
+    ...sections.flatMap(({ title, rows }) => rows.length > 1 ? ["", title, ...table(rows).map((line, i) => i === 0 ? dim(line) : line)] : []),
+    "",
+    ...describe(report.environment).map(dim),
+    "",
+  ].join("\n");
+}
+
+/** What changed since another report, beyond the noise of both. */
+export function renderChanges(changes: readonly Change[], differences: readonly string[]): string {
+  const beyond = changes.filter(({ timesNoise }) => timesNoise > 1);
+  const rows: Cell[][] = [["", "before", "now", "change", "× the noise"], ...beyond.map(({ what, before, now, timesNoise }) => [what, figure(before), figure(now), percent(now / before - 1), figure(timesNoise)])];
+  return [
+    changes.length === 0 ? "Nothing in the two reports can be compared." : `${beyond.length} of ${changes.length} figures changed by more than the noise.`,
+    ...beyond.length > 0 ? ["", ...table(rows)] : [],
+    ...differences.length > 0 ? ["", "The runs differ in more than that:", ...differences.map((difference) => `  ${difference}`)] : [],
+    "",
+  ].join("\n");
+}
+
+function engineHeadline({ results, cold }: EngineReport): string {
+  const only = results.at(0);
+  if (!only) return "Nothing was measured.";
+  const wasm = results.filter(({ engine, ratioToJs }) => engine === "wasm" && ratioToJs !== null);
+  if (wasm.length === 0) return `${only.engine} answers ${only.packetBytes}-byte pings in ${figure(only.nsPerPacket.median)} ns each.`;
+
+  const small = wasm.find(({ packetBytes }) => packetBytes === 84) ?? wasm[0];
+  const large = wasm.find(({ packetBytes }) => packetBytes === 1500) ?? wasm[wasm.length - 1];
+  const wins = (small.ratioToJs ?? 1) >= 1;
+  const lead = ({ ratioToJs }: EngineResult) => times(wins ? ratioToJs ?? 1 : 1 / (ratioToJs ?? 1));
+  const [winner, other] = wins ? ["WebAssembly", "JavaScript"] : ["JavaScript", "WebAssembly"];
+  const more = large.packetBytes === small.packetBytes ? "" : `, and ${large.packetBytes}-byte ones ${lead(large)}`;
+  const sentence = `${winner} answers ${small.packetBytes}-byte pings ${lead(small)} as fast as ${other}${more}.`;
+
+  const starts = cold.filter(({ engine }) => engine === "js" || engine === "wasm").toSorted((a, b) => a.totalMs - b.totalMs);
+  if (starts.length < 2) return sentence;
+  const [first, second] = starts;
+  return `${sentence} From a cold start, ${nameOf(first.engine)} has answered its first packet after ${figure(first.totalMs)} ms, ${nameOf(second.engine)} after ${figure(second.totalMs)} ms.`;
+}
+
+function tunHeadline({ results }: TunReport): string {
+  const best = results.find(({ engine, io }) => engine === "wasm" && io === "uring") ?? results.at(0);
+  if (!best) return "Nothing was measured.";
+  const { engine, io, packetBytes, repliesPerSecond: { median, low, high } } = best;
+  const against = (name: string, other: TunResult | undefined): string[] => {
+    if (!other) return [];
+    const alike = low <= other.repliesPerSecond.high && other.repliesPerSecond.low <= high;
+    return [alike ? `about as many as ${name}` : `${(median / other.repliesPerSecond.median).toFixed(2)} × as many as ${name}`];
+  };
+  const others = [
+    ...against(`with ${io === "uring" ? "readwrite" : "uring"}`, results.find((other) => other.engine === engine && other.io !== io)),
+    ...against(engine === "wasm" ? "JavaScript" : "WebAssembly", results.find((other) => other.engine !== engine && other.io === io)),
+  ];
+  const answer = `Through a TUN device, ${nameOf(engine)} with ${io} answers ${WHOLE.format(median)} ${packetBytes}-byte pings a second`;
+  const idle = best.idle ? [`A ping to an idle one is back after ${figure(best.idle.p50Us)} µs.`] : [];
+  return [`${[answer, others.join(" and ")].filter(Boolean).join(", ")}.`, ...idle].join(" ");
+}
+
+interface Section {
+  readonly title: string;
+  /** The first is the head. */
+  readonly rows: Cell[][];
+}
+
+function engineSections({ results, cold }: EngineReport): Section[] {
+  const head = ["bytes", "batch", "engine", "ns/packet", "min", "p95", "packets/s", "GB/s", "× js", "95 %"];
+  const row = (result: EngineResult, i: number): Cell[] => {
+    const { engine, packetBytes, batch, nsPerPacket, packetsPerSecond, bytesPerSecond, ratioToJs, ratioToJsInterval } = result;
+    const repeats = results.at(i - 1)?.packetBytes === packetBytes && results.at(i - 1)?.batch === batch && i > 0;
+    return [
+      repeats ? "" : String(packetBytes), repeats ? "" : String(batch), engine,
+      figure(nsPerPacket.median), figure(nsPerPacket.min), figure(nsPerPacket.p95), millions(packetsPerSecond), figure(bytesPerSecond / 1e9),
+      ratioToJs === null ? "" : ratioToJs.toFixed(2), ratioToJsInterval?.map((bound) => bound.toFixed(2)).join("–"),
+    ];
+  };
+  return [
+    { title: "Warm: packets in memory, medians of rounds in which the engines take turns", rows: [head, ...results.map(row)] },
+    {
+      title: "Cold: from a process that has loaded nothing to its first packet answered, ms",
+      rows: [["engine", "load", "compile", "instantiate", "first packet", "total"], ...cold.map(({ engine, loadMs, compileMs, instantiateMs, firstPacketMs, totalMs }) => [engine, ...[loadMs, compileMs, instantiateMs, firstPacketMs, totalMs].map(figure)])],
+    },
+  ];
+}
+
+function tunSections({ results }: TunReport): Section[] {
+  const latencies = (of: (result: TunResult) => Latency | null): Cell[][] => results.flatMap((result) => {
+    const latency = of(result);
+    if (!latency) return [];
+    const { packetsPerSecond, p50Us, p90Us, p99Us, p999Us, maxUs, count, lost } = latency;
+    return [[result.engine, result.io, WHOLE.format(packetsPerSecond), ...[p50Us, p90Us, p99Us, p999Us, maxUs].map(figure), WHOLE.format(count), String(lost)]];
+  });
+  const head = ["engine", "io", "load/s", "p50", "p90", "p99", "p99.9", "max", "pings", "lost"];
+  return [
+    {
+      title: "As many packets as the device takes",
+      rows: [
+        ["engine", "io", "bytes", "replies/s", "min", "max", "CPU ns/packet", "system calls/packet"],
+        ...results.map(({ engine, io, packetBytes, repliesPerSecond: { median, min, max }, cpuNsPerPacket, systemCallsPerPacket }) => [
+          engine, io, String(packetBytes), ...[median, min, max].map((value) => WHOLE.format(value)), WHOLE.format(cpuNsPerPacket), systemCallsPerPacket.toFixed(3),
+        ]),
+      ],
+    },
+    { title: "Round trips when idle, µs", rows: [head, ...latencies(({ idle }) => idle)] },
+    { title: "Round trips at half of that load, µs", rows: [head, ...latencies(({ halfLoad }) => halfLoad)] },
+  ];
+}
+
+function describe({ date, pongd, commit, node, v8, kernel, cpu, cores, governor, arguments: args, nodeFlags, seed }: Environment): string[] {
+  return [
+    `pongd ${pongd}${commit ? ` (${commit})` : ""} · ${args.join(" ")} · seed ${seed} · ${date}`,
+    `Node.js ${node}${nodeFlags.length > 0 ? ` ${nodeFlags.join(" ")}` : ""} · V8 ${v8} · Linux ${kernel} · ${cpu}, ${cores} CPUs${governor ? `, governor ${governor}` : ""}`,
+  ];
+}
+
+/** Columns as wide as they need to be; those of figures to the right. */
+function table(rows: readonly Cell[][]): string[] {
+  const columns = rows[0].map((_, c) => ({
+    width: Math.max(...rows.map((row) => row[c]?.length ?? 0)),
+    right: rows.slice(1).every((row) => /^[+−]?[\d.,–]*( M)?( %)?$/.test(row[c] ?? "")),
+  }));
+  return rows.map((row) => columns.map(({ width, right }, c) => right ? (row[c] ?? "").padStart(width) : (row[c] ?? "").padEnd(width)).join("  ").trimEnd());
+}
+
+function nameOf(engine: string): string {
+  return engine.startsWith("wasm") ? "WebAssembly" : "JavaScript";
+}
+
+function times(ratio: number): string {
+  return `${ratio.toFixed(1)} ×`;
+}
+
+function millions(value: number): string {
+  return `${figure(value / 1e6)} M`;
+}
+
+function percent(change: number): string {
+  return `${change < 0 ? "−" : "+"}${figure(Math.abs(change) * 100)} %`;
+}
+
+/** Three digits that count. */
+function figure(value: number): string {
+  return value >= 1000 ? WHOLE.format(value) : value.toFixed(Math.max(0, 2 - Math.floor(Math.log10(Math.max(value, 0.01)))));
+}

@@ -1,0 +1,185 @@
+import { accessSync, constants, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { compare, differences, parseReport } from "../bench/compare.js";
+import { BATCH } from "../abi.js";
+import { benchEngine } from "../bench/engine.js";
+import { BENCH_ENGINES, type BenchEngine, type Report } from "../bench/report.js";
+import { benchTun } from "../bench/tun.js";
+import { headline, renderChanges, renderText } from "../bench/text.js";
+import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
+import { EXIT, Failure, messageOf } from "../failure.js";
+import { IO_NAMES, type IoName } from "../io/io.js";
+import { integer } from "./integer.js";
+
+/** Bytes: an empty ping, ping's default, two in between, an Ethernet frame's, a jumbo frame's, the largest there is. */
+const SIZES = [28, 84, 128, 576, 1500, 9000, 65535];
+const STANDARD_OUTPUT = "-";
+
+interface OutputFlags {
+  json: string | undefined;
+  html: string | undefined;
+  compare: string | undefined;
+  seed: number;
+}
+
+interface EngineFlags extends OutputFlags {
+  engine: BenchEngine[];
+  size: number[];
+  batch: number[];
+  seconds: number;
+}
+
+interface TunFlags extends OutputFlags {
+  engine: EngineName[];
+  io: IoName[];
+  size: number;
+  seconds: number;
+}
+
+export function benchCommand(): Command {
+  return new Command("bench")
+    .description("Measure, on this machine, what answers packets how fast.")
+    .addCommand(engineCommand())
+    .addCommand(tunCommand());
+}
+
+function engineCommand(): Command {
+  const command = new Command("engine")
+    .description("The engines side by side on packets in memory: WebAssembly against JavaScript. Needs no device and no rights.")
+    .addOption(listOption("--engine <names>", "engines to compare", [...BENCH_ENGINES], choice(BENCH_ENGINES)))
+    .addOption(listOption("--size <bytes>", "packet sizes", SIZES, integer(28, 65535)))
+    .addOption(listOption("--batch <packets>", "packets in one call of an engine, up to 256", [64], integer(1, BATCH)))
+    .option("--seconds <s>", "to spend on one engine at one size and batch", seconds, 0.5);
+  return withOutput(command)
+    .addHelpText("after", `
+Engines:
+  js           pongd's own in JavaScript (--engine js of pongd run)
+  wasm         pongd's own in WebAssembly, with SIMD
+  wasm-scalar  the same source compiled without SIMD
+  js-naive     a loop over bytes, as one writes it first
+
+Examples:
+  pongd bench engine                                      all of it, half a minute
+  pongd bench engine --size 84,1500 --batch 1,8,64,256    two sizes in four batches
+  pongd bench engine --json new.json --compare old.json   what changed since another run`)
+    .action(async (flags: EngineFlags) => {
+      const { engine: engines, size: packetBytes, batch: batches, seconds, seed } = flags;
+      await measure(flags, (interrupted) => benchEngine({ engines, packetBytes, batches, seconds, seed }, interrupted, showProgress));
+    });
+}
+
+function tunCommand(): Command {
+  const command = new Command("tun")
+    .description("The whole program through a real TUN device, in a network namespace of its own. Needs root, or: unshare -r.")
+    .addOption(listOption("--engine <names>", "engines to compare", [...ENGINE_NAMES], choice(ENGINE_NAMES)))
+    .addOption(listOption("--io <names>", "I/O backends to compare, each with each engine", [...IO_NAMES], choice(IO_NAMES)))
+    .option("--size <bytes>", "packet size", integer(28, 65535), 84)
+    .option("--seconds <s>", "to spend on one combination under full load, and again on each kind of round trips", seconds, 3);
+  return withOutput(command)
+    .addHelpText("after", `
+Measured, for each combination: replies a second under as much load as the device takes, with the CPU time and the system calls of
+a packet; round trips when idle, and at half of that load. The sender has a CPU of its own where there are two.
+
+Examples:
+  sudo pongd bench tun                            all of it, a minute
+  sudo pongd bench tun --engine wasm --size 1428  one engine, larger pings`)
+    .action(async (flags: TunFlags) => {
+      const { engine: engines, io: ios, size: packetBytes, seconds, seed } = flags;
+      const leftOut = (what: string) => { process.stderr.write(`pongd: left out: ${what}\n`); };
+      await measure(flags, (interrupted) => benchTun({ engines, ios, packetBytes, seconds, seed }, interrupted, showProgress, leftOut));
+    });
+}
+
+function withOutput(command: Command): Command {
+  return command
+    .option("--seed <n>", "of the packets' contents", integer(0, 999_999_999), 1)
+    .option("--json <file>", "write the report as JSON; \"-\" for standard output, and then nothing else there")
+    .option("--html <file>", "write it as a page with charts, complete in itself")
+    .option("--compare <file>", "say what changed since a report that --json wrote")
+    .addHelpText("after", "\nCtrl-C ends it early and prints what has been measured.");
+}
+
+/** Runs a benchmark from its files' first check to its report's last copy. */
+async function measure(flags: OutputFlags, run: (interrupted: AbortSignal) => Promise<Report>): Promise<void> {
+  const before = flags.compare === undefined ? undefined : parseReport(read(flags.compare), flags.compare);
+  for (const file of [flags.json, flags.html]) {
+    if (file !== undefined && file !== STANDARD_OUTPUT) checkWritable(file);
+  }
+  const interruption = new AbortController();
+  const interrupt = () => { interruption.abort(); };
+  process.once("SIGINT", interrupt);
+  const report = await run(interruption.signal);
+  process.off("SIGINT", interrupt);
+  // Before anything that may fail is written elsewhere.
+  if (flags.json === STANDARD_OUTPUT) {
+    process.stdout.write(toJson(report));
+  } else {
+    process.stdout.write(renderText(report, process.stdout.isTTY && process.env.NO_COLOR === undefined));
+    if (before) process.stdout.write(`\n${renderChanges(compare(before, report), differences(before.environment, report.environment))}`);
+    if (flags.json !== undefined) write(flags.json, toJson(report));
+  }
+  if (flags.html !== undefined) {
+    const { renderHtml } = await import("../bench/html.js");
+    write(flags.html, renderHtml(report, headline(report)));
+  }
+}
+
+/** A bar on standard error, where that is a terminal; it is gone when all is done. */
+function showProgress(done: number, next: string): void {
+  if (!process.stderr.isTTY) return;
+  const width = 30;
+  const filled = Math.round(done * width);
+  process.stderr.write(done < 1 ? `\r\x1b[K[${"#".repeat(filled)}${"·".repeat(width - filled)}] ${Math.round(done * 100)} %  ${next}` : "\r\x1b[K");
+}
+
+function toJson(report: Report): string {
+  return `${JSON.stringify(report, null, 2)}\n`;
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new Failure(`--compare: ${messageOf(error)}`, EXIT.USAGE);
+  }
+}
+
+/** Not only after minutes of measuring. @throws Failure (usage) */
+function checkWritable(file: string): void {
+  try {
+    if (existsSync(file) && statSync(file).isDirectory()) throw new Error(`${file} is a directory`);
+    accessSync(existsSync(file) ? file : dirname(file), constants.W_OK);
+  } catch (error) {
+    throw new Failure(`the report cannot be written: ${messageOf(error)}`, EXIT.USAGE);
+  }
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new Failure(`the report could not be written: ${messageOf(error)}`, EXIT.RUNTIME);
+  }
+}
+
+/** Values separated by commas, each parsed alone; in the order given, none twice. */
+function listOption<T>(flags: string, description: string, fallback: T[], parse: (text: string) => T): Option {
+  return new Option(flags, `${description}, separated by commas`)
+    .default(fallback, fallback.join(","))
+    .argParser((text: string) => [...new Set(text.split(",").map((part) => parse(part.trim())))]);
+}
+
+function choice<T extends string>(choices: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = choices.find((name) => name === text);
+    if (found === undefined) throw new InvalidArgumentError(`Allowed are ${choices.join(", ")}.`);
+    return found;
+  };
+}
+
+function seconds(text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+  if (!(value >= 0.05 && value <= 600)) throw new InvalidArgumentError("It must be a number of seconds from 0.05 to 600.");
+  return value;
+}

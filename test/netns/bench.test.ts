@@ -1,0 +1,87 @@
+/** `pongd bench tun`, and what its sender is good for beyond: offering more than pongd can take. */
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { test } from "node:test";
+import type { TunReport } from "../../src/bench/report.js";
+import { median } from "../../src/bench/stats.js";
+import { Station } from "../../src/bench/tun.js";
+import { CLI, COMBINATIONS, needs } from "../support/netns.js";
+
+/** Runs pongd in namespaces of its own, so that it has the rights wherever namespaces are to be had. */
+const pongd = (...args: string[]) => spawnSync("unshare", ["-r", "-n", process.execPath, CLI, ...args], { encoding: "utf8" });
+
+test("every combination is measured, and the figures are of one piece", needs(), () => {
+  const { status, stdout, stderr } = pongd("bench", "tun", "--seconds", "0.6", "--json", "-");
+  assert.equal(stderr, "");
+  assert.equal(status, 0);
+  const { complete, results } = JSON.parse(stdout) as TunReport;
+  assert.ok(complete);
+  assert.deepEqual(results.map(({ engine, io }) => `${engine} ${io}`), COMBINATIONS.map(({ engine, io }) => `${engine} ${io}`));
+  for (const { io, repliesPerSecond, cpuNsPerPacket, systemCallsPerPacket, idle, halfLoad } of results) {
+    assert.ok(repliesPerSecond.median > 0);
+    assert.ok(cpuNsPerPacket > 0);
+    assert.ok(io === "readwrite" ? systemCallsPerPacket > 1.9 && systemCallsPerPacket < 2.5 : systemCallsPerPacket > 0 && systemCallsPerPacket < 0.5);
+    for (const latency of [idle, halfLoad]) {
+      assert.ok(latency && latency.count > 0);
+      assert.ok(0 < latency.p50Us && latency.p50Us <= latency.p90Us && latency.p90Us <= latency.p99Us && latency.p99Us <= latency.p999Us && latency.p999Us <= latency.maxUs);
+      assert.equal(latency.histogram.reduce((sum, [, count]) => sum + count, 0), latency.count);
+    }
+    assert.equal(idle?.packetsPerSecond, 0);
+    assert.ok(halfLoad && halfLoad.packetsPerSecond > 0);
+  }
+});
+
+test("without rights it says so in one line, and ends with 4", needs("setpriv"), (context) => {
+  if (process.getuid?.() !== 0) {
+    context.skip("needs root, to give rights up");
+    return;
+  }
+  const nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set=-all"];
+  const { status, stdout, stderr } = spawnSync("setpriv", [...nobody, process.execPath, CLI, "bench", "tun"], { encoding: "utf8" });
+  assert.match(stderr, /^pongd: bench tun makes a network namespace [^\n]*, and may not: EPERM; run it as root \(sudo\), or [^\n]*: unshare -r pongd bench tun\n$/);
+  assert.equal(stdout, "");
+  assert.equal(status, 4);
+});
+
+const twoCpus = availableParallelism() > 1 ? needs("taskset") : { skip: "needs a CPU for the sender, and one for pongd" };
+for (const { engine, io } of COMBINATIONS) {
+  test(`overload: at twice what it can take, replies stay at 95 % of the peak, and the device counts the rest (${engine}, ${io})`, twoCpus, async () => {
+    // A rival for the CPU that pongd is on, so that the sender on the other one can offer twice as much as pongd can take.
+    const rival = spawn("taskset", ["-c", await lastCpu(), "sh", "-c", "while :; do :; done"]);
+    const station = await Station.start({ engine, io, mtu: 1500, seed: 1 });
+    try {
+      const flood = async (packetsPerSecond: number) => (await station.flood({ kind: "flood", packetBytes: 84, seconds: 0.2, packetsPerSecond })).flood;
+      const rate = ({ replies, seconds }: Awaited<ReturnType<typeof flood>>) => replies / seconds;
+      const capacity = median([rate(await flood(Infinity)), rate(await flood(Infinity)), rate(await flood(Infinity))]);
+      const loads = [0.9, 1.1, 2];
+      const rates = loads.map((): number[] => []);
+      while (rates[2].length < 5) {
+        const round: number[] = [];
+        let offered = 0;
+        for (const load of loads) {
+          const result = await flood(load * capacity);
+          round.push(rate(result));
+          offered = (result.taken + result.dropped) / result.seconds;
+          // What was taken before the clock started may be answered after, and the reverse: a queue's length and a batch.
+          assert.ok(Math.abs(result.replies - result.taken) < 5000, `${result.taken} taken, ${result.replies} answered`);
+        }
+        assert.ok(offered < 2.1 * capacity, `${offered} offered of ${2 * capacity}`);
+        // Where the sender was kept from its CPU, it was no load of twice as much.
+        if (offered > 1.9 * capacity) round.forEach((value, i) => rates[i].push(value));
+      }
+      const medians = rates.map((values) => median(values));
+      const twice = medians.pop() ?? 0;
+      assert.ok(twice >= 0.95 * Math.max(...medians), `${twice} at twice the load, ${medians.join(", ")} at ${loads.slice(0, -1).join(", ")} times`);
+    } finally {
+      station.end();
+      rival.kill();
+    }
+  });
+}
+
+/** Where a station puts pongd. */
+async function lastCpu(): Promise<string> {
+  const { affinity } = await import("../../src/bench/affinity.js");
+  return String(affinity().at(-1));
+}
