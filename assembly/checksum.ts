@@ -1,18 +1,29 @@
 // The Internet checksum: RFC 1071's sum, and RFC 1624's incremental update. Sums are of 16-bit words as they lie in
 // memory: the one's complement sum does not depend on byte order (RFC 1071 §2 B), so nothing is swapped.
 
-/** One's complement sum of `len` bytes at `p`, 8 and more, folded to 16 bits, in memory order. 0xffff over data with its checksum. */
-export function sum(p: usize, len: u32): u32 {
+/**
+ * One's complement sum of `len` bytes at `p`, 8 and more, not folded: congruent to it modulo 0xffff, and 0 over zeros alone.
+ */
+export function sum(p: usize, len: u32): u64 {
   return ASC_FEATURE_SIMD ? sumSimd(p, len) : sumScalar(p, len);
 }
 
 /** The same for an IPv4 header: `len` is a multiple of 4, 20 and more, and hardly ever more, so it needs no wide loop. */
-export function sumHeader(p: usize, len: u32): u32 {
+export function sumHeader(p: usize, len: u32): u64 {
   let sum: u64 = <u64>load<u32>(p) + <u64>load<u32>(p, 4) + <u64>load<u32>(p, 8) + <u64>load<u32>(p, 12) + <u64>load<u32>(p, 16);
   if (len > 20) {
     for (const end = p + len - 20; p < end; p += 4) sum += load<u32>(p, 20);
   }
-  return fold64(sum);
+  return sum;
+}
+
+/**
+ * Whether what has this sum, its checksum included, folds to 0xffff: the checksum holds (RFC 1071 §1). Those are the multiples of
+ * 0xffff but for 0. Times the inverse of 0xffff modulo 2^64, a multiple is its quotient, at most 2^64 / 0xffff, and any other
+ * number is more (Granlund and Montgomery 1994, §9): one multiplication in place of two foldings. Less 1, 0 is more as well.
+ */
+export function holds(sum: u64): bool {
+  return sum * 0xfffefffefffeffff - 1 < 0x1000100010001;
 }
 
 /**
@@ -23,21 +34,15 @@ export function update(checksum: u32, from: u32, to: u32): u32 {
   return fold((checksum ^ 0xffff) + (from ^ 0xffff) + to) ^ 0xffff;
 }
 
-// Folding: the halves of a word added, with the end-around carry. A word plus itself with its halves exchanged has the sum
-// of the halves in its upper half, and the carry of the lower half has gone into it.
-
+/** The halves of a word added with the end-around carry: a word plus itself with its halves exchanged has that in its upper half. */
 function fold(sum: u32): u32 {
   return sum + rotl<u32>(sum, 16) >>> 16;
-}
-
-function fold64(sum: u64): u32 {
-  return fold(<u32>(sum + rotl<u64>(sum, 32) >>> 32));
 }
 
 // `all` wraps modulo 2^32 in each lane and so does no harm: the upper words are summed apart, exactly, as 4,096 steps (what a
 // packet of 65,535 bytes takes) of up to 65,535 stay under 2^28, and what is left of `all` without them is the sum of the
 // lower words. That is one operation less a step than to widen the words.
-function sumSimd(p: usize, len: u32): u32 {
+function sumSimd(p: usize, len: u32): u64 {
   let all = i32x4.splat(0);
   let upper = i32x4.splat(0);
   for (const wide = p + (len & ~31); p < wide; p += 32) {
@@ -53,17 +58,17 @@ function sumSimd(p: usize, len: u32): u32 {
     p += 16;
   }
   const sums = i32x4.add(i32x4.sub(all, i32x4.shl(upper, 16)), upper);
-  return fold64(i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1) + tail(p, len & 15));
+  return i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1) + tail(p, len & 15);
 }
 
-function sumScalar(p: usize, len: u32): u32 {
+function sumScalar(p: usize, len: u32): u64 {
   let a: u64 = 0;
   let b: u64 = 0;
   for (const end = p + (len & ~15); p < end; p += 16) {
     a += <u64>load<u32>(p) + <u64>load<u32>(p, 4);
     b += <u64>load<u32>(p, 8) + <u64>load<u32>(p, 12);
   }
-  return fold64(a + b + tail(p, len & 15));
+  return a + b + tail(p, len & 15);
 }
 
 /** The last 0 to 15 bytes of 8 and more. RFC 1071 §4.1: an odd last byte counts as if a zero followed it. */

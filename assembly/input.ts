@@ -11,7 +11,7 @@
 // stays in registers, which a function's single result would not.
 
 import { BATCH_SIZES, Counter, Drop, DROPPED, FIRST_PREFIX, IGNORE_ECHO, INVALID, NOBODY, PREFIX_REPLIES, Protocol, REPLIES } from "../src/abi";
-import { sum, sumHeader } from "./checksum";
+import { holds, sum, sumHeader } from "./checksum";
 import { add, free, receivedLength, receivedSlot, send } from "./memory";
 import { owner } from "./prefix";
 import { echo } from "./respond/echo";
@@ -33,7 +33,7 @@ export function input(count: u32): u32 {
       if (ipv4.version(ip) != 4) { drop(ip, ipv4.version(ip) == 6 ? Drop.unhandled_proto : Drop.ip_inhdr); continue; }
       if (headerLen < ipv4.MIN_HEADER_LEN || headerLen > length) { drop(ip, Drop.ip_inhdr); continue; }
     }
-    if (sumHeader(ip, headerLen) != 0xffff) { drop(ip, Drop.ip_csum); continue; }
+    if (!holds(sumHeader(ip, headerLen))) { drop(ip, Drop.ip_csum); continue; }
     // The packet's length by its own account: what follows is padding of a link below (RFC 791 §3.1).
     const totalLen = ipv4.totalLen(ip);
     if (totalLen > length) { drop(ip, Drop.pkt_too_small); continue; }
@@ -49,7 +49,7 @@ export function input(count: u32): u32 {
     const msg = ip + ipv4.MIN_HEADER_LEN;
     const msgLen = totalLen - ipv4.MIN_HEADER_LEN;
     if (msgLen < icmp.HEADER_LEN) { drop(ip, Drop.pkt_too_small); continue; }
-    if (sum(msg, msgLen) != 0xffff) { drop(ip, Drop.icmp_csum); continue; }
+    if (!holds(sum(msg, msgLen))) { drop(ip, Drop.icmp_csum); continue; }
     // RFC 1122 §3.2.2: an unknown type is silently discarded; RFC 6918, RFC 6633: so are the deprecated ones.
     if (icmp.type(msg) != icmp.ECHO) { drop(ip, Drop.unhandled_icmp_type); continue; }
     if (load<u32>(IGNORE_ECHO)) { drop(ip, Drop.icmp_echo_ignored); continue; }

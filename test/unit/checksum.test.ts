@@ -13,7 +13,12 @@ const { seed } = random;
 const RUNS = 1_000_000;
 
 for (const simd of [true, false]) {
-  const { sum, sumHeader, update } = await build("assembly/checksum.ts", memory, simd ? "release" : "scalar");
+  const { update, ...exports } = await build("assembly/checksum.ts", memory, simd ? "release" : "scalar");
+  const { sum: wide, sumHeader: wideHeader, holds } = exports as unknown as Record<"sum" | "sumHeader", (p: number, len: number) => bigint> & { holds: (sum: bigint) => number };
+  /** 0 is the sum of zeros alone, 0xffff of all else that is a multiple of it. */
+  const folded = (value: bigint) => value === 0n ? 0 : Number(value % 0xffffn) || 0xffff;
+  const sum = (p: number, len: number) => folded(wide(p, len));
+  const sumHeader = (p: number, len: number) => folded(wideHeader(p, len));
   /** The engine's sum is in memory order; RFC 1071 §2 B: the sum with its bytes exchanged is the sum of the words with theirs. */
   const swapped = (value: number) => (value & 0xff) << 8 | value >>> 8;
   /** A sum of 0xffff and one of 0 are the same number. */
@@ -59,6 +64,15 @@ for (const simd of [true, false]) {
         memory16.reverse();
         assert.equal(sum(8192, 2 * words.length), forward);
       }), { seed, numRuns: 5_000 });
+    });
+
+    test("C-1: a checksum holds where the sum is a multiple of 0xffff, and not 0", () => {
+      for (const value of [0n, 1n, 0xfffen, 0xffffn, 0x10000n, 0x1fffdn, 0x1fffen, 0x1ffffn, 2n ** 32n - 1n, 2n ** 32n, 2n ** 48n - 1n, 2n ** 63n, 2n ** 64n - 1n]) {
+        assert.equal(holds(value) === 1, value !== 0n && value % 0xffffn === 0n, String(value));
+      }
+      fc.assert(fc.property(fc.bigInt({ min: 0n, max: 2n ** 47n }), fc.bigInt({ min: 0n, max: 0xfffen }), (times, rest) => {
+        assert.equal(holds(times * 0xffffn + rest) === 1, rest === 0n && times !== 0n);
+      }), { seed, numRuns: 20_000 });
     });
 
     test("C-2: the example of RFC 1624 §5", () => {
