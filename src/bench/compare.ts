@@ -11,21 +11,22 @@ export interface Change {
   readonly timesNoise: number;
 }
 
-/** Reads a report that `--json` wrote. @throws Failure (usage) for anything else. */
-export function parseReport(text: string, name: string): Report {
-  let report: unknown;
+/** Reads a report of the same benchmark that `--json` wrote. @throws Failure (usage) for anything else. */
+export function parseReport(text: string, name: string, benchmark: Report["benchmark"]): Report {
+  let report: Report;
   try {
-    report = JSON.parse(text);
+    report = JSON.parse(text) as Report;
+    if (![...figures(report).values()].every(({ median, low, high }) => low <= median && median <= high)) throw new Error("a figure is missing");
+    differences(report.environment, report.environment);
   } catch {
-    report = undefined;
+    throw new Failure(`${name} is not a report of pongd bench; give a file that --json wrote`, EXIT.USAGE);
   }
-  if (typeof report === "object" && report !== null && "benchmark" in report && "results" in report && "environment" in report && Array.isArray(report.results)) return report as Report;
-  throw new Failure(`${name} is not a report of pongd bench; give a file that --json wrote`, EXIT.USAGE);
+  if (report.benchmark !== benchmark) throw new Failure(`${name} is a report of bench ${report.benchmark}, and cannot be compared with one of bench ${benchmark}`, EXIT.USAGE);
+  return report;
 }
 
-/** Figures that both reports have, medians by name. @throws Failure (usage) where they are of different benchmarks. */
+/** Figures that both reports have, medians by name. */
 export function compare(before: Report, now: Report): Change[] {
-  if (before.benchmark !== now.benchmark) throw new Failure(`a report of bench ${before.benchmark} cannot be compared with one of bench ${now.benchmark}`, EXIT.USAGE);
   const old = figures(before);
   return [...figures(now)].flatMap(([what, spread]) => {
     const other = old.get(what);

@@ -65,7 +65,7 @@ Examples:
   pongd bench engine --json new.json --compare old.json   what changed since another run`)
     .action(async (flags: EngineFlags) => {
       const { engine: engines, size: packetBytes, batch: batches, seconds, seed } = flags;
-      await measure(flags, (interrupted) => benchEngine({ engines, packetBytes, batches, seconds, seed }, interrupted, showProgress));
+      await measure("engine", flags, (interrupted) => benchEngine({ engines, packetBytes, batches, seconds, seed }, interrupted, showProgress));
     });
 }
 
@@ -87,7 +87,7 @@ Examples:
     .action(async (flags: TunFlags) => {
       const { engine: engines, io: ios, size: packetBytes, seconds, seed } = flags;
       const leftOut = (what: string) => { process.stderr.write(`pongd: left out: ${what}\n`); };
-      await measure(flags, (interrupted) => benchTun({ engines, ios, packetBytes, seconds, seed }, interrupted, showProgress, leftOut));
+      await measure("tun", flags, (interrupted) => benchTun({ engines, ios, packetBytes, seconds, seed }, interrupted, showProgress, leftOut));
     });
 }
 
@@ -101,8 +101,8 @@ function withOutput(command: Command): Command {
 }
 
 /** Runs a benchmark from its files' first check to its report's last copy. */
-async function measure(flags: OutputFlags, run: (interrupted: AbortSignal) => Promise<Report>): Promise<void> {
-  const before = flags.compare === undefined ? undefined : parseReport(read(flags.compare), flags.compare);
+async function measure(benchmark: Report["benchmark"], flags: OutputFlags, run: (interrupted: AbortSignal) => Promise<Report>): Promise<void> {
+  const before = flags.compare === undefined ? undefined : parseReport(read(flags.compare), flags.compare, benchmark);
   for (const file of [flags.json, flags.html]) {
     if (file !== undefined && file !== STANDARD_OUTPUT) checkWritable(file);
   }

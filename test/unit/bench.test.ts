@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { TO_SEND } from "../../src/abi.js";
-import { compare, differences } from "../../src/bench/compare.js";
+import { compare, differences, parseReport } from "../../src/bench/compare.js";
 import { Histogram } from "../../src/bench/histogram.js";
 import { createEngine } from "../../src/bench/engines.js";
 import { BENCH_ENGINES, type EngineReport, type EngineResult } from "../../src/bench/report.js";
@@ -146,6 +146,17 @@ describe("what it says", () => {
     assert.match(text, /^ {2}node: 20\.20\.2 → 24\.0\.0$/m);
     assert.equal(compare(before, before).every(({ timesNoise }) => timesNoise === 0), true);
   });
+});
+
+test("what is no report of the same benchmark is refused before anything is measured", () => {
+  const right = report({ "js 84": 25 });
+  assert.deepEqual(parseReport(JSON.stringify(right), "old.json", "engine"), right);
+  const refused = /^old\.json is not a report of pongd bench; give a file that --json wrote$/;
+  for (const wrong of ["", "null", "[]", "{}", JSON.stringify({ ...right, results: [{}] }), JSON.stringify({ ...right, results: 3 }), JSON.stringify({ ...right, environment: undefined })]) {
+    assert.throws(() => { parseReport(wrong, "old.json", "engine"); }, { message: refused, exitStatus: 2 }, wrong);
+  }
+  const tun = { ...right, benchmark: "tun", results: [] };
+  assert.throws(() => { parseReport(JSON.stringify(tun), "old.json", "engine"); }, { message: /^old\.json is a report of bench tun, and cannot be compared with one of bench engine$/ });
 });
 
 describe("pongd bench engine", () => {
