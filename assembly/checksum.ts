@@ -10,11 +10,22 @@ export function sum(p: usize, len: u32): u64 {
 
 /** The same for an IPv4 header: `len` is a multiple of 4, 20 and more, and hardly ever more, so it needs no wide loop. */
 export function sumHeader(p: usize, len: u32): u64 {
-  let sum: u64 = <u64>load<u32>(p) + <u64>load<u32>(p, 4) + <u64>load<u32>(p, 8) + <u64>load<u32>(p, 12) + <u64>load<u32>(p, 16);
+  let sum = sum20(p);
   if (len > 20) {
     for (const end = p + len - 20; p < end; p += 4) sum += load<u32>(p, 20);
   }
   return sum;
+}
+
+/** The same for 20 bytes: a plain header, or a timestamp message. */
+export function sum20(p: usize): u64 {
+  return <u64>load<u32>(p) + <u64>load<u32>(p, 4) + <u64>load<u32>(p, 8) + <u64>load<u32>(p, 12) + <u64>load<u32>(p, 16);
+}
+
+/** The checksum of what has this sum without it. */
+export function checksum(sum: u64): u32 {
+  const folded = <u32>(sum % 0xffff);
+  return folded == 0 && sum != 0 ? 0 : folded ^ 0xffff;
 }
 
 /**

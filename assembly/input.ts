@@ -15,11 +15,15 @@ import { holds, sum, sumHeader } from "./checksum";
 import { add, free, receivedLength, receivedSlot, send } from "./memory";
 import { owner } from "./prefix";
 import { echo } from "./respond/echo";
+import { timestamp } from "./respond/timestamp";
 import * as icmp from "./wire/icmp";
 import * as ipv4 from "./wire/ipv4";
 
-/** Judges the first `count` packets of RECEIVED, 1 to BATCH; returns how many descriptors of TO_SEND it filled. */
-export function input(count: u32): u32 {
+/**
+ * Judges the first `count` packets of RECEIVED, 1 to BATCH, at `now`, Unix time in milliseconds; returns how many descriptors of
+ * TO_SEND it filled.
+ */
+export function input(count: u32, now: f64): u32 {
   let replies: u32 = 0;
   let bytes: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
@@ -51,18 +55,26 @@ export function input(count: u32): u32 {
     if (msgLen < icmp.HEADER_LEN) { drop(ip, Drop.pkt_too_small); continue; }
     if (!holds(sum(msg, msgLen))) { drop(ip, Drop.icmp_csum); continue; }
     // RFC 1122 §3.2.2: an unknown type is silently discarded; RFC 6918, RFC 6633: so are the deprecated ones.
-    if (icmp.type(msg) != icmp.ECHO) { drop(ip, Drop.unhandled_icmp_type); continue; }
+    if (icmp.type(msg) != icmp.ECHO) {
+      if (icmp.type(msg) != icmp.TIMESTAMP) { drop(ip, Drop.unhandled_icmp_type); continue; }
+      if (msgLen < icmp.TIMESTAMP_LEN) { drop(ip, Drop.pkt_too_small); continue; }
+      reply(replies++, ip, timestamp(ip, msg, now), prefix);
+      continue;
+    }
     if (load<u32>(IGNORE_ECHO)) { drop(ip, Drop.icmp_echo_ignored); continue; }
-
     echo(ip, msg);
-    add(REPLIES + Protocol.icmp, 1);
-    add(PREFIX_REPLIES - FIRST_PREFIX + prefix, 1);
-    send(replies++, ip, totalLen);
+    reply(replies++, ip, totalLen, prefix);
   }
   add(Counter.packetsReceived, count);
   add(Counter.bytesReceived, bytes);
   add(BATCH_SIZES + 32 - clz(count - 1), 1);
   return replies;
+}
+
+function reply(index: u32, ip: usize, length: u32, prefix: i32): void {
+  add(REPLIES + Protocol.icmp, 1);
+  add(PREFIX_REPLIES - FIRST_PREFIX + prefix, 1);
+  send(index, ip, length);
 }
 
 function drop(ip: usize, reason: u32): void {

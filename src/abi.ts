@@ -50,7 +50,7 @@ export const REPLIES = 8;
  * (include/net/dropreason-core.h) where one fits, and ours where none does. Counted at DROPPED + reason.
  */
 export enum Drop {
-  /** Total length beyond what was received, or an ICMP message shorter than its header. */
+  /** Total length beyond what was received, or an ICMP message shorter than its kind must be. */
   pkt_too_small,
   /** Shorter than an IPv4 header, version not 4, header length under 20 or beyond the packet, total length within the header. */
   ip_inhdr,
@@ -70,7 +70,7 @@ export enum Drop {
   ip_fragment,
   /** Ours: an IPv4 header with options. */
   ip_options,
-  /** Ours: an ICMP message that is no echo request: replies, errors, deprecated and unknown types. */
+  /** Ours: an ICMP message that is no echo or timestamp request: replies, errors, deprecated and unknown types. */
   unhandled_icmp_type,
   /** Ours: an echo request while IGNORE_ECHO is set. */
   icmp_echo_ignored,

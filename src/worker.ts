@@ -89,7 +89,7 @@ function loop(io: PacketIo): void {
 }
 
 function round(io: PacketIo, received: number): void {
-  if (received > 0) io.send(engine.respond(received));
+  if (received > 0) io.send(engine.respond(received, Date.now()));
 }
 
 function post(message: WorkerMessage): void {

@@ -1,4 +1,4 @@
-// ICMP echo and echo reply, RFC 792. Shapes alone. The caller knows that HEADER_LEN bytes are there.
+// ICMP echo and timestamp, RFC 792. Shapes alone. The caller knows that HEADER_LEN, or TIMESTAMP_LEN, bytes are there.
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -7,13 +7,20 @@
 //   ├───────────────┴───────────────┼───────────────────────────────┤
 //  4│          identifier           │        sequence number        │
 //   ├───────────────────────────────┴───────────────────────────────┤
-//  8│                             data …
+//  8│            data …, or: originate timestamp                    │
+//   ├───────────────────────────────────────────────────────────────┤
+// 12│                       receive timestamp                       │
+//   ├───────────────────────────────────────────────────────────────┤
+// 16│                      transmit timestamp                       │
 
-import { update } from "../checksum";
+import { checksum, sum20, update } from "../checksum";
 
 export const HEADER_LEN: u32 = 8;
 export const ECHO_REPLY: u32 = 0;
 export const ECHO: u32 = 8;
+export const TIMESTAMP: u32 = 13;
+export const TIMESTAMP_REPLY: u32 = 14;
+export const TIMESTAMP_LEN: u32 = 20;
 
 export function type(msg: usize): u32 {
   return load<u8>(msg);
@@ -27,6 +34,14 @@ export function type(msg: usize): u32 {
 export function changeType(msg: usize, from: u32, to: u32): void {
   // One word, little-endian: the type is its lowest byte, the checksum its upper half.
   const word = load<u32>(msg);
-  const checksum = update(word >>> 16, from, to);
-  store<u32>(msg, (checksum == 0 ? 0xffff : checksum) << 16 | (word & 0xff00) | to);
+  const updated = update(word >>> 16, from, to);
+  store<u32>(msg, (updated == 0 ? 0xffff : updated) << 16 | (word & 0xff00) | to);
+}
+
+/** Makes a timestamp the reply to it, received and sent at `ms` since midnight UTC. */
+export function setTimestamps(msg: usize, ms: u32): void {
+  store<u32>(msg, TIMESTAMP_REPLY);
+  store<u32>(msg, bswap<u32>(ms), 12);
+  store<u32>(msg, bswap<u32>(ms), 16);
+  store<u16>(msg, checksum(sum20(msg)), 2);
 }

@@ -59,6 +59,13 @@ export function dstAddr(ip: usize): usize {
   return ip + 16;
 }
 
+export function setTotalLen(ip: usize, totalLen: u32): void {
+  const from = load<u16>(ip, 2);
+  const to = bswap<u16>(<u16>totalLen);
+  store<u16>(ip, to, 2);
+  store<u16>(ip, update(load<u16>(ip, 10), from, to), 10);
+}
+
 /** Exchanges the addresses. The header checksum holds: a sum does not depend on the order of its words. */
 export function swapAddrs(ip: usize): void {
   store<u64>(ip, rotl<u64>(load<u64>(ip, 12), 32), 12);

@@ -18,7 +18,7 @@ const times = [performance.now()];
 const lap = () => { times.push(performance.now()); };
 const instance = engine === "wasm" || engine === "wasm-scalar" ? await webAssembly(moduleOf(engine)) : await javaScript();
 lap();
-const replies = instance.respond(1);
+const replies = instance.respond(1, 0);
 lap();
 workload.verify(replies);
 

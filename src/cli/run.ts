@@ -92,7 +92,7 @@ function printRunning({ prefixes, hostAddress, mtu, queues, ignoreEcho }: RunOpt
   const shown = prefixes.slice(0, 10).map((prefix) => `  prefix        ${prefix.text} (${count.format(sizeOf(prefix))} address${sizeOf(prefix) === 1 ? "" : "es"})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
   process.stdout.write([
-    `pongd answers ${ignoreEcho ? "nothing, as --ignore-echo asks," : "ping"} on ${device}`,
+    `pongd answers ${ignoreEcho ? "timestamps alone, as --ignore-echo asks," : "ping"} on ${device}`,
     `  device        ${device}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, engine ${engine}, io ${io}`,
     `  host address  ${hostAddress?.text ?? "none"}`,
     ...shown,

@@ -4,10 +4,10 @@
  */
 export interface Engine {
   /**
-   * Judges the first `count` descriptors of RECEIVED (1 to BATCH) and counts each packet once.
+   * Judges the first `count` descriptors of RECEIVED (1 to BATCH) and counts each packet once. `now`: Unix time in milliseconds.
    * Returns how many descriptors of TO_SEND it filled; the slots of all other packets are back on the free stack.
    */
-  respond(count: number): number;
+  respond(count: number, now: number): number;
 }
 
 export const ENGINE_NAMES = ["wasm", "js"] as const;

@@ -20,6 +20,9 @@ const NO_HOST = INVALID;
 
 const ECHO_REPLY = 0;
 const ECHO = 8;
+const TIMESTAMP = 13;
+const TIMESTAMP_REPLY = 14;
+const MS_PER_DAY = 86_400_000;
 const ICMP = 1;
 /** More-fragments flag and fragment offset in the header's second word, in memory order. */
 const MF_AND_OFFSET = 0xff3f0000 | 0;
@@ -39,14 +42,14 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   const i32 = new Int32Array(buffer);
   const counters = new Float64Array(buffer, COUNTERS);
 
-  function respond(count: number): number {
+  function respond(count: number, now: number): number {
     let replies = 0;
     let bytes = 0;
     for (let i = 0; i < count; i++) {
       const ip = i32[RECEIVED_WORDS + 2 * i];
       const length = i32[RECEIVED_WORDS + 2 * i + 1];
       bytes += length;
-      const verdict = input(ip, length);
+      const verdict = input(ip, length, now);
       if (verdict < 0) {
         counters[DROPPED_COUNTERS + ~verdict]++;
         i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = ip;
@@ -63,7 +66,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   }
 
   /** The length of the reply that the packet was turned into, or ~reason. */
-  function input(ip: number, length: number): number {
+  function input(ip: number, length: number, now: number): number {
     if (length < 20) return ~Drop.ip_inhdr;
     const at = ip >> 2;
 
@@ -96,20 +99,42 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     if (totalLen < 28) return ~Drop.pkt_too_small;
     if (!holds(sum(ip + 20, totalLen - 20))) return ~Drop.icmp_csum;
     const typeWord = i32[at + 5];
-    if ((typeWord & 0xff) !== ECHO) return ~Drop.unhandled_icmp_type;
-    if (i32[IGNORE_ECHO_WORD] !== 0) return ~Drop.icmp_echo_ignored;
+    const type = typeWord & 0xff;
+    if (type === ECHO) {
+      if (i32[IGNORE_ECHO_WORD] !== 0) return ~Drop.icmp_echo_ignored;
+    } else if (type !== TIMESTAMP) {
+      return ~Drop.unhandled_icmp_type;
+    } else if (totalLen < 40) {
+      return ~Drop.pkt_too_small;
+    }
 
-    // echo: TTL and type are the lower bytes of their words, the checksums the upper halves
+    // reply: TTL and type are the lower bytes of their words, the checksums the upper halves
     i32[at + 3] = dst;
     i32[at + 4] = src;
     const ttl = i32[REPLY_TTL_WORD];
     i32[at + 2] = update(ttlWord >>> 16, ttlWord & 0xff, ttl) << 16 | ttlWord & 0xff00 | ttl;
     // 0 would be wrong in a message of nothing but zeros, and 0xffff is right in any: assembly/wire/icmp.ts.
-    i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || 0xffff) << 16 | typeWord & 0xff00 | ECHO_REPLY;
+    if (type === ECHO) i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || 0xffff) << 16 | typeWord & 0xff00 | ECHO_REPLY;
+    else timestamp(at, now);
 
     counters[ICMP_REPLIES_COUNTER]++;
     counters[OWNER_REPLIES_COUNTERS + prefix]++;
-    return totalLen;
+    return type === ECHO ? totalLen : 40;
+  }
+
+  /** Makes the reply's message and length; see assembly/respond/timestamp.ts. */
+  function timestamp(at: number, now: number): void {
+    const word0 = i32[at];
+    const ttlWord = i32[at + 2];
+    i32[at] = word0 & 0xffff | 40 << 24;
+    i32[at + 2] = update(ttlWord >>> 16, word0 >>> 16, 40 << 8) << 16 | ttlWord & 0xffff;
+    const ms = swap(Math.trunc(now) % MS_PER_DAY);
+    const id = i32[at + 6];
+    const originate = i32[at + 7];
+    i32[at + 8] = ms;
+    i32[at + 9] = ms;
+    const sum = fold(sum5(TIMESTAMP_REPLY, id, originate, ms, ms));
+    i32[at + 5] = (sum ^ 0xffff) << 16 | TIMESTAMP_REPLY;
   }
 
   /** The owner of an address that was read in memory order; see assembly/prefix.ts. */
@@ -169,6 +194,11 @@ function holds(sum: number): boolean {
 /** RFC 1624 §3, equation 3; see assembly/checksum.ts. */
 function update(checksum: number, from: number, to: number): number {
   return fold((checksum ^ 0xffff) + (from ^ 0xffff) + to) ^ 0xffff;
+}
+
+/** A word with its bytes the other way round. */
+function swap(word: number): number {
+  return word << 24 | (word & 0xff00) << 8 | word >>> 8 & 0xff00 | word >>> 24;
 }
 
 /** The halves of a word added, with the end-around carry; see assembly/checksum.ts. */

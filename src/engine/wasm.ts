@@ -18,7 +18,7 @@ export function load(module: WebAssembly.Module, memory: WebAssembly.Memory): Pr
 }
 
 export class WasmEngine implements Engine {
-  readonly respond: (count: number) => number;
+  readonly respond: Engine["respond"];
 
   constructor({ respond }: Assembly) {
     this.respond = respond;

@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { COMBINATIONS, needs, Netns, Pongd, sum } from "../support/netns.js";
 
 for (const { engine, io } of COMBINATIONS) {
-  describe(`${engine}, ${io}`, needs("ping", "fping", "hping3"), () => {
+  describe(`${engine}, ${io}`, needs("ping", "fping", "hping3", "nping"), () => {
     let ns: Netns;
     let pongd: Pongd;
     before(async () => {
@@ -82,7 +82,6 @@ for (const { engine, io } of COMBINATIONS) {
     for (const [name, reason, args] of [
       ["UDP", "unhandled_proto", ["-2", "-p", "53"]],
       ["TCP", "unhandled_proto", ["-S", "-p", "80"]],
-      ["an ICMP timestamp request", "unhandled_icmp_type", ["-1", "-C", "13"]],
       ["an ICMP address mask request", "unhandled_icmp_type", ["-1", "-C", "17"]],
       ["a wrong ICMP checksum", "icmp_csum", ["-1", "--icmp-cksum", "4660"]],
       ["a first fragment", "ip_fragment", ["-1", "-x"]],
@@ -98,6 +97,18 @@ for (const { engine, io } of COMBINATIONS) {
         assert.equal(changes.get("pongd_replies_total{protocol=\"icmp\",queue=\"0\"}"), undefined);
       });
     }
+
+    test("T-2: hping3 and nping ask for timestamps, and get the time of day", async () => {
+      const sinceMidnight = () => Date.now() % 86_400_000;
+      const earliest = sinceMidnight();
+      // hping3's exit status is not that of success.
+      const { stdout } = await ns.run("hping3", "-c", "3", "-i", "u10000", "--icmp-ts", "10.99.1.1");
+      const times = [...stdout.matchAll(/ICMP timestamp: Originate=\d+ Receive=(\d+) Transmit=(\d+)/g)].flatMap(([, receive, transmit]) => [Number(receive), Number(transmit)]);
+      assert.equal(times.length, 6, stdout);
+      for (const time of times) assert.ok((time - earliest + 86_400_000) % 86_400_000 <= (sinceMidnight() - earliest + 86_400_000) % 86_400_000, `${time} after ${earliest}`);
+      const nping = await ns.ok("nping", "--icmp", "--icmp-type", "timestamp", "-c", "3", "--delay", "10ms", "10.99.1.1");
+      assert.match(nping, /Rcvd: 3 /);
+    });
 
     test("I5: after all of this, received = replied + dropped, and bytes sent are those of the replies", async () => {
       const metrics = await pongd.metrics();

@@ -24,6 +24,8 @@ export class Rig {
   readonly engine: Engine;
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
+  /** Unix time in milliseconds, for the engine. */
+  now = 0;
 
   private constructor(linear: LinearMemory, engine: Engine) {
     this.linear = linear;
@@ -51,7 +53,7 @@ export class Rig {
       this.words[RECEIVED / 4 + 2 * i] = slot;
       this.words[RECEIVED / 4 + 2 * i + 1] = packet.length;
     });
-    const count = this.engine.respond(packets.length);
+    const count = this.engine.respond(packets.length, this.now);
     const replies = Array.from({ length: count }, (_, i) => {
       const slot = this.words[TO_SEND / 4 + 2 * i];
       const length = this.words[TO_SEND / 4 + 2 * i + 1];

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BATCH, BATCH_SIZES, Counter, Drop, FREE, FREE_COUNT, PREFIX_REPLIES, SLOTS } from "../../src/abi.js";
 import { ENGINES, Rig } from "../support/engines.js";
-import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum, setIcmpChecksum } from "../support/packets.js";
+import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum, setHeaderChecksum, setIcmpChecksum } from "../support/packets.js";
 import { DROPS, IGNORED } from "../vectors/drops.js";
 
 for (const name of ENGINES) {
@@ -144,6 +144,46 @@ for (const name of ENGINES) {
         assert.equal(replies.length, last >= 8 && last < 16 ? 1 : 0, `198.51.100.${last}`);
       }
       assert.deepEqual(rig.dropped, { not_our_prefix: 248 });
+    });
+
+    test("T-1, T-3: a timestamp request is answered with the message's 20 bytes, from the address that was asked, whatever came behind them", async () => {
+      const rig = await Rig.create(name, { ttl: 77 });
+      rig.now = Date.UTC(2026, 10, 24, 12, 34, 56, 789) + 0.5;
+      const ms = ((12 * 60 + 34) * 60 + 56) * 1000 + 789;
+      for (const length of [20, 21, 40, 1472]) {
+        for (const code of [0, 5]) {
+          const request = icmpPacket({ type: 13, code, src: "192.0.2.7", dst: "10.99.200.3", tos: 0x48, id: 0xbeef, ttl: 3, data: pattern(length - 8) });
+          const expected = expectedReply(request, 77).slice(0, 40);
+          const view = new DataView(expected.buffer);
+          view.setUint16(2, 40);
+          setHeaderChecksum(expected);
+          expected.set([14, 0], 20);
+          view.setUint32(32, ms);
+          view.setUint32(36, ms);
+          setIcmpChecksum(expected.subarray(20));
+          assert.deepEqual(rig.respond(request), [expected]);
+        }
+      }
+      assert.equal(rig.replied, 8);
+    });
+
+    test("T-2: milliseconds since midnight UTC, and 0 again at midnight", async () => {
+      const rig = await Rig.create(name);
+      const midnight = Date.UTC(2026, 10, 25);
+      const last = 86_399_999;
+      for (const [now, ms] of [[0, 0], [midnight - 1, last], [midnight - 0.001, last], [midnight, 0], [midnight + 1, 1], [Date.UTC(2100, 0, 2) - 1, last]]) {
+        rig.now = now;
+        const [reply] = rig.respond(icmpPacket({ type: 13, data: pattern(12) }));
+        const view = new DataView(reply.buffer, reply.byteOffset);
+        assert.deepEqual([view.getUint32(32), view.getUint32(36)], [ms, ms]);
+        assert.equal(plainSum(reply.subarray(20)), 0xffff);
+        assert.equal(plainSum(reply.subarray(0, 20)), 0xffff);
+      }
+    });
+
+    test("E-13: a timestamp is answered while echo is ignored", async () => {
+      const rig = await Rig.create(name, { ignoreEcho: true });
+      assert.equal(rig.respond(icmpPacket({ type: 13, data: pattern(12) })).length, 1);
     });
 
     for (const { reason, name: vector, packet } of DROPS) {

@@ -75,7 +75,8 @@ export const DROPS: readonly DropVector[] = [
   { reason: "icmp_csum", name: "a flipped bit in the last byte of an odd length", packet: corrupt(icmpPacket({ data: pattern(57) }), 84) },
   { reason: "icmp_csum", name: "ICMP checksum zero", packet: withBytes(icmpPacket(), 22, 0, 0) },
   { reason: "icmp_csum", name: "C-3: all zero with the checksum zero too", packet: ipv4Packet(new Uint8Array(8)) },
-  ...[0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 30, 31, 39, 40, 42, 43, 253, 255].map((type) => (
+  ...[8, 12, 19].map((length) => ({ reason: "pkt_too_small", name: `T-3: a timestamp message of ${length} bytes`, packet: icmpPacket({ type: 13, data: new Uint8Array(length - 8) }) }) as const),
+  ...[0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 16, 17, 18, 30, 31, 39, 40, 42, 43, 253, 255].map((type) => (
     { reason: "unhandled_icmp_type", name: `${type === 0 ? "E-14" : [4, 6, 15, 16, 17, 18, 30, 31, 39].includes(type) ? "D-1" : "D-2"}: ICMP type ${type}`, packet: changedMessage((msg) => { msg[0] = type; }) }) as const),
 ];
 

@@ -1,0 +1,18 @@
+// Timestamp: the request becomes the reply where it lies (RFC 792; RFC 1122 §3.2.2.8), with the message's own 20 bytes and
+// nothing that came behind them, as Linux answers.
+
+import { REPLY_TTL } from "../../src/abi";
+import * as icmp from "../wire/icmp";
+import * as ipv4 from "../wire/ipv4";
+
+const MS_PER_DAY: i64 = 86_400_000;
+
+/** `now`: Unix time in milliseconds. Days of it have no leap seconds, so midnight UTC is a multiple. Returns the reply's length. */
+export function timestamp(ip: usize, msg: usize, now: f64): u32 {
+  const length = ipv4.MIN_HEADER_LEN + icmp.TIMESTAMP_LEN;
+  ipv4.swapAddrs(ip);
+  ipv4.setTtl(ip, load<u32>(REPLY_TTL));
+  ipv4.setTotalLen(ip, length);
+  icmp.setTimestamps(msg, <u32>(<i64>now % MS_PER_DAY));
+  return length;
+}
