@@ -93,7 +93,7 @@ export const PREFIX_REPLIES = 128;
  */
 export const TRIE = COUNTERS + 8 * (PREFIX_REPLIES + PREFIXES);
 export const FIRST_NODE = TRIE + 4 * 65536;
-/** Nodes: up to two for each prefix and for the host's address. */
+/** Nodes: up to two for each prefix, exceptions included, and for the host's address. */
 export const TRIE_NODES = 2 * (PREFIXES + 1);
 
 /** Owners. A prefix is the owner FIRST_PREFIX + its index. */

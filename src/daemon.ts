@@ -20,6 +20,8 @@ import { TunDevice } from "./tun/device.js";
 
 export interface RunOptions {
   readonly prefixes: readonly Prefix[];
+  /** Cut out of them. */
+  readonly exceptions: readonly Prefix[];
   readonly device: string;
   /** Bytes. */
   readonly mtu: number;
@@ -58,7 +60,7 @@ export interface Summary {
  * @throws Failure when something fails; by then all that was made is gone again.
  */
 export async function run(options: RunOptions, log: Logger, onRunning: (started: Started) => void): Promise<Summary> {
-  const { prefixes, hostAddress, engine, io, spin, ttl, ignoreEcho, mtu } = options;
+  const { prefixes, exceptions, hostAddress, engine, io, spin, ttl, ignoreEcho, mtu } = options;
   const queues: Queue[] = [];
   let registry: Registry | undefined;
   let answering = false;
@@ -76,7 +78,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     for (const exception of device.configure(hosts, prefixes)) log.warn(exception);
     log.debug({ device: device.name, mtu, queues: device.queues.length }, "device made");
 
-    const policy = { trie: trieOf(prefixes, hosts), ttl, ignoreEcho };
+    const policy = { trie: trieOf(prefixes, exceptions, hosts), ttl, ignoreEcho };
     undo.push(() => stopAll(queues));
     // A thread that waits in a system call would hold up an exit for ever, whatever the exit's reason.
     const wake = () => { for (const queue of queues) queue.stop(); };

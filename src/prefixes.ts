@@ -66,6 +66,21 @@ export function checkPrefixes(prefixes: readonly Prefix[]): void {
   }
 }
 
+/**
+ * Blocks that are cut out of the prefixes.
+ * @throws Failure (usage) for one that lies in no prefix, and for one that is a prefix as well, or given twice.
+ */
+export function parseExceptions(texts: readonly string[], prefixes: readonly Prefix[]): Prefix[] {
+  const exceptions = texts.map(parsePrefix);
+  if (prefixes.length + exceptions.length > PREFIXES) throw usage(`${prefixes.length + exceptions.length} prefixes and exceptions given; at most ${PREFIXES} fit`);
+  exceptions.forEach((exception, i) => {
+    if (exceptions.findIndex(({ text }) => text === exception.text) < i) throw usage(`exception ${exception.text} is given twice`);
+    if (prefixes.some(({ text }) => text === exception.text)) throw usage(`${exception.text} is given as a prefix and as an exception`);
+    if (!prefixes.some((prefix) => contains(prefix, exception))) throw usage(`exception ${exception.text} lies in none of the prefixes`);
+  });
+  return exceptions;
+}
+
 /** The first usable address of the first prefix that has room for the host and others, or undefined. */
 export function firstUsable(prefixes: readonly Prefix[]): Address | undefined {
   // RFC 3021: a prefix of two addresses has no network address, so both are usable.
@@ -80,20 +95,25 @@ export function sizeOf(prefix: Prefix): number {
   return 2 ** (prefix.bytes.length * 8 - prefix.length);
 }
 
-/** An address of the prefixes that is not the host's, to try a ping on: the ".1.1" of a /16, where there is one. */
-export function exampleOf(prefixes: readonly Prefix[], host: Address | undefined): string {
-  const examples = prefixes.flatMap((prefix) => [257, 2, 1, 0].filter((offset) => offset < sizeOf(prefix)).map((offset) => fromNumber(toNumber(prefix) + offset).text));
-  return examples.find((text) => text !== host?.text) ?? examples[0];
+/** An address that is answered, to try a ping on: the ".1.1" of a /16, where there is one. */
+export function exampleOf(prefixes: readonly Prefix[], exceptions: readonly Prefix[], host: Address | undefined): string {
+  const examples = prefixes.flatMap((prefix) => [257, 2, 1, 0].filter((offset) => offset < sizeOf(prefix)).map((offset) => fromNumber(toNumber(prefix) + offset)));
+  const longest = (blocks: readonly Prefix[], { bytes }: Address) => Math.max(-1, ...blocks.filter((block) => contains(block, { bytes, length: 32 })).map(({ length }) => length));
+  const found = examples.find((example) => example.text !== host?.text && longest(prefixes, example) > longest(exceptions, example));
+  return (found ?? examples[0]).text;
 }
 
 /**
- * The trie over these prefixes, word for word as it is to lie at TRIE (abi.ts). The longest prefix wins; ranges that are no
- * host's and the host's own addresses are cut out of the prefixes that contain them.
+ * The trie over these prefixes, word for word as it is to lie at TRIE (abi.ts). The longest prefix or exception wins;
+ * ranges that are no host's and the host's own addresses are cut out of the prefixes that contain them.
  */
-export function trieOf(prefixes: readonly Prefix[], hosts: readonly Address[]): Uint32Array {
+export function trieOf(prefixes: readonly Prefix[], exceptions: readonly Prefix[], hosts: readonly Address[]): Uint32Array {
   // Outer before inner: a block covers what shorter ones have put there, and no node.
   const blocks = [
-    ...prefixes.map((prefix, i) => ({ ...prefix, owner: FIRST_PREFIX + i })).sort((a, b) => a.length - b.length),
+    ...[
+      ...prefixes.map((prefix, i) => ({ ...prefix, owner: FIRST_PREFIX + i })),
+      ...exceptions.map((exception) => ({ ...exception, owner: NOBODY })),
+    ].sort((a, b) => a.length - b.length),
     ...NEVER_VALID.map((range) => ({ ...range, owner: INVALID })),
     ...hosts.filter(({ family }) => family === 4).map((host) => ({ ...host, length: 32, owner: NOBODY })),
   ];
@@ -154,6 +174,11 @@ function toNumber({ bytes }: Address): number {
 
 function fromNumber(value: number): Address {
   return address(ipaddr.fromByteArray([value >>> 24, value >>> 16 & 255, value >>> 8 & 255, value & 255]));
+}
+
+function contains(outer: Prefix, inner: { bytes: Uint8Array; length: number }): boolean {
+  if (inner.length < outer.length) return false;
+  return outer.bytes.every((byte, i) => ((byte ^ inner.bytes[i]) & 0xff << Math.max(0, Math.min(8, 8 * (i + 1) - outer.length)) & 0xff) === 0);
 }
 
 function lastOf(prefix: Prefix): number {

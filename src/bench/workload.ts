@@ -7,7 +7,7 @@ const HEADERS_LEN = 28;
 const TTL = 64;
 
 /** pongd as most people run it. */
-export const POLICY: Policy = { trie: trieOf([parsePrefix("10.99.0.0/16")], [parseAddress("10.99.0.1")]), ttl: TTL, ignoreEcho: false };
+export const POLICY: Policy = { trie: trieOf([parsePrefix("10.99.0.0/16")], [], [parseAddress("10.99.0.1")]), ttl: TTL, ignoreEcho: false };
 
 export class Workload {
   readonly #bytes: Uint8Array;

@@ -6,7 +6,7 @@ import { EXIT, Failure, messageOf } from "../failure.js";
 import { parseEndpoint, type Endpoint } from "../http.js";
 import { IO_CHOICES, type IoChoice } from "../io/io.js";
 import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../log.js";
-import { checkPrefixes, exampleOf, firstUsable, parseHostAddress, parsePrefix, sizeOf } from "../prefixes.js";
+import { checkPrefixes, exampleOf, firstUsable, parseExceptions, parseHostAddress, parsePrefix, sizeOf } from "../prefixes.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ } from "../tun/uapi.js";
 import { integer } from "./integer.js";
 
@@ -20,6 +20,7 @@ interface Flags {
   mtu: number;
   queues: number;
   hostAddress: string | undefined;
+  except: string[];
   engine: EngineName;
   io: IoChoice;
   spin: number;
@@ -38,6 +39,7 @@ export function runCommand(): Command {
     .option("--mtu <bytes>", "its MTU", integer(ETH_MIN_MTU, ETH_MAX_MTU), 1500)
     .option("--queues <n>", "its queues; a thread each", integer(1, MAX_QUEUES), 1)
     .option("--host-address <address>", "the host's own address on it, or \"none\" (default: the first usable one of the first prefix with room)")
+    .option("--except <prefix>", "what not to answer within the prefixes; may be given several times", (text: string, texts: string[]) => [...texts, text], [])
     .addOption(new Option("--engine <name>", "what handles the packets").choices(ENGINE_NAMES).default("wasm"))
     .addOption(new Option("--io <name>", "what reads and writes them: io_uring, or a read and a write a packet").choices(IO_CHOICES).default("auto"))
     .option("--spin <rounds>", "with io_uring: rounds that may come up empty before it sleeps", integer(0, 1_000_000), 0)
@@ -66,9 +68,10 @@ function toOptions(texts: string[], flags: Flags): RunOptions {
   const prefixes = texts.map(parsePrefix);
   checkPrefixes(prefixes);
   const hostAddress = flags.hostAddress === undefined ? firstUsable(prefixes) : flags.hostAddress === "none" ? undefined : parseHostAddress(flags.hostAddress, prefixes);
+  const exceptions = parseExceptions(flags.except, prefixes);
   checkDeviceName(flags.device);
   const { device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen } = flags;
-  return { prefixes, hostAddress, device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen };
+  return { prefixes, exceptions, hostAddress, device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen };
 }
 
 /** @throws Failure where the FFI has no binary for this machine. */
@@ -87,7 +90,7 @@ function checkDeviceName(name: string): void {
   }
 }
 
-function printRunning({ prefixes, hostAddress, mtu, queues, ignoreEcho }: RunOptions, { device, engine, io, url }: Started): void {
+function printRunning({ prefixes, exceptions, hostAddress, mtu, queues, ignoreEcho }: RunOptions, { device, engine, io, url }: Started): void {
   const count = new Intl.NumberFormat("en");
   const shown = prefixes.slice(0, 10).map((prefix) => `  prefix        ${prefix.text} (${count.format(sizeOf(prefix))} address${sizeOf(prefix) === 1 ? "" : "es"})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
@@ -96,14 +99,15 @@ function printRunning({ prefixes, hostAddress, mtu, queues, ignoreEcho }: RunOpt
     `  device        ${device}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, engine ${engine}, io ${io}`,
     `  host address  ${hostAddress?.text ?? "none"}`,
     ...shown,
+    ...exceptions.length > 0 ? [`  except        ${exceptions.map(({ text }) => text).join(", ")}`] : [],
     `  metrics       ${url}/metrics`,
-    `${ignoreEcho ? "" : `try: ping ${exampleOf(prefixes, hostAddress)}    `}stop: Ctrl-C`,
+    `${ignoreEcho ? "" : `try: ping ${exampleOf(prefixes, exceptions, hostAddress)}    `}stop: Ctrl-C`,
     "",
   ].join("\n"));
 }
 
-function logRunning({ prefixes, hostAddress, mtu, queues }: RunOptions, running: Started, log: Logger): void {
-  log.info({ ...running, mtu, queues, hostAddress: hostAddress?.text ?? "none", prefixes: prefixes.map(({ text }) => text) }, "running");
+function logRunning({ prefixes, exceptions, hostAddress, mtu, queues }: RunOptions, running: Started, log: Logger): void {
+  log.info({ ...running, mtu, queues, hostAddress: hostAddress?.text ?? "none", prefixes: prefixes.map(({ text }) => text), exceptions: exceptions.map(({ text }) => text) }, "running");
 }
 
 function summarize({ received, replied, dropped, writeErrors, seconds }: Summary): string {

@@ -3,11 +3,12 @@ import { BATCH, Counter, Drop, DROPPED, FREE_COUNT, Protocol, RECEIVED, REPLIES,
 import { createEngine } from "../../src/bench/engines.js";
 import type { Engine } from "../../src/engine/engine.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { trieOf, parseAddress, parsePrefix } from "../../src/prefixes.js";
+import { parseAddress, parseExceptions, parsePrefix, trieOf } from "../../src/prefixes.js";
 import { HOST, PREFIX } from "./packets.js";
 
 export interface BenchOptions {
   prefixes?: string[];
+  exceptions?: string[];
   host?: string | undefined;
   ttl?: number;
   ignoreEcho?: boolean;
@@ -35,10 +36,10 @@ export class Rig {
   }
 
   static async create(name: TestEngine, options: BenchOptions = {}): Promise<Rig> {
-    const { prefixes = [PREFIX], ttl = 64, ignoreEcho = false, mtu = 65535 } = options;
+    const { prefixes = [PREFIX], exceptions = [], ttl = 64, ignoreEcho = false, mtu = 65535 } = options;
     const host = "host" in options ? options.host : HOST;
     const linear = LinearMemory.create(mtu);
-    const trie = trieOf(prefixes.map(parsePrefix), host === undefined ? [] : [parseAddress(host)]);
+    const trie = trieOf(prefixes.map(parsePrefix), parseExceptions(exceptions, prefixes.map(parsePrefix)), host === undefined ? [] : [parseAddress(host)]);
     linear.setPolicy({ trie, ttl, ignoreEcho });
     return new Rig(linear, await createEngine(name, linear));
   }

@@ -15,7 +15,7 @@ const host = parseAddress("10.99.0.1");
 const prefix = parsePrefix("10.99.0.0/16");
 const device = new TunDevice({ name: "pong0", mtu: 1500, queues: 1 });
 device.configure([host], [prefix]);
-const policy = { trie: trieOf([prefix], [host]), ttl: 64, ignoreEcho: false };
+const policy = { trie: trieOf([prefix], [], [host]), ttl: 64, ignoreEcho: false };
 let written = 0;
 let received = 0;
 for (let i = 0; i < Number(times); i++) {

@@ -186,6 +186,14 @@ for (const name of ENGINES) {
       assert.equal(rig.respond(icmpPacket({ type: 13, data: pattern(12) })).length, 1);
     });
 
+    test("I1: what is cut out of a prefix is not answered, what lies in it and is a prefix is, and the rest of it may ask", async () => {
+      const rig = await Rig.create(name, { prefixes: ["10.99.0.0/16", "10.99.7.64/26"], exceptions: ["10.99.7.0/24", "10.99.7.70/32"], host: undefined });
+      const answered = (dst: string, src = "192.0.2.1") => rig.respond(icmpPacket({ src, dst })).length === 1;
+      assert.deepEqual(["10.99.6.255", "10.99.7.0", "10.99.7.63", "10.99.7.64", "10.99.7.70", "10.99.7.127", "10.99.7.128", "10.99.8.0"].map((dst) => answered(dst)), [true, false, false, true, false, true, false, true]);
+      assert.deepEqual(rig.dropped, { not_our_prefix: 4 });
+      assert.ok(answered("10.99.1.1", "10.99.7.1"), "an address that is not answered for is a source as any other");
+    });
+
     for (const { reason, name: vector, packet } of DROPS) {
       test(`${vector} → ${reason}`, async () => {
         const rig = await Rig.create(name);

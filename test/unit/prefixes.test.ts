@@ -47,11 +47,14 @@ test("the host's address is the first usable one of the first prefix with room",
 });
 
 test("the example to ping is in the prefix and not the host's own", () => {
-  const example = (prefix: string, host?: string) => exampleOf([parsePrefix(prefix)], host === undefined ? undefined : parseAddress(host));
+  const example = (prefix: string, host?: string) => exampleOf([parsePrefix(prefix)], [], host === undefined ? undefined : parseAddress(host));
   assert.equal(example("10.99.0.0/16", "10.99.0.1"), "10.99.1.1");
   assert.equal(example("192.0.2.0/24", "192.0.2.1"), "192.0.2.2");
   assert.equal(example("192.0.2.6/31", "192.0.2.6"), "192.0.2.7");
   assert.equal(example("10.0.0.2/32", "10.0.0.1"), "10.0.0.2");
+  const except = (...exceptions: string[]) => exampleOf([parsePrefix("10.99.0.0/16"), parsePrefix("10.99.1.1/32")], exceptions.map(parsePrefix), parseAddress("10.99.0.1"));
+  assert.equal(except("10.99.0.0/24"), "10.99.1.1");
+  assert.equal(exampleOf([parsePrefix("10.99.0.0/16")], [parsePrefix("10.99.1.0/24")], undefined), "10.99.0.2");
 });
 
 describe("trie", () => {
@@ -66,21 +69,21 @@ describe("trie", () => {
   }
 
   test("the ranges that are no host's are there without any prefix", () => {
-    const trie = trieOf([], []);
+    const trie = trieOf([], [], []);
     const edges = [0, 0x00ffffff, 0x01000000, 0x7effffff, 0x7f000000, 0x7fffffff, 0x80000000, 0xdfffffff, 0xe0000000, 0xffffffff];
     assert.deepEqual(edges.map((address) => ownerOf(trie, address)), [INVALID, INVALID, NOBODY, NOBODY, INVALID, INVALID, NOBODY, NOBODY, INVALID, INVALID]);
   });
 
   test("the host's address is cut out, also where it is a prefix of its own", () => {
     const host = parseAddress("10.0.0.1");
-    const trie = trieOf([parsePrefix("10.0.0.0/30")], [host]);
+    const trie = trieOf([parsePrefix("10.0.0.0/30")], [], [host]);
     assert.deepEqual([-1, 0, 1, 2, 3, 4].map((offset) => ownerOf(trie, 0x0a000000 + offset)), [NOBODY, FIRST_PREFIX, NOBODY, FIRST_PREFIX, FIRST_PREFIX, NOBODY]);
-    assert.equal(ownerOf(trieOf([parsePrefix("10.0.0.1/32")], [host]), 0x0a000001), NOBODY);
+    assert.equal(ownerOf(trieOf([parsePrefix("10.0.0.1/32")], [], [host]), 0x0a000001), NOBODY);
   });
 
   test("as many prefixes as there may be, each in nodes of its own, have room", () => {
     const prefixes = Array.from({ length: PREFIXES }, (_, i) => parsePrefix(`${10 + (i >> 8)}.${i & 255}.1.1/32`));
-    const trie = trieOf(prefixes, [parseAddress("9.9.9.9")]);
+    const trie = trieOf(prefixes, [], [parseAddress("9.9.9.9")]);
     assert.ok(trie.length * 4 <= FIRST_NODE - TRIE + 1024 * TRIE_NODES);
     assert.equal(ownerOf(trie, 0x19ff0101), FIRST_PREFIX + PREFIXES - 1);
   });
@@ -97,7 +100,8 @@ describe("trie", () => {
           return [];
         }
       });
-      const trie = trieOf(prefixes, []);
+      // Every third is cut out.
+      const trie = trieOf(prefixes.filter((_, i) => i % 3 !== 2), prefixes.filter((_, i) => i % 3 === 2), []);
       const edges = prefixes.flatMap((candidate) => {
         const first = new DataView(candidate.bytes.buffer).getUint32(0);
         return [first - 1, first, first + sizeOf(candidate) - 1, first + sizeOf(candidate)];
@@ -109,7 +113,7 @@ describe("trie", () => {
           const first = new DataView(candidate.bytes.buffer).getUint32(0);
           if (address >= first && address < first + sizeOf(candidate) && candidate.length > longest) {
             longest = candidate.length;
-            expected = FIRST_PREFIX + i;
+            expected = i % 3 === 2 ? NOBODY : FIRST_PREFIX + i - Math.floor((i + 1) / 3);
           }
         });
         assert.equal(ownerOf(trie, address), expected);

@@ -9,7 +9,7 @@ import { Queue } from "../../src/queue.js";
 import * as libc from "../../src/tun/libc.js";
 import { EFD_NONBLOCK } from "../../src/tun/uapi.js";
 
-const options = { index: 3, mtu: 1500, engine: "wasm", io: "readwrite", spin: 0, policy: { trie: trieOf([], []), ttl: 64, ignoreEcho: false } } as const;
+const options = { index: 3, mtu: 1500, engine: "wasm", io: "readwrite", spin: 0, policy: { trie: trieOf([], [], []), ttl: 64, ignoreEcho: false } } as const;
 
 test("a worker that dies is a failure that says which and why", async () => {
   const fd = openSync("/", "r");
