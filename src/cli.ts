@@ -7,6 +7,17 @@ import { runCommand } from "./cli/run.js";
 import { EXIT, messageOf } from "./failure.js";
 import { version } from "./version.js";
 
+/** The command that the arguments name, as far as they do. */
+function invoked(): string {
+  let command = program;
+  for (const argument of process.argv.slice(2)) {
+    const found = command.commands.find((sub) => sub.name() === argument);
+    if (!found) break;
+    command = found;
+  }
+  return ["pongd", ...command === program ? [] : [command.parent === program ? "" : command.parent?.name(), command.name()]].filter(Boolean).join(" ");
+}
+
 /** Whatever is in a value that a user gave. */
 function oneLine(text: string): string {
   return text.replace(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1));
@@ -20,8 +31,11 @@ function fail(error: unknown): void {
   process.exitCode = typeof status === "number" ? status : EXIT.RUNTIME;
 }
 
-// Whoever read the output may leave; the packets go on.
-for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+// Whoever read the output may leave; the packets go on. A full disk is another matter, though no reason to stop them either.
+process.stderr.on("error", () => undefined);
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") fail(new Error(`standard output: ${error.message}`));
+});
 process.on("uncaughtException", (error) => {
   fail(error);
   process.exit();
@@ -44,7 +58,7 @@ try {
   } else if (error.exitCode !== 0) {
     // Help that was not asked for has been printed already; it says all.
     if (error.code !== "commander.help") {
-      process.stderr.write(`pongd: ${error.message.replace(/^error: |\.?(\n.*)?$/gs, "")}; see: pongd --help\n`);
+      process.stderr.write(`pongd: ${error.message.replace(/^error: |\.?(\n.*)?$/gs, "")}; see: ${invoked()} --help\n`);
     }
     process.exitCode = EXIT.USAGE;
   }

@@ -7,8 +7,14 @@ export interface Change {
   readonly what: string;
   readonly before: number;
   readonly now: number;
-  /** The change in units of the noise: half the 95 % intervals of both medians, added as independent errors add. */
+  /** The change in units of the noise: half of how far apart each run's rounds were, added as independent errors add. */
   readonly timesNoise: number;
+}
+
+/** A figure, and how far apart its rounds were. */
+interface Figure {
+  readonly median: number;
+  readonly spread: number;
 }
 
 /** Reads a report of the same benchmark that `--json` wrote. @throws Failure (usage) for anything else. */
@@ -16,8 +22,9 @@ export function parseReport(text: string, name: string, benchmark: Report["bench
   let report: Report;
   try {
     report = JSON.parse(text) as Report;
-    if (![...figures(report).values()].every(({ median, low, high }) => low <= median && median <= high)) throw new Error("a figure is missing");
-    differences(report.environment, report.environment);
+    const isFigure = ({ median, spread }: Figure) => Number.isFinite(median) && median > 0 && Number.isFinite(spread) && spread >= 0;
+    if (![...figures(report).values()].every(isFigure)) throw new Error("a figure is missing");
+    if (ENVIRONMENT.some((key) => !(key in report.environment)) || /\p{Cc}/u.test(Object.values(report.environment).join())) throw new Error("not an environment");
   } catch {
     throw new Failure(`${name} is not a report of pongd bench; give a file that --json wrote`, EXIT.USAGE);
   }
@@ -28,26 +35,29 @@ export function parseReport(text: string, name: string, benchmark: Report["bench
 /** Figures that both reports have, medians by name. */
 export function compare(before: Report, now: Report): Change[] {
   const old = figures(before);
-  return [...figures(now)].flatMap(([what, spread]) => {
+  return [...figures(now)].flatMap(([what, { median, spread }]) => {
     const other = old.get(what);
     if (!other) return [];
-    const change = Math.abs(spread.median - other.median);
-    return [{ what, before: other.median, now: spread.median, timesNoise: change === 0 ? 0 : change / Math.hypot(halfWidth(other), halfWidth(spread)) }];
+    const change = Math.abs(median - other.median);
+    return [{ what, before: other.median, now: median, timesNoise: change === 0 ? 0 : change / (Math.hypot(other.spread, spread) / 2) }];
   });
 }
 
+const ENVIRONMENT = ["pongd", "commit", "node", "v8", "kernel", "cpu", "cores", "governor", "nodeFlags", "seed"] as const;
+
 /** What else was not the same. */
 export function differences(before: Environment, now: Environment): string[] {
-  const keys = ["pongd", "commit", "node", "v8", "kernel", "cpu", "cores", "governor", "nodeFlags", "seed"] as const;
-  return keys.filter((key) => String(before[key]) !== String(now[key])).map((key) => `${key}: ${String(before[key])} → ${String(now[key])}`);
+  return ENVIRONMENT.filter((key) => String(before[key]) !== String(now[key])).map((key) => `${key}: ${String(before[key])} → ${String(now[key])}`);
 }
 
-function figures(report: Report): Map<string, Spread> {
-  return new Map<string, Spread>(report.benchmark === "engine"
-    ? report.results.map(({ engine, packetBytes, batch, nsPerPacket }) => [`${engine}, ${packetBytes} bytes, batches of ${batch}, ns/packet`, nsPerPacket])
-    : report.results.map(({ engine, io, packetBytes, repliesPerSecond }) => [`${engine}, ${io}, ${packetBytes} bytes, replies/s`, repliesPerSecond]));
-}
-
-function halfWidth({ low, high }: Spread): number {
-  return (high - low) / 2;
+/** Times, and what a machine that is slower today is so for both sides of: the ratios. */
+function figures(report: Report): Map<string, Figure> {
+  const rounds = ({ median, min, p95 }: Spread): Figure => ({ median, spread: p95 - min });
+  return new Map(report.benchmark === "engine"
+    ? report.results.flatMap(({ engine, packetBytes, batch, nsPerPacket, ratioToJs, ratioToJsInterval }): [string, Figure][] => {
+        const what = `${engine}, ${packetBytes} bytes, batches of ${batch}`;
+        const ratio: [string, Figure][] = ratioToJs === null || ratioToJsInterval === null || engine === "js" ? [] : [[`${what}, × js`, { median: ratioToJs, spread: 2 * (ratioToJsInterval[1] - ratioToJsInterval[0]) }]];
+        return [[`${what}, ns/packet`, rounds(nsPerPacket)], ...ratio];
+      })
+    : report.results.map(({ engine, io, packetBytes, repliesPerSecond }): [string, Figure] => [`${engine}, ${io}, ${packetBytes} bytes, replies/s`, rounds(repliesPerSecond)]));
 }

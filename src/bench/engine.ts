@@ -57,7 +57,7 @@ async function race(inputs: readonly ContenderInput[], seconds: number, interrup
     const rounds: number[][] = [];
     for (let i = 0; i < slices && !interrupted.aborted; i++) {
       const round: number[] = [];
-      // Each begins a round as often as the others: it has the caches that the last one left.
+      // Each is the first of a round in its turn: it has the caches that the last one left.
       for (let j = 0; j < contenders.length; j++) {
         const turn = (i + j) % contenders.length;
         round[turn] = await run(contenders[turn], seconds * 1e9 / slices);
@@ -96,8 +96,10 @@ async function coldStarts(engines: readonly BenchEngine[], interrupted: AbortSig
   const runs: ColdResult[][] = engines.map(() => []);
   try {
     for (let i = 0; i < COLD_RUNS; i++) {
-      for (const [e, engine] of engines.entries()) {
+      for (let j = 0; j < engines.length; j++) {
         if (interrupted.aborted) return [];
+        const e = (i + j) % engines.length;
+        const engine = engines[e];
         const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, COLD, engine]);
         runs[e].push(JSON.parse(stdout) as ColdResult);
       }

@@ -56,7 +56,7 @@ export interface EngineResult {
 /** A fresh process: from nothing loaded to the first packet answered. Medians of several. */
 export interface ColdResult {
   readonly engine: BenchEngine;
-  /** Reading the module: a file for WebAssembly, an import for JavaScript. */
+  /** Importing what runs it, and reading the module from its file. */
   readonly loadMs: number;
   /** WebAssembly.Module; JavaScript compiles as it runs. */
   readonly compileMs: number;
@@ -98,6 +98,9 @@ export interface TunResult {
   readonly packetBytes: number;
   /** Offered as much as the device takes. */
   readonly repliesPerSecond: Spread;
+  /** How many times as many as the first combination: the median of the rounds' own ratios, bounded with 95 % confidence. */
+  readonly ratioToFirst: number | null;
+  readonly ratioToFirstInterval: readonly [low: number, high: number] | null;
   /** CPU time of the whole program but the sender, for each packet answered. */
   readonly cpuNsPerPacket: number;
   readonly systemCallsPerPacket: number;

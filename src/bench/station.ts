@@ -40,6 +40,8 @@ const RIGHTS = "run it as root (sudo), or in a user namespace of your own: unsha
 
 const input = JSON.parse(process.argv[2]) as StationInput;
 process.once("disconnect", () => { process.exit(); });
+// It may have left while this was loaded.
+if (!process.connected) process.exit();
 
 main().catch(fail);
 
@@ -95,11 +97,14 @@ async function counters(): Promise<{ systemCalls: number; received: number }> {
 }
 
 function tell(message: StationMessage): void {
-  process.send?.(message);
+  if (process.connected) process.send?.(message);
 }
 
 /** Says why, and ends: its parent has no use for half a station. */
 function fail(error: unknown): void {
   const failure = error instanceof Failure ? error : new Failure(messageOf(error), EXIT.RUNTIME);
-  process.send?.({ kind: "failed", what: failure.what, status: failure.exitStatus, mend: failure.mend } satisfies StationMessage, () => process.exit());
+  // `run` would have another backend take its place.
+  const mend = failure.what.startsWith("io_uring") ? "measure what works here: pongd bench tun --io readwrite" : failure.mend;
+  if (!process.connected) process.exit();
+  process.send?.({ kind: "failed", what: failure.what, status: failure.exitStatus, mend } satisfies StationMessage, () => process.exit());
 }

@@ -20,6 +20,7 @@ export function renderText(report: Report, colour: boolean): string {
   return [
     bold(headline(report)),
     ...report.complete ? [] : ["Interrupted: this is what had been measured."],
+    ...report.benchmark === "tun" && report.environment.cores < 2 ? ["There is one CPU, and the sender takes its share of it: compare with runs on one CPU alone."] : [],
     ...sections.flatMap(({ title, rows }) => rows.length > 1 ? ["", title, ...table(rows).map((line, i) => i === 0 ? dim(line) : line)] : []),
     "",
     ...describe(report.environment).map(dim),
@@ -45,13 +46,18 @@ function engineHeadline({ results, cold }: EngineReport): string {
   const wasm = results.filter(({ engine, ratioToJs }) => engine === "wasm" && ratioToJs !== null);
   if (wasm.length === 0) return `${only.engine} answers ${only.packetBytes}-byte pings in ${figure(only.nsPerPacket.median)} ns each.`;
 
-  const small = wasm.find(({ packetBytes }) => packetBytes === 84) ?? wasm[0];
-  const large = wasm.find(({ packetBytes }) => packetBytes === 1500) ?? wasm[wasm.length - 1];
+  const batches = [...new Set(wasm.map(({ batch }) => batch))].sort((a, b) => Math.abs(a - 64) - Math.abs(b - 64));
+  const shown = wasm.filter(({ batch }) => batch === batches[0]);
+  const small = shown.find(({ packetBytes }) => packetBytes === 84) ?? shown[0];
+  const large = shown.find(({ packetBytes }) => packetBytes === 1500) ?? shown[shown.length - 1];
   const wins = (small.ratioToJs ?? 1) >= 1;
-  const lead = ({ ratioToJs }: EngineResult) => times(wins ? ratioToJs ?? 1 : 1 / (ratioToJs ?? 1));
   const [winner, other] = wins ? ["WebAssembly", "JavaScript"] : ["JavaScript", "WebAssembly"];
-  const more = large.packetBytes === small.packetBytes ? "" : `, and ${large.packetBytes}-byte ones ${lead(large)}`;
-  const sentence = `${winner} answers ${small.packetBytes}-byte pings ${lead(small)} as fast as ${other}${more}.`;
+  const lead = ({ ratioToJs, ratioToJsInterval }: EngineResult): string => {
+    const [low, high] = ratioToJsInterval ?? [1, 1];
+    return low <= 1 && high >= 1 ? "about" : times(wins ? ratioToJs ?? 1 : 1 / (ratioToJs ?? 1));
+  };
+  const more = large === small ? "" : `, and ${large.packetBytes}-byte ones ${lead(large).replace("about", "about as fast")}`;
+  const sentence = `${winner} answers ${small.packetBytes}-byte pings ${lead(small)} as fast as ${other}${more}${batches.length > 1 ? ` (batches of ${batches[0]})` : ""}.`;
 
   const starts = cold.filter(({ engine }) => engine === "js" || engine === "wasm").toSorted((a, b) => a.totalMs - b.totalMs);
   if (starts.length < 2) return sentence;
@@ -60,13 +66,13 @@ function engineHeadline({ results, cold }: EngineReport): string {
 }
 
 function tunHeadline({ results }: TunReport): string {
-  const best = results.find(({ engine, io }) => engine === "wasm" && io === "uring") ?? results.at(0);
+  const best = results.at(0);
   if (!best) return "Nothing was measured.";
-  const { engine, io, packetBytes, repliesPerSecond: { median, low, high } } = best;
+  const { engine, io, packetBytes, repliesPerSecond: { median } } = best;
   const against = (name: string, other: TunResult | undefined): string[] => {
-    if (!other) return [];
-    const alike = low <= other.repliesPerSecond.high && other.repliesPerSecond.low <= high;
-    return [alike ? `about as many as ${name}` : `${(median / other.repliesPerSecond.median).toFixed(2)} × as many as ${name}`];
+    if (!other?.ratioToFirst || !other.ratioToFirstInterval) return [];
+    const [low, high] = other.ratioToFirstInterval;
+    return [low <= 1 && high >= 1 ? `about as many as ${name}` : `${(1 / other.ratioToFirst).toFixed(2)} × as many as ${name}`];
   };
   const others = [
     ...against(`with ${io === "uring" ? "readwrite" : "uring"}`, results.find((other) => other.engine === engine && other.io !== io)),
@@ -115,9 +121,10 @@ function tunSections({ results }: TunReport): Section[] {
     {
       title: "As many packets as the device takes",
       rows: [
-        ["engine", "io", "bytes", "replies/s", "min", "max", "CPU ns/packet", "system calls/packet"],
-        ...results.map(({ engine, io, packetBytes, repliesPerSecond: { median, min, max }, cpuNsPerPacket, systemCallsPerPacket }) => [
-          engine, io, String(packetBytes), ...[median, min, max].map((value) => WHOLE.format(value)), WHOLE.format(cpuNsPerPacket), systemCallsPerPacket.toFixed(3),
+        ["engine", "io", "bytes", "replies/s", "min", "max", "× first", "CPU ns/packet", "syscalls/packet"],
+        ...results.map(({ engine, io, packetBytes, repliesPerSecond: { median, min, max }, ratioToFirst, cpuNsPerPacket, systemCallsPerPacket }) => [
+          engine, io, String(packetBytes), ...[median, min, max].map((value) => WHOLE.format(value)), ratioToFirst?.toFixed(2),
+          WHOLE.format(cpuNsPerPacket), systemCallsPerPacket.toFixed(3),
         ]),
       ],
     },
@@ -129,7 +136,7 @@ function tunSections({ results }: TunReport): Section[] {
 function describe({ date, pongd, commit, node, v8, kernel, cpu, cores, governor, arguments: args, nodeFlags, seed }: Environment): string[] {
   return [
     `pongd ${pongd}${commit ? ` (${commit})` : ""} · ${args.join(" ")} · seed ${seed} · ${date}`,
-    `Node.js ${node}${nodeFlags.length > 0 ? ` ${nodeFlags.join(" ")}` : ""} · V8 ${v8} · Linux ${kernel} · ${cpu}, ${cores} CPUs${governor ? `, governor ${governor}` : ""}`,
+    `Node.js ${node}${nodeFlags.length > 0 ? ` ${nodeFlags.join(" ")}` : ""} · V8 ${v8} · Linux ${kernel} · ${cpu}, ${cores} CPU${cores === 1 ? "" : "s"}${governor ? `, governor ${governor}` : ""}`,
   ];
 }
 

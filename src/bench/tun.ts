@@ -7,15 +7,17 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { EngineName } from "../engine/engine.js";
-import { EXIT, Failure } from "../failure.js";
+import { EXIT, Failure, messageOf } from "../failure.js";
 import type { IoName } from "../io/io.js";
 import { environment } from "./environment.js";
 import type { Latency, TunReport, TunResult } from "./report.js";
 import type { Command } from "./sender.js";
 import type { StationInput, StationMessage } from "./station.js";
-import { median, spreadOf } from "./stats.js";
+import { median, medianInterval, spreadOf } from "./stats.js";
 
-const ROUNDS = 9;
+const ROUNDS = 15;
+/** Fewer say too little for a result, where a run was interrupted. */
+const LEAST_ROUNDS = 5;
 const MTU = 1500;
 const STATION = fileURLToPath(new URL("./station.js", import.meta.url));
 
@@ -31,56 +33,59 @@ export interface TunBenchOptions {
 type Flood = Extract<StationMessage, { kind: "flood" }>;
 
 /**
- * `onProgress` hears how much is done, 0 to 1, and what comes next; `onLeftOut`, which combination cannot run here, and why.
- * Once `interrupted`, what has been measured is returned. @throws Failure where no combination can run.
+ * `onProgress` hears how much is done, 0 to 1, and what comes next; `onLeftOut`, which combination cannot run here or could not
+ * go on, and why. Once `interrupted`, what has been measured is returned. @throws Failure where no combination can run.
  */
 export async function benchTun(
   options: TunBenchOptions, interrupted: AbortSignal, onProgress: (done: number, next: string) => void, onLeftOut: (what: string) => void,
 ): Promise<TunReport> {
   const { engines, ios, packetBytes, seconds, seed } = options;
-  const stations: Station[] = [];
-  const results: TunResult[] = [];
   const combinations = engines.flatMap((engine) => ios.map((io) => ({ engine, io, mtu: Math.max(packetBytes, MTU), seed })));
-  const leftOut: { combination: StationInput; failure: Failure }[] = [];
-  try {
-    for (const combination of combinations) {
-      try {
-        stations.push(await Station.start(combination));
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        leftOut.push({ combination, failure: error });
-      }
-    }
-    if (stations.length === 0) throw leftOut[0].failure;
-    for (const { combination: { engine, io }, failure } of leftOut) onLeftOut(`${engine} with ${io}: ${failure.message}`);
+  const stations = await start(combinations, onLeftOut);
+  const interruption = new Promise<undefined>((resolve) => {
+    interrupted.addEventListener("abort", () => { resolve(undefined); }, { once: true });
+  });
+  const steps = stations.length * (ROUNDS + 2);
+  let done = 0;
 
-    const steps = stations.length * (ROUNDS + 2);
-    let done = 0;
-    const step = async <T>(next: string, station: Station, measure: () => Promise<T>): Promise<T | undefined> => {
-      if (interrupted.aborted) return undefined;
-      onProgress(done++ / steps, `${station.input.engine}, ${station.input.io}: ${next}`);
-      return measure();
-    };
-    const floods = stations.map((): Flood[] => []);
-    for (let i = 0; i < ROUNDS; i++) {
-      for (const [s, station] of stations.entries()) {
-        const flood = await step("as many packets as the device takes", station, () => station.flood({ kind: "flood", packetBytes, seconds: seconds / ROUNDS, packetsPerSecond: Infinity }));
-        if (flood) floods[s].push(flood);
-      }
+  /** What the station measures; undefined once it has died, or the run been interrupted: whoever does that does not want to wait. */
+  const step = async <T>(station: Station, next: string, measure: () => Promise<T>): Promise<T | undefined> => {
+    if (interrupted.aborted || station.ended) return undefined;
+    onProgress(done++ / steps, `${station.input.engine}, ${station.input.io}: ${next}`);
+    try {
+      return await Promise.race([measure(), interruption]);
+    } catch (error) {
+      onLeftOut(`${station.input.engine} with ${station.input.io}: ${messageOf(error)}`);
+      station.end();
+      return undefined;
     }
+  };
+
+  try {
+    const rounds: (Flood | undefined)[][] = [];
+    for (let i = 0; i < ROUNDS; i++) {
+      const round: (Flood | undefined)[] = [];
+      for (const station of stations) {
+        round.push(await step(station, "as many packets as the device takes", () => station.flood({ kind: "flood", packetBytes, seconds: seconds / ROUNDS, packetsPerSecond: Infinity })));
+      }
+      rounds.push(round);
+    }
+    const results: TunResult[] = [];
     for (const [s, station] of stations.entries()) {
-      if (floods[s].length === 0) continue;
-      const repliesPerSecond = spreadOf(floods[s].map(({ flood }) => flood.replies / flood.seconds));
+      const floods = rounds.flatMap((round) => round[s] ?? []);
+      if (floods.length < LEAST_ROUNDS) continue;
+      const repliesPerSecond = spreadOf(floods.map(rate));
       const ping = (packetsPerSecond: number) => station.ping({ kind: "ping", packetBytes, seconds, packetsPerSecond });
       results.push({
         engine: station.input.engine,
         io: station.input.io,
         packetBytes,
         repliesPerSecond,
-        cpuNsPerPacket: median(floods[s].map(({ flood }) => flood.cpuNs / flood.replies)),
-        systemCallsPerPacket: median(floods[s].map(({ systemCalls, received }) => systemCalls / received)),
-        idle: await step("round trips when idle", station, () => ping(0)) ?? null,
-        halfLoad: await step("round trips at half load", station, () => ping(repliesPerSecond.median / 2)) ?? null,
+        ...ratioToFirst(rounds, s),
+        cpuNsPerPacket: median(floods.map(({ flood }) => flood.cpuNs / Math.max(1, flood.replies))),
+        systemCallsPerPacket: median(floods.map(({ systemCalls, received }) => systemCalls / Math.max(1, received))),
+        idle: await step(station, "round trips when idle", () => ping(0)) ?? null,
+        halfLoad: await step(station, "round trips at half load", () => ping(repliesPerSecond.median / 2)) ?? null,
       });
     }
     onProgress(1, "");
@@ -88,6 +93,35 @@ export async function benchTun(
   } finally {
     for (const station of stations) station.end();
   }
+}
+
+/** The stations of those combinations that can run here. @throws Failure where none can. */
+async function start(combinations: readonly StationInput[], onLeftOut: (what: string) => void): Promise<Station[]> {
+  const stations: Station[] = [];
+  const failures: { what: string; failure: Failure }[] = [];
+  for (const combination of combinations) {
+    try {
+      stations.push(await Station.start(combination));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      failures.push({ what: `${combination.engine} with ${combination.io}`, failure: error });
+    }
+  }
+  if (stations.length === 0) throw failures[0].failure;
+  for (const { what, failure } of failures) onLeftOut(`${what}: ${failure.what}`);
+  return stations;
+}
+
+function ratioToFirst(rounds: readonly (readonly (Flood | undefined)[])[], s: number): Pick<TunResult, "ratioToFirst" | "ratioToFirstInterval"> {
+  const ratios = rounds.flatMap((round) => {
+    const [first, other] = [round[0], round[s]];
+    return first && other && first.flood.replies > 0 ? [rate(other) / rate(first)] : [];
+  });
+  return ratios.length < LEAST_ROUNDS ? { ratioToFirst: null, ratioToFirstInterval: null } : { ratioToFirst: median(ratios), ratioToFirstInterval: medianInterval(ratios) };
+}
+
+function rate({ flood }: Flood): number {
+  return flood.replies / flood.seconds;
 }
 
 /** A station as its parent sees it. */
@@ -123,8 +157,13 @@ export class Station {
     return (await this.#hear("ping")).ping;
   }
 
+  get ended(): boolean {
+    return !this.#child.connected;
+  }
+
+  /** Whatever it is at: it goes when nobody is there to tell. */
   end(): void {
-    this.#child.disconnect();
+    if (this.#child.connected) this.#child.disconnect();
   }
 
   async #hear<K extends StationMessage["kind"]>(kind: K): Promise<Extract<StationMessage, { kind: K }>> {

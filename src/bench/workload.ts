@@ -10,26 +10,38 @@ const TTL = 64;
 export const POLICY: Policy = { trie: trieOf([parsePrefix("10.99.0.0/16")], [], [parseAddress("10.99.0.1")]), ttl: TTL, ignoreEcho: false };
 
 export class Workload {
+  /** Calls of the engine that it takes to answer all of the packets. */
+  readonly calls: number;
+  readonly #batch: number;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
   readonly #slots: number[];
   readonly #headers: Uint8Array[];
   readonly #replies: Uint8Array[];
+  readonly #packetBytes: number;
 
-  /** Takes `batch` slots and fills each with an echo request of `packetBytes`, 28 to 65535, from 10.99.0.1 into the prefix. */
-  constructor({ memory }: LinearMemory, packetBytes: number, batch: number, seed: number) {
+  /** Takes slots for `calls` batches and fills each with an echo request of `packetBytes`, 28 to 65535, from 10.99.0.1 into the prefix. */
+  constructor({ memory }: LinearMemory, packetBytes: number, batch: number, calls: number, seed: number) {
+    this.calls = calls;
+    this.#batch = batch;
+    this.#packetBytes = packetBytes;
     this.#bytes = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
-    this.#slots = Array.from({ length: batch }, () => this.#words[FREE / 4 + --this.#words[FREE_COUNT / 4]]);
+    this.#slots = Array.from({ length: batch * calls }, () => this.#words[FREE / 4 + --this.#words[FREE_COUNT / 4]]);
     const random = randomBytes(seed);
     const requests = this.#slots.map(() => echoRequest(packetBytes, random));
     this.#headers = requests.map((request) => request.slice(0, HEADERS_LEN));
     this.#replies = requests.map(echoReply);
-    this.#slots.forEach((slot, i) => {
-      this.#bytes.set(requests[i], slot);
-      this.#words[RECEIVED / 4 + 2 * i] = slot;
-      this.#words[RECEIVED / 4 + 2 * i + 1] = packetBytes;
-    });
+    this.#slots.forEach((slot, i) => { this.#bytes.set(requests[i], slot); });
+    this.receive(0);
+  }
+
+  /** Puts the packets of one call into RECEIVED. */
+  receive(call: number): void {
+    for (let i = 0; i < this.#batch; i++) {
+      this.#words[RECEIVED / 4 + 2 * i] = this.#slots[call * this.#batch + i];
+      this.#words[RECEIVED / 4 + 2 * i + 1] = this.#packetBytes;
+    }
   }
 
   /** Makes requests of the replies again: all that a reply changed lies in the headers. */
@@ -37,14 +49,15 @@ export class Workload {
     for (let i = 0; i < this.#slots.length; i++) this.#bytes.set(this.#headers[i], this.#slots[i]);
   }
 
-  /** @throws Error unless what lies in TO_SEND is the reply to each request, byte for byte. */
-  verify(replies: number): void {
-    if (replies !== this.#slots.length) throw new Error(`answered ${replies} of ${this.#slots.length} packets`);
-    this.#replies.forEach((expected, i) => {
+  /** @throws Error unless what lies in TO_SEND is the reply to each request of the call, byte for byte. */
+  verify(call: number, replies: number): void {
+    if (replies !== this.#batch) throw new Error(`answered ${replies} of ${this.#batch} packets`);
+    for (let i = 0; i < replies; i++) {
       const slot = this.#words[TO_SEND / 4 + 2 * i];
       const length = this.#words[TO_SEND / 4 + 2 * i + 1];
+      const expected = this.#replies[call * this.#batch + i];
       if (Buffer.compare(this.#bytes.subarray(slot, slot + length), expected) !== 0) throw new Error(`reply ${i} of ${replies} is wrong`);
-    });
+    }
   }
 }
 

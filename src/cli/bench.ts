@@ -1,5 +1,5 @@
-import { accessSync, constants, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { compare, differences, parseReport } from "../bench/compare.js";
 import { BATCH } from "../abi.js";
@@ -11,6 +11,7 @@ import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import { IO_NAMES, type IoName } from "../io/io.js";
 import { integer } from "./integer.js";
+import { checkWritable, writeWhole } from "./output.js";
 
 /** Bytes: an empty ping, ping's default, two in between, an Ethernet frame's, a jumbo frame's, the largest there is. */
 const SIZES = [28, 84, 128, 576, 1500, 9000, 65535];
@@ -48,9 +49,9 @@ function engineCommand(): Command {
   const command = new Command("engine")
     .description("The engines side by side on packets in memory: WebAssembly against JavaScript. Needs no device and no rights.")
     .addOption(listOption("--engine <names>", "engines to compare", [...BENCH_ENGINES], choice(BENCH_ENGINES)))
-    .addOption(listOption("--size <bytes>", "packet sizes", SIZES, integer(28, 65535)))
+    .addOption(listOption("--size <bytes>", "packet sizes, 28 to 65535", SIZES, integer(28, 65535)))
     .addOption(listOption("--batch <packets>", "packets in one call of an engine, up to 256", [64], integer(1, BATCH)))
-    .option("--seconds <s>", "to spend on one engine at one size and batch", seconds, 0.5);
+    .option("--seconds <s>", "to spend on one engine at one size and batch, 0.05 to 600", seconds, 0.5);
   return withOutput(command)
     .addHelpText("after", `
 Engines:
@@ -74,8 +75,8 @@ function tunCommand(): Command {
     .description("The whole program through a real TUN device, in a network namespace of its own. Needs root, or: unshare -r.")
     .addOption(listOption("--engine <names>", "engines to compare", [...ENGINE_NAMES], choice(ENGINE_NAMES)))
     .addOption(listOption("--io <names>", "I/O backends to compare, each with each engine", [...IO_NAMES], choice(IO_NAMES)))
-    .option("--size <bytes>", "packet size", integer(28, 65535), 84)
-    .option("--seconds <s>", "to spend on one combination under full load, and again on each kind of round trips", seconds, 3);
+    .option("--size <bytes>", "packet size, 28 to 65535", integer(28, 65535), 84)
+    .option("--seconds <s>", "to spend on one combination under full load, and again on each kind of round trips, 0.05 to 600", seconds, 3);
   return withOutput(command)
     .addHelpText("after", `
 Measured, for each combination: replies a second under as much load as the device takes, with the CPU time and the system calls of
@@ -102,8 +103,12 @@ function withOutput(command: Command): Command {
 
 /** Runs a benchmark from its files' first check to its report's last copy. */
 async function measure(benchmark: Report["benchmark"], flags: OutputFlags, run: (interrupted: AbortSignal) => Promise<Report>): Promise<void> {
+  const { json, html } = flags;
+  if (html === STANDARD_OUTPUT) throw new Failure("--html needs a file; standard output is for --json -", EXIT.USAGE);
+  if (json === STANDARD_OUTPUT && flags.compare !== undefined) throw new Failure("--compare prints to standard output, and --json - leaves no room there; give --json a file", EXIT.USAGE);
+  if (json !== undefined && html !== undefined && resolve(json) === resolve(html)) throw new Failure(`--json and --html are both to be ${json}; give each a file of its own`, EXIT.USAGE);
   const before = flags.compare === undefined ? undefined : parseReport(read(flags.compare), flags.compare, benchmark);
-  for (const file of [flags.json, flags.html]) {
+  for (const file of [json, html]) {
     if (file !== undefined && file !== STANDARD_OUTPUT) checkWritable(file);
   }
   const interruption = new AbortController();
@@ -111,18 +116,32 @@ async function measure(benchmark: Report["benchmark"], flags: OutputFlags, run: 
   process.once("SIGINT", interrupt);
   const report = await run(interruption.signal);
   process.off("SIGINT", interrupt);
-  // Before anything that may fail is written elsewhere.
-  if (flags.json === STANDARD_OUTPUT) {
-    process.stdout.write(toJson(report));
-  } else {
-    process.stdout.write(renderText(report, process.stdout.isTTY && process.env.NO_COLOR === undefined));
-    if (before) process.stdout.write(`\n${renderChanges(compare(before, report), differences(before.environment, report.environment))}`);
-    if (flags.json !== undefined) write(flags.json, toJson(report));
-  }
-  if (flags.html !== undefined) {
+
+  // People first: that is there whatever becomes of the files.
+  if (json === STANDARD_OUTPUT) process.stdout.write(toJson(report));
+  else process.stdout.write(renderText(report, isColourful()));
+  if (before) process.stdout.write(`\n${renderChanges(compare(before, report), differences(before.environment, report.environment))}`);
+  if (report.results.length === 0) return;
+
+  const failures: unknown[] = [];
+  const save = (file: string, text: string) => {
+    try {
+      writeWhole(file, text);
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  if (json !== undefined && json !== STANDARD_OUTPUT) save(json, toJson(report));
+  if (html !== undefined) {
     const { renderHtml } = await import("../bench/html.js");
-    write(flags.html, renderHtml(report, headline(report)));
+    save(html, renderHtml(report, headline(report)));
   }
+  if (failures.length > 0) throw failures[0];
+}
+
+/** https://no-color.org */
+function isColourful(): boolean {
+  return process.stdout.isTTY && !process.env.NO_COLOR && process.env.TERM !== "dumb";
 }
 
 /** A bar on standard error, where that is a terminal; it is gone when all is done. */
@@ -130,7 +149,8 @@ function showProgress(done: number, next: string): void {
   if (!process.stderr.isTTY) return;
   const width = 30;
   const filled = Math.round(done * width);
-  process.stderr.write(done < 1 ? `\r\x1b[K[${"#".repeat(filled)}${"·".repeat(width - filled)}] ${Math.round(done * 100)} %  ${next}` : "\r\x1b[K");
+  const line = `[${"#".repeat(filled)}${"·".repeat(width - filled)}] ${Math.round(done * 100)} %  ${next}`;
+  process.stderr.write(done < 1 ? `\r\x1b[K${line.slice(0, (process.stderr.columns || 80) - 1)}` : "\r\x1b[K");
 }
 
 function toJson(report: Report): string {
@@ -139,27 +159,10 @@ function toJson(report: Report): string {
 
 function read(file: string): string {
   try {
+    if (!statSync(file).isFile()) throw new Error(`${file} is no file`);
     return readFileSync(file, "utf8");
   } catch (error) {
     throw new Failure(`--compare: ${messageOf(error)}`, EXIT.USAGE);
-  }
-}
-
-/** Not only after minutes of measuring. @throws Failure (usage) */
-function checkWritable(file: string): void {
-  try {
-    if (existsSync(file) && statSync(file).isDirectory()) throw new Error(`${file} is a directory`);
-    accessSync(existsSync(file) ? file : dirname(file), constants.W_OK);
-  } catch (error) {
-    throw new Failure(`the report cannot be written: ${messageOf(error)}`, EXIT.USAGE);
-  }
-}
-
-function write(file: string, text: string): void {
-  try {
-    writeFileSync(file, text);
-  } catch (error) {
-    throw new Failure(`the report could not be written: ${messageOf(error)}`, EXIT.RUNTIME);
   }
 }
 
@@ -179,7 +182,7 @@ function choice<T extends string>(choices: readonly T[]): (text: string) => T {
 }
 
 function seconds(text: string): number {
-  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+  const value = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;
   if (!(value >= 0.05 && value <= 600)) throw new InvalidArgumentError("It must be a number of seconds from 0.05 to 600.");
   return value;
 }

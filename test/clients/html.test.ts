@@ -53,7 +53,8 @@ const TUN: TunReport = {
   complete: true,
   environment: ENVIRONMENT,
   results: ENGINE_NAMES.flatMap((engine, e) => IO_NAMES.map((io, i) => ({
-    engine, io, packetBytes: 84, repliesPerSecond: spread(1_234_567 / (1 + e / 3 + i)), cpuNsPerPacket: 712 * (1 + i), systemCallsPerPacket: i === 0 ? 0.0312 : 2,
+    engine, io, packetBytes: 84, repliesPerSecond: spread(1_234_567 / (1 + e / 3 + i)), ratioToFirst: 1 / (1 + e / 3 + i), ratioToFirstInterval: null,
+    cpuNsPerPacket: 712 * (1 + i), systemCallsPerPacket: i === 0 ? 0.0312 : 2,
     idle: latency(18 + 6 * i + 2 * e, 0, 20_000), halfLoad: e === 0 && i === 0 ? null : latency(60 + 30 * i + 9 * e, 612_345, 180_000),
   }))),
 };

@@ -65,9 +65,9 @@ describe("the packets", () => {
         const linear = LinearMemory.create(65535);
         linear.setPolicy(POLICY);
         const engine = await createEngine(name, linear);
-        const workload = new Workload(linear, packetBytes, 8, 3);
+        const workload = new Workload(linear, packetBytes, 8, 1, 3);
         for (let i = 0; i < 2; i++) {
-          workload.verify(engine.respond(8, 0));
+          workload.verify(0, engine.respond(8, 0));
           workload.restore();
         }
       }
@@ -78,17 +78,17 @@ describe("the packets", () => {
     const linear = LinearMemory.create(1500);
     linear.setPolicy(POLICY);
     const engine = await createEngine("js-naive", linear);
-    const workload = new Workload(linear, 84, 8, 4);
+    const workload = new Workload(linear, 84, 8, 1, 4);
     const replies = engine.respond(8, 0);
-    workload.verify(replies);
-    assert.throws(() => { workload.verify(replies - 1); }, /answered 7 of 8/);
+    workload.verify(0, replies);
+    assert.throws(() => { workload.verify(0, replies - 1); }, /answered 7 of 8/);
     const bytes = new Uint8Array(linear.memory.buffer);
     const words = new Uint32Array(linear.memory.buffer);
     bytes[words[TO_SEND / 4 + 6] + 83] ^= 1;
-    assert.throws(() => { workload.verify(replies); }, /reply 3 of 8 is wrong/);
+    assert.throws(() => { workload.verify(0, replies); }, /reply 3 of 8 is wrong/);
     bytes[words[TO_SEND / 4 + 6] + 83] ^= 1;
     words[TO_SEND / 4 + 7]--;
-    assert.throws(() => { workload.verify(replies); }, /reply 3 of 8 is wrong/);
+    assert.throws(() => { workload.verify(0, replies); }, /reply 3 of 8 is wrong/);
   });
 });
 
@@ -139,9 +139,9 @@ describe("what it says", () => {
     const before = report({ "js 84": 25, "wasm 84": 10 });
     const now = report({ "js 84": 25.01, "wasm 84": 12 });
     const changes = compare(before, now);
-    assert.deepEqual(changes.map(({ timesNoise }) => timesNoise > 1), [false, true]);
+    assert.deepEqual(changes.map(({ what, timesNoise }) => [what.split(", ").at(-1), timesNoise > 1]), [["ns/packet", false], ["ns/packet", true], ["× js", false]]);
     const text = renderChanges(changes, differences(before.environment, { ...now.environment, node: "24.0.0" }));
-    assert.match(text, /^1 of 2 figures changed by more than the noise\.$/m);
+    assert.match(text, /^1 of 3 figures changed by more than the noise\.$/m);
     assert.match(text, /^wasm, 84 bytes, batches of 64, ns\/packet +10\.0 +12\.0 +\+20\.0 % +7\.07$/m);
     assert.match(text, /^ {2}node: 20\.20\.2 → 24\.0\.0$/m);
     assert.equal(compare(before, before).every(({ timesNoise }) => timesNoise === 0), true);
@@ -152,7 +152,8 @@ test("what is no report of the same benchmark is refused before anything is meas
   const right = report({ "js 84": 25 });
   assert.deepEqual(parseReport(JSON.stringify(right), "old.json", "engine"), right);
   const refused = /^old\.json is not a report of pongd bench; give a file that --json wrote$/;
-  for (const wrong of ["", "null", "[]", "{}", JSON.stringify({ ...right, results: [{}] }), JSON.stringify({ ...right, results: 3 }), JSON.stringify({ ...right, environment: undefined })]) {
+  for (const wrong of ["", "null", "[]", "{}", JSON.stringify({ ...right, results: [{}] }), JSON.stringify({ ...right, results: 3 }), JSON.stringify({ ...right, environment: undefined }), JSON.stringify({ ...right, environment: {} }),
+    JSON.stringify(right).replace("\"A CPU\"", "\"A \\u001b[31m CPU\""), JSON.stringify({ ...right, results: [{ ...right.results[0], nsPerPacket: { median: null, min: 1, p95: 2 } }] })]) {
     assert.throws(() => { parseReport(wrong, "old.json", "engine"); }, { message: refused, exitStatus: 2 }, wrong);
   }
   const tun = { ...right, benchmark: "tun", results: [] };
