@@ -179,12 +179,13 @@ class Packets {
     this.#vector = base;
   }
 
-  /** What is due, VECTOR at most. What the device refuses is not sent again. */
+  /** What is due, VECTOR at most: what would be more is let go, as catching up would be a burst. Nor is sent again what the device refuses. */
   sendDue(now: number): void {
-    const count = Math.min(VECTOR, Math.floor((now - this.#due) * this.#perMs));
-    if (!(count > 0)) return;
+    const due = Math.floor((now - this.#due) * this.#perMs);
+    if (!(due > 0)) return;
+    const count = Math.min(VECTOR, due);
     this.sent += Math.max(0, libc.sendmmsg(packetSocket, this.#vector, count, uapi.MSG_DONTWAIT));
-    this.#due = this.#perMs === Infinity ? now : this.#due + count / this.#perMs;
+    this.#due = due > VECTOR ? now : this.#due + count / this.#perMs;
   }
 
   sendFor(ms: number): void {
