@@ -8,12 +8,12 @@
  */
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
-import { Counter, DROPPED, REPLIES } from "./abi.js";
+import { Counter } from "./abi.js";
 import type { EngineName } from "./engine/engine.js";
 import { EXIT, Failure } from "./failure.js";
 import { serve, type Endpoint } from "./http.js";
 import type { IoChoice, IoName } from "./io/io.js";
-import { createRegistry, DROP_REASONS, PROTOCOLS, total } from "./metrics.js";
+import { createRegistry, total, verdicts, type Verdicts } from "./metrics.js";
 import { trieOf, type Address, type Prefix } from "./prefixes.js";
 import { Queue } from "./queue.js";
 import { TunDevice } from "./tun/device.js";
@@ -46,12 +46,8 @@ export interface Started {
   readonly url: string;
 }
 
-export interface Summary {
-  readonly received: number;
-  readonly replied: number;
+export interface Summary extends Verdicts {
   readonly writeErrors: number;
-  /** By reason, those that occurred. */
-  readonly dropped: Record<string, number>;
   readonly seconds: number;
 }
 
@@ -132,14 +128,7 @@ async function stopAll(queues: readonly Queue[]): Promise<void> {
 }
 
 function summarize(queues: readonly Queue[], started: number): Summary {
-  const dropped = DROP_REASONS.map((reason, i) => [reason, total(queues, DROPPED + i)] as const);
-  return {
-    received: total(queues, Counter.packetsReceived),
-    replied: PROTOCOLS.reduce((sum, _, i) => sum + total(queues, REPLIES + i), 0),
-    writeErrors: total(queues, Counter.writeErrors),
-    dropped: Object.fromEntries(dropped.filter(([, count]) => count > 0)),
-    seconds: (Date.now() - started) / 1000,
-  };
+  return { ...verdicts(queues), writeErrors: total(queues, Counter.writeErrors), seconds: (Date.now() - started) / 1000 };
 }
 
 /** The first of SIGINT, SIGTERM and a failure. A later second signal ends the process at once; the kernel then removes the device. */

@@ -68,8 +68,26 @@ export function createRegistry(queues: readonly Counted[], prefixes: readonly Pr
   return registry;
 }
 
+/** What became of packets. */
+export interface Verdicts {
+  readonly received: number;
+  readonly replied: number;
+  /** By reason, those that occurred. */
+  readonly dropped: Record<string, number>;
+}
+
+/** The verdicts on what these queues have taken so far. */
+export function verdicts(queues: readonly Pick<Counted, "memory">[]): Verdicts {
+  const dropped = DROP_REASONS.map((reason, i) => [reason, total(queues, DROPPED + i)] as const);
+  return {
+    received: total(queues, Counter.packetsReceived),
+    replied: PROTOCOLS.reduce((sum, _, i) => sum + total(queues, REPLIES + i), 0),
+    dropped: Object.fromEntries(dropped.filter(([, count]) => count > 0)),
+  };
+}
+
 /** Sum of one counter over all queues. */
-export function total(queues: readonly Counted[], index: number): number {
+export function total(queues: readonly Pick<Counted, "memory">[], index: number): number {
   return queues.reduce((sum, { memory }) => sum + memory.counters[index], 0);
 }
 

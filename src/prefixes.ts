@@ -55,9 +55,9 @@ export function parseHostAddress(text: string, prefixes: readonly Prefix[]): Add
   return host;
 }
 
-/** @throws Failure (usage) for none, too many, or the same one twice. */
-export function checkPrefixes(prefixes: readonly Prefix[]): void {
-  if (prefixes.length === 0) throw usage("no prefix given; try: pongd run 10.99.0.0/16");
+/** `example`: the command as it would be right. @throws Failure (usage) for none, too many, or the same one twice. */
+export function checkPrefixes(prefixes: readonly Prefix[], example = "pongd run 10.99.0.0/16"): void {
+  if (prefixes.length === 0) throw usage(`no prefix given; try: ${example}`);
   if (prefixes.length > PREFIXES) throw usage(`${prefixes.length} prefixes given; at most ${PREFIXES} fit`);
   const seen = new Set<string>();
   for (const { text } of prefixes) {

@@ -1,31 +1,27 @@
 import { Command, Option } from "commander";
 import type { Logger } from "pino";
 import type { RunOptions, Started, Summary } from "../daemon.js";
-import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import { parseEndpoint, type Endpoint } from "../http.js";
 import { IO_CHOICES, type IoChoice } from "../io/io.js";
 import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../log.js";
-import { checkPrefixes, exampleOf, firstUsable, parseExceptions, parseHostAddress, parsePrefix, sizeOf } from "../prefixes.js";
+import { exampleOf, sizeOf } from "../prefixes.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ } from "../tun/uapi.js";
 import { integer } from "./integer.js";
+import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, prefixArgument, ttlOption, type PolicyFlags } from "./policy.js";
+import { tally } from "./summary.js";
 
 /** 7664 spells PONG. */
 const LISTEN = "127.0.0.1:7664";
 /** What the kernel allows one device (MAX_TAP_QUEUES). */
 const MAX_QUEUES = 256;
 
-interface Flags {
+interface Flags extends PolicyFlags {
   device: string;
   mtu: number;
   queues: number;
-  hostAddress: string | undefined;
-  except: string[];
-  engine: EngineName;
   io: IoChoice;
   spin: number;
-  ttl: number;
-  ignoreEcho: boolean;
   listen: Endpoint;
   logLevel: LogLevel;
   logFormat: LogFormat;
@@ -34,17 +30,17 @@ interface Flags {
 export function runCommand(): Command {
   return new Command("run")
     .description("Make every address of the prefixes answer ping.")
-    .argument("[prefix...]", "IPv4 prefixes, like 10.99.0.0/16")
+    .addArgument(prefixArgument())
     .option("--device <name>", "name of the TUN device to make", "pong0")
     .option("--mtu <bytes>", "its MTU", integer(ETH_MIN_MTU, ETH_MAX_MTU), 1500)
     .option("--queues <n>", "its queues; a thread each", integer(1, MAX_QUEUES), 1)
-    .option("--host-address <address>", "the host's own address on it, or \"none\" (default: the first usable one of the first prefix with room)")
-    .option("--except <prefix>", "what not to answer within the prefixes; may be given several times", (text: string, texts: string[]) => [...texts, text], [])
-    .addOption(new Option("--engine <name>", "what handles the packets").choices(ENGINE_NAMES).default("wasm"))
+    .addOption(hostAddressOption("the host's own address on it"))
+    .addOption(exceptOption())
+    .addOption(engineOption())
     .addOption(new Option("--io <name>", "what reads and writes them: io_uring, or a read and a write a packet").choices(IO_CHOICES).default("auto"))
     .option("--spin <rounds>", "with io_uring: rounds that may come up empty before it sleeps", integer(0, 1_000_000), 0)
-    .option("--ttl <n>", "TTL of replies", integer(1, 255), 64)
-    .option("--ignore-echo", "count echo requests but leave them unanswered", false)
+    .addOption(ttlOption())
+    .addOption(ignoreEchoOption())
     .addOption(new Option("--listen <host:port>", "where metrics and health are served").argParser(parseEndpoint).default(parseEndpoint(LISTEN), LISTEN))
     .addOption(new Option("--log-level <level>", "least level that is logged").choices(LOG_LEVELS).default("info"))
     .addOption(new Option("--log-format <format>", "of the log on standard error").choices(LOG_FORMATS).default("text"))
@@ -65,10 +61,7 @@ Examples:
 }
 
 function toOptions(texts: string[], flags: Flags): RunOptions {
-  const prefixes = texts.map(parsePrefix);
-  checkPrefixes(prefixes);
-  const hostAddress = flags.hostAddress === undefined ? firstUsable(prefixes) : flags.hostAddress === "none" ? undefined : parseHostAddress(flags.hostAddress, prefixes);
-  const exceptions = parseExceptions(flags.except, prefixes);
+  const { prefixes, exceptions, hostAddress } = parseTargets(texts, flags, "pongd run 10.99.0.0/16");
   checkDeviceName(flags.device);
   const { device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen } = flags;
   return { prefixes, exceptions, hostAddress, device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen };
@@ -111,11 +104,9 @@ function logRunning({ prefixes, exceptions, hostAddress, mtu, queues }: RunOptio
 }
 
 function summarize({ received, replied, dropped, writeErrors, seconds }: Summary): string {
-  const drops = Object.entries(dropped).map(([reason, count]) => `${reason} ${count}`);
-  const total = received - replied;
   return [
     `answered ${replied} of ${received} packets in ${seconds.toFixed(1)} s`,
-    ...total > 0 ? [`dropped ${total} (${drops.join(", ")})`] : [],
+    ...tally("dropped", dropped),
     ...writeErrors > 0 ? [`the device refused ${writeErrors} replies`] : [],
   ].join("; ");
 }
