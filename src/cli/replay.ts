@@ -1,0 +1,55 @@
+import { createReadStream } from "node:fs";
+import { Command } from "commander";
+import { EXIT, Failure } from "../failure.js";
+import type { Replayed } from "../replay/replay.js";
+import { engineOption, hostAddressOption, ignoreEchoOption, parseTargets, prefixArgument, ttlOption, type PolicyFlags } from "./policy.js";
+import { tally } from "./summary.js";
+
+const STANDARD_STREAM = "-";
+/** Bytes that are read from a file at a time. */
+const CHUNK_LEN = 262144;
+
+export function replayCommand(): Command {
+  return new Command("replay")
+    .description("Answer the packets of a capture, and write the replies as another. Needs no device and no rights.")
+    .argument("<in>", "the capture, pcap or pcapng; \"-\" for standard input")
+    .argument("<out>", "where the replies go, as pcapng; \"-\" for standard output")
+    .addArgument(prefixArgument())
+    .addOption(hostAddressOption("the address in the capture that is the host's own"))
+    .addOption(engineOption())
+    .addOption(ttlOption())
+    .addOption(ignoreEchoOption())
+    .addHelpText("after", `
+Raw IP, Ethernet and Linux cooked captures are read. A reply has the time of its request, and the same capture gives the same
+replies, byte for byte. What is readable of a damaged capture is answered; the status is then 1.
+
+Examples:
+  pongd replay in.pcap replies.pcapng 10.99.0.0/16
+  tcpdump -i eth0 -c 1000 -w - icmp | pongd replay - - 192.0.2.0/24 | tshark -r -`)
+    .action(async (input: string, output: string, texts: string[], flags: PolicyFlags) => {
+      const { damage, ...counts } = await replayFiles(input, output, texts, flags);
+      (output === STANDARD_STREAM ? process.stderr : process.stdout).write(`${summarize(counts)}\n`);
+      if (damage) throw damage;
+    });
+}
+
+async function replayFiles(input: string, output: string, texts: string[], { hostAddress, engine, ttl, ignoreEcho }: PolicyFlags): Promise<Replayed> {
+  const options = { ...parseTargets(texts, hostAddress, "pongd replay IN OUT 10.99.0.0/16"), engine, ttl, ignoreEcho };
+  const [{ replay }, { openFile, openStream }] = await Promise.all([import("../replay/replay.js"), import("../replay/output.js")]);
+  const interrupt = () => { throw new Failure("interrupted before the capture's end", EXIT.RUNTIME); };
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, interrupt);
+  const replies = output === STANDARD_STREAM ? openStream(process.stdout) : await openFile(output);
+  const warn = (message: string) => { process.stderr.write(`pongd: ${message}\n`); };
+  const replayed = await replay(chunksOf(input), input === STANDARD_STREAM ? "standard input" : input, replies, options, warn);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, interrupt);
+  return replayed;
+}
+
+/** Opened when it is first asked for a chunk: an error that comes before is nobody's. */
+async function* chunksOf(input: string): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* (input === STANDARD_STREAM ? process.stdin : createReadStream(input, { highWaterMark: CHUNK_LEN })) as AsyncIterable<Uint8Array>;
+}
+
+function summarize({ received, replied, dropped, skipped }: Omit<Replayed, "damage">): string {
+  return [`answered ${replied} of ${received} packets`, ...tally("dropped", dropped), ...tally("skipped", skipped)].join("; ");
+}
