@@ -107,7 +107,7 @@ class Selection {
 }
 
 /** Packets on their way through the engine. */
-class Batches {
+export class Batches {
   readonly #engine: Engine;
   readonly #writer: ReplyWriter;
   readonly #slotSize: number;

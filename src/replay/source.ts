@@ -76,7 +76,7 @@ export class Source {
   /** Has at least `length` bytes in the buffer if there are so many; returns how many there are. */
   async #fill(length: number): Promise<number> {
     if (this.#buffer.length >= length) return this.#buffer.length;
-    const parts = [this.#buffer];
+    const parts = this.#buffer.length > 0 ? [this.#buffer] : [];
     let held = this.#buffer.length;
     while (held < length) {
       const chunk = await this.#next(held);
@@ -84,7 +84,7 @@ export class Source {
       parts.push(chunk);
       held += chunk.length;
     }
-    this.#buffer = parts.length === 1 ? this.#buffer : Buffer.concat(parts);
+    this.#buffer = parts.length === 1 ? parts[0] : Buffer.concat(parts);
     return held;
   }
 
