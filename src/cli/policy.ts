@@ -24,7 +24,7 @@ export function hostAddressOption(whose: string): Option {
 export function exceptOption(): Option {
   return new Option("--except <prefix>", "what not to answer within the prefixes; may be given several times")
     .argParser((text: string, texts: string[]) => [...texts, text])
-    .default([]);
+    .default([], "none");
 }
 
 export function engineOption(): Option {

@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { Command } from "commander";
 import { EXIT, Failure } from "../failure.js";
 import type { Replayed } from "../replay/replay.js";
-import { engineOption, hostAddressOption, ignoreEchoOption, parseTargets, prefixArgument, ttlOption, type PolicyFlags } from "./policy.js";
+import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, prefixArgument, ttlOption, type PolicyFlags } from "./policy.js";
 import { tally } from "./summary.js";
 
 const STANDARD_STREAM = "-";
@@ -16,6 +16,7 @@ export function replayCommand(): Command {
     .argument("<out>", "where the replies go, as pcapng; \"-\" for standard output")
     .addArgument(prefixArgument())
     .addOption(hostAddressOption("the address in the capture that is the host's own"))
+    .addOption(exceptOption())
     .addOption(engineOption())
     .addOption(ttlOption())
     .addOption(ignoreEchoOption())
@@ -33,8 +34,9 @@ Examples:
     });
 }
 
-async function replayFiles(input: string, output: string, texts: string[], { hostAddress, engine, ttl, ignoreEcho }: PolicyFlags): Promise<Replayed> {
-  const options = { ...parseTargets(texts, hostAddress, "pongd replay IN OUT 10.99.0.0/16"), engine, ttl, ignoreEcho };
+async function replayFiles(input: string, output: string, texts: string[], flags: PolicyFlags): Promise<Replayed> {
+  const { engine, ttl, ignoreEcho } = flags;
+  const options = { ...parseTargets(texts, flags, "pongd replay IN OUT 10.99.0.0/16"), engine, ttl, ignoreEcho };
   const [{ replay }, { openFile, openStream }] = await Promise.all([import("../replay/replay.js"), import("../replay/output.js")]);
   const interrupt = () => { throw new Failure("interrupted before the capture's end", EXIT.RUNTIME); };
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, interrupt);

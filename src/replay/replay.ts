@@ -25,6 +25,8 @@ const NAMED_LINK_TYPES = 8;
 
 export interface ReplayOptions {
   readonly prefixes: readonly Prefix[];
+  /** Cut out of them. */
+  readonly exceptions: readonly Prefix[];
   /** The address that is the host's own, and so neither answered for nor a martian. */
   readonly hostAddress: Address | undefined;
   readonly engine: EngineName;
@@ -47,9 +49,9 @@ export interface Replayed extends Verdicts {
  */
 export async function replay(capture: AsyncIterable<Uint8Array>, name: string, output: Output, options: ReplayOptions, warn: (message: string) => void): Promise<Replayed> {
   try {
-    const { prefixes, hostAddress, engine, ttl, ignoreEcho } = options;
+    const { prefixes, exceptions, hostAddress, engine, ttl, ignoreEcho } = options;
     const linear = LinearMemory.create(PACKET_LEN);
-    linear.setPolicy({ trie: trieOf(prefixes, hostAddress ? [hostAddress] : []), ttl, ignoreEcho });
+    linear.setPolicy({ trie: trieOf(prefixes, exceptions, hostAddress ? [hostAddress] : []), ttl, ignoreEcho });
     const writer = new ReplyWriter(output);
     const batches = new Batches(linear, await createEngine(engine, linear), writer);
     const selection = new Selection(name, warn);
@@ -116,7 +118,7 @@ export class Batches {
   /** By slot: when what lies there was captured. */
   readonly #timestampNs = new BigUint64Array(SLOTS);
   #count = 0;
-  /** Of every packet of the batch. */
+  /** Since 1970, of every packet of the batch. */
   #millisecond = 0n;
 
   constructor({ memory, slotSize }: LinearMemory, engine: Engine, writer: ReplyWriter) {
@@ -140,13 +142,10 @@ export class Batches {
     this.#count++;
   }
 
-  /**
-   * Answers the batch, which may be empty. Its packets are all of #millisecond: THE ENGINE'S CLOCK, once it has one, is set to
-   * that here, and nowhere else.
-   */
+  /** Answers the batch, which may be empty. Its packets are all of one millisecond, so that the engine's clock is theirs. */
   async respond(): Promise<void> {
     if (this.#count === 0) return;
-    const replies = this.#engine.respond(this.#count);
+    const replies = this.#engine.respond(this.#count, Number(this.#millisecond));
     this.#count = 0;
     for (let i = 0; i < replies; i++) {
       const slot = this.#words[TO_SEND / 4 + 2 * i];

@@ -37,6 +37,15 @@ describe("usage: status 2 and one line", () => {
     [["run", "10.99.0.0/16", "--no-such"], /--no-such/],
     [["run", "10.99\n.0.0/16"], /"10\.99\\n\.0\.0\/16" is not a prefix/],
     [["run", "10.99.0.0/16", "--device", "a\nb"], /device name "a\\nb"/],
+    [["replay"], /missing required argument 'in'/],
+    [["replay", "in.pcap"], /missing required argument 'out'/],
+    [["replay", "in.pcap", "out.pcapng"], /no prefix given; try: pongd replay IN OUT 10\.99\.0\.0\/16/],
+    [["replay", "in.pcap", "out.pcapng", "10.99.0.0/99"], /prefix "10\.99\.0\.0\/99"/],
+    [["replay", "in.pcap", "out.pcapng", "10.99.0.0/16", "--except", "10.98.0.0/24"], /exception 10\.98\.0\.0\/24 lies in none of the prefixes/],
+    [["replay", "in.pcap", "out.pcapng", "10.99.0.0/16", "--ttl", "256"], /1 to 255/],
+    [["replay", "/no/such/file", "/dev/null", "10.99.0.0/16"], /the capture cannot be read: ENOENT.*\/no\/such\/file/],
+    [["replay", CLI, "/no/such/folder/out", "10.99.0.0/16"], /the replies cannot be written: ENOENT.*\/no\/such\/folder/],
+    [["replay", CLI, "/dev/null", "10.99.0.0/16"], /cli\.js is not a capture that can be read: it begins as neither pcap nor pcapng does/],
     [["rum"], /unknown command 'rum'/],
     [["bench", "disk"], /unknown command 'disk'/],
     [["bench", "engine", "--engine", "wasm,go"], /'wasm,go' is invalid\. Allowed are js, wasm, wasm-scalar, js-naive/],
@@ -78,6 +87,8 @@ test("--version is the package's", () => {
 
 test("help names the exit statuses, and every option", () => {
   assert.match(pongd("--help").stdout, /0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device/);
+  assert.match(pongd("--help").stdout, /replay \[options\] <in> <out> \[prefix\.\.\.\]/);
+  for (const option of ["--host-address", "--except", "--engine", "--ttl", "--ignore-echo"]) assert.ok(pongd("replay", "--help").stdout.includes(option), option);
   const { status, stdout } = pongd("run", "--help");
   for (const option of ["--device", "--mtu", "--queues", "--host-address", "--engine", "--ttl", "--ignore-echo", "--listen", "--log-level", "--log-format"]) {
     assert.ok(stdout.includes(option), option);

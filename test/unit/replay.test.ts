@@ -25,7 +25,7 @@ const START = 1_700_000_000_123_456_000n;
 
 /** For assert.rejects(): a Failure that says nothing could be read. */
 function usage(message: RegExp): (error: unknown) => boolean {
-  return usage(message);
+  return (error) => error instanceof Failure && error.exitStatus === EXIT.USAGE && message.test(error.message);
 }
 
 /** What was written, in memory. */
@@ -67,7 +67,7 @@ async function* chunked(bytes: Uint8Array, length = 4096): AsyncGenerator<Uint8A
 async function replayed(capture: Uint8Array, { engine = "js", chunk = 4096, ignoreEcho = false, ttl = 64 }: { engine?: EngineName; chunk?: number; ignoreEcho?: boolean; ttl?: number } = {}): Promise<Outcome> {
   const output = new Memory();
   const warnings: string[] = [];
-  const options = { prefixes: [parsePrefix(PREFIX)], hostAddress: parseAddress(HOST), engine, ttl, ignoreEcho };
+  const options = { prefixes: [parsePrefix(PREFIX)], exceptions: [], hostAddress: parseAddress(HOST), engine, ttl, ignoreEcho };
   const result = await replay(chunked(capture, chunk), "in", output, options, (message) => warnings.push(message));
   assert.ok(output.committed);
   return { ...result, replies: readReplies(output.bytes), bytes: output.bytes, warnings };
@@ -177,6 +177,16 @@ describe("formats", () => {
     }
   });
 
+  test("a timestamp is the capture's time of day, of each millisecond its own", async () => {
+    const midnight = BigInt(Date.UTC(2026, 10, 24)) * 1_000_000n;
+    const times = [0n, 999_999n, 1_000_000n, 45_296_789_000_001n, 86_399_999_999_999n];
+    const sent = times.map((time) => ({ ns: midnight + time, frame: icmpPacket({ type: 13, data: pattern(12) }) }));
+    for (const engine of ENGINE_NAMES) {
+      const { replies } = await replayed(pcap(sent, { nanoseconds: true }), { engine });
+      assert.deepEqual(replies.map(({ frame }) => new DataView(frame.buffer).getUint32(36)), [0, 0, 1, 45_296_789, 86_399_999]);
+    }
+  });
+
   test("--ttl and --ignore-echo mean what they do in run", async () => {
     const sent = requests(3);
     assert.deepEqual((await replayed(pcap(sent), { ttl: 7 })).replies, expected(sent, 7));
@@ -225,10 +235,10 @@ describe("what is not for the engine", () => {
 });
 
 test("a batch ends when it is full and when the capture's millisecond changes, back or forth", async () => {
-  const batches: number[] = [];
+  const batches: [count: number, now: number][] = [];
   const linear = LinearMemory.create(65535);
-  const respond = (count: number) => {
-    batches.push(count);
+  const respond = (count: number, now: number) => {
+    batches.push([count, now]);
     return 0;
   };
   const gather = new Batches(linear, { respond }, new ReplyWriter(new Memory()));
@@ -236,7 +246,7 @@ test("a batch ends when it is full and when the capture's millisecond changes, b
   for (const ns of times) await gather.add(ARP, ns);
   await gather.respond();
   await gather.respond();
-  assert.deepEqual(batches, [256, 45, 2, 1, 1]);
+  assert.deepEqual(batches, [[256, 5], [45, 5], [2, 6], [1, 5], [1, 0]]);
 });
 
 test("thousands of packets of one millisecond, and of one each: every slot comes back", async () => {
@@ -336,7 +346,7 @@ describe("damage", () => {
 
   const unexpected = (message: string) => { throw new Error(message); };
   test("a read that fails: nothing at its start (usage), what came before it later on", async () => {
-    const options = { prefixes: [parsePrefix(PREFIX)], hostAddress: undefined, engine: "js", ttl: 64, ignoreEcho: false } as const;
+    const options = { prefixes: [parsePrefix(PREFIX)], exceptions: [], hostAddress: undefined, engine: "js", ttl: 64, ignoreEcho: false } as const;
     async function* failing(...chunks: Uint8Array[]) {
       yield* chunks;
       throw await Promise.resolve(new Error("EIO"));
