@@ -10,8 +10,8 @@ import { headline, renderChanges, renderText } from "../bench/text.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import { IO_NAMES, type IoName } from "../io/io.js";
+import { openFile } from "../output.js";
 import { integer } from "./integer.js";
-import { checkWritable, writeWhole } from "./output.js";
 
 /** Bytes: an empty ping, ping's default, two in between, an Ethernet frame's, a jumbo frame's, the largest there is. */
 const SIZES = [28, 84, 128, 576, 1500, 9000, 65535];
@@ -109,7 +109,8 @@ async function measure(benchmark: Report["benchmark"], flags: OutputFlags, run: 
   if (json !== undefined && html !== undefined && resolve(json) === resolve(html)) throw new Failure(`--json and --html are both to be ${json}; give each a file of its own`, EXIT.USAGE);
   const before = flags.compare === undefined ? undefined : parseReport(read(flags.compare), flags.compare, benchmark);
   for (const file of [json, html]) {
-    if (file !== undefined && file !== STANDARD_OUTPUT) checkWritable(file);
+    // Not only after minutes of measuring.
+    if (file !== undefined && file !== STANDARD_OUTPUT) await (await openFile(file)).discard();
   }
   const interruption = new AbortController();
   const interrupt = () => { interruption.abort(); };
@@ -124,19 +125,24 @@ async function measure(benchmark: Report["benchmark"], flags: OutputFlags, run: 
   if (report.results.length === 0) return;
 
   const failures: unknown[] = [];
-  const save = (file: string, text: string) => {
-    try {
-      writeWhole(file, text);
-    } catch (error) {
-      failures.push(error);
-    }
-  };
-  if (json !== undefined && json !== STANDARD_OUTPUT) save(json, toJson(report));
+  const save = (file: string, text: string) => write(file, text).catch((error: unknown) => { failures.push(error); });
+  if (json !== undefined && json !== STANDARD_OUTPUT) await save(json, toJson(report));
   if (html !== undefined) {
     const { renderHtml } = await import("../bench/html.js");
-    save(html, renderHtml(report, headline(report)));
+    await save(html, renderHtml(report, headline(report)));
   }
   if (failures.length > 0) throw failures[0];
+}
+
+/** Whole, or not at all. */
+async function write(file: string, text: string): Promise<void> {
+  const output = await openFile(file);
+  try {
+    await output.write(Buffer.from(text));
+    await output.commit();
+  } finally {
+    await output.discard();
+  }
 }
 
 /** https://no-color.org */

@@ -37,7 +37,7 @@ Examples:
 async function replayFiles(input: string, output: string, texts: string[], flags: PolicyFlags): Promise<Replayed> {
   const { engine, ttl, ignoreEcho } = flags;
   const options = { ...parseTargets(texts, flags, "pongd replay IN OUT 10.99.0.0/16"), engine, ttl, ignoreEcho };
-  const [{ replay }, { openFile, openStream }] = await Promise.all([import("../replay/replay.js"), import("../replay/output.js")]);
+  const [{ replay }, { openFile, openStream }] = await Promise.all([import("../replay/replay.js"), import("../output.js")]);
   const interrupt = () => { throw new Failure("interrupted before the capture's end", EXIT.RUNTIME); };
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, interrupt);
   const replies = output === STANDARD_STREAM ? openStream(process.stdout) : await openFile(output);

@@ -14,7 +14,7 @@ import { verdicts, type Verdicts } from "../metrics.js";
 import { trieOf, type Address, type Prefix } from "../prefixes.js";
 import { readCapture, type CapturedPacket } from "./capture.js";
 import { LINK_TYPES } from "./link.js";
-import type { Output } from "./output.js";
+import type { Output } from "../output.js";
 import { Damage } from "./source.js";
 import { ReplyWriter } from "./writer.js";
 

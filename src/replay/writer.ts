@@ -2,7 +2,7 @@
  * Replies as pcapng (draft-ietf-opsawg-pcapng): one section, one interface of raw IP packets in nanoseconds, an Enhanced Packet
  * Block a reply. Nothing of the day or the machine is written, so that the same replies are the same bytes.
  */
-import type { Output } from "./output.js";
+import type { Output } from "../output.js";
 
 const LINKTYPE_RAW = 101;
 /** Bytes that are gathered before they are written. */

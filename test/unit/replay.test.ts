@@ -11,7 +11,7 @@ import { ENGINE_NAMES, type EngineName } from "../../src/engine/engine.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { parseAddress, parsePrefix } from "../../src/prefixes.js";
-import type { Output } from "../../src/replay/output.js";
+import type { Output } from "../../src/output.js";
 import { Batches, replay, type Replayed } from "../../src/replay/replay.js";
 import { Damage } from "../../src/replay/source.js";
 import { ReplyWriter } from "../../src/replay/writer.js";
@@ -456,9 +456,9 @@ describe("the command", () => {
       [[join(dir, "none"), output, PREFIX], 2, /the capture cannot be read: ENOENT/],
       [[dir, output, PREFIX], 2, /the capture cannot be read: EISDIR/],
       [[output, output, PREFIX], 2, /out\.pcapng is not a capture that can be read: it begins as neither/],
-      [[input, dir, PREFIX], 2, /the replies cannot be written: EISDIR/],
-      [[input, join(dir, "none", "out"), PREFIX], 2, /the replies cannot be written: ENOENT/],
-      [[input, "/dev/full", PREFIX], 1, /the replies could not be written: ENOSPC/],
+      [[input, dir, PREFIX], 2, /cannot be written: EISDIR/],
+      [[input, join(dir, "none", "out"), PREFIX], 2, /cannot be written: ENOENT/],
+      [[input, "/dev/full", PREFIX], 1, /the output could not be written: ENOSPC/],
     ] as const) {
       const { status, stdout, stderr } = pongd([...args]);
       assert.match(stderr, message);
@@ -504,6 +504,6 @@ describe("the command", () => {
     child.stdout.destroy();
     child.stdin.end(capture);
     assert.deepEqual(await once(child, "close"), [1, null]);
-    assert.equal(stderr, "pongd: the replies could not be written: write EPIPE\n");
+    assert.equal(stderr, "pongd: the output could not be written: write EPIPE\n");
   });
 });

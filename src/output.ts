@@ -1,5 +1,5 @@
 /**
- * Where replies go. A regular file takes its name only when it is complete: until then it lies beside it under another, so that a
+ * Where a command's result goes. A regular file takes its name only when it is complete: until then it lies beside it under another, so that a
  * failure leaves no half of it and an older file of that name stays as it is. Anything else is written as it comes.
  */
 import { randomUUID } from "node:crypto";
@@ -7,7 +7,7 @@ import { constants, rmSync } from "node:fs";
 import { access, open, realpath, rename, stat, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Writable } from "node:stream";
-import { EXIT, Failure, messageOf } from "../failure.js";
+import { EXIT, Failure, messageOf } from "./failure.js";
 
 export interface Output {
   /** Resolves when there is room for more. @throws Failure */
@@ -21,6 +21,7 @@ export interface Output {
 /** @throws Failure (usage) where it cannot be written. */
 export async function openFile(path: string): Promise<Output> {
   try {
+    if (path === "") throw new Error("a path is needed");
     const there = await stat(path).catch(() => undefined);
     // A directory is refused here, by the kernel. A device or a pipe has to stay what it is.
     if (there && !there.isFile()) return new InPlace(await open(path, "w"));
@@ -32,7 +33,7 @@ export async function openFile(path: string): Promise<Output> {
     if (there) await file.chmod(there.mode & 0o777);
     return new Replacement(file, temporary, target);
   } catch (error) {
-    throw new Failure(`the replies cannot be written: ${messageOf(error)}`, EXIT.USAGE, { cause: error });
+    throw new Failure(`"${path}" cannot be written: ${messageOf(error)}`, EXIT.USAGE, { cause: error });
   }
 }
 
@@ -98,5 +99,5 @@ function rethrow(error: unknown): never {
 }
 
 function unwritten(error: unknown): Failure {
-  return new Failure(`the replies could not be written: ${messageOf(error)}`, EXIT.RUNTIME, { cause: error });
+  return new Failure(`the output could not be written: ${messageOf(error)}`, EXIT.RUNTIME, { cause: error });
 }
