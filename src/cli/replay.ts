@@ -1,4 +1,5 @@
 import { createReadStream } from "node:fs";
+import type { Writable } from "node:stream";
 import { Command } from "commander";
 import { EXIT, Failure } from "../failure.js";
 import type { Replayed } from "../replay/replay.js";
@@ -40,11 +41,16 @@ async function replayFiles(input: string, output: string, texts: string[], flags
   const [{ replay }, { openFile, openStream }] = await Promise.all([import("../replay/replay.js"), import("../output.js")]);
   const interrupt = () => { throw new Failure("interrupted before the capture's end", EXIT.RUNTIME); };
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, interrupt);
-  const replies = output === STANDARD_STREAM ? openStream(process.stdout) : await openFile(output);
+  const replies = output === STANDARD_STREAM ? openStream(standardOutput()) : await openFile(output);
   const warn = (message: string) => { process.stderr.write(`pongd: ${message}\n`); };
   const replayed = await replay(chunksOf(input), input === STANDARD_STREAM ? "standard input" : input, replies, options, warn);
   for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, interrupt);
   return replayed;
+}
+
+/** Here it is the result: what fails is the write, which says so. cli.ts would say it once more. */
+function standardOutput(): Writable {
+  return process.stdout.removeAllListeners("error").on("error", () => undefined);
 }
 
 /** Opened when it is first asked for a chunk: an error that comes before is nobody's. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -450,6 +450,13 @@ describe("the command", () => {
     rmSync(cut);
   });
 
+  test("no room for the replies: one line, status 1", () => {
+    const full = openSync("/dev/full", "w");
+    const { status, stderr } = spawnSync(process.execPath, [CLI, "replay", input, "-", PREFIX], { stdio: ["ignore", full, "pipe"], encoding: "utf8" });
+    closeSync(full);
+    assert.deepEqual([status, stderr], [1, "pongd: the output could not be written: ENOSPC: no space left on device, write\n"]);
+  });
+
   test("OUT stays as it is, and alone, when nothing can be read or written", () => {
     writeFileSync(output, "precious");
     for (const [args, expected, message] of [
@@ -458,7 +465,6 @@ describe("the command", () => {
       [[output, output, PREFIX], 2, /out\.pcapng is not a capture that can be read: it begins as neither/],
       [[input, dir, PREFIX], 2, /cannot be written: EISDIR/],
       [[input, join(dir, "none", "out"), PREFIX], 2, /cannot be written: ENOENT/],
-      [[input, "/dev/full", PREFIX], 1, /the output could not be written: ENOSPC/],
     ] as const) {
       const { status, stdout, stderr } = pongd([...args]);
       assert.match(stderr, message);
@@ -482,7 +488,7 @@ describe("the command", () => {
     }
   });
 
-  test("OUT keeps its mode, and a link to it stays one; IN may be OUT; a device stays one", () => {
+  test("OUT keeps its mode, and a link to it stays one; IN may be OUT; a pipe stays one", () => {
     const folder = join(dir, "linked");
     mkdirSync(folder);
     const [link, file] = [join(folder, "link"), join(folder, "file")];
@@ -493,8 +499,10 @@ describe("the command", () => {
     assert.ok(lstatSync(link).isSymbolicLink());
     assert.equal(statSync(file).mode & 0o777, 0o600);
     assert.deepEqual(readReplies(readFileSync(file)), expected(sent));
-    assert.equal(pongd([input, "/dev/null", PREFIX]).status, 0);
-    assert.ok(statSync("/dev/null").isCharacterDevice());
+    const pipe = join(folder, "pipe");
+    const { stdout } = spawnSync("sh", ["-c", "mkfifo \"$0\" && { cat \"$0\" & } && \"$@\" >&2 && wait", pipe, process.execPath, CLI, "replay", input, pipe, PREFIX]);
+    assert.deepEqual(readReplies(stdout), expected(sent));
+    assert.ok(statSync(pipe).isFIFO());
   });
 
   test("whoever reads the replies may leave: one line, status 1", async () => {
