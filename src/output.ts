@@ -3,7 +3,7 @@
  * failure leaves no half of it and an older file of that name stays as it is. Anything else is written as it comes.
  */
 import { randomUUID } from "node:crypto";
-import { constants, rmSync } from "node:fs";
+import { closeSync, constants, openSync, rmSync } from "node:fs";
 import { access, open, realpath, rename, stat, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Writable } from "node:stream";
@@ -29,9 +29,13 @@ export async function openFile(path: string): Promise<Output> {
     // A link to a file stays one.
     const target = there ? await realpath(path) : path;
     const temporary = join(dirname(target), `.pongd-${randomUUID()}`);
-    const file = await open(temporary, "wx");
+    // At once, so that no signal finds the file there and nobody to remove it.
+    closeSync(openSync(temporary, "wx"));
+    const remove = () => { rmSync(temporary, { force: true }); };
+    process.once("exit", remove);
+    const file = await open(temporary, "w");
     if (there) await file.chmod(there.mode & 0o777);
-    return new Replacement(file, temporary, target);
+    return new Replacement(file, temporary, target, remove);
   } catch (error) {
     throw new Failure(`"${path}" cannot be written: ${messageOf(error)}`, EXIT.USAGE, { cause: error });
   }
@@ -73,13 +77,13 @@ class Replacement extends InPlace {
   readonly #temporary: string;
   readonly #target: string;
   /** However the process ends, short of SIGKILL. */
-  readonly #remove = () => { rmSync(this.#temporary, { force: true }); };
+  readonly #remove: () => void;
 
-  constructor(file: FileHandle, temporary: string, target: string) {
+  constructor(file: FileHandle, temporary: string, target: string, remove: () => void) {
     super(file);
     this.#temporary = temporary;
     this.#target = target;
-    process.once("exit", this.#remove);
+    this.#remove = remove;
   }
 
   override async commit(): Promise<void> {
