@@ -33,7 +33,8 @@ export async function openFile(path: string): Promise<Output> {
     closeSync(openSync(temporary, "wx"));
     const remove = () => { rmSync(temporary, { force: true }); };
     process.once("exit", remove);
-    const file = await open(temporary, "w");
+    // Not to be made again, where a signal has removed it meanwhile.
+    const file = await open(temporary, "r+");
     if (there) await file.chmod(there.mode & 0o777);
     return new Replacement(file, temporary, target, remove);
   } catch (error) {
