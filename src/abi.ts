@@ -11,6 +11,7 @@ export const BATCH = 256;
 export const SLOTS = 512;
 /** Most prefixes a configuration may name. */
 export const PREFIXES = 4096;
+
 // ---- control: single words ------------------------------------------------------------------------------------------
 
 /** u32: not 0 when the packet loop is to end. Written by the main thread while the loop runs. */

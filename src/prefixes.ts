@@ -1,6 +1,6 @@
 /**
- * Prefixes: read from text, and laid out for the engines as a trie over the bytes of an address. A lookup is then a load a
- * byte, and nesting costs it nothing: the longest match was decided here.
+ * Prefixes: read from text, and laid out for the engines as a trie over the bytes of an address. A lookup is then three loads
+ * at most, and nesting costs it nothing: the longest match was decided here.
  */
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
