@@ -72,7 +72,8 @@ function sumSimd(p: usize, len: u32): u64 {
   return i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1) + tail(p, len & 15);
 }
 
-function sumScalar(p: usize, len: u32): u64 {
+/** The same without SIMD: for the slow path, since a second caller would keep sum() from being one piece with the fast one. */
+export function sumScalar(p: usize, len: u32): u64 {
   let a: u64 = 0;
   let b: u64 = 0;
   for (const end = p + (len & ~15); p < end; p += 16) {

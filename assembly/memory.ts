@@ -21,7 +21,7 @@
 //          │ lines                                    │  all sets of the first-level cache
 //          └──────────────────────────────────────────┘  memory's end: shared, never grown
 
-import { COUNTERS, FREE, FREE_COUNT, RECEIVED, TO_SEND } from "../src/abi";
+import { COUNTERS, FIRST_PREFIX, FREE, FREE_COUNT, PREFIX_REPLIES, QUEUED, RECEIVED, REPLIES, TO_SEND } from "../src/abi";
 
 export function receivedSlot(index: u32): usize {
   return load<u32>(RECEIVED + (index << 3));
@@ -49,6 +49,19 @@ export function send(index: u32, slot: usize, length: u32): void {
   store<u32>(TO_SEND + (index << 3), length, 4);
 }
 
+/** The same behind what the slow path has queued so far. */
+export function queue(slot: usize, length: u32): void {
+  const index = load<u32>(QUEUED);
+  send(index, slot, length);
+  store<u32>(QUEUED, index + 1);
+}
+
+/** Slots that may be taken for packets beside those that were received: two are left for a read and a wake. */
+export function spare(): u32 {
+  const count = load<u32>(FREE_COUNT);
+  return count > 2 ? count - 2 : 0;
+}
+
 /** A slot off the free stack; the caller knows that there is one. */
 export function take(): usize {
   const count = load<u32>(FREE_COUNT) - 1;
@@ -56,13 +69,20 @@ export function take(): usize {
   return load<u32>(FREE + (count << 2));
 }
 
-export function free(slot: usize): void {
+/** Gives back the slot in whose first cache line `p` lies. */
+export function free(p: usize): void {
   const count = load<u32>(FREE_COUNT);
-  store<u32>(FREE + (count << 2), <u32>slot);
+  store<u32>(FREE + (count << 2), <u32>p & -64);
   store<u32>(FREE_COUNT, count + 1);
 }
 
 export function add(counter: u32, amount: i32): void {
   const at = COUNTERS + (counter << 3);
   store<f64>(at, load<f64>(at) + <f64>amount);
+}
+
+/** Counts `packets` as answered by an address of the prefix. */
+export function answered(protocol: u32, prefix: i32, packets: u32): void {
+  add(REPLIES + protocol, packets);
+  add(PREFIX_REPLIES - FIRST_PREFIX + prefix, packets);
 }

@@ -22,10 +22,27 @@ export const FREE_COUNT = 4;
 export const REPLY_TTL = 12;
 /** u32: not 0 when echo requests stay unanswered (RFC 1812 §4.3.3.6 asks for the option). */
 export const IGNORE_ECHO = 16;
-/** u32: most bytes of a packet that a read takes, the MTU. */
+/** u32: most bytes that a read takes. */
 export const PACKET_SIZE = 20;
 /** u64: this memory's address in the process, for what the kernel is to read and write. */
 export const MEMORY_ADDRESS = 24;
+/** u32: most bytes of an IP packet that is sent, the MTU. */
+export const MTU = 32;
+/** u32: descriptors of TO_SEND that the slow path has filled so far. */
+export const QUEUED = 36;
+/** u32 each, an Unreachable: what becomes of UDP, and of protocols that nobody here speaks. */
+export const UNREACHABLE_UDP = 40;
+export const UNREACHABLE_OTHER = 44;
+
+/** What becomes of a packet that nobody here listens to. The members' names are the flag's values. */
+export enum Unreachable {
+  /** Dropped for its protocol, unread. */
+  off,
+  /** Checked, and dropped without a word. */
+  silent,
+  /** Answered with the ICMP error. */
+  on,
+}
 
 // ---- counters: f64 each, exact up to 2^53, and what Prometheus stores anyway ----------------------------------------
 
@@ -38,13 +55,32 @@ export enum Counter {
   bytesSent,
   writeErrors,
   syscalls,
+  /** ICMP errors that were due, and above their rate. */
+  errorsLimited,
 }
 
 /** Replies by protocol; the member's name is the label's value. Counted at REPLIES + protocol. */
 export enum Protocol {
   icmp,
+  icmpv6,
 }
 export const REPLIES = 8;
+
+/**
+ * ICMP errors by what they say; the member's name is the label's value. Counted at ERRORS + error, and those of ICMPv6 at
+ * ERRORS6 + error. Each has a token bucket of its own, {f64 tokens that are missing, f64 when in ms} at BUCKETS + 16 * the same number.
+ */
+export enum IcmpError {
+  port_unreachable,
+  protocol_unreachable,
+  parameter_problem,
+  time_exceeded,
+}
+export const ERRORS = 80;
+export const ERRORS6 = ERRORS + 4;
+export const BUCKETS = 256;
+/** Errors of a kind at once, and one more for each millisecond after (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f). */
+export const ERROR_BURST = 50;
 
 /**
  * Why a packet was not answered. The names are the metric's label values: the kernel's skb_drop_reason in lower case
@@ -59,7 +95,7 @@ export enum Drop {
   ip_csum,
   /** A destination that is no host's: 0/8, 127/8, multicast, class E, limited broadcast. */
   ip_invalid_dest,
-  /** A protocol other than ICMP; for now, all of IPv6. */
+  /** A protocol that is not handled at all: UDP and others when --unreachable is off for them; for now, all of IPv6. */
   unhandled_proto,
   /** ICMP checksum. */
   icmp_csum,
@@ -75,6 +111,12 @@ export enum Drop {
   unhandled_icmp_type,
   /** Ours: an echo request while IGNORE_ECHO is set. */
   icmp_echo_ignored,
+  /** UDP or TCP to a port where nobody listens, which is any. */
+  no_socket,
+  /** A transport protocol that nobody here speaks. */
+  ip_noproto,
+  /** UDP checksum. */
+  udp_csum,
 }
 export const DROPPED = 16;
 

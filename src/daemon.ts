@@ -10,6 +10,7 @@ import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { Counter } from "./abi.js";
 import type { EngineName } from "./engine/engine.js";
+import type { Policy } from "./engine/policy.js";
 import { EXIT, Failure } from "./failure.js";
 import { serve, type Endpoint } from "./http.js";
 import type { IoChoice, IoName } from "./io/io.js";
@@ -32,9 +33,7 @@ export interface RunOptions {
   readonly io: IoChoice;
   /** Rounds of the packet loop that may come up empty before it sleeps. */
   readonly spin: number;
-  /** Of replies, 1 to 255. */
-  readonly ttl: number;
-  readonly ignoreEcho: boolean;
+  readonly policy: Policy;
   readonly listen: Endpoint;
 }
 
@@ -56,7 +55,7 @@ export interface Summary extends Verdicts {
  * @throws Failure when something fails; by then all that was made is gone again.
  */
 export async function run(options: RunOptions, log: Logger, onRunning: (started: Started) => void): Promise<Summary> {
-  const { prefixes, exceptions, hostAddress, engine, io, spin, ttl, ignoreEcho, mtu } = options;
+  const { prefixes, exceptions, hostAddress, engine, io, spin, policy, mtu } = options;
   const queues: Queue[] = [];
   let registry: Registry | undefined;
   let answering = false;
@@ -74,7 +73,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     for (const exception of device.configure(hosts, prefixes)) log.warn(exception);
     log.debug({ device: device.name, mtu, queues: device.queues.length }, "device made");
 
-    const policy = { trie: trieOf(prefixes, exceptions, hosts), ttl, ignoreEcho };
+    const trie = trieOf(prefixes, exceptions, hosts);
     undo.push(() => stopAll(queues));
     // A thread that waits in a system call would hold up an exit for ever, whatever the exit's reason.
     const wake = () => { for (const queue of queues) queue.stop(); };
@@ -83,7 +82,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     // One after the other: a thread tells its own descriptors by what was open before it (io/descriptors.ts).
     for (const [index, fd] of device.queues.entries()) {
       if (stop.signalled) return summarize(queues, started);
-      const queue = new Queue({ index, fd, mtu, engine, io, spin, policy });
+      const queue = new Queue({ index, fd, mtu, engine, io, spin, trie, policy });
       queues.push(queue);
       const { fallback } = await queue.running;
       log.debug({ queue: index, engine, io: queue.io }, "queue running");

@@ -1,6 +1,6 @@
 /** The Prometheus registry. Nothing is counted here: each scrape reads the counters that the packet loops keep in shared memory. */
 import { Counter as PromCounter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
-import { BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "./abi.js";
+import { BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES } from "./abi.js";
 import type { Prefix } from "./prefixes.js";
 import type { EngineName } from "./engine/engine.js";
 import type { LinearMemory } from "./engine/memory.js";
@@ -12,6 +12,7 @@ const EVENT_LOOP_PRECISION_MS = 1000;
 
 export const DROP_REASONS = namesOf(Drop);
 export const PROTOCOLS = namesOf(Protocol);
+export const ICMP_ERRORS = namesOf(IcmpError);
 
 /** What of a queue is counted and named. */
 export interface Counted {
@@ -57,7 +58,15 @@ export function createRegistry(queues: readonly Counted[], prefixes: readonly Pr
   perQueue("pongd_packets_received_total", "Packets read from the device.", Counter.packetsReceived);
   perQueue("pongd_bytes_received_total", "Bytes read from the device.", Counter.bytesReceived);
   perQueueAnd("protocol", PROTOCOLS, "pongd_replies_total", "Packets answered, by the protocol of the answer.", REPLIES);
-  perQueue("pongd_bytes_sent_total", "Bytes of replies that the device took.", Counter.bytesSent);
+  perQueue("pongd_bytes_sent_total", "Bytes of replies and errors that the device took.", Counter.bytesSent);
+  counter("pongd_icmp_errors_sent_total", "ICMP errors about packets that were dropped.", ["protocol", "error", "queue"], (add) => {
+    for (const { index, memory } of queues) {
+      for (const [protocol, base] of Object.entries({ icmp: ERRORS, icmpv6: ERRORS6 })) {
+        ICMP_ERRORS.forEach((error, i) => { add({ protocol, error, queue: String(index) }, memory.counters[base + i]); });
+      }
+    }
+  });
+  perQueue("pongd_icmp_errors_limited_total", "ICMP errors that were not sent, for their rate.", Counter.errorsLimited);
   perQueueAnd("reason", DROP_REASONS, "pongd_packets_dropped_total", "Packets not answered, by reason.", DROPPED);
   perQueue("pongd_write_errors_total", "Replies that the device refused.", Counter.writeErrors);
   perQueue("pongd_syscalls_total", "System calls of the packet loop.", Counter.syscalls);

@@ -1,7 +1,8 @@
 /** The main thread's hold on one queue: its worker, the memory they share, and the eventfd that wakes it. */
 import { Worker } from "node:worker_threads";
 import type { EngineName } from "./engine/engine.js";
-import { LinearMemory, type Policy } from "./engine/memory.js";
+import { LinearMemory } from "./engine/memory.js";
+import type { Policy } from "./engine/policy.js";
 import { compile } from "./engine/wasm.js";
 import type { IoChoice, IoName } from "./io/io.js";
 import { openDescriptors } from "./io/descriptors.js";
@@ -22,6 +23,8 @@ export interface QueueOptions {
   readonly io: IoChoice;
   /** Rounds that may come up empty before the packet loop sleeps. */
   readonly spin: number;
+  /** Whose the addresses are; see prefixes.ts. */
+  readonly trie: Uint32Array;
   readonly policy: Policy;
 }
 
@@ -37,11 +40,11 @@ export class Queue {
   #message: WorkerMessage | undefined;
   #over = false;
 
-  constructor({ index, fd, mtu, engine, io, spin, policy }: QueueOptions) {
+  constructor({ index, fd, mtu, engine, io, spin, trie, policy }: QueueOptions) {
     this.index = index;
     this.engine = engine;
     this.memory = LinearMemory.create(mtu);
-    this.memory.setPolicy(policy);
+    this.memory.configure(trie, policy);
     this.#wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", `of queue ${index}`);
     const workerData: WorkerInput = {
       memory: this.memory.memory,

@@ -16,10 +16,12 @@
 // 20│                        options, padding                       │
 
 import { load16 } from "../bytes";
-import { update } from "../checksum";
+import { checksum, sum20, update } from "../checksum";
 
 export const MIN_HEADER_LEN: u32 = 20;
 export const PROTOCOL_ICMP: u32 = 1;
+export const PROTOCOL_TCP: u32 = 6;
+export const PROTOCOL_UDP: u32 = 17;
 
 /** More-fragments flag and fragment offset, within the word at 6 as it lies in memory: all zero in a whole datagram. */
 const MF_AND_OFFSET: u32 = 0xff3f;
@@ -43,6 +45,11 @@ export function totalLen(ip: usize): u32 {
 
 export function isFragment(ip: usize): bool {
   return (load<u16>(ip, 6) & MF_AND_OFFSET) != 0;
+}
+
+/** In bytes. */
+export function fragmentOffset(ip: usize): u32 {
+  return (load16(ip + 6) & 0x1fff) << 3;
 }
 
 export function protocol(ip: usize): u32 {
@@ -76,4 +83,19 @@ export function setTtl(ip: usize, ttl: u32): void {
   // One word, little-endian: the TTL is its lowest byte, the checksum its upper half.
   const word = load<u32>(ip, 8);
   store<u32>(ip, update(word >>> 16, word & 0xff, ttl) << 16 | (word & 0xff00) | ttl, 8);
+}
+
+/** Sum of the pseudo-header of a payload (RFC 768, RFC 9293 §3.1), as checksum.ts sums. */
+export function pseudoSum(ip: usize, payloadLen: u32): u64 {
+  return <u64>load<u32>(ip, 12) + <u64>load<u32>(ip, 16) + <u64>(protocol(ip) << 8) + <u64>bswap<u16>(<u16>payloadLen);
+}
+
+/** Makes a plain header before a payload: don't fragment, and so no identification (RFC 6864 §4.1). The addresses are copied. */
+export function setHeader(ip: usize, payloadLen: u32, protocol: u32, ttl: u32, srcAddr: usize, dstAddr: usize): void {
+  store<u32>(ip, <u32>bswap<u16>(<u16>(MIN_HEADER_LEN + payloadLen)) << 16 | 0x45);
+  store<u32>(ip, 0x40 << 16, 4);
+  store<u32>(ip, protocol << 8 | ttl, 8);
+  store<u32>(ip, load<u32>(srcAddr), 12);
+  store<u32>(ip, load<u32>(dstAddr), 16);
+  store<u16>(ip, checksum(sum20(ip)), 10);
 }

@@ -4,14 +4,15 @@
  */
 import { readFileSync } from "node:fs";
 import { LinearMemory } from "../engine/memory.js";
+import { DEFAULT_POLICY } from "../engine/policy.js";
 import type { Engine } from "../engine/engine.js";
 import { moduleOf } from "./engines.js";
 import type { BenchEngine, ColdResult } from "./report.js";
-import { POLICY, Workload } from "./workload.js";
+import { TRIE, Workload } from "./workload.js";
 
 const engine = process.argv[2] as BenchEngine;
 const linear = LinearMemory.create(1500);
-linear.setPolicy(POLICY);
+linear.configure(TRIE, DEFAULT_POLICY);
 const workload = new Workload(linear, 84, 1, 1, 1);
 
 const times = [performance.now()];

@@ -4,11 +4,12 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { LinearMemory } from "../engine/memory.js";
+import { DEFAULT_POLICY } from "../engine/policy.js";
 import { messageOf } from "../failure.js";
 import { createEngine } from "./engines.js";
 import type { BenchEngine } from "./report.js";
 import { median } from "./stats.js";
-import { POLICY, Workload } from "./workload.js";
+import { TRIE, Workload } from "./workload.js";
 
 /** A packet of the usual MTU lies in a slot of that size, however small it is. */
 const MTU = 1500;
@@ -28,7 +29,7 @@ export type RunResult = { readonly nsPerPacket: number } | { readonly error: str
 
 const { engine: name, packetBytes, batch, seed } = workerData as ContenderInput;
 const linear = LinearMemory.create(Math.max(packetBytes, MTU));
-linear.setPolicy(POLICY);
+linear.configure(TRIE, DEFAULT_POLICY);
 const engine = await createEngine(name, linear);
 const workload = new Workload(linear, packetBytes, batch, Math.ceil(LEAST_PACKETS / batch), seed);
 

@@ -8,6 +8,7 @@ import { Worker } from "node:worker_threads";
 import { pino } from "pino";
 import { run } from "../daemon.js";
 import type { EngineName } from "../engine/engine.js";
+import { DEFAULT_POLICY } from "../engine/policy.js";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import type { IoName } from "../io/io.js";
 import { parseAddress, parsePrefix } from "../prefixes.js";
@@ -71,7 +72,7 @@ async function main(): Promise<void> {
 function daemon(): Promise<void> {
   const options = {
     prefixes: [parsePrefix("10.99.0.0/16")], exceptions: [], hostAddress: parseAddress("10.99.0.1"), device: DEVICE, mtu: input.mtu, queues: 1,
-    engine: input.engine, io: input.io, spin: 0, ttl: 64, ignoreEcho: false, listen: LISTEN,
+    engine: input.engine, io: input.io, spin: 0, policy: DEFAULT_POLICY, listen: LISTEN,
   };
   return new Promise((resolve) => {
     const ended = run(options, pino({ level: "silent" }), () => { resolve(); });

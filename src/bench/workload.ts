@@ -1,13 +1,14 @@
 /** Echo requests in slots, as an I/O backend would have put them there, and back again once they were answered. */
 import { FREE, FREE_COUNT, RECEIVED, TO_SEND } from "../abi.js";
-import type { LinearMemory, Policy } from "../engine/memory.js";
+import type { LinearMemory } from "../engine/memory.js";
+import { DEFAULT_POLICY } from "../engine/policy.js";
 import { parseAddress, parsePrefix, trieOf } from "../prefixes.js";
 
 const HEADERS_LEN = 28;
-const TTL = 64;
+const TTL = DEFAULT_POLICY.ttl;
 
-/** pongd as most people run it. */
-export const POLICY: Policy = { trie: trieOf([parsePrefix("10.99.0.0/16")], [], [parseAddress("10.99.0.1")]), ttl: TTL, ignoreEcho: false };
+/** Whose the addresses are, as most people run it. */
+export const TRIE = trieOf([parsePrefix("10.99.0.0/16")], [], [parseAddress("10.99.0.1")]);
 
 export class Workload {
   /** Calls of the engine that it takes to answer all of the packets. */

@@ -1,6 +1,9 @@
 /** What `run` and `replay` ask alike: the prefixes, and how an engine is to treat them. */
 import { Argument, Option } from "commander";
+import { Unreachable } from "../abi.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
+import { DEFAULT_POLICY, type Policy } from "../engine/policy.js";
+import { EXIT, Failure } from "../failure.js";
 import { checkPrefixes, firstUsable, parseExceptions, parseHostAddress, parsePrefix, type Address, type Prefix } from "../prefixes.js";
 import { integer } from "./integer.js";
 
@@ -10,6 +13,7 @@ export interface PolicyFlags {
   engine: EngineName;
   ttl: number;
   ignoreEcho: boolean;
+  unreachable: Partial<Policy["unreachable"]>;
 }
 
 export function prefixArgument(): Argument {
@@ -32,7 +36,7 @@ export function engineOption(): Option {
 }
 
 export function ttlOption(): Option {
-  return new Option("--ttl <n>", "TTL of replies").argParser(integer(1, 255)).default(64);
+  return new Option("--ttl <n>", "TTL of replies").argParser(integer(1, 255)).default(DEFAULT_POLICY.ttl);
 }
 
 export function ignoreEchoOption(): Option {
@@ -52,4 +56,36 @@ export function parseTargets(texts: readonly string[], flags: Pick<PolicyFlags, 
   checkPrefixes(prefixes, example);
   const hostAddress = flags.hostAddress === undefined ? firstUsable(prefixes) : flags.hostAddress === "none" ? undefined : parseHostAddress(flags.hostAddress, prefixes);
   return { prefixes, exceptions: parseExceptions(flags.except, prefixes), hostAddress };
+}
+
+const UNREACHABLE_KINDS = ["udp", "other"] as const;
+const UNREACHABLE_MODES = Object.keys(Unreachable).filter((key) => Number.isNaN(Number(key))) as (keyof typeof Unreachable)[];
+
+export function unreachableOption(): Option {
+  return new Option("--unreachable <modes>", "ICMP errors for what nobody listens to: on, silent (checked, counted) or off (unread); for each: udp=on,other=silent")
+    .argParser(parseUnreachable)
+    .default({}, "on; off with --engine js, which sends none");
+}
+
+/** @throws Failure (usage) */
+function parseUnreachable(text: string): Partial<Policy["unreachable"]> {
+  const mode = (value: string) => UNREACHABLE_MODES.find((name) => name === value);
+  const all = mode(text);
+  if (all) return { udp: Unreachable[all], other: Unreachable[all] };
+  return Object.fromEntries(text.split(",").map((part) => {
+    const [kind, value = "", ...rest] = part.split("=");
+    const found = mode(value);
+    if (!UNREACHABLE_KINDS.some((name) => name === kind) || !found || rest.length > 0) {
+      throw new Failure(`--unreachable "${text}": write on, silent or off, or one of them for each, like udp=on,other=silent`, EXIT.USAGE);
+    }
+    return [kind, Unreachable[found]];
+  }));
+}
+
+/** @throws Failure (usage) for what the engine cannot do. */
+export function policyOf({ engine, ttl, ignoreEcho, unreachable }: PolicyFlags): Policy {
+  if (engine === "js" && Object.values(unreachable).some((mode) => mode !== Unreachable.off)) {
+    throw new Failure("the js engine sends no ICMP errors: leave --unreachable out, or --engine js", EXIT.USAGE);
+  }
+  return { ttl, ignoreEcho, unreachable: { ...DEFAULT_POLICY.unreachable, ...unreachable } };
 }

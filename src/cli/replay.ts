@@ -3,7 +3,7 @@ import type { Writable } from "node:stream";
 import { Command } from "commander";
 import { EXIT, Failure } from "../failure.js";
 import type { Replayed } from "../replay/replay.js";
-import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, prefixArgument, ttlOption, type PolicyFlags } from "./policy.js";
+import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, ttlOption, unreachableOption, type PolicyFlags } from "./policy.js";
 import { tally } from "./summary.js";
 
 const STANDARD_STREAM = "-";
@@ -21,6 +21,7 @@ export function replayCommand(): Command {
     .addOption(engineOption())
     .addOption(ttlOption())
     .addOption(ignoreEchoOption())
+    .addOption(unreachableOption())
     .addHelpText("after", `
 Raw IP, Ethernet and Linux cooked captures are read. A reply has the time of its request, and the same capture gives the same
 replies, byte for byte. What is readable of a damaged capture is answered; the status is then 1.
@@ -36,8 +37,8 @@ Examples:
 }
 
 async function replayFiles(input: string, output: string, texts: string[], flags: PolicyFlags): Promise<Replayed> {
-  const { engine, ttl, ignoreEcho } = flags;
-  const options = { ...parseTargets(texts, flags, "pongd replay IN OUT 10.99.0.0/16"), engine, ttl, ignoreEcho };
+  const { engine } = flags;
+  const options = { ...parseTargets(texts, flags, "pongd replay IN OUT 10.99.0.0/16"), engine, policy: policyOf(flags) };
   const [{ replay }, { openFile, openStream }] = await Promise.all([import("../replay/replay.js"), import("../output.js")]);
   const interrupt = () => { throw new Failure("interrupted before the capture's end", EXIT.RUNTIME); };
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, interrupt);

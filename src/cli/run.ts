@@ -8,7 +8,7 @@ import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } 
 import { exampleOf, sizeOf } from "../prefixes.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ } from "../tun/uapi.js";
 import { integer } from "./integer.js";
-import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, prefixArgument, ttlOption, type PolicyFlags } from "./policy.js";
+import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, ttlOption, unreachableOption, type PolicyFlags } from "./policy.js";
 import { tally } from "./summary.js";
 
 /** 7664 spells PONG. */
@@ -41,6 +41,7 @@ export function runCommand(): Command {
     .option("--spin <rounds>", "with io_uring: rounds that may come up empty before it sleeps", integer(0, 1_000_000), 0)
     .addOption(ttlOption())
     .addOption(ignoreEchoOption())
+    .addOption(unreachableOption())
     .addOption(new Option("--listen <host:port>", "where metrics and health are served").argParser(parseEndpoint).default(parseEndpoint(LISTEN), LISTEN))
     .addOption(new Option("--log-level <level>", "least level that is logged").choices(LOG_LEVELS).default("info"))
     .addOption(new Option("--log-format <format>", "of the log on standard error").choices(LOG_FORMATS).default("text"))
@@ -63,8 +64,8 @@ Examples:
 function toOptions(texts: string[], flags: Flags): RunOptions {
   const { prefixes, exceptions, hostAddress } = parseTargets(texts, flags, "pongd run 10.99.0.0/16");
   checkDeviceName(flags.device);
-  const { device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen } = flags;
-  return { prefixes, exceptions, hostAddress, device, mtu, queues, engine, io, spin, ttl, ignoreEcho, listen };
+  const { device, mtu, queues, engine, io, spin, listen } = flags;
+  return { prefixes, exceptions, hostAddress, device, mtu, queues, engine, io, spin, policy: policyOf(flags), listen };
 }
 
 /** @throws Failure where the FFI has no binary for this machine. */
@@ -83,7 +84,7 @@ function checkDeviceName(name: string): void {
   }
 }
 
-function printRunning({ prefixes, exceptions, hostAddress, mtu, queues, ignoreEcho }: RunOptions, { device, engine, io, url }: Started): void {
+function printRunning({ prefixes, exceptions, hostAddress, mtu, queues, policy: { ignoreEcho } }: RunOptions, { device, engine, io, url }: Started): void {
   const count = new Intl.NumberFormat("en");
   const shown = prefixes.slice(0, 10).map((prefix) => `  prefix        ${prefix.text} (${count.format(sizeOf(prefix))} address${sizeOf(prefix) === 1 ? "" : "es"})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);

@@ -1,4 +1,4 @@
-import { BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, IGNORE_ECHO, INVALID, NOBODY, PREFIX_REPLIES, Protocol, RECEIVED, REPLIES, REPLY_TTL, TO_SEND, TRIE } from "../abi.js";
+import { BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, IGNORE_ECHO, INVALID, NOBODY, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, REPLY_TTL, TO_SEND, TRIE } from "../abi.js";
 import type { Engine } from "./engine.js";
 
 // Indices into the views: words unless named otherwise. What a module imports is loaded anew at every use, even a constant;
@@ -9,6 +9,7 @@ const FREE_WORDS = FREE / 4;
 const FREE_COUNT_WORD = FREE_COUNT / 4;
 const IGNORE_ECHO_WORD = IGNORE_ECHO / 4;
 const REPLY_TTL_WORD = REPLY_TTL / 4;
+const QUEUED_WORD = QUEUED / 4;
 const TRIE_WORDS = TRIE / 4;
 const FIRST = FIRST_NODE;
 const DROPPED_COUNTERS = DROPPED;
@@ -24,11 +25,12 @@ const TIMESTAMP = 13;
 const TIMESTAMP_REPLY = 14;
 const MS_PER_DAY = 86_400_000;
 const ICMP = 1;
+const TCP = 6;
 /** More-fragments flag and fragment offset in the header's second word, in memory order. */
 const MF_AND_OFFSET = 0xff3f0000 | 0;
 
 /**
- * The engine in JavaScript: the steps and the counters of assembly/input.ts, in the terms that V8 runs fastest. Views over
+ * The engine in JavaScript: the steps and the counters of assembly/, in the terms that V8 runs fastest. Views over
  * one memory stand in for pointers: a slot is a multiple of 64, so `slot >> 2` is its first word. A header is loaded once,
  * as the words that it is, in memory order: byte n of a word is `word >>> 8 * n & 0xff`, the fields are taken from there, and
  * sums do not depend on the order.
@@ -44,90 +46,124 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
 
   function respond(count: number, now: number): number {
     let replies = 0;
+    let rest = 0;
     let bytes = 0;
     for (let i = 0; i < count; i++) {
       const ip = i32[RECEIVED_WORDS + 2 * i];
       const length = i32[RECEIVED_WORDS + 2 * i + 1];
       bytes += length;
-      const verdict = input(ip, length, now);
-      if (verdict < 0) {
-        counters[DROPPED_COUNTERS + ~verdict]++;
-        i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = ip;
-      } else {
+      const replyLen = echo(ip, length);
+      if (replyLen > 0) {
         i32[TO_SEND_WORDS + 2 * replies] = ip;
-        i32[TO_SEND_WORDS + 2 * replies + 1] = verdict;
+        i32[TO_SEND_WORDS + 2 * replies + 1] = replyLen;
         replies++;
+      } else {
+        i32[RECEIVED_WORDS + 2 * rest] = ip;
+        i32[RECEIVED_WORDS + 2 * rest + 1] = length;
+        rest++;
       }
     }
-    counters[Counter.packetsReceived] += count;
-    counters[Counter.bytesReceived] += bytes;
-    counters[BATCH_SIZES + 32 - Math.clz32(count - 1)]++;
-    return replies;
+    if (count > 0) {
+      counters[Counter.packetsReceived] += count;
+      counters[Counter.bytesReceived] += bytes;
+      counters[BATCH_SIZES + 32 - Math.clz32(count - 1)]++;
+    }
+    return rest > 0 ? judge(rest, replies, now) : replies;
   }
 
-  /** The length of the reply that the packet was turned into, or ~reason. */
-  function input(ip: number, length: number, now: number): number {
-    if (length < 20) return ~Drop.ip_inhdr;
+  /** The fast path: the length of the reply that a plain IPv4 echo request was turned into; 0 for whatever is none. */
+  function echo(ip: number, length: number): number {
+    if (length < 28) return 0;
     const at = ip >> 2;
-
-    // header
     const word0 = i32[at];
-    const headerLen = (word0 & 15) << 2;
-    if ((word0 & 0xff) !== 0x45) {
-      if ((word0 & 0xf0) === 0x60) return ~Drop.unhandled_proto;
-      if ((word0 & 0xf0) !== 0x40 || headerLen < 20 || headerLen > length) return ~Drop.ip_inhdr;
-    }
     const fragmentWord = i32[at + 1];
     const ttlWord = i32[at + 2];
     const src = i32[at + 3];
     const dst = i32[at + 4];
-    const headerSum = headerLen === 20 ? sum5(word0, fragmentWord, ttlWord, src, dst) : sum(ip, headerLen);
-    if (!holds(headerSum)) return ~Drop.ip_csum;
-    const totalLen = word0 >>> 8 & 0xff00 | word0 >>> 24;
-    if (totalLen > length) return ~Drop.pkt_too_small;
-    if (totalLen < headerLen) return ~Drop.ip_inhdr;
-
-    // datagram
-    const prefix = owner(dst);
-    if (prefix < FIRST_OWNER) return prefix === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
-    if (owner(src) !== NO_PREFIX) return ~Drop.martian_source;
-    if ((fragmentWord & MF_AND_OFFSET) !== 0) return ~Drop.ip_fragment;
-    if (headerLen !== 20) return ~Drop.ip_options;
-
-    // message
-    if ((ttlWord >>> 8 & 0xff) !== ICMP) return ~Drop.unhandled_proto;
-    if (totalLen < 28) return ~Drop.pkt_too_small;
-    if (!holds(sum(ip + 20, totalLen - 20))) return ~Drop.icmp_csum;
     const typeWord = i32[at + 5];
-    const type = typeWord & 0xff;
-    if (type === ECHO) {
-      if (i32[IGNORE_ECHO_WORD] !== 0) return ~Drop.icmp_echo_ignored;
-    } else if (type !== TIMESTAMP) {
-      return ~Drop.unhandled_icmp_type;
-    } else if (totalLen < 40) {
-      return ~Drop.pkt_too_small;
-    }
+    const totalLen = word0 >>> 8 & 0xff00 | word0 >>> 24;
+    if ((word0 & 0xff) !== 0x45 || !holds(sum5(word0, fragmentWord, ttlWord, src, dst)) || totalLen > length || totalLen < 28) return 0;
+    const prefix = owner(dst);
+    if (prefix < FIRST_OWNER || owner(src) !== NO_PREFIX) return 0;
+    if ((fragmentWord & MF_AND_OFFSET) !== 0 || (ttlWord >>> 8 & 0xff) !== ICMP || (typeWord & 0xff) !== ECHO) return 0;
+    if (i32[IGNORE_ECHO_WORD] !== 0 || !holds(sum(ip + 20, totalLen - 20))) return 0;
 
-    // reply: TTL and type are the lower bytes of their words, the checksums the upper halves
+    // TTL and type are the lower bytes of their words, the checksums the upper halves.
     i32[at + 3] = dst;
     i32[at + 4] = src;
     const ttl = i32[REPLY_TTL_WORD];
     i32[at + 2] = update(ttlWord >>> 16, ttlWord & 0xff, ttl) << 16 | ttlWord & 0xff00 | ttl;
     // 0 would be wrong in a message of nothing but zeros, and 0xffff is right in any: assembly/wire/icmp.ts.
-    if (type === ECHO) i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || 0xffff) << 16 | typeWord & 0xff00 | ECHO_REPLY;
-    else timestamp(at, now);
-
+    i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || 0xffff) << 16 | typeWord & 0xff00 | ECHO_REPLY;
     counters[ICMP_REPLIES_COUNTER]++;
     counters[OWNER_REPLIES_COUNTERS + prefix]++;
-    return type === ECHO ? totalLen : 40;
+    return totalLen;
   }
 
-  /** Makes the reply's message and length; see assembly/respond/timestamp.ts. */
+  /** The slow path; see assembly/judge.ts. */
+  function judge(count: number, replies: number, now: number): number {
+    let queued = replies;
+    for (let i = 0; i < count; i++) {
+      const ip = i32[RECEIVED_WORDS + 2 * i];
+      const verdict = ipv4Input(ip, i32[RECEIVED_WORDS + 2 * i + 1], now);
+      if (verdict > 0) {
+        i32[TO_SEND_WORDS + 2 * queued] = ip;
+        i32[TO_SEND_WORDS + 2 * queued + 1] = verdict;
+        queued++;
+      } else {
+        counters[DROPPED_COUNTERS + ~verdict]++;
+        i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = ip & -64;
+      }
+    }
+    i32[QUEUED_WORD] = queued;
+    return queued;
+  }
+
+  /** The length of the reply that the packet was turned into, or ~reason; see assembly/judge/ipv4.ts. */
+  function ipv4Input(ip: number, length: number, now: number): number {
+    if (length < 20) return ~Drop.ip_inhdr;
+    const at = ip >> 2;
+    const word0 = i32[at];
+    const headerLen = (word0 & 15) << 2;
+    if ((word0 & 0xf0) !== 0x40) return (word0 & 0xf0) === 0x60 ? ~Drop.unhandled_proto : ~Drop.ip_inhdr;
+    if (headerLen < 20 || headerLen > length) return ~Drop.ip_inhdr;
+    if (!holds(sum(ip, headerLen))) return ~Drop.ip_csum;
+    const totalLen = word0 >>> 8 & 0xff00 | word0 >>> 24;
+    if (totalLen > length) return ~Drop.pkt_too_small;
+    if (totalLen < headerLen) return ~Drop.ip_inhdr;
+
+    const src = i32[at + 3];
+    const dst = i32[at + 4];
+    const prefix = owner(dst);
+    if (prefix < FIRST_OWNER) return prefix === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
+    if (owner(src) !== NO_PREFIX) return ~Drop.martian_source;
+    if ((i32[at + 1] & MF_AND_OFFSET) !== 0) return ~Drop.ip_fragment;
+    if (headerLen !== 20) return ~Drop.ip_options;
+
+    const protocol = i32[at + 2] >>> 8 & 0xff;
+    if (protocol !== ICMP) return protocol === TCP ? ~Drop.no_socket : ~Drop.unhandled_proto;
+    if (totalLen < 28) return ~Drop.pkt_too_small;
+    if (!holds(sum(ip + 20, totalLen - 20))) return ~Drop.icmp_csum;
+    const type = i32[at + 5] & 0xff;
+    if (type === ECHO) return ~Drop.icmp_echo_ignored;
+    if (type !== TIMESTAMP) return ~Drop.unhandled_icmp_type;
+    if (totalLen < 40) return ~Drop.pkt_too_small;
+    i32[at + 3] = dst;
+    i32[at + 4] = src;
+    timestamp(at, now);
+    counters[ICMP_REPLIES_COUNTER]++;
+    counters[OWNER_REPLIES_COUNTERS + prefix]++;
+    return 40;
+  }
+
+  /** Makes the reply's message, TTL and length; see assembly/respond/timestamp.ts. */
   function timestamp(at: number, now: number): void {
     const word0 = i32[at];
     const ttlWord = i32[at + 2];
+    const ttl = i32[REPLY_TTL_WORD];
     i32[at] = word0 & 0xffff | 40 << 24;
-    i32[at + 2] = update(ttlWord >>> 16, word0 >>> 16, 40 << 8) << 16 | ttlWord & 0xffff;
+    const checksum = update(update(ttlWord >>> 16, ttlWord & 0xff, ttl), word0 >>> 16, 40 << 8);
+    i32[at + 2] = checksum << 16 | ttlWord & 0xff00 | ttl;
     const ms = swap(Math.trunc(now) % MS_PER_DAY);
     const id = i32[at + 6];
     const originate = i32[at + 7];

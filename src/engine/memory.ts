@@ -1,17 +1,10 @@
-import { COUNTERS, FREE, FREE_COUNT, IGNORE_ECHO, PREFIX_REPLIES, PREFIXES, REPLY_TTL, PACKET_SIZE, SLOT_BASE, SLOTS, STOP, TRIE } from "../abi.js";
+import {
+  COUNTERS, FREE, FREE_COUNT, IGNORE_ECHO, MTU, PACKET_SIZE, PREFIX_REPLIES, PREFIXES, REPLY_TTL, SLOT_BASE, SLOTS, STOP, TRIE, UNREACHABLE_OTHER, UNREACHABLE_UDP,
+} from "../abi.js";
+import type { Policy } from "./policy.js";
 
 const WASM_PAGE = 65536;
 const CACHE_LINE = 64;
-
-/** What of the configuration reaches the packets. */
-export interface Policy {
-  /** Whose the addresses are; see prefixes.ts. */
-  trie: Uint32Array;
-  /** TTL of a reply, 1 to 255. */
-  ttl: number;
-  /** Leave echo requests unanswered. */
-  ignoreEcho: boolean;
-}
 
 /**
  * A worker's linear memory as the host sees it: made by the main thread, handed to the worker, and read by the main
@@ -42,15 +35,21 @@ export class LinearMemory {
     for (let i = 0; i < SLOTS; i++) words[FREE / 4 + i] = SLOT_BASE + (SLOTS - 1 - i) * size;
     words[FREE_COUNT / 4] = SLOTS;
     words[PACKET_SIZE / 4] = mtu;
+    words[MTU / 4] = mtu;
     return new LinearMemory(memory, mtu);
   }
 
-  /** Before the worker starts: the table is not swapped atomically. */
-  setPolicy(policy: Policy): void {
+  /**
+   * What of the configuration reaches the packets: whose the addresses are (prefixes.ts), and what is done for them. Before the worker
+   * starts: the trie is not swapped atomically.
+   */
+  configure(trie: Uint32Array, { ttl, ignoreEcho, unreachable }: Policy): void {
     const words = new Int32Array(this.memory.buffer);
-    words.set(policy.trie, TRIE / 4);
-    words[REPLY_TTL / 4] = policy.ttl;
-    words[IGNORE_ECHO / 4] = policy.ignoreEcho ? 1 : 0;
+    words.set(trie, TRIE / 4);
+    words[REPLY_TTL / 4] = ttl;
+    words[IGNORE_ECHO / 4] = ignoreEcho ? 1 : 0;
+    words[UNREACHABLE_UDP / 4] = unreachable.udp;
+    words[UNREACHABLE_OTHER / 4] = unreachable.other;
   }
 
   /** Asks the packet loop to end after the round it is in; wakes nobody. */

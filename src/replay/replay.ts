@@ -10,6 +10,7 @@ import { BATCH, FREE, FREE_COUNT, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "..
 import { createEngine } from "../bench/engines.js";
 import type { Engine, EngineName } from "../engine/engine.js";
 import { LinearMemory } from "../engine/memory.js";
+import type { Policy } from "../engine/policy.js";
 import { verdicts, type Verdicts } from "../metrics.js";
 import { trieOf, type Address, type Prefix } from "../prefixes.js";
 import { readCapture, type CapturedPacket } from "./capture.js";
@@ -30,9 +31,7 @@ export interface ReplayOptions {
   /** The address that is the host's own, and so neither answered for nor a martian. */
   readonly hostAddress: Address | undefined;
   readonly engine: EngineName;
-  /** Of replies, 1 to 255. */
-  readonly ttl: number;
-  readonly ignoreEcho: boolean;
+  readonly policy: Policy;
 }
 
 export interface Replayed extends Verdicts {
@@ -49,9 +48,9 @@ export interface Replayed extends Verdicts {
  */
 export async function replay(capture: AsyncIterable<Uint8Array>, name: string, output: Output, options: ReplayOptions, warn: (message: string) => void): Promise<Replayed> {
   try {
-    const { prefixes, exceptions, hostAddress, engine, ttl, ignoreEcho } = options;
+    const { prefixes, exceptions, hostAddress, engine, policy } = options;
     const linear = LinearMemory.create(PACKET_LEN);
-    linear.setPolicy({ trie: trieOf(prefixes, exceptions, hostAddress ? [hostAddress] : []), ttl, ignoreEcho });
+    linear.configure(trieOf(prefixes, exceptions, hostAddress ? [hostAddress] : []), policy);
     const writer = new ReplyWriter(output);
     const batches = new Batches(linear, await createEngine(engine, linear), writer);
     const selection = new Selection(name, warn);
@@ -115,7 +114,7 @@ export class Batches {
   readonly #slotSize: number;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
-  /** By slot: when what lies there was captured. */
+  /** By slot: when the packet of the batch that lies there was captured; 0 where none lies. */
   readonly #timestampNs = new BigUint64Array(SLOTS);
   #count = 0;
   /** Since 1970, of every packet of the batch. */
@@ -145,14 +144,17 @@ export class Batches {
   /** Answers the batch, which may be empty. Its packets are all of one millisecond, so that the engine's clock is theirs. */
   async respond(): Promise<void> {
     if (this.#count === 0) return;
+    const last = this.#timestampNs[this.#indexOf(this.#words[RECEIVED / 4 + 2 * (this.#count - 1)])];
     const replies = this.#engine.respond(this.#count, Number(this.#millisecond));
     this.#count = 0;
     for (let i = 0; i < replies; i++) {
       const slot = this.#words[TO_SEND / 4 + 2 * i];
       const length = this.#words[TO_SEND / 4 + 2 * i + 1];
-      this.#writer.add(this.#timestampNs[this.#indexOf(slot)], this.#bytes.subarray(slot, slot + length));
+      // An error, for one, lies in a slot of its own.
+      this.#writer.add(this.#timestampNs[this.#indexOf(slot)] || last, this.#bytes.subarray(slot, slot + length));
       this.#words[FREE / 4 + this.#words[FREE_COUNT / 4]++] = slot;
     }
+    this.#timestampNs.fill(0n);
     await this.#writer.flush();
   }
 

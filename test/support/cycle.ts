@@ -2,6 +2,7 @@
 import { readdirSync } from "node:fs";
 import { pino } from "pino";
 import { run, type RunOptions } from "../../src/daemon.js";
+import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import type { IoChoice } from "../../src/io/io.js";
 import { parseAddress, parsePrefix } from "../../src/prefixes.js";
 
@@ -15,8 +16,7 @@ const options: RunOptions = {
   engine: "wasm",
   io: process.argv[3] as IoChoice,
   spin: 0,
-  ttl: 64,
-  ignoreEcho: false,
+  policy: DEFAULT_POLICY,
   listen: { host: "127.0.0.1", port: 7664 },
 };
 const open: number[] = [];

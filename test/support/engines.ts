@@ -1,8 +1,9 @@
 /** The engines under test, each over a memory of its own: what a worker sets up, without a device. */
-import { BATCH, Counter, Drop, DROPPED, FREE_COUNT, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND, FREE } from "../../src/abi.js";
+import { BATCH, Counter, Drop, DROPPED, FREE_COUNT, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND, FREE, Unreachable } from "../../src/abi.js";
 import { createEngine } from "../../src/bench/engines.js";
 import type { Engine } from "../../src/engine/engine.js";
 import { LinearMemory } from "../../src/engine/memory.js";
+import { DEFAULT_POLICY, type Policy } from "../../src/engine/policy.js";
 import { parseAddress, parseExceptions, parsePrefix, trieOf } from "../../src/prefixes.js";
 import { HOST, PREFIX } from "./packets.js";
 
@@ -10,14 +11,16 @@ export interface BenchOptions {
   prefixes?: string[];
   exceptions?: string[];
   host?: string | undefined;
-  ttl?: number;
-  ignoreEcho?: boolean;
+  policy?: Partial<Policy>;
   mtu?: number;
 }
 
 /** Every engine, by name. Tests loop over them. */
 export const ENGINES = ["js", "wasm", "wasm-scalar"] as const;
 export type TestEngine = typeof ENGINES[number];
+
+/** What every engine does. */
+export const STATELESS: Policy = { ...DEFAULT_POLICY, unreachable: { udp: Unreachable.off, other: Unreachable.off } };
 
 /** An engine and its memory, as an I/O backend would handle them. */
 export class Rig {
@@ -36,11 +39,11 @@ export class Rig {
   }
 
   static async create(name: TestEngine, options: BenchOptions = {}): Promise<Rig> {
-    const { prefixes = [PREFIX], exceptions = [], ttl = 64, ignoreEcho = false, mtu = 65535 } = options;
+    const { prefixes = [PREFIX], exceptions = [], policy, mtu = 65535 } = options;
     const host = "host" in options ? options.host : HOST;
     const linear = LinearMemory.create(mtu);
     const trie = trieOf(prefixes.map(parsePrefix), parseExceptions(exceptions, prefixes.map(parsePrefix)), host === undefined ? [] : [parseAddress(host)]);
-    linear.setPolicy({ trie, ttl, ignoreEcho });
+    linear.configure(trie, { ...STATELESS, ...policy });
     return new Rig(linear, await createEngine(name, linear));
   }
 

@@ -59,6 +59,30 @@ export function ipv4Packet(payload: Uint8Array, options: EchoOptions = {}): Uint
   return packet;
 }
 
+export interface UdpOptions extends EchoOptions {
+  sourcePort?: number;
+  destinationPort?: number;
+  /** As they stand in the header, where they are not to be right. */
+  length?: number;
+  checksum?: number;
+}
+
+/** A correct UDP over IPv4 packet from HOST to TARGET unless told otherwise. */
+export function udpPacket(options: UdpOptions = {}): Uint8Array {
+  const { data = pattern(16), sourcePort = 40000, destinationPort = 33434 } = options;
+  const datagram = new Uint8Array(8 + data.length);
+  const view = new DataView(datagram.buffer);
+  view.setUint16(0, sourcePort);
+  view.setUint16(2, destinationPort);
+  view.setUint16(4, options.length ?? datagram.length);
+  datagram.set(data, 8);
+  const packet = ipv4Packet(datagram, { ...options, protocol: 17 });
+  const pseudoHeader = Uint8Array.of(...packet.subarray(12, 20), 0, 17, datagram.length >> 8, datagram.length & 255);
+  view.setUint16(6, options.checksum ?? (checksum(Uint8Array.of(...pseudoHeader, ...datagram)) || 0xffff));
+  packet.set(datagram.subarray(6, 8), packet.length - data.length - 2);
+  return packet;
+}
+
 /** What pongd must answer: written from the RFCs, not from the engines. */
 export function expectedReply(request: Uint8Array, ttl = 64): Uint8Array {
   const headerLen = (request[0] & 15) * 4;

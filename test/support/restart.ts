@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { Counter, Protocol, REPLIES } from "../../src/abi.js";
 import type { EngineName } from "../../src/engine/engine.js";
+import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import type { IoChoice } from "../../src/io/io.js";
 import { trieOf, parseAddress, parsePrefix } from "../../src/prefixes.js";
 import { Queue } from "../../src/queue.js";
@@ -15,11 +16,11 @@ const host = parseAddress("10.99.0.1");
 const prefix = parsePrefix("10.99.0.0/16");
 const device = new TunDevice({ name: "pong0", mtu: 1500, queues: 1 });
 device.configure([host], [prefix]);
-const policy = { trie: trieOf([prefix], [], [host]), ttl: 64, ignoreEcho: false };
+const trie = trieOf([prefix], [], [host]);
 let written = 0;
 let received = 0;
 for (let i = 0; i < Number(times); i++) {
-  const queue = new Queue({ index: 0, fd: device.queues[0], mtu: 1500, engine: engine as EngineName, io: io as IoChoice, spin: 0, policy });
+  const queue = new Queue({ index: 0, fd: device.queues[0], mtu: 1500, engine: engine as EngineName, io: io as IoChoice, spin: 0, trie, policy: DEFAULT_POLICY });
   await queue.running;
   const { counters } = queue.memory;
   while (counters[REPLIES + Protocol.icmp] < 20) await new Promise(setImmediate);

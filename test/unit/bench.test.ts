@@ -13,8 +13,9 @@ import { createEngine } from "../../src/bench/engines.js";
 import { BENCH_ENGINES, type EngineReport, type EngineResult } from "../../src/bench/report.js";
 import { median, medianInterval, percentile, spreadOf } from "../../src/bench/stats.js";
 import { headline, renderChanges, renderText } from "../../src/bench/text.js";
-import { POLICY, Workload } from "../../src/bench/workload.js";
+import { TRIE, Workload } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
+import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { CLI } from "../support/netns.js";
 import { Random } from "../support/random.js";
 
@@ -63,7 +64,7 @@ describe("the packets", () => {
     test(`${name} answers them right, of every size, and again once they are requests again`, async () => {
       for (const packetBytes of [28, 29, 84, 1500, 65535]) {
         const linear = LinearMemory.create(65535);
-        linear.setPolicy(POLICY);
+        linear.configure(TRIE, DEFAULT_POLICY);
         const engine = await createEngine(name, linear);
         const workload = new Workload(linear, packetBytes, 8, 1, 3);
         for (let i = 0; i < 2; i++) {
@@ -76,7 +77,7 @@ describe("the packets", () => {
 
   test("a wrong byte, a wrong length and a missing reply are found", async () => {
     const linear = LinearMemory.create(1500);
-    linear.setPolicy(POLICY);
+    linear.configure(TRIE, DEFAULT_POLICY);
     const engine = await createEngine("js-naive", linear);
     const workload = new Workload(linear, 84, 8, 1, 4);
     const replies = engine.respond(8, 0);

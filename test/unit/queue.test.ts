@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { closeSync, openSync } from "node:fs";
 import { test } from "node:test";
+import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { openDescriptors } from "../../src/io/descriptors.js";
 import { trieOf } from "../../src/prefixes.js";
@@ -9,7 +10,7 @@ import { Queue } from "../../src/queue.js";
 import * as libc from "../../src/tun/libc.js";
 import { EFD_NONBLOCK } from "../../src/tun/uapi.js";
 
-const options = { index: 3, mtu: 1500, engine: "wasm", io: "readwrite", spin: 0, policy: { trie: trieOf([], [], []), ttl: 64, ignoreEcho: false } } as const;
+const options = { index: 3, mtu: 1500, engine: "wasm", io: "readwrite", spin: 0, trie: trieOf([], [], []), policy: DEFAULT_POLICY } as const;
 
 test("a worker that dies is a failure that says which and why", async () => {
   const fd = openSync("/", "r");

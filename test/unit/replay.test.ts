@@ -9,6 +9,7 @@ import { after, describe, test } from "node:test";
 import { SLOTS } from "../../src/abi.js";
 import { ENGINE_NAMES, type EngineName } from "../../src/engine/engine.js";
 import { LinearMemory } from "../../src/engine/memory.js";
+import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { parseAddress, parsePrefix } from "../../src/prefixes.js";
 import type { Output } from "../../src/output.js";
@@ -67,7 +68,7 @@ async function* chunked(bytes: Uint8Array, length = 4096): AsyncGenerator<Uint8A
 async function replayed(capture: Uint8Array, { engine = "js", chunk = 4096, ignoreEcho = false, ttl = 64 }: { engine?: EngineName; chunk?: number; ignoreEcho?: boolean; ttl?: number } = {}): Promise<Outcome> {
   const output = new Memory();
   const warnings: string[] = [];
-  const options = { prefixes: [parsePrefix(PREFIX)], exceptions: [], hostAddress: parseAddress(HOST), engine, ttl, ignoreEcho };
+  const options = { prefixes: [parsePrefix(PREFIX)], exceptions: [], hostAddress: parseAddress(HOST), engine, policy: { ...DEFAULT_POLICY, ttl, ignoreEcho } };
   const result = await replay(chunked(capture, chunk), "in", output, options, (message) => warnings.push(message));
   assert.ok(output.committed);
   return { ...result, replies: readReplies(output.bytes), bytes: output.bytes, warnings };
@@ -346,7 +347,7 @@ describe("damage", () => {
 
   const unexpected = (message: string) => { throw new Error(message); };
   test("a read that fails: nothing at its start (usage), what came before it later on", async () => {
-    const options = { prefixes: [parsePrefix(PREFIX)], exceptions: [], hostAddress: undefined, engine: "js", ttl: 64, ignoreEcho: false } as const;
+    const options = { prefixes: [parsePrefix(PREFIX)], exceptions: [], hostAddress: undefined, engine: "js", policy: DEFAULT_POLICY } as const;
     async function* failing(...chunks: Uint8Array[]) {
       yield* chunks;
       throw await Promise.resolve(new Error("EIO"));

@@ -1,11 +1,14 @@
 /** One packet and more for every reason to drop one. A test fails when a reason of abi.ts has no packet here. */
-import { Drop } from "../../src/abi.js";
-import { icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum } from "../support/packets.js";
+import { Unreachable, type Drop } from "../../src/abi.js";
+import type { Policy } from "../../src/engine/policy.js";
+import { icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum, udpPacket } from "../support/packets.js";
 
 export interface DropVector {
   readonly reason: keyof typeof Drop;
   readonly name: string;
   readonly packet: Uint8Array;
+  /** Where it is not that of every engine. */
+  readonly policy?: Partial<Policy>;
 }
 
 /** A correct echo request, then changed; its header checksum is made right again, so that nothing else is wrong with it. */
@@ -67,7 +70,7 @@ export const DROPS: readonly DropVector[] = [
   { reason: "ip_options", name: "NOP and end of options", packet: icmpPacket({ options: Uint8Array.of(1, 1, 1, 0) }) },
   { reason: "ip_options", name: "forty bytes of options", packet: icmpPacket({ options: new Uint8Array(40) }) },
   { reason: "unhandled_proto", name: "UDP", packet: ipv4Packet(pattern(16), { protocol: 17 }) },
-  { reason: "unhandled_proto", name: "TCP", packet: ipv4Packet(pattern(40), { protocol: 6 }) },
+  { reason: "no_socket", name: "TCP", packet: ipv4Packet(pattern(40), { protocol: 6 }) },
   { reason: "unhandled_proto", name: "protocol 0", packet: ipv4Packet(pattern(40), { protocol: 0 }) },
   { reason: "unhandled_proto", name: "an IPv6 packet", packet: withBytes(new Uint8Array(48), 0, 0x60) },
   // ICMP
@@ -82,6 +85,21 @@ export const DROPS: readonly DropVector[] = [
 
 /** What is dropped only when the option asks for it. */
 export const IGNORED: DropVector = { reason: "icmp_echo_ignored", name: "E-13: an echo request while echo is ignored", packet: icmpPacket() };
+
+/** What is told apart without being answered, by the engine that looks at more than what every engine does. */
+const silent: Partial<Policy> = { unreachable: { udp: Unreachable.silent, other: Unreachable.silent } };
+export const SILENT: readonly DropVector[] = ([
+  { reason: "no_socket", name: "UDP", packet: udpPacket() },
+  { reason: "no_socket", name: "UDP without data", packet: udpPacket({ data: new Uint8Array(0) }) },
+  { reason: "no_socket", name: "C-4: UDP without a checksum", packet: udpPacket({ checksum: 0 }) },
+  { reason: "udp_csum", name: "UDP checksum off by one", packet: corrupt(udpPacket(), 27) },
+  { reason: "udp_csum", name: "a flipped bit in UDP's data", packet: corrupt(udpPacket({ data: pattern(33) }), 60) },
+  { reason: "pkt_too_small", name: "a UDP header of seven bytes", packet: ipv4Packet(new Uint8Array(7), { protocol: 17 }) },
+  { reason: "pkt_too_small", name: "a UDP length of seven", packet: udpPacket({ length: 7 }) },
+  { reason: "pkt_too_small", name: "a UDP length beyond the packet", packet: udpPacket({ length: 25 }) },
+  { reason: "ip_noproto", name: "protocol 0", packet: ipv4Packet(pattern(40), { protocol: 0 }) },
+  { reason: "ip_noproto", name: "GRE", packet: ipv4Packet(new Uint8Array(0), { protocol: 47 }) },
+] as const).map((vector) => ({ ...vector, policy: silent }));
 
 function corrupt(packet: Uint8Array, at: number): Uint8Array {
   packet[at] ^= 1;

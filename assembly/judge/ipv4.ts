@@ -1,0 +1,84 @@
+// The judge of IPv4, in steps: header and addresses, then what the datagram carries. Verdicts: judge.ts.
+
+import { Drop, FIRST_PREFIX, IcmpError, IGNORE_ECHO, INVALID, NOBODY, Protocol, REPLY_TTL, Unreachable, UNREACHABLE_OTHER, UNREACHABLE_UDP } from "../../src/abi";
+import { holds, sumHeader, sumScalar } from "../checksum";
+import { answered } from "../memory";
+import { owner } from "../prefix";
+import { error } from "../respond/error";
+import { timestamp } from "../respond/timestamp";
+import * as icmp from "../wire/icmp";
+import * as ipv4 from "../wire/ipv4";
+import * as udp from "../wire/udp";
+
+export function ipv4Input(ip: usize, length: u32, now: f64): i32 {
+  if (length < ipv4.MIN_HEADER_LEN) return ~Drop.ip_inhdr;
+  if (ipv4.version(ip) != 4) return ipv4.version(ip) == 6 ? ~Drop.unhandled_proto : ~Drop.ip_inhdr;
+  const headerLen = ipv4.headerLen(ip);
+  if (headerLen < ipv4.MIN_HEADER_LEN || headerLen > length) return ~Drop.ip_inhdr;
+  if (!holds(sumHeader(ip, headerLen))) return ~Drop.ip_csum;
+  const totalLen = ipv4.totalLen(ip);
+  if (totalLen > length) return ~Drop.pkt_too_small;
+  if (totalLen < headerLen) return ~Drop.ip_inhdr;
+
+  const prefix = owner(ipv4.dstAddr(ip));
+  if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
+  if (owner(ipv4.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
+  if (ipv4.isFragment(ip)) return ~Drop.ip_fragment;
+
+  const verdict = datagram(ip, now);
+  if (verdict > 0) answered(Protocol.icmp, prefix, 1);
+  return verdict;
+}
+
+/** Judges a whole datagram whose header is right. */
+function datagram(ip: usize, now: f64): i32 {
+  if (!ipv4.isPlain(ip)) return ~Drop.ip_options;
+  const payload = ip + ipv4.headerLen(ip);
+  const payloadLen = ipv4.totalLen(ip) - ipv4.headerLen(ip);
+  switch (ipv4.protocol(ip)) {
+    case ipv4.PROTOCOL_ICMP: return message(ip, payload, payloadLen, now);
+    case ipv4.PROTOCOL_UDP: return port(ip, payload, payloadLen, now);
+    // RFC 9293 §3.10.7.1 would have it reset; until then a closed port of TCP keeps silent.
+    case ipv4.PROTOCOL_TCP: return ~Drop.no_socket;
+    default: return noProtocol(ip, now);
+  }
+}
+
+function message(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
+  if (msgLen < icmp.HEADER_LEN) return ~Drop.pkt_too_small;
+  if (!holds(sumScalar(msg, msgLen))) return ~Drop.icmp_csum;
+  switch (icmp.type(msg)) {
+    case icmp.ECHO:
+      if (load<u32>(IGNORE_ECHO)) return ~Drop.icmp_echo_ignored;
+      ipv4.swapAddrs(ip);
+      ipv4.setTtl(ip, load<u32>(REPLY_TTL));
+      icmp.changeType(msg, icmp.ECHO, icmp.ECHO_REPLY);
+      return ipv4.totalLen(ip);
+    case icmp.TIMESTAMP:
+      if (msgLen < icmp.TIMESTAMP_LEN) return ~Drop.pkt_too_small;
+      return timestamp(ip, msg, now);
+    // RFC 1122 §3.2.2: an unknown type is silently discarded; RFC 6918, RFC 6633: so are the deprecated ones.
+    default:
+      return ~Drop.unhandled_icmp_type;
+  }
+}
+
+/** RFC 1122 §4.1.3.1: nobody listens at any port, and the sender is to know. */
+function port(ip: usize, datagram: usize, len: u32, now: f64): i32 {
+  const mode = load<u32>(UNREACHABLE_UDP);
+  if (mode == Unreachable.off) return ~Drop.unhandled_proto;
+  const udpLen: u32 = len < udp.HEADER_LEN ? 0 : udp.len(datagram);
+  if (udpLen < udp.HEADER_LEN || udpLen > len) return ~Drop.pkt_too_small;
+  // RFC 768: none was made where it is 0.
+  if (udp.checksum(datagram) && !holds(ipv4.pseudoSum(ip, udpLen) + sumScalar(datagram, udpLen))) return ~Drop.udp_csum;
+  if (mode == Unreachable.on) error(ip, IcmpError.port_unreachable, icmp.DESTINATION_UNREACHABLE, icmp.PORT_UNREACHABLE, 0, now);
+  return ~Drop.no_socket;
+}
+
+/** RFC 1122 §3.2.2.1. */
+function noProtocol(ip: usize, now: f64): i32 {
+  const mode = load<u32>(UNREACHABLE_OTHER);
+  if (mode == Unreachable.off) return ~Drop.unhandled_proto;
+  if (mode == Unreachable.on) error(ip, IcmpError.protocol_unreachable, icmp.DESTINATION_UNREACHABLE, icmp.PROTOCOL_UNREACHABLE, 0, now);
+  return ~Drop.ip_noproto;
+}

@@ -1,0 +1,40 @@
+// ICMP errors, RFC 792; RFC 1122 §3.2.2. An error goes into a slot of its own: what it quotes stays as it came.
+
+import { BUCKETS, Counter, ERROR_BURST, ERRORS, IcmpError, MTU, REPLY_TTL } from "../../src/abi";
+import { add, queue, spare, take } from "../memory";
+import * as icmp from "../wire/icmp";
+import * as ipv4 from "../wire/ipv4";
+
+/** RFC 1812 §4.3.2.3: as much of the packet as fits in this many bytes. */
+const MOST_LEN: u32 = 576;
+
+/**
+ * Sends the error about a datagram, unless it is one about which none may be sent or too many have been. The addresses have been judged:
+ * both are a single host's. `parameter`: the 32 bits after the checksum, big-endian.
+ */
+export function error(ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32, now: f64): void {
+  // RFC 1122 §3.2.2: never about an error, nor about any fragment but the first.
+  if (ipv4.fragmentOffset(ip) || (ipv4.protocol(ip) == ipv4.PROTOCOL_ICMP && !icmp.isQuery(ip + ipv4.headerLen(ip)))) return;
+  if (!spare()) return;
+  if (!within(kind, now)) { add(Counter.errorsLimited, 1); return; }
+  const quoted = min(ipv4.totalLen(ip), min(MOST_LEN, load<u32>(MTU)) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
+  const msgLen = icmp.HEADER_LEN + quoted;
+  const slot = take();
+  const msg = slot + ipv4.MIN_HEADER_LEN;
+  memory.copy(msg + icmp.HEADER_LEN, ip, quoted);
+  icmp.setError(msg, msgLen, type, code, parameter);
+  ipv4.setHeader(slot, msgLen, ipv4.PROTOCOL_ICMP, load<u32>(REPLY_TTL), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
+  add(ERRORS + kind, 1);
+  queue(slot, ipv4.MIN_HEADER_LEN + msgLen);
+}
+
+/** Takes a token of the bucket, if there is one. What is kept is how many are missing, so that a new bucket is full. */
+export function within(bucket: u32, now: f64): bool {
+  const at = BUCKETS + (bucket << 4);
+  // A clock that was set back gives none.
+  const missing = max<f64>(0, load<f64>(at) - max<f64>(0, now - load<f64>(at, 8)));
+  store<f64>(at, now, 8);
+  const one = missing + 1 <= ERROR_BURST;
+  store<f64>(at, one ? missing + 1 : missing);
+  return one;
+}

@@ -1,0 +1,22 @@
+// UDP header, RFC 768. Shapes alone. The caller knows that HEADER_LEN bytes are there.
+//
+//    0                   1                   2                   3
+//    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//   ├───────────────────────────────┼───────────────────────────────┤
+//  0│          source port          │       destination port        │
+//   ├───────────────────────────────┼───────────────────────────────┤
+//  4│            length             │           checksum            │
+
+import { load16 } from "../bytes";
+
+export const HEADER_LEN: u32 = 8;
+
+/** Of header and data. */
+export function len(datagram: usize): u32 {
+  return load16(datagram + 4);
+}
+
+/** As it lies in memory. */
+export function checksum(datagram: usize): u32 {
+  return load<u16>(datagram, 6);
+}

@@ -1,0 +1,13 @@
+import { Unreachable } from "../abi.js";
+
+/** How an engine is to treat what it may answer. */
+export interface Policy {
+  /** TTL, or hop limit, of what is sent, 1 to 255. */
+  readonly ttl: number;
+  /** Leave echo requests unanswered. */
+  readonly ignoreEcho: boolean;
+  /** What becomes of UDP, to whatever port, and of protocols that nobody here speaks. The wasm engine's alone. */
+  readonly unreachable: { readonly udp: Unreachable; readonly other: Unreachable };
+}
+
+export const DEFAULT_POLICY: Policy = { ttl: 64, ignoreEcho: false, unreachable: { udp: Unreachable.on, other: Unreachable.on } };
