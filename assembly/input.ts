@@ -18,12 +18,13 @@ import { echo } from "./respond/echo";
 import * as icmp from "./wire/icmp";
 import * as ipv4 from "./wire/ipv4";
 
+const LEAST_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
+
 /**
  * Judges the first `count` packets of RECEIVED, up to BATCH, at `now`, Unix time in milliseconds; returns how many descriptors of
  * TO_SEND it filled.
  */
 export function input(count: u32, now: f64): u32 {
-  const echoes = load<u32>(IGNORE_ECHO) == 0;
   let replies: u32 = 0;
   let rest: u32 = 0;
   let bytes: u32 = 0;
@@ -32,23 +33,25 @@ export function input(count: u32, now: f64): u32 {
     const length = receivedLength(i);
     bytes += length;
 
-    if (length >= ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN && ipv4.isPlain(ip) && holds(sum20(ip))) {
-      // The packet's length by its own account: what follows is padding of a link below (RFC 791 §3.1).
-      const totalLen = ipv4.totalLen(ip);
-      const msg = ip + ipv4.MIN_HEADER_LEN;
-      const msgLen = totalLen - ipv4.MIN_HEADER_LEN;
-      const prefix = owner(ipv4.dstAddr(ip));
-      if (
-        totalLen <= length && totalLen >= ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN && prefix >= FIRST_PREFIX && owner(ipv4.srcAddr(ip)) == NOBODY
-        && !ipv4.isFragment(ip) && ipv4.protocol(ip) == ipv4.PROTOCOL_ICMP && icmp.type(msg) == icmp.ECHO && echoes && holds(sum(msg, msgLen))
-      ) {
-        echo(ip, msg);
-        answered(Protocol.icmp, prefix, 1);
-        send(replies++, ip, totalLen);
-        continue;
-      }
-    }
-    receive(rest++, ip, length);
+    if (length < LEAST_LEN || !ipv4.isPlain(ip)) { receive(rest++, ip, length); continue; }
+    if (!holds(sum20(ip))) { receive(rest++, ip, length); continue; }
+    // The packet's length by its own account: what follows is padding of a link below (RFC 791 §3.1).
+    const totalLen = ipv4.totalLen(ip);
+    if (totalLen > length) { receive(rest++, ip, length); continue; }
+    if (totalLen < LEAST_LEN) { receive(rest++, ip, length); continue; }
+
+    const prefix = owner(ipv4.dstAddr(ip));
+    if (prefix < FIRST_PREFIX) { receive(rest++, ip, length); continue; }
+    if (owner(ipv4.srcAddr(ip)) != NOBODY) { receive(rest++, ip, length); continue; }
+    if (ipv4.isFragment(ip) || ipv4.protocol(ip) != ipv4.PROTOCOL_ICMP) { receive(rest++, ip, length); continue; }
+
+    const msg = ip + ipv4.MIN_HEADER_LEN;
+    if (!holds(sum(msg, totalLen - ipv4.MIN_HEADER_LEN))) { receive(rest++, ip, length); continue; }
+    if (icmp.type(msg) != icmp.ECHO) { receive(rest++, ip, length); continue; }
+    if (load<u32>(IGNORE_ECHO)) { receive(rest++, ip, length); continue; }
+    echo(ip, msg);
+    answered(Protocol.icmp, prefix, 1);
+    send(replies++, ip, totalLen);
   }
   if (count) {
     add(Counter.packetsReceived, count);
