@@ -5,7 +5,7 @@
 // COUNTERS ├──────────────────────────────────────────┤
 //          │ f64 counters, then f64 replies by prefix │  written here and by the I/O, read by the host at scrape
 //          ├──────────────────────────────────────────┤
-//          │ trie over the prefixes                   │  written by the host (src/prefixes.ts)
+//          │ roots of the tries over the prefixes     │  written by the host (src/prefixes.ts), as are the nodes
 // RECEIVED ├──────────────────────────────────────────┤
 //          │ {slot, length}: I/O → engine             │
 //  TO_SEND ├──────────────────────────────────────────┤
@@ -19,6 +19,8 @@
 // SLOT_BASE├──────────────────────────────────────────┤  page boundary
 //          │ SLOTS slots, each an odd number of cache │  odd, so that the slots' first lines spread over
 //          │ lines                                    │  all sets of the first-level cache
+//          ├──────────────────────────────────────────┤
+//          │ nodes of the tries, a cache line each    │
 //          └──────────────────────────────────────────┘  memory's end: shared, never grown
 
 import { COUNTERS, FIRST_PREFIX, FREE, FREE_COUNT, PREFIX_REPLIES, QUEUED, RECEIVED, REPLIES, TO_SEND } from "../src/abi";

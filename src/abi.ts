@@ -9,8 +9,8 @@
 export const BATCH = 256;
 /** Slots in the pool: one batch being read while the last one's replies are still being written. */
 export const SLOTS = 512;
-/** Most prefixes a configuration may name. */
-export const PREFIXES = 4096;
+/** Most prefixes a configuration may name, exceptions included. */
+export const PREFIXES = 100_000;
 
 // ---- control: single words ------------------------------------------------------------------------------------------
 
@@ -127,28 +127,29 @@ export const BATCH_BUCKETS = 9;
 /** Replies by prefix, in the order of the configuration. */
 export const PREFIX_REPLIES = 128;
 
-// ---- prefixes: a trie over the bytes of an address --------------------------------------------------------------------
+// ---- prefixes: a trie for each family, over the bits of an address ----------------------------------------------------
 
 /**
- * u32[65536], the root: an entry for each value of an address's first two bytes, at that value as it is loaded from the packet.
- * Then u32[256][TRIE_NODES], the nodes: an entry for each value of the next byte. An entry is the owner of the addresses that
- * start so, or, from FIRST_NODE on, the address of the node that tells.
+ * u32[65536], the root for IPv4: an entry for each value of an address's first two bytes, at that value as it is loaded from the
+ * packet. An entry is the owner of the addresses that start so, or, from FIRST_NODE on, the address of a node: u32[16], an entry
+ * for each value of the next four bits. The nodes lie at the end of the memory, as many as the prefixes need.
  */
 export const TRIE = COUNTERS + 8 * (PREFIX_REPLIES + PREFIXES);
-export const FIRST_NODE = TRIE + 4 * 65536;
-/** Nodes: up to two for each prefix, exceptions included, and for the host's address. */
-export const TRIE_NODES = 2 * (PREFIXES + 1);
+/** u32[65536]: the same for IPv6. */
+export const TRIE6 = TRIE + 4 * 65536;
+/** What is less is an owner. */
+export const FIRST_NODE = TRIE6 + 4 * 65536;
 
 /** Owners. A prefix is the owner FIRST_PREFIX + its index. */
 export const NOBODY = 0;
-/** No host has these addresses: 0/8, 127/8, 224/3. */
+/** No host has these addresses: src/prefixes.ts lists them. */
 export const INVALID = 1;
 export const FIRST_PREFIX = 2;
 
 // ---- descriptors and slots ------------------------------------------------------------------------------------------
 
 /** {u32 slot, u32 length}[BATCH]: what was received; slot is the packet's first byte. */
-export const RECEIVED = FIRST_NODE + 1024 * TRIE_NODES;
+export const RECEIVED = FIRST_NODE;
 /** {u32 slot, u32 length}[SLOTS]: what is to be sent. */
 export const TO_SEND = RECEIVED + 8 * BATCH;
 /** u32[SLOTS]: the free stack. */

@@ -15,7 +15,7 @@ import { EXIT, Failure } from "./failure.js";
 import { serve, type Endpoint } from "./http.js";
 import type { IoChoice, IoName } from "./io/io.js";
 import { createRegistry, total, verdicts, type Verdicts } from "./metrics.js";
-import { trieOf, type Address, type Prefix } from "./prefixes.js";
+import { exampleOf, trieOf, type Address, type Prefix } from "./prefixes.js";
 import { Queue } from "./queue.js";
 import { TunDevice } from "./tun/device.js";
 
@@ -27,8 +27,8 @@ export interface RunOptions {
   /** Bytes. */
   readonly mtu: number;
   readonly queues: number;
-  /** The host's own address on the device, or none: then only routes are made. */
-  readonly hostAddress: Address | undefined;
+  /** The host's own addresses on the device, at most one a family; without one, only routes are made. */
+  readonly hostAddresses: readonly Address[];
   readonly engine: EngineName;
   readonly io: IoChoice;
   /** Rounds of the packet loop that may come up empty before it sleeps. */
@@ -43,6 +43,8 @@ export interface Started {
   readonly engine: EngineName;
   readonly io: IoName;
   readonly url: string;
+  /** An address that is answered, if there is one. */
+  readonly example: string | undefined;
 }
 
 export interface Summary extends Verdicts {
@@ -55,7 +57,7 @@ export interface Summary extends Verdicts {
  * @throws Failure when something fails; by then all that was made is gone again.
  */
 export async function run(options: RunOptions, log: Logger, onRunning: (started: Started) => void): Promise<Summary> {
-  const { prefixes, exceptions, hostAddress, engine, io, spin, policy, mtu } = options;
+  const { prefixes, exceptions, hostAddresses, engine, io, spin, policy, mtu } = options;
   const queues: Queue[] = [];
   let registry: Registry | undefined;
   let answering = false;
@@ -69,11 +71,10 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
 
     const device = new TunDevice({ name: options.device, mtu, queues: options.queues });
     undo.push(() => { device.close(); });
-    const hosts = hostAddress ? [hostAddress] : [];
-    for (const exception of device.configure(hosts, prefixes)) log.warn(exception);
+    for (const exception of device.configure(hostAddresses, prefixes)) log.warn(exception);
     log.debug({ device: device.name, mtu, queues: device.queues.length }, "device made");
 
-    const trie = trieOf(prefixes, exceptions, hosts);
+    const trie = trieOf(prefixes, exceptions, hostAddresses);
     undo.push(() => stopAll(queues));
     // A thread that waits in a system call would hold up an exit for ever, whatever the exit's reason.
     const wake = () => { for (const queue of queues) queue.stop(); };
@@ -110,7 +111,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     look();
 
     started = Date.now();
-    onRunning({ device: device.name, engine, io: queues[0].io, url: http.url });
+    onRunning({ device: device.name, engine, io: queues[0].io, url: http.url, example: exampleOf(prefixes, trie) });
     // A worker may find its queue dead before the watch above hears why.
     await Promise.race([stop.requested, ended]).catch((error: unknown) => { throw device.restore() ? error : gone; });
   } finally {

@@ -1,14 +1,24 @@
 /**
- * Prefixes: read from text, and laid out for the engines as a trie over the bytes of an address. A lookup is then three loads
- * at most, and nesting costs it nothing: the longest match was decided here.
+ * Prefixes: read from text, and laid out for the engines as tries over the bits of an address, one a family. A lookup is then a
+ * bounded number of loads, and nesting costs it nothing: the longest match was decided here.
  */
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
-import { FIRST_NODE, FIRST_PREFIX, INVALID, NOBODY, PREFIXES, TRIE } from "./abi.js";
+import { FIRST_NODE, FIRST_PREFIX, INVALID, NOBODY, PREFIXES, TRIE, TRIE6 } from "./abi.js";
 import { EXIT, Failure } from "./failure.js";
 
+export type Family = 4 | 6;
+export const FAMILIES: readonly Family[] = [4, 6];
+
+/** A block of addresses: those that begin with the first `length` bits of `bytes`. */
+export interface Block {
+  /** 4 or 16, network order. */
+  readonly bytes: Uint8Array;
+  readonly length: number;
+}
+
 export interface Address {
-  readonly family: 4 | 6;
+  readonly family: Family;
   /** 4 or 16 bytes, network order. */
   readonly bytes: Uint8Array;
   readonly text: string;
@@ -19,39 +29,57 @@ export interface Prefix extends Address {
   readonly length: number;
 }
 
-/** IPv4 ranges that are no host's, as source or destination (RFC 1122 §3.2.1.3; RFC 6890). */
-const NEVER_VALID = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"].map(parseBlock);
+/**
+ * Ranges that are no host's, as source or destination. IPv4: RFC 1122 §3.2.1.3, RFC 6890. IPv6: the unspecified address, loopback,
+ * IPv4-mapped addresses and multicast (RFC 4291 §2.5.2, §2.5.3, §2.5.5.2, §2.7).
+ */
+const NEVER_VALID = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/128", "::1/128", "::ffff:0.0.0.0/96", "ff00::/8"].map(parseBlock);
+/** Each link has these addresses to itself, and no router forwards them (RFC 4291 §2.5.6). */
+const LINK_LOCAL = parseBlock("fe80::/10");
 
 /** @throws Failure (usage) for what is no IPv4 or IPv6 address. */
 export function parseAddress(text: string): Address {
-  if (isIP(text) === 0 || text.includes("%")) throw usage(`"${text}" is not an IP address; write it like 10.99.0.1`);
+  if (isIP(text) === 0 || text.includes("%")) throw usage(`"${text}" is not an IP address; write it like 10.99.0.1 or 2001:db8::1`);
   return address(ipaddr.parse(text));
 }
 
 /**
  * Reads `address/length`, or a bare address for a prefix of one.
- * @throws Failure (usage) for bad syntax, bits beyond the length, IPv6 (not answered yet), and ranges that are no host's.
+ * @throws Failure (usage) for bad syntax, bits beyond the length, and ranges that are no host's or never routed.
  */
 export function parsePrefix(text: string): Prefix {
   const prefix = parseBlock(text);
-  if (prefix.family === 6) throw usage(`prefix "${text}": IPv6 is not answered yet; give IPv4 prefixes`);
-  const first = toNumber(prefix);
-  const invalid = NEVER_VALID.find((range) => toNumber(range) <= lastOf(prefix) && first <= lastOf(range));
-  if (invalid) throw usage(`prefix "${text}" has addresses of ${invalid.text}, which are no host's; choose another prefix`);
+  const problem = problemOf(prefix);
+  if (problem !== undefined) throw usage(`prefix "${text}" has addresses of ${problem}; choose another prefix`);
   return prefix;
 }
 
 /**
- * The host's address as given, for prefixes that have been parsed.
- * @throws Failure (usage) for IPv6, an address that is no host's, and one that leaves no other to answer.
+ * The host's own addresses for prefixes that have been parsed: as given, at most one a family, or "none" for none at all; and the
+ * first usable one of each family that none was given for.
+ * @throws Failure (usage) for one that cannot be the host's, and where they leave no other address to answer.
  */
-export function parseHostAddress(text: string, prefixes: readonly Prefix[]): Address {
+export function parseHostAddresses(texts: readonly string[], prefixes: readonly Prefix[]): Address[] {
+  if (texts.includes("none")) {
+    if (texts.length > 1) throw usage(`host address "none" leaves no room for ${texts.find((text) => text !== "none") ?? "a second one"}; give one or the other`);
+    return [];
+  }
+  const given = texts.map((text) => parseHostAddress(text, prefixes));
+  const hosts = FAMILIES.flatMap((family) => {
+    const own = given.filter((host) => host.family === family);
+    if (own.length > 1) throw usage(`host addresses ${own[0].text} and ${own[1].text} are both IPv${family}; give one`);
+    return own.at(0) ?? firstUsable(prefixes, family) ?? [];
+  });
+  const own = new Set(hosts.map(({ text, bytes }) => `${text}/${8 * bytes.length}`));
+  if (prefixes.every(({ text }) => own.has(text))) throw usage(`host address ${given[0].text} is all there is to answer; choose another one, or "none"`);
+  return hosts;
+}
+
+function parseHostAddress(text: string, prefixes: readonly Prefix[]): Address {
   const host = parseAddress(text);
-  if (host.family === 6) throw usage(`host address ${text}: the prefixes are IPv4, and so must it be`);
-  const value = toNumber(host);
-  const invalid = NEVER_VALID.find((range) => toNumber(range) <= value && value <= lastOf(range));
-  if (invalid) throw usage(`host address ${text} lies in ${invalid.text}, whose addresses are no host's; choose another one`);
-  if (prefixes.every(({ text: prefix }) => prefix === `${host.text}/32`)) throw usage(`host address ${text} is all there is to answer; choose another one, or "none"`);
+  const problem = problemOf({ ...host, length: 8 * host.bytes.length });
+  if (problem !== undefined) throw usage(`host address ${text} lies in ${problem}; choose another one`);
+  if (prefixes.every(({ family }) => family !== host.family)) throw usage(`host address ${text}: the prefixes are IPv${prefixes[0].family}, and so must it be`);
   return host;
 }
 
@@ -59,11 +87,8 @@ export function parseHostAddress(text: string, prefixes: readonly Prefix[]): Add
 export function checkPrefixes(prefixes: readonly Prefix[], example = "pongd run 10.99.0.0/16"): void {
   if (prefixes.length === 0) throw usage(`no prefix given; try: ${example}`);
   if (prefixes.length > PREFIXES) throw usage(`${prefixes.length} prefixes given; at most ${PREFIXES} fit`);
-  const seen = new Set<string>();
-  for (const { text } of prefixes) {
-    if (seen.has(text)) throw usage(`prefix ${text} is given twice`);
-    seen.add(text);
-  }
+  const twice = repeated(prefixes);
+  if (twice) throw usage(`prefix ${twice.text} is given twice`);
 }
 
 /**
@@ -73,90 +98,122 @@ export function checkPrefixes(prefixes: readonly Prefix[], example = "pongd run 
 export function parseExceptions(texts: readonly string[], prefixes: readonly Prefix[]): Prefix[] {
   const exceptions = texts.map(parsePrefix);
   if (prefixes.length + exceptions.length > PREFIXES) throw usage(`${prefixes.length + exceptions.length} prefixes and exceptions given; at most ${PREFIXES} fit`);
-  exceptions.forEach((exception, i) => {
-    if (exceptions.findIndex(({ text }) => text === exception.text) < i) throw usage(`exception ${exception.text} is given twice`);
-    if (prefixes.some(({ text }) => text === exception.text)) throw usage(`${exception.text} is given as a prefix and as an exception`);
-    if (!prefixes.some((prefix) => contains(prefix, exception))) throw usage(`exception ${exception.text} lies in none of the prefixes`);
-  });
+  const twice = repeated(exceptions);
+  if (twice) throw usage(`exception ${twice.text} is given twice`);
+  const both = repeated([...prefixes, ...exceptions]);
+  if (both) throw usage(`${both.text} is given as a prefix and as an exception`);
+  const containers = new BlockMap(prefixes);
+  const outside = exceptions.find((exception) => !containers.around(exception));
+  if (outside) throw usage(`exception ${outside.text} lies in none of the prefixes`);
   return exceptions;
 }
 
-/** The first usable address of the first prefix that has room for the host and others, or undefined. */
-export function firstUsable(prefixes: readonly Prefix[]): Address | undefined {
-  // RFC 3021: a prefix of two addresses has no network address, so both are usable.
-  const candidates = prefixes.flatMap((prefix) => sizeOf(prefix) > 2 ? [1, 2, 3].map((offset) => fromNumber(toNumber(prefix) + offset)) : sizeOf(prefix) === 2 ? [prefix] : []);
-  const alone = new Set(prefixes.filter((prefix) => sizeOf(prefix) === 1).map(({ text }) => text));
-  const found = candidates.find(({ text }) => !alone.has(`${text}/32`));
-  return found && fromNumber(toNumber(found));
+/** The first usable address of the first prefix of the family that has room for the host and others, or undefined. */
+function firstUsable(prefixes: readonly Prefix[], family: Family): Address | undefined {
+  const own = prefixes.filter((prefix) => prefix.family === family);
+  const alone = new Set(own.filter((prefix) => sizeOf(prefix) === 1).map(({ text }) => text));
+  for (const prefix of own) {
+    // The first is the network's, and the Subnet-Router anycast address (RFC 4291 §2.6.1). RFC 3021, RFC 6164: a prefix of two
+    // addresses has neither, so both are usable.
+    const offsets = sizeOf(prefix) > 2 ? [1, 2, 3] : sizeOf(prefix) === 2 ? [0] : [];
+    const found = offsets.map((offset) => plus(prefix, offset)).find(({ text, bytes }) => !alone.has(`${text}/${8 * bytes.length}`));
+    if (found) return found;
+  }
+  return undefined;
 }
 
-/** How many addresses the prefix spans. */
+/** How many addresses the prefix spans: a power of two, and so exact. */
 export function sizeOf(prefix: Prefix): number {
   return 2 ** (prefix.bytes.length * 8 - prefix.length);
 }
 
-/** An address that is answered, to try a ping on: the ".1.1" of a /16, where there is one. */
-export function exampleOf(prefixes: readonly Prefix[], exceptions: readonly Prefix[], host: Address | undefined): string {
-  const examples = prefixes.flatMap((prefix) => [257, 2, 1, 0].filter((offset) => offset < sizeOf(prefix)).map((offset) => fromNumber(toNumber(prefix) + offset)));
-  const longest = (blocks: readonly Prefix[], { bytes }: Address) => Math.max(-1, ...blocks.filter((block) => contains(block, { bytes, length: 32 })).map(({ length }) => length));
-  const found = examples.find((example) => example.text !== host?.text && longest(prefixes, example) > longest(exceptions, example));
-  return (found ?? examples[0]).text;
+/** An address that is answered, to try a ping on: the ".1.1" of a /16, where there is one. Undefined where there is none. */
+export function exampleOf(prefixes: readonly Prefix[], trie: Uint32Array): string | undefined {
+  for (const prefix of prefixes) {
+    for (const offset of [257, 2, 1, 0]) {
+      if (offset >= sizeOf(prefix)) continue;
+      const example = plus(prefix, offset);
+      if (ownerOf(trie, example) >= FIRST_PREFIX) return example.text;
+    }
+  }
+  return undefined;
+}
+
+/** As an engine finds it; see assembly/prefix.ts. */
+function ownerOf(trie: Uint32Array, { family, bytes }: Address): number {
+  let entry = trie[rootOf(family) + bytes[0] + 256 * bytes[1]];
+  for (let bits = 16; entry >= FIRST_NODE; bits += 4) entry = trie[(entry - TRIE) / 4 + nibble(bytes, bits)];
+  return entry;
 }
 
 /**
- * The trie over these prefixes, word for word as it is to lie at TRIE (abi.ts). The longest prefix or exception wins;
- * ranges that are no host's and the host's own addresses are cut out of the prefixes that contain them.
+ * The tries over these prefixes, words as they would lie at TRIE (abi.ts) if the nodes followed the roots. The longest prefix or
+ * exception wins; ranges that are no host's and the host's own addresses are cut out of the prefixes that contain them.
  */
 export function trieOf(prefixes: readonly Prefix[], exceptions: readonly Prefix[], hosts: readonly Address[]): Uint32Array {
   // Outer before inner: a block covers what shorter ones have put there, and no node.
   const blocks = [
     ...[
-      ...prefixes.map((prefix, i) => ({ ...prefix, owner: FIRST_PREFIX + i })),
-      ...exceptions.map((exception) => ({ ...exception, owner: NOBODY })),
-    ].sort((a, b) => a.length - b.length),
-    ...NEVER_VALID.map((range) => ({ ...range, owner: INVALID })),
-    ...hosts.filter(({ family }) => family === 4).map((host) => ({ ...host, length: 32, owner: NOBODY })),
+      ...prefixes.map((prefix, i) => ({ prefix, owner: FIRST_PREFIX + i })),
+      ...exceptions.map((prefix) => ({ prefix, owner: NOBODY })),
+    ].sort((a, b) => a.prefix.length - b.prefix.length),
+    ...NEVER_VALID.map((prefix) => ({ prefix, owner: INVALID })),
+    ...hosts.map((host) => ({ prefix: { ...host, length: 8 * host.bytes.length }, owner: NOBODY })),
   ];
-  const trie = new Uint32Array((FIRST_NODE - TRIE) / 4 + 256 * 2 * blocks.length);
+  let trie = new Uint32Array(2 * (FIRST_NODE - TRIE) / 4);
   let end = (FIRST_NODE - TRIE) / 4;
   /** The node below an entry; if it is new, all of it belongs to whom the entry did. */
   const below = (entry: number) => {
     if (trie[entry] < FIRST_NODE) {
-      trie.fill(trie[entry], end, end + 256);
+      if (end === trie.length) {
+        const larger = new Uint32Array(2 * trie.length);
+        larger.set(trie);
+        trie = larger;
+      }
+      trie.fill(trie[entry], end, end + 16);
       trie[entry] = TRIE + 4 * end;
-      end += 256;
+      end += 16;
     }
     return (trie[entry] - TRIE) / 4;
   };
-  for (const { bytes, length, owner } of blocks) {
+  for (const { prefix: { family, bytes, length }, owner } of blocks) {
     if (length <= 16) {
       // As loaded from a packet: little-endian.
-      for (let first = bytes[0] << 8 | bytes[1], i = first; i < first + 2 ** (16 - length); i++) trie[(i & 0xff) << 8 | i >> 8] = owner;
+      for (let first = bytes[0] << 8 | bytes[1], i = first; i < first + 2 ** (16 - length); i++) trie[rootOf(family) + ((i & 0xff) << 8 | i >> 8)] = owner;
     } else {
-      let node = below(bytes[1] << 8 | bytes[0]);
-      if (length > 24) node = below(node + bytes[2]);
-      const first = node + bytes[length > 24 ? 3 : 2];
-      trie.fill(owner, first, first + 2 ** ((length > 24 ? 32 : 24) - length));
+      let entry = rootOf(family) + bytes[0] + 256 * bytes[1];
+      let bits = 16;
+      for (; bits + 4 < length; bits += 4) entry = below(entry) + nibble(bytes, bits);
+      const first = below(entry) + nibble(bytes, bits);
+      trie.fill(owner, first, first + 2 ** (bits + 4 - length));
     }
   }
-  return trie.subarray(0, end);
+  return trie.slice(0, end);
+}
+
+function rootOf(family: Family): number {
+  return family === 4 ? 0 : (TRIE6 - TRIE) / 4;
+}
+
+/** The four bits from bit `bits` on, a multiple of four. */
+function nibble(bytes: Uint8Array, bits: number): number {
+  return bytes[bits >> 3] >> (~bits & 4) & 15;
 }
 
 function parseBlock(text: string): Prefix {
   const [addr, bits, ...rest] = text.split("/") as [string, string?, ...string[]];
   if (isIP(addr) === 0 || addr.includes("%") || rest.length > 0) {
-    throw usage(`"${text}" is not a prefix; write it like 10.99.0.0/16`);
+    throw usage(`"${text}" is not a prefix; write it like 10.99.0.0/16 or 2001:db8::/64`);
   }
   const parsed = address(ipaddr.parse(addr));
   const width = parsed.bytes.length * 8;
   const length = bits === undefined ? width : /^\d{1,3}$/.test(bits) ? Number(bits) : NaN;
   if (!(length <= width)) throw usage(`prefix "${text}": the length after "/" must be 0 to ${width}`);
-  const bytes = parsed.bytes.map((byte, i) => byte & 0xff << Math.max(0, Math.min(8, 8 * (i + 1) - length)));
-  const network = address(ipaddr.fromByteArray([...bytes]));
-  if (network.text !== parsed.text) {
-    throw usage(`prefix "${text}" has bits set beyond its length; did you mean ${network.text}/${length}?`);
+  const network = masked(parsed.bytes, length);
+  if (network.some((byte, i) => byte !== parsed.bytes[i])) {
+    throw usage(`prefix "${text}" has bits set beyond its length; did you mean ${formatBytes(network)}/${length}?`);
   }
-  return { ...network, length, text: `${network.text}/${length}` };
+  return { ...parsed, length, text: `${parsed.text}/${length}` };
 }
 
 function address(parsed: ipaddr.IPv4 | ipaddr.IPv6): Address {
@@ -168,21 +225,75 @@ export function formatBytes(bytes: Uint8Array): string {
   return ipaddr.fromByteArray([...bytes]).toString();
 }
 
-function toNumber({ bytes }: Address): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
+/** The address that many after another one of the same prefix. */
+function plus({ family, bytes }: Address, offset: number): Address {
+  const sum = bytes.slice();
+  for (let i = sum.length - 1, carry = offset; carry > 0; i--, carry >>>= 8) {
+    carry += sum[i];
+    sum[i] = carry;
+  }
+  return { family, bytes: sum, text: formatBytes(sum) };
 }
 
-function fromNumber(value: number): Address {
-  return address(ipaddr.fromByteArray([value >>> 24, value >>> 16 & 255, value >>> 8 & 255, value & 255]));
+/** What is wrong with its addresses, as a range and a reason. */
+function problemOf(block: Prefix): string | undefined {
+  const overlaps = (range: Prefix) => range.bytes.length === block.bytes.length && (contains(range, block) || contains(block, range));
+  const invalid = NEVER_VALID.find(overlaps);
+  if (invalid) return `${invalid.text}, where no address is a host's`;
+  return overlaps(LINK_LOCAL) ? `${LINK_LOCAL.text}, which is never routed` : undefined;
 }
 
-function contains(outer: Prefix, inner: { bytes: Uint8Array; length: number }): boolean {
-  if (inner.length < outer.length) return false;
-  return outer.bytes.every((byte, i) => ((byte ^ inner.bytes[i]) & 0xff << Math.max(0, Math.min(8, 8 * (i + 1) - outer.length)) & 0xff) === 0);
+/** Blocks of one length in bytes. */
+function contains(outer: Block, inner: Block): boolean {
+  return outer.length <= inner.length && outer.bytes.every((byte, i) => ((byte ^ inner.bytes[i]) & maskOf(outer.length, i)) === 0);
 }
 
-function lastOf(prefix: Prefix): number {
-  return toNumber(prefix) + sizeOf(prefix) - 1;
+/** The first that was there before. */
+function repeated<T extends { readonly text: string }>(all: readonly T[]): T | undefined {
+  const seen = new Set<string>();
+  return all.find(({ text }) => seen.size === seen.add(text).size);
+}
+
+/** Blocks by what they span, whatever their number. */
+export class BlockMap<T extends Block> {
+  /** By length, then by family and bytes. */
+  readonly #lengths = new Map<number, Map<string, T>>();
+
+  constructor(blocks: Iterable<T>) {
+    for (const block of blocks) {
+      const { bytes, length } = block;
+      let all = this.#lengths.get(length);
+      if (!all) this.#lengths.set(length, all = new Map<string, T>());
+      all.set(keyOf(bytes), block);
+    }
+  }
+
+  /** The one that spans the same addresses. */
+  get({ bytes, length }: Block): T | undefined {
+    return this.#lengths.get(length)?.get(keyOf(bytes));
+  }
+
+  /** One that is larger and contains it. */
+  around({ bytes, length: inner }: Block): T | undefined {
+    for (const [length, blocks] of this.#lengths) {
+      const found = length < inner ? blocks.get(keyOf(masked(bytes, length))) : undefined;
+      if (found) return found;
+    }
+    return undefined;
+  }
+}
+
+function keyOf(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}
+
+function masked(bytes: Uint8Array, length: number): Uint8Array {
+  return bytes.map((byte, i) => byte & maskOf(length, i));
+}
+
+/** What of byte `i` is within the length. */
+function maskOf(length: number, i: number): number {
+  return 0xff << Math.max(0, Math.min(8, 8 * (i + 1) - length)) & 0xff;
 }
 
 function usage(message: string): Failure {

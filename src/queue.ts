@@ -43,8 +43,7 @@ export class Queue {
   constructor({ index, fd, mtu, engine, io, spin, trie, policy }: QueueOptions) {
     this.index = index;
     this.engine = engine;
-    this.memory = LinearMemory.create(mtu);
-    this.memory.configure(trie, policy);
+    this.memory = LinearMemory.create(mtu, trie, policy);
     this.#wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", `of queue ${index}`);
     const workerData: WorkerInput = {
       memory: this.memory.memory,

@@ -8,12 +8,12 @@ import { DEFAULT_POLICY } from "../engine/policy.js";
 import type { Engine } from "../engine/engine.js";
 import { moduleOf } from "./engines.js";
 import type { BenchEngine, ColdResult } from "./report.js";
-import { TRIE, Workload } from "./workload.js";
+import { trafficOf, Workload } from "./workload.js";
 
 const engine = process.argv[2] as BenchEngine;
-const linear = LinearMemory.create(1500);
-linear.configure(TRIE, DEFAULT_POLICY);
-const workload = new Workload(linear, 84, 1, 1, 1);
+const { trie, destinations } = trafficOf(1, 1, 1);
+const linear = LinearMemory.create(1500, trie, DEFAULT_POLICY);
+const workload = new Workload(linear, destinations, 84, 1, 1, 1);
 
 const times = [performance.now()];
 const lap = () => { times.push(performance.now()); };

@@ -9,29 +9,32 @@ import { messageOf } from "../failure.js";
 import { createEngine } from "./engines.js";
 import type { BenchEngine } from "./report.js";
 import { median } from "./stats.js";
-import { TRIE, Workload } from "./workload.js";
+import { trafficOf, Workload } from "./workload.js";
 
 /** A packet of the usual MTU lies in a slot of that size, however small it is. */
 const MTU = 1500;
 /** Least packets between two readings of the clock, which takes as long as four of them. */
 const LEAST_PACKETS = 64;
 const CLOCK_READS = 99;
+/** So many that the caches have forgotten the first when all had their turn, where there are as many prefixes. */
+const DESTINATIONS = 131072;
 
 export interface ContenderInput {
   readonly engine: BenchEngine;
   readonly packetBytes: number;
   readonly batch: number;
+  readonly prefixes: number;
   readonly seed: number;
 }
 
 /** Nanoseconds a packet, or why not. The message that asks for it is how many nanoseconds to spend. */
 export type RunResult = { readonly nsPerPacket: number } | { readonly error: string };
 
-const { engine: name, packetBytes, batch, seed } = workerData as ContenderInput;
-const linear = LinearMemory.create(Math.max(packetBytes, MTU));
-linear.configure(TRIE, DEFAULT_POLICY);
+const { engine: name, packetBytes, batch, prefixes, seed } = workerData as ContenderInput;
+const { trie, destinations } = trafficOf(prefixes, DESTINATIONS, seed);
+const linear = LinearMemory.create(Math.max(packetBytes, MTU), trie, DEFAULT_POLICY);
 const engine = await createEngine(name, linear);
-const workload = new Workload(linear, packetBytes, batch, Math.ceil(LEAST_PACKETS / batch), seed);
+const workload = new Workload(linear, destinations, packetBytes, batch, Math.ceil(LEAST_PACKETS / batch), seed);
 
 parentPort?.on("message", (ns: number) => {
   let result: RunResult;

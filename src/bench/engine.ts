@@ -26,6 +26,8 @@ export interface EngineBenchOptions {
   readonly engines: readonly BenchEngine[];
   readonly packetBytes: readonly number[];
   readonly batches: readonly number[];
+  /** How many are configured. */
+  readonly prefixes: number;
   /** For one engine at one size and batch. */
   readonly seconds: number;
   readonly seed: number;
@@ -33,19 +35,19 @@ export interface EngineBenchOptions {
 
 /** `onProgress` hears how much is done, 0 to 1, and what comes next. Once `interrupted`, what has been measured is returned. */
 export async function benchEngine(options: EngineBenchOptions, interrupted: AbortSignal, onProgress: (done: number, next: string) => void): Promise<EngineReport> {
-  const { engines, packetBytes, batches, seconds, seed } = options;
+  const { engines, packetBytes, batches, prefixes, seconds, seed } = options;
   const results: EngineResult[] = [];
   const cells = packetBytes.flatMap((bytes) => batches.map((batch) => ({ bytes, batch })));
   for (const [i, { bytes, batch }] of cells.entries()) {
     if (interrupted.aborted) break;
     onProgress(i / (cells.length + 1), `${bytes} bytes, batches of ${batch}`);
-    const rounds = await race(engines.map((engine) => ({ engine, packetBytes: bytes, batch, seed })), seconds, interrupted);
+    const rounds = await race(engines.map((engine) => ({ engine, packetBytes: bytes, batch, prefixes, seed })), seconds, interrupted);
     if (rounds.length >= LEAST_ROUNDS) results.push(...engines.map((engine, e) => resultOf(engine, bytes, batch, rounds.map((round) => round[e]), rounds.map((round) => round[engines.indexOf("js")]))));
   }
   onProgress(cells.length / (cells.length + 1), "cold starts");
   const cold = await coldStarts(engines, interrupted);
   onProgress(1, "");
-  return { benchmark: "engine", complete: !interrupted.aborted, environment: environment(seed), results, cold };
+  return { benchmark: "engine", complete: !interrupted.aborted, environment: environment(seed), prefixes, results, cold };
 }
 
 /** The rounds, each the nanoseconds a packet of every contender. */

@@ -72,6 +72,8 @@ export interface EngineReport {
   /** False where it was interrupted: then what had been measured is here. */
   readonly complete: boolean;
   readonly environment: Environment;
+  /** How many were configured. The packets of the results went to all of them, as the seed drew. */
+  readonly prefixes: number;
   readonly results: readonly EngineResult[];
   readonly cold: readonly ColdResult[];
 }

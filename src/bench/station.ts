@@ -71,7 +71,7 @@ async function main(): Promise<void> {
 /** Fulfilled once it answers; where it cannot, the station fails. */
 function daemon(): Promise<void> {
   const options = {
-    prefixes: [parsePrefix("10.99.0.0/16")], exceptions: [], hostAddress: parseAddress("10.99.0.1"), device: DEVICE, mtu: input.mtu, queues: 1,
+    prefixes: [parsePrefix("10.99.0.0/16")], exceptions: [], hostAddresses: [parseAddress("10.99.0.1")], device: DEVICE, mtu: input.mtu, queues: 1,
     engine: input.engine, io: input.io, spin: 0, policy: DEFAULT_POLICY, listen: LISTEN,
   };
   return new Promise((resolve) => {

@@ -1,14 +1,48 @@
-/** Echo requests in slots, as an I/O backend would have put them there, and back again once they were answered. */
+/** Echo requests in slots, as an I/O backend would have put them there, and requests again once they were answered. */
 import { FREE, FREE_COUNT, RECEIVED, TO_SEND } from "../abi.js";
 import type { LinearMemory } from "../engine/memory.js";
 import { DEFAULT_POLICY } from "../engine/policy.js";
-import { parseAddress, parsePrefix, trieOf } from "../prefixes.js";
+import { parseAddress, parsePrefix, trieOf, type Prefix } from "../prefixes.js";
 
-const HEADERS_LEN = 28;
+const HEADER_WORDS = 5;
 const TTL = DEFAULT_POLICY.ttl;
+const HOST = parseAddress("10.99.0.1");
 
-/** Whose the addresses are, as most people run it. */
-export const TRIE = trieOf([parsePrefix("10.99.0.0/16")], [], [parseAddress("10.99.0.1")]);
+/** What is configured, and where packets go. */
+export interface Traffic {
+  /** Whose the addresses are; see prefixes.ts. */
+  readonly trie: Uint32Array;
+  /** IPv4 addresses that are answered. */
+  readonly destinations: readonly Uint8Array[];
+}
+
+/** Whose the addresses are as most people run pongd. */
+export const TRIE = trieOf([parsePrefix("10.99.0.0/16")], [], [HOST]);
+
+/** The prefix of TRIE, or several that the seed draws; and as many destinations, each in one of them, whichever the seed draws. */
+export function trafficOf(prefixCount: number, destinationCount: number, seed: number): Traffic {
+  const random = randomBytes(seed);
+  const prefixes = prefixCount === 1 ? [parsePrefix("10.99.0.0/16")] : drawPrefixes(prefixCount, random);
+  const draw = (): Uint8Array => {
+    const { bytes, length } = prefixes[(random() << 16 | random() << 8 | random()) % prefixes.length];
+    const destination = bytes.map((byte, i) => byte | random() & 0xff >> Math.max(0, Math.min(8, length - 8 * i)));
+    return destination.every((byte, i) => byte === HOST.bytes[i]) ? draw() : destination;
+  };
+  const trie = prefixCount === 1 ? TRIE : trieOf(prefixes, [], [HOST]);
+  return { trie, destinations: Array.from({ length: destinationCount }, draw) };
+}
+
+/** Of /20 to /32, anywhere that hosts can be: some nest, most lie alone, so that few share a cache line of the trie. */
+function drawPrefixes(count: number, random: () => number): Prefix[] {
+  const prefixes = new Map<string, Prefix>();
+  while (prefixes.size < count) {
+    const [first, second, third, fourth, length] = [random() % 222 + 1, random(), random(), random(), 20 + random() % 13];
+    const mask = -1 << 32 - length;
+    const prefix = parsePrefix(`${first < 127 ? first : first + 1}.${second}.${third & mask >> 8 & 255}.${fourth & mask & 255}/${length}`);
+    prefixes.set(prefix.text, prefix);
+  }
+  return [...prefixes.values()];
+}
 
 export class Workload {
   /** Calls of the engine that it takes to answer all of the packets. */
@@ -16,24 +50,32 @@ export class Workload {
   readonly #batch: number;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
-  readonly #slots: number[];
-  readonly #headers: Uint8Array[];
-  readonly #replies: Uint8Array[];
-  readonly #packetBytes: number;
+  readonly #slots: readonly number[];
+  readonly #requests: readonly Uint8Array[];
+  /** Of a request to each destination. */
+  readonly #headers: Uint32Array;
+  /** Which of them is that of the first packet. */
+  #first = 0;
 
-  /** Takes slots for `calls` batches and fills each with an echo request of `packetBytes`, 28 to 65535, from 10.99.0.1 into the prefix. */
-  constructor({ memory }: LinearMemory, packetBytes: number, batch: number, calls: number, seed: number) {
+  /** Takes slots for `calls` batches and fills each with an echo request of `packetBytes`, 28 to 65535, from the host to the next destination. */
+  constructor({ memory }: LinearMemory, destinations: readonly Uint8Array[], packetBytes: number, batch: number, calls: number, seed: number) {
     this.calls = calls;
     this.#batch = batch;
-    this.#packetBytes = packetBytes;
     this.#bytes = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
     this.#slots = Array.from({ length: batch * calls }, () => this.#words[FREE / 4 + --this.#words[FREE_COUNT / 4]]);
     const random = randomBytes(seed);
-    const requests = this.#slots.map(() => echoRequest(packetBytes, random));
-    this.#headers = requests.map((request) => request.slice(0, HEADERS_LEN));
-    this.#replies = requests.map(echoReply);
-    this.#slots.forEach((slot, i) => { this.#bytes.set(requests[i], slot); });
+    this.#requests = this.#slots.map(() => echoRequest(packetBytes, random));
+    this.#slots.forEach((slot, i) => { this.#bytes.set(this.#requests[i], slot); });
+    this.#headers = new Uint32Array(HEADER_WORDS * destinations.length);
+    const headers = new Uint8Array(this.#headers.buffer);
+    destinations.forEach((destination, i) => {
+      const header = headers.subarray(4 * HEADER_WORDS * i, 4 * HEADER_WORDS * (i + 1));
+      header.set(this.#requests[0].subarray(0, header.length));
+      header.set(destination, 16);
+      setChecksum(header, 10);
+    });
+    this.#writeHeads();
     this.receive(0);
   }
 
@@ -41,23 +83,38 @@ export class Workload {
   receive(call: number): void {
     for (let i = 0; i < this.#batch; i++) {
       this.#words[RECEIVED / 4 + 2 * i] = this.#slots[call * this.#batch + i];
-      this.#words[RECEIVED / 4 + 2 * i + 1] = this.#packetBytes;
+      this.#words[RECEIVED / 4 + 2 * i + 1] = this.#requests[0].length;
     }
   }
 
-  /** Makes requests of the replies again: all that a reply changed lies in the headers. */
+  /** Makes requests of the replies, to the destinations that come next. */
   restore(): void {
-    for (let i = 0; i < this.#slots.length; i++) this.#bytes.set(this.#headers[i], this.#slots[i]);
+    this.#first = (this.#first + this.#slots.length) % (this.#headers.length / HEADER_WORDS);
+    this.#writeHeads();
+  }
+
+  /** The header, and the word that has the message's type and checksum: no more of it does a reply change. */
+  #writeHeads(): void {
+    for (let i = 0; i < this.#slots.length; i++) {
+      const at = this.#slots[i] / 4;
+      const header = (HEADER_WORDS * (this.#first + i)) % this.#headers.length;
+      for (let word = 0; word < HEADER_WORDS; word++) this.#words[at + word] = this.#headers[header + word];
+      this.#bytes.set(this.#requests[i].subarray(20, 24), this.#slots[i] + 20);
+    }
   }
 
   /** @throws Error unless what lies in TO_SEND is the reply to each request of the call, byte for byte. */
   verify(call: number, replies: number): void {
     if (replies !== this.#batch) throw new Error(`answered ${replies} of ${this.#batch} packets`);
+    const headers = new Uint8Array(this.#headers.buffer);
     for (let i = 0; i < replies; i++) {
       const slot = this.#words[TO_SEND / 4 + 2 * i];
       const length = this.#words[TO_SEND / 4 + 2 * i + 1];
-      const expected = this.#replies[call * this.#batch + i];
-      if (Buffer.compare(this.#bytes.subarray(slot, slot + length), expected) !== 0) throw new Error(`reply ${i} of ${replies} is wrong`);
+      const packet = call * this.#batch + i;
+      const header = (4 * HEADER_WORDS * (this.#first + packet)) % headers.length;
+      const request = this.#requests[packet].slice();
+      request.set(headers.subarray(header, header + 4 * HEADER_WORDS));
+      if (Buffer.compare(this.#bytes.subarray(slot, slot + length), echoReply(request)) !== 0) throw new Error(`reply ${i} of ${replies} is wrong`);
     }
   }
 }
@@ -81,11 +138,14 @@ function echoReply(request: Uint8Array): Uint8Array {
 }
 
 function withChecksums(packet: Uint8Array): Uint8Array {
-  packet.set([0, 0], 10);
-  packet.set(checksum(packet.subarray(0, 20)), 10);
-  packet.set([0, 0], 22);
-  packet.set(checksum(packet.subarray(20)), 22);
+  setChecksum(packet.subarray(0, 20), 10);
+  setChecksum(packet.subarray(20), 2);
   return packet;
+}
+
+function setChecksum(bytes: Uint8Array, at: number): void {
+  bytes.set([0, 0], at);
+  bytes.set(checksum(bytes), at);
 }
 
 function checksum(bytes: Uint8Array): [number, number] {

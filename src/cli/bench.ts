@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { compare, differences, parseReport } from "../bench/compare.js";
-import { BATCH } from "../abi.js";
+import { BATCH, PREFIXES } from "../abi.js";
 import { benchEngine } from "../bench/engine.js";
 import { BENCH_ENGINES, type BenchEngine, type Report } from "../bench/report.js";
 import { benchTun } from "../bench/tun.js";
@@ -28,6 +28,7 @@ interface EngineFlags extends OutputFlags {
   engine: BenchEngine[];
   size: number[];
   batch: number[];
+  prefixes: number;
   seconds: number;
 }
 
@@ -51,6 +52,7 @@ function engineCommand(): Command {
     .addOption(listOption("--engine <names>", "engines to compare", [...BENCH_ENGINES], choice(BENCH_ENGINES)))
     .addOption(listOption("--size <bytes>", "packet sizes, 28 to 65535", SIZES, integer(28, 65535)))
     .addOption(listOption("--batch <packets>", "packets in one call of an engine, up to 256", [64], integer(1, BATCH)))
+    .option("--prefixes <n>", `prefixes to configure and spread the packets over, up to ${PREFIXES}`, integer(1, PREFIXES), 1)
     .option("--seconds <s>", "to spend on one engine at one size and batch, 0.05 to 600", seconds, 0.5);
   return withOutput(command)
     .addHelpText("after", `
@@ -65,8 +67,8 @@ Examples:
   pongd bench engine --size 84,1500 --batch 1,8,64,256    two sizes in four batches
   pongd bench engine --json new.json --compare old.json   what changed since another run`)
     .action(async (flags: EngineFlags) => {
-      const { engine: engines, size: packetBytes, batch: batches, seconds, seed } = flags;
-      await measure("engine", flags, (interrupted) => benchEngine({ engines, packetBytes, batches, seconds, seed }, interrupted, showProgress));
+      const { engine: engines, size: packetBytes, batch: batches, prefixes, seconds, seed } = flags;
+      await measure("engine", flags, (interrupted) => benchEngine({ engines, packetBytes, batches, prefixes, seconds, seed }, interrupted, showProgress));
     });
 }
 

@@ -4,11 +4,11 @@ import { Unreachable } from "../abi.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
 import { DEFAULT_POLICY, type Policy } from "../engine/policy.js";
 import { EXIT, Failure } from "../failure.js";
-import { checkPrefixes, firstUsable, parseExceptions, parseHostAddress, parsePrefix, type Address, type Prefix } from "../prefixes.js";
+import { checkPrefixes, parseExceptions, parseHostAddresses, parsePrefix, type Address, type Prefix } from "../prefixes.js";
 import { integer } from "./integer.js";
 
 export interface PolicyFlags {
-  hostAddress: string | undefined;
+  hostAddress: string[];
   except: string[];
   engine: EngineName;
   ttl: number;
@@ -17,18 +17,25 @@ export interface PolicyFlags {
 }
 
 export function prefixArgument(): Argument {
-  return new Argument("[prefix...]", "IPv4 prefixes, like 10.99.0.0/16");
+  return new Argument("[prefix...]", "IPv4 and IPv6 prefixes, like 10.99.0.0/16 or 2001:db8::/64");
 }
 
 /** `whose` address it is, in the help. */
 export function hostAddressOption(whose: string): Option {
-  return new Option("--host-address <address>", `${whose}, or "none" (default: the first usable one of the first prefix with room)`);
+  return new Option("--host-address <address>", `${whose}, once a family, or "none" for none at all`)
+    .argParser(gather)
+    .default([], "the first usable one of each family's first prefix with room");
 }
 
 export function exceptOption(): Option {
   return new Option("--except <prefix>", "what not to answer within the prefixes; may be given several times")
-    .argParser((text: string, texts: string[]) => [...texts, text])
+    .argParser(gather)
     .default([], "none");
+}
+
+/** All that an option was given. */
+function gather(text: string, texts: string[]): string[] {
+  return [...texts, text];
 }
 
 export function engineOption(): Option {
@@ -43,19 +50,18 @@ export function ignoreEchoOption(): Option {
   return new Option("--ignore-echo", "count echo requests but leave them unanswered").default(false);
 }
 
-/** Addresses that are answered, those that are not, and the host's. */
+/** Addresses that are answered, those that are not, and the host's, at most one a family. */
 export interface Targets {
   readonly prefixes: Prefix[];
   readonly exceptions: Prefix[];
-  readonly hostAddress: Address | undefined;
+  readonly hostAddresses: readonly Address[];
 }
 
 /** Reads the arguments, with --except and --host-address. `example`: the command as it would be right. @throws Failure (usage) */
 export function parseTargets(texts: readonly string[], flags: Pick<PolicyFlags, "except" | "hostAddress">, example: string): Targets {
   const prefixes = texts.map(parsePrefix);
   checkPrefixes(prefixes, example);
-  const hostAddress = flags.hostAddress === undefined ? firstUsable(prefixes) : flags.hostAddress === "none" ? undefined : parseHostAddress(flags.hostAddress, prefixes);
-  return { prefixes, exceptions: parseExceptions(flags.except, prefixes), hostAddress };
+  return { prefixes, exceptions: parseExceptions(flags.except, prefixes), hostAddresses: parseHostAddresses(flags.hostAddress, prefixes) };
 }
 
 const UNREACHABLE_KINDS = ["udp", "other"] as const;

@@ -5,7 +5,7 @@ import { EXIT, Failure, messageOf } from "../failure.js";
 import { parseEndpoint, type Endpoint } from "../http.js";
 import { IO_CHOICES, type IoChoice } from "../io/io.js";
 import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../log.js";
-import { exampleOf, sizeOf } from "../prefixes.js";
+import { sizeOf, type Address, type Prefix } from "../prefixes.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ } from "../tun/uapi.js";
 import { integer } from "./integer.js";
 import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, ttlOption, unreachableOption, type PolicyFlags } from "./policy.js";
@@ -15,6 +15,8 @@ import { tally } from "./summary.js";
 const LISTEN = "127.0.0.1:7664";
 /** What the kernel allows one device (MAX_TAP_QUEUES). */
 const MAX_QUEUES = 256;
+/** Most prefixes, and most exceptions, that are said on standard output. */
+const SHOWN = 10;
 
 interface Flags extends PolicyFlags {
   device: string;
@@ -48,11 +50,12 @@ export function runCommand(): Command {
     .addHelpText("after", `
 Examples:
   pongd run 10.99.0.0/16                             then, on the same host: ping 10.99.1.1
+  pongd run 192.0.2.0/24 2001:db8::/64               prefixes of both families
   pongd run 192.0.2.0/24 --host-address none         routes alone, for a prefix that others route here
   pongd run 10.0.0.2/32 --host-address 10.0.0.1      the classic point-to-point pair`)
-    .action(async (texts: string[], flags: Flags) => {
+    .action(async (given: string[], flags: Flags) => {
       const log = createLogger(flags.logLevel, flags.logFormat);
-      const options = toOptions(texts, flags);
+      const options = toOptions(given, flags);
       const { run } = await load();
       const json = flags.logFormat === "json";
       const summary = await run(options, log, (running) => { (json ? logRunning : printRunning)(options, running, log); });
@@ -61,11 +64,11 @@ Examples:
     });
 }
 
-function toOptions(texts: string[], flags: Flags): RunOptions {
-  const { prefixes, exceptions, hostAddress } = parseTargets(texts, flags, "pongd run 10.99.0.0/16");
+function toOptions(given: string[], flags: Flags): RunOptions {
+  const { prefixes, exceptions, hostAddresses } = parseTargets(given, flags, "pongd run 10.99.0.0/16");
   checkDeviceName(flags.device);
   const { device, mtu, queues, engine, io, spin, listen } = flags;
-  return { prefixes, exceptions, hostAddress, device, mtu, queues, engine, io, spin, policy: policyOf(flags), listen };
+  return { prefixes, exceptions, hostAddresses, device, mtu, queues, engine, io, spin, policy: policyOf(flags), listen };
 }
 
 /** @throws Failure where the FFI has no binary for this machine. */
@@ -84,24 +87,33 @@ function checkDeviceName(name: string): void {
   }
 }
 
-function printRunning({ prefixes, exceptions, hostAddress, mtu, queues, policy: { ignoreEcho } }: RunOptions, { device, engine, io, url }: Started): void {
-  const count = new Intl.NumberFormat("en");
-  const shown = prefixes.slice(0, 10).map((prefix) => `  prefix        ${prefix.text} (${count.format(sizeOf(prefix))} address${sizeOf(prefix) === 1 ? "" : "es"})`);
+function printRunning({ prefixes, exceptions, hostAddresses, mtu, queues, policy: { ignoreEcho } }: RunOptions, { device, engine, io, url, example }: Started): void {
+  const shown = prefixes.slice(0, SHOWN).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
   process.stdout.write([
     `pongd answers ${ignoreEcho ? "timestamps alone, as --ignore-echo asks," : "ping"} on ${device}`,
     `  device        ${device}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, engine ${engine}, io ${io}`,
-    `  host address  ${hostAddress?.text ?? "none"}`,
+    `  host address  ${hostAddresses.length > 0 ? texts(hostAddresses).join(", ") : "none"}`,
     ...shown,
-    ...exceptions.length > 0 ? [`  except        ${exceptions.map(({ text }) => text).join(", ")}`] : [],
+    ...exceptions.length > 0 ? [`  except        ${texts(exceptions.slice(0, SHOWN)).join(", ")}${exceptions.length > SHOWN ? ` and ${exceptions.length - SHOWN} more` : ""}`] : [],
     `  metrics       ${url}/metrics`,
-    `${ignoreEcho ? "" : `try: ping ${exampleOf(prefixes, exceptions, hostAddress)}    `}stop: Ctrl-C`,
+    `${ignoreEcho || example === undefined ? "" : `try: ping ${example}    `}stop: Ctrl-C`,
     "",
   ].join("\n"));
 }
 
-function logRunning({ prefixes, exceptions, hostAddress, mtu, queues }: RunOptions, running: Started, log: Logger): void {
-  log.info({ ...running, mtu, queues, hostAddress: hostAddress?.text ?? "none", prefixes: prefixes.map(({ text }) => text), exceptions: exceptions.map(({ text }) => text) }, "running");
+function logRunning({ prefixes, exceptions, hostAddresses, mtu, queues }: RunOptions, running: Started, log: Logger): void {
+  log.info({ ...running, mtu, queues, hostAddresses: texts(hostAddresses), prefixes: texts(prefixes), exceptions: texts(exceptions) }, "running");
+}
+
+function describeSize(prefix: Prefix): string {
+  const bits = 8 * prefix.bytes.length - prefix.length;
+  if (bits > 32) return `2^${bits} addresses`;
+  return bits === 0 ? "1 address" : `${new Intl.NumberFormat("en").format(sizeOf(prefix))} addresses`;
+}
+
+function texts(addresses: readonly Address[]): string[] {
+  return addresses.map(({ text }) => text);
 }
 
 function summarize({ received, replied, dropped, writeErrors, seconds }: Summary): string {

@@ -177,8 +177,14 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   function owner(addr: number): number {
     let entry = i32[TRIE_WORDS + (addr & 0xffff)];
     if (entry >= FIRST) {
-      entry = i32[(entry >> 2) + (addr >>> 16 & 0xff)];
-      if (entry >= FIRST) entry = i32[(entry >> 2) + (addr >>> 24)];
+      entry = i32[(entry >> 2) + (addr >>> 20 & 15)];
+      if (entry >= FIRST) {
+        entry = i32[(entry >> 2) + (addr >>> 16 & 15)];
+        if (entry >= FIRST) {
+          entry = i32[(entry >> 2) + (addr >>> 28)];
+          if (entry >= FIRST) entry = i32[(entry >> 2) + (addr >>> 24 & 15)];
+        }
+      }
     }
     return entry;
   }

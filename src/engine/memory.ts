@@ -1,5 +1,6 @@
 import {
-  COUNTERS, FREE, FREE_COUNT, IGNORE_ECHO, MTU, PACKET_SIZE, PREFIX_REPLIES, PREFIXES, REPLY_TTL, SLOT_BASE, SLOTS, STOP, TRIE, UNREACHABLE_OTHER, UNREACHABLE_UDP,
+  COUNTERS, FIRST_NODE, FREE, FREE_COUNT, IGNORE_ECHO, MTU, PACKET_SIZE, PREFIX_REPLIES, PREFIXES, REPLY_TTL, SLOT_BASE, SLOTS, STOP, TRIE, UNREACHABLE_OTHER,
+  UNREACHABLE_UDP,
 } from "../abi.js";
 import type { Policy } from "./policy.js";
 
@@ -26,30 +27,30 @@ export class LinearMemory {
     this.counters = new Float64Array(memory.buffer, COUNTERS, PREFIX_REPLIES + PREFIXES);
   }
 
-  /** Makes the memory of one queue: every slot free, no prefix yet. `mtu` in bytes, 68 to 65535. */
-  static create(mtu: number): LinearMemory {
+  /**
+   * Makes the memory of one queue: every slot free, the policy in place. `mtu` in bytes, 68 to 65535. `trie`: whose the addresses
+   * are, as trieOf (prefixes.ts) makes it.
+   */
+  static create(mtu: number, trie: Uint32Array, { ttl, ignoreEcho, unreachable }: Policy): LinearMemory {
     const size = slotSize(mtu);
-    const pages = Math.ceil((SLOT_BASE + SLOTS * size) / WASM_PAGE);
+    const nodes = SLOT_BASE + SLOTS * size;
+    const pages = Math.ceil((nodes + 4 * trie.length - (FIRST_NODE - TRIE)) / WASM_PAGE);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     const words = new Uint32Array(memory.buffer);
     for (let i = 0; i < SLOTS; i++) words[FREE / 4 + i] = SLOT_BASE + (SLOTS - 1 - i) * size;
     words[FREE_COUNT / 4] = SLOTS;
     words[PACKET_SIZE / 4] = mtu;
     words[MTU / 4] = mtu;
-    return new LinearMemory(memory, mtu);
-  }
-
-  /**
-   * What of the configuration reaches the packets: whose the addresses are (prefixes.ts), and what is done for them. Before the worker
-   * starts: the trie is not swapped atomically.
-   */
-  configure(trie: Uint32Array, { ttl, ignoreEcho, unreachable }: Policy): void {
-    const words = new Int32Array(this.memory.buffer);
-    words.set(trie, TRIE / 4);
     words[REPLY_TTL / 4] = ttl;
     words[IGNORE_ECHO / 4] = ignoreEcho ? 1 : 0;
     words[UNREACHABLE_UDP / 4] = unreachable.udp;
     words[UNREACHABLE_OTHER / 4] = unreachable.other;
+    // The trie's nodes lie apart from its roots, behind the slots: where that is depends on the MTU.
+    for (let i = 0; i < trie.length; i++) {
+      const at = i < (FIRST_NODE - TRIE) / 4 ? TRIE / 4 : (nodes - (FIRST_NODE - TRIE)) / 4;
+      words[at + i] = trie[i] < FIRST_NODE ? trie[i] : trie[i] - FIRST_NODE + nodes;
+    }
+    return new LinearMemory(memory, mtu);
   }
 
   /** Asks the packet loop to end after the round it is in; wakes nobody. */

@@ -28,8 +28,8 @@ export interface ReplayOptions {
   readonly prefixes: readonly Prefix[];
   /** Cut out of them. */
   readonly exceptions: readonly Prefix[];
-  /** The address that is the host's own, and so neither answered for nor a martian. */
-  readonly hostAddress: Address | undefined;
+  /** The addresses that are the host's own, and so neither answered for nor martians. */
+  readonly hostAddresses: readonly Address[];
   readonly engine: EngineName;
   readonly policy: Policy;
 }
@@ -48,9 +48,8 @@ export interface Replayed extends Verdicts {
  */
 export async function replay(capture: AsyncIterable<Uint8Array>, name: string, output: Output, options: ReplayOptions, warn: (message: string) => void): Promise<Replayed> {
   try {
-    const { prefixes, exceptions, hostAddress, engine, policy } = options;
-    const linear = LinearMemory.create(PACKET_LEN);
-    linear.configure(trieOf(prefixes, exceptions, hostAddress ? [hostAddress] : []), policy);
+    const { prefixes, exceptions, hostAddresses, engine, policy } = options;
+    const linear = LinearMemory.create(PACKET_LEN, trieOf(prefixes, exceptions, hostAddresses), policy);
     const writer = new ReplyWriter(output);
     const batches = new Batches(linear, await createEngine(engine, linear), writer);
     const selection = new Selection(name, warn);

@@ -31,6 +31,7 @@ const ENGINE: EngineReport = {
   benchmark: "engine",
   complete: false,
   environment: ENVIRONMENT,
+  prefixes: 1,
   results: [1, 64].flatMap((batch) => [28, 84, 576, 1280, 1500, 65535].flatMap((packetBytes) => BENCH_ENGINES.map((engine) => {
     const ratio = 1 + (SPEEDUP[engine] - 1) * packetBytes / (packetBytes + 60);
     const ns = (30 + packetBytes / 4 + 90 / batch) / ratio;

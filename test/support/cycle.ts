@@ -9,7 +9,7 @@ import { parseAddress, parsePrefix } from "../../src/prefixes.js";
 const options: RunOptions = {
   prefixes: [parsePrefix("10.99.0.0/16")],
   exceptions: [],
-  hostAddress: parseAddress("10.99.0.1"),
+  hostAddresses: [parseAddress("10.99.0.1")],
   device: "pong0",
   mtu: 1500,
   queues: 2,

@@ -41,9 +41,8 @@ export class Rig {
   static async create(name: TestEngine, options: BenchOptions = {}): Promise<Rig> {
     const { prefixes = [PREFIX], exceptions = [], policy, mtu = 65535 } = options;
     const host = "host" in options ? options.host : HOST;
-    const linear = LinearMemory.create(mtu);
     const trie = trieOf(prefixes.map(parsePrefix), parseExceptions(exceptions, prefixes.map(parsePrefix)), host === undefined ? [] : [parseAddress(host)]);
-    linear.configure(trie, { ...STATELESS, ...policy });
+    const linear = LinearMemory.create(mtu, trie, { ...STATELESS, ...policy });
     return new Rig(linear, await createEngine(name, linear));
   }
 

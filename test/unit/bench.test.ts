@@ -13,7 +13,7 @@ import { createEngine } from "../../src/bench/engines.js";
 import { BENCH_ENGINES, type EngineReport, type EngineResult } from "../../src/bench/report.js";
 import { median, medianInterval, percentile, spreadOf } from "../../src/bench/stats.js";
 import { headline, renderChanges, renderText } from "../../src/bench/text.js";
-import { TRIE, Workload } from "../../src/bench/workload.js";
+import { trafficOf, Workload } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { CLI } from "../support/netns.js";
@@ -62,11 +62,11 @@ test("histogram: every percentile is within a 32nd of the sorted values'", () =>
 describe("the packets", () => {
   for (const name of BENCH_ENGINES) {
     test(`${name} answers them right, of every size, and again once they are requests again`, async () => {
-      for (const packetBytes of [28, 29, 84, 1500, 65535]) {
-        const linear = LinearMemory.create(65535);
-        linear.configure(TRIE, DEFAULT_POLICY);
+      for (const [packetBytes, prefixes] of [[28, 1], [29, 100], [84, 1], [84, 1000], [1500, 1], [65535, 1]]) {
+        const { trie, destinations } = trafficOf(prefixes, 20, 3);
+        const linear = LinearMemory.create(65535, trie, DEFAULT_POLICY);
         const engine = await createEngine(name, linear);
-        const workload = new Workload(linear, packetBytes, 8, 1, 3);
+        const workload = new Workload(linear, destinations, packetBytes, 8, 1, 3);
         for (let i = 0; i < 2; i++) {
           workload.verify(0, engine.respond(8, 0));
           workload.restore();
@@ -76,10 +76,10 @@ describe("the packets", () => {
   }
 
   test("a wrong byte, a wrong length and a missing reply are found", async () => {
-    const linear = LinearMemory.create(1500);
-    linear.configure(TRIE, DEFAULT_POLICY);
+    const { trie, destinations } = trafficOf(1, 8, 4);
+    const linear = LinearMemory.create(1500, trie, DEFAULT_POLICY);
     const engine = await createEngine("js-naive", linear);
-    const workload = new Workload(linear, 84, 8, 1, 4);
+    const workload = new Workload(linear, destinations, 84, 8, 1, 4);
     const replies = engine.respond(8, 0);
     workload.verify(0, replies);
     assert.throws(() => { workload.verify(0, replies - 1); }, /answered 7 of 8/);
@@ -112,7 +112,7 @@ function report(ns: Record<string, number>): EngineReport {
     date: "2026-01-01T00:00:00.000Z", pongd: "1.2.3", commit: "abc", node: "20.20.2", v8: "11.3", kernel: "6.18.0", cpu: "A CPU", cores: 2, governor: null,
     arguments: ["bench", "engine"], nodeFlags: [], seed: 1,
   };
-  return { benchmark: "engine", complete: true, environment, results, cold: [] };
+  return { benchmark: "engine", complete: true, environment, prefixes: 1, results, cold: [] };
 }
 
 describe("what it says", () => {

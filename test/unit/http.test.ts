@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BATCH_SIZES, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../src/abi.js";
+import { TRIE } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
+import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { parseEndpoint, serve } from "../../src/http.js";
 import { createRegistry } from "../../src/metrics.js";
@@ -53,7 +55,7 @@ test("a listen address is host:port, [v6]:port or :port", () => {
 });
 
 test("metrics: each counter of the memory is a sample, with bounded labels", async () => {
-  const memories = [LinearMemory.create(1500), LinearMemory.create(1500)];
+  const memories = [LinearMemory.create(1500, TRIE, DEFAULT_POLICY), LinearMemory.create(1500, TRIE, DEFAULT_POLICY)];
   const queues = memories.map((memory, index) => ({ index, engine: "wasm", io: "readwrite", memory }) as const);
   const registry = createRegistry(queues, ["10.99.0.0/16", "192.0.2.0/24"].map(parsePrefix));
   memories.forEach(({ counters }, i) => {

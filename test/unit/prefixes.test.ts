@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { FIRST_NODE, FIRST_PREFIX, INVALID, NOBODY, PREFIXES, TRIE, TRIE_NODES } from "../../src/abi.js";
+import { FIRST_NODE, FIRST_PREFIX, INVALID, NOBODY, PREFIXES, TRIE, TRIE6 } from "../../src/abi.js";
 import { EXIT, Failure } from "../../src/failure.js";
-import { checkPrefixes, exampleOf, firstUsable, parseAddress, parsePrefix, sizeOf, trieOf } from "../../src/prefixes.js";
+import { checkPrefixes, exampleOf, formatBytes, parseAddress, parseExceptions, parseHostAddresses, parsePrefix, trieOf, type Address, type Prefix } from "../../src/prefixes.js";
 
 const usage = (pattern: RegExp) => (error: unknown) => error instanceof Failure && error.exitStatus === EXIT.USAGE && pattern.test(error.message) && !error.message.includes("\n");
 
@@ -12,6 +12,9 @@ describe("reading a prefix", () => {
     assert.equal(parsePrefix("10.99.0.0/16").text, "10.99.0.0/16");
     assert.equal(parsePrefix("10.0.0.2").text, "10.0.0.2/32");
     assert.equal(parsePrefix("128.0.0.0/2").text, "128.0.0.0/2");
+    assert.equal(parsePrefix("2001:DB8:0::0/64").text, "2001:db8::/64");
+    assert.equal(parsePrefix("2001:db8::1").text, "2001:db8::1/128");
+    assert.equal(parsePrefix("2000::/3").text, "2000::/3");
   });
 
   for (const [text, message] of [
@@ -20,7 +23,10 @@ describe("reading a prefix", () => {
     ["10.99.0.1/16", /did you mean 10\.99\.0\.0\/16/], ["10.99.255.0/20", /did you mean 10\.99\.240\.0\/20/],
     ["127.0.0.0/8", /127\.0\.0\.0\/8/], ["127.1.0.0/16", /127\.0\.0\.0\/8/], ["224.0.0.0/4", /224\.0\.0\.0\/3/], ["0.0.0.0/8", /0\.0\.0\.0\/8/], ["255.255.255.255", /224\.0\.0\.0\/3/],
     ["0.0.0.0/0", /0\.0\.0\.0\/8/], ["126.0.0.0/7", /127\.0\.0\.0\/8/],
-    ["fd00::/64", /IPv6 is not answered yet/], ["fe80::1%eth0/64", /not a prefix/],
+    ["fe80::1%eth0/64", /not a prefix/], ["2001:db8/32", /not a prefix/], ["2001:db8::/129", /0 to 128/], ["2001:db8::1/64", /did you mean 2001:db8::\/64/],
+    ["2001:db8:0:ff00::/55", /did you mean 2001:db8:0:fe00::\/55/],
+    ["::", /::\/128/], ["::1", /::1\/128/], ["::/0", /::\/128/], ["::ffff:10.0.0.0/104", /::ffff:0:0\/96/], ["ff02::1", /ff00::\/8/], ["fe00::/7", /ff00::\/8/],
+    ["fe80::/64", /fe80::\/10, which is never routed/], ["fe80::/9", /fe80::\/10/],
   ] as const) {
     test(`"${text}" is refused in one line`, () => {
       assert.throws(() => parsePrefix(text), usage(message));
@@ -30,94 +36,149 @@ describe("reading a prefix", () => {
   test("none, the same twice, and too many are refused", () => {
     assert.throws(() => { checkPrefixes([]); }, usage(/no prefix given/));
     assert.throws(() => { checkPrefixes(["10.0.0.0/8", "10.0.0.0/8"].map(parsePrefix)); }, usage(/10\.0\.0\.0\/8 is given twice/));
-    const many = Array.from({ length: PREFIXES + 1 }, (_, i) => parsePrefix(`10.${i >> 8}.${i & 255}.0/24`));
-    assert.throws(() => { checkPrefixes(many); }, usage(/at most 4096/));
+    const many = Array.from({ length: PREFIXES + 1 }, (_, i) => parsePrefix(`10.${i >> 16}.${i >> 8 & 255}.${i & 255}/32`));
+    assert.throws(() => { checkPrefixes(many); }, usage(/at most 100000/));
     checkPrefixes(many.slice(1));
+    assert.throws(() => parseExceptions(["10.0.0.0/8"], many.slice(1)), usage(/100001 prefixes and exceptions given; at most 100000/));
+  });
+
+  test("an exception lies in a prefix of its family, and is given once", () => {
+    const prefixes = ["10.0.0.0/8", "10.1.0.0/16", "a00::/8", "2001:db8::/32"].map(parsePrefix);
+    const exceptions = (...texts: string[]) => parseExceptions(texts, prefixes).map(({ text }) => text);
+    assert.deepEqual(exceptions("10.1.0.0/17", "10.0.0.0/16", "2001:db8::/127"), ["10.1.0.0/17", "10.0.0.0/16", "2001:db8::/127"]);
+    assert.throws(() => exceptions("11.0.0.0/16"), usage(/11\.0\.0\.0\/16 lies in none/));
+    assert.throws(() => exceptions("2001:db9::/48"), usage(/2001:db9::\/48 lies in none/));
+    assert.throws(() => exceptions("2001:db8::/31"), usage(/2001:db8::\/31 lies in none/));
+    assert.throws(() => exceptions("10.1.0.0/16"), usage(/10\.1\.0\.0\/16 is given as a prefix and as an exception/));
+    assert.throws(() => exceptions("10.2.0.0/16", "10.2.0.0/16"), usage(/exception 10\.2\.0\.0\/16 is given twice/));
   });
 });
 
-test("the host's address is the first usable one of the first prefix with room", () => {
-  const first = (...texts: string[]) => firstUsable(texts.map(parsePrefix))?.text;
-  assert.equal(first("10.99.0.0/16"), "10.99.0.1");
-  assert.equal(first("10.0.0.2/32", "192.0.2.8/29"), "192.0.2.9");
-  assert.equal(first("192.0.2.6/31"), "192.0.2.6");
-  assert.equal(first("192.0.2.4/30"), "192.0.2.5");
-  assert.equal(first("10.0.0.2/32"), undefined);
-  assert.equal(first("10.99.0.0/24", "10.99.0.1/32"), "10.99.0.2");
+describe("the host's addresses", () => {
+  const hosts = (prefixes: string[], ...given: string[]) => parseHostAddresses(given, prefixes.map(parsePrefix)).map(({ text }) => text);
+
+  test("by default the first usable one of each family's first prefix with room", () => {
+    assert.deepEqual(hosts(["10.99.0.0/16"]), ["10.99.0.1"]);
+    assert.deepEqual(hosts(["10.0.0.2/32", "192.0.2.8/29"]), ["192.0.2.9"]);
+    assert.deepEqual(hosts(["192.0.2.6/31"]), ["192.0.2.6"]);
+    assert.deepEqual(hosts(["192.0.2.4/30"]), ["192.0.2.5"]);
+    assert.deepEqual(hosts(["10.0.0.2/32"]), []);
+    assert.deepEqual(hosts(["10.99.0.0/24", "10.99.0.1/32"]), ["10.99.0.2"]);
+    assert.deepEqual(hosts(["2001:db8::/64"]), ["2001:db8::1"], "not the Subnet-Router anycast address");
+    assert.deepEqual(hosts(["2001:db8::2/127"]), ["2001:db8::2"], "RFC 6164");
+    assert.deepEqual(hosts(["2001:db8::2/128", "2001:db8:1::ff00/120", "192.0.2.0/24"]), ["192.0.2.1", "2001:db8:1::ff01"]);
+    assert.deepEqual(hosts(["2001:db8::/64", "2001:db8::1/128", "10.0.0.2/32"]), ["2001:db8::2"]);
+  });
+
+  test("as given, once a family; the other family's is the default still", () => {
+    assert.deepEqual(hosts(["10.99.0.0/16"], "10.0.0.1"), ["10.0.0.1"]);
+    assert.deepEqual(hosts(["10.99.0.0/16", "2001:db8::/64"], "2001:db8::ff", "10.0.0.1"), ["10.0.0.1", "2001:db8::ff"]);
+    assert.deepEqual(hosts(["10.99.0.0/16", "2001:db8::/64"], "10.0.0.1"), ["10.0.0.1", "2001:db8::1"]);
+    assert.deepEqual(hosts(["10.99.0.0/16", "2001:db8::/64"], "none"), []);
+  });
+
+  for (const [given, message] of [
+    [["none", "10.0.0.1"], /"none" leaves no room for 10\.0\.0\.1/], [["none", "none"], /"none" leaves no room for a second one/],
+    [["10.0.0.1", "10.0.0.2"], /10\.0\.0\.1 and 10\.0\.0\.2 are both IPv4/], [["fd00::1"], /fd00::1: the prefixes are IPv4/],
+    [["224.0.0.1"], /lies in 224\.0\.0\.0\/3/], [["10.99.0.9"], /10\.99\.0\.9 is all there is to answer/], [["fe80::1"], /fe80::\/10/], [["::1"], /::1\/128/],
+  ] as const) {
+    test(`${given.join(" and ")}: refused in one line`, () => {
+      assert.throws(() => hosts(["10.99.0.9"], ...given), usage(message));
+    });
+  }
 });
 
 test("the example to ping is in the prefix and not the host's own", () => {
-  const example = (prefix: string, host?: string) => exampleOf([parsePrefix(prefix)], [], host === undefined ? undefined : parseAddress(host));
-  assert.equal(example("10.99.0.0/16", "10.99.0.1"), "10.99.1.1");
-  assert.equal(example("192.0.2.0/24", "192.0.2.1"), "192.0.2.2");
-  assert.equal(example("192.0.2.6/31", "192.0.2.6"), "192.0.2.7");
-  assert.equal(example("10.0.0.2/32", "10.0.0.1"), "10.0.0.2");
-  const except = (...exceptions: string[]) => exampleOf([parsePrefix("10.99.0.0/16"), parsePrefix("10.99.1.1/32")], exceptions.map(parsePrefix), parseAddress("10.99.0.1"));
-  assert.equal(except("10.99.0.0/24"), "10.99.1.1");
-  assert.equal(exampleOf([parsePrefix("10.99.0.0/16")], [parsePrefix("10.99.1.0/24")], undefined), "10.99.0.2");
+  const example = (prefixes: string[], exceptions: string[], host?: string) => {
+    const parsed = prefixes.map(parsePrefix);
+    return exampleOf(parsed, trieOf(parsed, exceptions.map(parsePrefix), host === undefined ? [] : [parseAddress(host)]));
+  };
+  assert.equal(example(["10.99.0.0/16"], [], "10.99.0.1"), "10.99.1.1");
+  assert.equal(example(["192.0.2.0/24"], [], "192.0.2.1"), "192.0.2.2");
+  assert.equal(example(["192.0.2.6/31"], [], "192.0.2.6"), "192.0.2.7");
+  assert.equal(example(["10.0.0.2/32"], [], "10.0.0.1"), "10.0.0.2");
+  assert.equal(example(["10.99.0.0/16", "10.99.1.1/32"], ["10.99.0.0/24"], "10.99.0.1"), "10.99.1.1");
+  assert.equal(example(["10.99.0.0/16"], ["10.99.1.0/24"]), "10.99.0.2");
+  assert.equal(example(["2001:db8::/64"], [], "2001:db8::1"), "2001:db8::101");
+  assert.equal(example(["2001:db8::ff00/120", "192.0.2.0/24"], ["2001:db8::ff00/120"]), "192.0.2.2");
+  assert.equal(example(["192.0.2.0/24"], ["192.0.2.0/24"]), undefined);
 });
 
 describe("trie", () => {
-  /** A walk through the trie as plain as can be. */
-  function ownerOf(trie: Uint32Array, address: number): number {
+  /** A walk through the trie as plain as can be: the address as a string of bits. */
+  function ownerOf(trie: Uint32Array, { family, bytes }: Pick<Address, "family" | "bytes">): number {
+    const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
     const at = (place: number) => trie[(place - TRIE) / 4];
-    let entry = at(TRIE + 4 * (address >>> 24 | (address >>> 16 & 255) << 8));
-    for (const shift of [8, 0]) {
-      if (entry >= FIRST_NODE) entry = at(entry + 4 * (address >>> shift & 255));
-    }
+    let entry = at((family === 4 ? TRIE : TRIE6) + 4 * (bytes[0] | bytes[1] << 8));
+    for (let bit = 16; bit < bits.length && entry >= FIRST_NODE; bit += 4) entry = at(entry + 4 * parseInt(bits.slice(bit, bit + 4), 2));
+    assert.ok(entry < FIRST_NODE);
     return entry;
   }
+  const numberOf = (bytes: Uint8Array) => BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
+  const bytesOf = (value: bigint, length: number) => new Uint8Array(Buffer.from(value.toString(16).padStart(2 * length, "0").slice(-2 * length), "hex"));
 
   test("the ranges that are no host's are there without any prefix", () => {
     const trie = trieOf([], [], []);
-    const edges = [0, 0x00ffffff, 0x01000000, 0x7effffff, 0x7f000000, 0x7fffffff, 0x80000000, 0xdfffffff, 0xe0000000, 0xffffffff];
-    assert.deepEqual(edges.map((address) => ownerOf(trie, address)), [INVALID, INVALID, NOBODY, NOBODY, INVALID, INVALID, NOBODY, NOBODY, INVALID, INVALID]);
+    const owners = (...texts: string[]) => texts.map((text) => ownerOf(trie, parseAddress(text)));
+    const edges = ["0.0.0.0", "0.255.255.255", "1.0.0.0", "126.255.255.255", "127.0.0.0", "127.255.255.255", "128.0.0.0", "223.255.255.255", "224.0.0.0", "255.255.255.255"];
+    assert.deepEqual(owners(...edges), [INVALID, INVALID, NOBODY, NOBODY, INVALID, INVALID, NOBODY, NOBODY, INVALID, INVALID]);
+    assert.deepEqual(owners("::", "::1", "::ffff:0:0", "::ffff:255.255.255.255", "ff00::", "ff02::1"), Array(6).fill(INVALID));
+    assert.deepEqual(owners("::2", "::fffe:ffff:ffff", "::1:0:0:0", "2001:db8::1", "fe80::1", "feff:ffff::"), Array(6).fill(NOBODY));
   });
 
-  test("the host's address is cut out, also where it is a prefix of its own", () => {
-    const host = parseAddress("10.0.0.1");
-    const trie = trieOf([parsePrefix("10.0.0.0/30")], [], [host]);
-    assert.deepEqual([-1, 0, 1, 2, 3, 4].map((offset) => ownerOf(trie, 0x0a000000 + offset)), [NOBODY, FIRST_PREFIX, NOBODY, FIRST_PREFIX, FIRST_PREFIX, NOBODY]);
-    assert.equal(ownerOf(trieOf([parsePrefix("10.0.0.1/32")], [], [host]), 0x0a000001), NOBODY);
-  });
+  for (const [prefix, host, owners] of [
+    ["10.0.0.0/30", "10.0.0.1", [NOBODY, FIRST_PREFIX, NOBODY, FIRST_PREFIX, FIRST_PREFIX, NOBODY]],
+    ["2001:db8::fffc/126", "2001:db8::fffd", [NOBODY, FIRST_PREFIX, NOBODY, FIRST_PREFIX, FIRST_PREFIX, NOBODY]],
+  ] as const) {
+    test(`the host's address is cut out of ${prefix}, also where it is a prefix of its own`, () => {
+      const trie = trieOf([parsePrefix(prefix)], [], [parseAddress(host)]);
+      const { family, bytes } = parseAddress(host);
+      const around = [-2, -1, 0, 1, 2, 3].map((offset) => ownerOf(trie, { family, bytes: bytesOf(numberOf(bytes) + BigInt(offset), bytes.length) }));
+      assert.deepEqual(around, owners);
+      assert.equal(ownerOf(trieOf([parsePrefix(host)], [], [parseAddress(host)]), parseAddress(host)), NOBODY);
+    });
+  }
 
-  test("as many prefixes as there may be, each in nodes of its own, have room", () => {
-    const prefixes = Array.from({ length: PREFIXES }, (_, i) => parsePrefix(`${10 + (i >> 8)}.${i & 255}.1.1/32`));
-    const trie = trieOf(prefixes, [], [parseAddress("9.9.9.9")]);
-    assert.ok(trie.length * 4 <= FIRST_NODE - TRIE + 1024 * TRIE_NODES);
-    assert.equal(ownerOf(trie, 0x19ff0101), FIRST_PREFIX + PREFIXES - 1);
-  });
-
-  test("random nested prefixes: the longest match by plain search", () => {
-    const prefix = fc.tuple(fc.integer({ min: 0x0a000000, max: 0x0a03ffff }), fc.integer({ min: 8, max: 32 }))
-      .map(([address, length]) => (address & (length === 32 ? -1 : ~(0xffffffff >>> length))) >>> 0)
-      .chain((network) => fc.integer({ min: 8, max: 32 }).map((length) => `${network >>> 24}.${network >>> 16 & 255}.${network >>> 8 & 255}.${network & 255}/${length}`));
-    fc.assert(fc.property(fc.uniqueArray(prefix, { maxLength: 40 }), fc.array(fc.integer({ min: 0x09ffff00, max: 0x0a0400ff }), { minLength: 50 }), (texts, addresses) => {
-      const prefixes = texts.flatMap((text) => {
-        try {
-          return [parsePrefix(text)];
-        } catch {
-          return [];
-        }
+  for (const [family, width] of [[4, 32], [6, 128]] as const) {
+    test(`IPv${family}: as many prefixes as there may be, and each is found`, () => {
+      const prefixes = Array.from({ length: PREFIXES }, (_, i) => {
+        const bytes = new Uint8Array(width / 8);
+        bytes.set([32 + (i & 31), i * 7 & 255, i >> 5 & 255, i >> 13]);
+        return { family, bytes, length: width, text: "" };
       });
-      // Every third is cut out.
-      const trie = trieOf(prefixes.filter((_, i) => i % 3 !== 2), prefixes.filter((_, i) => i % 3 === 2), []);
-      const edges = prefixes.flatMap((candidate) => {
-        const first = new DataView(candidate.bytes.buffer).getUint32(0);
-        return [first - 1, first, first + sizeOf(candidate) - 1, first + sizeOf(candidate)];
+      const trie = trieOf(prefixes, [], []);
+      assert.ok(prefixes.every((prefix, i) => ownerOf(trie, prefix) === FIRST_PREFIX + i));
+    });
+
+    test(`IPv${family}: random nested prefixes: the longest match by plain search`, () => {
+      // Bits of a few prefixes' addresses come from a few seeds, so that many lie within one another or side by side.
+      const base = family === 4 ? 0x0a000000n << 96n : 0x20010db8n << 96n;
+      const value = fc.tuple(fc.constantFrom(0n, 0x1234567n << 92n, (1n << 120n) - 1n), fc.bigInt({ min: 0n, max: (1n << 24n) - 1n }), fc.integer({ min: 0, max: 100 }))
+        .map(([pattern, noise, shift]) => bytesOf((base | (pattern ^ noise << BigInt(shift)) & (1n << 114n) - 1n) >> BigInt(128 - width), width / 8));
+      const prefix = fc.tuple(value, fc.integer({ min: 7, max: width })).map(([bytes, length]): Prefix => {
+        const masked = bytesOf(numberOf(bytes) >> BigInt(width - length) << BigInt(width - length), width / 8);
+        return parsePrefix(`${formatBytes(masked)}/${length}`);
       });
-      for (const address of [...addresses, ...edges]) {
-        let longest = -1;
-        let expected = NOBODY;
-        prefixes.forEach((candidate, i) => {
-          const first = new DataView(candidate.bytes.buffer).getUint32(0);
-          if (address >= first && address < first + sizeOf(candidate) && candidate.length > longest) {
-            longest = candidate.length;
-            expected = i % 3 === 2 ? NOBODY : FIRST_PREFIX + i - Math.floor((i + 1) / 3);
-          }
+      fc.assert(fc.property(fc.uniqueArray(prefix, { maxLength: 40, selector: ({ text }) => text }), fc.array(value, { minLength: 20 }), (prefixes, addresses) => {
+        // Every third is cut out.
+        const trie = trieOf(prefixes.filter((_, i) => i % 3 !== 2), prefixes.filter((_, i) => i % 3 === 2), []);
+        const edges = prefixes.flatMap(({ bytes, length }) => {
+          const size = 1n << BigInt(width - length);
+          return [-1n, 0n, size - 1n, size].map((offset) => bytesOf(numberOf(bytes) + offset, width / 8));
         });
-        assert.equal(ownerOf(trie, address), expected);
-      }
-    }), { numRuns: 500 });
-  });
+        for (const address of [...addresses, ...edges]) {
+          let longest = -1;
+          let expected = NOBODY;
+          prefixes.forEach(({ bytes, length }, i) => {
+            const within = (numberOf(bytes) ^ numberOf(address)) >> BigInt(width - length) === 0n;
+            if (within && length > longest) {
+              longest = length;
+              expected = i % 3 === 2 ? NOBODY : FIRST_PREFIX + i - Math.floor((i + 1) / 3);
+            }
+          });
+          assert.equal(ownerOf(trie, { family, bytes: address }), expected, formatBytes(address));
+        }
+      }), { numRuns: 300 });
+    });
+  }
 });

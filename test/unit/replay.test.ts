@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { SLOTS } from "../../src/abi.js";
 import { ENGINE_NAMES, type EngineName } from "../../src/engine/engine.js";
+import { TRIE } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { EXIT, Failure } from "../../src/failure.js";
@@ -68,7 +69,7 @@ async function* chunked(bytes: Uint8Array, length = 4096): AsyncGenerator<Uint8A
 async function replayed(capture: Uint8Array, { engine = "js", chunk = 4096, ignoreEcho = false, ttl = 64 }: { engine?: EngineName; chunk?: number; ignoreEcho?: boolean; ttl?: number } = {}): Promise<Outcome> {
   const output = new Memory();
   const warnings: string[] = [];
-  const options = { prefixes: [parsePrefix(PREFIX)], exceptions: [], hostAddress: parseAddress(HOST), engine, policy: { ...DEFAULT_POLICY, ttl, ignoreEcho } };
+  const options = { prefixes: [parsePrefix(PREFIX)], exceptions: [], hostAddresses: [parseAddress(HOST)], engine, policy: { ...DEFAULT_POLICY, ttl, ignoreEcho } };
   const result = await replay(chunked(capture, chunk), "in", output, options, (message) => warnings.push(message));
   assert.ok(output.committed);
   return { ...result, replies: readReplies(output.bytes), bytes: output.bytes, warnings };
@@ -237,7 +238,7 @@ describe("what is not for the engine", () => {
 
 test("a batch ends when it is full and when the capture's millisecond changes, back or forth", async () => {
   const batches: [count: number, now: number][] = [];
-  const linear = LinearMemory.create(65535);
+  const linear = LinearMemory.create(65535, TRIE, DEFAULT_POLICY);
   const respond = (count: number, now: number) => {
     batches.push([count, now]);
     return 0;
@@ -347,7 +348,7 @@ describe("damage", () => {
 
   const unexpected = (message: string) => { throw new Error(message); };
   test("a read that fails: nothing at its start (usage), what came before it later on", async () => {
-    const options = { prefixes: [parsePrefix(PREFIX)], exceptions: [], hostAddress: undefined, engine: "js", policy: DEFAULT_POLICY } as const;
+    const options = { prefixes: [parsePrefix(PREFIX)], exceptions: [], hostAddresses: [], engine: "js", policy: DEFAULT_POLICY } as const;
     async function* failing(...chunks: Uint8Array[]) {
       yield* chunks;
       throw await Promise.resolve(new Error("EIO"));

@@ -9,7 +9,9 @@ import {
   BATCH, Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE, FREE_COUNT, MEMORY_ADDRESS, QUEUE_FILE, READ_ARMED, READ_ERROR, RECEIVED, RINGS, SLOTS, SLOTS_REGISTERED,
   SQ_ENTRIES, SQ_HEAD_AT, SQ_TAIL_AT, SQES, TO_SEND, WAKE_ARMED, WAKE_FILE,
 } from "../../src/abi.js";
+import { TRIE } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
+import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { type Assembly, compile, load } from "../../src/engine/wasm.js";
 import { Random } from "../support/random.js";
 
@@ -37,7 +39,7 @@ interface Entry {
 
 /** The kernel's side of the two queues. */
 class Kernel {
-  readonly linear = LinearMemory.create(1500);
+  readonly linear = LinearMemory.create(1500, TRIE, DEFAULT_POLICY);
   readonly view = new DataView(this.linear.memory.buffer);
   readonly base = 0x7f12_3456_0000n;
   /** Entries taken and not completed: the read that waits, the poll. */
