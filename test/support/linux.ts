@@ -69,7 +69,10 @@ const pollfd = new Uint8Array(Int32Array.of(fd, POLLIN).buffer);
 let markers = 0;
 
 for await (const line of createInterface(process.stdin)) {
-  for (const packet of line.split(/\s+/).filter(Boolean)) write(Buffer.from(packet, "hex"));
+  for (const text of line.split(/\s+/).filter(Boolean)) {
+    if (!/^([0-9a-f]{2})+$/i.test(text)) throw new Error(`"${text}" is no packet in hexadecimal`);
+    write(Buffer.from(text, "hex"));
+  }
   console.log(repliesUpToMarker().map((reply) => Buffer.from(reply).toString("hex")).join(" "));
 }
 device.close();

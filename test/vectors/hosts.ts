@@ -572,7 +572,7 @@ const ipv6Cases = (): HostCase[] => [
   ...[1, 3, 4, 18, 100].map((count) => one(`IPv6 echo: ${count} bytes of padding`, append(icmpv6Packet(), count))),
   one("IPv6 echo: wrong checksum", corrupt(icmpv6Packet(), 42)),
   one("IPv6 echo: wrong checksum by its last byte", corrupt(icmpv6Packet({ data: pattern(3) }), 50)),
-  one("IPv6 echo: checksum zero", changedMessage(icmpv6Packet(), (msg) => { set16(msg, 2, 0); })),
+  one("IPv6 echo: checksum zero", edited(icmpv6Packet(), (p) => { set16(p, 42, 0); })),
   one("IPv6 echo: checksum 0xffff where 0 is right", zeroSum()),
   one("IPv6 echo: an IPv4 echo request's type", icmpv6Packet({ type: 8 })),
   one("IPv6 next headers: 1, with a message of ICMP", ipv6Packet(echo().subarray(20), { nextHeader: 1 })),
@@ -587,8 +587,8 @@ const ipv6Cases = (): HostCase[] => [
   ...Array.from({ length: 8 }, (_, length) => one(`IPv6 ICMP: a message of ${length} bytes`, ipv6Packet(shortMessage(length)))),
   ...Array.from({ length: 256 }, (_, type) => type).flatMap((type) => CODES.map((code) => one(`IPv6 ICMP: type ${type}, code ${code}`, icmpv6Packet({ type, code, sequence: type })))),
 
-  ...[0, 7, 8, 63, 65, 65535].map((length) => one(`IPv6 header: payload length ${length} of 64`, changedHeader(icmpv6Packet(), (p) => { set16(p, 4, length); }))),
-  ...[0, 5, 7, 15].map((version) => one(`IPv6 header: version ${version}`, changedHeader(icmpv6Packet(), (p) => { p[0] = version << 4; }))),
+  ...[0, 7, 8, 63, 65, 65535].map((length) => one(`IPv6 header: payload length ${length} of 64`, edited(icmpv6Packet(), (p) => { set16(p, 4, length); }))),
+  ...[0, 5, 7, 15].map((version) => one(`IPv6 header: version ${version}`, edited(icmpv6Packet(), (p) => { p[0] = version << 4; }))),
   ...Array.from({ length: 49 }, (_, length) => length).slice(1).map((length) => one(`IPv6 header: cut to ${length} bytes`, icmpv6Packet({ data: zeros(0) }).slice(0, length))),
   one("IPv6 header: no payload, no next header", ipv6Packet(zeros(0), { nextHeader: NONE })),
   one("IPv6 header: no payload, ICMPv6", ipv6Packet(zeros(0))),
@@ -684,19 +684,14 @@ function zeroSum(): Uint8Array {
   return ipv6Packet(msg);
 }
 
-function changedMessage(packet: Uint8Array, change: (msg: Uint8Array) => void): Uint8Array {
-  change(packet.subarray(40));
-  return packet;
-}
-
-function changedHeader(packet: Uint8Array, change: (packet: Uint8Array) => void): Uint8Array {
+function edited(packet: Uint8Array, change: (packet: Uint8Array) => void): Uint8Array {
   change(packet);
   return packet;
 }
 
 /** With so many bytes of payload, and a payload length that says so. */
 function cut6(packet: Uint8Array, length: number): Uint8Array {
-  return changedHeader(packet.slice(0, 40 + length), (p) => { set16(p, 4, length); });
+  return edited(packet.slice(0, 40 + length), (p) => { set16(p, 4, length); });
 }
 
 /** Of an IPv6 packet without extension headers: from byte `from` of its payload to `to`, as a fragment. */
@@ -728,7 +723,7 @@ function ipv6Fragments(): HostCase[] {
     three("the last missing", (_, [a, b]) => [a, b]),
     ...[0, 1, 2].flatMap((i) => [0, 1, 2].filter((at) => at >= i).map((at) => three(`part ${i} again after part ${at}`, (_, parts) => parts.flatMap((part, k) => k === at ? [part, parts[i]] : [part])))),
     three("all of it twice", (_, parts) => [...parts, ...parts]),
-    three("the same range with other bytes", (_, [a, b, c]) => [a, b, changedHeader(b.slice(), (p) => { p.fill(0x5a, 48); }), c]),
+    three("the same range with other bytes", (_, [a, b, c]) => [a, b, edited(b.slice(), (p) => { p.fill(0x5a, 48); }), c]),
     three("an overlap at the head of a part", (part, [a, b, c]) => [a, part(992, 2000), b, c]),
     three("an overlap at the tail of a part", (part, [a, , c]) => [a, part(1000, 2008), c]),
     three("a part within another", (part, [a, b, c]) => [a, b, part(1096, 1496), c]),
