@@ -1,4 +1,5 @@
 /** Where pongd's answer is not Linux's. A test fails for a difference that is not here, and for one here that is none. */
+import { addr6 } from "../support/ipv6.js";
 import type { Reply } from "../support/replies.js";
 
 export interface Difference {
@@ -40,7 +41,7 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     cases: /^IPv4 echo: C-3/,
     what: "an echo request that is zero but for its type", linux: "sends the checksum 0x0000, which does not verify", pongd: "sends 0xffff, which does",
-    why: "a sum of nothing but zeros is +0", requirements: "C-3", sends: (replies) => replies.map(({ bytes }) => ({ bytes, fault: "" })),
+    why: "RFC 1071: a message that is right sums to 0xffff, and zeros alone sum to 0", requirements: "C-3", sends: (replies) => replies.map(({ bytes }) => ({ bytes, fault: "" })),
   },
   {
     cases: /^IPv4 echo: (don't fragment|the reserved flag and don't fragment)/,
@@ -51,6 +52,12 @@ export const DIFFERENCES: readonly Difference[] = [
     cases: /^IPv6 destinations: ff02::1$|unknown: skip, to multicast$/,
     what: "an echo request to all nodes", linux: "answers from an address of its own", pongd: "is silent",
     why: "no address of a prefix is every node's", requirements: "S-3", sends: nothing,
+  },
+  {
+    cases: /^IPv6 next headers: 253 to fd99::7:7$/,
+    what: "the source of an ICMPv6 error", linux: "is an address of the host's interfaces", pongd: "is the address that was asked",
+    why: "RFC 4443 §2.2: to Linux a prefix routed to lo has no address of its own", requirements: "S-6",
+    sends: changed((bytes) => { bytes.set(addr6("fd99::7:7"), 8); }),
   },
   {
     cases: /^IPv4 (protocols|UDP|options|fragments): /,
