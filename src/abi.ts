@@ -129,13 +129,18 @@ export const PREFIX_REPLIES = 128;
 
 // ---- prefixes: a trie for each family, over the bits of an address ----------------------------------------------------
 
+/** What trieOf (src/prefixes.ts) makes: from here to FIRST_NODE, and the nodes, which lie at the end of the memory, as many as it takes. */
+export const OWNERS = COUNTERS + 8 * (PREFIX_REPLIES + PREFIXES);
+/** u32, u32: the host's own IPv4 address as it lies in a packet, and whose it is: NOBODY's; or 0, an INVALID one. */
+export const HOST = OWNERS;
+export const HOST_OWNER = OWNERS + 4;
 /**
  * u32[65536], the root for IPv4: an entry for each value of an address's first two bytes, at that value as it is loaded from the
- * packet. An entry is the owner of the addresses that start so, or, from FIRST_NODE on, the address of a node: u32[16], an entry
- * for each value of the next four bits. The nodes lie at the end of the memory, as many as the prefixes need.
+ * packet. An entry is the owner of the addresses that start so, or, from FIRST_NODE on, the address of a node: u32[256], an entry
+ * for each value of the next byte.
  */
-export const TRIE = COUNTERS + 8 * (PREFIX_REPLIES + PREFIXES);
-/** u32[65536]: the same for IPv6. */
+export const TRIE = OWNERS + 64;
+/** u32[65536]: the same for IPv6, whose nodes are u32[16], for four bits each: its prefixes are longer, and lie further apart. */
 export const TRIE6 = TRIE + 4 * 65536;
 /** What is less is an owner. */
 export const FIRST_NODE = TRIE6 + 4 * 65536;

@@ -4,7 +4,7 @@
  */
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
-import { FIRST_NODE, FIRST_PREFIX, INVALID, NOBODY, PREFIXES, TRIE, TRIE6 } from "./abi.js";
+import { FIRST_NODE, FIRST_PREFIX, INVALID, NOBODY, OWNERS, PREFIXES, TRIE, TRIE6 } from "./abi.js";
 import { EXIT, Failure } from "./failure.js";
 
 export type Family = 4 | 6;
@@ -141,13 +141,15 @@ export function exampleOf(prefixes: readonly Prefix[], trie: Uint32Array): strin
 
 /** As an engine finds it; see assembly/prefix.ts. */
 function ownerOf(trie: Uint32Array, { family, bytes }: Address): number {
+  if (family === 4 && wordOf(bytes) === trie[0]) return trie[1];
   let entry = trie[rootOf(family) + bytes[0] + 256 * bytes[1]];
-  for (let bits = 16; entry >= FIRST_NODE; bits += 4) entry = trie[(entry - TRIE) / 4 + nibble(bytes, bits)];
+  const stride = strideOf(family);
+  for (let bits = 16; entry >= FIRST_NODE; bits += stride) entry = trie[(entry - OWNERS) / 4 + bitsAt(bytes, bits, stride)];
   return entry;
 }
 
 /**
- * The tries over these prefixes, words as they would lie at TRIE (abi.ts) if the nodes followed the roots. The longest prefix or
+ * The tries over these prefixes, words as they would lie at OWNERS (abi.ts) if the nodes followed the roots. The longest prefix or
  * exception wins; ranges that are no host's and the host's own addresses are cut out of the prefixes that contain them.
  */
 export function trieOf(prefixes: readonly Prefix[], exceptions: readonly Prefix[], hosts: readonly Address[]): Uint32Array {
@@ -158,46 +160,59 @@ export function trieOf(prefixes: readonly Prefix[], exceptions: readonly Prefix[
       ...exceptions.map((prefix) => ({ prefix, owner: NOBODY })),
     ].sort((a, b) => a.prefix.length - b.prefix.length),
     ...NEVER_VALID.map((prefix) => ({ prefix, owner: INVALID })),
-    ...hosts.map((host) => ({ prefix: { ...host, length: 8 * host.bytes.length }, owner: NOBODY })),
+    ...hosts.filter(({ family }) => family === 6).map((host) => ({ prefix: { ...host, length: 128 }, owner: NOBODY })),
   ];
-  let trie = new Uint32Array(2 * (FIRST_NODE - TRIE) / 4);
-  let end = (FIRST_NODE - TRIE) / 4;
+  const host = hosts.find(({ family }) => family === 4);
+  let trie = new Uint32Array(2 * (FIRST_NODE - OWNERS) / 4);
+  let end = (FIRST_NODE - OWNERS) / 4;
+  trie.set(host ? [wordOf(host.bytes), NOBODY] : [0, INVALID]);
   /** The node below an entry; if it is new, all of it belongs to whom the entry did. */
-  const below = (entry: number) => {
+  const below = (entry: number, size: number) => {
     if (trie[entry] < FIRST_NODE) {
-      if (end === trie.length) {
+      if (end + size > trie.length) {
         const larger = new Uint32Array(2 * trie.length);
         larger.set(trie);
         trie = larger;
       }
-      trie.fill(trie[entry], end, end + 16);
-      trie[entry] = TRIE + 4 * end;
-      end += 16;
+      trie.fill(trie[entry], end, end + size);
+      trie[entry] = OWNERS + 4 * end;
+      end += size;
     }
-    return (trie[entry] - TRIE) / 4;
+    return (trie[entry] - OWNERS) / 4;
   };
   for (const { prefix: { family, bytes, length }, owner } of blocks) {
     if (length <= 16) {
       // As loaded from a packet: little-endian.
       for (let first = bytes[0] << 8 | bytes[1], i = first; i < first + 2 ** (16 - length); i++) trie[rootOf(family) + ((i & 0xff) << 8 | i >> 8)] = owner;
     } else {
+      const stride = strideOf(family);
       let entry = rootOf(family) + bytes[0] + 256 * bytes[1];
       let bits = 16;
-      for (; bits + 4 < length; bits += 4) entry = below(entry) + nibble(bytes, bits);
-      const first = below(entry) + nibble(bytes, bits);
-      trie.fill(owner, first, first + 2 ** (bits + 4 - length));
+      for (; bits + stride < length; bits += stride) entry = below(entry, 2 ** stride) + bitsAt(bytes, bits, stride);
+      const first = below(entry, 2 ** stride) + bitsAt(bytes, bits, stride);
+      trie.fill(owner, first, first + 2 ** (bits + stride - length));
     }
   }
   return trie.slice(0, end);
 }
 
 function rootOf(family: Family): number {
-  return family === 4 ? 0 : (TRIE6 - TRIE) / 4;
+  return ((family === 4 ? TRIE : TRIE6) - OWNERS) / 4;
 }
 
-/** The four bits from bit `bits` on, a multiple of four. */
-function nibble(bytes: Uint8Array, bits: number): number {
-  return bytes[bits >> 3] >> (~bits & 4) & 15;
+/** An IPv4 address as a word that is loaded from a packet, little-endian. */
+function wordOf(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+}
+
+/** How many bits a node decides. */
+function strideOf(family: Family): 4 | 8 {
+  return family === 4 ? 8 : 4;
+}
+
+/** The `stride` bits from bit `bits` on, a multiple of that. */
+function bitsAt(bytes: Uint8Array, bits: number, stride: 4 | 8): number {
+  return stride === 8 ? bytes[bits >> 3] : bytes[bits >> 3] >> (~bits & 4) & 15;
 }
 
 function parseBlock(text: string): Prefix {

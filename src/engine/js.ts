@@ -1,4 +1,4 @@
-import { BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, IGNORE_ECHO, INVALID, NOBODY, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, REPLY_TTL, TO_SEND, TRIE } from "../abi.js";
+import { BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, HOST, HOST_OWNER, IGNORE_ECHO, INVALID, NOBODY, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, REPLY_TTL, TO_SEND, TRIE } from "../abi.js";
 import type { Engine } from "./engine.js";
 
 // Indices into the views: words unless named otherwise. What a module imports is loaded anew at every use, even a constant;
@@ -10,6 +10,8 @@ const FREE_COUNT_WORD = FREE_COUNT / 4;
 const IGNORE_ECHO_WORD = IGNORE_ECHO / 4;
 const REPLY_TTL_WORD = REPLY_TTL / 4;
 const QUEUED_WORD = QUEUED / 4;
+const HOST_WORD = HOST / 4;
+const HOST_OWNER_WORD = HOST_OWNER / 4;
 const TRIE_WORDS = TRIE / 4;
 const FIRST = FIRST_NODE;
 const DROPPED_COUNTERS = DROPPED;
@@ -175,16 +177,11 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
 
   /** The owner of an address that was read in memory order; see assembly/prefix.ts. */
   function owner(addr: number): number {
+    if (addr === i32[HOST_WORD]) return i32[HOST_OWNER_WORD];
     let entry = i32[TRIE_WORDS + (addr & 0xffff)];
     if (entry >= FIRST) {
-      entry = i32[(entry >> 2) + (addr >>> 20 & 15)];
-      if (entry >= FIRST) {
-        entry = i32[(entry >> 2) + (addr >>> 16 & 15)];
-        if (entry >= FIRST) {
-          entry = i32[(entry >> 2) + (addr >>> 28)];
-          if (entry >= FIRST) entry = i32[(entry >> 2) + (addr >>> 24 & 15)];
-        }
-      }
+      entry = i32[(entry >> 2) + (addr >>> 16 & 0xff)];
+      if (entry >= FIRST) entry = i32[(entry >> 2) + (addr >>> 24)];
     }
     return entry;
   }

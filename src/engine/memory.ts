@@ -1,5 +1,5 @@
 import {
-  COUNTERS, FIRST_NODE, FREE, FREE_COUNT, IGNORE_ECHO, MTU, PACKET_SIZE, PREFIX_REPLIES, PREFIXES, REPLY_TTL, SLOT_BASE, SLOTS, STOP, TRIE, UNREACHABLE_OTHER,
+  COUNTERS, FIRST_NODE, FREE, FREE_COUNT, HOST, IGNORE_ECHO, MTU, OWNERS, PACKET_SIZE, PREFIX_REPLIES, PREFIXES, REPLY_TTL, SLOT_BASE, SLOTS, STOP, UNREACHABLE_OTHER,
   UNREACHABLE_UDP,
 } from "../abi.js";
 import type { Policy } from "./policy.js";
@@ -34,7 +34,7 @@ export class LinearMemory {
   static create(mtu: number, trie: Uint32Array, { ttl, ignoreEcho, unreachable }: Policy): LinearMemory {
     const size = slotSize(mtu);
     const nodes = SLOT_BASE + SLOTS * size;
-    const pages = Math.ceil((nodes + 4 * trie.length - (FIRST_NODE - TRIE)) / WASM_PAGE);
+    const pages = Math.ceil((nodes + 4 * trie.length - (FIRST_NODE - OWNERS)) / WASM_PAGE);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     const words = new Uint32Array(memory.buffer);
     for (let i = 0; i < SLOTS; i++) words[FREE / 4 + i] = SLOT_BASE + (SLOTS - 1 - i) * size;
@@ -46,8 +46,9 @@ export class LinearMemory {
     words[UNREACHABLE_UDP / 4] = unreachable.udp;
     words[UNREACHABLE_OTHER / 4] = unreachable.other;
     // The trie's nodes lie apart from its roots, behind the slots: where that is depends on the MTU.
-    for (let i = 0; i < trie.length; i++) {
-      const at = i < (FIRST_NODE - TRIE) / 4 ? TRIE / 4 : (nodes - (FIRST_NODE - TRIE)) / 4;
+    words[HOST / 4] = trie[0];
+    for (let i = 1; i < trie.length; i++) {
+      const at = i < (FIRST_NODE - OWNERS) / 4 ? OWNERS / 4 : (nodes - (FIRST_NODE - OWNERS)) / 4;
       words[at + i] = trie[i] < FIRST_NODE ? trie[i] : trie[i] - FIRST_NODE + nodes;
     }
     return new LinearMemory(memory, mtu);

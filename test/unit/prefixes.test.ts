@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { FIRST_NODE, FIRST_PREFIX, INVALID, NOBODY, PREFIXES, TRIE, TRIE6 } from "../../src/abi.js";
+import { FIRST_NODE, FIRST_PREFIX, HOST, HOST_OWNER, INVALID, NOBODY, OWNERS, PREFIXES, TRIE, TRIE6 } from "../../src/abi.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { checkPrefixes, exampleOf, formatBytes, parseAddress, parseExceptions, parseHostAddresses, parsePrefix, trieOf, type Address, type Prefix } from "../../src/prefixes.js";
 
@@ -108,9 +108,11 @@ describe("trie", () => {
   /** A walk through the trie as plain as can be: the address as a string of bits. */
   function ownerOf(trie: Uint32Array, { family, bytes }: Pick<Address, "family" | "bytes">): number {
     const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
-    const at = (place: number) => trie[(place - TRIE) / 4];
+    const at = (place: number) => trie[(place - OWNERS) / 4];
+    if (family === 4 && Buffer.from(bytes).readUInt32LE() === at(HOST)) return at(HOST_OWNER);
     let entry = at((family === 4 ? TRIE : TRIE6) + 4 * (bytes[0] | bytes[1] << 8));
-    for (let bit = 16; bit < bits.length && entry >= FIRST_NODE; bit += 4) entry = at(entry + 4 * parseInt(bits.slice(bit, bit + 4), 2));
+    const stride = family === 4 ? 8 : 4;
+    for (let bit = 16; bit < bits.length && entry >= FIRST_NODE; bit += stride) entry = at(entry + 4 * parseInt(bits.slice(bit, bit + stride), 2));
     assert.ok(entry < FIRST_NODE);
     return entry;
   }
