@@ -57,7 +57,7 @@ export function chartsOf(report: Report): Chart[] {
 }
 
 /** Of one batch: the one with most results. */
-function engineCharts({ results }: EngineReport): Chart[] {
+function engineCharts({ prefixes, results }: EngineReport): Chart[] {
   const batches = distinct(results.map(({ batch }) => batch)).map((size) => results.filter(({ batch }) => batch === size));
   const shown = batches.toSorted((a, b) => b.length - a.length).at(0);
   if (shown === undefined) return [];
@@ -66,7 +66,7 @@ function engineCharts({ results }: EngineReport): Chart[] {
     const [value, least, most] = [median, high, low].map((ns) => factor(result) * 1e9 / ns);
     return { value, low: least, high: most, text: si(value, unit) };
   });
-  const of = `by packet size in bytes, batches of ${number(shown[0].batch)}`;
+  const of = `by packet size in bytes, batches of ${number(shown[0].batch)}${prefixes > 1 ? `, ${number(prefixes, 6)} prefixes` : ""}`;
   return [
     perSecond(`Packets per second ${of}`, "", () => 1),
     perSecond(`Bytes per second ${of}`, "B", ({ packetBytes }) => packetBytes),

@@ -55,7 +55,7 @@ function figures(report: Report): Map<string, Figure> {
   const rounds = ({ median, min, p95 }: Spread): Figure => ({ median, spread: p95 - min });
   return new Map(report.benchmark === "engine"
     ? report.results.flatMap(({ engine, packetBytes, batch, nsPerPacket, ratioToJs, ratioToJsInterval }): [string, Figure][] => {
-        const what = `${engine}, ${packetBytes} bytes, batches of ${batch}`;
+        const what = `${engine}, ${packetBytes} bytes, batches of ${batch}${report.prefixes > 1 ? `, ${report.prefixes} prefixes` : ""}`;
         const ratio: [string, Figure][] = ratioToJs === null || ratioToJsInterval === null || engine === "js" ? [] : [[`${what}, × js`, { median: ratioToJs, spread: 2 * (ratioToJsInterval[1] - ratioToJsInterval[0]) }]];
         return [[`${what}, ns/packet`, rounds(nsPerPacket)], ...ratio];
       })

@@ -16,8 +16,6 @@ const MTU = 1500;
 /** Least packets between two readings of the clock, which takes as long as four of them. */
 const LEAST_PACKETS = 64;
 const CLOCK_READS = 99;
-/** So many that the caches have forgotten the first when all had their turn, where there are as many prefixes. */
-const DESTINATIONS = 131072;
 
 export interface ContenderInput {
   readonly engine: BenchEngine;
@@ -31,10 +29,12 @@ export interface ContenderInput {
 export type RunResult = { readonly nsPerPacket: number } | { readonly error: string };
 
 const { engine: name, packetBytes, batch, prefixes, seed } = workerData as ContenderInput;
-const { trie, destinations } = trafficOf(prefixes, DESTINATIONS, seed);
+const calls = Math.ceil(LEAST_PACKETS / batch);
+// One for each packet, and each in a prefix of its own where there are that many. What a lookup reads is in the caches, like the packets.
+const { trie, destinations } = trafficOf(prefixes, batch * calls, seed);
 const linear = LinearMemory.create(Math.max(packetBytes, MTU), trie, DEFAULT_POLICY);
 const engine = await createEngine(name, linear);
-const workload = new Workload(linear, destinations, packetBytes, batch, Math.ceil(LEAST_PACKETS / batch), seed);
+const workload = new Workload(linear, destinations, packetBytes, batch, calls, seed);
 
 parentPort?.on("message", (ns: number) => {
   let result: RunResult;

@@ -43,8 +43,8 @@ ${definitions(report.environment)}
 `;
 }
 
-function engineTables({ results, cold }: EngineReport): string {
-  return table("Results", "Medians of the rounds, in brackets their bounds with 95 % confidence.", 1,
+function engineTables({ prefixes, results, cold }: EngineReport): string {
+  return table("Results", `Packets to ${prefixes === 1 ? "one prefix" : `${number(prefixes, 6)} prefixes`}. Medians of the rounds, in brackets their bounds with 95 % confidence.`, 1,
     ["engine", "packet, bytes", "batch", "ns per packet", "least", "most", "95th percentile", "packets per second", "bytes per second", "times as fast as js"],
     results.map(({ engine, packetBytes, batch, nsPerPacket: ns, packetsPerSecond, bytesPerSecond, ratioToJs, ratioToJsInterval }) => [
       engine, number(packetBytes, 5), number(batch, 5), within(ns.median, [ns.low, ns.high]), ns.min, ns.max, ns.p95,

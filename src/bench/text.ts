@@ -40,11 +40,12 @@ export function renderChanges(changes: readonly Change[], differences: readonly 
   ].join("\n");
 }
 
-function engineHeadline({ results, cold }: EngineReport): string {
+function engineHeadline({ prefixes, results, cold }: EngineReport): string {
   const only = results.at(0);
   if (!only) return "Nothing was measured.";
+  const spread = prefixes > 1 ? `, spread over ${WHOLE.format(prefixes)} prefixes` : "";
   const wasm = results.filter(({ engine, ratioToJs }) => engine === "wasm" && ratioToJs !== null);
-  if (wasm.length === 0) return `${only.engine} answers ${only.packetBytes}-byte pings in ${figure(only.nsPerPacket.median)} ns each.`;
+  if (wasm.length === 0) return `${only.engine} answers ${only.packetBytes}-byte pings in ${figure(only.nsPerPacket.median)} ns each${spread}.`;
 
   const batches = [...new Set(wasm.map(({ batch }) => batch))].sort((a, b) => Math.abs(a - 64) - Math.abs(b - 64));
   const shown = wasm.filter(({ batch }) => batch === batches[0]);
@@ -57,7 +58,7 @@ function engineHeadline({ results, cold }: EngineReport): string {
     return low <= 1 && high >= 1 ? "about" : times(wins ? ratioToJs ?? 1 : 1 / (ratioToJs ?? 1));
   };
   const more = large === small ? "" : `, and ${large.packetBytes}-byte ones ${lead(large).replace("about", "about as fast")}`;
-  const sentence = `${winner} answers ${small.packetBytes}-byte pings ${lead(small)} as fast as ${other}${more}${batches.length > 1 ? ` (batches of ${batches[0]})` : ""}.`;
+  const sentence = `${winner} answers ${small.packetBytes}-byte pings ${lead(small)} as fast as ${other}${more}${batches.length > 1 ? ` (batches of ${batches[0]})` : ""}${spread}.`;
 
   const starts = cold.filter(({ engine }) => engine === "js" || engine === "wasm").toSorted((a, b) => a.totalMs - b.totalMs);
   if (starts.length < 2) return sentence;
@@ -89,7 +90,7 @@ interface Section {
   readonly rows: Cell[][];
 }
 
-function engineSections({ results, cold }: EngineReport): Section[] {
+function engineSections({ prefixes, results, cold }: EngineReport): Section[] {
   const head = ["bytes", "batch", "engine", "ns/packet", "min", "p95", "packets/s", "GB/s", "× js", "95 %"];
   const row = (result: EngineResult, i: number): Cell[] => {
     const { engine, packetBytes, batch, nsPerPacket, packetsPerSecond, bytesPerSecond, ratioToJs, ratioToJsInterval } = result;
@@ -101,7 +102,7 @@ function engineSections({ results, cold }: EngineReport): Section[] {
     ];
   };
   return [
-    { title: "Warm: packets in memory, medians of rounds in which the engines take turns", rows: [head, ...results.map(row)] },
+    { title: `Warm: packets in memory${prefixes > 1 ? `, to ${WHOLE.format(prefixes)} prefixes` : ""}, medians of rounds in which the engines take turns`, rows: [head, ...results.map(row)] },
     {
       title: "Cold: from a process that has loaded nothing to its first packet answered, ms",
       rows: [["engine", "load", "compile", "instantiate", "first packet", "total"], ...cold.map(({ engine, loadMs, compileMs, instantiateMs, firstPacketMs, totalMs }) => [engine, ...[loadMs, compileMs, instantiateMs, firstPacketMs, totalMs].map(figure)])],

@@ -60,6 +60,13 @@ test("histogram: every percentile is within a 32nd of the sorted values'", () =>
 });
 
 describe("the packets", () => {
+  test("the seed decides on the prefixes and on the destinations", () => {
+    const [first, again, other] = [5, 5, 6].map((seed) => trafficOf(2000, 500, seed));
+    assert.deepEqual(first, again);
+    assert.notDeepEqual(first, other);
+    assert.ok(new Set(first.destinations.map(String)).size > 490);
+  });
+
   for (const name of BENCH_ENGINES) {
     test(`${name} answers them right, of every size, and again once they are requests again`, async () => {
       for (const [packetBytes, prefixes] of [[28, 1], [29, 100], [84, 1], [84, 1000], [1500, 1], [65535, 1]]) {
@@ -120,6 +127,15 @@ describe("what it says", () => {
     assert.match(headline(report({ "js 84": 25, "wasm 84": 10, "js 1500": 200, "wasm 1500": 40 })), /^WebAssembly answers 84-byte pings 2\.5 × as fast as JavaScript, and 1500-byte ones 5\.0 ×\.$/);
     assert.match(headline(report({ "js 84": 10, "wasm 84": 25 })), /^JavaScript answers 84-byte pings 2\.5 × as fast as WebAssembly\.$/);
     assert.match(headline(report({ "wasm 84": 25 })), /^wasm answers 84-byte pings in 25\.0 ns each\.$/);
+  });
+
+  test("the number of prefixes is said where there are several, and keeps figures apart", () => {
+    const one = report({ "js 84": 25, "wasm 84": 10 });
+    const many = { ...one, prefixes: 100_000 };
+    assert.match(headline(many), /2\.5 × as fast as JavaScript, spread over 100,000 prefixes\.$/);
+    assert.match(renderText(many, false), /^Warm: packets in memory, to 100,000 prefixes, /m);
+    assert.deepEqual(compare(one, many), []);
+    assert.equal(compare(many, many).length, 3);
   });
 
   test("columns are aligned, and the environment is there", () => {
@@ -192,10 +208,11 @@ describe("pongd bench engine", () => {
   });
 
   test("--json - is JSON and nothing else", () => {
-    const { stdout } = spawnSync(process.execPath, [...args, "--engine", "wasm-scalar", "--json", "-"], { encoding: "utf8" });
-    const { results, environment } = JSON.parse(stdout) as EngineReport;
+    const { stdout } = spawnSync(process.execPath, [...args, "--engine", "wasm-scalar", "--prefixes", "1000", "--json", "-"], { encoding: "utf8" });
+    const { prefixes, results, environment } = JSON.parse(stdout) as EngineReport;
+    assert.equal(prefixes, 1000);
     assert.equal(results[0].ratioToJs, null);
-    assert.deepEqual(environment.arguments, [...args.slice(1), "--engine", "wasm-scalar", "--json", "-"]);
+    assert.deepEqual(environment.arguments, [...args.slice(1), "--engine", "wasm-scalar", "--prefixes", "1000", "--json", "-"]);
   });
 
   test("Ctrl-C: what has been measured, and no error", async () => {
