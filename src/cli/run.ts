@@ -6,7 +6,7 @@ import { parseEndpoint, type Endpoint } from "../http.js";
 import { IO_CHOICES, type IoChoice } from "../io/io.js";
 import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../log.js";
 import { sizeOf, type Address, type Prefix } from "../prefixes.js";
-import { ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ } from "../tun/uapi.js";
+import { ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ, IPV6_MIN_MTU } from "../tun/uapi.js";
 import { integer } from "./integer.js";
 import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, ttlOption, unreachableOption, type PolicyFlags } from "./policy.js";
 import { tally } from "./summary.js";
@@ -67,6 +67,10 @@ Examples:
 function toOptions(given: string[], flags: Flags): RunOptions {
   const { prefixes, exceptions, hostAddresses } = parseTargets(given, flags, "pongd run 10.99.0.0/16");
   checkDeviceName(flags.device);
+  // RFC 8200 §5; the kernel takes IPv6 away from a link with less.
+  if (flags.mtu < IPV6_MIN_MTU && prefixes.some(({ family }) => family === 6)) {
+    throw new Failure(`MTU ${flags.mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}; raise --mtu, or give IPv4 prefixes alone`, EXIT.USAGE);
+  }
   const { device, mtu, queues, engine, io, spin, listen } = flags;
   return { prefixes, exceptions, hostAddresses, device, mtu, queues, engine, io, spin, policy: policyOf(flags), listen };
 }

@@ -3,7 +3,7 @@
  * it every address and route on it, however the process ends.
  */
 import { EXIT, Failure, NET_ADMIN_MEND } from "../failure.js";
-import { formatBytes, type Address, type Prefix } from "../prefixes.js";
+import { BlockMap, FAMILIES, formatBytes, type Address, type Block, type Family, type Prefix } from "../prefixes.js";
 import * as libc from "./libc.js";
 import { Netlink, NetlinkError, watchLink, type Route } from "./netlink.js";
 import * as uapi from "./uapi.js";
@@ -18,6 +18,10 @@ const TUN_PROBLEMS: Partial<Record<string, readonly [why: string, mend: string]>
   ENODEV: ["no TUN driver is loaded", "on the host: sudo modprobe tun"],
   ENXIO: ["no TUN driver is loaded", "on the host: sudo modprobe tun"],
 };
+
+/** How the kernel refuses IPv6 addresses and routes where disable_ipv6 is set, and where it has no IPv6 at all. */
+const NO_IPV6 = [libc.E.EACCES, libc.E.EAFNOSUPPORT, libc.E.EOPNOTSUPP];
+const IPV6_MEND = "sudo sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0; or give IPv4 prefixes alone";
 
 /** Packets the device queues towards a reader that falls behind; the kernel's default of 500 loses bursts. */
 const TX_QUEUE_LEN = 4096;
@@ -69,16 +73,20 @@ export class TunDevice {
    * @throws Failure where the kernel refuses, or a prefix is routed elsewhere already.
    */
   configure(addresses: readonly Address[], prefixes: readonly Prefix[]): string[] {
-    const exceptions = this.#checkRoutes(prefixes);
     this.#addresses = addresses;
     this.#prefixes = prefixes;
+    const exceptions = this.#checkRoutes();
     try {
+      this.#quieten();
       this.#netlink.setLinkUp(this.#index, this.mtu, TX_QUEUE_LEN);
       const lost = this.#ensure().at(0);
       if (lost) throw new Failure(`prefix ${lost.text} is routed elsewhere already`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${lost.text}` });
       return exceptions;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
+      if (this.#families().includes(6) && NO_IPV6.includes(error.errno)) {
+        throw new Failure(`IPv6 is disabled on this host, so its prefixes cannot be routed (${error.message})`, EXIT.RUNTIME, { mend: IPV6_MEND, cause: error });
+      }
       const status = error.errno === libc.E.EPERM ? EXIT.PERMISSION : EXIT.RUNTIME;
       throw new Failure(`cannot set up ${this.name}: ${error.message}`, status, { cause: error });
     }
@@ -112,53 +120,57 @@ export class TunDevice {
     this.#netlink.close();
   }
 
-  /** Adds what is missing; returns the prefixes whose route is there and leads elsewhere. */
-  #ensure(): Prefix[] {
-    for (const address of this.#addresses) unlessThere(() => { this.#netlink.addAddress(this.#index, address); });
-    const there = this.#prefixes.filter((prefix) => {
-      const source = this.#addresses.find(({ family }) => family === prefix.family);
-      return !unlessThere(() => { this.#netlink.addRoute(this.#index, prefix, source); });
-    });
-    if (there.length === 0) return [];
-    const ours = new Set(this.#routes(there).filter(({ oif }) => oif === this.#index).map(key));
-    return there.filter((prefix) => !ours.has(key(prefix)));
+  /** What the kernel sends of its own accord would reach pongd alone. */
+  #quieten(): void {
+    try {
+      this.#netlink.setNoLinkLocal(this.#index);
+    } catch (error) {
+      // Without IPv6 there is nothing to send.
+      if (!(error instanceof NetlinkError) || error.errno !== libc.E.EAFNOSUPPORT) throw error;
+    }
   }
 
-  /** The routes of the families of the prefixes. */
-  #routes(prefixes: readonly Prefix[]): Route[] {
-    return [...new Set(prefixes.map(({ family }) => family))].flatMap((family) => this.#netlink.routes(family));
+  /** Adds what is missing; returns the prefixes that are routed elsewhere. */
+  #ensure(): Prefix[] {
+    for (const address of this.#addresses) unlessThere(() => { this.#netlink.addAddress(this.#index, address); });
+    const routes = this.#families().flatMap((family) => this.#netlink.routes(family, this.#index));
+    const ours = new BlockMap(routes.filter(({ oif, type }) => oif === this.#index && type === uapi.RTN_UNICAST));
+    const missing = this.#prefixes.filter((prefix) => !ours.get(prefix));
+    return this.#netlink.addRoutes(this.#index, missing, ({ family }) => this.#addresses.find((address) => address.family === family));
+  }
+
+  /** The families of the prefixes. */
+  #families(): Family[] {
+    return FAMILIES.filter((family) => this.#prefixes.some((prefix) => prefix.family === family));
   }
 
   /** @throws Failure where one of the prefixes is routed; returns what more specific routes take away from them. */
-  #checkRoutes(prefixes: readonly Prefix[]): string[] {
+  #checkRoutes(): string[] {
     const exceptions: string[] = [];
-    const byKey = new Map(prefixes.map((prefix) => [key(prefix), prefix]));
-    const lengths = [...new Set(prefixes.map(({ length }) => length))];
-    for (const route of this.#routes(prefixes)) {
-      const where = () => route.type === uapi.RTN_LOCAL ? "is this host's own" : route.oif === 0 ? "is routed elsewhere" : `is routed to ${this.#netlink.link(route.oif).name}`;
-      const text = `${formatBytes(route.bytes)}/${route.length}`;
-      // The kernel looks local routes up before all others, however short they are.
-      const prefix = byKey.get(key(route)) ?? (route.type === uapi.RTN_LOCAL ? prefixes.find((inner) => key(masked(inner, route.length)) === key(route)) : undefined);
-      if (prefix) throw new Failure(`prefix ${prefix.text} ${where()} already`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${text}` });
-      const outer = lengths.filter((length) => length < route.length).map((length) => byKey.get(key(masked(route, length)))).find(Boolean);
-      if (outer) exceptions.push(`${text}, a part of ${outer.text}, ${where()}: it does not reach pongd`);
+    const prefixes = new BlockMap(this.#prefixes);
+    const routes = this.#families().flatMap((family) => this.#netlink.routes(family));
+    const where = (route: Route) => route.type === uapi.RTN_LOCAL ? "is this host's own" : route.oif === 0 ? "is routed elsewhere" : `is routed to ${this.#netlink.link(route.oif).name}`;
+    const refuse = (prefix: Prefix, route: Route) => {
+      throw new Failure(`prefix ${prefix.text} ${where(route)} already`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${textOf(route)}` });
+    };
+    // The kernel looks local routes up before all others, however short they are.
+    const local = new BlockMap(routes.filter(({ type }) => type === uapi.RTN_LOCAL));
+    for (const prefix of this.#prefixes) {
+      const route = local.around(prefix);
+      if (route) refuse(prefix, route);
+    }
+    for (const route of routes) {
+      const prefix = prefixes.get(route);
+      if (prefix) refuse(prefix, route);
+      const outer = prefixes.around(route);
+      if (outer) exceptions.push(`${textOf(route)}, a part of ${outer.text}, ${where(route)}: it does not reach pongd`);
     }
     return exceptions;
   }
 }
 
-interface Block {
-  readonly bytes: Uint8Array;
-  readonly length: number;
-}
-
-/** The same for the same block of addresses, and for no other. */
-function key({ bytes, length }: Block): string {
-  return `${bytes.join(".")}/${length}`;
-}
-
-function masked({ bytes }: Block, length: number): Block {
-  return { bytes: bytes.map((byte, i) => byte & 0xff << Math.max(0, Math.min(8, 8 * (i + 1) - length))), length };
+function textOf({ bytes, length }: Block): string {
+  return `${formatBytes(bytes)}/${length}`;
 }
 
 function openTun(): number {

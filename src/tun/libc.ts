@@ -39,7 +39,7 @@ export const io_uring_register: (number: number, fd: number, opcode: number, arg
 /** errno of the last call made on this thread. */
 export const errno: () => number = () => koffi.errno();
 
-export const E = koffi.os.errno as Record<"EAGAIN" | "EBUSY" | "EEXIST" | "EINTR" | "EIO" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EPERM", number>;
+export const E = koffi.os.errno as Record<"EACCES" | "EAFNOSUPPORT" | "EAGAIN" | "EBUSY" | "EEXIST" | "EINTR" | "EIO" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EOPNOTSUPP" | "EPERM", number>;
 
 /** Address of the first byte. It stays: what a buffer holds never moves. */
 export function addressOf(buffer: ArrayBufferLike): bigint {

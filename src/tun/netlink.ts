@@ -3,7 +3,7 @@
  * socket. Requests are synchronous: the kernel answers within send(2), so the answer is there to be received.
  */
 import { EXIT, Failure } from "../failure.js";
-import type { Address, Prefix } from "../prefixes.js";
+import type { Address, Family, Prefix } from "../prefixes.js";
 import * as libc from "./libc.js";
 import * as uapi from "./uapi.js";
 
@@ -36,6 +36,9 @@ export interface Route {
   readonly oif: number;
 }
 
+/** Requests in one send(2): the socket has room for as many refusals. */
+const REQUESTS = 64;
+
 export class Netlink {
   readonly #fd: number;
   readonly #buffer = Buffer.alloc(65536);
@@ -46,6 +49,8 @@ export class Netlink {
     this.#fd = netlinkSocket(0);
     const one = new Uint8Array(Int32Array.of(1).buffer);
     libc.check(libc.setsockopt(this.#fd, uapi.SOL_NETLINK, uapi.NETLINK_EXT_ACK, one, one.length), "setsockopt", "NETLINK_EXT_ACK");
+    // Not before Linux 4.20: a dump then has more than was asked for.
+    libc.setsockopt(this.#fd, uapi.SOL_NETLINK, uapi.NETLINK_GET_STRICT_CHK, one, one.length);
   }
 
   close(): void {
@@ -80,6 +85,18 @@ export class Netlink {
     ], `link ${index} up, mtu ${mtu}, txqueuelen ${txQueueLen}`);
   }
 
+  /**
+   * Keeps the kernel from giving the interface an IPv6 link-local address, and so from soliciting routers and reporting groups
+   * there. @throws NetlinkError: EAFNOSUPPORT where the interface has no IPv6.
+   */
+  setNoLinkLocal(index: number): void {
+    const mode = attribute(uapi.IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(uapi.IN6_ADDR_GEN_MODE_NONE));
+    this.#request(uapi.RTM_NEWLINK, uapi.NLM_F_ACK, [
+      ifinfomsg(index),
+      attribute(uapi.IFLA_AF_SPEC | uapi.NLA_F_NESTED, attribute(uapi.AF_INET6 | uapi.NLA_F_NESTED, mode)),
+    ], `link ${index}, no IPv6 link-local address`);
+  }
+
   /** Gives the interface one address, alone in its own prefix: no route but the local one comes with it. */
   addAddress(index: number, addr: Address): void {
     const header = Buffer.alloc(uapi.SIZEOF_IFADDRMSG);
@@ -96,28 +113,44 @@ export class Netlink {
     ], `address ${addr.text}`);
   }
 
-  /** Routes the prefix to the interface. `source`: the address that the host prefers as its own towards it. */
-  addRoute(index: number, prefix: Prefix, source: Address | undefined): void {
-    const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
-    header[0] = familyOf(prefix);
-    header[1] = prefix.length;
-    header[4] = uapi.RT_TABLE_MAIN;
-    header[5] = uapi.RTPROT_STATIC;
-    header[6] = prefix.family === 4 ? uapi.RT_SCOPE_LINK : uapi.RT_SCOPE_UNIVERSE;
-    header[7] = uapi.RTN_UNICAST;
-    this.#request(uapi.RTM_NEWROUTE, uapi.NLM_F_ACK | uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, [
-      header,
-      attribute(uapi.RTA_DST, prefix.bytes),
-      attribute(uapi.RTA_OIF, u32(index)),
-      ...source ? [attribute(uapi.RTA_PREFSRC, source.bytes)] : [],
-    ], `route ${prefix.text}`);
+  /**
+   * Routes the prefixes to the interface; returns those that are routed already, in the same table and with the same metric.
+   * `source`: the address that the host prefers as its own towards them.
+   */
+  addRoutes(index: number, prefixes: readonly Prefix[], source: (prefix: Prefix) => Address | undefined): Prefix[] {
+    const there: Prefix[] = [];
+    for (let first = 0; first < prefixes.length; first += REQUESTS) {
+      const some = prefixes.slice(first, first + REQUESTS);
+      const sequence = this.#sequence + 1;
+      // Of those before the last, the kernel says only what it refuses.
+      const requests = some.map((prefix, i) => this.#message(
+        uapi.RTM_NEWROUTE,
+        uapi.NLM_F_CREATE | uapi.NLM_F_EXCL | (i === some.length - 1 ? uapi.NLM_F_ACK : 0),
+        routeOf(index, prefix, source(prefix)),
+      ));
+      this.#send(Buffer.concat(requests), "routes");
+      for (let done = false; !done;) {
+        for (const { type, flags, seq, payload } of this.#receive("routes")) {
+          if (type !== uapi.NLMSG_ERROR || seq < sequence) continue;
+          const prefix = some[seq - sequence];
+          const errno = -payload.readInt32LE(0);
+          if (errno === libc.E.EEXIST) there.push(prefix);
+          else if (errno !== 0) throw new NetlinkError("netlink:", `route ${prefix.text}`, errno, extendedError(payload, flags));
+          done = seq === this.#sequence;
+        }
+      }
+    }
+    return there;
   }
 
-  /** The routes of all tables and types. */
-  routes(family: 4 | 6): Route[] {
+  /** The routes of all tables and types; `oif`: those alone that lead to this interface, where the kernel can tell. */
+  routes(family: Family, oif?: number): Route[] {
     const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
-    header[0] = family === 4 ? uapi.AF_INET : uapi.AF_INET6;
-    return this.#request(uapi.RTM_GETROUTE, uapi.NLM_F_DUMP, [header], `routes of IPv${family}`)
+    header[0] = familyOf({ family });
+    const filter = oif === undefined ? [] : [attribute(uapi.RTA_OIF, u32(oif))];
+    return this.#request(uapi.RTM_GETROUTE, uapi.NLM_F_DUMP, [header, ...filter], `routes of IPv${family}`)
+      // Where a family is not there, the kernel dumps all that are.
+      .filter((answer) => answer[0] === header[0])
       .map((answer) => {
         const attributes = parseAttributes(answer.subarray(uapi.SIZEOF_RTMSG));
         return {
@@ -131,23 +164,12 @@ export class Netlink {
 
   /** Sends one request and collects its answers' payloads until the acknowledgement, the end of a dump, or the one answer. */
   #request(type: number, flags: number, payload: Uint8Array[], subject: string): Buffer[] {
-    const body = Buffer.concat(payload);
-    const message = Buffer.concat([Buffer.alloc(uapi.SIZEOF_NLMSGHDR), body]);
-    const sequence = ++this.#sequence;
-    message.writeUInt32LE(message.length, 0);
-    message.writeUInt16LE(type, 4);
-    message.writeUInt16LE(uapi.NLM_F_REQUEST | flags, 6);
-    message.writeUInt32LE(sequence, 8);
-    libc.check(libc.send(this.#fd, message, message.length, 0), "netlink send:", subject);
-
+    this.#send(this.#message(type, flags, payload), subject);
     const answers: Buffer[] = [];
     const several = (flags & uapi.NLM_F_DUMP) === uapi.NLM_F_DUMP || (flags & uapi.NLM_F_ACK) !== 0;
     for (;;) {
-      const length = libc.recv(this.#fd, this.#buffer, this.#buffer.length, 0);
-      if (length < 0 && libc.errno() === libc.E.EINTR) continue;
-      libc.check(length, "netlink recv:", subject);
-      for (const { type, flags, seq, payload } of messages(this.#buffer.subarray(0, length))) {
-        if (seq !== sequence) continue;
+      for (const { type, flags, seq, payload } of this.#receive(subject)) {
+        if (seq !== this.#sequence) continue;
         if (type === uapi.NLMSG_DONE) return answers;
         if (type === uapi.NLMSG_ERROR) {
           const errno = -payload.readInt32LE(0);
@@ -157,6 +179,30 @@ export class Netlink {
         answers.push(Buffer.from(payload));
         if (!several) return answers;
       }
+    }
+  }
+
+  /** A request with the next sequence number. */
+  #message(type: number, flags: number, payload: readonly Uint8Array[]): Buffer {
+    const message = Buffer.concat([Buffer.alloc(uapi.SIZEOF_NLMSGHDR), ...payload]);
+    message.writeUInt32LE(message.length, 0);
+    message.writeUInt16LE(type, 4);
+    message.writeUInt16LE(uapi.NLM_F_REQUEST | flags, 6);
+    message.writeUInt32LE(++this.#sequence, 8);
+    return message;
+  }
+
+  #send(messages: Buffer, subject: string): void {
+    libc.check(libc.send(this.#fd, messages, messages.length, 0), "netlink send:", subject);
+  }
+
+  /** The messages of the next datagram; they are gone with the next call. */
+  #receive(subject: string): Generator<Message> {
+    for (;;) {
+      const length = libc.recv(this.#fd, this.#buffer, this.#buffer.length, 0);
+      if (length < 0 && libc.errno() === libc.E.EINTR) continue;
+      libc.check(length, "netlink recv:", subject);
+      return messages(this.#buffer.subarray(0, length));
     }
   }
 }
@@ -195,7 +241,14 @@ function netlinkSocket(groups: number): number {
   return fd;
 }
 
-function* messages(datagram: Buffer): Generator<{ type: number; flags: number; seq: number; payload: Buffer }> {
+interface Message {
+  readonly type: number;
+  readonly flags: number;
+  readonly seq: number;
+  readonly payload: Buffer;
+}
+
+function* messages(datagram: Buffer): Generator<Message> {
   for (let at = 0; at + uapi.SIZEOF_NLMSGHDR <= datagram.length;) {
     const length = datagram.readUInt32LE(at);
     if (length < uapi.SIZEOF_NLMSGHDR || at + length > datagram.length) return;
@@ -254,6 +307,22 @@ function ifinfomsg(index: number, flags = 0, change = 0): Buffer {
   return bytes;
 }
 
+function routeOf(index: number, prefix: Prefix, source: Address | undefined): Buffer[] {
+  const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
+  header[0] = familyOf(prefix);
+  header[1] = prefix.length;
+  header[4] = uapi.RT_TABLE_MAIN;
+  header[5] = uapi.RTPROT_STATIC;
+  header[6] = prefix.family === 4 ? uapi.RT_SCOPE_LINK : uapi.RT_SCOPE_UNIVERSE;
+  header[7] = uapi.RTN_UNICAST;
+  return [
+    header,
+    attribute(uapi.RTA_DST, prefix.bytes),
+    attribute(uapi.RTA_OIF, u32(index)),
+    ...source ? [attribute(uapi.RTA_PREFSRC, source.bytes)] : [],
+  ];
+}
+
 function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);
@@ -264,7 +333,7 @@ function cString(text: string): Buffer {
   return Buffer.from(`${text}\0`, "latin1");
 }
 
-function familyOf({ family }: Address): number {
+function familyOf({ family }: { readonly family: Family }): number {
   return family === 4 ? uapi.AF_INET : uapi.AF_INET6;
 }
 

@@ -18,6 +18,9 @@ export const SIZEOF_IFREQ = 40;
 export const ETH_MIN_MTU = 68;
 export const ETH_MAX_MTU = 65535;
 
+// <linux/ipv6.h>
+export const IPV6_MIN_MTU = 1280;
+
 // <asm-generic/fcntl.h>, <linux/eventfd.h>, <asm-generic/poll.h>
 export const O_RDWR = 0o2;
 export const O_NONBLOCK = 0o4000;
@@ -57,6 +60,7 @@ export const SIZEOF_SOCKADDR_LL = 20;
 // <linux/netlink.h>
 export const NETLINK_ROUTE = 0;
 export const NETLINK_EXT_ACK = 11;
+export const NETLINK_GET_STRICT_CHK = 12;
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_CAPPED = 0x100;
@@ -67,6 +71,7 @@ export const NLM_F_CREATE = 0x400;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 export const NLMSGERR_ATTR_MSG = 1;
+export const NLA_F_NESTED = 0x8000;
 export const SIZEOF_NLMSGHDR = 16;
 
 // <linux/rtnetlink.h>, <linux/if_link.h>, <linux/if_addr.h>
@@ -83,6 +88,9 @@ export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 export const IFLA_TXQLEN = 13;
 export const IFLA_STATS64 = 23;
+export const IFLA_AF_SPEC = 26;
+export const IFLA_INET6_ADDR_GEN_MODE = 8;
+export const IN6_ADDR_GEN_MODE_NONE = 1;
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
 export const IFA_F_NODAD = 0x02;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { source } from "../support/assembly.js";
+import { PREFIXES } from "../../src/abi.js";
 import { needs, Netns } from "../support/netns.js";
 
 describe("device", needs(), () => {
@@ -33,8 +34,8 @@ describe("device", needs(), () => {
     assert.equal(link.linkinfo.info_data.multi_queue, true);
     assert.equal(link.linkinfo.info_data.numqueues, 2);
     assert.equal(link.linkinfo.info_data.persist, false);
-    const global = seen.addr.filter(({ scope }) => scope === "global").map(({ local, prefixlen }) => `${String(local)}/${String(prefixlen)}`);
-    assert.deepEqual(global, ["10.99.0.1/32", "fd99::1/128"]);
+    assert.equal((link as Record<string, unknown>).inet6_addr_gen_mode, "none");
+    assert.deepEqual(seen.addr.map(({ local, prefixlen }) => `${String(local)}/${String(prefixlen)}`), ["10.99.0.1/32", "fd99::1/128"], "no link-local address");
     assert.ok(seen.addr.every(({ tentative }) => tentative !== true), "no duplicate address detection to wait for");
     const v4 = seen.v4.map(({ dst, dev, protocol, scope, prefsrc }) => ({ dst, dev, protocol, scope, prefsrc }));
     assert.deepEqual(v4, ["10.99.0.0/16", "192.0.2.1"].map((dst) => ({ dst, dev: "dev0", protocol: "static", scope: "link", prefsrc: "10.99.0.1" })));
@@ -46,7 +47,7 @@ describe("device", needs(), () => {
     const seen = await evaluate<{ down: unknown; up: unknown; before: unknown; after: unknown; gone: boolean }>(`
       const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
       device.configure([parseAddress("10.99.0.1"), parseAddress("fd99::1")], [prefix("10.99.0.0/16"), prefix("fd99::/64")]);
-      const state = () => [ip("route"), ip("-6", "route").filter(({ protocol }) => protocol === "static"), ip("addr", "show", "dev", "dev0")[0].addr_info.map(({ local }) => local).filter((a) => !a.startsWith("fe80")).sort()];
+      const state = () => [ip("route"), ip("-6", "route").filter(({ protocol }) => protocol === "static"), ip("addr", "show", "dev", "dev0")[0].addr_info.map(({ local }) => local)];
       const before = state();
       ip("link", "set", "dev0", "down");
       const down = device.restore();
@@ -58,9 +59,40 @@ describe("device", needs(), () => {
       console.log(JSON.stringify({ down, up, before, after, gone: device.restore() === undefined }));
       device.close();`);
     assert.deepEqual(seen.after, seen.before);
+    assert.equal((seen.before as unknown[][])[2].length, 2);
     assert.equal((seen.down as { up: boolean }).up, false);
     assert.equal((seen.up as { up: boolean }).up, true);
     assert.equal(seen.gone, true);
+  });
+
+  test("as many prefixes as there may be come up, come back, and are not put back where they are", async (t) => {
+    const seen = await evaluate<Record<"up" | "again" | "idle", { ms: number; v4: number; v6: number }> & { lost: string[] }>(`
+      const half = ${PREFIXES / 2};
+      const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
+      const v4 = Array.from({ length: half }, (_, i) => prefix("10." + (i >> 8) + "." + (i & 255) + ".128/25"));
+      const v6 = Array.from({ length: half }, (_, i) => prefix("fd99:" + i.toString(16) + "::/48"));
+      const state = (work) => {
+        const start = performance.now();
+        const result = work();
+        const ms = Math.round(performance.now() - start);
+        const count = (...args) => execFileSync("ip", [...args, "route", "show", "dev", "dev0", "proto", "static"], { encoding: "utf8", maxBuffer: 1 << 28 }).split("\\n").length - 1;
+        return { ms, v4: count("-4"), v6: count("-6"), result };
+      };
+      const up = state(() => device.configure([parseAddress("192.0.2.1"), parseAddress("fd98::1")], [...v4, ...v6]));
+      ip("link", "set", "dev0", "down");
+      ip("-6", "route", "add", "blackhole", "fd99:7::/48", "metric", "1024");
+      ip("link", "set", "dev0", "up");
+      const again = state(() => device.restore());
+      const idle = state(() => device.restore());
+      ip("-6", "route", "del", "blackhole", "fd99:7::/48");
+      console.log(JSON.stringify({ up, again, idle, lost: idle.result.lost.map(({ text }) => text) }));
+      device.close();`);
+    const { up, again, idle, lost } = seen;
+    t.diagnostic(`up in ${up.ms} ms, again in ${again.ms} ms, looked at in ${idle.ms} ms`);
+    assert.deepEqual([up.v4, up.v6], [PREFIXES / 2, PREFIXES / 2]);
+    assert.deepEqual([again.v4, again.v6], [PREFIXES / 2, PREFIXES / 2 - 1]);
+    assert.deepEqual([idle.v4, idle.v6], [PREFIXES / 2, PREFIXES / 2 - 1]);
+    assert.deepEqual(lost, ["fd99:7::/48"]);
   });
 
   test("what the kernel refuses is told with its errno and its own sentence", async () => {
@@ -72,9 +104,9 @@ describe("device", needs(), () => {
       console.log(JSON.stringify([
         message(() => netlinkSocket.link("nothere")),
         message(() => netlinkSocket.setLinkUp(index, 60, 4096)),
-        message(() => netlinkSocket.addRoute(index, prefix("10.99.0.0/16"), undefined)),
-        message(() => netlinkSocket.addRoute(999, prefix("10.99.0.0/16"), undefined)),
-        message(() => netlinkSocket.addRoute(index, { ...prefix("10.99.0.0/16"), length: 40 }, undefined)),
+        message(() => netlinkSocket.addRoutes(index, [prefix("10.99.0.0/16")], () => undefined)),
+        message(() => netlinkSocket.addRoutes(999, [prefix("10.99.0.0/16")], () => undefined)),
+        message(() => netlinkSocket.addRoutes(index, [{ ...prefix("10.99.0.0/16"), length: 40 }], () => undefined)),
       ]));
       device.close();`);
     assert.match(messages[0], /netlink: link nothere: ENODEV/);

@@ -21,6 +21,7 @@ describe("usage: status 2 and one line", () => {
     [["run", "fe80::/64"], /prefix "fe80::\/64" has addresses of fe80::\/10, which is never routed/],
     [["run", "fd00::/64", "--except", "fd01::/80"], /exception fd01::\/80 lies in none of the prefixes/],
     [["run", "fd00::1/64"], /did you mean fd00::\/64/],
+    [["run", "10.99.0.0/16", "fd00::/64", "--mtu", "1279"], /MTU 1279: IPv6 prefixes need at least 1280/],
     [["run", "10.99.0.0/16", "--mtu", "67"], /--mtu <bytes>.*'67'.*68 to 65535/],
     [["run", "10.99.0.0/16", "--mtu", "1e3"], /'1e3'/],
     [["run", "10.99.0.0/16", "--queues", "0"], /1 to 256/],
