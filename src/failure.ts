@@ -19,6 +19,7 @@ export class Failure extends Error {
 }
 
 export const NET_ADMIN_MEND = "run as root (sudo); for a container: --cap-add NET_ADMIN";
+export const IPV6_MEND = "sudo sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0";
 
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

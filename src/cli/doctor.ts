@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { Command } from "commander";
-import { EXIT, Failure, messageOf, NET_ADMIN_MEND } from "../failure.js";
+import { EXIT, Failure, IPV6_MEND, messageOf, NET_ADMIN_MEND } from "../failure.js";
 import { CAP_NET_ADMIN } from "../tun/uapi.js";
 
 const NODE_NEEDED = [20, 19];
@@ -21,7 +21,7 @@ export function doctorCommand(): Command {
     .description("Say what pongd needs and lacks here, and the command that mends it.")
     .addHelpText("after", "\nExit status: 0 when pongd can run here, 4 when something is missing.")
     .action(async () => {
-      const findings = [node(), await koffi(), await tun(), capability(), ioUring()];
+      const findings = [node(), await koffi(), await tun(), capability(), ipv6(), ioUring()];
       for (const { ok, optional, what, mend } of findings) {
         process.stdout.write(`${ok ? "ok     " : optional ? "note   " : "missing"}  ${what}\n`);
         if (mend) process.stdout.write(`         mend: ${mend}\n`);
@@ -73,6 +73,13 @@ function hasCapability(capability: number): boolean {
 function capability(): Finding {
   const ok = hasCapability(CAP_NET_ADMIN);
   return { ok, what: `CAP_NET_ADMIN is ${ok ? "" : "not "}in effect`, mend: ok ? undefined : NET_ADMIN_MEND };
+}
+
+function ipv6(): Finding {
+  const disabled = read("/proc/sys/net/ipv6/conf/default/disable_ipv6")?.trim();
+  if (disabled === undefined) return { ok: false, optional: true, what: "IPv6: this kernel has none, so IPv6 prefixes cannot be routed", mend: "start it without ipv6.disable=1" };
+  if (disabled !== "0") return { ok: false, optional: true, what: `IPv6: net.ipv6.conf.default.disable_ipv6 is ${disabled}, so IPv6 prefixes cannot be routed`, mend: IPV6_MEND };
+  return { ok: true, what: "IPv6: not disabled" };
 }
 
 function ioUring(): Finding {

@@ -2,7 +2,7 @@
  * A TUN device for as long as pongd runs: made by the first queue's TUNSETIFF, gone when the last queue is closed, and with
  * it every address and route on it, however the process ends.
  */
-import { EXIT, Failure, NET_ADMIN_MEND } from "../failure.js";
+import { EXIT, Failure, IPV6_MEND, NET_ADMIN_MEND } from "../failure.js";
 import { BlockMap, FAMILIES, formatBytes, type Address, type Block, type Family, type Prefix } from "../prefixes.js";
 import * as libc from "./libc.js";
 import { Netlink, NetlinkError, watchLink, type Route } from "./netlink.js";
@@ -21,7 +21,6 @@ const TUN_PROBLEMS: Partial<Record<string, readonly [why: string, mend: string]>
 
 /** How the kernel refuses IPv6 addresses and routes where disable_ipv6 is set, and where it has no IPv6 at all. */
 const NO_IPV6 = [libc.E.EACCES, libc.E.EAFNOSUPPORT, libc.E.EOPNOTSUPP];
-const IPV6_MEND = "sudo sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0; or give IPv4 prefixes alone";
 
 /** Packets the device queues towards a reader that falls behind; the kernel's default of 500 loses bursts. */
 const TX_QUEUE_LEN = 4096;
@@ -85,7 +84,7 @@ export class TunDevice {
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       if (this.#families().includes(6) && NO_IPV6.includes(error.errno)) {
-        throw new Failure(`IPv6 is disabled on this host, so its prefixes cannot be routed (${error.message})`, EXIT.RUNTIME, { mend: IPV6_MEND, cause: error });
+        throw new Failure(`IPv6 is disabled on this host, so its prefixes cannot be routed (${error.message})`, EXIT.RUNTIME, { mend: `${IPV6_MEND}; or give IPv4 prefixes alone`, cause: error });
       }
       const status = error.errno === libc.E.EPERM ? EXIT.PERMISSION : EXIT.RUNTIME;
       throw new Failure(`cannot set up ${this.name}: ${error.message}`, status, { cause: error });

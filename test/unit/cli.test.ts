@@ -108,7 +108,7 @@ test("the stack is shown at --log-level debug alone", () => {
 
 test("doctor prints a line for each thing it looked at, and ends with 0 or 4", () => {
   const { status, stdout, stderr } = pongd("doctor");
-  for (const subject of [/Node\.js \d+/, /koffi/, /\/dev\/net\/tun/, /CAP_NET_ADMIN/, /io_uring/]) assert.match(stdout, subject);
+  for (const subject of [/Node\.js \d+/, /koffi/, /\/dev\/net\/tun/, /CAP_NET_ADMIN/, /IPv6/, /io_uring/]) assert.match(stdout, subject);
   assert.equal(status, stdout.includes("missing") ? 4 : 0);
   assert.equal(stderr, "");
 });
