@@ -34,6 +34,19 @@ export const QUEUED = 36;
 export const UNREACHABLE_UDP = 40;
 export const UNREACHABLE_OTHER = 44;
 
+/** u32, a SourceRoute. */
+export const SOURCE_ROUTE = 60;
+/** u8[40]: the options of a reply, while its header still has those of the request. */
+export const REPLY_OPTIONS = 960;
+
+/** What becomes of a packet with a source route. The members' names are the flag's values. */
+export enum SourceRoute {
+  /** Dropped. */
+  drop,
+  /** Answered along its way back, where it is at its end; dropped where there is a hop to go. */
+  reverse,
+}
+
 /** What becomes of a packet that nobody here listens to. The members' names are the flag's values. */
 export enum Unreachable {
   /** Dropped for its protocol, unread. */
@@ -105,7 +118,7 @@ export enum Drop {
   martian_source,
   /** Ours: a fragment. */
   ip_fragment,
-  /** Ours: an IPv4 header with options. */
+  /** Ours: IPv4 options that are malformed, a source route, or no room for this host in a route or timestamps that have some. */
   ip_options,
   /** Ours: an ICMP message that is no echo or timestamp request: replies, errors, deprecated and unknown types. */
   unhandled_icmp_type,

@@ -5,6 +5,7 @@ import { holds, sumHeader, sumScalar } from "../checksum";
 import { answered } from "../memory";
 import { owner } from "../prefix";
 import { error } from "../respond/error";
+import * as options from "../respond/options";
 import { timestamp } from "../respond/timestamp";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
@@ -23,6 +24,7 @@ export function ipv4Input(ip: usize, length: u32, now: f64): i32 {
   const prefix = owner(ipv4.dstAddr(ip));
   if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
   if (owner(ipv4.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
+  if (!ipv4.isPlain(ip) && !options.accept(ip, now)) return ~Drop.ip_options;
   if (ipv4.isFragment(ip)) return ~Drop.ip_fragment;
 
   const verdict = datagram(ip, now);
@@ -32,7 +34,11 @@ export function ipv4Input(ip: usize, length: u32, now: f64): i32 {
 
 /** Judges a whole datagram whose header is right. */
 function datagram(ip: usize, now: f64): i32 {
-  if (!ipv4.isPlain(ip)) return ~Drop.ip_options;
+  const verdict = content(ip, now);
+  return verdict > 0 && !ipv4.isPlain(ip) ? options.reply(ip, verdict, now) : verdict;
+}
+
+function content(ip: usize, now: f64): i32 {
   const payload = ip + ipv4.headerLen(ip);
   const payloadLen = ipv4.totalLen(ip) - ipv4.headerLen(ip);
   switch (ipv4.protocol(ip)) {

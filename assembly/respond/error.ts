@@ -14,7 +14,7 @@ const MOST_LEN: u32 = 576;
  */
 export function error(ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32, now: f64): void {
   // RFC 1122 §3.2.2: never about an error, nor about any fragment but the first.
-  if (ipv4.fragmentOffset(ip) || (ipv4.protocol(ip) == ipv4.PROTOCOL_ICMP && !icmp.isQuery(ip + ipv4.headerLen(ip)))) return;
+  if (ipv4.fragmentOffset(ip) || (ipv4.protocol(ip) == ipv4.PROTOCOL_ICMP && !isQuery(ip))) return;
   if (!spare()) return;
   if (!within(kind, now)) { add(Counter.errorsLimited, 1); return; }
   const quoted = min(ipv4.totalLen(ip), min(MOST_LEN, load<u32>(MTU)) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
@@ -26,6 +26,12 @@ export function error(ip: usize, kind: IcmpError, type: u32, code: u32, paramete
   ipv4.setHeader(slot, msgLen, ipv4.PROTOCOL_ICMP, load<u32>(REPLY_TTL), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
   add(ERRORS + kind, 1);
   queue(slot, ipv4.MIN_HEADER_LEN + msgLen);
+}
+
+/** A message without a first byte is none. */
+function isQuery(ip: usize): bool {
+  const headerLen = ipv4.headerLen(ip);
+  return ipv4.totalLen(ip) > headerLen && icmp.isQuery(ip + headerLen);
 }
 
 /** Takes a token of the bucket, if there is one. What is kept is how many are missing, so that a new bucket is full. */

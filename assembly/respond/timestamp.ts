@@ -7,12 +7,17 @@ import * as ipv4 from "../wire/ipv4";
 
 const MS_PER_DAY: i64 = 86_400_000;
 
-/** `now`: Unix time in milliseconds. Days of it have no leap seconds, so midnight UTC is a multiple. Returns the reply's length. */
+/** Returns the reply's length. */
 export function timestamp(ip: usize, msg: usize, now: f64): u32 {
-  const length = ipv4.MIN_HEADER_LEN + icmp.TIMESTAMP_LEN;
+  const length = ipv4.headerLen(ip) + icmp.TIMESTAMP_LEN;
   ipv4.swapAddrs(ip);
   ipv4.setTtl(ip, load<u32>(REPLY_TTL));
   ipv4.setTotalLen(ip, length);
-  icmp.setTimestamps(msg, <u32>(<i64>now % MS_PER_DAY));
+  icmp.setTimestamps(msg, sinceMidnight(now));
   return length;
+}
+
+/** Milliseconds since midnight UTC at `now`, Unix time in milliseconds: its days have no leap seconds, so midnight is a multiple. */
+export function sinceMidnight(now: f64): u32 {
+  return <u32>(<i64>now % MS_PER_DAY);
 }

@@ -16,7 +16,7 @@
 // 20│                        options, padding                       │
 
 import { load16 } from "../bytes";
-import { checksum, sum20, update } from "../checksum";
+import { checksum, sum20, sumHeader, update } from "../checksum";
 
 export const MIN_HEADER_LEN: u32 = 20;
 export const PROTOCOL_ICMP: u32 = 1;
@@ -71,6 +71,19 @@ export function setTotalLen(ip: usize, totalLen: u32): void {
   const to = bswap<u16>(<u16>totalLen);
   store<u16>(ip, to, 2);
   store<u16>(ip, update(load<u16>(ip, 10), from, to), 10);
+}
+
+/** Sets the lengths of the header and of the datagram, and the header checksum anew for all that the header holds now. */
+export function setLens(ip: usize, headerLen: u32, totalLen: u32): void {
+  store<u8>(ip, 0x40 | headerLen >> 2);
+  store<u16>(ip, bswap<u16>(<u16>totalLen), 2);
+  store<u16>(ip, 0, 10);
+  store<u16>(ip, checksum(sumHeader(ip, headerLen)), 10);
+}
+
+/** `addr` as it lies in memory; the checksum is the caller's to mend. */
+export function setDstAddr(ip: usize, addr: u32): void {
+  store<u32>(ip, addr, 16);
 }
 
 /** Exchanges the addresses. The header checksum holds: a sum does not depend on the order of its words. */

@@ -1,6 +1,6 @@
 /** What `run` and `replay` ask alike: the prefixes, and how an engine is to treat them. */
 import { Argument, Option } from "commander";
-import { Unreachable } from "../abi.js";
+import { SourceRoute, Unreachable } from "../abi.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
 import { DEFAULT_POLICY, type Policy } from "../engine/policy.js";
 import { EXIT, Failure } from "../failure.js";
@@ -14,6 +14,7 @@ export interface PolicyFlags {
   ttl: number;
   ignoreEcho: boolean;
   unreachable: Partial<Policy["unreachable"]>;
+  sourceRoute: keyof typeof SourceRoute;
 }
 
 export function prefixArgument(): Argument {
@@ -88,10 +89,19 @@ function parseUnreachable(text: string): Partial<Policy["unreachable"]> {
   }));
 }
 
+export function sourceRouteOption(): Option {
+  return new Option("--source-route <mode>", "IPv4 packets with a source route: drop, or reverse it for the reply")
+    .choices(["drop", "reverse"] satisfies (keyof typeof SourceRoute)[])
+    .default("drop");
+}
+
 /** @throws Failure (usage) for what the engine cannot do. */
-export function policyOf({ engine, ttl, ignoreEcho, unreachable }: PolicyFlags): Policy {
+export function policyOf({ engine, ttl, ignoreEcho, unreachable, sourceRoute }: PolicyFlags): Policy {
   if (engine === "js" && Object.values(unreachable).some((mode) => mode !== Unreachable.off)) {
     throw new Failure("the js engine sends no ICMP errors: leave --unreachable out, or --engine js", EXIT.USAGE);
   }
-  return { ttl, ignoreEcho, unreachable: { ...DEFAULT_POLICY.unreachable, ...unreachable } };
+  if (engine === "js" && sourceRoute === "reverse") {
+    throw new Failure("the js engine drops IP options: leave --source-route out, or --engine js", EXIT.USAGE);
+  }
+  return { ttl, ignoreEcho, sourceRoute: SourceRoute[sourceRoute], unreachable: { ...DEFAULT_POLICY.unreachable, ...unreachable } };
 }

@@ -3,7 +3,7 @@ import type { Writable } from "node:stream";
 import { Command } from "commander";
 import { EXIT, Failure } from "../failure.js";
 import type { Replayed } from "../replay/replay.js";
-import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, ttlOption, unreachableOption, type PolicyFlags } from "./policy.js";
+import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, sourceRouteOption, ttlOption, unreachableOption, type PolicyFlags } from "./policy.js";
 import { tally } from "./summary.js";
 
 const STANDARD_STREAM = "-";
@@ -22,6 +22,7 @@ export function replayCommand(): Command {
     .addOption(ttlOption())
     .addOption(ignoreEchoOption())
     .addOption(unreachableOption())
+    .addOption(sourceRouteOption())
     .addHelpText("after", `
 Raw IP, Ethernet and Linux cooked captures are read. A reply has the time of its request, and the same capture gives the same
 replies, byte for byte. What is readable of a damaged capture is answered; the status is then 1.

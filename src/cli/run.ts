@@ -8,7 +8,7 @@ import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } 
 import { sizeOf, type Address, type Prefix } from "../prefixes.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ, IPV6_MIN_MTU } from "../tun/uapi.js";
 import { integer } from "./integer.js";
-import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, ttlOption, unreachableOption, type PolicyFlags } from "./policy.js";
+import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, sourceRouteOption, ttlOption, unreachableOption, type PolicyFlags } from "./policy.js";
 import { tally } from "./summary.js";
 
 /** 7664 spells PONG. */
@@ -44,6 +44,7 @@ export function runCommand(): Command {
     .addOption(ttlOption())
     .addOption(ignoreEchoOption())
     .addOption(unreachableOption())
+    .addOption(sourceRouteOption())
     .addOption(new Option("--listen <host:port>", "where metrics and health are served").argParser(parseEndpoint).default(parseEndpoint(LISTEN), LISTEN))
     .addOption(new Option("--log-level <level>", "least level that is logged").choices(LOG_LEVELS).default("info"))
     .addOption(new Option("--log-format <format>", "of the log on standard error").choices(LOG_FORMATS).default("text"))

@@ -139,8 +139,8 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     const prefix = owner(dst);
     if (prefix < FIRST_OWNER) return prefix === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
     if (owner(src) !== NO_PREFIX) return ~Drop.martian_source;
-    if ((i32[at + 1] & MF_AND_OFFSET) !== 0) return ~Drop.ip_fragment;
     if (headerLen !== 20) return ~Drop.ip_options;
+    if ((i32[at + 1] & MF_AND_OFFSET) !== 0) return ~Drop.ip_fragment;
 
     const protocol = i32[at + 2] >>> 8 & 0xff;
     if (protocol !== ICMP) return protocol === TCP ? ~Drop.no_socket : ~Drop.unhandled_proto;

@@ -1,6 +1,6 @@
 import {
-  COUNTERS, FIRST_NODE, FREE, FREE_COUNT, HOST, IGNORE_ECHO, MTU, OWNERS, PACKET_SIZE, PREFIX_REPLIES, PREFIXES, REPLY_TTL, SLOT_BASE, SLOTS, STOP, UNREACHABLE_OTHER,
-  UNREACHABLE_UDP,
+  COUNTERS, FIRST_NODE, FREE, FREE_COUNT, HOST, IGNORE_ECHO, MTU, OWNERS, PACKET_SIZE, PREFIX_REPLIES, PREFIXES, REPLY_TTL, SLOT_BASE, SLOTS, SOURCE_ROUTE, STOP,
+  UNREACHABLE_OTHER, UNREACHABLE_UDP,
 } from "../abi.js";
 import type { Policy } from "./policy.js";
 
@@ -31,7 +31,7 @@ export class LinearMemory {
    * Makes the memory of one queue: every slot free, the policy in place. `mtu` in bytes, 68 to 65535. `trie`: whose the addresses
    * are, as trieOf (prefixes.ts) makes it.
    */
-  static create(mtu: number, trie: Uint32Array, { ttl, ignoreEcho, unreachable }: Policy): LinearMemory {
+  static create(mtu: number, trie: Uint32Array, { ttl, ignoreEcho, unreachable, sourceRoute }: Policy): LinearMemory {
     const size = slotSize(mtu);
     const nodes = SLOT_BASE + SLOTS * size;
     const pages = Math.ceil((nodes + 4 * trie.length - (FIRST_NODE - OWNERS)) / WASM_PAGE);
@@ -45,6 +45,7 @@ export class LinearMemory {
     words[IGNORE_ECHO / 4] = ignoreEcho ? 1 : 0;
     words[UNREACHABLE_UDP / 4] = unreachable.udp;
     words[UNREACHABLE_OTHER / 4] = unreachable.other;
+    words[SOURCE_ROUTE / 4] = sourceRoute;
     // The trie's nodes lie apart from its roots, behind the slots: where that is depends on the MTU.
     words[HOST / 4] = trie[0];
     for (let i = 1; i < trie.length; i++) {

@@ -1,4 +1,4 @@
-import { Unreachable } from "../abi.js";
+import { SourceRoute, Unreachable } from "../abi.js";
 
 /** How an engine is to treat what it may answer. */
 export interface Policy {
@@ -8,6 +8,10 @@ export interface Policy {
   readonly ignoreEcho: boolean;
   /** What becomes of UDP, to whatever port, and of protocols that nobody here speaks. The wasm engine's alone. */
   readonly unreachable: { readonly udp: Unreachable; readonly other: Unreachable };
+  /** What becomes of IPv4 packets with a source route. The wasm engine's alone. */
+  readonly sourceRoute: SourceRoute;
 }
 
-export const DEFAULT_POLICY: Policy = { ttl: 64, ignoreEcho: false, unreachable: { udp: Unreachable.on, other: Unreachable.on } };
+export const DEFAULT_POLICY: Policy = {
+  ttl: 64, ignoreEcho: false, unreachable: { udp: Unreachable.on, other: Unreachable.on }, sourceRoute: SourceRoute.drop,
+};

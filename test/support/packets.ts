@@ -97,6 +97,19 @@ export function expectedReply(request: Uint8Array, ttl = 64): Uint8Array {
   return reply;
 }
 
+/** The error about a packet, written from RFC 792 and RFC 1812 §4.3.2.3; `parameter`: its fifth byte. */
+export function expectedError(packet: Uint8Array, type: number, code: number, { ttl = 64, most = 576, parameter = 0 } = {}): Uint8Array {
+  const msg = new Uint8Array(8 + Math.min(packet.length, most - 28));
+  msg.set([type, code, 0, 0, parameter]);
+  msg.set(packet.subarray(0, msg.length - 8), 8);
+  setIcmpChecksum(msg);
+  const error = ipv4Packet(msg, { ttl, id: 0, fragment: 0x4000 });
+  error.set(packet.subarray(16, 20), 12);
+  error.set(packet.subarray(12, 16), 16);
+  setHeaderChecksum(error);
+  return error;
+}
+
 export function setHeaderChecksum(packet: Uint8Array): void {
   const header = packet.subarray(0, (packet[0] & 15) * 4);
   header[10] = header[11] = 0;

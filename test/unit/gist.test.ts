@@ -26,10 +26,10 @@ for (const name of ENGINES) {
 
     test("a header is as long as it says, not 20 bytes: options are not taken for the ICMP message", async () => {
       const rig = await Rig.create(name);
-      // The options read as an echo request would, were the message looked for at byte 20.
-      const options = Uint8Array.of(8, 0, 0xf7, 0xff, 0, 0, 0, 0);
+      // An option of eight bytes that reads as an echo request would, were the message looked for at byte 20.
+      const options = Uint8Array.of(8, 8, 0xf7, 0xf7, 0, 0, 0, 0);
       assert.deepEqual(rig.respond(icmpPacket({ type: 0, options })), []);
-      assert.deepEqual(rig.dropped, { ip_options: 1 });
+      assert.deepEqual(rig.dropped, name === "js" ? { ip_options: 1 } : { unhandled_icmp_type: 1 });
     });
 
     test("a protocol other than ICMP is not answered, whatever its bytes look like", async () => {

@@ -4,21 +4,8 @@ import { describe, test } from "node:test";
 import { Counter, ERROR_BURST, ERRORS, IcmpError, Unreachable } from "../../src/abi.js";
 import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { Rig, type BenchOptions } from "../support/engines.js";
-import { icmpPacket, ipv4Packet, pattern, plainSum, setHeaderChecksum, setIcmpChecksum, udpPacket } from "../support/packets.js";
+import { expectedError, icmpPacket, ipv4Packet, pattern, plainSum, udpPacket } from "../support/packets.js";
 import { SILENT } from "../vectors/drops.js";
-
-/** The error about a packet, written from RFC 792 and RFC 1812 §4.3.2.3. */
-function expectedError(packet: Uint8Array, type: number, code: number, { ttl = 64, most = 576 } = {}): Uint8Array {
-  const msg = new Uint8Array(8 + Math.min(packet.length, most - 28));
-  msg.set([type, code]);
-  msg.set(packet.subarray(0, msg.length - 8), 8);
-  setIcmpChecksum(msg);
-  const error = ipv4Packet(msg, { ttl, id: 0, fragment: 0x4000 });
-  error.set(packet.subarray(16, 20), 12);
-  error.set(packet.subarray(12, 16), 16);
-  setHeaderChecksum(error);
-  return error;
-}
 
 for (const name of ["wasm", "wasm-scalar"] as const) {
   const create = (options: BenchOptions = {}) => Rig.create(name, { ...options, policy: { ...DEFAULT_POLICY, ...options.policy } });

@@ -67,8 +67,9 @@ export const DROPS: readonly DropVector[] = [
   { reason: "ip_fragment", name: "a first fragment", packet: icmpPacket({ fragment: 0x2000 }) },
   { reason: "ip_fragment", name: "a last fragment", packet: icmpPacket({ fragment: 0x0001 }) },
   { reason: "ip_fragment", name: "a fragment whose offset has a high bit alone", packet: icmpPacket({ fragment: 0x1000 }) },
-  { reason: "ip_options", name: "NOP and end of options", packet: icmpPacket({ options: Uint8Array.of(1, 1, 1, 0) }) },
-  { reason: "ip_options", name: "forty bytes of options", packet: icmpPacket({ options: new Uint8Array(40) }) },
+  // options
+  { reason: "ip_options", name: "E-7: a loose source route", packet: icmpPacket({ options: Uint8Array.of(131, 7, 8, 192, 0, 2, 7, 0) }) },
+  { reason: "ip_options", name: "E-7: a strict source route with a hop to go", packet: icmpPacket({ options: Uint8Array.of(137, 7, 4, 192, 0, 2, 7, 0) }) },
   { reason: "unhandled_proto", name: "UDP", packet: ipv4Packet(pattern(16), { protocol: 17 }) },
   { reason: "no_socket", name: "TCP", packet: ipv4Packet(pattern(40), { protocol: 6 }) },
   { reason: "unhandled_proto", name: "protocol 0", packet: ipv4Packet(pattern(40), { protocol: 0 }) },

@@ -1,0 +1,181 @@
+// Options of the IPv4 header (RFC 791 §3.1, RFC 1122 §3.2.1.8), as Linux treats them: judged when a datagram comes, whatever it
+// carries, and brought up to date when a reply goes. In between they stay as they came, for an error quotes them so.
+// docs/conformance.md has where Linux is not followed.
+//
+//  accept  malformed → Parameter Problem; a source route is dropped, or one that is at its end accepted
+//  reply   Record Route and Timestamp with this host in them, and the source route reversed; all others are left out
+//
+// A Record Route and a Timestamp that asks for it get two entries: one as the destination of the request, one as the origin of
+// the reply (RFC 1122 §3.2.1.8 (e), §3.2.2.6).
+
+import { Drop, FIRST_PREFIX, IcmpError, NOBODY, REPLY_OPTIONS, SOURCE_ROUTE, SourceRoute } from "../../src/abi";
+import { owner } from "../prefix";
+import * as icmp from "../wire/icmp";
+import * as ipv4 from "../wire/ipv4";
+import * as options from "../wire/options";
+import { error } from "./error";
+import { sinceMidnight } from "./timestamp";
+
+const ADDRESS_LEN: u32 = 4;
+const TIME_LEN: u32 = 4;
+const ROUTER_ALERT_LEN: u32 = 4;
+/** Entries of this host, where there is room. */
+const TIMES: u32 = 2;
+
+/** Whether the datagram is to be looked at further. Its addresses have been judged. */
+export function accept(ip: usize, now: f64): bool {
+  let fault = malformed(ip);
+  if (!fault) {
+    const route = options.find(ip, options.LOOSE_SOURCE_ROUTE);
+    if (!route) return true;
+    // RFC 7126 §4.3, §4.4: whoever may choose a reply's way can use it against others.
+    if (load<u32>(SOURCE_ROUTE) != SourceRoute.reverse) return false;
+    const room = options.room(route);
+    if (!room) return true;
+    // RFC 1122 §3.3.5: there is no further hop from here.
+    if (room >= ADDRESS_LEN) return false;
+    fault = route + 2;
+  }
+  // RFC 1122 §3.2.2.5, the pointer being in the parameter's first byte.
+  error(ip, IcmpError.parameter_problem, icmp.PARAMETER_PROBLEM, 0, <u32>(fault - ip) << 24, now);
+  return false;
+}
+
+/** The byte that is wrong, or 0. */
+function malformed(ip: usize): usize {
+  const end = ip + ipv4.headerLen(ip);
+  for (let option = ip + ipv4.MIN_HEADER_LEN; option < end && options.type(option) != options.END;) {
+    if (options.type(option) == options.NO_OPERATION) { option++; continue; }
+    if (option + 1 == end || options.len(option) < 2 || option + options.len(option) > end) return option;
+    const fault = malformedOption(ip, option);
+    if (fault) return fault;
+    option += options.len(option);
+  }
+  return 0;
+}
+
+/** The same for one option whose length, 2 and more, lies within the header, as do those of all before it. */
+function malformedOption(ip: usize, option: usize): usize {
+  const repeated = options.find(ip, options.kind(option)) != option;
+  switch (options.kind(option)) {
+    case options.RECORD_ROUTE:
+      if (repeated) return option;
+      return malformedSlots(option, options.ROUTE_HEADER_LEN, ADDRESS_LEN);
+    case options.TIMESTAMP:
+      if (repeated) return option;
+      if (options.len(option) < options.TIMESTAMP_HEADER_LEN) return option + 1;
+      if (isCounted(option) && options.overflow(option) == options.MOST_OVERFLOW) return option + 3;
+      return malformedSlots(option, options.TIMESTAMP_HEADER_LEN, options.timestampSlotLen(option));
+    case options.LOOSE_SOURCE_ROUTE: {
+      const fault = malformedSlots(option, options.ROUTE_HEADER_LEN, 1);
+      return !fault && repeated ? option : fault;
+    }
+    case options.ROUTER_ALERT:
+      return options.len(option) < ROUTER_ALERT_LEN ? option + 1 : 0;
+    // RFC 1122 §3.2.1.8: what is not understood is ignored.
+    default:
+      return 0;
+  }
+}
+
+function malformedSlots(option: usize, headerLen: u32, slotLen: u32): usize {
+  if (options.len(option) < headerLen) return option + 1;
+  if (options.pointer(option) <= headerLen) return option + 2;
+  // RFC 791 §3.1: some room, but not enough for a slot.
+  const room = options.room(option);
+  return room && room < slotLen ? option + 2 : 0;
+}
+
+/** Whether no time can be given, and that is to be counted: none is missing from a Timestamp that asks others. */
+function isCounted(option: usize): bool {
+  return !options.room(option) && options.flag(option) != options.PRESPECIFIED;
+}
+
+/**
+ * Brings the header's options up to date in a reply of `length` bytes that is complete otherwise. Returns its length then, or
+ * ~ the reason to drop it.
+ */
+export function reply(ip: usize, length: u32, now: f64): i32 {
+  const host = ipv4.srcAddr(ip);
+  let end: usize = REPLY_OPTIONS;
+  const record = options.find(ip, options.RECORD_ROUTE);
+  if (record) {
+    if (!recordRoute(record, host)) return ~Drop.ip_options;
+    end = append(end, record);
+  }
+  const timestamp = options.find(ip, options.TIMESTAMP);
+  if (timestamp) {
+    if (!stamp(timestamp, host, sinceMidnight(now))) return ~Drop.ip_options;
+    end = append(end, timestamp);
+  }
+  const route = options.find(ip, options.LOOSE_SOURCE_ROUTE);
+  if (route) {
+    end = reverse(end, route, ip);
+    // I3, once more: the destination is another.
+    if (owner(ipv4.dstAddr(ip)) != NOBODY) return ~Drop.ip_options;
+  }
+  while (end & 3) store<u8>(end++, options.END);
+
+  const from = ipv4.headerLen(ip);
+  const optionsLen = <u32>end - REPLY_OPTIONS;
+  const headerLen = ipv4.MIN_HEADER_LEN + optionsLen;
+  memory.copy(ip + headerLen, ip + from, length - from);
+  memory.copy(ip + ipv4.MIN_HEADER_LEN, REPLY_OPTIONS, optionsLen);
+  ipv4.setLens(ip, headerLen, length - from + headerLen);
+  return length - from + headerLen;
+}
+
+/** Copies the option to `end`; returns its end there. */
+function append(end: usize, option: usize): usize {
+  memory.copy(end, option, options.len(option));
+  return end + options.len(option);
+}
+
+/** False where there is room after the first entry, but not enough for the second (RFC 791 §3.1: an error). */
+function recordRoute(option: usize, host: usize): bool {
+  for (let i: u32 = 0; i < TIMES && options.room(option); i++) {
+    if (options.room(option) < ADDRESS_LEN) return false;
+    store<u32>(options.next(option), load<u32>(host));
+    options.setPointer(option, options.pointer(option) + ADDRESS_LEN);
+  }
+  return true;
+}
+
+/** The same for a Timestamp, with `ms` since midnight UTC. */
+function stamp(option: usize, host: usize, ms: u32): bool {
+  const flag = options.flag(option);
+  const slotLen = options.timestampSlotLen(option);
+  if (isCounted(option)) options.setOverflow(option, options.overflow(option) + 1);
+  if (flag != options.TIMESTAMPS && slotLen == TIME_LEN) return true;
+  for (let i: u32 = 0; i < TIMES && options.room(option); i++) {
+    const slot = options.next(option);
+    const room = options.room(option);
+    if (room < TIME_LEN) return false;
+    // Its next slot is another host's.
+    if (flag == options.PRESPECIFIED && (room < slotLen || owner(slot) < FIRST_PREFIX)) return true;
+    if (room < slotLen) return false;
+    if (flag == options.ADDRESSES_AND_TIMESTAMPS) store<u32>(slot, load<u32>(host));
+    store<u32>(slot + slotLen - TIME_LEN, bswap<u32>(ms));
+    options.setPointer(option, options.pointer(option) + slotLen);
+  }
+  return true;
+}
+
+/**
+ * RFC 1122 §3.2.1.8 (c): makes the way that a request came the way back at `to`: the last hop is the reply's destination,
+ * the requester the route's last. Returns the option's end: `to` itself where no hop is left between the two.
+ */
+function reverse(to: usize, route: usize, ip: usize): usize {
+  const requester = load<u32>(ipv4.dstAddr(ip));
+  const last = route + options.len(route) - ADDRESS_LEN;
+  let hops = (options.len(route) - options.ROUTE_HEADER_LEN) / ADDRESS_LEN;
+  // One that records the requester itself first is mended.
+  if (hops && load<u32>(last - (hops - 1) * ADDRESS_LEN) == requester) hops--;
+  if (!hops) return to;
+  ipv4.setDstAddr(ip, load<u32>(last));
+  options.setHeader(to, options.type(route), options.ROUTE_HEADER_LEN + hops * ADDRESS_LEN, options.ROUTE_HEADER_LEN + 1);
+  let slot = to + options.ROUTE_HEADER_LEN;
+  for (let i: u32 = 1; i < hops; i++, slot += ADDRESS_LEN) store<u32>(slot, load<u32>(last - i * ADDRESS_LEN));
+  store<u32>(slot, requester);
+  return slot + ADDRESS_LEN;
+}
