@@ -86,7 +86,8 @@ for (const { engine, io } of COMBINATIONS) {
       ["a wrong ICMP checksum", "icmp_csum", ["-1", "--icmp-cksum", "4660"]],
       ["a first fragment", "ip_fragment", ["-1", "-x"]],
       ["a later fragment", "ip_fragment", ["-1", "-g", "64"]],
-      ["the Record Route option", "ip_options", ["-1", "--rroute"]],
+      ["a source route", "ip_options", ["-1", "--lsrr", "192.0.2.7"]],
+      ...engine === "js" ? [["the Record Route option", "ip_options", ["-1", "--rroute"]]] as const : [],
       ["a source that pongd answers for", "martian_source", ["-1", "-a", "10.99.2.2"]],
       ["a multicast source", "martian_source", ["-1", "-a", "224.0.0.5"]],
       ["a class E source", "martian_source", ["-1", "-a", "240.0.0.1"]],
@@ -110,6 +111,24 @@ for (const { engine, io } of COMBINATIONS) {
       assert.match(nping, /Rcvd: 3 /);
     });
 
+    // The asking host enters itself as it sends and as it receives, so the answering one stands between the two.
+    const routes = [
+      [["-R"], /RR: \t10\.99\.0\.1\n\t10\.99\.1\.1\n\t10\.99\.1\.1\n\t10\.99\.0\.1\n/],
+      [["-T", "tsonly"], /TS: \t\d+ absolute\n\t-?\d+\n\t-?\d+\n\t-?\d+\n/],
+      [["-T", "tsandaddr"], /TS: \t10\.99\.0\.1\t\d+ absolute\n\t10\.99\.1\.1\t-?\d+\n\t10\.99\.1\.1\t-?\d+\n\t10\.99\.0\.1\t-?\d+\n/],
+      [["-T", "tsprespec", "10.99.0.1", "10.99.1.1"], /TS: \t10\.99\.0\.1\t\d+ absolute\n\t10\.99\.1\.1\t-?\d+\n/],
+    ] as const;
+    for (const [args, lines] of engine === "wasm" ? routes : []) {
+      test(`E-6: ping ${args.join(" ")} shows the target in the route, for data of any size`, async () => {
+        for (const size of ["0", "56", "1432"]) {
+          const output = await ping("-n", "-s", size, ...args, "10.99.1.1");
+          assert.match(output, lines);
+          assert.match(output, / 3 received, 0% packet loss/);
+          assert.doesNotMatch(output, /wrong data byte|truncated/);
+        }
+      });
+    }
+
     test("I5: after all of this, received = replied + dropped, and bytes sent are those of the replies", async () => {
       const metrics = await pongd.metrics();
       assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"));
@@ -120,3 +139,13 @@ for (const { engine, io } of COMBINATIONS) {
     });
   });
 }
+
+test("E-7: --source-route reverse answers a source route at its end, E-8: and nping sees where an option is malformed", needs("nping"), async () => {
+  const ns = await Netns.open();
+  const pongd = await Pongd.start(ns, "10.99.0.0/16", "--source-route", "reverse");
+  const nping = (options: string) => ns.ok("nping", "--icmp", "-c", "1", "--ip-options", options, "10.99.1.1");
+  assert.match(await nping("\\x83\\x07\\x08\\x0a\\x63\\x00\\x01\\x00"), /RCVD .*10\.99\.1\.1 > 10\.99\.0\.1 Echo reply/);
+  assert.match(await nping("\\x07\\x07\\x03\\x00\\x00\\x00\\x00\\x00"), /RCVD .*10\.99\.1\.1 > 10\.99\.0\.1 Parameter problem.* pointer=22/);
+  await pongd.stop();
+  await ns.close();
+});
