@@ -14,6 +14,7 @@ import { holds, sum, sum20 } from "./checksum";
 import { judge } from "./judge";
 import { add, answered, receive, receivedLength, receivedSlot, send } from "./memory";
 import { owner } from "./prefix";
+import { due } from "./reassembly";
 import { echo } from "./respond/echo";
 import * as icmp from "./wire/icmp";
 import * as ipv4 from "./wire/ipv4";
@@ -58,5 +59,5 @@ export function input(count: u32, now: f64): u32 {
     add(Counter.bytesReceived, bytes);
     add(BATCH_SIZES + 32 - clz(count - 1), 1);
   }
-  return rest ? judge(rest, replies, now) : replies;
+  return rest || due(now) ? judge(rest, replies, now) : replies;
 }

@@ -21,6 +21,9 @@
 //          │ lines                                    │  all sets of the first-level cache
 //          ├──────────────────────────────────────────┤
 //          │ nodes of the tries, a cache line each    │
+//          ├──────────────────────────────────────────┤  where the word REASSEMBLY says
+//          │ reassembly: a table, and a buffer of     │  reassembly.ts draws it
+//          │ 64 KiB and a header for each datagram    │
 //          └──────────────────────────────────────────┘  memory's end: shared, never grown
 
 import { COUNTERS, FIRST_PREFIX, FREE, FREE_COUNT, PREFIX_REPLIES, QUEUED, RECEIVED, REPLIES, TO_SEND } from "../src/abi";

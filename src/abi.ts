@@ -33,6 +33,14 @@ export const QUEUED = 36;
 /** u32 each, an Unreachable: what becomes of UDP, and of protocols that nobody here speaks. */
 export const UNREACHABLE_UDP = 40;
 export const UNREACHABLE_OTHER = 44;
+/** u32: datagrams that may be in reassembly at a time; 0 where fragments are dropped. */
+export const REASSEMBLIES = 104;
+/** u32: where their table lies, and behind it their buffers. */
+export const REASSEMBLY = 108;
+/** f64: Unix time in milliseconds at which the engine is to be called, though nothing came; 0 for never. */
+export const DEADLINE = 112;
+/** u32: datagrams whose reassembly has begun. */
+export const SERIAL = 120;
 
 /** u32, a SourceRoute. */
 export const SOURCE_ROUTE = 60;
@@ -70,6 +78,8 @@ export enum Counter {
   syscalls,
   /** ICMP errors that were due, and above their rate. */
   errorsLimited,
+  /** A gauge: fragments that wait for the rest of their datagram. What becomes of that is counted for each of them. */
+  held,
 }
 
 /** Replies by protocol; the member's name is the label's value. Counted at REPLIES + protocol. */
@@ -116,7 +126,7 @@ export enum Drop {
   not_our_prefix,
   /** Ours: a source that is no host's, or one that pongd itself answers for. */
   martian_source,
-  /** Ours: a fragment. */
+  /** Ours: a fragment, where none are reassembled. */
   ip_fragment,
   /** Ours: IPv4 options that are malformed, a source route, or no room for this host in a route or timestamps that have some. */
   ip_options,
@@ -130,6 +140,19 @@ export enum Drop {
   ip_noproto,
   /** UDP checksum. */
   udp_csum,
+  /** A fragment all of which had come before. */
+  dup_frag,
+  /** A fragment whose datagram was not whole in time. */
+  frag_reasm_timeout,
+  /** Ours: a fragment whose datagram had to make room for a newer one. */
+  frag_evicted,
+  /**
+   * Ours: a fragment that cannot be one, being empty, no multiple of 8 bytes or beyond 65,535, or of a datagram whose fragments contradict
+   * each other: they overlap, do not agree where it ends or whether it is of an ECN-capable transport.
+   */
+  bad_frag,
+  /** No slots were left for a reply in fragments. */
+  nomem,
 }
 export const DROPPED = 16;
 
@@ -209,3 +232,12 @@ export const WAKE_FILE = 1;
 
 /** The first slot, on a page of its own. */
 export const SLOT_BASE = SQES + 64 * SQ_ENTRIES;
+
+// ---- reassembly: behind the slots and the tries' nodes, at REASSEMBLY; see assembly/reassembly.ts ---------------------
+
+/** Most datagrams that may be in reassembly at a time. */
+export const MAX_REASSEMBLIES = 1024;
+/** {u32 hash, u32 serial}[MAX_REASSEMBLIES], a buffer each. */
+export const REASSEMBLY_TABLE_SIZE = 8 * MAX_REASSEMBLIES;
+/** State and header, then 64 KiB of payload: an odd number of cache lines, as in a slot. */
+export const REASSEMBLY_BUFFER_SIZE = 33 * 64 + 65536;

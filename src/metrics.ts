@@ -68,6 +68,12 @@ export function createRegistry(queues: readonly Counted[], prefixes: readonly Pr
   });
   perQueue("pongd_icmp_errors_limited_total", "ICMP errors that were not sent, for their rate.", Counter.errorsLimited);
   perQueueAnd("reason", DROP_REASONS, "pongd_packets_dropped_total", "Packets not answered, by reason.", DROPPED);
+  new Gauge({
+    name: "pongd_fragments_held", help: "Fragments that wait for the rest of their datagrams.", labelNames: ["queue"], registers: [registry],
+    collect() {
+      for (const { index, memory } of queues) this.set({ queue: String(index) }, memory.counters[Counter.held]);
+    },
+  });
   perQueue("pongd_write_errors_total", "Replies that the device refused.", Counter.writeErrors);
   perQueue("pongd_syscalls_total", "System calls of the packet loop.", Counter.syscalls);
   counter("pongd_prefix_replies_total", "Packets answered, by the prefix of the address that answered.", ["prefix"], (add) => {
@@ -83,6 +89,8 @@ export interface Verdicts {
   readonly replied: number;
   /** By reason, those that occurred. */
   readonly dropped: Record<string, number>;
+  /** Fragments that wait, and have no verdict. */
+  readonly held: number;
 }
 
 /** The verdicts on what these queues have taken so far. */
@@ -92,6 +100,7 @@ export function verdicts(queues: readonly Pick<Counted, "memory">[]): Verdicts {
     received: total(queues, Counter.packetsReceived),
     replied: PROTOCOLS.reduce((sum, _, i) => sum + total(queues, REPLIES + i), 0),
     dropped: Object.fromEntries(dropped.filter(([, count]) => count > 0)),
+    held: total(queues, Counter.held),
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * The packet loop of one queue, on a thread of its own:
  *
- *  1. receive: packets from the queue into free slots; sleeps here, and only here, when there are none
+ *  1. receive: packets from the queue into free slots; sleeps here, and only here, when there are none, until the engine's DEADLINE
  *  2. respond: the engine judges each packet, counts it, and turns requests into replies where they lie
  *  3. send: replies to the queue, their slots back to the pool
  *
@@ -9,13 +9,13 @@
  * before the loop is over.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { STOP } from "./abi.js";
+import { DEADLINE, STOP } from "./abi.js";
 import type { Engine, EngineName } from "./engine/engine.js";
 import { createJsEngine } from "./engine/js.js";
 import { LinearMemory } from "./engine/memory.js";
 import { load, WasmEngine } from "./engine/wasm.js";
 import { messageOf } from "./failure.js";
-import type { IoChoice, IoName, PacketIo } from "./io/io.js";
+import { FOREVER, type IoChoice, type IoName, type PacketIo } from "./io/io.js";
 import { ReadWriteIo } from "./io/readwrite.js";
 import { UringIo } from "./io/uring.js";
 
@@ -52,6 +52,8 @@ export interface Refused {
   readonly refused: string;
 }
 
+const LONGEST_WAIT_MS = 60_000;
+
 const input = workerData as WorkerInput;
 const linear = new LinearMemory(input.memory, input.mtu);
 const assembly = await load(input.module, input.memory);
@@ -80,8 +82,13 @@ function openUring(): UringIo | string {
 
 function loop(io: PacketIo): void {
   const control = new Int32Array(input.memory.buffer);
+  const times = new Float64Array(input.memory.buffer);
   try {
-    while (Atomics.load(control, STOP / 4) === 0) round(io, io.receive());
+    while (Atomics.load(control, STOP / 4) === 0) {
+      const deadline = times[DEADLINE / 8];
+      const received = io.receive(deadline === 0 ? FOREVER : timeoutUntil(deadline));
+      if (received > 0 || deadline !== 0) round(io, received);
+    }
     for (let received = io.drain(); received > 0; received = io.drain()) round(io, received);
   } finally {
     io.close();
@@ -89,7 +96,12 @@ function loop(io: PacketIo): void {
 }
 
 function round(io: PacketIo, received: number): void {
-  if (received > 0) io.send(engine.respond(received, Date.now()));
+  io.send(engine.respond(received, Date.now()));
+}
+
+/** The wall clock may be set: no wait is longer than the longest that is asked for, and the engine looks for itself. */
+function timeoutUntil(deadline: number): number {
+  return Math.ceil(Math.min(Math.max(deadline - Date.now(), 0), LONGEST_WAIT_MS));
 }
 
 function post(message: WorkerMessage): void {

@@ -1,10 +1,12 @@
 // The judge of IPv4, in steps: header and addresses, then what the datagram carries. Verdicts: judge.ts.
 
-import { Drop, FIRST_PREFIX, IcmpError, IGNORE_ECHO, INVALID, NOBODY, Protocol, REPLY_TTL, Unreachable, UNREACHABLE_OTHER, UNREACHABLE_UDP } from "../../src/abi";
+import { Drop, FIRST_PREFIX, IcmpError, IGNORE_ECHO, INVALID, NOBODY, Protocol, REASSEMBLIES, REPLY_TTL, Unreachable, UNREACHABLE_OTHER, UNREACHABLE_UDP } from "../../src/abi";
 import { holds, sumHeader, sumScalar } from "../checksum";
 import { answered } from "../memory";
 import { owner } from "../prefix";
+import * as reassembly from "../reassembly";
 import { error } from "../respond/error";
+import { transmit } from "../respond/fragment";
 import * as options from "../respond/options";
 import { timestamp } from "../respond/timestamp";
 import * as icmp from "../wire/icmp";
@@ -25,11 +27,37 @@ export function ipv4Input(ip: usize, length: u32, now: f64): i32 {
   if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
   if (owner(ipv4.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
   if (!ipv4.isPlain(ip) && !options.accept(ip, now)) return ~Drop.ip_options;
-  if (ipv4.isFragment(ip)) return ~Drop.ip_fragment;
+  if (ipv4.isFragment(ip)) return fragment(ip, prefix, now);
 
   const verdict = datagram(ip, now);
   if (verdict > 0) answered(Protocol.icmp, prefix, 1);
   return verdict;
+}
+
+/** Takes a fragment into its datagram; when that is whole, all of its fragments have its verdict, and are counted here. */
+function fragment(ip: usize, prefix: i32, now: f64): i32 {
+  if (!load<u32>(REASSEMBLIES)) return ~Drop.ip_fragment;
+  const headerLen = ipv4.headerLen(ip);
+  const buffer = reassembly.find(ipv4.srcAddr(ip), 8, ipv4.protocol(ip) << 16 | ipv4.id(ip), now);
+  const state = reassembly.insert(buffer, ip, ip + headerLen, ipv4.totalLen(ip) - headerLen, ipv4.fragmentOffset(ip), ipv4.moreFragments(ip), ipv4.ecn(ip));
+  if (state <= 0) return state;
+
+  const whole = reassembly.header(buffer);
+  const totalLen = ipv4.headerLen(whole) + reassembly.payloadLen(buffer);
+  if (totalLen > ipv4.MOST_LEN) { reassembly.drop(buffer, Drop.bad_frag); return 0; }
+  if (reassembly.congested(buffer)) ipv4.setCongested(whole);
+  ipv4.setFragment(whole, totalLen, 0, false);
+  const verdict = datagram(whole, now);
+  if (verdict < 0) { reassembly.drop(buffer, ~verdict); return 0; }
+  if (!transmit(whole, verdict)) { reassembly.drop(buffer, Drop.nomem); return 0; }
+  answered(Protocol.icmp, prefix, reassembly.packets(buffer));
+  reassembly.release(buffer);
+  return 0;
+}
+
+/** RFC 1122 §3.3.2: the sender of a datagram that did not become whole is to know; its first fragment lies at `ip`. */
+export function ipv4Expired(ip: usize, now: f64): void {
+  error(ip, IcmpError.time_exceeded, icmp.TIME_EXCEEDED, icmp.REASSEMBLY_TIME_EXCEEDED, 0, now);
 }
 
 /** Judges a whole datagram whose header is right. */

@@ -19,9 +19,14 @@ import { load16 } from "../bytes";
 import { checksum, sum20, sumHeader, update } from "../checksum";
 
 export const MIN_HEADER_LEN: u32 = 20;
+export const MOST_LEN: u32 = 65535;
 export const PROTOCOL_ICMP: u32 = 1;
 export const PROTOCOL_TCP: u32 = 6;
 export const PROTOCOL_UDP: u32 = 17;
+
+const OPTION_END: u32 = 0;
+const OPTION_NOP: u32 = 1;
+const OPTION_COPIED: u32 = 0x80;
 
 /** More-fragments flag and fragment offset, within the word at 6 as it lies in memory: all zero in a whole datagram. */
 const MF_AND_OFFSET: u32 = 0xff3f;
@@ -47,9 +52,22 @@ export function isFragment(ip: usize): bool {
   return (load<u16>(ip, 6) & MF_AND_OFFSET) != 0;
 }
 
+export function moreFragments(ip: usize): bool {
+  return (load<u8>(ip, 6) & 0x20) != 0;
+}
+
 /** In bytes. */
 export function fragmentOffset(ip: usize): u32 {
   return (load16(ip + 6) & 0x1fff) << 3;
+}
+
+export function id(ip: usize): u32 {
+  return load16(ip + 4);
+}
+
+/** The codepoint, of two bits (RFC 3168 §5). */
+export function ecn(ip: usize): u32 {
+  return load<u8>(ip, 1) & 3;
 }
 
 export function protocol(ip: usize): u32 {
@@ -84,6 +102,30 @@ export function setLens(ip: usize, headerLen: u32, totalLen: u32): void {
 /** `addr` as it lies in memory; the checksum is the caller's to mend. */
 export function setDstAddr(ip: usize, addr: u32): void {
   store<u32>(ip, addr, 16);
+}
+
+/** Makes it a fragment of `totalLen` bytes, or the whole with an offset of 0 and no more; don't fragment is off. */
+export function setFragment(ip: usize, totalLen: u32, offset: u32, more: bool): void {
+  store<u16>(ip, bswap<u16>(<u16>(offset >>> 3 | (more ? 0x2000 : 0))), 6);
+  setLens(ip, headerLen(ip), totalLen);
+}
+
+/** Makes no-operations of the options that are for the first fragment alone: those without the copied flag, RFC 791 §3.1. */
+export function stripOptions(ip: usize): void {
+  const end = ip + headerLen(ip);
+  for (let option = ip + MIN_HEADER_LEN; option < end;) {
+    const type: u32 = load<u8>(option);
+    if (type == OPTION_END) return;
+    // A length that cannot be is no reason to stay here, or to go on behind the header.
+    const len: u32 = type == OPTION_NOP ? 1 : min(max(<u32>load<u8>(option, 1), 2), <u32>(end - option));
+    if (!(type & OPTION_COPIED)) memory.fill(option, <u8>OPTION_NOP, len);
+    option += len;
+  }
+}
+
+/** Congestion experienced, RFC 3168 §5; the checksum is to be mended by what else is set. */
+export function setCongested(ip: usize): void {
+  store<u8>(ip, load<u8>(ip, 1) | 3, 1);
 }
 
 /** Exchanges the addresses. The header checksum holds: a sum does not depend on the order of its words. */

@@ -1,6 +1,6 @@
 /** What `run` and `replay` ask alike: the prefixes, and how an engine is to treat them. */
 import { Argument, Option } from "commander";
-import { SourceRoute, Unreachable } from "../abi.js";
+import { MAX_REASSEMBLIES, SourceRoute, Unreachable } from "../abi.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
 import { DEFAULT_POLICY, type Policy } from "../engine/policy.js";
 import { EXIT, Failure } from "../failure.js";
@@ -15,6 +15,7 @@ export interface PolicyFlags {
   ignoreEcho: boolean;
   unreachable: Partial<Policy["unreachable"]>;
   sourceRoute: keyof typeof SourceRoute;
+  reassembly: number | undefined;
 }
 
 export function prefixArgument(): Argument {
@@ -95,13 +96,24 @@ export function sourceRouteOption(): Option {
     .default("drop");
 }
 
+export function reassemblyOption(): Option {
+  return new Option("--reassembly <datagrams>", "datagrams in fragments that may be incomplete at a time, for each queue, 64 KiB each; 0 drops fragments")
+    .argParser(integer(0, MAX_REASSEMBLIES))
+    .default(undefined, `${DEFAULT_POLICY.reassembly}; 0 with --engine js, which has none`);
+}
+
 /** @throws Failure (usage) for what the engine cannot do. */
-export function policyOf({ engine, ttl, ignoreEcho, unreachable, sourceRoute }: PolicyFlags): Policy {
-  if (engine === "js" && Object.values(unreachable).some((mode) => mode !== Unreachable.off)) {
-    throw new Failure("the js engine sends no ICMP errors: leave --unreachable out, or --engine js", EXIT.USAGE);
+export function policyOf({ engine, ttl, ignoreEcho, unreachable, sourceRoute, reassembly }: PolicyFlags): Policy {
+  if (engine === "js") {
+    const refuse = (what: string, flag: string) => { throw new Failure(`the js engine ${what}: leave ${flag} out, or --engine js`, EXIT.USAGE); };
+    if (Object.values(unreachable).some((mode) => mode !== Unreachable.off)) refuse("sends no ICMP errors", "--unreachable");
+    if (sourceRoute === "reverse") refuse("drops IP options", "--source-route");
+    if (reassembly) refuse("does not reassemble", "--reassembly");
   }
-  if (engine === "js" && sourceRoute === "reverse") {
-    throw new Failure("the js engine drops IP options: leave --source-route out, or --engine js", EXIT.USAGE);
-  }
-  return { ttl, ignoreEcho, sourceRoute: SourceRoute[sourceRoute], unreachable: { ...DEFAULT_POLICY.unreachable, ...unreachable } };
+  return {
+    ttl, ignoreEcho,
+    unreachable: { ...DEFAULT_POLICY.unreachable, ...unreachable },
+    sourceRoute: SourceRoute[sourceRoute],
+    reassembly: reassembly ?? (engine === "js" ? 0 : DEFAULT_POLICY.reassembly),
+  };
 }

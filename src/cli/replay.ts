@@ -3,8 +3,11 @@ import type { Writable } from "node:stream";
 import { Command } from "commander";
 import { EXIT, Failure } from "../failure.js";
 import type { Replayed } from "../replay/replay.js";
-import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, sourceRouteOption, ttlOption, unreachableOption, type PolicyFlags } from "./policy.js";
-import { tally } from "./summary.js";
+import {
+  engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, reassemblyOption, sourceRouteOption, ttlOption, unreachableOption,
+  type PolicyFlags,
+} from "./policy.js";
+import { tally, waiting } from "./summary.js";
 
 const STANDARD_STREAM = "-";
 /** Bytes that are read from a file at a time. */
@@ -23,6 +26,7 @@ export function replayCommand(): Command {
     .addOption(ignoreEchoOption())
     .addOption(unreachableOption())
     .addOption(sourceRouteOption())
+    .addOption(reassemblyOption())
     .addHelpText("after", `
 Raw IP, Ethernet and Linux cooked captures are read. A reply has the time of its request, and the same capture gives the same
 replies, byte for byte. What is readable of a damaged capture is answered; the status is then 1.
@@ -60,6 +64,6 @@ async function* chunksOf(input: string): AsyncGenerator<Uint8Array, void, undefi
   yield* (input === STANDARD_STREAM ? process.stdin : createReadStream(input, { highWaterMark: CHUNK_LEN })) as AsyncIterable<Uint8Array>;
 }
 
-function summarize({ received, replied, dropped, skipped }: Omit<Replayed, "damage">): string {
-  return [`answered ${replied} of ${received} packets`, ...tally("dropped", dropped), ...tally("skipped", skipped)].join("; ");
+function summarize({ received, replied, dropped, held, skipped }: Omit<Replayed, "damage">): string {
+  return [`answered ${replied} of ${received} packets`, ...tally("dropped", dropped), ...waiting(held), ...tally("skipped", skipped)].join("; ");
 }

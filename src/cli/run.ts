@@ -8,8 +8,11 @@ import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } 
 import { sizeOf, type Address, type Prefix } from "../prefixes.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ, IPV6_MIN_MTU } from "../tun/uapi.js";
 import { integer } from "./integer.js";
-import { engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, sourceRouteOption, ttlOption, unreachableOption, type PolicyFlags } from "./policy.js";
-import { tally } from "./summary.js";
+import {
+  engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, reassemblyOption, sourceRouteOption, ttlOption, unreachableOption,
+  type PolicyFlags,
+} from "./policy.js";
+import { tally, waiting } from "./summary.js";
 
 /** 7664 spells PONG. */
 const LISTEN = "127.0.0.1:7664";
@@ -45,6 +48,7 @@ export function runCommand(): Command {
     .addOption(ignoreEchoOption())
     .addOption(unreachableOption())
     .addOption(sourceRouteOption())
+    .addOption(reassemblyOption())
     .addOption(new Option("--listen <host:port>", "where metrics and health are served").argParser(parseEndpoint).default(parseEndpoint(LISTEN), LISTEN))
     .addOption(new Option("--log-level <level>", "least level that is logged").choices(LOG_LEVELS).default("info"))
     .addOption(new Option("--log-format <format>", "of the log on standard error").choices(LOG_FORMATS).default("text"))
@@ -121,10 +125,11 @@ function texts(addresses: readonly Address[]): string[] {
   return addresses.map(({ text }) => text);
 }
 
-function summarize({ received, replied, dropped, writeErrors, seconds }: Summary): string {
+function summarize({ received, replied, dropped, held, writeErrors, seconds }: Summary): string {
   return [
     `answered ${replied} of ${received} packets in ${seconds.toFixed(1)} s`,
     ...tally("dropped", dropped),
+    ...waiting(held),
     ...writeErrors > 0 ? [`the device refused ${writeErrors} replies`] : [],
   ].join("; ");
 }

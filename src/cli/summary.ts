@@ -3,3 +3,8 @@ export function tally(verb: string, counts: Readonly<Record<string, number>>): s
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   return total > 0 ? [`${verb} ${total} (${Object.entries(counts).map(([reason, count]) => `${reason} ${count}`).join(", ")})`] : [];
 }
+
+/** The same for fragments whose datagram was not whole yet at the end. */
+export function waiting(held: number): string[] {
+  return held > 0 ? [`held ${held} fragment${held === 1 ? "" : "s"} for the rest of their datagrams`] : [];
+}

@@ -4,7 +4,8 @@
  */
 export interface Engine {
   /**
-   * Judges the first `count` descriptors of RECEIVED (1 to BATCH) and counts each packet once. `now`: Unix time in milliseconds.
+   * Judges the first `count` descriptors of RECEIVED (up to BATCH) and counts each packet once, but for those that it holds; does what
+   * is due at `now`, Unix time in milliseconds, and leaves in DEADLINE when it is to be called next though nothing came.
    * Returns how many descriptors of TO_SEND it filled; the slots of all other packets are back on the free stack.
    */
   respond(count: number, now: number): number;

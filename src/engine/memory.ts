@@ -1,6 +1,6 @@
 import {
-  COUNTERS, FIRST_NODE, FREE, FREE_COUNT, HOST, IGNORE_ECHO, MTU, OWNERS, PACKET_SIZE, PREFIX_REPLIES, PREFIXES, REPLY_TTL, SLOT_BASE, SLOTS, SOURCE_ROUTE, STOP,
-  UNREACHABLE_OTHER, UNREACHABLE_UDP,
+  COUNTERS, FIRST_NODE, FREE, FREE_COUNT, HOST, IGNORE_ECHO, MTU, OWNERS, PACKET_SIZE, PREFIX_REPLIES, PREFIXES, REASSEMBLIES, REASSEMBLY, REASSEMBLY_BUFFER_SIZE,
+  REASSEMBLY_TABLE_SIZE, REPLY_TTL, SLOT_BASE, SLOTS, SOURCE_ROUTE, STOP, UNREACHABLE_OTHER, UNREACHABLE_UDP,
 } from "../abi.js";
 import type { Policy } from "./policy.js";
 
@@ -31,10 +31,11 @@ export class LinearMemory {
    * Makes the memory of one queue: every slot free, the policy in place. `mtu` in bytes, 68 to 65535. `trie`: whose the addresses
    * are, as trieOf (prefixes.ts) makes it.
    */
-  static create(mtu: number, trie: Uint32Array, { ttl, ignoreEcho, unreachable, sourceRoute }: Policy): LinearMemory {
+  static create(mtu: number, trie: Uint32Array, { ttl, ignoreEcho, unreachable, sourceRoute, reassembly }: Policy): LinearMemory {
     const size = slotSize(mtu);
     const nodes = SLOT_BASE + SLOTS * size;
-    const pages = Math.ceil((nodes + 4 * trie.length - (FIRST_NODE - OWNERS)) / WASM_PAGE);
+    const buffers = nodes + 4 * trie.length - (FIRST_NODE - OWNERS);
+    const pages = Math.ceil((buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0)) / WASM_PAGE);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     const words = new Uint32Array(memory.buffer);
     for (let i = 0; i < SLOTS; i++) words[FREE / 4 + i] = SLOT_BASE + (SLOTS - 1 - i) * size;
@@ -46,6 +47,8 @@ export class LinearMemory {
     words[UNREACHABLE_UDP / 4] = unreachable.udp;
     words[UNREACHABLE_OTHER / 4] = unreachable.other;
     words[SOURCE_ROUTE / 4] = sourceRoute;
+    words[REASSEMBLIES / 4] = reassembly;
+    words[REASSEMBLY / 4] = buffers;
     // The trie's nodes lie apart from its roots, behind the slots: where that is depends on the MTU.
     words[HOST / 4] = trie[0];
     for (let i = 1; i < trie.length; i++) {

@@ -10,8 +10,10 @@ export interface Policy {
   readonly unreachable: { readonly udp: Unreachable; readonly other: Unreachable };
   /** What becomes of IPv4 packets with a source route. The wasm engine's alone. */
   readonly sourceRoute: SourceRoute;
+  /** Datagrams that may be in reassembly at a time, 64 KiB each; 0 drops fragments. The wasm engine's alone. */
+  readonly reassembly: number;
 }
 
 export const DEFAULT_POLICY: Policy = {
-  ttl: 64, ignoreEcho: false, unreachable: { udp: Unreachable.on, other: Unreachable.on }, sourceRoute: SourceRoute.drop,
+  ttl: 64, ignoreEcho: false, unreachable: { udp: Unreachable.on, other: Unreachable.on }, sourceRoute: SourceRoute.drop, reassembly: 64,
 };

@@ -6,9 +6,10 @@ export interface PacketIo {
   readonly name: IoName;
   /**
    * Fills descriptors of RECEIVED from free slots, up to BATCH, and returns how many. Sleeps only when there is nothing to
-   * do; returns 0 when something other than a packet woke it. @throws SystemError where the queue is beyond use.
+   * do, and no longer than `timeoutMs`, a whole number, where that is not FOREVER; returns 0 when something other than a packet
+   * woke it, or nothing did. @throws SystemError where the queue is beyond use.
    */
-  receive(): number;
+  receive(timeoutMs: number): number;
   /**
    * Sends the first `count` descriptors of TO_SEND, at the latest with the next system call, and sees to it that their slots
    * come free. Counts what the kernel refuses.
@@ -19,6 +20,9 @@ export interface PacketIo {
   /** After the last drain, or when all is lost. */
   close(): void;
 }
+
+/** A timeout that does not end a wait. */
+export const FOREVER = -1;
 
 export const IO_NAMES = ["uring", "readwrite"] as const;
 export type IoName = typeof IO_NAMES[number];

@@ -12,8 +12,6 @@ import { ownDescriptorTable, type OwnTable } from "./descriptors.js";
 import { POLLIN } from "../tun/uapi.js";
 import type { PacketIo } from "./io.js";
 
-const FOREVER = -1;
-
 export class ReadWriteIo implements PacketIo {
   readonly name = "readwrite";
   readonly #fd: number;
@@ -51,11 +49,11 @@ export class ReadWriteIo implements PacketIo {
     return this.#table.leftBehind;
   }
 
-  receive(): number {
+  receive(timeoutMs: number): number {
     let count = this.#read();
     if (count === 0) {
       this.#limit = 1;
-      if (!this.#wait()) return 0;
+      if (!this.#wait(timeoutMs)) return 0;
       count = this.#read();
     }
     this.#limit = count === this.#limit ? Math.min(2 * count, BATCH) : count + 1;
@@ -111,10 +109,10 @@ export class ReadWriteIo implements PacketIo {
     return count;
   }
 
-  /** Sleeps until the queue or the eventfd has something; whether it was the queue. */
-  #wait(): boolean {
+  /** Sleeps until the queue or the eventfd has something, or the time is over; whether it was the queue. */
+  #wait(timeoutMs: number): boolean {
     this.#counters[Counter.syscalls]++;
-    const ready = libc.poll(this.#pollfds, 2, FOREVER);
+    const ready = libc.poll(this.#pollfds, 2, timeoutMs);
     if (ready < 0 && libc.errno() !== libc.E.EINTR) throw new libc.SystemError("poll", "the device's queue", libc.errno());
     return ready > 0 && this.#pollfds.readInt16LE(6) !== 0;
   }

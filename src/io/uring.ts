@@ -17,14 +17,20 @@ import type { LinearMemory } from "../engine/memory.js";
 import type { Assembly } from "../engine/wasm.js";
 import * as libc from "../tun/libc.js";
 import * as uapi from "../tun/uapi.js";
-import type { PacketIo } from "./io.js";
+import { FOREVER, type PacketIo } from "./io.js";
 
 const SETUP = uapi.IORING_SETUP_CQSIZE | uapi.IORING_SETUP_SUBMIT_ALL | uapi.IORING_SETUP_SINGLE_ISSUER | uapi.IORING_SETUP_DEFER_TASKRUN
   | uapi.IORING_SETUP_NO_MMAP | uapi.IORING_SETUP_NO_SQARRAY;
 
+// Of #waitArgument.
+const TS = 2;
+const TV_SEC = 3;
+const TV_NSEC = 4;
+
 const PROBE_EVERY = 8;
 const PROBE_ROUNDS = 4000;
 const PROBE_TRIES = 100;
+const PROBE_TIMEOUT_MS = 1000;
 
 export class UringIo implements PacketIo {
   readonly name = "uring";
@@ -33,6 +39,8 @@ export class UringIo implements PacketIo {
   readonly #words: Int32Array;
   readonly #counters: Float64Array;
   readonly #spin: number;
+  /** struct io_uring_getevents_arg {u64 sigmask; u32 sigmask_sz, min_wait_usec; u64 ts}, and the __kernel_timespec that `ts` points at. */
+  readonly #waitArgument = new BigInt64Array(new ArrayBuffer(uapi.SIZEOF_IO_URING_GETEVENTS_ARG + 16));
   /** Of TO_SEND, what the next system call takes along. */
   #replies = 0;
   #sleeping = true;
@@ -53,6 +61,7 @@ export class UringIo implements PacketIo {
     this.#counters = linear.counters;
     this.#spin = spin;
     this.#empty = spin + 1;
+    this.#waitArgument[TS] = libc.addressOf(this.#waitArgument.buffer) + BigInt(8 * TV_SEC);
     const base = libc.addressOf(linear.memory.buffer);
     new BigUint64Array(linear.memory.buffer)[MEMORY_ADDRESS / 8] = base;
     this.#fd = setup(base, this.#words);
@@ -74,11 +83,11 @@ export class UringIo implements PacketIo {
     }
   }
 
-  receive(): number {
+  receive(timeoutMs: number): number {
     const sleep = this.#sleeping;
     const armed = this.#words[READ_ARMED / 4] !== 0;
     const reads = sleep ? armed ? 0 : 1 : Math.min(this.#reads, this.#words[FREE_COUNT / 4]);
-    this.#enter(this.#prepare(reads, sleep), sleep ? 1 : 0);
+    this.#enter(this.#prepare(reads, sleep), sleep ? 1 : 0, timeoutMs);
     const count = this.#reap();
 
     this.#reads = count === reads ? Math.min(2 * count, BATCH) : count + 1;
@@ -101,7 +110,7 @@ export class UringIo implements PacketIo {
   }
 
   drain(): number {
-    this.#enter(this.#prepare(0, false), 0);
+    this.#enter(this.#prepare(0, false), 0, FOREVER);
     if (this.#words[READ_ARMED / 4] !== 0 || this.#words[WAKE_ARMED / 4] !== 0) this.#cancel();
     return this.#ring.reap();
   }
@@ -114,7 +123,7 @@ export class UringIo implements PacketIo {
 
   /**
    * Whether it works at all: rounds with a write and a read through the ring, on the eventfd in the queue's place. So many of
-   * them that V8 has compiled what a round runs, asleep and awake, before the first packet has to wait for that.
+   * them that V8 has compiled what a round runs, asleep and awake, with a timeout and without, before the first packet has to wait for that.
    */
   #probe(): void {
     const words = this.#words;
@@ -127,7 +136,7 @@ export class UringIo implements PacketIo {
       this.send(1);
       let count = 0;
       // A signal may end a round early.
-      for (let tries = 0; count === 0 && tries < PROBE_TRIES; tries++) count = this.receive();
+      for (let tries = 0; count === 0 && tries < PROBE_TRIES; tries++) count = this.receive(i % 2 === 0 ? FOREVER : PROBE_TIMEOUT_MS);
       if (count !== 1 || words[RECEIVED / 4 + 1] !== 8) throw new libc.SystemError("io_uring", "a write and a read", libc.E.EIO);
       words[FREE / 4 + words[FREE_COUNT / 4]++] = words[RECEIVED / 4];
     }
@@ -160,22 +169,31 @@ export class UringIo implements PacketIo {
     return entries;
   }
 
-  /** Has the kernel take all entries, and waits for `minComplete` completions unless a signal comes first. */
-  #enter(entries: number, minComplete: number): void {
+  /** Has the kernel take all entries, and waits for `minComplete` completions unless a signal or the end of the time comes first. */
+  #enter(entries: number, minComplete: number, timeoutMs: number): void {
     let left = entries;
     let wanted = minComplete;
     do {
       this.#counters[Counter.syscalls]++;
-      const taken = libc.io_uring_enter(uapi.SYS_io_uring_enter, this.#fd, left, wanted, uapi.IORING_ENTER_GETEVENTS, null, 0);
+      const taken = timeoutMs === FOREVER
+        ? libc.io_uring_enter(uapi.SYS_io_uring_enter, this.#fd, left, wanted, uapi.IORING_ENTER_GETEVENTS, null, 0)
+        : this.#enterFor(left, wanted, timeoutMs);
       if (taken === left) return;
       if (taken < 0) {
         const errno = libc.errno();
-        // EAGAIN: the kernel is short of memory for a request. EBUSY: of room for completions, which entering makes.
-        if (errno !== libc.E.EINTR && errno !== libc.E.EAGAIN && errno !== libc.E.EBUSY) throw new libc.SystemError("io_uring_enter", "the device's queue", errno);
+        // EAGAIN: the kernel is short of memory for a request. EBUSY: of room for completions, which entering makes. ETIME: it waited in vain.
+        if (errno !== libc.E.EINTR && errno !== libc.E.ETIME && errno !== libc.E.EAGAIN && errno !== libc.E.EBUSY) throw new libc.SystemError("io_uring_enter", "the device's queue", errno);
       }
       left = this.#ring.unsubmitted();
       wanted = 0;
     } while (left > 0);
+  }
+
+  #enterFor(toSubmit: number, minComplete: number, timeoutMs: number): number {
+    this.#waitArgument[TV_SEC] = BigInt(Math.floor(timeoutMs / 1000));
+    this.#waitArgument[TV_NSEC] = BigInt(timeoutMs % 1000 * 1_000_000);
+    const flags = uapi.IORING_ENTER_GETEVENTS | uapi.IORING_ENTER_EXT_ARG;
+    return libc.io_uring_enter(uapi.SYS_io_uring_enter, this.#fd, toSubmit, minComplete, flags, this.#waitArgument, uapi.SIZEOF_IO_URING_GETEVENTS_ARG);
   }
 
   #reap(): number {
@@ -193,7 +211,7 @@ export class UringIo implements PacketIo {
     request.writeBigInt64LE(-1n, 16);
     request.writeBigInt64LE(-1n, 24);
     libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, uapi.IORING_REGISTER_SYNC_CANCEL, request, 1);
-    this.#enter(0, 0);
+    this.#enter(0, 0, FOREVER);
   }
 }
 

@@ -33,13 +33,14 @@ export const unshare: (flags: number) => number = libc.func("int unshare(int fla
 
 // io_uring has no wrappers in the C library: syscall(2), a prototype each. Numbers: uapi.ts.
 export const io_uring_setup: (number: number, entries: number, params: Uint8Array) => number = libc.func("int syscall(long number, unsigned int entries, void *params)");
-export const io_uring_enter: (number: number, fd: number, toSubmit: number, minComplete: number, flags: number, arg: null, argsz: number) => number = libc.func("int syscall(long number, unsigned int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags, void *arg, size_t argsz)");
+export const io_uring_enter: (number: number, fd: number, toSubmit: number, minComplete: number, flags: number, arg: BigInt64Array | null, argsz: number) => number = libc.func("int syscall(long number, unsigned int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags, void *arg, size_t argsz)");
 export const io_uring_register: (number: number, fd: number, opcode: number, arg: Uint8Array | null, nrArgs: number) => number = libc.func("int syscall(long number, unsigned int fd, unsigned int opcode, void *arg, unsigned int nr_args)");
 
 /** errno of the last call made on this thread. */
 export const errno: () => number = () => koffi.errno();
 
-export const E = koffi.os.errno as Record<"EACCES" | "EAFNOSUPPORT" | "EAGAIN" | "EBUSY" | "EEXIST" | "EINTR" | "EIO" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EOPNOTSUPP" | "EPERM", number>;
+type Errno = "EACCES" | "EAFNOSUPPORT" | "EAGAIN" | "EBUSY" | "EEXIST" | "EINTR" | "EIO" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EOPNOTSUPP" | "EPERM" | "ETIME";
+export const E = koffi.os.errno as Record<Errno, number>;
 
 /** Address of the first byte. It stays: what a buffer holds never moves. */
 export function addressOf(buffer: ArrayBufferLike): bigint {

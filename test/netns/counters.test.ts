@@ -10,7 +10,7 @@ import { DROPS } from "../vectors/drops.js";
 for (const { engine, io } of COMBINATIONS) {
   test(`${engine}, ${io}: I5: every drop vector is counted under its reason, through the device`, needs(), async () => {
     const ns = await Netns.open();
-    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine, "--io", io, "--queues", "2");
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine, "--io", io, "--queues", "2", "--unreachable", "off", "--reassembly", "0");
     const before = await pongd.metrics();
     const requests = Array.from({ length: 50 }, (_, i) => icmpPacket({ sequence: i }));
     const packets = [...DROPS.map(({ packet }) => packet), ...requests];

@@ -79,13 +79,32 @@ for (const { engine, io } of COMBINATIONS) {
       assert.equal(changes.get(`pongd_replies_total{protocol="icmp",queue="0"}`), 65533);
     });
 
+    if (engine === "wasm") {
+      for (const size of [1473, 3000, 65507]) {
+        test(`V-6, E-4: ping with ${size} bytes of data, which go and come in fragments: three sent, three received`, async () => {
+          const changes = await counted(async () => { assert.match(await ping("-s", String(size), "10.99.1.1"), / 3 received, 0% packet loss/); });
+          const fragments = 3 * Math.ceil((size + 8) / 1480);
+          assert.equal(changes.get("pongd_replies_total{protocol=\"icmp\",queue=\"0\"}"), fragments);
+          assert.equal(changes.get("pongd_packets_received_total{queue=\"0\"}"), fragments);
+          assert.equal(changes.get("pongd_bytes_sent_total{queue=\"0\"}"), changes.get("pongd_bytes_received_total{queue=\"0\"}"));
+          assert.equal(changes.get("pongd_fragments_held{queue=\"0\"}"), undefined);
+        });
+      }
+    }
+
+    for (const [name, args] of [["a first fragment", ["-1", "-x"]], ["a later fragment", ["-1", "-g", "64"]]] as const) {
+      test(`hping3: ${name} is ${engine === "js" ? "counted as ip_fragment" : "held"}, and not answered`, async () => {
+        const changes = await counted(() => ns.run("hping3", "-c", "3", "-i", "u10000", "-q", ...args, "10.99.1.1"));
+        assert.equal(changes.get(engine === "js" ? "pongd_packets_dropped_total{reason=\"ip_fragment\",queue=\"0\"}" : "pongd_fragments_held{queue=\"0\"}"), 3, JSON.stringify([...changes]));
+        assert.equal(changes.get("pongd_replies_total{protocol=\"icmp\",queue=\"0\"}"), undefined);
+      });
+    }
+
     for (const [name, reason, args] of [
-      ["UDP", "unhandled_proto", ["-2", "-p", "53"]],
-      ["TCP", "unhandled_proto", ["-S", "-p", "80"]],
+      ["UDP", engine === "js" ? "unhandled_proto" : "no_socket", ["-2", "-p", "53"]],
+      ["TCP", "no_socket", ["-S", "-p", "80"]],
       ["an ICMP address mask request", "unhandled_icmp_type", ["-1", "-C", "17"]],
       ["a wrong ICMP checksum", "icmp_csum", ["-1", "--icmp-cksum", "4660"]],
-      ["a first fragment", "ip_fragment", ["-1", "-x"]],
-      ["a later fragment", "ip_fragment", ["-1", "-g", "64"]],
       ["a source route", "ip_options", ["-1", "--lsrr", "192.0.2.7"]],
       ...engine === "js" ? [["the Record Route option", "ip_options", ["-1", "--rroute"]]] as const : [],
       ["a source that pongd answers for", "martian_source", ["-1", "-a", "10.99.2.2"]],
@@ -129,9 +148,9 @@ for (const { engine, io } of COMBINATIONS) {
       });
     }
 
-    test("I5: after all of this, received = replied + dropped, and bytes sent are those of the replies", async () => {
+    test("I5: after all of this, received = replied + dropped + held, and bytes sent are those of the replies", async () => {
       const metrics = await pongd.metrics();
-      assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"));
+      assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total") + sum(metrics, "pongd_fragments_held"));
       assert.equal(sum(metrics, "pongd_prefix_replies_total"), sum(metrics, "pongd_replies_total"));
       assert.equal(sum(metrics, "pongd_write_errors_total"), 0);
       assert.equal(metrics.get("pongd_batch_packets_sum"), sum(metrics, "pongd_packets_received_total"));

@@ -20,7 +20,7 @@ export const ENGINES = ["js", "wasm", "wasm-scalar"] as const;
 export type TestEngine = typeof ENGINES[number];
 
 /** What every engine does. */
-export const STATELESS: Policy = { ...DEFAULT_POLICY, unreachable: { udp: Unreachable.off, other: Unreachable.off } };
+export const STATELESS: Policy = { ...DEFAULT_POLICY, unreachable: { udp: Unreachable.off, other: Unreachable.off }, reassembly: 0 };
 
 /** An engine and its memory, as an I/O backend would handle them. */
 export class Rig {
@@ -78,6 +78,11 @@ export class Rig {
 
   get received(): number {
     return this.linear.counters[Counter.packetsReceived];
+  }
+
+  /** Fragments that wait. */
+  get held(): number {
+    return this.linear.counters[Counter.held];
   }
 
   /** Where the slots lie: [first byte, first byte after the last]. */

@@ -144,3 +144,17 @@ export function addr(text: string): Uint8Array {
 export function pattern(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i * 7 + 1);
 }
+
+/** The fragments of a packet, cut at these offsets of its payload; the first of them is 0, the last its length. A copy of the header is before each. */
+export function fragmentsOf(packet: Uint8Array, offsets: readonly number[]): Uint8Array[] {
+  const headerLen = (packet[0] & 15) * 4;
+  const flags = packet[6] & 0xc0;
+  return offsets.slice(1).map((end, i) => {
+    const fragment = Uint8Array.of(...packet.subarray(0, headerLen), ...packet.subarray(headerLen + offsets[i], headerLen + end));
+    const view = new DataView(fragment.buffer);
+    view.setUint16(2, fragment.length);
+    view.setUint16(6, flags << 8 | (end < packet.length - headerLen ? 0x2000 : 0) | offsets[i] >> 3);
+    setHeaderChecksum(fragment);
+    return fragment;
+  });
+}

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { BATCH, BATCH_SIZES, Counter, Drop, FREE, FREE_COUNT, PREFIX_REPLIES, SLOTS } from "../../src/abi.js";
 import { ENGINES, Rig } from "../support/engines.js";
 import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum, setHeaderChecksum, setIcmpChecksum } from "../support/packets.js";
-import { DROPS, IGNORED, SILENT } from "../vectors/drops.js";
+import { DROPS, FRAGMENTS, IGNORED, SILENT } from "../vectors/drops.js";
 
 for (const name of ENGINES) {
   describe(name, () => {
@@ -232,5 +232,5 @@ for (const name of ENGINES) {
 
 test("every drop reason has a vector", () => {
   const reasons = Object.keys(Drop).filter((key) => Number.isNaN(Number(key)));
-  assert.deepEqual([...new Set([...DROPS, IGNORED, ...SILENT].map(({ reason }) => reason))].sort(), reasons.sort());
+  assert.deepEqual([...new Set([...DROPS, IGNORED, ...SILENT, ...FRAGMENTS].map(({ reason }) => reason))].sort(), reasons.sort());
 });

@@ -1,7 +1,7 @@
 /** One packet and more for every reason to drop one. A test fails when a reason of abi.ts has no packet here. */
 import { Unreachable, type Drop } from "../../src/abi.js";
 import type { Policy } from "../../src/engine/policy.js";
-import { icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum, udpPacket } from "../support/packets.js";
+import { fragmentsOf, icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum, udpPacket, type EchoOptions } from "../support/packets.js";
 
 export interface DropVector {
   readonly reason: keyof typeof Drop;
@@ -101,6 +101,57 @@ export const SILENT: readonly DropVector[] = ([
   { reason: "ip_noproto", name: "protocol 0", packet: ipv4Packet(pattern(40), { protocol: 0 }) },
   { reason: "ip_noproto", name: "GRE", packet: ipv4Packet(new Uint8Array(0), { protocol: 47 }) },
 ] as const).map((vector) => ({ ...vector, policy: silent }));
+
+export interface FragmentVector {
+  readonly reason: keyof typeof Drop;
+  readonly name: string;
+  /** One after the other. */
+  readonly packets: readonly Uint8Array[];
+  /** How many of them are dropped, for that reason; the others wait. */
+  readonly dropped: number;
+  readonly policy?: Partial<Policy>;
+  readonly mtu?: number;
+  /** What passes until the engine is called once more. */
+  readonly laterMs?: number;
+}
+
+const three = fragmentsOf(icmpPacket({ data: pattern(2992), fragment: 0 }), [0, 1000, 2000, 3000]);
+const [head, middle, tail] = three;
+const at = (offset: number, length: number, more: boolean, options: EchoOptions = {}) => ipv4Packet(pattern(length), { ...options, fragment: offset >> 3 | (more ? 0x2000 : 0) });
+
+/** What becomes of fragments that are no datagram in the end, where they are reassembled. */
+export const FRAGMENTS: readonly FragmentVector[] = [
+  { reason: "dup_frag", name: "the same again", packets: [head, head], dropped: 1 },
+  { reason: "dup_frag", name: "the same range with other bytes", packets: [head, middle, changed((p) => { p.fill(0x5a, 20); }, middle.slice())], dropped: 1 },
+  { reason: "dup_frag", name: "a part of one that came", packets: [head, middle, at(1096, 400, true)], dropped: 1 },
+  { reason: "dup_frag", name: "a part of two that came", packets: [head, middle, at(800, 400, true)], dropped: 1 },
+  { reason: "dup_frag", name: "a last one again", packets: [tail, tail], dropped: 1 },
+  { reason: "bad_frag", name: "an overlap at the head", packets: [head, tail, at(992, 1008, true)], dropped: 3 },
+  { reason: "bad_frag", name: "an overlap at the tail", packets: [head, tail, at(1000, 1008, true)], dropped: 3 },
+  { reason: "bad_frag", name: "one around another", packets: [middle, at(0, 2008, true)], dropped: 2 },
+  { reason: "bad_frag", name: "two ends, the second one earlier", packets: [tail, at(1000, 1000, false)], dropped: 2 },
+  { reason: "bad_frag", name: "two ends, the second one later", packets: [at(1000, 1000, false), tail], dropped: 2 },
+  { reason: "bad_frag", name: "more to follow behind the end", packets: [tail, at(3000, 8, true)], dropped: 2 },
+  { reason: "bad_frag", name: "more to follow within the end's block", packets: [at(8, 5, false), at(8, 8, true)], dropped: 2 },
+  { reason: "bad_frag", name: "an end before what came", packets: [at(0, 2000, true), at(1000, 8, false)], dropped: 2 },
+  { reason: "bad_frag", name: "an empty first one", packets: [at(0, 0, true)], dropped: 1 },
+  { reason: "bad_frag", name: "an empty one in the middle", packets: [head, at(1000, 0, true)], dropped: 2 },
+  { reason: "bad_frag", name: "an empty last one", packets: [head, middle, at(2000, 0, false)], dropped: 3 },
+  { reason: "bad_frag", name: "more to follow, and a length that is no multiple of 8", packets: [head, at(1000, 1005, true)], dropped: 2 },
+  { reason: "bad_frag", name: "a first one of 4 bytes", packets: [at(0, 4, true)], dropped: 1 },
+  { reason: "bad_frag", name: "beyond 65535 bytes of payload", packets: [head, at(65528, 8, false)], dropped: 2 },
+  { reason: "bad_frag", name: "beyond 65535 bytes of payload, with more to follow", packets: [at(65528, 1000, true)], dropped: 1 },
+  { reason: "bad_frag", name: "beyond 65535 bytes with the header", packets: [at(0, 65512, true), at(65512, 4, false)], dropped: 2 },
+  { reason: "bad_frag", name: "beyond 65535 bytes with the header's options", packets: [at(0, 65472, true, { options: new Uint8Array(40) }), at(65472, 8, false)], dropped: 2 },
+  { reason: "bad_frag", name: "one that is not ECN-capable among some that are", packets: [at(0, 8, true, { tos: 2 }), at(8, 8, false, { tos: 0 })], dropped: 2 },
+  { reason: "frag_evicted", name: "the third datagram where there is room for two", policy: { reassembly: 2 }, packets: [head, middle, at(0, 8, true, { id: 1 }), at(0, 8, true, { id: 2 })], dropped: 2 },
+  { reason: "frag_reasm_timeout", name: "60 s", packets: [head, tail], laterMs: 60_000, dropped: 2 },
+  { reason: "nomem", name: "a reply of more fragments than there are slots", packets: fragmentsOf(icmpPacket({ data: pattern(30000), fragment: 0 }), [0, 15000, 30008]), mtu: 68, dropped: 2 },
+  { reason: "icmp_csum", name: "ICMP checksum", packets: [head, corrupt(middle.slice(), 500), tail], dropped: 3 },
+  { reason: "unhandled_icmp_type", name: "an echo reply", packets: fragmentsOf(icmpPacket({ type: 0, fragment: 0 }), [0, 32, 64]), dropped: 2 },
+  { reason: "no_socket", name: "UDP", policy: silent, packets: fragmentsOf(udpPacket({ data: pattern(100), fragment: 0 }), [0, 8, 16, 108]), dropped: 3 },
+  { reason: "no_socket", name: "TCP", packets: fragmentsOf(ipv4Packet(pattern(100), { protocol: 6, fragment: 0 }), [0, 8, 100]), dropped: 2 },
+];
 
 function corrupt(packet: Uint8Array, at: number): Uint8Array {
   packet[at] ^= 1;

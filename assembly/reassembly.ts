@@ -1,0 +1,205 @@
+// Reassembly: a fixed number of datagrams at a time, each in a buffer of its own, for any family (RFC 791 §3.2, RFC 8200 §4.5).
+// A datagram is known by its addresses, its identification and, where that belongs to it, its protocol.
+//
+//  1. find     the datagram's buffer; when all are taken, the oldest datagram makes room
+//  2. insert   the fragment's payload where it belongs, and the first fragment's header in front
+//  3. the judge takes a whole datagram where it lies, and releases the buffer
+//
+// A fragment counts as held until its datagram is released or dropped. Bytes that come again are a duplicate, which alone is
+// dropped; bytes of which some are new and some are not cost the datagram, as in Linux (RFC 5722 has it so for IPv6).
+//
+// REASSEMBLY ┌────────────────────────────────────────────┐
+//            │ {hash of its datagram or 0, serial number} │  a buffer, looked through for every fragment
+//            ├────────────────────────────────────────────┤
+//            │ buffers: state, addresses, which blocks of │  the kernel finds memory for what is used of them
+//            │ 8 bytes came, room for a header, payload   │
+//            └────────────────────────────────────────────┘
+
+import { Counter, COUNTERS, DEADLINE, Drop, DROPPED, REASSEMBLIES, REASSEMBLY, REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE, SERIAL } from "../src/abi";
+import { add } from "./memory";
+
+/** Since the first arrival: RFC 8200 §4.5; RFC 1122 §3.3.2 has 60 to 120 s. */
+const TIMEOUT_MS: f64 = 60_000;
+const MOST_LEN: u32 = 65535;
+
+// Where in a buffer its words are.
+const EXPIRES_AT: usize = 0; // f64, Unix time in milliseconds
+const ENTRY: usize = 8; // where in the table it is
+const ADDRS_LEN: usize = 12;
+const ID: usize = 16;
+const HEADER_LEN: usize = 20; // 0 until the first fragment came
+const END: usize = 24; // of the payload, by the fragments that came
+const LAST: usize = 28; // 1 when the last fragment came
+const PRESENT: usize = 32; // bytes of payload
+const PACKETS: usize = 36;
+const ECN: usize = 40; // a bit for each codepoint that came
+const ADDRS: usize = 64; // up to 64 bytes
+const BLOCKS: usize = 128;
+const HEADER: usize = 1152;
+const PAYLOAD: usize = REASSEMBLY_BUFFER_SIZE - 65536;
+
+/** Most bytes that may lie before the payload: an IPv4 header, or IPv6's and extension headers. */
+export const HEADER_ROOM: u32 = <u32>(PAYLOAD - HEADER);
+
+/** The buffer of a datagram, a new one at its first fragment. `addrs`: both addresses, `addrsLen` bytes. `id`: all else that tells it apart. */
+export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
+  const wanted = hash(addrs, addrsLen, id);
+  const serial = load<u32>(SERIAL);
+  const table = load<u32>(REASSEMBLY);
+  let buffer: usize = table + REASSEMBLY_TABLE_SIZE;
+  let oldest: usize = 0;
+  let oldestEntry: usize = 0;
+  let oldestAge: u32 = 0;
+  for (let entry: usize = table, end = table + (load<u32>(REASSEMBLIES) << 3); entry < end; entry += 8, buffer += REASSEMBLY_BUFFER_SIZE) {
+    const taken = load<u32>(entry);
+    if (taken == wanted && isOf(buffer, addrs, addrsLen, id)) return buffer;
+    // One that is free is older than any.
+    const age = taken ? serial - load<u32>(entry, 4) : u32.MAX_VALUE;
+    if (age > oldestAge) {
+      oldest = buffer;
+      oldestEntry = entry;
+      oldestAge = age;
+    }
+  }
+  if (load<u32>(oldestEntry)) drop(oldest, Drop.frag_evicted);
+  store<u32>(oldestEntry, wanted);
+  store<u32>(oldestEntry, serial, 4);
+  store<u32>(SERIAL, serial + 1);
+  memory.fill(oldest, 0, HEADER);
+  store<u32>(oldest, <u32>oldestEntry, ENTRY);
+  store<u32>(oldest, addrsLen, ADDRS_LEN);
+  store<u32>(oldest, id, ID);
+  memory.copy(oldest + ADDRS, addrs, addrsLen);
+  expireAt(oldest, now + TIMEOUT_MS);
+  return oldest;
+}
+
+/**
+ * Puts `len` bytes from `payload` at `offset` of a datagram, with `more` to follow; from `header` to the payload is the fragment's
+ * header, of HEADER_ROOM at most, and `ecn` its ECN codepoint. Returns 1 when the datagram is whole, 0 when it is not yet, and
+ * below 0 ~ the reason to drop the fragment, after its datagram where that is past hope.
+ */
+export function insert(buffer: usize, header: usize, payload: usize, len: u32, offset: u32, more: bool, ecn: u32): i32 {
+  if (!agree(buffer, len, offset + len, more, ecn)) return discard(buffer);
+  const blocks = (len + 7) >>> 3;
+  const known = mark(buffer + BLOCKS, offset >>> 3, blocks);
+  if (known == blocks) return ~Drop.dup_frag;
+  if (known) return discard(buffer);
+
+  memory.copy(buffer + PAYLOAD + offset, payload, len);
+  if (!offset) {
+    const headerLen = <u32>(payload - header);
+    memory.copy(buffer + PAYLOAD - headerLen, header, headerLen);
+    store<u32>(buffer, headerLen, HEADER_LEN);
+  }
+  const present = load<u32>(buffer, PRESENT) + len;
+  store<u32>(buffer, present, PRESENT);
+  store<u32>(buffer, packets(buffer) + 1, PACKETS);
+  add(Counter.held, 1);
+  return load<u32>(buffer, LAST) && present == payloadLen(buffer) ? 1 : 0;
+}
+
+/** Fragments of the datagram that wait. */
+export function packets(buffer: usize): u32 {
+  return load<u32>(buffer, PACKETS);
+}
+
+/** The first fragment's header, as it came, with its payload behind it; 0 until that is there. */
+export function header(buffer: usize): usize {
+  const headerLen = load<u32>(buffer, HEADER_LEN);
+  return headerLen ? buffer + PAYLOAD - headerLen : 0;
+}
+
+/** Of a whole datagram. */
+export function payloadLen(buffer: usize): u32 {
+  return load<u32>(buffer, END);
+}
+
+/** RFC 3168 §5.3: congestion that one fragment met is the datagram's. */
+export function congested(buffer: usize): bool {
+  return (load<u32>(buffer, ECN) & 8) != 0;
+}
+
+/** Gives the buffer back. */
+export function release(buffer: usize): void {
+  add(Counter.held, -packets(buffer));
+  store<u32>(load<u32>(buffer, ENTRY), 0);
+  if (load<f64>(COUNTERS + (Counter.held << 3)) == 0) store<f64>(DEADLINE, 0);
+}
+
+/** The same, and its fragments are dropped. */
+export function drop(buffer: usize, reason: Drop): void {
+  add(DROPPED + reason, packets(buffer));
+  release(buffer);
+}
+
+/** Whether there is to be asked for expired(): a deadline has passed, or is so far ahead that the clock was set back. */
+export function due(now: f64): bool {
+  const deadline = load<f64>(DEADLINE);
+  return deadline != 0 && (now >= deadline || now + TIMEOUT_MS < deadline);
+}
+
+/** A datagram whose time is over; 0 when there is none, and DEADLINE is that of the next. */
+export function expired(now: f64): usize {
+  const table = load<u32>(REASSEMBLY);
+  let buffer: usize = table + REASSEMBLY_TABLE_SIZE;
+  store<f64>(DEADLINE, 0);
+  for (let entry: usize = table, end = table + (load<u32>(REASSEMBLIES) << 3); entry < end; entry += 8, buffer += REASSEMBLY_BUFFER_SIZE) {
+    if (!load<u32>(entry)) continue;
+    const time = load<f64>(buffer, EXPIRES_AT);
+    if (time <= now) return buffer;
+    expireAt(buffer, min(time, now + TIMEOUT_MS));
+  }
+  return 0;
+}
+
+function expireAt(buffer: usize, time: f64): void {
+  store<f64>(buffer, time, EXPIRES_AT);
+  const deadline = load<f64>(DEADLINE);
+  if (deadline == 0 || time < deadline) store<f64>(DEADLINE, time);
+}
+
+/** Not 0. */
+function hash(addrs: usize, addrsLen: u32, id: u32): u32 {
+  let hash = id;
+  for (const end = addrs + addrsLen; addrs < end; addrs += 4) hash = rotl<u32>(hash * 0x9e3779b1, 15) ^ load<u32>(addrs);
+  return hash * 0x9e3779b1 | 1;
+}
+
+function isOf(buffer: usize, addrs: usize, addrsLen: u32, id: u32): bool {
+  return load<u32>(buffer, ID) == id && load<u32>(buffer, ADDRS_LEN) == addrsLen && memory.compare(buffer + ADDRS, addrs, addrsLen) == 0;
+}
+
+/** Whether it can be a fragment, and one of the same datagram as those that came before. */
+function agree(buffer: usize, len: u32, end: u32, more: bool, ecn: u32): bool {
+  if (!len || end > MOST_LEN || (more && len & 7)) return false;
+  const known = load<u32>(buffer, END);
+  const last = load<u32>(buffer, LAST);
+  if (end > known ? last : !more && end < known) return false;
+  if (end > known) store<u32>(buffer, end, END);
+  if (!more) store<u32>(buffer, 1, LAST);
+  // RFC 3168 §5.3: Not-ECT along with any other.
+  const codepoints = load<u32>(buffer, ECN) | 1 << ecn;
+  store<u32>(buffer, codepoints, ECN);
+  return codepoints == 1 || !(codepoints & 1);
+}
+
+/** Marks `count` blocks from `first` on as there; returns how many were. */
+function mark(bits: usize, first: u32, count: u32): u32 {
+  let known: u32 = 0;
+  for (const end = first + count; first < end;) {
+    const at = bits + (first >>> 6 << 3);
+    const within = min(64 - (first & 63), end - first);
+    const mask = u64.MAX_VALUE >>> (64 - within) << (first & 63);
+    const word = load<u64>(at);
+    known += <u32>popcnt(word & mask);
+    store<u64>(at, word | mask);
+    first += within;
+  }
+  return known;
+}
+
+function discard(buffer: usize): i32 {
+  drop(buffer, Drop.bad_frag);
+  return ~Drop.bad_frag;
+}

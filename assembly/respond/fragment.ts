@@ -1,0 +1,33 @@
+// Fragmentation, RFC 791 §3.2: a reply that was made in a reassembly buffer leaves in as many pieces as the MTU asks for, each in a
+// slot of its own.
+
+import { MTU } from "../../src/abi";
+import { queue, spare, take } from "../memory";
+import * as ipv4 from "../wire/ipv4";
+
+/** Sends a datagram; false when there are not enough slots for it, and nothing is sent then. What is left at `ip` is of no use. */
+export function transmit(ip: usize, totalLen: u32): bool {
+  const mtu = load<u32>(MTU);
+  const headerLen = ipv4.headerLen(ip);
+  // All but the last are of whole blocks of 8 bytes.
+  const blocksLen = mtu - headerLen & ~7;
+  if (totalLen > mtu && (totalLen - headerLen + blocksLen - 1) / blocksLen > spare()) return false;
+  if (totalLen <= mtu && !spare()) return false;
+
+  const payload = ip + headerLen;
+  const payloadLen = totalLen - headerLen;
+  let offset: u32 = 0;
+  do {
+    const left = payloadLen - offset;
+    const more = headerLen + left > mtu;
+    const len = more ? blocksLen : left;
+    const slot = take();
+    memory.copy(slot, ip, headerLen);
+    memory.copy(slot + headerLen, payload + offset, len);
+    ipv4.setFragment(slot, headerLen + len, offset, more);
+    queue(slot, headerLen + len);
+    if (!offset) ipv4.stripOptions(ip);
+    offset += len;
+  } while (offset < payloadLen);
+  return true;
+}
