@@ -3,10 +3,10 @@
  *
  *  1. read: a frame of the capture (capture.ts), and the IP packet in it (link.ts)
  *  2. gather: packets into free slots, until the batch is full or the capture's clock goes on
- *  3. respond: as worker.ts has it
- *  4. write: each reply with the time of its request (writer.ts), its slot back to the pool
+ *  3. respond: as worker.ts has it, and before that at each deadline that the capture's clock has passed
+ *  4. write: each reply with the time of its request, or of the deadline (writer.ts), its slot back to the pool
  */
-import { BATCH, FREE, FREE_COUNT, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "../abi.js";
+import { BATCH, DEADLINE, FREE, FREE_COUNT, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "../abi.js";
 import { createEngine } from "../bench/engines.js";
 import type { Engine, EngineName } from "../engine/engine.js";
 import { LinearMemory } from "../engine/memory.js";
@@ -113,6 +113,7 @@ export class Batches {
   readonly #slotSize: number;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
+  readonly #times: Float64Array;
   /** By slot: when the packet of the batch that lies there was captured; 0 where none lies. */
   readonly #timestampNs = new BigUint64Array(SLOTS);
   #count = 0;
@@ -125,13 +126,14 @@ export class Batches {
     this.#slotSize = slotSize;
     this.#bytes = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
+    this.#times = new Float64Array(memory.buffer);
   }
 
   /** Adds a packet of at most PACKET_LEN bytes to the batch, or to a new one where that is of another millisecond or full. */
   async add(packet: Uint8Array, timestampNs: bigint): Promise<void> {
     const millisecond = timestampNs / 1_000_000n;
     if (this.#count === BATCH || millisecond !== this.#millisecond) await this.respond();
-    this.#millisecond = millisecond;
+    if (millisecond !== this.#millisecond) await this.#passTo(millisecond);
     const slot = this.#words[FREE / 4 + --this.#words[FREE_COUNT / 4]];
     this.#bytes.set(packet, slot);
     this.#words[RECEIVED / 4 + 2 * this.#count] = slot;
@@ -144,13 +146,33 @@ export class Batches {
   async respond(): Promise<void> {
     if (this.#count === 0) return;
     const last = this.#timestampNs[this.#indexOf(this.#words[RECEIVED / 4 + 2 * (this.#count - 1)])];
-    const replies = this.#engine.respond(this.#count, Number(this.#millisecond));
+    const count = this.#count;
     this.#count = 0;
+    await this.#call(count, last);
+  }
+
+  /** Lets the capture's clock go on to this millisecond, past the engine's deadlines. */
+  async #passTo(millisecond: bigint): Promise<void> {
+    for (let deadline = this.#deadline; deadline !== 0n && deadline <= millisecond; deadline = this.#deadline) {
+      this.#millisecond = deadline;
+      await this.#call(0, deadline * 1_000_000n);
+    }
+    this.#millisecond = millisecond;
+  }
+
+  /** In milliseconds, 0 for none. The engine's are whole, as is its clock. */
+  get #deadline(): bigint {
+    return BigInt(this.#times[DEADLINE / 8]);
+  }
+
+  /** Calls the engine, and writes what it sends. `otherwiseNs`: the time of what is no request's own reply. */
+  async #call(count: number, otherwiseNs: bigint): Promise<void> {
+    const replies = this.#engine.respond(count, Number(this.#millisecond));
     for (let i = 0; i < replies; i++) {
       const slot = this.#words[TO_SEND / 4 + 2 * i];
       const length = this.#words[TO_SEND / 4 + 2 * i + 1];
       // An error, for one, lies in a slot of its own.
-      this.#writer.add(this.#timestampNs[this.#indexOf(slot)] || last, this.#bytes.subarray(slot, slot + length));
+      this.#writer.add(this.#timestampNs[this.#indexOf(slot)] || otherwiseNs, this.#bytes.subarray(slot, slot + length));
       this.#words[FREE / 4 + this.#words[FREE_COUNT / 4]++] = slot;
     }
     this.#timestampNs.fill(0n);

@@ -150,7 +150,9 @@ export function fragmentsOf(packet: Uint8Array, offsets: readonly number[]): Uin
   const headerLen = (packet[0] & 15) * 4;
   const flags = packet[6] & 0xc0;
   return offsets.slice(1).map((end, i) => {
-    const fragment = Uint8Array.of(...packet.subarray(0, headerLen), ...packet.subarray(headerLen + offsets[i], headerLen + end));
+    const fragment = new Uint8Array(headerLen + end - offsets[i]);
+    fragment.set(packet.subarray(0, headerLen));
+    fragment.set(packet.subarray(headerLen + offsets[i], headerLen + end), headerLen);
     const view = new DataView(fragment.buffer);
     view.setUint16(2, fragment.length);
     view.setUint16(6, flags << 8 | (end < packet.length - headerLen ? 0x2000 : 0) | offsets[i] >> 3);

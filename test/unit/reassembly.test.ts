@@ -1,19 +1,70 @@
-/** Reassembly, and replies in fragments: the wasm engine's alone, with SIMD and without. */
+/** Reassembly, and replies in fragments: the wasm engine's alone, with SIMD and without, against one that goes byte by byte. */
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
-import { FREE, FREE_COUNT, SLOTS } from "../../src/abi.js";
+import { before, describe, test } from "node:test";
+import fc from "fast-check";
+import { BATCH, DEADLINE, ERRORS, FREE, FREE_COUNT, IcmpError, MTU, QUEUED, REASSEMBLY, REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE, SLOT_BASE, SLOTS, TO_SEND, Unreachable } from "../../src/abi.js";
+import { LinearMemory } from "../../src/engine/memory.js";
+import { DEFAULT_POLICY } from "../../src/engine/policy.js";
+import { parsePrefix, trieOf } from "../../src/prefixes.js";
+import { build, type Exports } from "../support/assembly.js";
 import { Rig, type BenchOptions } from "../support/engines.js";
+import { addr, expectedReply, fragmentsOf, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, setHeaderChecksum, udpPacket } from "../support/packets.js";
+import { Reassembler } from "../support/reassembler.js";
 import { FRAGMENTS } from "../vectors/drops.js";
 
-for (const name of ["wasm", "wasm-scalar"] as const) {
-  const create = (options: BenchOptions = {}) => Rig.create(name, { ...options, policy: { reassembly: 64, ...options.policy } });
+const FLOOD = 1_000_000;
+const MINUTE = 60_000;
+const GUARD = 0xa5;
 
-  /** Every packet has one verdict or waits, and every slot is free or has been sent. */
+/** Cut where a link of this MTU would. */
+function fragmented(packet: Uint8Array, mtu = 1500): Uint8Array[] {
+  const headerLen = (packet[0] & 15) * 4;
+  const size = mtu - headerLen & ~7;
+  const payloadLen = packet.length - headerLen;
+  return fragmentsOf(packet, [...Array.from({ length: Math.ceil(payloadLen / size) }, (_, i) => i * size), payloadLen]);
+}
+
+/** The datagram that these fragments are, in their order. */
+function joined(fragments: readonly Uint8Array[]): Uint8Array {
+  const datagram = new Uint8Array(20 + fragments.reduce((sum, { length }) => sum + length - 20, 0));
+  datagram.set(fragments[0]);
+  let end = 0;
+  for (const [i, fragment] of fragments.entries()) {
+    assert.equal(fragment[6] << 8 | fragment[7], end >> 3 | (i < fragments.length - 1 ? 0x2000 : 0));
+    datagram.set(fragment.subarray(20), 20 + end);
+    end += fragment.length - 20;
+  }
+  new DataView(datagram.buffer).setUint16(2, datagram.length);
+  datagram[6] = 0;
+  setHeaderChecksum(datagram);
+  return datagram;
+}
+
+/** The datagrams that packets are, whole ones or fragments; none may be left incomplete or come twice. */
+function datagramsOf(packets: readonly Uint8Array[]): Uint8Array[] {
+  const reassembler = new Reassembler();
+  const datagrams = packets.flatMap((packet) => {
+    assert.equal(plainSum(packet.subarray(0, (packet[0] & 15) * 4)), 0xffff, "header checksum");
+    if ((packet[6] & 0x3f | packet[7]) === 0) return [packet];
+    const datagram = reassembler.insert(packet);
+    if (datagram) setHeaderChecksum(datagram);
+    return datagram ? [datagram] : [];
+  });
+  assert.deepEqual([reassembler.held, reassembler.dropped], [0, {}]);
+  return datagrams;
+}
+
+for (const name of ["wasm", "wasm-scalar"] as const) {
+  const create = (options: BenchOptions = {}) => Rig.create(name, { mtu: 1500, ...options, policy: { reassembly: 64, ...options.policy } });
+  const deadlineOf = (rig: Rig) => new Float64Array(rig.bytes.buffer)[DEADLINE / 8];
+
+  /** Every packet has one verdict or waits, every slot is on the free stack, and there is a deadline while something waits. */
   const settle = (rig: Rig) => {
     const dropped = Object.values(rig.dropped).reduce((sum, count) => sum + count, 0);
     assert.equal(rig.received, rig.replied + dropped + rig.held, "I5: received = replied + dropped + held");
     assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
     assert.equal(new Set(rig.words.subarray(FREE / 4, FREE / 4 + SLOTS)).size, SLOTS);
+    assert.equal(deadlineOf(rig) !== 0, rig.held > 0);
   };
 
   describe(name, () => {
@@ -30,5 +81,285 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
         settle(rig);
       });
     }
+
+    test("V-6, V-8, E-4: echo of every length up to 65507 that comes in fragments goes back in fragments, with all its data", async () => {
+      const rig = await create();
+      const data = pattern(65507);
+      for (let length = 0; length <= 65507; length++) {
+        const request = icmpPacket({ data: data.subarray(0, length), fragment: 0, id: length, tos: 0x48 });
+        const cut = length < 1473 ? fragmentsOf(request, [0, 8, length + 8].filter((end, i, all) => end !== all[i - 1])) : fragmented(request);
+        const replies = rig.respond(...cut);
+        assert.ok(replies.every((reply) => reply.length <= 1500));
+        assert.equal(replies.length, length < 1473 ? 1 : cut.length);
+        assert.ok(replies.every((reply) => plainSum(reply.subarray(0, 20)) === 0xffff));
+        assert.equal(Buffer.compare(joined(replies), expectedReply(request)), 0, `${length} bytes`);
+        assert.equal(rig.held, 0);
+      }
+      assert.deepEqual(rig.dropped, {});
+      settle(rig);
+    });
+
+    test("E-4: a reply's fragments are cut as RFC 791 has it for every MTU", async () => {
+      for (let mtu = 68; mtu < 700; mtu++) {
+        const rig = await create({ mtu });
+        const request = icmpPacket({ data: pattern(1800), fragment: 0 });
+        const replies = rig.respond(...fragmented(request, mtu));
+        assert.deepEqual(datagramsOf(replies), [expectedReply(request)]);
+        for (const [i, reply] of replies.entries()) assert.ok(reply.length <= mtu && (i === replies.length - 1 || reply.length > mtu - 8), `${mtu}`);
+      }
+    });
+
+    test(`V-6: random datagrams in random fragments, in any order, again, overlapping, of many senders: as byte by byte`, async () => {
+      const rig = await create({ policy: { reassembly: 4 } });
+      const block = fc.nat(40);
+      const piece = fc.record({ from: block, length: block, rest: fc.constantFrom(0, 0, 0, 1, 7), end: fc.constantFrom(undefined, undefined, undefined, true, false) });
+      const datagram = fc.record({
+        sender: fc.nat(2), id: fc.nat(1), protocol: fc.constantFrom(1, 1, 1, 17),
+        length: fc.nat(320), cuts: fc.uniqueArray(block, { maxLength: 5 }), again: fc.array(fc.nat(5), { maxLength: 2 }),
+        stray: fc.array(piece, { maxLength: 1 }),
+      });
+      const scenario = fc.record({
+        datagrams: fc.array(datagram, { minLength: 1, maxLength: 8 }),
+        order: fc.array(fc.nat(), { minLength: 64, maxLength: 64 }),
+        batch: fc.integer({ min: 1, max: 20 }),
+      });
+      let answered = 0;
+      const dropped: Record<string, number> = {};
+      fc.assert(fc.property(scenario, ({ datagrams, order, batch }) => {
+        rig.now += 2 * MINUTE;
+        rig.respond();
+        const before = rig.dropped;
+        const repliedBefore = rig.replied;
+        assert.equal(rig.held, 0);
+
+        const fragments = datagrams.flatMap(({ sender, id, protocol, length, cuts, again, stray }) => {
+          const request = icmpPacket({ src: `192.0.2.${sender}`, id, protocol, data: pattern(length), identifier: length, fragment: 0 });
+          const parts = fragmentsOf(request, [0, ...cuts.map((cut) => 8 * cut).filter((cut) => cut > 0 && cut < length + 8).sort((a, b) => a - b), length + 8]);
+          const strays = stray.map(({ from, length: blocks, rest, end }) => ipv4Packet(pattern(8 * blocks + rest), { src: `192.0.2.${sender}`, id, protocol, fragment: from | (end ?? true ? 0x2000 : 0) }));
+          return [...parts, ...again.flatMap((i) => parts.slice(i, i + 1)), ...strays];
+        }).map((packet, i) => ({ packet, key: order[i % order.length] })).sort((a, b) => a.key - b.key).map(({ packet }) => packet)
+          .filter((packet) => ((packet[6] & 0x3f) | packet[7]) !== 0);
+
+        const oracle = new Reassembler(4);
+        const datagramsInOrder = fragments.flatMap((packet) => oracle.insert(packet) ?? []);
+        const replies = [];
+        for (let i = 0; i < fragments.length; i += batch) replies.push(...rig.respond(...fragments.slice(i, i + batch)));
+        const requests = datagramsInOrder.filter((whole) => whole.length >= 28 && whole[9] === 1 && whole[20] === 8 && plainSum(whole.subarray(20)) === 0xffff);
+        assert.deepEqual(replies, requests.map((whole) => expectedReply(whole)));
+        assert.equal(rig.held, oracle.held);
+        const difference = Object.fromEntries(Object.entries(rig.dropped).map(([reason, count]) => [reason, count - (before[reason] ?? 0)]));
+        for (const reason of ["dup_frag", "bad_frag", "frag_evicted"]) {
+          assert.equal(difference[reason] ?? 0, oracle.dropped[reason] ?? 0, reason);
+          dropped[reason] = (dropped[reason] ?? 0) + (oracle.dropped[reason] ?? 0);
+        }
+        const unanswered = ["icmp_csum", "pkt_too_small", "unhandled_proto", "unhandled_icmp_type"].reduce((sum, reason) => sum + (difference[reason] ?? 0), 0);
+        assert.equal(rig.replied - repliedBefore + unanswered, oracle.replied);
+        answered += replies.length;
+        settle(rig);
+      }), { numRuns: 3000 });
+      assert.ok(answered > 1000, `${answered}`);
+      for (const reason of ["dup_frag", "bad_frag", "frag_evicted"]) assert.ok(dropped[reason] > 500, `${reason}: ${dropped[reason]}`);
+    });
+
+    test("V-6: 65,507 bytes in fragments of 8 bytes, backwards", async () => {
+      const rig = await create();
+      const request = icmpPacket({ data: pattern(65507), fragment: 0 });
+      const fragments = fragmented(request, 28).reverse();
+      const replies: Uint8Array[] = [];
+      for (let i = 0; i < fragments.length; i += BATCH) replies.push(...rig.respond(...fragments.slice(i, i + BATCH)));
+      assert.deepEqual(datagramsOf(replies), [expectedReply(request)]);
+      assert.equal(rig.replied, 8190);
+      settle(rig);
+    });
+
+    test("V-6: datagrams are told apart by source, destination, protocol and identification", async () => {
+      const rig = await create();
+      const request = (options: object) => icmpPacket({ data: pattern(56), fragment: 0, ...options });
+      const [first, last] = fragmentsOf(request({}), [0, 32, 64]);
+      const others = [{ src: "192.0.2.9" }, { dst: "10.99.1.2" }, { protocol: 17 }, { id: 0xbeee }].map((options) => fragmentsOf(request(options), [0, 32, 64]));
+      assert.deepEqual(rig.respond(first, ...others.map(([, tail]) => tail)), []);
+      assert.equal(rig.held, 5);
+      assert.deepEqual(rig.respond(last), [expectedReply(request({}))]);
+      settle(rig);
+    });
+
+    test("V-6: a timeout is told to the sender if the first fragment came, V-7: and to nobody if not", async () => {
+      const rig = await create();
+      rig.now = 1_800_000_000_000.25;
+      const [first, , last] = fragmented(icmpPacket({ data: pattern(4000), fragment: 0, src: "192.0.2.7", tos: 0xb8 }));
+      const withoutFirst = fragmented(icmpPacket({ data: pattern(4000), fragment: 0, src: "192.0.2.8" })).slice(1);
+      const ofError = fragmented(icmpPacket({ data: pattern(4000), type: 3, fragment: 0, src: "192.0.2.9" })).slice(1);
+      assert.deepEqual(rig.respond(last, first), []);
+      assert.equal(deadlineOf(rig), rig.now + MINUTE);
+      rig.now += 1000;
+      assert.deepEqual(rig.respond(...withoutFirst, ...ofError), []);
+      assert.equal(deadlineOf(rig), rig.now + MINUTE - 1000, "the earliest");
+      rig.now += MINUTE - 1001;
+      assert.deepEqual(rig.respond(), []);
+      assert.equal(rig.held, 6);
+
+      rig.now += 1;
+      const errors = rig.respond(icmpPacket());
+      assert.deepEqual(errors.map((error) => [error[20], error[21]]), [[0, 0], [11, 1]]);
+      assert.deepEqual(errors[1].subarray(28), first.subarray(0, 548));
+      assert.deepEqual(errors[1].subarray(12, 20), Uint8Array.of(...addr("10.99.1.1"), ...addr("192.0.2.7")));
+      assert.deepEqual(rig.dropped, { frag_reasm_timeout: 2 });
+      assert.equal(deadlineOf(rig), rig.now + 1000);
+      settle(rig);
+      rig.now += 1000;
+      assert.deepEqual(rig.respond(), []);
+      assert.deepEqual(rig.dropped, { frag_reasm_timeout: 6 });
+      assert.equal(rig.linear.counters[ERRORS + IcmpError.time_exceeded], 1);
+      settle(rig);
+    });
+
+    test("V-6: what comes after the timeout begins anew", async () => {
+      const rig = await create();
+      const [first, last] = fragmented(icmpPacket({ data: pattern(2000), fragment: 0 }));
+      rig.respond(first);
+      rig.now += MINUTE;
+      assert.deepEqual(rig.respond(last).map((reply) => reply[20]), [11]);
+      assert.deepEqual([rig.dropped, rig.held], [{ frag_reasm_timeout: 1 }, 1]);
+      settle(rig);
+    });
+
+    test("a clock that is set back holds nothing longer than 60 s from then; one that is set forward only ends it earlier", async () => {
+      const rig = await create();
+      const [first, last] = fragmented(icmpPacket({ data: pattern(2000), fragment: 0 }));
+      rig.now = 1_800_000_000_000;
+      rig.respond(last);
+      rig.now -= 86_400_000;
+      rig.respond();
+      assert.equal(deadlineOf(rig), rig.now + MINUTE);
+      assert.equal(rig.respond(first).length, 2);
+      rig.respond(last);
+      rig.now += 86_400_000;
+      rig.respond();
+      assert.deepEqual([rig.dropped, rig.held], [{ frag_reasm_timeout: 1 }, 0]);
+      settle(rig);
+    });
+
+    test("V-6: the oldest datagram makes room, whatever was complete in between", async () => {
+      const rig = await create({ policy: { reassembly: 3 } });
+      const halves = Array.from({ length: 6 }, (_, id) => fragmentsOf(icmpPacket({ id, fragment: 0 }), [0, 32, 64]));
+      rig.respond(halves[0][0], halves[1][0], halves[2][0]);
+      assert.equal(rig.respond(halves[0][1]).length, 1);
+      rig.respond(halves[3][0], halves[4][0]);
+      assert.deepEqual(rig.dropped, { frag_evicted: 1 });
+      assert.deepEqual(rig.respond(halves[2][1], halves[3][1], halves[4][1]).map((reply) => reply[5]), [2, 3, 4]);
+      assert.equal(rig.held, 0);
+      assert.deepEqual(rig.respond(halves[1][1]), []);
+      settle(rig);
+    });
+
+    test(`V-6: ${FLOOD} first fragments of random senders stay within the buffers, each is counted, and echo is answered meanwhile`, async () => {
+      const rig = await create();
+      const area = rig.words[REASSEMBLY / 4];
+      const end = area + REASSEMBLY_TABLE_SIZE + 64 * REASSEMBLY_BUFFER_SIZE;
+      rig.bytes.fill(GUARD, end);
+      const before = rig.bytes.slice(SLOT_BASE + SLOTS * rig.linear.slotSize, area);
+      const fragment = icmpPacket({ data: pattern(1472), fragment: 0x2000 });
+      const view = new DataView(fragment.buffer);
+      const pings = 16;
+      let sent = 0;
+      let senders = 0;
+      while (sent < FLOOD) {
+        const count = Math.min(BATCH - pings, FLOOD - sent);
+        const packets = Array.from({ length: count }, () => {
+          // No sender twice: times an odd number, modulo 2^24.
+          view.setUint32(12, 0xc6000000 | Math.imul(senders++, 0x9e3779b1) & 0xffffff);
+          setHeaderChecksum(fragment);
+          return fragment.slice();
+        });
+        const requests = Array.from({ length: pings }, (_, i) => icmpPacket({ sequence: i }));
+        assert.equal(rig.respond(...packets, ...requests).length, pings);
+        sent += count;
+      }
+      assert.equal(rig.held, 64);
+      assert.deepEqual(rig.dropped, { frag_evicted: FLOOD - 64 });
+      assert.ok(rig.bytes.subarray(end).every((byte) => byte === GUARD), "nothing behind the buffers");
+      assert.deepEqual(rig.bytes.subarray(SLOT_BASE + SLOTS * rig.linear.slotSize, area), before, "nor before them");
+      settle(rig);
+    });
+
+    test("V-6: the longest datagram leaves the buffers beside its own alone", async () => {
+      const rig = await create({ policy: { reassembly: 3 } });
+      const buffers = rig.words[REASSEMBLY / 4] + REASSEMBLY_TABLE_SIZE;
+      const beside = [0, 2].map((i) => rig.bytes.subarray(buffers + i * REASSEMBLY_BUFFER_SIZE, buffers + (i + 1) * REASSEMBLY_BUFFER_SIZE));
+      rig.respond(ipv4Packet(pattern(8), { id: 1, fragment: 0x2000 }));
+      const before = beside.map((bytes) => bytes.slice());
+      const most = fragmented(icmpPacket({ data: pattern(65507 - 40), options: new Uint8Array(40), fragment: 0 }));
+      for (const part of most) rig.respond(part);
+      assert.deepEqual(rig.dropped, { ip_options: most.length });
+      for (const [offset, length] of [[65528, 7], [65520, 15]]) rig.respond(ipv4Packet(pattern(length), { id: 2, fragment: offset >> 3 }));
+      assert.deepEqual(beside, before);
+    });
+
+    test("V-7: an error about a reassembled datagram quotes it from its start, and one about a later fragment is never sent", async () => {
+      const rig = await create({ policy: { unreachable: { udp: Unreachable.on, other: Unreachable.on } } });
+      const packet = udpPacket({ data: pattern(3000), fragment: 0 });
+      const fragments = fragmented(packet);
+      assert.deepEqual(rig.respond(...fragments.slice(1)), []);
+      const [error, ...others] = rig.respond(fragments[0]);
+      assert.deepEqual([error[20], error[21]], [3, 3]);
+      assert.deepEqual(error.subarray(28), packet.subarray(0, 548));
+      assert.deepEqual(others, []);
+      assert.deepEqual(rig.respond(...[17, 47, 6, 1].map((protocol) => ipv4Packet(pattern(64), { protocol, fragment: 5 }))), []);
+      assert.deepEqual(rig.dropped, { no_socket: 3 });
+      settle(rig);
+    });
+
+    test("a reply in fragments is not marked don't fragment, though its request was: where it gets through is not known", async () => {
+      const rig = await create();
+      const request = icmpPacket({ data: pattern(1000), fragment: 0x4000 });
+      assert.deepEqual(rig.respond(...fragmented(request, 576)), [expectedReply(Object.assign(request, { 6: 0 }))]);
+    });
+
+    test("RFC 3168 §5.3: congestion that a fragment met is in the reply's type of service", async () => {
+      const rig = await create();
+      for (const [codepoints, expected] of [[[1, 1], 1], [[2, 3], 3], [[3, 2], 3], [[3, 3], 3], [[0, 0], 0], [[2, 1], 2]] as const) {
+        const fragments = fragmentsOf(icmpPacket({ fragment: 0 }), [0, 32, 64]);
+        fragments.forEach((fragment, i) => {
+          fragment[1] = 0xb8 | codepoints[i];
+          setHeaderChecksum(fragment);
+        });
+        assert.deepEqual(rig.respond(...fragments).map((reply) => reply[1]), [0xb8 | expected]);
+      }
+    });
   });
 }
+
+describe("fragments of a reply with options", () => {
+  let linear: LinearMemory;
+  let transmit: Exports[string];
+  before(async () => {
+    linear = LinearMemory.create(100, trieOf([parsePrefix(PREFIX)], [], []), DEFAULT_POLICY);
+    ({ transmit } = await build("assembly/respond/fragment.ts", linear.memory, "release"));
+  });
+
+  const COPIED = [0x82, 4, 9, 9];
+  const cases: [name: string, options: number[], later: number[]][] = [
+    ["Record Route, then one that is copied", [7, 7, 4, 1, 2, 3, 4, ...COPIED, 0], [1, 1, 1, 1, 1, 1, 1, ...COPIED, 0]],
+    ["no-operations", [1, 1, 1, 0], [1, 1, 1, 0]],
+    ["what lies behind the end is left as it is", [0, 7, 3, 4], [0, 7, 3, 4]],
+    ["a length of 0", [7, 0, ...COPIED, 0, 0], [1, 1, ...COPIED, 0, 0]],
+    ["a length beyond the header", [...COPIED, 7, 200, 5, 5], [...COPIED, 1, 1, 1, 1]],
+    ["a type and no length", [...COPIED, 1, 1, 1, 7], [...COPIED, 1, 1, 1, 1]],
+  ];
+  for (const [name, options, later] of cases) {
+    test(`E-4: later ones have the options alone that are marked to be copied: ${name}`, () => {
+      const bytes = new Uint8Array(linear.memory.buffer);
+      const words = new Uint32Array(linear.memory.buffer);
+      assert.equal(words[MTU / 4], 100);
+      const datagram = icmpPacket({ data: pattern(200), options: Uint8Array.from(options), fragment: 0 });
+      const at = words[REASSEMBLY / 4];
+      bytes.set(datagram, at);
+      words[QUEUED / 4] = 0;
+      assert.equal(transmit(at, datagram.length), 1);
+      const fragments = Array.from({ length: words[QUEUED / 4] }, (_, i) => bytes.slice(words[TO_SEND / 4 + 2 * i], words[TO_SEND / 4 + 2 * i] + words[TO_SEND / 4 + 2 * i + 1]));
+      assert.ok(fragments.length > 2);
+      fragments.forEach((fragment, i) => { assert.deepEqual([...fragment.subarray(20, 20 + options.length)], i === 0 ? options : later); });
+      assert.deepEqual(datagramsOf(fragments), [datagram]);
+    });
+  }
+});

@@ -19,7 +19,7 @@ import { Damage } from "../../src/replay/source.js";
 import { ReplyWriter } from "../../src/replay/writer.js";
 import { ARP, Blocks, FRAMES, pack, pcap, pcapng, readReplies, type Record } from "../support/captures.js";
 import { CLI } from "../support/netns.js";
-import { expectedReply, HOST, icmpPacket, pattern, PREFIX } from "../support/packets.js";
+import { expectedReply, fragmentsOf, HOST, icmpPacket, pattern, PREFIX } from "../support/packets.js";
 import { Random } from "../support/random.js";
 
 const MUTATIONS = 2000;
@@ -256,6 +256,20 @@ test("thousands of packets of one millisecond, and of one each: every slot comes
     const sent = requests(5 * SLOTS, stepNs);
     for (const engine of ENGINE_NAMES) assert.deepEqual((await replayed(pcapng(sent, { nanoseconds: true }), { engine })).replies, expected(sent));
   }
+});
+
+test("fragments by the capture's clock: answered when whole, an error at the moment when their time is over, and the rest said to be held", async () => {
+  const ms = 1_000_000n;
+  const [first, last] = fragmentsOf(icmpPacket({ data: pattern(2000), fragment: 0 }), [0, 1480, 2008]);
+  const [lost] = fragmentsOf(icmpPacket({ id: 1, data: pattern(2000), fragment: 0 }), [0, 1480, 2008]);
+  const [late] = fragmentsOf(icmpPacket({ id: 2, data: pattern(2000), fragment: 0 }), [0, 1480, 2008]);
+  const [at, request] = [1_700_000_000_000n * ms, icmpPacket()];
+  const frames = [[0n, lost], [5_000n * ms, last], [5_000n * ms + 7n, first], [59_999n * ms, request], [70_000n * ms, request], [70_000n * ms, late]] as const;
+  const capture = pcapng(frames.map(([ns, frame]) => ({ ns: at + ns, frame })), { nanoseconds: true });
+  const { replies, received, replied, dropped, held } = await replayed(capture, { engine: "wasm" });
+  assert.deepEqual(replies.map(({ ns, frame }) => [(ns - at) / ms, frame[20], frame.length]), [[5_000n, 0, 2028], [59_999n, 0, 84], [60_000n, 11, 576], [70_000n, 0, 84]]);
+  assert.deepEqual({ received, replied, dropped, held }, { received: 6, replied: 4, dropped: { frag_reasm_timeout: 1 }, held: 1 });
+  assert.deepEqual((await replayed(capture, { engine: "js" })).dropped, { ip_fragment: 4 });
 });
 
 /** Where each record of a capture ends, its headers included, by writing fewer of them. */

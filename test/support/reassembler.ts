@@ -1,0 +1,94 @@
+/** Reassembly as plainly as it can be put, byte by byte: the oracle of the engine's, and what tests read replies with. */
+
+interface Datagram {
+  readonly bytes: (number | undefined)[];
+  header: Uint8Array | undefined;
+  end: number;
+  last: boolean;
+  packets: number;
+}
+
+export class Reassembler {
+  readonly #datagrams = new Map<string, Datagram>();
+  readonly #most: number;
+  held = 0;
+  replied = 0;
+  readonly dropped: Record<string, number> = {};
+
+  /** `most`: datagrams at a time. */
+  constructor(most = Infinity) {
+    this.#most = most;
+  }
+
+  /** Gives a fragment's datagram when it is whole, with don't fragment off, and counts it as replied. */
+  insert(packet: Uint8Array): Uint8Array | undefined {
+    const view = new DataView(packet.buffer, packet.byteOffset);
+    const headerLen = (packet[0] & 15) * 4;
+    const payload = packet.subarray(headerLen, view.getUint16(2));
+    const offset = (view.getUint16(6) & 0x1fff) * 8;
+    const more = (view.getUint16(6) & 0x2000) !== 0;
+    const key = [view.getUint16(4), packet[9], ...packet.subarray(12, 20)].join();
+
+    let datagram = this.#datagrams.get(key);
+    if (!datagram) {
+      // A map keeps the order in which its keys came.
+      const [oldest] = this.#datagrams.keys();
+      if (this.#datagrams.size === this.#most) this.#drop(oldest, "frag_evicted");
+      datagram = { bytes: [], header: undefined, end: 0, last: false, packets: 0 };
+      this.#datagrams.set(key, datagram);
+    }
+    const end = offset + payload.length;
+    const possible = payload.length > 0 && end <= 65535 && !(more && payload.length % 8 !== 0);
+    const agrees = more ? !datagram.last || end <= datagram.end : datagram.last ? end === datagram.end : end >= datagram.end;
+    if (!possible || !agrees) {
+      this.#discard(key);
+      return undefined;
+    }
+    datagram.end = Math.max(datagram.end, end);
+    datagram.last ||= !more;
+
+    const known = payload.reduce((count, _, i) => count + Number(datagram.bytes[offset + i] !== undefined), 0);
+    if (known === payload.length) {
+      this.#count("dup_frag", 1);
+      return undefined;
+    }
+    if (known > 0) {
+      this.#discard(key);
+      return undefined;
+    }
+    payload.forEach((byte, i) => { datagram.bytes[offset + i] = byte; });
+    if (offset === 0) datagram.header = packet.slice(0, headerLen);
+    datagram.packets++;
+    this.held++;
+
+    if (!datagram.header || !datagram.last || datagram.bytes.length !== datagram.end || datagram.bytes.includes(undefined)) return undefined;
+    const totalLen = datagram.header.length + datagram.end;
+    if (totalLen > 65535) {
+      this.#drop(key, "bad_frag");
+      return undefined;
+    }
+    this.#datagrams.delete(key);
+    this.held -= datagram.packets;
+    this.replied += datagram.packets;
+    const whole = Uint8Array.of(...datagram.header, ...datagram.bytes as number[]);
+    new DataView(whole.buffer).setUint16(2, totalLen);
+    whole[6] = whole[7] = 0;
+    return whole;
+  }
+
+  #discard(key: string): void {
+    this.#count("bad_frag", 1);
+    this.#drop(key, "bad_frag");
+  }
+
+  #drop(key: string, reason: string): void {
+    const packets = this.#datagrams.get(key)?.packets ?? 0;
+    this.#datagrams.delete(key);
+    this.held -= packets;
+    this.#count(reason, packets);
+  }
+
+  #count(reason: string, packets: number): void {
+    if (packets > 0) this.dropped[reason] = (this.dropped[reason] ?? 0) + packets;
+  }
+}
