@@ -7,8 +7,10 @@
 
 import { Drop, DROPPED, QUEUED } from "../src/abi";
 import { ipv4Expired, ipv4Input } from "./judge/ipv4";
+import { ipv6Input } from "./judge/ipv6";
 import { add, free, queue, receivedLength, receivedSlot } from "./memory";
 import * as reassembly from "./reassembly";
+import * as ipv4 from "./wire/ipv4";
 
 /** Judges the first `count` packets of RECEIVED, behind `replies` that are in TO_SEND already; returns how many are there then. */
 export function judge(count: u32, replies: u32, now: f64): u32 {
@@ -16,7 +18,7 @@ export function judge(count: u32, replies: u32, now: f64): u32 {
   if (reassembly.due(now)) expire(now);
   for (let i: u32 = 0; i < count; i++) {
     const ip = receivedSlot(i);
-    const verdict = ipv4Input(ip, receivedLength(i), now);
+    const verdict = ipv4.version(ip) == 6 ? ipv6Input(ip, receivedLength(i), now) : ipv4Input(ip, receivedLength(i), now);
     if (verdict > 0) {
       queue(ip, verdict);
     } else {

@@ -110,15 +110,15 @@ export const ERROR_BURST = 50;
  * (include/net/dropreason-core.h) where one fits, and ours where none does. Counted at DROPPED + reason.
  */
 export enum Drop {
-  /** Total length beyond what was received, or an ICMP message shorter than its kind must be. */
+  /** Total or payload length beyond what was received, or an ICMP message shorter than its kind must be. */
   pkt_too_small,
-  /** Shorter than an IPv4 header, version not 4, header length under 20 or beyond the packet, total length within the header. */
+  /** Shorter than its header, version not 4, header length under 20 or beyond the packet, total length within the header. */
   ip_inhdr,
   /** IPv4 header checksum. */
   ip_csum,
-  /** A destination that is no host's: 0/8, 127/8, multicast, class E, limited broadcast. */
+  /** A destination that is no host's: src/prefixes.ts lists them. */
   ip_invalid_dest,
-  /** A protocol that is not handled at all: UDP and others when --unreachable is off for them; for now, all of IPv6. */
+  /** A protocol that is not handled at all: UDP and others when --unreachable is off for them. */
   unhandled_proto,
   /** ICMP checksum. */
   icmp_csum,
@@ -128,7 +128,10 @@ export enum Drop {
   martian_source,
   /** Ours: a fragment, where none are reassembled. */
   ip_fragment,
-  /** Ours: IPv4 options that are malformed, a source route, or no room for this host in a route or timestamps that have some. */
+  /**
+   * Ours: IPv4 options that are malformed, a source route, or no room for this host in a route or timestamps that have some; for the JavaScript
+   * engine any, and IPv6 extension headers.
+   */
   ip_options,
   /** Ours: an ICMP message that is no echo or timestamp request: replies, errors, deprecated and unknown types. */
   unhandled_icmp_type,
@@ -138,7 +141,7 @@ export enum Drop {
   no_socket,
   /** A transport protocol that nobody here speaks. */
   ip_noproto,
-  /** UDP checksum. */
+  /** UDP checksum; over IPv6 there must be one. */
   udp_csum,
   /** A fragment all of which had come before. */
   dup_frag,
@@ -153,6 +156,8 @@ export enum Drop {
   bad_frag,
   /** No slots were left for a reply in fragments. */
   nomem,
+  /** An IPv6 extension header that must not be there, is too long, or has what must not be passed over. */
+  ipv6_bad_exthdr,
 }
 export const DROPPED = 16;
 

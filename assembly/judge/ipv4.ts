@@ -15,7 +15,7 @@ import * as udp from "../wire/udp";
 
 export function ipv4Input(ip: usize, length: u32, now: f64): i32 {
   if (length < ipv4.MIN_HEADER_LEN) return ~Drop.ip_inhdr;
-  if (ipv4.version(ip) != 4) return ipv4.version(ip) == 6 ? ~Drop.unhandled_proto : ~Drop.ip_inhdr;
+  if (ipv4.version(ip) != 4) return ~Drop.ip_inhdr;
   const headerLen = ipv4.headerLen(ip);
   if (headerLen < ipv4.MIN_HEADER_LEN || headerLen > length) return ~Drop.ip_inhdr;
   if (!holds(sumHeader(ip, headerLen))) return ~Drop.ip_csum;

@@ -1,4 +1,4 @@
-import { BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, HOST, HOST_OWNER, IGNORE_ECHO, INVALID, NOBODY, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, REPLY_TTL, TO_SEND, TRIE } from "../abi.js";
+import { BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, HOST, HOST_OWNER, IGNORE_ECHO, INVALID, NOBODY, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, REPLY_TTL, TO_SEND, TRIE, TRIE6 } from "../abi.js";
 import type { Engine } from "./engine.js";
 
 // Indices into the views: words unless named otherwise. What a module imports is loaded anew at every use, even a constant;
@@ -13,9 +13,11 @@ const QUEUED_WORD = QUEUED / 4;
 const HOST_WORD = HOST / 4;
 const HOST_OWNER_WORD = HOST_OWNER / 4;
 const TRIE_WORDS = TRIE / 4;
+const TRIE6_WORDS = TRIE6 / 4;
 const FIRST = FIRST_NODE;
 const DROPPED_COUNTERS = DROPPED;
 const ICMP_REPLIES_COUNTER = REPLIES + Protocol.icmp;
+const ICMPV6_REPLIES_COUNTER = REPLIES + Protocol.icmpv6;
 const OWNER_REPLIES_COUNTERS = PREFIX_REPLIES - FIRST_PREFIX;
 const FIRST_OWNER = FIRST_PREFIX;
 const NO_PREFIX = NOBODY;
@@ -30,6 +32,14 @@ const ICMP = 1;
 const TCP = 6;
 /** More-fragments flag and fragment offset in the header's second word, in memory order. */
 const MF_AND_OFFSET = 0xff3f0000 | 0;
+
+const HOP_BY_HOP = 0;
+const ROUTING = 43;
+const FRAGMENT = 44;
+const ICMPV6 = 58;
+const DESTINATION = 60;
+const ECHO_REQUEST6 = 128;
+const ECHO_REPLY6 = 129;
 
 /**
  * The engine in JavaScript: the steps and the counters of assembly/, in the terms that V8 runs fastest. Views over
@@ -107,7 +117,8 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     let queued = replies;
     for (let i = 0; i < count; i++) {
       const ip = i32[RECEIVED_WORDS + 2 * i];
-      const verdict = ipv4Input(ip, i32[RECEIVED_WORDS + 2 * i + 1], now);
+      const length = i32[RECEIVED_WORDS + 2 * i + 1];
+      const verdict = (u8[ip] & 0xf0) === 0x60 ? ipv6Input(ip, length) : ipv4Input(ip, length, now);
       if (verdict > 0) {
         i32[TO_SEND_WORDS + 2 * queued] = ip;
         i32[TO_SEND_WORDS + 2 * queued + 1] = verdict;
@@ -127,7 +138,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     const at = ip >> 2;
     const word0 = i32[at];
     const headerLen = (word0 & 15) << 2;
-    if ((word0 & 0xf0) !== 0x40) return (word0 & 0xf0) === 0x60 ? ~Drop.unhandled_proto : ~Drop.ip_inhdr;
+    if ((word0 & 0xf0) !== 0x40) return ~Drop.ip_inhdr;
     if (headerLen < 20 || headerLen > length) return ~Drop.ip_inhdr;
     if (!holds(sum(ip, headerLen))) return ~Drop.ip_csum;
     const totalLen = word0 >>> 8 & 0xff00 | word0 >>> 24;
@@ -175,6 +186,42 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     i32[at + 5] = (sum ^ 0xffff) << 16 | TIMESTAMP_REPLY;
   }
 
+  /** The same for IPv6, without extension headers; see assembly/judge/ipv6.ts. */
+  function ipv6Input(ip: number, length: number): number {
+    if (length < 40) return ~Drop.ip_inhdr;
+    const at = ip >> 2;
+    const word1 = i32[at + 1];
+    const payloadLen = word1 << 8 & 0xff00 | word1 >>> 8 & 0xff;
+    if (40 + payloadLen > length) return ~Drop.pkt_too_small;
+    const prefix = owner6(ip + 24);
+    if (prefix < FIRST_OWNER) return prefix === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
+    if (owner6(ip + 8) !== NO_PREFIX) return ~Drop.martian_source;
+    switch (word1 >>> 16 & 0xff) {
+      case ICMPV6: break;
+      case TCP: return ~Drop.no_socket;
+      case FRAGMENT: return ~Drop.ip_fragment;
+      case HOP_BY_HOP: case ROUTING: case DESTINATION: return ~Drop.ip_options;
+      default: return ~Drop.unhandled_proto;
+    }
+    if (payloadLen < 8) return ~Drop.pkt_too_small;
+    // The addresses lie before the message; the rest of the pseudo-header is its length and the next header.
+    if (!holds(sum(ip + 8, 32 + payloadLen) + (word1 & 0xffff) + (ICMPV6 << 8))) return ~Drop.icmp_csum;
+    const typeWord = i32[at + 10];
+    if ((typeWord & 0xff) !== ECHO_REQUEST6) return ~Drop.unhandled_icmp_type;
+    if (i32[IGNORE_ECHO_WORD] !== 0) return ~Drop.icmp_echo_ignored;
+
+    for (let word = at + 2; word < at + 6; word++) {
+      const src = i32[word];
+      i32[word] = i32[word + 4];
+      i32[word + 4] = src;
+    }
+    i32[at + 1] = word1 & 0xffffff | i32[REPLY_TTL_WORD] << 24;
+    i32[at + 10] = update(typeWord >>> 16, ECHO_REQUEST6, ECHO_REPLY6) << 16 | typeWord & 0xff00 | ECHO_REPLY6;
+    counters[ICMPV6_REPLIES_COUNTER]++;
+    counters[OWNER_REPLIES_COUNTERS + prefix]++;
+    return 40 + payloadLen;
+  }
+
   /** The owner of an address that was read in memory order; see assembly/prefix.ts. */
   function owner(addr: number): number {
     if (addr === i32[HOST_WORD]) return i32[HOST_OWNER_WORD];
@@ -182,6 +229,17 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     if (entry >= FIRST) {
       entry = i32[(entry >> 2) + (addr >>> 16 & 0xff)];
       if (entry >= FIRST) entry = i32[(entry >> 2) + (addr >>> 24)];
+    }
+    return entry;
+  }
+
+  /** The owner of the IPv6 address that lies at `addr`. */
+  function owner6(addr: number): number {
+    let entry = i32[TRIE6_WORDS + u16[addr >> 1]];
+    for (let at = addr + 2; entry >= FIRST; at++) {
+      const byte = u8[at];
+      entry = i32[(entry >> 2) + (byte >>> 4)];
+      if (entry >= FIRST) entry = i32[(entry >> 2) + (byte & 15)];
     }
     return entry;
   }

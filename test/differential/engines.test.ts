@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BATCH, Counter, COUNTERS, Drop, DROPPED, FREE, FREE_COUNT, PREFIX_REPLIES, PREFIXES, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND } from "../../src/abi.js";
 import { ENGINES, Rig } from "../support/engines.js";
+import { addr6, icmpv6Packet, setIcmpv6Checksum } from "../support/ipv6.js";
 import { addr, icmpPacket, plainSum, setHeaderChecksum, setIcmpChecksum } from "../support/packets.js";
 import { Random } from "../support/random.js";
 import { DROPS } from "../vectors/drops.js";
@@ -17,7 +18,7 @@ const GUARD = 0xa5;
 /** Without a hop, then End. */
 const SOURCE_ROUTE = [131, 3, 4, 0];
 
-const configuration = { prefixes: ["10.99.0.0/16", "10.99.7.0/24", "192.0.2.128/25", "203.0.113.9/32"], mtu: MTU };
+const configuration = { prefixes: ["10.99.0.0/16", "10.99.7.0/24", "192.0.2.128/25", "203.0.113.9/32", "fd99::/64", "fd99::7:0/112", "2001:db8::9/128"], mtu: MTU };
 const random = Random.fromEnvironment();
 
 test(`I4: ${PACKETS} packets, seed ${random.seed}: the engines agree on every byte and counter, and touch nothing else`, async () => {
@@ -75,7 +76,7 @@ test(`I4: ${PACKETS} packets, seed ${random.seed}: the engines agree on every by
   const reasons = Object.keys(Drop).filter((key) => stateless.has(key));
   const dropped = reasons.map((name) => counters[DROPPED + Drop[name as keyof typeof Drop]]);
   assert.equal(counters[Counter.packetsReceived], PACKETS);
-  assert.equal(counters[REPLIES + Protocol.icmp], replies);
+  assert.equal(counters[REPLIES + Protocol.icmp] + counters[REPLIES + Protocol.icmpv6], replies);
   assert.equal(replies + dropped.reduce((a, b) => a + b, 0), PACKETS, "I5: received = replied + dropped");
   assert.equal(counters.subarray(PREFIX_REPLIES, PREFIX_REPLIES + PREFIXES).reduce((a, b) => a + b, 0), replies);
   assert.ok(replies > PACKETS / 10, "the generator makes packets that are answered");
@@ -98,6 +99,7 @@ function randomPacket(longest: number): Uint8Array {
 function anyPacket(longest: number): Uint8Array {
   if (random.oneIn(16)) return noise(1 + random.below(random.oneIn(4) ? longest : 64));
   if (random.oneIn(16)) return random.pick(DROPS).packet.slice(0, longest);
+  if (random.oneIn(3)) return randomPacket6(longest);
   const data = noise(random.below(random.oneIn(8) ? longest - 88 : 80));
   if (random.oneIn(16)) data.fill(random.pick([0, 0xff]));
   const packet = icmpPacket({
@@ -130,6 +132,37 @@ function mutated(packet: Uint8Array): Uint8Array {
     const totalLen = changed[2] << 8 | changed[3];
     if (random.oneIn(2) && totalLen >= headerLen + 8 && totalLen <= changed.length) setIcmpChecksum(changed.subarray(headerLen, totalLen));
   }
+  return changed;
+}
+
+/** The same of IPv6. What has extension headers is not for every engine: it becomes ICMPv6. */
+function randomPacket6(longest: number): Uint8Array {
+  const packet = icmpv6Packet({
+    data: noise(random.below(random.oneIn(8) ? longest - 88 : 80)),
+    src: random.pick(["fd99::1", "2001:db8::1", "fe80::7", "fd99::2", "::", "::1", "ff02::1", "::ffff:10.0.0.1"].slice(0, random.oneIn(8) ? 8 : 3)),
+    dst: random.pick(["fd99::1:1", "fd99::7:7", "fd99::ffff:ffff:ffff:ffff", "2001:db8::9", "2001:db8::8", "ff02::1", "::1", "fd99::1"].slice(0, random.oneIn(8) ? 8 : 4)),
+    identifier: random.next() & 0xffff,
+    sequence: random.next() & 0xffff,
+    trafficClass: random.next() & 0xff,
+    flowLabel: random.next() & 0xfffff,
+    hopLimit: random.next() & 0xff,
+    code: random.oneIn(8) ? random.next() & 0xff : 0,
+    type: random.oneIn(8) ? random.next() & 0xff : 128,
+    nextHeader: random.oneIn(16) ? random.next() & 0xff : 58,
+  });
+  const changed = random.oneIn(3) ? mutated6(packet) : packet;
+  if ([0, 43, 44, 60].includes(changed[6])) changed[6] = 58;
+  return changed;
+}
+
+function mutated6(packet: Uint8Array): Uint8Array {
+  let changed = packet;
+  if (random.oneIn(4)) changed = changed.slice(0, random.below(changed.length) + 1);
+  if (random.oneIn(4)) changed = Uint8Array.from([...changed, ...noise(random.below(24))]);
+  for (let flips = random.below(4); flips > 0; flips--) changed[random.below(Math.min(changed.length, random.oneIn(2) ? 48 : changed.length))] ^= 1 << random.below(8);
+  if (random.oneIn(4) && changed.length >= 40) changed.set(addr6(random.pick(["fd99::9", "fd99::7:ffff", "2001:db8::3"])), random.pick([8, 24]));
+  const payloadLen = changed[4] << 8 | changed[5];
+  if (random.oneIn(2) && payloadLen >= 8 && 40 + payloadLen <= changed.length) setIcmpv6Checksum(changed);
   return changed;
 }
 

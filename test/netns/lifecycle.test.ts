@@ -37,7 +37,7 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     ]) {
       assert.ok(stdout.includes(said), `${said} in ${stdout}`);
     }
-    assert.match(stdout, /\nanswered 2 of \d+ packets in \d+\.\d s(; dropped \d+ \(unhandled_proto \d+\))?\n$/);
+    assert.match(stdout, /\nanswered 2 of \d+ packets in \d+\.\d s(; dropped \d+ \(ip_invalid_dest \d+\))?\n$/);
     assert.equal(stderr, "");
     assert.equal(status, 0);
     assert.deepEqual(await links(), ["lo"]);

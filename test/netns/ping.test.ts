@@ -1,7 +1,7 @@
 /**
  * Real clients against a real device, in a namespace of its own:
  *
- *   ping, fping, hping3 ── host 10.99.0.1 ── route 10.99.0.0/16 ── pong0 ── pongd
+ *   ping, fping, hping3 ── host 10.99.0.1, fd99::1 ── routes 10.99.0.0/16, fd99::/64 ── pong0 ── pongd
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -13,7 +13,7 @@ for (const { engine, io } of COMBINATIONS) {
     let pongd: Pongd;
     before(async () => {
       ns = await Netns.open();
-      pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine, "--io", io);
+      pongd = await Pongd.start(ns, "10.99.0.0/16", "fd99::/64", "--engine", engine, "--io", io);
     });
     after(async () => {
       await pongd.stop();
@@ -60,6 +60,15 @@ for (const { engine, io } of COMBINATIONS) {
     test("the first and the last address of the prefix answer: there is no broadcast address on a TUN device", async () => {
       assert.match(await ping("10.99.0.0"), / 3 received/);
       assert.match(await ping("10.99.255.255"), / 3 received/);
+    });
+
+    test("S-1: ping -6 of any size is answered, S-9: with hop limit 64, and counted as ICMPv6", async () => {
+      const changes = await counted(async () => {
+        for (const size of [0, 1, 56, 1451, 1452]) assert.match(await ping("-6", "-s", String(size), "fd99::1:1"), / 3 received, 0% packet loss/);
+        assert.match(await ping("-6", "-t", "1", "fd99::ffff:ffff:ffff:ffff"), /ttl=64/);
+      });
+      assert.equal(changes.get(`pongd_replies_total{protocol="icmpv6",queue="0"}`), 18);
+      assert.equal(changes.get(`pongd_prefix_replies_total{prefix="fd99::/64"}`), 18);
     });
 
     test("fping finds every address of a /24, each answered once", async () => {

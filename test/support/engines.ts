@@ -5,6 +5,7 @@ import type { Engine } from "../../src/engine/engine.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { DEFAULT_POLICY, type Policy } from "../../src/engine/policy.js";
 import { parseAddress, parseExceptions, parsePrefix, trieOf } from "../../src/prefixes.js";
+import { HOST6, PREFIX6 } from "./ipv6.js";
 import { HOST, PREFIX } from "./packets.js";
 
 export interface BenchOptions {
@@ -39,9 +40,9 @@ export class Rig {
   }
 
   static async create(name: TestEngine, options: BenchOptions = {}): Promise<Rig> {
-    const { prefixes = [PREFIX], exceptions = [], policy, mtu = 65535 } = options;
+    const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535 } = options;
     const host = "host" in options ? options.host : HOST;
-    const trie = trieOf(prefixes.map(parsePrefix), parseExceptions(exceptions, prefixes.map(parsePrefix)), host === undefined ? [] : [parseAddress(host)]);
+    const trie = trieOf(prefixes.map(parsePrefix), parseExceptions(exceptions, prefixes.map(parsePrefix)), (host === undefined ? [] : [host, HOST6]).map(parseAddress));
     const linear = LinearMemory.create(mtu, trie, { ...STATELESS, ...policy });
     return new Rig(linear, await createEngine(name, linear));
   }
@@ -73,7 +74,7 @@ export class Rig {
   }
 
   get replied(): number {
-    return this.linear.counters[REPLIES + Protocol.icmp];
+    return this.linear.counters[REPLIES + Protocol.icmp] + this.linear.counters[REPLIES + Protocol.icmpv6];
   }
 
   get received(): number {

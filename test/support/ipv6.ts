@@ -1,6 +1,6 @@
 /** IPv6 packets for tests: built field by field, as packets.ts does for IPv4. */
 import ipaddr from "ipaddr.js";
-import { checksum, pattern } from "./packets.js";
+import { bytes, checksum, pattern, type UdpOptions } from "./packets.js";
 
 /** The host's own address in tests; it lies in the prefix, and is the usual source. */
 export const HOST6 = "fd99::1";
@@ -68,6 +68,45 @@ export function ipv6Packet(payload: Uint8Array, options: Ipv6Options = {}): Uint
   return new Uint8Array(Buffer.concat([header, ...chain, payload]));
 }
 
+/** A correct UDP over IPv6 packet, unless told otherwise. */
+export function udpPacket6(options: Ipv6Options & Pick<UdpOptions, "data" | "length" | "checksum"> = {}): Uint8Array {
+  const { data = pattern(16) } = options;
+  const datagram = bytes(new Uint8Array(8), data);
+  const view = new DataView(datagram.buffer);
+  view.setUint16(0, 40000);
+  view.setUint16(2, 33434);
+  view.setUint16(4, options.length ?? datagram.length);
+  view.setUint16(6, options.checksum ?? (checksum6(datagram, 17, options) || 0xffff));
+  return ipv6Packet(datagram, { ...options, nextHeader: 17 });
+}
+
+/** What pongd must answer to an echo request, written from RFC 4443. `extensions`: bytes of them, which do not come back. */
+export function expectedReply6(request: Uint8Array, { hopLimit = 64, extensions = 0 } = {}): Uint8Array {
+  const payloadLen = new DataView(request.buffer, request.byteOffset).getUint16(4);
+  const msg = request.slice(40 + extensions, 40 + payloadLen);
+  msg.set([129, request[41 + extensions], 0, 0]);
+  const reply = bytes(request.subarray(0, 4), msg.length >> 8, msg.length & 255, 58, hopLimit, request.subarray(24, 40), request.subarray(8, 24), msg);
+  setIcmpv6Checksum(reply);
+  return reply;
+}
+
+/** The error about a packet, written from RFC 4443 §3. */
+export function expectedError6(packet: Uint8Array, type: number, code: number, { pointer = 0, hopLimit = 64, most = 1280 } = {}): Uint8Array {
+  const msg = bytes(type, code, new Uint8Array(6), packet.subarray(0, most - 48));
+  new DataView(msg.buffer).setUint32(4, pointer);
+  const error = bytes(0x60, 0, 0, 0, msg.length >> 8, msg.length & 255, 58, hopLimit, packet.subarray(24, 40), packet.subarray(8, 24), msg);
+  setIcmpv6Checksum(error);
+  return error;
+}
+
+/** Of a packet without extension headers, as long as it says. */
+export function setIcmpv6Checksum(packet: Uint8Array): void {
+  const view = new DataView(packet.buffer, packet.byteOffset);
+  const msg = packet.subarray(40, 40 + view.getUint16(4));
+  msg.set([0, 0], 2);
+  view.setUint16(42, checksum(bytes(packet.subarray(8, 40), 0, 0, msg.length >> 8, msg.length & 255, 0, 0, 0, 58, msg)));
+}
+
 /** RFC 8200 §8.1: over the pseudo-header and the message, whose checksum field is 0. */
 export function checksum6(msg: Uint8Array, nextHeader: number, { src = HOST6, dst = TARGET6 }: Ipv6Options = {}): number {
   const tail = new Uint8Array(8);
@@ -79,4 +118,35 @@ export function checksum6(msg: Uint8Array, nextHeader: number, { src = HOST6, ds
 
 export function addr6(text: string): Uint8Array {
   return Uint8Array.from(ipaddr.parse(text).toByteArray());
+}
+
+export const HOP_BY_HOP = 0;
+export const ROUTING = 43;
+export const FRAGMENT = 44;
+export const DESTINATION = 60;
+
+/** Filled up with PadN to a multiple of 8. */
+function optionsHeader(number: number, ...options: (number | Uint8Array)[]): Extension {
+  const content = bytes(...options);
+  const missing = -(content.length + 2) & 7;
+  const padding = missing === 0 ? new Uint8Array(0) : missing === 1 ? new Uint8Array(1) : bytes(1, missing - 2, new Uint8Array(missing - 2));
+  const all = bytes(content, padding);
+  return { number, rest: bytes((all.length + 2) / 8 - 1, all) };
+}
+
+export const hopByHop = (...options: (number | Uint8Array)[]) => optionsHeader(HOP_BY_HOP, ...options);
+export const destination = (...options: (number | Uint8Array)[]) => optionsHeader(DESTINATION, ...options);
+export const raw = (number: number, ...rest: (number | Uint8Array)[]): Extension => ({ number, rest: bytes(...rest) });
+/** One address, as of type 0 and 2. */
+export const routing = (type: number, segmentsLeft: number) => raw(ROUTING, 2, type, segmentsLeft, new Uint8Array(4), addr6("2001:db8::7"));
+export const shortRouting = (type: number, segmentsLeft: number) => raw(ROUTING, 0, type, segmentsLeft, new Uint8Array(4));
+
+/** A fragment header. `flags`: the reserved two bits and M. */
+export function fragmentHeader(offset: number, flags: number, id: number, reserved = 0): Extension {
+  const rest = new Uint8Array(7);
+  rest[0] = reserved;
+  const view = new DataView(rest.buffer);
+  view.setUint16(1, offset | flags);
+  view.setUint32(3, id);
+  return { number: FRAGMENT, rest };
 }

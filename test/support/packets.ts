@@ -140,6 +140,11 @@ export function addr(text: string): Uint8Array {
   return Uint8Array.from(text.split("."), Number);
 }
 
+/** Numbers and arrays, one behind the other. */
+export function bytes(...parts: (number | Uint8Array)[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts.map((part) => typeof part === "number" ? Uint8Array.of(part) : part)));
+}
+
 /** Bytes that differ from their neighbours. */
 export function pattern(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i * 7 + 1);

@@ -1,7 +1,8 @@
 /** One packet and more for every reason to drop one. A test fails when a reason of abi.ts has no packet here. */
 import { Unreachable, type Drop } from "../../src/abi.js";
 import type { Policy } from "../../src/engine/policy.js";
-import { fragmentsOf, icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum, udpPacket, type EchoOptions } from "../support/packets.js";
+import { destination, fragmentHeader, hopByHop, icmpv6Packet, ipv6Packet, raw, setIcmpv6Checksum, udpPacket6, type Extension } from "../support/ipv6.js";
+import { bytes, fragmentsOf, icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum, udpPacket, type EchoOptions } from "../support/packets.js";
 
 export interface DropVector {
   readonly reason: keyof typeof Drop;
@@ -32,6 +33,15 @@ const totalLen = (value: number) => (packet: Uint8Array) => {
 };
 
 const martians = ["0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.255", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"];
+
+const martians6 = ["::", "::1", "::ffff:10.99.0.1", "ff02::1", "ff0e::1"];
+
+/** A correct ICMPv6 packet whose message was changed, with its checksum made right again. */
+function changed6(change: (msg: Uint8Array) => void, packet = icmpv6Packet()): Uint8Array {
+  change(packet.subarray(40));
+  setIcmpv6Checksum(packet);
+  return packet;
+}
 
 export const DROPS: readonly DropVector[] = [
   // V-1
@@ -73,7 +83,6 @@ export const DROPS: readonly DropVector[] = [
   { reason: "unhandled_proto", name: "UDP", packet: ipv4Packet(pattern(16), { protocol: 17 }) },
   { reason: "no_socket", name: "TCP", packet: ipv4Packet(pattern(40), { protocol: 6 }) },
   { reason: "unhandled_proto", name: "protocol 0", packet: ipv4Packet(pattern(40), { protocol: 0 }) },
-  { reason: "unhandled_proto", name: "an IPv6 packet", packet: withBytes(new Uint8Array(48), 0, 0x60) },
   // ICMP
   { reason: "icmp_csum", name: "ICMP checksum off by one", packet: corrupt(icmpPacket(), 23) },
   { reason: "icmp_csum", name: "a flipped bit in the last byte of an odd length", packet: corrupt(icmpPacket({ data: pattern(57) }), 84) },
@@ -82,6 +91,33 @@ export const DROPS: readonly DropVector[] = [
   ...[8, 12, 19].map((length) => ({ reason: "pkt_too_small", name: `T-3: a timestamp message of ${length} bytes`, packet: icmpPacket({ type: 13, data: new Uint8Array(length - 8) }) }) as const),
   ...[0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 16, 17, 18, 30, 31, 39, 40, 42, 43, 253, 255].map((type) => (
     { reason: "unhandled_icmp_type", name: `${type === 0 ? "E-14" : [4, 6, 15, 16, 17, 18, 30, 31, 39].includes(type) ? "D-1" : "D-2"}: ICMP type ${type}`, packet: changedMessage((msg) => { msg[0] = type; }) }) as const),
+  // IPv6
+  { reason: "ip_inhdr", name: "IPv6: one byte", packet: Uint8Array.of(0x60) },
+  { reason: "ip_inhdr", name: "IPv6: 39 bytes", packet: icmpv6Packet().slice(0, 39) },
+  { reason: "pkt_too_small", name: "IPv6: payload length one more than received", packet: withBytes(icmpv6Packet(), 4, 0, 65) },
+  { reason: "pkt_too_small", name: "IPv6: payload length 65535", packet: withBytes(icmpv6Packet(), 4, 0xff, 0xff) },
+  { reason: "pkt_too_small", name: "IPv6: no ICMPv6 message at all", packet: ipv6Packet(new Uint8Array(0)) },
+  { reason: "pkt_too_small", name: "IPv6: an ICMPv6 message of seven bytes whose checksum holds", packet: changed6((msg) => { msg[0] = 128; }, ipv6Packet(new Uint8Array(7))) },
+  ...martians6.map((dst) => ({ reason: "ip_invalid_dest", name: `S-3: to ${dst}`, packet: icmpv6Packet({ dst, src: "2001:db8::1" }) }) as const),
+  { reason: "not_our_prefix", name: "I1: the host's own IPv6 address", packet: icmpv6Packet({ dst: "fd99::1", src: "2001:db8::1" }) },
+  { reason: "not_our_prefix", name: "I1: one below the IPv6 prefix", packet: icmpv6Packet({ dst: "fd98:ffff:ffff:ffff:ffff:ffff:ffff:ffff" }) },
+  { reason: "not_our_prefix", name: "I1: one above the IPv6 prefix", packet: icmpv6Packet({ dst: "fd99:0:0:1::" }) },
+  { reason: "not_our_prefix", name: "IPv6: to a link-local address", packet: icmpv6Packet({ dst: "fe80::1" }) },
+  ...martians6.map((src) => ({ reason: "martian_source", name: `I3: from ${src}`, packet: icmpv6Packet({ src }) }) as const),
+  { reason: "martian_source", name: "I3: from an IPv6 address that is answered for", packet: icmpv6Packet({ src: "fd99::2" }) },
+  { reason: "martian_source", name: "I3: from the IPv6 destination itself", packet: icmpv6Packet({ src: "fd99::1:1" }) },
+  { reason: "icmp_csum", name: "S-4: ICMPv6 checksum off by one", packet: corrupt(icmpv6Packet(), 43) },
+  { reason: "icmp_csum", name: "S-4: a flipped bit in the last byte of an odd length", packet: corrupt(icmpv6Packet({ data: pattern(57) }), 104) },
+  { reason: "icmp_csum", name: "S-4: ICMPv6 checksum zero", packet: withBytes(icmpv6Packet(), 42, 0, 0) },
+  { reason: "icmp_csum", name: "S-4: an address that the checksum does not know", packet: corrupt(icmpv6Packet(), 39) },
+  { reason: "icmp_csum", name: "S-4: the checksum of a message without a pseudo-header", packet: ipv6Packet(icmpPacket().subarray(20)) },
+  ...[0, 1, 2, 3, 4, 8, 100, 127, 129, 130, 133, 135, 136, 137, 144, 200, 255].map((type) => (
+    { reason: "unhandled_icmp_type", name: `${type === 129 ? "I3" : "S-5"}: ICMPv6 type ${type}`, packet: changed6((msg) => { msg[0] = type; }) }) as const),
+  { reason: "unhandled_proto", name: "UDP over IPv6", packet: udpPacket6() },
+  { reason: "no_socket", name: "TCP over IPv6", packet: ipv6Packet(pattern(40), { nextHeader: 6 }) },
+  ...[1, 2, 50, 51, 59, 135, 253, 255].map((nextHeader) => ({ reason: "unhandled_proto", name: `IPv6 next header ${nextHeader}`, packet: ipv6Packet(pattern(40), { nextHeader }) }) as const),
+  { reason: "ip_fragment", name: "a first IPv6 fragment", packet: icmpv6Packet({ extensions: [fragmentHeader(0, 1, 1)] }) },
+  { reason: "ip_fragment", name: "a last IPv6 fragment", packet: icmpv6Packet({ extensions: [fragmentHeader(8, 0, 1)] }) },
 ];
 
 /** What is dropped only when the option asks for it. */
@@ -89,6 +125,21 @@ export const IGNORED: DropVector = { reason: "icmp_echo_ignored", name: "E-13: a
 
 /** What is told apart without being answered, by the engine that looks at more than what every engine does. */
 const silent: Partial<Policy> = { unreachable: { udp: Unreachable.silent, other: Unreachable.silent } };
+/** What extension headers must not be, where nobody is told. */
+const BAD_CHAINS: readonly (readonly [name: string, ...extensions: Extension[]])[] = [
+  ["nine headers", ...Array.from({ length: 9 }, () => destination())],
+  ["a header beyond the packet", raw(60, 200, 1, 4, 0, 0, 0, 0)],
+  ["a routing header beyond the packet", raw(43, 9, 0, 0, 0, 0, 0, 0)],
+  ["an option beyond its header", raw(60, 0, 0x1e, 5, 0, 0, 0, 0)],
+  ["a type without a length at the end", raw(60, 0, 1, 3, 0, 0, 0, 0x1e)],
+  ["an option that asks to be discarded", destination(0x5e, 0)],
+  ["the same in hop-by-hop options", hopByHop(0x5e, 0)],
+  ["nine options", destination(...Array.from({ length: 9 }, () => bytes(0x1e, 0)))],
+  ["eight bytes of padding", raw(60, 1, 0x1e, 4, 0, 0, 0, 0, ...Array.from({ length: 8 }, () => 0))],
+  ["eight bytes of padding in two options", raw(60, 1, 0x1e, 4, 0, 0, 0, 0, 1, 2, 0, 0, 1, 2, 0, 0)],
+  ["padding that is not of zeros", raw(60, 0, 1, 4, 0, 0, 1, 0)],
+];
+
 export const SILENT: readonly DropVector[] = ([
   { reason: "no_socket", name: "UDP", packet: udpPacket() },
   { reason: "no_socket", name: "UDP without data", packet: udpPacket({ data: new Uint8Array(0) }) },
@@ -100,6 +151,23 @@ export const SILENT: readonly DropVector[] = ([
   { reason: "pkt_too_small", name: "a UDP length beyond the packet", packet: udpPacket({ length: 25 }) },
   { reason: "ip_noproto", name: "protocol 0", packet: ipv4Packet(pattern(40), { protocol: 0 }) },
   { reason: "ip_noproto", name: "GRE", packet: ipv4Packet(new Uint8Array(0), { protocol: 47 }) },
+  { reason: "no_socket", name: "UDP over IPv6", packet: udpPacket6() },
+  { reason: "no_socket", name: "UDP over IPv6 without data", packet: udpPacket6({ data: new Uint8Array(0) }) },
+  { reason: "no_socket", name: "UDP behind destination options", packet: udpPacket6({ extensions: [destination()] }) },
+  { reason: "no_socket", name: "TCP behind destination options", packet: ipv6Packet(pattern(40), { nextHeader: 6, extensions: [destination()] }) },
+  { reason: "udp_csum", name: "C-5: UDP over IPv6 without a checksum", packet: udpPacket6({ checksum: 0 }) },
+  { reason: "udp_csum", name: "UDP over IPv6, checksum off by one", packet: corrupt(udpPacket6(), 47) },
+  { reason: "pkt_too_small", name: "a UDP header of seven bytes over IPv6", packet: ipv6Packet(new Uint8Array(7), { nextHeader: 17 }) },
+  { reason: "pkt_too_small", name: "a UDP length of 0 over IPv6", packet: udpPacket6({ length: 0 }) },
+  { reason: "pkt_too_small", name: "a UDP length beyond the packet over IPv6", packet: udpPacket6({ length: 25 }) },
+  { reason: "ip_noproto", name: "IPv6 next header 253", packet: ipv6Packet(pattern(40), { nextHeader: 253 }) },
+  { reason: "ip_noproto", name: "no next header", packet: ipv6Packet(pattern(40), { nextHeader: 59 }) },
+  { reason: "icmp_csum", name: "S-4: ICMPv6 checksum off by one behind destination options", packet: corrupt(icmpv6Packet({ extensions: [destination()] }), 51) },
+  { reason: "pkt_too_small", name: "destination options, no message", packet: ipv6Packet(new Uint8Array(0), { extensions: [destination()] }) },
+  ...BAD_CHAINS.map(([name, ...extensions]) => ({ reason: "ipv6_bad_exthdr", name: `S-7: ${name}`, packet: icmpv6Packet({ extensions }) }) as const),
+  { reason: "ipv6_bad_exthdr", name: "S-7: no room for a hop-by-hop header", packet: ipv6Packet(new Uint8Array(0), { nextHeader: 0 }) },
+  { reason: "ipv6_bad_exthdr", name: "S-7: seven bytes of a destination options header", packet: ipv6Packet(Uint8Array.of(58, 0, 1, 3, 0, 0, 0), { nextHeader: 60 }) },
+  { reason: "ipv6_bad_exthdr", name: "S-7: seven bytes of a fragment header", packet: ipv6Packet(Uint8Array.of(58, 0, 0, 0, 0, 0, 0), { nextHeader: 44 }) },
 ] as const).map((vector) => ({ ...vector, policy: silent }));
 
 export interface FragmentVector {

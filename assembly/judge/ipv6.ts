@@ -1,0 +1,171 @@
+// The judge of IPv6, in steps: header and addresses, extension headers, message. Verdicts: judge.ts.
+
+import { Drop, FIRST_PREFIX, IcmpError, IGNORE_ECHO, INVALID, NOBODY, Protocol, Unreachable, UNREACHABLE_OTHER, UNREACHABLE_UDP } from "../../src/abi";
+import { holds, sumWide } from "../checksum";
+import { answered } from "../memory";
+import { owner6 } from "../prefix";
+import { echo6 } from "../respond/echo6";
+import { error6 } from "../respond/error6";
+import * as extension from "../wire/extension";
+import * as icmpv6 from "../wire/icmpv6";
+import * as ipv6 from "../wire/ipv6";
+import * as udp from "../wire/udp";
+
+/** RFC 8504 §5.3 allows limits. RFC 8200 §4.1 has use for seven headers; the other two are Linux's. */
+const MOST_EXTENSIONS = 8;
+const MOST_OPTIONS = 8;
+const MOST_PADDING: u32 = 7;
+
+/** RFC 8200 §4.2: what an unknown option asks for; what is more is to be told, and 3 unless it went to many. */
+const SKIP: u32 = 0;
+const DISCARD: u32 = 1;
+
+export function ipv6Input(ip: usize, length: u32, now: f64): i32 {
+  if (length < ipv6.HEADER_LEN) return ~Drop.ip_inhdr;
+  // What follows the payload is padding of a link below.
+  if (ipv6.HEADER_LEN + ipv6.payloadLen(ip) > length) return ~Drop.pkt_too_small;
+
+  const prefix = owner6(ipv6.dstAddr(ip));
+  if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
+  if (owner6(ipv6.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
+
+  const verdict = chain(ip, ip + ipv6.NEXT_HEADER_AT, ip + ipv6.HEADER_LEN, false, now);
+  if (verdict > 0) answered(Protocol.icmpv6, prefix, 1);
+  return verdict;
+}
+
+/**
+ * Judges the headers from `at` on, the first of which is the one that the field at `field` says, then the message. `fragment`: they
+ * lie within what a fragment header was before.
+ */
+function chain(ip: usize, field: usize, at: usize, fragment: bool, now: f64): i32 {
+  const end = ip + ipv6.HEADER_LEN + ipv6.payloadLen(ip);
+  let number = <u32>load<u8>(field);
+  for (let count = 0; extension.isExtension(number); count++) {
+    // RFC 8200 §4: hop-by-hop options nowhere but behind the IPv6 header.
+    if (number == extension.HOP_BY_HOP && (fragment || field != ip + ipv6.NEXT_HEADER_AT)) return problem(ip, icmpv6.UNRECOGNIZED_NEXT_HEADER, field, now);
+    if (count == MOST_EXTENSIONS || at + extension.MIN_LEN > end) return ~Drop.ipv6_bad_exthdr;
+    const next = at + extension.len(at, number);
+    if (next > end) return ~Drop.ipv6_bad_exthdr;
+    let verdict = 0;
+    switch (number) {
+      case extension.HOP_BY_HOP:
+      case extension.DESTINATION:
+        verdict = options(ip, at, next, now);
+        break;
+      case extension.ROUTING:
+        // RFC 8200 §4.4, RFC 5095: pongd is no intermediate node of any type, and the end of each.
+        if (extension.segmentsLeft(at)) verdict = problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, at + extension.ROUTING_TYPE_AT, now);
+        break;
+      case extension.FRAGMENT:
+        // One alone, as Linux has it: reassembly would go on without end.
+        if (fragment) verdict = problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, at, now);
+        // RFC 6946: what is all of the packet is judged by itself.
+        else if (extension.fragmentOffset(at) || extension.moreFragments(at)) verdict = part(ip, at, end, now);
+        fragment = true;
+        break;
+    }
+    if (verdict) return verdict;
+    field = at;
+    number = extension.nextHeader(at);
+    at = next;
+  }
+  const msgLen = <u32>(end - at);
+  switch (number) {
+    case ipv6.ICMPV6: return message(ip, at, msgLen);
+    case ipv6.UDP: return port(ip, at, msgLen, now);
+    // RFC 9293 §3.10.7.1 would have it reset; until then a closed port of TCP keeps silent.
+    case ipv6.TCP: return ~Drop.no_socket;
+    default: return noProtocol(ip, number, field, now);
+  }
+}
+
+/** RFC 8200 §4.2: 0 if the options, to `end`, may be passed over. No option is known here but padding. */
+function options(ip: usize, header: usize, end: usize, now: f64): i32 {
+  let padding: u32 = 0;
+  let others = 0;
+  for (let at = header + extension.OPTIONS_AT; at < end;) {
+    const type = extension.optionType(at);
+    if (type != extension.PAD1 && at + 2 > end) return ~Drop.ipv6_bad_exthdr;
+    const len: u32 = type == extension.PAD1 ? 1 : 2 + extension.optionDataLen(at);
+    if (at + len > end) return ~Drop.ipv6_bad_exthdr;
+    if (type == extension.PAD1 || type == extension.PADN) {
+      padding += len;
+      // Padding is there to align, and is of zeros: RFC 4942 §2.1.9.5.
+      if (padding > MOST_PADDING || !isZero(at + 2, at + len)) return ~Drop.ipv6_bad_exthdr;
+    } else {
+      padding = 0;
+      const action = extension.action(type);
+      if (++others > MOST_OPTIONS || action == DISCARD) return ~Drop.ipv6_bad_exthdr;
+      if (action != SKIP) return problem(ip, icmpv6.UNRECOGNIZED_OPTION, at, now);
+    }
+    at += len;
+  }
+  return 0;
+}
+
+function isZero(at: usize, end: usize): bool {
+  for (; at < end; at++) if (load<u8>(at)) return false;
+  return true;
+}
+
+/** A fragment that is not all of its packet: RFC 8200 §4.5. */
+function part(ip: usize, header: usize, end: usize, now: f64): i32 {
+  const offset = extension.fragmentOffset(header);
+  const at = header + extension.MIN_LEN;
+  const len = <u32>(end - at);
+  // RFC 7112 §5.
+  if (!offset && !isWhole(extension.behind(at, extension.nextHeader(header), end), end)) return problem(ip, icmpv6.INCOMPLETE_HEADER_CHAIN, ip, now);
+  if (extension.moreFragments(header) && len & 7) return problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, ip + ipv6.PAYLOAD_LEN_AT, now);
+  const unfragmentableLen = <u32>(header - ip) - ipv6.HEADER_LEN;
+  if (unfragmentableLen + offset + len > ipv6.MOST_PAYLOAD_LEN) return problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, header + extension.FRAGMENT_OFFSET_AT, now);
+  return ~Drop.ip_fragment;
+}
+
+/** Whether the message's header, as extension.behind() found it, is there. */
+function isWhole(found: u64, end: usize): bool {
+  const msg = <usize><u32>found;
+  switch (<u32>(found >>> 32)) {
+    case ipv6.ICMPV6: return msg + icmpv6.HEADER_LEN <= end;
+    case ipv6.UDP: return msg + udp.HEADER_LEN <= end;
+    case ipv6.TCP: return msg + ipv6.TCP_HEADER_LEN <= end;
+    default: return msg < end;
+  }
+}
+
+/** A malformed chain of headers, the sender told where: `at`. */
+function problem(ip: usize, code: u32, at: usize, now: f64): i32 {
+  error6(ip, IcmpError.parameter_problem, icmpv6.PARAMETER_PROBLEM, code, <u32>(at - ip), now);
+  return ~Drop.ipv6_bad_exthdr;
+}
+
+function message(ip: usize, msg: usize, msgLen: u32): i32 {
+  if (msgLen < icmpv6.HEADER_LEN) return ~Drop.pkt_too_small;
+  if (!holds(ipv6.pseudoSum(ip, ipv6.ICMPV6, msgLen) + sumWide(msg, msgLen))) return ~Drop.icmp_csum;
+  // RFC 4443 §2.4 a, b: any other type is discarded in silence.
+  if (icmpv6.type(msg) != icmpv6.ECHO_REQUEST) return ~Drop.unhandled_icmp_type;
+  if (load<u32>(IGNORE_ECHO)) return ~Drop.icmp_echo_ignored;
+  return echo6(ip, msg, msgLen);
+}
+
+/** RFC 4443 §3.1: nobody listens at any port, and the sender is to know. */
+function port(ip: usize, datagram: usize, len: u32, now: f64): i32 {
+  const mode = load<u32>(UNREACHABLE_UDP);
+  if (mode == Unreachable.off) return ~Drop.unhandled_proto;
+  const udpLen: u32 = len < udp.HEADER_LEN ? 0 : udp.len(datagram);
+  if (udpLen < udp.HEADER_LEN || udpLen > len) return ~Drop.pkt_too_small;
+  // RFC 8200 §8.1: there must be one.
+  if (!udp.checksum(datagram) || !holds(ipv6.pseudoSum(ip, ipv6.UDP, udpLen) + sumWide(datagram, udpLen))) return ~Drop.udp_csum;
+  if (mode == Unreachable.on) error6(ip, IcmpError.port_unreachable, icmpv6.DESTINATION_UNREACHABLE, icmpv6.PORT_UNREACHABLE, 0, now);
+  return ~Drop.no_socket;
+}
+
+/** RFC 8200 §4, §4.7: an unknown next header, or none at all. */
+function noProtocol(ip: usize, number: u32, field: usize, now: f64): i32 {
+  const mode = load<u32>(UNREACHABLE_OTHER);
+  if (mode == Unreachable.off) return ~Drop.unhandled_proto;
+  if (mode == Unreachable.on && number != ipv6.NO_NEXT_HEADER) {
+    error6(ip, IcmpError.parameter_problem, icmpv6.PARAMETER_PROBLEM, icmpv6.UNRECOGNIZED_NEXT_HEADER, <u32>(field - ip), now);
+  }
+  return ~Drop.ip_noproto;
+}

@@ -1,0 +1,38 @@
+// ICMPv6 errors, RFC 4443 §2.4. As in error.ts, an error goes into a slot of its own.
+
+import { Counter, ERRORS, ERRORS6, IcmpError, MTU, REPLY_TTL } from "../../src/abi";
+import { add, queue, spare, take } from "../memory";
+import * as extension from "../wire/extension";
+import * as icmpv6 from "../wire/icmpv6";
+import * as ipv6 from "../wire/ipv6";
+import { within } from "./error";
+
+/** §2.4 c: as much of the packet as fits in this many bytes, the least MTU of IPv6. */
+const MOST_LEN: u32 = 1280;
+
+/**
+ * Sends the error about a packet, unless it is one about which none may be sent or too many have been. The packet is as long as
+ * its header says, and its addresses have been judged: both are a single host's. `parameter`: the 32 bits after the checksum.
+ */
+export function error6(ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32, now: f64): void {
+  if (isAboutError(ip)) return;
+  if (!spare()) return;
+  if (!within(ERRORS6 - ERRORS + kind, now)) { add(Counter.errorsLimited, 1); return; }
+  const quoted = min(ipv6.HEADER_LEN + ipv6.payloadLen(ip), min(MOST_LEN, load<u32>(MTU)) - ipv6.HEADER_LEN - icmpv6.HEADER_LEN);
+  const msgLen = icmpv6.HEADER_LEN + quoted;
+  const slot = take();
+  const msg = slot + ipv6.HEADER_LEN;
+  memory.copy(msg + icmpv6.HEADER_LEN, ip, quoted);
+  ipv6.setHeader(slot, msgLen, ipv6.ICMPV6, load<u32>(REPLY_TTL), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
+  icmpv6.setError(msg, msgLen, type, code, parameter, ipv6.pseudoSum(slot, ipv6.ICMPV6, msgLen));
+  add(ERRORS6 + kind, 1);
+  queue(slot, ipv6.HEADER_LEN + msgLen);
+}
+
+/** §2.4 e: whether the packet's message, behind whatever extension headers, is an ICMPv6 error. What is not there is none. */
+function isAboutError(ip: usize): bool {
+  const end = ip + ipv6.HEADER_LEN + ipv6.payloadLen(ip);
+  const found = extension.behind(ip + ipv6.HEADER_LEN, ipv6.nextHeader(ip), end);
+  const msg = <usize><u32>found;
+  return found >>> 32 == ipv6.ICMPV6 && msg < end && icmpv6.isError(icmpv6.type(msg));
+}

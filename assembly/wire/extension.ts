@@ -1,0 +1,89 @@
+// IPv6 extension headers, RFC 8200 §4. Shapes alone. The caller knows that MIN_LEN bytes are there.
+//
+//    0                   1                   2                   3
+//    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//   ├───────────────┬───────────────┬───────────────────────────────┤
+//  0│  next header  │  hdr ext len  │      options …                │  hop-by-hop, destination
+//   ├───────────────┼───────────────┼───────────────┬───────────────┤
+//  0│  next header  │  hdr ext len  │ routing type  │ segments left │  routing, with data behind
+//   ├───────────────┼───────────────┼───────────────┴─────────┬───┬─┤
+//  0│  next header  │   reserved    │     fragment offset     │res│M│  fragment
+//   ├───────────────┴───────────────┴─────────────────────────┴───┴─┤
+//  4│                        identification                         │
+//
+// A header's length is 8 bytes times (hdr ext len + 1), and a fragment header's 8.
+
+import { load16 } from "../bytes";
+
+export const HOP_BY_HOP: u32 = 0;
+export const ROUTING: u32 = 43;
+export const FRAGMENT: u32 = 44;
+export const DESTINATION: u32 = 60;
+/** RFC 4302 §2: its length is in units of 4 bytes, minus 2. */
+const AUTHENTICATION: u32 = 51;
+
+export const MIN_LEN: u32 = 8;
+/** Where the first option is. */
+export const OPTIONS_AT: u32 = 2;
+/** Where these fields are, for a pointer at them. */
+export const ROUTING_TYPE_AT: u32 = 2;
+export const FRAGMENT_OFFSET_AT: u32 = 2;
+
+export const PAD1: u32 = 0;
+export const PADN: u32 = 1;
+
+export function isExtension(nextHeader: u32): bool {
+  return nextHeader == HOP_BY_HOP || nextHeader == ROUTING || nextHeader == FRAGMENT || nextHeader == DESTINATION;
+}
+
+export function nextHeader(extension: usize): u32 {
+  return load<u8>(extension);
+}
+
+/** `number`: the header's own. */
+export function len(extension: usize, number: u32): u32 {
+  return number == FRAGMENT ? MIN_LEN : (<u32>load<u8>(extension, 1) + 1) << 3;
+}
+
+export function segmentsLeft(routing: usize): u32 {
+  return load<u8>(routing, 3);
+}
+
+/** In bytes. */
+export function fragmentOffset(fragment: usize): u32 {
+  return load16(fragment + 2) & 0xfff8;
+}
+
+export function moreFragments(fragment: usize): bool {
+  return (load<u8>(fragment, 3) & 1) != 0;
+}
+
+export function optionType(option: usize): u32 {
+  return load<u8>(option);
+}
+
+/** Of the data behind type and length, which all have but Pad1. */
+export function optionDataLen(option: usize): u32 {
+  return load<u8>(option, 1);
+}
+
+/** §4.2: what is to become of a packet with an option that is not known. */
+export function action(optionType: u32): u32 {
+  return optionType >>> 6;
+}
+
+/**
+ * What is behind the header `number` at `extension` and all that follow it: the number of what is no extension header, in the
+ * upper half, and where that begins, which is beyond `end` if they do not end before it. A fragment but the first has the number
+ * of its header: what is behind that is anything.
+ */
+export function behind(extension: usize, number: u32, end: usize): u64 {
+  let at = extension;
+  while ((isExtension(number) || number == AUTHENTICATION) && at + MIN_LEN <= end) {
+    if (number == FRAGMENT && fragmentOffset(at)) break;
+    const next = nextHeader(at);
+    at += number == AUTHENTICATION ? (<u32>load<u8>(at, 1) + 2) << 2 : len(at, number);
+    number = next;
+  }
+  return <u64>number << 32 | at;
+}

@@ -1,0 +1,79 @@
+// IPv6 header, RFC 8200 §3. Shapes alone: no decisions, no counters. The caller knows that HEADER_LEN bytes are there.
+//
+//    0                   1                   2                   3
+//    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//   ├───────┬───────────────┬───────────────────────────────────────┤
+//  0│version│ traffic class │              flow label               │
+//   ├───────┴───────────────┴───────┬───────────────┬───────────────┤
+//  4│        payload length         │  next header  │   hop limit   │
+//   ├───────────────────────────────┴───────────────┴───────────────┤
+//  8│                    source address, 16 bytes                   │
+//   ├───────────────────────────────────────────────────────────────┤
+// 24│                 destination address, 16 bytes                 │
+
+import { load16 } from "../bytes";
+
+export const HEADER_LEN: u32 = 40;
+export const MOST_PAYLOAD_LEN: u32 = 65535;
+/** Where these fields are, for a pointer at them. */
+export const PAYLOAD_LEN_AT: u32 = 4;
+export const NEXT_HEADER_AT: u32 = 6;
+
+// Next headers: messages, and no message at all.
+export const TCP: u32 = 6;
+export const UDP: u32 = 17;
+export const ICMPV6: u32 = 58;
+export const NO_NEXT_HEADER: u32 = 59;
+
+/** RFC 9293 §3.1, without options. */
+export const TCP_HEADER_LEN: u32 = 20;
+
+export function payloadLen(ip: usize): u32 {
+  return load16(ip + 4);
+}
+
+export function nextHeader(ip: usize): u32 {
+  return load<u8>(ip, 6);
+}
+
+/** Where the source address is. */
+export function srcAddr(ip: usize): usize {
+  return ip + 8;
+}
+
+/** Where the destination address is. */
+export function dstAddr(ip: usize): usize {
+  return ip + 24;
+}
+
+/** Sum of the pseudo-header of a message (§8.1), as checksum.ts sums. */
+export function pseudoSum(ip: usize, nextHeader: u32, messageLen: u32): u64 {
+  return pairSum(ip + 8) + pairSum(ip + 16) + pairSum(ip + 24) + pairSum(ip + 32) + <u64>bswap<u32>(messageLen) + <u64>(nextHeader << 24);
+}
+
+function pairSum(p: usize): u64 {
+  return <u64>load<u32>(p) + <u64>load<u32>(p, 4);
+}
+
+/** Exchanges the addresses. The sum of the pseudo-header does not change. */
+export function swapAddrs(ip: usize): void {
+  const upper = load<u64>(ip, 8);
+  const lower = load<u64>(ip, 16);
+  store<u64>(ip, load<u64>(ip, 24), 8);
+  store<u64>(ip, load<u64>(ip, 32), 16);
+  store<u64>(ip, upper, 24);
+  store<u64>(ip, lower, 32);
+}
+
+/** Sets what follows the addresses' part of the header: all but version, traffic class and flow label. */
+export function setPayload(ip: usize, payloadLen: u32, nextHeader: u32, hopLimit: u32): void {
+  store<u32>(ip, hopLimit << 24 | nextHeader << 16 | <u32>bswap<u16>(<u16>payloadLen), 4);
+}
+
+/** Makes a header before a payload, traffic class and flow label 0. The addresses are copied. */
+export function setHeader(ip: usize, payloadLen: u32, nextHeader: u32, hopLimit: u32, srcAddr: usize, dstAddr: usize): void {
+  store<u32>(ip, 0x60);
+  setPayload(ip, payloadLen, nextHeader, hopLimit);
+  memory.copy(ip + 8, srcAddr, 16);
+  memory.copy(ip + 24, dstAddr, 16);
+}
