@@ -4,10 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
+import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { source } from "../support/assembly.js";
 import { Rig } from "../support/engines.js";
 import { needs, Netns } from "../support/netns.js";
-import { PREFIX } from "../support/packets.js";
 import { comparable, groupBy, kind, type Reply } from "../support/replies.js";
 import { DEPENDS_ON_MODULES, DIFFERENCES, NOT_YET, type Difference } from "../vectors/differences.js";
 import { HOST_CASES, type HostCase } from "../vectors/hosts.js";
@@ -56,8 +56,8 @@ function notYet({ name }: HostCase): boolean {
 }
 
 /** Whether pongd sends what Linux does, but for the differences. */
-function asExpected({ name, linux, pongd }: Outcome, differences: readonly Difference[]): boolean {
-  const expected = differences.filter(({ cases }) => cases.test(name)).reduce((replies, { sends }) => sends(replies), linux);
+function asExpected({ name, packets, linux, pongd }: Outcome, differences: readonly Difference[]): boolean {
+  const expected = differences.filter(({ cases }) => cases.test(name)).reduce((replies, { sends }) => sends(replies, packets), linux);
   return text(expected) === text(pongd);
 }
 
@@ -78,7 +78,7 @@ async function compare(): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const [i, { name, packets }] of HOST_CASES.entries()) {
     // A new one for each case: none meets what an earlier one left to be reassembled, or used up of what errors are allowed.
-    const rig = await Rig.create("wasm", { prefixes: [PREFIX], mtu: 1500 });
+    const rig = await Rig.create("wasm", { mtu: 1500, policy: DEFAULT_POLICY });
     rig.now = from;
     const ours = packets.flatMap((packet) => rig.respond(packet));
     outcomes.push({

@@ -1,6 +1,6 @@
 /** Where pongd's answer is not Linux's. A test fails for a difference that is not here, and for one here that is none. */
-import { addr6 } from "../support/ipv6.js";
-import type { Reply } from "../support/replies.js";
+import { addr6, expectedError6, expectedReply6 } from "../support/ipv6.js";
+import { comparable, type Reply } from "../support/replies.js";
 
 export interface Difference {
   /** Which of HOST_CASES, by their names. */
@@ -12,18 +12,24 @@ export interface Difference {
   readonly why: string;
   /** Ids of docs/conformance.md. */
   readonly requirements: string;
-  /** From what Linux sends, what pongd does. */
-  readonly sends: (linux: readonly Reply[]) => readonly Reply[];
+  /** From what Linux sends, what pongd does; `packets`: what both were sent. */
+  readonly sends: (linux: readonly Reply[], packets: readonly Uint8Array[]) => readonly Reply[];
 }
 
 const nothing = () => [];
 
-/** Each reply with its bytes changed. */
-const changed = (change: (bytes: Uint8Array) => void) => (replies: readonly Reply[]) => replies.map(({ bytes, fault }) => {
+/** Each reply with its bytes changed, as the first packet says. */
+const changed = (change: (bytes: Uint8Array, packet: Uint8Array) => void) => (replies: readonly Reply[], [packet]: readonly Uint8Array[]) => replies.map(({ bytes, fault }) => {
   const copy = bytes.slice();
-  change(copy);
+  change(copy, packet);
   return { bytes: copy, fault };
 });
+
+/** What `make` makes of the first packet. */
+const made = (make: (packet: Uint8Array) => Uint8Array) => (_: unknown, [packet]: readonly Uint8Array[]) => comparable([make(packet)], 0, 0);
+/** The echo reply, the one header before the message left out. */
+const answer = made((packet) => expectedReply6(packet, { extensions: 8 * (packet[41] + 1) }));
+const problem = (code: number, pointer: number) => made((packet) => expectedError6(packet, 4, code, { pointer }));
 
 const isError4 = (bytes: Uint8Array) => bytes[0] >> 4 === 4 && bytes[9] === 1 && [3, 11, 12].includes(bytes[(bytes[0] & 15) * 4]);
 
@@ -49,9 +55,61 @@ export const DIFFERENCES: readonly Difference[] = [
     why: "the identification goes back too, and is unique only with it", requirements: "E-15", sends: changed((bytes) => { bytes[6] |= 0x40; }),
   },
   {
-    cases: /^IPv6 destinations: ff02::1$|unknown: skip, to multicast$/,
-    what: "an echo request to all nodes", linux: "answers from an address of its own", pongd: "is silent",
+    cases: /^IPv6 destinations: ff02::1$|^drops: S-3: to ff02::1$|unknown: (skip|tell), to multicast$/,
+    what: "an echo request to all nodes", linux: "answers from an address of its own, and tells of options", pongd: "is silent",
     why: "no address of a prefix is every node's", requirements: "S-3", sends: nothing,
+  },
+  {
+    cases: /^IPv6 .*(: |from )::(ffff:(10|127)\.0\.0\.1)?$|^drops: I3: from ::(ffff:10\.99\.0\.1)?$/,
+    what: "a source that is the unspecified address, or an IPv4-mapped one", linux: "answers", pongd: "drops it as `martian_source`",
+    why: "RFC 4291 §2.5.2: a reply cannot go to the first; RFC 4291 §2.5.5.2: the others stand for IPv4 within a host", requirements: "I3", sends: nothing,
+  },
+  {
+    cases: /^IPv6 echo: .*flow label (1|74565|1048575|0xfffff)$/,
+    what: "the flow label of an echo reply", linux: "is 0, or a hash of its own (net.ipv6.auto_flowlabels)", pongd: "is the request's",
+    why: "RFC 6437 §3: as uniform and as hard to guess as the request's, and both ways of a flow have one", requirements: "S-9",
+    sends: changed((bytes, packet) => { bytes.set([bytes[1] & 0xf0 | packet[1] & 15, packet[2], packet[3]], 1); }),
+  },
+  {
+    cases: /^IPv6 chains: (9|16|32|64|128|170) destination options headers$/,
+    what: "more than eight extension headers", linux: "walks them all", pongd: "drops them as `ipv6_bad_exthdr`",
+    why: "work is to be bounded (RFC 8504 §5.3), and RFC 8200 §4.1 has use for seven", requirements: "S-7", sends: nothing,
+  },
+  {
+    cases: /^IPv6 options: hop-by-hop, (Router Alert of length 1|CALIPSO|IOAM)$/,
+    what: "options that routers read, where they are wrong or not configured", linux: "drops them", pongd: "passes over them",
+    why: "they may be skipped by who does not know them (RFC 8200 §4.2), and pongd knows padding alone", requirements: "S-7", sends: answer,
+  },
+  {
+    cases: /^IPv6 options: hop-by-hop, Jumbo Payload of /,
+    what: "the Jumbo Payload option", linux: "is known, and told of by code 0 where its length is that of a short packet", pongd: "is unknown, and told of by code 2",
+    why: "RFC 2675 §3: no packet of a TUN device is that long", requirements: "S-7", sends: problem(2, 42),
+  },
+  {
+    cases: /^IPv6 routing: type [34], segments left 0(, 8 bytes)?$/,
+    what: "a routing header of type 3 or 4 that has been used up", linux: "is dropped where segment routing is not enabled", pongd: "is passed over",
+    why: "RFC 8200 §4.4", requirements: "S-10", sends: answer,
+  },
+  {
+    cases: /^IPv6 routing: type [34], segments left ([12]|255)/,
+    what: "a routing header of type 3 or 4 with segments left", linux: "is dropped where segment routing is not enabled", pongd: "is told of, as any other type",
+    why: "RFC 8200 §4.4: pongd knows no type", requirements: "S-10", sends: problem(0, 42),
+  },
+  {
+    cases: /^IPv6 chains: hop-by-hop, destination, fragment, cut to 1[6-9] bytes of payload$/,
+    what: "a fragment header of 0 to 3 bytes", linux: "is told of by code 0, one of 4 to 7 is not", pongd: "is dropped as `ipv6_bad_exthdr`",
+    why: "no RFC asks for either", requirements: "S-8", sends: nothing,
+  },
+  {
+    cases: /^IPv6 UDP: length field 0 of 24$/,
+    what: "a UDP length of 0", linux: "stands for all of the packet, as in a jumbogram (RFC 2675 §4)", pongd: "drops it as `pkt_too_small`",
+    why: "no packet of a TUN device is a jumbogram", requirements: "C-5", sends: nothing,
+  },
+  {
+    cases: /^IPv6 UDP: length field (8|9|23) of 24$/,
+    what: "what an error quotes of a packet that goes on behind its UDP datagram", linux: "ends with the datagram", pongd: "is all of the packet",
+    why: "RFC 4443 §2.4 c", requirements: "S-6",
+    sends: made((packet) => expectedError6(packet, 1, 4)),
   },
   {
     cases: /^IPv6 next headers: 253 to fd99::7:7$/,
@@ -76,23 +134,12 @@ export const NOT_YET: readonly RegExp[] = [
   /^IPv4 protocols: /,
   /^IPv4 UDP: /,
   /^IPv4 TCP: /,
-  /^IPv6 echo: /,
-  /^IPv6 lengths: /,
-  /^IPv6 header: /,
-  /^IPv6 sources: /,
-  /^IPv6 destinations: /,
-  /^IPv6 ICMP: /,
-  /^IPv6 next headers: /,
-  /^IPv6 options: /,
-  /^IPv6 routing: /,
-  /^IPv6 chains: /,
   /^IPv6 fragments: /,
-  /^IPv6 UDP: /,
   /^IPv6 TCP: /,
 ];
 
 /**
- * What a kernel makes of these depends on the modules it has: IPIP, DCCP, 6in4, GRE, ESP, AH, IPComp, L2TP, SCTP, mobility,
- * UDP-Lite, MPLS. Not compared.
+ * What a kernel makes of these depends on the modules it has: IPIP, DCCP, 6in4, GRE, ESP, AH, IPComp, PIM, L2TP, SCTP,
+ * mobility, UDP-Lite, MPLS. Not compared.
  */
-export const DEPENDS_ON_MODULES = /^IPv[46] (protocols|next headers): (4|33|41|47|50|51|108|115|132|135|136|137)( behind .*)?$|^IPv6 chains: (AH|ESP|mobility)/;
+export const DEPENDS_ON_MODULES = /^IPv[46] (protocols|next headers): (4|33|41|47|50|51|103|108|115|132|135|136|137)( behind .*)?$|^IPv6 chains: (AH|ESP|mobility)/;
