@@ -292,6 +292,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       ];
       for (const [extensions, types] of messages) for (const type of types) assert.deepEqual(rig.respond(icmpv6Packet({ type, extensions })), [], `type ${type}`);
       for (const type of [128, 129, 135, 200]) assert.equal(rig.respond(icmpv6Packet({ type, extensions: [tell] })).length, 1, `type ${type}`);
+      const empty = ipv6Packet(new Uint8Array(0), { extensions: [tell] });
+      assert.deepEqual(rig.respond(bytes(empty, 1)), [expectedError6(empty, PARAMETER_PROBLEM, 2, { pointer: 42 })], "a type that is not there is none");
       for (const src of ["::", "::1", "ff02::1", "fd99::3"]) assert.deepEqual(rig.respond(udpPacket6({ src })), [], src);
       for (const dst of ["ff02::1", "2001:db8::2"]) assert.deepEqual(rig.respond(udpPacket6({ dst })), [], dst);
     });

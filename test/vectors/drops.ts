@@ -125,6 +125,9 @@ export const IGNORED: DropVector = { reason: "icmp_echo_ignored", name: "E-13: a
 
 /** What is told apart without being answered, by the engine that looks at more than what every engine does. */
 const silent: Partial<Policy> = { unreachable: { udp: Unreachable.silent, other: Unreachable.silent } };
+/** The checksum of a UDP datagram with two bytes of zeros: with itself for data the datagram's is 0. */
+const sumless = new DataView(udpPacket6({ data: new Uint8Array(2) }).buffer).getUint16(46);
+
 /** What extension headers must not be, where nobody is told. */
 const BAD_CHAINS: readonly (readonly [name: string, ...extensions: Extension[]])[] = [
   ["nine headers", ...Array.from({ length: 9 }, () => destination())],
@@ -156,6 +159,7 @@ export const SILENT: readonly DropVector[] = ([
   { reason: "no_socket", name: "UDP behind destination options", packet: udpPacket6({ extensions: [destination()] }) },
   { reason: "no_socket", name: "TCP behind destination options", packet: ipv6Packet(pattern(40), { nextHeader: 6, extensions: [destination()] }) },
   { reason: "udp_csum", name: "C-5: UDP over IPv6 without a checksum", packet: udpPacket6({ checksum: 0 }) },
+  { reason: "udp_csum", name: "C-5: the same where 0 is what the checksum comes out as, to be sent as 0xffff", packet: udpPacket6({ data: bytes(sumless >> 8, sumless & 255), checksum: 0 }) },
   { reason: "udp_csum", name: "UDP over IPv6, checksum off by one", packet: corrupt(udpPacket6(), 47) },
   { reason: "pkt_too_small", name: "a UDP header of seven bytes over IPv6", packet: ipv6Packet(new Uint8Array(7), { nextHeader: 17 }) },
   { reason: "pkt_too_small", name: "a UDP length of 0 over IPv6", packet: udpPacket6({ length: 0 }) },
