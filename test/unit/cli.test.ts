@@ -41,6 +41,8 @@ describe("usage: status 2 and one line", () => {
     [["run", "10.99.0.0/16", "--listen", "7664"], /listen address "7664"/],
     [["run", "10.99.0.0/16", "--listen", "127.0.0.1:70000"], /127\.0\.0\.1:70000/],
     [["run", "10.99.0.0/16", "--log-level", "loud"], /debug, info, warn, error/],
+    [["run", "10.99.0.0/16", "--reassembly", "1025"], /--reassembly <datagrams>.*0 to 1024/],
+    [["run", "10.99.0.0/16", "--reassembly", "1", "--engine", "js"], /the js engine does not reassemble: leave --reassembly out/],
     [["run", "10.99.0.0/16", "--no-such"], /--no-such/],
     [["run", "10.99\n.0.0/16"], /"10\.99\\n\.0\.0\/16" is not a prefix/],
     [["run", "10.99.0.0/16", "--device", "a\nb"], /device name "a\\nb"/],

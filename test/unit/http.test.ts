@@ -63,6 +63,7 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     counters[Counter.bytesReceived] = 84000 + i;
     counters[Counter.bytesSent] = 83000 + i;
     counters[Counter.writeErrors] = 5 + i;
+    counters[Counter.held] = 7 + i;
     counters[REPLIES + Protocol.icmp] = 900 + i;
     counters[DROPPED + Drop.icmp_csum] = 100 + i;
     counters[PREFIX_REPLIES + 1] = 900 + i;
@@ -75,6 +76,7 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     "pongd_bytes_received_total{queue=\"1\"} 84001", "pongd_bytes_sent_total{queue=\"1\"} 83001", "pongd_write_errors_total{queue=\"1\"} 6",
     "pongd_replies_total{protocol=\"icmp\",queue=\"1\"} 901", "pongd_packets_dropped_total{reason=\"icmp_csum\",queue=\"1\"} 101",
     "pongd_packets_dropped_total{reason=\"ip_csum\",queue=\"0\"} 0",
+    "pongd_fragments_held{queue=\"1\"} 8",
     "pongd_prefix_replies_total{prefix=\"10.99.0.0/16\"} 0", "pongd_prefix_replies_total{prefix=\"192.0.2.0/24\"} 1801",
     "pongd_batch_packets_bucket{le=\"1\"} 6", "pongd_batch_packets_bucket{le=\"128\"} 6", "pongd_batch_packets_bucket{le=\"256\"} 14", "pongd_batch_packets_bucket{le=\"+Inf\"} 14",
     "pongd_batch_packets_sum 2001", "pongd_batch_packets_count 14",
