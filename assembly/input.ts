@@ -9,7 +9,7 @@
 // It never says no: whatever is not such a packet, or not quite, goes to the slow path (judge.ts), which looks at it anew and
 // has a reason for everything. The TTL is not looked at: a host must not drop a datagram for it (RFC 1122 §3.2.1.7).
 
-import { BATCH_SIZES, Counter, FIRST_PREFIX, IGNORE_ECHO, NOBODY, Protocol } from "../src/abi";
+import { Counter, FIRST_PREFIX, IGNORE_ECHO, NOBODY, Protocol } from "../src/abi";
 import { holds, sum, sum20 } from "./checksum";
 import { judge } from "./judge";
 import { add, answered, receive, receivedLength, receivedSlot, send } from "./memory";
@@ -22,11 +22,10 @@ import * as ipv4 from "./wire/ipv4";
 const LEAST_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
 
 /**
- * Judges the first `count` packets of RECEIVED, up to BATCH, at `now`, Unix time in milliseconds; returns how many descriptors of
- * TO_SEND it filled.
+ * Judges the first `count` packets of RECEIVED at `now`, Unix time in milliseconds, behind `replies` that are in TO_SEND already;
+ * returns how many are there then.
  */
-export function input(count: u32, now: f64): u32 {
-  let replies: u32 = 0;
+export function input(count: u32, replies: u32, now: f64): u32 {
   let rest: u32 = 0;
   let bytes: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
@@ -54,10 +53,6 @@ export function input(count: u32, now: f64): u32 {
     answered(Protocol.icmp, prefix, 1);
     send(replies++, ip, totalLen);
   }
-  if (count) {
-    add(Counter.packetsReceived, count);
-    add(Counter.bytesReceived, bytes);
-    add(BATCH_SIZES + 32 - clz(count - 1), 1);
-  }
+  add(Counter.bytesReceived, bytes);
   return rest || due(now) ? judge(rest, replies, now) : replies;
 }

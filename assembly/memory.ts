@@ -74,6 +74,17 @@ export function take(): usize {
   return load<u32>(FREE + (count << 2));
 }
 
+/**
+ * The same for a packet to whoever sent the one at `ip`: where it goes in its slot. Before it lies what lies before that one, from
+ * the cache line's first byte on: the link's header, if there is one, turned around already (ethernet.ts).
+ */
+export function takeFor(ip: usize): usize {
+  const headerLen = ip & 63;
+  const slot = take();
+  memory.copy(slot, ip - headerLen, headerLen);
+  return slot + headerLen;
+}
+
 /** Gives back the slot in whose first cache line `p` lies. */
 export function free(p: usize): void {
   const count = load<u32>(FREE_COUNT);

@@ -14,7 +14,7 @@
 // what it wrote before by a release store, the other side reads the index by an acquire load: atomic.store and atomic.load.
 
 import {
-  Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, PACKET_SIZE, QUEUE_FILE, READ_ARMED, READ_ERROR, SLOTS_REGISTERED, SQ_ENTRIES,
+  Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FRAME_OFFSET, MEMORY_ADDRESS, PACKET_SIZE, QUEUE_FILE, READ_ARMED, READ_ERROR, SLOTS_REGISTERED, SQ_ENTRIES,
   SQ_HEAD_AT, SQ_TAIL_AT, SQES, WAKE_ARMED, WAKE_FILE, WRITES_PENDING,
 } from "../src/abi";
 import { add, free, receive, take, toSendLength, toSendSlot } from "./memory";
@@ -34,7 +34,7 @@ const EINTR: i32 = 4;
 const EAGAIN: i32 = 11;
 const ECANCELED: i32 = 125;
 
-// user_data: what an entry was, then a length (16 bits), then a slot (32 bits).
+// user_data: what an entry was, then a length (24 bits), then a slot (32 bits).
 const READ: u64 = 1;
 const WAITING_READ: u64 = 2;
 const WRITE: u64 = 3;
@@ -62,8 +62,9 @@ export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
 
   opcode = registered ? IORING_OP_READ_FIXED : IORING_OP_READ;
   const size = load<u32>(PACKET_SIZE);
+  const offset = load<u32>(FRAME_OFFSET);
   for (let i: u32 = 0; i < reads; i++) {
-    const slot = take();
+    const slot = take() + offset;
     const waits = sleep && i == 0;
     entry(tail++, opcode, IOSQE_FIXED_FILE, QUEUE_FILE, address(slot), size | (waits ? 0 : RWF_NOWAIT << 32), tag(waits ? WAITING_READ : READ, 0, slot));
   }
@@ -96,7 +97,7 @@ export function reap(): u32 {
     const cqe: usize = load<u32>(CQES_AT) + ((head & (CQ_ENTRIES - 1)) << 4);
     const userData = load<u64>(cqe);
     const res = load<i32>(cqe, 8);
-    const kind = userData >>> 48;
+    const kind = userData >>> 56;
     if (kind == READ || kind == WAITING_READ) {
       const slot = <usize>(<u32>userData);
       if (kind == WAITING_READ) store<u32>(READ_ARMED, 0);
@@ -107,7 +108,7 @@ export function reap(): u32 {
         if (res != -EAGAIN && res != -ECANCELED && res != -EINTR) store<i32>(READ_ERROR, res);
       }
     } else if (kind == WRITE) {
-      const length = <i32>(userData >>> 32 & 0xffff);
+      const length = <i32>(userData >>> 32 & 0xffffff);
       if (res != length) {
         add(Counter.writeErrors, 1);
         add(Counter.bytesSent, -length);
@@ -131,7 +132,7 @@ function entry(index: u32, opcode: u64, flags: u64, file: u64, addr: u64, length
 }
 
 function tag(kind: u64, length: u64, slot: usize): u64 {
-  return kind << 48 | length << 32 | <u64>slot;
+  return kind << 56 | length << 32 | <u64>slot;
 }
 
 function address(slot: usize): u64 {

@@ -65,6 +65,30 @@ export enum Unreachable {
   on,
 }
 
+// ---- control: the link ----------------------------------------------------------------------------------------------
+
+/** u32, a Mode: what the device hands over. */
+export const MODE = 128;
+/** The members' names are the flag's values. */
+export enum Mode {
+  /** IP packets. */
+  tun,
+  /** Ethernet frames. */
+  tap,
+}
+/** u32: where in a slot a read begins. 2 for frames: behind a header of 14, 18 or 22 bytes a packet is then at a multiple of 4. */
+export const FRAME_OFFSET = 132;
+/** u32, a MacPolicy: the MAC addresses of the prefixes' addresses. */
+export const MAC_POLICY = 136;
+export enum MacPolicy {
+  /** One for all, the one at MAC. */
+  shared,
+  /** One each; assembly/mac.ts. */
+  per_address,
+}
+/** u8[6], as in a frame, and at two after a multiple of 4 as there. */
+export const MAC = 146;
+
 // ---- counters: f64 each, exact up to 2^53, and what Prometheus stores anyway ----------------------------------------
 
 export const COUNTERS = 1024;
@@ -86,6 +110,7 @@ export enum Counter {
 export enum Protocol {
   icmp,
   icmpv6,
+  arp,
 }
 export const REPLIES = 8;
 
@@ -110,7 +135,10 @@ export const ERROR_BURST = 50;
  * (include/net/dropreason-core.h) where one fits, and ours where none does. Counted at DROPPED + reason.
  */
 export enum Drop {
-  /** Total or payload length beyond what was received, or an ICMP message shorter than its kind must be. */
+  /**
+   * Total or payload length beyond what was received, an ICMP message shorter than its kind must be, a frame or an ARP packet that ends within
+   * its header.
+   */
   pkt_too_small,
   /** Shorter than its header, version not 4, header length under 20 or beyond the packet, total length within the header. */
   ip_inhdr,
@@ -118,7 +146,7 @@ export enum Drop {
   ip_csum,
   /** A destination that is no host's: src/prefixes.ts lists them. */
   ip_invalid_dest,
-  /** A protocol that is not handled at all: UDP and others when --unreachable is off for them. */
+  /** A protocol that is not handled at all: UDP and others when --unreachable is off for them; a frame that carries none that is. */
   unhandled_proto,
   /** ICMP checksum. */
   icmp_csum,
@@ -158,6 +186,18 @@ export enum Drop {
   nomem,
   /** An IPv6 extension header that must not be there, is too long, or has what must not be passed over. */
   ipv6_bad_exthdr,
+  /** A frame to another MAC address than that of its destination. */
+  otherhost,
+  /** From a MAC address that no interface has: a group's, or all zero. */
+  mac_invalid_source,
+  /** A frame to a broadcast or multicast MAC address, with a packet for one host (RFC 1122 §3.3.6). */
+  unicast_in_l2_multicast,
+  /** Ours: an ARP packet that is no request for an IPv4 address over Ethernet. */
+  arp_invalid,
+  /** Ours: an ARP request of somebody about to take the address (RFC 5227 §2.1.1). */
+  arp_probe,
+  /** Ours: an ARP request of somebody for its own address (RFC 5227 §2.3). */
+  arp_announcement,
 }
 export const DROPPED = 16;
 
@@ -194,7 +234,7 @@ export const FIRST_PREFIX = 2;
 
 // ---- descriptors and slots ------------------------------------------------------------------------------------------
 
-/** {u32 slot, u32 length}[BATCH]: what was received; slot is the packet's first byte. */
+/** {u32 slot, u32 length}[BATCH]: what was received; slot is the first byte of the packet, or of the frame. */
 export const RECEIVED = FIRST_NODE;
 /** {u32 slot, u32 length}[SLOTS]: what is to be sent. */
 export const TO_SEND = RECEIVED + 8 * BATCH;

@@ -8,8 +8,9 @@
  */
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
-import { Counter } from "./abi.js";
+import { Counter, Mode } from "./abi.js";
 import type { EngineName } from "./engine/engine.js";
+import type { Link } from "./engine/link.js";
 import type { Policy } from "./engine/policy.js";
 import { EXIT, Failure } from "./failure.js";
 import { serve, type Endpoint } from "./http.js";
@@ -24,6 +25,8 @@ export interface RunOptions {
   /** Cut out of them. */
   readonly exceptions: readonly Prefix[];
   readonly device: string;
+  /** Of a TAP device; without one it is a TUN device. */
+  readonly link?: Link | undefined;
   /** Bytes. */
   readonly mtu: number;
   readonly queues: number;
@@ -57,7 +60,7 @@ export interface Summary extends Verdicts {
  * @throws Failure when something fails; by then all that was made is gone again.
  */
 export async function run(options: RunOptions, log: Logger, onRunning: (started: Started) => void): Promise<Summary> {
-  const { prefixes, exceptions, hostAddresses, engine, io, spin, policy, mtu } = options;
+  const { prefixes, exceptions, hostAddresses, engine, io, spin, policy, mtu, link } = options;
   const queues: Queue[] = [];
   let registry: Registry | undefined;
   let answering = false;
@@ -69,7 +72,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     const http = await serve(options.listen, { metrics: () => registry, ready: () => registry !== undefined && answering });
     undo.push(() => http.close());
 
-    const device = new TunDevice({ name: options.device, mtu, queues: options.queues });
+    const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues: options.queues });
     undo.push(() => { device.close(); });
     for (const exception of device.configure(hostAddresses, prefixes)) log.warn(exception);
     log.debug({ device: device.name, mtu, queues: device.queues.length }, "device made");
@@ -83,7 +86,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     // One after the other: a thread tells its own descriptors by what was open before it (io/descriptors.ts).
     for (const [index, fd] of device.queues.entries()) {
       if (stop.signalled) return summarize(queues, started);
-      const queue = new Queue({ index, fd, mtu, engine, io, spin, trie, policy });
+      const queue = new Queue({ index, fd, mtu, engine, io, spin, trie, policy, link });
       queues.push(queue);
       const { fallback } = await queue.running;
       log.debug({ queue: index, engine, io: queue.io }, "queue running");

@@ -1,6 +1,7 @@
 /** The main thread's hold on one queue: its worker, the memory they share, and the eventfd that wakes it. */
 import { Worker } from "node:worker_threads";
 import type { EngineName } from "./engine/engine.js";
+import type { Link } from "./engine/link.js";
 import { LinearMemory } from "./engine/memory.js";
 import type { Policy } from "./engine/policy.js";
 import { compile } from "./engine/wasm.js";
@@ -26,6 +27,8 @@ export interface QueueOptions {
   /** Whose the addresses are; see prefixes.ts. */
   readonly trie: Uint32Array;
   readonly policy: Policy;
+  /** Of a TAP device. */
+  readonly link?: Link | undefined;
 }
 
 export class Queue {
@@ -40,14 +43,13 @@ export class Queue {
   #message: WorkerMessage | undefined;
   #over = false;
 
-  constructor({ index, fd, mtu, engine, io, spin, trie, policy }: QueueOptions) {
+  constructor({ index, fd, mtu, engine, io, spin, trie, policy, link }: QueueOptions) {
     this.index = index;
     this.engine = engine;
-    this.memory = LinearMemory.create(mtu, trie, policy);
+    this.memory = LinearMemory.create(mtu, trie, policy, link);
     this.#wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", `of queue ${index}`);
     const workerData: WorkerInput = {
       memory: this.memory.memory,
-      mtu,
       module,
       engine,
       io,

@@ -21,8 +21,6 @@ import { UringIo } from "./io/uring.js";
 
 export interface WorkerInput {
   readonly memory: WebAssembly.Memory;
-  /** Bytes, as given to LinearMemory.create. */
-  readonly mtu: number;
   /** The compiled assembly/. */
   readonly module: WebAssembly.Module;
   readonly engine: EngineName;
@@ -55,7 +53,7 @@ export interface Refused {
 const LONGEST_WAIT_MS = 60_000;
 
 const input = workerData as WorkerInput;
-const linear = new LinearMemory(input.memory, input.mtu);
+const linear = new LinearMemory(input.memory);
 const assembly = await load(input.module, input.memory);
 const engine: Engine = input.engine === "wasm" ? new WasmEngine(assembly) : createJsEngine(input.memory);
 

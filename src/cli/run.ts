@@ -1,12 +1,14 @@
 import { Command, Option } from "commander";
 import type { Logger } from "pino";
+import { MacPolicy, Mode } from "../abi.js";
 import type { RunOptions, Started, Summary } from "../daemon.js";
+import { formatMac, linkOf, type Link } from "../engine/link.js";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import { parseEndpoint, type Endpoint } from "../http.js";
 import { IO_CHOICES, type IoChoice } from "../io/io.js";
 import { createLogger, LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../log.js";
 import { sizeOf, type Address, type Prefix } from "../prefixes.js";
-import { ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ, IPV6_MIN_MTU } from "../tun/uapi.js";
+import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ, IPV6_MIN_MTU } from "../tun/uapi.js";
 import { integer } from "./integer.js";
 import {
   engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, reassemblyOption, sourceRouteOption, ttlOption, unreachableOption,
@@ -21,8 +23,14 @@ const MAX_QUEUES = 256;
 /** Most prefixes, and most exceptions, that are said on standard output. */
 const SHOWN = 10;
 
+const MODES = ["tun", "tap"] as const satisfies (keyof typeof Mode)[];
+
+const MAC_POLICIES = { shared: MacPolicy.shared, "per-address": MacPolicy.per_address } as const;
+
 interface Flags extends PolicyFlags {
   device: string;
+  mode: keyof typeof Mode;
+  mac?: keyof typeof MAC_POLICIES;
   mtu: number;
   queues: number;
   io: IoChoice;
@@ -36,7 +44,9 @@ export function runCommand(): Command {
   return new Command("run")
     .description("Make every address of the prefixes answer ping.")
     .addArgument(prefixArgument())
-    .option("--device <name>", "name of the TUN device to make", "pong0")
+    .option("--device <name>", "name of the device to make", "pong0")
+    .addOption(new Option("--mode <mode>", "what it is: tun (IP packets) or tap (Ethernet frames, for a bridge)").choices(MODES).default("tun"))
+    .addOption(new Option("--mac <policy>", "with --mode tap, the MAC addresses that answer: one for all (shared, the default) or one each").choices(Object.keys(MAC_POLICIES)))
     .option("--mtu <bytes>", "its MTU", integer(ETH_MIN_MTU, ETH_MAX_MTU), 1500)
     .option("--queues <n>", "its queues; a thread each", integer(1, MAX_QUEUES), 1)
     .addOption(hostAddressOption("the host's own address on it"))
@@ -57,7 +67,8 @@ Examples:
   pongd run 10.99.0.0/16                             then, on the same host: ping 10.99.1.1
   pongd run 192.0.2.0/24 2001:db8::/64               prefixes of both families
   pongd run 192.0.2.0/24 --host-address none         routes alone, for a prefix that others route here
-  pongd run 10.0.0.2/32 --host-address 10.0.0.1      the classic point-to-point pair`)
+  pongd run 10.0.0.2/32 --host-address 10.0.0.1      the classic point-to-point pair
+  pongd run 10.99.0.0/16 --mode tap                  a host on an Ethernet for every address`)
     .action(async (given: string[], flags: Flags) => {
       const log = createLogger(flags.logLevel, flags.logFormat);
       const options = toOptions(given, flags);
@@ -77,7 +88,17 @@ function toOptions(given: string[], flags: Flags): RunOptions {
     throw new Failure(`MTU ${flags.mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}; raise --mtu, or give IPv4 prefixes alone`, EXIT.USAGE);
   }
   const { device, mtu, queues, engine, io, spin, listen } = flags;
-  return { prefixes, exceptions, hostAddresses, device, mtu, queues, engine, io, spin, policy: policyOf(flags), listen };
+  return { prefixes, exceptions, hostAddresses, device, link: toLink(flags), mtu, queues, engine, io, spin, policy: policyOf(flags), listen };
+}
+
+/** @throws Failure (usage) for what a device of that kind does not have. */
+function toLink({ mode, mac, device, mtu }: Flags): Link | undefined {
+  if (Mode[mode] === Mode.tun) {
+    if (mac !== undefined) throw new Failure("a TUN device has no MAC addresses: leave --mac out, or add --mode tap", EXIT.USAGE);
+    return undefined;
+  }
+  if (mtu > ETH_MAX_MTU - ETH_HLEN) throw new Failure(`--mtu ${mtu}: a TAP device takes ${ETH_MIN_MTU} to ${ETH_MAX_MTU - ETH_HLEN}`, EXIT.USAGE);
+  return linkOf(device, MAC_POLICIES[mac ?? "shared"]);
 }
 
 /** @throws Failure where the FFI has no binary for this machine. */
@@ -96,12 +117,13 @@ function checkDeviceName(name: string): void {
   }
 }
 
-function printRunning({ prefixes, exceptions, hostAddresses, mtu, queues, policy: { ignoreEcho } }: RunOptions, { device, engine, io, url, example }: Started): void {
+function printRunning({ prefixes, exceptions, hostAddresses, link, mtu, queues, policy: { ignoreEcho } }: RunOptions, { device, engine, io, url, example }: Started): void {
   const shown = prefixes.slice(0, SHOWN).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
   process.stdout.write([
     `pongd answers ${ignoreEcho ? "timestamps alone, as --ignore-echo asks," : "ping"} on ${device}`,
     `  device        ${device}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, engine ${engine}, io ${io}`,
+    ...link ? [`  mac address   ${describeLink(link)}`] : [],
     `  host address  ${hostAddresses.length > 0 ? texts(hostAddresses).join(", ") : "none"}`,
     ...shown,
     ...exceptions.length > 0 ? [`  except        ${texts(exceptions.slice(0, SHOWN)).join(", ")}${exceptions.length > SHOWN ? ` and ${exceptions.length - SHOWN} more` : ""}`] : [],
@@ -111,8 +133,12 @@ function printRunning({ prefixes, exceptions, hostAddresses, mtu, queues, policy
   ].join("\n"));
 }
 
-function logRunning({ prefixes, exceptions, hostAddresses, mtu, queues }: RunOptions, running: Started, log: Logger): void {
-  log.info({ ...running, mtu, queues, hostAddresses: texts(hostAddresses), prefixes: texts(prefixes), exceptions: texts(exceptions) }, "running");
+function logRunning({ prefixes, exceptions, hostAddresses, link, mtu, queues }: RunOptions, running: Started, log: Logger): void {
+  log.info({ ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link), mtu, queues, hostAddresses: texts(hostAddresses), prefixes: texts(prefixes), exceptions: texts(exceptions) }, "running");
+}
+
+function describeLink({ policy, address }: Link): string {
+  return policy === MacPolicy.shared ? formatMac(address) : "one each";
 }
 
 function describeSize(prefix: Prefix): string {

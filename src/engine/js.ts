@@ -1,5 +1,9 @@
-import { BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, HOST, HOST_OWNER, IGNORE_ECHO, INVALID, NOBODY, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, REPLY_TTL, TO_SEND, TRIE, TRIE6 } from "../abi.js";
+import {
+  BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, HOST, HOST_OWNER, IGNORE_ECHO, INVALID, MODE, Mode, NOBODY, PREFIX_REPLIES,
+  Protocol, QUEUED, RECEIVED, REPLIES, REPLY_TTL, TO_SEND, TRIE, TRIE6,
+} from "../abi.js";
 import type { Engine } from "./engine.js";
+import { createEthernet } from "./js/ethernet.js";
 
 // Indices into the views: words unless named otherwise. What a module imports is loaded anew at every use, even a constant;
 // what it defines is part of the code.
@@ -12,6 +16,8 @@ const REPLY_TTL_WORD = REPLY_TTL / 4;
 const QUEUED_WORD = QUEUED / 4;
 const HOST_WORD = HOST / 4;
 const HOST_OWNER_WORD = HOST_OWNER / 4;
+const MODE_WORD = MODE / 4;
+const TUN = Mode.tun as number;
 const TRIE_WORDS = TRIE / 4;
 const TRIE6_WORDS = TRIE6 / 4;
 const FIRST = FIRST_NODE;
@@ -55,9 +61,25 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   const u16 = new Uint16Array(buffer);
   const i32 = new Int32Array(buffer);
   const counters = new Float64Array(buffer, COUNTERS);
+  const ethernet = createEthernet(i32, counters, owner, owner6);
 
+  /** See assembly/batch.ts. */
   function respond(count: number, now: number): number {
-    let replies = 0;
+    if (count > 0) {
+      counters[Counter.packetsReceived] += count;
+      counters[BATCH_SIZES + 32 - Math.clz32(count - 1)]++;
+    }
+    if (i32[MODE_WORD] === TUN) return input(count, 0, now);
+    const packets = ethernet.unwrap(count);
+    const answered = i32[QUEUED_WORD];
+    const replies = input(packets, answered, now);
+    ethernet.wrap(answered, replies);
+    return replies;
+  }
+
+  /** See assembly/input.ts. */
+  function input(count: number, answered: number, now: number): number {
+    let replies = answered;
     let rest = 0;
     let bytes = 0;
     for (let i = 0; i < count; i++) {
@@ -75,11 +97,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
         rest++;
       }
     }
-    if (count > 0) {
-      counters[Counter.packetsReceived] += count;
-      counters[Counter.bytesReceived] += bytes;
-      counters[BATCH_SIZES + 32 - Math.clz32(count - 1)]++;
-    }
+    counters[Counter.bytesReceived] += bytes;
     return rest > 0 ? judge(rest, replies, now) : replies;
   }
 

@@ -15,12 +15,15 @@ import type { PacketIo } from "./io.js";
 export class ReadWriteIo implements PacketIo {
   readonly name = "readwrite";
   readonly #fd: number;
-  readonly #mtu: number;
+  readonly #packetSize: number;
+  readonly #frameOffset: number;
   readonly #slotSize: number;
   readonly #words: Int32Array;
   readonly #counters: Float64Array;
-  /** Each slot's host address. */
+  /** The host address of each slot's first byte that is read or, all but always, written. */
   readonly #addresses: bigint[];
+  /** That of the memory. */
+  readonly #base: bigint;
   readonly #pollfds: Buffer;
   readonly #table: OwnTable;
   #limit = 1;
@@ -32,12 +35,13 @@ export class ReadWriteIo implements PacketIo {
   constructor(fd: number, wakeFd: number, linear: LinearMemory, inherited: ReadonlyMap<number, string>) {
     this.#table = ownDescriptorTable(fd, inherited);
     this.#fd = fd;
-    this.#mtu = linear.mtu;
+    this.#packetSize = linear.packetSize;
+    this.#frameOffset = linear.frameOffset;
     this.#slotSize = linear.slotSize;
     this.#words = new Int32Array(linear.memory.buffer);
     this.#counters = linear.counters;
-    const base = libc.addressOf(linear.memory.buffer);
-    this.#addresses = Array.from({ length: SLOTS }, (_, i) => base + BigInt(SLOT_BASE + i * linear.slotSize));
+    this.#base = libc.addressOf(linear.memory.buffer);
+    this.#addresses = Array.from({ length: SLOTS }, (_, i) => this.#base + BigInt(SLOT_BASE + i * linear.slotSize + linear.frameOffset));
     this.#pollfds = Buffer.alloc(16);
     for (const [i, pollfd] of [fd, wakeFd].entries()) {
       this.#pollfds.writeInt32LE(pollfd, 8 * i);
@@ -70,7 +74,7 @@ export class ReadWriteIo implements PacketIo {
       if (libc.write(this.#fd, this.#addressOf(slot), length) === length) bytes += length;
       // EIO while the link is down, ENOBUFS or ENOMEM under pressure: this reply is lost and counted, the loop goes on.
       else this.#counters[Counter.writeErrors]++;
-      words[FREE / 4 + free++] = slot;
+      words[FREE / 4 + free++] = slot & -64;
     }
     words[FREE_COUNT / 4] = free;
     this.#counters[Counter.bytesSent] += bytes;
@@ -92,8 +96,8 @@ export class ReadWriteIo implements PacketIo {
     const limit = Math.min(this.#limit, free);
     let count = 0;
     while (count < limit) {
-      const slot = words[FREE / 4 + free - 1];
-      const length = libc.read(this.#fd, this.#addressOf(slot), this.#mtu);
+      const slot = words[FREE / 4 + free - 1] + this.#frameOffset;
+      const length = libc.read(this.#fd, this.#addressOf(slot), this.#packetSize);
       if (length < 0) {
         const errno = libc.errno();
         if (errno === libc.E.EAGAIN || errno === libc.E.EINTR) break;
@@ -118,6 +122,7 @@ export class ReadWriteIo implements PacketIo {
   }
 
   #addressOf(slot: number): bigint {
-    return this.#addresses[(slot - SLOT_BASE) / this.#slotSize | 0];
+    const index = (slot - SLOT_BASE) / this.#slotSize | 0;
+    return slot - SLOT_BASE - index * this.#slotSize === this.#frameOffset ? this.#addresses[index] : this.#base + BigInt(slot);
   }
 }

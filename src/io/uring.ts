@@ -138,7 +138,7 @@ export class UringIo implements PacketIo {
       // A signal may end a round early.
       for (let tries = 0; count === 0 && tries < PROBE_TRIES; tries++) count = this.receive(i % 2 === 0 ? FOREVER : PROBE_TIMEOUT_MS);
       if (count !== 1 || words[RECEIVED / 4 + 1] !== 8) throw new libc.SystemError("io_uring", "a write and a read", libc.E.EIO);
-      words[FREE / 4 + words[FREE_COUNT / 4]++] = words[RECEIVED / 4];
+      words[FREE / 4 + words[FREE_COUNT / 4]++] = words[RECEIVED / 4] & -64;
     }
     if (this.drain() !== 0) throw new libc.SystemError("io_uring", "the end of a wait", libc.E.EIO);
     this.#sleeping = true;

@@ -2,6 +2,7 @@
  * A TUN device for as long as pongd runs: made by the first queue's TUNSETIFF, gone when the last queue is closed, and with
  * it every address and route on it, however the process ends.
  */
+import { Mode } from "../abi.js";
 import { EXIT, Failure, IPV6_MEND, NET_ADMIN_MEND } from "../failure.js";
 import { BlockMap, FAMILIES, formatBytes, type Address, type Block, type Family, type Prefix } from "../prefixes.js";
 import * as libc from "./libc.js";
@@ -28,6 +29,8 @@ const TX_QUEUE_LEN = 4096;
 export interface DeviceOptions {
   /** Up to 15 bytes of printable ASCII. */
   readonly name: string;
+  /** TUN unless told otherwise. */
+  readonly mode?: Mode;
   /** Bytes, ETH_MIN_MTU to ETH_MAX_MTU. */
   readonly mtu: number;
   readonly queues: number;
@@ -52,13 +55,13 @@ export class TunDevice {
   #prefixes: readonly Prefix[] = [];
 
   /** Makes the device, down and without addresses. @throws Failure where it is in use, not permitted or missing. */
-  constructor({ name, mtu, queues }: DeviceOptions) {
+  constructor({ name, mode = Mode.tun, mtu, queues }: DeviceOptions) {
     this.name = name;
     this.mtu = mtu;
     const opened: number[] = [];
     this.queues = opened;
     try {
-      for (let queue = 0; queue < queues; queue++) opened.push(openQueue(name, queue === 0));
+      for (let queue = 0; queue < queues; queue++) opened.push(openQueue(name, mode, queue === 0));
       this.#index = this.#netlink.link(name).index;
     } catch (error) {
       this.close();
@@ -180,14 +183,15 @@ function openTun(): number {
   throw new Failure(`cannot open ${TUN_PATH}: ${error.code}, ${why}`, EXIT.PERMISSION, { mend, cause: error });
 }
 
-function openQueue(name: string, first: boolean): number {
+function openQueue(name: string, mode: Mode, first: boolean): number {
   const fd = openTun();
   const ifreq = Buffer.alloc(uapi.SIZEOF_IFREQ);
   ifreq.write(name, "latin1");
   // Multi-queue from the start: a device made without it never takes a second queue. Exclusive, or a second pongd would
   // silently become another queue of the first one's device and take a share of its packets.
   const exclusive = first ? uapi.IFF_TUN_EXCL : 0;
-  ifreq.writeUInt16LE(uapi.IFF_TUN | uapi.IFF_NO_PI | uapi.IFF_MULTI_QUEUE | exclusive, uapi.IFNAMSIZ);
+  const kind = mode === Mode.tap ? uapi.IFF_TAP : uapi.IFF_TUN;
+  ifreq.writeUInt16LE(kind | uapi.IFF_NO_PI | uapi.IFF_MULTI_QUEUE | exclusive, uapi.IFNAMSIZ);
   if (libc.ioctl(fd, uapi.TUNSETIFF, ifreq) === 0) {
     // A device without an owner takes a further queue from anybody who may open /dev/net/tun, which is often everybody.
     libc.check(libc.ioctl(fd, uapi.TUNSETOWNER, BigInt(process.geteuid?.() ?? 0)), "TUNSETOWNER", name);

@@ -2,6 +2,7 @@
 
 // <linux/if_tun.h>
 export const IFF_TUN = 0x0001;
+export const IFF_TAP = 0x0002;
 export const IFF_MULTI_QUEUE = 0x0100;
 export const IFF_NO_PI = 0x1000;
 export const IFF_TUN_EXCL = 0x8000;
@@ -17,6 +18,8 @@ export const SIZEOF_IFREQ = 40;
 // <linux/if_ether.h>, <linux/if_tun.h>: the bounds of a TUN device's MTU
 export const ETH_MIN_MTU = 68;
 export const ETH_MAX_MTU = 65535;
+/** Of an Ethernet frame, which a TAP device takes off the most that it has. */
+export const ETH_HLEN = 14;
 
 // <linux/ipv6.h>
 export const IPV6_MIN_MTU = 1280;

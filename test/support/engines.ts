@@ -2,6 +2,7 @@
 import { BATCH, Counter, Drop, DROPPED, FREE_COUNT, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND, FREE, Unreachable } from "../../src/abi.js";
 import { createEngine } from "../../src/bench/engines.js";
 import type { Engine } from "../../src/engine/engine.js";
+import type { Link } from "../../src/engine/link.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { DEFAULT_POLICY, type Policy } from "../../src/engine/policy.js";
 import { parseAddress, parseExceptions, parsePrefix, trieOf } from "../../src/prefixes.js";
@@ -14,6 +15,8 @@ export interface BenchOptions {
   host?: string | undefined;
   policy?: Partial<Policy>;
   mtu?: number;
+  /** For frames in place of packets. */
+  link?: Link;
 }
 
 /** Every engine, by name. Tests loop over them. */
@@ -40,10 +43,10 @@ export class Rig {
   }
 
   static async create(name: TestEngine, options: BenchOptions = {}): Promise<Rig> {
-    const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535 } = options;
+    const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link } = options;
     const host = "host" in options ? options.host : HOST;
     const trie = trieOf(prefixes.map(parsePrefix), parseExceptions(exceptions, prefixes.map(parsePrefix)), (host === undefined ? [] : [host, HOST6]).map(parseAddress));
-    const linear = LinearMemory.create(mtu, trie, { ...STATELESS, ...policy });
+    const linear = LinearMemory.create(mtu, trie, { ...STATELESS, ...policy }, link);
     return new Rig(linear, await createEngine(name, linear));
   }
 
@@ -53,15 +56,15 @@ export class Rig {
     packets.forEach((packet, i) => {
       const slot = this.words[FREE / 4 + --this.words[FREE_COUNT / 4]];
       this.bytes.fill(0xa5, slot, slot + this.linear.slotSize);
-      this.bytes.set(packet, slot);
-      this.words[RECEIVED / 4 + 2 * i] = slot;
+      this.bytes.set(packet, slot + this.linear.frameOffset);
+      this.words[RECEIVED / 4 + 2 * i] = slot + this.linear.frameOffset;
       this.words[RECEIVED / 4 + 2 * i + 1] = packet.length;
     });
     const count = this.engine.respond(packets.length, this.now);
     const replies = Array.from({ length: count }, (_, i) => {
       const slot = this.words[TO_SEND / 4 + 2 * i];
       const length = this.words[TO_SEND / 4 + 2 * i + 1];
-      this.words[FREE / 4 + this.words[FREE_COUNT / 4]++] = slot;
+      this.words[FREE / 4 + this.words[FREE_COUNT / 4]++] = slot & -64;
       return this.bytes.slice(slot, slot + length);
     });
     return replies;

@@ -5,6 +5,7 @@ import { BATCH, BATCH_SIZES, Counter, Drop, FREE, FREE_COUNT, PREFIX_REPLIES, SL
 import { ENGINES, Rig } from "../support/engines.js";
 import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum, setHeaderChecksum, setIcmpChecksum } from "../support/packets.js";
 import { DROPS, FRAGMENTS, IGNORED, SILENT } from "../vectors/drops.js";
+import { DROP_FRAMES } from "../vectors/frames.js";
 
 for (const name of ENGINES) {
   describe(name, () => {
@@ -232,5 +233,5 @@ for (const name of ENGINES) {
 
 test("every drop reason has a vector", () => {
   const reasons = Object.keys(Drop).filter((key) => Number.isNaN(Number(key)));
-  assert.deepEqual([...new Set([...DROPS, IGNORED, ...SILENT, ...FRAGMENTS].map(({ reason }) => reason))].sort(), reasons.sort());
+  assert.deepEqual([...new Set([...DROPS, IGNORED, ...SILENT, ...FRAGMENTS, ...DROP_FRAMES].map(({ reason }) => reason))].sort(), reasons.sort());
 });

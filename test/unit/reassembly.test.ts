@@ -289,7 +289,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       rig.respond(ipv4Packet(pattern(8), { id: 1, fragment: 0x2000 }));
       const before = beside.map((bytes) => bytes.slice());
       const most = fragmented(icmpPacket({ data: pattern(65507 - 40), options: new Uint8Array(40), fragment: 0 }));
-      assert.equal(most.flatMap((part) => rig.respond(part)).length, Math.ceil((65507 - 40 + 8) / (rig.linear.mtu - 20)), "answered, without the options");
+      assert.equal(most.flatMap((part) => rig.respond(part)).length, Math.ceil((65507 - 40 + 8) / (1500 - 20)), "answered, without the options");
       for (const [offset, length] of [[65528, 7], [65520, 15]]) rig.respond(ipv4Packet(pattern(length), { id: 2, fragment: offset >> 3 }));
       assert.deepEqual(beside, before);
     });

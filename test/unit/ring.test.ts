@@ -165,7 +165,7 @@ describe("ring", () => {
                 kernel.complete(entry, random.pick([-EIO, -EAGAIN, entry.length - 1]));
               }
             } else if (READS.includes(entry.opcode)) {
-              assert.deepEqual([entry.opcode, entry.flags, entry.file, entry.length], [READS[registered], FIXED_FILE, QUEUE_FILE, kernel.linear.mtu]);
+              assert.deepEqual([entry.opcode, entry.flags, entry.file, entry.length], [READS[registered], FIXED_FILE, QUEUE_FILE, kernel.linear.packetSize]);
               if (entry.operationFlags === NOWAIT) read(entry);
               else kernel.waiting.push(entry);
             } else {

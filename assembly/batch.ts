@@ -1,0 +1,23 @@
+// One batch: what the host calls.
+
+import { BATCH_SIZES, Counter, MODE, Mode, QUEUED } from "../src/abi";
+import { unwrap, wrap } from "./ethernet";
+import { input } from "./input";
+import { add } from "./memory";
+
+/**
+ * Judges the first `count` descriptors of RECEIVED, up to BATCH, at `now`, Unix time in milliseconds; returns how many of TO_SEND
+ * it filled.
+ */
+export function respond(count: u32, now: f64): u32 {
+  if (count) {
+    add(Counter.packetsReceived, count);
+    add(BATCH_SIZES + 32 - clz(count - 1), 1);
+  }
+  if (load<u32>(MODE) == Mode.tun) return input(count, 0, now);
+  const packets = unwrap(count);
+  const answered = load<u32>(QUEUED);
+  const replies = input(packets, answered, now);
+  wrap(answered, replies);
+  return replies;
+}

@@ -1,0 +1,87 @@
+// TAP mode: what goes before the judging of IP packets, and what after. A frame keeps its place in its slot all the way:
+//
+//   slot  2           8           14        16, 20, 24
+//     ┌───┬───────────┬───────────┬─────────┬──────────────
+//     │   │destination│  source   │tags,type│ IP packet …
+//     └───┴───────────┴───────────┴─────────┴──────────────
+//         └ read and written here           └ judged here: at a multiple of 4
+//
+//  1. unwrap   frames become the packets that they carry, or are answered (ARP) or dropped at once
+//  2. input.ts, judge.ts
+//  3. wrap     replies become frames
+//
+// A packet that is handed on has its header turned around already. So what lies before it in its slot is the header of any
+// reply to it: of one made in place, and of one in a slot of its own, which takes a copy along (memory.ts, takeFor).
+//
+// Nothing is learnt from a frame, and nothing remembered: a reply goes where its request came from, with its tags.
+
+import { Counter, Drop, DROPPED, FRAME_OFFSET, INVALID, QUEUED } from "../src/abi";
+import { mac, mac6 } from "./mac";
+import { add, free, receive, receivedLength, receivedSlot, send, toSendLength, toSendSlot } from "./memory";
+import { owner, owner6 } from "./prefix";
+import { arp } from "./respond/arp";
+import * as ethernet from "./wire/ethernet";
+import * as ipv4 from "./wire/ipv4";
+import * as ipv6 from "./wire/ipv6";
+
+/** Leaves of the first `count` frames in RECEIVED the packets that are to be judged; returns how many. What was answered is QUEUED. */
+export function unwrap(count: u32): u32 {
+  store<u32>(QUEUED, 0);
+  let packets: u32 = 0;
+  let bytes: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const frame = receivedSlot(i);
+    const length = receivedLength(i);
+    const verdict = judge(frame, length);
+    if (verdict > 0) {
+      receive(packets++, frame + verdict, length - verdict);
+      bytes += verdict;
+    } else {
+      if (verdict < 0) { free(frame); add(DROPPED + ~verdict, 1); }
+      bytes += length;
+    }
+  }
+  // Those of the packets are counted with them.
+  add(Counter.bytesReceived, bytes);
+  return packets;
+}
+
+/** Makes frames of the packets in TO_SEND, from `first` up to `end`. */
+export function wrap(first: u32, end: u32): void {
+  const offset = load<u32>(FRAME_OFFSET);
+  for (let i = first; i < end; i++) {
+    const packet = toSendSlot(i);
+    const frame = (packet & -64) + offset;
+    send(i, frame, toSendLength(i) + <u32>(packet - frame));
+  }
+}
+
+/** A verdict: above 0 the length of the header before a packet, 0 what has been answered, below ~ the reason to drop it. */
+function judge(frame: usize, length: u32): i32 {
+  const headerLen: u32 = length < ethernet.HEADER_LEN ? 0 : ethernet.headerLen(frame, length);
+  if (headerLen == 0) return ~Drop.pkt_too_small;
+  // Whatever answered would answer many, or nobody.
+  if (!ethernet.isStation(ethernet.srcMac(frame))) return ~Drop.mac_invalid_source;
+  switch (ethernet.type(frame, headerLen)) {
+    case ethernet.IPV4: {
+      const ip = frame + headerLen;
+      if (length < headerLen + ipv4.MIN_HEADER_LEN || ipv4.version(ip) != 4) return ~Drop.ip_inhdr;
+      return packet(frame, headerLen, mac(ipv4.dstAddr(ip)), owner(ipv4.dstAddr(ip)));
+    }
+    case ethernet.IPV6: {
+      const ip = frame + headerLen;
+      if (length < headerLen + ipv6.HEADER_LEN || ipv4.version(ip) != 6) return ~Drop.ip_inhdr;
+      return packet(frame, headerLen, mac6(ipv6.dstAddr(ip)), owner6(ipv6.dstAddr(ip)));
+    }
+    case ethernet.ARP: return arp(frame, headerLen, length);
+    default: return ~Drop.unhandled_proto;
+  }
+}
+
+/** A packet is for an address that has this MAC address and this owner. RFC 1122 §3.3.6: none to a group is for one host. */
+function packet(frame: usize, headerLen: u32, mac: u64, owner: i32): i32 {
+  if (ethernet.isGroup(ethernet.dstMac(frame))) return owner == INVALID ? ~Drop.ip_invalid_dest : ~Drop.unicast_in_l2_multicast;
+  if (ethernet.load48(ethernet.dstMac(frame)) != mac) return ~Drop.otherhost;
+  ethernet.swapMacs(frame);
+  return headerLen;
+}

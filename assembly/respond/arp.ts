@@ -1,0 +1,34 @@
+// ARP, RFC 826 and RFC 5227: a request for an address of the prefixes is answered, and nothing is learnt from it. Verdicts:
+// ethernet.ts.
+
+import { Drop, FIRST_PREFIX, INVALID, NOBODY, Protocol } from "../../src/abi";
+import { mac } from "../mac";
+import { answered, queue } from "../memory";
+import { owner } from "../prefix";
+import * as wire from "../wire/arp";
+import * as ethernet from "../wire/ethernet";
+
+export function arp(frame: usize, headerLen: u32, length: u32): i32 {
+  if (length < headerLen + wire.LEN) return ~Drop.pkt_too_small;
+  const packet = frame + headerLen;
+  if (!wire.isRequest(packet)) return ~Drop.arp_invalid;
+  if (!ethernet.isStation(wire.senderMac(packet))) return ~Drop.mac_invalid_source;
+  const sender = wire.sender(packet);
+  const target = wire.target(packet);
+  // RFC 5227 §2.1.1: whoever asks so is about to take the address; an owner would object, and pongd owns none.
+  if (load<u32>(sender) == 0) return ~Drop.arp_probe;
+  if (owner(sender) != NOBODY) return ~Drop.martian_source;
+  if (load<u32>(sender) == load<u32>(target)) return ~Drop.arp_announcement;
+  const prefix = owner(target);
+  if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
+  const own = mac(target);
+  // A neighbour that has the address already asks it alone.
+  if (!ethernet.isGroup(ethernet.dstMac(frame)) && ethernet.load48(ethernet.dstMac(frame)) != own) return ~Drop.otherhost;
+
+  ethernet.store48(ethernet.dstMac(frame), ethernet.load48(wire.senderMac(packet)));
+  ethernet.store48(ethernet.srcMac(frame), own);
+  wire.setReply(packet, own);
+  answered(Protocol.arp, prefix, 1);
+  queue(frame, headerLen + wire.LEN);
+  return 0;
+}

@@ -1,0 +1,80 @@
+// Ethernet frame, IEEE 802.3 §3.1.1, with up to two tags, IEEE 802.1Q §9. Shapes alone. The caller knows that HEADER_LEN bytes
+// are there.
+//
+//  0 ├─────────────────────────────┤
+//    │     destination address     │
+//  6 ├─────────────────────────────┤
+//    │       source address        │
+// 12 ├─────────────────────────────┤
+//    │   tags of 4 bytes, then     │
+//    │   the payload's EtherType   │
+//    ├─────────────────────────────┤
+//    │ payload; padding to 60, and no frame check sequence: the device has none
+
+import { load16 } from "../bytes";
+
+export const HEADER_LEN: u32 = 14;
+const TAG_LEN: u32 = 4;
+/** More tags than two carry nothing that is known here. */
+const MOST_LEN: u32 = HEADER_LEN + 2 * TAG_LEN;
+
+export const IPV4: u32 = 0x0800;
+export const ARP: u32 = 0x0806;
+export const IPV6: u32 = 0x86dd;
+const CUSTOMER_TAG: u32 = 0x8100;
+const SERVICE_TAG: u32 = 0x88a8;
+
+/** Of the header with its tags; 0 where the frame ends within. */
+export function headerLen(frame: usize, length: u32): u32 {
+  let len = HEADER_LEN;
+  while (len < MOST_LEN && isTag(type(frame, len))) {
+    len += TAG_LEN;
+    if (len > length) return 0;
+  }
+  return len;
+}
+
+/** The EtherType of what a header of that length is before. */
+export function type(frame: usize, headerLen: u32): u32 {
+  return load16(frame + headerLen - 2);
+}
+
+function isTag(type: u32): bool {
+  return type == CUSTOMER_TAG || type == SERVICE_TAG;
+}
+
+/** Where the destination address is. */
+export function dstMac(frame: usize): usize {
+  return frame;
+}
+
+/** Where the source address is. */
+export function srcMac(frame: usize): usize {
+  return frame + 6;
+}
+
+/** An address as a number, its first byte the lowest. */
+export function load48(mac: usize): u64 {
+  return <u64>load<u32>(mac) | <u64>load<u16>(mac, 4) << 32;
+}
+
+export function store48(mac: usize, value: u64): void {
+  store<u32>(mac, <u32>value);
+  store<u16>(mac, <u16>(value >>> 32), 4);
+}
+
+/** Broadcast or multicast. */
+export function isGroup(mac: usize): bool {
+  return (load<u8>(mac) & 1) != 0;
+}
+
+/** Whether an interface may have the address. */
+export function isStation(mac: usize): bool {
+  return !isGroup(mac) && load48(mac) != 0;
+}
+
+export function swapMacs(frame: usize): void {
+  const dst = load48(dstMac(frame));
+  store48(dstMac(frame), load48(srcMac(frame)));
+  store48(srcMac(frame), dst);
+}

@@ -1,0 +1,199 @@
+import {
+  Counter, Drop, DROPPED, FIRST_PREFIX, FRAME_OFFSET, FREE, FREE_COUNT, INVALID, MAC, MAC_POLICY, MacPolicy, NOBODY, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED,
+  REPLIES, TO_SEND,
+} from "../../abi.js";
+
+// Indices into the views; js.ts says why they are here.
+const RECEIVED_WORDS = RECEIVED / 4;
+const TO_SEND_WORDS = TO_SEND / 4;
+const FREE_WORDS = FREE / 4;
+const FREE_COUNT_WORD = FREE_COUNT / 4;
+const QUEUED_WORD = QUEUED / 4;
+const FRAME_OFFSET_WORD = FRAME_OFFSET / 4;
+const MAC_POLICY_WORD = MAC_POLICY / 4;
+/** Its upper half is where the address begins. */
+const MAC_WORD = MAC >> 2;
+const SHARED = MacPolicy.shared as number;
+const DROPPED_COUNTERS = DROPPED;
+const ARP_REPLIES_COUNTER = REPLIES + Protocol.arp;
+const OWNER_REPLIES_COUNTERS = PREFIX_REPLIES - FIRST_PREFIX;
+const FIRST_OWNER = FIRST_PREFIX;
+const NO_PREFIX = NOBODY;
+const NO_HOST = INVALID;
+
+// EtherTypes in memory order.
+const IPV4 = 0x0008;
+const ARP = 0x0608;
+const IPV6 = 0xdd86;
+const CUSTOMER_TAG = 0x0081;
+const SERVICE_TAG = 0xa888;
+const MOST_TAGS = 2;
+const HEADER_LEN = 14;
+
+// An ARP packet's first two words: Ethernet, IPv4; lengths 6 and 4, opcode.
+const ETHERNET_IPV4 = 0x00080100;
+const REQUEST = 0x01000406;
+const REPLY = 0x02000406;
+const ARP_LEN = 28;
+
+export interface Ethernet {
+  unwrap(count: number): number;
+  wrap(first: number, end: number): void;
+}
+
+/**
+ * TAP mode; see assembly/ethernet.ts. The words of a frame, `at` being its slot's first one: a MAC address is the upper half of a
+ * word and the next word, or a word and the lower half of the next. `owner` and `owner6` are js.ts's.
+ */
+export function createEthernet(i32: Int32Array, counters: Float64Array, owner: (addr: number) => number, owner6: (addr: number) => number): Ethernet {
+  function unwrap(count: number): number {
+    i32[QUEUED_WORD] = 0;
+    let packets = 0;
+    let bytes = 0;
+    for (let i = 0; i < count; i++) {
+      const frame = i32[RECEIVED_WORDS + 2 * i];
+      const length = i32[RECEIVED_WORDS + 2 * i + 1];
+      const verdict = judge(frame, length);
+      if (verdict > 0) {
+        i32[RECEIVED_WORDS + 2 * packets] = frame + verdict;
+        i32[RECEIVED_WORDS + 2 * packets + 1] = length - verdict;
+        packets++;
+        bytes += verdict;
+      } else {
+        if (verdict < 0) {
+          i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = frame & -64;
+          counters[DROPPED_COUNTERS + ~verdict]++;
+        }
+        bytes += length;
+      }
+    }
+    counters[Counter.bytesReceived] += bytes;
+    return packets;
+  }
+
+  function wrap(first: number, end: number): void {
+    const offset = i32[FRAME_OFFSET_WORD];
+    for (let i = first; i < end; i++) {
+      const packet = i32[TO_SEND_WORDS + 2 * i];
+      const frame = (packet & -64) + offset;
+      i32[TO_SEND_WORDS + 2 * i] = frame;
+      i32[TO_SEND_WORDS + 2 * i + 1] += packet - frame;
+    }
+  }
+
+  function judge(frame: number, length: number): number {
+    if (length < HEADER_LEN) return ~Drop.pkt_too_small;
+    const at = frame >> 2;
+    let type = i32[at + 3] >>> 16;
+    let tags = 0;
+    while (tags < MOST_TAGS && (type === CUSTOMER_TAG || type === SERVICE_TAG)) {
+      tags++;
+      if (length < HEADER_LEN + 4 * tags) return ~Drop.pkt_too_small;
+      type = i32[at + 3 + tags] >>> 16;
+    }
+    if (!isStation(i32[at + 2], i32[at + 3])) return ~Drop.mac_invalid_source;
+    const headerLen = HEADER_LEN + 4 * tags;
+    const ip = at + 4 + tags;
+    if (type === IPV4) {
+      if (length < headerLen + 20 || (i32[ip] & 0xf0) !== 0x40) return ~Drop.ip_inhdr;
+      const dst = i32[ip + 4];
+      return packet(at, headerLen, macStart(), macRest(dst), owner(dst));
+    }
+    if (type === IPV6) {
+      if (length < headerLen + 40 || (i32[ip] & 0xf0) !== 0x60) return ~Drop.ip_inhdr;
+      return packet(at, headerLen, macStart6(), macRest6(ip + 6), owner6(frame + headerLen + 24));
+    }
+    return type === ARP ? arp(frame, headerLen, length) : ~Drop.unhandled_proto;
+  }
+
+  function packet(at: number, headerLen: number, start: number, rest: number, owner: number): number {
+    const word0 = i32[at];
+    if (isGroup(word0)) return owner === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.unicast_in_l2_multicast;
+    if (word0 >>> 16 !== start || i32[at + 1] !== rest) return ~Drop.otherhost;
+    setMacs(at, i32[at + 2], i32[at + 3], start, rest);
+    return headerLen;
+  }
+
+  /** See assembly/respond/arp.ts. */
+  function arp(frame: number, headerLen: number, length: number): number {
+    if (length < headerLen + ARP_LEN) return ~Drop.pkt_too_small;
+    const at = frame >> 2;
+    const p = frame + headerLen >> 2;
+    if (i32[p] !== ETHERNET_IPV4 || i32[p + 1] !== REQUEST) return ~Drop.arp_invalid;
+    const senderStart = i32[p + 2];
+    const senderEnd = i32[p + 3];
+    if (!isStation(senderStart, senderEnd)) return ~Drop.mac_invalid_source;
+    const sender = senderEnd >>> 16 | i32[p + 4] << 16;
+    const target = i32[p + 6];
+    if (sender === 0) return ~Drop.arp_probe;
+    if (owner(sender) !== NO_PREFIX) return ~Drop.martian_source;
+    if (sender === target) return ~Drop.arp_announcement;
+    const prefix = owner(target);
+    if (prefix < FIRST_OWNER) return prefix === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
+    const start = macStart();
+    const rest = macRest(target);
+    if (!isGroup(i32[at]) && (i32[at] >>> 16 !== start || i32[at + 1] !== rest)) return ~Drop.otherhost;
+
+    setMacs(at, senderStart, senderEnd, start, rest);
+    i32[p + 1] = REPLY;
+    i32[p + 2] = start | rest << 16;
+    i32[p + 3] = rest >>> 16 | target << 16;
+    i32[p + 4] = target >>> 16 | senderStart << 16;
+    i32[p + 5] = senderStart >>> 16 | senderEnd << 16;
+    i32[p + 6] = sender;
+    counters[ARP_REPLIES_COUNTER]++;
+    counters[OWNER_REPLIES_COUNTERS + prefix]++;
+    queue(frame, headerLen + ARP_LEN);
+    return 0;
+  }
+
+  function queue(frame: number, length: number): void {
+    const index = i32[QUEUED_WORD]++;
+    i32[TO_SEND_WORDS + 2 * index] = frame;
+    i32[TO_SEND_WORDS + 2 * index + 1] = length;
+  }
+
+  /** Sends a frame to the address whose parts are a word and the lower half of the next one, from the one whose parts are `start` and `rest`. */
+  function setMacs(at: number, to: number, toEnd: number, start: number, rest: number): void {
+    i32[at] = i32[at] & 0xffff | to << 16;
+    i32[at + 1] = to >>> 16 | toEnd << 16;
+    i32[at + 2] = start | rest << 16;
+    i32[at + 3] = i32[at + 3] & 0xffff0000 | rest >>> 16;
+  }
+
+  // See assembly/mac.ts: the first two bytes, and the others.
+
+  function macStart(): number {
+    return i32[MAC_POLICY_WORD] === SHARED ? i32[MAC_WORD] >>> 16 : 0x7002;
+  }
+
+  function macRest(addr: number): number {
+    return i32[MAC_POLICY_WORD] === SHARED ? i32[MAC_WORD + 1] : addr;
+  }
+
+  function macStart6(): number {
+    return i32[MAC_POLICY_WORD] === SHARED ? i32[MAC_WORD] >>> 16 : 0x7602;
+  }
+
+  function macRest6(at: number): number {
+    if (i32[MAC_POLICY_WORD] === SHARED) return i32[MAC_WORD + 1];
+    let bits = 0;
+    for (let i = 0; i < 4; i++) {
+      const product = Math.imul(bits ^ i32[at + i], 0x9e3779b1);
+      bits = product << 15 | product >>> 17;
+    }
+    return bits;
+  }
+
+  return { unwrap, wrap };
+}
+
+/** Of an address that begins in the upper half of a word. */
+function isGroup(word: number): boolean {
+  return (word & 0x10000) !== 0;
+}
+
+/** Of one that is a word and the lower half of the next; see assembly/wire/ethernet.ts. */
+function isStation(word: number, next: number): boolean {
+  return (word & 1) === 0 && (word | next & 0xffff) !== 0;
+}

@@ -1,0 +1,147 @@
+/** TAP mode: what an engine makes of a frame. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Counter, FREE, FREE_COUNT, IcmpError, ERRORS, PACKET_SIZE, Protocol, REPLIES, SLOTS, MacPolicy, PREFIX_REPLIES, BATCH_SIZES } from "../../src/abi.js";
+import { formatMac, linkOf } from "../../src/engine/link.js";
+import { DEFAULT_POLICY } from "../../src/engine/policy.js";
+import { ENGINES, Rig } from "../support/engines.js";
+import { arpFrame, BROADCAST, expectedEcho, frame, macBytes, PEER_MAC, PER_ADDRESS, SHARED, SHARED_MAC, type FrameOptions } from "../support/frames.js";
+import { addr, icmpPacket, pattern, udpPacket } from "../support/packets.js";
+import { DROP_FRAMES } from "../vectors/frames.js";
+
+const TAGS: readonly (readonly [string, FrameOptions["tags"] & object])[] = [
+  ["no tag", []],
+  ["an 802.1Q tag", [[0x8100, 0xe02a]]],
+  ["an 802.1ad tag", [[0x88a8, 7]]],
+  ["two tags", [[0x88a8, 7], [0x8100, 42]]],
+  ["a priority tag", [[0x8100, 0x6000]]],
+];
+/** With the MAC address of 10.99.1.1 under each. */
+const LINKS = [["shared", SHARED, SHARED_MAC], ["per address", PER_ADDRESS, "02:70:0a:63:01:01"]] as const;
+
+for (const name of ENGINES) {
+  for (const [policy, link, mac] of LINKS) {
+    describe(`${name}, MAC addresses ${policy}`, () => {
+      for (const [what, tags] of TAGS) {
+        test(`L-1: an echo request with ${what} is answered with it, and without padding`, async () => {
+          const rig = await Rig.create(name, { link });
+          for (const length of [0, 1, 18, 56, 1472]) {
+            for (const padding of [0, 1, 18]) {
+              const request = frame(icmpPacket({ data: pattern(length) }), { dst: mac, tags, padding });
+              assert.deepEqual(rig.respond(request), [expectedEcho(request, tags.length)]);
+            }
+          }
+          assert.equal(rig.replied, 15);
+          assert.deepEqual(rig.dropped, {});
+        });
+
+        test(`A-1: an ARP request with ${what} is answered with it: the target has the MAC address at which it is answered`, async () => {
+          const rig = await Rig.create(name, { link });
+          for (const [dst, padding] of [[BROADCAST, 0], [BROADCAST, 18], ["01:00:5e:00:00:01", 0], [mac, 0]] as const) {
+            const request = arpFrame({ targetMac: dst }, { dst, tags, padding });
+            const headerLen = 14 + 4 * tags.length;
+            const expected = Uint8Array.from([
+              ...macBytes(PEER_MAC), ...macBytes(mac), ...request.subarray(12, headerLen),
+              0, 1, 8, 0, 6, 4, 0, 2, ...macBytes(mac), ...addr("10.99.1.1"), ...macBytes(PEER_MAC), ...addr("10.99.0.1"),
+            ]);
+            assert.deepEqual(rig.respond(request), [expected]);
+          }
+          assert.equal(rig.linear.counters[REPLIES + Protocol.arp], 4);
+          assert.equal(rig.linear.counters[PREFIX_REPLIES], 4);
+          assert.deepEqual(rig.dropped, {});
+        });
+      }
+
+      test("A-1: the answer goes to the sender that the request names, RFC 826, whoever passed the frame on", async () => {
+        const rig = await Rig.create(name, { link });
+        const [reply] = rig.respond(arpFrame({ senderMac: "52:54:00:00:00:07" }));
+        assert.deepEqual(reply.subarray(0, 6), macBytes("52:54:00:00:00:07"));
+        assert.deepEqual(reply.subarray(32, 38), macBytes("52:54:00:00:00:07"));
+      });
+
+      test("A-4: nothing is learnt: a reply goes where its request came from, whatever ARP said before", async () => {
+        const rig = await Rig.create(name, { link });
+        rig.respond(arpFrame({ senderMac: "52:54:00:00:00:07" }, { src: "52:54:00:00:00:07" }));
+        const request = frame(icmpPacket(), { dst: mac });
+        assert.deepEqual(rig.respond(request), [expectedEcho(request)]);
+      });
+
+      for (const { reason, name: vector, frame, policy: only } of DROP_FRAMES.filter(({ policy }) => (policy ?? link.policy) === link.policy)) {
+        test(`${vector} → ${reason}`, async () => {
+          const rig = await Rig.create(name, { link });
+          // Where each has its own, what is to be dropped for something else is sent to the right one.
+          const sent = only === undefined && Buffer.from(frame.subarray(0, 6)).equals(macBytes(SHARED_MAC)) ? frame.map((byte, i) => macBytes(mac)[i] ?? byte) : frame;
+          assert.deepEqual(rig.respond(sent), []);
+          assert.deepEqual(rig.dropped, { [reason]: 1 });
+          assert.equal(rig.received, 1);
+          assert.equal(rig.linear.counters[Counter.bytesReceived], sent.length);
+        });
+      }
+
+      test("I5: a batch of everything: received = replied + dropped, every slot is free again, and a batch is one", async () => {
+        const rig = await Rig.create(name, { link });
+        const vectors = DROP_FRAMES.map(({ frame }) => frame);
+        const requests = Array.from({ length: 20 }, (_, i) => i % 2 ? arpFrame() : frame(icmpPacket({ sequence: i }), { dst: mac }));
+        const frames = [...vectors, ...requests];
+        const replies = rig.respond(...frames).length;
+        const dropped = Object.values(rig.dropped).reduce((a, b) => a + b, 0);
+        assert.equal(rig.received, frames.length);
+        assert.equal(replies, rig.replied + rig.linear.counters[REPLIES + Protocol.arp]);
+        assert.equal(rig.received, replies + dropped);
+        assert.ok(replies >= 20);
+        assert.equal(rig.linear.counters[Counter.bytesReceived], frames.reduce((sum, { length }) => sum + length, 0));
+        assert.equal(rig.linear.counters.subarray(BATCH_SIZES, BATCH_SIZES + 9).reduce((a, b) => a + b, 0), 1);
+        assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
+        assert.equal(new Set(rig.words.subarray(FREE / 4, FREE / 4 + SLOTS)).size, SLOTS, "no slot is on the stack twice");
+        assert.ok(rig.words.subarray(FREE / 4, FREE / 4 + SLOTS).every((slot) => slot % 64 === 0));
+      });
+
+      test("a frame of the MTU with two tags fits into a read, and is answered in full", async () => {
+        for (const mtu of [1500, 1512, 9000, 65521]) {
+          const rig = await Rig.create(name, { link, mtu });
+          const request = frame(icmpPacket({ data: pattern(mtu - 28) }), { dst: mac, tags: [[0x88a8, 7], [0x8100, 42]] });
+          assert.equal(rig.words[PACKET_SIZE / 4], request.length);
+          assert.ok(rig.linear.slotSize >= 2 + request.length);
+          assert.deepEqual(rig.respond(request), [expectedEcho(request, 2)]);
+        }
+      });
+    });
+  }
+
+  test(`${name}: one MAC address for each IPv4 address: 02:70, then the address`, async () => {
+    const rig = await Rig.create(name, { link: PER_ADDRESS });
+    for (const target of ["10.99.0.0", "10.99.1.2", "10.99.128.255", "10.99.255.255"]) {
+      const [reply] = rig.respond(arpFrame({ target }));
+      assert.deepEqual([...reply.subarray(6, 12)], [0x02, 0x70, ...addr(target)]);
+    }
+  });
+}
+
+for (const name of ["wasm", "wasm-scalar"] as const) {
+  for (const [policy, link, mac] of LINKS) {
+    test(`${name}, MAC addresses ${policy}: X-4: an ICMP error goes where its packet came from, with its tags`, async () => {
+      const rig = await Rig.create(name, { link, policy: DEFAULT_POLICY });
+      for (const [, tags] of TAGS) {
+        const headerLen = 14 + 4 * tags.length;
+        const packet = udpPacket();
+        const [error, ...others] = rig.respond(frame(packet, { dst: mac, tags, padding: 4 }));
+        assert.deepEqual([...error.subarray(0, 12)], [...macBytes(PEER_MAC), ...macBytes(mac)]);
+        assert.deepEqual([...error.subarray(12, headerLen - 2)], tags.flat().flatMap((word) => [word >> 8, word & 255]));
+        assert.deepEqual([...error.subarray(headerLen - 2, headerLen + 1)], [8, 0, 0x45]);
+        assert.equal(error.length, headerLen + 28 + packet.length);
+        assert.deepEqual(error.subarray(headerLen + 28), packet, "what it quotes has no link header");
+        assert.deepEqual(others, []);
+      }
+      assert.equal(rig.linear.counters[ERRORS + IcmpError.port_unreachable], TAGS.length);
+    });
+  }
+}
+
+test("a device's MAC address is the same every time, another on another host or device, and always a unicast one of local administration", () => {
+  const of = (device: string, machine: string) => formatMac(linkOf(device, MacPolicy.shared, machine).address);
+  assert.equal(of("pong0", "a"), of("pong0", "a"));
+  assert.equal(formatMac(linkOf("pong0", MacPolicy.shared).address), formatMac(linkOf("pong0", MacPolicy.shared).address));
+  assert.notEqual(of("pong0", "a"), of("pong0", "b"));
+  assert.notEqual(of("pong0", "a"), of("pong1", "a"));
+  for (let i = 0; i < 200; i++) assert.match(of(`pong${i}`, "a"), /^[0-9a-f][26ae](:[0-9a-f]{2}){5}$/);
+});

@@ -1,0 +1,70 @@
+/** Frames that are dropped before anybody looks at a packet in them, one and more for each reason. Of both MAC policies unless one is named. */
+import { MacPolicy, type Drop } from "../../src/abi.js";
+import { arpFrame, arpPacket, BROADCAST, frame, PEER_MAC, SHARED_MAC, type ArpOptions, type FrameOptions } from "../support/frames.js";
+import { icmpv6Packet } from "../support/ipv6.js";
+import { icmpPacket, udpPacket } from "../support/packets.js";
+
+export interface FrameVector {
+  readonly reason: keyof typeof Drop;
+  readonly name: string;
+  readonly frame: Uint8Array;
+  readonly policy?: MacPolicy;
+}
+
+const TARGET_MAC = "02:70:0a:63:01:01";
+const ipv6: FrameOptions = { type: 0x86dd };
+const cut = (bytes: Uint8Array, length: number) => bytes.slice(0, length);
+
+const arp = (reason: keyof typeof Drop, name: string, packet: ArpOptions, options: FrameOptions = {}) => ({ reason, name, frame: arpFrame(packet, options) });
+
+export const DROP_FRAMES: readonly FrameVector[] = [
+  ...[1, 6, 12, 13].map((length) => ({ reason: "pkt_too_small", name: `L-1: a frame of ${length} bytes`, frame: cut(frame(icmpPacket()), length) }) as const),
+  { reason: "pkt_too_small", name: "L-1: a frame that ends within its tag", frame: cut(frame(icmpPacket(), { tags: [[0x8100, 5]] }), 17) },
+  { reason: "pkt_too_small", name: "L-1: a frame that ends within its second tag", frame: cut(frame(icmpPacket(), { tags: [[0x88a8, 5], [0x8100, 6]] }), 21) },
+  { reason: "ip_inhdr", name: "L-1: a frame that ends within its IPv4 header", frame: cut(frame(icmpPacket()), 33) },
+  { reason: "ip_inhdr", name: "L-1: a frame without a payload", frame: frame(new Uint8Array(0)) },
+  { reason: "ip_inhdr", name: "L-1: IPv6 in a frame of IPv4", frame: frame(icmpv6Packet()) },
+  { reason: "ip_inhdr", name: "L-1: IPv4 in a frame of IPv6", frame: frame(icmpPacket(), ipv6) },
+  { reason: "ip_inhdr", name: "L-1: a frame that ends within its IPv6 header", frame: cut(frame(icmpv6Packet(), ipv6), 53) },
+  { reason: "unhandled_proto", name: "L-1: three tags", frame: frame(icmpPacket(), { tags: [[0x8100, 1], [0x8100, 2], [0x8100, 3]] }) },
+  ...[0, 46, 0x05ff, 0x0801, 0x8035, 0x88cc, 0x9100, 0xffff].map((type) => ({ reason: "unhandled_proto", name: `L-1: EtherType ${type.toString(16)}`, frame: frame(icmpPacket(), { type }) }) as const),
+  { reason: "otherhost", name: "L-1: to another MAC address", frame: frame(icmpPacket(), { dst: "06:11:22:33:44:54" }) },
+  { reason: "otherhost", name: "L-1: to another MAC address, with a tag", frame: frame(icmpPacket(), { dst: "04:11:22:33:44:55", tags: [[0x8100, 9]] }) },
+  { reason: "otherhost", name: "L-1: IPv6 to another MAC address", frame: frame(icmpv6Packet(), { ...ipv6, dst: "06:11:22:33:44:54" }) },
+  { reason: "otherhost", name: "L-1: to an address's own MAC address, while all share one", frame: frame(icmpPacket(), { dst: TARGET_MAC }), policy: MacPolicy.shared },
+  { reason: "otherhost", name: "L-1: to the shared MAC address, while each has its own", frame: frame(icmpPacket()), policy: MacPolicy.per_address },
+  { reason: "otherhost", name: "L-1: to the MAC address of another address", frame: frame(icmpPacket({ dst: "10.99.1.2" }), { dst: TARGET_MAC }), policy: MacPolicy.per_address },
+  ...[["a multicast", "01:00:5e:00:00:01"], ["the broadcast", BROADCAST], ["an IPv6 multicast", "33:33:ff:00:00:01"], ["no", "00:00:00:00:00:00"]].map(([name, src]) => (
+    { reason: "mac_invalid_source", name: `A-4: an echo request from ${name} MAC address`, frame: frame(icmpPacket(), { src }) }) as const),
+  { reason: "mac_invalid_source", name: "A-4: ARP in a frame from a multicast MAC address", frame: arpFrame({}, { src: "01:00:5e:00:00:01" }) },
+  arp("mac_invalid_source", "A-4: ARP from a multicast MAC address in a frame from a station's", { senderMac: "01:00:5e:00:00:01" }),
+  arp("mac_invalid_source", "A-4: ARP from the broadcast MAC address in a frame from a station's", { senderMac: BROADCAST }),
+  arp("mac_invalid_source", "A-4: ARP from no MAC address in a frame from a station's", { senderMac: "00:00:00:00:00:00" }),
+  ...[BROADCAST, "01:00:5e:63:01:01", "33:33:00:00:00:01"].flatMap((dst) => [
+    { reason: "unicast_in_l2_multicast", name: `I3: an echo request to ${dst}`, frame: frame(icmpPacket(), { dst }) },
+    { reason: "unicast_in_l2_multicast", name: `X-2: UDP to ${dst}`, frame: frame(udpPacket(), { dst, tags: [[0x8100, 9]] }) },
+    { reason: "unicast_in_l2_multicast", name: `I3: an IPv6 echo request to ${dst}`, frame: frame(icmpv6Packet(), { ...ipv6, dst }) },
+    { reason: "ip_invalid_dest", name: `I3: to 224.0.0.1 at ${dst}`, frame: frame(icmpPacket({ dst: "224.0.0.1" }), { dst }) },
+    { reason: "ip_invalid_dest", name: `I3: to ff02::1 at ${dst}`, frame: frame(icmpv6Packet({ dst: "ff02::1" }), { ...ipv6, dst }) },
+  ] as const),
+  ...[0, 1, 27].map((length) => ({ reason: "pkt_too_small", name: `A-1: ARP of ${length} bytes`, frame: cut(arpFrame(), 14 + length) }) as const),
+  arp("arp_invalid", "A-1: hardware type 6", { hardware: 6 }),
+  arp("arp_invalid", "A-1: hardware type 0x0101", { hardware: 0x0101 }),
+  arp("arp_invalid", "A-1: protocol 0x0801", { protocol: 0x0801 }),
+  arp("arp_invalid", "A-1: protocol of IPv6", { protocol: 0x86dd }),
+  arp("arp_invalid", "A-1: hardware length 8", { lengths: [8, 4] }),
+  arp("arp_invalid", "A-1: protocol length 16", { lengths: [6, 16] }),
+  ...[0, 2, 3, 4, 8, 9, 0x0100, 0x0101, 0xffff].map((opcode) => arp("arp_invalid", `A-1: opcode ${opcode}`, { opcode })),
+  arp("arp_probe", "A-2: a probe for an address of the prefix", { sender: "0.0.0.0" }),
+  arp("arp_probe", "A-2: a probe for another address", { sender: "0.0.0.0", target: "192.0.2.1" }),
+  arp("arp_announcement", "A-4: the host announces its own address", { target: "10.99.0.1" }),
+  arp("arp_announcement", "A-4: another one announces its address", { sender: "192.0.2.1", target: "192.0.2.1" }),
+  arp("martian_source", "A-4: another one announces an address of the prefix", { sender: "10.99.1.1" }),
+  ...["10.99.2.2", "127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.1"].map((sender) => arp("martian_source", `I3: ARP from ${sender}`, { sender })),
+  arp("not_our_prefix", "A-1: for the host's own address", { sender: "192.0.2.1", target: "10.99.0.1" }),
+  arp("not_our_prefix", "A-1: for an address outside the prefix", { target: "10.98.255.255" }),
+  arp("ip_invalid_dest", "A-1: for the broadcast address", { target: "255.255.255.255" }),
+  arp("otherhost", "A-1: ARP to another MAC address", {}, { dst: "06:11:22:33:44:54" }),
+  { reason: "otherhost", name: "A-1: ARP to the MAC address of another address", frame: frame(arpPacket({ target: "10.99.1.2" }), { type: 0x0806, dst: TARGET_MAC, src: PEER_MAC }), policy: MacPolicy.per_address },
+  { reason: "otherhost", name: "A-1: ARP to the shared MAC address, while each has its own", frame: arpFrame({}, { dst: SHARED_MAC }), policy: MacPolicy.per_address },
+];
