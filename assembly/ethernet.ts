@@ -6,7 +6,7 @@
 //     └───┴───────────┴───────────┴─────────┴──────────────
 //         └ read and written here           └ judged here: at a multiple of 4
 //
-//  1. unwrap   frames become the packets that they carry, or are answered (ARP) or dropped at once
+//  1. unwrap   frames become the packets that they carry, or are answered (ARP, neighbor discovery) or dropped at once
 //  2. input.ts, judge.ts
 //  3. wrap     replies become frames
 //
@@ -20,6 +20,7 @@ import { mac, mac6 } from "./mac";
 import { add, free, receive, receivedLength, receivedSlot, send, toSendLength, toSendSlot } from "./memory";
 import { owner, owner6 } from "./prefix";
 import { arp } from "./respond/arp";
+import { isSolicitation, neighbor } from "./respond/neighbor";
 import * as ethernet from "./wire/ethernet";
 import * as ipv4 from "./wire/ipv4";
 import * as ipv6 from "./wire/ipv6";
@@ -71,6 +72,7 @@ function judge(frame: usize, length: u32): i32 {
     case ethernet.IPV6: {
       const ip = frame + headerLen;
       if (length < headerLen + ipv6.HEADER_LEN || ipv4.version(ip) != 6) return ~Drop.ip_inhdr;
+      if (isSolicitation(ip, length - headerLen)) return neighbor(frame, headerLen, length);
       return packet(frame, headerLen, mac6(ipv6.dstAddr(ip)), owner6(ipv6.dstAddr(ip)));
     }
     case ethernet.ARP: return arp(frame, headerLen, length);

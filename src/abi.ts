@@ -111,6 +111,7 @@ export enum Protocol {
   icmp,
   icmpv6,
   arp,
+  ndisc,
 }
 export const REPLIES = 8;
 
@@ -136,8 +137,8 @@ export const ERROR_BURST = 50;
  */
 export enum Drop {
   /**
-   * Total or payload length beyond what was received, an ICMP message shorter than its kind must be, a frame or an ARP packet that ends within
-   * its header.
+   * Total or payload length beyond what was received, an ICMP message shorter than its kind must be, a frame, an ARP packet or a neighbor
+   * solicitation that ends too early.
    */
   pkt_too_small,
   /** Shorter than its header, version not 4, header length under 20 or beyond the packet, total length within the header. */
@@ -198,6 +199,16 @@ export enum Drop {
   arp_probe,
   /** Ours: an ARP request of somebody for its own address (RFC 5227 §2.3). */
   arp_announcement,
+  /** A neighbor solicitation that came through a router: its hop limit is not 255. */
+  ipv6_ndisc_hop_limit,
+  /** One whose code is not 0. */
+  ipv6_ndisc_bad_code,
+  /** One with an option of no or a wrong length; without the one that it must have, or with the one that it must not. */
+  ipv6_ndisc_bad_options,
+  /** One to an address that is neither the target nor the target's solicited-node address. */
+  ipv6_ndisc_ns_otherhost,
+  /** Ours: one of somebody about to take the address (RFC 4862 §5.4.3). */
+  ndisc_probe,
 }
 export const DROPPED = 16;
 

@@ -36,6 +36,10 @@ export function nextHeader(ip: usize): u32 {
   return load<u8>(ip, 6);
 }
 
+export function hopLimit(ip: usize): u32 {
+  return load<u8>(ip, 7);
+}
+
 /** Where the source address is. */
 export function srcAddr(ip: usize): usize {
   return ip + 8;

@@ -61,7 +61,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   const u16 = new Uint16Array(buffer);
   const i32 = new Int32Array(buffer);
   const counters = new Float64Array(buffer, COUNTERS);
-  const ethernet = createEthernet(i32, counters, owner, owner6);
+  const ethernet = createEthernet({ u8, i32, counters, owner, owner6, sum, holds, fold });
 
   /** See assembly/batch.ts. */
   function respond(count: number, now: number): number {

@@ -13,6 +13,8 @@ export interface BenchOptions {
   prefixes?: string[];
   exceptions?: string[];
   host?: string | undefined;
+  /** In its place. */
+  hosts?: string[];
   policy?: Partial<Policy>;
   mtu?: number;
   /** For frames in place of packets. */
@@ -45,7 +47,8 @@ export class Rig {
   static async create(name: TestEngine, options: BenchOptions = {}): Promise<Rig> {
     const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link } = options;
     const host = "host" in options ? options.host : HOST;
-    const trie = trieOf(prefixes.map(parsePrefix), parseExceptions(exceptions, prefixes.map(parsePrefix)), (host === undefined ? [] : [host, HOST6]).map(parseAddress));
+    const hosts = options.hosts ?? (host === undefined ? [] : [host, HOST6]);
+    const trie = trieOf(prefixes.map(parsePrefix), parseExceptions(exceptions, prefixes.map(parsePrefix)), hosts.map(parseAddress));
     const linear = LinearMemory.create(mtu, trie, { ...STATELESS, ...policy }, link);
     return new Rig(linear, await createEngine(name, linear));
   }

@@ -1,6 +1,7 @@
 /** Ethernet frames for tests, and ARP: built field by field, as packets.ts does for IPv4. */
 import { MacPolicy } from "../../src/abi.js";
 import type { Link } from "../../src/engine/link.js";
+import { addr6, HOST6, icmpv6Packet, TARGET6, type Icmpv6Options } from "./ipv6.js";
 import { addr, expectedReply, HOST, TARGET } from "./packets.js";
 
 /** The one that all addresses share, where they do. */
@@ -55,6 +56,35 @@ export function arpFrame(packet: ArpOptions = {}, options: FrameOptions = {}): U
 export function expectedEcho(request: Uint8Array, tags = 0): Uint8Array {
   const headerLen = 14 + 4 * tags;
   return Uint8Array.from([...request.subarray(6, 12), ...request.subarray(0, 6), ...request.subarray(12, headerLen), ...expectedReply(request.slice(headerLen))]);
+}
+
+export interface SolicitationOptions extends Icmpv6Options {
+  target?: string;
+  /** Behind the target. */
+  options?: Uint8Array;
+}
+
+/** An option with a MAC address: source (1) or target (2) link-layer address. */
+export function linkOption(mac: string, type = 1): Uint8Array {
+  return Uint8Array.of(type, 1, ...macBytes(mac));
+}
+
+/** ff02::1:ff00:0/104 and the last 24 bits (RFC 4291 §2.7.1). */
+export function solicitedNode(target: string): string {
+  return `ff02::1:ff${Buffer.from(addr6(target).subarray(13)).toString("hex").replace(/^../, "$&:")}`;
+}
+
+/** A neighbor solicitation of HOST6 for TARGET6, to its solicited-node address, unless told otherwise. */
+export function solicitation(options: SolicitationOptions = {}): Uint8Array {
+  const { target = TARGET6, src = HOST6, dst = solicitedNode(target), options: behind = linkOption(PEER_MAC) } = options;
+  return icmpv6Packet({ type: 135, hopLimit: 255, identifier: 0, sequence: 0, ...options, src, dst, data: Uint8Array.of(...addr6(target), ...behind) });
+}
+
+/** In a frame to the group of its destination, or to SHARED_MAC, unless told otherwise. */
+export function solicitationFrame(packet: SolicitationOptions = {}, options: FrameOptions = {}): Uint8Array {
+  const bytes = solicitation(packet);
+  const dst = bytes[24] === 0xff ? `33:33:${[...bytes.subarray(36, 40)].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}` : SHARED_MAC;
+  return frame(bytes, { dst, type: 0x86dd, ...options });
 }
 
 export function macBytes(text: string): Uint8Array {

@@ -4,9 +4,12 @@ import { describe, test } from "node:test";
 import { Counter, FREE, FREE_COUNT, IcmpError, ERRORS, PACKET_SIZE, Protocol, REPLIES, SLOTS, MacPolicy, PREFIX_REPLIES, BATCH_SIZES } from "../../src/abi.js";
 import { formatMac, linkOf } from "../../src/engine/link.js";
 import { DEFAULT_POLICY } from "../../src/engine/policy.js";
-import { ENGINES, Rig } from "../support/engines.js";
-import { arpFrame, BROADCAST, expectedEcho, frame, macBytes, PEER_MAC, PER_ADDRESS, SHARED, SHARED_MAC, type FrameOptions } from "../support/frames.js";
-import { addr, icmpPacket, pattern, udpPacket } from "../support/packets.js";
+import { ENGINES, Rig, type BenchOptions } from "../support/engines.js";
+import {
+  arpFrame, BROADCAST, expectedEcho, frame, linkOption, macBytes, PEER_MAC, PER_ADDRESS, SHARED, SHARED_MAC, solicitation, solicitationFrame, type FrameOptions,
+} from "../support/frames.js";
+import { addr6, HOST6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6 } from "../support/ipv6.js";
+import { addr, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.js";
 import { DROP_FRAMES } from "../vectors/frames.js";
 
 const TAGS: readonly (readonly [string, FrameOptions["tags"] & object])[] = [
@@ -16,6 +19,9 @@ const TAGS: readonly (readonly [string, FrameOptions["tags"] & object])[] = [
   ["two tags", [[0x88a8, 7], [0x8100, 42]]],
   ["a priority tag", [[0x8100, 0x6000]]],
 ];
+const DUAL: BenchOptions = { prefixes: [PREFIX, PREFIX6], hosts: [HOST, HOST6] };
+/** Of TARGET6, where each has its own. */
+const MAC6 = "02:76:2e:2a:69:ff";
 /** With the MAC address of 10.99.1.1 under each. */
 const LINKS = [["shared", SHARED, SHARED_MAC], ["per address", PER_ADDRESS, "02:70:0a:63:01:01"]] as const;
 
@@ -52,6 +58,48 @@ for (const name of ENGINES) {
         });
       }
 
+      for (const [what, tags] of TAGS) {
+        test(`N-2: a neighbor solicitation with ${what} is answered: solicited, N-3: overriding nobody, with the target's MAC address`, async () => {
+          const rig = await Rig.create(name, { link, prefixes: [PREFIX6], host: HOST6 });
+          const own = link.policy === MacPolicy.shared ? SHARED_MAC : MAC6;
+          for (const [dst, to, options, padding] of [
+            [undefined, "33:33:ff:01:00:01", linkOption(PEER_MAC), 0],
+            [undefined, "33:33:ff:01:00:01", Uint8Array.of(14, 1, 1, 2, 3, 4, 5, 6, ...linkOption(PEER_MAC)), 3],
+            [undefined, own, linkOption(PEER_MAC), 0],
+            [TARGET6, own, linkOption(PEER_MAC), 0],
+            [TARGET6, own, new Uint8Array(0), 0],
+          ] as const) {
+            for (const src of ["fd99::1", "fe80::5054:ff:fe12:3456", "2001:db8::7"]) {
+              const request = solicitationFrame({ src, options, ...dst === undefined ? {} : { dst } }, { dst: to, tags, padding });
+              const headerLen = 14 + 4 * tags.length;
+              const data = Uint8Array.of(...addr6(TARGET6), ...options.length > 0 ? linkOption(own, 2) : []);
+              const advertisement = icmpv6Packet({ src: TARGET6, dst: src, hopLimit: 255, type: 136, identifier: 0x4000, sequence: 0, data });
+              assert.deepEqual(rig.respond(request), [Uint8Array.of(...macBytes(PEER_MAC), ...macBytes(own), ...request.subarray(12, headerLen), ...advertisement)]);
+            }
+          }
+          assert.equal(rig.linear.counters[REPLIES + Protocol.ndisc], 15);
+          assert.equal(rig.linear.counters[PREFIX_REPLIES], 15);
+          assert.deepEqual(rig.dropped, {});
+        });
+      }
+
+      test("N-2: the answer goes to the address that the solicitation names, or where it came from where it names none", async () => {
+        const rig = await Rig.create(name, { link, prefixes: [PREFIX6], host: HOST6 });
+        const own = link.policy === MacPolicy.shared ? SHARED_MAC : MAC6;
+        const [named] = rig.respond(solicitationFrame({ options: linkOption("52:54:00:00:00:07") }));
+        assert.deepEqual(named.subarray(0, 6), macBytes("52:54:00:00:00:07"));
+        const [unnamed] = rig.respond(solicitationFrame({ dst: TARGET6, options: new Uint8Array(0) }, { dst: own, src: "52:54:00:00:00:08" }));
+        assert.deepEqual(unnamed.subarray(0, 6), macBytes("52:54:00:00:00:08"));
+      });
+
+      test("N-1: a neighbor solicitation in a fragment, be it the only one, is not answered (RFC 6980 §5)", async () => {
+        const rig = await Rig.create(name, { link, prefixes: [PREFIX6], host: HOST6 });
+        const whole = solicitation();
+        const fragment = ipv6Packet(whole.subarray(40), { dst: "ff02::1:ff01:1", hopLimit: 255, extensions: [{ number: 44, rest: new Uint8Array(7) }] });
+        for (const dst of ["33:33:ff:01:00:01", SHARED_MAC]) assert.deepEqual(rig.respond(frame(fragment, { dst, type: 0x86dd })), []);
+        assert.equal(rig.received, 2);
+      });
+
       test("A-1: the answer goes to the sender that the request names, RFC 826, whoever passed the frame on", async () => {
         const rig = await Rig.create(name, { link });
         const [reply] = rig.respond(arpFrame({ senderMac: "52:54:00:00:00:07" }));
@@ -68,7 +116,7 @@ for (const name of ENGINES) {
 
       for (const { reason, name: vector, frame, policy: only } of DROP_FRAMES.filter(({ policy }) => (policy ?? link.policy) === link.policy)) {
         test(`${vector} → ${reason}`, async () => {
-          const rig = await Rig.create(name, { link });
+          const rig = await Rig.create(name, { ...DUAL, link });
           // Where each has its own, what is to be dropped for something else is sent to the right one.
           const sent = only === undefined && Buffer.from(frame.subarray(0, 6)).equals(macBytes(SHARED_MAC)) ? frame.map((byte, i) => macBytes(mac)[i] ?? byte) : frame;
           assert.deepEqual(rig.respond(sent), []);
@@ -79,16 +127,16 @@ for (const name of ENGINES) {
       }
 
       test("I5: a batch of everything: received = replied + dropped, every slot is free again, and a batch is one", async () => {
-        const rig = await Rig.create(name, { link });
+        const rig = await Rig.create(name, { ...DUAL, link });
         const vectors = DROP_FRAMES.map(({ frame }) => frame);
-        const requests = Array.from({ length: 20 }, (_, i) => i % 2 ? arpFrame() : frame(icmpPacket({ sequence: i }), { dst: mac }));
+        const requests = Array.from({ length: 21 }, (_, i) => [arpFrame(), solicitationFrame(), frame(icmpPacket({ sequence: i }), { dst: mac })][i % 3]);
         const frames = [...vectors, ...requests];
         const replies = rig.respond(...frames).length;
         const dropped = Object.values(rig.dropped).reduce((a, b) => a + b, 0);
         assert.equal(rig.received, frames.length);
-        assert.equal(replies, rig.replied + rig.linear.counters[REPLIES + Protocol.arp]);
+        assert.equal(replies, rig.replied + rig.linear.counters[REPLIES + Protocol.arp] + rig.linear.counters[REPLIES + Protocol.ndisc]);
         assert.equal(rig.received, replies + dropped);
-        assert.ok(replies >= 20);
+        assert.ok(replies >= 21);
         assert.equal(rig.linear.counters[Counter.bytesReceived], frames.reduce((sum, { length }) => sum + length, 0));
         assert.equal(rig.linear.counters.subarray(BATCH_SIZES, BATCH_SIZES + 9).reduce((a, b) => a + b, 0), 1);
         assert.equal(rig.words[FREE_COUNT / 4], SLOTS);

@@ -1,6 +1,6 @@
 /** Frames that are dropped before anybody looks at a packet in them, one and more for each reason. Of both MAC policies unless one is named. */
 import { MacPolicy, type Drop } from "../../src/abi.js";
-import { arpFrame, arpPacket, BROADCAST, frame, PEER_MAC, SHARED_MAC, type ArpOptions, type FrameOptions } from "../support/frames.js";
+import { arpFrame, arpPacket, BROADCAST, frame, linkOption, PEER_MAC, SHARED_MAC, solicitation, solicitationFrame, type ArpOptions, type FrameOptions, type SolicitationOptions } from "../support/frames.js";
 import { icmpv6Packet } from "../support/ipv6.js";
 import { icmpPacket, udpPacket } from "../support/packets.js";
 
@@ -15,6 +15,13 @@ const TARGET_MAC = "02:70:0a:63:01:01";
 const ipv6: FrameOptions = { type: 0x86dd };
 const cut = (bytes: Uint8Array, length: number) => bytes.slice(0, length);
 
+const ndp = (reason: keyof typeof Drop, name: string, packet: SolicitationOptions, options: FrameOptions = {}) => ({ reason, name, frame: solicitationFrame(packet, options) });
+/** The same with some bytes of the IPv6 packet replaced. */
+const ndpWith = (reason: keyof typeof Drop, name: string, at: number, ...bytes: number[]) => {
+  const changed = solicitationFrame();
+  changed.set(bytes, 14 + at);
+  return { reason, name, frame: changed };
+};
 const arp = (reason: keyof typeof Drop, name: string, packet: ArpOptions, options: FrameOptions = {}) => ({ reason, name, frame: arpFrame(packet, options) });
 
 export const DROP_FRAMES: readonly FrameVector[] = [
@@ -67,4 +74,35 @@ export const DROP_FRAMES: readonly FrameVector[] = [
   arp("otherhost", "A-1: ARP to another MAC address", {}, { dst: "06:11:22:33:44:54" }),
   { reason: "otherhost", name: "A-1: ARP to the MAC address of another address", frame: frame(arpPacket({ target: "10.99.1.2" }), { type: 0x0806, dst: TARGET_MAC, src: PEER_MAC }), policy: MacPolicy.per_address },
   { reason: "otherhost", name: "A-1: ARP to the shared MAC address, while each has its own", frame: arpFrame({}, { dst: SHARED_MAC }), policy: MacPolicy.per_address },
+  ...[0, 1, 64, 254].map((hopLimit) => ndp("ipv6_ndisc_hop_limit", `N-1: hop limit ${hopLimit}`, { hopLimit })),
+  ndpWith("icmp_csum", "N-1: checksum off by one", 43, solicitationFrame()[14 + 43] ^ 1),
+  ndpWith("icmp_csum", "N-1: a flipped bit of the target", 60, 0x40),
+  ndp("ipv6_ndisc_bad_code", "N-1: code 1", { code: 1 }),
+  ndpWith("pkt_too_small", "N-1: a payload of 23 bytes", 4, 0, 23),
+  ndpWith("pkt_too_small", "N-1: a payload longer than the frame", 4, 0, 33),
+  { reason: "pkt_too_small", name: "N-1: a frame of the type alone", frame: cut(solicitationFrame(), 14 + 41) },
+  ndp("ip_invalid_dest", "N-1: for a multicast target", { target: "ff02::1:ff01:1", dst: "ff02::1:ff01:1" }),
+  ndp("ipv6_ndisc_bad_options", "N-1: an option of length 0", { options: Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0) }),
+  ndp("ipv6_ndisc_bad_options", "N-1: an option of length 0 behind a good one", { options: Uint8Array.of(...linkOption(PEER_MAC), 14, 0, 0, 0, 0, 0, 0, 0) }),
+  ndp("ipv6_ndisc_bad_options", "N-1: an option longer than the message", { options: Uint8Array.of(1, 2, 2, 2, 2, 2, 2, 2) }),
+  ndp("ipv6_ndisc_bad_options", "N-1: half an option", { options: Uint8Array.of(...linkOption(PEER_MAC), 14) }),
+  ndp("ipv6_ndisc_bad_options", "N-1: a link-layer address of 14 bytes", { options: Uint8Array.of(1, 2, ...new Uint8Array(14).fill(2)) }),
+  ndp("ipv6_ndisc_bad_options", "N-1: to a group, without a source link-layer address", { options: new Uint8Array(0) }),
+  ndp("ipv6_ndisc_bad_options", "N-1: from the unspecified address with a source link-layer address", { src: "::" }),
+  ndp("martian_source", "N-1: from the unspecified address to the target", { src: "::", dst: "fd99::1:1", options: new Uint8Array(0) }),
+  ndp("ipv6_ndisc_ns_otherhost", "N-1: to all nodes", { dst: "ff02::1" }),
+  ndp("ipv6_ndisc_ns_otherhost", "N-1: to the solicited-node address of another", { dst: "ff02::1:ff01:2" }),
+  ndp("ipv6_ndisc_ns_otherhost", "N-1: to another address of the prefix", { dst: "fd99::1:2" }),
+  ndp("ndisc_probe", "N-4: of somebody about to take an address of the prefix", { src: "::", options: new Uint8Array(0) }),
+  ndp("ndisc_probe", "N-4: the same with a nonce (RFC 7527)", { src: "::", options: Uint8Array.of(14, 1, 1, 2, 3, 4, 5, 6) }),
+  ...["fd99::2:2", "ff02::1", "::1"].map((src) => ndp("martian_source", `I3: a neighbor solicitation from ${src}`, { src })),
+  ndp("not_our_prefix", "N-1: for the host's own address", { src: "fe80::1", target: "fd99::1" }),
+  ndp("not_our_prefix", "N-1: for an address outside the prefix", { target: "fd98::1" }),
+  ndp("not_our_prefix", "N-1: for a link-local address", { target: "fe80::2" }),
+  ndp("otherhost", "N-1: to the MAC address of another group", {}, { dst: "33:33:ff:01:00:02" }),
+  ndp("otherhost", "N-1: to the broadcast MAC address", {}, { dst: BROADCAST }),
+  ndp("otherhost", "N-1: to another MAC address", { dst: "fd99::1:1" }, { dst: "06:11:22:33:44:54" }),
+  { reason: "otherhost", name: "N-1: to the shared MAC address, while each has its own", frame: solicitationFrame({ dst: "fd99::1:1" }), policy: MacPolicy.per_address },
+  ...["01:00:5e:00:00:01", BROADCAST, "00:00:00:00:00:00"].map((mac) => ndp("mac_invalid_source", `A-4: a source link-layer address of ${mac}`, { options: linkOption(mac) })),
+  { reason: "mac_invalid_source", name: "A-4: a neighbor solicitation in a frame from a multicast MAC address", frame: frame(solicitation(), { ...ipv6, dst: "33:33:ff:01:00:01", src: "01:00:5e:00:00:01" }) },
 ];

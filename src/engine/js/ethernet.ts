@@ -16,6 +16,7 @@ const MAC_WORD = MAC >> 2;
 const SHARED = MacPolicy.shared as number;
 const DROPPED_COUNTERS = DROPPED;
 const ARP_REPLIES_COUNTER = REPLIES + Protocol.arp;
+const NDISC_REPLIES_COUNTER = REPLIES + Protocol.ndisc;
 const OWNER_REPLIES_COUNTERS = PREFIX_REPLIES - FIRST_PREFIX;
 const FIRST_OWNER = FIRST_PREFIX;
 const NO_PREFIX = NOBODY;
@@ -36,6 +37,30 @@ const REQUEST = 0x01000406;
 const REPLY = 0x02000406;
 const ARP_LEN = 28;
 
+const IPV6_HEADER_LEN = 40;
+const ICMPV6 = 58;
+const HOP_LIMIT = 255;
+const SOLICITATION = 135;
+const ADVERTISEMENT = 136;
+const SOLICITED = 0x40;
+const SOURCE_LINK_ADDRESS = 1;
+/** An option's type and length, with a target link-layer address. */
+const TARGET_OPTION = 0x0102;
+const NDP_LEN = 24;
+const OPTION_LEN = 8;
+
+/** What js.ts has. */
+export interface Core {
+  readonly u8: Uint8Array;
+  readonly i32: Int32Array;
+  readonly counters: Float64Array;
+  readonly owner: (addr: number) => number;
+  readonly owner6: (addr: number) => number;
+  readonly sum: (p: number, len: number) => number;
+  readonly holds: (sum: number) => boolean;
+  readonly fold: (sum: number) => number;
+}
+
 export interface Ethernet {
   unwrap(count: number): number;
   wrap(first: number, end: number): void;
@@ -43,9 +68,9 @@ export interface Ethernet {
 
 /**
  * TAP mode; see assembly/ethernet.ts. The words of a frame, `at` being its slot's first one: a MAC address is the upper half of a
- * word and the next word, or a word and the lower half of the next. `owner` and `owner6` are js.ts's.
+ * word and the next word, or a word and the lower half of the next.
  */
-export function createEthernet(i32: Int32Array, counters: Float64Array, owner: (addr: number) => number, owner6: (addr: number) => number): Ethernet {
+export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, fold }: Core): Ethernet {
   function unwrap(count: number): number {
     i32[QUEUED_WORD] = 0;
     let packets = 0;
@@ -100,7 +125,9 @@ export function createEthernet(i32: Int32Array, counters: Float64Array, owner: (
       return packet(at, headerLen, macStart(), macRest(dst), owner(dst));
     }
     if (type === IPV6) {
-      if (length < headerLen + 40 || (i32[ip] & 0xf0) !== 0x60) return ~Drop.ip_inhdr;
+      if (length < headerLen + IPV6_HEADER_LEN || (i32[ip] & 0xf0) !== 0x60) return ~Drop.ip_inhdr;
+      const solicitation = length > headerLen + IPV6_HEADER_LEN && (i32[ip + 1] >>> 16 & 0xff) === ICMPV6 && (i32[ip + 10] & 0xff) === SOLICITATION;
+      if (solicitation) return neighbor(frame, headerLen, length);
       return packet(at, headerLen, macStart6(), macRest6(ip + 6), owner6(frame + headerLen + 24));
     }
     return type === ARP ? arp(frame, headerLen, length) : ~Drop.unhandled_proto;
@@ -145,6 +172,81 @@ export function createEthernet(i32: Int32Array, counters: Float64Array, owner: (
     counters[OWNER_REPLIES_COUNTERS + prefix]++;
     queue(frame, headerLen + ARP_LEN);
     return 0;
+  }
+
+  /** See assembly/respond/neighbor.ts. */
+  function neighbor(frame: number, headerLen: number, length: number): number {
+    const at = frame >> 2;
+    const ip = frame + headerLen >> 2;
+    const word1 = i32[ip + 1];
+    const msgLen = (word1 & 0xff) << 8 | word1 >>> 8 & 0xff;
+    if (msgLen < NDP_LEN || msgLen > length - headerLen - IPV6_HEADER_LEN) return ~Drop.pkt_too_small;
+    const msg = ip + 10;
+    if (word1 >>> 24 !== HOP_LIMIT) return ~Drop.ipv6_ndisc_hop_limit;
+    if (!holds(pseudoSum(ip, msgLen) + sum(msg << 2, msgLen))) return ~Drop.icmp_csum;
+    if ((i32[msg] & 0xff00) !== 0) return ~Drop.ipv6_ndisc_bad_code;
+
+    let source = 0;
+    for (let option = (msg << 2) + NDP_LEN, end = (msg << 2) + msgLen; option < end;) {
+      const optionLen = option + 2 > end ? 0 : u8[option + 1] << 3;
+      if (optionLen === 0 || option + optionLen > end) return ~Drop.ipv6_ndisc_bad_options;
+      if (u8[option] === SOURCE_LINK_ADDRESS) {
+        if (optionLen !== OPTION_LEN) return ~Drop.ipv6_ndisc_bad_options;
+        source = option >> 2;
+      }
+      option += optionLen;
+    }
+    const src = ip + 2;
+    const dst = ip + 6;
+    const target = msg + 2;
+    const multicast = (i32[dst] & 0xff) === 0xff;
+    if (multicast ? !isSolicitedNode(dst, target) : !isSame(dst, target)) return ~Drop.ipv6_ndisc_ns_otherhost;
+    const unspecified = (i32[src] | i32[src + 1] | i32[src + 2] | i32[src + 3]) === 0;
+    if (multicast && unspecified === (source !== 0)) return ~Drop.ipv6_ndisc_bad_options;
+    if (multicast && unspecified) return ~Drop.ndisc_probe;
+    if (owner6(src << 2) !== NO_PREFIX) return ~Drop.martian_source;
+    const prefix = owner6(target << 2);
+    if (prefix < FIRST_OWNER) return prefix === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
+    const start = macStart6();
+    const rest = macRest6(target);
+    const own = i32[at] >>> 16 === start && i32[at + 1] === rest;
+    if (!own && !(multicast && i32[at] >>> 16 === 0x3333 && i32[at + 1] === i32[dst + 3])) return ~Drop.otherhost;
+    const to = source === 0 ? i32[at + 2] : i32[source] >>> 16 | i32[source + 1] << 16;
+    const toEnd = source === 0 ? i32[at + 3] : i32[source + 1] >>> 16;
+    if (!isStation(to, toEnd)) return ~Drop.mac_invalid_source;
+
+    setMacs(at, to, toEnd, start, rest);
+    const replyLen = source === 0 ? NDP_LEN : NDP_LEN + OPTION_LEN;
+    i32[ip] = 0x60;
+    i32[ip + 1] = HOP_LIMIT << 24 | ICMPV6 << 16 | replyLen << 8;
+    for (let i = 0; i < 4; i++) {
+      i32[dst + i] = i32[src + i];
+      i32[src + i] = i32[target + i];
+    }
+    i32[msg] = ADVERTISEMENT;
+    i32[msg + 1] = SOLICITED;
+    if (source !== 0) {
+      i32[msg + 6] = start << 16 | TARGET_OPTION;
+      i32[msg + 7] = rest;
+    }
+    i32[msg] |= (fold(pseudoSum(ip, replyLen) + sum(msg << 2, replyLen)) ^ 0xffff) << 16;
+    counters[NDISC_REPLIES_COUNTER]++;
+    counters[OWNER_REPLIES_COUNTERS + prefix]++;
+    queue(frame, headerLen + IPV6_HEADER_LEN + replyLen);
+    return 0;
+  }
+
+  /** Of the addresses, the length, and ICMPv6, in memory order. */
+  function pseudoSum(ip: number, msgLen: number): number {
+    return sum((ip << 2) + 8, 32) + ((msgLen & 0xff) << 8 | msgLen >>> 8) + (ICMPV6 << 8);
+  }
+
+  function isSolicitedNode(addr: number, target: number): boolean {
+    return i32[addr] === 0x2ff && i32[addr + 1] === 0 && i32[addr + 2] === 0x01000000 && i32[addr + 3] === (i32[target + 3] | 0xff);
+  }
+
+  function isSame(addr: number, other: number): boolean {
+    return i32[addr] === i32[other] && i32[addr + 1] === i32[other + 1] && i32[addr + 2] === i32[other + 2] && i32[addr + 3] === i32[other + 3];
   }
 
   function queue(frame: number, length: number): void {
