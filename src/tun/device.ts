@@ -49,6 +49,7 @@ export class TunDevice {
   readonly mtu: number;
   /** One file descriptor a queue, non-blocking. */
   readonly queues: readonly number[];
+  readonly #mode: Mode;
   readonly #netlink = new Netlink();
   #index = 0;
   #addresses: readonly Address[] = [];
@@ -57,6 +58,7 @@ export class TunDevice {
   /** Makes the device, down and without addresses. @throws Failure where it is in use, not permitted or missing. */
   constructor({ name, mode = Mode.tun, mtu, queues }: DeviceOptions) {
     this.name = name;
+    this.#mode = mode;
     this.mtu = mtu;
     const opened: number[] = [];
     this.queues = opened;
@@ -79,7 +81,7 @@ export class TunDevice {
     this.#prefixes = prefixes;
     const exceptions = this.#checkRoutes();
     try {
-      this.#quieten();
+      if (this.#mode === Mode.tun) this.#quieten();
       this.#netlink.setLinkUp(this.#index, this.mtu, TX_QUEUE_LEN);
       const lost = this.#ensure().at(0);
       if (lost) throw new Failure(`prefix ${lost.text} is routed elsewhere already`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${lost.text}` });
@@ -122,7 +124,7 @@ export class TunDevice {
     this.#netlink.close();
   }
 
-  /** What the kernel sends of its own accord would reach pongd alone. */
+  /** What the kernel sends of its own accord would reach pongd alone. A TAP device may have more behind it, and neighbours to ask there. */
   #quieten(): void {
     try {
       this.#netlink.setNoLinkLocal(this.#index);

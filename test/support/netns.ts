@@ -88,6 +88,11 @@ export class Netns {
     return JSON.parse(await this.ok(process.execPath, "--input-type=module", "-e", body, ...args)) as T;
   }
 
+  /** A process that is in it. */
+  get pid(): number {
+    return this.#holder.pid ?? NaN;
+  }
+
   get #enter(): string[] {
     return ["-t", String(this.#holder.pid), ...ROOT ? [] : ["-U", "--preserve-credentials"], "-n"];
   }
@@ -129,6 +134,10 @@ export class Pongd {
 
   get pid(): number {
     return this.#child.pid ?? NaN;
+  }
+
+  get stdout(): string {
+    return this.#stdout;
   }
 
   get stderr(): string {
