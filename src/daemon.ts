@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly device: string;
   /** Of a TAP device; without one it is a TUN device. */
   readonly link?: Link | undefined;
+  /** Whether to route the prefixes to the device; yes unless told otherwise. */
+  readonly routes?: boolean;
   /** Bytes. */
   readonly mtu: number;
   readonly queues: number;
@@ -60,7 +62,7 @@ export interface Summary extends Verdicts {
  * @throws Failure when something fails; by then all that was made is gone again.
  */
 export async function run(options: RunOptions, log: Logger, onRunning: (started: Started) => void): Promise<Summary> {
-  const { prefixes, exceptions, hostAddresses, engine, io, spin, policy, mtu, link } = options;
+  const { prefixes, exceptions, hostAddresses, engine, io, spin, policy, mtu, link, routes = true } = options;
   const queues: Queue[] = [];
   let registry: Registry | undefined;
   let answering = false;
@@ -74,7 +76,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
 
     const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues: options.queues });
     undo.push(() => { device.close(); });
-    for (const exception of device.configure(hostAddresses, prefixes)) log.warn(exception);
+    for (const exception of device.configure(hostAddresses, routes ? prefixes : [])) log.warn(exception);
     log.debug({ device: device.name, mtu, queues: device.queues.length }, "device made");
 
     const trie = trieOf(prefixes, exceptions, hostAddresses);

@@ -31,6 +31,7 @@ interface Flags extends PolicyFlags {
   device: string;
   mode: keyof typeof Mode;
   mac?: keyof typeof MAC_POLICIES;
+  routes: boolean;
   mtu: number;
   queues: number;
   io: IoChoice;
@@ -47,6 +48,7 @@ export function runCommand(): Command {
     .option("--device <name>", "name of the device to make", "pong0")
     .addOption(new Option("--mode <mode>", "what it is: tun (IP packets) or tap (Ethernet frames, for a bridge)").choices(MODES).default("tun"))
     .addOption(new Option("--mac <policy>", "with --mode tap, the MAC addresses that answer: one for all (shared, the default) or one each").choices(Object.keys(MAC_POLICIES)))
+    .option("--no-routes", "leave the host's routes alone: for a TAP device that becomes a bridge's port")
     .option("--mtu <bytes>", "its MTU", integer(ETH_MIN_MTU, ETH_MAX_MTU), 1500)
     .option("--queues <n>", "its queues; a thread each", integer(1, MAX_QUEUES), 1)
     .addOption(hostAddressOption("the host's own address on it"))
@@ -87,8 +89,8 @@ function toOptions(given: string[], flags: Flags): RunOptions {
   if (flags.mtu < IPV6_MIN_MTU && prefixes.some(({ family }) => family === 6)) {
     throw new Failure(`MTU ${flags.mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}; raise --mtu, or give IPv4 prefixes alone`, EXIT.USAGE);
   }
-  const { device, mtu, queues, engine, io, spin, listen } = flags;
-  return { prefixes, exceptions, hostAddresses, device, link: toLink(flags), mtu, queues, engine, io, spin, policy: policyOf(flags), listen };
+  const { device, routes, mtu, queues, engine, io, spin, listen } = flags;
+  return { prefixes, exceptions, hostAddresses, device, link: toLink(flags), routes, mtu, queues, engine, io, spin, policy: policyOf(flags), listen };
 }
 
 /** @throws Failure (usage) for what a device of that kind does not have. */

@@ -107,13 +107,14 @@ for (const { engine, io } of COMBINATIONS) {
     });
   });
 
-  test(`${engine}, ${io}: L-1: a peer behind a bridge is answered, its tags kept, and tshark finds nothing wrong`, needs("ping", "arping", "tshark"), async () => {
+  test(`${engine}, ${io}: L-1: the host and a peer are answered through a bridge, its tags kept, and tshark finds nothing wrong`, needs("ping", "arping", "tshark"), async () => {
     const ns = await Netns.open();
     const peer = await Netns.open();
-    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--mode", "tap", "--host-address", "none", "--engine", engine, "--io", io);
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--except", "10.99.0.1", "--mode", "tap", "--host-address", "none", "--no-routes", "--engine", engine, "--io", io);
     const mac = /mac address +(\S+)/.exec(pongd.stdout)?.[1] ?? "?";
     await ns.ok("ip", "link", "add", "br0", "up", "type", "bridge");
     await ns.ok("ip", "link", "set", "pong0", "master", "br0");
+    await ns.ok("ip", "addr", "add", "10.99.0.1/16", "dev", "br0");
     await ns.ok("ip", "link", "add", "eth0", "netns", String(peer.pid), "type", "veth", "peer", "name", "veth0");
     await ns.ok("ip", "link", "set", "veth0", "up", "master", "br0");
     await peer.ok("ip", "link", "set", "eth0", "up");
@@ -148,6 +149,9 @@ for (const { engine, io } of COMBINATIONS) {
       if (type === "0") assert.deepEqual([ip, icmp], ["1", "1"], "good, good");
     }
     assert.equal((await neighbors(peer, "eth0")).get("10.99.1.1"), mac);
+    await ns.ok("ping", "-c", "3", "-i", "0.01", "-w", "5", "10.99.1.1");
+    assert.equal((await neighbors(ns, "br0")).get("10.99.1.1"), mac);
+    assert.deepEqual(await ns.ip("route", "show", "dev", "pong0"), []);
     const metrics = await pongd.metrics();
     assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"));
     await pongd.stop();

@@ -24,6 +24,10 @@ describe("usage: status 2 and one line", () => {
     [["run", "10.99.0.0/16", "fd00::/64", "--mtu", "1279"], /MTU 1279: IPv6 prefixes need at least 1280/],
     [["run", "10.99.0.0/16", "--mtu", "67"], /--mtu <bytes>.*'67'.*68 to 65535/],
     [["run", "10.99.0.0/16", "--mtu", "1e3"], /'1e3'/],
+    [["run", "10.99.0.0/16", "--mode", "bridge"], /tun, tap/],
+    [["run", "10.99.0.0/16", "--mode", "tap", "--mac", "random"], /shared, per-address/],
+    [["run", "10.99.0.0/16", "--mac", "shared"], /a TUN device has no MAC addresses: leave --mac out, or add --mode tap/],
+    [["run", "10.99.0.0/16", "--mode", "tap", "--mtu", "65522"], /--mtu 65522: a TAP device takes 68 to 65521/],
     [["run", "10.99.0.0/16", "--queues", "0"], /1 to 256/],
     [["run", "10.99.0.0/16", "--ttl", "256"], /1 to 255/],
     [["run", "10.99.0.0/16", "--engine", "go"], /wasm, js/],
@@ -100,7 +104,7 @@ test("help names the exit statuses, and every option", () => {
   assert.match(pongd("--help").stdout, /replay \[options\] <in> <out> \[prefix\.\.\.\]/);
   for (const option of ["--host-address", "--except", "--engine", "--ttl", "--ignore-echo"]) assert.ok(pongd("replay", "--help").stdout.includes(option), option);
   const { status, stdout } = pongd("run", "--help");
-  for (const option of ["--device", "--mtu", "--queues", "--host-address", "--engine", "--ttl", "--ignore-echo", "--listen", "--log-level", "--log-format"]) {
+  for (const option of ["--device", "--mode", "--mac", "--no-routes", "--mtu", "--queues", "--host-address", "--engine", "--ttl", "--ignore-echo", "--listen", "--log-level", "--log-format"]) {
     assert.ok(stdout.includes(option), option);
   }
   assert.equal(status, 0);
