@@ -11,8 +11,8 @@ export function transmit(ip: usize, totalLen: u32): bool {
   const headerLen = ipv4.headerLen(ip);
   // All but the last are of whole blocks of 8 bytes.
   const blocksLen = mtu - headerLen & ~7;
-  if (totalLen > mtu && (totalLen - headerLen + blocksLen - 1) / blocksLen > spare()) return false;
-  if (totalLen <= mtu && !spare()) return false;
+  const most = totalLen > mtu ? (totalLen - headerLen + blocksLen - 1) / blocksLen : 1;
+  if (most > spare()) return false;
 
   const payload = ip + headerLen;
   const payloadLen = totalLen - headerLen;

@@ -239,6 +239,28 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       settle(rig);
     });
 
+    test("V-6: datagrams whose hashes are the same are told apart still", async () => {
+      for (const other of [{ id: 2 }, { src: "192.0.2.9" }]) {
+        const rig = await create();
+        const request = icmpPacket({ id: 1, fragment: 0, ...other });
+        const [first] = fragmentsOf(icmpPacket({ id: 1, fragment: 0 }), [0, 32, 64]);
+        const [head, tail] = fragmentsOf(request, [0, 32, 64]);
+        rig.respond(first, head);
+        const table = rig.words[REASSEMBLY / 4] / 4;
+        rig.words[table] = rig.words[table + 2];
+        assert.deepEqual(rig.respond(tail), [expectedReply(request)]);
+        assert.deepEqual([rig.dropped, rig.held], [{}, 1]);
+        settle(rig);
+      }
+    });
+
+    test("V-6: memory is touched for as many buffers as are needed", async () => {
+      const rig = await create();
+      for (let id = 0; id < 100; id++) assert.equal(rig.respond(...fragmentsOf(icmpPacket({ id, fragment: 0 }), [0, 32, 64])).length, 1);
+      const second = rig.words[REASSEMBLY / 4] + REASSEMBLY_TABLE_SIZE + REASSEMBLY_BUFFER_SIZE;
+      assert.ok(rig.bytes.subarray(second).every((byte) => byte === 0));
+    });
+
     test("V-6: the oldest datagram makes room, whatever was complete in between", async () => {
       const rig = await create({ policy: { reassembly: 3 } });
       const halves = Array.from({ length: 6 }, (_, id) => fragmentsOf(icmpPacket({ id, fragment: 0 }), [0, 32, 64]));
@@ -328,12 +350,29 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
   });
 }
 
-describe("fragments of a reply with options", () => {
+describe("fragments of a reply", () => {
   let linear: LinearMemory;
   let transmit: Exports[string];
   before(async () => {
     linear = LinearMemory.create(100, trieOf([parsePrefix(PREFIX)], [], []), DEFAULT_POLICY);
     ({ transmit } = await build("assembly/respond/fragment.ts", linear.memory, "release"));
+  });
+
+  test("without slots enough for all of them, none is sent", () => {
+    const words = new Uint32Array(linear.memory.buffer);
+    for (const [length, slots] of [[72, 1], [73, 2], [152, 2], [153, 3], [200, 3]]) {
+      const datagram = icmpPacket({ data: pattern(length), fragment: 0 });
+      const at = words[REASSEMBLY / 4];
+      for (const spare of [0, slots - 1, slots]) {
+        new Uint8Array(linear.memory.buffer).set(datagram, at);
+        words[QUEUED / 4] = 0;
+        // Two are left for the I/O.
+        words[FREE_COUNT / 4] = spare + 2;
+        assert.equal(transmit(at, datagram.length), Number(spare === slots), `${length} bytes, ${spare} slots`);
+        assert.equal(words[QUEUED / 4], spare === slots ? slots : 0);
+      }
+    }
+    words[FREE_COUNT / 4] = SLOTS;
   });
 
   const COPIED = [0x82, 4, 9, 9];
