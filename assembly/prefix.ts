@@ -3,12 +3,12 @@
 // match is what the last step finds, with no memory of the steps before. Whatever was configured, an IPv4 address takes at most
 // three loads and an IPv6 address 29.
 
-import { FIRST_NODE, HOST, HOST_OWNER, TRIE, TRIE6 } from "../src/abi";
+import { FIRST_NODE, HOST, HOST6, HOST6_OWNER, HOST_OWNER, TRIE, TRIE6 } from "../src/abi";
 
 /** Owner of the IPv4 address that lies at `addr`: NOBODY, INVALID, or FIRST_PREFIX and on. */
 export function owner(addr: usize): i32 {
   const value = load<u32>(addr);
-  // The host's own lies in a prefix more often than not, and would make its sixteen bits the one entry that goes on.
+  // The host's own lies in a prefix more often than not, and would make nodes of what the prefix alone decides.
   if (value == load<u32>(HOST)) return load<i32>(HOST_OWNER);
   let entry = load<i32>(TRIE + <i32>(value << 16 >>> 14));
   if (entry >= FIRST_NODE) {
@@ -20,6 +20,7 @@ export function owner(addr: usize): i32 {
 
 /** The same for the IPv6 address that lies at `addr`. */
 export function owner6(addr: usize): i32 {
+  if (load<u64>(addr, 8) == load<u64>(HOST6, 8) && load<u64>(addr) == load<u64>(HOST6)) return load<i32>(HOST6_OWNER);
   let entry = load<i32>(TRIE6 + (<i32>load<u16>(addr) << 2));
   for (let at = addr + 2; entry >= FIRST_NODE; at++) {
     const byte = <i32>load<u8>(at);

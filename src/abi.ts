@@ -223,9 +223,11 @@ export const PREFIX_REPLIES = 128;
 
 /** What trieOf (src/prefixes.ts) makes: from here to FIRST_NODE, and the nodes, which lie at the end of the memory, as many as it takes. */
 export const OWNERS = COUNTERS + 8 * (PREFIX_REPLIES + PREFIXES);
-/** u32, u32: the host's own IPv4 address as it lies in a packet, and whose it is: NOBODY's; or 0, an INVALID one. */
+/** The host's own addresses, 4 and 16 bytes as they lie in a packet, and u32, u32: whose they are, NOBODY's. Where it has none: 0, INVALID. */
 export const HOST = OWNERS;
+export const HOST6 = OWNERS + 16;
 export const HOST_OWNER = OWNERS + 4;
+export const HOST6_OWNER = OWNERS + 8;
 /**
  * u32[65536], the root for IPv4: an entry for each value of an address's first two bytes, at that value as it is loaded from the
  * packet. An entry is the owner of the addresses that start so, or, from FIRST_NODE on, the address of a node: u32[256], an entry

@@ -4,7 +4,7 @@
  */
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
-import { FIRST_NODE, FIRST_PREFIX, INVALID, NOBODY, OWNERS, PREFIXES, TRIE, TRIE6 } from "./abi.js";
+import { FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, NOBODY, OWNERS, PREFIXES, TRIE, TRIE6 } from "./abi.js";
 import { EXIT, Failure } from "./failure.js";
 
 export type Family = 4 | 6;
@@ -141,7 +141,8 @@ export function exampleOf(prefixes: readonly Prefix[], trie: Uint32Array): strin
 
 /** As an engine finds it; see assembly/prefix.ts. */
 function ownerOf(trie: Uint32Array, { family, bytes }: Address): number {
-  if (family === 4 && wordOf(bytes) === trie[0]) return trie[1];
+  const host = (family === 4 ? HOST : HOST6) - OWNERS;
+  if (Buffer.from(trie.buffer, trie.byteOffset + host, bytes.length).equals(bytes)) return trie[((family === 4 ? HOST_OWNER : HOST6_OWNER) - OWNERS) / 4];
   let entry = trie[rootOf(family) + bytes[0] + 256 * bytes[1]];
   const stride = strideOf(family);
   for (let bits = 16; entry >= FIRST_NODE; bits += stride) entry = trie[(entry - OWNERS) / 4 + bitsAt(bytes, bits, stride)];
@@ -160,12 +161,14 @@ export function trieOf(prefixes: readonly Prefix[], exceptions: readonly Prefix[
       ...exceptions.map((prefix) => ({ prefix, owner: NOBODY })),
     ].sort((a, b) => a.prefix.length - b.prefix.length),
     ...NEVER_VALID.map((prefix) => ({ prefix, owner: INVALID })),
-    ...hosts.filter(({ family }) => family === 6).map((host) => ({ prefix: { ...host, length: 128 }, owner: NOBODY })),
   ];
-  const host = hosts.find(({ family }) => family === 4);
   let trie = new Uint32Array(2 * (FIRST_NODE - OWNERS) / 4);
   let end = (FIRST_NODE - OWNERS) / 4;
-  trie.set(host ? [wordOf(host.bytes), NOBODY] : [0, INVALID]);
+  for (const [family, host, owner] of [[4, HOST, HOST_OWNER], [6, HOST6, HOST6_OWNER]] as const) {
+    const own = hosts.find((address) => address.family === family);
+    new Uint8Array(trie.buffer).set(own?.bytes ?? [], host - OWNERS);
+    trie[(owner - OWNERS) / 4] = own ? NOBODY : INVALID;
+  }
   /** The node below an entry; if it is new, all of it belongs to whom the entry did. */
   const below = (entry: number, size: number) => {
     if (trie[entry] < FIRST_NODE) {
@@ -198,11 +201,6 @@ export function trieOf(prefixes: readonly Prefix[], exceptions: readonly Prefix[
 
 function rootOf(family: Family): number {
   return ((family === 4 ? TRIE : TRIE6) - OWNERS) / 4;
-}
-
-/** An IPv4 address as a word that is loaded from a packet, little-endian. */
-function wordOf(bytes: Uint8Array): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
 }
 
 /** How many bits a node decides. */

@@ -1,6 +1,6 @@
 import {
-  BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, HOST, HOST_OWNER, IGNORE_ECHO, INVALID, MODE, Mode, NOBODY, PREFIX_REPLIES,
-  Protocol, QUEUED, RECEIVED, REPLIES, REPLY_TTL, TO_SEND, TRIE, TRIE6,
+  BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, HOST, HOST6, HOST6_OWNER, HOST_OWNER, IGNORE_ECHO, INVALID, MODE, Mode,
+  NOBODY, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, REPLY_TTL, TO_SEND, TRIE, TRIE6,
 } from "../abi.js";
 import type { Engine } from "./engine.js";
 import { createEthernet } from "./js/ethernet.js";
@@ -16,6 +16,8 @@ const REPLY_TTL_WORD = REPLY_TTL / 4;
 const QUEUED_WORD = QUEUED / 4;
 const HOST_WORD = HOST / 4;
 const HOST_OWNER_WORD = HOST_OWNER / 4;
+const HOST6_WORD = HOST6 / 4;
+const HOST6_OWNER_WORD = HOST6_OWNER / 4;
 const MODE_WORD = MODE / 4;
 const TUN = Mode.tun as number;
 const TRIE_WORDS = TRIE / 4;
@@ -253,9 +255,12 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
 
   /** The owner of the IPv6 address that lies at `addr`. */
   function owner6(addr: number): number {
+    const at = addr >> 2;
+    const own = i32[at + 3] === i32[HOST6_WORD + 3] && i32[at + 2] === i32[HOST6_WORD + 2] && i32[at + 1] === i32[HOST6_WORD + 1] && i32[at] === i32[HOST6_WORD];
+    if (own) return i32[HOST6_OWNER_WORD];
     let entry = i32[TRIE6_WORDS + u16[addr >> 1]];
-    for (let at = addr + 2; entry >= FIRST; at++) {
-      const byte = u8[at];
+    for (let next = addr + 2; entry >= FIRST; next++) {
+      const byte = u8[next];
       entry = i32[(entry >> 2) + (byte >>> 4)];
       if (entry >= FIRST) entry = i32[(entry >> 2) + (byte & 15)];
     }

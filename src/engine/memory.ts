@@ -1,6 +1,6 @@
 import {
-  COUNTERS, FIRST_NODE, FRAME_OFFSET, FREE, FREE_COUNT, HOST, IGNORE_ECHO, MAC, MAC_POLICY, Mode, MODE, MTU, OWNERS, PACKET_SIZE, PREFIX_REPLIES, PREFIXES, REASSEMBLIES,
-  REASSEMBLY, REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE, REPLY_TTL, SLOT_BASE, SLOTS, SOURCE_ROUTE, STOP, UNREACHABLE_OTHER, UNREACHABLE_UDP,
+  COUNTERS, FIRST_NODE, FRAME_OFFSET, FREE, FREE_COUNT, IGNORE_ECHO, MAC, MAC_POLICY, Mode, MODE, MTU, OWNERS, PACKET_SIZE, PREFIX_REPLIES, PREFIXES, REASSEMBLIES,
+  REASSEMBLY, REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE, REPLY_TTL, SLOT_BASE, SLOTS, SOURCE_ROUTE, STOP, TRIE, UNREACHABLE_OTHER, UNREACHABLE_UDP,
 } from "../abi.js";
 import type { Link } from "./link.js";
 import type { Policy } from "./policy.js";
@@ -66,8 +66,8 @@ export class LinearMemory {
     words[REASSEMBLIES / 4] = reassembly;
     words[REASSEMBLY / 4] = buffers;
     // The trie's nodes lie apart from its roots, behind the slots: where that is depends on the MTU.
-    words[HOST / 4] = trie[0];
-    for (let i = 1; i < trie.length; i++) {
+    words.set(trie.subarray(0, (TRIE - OWNERS) / 4), OWNERS / 4);
+    for (let i = (TRIE - OWNERS) / 4; i < trie.length; i++) {
       const at = i < (FIRST_NODE - OWNERS) / 4 ? OWNERS / 4 : (nodes - (FIRST_NODE - OWNERS)) / 4;
       words[at + i] = trie[i] < FIRST_NODE ? trie[i] : trie[i] - FIRST_NODE + nodes;
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { FIRST_NODE, FIRST_PREFIX, HOST, HOST_OWNER, INVALID, NOBODY, OWNERS, PREFIXES, TRIE, TRIE6 } from "../../src/abi.js";
+import { FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, NOBODY, OWNERS, PREFIXES, TRIE, TRIE6 } from "../../src/abi.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { checkPrefixes, exampleOf, formatBytes, parseAddress, parseExceptions, parseHostAddresses, parsePrefix, trieOf, type Address, type Prefix } from "../../src/prefixes.js";
 
@@ -109,7 +109,8 @@ describe("trie", () => {
   function ownerOf(trie: Uint32Array, { family, bytes }: Pick<Address, "family" | "bytes">): number {
     const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
     const at = (place: number) => trie[(place - OWNERS) / 4];
-    if (family === 4 && Buffer.from(bytes).readUInt32LE() === at(HOST)) return at(HOST_OWNER);
+    const host = Array.from({ length: bytes.length / 4 }, (_, i) => at((family === 4 ? HOST : HOST6) + 4 * i));
+    if (host.every((word, i) => word === Buffer.from(bytes).readUInt32LE(4 * i))) return at(family === 4 ? HOST_OWNER : HOST6_OWNER);
     let entry = at((family === 4 ? TRIE : TRIE6) + 4 * (bytes[0] | bytes[1] << 8));
     const stride = family === 4 ? 8 : 4;
     for (let bit = 16; bit < bits.length && entry >= FIRST_NODE; bit += stride) entry = at(entry + 4 * parseInt(bits.slice(bit, bit + stride), 2));
