@@ -97,9 +97,8 @@ export function sourceRouteOption(): Option {
 }
 
 export function reassemblyOption(): Option {
-  return new Option("--reassembly <datagrams>", "datagrams in fragments that may be incomplete at a time, for each queue, 64 KiB each; 0 drops fragments")
-    .argParser(integer(0, MAX_REASSEMBLIES))
-    .default(undefined, `${DEFAULT_POLICY.reassembly}; 0 with --engine js, which has none`);
+  return new Option("--reassembly <datagrams>", `datagrams in fragments that may be incomplete at a time, for each queue, 64 KiB each; 0 drops fragments (default: ${DEFAULT_POLICY.reassembly}; 0 with --engine js)`)
+    .argParser(integer(0, MAX_REASSEMBLIES));
 }
 
 /** @throws Failure (usage) for what the engine cannot do. */
