@@ -11,7 +11,8 @@
 //  3. wrap     replies become frames
 //
 // A packet that is handed on has its header turned around already. So what lies before it in its slot is the header of any
-// reply to it: of one made in place, and of one in a slot of its own, which takes a copy along (memory.ts, takeFor).
+// reply to it: of one made in place, and of one in a slot of its own, which takes a copy along (LINK; memory.ts, takeReply). A
+// datagram in reassembly keeps a copy of its first fragment's, for the error that it may come to.
 //
 // Nothing is learnt from a frame, and nothing remembered: a reply goes where its request came from, with its tags.
 

@@ -5,9 +5,9 @@
 //    0   the packet has been taken care of, and counted where that is done: its slot is free
 //  < 0   ~ the reason to drop it
 
-import { Drop, DROPPED, QUEUED } from "../src/abi";
+import { Drop, DROPPED, LINK, QUEUED } from "../src/abi";
 import { ipv4Expired, ipv4Input } from "./judge/ipv4";
-import { ipv6Input } from "./judge/ipv6";
+import { ipv6Expired, ipv6Input } from "./judge/ipv6";
 import { add, free, queue, receivedLength, receivedSlot } from "./memory";
 import * as reassembly from "./reassembly";
 import * as ipv4 from "./wire/ipv4";
@@ -18,6 +18,7 @@ export function judge(count: u32, replies: u32, now: f64): u32 {
   if (reassembly.due(now)) expire(now);
   for (let i: u32 = 0; i < count; i++) {
     const ip = receivedSlot(i);
+    store<u32>(LINK, <u32>ip);
     const verdict = ipv4.version(ip) == 6 ? ipv6Input(ip, receivedLength(i), now) : ipv4Input(ip, receivedLength(i), now);
     if (verdict > 0) {
       queue(ip, verdict);
@@ -33,7 +34,11 @@ export function judge(count: u32, replies: u32, now: f64): u32 {
 function expire(now: f64): void {
   for (let buffer = reassembly.expired(now); buffer; buffer = reassembly.expired(now)) {
     const header = reassembly.header(buffer);
-    if (header) ipv4Expired(header, now);
+    if (header) {
+      store<u32>(LINK, <u32>reassembly.link(buffer));
+      if (ipv4.version(header) == 6) ipv6Expired(header, now);
+      else ipv4Expired(header, now);
+    }
     reassembly.drop(buffer, Drop.frag_reasm_timeout);
   }
 }

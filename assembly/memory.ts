@@ -26,7 +26,7 @@
 //          │ 64 KiB and a header for each datagram    │
 //          └──────────────────────────────────────────┘  memory's end: shared, never grown
 
-import { COUNTERS, FIRST_PREFIX, FREE, FREE_COUNT, PREFIX_REPLIES, QUEUED, RECEIVED, REPLIES, TO_SEND } from "../src/abi";
+import { COUNTERS, FIRST_PREFIX, FREE, FREE_COUNT, LINK, PREFIX_REPLIES, QUEUED, RECEIVED, REPLIES, TO_SEND } from "../src/abi";
 
 export function receivedSlot(index: u32): usize {
   return load<u32>(RECEIVED + (index << 3));
@@ -75,13 +75,14 @@ export function take(): usize {
 }
 
 /**
- * The same for a packet to whoever sent the one at `ip`: where it goes in its slot. Before it lies what lies before that one, from
+ * The same for a packet to whoever sent the one at LINK: where it goes in its slot. Before it lies what lies before that one, from
  * the cache line's first byte on: the link's header, if there is one, turned around already (ethernet.ts).
  */
-export function takeFor(ip: usize): usize {
-  const headerLen = ip & 63;
+export function takeReply(): usize {
+  const packet: usize = load<u32>(LINK);
+  const headerLen = packet & 63;
   const slot = take();
-  memory.copy(slot, ip - headerLen, headerLen);
+  memory.copy(slot, packet - headerLen, headerLen);
   return slot + headerLen;
 }
 

@@ -12,7 +12,7 @@
 //            │ {hash of its datagram or 0, serial number} │  a buffer, looked through for every fragment
 //            ├────────────────────────────────────────────┤
 //            │ buffers: state, addresses, which blocks of │  the kernel finds memory for what is used of them
-//            │ 8 bytes came, room for a header, payload   │
+//            │ 8 bytes came, room for headers, payload    │
 //            └────────────────────────────────────────────┘
 
 import { Counter, COUNTERS, DEADLINE, Drop, DROPPED, REASSEMBLIES, REASSEMBLY, REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE, SERIAL } from "../src/abi";
@@ -27,18 +27,21 @@ const EXPIRES_AT: usize = 0; // f64, Unix time in milliseconds
 const ENTRY: usize = 8; // where in the table it is
 const ADDRS_LEN: usize = 12;
 const ID: usize = 16;
-const HEADER_LEN: usize = 20; // 0 until the first fragment came
+const HEADER_LEN: usize = 20; // 0 until the first fragment came, as is LINK_LEN
 const END: usize = 24; // of the payload, by the fragments that came
 const LAST: usize = 28; // 1 when the last fragment came
 const PRESENT: usize = 32; // bytes of payload
 const PACKETS: usize = 36;
 const ECN: usize = 40; // a bit for each codepoint that came
+const LINK_LEN: usize = 44;
 const ADDRS: usize = 64; // up to 64 bytes
 const BLOCKS: usize = 128;
-const HEADER: usize = 1152;
+/** A cache line, as the first one of a slot. */
+const LINK_HEADER: usize = 1152;
+const HEADER: usize = 1216;
 const PAYLOAD: usize = REASSEMBLY_BUFFER_SIZE - 65536;
 
-/** Most bytes that may lie before the payload: an IPv4 header, or IPv6's and extension headers. */
+/** Most bytes that may lie before the payload: an IPv4 header, or IPv6's and extension headers, the fragment header as the last. */
 export const HEADER_ROOM: u32 = <u32>(PAYLOAD - HEADER);
 
 /** The buffer of a datagram, a new one at its first fragment. `addrs`: both addresses, `addrsLen` bytes. `id`: all else that tells it apart. */
@@ -75,8 +78,8 @@ export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
 }
 
 /**
- * Puts `len` bytes from `payload` at `offset` of a datagram, with `more` to follow; from `header` to the payload is the fragment's
- * header, of HEADER_ROOM at most, and `ecn` its ECN codepoint. Returns 1 when the datagram is whole, 0 when it is not yet, and
+ * Puts `len` bytes from `payload` at `offset` of a datagram, with `more` to follow; from `header`, where the packet begins in its
+ * slot, to the payload is the fragment's header, of HEADER_ROOM at most, and `ecn` its ECN codepoint. Returns 1 when the datagram is whole, 0 when it is not yet, and
  * below 0 ~ the reason to drop the fragment, after its datagram where that is past hope.
  */
 export function insert(buffer: usize, header: usize, payload: usize, len: u32, offset: u32, more: bool, ecn: u32): i32 {
@@ -91,6 +94,9 @@ export function insert(buffer: usize, header: usize, payload: usize, len: u32, o
     const headerLen = <u32>(payload - header);
     memory.copy(buffer + PAYLOAD - headerLen, header, headerLen);
     store<u32>(buffer, headerLen, HEADER_LEN);
+    const linkLen = header & 63;
+    memory.copy(buffer + LINK_HEADER, header - linkLen, linkLen);
+    store<u32>(buffer, <u32>linkLen, LINK_LEN);
   }
   const present = load<u32>(buffer, PRESENT) + len;
   store<u32>(buffer, present, PRESENT);
@@ -108,6 +114,15 @@ export function packets(buffer: usize): u32 {
 export function header(buffer: usize): usize {
   const headerLen = load<u32>(buffer, HEADER_LEN);
   return headerLen ? buffer + PAYLOAD - headerLen : 0;
+}
+
+/** What LINK is for a packet to whoever sent the first fragment: behind a copy of its link header. */
+export function link(buffer: usize): usize {
+  return buffer + LINK_HEADER + load<u32>(buffer, LINK_LEN);
+}
+
+export function payload(buffer: usize): usize {
+  return buffer + PAYLOAD;
 }
 
 /** Of a whole datagram. */

@@ -88,6 +88,8 @@ export enum MacPolicy {
 }
 /** u8[6], as in a frame, and at two after a multiple of 4 as there. */
 export const MAC = 146;
+/** u32: where the packet lies that is being judged, behind its link header. For what is sent in a slot of its own; the wasm engine's alone. */
+export const LINK = 140;
 
 // ---- counters: f64 each, exact up to 2^53, and what Prometheus stores anyway ----------------------------------------
 
@@ -297,5 +299,5 @@ export const SLOT_BASE = SQES + 64 * SQ_ENTRIES;
 export const MAX_REASSEMBLIES = 1024;
 /** {u32 hash, u32 serial}[MAX_REASSEMBLIES], a buffer each. */
 export const REASSEMBLY_TABLE_SIZE = 8 * MAX_REASSEMBLIES;
-/** State and header, then 64 KiB of payload: an odd number of cache lines, as in a slot. */
+/** State, link header and header, then 64 KiB of payload: an odd number of cache lines, as in a slot. */
 export const REASSEMBLY_BUFFER_SIZE = 33 * 64 + 65536;

@@ -1,11 +1,13 @@
 // The judge of IPv6, in steps: header and addresses, extension headers, message. Verdicts: judge.ts.
 
-import { Drop, FIRST_PREFIX, IcmpError, IGNORE_ECHO, INVALID, NOBODY, Protocol, Unreachable, UNREACHABLE_OTHER, UNREACHABLE_UDP } from "../../src/abi";
+import { Drop, FIRST_PREFIX, IcmpError, IGNORE_ECHO, INVALID, NOBODY, Protocol, REASSEMBLIES, Unreachable, UNREACHABLE_OTHER, UNREACHABLE_UDP } from "../../src/abi";
 import { holds, sumWide } from "../checksum";
 import { answered } from "../memory";
 import { owner6 } from "../prefix";
+import * as reassembly from "../reassembly";
 import { echo6 } from "../respond/echo6";
 import { error6 } from "../respond/error6";
+import { transmit6 } from "../respond/fragment6";
 import * as extension from "../wire/extension";
 import * as icmpv6 from "../wire/icmpv6";
 import * as ipv6 from "../wire/ipv6";
@@ -61,7 +63,7 @@ function chain(ip: usize, field: usize, at: usize, fragment: bool, now: f64): i3
         // One alone, as Linux has it: reassembly would go on without end.
         if (fragment) verdict = problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, at, now);
         // RFC 6946: what is all of the packet is judged by itself.
-        else if (extension.fragmentOffset(at) || extension.moreFragments(at)) verdict = part(ip, at, end, now);
+        else if (extension.fragmentOffset(at) || extension.moreFragments(at)) return part(ip, at, end, now);
         fragment = true;
         break;
     }
@@ -119,7 +121,43 @@ function part(ip: usize, header: usize, end: usize, now: f64): i32 {
   if (extension.moreFragments(header) && len & 7) return problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, ip + ipv6.PAYLOAD_LEN_AT, now);
   const unfragmentableLen = <u32>(header - ip) - ipv6.HEADER_LEN;
   if (unfragmentableLen + offset + len > ipv6.MOST_PAYLOAD_LEN) return problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, header + extension.FRAGMENT_OFFSET_AT, now);
-  return ~Drop.ip_fragment;
+  if (!load<u32>(REASSEMBLIES)) return ~Drop.ip_fragment;
+  const headerLen = <u32>(at - ip);
+  if (headerLen > reassembly.HEADER_ROOM) return ~Drop.ipv6_bad_exthdr;
+
+  const identification = extension.identification(header);
+  const buffer = reassembly.find(ipv6.srcAddr(ip), 32, identification, now);
+  const state = reassembly.insert(buffer, ip, at, len, offset, extension.moreFragments(header), ipv6.ecn(ip));
+  if (state <= 0) return state;
+  whole(buffer, identification, now);
+  return 0;
+}
+
+/** Judges a datagram that has become whole; all of its fragments have its verdict, and are counted here. */
+function whole(buffer: usize, identification: u32, now: f64): void {
+  // The fragment header, the last one of what lies before the payload, goes: what is before it moves up.
+  const first = reassembly.header(buffer);
+  const payload = reassembly.payload(buffer);
+  const header = payload - extension.MIN_LEN;
+  const payloadLen = <u32>(header - first) - ipv6.HEADER_LEN + reassembly.payloadLen(buffer);
+  if (payloadLen > ipv6.MOST_PAYLOAD_LEN) { reassembly.drop(buffer, Drop.bad_frag); return; }
+  const field = extension.fragmentField(first + ipv6.NEXT_HEADER_AT, first + ipv6.HEADER_LEN);
+  store<u8>(field, <u8>extension.nextHeader(header));
+  const ip = first + extension.MIN_LEN;
+  memory.copy(ip, first, header - first);
+  ipv6.setPayloadLen(ip, payloadLen);
+  if (reassembly.congested(buffer)) ipv6.setCongested(ip);
+
+  const verdict = chain(ip, field + extension.MIN_LEN, payload, true, now);
+  if (verdict < 0) { reassembly.drop(buffer, ~verdict); return; }
+  if (!transmit6(ip, verdict, identification)) { reassembly.drop(buffer, Drop.nomem); return; }
+  answered(Protocol.icmpv6, owner6(ipv6.srcAddr(ip)), reassembly.packets(buffer));
+  reassembly.release(buffer);
+}
+
+/** RFC 8200 §4.5: the sender of a datagram that did not become whole is to know; its first fragment lies at `ip`. */
+export function ipv6Expired(ip: usize, now: f64): void {
+  error6(ip, IcmpError.time_exceeded, icmpv6.TIME_EXCEEDED, icmpv6.REASSEMBLY_TIME_EXCEEDED, 0, now);
 }
 
 /** Whether the message's header, as extension.behind() found it, is there. */

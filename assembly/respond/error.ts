@@ -1,7 +1,7 @@
 // ICMP errors, RFC 792; RFC 1122 §3.2.2. An error goes into a slot of its own: what it quotes stays as it came.
 
 import { BUCKETS, Counter, ERROR_BURST, ERRORS, IcmpError, MTU, REPLY_TTL } from "../../src/abi";
-import { add, queue, spare, takeFor } from "../memory";
+import { add, queue, spare, takeReply } from "../memory";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 
@@ -19,7 +19,7 @@ export function error(ip: usize, kind: IcmpError, type: u32, code: u32, paramete
   if (!within(kind, now)) { add(Counter.errorsLimited, 1); return; }
   const quoted = min(ipv4.totalLen(ip), min(MOST_LEN, load<u32>(MTU)) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
   const msgLen = icmp.HEADER_LEN + quoted;
-  const reply = takeFor(ip);
+  const reply = takeReply();
   const msg = reply + ipv4.MIN_HEADER_LEN;
   memory.copy(msg + icmp.HEADER_LEN, ip, quoted);
   icmp.setError(msg, msgLen, type, code, parameter);

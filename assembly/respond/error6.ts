@@ -1,7 +1,7 @@
 // ICMPv6 errors, RFC 4443 §2.4. As in error.ts, an error goes into a slot of its own.
 
 import { Counter, ERRORS, ERRORS6, IcmpError, MTU, REPLY_TTL } from "../../src/abi";
-import { add, queue, spare, take } from "../memory";
+import { add, queue, spare, takeReply } from "../memory";
 import * as extension from "../wire/extension";
 import * as icmpv6 from "../wire/icmpv6";
 import * as ipv6 from "../wire/ipv6";
@@ -20,13 +20,13 @@ export function error6(ip: usize, kind: IcmpError, type: u32, code: u32, paramet
   if (!within(ERRORS6 - ERRORS + kind, now)) { add(Counter.errorsLimited, 1); return; }
   const quoted = min(ipv6.HEADER_LEN + ipv6.payloadLen(ip), min(MOST_LEN, load<u32>(MTU)) - ipv6.HEADER_LEN - icmpv6.HEADER_LEN);
   const msgLen = icmpv6.HEADER_LEN + quoted;
-  const slot = take();
-  const msg = slot + ipv6.HEADER_LEN;
+  const reply = takeReply();
+  const msg = reply + ipv6.HEADER_LEN;
   memory.copy(msg + icmpv6.HEADER_LEN, ip, quoted);
-  ipv6.setHeader(slot, msgLen, ipv6.ICMPV6, load<u32>(REPLY_TTL), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
-  icmpv6.setError(msg, msgLen, type, code, parameter, ipv6.pseudoSum(slot, ipv6.ICMPV6, msgLen));
+  ipv6.setHeader(reply, msgLen, ipv6.ICMPV6, load<u32>(REPLY_TTL), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
+  icmpv6.setError(msg, msgLen, type, code, parameter, ipv6.pseudoSum(reply, ipv6.ICMPV6, msgLen));
   add(ERRORS6 + kind, 1);
-  queue(slot, ipv6.HEADER_LEN + msgLen);
+  queue(reply, ipv6.HEADER_LEN + msgLen);
 }
 
 /** §2.4 e: whether the packet's message, behind whatever extension headers, is an ICMPv6 error. What is not there is none. */

@@ -2,7 +2,7 @@
 // slot of its own.
 
 import { MTU } from "../../src/abi";
-import { queue, spare, take } from "../memory";
+import { queue, spare, takeReply } from "../memory";
 import * as ipv4 from "../wire/ipv4";
 
 /** Sends a datagram; false when there are not enough slots for it, and nothing is sent then. What is left at `ip` is of no use. */
@@ -21,11 +21,11 @@ export function transmit(ip: usize, totalLen: u32): bool {
     const left = payloadLen - offset;
     const more = headerLen + left > mtu;
     const len = more ? blocksLen : left;
-    const slot = take();
-    memory.copy(slot, ip, headerLen);
-    memory.copy(slot + headerLen, payload + offset, len);
-    ipv4.setFragment(slot, headerLen + len, offset, more);
-    queue(slot, headerLen + len);
+    const fragment = takeReply();
+    memory.copy(fragment, ip, headerLen);
+    memory.copy(fragment + headerLen, payload + offset, len);
+    ipv4.setFragment(fragment, headerLen + len, offset, more);
+    queue(fragment, headerLen + len);
     if (!offset) ipv4.stripOptions(ip);
     offset += len;
   } while (offset < payloadLen);

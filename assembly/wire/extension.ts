@@ -58,6 +58,26 @@ export function moreFragments(fragment: usize): bool {
   return (load<u8>(fragment, 3) & 1) != 0;
 }
 
+/** As it lies in memory. */
+export function identification(fragment: usize): u32 {
+  return load<u32>(fragment, 4);
+}
+
+/** Makes a fragment header. `identification`: as it lies in memory. */
+export function setFragment(fragment: usize, nextHeader: u32, offset: u32, more: bool, identification: u32): void {
+  store<u32>(fragment, <u32>bswap<u16>(<u16>(offset | u32(more))) << 16 | nextHeader);
+  store<u32>(fragment, identification, 4);
+}
+
+/** Where the number of the first fragment header of those from `extension` on is, `field` being that of their own. The caller knows that there is one. */
+export function fragmentField(field: usize, extension: usize): usize {
+  for (let number = nextHeader(field); number != FRAGMENT; number = nextHeader(field)) {
+    field = extension;
+    extension += len(extension, number);
+  }
+  return field;
+}
+
 export function optionType(option: usize): u32 {
   return load<u8>(option);
 }

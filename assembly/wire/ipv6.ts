@@ -59,6 +59,20 @@ function pairSum(p: usize): u64 {
   return <u64>load<u32>(p) + <u64>load<u32>(p, 4);
 }
 
+/** The ECN codepoint (RFC 3168 §5). */
+export function ecn(ip: usize): u32 {
+  return load<u8>(ip, 1) >>> 4 & 3;
+}
+
+/** Congestion experienced. */
+export function setCongested(ip: usize): void {
+  store<u8>(ip, load<u8>(ip, 1) | 0x30, 1);
+}
+
+export function setPayloadLen(ip: usize, len: u32): void {
+  store<u16>(ip, bswap<u16>(<u16>len), PAYLOAD_LEN_AT);
+}
+
 /** Exchanges the addresses. The sum of the pseudo-header does not change. */
 export function swapAddrs(ip: usize): void {
   const upper = load<u64>(ip, 8);

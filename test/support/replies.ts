@@ -38,10 +38,16 @@ export function kind(replies: readonly Uint8Array[]): string {
  */
 export function comparable(replies: readonly Uint8Array[], from: number, to: number): Reply[] {
   const copies = replies.map((reply) => reply.slice());
-  const datagrams = groupBy(copies.map(parts), ({ datagram }) => datagram);
+  // A first fragment begins a datagram, though one before it may have had its identification.
+  let begun = 0;
+  const all = copies.map(parts).map((fragment) => {
+    if (fragment.offset === 0) begun++;
+    return { ...fragment, datagram: `${fragment.datagram} ${begun}` };
+  });
+  const datagrams = groupBy(all, ({ datagram }) => datagram);
   const wrong = new Set([...datagrams].filter(([, fragments]) => !checksumHolds(fragments)).map(([datagram]) => datagram));
-  return copies.map((bytes) => {
-    const { datagram, header, payload, protocol, offset } = parts(bytes);
+  return copies.map((bytes, i) => {
+    const { datagram, header, payload, protocol, offset } = all[i];
     const ipv4 = bytes[0] >> 4 === 4;
     const fault = [...wrong.has(datagram) ? ["wrong checksum"] : [], ...ipv4 && plainSum(header) !== 0xffff ? ["wrong header checksum"] : []].join(", ");
     if (offset === 0) zero(payload, protocol === TCP ? 16 : protocol === UDP ? 6 : 2, 2);

@@ -1,0 +1,40 @@
+// Fragmentation, RFC 8200 §4.5. As in fragment.ts, each piece of a reply goes into a slot of its own.
+
+import { MTU } from "../../src/abi";
+import { queue, spare, takeReply } from "../memory";
+import * as extension from "../wire/extension";
+import * as ipv6 from "../wire/ipv6";
+
+const HEADERS_LEN: u32 = ipv6.HEADER_LEN + extension.MIN_LEN;
+
+/**
+ * Sends a packet without extension headers, in fragments of this identification if it is longer than the MTU; false when there are
+ * not enough slots for it, and nothing is sent then.
+ */
+export function transmit6(ip: usize, totalLen: u32, identification: u32): bool {
+  const mtu = load<u32>(MTU);
+  const payload = ip + ipv6.HEADER_LEN;
+  const payloadLen = totalLen - ipv6.HEADER_LEN;
+  if (totalLen <= mtu) {
+    if (!spare()) return false;
+    const reply = takeReply();
+    memory.copy(reply, ip, totalLen);
+    queue(reply, totalLen);
+    return true;
+  }
+  // All but the last are of whole blocks of 8 bytes.
+  const blocksLen = mtu - HEADERS_LEN & ~7;
+  if ((payloadLen + blocksLen - 1) / blocksLen > spare()) return false;
+  for (let offset: u32 = 0; offset < payloadLen; offset += blocksLen) {
+    const left = payloadLen - offset;
+    const more = HEADERS_LEN + left > mtu;
+    const len = more ? blocksLen : left;
+    const fragment = takeReply();
+    memory.copy(fragment, ip, ipv6.HEADER_LEN);
+    ipv6.setPayload(fragment, extension.MIN_LEN + len, extension.FRAGMENT, ipv6.hopLimit(ip));
+    extension.setFragment(fragment + ipv6.HEADER_LEN, ipv6.nextHeader(ip), offset, more, identification);
+    memory.copy(fragment + HEADERS_LEN, payload + offset, len);
+    queue(fragment, HEADERS_LEN + len);
+  }
+  return true;
+}
