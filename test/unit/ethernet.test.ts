@@ -9,7 +9,7 @@ import {
   arpFrame, BROADCAST, expectedEcho, frame, linkOption, macBytes, PEER_MAC, PER_ADDRESS, SHARED, SHARED_MAC, solicitation, solicitationFrame, type FrameOptions,
 } from "../support/frames.js";
 import { addr6, HOST6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6 } from "../support/ipv6.js";
-import { addr, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.js";
+import { addr, fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.js";
 import { DROP_FRAMES } from "../vectors/frames.js";
 
 const TAGS: readonly (readonly [string, FrameOptions["tags"] & object])[] = [
@@ -182,6 +182,43 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       }
       assert.equal(rig.linear.counters[ERRORS + IcmpError.port_unreachable], TAGS.length);
     });
+
+    test(`${name}, MAC addresses ${policy}: S-11: so does one of ICMPv6`, async () => {
+      const rig = await Rig.create(name, { link, policy: DEFAULT_POLICY });
+      const own = link.policy === MacPolicy.shared ? SHARED_MAC : MAC6;
+      for (const [, tags] of TAGS) {
+        const headerLen = 14 + 4 * tags.length;
+        const packet = ipv6Packet(Uint8Array.of(0xc0, 0, 0x82, 0x9a, 0, 8, 0, 0), { nextHeader: 99 });
+        const [error] = rig.respond(frame(packet, { dst: own, tags, type: 0x86dd }));
+        assert.deepEqual([...error.subarray(0, 12)], [...macBytes(PEER_MAC), ...macBytes(own)]);
+        assert.deepEqual([...error.subarray(12, headerLen)], [...tags.flat(), 0x86dd].flatMap((word) => [word >> 8, word & 255]));
+        assert.deepEqual([error[headerLen] >> 4, error[headerLen + 40]], [6, 4]);
+        assert.deepEqual(error.subarray(headerLen + 48), packet);
+      }
+    });
+
+    for (const [what, tags] of TAGS) {
+      test(`${name}, MAC addresses ${policy}: V-6: a datagram in frames with ${what} is answered in frames with it, and given up with it when its time is over`, async () => {
+        const rig = await Rig.create(name, { link, mtu: 1500, policy: DEFAULT_POLICY });
+        const headerLen = 14 + 4 * tags.length;
+        const [first, last] = fragmentsOf(icmpPacket({ data: pattern(2000), fragment: 0 }), [0, 1480, 2008]);
+        const header = Uint8Array.of(...macBytes(PEER_MAC), ...macBytes(mac), ...frame(new Uint8Array(0), { tags }).subarray(12));
+        assert.deepEqual(rig.respond(frame(first, { dst: mac, tags })), []);
+        const replies = rig.respond(frame(last, { dst: mac, tags }));
+        assert.deepEqual(replies.map((reply) => reply.subarray(0, headerLen)), [header, header]);
+        assert.deepEqual(replies.map(({ length }) => length - headerLen), [first.length, last.length]);
+
+        rig.respond(frame(first, { dst: mac, tags }));
+        // Whoever asks in between has nothing to do with it.
+        rig.respond(frame(udpPacket(), { dst: mac, src: "52:54:00:00:00:07" }));
+        rig.now += 60_000;
+        const [error, ...others] = rig.respond();
+        assert.deepEqual(error.subarray(0, headerLen), header);
+        assert.deepEqual([error[headerLen + 20], error[headerLen + 21]], [11, 1]);
+        assert.deepEqual(others, []);
+        assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
+      });
+    }
   }
 }
 
