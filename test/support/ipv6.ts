@@ -80,6 +80,18 @@ export function udpPacket6(options: Ipv6Options & Pick<UdpOptions, "data" | "len
   return ipv6Packet(datagram, { ...options, nextHeader: 17 });
 }
 
+/** The fragments of a packet without extension headers, cut at these offsets of its payload, with `extensions` before the fragment header of each. */
+export function fragmentsOf6(packet: Uint8Array, offsets: readonly number[], id = 0xdeadbeef, extensions: readonly Extension[] = []): Uint8Array[] {
+  return offsets.slice(1).map((end, i) => {
+    const header = fragmentHeader(offsets[i], end < packet.length - 40 ? 1 : 0, id);
+    const fragment = ipv6Packet(packet.subarray(40 + offsets[i], 40 + end), { nextHeader: packet[6], extensions: [...extensions, header] });
+    // All but the payload's length and what comes next.
+    fragment.set(packet.subarray(0, 4));
+    fragment.set(packet.subarray(7, 40), 7);
+    return fragment;
+  });
+}
+
 /** What pongd must answer to an echo request, written from RFC 4443. `extensions`: bytes of them, which do not come back. */
 export function expectedReply6(request: Uint8Array, { hopLimit = 64, extensions = 0 } = {}): Uint8Array {
   const payloadLen = new DataView(request.buffer, request.byteOffset).getUint16(4);

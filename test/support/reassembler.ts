@@ -8,6 +8,16 @@ interface Datagram {
   packets: number;
 }
 
+/** What a packet is of its datagram. */
+interface Fragment {
+  readonly key: string;
+  /** As it is to be in the datagram. */
+  readonly header: Uint8Array;
+  readonly payload: Uint8Array;
+  readonly offset: number;
+  readonly more: boolean;
+}
+
 export class Reassembler {
   readonly #datagrams = new Map<string, Datagram>();
   readonly #most: number;
@@ -22,12 +32,8 @@ export class Reassembler {
 
   /** Gives a fragment's datagram when it is whole, with don't fragment off, and counts it as replied. */
   insert(packet: Uint8Array): Uint8Array | undefined {
-    const view = new DataView(packet.buffer, packet.byteOffset);
-    const headerLen = (packet[0] & 15) * 4;
-    const payload = packet.subarray(headerLen, view.getUint16(2));
-    const offset = (view.getUint16(6) & 0x1fff) * 8;
-    const more = (view.getUint16(6) & 0x2000) !== 0;
-    const key = [view.getUint16(4), packet[9], ...packet.subarray(12, 20)].join();
+    const ipv4 = packet[0] >> 4 === 4;
+    const { key, header, payload, offset, more } = (ipv4 ? fragment : fragment6)(packet);
 
     let datagram = this.#datagrams.get(key);
     if (!datagram) {
@@ -57,13 +63,13 @@ export class Reassembler {
       return undefined;
     }
     payload.forEach((byte, i) => { datagram.bytes[offset + i] = byte; });
-    if (offset === 0) datagram.header = packet.slice(0, headerLen);
+    if (offset === 0) datagram.header = header.slice();
     datagram.packets++;
     this.held++;
 
     if (!datagram.header || !datagram.last || datagram.bytes.length !== datagram.end || datagram.bytes.includes(undefined)) return undefined;
     const totalLen = datagram.header.length + datagram.end;
-    if (totalLen > 65535) {
+    if (totalLen > (ipv4 ? 65535 : 65575)) {
       this.#drop(key, "bad_frag");
       return undefined;
     }
@@ -71,8 +77,12 @@ export class Reassembler {
     this.held -= datagram.packets;
     this.replied += datagram.packets;
     const whole = Uint8Array.of(...datagram.header, ...datagram.bytes as number[]);
-    new DataView(whole.buffer).setUint16(2, totalLen);
-    whole[6] = whole[7] = 0;
+    if (ipv4) {
+      new DataView(whole.buffer).setUint16(2, totalLen);
+      whole[6] = whole[7] = 0;
+    } else {
+      new DataView(whole.buffer).setUint16(4, totalLen - 40);
+    }
     return whole;
   }
 
@@ -91,4 +101,32 @@ export class Reassembler {
   #count(reason: string, packets: number): void {
     if (packets > 0) this.dropped[reason] = (this.dropped[reason] ?? 0) + packets;
   }
+}
+
+function fragment(packet: Uint8Array): Fragment {
+  const view = new DataView(packet.buffer, packet.byteOffset);
+  const headerLen = (packet[0] & 15) * 4;
+  return {
+    key: [view.getUint16(4), packet[9], ...packet.subarray(12, 20)].join(),
+    header: packet.subarray(0, headerLen),
+    payload: packet.subarray(headerLen, view.getUint16(2)),
+    offset: (view.getUint16(6) & 0x1fff) * 8,
+    more: (view.getUint16(6) & 0x2000) !== 0,
+  };
+}
+
+function fragment6(packet: Uint8Array): Fragment {
+  const view = new DataView(packet.buffer, packet.byteOffset);
+  let field = 6;
+  let at = 40;
+  while (packet[field] !== 44) [field, at] = [at, at + (packet[at + 1] + 1) * 8];
+  const header = packet.slice(0, at);
+  header[field] = packet[at];
+  return {
+    key: [view.getUint32(at + 4), ...packet.subarray(8, 40)].join(),
+    header,
+    payload: packet.subarray(at + 8, 40 + view.getUint16(4)),
+    offset: view.getUint16(at + 2) & 0xfff8,
+    more: (packet[at + 3] & 1) !== 0,
+  };
 }

@@ -231,7 +231,9 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       ]);
       const rig = await create();
       const whole = [{ nextHeader: 58, length: 8 }, { nextHeader: 17, length: 8 }, { nextHeader: 6, length: 24 }, { nextHeader: 253, length: 8 }];
-      const firsts = whole.map(({ nextHeader, length }) => ipv6Packet(new Uint8Array(length).fill(128), { extensions: [fragmentHeader(0, 1, nextHeader), destination()], nextHeader }));
+      const firsts = whole.map(({ nextHeader, length }) => {
+        return ipv6Packet(new Uint8Array(length).fill(128), { extensions: [fragmentHeader(0, 1, nextHeader), destination()], nextHeader });
+      });
       assert.deepEqual(rig.respond(...firsts), []);
       assert.deepEqual([rig.dropped, rig.held], [{}, 4]);
     });

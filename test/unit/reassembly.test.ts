@@ -8,7 +8,10 @@ import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { parsePrefix, trieOf } from "../../src/prefixes.js";
 import { build, type Exports } from "../support/assembly.js";
 import { Rig, type BenchOptions } from "../support/engines.js";
-import { addr, expectedReply, fragmentsOf, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, setHeaderChecksum, udpPacket } from "../support/packets.js";
+import {
+  destination, expectedError6, expectedReply6, fragmentHeader, fragmentsOf6, hopByHop, icmpv6Packet, ipv6Packet, raw, routing, setIcmpv6Checksum, udpPacket6, type Extension,
+} from "../support/ipv6.js";
+import { addr, bytes, expectedReply, fragmentsOf, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, setHeaderChecksum, udpPacket } from "../support/packets.js";
 import { Reassembler } from "../support/reassembler.js";
 import { FRAGMENTS } from "../vectors/drops.js";
 
@@ -22,6 +25,15 @@ function fragmented(packet: Uint8Array, mtu = 1500): Uint8Array[] {
   const size = mtu - headerLen & ~7;
   const payloadLen = packet.length - headerLen;
   return fragmentsOf(packet, [...Array.from({ length: Math.ceil(payloadLen / size) }, (_, i) => i * size), payloadLen]);
+}
+
+/** The same of IPv6, with `extensions` before each fragment header. */
+function fragmented6(packet: Uint8Array, mtu = 1500, extensions: readonly Extension[] = []): Uint8Array[] {
+  const room = mtu - 48 - extensions.reduce((sum, { rest }) => sum + 1 + rest.length, 0);
+  const payloadLen = packet.length - 40;
+  const offsets = [0];
+  while (payloadLen - offsets[offsets.length - 1] > room) offsets.push(offsets[offsets.length - 1] + (room & ~7));
+  return fragmentsOf6(packet, [...offsets, payloadLen], undefined, extensions);
 }
 
 /** The datagram that these fragments are, in their order. */
@@ -44,10 +56,11 @@ function joined(fragments: readonly Uint8Array[]): Uint8Array {
 function datagramsOf(packets: readonly Uint8Array[]): Uint8Array[] {
   const reassembler = new Reassembler();
   const datagrams = packets.flatMap((packet) => {
-    assert.equal(plainSum(packet.subarray(0, (packet[0] & 15) * 4)), 0xffff, "header checksum");
-    if ((packet[6] & 0x3f | packet[7]) === 0) return [packet];
+    const ipv4 = packet[0] >> 4 === 4;
+    if (ipv4) assert.equal(plainSum(packet.subarray(0, (packet[0] & 15) * 4)), 0xffff, "header checksum");
+    if (ipv4 ? (packet[6] & 0x3f | packet[7]) === 0 : packet[6] !== 44) return [packet];
     const datagram = reassembler.insert(packet);
-    if (datagram) setHeaderChecksum(datagram);
+    if (datagram && ipv4) setHeaderChecksum(datagram);
     return datagram ? [datagram] : [];
   });
   assert.deepEqual([reassembler.held, reassembler.dropped], [0, {}]);
@@ -328,6 +341,171 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       assert.deepEqual(rig.respond(...[17, 47, 6, 1].map((protocol) => ipv4Packet(pattern(64), { protocol, fragment: 5 }))), []);
       assert.deepEqual(rig.dropped, { no_socket: 3 });
       settle(rig);
+    });
+
+    test("S-8: IPv6 echo of every length that comes in fragments goes back in fragments of its identification, with all its data", async () => {
+      const rig = await create();
+      const lengths = [...Array(3000).keys(), ...Array.from({ length: 45 }, (_, i) => i * 1448).flatMap((end) => [-9, -8, -7, -1, 0, 1, 7, 8].map((d) => end + d))];
+      for (const length of [...lengths.filter((length) => length >= 0), 65487, 65507, 65519, 65520, 65526, 65527]) {
+        const request = icmpv6Packet({ data: pattern(length), trafficClass: 0x48, flowLabel: 0x12345 });
+        const cut = length < 1453 ? fragmentsOf6(request, [0, 8, length + 8].filter((end, i, all) => end !== all[i - 1])) : fragmented6(request);
+        if (length === 0) cut[0][43] = 0;
+        const expected = length < 1453 ? [expectedReply6(request)] : fragmented6(expectedReply6(request));
+        assert.deepEqual(rig.respond(...cut), expected, `${length} bytes`);
+      }
+      assert.deepEqual([rig.dropped, rig.held], [{}, 0]);
+      settle(rig);
+    });
+
+    test("S-8: an IPv6 reply's fragments are cut as RFC 8200 has it for every MTU", async () => {
+      for (let mtu = 1280; mtu < 1320; mtu++) {
+        const rig = await create({ mtu });
+        for (const length of [mtu - 49, mtu - 48, mtu - 47, 2400, 2 * mtu, 40000]) {
+          const request = icmpv6Packet({ data: pattern(length) });
+          const replies = rig.respond(...fragmented6(request, mtu));
+          assert.deepEqual(datagramsOf(replies), [expectedReply6(request)]);
+          for (const [i, reply] of replies.entries()) assert.ok(reply.length <= mtu && (i === replies.length - 1 || reply.length > mtu - 8), `${mtu}`);
+        }
+      }
+    });
+
+    test("S-8: random IPv6 datagrams in random fragments, in any order, again, overlapping, of many senders: as byte by byte", async () => {
+      const rig = await create({ policy: { reassembly: 4 } });
+      const chains = [[], [], [destination()], [hopByHop(), destination(), routing(0, 0)]];
+      const block = fc.nat(40);
+      const datagram = fc.record({
+        sender: fc.nat(2), id: fc.nat(1), type: fc.constantFrom(128, 128, 128, 129), length: fc.nat(320), chain: fc.constantFrom(...chains),
+        cuts: fc.uniqueArray(block, { maxLength: 5 }), again: fc.array(fc.nat(5), { maxLength: 2 }),
+        stray: fc.array(fc.record({ from: fc.integer({ min: 1, max: 40 }), length: block, rest: fc.constantFrom(0, 0, 1, 7), end: fc.boolean() }), { maxLength: 1 }),
+      });
+      const scenario = fc.record({
+        datagrams: fc.array(datagram, { minLength: 1, maxLength: 8 }),
+        order: fc.array(fc.nat(), { minLength: 64, maxLength: 64 }),
+        batch: fc.integer({ min: 1, max: 20 }),
+      });
+      let answered = 0;
+      const dropped: Record<string, number> = {};
+      fc.assert(fc.property(scenario, ({ datagrams, order, batch }) => {
+        rig.now += 2 * MINUTE;
+        rig.respond();
+        assert.equal(rig.held, 0);
+        const before = rig.dropped;
+        const repliedBefore = rig.replied;
+
+        const fragments = datagrams.flatMap(({ sender, id, type, length, chain, cuts, again, stray }) => {
+          const src = `2001:db8::${sender}`;
+          const request = icmpv6Packet({ src, type, data: pattern(length), identifier: length });
+          const ends = [...new Set([0, ...cuts.map((cut) => 8 * cut).filter((cut) => cut < length + 8), length + 8])].sort((a, b) => a - b);
+          const parts = fragmentsOf6(request, ends, id, chain).filter(() => ends.length > 2);
+          // Of the last part alone the length may be any.
+          const strays = stray.map(({ from, length: blocks, rest, end }) => {
+            return ipv6Packet(pattern(8 * blocks + (end ? rest : 0)), { src, extensions: [fragmentHeader(8 * from, end ? 0 : 1, id)] });
+          });
+          return [...parts, ...again.flatMap((i) => parts.slice(i, i + 1)), ...strays];
+        }).map((packet, i) => ({ packet, key: order[i % order.length] })).sort((a, b) => a.key - b.key).map(({ packet }) => packet);
+
+        const oracle = new Reassembler(4);
+        const wholes = fragments.flatMap((packet) => oracle.insert(packet) ?? []);
+        const replies = [];
+        for (let i = 0; i < fragments.length; i += batch) replies.push(...rig.respond(...fragments.slice(i, i + batch)));
+        const expected = wholes.flatMap((whole) => {
+          const extensions = whole[6] === 58 ? 0 : whole[6] === 60 ? 8 : 40;
+          const message = whole.subarray(40 + extensions);
+          const plain = bytes(whole.subarray(0, 4), message.length >> 8, message.length & 255, 58, 64, whole.subarray(8, 40), message);
+          const right = plain.slice();
+          setIcmpv6Checksum(right);
+          return message[0] === 128 && Buffer.compare(right, plain) === 0 ? [expectedReply6(plain)] : [];
+        });
+        assert.deepEqual(replies, expected);
+        assert.equal(rig.held, oracle.held);
+        const difference = Object.fromEntries(Object.entries(rig.dropped).map(([reason, count]) => [reason, count - (before[reason] ?? 0)]));
+        for (const reason of ["dup_frag", "bad_frag", "frag_evicted"]) {
+          assert.equal(difference[reason] ?? 0, oracle.dropped[reason] ?? 0, reason);
+          dropped[reason] = (dropped[reason] ?? 0) + (oracle.dropped[reason] ?? 0);
+        }
+        const unanswered = ["icmp_csum", "unhandled_icmp_type"].reduce((sum, reason) => sum + (difference[reason] ?? 0), 0);
+        assert.equal(rig.replied - repliedBefore + unanswered, oracle.replied);
+        answered += replies.length;
+        settle(rig);
+      }), { numRuns: 3000 });
+      assert.ok(answered > 1000, `${answered}`);
+      for (const reason of ["dup_frag", "bad_frag", "frag_evicted"]) assert.ok(dropped[reason] > 300, `${reason}: ${dropped[reason]}`);
+    });
+
+    test("S-8: datagrams are told apart by source, destination, identification and family, and not by the next header", async () => {
+      const rig = await create();
+      const request = icmpv6Packet();
+      const [first, last] = fragmentsOf6(request, [0, 32, 64], 7);
+      const others = [{ src: "2001:db8::7" }, { dst: "fd99::1:2" }].map((options) => fragmentsOf6(icmpv6Packet(options), [0, 32, 64], 7)[1]);
+      const [, ipv4] = fragmentsOf(icmpPacket({ id: 7, fragment: 0 }), [0, 32, 64]);
+      assert.deepEqual(rig.respond(first, ...others, fragmentsOf6(request, [0, 32, 64], 8)[1], ipv4), []);
+      assert.equal(rig.held, 5);
+      last[40] = 17;
+      assert.deepEqual(rig.respond(last), [expectedReply6(request)]);
+      assert.equal(rig.held, 4);
+      settle(rig);
+    });
+
+    test("S-8: headers before the fragment header, 896 bytes of them all, count as the datagram's, and those behind it", async () => {
+      const rig = await create();
+      const option = (length: number) => bytes(0x1e, length, new Uint8Array(length));
+      const long = (length: number) => raw(60, length / 8 - 1, option(253), option(253), option(253), option(length - 769));
+      const request = icmpv6Packet({ data: pattern(3000) });
+      for (const extensions of [[destination()], [hopByHop(), destination(), routing(0, 0)], [long(848)]]) {
+        assert.deepEqual(datagramsOf(rig.respond(...fragmented6(request, 1500, extensions))), [expectedReply6(request)]);
+      }
+      const within = icmpv6Packet({ data: pattern(3000), extensions: [destination(0x1e, 0)] });
+      assert.deepEqual(datagramsOf(rig.respond(...fragmented6(within).reverse())), [expectedReply6(within, { extensions: 8 })]);
+      assert.deepEqual(rig.dropped, {});
+      assert.deepEqual(rig.respond(...fragmented6(request, 1500, [long(856)])), []);
+      assert.deepEqual(rig.dropped, { ipv6_bad_exthdr: 6 });
+      settle(rig);
+    });
+
+    test("S-8: an error about a reassembled datagram quotes it without its fragment header", async () => {
+      const rig = await create({ policy: { unreachable: { udp: Unreachable.on, other: Unreachable.on } } });
+      const udp = udpPacket6({ data: pattern(3000) });
+      assert.deepEqual(rig.respond(...fragmented6(udp)), [expectedError6(udp, 1, 4)]);
+      const unknown = ipv6Packet(pattern(3000), { nextHeader: 253, extensions: [destination()] });
+      assert.deepEqual(rig.respond(...fragmented6(unknown)), [expectedError6(unknown, 4, 1, { pointer: 40 })]);
+      const before = ipv6Packet(pattern(3000), { nextHeader: 253 });
+      assert.deepEqual(rig.respond(...fragmented6(before, 1500, [destination()])), [expectedError6(unknown, 4, 1, { pointer: 40 })]);
+      const late = icmpv6Packet({ data: pattern(3000), extensions: [hopByHop()] });
+      assert.deepEqual(rig.respond(...fragmented6(late)), [expectedError6(late, 4, 1, { pointer: 6 })]);
+      const twice = icmpv6Packet({ data: pattern(3000), extensions: [fragmentHeader(0, 1, 9)] });
+      assert.deepEqual(rig.respond(...fragmented6(twice)), [expectedError6(twice, 4, 0, { pointer: 40 })]);
+      assert.deepEqual(rig.dropped, { no_socket: 3, ip_noproto: 6, ipv6_bad_exthdr: 6 });
+      settle(rig);
+    });
+
+    test("S-8: an IPv6 timeout is told to the sender, with the first fragment as it came, if that came", async () => {
+      const rig = await create();
+      const request = icmpv6Packet({ data: pattern(4000), src: "2001:db8::7" });
+      for (const [extensions, mtu] of [[[], 1500], [[destination()], 1500], [[], 1280], [[], 300]] as const) {
+        const [first, , ...rest] = fragmented6(request, mtu, extensions);
+        assert.deepEqual(rig.respond(...rest, first), []);
+        rig.now += MINUTE - 1;
+        assert.deepEqual(rig.respond(), []);
+        rig.now += 1;
+        assert.deepEqual(rig.respond(), [expectedError6(first, 3, 1)]);
+        assert.deepEqual(rig.respond(...fragmented6(request, mtu, extensions).slice(1)), []);
+        rig.now += MINUTE;
+        assert.deepEqual(rig.respond(), []);
+        settle(rig);
+      }
+      rig.respond(fragmented6(icmpv6Packet({ type: 1, data: pattern(4000) }))[0]);
+      rig.now += MINUTE;
+      assert.deepEqual(rig.respond(), [], "never about an error");
+      assert.deepEqual(Object.keys(rig.dropped), ["frag_reasm_timeout"]);
+    });
+
+    test("S-8, RFC 3168 §5.3: congestion that a fragment met is in the reply's traffic class", async () => {
+      const rig = await create();
+      for (const [codepoints, expected] of [[[1, 1], 1], [[2, 3], 3], [[3, 2], 3], [[0, 0], 0], [[2, 1], 2]] as const) {
+        const fragments = fragmentsOf6(icmpv6Packet({ trafficClass: 0xb8, flowLabel: 0xfffff }), [0, 32, 64]);
+        fragments.forEach((fragment, i) => { fragment[1] |= codepoints[i] << 4; });
+        assert.deepEqual(rig.respond(...fragments).map((reply) => [...reply.subarray(0, 4)]), [[0x6b, 0x8f | expected << 4, 0xff, 0xff]]);
+      }
     });
 
     test("a reply in fragments is not marked don't fragment, though its request was: where it gets through is not known", async () => {

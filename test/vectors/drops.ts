@@ -1,7 +1,7 @@
 /** One packet and more for every reason to drop one. A test fails when a reason of abi.ts has no packet here. */
 import { Unreachable, type Drop } from "../../src/abi.js";
 import type { Policy } from "../../src/engine/policy.js";
-import { destination, fragmentHeader, hopByHop, icmpv6Packet, ipv6Packet, raw, setIcmpv6Checksum, udpPacket6, type Extension } from "../support/ipv6.js";
+import { destination, fragmentHeader, fragmentsOf6, hopByHop, icmpv6Packet, ipv6Packet, raw, setIcmpv6Checksum, udpPacket6, type Extension, type Ipv6Options } from "../support/ipv6.js";
 import { bytes, fragmentsOf, icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum, udpPacket, type EchoOptions } from "../support/packets.js";
 
 export interface DropVector {
@@ -191,6 +191,12 @@ const three = fragmentsOf(icmpPacket({ data: pattern(2992), fragment: 0 }), [0, 
 const [head, middle, tail] = three;
 const at = (offset: number, length: number, more: boolean, options: EchoOptions = {}) => ipv4Packet(pattern(length), { ...options, fragment: offset >> 3 | (more ? 0x2000 : 0) });
 
+const three6 = fragmentsOf6(icmpv6Packet({ data: pattern(2992) }), [0, 1000, 2000, 3000]);
+const [head6, middle6, tail6] = three6;
+const at6 = (offset: number, length: number, more: boolean, options: Ipv6Options = {}) => {
+  return ipv6Packet(pattern(length), { ...options, extensions: [...options.extensions ?? [], fragmentHeader(offset, more ? 1 : 0, 0xdeadbeef)] });
+};
+
 /** What becomes of fragments that are no datagram in the end, where they are reassembled. */
 export const FRAGMENTS: readonly FragmentVector[] = [
   { reason: "dup_frag", name: "the same again", packets: [head, head], dropped: 1 },
@@ -223,6 +229,21 @@ export const FRAGMENTS: readonly FragmentVector[] = [
   { reason: "unhandled_icmp_type", name: "an echo reply", packets: fragmentsOf(icmpPacket({ type: 0, fragment: 0 }), [0, 32, 64]), dropped: 2 },
   { reason: "no_socket", name: "UDP", policy: silent, packets: fragmentsOf(udpPacket({ data: pattern(100), fragment: 0 }), [0, 8, 16, 108]), dropped: 3 },
   { reason: "no_socket", name: "TCP", packets: fragmentsOf(ipv4Packet(pattern(100), { protocol: 6, fragment: 0 }), [0, 8, 100]), dropped: 2 },
+  { reason: "dup_frag", name: "S-8: IPv6: the same again", packets: [head6, middle6, middle6], dropped: 1 },
+  { reason: "bad_frag", name: "S-8: IPv6: an overlap", packets: [head6, tail6, at6(992, 1008, true)], dropped: 3 },
+  { reason: "bad_frag", name: "S-8: IPv6: two ends", packets: [tail6, at6(1000, 1000, false)], dropped: 2 },
+  { reason: "bad_frag", name: "S-8: IPv6: an empty last one", packets: [head6, middle6, at6(2000, 0, false)], dropped: 3 },
+  {
+    reason: "bad_frag", name: "S-8: IPv6: beyond 65535 bytes with the first one's headers",
+    packets: [at6(0, 65472, true, { extensions: [destination()] }), at6(65472, 63, false)], dropped: 2,
+  },
+  { reason: "bad_frag", name: "S-8: IPv6: one that is not ECN-capable among some that are", packets: [at6(0, 8, true, { trafficClass: 2 }), at6(8, 8, false)], dropped: 2 },
+  { reason: "frag_evicted", name: "S-8: IPv6: the second datagram where there is room for one", policy: { reassembly: 1 }, packets: [head6, middle6, middle], dropped: 2 },
+  { reason: "frag_reasm_timeout", name: "S-8: IPv6: 60 s", packets: [head6, tail6], laterMs: 60_000, dropped: 2 },
+  { reason: "nomem", name: "S-8: IPv6: a reply of more fragments than there are slots", packets: fragmentsOf6(icmpv6Packet({ data: pattern(30000) }), [0, 15000, 30008]), mtu: 68, dropped: 2 },
+  { reason: "icmp_csum", name: "S-8: IPv6: ICMPv6 checksum", packets: [head6, corrupt(middle6.slice(), 500), tail6], dropped: 3 },
+  { reason: "unhandled_icmp_type", name: "S-8: IPv6: a neighbor solicitation (RFC 6980 §5)", packets: fragmentsOf6(icmpv6Packet({ type: 135 }), [0, 32, 64]), dropped: 2 },
+  { reason: "no_socket", name: "S-8: IPv6: UDP", policy: silent, packets: fragmentsOf6(udpPacket6({ data: pattern(100) }), [0, 8, 16, 108]), dropped: 3 },
 ];
 
 function corrupt(packet: Uint8Array, at: number): Uint8Array {
