@@ -142,3 +142,11 @@ export const NOT_YET: readonly RegExp[] = [
  * mobility, UDP-Lite, MPLS. Not compared.
  */
 export const DEPENDS_ON_MODULES = /^IPv[46] (protocols|next headers): (4|33|41|47|50|51|103|108|115|132|135|136|137)( behind .*)?$|^IPv6 chains: (AH|ESP|mobility)/;
+
+/** The differences as docs/conformance.md has them. */
+export function table(): string {
+  return [
+    "| | Linux | pongd | why | |", "|---|---|---|---|---|",
+    ...DIFFERENCES.map(({ what, linux, pongd, why, requirements }) => `| ${what} | ${linux} | ${pongd} | ${why} | ${requirements} |`),
+  ].join("\n");
+}
