@@ -43,7 +43,7 @@ export function input(count: u32, replies: u32, now: f64): u32 {
     const prefix = owner(ipv4.dstAddr(ip));
     if (prefix < FIRST_PREFIX) { receive(rest++, ip, length); continue; }
     if (owner(ipv4.srcAddr(ip)) != NOBODY) { receive(rest++, ip, length); continue; }
-    if (ipv4.isFragment(ip) || ipv4.protocol(ip) != ipv4.PROTOCOL_ICMP) { receive(rest++, ip, length); continue; }
+    if (ipv4.isFragmentOrReserved(ip) || ipv4.protocol(ip) != ipv4.PROTOCOL_ICMP) { receive(rest++, ip, length); continue; }
 
     const msg = ip + ipv4.MIN_HEADER_LEN;
     if (!holds(sum(msg, totalLen - ipv4.MIN_HEADER_LEN))) { receive(rest++, ip, length); continue; }

@@ -63,7 +63,9 @@ export function ipv4Expired(ip: usize, now: f64): void {
 /** Judges a whole datagram whose header is right. */
 function datagram(ip: usize, now: f64): i32 {
   const verdict = content(ip, now);
-  return verdict > 0 && !ipv4.isPlain(ip) ? options.reply(ip, verdict, now) : verdict;
+  if (verdict < 0) return verdict;
+  ipv4.clearReserved(ip);
+  return ipv4.isPlain(ip) ? verdict : options.reply(ip, verdict, now);
 }
 
 function content(ip: usize, now: f64): i32 {

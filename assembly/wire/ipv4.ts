@@ -31,6 +31,9 @@ const OPTION_COPIED: u32 = 0x80;
 /** More-fragments flag and fragment offset, within the word at 6 as it lies in memory: all zero in a whole datagram. */
 const MF_AND_OFFSET: u32 = 0xff3f;
 
+/** Likewise the flag whose value is always zero, RFC 791 §3.1. */
+const RESERVED: u32 = 0x0080;
+
 /** Version 4, and a header of MIN_HEADER_LEN: no options. */
 export function isPlain(ip: usize): bool {
   return load<u8>(ip) == 0x45;
@@ -50,6 +53,11 @@ export function totalLen(ip: usize): u32 {
 
 export function isFragment(ip: usize): bool {
   return (load<u16>(ip, 6) & MF_AND_OFFSET) != 0;
+}
+
+/** Whether there is any bit but don't-fragment, in one look. */
+export function isFragmentOrReserved(ip: usize): bool {
+  return (load<u16>(ip, 6) & (MF_AND_OFFSET | RESERVED)) != 0;
 }
 
 export function moreFragments(ip: usize): bool {
@@ -88,6 +96,14 @@ export function setTotalLen(ip: usize, totalLen: u32): void {
   const from = load<u16>(ip, 2);
   const to = bswap<u16>(<u16>totalLen);
   store<u16>(ip, to, 2);
+  store<u16>(ip, update(load<u16>(ip, 10), from, to), 10);
+}
+
+/** Makes the reserved flag zero. */
+export function clearReserved(ip: usize): void {
+  const from = load<u16>(ip, 6);
+  const to = from & ~<u16>RESERVED;
+  store<u16>(ip, to, 6);
   store<u16>(ip, update(load<u16>(ip, 10), from, to), 10);
 }
 

@@ -38,8 +38,10 @@ const TIMESTAMP_REPLY = 14;
 const MS_PER_DAY = 86_400_000;
 const ICMP = 1;
 const TCP = 6;
-/** More-fragments flag and fragment offset in the header's second word, in memory order. */
+/** More-fragments flag and fragment offset in the header's second word, in memory order; the flag that is to be zero; both. */
 const MF_AND_OFFSET = 0xff3f0000 | 0;
+const RESERVED = 0x00800000;
+const FRAGMENT_OR_RESERVED = MF_AND_OFFSET | RESERVED;
 
 const HOP_BY_HOP = 0;
 const ROUTING = 43;
@@ -117,7 +119,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     if ((word0 & 0xff) !== 0x45 || !holds(sum5(word0, fragmentWord, ttlWord, src, dst)) || totalLen > length || totalLen < 28) return 0;
     const prefix = owner(dst);
     if (prefix < FIRST_OWNER || owner(src) !== NO_PREFIX) return 0;
-    if ((fragmentWord & MF_AND_OFFSET) !== 0 || (ttlWord >>> 8 & 0xff) !== ICMP || (typeWord & 0xff) !== ECHO) return 0;
+    if ((fragmentWord & FRAGMENT_OR_RESERVED) !== 0 || (ttlWord >>> 8 & 0xff) !== ICMP || (typeWord & 0xff) !== ECHO) return 0;
     if (i32[IGNORE_ECHO_WORD] !== 0 || !holds(sum(ip + 20, totalLen - 20))) return 0;
 
     // TTL and type are the lower bytes of their words, the checksums the upper halves.
@@ -177,26 +179,45 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     if (protocol !== ICMP) return protocol === TCP ? ~Drop.no_socket : ~Drop.unhandled_proto;
     if (totalLen < 28) return ~Drop.pkt_too_small;
     if (!holds(sum(ip + 20, totalLen - 20))) return ~Drop.icmp_csum;
-    const type = i32[at + 5] & 0xff;
-    if (type === ECHO) return ~Drop.icmp_echo_ignored;
-    if (type !== TIMESTAMP) return ~Drop.unhandled_icmp_type;
-    if (totalLen < 40) return ~Drop.pkt_too_small;
-    i32[at + 3] = dst;
-    i32[at + 4] = src;
-    timestamp(at, now);
-    counters[ICMP_REPLIES_COUNTER]++;
-    counters[OWNER_REPLIES_COUNTERS + prefix]++;
-    return 40;
+    const typeWord = i32[at + 5];
+    switch (typeWord & 0xff) {
+      case ECHO:
+        if (i32[IGNORE_ECHO_WORD] !== 0) return ~Drop.icmp_echo_ignored;
+        // As in echo(), which is the slower for calling what both would share.
+        i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || 0xffff) << 16 | typeWord & 0xff00 | ECHO_REPLY;
+        return reply(at, prefix, totalLen);
+      case TIMESTAMP:
+        if (totalLen < 40) return ~Drop.pkt_too_small;
+        timestamp(at, now);
+        return reply(at, prefix, 40);
+      default:
+        return ~Drop.unhandled_icmp_type;
+    }
   }
 
-  /** Makes the reply's message, TTL and length; see assembly/respond/timestamp.ts. */
-  function timestamp(at: number, now: number): void {
+  /** Makes the header of a reply of `length` bytes, and counts it. */
+  function reply(at: number, prefix: number, length: number): number {
     const word0 = i32[at];
+    const fragmentWord = i32[at + 1];
     const ttlWord = i32[at + 2];
+    const src = i32[at + 3];
+    const lengthWord = swap(length);
     const ttl = i32[REPLY_TTL_WORD];
-    i32[at] = word0 & 0xffff | 40 << 24;
-    const checksum = update(update(ttlWord >>> 16, ttlWord & 0xff, ttl), word0 >>> 16, 40 << 8);
+    let checksum = update(ttlWord >>> 16, ttlWord & 0xff, ttl);
+    checksum = update(checksum, word0 >>> 16, lengthWord >>> 16);
+    checksum = update(checksum, fragmentWord >>> 16, (fragmentWord & ~RESERVED) >>> 16);
+    i32[at] = word0 & 0xffff | lengthWord;
+    i32[at + 1] = fragmentWord & ~RESERVED;
     i32[at + 2] = checksum << 16 | ttlWord & 0xff00 | ttl;
+    i32[at + 3] = i32[at + 4];
+    i32[at + 4] = src;
+    counters[ICMP_REPLIES_COUNTER]++;
+    counters[OWNER_REPLIES_COUNTERS + prefix]++;
+    return length;
+  }
+
+  /** Makes the reply's message; see assembly/respond/timestamp.ts. */
+  function timestamp(at: number, now: number): void {
     const ms = swap(Math.trunc(now) % MS_PER_DAY);
     const id = i32[at + 6];
     const originate = i32[at + 7];
