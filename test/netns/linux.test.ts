@@ -9,7 +9,7 @@ import { source } from "../support/assembly.js";
 import { Rig } from "../support/engines.js";
 import { needs, Netns } from "../support/netns.js";
 import { comparable, groupBy, kind, type Reply } from "../support/replies.js";
-import { DEPENDS_ON_MODULES, DIFFERENCES, NOT_YET, type Difference } from "../vectors/differences.js";
+import { DEPENDS_ON_MODULES, DIFFERENCES, type Difference } from "../vectors/differences.js";
 import { HOST_CASES, type HostCase } from "../vectors/hosts.js";
 
 /** Bytes of a packet that a message shows. */
@@ -31,7 +31,7 @@ describe("Linux", needs(), () => {
   });
 
   test(`${HOST_CASES.length} cases: pongd answers as Linux does, or differs as vectors/differences.ts says`, () => {
-    const others = outcomes.filter((outcome) => !notYet(outcome) && !asExpected(outcome, DIFFERENCES));
+    const others = outcomes.filter((outcome) => !asExpected(outcome, DIFFERENCES));
     if (others.length > 0) assert.fail(`${others.length} cases\n${report(others)}`);
   });
 
@@ -40,20 +40,10 @@ describe("Linux", needs(), () => {
       const cases = outcomes.filter(({ name }) => difference.cases.test(name));
       assert.ok(cases.length > 0, "it names cases");
       const others = DIFFERENCES.filter((other) => other !== difference);
-      assert.ok(cases.every(notYet) || cases.some((outcome) => !notYet(outcome) && !asExpected(outcome, others)), "without it nothing would be missing: delete it");
-    });
-  }
-
-  for (const cases of NOT_YET) {
-    test(`not yet: ${String(cases)}`, () => {
-      assert.ok(outcomes.some((outcome) => cases.test(outcome.name) && !asExpected(outcome, DIFFERENCES)), "all of it is answered: delete the line");
+      assert.ok(cases.some((outcome) => !asExpected(outcome, others)), "without it nothing would be missing: delete it");
     });
   }
 });
-
-function notYet({ name }: HostCase): boolean {
-  return NOT_YET.some((cases) => cases.test(name));
-}
 
 /** Whether pongd sends what Linux does, but for the differences. */
 function asExpected({ name, packets, linux, pongd }: Outcome, differences: readonly Difference[]): boolean {

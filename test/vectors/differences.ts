@@ -1,5 +1,6 @@
 /** Where pongd's answer is not Linux's. A test fails for a difference that is not here, and for one here that is none. */
 import { addr6, expectedError6, expectedReply6 } from "../support/ipv6.js";
+import { bytes as joined, expectedError, expectedReply } from "../support/packets.js";
 import { comparable, type Reply } from "../support/replies.js";
 
 export interface Difference {
@@ -25,11 +26,27 @@ const changed = (change: (bytes: Uint8Array, packet: Uint8Array) => void) => (re
   return { bytes: copy, fault };
 });
 
+/** None lies between the two: what is made here has no time of its own. */
+const NO_TIMES = [1, 0] as const;
+
 /** What `make` makes of the first packet. */
-const made = (make: (packet: Uint8Array) => Uint8Array) => (_: unknown, [packet]: readonly Uint8Array[]) => comparable([make(packet)], 0, 0);
+const made = (make: (packet: Uint8Array) => Uint8Array) => (_: unknown, [packet]: readonly Uint8Array[]) => comparable([make(packet)], ...NO_TIMES);
 /** The echo reply, the one header before the message left out. */
 const answer = made((packet) => expectedReply6(packet, { extensions: 8 * (packet[41] + 1) }));
 const problem = (code: number, pointer: number) => made((packet) => expectedError6(packet, 4, code, { pointer }));
+
+/** Type, code and first byte of the parameter of an ICMP error. */
+function error4(bytes: Uint8Array): [type: number, code: number, options: { parameter: number }] {
+  const msg = bytes.subarray((bytes[0] & 15) * 4);
+  return [msg[0], msg[1], { parameter: msg[4] }];
+}
+
+function withoutOptions(packet: Uint8Array): Uint8Array {
+  const plain = joined(packet.subarray(0, 20), packet.subarray((packet[0] & 15) * 4));
+  plain[0] = 0x45;
+  new DataView(plain.buffer).setUint16(2, plain.length);
+  return plain;
+}
 
 const isError4 = (bytes: Uint8Array) => bytes[0] >> 4 === 4 && bytes[9] === 1 && [3, 11, 12].includes(bytes[(bytes[0] & 15) * 4]);
 
@@ -106,10 +123,10 @@ export const DIFFERENCES: readonly Difference[] = [
     why: "no packet of a TUN device is a jumbogram", requirements: "C-5", sends: nothing,
   },
   {
-    cases: /^IPv6 UDP: length field (8|9|23) of 24$/,
+    cases: /^IPv[46] UDP: length field (8|9|23) of 24$/,
     what: "what an error quotes of a packet that goes on behind its UDP datagram", linux: "ends with the datagram", pongd: "is all of the packet",
-    why: "RFC 4443 §2.4 c", requirements: "S-6",
-    sends: made((packet) => expectedError6(packet, 1, 4)),
+    why: "RFC 1812 §4.3.2.3, RFC 4443 §2.4 c: as much of it as fits", requirements: "X-1, S-6",
+    sends: made((packet) => packet[0] >> 4 === 4 ? expectedError(packet, 3, 3) : expectedError6(packet, 1, 4)),
   },
   {
     cases: /^IPv6 next headers: 253 to fd99::7:7$/,
@@ -118,21 +135,61 @@ export const DIFFERENCES: readonly Difference[] = [
     sends: changed((bytes) => { bytes.set(addr6("fd99::7:7"), 8); }),
   },
   {
-    cases: /^IPv4 (protocols|UDP|options|fragments): /,
-    what: "the type of service of an error", linux: "is 0xc0, internetwork control, plus bits of what caused it", pongd: "is 0",
+    cases: /^IPv4 (protocols|UDP|options|fragments): |^drops: protocol 0$/,
+    what: "the type of service of an ICMP error", linux: "is 0xc0, internetwork control, plus bits of what caused it", pongd: "is 0",
     why: "RFC 1122 §3.2.2", requirements: "X-1", sends: changed((bytes) => { if (isError4(bytes)) bytes[1] = 0; }),
   },
-];
-
-/** What is not answered yet. A line goes when its cases are answered as Linux does, or as DIFFERENCES has it. */
-export const NOT_YET: readonly RegExp[] = [
-  /^drops: (NOP and end of options|forty bytes of options|protocol 0)$/,
-  /^IPv4 options: /,
-  /^IPv4 fragments: /,
-  /^IPv4 protocols: /,
-  /^IPv4 UDP: /,
-  /^IPv4 TCP: /,
-  /^IPv6 TCP: /,
+  {
+    cases: /^IPv4 (protocols|UDP|options|fragments): |^drops: protocol 0$/,
+    what: "don't-fragment on an ICMP error", linux: "is off", pongd: "is on",
+    why: "RFC 6864 §4.1: so it needs no identification of its own", requirements: "X-1", sends: changed((bytes) => { if (isError4(bytes)) bytes[6] |= 0x40; }),
+  },
+  {
+    cases: new RegExp([
+      /^IPv4 options: (malformed after .*|(Record|Timestamp 0|Loose Source)( Route)? twice|Strict and Loose Source Route)$/,
+      /^IPv4 (protocols: 253|UDP:) with a (Record Route|full Timestamp, .*)$/,
+    ].map(({ source }) => source).join("|")),
+    what: "an ICMP error about a packet with a route or a Timestamp",
+    linux: "has such an option, goes along a source route, and quotes what was written into the packet's",
+    pongd: "has none, goes straight to the source, and quotes the packet as it came",
+    why: "RFC 1812 §4.3.2.3: a packet is quoted unmodified; no error of pongd has options", requirements: "E-8, X-1",
+    sends: (replies, [packet]) => comparable(replies.map(({ bytes }) => expectedError(packet, ...error4(bytes))), ...NO_TIMES),
+  },
+  {
+    cases: /^IPv4 protocols: 253 with a Record Route, room for one and a half$/,
+    what: "an ICMP error about a packet whose route has too little room left for Linux's second entry", linux: "is not sent", pongd: "is sent",
+    why: "it needs no room, having no options", requirements: "E-8, X-1", sends: made((packet) => expectedError(packet, 3, 2)),
+  },
+  {
+    cases: /^IPv4 options: Timestamp 3, (0\.0\.0\.0|multicast)$/,
+    what: "a time that is asked of 0.0.0.0 or of a group", linux: "is given", pongd: "is not",
+    why: "RFC 791 §3.1: it is given by who has the address", requirements: "E-6, E-8", sends: made((packet) => expectedReply(packet)),
+  },
+  {
+    cases: /^IPv4 options: CIPSO/,
+    what: "a CIPSO label", linux: "is told of, unless it was configured", pongd: "is ignored",
+    why: "RFC 1122 §3.2.1.8: as is any option that is not understood", requirements: "E-8", sends: made((packet) => expectedReply(withoutOptions(packet))),
+  },
+  {
+    cases: /^IPv4 options: an echo request's first bytes, by a header length of 6 words$/,
+    what: "a malformed option of a deprecated ICMP query (15 to 18)", linux: "is told of", pongd: "is not",
+    why: "RFC 6918 §3: the types are to be taken for unknown ones, which may be errors", requirements: "E-8, D-1", sends: nothing,
+  },
+  {
+    cases: /^IPv4 protocols: 2$/,
+    what: "IGMP", linux: "is taken", pongd: "is answered with protocol unreachable",
+    why: "RFC 1122 §3.2.2.1: pongd is in no group, and does not have it", requirements: "X-4", sends: made((packet) => expectedError(packet, 3, 2)),
+  },
+  {
+    cases: /^IPv[46] TCP: /,
+    what: "a TCP segment to a closed port", linux: "is answered with a reset", pongd: "is dropped as `no_socket`",
+    why: "RFC 9293 §3.10.7.1 asks for the reset: it is to come", requirements: "P-2", sends: nothing,
+  },
+  {
+    cases: /^IPv4 fragments: a length of a part with more that is no multiple of 8$/,
+    what: "a fragment with more to follow whose length is no multiple of 8", linux: "is cut to a multiple", pongd: "costs its datagram, as `bad_frag`",
+    why: "RFC 791 §3.1: fragments are in units of 8 bytes, so that none such is made", requirements: "V-6", sends: nothing,
+  },
 ];
 
 /**
