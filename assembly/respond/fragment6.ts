@@ -25,7 +25,8 @@ export function transmit6(ip: usize, totalLen: u32, identification: u32): bool {
   // All but the last are of whole blocks of 8 bytes.
   const blocksLen = mtu - HEADERS_LEN & ~7;
   if ((payloadLen + blocksLen - 1) / blocksLen > spare()) return false;
-  for (let offset: u32 = 0; offset < payloadLen; offset += blocksLen) {
+  let offset: u32 = 0;
+  do {
     const left = payloadLen - offset;
     const more = HEADERS_LEN + left > mtu;
     const len = more ? blocksLen : left;
@@ -35,6 +36,7 @@ export function transmit6(ip: usize, totalLen: u32, identification: u32): bool {
     extension.setFragment(fragment + ipv6.HEADER_LEN, ipv6.nextHeader(ip), offset, more, identification);
     memory.copy(fragment + HEADERS_LEN, payload + offset, len);
     queue(fragment, HEADERS_LEN + len);
-  }
+    offset += len;
+  } while (offset < payloadLen);
   return true;
 }

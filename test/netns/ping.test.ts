@@ -104,6 +104,21 @@ for (const { engine, io } of COMBINATIONS) {
       }
     }
 
+    if (engine === "wasm") {
+      for (const size of [1453, 3000, 65507, 65527]) {
+        test(`S-8: ping -6 with ${size} bytes of data, which go and come in fragments, is answered three times of three`, async () => {
+          const changes = await counted(async () => {
+            for (let i = 0; i < 3; i++) assert.match(await ns.ok("ping", "-6", "-c", "1", "-W", "20", "-s", String(size), "fd99::1:1"), / 1 received/);
+          });
+          const fragments = 3 * Math.ceil((size + 8 - 4) / 1448);
+          assert.equal(changes.get("pongd_replies_total{protocol=\"icmpv6\",queue=\"0\"}"), fragments);
+          assert.equal(changes.get("pongd_packets_received_total{queue=\"0\"}"), fragments);
+          assert.equal(changes.get("pongd_bytes_sent_total{queue=\"0\"}"), changes.get("pongd_bytes_received_total{queue=\"0\"}"));
+          assert.equal(changes.get("pongd_fragments_held{queue=\"0\"}"), undefined);
+        });
+      }
+    }
+
     for (const [name, args] of [["a first fragment", ["-1", "-x"]], ["a later fragment", ["-1", "-g", "64"]]] as const) {
       test(`hping3: ${name} is ${engine === "js" ? "counted as ip_fragment" : "held"}, and not answered`, async () => {
         const changes = await counted(() => ns.run("hping3", "-c", "3", "-i", "u10000", "-q", ...args, "10.99.1.1"));

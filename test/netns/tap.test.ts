@@ -61,6 +61,14 @@ for (const { engine, io } of COMBINATIONS) {
       assert.equal((await neighbors(ns, "pong0")).get("fd99::1:2"), mac);
     });
 
+    if (engine === "wasm") {
+      for (const args of [["10.99.1.1"], ["-6", "fd99::1:1"]]) {
+        test(`V-6, S-8: ping -s 3000 ${args.join(" ")}, which goes and comes in fragments, is answered`, async () => {
+          for (let i = 0; i < 3; i++) assert.match(await ns.ok("ping", "-c", "1", "-W", "20", "-s", "3000", ...args), / 1 received/);
+        });
+      }
+    }
+
     test("arping gets an answer for every address, from the one MAC address", async () => {
       for (const target of ["10.99.0.0", "10.99.7.7", "10.99.255.255"]) {
         assert.match(await ns.ok("arping", "-c", "2", "-w", "2", "-I", "pong0", target), new RegExp(`from ${mac} `));

@@ -8,8 +8,8 @@ import { ENGINES, Rig, type BenchOptions } from "../support/engines.js";
 import {
   arpFrame, BROADCAST, expectedEcho, frame, linkOption, macBytes, PEER_MAC, PER_ADDRESS, SHARED, SHARED_MAC, solicitation, solicitationFrame, type FrameOptions,
 } from "../support/frames.js";
-import { addr6, HOST6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6 } from "../support/ipv6.js";
-import { addr, fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.js";
+import { addr6, expectedError6, expectedReply6, fragmentsOf6, HOST6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6, udpPacket6 } from "../support/ipv6.js";
+import { addr, expectedError, expectedReply, fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.js";
 import { DROP_FRAMES } from "../vectors/frames.js";
 
 const TAGS: readonly (readonly [string, FrameOptions["tags"] & object])[] = [
@@ -183,41 +183,57 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       assert.equal(rig.linear.counters[ERRORS + IcmpError.port_unreachable], TAGS.length);
     });
 
-    test(`${name}, MAC addresses ${policy}: S-11: so does one of ICMPv6`, async () => {
-      const rig = await Rig.create(name, { link, policy: DEFAULT_POLICY });
-      const own = link.policy === MacPolicy.shared ? SHARED_MAC : MAC6;
-      for (const [, tags] of TAGS) {
-        const headerLen = 14 + 4 * tags.length;
-        const packet = ipv6Packet(Uint8Array.of(0xc0, 0, 0x82, 0x9a, 0, 8, 0, 0), { nextHeader: 99 });
-        const [error] = rig.respond(frame(packet, { dst: own, tags, type: 0x86dd }));
-        assert.deepEqual([...error.subarray(0, 12)], [...macBytes(PEER_MAC), ...macBytes(own)]);
-        assert.deepEqual([...error.subarray(12, headerLen)], [...tags.flat(), 0x86dd].flatMap((word) => [word >> 8, word & 255]));
-        assert.deepEqual([error[headerLen] >> 4, error[headerLen + 40]], [6, 4]);
-        assert.deepEqual(error.subarray(headerLen + 48), packet);
+    /** To an address that answers and back, as frames. */
+    const families = [
+      {
+        family: "IPv4", own: mac, type: 0x0800, udp: udpPacket(), port: [3, 3], time: [11, 1], echo: icmpPacket({ data: pattern(3000), fragment: 0 }),
+        answer: (packet: Uint8Array) => expectedReply(packet), cut: (packet: Uint8Array) => fragmentsOf(packet, [0, 1480, 2960, 3008]),
+        error: (packet: Uint8Array, [type, code]: number[]) => expectedError(packet, type, code),
+      },
+      {
+        family: "IPv6", own: link.policy === MacPolicy.shared ? SHARED_MAC : MAC6, type: 0x86dd, udp: udpPacket6(), port: [1, 4], time: [3, 1], echo: icmpv6Packet({ data: pattern(3000) }),
+        answer: (packet: Uint8Array) => expectedReply6(packet), cut: (packet: Uint8Array) => fragmentsOf6(packet, [0, 1448, 2896, 3008]),
+        error: (packet: Uint8Array, [type, code]: number[]) => expectedError6(packet, type, code),
+      },
+    ] as const;
+    for (const { family, own, type, udp, port, time, echo, answer, cut, error } of families) {
+      const create = () => Rig.create(name, { ...DUAL, link, policy: DEFAULT_POLICY, mtu: 1500 });
+      const asked = (packet: Uint8Array, options: FrameOptions) => frame(packet, { dst: own, type, ...options });
+      const answered = (packet: Uint8Array, { src = PEER_MAC, tags = [] }: FrameOptions) => frame(packet, { dst: src, src: own, type, tags });
+
+      for (const [what, tags] of TAGS) {
+        test(`${name}, MAC addresses ${policy}: X-4: an ${family} error about a frame with ${what} has it, too, and its addresses turned around`, async () => {
+          const rig = await create();
+          assert.deepEqual(rig.respond(asked(udp, { tags, padding: 5 })), [answered(error(udp, [...port]), { tags })]);
+        });
+
+        test(`${name}, MAC addresses ${policy}: V-6, S-8: ${family} fragments with ${what} are answered in fragments with it`, async () => {
+          const rig = await create();
+          const frames = cut(echo).map((packet) => asked(packet, { tags, padding: 3 }));
+          const expected = cut(answer(echo)).map((packet) => answered(packet, { tags }));
+          assert.deepEqual(rig.respond(...frames), expected);
+          assert.deepEqual([frames[2], frames[0], arpFrame(), frames[1]].map((bytes) => rig.respond(bytes).length), [0, 0, 1, 3], "one a batch, with another in between");
+          assert.deepEqual([rig.dropped, rig.held], [{}, 0]);
+        });
+
+        test(`${name}, MAC addresses ${policy}: V-6, S-8: an ${family} timeout is told to where the first fragment, with ${what}, came from`, async () => {
+          const rig = await create();
+          const [first, second] = cut(echo);
+          const from = { src: "52:54:00:00:00:09", tags };
+          rig.respond(asked(second, { src: "52:54:00:00:00:07", tags: [[0x8100, 9]] }));
+          rig.respond(asked(first, from));
+          // In the slots that they had.
+          for (let i = 0; i < 4; i++) rig.respond(arpFrame(), frame(icmpPacket(), { dst: mac }));
+          rig.now += 60_000;
+          assert.deepEqual(rig.respond(arpFrame({}, { tags: [[0x8100, 3]] })).slice(1), [answered(error(first, [...time]), from)]);
+          assert.deepEqual([rig.dropped, rig.held], [{ frag_reasm_timeout: 2 }, 0]);
+          // And by itself, without a packet.
+          rig.respond(asked(first, from));
+          rig.now += 60_000;
+          assert.deepEqual(rig.respond(), [answered(error(first, [...time]), from)]);
+          assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
+        });
       }
-    });
-
-    for (const [what, tags] of TAGS) {
-      test(`${name}, MAC addresses ${policy}: V-6: a datagram in frames with ${what} is answered in frames with it, and given up with it when its time is over`, async () => {
-        const rig = await Rig.create(name, { link, mtu: 1500, policy: DEFAULT_POLICY });
-        const headerLen = 14 + 4 * tags.length;
-        const [first, last] = fragmentsOf(icmpPacket({ data: pattern(2000), fragment: 0 }), [0, 1480, 2008]);
-        const header = Uint8Array.of(...macBytes(PEER_MAC), ...macBytes(mac), ...frame(new Uint8Array(0), { tags }).subarray(12));
-        assert.deepEqual(rig.respond(frame(first, { dst: mac, tags })), []);
-        const replies = rig.respond(frame(last, { dst: mac, tags }));
-        assert.deepEqual(replies.map((reply) => reply.subarray(0, headerLen)), [header, header]);
-        assert.deepEqual(replies.map(({ length }) => length - headerLen), [first.length, last.length]);
-
-        rig.respond(frame(first, { dst: mac, tags }));
-        // Whoever asks in between has nothing to do with it.
-        rig.respond(frame(udpPacket(), { dst: mac, src: "52:54:00:00:00:07" }));
-        rig.now += 60_000;
-        const [error, ...others] = rig.respond();
-        assert.deepEqual(error.subarray(0, headerLen), header);
-        assert.deepEqual([error[headerLen + 20], error[headerLen + 21]], [11, 1]);
-        assert.deepEqual(others, []);
-        assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
-      });
     }
   }
 }
