@@ -1,0 +1,134 @@
+/**
+ * Clients that ask by IP, through a TUN device, and what they make of the answers; what pongd sent them as tshark sees it.
+ *
+ *   ping, fping, nping, hping3, clockdiff, nmap, traceroute, tracepath ── 10.99.0.1, fd99::1 ── pong0 ── pongd
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { pcap } from "../support/captures.js";
+import { needs } from "../support/netns.js";
+import { icmpPacket, pattern, udpPacket } from "../support/packets.js";
+import { dissect, RECORDERS, Session } from "../support/session.js";
+
+const PREFIXES = ["10.99.0.0/16", "fd99::/64"];
+/** Of what is on the device, what pongd sent: #1 is the packet itself, not one that it quotes. */
+const SENT = "(ip.src#1 == 10.99.0.0/16 && ip.src#1 != 10.99.0.1) || (ipv6.src#1 == fd99::/64 && ipv6.src#1 != fd99::1)";
+const TARGETS = [["IPv4", "-4", "10.99.1.1"], ["IPv6", "-6", "fd99::1:1"]] as const;
+
+for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "uring"]]) {
+  describe(`${engine}, ${io}`, needs(...RECORDERS, "fping", "nping", "hping3", "nmap", "traceroute", "tracepath"), () => {
+    let session: Session;
+    before(async () => { session = await Session.open(...PREFIXES, "--engine", engine, "--io", io); });
+    const ok = (command: string, ...args: string[]) => session.ns.ok(command, ...args);
+
+    for (const [family, option, target] of TARGETS) {
+      test(`${family}: ping -M do is answered up to the MTU`, async () => {
+        const most = family === "IPv4" ? 1472 : 1452;
+        assert.match(await ok("ping", option, "-c", "3", "-i", "0.01", "-W", "5", "-M", "do", "-s", String(most), target), / 3 received, 0% packet loss/);
+        const { status, stdout, stderr } = await session.ns.run("ping", option, "-c", "1", "-W", "0.1", "-M", "do", "-s", String(most + 1), target);
+        assert.equal(status, 1);
+        assert.match(stdout + stderr, /message too long, mtu[=:] ?1500/);
+      });
+
+      test(`${family}: traceroute -I ends at the first hop`, async () => {
+        assert.match(await ok("traceroute", option, "-n", "-I", "-w", "10", target), new RegExp(`\n 1  ${target}(  [\\d.]+ ms){3}\n$`));
+      });
+    }
+
+    test("fping -6 finds each of sixteen addresses", async () => {
+      const targets = Array.from({ length: 16 }, (_, i) => `fd99::5:${i.toString(16)}`);
+      assert.deepEqual((await ok("fping", "-6", "-a", "-r", "0", "-t", "5000", "-i", "1", ...targets)).trim().split("\n").sort(), targets);
+    });
+
+    test("nping's echo requests come back with identification, sequence number and length", async () => {
+      const output = await ok("nping", "--icmp", "-c", "3", "--delay", "5ms", "--data-length", "333", "10.99.1.1");
+      const packets = (direction: string) => [...output.matchAll(new RegExp(`^${direction} .* (id=\\d+ seq=\\d+\\] IP \\[ttl=64 id=\\d+ iplen=361)`, "gm"))].map(([, fields]) => fields);
+      assert.deepEqual(packets("RCVD"), packets("SENT"));
+      assert.equal(packets("RCVD").length, 3);
+    });
+
+    test("hping3 gets timestamps of its own day", async () => {
+      const { stdout } = await session.ns.run("hping3", "-c", "3", "-i", "u10000", "--icmp-ts", "10.99.1.1");
+      assert.equal(stdout.match(/ICMP timestamp: Originate=(\d+) Receive=\d+ Transmit=\d+/g)?.length, 3, stdout);
+    });
+
+    for (const [probe, ...args] of [["an echo request", "-PE", "10.99.5.0/28"], ["a timestamp request", "-PP", "10.99.5.0/28"], ["an echo request over IPv6", "-6", "-PE", "fd99::5:0/124"]]) {
+      test(`nmap -sn finds each of sixteen addresses by ${probe}`, async () => {
+        assert.match(await ok("nmap", "-n", "-sn", ...args), /16 IP addresses \(16 hosts up\)/);
+      });
+    }
+
+    test("D-1: nmap -sn finds none by an address mask request", async () => {
+      assert.match(await ok("nmap", "-n", "-sn", "-PM", "--max-retries", "0", "--max-rtt-timeout", "100ms", "10.99.5.0/30"), /4 IP addresses \(0 hosts up\)/);
+    });
+
+    if (engine === "wasm") {
+      for (const [family, option, target] of TARGETS) {
+        test(`${family}: traceroute by UDP ends at the first hop: the port is unreachable`, async () => {
+          assert.match(await ok("traceroute", option, "-n", "-U", "-w", "10", target), new RegExp(`\n 1  ${target}(  [\\d.]+ ms){3}\n$`));
+          assert.match(await ok("traceroute", option, "-n", "-w", "10", target, "1400"), new RegExp(`\n 1  ${target}(  [\\d.]+ ms){3}\n$`));
+        });
+
+        test(`${family}: tracepath reaches the target, and finds the device's MTU`, async () => {
+          assert.match(await ok("tracepath", option, "-n", target), new RegExp(` 1: +${target} .* reached\n +Resume: pmtu 1500 hops 1 back 1 \n$`));
+        });
+      }
+
+      test("nping and hping3 are told that a UDP port is unreachable, whatever the length of what they sent", async () => {
+        for (const length of ["0", "1400"]) {
+          assert.match(await ok("nping", "--udp", "-p", "33434", "-c", "1", "--data-length", length, "10.99.1.1"), /RCVD .*10\.99\.1\.1 > 10\.99\.0\.1 Port (33434 )?unreachable \(type=3\/code=3\)/);
+        }
+        const { stdout, stderr } = await session.ns.run("hping3", "-2", "-p", "53", "-c", "2", "-i", "u10000", "-n", "10.99.1.1");
+        assert.equal(stdout.match(/ICMP Port Unreachable from ip=10\.99\.1\.1/g)?.length, 2, stdout + stderr);
+      });
+
+      for (const [what, ...args] of [["that a UDP port", "-PU33434"], ["that a protocol", "-PO2,50"]]) {
+        test(`nmap -sn finds each of sixteen addresses as it is told ${what} is unreachable`, async () => {
+          assert.match(await ok("nmap", "-n", "-sn", ...args, "10.99.5.0/28"), /16 IP addresses \(16 hosts up\)/);
+        });
+      }
+
+      // ping.test.ts has what ping makes of them; here they are recorded.
+      test("ping -R, ping -T and ping -s 65507 are answered", async () => {
+        for (const args of [["-R"], ["-T", "tsonly"], ["-T", "tsandaddr"], ["-s", "65507"]]) {
+          assert.match(await ok("ping", "-n", "-c", "1", "-W", "20", ...args, "10.99.1.1"), / 1 received/);
+        }
+      });
+    }
+
+    test("after all of this pongd has counted each packet once, and tshark finds none malformed and no checksum wrong in what it sent", async () => {
+      await session.close("10.99.1.1", SENT);
+    });
+  });
+}
+
+/**
+ * clockdiff of iputils 20221126 waits no longer than the round trip that it has seen, in whole milliseconds: below one it does not wait
+ * at all. So it runs only while pongd has nothing to do, on the one core of both.
+ */
+describe("clockdiff", needs(...RECORDERS, "clockdiff", "taskset", "chrt"), () => {
+  const core = /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+  let session: Session;
+  before(async () => { session = await Session.open({ wrapper: ["taskset", "-c", core] }, "10.99.0.0/16"); });
+  after(() => session.close("10.99.1.1", SENT));
+
+  for (const [how, ...args] of [["timestamp requests"], ["the Timestamp option", "-o"], ["the Timestamp option with three hosts", "-o1"]]) {
+    test(`T-2, E-6: by ${how} it finds no difference to the clock of the same host`, async () => {
+      const output = await session.ns.ok("taskset", "-c", core, "chrt", "--idle", "0", "clockdiff", ...args, "10.99.1.1");
+      const [, delta] = /^\d+ (-?\d+) -?\d+\n$/.exec(output) ?? [];
+      assert.ok(Math.abs(Number(delta)) < 1000, output);
+    });
+  }
+});
+
+test("tshark finds the packets that are malformed or have a checksum that is wrong, and only those", needs("tshark"), async () => {
+  const right = [icmpPacket({ type: 0 }), udpPacket(), icmpPacket({ type: 3, code: 3, identifier: 0, sequence: 0, data: udpPacket({ data: pattern(1400) }).subarray(0, 548) })];
+  const wrong = [10, 22].map((at) => icmpPacket({ type: 0 }).map((byte, i) => i === at ? byte ^ 1 : byte));
+  const frames = [...right, ...wrong, udpPacket().map((byte, i) => i === 26 ? byte ^ 1 : byte), icmpPacket({ type: 13, data: pattern(4) })];
+  const { packets, faults } = await dissect(pcap(frames.map((frame) => ({ ns: 0n, frame }))), "ip");
+  assert.equal(packets, frames.length);
+  assert.deepEqual(faults.map((fault) => fault.replace(/^(frame \d+).*: /, "$1: ")), [
+    "frame 4: ip.checksum.status", "frame 5: icmp.checksum.status", "frame 6: udp.checksum.status", "frame 7: malformed",
+  ]);
+});

@@ -1,0 +1,106 @@
+/**
+ * pongd in a namespace of its own for real clients, with all that passes its device recorded by tcpdump; at the end tshark, which
+ * knows nothing of pongd, verifies every checksum of what it sent.
+ */
+import assert from "node:assert/strict";
+import { execFile, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { Netns, Pongd, sum } from "./netns.js";
+
+const execute = promisify(execFile);
+
+/** What a session needs, beside its clients. */
+export const RECORDERS = ["tcpdump", "tshark", "ping"];
+
+/** Data of the last ping, behind the 16 bytes of ping's own: once request and reply are recorded, all before them is. */
+const LAST = Buffer.from("pongd, last one.");
+
+/** The fields in which tshark says 0 for a checksum that is wrong, and 1 for one that is right. */
+const CHECKSUMS = ["ip", "icmp", "icmpv6", "udp", "tcp"].map((protocol) => `${protocol}.checksum.status`);
+/** The checksums that it does not verify unless told to. */
+const VERIFIED = ["ip", "udp", "tcp"].flatMap((protocol) => ["-o", `${protocol}.check_checksum:TRUE`]);
+
+export interface Verdict {
+  readonly packets: number;
+  /** Checksums that are right. */
+  readonly right: number;
+  /** What is malformed or has a checksum that is wrong, a line each. */
+  readonly faults: readonly string[];
+}
+
+/** What tshark thinks of the packets of a capture that match `filter`, what ICMP errors among them quote included. */
+export async function dissect(capture: Uint8Array, filter: string): Promise<Verdict> {
+  const fields = ["frame.number", "_ws.malformed", "_ws.col.Info", ...CHECKSUMS];
+  const dir = mkdtempSync(join(tmpdir(), "pongd-test-"));
+  const file = join(dir, "capture");
+  writeFileSync(file, capture);
+  const { stdout } = await execute("tshark", ["-r", file, "-n", ...VERIFIED, "-Y", filter, "-T", "fields", ...fields.flatMap((field) => ["-e", field])], { maxBuffer: 1 << 26 });
+  rmSync(dir, { recursive: true });
+  let right = 0;
+  const faults: string[] = [];
+  const lines = stdout.split("\n").filter(Boolean);
+  for (const line of lines) {
+    const [number, malformed, info, ...statuses] = line.split("\t");
+    const wrong = CHECKSUMS.filter((_, i) => statuses[i].split(",").includes("0"));
+    right += statuses.flatMap((status) => status.split(",")).filter((status) => status === "1").length;
+    if (malformed !== "" || wrong.length > 0) faults.push(`frame ${number}: ${info}: ${[malformed && "malformed", ...wrong].filter(Boolean).join(", ")}`);
+  }
+  return { packets: lines.length, right, faults };
+}
+
+export class Session {
+  readonly #tcpdump: ChildProcessWithoutNullStreams;
+  readonly #recorded: Buffer[] = [];
+
+  private constructor(readonly ns: Netns, readonly pongd: Pongd, tcpdump: ChildProcessWithoutNullStreams) {
+    this.#tcpdump = tcpdump;
+    tcpdump.stdout.on("data", (chunk: Buffer) => { this.#recorded.push(chunk); });
+  }
+
+  /** Starts pongd, with options as Pongd.start() takes them, and the recording. */
+  static async open(...args: Parameters<typeof Pongd.start> extends [Netns, ...infer Rest] ? Rest : never): Promise<Session> {
+    const ns = await Netns.open();
+    const pongd = await Pongd.start(ns, ...args);
+    const tcpdump = ns.spawn("tcpdump", "-i", "pong0", "-n", "-U", "--immediate-mode", "-B", "16384", "-Z", "root", "-w", "-");
+    const session = new Session(ns, pongd, tcpdump);
+    await new Promise<void>((resolve) => tcpdump.stderr.on("data", (chunk) => { if (String(chunk).includes("listening on")) resolve(); }));
+    return session;
+  }
+
+  /** The MAC address of all its addresses, in TAP mode. */
+  get mac(): string {
+    return /mac address +(\S+)/.exec(this.pongd.stdout)?.[1] ?? "?";
+  }
+
+  /**
+   * Ends it: `target` still answers, every packet was counted once, none was refused, and tshark finds nothing wrong with what matches
+   * `sent`, which is what pongd sent.
+   */
+  async close(target: string, sent: string): Promise<Verdict> {
+    // Should tcpdump miss it under load, it is sent again.
+    while (!this.#hasLast()) assert.match(await this.ns.ok("ping", "-c", "1", "-W", "10", "-s", "32", "-p", LAST.toString("hex"), target), / 1 received/);
+    this.#tcpdump.kill("SIGINT");
+    await once(this.#tcpdump, "close");
+    const metrics = await this.pongd.metrics();
+    const { status } = await this.pongd.stop();
+    await this.ns.close();
+
+    assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total") + sum(metrics, "pongd_fragments_held"));
+    assert.equal(sum(metrics, "pongd_write_errors_total"), 0);
+    assert.equal(status, 0);
+    const verdict = await dissect(Buffer.concat(this.#recorded), sent);
+    assert.deepEqual(verdict.faults, []);
+    assert.ok(verdict.right > 0, `${verdict.right} checksums are right, of ${verdict.packets} packets`);
+    return verdict;
+  }
+
+  #hasLast(): boolean {
+    const recorded = Buffer.concat(this.#recorded);
+    const request = recorded.indexOf(LAST);
+    return request !== -1 && recorded.indexOf(LAST, request + LAST.length) !== -1;
+  }
+}
