@@ -1,16 +1,20 @@
 /**
  * pongd against Linux: the same packets to the engine and to a kernel with  ip route add local PREFIX dev lo  in a namespace of its
  * own (support/linux.ts), replies compared with TTL, identification and checksums set aside. vectors/differences.ts has what may differ.
+ * A second namespace, and a second policy, accept source routes (E-7).
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
+import { SourceRoute } from "../../src/abi.js";
+import { DEFAULT_POLICY, type Policy } from "../../src/engine/policy.js";
 import { source } from "../support/assembly.js";
 import { Rig } from "../support/engines.js";
 import { needs, Netns } from "../support/netns.js";
 import { comparable, groupBy, kind, type Reply } from "../support/replies.js";
 import { DEPENDS_ON_MODULES, DIFFERENCES, type Difference } from "../vectors/differences.js";
-import { HOST_CASES, type HostCase } from "../vectors/hosts.js";
+import { HOST_CASES, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.js";
+
+const ALL = [...HOST_CASES, ...SOURCE_ROUTE_CASES];
 
 /** Bytes of a packet that a message shows. */
 const SHOWN = 160;
@@ -24,13 +28,18 @@ interface Outcome extends HostCase {
 
 describe("Linux", needs(), () => {
   let outcomes: readonly Outcome[];
-  before(async () => { outcomes = (await compare()).filter(({ name }) => !DEPENDS_ON_MODULES.test(name)); });
-
-  test("every case has a name of its own", () => {
-    assert.equal(new Set(HOST_CASES.map(({ name }) => name)).size, HOST_CASES.length);
+  before(async () => {
+    outcomes = [
+      ...await compare(HOST_CASES.filter(({ name }) => !DEPENDS_ON_MODULES.test(name)), DEFAULT_POLICY),
+      ...await compare(SOURCE_ROUTE_CASES, { ...DEFAULT_POLICY, sourceRoute: SourceRoute.reverse }, "net.ipv4.conf.all.accept_source_route=1"),
+    ];
   });
 
-  test(`${HOST_CASES.length} cases: pongd answers as Linux does, or differs as vectors/differences.ts says`, () => {
+  test("every case has a name of its own", () => {
+    assert.equal(new Set(ALL.map(({ name }) => name)).size, ALL.length);
+  });
+
+  test(`${ALL.length} cases: pongd answers as Linux does, or differs as vectors/differences.ts says`, () => {
     const others = outcomes.filter((outcome) => !asExpected(outcome, DIFFERENCES));
     if (others.length > 0) assert.fail(`${others.length} cases\n${report(others)}`);
   });
@@ -61,14 +70,14 @@ function report(outcomes: readonly Outcome[]): string {
   }).join("");
 }
 
-async function compare(): Promise<Outcome[]> {
+async function compare(cases: readonly HostCase[], policy: Policy, ...settings: string[]): Promise<Outcome[]> {
   const from = Date.now();
-  const replies = await linux(HOST_CASES);
+  const replies = await linux(cases, settings);
   const to = Date.now();
   const outcomes: Outcome[] = [];
-  for (const [i, { name, packets }] of HOST_CASES.entries()) {
+  for (const [i, { name, packets }] of cases.entries()) {
     // A new one for each case: none meets what an earlier one left to be reassembled, or used up of what errors are allowed.
-    const rig = await Rig.create("wasm", { mtu: 1500, policy: DEFAULT_POLICY });
+    const rig = await Rig.create("wasm", { mtu: 1500, policy });
     rig.now = from;
     const ours = packets.flatMap((packet) => rig.respond(packet));
     outcomes.push({
@@ -78,11 +87,11 @@ async function compare(): Promise<Outcome[]> {
   return outcomes;
 }
 
-/** What it answers to each. */
-async function linux(cases: readonly HostCase[]): Promise<Uint8Array[][]> {
+/** What it answers to each, with these settings. */
+async function linux(cases: readonly HostCase[], settings: readonly string[]): Promise<Uint8Array[][]> {
   const ns = await Netns.open();
   try {
-    const child = ns.spawn(process.execPath, source("build/test/support/linux.js"));
+    const child = ns.spawn(process.execPath, source("build/test/support/linux.js"), ...settings);
     child.stdin.end(cases.map(({ packets }) => `${packets.map(hex).join(" ")}\n`).join(""));
     let [output, errors] = ["", ""];
     child.stdout.on("data", (chunk) => { output += String(chunk); });

@@ -145,10 +145,7 @@ export const DIFFERENCES: readonly Difference[] = [
     why: "RFC 6864 §4.1: so it needs no identification of its own", requirements: "X-1", sends: changed((bytes) => { if (isError4(bytes)) bytes[6] |= 0x40; }),
   },
   {
-    cases: new RegExp([
-      /^IPv4 options: (malformed after .*|(Record|Timestamp 0|Loose Source)( Route)? twice|Strict and Loose Source Route)$/,
-      /^IPv4 (protocols: 253|UDP:) with a (Record Route|full Timestamp, .*)$/,
-    ].map(({ source }) => source).join("|")),
+    cases: /^IPv4 (options: (malformed after .*|(Record|Timestamp 0|Loose Source)( Route)? twice(, .*)?|Strict and .*)|(protocols: 253|UDP:) with a (Record Route|full .*))$/,
     what: "an ICMP error about a packet with a route or a Timestamp",
     linux: "has such an option, goes along a source route, and quotes what was written into the packet's",
     pongd: "has none, goes straight to the source, and quotes the packet as it came",
@@ -164,6 +161,11 @@ export const DIFFERENCES: readonly Difference[] = [
     cases: /^IPv4 options: Timestamp 3, (0\.0\.0\.0|multicast)$/,
     what: "a time that is asked of 0.0.0.0 or of a group", linux: "is given", pongd: "is not",
     why: "RFC 791 §3.1: it is given by who has the address", requirements: "E-6, E-8", sends: made((packet) => expectedReply(packet)),
+  },
+  {
+    cases: /^IPv4 options: Loose Source Route, to go: (our own|another) address.*, accepted$/,
+    what: "a source route whose next hop is an address of the host itself, where they are accepted", linux: "is walked on along", pongd: "is dropped as `ip_options`",
+    why: "RFC 1122 §3.3.5: pongd forwards nothing, not even to itself", requirements: "E-7", sends: nothing,
   },
   {
     cases: /^IPv4 options: CIPSO/,

@@ -766,3 +766,7 @@ function fragmentable(extension: Extension): Uint8Array {
 }
 
 export const HOST_CASES: readonly HostCase[] = [...ipv4Cases(), ...ipv6Cases()];
+
+/** Once more, for hosts that accept source routes. */
+export const SOURCE_ROUTE_CASES: readonly HostCase[] = HOST_CASES.filter(({ name }) => /^IPv4 options: .*source route/i.test(name))
+  .map(({ name, packets }) => ({ name: `${name}, accepted`, packets }));
