@@ -11,8 +11,6 @@ import { needs } from "../support/netns.js";
 import { RECORDERS, Session } from "../support/session.js";
 
 const TARGET = "fd99::1:1";
-/** TODO: delete, with its uses, when IPv6 datagrams in fragments are reassembled, and the link's header goes along with errors and fragments. */
-const NOT_YET = "fragments of IPv6, and what leaves in a slot of its own in TAP mode";
 
 /** On the device of a host as thc-ipv6 knows it: its address has the prefix's length. */
 async function open(...args: string[]): Promise<Session> {
@@ -86,17 +84,17 @@ describe("ipv6toolkit and thc-ipv6", needs(...RECORDERS, "traceroute", "frag6", 
     assert.deepEqual(verdicts, verdicts.map(() => "FAILED - no reply"), String(UNANSWERED));
   });
 
-  test("implementation6: what comes in fragments is answered, and what must be refused by an error is", { todo: NOT_YET }, async () => {
+  test("implementation6: what comes in fragments is answered, and what must be refused by an error is", async () => {
     for (const number of REASSEMBLED) assert.equal(await check(number), "PASSED - we got a reply", `check ${number}`);
     for (const [number, error] of REFUSED) assert.equal(await check(number), `FAILED - error reply [${error}]`, `check ${number}`);
   });
 
-  test("traceroute by UDP ends at the first hop: the port is unreachable", { todo: NOT_YET }, async () => {
+  test("traceroute by UDP ends at the first hop: the port is unreachable", async () => {
     assert.match(await run("traceroute", "-6", "-n", "-w", "1", "-m", "3", TARGET), /\n 1 {2}fd99::1:1( {2}[\d.]+ ms){3}\n$/);
   });
 
   for (const [family, option, target, most] of [["IPv4", "-4", "10.99.1.1", 65507], ["IPv6", "-6", TARGET, 65487]] as const) {
-    test(`${family}: ping that goes and comes in fragments is answered`, { todo: NOT_YET }, async () => {
+    test(`${family}: ping that goes and comes in fragments is answered`, async () => {
       for (const size of [1473, 3000, most]) assert.match(await run("ping", option, "-c", "1", "-W", "2", "-s", String(size), target), / 1 received/);
     });
   }
