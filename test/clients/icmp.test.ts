@@ -32,7 +32,7 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
       });
 
       test(`${family}: traceroute -I ends at the first hop`, async () => {
-        assert.match(await ok("traceroute", option, "-n", "-I", "-w", "10", target), new RegExp(`\n 1  ${target}(  [\\d.]+ ms){3}\n$`));
+        assert.match(await ok("traceroute", option, "-n", "-I", "-m", "3", "-w", "10", target), new RegExp(`\n 1  ${target}(  [\\d.]+ ms){3}\n$`));
       });
     }
 
@@ -66,8 +66,8 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
     if (engine === "wasm") {
       for (const [family, option, target] of TARGETS) {
         test(`${family}: traceroute by UDP ends at the first hop: the port is unreachable`, async () => {
-          assert.match(await ok("traceroute", option, "-n", "-U", "-w", "10", target), new RegExp(`\n 1  ${target}(  [\\d.]+ ms){3}\n$`));
-          assert.match(await ok("traceroute", option, "-n", "-w", "10", target, "1400"), new RegExp(`\n 1  ${target}(  [\\d.]+ ms){3}\n$`));
+          assert.match(await ok("traceroute", option, "-n", "-U", "-m", "3", "-w", "10", target), new RegExp(`\n 1  ${target}(  [\\d.]+ ms){3}\n$`));
+          assert.match(await ok("traceroute", option, "-n", "-m", "3", "-w", "10", target, "1400"), new RegExp(`\n 1  ${target}(  [\\d.]+ ms){3}\n$`));
         });
 
         test(`${family}: tracepath reaches the target, and finds the device's MTU`, async () => {
