@@ -12,13 +12,14 @@ import { Counter, Mode } from "./abi.js";
 import type { EngineName } from "./engine/engine.js";
 import type { Link } from "./engine/link.js";
 import type { Policy } from "./engine/policy.js";
-import { EXIT, Failure } from "./failure.js";
+import { EXIT, Failure, messageOf } from "./failure.js";
 import { serve, type Endpoint } from "./http.js";
 import type { IoChoice, IoName } from "./io/io.js";
 import { createRegistry, total, verdicts, type Verdicts } from "./metrics.js";
 import { exampleOf, trieOf, type Address, type Prefix } from "./prefixes.js";
 import { Queue } from "./queue.js";
 import { TunDevice } from "./tun/device.js";
+import { IPV6_MIN_MTU } from "./tun/uapi.js";
 
 export interface RunOptions {
   readonly prefixes: readonly Prefix[];
@@ -99,19 +100,36 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
 
     const gone = new Failure(`device ${device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME);
     let up = true;
+    let refused = "";
     const look = () => {
       const link = device.restore();
       if (!link) {
         stop.fail(gone);
         return;
       }
+      for (const [family, why] of link.refused) {
+        const mend = family === 6 && link.mtu < IPV6_MIN_MTU ? `the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}` : why;
+        if (mend !== refused) log.warn({ device: device.name }, `nothing is answered by IPv${family}: ${mend}`);
+        refused = mend;
+      }
+      if (link.refused.size === 0 && refused !== "") {
+        log.warn({ device: device.name }, "what was missing is answered again");
+        refused = "";
+      }
       if (link.up !== up) log.warn({ device: device.name }, link.up ? "the link is up again" : "the link was set down: nothing is answered until it is up");
       if (link.mtu > mtu) log.warn({ device: device.name, mtu: link.mtu }, `the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`);
       for (const { text } of link.lost) log.warn(`prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`);
       up = link.up;
-      answering = link.up && link.lost.length === 0;
+      answering = link.up && link.lost.length === 0 && link.refused.size === 0;
     };
-    undo.push(device.watch(look));
+    // Called back from the event loop, where nothing catches what is thrown.
+    undo.push(device.watch(() => {
+      try {
+        look();
+      } catch (error) {
+        stop.fail(new Failure(`device ${device.name}: ${messageOf(error)}`, EXIT.RUNTIME, { cause: error }));
+      }
+    }));
     // What changed before the watch began.
     look();
 

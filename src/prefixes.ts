@@ -56,10 +56,10 @@ export function parsePrefix(text: string): Prefix {
 
 /**
  * The host's own addresses for prefixes that have been parsed: as given, at most one a family, or "none" for none at all; and the
- * first usable one of each family that none was given for.
+ * first usable one of each family that none was given for, beside the exceptions, which are others'.
  * @throws Failure (usage) for one that cannot be the host's, and where they leave no other address to answer.
  */
-export function parseHostAddresses(texts: readonly string[], prefixes: readonly Prefix[]): Address[] {
+export function parseHostAddresses(texts: readonly string[], prefixes: readonly Prefix[], exceptions: readonly Prefix[] = []): Address[] {
   if (texts.includes("none")) {
     if (texts.length > 1) throw usage(`host address "none" leaves no room for ${texts.find((text) => text !== "none") ?? "a second one"}; give one or the other`);
     return [];
@@ -68,7 +68,7 @@ export function parseHostAddresses(texts: readonly string[], prefixes: readonly 
   const hosts = FAMILIES.flatMap((family) => {
     const own = given.filter((host) => host.family === family);
     if (own.length > 1) throw usage(`host addresses ${own[0].text} and ${own[1].text} are both IPv${family}; give one`);
-    return own.at(0) ?? firstUsable(prefixes, family) ?? [];
+    return own.at(0) ?? firstUsable(prefixes, exceptions, family) ?? [];
   });
   const own = new Set(hosts.map(({ text, bytes }) => `${text}/${8 * bytes.length}`));
   if (prefixes.every(({ text }) => own.has(text))) throw usage(`host address ${given[0].text} is all there is to answer; choose another one, or "none"`);
@@ -109,14 +109,14 @@ export function parseExceptions(texts: readonly string[], prefixes: readonly Pre
 }
 
 /** The first usable address of the first prefix of the family that has room for the host and others, or undefined. */
-function firstUsable(prefixes: readonly Prefix[], family: Family): Address | undefined {
+function firstUsable(prefixes: readonly Prefix[], exceptions: readonly Prefix[], family: Family): Address | undefined {
   const own = prefixes.filter((prefix) => prefix.family === family);
   const alone = new Set(own.filter((prefix) => sizeOf(prefix) === 1).map(({ text }) => text));
   for (const prefix of own) {
     // The first is the network's, and the Subnet-Router anycast address (RFC 4291 §2.6.1). RFC 3021, RFC 6164: a prefix of two
     // addresses has neither, so both are usable.
     const offsets = sizeOf(prefix) > 2 ? [1, 2, 3] : sizeOf(prefix) === 2 ? [0] : [];
-    const found = offsets.map((offset) => plus(prefix, offset)).find(({ text, bytes }) => !alone.has(`${text}/${8 * bytes.length}`));
+    const found = offsets.map((offset) => plus(prefix, offset)).find(({ text, bytes }) => !alone.has(`${text}/${8 * bytes.length}`) && !exceptions.some((other) => other.family === family && contains(other, { bytes, length: 8 * bytes.length })));
     if (found) return found;
   }
   return undefined;

@@ -63,7 +63,8 @@ export interface Targets {
 export function parseTargets(texts: readonly string[], flags: Pick<PolicyFlags, "except" | "hostAddress">, example: string): Targets {
   const prefixes = texts.map(parsePrefix);
   checkPrefixes(prefixes, example);
-  return { prefixes, exceptions: parseExceptions(flags.except, prefixes), hostAddresses: parseHostAddresses(flags.hostAddress, prefixes) };
+  const exceptions = parseExceptions(flags.except, prefixes);
+  return { prefixes, exceptions, hostAddresses: parseHostAddresses(flags.hostAddress, prefixes, exceptions) };
 }
 
 const UNREACHABLE_KINDS = ["udp", "other"] as const;

@@ -26,6 +26,16 @@ const NO_IPV6 = [libc.E.EACCES, libc.E.EAFNOSUPPORT, libc.E.EOPNOTSUPP];
 /** Packets the device queues towards a reader that falls behind; the kernel's default of 500 loses bursts. */
 const TX_QUEUE_LEN = 4096;
 
+/** What the kernel says of a device's link. */
+export interface LinkState {
+  readonly up: boolean;
+  readonly mtu: number;
+  /** Prefixes that are routed elsewhere. */
+  readonly lost: Prefix[];
+  /** By family that the kernel has no addresses or routes of there: why. */
+  readonly refused: Map<Family, string>;
+}
+
 export interface DeviceOptions {
   /** Up to 15 bytes of printable ASCII. */
   readonly name: string;
@@ -83,7 +93,7 @@ export class TunDevice {
     try {
       if (this.#mode === Mode.tun) this.#quieten();
       this.#netlink.setLinkUp(this.#index, this.mtu, TX_QUEUE_LEN);
-      const lost = this.#ensure().at(0);
+      const lost = this.#families().flatMap((family) => this.#ensure(family)).at(0);
       if (lost) throw new Failure(`prefix ${lost.text} is routed elsewhere already`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${lost.text}` });
       return exceptions;
     } catch (error) {
@@ -98,16 +108,26 @@ export class TunDevice {
 
   /**
    * What the kernel says of the link now, after putting back what it took away: routes (and IPv6 addresses) do not survive
-   * a link that goes down. `lost`: prefixes that have got another route meanwhile. Undefined where the device is gone.
+   * a link that goes down. `lost`: prefixes that have got another route meanwhile. `refused`: families that the kernel does not take
+   * back, and why: IPv6 on a link whose MTU is too small for it, or where it was disabled. Undefined where the device is gone.
    */
-  restore(): { up: boolean; mtu: number; lost: Prefix[] } | undefined {
+  restore(): LinkState | undefined {
     try {
-      const link = this.#netlink.link(this.#index);
-      return { up: link.up, mtu: link.mtu, lost: link.up ? this.#ensure() : [] };
+      const { up, mtu } = this.#netlink.link(this.#index);
+      const state: LinkState = { up, mtu, lost: [], refused: new Map() };
+      for (const family of up ? this.#families() : []) {
+        try {
+          state.lost.push(...this.#ensure(family));
+        } catch (error) {
+          if (!(error instanceof NetlinkError) || error.errno === libc.E.ENETDOWN || error.errno === libc.E.ENODEV) throw error;
+          state.refused.set(family, error.message);
+        }
+      }
+      return state;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       // ENETDOWN: it went down again in between, and another change is about to be told.
-      if (error.errno === libc.E.ENETDOWN) return { up: false, mtu: this.mtu, lost: [] };
+      if (error.errno === libc.E.ENETDOWN) return { up: false, mtu: this.mtu, lost: [], refused: new Map() };
       if (error.errno === libc.E.ENODEV) return undefined;
       throw error;
     }
@@ -135,17 +155,18 @@ export class TunDevice {
   }
 
   /** Adds what is missing; returns the prefixes that are routed elsewhere. */
-  #ensure(): Prefix[] {
-    for (const address of this.#addresses) unlessThere(() => { this.#netlink.addAddress(this.#index, address); });
-    const routes = this.#families().flatMap((family) => this.#netlink.routes(family, this.#index));
-    const ours = new BlockMap(routes.filter(({ oif, type }) => oif === this.#index && type === uapi.RTN_UNICAST));
-    const missing = this.#prefixes.filter((prefix) => !ours.get(prefix));
-    return this.#netlink.addRoutes(this.#index, missing, ({ family }) => this.#addresses.find((address) => address.family === family));
+  #ensure(family: Family): Prefix[] {
+    const address = this.#addresses.find((own) => own.family === family);
+    if (address) unlessThere(() => { this.#netlink.addAddress(this.#index, address); });
+    const prefixes = this.#prefixes.filter((prefix) => prefix.family === family);
+    if (prefixes.length === 0) return [];
+    const ours = new BlockMap(this.#netlink.routes(family, this.#index).filter(({ oif, type }) => oif === this.#index && type === uapi.RTN_UNICAST));
+    return this.#netlink.addRoutes(this.#index, prefixes.filter((prefix) => !ours.get(prefix)), address);
   }
 
-  /** The families of the prefixes. */
+  /** The families of the addresses and the prefixes. */
   #families(): Family[] {
-    return FAMILIES.filter((family) => this.#prefixes.some((prefix) => prefix.family === family));
+    return FAMILIES.filter((family) => [...this.#addresses, ...this.#prefixes].some((own) => own.family === family));
   }
 
   /** @throws Failure where one of the prefixes is routed; returns what more specific routes take away from them. */

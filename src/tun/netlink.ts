@@ -117,7 +117,7 @@ export class Netlink {
    * Routes the prefixes to the interface; returns those that are routed already, in the same table and with the same metric.
    * `source`: the address that the host prefers as its own towards them.
    */
-  addRoutes(index: number, prefixes: readonly Prefix[], source: (prefix: Prefix) => Address | undefined): Prefix[] {
+  addRoutes(index: number, prefixes: readonly Prefix[], source: Address | undefined): Prefix[] {
     const there: Prefix[] = [];
     for (let first = 0; first < prefixes.length; first += REQUESTS) {
       const some = prefixes.slice(first, first + REQUESTS);
@@ -126,7 +126,7 @@ export class Netlink {
       const requests = some.map((prefix, i) => this.#message(
         uapi.RTM_NEWROUTE,
         uapi.NLM_F_CREATE | uapi.NLM_F_EXCL | (i === some.length - 1 ? uapi.NLM_F_ACK : 0),
-        routeOf(index, prefix, source(prefix)),
+        routeOf(index, prefix, source),
       ));
       this.#send(Buffer.concat(requests), "routes");
       for (let done = false; !done;) {

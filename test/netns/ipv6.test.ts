@@ -30,6 +30,22 @@ describe("IPv6", needs("ping"), () => {
     }
   });
 
+  test("an MTU that is too small for IPv6 is warned of, and costs IPv6 alone, until it is large enough again", async () => {
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "2001:db8::/64");
+    const ready = async () => (await pongd.get("/-/ready")).status;
+    await ns.ok("ip", "link", "set", "pong0", "mtu", "1279");
+    await pongd.logged(/nothing is answered by IPv6: the device's MTU is 1279, and has to be 1280/);
+    await ns.ok("ping", "-c", "1", "10.99.1.1");
+    assert.equal(await ready(), 503);
+    await ns.ok("ip", "link", "set", "pong0", "mtu", "1500");
+    await pongd.logged(/what was missing is answered again/);
+    assert.deepEqual([await routes(), await ready()], [["2001:db8::/64 from 2001:db8::1"], 200]);
+    await ns.ok("ping", "-c", "1", "2001:db8::1:1");
+    await ns.ok("ip", "link", "set", "pong0", "mtu", "600");
+    await pongd.logged(/the device's MTU is 600/);
+    assert.equal((await pongd.stop()).status, 0);
+  });
+
   test("--host-address once a family; none makes routes alone", async () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "2001:db8::/64", "--host-address", "2001:db8::abc", "--host-address", "192.0.2.1");
     assert.deepEqual(await addresses(), ["192.0.2.1/32", "2001:db8::abc/128"]);
