@@ -104,9 +104,9 @@ describe("device", needs(), () => {
       console.log(JSON.stringify([
         message(() => netlinkSocket.link("nothere")),
         message(() => netlinkSocket.setLinkUp(index, 60, 4096)),
-        message(() => netlinkSocket.addRoutes(index, [prefix("10.99.0.0/16")], () => undefined)),
-        message(() => netlinkSocket.addRoutes(999, [prefix("10.99.0.0/16")], () => undefined)),
-        message(() => netlinkSocket.addRoutes(index, [{ ...prefix("10.99.0.0/16"), length: 40 }], () => undefined)),
+        message(() => netlinkSocket.addRoutes(index, [prefix("10.99.0.0/16")], undefined)),
+        message(() => netlinkSocket.addRoutes(999, [prefix("10.99.0.0/16")], undefined)),
+        message(() => netlinkSocket.addRoutes(index, [{ ...prefix("10.99.0.0/16"), length: 40 }], undefined)),
       ]));
       device.close();`);
     assert.match(messages[0], /netlink: link nothere: ENODEV/);
