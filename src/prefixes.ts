@@ -111,12 +111,13 @@ export function parseExceptions(texts: readonly string[], prefixes: readonly Pre
 /** The first usable address of the first prefix of the family that has room for the host and others, or undefined. */
 function firstUsable(prefixes: readonly Prefix[], exceptions: readonly Prefix[], family: Family): Address | undefined {
   const own = prefixes.filter((prefix) => prefix.family === family);
+  const others = new BlockMap(exceptions.filter((exception) => exception.family === family));
   const alone = new Set(own.filter((prefix) => sizeOf(prefix) === 1).map(({ text }) => text));
   for (const prefix of own) {
     // The first is the network's, and the Subnet-Router anycast address (RFC 4291 §2.6.1). RFC 3021, RFC 6164: a prefix of two
     // addresses has neither, so both are usable.
     const offsets = sizeOf(prefix) > 2 ? [1, 2, 3] : sizeOf(prefix) === 2 ? [0] : [];
-    const found = offsets.map((offset) => plus(prefix, offset)).find(({ text, bytes }) => !alone.has(`${text}/${8 * bytes.length}`) && !exceptions.some((other) => other.family === family && contains(other, { bytes, length: 8 * bytes.length })));
+    const found = offsets.map((offset) => plus(prefix, offset)).find(({ text, bytes }) => !alone.has(`${text}/${8 * bytes.length}`) && !others.around({ bytes, length: 8 * bytes.length }) && !others.get({ bytes, length: 8 * bytes.length }));
     if (found) return found;
   }
   return undefined;
