@@ -1,6 +1,6 @@
 // One batch: what the host calls.
 
-import { BATCH_SIZES, Counter, MODE, Mode, QUEUED } from "../src/abi";
+import { BATCH_SIZES, Counter, MODE, Mode, NEXT_TABLE, QUEUED, TABLE } from "../src/abi";
 import { unwrap, wrap } from "./ethernet";
 import { input } from "./input";
 import { add } from "./memory";
@@ -10,6 +10,7 @@ import { add } from "./memory";
  * it filled.
  */
 export function respond(count: u32, now: f64): u32 {
+  store<u32>(TABLE, atomic.load<u32>(NEXT_TABLE));
   if (count) {
     add(Counter.packetsReceived, count);
     add(BATCH_SIZES + 32 - clz(count - 1), 1);

@@ -19,7 +19,7 @@
 import { Counter, Drop, DROPPED, FRAME_OFFSET, INVALID, QUEUED } from "../src/abi";
 import { mac, mac6 } from "./mac";
 import { add, free, receive, receivedLength, receivedSlot, send, toSendLength, toSendSlot } from "./memory";
-import { owner, owner6 } from "./prefix";
+import { owner, owner6, table } from "./prefix";
 import { arp } from "./respond/arp";
 import { isSolicitation, neighbor } from "./respond/neighbor";
 import * as ethernet from "./wire/ethernet";
@@ -68,13 +68,13 @@ function judge(frame: usize, length: u32): i32 {
     case ethernet.IPV4: {
       const ip = frame + headerLen;
       if (length < headerLen + ipv4.MIN_HEADER_LEN || ipv4.version(ip) != 4) return ~Drop.ip_inhdr;
-      return packet(frame, headerLen, mac(ipv4.dstAddr(ip)), owner(ipv4.dstAddr(ip)));
+      return packet(frame, headerLen, mac(ipv4.dstAddr(ip)), owner(table(), ipv4.dstAddr(ip)));
     }
     case ethernet.IPV6: {
       const ip = frame + headerLen;
       if (length < headerLen + ipv6.HEADER_LEN || ipv4.version(ip) != 6) return ~Drop.ip_inhdr;
       if (isSolicitation(ip, length - headerLen)) return neighbor(frame, headerLen, length);
-      return packet(frame, headerLen, mac6(ipv6.dstAddr(ip)), owner6(ipv6.dstAddr(ip)));
+      return packet(frame, headerLen, mac6(ipv6.dstAddr(ip)), owner6(table(), ipv6.dstAddr(ip)));
     }
     case ethernet.ARP: return arp(frame, headerLen, length);
     default: return ~Drop.unhandled_proto;

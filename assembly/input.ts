@@ -9,16 +9,18 @@
 // It never says no: whatever is not such a packet, or not quite, goes to the slow path (judge.ts), which looks at it anew and
 // has a reason for everything. The TTL is not looked at: a host must not drop a datagram for it (RFC 1122 §3.2.1.7).
 
-import { Counter, FIRST_PREFIX, IGNORE_ECHO, NOBODY, Protocol } from "../src/abi";
+import { ANSWER_ECHO, Counter, FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, Protocol } from "../src/abi";
 import { holds, sum, sum20 } from "./checksum";
 import { judge } from "./judge";
 import { add, answered, receive, receivedLength, receivedSlot, send } from "./memory";
-import { owner } from "./prefix";
+import { answersOf, owner, table } from "./prefix";
 import { due } from "./reassembly";
 import { echo } from "./respond/echo";
 import * as icmp from "./wire/icmp";
 import * as ipv4 from "./wire/ipv4";
 
+/** Of what an address answers: echo, and without a limit. */
+const PLAINLY: u32 = ANSWER_ECHO | LIMIT_PREFIX | LIMIT_SOURCE;
 const LEAST_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
 
 /**
@@ -26,6 +28,7 @@ const LEAST_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
  * returns how many are there then.
  */
 export function input(count: u32, replies: u32, now: f64): u32 {
+  const addresses = table();
   let rest: u32 = 0;
   let bytes: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
@@ -40,16 +43,17 @@ export function input(count: u32, replies: u32, now: f64): u32 {
     if (totalLen > length) { receive(rest++, ip, length); continue; }
     if (totalLen < LEAST_LEN) { receive(rest++, ip, length); continue; }
 
-    const prefix = owner(ipv4.dstAddr(ip));
+    const prefix = owner(addresses, ipv4.dstAddr(ip));
     if (prefix < FIRST_PREFIX) { receive(rest++, ip, length); continue; }
-    if (owner(ipv4.srcAddr(ip)) != NOBODY) { receive(rest++, ip, length); continue; }
+    if (owner(addresses, ipv4.srcAddr(ip)) != NOBODY) { receive(rest++, ip, length); continue; }
     if (ipv4.isFragmentOrReserved(ip) || ipv4.protocol(ip) != ipv4.PROTOCOL_ICMP) { receive(rest++, ip, length); continue; }
 
     const msg = ip + ipv4.MIN_HEADER_LEN;
     if (!holds(sum(msg, totalLen - ipv4.MIN_HEADER_LEN))) { receive(rest++, ip, length); continue; }
     if (icmp.type(msg) != icmp.ECHO) { receive(rest++, ip, length); continue; }
-    if (load<u32>(IGNORE_ECHO)) { receive(rest++, ip, length); continue; }
-    echo(ip, msg);
+    const answers = answersOf(addresses, prefix);
+    if ((answers & PLAINLY) != ANSWER_ECHO) { receive(rest++, ip, length); continue; }
+    echo(ip, msg, answers & 0xff);
     answered(Protocol.icmp, prefix, 1);
     send(replies++, ip, totalLen);
   }

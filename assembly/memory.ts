@@ -5,7 +5,7 @@
 // COUNTERS ├──────────────────────────────────────────┤
 //          │ f64 counters, then f64 replies by prefix │  written here and by the I/O, read by the host at scrape
 //          ├──────────────────────────────────────────┤
-//          │ roots of the tries over the prefixes     │  written by the host (src/prefixes.ts), as are the nodes
+//          │ token buckets by prefix, and by source   │  limit.ts
 // RECEIVED ├──────────────────────────────────────────┤
 //          │ {slot, length}: I/O → engine             │
 //  TO_SEND ├──────────────────────────────────────────┤
@@ -20,7 +20,8 @@
 //          │ SLOTS slots, each an odd number of cache │  odd, so that the slots' first lines spread over
 //          │ lines                                    │  all sets of the first-level cache
 //          ├──────────────────────────────────────────┤
-//          │ nodes of the tries, a cache line each    │
+//          │ two tables: whose the addresses are, and │  written by the host (src/engine/table.ts), one while the
+//          │ what they answer                         │  other is in use (prefix.ts)
 //          ├──────────────────────────────────────────┤  where the word REASSEMBLY says
 //          │ reassembly: a table, and a buffer of     │  reassembly.ts draws it
 //          │ 64 KiB and a header for each datagram    │

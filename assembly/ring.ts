@@ -15,21 +15,19 @@
 
 import {
   Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FRAME_OFFSET, MEMORY_ADDRESS, PACKET_SIZE, QUEUE_FILE, READ_ARMED, READ_ERROR, SLOTS_REGISTERED, SQ_ENTRIES,
-  SQ_HEAD_AT, SQ_TAIL_AT, SQES, WAKE_ARMED, WAKE_FILE, WRITES_PENDING,
+  SQ_HEAD_AT, SQ_TAIL_AT, SQES, WAKE_ARMED, WAKE_FILE, WOKEN, WRITES_PENDING,
 } from "../src/abi";
 import { add, free, receive, take, toSendLength, toSendSlot } from "./memory";
 
 // <linux/io_uring.h>: enum io_uring_op, sqe->flags
 const IORING_OP_READ_FIXED: u64 = 4;
 const IORING_OP_WRITE_FIXED: u64 = 5;
-const IORING_OP_POLL_ADD: u64 = 6;
 const IORING_OP_READ: u64 = 22;
 const IORING_OP_WRITE: u64 = 23;
 const IOSQE_FIXED_FILE: u64 = 1 << 0;
 const IOSQE_CQE_SKIP_SUCCESS: u64 = 1 << 6;
-// <linux/fs.h>, <linux/poll.h>, <errno.h>
+// <linux/fs.h>, <errno.h>
 const RWF_NOWAIT: u64 = 8;
-const POLLIN: u64 = 1;
 const EINTR: i32 = 4;
 const EAGAIN: i32 = 11;
 const ECANCELED: i32 = 125;
@@ -42,7 +40,7 @@ const WAKE: u64 = 4;
 
 /**
  * Queues the first `replies` of TO_SEND as writes, and reads into `reads` free slots. With `sleep`, the first of the reads waits
- * for a packet if there is none, and the eventfd is watched. Returns how many entries the kernel has not taken yet.
+ * for a packet if there is none, and the eventfd is read. Returns how many entries the kernel has not taken yet.
  */
 export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
   let tail = load<u32>(load<u32>(SQ_TAIL_AT));
@@ -71,7 +69,7 @@ export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
   if (sleep) {
     if (reads) store<u32>(READ_ARMED, 1);
     if (!load<u32>(WAKE_ARMED)) {
-      entry(tail++, IORING_OP_POLL_ADD, IOSQE_FIXED_FILE, WAKE_FILE, 0, POLLIN << 32, tag(WAKE, 0, 0));
+      entry(tail++, IORING_OP_READ, IOSQE_FIXED_FILE, WAKE_FILE, address(WOKEN), 8, tag(WAKE, 0, 0));
       store<u32>(WAKE_ARMED, 1);
     }
   }

@@ -11,6 +11,8 @@ export const BATCH = 256;
 export const SLOTS = 512;
 /** Most prefixes a configuration may name, exceptions included. */
 export const PREFIXES = 100_000;
+/** Indices of prefixes: twice as many, so that no index of an old configuration need be one of the next, while both are there. */
+export const PREFIX_INDICES = 2 * PREFIXES;
 
 // ---- control: single words ------------------------------------------------------------------------------------------
 
@@ -18,10 +20,12 @@ export const PREFIXES = 100_000;
 export const STOP = 0;
 /** u32: how many slots lie on the free stack. */
 export const FREE_COUNT = 4;
-/** u32: TTL of a reply, 1 to 255. */
-export const REPLY_TTL = 12;
-/** u32: not 0 when echo requests stay unanswered (RFC 1812 §4.3.3.6 asks for the option). */
-export const IGNORE_ECHO = 16;
+/** u32: the table that is to be used from the next batch on. Written by the main thread while the loop runs. */
+export const NEXT_TABLE = 8;
+/** u32: the table of this batch: whose the addresses are, and what they answer. */
+export const TABLE = 12;
+/** u32: of the packet that is being judged, what its destination answers; see "tables". */
+export const ANSWERS = 16;
 /** u32: most bytes that a read takes. */
 export const PACKET_SIZE = 20;
 /** u64: this memory's address in the process, for what the kernel is to read and write. */
@@ -30,9 +34,16 @@ export const MEMORY_ADDRESS = 24;
 export const MTU = 32;
 /** u32: descriptors of TO_SEND that the slow path has filled so far. */
 export const QUEUED = 36;
-/** u32 each, an Unreachable: what becomes of UDP, and of protocols that nobody here speaks. */
-export const UNREACHABLE_UDP = 40;
-export const UNREACHABLE_OTHER = 44;
+/** u32: of the packet that is being judged, whose its destination is, as an owner. */
+export const OWNER = 40;
+/** u32: how often the main thread has asked to be told when the packet loop comes to its top. */
+export const ASKED = 44;
+/** u32: of the hash of sources, so that nobody outside knows which share a bucket. */
+export const SEED = 52;
+/** i32: the ring's descriptor, for the main thread to close if the packet loop could not; 0 where there is none. */
+export const RING_FD = 56;
+/** u32: bytes of a table, nodes included; there are two, behind the slots. */
+export const TABLE_SIZE = 60;
 /** u32: datagrams that may be in reassembly at a time; 0 where fragments are dropped. */
 export const REASSEMBLIES = 104;
 /** u32: where their table lies, and behind it their buffers. */
@@ -42,8 +53,8 @@ export const DEADLINE = 112;
 /** u32: datagrams whose reassembly has begun. */
 export const SERIAL = 120;
 
-/** u32, a SourceRoute. */
-export const SOURCE_ROUTE = 60;
+/** u64: what reading the eventfd brings. */
+export const WOKEN = 152;
 /** u8[40]: the options of a reply, while its header still has those of the request. */
 export const REPLY_OPTIONS = 960;
 
@@ -132,6 +143,7 @@ export const ERRORS6 = ERRORS + 4;
 export const BUCKETS = 256;
 /** Errors of a kind at once, and one more for each millisecond after (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f). */
 export const ERROR_BURST = 50;
+export const ERRORS_PER_MS = 1;
 
 /**
  * Why a packet was not answered. The names are the metric's label values: the kernel's skb_drop_reason in lower case
@@ -166,7 +178,7 @@ export enum Drop {
   ip_options,
   /** Ours: an ICMP message that is no echo or timestamp request: replies, errors, deprecated and unknown types. */
   unhandled_icmp_type,
-  /** Ours: an echo request while IGNORE_ECHO is set. */
+  /** Ours: an echo request to an address that does not answer them (RFC 1812 §4.3.3.6 asks for the option). */
   icmp_echo_ignored,
   /** UDP or TCP to a port where nobody listens, which is any. */
   no_socket,
@@ -211,6 +223,12 @@ export enum Drop {
   ipv6_ndisc_ns_otherhost,
   /** Ours: one of somebody about to take the address (RFC 4862 §5.4.3). */
   ndisc_probe,
+  /** Ours: a timestamp request to an address that does not answer them. */
+  icmp_timestamp_ignored,
+  /** Ours: above the rate of its prefix, or of its source. */
+  rate_limited,
+  /** Ours: with the packet loop when that crashed. Counted by the main thread. */
+  worker_crash,
 }
 export const DROPPED = 16;
 
@@ -218,39 +236,71 @@ export const DROPPED = 16;
 export const BATCH_SIZES = 64;
 export const BATCH_BUCKETS = 9;
 
-/** Replies by prefix, in the order of the configuration. */
+/** Replies by prefix, at its index. */
 export const PREFIX_REPLIES = 128;
 
-// ---- prefixes: a trie for each family, over the bits of an address ----------------------------------------------------
+// ---- token buckets: {f64 tokens that are missing, f64 when in ms} each -------------------------------------------------
 
-/** What trieOf (src/prefixes.ts) makes: from here to FIRST_NODE, and the nodes, which lie at the end of the memory, as many as it takes. */
-export const OWNERS = COUNTERS + 8 * (PREFIX_REPLIES + PREFIXES);
+/** A bucket for each prefix, at its index, behind the counters. */
+export const PREFIX_BUCKETS = COUNTERS + 8 * (PREFIX_REPLIES + PREFIX_INDICES);
+/** A bucket for the sources (IPv4 /24, IPv6 /56) of one hash each. */
+export const SOURCE_BUCKETS = PREFIX_BUCKETS + 16 * PREFIX_INDICES;
+/** A power of two. */
+export const SOURCES = 8192;
+
+// ---- tables: whose the addresses are, and what they answer; offsets from a table's first byte ---------------------------
+
+// tableOf (src/engine/table.ts) makes one. Of two, one is used, and the other one is where the next is written.
+
 /** The host's own addresses, 4 and 16 bytes as they lie in a packet, and u32, u32: whose they are, NOBODY's. Where it has none: 0, INVALID. */
-export const HOST = OWNERS;
-export const HOST6 = OWNERS + 16;
-export const HOST_OWNER = OWNERS + 4;
-export const HOST6_OWNER = OWNERS + 8;
+export const HOST = 0;
+export const HOST_OWNER = 4;
+export const HOST6_OWNER = 8;
+export const HOST6 = 16;
+/** u32, a SourceRoute. */
+export const SOURCE_ROUTE = 32;
+/** f32, f32: what a source's bucket gains a millisecond, and holds. */
+export const SOURCE_LIMIT = 40;
 /**
- * u32[65536], the root for IPv4: an entry for each value of an address's first two bytes, at that value as it is loaded from the
+ * u32[65536], the root of the trie for IPv4: an entry for each value of an address's first two bytes, at that value as it is loaded from the
  * packet. An entry is the owner of the addresses that start so, or, from FIRST_NODE on, the address of a node: u32[256], an entry
  * for each value of the next byte.
  */
-export const TRIE = OWNERS + 64;
+export const TRIE = 64;
 /** u32[65536]: the same for IPv6, whose nodes are u32[16], for four bits each: its prefixes are longer, and lie further apart. */
 export const TRIE6 = TRIE + 4 * 65536;
-/** What is less is an owner. */
-export const FIRST_NODE = TRIE6 + 4 * 65536;
+/** u32[PREFIX_INDICES]: the TTL (or hop limit) of what is sent, 1 to 255, and ANSWER_ bits. */
+export const PREFIX_ANSWERS = TRIE6 + 4 * 65536;
+/** {f32, f32}[PREFIX_INDICES]: what its bucket gains a millisecond, and holds. */
+export const PREFIX_LIMITS = PREFIX_ANSWERS + 4 * PREFIX_INDICES;
+/** The tries' nodes. */
+export const NODES = PREFIX_LIMITS + 8 * PREFIX_INDICES;
+/** Most that they take: a prefix adds two nodes of IPv4, or 28 of IPv6; and the ranges that are no host's some. */
+export const MOST_NODES = 2048 * PREFIXES + 8192;
 
 /** Owners. A prefix is the owner FIRST_PREFIX + its index. */
 export const NOBODY = 0;
 /** No host has these addresses: src/prefixes.ts lists them. */
 export const INVALID = 1;
 export const FIRST_PREFIX = 2;
+/** What is less is an owner, and what is not the address of a node. */
+export const FIRST_NODE = FIRST_PREFIX + PREFIX_INDICES;
+
+export const ANSWER_ECHO = 1 << 8;
+export const ANSWER_TIMESTAMP = 1 << 9;
+/** ICMP errors of any kind. */
+export const ANSWER_ERRORS = 1 << 10;
+/** Two bits each, an Unreachable: what becomes of UDP, and of protocols that nobody here speaks. */
+export const UNREACHABLE_UDP_SHIFT = 12;
+export const UNREACHABLE_OTHER_SHIFT = 14;
+/** The prefix has a limit; there is one for sources. */
+export const LIMIT_PREFIX = 1 << 16;
+export const LIMIT_SOURCE = 1 << 17;
 
 // ---- descriptors and slots ------------------------------------------------------------------------------------------
 
 /** {u32 slot, u32 length}[BATCH]: what was received; slot is the first byte of the packet, or of the frame. */
-export const RECEIVED = FIRST_NODE;
+export const RECEIVED = SOURCE_BUCKETS + 16 * SOURCES;
 /** {u32 slot, u32 length}[SLOTS]: what is to be sent. */
 export const TO_SEND = RECEIVED + 8 * BATCH;
 /** u32[SLOTS]: the free stack. */
@@ -293,7 +343,7 @@ export const WAKE_FILE = 1;
 /** The first slot, on a page of its own. */
 export const SLOT_BASE = SQES + 64 * SQ_ENTRIES;
 
-// ---- reassembly: behind the slots and the tries' nodes, at REASSEMBLY; see assembly/reassembly.ts ---------------------
+// ---- reassembly: behind the slots and the tables, at REASSEMBLY; see assembly/reassembly.ts ---------------------
 
 /** Most datagrams that may be in reassembly at a time. */
 export const MAX_REASSEMBLIES = 1024;

@@ -4,27 +4,36 @@
  *  up:    HTTP (not ready) → device → addresses and routes → a worker a queue → ready
  *  down:  not ready → workers drain and end → device closed, and gone → HTTP closed
  *
- * A failure at any step, or of any part later, goes down the same way.
+ * A failure at any step, or of any part later, goes down the same way; a worker that crashes is started again, and a configuration
+ * that is wrong changes nothing.
  */
+import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { Counter, Mode } from "./abi.js";
+import { Directory } from "./directory.js";
 import type { EngineName } from "./engine/engine.js";
 import type { Link } from "./engine/link.js";
-import type { Policy } from "./engine/policy.js";
+import { exampleOf } from "./engine/table.js";
 import { EXIT, Failure, messageOf } from "./failure.js";
 import { serve, type Endpoint } from "./http.js";
 import type { IoChoice, IoName } from "./io/io.js";
+import type { LogLevel } from "./log.js";
 import { createRegistry, total, verdicts, type Verdicts } from "./metrics.js";
-import { exampleOf, trieOf, type Address, type Prefix } from "./prefixes.js";
+import type { Address, Serving } from "./prefixes.js";
 import { Queue } from "./queue.js";
+import { Reach } from "./reach.js";
+import { Reloads } from "./reload.js";
+import { StopRequest } from "./signals.js";
 import { TunDevice } from "./tun/device.js";
-import { IPV6_MIN_MTU } from "./tun/uapi.js";
+
+/** So many crashes of workers in so many ms end pongd. */
+const CRASHES = 3;
+const CRASHES_MS = 10_000;
+const SUMMARY_MS = 60_000;
 
 export interface RunOptions {
-  readonly prefixes: readonly Prefix[];
-  /** Cut out of them. */
-  readonly exceptions: readonly Prefix[];
+  readonly serving: Serving;
   readonly device: string;
   /** Of a TAP device; without one it is a TUN device. */
   readonly link?: Link | undefined;
@@ -39,8 +48,11 @@ export interface RunOptions {
   readonly io: IoChoice;
   /** Rounds of the packet loop that may come up empty before it sleeps. */
   readonly spin: number;
-  readonly policy: Policy;
+  /** Datagrams that may be in reassembly at a time, for each queue. */
+  readonly reassembly: number;
   readonly listen: Endpoint;
+  /** Least level that is logged. */
+  readonly logLevel: LogLevel;
 }
 
 /** What came up. */
@@ -59,90 +71,120 @@ export interface Summary extends Verdicts {
 }
 
 /**
- * Runs until SIGINT or SIGTERM, and returns what was answered. `onRunning` is called once packets are answered.
+ * Runs until SIGINT or SIGTERM, and returns what was answered. `onRunning` is called once packets are answered. `reread`: the options
+ * as they are to be from now on, for a reload; without it there is none.
  * @throws Failure when something fails; by then all that was made is gone again.
  */
-export async function run(options: RunOptions, log: Logger, onRunning: (started: Started) => void): Promise<Summary> {
-  const { prefixes, exceptions, hostAddresses, engine, io, spin, policy, mtu, link, routes = true } = options;
+export async function run(options: RunOptions, log: Logger, onRunning: (started: Started) => void, reread?: () => RunOptions): Promise<Summary> {
+  const { hostAddresses, engine, io, spin, reassembly, mtu, link, routes = true } = options;
   const queues: Queue[] = [];
   let registry: Registry | undefined;
-  let answering = false;
+  let reach: Reach | undefined;
   let started = Date.now();
 
   const stop = new StopRequest();
   const undo: (() => unknown)[] = [() => { stop.dispose(); }];
   try {
-    const http = await serve(options.listen, { metrics: () => registry, ready: () => registry !== undefined && answering });
+    const http = await serve(options.listen, {
+      metrics: () => registry,
+      ready: () => registry !== undefined && reach?.answering === true,
+      reload: () => reloads?.request(),
+    });
     undo.push(() => http.close());
 
     const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues: options.queues });
     undo.push(() => { device.close(); });
-    for (const exception of device.configure(hostAddresses, routes ? prefixes : [])) log.warn(exception);
+    for (const exception of device.configure(hostAddresses, routes ? options.serving.prefixes : [])) log.warn(exception);
     log.debug({ device: device.name, mtu, queues: device.queues.length }, "device made");
+    const reaching = reach = new Reach(device, log);
 
-    const trie = trieOf(prefixes, exceptions, hostAddresses);
+    const directory = new Directory(options.serving, hostAddresses, device.queues.length);
+    const crashes: number[] = [];
+    const restart = (queue: Queue, crash: Failure) => {
+      crashes.push(Date.now());
+      if (!device.restore() || (crashes.length === CRASHES && crashes[0] > Date.now() - CRASHES_MS)) return false;
+      if (crashes.length === CRASHES) crashes.shift();
+      log.error({ queue: queue.index }, `${crash.message}; it is started again`);
+      return true;
+    };
     undo.push(() => stopAll(queues));
     // A thread that waits in a system call would hold up an exit for ever, whatever the exit's reason.
     const wake = () => { for (const queue of queues) queue.stop(); };
     process.once("exit", wake);
     undo.push(() => process.off("exit", wake));
+    const memory = { mtu, reassembly, link, table: directory.table, reloadable: reread !== undefined, seed: randomBytes(4).readInt32LE() };
     // One after the other: a thread tells its own descriptors by what was open before it (io/descriptors.ts).
     for (const [index, fd] of device.queues.entries()) {
       if (stop.signalled) return summarize(queues, started);
-      const queue = new Queue({ index, fd, mtu, engine, io, spin, trie, policy, link });
+      const queue = new Queue({ index, fd, engine, io, spin, memory, restart });
       queues.push(queue);
       const { fallback } = await queue.running;
       log.debug({ queue: index, engine, io: queue.io }, "queue running");
       if (fallback !== undefined && index === 0) log.info({ io: queue.io }, `io_uring cannot be used here, so packets cost two system calls each: ${fallback}`);
     }
     const ended = Promise.all(queues.map((queue) => queue.ended));
-    registry = createRegistry(queues, prefixes);
 
-    const gone = new Failure(`device ${device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME);
-    let up = true;
-    let refused = "";
-    const look = () => {
-      const link = device.restore();
-      if (!link) {
-        stop.fail(gone);
-        return;
-      }
-      for (const [family, why] of link.refused) {
-        const mend = family === 6 && link.mtu < IPV6_MIN_MTU ? `the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}` : why;
-        if (mend !== refused) log.warn({ device: device.name }, `nothing is answered by IPv${family}: ${mend}`);
-        refused = mend;
-      }
-      if (link.refused.size === 0 && refused !== "") {
-        log.warn({ device: device.name }, "what was missing is answered again");
-        refused = "";
-      }
-      if (link.up !== up) log.warn({ device: device.name }, link.up ? "the link is up again" : "the link was set down: nothing is answered until it is up");
-      if (link.mtu > mtu) log.warn({ device: device.name, mtu: link.mtu }, `the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`);
-      for (const { text } of link.lost) log.warn(`prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`);
-      up = link.up;
-      answering = link.up && link.lost.length === 0 && link.refused.size === 0;
-    };
+    const reloads = reread && new Reloads(async () => {
+      const next = reread();
+      for (const line of fixed(options, next)) log.warn(line);
+      const { table, fresh } = directory.change(next.serving);
+      await Promise.all(queues.map((queue) => queue.serve(table, fresh)));
+      directory.settle();
+      log.level = next.logLevel;
+    }, log);
+    registry = createRegistry(queues, directory, reloads);
+    if (reloads) {
+      // What was wrong has been logged.
+      const reload = () => { reloads.request().catch(() => undefined); };
+      process.on("SIGHUP", reload);
+      undo.push(() => process.off("SIGHUP", reload));
+    }
+
     // Called back from the event loop, where nothing catches what is thrown.
-    undo.push(device.watch(() => {
+    const look = () => {
       try {
-        look();
+        reaching.look();
       } catch (error) {
-        stop.fail(new Failure(`device ${device.name}: ${messageOf(error)}`, EXIT.RUNTIME, { cause: error }));
+        stop.fail(error instanceof Failure ? error : new Failure(`device ${device.name}: ${messageOf(error)}`, EXIT.RUNTIME, { cause: error }));
       }
-    }));
+    };
+    undo.push(device.watch(look));
     // What changed before the watch began.
     look();
+    const summaries = setInterval(() => { log.debug(summarize(queues, started), "summary"); }, SUMMARY_MS).unref();
+    undo.push(() => { clearInterval(summaries); });
 
     started = Date.now();
-    onRunning({ device: device.name, engine, io: queues[0].io, url: http.url, example: exampleOf(prefixes, trie) });
+    onRunning({ device: device.name, engine, io: queues[0].io, url: http.url, example: exampleOf(directory.prefixes, directory.table) });
     // A worker may find its queue dead before the watch above hears why.
-    await Promise.race([stop.requested, ended]).catch((error: unknown) => { throw device.restore() ? error : gone; });
+    await Promise.race([stop.requested, ended]).catch((error: unknown) => { throw device.restore() ? error : reaching.gone; });
   } finally {
     registry = undefined;
     for (const step of undo.reverse()) await step();
   }
   return summarize(queues, started);
 }
+
+/** What a reload does not change, where the configuration would have it: a line each. */
+function fixed(options: RunOptions, next: RunOptions): string[] {
+  return Object.entries(FIXED).flatMap(([what, of]) => {
+    const [now, then] = [of(options), of(next)];
+    return now === then ? [] : [`${what} is ${now} until pongd is started again; the configuration says ${then}`];
+  });
+}
+
+const FIXED: Readonly<Record<string, (options: RunOptions) => string>> = {
+  "the device's name": ({ device }) => device,
+  "the device's mode": ({ link }) => link ? "tap" : "tun",
+  "the device's MTU": ({ mtu }) => String(mtu),
+  "the number of queues": ({ queues }) => String(queues),
+  "the host's address": ({ hostAddresses }) => hostAddresses.map(({ text }) => text).join(", ") || "none",
+  "the engine": ({ engine }) => engine,
+  "the I/O backend": ({ io }) => io,
+  spin: ({ spin }) => String(spin),
+  reassembly: ({ reassembly }) => String(reassembly),
+  "the address for metrics": ({ listen: { host = "", port } }) => `${host}:${port}`,
+};
 
 async function stopAll(queues: readonly Queue[]): Promise<void> {
   for (const queue of queues) queue.stop();
@@ -152,36 +194,4 @@ async function stopAll(queues: readonly Queue[]): Promise<void> {
 
 function summarize(queues: readonly Queue[], started: number): Summary {
   return { ...verdicts(queues), writeErrors: total(queues, Counter.writeErrors), seconds: (Date.now() - started) / 1000 };
-}
-
-/** The first of SIGINT, SIGTERM and a failure. A later second signal ends the process at once; the kernel then removes the device. */
-class StopRequest {
-  readonly requested: Promise<void>;
-  signalled = false;
-  fail: (failure: Failure) => void = () => undefined;
-  readonly #signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM"];
-  readonly #onSignal: () => void;
-
-  constructor() {
-    let signalledAt = 0;
-    let stop = (): void => undefined;
-    this.requested = new Promise((resolve, reject) => {
-      stop = resolve;
-      this.fail = reject;
-    });
-    // A failure before anybody waits is still there when somebody does.
-    this.requested.catch(() => undefined);
-    this.#onSignal = () => {
-      // A terminal's Ctrl-C may come twice, by way of npm; a person's second one comes later, and means at once.
-      if (this.signalled && Date.now() - signalledAt > 500) process.exit(EXIT.RUNTIME);
-      if (!this.signalled) signalledAt = Date.now();
-      this.signalled = true;
-      stop();
-    };
-    for (const signal of this.#signals) process.on(signal, this.#onSignal);
-  }
-
-  dispose(): void {
-    for (const signal of this.#signals) process.off(signal, this.#onSignal);
-  }
 }

@@ -1,4 +1,4 @@
-/** The operator's side: /metrics, /-/healthy, /-/ready, and a page at / that links them. */
+/** The operator's side: /metrics, /-/healthy, /-/ready, a page at / that links them, and /-/reload. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { isIPv6, type AddressInfo } from "node:net";
@@ -18,6 +18,8 @@ export interface Status {
   metrics(): Registry | undefined;
   /** Whether packets are being answered now. */
   ready(): boolean;
+  /** Fulfilled when the configuration has been read anew and holds; undefined where there is none to read. @throws what is wrong with it. */
+  reload(): Promise<void> | undefined;
 }
 
 export interface HttpServer {
@@ -74,12 +76,14 @@ export async function serve({ host, port }: Endpoint, status: Status): Promise<H
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, status: Status): Promise<void> {
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    response.setHeader("Allow", "GET, HEAD");
+  const path = request.url?.replace(/\?.*$/, "");
+  const allowed = path === "/-/reload" ? ["POST", "PUT"] : ["GET", "HEAD"];
+  if (!allowed.includes(request.method ?? "")) {
+    response.setHeader("Allow", allowed.join(", "));
     respond(response, 405, "Method Not Allowed\n");
     return;
   }
-  switch (request.url?.replace(/\?.*$/, "")) {
+  switch (path) {
     case "/":
       respond(response, 200, PAGE, "text/html; charset=utf-8");
       return;
@@ -96,9 +100,27 @@ async function answer(request: IncomingMessage, response: ServerResponse, status
       if (status.ready()) respond(response, 200, "Ready\n");
       else respond(response, 503, "Not Ready\n");
       return;
+    case "/-/reload":
+      await reload(request, response, status);
+      return;
     default:
       respond(response, 404, "Not Found\n");
   }
+}
+
+async function reload(request: IncomingMessage, response: ServerResponse, status: Status): Promise<void> {
+  // A page of another site that somebody's browser shows can send this, too, and a browser says so.
+  if (!["same-origin", "none", undefined].includes(request.headers["sec-fetch-site"])) {
+    respond(response, 403, "Forbidden: from another site\n");
+    return;
+  }
+  const reloaded = status.reload();
+  if (!reloaded) {
+    respond(response, 409, "Conflict: pongd runs without a configuration file, or is not up yet\n");
+    return;
+  }
+  await reloaded;
+  respond(response, 200, "Reloaded\n");
 }
 
 function respond(response: ServerResponse, status: number, body: string, type = "text/plain; charset=utf-8"): void {

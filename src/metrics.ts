@@ -1,9 +1,8 @@
 /** The Prometheus registry. Nothing is counted here: each scrape reads the counters that the packet loops keep in shared memory. */
 import { Counter as PromCounter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import { BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES } from "./abi.js";
-import type { Prefix } from "./prefixes.js";
 import type { EngineName } from "./engine/engine.js";
-import type { LinearMemory } from "./engine/memory.js";
+import type { Served } from "./prefixes.js";
 import type { IoName } from "./io/io.js";
 import { version } from "./version.js";
 
@@ -19,11 +18,27 @@ export interface Counted {
   readonly index: number;
   readonly engine: EngineName;
   readonly io: IoName;
-  readonly memory: LinearMemory;
+  /** By abi.ts's indices. */
+  readonly counters: Float64Array;
+  /** How often its worker was started again. */
+  readonly restarts: number;
 }
 
-/** Builds the registry over the queues that run, for prefixes in the order in which the engines count them. */
-export function createRegistry(queues: readonly Counted[], prefixes: readonly Prefix[]): Registry {
+/** The prefixes that are served now, and where each is counted. */
+export interface Counters {
+  readonly prefixes: readonly Served[];
+  indexOf(prefix: Served): number;
+}
+
+/** How the last reload went. */
+export interface Reloaded {
+  readonly successful: boolean;
+  /** Of the last one that did, or of the start: Unix time in seconds. */
+  readonly succeededAt: number;
+}
+
+/** Builds the registry over the queues that run. */
+export function createRegistry(queues: readonly Counted[], served: Counters, reloaded: Reloaded = { successful: true, succeededAt: Date.now() / 1000 }): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
 
@@ -45,13 +60,13 @@ export function createRegistry(queues: readonly Counted[], prefixes: readonly Pr
   };
   const perQueue = (name: string, help: string, index: number) => {
     counter(name, help, ["queue"], (add) => {
-      for (const { index: queue, memory } of queues) add({ queue: String(queue) }, memory.counters[index]);
+      for (const { index: queue, counters } of queues) add({ queue: String(queue) }, counters[index]);
     });
   };
   const perQueueAnd = (label: string, values: readonly string[], name: string, help: string, base: number) => {
     counter(name, help, [label, "queue"], (add) => {
-      for (const { index: queue, memory } of queues) {
-        values.forEach((value, i) => { add({ [label]: value, queue: String(queue) }, memory.counters[base + i]); });
+      for (const { index: queue, counters } of queues) {
+        values.forEach((value, i) => { add({ [label]: value, queue: String(queue) }, counters[base + i]); });
       }
     });
   };
@@ -60,9 +75,9 @@ export function createRegistry(queues: readonly Counted[], prefixes: readonly Pr
   perQueueAnd("protocol", PROTOCOLS, "pongd_replies_total", "Packets answered, by the protocol of the answer.", REPLIES);
   perQueue("pongd_bytes_sent_total", "Bytes of replies and errors that the device took.", Counter.bytesSent);
   counter("pongd_icmp_errors_sent_total", "ICMP errors about packets that were dropped.", ["protocol", "error", "queue"], (add) => {
-    for (const { index, memory } of queues) {
+    for (const { index, counters } of queues) {
       for (const [protocol, base] of Object.entries({ icmp: ERRORS, icmpv6: ERRORS6 })) {
-        ICMP_ERRORS.forEach((error, i) => { add({ protocol, error, queue: String(index) }, memory.counters[base + i]); });
+        ICMP_ERRORS.forEach((error, i) => { add({ protocol, error, queue: String(index) }, counters[base + i]); });
       }
     }
   });
@@ -71,14 +86,24 @@ export function createRegistry(queues: readonly Counted[], prefixes: readonly Pr
   new Gauge({
     name: "pongd_fragments_held", help: "Fragments that wait for the rest of their datagrams.", labelNames: ["queue"], registers: [registry],
     collect() {
-      for (const { index, memory } of queues) this.set({ queue: String(index) }, memory.counters[Counter.held]);
+      for (const { index, counters } of queues) this.set({ queue: String(index) }, counters[Counter.held]);
     },
   });
   perQueue("pongd_write_errors_total", "Replies that the device refused.", Counter.writeErrors);
   perQueue("pongd_syscalls_total", "System calls of the packet loop.", Counter.syscalls);
-  counter("pongd_prefix_replies_total", "Packets answered, by the prefix of the address that answered.", ["prefix"], (add) => {
-    prefixes.forEach(({ text }, i) => { add({ prefix: text }, total(queues, PREFIX_REPLIES + i)); });
+  counter("pongd_prefix_replies_total", "Packets answered, by the prefix of the address that answered.", ["prefix", "name"], (add) => {
+    for (const prefix of served.prefixes) {
+      add({ prefix: prefix.text, ...prefix.name !== undefined && { name: prefix.name } }, total(queues, PREFIX_REPLIES + served.indexOf(prefix)));
+    }
   });
+  counter("pongd_worker_restarts_total", "Times a queue's worker was started again because it had crashed.", ["queue"], (add) => {
+    for (const { index, restarts } of queues) add({ queue: String(index) }, restarts);
+  });
+  const gauge = (name: string, help: string, value: () => number) => {
+    new Gauge({ name, help, registers: [registry], collect() { this.set(value()); } });
+  };
+  gauge("pongd_config_last_reload_successful", "Whether the last reload of the configuration was successful, the start included.", () => reloaded.successful ? 1 : 0);
+  gauge("pongd_config_last_reload_success_timestamp_seconds", "When the configuration was last loaded successfully, as Unix time.", () => reloaded.succeededAt);
   new BatchHistogram(registry, queues);
   return registry;
 }
@@ -94,7 +119,7 @@ export interface Verdicts {
 }
 
 /** The verdicts on what these queues have taken so far. */
-export function verdicts(queues: readonly Pick<Counted, "memory">[]): Verdicts {
+export function verdicts(queues: readonly Pick<Counted, "counters">[]): Verdicts {
   const dropped = DROP_REASONS.map((reason, i) => [reason, total(queues, DROPPED + i)] as const);
   return {
     received: total(queues, Counter.packetsReceived),
@@ -105,8 +130,8 @@ export function verdicts(queues: readonly Pick<Counted, "memory">[]): Verdicts {
 }
 
 /** Sum of one counter over all queues. */
-export function total(queues: readonly Pick<Counted, "memory">[], index: number): number {
-  return queues.reduce((sum, { memory }) => sum + memory.counters[index], 0);
+export function total(queues: readonly Pick<Counted, "counters">[], index: number): number {
+  return queues.reduce((sum, { counters }) => sum + counters[index], 0);
 }
 
 const BATCH_PACKETS = {

@@ -1,10 +1,8 @@
-/**
- * Prefixes: read from text, and laid out for the engines as tries over the bits of an address, one a family. A lookup is then a
- * bounded number of loads, and nesting costs it nothing: the longest match was decided here.
- */
+/** Prefixes, read from text and checked. */
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
-import { FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, NOBODY, OWNERS, PREFIXES, TRIE, TRIE6 } from "./abi.js";
+import { PREFIXES } from "./abi.js";
+import { DEFAULT_ANSWERS, DEFAULT_POLICY, type Answers, type Policy } from "./engine/policy.js";
 import { EXIT, Failure } from "./failure.js";
 
 export type Family = 4 | 6;
@@ -29,11 +27,32 @@ export interface Prefix extends Address {
   readonly length: number;
 }
 
+/** A prefix, and what it answers. */
+export interface Served extends Prefix {
+  readonly answers: Answers;
+  /** What people call it. */
+  readonly name?: string | undefined;
+}
+
+/** What is answered, and how: all that may change while pongd runs. */
+export interface Serving {
+  readonly prefixes: readonly Served[];
+  /** Cut out of them. */
+  readonly exceptions: readonly Prefix[];
+  readonly policy: Policy;
+}
+
+/** Prefixes that all answer alike, and by default. */
+export function serving(prefixes: readonly Prefix[], { exceptions = [], policy, ...answers }: Partial<Answers> & Partial<Omit<Serving, "prefixes">> = {}): Serving {
+  const alike = { ...DEFAULT_ANSWERS, ...answers };
+  return { prefixes: prefixes.map((prefix) => ({ ...prefix, answers: alike })), exceptions, policy: policy ?? DEFAULT_POLICY };
+}
+
 /**
  * Ranges that are no host's, as source or destination. IPv4: RFC 1122 §3.2.1.3, RFC 6890. IPv6: the unspecified address, loopback,
  * IPv4-mapped addresses and multicast (RFC 4291 §2.5.2, §2.5.3, §2.5.5.2, §2.7).
  */
-const NEVER_VALID = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/128", "::1/128", "::ffff:0.0.0.0/96", "ff00::/8"].map(parseBlock);
+export const NEVER_VALID = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/128", "::1/128", "::ffff:0.0.0.0/96", "ff00::/8"].map(parseBlock);
 /** Each link has these addresses to itself, and no router forwards them (RFC 4291 §2.5.6). */
 const LINK_LOCAL = parseBlock("fe80::/10");
 
@@ -128,92 +147,6 @@ export function sizeOf(prefix: Prefix): number {
   return 2 ** (prefix.bytes.length * 8 - prefix.length);
 }
 
-/** An address that is answered, to try a ping on: the ".1.1" of a /16, where there is one. Undefined where there is none. */
-export function exampleOf(prefixes: readonly Prefix[], trie: Uint32Array): string | undefined {
-  for (const prefix of prefixes) {
-    for (const offset of [257, 2, 1, 0]) {
-      if (offset >= sizeOf(prefix)) continue;
-      const example = plus(prefix, offset);
-      if (ownerOf(trie, example) >= FIRST_PREFIX) return example.text;
-    }
-  }
-  return undefined;
-}
-
-/** As an engine finds it; see assembly/prefix.ts. */
-function ownerOf(trie: Uint32Array, { family, bytes }: Address): number {
-  const host = (family === 4 ? HOST : HOST6) - OWNERS;
-  if (Buffer.from(trie.buffer, trie.byteOffset + host, bytes.length).equals(bytes)) return trie[((family === 4 ? HOST_OWNER : HOST6_OWNER) - OWNERS) / 4];
-  let entry = trie[rootOf(family) + bytes[0] + 256 * bytes[1]];
-  const stride = strideOf(family);
-  for (let bits = 16; entry >= FIRST_NODE; bits += stride) entry = trie[(entry - OWNERS) / 4 + bitsAt(bytes, bits, stride)];
-  return entry;
-}
-
-/**
- * The tries over these prefixes, words as they would lie at OWNERS (abi.ts) if the nodes followed the roots. The longest prefix or
- * exception wins; ranges that are no host's and the host's own addresses are cut out of the prefixes that contain them.
- */
-export function trieOf(prefixes: readonly Prefix[], exceptions: readonly Prefix[], hosts: readonly Address[]): Uint32Array {
-  // Outer before inner: a block covers what shorter ones have put there, and no node.
-  const blocks = [
-    ...[
-      ...prefixes.map((prefix, i) => ({ prefix, owner: FIRST_PREFIX + i })),
-      ...exceptions.map((prefix) => ({ prefix, owner: NOBODY })),
-    ].sort((a, b) => a.prefix.length - b.prefix.length),
-    ...NEVER_VALID.map((prefix) => ({ prefix, owner: INVALID })),
-  ];
-  let trie = new Uint32Array(2 * (FIRST_NODE - OWNERS) / 4);
-  let end = (FIRST_NODE - OWNERS) / 4;
-  for (const [family, host, owner] of [[4, HOST, HOST_OWNER], [6, HOST6, HOST6_OWNER]] as const) {
-    const own = hosts.find((address) => address.family === family);
-    new Uint8Array(trie.buffer).set(own?.bytes ?? [], host - OWNERS);
-    trie[(owner - OWNERS) / 4] = own ? NOBODY : INVALID;
-  }
-  /** The node below an entry; if it is new, all of it belongs to whom the entry did. */
-  const below = (entry: number, size: number) => {
-    if (trie[entry] < FIRST_NODE) {
-      if (end + size > trie.length) {
-        const larger = new Uint32Array(2 * trie.length);
-        larger.set(trie);
-        trie = larger;
-      }
-      trie.fill(trie[entry], end, end + size);
-      trie[entry] = OWNERS + 4 * end;
-      end += size;
-    }
-    return (trie[entry] - OWNERS) / 4;
-  };
-  for (const { prefix: { family, bytes, length }, owner } of blocks) {
-    if (length <= 16) {
-      // As loaded from a packet: little-endian.
-      for (let first = bytes[0] << 8 | bytes[1], i = first; i < first + 2 ** (16 - length); i++) trie[rootOf(family) + ((i & 0xff) << 8 | i >> 8)] = owner;
-    } else {
-      const stride = strideOf(family);
-      let entry = rootOf(family) + bytes[0] + 256 * bytes[1];
-      let bits = 16;
-      for (; bits + stride < length; bits += stride) entry = below(entry, 2 ** stride) + bitsAt(bytes, bits, stride);
-      const first = below(entry, 2 ** stride) + bitsAt(bytes, bits, stride);
-      trie.fill(owner, first, first + 2 ** (bits + stride - length));
-    }
-  }
-  return trie.slice(0, end);
-}
-
-function rootOf(family: Family): number {
-  return ((family === 4 ? TRIE : TRIE6) - OWNERS) / 4;
-}
-
-/** How many bits a node decides. */
-function strideOf(family: Family): 4 | 8 {
-  return family === 4 ? 8 : 4;
-}
-
-/** The `stride` bits from bit `bits` on, a multiple of that. */
-function bitsAt(bytes: Uint8Array, bits: number, stride: 4 | 8): number {
-  return stride === 8 ? bytes[bits >> 3] : bytes[bits >> 3] >> (~bits & 4) & 15;
-}
-
 function parseBlock(text: string): Prefix {
   const [addr, bits, ...rest] = text.split("/") as [string, string?, ...string[]];
   if (isIP(addr) === 0 || addr.includes("%") || rest.length > 0) {
@@ -240,7 +173,7 @@ export function formatBytes(bytes: Uint8Array): string {
 }
 
 /** The address that many after another one of the same prefix. */
-function plus({ family, bytes }: Address, offset: number): Address {
+export function plus({ family, bytes }: Address, offset: number): Address {
   const sum = bytes.slice();
   for (let i = sum.length - 1, carry = offset; carry > 0; i--, carry >>>= 8) {
     carry += sum[i];

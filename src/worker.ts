@@ -6,10 +6,11 @@
  *  3. send: replies to the queue, their slots back to the pool
  *
  * The main thread ends it by setting STOP and waking the wait. What was received is answered, and what was answered is sent,
- * before the loop is over.
+ * before the loop is over. It may also just ask, by ASKED: whoever is told that the loop has come to its top knows that it lives, and
+ * that no batch goes on that had begun before.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { DEADLINE, STOP } from "./abi.js";
+import { ASKED, DEADLINE, STOP } from "./abi.js";
 import type { Engine, EngineName } from "./engine/engine.js";
 import { createJsEngine } from "./engine/js.js";
 import { LinearMemory } from "./engine/memory.js";
@@ -29,14 +30,14 @@ export interface WorkerInput {
   readonly spin: number;
   /** The queue. */
   readonly fd: number;
-  /** An eventfd, readable when the loop is to look at STOP. */
+  /** An eventfd, readable when the loop is to look at STOP and ASKED. */
   readonly wakeFd: number;
   /** What was open when the main thread made this one. */
   readonly inherited: ReadonlyMap<number, string>;
 }
 
-/** Sent once: before the first packet, or before the thread ends because what was asked for cannot be had. */
-export type WorkerMessage = Running | Refused;
+/** Sent once, before the first packet, or before the thread ends because what was asked for cannot be had; then whenever it is asked. */
+export type WorkerMessage = Running | Refused | AtTop;
 
 export interface Running {
   readonly io: IoName;
@@ -48,6 +49,11 @@ export interface Running {
 
 export interface Refused {
   readonly refused: string;
+}
+
+/** The packet loop came to its top, and saw that it had been asked so often. */
+export interface AtTop {
+  readonly asked: number;
 }
 
 const LONGEST_WAIT_MS = 60_000;
@@ -82,7 +88,9 @@ function loop(io: PacketIo): void {
   const control = new Int32Array(input.memory.buffer);
   const times = new Float64Array(input.memory.buffer);
   try {
-    while (Atomics.load(control, STOP / 4) === 0) {
+    for (let answered = 0; Atomics.load(control, STOP / 4) === 0;) {
+      const asked = Atomics.load(control, ASKED / 4);
+      if (asked !== answered) post({ asked: answered = asked });
       const deadline = times[DEADLINE / 8];
       const received = io.receive(deadline === 0 ? FOREVER : timeoutUntil(deadline));
       if (received > 0 || deadline !== 0) round(io, received);

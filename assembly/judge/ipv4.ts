@@ -1,9 +1,12 @@
 // The judge of IPv4, in steps: header and addresses, then what the datagram carries. Verdicts: judge.ts.
 
-import { Drop, FIRST_PREFIX, IcmpError, IGNORE_ECHO, INVALID, NOBODY, Protocol, REASSEMBLIES, REPLY_TTL, Unreachable, UNREACHABLE_OTHER, UNREACHABLE_UDP } from "../../src/abi";
+import {
+  ANSWER_ECHO, ANSWER_TIMESTAMP, Drop, FIRST_PREFIX, IcmpError, INVALID, NOBODY, Protocol, REASSEMBLIES, Unreachable, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
+} from "../../src/abi";
 import { holds, sumHeader, sumScalar } from "../checksum";
+import { permits } from "../limit";
 import { answered } from "../memory";
-import { owner } from "../prefix";
+import { answers, owner, setOwner, table, ttl } from "../prefix";
 import * as reassembly from "../reassembly";
 import { error } from "../respond/error";
 import { transmit } from "../respond/fragment";
@@ -23,9 +26,10 @@ export function ipv4Input(ip: usize, length: u32, now: f64): i32 {
   if (totalLen > length) return ~Drop.pkt_too_small;
   if (totalLen < headerLen) return ~Drop.ip_inhdr;
 
-  const prefix = owner(ipv4.dstAddr(ip));
+  const prefix = owner(table(), ipv4.dstAddr(ip));
   if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
-  if (owner(ipv4.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
+  if (owner(table(), ipv4.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
+  setOwner(prefix);
   if (!ipv4.isPlain(ip) && !options.accept(ip, now)) return ~Drop.ip_options;
   if (ipv4.isFragment(ip)) return fragment(ip, prefix, now);
 
@@ -57,6 +61,7 @@ function fragment(ip: usize, prefix: i32, now: f64): i32 {
 
 /** RFC 1122 §3.3.2: the sender of a datagram that did not become whole is to know; its first fragment lies at `ip`. */
 export function ipv4Expired(ip: usize, now: f64): void {
+  setOwner(owner(table(), ipv4.dstAddr(ip)));
   error(ip, IcmpError.time_exceeded, icmp.TIME_EXCEEDED, icmp.REASSEMBLY_TIME_EXCEEDED, 0, now);
 }
 
@@ -85,13 +90,16 @@ function message(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
   if (!holds(sumScalar(msg, msgLen))) return ~Drop.icmp_csum;
   switch (icmp.type(msg)) {
     case icmp.ECHO:
-      if (load<u32>(IGNORE_ECHO)) return ~Drop.icmp_echo_ignored;
+      if (!(answers() & ANSWER_ECHO)) return ~Drop.icmp_echo_ignored;
+      if (!permits(ip, now)) return ~Drop.rate_limited;
       ipv4.swapAddrs(ip);
-      ipv4.setTtl(ip, load<u32>(REPLY_TTL));
+      ipv4.setTtl(ip, ttl());
       icmp.changeType(msg, icmp.ECHO, icmp.ECHO_REPLY);
       return ipv4.totalLen(ip);
     case icmp.TIMESTAMP:
       if (msgLen < icmp.TIMESTAMP_LEN) return ~Drop.pkt_too_small;
+      if (!(answers() & ANSWER_TIMESTAMP)) return ~Drop.icmp_timestamp_ignored;
+      if (!permits(ip, now)) return ~Drop.rate_limited;
       return timestamp(ip, msg, now);
     // RFC 1122 §3.2.2: an unknown type is silently discarded; RFC 6918, RFC 6633: so are the deprecated ones.
     default:
@@ -101,7 +109,7 @@ function message(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
 
 /** RFC 1122 §4.1.3.1: nobody listens at any port, and the sender is to know. */
 function port(ip: usize, datagram: usize, len: u32, now: f64): i32 {
-  const mode = load<u32>(UNREACHABLE_UDP);
+  const mode = answers() >>> UNREACHABLE_UDP_SHIFT & 3;
   if (mode == Unreachable.off) return ~Drop.unhandled_proto;
   const udpLen: u32 = len < udp.HEADER_LEN ? 0 : udp.len(datagram);
   if (udpLen < udp.HEADER_LEN || udpLen > len) return ~Drop.pkt_too_small;
@@ -113,7 +121,7 @@ function port(ip: usize, datagram: usize, len: u32, now: f64): i32 {
 
 /** RFC 1122 §3.2.2.1. */
 function noProtocol(ip: usize, now: f64): i32 {
-  const mode = load<u32>(UNREACHABLE_OTHER);
+  const mode = answers() >>> UNREACHABLE_OTHER_SHIFT & 3;
   if (mode == Unreachable.off) return ~Drop.unhandled_proto;
   if (mode == Unreachable.on) error(ip, IcmpError.protocol_unreachable, icmp.DESTINATION_UNREACHABLE, icmp.PROTOCOL_UNREACHABLE, 0, now);
   return ~Drop.ip_noproto;

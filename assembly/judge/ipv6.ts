@@ -1,9 +1,12 @@
 // The judge of IPv6, in steps: header and addresses, extension headers, message. Verdicts: judge.ts.
 
-import { Drop, FIRST_PREFIX, IcmpError, IGNORE_ECHO, INVALID, NOBODY, Protocol, REASSEMBLIES, Unreachable, UNREACHABLE_OTHER, UNREACHABLE_UDP } from "../../src/abi";
+import {
+  ANSWER_ECHO, Drop, FIRST_PREFIX, IcmpError, INVALID, NOBODY, OWNER, Protocol, REASSEMBLIES, Unreachable, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
+} from "../../src/abi";
 import { holds, sumWide } from "../checksum";
+import { permits } from "../limit";
 import { answered } from "../memory";
-import { owner6 } from "../prefix";
+import { answers, owner6, setOwner, table } from "../prefix";
 import * as reassembly from "../reassembly";
 import { echo6 } from "../respond/echo6";
 import { error6 } from "../respond/error6";
@@ -27,9 +30,10 @@ export function ipv6Input(ip: usize, length: u32, now: f64): i32 {
   // What follows the payload is padding of a link below.
   if (ipv6.HEADER_LEN + ipv6.payloadLen(ip) > length) return ~Drop.pkt_too_small;
 
-  const prefix = owner6(ipv6.dstAddr(ip));
+  const prefix = owner6(table(), ipv6.dstAddr(ip));
   if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
-  if (owner6(ipv6.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
+  if (owner6(table(), ipv6.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
+  setOwner(prefix);
 
   const verdict = chain(ip, ip + ipv6.NEXT_HEADER_AT, ip + ipv6.HEADER_LEN, false, now);
   if (verdict > 0) answered(Protocol.icmpv6, prefix, 1);
@@ -74,7 +78,7 @@ function chain(ip: usize, field: usize, at: usize, fragment: bool, now: f64): i3
   }
   const msgLen = <u32>(end - at);
   switch (number) {
-    case ipv6.ICMPV6: return message(ip, at, msgLen);
+    case ipv6.ICMPV6: return message(ip, at, msgLen, now);
     case ipv6.UDP: return port(ip, at, msgLen, now);
     // RFC 9293 §3.10.7.1 would have it reset; until then a closed port of TCP keeps silent.
     case ipv6.TCP: return ~Drop.no_socket;
@@ -151,12 +155,13 @@ function whole(buffer: usize, identification: u32, now: f64): void {
   const verdict = chain(ip, field + extension.MIN_LEN, payload, true, now);
   if (verdict < 0) { reassembly.drop(buffer, ~verdict); return; }
   if (!transmit6(ip, verdict, identification)) { reassembly.drop(buffer, Drop.nomem); return; }
-  answered(Protocol.icmpv6, owner6(ipv6.srcAddr(ip)), reassembly.packets(buffer));
+  answered(Protocol.icmpv6, load<u32>(OWNER), reassembly.packets(buffer));
   reassembly.release(buffer);
 }
 
 /** RFC 8200 §4.5: the sender of a datagram that did not become whole is to know; its first fragment lies at `ip`. */
 export function ipv6Expired(ip: usize, now: f64): void {
+  setOwner(owner6(table(), ipv6.dstAddr(ip)));
   error6(ip, IcmpError.time_exceeded, icmpv6.TIME_EXCEEDED, icmpv6.REASSEMBLY_TIME_EXCEEDED, 0, now);
 }
 
@@ -177,18 +182,19 @@ function problem(ip: usize, code: u32, at: usize, now: f64): i32 {
   return ~Drop.ipv6_bad_exthdr;
 }
 
-function message(ip: usize, msg: usize, msgLen: u32): i32 {
+function message(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
   if (msgLen < icmpv6.HEADER_LEN) return ~Drop.pkt_too_small;
   if (!holds(ipv6.pseudoSum(ip, ipv6.ICMPV6, msgLen) + sumWide(msg, msgLen))) return ~Drop.icmp_csum;
   // RFC 4443 §2.4 a, b: any other type is discarded in silence.
   if (icmpv6.type(msg) != icmpv6.ECHO_REQUEST) return ~Drop.unhandled_icmp_type;
-  if (load<u32>(IGNORE_ECHO)) return ~Drop.icmp_echo_ignored;
+  if (!(answers() & ANSWER_ECHO)) return ~Drop.icmp_echo_ignored;
+  if (!permits(ip, now)) return ~Drop.rate_limited;
   return echo6(ip, msg, msgLen);
 }
 
 /** RFC 4443 §3.1: nobody listens at any port, and the sender is to know. */
 function port(ip: usize, datagram: usize, len: u32, now: f64): i32 {
-  const mode = load<u32>(UNREACHABLE_UDP);
+  const mode = answers() >>> UNREACHABLE_UDP_SHIFT & 3;
   if (mode == Unreachable.off) return ~Drop.unhandled_proto;
   const udpLen: u32 = len < udp.HEADER_LEN ? 0 : udp.len(datagram);
   if (udpLen < udp.HEADER_LEN || udpLen > len) return ~Drop.pkt_too_small;
@@ -200,7 +206,7 @@ function port(ip: usize, datagram: usize, len: u32, now: f64): i32 {
 
 /** RFC 8200 §4, §4.7: an unknown next header, or none at all. */
 function noProtocol(ip: usize, number: u32, field: usize, now: f64): i32 {
-  const mode = load<u32>(UNREACHABLE_OTHER);
+  const mode = answers() >>> UNREACHABLE_OTHER_SHIFT & 3;
   if (mode == Unreachable.off) return ~Drop.unhandled_proto;
   if (mode == Unreachable.on && number != ipv6.NO_NEXT_HEADER) {
     error6(ip, IcmpError.parameter_problem, icmpv6.PARAMETER_PROBLEM, icmpv6.UNRECOGNIZED_NEXT_HEADER, <u32>(field - ip), now);

@@ -4,7 +4,7 @@
 import { Drop, FIRST_PREFIX, INVALID, NOBODY, Protocol } from "../../src/abi";
 import { mac } from "../mac";
 import { answered, queue } from "../memory";
-import { owner } from "../prefix";
+import { owner, table } from "../prefix";
 import * as wire from "../wire/arp";
 import * as ethernet from "../wire/ethernet";
 
@@ -17,9 +17,9 @@ export function arp(frame: usize, headerLen: u32, length: u32): i32 {
   const target = wire.target(packet);
   // RFC 5227 §2.1.1: whoever asks so is about to take the address; an owner would object, and pongd owns none.
   if (load<u32>(sender) == 0) return ~Drop.arp_probe;
-  if (owner(sender) != NOBODY) return ~Drop.martian_source;
+  if (owner(table(), sender) != NOBODY) return ~Drop.martian_source;
   if (load<u32>(sender) == load<u32>(target)) return ~Drop.arp_announcement;
-  const prefix = owner(target);
+  const prefix = owner(table(), target);
   if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
   const own = mac(target);
   // A neighbour that has the address already asks it alone.

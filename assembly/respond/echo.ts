@@ -2,12 +2,11 @@
 // Identification, don't-fragment flag, type of service, code and data go back as they came: reflecting the first two
 // together keeps the identification unique per source, destination and protocol, as it was in the request (RFC 6864).
 
-import { REPLY_TTL } from "../../src/abi";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 
-export function echo(ip: usize, msg: usize): void {
+export function echo(ip: usize, msg: usize, ttl: u32): void {
   ipv4.swapAddrs(ip);
-  ipv4.setTtl(ip, load<u32>(REPLY_TTL));
+  ipv4.setTtl(ip, ttl);
   icmp.changeType(msg, icmp.ECHO, icmp.ECHO_REPLY);
 }

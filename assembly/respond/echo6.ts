@@ -2,7 +2,7 @@
 // a flow's two ways then have one label, as uniform and as hard to guess as the sender made it (RFC 6437 §3). Extension
 // headers do not go back: the message moves up to the header.
 
-import { REPLY_TTL } from "../../src/abi";
+import { ttl } from "../prefix";
 import * as icmpv6 from "../wire/icmpv6";
 import * as ipv6 from "../wire/ipv6";
 
@@ -11,6 +11,6 @@ export function echo6(ip: usize, msg: usize, msgLen: u32): u32 {
   icmpv6.setEchoReply(msg);
   if (msg != ip + ipv6.HEADER_LEN) memory.copy(ip + ipv6.HEADER_LEN, msg, msgLen);
   ipv6.swapAddrs(ip);
-  ipv6.setPayload(ip, msgLen, ipv6.ICMPV6, load<u32>(REPLY_TTL));
+  ipv6.setPayload(ip, msgLen, ipv6.ICMPV6, ttl());
   return ipv6.HEADER_LEN + msgLen;
 }

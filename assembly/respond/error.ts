@@ -1,7 +1,9 @@
 // ICMP errors, RFC 792; RFC 1122 §3.2.2. An error goes into a slot of its own: what it quotes stays as it came.
 
-import { BUCKETS, Counter, ERROR_BURST, ERRORS, IcmpError, MTU, REPLY_TTL } from "../../src/abi";
+import { ANSWER_ERRORS, BUCKETS, Counter, ERROR_BURST, ERRORS, ERRORS_PER_MS, IcmpError, MTU } from "../../src/abi";
+import { permits, take } from "../limit";
 import { add, queue, spare, takeReply } from "../memory";
+import { answers, ttl } from "../prefix";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 
@@ -15,15 +17,14 @@ const MOST_LEN: u32 = 576;
 export function error(ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32, now: f64): void {
   // RFC 1122 §3.2.2: never about an error, nor about any fragment but the first.
   if (ipv4.fragmentOffset(ip) || (ipv4.protocol(ip) == ipv4.PROTOCOL_ICMP && !isQuery(ip))) return;
-  if (!spare()) return;
-  if (!within(kind, now)) { add(Counter.errorsLimited, 1); return; }
+  if (!mayError(ip, kind, now)) return;
   const quoted = min(ipv4.totalLen(ip), min(MOST_LEN, load<u32>(MTU)) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
   const msgLen = icmp.HEADER_LEN + quoted;
   const reply = takeReply();
   const msg = reply + ipv4.MIN_HEADER_LEN;
   memory.copy(msg + icmp.HEADER_LEN, ip, quoted);
   icmp.setError(msg, msgLen, type, code, parameter);
-  ipv4.setHeader(reply, msgLen, ipv4.PROTOCOL_ICMP, load<u32>(REPLY_TTL), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
+  ipv4.setHeader(reply, msgLen, ipv4.PROTOCOL_ICMP, ttl(), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
   add(ERRORS + kind, 1);
   queue(reply, ipv4.MIN_HEADER_LEN + msgLen);
 }
@@ -34,13 +35,10 @@ function isQuery(ip: usize): bool {
   return ipv4.totalLen(ip) > headerLen && icmp.isQuery(ip + headerLen);
 }
 
-/** Takes a token of the bucket, if there is one. What is kept is how many are missing, so that a new bucket is full. */
-export function within(bucket: u32, now: f64): bool {
-  const at = BUCKETS + (bucket << 4);
-  // A clock that was set back gives none.
-  const missing = max<f64>(0, load<f64>(at) - max<f64>(0, now - load<f64>(at, 8)));
-  store<f64>(at, now, 8);
-  const one = missing + 1 <= ERROR_BURST;
-  store<f64>(at, one ? missing + 1 : missing);
-  return one;
+/** Whether an error of this kind, those of ICMPv6 counted on from ERRORS, may be sent about the packet, and there is a slot to send it in. */
+export function mayError(ip: usize, kind: u32, now: f64): bool {
+  if (!(answers() & ANSWER_ERRORS) || !spare()) return false;
+  if (permits(ip, now) && take(BUCKETS + (kind << 4), ERRORS_PER_MS, ERROR_BURST, now)) return true;
+  add(Counter.errorsLimited, 1);
+  return false;
 }

@@ -1,11 +1,12 @@
 // ICMPv6 errors, RFC 4443 §2.4. As in error.ts, an error goes into a slot of its own.
 
-import { Counter, ERRORS, ERRORS6, IcmpError, MTU, REPLY_TTL } from "../../src/abi";
-import { add, queue, spare, takeReply } from "../memory";
+import { ERRORS, ERRORS6, IcmpError, MTU } from "../../src/abi";
+import { add, queue, takeReply } from "../memory";
+import { ttl } from "../prefix";
 import * as extension from "../wire/extension";
 import * as icmpv6 from "../wire/icmpv6";
 import * as ipv6 from "../wire/ipv6";
-import { within } from "./error";
+import { mayError } from "./error";
 
 /** §2.4 c: as much of the packet as fits in this many bytes, the least MTU of IPv6. */
 const MOST_LEN: u32 = 1280;
@@ -16,14 +17,13 @@ const MOST_LEN: u32 = 1280;
  */
 export function error6(ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32, now: f64): void {
   if (isAboutError(ip)) return;
-  if (!spare()) return;
-  if (!within(ERRORS6 - ERRORS + kind, now)) { add(Counter.errorsLimited, 1); return; }
+  if (!mayError(ip, ERRORS6 - ERRORS + kind, now)) return;
   const quoted = min(ipv6.HEADER_LEN + ipv6.payloadLen(ip), min(MOST_LEN, load<u32>(MTU)) - ipv6.HEADER_LEN - icmpv6.HEADER_LEN);
   const msgLen = icmpv6.HEADER_LEN + quoted;
   const reply = takeReply();
   const msg = reply + ipv6.HEADER_LEN;
   memory.copy(msg + icmpv6.HEADER_LEN, ip, quoted);
-  ipv6.setHeader(reply, msgLen, ipv6.ICMPV6, load<u32>(REPLY_TTL), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
+  ipv6.setHeader(reply, msgLen, ipv6.ICMPV6, ttl(), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
   icmpv6.setError(msg, msgLen, type, code, parameter, ipv6.pseudoSum(reply, ipv6.ICMPV6, msgLen));
   add(ERRORS6 + kind, 1);
   queue(reply, ipv6.HEADER_LEN + msgLen);

@@ -8,7 +8,7 @@ import { Drop, FIRST_PREFIX, INVALID, NOBODY, Protocol } from "../../src/abi";
 import { checksum, holds, sumScalar } from "../checksum";
 import { mac6 } from "../mac";
 import { answered, queue } from "../memory";
-import { owner6 } from "../prefix";
+import { owner6, table } from "../prefix";
 import * as ethernet from "../wire/ethernet";
 import * as ipv6 from "../wire/ipv6";
 import * as ndp from "../wire/ndp";
@@ -44,8 +44,8 @@ export function neighbor(frame: usize, headerLen: u32, length: u32): i32 {
   if (multicast && unspecified == (source != 0)) return ~Drop.ipv6_ndisc_bad_options;
   // RFC 4862 §5.4.3: whoever asks so is about to take the address; an owner would object, and pongd owns none.
   if (multicast && unspecified) return ~Drop.ndisc_probe;
-  if (owner6(ipv6.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
-  const prefix = owner6(target);
+  if (owner6(table(), ipv6.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
+  const prefix = owner6(table(), target);
   if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
   const own = mac6(target);
   const to = ethernet.load48(ethernet.dstMac(frame));

@@ -9,7 +9,7 @@
 // the reply (RFC 1122 §3.2.1.8 (e), §3.2.2.6).
 
 import { Drop, FIRST_PREFIX, IcmpError, NOBODY, REPLY_OPTIONS, SOURCE_ROUTE, SourceRoute } from "../../src/abi";
-import { owner } from "../prefix";
+import { owner, table } from "../prefix";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 import * as options from "../wire/options";
@@ -29,7 +29,7 @@ export function accept(ip: usize, now: f64): bool {
     const route = options.find(ip, options.LOOSE_SOURCE_ROUTE);
     if (!route) return true;
     // RFC 7126 §4.3, §4.4: whoever may choose a reply's way can use it against others.
-    if (load<u32>(SOURCE_ROUTE) != SourceRoute.reverse) return false;
+    if (load<u32>(table(), SOURCE_ROUTE) != SourceRoute.reverse) return false;
     const room = options.room(route);
     if (!room) return true;
     // RFC 1122 §3.3.5: there is no further hop from here.
@@ -112,7 +112,7 @@ export function reply(ip: usize, length: u32, now: f64): i32 {
   if (route) {
     end = reverse(end, route, ip);
     // I3, once more: the destination is another.
-    if (owner(ipv4.dstAddr(ip)) != NOBODY) return ~Drop.ip_options;
+    if (owner(table(), ipv4.dstAddr(ip)) != NOBODY) return ~Drop.ip_options;
   }
   while (end & 3) store<u8>(end++, options.END);
 
@@ -152,7 +152,7 @@ function stamp(option: usize, host: usize, ms: u32): bool {
     const room = options.room(option);
     if (room < TIME_LEN) return false;
     // Its next slot is another host's.
-    if (flag == options.PRESPECIFIED && (room < slotLen || owner(slot) < FIRST_PREFIX)) return true;
+    if (flag == options.PRESPECIFIED && (room < slotLen || owner(table(), slot) < FIRST_PREFIX)) return true;
     if (room < slotLen) return false;
     if (flag == options.ADDRESSES_AND_TIMESTAMPS) store<u32>(slot, load<u32>(host));
     store<u32>(slot + slotLen - TIME_LEN, bswap<u32>(ms));

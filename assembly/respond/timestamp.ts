@@ -1,7 +1,7 @@
 // Timestamp: the request becomes the reply where it lies (RFC 792; RFC 1122 §3.2.2.8), with the message's own 20 bytes and
 // nothing that came behind them, as Linux answers.
 
-import { REPLY_TTL } from "../../src/abi";
+import { ttl } from "../prefix";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 
@@ -11,7 +11,7 @@ const MS_PER_DAY: i64 = 86_400_000;
 export function timestamp(ip: usize, msg: usize, now: f64): u32 {
   const length = ipv4.headerLen(ip) + icmp.TIMESTAMP_LEN;
   ipv4.swapAddrs(ip);
-  ipv4.setTtl(ip, load<u32>(REPLY_TTL));
+  ipv4.setTtl(ip, ttl());
   ipv4.setTotalLen(ip, length);
   icmp.setTimestamps(msg, sinceMidnight(now));
   return length;

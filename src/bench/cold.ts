@@ -4,15 +4,15 @@
  */
 import { readFileSync } from "node:fs";
 import { LinearMemory } from "../engine/memory.js";
-import { DEFAULT_POLICY } from "../engine/policy.js";
+import { DEFAULT_REASSEMBLY } from "../engine/policy.js";
 import type { Engine } from "../engine/engine.js";
 import { moduleOf } from "./engines.js";
 import type { BenchEngine, ColdResult } from "./report.js";
 import { trafficOf, Workload } from "./workload.js";
 
 const engine = process.argv[2] as BenchEngine;
-const { trie, destinations } = trafficOf(1, 1, 1);
-const linear = LinearMemory.create(1500, trie, DEFAULT_POLICY);
+const { table, destinations } = trafficOf(1, 1, 1);
+const linear = LinearMemory.create({ mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table });
 const workload = new Workload(linear, destinations, 84, 1, 1, 1);
 
 const times = [performance.now()];

@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { LinearMemory } from "../engine/memory.js";
-import { DEFAULT_POLICY } from "../engine/policy.js";
+import { DEFAULT_REASSEMBLY } from "../engine/policy.js";
 import { messageOf } from "../failure.js";
 import { createEngine } from "./engines.js";
 import type { BenchEngine } from "./report.js";
@@ -31,8 +31,8 @@ export type RunResult = { readonly nsPerPacket: number } | { readonly error: str
 const { engine: name, packetBytes, batch, prefixes, seed } = workerData as ContenderInput;
 const calls = Math.ceil(LEAST_PACKETS / batch);
 // One for each packet, and each in a prefix of its own where there are that many. What a lookup reads is in the caches, like the packets.
-const { trie, destinations } = trafficOf(prefixes, batch * calls, seed);
-const linear = LinearMemory.create(Math.max(packetBytes, MTU), trie, DEFAULT_POLICY);
+const { table, destinations } = trafficOf(prefixes, batch * calls, seed);
+const linear = LinearMemory.create({ mtu: Math.max(packetBytes, MTU), reassembly: DEFAULT_REASSEMBLY, table });
 const engine = await createEngine(name, linear);
 const workload = new Workload(linear, destinations, packetBytes, batch, calls, seed);
 

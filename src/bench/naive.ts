@@ -3,7 +3,8 @@
  * and the reply's are computed anew. It answers as the other engines do, byte for byte, but knows no prefixes, no counters
  * and no reasons.
  */
-import { FREE, FREE_COUNT, RECEIVED, REPLY_TTL, TO_SEND } from "../abi.js";
+import { FREE, FREE_COUNT, RECEIVED, TO_SEND } from "../abi.js";
+import { DEFAULT_ANSWERS } from "../engine/policy.js";
 import type { Engine } from "../engine/engine.js";
 
 export function createNaiveEngine({ buffer }: WebAssembly.Memory): Engine {
@@ -14,7 +15,7 @@ export function createNaiveEngine({ buffer }: WebAssembly.Memory): Engine {
       for (let i = 0; i < count; i++) {
         const slot = words[RECEIVED / 4 + 2 * i];
         const length = words[RECEIVED / 4 + 2 * i + 1];
-        if (answer(new Uint8Array(buffer, slot, length), words[REPLY_TTL / 4])) {
+        if (answer(new Uint8Array(buffer, slot, length), DEFAULT_ANSWERS.ttl)) {
           words[TO_SEND / 4 + 2 * replies] = slot;
           words[TO_SEND / 4 + 2 * replies + 1] = length;
           replies++;

@@ -6,12 +6,12 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { pino } from "pino";
-import { run } from "../daemon.js";
+import { run, type RunOptions } from "../daemon.js";
 import type { EngineName } from "../engine/engine.js";
-import { DEFAULT_POLICY } from "../engine/policy.js";
+import { DEFAULT_REASSEMBLY } from "../engine/policy.js";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import type { IoName } from "../io/io.js";
-import { parseAddress, parsePrefix } from "../prefixes.js";
+import { parseAddress, parsePrefix, serving } from "../prefixes.js";
 import * as libc from "../tun/libc.js";
 import { Netlink } from "../tun/netlink.js";
 import { CLONE_NEWNET } from "../tun/uapi.js";
@@ -70,9 +70,9 @@ async function main(): Promise<void> {
 
 /** Fulfilled once it answers; where it cannot, the station fails. */
 function daemon(): Promise<void> {
-  const options = {
-    prefixes: [parsePrefix("10.99.0.0/16")], exceptions: [], hostAddresses: [parseAddress("10.99.0.1")], device: DEVICE, mtu: input.mtu, queues: 1,
-    engine: input.engine, io: input.io, spin: 0, policy: DEFAULT_POLICY, listen: LISTEN,
+  const options: RunOptions = {
+    serving: serving([parsePrefix("10.99.0.0/16")]), hostAddresses: [parseAddress("10.99.0.1")], device: DEVICE, mtu: input.mtu, queues: 1,
+    engine: input.engine, io: input.io, spin: 0, reassembly: DEFAULT_REASSEMBLY, listen: LISTEN, logLevel: "error",
   };
   return new Promise((resolve) => {
     const ended = run(options, pino({ level: "silent" }), () => { resolve(); });

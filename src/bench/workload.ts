@@ -1,25 +1,25 @@
 /** Echo requests in slots, as an I/O backend would have put them there, and requests again once they were answered. */
 import { FREE, FREE_COUNT, RECEIVED, TO_SEND } from "../abi.js";
 import type { LinearMemory } from "../engine/memory.js";
-import { DEFAULT_POLICY } from "../engine/policy.js";
-import { parseAddress, parsePrefix, trieOf, type Prefix } from "../prefixes.js";
+import { DEFAULT_ANSWERS } from "../engine/policy.js";
+import { tableOf, type Table } from "../engine/table.js";
+import { parseAddress, parsePrefix, serving, type Prefix } from "../prefixes.js";
 
 const HEADER_WORDS = 5;
-const TTL = DEFAULT_POLICY.ttl;
+const TTL = DEFAULT_ANSWERS.ttl;
 const HOST = parseAddress("10.99.0.1");
 
 /** What is configured, and where packets go. */
 export interface Traffic {
-  /** Whose the addresses are; see prefixes.ts. */
-  readonly trie: Uint32Array;
+  readonly table: Table;
   /** IPv4 addresses that are answered. */
   readonly destinations: readonly Uint8Array[];
 }
 
 /** Whose the addresses are as most people run pongd. */
-export const TRIE = trieOf([parsePrefix("10.99.0.0/16")], [], [HOST]);
+export const TABLE = tableOf(serving([parsePrefix("10.99.0.0/16")]), { hosts: [HOST] });
 
-/** The prefix of TRIE, or several that the seed draws; and as many destinations, each in one of them, whichever the seed draws. */
+/** The prefix of TABLE, or several that the seed draws; and as many destinations, each in one of them, whichever the seed draws. */
 export function trafficOf(prefixCount: number, destinationCount: number, seed: number): Traffic {
   const random = randomBytes(seed);
   const prefixes = prefixCount === 1 ? [parsePrefix("10.99.0.0/16")] : drawPrefixes(prefixCount, random);
@@ -28,11 +28,11 @@ export function trafficOf(prefixCount: number, destinationCount: number, seed: n
     const destination = bytes.map((byte, i) => byte | random() & 0xff >> Math.max(0, Math.min(8, length - 8 * i)));
     return destination.every((byte, i) => byte === HOST.bytes[i]) ? draw() : destination;
   };
-  const trie = prefixCount === 1 ? TRIE : trieOf(prefixes, [], [HOST]);
-  return { trie, destinations: Array.from({ length: destinationCount }, draw) };
+  const table = prefixCount === 1 ? TABLE : tableOf(serving(prefixes), { hosts: [HOST] });
+  return { table, destinations: Array.from({ length: destinationCount }, draw) };
 }
 
-/** Of /20 to /32, anywhere that hosts can be: some nest, most lie alone, so that few share a cache line of the trie. */
+/** Of /20 to /32, anywhere that hosts can be: some nest, most lie alone, so that few share a cache line of the table. */
 function drawPrefixes(count: number, random: () => number): Prefix[] {
   const prefixes = new Map<string, Prefix>();
   while (prefixes.size < count) {

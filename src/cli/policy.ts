@@ -2,9 +2,9 @@
 import { Argument, Option } from "commander";
 import { MAX_REASSEMBLIES, SourceRoute, Unreachable } from "../abi.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
-import { DEFAULT_POLICY, type Policy } from "../engine/policy.js";
+import { DEFAULT_ANSWERS, DEFAULT_POLICY, DEFAULT_REASSEMBLY, type Answers } from "../engine/policy.js";
 import { EXIT, Failure } from "../failure.js";
-import { checkPrefixes, parseExceptions, parseHostAddresses, parsePrefix, type Address, type Prefix } from "../prefixes.js";
+import { checkPrefixes, parseExceptions, parseHostAddresses, parsePrefix, serving, type Address, type Serving } from "../prefixes.js";
 import { integer } from "./integer.js";
 
 export interface PolicyFlags {
@@ -13,7 +13,7 @@ export interface PolicyFlags {
   engine: EngineName;
   ttl: number;
   ignoreEcho: boolean;
-  unreachable: Partial<Policy["unreachable"]>;
+  unreachable: Partial<Answers["unreachable"]>;
   sourceRoute: keyof typeof SourceRoute;
   reassembly: number | undefined;
 }
@@ -45,26 +45,36 @@ export function engineOption(): Option {
 }
 
 export function ttlOption(): Option {
-  return new Option("--ttl <n>", "TTL of replies").argParser(integer(1, 255)).default(DEFAULT_POLICY.ttl);
+  return new Option("--ttl <n>", "TTL of replies").argParser(integer(1, 255)).default(DEFAULT_ANSWERS.ttl);
 }
 
 export function ignoreEchoOption(): Option {
   return new Option("--ignore-echo", "count echo requests but leave them unanswered").default(false);
 }
 
-/** Addresses that are answered, those that are not, and the host's, at most one a family. */
+/** What is answered, by which engine, and the host's addresses, at most one a family. */
 export interface Targets {
-  readonly prefixes: Prefix[];
-  readonly exceptions: Prefix[];
+  readonly serving: Serving;
   readonly hostAddresses: readonly Address[];
+  readonly engine: EngineName;
+  readonly reassembly: number;
 }
 
-/** Reads the arguments, with --except and --host-address. `example`: the command as it would be right. @throws Failure (usage) */
-export function parseTargets(texts: readonly string[], flags: Pick<PolicyFlags, "except" | "hostAddress">, example: string): Targets {
+/** Reads the arguments and what goes with them. `example`: the command as it would be right. @throws Failure (usage) */
+export function parseTargets(texts: readonly string[], flags: PolicyFlags, example: string): Targets {
   const prefixes = texts.map(parsePrefix);
   checkPrefixes(prefixes, example);
   const exceptions = parseExceptions(flags.except, prefixes);
-  return { prefixes, exceptions, hostAddresses: parseHostAddresses(flags.hostAddress, prefixes, exceptions) };
+  checkEngine(flags);
+  const { engine, ttl, ignoreEcho, unreachable, sourceRoute, reassembly = engine === "js" ? 0 : DEFAULT_REASSEMBLY } = flags;
+  return {
+    serving: serving(prefixes, {
+      exceptions, ttl, echo: !ignoreEcho, unreachable: { ...DEFAULT_ANSWERS.unreachable, ...unreachable }, policy: { ...DEFAULT_POLICY, sourceRoute: SourceRoute[sourceRoute] },
+    }),
+    hostAddresses: parseHostAddresses(flags.hostAddress, prefixes, exceptions),
+    engine,
+    reassembly,
+  };
 }
 
 const UNREACHABLE_KINDS = ["udp", "other"] as const;
@@ -77,7 +87,7 @@ export function unreachableOption(): Option {
 }
 
 /** @throws Failure (usage) */
-function parseUnreachable(text: string): Partial<Policy["unreachable"]> {
+function parseUnreachable(text: string): Partial<Answers["unreachable"]> {
   const mode = (value: string) => UNREACHABLE_MODES.find((name) => name === value);
   const all = mode(text);
   if (all) return { udp: Unreachable[all], other: Unreachable[all] };
@@ -98,22 +108,15 @@ export function sourceRouteOption(): Option {
 }
 
 export function reassemblyOption(): Option {
-  return new Option("--reassembly <datagrams>", `datagrams in fragments that may be incomplete at a time, for each queue, 64 KiB each; 0 drops fragments (default: ${DEFAULT_POLICY.reassembly}; 0 with --engine js)`)
+  return new Option("--reassembly <datagrams>", `datagrams in fragments that may be incomplete at a time, for each queue, 64 KiB each; 0 drops fragments (default: ${DEFAULT_REASSEMBLY}; 0 with --engine js)`)
     .argParser(integer(0, MAX_REASSEMBLIES));
 }
 
 /** @throws Failure (usage) for what the engine cannot do. */
-export function policyOf({ engine, ttl, ignoreEcho, unreachable, sourceRoute, reassembly }: PolicyFlags): Policy {
-  if (engine === "js") {
-    const refuse = (what: string, flag: string) => { throw new Failure(`the js engine ${what}: leave ${flag} out, or --engine js`, EXIT.USAGE); };
-    if (Object.values(unreachable).some((mode) => mode !== Unreachable.off)) refuse("sends no ICMP errors", "--unreachable");
-    if (sourceRoute === "reverse") refuse("drops IP options", "--source-route");
-    if (reassembly) refuse("does not reassemble", "--reassembly");
-  }
-  return {
-    ttl, ignoreEcho,
-    unreachable: { ...DEFAULT_POLICY.unreachable, ...unreachable },
-    sourceRoute: SourceRoute[sourceRoute],
-    reassembly: reassembly ?? (engine === "js" ? 0 : DEFAULT_POLICY.reassembly),
-  };
+function checkEngine({ engine, unreachable, sourceRoute, reassembly }: PolicyFlags): void {
+  if (engine !== "js") return;
+  const refuse = (what: string, flag: string) => { throw new Failure(`the js engine ${what}: leave ${flag} out, or --engine js`, EXIT.USAGE); };
+  if (Object.values(unreachable).some((mode) => mode !== Unreachable.off)) refuse("sends no ICMP errors", "--unreachable");
+  if (sourceRoute === "reverse") refuse("drops IP options", "--source-route");
+  if (reassembly) refuse("does not reassemble", "--reassembly");
 }

@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { EXIT, Failure } from "../failure.js";
 import type { Replayed } from "../replay/replay.js";
 import {
-  engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, reassemblyOption, sourceRouteOption, ttlOption, unreachableOption,
+  engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, prefixArgument, reassemblyOption, sourceRouteOption, ttlOption, unreachableOption,
   type PolicyFlags,
 } from "./policy.js";
 import { tally, waiting } from "./summary.js";
@@ -42,8 +42,7 @@ Examples:
 }
 
 async function replayFiles(input: string, output: string, texts: string[], flags: PolicyFlags): Promise<Replayed> {
-  const { engine } = flags;
-  const options = { ...parseTargets(texts, flags, "pongd replay IN OUT 10.99.0.0/16"), engine, policy: policyOf(flags) };
+  const options = parseTargets(texts, flags, "pongd replay IN OUT 10.99.0.0/16");
   const [{ replay }, { openFile, openStream }] = await Promise.all([import("../replay/replay.js"), import("../output.js")]);
   const interrupt = () => { throw new Failure("interrupted before the capture's end", EXIT.RUNTIME); };
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, interrupt);

@@ -11,7 +11,7 @@ import { sizeOf, type Address, type Prefix } from "../prefixes.js";
 import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IFNAMSIZ, IPV6_MIN_MTU } from "../tun/uapi.js";
 import { integer } from "./integer.js";
 import {
-  engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, policyOf, prefixArgument, reassemblyOption, sourceRouteOption, ttlOption, unreachableOption,
+  engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, prefixArgument, reassemblyOption, sourceRouteOption, ttlOption, unreachableOption,
   type PolicyFlags,
 } from "./policy.js";
 import { tally, waiting } from "./summary.js";
@@ -83,14 +83,14 @@ Examples:
 }
 
 function toOptions(given: string[], flags: Flags): RunOptions {
-  const { prefixes, exceptions, hostAddresses } = parseTargets(given, flags, "pongd run 10.99.0.0/16");
+  const targets = parseTargets(given, flags, "pongd run 10.99.0.0/16");
   checkDeviceName(flags.device);
   // RFC 8200 §5; the kernel takes IPv6 away from a link with less.
-  if (flags.mtu < IPV6_MIN_MTU && prefixes.some(({ family }) => family === 6)) {
+  if (flags.mtu < IPV6_MIN_MTU && targets.serving.prefixes.some(({ family }) => family === 6)) {
     throw new Failure(`MTU ${flags.mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}; raise --mtu, or give IPv4 prefixes alone`, EXIT.USAGE);
   }
-  const { device, routes, mtu, queues, engine, io, spin, listen } = flags;
-  return { prefixes, exceptions, hostAddresses, device, link: toLink(flags), routes, mtu, queues, engine, io, spin, policy: policyOf(flags), listen };
+  const { device, routes, mtu, queues, io, spin, listen, logLevel } = flags;
+  return { ...targets, device, link: toLink(flags), routes, mtu, queues, io, spin, listen, logLevel };
 }
 
 /** @throws Failure (usage) for what a device of that kind does not have. */
@@ -119,23 +119,24 @@ function checkDeviceName(name: string): void {
   }
 }
 
-function printRunning({ prefixes, exceptions, hostAddresses, link, mtu, queues, policy: { ignoreEcho } }: RunOptions, { device, engine, io, url, example }: Started): void {
+function printRunning({ serving: { prefixes, exceptions }, hostAddresses, link, mtu, queues }: RunOptions, { device, engine, io, url, example }: Started): void {
+  const echo = prefixes.some(({ answers }) => answers.echo);
   const shown = prefixes.slice(0, SHOWN).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
   process.stdout.write([
-    `pongd answers ${ignoreEcho ? "timestamps alone, as --ignore-echo asks," : "ping"} on ${device}`,
+    `pongd answers ${echo ? "ping" : "no ping"} on ${device}`,
     `  device        ${device}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, engine ${engine}, io ${io}`,
     ...link ? [`  mac address   ${describeLink(link)}`] : [],
     `  host address  ${hostAddresses.length > 0 ? texts(hostAddresses).join(", ") : "none"}`,
     ...shown,
     ...exceptions.length > 0 ? [`  except        ${texts(exceptions.slice(0, SHOWN)).join(", ")}${exceptions.length > SHOWN ? ` and ${exceptions.length - SHOWN} more` : ""}`] : [],
     `  metrics       ${url}/metrics`,
-    `${ignoreEcho || example === undefined ? "" : `try: ping ${example}    `}stop: Ctrl-C`,
+    `${example === undefined ? "" : `try: ping ${example}    `}stop: Ctrl-C`,
     "",
   ].join("\n"));
 }
 
-function logRunning({ prefixes, exceptions, hostAddresses, link, mtu, queues }: RunOptions, running: Started, log: Logger): void {
+function logRunning({ serving: { prefixes, exceptions }, hostAddresses, link, mtu, queues }: RunOptions, running: Started, log: Logger): void {
   log.info({ ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link), mtu, queues, hostAddresses: texts(hostAddresses), prefixes: texts(prefixes), exceptions: texts(exceptions) }, "running");
 }
 

@@ -1,9 +1,10 @@
 import {
-  BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, HOST, HOST6, HOST6_OWNER, HOST_OWNER, IGNORE_ECHO, INVALID, MODE, Mode,
-  NOBODY, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, REPLY_TTL, TO_SEND, TRIE, TRIE6,
+  ANSWER_ECHO, ANSWER_TIMESTAMP, BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID,
+  LIMIT_PREFIX, LIMIT_SOURCE, MODE, Mode, NEXT_TABLE, NOBODY, PREFIX_ANSWERS, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, TO_SEND, TRIE, TRIE6,
 } from "../abi.js";
 import type { Engine } from "./engine.js";
 import { createEthernet } from "./js/ethernet.js";
+import { createLimiter } from "./js/limit.js";
 
 // Indices into the views: words unless named otherwise. What a module imports is loaded anew at every use, even a constant;
 // what it defines is part of the code.
@@ -11,8 +12,7 @@ const RECEIVED_WORDS = RECEIVED / 4;
 const TO_SEND_WORDS = TO_SEND / 4;
 const FREE_WORDS = FREE / 4;
 const FREE_COUNT_WORD = FREE_COUNT / 4;
-const IGNORE_ECHO_WORD = IGNORE_ECHO / 4;
-const REPLY_TTL_WORD = REPLY_TTL / 4;
+const NEXT_TABLE_WORD = NEXT_TABLE / 4;
 const QUEUED_WORD = QUEUED / 4;
 const HOST_WORD = HOST / 4;
 const HOST_OWNER_WORD = HOST_OWNER / 4;
@@ -22,6 +22,10 @@ const MODE_WORD = MODE / 4;
 const TUN = Mode.tun as number;
 const TRIE_WORDS = TRIE / 4;
 const TRIE6_WORDS = TRIE6 / 4;
+const ANSWERS_WORDS = PREFIX_ANSWERS / 4 - FIRST_PREFIX;
+const ECHOES = ANSWER_ECHO;
+/** Echo, and without a limit. */
+const PLAINLY = ANSWER_ECHO | LIMIT_PREFIX | LIMIT_SOURCE;
 const FIRST = FIRST_NODE;
 const DROPPED_COUNTERS = DROPPED;
 const ICMP_REPLIES_COUNTER = REPLIES + Protocol.icmp;
@@ -66,23 +70,25 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   const i32 = new Int32Array(buffer);
   const counters = new Float64Array(buffer, COUNTERS);
   const ethernet = createEthernet({ u8, i32, counters, owner, owner6, sum, holds, fold });
+  const limiter = createLimiter(buffer);
 
   /** See assembly/batch.ts. */
   function respond(count: number, now: number): number {
+    const table = Atomics.load(i32, NEXT_TABLE_WORD) >> 2;
     if (count > 0) {
       counters[Counter.packetsReceived] += count;
       counters[BATCH_SIZES + 32 - Math.clz32(count - 1)]++;
     }
-    if (i32[MODE_WORD] === TUN) return input(count, 0, now);
-    const packets = ethernet.unwrap(count);
+    if (i32[MODE_WORD] === TUN) return input(count, 0, table, now);
+    const packets = ethernet.unwrap(count, table);
     const answered = i32[QUEUED_WORD];
-    const replies = input(packets, answered, now);
+    const replies = input(packets, answered, table, now);
     ethernet.wrap(answered, replies);
     return replies;
   }
 
-  /** See assembly/input.ts. */
-  function input(count: number, answered: number, now: number): number {
+  /** See assembly/input.ts. `table`: that of this batch, as a word's index: handed down, as V8 keeps it in a register then. */
+  function input(count: number, answered: number, table: number, now: number): number {
     let replies = answered;
     let rest = 0;
     let bytes = 0;
@@ -90,7 +96,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
       const ip = i32[RECEIVED_WORDS + 2 * i];
       const length = i32[RECEIVED_WORDS + 2 * i + 1];
       bytes += length;
-      const replyLen = echo(ip, length);
+      const replyLen = echo(ip, length, table);
       if (replyLen > 0) {
         i32[TO_SEND_WORDS + 2 * replies] = ip;
         i32[TO_SEND_WORDS + 2 * replies + 1] = replyLen;
@@ -102,11 +108,11 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
       }
     }
     counters[Counter.bytesReceived] += bytes;
-    return rest > 0 ? judge(rest, replies, now) : replies;
+    return rest > 0 ? judge(rest, replies, table, now) : replies;
   }
 
   /** The fast path: the length of the reply that a plain IPv4 echo request was turned into; 0 for whatever is none. */
-  function echo(ip: number, length: number): number {
+  function echo(ip: number, length: number, table: number): number {
     if (length < 28) return 0;
     const at = ip >> 2;
     const word0 = i32[at];
@@ -117,15 +123,16 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     const typeWord = i32[at + 5];
     const totalLen = word0 >>> 8 & 0xff00 | word0 >>> 24;
     if ((word0 & 0xff) !== 0x45 || !holds(sum5(word0, fragmentWord, ttlWord, src, dst)) || totalLen > length || totalLen < 28) return 0;
-    const prefix = owner(dst);
-    if (prefix < FIRST_OWNER || owner(src) !== NO_PREFIX) return 0;
+    const prefix = owner(dst, table);
+    if (prefix < FIRST_OWNER || owner(src, table) !== NO_PREFIX) return 0;
     if ((fragmentWord & FRAGMENT_OR_RESERVED) !== 0 || (ttlWord >>> 8 & 0xff) !== ICMP || (typeWord & 0xff) !== ECHO) return 0;
-    if (i32[IGNORE_ECHO_WORD] !== 0 || !holds(sum(ip + 20, totalLen - 20))) return 0;
+    const answers = i32[table + ANSWERS_WORDS + prefix];
+    if ((answers & PLAINLY) !== ECHOES || !holds(sum(ip + 20, totalLen - 20))) return 0;
 
     // TTL and type are the lower bytes of their words, the checksums the upper halves.
     i32[at + 3] = dst;
     i32[at + 4] = src;
-    const ttl = i32[REPLY_TTL_WORD];
+    const ttl = answers & 0xff;
     i32[at + 2] = update(ttlWord >>> 16, ttlWord & 0xff, ttl) << 16 | ttlWord & 0xff00 | ttl;
     // 0 would be wrong in a message of nothing but zeros, and 0xffff is right in any: assembly/wire/icmp.ts.
     i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || 0xffff) << 16 | typeWord & 0xff00 | ECHO_REPLY;
@@ -135,12 +142,12 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   }
 
   /** The slow path; see assembly/judge.ts. */
-  function judge(count: number, replies: number, now: number): number {
+  function judge(count: number, replies: number, table: number, now: number): number {
     let queued = replies;
     for (let i = 0; i < count; i++) {
       const ip = i32[RECEIVED_WORDS + 2 * i];
       const length = i32[RECEIVED_WORDS + 2 * i + 1];
-      const verdict = (u8[ip] & 0xf0) === 0x60 ? ipv6Input(ip, length) : ipv4Input(ip, length, now);
+      const verdict = (u8[ip] & 0xf0) === 0x60 ? ipv6Input(ip, length, table, now) : ipv4Input(ip, length, table, now);
       if (verdict > 0) {
         i32[TO_SEND_WORDS + 2 * queued] = ip;
         i32[TO_SEND_WORDS + 2 * queued + 1] = verdict;
@@ -155,7 +162,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   }
 
   /** The length of the reply that the packet was turned into, or ~reason; see assembly/judge/ipv4.ts. */
-  function ipv4Input(ip: number, length: number, now: number): number {
+  function ipv4Input(ip: number, length: number, table: number, now: number): number {
     if (length < 20) return ~Drop.ip_inhdr;
     const at = ip >> 2;
     const word0 = i32[at];
@@ -169,9 +176,9 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
 
     const src = i32[at + 3];
     const dst = i32[at + 4];
-    const prefix = owner(dst);
+    const prefix = owner(dst, table);
     if (prefix < FIRST_OWNER) return prefix === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
-    if (owner(src) !== NO_PREFIX) return ~Drop.martian_source;
+    if (owner(src, table) !== NO_PREFIX) return ~Drop.martian_source;
     if (headerLen !== 20) return ~Drop.ip_options;
     if ((i32[at + 1] & MF_AND_OFFSET) !== 0) return ~Drop.ip_fragment;
 
@@ -180,29 +187,32 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     if (totalLen < 28) return ~Drop.pkt_too_small;
     if (!holds(sum(ip + 20, totalLen - 20))) return ~Drop.icmp_csum;
     const typeWord = i32[at + 5];
+    const answers = i32[table + ANSWERS_WORDS + prefix];
     switch (typeWord & 0xff) {
       case ECHO:
-        if (i32[IGNORE_ECHO_WORD] !== 0) return ~Drop.icmp_echo_ignored;
+        if ((answers & ANSWER_ECHO) === 0) return ~Drop.icmp_echo_ignored;
+        if (!limiter.permits(answers, table, prefix, 6, src & 0xffffff, now)) return ~Drop.rate_limited;
         // As in echo(), which is the slower for calling what both would share.
         i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || 0xffff) << 16 | typeWord & 0xff00 | ECHO_REPLY;
-        return reply(at, prefix, totalLen);
+        return reply(at, answers & 0xff, prefix, totalLen);
       case TIMESTAMP:
         if (totalLen < 40) return ~Drop.pkt_too_small;
+        if ((answers & ANSWER_TIMESTAMP) === 0) return ~Drop.icmp_timestamp_ignored;
+        if (!limiter.permits(answers, table, prefix, 6, src & 0xffffff, now)) return ~Drop.rate_limited;
         timestamp(at, now);
-        return reply(at, prefix, 40);
+        return reply(at, answers & 0xff, prefix, 40);
       default:
         return ~Drop.unhandled_icmp_type;
     }
   }
 
   /** Makes the header of a reply of `length` bytes, and counts it. */
-  function reply(at: number, prefix: number, length: number): number {
+  function reply(at: number, ttl: number, prefix: number, length: number): number {
     const word0 = i32[at];
     const fragmentWord = i32[at + 1];
     const ttlWord = i32[at + 2];
     const src = i32[at + 3];
     const lengthWord = swap(length);
-    const ttl = i32[REPLY_TTL_WORD];
     let checksum = update(ttlWord >>> 16, ttlWord & 0xff, ttl);
     checksum = update(checksum, word0 >>> 16, lengthWord >>> 16);
     checksum = update(checksum, fragmentWord >>> 16, (fragmentWord & ~RESERVED) >>> 16);
@@ -228,15 +238,15 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   }
 
   /** The same for IPv6, without extension headers; see assembly/judge/ipv6.ts. */
-  function ipv6Input(ip: number, length: number): number {
+  function ipv6Input(ip: number, length: number, table: number, now: number): number {
     if (length < 40) return ~Drop.ip_inhdr;
     const at = ip >> 2;
     const word1 = i32[at + 1];
     const payloadLen = word1 << 8 & 0xff00 | word1 >>> 8 & 0xff;
     if (40 + payloadLen > length) return ~Drop.pkt_too_small;
-    const prefix = owner6(ip + 24);
+    const prefix = owner6(ip + 24, table);
     if (prefix < FIRST_OWNER) return prefix === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
-    if (owner6(ip + 8) !== NO_PREFIX) return ~Drop.martian_source;
+    if (owner6(ip + 8, table) !== NO_PREFIX) return ~Drop.martian_source;
     switch (word1 >>> 16 & 0xff) {
       case ICMPV6: break;
       case TCP: return ~Drop.no_socket;
@@ -249,14 +259,16 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     if (!holds(sum(ip + 8, 32 + payloadLen) + (word1 & 0xffff) + (ICMPV6 << 8))) return ~Drop.icmp_csum;
     const typeWord = i32[at + 10];
     if ((typeWord & 0xff) !== ECHO_REQUEST6) return ~Drop.unhandled_icmp_type;
-    if (i32[IGNORE_ECHO_WORD] !== 0) return ~Drop.icmp_echo_ignored;
+    const answers = i32[table + ANSWERS_WORDS + prefix];
+    if ((answers & ANSWER_ECHO) === 0) return ~Drop.icmp_echo_ignored;
+    if (!limiter.permits(answers, table, prefix, i32[at + 2], i32[at + 3] & 0xffffff, now)) return ~Drop.rate_limited;
 
     for (let word = at + 2; word < at + 6; word++) {
       const src = i32[word];
       i32[word] = i32[word + 4];
       i32[word + 4] = src;
     }
-    i32[at + 1] = word1 & 0xffffff | i32[REPLY_TTL_WORD] << 24;
+    i32[at + 1] = word1 & 0xffffff | answers << 24;
     i32[at + 10] = update(typeWord >>> 16, ECHO_REQUEST6, ECHO_REPLY6) << 16 | typeWord & 0xff00 | ECHO_REPLY6;
     counters[ICMPV6_REPLIES_COUNTER]++;
     counters[OWNER_REPLIES_COUNTERS + prefix]++;
@@ -264,9 +276,9 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   }
 
   /** The owner of an address that was read in memory order; see assembly/prefix.ts. */
-  function owner(addr: number): number {
-    if (addr === i32[HOST_WORD]) return i32[HOST_OWNER_WORD];
-    let entry = i32[TRIE_WORDS + (addr & 0xffff)];
+  function owner(addr: number, table: number): number {
+    if (addr === i32[table + HOST_WORD]) return i32[table + HOST_OWNER_WORD];
+    let entry = i32[table + TRIE_WORDS + (addr & 0xffff)];
     if (entry >= FIRST) {
       entry = i32[(entry >> 2) + (addr >>> 16 & 0xff)];
       if (entry >= FIRST) entry = i32[(entry >> 2) + (addr >>> 24)];
@@ -275,11 +287,12 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   }
 
   /** The owner of the IPv6 address that lies at `addr`. */
-  function owner6(addr: number): number {
+  function owner6(addr: number, table: number): number {
     const at = addr >> 2;
-    const own = i32[at + 3] === i32[HOST6_WORD + 3] && i32[at + 2] === i32[HOST6_WORD + 2] && i32[at + 1] === i32[HOST6_WORD + 1] && i32[at] === i32[HOST6_WORD];
-    if (own) return i32[HOST6_OWNER_WORD];
-    let entry = i32[TRIE6_WORDS + u16[addr >> 1]];
+    const host = table + HOST6_WORD;
+    const own = i32[at + 3] === i32[host + 3] && i32[at + 2] === i32[host + 2] && i32[at + 1] === i32[host + 1] && i32[at] === i32[host];
+    if (own) return i32[table + HOST6_OWNER_WORD];
+    let entry = i32[table + TRIE6_WORDS + u16[addr >> 1]];
     for (let next = addr + 2; entry >= FIRST; next++) {
       const byte = u8[next];
       entry = i32[(entry >> 2) + (byte >>> 4)];

@@ -1,14 +1,30 @@
 import {
-  COUNTERS, FIRST_NODE, FRAME_OFFSET, FREE, FREE_COUNT, IGNORE_ECHO, MAC, MAC_POLICY, Mode, MODE, MTU, OWNERS, PACKET_SIZE, PREFIX_REPLIES, PREFIXES, REASSEMBLIES,
-  REASSEMBLY, REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE, REPLY_TTL, SLOT_BASE, SLOTS, SOURCE_ROUTE, STOP, TRIE, UNREACHABLE_OTHER, UNREACHABLE_UDP,
+  ASKED, BATCH_SIZES, Counter, COUNTERS, DEADLINE, Drop, DROPPED, FIRST_NODE, FRAME_OFFSET, FREE, FREE_COUNT, MAC, MAC_POLICY, Mode, MODE, MOST_NODES, MTU, NEXT_TABLE, NODES,
+  PACKET_SIZE, PREFIX_ANSWERS, PREFIX_BUCKETS, PREFIX_INDICES, PREFIX_LIMITS, PREFIX_REPLIES, READ_ARMED, READ_ERROR, REASSEMBLIES, REASSEMBLY, REASSEMBLY_BUFFER_SIZE,
+  REASSEMBLY_TABLE_SIZE, REPLIES, RING_FD, RINGS, SEED, SLOT_BASE, SLOTS, STOP, TABLE_SIZE, TO_SEND, TRIE, WAKE_ARMED, WRITES_PENDING,
 } from "../abi.js";
 import type { Link } from "./link.js";
-import type { Policy } from "./policy.js";
+import type { Table } from "./table.js";
 
 const WASM_PAGE = 65536;
 const CACHE_LINE = 64;
 /** Of an Ethernet header with two tags. */
 const MOST_HEADER_LEN = 22;
+
+export interface MemoryOptions {
+  /** Bytes, 68 to 65535. */
+  readonly mtu: number;
+  /** Datagrams that may be in reassembly at a time; 0 drops fragments. */
+  readonly reassembly: number;
+  /** For Ethernet frames; without one it is for IP packets. */
+  readonly link?: Link | undefined;
+  /** The first; see serve(). */
+  readonly table: Table;
+  /** Whether another table may come, of whatever size. Costs address space, and no memory until then. */
+  readonly reloadable?: boolean;
+  /** Of the hash of sources. */
+  readonly seed?: number;
+}
 
 /**
  * A worker's linear memory as the host sees it: made by the main thread, handed to the worker, and read by the main
@@ -24,6 +40,8 @@ export class LinearMemory {
   readonly frameOffset: number;
   /** Bytes from one slot to the next. */
   readonly slotSize: number;
+  /** Where the two tables lie. */
+  readonly #tables: readonly [number, number];
 
   /** Over a memory that create() has made. */
   constructor(memory: WebAssembly.Memory) {
@@ -32,24 +50,21 @@ export class LinearMemory {
     this.packetSize = words[PACKET_SIZE / 4];
     this.frameOffset = words[FRAME_OFFSET / 4];
     this.slotSize = slotSize(this.frameOffset + this.packetSize);
-    this.counters = new Float64Array(memory.buffer, COUNTERS, PREFIX_REPLIES + PREFIXES);
+    this.counters = new Float64Array(memory.buffer, COUNTERS, PREFIX_REPLIES + PREFIX_INDICES);
+    const tables = SLOT_BASE + SLOTS * this.slotSize;
+    this.#tables = [tables, tables + words[TABLE_SIZE / 4]];
   }
 
-  /**
-   * Makes the memory of one queue: every slot free, the policy in place. `mtu` in bytes, 68 to 65535. `trie`: whose the addresses
-   * are, as trieOf (prefixes.ts) makes it. `link`: for Ethernet frames; without one it is for IP packets.
-   */
-  static create(mtu: number, trie: Uint32Array, { ttl, ignoreEcho, unreachable, sourceRoute, reassembly }: Policy, link?: Link): LinearMemory {
+  /** Makes the memory of one queue: every slot free, the first table in place. */
+  static create({ mtu, reassembly, link, table, reloadable = false, seed = 0 }: MemoryOptions): LinearMemory {
     const frameOffset = link ? 2 : 0;
     const packetSize = link ? mtu + MOST_HEADER_LEN : mtu;
     const size = slotSize(frameOffset + packetSize);
-    const nodes = SLOT_BASE + SLOTS * size;
-    const buffers = nodes + 4 * trie.length - (FIRST_NODE - OWNERS);
+    const tableSize = NODES + Math.ceil((reloadable ? MOST_NODES : 4 * table.nodes.length) / CACHE_LINE) * CACHE_LINE;
+    const buffers = SLOT_BASE + SLOTS * size + (reloadable ? 2 : 1) * tableSize;
     const pages = Math.ceil((buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0)) / WASM_PAGE);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     const words = new Uint32Array(memory.buffer);
-    for (let i = 0; i < SLOTS; i++) words[FREE / 4 + i] = SLOT_BASE + (SLOTS - 1 - i) * size;
-    words[FREE_COUNT / 4] = SLOTS;
     words[PACKET_SIZE / 4] = packetSize;
     words[MTU / 4] = mtu;
     words[FRAME_OFFSET / 4] = frameOffset;
@@ -58,20 +73,74 @@ export class LinearMemory {
       words[MAC_POLICY / 4] = link.policy;
       new Uint8Array(memory.buffer).set(link.address, MAC);
     }
-    words[REPLY_TTL / 4] = ttl;
-    words[IGNORE_ECHO / 4] = ignoreEcho ? 1 : 0;
-    words[UNREACHABLE_UDP / 4] = unreachable.udp;
-    words[UNREACHABLE_OTHER / 4] = unreachable.other;
-    words[SOURCE_ROUTE / 4] = sourceRoute;
+    words[TABLE_SIZE / 4] = tableSize;
     words[REASSEMBLIES / 4] = reassembly;
     words[REASSEMBLY / 4] = buffers;
-    // The trie's nodes lie apart from its roots, behind the slots: where that is depends on the MTU.
-    words.set(trie.subarray(0, (TRIE - OWNERS) / 4), OWNERS / 4);
-    for (let i = (TRIE - OWNERS) / 4; i < trie.length; i++) {
-      const at = i < (FIRST_NODE - OWNERS) / 4 ? OWNERS / 4 : (nodes - (FIRST_NODE - OWNERS)) / 4;
-      words[at + i] = trie[i] < FIRST_NODE ? trie[i] : trie[i] - FIRST_NODE + nodes;
-    }
-    return new LinearMemory(memory);
+    words[SEED / 4] = seed;
+    const linear = new LinearMemory(memory);
+    linear.#freeSlots();
+    linear.serve(table);
+    return linear;
+  }
+
+  /**
+   * Has the engine use this table from its next batch on. Before the next one, the packet loop must have come to its top: then
+   * nobody uses the last one any more. @throws RangeError where it does not fit: of a memory that is not reloadable, none but the first does.
+   */
+  serve({ roots, nodes, answers, limits }: Table): void {
+    const { buffer } = this.memory;
+    const words = new Uint32Array(buffer);
+    const [first, second] = this.#tables;
+    const at = words[NEXT_TABLE / 4] === first ? second : first;
+    if (at + NODES + nodes.byteLength > Math.min(at + words[TABLE_SIZE / 4], words[REASSEMBLY / 4])) throw new RangeError(`a table with ${nodes.byteLength} bytes of nodes`);
+    const place = (entries: Uint32Array, to: number, from = 0) => {
+      for (let i = from; i < entries.length; i++) words[to + i] = entries[i] < FIRST_NODE ? entries[i] : entries[i] - FIRST_NODE + at + NODES;
+    };
+    words.set(roots.subarray(0, TRIE / 4), at / 4);
+    place(roots, at / 4, TRIE / 4);
+    place(nodes, (at + NODES) / 4);
+    words.set(answers, (at + PREFIX_ANSWERS) / 4);
+    new Float32Array(buffer).set(limits, (at + PREFIX_LIMITS) / 4);
+    Atomics.store(words, NEXT_TABLE / 4, at);
+  }
+
+  /** Begins to count anew for a prefix's index, which no table has that is in use. */
+  clear(index: number): void {
+    this.counters[PREFIX_REPLIES + index] = 0;
+    new Float64Array(this.memory.buffer, PREFIX_BUCKETS + 16 * index, 2).fill(0);
+  }
+
+  /** Puts a memory in order whose packet loop crashed. What was with it is counted as lost; what was counted stays so. */
+  recover(): void {
+    const words = new Int32Array(this.memory.buffer);
+    const counters = this.counters;
+    const verdicts = counters.subarray(REPLIES, REPLIES + 8).reduce((a, b) => a + b) + counters.subarray(DROPPED, BATCH_SIZES).reduce((a, b) => a + b);
+    counters[DROPPED + Drop.worker_crash] += counters[Counter.packetsReceived] - verdicts;
+    counters[Counter.held] = 0;
+    // Replies that the kernel had been offered, and counted as sent.
+    for (let i = 0; i < words[WRITES_PENDING / 4]; i++) counters[Counter.bytesSent] -= words[TO_SEND / 4 + 2 * i + 1];
+    counters[Counter.writeErrors] += words[WRITES_PENDING / 4];
+    for (const word of [WRITES_PENDING, READ_ARMED, WAKE_ARMED, READ_ERROR, DEADLINE]) words[word / 4] = 0;
+    words[DEADLINE / 4 + 1] = 0;
+    words.fill(0, RINGS / 4, SLOT_BASE / 4);
+    if (words[REASSEMBLIES / 4] > 0) words.fill(0, words[REASSEMBLY / 4] / 4, (words[REASSEMBLY / 4] + REASSEMBLY_TABLE_SIZE) / 4);
+    this.#freeSlots();
+  }
+
+  /** The ring that a packet loop left open, if it did; 0 otherwise, and from then on. */
+  takeRing(): number {
+    return Atomics.exchange(new Int32Array(this.memory.buffer), RING_FD / 4, 0);
+  }
+
+  /** Says how often it has been asked when the packet loop comes to its top; wakes nobody. */
+  ask(times: number): void {
+    Atomics.store(new Int32Array(this.memory.buffer), ASKED / 4, times);
+  }
+
+  #freeSlots(): void {
+    const words = new Int32Array(this.memory.buffer);
+    for (let i = 0; i < SLOTS; i++) words[FREE / 4 + i] = SLOT_BASE + (SLOTS - 1 - i) * this.slotSize;
+    words[FREE_COUNT / 4] = SLOTS;
   }
 
   /** Asks the packet loop to end after the round it is in; wakes nobody. */

@@ -7,7 +7,7 @@ export interface PacketIo {
   /**
    * Fills descriptors of RECEIVED from free slots, up to BATCH, and returns how many. Sleeps only when there is nothing to
    * do, and no longer than `timeoutMs`, a whole number, where that is not FOREVER; returns 0 when something other than a packet
-   * woke it, or nothing did. @throws SystemError where the queue is beyond use.
+   * woke it, which it then takes note of, or nothing did. @throws SystemError where the queue is beyond use.
    */
   receive(timeoutMs: number): number;
   /**

@@ -5,7 +5,7 @@
  * reads keep up with it and falls to one more than came otherwise: a lone packet is answered at once, without first asking for
  * a second one.
  */
-import { BATCH, Counter, FREE, FREE_COUNT, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "../abi.js";
+import { BATCH, Counter, FREE, FREE_COUNT, RECEIVED, SLOT_BASE, SLOTS, TO_SEND, WOKEN } from "../abi.js";
 import type { LinearMemory } from "../engine/memory.js";
 import * as libc from "../tun/libc.js";
 import { ownDescriptorTable, type OwnTable } from "./descriptors.js";
@@ -15,6 +15,7 @@ import type { PacketIo } from "./io.js";
 export class ReadWriteIo implements PacketIo {
   readonly name = "readwrite";
   readonly #fd: number;
+  readonly #wakeFd: number;
   readonly #packetSize: number;
   readonly #frameOffset: number;
   readonly #slotSize: number;
@@ -35,6 +36,7 @@ export class ReadWriteIo implements PacketIo {
   constructor(fd: number, wakeFd: number, linear: LinearMemory, inherited: ReadonlyMap<number, string>) {
     this.#table = ownDescriptorTable(fd, inherited);
     this.#fd = fd;
+    this.#wakeFd = wakeFd;
     this.#packetSize = linear.packetSize;
     this.#frameOffset = linear.frameOffset;
     this.#slotSize = linear.slotSize;
@@ -118,6 +120,7 @@ export class ReadWriteIo implements PacketIo {
     this.#counters[Counter.syscalls]++;
     const ready = libc.poll(this.#pollfds, 2, timeoutMs);
     if (ready < 0 && libc.errno() !== libc.E.EINTR) throw new libc.SystemError("poll", "the device's queue", libc.errno());
+    if (ready > 0 && this.#pollfds.readInt16LE(14) !== 0) libc.read(this.#wakeFd, this.#base + BigInt(WOKEN), 8);
     return ready > 0 && this.#pollfds.readInt16LE(6) !== 0;
   }
 

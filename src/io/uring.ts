@@ -10,7 +10,7 @@
  * round does not sleep, and looks.
  */
 import {
-  BATCH, Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE, FREE_COUNT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, RECEIVED, RINGS, SLOT_BASE, SLOTS,
+  BATCH, Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE, FREE_COUNT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, RECEIVED, RING_FD, RINGS, SLOT_BASE, SLOTS,
   SLOTS_REGISTERED, SQ_ENTRIES, SQ_HEAD_AT, SQ_TAIL_AT, SQES, TO_SEND, WAKE_ARMED,
 } from "../abi.js";
 import type { LinearMemory } from "../engine/memory.js";
@@ -27,6 +27,8 @@ const TS = 2;
 const TV_SEC = 3;
 const TV_NSEC = 4;
 
+/** Counters that a round of its own touches. */
+const TRIED = [Counter.syscalls, Counter.bytesSent, Counter.writeErrors];
 const PROBE_EVERY = 8;
 const PROBE_ROUNDS = 4000;
 const PROBE_TRIES = 100;
@@ -52,7 +54,7 @@ export class UringIo implements PacketIo {
 
   /**
    * Sets the ring up and tries it, a write and a read. On the thread that then uses it: the kernel insists.
-   * `fd`: the queue. `wakeFd`: an eventfd that ends a wait. `spin`: rounds that may come up empty before it sleeps.
+   * `fd`: the queue. `wakeFd`: an eventfd that ends a wait, and blocks: it is the kernel that waits. `spin`: rounds that may come up empty before it sleeps.
    * @throws SystemError where this kernel, or whoever confines the process, does not allow it.
    */
   constructor(fd: number, wakeFd: number, linear: LinearMemory, ring: Assembly, spin: number) {
@@ -65,20 +67,23 @@ export class UringIo implements PacketIo {
     const base = libc.addressOf(linear.memory.buffer);
     new BigUint64Array(linear.memory.buffer)[MEMORY_ADDRESS / 8] = base;
     this.#fd = setup(base, this.#words);
+    this.#words[RING_FD / 4] = this.#fd;
     try {
       this.#registerSlots(base, linear.slotSize);
-      this.#registerFiles(wakeFd, wakeFd);
-      const before = this.#counters.slice();
+      const probeFd = libc.check(libc.eventfd(0, uapi.EFD_CLOEXEC | uapi.EFD_NONBLOCK), "eventfd", "to try io_uring with");
+      const before = TRIED.map((counter) => this.#counters[counter]);
       try {
+        this.#registerFiles(probeFd, wakeFd);
         this.#probe();
       } finally {
         // What was tried is no traffic, whether it worked or not.
-        this.#counters.set(before);
+        TRIED.forEach((counter, i) => { this.#counters[counter] = before[i]; });
+        libc.close(probeFd);
       }
       this.#register(uapi.IORING_UNREGISTER_FILES, "IORING_UNREGISTER_FILES", null, 0);
       this.#registerFiles(fd, wakeFd);
     } catch (error) {
-      libc.close(this.#fd);
+      this.#closeRing();
       throw error;
     }
   }
@@ -118,11 +123,16 @@ export class UringIo implements PacketIo {
   /** Gives up the files first: the kernel takes a ring apart in its own time, and would hold the device as long. */
   close(): void {
     libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, uapi.IORING_UNREGISTER_FILES, null, 0);
+    this.#closeRing();
+  }
+
+  #closeRing(): void {
+    this.#words[RING_FD / 4] = 0;
     libc.close(this.#fd);
   }
 
   /**
-   * Whether it works at all: rounds with a write and a read through the ring, on the eventfd in the queue's place. So many of
+   * Whether it works at all: rounds with a write and a read through the ring, on an eventfd in the queue's place. So many of
    * them that V8 has compiled what a round runs, asleep and awake, with a timeout and without, before the first packet has to wait for that.
    */
   #probe(): void {

@@ -10,9 +10,9 @@ import { BATCH, DEADLINE, FREE, FREE_COUNT, RECEIVED, SLOT_BASE, SLOTS, TO_SEND 
 import { createEngine } from "../bench/engines.js";
 import type { Engine, EngineName } from "../engine/engine.js";
 import { LinearMemory } from "../engine/memory.js";
-import type { Policy } from "../engine/policy.js";
+import { tableOf } from "../engine/table.js";
 import { verdicts, type Verdicts } from "../metrics.js";
-import { trieOf, type Address, type Prefix } from "../prefixes.js";
+import type { Address, Serving } from "../prefixes.js";
 import { readCapture, type CapturedPacket } from "./capture.js";
 import { LINK_TYPES } from "./link.js";
 import type { Output } from "../output.js";
@@ -25,13 +25,12 @@ const PACKET_LEN = 65535;
 const NAMED_LINK_TYPES = 8;
 
 export interface ReplayOptions {
-  readonly prefixes: readonly Prefix[];
-  /** Cut out of them. */
-  readonly exceptions: readonly Prefix[];
+  readonly serving: Serving;
   /** The addresses that are the host's own, and so neither answered for nor martians. */
   readonly hostAddresses: readonly Address[];
   readonly engine: EngineName;
-  readonly policy: Policy;
+  /** Datagrams that may be in reassembly at a time. */
+  readonly reassembly: number;
 }
 
 export interface Replayed extends Verdicts {
@@ -48,8 +47,8 @@ export interface Replayed extends Verdicts {
  */
 export async function replay(capture: AsyncIterable<Uint8Array>, name: string, output: Output, options: ReplayOptions, warn: (message: string) => void): Promise<Replayed> {
   try {
-    const { prefixes, exceptions, hostAddresses, engine, policy } = options;
-    const linear = LinearMemory.create(PACKET_LEN, trieOf(prefixes, exceptions, hostAddresses), policy);
+    const { serving, hostAddresses, engine, reassembly } = options;
+    const linear = LinearMemory.create({ mtu: PACKET_LEN, reassembly, table: tableOf(serving, { hosts: hostAddresses }) });
     const writer = new ReplyWriter(output);
     const batches = new Batches(linear, await createEngine(engine, linear), writer);
     const selection = new Selection(name, warn);
@@ -59,7 +58,7 @@ export async function replay(capture: AsyncIterable<Uint8Array>, name: string, o
     });
     await batches.respond();
     await writer.finish();
-    return { ...verdicts([{ memory: linear }]), skipped: selection.skipped, damage };
+    return { ...verdicts([linear]), skipped: selection.skipped, damage };
   } finally {
     await output.discard();
   }

@@ -6,9 +6,8 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { SourceRoute } from "../../src/abi.js";
-import { DEFAULT_POLICY, type Policy } from "../../src/engine/policy.js";
 import { source } from "../support/assembly.js";
-import { Rig } from "../support/engines.js";
+import { BY_DEFAULT, Rig, type Treatment } from "../support/engines.js";
 import { needs, Netns } from "../support/netns.js";
 import { comparable, groupBy, kind, type Reply } from "../support/replies.js";
 import { DEPENDS_ON_MODULES, DIFFERENCES, type Difference } from "../vectors/differences.js";
@@ -30,8 +29,8 @@ describe("Linux", needs(), () => {
   let outcomes: readonly Outcome[];
   before(async () => {
     outcomes = [
-      ...await compare(HOST_CASES.filter(({ name }) => !DEPENDS_ON_MODULES.test(name)), DEFAULT_POLICY),
-      ...await compare(SOURCE_ROUTE_CASES, { ...DEFAULT_POLICY, sourceRoute: SourceRoute.reverse }, "net.ipv4.conf.all.accept_source_route=1"),
+      ...await compare(HOST_CASES.filter(({ name }) => !DEPENDS_ON_MODULES.test(name)), BY_DEFAULT),
+      ...await compare(SOURCE_ROUTE_CASES, { ...BY_DEFAULT, sourceRoute: SourceRoute.reverse }, "net.ipv4.conf.all.accept_source_route=1"),
     ];
   });
 
@@ -70,7 +69,7 @@ function report(outcomes: readonly Outcome[]): string {
   }).join("");
 }
 
-async function compare(cases: readonly HostCase[], policy: Policy, ...settings: string[]): Promise<Outcome[]> {
+async function compare(cases: readonly HostCase[], policy: Treatment, ...settings: string[]): Promise<Outcome[]> {
   const from = Date.now();
   const replies = await linux(cases, settings);
   const to = Date.now();

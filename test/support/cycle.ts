@@ -2,13 +2,12 @@
 import { readdirSync } from "node:fs";
 import { pino } from "pino";
 import { run, type RunOptions } from "../../src/daemon.js";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
+import { DEFAULT_REASSEMBLY } from "../../src/engine/policy.js";
 import type { IoChoice } from "../../src/io/io.js";
-import { parseAddress, parsePrefix } from "../../src/prefixes.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefixes.js";
 
 const options: RunOptions = {
-  prefixes: [parsePrefix("10.99.0.0/16")],
-  exceptions: [],
+  serving: serving([parsePrefix("10.99.0.0/16")]),
   hostAddresses: [parseAddress("10.99.0.1")],
   device: "pong0",
   mtu: 1500,
@@ -16,7 +15,8 @@ const options: RunOptions = {
   engine: "wasm",
   io: process.argv[3] as IoChoice,
   spin: 0,
-  policy: DEFAULT_POLICY,
+  reassembly: DEFAULT_REASSEMBLY,
+  logLevel: "error",
   listen: { host: "127.0.0.1", port: 7664 },
 };
 const open: number[] = [];

@@ -1,13 +1,19 @@
 /** The engines under test, each over a memory of its own: what a worker sets up, without a device. */
-import { BATCH, Counter, Drop, DROPPED, FREE_COUNT, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND, FREE, Unreachable } from "../../src/abi.js";
+import { ANSWERS, BATCH, Counter, Drop, DROPPED, FREE_COUNT, LINK, OWNER, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TABLE, TO_SEND, FREE, Unreachable } from "../../src/abi.js";
 import { createEngine } from "../../src/bench/engines.js";
 import type { Engine } from "../../src/engine/engine.js";
 import type { Link } from "../../src/engine/link.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { DEFAULT_POLICY, type Policy } from "../../src/engine/policy.js";
-import { parseAddress, parseExceptions, parsePrefix, trieOf } from "../../src/prefixes.js";
+import { DEFAULT_ANSWERS, DEFAULT_POLICY, DEFAULT_REASSEMBLY, type Answers, type Policy } from "../../src/engine/policy.js";
+import { tableOf } from "../../src/engine/table.js";
+import { parseAddress, parseExceptions, parsePrefix, serving } from "../../src/prefixes.js";
 import { HOST6, PREFIX6 } from "./ipv6.js";
 import { HOST, PREFIX } from "./packets.js";
+
+/** All that an engine is told of how to treat packets, the same for every prefix. */
+export interface Treatment extends Answers, Policy {
+  readonly reassembly: number;
+}
 
 export interface BenchOptions {
   prefixes?: string[];
@@ -15,18 +21,25 @@ export interface BenchOptions {
   host?: string | undefined;
   /** In its place. */
   hosts?: string[];
-  policy?: Partial<Policy>;
+  policy?: Partial<Treatment>;
   mtu?: number;
   /** For frames in place of packets. */
   link?: Link;
+  /** Whether another table may come. */
+  reloadable?: boolean;
 }
 
 /** Every engine, by name. Tests loop over them. */
 export const ENGINES = ["js", "wasm", "wasm-scalar"] as const;
 export type TestEngine = typeof ENGINES[number];
 
+/** What an engine does unless told otherwise. */
+export const BY_DEFAULT: Treatment = { ...DEFAULT_ANSWERS, ...DEFAULT_POLICY, reassembly: DEFAULT_REASSEMBLY };
 /** What every engine does. */
-export const STATELESS: Policy = { ...DEFAULT_POLICY, unreachable: { udp: Unreachable.off, other: Unreachable.off }, reassembly: 0 };
+export const STATELESS: Treatment = { ...BY_DEFAULT, unreachable: { udp: Unreachable.off, other: Unreachable.off }, reassembly: 0 };
+
+/** Control words that one engine alone has a use for. */
+export const PRIVATE = [LINK, TABLE, OWNER, ANSWERS];
 
 /** An engine and its memory, as an I/O backend would handle them. */
 export class Rig {
@@ -45,11 +58,13 @@ export class Rig {
   }
 
   static async create(name: TestEngine, options: BenchOptions = {}): Promise<Rig> {
-    const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link } = options;
+    const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link, reloadable = false } = options;
     const host = "host" in options ? options.host : HOST;
     const hosts = options.hosts ?? (host === undefined ? [] : [host, HOST6]);
-    const trie = trieOf(prefixes.map(parsePrefix), parseExceptions(exceptions, prefixes.map(parsePrefix)), hosts.map(parseAddress));
-    const linear = LinearMemory.create(mtu, trie, { ...STATELESS, ...policy }, link);
+    const { sourceRoute, sourceLimit, reassembly, ...answers } = { ...STATELESS, ...policy };
+    const parsed = prefixes.map(parsePrefix);
+    const served = serving(parsed, { ...answers, exceptions: parseExceptions(exceptions, parsed), policy: { sourceRoute, sourceLimit } });
+    const linear = LinearMemory.create({ mtu, reassembly, link, reloadable, table: tableOf(served, { hosts: hosts.map(parseAddress) }) });
     return new Rig(linear, await createEngine(name, linear));
   }
 

@@ -5,9 +5,10 @@
 import { readFileSync } from "node:fs";
 import { Counter, Protocol, REPLIES } from "../../src/abi.js";
 import type { EngineName } from "../../src/engine/engine.js";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
+import { DEFAULT_REASSEMBLY } from "../../src/engine/policy.js";
 import type { IoChoice } from "../../src/io/io.js";
-import { trieOf, parseAddress, parsePrefix } from "../../src/prefixes.js";
+import { tableOf } from "../../src/engine/table.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefixes.js";
 import { Queue } from "../../src/queue.js";
 import { TunDevice } from "../../src/tun/device.js";
 
@@ -16,13 +17,14 @@ const host = parseAddress("10.99.0.1");
 const prefix = parsePrefix("10.99.0.0/16");
 const device = new TunDevice({ name: "pong0", mtu: 1500, queues: 1 });
 device.configure([host], [prefix]);
-const trie = trieOf([prefix], [], [host]);
+const table = tableOf(serving([prefix]), { hosts: [host] });
 let written = 0;
 let received = 0;
 for (let i = 0; i < Number(times); i++) {
-  const queue = new Queue({ index: 0, fd: device.queues[0], mtu: 1500, engine: engine as EngineName, io: io as IoChoice, spin: 0, trie, policy: DEFAULT_POLICY });
+  const memory = { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table };
+  const queue = new Queue({ index: 0, fd: device.queues[0], engine: engine as EngineName, io: io as IoChoice, spin: 0, memory });
   await queue.running;
-  const { counters } = queue.memory;
+  const { counters } = queue;
   while (counters[REPLIES + Protocol.icmp] < 20) await new Promise(setImmediate);
   queue.stop();
   await queue.ended;

@@ -15,7 +15,6 @@ import { median, medianInterval, percentile, spreadOf } from "../../src/bench/st
 import { headline, renderChanges, renderText } from "../../src/bench/text.js";
 import { trafficOf, Workload } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { CLI } from "../support/netns.js";
 import { Random } from "../support/random.js";
 
@@ -70,8 +69,8 @@ describe("the packets", () => {
   for (const name of BENCH_ENGINES) {
     test(`${name} answers them right, of every size, and again once they are requests again`, async () => {
       for (const [packetBytes, prefixes] of [[28, 1], [29, 100], [84, 1], [84, 1000], [1500, 1], [65535, 1]]) {
-        const { trie, destinations } = trafficOf(prefixes, 20, 3);
-        const linear = LinearMemory.create(65535, trie, DEFAULT_POLICY);
+        const { table, destinations } = trafficOf(prefixes, 20, 3);
+        const linear = LinearMemory.create({ mtu: 65535, reassembly: 0, table });
         const engine = await createEngine(name, linear);
         const workload = new Workload(linear, destinations, packetBytes, 8, 1, 3);
         for (let i = 0; i < 2; i++) {
@@ -83,8 +82,8 @@ describe("the packets", () => {
   }
 
   test("a wrong byte, a wrong length and a missing reply are found", async () => {
-    const { trie, destinations } = trafficOf(1, 8, 4);
-    const linear = LinearMemory.create(1500, trie, DEFAULT_POLICY);
+    const { table, destinations } = trafficOf(1, 8, 4);
+    const linear = LinearMemory.create({ mtu: 1500, reassembly: 0, table });
     const engine = await createEngine("js-naive", linear);
     const workload = new Workload(linear, destinations, 84, 8, 1, 4);
     const replies = engine.respond(8, 0);

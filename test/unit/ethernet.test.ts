@@ -3,8 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, FREE, FREE_COUNT, IcmpError, ERRORS, PACKET_SIZE, Protocol, REPLIES, SLOTS, MacPolicy, PREFIX_REPLIES, BATCH_SIZES } from "../../src/abi.js";
 import { formatMac, linkOf } from "../../src/engine/link.js";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
-import { ENGINES, Rig, type BenchOptions } from "../support/engines.js";
+import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
 import {
   arpFrame, BROADCAST, expectedEcho, frame, linkOption, macBytes, PEER_MAC, PER_ADDRESS, SHARED, SHARED_MAC, solicitation, solicitationFrame, type FrameOptions,
 } from "../support/frames.js";
@@ -168,7 +167,7 @@ for (const name of ENGINES) {
 for (const name of ["wasm", "wasm-scalar"] as const) {
   for (const [policy, link, mac] of LINKS) {
     test(`${name}, MAC addresses ${policy}: X-4: an ICMP error goes where its packet came from, with its tags`, async () => {
-      const rig = await Rig.create(name, { link, policy: DEFAULT_POLICY });
+      const rig = await Rig.create(name, { link, policy: BY_DEFAULT });
       for (const [, tags] of TAGS) {
         const headerLen = 14 + 4 * tags.length;
         const packet = udpPacket();
@@ -197,7 +196,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       },
     ] as const;
     for (const { family, own, type, udp, port, time, echo, answer, cut, error } of families) {
-      const create = () => Rig.create(name, { ...DUAL, link, policy: DEFAULT_POLICY, mtu: 1500 });
+      const create = () => Rig.create(name, { ...DUAL, link, policy: BY_DEFAULT, mtu: 1500 });
       const asked = (packet: Uint8Array, options: FrameOptions) => frame(packet, { dst: own, type, ...options });
       const answered = (packet: Uint8Array, { src = PEER_MAC, tags = [] }: FrameOptions) => frame(packet, { dst: src, src: own, type, tags });
 

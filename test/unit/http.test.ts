@@ -1,21 +1,21 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BATCH_SIZES, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../src/abi.js";
-import { TRIE } from "../../src/bench/workload.js";
+import { TABLE } from "../../src/bench/workload.js";
+import { Directory } from "../../src/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { parseEndpoint, serve } from "../../src/http.js";
 import { createRegistry } from "../../src/metrics.js";
-import { parsePrefix } from "../../src/prefixes.js";
+import { parsePrefix, serving } from "../../src/prefixes.js";
 
 const local = { host: "127.0.0.1", port: 0 };
 
 describe("pages", () => {
   test("health, readiness, metrics and the page that links them, before and after it runs", async () => {
     let ready = false;
-    const registry = createRegistry([], []);
-    const http = await serve(local, { metrics: () => ready ? registry : undefined, ready: () => ready });
+    const registry = createRegistry([], new Directory(serving([]), [], 1));
+    const http = await serve(local, { metrics: () => ready ? registry : undefined, ready: () => ready, reload: () => undefined });
     const get = async (path: string, method = "GET") => {
       const response = await fetch(http.url + path, { method });
       return { status: response.status, type: response.headers.get("content-type"), allow: response.headers.get("allow"), body: await response.text() };
@@ -39,9 +39,9 @@ describe("pages", () => {
   });
 
   test("a port in use is a failure that says so", async () => {
-    const http = await serve(local, { metrics: () => undefined, ready: () => false });
+    const http = await serve(local, { metrics: () => undefined, ready: () => false, reload: () => undefined });
     const port = Number(new URL(http.url).port);
-    await assert.rejects(serve({ ...local, port }, { metrics: () => undefined, ready: () => false }), (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME && error.message.includes(`127.0.0.1:${port} is in use`));
+    await assert.rejects(serve({ ...local, port }, { metrics: () => undefined, ready: () => false, reload: () => undefined }), (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME && error.message.includes(`127.0.0.1:${port} is in use`));
     await http.close();
   });
 });
@@ -55,9 +55,11 @@ test("a listen address is host:port, [v6]:port or :port", () => {
 });
 
 test("metrics: each counter of the memory is a sample, with bounded labels", async () => {
-  const memories = [LinearMemory.create(1500, TRIE, DEFAULT_POLICY), LinearMemory.create(1500, TRIE, DEFAULT_POLICY)];
-  const queues = memories.map((memory, index) => ({ index, engine: "wasm", io: "readwrite", memory }) as const);
-  const registry = createRegistry(queues, ["10.99.0.0/16", "192.0.2.0/24"].map(parsePrefix));
+  const memories = [LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE }), LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE })];
+  const queues = memories.map((memory, index) => ({ index, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: index }) as const);
+  const { prefixes, ...rest } = serving(["10.99.0.0/16", "192.0.2.0/24"].map(parsePrefix));
+  const served = { ...rest, prefixes: prefixes.map((prefix, i) => i === 0 ? { ...prefix, name: "lab" } : prefix) };
+  const registry = createRegistry(queues, new Directory(served, [], 2), { successful: false, succeededAt: 1234.5 });
   memories.forEach(({ counters }, i) => {
     counters[Counter.packetsReceived] = 1000 + i;
     counters[Counter.bytesReceived] = 84000 + i;
@@ -77,8 +79,9 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     "pongd_replies_total{protocol=\"icmp\",queue=\"1\"} 901", "pongd_packets_dropped_total{reason=\"icmp_csum\",queue=\"1\"} 101",
     "pongd_packets_dropped_total{reason=\"ip_csum\",queue=\"0\"} 0",
     "pongd_fragments_held{queue=\"1\"} 8",
-    "pongd_prefix_replies_total{prefix=\"10.99.0.0/16\"} 0", "pongd_prefix_replies_total{prefix=\"192.0.2.0/24\"} 1801",
+    "pongd_prefix_replies_total{prefix=\"10.99.0.0/16\",name=\"lab\"} 0", "pongd_prefix_replies_total{prefix=\"192.0.2.0/24\"} 1801",
     "pongd_batch_packets_bucket{le=\"1\"} 6", "pongd_batch_packets_bucket{le=\"128\"} 6", "pongd_batch_packets_bucket{le=\"256\"} 14", "pongd_batch_packets_bucket{le=\"+Inf\"} 14",
+    "pongd_worker_restarts_total{queue=\"1\"} 1", "pongd_config_last_reload_successful 0", "pongd_config_last_reload_success_timestamp_seconds 1234.5",
     "pongd_batch_packets_sum 2001", "pongd_batch_packets_count 14",
     "pongd_queue_info{queue=\"1\",engine=\"wasm\",io=\"readwrite\"} 1",
   ]) {

@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEADLINE, FREE, FREE_COUNT, RECEIVED, SLOTS } from "../../src/abi.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
+import { DEFAULT_REASSEMBLY } from "../../src/engine/policy.js";
 import { compile, load } from "../../src/engine/wasm.js";
 import { FOREVER, IO_NAMES, type IoName, type PacketIo } from "../../src/io/io.js";
 import { ReadWriteIo } from "../../src/io/readwrite.js";
 import { UringIo } from "../../src/io/uring.js";
-import { trieOf } from "../../src/prefixes.js";
+import { tableOf } from "../../src/engine/table.js";
+import { serving } from "../../src/prefixes.js";
 import { Queue } from "../../src/queue.js";
 import * as libc from "../../src/tun/libc.js";
 import { EFD_NONBLOCK } from "../../src/tun/uapi.js";
@@ -34,9 +35,9 @@ interface Opened {
 }
 
 async function open(name: IoName): Promise<Opened> {
-  const linear = LinearMemory.create(1500, trieOf([], [], []), DEFAULT_POLICY);
+  const linear = LinearMemory.create({ mtu: 1500, reassembly: 0, table: tableOf(serving([])) });
   const queue = libc.eventfd(0, EFD_NONBLOCK);
-  const wake = libc.eventfd(0, EFD_NONBLOCK);
+  const wake = libc.eventfd(0, 0);
   const close = () => { for (const fd of [queue, wake]) libc.close(fd); };
   try {
     const io = name === "uring" ? new UringIo(queue, wake, linear, await load(compile(), linear.memory), 0) : new ReadWriteIo(queue, wake, linear, new Map());
@@ -77,7 +78,7 @@ for (const name of IO_NAMES) {
 
   test(`${name}: the packet loop calls the engine when its deadline has passed, with no packet to wake it`, { skip }, async () => {
     const fd = libc.eventfd(0, EFD_NONBLOCK);
-    const queue = new Queue({ index: 0, mtu: 1500, engine: "wasm", io: name, spin: 0, trie: trieOf([], [], []), policy: DEFAULT_POLICY, fd });
+    const queue = new Queue({ index: 0, engine: "wasm", io: name, spin: 0, memory: { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([])) }, fd });
     const times = new Float64Array(queue.memory.memory.buffer);
     times[DEADLINE / 8] = Date.now() + 50;
     await queue.running;

@@ -2,13 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, ERROR_BURST, ERRORS, IcmpError, Unreachable } from "../../src/abi.js";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
-import { Rig, type BenchOptions } from "../support/engines.js";
+import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.js";
 import { expectedError, icmpPacket, ipv4Packet, pattern, plainSum, udpPacket } from "../support/packets.js";
 import { SILENT } from "../vectors/drops.js";
 
 for (const name of ["wasm", "wasm-scalar"] as const) {
-  const create = (options: BenchOptions = {}) => Rig.create(name, { ...options, policy: { ...DEFAULT_POLICY, ...options.policy } });
+  const create = (options: BenchOptions = {}) => Rig.create(name, { ...options, policy: { ...BY_DEFAULT, ...options.policy } });
 
   describe(name, () => {
     for (const { reason, name: vector, packet, policy } of SILENT) {
@@ -54,7 +53,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     });
 
     test("X-4: silent is silent, and off does not look", async () => {
-      const off = await create({ policy: { ...DEFAULT_POLICY, unreachable: { udp: Unreachable.off, other: Unreachable.silent } } });
+      const off = await create({ policy: { ...BY_DEFAULT, unreachable: { udp: Unreachable.off, other: Unreachable.silent } } });
       assert.deepEqual(off.respond(udpPacket({ length: 3 }), ipv4Packet(pattern(40), { protocol: 47 })), []);
       assert.deepEqual(off.dropped, { unhandled_proto: 1, ip_noproto: 1 });
     });

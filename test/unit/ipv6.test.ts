@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, ERROR_BURST, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES, Unreachable } from "../../src/abi.js";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
-import { ENGINES, Rig, type BenchOptions } from "../support/engines.js";
+import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
 import {
   destination, expectedError6, expectedReply6, fragmentHeader, hopByHop, icmpv6Message, icmpv6Packet, ipv6Packet, raw, routing, udpPacket6, type Extension,
 } from "../support/ipv6.js";
@@ -98,7 +97,7 @@ for (const name of ENGINES) {
     });
 
     test("an echo request stays unanswered where the option says so", async () => {
-      const rig = await Rig.create(name, { policy: { ignoreEcho: true } });
+      const rig = await Rig.create(name, { policy: { echo: false } });
       assert.deepEqual(rig.respond(icmpv6Packet()), []);
       assert.deepEqual(rig.dropped, { icmp_echo_ignored: 1 });
     });
@@ -112,7 +111,7 @@ test("js: what has extension headers is dropped as ip_options, a fragment as ip_
 });
 
 for (const name of ["wasm", "wasm-scalar"] as const) {
-  const create = (options: BenchOptions = {}) => Rig.create(name, { ...options, policy: { ...DEFAULT_POLICY, ...options.policy } });
+  const create = (options: BenchOptions = {}) => Rig.create(name, { ...options, policy: { ...BY_DEFAULT, ...options.policy } });
   const lengthOf = (extensions: readonly Extension[]) => extensions.reduce((sum, { rest }) => sum + 1 + rest.length, 0);
 
   /** Each chain before an echo request to be answered, without the chain. */

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ERRORS, FREE, FREE_COUNT, IcmpError, SLOTS, SourceRoute, TO_SEND } from "../../src/abi.js";
-import { DEFAULT_POLICY, type Policy } from "../../src/engine/policy.js";
-import { Rig } from "../support/engines.js";
+import { BY_DEFAULT, Rig, type Treatment } from "../support/engines.js";
 import { outcome, randomOptions } from "../support/options.js";
 import { addr, expectedError, HOST, icmpPacket, ipv4Packet, pattern, plainSum, TARGET, udpPacket } from "../support/packets.js";
 import { Random } from "../support/random.js";
@@ -13,7 +12,7 @@ const RUNS = Number(process.env.PACKETS ?? 100_000);
 const MTU = 576;
 const random = Random.fromEnvironment();
 const ours = (address: readonly number[]) => address[0] === 10 && address[1] === 99 && address.join(".") !== HOST;
-const reverse: Partial<Policy> = { sourceRoute: SourceRoute.reverse };
+const reverse: Partial<Treatment> = { sourceRoute: SourceRoute.reverse };
 
 function padded(options: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(Math.ceil(options.length / 4) * 4);
@@ -26,13 +25,13 @@ function hex(packet: Uint8Array): string {
 }
 
 for (const name of ["wasm", "wasm-scalar"] as const) {
-  const create = async (policy: Partial<Policy> = {}) => {
-    const rig = await Rig.create(name, { mtu: MTU, policy: { ...DEFAULT_POLICY, ...policy } });
+  const create = async (policy: Partial<Treatment> = {}) => {
+    const rig = await Rig.create(name, { mtu: MTU, policy: { ...BY_DEFAULT, ...policy } });
     rig.now = NOW;
     return rig;
   };
 
-  const walk = ({ options, change, answer, problem, dropped, via }: RouteVector, policy: Partial<Policy>) => async () => {
+  const walk = ({ options, change, answer, problem, dropped, via }: RouteVector, policy: Partial<Treatment>) => async () => {
     for (const type of [8, 13]) {
       const rig = await create(policy);
       const data = pattern(type === 8 ? 8 : 12);

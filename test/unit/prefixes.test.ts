@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, NOBODY, OWNERS, PREFIXES, TRIE, TRIE6 } from "../../src/abi.js";
+import { FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, NOBODY, PREFIXES, TRIE, TRIE6 } from "../../src/abi.js";
 import { EXIT, Failure } from "../../src/failure.js";
-import { checkPrefixes, exampleOf, formatBytes, parseAddress, parseExceptions, parseHostAddresses, parsePrefix, trieOf, type Address, type Prefix } from "../../src/prefixes.js";
+import { type Address, checkPrefixes, formatBytes, parseAddress, parseExceptions, parseHostAddresses, parsePrefix, type Prefix, serving } from "../../src/prefixes.js";
+import { exampleOf, tableOf, type Table } from "../../src/engine/table.js";
 
 const usage = (pattern: RegExp) => (error: unknown) => error instanceof Failure && error.exitStatus === EXIT.USAGE && pattern.test(error.message) && !error.message.includes("\n");
 
@@ -95,7 +96,7 @@ describe("the host's addresses", () => {
 test("the example to ping is in the prefix and not the host's own", () => {
   const example = (prefixes: string[], exceptions: string[], host?: string) => {
     const parsed = prefixes.map(parsePrefix);
-    return exampleOf(parsed, trieOf(parsed, exceptions.map(parsePrefix), host === undefined ? [] : [parseAddress(host)]));
+    return exampleOf(parsed, tableOf(serving(parsed, { exceptions: exceptions.map(parsePrefix) }), { hosts: host === undefined ? [] : [parseAddress(host)] }));
   };
   assert.equal(example(["10.99.0.0/16"], [], "10.99.0.1"), "10.99.1.1");
   assert.equal(example(["192.0.2.0/24"], [], "192.0.2.1"), "192.0.2.2");
@@ -108,16 +109,16 @@ test("the example to ping is in the prefix and not the host's own", () => {
   assert.equal(example(["192.0.2.0/24"], ["192.0.2.0/24"]), undefined);
 });
 
-describe("trie", () => {
-  /** A walk through the trie as plain as can be: the address as a string of bits. */
-  function ownerOf(trie: Uint32Array, { family, bytes }: Pick<Address, "family" | "bytes">): number {
+describe("table", () => {
+  /** A walk through the tries as plain as can be: the address as a string of bits. */
+  function ownerOf({ roots, nodes }: Table, { family, bytes }: Pick<Address, "family" | "bytes">): number {
     const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
-    const at = (place: number) => trie[(place - OWNERS) / 4];
+    const at = (place: number) => roots[place / 4];
     const host = Array.from({ length: bytes.length / 4 }, (_, i) => at((family === 4 ? HOST : HOST6) + 4 * i));
     if (host.every((word, i) => word === Buffer.from(bytes).readUInt32LE(4 * i))) return at(family === 4 ? HOST_OWNER : HOST6_OWNER);
     let entry = at((family === 4 ? TRIE : TRIE6) + 4 * (bytes[0] | bytes[1] << 8));
     const stride = family === 4 ? 8 : 4;
-    for (let bit = 16; bit < bits.length && entry >= FIRST_NODE; bit += stride) entry = at(entry + 4 * parseInt(bits.slice(bit, bit + stride), 2));
+    for (let bit = 16; bit < bits.length && entry >= FIRST_NODE; bit += stride) entry = nodes[(entry - FIRST_NODE) / 4 + parseInt(bits.slice(bit, bit + stride), 2)];
     assert.ok(entry < FIRST_NODE);
     return entry;
   }
@@ -125,8 +126,8 @@ describe("trie", () => {
   const bytesOf = (value: bigint, length: number) => new Uint8Array(Buffer.from(value.toString(16).padStart(2 * length, "0").slice(-2 * length), "hex"));
 
   test("the ranges that are no host's are there without any prefix", () => {
-    const trie = trieOf([], [], []);
-    const owners = (...texts: string[]) => texts.map((text) => ownerOf(trie, parseAddress(text)));
+    const table = tableOf(serving([]));
+    const owners = (...texts: string[]) => texts.map((text) => ownerOf(table, parseAddress(text)));
     const edges = ["0.0.0.0", "0.255.255.255", "1.0.0.0", "126.255.255.255", "127.0.0.0", "127.255.255.255", "128.0.0.0", "223.255.255.255", "224.0.0.0", "255.255.255.255"];
     assert.deepEqual(owners(...edges), [INVALID, INVALID, NOBODY, NOBODY, INVALID, INVALID, NOBODY, NOBODY, INVALID, INVALID]);
     assert.deepEqual(owners("::", "::1", "::ffff:0:0", "::ffff:255.255.255.255", "ff00::", "ff02::1"), Array(6).fill(INVALID));
@@ -138,11 +139,11 @@ describe("trie", () => {
     ["2001:db8::fffc/126", "2001:db8::fffd", [NOBODY, FIRST_PREFIX, NOBODY, FIRST_PREFIX, FIRST_PREFIX, NOBODY]],
   ] as const) {
     test(`the host's address is cut out of ${prefix}, also where it is a prefix of its own`, () => {
-      const trie = trieOf([parsePrefix(prefix)], [], [parseAddress(host)]);
+      const table = tableOf(serving([parsePrefix(prefix)]), { hosts: [parseAddress(host)] });
       const { family, bytes } = parseAddress(host);
-      const around = [-2, -1, 0, 1, 2, 3].map((offset) => ownerOf(trie, { family, bytes: bytesOf(numberOf(bytes) + BigInt(offset), bytes.length) }));
+      const around = [-2, -1, 0, 1, 2, 3].map((offset) => ownerOf(table, { family, bytes: bytesOf(numberOf(bytes) + BigInt(offset), bytes.length) }));
       assert.deepEqual(around, owners);
-      assert.equal(ownerOf(trieOf([parsePrefix(host)], [], [parseAddress(host)]), parseAddress(host)), NOBODY);
+      assert.equal(ownerOf(tableOf(serving([parsePrefix(host)]), { hosts: [parseAddress(host)] }), parseAddress(host)), NOBODY);
     });
   }
 
@@ -153,8 +154,8 @@ describe("trie", () => {
         bytes.set([32 + (i & 31), i * 7 & 255, i >> 5 & 255, i >> 13]);
         return { family, bytes, length: width, text: "" };
       });
-      const trie = trieOf(prefixes, [], []);
-      assert.ok(prefixes.every((prefix, i) => ownerOf(trie, prefix) === FIRST_PREFIX + i));
+      const table = tableOf(serving(prefixes));
+      assert.ok(prefixes.every((prefix, i) => ownerOf(table, prefix) === FIRST_PREFIX + i));
     });
 
     test(`IPv${family}: random nested prefixes: the longest match by plain search`, () => {
@@ -168,7 +169,7 @@ describe("trie", () => {
       });
       fc.assert(fc.property(fc.uniqueArray(prefix, { maxLength: 40, selector: ({ text }) => text }), fc.array(value, { minLength: 20 }), (prefixes, addresses) => {
         // Every third is cut out.
-        const trie = trieOf(prefixes.filter((_, i) => i % 3 !== 2), prefixes.filter((_, i) => i % 3 === 2), []);
+        const table = tableOf(serving(prefixes.filter((_, i) => i % 3 !== 2), { exceptions: prefixes.filter((_, i) => i % 3 === 2) }));
         const edges = prefixes.flatMap(({ bytes, length }) => {
           const size = 1n << BigInt(width - length);
           return [-1n, 0n, size - 1n, size].map((offset) => bytesOf(numberOf(bytes) + offset, width / 8));
@@ -183,7 +184,7 @@ describe("trie", () => {
               expected = i % 3 === 2 ? NOBODY : FIRST_PREFIX + i - Math.floor((i + 1) / 3);
             }
           });
-          assert.equal(ownerOf(trie, { family, bytes: address }), expected, formatBytes(address));
+          assert.equal(ownerOf(table, { family, bytes: address }), expected, formatBytes(address));
         }
       }), { numRuns: 300 });
     });

@@ -2,15 +2,15 @@
 import assert from "node:assert/strict";
 import { closeSync, openSync } from "node:fs";
 import { test } from "node:test";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { openDescriptors } from "../../src/io/descriptors.js";
-import { trieOf } from "../../src/prefixes.js";
+import { tableOf } from "../../src/engine/table.js";
+import { serving } from "../../src/prefixes.js";
 import { Queue } from "../../src/queue.js";
 import * as libc from "../../src/tun/libc.js";
 import { EFD_NONBLOCK } from "../../src/tun/uapi.js";
 
-const options = { index: 3, mtu: 1500, engine: "wasm", io: "readwrite", spin: 0, trie: trieOf([], [], []), policy: DEFAULT_POLICY } as const;
+const options = { index: 3, engine: "wasm", io: "readwrite", spin: 0, memory: { mtu: 1500, reassembly: 0, table: tableOf(serving([])) } } as const;
 
 test("a worker that dies is a failure that says which and why", async () => {
   const fd = openSync("/", "r");

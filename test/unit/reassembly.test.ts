@@ -4,8 +4,9 @@ import { before, describe, test } from "node:test";
 import fc from "fast-check";
 import { BATCH, DEADLINE, ERRORS, FREE, FREE_COUNT, IcmpError, MTU, QUEUED, REASSEMBLY, REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE, SLOT_BASE, SLOTS, TO_SEND, Unreachable } from "../../src/abi.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
-import { parsePrefix, trieOf } from "../../src/prefixes.js";
+import { DEFAULT_REASSEMBLY } from "../../src/engine/policy.js";
+import { tableOf } from "../../src/engine/table.js";
+import { parsePrefix, serving } from "../../src/prefixes.js";
 import { build, type Exports } from "../support/assembly.js";
 import { Rig, type BenchOptions } from "../support/engines.js";
 import {
@@ -532,7 +533,7 @@ describe("fragments of a reply", () => {
   let linear: LinearMemory;
   let transmit: Exports[string];
   before(async () => {
-    linear = LinearMemory.create(100, trieOf([parsePrefix(PREFIX)], [], []), DEFAULT_POLICY);
+    linear = LinearMemory.create({ mtu: 100, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([parsePrefix(PREFIX)])) });
     ({ transmit } = await build("assembly/respond/fragment.ts", linear.memory, "release"));
   });
 

@@ -8,11 +8,11 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { SLOTS } from "../../src/abi.js";
 import { ENGINE_NAMES, type EngineName } from "../../src/engine/engine.js";
-import { TRIE } from "../../src/bench/workload.js";
+import { TABLE } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
+import { DEFAULT_REASSEMBLY } from "../../src/engine/policy.js";
 import { EXIT, Failure } from "../../src/failure.js";
-import { parseAddress, parsePrefix } from "../../src/prefixes.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefixes.js";
 import type { Output } from "../../src/output.js";
 import { Batches, replay, type Replayed } from "../../src/replay/replay.js";
 import { Damage } from "../../src/replay/source.js";
@@ -69,7 +69,7 @@ async function* chunked(bytes: Uint8Array, length = 4096): AsyncGenerator<Uint8A
 async function replayed(capture: Uint8Array, { engine = "js", chunk = 4096, ignoreEcho = false, ttl = 64 }: { engine?: EngineName; chunk?: number; ignoreEcho?: boolean; ttl?: number } = {}): Promise<Outcome> {
   const output = new Memory();
   const warnings: string[] = [];
-  const options = { prefixes: [parsePrefix(PREFIX)], exceptions: [], hostAddresses: [parseAddress(HOST)], engine, policy: { ...DEFAULT_POLICY, ttl, ignoreEcho } };
+  const options = { serving: serving([parsePrefix(PREFIX)], { ttl, echo: !ignoreEcho }), hostAddresses: [parseAddress(HOST)], engine, reassembly: engine === "wasm" ? DEFAULT_REASSEMBLY : 0 };
   const result = await replay(chunked(capture, chunk), "in", output, options, (message) => warnings.push(message));
   assert.ok(output.committed);
   return { ...result, replies: readReplies(output.bytes), bytes: output.bytes, warnings };
@@ -238,7 +238,7 @@ describe("what is not for the engine", () => {
 
 test("a batch ends when it is full and when the capture's millisecond changes, back or forth", async () => {
   const batches: [count: number, now: number][] = [];
-  const linear = LinearMemory.create(65535, TRIE, DEFAULT_POLICY);
+  const linear = LinearMemory.create({ mtu: 65535, reassembly: 0, table: TABLE });
   const respond = (count: number, now: number) => {
     batches.push([count, now]);
     return 0;
@@ -362,7 +362,7 @@ describe("damage", () => {
 
   const unexpected = (message: string) => { throw new Error(message); };
   test("a read that fails: nothing at its start (usage), what came before it later on", async () => {
-    const options = { prefixes: [parsePrefix(PREFIX)], exceptions: [], hostAddresses: [], engine: "js", policy: DEFAULT_POLICY } as const;
+    const options = { serving: serving([parsePrefix(PREFIX)]), hostAddresses: [], engine: "js", reassembly: 0 } as const;
     async function* failing(...chunks: Uint8Array[]) {
       yield* chunks;
       throw await Promise.resolve(new Error("EIO"));

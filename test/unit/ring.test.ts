@@ -7,15 +7,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   BATCH, Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE, FREE_COUNT, MEMORY_ADDRESS, QUEUE_FILE, READ_ARMED, READ_ERROR, RECEIVED, RINGS, SLOTS, SLOTS_REGISTERED,
-  SQ_ENTRIES, SQ_HEAD_AT, SQ_TAIL_AT, SQES, TO_SEND, WAKE_ARMED, WAKE_FILE,
+  SQ_ENTRIES, SQ_HEAD_AT, SQ_TAIL_AT, SQES, TO_SEND, WAKE_ARMED, WAKE_FILE, WOKEN,
 } from "../../src/abi.js";
-import { TRIE } from "../../src/bench/workload.js";
+import { TABLE } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { DEFAULT_POLICY } from "../../src/engine/policy.js";
 import { type Assembly, compile, load } from "../../src/engine/wasm.js";
 import { Random } from "../support/random.js";
 
-const POLL_ADD = 6;
 /** Each by itself, and with registered slots. */
 const READS = [22, 4];
 const WRITES = [23, 5];
@@ -39,10 +37,10 @@ interface Entry {
 
 /** The kernel's side of the two queues. */
 class Kernel {
-  readonly linear = LinearMemory.create(1500, TRIE, DEFAULT_POLICY);
+  readonly linear = LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE });
   readonly view = new DataView(this.linear.memory.buffer);
   readonly base = 0x7f12_3456_0000n;
-  /** Entries taken and not completed: the read that waits, the poll. */
+  /** Entries taken and not completed: the read that waits, and that of the eventfd. */
   readonly waiting: Entry[] = [];
 
   /** `start`: where the indices begin. */
@@ -69,7 +67,7 @@ class Kernel {
         opcode,
         flags: this.view.getUint8(at + 1),
         file: this.view.getInt32(at + 4, true),
-        slot: opcode === POLL_ADD ? 0 : Number(this.view.getBigUint64(at + 16, true) - this.base),
+        slot: Number(this.view.getBigUint64(at + 16, true) - this.base),
         length: this.view.getUint32(at + 24, true),
         operationFlags: this.view.getUint32(at + 28, true),
         userData: this.view.getBigUint64(at + 32, true),
@@ -150,8 +148,8 @@ describe("ring", () => {
         };
         for (const entry of kernel.waiting.splice(0)) {
           if (random.oneIn(3)) kernel.waiting.push(entry);
-          else if (READS.includes(entry.opcode)) read(entry);
-          else kernel.complete(entry, 1);
+          else if (entry.file === QUEUE_FILE) read(entry);
+          else kernel.complete(entry, 8);
         }
         while (ring.unsubmitted() > 0) {
           for (const entry of kernel.take(1 + random.below(300))) {
@@ -164,12 +162,13 @@ describe("ring", () => {
                 sent -= entry.length;
                 kernel.complete(entry, random.pick([-EIO, -EAGAIN, entry.length - 1]));
               }
-            } else if (READS.includes(entry.opcode)) {
+            } else if (entry.file === QUEUE_FILE) {
               assert.deepEqual([entry.opcode, entry.flags, entry.file, entry.length], [READS[registered], FIXED_FILE, QUEUE_FILE, kernel.linear.packetSize]);
               if (entry.operationFlags === NOWAIT) read(entry);
               else kernel.waiting.push(entry);
             } else {
-              assert.deepEqual([entry.opcode, entry.flags, entry.file, entry.operationFlags], [POLL_ADD, FIXED_FILE, WAKE_FILE, 1]);
+              const { opcode, flags, file, slot, length, operationFlags } = entry;
+              assert.deepEqual([opcode, flags, file, slot, length, operationFlags], [READS[0], FIXED_FILE, WAKE_FILE, WOKEN, 8, 0]);
               kernel.waiting.push(entry);
             }
           }
@@ -178,12 +177,12 @@ describe("ring", () => {
 
         const count = ring.reap();
         assert.deepEqual(kernel.descriptors(RECEIVED, count), received, "every packet is received once, in order");
-        assert.equal(kernel.word(READ_ARMED), kernel.waiting.some(({ opcode }) => READS.includes(opcode)) ? 1 : 0);
-        assert.equal(kernel.word(WAKE_ARMED), kernel.waiting.some(({ opcode }) => opcode === POLL_ADD) ? 1 : 0);
+        assert.equal(kernel.word(READ_ARMED), kernel.waiting.some(({ file }) => file === QUEUE_FILE) ? 1 : 0);
+        assert.equal(kernel.word(WAKE_ARMED), kernel.waiting.some(({ file }) => file === WAKE_FILE) ? 1 : 0);
         assert.equal(kernel.word(READ_ERROR), 0);
         assert.equal(kernel.linear.counters[Counter.bytesSent], sent);
         assert.equal(kernel.linear.counters[Counter.writeErrors], failed);
-        const inKernel = kernel.waiting.filter(({ opcode }) => READS.includes(opcode)).map(({ slot }) => slot);
+        const inKernel = kernel.waiting.filter(({ file }) => file === QUEUE_FILE).map(({ slot }) => slot);
         const everywhere = [...kernel.free, ...inKernel, ...received.map(([slot]) => slot)].sort((a, b) => a - b);
         assert.deepEqual(everywhere, all, "every slot is in one place");
 

@@ -1,15 +1,15 @@
 /** One packet and more for every reason to drop one. A test fails when a reason of abi.ts has no packet here. */
 import { Unreachable, type Drop } from "../../src/abi.js";
-import type { Policy } from "../../src/engine/policy.js";
 import { destination, fragmentHeader, fragmentsOf6, hopByHop, icmpv6Packet, ipv6Packet, raw, setIcmpv6Checksum, udpPacket6, type Extension, type Ipv6Options } from "../support/ipv6.js";
 import { bytes, fragmentsOf, icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum, udpPacket, type EchoOptions } from "../support/packets.js";
+import { type Treatment } from "../support/engines.js";
 
 export interface DropVector {
   readonly reason: keyof typeof Drop;
   readonly name: string;
   readonly packet: Uint8Array;
   /** Where it is not that of every engine. */
-  readonly policy?: Partial<Policy>;
+  readonly policy?: Partial<Treatment>;
 }
 
 /** A correct echo request, then changed; its header checksum is made right again, so that nothing else is wrong with it. */
@@ -120,11 +120,22 @@ export const DROPS: readonly DropVector[] = [
   { reason: "ip_fragment", name: "a last IPv6 fragment", packet: icmpv6Packet({ extensions: [fragmentHeader(8, 0, 1)] }) },
 ];
 
-/** What is dropped only when the option asks for it. */
-export const IGNORED: DropVector = { reason: "icmp_echo_ignored", name: "E-13: an echo request while echo is ignored", packet: icmpPacket() };
+/** What is answered, and dropped only where the prefix is told so. */
+export const IGNORED: readonly DropVector[] = [
+  { reason: "icmp_echo_ignored", name: "an echo request", packet: icmpPacket(), policy: { echo: false } },
+  { reason: "icmp_echo_ignored", name: "an ICMPv6 echo request", packet: icmpv6Packet(), policy: { echo: false } },
+  { reason: "icmp_timestamp_ignored", name: "a timestamp request", packet: icmpPacket({ type: 13, data: pattern(12) }), policy: { timestamp: false } },
+];
+
+/** What is answered once and dropped when it comes again at once, where the prefix, or the source, is told so. */
+export const LIMITED: readonly DropVector[] = [
+  { name: "an echo request", packet: icmpPacket() },
+  { name: "an ICMPv6 echo request", packet: icmpv6Packet() },
+  { name: "a timestamp request", packet: icmpPacket({ type: 13, data: pattern(12) }) },
+].map((vector) => ({ ...vector, reason: "rate_limited" }));
 
 /** What is told apart without being answered, by the engine that looks at more than what every engine does. */
-const silent: Partial<Policy> = { unreachable: { udp: Unreachable.silent, other: Unreachable.silent } };
+const silent: Partial<Treatment> = { unreachable: { udp: Unreachable.silent, other: Unreachable.silent } };
 /** The checksum of a UDP datagram with two bytes of zeros: with itself for data the datagram's is 0. */
 const sumless = new DataView(udpPacket6({ data: new Uint8Array(2) }).buffer).getUint16(46);
 
@@ -181,7 +192,7 @@ export interface FragmentVector {
   readonly packets: readonly Uint8Array[];
   /** How many of them are dropped, for that reason; the others wait. */
   readonly dropped: number;
-  readonly policy?: Partial<Policy>;
+  readonly policy?: Partial<Treatment>;
   readonly mtu?: number;
   /** What passes until the engine is called once more. */
   readonly laterMs?: number;

@@ -54,15 +54,16 @@ export interface Core {
   readonly u8: Uint8Array;
   readonly i32: Int32Array;
   readonly counters: Float64Array;
-  readonly owner: (addr: number) => number;
-  readonly owner6: (addr: number) => number;
+  readonly owner: (addr: number, table: number) => number;
+  readonly owner6: (addr: number, table: number) => number;
   readonly sum: (p: number, len: number) => number;
   readonly holds: (sum: number) => boolean;
   readonly fold: (sum: number) => number;
 }
 
 export interface Ethernet {
-  unwrap(count: number): number;
+  /** `table`: that of this batch, as a word's index. */
+  unwrap(count: number, table: number): number;
   wrap(first: number, end: number): void;
 }
 
@@ -71,14 +72,14 @@ export interface Ethernet {
  * word and the next word, or a word and the lower half of the next.
  */
 export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, fold }: Core): Ethernet {
-  function unwrap(count: number): number {
+  function unwrap(count: number, table: number): number {
     i32[QUEUED_WORD] = 0;
     let packets = 0;
     let bytes = 0;
     for (let i = 0; i < count; i++) {
       const frame = i32[RECEIVED_WORDS + 2 * i];
       const length = i32[RECEIVED_WORDS + 2 * i + 1];
-      const verdict = judge(frame, length);
+      const verdict = judge(frame, length, table);
       if (verdict > 0) {
         i32[RECEIVED_WORDS + 2 * packets] = frame + verdict;
         i32[RECEIVED_WORDS + 2 * packets + 1] = length - verdict;
@@ -106,7 +107,7 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     }
   }
 
-  function judge(frame: number, length: number): number {
+  function judge(frame: number, length: number, table: number): number {
     if (length < HEADER_LEN) return ~Drop.pkt_too_small;
     const at = frame >> 2;
     let type = i32[at + 3] >>> 16;
@@ -122,15 +123,15 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     if (type === IPV4) {
       if (length < headerLen + 20 || (i32[ip] & 0xf0) !== 0x40) return ~Drop.ip_inhdr;
       const dst = i32[ip + 4];
-      return packet(at, headerLen, macStart(), macRest(dst), owner(dst));
+      return packet(at, headerLen, macStart(), macRest(dst), owner(dst, table));
     }
     if (type === IPV6) {
       if (length < headerLen + IPV6_HEADER_LEN || (i32[ip] & 0xf0) !== 0x60) return ~Drop.ip_inhdr;
       const solicitation = length > headerLen + IPV6_HEADER_LEN && (i32[ip + 1] >>> 16 & 0xff) === ICMPV6 && (i32[ip + 10] & 0xff) === SOLICITATION;
-      if (solicitation) return neighbor(frame, headerLen, length);
-      return packet(at, headerLen, macStart6(), macRest6(ip + 6), owner6(frame + headerLen + 24));
+      if (solicitation) return neighbor(frame, headerLen, length, table);
+      return packet(at, headerLen, macStart6(), macRest6(ip + 6), owner6(frame + headerLen + 24, table));
     }
-    return type === ARP ? arp(frame, headerLen, length) : ~Drop.unhandled_proto;
+    return type === ARP ? arp(frame, headerLen, length, table) : ~Drop.unhandled_proto;
   }
 
   function packet(at: number, headerLen: number, start: number, rest: number, owner: number): number {
@@ -142,7 +143,7 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
   }
 
   /** See assembly/respond/arp.ts. */
-  function arp(frame: number, headerLen: number, length: number): number {
+  function arp(frame: number, headerLen: number, length: number, table: number): number {
     if (length < headerLen + ARP_LEN) return ~Drop.pkt_too_small;
     const at = frame >> 2;
     const p = frame + headerLen >> 2;
@@ -153,9 +154,9 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     const sender = senderEnd >>> 16 | i32[p + 4] << 16;
     const target = i32[p + 6];
     if (sender === 0) return ~Drop.arp_probe;
-    if (owner(sender) !== NO_PREFIX) return ~Drop.martian_source;
+    if (owner(sender, table) !== NO_PREFIX) return ~Drop.martian_source;
     if (sender === target) return ~Drop.arp_announcement;
-    const prefix = owner(target);
+    const prefix = owner(target, table);
     if (prefix < FIRST_OWNER) return prefix === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
     const start = macStart();
     const rest = macRest(target);
@@ -175,7 +176,7 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
   }
 
   /** See assembly/respond/neighbor.ts. */
-  function neighbor(frame: number, headerLen: number, length: number): number {
+  function neighbor(frame: number, headerLen: number, length: number, table: number): number {
     const at = frame >> 2;
     const ip = frame + headerLen >> 2;
     const word1 = i32[ip + 1];
@@ -204,8 +205,8 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     const unspecified = (i32[src] | i32[src + 1] | i32[src + 2] | i32[src + 3]) === 0;
     if (multicast && unspecified === (source !== 0)) return ~Drop.ipv6_ndisc_bad_options;
     if (multicast && unspecified) return ~Drop.ndisc_probe;
-    if (owner6(src << 2) !== NO_PREFIX) return ~Drop.martian_source;
-    const prefix = owner6(target << 2);
+    if (owner6(src << 2, table) !== NO_PREFIX) return ~Drop.martian_source;
+    const prefix = owner6(target << 2, table);
     if (prefix < FIRST_OWNER) return prefix === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
     const start = macStart6();
     const rest = macRest6(target);

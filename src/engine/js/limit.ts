@@ -1,0 +1,41 @@
+/** Rates, for the engine in JavaScript: the steps of assembly/limit.ts. */
+import { FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, PREFIX_BUCKETS, PREFIX_LIMITS, SEED, SOURCE_BUCKETS, SOURCE_LIMIT, SOURCES } from "../../abi.js";
+
+export interface Limiter {
+  /**
+   * Whether a packet may be answered. `answers`, `prefix`: of its destination. `table`: a word's index. `high`, `low`: of its source the
+   * first 56 bits, or 6 and the first 24, in memory order. `now`: Unix time in milliseconds.
+   */
+  permits(answers: number, table: number, prefix: number, high: number, low: number, now: number): boolean;
+}
+
+export function createLimiter(buffer: ArrayBufferLike): Limiter {
+  const i32 = new Int32Array(buffer);
+  const f32 = new Float32Array(buffer);
+  const f64 = new Float64Array(buffer);
+
+  function permits(answers: number, table: number, prefix: number, high: number, low: number, now: number): boolean {
+    if ((answers & LIMIT_SOURCE) !== 0) {
+      const hash = mix(mix(high ^ i32[SEED / 4]) ^ low) & SOURCES - 1;
+      if (!take(SOURCE_BUCKETS / 8 + 2 * hash, table + SOURCE_LIMIT / 4, now)) return false;
+    }
+    const index = prefix - FIRST_PREFIX;
+    return (answers & LIMIT_PREFIX) === 0 || take(PREFIX_BUCKETS / 8 + 2 * index, table + PREFIX_LIMITS / 4 + 2 * index, now);
+  }
+
+  function take(bucket: number, limit: number, now: number): boolean {
+    const missing = Math.max(0, f64[bucket] - Math.max(0, now - f64[bucket + 1]) * f32[limit]);
+    const one = missing + 1 <= f32[limit + 1];
+    f64[bucket] = one ? missing + 1 : missing;
+    f64[bucket + 1] = now;
+    return one;
+  }
+
+  return { permits };
+}
+
+function mix(hash: number): number {
+  let h = Math.imul(hash ^ hash >>> 16, 0x85ebca6b);
+  h = Math.imul(h ^ h >>> 13, 0xc2b2ae35);
+  return h ^ h >>> 16;
+}

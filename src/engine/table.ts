@@ -1,0 +1,138 @@
+/**
+ * A table: what an engine looks up of a packet's addresses, and what it then may answer (abi.ts, "tables"). The prefixes are laid
+ * out as tries over the bits of an address, one a family: a lookup is a bounded number of loads, and nesting costs it nothing, as the
+ * longest match was decided here.
+ */
+import {
+  ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TIMESTAMP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS,
+  SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
+} from "../abi.js";
+import { NEVER_VALID, plus, sizeOf, type Address, type Family, type Prefix, type Serving } from "../prefixes.js";
+import type { Limit } from "./policy.js";
+
+/** The parts of a table, without the room between them. */
+export interface Table {
+  /** From a table's first byte to the tries' roots' last. An entry from FIRST_NODE on says where in `nodes` one begins: FIRST_NODE + bytes. */
+  readonly roots: Uint32Array;
+  readonly nodes: Uint32Array;
+  /** By a prefix's index. */
+  readonly answers: Uint32Array;
+  /** Two by a prefix's index. */
+  readonly limits: Float32Array;
+}
+
+export interface TableOptions {
+  /** The host's own addresses, at most one a family. */
+  readonly hosts?: readonly Address[];
+  /** A prefix's index, by its place among the prefixes; that itself unless told otherwise. */
+  readonly indices?: readonly number[];
+  /** How many engines share the prefixes' limits. */
+  readonly shares?: number;
+}
+
+/** The table of these prefixes. The longest prefix or exception wins; ranges that are no host's and the host's own addresses are cut out. */
+export function tableOf({ prefixes, exceptions, policy }: Serving, { hosts = [], indices = [...prefixes.keys()], shares = 1 }: TableOptions = {}): Table {
+  const { sourceRoute, sourceLimit } = policy;
+  const tries = triesOf([
+    ...prefixes.map((prefix, i) => ({ prefix, owner: FIRST_PREFIX + indices[i] })),
+    ...exceptions.map((prefix) => ({ prefix, owner: NOBODY })),
+  ]);
+  const { roots } = tries;
+  for (const [family, host, owner] of [[4, HOST, HOST_OWNER], [6, HOST6, HOST6_OWNER]] as const) {
+    const own = hosts.find((address) => address.family === family);
+    new Uint8Array(roots.buffer).set(own?.bytes ?? [], host);
+    roots[owner / 4] = own ? NOBODY : INVALID;
+  }
+  roots[SOURCE_ROUTE / 4] = sourceRoute;
+  const setLimit = (limits: Float32Array, at: number, { rate, burst }: Limit, shares: number) => {
+    limits[at] = rate / 1000 / shares;
+    limits[at + 1] = Math.max(1, burst / shares);
+  };
+  if (sourceLimit) setLimit(new Float32Array(roots.buffer), SOURCE_LIMIT / 4, sourceLimit, 1);
+
+  const end = indices.reduce((end, index) => Math.max(end, index + 1), 0);
+  const answers = new Uint32Array(end);
+  const limits = new Float32Array(2 * end);
+  prefixes.forEach(({ answers: { ttl, echo, timestamp, errors, unreachable, limit } }, i) => {
+    const index = indices[i];
+    answers[index] = ttl | (echo ? ANSWER_ECHO : 0) | (timestamp ? ANSWER_TIMESTAMP : 0) | (errors ? ANSWER_ERRORS : 0)
+      | unreachable.udp << UNREACHABLE_UDP_SHIFT | unreachable.other << UNREACHABLE_OTHER_SHIFT
+      | (limit ? LIMIT_PREFIX : 0) | (sourceLimit ? LIMIT_SOURCE : 0);
+    if (limit) setLimit(limits, 2 * index, limit, shares);
+  });
+  return { ...tries, answers, limits };
+}
+
+/** An address that is answered, to try a ping on: the ".1.1" of a /16, where there is one. Undefined where there is none. */
+export function exampleOf(prefixes: readonly Prefix[], table: Table): string | undefined {
+  for (const prefix of prefixes) {
+    for (const offset of [257, 2, 1, 0]) {
+      if (offset >= sizeOf(prefix)) continue;
+      const example = plus(prefix, offset);
+      const owner = ownerOf(table, example);
+      if (owner >= FIRST_PREFIX && (table.answers[owner - FIRST_PREFIX] & ANSWER_ECHO) !== 0) return example.text;
+    }
+  }
+  return undefined;
+}
+
+/** As an engine finds it; see assembly/prefix.ts. */
+function ownerOf({ roots, nodes }: Table, { family, bytes }: Address): number {
+  const host = family === 4 ? HOST : HOST6;
+  if (Buffer.from(roots.buffer, host, bytes.length).equals(bytes)) return roots[(family === 4 ? HOST_OWNER : HOST6_OWNER) / 4];
+  let entry = roots[rootOf(family) + bytes[0] + 256 * bytes[1]];
+  const stride = strideOf(family);
+  for (let bits = 16; entry >= FIRST_NODE; bits += stride) entry = nodes[(entry - FIRST_NODE) / 4 + bitsAt(bytes, bits, stride)];
+  return entry;
+}
+
+function triesOf(owned: readonly { readonly prefix: Prefix; readonly owner: number }[]): Pick<Table, "roots" | "nodes"> {
+  // Outer before inner: a block covers what shorter ones have put there, and no node.
+  const blocks = [...[...owned].sort((a, b) => a.prefix.length - b.prefix.length), ...NEVER_VALID.map((prefix) => ({ prefix, owner: INVALID }))];
+  const roots = new Uint32Array(PREFIX_ANSWERS / 4);
+  let nodes = new Uint32Array(4096);
+  let end = 0;
+  /** The node below an entry; if it is new, all of it belongs to whom the entry did. */
+  const below = (entries: Uint32Array, entry: number, size: number) => {
+    if (entries[entry] < FIRST_NODE) {
+      nodes.fill(entries[entry], end, end + size);
+      entries[entry] = FIRST_NODE + 4 * end;
+      end += size;
+    }
+    return (entries[entry] - FIRST_NODE) / 4;
+  };
+  for (const { prefix: { family, bytes, length }, owner } of blocks) {
+    if (length <= 16) {
+      // As loaded from a packet: little-endian.
+      for (let first = bytes[0] << 8 | bytes[1], i = first; i < first + 2 ** (16 - length); i++) roots[rootOf(family) + ((i & 0xff) << 8 | i >> 8)] = owner;
+    } else {
+      const stride = strideOf(family);
+      const size = 2 ** stride;
+      if (end + size * Math.ceil((length - 16) / stride) > nodes.length) {
+        const larger = new Uint32Array(2 * nodes.length);
+        larger.set(nodes);
+        nodes = larger;
+      }
+      let node = below(roots, rootOf(family) + bytes[0] + 256 * bytes[1], size);
+      let bits = 16;
+      for (; bits + stride < length; bits += stride) node = below(nodes, node + bitsAt(bytes, bits, stride), size);
+      const first = node + bitsAt(bytes, bits, stride);
+      nodes.fill(owner, first, first + 2 ** (bits + stride - length));
+    }
+  }
+  return { roots, nodes: nodes.slice(0, end) };
+}
+
+function rootOf(family: Family): number {
+  return (family === 4 ? TRIE : TRIE6) / 4;
+}
+
+/** How many bits a node decides. */
+function strideOf(family: Family): 4 | 8 {
+  return family === 4 ? 8 : 4;
+}
+
+/** The `stride` bits from bit `bits` on, a multiple of that. */
+function bitsAt(bytes: Uint8Array, bits: number, stride: 4 | 8): number {
+  return stride === 8 ? bytes[bits >> 3] : bytes[bits >> 3] >> (~bits & 4) & 15;
+}

@@ -1,0 +1,45 @@
+/** Reloads: one at a time, and each request is met by one that begins after it. */
+import type { Logger } from "pino";
+import { messageOf } from "./failure.js";
+
+export class Reloads {
+  /** Of the last one; a configuration that pongd started with counts. */
+  successful = true;
+  /** Unix time of the last one that was, in seconds. */
+  succeededAt = Date.now() / 1000;
+  readonly #apply: () => Promise<void>;
+  readonly #log: Logger;
+  #running: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+
+  /** `apply`: throws before it has changed anything, or not at all. */
+  constructor(apply: () => Promise<void>, log: Logger) {
+    this.#apply = apply;
+    this.#log = log;
+  }
+
+  /** @throws whatever was wrong with the configuration; it has been logged by then, and the old one holds. */
+  request(): Promise<void> {
+    this.#next ??= this.#running.then(() => {
+      this.#next = undefined;
+      const reload = this.#reload();
+      this.#running = reload.catch(() => undefined);
+      return reload;
+    });
+    return this.#next;
+  }
+
+  async #reload(): Promise<void> {
+    try {
+      await this.#apply();
+      this.successful = true;
+      this.succeededAt = Date.now() / 1000;
+      this.#log.info("configuration reloaded");
+    } catch (error) {
+      this.successful = false;
+      for (const line of messageOf(error).split("\n")) this.#log.error(line);
+      this.#log.error("the configuration was not reloaded: all is as it was");
+      throw error;
+    }
+  }
+}
