@@ -2,10 +2,11 @@
 /** The command line. A command's work is loaded when it runs: `doctor` and `--help` must do where the FFI does not load. */
 import { Command, CommanderError } from "commander";
 import { benchCommand } from "./cli/bench.js";
+import { checkCommand } from "./cli/check.js";
 import { doctorCommand } from "./cli/doctor.js";
 import { replayCommand } from "./cli/replay.js";
 import { runCommand } from "./cli/run.js";
-import { EXIT, messageOf } from "./failure.js";
+import { EXIT, Failure, messageOf, oneLine } from "./failure.js";
 import { version } from "./version.js";
 
 /** The command that the arguments name, as far as they do. */
@@ -19,15 +20,11 @@ function invoked(): string {
   return ["pongd", ...command === program ? [] : [command.parent === program ? "" : command.parent?.name(), command.name()]].filter(Boolean).join(" ");
 }
 
-/** Whatever is in a value that a user gave. */
-function oneLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1));
-}
-
-/** One line, and the stack only for whoever debugs. */
+/** A line for each thing that is wrong, and the stack only for whoever debugs. */
 function fail(error: unknown): void {
   const debug = /--log-level[= ]debug/.test(process.argv.join(" "));
-  process.stderr.write(`pongd: ${debug && error instanceof Error ? error.stack : oneLine(messageOf(error))}\n`);
+  const lines = debug && error instanceof Error ? [error.stack] : error instanceof Failure ? error.lines : [oneLine(messageOf(error))];
+  for (const line of lines) process.stderr.write(`pongd: ${line}\n`);
   const status = error instanceof Error && "exitStatus" in error ? error.exitStatus : undefined;
   process.exitCode = typeof status === "number" ? status : EXIT.RUNTIME;
 }
@@ -46,7 +43,7 @@ const program = new Command("pongd")
   .description("Makes whole IP prefixes answer, through a Linux TUN device.")
   .version(version)
   .addHelpText("after", "\nExit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device.");
-for (const command of [runCommand(), replayCommand(), doctorCommand(), benchCommand()]) program.addCommand(command.copyInheritedSettings(program));
+for (const command of [runCommand(), checkCommand(), replayCommand(), doctorCommand(), benchCommand()]) program.addCommand(command.copyInheritedSettings(program));
 for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
   command.exitOverride().configureOutput({ outputError: () => undefined });
 }

@@ -8,6 +8,7 @@
  * that is wrong changes nothing.
  */
 import { randomBytes } from "node:crypto";
+import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { Counter, Mode } from "./abi.js";
@@ -18,7 +19,7 @@ import { exampleOf } from "./engine/table.js";
 import { EXIT, Failure, messageOf } from "./failure.js";
 import { serve, type Endpoint } from "./http.js";
 import type { IoChoice, IoName } from "./io/io.js";
-import type { LogLevel } from "./log.js";
+import type { LogFormat, LogLevel } from "./log.js";
 import { createRegistry, total, verdicts, type Verdicts } from "./metrics.js";
 import type { Address, Serving } from "./prefixes.js";
 import { Queue } from "./queue.js";
@@ -38,10 +39,11 @@ export interface RunOptions {
   /** Of a TAP device; without one it is a TUN device. */
   readonly link?: Link | undefined;
   /** Whether to route the prefixes to the device; yes unless told otherwise. */
-  readonly routes?: boolean;
-  /** Bytes. */
-  readonly mtu: number;
-  readonly queues: number;
+  readonly routes: boolean;
+  /** Bytes; undefined for 1500, or what a device that is there already has. */
+  readonly mtu: number | undefined;
+  /** `auto`: one for each CPU. */
+  readonly queues: number | "auto";
   /** The host's own addresses on the device, at most one a family; without one, only routes are made. */
   readonly hostAddresses: readonly Address[];
   readonly engine: EngineName;
@@ -51,8 +53,12 @@ export interface RunOptions {
   /** Datagrams that may be in reassembly at a time, for each queue. */
   readonly reassembly: number;
   readonly listen: Endpoint;
-  /** Least level that is logged. */
+  /** Whether to give up all privileges once the device is configured. */
+  readonly dropPrivileges: boolean;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  /** Queues that are open already: descriptors handed over by execve(2). */
+  readonly queueFds: readonly number[] | undefined;
 }
 
 /** What came up. */
@@ -76,7 +82,7 @@ export interface Summary extends Verdicts {
  * @throws Failure when something fails; by then all that was made is gone again.
  */
 export async function run(options: RunOptions, log: Logger, onRunning: (started: Started) => void, reread?: () => RunOptions): Promise<Summary> {
-  const { hostAddresses, engine, io, spin, reassembly, mtu, link, routes = true } = options;
+  const { hostAddresses, engine, io, spin, reassembly, mtu = 1500, link, routes } = options;
   const queues: Queue[] = [];
   let registry: Registry | undefined;
   let reach: Reach | undefined;
@@ -92,7 +98,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     });
     undo.push(() => http.close());
 
-    const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues: options.queues });
+    const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues: options.queues === "auto" ? availableParallelism() : options.queues });
     undo.push(() => { device.close(); });
     for (const exception of device.configure(hostAddresses, routes ? options.serving.prefixes : [])) log.warn(exception);
     log.debug({ device: device.name, mtu, queues: device.queues.length }, "device made");

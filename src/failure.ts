@@ -3,6 +3,8 @@ export const EXIT = {
   /** Something failed while running. */
   RUNTIME: 1,
   USAGE: 2,
+  /** The configuration file is wrong, or cannot be read. */
+  CONFIG: 3,
   /** No permission, or the device is missing. */
   PERMISSION: 4,
 } as const;
@@ -10,12 +12,24 @@ export const EXIT = {
 /** What a person is told in one line: what is wrong, with which value, and what mends it. The stack is for debugging alone. */
 export class Failure extends Error {
   override readonly name = "Failure";
+  readonly what: string;
   readonly mend: string | undefined;
+  /** One for each thing that is wrong. */
+  readonly lines: readonly string[];
 
-  constructor(readonly what: string, readonly exitStatus: typeof EXIT[keyof typeof EXIT], options: { mend?: string; cause?: unknown } = {}) {
-    super(options.mend === undefined ? what : `${what}; ${options.mend}`, { cause: options.cause });
+  /** `what`: one line, or several about as many things. */
+  constructor(what: string | readonly string[], readonly exitStatus: typeof EXIT[keyof typeof EXIT], options: { mend?: string; cause?: unknown } = {}) {
+    const lines = typeof what === "string" ? [what] : what;
+    super(options.mend === undefined ? lines.join("\n") : `${lines.join("\n")}; ${options.mend}`, { cause: options.cause });
+    this.what = lines.join("\n");
     this.mend = options.mend;
+    this.lines = options.mend === undefined ? lines.map(oneLine) : [oneLine(this.message)];
   }
+}
+
+/** Whatever is in a value that a user gave. */
+export function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (character) => character < " " ? JSON.stringify(character).slice(1, -1) : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 export const NET_ADMIN_MEND = "run as root (sudo); for a container: --cap-add NET_ADMIN";

@@ -27,14 +27,14 @@ export interface Prefix extends Address {
   readonly length: number;
 }
 
-/** A prefix, and what it answers. */
+/** A prefix that is answered for. */
 export interface Served extends Prefix {
   readonly answers: Answers;
-  /** What people call it. */
+  /** For the metrics' label. */
   readonly name?: string | undefined;
 }
 
-/** What is answered, and how: all that may change while pongd runs. */
+/** All that a reload may change. */
 export interface Serving {
   readonly prefixes: readonly Served[];
   /** Cut out of them. */
@@ -105,9 +105,7 @@ function parseHostAddress(text: string, prefixes: readonly Prefix[]): Address {
 /** `example`: the command as it would be right. @throws Failure (usage) for none, too many, or the same one twice. */
 export function checkPrefixes(prefixes: readonly Prefix[], example = "pongd run 10.99.0.0/16"): void {
   if (prefixes.length === 0) throw usage(`no prefix given; try: ${example}`);
-  if (prefixes.length > PREFIXES) throw usage(`${prefixes.length} prefixes given; at most ${PREFIXES} fit`);
-  const twice = repeated(prefixes);
-  if (twice) throw usage(`prefix ${twice.text} is given twice`);
+  for (const { message } of misfits(prefixes, [])) throw usage(message);
 }
 
 /**
@@ -116,15 +114,38 @@ export function checkPrefixes(prefixes: readonly Prefix[], example = "pongd run 
  */
 export function parseExceptions(texts: readonly string[], prefixes: readonly Prefix[]): Prefix[] {
   const exceptions = texts.map(parsePrefix);
-  if (prefixes.length + exceptions.length > PREFIXES) throw usage(`${prefixes.length + exceptions.length} prefixes and exceptions given; at most ${PREFIXES} fit`);
-  const twice = repeated(exceptions);
-  if (twice) throw usage(`exception ${twice.text} is given twice`);
-  const both = repeated([...prefixes, ...exceptions]);
-  if (both) throw usage(`${both.text} is given as a prefix and as an exception`);
-  const containers = new BlockMap(prefixes);
-  const outside = exceptions.find((exception) => !containers.around(exception));
-  if (outside) throw usage(`exception ${outside.text} lies in none of the prefixes`);
+  for (const { message } of misfits(prefixes, exceptions)) throw usage(message);
   return exceptions;
+}
+
+/** One that does not go with the others: where it stands among the prefixes, followed by the exceptions. */
+export interface Misfit {
+  readonly index: number;
+  readonly message: string;
+  /** Where the one stands that it repeats. */
+  readonly first?: number;
+}
+
+/** What is wrong with prefixes and exceptions that are right each by itself; those that are not are undefined. */
+export function* misfits(prefixes: readonly (Prefix | undefined)[], exceptions: readonly (Prefix | undefined)[]): Generator<Misfit, void, undefined> {
+  const count = prefixes.length + exceptions.length;
+  if (count > PREFIXES) yield { index: PREFIXES, message: `${count} prefixes${exceptions.length > 0 ? " and exceptions" : ""} given; at most ${PREFIXES} fit` };
+  const seen = new Map<string, number>();
+  const containers = exceptions.length > 0 ? new BlockMap(prefixes.filter((prefix) => prefix !== undefined)) : undefined;
+  for (let index = 0; index < count; index++) {
+    const exception = index >= prefixes.length;
+    const block = exception ? exceptions[index - prefixes.length] : prefixes[index];
+    if (!block) continue;
+    const first = seen.get(block.text);
+    if (first === undefined) {
+      seen.set(block.text, index);
+      if (exception && !containers?.around(block)) yield { index, message: `exception ${block.text} lies in none of the prefixes` };
+    } else if (exception && first < prefixes.length) {
+      yield { index, first, message: `${block.text} is given as a prefix and as an exception` };
+    } else {
+      yield { index, first, message: `${exception ? "exception" : "prefix"} ${block.text} is given twice` };
+    }
+  }
 }
 
 /** The first usable address of the first prefix of the family that has room for the host and others, or undefined. */
@@ -147,7 +168,101 @@ export function sizeOf(prefix: Prefix): number {
   return 2 ** (prefix.bytes.length * 8 - prefix.length);
 }
 
+/** There may be 100,000: those in a plain form are read by hand. What is left is read, or refused and why, by ipaddr.js. */
 function parseBlock(text: string): Prefix {
+  const read = text.includes(":") ? parsePlain6(text) : parsePlain4(text);
+  const length = read && lengthAt(text, read.end, 8 * read.bytes.length);
+  if (!read || length === undefined || hasBitsBeyond(read.bytes, length)) return parseAny(text);
+  return { family: read.bytes.length === 4 ? 4 : 6, bytes: read.bytes, length, text: `${read.text}/${length}` };
+}
+
+interface Plain {
+  readonly bytes: Uint8Array;
+  /** As ipaddr.js would write it. */
+  readonly text: string;
+  /** Where in the text it ends. */
+  readonly end: number;
+}
+
+/** Four numbers without leading zeros. */
+function parsePlain4(text: string): Plain | undefined {
+  const bytes = new Uint8Array(4);
+  let at = 0;
+  for (let i = 0; i < 4; i++) {
+    if (i > 0 && text[at++] !== ".") return undefined;
+    const first = at;
+    let byte = 0;
+    for (; at < first + 3 && digitAt(text, at) < 10; at++) byte = 10 * byte + digitAt(text, at);
+    if (at === first || byte > 255 || (at > first + 1 && text[first] === "0")) return undefined;
+    bytes[i] = byte;
+  }
+  return { bytes, text: text.slice(0, at), end: at };
+}
+
+/** Groups of hexadecimal digits, the first not 0, with "::" or without. */
+function parsePlain6(text: string): Plain | undefined {
+  const groups: number[] = [];
+  let gap = -1;
+  let at = 0;
+  for (;;) {
+    const first = at;
+    let group = 0;
+    for (; at < first + 4 && digitAt(text, at) < 16; at++) group = 16 * group + digitAt(text, at);
+    if (at === first || groups.push(group) > 8) return undefined;
+    if (text[at] !== ":") break;
+    if (text[++at] !== ":") continue;
+    if (gap !== -1) return undefined;
+    gap = groups.length;
+    at++;
+    if (at === text.length || text[at] === "/") break;
+  }
+  if (groups[0] === 0 || (gap === -1 ? groups.length !== 8 : groups.length > 7)) return undefined;
+  if (gap !== -1) groups.splice(gap, 0, ...new Array<number>(8 - groups.length).fill(0));
+  const bytes = new Uint8Array(16);
+  for (let i = 0; i < 8; i++) {
+    bytes[2 * i] = groups[i] >> 8;
+    bytes[2 * i + 1] = groups[i];
+  }
+  return { bytes, text: formatGroups(groups), end: at };
+}
+
+/** RFC 5952 §4.2: "::" in place of the longest run of zeros, if it is longer than one; of several the first. */
+function formatGroups(groups: readonly number[]): string {
+  let start = 0;
+  let longest = 1;
+  for (let i = 0, run = 0; i < 8; i++) {
+    run = groups[i] === 0 ? run + 1 : 0;
+    if (run > longest) [start, longest] = [i + 1 - run, run];
+  }
+  let text = "";
+  for (let i = 0; i < 8; i++) {
+    if (longest > 1 && i === start) {
+      text += "::";
+      i += longest - 1;
+    } else {
+      text += `${text === "" || text.endsWith(":") ? "" : ":"}${groups[i].toString(16)}`;
+    }
+  }
+  return text;
+}
+
+/** Up to 15, or Infinity. */
+function digitAt(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : Infinity;
+}
+
+/** The number of up to three digits behind the "/" there, or `width` where the text ends; undefined for anything else. */
+function lengthAt(text: string, at: number, width: number): number | undefined {
+  if (at === text.length) return width;
+  let length = 0;
+  for (let i = at + 1; i < text.length; i++) length = 10 * length + (digitAt(text, i) < 10 ? digitAt(text, i) : Infinity);
+  return text[at] === "/" && at + 1 < text.length && at + 4 >= text.length && length <= width ? length : undefined;
+}
+
+function parseAny(text: string): Prefix {
   const [addr, bits, ...rest] = text.split("/") as [string, string?, ...string[]];
   if (isIP(addr) === 0 || addr.includes("%") || rest.length > 0) {
     throw usage(`"${text}" is not a prefix; write it like 10.99.0.0/16 or 2001:db8::/64`);
@@ -156,11 +271,17 @@ function parseBlock(text: string): Prefix {
   const width = parsed.bytes.length * 8;
   const length = bits === undefined ? width : /^\d{1,3}$/.test(bits) ? Number(bits) : NaN;
   if (!(length <= width)) throw usage(`prefix "${text}": the length after "/" must be 0 to ${width}`);
-  const network = masked(parsed.bytes, length);
-  if (network.some((byte, i) => byte !== parsed.bytes[i])) {
-    throw usage(`prefix "${text}" has bits set beyond its length; did you mean ${formatBytes(network)}/${length}?`);
+  if (hasBitsBeyond(parsed.bytes, length)) {
+    throw usage(`prefix "${text}" has bits set beyond its length; did you mean ${formatBytes(masked(parsed.bytes, length))}/${length}?`);
   }
   return { ...parsed, length, text: `${parsed.text}/${length}` };
+}
+
+function hasBitsBeyond(bytes: Uint8Array, length: number): boolean {
+  for (let i = length >> 3; i < bytes.length; i++) {
+    if ((bytes[i] & ~maskOf(length, i)) !== 0) return true;
+  }
+  return false;
 }
 
 function address(parsed: ipaddr.IPv4 | ipaddr.IPv6): Address {
@@ -192,13 +313,11 @@ function problemOf(block: Prefix): string | undefined {
 
 /** Blocks of one length in bytes. */
 function contains(outer: Block, inner: Block): boolean {
-  return outer.length <= inner.length && outer.bytes.every((byte, i) => ((byte ^ inner.bytes[i]) & maskOf(outer.length, i)) === 0);
-}
-
-/** The first that was there before. */
-function repeated<T extends { readonly text: string }>(all: readonly T[]): T | undefined {
-  const seen = new Set<string>();
-  return all.find(({ text }) => seen.size === seen.add(text).size);
+  if (outer.length > inner.length) return false;
+  for (let i = 0; 8 * i < outer.length; i++) {
+    if (((outer.bytes[i] ^ inner.bytes[i]) & maskOf(outer.length, i)) !== 0) return false;
+  }
+  return true;
 }
 
 /** Blocks by what they span, whatever their number. */

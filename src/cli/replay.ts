@@ -1,12 +1,10 @@
 import { createReadStream } from "node:fs";
 import type { Writable } from "node:stream";
 import { Command } from "commander";
+import { effective, type Given } from "../config/options.js";
 import { EXIT, Failure } from "../failure.js";
 import type { Replayed } from "../replay/replay.js";
-import {
-  engineOption, exceptOption, hostAddressOption, ignoreEchoOption, parseTargets, prefixArgument, reassemblyOption, sourceRouteOption, ttlOption, unreachableOption,
-  type PolicyFlags,
-} from "./policy.js";
+import { addAnswerOptions, givenOf, prefixArgument } from "./settings.js";
 import { tally, waiting } from "./summary.js";
 
 const STANDARD_STREAM = "-";
@@ -14,19 +12,11 @@ const STANDARD_STREAM = "-";
 const CHUNK_LEN = 262144;
 
 export function replayCommand(): Command {
-  return new Command("replay")
+  return addAnswerOptions(new Command("replay")
     .description("Answer the packets of a capture, and write the replies as another. Needs no device and no rights.")
     .argument("<in>", "the capture, pcap or pcapng; \"-\" for standard input")
     .argument("<out>", "where the replies go, as pcapng; \"-\" for standard output")
-    .addArgument(prefixArgument())
-    .addOption(hostAddressOption("the address in the capture that is the host's own"))
-    .addOption(exceptOption())
-    .addOption(engineOption())
-    .addOption(ttlOption())
-    .addOption(ignoreEchoOption())
-    .addOption(unreachableOption())
-    .addOption(sourceRouteOption())
-    .addOption(reassemblyOption())
+    .addArgument(prefixArgument()), "the address in the capture that is the host's own")
     .addHelpText("after", `
 Raw IP, Ethernet and Linux cooked captures are read. A reply has the time of its request, and the same capture gives the same
 replies, byte for byte. What is readable of a damaged capture is answered; the status is then 1.
@@ -34,15 +24,16 @@ replies, byte for byte. What is readable of a damaged capture is answered; the s
 Examples:
   pongd replay in.pcap replies.pcapng 10.99.0.0/16
   tcpdump -i eth0 -c 1000 -w - icmp | pongd replay - - 192.0.2.0/24 | tshark -r -`)
-    .action(async (input: string, output: string, texts: string[], flags: PolicyFlags) => {
-      const { damage, ...counts } = await replayFiles(input, output, texts, flags);
+    .action(async (input: string, output: string, texts: string[], _: unknown, command: Command) => {
+      const { damage, ...counts } = await replayFiles(input, output, givenOf(texts, command, "pongd replay IN OUT 10.99.0.0/16"));
       (output === STANDARD_STREAM ? process.stderr : process.stdout).write(`${summarize(counts)}\n`);
       if (damage) throw damage;
     });
 }
 
-async function replayFiles(input: string, output: string, texts: string[], flags: PolicyFlags): Promise<Replayed> {
-  const options = parseTargets(texts, flags, "pongd replay IN OUT 10.99.0.0/16");
+async function replayFiles(input: string, output: string, given: Given): Promise<Replayed> {
+  const { serving, hostAddresses, engine, reassembly } = effective(given).options;
+  const options = { serving, hostAddresses, engine, reassembly };
   const [{ replay }, { openFile, openStream }] = await Promise.all([import("../replay/replay.js"), import("../output.js")]);
   const interrupt = () => { throw new Failure("interrupted before the capture's end", EXIT.RUNTIME); };
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, interrupt);

@@ -16,7 +16,11 @@ const options: RunOptions = {
   io: process.argv[3] as IoChoice,
   spin: 0,
   reassembly: DEFAULT_REASSEMBLY,
+  routes: true,
+  dropPrivileges: false,
   logLevel: "error",
+  logFormat: "text",
+  queueFds: undefined,
   listen: { host: "127.0.0.1", port: 7664 },
 };
 const open: number[] = [];

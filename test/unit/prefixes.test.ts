@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { isIP } from "node:net";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import ipaddr from "ipaddr.js";
 import { FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, NOBODY, PREFIXES, TRIE, TRIE6 } from "../../src/abi.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { type Address, checkPrefixes, formatBytes, parseAddress, parseExceptions, parseHostAddresses, parsePrefix, type Prefix, serving } from "../../src/prefixes.js";
@@ -18,13 +20,39 @@ describe("reading a prefix", () => {
     assert.equal(parsePrefix("2000::/3").text, "2000::/3");
   });
 
+  test("as ipaddr.js reads it, whatever its form", () => {
+    const group = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffff }));
+    const address6 = fc.array(group, { minLength: 8, maxLength: 8 }).map((groups) => Uint8Array.from(groups.flatMap((word) => [word >> 8, word & 255])));
+    const form = fc.constantFrom<(text: string) => string>(
+      (text) => text, (text) => text.toUpperCase(), (text) => text.replace("::", ":0:0:"), (text) => text.replace(/(?<=^|[.:])(?=\d)/, "0"), (text) => text.replace(/:[^:]*$/, ""),
+    );
+    fc.assert(fc.property(fc.oneof(fc.uint8Array({ minLength: 4, maxLength: 4 }), address6), fc.integer({ min: 0, max: 130 }), form, (address, length, write) => {
+      const text = write(formatBytes(address));
+      const bytes = isIP(text) === 0 ? [] : ipaddr.parse(text).toByteArray();
+      const network = bytes.map((byte, i) => byte & 0xff << Math.max(0, Math.min(8, 8 * (i + 1) - length)) & 0xff);
+      const read = () => parsePrefix(`${text}/${length}`);
+      if (bytes.length === 0) assert.throws(read, usage(/is not a prefix/));
+      else if (length > 8 * bytes.length) assert.throws(read, usage(/must be 0 to/));
+      else if (network.join() !== bytes.join()) assert.throws(read, usage(/bits set beyond/));
+      else {
+        const expected = { family: bytes.length === 4 ? 4 : 6, bytes: Uint8Array.from(bytes), length, text: `${ipaddr.fromByteArray(bytes).toString()}/${length}` };
+        // A range that is no host's is refused once it has been read.
+        try {
+          assert.deepEqual(read(), expected);
+        } catch (error) {
+          if (!usage(/has addresses of/)(error)) throw error;
+        }
+      }
+    }), { numRuns: 5000 });
+  });
+
   for (const [text, message] of [
     ["", /"" is not a prefix/], ["10.99/16", /not a prefix/], ["10.99.0.0/16/1", /not a prefix/], ["010.0.0.0/8", /not a prefix/],
     ["0x0a000000/8", /not a prefix/], ["10.99.0.0/33", /0 to 32/], ["10.99.0.0/", /0 to 32/], ["10.99.0.0/-1", /0 to 32/], ["10.99.0.0/1e1", /0 to 32/],
     ["10.99.0.1/16", /did you mean 10\.99\.0\.0\/16/], ["10.99.255.0/20", /did you mean 10\.99\.240\.0\/20/],
     ["127.0.0.0/8", /127\.0\.0\.0\/8/], ["127.1.0.0/16", /127\.0\.0\.0\/8/], ["224.0.0.0/4", /224\.0\.0\.0\/3/], ["0.0.0.0/8", /0\.0\.0\.0\/8/], ["255.255.255.255", /224\.0\.0\.0\/3/],
     ["0.0.0.0/0", /0\.0\.0\.0\/8/], ["126.0.0.0/7", /127\.0\.0\.0\/8/],
-    ["fe80::1%eth0/64", /not a prefix/], ["2001:db8/32", /not a prefix/], ["2001:db8::/129", /0 to 128/], ["2001:db8::1/64", /did you mean 2001:db8::\/64/],
+    ["fe80::1%eth0/64", /not a prefix/], ["2001:db8/32", /not a prefix/], ["2001:db8::/129", /0 to 128/], ["10.0.0.0/0008", /0 to 32/], ["1:2:3:4:5:6:7::8", /not a prefix/], ["1::2::3", /not a prefix/], ["1:2:3:4:5:6:7:8:9", /not a prefix/], ["2001:db8:", /not a prefix/], ["2001:db8::1/64", /did you mean 2001:db8::\/64/],
     ["2001:db8:0:ff00::/55", /did you mean 2001:db8:0:fe00::\/55/],
     ["::", /::\/128/], ["::1", /::1\/128/], ["::/0", /::\/128/], ["::ffff:10.0.0.0/104", /::ffff:0:0\/96/], ["ff02::1", /ff00::\/8/], ["fe00::/7", /ff00::\/8/],
     ["fe80::/64", /fe80::\/10, which is never routed/], ["fe80::/9", /fe80::\/10/],

@@ -1,0 +1,45 @@
+import { Command } from "commander";
+import { EXIT, Failure } from "../failure.js";
+import { addRunOptions, reader } from "./settings.js";
+
+interface Flags {
+  json: boolean;
+  schema: boolean;
+  config?: string;
+}
+
+export function checkCommand(): Command {
+  return addRunOptions(new Command("check")
+    .description("Say what a configuration comes to, or everything that is wrong with it, each with its place. Needs no device and no rights.")
+    .argument("[file]", "the configuration file, in place of --config")
+    .option("--json", "print it as JSON", false)
+    .option("--schema", "print the configuration file's JSON Schema, for editors", false))
+    .addHelpText("after", `
+What it prints is a configuration file of the same meaning, with every key. The options are those of pongd run, and win over the file
+as they do there. Exit status: 0 when pongd would run with it, 3 when something in the file is wrong, 2 in what else was given.
+
+Examples:
+  pongd check pongd.yaml
+  pongd check --schema > pongd.schema.json`)
+    .action(async (file: string | undefined, flags: Flags, command: Command) => {
+      if (flags.schema) {
+        const { jsonSchema } = await import("../config/schema.js");
+        process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+        return;
+      }
+      const name = file ?? flags.config;
+      if (name === undefined) throw new Failure("no file given; try: pongd check pongd.yaml", EXIT.USAGE);
+      if (file !== undefined && command.getOptionValueSource("config") === "cli") throw new Failure("a file and --config are given; give one", EXIT.USAGE);
+      const [{ oddities, toDocument, toYaml }, read] = await Promise.all([import("../config/print.js"), reader([], command, "pongd check pongd.yaml", name)]);
+      try {
+        const found = read();
+        for (const oddity of oddities(found)) process.stderr.write(`${name}: ${oddity}\n`);
+        process.stdout.write(flags.json ? `${JSON.stringify(toDocument(found), null, 2)}\n` : toYaml(toDocument(found)));
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        // As they are, for whatever program jumps to places.
+        for (const line of error.lines) process.stderr.write(`${line}\n`);
+        process.exitCode = error.exitStatus;
+      }
+    });
+}

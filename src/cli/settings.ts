@@ -1,0 +1,193 @@
+/** The options that say what pongd does and how, for the commands that share them, and what they were given. */
+import { Argument, InvalidArgumentError, Option, type Command } from "commander";
+import { MAX_REASSEMBLIES } from "../abi.js";
+import {
+  DEFAULTS, MAC_POLICIES, MAX_QUEUES, MAX_RATE, MAX_SPIN, MODES, SOURCE_ROUTES, UNREACHABLE_MODES, type Key, type LimitSetting, type UnreachableMode, type Values,
+} from "../config/document.js";
+import { effective, type Effective, type Given } from "../config/options.js";
+import { ENGINE_NAMES } from "../engine/engine.js";
+import { EXIT, Failure } from "../failure.js";
+import { parseEndpoint } from "../http.js";
+import { IO_CHOICES } from "../io/io.js";
+import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
+import { ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";
+import { integer } from "./integer.js";
+
+type UnreachableModes = Partial<Record<"udp" | "other", UnreachableMode>>;
+
+/** The key that each option is about, by its attribute. The others are none of the file's. */
+export const OPTION_KEYS = {
+  device: "device.name",
+  mode: "device.mode",
+  mac: "device.mac",
+  mtu: "device.mtu",
+  queues: "device.queues",
+  routes: "device.routes",
+  hostAddress: "device.host_address",
+  engine: "engine",
+  io: "io",
+  spin: "spin",
+  reassembly: "reassembly",
+  listen: "listen",
+  logLevel: "log.level",
+  logFormat: "log.format",
+  dropPrivileges: "privileges",
+  ttl: "ttl",
+  ignoreEcho: "answer",
+  unreachable: "unreachable.udp",
+  sourceRoute: "source_route",
+  rateLimit: "rate_limit",
+  sourceRateLimit: "source_rate_limit",
+  except: "except",
+} as const satisfies Record<string, Key>;
+
+export function prefixArgument(): Argument {
+  return new Argument("[prefix...]", "IPv4 and IPv6 prefixes, like 10.99.0.0/16 or 2001:db8::/64");
+}
+
+/** What `run` and `replay` ask alike. `whose` address the host's is, in the help. */
+export function addAnswerOptions(command: Command, whose: string): Command {
+  return command
+    .addOption(new Option("--host-address <address>", `${whose}, once a family, or "none" for none at all`)
+      .argParser(gather)
+      .default([], "the first usable one of each family's first prefix with room"))
+    .addOption(new Option("--except <prefix>", "what not to answer within the prefixes; may be given several times").argParser(gather).default([], "none"))
+    .addOption(new Option("--engine <name>", "what handles the packets").choices(ENGINE_NAMES).default(DEFAULTS.engine))
+    .option("--ttl <n>", "TTL of replies", integer(1, 255), DEFAULTS.ttl)
+    .option("--ignore-echo", "count echo requests but leave them unanswered", false)
+    .addOption(new Option("--unreachable <modes>", "ICMP errors for what nobody listens to: on, silent (checked, counted) or off (unread); for each: udp=on,other=silent")
+      .argParser(parseUnreachable)
+      .default({}, "on; off with --engine js, which sends none"))
+    .addOption(new Option("--source-route <mode>", "IPv4 packets with a source route: drop, or reverse it for the reply").choices(SOURCE_ROUTES).default(DEFAULTS.source_route))
+    .option("--reassembly <datagrams>", `datagrams in fragments that may be incomplete at a time, for each queue, 64 KiB each; 0 drops fragments (default: ${DEFAULTS.reassembly}; 0 with --engine js)`,
+      integer(0, MAX_REASSEMBLIES));
+}
+
+/** All of `run`, each with its environment variable. */
+export function addRunOptions(command: Command): Command {
+  addAnswerOptions(command
+    .option("--config <file>", "configuration file; flags and environment win over it")
+    .option("--device <name>", "name of the device to make", DEFAULTS["device.name"])
+    .addOption(new Option("--mode <mode>", "what it is: tun (IP packets) or tap (Ethernet frames, for a bridge)").choices(MODES).default(DEFAULTS["device.mode"]))
+    .addOption(new Option("--mac <policy>", "with --mode tap, the MAC addresses that answer: one for all (shared, the default) or one each").choices(MAC_POLICIES))
+    .option("--no-routes", "leave the host's routes alone: for a TAP device that becomes a bridge's port")
+    .addOption(new Option("--mtu <bytes>", "its MTU; auto: 1500, or what a device that is there already has").argParser(integerOrAuto(ETH_MIN_MTU, ETH_MAX_MTU)).default(DEFAULTS["device.mtu"]))
+    .addOption(new Option("--queues <n>", "its queues, a thread each; auto: one for each CPU").argParser(integerOrAuto(1, MAX_QUEUES)).default(DEFAULTS["device.queues"])), "the host's own address on it")
+    .addOption(new Option("--io <name>", "what reads and writes them: io_uring, or a read and a write a packet").choices(IO_CHOICES).default(DEFAULTS.io))
+    .option("--spin <rounds>", "with io_uring: rounds that may come up empty before it sleeps", integer(0, MAX_SPIN), DEFAULTS.spin)
+    .addOption(new Option("--rate-limit <rate/burst>", "replies of each prefix, a second and at once, like 1000/100 or 1000; or none").argParser(parseLimit).default(DEFAULTS.rate_limit))
+    .addOption(new Option("--source-rate-limit <rate/burst>", "the same to each source, an IPv4 /24 or an IPv6 /56").argParser(parseLimit).default(DEFAULTS.source_rate_limit))
+    .addOption(new Option("--listen <host:port>", "where metrics and health are served").argParser(parseListen).default(DEFAULTS.listen))
+    .option("--drop-privileges", "give up all privileges once the device is configured", false)
+    .addOption(new Option("--log-level <level>", "least level that is logged").choices(LOG_LEVELS).default(DEFAULTS["log.level"]))
+    .addOption(new Option("--log-format <format>", "of the log on standard error").choices(LOG_FORMATS).default(DEFAULTS["log.format"]));
+  for (const option of command.options) {
+    const name = `PONGD_${option.name().replaceAll("-", "_").toUpperCase()}`;
+    // Empty is as if it were not there.
+    if (process.env[name] !== "") option.env(name);
+  }
+  return command
+    .addOption(new Option("--queue-fds <fds>", "queues that are open already").argParser(parseDescriptors).hideHelp())
+    .addHelpText("after", `
+Each option has the environment variable shown, lists in one separated by spaces or commas; PONGD_PREFIXES has prefixes. Flags win
+over environment, over the file, over defaults, key by key.`);
+}
+
+/** What to run with, read anew at each call: a function, since the file is read again for a reload. */
+export async function reader(prefixes: readonly string[], command: Command, example: string, file?: string): Promise<() => Effective> {
+  const given = givenOf(prefixes, command, example);
+  const name = file ?? command.opts<{ config?: string }>().config;
+  if (name === undefined) return () => effective(given);
+  const { ConfigFile } = await import("../config/file.js");
+  return () => effective(given, new ConfigFile(name));
+}
+
+/** What flags and environment gave. @throws Failure (usage) for a variable that says neither yes nor no. */
+export function givenOf(prefixes: readonly string[], command: Command, example: string): Given {
+  const values: Partial<Record<Key, unknown>> = {};
+  const names: Partial<Record<Key, string>> = {};
+  const give = (key: Key, value: unknown, name?: string) => {
+    values[key] = value;
+    names[key] = name;
+  };
+  let ignoreEcho = false;
+  for (const option of command.options) {
+    const attribute = option.attributeName();
+    const source = command.getOptionValueSource(attribute);
+    if (!(attribute in OPTION_KEYS) || (source !== "cli" && source !== "env")) continue;
+    const name = source === "env" ? option.envVar : option.long;
+    let value: unknown = command.getOptionValue(attribute);
+    // Commander takes such a variable's being there for a yes.
+    if (source === "env" && !option.required) value = yes(option.envVar ?? "") !== option.negate;
+    if (attribute === "ignoreEcho") {
+      ignoreEcho = value as boolean;
+    } else if (attribute === "unreachable") {
+      for (const [kind, mode] of Object.entries(value as UnreachableModes)) give(`unreachable.${kind as keyof UnreachableModes}`, mode, name);
+    } else {
+      give(OPTION_KEYS[attribute as keyof typeof OPTION_KEYS], attribute === "dropPrivileges" ? value ? "drop" : "keep" : value, name);
+    }
+  }
+  if (prefixes.length > 0) give("prefixes", prefixes);
+  else if (process.env.PONGD_PREFIXES) give("prefixes", listOf(process.env.PONGD_PREFIXES), "PONGD_PREFIXES");
+  return { values: values as Partial<Values>, names, ignoreEcho, queueFds: command.opts<{ queueFds?: number[] }>().queueFds, example };
+}
+
+/** What a variable in place of a flag says. */
+function yes(name: string): boolean {
+  const text = process.env[name] ?? "";
+  if (/^(1|true|yes|on)$/i.test(text)) return true;
+  if (/^(0|false|no|off)$/i.test(text)) return false;
+  throw new Failure(`${name} is "${text}"; expected true or false`, EXIT.USAGE);
+}
+
+function listOf(text: string): string[] {
+  return text.split(/[\s,]+/).filter(Boolean);
+}
+
+/** All that an option was given. */
+function gather(text: string, texts: string[]): string[] {
+  return [...texts, ...text === "" ? [text] : listOf(text)];
+}
+
+function integerOrAuto(min: number, max: number): (text: string) => number | "auto" {
+  const read = integer(min, max);
+  return (text) => text === "auto" ? text : read(text);
+}
+
+function parseListen(text: string): string {
+  try {
+    parseEndpoint(text);
+    return text;
+  } catch (error) {
+    throw error instanceof Failure ? new InvalidArgumentError(error.what) : error;
+  }
+}
+
+function parseUnreachable(text: string): UnreachableModes {
+  const mode = (value: string) => UNREACHABLE_MODES.find((name) => name === value);
+  const all = mode(text);
+  if (all) return { udp: all, other: all };
+  return Object.fromEntries(text.split(",").map((part) => {
+    const [kind, value = "", ...rest] = part.split("=");
+    const found = mode(value);
+    if ((kind !== "udp" && kind !== "other") || !found || rest.length > 0) {
+      throw new InvalidArgumentError("Write on, silent or off, or one of them for each, like udp=on,other=silent.");
+    }
+    return [kind, found];
+  }));
+}
+
+function parseLimit(text: string): LimitSetting {
+  if (text === "none") return text;
+  const parts = text.split("/");
+  const [rate, burst] = parts.length <= 2 && parts.every((part) => /^\d{1,10}(\.\d{1,9})?$/.test(part)) ? parts.map(Number) as [number, number?] : [];
+  if (rate === undefined || rate <= 0 || rate > MAX_RATE || (burst !== undefined && (burst < 1 || burst > MAX_RATE))) {
+    throw new InvalidArgumentError(`Write replies a second, above 0, and at once, at least 1, up to ${MAX_RATE}, like 1000/100; or none.`);
+  }
+  return { rate, burst };
+}
+
+function parseDescriptors(text: string): number[] {
+  if (!/^\d{1,9}(,\d{1,9}){0,255}$/.test(text)) throw new InvalidArgumentError("pongd itself gives it, to itself.");
+  return text.split(",").map(Number);
+}

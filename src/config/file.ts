@@ -1,0 +1,221 @@
+/**
+ * A configuration file, from its bytes to a document that the schema allows:
+ *
+ *  1. read: at most so many bytes, UTF-8
+ *  2. js-yaml and the schema say what it says: fast, and all there is to do for a file that is right
+ *  3. where one of them objects, yaml reads the same text with places (places.ts), and says what is wrong where
+ *
+ * Two readers could disagree: by test they do not, and what only one of them reads at all is settled by the second.
+ */
+import { closeSync, openSync, readSync } from "node:fs";
+import { createRequire } from "node:module";
+import { load, YAMLException } from "js-yaml";
+import type { z } from "zod";
+import { EXIT, Failure, messageOf } from "../failure.js";
+import type { Path, Place, Places } from "./places.js";
+import { jsonSchema, schema, type Document, type JsonSchema } from "./schema.js";
+
+/** 100,000 prefixes with a comment each are a quarter of it. */
+const MAX_BYTES = 64 << 20;
+/** Most errors of one file that are said. */
+const SHOWN = 20;
+/** Most characters of a value that a message shows. */
+const SHOWN_CHARACTERS = 40;
+
+const require = createRequire(import.meta.url);
+
+/** What is wrong, and at which key. `first`: the key that it repeats. */
+export interface Problem {
+  readonly path: Path;
+  readonly which?: "value" | "key";
+  readonly message: string;
+  readonly first?: Path;
+}
+
+export class ConfigFile {
+  /** As far as the schema allows it, if there are problems. */
+  readonly document: Document;
+  /** What the schema does not allow. */
+  readonly problems: readonly Problem[];
+  readonly #text: string;
+  #places: Places | undefined;
+
+  /** @throws Failure (configuration) for what cannot be read, or is no YAML. */
+  constructor(readonly name: string) {
+    this.#text = decode(name, readBytes(name));
+    let value: unknown;
+    try {
+      // An alias may stand for anything, and again for it: the other reader counts.
+      value = load(this.#text, { maxAliases: 0 });
+    } catch (error) {
+      if (!(error instanceof YAMLException)) throw error;
+      value = this.#readSlowly(error);
+    }
+    let { success, data, error } = schema.safeParse(value);
+    if (!success && !this.#places) ({ success, data, error } = schema.safeParse(value = this.#readSlowly()));
+    this.problems = success ? [] : judge(value, error?.issues ?? []);
+    this.document = data ?? withoutProblems(value);
+  }
+
+  /** @throws Failure (configuration) with the problems' places, where there are any. */
+  check(problems: readonly Problem[] = this.problems): void {
+    const lines = this.linesOf(problems);
+    if (lines.length > 0) throw new Failure(lines, EXIT.CONFIG);
+  }
+
+  /** A line for each problem, in the order of the file; of very many the first ones. */
+  linesOf(problems: readonly Problem[]): string[] {
+    if (problems.length === 0) return [];
+    const places = this.#slowly();
+    return this.#lines(problems.map(({ path, which, message, first }) => ({ message, place: places.of(path, which), first: first && places.of(first) })));
+  }
+
+  #lines(faults: readonly { message: string; place: Place; first?: Place | undefined }[]): string[] {
+    const lines = [...faults]
+      .sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column)
+      .map(({ message, place, first }) => `${this.name}:${place.line}:${place.column}: ${message}${first ? `; first at ${first.line}:${first.column}` : ""}`);
+    return lines.length > SHOWN ? [...lines.slice(0, SHOWN), `${this.name}: and ${lines.length - SHOWN} more`] : lines;
+  }
+
+  #slowly(cause?: YAMLException): Places {
+    if (this.#places) return this.#places;
+    const { Places } = require("./places.js") as typeof import("./places.js");
+    try {
+      return this.#places = new Places(this.#text);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const { line = 0, column = 0 } = cause?.mark ?? {};
+      throw new Failure(`${this.name}:${line + 1}:${column + 1}: nested too deeply`, EXIT.CONFIG, { cause: error });
+    }
+  }
+
+  /** @throws Failure (configuration) for what is no YAML. */
+  #readSlowly(cause?: YAMLException): unknown {
+    const { faults, value } = this.#slowly(cause);
+    if (faults.length > 0) throw new Failure(this.#lines(faults), EXIT.CONFIG);
+    return value;
+  }
+}
+
+function readBytes(name: string): Buffer {
+  const chunks: Buffer[] = [];
+  let total = 0;
+  let fd: number | undefined;
+  try {
+    fd = openSync(name, "r");
+    for (let read = -1; read !== 0 && total <= MAX_BYTES; total += read) {
+      const chunk = Buffer.allocUnsafe(1 << 18);
+      read = readSync(fd, chunk);
+      chunks.push(chunk.subarray(0, read));
+    }
+  } catch (error) {
+    throw new Failure(`${name}: cannot be read: ${messageOf(error)}`, EXIT.CONFIG, { cause: error });
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+  if (total > MAX_BYTES) throw new Failure(`${name}: larger than ${MAX_BYTES >> 20} MiB, which no configuration is`, EXIT.CONFIG);
+  return Buffer.concat(chunks);
+}
+
+function decode(name: string, bytes: Buffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    const before = new TextDecoder().decode(bytes).replace(/\ufffd.*/s, "").split("\n");
+    throw new Failure(`${name}:${before.length}:${before[before.length - 1].length + 1}: not UTF-8; expected a text file in that encoding`, EXIT.CONFIG, { cause: error });
+  }
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** The schema's issues as problems. */
+function judge(value: unknown, issues: readonly Issue[]): Problem[] {
+  if (value === null || value === undefined) return [{ path: [], message: "the file is empty; expected keys like prefixes" }];
+  return issues.flatMap((issue) => problemsOf(value, issue));
+}
+
+function problemsOf(root: unknown, issue: Issue): Problem[] {
+  const path = issue.path as Path;
+  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => ({ path: [...path, key], which: "key", message: unknownKey(path, key) }));
+  if (issue.code === "invalid_union") {
+    // A map or a list says what in it is wrong, where that is what it should have been.
+    const within = issue.errors.find((branch) => branch.every(({ code, path }) => path.length > 0 || code === "unrecognized_keys"));
+    if (within && within.length > 0) return within.flatMap((inner) => problemsOf(root, { ...inner, path: [...issue.path, ...inner.path] }));
+  }
+  const value = valueAt(root, path);
+  if (value === undefined) return [{ path: path.slice(0, -1), message: `${nameOf(path)} is missing; expected ${issue.message}` }];
+  return [{ path, message: `${nameOf(path)} is ${show(value)}; expected ${issue.message}` }];
+}
+
+/** The keys that the schema allows there. */
+function keysAt(path: Path): string[] {
+  let nodes: JsonSchema[] = [jsonSchema()];
+  const maps = (all: readonly JsonSchema[]) => all.flatMap((node) => [node, ...node.anyOf ?? []]);
+  for (const step of path) nodes = maps(nodes).flatMap(({ properties, items }) => (typeof step === "number" ? items : properties?.[step]) ?? []);
+  return maps(nodes).flatMap(({ properties }) => Object.keys(properties ?? {}));
+}
+
+function unknownKey(path: Path, key: string): string {
+  const said = `unknown key ${show(key)}${path.length > 0 ? ` in ${nameOf(path)}` : ""}`;
+  const allowed = keysAt(path);
+  const meant = nearest(key, allowed);
+  if (meant !== undefined) return `${said}; did you mean ${meant}?`;
+  if (/^[0-9A-Fa-f:]+:?$/.test(key) && path[0] === "prefixes") return `${said}; expected a prefix in quotes, since it ends with a colon`;
+  const elsewhere = path.length > 0 ? keysAt([]).includes(key) && "at the top of the file" : ["device", "log"].find((map) => keysAt([map]).includes(key));
+  if (elsewhere) return `${said}; did you mean the one ${path.length > 0 ? elsewhere : `in ${elsewhere}`}?`;
+  return `${said}; expected ${allowed.join(", ")}`;
+}
+
+/** The candidate that takes the fewest typing errors, if they are few. */
+function nearest(text: string, candidates: readonly string[]): string | undefined {
+  const written = text.toLowerCase().replaceAll("-", "_").slice(0, SHOWN_CHARACTERS);
+  const distances = candidates.map((candidate) => [distance(written, candidate), candidate] as const).sort(([a], [b]) => a - b);
+  const [best] = distances;
+  return best[0] <= Math.max(1, Math.floor(best[1].length / 3)) ? best[1] : undefined;
+}
+
+/** Letters to add, remove, replace, or swap with their neighbours, to make one text the other (optimal string alignment). */
+function distance(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      row[j] = Math.min(rows[i - 1][j] + 1, row[j - 1] + 1, rows[i - 1][j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) row[j] = Math.min(row[j], rows[i - 2][j - 2] + 1);
+    }
+    rows.push(row);
+  }
+  return rows[a.length][b.length];
+}
+
+/** As a person would point at it: device.mtu, prefixes[3].ttl. */
+export function nameOf(path: Path): string {
+  return path.length === 0 ? "the file" : path.map((step, i) => typeof step === "number" ? `[${step}]` : i === 0 ? step : `.${step}`).join("");
+}
+
+function show(value: unknown): string {
+  if (value === null) return "empty";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "a map";
+  // JSON has no infinity.
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at = value;
+  for (const step of path) {
+    if (typeof at !== "object" || at === null || !Object.hasOwn(at, step)) return undefined;
+    at = (at as Record<string | number, unknown>)[step];
+  }
+  return at;
+}
+
+/** What can be looked at all the same: the texts of the prefixes and exceptions, holes where there are none. */
+function withoutProblems(value: unknown): Document {
+  const list = (name: string) => {
+    const entries = valueAt(value, [name]);
+    return Array.isArray(entries) ? entries.map((entry: unknown) => [entry, valueAt(entry, ["prefix"])].find((text) => typeof text === "string") ?? "") : [];
+  };
+  return { prefixes: list("prefixes"), except: list("except") };
+}

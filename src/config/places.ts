@@ -1,0 +1,107 @@
+/**
+ * Reads a configuration file's text as YAML with the place of everything in it. It takes its time, and so is asked only about a text
+ * that something is wrong with (file.ts); it is then the authority on what.
+ */
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Node, type Pair } from "yaml";
+import { messageOf } from "../failure.js";
+
+export type Path = readonly (string | number)[];
+
+/** A line and a column, from 1. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface Fault {
+  readonly message: string;
+  readonly place: Place;
+  /** The place of what it repeats. */
+  readonly first?: Place;
+}
+
+/** Aliases that may stand for one anchor, all in all: enough for what people write, and no way to fill the memory. */
+const MAX_ALIASES = 100;
+
+export class Places {
+  /** What is wrong with it as YAML. */
+  readonly faults: readonly Fault[];
+  /** What it says, where nothing is wrong. */
+  readonly value: unknown;
+  readonly #lines = new LineCounter();
+  readonly #root: Node | null;
+
+  constructor(text: string) {
+    // The schema is given, lest a directive in the text changes what its scalars mean.
+    const document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, schema: "core", merge: false, stringKeys: true, uniqueKeys: false });
+    this.#root = document.contents;
+    const faults: Fault[] = [...document.errors, ...document.warnings].map(({ code, message, pos: [offset] }) => ({
+      message: code === "MULTIPLE_DOCS" ? "a second document begins here; expected one alone" : message.replace(/\.?\n.*$/s, ""),
+      place: this.#at(offset),
+    }));
+    if (faults.length === 0) faults.push(...this.#repeatedKeys());
+    this.faults = faults;
+    if (faults.length > 0) return;
+    try {
+      this.value = document.toJS({ maxAliasCount: MAX_ALIASES });
+    } catch (error) {
+      if (!(error instanceof ReferenceError)) throw error;
+      this.faults = [{ message: error.message.startsWith("Excessive") ? `aliases stand for more than ${MAX_ALIASES} values` : messageOf(error), place: this.#firstAlias() }];
+    }
+  }
+
+  /** Where the value is that a path leads to, or its `key`; where there is none, what would contain it. */
+  of(path: Path, which: "value" | "key" = "value"): Place {
+    let node: Node | null = this.#root;
+    let found = node;
+    for (const [i, step] of path.entries()) {
+      if (isMap(node)) {
+        const pair: Pair | undefined = node.items.find(({ key }) => isScalar(key) && key.value === step);
+        if (!pair) break;
+        node = pair.value as Node | null;
+        // A key without a value has no place for it.
+        found = (which === "key" && i === path.length - 1) || !node?.range || node.range[0] === node.range[1] ? pair.key as Node : node;
+      } else if (isSeq(node) && typeof step === "number") {
+        node = node.items.at(step) as Node | null;
+        found = node ?? found;
+      } else {
+        break;
+      }
+    }
+    return this.#at(found?.range?.[0] ?? 0);
+  }
+
+  #at(offset: number): Place {
+    const { line, col } = this.#lines.linePos(offset);
+    return { line: Math.max(1, line), column: Math.max(1, col) };
+  }
+
+  /** By a set for each map: the library compares each key with all others. */
+  #repeatedKeys(): Fault[] {
+    const faults: Fault[] = [];
+    visit(this.#root, {
+      Map: (_, { items }) => {
+        const seen = new Map<unknown, number>();
+        for (const { key } of items) {
+          if (!isScalar(key) || !key.range) continue;
+          const first = seen.get(key.value);
+          if (first === undefined) seen.set(key.value, key.range[0]);
+          else faults.push({ message: `key ${JSON.stringify(key.value)} is given twice`, place: this.#at(key.range[0]), first: this.#at(first) });
+        }
+      },
+    });
+    return faults;
+  }
+
+  #firstAlias(): Place {
+    let offset = 0;
+    visit(this.#root, {
+      Node: (_, node) => {
+        if (!isAlias(node)) return undefined;
+        offset = node.range?.[0] ?? 0;
+        return visit.BREAK;
+      },
+    });
+    return this.#at(offset);
+  }
+}
