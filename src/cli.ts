@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { benchCommand } from "./cli/bench.js";
 import { checkCommand } from "./cli/check.js";
+import { deviceCommand } from "./cli/device.js";
 import { doctorCommand } from "./cli/doctor.js";
 import { replayCommand } from "./cli/replay.js";
 import { runCommand } from "./cli/run.js";
@@ -43,7 +44,7 @@ const program = new Command("pongd")
   .description("Makes whole IP prefixes answer, through a Linux TUN device.")
   .version(version)
   .addHelpText("after", "\nExit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device.");
-for (const command of [runCommand(), checkCommand(), replayCommand(), doctorCommand(), benchCommand()]) program.addCommand(command.copyInheritedSettings(program));
+for (const command of [runCommand(), checkCommand(), replayCommand(), deviceCommand(), doctorCommand(), benchCommand()]) program.addCommand(command.copyInheritedSettings(program));
 for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
   command.exitOverride().configureOutput({ outputError: () => undefined });
 }

@@ -1,14 +1,14 @@
 /**
  * The lifetimes: here, and only here, the device, the workers, the metrics server and the signals meet.
  *
- *  up:    HTTP (not ready) → device → addresses and routes → a worker a queue → ready
+ *  up:    HTTP (not ready) → device → addresses and routes → a worker a queue → ready; where privileges are to be dropped, an image
+ *         of the process before this one has made the device, and this one finds it with its queues open
  *  down:  not ready → workers drain and end → device closed, and gone → HTTP closed
  *
  * A failure at any step, or of any part later, goes down the same way; a worker that crashes is started again, and a configuration
  * that is wrong changes nothing.
  */
 import { randomBytes } from "node:crypto";
-import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { Counter, Mode } from "./abi.js";
@@ -21,12 +21,15 @@ import { serve, type Endpoint } from "./http.js";
 import type { IoChoice, IoName } from "./io/io.js";
 import type { LogFormat, LogLevel } from "./log.js";
 import { createRegistry, total, verdicts, type Verdicts } from "./metrics.js";
-import type { Address, Serving } from "./prefixes.js";
+import { serviceManager, type ServiceManager } from "./notify.js";
+import { FAMILIES, type Address, type Serving } from "./prefixes.js";
+import { assertUnprivileged, isPrivileged, startWithoutPrivileges } from "./privileges.js";
 import { Queue } from "./queue.js";
 import { Reach } from "./reach.js";
 import { Reloads } from "./reload.js";
 import { StopRequest } from "./signals.js";
 import { TunDevice } from "./tun/device.js";
+import { IPV6_MIN_MTU } from "./tun/uapi.js";
 
 /** So many crashes of workers in so many ms end pongd. */
 const CRASHES = 3;
@@ -46,6 +49,8 @@ export interface RunOptions {
   readonly queues: number | "auto";
   /** The host's own addresses on the device, at most one a family; without one, only routes are made. */
   readonly hostAddresses: readonly Address[];
+  /** Whether they were asked for: a pre-made device has to have them then, and else has its own. */
+  readonly hostAddressGiven: boolean;
   readonly engine: EngineName;
   readonly io: IoChoice;
   /** Rounds of the packet loop that may come up empty before it sleeps. */
@@ -61,9 +66,20 @@ export interface RunOptions {
   readonly queueFds: readonly number[] | undefined;
 }
 
+/** What a reload reads. */
+export interface Reread {
+  readonly options: RunOptions;
+  /** What it would have otherwise, but a reload does not change: a line each. */
+  readonly stays: readonly string[];
+}
+
 /** What came up. */
 export interface Started {
   readonly device: string;
+  readonly premade: boolean;
+  readonly mtu: number;
+  readonly queues: number;
+  readonly hostAddresses: readonly string[];
   readonly engine: EngineName;
   readonly io: IoName;
   readonly url: string;
@@ -81,8 +97,10 @@ export interface Summary extends Verdicts {
  * as they are to be from now on, for a reload; without it there is none.
  * @throws Failure when something fails; by then all that was made is gone again.
  */
-export async function run(options: RunOptions, log: Logger, onRunning: (started: Started) => void, reread?: () => RunOptions): Promise<Summary> {
-  const { hostAddresses, engine, io, spin, reassembly, mtu = 1500, link, routes } = options;
+export async function run(options: RunOptions, log: Logger, onRunning: (started: Started) => void, reread?: () => Reread): Promise<Summary> {
+  // Before any signal is caught: one that this image caught would be lost with it.
+  if (options.dropPrivileges && options.queueFds === undefined && isPrivileged()) handOver(options, log);
+  const { engine, io, spin, reassembly, link } = options;
   const queues: Queue[] = [];
   let registry: Registry | undefined;
   let reach: Reach | undefined;
@@ -90,6 +108,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
 
   const stop = new StopRequest();
   const undo: (() => unknown)[] = [() => { stop.dispose(); }];
+  const manager = serviceManager((why) => { log.debug(`the service manager is not told anything: ${why}`); });
   try {
     const http = await serve(options.listen, {
       metrics: () => registry,
@@ -98,13 +117,17 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     });
     undo.push(() => http.close());
 
-    const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues: options.queues === "auto" ? availableParallelism() : options.queues });
+    const device = openDevice(options, log);
     undo.push(() => { device.close(); });
-    for (const exception of device.configure(hostAddresses, routes ? options.serving.prefixes : [])) log.warn(exception);
-    log.debug({ device: device.name, mtu, queues: device.queues.length }, "device made");
+    const { mtu } = device;
     const reaching = reach = new Reach(device, log);
+    undo.push(() => { reaching.close(); });
 
-    const directory = new Directory(options.serving, hostAddresses, device.queues.length);
+    const hostAddresses = FAMILIES.flatMap((family) => device.addresses.find((own) => own.family === family) ?? []);
+    // A pre-made device may have more; they are no more answered for, and ask as any other.
+    const others = device.addresses.filter((own) => !hostAddresses.includes(own)).map((own) => ({ ...own, length: 8 * own.bytes.length, text: `${own.text}/${8 * own.bytes.length}` }));
+    const beside = (serving: Serving) => others.length === 0 ? serving : { ...serving, exceptions: [...serving.exceptions, ...others] };
+    const directory = new Directory(beside(options.serving), hostAddresses, device.queues.length);
     const crashes: number[] = [];
     const restart = (queue: Queue, crash: Failure) => {
       crashes.push(Date.now());
@@ -131,25 +154,25 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     const ended = Promise.all(queues.map((queue) => queue.ended));
 
     const reloads = reread && new Reloads(async () => {
-      const next = reread();
-      for (const line of fixed(options, next)) log.warn(line);
-      const { table, fresh } = directory.change(next.serving);
+      const { options: next, stays } = reread();
+      for (const line of stays) log.warn(line);
+      // What fails, fails before anything is changed. Routes of what is new come first, and those of what is gone go last.
+      const { prefixes } = next.serving;
+      const lines = options.routes ? device.addRoutes(prefixes) : [];
+      const { table, fresh } = directory.change(beside(next.serving));
       await Promise.all(queues.map((queue) => queue.serve(table, fresh)));
       directory.settle();
+      if (options.routes) lines.push(...device.keepRoutes(prefixes));
+      for (const line of lines) log.warn(line);
       log.level = next.logLevel;
-    }, log);
+      look();
+    }, log, manager);
     registry = createRegistry(queues, directory, reloads);
-    if (reloads) {
-      // What was wrong has been logged.
-      const reload = () => { reloads.request().catch(() => undefined); };
-      process.on("SIGHUP", reload);
-      undo.push(() => process.off("SIGHUP", reload));
-    }
 
     // Called back from the event loop, where nothing catches what is thrown.
     const look = () => {
       try {
-        reaching.look();
+        reaching.look(look);
       } catch (error) {
         stop.fail(error instanceof Failure ? error : new Failure(`device ${device.name}: ${messageOf(error)}`, EXIT.RUNTIME, { cause: error }));
       }
@@ -157,40 +180,74 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     undo.push(device.watch(look));
     // What changed before the watch began.
     look();
+    if (reloads) {
+      // What was wrong has been logged.
+      const reload = () => { reloads.request().catch(() => undefined); };
+      process.on("SIGHUP", reload);
+      undo.push(() => process.off("SIGHUP", reload));
+    }
     const summaries = setInterval(() => { log.debug(summarize(queues, started), "summary"); }, SUMMARY_MS).unref();
     undo.push(() => { clearInterval(summaries); });
+    undo.push(feed(manager, queues));
 
     started = Date.now();
-    onRunning({ device: device.name, engine, io: queues[0].io, url: http.url, example: exampleOf(directory.prefixes, directory.table) });
+    if (options.queueFds) log.debug({ threads: assertUnprivileged() }, "no thread has any capability");
+    manager.notify({ READY: "1", STATUS: `answers on ${device.name}` });
+    onRunning({
+      device: device.name, premade: device.premade, mtu, queues: queues.length, hostAddresses: hostAddresses.map(({ text }) => text),
+      engine, io: queues[0].io, url: http.url, example: exampleOf(directory.prefixes, directory.table),
+    });
     // A worker may find its queue dead before the watch above hears why.
     await Promise.race([stop.requested, ended]).catch((error: unknown) => { throw device.restore() ? error : reaching.gone; });
   } finally {
     registry = undefined;
+    manager.notify({ STOPPING: "1" });
     for (const step of undo.reverse()) await step();
   }
   return summarize(queues, started);
 }
 
-/** What a reload does not change, where the configuration would have it: a line each. */
-function fixed(options: RunOptions, next: RunOptions): string[] {
-  return Object.entries(FIXED).flatMap(([what, of]) => {
-    const [now, then] = [of(options), of(next)];
-    return now === then ? [] : [`${what} is ${now} until pongd is started again; the configuration says ${then}`];
-  });
+/** The device, configured. @throws Failure, and then it is closed. */
+function openDevice(options: RunOptions, log: Logger): TunDevice {
+  const { serving: { prefixes }, hostAddresses, hostAddressGiven, link, mtu, queues, queueFds, routes } = options;
+  const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues, fds: queueFds });
+  try {
+    if (device.mtu < IPV6_MIN_MTU && prefixes.some(({ family }) => family === 6)) {
+      throw new Failure(`device ${device.name} has MTU ${device.mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}`, EXIT.RUNTIME, { mend: `sudo ip link set ${device.name} mtu ${IPV6_MIN_MTU}, or give IPv4 prefixes alone` });
+    }
+    for (const line of device.configure(device.premade && !hostAddressGiven ? [] : hostAddresses, routes ? prefixes : [])) log.warn(line);
+    log.debug({ device: device.name, premade: device.premade, mtu: device.mtu, queues: device.queues.length }, "device open");
+    return device;
+  } catch (error) {
+    device.close();
+    throw error;
+  }
 }
 
-const FIXED: Readonly<Record<string, (options: RunOptions) => string>> = {
-  "the device's name": ({ device }) => device,
-  "the device's mode": ({ link }) => link ? "tap" : "tun",
-  "the device's MTU": ({ mtu }) => String(mtu),
-  "the number of queues": ({ queues }) => String(queues),
-  "the host's address": ({ hostAddresses }) => hostAddresses.map(({ text }) => text).join(", ") || "none",
-  "the engine": ({ engine }) => engine,
-  "the I/O backend": ({ io }) => io,
-  spin: ({ spin }) => String(spin),
-  reassembly: ({ reassembly }) => String(reassembly),
-  "the address for metrics": ({ listen: { host = "", port } }) => `${host}:${port}`,
-};
+/** Makes the device, and has this process begin anew with it and without privileges. @throws Failure; it does not return. */
+function handOver(options: RunOptions, log: Logger): never {
+  const device = openDevice(options, log);
+  try {
+    return startWithoutPrivileges(device.queues);
+  } finally {
+    device.close();
+  }
+}
+
+/** Tells the service manager that pongd lives, as often as it wants to hear it, for as long as every packet loop comes to its top; returns how to end that. */
+function feed(manager: ServiceManager, queues: readonly Queue[]): () => void {
+  if (manager.watchdogMs === undefined) return () => undefined;
+  let asked = false;
+  const timer = setInterval(() => {
+    if (asked) return;
+    asked = true;
+    Promise.all(queues.map((queue) => queue.atTop())).then(() => {
+      asked = false;
+      manager.notify({ WATCHDOG: "1" });
+    }, () => undefined);
+  }, manager.watchdogMs / 3).unref();
+  return () => { clearInterval(timer); };
+}
 
 async function stopAll(queues: readonly Queue[]): Promise<void> {
   for (const queue of queues) queue.stop();

@@ -4,12 +4,18 @@ import { EXIT, Failure } from "./failure.js";
 import type { TunDevice } from "./tun/device.js";
 import { IPV6_MIN_MTU } from "./tun/uapi.js";
 
+/** How often to look whether what is missing is there. */
+const RETRY_MS = 5000;
+
 export class Reach {
   readonly #device: TunDevice;
   readonly #log: Logger;
   #up = true;
-  #refused = "";
-  #answering = false;
+  /** What the last look had to say. */
+  #told: string[] = [];
+  /** Of families and prefixes. */
+  #missing = 0;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(device: TunDevice, log: Logger) {
     this.#device = device;
@@ -18,7 +24,7 @@ export class Reach {
 
   /** Whether all that is served can be reached, as of the last look. */
   get answering(): boolean {
-    return this.#answering;
+    return this.#up && this.#missing === 0;
   }
 
   /** That the device is no more. */
@@ -26,25 +32,31 @@ export class Reach {
     return new Failure(`device ${this.#device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME);
   }
 
-  /** @throws Failure where the device is gone; SystemError. */
-  look(): void {
-    const device = this.#device;
+  /** `again`: called when it is time for another look, though nothing is known to have changed. @throws Failure where the device is gone; SystemError. */
+  look(again: () => void): void {
+    const { name, mtu } = this.#device;
     const log = this.#log;
-    const link = device.restore();
+    const link = this.#device.restore();
     if (!link) throw this.gone;
-    for (const [family, why] of link.refused) {
-      const mend = family === 6 && link.mtu < IPV6_MIN_MTU ? `the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}` : why;
-      if (mend !== this.#refused) log.warn({ device: device.name }, `nothing is answered by IPv${family}: ${mend}`);
-      this.#refused = mend;
-    }
-    if (link.refused.size === 0 && this.#refused !== "") {
-      log.warn({ device: device.name }, "what was missing is answered again");
-      this.#refused = "";
-    }
-    if (link.up !== this.#up) log.warn({ device: device.name }, link.up ? "the link is up again" : "the link was set down: nothing is answered until it is up");
-    if (link.mtu > device.mtu) log.warn({ device: device.name, mtu: link.mtu }, `the device's MTU was raised: packets above ${device.mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`);
-    for (const { text } of link.lost) log.warn(`prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`);
+    if (link.up !== this.#up) log.warn({ device: name }, link.up ? "the link is up" : `the link is down: nothing is answered until it is up; sudo ip link set ${name} up`);
     this.#up = link.up;
-    this.#answering = link.up && link.lost.length === 0 && link.refused.size === 0;
+    const lines = [
+      ...[...link.refused].map(([family, why]) => family === 6 && link.mtu < IPV6_MIN_MTU ? `nothing is answered by IPv6: the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}` : why),
+      ...link.lost.map(({ text }) => `prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`),
+      ...link.mtu > mtu ? [`the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`] : [],
+    ];
+    for (const line of lines) if (!this.#told.includes(line)) log.warn({ device: name }, line);
+    this.#told = lines;
+    clearTimeout(this.#retry);
+    if (!link.up) return;
+    const missing = link.refused.size + link.lost.length;
+    if (missing === 0 && this.#missing > 0) log.warn({ device: name }, "what was missing is answered again");
+    this.#missing = missing;
+    // Somebody may mend it, of which the link says nothing.
+    if (missing > 0) this.#retry = setTimeout(again, RETRY_MS).unref();
+  }
+
+  close(): void {
+    clearTimeout(this.#retry);
   }
 }

@@ -1,6 +1,7 @@
 /** Reloads: one at a time, and each request is met by one that begins after it. */
 import type { Logger } from "pino";
 import { messageOf } from "./failure.js";
+import { reloading, type ServiceManager } from "./notify.js";
 
 export class Reloads {
   /** Of the last one; a configuration that pongd started with counts. */
@@ -9,13 +10,15 @@ export class Reloads {
   succeededAt = Date.now() / 1000;
   readonly #apply: () => Promise<void>;
   readonly #log: Logger;
+  readonly #manager: ServiceManager;
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
   /** `apply`: throws before it has changed anything, or not at all. */
-  constructor(apply: () => Promise<void>, log: Logger) {
+  constructor(apply: () => Promise<void>, log: Logger, manager: ServiceManager) {
     this.#apply = apply;
     this.#log = log;
+    this.#manager = manager;
   }
 
   /** @throws whatever was wrong with the configuration; it has been logged by then, and the old one holds. */
@@ -30,6 +33,7 @@ export class Reloads {
   }
 
   async #reload(): Promise<void> {
+    this.#manager.notify(reloading());
     try {
       await this.#apply();
       this.successful = true;
@@ -40,6 +44,8 @@ export class Reloads {
       for (const line of messageOf(error).split("\n")) this.#log.error(line);
       this.#log.error("the configuration was not reloaded: all is as it was");
       throw error;
+    } finally {
+      this.#manager.notify({ READY: "1" });
     }
   }
 }

@@ -21,7 +21,7 @@ export function doctorCommand(): Command {
     .description("Say what pongd needs and lacks here, and the command that mends it.")
     .addHelpText("after", "\nExit status: 0 when pongd can run here, 4 when something is missing.")
     .action(async () => {
-      const findings = [node(), await koffi(), await tun(), capability(), ipv6(), ioUring()];
+      const findings = [node(), await koffi(), await tun(), await capability(), ipv6(), ioUring()];
       for (const { ok, optional, what, mend } of findings) {
         process.stdout.write(`${ok ? "ok     " : optional ? "note   " : "missing"}  ${what}\n`);
         if (mend) process.stdout.write(`         mend: ${mend}\n`);
@@ -54,7 +54,7 @@ async function koffi(): Promise<Finding> {
 
 async function tun(): Promise<Finding> {
   try {
-    const { checkTunPath, TUN_PATH, TunDevice } = await import("../tun/device.js");
+    const [{ checkTunPath, TUN_PATH }, { TunDevice }] = await Promise.all([import("../tun/tun.js"), import("../tun/device.js")]);
     checkTunPath();
     if (!hasCapability(CAP_NET_ADMIN)) return { ok: true, what: `${TUN_PATH} opens` };
     new TunDevice({ name: `pongd${process.pid}`, mtu: 1500, queues: 1 }).close();
@@ -70,9 +70,25 @@ function hasCapability(capability: number): boolean {
   return (BigInt(`0x${effective}`) >> BigInt(capability) & 1n) === 1n;
 }
 
-function capability(): Finding {
-  const ok = hasCapability(CAP_NET_ADMIN);
-  return { ok, what: `CAP_NET_ADMIN is ${ok ? "" : "not "}in effect`, mend: ok ? undefined : NET_ADMIN_MEND };
+async function capability(): Promise<Finding> {
+  if (hasCapability(CAP_NET_ADMIN)) return { ok: true, what: "CAP_NET_ADMIN is in effect" };
+  const own = await premade();
+  if (own !== undefined) return { ok: true, what: `CAP_NET_ADMIN is not in effect, and device ${own} is there to run without: --device ${own}` };
+  return { ok: false, what: "CAP_NET_ADMIN is not in effect", mend: `${NET_ADMIN_MEND}; or run on a device of your own: sudo pongd device create pong0 PREFIX --user ${process.geteuid?.() ?? "USER"}` };
+}
+
+/** A persistent device that is this user's. */
+async function premade(): Promise<string | undefined> {
+  try {
+    const { Netlink } = await import("../tun/netlink.js");
+    const netlink = new Netlink();
+    const links = netlink.links();
+    netlink.close();
+    return links.find(({ tun }) => tun?.persist && tun.owner === process.geteuid?.())?.name;
+  } catch {
+    // Without koffi; of that there is a line already.
+    return undefined;
+  }
 }
 
 function ipv6(): Finding {

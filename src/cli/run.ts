@@ -1,16 +1,15 @@
 import { Command } from "commander";
 import type { Logger } from "pino";
 import { MacPolicy, Mode } from "../abi.js";
+import { needsRestart } from "../config/options.js";
 import type { RunOptions, Started, Summary } from "../daemon.js";
 import { formatMac, type Link } from "../engine/link.js";
-import { EXIT, Failure, messageOf } from "../failure.js";
 import { createLogger } from "../log.js";
 import { sizeOf, type Address, type Prefix } from "../prefixes.js";
+import { load } from "./load.js";
 import { addRunOptions, prefixArgument, reader } from "./settings.js";
 import { tally, waiting } from "./summary.js";
 
-/** Of a device that pongd makes. */
-const DEFAULT_MTU = 1500;
 /** Most prefixes, and most exceptions, that are said on standard output. */
 const SHOWN = 10;
 
@@ -25,38 +24,36 @@ Examples:
   pongd run 192.0.2.0/24 2001:db8::/64               prefixes of both families
   pongd run 192.0.2.0/24 --host-address none         routes alone, for a prefix that others route here
   pongd run 10.0.0.2/32 --host-address 10.0.0.1      the classic point-to-point pair
-  pongd run 10.99.0.0/16 --mode tap                  a host on an Ethernet for every address`)
+  pongd run 10.99.0.0/16 --mode tap                  a host on an Ethernet for every address
+  sudo pongd device create pong0 10.99.0.0/16 --user "$USER" && pongd run 10.99.0.0/16    without privileges`)
     .action(async (given: string[], _: unknown, command: Command) => {
       const read = await reader(given, command, "pongd run 10.99.0.0/16");
-      const { options } = read();
+      const { options, values } = read();
       const log = createLogger(options.logLevel, options.logFormat);
-      const { run } = await load();
+      const { run } = await load(import("../daemon.js"));
       const json = options.logFormat === "json";
-      const reread = command.opts<{ config?: string }>().config === undefined ? undefined : () => read().options;
+      const reread = command.opts<{ config?: string }>().config === undefined
+        ? undefined
+        : () => {
+            const next = read();
+            return { options: next.options, stays: needsRestart(values, next.values) };
+          };
       const summary = await run(options, log, (running) => { (json ? logRunning : printRunning)(options, running, log); }, reread);
       if (json) log.info(summary, "stopped");
       else process.stdout.write(`${summarize(summary)}\n`);
     });
 }
 
-/** @throws Failure where the FFI has no binary for this machine. */
-async function load(): Promise<typeof import("../daemon.js")> {
-  try {
-    return await import("../daemon.js");
-  } catch (error) {
-    throw new Failure(`pongd does not load here: ${messageOf(error).split("\n")[0]}`, EXIT.PERMISSION, { mend: "npm ci --include=optional, or see: pongd doctor", cause: error });
-  }
-}
-
-function printRunning({ serving: { prefixes, exceptions }, hostAddresses, link, mtu = DEFAULT_MTU, queues }: RunOptions, { device, engine, io, url, example }: Started): void {
+function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, started: Started): void {
+  const { device, premade, mtu, queues, hostAddresses, engine, io, url, example } = started;
   const ignoreEcho = prefixes.every(({ answers }) => !answers.echo);
   const shown = prefixes.slice(0, SHOWN).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
   process.stdout.write([
     `pongd answers ${ignoreEcho ? "timestamps alone, as --ignore-echo asks," : "ping"} on ${device}`,
-    `  device        ${device}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, engine ${engine}, io ${io}`,
+    `  device        ${device}${premade ? ", pre-made" : ""}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, engine ${engine}, io ${io}`,
     ...link ? [`  mac address   ${describeLink(link)}`] : [],
-    `  host address  ${hostAddresses.length > 0 ? texts(hostAddresses).join(", ") : "none"}`,
+    `  host address  ${hostAddresses.length > 0 ? hostAddresses.join(", ") : "none"}`,
     ...shown,
     ...exceptions.length > 0 ? [`  except        ${texts(exceptions.slice(0, SHOWN)).join(", ")}${exceptions.length > SHOWN ? ` and ${exceptions.length - SHOWN} more` : ""}`] : [],
     `  metrics       ${url}/metrics`,
@@ -65,8 +62,8 @@ function printRunning({ serving: { prefixes, exceptions }, hostAddresses, link, 
   ].join("\n"));
 }
 
-function logRunning({ serving: { prefixes, exceptions }, hostAddresses, link, mtu = DEFAULT_MTU, queues }: RunOptions, running: Started, log: Logger): void {
-  log.info({ ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link), mtu, queues, hostAddresses: texts(hostAddresses), prefixes: texts(prefixes), exceptions: texts(exceptions) }, "running");
+function logRunning({ serving: { prefixes, exceptions }, link }: RunOptions, running: Started, log: Logger): void {
+  log.info({ ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link), prefixes: texts(prefixes), exceptions: texts(exceptions) }, "running");
 }
 
 function describeLink({ policy, address }: Link): string {

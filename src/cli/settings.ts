@@ -45,12 +45,17 @@ export function prefixArgument(): Argument {
   return new Argument("[prefix...]", "IPv4 and IPv6 prefixes, like 10.99.0.0/16 or 2001:db8::/64");
 }
 
+/** `whose` address it is, in the help. */
+export function hostAddressOption(whose: string): Option {
+  return new Option("--host-address <address>", `${whose}, once a family, or "none" for none at all`)
+    .argParser(gather)
+    .default([], "the first usable one of each family's first prefix with room");
+}
+
 /** What `run` and `replay` ask alike. `whose` address the host's is, in the help. */
 export function addAnswerOptions(command: Command, whose: string): Command {
   return command
-    .addOption(new Option("--host-address <address>", `${whose}, once a family, or "none" for none at all`)
-      .argParser(gather)
-      .default([], "the first usable one of each family's first prefix with room"))
+    .addOption(hostAddressOption(whose))
     .addOption(new Option("--except <prefix>", "what not to answer within the prefixes; may be given several times").argParser(gather).default([], "none"))
     .addOption(new Option("--engine <name>", "what handles the packets").choices(ENGINE_NAMES).default(DEFAULTS.engine))
     .option("--ttl <n>", "TTL of replies", integer(1, 255), DEFAULTS.ttl)
@@ -67,7 +72,7 @@ export function addAnswerOptions(command: Command, whose: string): Command {
 export function addRunOptions(command: Command): Command {
   addAnswerOptions(command
     .option("--config <file>", "configuration file; flags and environment win over it")
-    .option("--device <name>", "name of the device to make", DEFAULTS["device.name"])
+    .option("--device <name>", "name of the device: one to make, or one that pongd device create made", DEFAULTS["device.name"])
     .addOption(new Option("--mode <mode>", "what it is: tun (IP packets) or tap (Ethernet frames, for a bridge)").choices(MODES).default(DEFAULTS["device.mode"]))
     .addOption(new Option("--mac <policy>", "with --mode tap, the MAC addresses that answer: one for all (shared, the default) or one each").choices(MAC_POLICIES))
     .option("--no-routes", "leave the host's routes alone: for a TAP device that becomes a bridge's port")
@@ -103,7 +108,7 @@ export async function reader(prefixes: readonly string[], command: Command, exam
 }
 
 /** What flags and environment gave. @throws Failure (usage) for a variable that says neither yes nor no. */
-export function givenOf(prefixes: readonly string[], command: Command, example: string): Given {
+export function givenOf(prefixes: readonly string[], command: Command, example: string | undefined): Given {
   const values: Partial<Record<Key, unknown>> = {};
   const names: Partial<Record<Key, string>> = {};
   const give = (key: Key, value: unknown, name?: string) => {
@@ -188,6 +193,6 @@ function parseLimit(text: string): LimitSetting {
 }
 
 function parseDescriptors(text: string): number[] {
-  if (!/^\d{1,9}(,\d{1,9}){0,255}$/.test(text)) throw new InvalidArgumentError("pongd itself gives it, to itself.");
+  if (!/^\d{1,9}(,\d{1,9}){0,255}$/.test(text)) throw new InvalidArgumentError("It is for pongd's own use: leave it out.");
   return text.split(",").map(Number);
 }

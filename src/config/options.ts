@@ -21,8 +21,8 @@ export interface Given {
   /** --ignore-echo: the default answers are those of the others, but for echo. */
   readonly ignoreEcho: boolean;
   readonly queueFds: readonly number[] | undefined;
-  /** The command as it would be right. */
-  readonly example: string;
+  /** The command as it would be right, where there must be prefixes. */
+  readonly example: string | undefined;
 }
 
 export interface Effective {
@@ -61,8 +61,8 @@ class Merger {
     const allowed = this.#problems.length === 0;
     const prefixes = this.#blocks("prefixes", this.#get("prefixes").map((entry) => typeof entry === "string" ? entry : entry.prefix));
     const exceptions = this.#blocks("except", this.#get("except"));
-    if (allowed && prefixes.length === 0) {
-      this.#say("prefixes", this.#file ? "prefixes: there is none; expected at least one, like 10.99.0.0/16" : `no prefix given; try: ${this.#given.example}`);
+    if (allowed && prefixes.length === 0 && (this.#file ?? this.#given.example) !== undefined) {
+      this.#say("prefixes", this.#file ? "prefixes: there is none; expected at least one, like 10.99.0.0/16" : `no prefix given; try: ${this.#given.example ?? ""}`);
     }
     for (const { index, message, first } of misfits(prefixes, exceptions)) this.#sayOf(prefixes.length, index, message, first);
     if (allowed) this.#checkTogether(prefixes);
@@ -81,6 +81,7 @@ class Merger {
           policy: { sourceRoute: SourceRoute[values.source_route], sourceLimit: toLimit(values.source_rate_limit) },
         },
         hostAddresses,
+        hostAddressGiven: !this.#isDefault("device.host_address") && hostAddresses.length > 0,
         device: values["device.name"],
         link: this.#link(values),
         routes: values["device.routes"],
@@ -260,7 +261,12 @@ function flatten({ document: { device = {}, log = {}, unreachable = {}, ...other
   return values;
 }
 
-/** The keys whose values differ though a reload does not change them: those need a new start. */
-export function needsRestart(before: Values, after: Values): Key[] {
-  return (Object.keys(before) as Key[]).filter((key) => !RELOADED.has(key) && JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+/** The values that differ though a reload does not change them: a line each. */
+export function needsRestart(before: Values, after: Values): string[] {
+  const changed = (Object.keys(before) as Key[]).filter((key) => !RELOADED.has(key) && JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+  return changed.map((key) => `${key} stays ${textOf(before[key])} until pongd is started again, though it is ${textOf(after[key])} now`);
+}
+
+function textOf(value: Values[Key]): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -29,6 +29,12 @@ export const sendmmsg: (fd: number, msgvec: bigint, vlen: number, flags: number)
 /** `pid` 0: the calling thread. `mask`: a bit a CPU. */
 export const sched_setaffinity: (pid: number, cpusetsize: number, mask: Uint8Array) => number = libc.func("int sched_setaffinity(int pid, size_t cpusetsize, const void *mask)");
 export const sched_getaffinity: (pid: number, cpusetsize: number, mask: Uint8Array) => number = libc.func("int sched_getaffinity(int pid, size_t cpusetsize, void *mask)");
+export const fcntl: (fd: number, cmd: number, arg: number) => number = libc.func("int fcntl(int fd, int cmd, int arg)");
+export const prctl: (option: number, arg2: number, arg3: number, arg4: number, arg5: number) => number = libc.func("int prctl(int option, unsigned long arg2, unsigned long arg3, unsigned long arg4, unsigned long arg5)");
+/** `hdrp`: u32 version, int pid. `datap`: u32 effective, permitted and inheritable of the first 32 capabilities, then of the rest. */
+export const capset: (hdrp: Uint8Array, datap: Uint8Array) => number = libc.func("int capset(void *hdrp, const void *datap)");
+/** `argv` and `envp` end with null. Returns only where it fails. */
+export const execve: (pathname: string, argv: (string | null)[], envp: (string | null)[]) => number = libc.func("int execve(const char *pathname, const char **argv, const char **envp)");
 export const unshare: (flags: number) => number = libc.func("int unshare(int flags)");
 
 // io_uring has no wrappers in the C library: syscall(2), a prototype each. Numbers: uapi.ts.
@@ -36,10 +42,28 @@ export const io_uring_setup: (number: number, entries: number, params: Uint8Arra
 export const io_uring_enter: (number: number, fd: number, toSubmit: number, minComplete: number, flags: number, arg: BigInt64Array | null, argsz: number) => number = libc.func("int syscall(long number, unsigned int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags, void *arg, size_t argsz)");
 export const io_uring_register: (number: number, fd: number, opcode: number, arg: Uint8Array | null, nrArgs: number) => number = libc.func("int syscall(long number, unsigned int fd, unsigned int opcode, void *arg, unsigned int nr_args)");
 
+// Of a user or a group its number alone.
+const passwd = koffi.struct({ pw_name: "const char *", pw_passwd: "const char *", pw_uid: "unsigned int" });
+const group = koffi.struct({ gr_name: "const char *", gr_passwd: "const char *", gr_gid: "unsigned int" });
+const findUser = libc.func("getpwnam", koffi.pointer(passwd), ["const char *"]) as (name: string) => unknown;
+const findGroup = libc.func("getgrnam", koffi.pointer(group), ["const char *"]) as (name: string) => unknown;
+
+/** The number of the user of that name, wherever nsswitch.conf(5) has users looked up; undefined for nobody's. */
+export function getpwnam(name: string): number | undefined {
+  const found = findUser(name);
+  return found === null ? undefined : (koffi.decode(found, passwd) as { pw_uid: number }).pw_uid;
+}
+
+/** As getpwnam() for a group. */
+export function getgrnam(name: string): number | undefined {
+  const found = findGroup(name);
+  return found === null ? undefined : (koffi.decode(found, group) as { gr_gid: number }).gr_gid;
+}
+
 /** errno of the last call made on this thread. */
 export const errno: () => number = () => koffi.errno();
 
-type Errno = "EACCES" | "EAFNOSUPPORT" | "EAGAIN" | "EBUSY" | "EEXIST" | "EINTR" | "EIO" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EOPNOTSUPP" | "EPERM" | "ETIME";
+type Errno = "EACCES" | "EAFNOSUPPORT" | "EAGAIN" | "EBUSY" | "EEXIST" | "EINVAL" | "EINTR" | "EIO" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EOPNOTSUPP" | "EPERM" | "ESRCH" | "ETIME";
 export const E = koffi.os.errno as Record<Errno, number>;
 
 /** Address of the first byte. It stays: what a buffer holds never moves. */

@@ -3,7 +3,7 @@
  * socket. Requests are synchronous: the kernel answers within send(2), so the answer is there to be received.
  */
 import { EXIT, Failure } from "../failure.js";
-import type { Address, Family, Prefix } from "../prefixes.js";
+import { formatBytes, type Address, type Family, type Prefix } from "../prefixes.js";
 import * as libc from "./libc.js";
 import * as uapi from "./uapi.js";
 
@@ -15,6 +15,23 @@ export interface Link {
   readonly name: string;
   readonly up: boolean;
   readonly mtu: number;
+  /** Of a virtual one: "tun", "bridge", "dummy" … */
+  readonly kind: string | undefined;
+  readonly tun: TunInfo | undefined;
+}
+
+/** What the kernel keeps of a TUN or TAP device (Linux 4.17). */
+export interface TunInfo {
+  /** IFF_TUN or IFF_TAP. */
+  readonly type: number;
+  readonly owner: number | undefined;
+  readonly group: number | undefined;
+  readonly pi: boolean;
+  readonly vnetHdr: boolean;
+  readonly persist: boolean;
+  readonly multiQueue: boolean;
+  /** That programs hold open; 0 also where the device is of one queue alone, of which the kernel does not say. */
+  readonly queues: number;
 }
 
 /** The kernel's own counters of a link, from its side: what pongd writes is received there. */
@@ -66,6 +83,20 @@ export class Netlink {
     return parseLink(answer);
   }
 
+  /** As link(), or undefined where there is none. */
+  find(name: string): Link | undefined {
+    try {
+      return this.link(name);
+    } catch (error) {
+      if (error instanceof NetlinkError && error.errno === libc.E.ENODEV) return undefined;
+      throw error;
+    }
+  }
+
+  links(): Link[] {
+    return this.#request(uapi.RTM_GETLINK, uapi.NLM_F_DUMP, [ifinfomsg(0)], "links").map(parseLink);
+  }
+
   /** @throws NetlinkError: ENODEV where there is no such link. */
   stats(index: number): LinkStats {
     const answer = this.#request(uapi.RTM_GETLINK, 0, [ifinfomsg(index)], `link ${index}`).at(0);
@@ -113,34 +144,59 @@ export class Netlink {
     ], `address ${addr.text}`);
   }
 
+  /** The interface's addresses but for those of the link alone, in the kernel's order. */
+  addresses(index: number): Address[] {
+    // struct ifaddrmsg: the index in it is what NETLINK_GET_STRICT_CHK filters by.
+    const header = Buffer.alloc(uapi.SIZEOF_IFADDRMSG);
+    header.writeUInt32LE(index, 4);
+    return this.#request(uapi.RTM_GETADDR, uapi.NLM_F_DUMP, [header], `addresses of link ${index}`)
+      .filter((answer) => answer.readUInt32LE(4) === index && answer.readUInt8(3) < uapi.RT_SCOPE_LINK)
+      .flatMap((answer) => {
+        const attributes = parseAttributes(answer.subarray(uapi.SIZEOF_IFADDRMSG));
+        // IFA_LOCAL: IPv4's, and IPv6's where there is a peer, whose IFA_ADDRESS is then.
+        const bytes = attributes.get(uapi.IFA_LOCAL) ?? attributes.get(uapi.IFA_ADDRESS);
+        return bytes ? [{ family: bytes.length === 4 ? 4 : 6, bytes, text: formatBytes(bytes) } as const] : [];
+      });
+  }
+
   /**
    * Routes the prefixes to the interface; returns those that are routed already, in the same table and with the same metric.
    * `source`: the address that the host prefers as its own towards them.
    */
   addRoutes(index: number, prefixes: readonly Prefix[], source: Address | undefined): Prefix[] {
-    const there: Prefix[] = [];
+    return this.#eachRoute(uapi.RTM_NEWROUTE, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, libc.E.EEXIST, prefixes, (prefix) => routeOf(index, prefix, source));
+  }
+
+  /** Removes the routes that addRoutes() made; those that are gone already are no matter. */
+  deleteRoutes(index: number, prefixes: readonly Prefix[]): void {
+    this.#eachRoute(uapi.RTM_DELROUTE, 0, libc.E.ESRCH, prefixes, (prefix) => routeOf(index, prefix, undefined));
+  }
+
+  /** A request for each prefix; returns those that the kernel refuses with `tolerated`. @throws NetlinkError for any other refusal. */
+  #eachRoute(type: number, flags: number, tolerated: number, prefixes: readonly Prefix[], payload: (prefix: Prefix) => Buffer[]): Prefix[] {
+    const refused: Prefix[] = [];
     for (let first = 0; first < prefixes.length; first += REQUESTS) {
       const some = prefixes.slice(first, first + REQUESTS);
       const sequence = this.#sequence + 1;
       // Of those before the last, the kernel says only what it refuses.
       const requests = some.map((prefix, i) => this.#message(
-        uapi.RTM_NEWROUTE,
-        uapi.NLM_F_CREATE | uapi.NLM_F_EXCL | (i === some.length - 1 ? uapi.NLM_F_ACK : 0),
-        routeOf(index, prefix, source),
+        type,
+        flags | (i === some.length - 1 ? uapi.NLM_F_ACK : 0),
+        payload(prefix),
       ));
       this.#send(Buffer.concat(requests), "routes");
       for (let done = false; !done;) {
-        for (const { type, flags, seq, payload } of this.#receive("routes")) {
-          if (type !== uapi.NLMSG_ERROR || seq < sequence) continue;
+        for (const { type: answer, flags, seq, payload } of this.#receive("routes")) {
+          if (answer !== uapi.NLMSG_ERROR || seq < sequence) continue;
           const prefix = some[seq - sequence];
           const errno = -payload.readInt32LE(0);
-          if (errno === libc.E.EEXIST) there.push(prefix);
+          if (errno === tolerated) refused.push(prefix);
           else if (errno !== 0) throw new NetlinkError("netlink:", `route ${prefix.text}`, errno, extendedError(payload, flags));
           done = seq === this.#sequence;
         }
       }
     }
-    return there;
+    return refused;
   }
 
   /** The routes of all tables and types; `oif`: those alone that lead to this interface, where the kernel can tell. */
@@ -269,6 +325,30 @@ function parseLink(payload: Buffer): Link {
     name: attributes.get(uapi.IFLA_IFNAME)?.toString("latin1").replace(/\0.*$/, "") ?? "",
     up: (payload.readUInt32LE(8) & uapi.IFF_UP) !== 0,
     mtu: attributes.get(uapi.IFLA_MTU)?.readUInt32LE(0) ?? 0,
+    ...parseLinkInfo(attributes.get(uapi.IFLA_LINKINFO)),
+  };
+}
+
+function parseLinkInfo(nested: Buffer | undefined): Pick<Link, "kind" | "tun"> {
+  const info = parseAttributes(nested ?? Buffer.alloc(0));
+  const kind = info.get(uapi.IFLA_INFO_KIND)?.toString("latin1").replace(/\0.*$/, "");
+  const data = kind === "tun" ? info.get(uapi.IFLA_INFO_DATA) : undefined;
+  if (!data) return { kind, tun: undefined };
+  const attributes = parseAttributes(data);
+  const u8 = (type: number) => attributes.get(type)?.readUInt8(0) ?? 0;
+  const number = (type: number) => attributes.get(type)?.readUInt32LE(0);
+  return {
+    kind,
+    tun: {
+      type: u8(uapi.IFLA_TUN_TYPE),
+      owner: number(uapi.IFLA_TUN_OWNER),
+      group: number(uapi.IFLA_TUN_GROUP),
+      pi: u8(uapi.IFLA_TUN_PI) !== 0,
+      vnetHdr: u8(uapi.IFLA_TUN_VNET_HDR) !== 0,
+      persist: u8(uapi.IFLA_TUN_PERSIST) !== 0,
+      multiQueue: u8(uapi.IFLA_TUN_MULTI_QUEUE) !== 0,
+      queues: (number(uapi.IFLA_TUN_NUM_QUEUES) ?? 0) + (number(uapi.IFLA_TUN_NUM_DISABLED_QUEUES) ?? 0),
+    },
   };
 }
 

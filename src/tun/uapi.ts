@@ -5,9 +5,13 @@ export const IFF_TUN = 0x0001;
 export const IFF_TAP = 0x0002;
 export const IFF_MULTI_QUEUE = 0x0100;
 export const IFF_NO_PI = 0x1000;
+export const IFF_VNET_HDR = 0x4000;
 export const IFF_TUN_EXCL = 0x8000;
 export const TUNSETIFF = 0x400454ca;
+export const TUNSETPERSIST = 0x400454cb;
 export const TUNSETOWNER = 0x400454cc;
+export const TUNSETGROUP = 0x400454ce;
+export const TUNGETIFF = 0x800454d2;
 
 // <linux/if.h>
 export const IFNAMSIZ = 16;
@@ -17,6 +21,8 @@ export const SIZEOF_IFREQ = 40;
 
 // <linux/if_ether.h>, <linux/if_tun.h>: the bounds of a TUN device's MTU
 export const ETH_MIN_MTU = 68;
+/** The MTU of a device that nothing else was asked for. */
+export const ETH_DATA_LEN = 1500;
 export const ETH_MAX_MTU = 65535;
 /** Of an Ethernet frame, which a TAP device takes off the most that it has. */
 export const ETH_HLEN = 14;
@@ -32,11 +38,18 @@ export const EFD_NONBLOCK = O_NONBLOCK;
 export const EFD_CLOEXEC = O_CLOEXEC;
 export const POLLIN = 0x1;
 
+export const F_GETFD = 1;
+export const F_SETFD = 2;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
+export const FD_CLOEXEC = 1;
+
 // <linux/sched.h>
 export const CLONE_FILES = 0x400;
 export const CLONE_NEWNET = 0x40000000;
 
 // <linux/socket.h>, <linux/net.h>
+export const AF_UNIX = 1;
 export const AF_NETLINK = 16;
 export const AF_PACKET = 17;
 export const AF_INET = 2;
@@ -50,6 +63,7 @@ export const SOL_PACKET = 263;
 export const SOL_NETLINK = 270;
 export const SO_SNDBUFFORCE = 32;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
 export const IPPROTO_ICMP = 1;
 /** struct msghdr and struct mmsghdr where pointers have 8 bytes. */
 export const SIZEOF_MSGHDR = 56;
@@ -82,7 +96,9 @@ export const RTMGRP_LINK = 1;
 export const RTM_NEWLINK = 16;
 export const RTM_GETLINK = 18;
 export const RTM_NEWADDR = 20;
+export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
 export const SIZEOF_IFINFOMSG = 16;
 export const SIZEOF_IFADDRMSG = 8;
@@ -90,9 +106,21 @@ export const SIZEOF_RTMSG = 12;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 export const IFLA_TXQLEN = 13;
+export const IFLA_LINKINFO = 18;
 export const IFLA_STATS64 = 23;
 export const IFLA_AF_SPEC = 26;
 export const IFLA_INET6_ADDR_GEN_MODE = 8;
+export const IFLA_INFO_KIND = 1;
+export const IFLA_INFO_DATA = 2;
+export const IFLA_TUN_OWNER = 1;
+export const IFLA_TUN_GROUP = 2;
+export const IFLA_TUN_TYPE = 3;
+export const IFLA_TUN_PI = 4;
+export const IFLA_TUN_VNET_HDR = 5;
+export const IFLA_TUN_PERSIST = 6;
+export const IFLA_TUN_MULTI_QUEUE = 7;
+export const IFLA_TUN_NUM_QUEUES = 8;
+export const IFLA_TUN_NUM_DISABLED_QUEUES = 9;
 export const IN6_ADDR_GEN_MODE_NONE = 1;
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
@@ -136,5 +164,13 @@ export const IO_URING_PARAMS = {
 /** struct io_uring_sync_cancel_reg: u64 addr, s32 fd, u32 flags, two s64 of timeout (-1: none), the rest 0. */
 export const SIZEOF_IO_URING_SYNC_CANCEL_REG = 64;
 
-// <linux/capability.h>
+// <linux/capability.h>, <linux/prctl.h>, <linux/securebits.h>
 export const CAP_NET_ADMIN = 12;
+export const _LINUX_CAPABILITY_VERSION_3 = 0x20080522;
+export const PR_CAPBSET_DROP = 24;
+export const PR_SET_SECUREBITS = 28;
+export const PR_SET_NO_NEW_PRIVS = 38;
+export const PR_CAP_AMBIENT = 47;
+export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
+/** SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP and SECBIT_NO_CAP_AMBIENT_RAISE, each with the bit that locks it. */
+export const SECUREBITS = 0b1100_1111;

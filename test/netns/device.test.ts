@@ -95,6 +95,61 @@ describe("device", needs(), () => {
     assert.deepEqual(lost, ["fd99:7::/48"]);
   });
 
+  test("routes come and go with a reload: what stays is not touched, and nothing changes where one cannot be had", async () => {
+    const seen = await evaluate<Record<"added" | "kept" | "down" | "up" | "undone", string[]> & { refused: string; lines: string[] }>(`
+      const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
+      const host = [parseAddress("10.99.0.1"), parseAddress("fd99::1")];
+      const routes = () => [...ip("route", "show", "dev", "dev0"), ...ip("-6", "route", "show", "dev", "dev0", "proto", "static")].map(({ dst, prefsrc }) => dst + " " + prefsrc);
+      const [a, b, c, d, e] = ["10.99.0.0/16", "10.98.0.0/24", "fd99::/64", "fd98::/64", "10.98.0.0/16"].map(prefix);
+      device.configure(host, [a, b, c]);
+      const lines = [...device.addRoutes([a, d, e]), ...device.keepRoutes([a, b, c, d, e])];
+      const added = routes();
+      lines.push(...device.keepRoutes([a, d, e]));
+      const kept = routes();
+      ip("link", "set", "dev0", "down");
+      lines.push(...device.addRoutes([b, d, e]), ...device.keepRoutes([b, d, e]));
+      const down = routes();
+      ip("link", "set", "dev0", "up");
+      device.restore();
+      const up = routes();
+      ip("route", "add", "10.97.0.0/16", "dev", "lo");
+      let refused;
+      try { device.addRoutes([b, d, e, a, prefix("10.97.0.0/16")]); } catch (error) { refused = error.message; }
+      const undone = routes();
+      console.log(JSON.stringify({ added, kept, down, up, undone, refused, lines }));
+      ip("route", "del", "10.97.0.0/16");
+      device.close();`);
+    assert.deepEqual(seen.added, ["10.98.0.0/24 10.99.0.1", "10.98.0.0/16 10.99.0.1", "10.99.0.0/16 10.99.0.1", "fd98::/64 fd99::1", "fd99::/64 fd99::1"]);
+    assert.deepEqual(seen.kept, ["10.98.0.0/16 10.99.0.1", "10.99.0.0/16 10.99.0.1", "fd98::/64 fd99::1"]);
+    assert.deepEqual(seen.down, []);
+    assert.deepEqual(seen.up, ["10.98.0.0/24 10.99.0.1", "10.98.0.0/16 10.99.0.1", "fd98::/64 fd99::1"]);
+    assert.deepEqual(seen.undone, seen.up);
+    assert.match(seen.refused, /prefix 10\.97\.0\.0\/16 is routed to lo already/);
+    assert.deepEqual(seen.lines, []);
+  });
+
+  test("routes of a reload without CAP_NET_ADMIN: those within one that is there need none, of the others it says how", async (context) => {
+    if (process.getuid?.() !== 0) {
+      context.skip("needs root, to lose its capabilities alone");
+      return;
+    }
+    const seen = await evaluate<Record<"added" | "kept" | "routes" | "missing", string[]>>(`
+      const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
+      const [a, b, inner] = ["10.99.0.0/16", "10.98.0.0/16", "10.99.7.0/24"].map(prefix);
+      device.configure([parseAddress("10.99.0.1")], [a]);
+      libc.capset(new Uint8Array(Uint32Array.of(0x20080522, 0).buffer), new Uint8Array(24));
+      const adopted = new TunDevice({ name: "dev0", queues: 1, fds: device.queues });
+      adopted.configure([parseAddress("10.99.0.1")], [a]);
+      const added = [...adopted.addRoutes([a, inner]), ...adopted.addRoutes([a, inner, b])];
+      const missing = [...adopted.restore().refused.values()];
+      const kept = adopted.keepRoutes([inner]);
+      console.log(JSON.stringify({ added, kept, missing, routes: ip("route").map(({ dst }) => dst) }));`);
+    assert.deepEqual(seen.added, ["prefix 10.98.0.0/16 is not routed to dev0: that needs CAP_NET_ADMIN, which was given up; sudo ip route add 10.98.0.0/16 dev dev0"]);
+    assert.deepEqual(seen.missing, seen.added);
+    assert.deepEqual(seen.kept, ["prefix 10.99.0.0/16 is still routed to dev0: that needs CAP_NET_ADMIN, which was given up; sudo ip route del 10.99.0.0/16 dev dev0"]);
+    assert.deepEqual(seen.routes, ["10.99.0.0/16"]);
+  });
+
   test("what the kernel refuses is told with its errno and its own sentence", async () => {
     const messages = await evaluate<string[]>(`
       const netlinkSocket = new netlink.Netlink();

@@ -16,6 +16,7 @@ const options: RunOptions = {
   io: process.argv[3] as IoChoice,
   spin: 0,
   reassembly: DEFAULT_REASSEMBLY,
+  hostAddressGiven: false,
   routes: true,
   dropPrivileges: false,
   logLevel: "error",

@@ -21,12 +21,24 @@ export interface Result {
   readonly stderr: string;
 }
 
+interface Skip {
+  readonly skip: string | false;
+}
+
 /**
  * Options for test(): skips, by name of what is missing, where namespaces, TUN or a command are not to be had.
  * With CI=true nothing may be missing. @throws Error then.
  */
-export function needs(...commands: string[]): { skip: string | false } {
-  const missing = unavailable ?? commands.filter((command) => spawnSync("sh", ["-c", `command -v ${command}`]).status !== 0).join(", ");
+export function needs(...commands: string[]): Skip {
+  return unavailable === undefined ? needsCommands(...commands) : skipped(unavailable);
+}
+
+/** As needs(), for commands alone. */
+export function needsCommands(...commands: string[]): Skip {
+  return skipped(commands.filter((command) => spawnSync("sh", ["-c", `command -v ${command}`]).status !== 0).join(", "));
+}
+
+function skipped(missing: string): Skip {
   if (missing === "") return { skip: false };
   if (process.env.CI === "true") throw new Error(`in CI nothing is skipped, and this is missing: ${missing}`);
   return { skip: `missing: ${missing}` };

@@ -76,6 +76,18 @@ describe("usage: status 2 and one line", () => {
     [["bench", "engine", "--compare", "/no/such/file"], /--compare: ENOENT/],
     [["bench", "engine", "--compare", CLI], /cli\.js is not a report of pongd bench; give a file that --json wrote/],
     [["bench", "tun", "--io", "auto"], /Allowed are uring, readwrite/],
+    [["run", "10.99.0.0/16", "--queue-fds", "x"], /'--queue-fds <fds>' argument 'x' is invalid. It is for pongd's own use: leave it out/],
+    [["device", "create"], /missing required argument 'name'/],
+    [["device", "create", "pong0"], /give --user, --group or both/],
+    [["device", "create", "a/b", "--user", "nobody"], /device name "a\/b"/],
+    [["device", "create", "pong0", "--user", "no-such-user"], /there is no user "no-such-user"; give the name of one, or a number/],
+    [["device", "create", "pong0", "--group", "4294967295"], /there is no group "4294967295"/],
+    [["device", "create", "pong0", "10.99.0.0/99", "--user", "nobody"], /prefix "10\.99\.0\.0\/99"/],
+    [["device", "create", "pong0", "--user", "nobody", "--host-address", "10.99.0.1"], /--host-address needs prefixes/],
+    [["device", "create", "pong0", "fd00::/64", "--user", "nobody", "--mtu", "1000"], /MTU 1000: IPv6 prefixes need at least 1280/],
+    [["device", "create", "pong0", "--user", "nobody", "--mode", "tap", "--mtu", "65522"], /a TAP device takes 68 to 65521/],
+    [["device", "create", "pong0", "--user", "nobody", "--queues", "257"], /1 to 256/],
+    [["device", "remove"], /missing required argument 'name'/],
     [["doctor", "who"], /too many arguments/],
   ] as const) {
     test(args.join(" "), () => {
@@ -104,7 +116,7 @@ test("help names the exit statuses, and every option", () => {
   assert.match(pongd("--help").stdout, /replay \[options\] <in> <out> \[prefix\.\.\.\]/);
   for (const option of ["--host-address", "--except", "--engine", "--ttl", "--ignore-echo"]) assert.ok(pongd("replay", "--help").stdout.includes(option), option);
   const { status, stdout } = pongd("run", "--help");
-  for (const option of ["--device", "--mode", "--mac", "--no-routes", "--mtu", "--queues", "--host-address", "--engine", "--ttl", "--ignore-echo", "--listen", "--log-level", "--log-format"]) {
+  for (const option of ["--device", "--mode", "--mac", "--no-routes", "--mtu", "--queues", "--host-address", "--engine", "--ttl", "--ignore-echo", "--listen", "--log-level", "--log-format", "--drop-privileges"]) {
     assert.ok(stdout.includes(option), option);
   }
   assert.equal(status, 0);

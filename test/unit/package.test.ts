@@ -20,10 +20,10 @@ describe("package", () => {
 
   test("it holds the built host and module, and nothing of the tests", () => {
     const paths = packed.files.map(({ path }) => path);
-    for (const path of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "build/src/cli.js", "build/src/worker.js", "build/release.wasm", "build/release.js"]) {
+    for (const path of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "build/src/cli.js", "build/src/worker.js", "build/release.wasm", "build/release.js", "deploy/pongd.service"]) {
       assert.ok(paths.includes(path), path);
     }
-    const allowed = /^(package\.json|(README|CHANGELOG)\.md|LICENSE|docs\/\w+\.md|build\/src\/.*\.js|build\/(release\.(wasm|js|d\.ts)|scalar\.wasm))$/;
+    const allowed = /^(package\.json|(README|CHANGELOG)\.md|LICENSE|docs\/\w+\.md|deploy\/[\w./-]+|build\/src\/.*\.js|build\/(release\.(wasm|js|d\.ts)|scalar\.wasm))$/;
     for (const path of paths) assert.match(path, allowed);
   });
 

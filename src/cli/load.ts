@@ -1,0 +1,10 @@
+import { EXIT, Failure, messageOf } from "../failure.js";
+
+/** A module that needs the FFI. @throws Failure where that has no binary for this machine. */
+export async function load<T>(module: Promise<T>): Promise<T> {
+  try {
+    return await module;
+  } catch (error) {
+    throw new Failure(`pongd does not load here: ${messageOf(error).split("\n")[0]}`, EXIT.PERMISSION, { mend: "npm ci --include=optional, or see: pongd doctor", cause: error });
+  }
+}

@@ -1,0 +1,79 @@
+/** /dev/net/tun itself: open(2), and the ioctls that bind what was opened to a device and say what becomes of it. */
+import { Mode } from "../abi.js";
+import { EXIT, Failure } from "../failure.js";
+import * as libc from "./libc.js";
+import * as uapi from "./uapi.js";
+
+export const TUN_PATH = "/dev/net/tun";
+
+/** What each errno of open(2) means there, and what mends it. */
+const TUN_PROBLEMS: Partial<Record<string, readonly [why: string, mend: string]>> = {
+  ENOENT: ["it is missing", "on a host: sudo modprobe tun; for a container: --device /dev/net/tun --cap-add NET_ADMIN"],
+  EACCES: ["its file mode does not let you", "run as root (sudo), or: sudo chmod 0666 /dev/net/tun"],
+  EPERM: ["the container's device rules forbid it", "start the container with --device /dev/net/tun --cap-add NET_ADMIN"],
+  ENODEV: ["no TUN driver is loaded", "on the host: sudo modprobe tun"],
+  ENXIO: ["no TUN driver is loaded", "on the host: sudo modprobe tun"],
+};
+
+/**
+ * Opens /dev/net/tun and closes it again.
+ * @throws Failure (permission): one line for each way in which it can be out of reach, with what mends it.
+ */
+export function checkTunPath(): void {
+  libc.close(openTun());
+}
+
+/**
+ * A queue, non-blocking, of the device of that name: of one that is there, else of a new one. `flags`: IFF_* beside the mode's.
+ * @throws Failure (permission) where /dev/net/tun is out of reach; SystemError with what TUNSETIFF says.
+ */
+export function openQueue(name: string, mode: Mode, flags: number): number {
+  const fd = openTun();
+  const ifreq = Buffer.alloc(uapi.SIZEOF_IFREQ);
+  ifreq.write(name, "latin1");
+  ifreq.writeUInt16LE(kindOf(mode) | flags, uapi.IFNAMSIZ);
+  if (libc.ioctl(fd, uapi.TUNSETIFF, ifreq) === 0) return fd;
+  const error = new libc.SystemError("TUNSETIFF", name, libc.errno());
+  libc.close(fd);
+  if (error.errno === libc.E.ENOTTY) {
+    throw new Failure(`${TUN_PATH} is not the TUN driver's`, EXIT.PERMISSION, { mend: `sudo rm ${TUN_PATH} && sudo mknod ${TUN_PATH} c 10 200`, cause: error });
+  }
+  throw error;
+}
+
+/** Whether the descriptor is a queue of that device, one that carries packets and nothing else. */
+export function isQueue(fd: number, name: string, mode: Mode): boolean {
+  const ifreq = Buffer.alloc(uapi.SIZEOF_IFREQ);
+  if (libc.ioctl(fd, uapi.TUNGETIFF, ifreq) < 0) return false;
+  const flags = ifreq.readUInt16LE(uapi.IFNAMSIZ);
+  const mask = uapi.IFF_TUN | uapi.IFF_TAP | uapi.IFF_NO_PI | uapi.IFF_VNET_HDR;
+  return ifreq.toString("latin1", 0, uapi.IFNAMSIZ).replace(/\0.*$/s, "") === name && (flags & mask) === (kindOf(mode) | uapi.IFF_NO_PI);
+}
+
+/** Of the device, by one of its queues. @throws SystemError */
+export function setOwner(fd: number, user: number): void {
+  libc.check(libc.ioctl(fd, uapi.TUNSETOWNER, BigInt(user)), "TUNSETOWNER", String(user));
+}
+
+/** As setOwner(): whoever takes a queue has to be in that group. */
+export function setGroup(fd: number, group: number): void {
+  libc.check(libc.ioctl(fd, uapi.TUNSETGROUP, BigInt(group)), "TUNSETGROUP", String(group));
+}
+
+/** Whether the device outlives its last queue. */
+export function setPersist(fd: number, persist: boolean): void {
+  libc.check(libc.ioctl(fd, uapi.TUNSETPERSIST, persist ? 1n : 0n), "TUNSETPERSIST", String(persist));
+}
+
+/** IFF_TUN or IFF_TAP. */
+export function kindOf(mode: Mode): number {
+  return mode === Mode.tap ? uapi.IFF_TAP : uapi.IFF_TUN;
+}
+
+function openTun(): number {
+  const fd = libc.open(TUN_PATH, uapi.O_RDWR | uapi.O_NONBLOCK | uapi.O_CLOEXEC);
+  if (fd >= 0) return fd;
+  const error = new libc.SystemError("open", TUN_PATH, libc.errno());
+  const [why, mend] = TUN_PROBLEMS[error.code] ?? ["the kernel refused", "see man 2 open for what this means"];
+  throw new Failure(`cannot open ${TUN_PATH}: ${error.code}, ${why}`, EXIT.PERMISSION, { mend, cause: error });
+}
