@@ -160,7 +160,7 @@ describe("a pre-made device", rootAlone(), () => {
 
   test("doctor tells a user without privileges how to have one, and of the one that is there", async () => {
     const without = await runAsUser("doctor");
-    assert.match(without.stdout, /missing {2}CAP_NET_ADMIN is not in effect\n {9}mend: run as root.*; or run on a device of your own: sudo pongd device create pong0 PREFIX --user 65534/);
+    assert.match(without.stdout, /missing {2}CAP_NET_ADMIN is not in effect\n {9}mend: run as root.*; or run on a device of your own: sudo pongd device create pong0 /);
     assert.equal(without.status, EXIT.PERMISSION);
     await create(PREFIX, "--user", "nobody");
     const there = await runAsUser("doctor");
