@@ -1,5 +1,5 @@
 /** The options that say what pongd does and how, for the commands that share them, and what they were given. */
-import { Argument, InvalidArgumentError, Option, type Command } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { MAX_REASSEMBLIES } from "../abi.js";
 import {
   DEFAULTS, MAC_POLICIES, MAX_QUEUES, MAX_RATE, MAX_SPIN, MODES, SOURCE_ROUTES, UNREACHABLE_MODES, type Key, type LimitSetting, type UnreachableMode, type Values,
@@ -70,7 +70,20 @@ export function addAnswerOptions(command: Command, whose: string): Command {
 
 /** All of `run`, each with its environment variable. */
 export function addRunOptions(command: Command): Command {
-  addAnswerOptions(command
+  for (const option of runOptions()) {
+    const name = `PONGD_${option.name().replaceAll("-", "_").toUpperCase()}`;
+    // Empty is as if it were not there.
+    command.addOption(process.env[name] === "" ? option : option.env(name));
+  }
+  return command
+    .addOption(new Option("--queue-fds <fds>", "queues that are open already").argParser(parseDescriptors).hideHelp())
+    .addHelpText("after", `
+Each option has the environment variable shown, lists in one separated by spaces or commas; PONGD_PREFIXES has prefixes. Flags win
+over environment, over the file, over defaults, key by key.`);
+}
+
+function runOptions(): readonly Option[] {
+  return addAnswerOptions(new Command()
     .option("--config <file>", "configuration file; flags and environment win over it")
     .option("--device <name>", "name of the device: one to make, or one that pongd device create made", DEFAULTS["device.name"])
     .addOption(new Option("--mode <mode>", "what it is: tun (IP packets) or tap (Ethernet frames, for a bridge)").choices(MODES).default(DEFAULTS["device.mode"]))
@@ -85,17 +98,8 @@ export function addRunOptions(command: Command): Command {
     .addOption(new Option("--listen <host:port>", "where metrics and health are served").argParser(parseListen).default(DEFAULTS.listen))
     .option("--drop-privileges", "give up all privileges once the device is configured", false)
     .addOption(new Option("--log-level <level>", "least level that is logged").choices(LOG_LEVELS).default(DEFAULTS["log.level"]))
-    .addOption(new Option("--log-format <format>", "of the log on standard error").choices(LOG_FORMATS).default(DEFAULTS["log.format"]));
-  for (const option of command.options) {
-    const name = `PONGD_${option.name().replaceAll("-", "_").toUpperCase()}`;
-    // Empty is as if it were not there.
-    if (process.env[name] !== "") option.env(name);
-  }
-  return command
-    .addOption(new Option("--queue-fds <fds>", "queues that are open already").argParser(parseDescriptors).hideHelp())
-    .addHelpText("after", `
-Each option has the environment variable shown, lists in one separated by spaces or commas; PONGD_PREFIXES has prefixes. Flags win
-over environment, over the file, over defaults, key by key.`);
+    .addOption(new Option("--log-format <format>", "of the log on standard error").choices(LOG_FORMATS).default(DEFAULTS["log.format"]))
+    .options;
 }
 
 /** What to run with, read anew at each call: a function, since the file is read again for a reload. */

@@ -131,10 +131,13 @@ type Issue = z.core.$ZodIssue;
 /** The schema's issues as problems. */
 function judge(value: unknown, issues: readonly Issue[]): Problem[] {
   if (value === null || value === undefined) return [{ path: [], message: "the file is empty; expected keys like prefixes" }];
-  return issues.flatMap((issue) => problemsOf(value, issue));
+  const problems = issues.flatMap((issue) => problemsOf(value, issue));
+  // Where a key is misspelt none is missing.
+  const unknown = new Set(problems.filter(({ which }) => which === "key").map(({ path }) => JSON.stringify(path.slice(0, -1))));
+  return problems.filter(({ missing, path }) => !missing || !unknown.has(JSON.stringify(path)));
 }
 
-function problemsOf(root: unknown, issue: Issue): Problem[] {
+function problemsOf(root: unknown, issue: Issue): (Problem & { readonly missing?: boolean })[] {
   const path = issue.path as Path;
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => ({ path: [...path, key], which: "key", message: unknownKey(path, key) }));
   if (issue.code === "invalid_union") {
@@ -143,13 +146,15 @@ function problemsOf(root: unknown, issue: Issue): Problem[] {
     if (within && within.length > 0) return within.flatMap((inner) => problemsOf(root, { ...inner, path: [...issue.path, ...inner.path] }));
   }
   const value = valueAt(root, path);
-  if (value === undefined) return [{ path: path.slice(0, -1), message: `${nameOf(path)} is missing; expected ${issue.message}` }];
+  if (value === undefined) return [{ path: path.slice(0, -1), missing: true, message: `${nameOf(path)} is missing; expected ${issue.message}` }];
   return [{ path, message: `${nameOf(path)} is ${show(value)}; expected ${issue.message}` }];
 }
 
+let root: JsonSchema | undefined;
+
 /** The keys that the schema allows there. */
 function keysAt(path: Path): string[] {
-  let nodes: JsonSchema[] = [jsonSchema()];
+  let nodes: JsonSchema[] = [root ??= jsonSchema()];
   const maps = (all: readonly JsonSchema[]) => all.flatMap((node) => [node, ...node.anyOf ?? []]);
   for (const step of path) nodes = maps(nodes).flatMap(({ properties, items }) => (typeof step === "number" ? items : properties?.[step]) ?? []);
   return maps(nodes).flatMap(({ properties }) => Object.keys(properties ?? {}));

@@ -188,15 +188,15 @@ class Merger {
     }
 
     if (this.#get("engine") !== "js") return;
-    const refuse = (key: Key, what: string, path?: Path) => {
-      const flag = this.#called(key).replace(/^unreachable\.\w+$/, "unreachable");
-      this.#say(key, `the js engine ${what}: leave ${flag} out, or ${this.#as(key, "--engine js", "engine: js")}`, path);
+    const refuse = (key: Key, what: string, path?: Path, called = this.#called(key)) => {
+      this.#say(key, `the js engine ${what}: leave ${called.replace(/^unreachable\.\w+$/, "unreachable")} out, or ${this.#as(key, "--engine js", "engine: js")}`, path);
     };
     const asked = (["unreachable.udp", "unreachable.other"] as const).find((key) => this.#get(key) !== "off");
-    if (asked) refuse(asked, "sends no ICMP errors", ["unreachable"]);
+    const inMap = typeof this.#file?.document.unreachable === "object";
+    if (asked) refuse(asked, "sends no ICMP errors", inMap ? asked.split(".") : ["unreachable"]);
     if (this.#get("answer").includes("unreachable")) refuse("answer", "sends no ICMP errors");
     for (const [i, entry] of this.#get("prefixes").entries()) {
-      if (typeof entry === "object" && entry.answer?.includes("unreachable")) refuse("prefixes", "sends no ICMP errors", ["prefixes", i, "answer"]);
+      if (typeof entry === "object" && entry.answer?.includes("unreachable")) refuse("prefixes", "sends no ICMP errors", ["prefixes", i, "answer"], `prefixes[${i}].answer`);
     }
     if (this.#get("source_route") === "reverse") refuse("source_route", "drops IP options");
     if (this.#get("reassembly") > 0) refuse("reassembly", "does not reassemble");
@@ -208,10 +208,12 @@ class Merger {
   }
 
   #served(prefixes: readonly Prefix[], values: Values): Served[] {
-    const plain = answersOf({ prefix: "" }, values);
-    return prefixes.map((prefix, i) => {
+    const common = answersOf({ prefix: "" }, values);
+    return prefixes.map(({ family, bytes, length, text }, i) => {
       const entry = values.prefixes[i];
-      return typeof entry === "string" ? { ...prefix, answers: plain } : { ...prefix, answers: answersOf(entry, values), name: entry.name };
+      if (typeof entry === "string") return { family, bytes, length, text, answers: common };
+      const same = entry.answer === undefined && entry.ttl === undefined && entry.rate_limit === undefined;
+      return { family, bytes, length, text, answers: same ? common : answersOf(entry, values), name: entry.name };
     });
   }
 

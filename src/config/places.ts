@@ -2,7 +2,7 @@
  * Reads a configuration file's text as YAML with the place of everything in it. It takes its time, and so is asked only about a text
  * that something is wrong with (file.ts); it is then the authority on what.
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Node, type Pair } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Node, type Pair, type YAMLMap } from "yaml";
 import { messageOf } from "../failure.js";
 
 export type Path = readonly (string | number)[];
@@ -30,6 +30,8 @@ export class Places {
   readonly value: unknown;
   readonly #lines = new LineCounter();
   readonly #root: Node | null;
+  /** By key: a map may have very many. */
+  readonly #maps = new WeakMap<YAMLMap, ReadonlyMap<unknown, Pair>>();
 
   constructor(text: string) {
     // The schema is given, lest a directive in the text changes what its scalars mean.
@@ -56,7 +58,7 @@ export class Places {
     let found = node;
     for (const [i, step] of path.entries()) {
       if (isMap(node)) {
-        const pair: Pair | undefined = node.items.find(({ key }) => isScalar(key) && key.value === step);
+        const pair = this.#pairs(node).get(step);
         if (!pair) break;
         node = pair.value as Node | null;
         // A key without a value has no place for it.
@@ -69,6 +71,12 @@ export class Places {
       }
     }
     return this.#at(found?.range?.[0] ?? 0);
+  }
+
+  #pairs(map: YAMLMap): ReadonlyMap<unknown, Pair> {
+    let pairs = this.#maps.get(map);
+    if (!pairs) this.#maps.set(map, pairs = new Map(map.items.map((pair) => [isScalar(pair.key) ? pair.key.value : undefined, pair])));
+    return pairs;
   }
 
   #at(offset: number): Place {

@@ -44,12 +44,12 @@ export function toDocument({ options: { serving, hostAddresses, link }, values }
 
 function toEntry(prefix: string, entry: PrefixEntry, values: Values): string | Plain {
   if (typeof entry === "string") return prefix;
-  const { name, answer = values.answer, ttl = values.ttl, rate_limit: limit = values.rate_limit } = entry;
+  const { name, answer, ttl, rate_limit: limit } = entry;
   const different: Plain = {
     ...name !== undefined && { name },
-    ...!same([...answer].sort(), [...values.answer].sort()) && { answer },
-    ...ttl !== values.ttl && { ttl },
-    ...!same(complete(limit), complete(values.rate_limit)) && { rate_limit: complete(limit) },
+    ...answer && !same([...answer].sort(), [...values.answer].sort()) && { answer },
+    ...ttl !== undefined && ttl !== values.ttl && { ttl },
+    ...limit !== undefined && !same(complete(limit), complete(values.rate_limit)) && { rate_limit: complete(limit) },
   };
   return Object.keys(different).length > 0 ? { prefix, ...different } : prefix;
 }

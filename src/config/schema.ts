@@ -132,7 +132,7 @@ export const schema = z.strictObject({
   except: key("except", z.array(text(PREFIX, PREFIX_PATTERN), "a list of prefixes"), "What is not answered within the prefixes.", { examples: [["10.99.7.0/24"]] }),
 }, "a map of keys like prefixes").meta({
   title: "pongd configuration",
-  description: "What pongd run --config reads: https://json-schema.org/draft/2020-12 in YAML, keys all optional.",
+  description: "What pongd run --config reads. Every key is optional, but prefixes must come from here or from the command line.",
 });
 
 export type Document = z.infer<typeof schema>;

@@ -1,0 +1,66 @@
+/** Configurations as `pongd run` and `pongd check` read them, without a process of their own. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command } from "commander";
+import { addRunOptions, givenOf, prefixArgument } from "../../src/cli/settings.js";
+import { ConfigFile } from "../../src/config/file.js";
+import { effective, type Effective } from "../../src/config/options.js";
+import { Failure, type EXIT } from "../../src/failure.js";
+
+export const EXAMPLE = "pongd run 10.99.0.0/16";
+
+/** A command with the options of pongd run, parsed under that environment alone. */
+export function parsed(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Command {
+  const before = process.env;
+  process.env = { ...environment };
+  try {
+    return addRunOptions(new Command("run").addArgument(prefixArgument())).exitOverride().configureOutput({ outputError: () => undefined }).parse(args, { from: "user" });
+  } finally {
+    process.env = before;
+  }
+}
+
+/** What pongd would run with. */
+export function read(text: string | undefined, args: readonly string[] = [], environment: Readonly<Record<string, string>> = {}): Effective {
+  const command = parsed(args, environment);
+  const before = process.env;
+  process.env = { ...environment };
+  try {
+    const given = givenOf(command.args, command, EXAMPLE);
+    return text === undefined ? effective(given) : withFile(text, (name) => effective(given, new ConfigFile(name)));
+  } finally {
+    process.env = before;
+  }
+}
+
+export interface Refused {
+  /** FILE is what the file is called. */
+  readonly lines: readonly string[];
+  readonly status: typeof EXIT[keyof typeof EXIT];
+}
+
+/** The lines that it is refused with; none where it is not. */
+export function refusal(text: string | Uint8Array | undefined, args: readonly string[] = [], environment: Readonly<Record<string, string>> = {}): Refused | undefined {
+  const name = { of: "" };
+  try {
+    if (text === undefined || typeof text === "string") read(text, args, environment);
+    else withFile(text, (file) => new ConfigFile(file));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    name.of = /\S*pongd-config-\w+\/pongd\.yaml/.exec(error.message)?.[0] ?? "";
+    return { lines: error.lines.map((line) => name.of === "" ? line : line.replaceAll(name.of, "FILE")), status: error.exitStatus };
+  }
+}
+
+export function withFile<T>(content: string | Uint8Array, use: (name: string) => T): T {
+  const dir = mkdtempSync(join(tmpdir(), "pongd-config-"));
+  try {
+    const name = join(dir, "pongd.yaml");
+    writeFileSync(name, content);
+    return use(name);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
