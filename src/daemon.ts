@@ -104,11 +104,17 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
   const queues: Queue[] = [];
   let registry: Registry | undefined;
   let reach: Reach | undefined;
+  let reloads: Reloads | undefined;
   let started = Date.now();
 
-  const stop = new StopRequest();
+  // Without a configuration to read anew, a terminal that hangs up ends it.
+  const stop = new StopRequest(reread ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"]);
   const undo: (() => unknown)[] = [() => { stop.dispose(); }];
   const manager = serviceManager((why) => { log.debug(`the service manager is not told anything: ${why}`); });
+  // What was wrong has been logged; and before it is up, it has read all there is.
+  const reload = () => { reloads?.request().catch(() => undefined); };
+  if (reread) process.on("SIGHUP", reload);
+  undo.push(() => process.off("SIGHUP", reload));
   try {
     const http = await serve(options.listen, {
       metrics: () => registry,
@@ -129,12 +135,14 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     const beside = (serving: Serving) => others.length === 0 ? serving : { ...serving, exceptions: [...serving.exceptions, ...others] };
     const directory = new Directory(beside(options.serving), hostAddresses, device.queues.length);
     const crashes: number[] = [];
-    const restart = (queue: Queue, crash: Failure) => {
-      crashes.push(Date.now());
-      if (!device.restore() || (crashes.length === CRASHES && crashes[0] > Date.now() - CRASHES_MS)) return false;
-      if (crashes.length === CRASHES) crashes.shift();
+    const crashed = (queue: Queue, crash: Failure) => {
+      if (!device.restore()) return reaching.gone;
+      const now = performance.now();
+      const recent = crashes.filter((then) => then > now - CRASHES_MS);
+      crashes.splice(0, crashes.length, ...recent, now);
+      if (crashes.length === CRASHES) return new Failure(`${crash.message}; workers crashed ${CRASHES} times in ${CRASHES_MS / 1000} s`, EXIT.RUNTIME, { cause: crash });
       log.error({ queue: queue.index }, `${crash.message}; it is started again`);
-      return true;
+      return undefined;
     };
     undo.push(() => stopAll(queues));
     // A thread that waits in a system call would hold up an exit for ever, whatever the exit's reason.
@@ -145,7 +153,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     // One after the other: a thread tells its own descriptors by what was open before it (io/descriptors.ts).
     for (const [index, fd] of device.queues.entries()) {
       if (stop.signalled) return summarize(queues, started);
-      const queue = new Queue({ index, fd, engine, io, spin, memory, restart });
+      const queue = new Queue({ index, fd, engine, io, spin, memory, crashed });
       queues.push(queue);
       const { fallback } = await queue.running;
       log.debug({ queue: index, engine, io: queue.io }, "queue running");
@@ -153,7 +161,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     }
     const ended = Promise.all(queues.map((queue) => queue.ended));
 
-    const reloads = reread && new Reloads(async () => {
+    reloads = reread && new Reloads(async () => {
       const { options: next, stays } = reread();
       for (const line of stays) log.warn(line);
       // What fails, fails before anything is changed. Routes of what is new come first, and those of what is gone go last.
@@ -180,12 +188,6 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     undo.push(device.watch(look));
     // What changed before the watch began.
     look();
-    if (reloads) {
-      // What was wrong has been logged.
-      const reload = () => { reloads.request().catch(() => undefined); };
-      process.on("SIGHUP", reload);
-      undo.push(() => process.off("SIGHUP", reload));
-    }
     const summaries = setInterval(() => { log.debug(summarize(queues, started), "summary"); }, SUMMARY_MS).unref();
     undo.push(() => { clearInterval(summaries); });
     undo.push(feed(manager, queues));

@@ -25,8 +25,8 @@ export interface QueueOptions {
   /** Rounds that may come up empty before the packet loop sleeps. */
   readonly spin: number;
   readonly memory: MemoryOptions;
-  /** Whether a worker that ran and crashed is to be started again. */
-  readonly restart?: (queue: Queue, crash: Failure) => boolean;
+  /** Asked when a worker that ran has crashed: nothing, for it to be started again, or what the queue is to end with. */
+  readonly crashed?: (queue: Queue, crash: Failure) => Failure | undefined;
 }
 
 export class Queue {
@@ -102,7 +102,9 @@ export class Queue {
       for (let started = first; ; started = this.#start()) {
         const crash = await started.ended;
         if (!crash) return;
-        if (!started.ran || this.memory.stopRequested || this.#options.restart?.(this, crash) !== true) throw crash;
+        const { crashed = () => crash } = this.#options;
+        const failure = !started.ran || this.memory.stopRequested ? crash : crashed(this, crash);
+        if (failure) throw failure;
         this.memory.recover();
         this.#counted = this.memory.counters.slice();
         this.restarts++;

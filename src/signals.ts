@@ -4,15 +4,16 @@ import { EXIT, type Failure } from "./failure.js";
 /** A person's second signal comes later than this after the first, in ms. */
 const TWICE_MS = 500;
 
-/** The first of SIGINT, SIGTERM and a failure. A later second signal ends the process at once; the kernel then removes the device. */
+/** The first of the signals and a failure. A later second signal ends the process at once; the kernel then removes the device. */
 export class StopRequest {
   readonly requested: Promise<void>;
   signalled = false;
   fail: (failure: Failure) => void = () => undefined;
-  readonly #signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM"];
+  readonly #signals: readonly NodeJS.Signals[];
   readonly #onSignal: () => void;
 
-  constructor() {
+  constructor(signals: readonly NodeJS.Signals[]) {
+    this.#signals = signals;
     let signalledAt = 0;
     let stop = (): void => undefined;
     this.requested = new Promise((resolve, reject) => {

@@ -4,6 +4,7 @@ import { MacPolicy, Mode } from "../abi.js";
 import { needsRestart } from "../config/options.js";
 import type { RunOptions, Started, Summary } from "../daemon.js";
 import { formatMac, type Link } from "../engine/link.js";
+import { Failure } from "../failure.js";
 import { createLogger } from "../log.js";
 import { sizeOf, type Address, type Prefix } from "../prefixes.js";
 import { load } from "./load.js";
@@ -38,9 +39,15 @@ Examples:
             const next = read();
             return { options: next.options, stays: needsRestart(values, next.values) };
           };
-      const summary = await run(options, log, (running) => { (json ? logRunning : printRunning)(options, running, log); }, reread);
-      if (json) log.info(summary, "stopped");
-      else process.stdout.write(`${summarize(summary)}\n`);
+      try {
+        const summary = await run(options, log, (running) => { (json ? logRunning : printRunning)(options, running, log); }, reread);
+        if (json) log.info(summary, "stopped");
+        else process.stdout.write(`${summarize(summary)}\n`);
+      } catch (error) {
+        if (!json || !(error instanceof Failure)) throw error;
+        for (const line of error.lines) log.error({ status: error.exitStatus }, line);
+        process.exitCode = error.exitStatus;
+      }
     });
 }
 

@@ -471,7 +471,7 @@ describe("pongd check", () => {
   for (const [args, message] of [
     [["check"], /no file given; try: pongd check pongd\.yaml/],
     [["check", "a", "--config", "b"], /a file and --config are given; give one/],
-    [["run", "10.99.0.0/16", "--queue-fds", "x"], /--queue-fds <fds>.*pongd itself gives it/],
+    [["run", "10.99.0.0/16", "--queue-fds", "x"], /--queue-fds <fds>.*It is for pongd's own use: leave it out/],
     [["run", "10.99.0.0/16", "--rate-limit", "0"], /--rate-limit <rate\/burst>.*like 1000\/100; or none/],
     [["run", "10.99.0.0/16", "--rate-limit", "5/0"], /like 1000\/100; or none/],
     [["run", "10.99.0.0/16", "--source-rate-limit", "1/2/3"], /like 1000\/100; or none/],

@@ -1,0 +1,82 @@
+/** Workers that crash: what the others do meanwhile, what is counted, and when it is enough. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { EXIT } from "../../src/failure.js";
+import { IO_NAMES } from "../../src/io/io.js";
+import { source } from "../support/assembly.js";
+import { needs, Netns, Pongd, sum } from "../support/netns.js";
+
+/** The system call that each backend waits in, and an errno that it does not go on after. */
+const FAULTS = { uring: "io_uring_enter:error=EBADF", readwrite: "read:error=EIO" } as const;
+
+for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
+  let ns: Netns;
+  before(async () => { ns = await Netns.open(); });
+  after(() => ns.close());
+
+  /** Has the next system call of the last queue's worker fail; returns when the worker has ended. */
+  const kill = async (pongd: Pongd) => {
+    const threads = readdirSync(`/proc/${pongd.pid}/task`).filter((thread) => readFileSync(`/proc/${pongd.pid}/task/${thread}/comm`, "utf8") === "node\n");
+    const last = Math.max(...threads.map(Number));
+    const fault = FAULTS[io];
+    await ns.run("strace", "-qq", "-o", "/dev/null", "-p", String(last), "-e", `trace=${fault.replace(/:.*/, "")}`, "-e", `inject=${fault}:when=1`);
+  };
+  const flows = [1, 2, 3, 4, 5, 6, 7, 8];
+
+  test("one of two is killed under load: no flow loses a packet, no counter goes back, every packet is counted once", async () => {
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
+    const pings = Promise.all(flows.map((last) => ns.ok("ping", "-q", "-i", "0.004", "-c", "1000", `10.99.1.${last}`)));
+    const under = await pongd.until((metrics) => sum(metrics, "pongd_replies_total") > 400);
+    for (const queue of [0, 1]) assert.ok((under.get(`pongd_packets_received_total{queue="${queue}"}`) ?? 0) > 0, `queue ${queue} has flows`);
+    const killed = kill(pongd);
+    let last = under;
+    await pongd.until((metrics) => {
+      for (const [sample, value] of last) if (/_total\b/.test(sample) && sample.startsWith("pongd_")) assert.ok((metrics.get(sample) ?? -1) >= value, `${sample} goes back from ${value}`);
+      last = metrics;
+      return metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === 1;
+    });
+    await killed;
+    for (const said of await pings) assert.match(said, / 1000 received, 0% packet loss/);
+    const metrics = await pongd.metrics();
+    assert.equal(metrics.get("pongd_worker_restarts_total{queue=\"0\"}"), 0);
+    assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"));
+    assert.match(pongd.stderr, /^\S+ error the worker of queue 1 died: .*; it is started again queue=1\n$/);
+    const { status } = await pongd.stop();
+    assert.equal(status, 0);
+  });
+
+  test("the third crash in ten seconds ends pongd, with a line and status 1, and nothing is left", async () => {
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
+    const pings = Promise.all(flows.map((last) => ns.run("ping", "-q", "-i", "0.01", "-c", "2000", "-w", "20", `10.99.1.${last}`)));
+    for (const restarts of [1, 2]) {
+      await kill(pongd);
+      await pongd.until((metrics) => metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === restarts);
+    }
+    await kill(pongd);
+    const { status, stderr } = await pongd.ended;
+    assert.equal(status, EXIT.RUNTIME);
+    assert.match(stderr, /pongd: the worker of queue 1 died: .*; workers crashed 3 times in 10 s\n$/);
+    assert.deepEqual((await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname), ["lo"]);
+    await ns.run("pkill", "-x", "--ns", String(ns.pid), "--nslist", "net", "ping");
+    await pings;
+  });
+
+  test("an engine that traps: what was with it is counted as lost, and the rest stays counted", async () => {
+    const { said, restarts, before, after, lost, received } = JSON.parse(await ns.ok(process.execPath, source("build/test/support/crash.js"), io)) as {
+      said: string[]; restarts: number; before: Verdicts; after: Verdicts; lost: number; received: number;
+    };
+    assert.deepEqual(said, ["the worker of queue 0 died: memory access out of bounds"]);
+    assert.equal(restarts, 1);
+    assert.ok(lost >= 1, "the packet that it trapped on");
+    assert.equal(after.dropped.worker_crash, lost);
+    assert.equal(received, after.replied + Object.values(after.dropped).reduce((a, b) => a + b, 0) + after.held);
+    assert.ok(after.replied >= before.replied + 20);
+  });
+});
+
+interface Verdicts {
+  readonly replied: number;
+  readonly held: number;
+  readonly dropped: Record<string, number>;
+}
