@@ -96,7 +96,7 @@ describe("device", needs(), () => {
   });
 
   test("routes come and go with a reload: what stays is not touched, and nothing changes where one cannot be had", async () => {
-    const seen = await evaluate<Record<"added" | "kept" | "down" | "up" | "undone", string[]> & { refused: string; lines: string[] }>(`
+    const seen = await evaluate<Record<"added" | "kept" | "down" | "up" | "undone", string[]> & { refused: string; disabled: string; lines: string[] }>(`
       const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
       const host = [parseAddress("10.99.0.1"), parseAddress("fd99::1")];
       const routes = () => [...ip("route", "show", "dev", "dev0"), ...ip("-6", "route", "show", "dev", "dev0", "proto", "static")].map(({ dst, prefsrc }) => dst + " " + prefsrc);
@@ -115,16 +115,20 @@ describe("device", needs(), () => {
       ip("route", "add", "10.97.0.0/16", "dev", "lo");
       let refused;
       try { device.addRoutes([b, d, e, a, prefix("10.97.0.0/16")]); } catch (error) { refused = error.message; }
+      execFileSync("sysctl", ["-qw", "net.ipv6.conf.dev0.disable_ipv6=1"]);
+      let disabled;
+      try { device.addRoutes([b, d, e, prefix("10.96.0.0/16"), prefix("fd96::/64")]); } catch (error) { disabled = error.message; }
       const undone = routes();
-      console.log(JSON.stringify({ added, kept, down, up, undone, refused, lines }));
+      console.log(JSON.stringify({ added, kept, down, up, undone, refused, disabled, lines }));
       ip("route", "del", "10.97.0.0/16");
       device.close();`);
     assert.deepEqual(seen.added, ["10.98.0.0/24 10.99.0.1", "10.98.0.0/16 10.99.0.1", "10.99.0.0/16 10.99.0.1", "fd98::/64 fd99::1", "fd99::/64 fd99::1"]);
     assert.deepEqual(seen.kept, ["10.98.0.0/16 10.99.0.1", "10.99.0.0/16 10.99.0.1", "fd98::/64 fd99::1"]);
     assert.deepEqual(seen.down, []);
     assert.deepEqual(seen.up, ["10.98.0.0/24 10.99.0.1", "10.98.0.0/16 10.99.0.1", "fd98::/64 fd99::1"]);
-    assert.deepEqual(seen.undone, seen.up);
+    assert.deepEqual(seen.undone, seen.up.filter((route) => !route.startsWith("fd")));
     assert.match(seen.refused, /prefix 10\.97\.0\.0\/16 is routed to lo already/);
+    assert.match(seen.disabled, /^IPv6 is disabled on this host/);
     assert.deepEqual(seen.lines, []);
   });
 
