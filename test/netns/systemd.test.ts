@@ -11,14 +11,14 @@ import { withTun } from "../support/user.js";
 
 const SYSTEM = "etc/systemd/system";
 
-/** What differs from the unit: where things are, and what pongd is told. */
+/** What differs from the unit: where things are, and how long it may stand still. */
 const DROP_IN = `[Service]
-Type=exec
-WatchdogSec=0
+WatchdogSec=5
 Environment=PATH=${dirname(process.execPath)}:/usr/bin
 ExecStart=
-ExecStart=${process.execPath} /opt/pongd/build/src/cli.js run 10.99.0.0/16 fd99::/64 --queues 2 --drop-privileges
+ExecStart=${process.execPath} /opt/pongd/build/src/cli.js run --config /etc/pongd.yaml --drop-privileges
 `;
+const CONFIGURATION = "device: { queues: 2 }\nprefixes: [10.99.0.0/16, fd99::/64]\nttl: 64\n";
 
 /** Runs once systemd is up, and powers off at its end. */
 const TRY = `[Unit]
@@ -34,24 +34,28 @@ StandardError=file:/out
 
 const SCRIPT = `
 answering() { until ping -q -c 1 -W 1 10.99.1.1 >/dev/null 2>&1; do systemctl is-failed -q pongd && break; done; }
+restarted() { until [ "$(systemctl show -p NRestarts --value pongd)" = "$1" ] && [ "$(systemctl show -p ActiveState --value pongd)" = active ]; do :; done; }
 systemctl start pongd; echo "start: $?"
-answering
 systemctl is-active -q pongd || { journalctl -u pongd -o cat; exit 1; }
 pid=$(systemctl show -p MainPID --value pongd)
 echo "ping: $(ping -q -c 2 -i 0.01 10.99.1.1 | grep -o '[0-9]* received'), $(ping -q -c 2 -i 0.01 fd99::77 | grep -o '[0-9]* received')"
 echo "a dynamic user: $(test $(stat -c %u /proc/$pid) -ge 61184; echo $?)"
 echo "threads with capabilities: $(grep -hE '^Cap(Eff|Prm|Amb)' /proc/$pid/task/*/status | grep -vc '[[:space:]]0*$')"
 echo "seccomp: $(grep -c 'Seccomp:[[:space:]]2' /proc/$pid/status)"
-systemctl kill -s KILL pongd
-until [ "$(systemctl show -p NRestarts --value pongd)" = 1 ] && [ "$(systemctl show -p ActiveState --value pongd)" = active ]; do :; done
-answering
+echo "status: $(systemctl show -p StatusText --value pongd)"
+sed -i s/64$/9/ /etc/pongd.yaml; systemctl reload pongd
+answering; until ping -c 1 -W 1 10.99.1.1 | grep -q ttl=9; do systemctl is-active -q pongd || break; done
+echo "after a reload: $(systemctl show -p NRestarts --value pongd) restarts, $(ping -c 1 10.99.1.1 | grep -o 'ttl=[0-9]*')"
+systemctl kill -s KILL pongd; restarted 1
 echo "after kill -9: $(ping -q -c 1 10.99.1.1 | grep -o '[0-9]* received')"
+systemctl kill -s STOP pongd; restarted 2
+echo "after it stood still: $(ping -q -c 1 10.99.1.1 | grep -o '[0-9]* received')"
 systemctl stop pongd; echo "stop: $? $(systemctl show -p Result -p ExecMainStatus --value pongd | tr '\\n' ' ')"
 echo "links: $(ls /sys/class/net | tr '\\n' ' ')"
 journalctl -u pongd -o cat
 `;
 
-test("the unit's service starts as a user of its own, answers, has no capability left, comes back after kill -9, and leaves nothing", needs("systemd-nspawn"), (context) => {
+test("the unit's service starts as a user of its own, answers, has no capability left, reloads, comes back after kill -9 and after it stood still, and leaves nothing", needs("systemd-nspawn"), (context) => {
   if (process.getuid?.() !== 0) {
     context.skip("needs root, for systemd-nspawn");
     return;
@@ -65,6 +69,7 @@ test("the unit's service starts as a user of its own, answers, has no capability
     writeFileSync(join(root, SYSTEM, "pongd.service.d/test.conf"), DROP_IN);
     writeFileSync(join(root, SYSTEM, "try.service"), TRY);
     writeFileSync(join(root, "try.sh"), SCRIPT);
+    writeFileSync(join(root, "etc/pongd.yaml"), CONFIGURATION);
     writeFileSync(join(root, "etc/os-release"), "ID=test\n");
     // Else it is a first boot, which asks questions.
     writeFileSync(join(root, "etc/machine-id"), `${"0".repeat(31)}1\n`);
@@ -77,7 +82,8 @@ test("the unit's service starts as a user of its own, answers, has no capability
     ];
     const { stdout, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: 60_000, input: "" });
     const said = existsSync(join(root, "out")) ? readFileSync(join(root, "out"), "utf8") : `${stdout}${stderr}`;
-    for (const line of ["start: 0", "ping: 2 received, 2 received", "a dynamic user: 0", "threads with capabilities: 0", "seccomp: 1", "after kill -9: 1 received", "stop: 0 success 0", "links: lo"]) {
+    for (const line of ["start: 0", "ping: 2 received, 2 received", "a dynamic user: 0", "threads with capabilities: 0", "seccomp: 1", "status: answers on pong0",
+      "after a reload: 0 restarts, ttl=9", "after kill -9: 1 received", "after it stood still: 1 received", "stop: 0 success 0", "links: lo"]) {
       assert.ok(said.split("\n").map((text) => text.trim()).includes(line), `${line}, in:\n${said}`);
     }
   } finally {
