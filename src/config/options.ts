@@ -213,7 +213,7 @@ class Merger {
       const entry = values.prefixes[i];
       if (typeof entry === "string") return { family, bytes, length, text, answers: common };
       const same = entry.answer === undefined && entry.ttl === undefined && entry.rate_limit === undefined;
-      return { family, bytes, length, text, answers: same ? common : answersOf(entry, values), name: entry.name };
+      return { family, bytes, length, text, answers: same ? common : answersOf(entry, values), ...entry.name !== undefined && { name: entry.name } };
     });
   }
 
