@@ -102,22 +102,6 @@ function parseHostAddress(text: string, prefixes: readonly Prefix[]): Address {
   return host;
 }
 
-/** `example`: the command as it would be right. @throws Failure (usage) for none, too many, or the same one twice. */
-export function checkPrefixes(prefixes: readonly Prefix[], example = "pongd run 10.99.0.0/16"): void {
-  if (prefixes.length === 0) throw usage(`no prefix given; try: ${example}`);
-  for (const { message } of misfits(prefixes, [])) throw usage(message);
-}
-
-/**
- * Blocks that are cut out of the prefixes.
- * @throws Failure (usage) for one that lies in no prefix, and for one that is a prefix as well, or given twice.
- */
-export function parseExceptions(texts: readonly string[], prefixes: readonly Prefix[]): Prefix[] {
-  const exceptions = texts.map(parsePrefix);
-  for (const { message } of misfits(prefixes, exceptions)) throw usage(message);
-  return exceptions;
-}
-
 /** One that does not go with the others: where it stands among the prefixes, followed by the exceptions. */
 export interface Misfit {
   readonly index: number;

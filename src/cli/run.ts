@@ -53,18 +53,18 @@ Examples:
 
 function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, started: Started): void {
   const { device, premade, mtu, queues, hostAddresses, engine, io, url, example } = started;
-  const ignoreEcho = prefixes.every(({ answers }) => !answers.echo);
+  const what = prefixes.some(({ answers }) => answers.echo) ? "ping" : prefixes.some(({ answers }) => answers.timestamp) ? "timestamps alone" : "nothing";
   const shown = prefixes.slice(0, SHOWN).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
   process.stdout.write([
-    `pongd answers ${ignoreEcho ? "timestamps alone, as --ignore-echo asks," : "ping"} on ${device}`,
+    `pongd answers ${what} on ${device}`,
     `  device        ${device}${premade ? ", pre-made" : ""}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, engine ${engine}, io ${io}`,
     ...link ? [`  mac address   ${describeLink(link)}`] : [],
     `  host address  ${hostAddresses.length > 0 ? hostAddresses.join(", ") : "none"}`,
     ...shown,
     ...exceptions.length > 0 ? [`  except        ${texts(exceptions.slice(0, SHOWN)).join(", ")}${exceptions.length > SHOWN ? ` and ${exceptions.length - SHOWN} more` : ""}`] : [],
     `  metrics       ${url}/metrics`,
-    `${ignoreEcho || example === undefined ? "" : `try: ping ${example}    `}stop: Ctrl-C`,
+    `${example === undefined ? "" : `try: ping ${example}    `}stop: Ctrl-C`,
     "",
   ].join("\n"));
 }

@@ -6,7 +6,7 @@ import type { Link } from "../../src/engine/link.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { DEFAULT_ANSWERS, DEFAULT_POLICY, DEFAULT_REASSEMBLY, type Answers, type Policy } from "../../src/engine/policy.js";
 import { tableOf } from "../../src/engine/table.js";
-import { parseAddress, parseExceptions, parsePrefix, serving } from "../../src/prefixes.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefixes.js";
 import { HOST6, PREFIX6 } from "./ipv6.js";
 import { HOST, PREFIX } from "./packets.js";
 
@@ -63,7 +63,7 @@ export class Rig {
     const hosts = options.hosts ?? (host === undefined ? [] : [host, HOST6]);
     const { sourceRoute, sourceLimit, reassembly, ...answers } = { ...STATELESS, ...policy };
     const parsed = prefixes.map(parsePrefix);
-    const served = serving(parsed, { ...answers, exceptions: parseExceptions(exceptions, parsed), policy: { sourceRoute, sourceLimit } });
+    const served = serving(parsed, { ...answers, exceptions: exceptions.map(parsePrefix), policy: { sourceRoute, sourceLimit } });
     const linear = LinearMemory.create({ mtu, reassembly, link, reloadable, table: tableOf(served, { hosts: hosts.map(parseAddress) }) });
     return new Rig(linear, await createEngine(name, linear));
   }
