@@ -48,11 +48,11 @@ export function input(count: u32, replies: u32, now: f64): u32 {
     if (owner(addresses, ipv4.srcAddr(ip)) != NOBODY) { receive(rest++, ip, length); continue; }
     if (ipv4.isFragmentOrReserved(ip) || ipv4.protocol(ip) != ipv4.PROTOCOL_ICMP) { receive(rest++, ip, length); continue; }
 
+    const answers = answersOf(addresses, prefix);
+    if ((answers & PLAINLY) != ANSWER_ECHO) { receive(rest++, ip, length); continue; }
     const msg = ip + ipv4.MIN_HEADER_LEN;
     if (!holds(sum(msg, totalLen - ipv4.MIN_HEADER_LEN))) { receive(rest++, ip, length); continue; }
     if (icmp.type(msg) != icmp.ECHO) { receive(rest++, ip, length); continue; }
-    const answers = answersOf(addresses, prefix);
-    if ((answers & PLAINLY) != ANSWER_ECHO) { receive(rest++, ip, length); continue; }
     echo(ip, msg, answers & 0xff);
     answered(Protocol.icmp, prefix, 1);
     send(replies++, ip, totalLen);

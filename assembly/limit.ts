@@ -9,8 +9,8 @@ import * as ipv6 from "./wire/ipv6";
 
 /** Takes a token of the bucket, if there is one. It gains `perMs` a millisecond, and holds `most`. */
 export function take(bucket: usize, perMs: f64, most: f64, now: f64): bool {
-  // A clock that was set back gives none.
-  const missing = max<f64>(0, load<f64>(bucket) - max<f64>(0, now - load<f64>(bucket, 8)) * perMs);
+  // A clock that was set back gives none. A bucket that held more under an earlier configuration owes no more than it holds now.
+  const missing = max<f64>(0, min<f64>(most, load<f64>(bucket)) - max<f64>(0, now - load<f64>(bucket, 8)) * perMs);
   store<f64>(bucket, now, 8);
   const one = missing + 1 <= most;
   store<f64>(bucket, one ? missing + 1 : missing);

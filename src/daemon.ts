@@ -22,7 +22,7 @@ import type { IoChoice, IoName } from "./io/io.js";
 import type { LogFormat, LogLevel } from "./log.js";
 import { createRegistry, total, verdicts, type Verdicts } from "./metrics.js";
 import { serviceManager, type ServiceManager } from "./notify.js";
-import { FAMILIES, type Address, type Serving } from "./prefixes.js";
+import { FAMILIES, type Address, type Prefix, type Serving } from "./prefixes.js";
 import { assertUnprivileged, isPrivileged, startWithoutPrivileges } from "./privileges.js";
 import { Queue } from "./queue.js";
 import { Reach } from "./reach.js";
@@ -111,8 +111,12 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
   const stop = new StopRequest(reread ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"]);
   const undo: (() => unknown)[] = [() => { stop.dispose(); }];
   const manager = serviceManager((why) => { log.debug(`the service manager is not told anything: ${why}`); });
-  // What was wrong has been logged; and before it is up, it has read all there is.
-  const reload = () => { reloads?.request().catch(() => undefined); };
+  const asked = { early: false };
+  const reload = () => {
+    asked.early = reloads === undefined;
+    // What was wrong has been logged.
+    reloads?.request().catch(() => undefined);
+  };
   if (reread) process.on("SIGHUP", reload);
   undo.push(() => process.off("SIGHUP", reload));
   try {
@@ -163,17 +167,19 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
 
     reloads = reread && new Reloads(async () => {
       const { options: next, stays } = reread();
-      for (const line of stays) log.warn(line);
       // What fails, fails before anything is changed. Routes of what is new come first, and those of what is gone go last.
       const { prefixes } = next.serving;
-      const lines = options.routes ? device.addRoutes(prefixes) : [];
+      checkMtu(device, prefixes);
+      const lines = [...stays, ...options.routes ? device.addRoutes(prefixes) : []];
       const { table, fresh } = directory.change(beside(next.serving));
       await Promise.all(queues.map((queue) => queue.serve(table, fresh)));
       directory.settle();
       if (options.routes) lines.push(...device.keepRoutes(prefixes));
-      for (const line of lines) log.warn(line);
+      if (!device.premade) lines.push(...hostsThatStay(hostAddresses, next.hostAddresses));
       log.level = next.logLevel;
       look();
+      reaching.warn(lines);
+      return lines;
     }, log, manager);
     registry = createRegistry(queues, directory, reloads);
 
@@ -199,6 +205,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
       device: device.name, premade: device.premade, mtu, queues: queues.length, hostAddresses: hostAddresses.map(({ text }) => text),
       engine, io: queues[0].io, url: http.url, example: exampleOf(directory.prefixes, directory.table),
     });
+    if (asked.early) reload();
     // A worker may find its queue dead before the watch above hears why.
     await Promise.race([stop.requested, ended]).catch((error: unknown) => { throw device.restore() ? error : reaching.gone; });
   } finally {
@@ -209,14 +216,20 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
   return summarize(queues, started);
 }
 
+/** Addresses of the host that would be others at a new start: a line each. */
+function hostsThatStay(now: readonly Address[], then: readonly Address[]): string[] {
+  return FAMILIES.flatMap((family) => {
+    const [own = "none", other = "none"] = [now, then].map((hosts) => hosts.find((host) => host.family === family)?.text);
+    return own === other ? [] : [`the host's IPv${family} address stays ${own} until pongd is started again, when it will be ${other}`];
+  });
+}
+
 /** The device, configured. @throws Failure, and then it is closed. */
 function openDevice(options: RunOptions, log: Logger): TunDevice {
   const { serving: { prefixes }, hostAddresses, hostAddressGiven, link, mtu, queues, queueFds, routes } = options;
   const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues, fds: queueFds });
   try {
-    if (device.mtu < IPV6_MIN_MTU && prefixes.some(({ family }) => family === 6)) {
-      throw new Failure(`device ${device.name} has MTU ${device.mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}`, EXIT.RUNTIME, { mend: `sudo ip link set ${device.name} mtu ${IPV6_MIN_MTU}, or give IPv4 prefixes alone` });
-    }
+    checkMtu(device, prefixes);
     for (const line of device.configure(device.premade && !hostAddressGiven ? [] : hostAddresses, routes ? prefixes : [])) log.warn(line);
     log.debug({ device: device.name, premade: device.premade, mtu: device.mtu, queues: device.queues.length }, "device open");
     return device;
@@ -224,6 +237,12 @@ function openDevice(options: RunOptions, log: Logger): TunDevice {
     device.close();
     throw error;
   }
+}
+
+/** @throws Failure where the device is too narrow for a prefix's family. */
+function checkMtu({ name, mtu }: TunDevice, prefixes: readonly Prefix[]): void {
+  if (mtu >= IPV6_MIN_MTU || prefixes.every(({ family }) => family === 4)) return;
+  throw new Failure(`device ${name} has MTU ${mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}`, EXIT.RUNTIME, { mend: `sudo ip link set ${name} mtu ${IPV6_MIN_MTU}, or give IPv4 prefixes alone` });
 }
 
 /** Makes the device, and has this process begin anew with it and without privileges. @throws Failure; it does not return. */

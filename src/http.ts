@@ -18,8 +18,10 @@ export interface Status {
   metrics(): Registry | undefined;
   /** Whether packets are being answered now. */
   ready(): boolean;
-  /** Fulfilled when the configuration has been read anew and holds; undefined where there is none to read. @throws what is wrong with it. */
-  reload(): Promise<void> | undefined;
+  /**
+   * Fulfilled when the configuration has been read anew and holds, with what could not be done, a line each; undefined where there is none to read. @throws what is wrong with it.
+   */
+  reload(): Promise<readonly string[]> | undefined;
 }
 
 export interface HttpServer {
@@ -119,8 +121,8 @@ async function reload(request: IncomingMessage, response: ServerResponse, status
     respond(response, 409, "Conflict: pongd runs without a configuration file, or is not up yet\n");
     return;
   }
-  await reloaded;
-  respond(response, 200, "Reloaded\n");
+  const lines = await reloaded;
+  respond(response, 200, ["Reloaded", ...lines, ""].join("\n"));
 }
 
 function respond(response: ServerResponse, status: number, body: string, type = "text/plain; charset=utf-8"): void {

@@ -6,6 +6,8 @@ import { hrtime } from "node:process";
 import * as libc from "./tun/libc.js";
 import * as uapi from "./tun/uapi.js";
 
+/** The longest that a timer waits. */
+const MOST_MS = 2 ** 31 - 1;
 /** Bytes of sun_path in struct sockaddr_un. */
 const SUN_PATH = 108;
 
@@ -31,7 +33,7 @@ export function serviceManager(onFailure: (why: string) => void, environment: No
       }
     },
     // Of a PID that is not this one's, it is meant for a parent.
-    watchdogMs: path && usec && /^[1-9]\d*$/.test(usec) && (!pid || Number(pid) === process.pid) ? Number(usec) / 1000 : undefined,
+    watchdogMs: path && usec && /^[1-9]\d*$/.test(usec) && (!pid || Number(pid) === process.pid) ? Math.min(Number(usec) / 1000, MOST_MS) : undefined,
   };
 }
 

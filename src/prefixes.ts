@@ -135,14 +135,20 @@ export function* misfits(prefixes: readonly (Prefix | undefined)[], exceptions: 
 /** The first usable address of the first prefix of the family that has room for the host and others, or undefined. */
 function firstUsable(prefixes: readonly Prefix[], exceptions: readonly Prefix[], family: Family): Address | undefined {
   const own = prefixes.filter((prefix) => prefix.family === family);
-  const others = new BlockMap(exceptions.filter((exception) => exception.family === family));
-  const alone = new Set(own.filter((prefix) => sizeOf(prefix) === 1).map(({ text }) => text));
-  for (const prefix of own) {
+  // Exceptions are others', and a prefix of one address is there to answer.
+  const taken = new BlockMap([...exceptions.filter((exception) => exception.family === family), ...own.filter((prefix) => sizeOf(prefix) === 1)]);
+  for (const prefix of own.filter((prefix) => sizeOf(prefix) > 1)) {
     // The first is the network's, and the Subnet-Router anycast address (RFC 4291 §2.6.1). RFC 3021, RFC 6164: a prefix of two
-    // addresses has neither, so both are usable.
-    const offsets = sizeOf(prefix) > 2 ? [1, 2, 3] : sizeOf(prefix) === 2 ? [0] : [];
-    const found = offsets.map((offset) => plus(prefix, offset)).find(({ text, bytes }) => !alone.has(`${text}/${8 * bytes.length}`) && !others.around({ bytes, length: 8 * bytes.length }) && !others.get({ bytes, length: 8 * bytes.length }));
-    if (found) return found;
+    // addresses has neither, so both are usable; one has to be left.
+    let candidate = plus(prefix, sizeOf(prefix) > 2 ? 1 : 0);
+    for (;;) {
+      const block = { ...candidate, length: 8 * candidate.bytes.length };
+      if (!contains(prefix, block)) break;
+      const whose = taken.get(block) ?? taken.around(block);
+      if (!whose) return candidate;
+      if (sizeOf(prefix) === 2) break;
+      candidate = plus({ ...whose, bytes: whose.bytes.map((byte, i) => byte | ~maskOf(whose.length, i)) }, 1);
+    }
   }
   return undefined;
 }

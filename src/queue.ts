@@ -15,6 +15,8 @@ import { EFD_CLOEXEC } from "./tun/uapi.js";
 import type { Running, WorkerInput, WorkerMessage } from "./worker.js";
 
 const module = compile();
+/** More than a worker's event loop and its ring take. */
+const DESCRIPTORS = 16;
 
 export interface QueueOptions {
   readonly index: number;
@@ -103,11 +105,12 @@ export class Queue {
         const crash = await started.ended;
         if (!crash) return;
         const { crashed = () => crash } = this.#options;
-        const failure = !started.ran || this.memory.stopRequested ? crash : crashed(this, crash);
+        const failure = (started === first && !started.ran) || this.memory.stopRequested ? crash : crashed(this, crash);
         if (failure) throw failure;
         this.memory.recover();
         this.#counted = this.memory.counters.slice();
         this.restarts++;
+        checkDescriptors();
       }
     } finally {
       this.#over = true;
@@ -151,6 +154,13 @@ export class Queue {
     });
     return started;
   }
+}
+
+/** Node.js aborts where a thread's event loop gets none. @throws Failure */
+function checkDescriptors(): void {
+  const tried = Array.from({ length: DESCRIPTORS }, () => libc.eventfd(0, EFD_CLOEXEC));
+  for (const fd of tried) if (fd >= 0) libc.close(fd);
+  if (tried.some((fd) => fd < 0)) throw new Failure("no descriptors are left to start a worker with; see: ulimit -n", EXIT.RUNTIME);
 }
 
 /** A worker's life. */

@@ -27,6 +27,11 @@ export class Reach {
     return this.#up && this.#missing === 0;
   }
 
+  /** Logs what is not said by the last look already. */
+  warn(lines: readonly string[]): void {
+    for (const line of lines) if (!this.#told.includes(line)) this.#log.warn(line);
+  }
+
   /** That the device is no more. */
   get gone(): Failure {
     return new Failure(`device ${this.#device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME);
@@ -38,19 +43,21 @@ export class Reach {
     const log = this.#log;
     const link = this.#device.restore();
     if (!link) throw this.gone;
-    if (link.up !== this.#up) log.warn({ device: name }, link.up ? "the link is up" : `the link is down: nothing is answered until it is up; sudo ip link set ${name} up`);
+    // Nothing goes with these lines: their commands are for whoever copies them.
+    if (link.up && !this.#up) log.info("the link is up");
+    if (!link.up && this.#up) log.warn(`the link is down: nothing is answered until it is up; sudo ip link set ${name} up`);
     this.#up = link.up;
     const lines = [
       ...[...link.refused].map(([family, why]) => family === 6 && link.mtu < IPV6_MIN_MTU ? `nothing is answered by IPv6: the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}` : why),
       ...link.lost.map(({ text }) => `prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`),
       ...link.mtu > mtu ? [`the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`] : [],
     ];
-    for (const line of lines) if (!this.#told.includes(line)) log.warn({ device: name }, line);
+    this.warn(lines);
     this.#told = lines;
     clearTimeout(this.#retry);
     if (!link.up) return;
     const missing = link.refused.size + link.lost.length;
-    if (missing === 0 && this.#missing > 0) log.warn({ device: name }, "what was missing is answered again");
+    if (missing === 0 && this.#missing > 0) log.info("what was missing is answered again");
     this.#missing = missing;
     // Somebody may mend it, of which the link says nothing.
     if (missing > 0) this.#retry = setTimeout(again, RETRY_MS).unref();

@@ -8,21 +8,21 @@ export class Reloads {
   successful = true;
   /** Unix time of the last one that was, in seconds. */
   succeededAt = Date.now() / 1000;
-  readonly #apply: () => Promise<void>;
+  readonly #apply: () => Promise<readonly string[]>;
   readonly #log: Logger;
   readonly #manager: ServiceManager;
-  #running: Promise<void> = Promise.resolve();
-  #next: Promise<void> | undefined;
+  #running: Promise<unknown> = Promise.resolve();
+  #next: Promise<readonly string[]> | undefined;
 
-  /** `apply`: throws before it has changed anything, or not at all. */
-  constructor(apply: () => Promise<void>, log: Logger, manager: ServiceManager) {
+  /** `apply`: throws before it has changed anything, or not at all; returns what it could not do, a line each. */
+  constructor(apply: () => Promise<readonly string[]>, log: Logger, manager: ServiceManager) {
     this.#apply = apply;
     this.#log = log;
     this.#manager = manager;
   }
 
-  /** @throws whatever was wrong with the configuration; it has been logged by then, and the old one holds. */
-  request(): Promise<void> {
+  /** Fulfilled with what could not be done, a line each. @throws whatever was wrong with the configuration; it has been logged by then, and the old one holds. */
+  request(): Promise<readonly string[]> {
     this.#next ??= this.#running.then(() => {
       this.#next = undefined;
       const reload = this.#reload();
@@ -32,13 +32,14 @@ export class Reloads {
     return this.#next;
   }
 
-  async #reload(): Promise<void> {
+  async #reload(): Promise<readonly string[]> {
     this.#manager.notify(reloading());
     try {
-      await this.#apply();
+      const lines = await this.#apply();
       this.successful = true;
       this.succeededAt = Date.now() / 1000;
       this.#log.info("configuration reloaded");
+      return lines;
     } catch (error) {
       this.successful = false;
       for (const line of messageOf(error).split("\n")) this.#log.error(line);

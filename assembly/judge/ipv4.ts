@@ -3,7 +3,7 @@
 import {
   ANSWER_ECHO, ANSWER_TIMESTAMP, Drop, FIRST_PREFIX, IcmpError, INVALID, NOBODY, Protocol, REASSEMBLIES, Unreachable, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
 } from "../../src/abi";
-import { holds, sumHeader, sumScalar } from "../checksum";
+import { holds, sumHeader, sumWide } from "../checksum";
 import { permits } from "../limit";
 import { answered } from "../memory";
 import { answers, owner, setOwner, table, ttl } from "../prefix";
@@ -87,7 +87,7 @@ function content(ip: usize, now: f64): i32 {
 
 function message(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
   if (msgLen < icmp.HEADER_LEN) return ~Drop.pkt_too_small;
-  if (!holds(sumScalar(msg, msgLen))) return ~Drop.icmp_csum;
+  if (!holds(sumWide(msg, msgLen))) return ~Drop.icmp_csum;
   switch (icmp.type(msg)) {
     case icmp.ECHO:
       if (!(answers() & ANSWER_ECHO)) return ~Drop.icmp_echo_ignored;
@@ -114,7 +114,7 @@ function port(ip: usize, datagram: usize, len: u32, now: f64): i32 {
   const udpLen: u32 = len < udp.HEADER_LEN ? 0 : udp.len(datagram);
   if (udpLen < udp.HEADER_LEN || udpLen > len) return ~Drop.pkt_too_small;
   // RFC 768: none was made where it is 0.
-  if (udp.checksum(datagram) && !holds(ipv4.pseudoSum(ip, udpLen) + sumScalar(datagram, udpLen))) return ~Drop.udp_csum;
+  if (udp.checksum(datagram) && !holds(ipv4.pseudoSum(ip, udpLen) + sumWide(datagram, udpLen))) return ~Drop.udp_csum;
   if (mode == Unreachable.on) error(ip, IcmpError.port_unreachable, icmp.DESTINATION_UNREACHABLE, icmp.PORT_UNREACHABLE, 0, now);
   return ~Drop.no_socket;
 }

@@ -39,7 +39,7 @@ Examples:
       if (flags.user === undefined && flags.group === undefined) throw new Failure("a device that is nobody's is everybody's: give --user, --group or both", EXIT.USAGE);
       if (texts.length === 0 && flags.hostAddress.length > 0) throw new Failure("--host-address needs prefixes, which it is for; try: pongd device create pong0 10.99.0.0/16 --user nobody", EXIT.USAGE);
       const given = givenOf(texts, command, undefined);
-      const { serving: { prefixes }, hostAddresses } = effective({ ...given, values: { ...given.values, "device.name": name } }).options;
+      const { serving: { prefixes }, hostAddresses } = effective({ ...given, values: { ...given.values, "device.name": name, prefixes: texts } }).options;
       const { mtu, queues, routes, mode } = flags;
       const [{ createDevice }, { getpwnam, getgrnam }] = await load(Promise.all([import("../tun/persistent.js"), import("../tun/libc.js")]));
       const owner = { user: numberOf(flags.user, "user", getpwnam), group: numberOf(flags.group, "group", getgrnam) };

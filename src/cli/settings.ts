@@ -91,7 +91,7 @@ function runOptions(): readonly Option[] {
     .option("--no-routes", "leave the host's routes alone: for a TAP device that becomes a bridge's port")
     .addOption(new Option("--mtu <bytes>", "its MTU; auto: 1500, or what a device that is there already has").argParser(integerOrAuto(ETH_MIN_MTU, ETH_MAX_MTU)).default(DEFAULTS["device.mtu"]))
     .addOption(new Option("--queues <n>", "its queues, a thread each; auto: one for each CPU").argParser(integerOrAuto(1, MAX_QUEUES)).default(DEFAULTS["device.queues"])), "the host's own address on it")
-    .addOption(new Option("--io <name>", "what reads and writes them: io_uring, or a read and a write a packet").choices(IO_CHOICES).default(DEFAULTS.io))
+    .addOption(new Option("--io <name>", "what reads and writes packets: io_uring, or a read and a write for each; auto: the first where it works").choices(IO_CHOICES).default(DEFAULTS.io))
     .option("--spin <rounds>", "with io_uring: rounds that may come up empty before it sleeps", integer(0, MAX_SPIN), DEFAULTS.spin)
     .addOption(new Option("--rate-limit <rate/burst>", "replies of each prefix, a second and at once, like 1000/100 or 1000; or none").argParser(parseLimit).default(DEFAULTS.rate_limit))
     .addOption(new Option("--source-rate-limit <rate/burst>", "the same to each source, an IPv4 /24 or an IPv6 /56").argParser(parseLimit).default(DEFAULTS.source_rate_limit))
@@ -107,8 +107,12 @@ export async function reader(prefixes: readonly string[], command: Command, exam
   const given = givenOf(prefixes, command, example);
   const name = file ?? command.opts<{ config?: string }>().config;
   if (name === undefined) return () => effective(given);
-  const { ConfigFile } = await import("../config/file.js");
-  return () => effective(given, new ConfigFile(name));
+  const { checkRegular, ConfigFile } = await import("../config/file.js");
+  return () => {
+    // One that is read for once may be a pipe.
+    if (file === undefined) checkRegular(name);
+    return effective(given, new ConfigFile(name));
+  };
 }
 
 /** What flags and environment gave. @throws Failure (usage) for a variable that says neither yes nor no. */
@@ -137,7 +141,7 @@ export function givenOf(prefixes: readonly string[], command: Command, example: 
     }
   }
   if (prefixes.length > 0) give("prefixes", prefixes);
-  else if (process.env.PONGD_PREFIXES) give("prefixes", listOf(process.env.PONGD_PREFIXES), "PONGD_PREFIXES");
+  else if (process.env.PONGD_PREFIXES?.trim()) give("prefixes", listOf(process.env.PONGD_PREFIXES), "PONGD_PREFIXES");
   return { values: values as Partial<Values>, names, ignoreEcho, queueFds: command.opts<{ queueFds?: number[] }>().queueFds, example };
 }
 

@@ -7,7 +7,7 @@
  *
  * Two readers could disagree: by test they do not, and what only one of them reads at all is settled by the second.
  */
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { load, YAMLException } from "js-yaml";
 import type { z } from "zod";
@@ -95,6 +95,11 @@ export class ConfigFile {
     if (faults.length > 0) throw new Failure(this.#lines(faults), EXIT.CONFIG);
     return value;
   }
+}
+
+/** @throws Failure (configuration) for a pipe and the like, which a reload, or the image without privileges, would wait for in vain. */
+export function checkRegular(name: string): void {
+  if (statSync(name, { throwIfNoEntry: false })?.isFile() === false) throw new Failure(`${name}: not a regular file, and so not to be read a second time; write it to one`, EXIT.CONFIG);
 }
 
 function readBytes(name: string): Buffer {

@@ -263,10 +263,10 @@ function flatten({ document: { device = {}, log = {}, unreachable = {}, ...other
   return values;
 }
 
-/** The values that differ though a reload does not change them: a line each. */
+/** The values that differ though a reload does not change them: a line each. Of the host's addresses the daemon knows more. */
 export function needsRestart(before: Values, after: Values): string[] {
-  const changed = (Object.keys(before) as Key[]).filter((key) => !RELOADED.has(key) && JSON.stringify(before[key]) !== JSON.stringify(after[key]));
-  return changed.map((key) => `${key} stays ${textOf(before[key])} until pongd is started again, though it is ${textOf(after[key])} now`);
+  const changed = (Object.keys(before) as Key[]).filter((key) => !RELOADED.has(key) && key !== "device.host_address" && JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+  return changed.map((key) => `${key} stays ${textOf(before[key])} until pongd is started again, when it will be ${textOf(after[key])}`);
 }
 
 function textOf(value: Values[Key]): string {

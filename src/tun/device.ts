@@ -341,13 +341,18 @@ export class TunDevice {
       ...addresses.map(({ text }) => `host address ${text} is not on ${this.name}`),
       ...prefixes.length > 0 ? [`${listed(prefixes)} not routed to ${this.name}`] : [],
     ];
-    const commands = [...addresses.map((address) => this.#addressCommand(address)), ...prefixes.map(({ text }) => `sudo ip route add ${text} dev ${this.name}`)];
+    const commands = [...addresses.map((address) => this.#addressCommand(address)), ...prefixes.map((prefix) => this.#routeCommand(prefix))];
     return `${what.join(", ")}${this.#lack()}; ${listCommands(commands)}`;
   }
 
   #lack(): string {
     if (this.premade) return "";
     return this.#adopted ? ": that needs CAP_NET_ADMIN, which was given up" : ": that needs CAP_NET_ADMIN, which pongd does not have";
+  }
+
+  #routeCommand({ text, family }: Prefix): string {
+    const own = this.#addresses.find((address) => address.family === family);
+    return `sudo ip route add ${text} dev ${this.name}${own ? ` src ${own.text}` : ""}`;
   }
 
   #addressCommand({ text, family }: Address): string {

@@ -123,11 +123,14 @@ describe("reload", needs("ping", "fping"), () => {
 
   test("what a reload does not change is said, and the rest is done", async () => {
     const pongd = await start();
-    write("device: { mtu: 1400, queues: 2 }\nlisten: 127.0.0.1:9999\nlog: { level: debug }\nttl: 5\nprefixes: [10.99.0.0/16]\n");
-    await reloaded();
+    write("device: { mtu: 1400, queues: 2 }\nlisten: 127.0.0.1:9999\nlog: { level: debug }\nttl: 5\nprefixes: [10.99.0.0/16, \"fd99::/64\"]\n");
+    const { status, body } = await post();
+    assert.equal(status, 200);
     assert.equal(await ttl("10.99.1.1"), "5");
-    for (const [key, now, then] of [["device.mtu", "auto", "1400"], ["device.queues", "1", "2"], ["listen", "127.0.0.1:7664", "127.0.0.1:9999"]]) {
-      assert.match(pongd.stderr, new RegExp(` warn ${key} stays ${now} until pongd is started again, though it is ${then} now\n`));
+    for (const [key, now, then] of [["device.mtu", "auto", "1400"], ["device.queues", "1", "2"], ["listen", "127.0.0.1:7664", "127.0.0.1:9999"], ["the host's IPv6 address", "none", "fd99::1"]]) {
+      const line = `${key} stays ${now} until pongd is started again, when it will be ${then}\n`;
+      assert.ok(pongd.stderr.includes(` warn ${line}`), line);
+      assert.ok(body.includes(line), line);
     }
     await pongd.stop();
   });
@@ -143,10 +146,11 @@ describe("reload", needs("ping", "fping"), () => {
   test("without privileges: answers change, routes that are missing are named with the command, and what an outer prefix covers needs none", async () => {
     const pongd = await start("--drop-privileges");
     write("prefixes:\n  - 10.99.0.0/16\n  - { prefix: 10.99.7.0/24, ttl: 7 }\n  - 10.97.0.0/24\n");
-    await reloaded();
+    assert.match((await post()).body, /^Reloaded\n.*sudo ip route add 10\.97\.0\.0\/24 dev pong0 src 10\.99\.0\.1\n$/);
     assert.deepEqual([await ttl("10.99.1.1"), await ttl("10.99.7.1"), await ttl("10.97.0.1")], ["64", "7", undefined]);
-    const [, command] = /warn .*10\.97\.0\.0\/24.*CAP_NET_ADMIN.*sudo (ip route add 10\.97\.0\.0\/24 dev pong0)/.exec(pongd.stderr) ?? [];
+    const [, command] = /warn .*10\.97\.0\.0\/24.*CAP_NET_ADMIN.*sudo (ip route add 10\.97\.0\.0\/24 dev pong0 src 10\.99\.0\.1)\n/.exec(pongd.stderr) ?? [];
     assert.ok(command, pongd.stderr);
+    assert.equal(pongd.stderr.match(/10\.97\.0\.0\/24/g)?.length, 2, "said once, with the command");
     assert.equal((await pongd.get("/-/ready")).status, 503);
     await ns.ok(...command.split(" ") as [string, ...string[]]);
     assert.equal(await ttl("10.97.0.1"), "64");

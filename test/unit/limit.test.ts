@@ -62,6 +62,18 @@ for (const name of ENGINES) {
       assert.equal(answered(rig, 9), 2);
     });
 
+    test("a bucket owes no more than it holds when a reload makes it smaller", async () => {
+      const rig = await Rig.create(name, { prefixes: [PREFIX], reloadable: true });
+      const directory = new Directory(served([PREFIX, { rate: 1, burst: 5000 }]), [], 1);
+      rig.linear.serve(directory.table);
+      const request = icmpPacket({ src: "192.0.2.1" });
+      assert.equal(answered(rig, 5200, request), 5000);
+      rig.linear.serve(directory.change(served([PREFIX, { rate: 10, burst: 10 }])).table);
+      assert.equal(answered(rig, 20, request), 0);
+      rig.now += 310;
+      assert.equal(answered(rig, 20, request), 3);
+    });
+
     test("what is not answered for another reason costs nothing", async () => {
       const rig = await Rig.create(name, { policy: { limit: { rate: 1, burst: 2 }, sourceLimit: { rate: 1, burst: 2 } } });
       const broken = icmpPacket();

@@ -88,7 +88,10 @@ describe("the host's addresses", () => {
   const others = (prefix: string, ...exceptions: string[]) => parseHostAddresses([], [parsePrefix(prefix)], exceptions.map(parsePrefix)).map(({ text }) => text);
   assert.deepEqual(others("10.99.0.0/24", "10.99.0.1/32"), ["10.99.0.2"], "an exception is somebody else's");
   assert.deepEqual(others("2001:db8::/64", "2001:db8::/127"), ["2001:db8::2"]);
-  assert.deepEqual(others("10.99.0.0/24", "10.99.0.0/25"), []);
+  assert.deepEqual(others("10.99.0.0/24", "10.99.0.0/25"), ["10.99.0.128"]);
+  assert.deepEqual(others("10.99.0.0/16", "10.99.0.0/24", "10.99.1.0/32", "10.99.1.1/32"), ["10.99.1.2"]);
+  assert.deepEqual(others("2001:db8::/64", "2001:db8::/65"), ["2001:db8:0:0:8000::"]);
+  assert.deepEqual(others("10.99.0.0/24", "10.99.0.0/24"), []);
   const hosts = (prefixes: string[], ...given: string[]) => parseHostAddresses(given, prefixes.map(parsePrefix)).map(({ text }) => text);
 
   test("by default the first usable one of each family's first prefix with room", () => {

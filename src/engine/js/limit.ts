@@ -24,7 +24,7 @@ export function createLimiter(buffer: ArrayBufferLike): Limiter {
   }
 
   function take(bucket: number, limit: number, now: number): boolean {
-    const missing = Math.max(0, f64[bucket] - Math.max(0, now - f64[bucket + 1]) * f32[limit]);
+    const missing = Math.max(0, Math.min(f32[limit + 1], f64[bucket]) - Math.max(0, now - f64[bucket + 1]) * f32[limit]);
     const one = missing + 1 <= f32[limit + 1];
     f64[bucket] = one ? missing + 1 : missing;
     f64[bucket + 1] = now;
