@@ -107,6 +107,17 @@ describe("reload", needs("ping", "fping"), () => {
     await pongd.stop();
   });
 
+  test("a pipe in the file's place is refused and not waited for", async () => {
+    const pongd = await start();
+    rmSync(FILE);
+    await ns.ok("mkfifo", FILE);
+    const { status, body } = await post();
+    assert.deepEqual([status, body], [500, `${FILE}: not a regular file, and so not to be read a second time; write it to one\n`]);
+    assert.equal(await ttl("10.99.1.1"), "64");
+    rmSync(FILE);
+    assert.equal((await pongd.stop()).status, 0);
+  });
+
   test("a prefix that cannot be had, as it is routed elsewhere, keeps all of the file from being taken over", async () => {
     await ns.ok("ip", "route", "add", "10.96.0.0/24", "dev", "lo");
     const pongd = await start();

@@ -62,6 +62,17 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
     await pings;
   });
 
+  test("without descriptors for another worker, pongd ends with a line in place of aborting", async () => {
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
+    await ns.ok("prlimit", "--pid", String(pongd.pid), "--nofile=20:20");
+    const pings = Promise.all(flows.map((last) => ns.run("ping", "-q", "-i", "0.01", "-c", "200", "-w", "5", `10.99.1.${last}`)));
+    await kill(pongd);
+    const { status, stderr } = await pongd.ended;
+    assert.equal(status, EXIT.RUNTIME);
+    assert.match(stderr, /\npongd: no descriptors are left to start a worker with; see: ulimit -n\n$/);
+    await pings;
+  });
+
   test("an engine that traps: what was with it is counted as lost, and the rest stays counted", async () => {
     const { said, restarts, before, after, lost, received } = JSON.parse(await ns.ok(process.execPath, source("build/test/support/crash.js"), io)) as {
       said: string[]; restarts: number; before: Verdicts; after: Verdicts; lost: number; received: number;
