@@ -148,7 +148,7 @@ describe("device", needs(), () => {
       const missing = [...adopted.restore().refused.values()];
       const kept = adopted.keepRoutes([inner]);
       console.log(JSON.stringify({ added, kept, missing, routes: ip("route").map(({ dst }) => dst) }));`);
-    assert.deepEqual(seen.added, ["prefix 10.98.0.0/16 is not routed to dev0: that needs CAP_NET_ADMIN, which was given up; sudo ip route add 10.98.0.0/16 dev dev0"]);
+    assert.deepEqual(seen.added, ["prefix 10.98.0.0/16 is not routed to dev0: that needs CAP_NET_ADMIN, which was given up; sudo ip route add 10.98.0.0/16 dev dev0 src 10.99.0.1"]);
     assert.deepEqual(seen.missing, seen.added);
     assert.deepEqual(seen.kept, ["prefix 10.99.0.0/16 is still routed to dev0: that needs CAP_NET_ADMIN, which was given up; sudo ip route del 10.99.0.0/16 dev dev0"]);
     assert.deepEqual(seen.routes, ["10.99.0.0/16"]);
