@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
+import { BATCH } from "../../src/abi.js";
 import { EXIT } from "../../src/failure.js";
 import { IO_NAMES } from "../../src/io/io.js";
 import { source } from "../support/assembly.js";
@@ -24,7 +25,7 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
   };
   const flows = [1, 2, 3, 4, 5, 6, 7, 8];
 
-  test("one of two is killed under load: no flow loses a packet, no counter goes back, every packet is counted once", async () => {
+  test("one of two is killed under load: nothing is lost but what was with it, no counter goes back, every packet is counted once", async () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
     const pings = Promise.all(flows.map((last) => ns.ok("ping", "-q", "-i", "0.004", "-c", "1000", `10.99.1.${last}`)));
     const under = await pongd.until((metrics) => sum(metrics, "pongd_replies_total") > 400);
@@ -37,7 +38,8 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
       return metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === 1;
     });
     await killed;
-    for (const said of await pings) assert.match(said, / 1000 received, 0% packet loss/);
+    const lost = (await pings).map((said) => 1000 - Number(/ (\d+) received/.exec(said)?.[1]));
+    assert.ok(lost.reduce((a, b) => a + b) <= BATCH, `no more is lost than what was with the worker: ${lost.join(", ")}`);
     const metrics = await pongd.metrics();
     assert.equal(metrics.get("pongd_worker_restarts_total{queue=\"0\"}"), 0);
     assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"));
