@@ -72,7 +72,7 @@ function sumSimd(p: usize, len: u32): u64 {
   return i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1) + tail(p, len & 15);
 }
 
-/** The same for IPv6, in a loop of its own: a second caller would keep sum() from being one piece with the fast path. */
+/** The same for the slow path, in a loop of its own: a second caller would keep sum() from being one piece with the fast path. */
 export function sumWide(p: usize, len: u32): u64 {
   if (!ASC_FEATURE_SIMD) return sumScalar(p, len);
   // No lane overflows: 4,096 steps of up to 2 * 65,535 stay under 2^30.
@@ -81,7 +81,7 @@ export function sumWide(p: usize, len: u32): u64 {
   return i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1) + tail(p, len & 15);
 }
 
-/** The same without SIMD: for the slow path, since a second caller would keep sum() from being one piece with the fast one. */
+/** The same without SIMD: for a module that has none, and for what is short. */
 export function sumScalar(p: usize, len: u32): u64 {
   let a: u64 = 0;
   let b: u64 = 0;
