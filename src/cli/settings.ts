@@ -7,7 +7,7 @@ import {
 import { effective, type Effective, type Given } from "../config/options.js";
 import { ENGINE_NAMES } from "../engine/engine.js";
 import { EXIT, Failure } from "../failure.js";
-import { parseEndpoint } from "../http.js";
+import { parseEndpoint } from "../http/endpoint.js";
 import { IO_CHOICES } from "../io/io.js";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";

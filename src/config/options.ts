@@ -7,7 +7,7 @@ import type { RunOptions } from "../daemon.js";
 import { linkOf, type Link } from "../engine/link.js";
 import type { Answers, Limit } from "../engine/policy.js";
 import { EXIT, Failure } from "../failure.js";
-import { parseEndpoint } from "../http.js";
+import { parseEndpoint } from "../http/endpoint.js";
 import { misfits, parseHostAddresses, parsePrefix, type Address, type Prefix, type Served } from "../prefixes.js";
 import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IPV6_MIN_MTU } from "../tun/uapi.js";
 import { DEFAULTS, DEVICE_NAME, DEVICE_NAME_RULE, JS_DEFAULTS, RELOADED, type Answer, type Key, type LimitSetting, type PrefixEntry, type Values } from "./document.js";

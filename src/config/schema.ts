@@ -3,7 +3,7 @@ import { z } from "zod";
 import { MAX_REASSEMBLIES } from "../abi.js";
 import { ENGINE_NAMES } from "../engine/engine.js";
 import { Failure } from "../failure.js";
-import { parseEndpoint } from "../http.js";
+import { parseEndpoint } from "../http/endpoint.js";
 import { IO_CHOICES } from "../io/io.js";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";

@@ -5,7 +5,8 @@ import { TABLE } from "../../src/bench/workload.js";
 import { Directory } from "../../src/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { EXIT, Failure } from "../../src/failure.js";
-import { parseEndpoint, serve } from "../../src/http.js";
+import { parseEndpoint } from "../../src/http/endpoint.js";
+import { serve } from "../../src/http/server.js";
 import { createRegistry } from "../../src/metrics.js";
 import { parsePrefix, serving } from "../../src/prefixes.js";
 
