@@ -1,6 +1,6 @@
 /**
- * Network namespaces for tests. A namespace lives as long as a process in it waits for this one's end of a pipe, so it goes
- * with the test however that ends. As root, or through a user namespace of one's own.
+ * Network namespaces for tests. A namespace lives as long as a process in it waits for this one's end of a pipe, and what runs in it
+ * is ended when this process is, so all goes with the test however that ends. As root, or through a user namespace of one's own.
  */
 import { execFile, spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
@@ -106,7 +106,7 @@ export class Netns {
   }
 
   get #enter(): string[] {
-    return ["-t", String(this.#holder.pid), ...ROOT ? [] : ["-U", "--preserve-credentials"], "-n"];
+    return ["-t", String(this.#holder.pid), ...ROOT ? [] : ["-U", "--preserve-credentials"], "-n", "setpriv", "--pdeathsig", "KILL"];
   }
 }
 
