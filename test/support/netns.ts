@@ -70,8 +70,14 @@ export class Netns {
     await once(this.#holder, "exit");
   }
 
+  /** What runs a command in it. */
+  command(...command: string[]): [string, ...string[]] {
+    return ["nsenter", ...this.#enter, ...command];
+  }
+
   spawn(command: string, ...args: string[]): ChildProcessWithoutNullStreams {
-    return spawn("nsenter", [...this.#enter, command, ...args]);
+    const [program, ...all] = this.command(command, ...args);
+    return spawn(program, all);
   }
 
   /** Runs a command to its end, whatever its status. */

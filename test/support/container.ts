@@ -1,0 +1,46 @@
+/** podman where no image can be fetched: the image that deploy/Containerfile begins with is made of this machine's Node.js. */
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+const BASE = "docker.io/library/node:22-bookworm-slim";
+
+/** The environment of a podman that has its storage in `folder`, and BASE there. */
+export function podman(folder: string): NodeJS.ProcessEnv {
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const env = {
+    ...process.env,
+    // runc does with either version of cgroups, and with both at once; limits above one's own would need CAP_SYS_RESOURCE.
+    CONTAINERS_CONF: file("containers.conf", `[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+`),
+    CONTAINERS_STORAGE_CONF: file("storage.conf", `[storage]
+driver = "overlay"
+runroot = "${folder}/run"
+graphroot = "${folder}/storage"
+`),
+  };
+  const node = realpathSync(process.execPath);
+  const root = join(folder, "base");
+  const copy = (from: string, to: string) => { cpSync(from, join(root, to), { recursive: true, dereference: true }); };
+  for (const library of new Set(execFileSync("ldd", [node, "/bin/sh"], { encoding: "utf8" }).match(/\/\S+(?= \(0x)/g))) copy(library, library);
+  copy("/bin/sh", "bin/sh");
+  copy(node, "usr/bin/node");
+  copy(join(dirname(node), "../lib/node_modules/npm"), "usr/lib/node_modules/npm");
+  copy("/usr/bin/env", "usr/bin/env");
+  symlinkSync("../lib/node_modules/npm/bin/npm-cli.js", join(root, "usr/bin/npm"));
+  mkdirSync(join(root, "tmp"));
+  const archive = join(folder, "base.tar");
+  execFileSync("tar", ["-C", root, "-cf", archive, "."]);
+  execFileSync("podman", ["import", "--quiet", archive, BASE], { env, stdio: "ignore" });
+  rmSync(root, { recursive: true });
+  rmSync(archive);
+  return env;
+}
