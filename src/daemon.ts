@@ -182,7 +182,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
       reaching.warn(lines);
       return lines;
     }, log, manager);
-    registry = createRegistry(queues, directory, reloads);
+    registry = createRegistry(queues, directory, device, reloads);
 
     // Called back from the event loop, where nothing catches what is thrown.
     const look = () => {

@@ -30,6 +30,12 @@ export interface Counters {
   indexOf(prefix: Served): number;
 }
 
+/** The device, whose queues lie before pongd's. */
+export interface Overrun {
+  /** Packets that they had no room for. */
+  txDropped(): number;
+}
+
 /** How the last reload went. */
 export interface Reloaded {
   readonly successful: boolean;
@@ -38,7 +44,7 @@ export interface Reloaded {
 }
 
 /** Builds the registry over the queues that run. */
-export function createRegistry(queues: readonly Counted[], served: Counters, reloaded: Reloaded = { successful: true, succeededAt: Date.now() / 1000 }): Registry {
+export function createRegistry(queues: readonly Counted[], served: Counters, device: Overrun, reloaded: Reloaded = { successful: true, succeededAt: Date.now() / 1000 }): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
 
@@ -83,6 +89,7 @@ export function createRegistry(queues: readonly Counted[], served: Counters, rel
   });
   perQueue("pongd_icmp_errors_limited_total", "ICMP errors that were not sent, for their rate.", Counter.errorsLimited);
   perQueueAnd("reason", DROP_REASONS, "pongd_packets_dropped_total", "Packets not answered, by reason.", DROPPED);
+  counter("pongd_device_tx_dropped_total", "Packets that the device's queues had no room for, before pongd could read them.", [], (add) => { add({}, device.txDropped()); });
   new Gauge({
     name: "pongd_fragments_held", help: "Fragments that wait for the rest of their datagrams.", labelNames: ["queue"], registers: [registry],
     collect() {

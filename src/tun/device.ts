@@ -75,6 +75,10 @@ export class TunDevice {
   readonly #index: number;
   #addresses: readonly Address[] = [];
   #prefixes: readonly Prefix[] = [];
+  /** What a pre-made device had counted before. */
+  readonly #droppedBefore: number;
+  #txDropped = 0;
+  #closed = false;
 
   /**
    * Takes the queues of a pre-made device, or makes one, down and without addresses.
@@ -116,6 +120,7 @@ export class TunDevice {
       this.premade = link.tun?.persist ?? false;
       this.mtu = this.premade || fds ? link.mtu : mtu ?? uapi.ETH_DATA_LEN;
       if (this.premade) this.#addresses = this.#netlink.addresses(link.index);
+      this.#droppedBefore = this.premade ? this.#netlink.stats(link.index).txDropped : 0;
     } catch (error) {
       for (const fd of opened) libc.close(fd);
       this.#netlink.close();
@@ -247,8 +252,19 @@ export class TunDevice {
     return watchLink(this.#index, callback);
   }
 
+  /** Packets that the queues had no room for while pongd had them. Of a device that is gone or closed, what it came to when last asked. */
+  txDropped(): number {
+    try {
+      if (!this.#closed) this.#txDropped = this.#netlink.stats(this.#index).txDropped - this.#droppedBefore;
+    } catch (error) {
+      if (!(error instanceof NetlinkError) || error.errno !== libc.E.ENODEV) throw error;
+    }
+    return this.#txDropped;
+  }
+
   /** Closes the queues; with the last of them the kernel removes a device that is not persistent. */
   close(): void {
+    this.#closed = true;
     for (const fd of this.queues) libc.close(fd);
     this.#netlink.close();
   }

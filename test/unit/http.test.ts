@@ -15,7 +15,7 @@ const local = { host: "127.0.0.1", port: 0 };
 describe("pages", () => {
   test("health, readiness, metrics and the page that links them, before and after it runs", async () => {
     let ready = false;
-    const registry = createRegistry([], new Directory(serving([]), [], 1));
+    const registry = createRegistry([], new Directory(serving([]), [], 1), { txDropped: () => 0 });
     const http = await serve(local, { metrics: () => ready ? registry : undefined, ready: () => ready, reload: () => undefined });
     const get = async (path: string, method = "GET") => {
       const response = await fetch(http.url + path, { method });
@@ -60,7 +60,7 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
   const queues = memories.map((memory, index) => ({ index, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: index }) as const);
   const { prefixes, ...rest } = serving(["10.99.0.0/16", "192.0.2.0/24"].map(parsePrefix));
   const served = { ...rest, prefixes: prefixes.map((prefix, i) => i === 0 ? { ...prefix, name: "lab" } : prefix) };
-  const registry = createRegistry(queues, new Directory(served, [], 2), { successful: false, succeededAt: 1234.5 });
+  const registry = createRegistry(queues, new Directory(served, [], 2), { txDropped: () => 33 }, { successful: false, succeededAt: 1234.5 });
   memories.forEach(({ counters }, i) => {
     counters[Counter.packetsReceived] = 1000 + i;
     counters[Counter.bytesReceived] = 84000 + i;
@@ -83,7 +83,7 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     "pongd_prefix_replies_total{prefix=\"10.99.0.0/16\",name=\"lab\"} 0", "pongd_prefix_replies_total{prefix=\"192.0.2.0/24\"} 1801",
     "pongd_batch_packets_bucket{le=\"1\"} 6", "pongd_batch_packets_bucket{le=\"128\"} 6", "pongd_batch_packets_bucket{le=\"256\"} 14", "pongd_batch_packets_bucket{le=\"+Inf\"} 14",
     "pongd_worker_restarts_total{queue=\"1\"} 1", "pongd_config_last_reload_successful 0", "pongd_config_last_reload_success_timestamp_seconds 1234.5",
-    "pongd_batch_packets_sum 2001", "pongd_batch_packets_count 14",
+    "pongd_device_tx_dropped_total 33", "pongd_batch_packets_sum 2001", "pongd_batch_packets_count 14",
     "pongd_queue_info{queue=\"1\",engine=\"wasm\",io=\"readwrite\"} 1",
   ]) {
     assert.ok(text.includes(`${sample}\n`), sample);
