@@ -55,41 +55,23 @@ export function createRegistry(queues: readonly Counted[], served: Counters, dev
   info("pongd_build_info", "Version of pongd and of the Node.js that runs it.", [{ version, node: process.version }]);
   info("pongd_queue_info", "Engine and I/O backend of each queue.", queues.map(({ index, engine, io }) => ({ queue: String(index), engine, io })));
 
-  const counter = (name: string, help: string, labelNames: string[], collect: (add: (labels: Record<string, string>, value: number) => void) => void) => {
-    new PromCounter({
-      name, help, labelNames, registers: [registry],
-      collect() {
-        this.reset();
-        collect((labels, value) => { this.inc(labels, value); });
-      },
-    });
-  };
-  const perQueue = (name: string, help: string, index: number) => {
-    counter(name, help, ["queue"], (add) => {
-      for (const { index: queue, counters } of queues) add({ queue: String(queue) }, counters[index]);
-    });
-  };
-  const perQueueAnd = (label: string, values: readonly string[], name: string, help: string, base: number) => {
-    counter(name, help, [label, "queue"], (add) => {
-      for (const { index: queue, counters } of queues) {
-        values.forEach((value, i) => { add({ [label]: value, queue: String(queue) }, counters[base + i]); });
-      }
-    });
+  const counter = (name: string, help: string, samples: () => readonly Sample[]) => new ReadCounter(registry, { name, help }, samples);
+  const perQueue = (name: string, help: string, places: number | readonly Place[]) => {
+    const sets = typeof places === "number" ? [{ labels: {}, index: places }] : places;
+    const samples = queues.flatMap((queue) => sets.map(({ labels, index }) => ({ labels: { ...labels, queue: String(queue.index) }, read: () => queue.counters[index] })));
+    counter(name, help, () => samples);
   };
   perQueue("pongd_packets_received_total", "Packets read from the device.", Counter.packetsReceived);
   perQueue("pongd_bytes_received_total", "Bytes read from the device.", Counter.bytesReceived);
-  perQueueAnd("protocol", PROTOCOLS, "pongd_replies_total", "Packets answered, by the protocol of the answer.", REPLIES);
+  perQueue("pongd_replies_total", "Packets answered, by the protocol of the answer.", PROTOCOLS.map((protocol, i) => ({ labels: { protocol }, index: REPLIES + i })));
   perQueue("pongd_bytes_sent_total", "Bytes of replies and errors that the device took.", Counter.bytesSent);
-  counter("pongd_icmp_errors_sent_total", "ICMP errors about packets that were dropped.", ["protocol", "error", "queue"], (add) => {
-    for (const { index, counters } of queues) {
-      for (const [protocol, base] of Object.entries({ icmp: ERRORS, icmpv6: ERRORS6 })) {
-        ICMP_ERRORS.forEach((error, i) => { add({ protocol, error, queue: String(index) }, counters[base + i]); });
-      }
-    }
-  });
+  perQueue("pongd_icmp_errors_sent_total", "ICMP errors about packets that were dropped.", Object.entries({ icmp: ERRORS, icmpv6: ERRORS6 }).flatMap(
+    ([protocol, base]) => ICMP_ERRORS.map((error, i) => ({ labels: { protocol, error }, index: base + i })),
+  ));
   perQueue("pongd_icmp_errors_limited_total", "ICMP errors that were not sent, for their rate.", Counter.errorsLimited);
-  perQueueAnd("reason", DROP_REASONS, "pongd_packets_dropped_total", "Packets not answered, by reason.", DROPPED);
-  counter("pongd_device_tx_dropped_total", "Packets that the device's queues had no room for, before pongd could read them.", [], (add) => { add({}, device.txDropped()); });
+  perQueue("pongd_packets_dropped_total", "Packets not answered, by reason.", DROP_REASONS.map((reason, i) => ({ labels: { reason }, index: DROPPED + i })));
+  const overruns = [{ labels: {}, read: () => device.txDropped() }];
+  counter("pongd_device_tx_dropped_total", "Packets that the device's queues had no room for, before pongd could read them.", () => overruns);
   new Gauge({
     name: "pongd_fragments_held", help: "Fragments that wait for the rest of their datagrams.", labelNames: ["queue"], registers: [registry],
     collect() {
@@ -98,14 +80,9 @@ export function createRegistry(queues: readonly Counted[], served: Counters, dev
   });
   perQueue("pongd_write_errors_total", "Replies that the device refused.", Counter.writeErrors);
   perQueue("pongd_syscalls_total", "System calls of the packet loop.", Counter.syscalls);
-  counter("pongd_prefix_replies_total", "Packets answered, by the prefix of the address that answered.", ["prefix", "name"], (add) => {
-    for (const prefix of served.prefixes) {
-      add({ prefix: prefix.text, ...prefix.name !== undefined && { name: prefix.name } }, total(queues, PREFIX_REPLIES + served.indexOf(prefix)));
-    }
-  });
-  counter("pongd_worker_restarts_total", "Times a queue's worker was started again because it had crashed.", ["queue"], (add) => {
-    for (const { index, restarts } of queues) add({ queue: String(index) }, restarts);
-  });
+  counter("pongd_prefix_replies_total", "Packets answered, by the prefix of the address that answered.", prefixSamples(queues, served));
+  const restarts = queues.map((queue) => ({ labels: { queue: String(queue.index) }, read: () => queue.restarts }));
+  counter("pongd_worker_restarts_total", "Times a queue's worker was started again because it had crashed.", () => restarts);
   const gauge = (name: string, help: string, value: () => number) => {
     new Gauge({ name, help, registers: [registry], collect() { this.set(value()); } });
   };
@@ -139,6 +116,55 @@ export function verdicts(queues: readonly Pick<Counted, "counters">[]): Verdicts
 /** Sum of one counter over all queues. */
 export function total(queues: readonly Pick<Counted, "counters">[], index: number): number {
   return queues.reduce((sum, { counters }) => sum + counters[index], 0);
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+/** Where in a queue's counters a sample is. */
+interface Place {
+  readonly labels: Labels;
+  readonly index: number;
+}
+
+interface Sample {
+  /** The same object at each scrape: prom-client keeps the text of it. */
+  readonly labels: Labels;
+  readonly read: () => number;
+}
+
+/** Made anew when other prefixes are served. */
+function prefixSamples(queues: readonly Counted[], served: Counters): () => readonly Sample[] {
+  let prefixes: readonly Served[] = [];
+  let samples: readonly Sample[] = [];
+  return () => {
+    if (prefixes === served.prefixes) return samples;
+    prefixes = served.prefixes;
+    samples = prefixes.map((prefix) => {
+      const index = PREFIX_REPLIES + served.indexOf(prefix);
+      return { labels: { prefix: prefix.text, ...prefix.name !== undefined && { name: prefix.name } }, read: () => total(queues, index) };
+    });
+    return samples;
+  };
+}
+
+/** prom-client's counter finds each sample by a hash of its labels, and checks these; this one has its samples, and their labels are good. */
+class ReadCounter extends PromCounter {
+  /** The registry's to change: OpenMetrics has the suffix with the sample. */
+  declare readonly name: string;
+  readonly #help: string;
+  readonly #samples: () => readonly Sample[];
+
+  constructor(registry: Registry, { name, help }: { readonly name: string; readonly help: string }, samples: () => readonly Sample[]) {
+    super({ name, help, registers: [registry] });
+    this.#help = help;
+    this.#samples = samples;
+  }
+
+  /** What the registry reads the samples from; prom-client's types leave it out. */
+  getForPromString(): Promise<unknown> {
+    const values = this.#samples().map(({ labels, read }) => ({ sharedLabels: labels, value: read() }));
+    return Promise.resolve({ name: this.name, help: this.#help, type: "counter", values });
+  }
 }
 
 const BATCH_PACKETS = {
