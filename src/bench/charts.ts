@@ -1,6 +1,7 @@
 /** What the charts of a report show: series, axes, ticks and texts, ready to be drawn. */
 import { ENGINE_NAMES } from "../engine/engine.js";
 import { IO_NAMES } from "../io/io.js";
+import { number, si } from "../numbers.js";
 import { BENCH_ENGINES, type EngineReport, type EngineResult, type Latency, type Report, type TunReport, type TunResult } from "./report.js";
 
 /** What tells a series from the others, to whoever sees no colours as well: a custom property of the style sheet, dashes, a point. */
@@ -188,17 +189,6 @@ function steps(low: number, high: number, multiples: readonly number[]): number[
 
 function distinct(values: readonly number[]): number[] {
   return [...new Set(values)];
-}
-
-/** With three significant digits, or as many as asked for. */
-export function number(value: number, digits = 3): string {
-  return new Intl.NumberFormat("en", { maximumSignificantDigits: digits }).format(value);
-}
-
-/** 12,300,000 B is 12.3 MB. */
-export function si(value: number, unit = ""): string {
-  const power = Math.min(4, Math.max(0, Math.floor(Math.log10(value) / 3)));
-  return `${number(value / 1000 ** power)}\u00a0${["", "k", "M", "G", "T"][power]}${unit}`.trim();
 }
 
 /** One in `x` is beyond. */

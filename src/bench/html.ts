@@ -3,8 +3,10 @@
  * its Content-Security-Policy lets nothing in.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { chartsOf, number, type Chart, type Series } from "./charts.js";
+import { number } from "../numbers.js";
+import { STYLE } from "../style.js";
+import { uplotScript, uplotStyle } from "../uplot.js";
+import { chartsOf, type Chart, type Series } from "./charts.js";
 import { draw } from "./draw.js";
 import type { EngineReport, Environment, Report, TunReport } from "./report.js";
 
@@ -13,7 +15,7 @@ export function renderHtml(report: Report, headline: string): string {
   const charts = chartsOf(report);
   const tables = report.benchmark === "engine" ? engineTables(report) : tunTables(report);
   const title = escape(`pongd bench ${report.benchmark}, ${report.environment.date.slice(0, 10)}`);
-  const script = `/*\n${uplotFile("LICENSE")}\n*/\n${uplotFile("dist/uPlot.iife.min.js")}\n(${draw.toString()})(uPlot, JSON.parse(document.getElementById("charts").textContent));\n`;
+  const script = `${uplotScript()}\n(${draw.toString()})(uPlot, JSON.parse(document.getElementById("charts").textContent));\n`;
   const hash = createHash("sha256").update(script).digest("base64");
   return `<!DOCTYPE html>
 <html lang="en">
@@ -22,7 +24,7 @@ export function renderHtml(report: Report, headline: string): string {
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${title}</title>
-<style>${uplotFile("dist/uPlot.min.css")}${STYLE}</style>
+<style>${uplotStyle()}${STYLE}${CHARTS}</style>
 </head>
 <body>
 <header>
@@ -113,39 +115,12 @@ function escape(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-function uplotFile(path: string): string {
-  return readFileSync(new URL(import.meta.resolve(`uplot/${path}`)), "utf8");
-}
-
-/** Okabe and Ito's colours, which the colour-blind can tell apart, darker on white and lighter on black. */
-const STYLE = `
-:root {
-  color-scheme: light dark; --paper: #fff; --ink: #1b1e23; --dim: #565d66; --line: #dcdfe4;
-  --series-0: #0072b2; --series-1: #c65200; --series-2: #00825f; --series-3: #a8508a;
-}
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #14171b; --ink: #e8eaed; --dim: #a5acb5; --line: #353b43; --series-0: #56b4e9; --series-1: #f0a13c; --series-2: #2fc79a; --series-3: #e9a3cc; }
-}
-* { box-sizing: border-box; }
-body { max-width: 80rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; font: 1rem/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); overflow-wrap: anywhere; }
-h1 { margin: 0 0 1rem; font-size: 1.6rem; line-height: 1.25; max-width: 50rem; }
-h2 { margin: 2.5rem 0 0.5rem; font-size: 1.2rem; }
-p { margin: 0 0 0.5rem; color: var(--dim); }
-.charts { display: grid; gap: 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
-figure { margin: 0; min-width: 0; }
-figcaption { font-weight: 600; }
-.plot { height: 18rem; overflow: hidden; }
+const CHARTS = `
+.plot { height: 18rem; }
 .legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: 0.1rem 0.5rem; margin: 0.25rem 0 0; padding: 0; list-style: none; font-size: 0.8125rem; }
 .legend li { min-height: 1.5em; }
 .legend svg { margin-right: 0.25rem; vertical-align: middle; fill: none; }
 .legend .reading { font-weight: 600; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; overflow-wrap: normal; font-size: 0.875rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
-th, td { padding: 0.3rem 0.6rem; border-bottom: 1px solid var(--line); text-align: right; }
-th { font-weight: 600; }
-thead th { vertical-align: bottom; white-space: normal; }
-tbody th, .name { text-align: left; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; margin: 0; }
 dt { color: var(--dim); }
-dd { margin: 0; }
 `;

@@ -1,0 +1,15 @@
+/** uPlot as it is published, its licence with it. */
+import { readFileSync } from "node:fs";
+
+/** Sets the global uPlot. */
+export function uplotScript(): string {
+  return `/*\n${file("LICENSE")}\n*/\n${file("dist/uPlot.iife.min.js")}`;
+}
+
+export function uplotStyle(): string {
+  return file("dist/uPlot.min.css");
+}
+
+function file(path: string): string {
+  return readFileSync(new URL(import.meta.resolve(`uplot/${path}`)), "utf8");
+}
