@@ -15,12 +15,13 @@ import { Counter, Mode } from "./abi.js";
 import { Directory } from "./directory.js";
 import type { EngineName } from "./engine/engine.js";
 import type { Link } from "./engine/link.js";
-import { exampleOf } from "./engine/table.js";
 import { EXIT, Failure, messageOf } from "./failure.js";
 import type { Endpoint } from "./http/endpoint.js";
+import { Events } from "./http/events.js";
 import { serve } from "./http/server.js";
 import type { IoChoice, IoName } from "./io/io.js";
 import type { LogFormat, LogLevel } from "./log.js";
+import { figuresOf, type Live } from "./live.js";
 import { createRegistry, total, verdicts, type Verdicts } from "./metrics.js";
 import { serviceManager, type ServiceManager } from "./notify.js";
 import { FAMILIES, type Address, type Prefix, type Serving } from "./prefixes.js";
@@ -104,6 +105,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
   const { engine, io, spin, reassembly, link } = options;
   const queues: Queue[] = [];
   let registry: Registry | undefined;
+  let live: (() => Live) | undefined;
   let reach: Reach | undefined;
   let reloads: Reloads | undefined;
   let started = Date.now();
@@ -121,12 +123,14 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
   if (reread) process.on("SIGHUP", reload);
   undo.push(() => process.off("SIGHUP", reload));
   try {
+    const events = new Events(() => live?.());
     const http = await serve(options.listen, {
       metrics: () => registry,
       ready: () => registry !== undefined && reach?.answering === true,
       reload: () => reloads?.request(),
+      events,
     });
-    undo.push(() => http.close());
+    undo.push(() => http.close(), () => { events.close(); });
 
     const device = openDevice(options, log);
     undo.push(() => { device.close(); });
@@ -183,6 +187,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
       return lines;
     }, log, manager);
     registry = createRegistry(queues, directory, device, reloads);
+    live = () => ({ answering: reaching.answering, since: started, example: directory.example, figures: figuresOf(queues, directory, device.txDropped()) });
 
     // Called back from the event loop, where nothing catches what is thrown.
     const look = () => {
@@ -204,13 +209,13 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     manager.notify({ READY: "1", STATUS: `answers on ${device.name}` });
     onRunning({
       device: device.name, premade: device.premade, mtu, queues: queues.length, hostAddresses: hostAddresses.map(({ text }) => text),
-      engine, io: queues[0].io, url: http.url, example: exampleOf(directory.prefixes, directory.table),
+      engine, io: queues[0].io, url: http.url, example: directory.example,
     });
     if (asked.early) reload();
     // A worker may find its queue dead before the watch above hears why.
     await Promise.race([stop.requested, ended]).catch((error: unknown) => { throw device.restore() ? error : reaching.gone; });
   } finally {
-    registry = undefined;
+    registry = live = undefined;
     manager.notify({ STOPPING: "1" });
     for (const step of undo.reverse()) await step();
   }

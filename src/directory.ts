@@ -1,10 +1,12 @@
 /** What is served now, and the engines' table of it. A prefix keeps its index, and with it what is counted of it, for as long as it is served. */
-import { tableOf, type Table } from "./engine/table.js";
+import { exampleOf, tableOf, type Table } from "./engine/table.js";
 import type { Address, Served, Serving } from "./prefixes.js";
 
 export class Directory {
   #table: Table;
   #prefixes: readonly Served[] = [];
+  #places: readonly number[] = [];
+  #example: string | undefined;
   readonly #hosts: readonly Address[];
   readonly #shares: number;
   readonly #indices = new Map<string, number>();
@@ -30,6 +32,16 @@ export class Directory {
     return this.#prefixes;
   }
 
+  /** Of each of the prefixes. */
+  get indices(): readonly number[] {
+    return this.#places;
+  }
+
+  /** An address that is answered, if there is one. */
+  get example(): string | undefined {
+    return this.#example;
+  }
+
   /** That of a prefix that is served. */
   indexOf(prefix: Served): number {
     return this.#indices.get(prefix.text) ?? NaN;
@@ -47,7 +59,9 @@ export class Directory {
     const staying = new Set(serving.prefixes.map(({ text }) => text));
     this.#leaving = [...this.#indices.keys()].filter((text) => !staying.has(text));
     this.#prefixes = serving.prefixes;
+    this.#places = indices;
     this.#table = tableOf(serving, { hosts: this.#hosts, indices, shares: this.#shares });
+    this.#example = exampleOf(this.#prefixes, this.#table);
     return { table: this.#table, fresh };
   }
 

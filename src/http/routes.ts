@@ -1,7 +1,8 @@
-/** What is served where: /metrics, /-/healthy, /-/ready, a page at / that links them, and /-/reload. */
+/** What is served where: /metrics, /-/healthy, /-/ready, /-/reload, and the page at / with what belongs to it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Registry } from "prom-client";
-import { version } from "../version.js";
+import type { Events } from "./events.js";
+import { fileAt, type File } from "./files.js";
 
 export interface Status {
   /** The registry, once there is one. */
@@ -12,24 +13,21 @@ export interface Status {
    * Fulfilled when the configuration has been read anew and holds, with what could not be done, a line each; undefined where there is none to read. @throws what is wrong with it.
    */
   reload(): Promise<readonly string[]> | undefined;
+  /** What the page at / is told. */
+  readonly events: Events;
 }
 
-const PAGE = `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>pongd</title>
-<h1>pongd ${version}</h1>
-<ul>
-<li><a href="/metrics">Metrics</a>
-<li><a href="/-/healthy">Healthy</a>
-<li><a href="/-/ready">Ready</a>
-</ul>
-</html>
-`;
+/** Nothing but what pongd itself serves gets into a page, and a page gets nowhere else. */
+const HEADERS = {
+  "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+};
 
 /** Answers a request. @throws whatever cannot be helped, before it has answered. */
 export async function answer(request: IncomingMessage, response: ServerResponse, status: Status): Promise<void> {
-  const path = request.url?.replace(/\?.*$/, "");
+  const path = request.url?.replace(/\?.*$/, "") ?? "";
+  for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
   const allowed = path === "/-/reload" ? ["POST", "PUT"] : ["GET", "HEAD"];
   if (!allowed.includes(request.method ?? "")) {
     response.setHeader("Allow", allowed.join(", "));
@@ -37,9 +35,6 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
     return;
   }
   switch (path) {
-    case "/":
-      respond(response, 200, PAGE, "text/html; charset=utf-8");
-      return;
     case "/metrics": {
       const registry = status.metrics();
       if (registry) respond(response, 200, await registry.metrics(), registry.contentType);
@@ -56,9 +51,30 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
     case "/-/reload":
       await reload(request, response, status);
       return;
-    default:
-      respond(response, 404, "Not Found\n");
+    case "/events":
+      events(request, response, status);
+      return;
+    default: {
+      const file = fileAt(path);
+      if (file) send(request, response, file);
+      else respond(response, 404, "Not Found\n");
+    }
   }
+}
+
+/** A stream that lasts for as long as the browser wants it. */
+function events(request: IncomingMessage, response: ServerResponse, { events }: Status): void {
+  if (request.method === "HEAD") respond(response, 200, "", "text/event-stream");
+  else if (events.full) respond(response, 503, "Service Unavailable: too many pages are open\n");
+  else events.stream(response);
+}
+
+/** A file, unless the browser has it already. */
+function send(request: IncomingMessage, response: ServerResponse, { type, body, etag }: File): void {
+  response.setHeader("Cache-Control", "no-cache");
+  response.setHeader("ETag", etag);
+  if (request.headers["if-none-match"] === etag) response.writeHead(304).end();
+  else respond(response, 200, body, type);
 }
 
 async function reload(request: IncomingMessage, response: ServerResponse, status: Status): Promise<void> {

@@ -6,17 +6,19 @@ import { Directory } from "../../src/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { parseEndpoint } from "../../src/http/endpoint.js";
+import { Events } from "../../src/http/events.js";
 import { serve } from "../../src/http/server.js";
 import { createRegistry } from "../../src/metrics.js";
 import { parsePrefix, serving } from "../../src/prefixes.js";
 
 const local = { host: "127.0.0.1", port: 0 };
+const events = new Events(() => undefined);
 
 describe("pages", () => {
   test("health, readiness, metrics and the page that links them, before and after it runs", async () => {
     let ready = false;
     const registry = createRegistry([], new Directory(serving([]), [], 1), { txDropped: () => 0 });
-    const http = await serve(local, { metrics: () => ready ? registry : undefined, ready: () => ready, reload: () => undefined });
+    const http = await serve(local, { metrics: () => ready ? registry : undefined, ready: () => ready, reload: () => undefined, events });
     const get = async (path: string, method = "GET") => {
       const response = await fetch(http.url + path, { method });
       return { status: response.status, type: response.headers.get("content-type"), allow: response.headers.get("allow"), body: await response.text() };
@@ -31,7 +33,7 @@ describe("pages", () => {
     assert.equal(metrics.type, "text/plain; version=0.0.4; charset=utf-8");
     const page = await get("/");
     assert.equal(page.type, "text/html; charset=utf-8");
-    for (const link of ["/metrics", "/-/healthy", "/-/ready"]) assert.ok(page.body.includes(`href="${link}"`), link);
+    for (const link of ["/metrics", "/-/healthy", "/-/ready"]) assert.ok(page.body.includes(`href="${link.slice(1)}"`), link);
     assert.equal((await get("/nothing")).status, 404);
     assert.deepEqual(await get("/metrics", "POST").then(({ status, allow }) => [status, allow]), [405, "GET, HEAD"]);
     assert.equal((await get("/metrics", "HEAD")).body, "");
@@ -40,9 +42,9 @@ describe("pages", () => {
   });
 
   test("a port in use is a failure that says so", async () => {
-    const http = await serve(local, { metrics: () => undefined, ready: () => false, reload: () => undefined });
+    const http = await serve(local, { metrics: () => undefined, ready: () => false, reload: () => undefined, events });
     const port = Number(new URL(http.url).port);
-    await assert.rejects(serve({ ...local, port }, { metrics: () => undefined, ready: () => false, reload: () => undefined }), (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME && error.message.includes(`127.0.0.1:${port} is in use`));
+    await assert.rejects(serve({ ...local, port }, { metrics: () => undefined, ready: () => false, reload: () => undefined, events }), (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME && error.message.includes(`127.0.0.1:${port} is in use`));
     await http.close();
   });
 });

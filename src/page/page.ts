@@ -1,0 +1,158 @@
+/** What runs in the page at /. Whatever comes from elsewhere gets into it as text alone. */
+import { ratesBetween, sumOf, type Figures, type Rates } from "../figures.js";
+import type { Live } from "../live.js";
+import { si, whole } from "../numbers.js";
+import { Chart } from "./chart.js";
+
+/** A second passes between events: after so many ms without one nobody is there. */
+const SILENCE_MS = 5000;
+const RETRY_MS = 1000;
+
+/** What the page says of itself; not oftener than it changes, since screen readers say it aloud. */
+const STATES = {
+  live: "Live",
+  starting: "pongd is not up yet",
+  unreachable: "Not every prefix is reachable; pongd’s log has more",
+  paused: "Paused",
+  lost: "Connection lost; trying again",
+  refused: "Refused, perhaps for too many open pages; trying again",
+};
+const TROUBLE: readonly (keyof typeof STATES)[] = ["unreachable", "lost", "refused"];
+
+const place = (id: string) => {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`no #${id}`);
+  return element;
+};
+
+const pause = place("pause");
+const replies = new Chart(place("replies-chart"), [{ name: "replies", colour: "--series-0" }]);
+const drops = new Chart(place("drops-chart"), [{ name: "drops", colour: "--series-1" }, { name: "overruns", colour: "--series-3", dash: [5, 2.5] }]);
+
+let source: EventSource | undefined;
+/** Of the next try, or for as long as silence may last. */
+let timer: number | undefined;
+let paused = false;
+/** Of this connection. */
+let last: Figures | undefined;
+
+function open(): void {
+  source = new EventSource("events");
+  source.onmessage = ({ data }: MessageEvent<string>) => { take(JSON.parse(data) as Live | null); };
+  source.onerror = () => { reopen(source?.readyState === EventSource.CLOSED ? "refused" : "lost"); };
+  watch();
+}
+
+function close(): void {
+  clearTimeout(timer);
+  source?.close();
+  source = last = undefined;
+}
+
+function watch(): void {
+  clearTimeout(timer);
+  timer = window.setTimeout(() => { reopen("lost"); }, SILENCE_MS);
+}
+
+function reopen(why: keyof typeof STATES): void {
+  close();
+  show(why);
+  timer = window.setTimeout(open, RETRY_MS);
+}
+
+/** A browser has six connections to a host for all its tabs: one that nobody looks at needs none. */
+function follow(): void {
+  close();
+  if (paused) show("paused");
+  else if (!document.hidden) open();
+}
+
+function take(live: Live | null): void {
+  watch();
+  if (live === null) {
+    last = undefined;
+    show("starting");
+    return;
+  }
+  const { figures } = live;
+  const rates = last && ratesBetween(last, figures);
+  last = figures;
+  show(live.answering ? "live" : "unreachable");
+  fill(figures, rates);
+  const now = performance.now() / 1000;
+  replies.add(now, [rates?.replied ?? null]);
+  drops.add(now, [rates?.dropped ?? null, rates?.overrun ?? null]);
+  write("uptime", `up ${duration((figures.at - live.since) / 1000)}`);
+  write("example", live.example ?? "");
+  place("hint").hidden = live.example === undefined || sumOf(figures, "replied") > 0;
+}
+
+function show(state: keyof typeof STATES): void {
+  write("state", STATES[state]);
+  place("state").className = state === "live" ? "live" : TROUBLE.includes(state) ? "trouble" : "";
+  // What was is not what is.
+  if (state !== "live" && state !== "unreachable") for (const id of ["received", "replied", "dropped", "overrun"]) write(`${id}-rate`, "–");
+}
+
+/** Without rates: nothing to compare with has come on this connection. */
+function fill(figures: Figures, rates: Rates | undefined): void {
+  const rate = (value: number | undefined) => value === undefined ? "–" : whole(value);
+  for (const figure of ["received", "replied", "dropped"] as const) {
+    write(figure, whole(sumOf(figures, figure)));
+    write(`${figure}-rate`, rates ? si(rates[figure]) : "–");
+  }
+  write("overrun", whole(figures.overrun));
+  write("overrun-rate", rates ? si(rates.overrun) : "–");
+  const reasons = Object.entries(figures.dropped).sort(([, a], [, b]) => b - a);
+  rows("reasons", 1, [
+    ...reasons.map(([reason, count]) => [reason, whole(count), rate(rates?.reasons[reason])]),
+    ["overruns", whole(figures.overrun), rate(rates?.overrun)],
+  ]);
+  rows("prefixes", 2, figures.prefixes.map(({ prefix, name, replied }) => [prefix, name ?? "", whole(replied), rate(rates?.prefixes[prefix])]));
+  rows("queues", 3, figures.queues.map(({ queue, engine, io, received, replied, dropped, restarts }) => [queue, engine, io, ...[received, replied, dropped, restarts].map(whole)]));
+  const others = figures.prefixCount - figures.prefixes.length;
+  write("others", whole(others));
+  place("more").hidden = others === 0;
+}
+
+/** Makes a table's rows say this; the first `names` cells of each are text. */
+function rows(id: string, names: number, texts: readonly (readonly string[])[]): void {
+  const body = place(id) as HTMLTableSectionElement;
+  while (body.rows.length > texts.length) body.deleteRow(-1);
+  texts.forEach((row, r) => {
+    const line = body.rows.item(r) ?? body.insertRow();
+    row.forEach((text, c) => { put(line.cells.item(c) ?? line.appendChild(cell(c, names)), text); });
+  });
+}
+
+function cell(column: number, names: number): HTMLTableCellElement {
+  const made = document.createElement(column === 0 ? "th" : "td");
+  if (made.tagName === "TH") made.scope = "row";
+  if (column < names) made.className = "name";
+  return made;
+}
+
+function write(id: string, text: string): void {
+  put(place(id), text);
+}
+
+/** What is the same stays, and with it what somebody has selected. */
+function put(element: Element, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function duration(seconds: number): string {
+  const full = Math.max(0, Math.floor(seconds));
+  const [days, hours, minutes] = [Math.floor(full / 86400), Math.floor(full / 3600) % 24, Math.floor(full / 60) % 60];
+  if (days > 0) return `${days} d ${hours} h`;
+  if (hours > 0) return `${hours} h ${minutes} min`;
+  return minutes > 0 ? `${minutes} min` : `${full} s`;
+}
+
+pause.addEventListener("click", () => {
+  paused = !paused;
+  pause.setAttribute("aria-pressed", String(paused));
+  follow();
+});
+document.addEventListener("visibilitychange", follow);
+follow();
