@@ -138,14 +138,14 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     const reaching = reach = new Reach(device, log);
     undo.push(() => { reaching.close(); });
 
-    const hostAddresses = FAMILIES.flatMap((family) => device.addresses.find((own) => own.family === family) ?? []);
+    const hostAddresses = FAMILIES.flatMap((family) => device.routing.addresses.find((own) => own.family === family) ?? []);
     // A pre-made device may have more; they are no more answered for, and ask as any other.
-    const others = device.addresses.filter((own) => !hostAddresses.includes(own)).map((own) => ({ ...own, length: 8 * own.bytes.length, text: `${own.text}/${8 * own.bytes.length}` }));
+    const others = device.routing.addresses.filter((own) => !hostAddresses.includes(own)).map((own) => ({ ...own, length: 8 * own.bytes.length, text: `${own.text}/${8 * own.bytes.length}` }));
     const beside = (serving: Serving) => others.length === 0 ? serving : { ...serving, exceptions: [...serving.exceptions, ...others] };
     const directory = new Directory(beside(options.serving), hostAddresses, device.queues.length);
     const crashes: number[] = [];
     const crashed = (queue: Queue, crash: Failure) => {
-      if (!device.restore()) return reaching.gone;
+      if (!device.routing.restore()) return reaching.gone;
       const now = performance.now();
       const recent = crashes.filter((then) => then > now - CRASHES_MS);
       crashes.splice(0, crashes.length, ...recent, now);
@@ -175,11 +175,11 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
       // What fails, fails before anything is changed. Routes of what is new come first, and those of what is gone go last.
       const { prefixes } = next.serving;
       checkMtu(device, prefixes);
-      const lines = [...stays, ...options.routes ? device.addRoutes(prefixes) : []];
+      const lines = [...stays, ...options.routes ? device.routing.addRoutes(prefixes) : []];
       const { table, fresh } = directory.change(beside(next.serving));
       await Promise.all(queues.map((queue) => queue.serve(table, fresh)));
       directory.settle();
-      if (options.routes) lines.push(...device.keepRoutes(prefixes));
+      if (options.routes) lines.push(...device.routing.keepRoutes(prefixes));
       if (!device.premade) lines.push(...hostsThatStay(hostAddresses, next.hostAddresses));
       log.level = next.logLevel;
       look();
@@ -213,7 +213,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     });
     if (asked.early) reload();
     // A worker may find its queue dead before the watch above hears why.
-    await Promise.race([stop.requested, ended]).catch((error: unknown) => { throw device.restore() ? error : reaching.gone; });
+    await Promise.race([stop.requested, ended]).catch((error: unknown) => { throw device.routing.restore() ? error : reaching.gone; });
   } finally {
     registry = live = undefined;
     manager.notify({ STOPPING: "1" });
@@ -236,7 +236,7 @@ function openDevice(options: RunOptions, log: Logger): TunDevice {
   const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues, fds: queueFds });
   try {
     checkMtu(device, prefixes);
-    for (const line of device.configure(device.premade && !hostAddressGiven ? [] : hostAddresses, routes ? prefixes : [])) log.warn(line);
+    for (const line of device.routing.configure(device.premade && !hostAddressGiven ? [] : hostAddresses, routes ? prefixes : [])) log.warn(line);
     log.debug({ device: device.name, premade: device.premade, mtu: device.mtu, queues: device.queues.length }, "device open");
     return device;
   } catch (error) {

@@ -41,7 +41,7 @@ export class Reach {
   look(again: () => void): void {
     const { name, mtu } = this.#device;
     const log = this.#log;
-    const link = this.#device.restore();
+    const link = this.#device.routing.restore();
     if (!link) throw this.gone;
     // Nothing goes with these lines: their commands are for whoever copies them.
     if (link.up && !this.#up) log.info("the link is up");

@@ -28,7 +28,7 @@ export interface PersistentOptions {
 export function createDevice({ name, mode, mtu, multiQueue, owner, hostAddresses, prefixes }: PersistentOptions): string[] {
   const device = new TunDevice({ name, mode, mtu, queues: 1, persistent: { ...owner, multiQueue } });
   try {
-    const exceptions = device.configure(hostAddresses, prefixes);
+    const exceptions = device.routing.configure(hostAddresses, prefixes);
     // Last: until then the device goes with this process, whatever becomes of it.
     device.persist();
     return exceptions;

@@ -114,7 +114,7 @@ describe("ipv6toolkit and thc-ipv6", needs(...RECORDERS, "traceroute", "frag6", 
     }
     // With these its pings are unicasts in frames to a group, which nobody may answer.
     for (const option of ["-2", "-0"]) await session.ns.ok("atk6-fuzz_ip6", "-a", option, "pong0", TARGET);
-    assert.match(await run("ping", "-6", "-c", "3", "-i", "0.01", "-W", "10", TARGET), / 3 received/);
+    assert.match(await run("ping", "-6", "-c", "3", "-i", "0.01", "-w", "10", TARGET), / 3 received/);
   });
 
   test("fragmentation6, all of it at once, and what ipv6toolkit sends: nothing of it stops an answer", async () => {
@@ -124,7 +124,7 @@ describe("ipv6toolkit and thc-ipv6", needs(...RECORDERS, "traceroute", "frag6", 
       run("frag6", ...target, "--pod-attack"), run("ns6", ...target, "-t", TARGET, "-e"), run("na6", ...target, "-t", TARGET, "-e"), run("ni6", ...target), run("jumbo6", ...target),
       run("rd6", ...target, "-s", "fe80::1", "-r", "2001:db8::1", "-t", TARGET), run("icmp6", ...target, "--icmp6-packet-too-big"), run("icmp6", ...target, "--icmp6-param-problem", "0"), run("tcp6", ...target, "-a", "80", "-X", "S"), run("udp6", ...target, "-a", "7", "-o", "7"),
     ]);
-    assert.match(await run("ping", "-6", "-c", "3", "-i", "0.01", "-W", "10", TARGET), / 3 received/);
+    assert.match(await run("ping", "-6", "-c", "3", "-i", "0.01", "-w", "10", TARGET), / 3 received/);
   });
 
   test("after all of this pongd has counted each packet once, and tshark finds none malformed and no checksum wrong in what it sent", () => close(session));

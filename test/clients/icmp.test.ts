@@ -25,7 +25,7 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
     for (const [family, option, target] of TARGETS) {
       test(`${family}: ping -M do is answered up to the MTU`, async () => {
         const most = family === "IPv4" ? 1472 : 1452;
-        assert.match(await ok("ping", option, "-c", "3", "-i", "0.01", "-W", "5", "-M", "do", "-s", String(most), target), / 3 received, 0% packet loss/);
+        assert.match(await ok("ping", option, "-c", "3", "-i", "0.01", "-w", "10", "-M", "do", "-s", String(most), target), / 3 received/);
         const { status, stdout, stderr } = await session.ns.run("ping", option, "-c", "1", "-W", "0.1", "-M", "do", "-s", String(most + 1), target);
         assert.equal(status, 1);
         assert.match(stdout + stderr, /message too long, mtu[=:] ?1500/);

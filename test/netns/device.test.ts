@@ -21,7 +21,7 @@ describe("device", needs(), () => {
   test("link, MTU, queue length, addresses and routes of both families are what ip says", async () => {
     const seen = await evaluate<Record<string, Record<string, unknown>[]>>(`
       const device = new TunDevice({ name: "dev0", mtu: 9000, queues: 2 });
-      device.configure([parseAddress("10.99.0.1"), parseAddress("fd99::1")], [prefix("10.99.0.0/16"), prefix("192.0.2.1/32"), prefix("fd99::/64"), prefix("fd99:1::/48")]);
+      device.routing.configure([parseAddress("10.99.0.1"), parseAddress("fd99::1")], [prefix("10.99.0.0/16"), prefix("192.0.2.1/32"), prefix("fd99::/64"), prefix("fd99:1::/48")]);
       console.log(JSON.stringify({ link: ip("-d", "link", "show", "dev", "dev0"), addr: ip("addr", "show", "dev", "dev0")[0].addr_info, v4: ip("route"), v6: ip("-6", "route") }));
       device.close();`);
     const [link] = seen.link as [{ mtu: number; txqlen: number; flags: string[]; linkinfo: { info_kind: string; info_data: Record<string, unknown> } }];
@@ -46,17 +46,17 @@ describe("device", needs(), () => {
   test("after it was down, both families come back, and twice is no harm", async () => {
     const seen = await evaluate<{ down: unknown; up: unknown; before: unknown; after: unknown; gone: boolean }>(`
       const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
-      device.configure([parseAddress("10.99.0.1"), parseAddress("fd99::1")], [prefix("10.99.0.0/16"), prefix("fd99::/64")]);
+      device.routing.configure([parseAddress("10.99.0.1"), parseAddress("fd99::1")], [prefix("10.99.0.0/16"), prefix("fd99::/64")]);
       const state = () => [ip("route"), ip("-6", "route").filter(({ protocol }) => protocol === "static"), ip("addr", "show", "dev", "dev0")[0].addr_info.map(({ local }) => local)];
       const before = state();
       ip("link", "set", "dev0", "down");
-      const down = device.restore();
+      const down = device.routing.restore();
       ip("link", "set", "dev0", "up");
-      const up = device.restore();
-      device.restore();
+      const up = device.routing.restore();
+      device.routing.restore();
       const after = state();
       ip("link", "del", "dev0");
-      console.log(JSON.stringify({ down, up, before, after, gone: device.restore() === undefined }));
+      console.log(JSON.stringify({ down, up, before, after, gone: device.routing.restore() === undefined }));
       device.close();`);
     assert.deepEqual(seen.after, seen.before);
     assert.equal((seen.before as unknown[][])[2].length, 2);
@@ -78,12 +78,12 @@ describe("device", needs(), () => {
         const count = (...args) => execFileSync("ip", [...args, "route", "show", "dev", "dev0", "proto", "static"], { encoding: "utf8", maxBuffer: 1 << 28 }).split("\\n").length - 1;
         return { ms, v4: count("-4"), v6: count("-6"), result };
       };
-      const up = state(() => device.configure([parseAddress("192.0.2.1"), parseAddress("fd98::1")], [...v4, ...v6]));
+      const up = state(() => device.routing.configure([parseAddress("192.0.2.1"), parseAddress("fd98::1")], [...v4, ...v6]));
       ip("link", "set", "dev0", "down");
       ip("-6", "route", "add", "blackhole", "fd99:7::/48", "metric", "1024");
       ip("link", "set", "dev0", "up");
-      const again = state(() => device.restore());
-      const idle = state(() => device.restore());
+      const again = state(() => device.routing.restore());
+      const idle = state(() => device.routing.restore());
       ip("-6", "route", "del", "blackhole", "fd99:7::/48");
       console.log(JSON.stringify({ up, again, idle, lost: idle.result.lost.map(({ text }) => text) }));
       device.close();`);
@@ -101,23 +101,23 @@ describe("device", needs(), () => {
       const host = [parseAddress("10.99.0.1"), parseAddress("fd99::1")];
       const routes = () => [...ip("route", "show", "dev", "dev0"), ...ip("-6", "route", "show", "dev", "dev0", "proto", "static")].map(({ dst, prefsrc }) => dst + " " + prefsrc);
       const [a, b, c, d, e] = ["10.99.0.0/16", "10.98.0.0/24", "fd99::/64", "fd98::/64", "10.98.0.0/16"].map(prefix);
-      device.configure(host, [a, b, c]);
-      const lines = [...device.addRoutes([a, d, e]), ...device.keepRoutes([a, b, c, d, e])];
+      device.routing.configure(host, [a, b, c]);
+      const lines = [...device.routing.addRoutes([a, d, e]), ...device.routing.keepRoutes([a, b, c, d, e])];
       const added = routes();
-      lines.push(...device.keepRoutes([a, d, e]));
+      lines.push(...device.routing.keepRoutes([a, d, e]));
       const kept = routes();
       ip("link", "set", "dev0", "down");
-      lines.push(...device.addRoutes([b, d, e]), ...device.keepRoutes([b, d, e]));
+      lines.push(...device.routing.addRoutes([b, d, e]), ...device.routing.keepRoutes([b, d, e]));
       const down = routes();
       ip("link", "set", "dev0", "up");
-      device.restore();
+      device.routing.restore();
       const up = routes();
       ip("route", "add", "10.97.0.0/16", "dev", "lo");
       let refused;
-      try { device.addRoutes([b, d, e, a, prefix("10.97.0.0/16")]); } catch (error) { refused = error.message; }
+      try { device.routing.addRoutes([b, d, e, a, prefix("10.97.0.0/16")]); } catch (error) { refused = error.message; }
       execFileSync("sysctl", ["-qw", "net.ipv6.conf.dev0.disable_ipv6=1"]);
       let disabled;
-      try { device.addRoutes([b, d, e, prefix("10.96.0.0/16"), prefix("fd96::/64")]); } catch (error) { disabled = error.message; }
+      try { device.routing.addRoutes([b, d, e, prefix("10.96.0.0/16"), prefix("fd96::/64")]); } catch (error) { disabled = error.message; }
       const undone = routes();
       console.log(JSON.stringify({ added, kept, down, up, undone, refused, disabled, lines }));
       ip("route", "del", "10.97.0.0/16");
@@ -140,13 +140,13 @@ describe("device", needs(), () => {
     const seen = await evaluate<Record<"added" | "kept" | "routes" | "missing", string[]>>(`
       const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
       const [a, b, inner] = ["10.99.0.0/16", "10.98.0.0/16", "10.99.7.0/24"].map(prefix);
-      device.configure([parseAddress("10.99.0.1")], [a]);
+      device.routing.configure([parseAddress("10.99.0.1")], [a]);
       libc.capset(new Uint8Array(Uint32Array.of(0x20080522, 0).buffer), new Uint8Array(24));
       const adopted = new TunDevice({ name: "dev0", queues: 1, fds: device.queues });
-      adopted.configure([parseAddress("10.99.0.1")], [a]);
-      const added = [...adopted.addRoutes([a, inner]), ...adopted.addRoutes([a, inner, b])];
-      const missing = [...adopted.restore().refused.values()];
-      const kept = adopted.keepRoutes([inner]);
+      adopted.routing.configure([parseAddress("10.99.0.1")], [a]);
+      const added = [...adopted.routing.addRoutes([a, inner]), ...adopted.routing.addRoutes([a, inner, b])];
+      const missing = [...adopted.routing.restore().refused.values()];
+      const kept = adopted.routing.keepRoutes([inner]);
       console.log(JSON.stringify({ added, kept, missing, routes: ip("route").map(({ dst }) => dst) }));`);
     assert.deepEqual(seen.added, ["prefix 10.98.0.0/16 is not routed to dev0: that needs CAP_NET_ADMIN, which was given up; sudo ip route add 10.98.0.0/16 dev dev0 src 10.99.0.1"]);
     assert.deepEqual(seen.missing, seen.added);

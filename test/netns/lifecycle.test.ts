@@ -201,7 +201,7 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
 
   test("two queues, and the classic point-to-point pair", async () => {
     const pongd = await start("10.0.0.2/32", "--host-address", "10.0.0.1", "--queues", "2", "--mtu", "9000");
-    assert.match(await ns.ok("ping", "-c", "2", "-i", "0.01", "-s", "8972", "10.0.0.2"), / 2 received/);
+    assert.match(await ns.ok("ping", "-c", "2", "-i", "0.01", "-w", "10", "-s", "8972", "10.0.0.2"), / 2 received/);
     const metrics = await pongd.metrics();
     assert.equal(metrics.get("pongd_queue_info{queue=\"1\",engine=\"wasm\",io=\"" + io + "\"}"), 1);
     assert.equal(sum(metrics, "pongd_replies_total"), 2);

@@ -27,7 +27,8 @@ for (const { engine, io } of COMBINATIONS) {
       const later = await pongd.metrics();
       return new Map([...later].map(([key, value]) => [key, value - (earlier.get(key) ?? 0)]).filter(([key, value]) => value !== 0 && String(key).startsWith("pongd_")) as [string, number][]);
     };
-    const ping = (...args: string[]) => ns.ok("ping", "-c", "3", "-i", "0.01", "-W", "2", ...args);
+    // It waits an interval for the last reply.
+    const ping = (...args: string[]) => ns.ok("ping", "-c", "3", "-i", "0.05", "-W", "2", ...args);
 
     for (const size of [0, 1, 56, 1471, 1472]) {
       test(`ping with ${size} bytes of data: three sent, three received`, async () => {

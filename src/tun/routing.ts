@@ -1,0 +1,309 @@
+/**
+ * How a device is reached: the host's addresses on it, its link, and the routes of the prefixes. On one that pongd made all are pongd's, and
+ * made again where the kernel forgets them; on a pre-made one, or once privileges were given up, what is missing is said with the command
+ * that mends it.
+ */
+import { Mode } from "../abi.js";
+import { EXIT, Failure, IPV6_MEND } from "../failure.js";
+import { BlockMap, FAMILIES, formatBytes, type Address, type Block, type Family, type Prefix } from "../prefixes.js";
+import * as libc from "./libc.js";
+import { NetlinkError, type Netlink, type Route } from "./netlink.js";
+import * as uapi from "./uapi.js";
+
+/** How the kernel refuses IPv6 addresses and routes where disable_ipv6 is set, and where it has no IPv6 at all. */
+const NO_IPV6 = [libc.E.EACCES, libc.E.EAFNOSUPPORT, libc.E.EOPNOTSUPP];
+
+/** Packets the device queues towards a reader that falls behind; the kernel's default of 500 loses bursts. */
+const TX_QUEUE_LEN = 4096;
+
+/** Commands in one line. */
+const SHOWN = 3;
+
+/** What the kernel says of a device's link. */
+export interface LinkState {
+  readonly up: boolean;
+  readonly mtu: number;
+  /** Prefixes that are routed elsewhere. */
+  readonly lost: Prefix[];
+  /** By family that lacks something that the kernel does not give back, or pongd may not put back: what, why, and what mends it. */
+  readonly refused: Map<Family, string>;
+}
+
+/** What a family lacks on the device. */
+interface Missing {
+  readonly addresses: readonly Address[];
+  readonly prefixes: readonly Prefix[];
+}
+
+/** The device, as far as it matters here. */
+interface Target {
+  readonly name: string;
+  readonly index: number;
+  readonly mode: Mode;
+  /** Bytes. */
+  readonly mtu: number;
+  /** Whether it was there before, and is to stay as it is. */
+  readonly premade: boolean;
+  /** Whether an image with privileges has set it up. */
+  readonly adopted: boolean;
+}
+
+export class Routing {
+  readonly #netlink: Netlink;
+  readonly #device: Target;
+  #addresses: readonly Address[] = [];
+  #prefixes: readonly Prefix[] = [];
+
+  constructor(netlink: Netlink, device: Target) {
+    this.#netlink = netlink;
+    this.#device = device;
+    if (device.premade) this.#addresses = netlink.addresses(device.index);
+  }
+
+  /** The host's on it. */
+  get addresses(): readonly Address[] {
+    return this.#addresses;
+  }
+
+  /**
+   * Gives the host its addresses, takes the link up and routes the prefixes to it. Returns what will not reach it all the
+   * same, a line each: parts of the prefixes that have routes of their own. Of a pre-made device nothing is changed: `addresses`
+   * are those that it must have, which then come first.
+   * @throws Failure where the kernel refuses, or a prefix is routed elsewhere already.
+   */
+  configure(addresses: readonly Address[], prefixes: readonly Prefix[]): string[] {
+    this.#prefixes = prefixes;
+    if (this.#device.premade) {
+      this.#addresses = [...addresses.map((address) => this.#ownAddress(address)), ...this.#addresses.filter(({ text }) => addresses.every((given) => given.text !== text))];
+      return this.#device.adopted ? [] : this.#checkRoutes(prefixes);
+    }
+    this.#addresses = addresses;
+    if (this.#device.adopted) return [];
+    const exceptions = this.#checkRoutes(prefixes);
+    try {
+      if (this.#device.mode === Mode.tun) this.#quieten();
+      this.#netlink.setLinkUp(this.#device.index, this.#device.mtu, TX_QUEUE_LEN);
+      const lost = this.#families().flatMap((family) => this.#add(family, this.#missing(family, prefixes))).at(0);
+      if (lost) throw routedElsewhere(lost);
+      return exceptions;
+    } catch (error) {
+      throw this.#failure(error, [...addresses, ...prefixes]);
+    }
+  }
+
+  /**
+   * Routes those of the prefixes to it that were not routed to it so far; what was, stays. Nothing is changed where one of them cannot
+   * be had. Returns, a line each, what will not reach it all the same, with what pongd may not route, and the command that does.
+   * @throws Failure as configure() does.
+   */
+  addRoutes(prefixes: readonly Prefix[]): string[] {
+    const before = new BlockMap(this.#prefixes);
+    const added = prefixes.filter((prefix) => !before.get(prefix));
+    const lines = this.#checkRoutes(added);
+    const tried: Prefix[] = [];
+    const lost: Prefix[] = [];
+    try {
+      for (const family of FAMILIES) {
+        const missing = { addresses: [], prefixes: this.#missing(family, added).prefixes };
+        if (missing.prefixes.length === 0) continue;
+        tried.push(...missing.prefixes);
+        try {
+          if (this.#device.premade) lines.push(this.#mendOf(missing));
+          else lost.push(...this.#add(family, missing));
+        } catch (error) {
+          if (!(error instanceof NetlinkError)) throw error;
+          if (error.errno === libc.E.EPERM) lines.push(this.#mendOf(missing));
+          // While the link is down there are no routes: restore() makes them.
+          else if (error.errno !== libc.E.ENETDOWN) throw error;
+        }
+      }
+      if (lost.length > 0) throw routedElsewhere(lost[0]);
+    } catch (error) {
+      this.#netlink.deleteRoutes(this.#device.index, this.#routed(tried));
+      throw this.#failure(error, added);
+    }
+    this.#prefixes = [...this.#prefixes, ...added];
+    return lines;
+  }
+
+  /** Routes to it what of these was, and nothing else. Returns what pongd may not take away, as addRoutes() does. */
+  keepRoutes(prefixes: readonly Prefix[]): string[] {
+    const kept = new BlockMap(prefixes);
+    const gone = this.#prefixes.filter((prefix) => !kept.get(prefix));
+    this.#prefixes = this.#prefixes.filter((prefix) => kept.get(prefix));
+    if (this.#device.premade) return [];
+    const routed = this.#routed(gone);
+    try {
+      this.#netlink.deleteRoutes(this.#device.index, routed);
+      return [];
+    } catch (error) {
+      if (!(error instanceof NetlinkError) || error.errno !== libc.E.EPERM) throw error;
+      const commands = routed.map(({ text }) => `sudo ip route del ${text} dev ${this.#device.name}`);
+      return [`${listed(routed)} still routed to ${this.#device.name}${this.#lack()}; ${listCommands(commands)}`];
+    }
+  }
+
+  /**
+   * What the kernel says of the link now, after putting back what it took away: routes (and IPv6 addresses) do not survive
+   * a link that goes down. `lost`: prefixes that have got another route meanwhile. `refused`: families that are not whole again, and why:
+   * IPv6 on a link whose MTU is too small for it, or where it was disabled; a pre-made device, or privileges that were given up. Undefined
+   * where the device is gone.
+   */
+  restore(): LinkState | undefined {
+    try {
+      const { up, mtu } = this.#netlink.link(this.#device.index);
+      const state: LinkState = { up, mtu, lost: [], refused: new Map() };
+      for (const family of up ? this.#families() : []) {
+        const missing = this.#missing(family, this.#prefixes);
+        if (missing.addresses.length + missing.prefixes.length === 0) continue;
+        try {
+          if (this.#device.premade) state.refused.set(family, this.#mendOf(missing));
+          else state.lost.push(...this.#add(family, missing));
+        } catch (error) {
+          if (!(error instanceof NetlinkError) || error.errno === libc.E.ENETDOWN || error.errno === libc.E.ENODEV) throw error;
+          state.refused.set(family, error.errno === libc.E.EPERM ? this.#mendOf(missing) : `nothing is answered by IPv${family}: ${error.message}`);
+        }
+      }
+      return state;
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      // ENETDOWN: it went down again in between, and another change is about to be told.
+      if (error.errno === libc.E.ENETDOWN) return { up: false, mtu: this.#device.mtu, lost: [], refused: new Map() };
+      if (error.errno === libc.E.ENODEV) return undefined;
+      throw error;
+    }
+  }
+
+  /** What the kernel sends of its own accord would reach pongd alone. A TAP device may have more behind it, and neighbours to ask there. */
+  #quieten(): void {
+    try {
+      this.#netlink.setNoLinkLocal(this.#device.index);
+    } catch (error) {
+      // Without IPv6 there is nothing to send.
+      if (!(error instanceof NetlinkError) || error.errno !== libc.E.EAFNOSUPPORT) throw error;
+    }
+  }
+
+  /** What of the host's addresses, and of the routes of these prefixes, is not there, of one family. */
+  #missing(family: Family, prefixes: readonly Prefix[]): Missing {
+    const own = prefixes.filter((prefix) => prefix.family === family);
+    const there = new Set(this.#netlink.addresses(this.#device.index).map(({ text }) => text));
+    const addresses = this.#addresses.filter((address) => address.family === family && !there.has(address.text));
+    if (own.length === 0) return { addresses, prefixes: [] };
+    const ours = this.#routes(family);
+    // Where pongd makes routes, each prefix has one of its own; where others do, one may serve several.
+    return { addresses, prefixes: own.filter((prefix) => !ours.get(prefix) && !((this.#device.premade || this.#device.adopted) && ours.around(prefix))) };
+  }
+
+  /** That lead to the device. */
+  #routes(family: Family): BlockMap<Route> {
+    return new BlockMap(this.#netlink.routes(family, this.#device.index).filter(({ oif, type }) => oif === this.#device.index && type === uapi.RTN_UNICAST));
+  }
+
+  /** Adds what is missing; returns the prefixes that are routed elsewhere. */
+  #add(family: Family, missing: Missing): Prefix[] {
+    for (const address of missing.addresses) this.#netlink.addAddress(this.#device.index, address);
+    return this.#netlink.addRoutes(this.#device.index, missing.prefixes, this.#addresses.find((own) => own.family === family));
+  }
+
+  /** Those that have a route of their own to the device. */
+  #routed(prefixes: readonly Prefix[]): Prefix[] {
+    return FAMILIES.flatMap((family) => {
+      const own = prefixes.filter((prefix) => prefix.family === family);
+      const ours = own.length === 0 ? undefined : this.#routes(family);
+      return own.filter((prefix) => ours?.get(prefix));
+    });
+  }
+
+  /** The families of the addresses and the prefixes. */
+  #families(): Family[] {
+    return FAMILIES.filter((family) => [...this.#addresses, ...this.#prefixes].some((own) => own.family === family));
+  }
+
+  /**
+   * Returns what others' routes take away from the prefixes. @throws Failure where one of them is routed elsewhere as a whole; on a
+   * pre-made device it is not pongd's to decide, and of those that are the host's own there is a line.
+   */
+  #checkRoutes(checked: readonly Prefix[]): string[] {
+    const lines: string[] = [];
+    if (checked.length === 0) return lines;
+    const prefixes = new BlockMap(checked);
+    const families = FAMILIES.filter((family) => checked.some((prefix) => prefix.family === family));
+    const routes = families.flatMap((family) => this.#netlink.routes(family)).filter(({ oif }) => oif !== this.#device.index);
+    const where = (route: Route) => route.type === uapi.RTN_LOCAL ? "is this host's own" : route.oif === 0 ? "is routed elsewhere" : `is routed to ${this.#netlink.link(route.oif).name}`;
+    const refuse = (prefix: Prefix, route: Route) => {
+      if (!this.#device.premade) throw routedElsewhere(prefix, where(route), textOf(route));
+      if (route.type === uapi.RTN_LOCAL) lines.push(`prefix ${prefix.text} ${where(route)}: it does not reach pongd`);
+    };
+    // The kernel looks local routes up before all others, however short they are.
+    const local = new BlockMap(routes.filter(({ type }) => type === uapi.RTN_LOCAL));
+    for (const prefix of checked) {
+      const route = local.around(prefix);
+      if (route) refuse(prefix, route);
+    }
+    for (const route of routes) {
+      const prefix = prefixes.get(route);
+      if (prefix) refuse(prefix, route);
+      const outer = prefixes.around(route);
+      if (outer) lines.push(`${textOf(route)}, a part of ${outer.text}, ${where(route)}: it does not reach pongd`);
+    }
+    return lines;
+  }
+
+  /** @throws Failure where a pre-made device does not have the address. */
+  #ownAddress(address: Address): Address {
+    if (this.#addresses.some(({ text }) => text === address.text)) return address;
+    throw new Failure(`host address ${address.text} is not on ${this.#device.name}, which is pre-made`, EXIT.RUNTIME, { mend: `leave --host-address out, or: ${this.#addressCommand(address)}` });
+  }
+
+  /** Says what is missing, why pongd does not put it there, and how a person does. */
+  #mendOf({ addresses, prefixes }: Missing): string {
+    const what = [
+      ...addresses.map(({ text }) => `host address ${text} is not on ${this.#device.name}`),
+      ...prefixes.length > 0 ? [`${listed(prefixes)} not routed to ${this.#device.name}`] : [],
+    ];
+    const commands = [...addresses.map((address) => this.#addressCommand(address)), ...prefixes.map((prefix) => this.#routeCommand(prefix))];
+    return `${what.join(", ")}${this.#lack()}; ${listCommands(commands)}`;
+  }
+
+  #lack(): string {
+    if (this.#device.premade) return "";
+    return this.#device.adopted ? ": that needs CAP_NET_ADMIN, which was given up" : ": that needs CAP_NET_ADMIN, which pongd does not have";
+  }
+
+  #routeCommand({ text, family }: Prefix): string {
+    const own = this.#addresses.find((address) => address.family === family);
+    return `sudo ip route add ${text} dev ${this.#device.name}${own ? ` src ${own.text}` : ""}`;
+  }
+
+  #addressCommand({ text, family }: Address): string {
+    return `sudo ip addr add ${text}/${family === 4 ? 32 : "128 nodad"} dev ${this.#device.name}`;
+  }
+
+  /** In words, what the kernel refused to make of these. */
+  #failure(error: unknown, wanted: readonly Address[]): unknown {
+    if (!(error instanceof NetlinkError)) return error;
+    if (wanted.some(({ family }) => family === 6) && NO_IPV6.includes(error.errno)) {
+      return new Failure(`IPv6 is disabled on this host, so its prefixes cannot be routed (${error.message})`, EXIT.RUNTIME, { mend: `${IPV6_MEND}; or give IPv4 prefixes alone`, cause: error });
+    }
+    return new Failure(`cannot set up ${this.#device.name}: ${error.message}`, error.errno === libc.E.EPERM ? EXIT.PERMISSION : EXIT.RUNTIME, { cause: error });
+  }
+}
+
+function textOf({ bytes, length }: Block): string {
+  return `${formatBytes(bytes)}/${length}`;
+}
+
+/** With the verb. */
+function listed(prefixes: readonly Prefix[]): string {
+  return prefixes.length === 1 ? `prefix ${prefixes[0].text} is` : `${prefixes.length} prefixes, ${prefixes[0].text} first, are`;
+}
+
+function listCommands(commands: readonly string[]): string {
+  return `${commands.slice(0, SHOWN).join(" && ")}${commands.length > SHOWN ? ` and ${commands.length - SHOWN} more` : ""}`;
+}
+
+/** `route`: as `ip` is asked for it. */
+function routedElsewhere({ text }: Prefix, where = "is routed elsewhere", route = text): Failure {
+  return new Failure(`prefix ${text} ${where} already`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${route}` });
+}
