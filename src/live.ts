@@ -27,7 +27,11 @@ export interface Indexed {
 /** `overrun`: packets that the device's own queue had no room for. */
 export function figuresOf(queues: readonly Counted[], { prefixes, indices }: Indexed, overrun: number): Figures {
   const columns = queues.map(({ counters }) => counters);
-  const repliedOf = (i: number) => columns.reduce((sum, counters) => sum + counters[PREFIX_REPLIES + indices[i]], 0);
+  const repliedOf = (i: number) => {
+    let sum = 0;
+    for (const counters of columns) sum += counters[PREFIX_REPLIES + indices[i]];
+    return sum;
+  };
   return {
     at: Date.now(),
     version,
@@ -45,15 +49,30 @@ export function figuresOf(queues: readonly Counted[], { prefixes, indices }: Ind
   };
 }
 
-/** Those `most` of `count` items whose values are greatest, the greatest first, and of equal ones the earlier. Most of a hundred thousand cost one comparison. */
+/**
+ * Those `most` of `count` items whose values are greatest, the greatest first, and of equal ones the earlier. The least of those found so far
+ * is on top of a heap, so that most of a hundred thousand items cost one comparison, and none costs many.
+ */
 export function greatest(count: number, most: number, valueOf: (item: number) => number): number[] {
-  const found: { readonly item: number; readonly value: number }[] = [];
-  for (let item = 0; item < count; item++) {
+  const order = (a: Valued, b: Valued) => b.value - a.value || a.item - b.item;
+  const heap = Array.from({ length: Math.min(count, most) }, (_, item): Valued => ({ item, value: valueOf(item) })).sort(order).reverse();
+  for (let item = heap.length; item < count; item++) {
     const value = valueOf(item);
-    if (found.length === most && value <= found[most - 1].value) continue;
-    const after = found.findLastIndex((other) => other.value >= value);
-    found.splice(after + 1, 0, { item, value });
-    if (found.length > most) found.pop();
+    if (value <= heap[0].value) continue;
+    const found = { item, value };
+    let at = 0;
+    for (let child = 1; child < heap.length; child = 2 * at + 1) {
+      if (child + 1 < heap.length && order(heap[child], heap[child + 1]) < 0) child++;
+      if (order(heap[child], found) < 0) break;
+      heap[at] = heap[child];
+      at = child;
+    }
+    heap[at] = found;
   }
-  return found.map(({ item }) => item);
+  return heap.sort(order).map(({ item }) => item);
+}
+
+interface Valued {
+  readonly item: number;
+  readonly value: number;
 }

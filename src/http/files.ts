@@ -12,25 +12,25 @@ export interface File {
   readonly etag: string;
 }
 
-const SOURCES: Readonly<Record<string, () => Omit<File, "etag">>> = {
-  "/": () => ({ type: "text/html; charset=utf-8", body: PAGE }),
-  "/page/icon.svg": () => ({ type: "image/svg+xml", body: ICON }),
-  "/page/style.css": () => ({ type: "text/css; charset=utf-8", body: uplotStyle() + STYLE + PAGE_STYLE }),
-  "/page/uplot.js": () => script(uplotScript()),
-  ...Object.fromEntries(["/page/page.js", "/page/chart.js", "/figures.js", "/numbers.js"].map((path) => [path, () => script(readFileSync(new URL(`..${path}`, import.meta.url), "utf8"))])),
-};
+const SOURCES = new Map([
+  ["/", () => ({ type: "text/html; charset=utf-8", body: PAGE })],
+  ["/page/icon.svg", () => ({ type: "image/svg+xml", body: ICON })],
+  ["/page/style.css", () => ({ type: "text/css; charset=utf-8", body: uplotStyle() + STYLE + PAGE_STYLE })],
+  ["/page/uplot.js", () => script(uplotScript())],
+  ...["/page/page.js", "/page/chart.js", "/figures.js", "/numbers.js"].map((path) => [path, () => script(readFileSync(new URL(`..${path}`, import.meta.url), "utf8"))] as const),
+]);
 
+/** Those that were asked for. */
 const files = new Map<string, File>();
 
 /** The file at a path, if there is one. */
 export function fileAt(path: string): File | undefined {
-  if (!Object.hasOwn(SOURCES, path)) return undefined;
-  let file = files.get(path);
-  if (!file) {
-    const source = SOURCES[path]();
-    file = { ...source, etag: `"${createHash("sha256").update(source.body).digest("base64url")}"` };
-    files.set(path, file);
-  }
+  const known = files.get(path);
+  const source = SOURCES.get(path);
+  if (known || !source) return known;
+  const made = source();
+  const file = { ...made, etag: `"${createHash("sha256").update(made.body).digest("base64url")}"` };
+  files.set(path, file);
   return file;
 }
 
