@@ -21,7 +21,7 @@ function chart(id: string, title: string, label: string): string {
 /** `names`: how many of the first columns are text. */
 function table(id: string, title: string, note: string, names: number, headings: readonly string[]): string {
   const head = headings.map((heading, i) => `<th scope="col"${i < names ? ` class="name"` : ""}>${heading}</th>`).join("");
-  return `<section aria-labelledby="${id}-title">
+  return `<section>
 <h2 id="${id}-title">${title}</h2>
 <p id="${id}-note">${note}</p>
 <div class="scroll" role="region" aria-labelledby="${id}-title" tabindex="0"><table aria-labelledby="${id}-title" aria-describedby="${id}-note">
@@ -53,7 +53,7 @@ export const PAGE = `<!DOCTYPE html>
 <noscript><p>Without JavaScript there are no figures here; <a href="metrics">/metrics</a> has them all, and more.</p></noscript>
 <div id="figures">
 <p id="hint" hidden>Nothing has been answered yet. From the host that pongd runs on, try: <code>ping <span id="example"></span></code></p>
-<section aria-labelledby="traffic-title">
+<section>
 <h2 id="traffic-title">Traffic</h2>
 <dl class="tiles">
 ${tile("received", "Received", "")}
