@@ -20,7 +20,7 @@ describe("package", () => {
 
   test("it holds the built host and module, and nothing of the tests", () => {
     const paths = packed.files.map(({ path }) => path);
-    for (const path of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "build/src/cli.js", "build/src/worker.js", "build/release.wasm", "build/release.js", "deploy/pongd.service",
+    for (const path of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "build/src/cli.js", "build/src/worker.js", "build/src/page/page.js", "build/release.wasm", "build/release.js", "deploy/pongd.service",
       "deploy/pongd.yaml"]) {
       assert.ok(paths.includes(path), path);
     }

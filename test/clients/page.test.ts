@@ -1,0 +1,322 @@
+/** The page at /, in a browser: on a pongd with traffic, and on figures that are made up. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import axe from "axe-core";
+import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
+import { Events } from "../../src/http/events.js";
+import { serve, type HttpServer } from "../../src/http/server.js";
+import type { Live } from "../../src/live.js";
+import { needs, Netns, Pongd, sum } from "../support/netns.js";
+
+const HOSTILE = `<img src=x onerror=alert(1)>"'&amp;</script>`;
+const VIEWPORTS = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 900 } };
+const SCHEMES = ["light", "dark"] as const;
+
+/** A page and what there is to complain of: whatever the console says, and requests to elsewhere. */
+async function open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<{ page: Page; complaints: string[] }> {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("console", (message) => complaints.push(`${message.type()}: ${message.text()}`));
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("dialog", (dialog) => {
+    complaints.push(dialog.message());
+    void dialog.dismiss();
+  });
+  page.on("request", (request) => { if (!request.url().startsWith(url)) complaints.push(request.url()); });
+  await page.addInitScript(() => {
+    addEventListener("securitypolicyviolation", ({ violatedDirective }) => { console.error(violatedDirective); });
+  });
+  await page.goto(url);
+  return { page, complaints };
+}
+
+async function closePages(browser: Browser): Promise<void> {
+  for (const context of browser.contexts()) await context.close();
+}
+
+/** Waits until the page says that of itself. */
+async function state(page: Page, text: string): Promise<void> {
+  await page.waitForFunction((text) => document.getElementById("state")?.textContent === text, text);
+}
+
+/** In the page: all its figures but rates, as numbers where they are. */
+function shown(): { tiles: Record<string, number>; tables: Record<string, (string | number)[][]> } {
+  const read = (text: string) => /^[\d,]+$/.test(text) ? Number(text.replaceAll(",", "")) : text;
+  const tiles = ["received", "replied", "dropped", "overrun"].map((id) => [id, read(document.getElementById(id)?.textContent ?? "")]);
+  const tables = Array.from(document.querySelectorAll("tbody"), (body) => [body.id, Array.from(body.rows, (row) => Array.from(row.cells, (cell) => read(cell.textContent)))]);
+  return { tiles: Object.fromEntries(tiles) as Record<string, number>, tables: Object.fromEntries(tables) as Record<string, (string | number)[][]> };
+}
+
+/** The page as one that is in front, or not: a headless browser has them all in front. */
+async function setHidden(page: Page, hidden: boolean): Promise<void> {
+  await page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+}
+
+async function assertAccessible(page: Page): Promise<void> {
+  // As the debugger, whom the page's policy does not bind.
+  await page.evaluate(axe.source);
+  const { violations, passes } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run());
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`), []);
+  assert.ok(passes.some(({ id }) => id === "color-contrast"));
+}
+
+describe("the page at /, of a pongd with traffic", needs("chromium", "ping", "fping"), () => {
+  const dir = mkdtempSync(join(tmpdir(), "pongd-page-"));
+  const config = join(dir, "pongd.yaml");
+  const url = "http://127.0.0.1:7664/";
+  let ns: Netns;
+  let browser: Browser;
+  let pongd: Pongd;
+  before(async () => {
+    writeFileSync(config, `
+device: { queues: 2 }
+prefixes:
+  - { prefix: 10.99.0.0/16, name: lab }
+  - { prefix: 192.0.2.0/24, name: ${JSON.stringify(HOSTILE)} }
+  - { prefix: 10.99.7.0/24, answer: [] }
+`);
+    ns = await Netns.open();
+    const inside = join(dir, "chromium");
+    writeFileSync(inside, `#!/bin/sh\nexec ${ns.command("chromium").join(" ")} "$@"\n`, { mode: 0o755 });
+    browser = await chromium.launch({ executablePath: inside });
+  });
+  after(async () => {
+    await browser.close();
+    await ns.close();
+    rmSync(dir, { recursive: true });
+  });
+  beforeEach(async () => { pongd = await Pongd.start(ns, "--config", config); });
+  afterEach(async () => {
+    await closePages(browser);
+    await pongd.stop();
+  });
+
+  /** Waits until the page shows what /metrics has. */
+  async function settled(page: Page): Promise<ReturnType<typeof shown>> {
+    const metrics = await pongd.metrics();
+    await page.waitForFunction((received) => document.getElementById("received")?.textContent.replaceAll(",", "") === received, String(sum(metrics, "pongd_packets_received_total")));
+    return page.evaluate(shown);
+  }
+
+  test("its numbers move with the traffic, and afterwards are those of /metrics and of the device", async () => {
+    const { page, complaints } = await open(browser, url);
+    await state(page, "Live");
+    assert.equal(await page.locator("#hint").isVisible(), true);
+    assert.match(await page.locator("#hint").innerText(), /ping 10\.99\.1\.1$/);
+    const moved = page.waitForFunction(() => ["replied-rate", "dropped-rate"].every((id) => Number.parseFloat(document.getElementById(id)?.textContent ?? "") > 0));
+    await Promise.all([
+      moved,
+      ns.ok("ping", "-q", "-i", "0.002", "-c", "1000", "10.99.1.1"),
+      ns.ok("ping", "-q", "-i", "0.002", "-c", "1000", "192.0.2.1"),
+      ns.run("ping", "-q", "-i", "0.002", "-c", "1000", "-W", "0.1", "10.99.7.1"),
+    ]);
+    // Of more than the device's own queue has room for, it drops what is too much.
+    process.kill(pongd.pid, "SIGSTOP");
+    await ns.run("ping", "-q", "-l", "6000", "-c", "6000", "-W", "0.1", "10.99.1.1");
+    process.kill(pongd.pid, "SIGCONT");
+    const { tiles, tables } = await settled(page);
+    const metrics = await pongd.metrics();
+    const [{ stats64 }] = await ns.ip<{ stats64: { tx: { dropped: number } } }>("-s", "link", "show", "pong0");
+    assert.ok(stats64.tx.dropped > 1000);
+    const total = (name: string) => sum(metrics, `pongd_${name}_total`);
+    assert.deepEqual(tiles, { received: total("packets_received"), replied: total("replies"), dropped: total("packets_dropped"), overrun: stats64.tx.dropped });
+    assert.equal(tiles.received, tiles.replied + tiles.dropped);
+    const reasons = new Map<string, number>();
+    for (const [sample, value] of metrics) {
+      const reason = /^pongd_packets_dropped_total\{reason="(\w+)"/.exec(sample)?.[1];
+      if (reason !== undefined && value > 0) reasons.set(reason, (reasons.get(reason) ?? 0) + value);
+    }
+    assert.deepEqual(new Map(tables.reasons.map(([reason, count]) => [reason, count])), new Map([...reasons, ["overruns", stats64.tx.dropped]]));
+    const prefix = (labels: string) => metrics.get(`pongd_prefix_replies_total{${labels}}`);
+    const name = HOSTILE.replaceAll("\"", "\\\"");
+    assert.deepEqual(tables.prefixes.map((cells) => cells.slice(0, 3)), [
+      ["10.99.0.0/16", "lab", prefix("prefix=\"10.99.0.0/16\",name=\"lab\"")], ["192.0.2.0/24", HOSTILE, prefix(`prefix="192.0.2.0/24",name="${name}"`)], ["10.99.7.0/24", "", 0],
+    ]);
+    const [, engine, io] = /queue="0",engine="(\w+)",io="(\w+)"/.exec([...metrics.keys()].join("\n")) ?? [];
+    assert.deepEqual(tables.queues, ["0", "1"].map((queue) => {
+      const its = (name: string) => sum(new Map([...metrics].filter(([sample]) => sample.includes(`queue="${queue}"`))), `pongd_${name}_total`);
+      return [Number(queue), engine, io, its("packets_received"), its("replies"), its("packets_dropped"), 0];
+    }));
+    assert.equal(await page.evaluate(() => document.images.length), 0);
+    assert.equal(await page.locator("#hint").isVisible(), false);
+    assert.deepEqual(complaints, []);
+  });
+
+  test("it comes back when pongd does, and says meanwhile that it is gone", async () => {
+    const { page, complaints } = await open(browser, url);
+    await ns.ok("ping", "-q", "-i", "0.01", "-c", "50", "10.99.1.1");
+    await settled(page);
+    await pongd.stop();
+    await state(page, "Connection lost; trying again");
+    assert.equal(await page.locator("#replied-rate").innerText(), "–");
+    pongd = await Pongd.start(ns, "--config", config);
+    await state(page, "Live");
+    assert.equal((await settled(page)).tiles.replied, 0);
+    // The browser itself says what it cannot connect to.
+    assert.deepEqual(complaints.filter((complaint) => !complaint.includes("net::ERR_")), []);
+  });
+
+  test("20 who listen and two pages leave nothing behind, and a page that nobody looks at takes no connection", async () => {
+    const descriptors = (count: (now: number) => boolean) => pongd.until((metrics) => count(metrics.get("process_open_fds") ?? NaN)).then((metrics) => metrics.get("process_open_fds") ?? NaN);
+    const before = await descriptors(() => true);
+    const listening = ns.spawn(process.execPath, "--input-type=module", "-e", `
+      const read = async () => (await fetch("${url}events")).body.getReader().read();
+      await Promise.all(Array.from({ length: 20 }, read));
+      console.log("ready");
+      process.stdin.resume().on("end", () => { process.exit(); });
+    `);
+    await once(listening.stdout, "data");
+    assert.equal(await descriptors(() => true), before + 20);
+    const pages = await Promise.all([0, 1].map(async () => (await open(browser, url)).page));
+    for (const page of pages) await state(page, "Live");
+    listening.stdin.end();
+    // Each has its stream; the other connections are idle, and go.
+    await descriptors((now) => now === before + 2);
+    await setHidden(pages[0], true);
+    await descriptors((now) => now === before + 1);
+    await setHidden(pages[0], false);
+    await pages[0].waitForFunction(() => document.getElementById("replied-rate")?.textContent === "0");
+    await descriptors((now) => now === before + 2);
+    await closePages(browser);
+    await descriptors((now) => now === before);
+  });
+});
+
+describe("the page at /, of figures that are made up", needs("chromium"), () => {
+  let browser: Browser;
+  let http: HttpServer;
+  let live: Live | undefined;
+  let events: Events;
+  const figures = (count: number, prefixes: number): Live => ({
+    answering: true, since: Date.now() - 93_784_000, example: undefined,
+    figures: {
+      at: Date.now(), version: "0.1.0", overrun: 0, dropped: { icmp_csum: count, [HOSTILE]: 12 }, prefixCount: prefixes,
+      queues: [{ queue: "0", engine: "wasm", io: "uring", received: 3 * count, replied: 2 * count, dropped: count, restarts: 0 }],
+      prefixes: Array.from({ length: Math.min(prefixes, 100) }, (_, i) => {
+        return { prefix: `2001:db8:1234:5678:9abc:def0:${i}:0/112`, name: [HOSTILE, "x".repeat(64)].at(i), replied: 1_000_000 * (100 - i) };
+      }),
+    },
+  });
+  before(async () => {
+    browser = await chromium.launch({ executablePath: execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim() });
+    events = new Events(() => live, 50);
+    http = await serve({ host: "127.0.0.1", port: 0 }, { metrics: () => undefined, ready: () => false, reload: () => undefined, events });
+  });
+  after(async () => {
+    await browser.close();
+    await http.close();
+  });
+  beforeEach(() => { live = figures(1_000_000, 100); });
+  afterEach(() => closePages(browser));
+
+  for (const colorScheme of SCHEMES) {
+    for (const [name, viewport] of Object.entries(VIEWPORTS)) {
+      test(`${colorScheme}, ${name}: it fits, and axe finds nothing wrong`, async () => {
+        const { page, complaints } = await open(browser, http.url, { colorScheme, viewport });
+        await page.locator("#queues tr").waitFor();
+        const [scrollWidth, background] = await page.evaluate(() => [document.documentElement.scrollWidth, getComputedStyle(document.body).backgroundColor] as const);
+        assert.ok(scrollWidth <= viewport.width, `${scrollWidth} pixels wide`);
+        assert.equal(background, colorScheme === "light" ? "rgb(255, 255, 255)" : "rgb(20, 23, 27)");
+        await assertAccessible(page);
+        assert.deepEqual(complaints, []);
+      });
+    }
+  }
+
+  test("by keyboard all is reached in the order in which it stands, and is seen to be", async () => {
+    live = figures(1, 1234);
+    const { page } = await open(browser, http.url);
+    await page.locator("#queues tr").waitFor();
+    const reached: (string | undefined)[] = [];
+    for (let i = 0; i < 8; i++) {
+      await page.keyboard.press("Tab");
+      const { what, outline } = await page.evaluate(() => {
+        const focused = document.activeElement;
+        const label = focused?.getAttribute("aria-labelledby");
+        return { what: (label ? document.getElementById(label) : focused)?.textContent, outline: focused && getComputedStyle(focused).outlineStyle };
+      });
+      assert.equal(outline, "solid", what);
+      reached.push(what);
+    }
+    assert.deepEqual(reached, ["Pause", "Metrics", "Healthy", "Ready", "Drops by reason", "Prefixes", "/metrics", "Queues"]);
+    assert.equal(await page.locator("#more").innerText(), "1,134 more are counted at /metrics.");
+    await page.locator("[aria-labelledby=prefixes-title][role=region]").focus();
+    await page.keyboard.press("End");
+    await page.waitForFunction(() => (document.querySelector("[aria-labelledby=prefixes-title][role=region]")?.scrollTop ?? 0) > 100);
+    await page.locator("#pause").focus();
+    await page.keyboard.press("Space");
+    await state(page, "Paused");
+    assert.equal(await page.locator("#pause").getAttribute("aria-pressed"), "true");
+    while (events.listeners > 0) await new Promise((resolve) => { setImmediate(resolve); });
+    await page.keyboard.press("Space");
+    await state(page, "Live");
+  });
+
+  test("what a reason or a prefix is called stays text", async () => {
+    const { page, complaints } = await open(browser, http.url);
+    await page.locator("#queues tr").waitFor();
+    assert.equal((await page.locator("body").innerText()).split(HOSTILE).length - 1, 2);
+    assert.equal(await page.evaluate(() => document.images.length), 0);
+    assert.deepEqual(complaints, []);
+  });
+
+  test("it says what it knows of pongd: not up yet, up since when, out of reach", async () => {
+    live = undefined;
+    const { page } = await open(browser, http.url);
+    await state(page, "pongd is not up yet");
+    live = figures(1, 1);
+    await state(page, "Live");
+    assert.equal(await page.locator("#uptime").innerText(), "up 1 d 2 h");
+    live = { ...live, answering: false };
+    await state(page, "Not every prefix is reachable; pongd’s log has more");
+  });
+
+  test("rates are of the time between two events, as text and as lines in the charts", async () => {
+    const { page } = await open(browser, http.url);
+    await page.locator("#queues tr").waitFor();
+    const { figures: before } = live ?? assert.fail();
+    const ink = () => page.evaluate(() => Array.from(document.querySelectorAll("canvas"), (canvas) => canvas.toDataURL()));
+    const empty = await ink();
+    const next = figures(1_002_469, 100);
+    live = { ...next, figures: { ...next.figures, at: before.at + 2000 } };
+    await page.waitForFunction(() => document.querySelector("#replies-chart .reading")?.textContent === "Most in five minutes: 2.47\u00a0k replies.");
+    assert.equal(await page.locator("#drops-chart .reading").innerText(), "Most in five minutes: 1.23\u00a0k drops, 0 overruns.");
+    const drawn = await ink();
+    assert.ok(drawn.every((picture, i) => picture !== empty[i]));
+    await page.locator("#replies-chart .plot").hover();
+    await page.waitForFunction(() => /^\d+ s ago: /.test(document.querySelector("#replies-chart .reading")?.textContent ?? ""));
+  });
+
+  test("where nothing is heard any more, it says so and asks again", async () => {
+    const { page } = await open(browser, http.url);
+    await page.clock.install();
+    await page.reload();
+    await state(page, "Live");
+    await page.route("**/events", () => undefined);
+    events.close();
+    await state(page, "Connection lost; trying again");
+    await page.clock.runFor(1500);
+    // The request hangs.
+    await page.unroute("**/events");
+    await page.clock.runFor(4900);
+    await page.clock.runFor(1500);
+    await state(page, "Live");
+  });
+
+  test("without JavaScript it has its links, and says where the figures are", async () => {
+    const { page } = await open(browser, http.url, { javaScriptEnabled: false });
+    assert.match(await page.locator("main").innerText(), /Without JavaScript.*\/metrics has them all/);
+    assert.equal(await page.locator("#figures").isVisible(), false);
+    await page.locator("nav a", { hasText: "Healthy" }).click();
+    assert.equal(await page.locator("body").innerText(), "Healthy\n");
+  });
+});
