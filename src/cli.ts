@@ -1,21 +1,16 @@
 #!/usr/bin/env node
 /** The command line. A command's work is loaded when it runs: `doctor` and `--help` must do where the FFI does not load. */
-import { Command, CommanderError } from "commander";
-import { benchCommand } from "./cli/bench.js";
-import { checkCommand } from "./cli/check.js";
-import { deviceCommand } from "./cli/device.js";
-import { doctorCommand } from "./cli/doctor.js";
-import { replayCommand } from "./cli/replay.js";
-import { runCommand } from "./cli/run.js";
+import { CommanderError } from "commander";
+import { createProgram } from "./cli/program.js";
+import { forgetEmptyVariables } from "./cli/settings.js";
 import { EXIT, Failure, messageOf, oneLine } from "./failure.js";
-import { version } from "./version.js";
 
 /** The command that the arguments name, as far as they do. */
 function invoked(): string {
   let command = program;
   for (const argument of process.argv.slice(2)) {
     const found = command.commands.find((sub) => sub.name() === argument);
-    if (!found) break;
+    if (!found || argument === "help") break;
     command = found;
   }
   return ["pongd", ...command === program ? [] : [command.parent === program ? "" : command.parent?.name(), command.name()]].filter(Boolean).join(" ");
@@ -40,11 +35,8 @@ process.on("uncaughtException", (error) => {
   process.exit();
 });
 
-const program = new Command("pongd")
-  .description("Makes whole IP prefixes answer, through a Linux TUN device.")
-  .version(version)
-  .addHelpText("after", "\nExit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device.");
-for (const command of [runCommand(), checkCommand(), replayCommand(), deviceCommand(), doctorCommand(), benchCommand()]) program.addCommand(command.copyInheritedSettings(program));
+forgetEmptyVariables();
+const program = createProgram();
 for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
   command.exitOverride().configureOutput({ outputError: () => undefined });
 }

@@ -70,16 +70,17 @@ export function addAnswerOptions(command: Command, whose: string): Command {
 
 /** All of `run`, each with its environment variable. */
 export function addRunOptions(command: Command): Command {
-  for (const option of runOptions()) {
-    const name = `PONGD_${option.name().replaceAll("-", "_").toUpperCase()}`;
-    // Empty is as if it were not there.
-    command.addOption(process.env[name] === "" ? option : option.env(name));
-  }
+  for (const option of runOptions()) command.addOption(option.env(`PONGD_${option.name().replaceAll("-", "_").toUpperCase()}`));
   return command
     .addOption(new Option("--queue-fds <fds>", "queues that are open already").argParser(parseDescriptors).hideHelp())
     .addHelpText("after", `
 Each option has the environment variable shown, lists in one separated by spaces or commas; PONGD_PREFIXES has prefixes. Flags win
 over environment, over the file, over defaults, key by key.`);
+}
+
+/** Empty is as if it were not there; commander would take it for a value. */
+export function forgetEmptyVariables(): void {
+  for (const [name, value] of Object.entries(process.env)) if (name.startsWith("PONGD_") && value === "") Reflect.deleteProperty(process.env, name);
 }
 
 function runOptions(): readonly Option[] {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
-import { addRunOptions, givenOf, prefixArgument } from "../../src/cli/settings.js";
+import { addRunOptions, forgetEmptyVariables, givenOf, prefixArgument } from "../../src/cli/settings.js";
 import { ConfigFile } from "../../src/config/file.js";
 import { effective, type Effective } from "../../src/config/options.js";
 import { Failure, type EXIT } from "../../src/failure.js";
@@ -14,6 +14,7 @@ export const EXAMPLE = "pongd run 10.99.0.0/16";
 export function parsed(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Command {
   const before = process.env;
   process.env = { ...environment };
+  forgetEmptyVariables();
   try {
     return addRunOptions(new Command("run").addArgument(prefixArgument())).exitOverride().configureOutput({ outputError: () => undefined }).parse(args, { from: "user" });
   } finally {

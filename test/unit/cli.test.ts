@@ -59,7 +59,9 @@ describe("usage: status 2 and one line", () => {
     [["replay", "/no/such/file", "-", "10.99.0.0/16"], /the capture cannot be read: ENOENT.*\/no\/such\/file/],
     [["replay", CLI, "/no/such/folder/out", "10.99.0.0/16"], /"\/no\/such\/folder\/out" cannot be written: ENOENT/],
     [["replay", CLI, "-", "10.99.0.0/16"], /cli\.js is not a capture that can be read: it begins as neither pcap nor pcapng does/],
-    [["rum"], /unknown command 'rum'/],
+    [["rum"], /unknown command 'rum'; see: pongd --help/],
+    [["help", "rum"], /unknown command 'rum'; see: pongd --help/],
+    [["help", "device", "rum"], /unknown command 'device rum'; see: pongd --help/],
     [["bench", "disk"], /unknown command 'disk'/],
     [["bench", "engine", "--engine", "wasm,go"], /'wasm,go' is invalid\. Allowed are js, wasm, wasm-scalar, js-naive/],
     [["bench", "engine", "--size", "27"], /28 to 65535/],
@@ -111,6 +113,15 @@ test("--version is the package's", () => {
   assert.equal(pongd("--version").stdout, `${version}\n`);
 });
 
+for (const names of [[], ["run"], ["device"], ["device", "create"], ["bench", "tun"]]) {
+  test(`pongd help ${names.join(" ")} is what --help of it is`, () => {
+    const { status, stdout, stderr } = pongd("help", ...names);
+    assert.equal(stdout, pongd(...names, "--help").stdout);
+    assert.match(stdout, new RegExp(`^Usage: ${["pongd", ...names].join(" ")} \\[options\\]`));
+    assert.deepEqual([status, stderr], [0, ""]);
+  });
+}
+
 test("help names the exit statuses, and every option", () => {
   assert.match(pongd("--help").stdout, /0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device/);
   assert.match(pongd("--help").stdout, /replay \[options\] <in> <out> \[prefix\.\.\.\]/);
@@ -124,6 +135,11 @@ test("help names the exit statuses, and every option", () => {
 
 test("the stack is shown at --log-level debug alone", () => {
   assert.match(pongd("run", "x", "--log-level", "debug").stderr, /\n {4}at /);
+});
+
+test("an empty variable is as if it were not there", () => {
+  const { status, stderr } = spawnSync(process.execPath, [CLI, "check", source("deploy/pongd.yaml")], { encoding: "utf8", env: { ...process.env, PONGD_MTU: "", PONGD_NO_ROUTES: "" } });
+  assert.deepEqual([status, stderr], [0, ""]);
 });
 
 test("doctor prints a line for each thing it looked at, and ends with 0 or 4", () => {
