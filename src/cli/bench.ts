@@ -11,7 +11,9 @@ import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import { IO_NAMES, type IoName } from "../io/io.js";
 import { openFile } from "../output.js";
+import { isColourful } from "./colour.js";
 import { integer } from "./integer.js";
+import { seconds } from "./seconds.js";
 
 /** Bytes: an empty ping, ping's default, two in between, an Ethernet frame's, a jumbo frame's, the largest there is. */
 const SIZES = [28, 84, 128, 576, 1500, 9000, 65535];
@@ -53,7 +55,7 @@ function engineCommand(): Command {
     .addOption(listOption("--size <bytes>", "packet sizes, 28 to 65535", SIZES, integer(28, 65535)))
     .addOption(listOption("--batch <packets>", "packets in one call of an engine, up to 256", [64], integer(1, BATCH)))
     .option("--prefixes <n>", `prefixes to configure and spread the packets over, up to ${PREFIXES}`, integer(1, PREFIXES), 1)
-    .option("--seconds <s>", "to spend on one engine at one size and batch, 0.05 to 600", seconds, 0.5);
+    .option("--seconds <s>", "to spend on one engine at one size and batch, 0.05 to 600", seconds(0.05, 600), 0.5);
   return withOutput(command)
     .addHelpText("after", `
 Engines:
@@ -78,7 +80,7 @@ function tunCommand(): Command {
     .addOption(listOption("--engine <names>", "engines to compare", [...ENGINE_NAMES], choice(ENGINE_NAMES)))
     .addOption(listOption("--io <names>", "I/O backends to compare, each with each engine", [...IO_NAMES], choice(IO_NAMES)))
     .option("--size <bytes>", "packet size, 28 to 65535", integer(28, 65535), 84)
-    .option("--seconds <s>", "to spend on one combination under full load, and again on each kind of round trips, 0.05 to 600", seconds, 3);
+    .option("--seconds <s>", "to spend on one combination under full load, and again on each kind of round trips, 0.05 to 600", seconds(0.05, 600), 3);
   return withOutput(command)
     .addHelpText("after", `
 Measured, for each combination: replies a second under as much load as the device takes, with the CPU time and the system calls of
@@ -147,11 +149,6 @@ async function write(file: string, text: string): Promise<void> {
   }
 }
 
-/** https://no-color.org */
-function isColourful(): boolean {
-  return process.stdout.isTTY && !process.env.NO_COLOR && process.env.TERM !== "dumb";
-}
-
 /** A bar on standard error, where that is a terminal; it is gone when all is done. */
 function showProgress(done: number, next: string): void {
   if (!process.stderr.isTTY) return;
@@ -187,10 +184,4 @@ function choice<T extends string>(choices: readonly T[]): (text: string) => T {
     if (found === undefined) throw new InvalidArgumentError(`Allowed are ${choices.join(", ")}.`);
     return found;
   };
-}
-
-function seconds(text: string): number {
-  const value = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;
-  if (!(value >= 0.05 && value <= 600)) throw new InvalidArgumentError("It must be a number of seconds from 0.05 to 600.");
-  return value;
 }

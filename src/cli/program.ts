@@ -7,6 +7,7 @@ import { deviceCommand } from "./device.js";
 import { doctorCommand } from "./doctor.js";
 import { replayCommand } from "./replay.js";
 import { runCommand } from "./run.js";
+import { topCommand } from "./top.js";
 
 export function createProgram(): Command {
   const program = new Command("pongd")
@@ -14,7 +15,7 @@ export function createProgram(): Command {
     .version(version)
     .helpCommand(false)
     .addHelpText("after", "\nExit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device.");
-  for (const command of [runCommand(), checkCommand(), replayCommand(), deviceCommand(), doctorCommand(), benchCommand(), helpCommand(program)]) {
+  for (const command of [runCommand(), checkCommand(), replayCommand(), topCommand(), deviceCommand(), doctorCommand(), benchCommand(), helpCommand(program)]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   return program;

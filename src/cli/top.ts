@@ -1,0 +1,148 @@
+import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
+import { Command, Option } from "commander";
+import { EXIT, Failure, messageOf, oneLine } from "../failure.js";
+import { DEFAULT_ADDRESS, parseAddress, type Address } from "../top/address.js";
+import type { Credentials } from "../top/scraper.js";
+import type { View } from "../top/view.js";
+import { isColourful, isScreen } from "./colour.js";
+import { integer } from "./integer.js";
+import { seconds } from "./seconds.js";
+
+/** How often the age of what is shown is told anew, in ms. */
+const AGE_MS = 1000;
+
+interface Flags {
+  interval: number;
+  count?: number;
+  plain: boolean;
+  json: boolean;
+  passwordFile?: string;
+  ca?: string;
+  cert?: string;
+  key?: string;
+}
+
+export function topCommand(): Command {
+  return new Command("top")
+    .description("Show what a running pongd answers and drops, refreshed each second. Needs no rights.")
+    .argument("[url]", "where it serves its metrics, as URL or host:port", DEFAULT_ADDRESS)
+    .option("--interval <seconds>", "from one refresh to the next, 0.1 to 3600", seconds(0.1, 3600), 1)
+    .option("--count <n>", "end after as many refreshes", integer(1, 999_999_999))
+    .option("--plain", "a line a refresh, as where standard output is no terminal", false)
+    .addOption(new Option("--json", "the same as JSON, an object a line").default(false).conflicts("plain"))
+    .option("--password-file <file>", "the password, for the user in the URL")
+    .option("--ca <file>", "certificates of the authorities that are trusted, PEM, in place of the system's")
+    .option("--cert <file>", "a certificate to show, PEM")
+    .option("--key <file>", "its key, where that is not in the same file")
+    .addHelpText("after", `
+A screen with the rates, the drops by reason, each queue and the busiest prefixes; q or Ctrl-C ends it. While pongd does not answer, it
+says so and goes on trying; where it does not at the start, the status is 1.
+
+A user is written into the URL. A password there is seen by everyone who lists processes: put it into a file, or into PONGD_PASSWORD.
+
+Examples:
+  pongd top
+  pongd top 192.0.2.1:7664 --interval 5
+  pongd top --plain --count 60 > minute.txt            a line a second
+  pongd top --json | jq .rates.dropped
+  pongd top https://admin@pong.example:7664 --password-file ~/.pongd-password --ca ca.pem`)
+    .action(async (text: string, flags: Flags) => {
+      const address = withPassword(parseAddress(text), flags.passwordFile);
+      const [{ Scraper }, { top }] = await Promise.all([import("../top/scraper.js"), import("../top/top.js")]);
+      const stop = new AbortController();
+      const quit = () => { stop.abort(); };
+      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, quit);
+      // Whoever read it has left.
+      process.stdout.once("error", quit);
+      const url = address.url.href;
+      const scraper = new Scraper(address, credentialsOf(address, flags));
+      const output = await (isScreen() && !flags.plain && !flags.json ? onScreen(quit) : onLines(flags.json));
+      try {
+        const { interval, count = Infinity } = flags;
+        if (!await top(scraper, { url, intervalMs: 1000 * interval, count }, output.show, stop.signal)) process.exitCode = EXIT.RUNTIME;
+      } finally {
+        output.close();
+        scraper.close();
+      }
+    });
+}
+
+interface Output {
+  readonly show: (view: View) => void;
+  readonly close: () => void;
+}
+
+async function onScreen(quit: () => void): Promise<Output> {
+  const [{ Terminal }, { screen }, { now }] = await Promise.all([import("../top/terminal.js"), import("../top/screen.js"), import("../top/scraper.js")]);
+  let shown: View | undefined;
+  let terminal: InstanceType<typeof Terminal> | undefined;
+  const draw = () => { if (terminal && shown) terminal.draw(screen(shown, terminal.size, now(), isColourful())); };
+  const ticker = setInterval(draw, AGE_MS);
+  return {
+    show: (view) => {
+      shown = view;
+      // Not before there is something to show: what fails at the start is a line.
+      terminal ??= new Terminal(quit, draw);
+      draw();
+    },
+    close: () => {
+      clearInterval(ticker);
+      terminal?.close();
+    },
+  };
+}
+
+async function onLines(json: boolean): Promise<Output> {
+  const [{ HEADER, jsonLine, line }, { now }] = await Promise.all([import("../top/lines.js"), import("../top/scraper.js")]);
+  let trouble: string | undefined;
+  return {
+    show: (view) => {
+      // Of the first figures there are no rates.
+      const first = !view.rates && view.trouble === undefined;
+      if (json) {
+        if (!first) process.stdout.write(`${jsonLine(view, now())}\n`);
+        return;
+      }
+      process.stdout.write(`${first ? HEADER : line(view, now())}\n`);
+      if (view.trouble !== trouble && view.trouble !== undefined) process.stderr.write(`pongd: ${oneLine(view.trouble)}; trying again\n`);
+      trouble = view.trouble;
+    },
+    close: () => undefined,
+  };
+}
+
+/** @throws Failure (usage) */
+function withPassword(address: Address, file: string | undefined): Address {
+  if (address.user === undefined) {
+    if (file !== undefined) throw new Failure("--password-file: the URL has no user; write it like https://USER@host:7664", EXIT.USAGE);
+    return address;
+  }
+  return { ...address, password: file === undefined ? address.password ?? process.env.PONGD_PASSWORD : read(file, "--password-file").toString().replace(/\r?\n$/, "") };
+}
+
+/** @throws Failure (usage) */
+function credentialsOf({ url }: Address, { ca, cert, key }: Flags): Credentials {
+  const given = Object.entries({ ca, cert, key }).filter(([, file]) => file !== undefined).map(([name]) => `--${name}`);
+  if (given.length > 0 && url.protocol !== "https:") throw new Failure(`${given.join(", ")}: for TLS alone; write https:// before the host`, EXIT.USAGE);
+  if (key !== undefined && cert === undefined) throw new Failure("--key needs --cert, whose key it is", EXIT.USAGE);
+  const credentials = {
+    ca: ca === undefined ? undefined : read(ca, "--ca"),
+    cert: cert === undefined ? undefined : read(cert, "--cert"),
+    key: cert === undefined ? undefined : key === undefined ? read(cert, "--cert") : read(key, "--key"),
+  };
+  try {
+    createSecureContext(credentials);
+  } catch (error) {
+    throw new Failure(`${given.join(", ")}: ${messageOf(error)}; give files in PEM`, EXIT.USAGE, { cause: error });
+  }
+  return credentials;
+}
+
+function read(file: string, option: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new Failure(`${option}: ${messageOf(error)}`, EXIT.USAGE, { cause: error });
+  }
+}

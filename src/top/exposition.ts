@@ -1,0 +1,128 @@
+/** Prometheus' text exposition format 0.0.4, as far as it is samples: what HELP and TYPE say is passed over. It comes from the network. */
+
+export interface Sample {
+  readonly name: string;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly value: number;
+}
+
+/** Where, and what is wrong there. */
+export class ExpositionError extends Error {
+  constructor(line: number, what: string) {
+    super(`line ${line}: ${what}`);
+  }
+}
+
+const MAX_LINES = 1_000_000;
+const NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
+const LABEL = /[a-zA-Z_][a-zA-Z0-9_]*/y;
+const BLANKS = /[ \t]*/y;
+/** What Go's strconv.ParseFloat takes, but for hexadecimal and underscores, which nobody writes there. */
+const VALUE = /[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)(?![^ \t])/iy;
+const TIMESTAMP = /-?\d+(?![^ \t])/y;
+const NO_LABELS: ReadonlyMap<string, string> = new Map();
+
+/** Each sample, in the order in which they come. @throws ExpositionError */
+export function* samplesOf(text: string): Generator<Sample, void, undefined> {
+  let number = 0;
+  for (let start = 0; start < text.length;) {
+    const end = text.indexOf("\n", start);
+    // The last line ends, too, or something is missing behind it.
+    if (end < 0) throw new ExpositionError(number + 1, "it does not end");
+    if (++number > MAX_LINES) throw new ExpositionError(number, `there are more than ${MAX_LINES} lines`);
+    const line = new Line(text.slice(start, end), number);
+    if (!line.isBlank()) yield line.sample();
+    start = end + 1;
+  }
+}
+
+/** Read from left to right, each character a bounded number of times. */
+class Line {
+  #at = 0;
+
+  constructor(readonly text: string, readonly number: number) {}
+
+  /** Or a comment. */
+  isBlank(): boolean {
+    this.#take(BLANKS);
+    return this.#at === this.text.length || this.text[this.#at] === "#";
+  }
+
+  sample(): Sample {
+    const name = this.#expect(NAME, "the name of a metric");
+    this.#take(BLANKS);
+    const labels = this.#takes("{") ? this.#labels() : NO_LABELS;
+    this.#take(BLANKS);
+    const value = this.#expect(VALUE, "a value");
+    this.#take(BLANKS);
+    if (this.#at < this.text.length) this.#expect(TIMESTAMP, "a timestamp");
+    this.#take(BLANKS);
+    if (this.#at < this.text.length) this.#fail("the end of the line");
+    return { name, labels, value: numberOf(value) };
+  }
+
+  #labels(): ReadonlyMap<string, string> {
+    const labels = new Map<string, string>();
+    for (;;) {
+      this.#take(BLANKS);
+      if (this.#takes("}")) return labels;
+      const label = this.#expect(LABEL, "the name of a label, or }");
+      if (labels.has(label)) throw new ExpositionError(this.number, `label ${label} is there twice`);
+      this.#take(BLANKS);
+      if (!this.#takes("=")) this.#fail("=");
+      this.#take(BLANKS);
+      if (!this.#takes("\"")) this.#fail("\"");
+      labels.set(label, this.#quoted());
+      this.#take(BLANKS);
+      if (!this.#takes(",") && this.text[this.#at] !== "}") this.#fail(", or }");
+    }
+  }
+
+  /** Up to the quotation mark that ends it. */
+  #quoted(): string {
+    let value = "";
+    for (let from = this.#at; ; from = this.#at) {
+      const quote = this.text.indexOf("\"", from);
+      if (quote < 0) throw new ExpositionError(this.number, "the value of a label does not end");
+      const backslash = this.text.slice(from, quote).indexOf("\\");
+      if (backslash < 0) {
+        this.#at = quote + 1;
+        return value + this.text.slice(from, quote);
+      }
+      value += this.text.slice(from, from + backslash);
+      this.#at = from + backslash + 1;
+      if (this.#takes("n")) value += "\n";
+      else if (this.#takes("\\")) value += "\\";
+      else if (this.#takes("\"")) value += "\"";
+      else this.#fail("\\, \" or n behind \\");
+    }
+  }
+
+  #take(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#at;
+    const [found] = pattern.exec(this.text) ?? [];
+    if (found !== undefined) this.#at += found.length;
+    return found;
+  }
+
+  #takes(character: string): boolean {
+    if (this.text[this.#at] !== character) return false;
+    this.#at++;
+    return true;
+  }
+
+  #expect(pattern: RegExp, what: string): string {
+    return this.#take(pattern) ?? this.#fail(what);
+  }
+
+  #fail(what: string): never {
+    const found = this.text.slice(this.#at, this.#at + 20);
+    throw new ExpositionError(this.number, `expected ${what}, found ${found === "" ? "its end" : JSON.stringify(found)}`);
+  }
+}
+
+function numberOf(text: string): number {
+  // JavaScript knows but one spelling of each, and NaN comes of any other.
+  if (/inf/i.test(text)) return text.startsWith("-") ? -Infinity : Infinity;
+  return Number(text);
+}

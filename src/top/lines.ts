@@ -1,0 +1,50 @@
+/** A line a refresh, for whatever reads lines. */
+import { sumOf } from "../figures.js";
+import { whole } from "./text.js";
+import type { View } from "./view.js";
+
+/** Prefixes in an object of JSON: there may be 100,000. */
+const BUSIEST = 10;
+
+const COLUMNS = ["RECEIVED/S", "REPLIED/S", "DROPPED/S", "OVERRUN/S", "REPLIED", "DROPPED", "OVERRUN", "RESTARTS"];
+/** Wide enough for 10^12 - 1 with a gap before it. */
+const WIDTH = 13;
+const TIME_WIDTH = 20;
+
+export const HEADER = "TIME".padEnd(TIME_WIDTH) + COLUMNS.map((column) => column.padStart(WIDTH)).join("");
+
+/** `at`: Unix time in ms. Without figures that are new, "-" in their place. */
+export function line({ figures, rates, trouble }: View, at: number): string {
+  const values = trouble === undefined
+    ? [rates?.received, rates?.replied, rates?.dropped, rates?.overrun, sumOf(figures, "replied"), sumOf(figures, "dropped"), figures.overrun, sumOf(figures, "restarts")]
+    : COLUMNS.map(() => undefined);
+  return time(at).padEnd(TIME_WIDTH) + values.map((value) => whole(value).replaceAll(",", "").padStart(WIDTH)).join("");
+}
+
+/** The same as JSON, with all there is but the prefixes that are not among the busiest. */
+export function jsonLine(view: View, at: number): string {
+  if (view.trouble !== undefined) return json({ time: time(at), error: view.trouble });
+  const { figures, rates } = view;
+  const prefixes = figures.prefixes.slice(0, BUSIEST);
+  return json({
+    time: time(at),
+    version: figures.version,
+    ...rates && { rates: { ...rates, prefixes: Object.fromEntries(prefixes.map(({ prefix }) => [prefix, rates.prefixes[prefix]])) } },
+    queues: figures.queues,
+    dropped: figures.dropped,
+    overrun: figures.overrun,
+    prefixes,
+    prefixCount: figures.prefixCount,
+  });
+}
+
+/** The terminal's controls that JSON lets be are escaped, too. */
+function json(value: unknown): string {
+  return JSON.stringify(value).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
+    return Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`).join("");
+  });
+}
+
+function time(at: number): string {
+  return `${new Date(at).toISOString().slice(0, 19)}Z`;
+}

@@ -1,0 +1,48 @@
+/** The figures of a running pongd, refreshed until enough of it. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { EXIT, Failure } from "../failure.js";
+import type { Figures } from "../figures.js";
+import { now, ScrapeError, type Scraper } from "./scraper.js";
+import { viewOf, type View } from "./view.js";
+
+export interface TopOptions {
+  /** Without credentials. */
+  readonly url: string;
+  readonly intervalMs: number;
+  /** Refreshes after which it ends. */
+  readonly count: number;
+}
+
+/** Ends after `count` refreshes, or when the signal is aborted. Whether the last refresh was one. @throws Failure where there is nothing to begin with. */
+export async function top(scraper: Scraper, { url, intervalMs, count }: TopOptions, show: (view: View) => void, signal: AbortSignal): Promise<boolean> {
+  let view: View;
+  try {
+    let older: Figures;
+    try {
+      older = await scraper.scrape(signal);
+    } catch (error) {
+      throw error instanceof ScrapeError ? new Failure(error.message, EXIT.RUNTIME, { cause: error }) : error;
+    }
+    view = viewOf(url, undefined, older);
+    show(view);
+    let next = now();
+    for (let refreshes = 0; refreshes < count; refreshes++) {
+      // One that took longer than the interval moves those after it.
+      next = Math.max(next + intervalMs, now());
+      await sleep(next - now(), undefined, { signal });
+      try {
+        const newer = await scraper.scrape(signal);
+        view = viewOf(url, older, newer);
+        older = newer;
+      } catch (error) {
+        if (!(error instanceof ScrapeError)) throw error;
+        view = { ...view, trouble: error.message };
+      }
+      show(view);
+    }
+    return view.trouble === undefined;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return true;
+  }
+}
