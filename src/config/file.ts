@@ -1,5 +1,5 @@
 /**
- * A configuration file, from its bytes to a document that the schema allows:
+ * A configuration file, from its bytes to a document that its schema allows:
  *
  *  1. read: at most so many bytes, UTF-8
  *  2. js-yaml and the schema say what it says: fast, and all there is to do for a file that is right
@@ -10,10 +10,10 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { load, YAMLException } from "js-yaml";
-import type { z } from "zod";
+import { z } from "zod";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import type { Path, Place, Places } from "./places.js";
-import { jsonSchema, schema, type Document, type JsonSchema } from "./schema.js";
+import { schema, type Document, type JsonSchema } from "./schema.js";
 
 /** 100,000 prefixes with a comment each are a quarter of it. */
 const MAX_BYTES = 64 << 20;
@@ -32,16 +32,27 @@ export interface Problem {
   readonly first?: Path;
 }
 
-export class ConfigFile {
+/** What a kind of file may hold. */
+export interface Format<T> {
+  readonly schema: z.ZodType<T>;
+  /** What is wrong with an empty file; undefined where nothing is, and it is one without keys. */
+  readonly empty: string | undefined;
+  /** What is never shown. */
+  readonly secret: (path: Path) => boolean;
+  /** As much as can be looked at of what the schema does not allow. */
+  readonly salvage: (value: unknown) => T;
+}
+
+export class YamlFile<T> {
   /** As far as the schema allows it, if there are problems. */
-  readonly document: Document;
+  readonly document: T;
   /** What the schema does not allow. */
   readonly problems: readonly Problem[];
   readonly #text: string;
   #places: Places | undefined;
 
   /** @throws Failure (configuration) for what cannot be read, or is no YAML. */
-  constructor(readonly name: string) {
+  constructor(readonly name: string, format: Format<T>) {
     this.#text = decode(name, readBytes(name));
     let value: unknown;
     try {
@@ -51,10 +62,14 @@ export class ConfigFile {
       if (!(error instanceof YAMLException)) throw error;
       value = this.#readSlowly(error);
     }
-    let { success, data, error } = schema.safeParse(value);
-    if (!success && !this.#places) ({ success, data, error } = schema.safeParse(value = this.#readSlowly()));
-    this.problems = success ? [] : judge(value, error?.issues ?? []);
-    this.document = data ?? withoutProblems(value);
+    const parse = () => format.schema.safeParse(format.empty === undefined ? value ?? {} : value);
+    let { success, data, error } = parse();
+    if (!success && !this.#places) {
+      value = this.#readSlowly();
+      ({ success, data, error } = parse());
+    }
+    this.problems = success ? [] : new Judge(format, value).judge(error?.issues ?? []);
+    this.document = data ?? format.salvage(value);
   }
 
   /** @throws Failure (configuration) with the problems' places, where there are any. */
@@ -133,47 +148,59 @@ function decode(name: string, bytes: Buffer): string {
 
 type Issue = z.core.$ZodIssue;
 
-/** The schema's issues as problems. */
-function judge(value: unknown, issues: readonly Issue[]): Problem[] {
-  if (value === null || value === undefined) return [{ path: [], message: "the file is empty; expected keys like prefixes" }];
-  const problems = issues.flatMap((issue) => problemsOf(value, issue));
-  // Where a key is misspelt none is missing.
-  const unknown = new Set(problems.filter(({ which }) => which === "key").map(({ path }) => JSON.stringify(path.slice(0, -1))));
-  return problems.filter(({ missing, path }) => !missing || !unknown.has(JSON.stringify(path)));
-}
+type Found = Problem & { readonly missing?: boolean };
 
-function problemsOf(root: unknown, issue: Issue): (Problem & { readonly missing?: boolean })[] {
-  const path = issue.path as Path;
-  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => ({ path: [...path, key], which: "key", message: unknownKey(path, key) }));
-  if (issue.code === "invalid_union") {
-    // A map or a list says what in it is wrong, where that is what it should have been.
-    const within = issue.errors.find((branch) => branch.every(({ code, path }) => path.length > 0 || code === "unrecognized_keys"));
-    if (within && within.length > 0) return within.flatMap((inner) => problemsOf(root, { ...inner, path: [...issue.path, ...inner.path] }));
+/** Turns the issues of a schema with a value into problems. */
+class Judge {
+  readonly #format: Pick<Format<unknown>, "schema" | "empty" | "secret">;
+  readonly #value: unknown;
+  #keys: JsonSchema | undefined;
+
+  constructor(format: Pick<Format<unknown>, "schema" | "empty" | "secret">, value: unknown) {
+    this.#format = format;
+    this.#value = value;
   }
-  const value = valueAt(root, path);
-  if (value === undefined) return [{ path: path.slice(0, -1), missing: true, message: `${nameOf(path)} is missing; expected ${issue.message}` }];
-  return [{ path, message: `${nameOf(path)} is ${show(value)}; expected ${issue.message}` }];
-}
 
-let root: JsonSchema | undefined;
+  judge(issues: readonly Issue[]): Problem[] {
+    if (this.#format.empty !== undefined && (this.#value === null || this.#value === undefined)) return [{ path: [], message: this.#format.empty }];
+    const problems = issues.flatMap((issue) => this.#problemsOf(issue));
+    // Where a key is misspelt none is missing.
+    const unknown = new Set(problems.filter(({ which }) => which === "key").map(({ path }) => JSON.stringify(path.slice(0, -1))));
+    return problems.filter(({ missing, path }) => !missing || !unknown.has(JSON.stringify(path)));
+  }
 
-/** The keys that the schema allows there. */
-function keysAt(path: Path): string[] {
-  let nodes: JsonSchema[] = [root ??= jsonSchema()];
-  const maps = (all: readonly JsonSchema[]) => all.flatMap((node) => [node, ...node.anyOf ?? []]);
-  for (const step of path) nodes = maps(nodes).flatMap(({ properties, items }) => (typeof step === "number" ? items : properties?.[step]) ?? []);
-  return maps(nodes).flatMap(({ properties }) => Object.keys(properties ?? {}));
-}
+  #problemsOf(issue: Issue): Found[] {
+    const path = issue.path as Path;
+    if (issue.code === "unrecognized_keys") return issue.keys.map((key) => ({ path: [...path, key], which: "key", message: this.#unknownKey(path, key) }));
+    if (issue.code === "invalid_union") {
+      // A map or a list says what in it is wrong, where that is what it should have been.
+      const within = issue.errors.find((branch) => branch.every(({ code, path }) => path.length > 0 || code === "unrecognized_keys"));
+      if (within && within.length > 0) return within.flatMap((inner) => this.#problemsOf({ ...inner, path: [...issue.path, ...inner.path] }));
+    }
+    const value = valueAt(this.#value, path);
+    if (value === undefined) return [{ path: path.slice(0, -1), missing: true, message: `${nameOf(path)} is missing; expected ${issue.message}` }];
+    return [{ path, message: `${nameOf(path)} is ${this.#format.secret(path) ? "something else" : show(value)}; expected ${issue.message}` }];
+  }
 
-function unknownKey(path: Path, key: string): string {
-  const said = `unknown key ${show(key)}${path.length > 0 ? ` in ${nameOf(path)}` : ""}`;
-  const allowed = keysAt(path);
-  const meant = nearest(key, allowed);
-  if (meant !== undefined) return `${said}; did you mean ${meant}?`;
-  if (/^[0-9A-Fa-f:]+:?$/.test(key) && path[0] === "prefixes") return `${said}; expected a prefix in quotes, since it ends with a colon`;
-  const elsewhere = path.length > 0 ? keysAt([]).includes(key) && "at the top of the file" : ["device", "log"].find((map) => keysAt([map]).includes(key));
-  if (elsewhere) return `${said}; did you mean the one ${path.length > 0 ? elsewhere : `in ${elsewhere}`}?`;
-  return `${said}; expected ${allowed.join(", ")}`;
+  /** The keys that the schema allows there. */
+  #keysAt(path: Path): string[] {
+    let nodes: JsonSchema[] = [this.#keys ??= z.toJSONSchema(this.#format.schema, { io: "input" }) as JsonSchema];
+    const maps = (all: readonly JsonSchema[]) => all.flatMap((node) => [node, ...node.anyOf ?? []]);
+    for (const step of path) nodes = maps(nodes).flatMap(({ properties, items }) => (typeof step === "number" ? items : properties?.[step]) ?? []);
+    return maps(nodes).flatMap(({ properties }) => Object.keys(properties ?? {}));
+  }
+
+  #unknownKey(path: Path, key: string): string {
+    const said = `unknown key ${show(key)}${path.length > 0 ? ` in ${nameOf(path)}` : ""}`;
+    const allowed = this.#keysAt(path);
+    const meant = nearest(key, allowed);
+    if (meant !== undefined) return `${said}; did you mean ${meant}?`;
+    if (/^[0-9A-Fa-f:]+:?$/.test(key) && path[0] === "prefixes") return `${said}; expected a prefix in quotes, since it ends with a colon`;
+    const top = this.#keysAt([]);
+    const elsewhere = path.length > 0 ? top.includes(key) && "at the top of the file" : top.find((map) => this.#keysAt([map]).includes(key));
+    if (elsewhere) return `${said}; did you mean the one ${path.length > 0 ? elsewhere : `in ${elsewhere}`}?`;
+    return `${said}; expected ${allowed.join(", ")}`;
+  }
 }
 
 /** The candidate that takes the fewest typing errors, if they are few. */
@@ -221,11 +248,19 @@ function valueAt(value: unknown, path: Path): unknown {
   return at;
 }
 
-/** What can be looked at all the same: the texts of the prefixes and exceptions, holes where there are none. */
-function withoutProblems(value: unknown): Document {
+/** The texts of the prefixes and exceptions, holes where there are none. */
+function salvage(value: unknown): Document {
   const list = (name: string) => {
     const entries = valueAt(value, [name]);
     return Array.isArray(entries) ? entries.map((entry: unknown) => [entry, valueAt(entry, ["prefix"])].find((text) => typeof text === "string") ?? "") : [];
   };
   return { prefixes: list("prefixes"), except: list("except") };
+}
+
+/** pongd's own configuration. */
+export class ConfigFile extends YamlFile<Document> {
+  /** @throws Failure (configuration) for what cannot be read, or is no YAML. */
+  constructor(name: string) {
+    super(name, { schema, empty: "the file is empty; expected keys like prefixes", secret: () => false, salvage });
+  }
 }
