@@ -60,6 +60,10 @@ export interface RunOptions {
   /** Datagrams that may be in reassembly at a time, for each queue. */
   readonly reassembly: number;
   readonly listen: Endpoint;
+  /** A file with TLS, users and headers for it. */
+  readonly webConfig: string | undefined;
+  /** Requests for metrics that are served at a time; 0 for no limit. */
+  readonly maxRequests: number;
   /** Whether to give up all privileges once the device is configured. */
   readonly dropPrivileges: boolean;
   readonly logLevel: LogLevel;
@@ -124,12 +128,14 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
   undo.push(() => process.off("SIGHUP", reload));
   try {
     const events = new Events(() => live?.());
+    // What reads it is loaded where there is one.
+    const web = options.webConfig === undefined ? undefined : new (await import("./http/webconfig.js")).WebFile(options.webConfig, log);
     const http = await serve(options.listen, {
       metrics: () => registry,
       ready: () => registry !== undefined && reach?.answering === true,
       reload: () => reloads?.request(),
       events,
-    });
+    }, { web, maxRequests: options.maxRequests, log });
     undo.push(() => http.close(), () => { events.close(); });
 
     const device = openDevice(options, log);

@@ -33,6 +33,7 @@ Examples:
       const [{ oddities, toDocument, toYaml }, read] = await Promise.all([import("../config/print.js"), reader([], command, "pongd check pongd.yaml", name)]);
       try {
         const found = read();
+        if (found.options.webConfig !== undefined) (await import("../http/webconfig.js")).readWebConfig(found.options.webConfig);
         for (const oddity of oddities(found)) process.stderr.write(`${name}: ${oddity}\n`);
         process.stdout.write(flags.json ? `${JSON.stringify(toDocument(found), null, 2)}\n` : toYaml(toDocument(found)));
       } catch (error) {

@@ -2,7 +2,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { MAX_REASSEMBLIES } from "../abi.js";
 import {
-  DEFAULTS, MAC_POLICIES, MAX_QUEUES, MAX_RATE, MAX_SPIN, MODES, SOURCE_ROUTES, UNREACHABLE_MODES, type Key, type LimitSetting, type UnreachableMode, type Values,
+  DEFAULTS, MAC_POLICIES, MAX_QUEUES, MAX_RATE, MAX_REQUESTS, MAX_SPIN, MODES, SOURCE_ROUTES, UNREACHABLE_MODES, type Key, type LimitSetting, type UnreachableMode, type Values,
 } from "../config/document.js";
 import { effective, type Effective, type Given } from "../config/options.js";
 import { ENGINE_NAMES } from "../engine/engine.js";
@@ -29,6 +29,8 @@ export const OPTION_KEYS = {
   spin: "spin",
   reassembly: "reassembly",
   listen: "listen",
+  webConfig: "web_config",
+  maxRequests: "max_requests",
   logLevel: "log.level",
   logFormat: "log.format",
   dropPrivileges: "privileges",
@@ -97,6 +99,8 @@ function runOptions(): readonly Option[] {
     .addOption(new Option("--rate-limit <rate/burst>", "replies of each prefix, a second and at once, like 1000/100 or 1000; or none").argParser(parseLimit).default(DEFAULTS.rate_limit))
     .addOption(new Option("--source-rate-limit <rate/burst>", "the same to each source, an IPv4 /24 or an IPv6 /56").argParser(parseLimit).default(DEFAULTS.source_rate_limit))
     .addOption(new Option("--listen <host:port>", "where metrics and health are served").argParser(parseListen).default(DEFAULTS.listen))
+    .option("--web-config <file>", "TLS, users and headers for that, in the format of Prometheus's exporters; or none", DEFAULTS.web_config)
+    .option("--max-requests <n>", "requests for metrics that are served at a time; 0 for no limit", integer(0, MAX_REQUESTS), DEFAULTS.max_requests)
     .option("--drop-privileges", "give up all privileges once the device is configured", false)
     .addOption(new Option("--log-level <level>", "least level that is logged").choices(LOG_LEVELS).default(DEFAULTS["log.level"]))
     .addOption(new Option("--log-format <format>", "of the log on standard error").choices(LOG_FORMATS).default(DEFAULTS["log.format"]))

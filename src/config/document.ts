@@ -20,6 +20,7 @@ export type UnreachableMode = typeof UNREACHABLE_MODES[number];
 export const MAX_QUEUES = 256;
 export const MAX_SPIN = 1_000_000;
 export const MAX_RATE = 1_000_000_000;
+export const MAX_REQUESTS = 1_000_000;
 /** What the kernel takes as it is: it would refuse, shorten or expand any other. */
 export const DEVICE_NAME = /^(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}$/;
 export const DEVICE_NAME_RULE = "1 to 15 characters, none of them a space, \"/\", \":\" or \"%\"";
@@ -53,6 +54,9 @@ export interface Values {
   readonly spin: number;
   readonly reassembly: number;
   readonly listen: string;
+  /** A file's path, as it was written, or "none". */
+  readonly web_config: string;
+  readonly max_requests: number;
   readonly "log.level": LogLevel;
   readonly "log.format": LogFormat;
   readonly privileges: typeof PRIVILEGES[number];
@@ -83,6 +87,8 @@ export const DEFAULTS: Values = {
   reassembly: 64,
   // 7664 spells PONG.
   listen: "127.0.0.1:7664",
+  web_config: "none",
+  max_requests: 40,
   "log.level": "info",
   "log.format": "text",
   privileges: "keep",

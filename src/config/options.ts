@@ -2,6 +2,7 @@
  * From what was asked for to what pongd runs with. A key's value comes from the first that has it of flags, environment, file and
  * defaults; where values do not go together, the message says so in the words of who gave them, and with the place in the file.
  */
+import { dirname, isAbsolute, join } from "node:path";
 import { MacPolicy, SourceRoute, Unreachable } from "../abi.js";
 import type { RunOptions } from "../daemon.js";
 import { linkOf, type Link } from "../engine/link.js";
@@ -92,6 +93,8 @@ class Merger {
         spin: values.spin,
         reassembly: values.reassembly,
         listen: parseEndpoint(values.listen),
+        webConfig: this.#webConfig(values),
+        maxRequests: values.max_requests,
         dropPrivileges: values.privileges === "drop",
         logLevel: values["log.level"],
         logFormat: values["log.format"],
@@ -220,6 +223,12 @@ class Merger {
   #link(values: Values): Link | undefined {
     if (values["device.mode"] === "tun") return undefined;
     return linkOf(values["device.name"], values["device.mac"] === "shared" ? MacPolicy.shared : MacPolicy.per_address);
+  }
+
+  /** A file that the configuration file names lies where that does. */
+  #webConfig({ web_config: name }: Values): string | undefined {
+    if (name === "none") return undefined;
+    return this.#file && this.#isOfFile("web_config") && !isAbsolute(name) ? join(dirname(this.#file.name), name) : name;
   }
 }
 

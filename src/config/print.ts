@@ -1,4 +1,5 @@
 /** The configuration that pongd runs with, in the file's own form: every key, and of a prefix what is not as for all. */
+import { resolve } from "node:path";
 import { FIRST_NODE, FIRST_PREFIX, TRIE } from "../abi.js";
 import { tableOf } from "../engine/table.js";
 import type { LimitSetting, PrefixEntry, Values } from "./document.js";
@@ -12,7 +13,7 @@ const LISTED: ReadonlySet<string> = new Set(["device", "log", "prefixes", "excep
 const SHOWN = 10;
 
 /** What a file would say for the same. */
-export function toDocument({ options: { serving, hostAddresses, link }, values }: Effective): Plain {
+export function toDocument({ options: { serving, hostAddresses, link, webConfig }, values }: Effective): Plain {
   const entries = serving.prefixes.map(({ text }, i) => toEntry(text, values.prefixes[i], values));
   return {
     device: {
@@ -29,6 +30,8 @@ export function toDocument({ options: { serving, hostAddresses, link }, values }
     spin: values.spin,
     reassembly: values.reassembly,
     listen: values.listen,
+    web_config: webConfig === undefined ? "none" : resolve(webConfig),
+    max_requests: values.max_requests,
     log: { level: values["log.level"], format: values["log.format"] },
     privileges: values.privileges,
     answer: values.answer,

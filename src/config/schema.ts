@@ -8,8 +8,8 @@ import { IO_CHOICES } from "../io/io.js";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";
 import {
-  ANSWERS, DEFAULTS, DEVICE_NAME, DEVICE_NAME_RULE, MAC_POLICIES, MAX_QUEUES, MAX_RATE, MAX_SPIN, MODES, PRIVILEGES, RELOADED, SOURCE_ROUTES, UNREACHABLE_MODES,
-  type Key,
+  ANSWERS, DEFAULTS, DEVICE_NAME, DEVICE_NAME_RULE, MAC_POLICIES, MAX_QUEUES, MAX_RATE, MAX_REQUESTS, MAX_SPIN, MODES, PRIVILEGES, RELOADED, SOURCE_ROUTES,
+  UNREACHABLE_MODES, type Key,
 } from "./document.js";
 
 // A value's error message is what was expected in its place.
@@ -42,6 +42,7 @@ const PREFIX_PATTERN = "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$";
 const ADDRESS = "none, an IP address, or a list of one IPv4 and one IPv6 address";
 const ADDRESS_PATTERN = "^(none|[0-9A-Fa-f.:]+)$";
 const LISTEN = "an address like 127.0.0.1:7664, [::1]:7664 or :7664";
+const WEB_CONFIG = "a file's path, or none";
 const NAME = "1 to 64 printable characters, in quotes if they look like a number";
 const RATE = `replies a second, above 0 and up to ${MAX_RATE}`;
 const BURST = `replies at once, from 1 to ${MAX_RATE}`;
@@ -106,6 +107,8 @@ export const schema = z.strictObject({
   spin: key("spin", whole(0, MAX_SPIN), "With io_uring: rounds that may come up empty before it sleeps."),
   reassembly: key("reassembly", whole(0, MAX_REASSEMBLIES), "Datagrams in fragments that may be incomplete at a time, for each queue, 64 KiB each; 0 drops fragments, and is the default with engine: js."),
   listen: key("listen", z.string(LISTEN).refine(isEndpoint, LISTEN), "Where metrics and health are served.", { examples: ["127.0.0.1:7664", "[::1]:7664", ":7664"] }),
+  web_config: key("web_config", z.string(WEB_CONFIG).min(1, WEB_CONFIG), "A file with TLS, users and headers for that, in the format of Prometheus's exporters, relative to this one; or none. Changes in it are noticed.", { examples: ["web.yml", "none"] }),
+  max_requests: key("max_requests", whole(0, MAX_REQUESTS), "Requests for metrics that are served at a time; 0 for no limit."),
   log: map({
     level: key("log.level", choice(LOG_LEVELS), "Least level that is logged."),
     format: key("log.format", choice(LOG_FORMATS), "Of the log on standard error."),

@@ -1,8 +1,10 @@
 /** What is served where: /metrics, /-/healthy, /-/ready, /-/reload, and the page at / with what belongs to it. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Registry } from "prom-client";
 import type { Events } from "./events.js";
+import { expose } from "./exposition.js";
 import { fileAt, type File } from "./files.js";
+import type { Gate } from "./gate.js";
 
 export interface Status {
   /** The registry, once there is one. */
@@ -24,10 +26,14 @@ const HEADERS = {
   "Referrer-Policy": "no-referrer",
 };
 
-/** Answers a request. @throws whatever cannot be helped, before it has answered. */
-export async function answer(request: IncomingMessage, response: ServerResponse, status: Status): Promise<void> {
+/**
+ * Answers a request. What it has ended by then must be taken within the server's term (server.ts); a response that goes on has none, and
+ * whoever writes it watches over it. `gate`: of requests for metrics. @throws whatever cannot be helped, before it has answered.
+ */
+export async function answer(request: IncomingMessage, response: ServerResponse, status: Status, gate: Gate): Promise<void> {
   const path = request.url?.replace(/\?.*$/, "") ?? "";
-  for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+  // What the web configuration says instead has been set.
+  for (const [name, value] of Object.entries(HEADERS)) if (!response.hasHeader(name)) response.setHeader(name, value);
   const allowed = path === "/-/reload" ? ["POST", "PUT"] : ["GET", "HEAD"];
   if (!allowed.includes(request.method ?? "")) {
     response.setHeader("Allow", allowed.join(", "));
@@ -37,8 +43,14 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
   switch (path) {
     case "/metrics": {
       const registry = status.metrics();
-      if (registry) respond(response, 200, await registry.metrics(), registry.contentType);
-      else respond(response, 503, "Not Ready\n");
+      if (!registry) {
+        respond(response, 503, "Not Ready\n");
+      } else if (!gate.enter(response)) {
+        respond(response, 503, `Service Unavailable: ${gate.limit} requests are being served, as many as --max-requests allows\n`);
+      } else {
+        const { body, type, headers } = await expose(registry, request.headers);
+        respond(response, 200, body, type, headers);
+      }
       return;
     }
     case "/-/healthy":
@@ -92,8 +104,8 @@ async function reload(request: IncomingMessage, response: ServerResponse, status
   respond(response, 200, ["Reloaded", ...lines, ""].join("\n"));
 }
 
-/** A whole response. `body`: text. */
-export function respond(response: ServerResponse, status: number, body: string, type = "text/plain; charset=utf-8"): void {
-  response.writeHead(status, { "Content-Type": type, "Content-Length": Buffer.byteLength(body) });
+/** A whole response. */
+export function respond(response: ServerResponse, status: number, body: string | Uint8Array, type = "text/plain; charset=utf-8", headers: OutgoingHttpHeaders = {}): void {
+  response.writeHead(status, { ...headers, "Content-Type": type, "Content-Length": Buffer.byteLength(body) });
   response.end(body);
 }

@@ -1,37 +1,145 @@
-/** The HTTP server of the operator's side: where it listens, and how it ends. */
+/**
+ * The server of the operator's side: what listens, what each connection becomes, and how it ends.
+ *
+ *  1. a net.Server accepts connections, and knows them all; of too many the oldest goes
+ *  2. by the web configuration of that moment one is handed to a tls.Server, which is another one once that has changed, or to step 3
+ *  3. one http.Server and one HTTP/2 server, of which neither listens, take them and what comes decrypted out of step 2
+ *  4. each request: rate, then user, then the route
+ *
+ * Whoever is slow is cut: a handshake, a request and a response have a term each.
+ */
 import { once } from "node:events";
-import { createServer } from "node:http";
-import { isIPv6, type AddressInfo } from "node:net";
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
+import { createServer as createListener, isIPv6, type AddressInfo, type Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from "node:tls";
+import type { Logger } from "pino";
 import { EXIT, Failure, messageOf } from "../failure.js";
+import { BasicAuth, BcryptThread } from "./auth.js";
+import { objection } from "./clients.js";
 import type { Endpoint } from "./endpoint.js";
+import { cut, Gate } from "./gate.js";
 import { answer, respond, type Status } from "./routes.js";
+import type { WebConfig } from "./webconfig.js";
+
+/** For a handshake, for a request, and for a response once it is written. */
+const TERM_MS = 10_000;
+/** Longer than most scrape intervals: a handshake costs more than a scrape. */
+const KEEP_ALIVE_MS = 90_000;
+const MAX_CONNECTIONS = 512;
+const MAX_STREAMS = 100;
+/** How often terms are looked at, at least. */
+const CHECK_MS = 1000;
 
 export interface HttpServer {
-  /** `http://host:port`, with the port that is really open. */
+  /** `http://host:port`, or https, with the port that is really open. */
   readonly url: string;
   close(): Promise<void>;
 }
 
+export interface ServeOptions {
+  /** TLS, users, headers and rate, as they are now; none without it. */
+  readonly web?: { current(): WebConfig } | undefined;
+  /** Requests for metrics that are served at a time; 0 for no limit. */
+  readonly maxRequests?: number;
+  readonly log?: Logger | undefined;
+  readonly termMs?: number;
+}
+
 /** Opens the server. @throws Failure where the port is in use, not permitted, or the address not this machine's. */
-export async function serve({ host, port }: Endpoint, status: Status): Promise<HttpServer> {
-  const server = createServer((request, response) => {
-    answer(request, response, status).catch((error: unknown) => {
+export async function serve({ host, port }: Endpoint, status: Status, { web, maxRequests = 0, log, termMs = TERM_MS }: ServeOptions = {}): Promise<HttpServer> {
+  const gate = new Gate(maxRequests);
+  const bcrypt = new BcryptThread();
+  const auth = new BasicAuth(bcrypt.compare);
+
+  const handle = async (request: IncomingMessage, response: ServerResponse) => {
+    const { headers, users, limiter } = web?.current() ?? {};
+    for (const [name, value] of headers ?? []) response.setHeader(name, value);
+    if (limiter?.take() === false) {
+      respond(response, 429, "Too Many Requests\n");
+      return;
+    }
+    const verdict = users && users.size > 0 ? await auth.check(users, request.headers.authorization) : "granted";
+    if (verdict === "granted") {
+      await answer(request, response, status, gate);
+    } else if (verdict === "denied") {
+      respond(response, 401, "Unauthorized\n", undefined, { "WWW-Authenticate": "Basic realm=\"pongd\", charset=\"UTF-8\"" });
+    } else {
+      respond(response, 503, "Service Unavailable: too many passwords are being checked\n", undefined, { "Retry-After": "1" });
+    }
+  };
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    handle(request, response).catch((error: unknown) => {
       respond(response, 500, `${messageOf(error)}\n`);
+    }).finally(() => {
+      // What goes on is its route's own.
+      if (!response.writableEnded) return;
+      const term = setTimeout(() => { cut(response); }, termMs).unref();
+      response.once("close", () => { clearTimeout(term); });
     });
+  };
+
+  const http1 = createHttpServer({
+    headersTimeout: termMs, requestTimeout: termMs, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: Math.min(termMs, CHECK_MS),
+  }, onRequest);
+  // Where it begins to look at the terms of requests.
+  http1.emit("listening");
+  const http2 = createHttp2Server({ settings: { maxConcurrentStreams: MAX_STREAMS } }, (request, response) => {
+    // Node.js's compatibility API: to a route they are as the other's.
+    onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse);
   });
+  http2.on("session", (session) => {
+    session.setTimeout(KEEP_ALIVE_MS, () => { session.destroy(); });
+  });
+
+  const tlsServer = ({ options, clients }: NonNullable<WebConfig["tls"]>) => {
+    const server = createTlsServer({ ...options, handshakeTimeout: termMs }, (socket: TLSSocket) => {
+      const wrong = objection(clients, socket);
+      if (wrong !== undefined) {
+        log?.debug({ client: socket.remoteAddress }, `connection refused: ${wrong}`);
+        socket.destroy();
+      } else {
+        (socket.alpnProtocol === "h2" ? http2 : http1).emit("connection", socket);
+      }
+    });
+    return server.on("tlsClientError", (error, socket) => { log?.debug({ client: socket.remoteAddress }, `TLS handshake failed: ${error.message}`); });
+  };
+  let secure: { readonly tls: WebConfig["tls"]; readonly server: TlsServer } | undefined;
+  const connections = new Set<Socket>();
+  const listener = createListener((socket) => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
+    // Whoever has it then hears of its end.
+    socket.on("error", () => undefined);
+    const [oldest] = connections;
+    if (connections.size > MAX_CONNECTIONS) oldest.destroy();
+    const { tls } = web?.current() ?? {};
+    if (tls && secure?.tls !== tls) secure = { tls, server: tlsServer(tls) };
+    (tls && secure ? secure.server : http1).emit("connection", socket);
+  });
+
   const literal = host === undefined ? "" : isIPv6(host) ? `[${host}]` : host;
+  const close = async () => {
+    for (const socket of connections) socket.destroy();
+    http1.close();
+    await bcrypt.close();
+  };
   try {
-    server.listen(port, host);
-    await once(server, "listening");
+    // Before there are packet threads, which tell their own descriptors by when these came (io/descriptors.ts).
+    if (web) await bcrypt.start();
+    listener.listen(port, host);
+    await once(listener, "listening");
   } catch (error) {
+    await close();
     throw explain(error, `${literal}:${port}`);
   }
   return {
-    url: `http://${literal || "localhost"}:${(server.address() as AddressInfo).port}`,
+    url: `${web?.current().tls ? "https" : "http"}://${literal || "localhost"}:${(listener.address() as AddressInfo).port}`,
     close: async () => {
-      server.close();
-      server.closeAllConnections();
-      await once(server, "close");
+      const closed = once(listener, "close");
+      listener.close();
+      await close();
+      await closed;
     },
   };
 }

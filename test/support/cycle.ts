@@ -23,6 +23,8 @@ const options: RunOptions = {
   logFormat: "text",
   queueFds: undefined,
   listen: { host: "127.0.0.1", port: 7664 },
+  webConfig: undefined,
+  maxRequests: 0,
 };
 const open: number[] = [];
 for (let i = 0; i < Number(process.argv[2]); i++) {

@@ -189,6 +189,8 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
   spin: { flag: ["--spin", "0"], variable: "1", file: "spin: 2", values: [0, 1, 2] },
   reassembly: { flag: ["--reassembly", "64"], variable: "1", file: "reassembly: 2", values: [64, 1, 2] },
   listen: { flag: ["--listen", ":1"], variable: "[::1]:2", file: "listen: localhost:3", values: [":1", "[::1]:2", "localhost:3"] },
+  webConfig: { flag: ["--web-config", "f.yml"], variable: "e.yml", file: "web_config: c.yml", values: ["f.yml", "e.yml", "c.yml"] },
+  maxRequests: { flag: ["--max-requests", "0"], variable: "1", file: "max_requests: 2", values: [0, 1, 2] },
   logLevel: { flag: ["--log-level", "info"], variable: "warn", file: "log: { level: debug }", values: ["info", "warn", "debug"] },
   logFormat: { flag: ["--log-format", "text"], variable: "json", file: "log: { format: json }", values: ["text", "json", "json"] },
   dropPrivileges: { flag: ["--drop-privileges"], variable: "no", file: "privileges: drop", values: ["drop", "keep", "drop"] },

@@ -1,0 +1,33 @@
+/** How many responses may be under way at a time, and what becomes of those that nobody takes. */
+import type { ServerResponse } from "node:http";
+import { constants, Http2ServerResponse } from "node:http2";
+
+export class Gate {
+  /** Requests under way, the oldest first. */
+  readonly #open = new Set<ServerResponse>();
+
+  /** `limit`: 0 for none. */
+  constructor(readonly limit: number) {}
+
+  /**
+   * Whether a request may be served. Where all places are taken, a response that is written and waits for its reader loses its own, the
+   * oldest first: so readers that do not read keep nobody out.
+   */
+  enter(response: ServerResponse): boolean {
+    if (this.limit > 0 && this.#open.size >= this.limit) {
+      const slowest = [...this.#open].find(({ writableEnded }) => writableEnded);
+      if (!slowest) return false;
+      this.#open.delete(slowest);
+      cut(slowest);
+    }
+    this.#open.add(response);
+    response.once("close", () => this.#open.delete(response));
+    return true;
+  }
+}
+
+/** Ends a response where it is, and over HTTP/1.1 its connection, too. */
+export function cut(response: ServerResponse | Http2ServerResponse): void {
+  if (response instanceof Http2ServerResponse) response.stream.close(constants.NGHTTP2_CANCEL);
+  else response.destroy();
+}

@@ -1,0 +1,26 @@
+/** A token bucket: one more request every so often, and so many at once. */
+export class RateLimiter {
+  readonly #intervalMs: number;
+  readonly #burst: number;
+  readonly #now: () => number;
+  #tokens: number;
+  #at: number;
+
+  constructor(intervalMs: number, burst: number, now: () => number = () => performance.now()) {
+    this.#intervalMs = intervalMs;
+    this.#burst = burst;
+    this.#now = now;
+    this.#tokens = burst;
+    this.#at = now();
+  }
+
+  /** Whether there is one for this request. */
+  take(): boolean {
+    const now = this.#now();
+    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) / this.#intervalMs);
+    this.#at = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+}
