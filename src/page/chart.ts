@@ -62,11 +62,12 @@ export class Chart {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.#plot.redraw(); });
   }
 
-  /** A point for each line; null where there is none. `at`: in seconds, after the last one's. */
+  /** A point for each line; null where there is none. `at`: in seconds; where it goes back, the chart begins anew. */
   add(at: number, values: readonly (number | null)[]): void {
+    const anew = at < (this.#xs.at(-1) ?? at);
     this.#xs.push(at);
     values.forEach((value, i) => { this.#ys[i].push(value); });
-    const old = this.#xs.findIndex((x) => x >= at - SECONDS);
+    const old = anew ? this.#xs.length - 1 : this.#xs.findIndex((x) => x >= at - SECONDS);
     for (const column of [this.#xs, ...this.#ys]) column.splice(0, old);
     if (this.#added++ % (matchMedia("(prefers-reduced-motion: reduce)").matches ? CALM : 1) === 0) this.#plot.setData(this.#data);
     this.#read();

@@ -79,9 +79,9 @@ function take(live: Live | null): void {
   last = figures;
   show(live.answering ? "live" : "unreachable");
   fill(figures, rates);
-  const now = performance.now() / 1000;
-  replies.add(now, [rates?.replied ?? null]);
-  drops.add(now, [rates?.dropped ?? null, rates?.overrun ?? null]);
+  const at = figures.at / 1000;
+  replies.add(at, [rates?.replied ?? null]);
+  drops.add(at, [rates?.dropped ?? null, rates?.overrun ?? null]);
   write("uptime", `up ${duration((figures.at - live.since) / 1000)}`);
   write("example", live.example ?? "");
   place("hint").hidden = live.example === undefined || sumOf(figures, "replied") > 0;

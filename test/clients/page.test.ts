@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import axe from "axe-core";
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
-import { Events } from "../../src/http/events.js";
+import { Events, MAX_LISTENERS } from "../../src/http/events.js";
 import { serve, type HttpServer } from "../../src/http/server.js";
 import type { Live } from "../../src/live.js";
 import { needs, Netns, Pongd, sum } from "../support/netns.js";
@@ -294,21 +294,31 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     assert.ok(drawn.every((picture, i) => picture !== empty[i]));
     await page.locator("#replies-chart .plot").hover();
     await page.waitForFunction(() => /^\d+ s ago: /.test(document.querySelector("#replies-chart .reading")?.textContent ?? ""));
+    // The clock is set back.
+    live = { ...next, figures: { ...next.figures, at: before.at - 1000 } };
+    await page.mouse.move(0, 0);
+    await page.waitForFunction(() => document.querySelector("#replies-chart .reading")?.textContent === "Most in five minutes: 0 replies.");
   });
 
-  test("where nothing is heard any more, it says so and asks again", async () => {
-    const { page } = await open(browser, http.url);
+  test("where nothing is heard any more, it says so and asks again", async (t) => {
+    const silent = await serve({ host: "127.0.0.1", port: 0 }, { metrics: () => undefined, ready: () => false, reload: () => undefined, events: new Events(() => live, 2 ** 31 - 1) });
+    t.after(() => silent.close());
+    const { page } = await open(browser, silent.url);
     await page.clock.install();
     await page.reload();
     await state(page, "Live");
-    await page.route("**/events", () => undefined);
-    events.close();
+    await page.clock.runFor(5000);
     await state(page, "Connection lost; trying again");
-    await page.clock.runFor(1500);
-    // The request hangs.
-    await page.unroute("**/events");
-    await page.clock.runFor(4900);
-    await page.clock.runFor(1500);
+    await page.clock.runFor(1000);
+    await state(page, "Live");
+  });
+
+  test("where it is refused, it says so and asks again", async () => {
+    const hangUp = new AbortController();
+    await Promise.all(Array.from({ length: MAX_LISTENERS }, async () => { await fetch(`${http.url}/events`, { signal: hangUp.signal }); }));
+    const { page } = await open(browser, http.url);
+    await state(page, "Refused, perhaps for too many open pages; trying again");
+    hangUp.abort();
     await state(page, "Live");
   });
 
