@@ -28,7 +28,7 @@ async function registry(name = "lab"): Promise<Registry> {
   memory.counters[PREFIX_REPLIES] = 900;
   memory.counters[BATCH_SIZES] = 3;
   memory.counters[BATCH_SIZES + 8] = 4;
-  const registry = createRegistry([{ index: 0, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: 0 }], new Directory(served, [], 1));
+  const registry = createRegistry([{ index: 0, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: 0 }], new Directory(served, [], 1), { txDropped: () => 0 });
   // Garbage collections leave traces in Node.js's own metrics.
   await registry.metrics();
   return registry;
