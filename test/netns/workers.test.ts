@@ -1,6 +1,5 @@
 /** Workers that crash: what the others do meanwhile, what is counted, and when it is enough. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { BATCH } from "../../src/abi.js";
 import { EXIT } from "../../src/failure.js";
@@ -8,21 +7,11 @@ import { IO_NAMES } from "../../src/io/io.js";
 import { source } from "../support/assembly.js";
 import { needs, Netns, Pongd, sum } from "../support/netns.js";
 
-/** The system call that each backend waits in, and an errno that it does not go on after. */
-const FAULTS = { uring: "io_uring_enter:error=EBADF", readwrite: "read:error=EIO" } as const;
-
 for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
   let ns: Netns;
   before(async () => { ns = await Netns.open(); });
   after(() => ns.close());
 
-  /** Has the next system call of the last queue's worker fail; returns when the worker has ended. */
-  const kill = async (pongd: Pongd) => {
-    const threads = readdirSync(`/proc/${pongd.pid}/task`).filter((thread) => readFileSync(`/proc/${pongd.pid}/task/${thread}/comm`, "utf8") === "node\n");
-    const last = Math.max(...threads.map(Number));
-    const fault = FAULTS[io];
-    await ns.run("strace", "-qq", "-o", "/dev/null", "-p", String(last), "-e", `trace=${fault.replace(/:.*/, "")}`, "-e", `inject=${fault}:when=1`);
-  };
   const flows = [1, 2, 3, 4, 5, 6, 7, 8];
 
   test("one of two is killed under load: nothing is lost but what was with it, no counter goes back, every packet is counted once", async () => {
@@ -30,7 +19,7 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
     const pings = Promise.all(flows.map((last) => ns.ok("ping", "-q", "-i", "0.004", "-c", "1000", `10.99.1.${last}`)));
     const under = await pongd.until((metrics) => sum(metrics, "pongd_replies_total") > 400);
     for (const queue of [0, 1]) assert.ok((under.get(`pongd_packets_received_total{queue="${queue}"}`) ?? 0) > 0, `queue ${queue} has flows`);
-    const killed = kill(pongd);
+    const killed = pongd.crash(io);
     let last = under;
     await pongd.until((metrics) => {
       for (const [sample, value] of last) if (/_total\b/.test(sample) && sample.startsWith("pongd_")) assert.ok((metrics.get(sample) ?? -1) >= value, `${sample} goes back from ${value}`);
@@ -52,10 +41,10 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
     const pings = Promise.all(flows.map((last) => ns.run("ping", "-q", "-i", "0.01", "-c", "2000", "-w", "20", `10.99.1.${last}`)));
     for (const restarts of [1, 2]) {
-      await kill(pongd);
+      await pongd.crash(io);
       await pongd.until((metrics) => metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === restarts);
     }
-    await kill(pongd);
+    await pongd.crash(io);
     const { status, stderr } = await pongd.ended;
     assert.equal(status, EXIT.RUNTIME);
     assert.match(stderr, /pongd: the worker of queue 1 died: .*; workers crashed 3 times in 10 s\n$/);
@@ -68,7 +57,7 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
     await ns.ok("prlimit", "--pid", String(pongd.pid), "--nofile=20:20");
     const pings = Promise.all(flows.map((last) => ns.run("ping", "-q", "-i", "0.01", "-c", "200", "-w", "5", `10.99.1.${last}`)));
-    await kill(pongd);
+    await pongd.crash(io);
     const { status, stderr } = await pongd.ended;
     assert.equal(status, EXIT.RUNTIME);
     assert.match(stderr, /\npongd: no descriptors are left to start a worker with; see: ulimit -n\n$/);

@@ -4,13 +4,17 @@
  */
 import { execFile, spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { ENGINE_NAMES } from "../../src/engine/engine.js";
-import { IO_NAMES } from "../../src/io/io.js";
+import { IO_NAMES, type IoName } from "../../src/io/io.js";
 import { source } from "./assembly.js";
 
 /** Every engine on every backend. */
 export const COMBINATIONS = ENGINE_NAMES.flatMap((engine) => IO_NAMES.map((io) => ({ engine, io })));
+
+/** The system call that each backend waits in, and an errno that it does not go on after. */
+const FAULTS = { uring: "io_uring_enter:error=EBADF", readwrite: "read:error=EIO" } as const;
 
 const ROOT = process.getuid?.() === 0;
 export const CLI = source("build/src/cli.js");
@@ -190,6 +194,13 @@ export class Pongd {
       const metrics = await this.metrics();
       if (condition(metrics)) return metrics;
     }
+  }
+
+  /** Has the next system call of the last queue's worker, which runs on that backend, fail; returns when the worker has ended. For strace. */
+  async crash(io: IoName): Promise<void> {
+    const threads = readdirSync(`/proc/${this.pid}/task`).filter((thread) => readFileSync(`/proc/${this.pid}/task/${thread}/comm`, "utf8") === "node\n");
+    const fault = FAULTS[io];
+    await this.#ns.run("strace", "-qq", "-o", "/dev/null", "-p", String(Math.max(...threads.map(Number))), "-e", `trace=${fault.replace(/:.*/, "")}`, "-e", `inject=${fault}:when=1`);
   }
 
   /** Waits until pongd logs a line that matches. */

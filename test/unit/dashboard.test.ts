@@ -1,7 +1,9 @@
 /** deploy/grafana/pongd.json, by what Grafana's documentation says of its model. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { expressionsOf, readDashboard } from "../support/dashboard.js";
+import { source } from "../support/assembly.js";
+import { DASHBOARD_FILE, expressionsOf, readDashboard } from "../support/dashboard.js";
 import { namedIn } from "../support/promql.js";
 
 const dashboard = readDashboard();
@@ -50,4 +52,10 @@ test("dashboard: every query asks the chosen data source, of the chosen jobs and
       assert.deepEqual(chosen.map(({ label, operator, value }) => label + operator + value), ["job=~JOB", "instance=~INSTANCE"], `${where}: ${expr}`);
     }
   }
+});
+
+test("dashboard: what it leaves out of faulty packets is what the alert leaves out", () => {
+  const excluded = (text: string) => [...text.matchAll(/reason!~\\?"([\w|]+)/g)].map(([, reasons]) => reasons);
+  const [ofRule, ...none] = excluded(readFileSync(source("deploy/prometheus/pongd.rules.yml"), "utf8"));
+  assert.deepEqual([none, new Set(excluded(readFileSync(DASHBOARD_FILE, "utf8")))], [[], new Set([ofRule])]);
 });

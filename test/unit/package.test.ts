@@ -20,8 +20,8 @@ describe("package", () => {
 
   test("it holds the built host and module, and nothing of the tests", () => {
     const paths = packed.files.map(({ path }) => path);
-    for (const path of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "build/src/cli.js", "build/src/worker.js", "build/src/page/page.js", "build/release.wasm", "build/release.js", "deploy/pongd.service",
-      "deploy/pongd.yaml"]) {
+    for (const path of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "build/src/cli.js", "build/src/worker.js", "build/src/page/page.js", "build/release.wasm", "build/release.js",
+      "deploy/pongd.service", "deploy/pongd.yaml", "deploy/prometheus/prometheus.yml", "deploy/prometheus/pongd.rules.yml", "deploy/prometheus/pongd.alerts.yml", "deploy/grafana/pongd.json"]) {
       assert.ok(paths.includes(path), path);
     }
     const allowed = /^(package\.json|(README|CHANGELOG)\.md|LICENSE|docs\/\w+\.md|deploy\/[\w./-]+|build\/src\/.*\.js|build\/(release\.(wasm|js|d\.ts)|scalar\.wasm))$/;
