@@ -51,7 +51,7 @@ export function benchCommand(): Command {
 function engineCommand(): Command {
   const command = new Command("engine")
     .description("The engines side by side on packets in memory: WebAssembly against JavaScript. Needs no device and no rights.")
-    .addOption(listOption("--engine <names>", "engines to compare", [...BENCH_ENGINES], choice(BENCH_ENGINES)))
+    .addOption(choicesOption("--engine <names>", "engines to compare", BENCH_ENGINES))
     .addOption(listOption("--size <bytes>", "packet sizes, 28 to 65535", SIZES, integer(28, 65535)))
     .addOption(listOption("--batch <packets>", "packets in one call of an engine, up to 256", [64], integer(1, BATCH)))
     .option("--prefixes <n>", `prefixes to configure and spread the packets over, up to ${PREFIXES}`, integer(1, PREFIXES), 1)
@@ -77,8 +77,8 @@ Examples:
 function tunCommand(): Command {
   const command = new Command("tun")
     .description("The whole program through a real TUN device, in a network namespace of its own. Needs root, or: unshare -r.")
-    .addOption(listOption("--engine <names>", "engines to compare", [...ENGINE_NAMES], choice(ENGINE_NAMES)))
-    .addOption(listOption("--io <names>", "I/O backends to compare, each with each engine", [...IO_NAMES], choice(IO_NAMES)))
+    .addOption(choicesOption("--engine <names>", "engines to compare", ENGINE_NAMES))
+    .addOption(choicesOption("--io <names>", "I/O backends to compare, each with each engine", IO_NAMES))
     .option("--size <bytes>", "packet size, 28 to 65535", integer(28, 65535), 84)
     .option("--seconds <s>", "to spend on one combination under full load, and again on each kind of round trips, 0.05 to 600", seconds(0.05, 600), 3);
   return withOutput(command)
@@ -176,6 +176,14 @@ function listOption<T>(flags: string, description: string, fallback: T[], parse:
   return new Option(flags, `${description}, separated by commas`)
     .default(fallback, fallback.join(","))
     .argParser((text: string) => [...new Set(text.split(",").map((part) => parse(part.trim())))]);
+}
+
+/** Words that are named in the help; by default all of them. */
+function choicesOption(flags: string, description: string, choices: readonly string[]): Option {
+  const option = listOption(flags, description, [...choices], choice(choices));
+  // Option.choices() would take a list for one word.
+  option.argChoices = [...choices];
+  return option;
 }
 
 function choice<T extends string>(choices: readonly T[]): (text: string) => T {

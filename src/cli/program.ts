@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { version } from "../version.js";
 import { benchCommand } from "./bench.js";
 import { checkCommand } from "./check.js";
+import { completionCommand } from "./completion.js";
 import { deviceCommand } from "./device.js";
 import { doctorCommand } from "./doctor.js";
 import { replayCommand } from "./replay.js";
@@ -15,7 +16,10 @@ export function createProgram(): Command {
     .version(version)
     .helpCommand(false)
     .addHelpText("after", "\nExit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device.");
-  for (const command of [runCommand(), checkCommand(), replayCommand(), topCommand(), deviceCommand(), doctorCommand(), benchCommand(), helpCommand(program)]) {
+  const commands = [
+    runCommand(), checkCommand(), replayCommand(), topCommand(), deviceCommand(), doctorCommand(), benchCommand(), completionCommand(), helpCommand(program),
+  ];
+  for (const command of commands) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   return program;

@@ -21,11 +21,13 @@ describe("package", () => {
   test("it holds the built host and module, and nothing of the tests", () => {
     const paths = packed.files.map(({ path }) => path);
     for (const path of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "build/src/cli.js", "build/src/worker.js", "build/src/page/page.js", "build/release.wasm", "build/release.js",
-      "deploy/pongd.service", "deploy/pongd.yaml", "deploy/prometheus/prometheus.yml", "deploy/prometheus/pongd.rules.yml", "deploy/prometheus/pongd.alerts.yml", "deploy/grafana/pongd.json"]) {
+      "deploy/pongd.service", "deploy/pongd.yaml", "deploy/prometheus/prometheus.yml", "deploy/prometheus/pongd.rules.yml", "deploy/prometheus/pongd.alerts.yml", "deploy/grafana/pongd.json",
+      "build/completion/pongd.bash", "build/completion/_pongd", "build/completion/pongd.fish", "build/man/pongd.1"]) {
       assert.ok(paths.includes(path), path);
     }
-    const allowed = /^(package\.json|(README|CHANGELOG)\.md|LICENSE|docs\/\w+\.md|deploy\/[\w./-]+|build\/src\/.*\.js|build\/(release\.(wasm|js|d\.ts)|scalar\.wasm))$/;
-    for (const path of paths) assert.match(path, allowed);
+    const built = /^build\/(src\/.*\.js|completion\/(pongd\.(bash|fish)|_pongd)|man\/pongd\.1|release\.(wasm|js|d\.ts)|scalar\.wasm)$/;
+    const written = /^(package\.json|(README|CHANGELOG)\.md|LICENSE|docs\/\w+\.md|deploy\/[\w./-]+)$/;
+    for (const path of paths) assert.match(path, path.startsWith("build/") ? built : written);
   });
 
   test("installed, it says its version and what is missing here", () => {
@@ -37,6 +39,11 @@ describe("package", () => {
     const { status, stdout } = pongd("doctor");
     assert.match(stdout, /^ok {7}koffi loads its binary$/m);
     assert.equal(status, stdout.includes("missing") ? 4 : 0);
+  });
+
+  test("installed for everybody, its manual page is among the others", () => {
+    execFileSync("npm", ["install", "--global", "--prefix", join(dir, "global"), "--no-audit", "--no-fund", "--ignore-scripts", join(dir, packed.filename)], { cwd: dir });
+    assert.equal(readFileSync(join(dir, "global/share/man/man1/pongd.1"), "utf8"), readFileSync(source("build/man/pongd.1"), "utf8"));
   });
 
   test("no dependency runs a script that it needs: the install above ran none", () => {

@@ -1,0 +1,129 @@
+/** The manual page, in the macros of man(7) that groff and mandoc share. */
+import { version } from "../version.js";
+import { nameOf } from "./shell.js";
+import { flatten, type ArgumentInfo, type CommandInfo, type OptionInfo } from "./tree.js";
+
+const DESCRIPTION = [
+  "pongd opens a Linux TUN or TAP device, and every address of the prefixes that it is given answers ping like a host: IPv4 and IPv6, with a reason and a counter for every packet that gets no answer. It "
+  + "needs /dev/net/tun and CAP_NET_ADMIN, or a device that pongd device create has made. It leaves nothing behind, however it ends.",
+  "Options win over environment variables, over the configuration file, over defaults, key by key.",
+];
+
+const ENVIRONMENT: readonly (readonly [string, string])[] = [
+  ["PONGD_PREFIXES", "The prefixes of pongd run, separated by spaces or commas, where no arguments are given."],
+  ["PONGD_PASSWORD", "The password of pongd top, for the user in its URL."],
+  ["NO_COLOR", "Where it is not empty, nothing is coloured."],
+];
+
+const EXIT_STATUS: readonly (readonly [string, string])[] = [
+  ["0", "Done."],
+  ["1", "A failure while running."],
+  ["2", "Wrong usage."],
+  ["3", "The configuration file is wrong, or cannot be read."],
+  ["4", "No permission, or the device is missing."],
+];
+
+const FILES: readonly (readonly [string, string])[] = [
+  ["/dev/net/tun", "What makes the device; pongd doctor says whether it can be used."],
+  ["/etc/pongd.yaml", "By custom the configuration file, where --config or the systemd unit names it. pongd check --schema prints its JSON Schema."],
+];
+
+const SIGNALS: readonly (readonly [string, string])[] = [
+  ["SIGINT, SIGTERM", "End pongd run: the device is taken down, and what was answered is said. A second one ends it at once."],
+  ["SIGHUP", "Has pongd run read its configuration file anew. A file that is wrong changes nothing."],
+  ["SIGTSTP, SIGCONT", "Stop and continue pongd top; the terminal is as it was in between."],
+];
+
+const SEE_ALSO = ["ping(8)", "ip(8)", "systemd.service(5)", "prometheus(1)"];
+
+/** `date`: of the page, as YYYY-MM-DD, where it is to have one. */
+export function manualPage(program: CommandInfo, date = ""): string {
+  const [, ...commands] = flatten(program);
+  const leaves = commands.filter(({ commands }) => commands.length === 0);
+  return [
+    ".\\\" Made from pongd's commands when it was built.",
+    `.TH PONGD 1 "${date}" "pongd ${version}" "User Commands"`,
+    ".SH NAME",
+    `pongd \\- ${text(program.description.replace(/\.$/, "").replace(/^M/, "m"))}`,
+    ".SH SYNOPSIS",
+    ...leaves.flatMap((command, i) => [...i > 0 ? [".br"] : [], `${bold(nameOf(command))} ${text(command.usage)}`]),
+    ".br",
+    `${bold("pongd")} ${program.options.map(({ long }) => bold(long)).join(" | ")}`,
+    ".SH DESCRIPTION",
+    ...paragraphs(DESCRIPTION),
+    ".SH COMMANDS",
+    ...commands.flatMap(section),
+    ".SH OPTIONS",
+    ...program.options.flatMap(optionItem),
+    ".SH ENVIRONMENT",
+    "Each option of pongd run has a variable, which stands with it above. An empty one is as if it were not there.",
+    ...items(ENVIRONMENT),
+    ".SH EXIT STATUS",
+    ...items(EXIT_STATUS),
+    ".SH FILES",
+    ...items(FILES),
+    ".SH SIGNALS",
+    ...items(SIGNALS),
+    ".SH EXAMPLES",
+    ...commands.filter(({ examples }) => examples.length > 0).flatMap((command, i) => [...i > 0 ? [".PP"] : [], `${bold(nameOf(command))}:`, ...verbatim(command.examples)]),
+    ".SH SEE ALSO",
+    SEE_ALSO.map((page) => page.replace(/^(.*)(\(\d\))$/, (_, name: string, section: string) => bold(name) + section)).join(", "),
+    "",
+  ].join("\n");
+}
+
+function section(command: CommandInfo): string[] {
+  return [
+    `.SS ${text(nameOf(command))}`,
+    text(command.description),
+    ...command.commands.length === 0 ? [".PP", `${bold(nameOf(command))} ${text(command.usage)}`] : [],
+    ...command.arguments.flatMap(argumentItem),
+    ...command.options.filter(({ long }) => long !== "--help").flatMap(optionItem),
+    ...command.notes.flatMap((note) => note.includes("\n  ") ? [".PP", ...verbatim(note.split("\n"))] : [".PP", text(note.replaceAll("\n", " ").trim())]),
+  ];
+}
+
+function argumentItem({ name, description, choices, variadic }: ArgumentInfo): string[] {
+  return item(`${italic(name)}${variadic ? " ..." : ""}`, sentence(description, choices.length > 0 ? `one of ${choices.join(", ")}` : undefined));
+}
+
+function optionItem({ flags, description, value, default: fallback, variable }: OptionInfo): string[] {
+  const choices = value && value.choices.length > 0 ? `${value.list ? "some" : "one"} of ${value.choices.join(", ")}` : undefined;
+  const term = flags.replace(/ ?<.*$/, "").split(", ").map(bold).join(", ") + (value ? ` ${italic(value.name)}` : "");
+  return item(term, sentence(description, choices, fallback === undefined ? undefined : `default: ${fallback}`, variable === undefined ? undefined : `variable: ${variable}`));
+}
+
+function sentence(description: string, ...more: (string | undefined)[]): string {
+  const known = more.filter((part) => part !== undefined);
+  return text(`${description.charAt(0).toUpperCase()}${description.slice(1)}${known.length > 0 ? ` (${known.join("; ")})` : ""}.`);
+}
+
+function items(entries: readonly (readonly [string, string])[]): string[] {
+  return entries.flatMap(([term, description]) => item(bold(term), text(description)));
+}
+
+/** `term` and `body`: roff already. */
+function item(term: string, body: string): string[] {
+  return [".TP", term, body];
+}
+
+function paragraphs(texts: readonly string[]): string[] {
+  return texts.flatMap((paragraph, i) => [...i > 0 ? [".PP"] : [], text(paragraph)]);
+}
+
+function verbatim(lines: readonly string[]): string[] {
+  return [".RS 2", ".nf", ...lines.map(text), ".fi", ".RE"];
+}
+
+function bold(words: string): string {
+  return `\\fB${text(words)}\\fR`;
+}
+
+function italic(words: string): string {
+  return `\\fI${text(words)}\\fR`;
+}
+
+/** What roff would read as its own; hyphens are those that are typed. */
+function text(words: string): string {
+  return words.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("~", "\\(ti").replaceAll("^", "\\(ha").replace(/^(?=[.'])/, "\\&");
+}

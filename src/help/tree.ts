@@ -1,0 +1,111 @@
+/**
+ * The commands as completion scripts and the manual page read them. All of it is commander's; what that does not know is a
+ * convention on names, and stands here.
+ */
+import type { Argument, Command, Option } from "commander";
+
+export interface CommandInfo {
+  /** From the program's on: ["pongd", "device", "create"]. */
+  readonly path: readonly string[];
+  readonly description: string;
+  /** As the help writes it, without the path. */
+  readonly usage: string;
+  readonly arguments: readonly ArgumentInfo[];
+  readonly options: readonly OptionInfo[];
+  readonly commands: readonly CommandInfo[];
+  /** Paragraphs of the help behind the options. */
+  readonly notes: readonly string[];
+  /** Those of them that are examples, a line each. */
+  readonly examples: readonly string[];
+}
+
+export interface Value {
+  readonly name: string;
+  /** What it may be, where that is a few words. */
+  readonly choices: readonly string[];
+  /** Whether it is several of them, separated by commas. */
+  readonly list: boolean;
+  readonly kind: "file" | "user" | "group" | "command" | "other";
+}
+
+export interface ArgumentInfo extends Value {
+  readonly description: string;
+  readonly variadic: boolean;
+}
+
+export interface OptionInfo {
+  readonly short: string | undefined;
+  readonly long: string;
+  /** As the help writes it. */
+  readonly flags: string;
+  readonly description: string;
+  /** Undefined where it takes none. */
+  readonly value: Value | undefined;
+  readonly default: string | undefined;
+  readonly variable: string | undefined;
+  readonly repeatable: boolean;
+}
+
+const KINDS: Readonly<Record<string, Value["kind"] | undefined>> = { file: "file", in: "file", out: "file", user: "user", group: "group", command: "command" };
+const LIST = "names";
+
+export function describe(command: Command, parents: readonly string[] = []): CommandInfo {
+  const help = command.createHelp();
+  const path = [...parents, command.name()];
+  const paragraphs = notesOf(command).trim().split(/\n\n+/).filter(Boolean);
+  return {
+    path,
+    description: command.description(),
+    usage: command.usage(),
+    arguments: help.visibleArguments(command).map(argumentOf),
+    options: help.visibleOptions(command).map(optionOf),
+    // Commander's own `help` of a command is not there to be completed or looked up: pongd help is.
+    commands: command.commands.map((sub) => describe(sub, path)),
+    notes: paragraphs.filter((paragraph) => !paragraph.startsWith(EXAMPLES)),
+    examples: paragraphs.filter((paragraph) => paragraph.startsWith(EXAMPLES)).flatMap((paragraph) => paragraph.split("\n").slice(1).map((line) => line.trim())),
+  };
+}
+
+/** It and all below it, in the order of the help. */
+export function flatten(command: CommandInfo): CommandInfo[] {
+  return [command, ...command.commands.flatMap(flatten)];
+}
+
+const EXAMPLES = "Examples:";
+
+/** What addHelpText() added: the help as it is printed, less what commander makes of the command. */
+function notesOf(command: Command): string {
+  const before = command.configureOutput();
+  let printed = "";
+  command.configureOutput({ writeOut: (text) => { printed += text; } }).outputHelp();
+  command.configureOutput(before);
+  return printed.slice(command.helpInformation().length);
+}
+
+function argumentOf(argument: Argument): ArgumentInfo {
+  return { ...valueOf(argument.name(), argument.argChoices), description: argument.description, variadic: argument.variadic };
+}
+
+function optionOf(option: Option): OptionInfo {
+  const name = /[<[]([^>\].]+)/.exec(option.flags)?.[1];
+  return {
+    short: option.short,
+    long: option.long ?? "",
+    flags: option.flags,
+    description: option.description,
+    value: name === undefined ? undefined : valueOf(name, option.argChoices),
+    default: defaultOf(option),
+    variable: option.envVar,
+    // Those that gather begin with nothing.
+    repeatable: option.variadic || (Array.isArray(option.defaultValue) && option.defaultValue.length === 0),
+  };
+}
+
+function defaultOf({ defaultValue, defaultValueDescription }: Option): string | undefined {
+  if (defaultValueDescription !== undefined) return defaultValueDescription;
+  return defaultValue === undefined || typeof defaultValue === "boolean" ? undefined : String(defaultValue);
+}
+
+function valueOf(name: string, choices: readonly string[] = []): Value {
+  return { name, choices, list: name === LIST, kind: KINDS[name] ?? "other" };
+}
