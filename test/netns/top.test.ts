@@ -134,6 +134,12 @@ test("top: the screen comes, fits, and is as it was before, however it ends", ne
   const ns = await Netns.open();
   let pongd = await Pongd.start(ns, PREFIX);
   const shell = await Shell.open(ns);
+  // tmux's server would outlive the test.
+  t.after(async () => {
+    await shell.close();
+    await pongd.stop();
+    await ns.close();
+  });
 
   await t.test("q", async () => {
     await shell.top();
@@ -203,8 +209,4 @@ test("top: the screen comes, fits, and is as it was before, however it ends", ne
     await shell.press("q");
     await shell.ended();
   });
-
-  await shell.close();
-  await pongd.stop();
-  await ns.close();
 });
