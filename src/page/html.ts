@@ -18,9 +18,9 @@ function chart(id: string, title: string, label: string): string {
 </figure>`;
 }
 
-/** `names`: how many of the first columns are text. */
-function table(id: string, title: string, note: string, names: number, headings: readonly string[]): string {
-  const head = headings.map((heading, i) => `<th scope="col"${i < names ? ` class="name"` : ""}>${heading}</th>`).join("");
+/** `names`: the columns that are text. */
+function table(id: string, title: string, note: string, names: readonly number[], headings: readonly string[]): string {
+  const head = headings.map((heading, i) => `<th scope="col"${names.includes(i) ? ` class="name"` : ""}>${heading}</th>`).join("");
   return `<section>
 <h2 id="${id}-title">${title}</h2>
 <p id="${id}-note">${note}</p>
@@ -67,13 +67,13 @@ ${chart("drops", "Drops and overruns a second", "drops and overruns")}
 </div>
 </section>
 <div class="columns">
-${table("reasons", "Drops by reason", "Packets that got no reply. Overruns are packets that the device’s own queue had no room for: pongd never saw them.", 1, ["Reason", "Packets", "A second"])}
+${table("reasons", "Drops by reason", "Packets that got no reply. Overruns are packets that the device’s own queue had no room for: pongd never saw them.", [0], ["Reason", "Packets", "A second"])}
 </section>
-${table("prefixes", "Prefixes", "Those that answered most come first.", 2, ["Prefix", "Name", "Replies", "A second"])}
+${table("prefixes", "Prefixes", "Those that answered most come first.", [0, 3], ["Prefix", "Replies", "A second", "Name"])}
 <p id="more" hidden><span id="others"></span> more are counted at <a href="metrics">/metrics</a>.</p>
 </section>
 </div>
-${table("queues", "Queues", "A thread each; the kernel keeps a flow on one queue.", 3, ["Queue", "Engine", "I/O", "Received", "Replies", "Drops", "Restarts"])}
+${table("queues", "Queues", "A thread each; the kernel keeps a flow on one queue.", [0, 1, 2], ["Queue", "Engine", "I/O", "Received", "Replies", "Drops", "Restarts"])}
 </section>
 </div>
 </main>

@@ -104,19 +104,19 @@ function fill(figures: Figures, rates: Rates | undefined): void {
   write("overrun", whole(figures.overrun));
   write("overrun-rate", rates ? si(rates.overrun) : "–");
   const reasons = Object.entries(figures.dropped).sort(([, a], [, b]) => b - a);
-  rows("reasons", 1, [
+  rows("reasons", [0], [
     ...reasons.map(([reason, count]) => [reason, whole(count), rate(rates?.reasons[reason])]),
     ["overruns", whole(figures.overrun), rate(rates?.overrun)],
   ]);
-  rows("prefixes", 2, figures.prefixes.map(({ prefix, name, replied }) => [prefix, name ?? "", whole(replied), rate(rates?.prefixes[prefix])]));
-  rows("queues", 3, figures.queues.map(({ queue, engine, io, received, replied, dropped, restarts }) => [queue, engine, io, ...[received, replied, dropped, restarts].map(whole)]));
+  rows("prefixes", [0, 3], figures.prefixes.map(({ prefix, name, replied }) => [prefix, whole(replied), rate(rates?.prefixes[prefix]), name ?? ""]));
+  rows("queues", [0, 1, 2], figures.queues.map(({ queue, engine, io, received, replied, dropped, restarts }) => [queue, engine, io, ...[received, replied, dropped, restarts].map(whole)]));
   const others = figures.prefixCount - figures.prefixes.length;
   write("others", whole(others));
   place("more").hidden = others === 0;
 }
 
-/** Makes a table's rows say this; the first `names` cells of each are text. */
-function rows(id: string, names: number, texts: readonly (readonly string[])[]): void {
+/** Makes a table's rows say this; the columns `names` are text. */
+function rows(id: string, names: readonly number[], texts: readonly (readonly string[])[]): void {
   const body = place(id) as HTMLTableSectionElement;
   while (body.rows.length > texts.length) body.deleteRow(-1);
   texts.forEach((row, r) => {
@@ -125,10 +125,10 @@ function rows(id: string, names: number, texts: readonly (readonly string[])[]):
   });
 }
 
-function cell(column: number, names: number): HTMLTableCellElement {
+function cell(column: number, names: readonly number[]): HTMLTableCellElement {
   const made = document.createElement(column === 0 ? "th" : "td");
   if (made.tagName === "TH") made.scope = "row";
-  if (column < names) made.className = "name";
+  if (names.includes(column)) made.className = "name";
   return made;
 }
 

@@ -39,12 +39,15 @@ section > p { font-size: 0.875rem; }
 table { width: 100%; }
 tr > :first-child { padding-left: 0; }
 tr > :last-child { padding-right: 0; }
+#prefixes-title ~ .scroll .name:last-child { padding-left: 1.25rem; }
 tbody th { font-weight: 400; }
 #prefixes td.name { min-width: 7rem; max-width: 16rem; white-space: normal; overflow-wrap: anywhere; }
 #more { margin-top: 0.5rem; }
 @media (scripting: none) { #figures, #state, #pause { display: none; } }
 @media (max-width: 30rem) {
-  .rate span { font-size: 1.5rem; }
+  header { gap: 0.5rem 0.75rem; }
+  h1 { font-size: 1.4rem; }
+  .rate span { display: block; font-size: 1.5rem; }
   th, td { padding: 0.3rem 0.5rem; }
 }
 `;

@@ -138,8 +138,8 @@ prefixes:
     assert.deepEqual(new Map(tables.reasons.map(([reason, count]) => [reason, count])), new Map([...reasons, ["overruns", stats64.tx.dropped]]));
     const prefix = (labels: string) => metrics.get(`pongd_prefix_replies_total{${labels}}`);
     const name = HOSTILE.replaceAll("\"", "\\\"");
-    assert.deepEqual(tables.prefixes.map((cells) => cells.slice(0, 3)), [
-      ["10.99.0.0/16", "lab", prefix("prefix=\"10.99.0.0/16\",name=\"lab\"")], ["192.0.2.0/24", HOSTILE, prefix(`prefix="192.0.2.0/24",name="${name}"`)], ["10.99.7.0/24", "", 0],
+    assert.deepEqual(tables.prefixes.map(([prefix, replies, , name]) => [prefix, replies, name]), [
+      ["10.99.0.0/16", prefix("prefix=\"10.99.0.0/16\",name=\"lab\""), "lab"], ["192.0.2.0/24", prefix(`prefix="192.0.2.0/24",name="${name}"`), HOSTILE], ["10.99.7.0/24", 0, ""],
     ]);
     const [, engine, io] = /queue="0",engine="(\w+)",io="(\w+)"/.exec([...metrics.keys()].join("\n")) ?? [];
     assert.deepEqual(tables.queues, ["0", "1"].map((queue) => {
