@@ -1,6 +1,6 @@
 /** How many responses may be under way at a time, and what becomes of those that nobody takes. */
 import type { ServerResponse } from "node:http";
-import { constants, Http2ServerResponse } from "node:http2";
+import { Http2ServerResponse } from "node:http2";
 
 export class Gate {
   /** Requests under way, the oldest first. */
@@ -26,8 +26,8 @@ export class Gate {
   }
 }
 
-/** Ends a response where it is, and over HTTP/1.1 its connection, too. */
+/** Ends a response where it is, and its connection: an HTTP/2 session goes on counting what a stream left behind, and takes no others for it. */
 export function cut(response: ServerResponse | Http2ServerResponse): void {
-  if (response instanceof Http2ServerResponse) response.stream.close(constants.NGHTTP2_CANCEL);
+  if (response instanceof Http2ServerResponse) response.stream.session?.destroy();
   else response.destroy();
 }

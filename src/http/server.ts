@@ -34,7 +34,7 @@ const CHECK_MS = 1000;
 export interface HttpServer {
   /** `http://host:port`, or https, with the port that is really open. */
   readonly url: string;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export interface ServeOptions {
@@ -102,7 +102,11 @@ export async function serve({ host, port }: Endpoint, status: Status, { web, max
         (socket.alpnProtocol === "h2" ? http2 : http1).emit("connection", socket);
       }
     });
-    return server.on("tlsClientError", (error, socket) => { log?.debug({ client: socket.remoteAddress }, `TLS handshake failed: ${error.message}`); });
+    return server.on("tlsClientError", (error, socket) => {
+      log?.debug({ client: socket.remoteAddress }, `TLS handshake failed: ${error.message}`);
+      // After its term the connection is left to whoever listens here.
+      socket.destroy();
+    });
   };
   let secure: { readonly tls: WebConfig["tls"]; readonly server: TlsServer } | undefined;
   const connections = new Set<Socket>();

@@ -42,7 +42,7 @@ export class Folder {
     const [cert, key] = [this.file("made.crt"), this.file("made.key")];
     if (issuer) this.writePair("issuer", issuer);
     execFileSync("openssl", [
-      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", `/CN=${names.replace(/^.*?:|,.*$/g, "")}`,
+      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", `/CN=${names.replaceAll(/[^\w.]/g, "-")}`,
       "-addext", `subjectAltName=${names}`, "-keyout", key, "-out", cert, ...issuer ? ["-CA", this.file("issuer.crt"), "-CAkey", this.file("issuer.key")] : [],
     ], { stdio: "ignore" });
     return { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };

@@ -1,0 +1,102 @@
+/** A server of the operator's side with nothing behind it, and clients of it. */
+import { once } from "node:events";
+import { request as httpRequest, type Agent, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
+import { connect as connectHttp2, constants, type ClientHttp2Session } from "node:http2";
+import { request as httpsRequest } from "node:https";
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import { pino } from "pino";
+import { Registry } from "prom-client";
+import type { Status } from "../../src/http/routes.js";
+import { serve, type HttpServer, type ServeOptions } from "../../src/http/server.js";
+import { WebFile } from "../../src/http/webconfig.js";
+import type { Pair } from "./certificates.js";
+
+/** A registry whose text is what `text` says. */
+export class Says extends Registry {
+  readonly #text: () => string | Promise<string>;
+
+  constructor(text: () => string | Promise<string>) {
+    super();
+    this.#text = text;
+  }
+
+  override metrics(): Promise<string> {
+    return Promise.resolve(this.#text());
+  }
+}
+
+export interface Served extends HttpServer {
+  readonly port: number;
+  /** What was logged as an error or as news. */
+  readonly log: readonly string[];
+}
+
+/** Serves on any free port of 127.0.0.1. `web`: a web configuration's file. */
+export async function served({ web, text = () => "metrics\n", reload, ...options }: { web?: string; text?: () => string | Promise<string>; reload?: Status["reload"] } & Omit<ServeOptions, "web"> = {}): Promise<Served> {
+  const lines: string[] = [];
+  const log = pino({ level: "info" }, { write: (line: string) => { lines.push((JSON.parse(line) as { msg: string }).msg); } });
+  const registry = new Says(text);
+  const status: Status = { metrics: () => registry, ready: () => true, reload: reload ?? (() => undefined) };
+  const server = await serve({ host: "127.0.0.1", port: 0 }, status, { ...options, web: web === undefined ? undefined : new WebFile(web, log), log });
+  return { ...server, port: Number(new URL(server.url).port), log: lines };
+}
+
+export interface Asked {
+  readonly ca?: string;
+  readonly client?: Pair | undefined;
+  readonly user?: string;
+  readonly password?: string;
+  readonly headers?: Record<string, string>;
+  readonly method?: string;
+  readonly agent?: Agent;
+  readonly tls?: { minVersion?: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3"; maxVersion?: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3"; ciphers?: string; ecdhCurve?: string; session?: Buffer };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+  /** What it came over. */
+  readonly socket: Socket;
+  /** Over TLS: of the server's certificate. */
+  readonly fingerprint?: string;
+  readonly protocol?: string | null;
+  readonly resumed?: boolean;
+}
+
+/** Asks by HTTP/1.1. @throws Error where there is no connection, or it ends before the response does. */
+export async function ask(url: string, { ca, client, user, password = "", headers = {}, method = "GET", agent, tls }: Asked = {}): Promise<Answer> {
+  const auth = user === undefined ? undefined : `${user}:${password}`;
+  const secure = url.startsWith("https:");
+  const given = { method, auth, headers, agent: agent ?? false };
+  const request = secure ? httpsRequest(url, { ...given, ca, ...client, ...tls }) : httpRequest(url, given);
+  request.end();
+  const [response] = await once(request, "response") as [IncomingMessage];
+  const { socket } = response;
+  const secured = socket instanceof TLSSocket ? socket : undefined;
+  const seen = secured && { fingerprint: secured.getPeerCertificate().fingerprint256, protocol: secured.getProtocol(), resumed: secured.isSessionReused() };
+  let body = "";
+  for await (const chunk of response.setEncoding("utf8")) body += String(chunk);
+  return { status: response.statusCode ?? 0, headers: response.headers, body, socket, ...seen };
+}
+
+/** An HTTP/2 connection. @throws Error where the server speaks none. */
+export async function http2(url: string, ca: string): Promise<ClientHttp2Session> {
+  const session = connectHttp2(url, { ca });
+  await once(session, "connect");
+  return session;
+}
+
+/** Asks over it. */
+export async function askHttp2(session: ClientHttp2Session, path: string, authorization?: string): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {
+  const stream = session.request({ [constants.HTTP2_HEADER_PATH]: path, ...authorization !== undefined && { authorization } });
+  const [headers] = await once(stream, "response") as [Record<string, unknown>];
+  let body = "";
+  for await (const chunk of stream.setEncoding("utf8")) body += String(chunk);
+  return { status: Number(headers[constants.HTTP2_HEADER_STATUS]), headers, body };
+}
+
+export function basic(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+}
