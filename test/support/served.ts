@@ -7,6 +7,7 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { pino } from "pino";
 import { Registry } from "prom-client";
+import { Events } from "../../src/http/events.js";
 import type { Status } from "../../src/http/routes.js";
 import { serve, type HttpServer, type ServeOptions } from "../../src/http/server.js";
 import { WebFile } from "../../src/http/webconfig.js";
@@ -37,7 +38,7 @@ export async function served({ web, text = () => "metrics\n", reload, ...options
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => { lines.push((JSON.parse(line) as { msg: string }).msg); } });
   const registry = new Says(text);
-  const status: Status = { metrics: () => registry, ready: () => true, reload: reload ?? (() => undefined) };
+  const status: Status = { metrics: () => registry, ready: () => true, reload: reload ?? (() => undefined), events: new Events(() => undefined) };
   const server = await serve({ host: "127.0.0.1", port: 0 }, status, { ...options, web: web === undefined ? undefined : new WebFile(web, log), log });
   return { ...server, port: Number(new URL(server.url).port), log: lines };
 }
