@@ -42,11 +42,6 @@ export class Directory {
     return this.#example;
   }
 
-  /** That of a prefix that is served. */
-  indexOf(prefix: Served): number {
-    return this.#indices.get(prefix.text) ?? NaN;
-  }
-
   /** Goes over to serve this; `fresh` are the indices of prefixes that were not served before. To be settled before the next change. */
   change(serving: Serving): { readonly table: Table; readonly fresh: readonly number[] } {
     const fresh: number[] = [];

@@ -1,8 +1,7 @@
 /** What the page at / is told, read from the counters when it is asked for. */
 import { PREFIX_REPLIES } from "./abi.js";
 import type { Figures } from "./figures.js";
-import { verdicts, type Counted } from "./metrics.js";
-import type { Served } from "./prefixes.js";
+import { verdicts, type Counted, type Indexed } from "./metrics.js";
 import { version } from "./version.js";
 
 /** Of more prefixes those are shown that answered most. */
@@ -16,12 +15,6 @@ export interface Live {
   /** An address that is answered, if there is one. */
   readonly example: string | undefined;
   readonly figures: Figures;
-}
-
-/** The prefixes that are served, and at which index each is counted. */
-export interface Indexed {
-  readonly prefixes: readonly Served[];
-  readonly indices: readonly number[];
 }
 
 /** `overrun`: packets that the device's own queue had no room for. */

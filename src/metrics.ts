@@ -24,10 +24,10 @@ export interface Counted {
   readonly restarts: number;
 }
 
-/** The prefixes that are served now, and where each is counted. */
-export interface Counters {
+/** The prefixes that are served now, and at which index each is counted. */
+export interface Indexed {
   readonly prefixes: readonly Served[];
-  indexOf(prefix: Served): number;
+  readonly indices: readonly number[];
 }
 
 /** The device, whose queues lie before pongd's. */
@@ -44,7 +44,7 @@ export interface Reloaded {
 }
 
 /** Builds the registry over the queues that run. */
-export function createRegistry(queues: readonly Counted[], served: Counters, device: Overrun, reloaded: Reloaded = { successful: true, succeededAt: Date.now() / 1000 }): Registry {
+export function createRegistry(queues: readonly Counted[], served: Indexed, device: Overrun, reloaded: Reloaded = { successful: true, succeededAt: Date.now() / 1000 }): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
 
@@ -133,14 +133,15 @@ interface Sample {
 }
 
 /** Made anew when other prefixes are served. */
-function prefixSamples(queues: readonly Counted[], served: Counters): () => readonly Sample[] {
+function prefixSamples(queues: readonly Counted[], served: Indexed): () => readonly Sample[] {
   let prefixes: readonly Served[] = [];
   let samples: readonly Sample[] = [];
   return () => {
     if (prefixes === served.prefixes) return samples;
     prefixes = served.prefixes;
-    samples = prefixes.map((prefix) => {
-      const index = PREFIX_REPLIES + served.indexOf(prefix);
+    const { indices } = served;
+    samples = prefixes.map((prefix, i) => {
+      const index = PREFIX_REPLIES + indices[i];
       return { labels: { prefix: prefix.text, ...prefix.name !== undefined && { name: prefix.name } }, read: () => total(queues, index) };
     });
     return samples;

@@ -71,7 +71,7 @@ describe("the text exposition format", () => {
 describe("figures", () => {
   test("they are those of pongd's own registry", async () => {
     const counters = new Float64Array(1 << 16).fill(1);
-    const served = { prefixes: [{ text: "10.99.0.0/16", name: "lab" }, { text: "fd00::/64" }], indexOf: () => 0 };
+    const served = { prefixes: [{ text: "10.99.0.0/16", name: "lab" }, { text: "fd00::/64" }], indices: [0, 0] };
     const registry = createRegistry([0, 1].map((index) => ({ index, engine: "wasm", io: "uring", counters, restarts: index })), served as never, { txDropped: () => 3 });
     const figures = figuresOf(await registry.metrics(), 7);
     assert.equal(figures.at, 7);
