@@ -32,6 +32,9 @@ const SYSCTLS: Record<string, string> = {
   // What types of error are limited, as masks: none; in ICMPv6 one that is never sent, for there a list cannot be empty.
   "net.ipv4.icmp_ratemask": "0",
   "net.ipv6.icmp.ratemask": "255",
+  // A new namespace has what the first one has, and that one may be a router.
+  "net.ipv4.conf.all.forwarding": "0",
+  "net.ipv4.conf.tun0.forwarding": "0",
   // Incomplete datagrams stay: no timer sends an error into a later case, and none is given up for what others there are.
   "net.ipv4.ipfrag_time": "3600",
   "net.ipv6.ip6frag_time": "3600",
