@@ -192,8 +192,8 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
       reaching.warn(lines);
       return lines;
     }, log, manager);
-    registry = createRegistry(queues, directory, device, reloads);
-    live = () => ({ answering: reaching.answering, since: started, example: directory.example, figures: figuresOf(queues, directory, device.txDropped()) });
+    registry = createRegistry(queues, directory, device, { reach: reaching, config: reloads, web });
+    live = () => ({ since: started, example: directory.example, figures: figuresOf(queues, directory, device.txDropped(), reaching.answering) });
 
     // Called back from the event loop, where nothing catches what is thrown.
     const look = () => {

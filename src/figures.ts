@@ -20,6 +20,8 @@ export interface Figures {
   /** Unix time in ms. */
   readonly at: number;
   readonly version: string;
+  /** Whether all that is served can be reached. */
+  readonly ready: boolean;
   readonly queues: readonly QueueFigures[];
   /** By reason, those that occurred. */
   readonly dropped: Readonly<Record<string, number>>;

@@ -8,8 +8,6 @@ import { version } from "./version.js";
 const SHOWN = 100;
 
 export interface Live {
-  /** Whether packets are being answered now. */
-  readonly answering: boolean;
   /** When it came up: Unix time in ms. */
   readonly since: number;
   /** An address that is answered, if there is one. */
@@ -17,8 +15,8 @@ export interface Live {
   readonly figures: Figures;
 }
 
-/** `overrun`: packets that the device's own queue had no room for. */
-export function figuresOf(queues: readonly Counted[], { prefixes, indices }: Indexed, overrun: number): Figures {
+/** `overrun`: packets that the device's own queue had no room for. `ready`: whether all that is served can be reached. */
+export function figuresOf(queues: readonly Counted[], { prefixes, indices }: Indexed, overrun: number, ready: boolean): Figures {
   const columns = queues.map(({ counters }) => counters);
   const repliedOf = (i: number) => {
     let sum = 0;
@@ -28,6 +26,7 @@ export function figuresOf(queues: readonly Counted[], { prefixes, indices }: Ind
   return {
     at: Date.now(),
     version,
+    ready,
     queues: queues.map((queue) => {
       const { received, replied, dropped } = verdicts([queue]);
       return {

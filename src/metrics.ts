@@ -9,6 +9,12 @@ import { version } from "./version.js";
 /** How often the process metrics sample the event loop's delay, in ms: a timer that is otherwise the main thread's only work. */
 const EVENT_LOOP_PRECISION_MS = 1000;
 
+/** Of the process metrics, those of the event loop's delay, which begin at that very second, and gauges with a counter's name. */
+const MISLEADING = [
+  ...["min", "max", "mean", "stddev", "p50", "p90", "p99"].map((what) => `nodejs_eventloop_lag_${what}_seconds`),
+  ...["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`),
+];
+
 export const DROP_REASONS = namesOf(Drop);
 export const PROTOCOLS = namesOf(Protocol);
 export const ICMP_ERRORS = namesOf(IcmpError);
@@ -43,10 +49,20 @@ export interface Reloaded {
   readonly succeededAt: number;
 }
 
+/** What is asked besides, where there is it. */
+export interface State {
+  readonly reach?: { readonly answering: boolean } | undefined;
+  readonly config?: Reloaded | undefined;
+  /** The web configuration. */
+  readonly web?: { readonly successful: boolean } | undefined;
+}
+
 /** Builds the registry over the queues that run. */
-export function createRegistry(queues: readonly Counted[], served: Indexed, device: Overrun, reloaded: Reloaded = { successful: true, succeededAt: Date.now() / 1000 }): Registry {
+export function createRegistry(queues: readonly Counted[], served: Indexed, device: Overrun, state: State = {}): Registry {
+  const { reach, config = { successful: true, succeededAt: Date.now() / 1000 }, web } = state;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
+  for (const name of MISLEADING) registry.removeSingleMetric(name);
 
   const info = (name: string, help: string, labels: Record<string, string>[]) => {
     const gauge = new Gauge({ name, help, labelNames: Object.keys(labels[0] ?? {}), registers: [registry] });
@@ -86,8 +102,10 @@ export function createRegistry(queues: readonly Counted[], served: Indexed, devi
   const gauge = (name: string, help: string, value: () => number) => {
     new Gauge({ name, help, registers: [registry], collect() { this.set(value()); } });
   };
-  gauge("pongd_config_last_reload_successful", "Whether the last reload of the configuration was successful, the start included.", () => reloaded.successful ? 1 : 0);
-  gauge("pongd_config_last_reload_success_timestamp_seconds", "When the configuration was last loaded successfully, as Unix time.", () => reloaded.succeededAt);
+  if (reach) gauge("pongd_ready", "Whether all that is served can be reached, as /-/ready says.", () => reach.answering ? 1 : 0);
+  gauge("pongd_config_last_reload_successful", "Whether the last reload of the configuration was successful, the start included.", () => config.successful ? 1 : 0);
+  gauge("pongd_config_last_reload_success_timestamp_seconds", "When the configuration was last loaded successfully, as Unix time.", () => config.succeededAt);
+  if (web) gauge("pongd_web_config_last_reload_successful", "Whether the web configuration is served as its files have it.", () => web.successful ? 1 : 0);
   new BatchHistogram(registry, queues);
   return registry;
 }

@@ -173,6 +173,8 @@ class TlsReader {
 export class WebFile {
   readonly #name: string;
   readonly #log: Logger;
+  /** Whether the last one is served, not one before it. */
+  successful = true;
   #config: WebConfig;
   #files: ReadonlySet<string>;
   #fingerprint: string;
@@ -194,6 +196,7 @@ export class WebFile {
     const { config, files, fingerprint } = this.#read();
     this.#files = files;
     this.#fingerprint = fingerprint;
+    this.successful = !(config instanceof Failure);
     if (config instanceof Failure) {
       this.#log.error(`${config.lines.join("; ")}; the web configuration stays as it was`);
     } else {

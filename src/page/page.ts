@@ -77,7 +77,7 @@ function take(live: Live | null): void {
   const { figures } = live;
   const rates = last && ratesBetween(last, figures);
   last = figures;
-  show(live.answering ? "live" : "unreachable");
+  show(figures.ready ? "live" : "unreachable");
   fill(figures, rates);
   const at = figures.at / 1000;
   replies.add(at, [rates?.replied ?? null]);

@@ -8,6 +8,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export function figuresOf(text: string, at: number): Figures {
   let version: string | undefined;
   let overrun = 0;
+  let ready = true;
   const queues = new Map<string, Mutable<QueueFigures>>();
   const dropped = new Map<string, number>();
   const prefixes: PrefixFigures[] = [];
@@ -48,13 +49,16 @@ export function figuresOf(text: string, at: number): Figures {
       case "pongd_device_tx_dropped_total":
         overrun += countOf(sample);
         break;
+      case "pongd_ready":
+        ready = sample.value !== 0;
+        break;
       case "pongd_prefix_replies_total":
         prefixes.push({ prefix: labelOf(sample, "prefix"), name: sample.labels.get("name"), replied: countOf(sample) });
         break;
     }
   }
   if (version === undefined) throw new Error("there is no pongd_build_info in it");
-  return { at, version, queues: [...queues.values()], dropped: recordOf(dropped), overrun, prefixes, prefixCount: prefixes.length };
+  return { at, version, ready, queues: [...queues.values()], dropped: recordOf(dropped), overrun, prefixes, prefixCount: prefixes.length };
 }
 
 function labelOf({ name, labels }: Sample, label: string): string {

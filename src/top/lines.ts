@@ -29,6 +29,7 @@ export function jsonLine(view: View, at: number): string {
   return json({
     time: time(at),
     version: figures.version,
+    ready: figures.ready,
     ...rates && { rates: { ...rates, prefixes: Object.fromEntries(prefixes.map(({ prefix }) => [prefix, rates.prefixes[prefix]])) } },
     queues: figures.queues,
     dropped: figures.dropped,

@@ -32,6 +32,7 @@ export function screen(view: View, { columns, rows }: Size, now: number, colour:
   const paint = (style: Style | undefined, text: string) => colour && style !== undefined ? styleText(style, text, { validateStream: false }) : text;
   const head = [
     paint("bold", header(view, now, columns)),
+    ...view.figures.ready ? [] : [paint("red", fit("not ready: not all of it can be reached; see pongd's log", columns))],
     ...view.trouble === undefined ? [] : [paint("red", fit(`no new figures: ${printable(view.trouble)}`, columns))],
   ];
   // One line for each table's heading, and one before it.

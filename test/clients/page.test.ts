@@ -197,9 +197,9 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   let live: Live | undefined;
   let events: Events;
   const figures = (count: number, prefixes: number): Live => ({
-    answering: true, since: Date.now() - 93_784_000, example: undefined,
+    since: Date.now() - 93_784_000, example: undefined,
     figures: {
-      at: Date.now(), version: "0.1.0", overrun: 0, dropped: { icmp_csum: count, [HOSTILE]: 12 }, prefixCount: prefixes,
+      at: Date.now(), version: "0.1.0", ready: true, overrun: 0, dropped: { icmp_csum: count, [HOSTILE]: 12 }, prefixCount: prefixes,
       queues: [{ queue: "0", engine: "wasm", io: "uring", received: 3 * count, replied: 2 * count, dropped: count, restarts: 0 }],
       prefixes: Array.from({ length: Math.min(prefixes, 100) }, (_, i) => {
         return { prefix: `2001:db8:1234:5678:9abc:def0:${i}:0/112`, name: [HOSTILE, "x".repeat(64)].at(i), replied: 1_000_000 * (100 - i) };
@@ -276,7 +276,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     live = figures(1, 1);
     await state(page, "Live");
     assert.equal(await page.locator("#uptime").innerText(), "up 1 d 2 h");
-    live = { ...live, answering: false };
+    live = { ...live, figures: { ...live.figures, ready: false } };
     await state(page, "Not every prefix is reachable; pongd’s log has more");
   });
 

@@ -153,11 +153,13 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     await ns.ok("ip", "link", "set", "pong0", "down");
     await pongd.logged(/the link is down/);
     assert.equal((await pongd.get("/-/ready")).status, 503);
+    assert.equal((await pongd.metrics()).get("pongd_ready"), 0);
     assert.equal((await pongd.get("/-/healthy")).status, 200);
     assert.deepEqual(await routes(), []);
     await ns.ok("ip", "link", "set", "pong0", "up");
     await pongd.logged(/the link is up/);
     assert.equal((await pongd.get("/-/ready")).status, 200);
+    assert.equal((await pongd.metrics()).get("pongd_ready"), 1);
     assert.deepEqual(await routes(), all);
     assert.match(await ns.ok("ping", "-c", "1", "10.99.1.1"), / 1 received/);
     assert.match(await ns.ok("ping", "-c", "1", "192.0.2.9"), / 1 received/);

@@ -13,7 +13,7 @@ import { version } from "../../src/version.js";
 import { Random } from "../support/random.js";
 
 const QUEUE = { engine: "wasm", io: "uring", received: 0, replied: 0, dropped: 0, restarts: 0 };
-const NONE: Figures = { at: 10_000, version, queues: [{ ...QUEUE, queue: "0" }, { ...QUEUE, queue: "1" }], dropped: {}, overrun: 0, prefixes: [], prefixCount: 0 };
+const NONE: Figures = { at: 10_000, version, ready: true, queues: [{ ...QUEUE, queue: "0" }, { ...QUEUE, queue: "1" }], dropped: {}, overrun: 0, prefixes: [], prefixCount: 0 };
 
 describe("figuresOf", () => {
   const memories = [0, 1].map(() => LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE }));
@@ -30,10 +30,11 @@ describe("figuresOf", () => {
   test("each queue has its own, and reasons and prefixes are of all queues", () => {
     const { prefixes, ...rest } = serving(["10.0.0.0/24", "10.0.1.0/24", "2001:db8::/64"].map(parsePrefix));
     const directory = new Directory({ ...rest, prefixes: prefixes.map((prefix, i) => i === 1 ? { ...prefix, name: "<b>" } : prefix) }, [], 2);
-    const { at, ...figures } = figuresOf(queues, directory, 12);
+    const { at, ...figures } = figuresOf(queues, directory, 12, false);
     assert.ok(Math.abs(at - Date.now()) < 60_000);
     assert.deepEqual(figures, {
       version,
+      ready: false,
       queues: [
         { queue: "0", engine: "wasm", io: "uring", received: 1000, replied: 900, dropped: 60, restarts: 0 },
         { queue: "1", engine: "wasm", io: "uring", received: 1001, replied: 901, dropped: 100, restarts: 3 },
@@ -45,14 +46,14 @@ describe("figuresOf", () => {
     });
     // After a change a prefix is still counted where it was.
     directory.change(serving(["10.0.1.0/24", "10.9.0.0/24"].map(parsePrefix)));
-    assert.equal(figuresOf(queues, directory, 0).prefixes.find(({ prefix }) => prefix === "10.0.1.0/24")?.replied, 14);
+    assert.equal(figuresOf(queues, directory, 0, true).prefixes.find(({ prefix }) => prefix === "10.0.1.0/24")?.replied, 14);
   });
 
   test("of more than a hundred prefixes, those that answered most", () => {
     const prefixes = Array.from({ length: 300 }, (_, i) => parsePrefix(`10.${i % 256}.${Math.floor(i / 256)}.0/24`));
     const directory = new Directory(serving(prefixes), [], 2);
     prefixes.forEach((_, i) => { memories[0].counters[PREFIX_REPLIES + i] = memories[1].counters[PREFIX_REPLIES + i] = (i * 7919) % 300; });
-    const { prefixes: shown, prefixCount } = figuresOf(queues, directory, 0);
+    const { prefixes: shown, prefixCount } = figuresOf(queues, directory, 0, true);
     assert.equal(prefixCount, 300);
     assert.deepEqual(shown.map(({ replied }) => replied), Array.from({ length: 100 }, (_, i) => 2 * (299 - i)));
   });

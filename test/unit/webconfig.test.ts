@@ -183,6 +183,7 @@ rate_limit: { interval: 250ms, burst: 2 }
       assert.equal(lines.length, 1);
       assert.match(lines[0].msg, expected ?? /^web configuration read anew$/);
       assert.equal(after === before, expected !== undefined);
+      assert.equal(web.successful, expected === undefined);
       return after;
     };
     file(`${TLS}basic_auth_users: { ada: "${HASH}" }\n`);
