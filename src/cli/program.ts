@@ -12,10 +12,10 @@ import { topCommand } from "./top.js";
 
 export function createProgram(): Command {
   const program = new Command("pongd")
-    .description("Makes whole IP prefixes answer, through a Linux TUN device.")
+    .description("Makes whole IP prefixes answer ping, through a Linux TUN or TAP device.")
     .version(version)
     .helpCommand(false)
-    .addHelpText("after", "\nExit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device.");
+    .addHelpText("after", "\nExit status: 0 done, 1 failure while running, 2 usage, 3 configuration,\n4 permission or missing device.");
   const commands = [
     runCommand(), checkCommand(), replayCommand(), topCommand(), deviceCommand(), doctorCommand(), benchCommand(), completionCommand(), helpCommand(program),
   ];

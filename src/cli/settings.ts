@@ -66,8 +66,9 @@ export function addAnswerOptions(command: Command, whose: string): Command {
       .argParser(parseUnreachable)
       .default({}, "on; off with --engine js, which sends none"))
     .addOption(new Option("--source-route <mode>", "IPv4 packets with a source route: drop, or reverse it for the reply").choices(SOURCE_ROUTES).default(DEFAULTS.source_route))
-    .option("--reassembly <datagrams>", `datagrams in fragments that may be incomplete at a time, for each queue, 64 KiB each; 0 drops fragments (default: ${DEFAULTS.reassembly}; 0 with --engine js)`,
-      integer(0, MAX_REASSEMBLIES));
+    .addOption(new Option("--reassembly <datagrams>", "datagrams in fragments that may be incomplete at a time, for each queue, up to 66 KiB each; 0 drops fragments")
+      .argParser(integer(0, MAX_REASSEMBLIES))
+      .default(DEFAULTS.reassembly, `${DEFAULTS.reassembly}; 0 with --engine js`));
 }
 
 /** All of `run`, each with its environment variable. */
@@ -76,8 +77,9 @@ export function addRunOptions(command: Command): Command {
   return command
     .addOption(new Option("--queue-fds <fds>", "queues that are open already").argParser(parseDescriptors).hideHelp())
     .addHelpText("after", `
-Each option has the environment variable shown, lists in one separated by spaces or commas; PONGD_PREFIXES has prefixes. Flags win
-over environment, over the file, over defaults, key by key.`);
+Each option has the environment variable shown, lists in one separated by
+spaces or commas; PONGD_PREFIXES has prefixes. Precedence: flags, environment,
+file, defaults, key by key.`);
 }
 
 /** Empty is as if it were not there; commander would take it for a value. */
@@ -98,8 +100,8 @@ function runOptions(): readonly Option[] {
     .option("--spin <rounds>", "with io_uring: rounds that may come up empty before it sleeps", integer(0, MAX_SPIN), DEFAULTS.spin)
     .addOption(new Option("--rate-limit <rate/burst>", "replies of each prefix, a second and at once, like 1000/100 or 1000; or none").argParser(parseLimit).default(DEFAULTS.rate_limit))
     .addOption(new Option("--source-rate-limit <rate/burst>", "the same to each source, an IPv4 /24 or an IPv6 /56").argParser(parseLimit).default(DEFAULTS.source_rate_limit))
-    .addOption(new Option("--listen <host:port>", "where metrics and health are served").argParser(parseListen).default(DEFAULTS.listen))
-    .option("--web-config <file>", "TLS, users and headers for that, in the format of Prometheus's exporters; or none", DEFAULTS.web_config)
+    .addOption(new Option("--listen <host:port>", "where metrics, health and the page are served").argParser(parseListen).default(DEFAULTS.listen))
+    .option("--web-config <file>", "TLS, client certificates, users and headers for that, in the format of Prometheus's exporters; or none", DEFAULTS.web_config)
     .option("--max-requests <n>", "requests for metrics that are served at a time; 0 for no limit", integer(0, MAX_REQUESTS), DEFAULTS.max_requests)
     .option("--drop-privileges", "give up all privileges once the device is configured", false)
     .addOption(new Option("--log-level <level>", "least level that is logged").choices(LOG_LEVELS).default(DEFAULTS["log.level"]))

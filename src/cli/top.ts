@@ -31,7 +31,7 @@ export function topCommand(): Command {
     .option("--count <n>", "end after as many refreshes", integer(1, 999_999_999))
     .option("--plain", "a line a refresh, as where standard output is no terminal", false)
     .addOption(new Option("--json", "the same as JSON, an object a line").default(false).conflicts("plain"))
-    .option("--password-file <file>", "the password, for the user in the URL")
+    .option("--password-file <file>", "file with the password for the user in the URL")
     .option("--ca <file>", "certificates of the authorities that are trusted, PEM, in place of the system's")
     .option("--cert <file>", "a certificate to show, PEM")
     .option("--key <file>", "its key, where that is not in the same file")

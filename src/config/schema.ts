@@ -105,9 +105,9 @@ export const schema = z.strictObject({
   engine: key("engine", choice(ENGINE_NAMES), "What handles the packets."),
   io: key("io", choice(IO_CHOICES), "What reads and writes them: io_uring, a read and a write a packet, or the first where it works."),
   spin: key("spin", whole(0, MAX_SPIN), "With io_uring: rounds that may come up empty before it sleeps."),
-  reassembly: key("reassembly", whole(0, MAX_REASSEMBLIES), "Datagrams in fragments that may be incomplete at a time, for each queue, 64 KiB each; 0 drops fragments, and is the default with engine: js."),
-  listen: key("listen", z.string(LISTEN).refine(isEndpoint, LISTEN), "Where metrics and health are served.", { examples: ["127.0.0.1:7664", "[::1]:7664", ":7664"] }),
-  web_config: key("web_config", z.string(WEB_CONFIG).min(1, WEB_CONFIG), "A file with TLS, users and headers for that, in the format of Prometheus's exporters, relative to this one; or none. Changes in it are noticed.", { examples: ["web.yml", "none"] }),
+  reassembly: key("reassembly", whole(0, MAX_REASSEMBLIES), "Datagrams in fragments that may be incomplete at a time, for each queue, up to 66 KiB each; 0 drops fragments, and is the default with engine: js."),
+  listen: key("listen", z.string(LISTEN).refine(isEndpoint, LISTEN), "Where metrics, health and the page are served.", { examples: ["127.0.0.1:7664", "[::1]:7664", ":7664"] }),
+  web_config: key("web_config", z.string(WEB_CONFIG).min(1, WEB_CONFIG), "A file with TLS, client certificates, users and headers for that, in the format of Prometheus's exporters, relative to this one; or none. Changes in it are noticed.", { examples: ["web.yml", "none"] }),
   max_requests: key("max_requests", whole(0, MAX_REQUESTS), "Requests for metrics that are served at a time; 0 for no limit."),
   log: map({
     level: key("log.level", choice(LOG_LEVELS), "Least level that is logged."),

@@ -6,7 +6,7 @@ import { flatten, type ArgumentInfo, type CommandInfo, type OptionInfo } from ".
 const DESCRIPTION = [
   "pongd opens a Linux TUN or TAP device, and every address of the prefixes that it is given answers ping like a host: IPv4 and IPv6, with a reason and a counter for every packet that gets no answer. It "
   + "needs /dev/net/tun and CAP_NET_ADMIN, or a device that pongd device create has made. It leaves nothing behind, however it ends.",
-  "Options win over environment variables, over the configuration file, over defaults, key by key.",
+  "Precedence: flags, environment, file, defaults, key by key.",
 ];
 
 const ENVIRONMENT: readonly (readonly [string, string])[] = [
@@ -83,8 +83,8 @@ function section(command: CommandInfo): string[] {
   ];
 }
 
-function argumentItem({ name, description, choices, variadic }: ArgumentInfo): string[] {
-  return item(`${italic(name)}${variadic ? " ..." : ""}`, sentence(description, choices.length > 0 ? `one of ${choices.join(", ")}` : undefined));
+function argumentItem({ name, description, choices, default: fallback, variadic }: ArgumentInfo): string[] {
+  return item(`${italic(name)}${variadic ? " ..." : ""}`, sentence(description, choices.length > 0 ? `one of ${choices.join(", ")}` : undefined, fallback === undefined ? undefined : `default: ${fallback}`));
 }
 
 function optionItem({ flags, description, value, default: fallback, variable }: OptionInfo): string[] {

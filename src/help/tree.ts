@@ -30,6 +30,7 @@ export interface Value {
 
 export interface ArgumentInfo extends Value {
   readonly description: string;
+  readonly default: string | undefined;
   readonly variadic: boolean;
 }
 
@@ -83,7 +84,7 @@ function notesOf(command: Command): string {
 }
 
 function argumentOf(argument: Argument): ArgumentInfo {
-  return { ...valueOf(argument.name(), argument.argChoices), description: argument.description, variadic: argument.variadic };
+  return { ...valueOf(argument.name(), argument.argChoices), description: argument.description, default: defaultOf(argument), variadic: argument.variadic };
 }
 
 function optionOf(option: Option): OptionInfo {
@@ -101,7 +102,7 @@ function optionOf(option: Option): OptionInfo {
   };
 }
 
-function defaultOf({ defaultValue, defaultValueDescription }: Option): string | undefined {
+function defaultOf({ defaultValue, defaultValueDescription }: Argument | Option): string | undefined {
   if (defaultValueDescription !== undefined) return defaultValueDescription;
   return defaultValue === undefined || typeof defaultValue === "boolean" ? undefined : String(defaultValue);
 }

@@ -112,14 +112,19 @@ test("fish and zsh are told what is what", () => {
 describe("the manual page", () => {
   const page = readFileSync(source("build/man/pongd.1"), "utf8");
 
-  test("it has its sections, and in them every command and every option with its default and variable", () => {
+  test("it has its sections, and in them every command, every argument with its default and every option with its default and variable", () => {
     assert.deepEqual([...page.matchAll(/^\.SH (.*)$/gm)].map(([, name]) => name),
       ["NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "ENVIRONMENT", "EXIT STATUS", "FILES", "SIGNALS", "EXAMPLES", "SEE ALSO"]);
-    for (const { path, options, commands } of flatten(program).slice(1)) {
+    for (const { path, options, commands, arguments: operands } of flatten(program).slice(1)) {
       const start = page.indexOf(`\n.SS ${path.join(" ")}\n`);
       assert.ok(start >= 0, path.join(" "));
       const section = page.slice(start + 1, page.indexOf("\n.S", start + 1)).replaceAll("\\-", "-");
       if (commands.length > 0) continue;
+      for (const { name, default: fallback } of operands) {
+        const [, described] = new RegExp(`\\\\fI${name}\\\\fR.*\n(.*)`).exec(section) ?? [];
+        assert.ok(described, `${path.join(" ")} ${name}`);
+        if (fallback !== undefined) assert.ok(described.includes(`default: ${fallback}`), name);
+      }
       for (const { long, value, variable, default: fallback } of options.filter(({ long }) => long !== "--help")) {
         const [, described] = new RegExp(`\\\\fB${long}\\\\fR(?: \\\\fI${value?.name ?? ""}\\\\fR)?\n(.*)`).exec(section) ?? [];
         assert.ok(described, `${path.join(" ")} ${long}`);

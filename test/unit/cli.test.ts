@@ -123,7 +123,7 @@ for (const names of [[], ["run"], ["device"], ["device", "create"], ["bench", "t
 }
 
 test("help names the exit statuses, and every option", () => {
-  assert.match(pongd("--help").stdout, /0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device/);
+  assert.match(pongd("--help").stdout, /0 done, 1 failure while running, 2 usage, 3 configuration,\n4 permission or missing device\.$/m);
   assert.match(pongd("--help").stdout, /replay \[options\] <in> <out> \[prefix\.\.\.\]/);
   for (const option of ["--host-address", "--except", "--engine", "--ttl", "--ignore-echo"]) assert.ok(pongd("replay", "--help").stdout.includes(option), option);
   const { status, stdout } = pongd("run", "--help");
