@@ -112,7 +112,7 @@ export const schema = z.strictObject({
       "Strict-Transport-Security": header(),
     })),
   })),
-  basic_auth_users: key(z.record(z.string(), z.string(HASH).regex(/^\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/, HASH), "a map of users, each with the hash of a password")),
+  basic_auth_users: key(z.record(z.string(), z.string(HASH).regex(/^\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/, HASH), "a map of users, each with the hash of a password, after a colon and a space")),
   rate_limit: key(map({
     interval: key(z.union([z.string(), z.int().min(0)], INTERVAL).refine((value) => durationMs(value) !== undefined, INTERVAL)),
     burst: key(z.int(BURST).min(0, BURST)),
