@@ -47,7 +47,7 @@ export class Scraper {
       return figuresOf(body, now());
     } catch (error) {
       signal.throwIfAborted();
-      throw new ScrapeError(`${this.#address.url.href}: ${explain(error)}`, { cause: error });
+      throw new ScrapeError(`${this.#address.url.href}: ${explain(error, this.#address.url.protocol)}`, { cause: error });
     }
   }
 
@@ -103,7 +103,7 @@ function refusalOf({ statusCode, statusMessage = "", headers: { location } }: ht
   }
 }
 
-function explain(error: unknown): string {
+function explain(error: unknown, protocol: string): string {
   const message = messageOf(error);
   switch (error instanceof Error && "code" in error ? error.code : undefined) {
     case "ECONNREFUSED":
@@ -112,7 +112,7 @@ function explain(error: unknown): string {
     case "EAI_AGAIN":
       return "there is no such host";
     case "ECONNRESET":
-      return `the connection was closed before the answer's end (${message})`;
+      return `the connection was closed before the answer's end (${message})${protocol === "http:" ? "; with TLS, write https://" : ""}`;
     case "SELF_SIGNED_CERT_IN_CHAIN":
     case "DEPTH_ZERO_SELF_SIGNED_CERT":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":

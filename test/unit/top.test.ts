@@ -19,6 +19,7 @@ import { Scraper } from "../../src/top/scraper.js";
 import { screen } from "../../src/top/screen.js";
 import { fit, printable, widthOf } from "../../src/top/text.js";
 import { viewOf } from "../../src/top/view.js";
+import { Folder, needsOpenssl } from "../support/certificates.js";
 import { CLI, needsCommands, type Result } from "../support/netns.js";
 
 const BUILD = "pongd_build_info{version=\"1.2.3\"} 1\n";
@@ -325,6 +326,17 @@ describe("a server", () => {
     const { status, stderr } = await top([address]);
     server.close();
     assert.match(stderr, /: it does not speak HTTP; with TLS, write https:\/\/\n$/);
+    assert.equal(status, 1);
+  });
+
+  test("TLS, where HTTP is spoken to it: one line that says to write https://", needsOpenssl, async () => {
+    const folder = new Folder();
+    const server = createTlsServer(folder.certificate("IP:127.0.0.1"));
+    const address = await listening(server);
+    const { status, stderr } = await top([address]);
+    server.close();
+    await folder.remove();
+    assert.match(stderr, /^pongd: [^\n]+; with TLS, write https:\/\/\n$/);
     assert.equal(status, 1);
   });
 
