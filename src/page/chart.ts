@@ -82,11 +82,11 @@ export class Chart {
     const index = this.#plot.cursor.idx ?? -1;
     const at = this.#xs.at(index);
     if (index < 0 || at === undefined) {
-      this.#reading.textContent = `Most in five minutes: ${this.#lines.map(({ name }, i) => `${si(Math.max(0, ...this.#ys[i].map(Number)))} ${name}`).join(", ")}.`;
+      this.#reading.textContent = `Most in five minutes: ${this.#lines.map(({ name }, i) => `${si(Math.max(0, ...this.#ys[i].map(Number)))} ${name}`).join(", ")} a second.`;
     } else {
       const ago = Math.round((this.#xs.at(-1) ?? at) - at);
       const values = this.#ys.map((column) => column[index]);
-      this.#reading.textContent = `${ago} s ago: ${this.#lines.map(({ name }, i) => `${values[i] === null ? "–" : si(values[i])} ${name}`).join(", ")}.`;
+      this.#reading.textContent = `${ago} s ago: ${this.#lines.map(({ name }, i) => `${values[i] === null ? "–" : si(values[i])} ${name}`).join(", ")} a second.`;
     }
   }
 }

@@ -288,16 +288,16 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     const empty = await ink();
     const next = figures(1_002_469, 100);
     live = { ...next, figures: { ...next.figures, at: before.at + 2000 } };
-    await page.waitForFunction(() => document.querySelector("#replies-chart .reading")?.textContent === "Most in five minutes: 2.47\u00a0k replies.");
-    assert.equal(await page.locator("#drops-chart .reading").innerText(), "Most in five minutes: 1.23\u00a0k drops, 0 overruns.");
+    await page.waitForFunction(() => document.querySelector("#replies-chart .reading")?.textContent === "Most in five minutes: 2.47\u00a0k replies a second.");
+    assert.equal(await page.locator("#drops-chart .reading").innerText(), "Most in five minutes: 1.23\u00a0k drops, 0 overruns a second.");
     const drawn = await ink();
     assert.ok(drawn.every((picture, i) => picture !== empty[i]));
     await page.locator("#replies-chart .plot").hover();
-    await page.waitForFunction(() => /^\d+ s ago: /.test(document.querySelector("#replies-chart .reading")?.textContent ?? ""));
+    await page.waitForFunction(() => /^\d+ s ago: .* a second\.$/.test(document.querySelector("#replies-chart .reading")?.textContent ?? ""));
     // The clock is set back.
     live = { ...next, figures: { ...next.figures, at: before.at - 1000 } };
     await page.mouse.move(0, 0);
-    await page.waitForFunction(() => document.querySelector("#replies-chart .reading")?.textContent === "Most in five minutes: 0 replies.");
+    await page.waitForFunction(() => document.querySelector("#replies-chart .reading")?.textContent === "Most in five minutes: 0 replies a second.");
   });
 
   test("where nothing is heard any more, it says so and asks again", async (t) => {
