@@ -32,6 +32,8 @@ button[aria-pressed="true"] { color: var(--paper); background: var(--ink); borde
 .plot { height: 12rem; }
 .reading { margin: 0.25rem 0 0; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
 section > p { font-size: 0.875rem; }
+.scroll { background: linear-gradient(to left, transparent, var(--paper) 1.5rem) 0 0 / 3rem 100% no-repeat local, linear-gradient(to right, transparent, var(--paper) 1.5rem) 100% 0 / 3rem 100% no-repeat local,
+  linear-gradient(to right, var(--line), transparent) 0 0 / 0.75rem 100% no-repeat scroll, linear-gradient(to left, var(--line), transparent) 100% 0 / 0.75rem 100% no-repeat scroll; }
 .columns { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
 .columns section { min-width: 0; }
 .columns .scroll { max-height: 26rem; overflow: auto; }
