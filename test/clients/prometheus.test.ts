@@ -58,7 +58,9 @@ describe("prometheus", needs("prometheus", "strace"), () => {
   before(async () => {
     ns = await Netns.open();
     writeFileSync(config, CONFIG);
-    pongd = await Pongd.start(ns, "--config", config, "--io", "readwrite");
+    const web = join(folder, "web.yml");
+    writeFileSync(web, "http_server_config: { headers: { X-Frame-Options: deny } }\n");
+    pongd = await Pongd.start(ns, "--config", config, "--web-config", web, "--io", "readwrite");
     cpSync(source("deploy/prometheus"), folder, { recursive: true });
     // Nothing but the time that it takes.
     const substitute = (file: string, pattern: RegExp, text: string) => {
