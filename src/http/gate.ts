@@ -26,8 +26,15 @@ export class Gate {
   }
 }
 
+/** Cuts a response that is written and not taken in time. One that goes on is left alone: whoever writes it watches over it. */
+export function limitTaking(response: ServerResponse, termMs: number): void {
+  if (!response.writableEnded) return;
+  const term = setTimeout(() => { cut(response); }, termMs).unref();
+  response.once("close", () => { clearTimeout(term); });
+}
+
 /** Ends a response where it is, and its connection: an HTTP/2 session goes on counting what a stream left behind, and takes no others for it. */
-export function cut(response: ServerResponse | Http2ServerResponse): void {
+function cut(response: ServerResponse | Http2ServerResponse): void {
   if (response instanceof Http2ServerResponse) response.stream.session?.destroy();
   else response.destroy();
 }

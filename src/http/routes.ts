@@ -27,8 +27,8 @@ const HEADERS = {
 };
 
 /**
- * Answers a request. What it has ended by then must be taken within the server's term (server.ts); a response that goes on has none, and
- * whoever writes it watches over it. `gate`: of requests for metrics. @throws whatever cannot be helped, before it has answered.
+ * Answers a request. What it has ended by then must be taken within the server's term; a response that goes on has none, and whoever
+ * writes it watches over it (limitTaking in gate.ts). `gate`: of requests for metrics. @throws whatever cannot be helped, before it has answered.
  */
 export async function answer(request: IncomingMessage, response: ServerResponse, status: Status, gate: Gate): Promise<void> {
   const path = request.url?.replace(/\?.*$/, "") ?? "";

@@ -18,7 +18,7 @@ import { EXIT, Failure, messageOf } from "../failure.js";
 import { BasicAuth, BcryptThread } from "./auth.js";
 import { objection } from "./clients.js";
 import type { Endpoint } from "./endpoint.js";
-import { cut, Gate } from "./gate.js";
+import { Gate, limitTaking } from "./gate.js";
 import { answer, respond, type Status } from "./routes.js";
 import type { WebConfig } from "./webconfig.js";
 
@@ -71,12 +71,7 @@ export async function serve({ host, port }: Endpoint, status: Status, { web, max
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     handle(request, response).catch((error: unknown) => {
       respond(response, 500, `${messageOf(error)}\n`);
-    }).finally(() => {
-      // What goes on is its route's own.
-      if (!response.writableEnded) return;
-      const term = setTimeout(() => { cut(response); }, termMs).unref();
-      response.once("close", () => { clearTimeout(term); });
-    });
+    }).finally(() => { limitTaking(response, termMs); });
   };
 
   const http1 = createHttpServer({

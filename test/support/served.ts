@@ -33,14 +33,29 @@ export interface Served extends HttpServer {
   readonly log: readonly string[];
 }
 
-/** Serves on any free port of 127.0.0.1. `web`: a web configuration's file. */
+const open = new Set<HttpServer>();
+
+/** Ends what is still served: for after each test, however that went. */
+export async function closeServed(): Promise<void> {
+  await Promise.all(Array.from(open, (server) => {
+    open.delete(server);
+    return server.close();
+  }));
+}
+
+/** Serves on any free port of 127.0.0.1, until closeServed() at the latest. `web`: a web configuration's file. */
 export async function served({ web, text = () => "metrics\n", reload, ...options }: { web?: string; text?: () => string | Promise<string>; reload?: Status["reload"] } & Omit<ServeOptions, "web"> = {}): Promise<Served> {
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => { lines.push((JSON.parse(line) as { msg: string }).msg); } });
   const registry = new Says(text);
   const status: Status = { metrics: () => registry, ready: () => true, reload: reload ?? (() => undefined), events: new Events(() => undefined) };
   const server = await serve({ host: "127.0.0.1", port: 0 }, status, { ...options, web: web === undefined ? undefined : new WebFile(web, log), log });
-  return { ...server, port: Number(new URL(server.url).port), log: lines };
+  open.add(server);
+  const close = () => {
+    open.delete(server);
+    return server.close();
+  };
+  return { ...server, close, port: Number(new URL(server.url).port), log: lines };
 }
 
 export interface Asked {

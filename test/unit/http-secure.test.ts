@@ -3,15 +3,16 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent as HttpAgent } from "node:http";
 import { Agent } from "node:https";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { fingerprint, Folder, hash, needsOpenssl, type Pair } from "../support/certificates.js";
-import { ask, askHttp2, basic, http2, served, type Asked } from "../support/served.js";
+import { ask, askHttp2, basic, closeServed, http2, served, type Asked } from "../support/served.js";
 
 const PATHS = ["/", "/metrics", "/-/healthy", "/-/ready", "/nothing"];
 
 describe("users", () => {
   const folder = new Folder();
+  afterEach(closeServed);
   after(() => folder.remove());
 
   test("every path is for those with the right password; who has another or none is told to say who they are", async () => {
@@ -29,7 +30,6 @@ describe("users", () => {
       assert.equal(right.headers["x-frame-options"], "deny");
     }
     assert.equal((await ask(`${server.url}/-/reload`, { method: "POST" })).status, 401);
-    await server.close();
   });
 
   test("on a connection that stays, each request is judged by the users of its moment", async () => {
@@ -45,7 +45,6 @@ describe("users", () => {
     folder.write("change.yml", "");
     assert.equal(await status("eve", ""), 200);
     agent.destroy();
-    await server.close();
   });
 
   test("a rate above which requests get 429, whoever asks", async () => {
@@ -53,7 +52,6 @@ describe("users", () => {
     const statuses: number[] = [];
     for (const path of ["/metrics", "/-/healthy", "/metrics", "/"]) statuses.push((await ask(server.url + path)).status);
     assert.deepEqual(statuses, [200, 200, 429, 429]);
-    await server.close();
   });
 });
 
@@ -67,6 +65,7 @@ describe("TLS", needsOpenssl, () => {
     folder.writePair("server", server);
     folder.writePair("authority", authority);
   });
+  afterEach(closeServed);
   after(() => folder.remove());
 
   /** A web configuration with TLS, `more` of it, and then other keys. */
@@ -75,7 +74,7 @@ describe("TLS", needsOpenssl, () => {
   const outcome = async (url: string, who: Asked) => ask(`${url}/-/healthy`, { ca: authority.cert, ...who }).then(({ status }) => status, () => "refused");
 
   test("HTTP/1.1 and HTTP/2 side by side, with users; plain HTTP is none", async () => {
-    const { url, port, close } = await served({ web: web("", `basic_auth_users: { ada: "${hash("right")}" }\nhttp_server_config: { headers: { X-Content-Type-Options: nosniff } }`) });
+    const { url, port } = await served({ web: web("", `basic_auth_users: { ada: "${hash("right")}" }\nhttp_server_config: { headers: { X-Content-Type-Options: nosniff } }`) });
     assert.match(url, /^https:\/\/127\.0\.0\.1:\d+$/);
     const session = await http2(url, authority.cert);
     for (const path of PATHS) {
@@ -89,46 +88,42 @@ describe("TLS", needsOpenssl, () => {
     session.close();
     await assert.rejects(ask(`http://127.0.0.1:${port}/`));
     await assert.rejects(ask(url), "a client that does not know the authority");
-    await close();
   });
 
   test("http2: false leaves HTTP/1.1 alone", async () => {
-    const { url, port, close } = await served({ web: web("", "http_server_config: { http2: false }") });
+    const { url, port } = await served({ web: web("", "http_server_config: { http2: false }") });
     const socket = connectTls({ port, host: "127.0.0.1", ca: authority.cert, ALPNProtocols: ["h2", "http/1.1"] });
     await once(socket, "secureConnect");
     assert.equal(socket.alpnProtocol, "http/1.1");
     socket.destroy();
     assert.equal(await outcome(url, {}), 200);
-    await close();
   });
 
   const ALLOWED = { NoClientCert: "none stranger ours", RequestClientCert: "none stranger ours", RequireAnyClientCert: "stranger ours", RequireClientCert: "stranger ours", VerifyClientCertIfGiven: "none ours", RequireAndVerifyClientCert: "ours" };
   for (const [type, allowed] of Object.entries(ALLOWED)) {
     test(`client_auth_type ${type} is for ${allowed}`, async () => {
       const ours = folder.certificate("DNS:one", authority);
-      const { url, close } = await served({ web: web(`client_auth_type: ${type}${type === "NoClientCert" ? "" : "\n  client_ca_file: authority.crt"}`) });
+      const { url } = await served({ web: web(`client_auth_type: ${type}${type === "NoClientCert" ? "" : "\n  client_ca_file: authority.crt"}`) });
       for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
         for (const [who, client] of Object.entries({ none: undefined, stranger, ours })) {
           assert.equal(await outcome(url, { client, tls: { minVersion: version, maxVersion: version } }), allowed.split(" ").includes(who) ? 200 : "refused", `${who}, ${version}`);
         }
       }
-      await close();
     });
   }
 
   test("client_allowed_sans lets in whose certificate has one of them, of whatever kind", async () => {
-    const { url, close } = await served({ web: web("client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: authority.crt\n  client_allowed_sans: [one, 192.0.2.1, \"2001:db8::1\", \"spiffe://a/b\", a@example.org]") });
+    const { url } = await served({ web: web("client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: authority.crt\n  client_allowed_sans: [one, 192.0.2.1, \"2001:db8::1\", \"spiffe://a/b\", a@example.org]") });
     for (const [names, expected] of [
       ["DNS:one", 200], ["DNS:two,DNS:one", 200], ["IP:192.0.2.1", 200], ["IP:2001:db8::1", 200], ["URI:spiffe://a/b", 200], ["email:a@example.org", 200],
       ["DNS:two", "refused"], ["DNS:one.example", "refused"], ["URI:one", 200], ["email:one@example.org", "refused"], ["IP:192.0.2.2", "refused"],
     ] as const) assert.equal(await outcome(url, { client: folder.certificate(names, authority) }), expected, names);
-    await close();
   });
 
   test("a resumed session is the client that it was, and none outlives the authority that vouched for it", async () => {
     const ours = folder.certificate("DNS:one", authority);
     const policy = (ca: string) => web(`client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ${ca}\n  client_allowed_sans: [one]`);
-    const { url, port, close } = await served({ web: policy("authority.crt") });
+    const { url, port } = await served({ web: policy("authority.crt") });
     const session = new Promise<Buffer>((resolve, reject) => {
       const socket: TLSSocket = connectTls({ port, host: "127.0.0.1", ca: authority.cert, ...ours }, () => { socket.write("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n"); });
       socket.once("session", (ticket) => {
@@ -142,14 +137,12 @@ describe("TLS", needsOpenssl, () => {
     folder.writePair("stranger", stranger);
     policy("stranger.crt");
     assert.equal(await outcome(url, { client: ours, tls: { session: await session } }), "refused");
-    await close();
   });
 
   test("versions, cipher suites and curves are those that are configured", async () => {
     const version = async (more: string, tls: Asked["tls"]) => {
-      const { url, close } = await served({ web: web(more, "http_server_config: { http2: false }") });
+      const { url } = await served({ web: web(more, "http_server_config: { http2: false }") });
       const result = await ask(`${url}/-/healthy`, { ca: authority.cert, tls }).then(({ protocol }) => protocol, () => "refused");
-      await close();
       return result;
     };
     assert.equal(await version("", { maxVersion: "TLSv1.2" }), "TLSv1.2");
@@ -168,18 +161,17 @@ describe("TLS", needsOpenssl, () => {
   test("of two cipher suites the server's first is taken, or the client's", async () => {
     const list = "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n  max_version: TLS12";
     for (const [prefer, taken] of [[true, "ECDHE-ECDSA-AES256-GCM-SHA384"], [false, "ECDHE-ECDSA-AES128-GCM-SHA256"]] as const) {
-      const { port, close } = await served({ web: web(`${list}\n  prefer_server_cipher_suites: ${prefer}`) });
+      const { port } = await served({ web: web(`${list}\n  prefer_server_cipher_suites: ${prefer}`) });
       const socket = connectTls({ port, host: "127.0.0.1", ca: authority.cert, ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384" });
       await once(socket, "secureConnect");
       assert.equal(socket.getCipher().name, taken);
       socket.destroy();
-      await close();
     }
   });
 
   test("a certificate changes while it is served: new connections see the new one, and those that are there go on", async () => {
     const [first, second, third] = [server, folder.certificate("DNS:localhost,IP:127.0.0.1", authority), folder.certificate("DNS:localhost,IP:127.0.0.1", authority)];
-    const { url, log, close } = await served({ web: web("") });
+    const { url, log } = await served({ web: web("") });
     const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: authority.cert });
     const session = await http2(url, authority.cert);
     const stays = () => ask(`${url}/-/healthy`, { agent });
@@ -206,11 +198,10 @@ describe("TLS", needsOpenssl, () => {
     agent.destroy();
     session.close();
     folder.writePair("server", server);
-    await close();
   });
 
   test("TLS and HTTP/2 can be left and taken up while it is served", async () => {
-    const { url, port, close } = await served({ web: web("") });
+    const { url, port } = await served({ web: web("") });
     assert.equal(await outcome(url, {}), 200);
     folder.write("web.yml", "");
     assert.equal(await outcome(url, {}), "refused");
@@ -220,6 +211,5 @@ describe("TLS", needsOpenssl, () => {
     const session = await http2(url, authority.cert);
     assert.equal((await askHttp2(session, "/-/healthy")).status, 200);
     session.close();
-    await close();
   });
 });

@@ -1,16 +1,19 @@
 /** Clients that are slow, or very many: they are cut, and a scrape succeeds meanwhile. Over the loopback interface. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { Agent } from "node:http";
+import { Agent, createServer, type ServerResponse } from "node:http";
 import { connect as connectHttp2, constants } from "node:http2";
-import { connect, type Socket } from "node:net";
-import { after, before, describe, test } from "node:test";
+import { connect, type AddressInfo, type Socket } from "node:net";
+import { after, afterEach, before, describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
+import { limitTaking } from "../../src/http/gate.js";
 import { Folder, hash, needsOpenssl, type Pair } from "../support/certificates.js";
-import { ask, askHttp2, http2, served } from "../support/served.js";
+import { ask, askHttp2, closeServed, http2, served } from "../support/served.js";
 
 /** For tests that wait until somebody is cut. */
 const TERM = { termMs: 500 };
+/** For tests in which nobody is cut for that. */
+const LONG = { termMs: 3_600_000 };
 /** More than socket buffers take: these clients do not read it. */
 const LARGE = "x".repeat(16 << 20);
 const REQUEST = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -24,6 +27,7 @@ describe("slow clients", needsOpenssl, () => {
     folder.writePair("server", pair);
     web = folder.write("web.yml", "tls_server_config: { cert_file: server.crt, key_file: server.key }\n");
   });
+  afterEach(closeServed);
   after(() => folder.remove());
 
   /** A connection that says that much and never reads. */
@@ -46,19 +50,16 @@ describe("slow clients", needsOpenssl, () => {
     test(`a client that says ${what} is cut`, async () => {
       const server = await served(TERM);
       await cut(await say(server.port, text));
-      await server.close();
     });
     test(`a client that says ${what} is cut over TLS, too`, async () => {
       const server = await served({ ...TERM, web });
       await cut(await saySecurely(server.port, text));
-      await server.close();
     });
   }
 
   test("a client that does not get on with its handshake is cut", async () => {
     const server = await served({ ...TERM, web });
     await Promise.all([cut(await say(server.port, "")), cut(await say(server.port, "\x16\x03\x01\x02\x00"))]);
-    await server.close();
   });
 
   test("a client that does not read its response is cut, and gets no whole one", async () => {
@@ -68,7 +69,6 @@ describe("slow clients", needsOpenssl, () => {
     for (let i = 0; i < 2; i++) await cut(await say(server.port, "GET"));
     await cut(socket);
     assert.ok(socket.bytesRead < LARGE.length);
-    await server.close();
   });
 
   test("an HTTP/2 connection with a response that is not read is cut, and the response is not taken for a whole one", async () => {
@@ -77,7 +77,6 @@ describe("slow clients", needsOpenssl, () => {
     const stream = session.request({ ":path": "/metrics" });
     await Promise.all([once(session, "close"), once(stream, "close")]);
     assert.equal(stream.rstCode, constants.NGHTTP2_CANCEL);
-    await server.close();
   });
 
   test("who reads has a large response whole by HTTP/2, too", async () => {
@@ -85,10 +84,29 @@ describe("slow clients", needsOpenssl, () => {
     const session = await http2(server.url, pair.cert);
     assert.equal((await askHttp2(session, "/metrics")).body.length, LARGE.length);
     session.close();
-    await server.close();
   });
 
-  test("a response that goes on has no term", async () => {
+  test("a response that goes on has no term, and one that is ended and not read has", async () => {
+    let going: ServerResponse | undefined;
+    const server = createServer((request, response) => {
+      if (request.url === "/events") (going = response).write("first ");
+      else response.end(LARGE);
+      limitTaking(response, TERM.termMs);
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const events = ask(`http://127.0.0.1:${port}/events`);
+    await once(server, "request");
+    for (let i = 0; i < 2; i++) {
+      const [[slow]] = await Promise.all([once(server, "connection") as Promise<[Socket]>, say(port, REQUEST)]);
+      await once(slow, "close");
+    }
+    going?.end("second");
+    assert.equal((await events).body, "first second");
+    server.close();
+  });
+
+  test("a request that takes long to answer has no term", async () => {
     let reloaded: (lines: string[]) => void = () => undefined;
     const server = await served({ ...TERM, reload: () => new Promise((resolve) => { reloaded = resolve; }) });
     const long = ask(`${server.url}/-/reload`, { method: "POST" });
@@ -96,35 +114,32 @@ describe("slow clients", needsOpenssl, () => {
     for (let i = 0; i < 2; i++) await cut(await say(server.port, "GET"));
     reloaded(["done"]);
     assert.equal((await long).body, "Reloaded\ndone\n");
-    await server.close();
   });
 
   for (const [what, text] of [["that say nothing", ""], ["with half a request", "GET /metrics HTTP/1.1\r\nX: "], ["that do not read", REQUEST]] as const) {
     test(`a scrape succeeds beside 400 clients ${what}, and waits for none of them to be cut`, async () => {
-      const server = await served({ maxRequests: 40, text: () => "x".repeat(1 << 16) });
+      const server = await served({ ...LONG, maxRequests: 40, text: () => "x".repeat(1 << 16) });
       const sockets = await Promise.all(Array.from({ length: 400 }, () => say(server.port, text)));
       const closed: Socket[] = [];
       for (const socket of sockets) socket.once("close", () => closed.push(socket));
       assert.equal((await ask(`${server.url}/metrics`)).status, 200);
       assert.deepEqual(closed, []);
       for (const socket of sockets) socket.destroy();
-      await server.close();
     });
   }
 
   test("of more than 512 connections the oldest go, and a scrape succeeds", async () => {
-    const server = await served();
+    const server = await served(LONG);
     const sockets: Socket[] = [];
     for (let i = 0; i < 700; i++) sockets.push(await say(server.port, ""));
     assert.equal((await ask(`${server.url}/metrics`)).status, 200);
     await Promise.all(sockets.slice(0, 700 - 511).map(cut));
     assert.ok(sockets.slice(-500).every(({ closed }) => !closed));
     for (const socket of sockets) socket.destroy();
-    await server.close();
   });
 
   test("readers that do not read make room for a scrape when all places are theirs, the oldest first", async () => {
-    const server = await served({ maxRequests: 3, text: () => LARGE });
+    const server = await served({ ...LONG, maxRequests: 3, text: () => LARGE });
     const slow: Socket[] = [];
     for (let i = 0; i < 5; i++) {
       const socket = await say(server.port, REQUEST);
@@ -137,7 +152,6 @@ describe("slow clients", needsOpenssl, () => {
     await cut(slow[2]);
     assert.ok(!slow[3].closed && !slow[4].closed);
     for (const socket of slow) socket.destroy();
-    await server.close();
   });
 
   const BUSY = "Service Unavailable: 2 requests are being served, as many as --max-requests allows\n";
@@ -164,7 +178,6 @@ describe("slow clients", needsOpenssl, () => {
     while (waiting.length === 0) await ask(`${url}/-/healthy`);
     for (const done of waiting) done("a 1\n");
     assert.equal((await fourth).status, 200);
-    await server.close();
   });
 
   test("whoever guesses passwords does not hold up a scrape by somebody who was let in before", async () => {
@@ -172,8 +185,8 @@ describe("slow clients", needsOpenssl, () => {
     const server = await served({ web: users });
     const scrape = async () => (await ask(`${server.url}/metrics`, { user: "ada", password: "right" })).status;
     assert.equal(await scrape(), 200);
-    // What a comparison takes at a usual cost.
-    folder.write("users.yml", `basic_auth_users: { eve: "${hash("right").replace("$04$", "$13$")}", ada: "${hash("right")}" }\n`);
+    // At a cost that takes longer than the rest of this.
+    folder.write("users.yml", `basic_auth_users: { eve: "${hash("right").replace("$04$", "$16$")}", ada: "${hash("right")}" }\n`);
     assert.equal(await scrape(), 200);
     const answered: number[] = [];
     const guesses = Array.from({ length: 50 }, (_, i) => ask(`${server.url}/metrics`, { user: "eve", password: String(i) }).then(({ status }) => answered.push(status), () => undefined));
