@@ -12,6 +12,7 @@ import { createRequire } from "node:module";
 import { load, YAMLException } from "js-yaml";
 import { z } from "zod";
 import { EXIT, Failure, messageOf } from "../failure.js";
+import { MAX_DEPTH, tooDeep } from "./nesting.js";
 import type { Path, Place, Places } from "./places.js";
 import { schema, type Document, type JsonSchema } from "./schema.js";
 
@@ -54,6 +55,8 @@ export class YamlFile<T> {
   /** @throws Failure (configuration) for what cannot be read, or is no YAML. */
   constructor(readonly name: string, format: Format<T>) {
     this.#text = decode(name, readBytes(name));
+    const deep = tooDeep(this.#text);
+    if (deep) throw new Failure(`${name}:${deep.line}:${deep.column}: nested more than ${MAX_DEPTH} deep`, EXIT.CONFIG);
     let value: unknown;
     try {
       // An alias may stand for anything, and again for it: the other reader counts.
@@ -114,26 +117,39 @@ export class YamlFile<T> {
 
 /** @throws Failure (configuration) for a pipe and the like, which a reload, or the image without privileges, would wait for in vain. */
 export function checkRegular(name: string): void {
-  if (statSync(name, { throwIfNoEntry: false })?.isFile() === false) throw new Failure(`${name}: not a regular file, and so not to be read a second time; write it to one`, EXIT.CONFIG);
+  const stat = attempt(name, () => statSync(name, { throwIfNoEntry: false }));
+  if (stat?.isFile() === false) throw new Failure(`${name}: not a regular file, and so not to be read a second time; write it to one`, EXIT.CONFIG);
+  if (stat && stat.size > MAX_BYTES) throw tooLarge(name);
+}
+
+function attempt<T>(name: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new Failure(`${name}: cannot be read: ${messageOf(error)}`, EXIT.CONFIG, { cause: error });
+  }
+}
+
+function tooLarge(name: string): Failure {
+  return new Failure(`${name}: larger than ${MAX_BYTES >> 20} MiB, which no configuration is`, EXIT.CONFIG);
 }
 
 function readBytes(name: string): Buffer {
   const chunks: Buffer[] = [];
   let total = 0;
-  let fd: number | undefined;
-  try {
-    fd = openSync(name, "r");
-    for (let read = -1; read !== 0 && total <= MAX_BYTES; total += read) {
-      const chunk = Buffer.allocUnsafe(1 << 18);
-      read = readSync(fd, chunk);
-      chunks.push(chunk.subarray(0, read));
+  attempt(name, () => {
+    const fd = openSync(name, "r");
+    try {
+      for (let read = -1; read !== 0 && total <= MAX_BYTES; total += read) {
+        const chunk = Buffer.allocUnsafe(1 << 18);
+        read = readSync(fd, chunk);
+        chunks.push(chunk.subarray(0, read));
+      }
+    } finally {
+      closeSync(fd);
     }
-  } catch (error) {
-    throw new Failure(`${name}: cannot be read: ${messageOf(error)}`, EXIT.CONFIG, { cause: error });
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-  if (total > MAX_BYTES) throw new Failure(`${name}: larger than ${MAX_BYTES >> 20} MiB, which no configuration is`, EXIT.CONFIG);
+  });
+  if (total > MAX_BYTES) throw tooLarge(name);
   return Buffer.concat(chunks);
 }
 

@@ -79,6 +79,8 @@ ${[...shorts].map(([short, long]) => `      ${short}) word=${long} ;;`).join("\n
       # The last of those that commas separate, and none twice.
       local before='' left=''
       [[ $current == *,* ]] && before=\${current%,*},
+      # compgen -W expands what it is given: nothing but names gets there.
+      [[ $before == *[!a-z0-9,-]* ]] && words='' before=''
       for word in $words; do
         [[ ",$before" == *",$word,"* ]] || left+=" $before$word"
       done

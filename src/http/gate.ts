@@ -14,7 +14,8 @@ export class Gate {
    * oldest first: so readers that do not read keep nobody out.
    */
   enter(response: ServerResponse): boolean {
-    if (this.limit > 0 && this.#open.size >= this.limit) {
+    if (this.limit === 0) return true;
+    if (this.#open.size >= this.limit) {
       const slowest = [...this.#open].find(({ writableEnded }) => writableEnded);
       if (!slowest) return false;
       this.#open.delete(slowest);

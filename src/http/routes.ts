@@ -31,7 +31,8 @@ const HEADERS = {
  * writes it watches over it (limitTaking in gate.ts). `gate`: of requests for metrics. @throws whatever cannot be helped, before it has answered.
  */
 export async function answer(request: IncomingMessage, response: ServerResponse, status: Status, gate: Gate): Promise<void> {
-  const path = request.url?.replace(/\?.*$/, "") ?? "";
+  // RFC 9112 §3.2.2: the absolute form is a proxy's, and to be understood.
+  const path = request.url?.replace(/^https?:\/\/[^/?]*/i, "").replace(/\?.*$/, "") ?? "";
   // What the web configuration says instead has been set.
   for (const [name, value] of Object.entries(HEADERS)) if (!response.hasHeader(name)) response.setHeader(name, value);
   const allowed = path === "/-/reload" ? ["POST", "PUT"] : ["GET", "HEAD"];

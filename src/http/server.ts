@@ -53,6 +53,8 @@ export async function serve({ host, port }: Endpoint, status: Status, { web, max
   const auth = new BasicAuth(bcrypt.compare);
 
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
+    const client = { gone: false };
+    response.once("close", () => { client.gone = true; });
     const { headers, users, limiter } = web?.current() ?? {};
     for (const [name, value] of headers ?? []) response.setHeader(name, value);
     if (limiter?.take() === false) {
@@ -60,6 +62,8 @@ export async function serve({ host, port }: Endpoint, status: Status, { web, max
       return;
     }
     const verdict = users && users.size > 0 ? await auth.check(users, request.headers.authorization) : "granted";
+    // Whoever left while a password was compared: nothing would tell of it again.
+    if (client.gone) return;
     if (verdict === "granted") {
       await answer(request, response, status, gate);
     } else if (verdict === "denied") {
@@ -74,9 +78,18 @@ export async function serve({ host, port }: Endpoint, status: Status, { web, max
     }).finally(() => { limitTaking(response, termMs); });
   };
 
+  const last = new WeakMap<Socket, ServerResponse>();
   const http1 = createHttpServer({
     headersTimeout: termMs, requestTimeout: termMs, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: Math.min(termMs, CHECK_MS),
-  }, onRequest);
+  }, (request, response) => {
+    // Responses would wait behind one that may never end, and nobody could cut them.
+    if (last.get(request.socket)?.writableEnded === false) {
+      request.socket.destroy();
+      return;
+    }
+    last.set(request.socket, response);
+    onRequest(request, response);
+  });
   // Where it begins to look at the terms of requests.
   http1.emit("listening");
   const http2 = createHttp2Server({ settings: { maxConcurrentStreams: MAX_STREAMS } }, (request, response) => {

@@ -9,7 +9,7 @@ import { dirname, isAbsolute, join } from "node:path";
 import { createSecureContext, DEFAULT_CIPHERS, type TlsOptions } from "node:tls";
 import type { Logger } from "pino";
 import { checkRegular, YamlFile, type Problem } from "../config/file.js";
-import { Failure, messageOf } from "../failure.js";
+import { EXIT, Failure, messageOf } from "../failure.js";
 import type { ClientPolicy } from "./clients.js";
 import { RateLimiter } from "./ratelimiter.js";
 import { CIPHERS, CLIENT_AUTH, CURVES, durationMs, schema, VERSIONS, type WebDocument } from "./webschema.js";
@@ -193,9 +193,10 @@ export class WebFile {
   /** The last one that was right. */
   current(): WebConfig {
     if (fingerprintOf(this.#files) === this.#fingerprint) return this.#config;
-    const { config, files, fingerprint } = this.#read();
+    const { config: read, files, fingerprint } = this.#read();
     this.#files = files;
     this.#fingerprint = fingerprint;
+    const config = opens(this.#config, read) ? new Failure(`${this.#name}: TLS and users are all gone from it; pongd takes that up when it is started again`, EXIT.CONFIG) : read;
     this.successful = !(config instanceof Failure);
     if (config instanceof Failure) {
       this.#log.error(`${config.lines.join("; ")}; the web configuration stays as it was`);
@@ -217,11 +218,16 @@ export class WebFile {
         files.add(file);
       });
     } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      config = error;
+      config = error instanceof Failure ? error : new Failure(`${this.#name}: ${messageOf(error)}`, EXIT.CONFIG, { cause: error });
     }
     return { config, files, fingerprint: prints.join() };
   }
+}
+
+/** Whether it would let everybody in after one that did not: as a file does that is being written, or cleared, just then. */
+function opens(before: WebConfig, after: WebConfig | Failure): boolean {
+  const isClosed = ({ tls, users }: WebConfig) => tls !== undefined || users.size > 0;
+  return !(after instanceof Failure) && isClosed(before) && !isClosed(after);
 }
 
 function fingerprintOf(files: ReadonlySet<string>): string {

@@ -45,7 +45,7 @@ export function durationMs(value: string | number): number | undefined {
 
 const PEM = "text in PEM";
 const FILE = "a file's path";
-const HASH = "a bcrypt hash, 60 characters that begin with $2a$, $2b$ or $2y$, such as htpasswd -nBC 10 \"\" prints";
+const HASH = "a bcrypt hash of a cost from 4 to 16, 60 characters that begin with $2a$, $2b$ or $2y$, such as htpasswd -nBC 10 \"\" prints";
 const INTERVAL = "a duration like 1s, 250ms or 1m30s";
 const BURST = "a whole number, 0 or more";
 const BOOLEAN = "true or false";
@@ -75,6 +75,12 @@ function map<T extends z.ZodRawShape>(shape: T) {
 function header(...values: readonly string[]) {
   const expected = values.length > 0 ? values.join(" or ") : "text for a header, on one line";
   return key(z.union([z.string(), z.number()], expected).refine((value) => value === "" || (values.length > 0 ? values.includes(String(value)) : isHeaderValue(String(value))), expected));
+}
+
+/** zod leaves that key out, and a user with it. */
+function refusePrototype(value: unknown, context: z.core.$RefinementCtx): unknown {
+  if (typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__")) context.addIssue({ code: "custom", message: "users of other names than __proto__", input: value });
+  return value;
 }
 
 function isHeaderValue(value: string): boolean {
@@ -112,7 +118,7 @@ export const schema = z.strictObject({
       "Strict-Transport-Security": header(),
     })),
   })),
-  basic_auth_users: key(z.record(z.string(), z.string(HASH).regex(/^\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/, HASH), "a map of users, each with the hash of a password, after a colon and a space")),
+  basic_auth_users: key(z.preprocess(refusePrototype, z.record(z.string(), z.string(HASH).regex(/^\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$/, HASH), "a map of users, each with the hash of a password, after a colon and a space"))),
   rate_limit: key(map({
     interval: key(z.union([z.string(), z.int().min(0)], INTERVAL).refine((value) => durationMs(value) !== undefined, INTERVAL)),
     burst: key(z.int(BURST).min(0, BURST)),

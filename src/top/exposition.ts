@@ -14,6 +14,8 @@ export class ExpositionError extends Error {
 }
 
 const MAX_LINES = 1_000_000;
+/** Of a label's value, in characters: names of a person's are shorter. */
+const MAX_LABEL = 4096;
 const NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
 const LABEL = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 const BLANKS = /[ \t]*/y;
@@ -85,6 +87,7 @@ class Line {
       const quote = this.text.indexOf("\"", from);
       if (quote < 0) throw new ExpositionError(this.number, "the value of a label does not end");
       const backslash = this.text.slice(from, quote).indexOf("\\");
+      if (value.length + quote - from > MAX_LABEL) throw new ExpositionError(this.number, `the value of a label is longer than ${MAX_LABEL} characters`);
       if (backslash < 0) {
         this.#at = quote + 1;
         return value + this.text.slice(from, quote);

@@ -1,7 +1,7 @@
 /** The completion scripts in the shells themselves, and the manual page in those that format it. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -94,6 +94,16 @@ for (const [shell, complete, needed] of [["bash", bash, []], ["zsh", zsh, ["zsh"
       const longs = offered.map((texts) => texts.map((text) => text.replace(/\t.*/, "")).filter((text) => text.startsWith("--")).sort());
       assert.deepEqual(commands.map(({ path }, i) => [path, longs[i]]), commands.map(({ path, options }) => [path, options.map(({ long }) => long).sort()]));
     });
+  });
+
+  if (shell === "bash") test("bash: what was typed is never expanded", () => {
+    const file = join(dir, "expanded");
+    run("bash", "--norc", `source ${source("build/completion/pongd.bash")}
+for word in '\`touch\${IFS}${file}\`,' '$(touch\${IFS}${file}),' '"$(touch\${IFS}${file})",w'; do
+  COMP_WORDS=(pongd bench engine --engine "$word"); COMP_CWORD=4; COMPREPLY=(); _pongd; printf '%s\\n' "\${COMPREPLY[@]}" END
+done
+`);
+    assert.ok(!existsSync(file));
   });
 
   test(`pongd completion ${shell} prints what the build wrote, whatever the environment says`, () => {

@@ -8,7 +8,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { limitTaking } from "../../src/http/gate.js";
 import { Folder, hash, needsOpenssl, type Pair } from "../support/certificates.js";
-import { ask, askHttp2, closeServed, http2, served } from "../support/served.js";
+import { ask, askHttp2, basic, closeServed, http2, served } from "../support/served.js";
 
 /** For tests that wait until somebody is cut. */
 const TERM = { termMs: 500 };
@@ -56,6 +56,20 @@ describe("slow clients", needsOpenssl, () => {
       await cut(await saySecurely(server.port, text));
     });
   }
+
+  test("a client that asks again before its answer is complete is cut: the next would wait behind one that may never end", async () => {
+    const server = await served({ ...LONG, text: () => new Promise<string>(() => undefined) });
+    await cut(await say(server.port, REQUEST + REQUEST));
+    await cut(await say(server.port, `GET /events HTTP/1.1\r\nHost: a\r\n\r\n${REQUEST}`));
+  });
+
+  test("a client that leaves while its password is compared leaves no place taken", async () => {
+    const users = folder.write("users.yml", `basic_auth_users: { ada: "${hash("right")}" }\n`);
+    const server = await served({ ...LONG, web: users, maxRequests: 1, text: () => LARGE });
+    const socket = await say(server.port, REQUEST.replace("Host: a", `Host: a\r\nAuthorization: ${basic("ada", "right")}`));
+    socket.destroy();
+    assert.equal((await ask(`${server.url}/metrics`, { user: "ada", password: "right" })).status, 200);
+  });
 
   test("a client that does not get on with its handshake is cut", async () => {
     const server = await served({ ...TERM, web });

@@ -53,6 +53,7 @@ describe("the text exposition format", () => {
     ["a 1 now\n", /expected a timestamp, found "now"/],
     ["a{b=\"c\" 1\n", /expected , or }, found "1"/],
     ["a{b=c} 1\n", /expected ", found "c} 1"/],
+    [`a{b="${"c".repeat(5000)}"} 1\n`, /the value of a label is longer than 4096 characters/],
     ["a{b=\"c} 1\n", /the value of a label does not end/],
     ["a{b=\"\\t\"} 1\n", /expected \\, " or n behind \\, found "t/],
     ["a{b=\"c\",b=\"d\"} 1\n", /label b is there twice/],

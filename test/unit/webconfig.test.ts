@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, readFileSync, rmSync, unlinkSync, utimesSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, symlinkSync, unlinkSync, utimesSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { pino } from "pino";
 import { EXIT, Failure } from "../../src/failure.js";
@@ -54,6 +54,14 @@ describe("a web configuration", needsOpenssl, () => {
       const { tls, headers, users, limiter } = readWebConfig(file(text));
       assert.deepEqual([tls, headers.size, users.size, limiter], [undefined, 0, 0, undefined], text);
     }
+  });
+
+  test("what would end the process, or let everybody in, is refused", () => {
+    for (const text of [`${"[".repeat(300)}\n`, `${"- ".repeat(50_001)}\n`, `${"? ".repeat(50_002)}\n`, Array.from({ length: 300 }, (_, i) => `${" ".repeat(i)}a:\n\n`).join("")]) {
+      assert.match(refusal(text).join(), /^FILE:\d+:\d+: nested more than 200 deep$/);
+    }
+    assert.match(refusal(`basic_auth_users: { __proto__: "${HASH}" }\n`).join(), /^FILE:1:\d+: .*__proto__/);
+    assert.match(refusal(`basic_auth_users: { ada: "${HASH.replace(/\$\d\d\$/, "$31$")}" }\n`).join(), /a bcrypt hash of a cost from 4 to 16/);
   });
 
   test("every key", () => {
@@ -203,6 +211,14 @@ rate_limit: { interval: 250ms, burst: 2 }
     const fourth = changed(third, undefined);
     assert.equal(fourth.tls?.options.cert, server.cert);
 
+    for (const text of ["", "# being written\n", "rate_limit: { interval: 1s, burst: 9 }\n"]) {
+      file(text);
+      changed(fourth, /web\.yml: TLS and users are all gone from it; pongd takes that up when it is started again; the web configuration stays as it was$/);
+    }
+    rmSync(folder.file("web.yml"));
+    symlinkSync("web.yml", folder.file("web.yml"));
+    changed(fourth, /web\.yml: cannot be read: ELOOP/);
+    rmSync(folder.file("web.yml"));
     file("tls_server_config: [\n");
     changed(fourth, /web\.yml:2:1: Flow sequence/);
     rmSync(folder.file("web.yml"));
