@@ -35,7 +35,7 @@ export function limitTaking(response: ServerResponse, termMs: number): void {
 }
 
 /** Ends a response where it is, and its connection: an HTTP/2 session goes on counting what a stream left behind, and takes no others for it. */
-function cut(response: ServerResponse | Http2ServerResponse): void {
+export function cut(response: ServerResponse | Http2ServerResponse): void {
   if (response instanceof Http2ServerResponse) response.stream.session?.destroy();
   else response.destroy();
 }

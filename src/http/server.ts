@@ -18,7 +18,7 @@ import { EXIT, Failure, messageOf } from "../failure.js";
 import { BasicAuth, BcryptThread } from "./auth.js";
 import { objection } from "./clients.js";
 import type { Endpoint } from "./endpoint.js";
-import { Gate, limitTaking } from "./gate.js";
+import { cut, Gate, limitTaking } from "./gate.js";
 import { answer, respond, type Status } from "./routes.js";
 import type { WebConfig } from "./webconfig.js";
 
@@ -74,7 +74,8 @@ export async function serve({ host, port }: Endpoint, status: Status, { web, max
   };
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     handle(request, response).catch((error: unknown) => {
-      respond(response, 500, `${messageOf(error)}\n`);
+      if (response.headersSent) cut(response);
+      else respond(response, 500, `${messageOf(error)}\n`);
     }).finally(() => { limitTaking(response, termMs); });
   };
 
