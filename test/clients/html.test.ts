@@ -11,6 +11,7 @@ import { renderHtml } from "../../src/bench/html.js";
 import { BENCH_ENGINES, type EngineReport, type Environment, type Latency, type Report, type Spread, type TunReport } from "../../src/bench/report.js";
 import { ENGINE_NAMES } from "../../src/engine/engine.js";
 import { IO_NAMES } from "../../src/io/io.js";
+import { goto } from "../support/browser.js";
 import { needs } from "../support/netns.js";
 
 const HOSTILE = `</script><img src=x onerror=alert(1)>"'&amp;`;
@@ -121,19 +122,8 @@ describe("the page of a benchmark", needs("chromium"), () => {
     const file = join(dir, `${report.benchmark}.html`);
     writeFileSync(file, renderHtml(report, `wasm is 2.4 times as fast as js with ${HOSTILE}`));
     const page = await browser.newPage({ colorScheme, viewport });
-    const complaints: string[] = [];
-    page.on("console", (message) => complaints.push(`${message.type()}: ${message.text()}`));
-    page.on("pageerror", (error) => complaints.push(error.message));
-    page.on("dialog", (dialog) => {
-      complaints.push(dialog.message());
-      void dialog.dismiss();
-    });
     const url = pathToFileURL(file).href;
-    page.on("request", (request) => { if (request.url() !== url) complaints.push(request.url()); });
-    await page.addInitScript(() => {
-      addEventListener("securitypolicyviolation", ({ violatedDirective }) => { console.error(violatedDirective); });
-    });
-    await page.goto(url);
+    const complaints = await goto(page, url, (requested) => requested === url);
     return { page, complaints };
   }
 

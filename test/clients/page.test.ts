@@ -11,6 +11,7 @@ import { chromium, type Browser, type BrowserContextOptions, type Page } from "p
 import { Events, MAX_LISTENERS } from "../../src/http/events.js";
 import { serve, type HttpServer } from "../../src/http/server.js";
 import type { Live } from "../../src/live.js";
+import { goto } from "../support/browser.js";
 import { needs, Netns, Pongd, sum } from "../support/netns.js";
 
 const HOSTILE = `<img src=x onerror=alert(1)>"'&amp;</script>`;
@@ -21,18 +22,7 @@ const SCHEMES = ["light", "dark"] as const;
 async function open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<{ page: Page; complaints: string[] }> {
   const context = await browser.newContext(options);
   const page = await context.newPage();
-  const complaints: string[] = [];
-  page.on("console", (message) => complaints.push(`${message.type()}: ${message.text()}`));
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("dialog", (dialog) => {
-    complaints.push(dialog.message());
-    void dialog.dismiss();
-  });
-  page.on("request", (request) => { if (!request.url().startsWith(url)) complaints.push(request.url()); });
-  await page.addInitScript(() => {
-    addEventListener("securitypolicyviolation", ({ violatedDirective }) => { console.error(violatedDirective); });
-  });
-  await page.goto(url);
+  const complaints = await goto(page, url, (requested) => requested.startsWith(url));
   return { page, complaints };
 }
 

@@ -89,6 +89,12 @@ describe("figures", () => {
     assert.equal(figuresOf(`${BUILD}pongd_device_tx_dropped_total 5\n`, 0).overrun, 5);
   });
 
+  test("a pongd that is not ready is shown as one, and one that does not say is", () => {
+    const lines = (text: string) => screen(viewOf("http://a/", undefined, figuresOf(text, 0)), { columns: 80, rows: 24 }, 0, false);
+    assert.ok(lines(`${BUILD}pongd_ready 0\n`).some((shown) => shown.startsWith("not ready:")));
+    for (const text of [`${BUILD}pongd_ready 1\n`, BUILD]) assert.ok(!lines(text).some((shown) => shown.startsWith("not ready:")));
+  });
+
   test("labels of any name are but names", () => {
     const { dropped } = figuresOf(`${BUILD}${["__proto__", "constructor"].map((reason) => `pongd_packets_dropped_total{reason="${reason}",queue="0"} 1\n`).join("")}`, 0);
     assert.deepEqual(Object.keys(dropped), ["__proto__", "constructor"]);
