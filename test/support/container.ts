@@ -33,7 +33,9 @@ graphroot = "${folder}/storage"
   for (const library of new Set(execFileSync("ldd", [node, "/bin/sh"], { encoding: "utf8" }).match(/\/\S+(?= \(0x)/g))) copy(library, library);
   copy("/bin/sh", "bin/sh");
   copy(node, "usr/bin/node");
-  copy(join(dirname(node), "../lib/node_modules/npm"), "usr/lib/node_modules/npm");
+  // Not every Node.js comes with one.
+  const npm = realpathSync(execFileSync("which", ["npm"], { encoding: "utf8" }).trim());
+  copy(join(dirname(npm), ".."), "usr/lib/node_modules/npm");
   copy("/usr/bin/env", "usr/bin/env");
   symlinkSync("../lib/node_modules/npm/bin/npm-cli.js", join(root, "usr/bin/npm"));
   mkdirSync(join(root, "tmp"));

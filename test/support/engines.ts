@@ -33,6 +33,8 @@ export interface BenchOptions {
 export const ENGINES = ["js", "wasm", "wasm-scalar"] as const;
 export type TestEngine = typeof ENGINES[number];
 
+export type Maker = (linear: LinearMemory) => Engine | Promise<Engine>;
+
 /** What an engine does unless told otherwise. */
 export const BY_DEFAULT: Treatment = { ...DEFAULT_ANSWERS, ...DEFAULT_POLICY, reassembly: DEFAULT_REASSEMBLY };
 /** What every engine does. */
@@ -57,7 +59,12 @@ export class Rig {
     this.words = new Uint32Array(linear.memory.buffer);
   }
 
-  static async create(name: TestEngine, options: BenchOptions = {}): Promise<Rig> {
+  static create(name: TestEngine, options: BenchOptions = {}): Promise<Rig> {
+    return Rig.over((linear) => createEngine(name, linear), options);
+  }
+
+  /** With whatever engine is made over the memory. */
+  static async over(engine: Maker, options: BenchOptions = {}): Promise<Rig> {
     const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link, reloadable = false } = options;
     const host = "host" in options ? options.host : HOST;
     const hosts = options.hosts ?? (host === undefined ? [] : [host, HOST6]);
@@ -65,7 +72,7 @@ export class Rig {
     const parsed = prefixes.map(parsePrefix);
     const served = serving(parsed, { ...answers, exceptions: exceptions.map(parsePrefix), policy: { sourceRoute, sourceLimit } });
     const linear = LinearMemory.create({ mtu, reassembly, link, reloadable, table: tableOf(served, { hosts: hosts.map(parseAddress) }) });
-    return new Rig(linear, await createEngine(name, linear));
+    return new Rig(linear, await engine(linear));
   }
 
   /** Puts the packets into slots, each filled with 0xa5 first, and lets the engine have them; returns the replies in order. */

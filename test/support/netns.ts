@@ -198,7 +198,8 @@ export class Pongd {
 
   /** Has the next system call of the last queue's worker, which runs on that backend, fail; returns when the worker has ended. For strace. */
   async crash(io: IoName): Promise<void> {
-    const threads = readdirSync(`/proc/${this.pid}/task`).filter((thread) => readFileSync(`/proc/${this.pid}/task/${thread}/comm`, "utf8") === "node\n");
+    // From Node.js 24 on threads have names, and the packet loops theirs; before, the last one that was made is one.
+    const threads = readdirSync(`/proc/${this.pid}/task`).filter((thread) => /^(?:node|queue \d+)\n$/.test(readFileSync(`/proc/${this.pid}/task/${thread}/comm`, "utf8")));
     const fault = FAULTS[io];
     await this.#ns.run("strace", "-qq", "-o", "/dev/null", "-p", String(Math.max(...threads.map(Number))), "-e", `trace=${fault.replace(/:.*/, "")}`, "-e", `inject=${fault}:when=1`);
   }

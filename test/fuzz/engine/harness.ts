@@ -1,0 +1,312 @@
+/**
+ * The engines over memories of their own, and what is asserted after every batch of a journal:
+ *
+ *   - every engine that may answer it leaves the same replies and the same counters; each has other bytes around its packets
+ *   - those bytes are untouched, whatever came, and no slot is lost or used twice
+ *   - the oracle has no objection to what was sent
+ *   - I5: received = replied + dropped + held
+ *
+ * The JavaScript engine joins for what it knows. A finding is an Error.
+ */
+import {
+  BATCH, BATCH_SIZES, Counter, COUNTERS, DEADLINE, DROPPED, ERROR_BURST, ERRORS, ERRORS_PER_MS, FREE, FREE_COUNT, PREFIX_REPLIES, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND,
+  Unreachable,
+} from "../../../src/abi.js";
+import { createJsEngine } from "../../../src/engine/js.js";
+import { Rig, type Maker } from "../../support/engines.js";
+import { addr, icmpPacket } from "../../support/packets.js";
+import { frame, macBytes, SHARED_MAC } from "../../support/frames.js";
+import { HEADER_LEN, MOST_LEN, TIME, TOGETHER } from "./journal.js";
+import { compare, examine, isSilent, type } from "./oracle.js";
+import { rigOptions, worldOf, type Family, type World } from "./world.js";
+
+const COUNTED = 8 * (PREFIX_REPLIES + 64);
+/** All of them but the prefixes'. */
+const SHARED = 100;
+const HELD: number = Counter.held;
+const START = Date.UTC(2026, 0, 1);
+const NOTHING = Buffer.alloc(0);
+/** Longer than a datagram waits. */
+const LATER = 70_000;
+
+interface Side {
+  readonly rig: Rig;
+  readonly bytes: Buffer;
+  /** The same without what Buffer has in the way of its methods. */
+  readonly plain: Uint8Array;
+  readonly guard: Buffer;
+  /** What the guard is of. */
+  readonly fill: number;
+  /** Where the packets of this batch were put. */
+  readonly slots: Uint32Array;
+  filled: number;
+}
+
+export class Harness {
+  readonly world: World;
+  readonly #sides: readonly Side[];
+  readonly #js: Side | undefined;
+  readonly #before = new Float64Array(SHARED);
+  readonly #jsBefore = new Float64Array(SHARED);
+  readonly #lengths = new Uint32Array(BATCH);
+  readonly #starts = new Uint32Array(BATCH);
+  readonly #slotSize: number;
+  readonly #offset: number;
+  readonly #most: number;
+  #now = START;
+  #forward = 0;
+  #bytesIn = 0;
+  #bytesOut = 0;
+  /** Packets so far. */
+  packets = 0;
+  replies = 0;
+
+  private constructor(world: World, sides: readonly Side[], js: Side | undefined) {
+    this.world = world;
+    this.#sides = sides;
+    this.#js = js;
+    const { slotSize, frameOffset, packetSize } = sides[0].rig.linear;
+    this.#slotSize = slotSize;
+    this.#offset = frameOffset;
+    this.#most = packetSize;
+    for (const { bytes, guard } of js ? [...sides, js] : sides) guard.copy(bytes, SLOT_BASE);
+  }
+
+  /** `makers`: of each engine that is compared; the first one's replies are examined. */
+  static async create(family: Family, configuration: number, makers: readonly Maker[]): Promise<Harness> {
+    const world = worldOf(family, configuration);
+    const options = rigOptions(world);
+    const side = async (maker: Maker, fill: number): Promise<Side> => {
+      const rig = await Rig.over(maker, options);
+      const guard = Buffer.alloc(SLOTS * rig.linear.slotSize, fill);
+      return { rig, bytes: Buffer.from(rig.linear.memory.buffer), plain: rig.bytes, fill, guard, slots: new Uint32Array(BATCH), filled: 0 };
+    };
+    const fills = [0xa5, 0x5a, 0x00, 0xff];
+    const sides = await Promise.all(makers.map((maker, i) => side(maker, fills[i])));
+    // What waits in rates depends on all that came before.
+    return new Harness(world, sides, world.limited ? undefined : await side(({ memory }) => createJsEngine(memory), 0xff));
+  }
+
+  /** Gives the engines what lies at `from` to `to` of a journal. @throws Error what does not hold. */
+  run(journal: Buffer, from = HEADER_LEN, to = journal.length): void {
+    let count = 0;
+    for (let at = from; at + 2 <= to;) {
+      const word = journal[at] | journal[at + 1] << 8;
+      at += 2;
+      if (word & TIME) {
+        this.#batch(journal, count);
+        count = 0;
+        this.#pass(word & 128 ? -(2 ** (word & 31)) : 2 ** (word & 31));
+        continue;
+      }
+      const length = Math.min(word & MOST_LEN, this.#most);
+      if (at + (word & MOST_LEN) > to) break;
+      if (length > 0) {
+        this.#starts[count] = at;
+        this.#lengths[count++] = length;
+      }
+      at += word & MOST_LEN;
+      if (!(word & TOGETHER) || count === BATCH) {
+        this.#batch(journal, count);
+        count = 0;
+      }
+    }
+    this.#batch(journal, count);
+  }
+
+  /** At the end: what waits is given up, nothing is out of place, and an echo request is answered as ever. */
+  finish(): void {
+    this.#pass(LATER);
+    this.sweep();
+    const { rig } = this.#sides[0];
+    if (rig.linear.counters[Counter.held] !== 0) throw new Error(`${rig.linear.counters[Counter.held]} fragments are held for ever`);
+    if (new Float64Array(rig.linear.memory.buffer, DEADLINE, 1)[0] !== 0) throw new Error("a deadline with nothing to wait for");
+    if (!this.world.echo) return;
+    const packet = icmpPacket({ src: "198.51.100.77" });
+    const own = this.world.perAddress ? macBytes("02:70:00:00:00:00").fill(0, 2) : macBytes(SHARED_MAC);
+    if (this.world.perAddress) own.set(addr("10.99.1.1"), 2);
+    const asked = this.world.tap ? frame(packet, { dst: Buffer.from(own).toString("hex").replace(/..(?=.)/g, "$&:") }) : packet;
+    if (asked.length > this.#most) return;
+    const before = this.replies;
+    const journal = Buffer.alloc(2 + asked.length);
+    journal.writeUInt16LE(asked.length);
+    journal.set(asked, 2);
+    this.run(journal, 0);
+    if (this.replies !== before + 1) throw new Error("no answer any more");
+  }
+
+  /** Looks at every slot, and at the stack of those that are free. @throws Error */
+  sweep(): void {
+    for (const { rig, bytes, guard } of this.#js ? [...this.#sides, this.#js] : this.#sides) {
+      if (guard.compare(bytes, SLOT_BASE, SLOT_BASE + guard.length) !== 0) throw new Error("a byte was touched in a slot that was not in use");
+      const seen = new Set<number>();
+      for (let i = 0; i < SLOTS; i++) {
+        const slot = rig.words[FREE / 4 + i] - SLOT_BASE;
+        if (slot % this.#slotSize !== 0 || slot < 0 || slot >= guard.length) throw new Error("no slot on the free stack");
+        seen.add(slot);
+      }
+      if (seen.size !== SLOTS) throw new Error("a slot that is free twice");
+    }
+  }
+
+  /** Time goes by, or comes again, and what is due then is done. */
+  #pass(ms: number): void {
+    this.#now = Math.max(START, this.#now + ms);
+    this.#forward += Math.max(0, ms);
+    // As many at a time as there are slots for.
+    do this.#batch(NOTHING, 0); while (this.#sides[0].filled > 0);
+  }
+
+  #batch(journal: Buffer, count: number): void {
+    const [first] = this.#sides;
+    let known = this.#js !== undefined && count > 0;
+    for (let i = 0; i < count && known; i++) known = this.#isKnown(journal, this.#starts[i], this.#starts[i] + this.#lengths[i]);
+    const { counters } = first.rig.linear;
+    if (known && this.#js) {
+      for (let i = 0; i < SHARED; i++) this.#before[i] = counters[i];
+      for (let i = 0; i < SHARED; i++) this.#jsBefore[i] = this.#js.rig.linear.counters[i];
+    }
+    for (const side of this.#sides) this.#respond(side, journal, count);
+    if (known && this.#js) this.#respond(this.#js, journal, count);
+
+    this.packets += count;
+    for (let i = 0; i < count; i++) this.#bytesIn += this.#lengths[i];
+    for (let i = 1; i < this.#sides.length; i++) {
+      const other = this.#sides[i];
+      this.#sameReplies(other);
+      if (first.bytes.compare(other.bytes, COUNTERS, COUNTERS + COUNTED, COUNTERS, COUNTERS + COUNTED) !== 0) throw new Error(`counters differ: ${this.#counts(first)} and ${this.#counts(other)}`);
+    }
+    if (known && this.#js) {
+      this.#sameReplies(this.#js);
+      const theirs = this.#js.rig.linear.counters;
+      for (let i = 0; i < SHARED; i++) {
+        if (i !== HELD && counters[i] - this.#before[i] !== theirs[i] - this.#jsBefore[i]) throw new Error(`the js engine counts ${theirs[i] - this.#jsBefore[i]} in place of ${counters[i] - this.#before[i]} at ${i}`);
+      }
+    }
+    this.#account(counters);
+    this.#examine(first, journal, count);
+    for (const side of this.#sides) this.#restore(side, count);
+    if (known && this.#js) this.#restore(this.#js, count);
+  }
+
+  #respond(side: Side, journal: Buffer, count: number): void {
+    const { rig, bytes, slots } = side;
+    const { words } = rig;
+    const top = FREE / 4 + words[FREE_COUNT / 4] - 1;
+    for (let i = 0; i < count; i++) {
+      const slot = words[top - i];
+      journal.copy(bytes, slot + this.#offset, this.#starts[i], this.#starts[i] + this.#lengths[i]);
+      words[RECEIVED / 4 + 2 * i] = slot + this.#offset;
+      words[RECEIVED / 4 + 2 * i + 1] = this.#lengths[i];
+      slots[i] = slot;
+    }
+    words[FREE_COUNT / 4] -= count;
+    side.filled = rig.engine.respond(count, this.#now);
+    if (words[FREE_COUNT / 4] + side.filled !== SLOTS) throw new Error(`${SLOTS - side.filled - words[FREE_COUNT / 4]} slots are lost`);
+  }
+
+  #sameReplies(other: Side): void {
+    const [first] = this.#sides;
+    if (first.filled !== other.filled) throw new Error(`the engines answer ${first.filled} and ${other.filled}`);
+    for (let i = 0; i < first.filled; i++) {
+      const at = first.rig.words[TO_SEND / 4 + 2 * i];
+      const length = first.rig.words[TO_SEND / 4 + 2 * i + 1];
+      const theirs = other.rig.words[TO_SEND / 4 + 2 * i];
+      if (other.rig.words[TO_SEND / 4 + 2 * i + 1] !== length) throw new Error("the engines' replies differ in length");
+      if (first.bytes.compare(other.bytes, theirs, theirs + length, at, at + length) !== 0) throw new Error("the engines' replies differ");
+    }
+  }
+
+  /** I5, and the errors' rates. */
+  #account(counters: Float64Array): void {
+    let verdicts = counters[Counter.held];
+    for (let i = REPLIES; i < REPLIES + 8; i++) verdicts += counters[i];
+    for (let i = DROPPED; i < BATCH_SIZES; i++) verdicts += counters[i];
+    if (counters[Counter.packetsReceived] !== verdicts || verdicts !== this.packets) throw new Error(`I5: of ${this.packets} packets ${counters[Counter.packetsReceived]} are received, and ${verdicts} have a verdict`);
+    for (let i = ERRORS; i < ERRORS + 8; i++) if (counters[i] > ERROR_BURST + this.#forward * ERRORS_PER_MS) throw new Error(`I2: ${counters[i]} errors in ${this.#forward} ms`);
+    if (counters[Counter.bytesReceived] !== this.#bytesIn) throw new Error("bytes received");
+  }
+
+  #examine({ rig, bytes, filled }: Side, journal: Buffer, count: number): void {
+    const alone = count === 1;
+    const header = this.world.tap && alone ? headerLen(journal, this.#starts[0], this.#starts[0] + this.#lengths[0]) : 0;
+    const from = alone ? this.#starts[0] + header : 0;
+    const end = alone ? this.#starts[0] + this.#lengths[0] : 0;
+    let answers = 0;
+    for (let i = 0; i < filled; i++) {
+      const at = rig.words[TO_SEND / 4 + 2 * i];
+      const length = rig.words[TO_SEND / 4 + 2 * i + 1];
+      if (length > this.#most) throw new Error("longer than a slot takes");
+      const sent = examine(this.world, bytes, at, at + length);
+      if (!sent.isError) this.#bytesOut += length;
+      if (!alone) continue;
+      answers++;
+      if (bytes[sent.at] >> 4 === journal[from] >> 4 && bytes[sent.at] >> 4 !== 0 && isWhole(bytes, sent.at) && isWhole(journal, from)) {
+        compare(bytes, sent.at, at + length - sent.at, sent.isError, journal, from, end);
+      }
+    }
+    this.replies += answers;
+    if (this.#bytesOut > this.#bytesIn) throw new Error(`I2: ${this.#bytesOut} bytes for ${this.#bytesIn}`);
+    if (answers > 0 && isSilent(journal, from, end, this.world.tap)) throw new Error("I3: an answer to what is none's to answer");
+  }
+
+  /** Gives the replies' slots back, and puts the guard over what was there; around it, it has to be whole. */
+  #restore(side: Side, count: number): void {
+    const { words } = side.rig;
+    let free = words[FREE_COUNT / 4];
+    for (let i = 0; i < side.filled; i++) {
+      const at = words[TO_SEND / 4 + 2 * i];
+      const slot = at & -64;
+      this.#guard(side, slot, Math.max(at + words[TO_SEND / 4 + 2 * i + 1], this.#end(side, slot, count)));
+      words[FREE / 4 + free++] = slot;
+    }
+    // What was answered where it lay is in order again already.
+    for (let i = 0; i < count; i++) this.#guard(side, side.slots[i], side.slots[i] + this.#offset + this.#lengths[i]);
+    words[FREE_COUNT / 4] = free;
+  }
+
+  /** A slot's first bytes that nothing is read to, and its rest, from `used` on. */
+  #guard(side: Side, slot: number, used: number): void {
+    const { bytes, guard } = side;
+    const end = slot + this.#slotSize;
+    if (this.#offset > 0 && bytes.compare(guard, 0, this.#offset, slot, slot + this.#offset) !== 0) throw new Error("I4: a byte before the packet was touched");
+    if (end > used && bytes.compare(guard, 0, end - used, used, end) !== 0) throw new Error("I4: a byte behind the packet was touched");
+    side.plain.fill(side.fill, slot, used);
+  }
+
+  /** Where the packet ended that was read into the slot, if there was one. */
+  #end({ slots }: Side, slot: number, count: number): number {
+    for (let i = 0; i < count; i++) if (slots[i] === slot) return slot + this.#offset + this.#lengths[i];
+    return slot;
+  }
+
+  /** Whether the JavaScript engine does with a packet what the other does: docs/design.md has what it leaves out. */
+  #isKnown(b: Buffer, start: number, end: number): boolean {
+    const { tap, reassembly, unreachable } = this.world;
+    const at = tap ? start + headerLen(b, start, end) : start;
+    const six = tap ? end - at > 1 && type(b, at - 2) === 0x86dd : b[at] >> 4 === 6;
+    if (tap && !six && type(b, at - 2) !== 0x0800) return true;
+    const silent = unreachable.udp === Unreachable.off && unreachable.other === Unreachable.off;
+    if (six) return end - at < 40 || b[at + 6] === 58 || (silent && ![0, 43, 44, 60].includes(b[at + 6]));
+    if (end - at < 20) return true;
+    if ((b[at] & 15) > 5) return false;
+    if (reassembly > 0 && type(b, at + 6) & 0x3fff) return false;
+    return silent || b[at + 9] === 1;
+  }
+
+  #counts({ rig }: Side): string {
+    return JSON.stringify({ replied: rig.replied, held: rig.held, ...rig.dropped });
+  }
+}
+
+/** Of a frame's header with its tags, whatever it is; no more than there is. */
+function headerLen(b: Uint8Array, start: number, end: number): number {
+  let len = 14;
+  while (len < 22 && start + len <= end && (type(b, start + len - 2) === 0x8100 || type(b, start + len - 2) === 0x88a8)) len += 4;
+  return Math.min(len, end - start);
+}
+
+/** Whether it is no fragment, and has no IPv6 extension headers, which may be one. */
+function isWhole(b: Uint8Array, at: number): boolean {
+  return b[at] >> 4 === 6 ? b[at + 6] === 58 || b[at + 6] === 17 : (type(b, at + 6) & 0x3fff) === 0;
+}

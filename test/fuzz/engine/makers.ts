@@ -1,0 +1,41 @@
+/** The engines that are fuzzed: the module as it is built, and its twin without SIMD with a probe on every branch. */
+import { readFileSync } from "node:fs";
+import { moduleOf } from "../../../src/bench/engines.js";
+import { load, WasmEngine } from "../../../src/engine/wasm.js";
+import type { Maker } from "../../support/engines.js";
+import { probed, type Fresh, type Hits } from "./probes.js";
+
+export class Makers {
+  /** Probes that there are. */
+  readonly total: number;
+  /** And that were run through so far, by whatever engine. */
+  reached = 0;
+  readonly #release = new WebAssembly.Module(readFileSync(moduleOf("wasm")));
+  readonly #scalar = probed(readFileSync(moduleOf("wasm-scalar")), "branches");
+  #exports: WebAssembly.Exports | undefined;
+
+  constructor() {
+    this.total = this.#scalar.probes.length;
+  }
+
+  /** Branches that the engines that all() made last have run through, and none before. */
+  fresh(): number {
+    const count = this.#exports ? (this.#exports.fresh as Fresh)() : 0;
+    this.reached += count;
+    return count;
+  }
+
+  all(): Maker[] {
+    return [
+      async ({ memory }) => new WasmEngine(await load(this.#release, memory)),
+      ({ memory }) => {
+        const { exports } = new WebAssembly.Instance(this.#scalar.module, { env: { memory } });
+        // What others have run through is nothing new.
+        for (const [name, global] of Object.entries(this.#exports ?? {}).filter(([name]) => name.startsWith("hits"))) (exports as unknown as Hits)[name as "hits0"].value = (global as Hits["hits0"]).value;
+        (exports.fresh as Fresh)();
+        this.#exports = exports;
+        return { respond: exports.respond as (count: number, now: number) => number };
+      },
+    ];
+  }
+}

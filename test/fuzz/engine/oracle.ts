@@ -1,0 +1,182 @@
+/**
+ * What must hold of whatever the engine sends, written from the RFCs and the invariants of docs/design.md; nothing here knows how it came
+ * about. A violation is thrown as an Error.
+ *
+ *  I1  sent by an address of the prefixes                          I2  no longer than what asked for it; an error bounded
+ *  I3  sent to one host, about nothing that is itself an answer    and well-formed: lengths, checksums, TTL
+ */
+import { Unreachable } from "../../../src/abi.js";
+import { isInvalid, isInvalid6, isMacOf, isOurs, isOurs6, type World } from "./world.js";
+
+/** A packet that was sent. */
+export interface Sent {
+  /** Where the IP or ARP packet begins, behind the link's header. */
+  readonly at: number;
+  readonly isError: boolean;
+}
+
+/** Looks at what lies at `from` to `end` of `b`, a packet or a frame. @throws Error what is wrong with it. */
+export function examine(world: World, b: Uint8Array, from: number, end: number): Sent {
+  if (!world.tap) return end > from && b[from] >> 4 === 6 ? ipv6(world, b, from, end) : ipv4(world, b, from, end);
+  if (end - from < 14) fail("a frame without a header");
+  let at = from + 12;
+  while (at < from + 20 && (type(b, at) === 0x8100 || type(b, at) === 0x88a8)) at += 4;
+  at += 2;
+  if (b[from] & 1 || isZero(b, from, 6)) fail("to a MAC address that is no station's");
+  switch (type(b, at - 2)) {
+    case 0x0800: {
+      const sent = ipv4(world, b, at, end);
+      if (!isMacOf(world, b, from + 6, at + 12, false)) fail("from another MAC address than the IPv4 address has");
+      return sent;
+    }
+    case 0x86dd: {
+      const sent = ipv6(world, b, at, end);
+      if (!isMacOf(world, b, from + 6, at + 8, true)) fail("from another MAC address than the IPv6 address has");
+      return sent;
+    }
+    case 0x0806: {
+      if (end - at !== 28 || type(b, at) !== 1 || type(b, at + 2) !== 0x0800 || type(b, at + 4) !== 0x0604 || type(b, at + 6) !== 2) fail("no ARP reply");
+      if (!isOurs(b, at + 14)) fail("I1: ARP for an address that is not ours");
+      if (!isMacOf(world, b, at + 8, at + 14, false) || !isMacOf(world, b, from + 6, at + 14, false)) fail("ARP with another MAC address than the address has");
+      if (isInvalid(b, at + 24) || isOurs(b, at + 24)) fail("I3: ARP reply to no host");
+      return { at, isError: false };
+    }
+    default: return fail("a frame of no known type");
+  }
+}
+
+function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
+  const length = end - at;
+  const headerLen = (b[at] & 15) * 4;
+  if (length < 20 || b[at] >> 4 !== 4 || headerLen < 20 || headerLen > length) fail("no IPv4 header");
+  if (length > world.mtu) fail("longer than the MTU");
+  if (type(b, at + 2) !== length) fail("IPv4 total length");
+  if (sum(b, at, headerLen) !== 0xffff) fail("IPv4 header checksum");
+  if (b[at + 8] !== world.ttl) fail("TTL");
+  if (b[at + 9] !== 1) fail("IPv4 protocol");
+  if (!isOurs(b, at + 12)) fail("I1: from an IPv4 address that is not ours");
+  if (isInvalid(b, at + 16) || isOurs(b, at + 16)) fail("I3: to an IPv4 address that is no host's, or ours");
+  const fragment = type(b, at + 6) & 0x3fff;
+  if (fragment) {
+    if (world.reassembly === 0) fail("a fragment where none are put together");
+    return { at, isError: false };
+  }
+  if (length < headerLen + 8 || sum(b, at + headerLen, length - headerLen) !== 0xffff) fail("ICMP checksum");
+  const icmp = b[at + headerLen];
+  const isError = icmp === 3 || icmp === 11 || icmp === 12;
+  if (!isError && icmp !== 0 && icmp !== 14) fail("ICMP type");
+  if (isError) {
+    if (length > 576) fail("I2: an ICMP error of more than 576 bytes");
+    if (!world.errors) fail("an ICMP error where there are to be none");
+    if (icmp === 3 && world.unreachable.udp !== Unreachable.on && world.unreachable.other !== Unreachable.on) fail("unreachable where that is not to be said");
+  }
+  if (icmp === 0 && !world.echo) fail("an echo reply where there are to be none");
+  if (icmp === 14 && !world.timestamp) fail("a timestamp reply where there are to be none");
+  return { at, isError };
+}
+
+function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
+  const length = end - at;
+  if (length < 40 || b[at] >> 4 !== 6) fail("no IPv6 header");
+  if (length > world.mtu) fail("longer than the MTU");
+  if (40 + type(b, at + 4) !== length) fail("IPv6 payload length");
+  if (!isOurs6(b, at + 8)) fail("I1: from an IPv6 address that is not ours");
+  if (isInvalid6(b, at + 24) || isOurs6(b, at + 24)) fail("I3: to an IPv6 address that is no host's, or ours");
+  if (b[at + 6] === 44) {
+    if (world.reassembly === 0) fail("a fragment where none are put together");
+    if (b[at + 7] !== world.ttl) fail("hop limit");
+    return { at, isError: false };
+  }
+  if (b[at + 6] !== 58) fail("IPv6 next header");
+  if (length < 48 || sum6(b, at, length) !== 0xffff) fail("ICMPv6 checksum");
+  const icmp = b[at + 40];
+  if (icmp === 136 && world.tap) {
+    if (b[at + 7] !== 255) fail("hop limit of an advertisement");
+    if (length < 64 || !isOurs6(b, at + 48)) fail("I1: an advertisement of an address that is not ours");
+    return { at, isError: false };
+  }
+  if (b[at + 7] !== world.ttl) fail("hop limit");
+  const isError = icmp < 128;
+  if (isError && icmp !== 1 && icmp !== 3 && icmp !== 4) fail("ICMPv6 type");
+  if (isError && length > 1280) fail("I2: an ICMPv6 error of more than 1280 bytes");
+  if (isError && !world.errors) fail("an ICMPv6 error where there are to be none");
+  if (!isError && icmp !== 129) fail("ICMPv6 type");
+  if (icmp === 129 && !world.echo) fail("an echo reply where there are to be none");
+  return { at, isError };
+}
+
+/**
+ * Holds an answer, at `at` of `b`, against the packet that alone was given, at `from` to `end` of `asked`, where neither is in fragments.
+ * @throws Error what is wrong with it.
+ */
+export function compare(b: Uint8Array, at: number, length: number, isError: boolean, asked: Uint8Array, from: number, end: number): void {
+  if (!isError && length > end - from) fail("I2: longer than what asked for it");
+  const six = b[at] >> 4 === 6;
+  const [src, dst, count] = six ? [8, 24, 16] : [12, 16, 4];
+  const advertisement = six && b[at + 40] === 136;
+  if (!advertisement && !same(b, at + src, asked, from + dst, count)) fail("I1: from another address than was asked");
+  if (isError) {
+    const quoted = six ? 48 : 28;
+    if (!same(b, at + quoted, asked, from, length - quoted)) fail("an error quotes something else");
+    if (!same(b, at + dst, asked, from + src, count)) fail("an error to somebody else");
+  } else if (six ? b[at + 40] === 129 : b[at + (b[at] & 15) * 4] === 0) {
+    const headerLen = six ? 40 : (b[at] & 15) * 4;
+    const messageLen = length - headerLen;
+    const total = six ? 40 + type(asked, from + 4) : type(asked, from + 2);
+    if (!same(b, at + headerLen + 4, asked, from + total - messageLen + 4, messageLen - 4)) fail("an echo of something else");
+  }
+}
+
+/**
+ * Whether nobody may be answered who sent the IP packet: not from such an address, nor for an error, nor for an answer (RFC 1122 §3.2.2,
+ * RFC 4443 §2.4 e). `link`: on a link, where there is neighbor discovery and ARP.
+ */
+export function isSilent(b: Uint8Array, from: number, end: number, link: boolean): boolean {
+  const version = b[from] >> 4;
+  if (version === 4) {
+    if (end - from < 20 || isInvalid(b, from + 12) || isOurs(b, from + 12) || !isOurs(b, from + 16)) return true;
+    const headerLen = (b[from] & 15) * 4;
+    if (b[from + 9] !== 1 || headerLen >= type(b, from + 2) || type(b, from + 6) & 0x3fff) return false;
+    const icmp = b[from + headerLen];
+    return [3, 4, 5, 11, 12].includes(icmp) || (headerLen === 20 && icmp !== 8 && icmp !== 13);
+  }
+  if (version !== 6) return !link;
+  if (end - from < 40) return true;
+  const icmpv6 = b[from + 6] === 58 && end - from > 40 && type(b, from + 4) > 0 ? b[from + 40] : undefined;
+  if (isInvalid6(b, from + 8) || isOurs6(b, from + 8)) return true;
+  if (link && icmpv6 === 135) return false;
+  return !isOurs6(b, from + 24) || (icmpv6 !== undefined && icmpv6 !== 128);
+}
+
+export function type(b: Uint8Array, at: number): number {
+  return b[at] << 8 | b[at + 1];
+}
+
+/** RFC 1071: the ones' complement sum, by words. */
+export function sum(b: Uint8Array, at: number, length: number, start = 0): number {
+  let total = start;
+  const even = at + (length & ~1);
+  for (let i = at; i < even; i += 2) total += b[i] << 8 | b[i + 1];
+  if (length & 1) total += b[even] << 8;
+  while (total > 0xffff) total = (total & 0xffff) + (total >>> 16);
+  return total;
+}
+
+/** Of an ICMPv6 message right behind the IPv6 header, with its pseudo-header. */
+export function sum6(b: Uint8Array, at: number, length: number): number {
+  return sum(b, at + 8, length - 8, length - 40 + 58);
+}
+
+function same(a: Uint8Array, at: number, b: Uint8Array, from: number, count: number): boolean {
+  for (let i = 0; i < count; i++) if (a[at + i] !== b[from + i]) return false;
+  return true;
+}
+
+function isZero(b: Uint8Array, at: number, count: number): boolean {
+  for (let i = at; i < at + count; i++) if (b[i] !== 0) return false;
+  return true;
+}
+
+function fail(what: string): never {
+  throw new Error(what);
+}

@@ -1,0 +1,63 @@
+/**
+ * A built module with a probe on every branch, or in every function: what it runs through sets bits in globals of its own, so that the
+ * linear memory stays as it is. `fresh()`, an export of what comes out, says how many bits were set for the first time.
+ */
+import binaryen from "binaryen";
+
+export interface Probed {
+  readonly module: WebAssembly.Module;
+  /** How many there are, or where: names of functions. */
+  readonly probes: readonly string[];
+}
+
+export type Fresh = () => number;
+/** Bit `i & 63` of global `i >> 6`: whether probe i was run through. */
+export type Hits = Record<`hits${number}`, WebAssembly.Global<"i64">>;
+
+/** What a line of flat text begins that may be passed by. */
+const BRANCH = /^\s*(?:if|else|loop|br_if)\b/;
+const FUNCTION = /^ \(func \$(\S+?)\)?(?= |$)/;
+
+export function probed(wasm: Uint8Array, where: "branches" | "functions"): Probed {
+  const source = binaryen.readBinary(wasm);
+  const lines = source.emitStackIR().split("\n");
+  source.dispose();
+  const probes: string[] = [];
+  const probe = (name: string) => {
+    const bit = probes.push(name) - 1;
+    const global = `$hits${bit >> 6}`;
+    return `global.get ${global} i64.const ${1n << BigInt(bit & 63)} i64.or global.set ${global}`;
+  };
+  let entered = "";
+  let pending = false;
+  const text: string[] = [];
+  for (const line of lines) {
+    const name = FUNCTION.exec(line)?.[1];
+    // Of a function, behind its locals.
+    if (pending && !/^ {2}\(local /.test(line)) {
+      text.push(probe(entered));
+      pending = false;
+    }
+    text.push(line);
+    if (name !== undefined) {
+      entered = name;
+      pending = true;
+    } else if (where === "branches" && BRANCH.test(line)) {
+      text.push(probe(entered));
+    }
+  }
+  const globals = Array.from({ length: Math.ceil(probes.length / 64) }, (_, i) => i);
+  const declared = globals.map((i) => `(global $hits${i} (export "hits${i}") (mut i64) (i64.const 0)) (global $seen${i} (mut i64) (i64.const 0))`);
+  const counted = globals.map((i) => `
+    global.get $hits${i} global.get $seen${i} i64.const -1 i64.xor i64.and i64.popcnt i32.wrap_i64 i32.add
+    global.get $hits${i} global.set $seen${i}`);
+  const fresh = `(func (export "fresh") (result i32) i32.const 0 ${counted.join("")})`;
+  const end = text.findLastIndex((line) => line.startsWith(")"));
+  const module = binaryen.parseText([...text.slice(0, end), ...declared, fresh, ")"].join("\n"));
+  module.setFeatures(binaryen.Features.All);
+  try {
+    return { module: new WebAssembly.Module(module.emitBinary() as Uint8Array<ArrayBuffer>), probes };
+  } finally {
+    module.dispose();
+  }
+}
