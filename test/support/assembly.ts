@@ -11,17 +11,22 @@ export type Exports = Record<string, (...args: number[]) => number>;
 
 /** Every exported function of `file`, over `memory`, built with the options of asconfig.json's `target`. */
 export async function build(file: string, memory: WebAssembly.Memory, target: "release" | "scalar"): Promise<Exports> {
+  const { instance } = await WebAssembly.instantiate(asc(file, target), { env: { memory } });
+  return instance.exports as Exports;
+}
+
+/** What the compiler makes of `file`, with the options of asconfig.json's `target`, but for those that are given. */
+export function asc(file: string, target: "release" | "scalar", others: Options = {}): Buffer<ArrayBuffer> {
   const dir = mkdtempSync(join(tmpdir(), "pongd-test-"));
   try {
     const out = join(dir, "out.wasm");
     // An entry on the command line joins asconfig.json's own; the options alone are taken from there.
     const { options, targets } = JSON.parse(readFileSync(source("asconfig.json"), "utf8")) as Config;
-    const flags = Object.entries({ ...options, ...targets[target], outFile: out, textFile: undefined, bindings: undefined })
+    const flags = Object.entries({ ...options, ...targets[target], ...others, outFile: out, textFile: undefined, bindings: undefined })
       .filter(([, value]) => value !== undefined)
       .flatMap(([name, value]) => typeof value === "boolean" ? [`--${name}`] : [`--${name}`, String(value)]);
     execFileSync(process.execPath, [source("node_modules/assemblyscript/bin/asc.js"), file, "--config", "none", ...flags], { cwd: ROOT });
-    const { instance } = await WebAssembly.instantiate(readFileSync(out), { env: { memory } });
-    return instance.exports as Exports;
+    return readFileSync(out);
   } finally {
     rmSync(dir, { recursive: true });
   }

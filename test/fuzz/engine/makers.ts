@@ -11,11 +11,13 @@ export class Makers {
   /** And that were run through so far, by whatever engine. */
   reached = 0;
   readonly #release = new WebAssembly.Module(readFileSync(moduleOf("wasm")));
-  readonly #scalar = probed(readFileSync(moduleOf("wasm-scalar")), "branches");
+  readonly #scalar: WebAssembly.Module;
   #exports: WebAssembly.Exports | undefined;
 
   constructor() {
-    this.total = this.#scalar.probes.length;
+    const { wasm, probes } = probed(readFileSync(moduleOf("wasm-scalar")), "branches");
+    this.#scalar = new WebAssembly.Module(wasm);
+    this.total = probes.length;
   }
 
   /** Branches that the engines that all() made last have run through, and none before. */
@@ -29,7 +31,7 @@ export class Makers {
     return [
       async ({ memory }) => new WasmEngine(await load(this.#release, memory)),
       ({ memory }) => {
-        const { exports } = new WebAssembly.Instance(this.#scalar.module, { env: { memory } });
+        const { exports } = new WebAssembly.Instance(this.#scalar, { env: { memory } });
         // What others have run through is nothing new.
         for (const [name, global] of Object.entries(this.#exports ?? {}).filter(([name]) => name.startsWith("hits"))) (exports as unknown as Hits)[name as "hits0"].value = (global as Hits["hits0"]).value;
         (exports.fresh as Fresh)();

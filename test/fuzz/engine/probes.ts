@@ -5,8 +5,8 @@
 import binaryen from "binaryen";
 
 export interface Probed {
-  readonly module: WebAssembly.Module;
-  /** How many there are, or where: names of functions. */
+  readonly wasm: Uint8Array<ArrayBuffer>;
+  /** The function that each probe is in. */
   readonly probes: readonly string[];
 }
 
@@ -56,7 +56,7 @@ export function probed(wasm: Uint8Array, where: "branches" | "functions"): Probe
   const module = binaryen.parseText([...text.slice(0, end), ...declared, fresh, ")"].join("\n"));
   module.setFeatures(binaryen.Features.All);
   try {
-    return { module: new WebAssembly.Module(module.emitBinary() as Uint8Array<ArrayBuffer>), probes };
+    return { wasm: Uint8Array.from(module.emitBinary()), probes };
   } finally {
     module.dispose();
   }

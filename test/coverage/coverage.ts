@@ -1,0 +1,42 @@
+/**
+ * `npm run coverage -- [FILE…]`: the tests, or those of the given compiled files, and what they have not run through: lines of src/, as Node.js itself
+ * counts them, and functions of assembly/. What is never entered and has no reason in UNENTERED ends it with status 1.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { probed } from "../fuzz/engine/probes.js";
+import { asc, source } from "../support/assembly.js";
+import { HITS, PROBED } from "./entered.js";
+
+/** Functions that no test enters, and why that is right. */
+const UNENTERED: Record<string, string> = {};
+
+const folder = mkdtempSync(join(tmpdir(), "pongd-coverage-"));
+try {
+  const unoptimized = asc("assembly/index.ts", "release", { optimizeLevel: 0, converge: undefined, debug: true });
+  const { wasm, probes } = probed(unoptimized, "functions");
+  writeFileSync(join(folder, PROBED), wasm);
+
+  const files = process.argv.slice(2);
+  const include = ["--experimental-test-coverage", "--test-coverage-include=build/src/**"];
+  const { status } = spawnSync(process.execPath, ["--test", "--test-reporter=spec", "--test-force-exit", "--test-timeout=600000", ...include, ...files], {
+    cwd: source(""), stdio: "inherit", env: { ...process.env, ENTERED: folder, NODE_OPTIONS: `--import=${new URL("./entered.js", import.meta.url).href}` },
+  });
+
+  const hit = new Set<number>();
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(HITS))) {
+    for (const line of readFileSync(join(folder, file), "utf8").split("\n")) {
+      line.split(" ").forEach((word, global) => {
+        for (let bits = BigInt(`0x${word}`), bit = 0; bits > 0n; bits >>= 1n, bit++) if (bits & 1n) hit.add(64 * global + bit);
+      });
+    }
+  }
+  const never = probes.filter((_, i) => !hit.has(i)).map((name) => name.replace(/^assembly\//, ""));
+  process.stdout.write(`assembly/: ${probes.length - never.length} of ${probes.length} functions are entered\n`);
+  for (const name of never) process.stdout.write(`never entered: ${name}${name in UNENTERED ? `: ${UNENTERED[name]}` : ""}\n`);
+  process.exitCode = status === 0 && never.every((name) => name in UNENTERED) ? 0 : 1;
+} finally {
+  rmSync(folder, { recursive: true });
+}
