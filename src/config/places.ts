@@ -2,7 +2,7 @@
  * Reads a configuration file's text as YAML with the place of everything in it. It takes its time, and so is asked only about a text
  * that something is wrong with (file.ts); it is then the authority on what.
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Node, type Pair, type YAMLMap } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, parseDocument, visit, type Node, type Pair, type YAMLMap } from "yaml";
 import { messageOf } from "../failure.js";
 
 export type Path = readonly (string | number)[];
@@ -20,6 +20,9 @@ export interface Fault {
   readonly first?: Place;
 }
 
+/** Where a message goes on with the text that it is about: there may be a password in that. */
+const QUOTED = /(token in YAML \w+|extra characters|Not a YAML token): .*$/s;
+
 /** Aliases that may stand for one anchor, all in all: enough for what people write, and no way to fill the memory. */
 const MAX_ALIASES = 100;
 
@@ -28,17 +31,19 @@ export class Places {
   readonly faults: readonly Fault[];
   /** What it says, where nothing is wrong. */
   readonly value: unknown;
-  readonly #lines = new LineCounter();
+  /** Where each line begins: the library counts none within what it cannot read. */
+  readonly #lines: readonly number[];
   readonly #root: Node | null;
   /** By key: a map may have very many. */
   readonly #maps = new WeakMap<YAMLMap, ReadonlyMap<unknown, Pair>>();
 
   constructor(text: string) {
+    this.#lines = [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)];
     // The schema is given, lest a directive in the text changes what its scalars mean.
-    const document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, schema: "core", merge: false, stringKeys: true, uniqueKeys: false });
+    const document = parseDocument(text, { prettyErrors: false, schema: "core", merge: false, stringKeys: true, uniqueKeys: false });
     this.#root = document.contents;
     const faults: Fault[] = [...document.errors, ...document.warnings].map(({ code, message, pos: [offset] }) => ({
-      message: code === "MULTIPLE_DOCS" ? "a second document begins here; expected one alone" : message.replace(/\.?\n.*$/s, ""),
+      message: code === "MULTIPLE_DOCS" ? "a second document begins here; expected one alone" : message.replace(/\.?\n.*$/s, "").replace(QUOTED, "$1"),
       place: this.#at(offset),
     }));
     if (faults.length === 0) faults.push(...this.#repeatedKeys());
@@ -80,8 +85,13 @@ export class Places {
   }
 
   #at(offset: number): Place {
-    const { line, col } = this.#lines.linePos(offset);
-    return { line: Math.max(1, line), column: Math.max(1, col) };
+    let line = 0;
+    for (let after = this.#lines.length; line + 1 < after;) {
+      const middle = line + after >> 1;
+      if (this.#lines[middle] <= offset) line = middle;
+      else after = middle;
+    }
+    return { line: line + 1, column: offset - this.#lines[line] + 1 };
   }
 
   /** By a set for each map: the library compares each key with all others. */

@@ -132,6 +132,8 @@ rate_limit: { interval: 250ms, burst: 2 }
       "FILE:2:92: http_server_config.headers.Content-Security-Policy is \"a\\nb\"; expected text for a header, on one line"],
     ["a password in place of its hash, which is not shown", "basic_auth_users:\n  john: secret\n",
       "FILE:2:9: basic_auth_users.john is something else; expected a bcrypt hash of a cost from 4 to 16, 60 characters that begin with $2a$, $2b$ or $2y$, such as htpasswd -nBC 10 \"\" prints"],
+    ["a hash behind what ends too early, which is not shown", `basic_auth_users: {}}\n${HASH}\n`, "FILE:1:21: Unexpected flow-map-end token in YAML stream", "FILE:2:1: Unexpected scalar token in YAML stream"],
+    ["a hash in a block's header, which is not shown", `basic_auth_users: |${HASH}\n`, "FILE:1:20: Block scalar header includes extra characters"],
     ["what htpasswd prints, as it is", `basic_auth_users:\n  ada:${HASH}\n`, "FILE:2:3: basic_auth_users is something else; expected a map of users, each with the hash of a password, after a colon and a space"],
     ["a rate", "rate_limit: { interval: 1, burst: -1 }\n", "FILE:1:35: rate_limit.burst is -1; expected a whole number, 0 or more"],
     ["an interval", "rate_limit: { interval: 1 second }\n", "FILE:1:25: rate_limit.interval is \"1 second\"; expected a duration like 1s, 250ms or 1m30s"],
