@@ -1,0 +1,208 @@
+/**
+ * The loop of whatever reads bytes: an input that reaches a block of code that none before did is kept, and others are made from it.
+ *
+ *  1. what the corpus and the reader's own seeds have, each by itself
+ *  2. a batch of inputs made from those; only where they reached something new, again one by one, to see which
+ *
+ * What a reader throws is a finding, and so are an exception that nobody catches, a rejection that nobody handles, an input that takes more
+ * than TERM_MS of processor time each time it is tried, and one that does not end (watchdog.ts).
+ */
+import { setImmediate } from "node:timers/promises";
+import { Random } from "../support/random.js";
+import { Coverage } from "./coverage.js";
+import { Mutator } from "./mutate.js";
+import { Finding, type Limits, type Summary, type Target } from "./target.js";
+import { Watchdog } from "./watchdog.js";
+
+/** What is fed with bytes, and says whether what has to hold does. */
+export interface Reader {
+  readonly name: string;
+  /** Inputs to begin with. */
+  readonly seeds: readonly (string | Uint8Array)[];
+  /** What means something to it. */
+  readonly dictionary: readonly (string | Uint8Array)[];
+  /** What is in the URLs of the scripts whose blocks count. */
+  readonly covers: readonly string[];
+  /** Before the first input, and after the last. */
+  open?(): Promise<void> | void;
+  close?(): Promise<void> | void;
+  /** @throws what does not hold. */
+  feed(input: Uint8Array): Promise<void> | void;
+}
+
+const EVENTS = ["uncaughtException", "unhandledRejection"] as const;
+const TERM_MS = 2000;
+const MAX_LEN = 4096;
+/** Inputs that are looked at together, at most. */
+const MOST_BATCH = 256;
+/** Of the inputs kept last every other one is made. */
+const LAST = 16;
+/** Files of a corpus, at most, and the bytes of each. */
+const FILES = 60;
+const FILE_LEN = 2048;
+
+export function guided(reader: Reader): Target {
+  return new Guided(reader);
+}
+
+class Guided implements Target {
+  readonly name: string;
+  readonly #reader: Reader;
+  #opened = false;
+
+  constructor(reader: Reader) {
+    this.name = reader.name;
+    this.#reader = reader;
+  }
+
+  async fuzz(corpus: readonly Uint8Array[], { seconds, seed, signal }: Limits): Promise<Summary> {
+    await this.#open();
+    const random = new Random(seed);
+    const mutator = new Mutator(random, this.#reader.dictionary.map(bytesOf), MAX_LEN);
+    const watched = new Watched(this.#reader);
+    const coverage = new Coverage(this.#reader.covers);
+    const begin = performance.now();
+    const ended = () => signal.aborted || performance.now() - begin >= 1000 * seconds;
+    const kept: Uint8Array[] = [];
+    let inputs = 0;
+    try {
+      for (const input of [...corpus, ...this.#reader.seeds.map(bytesOf)]) {
+        await watched.feed(input);
+        inputs++;
+        if (learn(coverage)) kept.push(input);
+      }
+      if (kept.length === 0) kept.push(new Uint8Array(0));
+      for (let size = 16; !ended();) {
+        const batch: Uint8Array[] = [];
+        while (batch.length < size && !ended()) {
+          const from = random.oneIn(2) ? kept[kept.length - 1 - random.below(Math.min(LAST, kept.length))] : random.pick(kept);
+          const input = mutator.mutate(from, random.pick(kept));
+          batch.push(input);
+          await watched.feed(input);
+        }
+        inputs += batch.length;
+        const blocks = await this.#keep(batch, watched, coverage, kept);
+        size = blocks ? Math.max(16, size / 2) : Math.min(MOST_BATCH, 2 * size);
+        // For signals.
+        await setImmediate();
+      }
+      return { inputs, seconds: (performance.now() - begin) / 1000, blocks: coverage.blocks, kept };
+    } finally {
+      coverage.close();
+      watched.close();
+    }
+  }
+
+  /** Keeps those of a batch that reached something new, if there are any. */
+  async #keep(batch: readonly Uint8Array[], watched: Watched, coverage: Coverage, kept: Uint8Array[]): Promise<boolean> {
+    const stock = coverage.take();
+    if (!coverage.isFresh(stock)) return false;
+    for (const input of batch) {
+      await watched.feed(input);
+      if (learn(coverage)) kept.push(input);
+    }
+    // What happened once, and not again.
+    coverage.add(stock);
+    return true;
+  }
+
+  async replay(input: Uint8Array): Promise<void> {
+    await this.#open();
+    await this.#reader.feed(input);
+  }
+
+  async minimize(inputs: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
+    await this.#open();
+    const short = inputs.filter(({ length }) => length <= FILE_LEN).sort((a, b) => a.length - b.length);
+    const coverage = new Coverage(this.#reader.covers);
+    try {
+      for (const input of short) {
+        await this.#reader.feed(input);
+        coverage.add(coverage.take());
+      }
+      const reached: { input: Uint8Array; blocks: Set<string> }[] = [];
+      for (const input of short) {
+        await this.#reader.feed(input);
+        reached.push({ input, blocks: coverage.blocksIn(coverage.take()) });
+      }
+      // The one that adds most, again and again: not the fewest, but nearly.
+      const chosen: Uint8Array[] = [];
+      const done = new Set<string>();
+      while (chosen.length < FILES) {
+        const added = reached.map(({ blocks }) => [...blocks].filter((block) => !done.has(block)).length);
+        const most = added.indexOf(Math.max(...added));
+        if (most < 0 || added[most] === 0) break;
+        chosen.push(reached[most].input);
+        for (const block of reached[most].blocks) done.add(block);
+      }
+      return chosen;
+    } finally {
+      coverage.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#opened) await this.#reader.close?.();
+    this.#opened = false;
+  }
+
+  async #open(): Promise<void> {
+    if (!this.#opened) await this.#reader.open?.();
+    this.#opened = true;
+  }
+}
+
+/** Whether something new ran since the last time. */
+function learn(coverage: Coverage): boolean {
+  const stock = coverage.take();
+  const fresh = coverage.isFresh(stock);
+  if (fresh) coverage.add(stock);
+  return fresh;
+}
+
+function bytesOf(input: string | Uint8Array): Uint8Array {
+  return typeof input === "string" ? Buffer.from(input) : input;
+}
+
+/** A reader, and what it must not do. */
+class Watched {
+  readonly #reader: Reader;
+  readonly #watchdog: Watchdog;
+  /** What nobody has caught. */
+  readonly #uncaught: unknown[] = [];
+  readonly #catch = (error: unknown) => { this.#uncaught.push(error); };
+
+  constructor(reader: Reader) {
+    this.#reader = reader;
+    this.#watchdog = new Watchdog(reader.name);
+    for (const event of EVENTS) process.on(event, this.#catch);
+  }
+
+  /** @throws Finding */
+  async feed(input: Uint8Array): Promise<void> {
+    try {
+      let tookMs = Infinity;
+      for (let tries = 0; tries < 3 && tookMs > TERM_MS; tries++) tookMs = Math.min(tookMs, await this.#once(input));
+      if (tookMs > TERM_MS) throw new Error(`took ${Math.round(tookMs)} ms of processor time`);
+    } catch (error) {
+      throw new Finding(input, error);
+    }
+  }
+
+  close(): void {
+    this.#watchdog.close();
+    for (const event of EVENTS) process.off(event, this.#catch);
+  }
+
+  /** Returns how long it took, in ms of processor time. */
+  async #once(input: Uint8Array): Promise<number> {
+    this.#watchdog.watch(input);
+    const before = process.cpuUsage();
+    const done = this.#reader.feed(input);
+    // Most are no promises, and a turn of the event loop each would be most of their time.
+    if (done) await done;
+    const { user, system } = process.cpuUsage(before);
+    if (this.#uncaught.length > 0) throw this.#uncaught[0];
+    return (user + system) / 1000;
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The configuration file of `pongd run --config` and `pongd check`. It is a configuration, or refused with places within the text; js-yaml
+ * and yaml say the same where js-yaml and the schema accept; and what is printed of it means the same.
+ */
+import assert from "node:assert/strict";
+import { load, YAMLException } from "js-yaml";
+import { ConfigFile } from "../../../src/config/file.js";
+import { effective, type Given } from "../../../src/config/options.js";
+import { tooDeep } from "../../../src/config/nesting.js";
+import { Places } from "../../../src/config/places.js";
+import { oddities, toDocument, toYaml } from "../../../src/config/print.js";
+import { jsonSchema, schema } from "../../../src/config/schema.js";
+import { Failure } from "../../../src/failure.js";
+import type { Reader } from "../guided.js";
+import { Folder } from "./folder.js";
+import { checkPlaces, refusalOr } from "./refused.js";
+
+const NOTHING_GIVEN: Given = { values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: "pongd run 10.99.0.0/16" };
+
+/** What in YAML means something, and what pongd's own keys and values are. */
+export const YAML = [
+  "\n", "  ", "\t", ": ", "- ", "? ", "[", "]", "{", "}", ", ", "# ", "&a ", "*a", "!!str ", "!!int ", "!!map ", "!!binary ", "! ", "| ", "|+\n", ">-\n", "'", "\"", "''", "\\n", "\\x41", "\\u2028",
+  "%YAML 1.1\n", "%YAML 1.2\n", "%TAG ! tag:x,2000:\n", "---\n", "...\n", "<<: ", "~", "null", "true", "false", "yes", "0x1F", "0o17", "1_000", ".inf", ".nan", "1e3", "\r\n", "\r", "\ufeff", "\u2028", "\u0085", "\0", "__proto__: ",
+  "constructor: ", "toString: ", "@", "`",
+];
+
+function words(): string[] {
+  const found = new Set<string>();
+  const walk = (node: unknown): void => {
+    if (typeof node === "string") found.add(node);
+    if (typeof node !== "object" || node === null) return;
+    for (const [key, value] of Object.entries(node)) {
+      if (key === "properties") for (const name of Object.keys(value as object)) found.add(`${name}: `);
+      if (key !== "description" && key !== "title") walk(value);
+    }
+  };
+  walk(jsonSchema());
+  return [...found].filter((word) => word.length < 30);
+}
+
+let folder: Folder;
+
+export const config: Reader = {
+  name: "config",
+  covers: ["/build/src/", "/node_modules/js-yaml/", "/node_modules/yaml/"],
+  dictionary: [...YAML, ...words(), "10.99.0.0/16", "2001:db8::/64", "10.99.0.1", "::ffff:10.0.0.0/104", "[::1]:7664"],
+  seeds: [
+    "prefixes: [10.99.0.0/16]\n",
+    "device: { name: pong0, mode: tap, mac: per-address, mtu: 1400, queues: auto, routes: false, host_address: [10.99.0.1, \"2001:db8::1\"] }\nengine: wasm\nio: readwrite\nspin: 5\nreassembly: 8\n"
+    + "listen: \"[::1]:7664\"\nweb_config: web.yml\nmax_requests: 7\nlog: { level: debug, format: json }\nprivileges: drop\nprefixes:\n  - 10.99.0.0/16\n  - prefix: 2001:db8::/64\n    name: six\nexcept: [10.99.7.0/24]\n",
+    "engine: js\nanswer: [echo]\nttl: 9\nunreachable: off\nsource_route: drop\nrate_limit: { rate: 1000, burst: 100 }\nsource_rate_limit: none\nprefixes:\n  - { prefix: 10.0.0.0/8, rate_limit: { rate: 0.5 }, answer: [], ttl: 1, comment: x }\n",
+    "unreachable: { udp: on, other: silent }\nprefixes: &p\n- \"10.1.0.0/16\"\nexcept: *p\n",
+    "prefixes: [10.99.0.0/16, 10.99.0.0/16]\nlisen: 1\nttl: 0\nttl: 1\ndevice: { nmae: x }\n",
+  ],
+  open() { folder = new Folder(); },
+  close() { folder.remove(); },
+  feed(input) {
+    const file = folder.write("pongd.yaml", input);
+    const text = new TextDecoder().decode(input);
+    const read = refusalOr(() => effective(NOTHING_GIVEN, new ConfigFile(file)));
+    if (read instanceof Failure) {
+      assert.equal(read.exitStatus, 3);
+      checkPlaces(read.lines, file, text);
+    } else {
+      const document = toDocument(read);
+      const again = effective(NOTHING_GIVEN, new ConfigFile(folder.write("printed.yaml", toYaml(document))));
+      assert.deepEqual(toDocument(again), document);
+      for (const oddity of oddities(read)) assert.match(oddity, /./);
+    }
+    if (!tooDeep(text)) checkAlike(text);
+  },
+};
+
+/** What the fast reader and the schema accept, the one that knows places does, and it says the same. */
+function checkAlike(text: string): void {
+  let fast: unknown;
+  try {
+    fast = load(text, { maxAliases: 0 });
+  } catch (error) {
+    if (error instanceof YAMLException) return;
+    throw error;
+  }
+  if (!schema.safeParse(fast).success) return;
+  const { faults, value } = new Places(text);
+  assert.deepEqual(faults, []);
+  assert.deepEqual(value, fast);
+}
