@@ -7,7 +7,8 @@ import { Mode } from "../abi.js";
 import { EXIT, Failure, IPV6_MEND } from "../failure.js";
 import { BlockMap, FAMILIES, formatBytes, type Address, type Block, type Family, type Prefix } from "../prefixes.js";
 import * as libc from "./libc.js";
-import { NetlinkError, type Netlink, type Route } from "./netlink.js";
+import type { Route } from "./messages.js";
+import { NetlinkError, type Netlink } from "./netlink.js";
 import * as uapi from "./uapi.js";
 
 /** How the kernel refuses IPv6 addresses and routes where disable_ipv6 is set, and where it has no IPv6 at all. */

@@ -1,0 +1,264 @@
+/**
+ * rtnetlink(7)'s messages, as bytes and as values: what is asked of the kernel, and what it answers and tells. No length in them is trusted:
+ * what does not fit in what it lies in is a Failure.
+ */
+import { EXIT, Failure } from "../failure.js";
+import { formatBytes, type Address, type Family, type Prefix } from "../prefixes.js";
+import * as uapi from "./uapi.js";
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  readonly up: boolean;
+  readonly mtu: number;
+  /** Of a virtual one: "tun", "bridge", "dummy" … */
+  readonly kind: string | undefined;
+  readonly tun: TunInfo | undefined;
+}
+
+/** What the kernel keeps of a TUN or TAP device (Linux 4.17). */
+export interface TunInfo {
+  /** IFF_TUN or IFF_TAP. */
+  readonly type: number;
+  readonly owner: number | undefined;
+  readonly group: number | undefined;
+  readonly pi: boolean;
+  readonly vnetHdr: boolean;
+  readonly persist: boolean;
+  readonly multiQueue: boolean;
+  /** That programs hold open; 0 also where the device is of one queue alone, of which the kernel does not say. */
+  readonly queues: number;
+}
+
+/** The kernel's own counters of a link, from its side: what pongd writes is received there. */
+export interface LinkStats {
+  readonly rxPackets: number;
+  readonly txPackets: number;
+  /** Packets for which the queue towards pongd had no room. */
+  readonly txDropped: number;
+}
+
+export interface Route {
+  /** Destination, 4 or 16 bytes. */
+  readonly bytes: Uint8Array;
+  /** Prefix length of the destination. */
+  readonly length: number;
+  /** RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE … */
+  readonly type: number;
+  /** Index of the outgoing interface; 0 where there is none or several. */
+  readonly oif: number;
+}
+
+/** One message; its payload lies in the datagram. */
+export interface Message {
+  readonly type: number;
+  readonly flags: number;
+  readonly seq: number;
+  readonly payload: Buffer;
+}
+
+/** How a request ended: `errno` 0 where the kernel did as it was asked, else with its own sentence, where it gave one. */
+export interface Outcome {
+  readonly errno: number;
+  readonly text: string | undefined;
+}
+
+/** A request of that sequence number. */
+export function request(type: number, flags: number, sequence: number, payload: readonly Uint8Array[]): Buffer {
+  const message = Buffer.concat([Buffer.alloc(uapi.SIZEOF_NLMSGHDR), ...payload]);
+  message.writeUInt32LE(message.length, 0);
+  message.writeUInt16LE(type, 4);
+  message.writeUInt16LE(uapi.NLM_F_REQUEST | flags, 6);
+  message.writeUInt32LE(sequence, 8);
+  return message;
+}
+
+/** @throws Failure */
+export function* messages(datagram: Buffer): Generator<Message, void, undefined> {
+  for (let at = 0; at + uapi.SIZEOF_NLMSGHDR <= datagram.length;) {
+    const length = datagram.readUInt32LE(at);
+    if (length < uapi.SIZEOF_NLMSGHDR || at + length > datagram.length) throw malformed(`a message of ${length} bytes, ${datagram.length - at} of which are there`);
+    yield {
+      type: datagram.readUInt16LE(at + 4),
+      flags: datagram.readUInt16LE(at + 6),
+      seq: datagram.readUInt32LE(at + 8),
+      payload: datagram.subarray(at + uapi.SIZEOF_NLMSGHDR, at + length),
+    };
+    at += align4(length);
+  }
+}
+
+/** Of NLMSG_ERROR: i32 negative errno, the header of the request, and the rest of it, unless NLM_F_CAPPED (Documentation/userspace-api/netlink/intro.rst). @throws Failure */
+export function outcomeOf({ payload, flags }: Message): Outcome {
+  need(payload, 4 + uapi.SIZEOF_NLMSGHDR, "an error");
+  const errno = -payload.readInt32LE(0);
+  if ((flags & uapi.NLM_F_ACK_TLVS) === 0) return { errno, text: undefined };
+  const quoted = (flags & uapi.NLM_F_CAPPED) !== 0 ? uapi.SIZEOF_NLMSGHDR : payload.readUInt32LE(4);
+  need(payload, 4 + quoted, "an error");
+  const text = attributesOf(payload.subarray(4 + Math.ceil(quoted / 4) * 4)).get(uapi.NLMSGERR_ATTR_MSG);
+  return { errno, text: text && cText(text, "utf8") };
+}
+
+/** Whether a datagram of notifications is about that link, or may be. */
+export function isAbout(datagram: Buffer, index: number): boolean {
+  try {
+    // struct ifinfomsg
+    return [...messages(datagram)].some(({ payload }) => payload.length < 8 || payload.readInt32LE(4) === index);
+  } catch {
+    return true;
+  }
+}
+
+/** @throws Failure */
+export function linkOf(payload: Buffer): Link {
+  const attributes = attributesBehind(payload, uapi.SIZEOF_IFINFOMSG, "a link");
+  const name = attributes.get(uapi.IFLA_IFNAME);
+  return {
+    index: payload.readInt32LE(4),
+    name: name ? cText(name, "latin1") : "",
+    up: (payload.readUInt32LE(8) & uapi.IFF_UP) !== 0,
+    mtu: numberOf(attributes, uapi.IFLA_MTU) ?? 0,
+    ...linkInfoOf(attributes.get(uapi.IFLA_LINKINFO)),
+  };
+}
+
+function linkInfoOf(nested: Buffer | undefined): Pick<Link, "kind" | "tun"> {
+  const info = attributesOf(nested ?? Buffer.alloc(0));
+  const named = info.get(uapi.IFLA_INFO_KIND);
+  const kind = named && cText(named, "latin1");
+  const data = kind === "tun" ? info.get(uapi.IFLA_INFO_DATA) : undefined;
+  if (!data) return { kind, tun: undefined };
+  const attributes = attributesOf(data);
+  const u8 = (type: number) => attributes.get(type)?.at(0) ?? 0;
+  return {
+    kind,
+    tun: {
+      type: u8(uapi.IFLA_TUN_TYPE),
+      owner: numberOf(attributes, uapi.IFLA_TUN_OWNER),
+      group: numberOf(attributes, uapi.IFLA_TUN_GROUP),
+      pi: u8(uapi.IFLA_TUN_PI) !== 0,
+      vnetHdr: u8(uapi.IFLA_TUN_VNET_HDR) !== 0,
+      persist: u8(uapi.IFLA_TUN_PERSIST) !== 0,
+      multiQueue: u8(uapi.IFLA_TUN_MULTI_QUEUE) !== 0,
+      queues: (numberOf(attributes, uapi.IFLA_TUN_NUM_QUEUES) ?? 0) + (numberOf(attributes, uapi.IFLA_TUN_NUM_DISABLED_QUEUES) ?? 0),
+    },
+  };
+}
+
+/** Undefined where there are none. @throws Failure */
+export function statsOf(payload: Buffer): LinkStats | undefined {
+  // struct rtnl_link_stats64: u64 each
+  const stats = attributesBehind(payload, uapi.SIZEOF_IFINFOMSG, "a link").get(uapi.IFLA_STATS64);
+  if (!stats) return undefined;
+  need(stats, 64, "statistics");
+  const [rxPackets, txPackets, txDropped] = [0, 1, 7].map((i) => Number(stats.readBigUInt64LE(8 * i)));
+  return { rxPackets, txPackets, txDropped };
+}
+
+/** Of the link of that index, and not of that link alone; undefined for any other. @throws Failure */
+export function addressOf(payload: Buffer, index: number): Address | undefined {
+  const attributes = attributesBehind(payload, uapi.SIZEOF_IFADDRMSG, "an address");
+  if (payload.readUInt32LE(4) !== index || payload.readUInt8(3) >= uapi.RT_SCOPE_LINK) return undefined;
+  // IFA_LOCAL: IPv4's, and IPv6's where there is a peer, whose IFA_ADDRESS is then.
+  const bytes = attributes.get(uapi.IFA_LOCAL) ?? attributes.get(uapi.IFA_ADDRESS);
+  if (!bytes) return undefined;
+  if (bytes.length !== 4 && bytes.length !== 16) throw malformed(`an address of ${bytes.length} bytes`);
+  return { family: bytes.length === 4 ? 4 : 6, bytes, text: formatBytes(bytes) };
+}
+
+/** Undefined for one of another family. @throws Failure */
+export function routeOf(payload: Buffer, family: Family): Route | undefined {
+  const attributes = attributesBehind(payload, uapi.SIZEOF_RTMSG, "a route");
+  if (payload[0] !== familyOf({ family })) return undefined;
+  const [length, addressLen] = [payload.readUInt8(1), family === 4 ? 4 : 16];
+  const bytes = attributes.get(uapi.RTA_DST) ?? new Uint8Array(addressLen);
+  if (bytes.length !== addressLen || length > 8 * addressLen) throw malformed(`a route to ${bytes.length} bytes, of which ${length} bits count`);
+  return { bytes, length, type: payload.readUInt8(7), oif: numberOf(attributes, uapi.RTA_OIF) ?? 0 };
+}
+
+/** The attributes behind the fixed part of what a message is about. */
+function attributesBehind(payload: Buffer, fixed: number, what: string): Map<number, Buffer> {
+  need(payload, fixed, what);
+  return attributesOf(payload.subarray(fixed));
+}
+
+function attributesOf(bytes: Buffer): Map<number, Buffer> {
+  const attributes = new Map<number, Buffer>();
+  for (let at = 0; at + 4 <= bytes.length;) {
+    const length = bytes.readUInt16LE(at);
+    if (length < 4 || at + length > bytes.length) throw malformed(`an attribute of ${length} bytes, ${bytes.length - at} of which are there`);
+    attributes.set(bytes.readUInt16LE(at + 2) & 0x3fff, bytes.subarray(at + 4, at + length));
+    at += align4(length);
+  }
+  return attributes;
+}
+
+function numberOf(attributes: ReadonlyMap<number, Buffer>, type: number): number | undefined {
+  const value = attributes.get(type);
+  return value && need(value, 4, "a number").readUInt32LE(0);
+}
+
+function cText(bytes: Buffer, encoding: "latin1" | "utf8"): string {
+  return bytes.toString(encoding).replace(/\0.*$/s, "");
+}
+
+function need(bytes: Buffer, length: number, what: string): Buffer {
+  if (bytes.length < length) throw malformed(`${what} of ${bytes.length} bytes, where there are at least ${length}`);
+  return bytes;
+}
+
+function malformed(what: string): Failure {
+  return new Failure(`netlink: the kernel sent ${what}`, EXIT.RUNTIME);
+}
+
+export function attribute(type: number, data: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(align4(4 + data.length));
+  bytes.writeUInt16LE(4 + data.length, 0);
+  bytes.writeUInt16LE(type, 2);
+  bytes.set(data, 4);
+  return bytes;
+}
+
+/** struct ifinfomsg: u8 family, u8, u16 type, i32 index, u32 flags, u32 change */
+export function ifinfomsg(index: number, flags = 0, change = 0): Buffer {
+  const bytes = Buffer.alloc(uapi.SIZEOF_IFINFOMSG);
+  bytes.writeInt32LE(index, 4);
+  bytes.writeUInt32LE(flags, 8);
+  bytes.writeUInt32LE(change, 12);
+  return bytes;
+}
+
+/** A route of the prefix to the interface; `source`: the address that the host prefers as its own towards it. */
+export function routeTo(index: number, prefix: Prefix, source: Address | undefined): Buffer[] {
+  const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
+  header[0] = familyOf(prefix);
+  header[1] = prefix.length;
+  header[4] = uapi.RT_TABLE_MAIN;
+  header[5] = uapi.RTPROT_STATIC;
+  header[6] = prefix.family === 4 ? uapi.RT_SCOPE_LINK : uapi.RT_SCOPE_UNIVERSE;
+  header[7] = uapi.RTN_UNICAST;
+  return [
+    header,
+    attribute(uapi.RTA_DST, prefix.bytes),
+    attribute(uapi.RTA_OIF, u32(index)),
+    ...source ? [attribute(uapi.RTA_PREFSRC, source.bytes)] : [],
+  ];
+}
+
+export function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+export function cString(text: string): Buffer {
+  return Buffer.from(`${text}\0`, "latin1");
+}
+
+export function familyOf({ family }: { readonly family: Family }): number {
+  return family === 4 ? uapi.AF_INET : uapi.AF_INET6;
+}
+
+function align4(length: number): number {
+  return (length + 3) & ~3;
+}
