@@ -27,9 +27,19 @@ const SAN = /(DNS|email|URI|IP Address|[^:,]+):("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)
 /** The names, addresses and URIs of an X509Certificate's subjectAltName, addresses as Go writes them. */
 export function sansOf(text: string): string[] {
   return [...text.matchAll(SAN)].flatMap(([, kind, value]) => {
-    // Node.js quotes what could be taken for more than one.
-    const plain = value.startsWith("\"") ? JSON.parse(value) as string : value;
+    const plain = unquoted(value);
+    if (plain === undefined) return [];
     if (kind === "IP Address") return ipaddr.isValid(plain) ? [ipaddr.parse(plain).toString()] : [];
     return kind === "DNS" || kind === "email" || kind === "URI" ? [plain] : [];
   });
+}
+
+/** Node.js quotes, as JSON does, what could be taken for more than one. What is quoted otherwise is no name: undefined. */
+function unquoted(value: string): string | undefined {
+  if (!value.startsWith("\"")) return value;
+  try {
+    return JSON.parse(value) as string;
+  } catch {
+    return undefined;
+  }
 }

@@ -258,6 +258,7 @@ test("names of a certificate: DNS, mail, URI and addresses as Go writes them, no
   assert.deepEqual(sansOf("DNS:one, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1, URI:spiffe://a/b, email:a@example.org, DirName:CN=x, Registered ID:1.2.3"),
     ["one", "192.0.2.1", "2001:db8::1", "spiffe://a/b", "a@example.org"]);
   assert.deepEqual(sansOf("DNS:\"evil, DNS:one\", URI:\"http://a/\\u0022\""), ["evil, DNS:one", "http://a/\""]);
+  assert.deepEqual(sansOf("DNS:\"a\\x\", DNS:two"), ["two"], "quoted otherwise than Node.js does");
   assert.deepEqual(sansOf("DirName:\"/CN=a, DNS:one\", DNS:two"), ["two"]);
   assert.deepEqual(sansOf(""), []);
 });
