@@ -56,8 +56,8 @@ function send(path: string, text: string): void {
   }
 }
 
-/** struct sockaddr_un: u16 family, then a path that ends with NUL, or an abstract name, whose "@" stands for a leading NUL. */
-function sockaddrOf(path: string): Buffer {
+/** struct sockaddr_un: u16 family, then a path that ends with NUL, or an abstract name, whose "@" stands for a leading NUL. @throws Error for any other. */
+export function sockaddrOf(path: string): Buffer {
   const name = Buffer.from(path.startsWith("@") ? `\0${path.slice(1)}` : `${path}\0`);
   if (!/^[/@]./.test(path) || name.length > SUN_PATH) throw new Error(`NOTIFY_SOCKET "${path}" is no socket's address`);
   const family = Buffer.alloc(2);

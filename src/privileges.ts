@@ -12,6 +12,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { EXIT, Failure, messageOf } from "./failure.js";
+import { capabilitySet } from "./proc.js";
 import * as libc from "./tun/libc.js";
 import * as uapi from "./tun/uapi.js";
 
@@ -76,10 +77,14 @@ function capabilitiesOf(status: string): string {
     if (status !== "/proc/self/status" && (code === "ENOENT" || code === "ESRCH")) return "";
     throw new Failure(`cannot tell privileges: ${messageOf(error)}`, EXIT.RUNTIME, { mend: "mount /proc, or run without --drop-privileges", cause: error });
   }
-  return SETS.flatMap((set) => {
-    const value = new RegExp(`^${set}:\\s*([0-9a-f]+)$`, "m").exec(text)?.[1] ?? "0";
-    return /^0+$/.test(value) ? [] : [`${set} ${value}`];
-  }).join(", ");
+  return capabilitiesIn(text);
+}
+
+/** As capabilitiesOf() of a file's text. @throws Failure where it does not say what is permitted, which all the others lie in. */
+export function capabilitiesIn(status: string): string {
+  const sets = SETS.map((set) => [set, capabilitySet(status, set)] as const);
+  if (sets[0][1] === undefined) throw new Failure(`cannot tell privileges: no ${SETS[0]} in /proc`, EXIT.RUNTIME, { mend: "mount /proc, or run without --drop-privileges" });
+  return sets.flatMap(([set, bits = 0n]) => bits === 0n ? [] : [`${set} ${bits.toString(16).padStart(16, "0")}`]).join(", ");
 }
 
 function check(result: number, what: string): void {

@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "../failure.js";
 import { parseAddress } from "../prefixes.js";
+import { ranNs } from "../proc.js";
 import * as libc from "../tun/libc.js";
 import { Netlink } from "../tun/netlink.js";
 import * as uapi from "../tun/uapi.js";
@@ -227,10 +228,10 @@ function othersCpuNs(): number {
   return readdirSync("/proc/self/task").filter((task) => task !== thread).reduce((sum, task) => sum + cpuNs(task), 0);
 }
 
-/** The first field of schedstat: time on a CPU. A thread may end before it is looked at. */
+/** Time on a CPU. A thread may end before it is looked at. */
 function cpuNs(task: string): number {
   try {
-    return Number(readFileSync(`/proc/self/task/${task}/schedstat`, "utf8").split(" ")[0]);
+    return ranNs(readFileSync(`/proc/self/task/${task}/schedstat`, "utf8"));
   } catch {
     return 0;
   }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { Command } from "commander";
 import { EXIT, Failure, IPV6_MEND, messageOf, NET_ADMIN_MEND } from "../failure.js";
+import { capabilitySet } from "../proc.js";
 import { CAP_NET_ADMIN } from "../tun/uapi.js";
 
 const NODE_NEEDED = [20, 19];
@@ -66,8 +67,8 @@ async function tun(): Promise<Finding> {
 }
 
 function hasCapability(capability: number): boolean {
-  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(read("/proc/self/status") ?? "")?.[1] ?? "0";
-  return (BigInt(`0x${effective}`) >> BigInt(capability) & 1n) === 1n;
+  const effective = capabilitySet(read("/proc/self/status") ?? "", "CapEff") ?? 0n;
+  return (effective >> BigInt(capability) & 1n) === 1n;
 }
 
 async function capability(): Promise<Finding> {
