@@ -66,7 +66,7 @@ function parsed(args: string[]) {
       },
     });
   } catch (error) {
-    throw new UsageError(`${(error as Error).message.replace(/\.? .*$/s, "")}; ${USAGE}`, { cause: error });
+    throw new UsageError(`${(error as Error).message.replace(/\. .*$/s, "")}; ${USAGE}`, { cause: error });
   }
 }
 

@@ -9,14 +9,13 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { Random } from "../support/random.js";
-import { Coverage } from "./coverage.js";
+import { Coverage, startCoverage } from "./coverage.js";
 import { Mutator } from "./mutate.js";
 import { Finding, type Limits, type Summary, type Target } from "./target.js";
 import { Watchdog } from "./watchdog.js";
 
 /** What is fed with bytes, and says whether what has to hold does. */
 export interface Reader {
-  readonly name: string;
   /** Inputs to begin with. */
   readonly seeds: readonly (string | Uint8Array)[];
   /** What means something to it. */
@@ -41,32 +40,34 @@ const LAST = 16;
 const FILES = 60;
 const FILE_LEN = 2048;
 
-export function guided(reader: Reader): Target {
-  return new Guided(reader);
+/** `load`: imports it, and with it the code that it reads with, which must not have run before coverage is taken. */
+export function guided(name: string, load: () => Promise<Reader> | Reader): Target {
+  return new Guided(name, load);
 }
 
 class Guided implements Target {
   readonly name: string;
-  readonly #reader: Reader;
-  #opened = false;
+  readonly #load: () => Promise<Reader> | Reader;
+  #opened: Reader | undefined;
 
-  constructor(reader: Reader) {
-    this.name = reader.name;
-    this.#reader = reader;
+  constructor(name: string, load: () => Promise<Reader> | Reader) {
+    this.name = name;
+    this.#load = load;
   }
 
   async fuzz(corpus: readonly Uint8Array[], { seconds, seed, signal }: Limits): Promise<Summary> {
-    await this.#open();
+    startCoverage();
+    const reader = await this.#open();
     const random = new Random(seed);
-    const mutator = new Mutator(random, this.#reader.dictionary.map(bytesOf), MAX_LEN);
-    const watched = new Watched(this.#reader);
-    const coverage = new Coverage(this.#reader.covers);
+    const mutator = new Mutator(random, reader.dictionary.map(bytesOf), MAX_LEN);
+    const watched = new Watched(this.name, reader);
+    const coverage = new Coverage(reader.covers);
     const begin = performance.now();
     const ended = () => signal.aborted || performance.now() - begin >= 1000 * seconds;
     const kept: Uint8Array[] = [];
     let inputs = 0;
     try {
-      for (const input of [...corpus, ...this.#reader.seeds.map(bytesOf)]) {
+      for (const input of [...corpus, ...reader.seeds.map(bytesOf)]) {
         await watched.feed(input);
         inputs++;
         if (learn(coverage)) kept.push(input);
@@ -88,7 +89,6 @@ class Guided implements Target {
       }
       return { inputs, seconds: (performance.now() - begin) / 1000, blocks: coverage.blocks, kept };
     } finally {
-      coverage.close();
       watched.close();
     }
   }
@@ -107,48 +107,47 @@ class Guided implements Target {
   }
 
   async replay(input: Uint8Array): Promise<void> {
-    await this.#open();
-    await this.#reader.feed(input);
+    const reader = await this.#open();
+    await reader.feed(input);
   }
 
   async minimize(inputs: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
-    await this.#open();
+    startCoverage();
+    const reader = await this.#open();
     const short = inputs.filter(({ length }) => length <= FILE_LEN).sort((a, b) => a.length - b.length);
-    const coverage = new Coverage(this.#reader.covers);
-    try {
-      for (const input of short) {
-        await this.#reader.feed(input);
-        coverage.add(coverage.take());
-      }
-      const reached: { input: Uint8Array; blocks: Set<string> }[] = [];
-      for (const input of short) {
-        await this.#reader.feed(input);
-        reached.push({ input, blocks: coverage.blocksIn(coverage.take()) });
-      }
-      // The one that adds most, again and again: not the fewest, but nearly.
-      const chosen: Uint8Array[] = [];
-      const done = new Set<string>();
-      while (chosen.length < FILES) {
-        const added = reached.map(({ blocks }) => [...blocks].filter((block) => !done.has(block)).length);
-        const most = added.indexOf(Math.max(...added));
-        if (most < 0 || added[most] === 0) break;
-        chosen.push(reached[most].input);
-        for (const block of reached[most].blocks) done.add(block);
-      }
-      return chosen;
-    } finally {
-      coverage.close();
+    const coverage = new Coverage(reader.covers);
+    for (const input of short) {
+      await reader.feed(input);
+      coverage.add(coverage.take());
     }
+    const reached: { input: Uint8Array; blocks: Set<string> }[] = [];
+    for (const input of short) {
+      await reader.feed(input);
+      reached.push({ input, blocks: coverage.blocksIn(coverage.take()) });
+    }
+    // The one that adds most, again and again: not the fewest, but nearly.
+    const chosen: Uint8Array[] = [];
+    const done = new Set<string>();
+    while (chosen.length < FILES) {
+      const added = reached.map(({ blocks }) => [...blocks].filter((block) => !done.has(block)).length);
+      const most = added.indexOf(Math.max(...added));
+      if (most < 0 || added[most] === 0) break;
+      chosen.push(reached[most].input);
+      for (const block of reached[most].blocks) done.add(block);
+    }
+    return chosen;
   }
 
   async close(): Promise<void> {
-    if (this.#opened) await this.#reader.close?.();
-    this.#opened = false;
+    await this.#opened?.close?.();
+    this.#opened = undefined;
   }
 
-  async #open(): Promise<void> {
-    if (!this.#opened) await this.#reader.open?.();
-    this.#opened = true;
+  async #open(): Promise<Reader> {
+    if (this.#opened) return this.#opened;
+    const reader = await this.#load();
+    await reader.open?.();
+    return this.#opened = reader;
   }
 }
 
@@ -172,9 +171,9 @@ class Watched {
   readonly #uncaught: unknown[] = [];
   readonly #catch = (error: unknown) => { this.#uncaught.push(error); };
 
-  constructor(reader: Reader) {
+  constructor(target: string, reader: Reader) {
     this.#reader = reader;
-    this.#watchdog = new Watchdog(reader.name);
+    this.#watchdog = new Watchdog(target);
     for (const event of EVENTS) process.on(event, this.#catch);
   }
 

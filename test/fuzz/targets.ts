@@ -1,13 +1,14 @@
 /** All there is to fuzz. */
 import { guided } from "./guided.js";
-import { config } from "./readers/config.js";
-import { exposition } from "./readers/exposition.js";
-import { http } from "./readers/http.js";
-import { netlink } from "./readers/netlink.js";
-import { pcap } from "./readers/pcap.js";
-import { proc } from "./readers/proc.js";
-import { text } from "./readers/text.js";
-import { webconfig } from "./readers/webconfig.js";
 import type { Target } from "./target.js";
 
-export const TARGETS: readonly Target[] = [config, webconfig, pcap, http, netlink, proc, exposition, text].map(guided);
+export const TARGETS: readonly Target[] = [
+  guided("config", async () => (await import("./readers/config.js")).config),
+  guided("webconfig", async () => (await import("./readers/webconfig.js")).webconfig),
+  guided("pcap", async () => (await import("./readers/pcap.js")).pcap),
+  guided("http", async () => (await import("./readers/http.js")).http),
+  guided("netlink", async () => (await import("./readers/netlink.js")).netlink),
+  guided("proc", async () => (await import("./readers/proc.js")).proc),
+  guided("exposition", async () => (await import("./readers/exposition.js")).exposition),
+  guided("text", async () => (await import("./readers/text.js")).text),
+];

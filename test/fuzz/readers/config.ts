@@ -41,7 +41,6 @@ function words(): string[] {
 let folder: Folder;
 
 export const config: Reader = {
-  name: "config",
   covers: ["/build/src/", "/node_modules/js-yaml/", "/node_modules/yaml/"],
   dictionary: [...YAML, ...words(), "10.99.0.0/16", "2001:db8::/64", "10.99.0.1", "::ffff:10.0.0.0/104", "[::1]:7664"],
   seeds: [

@@ -30,7 +30,6 @@ pongd_prefix_replies_total{prefix="2001:db8::/64"} 0
 const MISTAKES = [TypeError, RangeError, SyntaxError, ReferenceError];
 
 export const exposition: Reader = {
-  name: "exposition",
   covers: ["/build/src/"],
   dictionary: [...METRICS.split(/(?<=[\n{},=" ])/), "__proto__", "constructor", "\\n", "\\\\", "\\\"", "NaN", "+Inf", "-inf", "1e308", "1e-400", "# HELP ", "# TYPE ", "# EOF\n", "\u001b[2J", "\u202e", "\u4e2d", "\ufe0f", "\u200d"],
   seeds: [METRICS, "a 1\nb{c=\"d\\\\\\n\\\"\",} +Inf 1700000000000\n", "pongd_build_info{version=\"\"} 1\npongd_replies_total{queue=\"\"} 1e308\npongd_replies_total{queue=\"\"} 1e308\n"],

@@ -13,7 +13,8 @@ const V6: Prefix = { family: 6, bytes: Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0
 
 const nested = (type: number, ...within: Uint8Array[]) => attribute(type | uapi.NLA_F_NESTED, Buffer.concat(within));
 const tun = nested(uapi.IFLA_LINKINFO, attribute(uapi.IFLA_INFO_KIND, cString("tun")), nested(uapi.IFLA_INFO_DATA,
-  attribute(uapi.IFLA_TUN_TYPE, Uint8Array.of(1)), attribute(uapi.IFLA_TUN_OWNER, u32(1000)), attribute(uapi.IFLA_TUN_PERSIST, Uint8Array.of(1)), attribute(uapi.IFLA_TUN_NUM_QUEUES, u32(2))));
+  attribute(uapi.IFLA_TUN_TYPE, Uint8Array.of(1)), attribute(uapi.IFLA_TUN_OWNER, u32(1000)),
+  attribute(uapi.IFLA_TUN_PERSIST, Uint8Array.of(1)), attribute(uapi.IFLA_TUN_NUM_QUEUES, u32(2))));
 const link = request(uapi.RTM_NEWLINK, 0, 1, [ifinfomsg(INDEX, uapi.IFF_UP), attribute(uapi.IFLA_IFNAME, cString("pong0")), attribute(uapi.IFLA_MTU, u32(1500)), tun,
   attribute(uapi.IFLA_STATS64, new Uint8Array(192))]);
 const address = request(uapi.RTM_NEWADDR, 2, 1, [Buffer.from([2, 32, 0x80, 0, INDEX, 0, 0, 0]), attribute(uapi.IFA_ADDRESS, V4.bytes), attribute(uapi.IFA_LOCAL, V4.bytes)]);
@@ -21,7 +22,6 @@ const error = request(uapi.NLMSG_ERROR, uapi.NLM_F_ACK_TLVS | uapi.NLM_F_CAPPED,
 const quoting = request(uapi.NLMSG_ERROR, uapi.NLM_F_ACK_TLVS, 1, [u32(0xffffffef), link, attribute(uapi.NLMSGERR_ATTR_MSG, cString("exists"))]);
 
 export const netlink: Reader = {
-  name: "netlink",
   covers: ["/build/src/tun/"],
   dictionary: [attribute(uapi.IFLA_IFNAME, cString("x")), attribute(uapi.IFLA_MTU, u32(1)), attribute(uapi.RTA_DST, V4.bytes), attribute(uapi.RTA_OIF, u32(1)), attribute(uapi.IFLA_INFO_KIND, cString("tun")), u32(INDEX)],
   seeds: [

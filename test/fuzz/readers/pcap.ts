@@ -33,7 +33,6 @@ const blocks = new Blocks(true);
 const big = new Blocks(false);
 
 export const pcap: Reader = {
-  name: "pcap",
   covers: ["/build/src/replay/"],
   dictionary: [
     "a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "0a0d0d0a", "1a2b3c4d", "4d3c2b1a", "02000400", "01000000", "02000000", "03000000", "06000000", "0900010006000000", "0900010089000000", "0e000800ffffffffffffffff",

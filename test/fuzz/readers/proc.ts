@@ -9,7 +9,6 @@ import { refusalOr } from "./refused.js";
 const STATUS = "Name:\tnode\nUmask:\t0022\nState:\tR (running)\nCapInh:\t0000000000000000\nCapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nCapAmb:\t0000000000000000\nNoNewPrivs:\t0\n";
 
 export const proc: Reader = {
-  name: "proc",
   covers: ["/build/src/proc.js", "/build/src/privileges.js"],
   dictionary: ["CapPrm:\t", "CapEff:\t", "CapAmb:\t", "CapInh:\t", "0000000000000000", "000001ffffffffff", "\n", "\r", "\0", " ", "0x", "f"],
   seeds: [STATUS, STATUS.replaceAll("1ffffffffff", "00000000000"), "CapPrm:\t0\n", "123456789 2345 67\n", "18446744073709551615 0 0\n"],

@@ -29,7 +29,6 @@ const REPORT = "{\"benchmark\":\"engine\",\"prefixes\":1,\"environment\":{\"pong
   + "\"results\":[{\"engine\":\"js\",\"packetBytes\":84,\"batch\":1,\"nsPerPacket\":{\"median\":1,\"min\":1,\"p95\":2},\"ratioToJs\":1,\"ratioToJsInterval\":[1,1]}]}";
 
 export const text: Reader = {
-  name: "text",
   covers: ["/build/src/"],
   dictionary: [
     "10.", "255", "/32", "/0", "::", "fe80:", "2001:db8:", "::ffff:", "0x", "%eth0", "[", "]:7664", ":", "@", "http://", "https://", "/metrics", "%41", "%ff", "?", "#", "none", "auto", "udp=", "other=", "on", "silent", ",", "=",

@@ -20,7 +20,6 @@ const KEYS = [
 let folder: Folder;
 
 export const webconfig: Reader = {
-  name: "webconfig",
   covers: ["/build/src/", "/node_modules/js-yaml/", "/node_modules/yaml/"],
   dictionary: [
     ...YAML, ...KEYS.map((key) => `${key}: `), ...Object.keys(CIPHERS), ...Object.keys(CURVES), ...Object.keys(VERSIONS), ...CLIENT_AUTH, HASH, "1m30s", "250ms", "0", "µs", "nosniff", "deny", "other.pem",
