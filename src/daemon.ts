@@ -203,7 +203,10 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
         stop.fail(error instanceof Failure ? error : new Failure(`device ${device.name}: ${messageOf(error)}`, EXIT.RUNTIME, { cause: error }));
       }
     };
-    undo.push(device.watch(look));
+    undo.push(device.watch((link) => {
+      if (link) look();
+      else reaching.soon(look);
+    }));
     // What changed before the watch began.
     look();
     const summaries = setInterval(() => { log.debug(summarize(queues, started), "summary"); }, SUMMARY_MS).unref();

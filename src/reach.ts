@@ -2,10 +2,14 @@
 import type { Logger } from "pino";
 import { EXIT, Failure } from "./failure.js";
 import type { TunDevice } from "./tun/device.js";
+import * as libc from "./tun/libc.js";
+import type { LinkState } from "./tun/routing.js";
 import { IPV6_MIN_MTU } from "./tun/uapi.js";
 
 /** How often to look whether what is missing is there. */
 const RETRY_MS = 5000;
+/** Time between looks at changes that others may make in any number, and may make again once they are undone. */
+const PACE_MS = 1000;
 
 export class Reach {
   readonly #device: TunDevice;
@@ -16,6 +20,9 @@ export class Reach {
   /** Of families and prefixes. */
   #missing = 0;
   #retry: NodeJS.Timeout | undefined;
+  #lookedAt = -Infinity;
+  /** Whether to look again soon. */
+  #again = false;
 
   constructor(device: TunDevice, log: Logger) {
     this.#device = device;
@@ -37,12 +44,40 @@ export class Reach {
     return new Failure(`device ${this.#device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME);
   }
 
-  /** `again`: called when it is time for another look, though nothing is known to have changed. @throws Failure where the device is gone; SystemError. */
+  /** Calls for a look, now or PACE_MS after the last one. */
+  soon(look: () => void): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(look, Math.max(0, this.#lookedAt + PACE_MS - performance.now())).unref();
+  }
+
+  /** `again`: called when it is time for another look, though nothing is known to have changed. @throws Failure where the device is gone. */
   look(again: () => void): void {
+    clearTimeout(this.#retry);
+    this.#lookedAt = performance.now();
+    try {
+      const link = this.#device.routing.restore();
+      if (!link) throw this.gone;
+      this.#report(link);
+    } catch (error) {
+      if (!(error instanceof libc.SystemError)) throw error;
+      // The kernel may be short of memory. Packets are answered all the same.
+      const line = `cannot tell whether packets reach pongd, and asks again: ${error.message}`;
+      this.warn([line]);
+      this.#told = [line];
+      this.#again = true;
+    }
+    // Somebody may mend it, of which the kernel says nothing.
+    if (this.#again) this.#retry = setTimeout(again, RETRY_MS).unref();
+  }
+
+  close(): void {
+    clearTimeout(this.#retry);
+  }
+
+  #report(link: LinkState): void {
     const { name, mtu } = this.#device;
     const log = this.#log;
-    const link = this.#device.routing.restore();
-    if (!link) throw this.gone;
+    const wasDown = !this.#up;
     // Nothing goes with these lines: their commands are for whoever copies them.
     if (link.up && !this.#up) log.info("the link is up");
     if (!link.up && this.#up) log.warn(`the link is down: nothing is answered until it is up; sudo ip link set ${name} up`);
@@ -54,16 +89,12 @@ export class Reach {
     ];
     this.warn(lines);
     this.#told = lines;
-    clearTimeout(this.#retry);
+    this.#again = false;
     if (!link.up) return;
     const missing = link.refused.size + link.lost.length;
     if (missing === 0 && this.#missing > 0) log.info("what was missing is answered again");
+    else if (!wasDown) for (const line of link.mended) log.warn(`${line}: put back`);
     this.#missing = missing;
-    // Somebody may mend it, of which the link says nothing.
-    if (missing > 0) this.#retry = setTimeout(again, RETRY_MS).unref();
-  }
-
-  close(): void {
-    clearTimeout(this.#retry);
+    this.#again = missing > 0;
   }
 }

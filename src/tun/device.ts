@@ -105,8 +105,8 @@ export class TunDevice {
     setPersist(this.queues[0], true);
   }
 
-  /** Calls back when the link has changed; returns how to end that. */
-  watch(callback: () => void): () => void {
+  /** Calls back when the link, its addresses or its routes have changed; see watchLink(). Returns how to end that. */
+  watch(callback: (link: boolean) => void): () => void {
     return watchLink(this.#index, callback);
   }
 

@@ -99,14 +99,32 @@ export function outcomeOf({ payload, flags }: Message): Outcome {
   return { errno, text: text && cText(text, "utf8") };
 }
 
-/** Whether a datagram of notifications is about that link, or may be. */
-export function isAbout(datagram: Buffer, index: number): boolean {
+/** What notifications are about, or may be: the link itself, and how it is reached, by addresses and routes. */
+export interface News {
+  readonly link: boolean;
+  readonly reach: boolean;
+}
+
+/** What a datagram of them says of that link. */
+export function newsOf(datagram: Buffer, index: number): News {
+  let [link, reach] = [false, false];
   try {
-    // struct ifinfomsg
-    return [...messages(datagram)].some(({ payload }) => payload.length < 8 || payload.readInt32LE(4) === index);
+    for (const message of messages(datagram)) {
+      if (message.type === uapi.RTM_NEWROUTE || message.type === uapi.RTM_DELROUTE) reach ||= concerns(message, index);
+      // struct ifinfomsg, struct ifaddrmsg
+      else if (need(message.payload, 8, "a notification").readInt32LE(4) !== index) continue;
+      else if (message.type === uapi.RTM_NEWLINK || message.type === uapi.RTM_DELLINK) link = true;
+      else reach = true;
+    }
+    return { link, reach };
   } catch {
-    return true;
+    return { link: true, reach: true };
   }
+}
+
+/** Of a route that makes way for another one nothing else is said. */
+function concerns({ flags, payload }: Message, index: number): boolean {
+  return (flags & uapi.NLM_F_REPLACE) !== 0 || numberOf(attributesBehind(payload, uapi.SIZEOF_RTMSG, "a route"), uapi.RTA_OIF) === index;
 }
 
 /** @throws Failure */

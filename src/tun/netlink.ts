@@ -6,7 +6,7 @@ import { EXIT, Failure } from "../failure.js";
 import type { Address, Family, Prefix } from "../prefixes.js";
 import * as libc from "./libc.js";
 import {
-  addressOf, attribute, cString, familyOf, ifinfomsg, isAbout, linkOf, messages, outcomeOf, request, routeOf, routeTo, statsOf, u32,
+  addressOf, attribute, cString, familyOf, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, routeTo, statsOf, u32,
   type Link, type LinkStats, type Message, type Route,
 } from "./messages.js";
 import * as uapi from "./uapi.js";
@@ -188,7 +188,12 @@ export class Netlink {
   }
 
   #send(messages: Buffer, subject: string): void {
-    libc.check(libc.send(this.#fd, messages, messages.length, 0), "netlink send:", subject);
+    for (;;) {
+      const sent = libc.send(this.#fd, messages, messages.length, 0);
+      if (sent < 0 && libc.errno() === libc.E.EINTR) continue;
+      libc.check(sent, "netlink send:", subject);
+      return;
+    }
   }
 
   /** The messages of the next datagram; they are gone with the next call. */
@@ -202,22 +207,30 @@ export class Netlink {
   }
 }
 
+/** Of everything that may concern how a link is reached. IPv6's own news of it come where a sysctl has disabled IPv6, or enabled it again. */
+const WATCHED = uapi.RTMGRP_LINK | uapi.RTMGRP_IPV4_IFADDR | uapi.RTMGRP_IPV6_IFADDR | uapi.RTMGRP_IPV4_ROUTE | uapi.RTMGRP_IPV6_ROUTE | uapi.RTMGRP_IPV6_IFINFO;
+/** Datagrams that are read before the event loop goes on: where a routing daemon starts, a million routes are told of. */
+const READ_AT_ONCE = 256;
+
 /**
- * Calls back, from the event loop, when something about the link changed or may have: look what holds now, for several
- * changes may lie behind one call. Returns how to end that. @throws SystemError from socket(2) or bind(2).
+ * Calls back, from the event loop, when something about the link, its addresses or its routes changed or may have: look what holds now, for
+ * several changes may lie behind one call. `link`: whether it may be the link itself. Returns how to end that. @throws SystemError from
+ * socket(2) or bind(2).
  */
-export function watchLink(index: number, callback: () => void): () => void {
-  const fd = netlinkSocket(uapi.RTMGRP_LINK);
+export function watchLink(index: number, callback: (link: boolean) => void): () => void {
+  const fd = netlinkSocket(WATCHED);
   const buffer = Buffer.alloc(65536);
   const unwatch = libc.onReadable(fd, () => {
-    let changed = false;
-    for (;;) {
+    let [link, reach] = [false, false];
+    for (let i = 0; i < READ_AT_ONCE; i++) {
       const length = libc.recv(fd, buffer, buffer.length, 0);
       if (length < 0 && libc.errno() === libc.E.EAGAIN) break;
       // Else ENOBUFS: the kernel had more to say than the socket could hold.
-      changed ||= length < 0 || isAbout(buffer.subarray(0, length), index);
+      const news = length < 0 ? { link: false, reach: true } : newsOf(buffer.subarray(0, length), index);
+      link ||= news.link;
+      reach ||= news.reach;
     }
-    if (changed) callback();
+    if (link || reach) callback(link);
   });
   return () => {
     unwatch();

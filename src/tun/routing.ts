@@ -26,6 +26,8 @@ export interface LinkState {
   readonly mtu: number;
   /** Prefixes that are routed elsewhere. */
   readonly lost: Prefix[];
+  /** What was missing, and is there again. */
+  readonly mended: string[];
   /** By family that lacks something that the kernel does not give back, or pongd may not put back: what, why, and what mends it. */
   readonly refused: Map<Family, string>;
 }
@@ -145,21 +147,28 @@ export class Routing {
   }
 
   /**
-   * What the kernel says of the link now, after putting back what it took away: routes (and IPv6 addresses) do not survive
-   * a link that goes down. `lost`: prefixes that have got another route meanwhile. `refused`: families that are not whole again, and why:
+   * What the kernel says of the link now, after putting back what is gone, whoever took it away: routes (and IPv6 addresses) do not survive
+   * a link that goes down, nor IPv6's a sysctl that disables it, and a person may have deleted one. What stands in the place of a route
+   * stays there. `lost`: prefixes that have got another route meanwhile. `refused`: families that are not whole again, and why:
    * IPv6 on a link whose MTU is too small for it, or where it was disabled; a pre-made device, or privileges that were given up. Undefined
    * where the device is gone.
    */
   restore(): LinkState | undefined {
     try {
       const { up, mtu } = this.#netlink.link(this.#device.index);
-      const state: LinkState = { up, mtu, lost: [], refused: new Map() };
+      const state: LinkState = { up, mtu, lost: [], mended: [], refused: new Map() };
       for (const family of up ? this.#families() : []) {
         const missing = this.#missing(family, this.#prefixes);
         if (missing.addresses.length + missing.prefixes.length === 0) continue;
         try {
-          if (this.#device.premade) state.refused.set(family, this.#mendOf(missing));
-          else state.lost.push(...this.#add(family, missing));
+          if (this.#device.premade) {
+            state.refused.set(family, this.#mendOf(missing));
+            continue;
+          }
+          const lost = this.#add(family, missing);
+          const back = { ...missing, prefixes: missing.prefixes.filter((prefix) => !lost.includes(prefix)) };
+          state.lost.push(...lost);
+          if (back.addresses.length + back.prefixes.length > 0) state.mended.push(this.#lackOf(back));
         } catch (error) {
           if (!(error instanceof NetlinkError) || error.errno === libc.E.ENETDOWN || error.errno === libc.E.ENODEV) throw error;
           state.refused.set(family, error.errno === libc.E.EPERM ? this.#mendOf(missing) : `nothing is answered by IPv${family}: ${error.message}`);
@@ -169,7 +178,7 @@ export class Routing {
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       // ENETDOWN: it went down again in between, and another change is about to be told.
-      if (error.errno === libc.E.ENETDOWN) return { up: false, mtu: this.#device.mtu, lost: [], refused: new Map() };
+      if (error.errno === libc.E.ENETDOWN) return { up: false, mtu: this.#device.mtu, lost: [], mended: [], refused: new Map() };
       if (error.errno === libc.E.ENODEV) return undefined;
       throw error;
     }
@@ -257,14 +266,19 @@ export class Routing {
     throw new Failure(`host address ${address.text} is not on ${this.#device.name}, which is pre-made`, EXIT.RUNTIME, { mend: `leave --host-address out, or: ${this.#addressCommand(address)}` });
   }
 
-  /** Says what is missing, why pongd does not put it there, and how a person does. */
-  #mendOf({ addresses, prefixes }: Missing): string {
-    const what = [
+  /** Says what is missing. */
+  #lackOf({ addresses, prefixes }: Missing): string {
+    return [
       ...addresses.map(({ text }) => `host address ${text} is not on ${this.#device.name}`),
       ...prefixes.length > 0 ? [`${listed(prefixes)} not routed to ${this.#device.name}`] : [],
-    ];
+    ].join(", ");
+  }
+
+  /** Says what is missing, why pongd does not put it there, and how a person does. */
+  #mendOf(missing: Missing): string {
+    const { addresses, prefixes } = missing;
     const commands = [...addresses.map((address) => this.#addressCommand(address)), ...prefixes.map((prefix) => this.#routeCommand(prefix))];
-    return `${what.join(", ")}${this.#lack()}; ${listCommands(commands)}`;
+    return `${this.#lackOf(missing)}${this.#lack()}; ${listCommands(commands)}`;
   }
 
   #lack(): string {

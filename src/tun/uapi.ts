@@ -82,6 +82,7 @@ export const NLM_F_ACK = 0x4;
 export const NLM_F_CAPPED = 0x100;
 export const NLM_F_ACK_TLVS = 0x200;
 export const NLM_F_DUMP = 0x300;
+export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 export const NLMSG_ERROR = 2;
@@ -91,8 +92,14 @@ export const NLA_F_NESTED = 0x8000;
 export const SIZEOF_NLMSGHDR = 16;
 
 // <linux/rtnetlink.h>, <linux/if_link.h>, <linux/if_addr.h>
-export const RTMGRP_LINK = 1;
+export const RTMGRP_LINK = 0x1;
+export const RTMGRP_IPV4_IFADDR = 0x10;
+export const RTMGRP_IPV4_ROUTE = 0x40;
+export const RTMGRP_IPV6_IFADDR = 0x100;
+export const RTMGRP_IPV6_ROUTE = 0x400;
+export const RTMGRP_IPV6_IFINFO = 0x800;
 export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
 export const RTM_NEWADDR = 20;
 export const RTM_GETADDR = 22;

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { Failure } from "../../src/failure.js";
 import { capabilitiesIn } from "../../src/privileges.js";
 import { ranNs } from "../../src/proc.js";
-import { attribute, ifinfomsg, isAbout, linkOf, messages, outcomeOf, request, routeOf, u32 } from "../../src/tun/messages.js";
+import { attribute, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, u32 } from "../../src/tun/messages.js";
 import { IFLA_MTU, NLMSG_ERROR, RTA_DST, RTM_NEWLINK, SIZEOF_RTMSG } from "../../src/tun/uapi.js";
 
 describe("/proc", () => {
@@ -28,9 +28,9 @@ describe("netlink: a length that does not fit is a Failure", () => {
       const bytes = Buffer.from(link);
       bytes.writeUInt32LE(length, 0);
       assert.throws(() => [...messages(bytes)], Failure, String(length));
-      assert.ok(isAbout(bytes, 9), "what cannot be read may be about any link");
+      assert.deepEqual(newsOf(bytes, 9), { link: true, reach: true }, "what cannot be read may be about any link");
     }
-    assert.deepEqual([isAbout(link, 7), isAbout(link, 9)], [true, false]);
+    assert.deepEqual([newsOf(link, 7), newsOf(link, 9)], [{ link: true, reach: false }, { link: false, reach: false }]);
   });
 
   test("of an attribute, of what lies before it, and of what is in it", () => {

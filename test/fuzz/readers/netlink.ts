@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Failure } from "../../../src/failure.js";
 import { FAMILIES, formatBytes, type Prefix } from "../../../src/prefixes.js";
-import { addressOf, attribute, cString, ifinfomsg, isAbout, linkOf, messages, outcomeOf, request, routeOf, routeTo, statsOf, u32 } from "../../../src/tun/messages.js";
+import { addressOf, attribute, cString, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, routeTo, statsOf, u32 } from "../../../src/tun/messages.js";
 import * as uapi from "../../../src/tun/uapi.js";
 import type { Reader } from "../guided.js";
 import { refusalOr } from "./refused.js";
@@ -52,7 +52,7 @@ export const netlink: Reader = {
       }
     });
     assert.ok(count <= datagram.length / uapi.SIZEOF_NLMSGHDR);
-    isAbout(datagram, INDEX);
+    newsOf(datagram, INDEX);
   },
 };
 
