@@ -196,7 +196,7 @@ function makeQueue(name: string, mode: Mode, multiQueue: boolean, first: boolean
       case libc.E.EPERM:
         throw new Failure(`making device ${name} needs CAP_NET_ADMIN`, EXIT.PERMISSION, { mend: NET_ADMIN_MEND, cause: error });
       default:
-        throw new Failure(`cannot make device ${name}: ${error.message}`, EXIT.RUNTIME, { mend: "choose another name with --device", cause: error });
+        throw new Failure(`cannot make device ${name}: ${error.message}`, EXIT.RUNTIME, { mend: error.errno === libc.E.EINVAL ? "choose another name with --device" : undefined, cause: error });
     }
   }
 }

@@ -78,13 +78,20 @@ export function onReadable(fd: number, callback: () => void): () => void {
   return () => { handle.close(); };
 }
 
+/** What the errnos mean that any call may end with, and where to look. */
+const SHORTAGES: Partial<Record<string, string>> = {
+  EMFILE: "this process has no descriptors left; see: ulimit -n",
+  ENFILE: "this host has no descriptors left; see: sysctl fs.file-nr",
+  ENOBUFS: "the kernel is short of memory",
+};
+
 /** A system call that failed: which, on what, and why, by the errno's name. */
 export class SystemError extends Error {
   override readonly name: string = "SystemError";
   readonly errno: number;
   readonly code: string;
 
-  constructor(syscall: string, subject: string, errno: number, detail?: string) {
+  constructor(syscall: string, subject: string, errno: number, detail = SHORTAGES[errnoName(errno)]) {
     const code = errnoName(errno);
     super(`${syscall} ${subject}: ${code}${detail ? ` (${detail})` : ""}`);
     this.errno = errno;

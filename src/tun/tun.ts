@@ -6,7 +6,7 @@ import * as uapi from "./uapi.js";
 
 export const TUN_PATH = "/dev/net/tun";
 
-/** What each errno of open(2) means there, and what mends it. */
+/** What the errnos of open(2) mean that are about the file itself, and what mends it. */
 const TUN_PROBLEMS: Partial<Record<string, readonly [why: string, mend: string]>> = {
   ENOENT: ["it is missing", "on a host: sudo modprobe tun; for a container: --device /dev/net/tun --cap-add NET_ADMIN"],
   EACCES: ["its file mode does not let you", "run as root (sudo), or: sudo chmod 0666 /dev/net/tun"],
@@ -17,7 +17,7 @@ const TUN_PROBLEMS: Partial<Record<string, readonly [why: string, mend: string]>
 
 /**
  * Opens /dev/net/tun and closes it again.
- * @throws Failure (permission): one line for each way in which it can be out of reach, with what mends it.
+ * @throws Failure: one line for each way in which it can be out of reach, with what mends it.
  */
 export function checkTunPath(): void {
   libc.close(openTun());
@@ -25,7 +25,7 @@ export function checkTunPath(): void {
 
 /**
  * A queue, non-blocking, of the device of that name: of one that is there, else of a new one. `flags`: IFF_* beside the mode's.
- * @throws Failure (permission) where /dev/net/tun is out of reach; SystemError with what TUNSETIFF says.
+ * @throws Failure where /dev/net/tun is out of reach; SystemError with what TUNSETIFF says.
  */
 export function openQueue(name: string, mode: Mode, flags: number): number {
   const fd = openTun();
@@ -74,6 +74,8 @@ function openTun(): number {
   const fd = libc.open(TUN_PATH, uapi.O_RDWR | uapi.O_NONBLOCK | uapi.O_CLOEXEC);
   if (fd >= 0) return fd;
   const error = new libc.SystemError("open", TUN_PATH, libc.errno());
-  const [why, mend] = TUN_PROBLEMS[error.code] ?? ["the kernel refused", "see man 2 open for what this means"];
+  const problem = TUN_PROBLEMS[error.code];
+  if (!problem) throw new Failure(`cannot ${error.message}`, EXIT.RUNTIME, { cause: error });
+  const [why, mend] = problem;
   throw new Failure(`cannot open ${TUN_PATH}: ${error.code}, ${why}`, EXIT.PERMISSION, { mend, cause: error });
 }
