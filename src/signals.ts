@@ -24,8 +24,8 @@ export class StopRequest {
     this.requested.catch(() => undefined);
     this.#onSignal = () => {
       // A terminal's Ctrl-C may come twice, by way of npm; a person's second one comes later, and means at once.
-      if (this.signalled && Date.now() - signalledAt > TWICE_MS) process.exit(EXIT.RUNTIME);
-      if (!this.signalled) signalledAt = Date.now();
+      if (this.signalled && performance.now() - signalledAt > TWICE_MS) process.exit(EXIT.RUNTIME);
+      if (!this.signalled) signalledAt = performance.now();
       this.signalled = true;
       stop();
     };
