@@ -4,7 +4,7 @@ import { MacPolicy, Mode } from "../abi.js";
 import { needsRestart } from "../config/options.js";
 import type { RunOptions, Started, Summary } from "../daemon.js";
 import { formatMac, type Link } from "../engine/link.js";
-import { Failure } from "../failure.js";
+import { EXIT, Failure, messageOf } from "../failure.js";
 import { createLogger } from "../log.js";
 import { sizeOf, type Address, type Prefix } from "../prefixes.js";
 import { load } from "./load.js";
@@ -44,9 +44,10 @@ Examples:
         if (json) log.info(summary, "stopped");
         else process.stdout.write(`${summarize(summary)}\n`);
       } catch (error) {
-        if (!json || !(error instanceof Failure)) throw error;
-        for (const line of error.lines) log.error({ status: error.exitStatus }, line);
-        process.exitCode = error.exitStatus;
+        if (!json) throw error;
+        const { lines, exitStatus: status } = error instanceof Failure ? error : new Failure(messageOf(error), EXIT.RUNTIME);
+        for (const line of lines) log.error({ status }, line);
+        process.exitCode = status;
       }
     });
 }
