@@ -3,6 +3,7 @@ import {
   PACKET_SIZE, PREFIX_ANSWERS, PREFIX_BUCKETS, PREFIX_INDICES, PREFIX_LIMITS, PREFIX_REPLIES, READ_ARMED, READ_ERROR, REASSEMBLIES, REASSEMBLY, REASSEMBLY_BUFFER_SIZE,
   REASSEMBLY_TABLE_SIZE, REPLIES, RING_FD, RINGS, SEED, SLOT_BASE, SLOTS, STOP, TABLE_SIZE, TO_SEND, TRIE, WAKE_ARMED, WRITES_PENDING,
 } from "../abi.js";
+import { EXIT, Failure, messageOf } from "../failure.js";
 import type { Link } from "./link.js";
 import type { Table } from "./table.js";
 
@@ -63,7 +64,7 @@ export class LinearMemory {
     const tableSize = NODES + Math.ceil((reloadable ? MOST_NODES : 4 * table.nodes.length) / CACHE_LINE) * CACHE_LINE;
     const buffers = SLOT_BASE + SLOTS * size + (reloadable ? 2 : 1) * tableSize;
     const pages = Math.ceil((buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0)) / WASM_PAGE);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    const memory = reserve(pages);
     const words = new Uint32Array(memory.buffer);
     words[PACKET_SIZE / 4] = packetSize;
     words[MTU / 4] = mtu;
@@ -150,6 +151,17 @@ export class LinearMemory {
 
   get stopRequested(): boolean {
     return Atomics.load(new Int32Array(this.memory.buffer), STOP / 4) !== 0;
+  }
+}
+
+/** @throws Failure where there is no room for them. */
+function reserve(pages: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  } catch (error) {
+    // V8 reserves what any index of 32 bits could reach, and need not check one then.
+    const mend = "V8 takes 10 GiB of address space for each queue, though hardly any memory; see: ulimit -v";
+    throw new Failure(`cannot reserve memory for packets: ${messageOf(error)}`, EXIT.RUNTIME, { mend, cause: error });
   }
 }
 
