@@ -150,7 +150,7 @@ export class UringIo implements PacketIo {
       if (count !== 1 || words[RECEIVED / 4 + 1] !== 8) throw new libc.SystemError("io_uring", "a write and a read", libc.E.EIO);
       words[FREE / 4 + words[FREE_COUNT / 4]++] = words[RECEIVED / 4] & -64;
     }
-    if (this.drain() !== 0) throw new libc.SystemError("io_uring", "the end of a wait", libc.E.EIO);
+    if (this.drain() !== 0 || words[READ_ARMED / 4] !== 0 || words[WAKE_ARMED / 4] !== 0) throw new libc.SystemError("io_uring", "the end of a wait", libc.E.EIO);
     this.#sleeping = true;
     this.#reads = 1;
     this.#empty = this.#spin + 1;
