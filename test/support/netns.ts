@@ -2,6 +2,7 @@
  * Network namespaces for tests. A namespace lives as long as a process in it waits for this one's end of a pipe, and what runs in it
  * is ended when this process is, so all goes with the test however that ends. As root, or through a user namespace of one's own.
  */
+import assert from "node:assert/strict";
 import { execFile, spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
@@ -120,6 +121,8 @@ export class Netns {
   }
 }
 
+type Arguments = [{ wrapper: string[] }, ...string[]] | string[];
+
 /** A pongd that runs in a namespace. */
 export class Pongd {
   readonly #child: ChildProcessWithoutNullStreams;
@@ -138,15 +141,18 @@ export class Pongd {
   }
 
   /** Starts it, under a `wrapper` like strace if one is given, and waits until it says that it answers. */
-  static async start(ns: Netns, ...args: [{ wrapper: string[] }, ...string[]] | string[]): Promise<Pongd> {
+  static async start(ns: Netns, ...args: Arguments): Promise<Pongd> {
+    const { pongd, answers } = await Pongd.attempt(ns, ...args);
+    if (!answers) throw new Error(`pongd run ${JSON.stringify(args)}: ${(await pongd.ended).stderr}`);
+    return pongd;
+  }
+
+  /** As start(), of one that may end in place of answering. */
+  static async attempt(ns: Netns, ...args: Arguments): Promise<{ pongd: Pongd; answers: boolean }> {
     const [first, ...rest] = args;
     const pongd = typeof first === "object" ? new Pongd(ns, rest as string[], first.wrapper) : new Pongd(ns, args as string[]);
-    const running = (async () => {
-      for await (const line of createInterface(pongd.#child.stdout)) if (line.includes("stop: Ctrl-C")) return true;
-      return false;
-    })();
-    if (!await running) throw new Error(`pongd run ${JSON.stringify(args)}: ${(await pongd.#ended).stderr}`);
-    return pongd;
+    for await (const line of createInterface(pongd.#child.stdout)) if (line.includes("stop: Ctrl-C")) return { pongd, answers: true };
+    return { pongd, answers: false };
   }
 
   /** Starts one that is expected to end by itself. */
@@ -198,15 +204,53 @@ export class Pongd {
 
   /** Has the next system call of the last queue's worker, which runs on that backend, fail; returns when the worker has ended. For strace. */
   async crash(io: IoName): Promise<void> {
-    // From Node.js 24 on threads have names, and the packet loops theirs; before, the last one that was made is one.
+    const { ended } = await this.inject(this.worker, FAULTS[io]);
+    await ended;
+  }
+
+  /** The last queue's thread. From Node.js 24 on threads have names, and the packet loops theirs; before, the last one that was made is one. */
+  get worker(): number {
     const threads = readdirSync(`/proc/${this.pid}/task`).filter((thread) => /^(?:node|queue \d+)\n$/.test(readFileSync(`/proc/${this.pid}/task/${thread}/comm`, "utf8")));
-    const fault = FAULTS[io];
-    await this.#ns.run("strace", "-qq", "-o", "/dev/null", "-p", String(Math.max(...threads.map(Number))), "-e", `trace=${fault.replace(/:.*/, "")}`, "-e", `inject=${fault}:when=1`);
+    return Math.max(...threads.map(Number));
+  }
+
+  /** From then on, the next system call that is told fails in this thread: `fault` as in strace's `inject=`. For strace. */
+  async inject(thread: number, fault: string): Promise<Injection> {
+    const strace = this.#ns.spawn("strace", "-o", "/dev/null", "-p", String(thread), "-e", `trace=${fault.replace(/:.*/, "")}`, "-e", `inject=${fault}:when=1`);
+    const ended = once(strace, "exit");
+    await once(strace.stderr, "data");
+    return {
+      ended,
+      async over() {
+        strace.kill("SIGINT");
+        await ended;
+      },
+    };
   }
 
   /** Waits until pongd logs a line that matches. */
   async logged(pattern: RegExp): Promise<void> {
     while (!pattern.test(this.#stderr)) await Promise.race([once(this.#child.stderr, "data"), this.#ended.then(({ stderr }) => { throw new Error(`ended without logging ${String(pattern)}: ${stderr}`); })]);
+  }
+}
+
+export interface Injection {
+  /** Fulfilled when the thread has ended. */
+  readonly ended: Promise<unknown>;
+  /** Ends it. */
+  over(): Promise<void>;
+}
+
+/** That every packet was counted once; of figures that nobody adds to any more. */
+export function addUp(metrics: Map<string, number>): void {
+  const [received, ...verdicts] = ["pongd_packets_received_total", "pongd_replies_total", "pongd_packets_dropped_total", "pongd_fragments_held"].map((name) => sum(metrics, name));
+  assert.equal(received, verdicts.reduce((a, b) => a + b), "received = replied + dropped + held");
+}
+
+/** That no counter went back. */
+export function onlyUp(before: Map<string, number>, after: Map<string, number>): void {
+  for (const [sample, value] of before) {
+    if (/^pongd_\w+_total\b/.test(sample)) assert.ok((after.get(sample) ?? -1) >= value, `${sample} goes back from ${value} to ${after.get(sample)}`);
   }
 }
 
