@@ -8,19 +8,19 @@ import * as ipv4 from "../wire/ipv4";
 /** Sends a datagram; false when there are not enough slots for it, and nothing is sent then. What is left at `ip` is of no use. */
 export function transmit(ip: usize, totalLen: u32): bool {
   const mtu = load<u32>(MTU);
-  const headerLen = ipv4.headerLen(ip);
-  // All but the last are of whole blocks of 8 bytes.
-  const blocksLen = mtu - headerLen & ~7;
-  const most = totalLen > mtu ? (totalLen - headerLen + blocksLen - 1) / blocksLen : 1;
+  const payload = ip + ipv4.headerLen(ip);
+  const payloadLen = totalLen - ipv4.headerLen(ip);
+  // All but the last are of whole blocks of 8 bytes. No header is longer than the first one's.
+  const blocksLen = mtu - ipv4.headerLen(ip) & ~7;
+  const most = totalLen > mtu ? (payloadLen + blocksLen - 1) / blocksLen : 1;
   if (most > spare()) return false;
 
-  const payload = ip + headerLen;
-  const payloadLen = totalLen - headerLen;
   let offset: u32 = 0;
   do {
+    const headerLen = ipv4.headerLen(ip);
     const left = payloadLen - offset;
     const more = headerLen + left > mtu;
-    const len = more ? blocksLen : left;
+    const len = more ? mtu - headerLen & ~7 : left;
     const fragment = takeReply();
     memory.copy(fragment, ip, headerLen);
     memory.copy(fragment + headerLen, payload + offset, len);

@@ -126,17 +126,25 @@ export function setFragment(ip: usize, totalLen: u32, offset: u32, more: bool): 
   setLens(ip, headerLen(ip), totalLen);
 }
 
-/** Makes no-operations of the options that are for the first fragment alone: those without the copied flag, RFC 791 §3.1. */
+/**
+ * Leaves out the options that are for the first fragment alone: those without the copied flag, RFC 791 §3.1. The header is as much
+ * shorter, its checksum the caller's to mend; what is behind it stays where it is.
+ */
 export function stripOptions(ip: usize): void {
   const end = ip + headerLen(ip);
-  for (let option = ip + MIN_HEADER_LEN; option < end;) {
+  let to = ip + MIN_HEADER_LEN;
+  for (let option = to; option < end && load<u8>(option) != OPTION_END;) {
     const type: u32 = load<u8>(option);
-    if (type == OPTION_END) return;
     // A length that cannot be is no reason to stay here, or to go on behind the header.
     const len: u32 = type == OPTION_NOP ? 1 : min(max(<u32>load<u8>(option, 1), 2), <u32>(end - option));
-    if (!(type & OPTION_COPIED)) memory.fill(option, <u8>OPTION_NOP, len);
+    if (type & OPTION_COPIED) {
+      memory.copy(to, option, len);
+      to += len;
+    }
     option += len;
   }
+  while ((to - ip) & 3) store<u8>(to++, <u8>OPTION_END);
+  store<u8>(ip, <u8>(0x40 | <u32>(to - ip) >> 2));
 }
 
 /** Congestion experienced, RFC 3168 §5; the checksum is to be mended by what else is set. */

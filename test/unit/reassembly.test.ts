@@ -556,12 +556,13 @@ describe("fragments of a reply", () => {
 
   const COPIED = [0x82, 4, 9, 9];
   const cases: [name: string, options: number[], later: number[]][] = [
-    ["Record Route, then one that is copied", [7, 7, 4, 1, 2, 3, 4, ...COPIED, 0], [1, 1, 1, 1, 1, 1, 1, ...COPIED, 0]],
-    ["no-operations", [1, 1, 1, 0], [1, 1, 1, 0]],
-    ["what lies behind the end is left as it is", [0, 7, 3, 4], [0, 7, 3, 4]],
-    ["a length of 0", [7, 0, ...COPIED, 0, 0], [1, 1, ...COPIED, 0, 0]],
-    ["a length beyond the header", [...COPIED, 7, 200, 5, 5], [...COPIED, 1, 1, 1, 1]],
-    ["a type and no length", [...COPIED, 1, 1, 1, 7], [...COPIED, 1, 1, 1, 1]],
+    ["Record Route, then one that is copied", [7, 7, 4, 1, 2, 3, 4, ...COPIED, 0], COPIED],
+    ["one that is copied and no multiple of 4", [1, 0x82, 3, 9, 7, 3, 4, 0], [0x82, 3, 9, 0]],
+    ["no-operations", [1, 1, 1, 0], []],
+    ["what lies behind the end", [0, 7, 3, 4], []],
+    ["a length of 0", [7, 0, ...COPIED, 0, 0], COPIED],
+    ["a length beyond the header", [...COPIED, 7, 200, 5, 5], COPIED],
+    ["a type and no length", [...COPIED, 1, 1, 1, 7], COPIED],
   ];
   for (const [name, options, later] of cases) {
     test(`E-4: later ones have the options alone that are marked to be copied: ${name}`, () => {
@@ -575,7 +576,8 @@ describe("fragments of a reply", () => {
       assert.equal(transmit(at, datagram.length), 1);
       const fragments = Array.from({ length: words[QUEUED / 4] }, (_, i) => bytes.slice(words[TO_SEND / 4 + 2 * i], words[TO_SEND / 4 + 2 * i] + words[TO_SEND / 4 + 2 * i + 1]));
       assert.ok(fragments.length > 2);
-      fragments.forEach((fragment, i) => { assert.deepEqual([...fragment.subarray(20, 20 + options.length)], i === 0 ? options : later); });
+      fragments.forEach((fragment, i) => { assert.deepEqual([...fragment.subarray(20, (fragment[0] & 15) * 4)], i === 0 ? options : later); });
+      assert.ok(fragments.slice(1, -1).every(({ length }) => length > 100 - 8), "as long as the MTU lets them be");
       assert.deepEqual(datagramsOf(fragments), [datagram]);
     });
   }

@@ -1,6 +1,6 @@
 /** Where pongd's answer is not Linux's. A test fails for a difference that is not here, and for one here that is none. */
 import { addr6, expectedError6, expectedReply6 } from "../support/ipv6.js";
-import { bytes as joined, expectedError, expectedReply } from "../support/packets.js";
+import { bytes as joined, expectedError, expectedReply, fragmentsOf } from "../support/packets.js";
 import { comparable, type Reply } from "../support/replies.js";
 
 export interface Difference {
@@ -46,6 +46,20 @@ function withoutOptions(packet: Uint8Array): Uint8Array {
   plain[0] = 0x45;
   new DataView(plain.buffer).setUint16(2, plain.length);
   return plain;
+}
+
+/** One datagram's fragments, cut anew for an MTU of 1500 with the options on the first alone. */
+function refragmented(replies: readonly Reply[]): Reply[] {
+  const headers = replies.map(({ bytes }) => bytes.subarray(0, (bytes[0] & 15) * 4));
+  const whole = joined(headers[0], ...replies.map(({ bytes }, i) => bytes.subarray(headers[i].length)));
+  const ends: number[] = [];
+  const length = whole.length - headers[0].length;
+  for (let end = 1500 - headers[0].length & ~7; end < length; end += 1480) ends.push(end);
+  return fragmentsOf(whole, [0, ...ends, length]).map((fragment, i) => {
+    const bytes = i === 0 ? fragment : withoutOptions(fragment);
+    bytes.fill(0, 10, 12);
+    return { bytes, fault: "" };
+  });
 }
 
 const isError4 = (bytes: Uint8Array) => bytes[0] >> 4 === 4 && bytes[9] === 1 && [3, 11, 12].includes(bytes[(bytes[0] & 15) * 4]);
@@ -191,6 +205,12 @@ export const DIFFERENCES: readonly Difference[] = [
     cases: /^IPv4 fragments: a length of a part with more that is no multiple of 8$/,
     what: "a fragment with more to follow whose length is no multiple of 8", linux: "is cut to a multiple", pongd: "costs its datagram, as `bad_frag`",
     why: "RFC 791 §3.1: fragments are in units of 8 bytes, so that none such is made", requirements: "V-6", sends: nothing,
+  },
+  {
+    cases: /^IPv4 fragments: a Record Route on (every part|the first part alone)$/,
+    what: "a reply in fragments that has a route or a Timestamp", linux: "has no-operations in its place in the later fragments", pongd: "has a shorter header in the later fragments",
+    why: "RFC 791 §3.2 has it so; where the request's later fragments have none, the reply would be longer (I2)", requirements: "E-4",
+    sends: refragmented,
   },
 ];
 
