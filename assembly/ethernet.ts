@@ -85,6 +85,7 @@ function judge(frame: usize, length: u32): i32 {
 function packet(frame: usize, headerLen: u32, mac: u64, owner: i32): i32 {
   if (ethernet.isGroup(ethernet.dstMac(frame))) return owner == INVALID ? ~Drop.ip_invalid_dest : ~Drop.unicast_in_l2_multicast;
   if (ethernet.load48(ethernet.dstMac(frame)) != mac) return ~Drop.otherhost;
+  if (!ethernet.isPeer(ethernet.srcMac(frame), mac)) return ~Drop.mac_invalid_source;
   ethernet.swapMacs(frame);
   return headerLen;
 }

@@ -1,5 +1,5 @@
 // Reassembly: a fixed number of datagrams at a time, each in a buffer of its own, for any family (RFC 791 §3.2, RFC 8200 §4.5).
-// A datagram is known by its addresses, its identification and, where that belongs to it, its protocol.
+// A datagram is known by its addresses, its identification, where that belongs to it its protocol, and the VLANs that it came on.
 //
 //  1. find     the datagram's buffer; when all are taken, the oldest datagram makes room
 //  2. insert   the fragment's payload where it belongs, and the first fragment's header in front
@@ -15,8 +15,9 @@
 //            │ 8 bytes came, room for headers, payload    │
 //            └────────────────────────────────────────────┘
 
-import { Counter, COUNTERS, DEADLINE, Drop, DROPPED, REASSEMBLIES, REASSEMBLY, REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE, SERIAL } from "../src/abi";
+import { Counter, COUNTERS, DEADLINE, Drop, DROPPED, LINK, REASSEMBLIES, REASSEMBLY, REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE, SERIAL } from "../src/abi";
 import { add } from "./memory";
+import { vlans } from "./wire/ethernet";
 
 /** Since the first arrival: RFC 8200 §4.5; RFC 1122 §3.3.2 has 60 to 120 s. */
 const TIMEOUT_MS: f64 = 60_000;
@@ -34,6 +35,7 @@ const PRESENT: usize = 32; // bytes of payload
 const PACKETS: usize = 36;
 const ECN: usize = 40; // a bit for each codepoint that came
 const LINK_LEN: usize = 44;
+const VLANS: usize = 48; // u64
 const ADDRS: usize = 64; // up to 64 bytes
 const BLOCKS: usize = 128;
 /** A cache line, as the first one of a slot. */
@@ -44,9 +46,13 @@ const PAYLOAD: usize = REASSEMBLY_BUFFER_SIZE - 65536;
 /** Most bytes that may lie before the payload: an IPv4 header, or IPv6's and extension headers, the fragment header as the last. */
 export const HEADER_ROOM: u32 = <u32>(PAYLOAD - HEADER);
 
-/** The buffer of a datagram, a new one at its first fragment. `addrs`: both addresses, `addrsLen` bytes. `id`: all else that tells it apart. */
+/**
+ * The buffer of a datagram whose fragment lies at LINK, a new one at its first fragment. `addrs`: both addresses, `addrsLen` bytes. `id`:
+ * what else of the packet tells it apart.
+ */
 export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
   const wanted = hash(addrs, addrsLen, id);
+  const vlan = vlans(load<u32>(LINK));
   const serial = load<u32>(SERIAL);
   const table = load<u32>(REASSEMBLY);
   let buffer: usize = table + REASSEMBLY_TABLE_SIZE;
@@ -55,7 +61,7 @@ export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
   let oldestAge: u32 = 0;
   for (let entry: usize = table, end = table + (load<u32>(REASSEMBLIES) << 3); entry < end; entry += 8, buffer += REASSEMBLY_BUFFER_SIZE) {
     const taken = load<u32>(entry);
-    if (taken == wanted && isOf(buffer, addrs, addrsLen, id)) return buffer;
+    if (taken == wanted && load<u64>(buffer, VLANS) == vlan && isOf(buffer, addrs, addrsLen, id)) return buffer;
     // One that is free is older than any.
     const age = taken ? serial - load<u32>(entry, 4) : u32.MAX_VALUE;
     if (age > oldestAge) {
@@ -72,6 +78,7 @@ export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
   store<u32>(oldest, <u32>oldestEntry, ENTRY);
   store<u32>(oldest, addrsLen, ADDRS_LEN);
   store<u32>(oldest, id, ID);
+  store<u64>(oldest, vlan, VLANS);
   memory.copy(oldest + ADDRS, addrs, addrsLen);
   expireAt(oldest, now + TIMEOUT_MS);
   return oldest;

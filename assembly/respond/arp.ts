@@ -22,8 +22,9 @@ export function arp(frame: usize, headerLen: u32, length: u32): i32 {
   const prefix = owner(table(), target);
   if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
   const own = mac(target);
-  // A neighbour that has the address already asks it alone.
-  if (!ethernet.isGroup(ethernet.dstMac(frame)) && ethernet.load48(ethernet.dstMac(frame)) != own) return ~Drop.otherhost;
+  // A neighbour that has the address already asks it alone. An interface hears no other group.
+  if (!ethernet.isBroadcast(ethernet.dstMac(frame)) && ethernet.load48(ethernet.dstMac(frame)) != own) return ~Drop.otherhost;
+  if (!ethernet.isPeer(ethernet.srcMac(frame), own) || !ethernet.isPeer(wire.senderMac(packet), own)) return ~Drop.mac_invalid_source;
 
   ethernet.store48(ethernet.dstMac(frame), ethernet.load48(wire.senderMac(packet)));
   ethernet.store48(ethernet.srcMac(frame), own);

@@ -50,7 +50,7 @@ export function neighbor(frame: usize, headerLen: u32, length: u32): i32 {
   const own = mac6(target);
   const to = ethernet.load48(ethernet.dstMac(frame));
   if (to != own && !(multicast && to == ndp.multicastMac(dst))) return ~Drop.otherhost;
-  if (source && !ethernet.isStation(source)) return ~Drop.mac_invalid_source;
+  if (!ethernet.isPeer(ethernet.srcMac(frame), own) || (source && !ethernet.isPeer(source, own))) return ~Drop.mac_invalid_source;
 
   ethernet.store48(ethernet.dstMac(frame), ethernet.load48(source ? source : ethernet.srcMac(frame)));
   ethernet.store48(ethernet.srcMac(frame), own);

@@ -23,6 +23,8 @@ export const ARP: u32 = 0x0806;
 export const IPV6: u32 = 0x86dd;
 const CUSTOMER_TAG: u32 = 0x8100;
 const SERVICE_TAG: u32 = 0x88a8;
+/** Of a tag, in memory order: all but its priority. */
+const VLAN_MASK: u32 = 0xff0fffff;
 
 /** Of the header with its tags; 0 where the frame ends within. */
 export function headerLen(frame: usize, length: u32): u32 {
@@ -41,6 +43,15 @@ export function type(frame: usize, headerLen: u32): u32 {
 
 function isTag(type: u32): bool {
   return type == CUSTOMER_TAG || type == SERVICE_TAG;
+}
+
+/** The VLANs of a frame by what lies before its packet in its slot, the header's first byte at two after a cache line's: 0 for no tag, and for no frame. */
+export function vlans(packet: usize): u64 {
+  switch (<u32>(packet & 63) - 2) {
+    case HEADER_LEN + TAG_LEN: return load<u32>(packet - 6) & VLAN_MASK;
+    case HEADER_LEN + 2 * TAG_LEN: return load<u64>(packet - 10) & (VLAN_MASK | <u64>VLAN_MASK << 32);
+    default: return 0;
+  }
 }
 
 /** Where the destination address is. */
@@ -71,6 +82,15 @@ export function isGroup(mac: usize): bool {
 /** Whether an interface may have the address. */
 export function isStation(mac: usize): bool {
   return !isGroup(mac) && load48(mac) != 0;
+}
+
+/** The same of an interface other than the one that has `own`. */
+export function isPeer(mac: usize, own: u64): bool {
+  return isStation(mac) && load48(mac) != own;
+}
+
+export function isBroadcast(mac: usize): bool {
+  return load48(mac) == 0xffffffffffff;
 }
 
 export function swapMacs(frame: usize): void {

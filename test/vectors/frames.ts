@@ -47,6 +47,14 @@ export const DROP_FRAMES: readonly FrameVector[] = [
   arp("mac_invalid_source", "A-4: ARP from a multicast MAC address in a frame from a station's", { senderMac: "01:00:5e:00:00:01" }),
   arp("mac_invalid_source", "A-4: ARP from the broadcast MAC address in a frame from a station's", { senderMac: BROADCAST }),
   arp("mac_invalid_source", "A-4: ARP from no MAC address in a frame from a station's", { senderMac: "00:00:00:00:00:00" }),
+  ...([["shared", SHARED_MAC], ["per_address", TARGET_MAC]] as const).flatMap(([policy, own]) => [
+    { reason: "mac_invalid_source", name: "A-4: an echo request from the MAC address that it goes to", frame: frame(icmpPacket(), { dst: own, src: own }), policy: MacPolicy[policy] },
+    { reason: "mac_invalid_source", name: "A-4: UDP from the MAC address that it goes to, with tags", frame: frame(udpPacket(), { dst: own, src: own, tags: [[0x88a8, 7], [0x8100, 42]] }), policy: MacPolicy[policy] },
+    { reason: "mac_invalid_source", name: "A-4: ARP from the MAC address that it asks for", frame: arpFrame({ senderMac: own }), policy: MacPolicy[policy] },
+    { reason: "mac_invalid_source", name: "A-4: ARP in a frame from the MAC address that it asks for", frame: arpFrame({}, { src: own }), policy: MacPolicy[policy] },
+  ] as const),
+  { reason: "mac_invalid_source", name: "A-4: a neighbor solicitation from the MAC address that it asks for", frame: solicitationFrame({ options: linkOption(SHARED_MAC) }), policy: MacPolicy.shared },
+  { reason: "mac_invalid_source", name: "A-4: a neighbor solicitation in a frame from the MAC address that it asks for", frame: solicitationFrame({}, { src: SHARED_MAC }), policy: MacPolicy.shared },
   ...[BROADCAST, "01:00:5e:63:01:01", "33:33:00:00:00:01"].flatMap((dst) => [
     { reason: "unicast_in_l2_multicast", name: `I3: an echo request to ${dst}`, frame: frame(icmpPacket(), { dst }) },
     { reason: "unicast_in_l2_multicast", name: `X-2: UDP to ${dst}`, frame: frame(udpPacket(), { dst, tags: [[0x8100, 9]] }) },
@@ -72,6 +80,7 @@ export const DROP_FRAMES: readonly FrameVector[] = [
   arp("not_our_prefix", "A-1: for an address outside the prefix", { target: "10.98.255.255" }),
   arp("ip_invalid_dest", "A-1: for the broadcast address", { target: "255.255.255.255" }),
   arp("otherhost", "A-1: ARP to another MAC address", {}, { dst: "06:11:22:33:44:54" }),
+  ...["01:00:5e:00:00:01", "33:33:00:00:00:01", "ff:ff:ff:ff:ff:fe", "ff:ff:00:00:00:00"].map((dst) => arp("otherhost", `A-1: ARP to a group that is not all, ${dst}`, {}, { dst })),
   { reason: "otherhost", name: "A-1: ARP to the MAC address of another address", frame: frame(arpPacket({ target: "10.99.1.2" }), { type: 0x0806, dst: TARGET_MAC, src: PEER_MAC }), policy: MacPolicy.per_address },
   { reason: "otherhost", name: "A-1: ARP to the shared MAC address, while each has its own", frame: arpFrame({}, { dst: SHARED_MAC }), policy: MacPolicy.per_address },
   ...[0, 1, 64, 254].map((hopLimit) => ndp("ipv6_ndisc_hop_limit", `N-1: hop limit ${hopLimit}`, { hopLimit })),

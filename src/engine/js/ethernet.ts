@@ -138,6 +138,7 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     const word0 = i32[at];
     if (isGroup(word0)) return owner === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.unicast_in_l2_multicast;
     if (word0 >>> 16 !== start || i32[at + 1] !== rest) return ~Drop.otherhost;
+    if (!isPeer(i32[at + 2], i32[at + 3], start, rest)) return ~Drop.mac_invalid_source;
     setMacs(at, i32[at + 2], i32[at + 3], start, rest);
     return headerLen;
   }
@@ -160,7 +161,9 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     if (prefix < FIRST_OWNER) return prefix === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
     const start = macStart();
     const rest = macRest(target);
-    if (!isGroup(i32[at]) && (i32[at] >>> 16 !== start || i32[at + 1] !== rest)) return ~Drop.otherhost;
+    const word0 = i32[at] >>> 16;
+    if (!(word0 === 0xffff && i32[at + 1] === -1) && (word0 !== start || i32[at + 1] !== rest)) return ~Drop.otherhost;
+    if (!isPeer(i32[at + 2], i32[at + 3], start, rest) || !isPeer(senderStart, senderEnd, start, rest)) return ~Drop.mac_invalid_source;
 
     setMacs(at, senderStart, senderEnd, start, rest);
     i32[p + 1] = REPLY;
@@ -214,7 +217,7 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     if (!own && !(multicast && i32[at] >>> 16 === 0x3333 && i32[at + 1] === i32[dst + 3])) return ~Drop.otherhost;
     const to = source === 0 ? i32[at + 2] : i32[source] >>> 16 | i32[source + 1] << 16;
     const toEnd = source === 0 ? i32[at + 3] : i32[source + 1] >>> 16;
-    if (!isStation(to, toEnd)) return ~Drop.mac_invalid_source;
+    if (!isPeer(i32[at + 2], i32[at + 3], start, rest) || !isPeer(to, toEnd, start, rest)) return ~Drop.mac_invalid_source;
 
     setMacs(at, to, toEnd, start, rest);
     const replyLen = source === 0 ? NDP_LEN : NDP_LEN + OPTION_LEN;
@@ -299,4 +302,9 @@ function isGroup(word: number): boolean {
 /** Of one that is a word and the lower half of the next; see assembly/wire/ethernet.ts. */
 function isStation(word: number, next: number): boolean {
   return (word & 1) === 0 && (word | next & 0xffff) !== 0;
+}
+
+/** The same of an interface other than the one whose address' parts are `start` and `rest`. */
+function isPeer(word: number, next: number, start: number, rest: number): boolean {
+  return isStation(word, next) && !(word === (start | rest << 16) && (next & 0xffff) === rest >>> 16);
 }
