@@ -128,11 +128,13 @@ export class Pongd {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #ended: Promise<Result>;
   readonly #ns: Netns;
+  readonly #server: string;
   #stdout = "";
   #stderr = "";
 
   private constructor(ns: Netns, args: string[], wrapper: string[] = []) {
     this.#ns = ns;
+    this.#server = args.includes("--listen") ? args[args.indexOf("--listen") + 1] : "127.0.0.1:7664";
     const [command, ...rest] = [...wrapper, process.execPath, CLI, "run", ...args];
     this.#child = ns.spawn(command, ...rest);
     this.#child.stdout.on("data", (chunk) => { this.#stdout += String(chunk); });
@@ -184,7 +186,7 @@ export class Pongd {
 
   /** Status and body of a page of the metrics server. */
   async get(path: string): Promise<{ status: number; body: string }> {
-    return this.#ns.evaluate("const r = await fetch(process.argv[1]); console.log(JSON.stringify({ status: r.status, body: await r.text() }))", `http://127.0.0.1:7664${path}`);
+    return this.#ns.evaluate("const r = await fetch(process.argv[1]); console.log(JSON.stringify({ status: r.status, body: await r.text() }))", `http://${this.#server}${path}`);
   }
 
   /** The samples of /metrics, by name and labels as they are written there. */
