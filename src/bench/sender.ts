@@ -31,6 +31,8 @@ export interface FloodCommand {
   readonly packetBytes: number;
   readonly seconds: number;
   readonly packetsPerSecond: number;
+  /** Of other packets, which carry the time when they were sent. */
+  readonly timedPerSecond?: number;
 }
 
 /** One ping after another, while `packetsPerSecond` other packets pass. */
@@ -49,6 +51,8 @@ export interface FloodResult {
   readonly replies: number;
   /** CPU time of all threads but this one. */
   readonly cpuNs: number;
+  /** Round trips of the timed ones that were answered. */
+  readonly latenciesMs: readonly number[];
 }
 
 export type Answer
@@ -61,6 +65,8 @@ const VECTOR = 64;
 const FLOOD_WARM_UP_MS = 100;
 /** For what an earlier flood has left in the queue. */
 const SETTLE_MS = 100;
+/** The same, of a responder that has but a share of a CPU. */
+const REST_MS = 300;
 const TARGET = "10.99.1.1";
 /** Between a reply and the next ping: long enough for the responder to fall asleep. */
 const PING_GAP_MS = 0.2;
@@ -84,13 +90,16 @@ parentPort?.on("message", (command: Command) => {
   parentPort?.postMessage(answer);
 });
 
-function flood({ packetBytes, seconds, packetsPerSecond }: FloodCommand): FloodResult {
+function flood({ packetBytes, seconds, packetsPerSecond, timedPerSecond = 0 }: FloodCommand): FloodResult {
   const packets = new Packets(packetBytes, packetsPerSecond);
+  const timed = new Timed(timedPerSecond);
   packets.sendFor(FLOOD_WARM_UP_MS);
   const before = { ...netlink.stats(ifindex), cpuNs: othersCpuNs(), time: performance.now() };
-  packets.sendFor(seconds * 1000);
+  packets.sendFor(seconds * 1000, timed);
   const after = { ...netlink.stats(ifindex), cpuNs: othersCpuNs(), time: performance.now() };
+  timed.rest();
   return {
+    latenciesMs: timed.latenciesMs,
     seconds: (after.time - before.time) / 1000,
     taken: after.txPackets - before.txPackets,
     dropped: after.txDropped - before.txDropped,
@@ -189,9 +198,52 @@ class Packets {
     this.#due = due > VECTOR ? now : this.#due + count / this.#perMs;
   }
 
-  sendFor(ms: number): void {
+  sendFor(ms: number, timed?: Timed): void {
     let now = performance.now();
-    for (const end = now + ms; now < end; now = performance.now()) this.sendDue(now);
+    for (const end = now + ms; now < end; now = performance.now()) {
+      this.sendDue(now);
+      timed?.sendDue(now);
+    }
+  }
+}
+
+/** Pings that are sent whether or not others have been answered, each with the time when it was. */
+class Timed {
+  static #runs = 0;
+  readonly latenciesMs: number[] = [];
+  /** Type 8; behind the header the time, and which run it is of: one that comes late is no later one's. */
+  readonly #request = new Uint8Array(24);
+  readonly #reply = new Uint8Array(24);
+  readonly #sentAt = new DataView(this.#request.buffer);
+  readonly #cameFrom = new DataView(this.#reply.buffer);
+  readonly #run = ++Timed.#runs;
+  readonly #everyMs: number;
+  #due = performance.now();
+
+  constructor(perSecond: number) {
+    this.#everyMs = 1000 / perSecond;
+    this.#request[0] = 8;
+    this.#sentAt.setUint32(16, this.#run);
+  }
+
+  sendDue(now: number): void {
+    if (now >= this.#due + this.#everyMs) {
+      this.#due = now;
+      this.#sentAt.setFloat64(8, now);
+      libc.send(pingSocket, this.#request, this.#request.length, uapi.MSG_DONTWAIT);
+    }
+    this.#receive();
+  }
+
+  /** Those that are still in the queue. */
+  rest(): void {
+    if (this.#everyMs === Infinity) return;
+    for (const end = performance.now() + REST_MS; performance.now() < end;) this.#receive();
+  }
+
+  #receive(): void {
+    if (this.#everyMs === Infinity || libc.recv(pingSocket, this.#reply, this.#reply.length, uapi.MSG_DONTWAIT) <= 0) return;
+    if (this.#cameFrom.getUint32(16) === this.#run) this.latenciesMs.push(performance.now() - this.#cameFrom.getFloat64(8));
   }
 }
 

@@ -1,0 +1,17 @@
+/**
+ * The benchmark's sender as a process of its own: `overload.js DEVICE CPU`, a command of src/bench/sender.ts a line on standard input, as
+ * JSON, and what it measured a line on standard output.
+ */
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { Worker } from "node:worker_threads";
+import type { Answer, SenderInput } from "../../src/bench/sender.js";
+
+const workerData: SenderInput = { device: process.argv[2], cpu: Number(process.argv[3]), seed: 1 };
+const sender = new Worker(new URL("../../src/bench/sender.js", import.meta.url), { workerData });
+for await (const line of createInterface(process.stdin)) {
+  sender.postMessage(JSON.parse(line));
+  const [answer] = await once(sender, "message") as [Answer];
+  console.log(JSON.stringify(answer));
+}
+await sender.terminate();
