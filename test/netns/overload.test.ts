@@ -70,17 +70,20 @@ async function open(context: TestContext, wrapper: string[], ...options: string[
   return { ns, sender };
 }
 
-/** Asks for a page one time after another, `everyMs` apart, until its standard input ends; prints milliseconds that each took. */
+/** Asks for a page `everyMs` until its standard input ends, after some that warm it up; prints milliseconds that each took. */
 const SCRAPER = `
+  import { get } from "node:http";
   const [url, everyMs] = process.argv.slice(1);
   const took = [];
   let ended = false;
   process.stdin.resume().on("end", () => { ended = true; });
+  const scrape = () => new Promise((resolve, reject) => { get(url, { agent: false }, (response) => { response.resume().on("end", resolve); }).on("error", reject); });
+  for (let i = 0; i < 5; i++) await scrape();
   console.log("ready");
   for (let next = performance.now(); !ended; next += Number(everyMs)) {
     await new Promise((resolve) => setTimeout(resolve, next - performance.now()));
     const start = performance.now();
-    await (await fetch(url)).text();
+    await scrape();
     took.push(performance.now() - start);
   }
   console.log(JSON.stringify(took));`;
@@ -160,7 +163,7 @@ describe("overload", twoCpus, () => {
     context.diagnostic(`ms of ${ours.length} scrapes: ${figures(ours, 1)}; of ${theirs.length} pages of a plain server: ${figures(theirs, 1)} (p50, p90, p99, longest)`);
     const [, high] = medianInterval(ratios);
     assert.ok(high >= 0.95, `replies beside scrapes, to those without: ${ratios.map((ratio) => ratio.toFixed(3)).join(", ")}`);
-    assert.ok(ours.length > 20);
+    assert.ok(ours.length >= ROUNDS);
     assert.ok(median(ours) < 10 * median(theirs), `half of the scrapes take up to ${median(ours)} ms, and a plain server ${median(theirs)} ms`);
   });
 });
