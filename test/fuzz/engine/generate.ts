@@ -26,6 +26,7 @@ const BORDERS = [0, 1, 2, 3, 4, 7, 8, 15, 16, 19, 20, 21, 27, 28, 39, 40, 47, 48
 const OPTIONS = [0, 1, 7, 7, 68, 68, 68, 131, 137, 148, 30, 158];
 /** What a fragmented datagram is made in. */
 const MOST_DATAGRAM = 1 << 16;
+const MOST_PIECES = 2000;
 const POOL = 1 << 15;
 
 export class Generator {
@@ -36,7 +37,7 @@ export class Generator {
   readonly #b: Buffer;
   readonly #pool: Buffer;
   readonly #datagram = Buffer.alloc(MOST_DATAGRAM + 64);
-  readonly #cuts = new Uint32Array(128);
+  readonly #cuts = new Uint32Array(MOST_PIECES + 1);
 
   constructor(random: Random, family: Family, world: World, journal: Journal) {
     this.#random = random;
@@ -469,7 +470,7 @@ export class Generator {
     if (fits < 8) return;
     let pieces = 0;
     let offset = 0;
-    while (offset < length && pieces < 127) {
+    while (offset < length && pieces < MOST_PIECES) {
       this.#cuts[pieces++] = offset;
       offset += Math.min(fits, random.oneIn(2) && length < 8 * fits ? 8 + (random.below(fits) & ~7) : fits);
     }

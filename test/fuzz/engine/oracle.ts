@@ -49,7 +49,7 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
   const length = end - at;
   const headerLen = (b[at] & 15) * 4;
   if (length < 20 || b[at] >> 4 !== 4 || headerLen < 20 || headerLen > length) fail("no IPv4 header");
-  if (length > world.mtu) fail("longer than the MTU");
+  if (length > most(world)) fail("longer than the MTU");
   if (type(b, at + 2) !== length) fail("IPv4 total length");
   if (sum(b, at, headerLen) !== 0xffff) fail("IPv4 header checksum");
   if (b[at + 8] !== world.ttl) fail("TTL");
@@ -66,6 +66,7 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
   const isError = icmp === 3 || icmp === 11 || icmp === 12;
   if (!isError && icmp !== 0 && icmp !== 14) fail("ICMP type");
   if (isError) {
+    if (length > world.mtu) fail("an error longer than the MTU");
     if (length > 576) fail("I2: an ICMP error of more than 576 bytes");
     if (!world.errors) fail("an ICMP error where there are to be none");
     if (icmp === 3 && world.unreachable.udp !== Unreachable.on && world.unreachable.other !== Unreachable.on) fail("unreachable where that is not to be said");
@@ -78,7 +79,7 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
 function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
   const length = end - at;
   if (length < 40 || b[at] >> 4 !== 6) fail("no IPv6 header");
-  if (length > world.mtu) fail("longer than the MTU");
+  if (length > most(world)) fail("longer than the MTU");
   if (40 + type(b, at + 4) !== length) fail("IPv6 payload length");
   if (!isOurs6(b, at + 8)) fail("I1: from an IPv6 address that is not ours");
   if (isInvalid6(b, at + 24) || isOurs6(b, at + 24)) fail("I3: to an IPv6 address that is no host's, or ours");
@@ -146,6 +147,11 @@ export function isSilent(b: Uint8Array, from: number, end: number, link: boolean
   if (isInvalid6(b, from + 8) || isOurs6(b, from + 8)) return true;
   if (link && icmpv6 === 135) return false;
   return !isOurs6(b, from + 24) || (icmpv6 !== undefined && icmpv6 !== 128);
+}
+
+/** A frame that has no tags may have as many bytes more of a packet, and what is answered where it lies is as long as it was. */
+function most({ mtu, tap }: World): number {
+  return tap ? mtu + 8 : mtu;
 }
 
 export function type(b: Uint8Array, at: number): number {
