@@ -41,7 +41,7 @@ export function ownDescriptorTable(queue: number, inherited: ReadonlyMap<number,
   const leftBehind: number[] = [];
   for (const [fd, target] of openDescriptors()) {
     if (fd !== queue && /^(socket:|\/dev\/net\/tun)/.test(target)) libc.close(fd);
-    if (!inherited.has(fd) && /^(anon_inode:\[event(poll|fd)\]|pipe:)/.test(target)) leftBehind.push(fd);
+    if (!inherited.has(fd) && /^(anon_inode:\[(event(poll|fd)|io_uring)\]|pipe:)/.test(target)) leftBehind.push(fd);
   }
   return { leftBehind, closeQueue: () => { libc.close(queue); } };
 }
