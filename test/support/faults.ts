@@ -18,15 +18,18 @@ const OWN = new RegExp(`^(${[
 export interface Call {
   /** Its name. */
   readonly call: string;
-  /** The how manieth of its thread it is: what strace's `when` counts. */
+  /** The how manieth of its thread it is, or of those that open DEVICE: what strace's `when` counts. */
   readonly when: number;
   /** With its arguments and its result. */
   readonly text: string;
 }
 
+/** Of this file alone openat(2) is pongd's own; how many others are opened, and in which thread, is Node.js's, and differs from one time to the next. */
+const DEVICE = "/dev/net/tun";
+
 /** A wrapper that has a call fail. `when` as strace takes it: 3, 3+ (from the third on), 3+2 (every second from then on). */
 export function failing(call: string, errno: string, when: number | string): string[] {
-  return ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:error=${errno}:when=${when}`];
+  return ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:error=${errno}:when=${when}`, ...call === "openat" ? ["-P", DEVICE] : []];
 }
 
 /** The calls of its own that a pongd makes with these arguments until it answers, in their order. */
@@ -40,6 +43,7 @@ export async function callsOf(ns: Netns, ...args: string[]): Promise<Call[]> {
   for (const [, thread, text, call] of readFileSync(file, "utf8").matchAll(/^(\d+) +((\w+)\(.*)$/gm)) {
     // The first is what strace starts, and leaves alone.
     if (call === "execve" && counts.size === 0) continue;
+    if (call === "openat" && !text.includes(DEVICE)) continue;
     const when = (counts.get(thread + call) ?? 0) + 1;
     counts.set(thread + call, when);
     if (OWN.test(text)) calls.push({ call, when, text });
