@@ -305,9 +305,11 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
 
   test("where it is refused, it says so and asks again", async () => {
     const hangUp = new AbortController();
-    await Promise.all(Array.from({ length: MAX_LISTENERS }, async () => { await fetch(`${http.url}/events`, { signal: hangUp.signal }); }));
+    // Held on to: a response that is no longer referred to closes its connection.
+    const listeners = await Promise.all(Array.from({ length: MAX_LISTENERS }, () => fetch(`${http.url}/events`, { signal: hangUp.signal })));
     const { page } = await open(browser, http.url);
     await state(page, "Refused, perhaps for too many open pages; trying again");
+    assert.ok(listeners.every(({ ok }) => ok));
     hangUp.abort();
     await state(page, "Live");
   });
