@@ -1,5 +1,5 @@
 /**
- * `npm run coverage -- [FILE…]`: the tests, or those of the given compiled files, and what they have not run through: lines of src/, as Node.js itself
+ * `npm run coverage -- [FILE…]`: the unit and differential tests, or those of the given compiled files, and what they have not run through: lines of src/, as Node.js itself
  * counts them, and functions of assembly/. What is never entered and has no reason in UNENTERED ends it with status 1.
  */
 import { spawnSync } from "node:child_process";
@@ -10,6 +10,8 @@ import { probed } from "../fuzz/engine/probes.js";
 import { asc, source } from "../support/assembly.js";
 import { HITS, PROBED } from "./entered.js";
 
+/** Tests of the module or the package as it is built, or of how long something takes. */
+const OTHERWISE = ["module", "supply", "package", "scrape"];
 /** Functions that no test enters, and why that is right. */
 const UNENTERED: Record<string, string> = {};
 
@@ -19,7 +21,7 @@ try {
   const { wasm, probes } = probed(unoptimized, "functions");
   writeFileSync(join(folder, PROBED), wasm);
 
-  const files = process.argv.slice(2);
+  const files = process.argv.length > 2 ? process.argv.slice(2) : ["unit", "differential"].flatMap(testsIn);
   const include = ["--experimental-test-coverage", "--test-coverage-include=build/src/**"];
   // Whether they pass is npm test's to say.
   spawnSync(process.execPath, ["--test", "--test-reporter=spec", "--test-force-exit", "--test-timeout=600000", ...include, ...files], {
@@ -40,4 +42,9 @@ try {
   process.exitCode = never.every((name) => name in UNENTERED) ? 0 : 1;
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+function testsIn(folder: string): string[] {
+  const names = readdirSync(source(`build/test/${folder}`)).filter((name) => name.endsWith(".test.js") && !OTHERWISE.includes(name.replace(".test.js", "")));
+  return names.map((name) => `build/test/${folder}/${name}`);
 }

@@ -23,9 +23,10 @@ if (folder !== undefined) {
     }
   };
   WebAssembly.instantiate = (async (...args: Parameters<typeof instantiate>) => {
-    const instance = await instantiate(...args);
+    const result = await instantiate(...args) as WebAssembly.Instance | WebAssembly.WebAssemblyInstantiatedSource;
+    const instance = "instance" in result ? result.instance : result;
     if ("hits0" in instance.exports) instances.push(instance);
-    return instance;
+    return result;
   }) as typeof instantiate;
 
   process.on("exit", () => {
