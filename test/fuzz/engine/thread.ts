@@ -4,7 +4,7 @@ import { HEADER_LEN } from "./journal.js";
 import { Loop } from "./loop.js";
 import type { Family } from "./world.js";
 
-/** Words that both threads see: where the journal ends, how often the engines have been given something, and whether it is over. */
+/** Words that both threads see: where the journal ends, how often the engines have been given something, and whether it is to end at once. */
 export const END = 0;
 export const TURNS = 1;
 export const OVER = 2;
@@ -12,12 +12,15 @@ export const OVER = 2;
 export interface Order {
   readonly family: Family;
   readonly seed: number;
+  /** From when the corpus has been tried. */
+  readonly seconds: number;
   readonly corpus: readonly Uint8Array[];
   readonly journal: SharedArrayBuffer;
   readonly state: Int32Array;
 }
 
 export interface Outcome {
+  readonly seconds: number;
   readonly packets: number;
   readonly branches: number;
   readonly kept: readonly Uint8Array[];
@@ -26,15 +29,17 @@ export interface Outcome {
 }
 
 if (parentPort) {
-  const { family, seed, corpus, journal, state } = workerData as Order;
+  const { family, seed, seconds, corpus, journal, state } = workerData as Order;
   const loop = new Loop(family, seed, journal, (end) => {
     Atomics.store(state, END, end);
     Atomics.add(state, TURNS, 1);
   });
-  const isOver = () => Atomics.load(state, OVER) !== 0;
+  let began = performance.now();
+  const isOver = () => Atomics.load(state, OVER) !== 0 || performance.now() - began > seconds * 1000;
   let error: unknown;
   try {
     for (const bytes of corpus) await loop.seed(bytes);
+    began = performance.now();
     while (!isOver()) await loop.round(isOver);
   } catch (thrown) {
     error = thrown;
@@ -45,5 +50,5 @@ if (parentPort) {
     bytes.set(entries, HEADER_LEN);
     return new Uint8Array(bytes);
   });
-  parentPort.postMessage({ packets: loop.packets, branches: loop.makers.reached, kept, error } satisfies Outcome);
+  parentPort.postMessage({ seconds: (performance.now() - began) / 1000, packets: loop.packets, branches: loop.makers.reached, kept, error } satisfies Outcome);
 }
