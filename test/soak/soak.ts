@@ -102,7 +102,8 @@ async function soak(): Promise<void> {
     renameSync(`${file}.new`, file);
   };
   configure();
-  const pongd = spawn(process.execPath, [source("build/src/cli.js"), "run", "--config", file, "--device", DEVICE, "--log-level", "warn"], { stdio: ["ignore", "pipe", "inherit"] });
+  // It ends with this process, however that ends.
+  const pongd = spawn("setpriv", ["--pdeathsig", "TERM", process.execPath, source("build/src/cli.js"), "run", "--config", file, "--device", DEVICE, "--log-level", "warn"], { stdio: ["ignore", "pipe", "inherit"] });
   for await (const line of createInterface(pongd.stdout)) if (line.includes("stop: Ctrl-C")) break;
   pongd.stdout.resume();
   const workerData: SenderInput = { device: DEVICE, cpu: own === undefined ? undefined : senderCpu, seed: 1 };
