@@ -1,13 +1,13 @@
 /** docs/recipes.md, as it is written: its files, its commands, what they print; each recipe in a folder and in namespaces of its own. */
 import assert from "node:assert/strict";
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { source } from "../support/assembly.js";
-import { podman } from "../support/container.js";
+import { podman, removeStorage } from "../support/container.js";
 import { CLI, needs, Netns } from "../support/netns.js";
 import { withTun } from "../support/user.js";
 import { missing, recipes, type Step, type Word } from "../support/recipes.js";
@@ -73,9 +73,8 @@ describe("recipes", needs(...COMMANDS), () => {
         await once(child, "close");
       }
       for (const ns of Object.values(namespaces)) await ns.close();
-      // podman's storage is mounted on itself while one of it runs, and stays so where that was ended.
-      spawnSync("umount", ["--quiet", "--lazy", join(folder, "storage/overlay")]);
-      rmSync(folder, { recursive: true });
+      if (has("project")) await removeStorage(folder);
+      else rmSync(folder, { recursive: true });
     }
   });
 

@@ -1,7 +1,8 @@
 /** podman where no image can be fetched: the image that deploy/Containerfile begins with is made of this machine's Node.js. */
-import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 
 const BASE = "docker.io/library/node:22-bookworm-slim";
 
@@ -45,4 +46,22 @@ graphroot = "${folder}/storage"
   rmSync(root, { recursive: true });
   rmSync(archive);
   return env;
+}
+
+/** Removes `folder` with the storage in it, once nothing uses it: a container's monitor, and what that starts to clean up, outlive their podman. */
+export async function removeStorage(folder: string): Promise<void> {
+  const storage = join(folder, "storage");
+  while (readdirSync("/proc").some((pid) => commandLine(pid).includes(storage))) await setImmediate();
+  // It is mounted on itself while a podman runs, and stays so where that was ended.
+  spawnSync("umount", ["--quiet", "--lazy", join(storage, "overlay")]);
+  rmSync(folder, { recursive: true });
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    // No process, or one that has ended meanwhile.
+    return "";
+  }
 }
