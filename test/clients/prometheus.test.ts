@@ -12,7 +12,7 @@ import { parse } from "yaml";
 import { source } from "../support/assembly.js";
 import { expressionsOf, readDashboard } from "../support/dashboard.js";
 import { icmpv6Packet } from "../support/ipv6.js";
-import { needs, Netns, Pongd, sum } from "../support/netns.js";
+import { needs, Netns, poll, Pongd, sum } from "../support/netns.js";
 import { icmpPacket, udpPacket } from "../support/packets.js";
 import { namedIn } from "../support/promql.js";
 
@@ -82,12 +82,12 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** What Prometheus' API says to each of these; undefined while nobody listens there. */
+  /** What Prometheus' API says to each of these; undefined while it is not ready. */
   const ask = async <T>(...paths: string[]): Promise<(T | undefined)[]> => {
-    const answers = await ns.evaluate<{ status?: string; data?: T; error?: string }[]>(
-      "console.log(JSON.stringify(await Promise.all(process.argv.slice(1).map((url) => fetch(url).then((r) => r.json()).catch(() => ({}))))))",
-      ...paths.map((path) => `http://127.0.0.1:9090/api/v1/${path}`),
-    );
+    const answers = await Promise.all(paths.map(async (path) => {
+      const { stdout } = await ns.run("curl", "-s", `http://127.0.0.1:9090/api/v1/${path}`);
+      return (stdout.startsWith("{") ? JSON.parse(stdout) : {}) as { status?: string; data?: T; error?: string };
+    }));
     return answers.map(({ status, data, error }, i) => {
       if (status === "error") throw new Error(`${paths[i]}: ${error ?? ""}`);
       return data;
@@ -99,16 +99,12 @@ describe("prometheus", needs("prometheus", "strace"), () => {
   };
   const query = async (expr: string, time?: number) => (await queries([expr], time))[0];
   /** Waits until it has a result. */
-  const until = async (expr: string) => {
-    while ((await query(expr)).length === 0);
-  };
+  const until = (expr: string) => poll(() => query(expr), (series) => series.length > 0);
   const firing = async () => {
     const [{ alerts } = { alerts: [] }] = await ask<{ alerts: { labels: { alertname: string }; state: string }[] }>("alerts");
     return [...new Set(alerts.filter(({ state }) => state === "firing").map(({ labels }) => labels.alertname))].sort();
   };
-  const fires = async (alert: string, does = true) => {
-    while ((await firing()).includes(alert) !== does);
-  };
+  const fires = (alert: string, does = true) => poll(firing, (alerts) => alerts.includes(alert) === does);
   /** Starts to send; returns what ends that. */
   const send = () => {
     const sender = ns.spawn(process.execPath, source("build/test/support/steady.js"), "pong0", String(EACH * PACKETS.length), ...PACKETS.map((packet) => Buffer.from(packet).toString("hex")));

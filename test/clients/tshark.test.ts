@@ -7,7 +7,7 @@ import { COMBINATIONS, needs, Netns, Pongd } from "../support/netns.js";
 const ROUND = 50;
 
 for (const { engine, io } of COMBINATIONS) {
-  test(`${engine}, ${io}: tshark verifies every checksum and matches every reply to its request`, needs("tshark", "ping", "nping"), async () => {
+  test(`${engine}, ${io}: tshark verifies every checksum and matches every reply to its request`, needs("tshark", "ping", "fping"), async () => {
     const ns = await Netns.open();
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine, "--io", io);
     const fields = ["icmp.type", "ip.checksum.status", "icmp.checksum.status", "icmp.resp_to", "ip.ttl"];
@@ -18,7 +18,7 @@ for (const { engine, io } of COMBINATIONS) {
     // tshark says that it captures a moment before it does; what it then misses, it is sent again.
     while (capture.exitCode === null) {
       await ns.run("ping", "-c", "10", "-i", "0.002", "-s", "57", "-p", "ff", "10.99.1.1");
-      await ns.run("nping", "--icmp", "-c", "10", "--delay", "2ms", "--data-length", "1400", "10.99.2.0/30");
+      await ns.run("fping", "-q", "-c", "10", "-p", "10", "-i", "1", "-b", "1400", "10.99.2.0", "10.99.2.1", "10.99.2.2", "10.99.2.3");
     }
     const rows = output.trim().split("\n").map((line) => line.split("\t"));
     const replies = rows.filter(([type]) => type === "0");

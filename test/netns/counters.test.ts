@@ -19,8 +19,7 @@ for (const { engine, io } of COMBINATIONS) {
     const [status] = await once(inject, "exit") as [number];
     assert.equal(status, 0);
 
-    let after = await pongd.metrics();
-    while (sum(after, "pongd_packets_received_total") < sum(before, "pongd_packets_received_total") + packets.length) after = await pongd.metrics();
+    const after = await pongd.until((metrics) => sum(metrics, "pongd_packets_received_total") >= sum(before, "pongd_packets_received_total") + packets.length);
     const difference = (reason: string) => ["0", "1"].reduce((total, queue) => {
       const key = `pongd_packets_dropped_total{reason="${reason}",queue="${queue}"}`;
       return total + (after.get(key) ?? NaN) - (before.get(key) ?? NaN);

@@ -12,7 +12,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { EXIT } from "../../src/failure.js";
 import { IO_NAMES } from "../../src/io/io.js";
 import { source } from "../support/assembly.js";
-import { addUp, CLI, needs, Netns, onlyUp, Pongd, sum } from "../support/netns.js";
+import { addUp, CLI, needs, Netns, onlyUp, poll, Pongd, sum } from "../support/netns.js";
 import { fragmentsOf, icmpPacket } from "../support/packets.js";
 import { Random } from "../support/random.js";
 
@@ -62,7 +62,7 @@ describe("disturbed", needs("ping", "strace"), () => {
   };
   const gone = async () => { assert.deepEqual((await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname), ["lo"]); };
   const reach = async (target: string) => {
-    while ((await ns.run("ping", "-c", "1", "-W", "0.2", target)).status !== 0);
+    await poll(() => ns.run("ping", "-c", "1", "-W", "0.2", target), ({ status }) => status === 0);
   };
 
   for (const io of IO_NAMES) {

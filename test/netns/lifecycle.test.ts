@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { EXIT } from "../../src/failure.js";
 import { IO_NAMES } from "../../src/io/io.js";
 import { source } from "../support/assembly.js";
-import { CLI, needs, Netns, Pongd, type Result, sum } from "../support/netns.js";
+import { CLI, needs, Netns, poll, Pongd, type Result, sum } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
 
@@ -62,7 +62,7 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     const pongd = await start(PREFIX);
     await pongd.stop("SIGKILL");
     // The kernel takes an io_uring ring apart in its own time, and the device with it.
-    while ((await links()).length > 1);
+    await poll(links, ({ length }) => length === 1);
     assert.deepEqual(await routes(), []);
   });
 
@@ -137,7 +137,7 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     for (let i = 0; i < 5; i++) {
       const pongd = await start(PREFIX);
       const flood = ns.spawn("ping", "-f", "-q", "-w", "5", "10.99.1.1");
-      while (sum(await pongd.metrics(), "pongd_replies_total") === 0);
+      await pongd.until((metrics) => sum(metrics, "pongd_replies_total") > 0);
       await ns.ok("ip", "link", "del", "pong0");
       const { status, stderr } = await pongd.ended;
       flood.kill();

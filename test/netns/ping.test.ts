@@ -8,8 +8,9 @@ import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { COMBINATIONS, needs, Netns, Pongd, sum } from "../support/netns.js";
 
-for (const { engine, io } of COMBINATIONS) {
-  describe(`${engine}, ${io}`, needs("ping", "fping", "hping3", "nping"), () => {
+// Most of it waits for packets that do not come.
+describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concurrency: true }, () => {
+  for (const { engine, io } of COMBINATIONS) describe(`${engine}, ${io}`, { concurrency: 1 }, () => {
     let ns: Netns;
     let pongd: Pongd;
     before(async () => {
@@ -190,7 +191,7 @@ for (const { engine, io } of COMBINATIONS) {
       assert.equal(metrics.get("pongd_batch_packets_count"), metrics.get("pongd_batch_packets_bucket{le=\"+Inf\"}"));
     });
   });
-}
+});
 
 test("E-7: --source-route reverse answers a source route at its end, E-8: and nping sees where an option is malformed", needs("nping"), async () => {
   const ns = await Netns.open();

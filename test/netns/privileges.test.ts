@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { EXIT } from "../../src/failure.js";
 import { IO_NAMES } from "../../src/io/io.js";
-import { CLI, needs, Netns, Pongd } from "../support/netns.js";
+import { CLI, needs, Netns, poll, Pongd } from "../support/netns.js";
 import { asUser } from "../support/user.js";
 
 const PREFIX = "10.99.0.0/16";
@@ -82,7 +82,7 @@ describe("--drop-privileges", needs("ping", "setpriv"), () => {
   test("after kill -9 the kernel removes the device", async () => {
     const pongd = await Pongd.start(ns, PREFIX, "--drop-privileges");
     await pongd.stop("SIGKILL");
-    while ((await links()).length > 1);
+    await poll(links, ({ length }) => length === 1);
   });
 
   test("standard streams that others share are as they were, and the arguments arrive as they were given", async () => {

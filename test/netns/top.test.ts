@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { CLI, needs, Netns, Pongd, sum } from "../support/netns.js";
+import { CLI, needs, Netns, poll, Pongd, sum } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
 
@@ -107,7 +107,7 @@ class Shell {
   }
 
   async until(condition: () => Promise<boolean>): Promise<void> {
-    while (!await condition());
+    await poll(condition, (fulfilled) => fulfilled);
   }
 
   /** What it says once it has ended; the terminal is then as it was. */

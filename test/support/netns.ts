@@ -7,6 +7,7 @@ import { execFile, spawn, spawnSync, type ChildProcessWithoutNullStreams } from 
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ENGINE_NAMES } from "../../src/engine/engine.js";
 import { IO_NAMES, type IoName } from "../../src/io/io.js";
 import { source } from "./assembly.js";
@@ -17,6 +18,9 @@ export const COMBINATIONS = ENGINE_NAMES.flatMap((engine) => IO_NAMES.map((io) =
 /** The system call that each backend waits in, and an errno that it does not go on after. */
 const FAULTS = { uring: "io_uring_enter:error=EBADF", readwrite: "read:error=EIO" } as const;
 
+/** Between two looks at something that nobody tells of. */
+const POLL_MS = 20;
+
 const ROOT = process.getuid?.() === 0;
 export const CLI = source("build/src/cli.js");
 
@@ -24,6 +28,11 @@ export interface Result {
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+export interface Response {
+  readonly status: number;
+  readonly body: string;
 }
 
 interface Skip {
@@ -52,8 +61,8 @@ function skipped(missing: string): Skip {
 const unavailable = probe();
 
 function probe(): string | undefined {
-  const { status, stderr } = spawnSync("unshare", [...ROOT ? [] : ["-r"], "-n", "sh", "-c", "ip link set lo up && exec 3<>/dev/net/tun"], { encoding: "utf8" });
-  return status === 0 ? undefined : `network namespaces with /dev/net/tun and ip(8) (${stderr.trim().split("\n").at(-1) ?? "no unshare"})`;
+  const { status, stderr } = spawnSync("unshare", [...ROOT ? [] : ["-r"], "-n", "sh", "-c", "command -v curl > /dev/null && ip link set lo up && exec 3<>/dev/net/tun"], { encoding: "utf8" });
+  return status === 0 ? undefined : `network namespaces with /dev/net/tun, ip(8) and curl(1) (${stderr.trim().split("\n").at(-1) ?? "no unshare"})`;
 }
 
 export class Netns {
@@ -109,6 +118,12 @@ export class Netns {
   /** Runs the body of a module in the namespace; `args` arrive as process.argv[1] and on. What it prints as JSON. */
   async evaluate<T>(body: string, ...args: string[]): Promise<T> {
     return JSON.parse(await this.ok(process.execPath, "--input-type=module", "-e", body, ...args)) as T;
+  }
+
+  /** Asks a server in it by curl(1), with these `options` of its. @throws Error where there is no answer. */
+  async http(url: string, ...options: string[]): Promise<Response> {
+    const output = await this.ok("curl", "-sS", "-w", "%{http_code}", ...options, url);
+    return { status: Number(output.slice(-3)), body: output.slice(0, -3) };
   }
 
   /** A process that is in it. */
@@ -185,8 +200,8 @@ export class Pongd {
   }
 
   /** Status and body of a page of the metrics server. */
-  async get(path: string): Promise<{ status: number; body: string }> {
-    return this.#ns.evaluate("const r = await fetch(process.argv[1]); console.log(JSON.stringify({ status: r.status, body: await r.text() }))", `http://${this.#server}${path}`);
+  async get(path: string): Promise<Response> {
+    return this.#ns.http(`http://${this.#server}${path}`);
   }
 
   /** The samples of /metrics, by name and labels as they are written there. */
@@ -197,11 +212,8 @@ export class Pongd {
   }
 
   /** Waits until the metrics are as they should be. @throws Error when pongd ends first. */
-  async until(condition: (metrics: Map<string, number>) => boolean): Promise<Map<string, number>> {
-    for (;;) {
-      const metrics = await this.metrics();
-      if (condition(metrics)) return metrics;
-    }
+  until(condition: (metrics: Map<string, number>) => boolean): Promise<Map<string, number>> {
+    return poll(() => this.metrics(), condition);
   }
 
   /** Has the next system call of the last queue's worker, which runs on that backend, fail; returns when the worker has ended. For strace. */
@@ -241,6 +253,16 @@ export interface Injection {
   readonly ended: Promise<unknown>;
   /** Ends it. */
   over(): Promise<void>;
+}
+
+/** Looks until what it sees is as it should be. */
+export async function poll<T>(look: () => Promise<T>, condition: (seen: T) => boolean): Promise<T> {
+  for (;;) {
+    const seen = await look();
+    if (condition(seen)) return seen;
+    // What is waited for needs the CPU too.
+    await sleep(POLL_MS);
+  }
 }
 
 /** That every packet was counted once; of figures that nobody adds to any more. */
