@@ -196,6 +196,8 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     const stop = send();
     process.kill(pongd.pid, "SIGSTOP");
     await fires("PongdDown");
+    // More than a few are what the alert is about.
+    await poll(() => ns.ip<{ stats64: { tx: { dropped: number } } }>("-s", "link", "show", "pong0"), ([{ stats64 }]) => stats64.tx.dropped > overrun + 100);
     const { refused } = await stop();
     process.kill(pongd.pid, "SIGCONT");
     await fires("PongdDeviceOverrun");

@@ -22,7 +22,8 @@ describe("io_uring", needs("ping", "strace"), () => {
     ["io_uring_setup", "EPERM", "kernel.io_uring_disabled, or seccomp"],
     ["io_uring_setup", "ENOMEM", "RLIMIT_MEMLOCK"],
     ["io_uring_register", "EINVAL", "registered files refused"],
-    ["io_uring_enter", "EINVAL", "the first write and read refused"],
+    // From Node.js 22 on libuv makes such calls itself, and aborts where they fail.
+    ...parseInt(process.versions.node) < 22 ? [["io_uring_enter", "EINVAL", "the first write and read refused"]] as const : [],
   ] as const) {
     test(`${errno} of ${call} (${where}): auto falls back with one line, uring ends with 4`, async () => {
       const wrapped = await Pongd.start(ns, { wrapper: inject(call, errno) }, PREFIX);
@@ -107,10 +108,10 @@ describe("what the kernel refuses", needs("ping"), () => {
 
 describe("ended with packets under way", needs("ping"), () => {
   for (const io of IO_NAMES) {
-    test(`${io}: 200 times, no reply is lost that was counted, no packet that was read is not counted`, async () => {
+    test(`${io}: 50 times, no reply is lost that was counted, no packet that was read is not counted`, async () => {
       const ns = await Netns.open();
       const flood = ns.spawn("sh", "-c", "while ! ip route get 10.99.1.1 2>/dev/null | grep -q pong0; do :; done; exec ping -f -q 10.99.1.1");
-      const { written, rx, received, tx } = JSON.parse(await ns.ok(process.execPath, source("build/test/support/restart.js"), "200", io, "wasm")) as Record<string, number>;
+      const { written, rx, received, tx } = JSON.parse(await ns.ok(process.execPath, source("build/test/support/restart.js"), "50", io, "wasm")) as Record<string, number>;
       flood.kill();
       assert.equal(written, rx, "replies counted and not refused, and what the device got");
       // tx counts a packet when it is read.
