@@ -80,7 +80,12 @@ export function createRegistry(queues: readonly Counted[], served: Indexed, devi
   perQueue("pongd_packets_received_total", "Packets read from the device.", Counter.packetsReceived);
   perQueue("pongd_bytes_received_total", "Bytes read from the device.", Counter.bytesReceived);
   perQueue("pongd_replies_total", "Packets answered, by the protocol of the answer.", PROTOCOLS.map((protocol, i) => ({ labels: { protocol }, index: REPLIES + i })));
-  perQueue("pongd_bytes_sent_total", "Bytes of replies and errors that the device took.", Counter.bytesSent);
+  // What a system call takes along counts as sent until the device has refused it; a counter that went back then would be a reset.
+  const bytesSent = queues.map((queue) => {
+    let most = 0;
+    return { labels: { queue: String(queue.index) }, read: () => most = Math.max(most, queue.counters[Counter.bytesSent]) };
+  });
+  counter("pongd_bytes_sent_total", "Bytes of replies and errors that the device took.", () => bytesSent);
   perQueue("pongd_icmp_errors_sent_total", "ICMP errors about packets that were dropped.", Object.entries({ icmp: ERRORS, icmpv6: ERRORS6 }).flatMap(
     ([protocol, base]) => ICMP_ERRORS.map((error, i) => ({ labels: { protocol, error }, index: base + i })),
   ));

@@ -97,3 +97,13 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
   memories[0].counters[Counter.packetsReceived]++;
   assert.ok((await registry.metrics()).includes("pongd_packets_received_total{queue=\"0\"} 1001\n"), "a scrape reads what is there now");
 });
+
+test("metrics: bytes sent do not go back when the device refuses what was on its way", async () => {
+  const { counters } = LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE });
+  const queue = { index: 0, engine: "wasm", io: "uring", counters, restarts: 0 } as const;
+  const registry = createRegistry([queue], new Directory(serving([]), [], 1), { txDropped: () => 0 });
+  for (const [sent, shown] of [[84, 84], [168, 168], [84, 168], [252, 252]]) {
+    counters[Counter.bytesSent] = sent;
+    assert.match(await registry.metrics(), new RegExp(`^pongd_bytes_sent_total\\{queue="0"\\} ${shown}$`, "m"));
+  }
+});

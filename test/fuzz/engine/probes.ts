@@ -56,9 +56,6 @@ export function probed(wasm: Uint8Array, where: "branches" | "functions"): Probe
   const module = binaryen.parseText([...text.slice(0, end), ...declared, fresh, ")"].join("\n"));
   module.setFeatures(binaryen.Features.All);
   try {
-    // A probe goes along with what is inlined.
-    binaryen.setOptimizeLevel(3);
-    module.optimize();
     return { wasm: Uint8Array.from(module.emitBinary()), probes };
   } finally {
     module.dispose();
