@@ -53,7 +53,7 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
     });
 
     test("ipv6toolkit's path6 finds the target at the first hop", async () => {
-      assert.match(await ok("path6", "-i", "pong0", "-d", TARGET, "-p", "icmp"), /\n {2}1 \(fd99::1:1\)( +[\d.]+ ms){3}\n$/);
+      assert.match(await ok("path6", "-i", "pong0", "-d", TARGET, "-p", "icmp"), /\n {2}1 \(fd99::1:1\)( {1,3}[\d.]+ ms){3}\n$/);
     });
 
     test("after all of this pongd has counted each packet once, and tshark finds none malformed and no checksum wrong in what it sent", () => close(session));

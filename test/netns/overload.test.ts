@@ -2,8 +2,8 @@
  * More packets than pongd can answer. A machine drifts and is disturbed, and so figures are compared within a round, rounds take turns, and
  * what is asserted is the interval of a median; no time is asserted, but relations of times.
  *
- * The sender (src/bench/sender.ts) has a CPU of its own, and offers two to three times what pongd answers on another, which
- * test/netns/bench.test.ts has; not ten times. So pongd is made slow: strace(1) stops it at every read and write of a packet. It then answers
+ * The sender (src/bench/sender.ts) has a CPU of its own, and offers two to three times what pongd answers on another, at most; not
+ * ten times. So pongd is made slow: strace(1) stops it at every read and write of a packet. It then answers
  * ten thousand packets a second, and the sender offers ten times as many and more, unless others keep it from its CPU: how many times it
  * was is printed. A control group's quota and stops by signals come in slices as long as a queue takes, and would be what is measured.
  */

@@ -37,12 +37,6 @@ function fragmented6(packet: Uint8Array, mtu = 1500, extensions: readonly Extens
   return fragmentsOf6(packet, [...offsets, payloadLen], undefined, extensions);
 }
 
-/** Of data: the short ones, and those about the ends of each of as many fragments of `size` bytes as a datagram has. */
-function lengthsOf(size: number): number[] {
-  const ends = Array.from({ length: 44 }, (_, i) => (i + 1) * size);
-  return [...Array(2 * size).keys(), ...ends.flatMap((end) => [-9, -8, -7, -1, 0, 1, 7, 8].map((d) => end + d))];
-}
-
 /** The datagram that these fragments are, in their order. */
 function joined(fragments: readonly Uint8Array[]): Uint8Array {
   const datagram = new Uint8Array(20 + fragments.reduce((sum, { length }) => sum + length - 20, 0));
@@ -102,10 +96,10 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       });
     }
 
-    test("V-6, V-8, E-4: echo of every length that comes in fragments goes back in fragments, with all its data", async () => {
+    test("V-6, V-8, E-4: echo of every length up to 65507 that comes in fragments goes back in fragments, with all its data", async () => {
       const rig = await create();
       const data = pattern(65507);
-      for (const length of [...lengthsOf(1480), 65487, 65499, 65500, 65506, 65507]) {
+      for (let length = 0; length <= 65507; length++) {
         const request = icmpPacket({ data: data.subarray(0, length), fragment: 0, id: length, tos: 0x48 });
         const cut = length < 1473 ? fragmentsOf(request, [0, 8, length + 8].filter((end, i, all) => end !== all[i - 1])) : fragmented(request);
         const replies = rig.respond(...cut);
@@ -352,7 +346,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
 
     test("S-8: IPv6 echo of every length that comes in fragments goes back in fragments of its identification, with all its data", async () => {
       const rig = await create();
-      for (const length of [...lengthsOf(1448), 65487, 65507, 65519, 65520, 65526, 65527]) {
+      const lengths = [...Array(3000).keys(), ...Array.from({ length: 45 }, (_, i) => i * 1448).flatMap((end) => [-9, -8, -7, -1, 0, 1, 7, 8].map((d) => end + d))];
+      for (const length of [...lengths.filter((length) => length >= 0), 65487, 65507, 65519, 65520, 65526, 65527]) {
         const request = icmpv6Packet({ data: pattern(length), trafficClass: 0x48, flowLabel: 0x12345 });
         const cut = length < 1453 ? fragmentsOf6(request, [0, 8, length + 8].filter((end, i, all) => end !== all[i - 1])) : fragmented6(request);
         if (length === 0) cut[0][43] = 0;
