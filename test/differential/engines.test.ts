@@ -18,8 +18,8 @@ const GUARD = 0xa5;
 /** Without a hop, then End. */
 const SOURCE_ROUTE = [131, 3, 4, 0];
 
-/** The engines' times lie far apart: each batch begins with full buckets. */
-const LIMITS = { limit: { rate: 1, burst: 200 }, sourceLimit: { rate: 1, burst: 60 } };
+/** Buckets, full or not by the random times, that one batch can empty: some half of its 256 packets are answered, to six sources or more. */
+const LIMITS = { limit: { rate: 1, burst: 100 }, sourceLimit: { rate: 1, burst: 20 } };
 
 const configuration = { prefixes: ["10.99.0.0/16", "10.99.7.0/24", "192.0.2.128/25", "203.0.113.9/32", "fd99::/64", "fd99::7:0/112", "2001:db8::9/128"], mtu: MTU };
 const random = Random.fromEnvironment();
@@ -117,7 +117,7 @@ function anyPacket(longest: number): Uint8Array {
     ttl: random.next() & 0xff,
     code: random.oneIn(8) ? random.next() & 0xff : 0,
     type: random.oneIn(8) ? random.pick([13, random.next() & 0xff]) : 8,
-    protocol: random.oneIn(16) ? random.next() & 0xff : 1,
+    protocol: random.oneIn(16) ? random.pick([6, 17, random.next() & 0xff]) : 1,
     fragment: random.oneIn(16) ? random.next() & 0xffff : random.pick([0, 0x4000]),
     options: random.oneIn(16) ? noise(4 * (1 + random.below(10))) : undefined,
   });
@@ -152,7 +152,7 @@ function randomPacket6(longest: number): Uint8Array {
     hopLimit: random.next() & 0xff,
     code: random.oneIn(8) ? random.next() & 0xff : 0,
     type: random.oneIn(8) ? random.next() & 0xff : 128,
-    nextHeader: random.oneIn(16) ? random.next() & 0xff : 58,
+    nextHeader: random.oneIn(16) ? random.pick([6, 17, random.next() & 0xff]) : 58,
   });
   const changed = random.oneIn(3) ? mutated6(packet) : packet;
   if ([0, 43, 44, 60].includes(changed[6])) changed[6] = 58;
