@@ -3,10 +3,11 @@
  * is ended when this process is, so all goes with the test however that ends. As root, or through a user namespace of one's own.
  */
 import assert from "node:assert/strict";
-import { execFile, spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { execFile, spawn, spawnSync, type ChildProcess, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { after } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ENGINE_NAMES } from "../../src/engine/engine.js";
 import { IO_NAMES, type IoName } from "../../src/io/io.js";
@@ -65,6 +66,15 @@ function probe(): string | undefined {
   return status === 0 ? undefined : `network namespaces with /dev/net/tun, ip(8) and curl(1) (${stderr.trim().split("\n").at(-1) ?? "no unshare"})`;
 }
 
+/** What runs. A test that fails leaves it behind, and the file would wait for its end. */
+const running = new Set<ChildProcess>();
+after(() => { for (const child of running) child.kill("SIGKILL"); });
+
+function ending<T extends ChildProcess>(child: T): T {
+  running.add(child.once("exit", () => running.delete(child)));
+  return child;
+}
+
 export class Netns {
   readonly #holder: ChildProcessWithoutNullStreams;
 
@@ -74,7 +84,7 @@ export class Netns {
 
   /** A new namespace, its loopback interface up. */
   static async open(): Promise<Netns> {
-    const holder = spawn("unshare", [...ROOT ? [] : ["-r"], "-n", "sh", "-c", "ip link set lo up && echo ready && exec cat"]);
+    const holder = ending(spawn("unshare", [...ROOT ? [] : ["-r"], "-n", "sh", "-c", "ip link set lo up && echo ready && exec cat"]));
     await once(holder.stdout, "data");
     return new Netns(holder);
   }
@@ -91,15 +101,15 @@ export class Netns {
 
   spawn(command: string, ...args: string[]): ChildProcessWithoutNullStreams {
     const [program, ...all] = this.command(command, ...args);
-    return spawn(program, all);
+    return ending(spawn(program, all));
   }
 
   /** Runs a command to its end, whatever its status. */
   run(command: string, ...args: string[]): Promise<Result> {
     return new Promise((resolve) => {
-      const child = execFile("nsenter", [...this.#enter, command, ...args], { maxBuffer: 1 << 26 }, (_, stdout, stderr) => {
+      const child = ending(execFile("nsenter", [...this.#enter, command, ...args], { maxBuffer: 1 << 26 }, (_, stdout, stderr) => {
         resolve({ status: child.exitCode, stdout, stderr });
-      });
+      }));
     });
   }
 
