@@ -9,7 +9,7 @@
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { load, YAMLException } from "js-yaml";
+import { CORE_SCHEMA, defineMappingTag, load, mapTag, YAMLException } from "js-yaml";
 import { z } from "zod";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import { MAX_DEPTH, tooDeep } from "./nesting.js";
@@ -24,6 +24,9 @@ const SHOWN = 20;
 const SHOWN_CHARACTERS = 40;
 
 const require = createRequire(import.meta.url);
+
+/** YAML's core schema, but for keys that look like something else than text: js-yaml would have 0123 become 123. The other reader takes them as they are written. */
+const TEXT_KEYS = CORE_SCHEMA.withTags(defineMappingTag(mapTag.tagName, { ...mapTag, addPair: (map, key, value) => typeof key === "string" ? mapTag.addPair(map, key, value) : "no text" }));
 
 /** What is wrong, and at which key. `first`: the key that it repeats. */
 export interface Problem {
@@ -59,8 +62,7 @@ export class YamlFile<T> {
     if (deep) throw new Failure(`${name}:${deep.line}:${deep.column}: nested more than ${MAX_DEPTH} deep`, EXIT.CONFIG);
     let value: unknown;
     try {
-      // An alias may stand for anything, and again for it: the other reader counts.
-      value = load(this.#text, { maxAliases: 0 });
+      value = readQuickly(this.#text);
     } catch (error) {
       if (!(error instanceof YAMLException)) throw error;
       value = this.#readSlowly(error);
@@ -113,6 +115,12 @@ export class YamlFile<T> {
     if (faults.length > 0) throw new Failure(this.#lines(faults), EXIT.CONFIG);
     return value;
   }
+}
+
+/** What a text says, as js-yaml reads it. @throws YAMLException for what it does not, of which the other reader knows more. */
+export function readQuickly(text: string): unknown {
+  // An alias may stand for anything, and again for it: the other reader counts.
+  return load(text, { schema: TEXT_KEYS, maxAliases: 0 });
 }
 
 /** @throws Failure (configuration) for a pipe and the like, which a reload, or the image without privileges, would wait for in vain. */

@@ -9,6 +9,7 @@ import { load } from "js-yaml";
 import { SourceRoute, Unreachable } from "../../src/abi.js";
 import { OPTION_KEYS } from "../../src/cli/settings.js";
 import { DEFAULTS, RELOADED, type Key } from "../../src/config/document.js";
+import { readQuickly } from "../../src/config/file.js";
 import { needsRestart } from "../../src/config/options.js";
 import { Places } from "../../src/config/places.js";
 import { oddities, toDocument, toYaml } from "../../src/config/print.js";
@@ -340,7 +341,7 @@ describe("the two readers of YAML", () => {
       for (const text of [JSON.stringify(document), JSON.stringify(document, null, 2), toYaml(document)]) {
         const { faults, value } = places(text);
         assert.deepEqual(faults, []);
-        assert.deepEqual(value, load(text));
+        assert.deepEqual(value, readQuickly(text));
       }
     }), { numRuns: 200 });
   });
@@ -354,14 +355,12 @@ describe("the two readers of YAML", () => {
       for (const text of [`a: ${quote}${scalar}${quote}\n`, `- ${quote}${scalar}${quote}\n`, `%YAML 1.1\n---\na: ${scalar}\n`]) {
         let fast: unknown;
         try {
-          fast = load(text, { maxAliases: 0 });
+          fast = readQuickly(text);
         } catch {
           continue;
         }
         const { faults, value } = places(text);
-        // With a colon it is a map, of a key that is none of pongd's; how such a key is read does no harm.
-        const scalarOf = (read: unknown) => JSON.stringify(read, (key, inner: unknown) => key !== "" && typeof inner === "object" && inner !== null ? "a map" : inner);
-        if (faults.length === 0) assert.equal(scalarOf(value), scalarOf(fast), JSON.stringify(text));
+        if (faults.length === 0) assert.deepEqual(value, fast, JSON.stringify(text));
       }
     }), { numRuns: 3000 });
   });

@@ -92,6 +92,11 @@ rate_limit: { interval: 250ms, burst: 2 }
     assert.ok(limiter);
   });
 
+  test("a user's name is what is written there, whatever else YAML would make of it", () => {
+    const names = ["007", "0x1F", "1e3", "~", "True", "1.0"];
+    assert.deepEqual([...readWebConfig(file(`basic_auth_users:\n${names.map((name) => `  ${name}: ${HASH}\n`).join("")}`)).users.keys()], names);
+  });
+
   test("defaults; certificate and key in the file itself; HTTP/2 left out; all cipher suites at once", () => {
     const { tls } = readWebConfig(file(`tls_server_config:\n  cert: |\n    ${indent(server.cert)}\n  key: |\n    ${indent(server.key)}\n`));
     assert.deepEqual([tls?.options.minVersion, tls?.options.maxVersion, tls?.options.honorCipherOrder, tls?.options.requestCert, tls?.clients.type], ["TLSv1.2", "TLSv1.3", true, false, "NoClientCert"]);

@@ -1,14 +1,14 @@
-/** The web configuration. It is one, or refused with places within the text; and no refusal shows a password's hash. */
+/** The web configuration. It is one, or refused with places within the text, and js-yaml and yaml say the same; and no refusal shows a password's hash. */
 import assert from "node:assert/strict";
 import { validateHeaderValue } from "node:http";
 import { load } from "js-yaml";
 import { Failure } from "../../../src/failure.js";
 import { readWebConfig } from "../../../src/http/webconfig.js";
-import { CIPHERS, CLIENT_AUTH, CURVES, VERSIONS } from "../../../src/http/webschema.js";
+import { CIPHERS, CLIENT_AUTH, CURVES, schema, VERSIONS } from "../../../src/http/webschema.js";
 import type { Reader } from "../guided.js";
-import { YAML } from "./config.js";
 import { Folder } from "./folder.js";
 import { checkPlaces, refusalOr } from "./refused.js";
+import { checkAlike, YAML } from "./yaml.js";
 
 const HASH = "$2y$10$abcdefghijklmnopqrstuuSH3xWBhNOFLrSH2.V1cEZcDULiqMzbi";
 const KEYS = [
@@ -30,6 +30,7 @@ export const webconfig: Reader = {
     "tls_server_config: { cert_file: other.pem, key_file: other.pem, client_ca_file: other.pem, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: [a.example] }\n",
     "tls_server_config:\n  cert: x\n  key: y\n  client_ca: z\n  min_version: TLS12\n  max_version: TLS13\n  cipher_suites: [TLS_AES_128_GCM_SHA256]\n  prefer_server_cipher_suites: false\n  curve_preferences: [X25519]\n",
     "http_server_config:\n  http2: false\n  headers: { X-Frame-Options: deny, X-XSS-Protection: 1, Strict-Transport-Security: max-age=1 }\n",
+    `basic_auth_users:\n  007: ${HASH}\n  ~: ${HASH}\n  ? "a"\n  : ${HASH}\n`,
     `basic_auth_users: { admin: ${HASH}x, __proto__: ${HASH} }\nbasic_auth_user: {}\n`,
   ],
   open() {
@@ -52,6 +53,7 @@ export const webconfig: Reader = {
       for (const hash of read.users.values()) assert.match(hash, /^\$2[aby]\$\d\d\$/);
       read.limiter?.take();
     }
+    checkAlike(text, schema);
   },
 };
 

@@ -1,0 +1,32 @@
+/** What is YAML, for the fuzzing of what is written in it. */
+import assert from "node:assert/strict";
+import { YAMLException } from "js-yaml";
+import type { ZodType } from "zod";
+import { readQuickly } from "../../../src/config/file.js";
+import { tooDeep } from "../../../src/config/nesting.js";
+import { Places } from "../../../src/config/places.js";
+
+/** What in YAML means something. */
+export const YAML = [
+  "\n", "  ", "\t", ": ", "- ", "? ", "[", "]", "{", "}", ", ", "# ", "&a ", "*a", "!!str ", "!!int ", "!!map ", "!!binary ", "! ", "| ", "|+\n", ">-\n", "'", "\"", "''", "\\n", "\\x41", "\\u2028",
+  "%YAML 1.1\n", "%YAML 1.2\n", "%TAG ! tag:x,2000:\n", "---\n", "...\n", "<<: ", "~", "null", "true", "false", "yes", "0x1F", "0o17", "1_000", ".inf", ".nan", "1e3", "\r\n", "\r", "\ufeff", "\u2028", "\u0085", "\0", "__proto__: ",
+  "constructor: ", "toString: ", "@", "`",
+];
+
+/** What the fast reader and the schema accept, the one that knows places does, and it says the same. */
+export function checkAlike(text: string, schema: ZodType): void {
+  if (tooDeep(text)) return;
+  let fast: unknown;
+  try {
+    fast = readQuickly(text);
+  } catch (error) {
+    if (error instanceof YAMLException) return;
+    throw error;
+  }
+  if (!schema.safeParse(fast).success) return;
+  const { faults, value } = new Places(text);
+  // Nothing behind !!map or !!seq is an empty one to js-yaml, and a fault to yaml: either does.
+  if (faults.some(({ message }) => /^Unresolved tag: tag:yaml\.org,2002:(map|seq)$/.test(message))) return;
+  assert.deepEqual(faults, []);
+  assert.deepEqual(value, fast);
+}
