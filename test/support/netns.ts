@@ -238,14 +238,24 @@ export class Pongd {
     return Math.max(...threads.map(Number));
   }
 
-  /** From then on, the next system call that is told fails in this thread: `fault` as in strace's `inject=`. For strace. */
+  /**
+   * From then on, the next system call that is told fails in this thread: `fault` as in strace's `inject=`. Of what Node.js may do to
+   * files of its own at any time, only what is done to the device fails: libuv aborts the process for some. For strace.
+   */
   async inject(thread: number, fault: string): Promise<Injection> {
-    const strace = this.#ns.spawn("strace", "-o", "/dev/null", "-p", String(thread), "-e", `trace=${fault.replace(/:.*/, "")}`, "-e", `inject=${fault}:when=1`);
+    const device = /^(?:read|write|poll):/.test(fault) ? ["-P", "/dev/net/tun"] : [];
+    const strace = this.#ns.spawn("strace", "-p", String(thread), "-e", `trace=${fault.replace(/:.*/, "")}`, "-e", `inject=${fault}:when=1`, ...device);
     const ended = once(strace, "exit");
-    await once(strace.stderr, "data");
+    const lines = createInterface(strace.stderr);
+    const failed = new Promise<void>((resolve) => {
+      lines.on("line", (line) => { if (line.endsWith("(INJECTED)")) resolve(); });
+    });
+    await once(lines, "line");
     return {
       ended,
       async over() {
+        // One that strace leaves in the middle fails with ENOSYS.
+        await failed;
         strace.kill("SIGINT");
         await ended;
       },
@@ -261,7 +271,7 @@ export class Pongd {
 export interface Injection {
   /** Fulfilled when the thread has ended. */
   readonly ended: Promise<unknown>;
-  /** Ends it. */
+  /** Ends it, once the call has failed. */
   over(): Promise<void>;
 }
 
