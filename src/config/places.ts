@@ -20,9 +20,6 @@ export interface Fault {
   readonly first?: Place;
 }
 
-/** Where a message goes on with the text that it is about: there may be a password in that. */
-const QUOTED = /(token in YAML \w+|extra characters|Not a YAML token): .*$/s;
-
 /** Aliases that may stand for one anchor, all in all: enough for what people write, and no way to fill the memory. */
 const MAX_ALIASES = 100;
 
@@ -43,7 +40,7 @@ export class Places {
     const document = parseDocument(text, { prettyErrors: false, schema: "core", merge: false, stringKeys: true, uniqueKeys: false });
     this.#root = document.contents;
     const faults: Fault[] = [...document.errors, ...document.warnings].map(({ code, message, pos: [offset] }) => ({
-      message: code === "MULTIPLE_DOCS" ? "a second document begins here; expected one alone" : message.replace(/\.?\n.*$/s, "").replace(QUOTED, "$1"),
+      message: code === "MULTIPLE_DOCS" ? "a second document begins here; expected one alone" : withoutText(message),
       place: this.#at(offset),
     }));
     if (faults.length === 0) faults.push(...this.#repeatedKeys());
@@ -53,7 +50,7 @@ export class Places {
       this.value = document.toJS({ maxAliasCount: MAX_ALIASES });
     } catch (error) {
       if (!(error instanceof ReferenceError)) throw error;
-      this.faults = [{ message: error.message.startsWith("Excessive") ? `aliases stand for more than ${MAX_ALIASES} values` : messageOf(error), place: this.#firstAlias() }];
+      this.faults = [{ message: error.message.startsWith("Excessive") ? `aliases stand for more than ${MAX_ALIASES} values` : withoutText(messageOf(error)), place: this.#firstAlias() }];
     }
   }
 
@@ -122,4 +119,13 @@ export class Places {
     });
     return this.#at(offset);
   }
+}
+
+/** A message of the library without the text that it is about: there may be a password in that. */
+function withoutText(message: string): string {
+  return message
+    .replace(/\.?\n.*$/s, "")
+    .replace(/(token in YAML \w+|extra characters|Not a YAML token|tag|alias\)): .*$/s, "$1")
+    .replace(/^(Unknown directive|Unsupported YAML version) .*$/s, "$1")
+    .replace(/^The .* tag has/s, "The tag has");
 }

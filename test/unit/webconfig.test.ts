@@ -159,6 +159,15 @@ rate_limit: { interval: 250ms, burst: 2 }
     assert.ok(!refusal(`tls_server_config:\n  cert_file: server.crt\n  key: ${JSON.stringify(other.key)}\n`).join().includes("BEGIN"));
   });
 
+  test("what is no YAML is not quoted: there may be a password in it", () => {
+    const texts = [
+      "a: !SECRET x", "a: !<SECRET> x", "a: !SECRET! x", "a: !!SECRET x", "a: !x!SECRET x", "a: !!SECRET [x]", "a: !SE%CRET x", "%SECRET x\n---\na", "%YAML SECRET\n---\na", "%TAG ! SECRET\n---\na: !x y",
+      "a: *SECRET", "a: &SECRET\n  *SECRET", "a: |SECRET\n", "a: >SECRET", "a: \"\\SECRET\"", "a: @SECRET", "a: `SECRET", "a: 'x' SECRET", "a: [x] SECRET", "a: \"x\" SECRET: y",
+      "- a\nSECRET", "a: &x SECRET: v", "{SECRET", "- SECRET: [a\nb", "a:\n\tSECRET: x", "a: |\n SECRET\nSECRET\n", "--- SECRET: x\n--- SECRET", "a: !!int SECRET", "? [SECRET]\n: x", "a: {}}\nSECRET", ">x\rSECRET",
+    ];
+    for (const text of texts) assert.doesNotMatch(refusal(`${text}\n`).join() || "nothing is wrong: SECRE", /SE\b|SECRE/, text);
+  });
+
   test("docs/monitoring.md shows one that is right but for its files, and a scrape of the same port", () => {
     const [web] = [...readFileSync(source("docs/monitoring.md"), "utf8").matchAll(/```yaml\n(.*?)```/gs)].map(([, text]) => text);
     assert.deepEqual(refusal(web.replace("pongd.crt", "server.crt").replace("pongd.key", "server.key")), []);

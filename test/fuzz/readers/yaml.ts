@@ -26,7 +26,7 @@ export function checkAlike(text: string, schema: ZodType): void {
   if (!schema.safeParse(fast).success) return;
   const { faults, value } = new Places(text);
   // Nothing behind !!map or !!seq is an empty one to js-yaml, and a fault to yaml: either does.
-  if (faults.some(({ message }) => /^Unresolved tag: tag:yaml\.org,2002:(map|seq)$/.test(message))) return;
+  if (faults.some(({ message }) => message === "Unresolved tag") && /!!(map|seq)|2002:(map|seq)/.test(text)) return;
   assert.deepEqual(faults, []);
   assert.deepEqual(value, fast);
 }
