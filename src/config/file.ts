@@ -13,7 +13,8 @@ import { CORE_SCHEMA, defineMappingTag, load, mapTag, YAMLException } from "js-y
 import { z } from "zod";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import { MAX_DEPTH, tooDeep } from "./nesting.js";
-import type { Path, Place, Places } from "./places.js";
+import { nameOf, withoutSecret, type Path } from "./path.js";
+import type { Place, Places } from "./places.js";
 import { schema, type Document, type JsonSchema } from "./schema.js";
 
 /** 100,000 prefixes with a comment each are a quarter of it. */
@@ -41,7 +42,7 @@ export interface Format<T> {
   readonly schema: z.ZodType<T>;
   /** What is wrong with an empty file; undefined where nothing is, and it is one without keys. */
   readonly empty: string | undefined;
-  /** What is never shown. */
+  /** Where the value is never shown, nor what may be one in its key. */
   readonly secret: (path: Path) => boolean;
   /** As much as can be looked at of what the schema does not allow. */
   readonly salvage: (value: unknown) => T;
@@ -202,8 +203,18 @@ class Judge {
       if (within && within.length > 0) return within.flatMap((inner) => this.#problemsOf({ ...inner, path: [...issue.path, ...inner.path] }));
     }
     const value = valueAt(this.#value, path);
-    if (value === undefined) return [{ path: path.slice(0, -1), missing: true, message: `${nameOf(path)} is missing; expected ${issue.message}` }];
-    return [{ path, message: `${nameOf(path)} is ${this.#format.secret(path) ? "something else" : show(value)}; expected ${issue.message}` }];
+    if (value === undefined) return [{ path: path.slice(0, -1), missing: true, message: `${this.#nameOf(path)} is missing; expected ${issue.message}` }];
+    return [{ path, message: `${this.#nameOf(path)} is ${this.#format.secret(path) ? "something else" : show(value)}; expected ${issue.message}` }];
+  }
+
+  #nameOf(path: Path): string {
+    return nameOf(path.map((_, i) => this.#keyOf(path.slice(0, i + 1))));
+  }
+
+  /** The path's last step, as it may be shown. */
+  #keyOf(path: Path): string | number {
+    const [key] = path.slice(-1);
+    return typeof key === "string" && this.#format.secret(path) ? withoutSecret(key) : key;
   }
 
   /** The keys that the schema allows there. */
@@ -215,7 +226,7 @@ class Judge {
   }
 
   #unknownKey(path: Path, key: string): string {
-    const said = `unknown key ${show(key)}${path.length > 0 ? ` in ${nameOf(path)}` : ""}`;
+    const said = `unknown key ${show(this.#keyOf([...path, key]))}${path.length > 0 ? ` in ${this.#nameOf(path)}` : ""}`;
     const allowed = this.#keysAt(path);
     const meant = nearest(key, allowed);
     if (meant !== undefined) return `${said}; did you mean ${meant}?`;
@@ -247,11 +258,6 @@ function distance(a: string, b: string): number {
     rows.push(row);
   }
   return rows[a.length][b.length];
-}
-
-/** As a person would point at it: device.mtu, prefixes[3].ttl. */
-export function nameOf(path: Path): string {
-  return path.length === 0 ? "the file" : path.map((step, i) => typeof step === "number" ? `[${step}]` : i === 0 ? step : `.${step}`).join("");
 }
 
 function show(value: unknown): string {

@@ -13,7 +13,7 @@ import { misfits, parseHostAddresses, parsePrefix, type Address, type Prefix, ty
 import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IPV6_MIN_MTU } from "../tun/uapi.js";
 import { DEFAULTS, DEVICE_NAME, DEVICE_NAME_RULE, JS_DEFAULTS, RELOADED, type Answer, type Key, type LimitSetting, type PrefixEntry, type Values } from "./document.js";
 import type { ConfigFile, Problem } from "./file.js";
-import type { Path } from "./places.js";
+import type { Path } from "./path.js";
 
 /** Values from outside the file, each with the flag or the variable that gave it. */
 export interface Given {

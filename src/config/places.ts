@@ -4,8 +4,7 @@
  */
 import { isAlias, isMap, isScalar, isSeq, parseDocument, visit, type Node, type Pair, type YAMLMap } from "yaml";
 import { messageOf } from "../failure.js";
-
-export type Path = readonly (string | number)[];
+import { withoutSecret, type Path } from "./path.js";
 
 /** A line and a column, from 1. */
 export interface Place {
@@ -101,7 +100,7 @@ export class Places {
           if (!isScalar(key) || !key.range) continue;
           const first = seen.get(key.value);
           if (first === undefined) seen.set(key.value, key.range[0]);
-          else faults.push({ message: `key ${JSON.stringify(key.value)} is given twice`, place: this.#at(key.range[0]), first: this.#at(first) });
+          else faults.push({ message: `key ${JSON.stringify(withoutSecret(String(key.value)))} is given twice`, place: this.#at(key.range[0]), first: this.#at(first) });
         }
       },
     });

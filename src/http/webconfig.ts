@@ -9,6 +9,7 @@ import { dirname, isAbsolute, join } from "node:path";
 import { createSecureContext, DEFAULT_CIPHERS, type TlsOptions } from "node:tls";
 import type { Logger } from "pino";
 import { checkRegular, YamlFile, type Problem } from "../config/file.js";
+import type { Path } from "../config/path.js";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import type { ClientPolicy } from "./clients.js";
 import { RateLimiter } from "./ratelimiter.js";
@@ -42,7 +43,7 @@ type TextKey = "cert" | "key" | "client_ca";
 export function readWebConfig(name: string, visit: (file: string) => void = () => undefined): WebConfig {
   visit(name);
   checkRegular(name);
-  const file = new YamlFile<WebDocument>(name, { schema, empty: undefined, secret: ([first, second]) => first === "basic_auth_users" || second === "key", salvage: () => ({}) });
+  const file = new YamlFile<WebDocument>(name, { schema, empty: undefined, secret: isSecret, salvage: () => ({}) });
   file.check();
   const { tls_server_config: tls, http_server_config: http, basic_auth_users: users, rate_limit: limit } = file.document;
   const http2 = http?.http2 ?? true;
@@ -56,6 +57,12 @@ export function readWebConfig(name: string, visit: (file: string) => void = () =
     users: new Map(Object.entries(users ?? {})),
     limiter: intervalMs > 0 ? new RateLimiter(intervalMs, limit?.burst ?? 0) : undefined,
   };
+}
+
+/** Wherever a user and a password may have come to stand. */
+function isSecret(path: Path): boolean {
+  const [first, second] = path;
+  return path.length === 0 || first === "basic_auth_users" || second === "key" || /[:$]/.test(String(path[path.length - 1]));
 }
 
 class TlsReader {

@@ -108,7 +108,7 @@ rate_limit: { interval: 250ms, burst: 2 }
 
   for (const [what, text, ...lines] of [
     ["no YAML", "a: [", "FILE:1:5: Flow sequence in block collection must be sufficiently indented and end with a ]"],
-    ["no map", "junk", "FILE:1:1: the file is \"junk\"; expected a map of keys like tls_server_config"],
+    ["no map", "junk", "FILE:1:1: the file is something else; expected a map of keys like tls_server_config"],
     ["a misspelt key", "tls_server_config:\n  cert_filse: server.crt\n", "FILE:2:3: unknown key \"cert_filse\" in tls_server_config; did you mean cert_file?"],
     ["a key that belongs elsewhere", "cert_file: server.crt\n", "FILE:1:1: unknown key \"cert_file\"; did you mean the one in tls_server_config?"],
     ["no certificate", "tls_server_config:\n  cert_file: \"\"\n  key_file: server.key\n", "FILE:2:3: tls_server_config: cert_file is missing; expected the server's certificate there, or in cert"],
@@ -166,6 +166,16 @@ rate_limit: { interval: 250ms, burst: 2 }
       "- a\nSECRET", "a: &x SECRET: v", "{SECRET", "- SECRET: [a\nb", "a:\n\tSECRET: x", "a: |\n SECRET\nSECRET\n", "--- SECRET: x\n--- SECRET", "a: !!int SECRET", "? [SECRET]\n: x", "a: {}}\nSECRET", ">x\rSECRET",
     ];
     for (const text of texts) assert.doesNotMatch(refusal(`${text}\n`).join() || "nothing is wrong: SECRE", /SE\b|SECRE/, text);
+  });
+
+  test("a user whose colon lacks its space is told by name alone", () => {
+    const expected = "expected a bcrypt hash of a cost from 4 to 16, 60 characters that begin with $2a$, $2b$ or $2y$, such as htpasswd -nBC 10 \"\" prints";
+    const keys = "expected tls_server_config, http_server_config, basic_auth_users, rate_limit";
+    assert.deepEqual(refusal(`basic_auth_users: {ada:${HASH}}\n`), [`FILE:1:20: basic_auth_users.ada… is something else; ${expected}`]);
+    assert.deepEqual(refusal(`basic_auth_users: {ada:${HASH}, ada:${HASH}}\n`), ["FILE:1:86: key \"ada…\" is given twice; first at 1:20"]);
+    assert.deepEqual(refusal(`ada:${HASH}\n`), ["FILE:1:1: the file is something else; expected a map of keys like tls_server_config"]);
+    assert.deepEqual(refusal(`{ada:${HASH}}\n`), [`FILE:1:2: unknown key "ada…"; ${keys}`]);
+    assert.deepEqual(refusal(`${HASH}: ada\n`), [`FILE:1:1: unknown key "…"; ${keys}`]);
   });
 
   test("docs/monitoring.md shows one that is right but for its files, and a scrape of the same port", () => {

@@ -57,9 +57,9 @@ export const webconfig: Reader = {
   },
 };
 
-/** The values of users that stand nowhere else in the text; and where it is no YAML, what looks like a hash and is no key. */
+/** The values of users that stand nowhere else in the text; and where it is no YAML, what looks like a hash and is no text in quotes. */
 function hashesIn(text: string): string[] {
-  const whole = [...text.matchAll(/\$2[aby]\$\d\d\$[./A-Za-z0-9]{20,}/g)].map(([hash]) => hash).filter((hash) => !text.includes(`${hash}:`) && !text.includes(`${hash}"`));
+  const whole = [...text.matchAll(/\$2[aby]\$\d\d\$[./A-Za-z0-9]{20,}/g)].map(([hash]) => hash).filter((hash) => !text.includes(`${hash}"`));
   let document: unknown;
   try {
     document = load(text);
