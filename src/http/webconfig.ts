@@ -59,7 +59,7 @@ export function readWebConfig(name: string, visit: (file: string) => void = () =
   };
 }
 
-/** Wherever a user and a password may have come to stand. */
+/** Where users and passwords stand, and a key that may be both. */
 function isSecret(path: Path): boolean {
   const [first, second] = path;
   return path.length === 0 || first === "basic_auth_users" || second === "key" || /[:$]/.test(String(path[path.length - 1]));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { YAMLException } from "js-yaml";
 import type { ZodType } from "zod";
-import { readQuickly } from "../../../src/config/file.js";
+import { readQuickly, TAG } from "../../../src/config/file.js";
 import { tooDeep } from "../../../src/config/nesting.js";
 import { Places } from "../../../src/config/places.js";
 
@@ -15,7 +15,7 @@ export const YAML = [
 
 /** What the fast reader and the schema accept, the one that knows places does, and it says the same. */
 export function checkAlike(text: string, schema: ZodType): void {
-  if (tooDeep(text)) return;
+  if (tooDeep(text) || TAG.test(text)) return;
   let fast: unknown;
   try {
     fast = readQuickly(text);
@@ -25,8 +25,6 @@ export function checkAlike(text: string, schema: ZodType): void {
   }
   if (!schema.safeParse(fast).success) return;
   const { faults, value } = new Places(text);
-  // Nothing behind !!map or !!seq is an empty one to js-yaml, and a fault to yaml: either does.
-  if (faults.some(({ message }) => message === "Unresolved tag") && /!!(map|seq)|2002:(map|seq)/.test(text)) return;
   assert.deepEqual(faults, []);
   assert.deepEqual(value, fast);
 }
