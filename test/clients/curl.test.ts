@@ -32,7 +32,7 @@ describe("--web-config", needs("curl", "openssl", "ping"), () => {
     test(`metrics by HTTP/1.1 and HTTP/2, compressed and as OpenMetrics, without privileges, while packets are answered and a certificate changes; ${io}`, async () => {
       const pongd = await Pongd.start(ns, PREFIX, "--web-config", web, "--drop-privileges", "--queues", "2", "--io", io);
       assert.match(pongd.stdout, /^ {2}metrics {7}https:\/\/127\.0\.0\.1:7664\/metrics$/m);
-      assert.match(await ns.ok("ping", "-c", "3", "-i", "0.01", "10.99.1.1"), / 3 received/);
+      await ns.pings(3, "10.99.1.1");
       for (const version of ["--http1.1", "--http2"]) {
         for (const text of [await metrics(version), await metrics(version, "--compressed")]) {
           assert.match(text, /^# TYPE pongd_replies_total counter$/m);
@@ -46,7 +46,7 @@ describe("--web-config", needs("curl", "openssl", "ping"), () => {
       folder.writePair("server", second);
       const presented = await ns.evaluate("import { connect } from 'node:tls'; const s = connect({ port: 7664, host: '127.0.0.1', rejectUnauthorized: false }, () => { console.log(JSON.stringify(s.getPeerCertificate().fingerprint256)); s.destroy(); });");
       assert.equal(presented, fingerprint(second));
-      assert.match(await ns.ok("ping", "-c", "3", "-i", "0.01", "10.99.1.1"), / 3 received/);
+      await ns.pings(3, "10.99.1.1");
       const { status, stderr } = await pongd.stop();
       assert.match(stderr, /^\S+ info web configuration read anew\n$/);
       assert.equal(status, 0);

@@ -25,7 +25,7 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
     for (const [family, option, target] of TARGETS) {
       test(`${family}: ping -M do is answered up to the MTU`, async () => {
         const most = family === "IPv4" ? 1472 : 1452;
-        assert.match(await ok("ping", option, "-c", "3", "-i", "0.01", "-w", "10", "-M", "do", "-s", String(most), target), / 3 received/);
+        await session.ns.pings(3, option, "-M", "do", "-s", String(most), target);
         const { status, stdout, stderr } = await session.ns.run("ping", option, "-c", "1", "-W", "0.1", "-M", "do", "-s", String(most + 1), target);
         assert.equal(status, 1);
         assert.match(stdout + stderr, /message too long, mtu[=:] ?1500/);
@@ -92,9 +92,7 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
 
       // ping.test.ts has what ping makes of them; here they are recorded.
       test("ping -R, ping -T and ping -s 65507 are answered", async () => {
-        for (const args of [["-R"], ["-T", "tsonly"], ["-T", "tsandaddr"], ["-s", "65507"]]) {
-          assert.match(await ok("ping", "-n", "-c", "1", "-W", "20", ...args, "10.99.1.1"), / 1 received/);
-        }
+        for (const args of [["-R"], ["-T", "tsonly"], ["-T", "tsandaddr"], ["-s", "65507"]]) await session.ns.pings(1, "-n", ...args, "10.99.1.1");
       });
     }
 

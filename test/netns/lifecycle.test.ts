@@ -29,7 +29,7 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
 
   test("it says what it did and what to try next, and at the end what was answered; nothing is left", async () => {
     const pongd = await start(PREFIX);
-    await ns.ok("ping", "-c", "2", "-i", "0.01", "10.99.1.1");
+    await ns.pings(2, "10.99.1.1");
     const { status, stdout, stderr } = await pongd.stop("SIGINT");
     for (const said of [
       `pong0, mtu 1500, 1 queue, engine wasm, io ${io}`, "host address  10.99.0.1", "10.99.0.0/16 (65,536 addresses)",
@@ -203,7 +203,7 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
 
   test("two queues, and the classic point-to-point pair", async () => {
     const pongd = await start("10.0.0.2/32", "--host-address", "10.0.0.1", "--queues", "2", "--mtu", "9000");
-    assert.match(await ns.ok("ping", "-c", "2", "-i", "0.01", "-w", "10", "-s", "8972", "10.0.0.2"), / 2 received/);
+    await ns.pings(2, "-s", "8972", "10.0.0.2");
     const metrics = await pongd.metrics();
     assert.equal(metrics.get("pongd_queue_info{queue=\"1\",engine=\"wasm\",io=\"" + io + "\"}"), 1);
     assert.equal(sum(metrics, "pongd_replies_total"), 2);

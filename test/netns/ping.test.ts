@@ -29,19 +29,17 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
       const later = await pongd.metrics();
       return new Map([...later].map(([key, value]) => [key, value - (earlier.get(key) ?? 0)]).filter(([key, value]) => value !== 0 && String(key).startsWith("pongd_")) as [string, number][]);
     };
-    // It waits an interval for the last reply.
-    const ping = (...args: string[]) => ns.ok("ping", "-c", "3", "-i", "0.05", "-W", "2", ...args);
+    const ping = (...args: string[]) => ns.pings(3, ...args);
 
     for (const size of [0, 1, 56, 1471, 1472]) {
       test(`ping with ${size} bytes of data: three sent, three received`, async () => {
-        assert.match(await ping("-s", String(size), "10.99.1.1"), / 3 received, 0% packet loss/);
+        await ping("-s", String(size), "10.99.1.1");
       });
     }
 
     test("ping checks the pattern that it sent", async () => {
       for (const pattern of ["00", "ff", "a55a", "0123456789abcdef"]) {
         const output = await ping("-p", pattern, "10.99.1.1");
-        assert.match(output, / 3 received/);
         assert.doesNotMatch(output, /wrong data byte|DUP|truncated/);
       }
     });
@@ -62,13 +60,12 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
     });
 
     test("the first and the last address of the prefix answer: there is no broadcast address on a TUN device", async () => {
-      assert.match(await ping("10.99.0.0"), / 3 received/);
-      assert.match(await ping("10.99.255.255"), / 3 received/);
+      for (const address of ["10.99.0.0", "10.99.255.255"]) await ping(address);
     });
 
     test("S-1: ping -6 of any size is answered, S-9: with hop limit 64, and counted as ICMPv6", async () => {
       const changes = await counted(async () => {
-        for (const size of [0, 1, 56, 1451, 1452]) assert.match(await ping("-6", "-s", String(size), "fd99::1:1"), / 3 received, 0% packet loss/);
+        for (const size of [0, 1, 56, 1451, 1452]) await ping("-6", "-s", String(size), "fd99::1:1");
         assert.match(await ping("-6", "-t", "1", "fd99::ffff:ffff:ffff:ffff"), /ttl=64/);
       });
       assert.equal(changes.get(`pongd_replies_total{protocol="icmpv6",queue="0"}`), 18);
@@ -98,10 +95,7 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
     if (engine === "wasm") {
       for (const size of [1473, 3000, 65507]) {
         test(`V-6, E-4: ping with ${size} bytes of data, which go and come in fragments, is answered three times of three`, async () => {
-          const changes = await counted(async () => {
-            // One at a time: after a first reply ping waits for no later one longer than for that, however busy the machine.
-            for (let i = 0; i < 3; i++) assert.match(await ns.ok("ping", "-c", "1", "-W", "20", "-s", String(size), "10.99.1.1"), / 1 received/);
-          });
+          const changes = await counted(() => ping("-s", String(size), "10.99.1.1"));
           const fragments = 3 * Math.ceil((size + 8) / 1480);
           assert.equal(changes.get("pongd_replies_total{protocol=\"icmp\",queue=\"0\"}"), fragments);
           assert.equal(changes.get("pongd_packets_received_total{queue=\"0\"}"), fragments);
@@ -114,9 +108,7 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
     if (engine === "wasm") {
       for (const size of [1453, 3000, 65507, 65527]) {
         test(`S-8: ping -6 with ${size} bytes of data, which go and come in fragments, is answered three times of three`, async () => {
-          const changes = await counted(async () => {
-            for (let i = 0; i < 3; i++) assert.match(await ns.ok("ping", "-6", "-c", "1", "-W", "20", "-s", String(size), "fd99::1:1"), / 1 received/);
-          });
+          const changes = await counted(() => ping("-6", "-s", String(size), "fd99::1:1"));
           const fragments = 3 * Math.ceil((size + 8 - 4) / 1448);
           assert.equal(changes.get("pongd_replies_total{protocol=\"icmpv6\",queue=\"0\"}"), fragments);
           assert.equal(changes.get("pongd_packets_received_total{queue=\"0\"}"), fragments);
@@ -176,7 +168,6 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
         for (const size of ["0", "56", "1432"]) {
           const output = await ping("-n", "-s", size, ...args, "10.99.1.1");
           assert.match(output, lines);
-          assert.match(output, / 3 received, 0% packet loss/);
           assert.doesNotMatch(output, /wrong data byte|truncated/);
         }
       });

@@ -120,6 +120,16 @@ export class Netns {
     return stdout;
   }
 
+  /**
+   * Asks that often by ping(8), with these arguments of its; what it printed. One at a time: of several that are under way it waits
+   * for the last no longer than for those before, or asks once more. @throws Error where one is not answered.
+   */
+  async pings(count: number, ...args: string[]): Promise<string> {
+    let output = "";
+    for (let i = 0; i < count; i++) output += await this.ok("ping", "-c", "1", "-W", "20", ...args);
+    return output;
+  }
+
   /** What `ip -json …` says. */
   async ip<T = Record<string, unknown>>(...args: string[]): Promise<T[]> {
     return JSON.parse(await this.ok("ip", "-json", ...args) || "[]") as T[];
