@@ -51,7 +51,8 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
   });
 
   test("in JSON, what came up and what was answered are log lines, and standard output stays empty", async () => {
-    const { stdout, stderr } = await ns.run("timeout", "-s", "TERM", "2", process.execPath, CLI, "run", PREFIX, "--io", io, "--log-format", "json");
+    const pongd = await Pongd.logging(ns, /"msg":"running"/, PREFIX, "--io", io, "--log-format", "json");
+    const { stdout, stderr } = await pongd.stop();
     const lines = stderr.trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
     assert.deepEqual(lines.map(({ level, msg }) => [level, msg]), [["info", "running"], ["info", "stopped"]]);
     assert.deepEqual(lines[0].prefixes, [PREFIX]);

@@ -1,6 +1,8 @@
 /** --drop-privileges: one process, which makes the device, and then has no capability in any of its threads. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { EXIT } from "../../src/failure.js";
 import { IO_NAMES } from "../../src/io/io.js";
@@ -86,10 +88,18 @@ describe("--drop-privileges", needs("ping", "setpriv"), () => {
   });
 
   test("standard streams that others share are as they were, and the arguments arrive as they were given", async () => {
-    const script = "timeout -s TERM 2 \"$@\" >/dev/null; cat /proc/self/fdinfo/2 >&2";
-    const { stderr, status } = await ns.run("sh", "-c", script, "sh", process.execPath, "--no-warnings", CLI, "run", "--drop-privileges", "--log-level", "debug", "--log-format", "json", "--", PREFIX);
-    assert.equal(status, 0);
+    const script = "\"$@\" >/dev/null & echo $!; wait $!; status=$?; cat /proc/self/fdinfo/2 >&2; exit $status";
+    const shell = ns.spawn("sh", "-c", script, "sh", process.execPath, "--no-warnings", CLI, "run", "--drop-privileges", "--log-level", "debug", "--log-format", "json", "--", PREFIX);
+    const [pid] = await once(shell.stdout, "data") as [Buffer];
+    const closed = once(shell, "close");
+    let stderr = "";
+    for await (const line of createInterface(shell.stderr)) {
+      stderr += `${line}\n`;
+      if (line.includes("\"msg\":\"no thread has any capability\"")) process.kill(Number(pid), "SIGTERM");
+    }
+    const [status] = await closed as [number | null];
     assert.match(stderr, /"msg":"no thread has any capability"/);
+    assert.equal(status, 0, stderr);
     // O_NONBLOCK is 04000.
     const flags = parseInt(/flags:\s*(\d+)/.exec(stderr)?.[1] ?? "", 8);
     assert.equal(flags & 0o4000, 0);

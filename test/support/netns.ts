@@ -192,6 +192,13 @@ export class Pongd {
     return { pongd, answers: false };
   }
 
+  /** Starts it, and waits until it logs a line that matches. */
+  static async logging(ns: Netns, pattern: RegExp, ...args: string[]): Promise<Pongd> {
+    const pongd = new Pongd(ns, args);
+    await pongd.logged(pattern);
+    return pongd;
+  }
+
   /** Starts one that is expected to end by itself. */
   static fail(ns: Netns, ...args: string[]): Promise<Result> {
     return new Pongd(ns, args).#ended;

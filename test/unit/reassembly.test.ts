@@ -121,7 +121,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     });
 
     test("E-4: a reply's fragments are cut as RFC 791 has it for every MTU", async () => {
-      for (let mtu = 68; mtu < 700; mtu++) {
+      // Fragments end at multiples of eight: what there is is eight MTUs in a row, of one piece, of several, of many.
+      for (const mtu of [68, 100, 316, 576, 696, 1280].flatMap((least) => Array.from({ length: 9 }, (_, i) => least + i))) {
         const rig = await create({ mtu });
         const request = icmpPacket({ data: pattern(1800), fragment: 0 });
         const replies = rig.respond(...fragmented(request, mtu));
