@@ -1,7 +1,7 @@
 /**
  * A configuration file, from its bytes to a document that its schema allows:
  *
- *  1. read: at most so many bytes, UTF-8
+ *  1. read: at most so many bytes, UTF-8, whatever ends its lines
  *  2. js-yaml and the schema say what it says: fast, and all there is to do for a file that is right
  *  3. where one of them objects, yaml reads the same text with places (places.ts), and says what is wrong where
  *
@@ -167,11 +167,16 @@ function readBytes(name: string): Buffer {
 
 function decode(name: string, bytes: Buffer): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return withLineFeeds(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    const before = new TextDecoder().decode(bytes).replace(/\ufffd.*/s, "").split("\n");
+    const before = withLineFeeds(new TextDecoder().decode(bytes).replace(/\ufffd.*/s, "")).split("\n");
     throw new Failure(`${name}:${before.length}:${before[before.length - 1].length + 1}: not UTF-8; expected a text file in that encoding`, EXIT.CONFIG, { cause: error });
   }
+}
+
+/** Its lines' ends all the same: a carriage return alone is one in YAML (1.2.2 §5.4), and none to yaml. */
+export function withLineFeeds(text: string): string {
+  return text.replace(/\r\n?/g, "\n");
 }
 
 type Issue = z.core.$ZodIssue;

@@ -35,6 +35,7 @@ describe("a file that is wrong: every error with its line and column, and what w
     ["a flow that does not end", "prefixes: [10.99.0.0/16\n", "FILE:2:1: Flow sequence in block collection must be sufficiently indented and end with a ]"],
     ["a tab", "device:\n\tname: x\n", "FILE:2:1: Tabs are not allowed as indentation"],
     ["a tag that nobody knows", "prefixes: !list [10.99.0.0/16]\n", "FILE:1:11: Unresolved tag"],
+    ["lines that carriage returns end", "ttl: 3\rprefixes: [10.99.0.0/16]\r\nlisen: :1\r", "FILE:3:1: unknown key \"lisen\"; did you mean listen?"],
     ["a tag of nothing", `${P}device: !!map\n`, "FILE:2:9: Unresolved tag"],
     ["lines behind a list, which are counted", "[a]\nlisten\n  more: x\n", "FILE:2:1: Unexpected scalar at node end", "FILE:3:7: Unexpected map-value-ind token in YAML stream", "FILE:3:9: Unexpected scalar token in YAML stream"],
     ["a key twice", `ttl: 3\n${P}ttl: 4\n`, "FILE:3:1: key \"ttl\" is given twice; first at 1:1"],

@@ -3,7 +3,7 @@
  * and yaml say the same where js-yaml and the schema accept; and what is printed of it means the same.
  */
 import assert from "node:assert/strict";
-import { ConfigFile } from "../../../src/config/file.js";
+import { ConfigFile, withLineFeeds } from "../../../src/config/file.js";
 import { effective, type Given } from "../../../src/config/options.js";
 import { oddities, toDocument, toYaml } from "../../../src/config/print.js";
 import { jsonSchema, schema } from "../../../src/config/schema.js";
@@ -46,7 +46,7 @@ export const config: Reader = {
   close() { folder.remove(); },
   feed(input) {
     const file = folder.write("pongd.yaml", input);
-    const text = new TextDecoder().decode(input);
+    const text = withLineFeeds(new TextDecoder().decode(input));
     const read = refusalOr(() => effective(NOTHING_GIVEN, new ConfigFile(file)));
     if (read instanceof Failure) {
       assert.equal(read.exitStatus, 3);

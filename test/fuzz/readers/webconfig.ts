@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { validateHeaderValue } from "node:http";
 import { load } from "js-yaml";
+import { withLineFeeds } from "../../../src/config/file.js";
 import { Failure } from "../../../src/failure.js";
 import { readWebConfig } from "../../../src/http/webconfig.js";
 import { CIPHERS, CLIENT_AUTH, CURVES, schema, VERSIONS } from "../../../src/http/webschema.js";
@@ -40,7 +41,7 @@ export const webconfig: Reader = {
   close() { folder.remove(); },
   feed(input) {
     const file = folder.write("web.yml", input);
-    const text = new TextDecoder().decode(input);
+    const text = withLineFeeds(new TextDecoder().decode(input));
     const visited: string[] = [];
     const read = refusalOr(() => readWebConfig(file, (name) => visited.push(name)));
     assert.equal(visited[0], file);
