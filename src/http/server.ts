@@ -91,6 +91,13 @@ export async function serve({ host, port }: Endpoint, status: Status, { web, max
     last.set(request.socket, response);
     onRequest(request, response);
   });
+  // A response that waits for the one before it has no socket yet, and Node.js does not tell it that this is gone.
+  http1.on("connection", (socket) => {
+    socket.once("close", () => {
+      const response = last.get(socket);
+      if (response?.socket === null && !response.closed) response.emit("close");
+    });
+  });
   // Where it begins to look at the terms of requests.
   http1.emit("listening");
   const http2 = createHttp2Server({ settings: { maxConcurrentStreams: MAX_STREAMS } }, (request, response) => {

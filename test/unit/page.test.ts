@@ -156,6 +156,13 @@ describe("events", () => {
     assert.equal(await (await listen(http)).next(), "data: 1\n\n");
   }));
 
+  test("one that is asked for behind a request that is refused, and its connection closed, keeps no place", () => withServer(() => 1, async ({ url }, events) => {
+    const socket = connect(Number(new URL(url).port), "127.0.0.1").resume();
+    socket.write("GET / HTTP/1.1\r\n\r\nGET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+    await once(socket, "close");
+    await until(() => events.listeners === 0);
+  }));
+
   test("one that does not take its events is dropped, and costs the others nothing", async () => {
     const event = "x".repeat(100_000);
     const responses: ServerResponse[] = [];
