@@ -29,8 +29,11 @@ const require = createRequire(import.meta.url);
 /** YAML's core schema, but for keys that look like something else than text: js-yaml would have 0123 become 123. The other reader takes them as they are written. */
 const TEXT_KEYS = CORE_SCHEMA.withTags(defineMappingTag(mapTag.tagName, { ...mapTag, addPair: (map, key, value) => typeof key === "string" ? mapTag.addPair(map, key, value) : "no text" }));
 
-/** Where a tag may begin: nothing behind !!map is an empty map to js-yaml, and so the other reader alone reads such a text. */
-export const TAG = /(?:^|[\s,:[{])!/;
+/**
+ * Where a node's properties may begin, its tag and its anchor: nothing behind !!map is an empty map to js-yaml, and &a: an anchor with a colon. So the
+ * other reader alone reads such a text.
+ */
+export const PROPERTY = /(?:^|[\s,:[{])[!&]/;
 
 /** What is wrong, and at which key. `first`: the key that it repeats. */
 export interface Problem {
@@ -66,7 +69,7 @@ export class YamlFile<T> {
     if (deep) throw new Failure(`${name}:${deep.line}:${deep.column}: nested more than ${MAX_DEPTH} deep`, EXIT.CONFIG);
     let value: unknown;
     try {
-      value = TAG.test(this.#text) ? this.#readSlowly() : readQuickly(this.#text);
+      value = PROPERTY.test(this.#text) ? this.#readSlowly() : readQuickly(this.#text);
     } catch (error) {
       if (!(error instanceof YAMLException)) throw error;
       value = this.#readSlowly(error);

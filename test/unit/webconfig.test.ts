@@ -141,6 +141,7 @@ rate_limit: { interval: 250ms, burst: 2 }
     ["a hash in a block's header, which is not shown", `basic_auth_users: |${HASH}\n`, "FILE:1:20: Block scalar header includes extra characters"],
     ["what htpasswd prints, as it is", `basic_auth_users:\n  ada:${HASH}\n`, "FILE:2:3: basic_auth_users is something else; expected a map of users, each with the hash of a password, after a colon and a space"],
     ["a rate", "rate_limit: { interval: 1, burst: -1 }\n", "FILE:1:35: rate_limit.burst is -1; expected a whole number, 0 or more"],
+    ["an anchor with a colon, which js-yaml would have", "&a: {}\n", "FILE:1:3: Anchor ending in : is ambiguous"],
     ["an interval", "rate_limit: { interval: 1 second }\n", "FILE:1:25: rate_limit.interval is \"1 second\"; expected a duration like 1s, 250ms or 1m30s"],
   ] as const) {
     test(`wrong: ${what}`, () => { assert.deepEqual(refusal(text), lines); });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { YAMLException } from "js-yaml";
 import type { ZodType } from "zod";
-import { readQuickly, TAG } from "../../../src/config/file.js";
+import { PROPERTY, readQuickly } from "../../../src/config/file.js";
 import { tooDeep } from "../../../src/config/nesting.js";
 import { Places } from "../../../src/config/places.js";
 
@@ -15,7 +15,7 @@ export const YAML = [
 
 /** What the fast reader and the schema accept, the one that knows places does, and it says the same. */
 export function checkAlike(text: string, schema: ZodType): void {
-  if (tooDeep(text) || TAG.test(text)) return;
+  if (tooDeep(text) || PROPERTY.test(text)) return;
   let fast: unknown;
   try {
     fast = readQuickly(text);
