@@ -9,11 +9,12 @@
  * Whoever is slow is cut: a handshake, a request and a response have a term each.
  */
 import { once } from "node:events";
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import { createServer as createListener, isIPv6, type AddressInfo, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from "node:tls";
 import type { Logger } from "pino";
+import { http } from "../builtin.js";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import { BasicAuth, BcryptThread } from "./auth.js";
 import { objection } from "./clients.js";
@@ -80,7 +81,7 @@ export async function serve({ host, port }: Endpoint, status: Status, { web, max
   };
 
   const last = new WeakMap<Socket, ServerResponse>();
-  const http1 = createHttpServer({
+  const http1 = http.createServer({
     headersTimeout: termMs, requestTimeout: termMs, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: Math.min(termMs, CHECK_MS),
   }, (request, response) => {
     // Responses would wait behind one that may never end, and nobody could cut them.

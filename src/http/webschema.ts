@@ -1,6 +1,6 @@
 /** The schema of a web configuration: the keys of Prometheus's exporter-toolkit, with the values that it takes. */
-import { validateHeaderValue } from "node:http";
 import { z } from "zod";
+import { http } from "../builtin.js";
 
 /** Go's names of what crypto/tls calls secure, as OpenSSL's. Those of TLS 1.3 are its own names there, too. */
 export const CIPHERS: Readonly<Record<string, string>> = {
@@ -85,7 +85,7 @@ function refusePrototype(value: unknown, context: z.core.$RefinementCtx): unknow
 
 function isHeaderValue(value: string): boolean {
   try {
-    validateHeaderValue("X", value);
+    http.validateHeaderValue("X", value);
     return true;
   } catch {
     return false;

@@ -1,6 +1,7 @@
 /** Gets /metrics, again and again, over one connection where that stays. What comes back is somebody else's: it has bounds. */
-import * as http from "node:http";
+import type { Agent, IncomingMessage } from "node:http";
 import * as https from "node:https";
+import { http } from "../builtin.js";
 import type { Figures } from "../figures.js";
 import { messageOf } from "../failure.js";
 import type { Address } from "./address.js";
@@ -25,7 +26,7 @@ export class ScrapeError extends Error {
 
 export class Scraper {
   readonly #address: Address;
-  readonly #agent: http.Agent;
+  readonly #agent: Agent;
   readonly #headers: Record<string, string>;
   readonly #timeoutMs: number;
 
@@ -90,7 +91,7 @@ export function now(): number {
 }
 
 /** What a response other than one with metrics means. */
-function refusalOf({ statusCode, statusMessage = "", headers: { location } }: http.IncomingMessage): string | undefined {
+function refusalOf({ statusCode, statusMessage = "", headers: { location } }: IncomingMessage): string | undefined {
   switch (statusCode) {
     case 200:
       return undefined;

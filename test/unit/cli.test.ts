@@ -142,6 +142,13 @@ test("an empty variable is as if it were not there", () => {
   assert.deepEqual([status, stderr], [0, ""]);
 });
 
+test("nothing that a daemon or pongd top loads brings Node.js's own HTTP client", () => {
+  const modules = ["build/src/daemon.js", "build/src/top/scraper.js"].map((file) => JSON.stringify(source(file)));
+  const script = `for (const file of [${modules.join(", ")}]) await import(file); console.log(process.moduleLoadList.filter((name) => name.includes("undici")).join());`;
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
+  assert.deepEqual([stdout, stderr], ["\n", ""]);
+});
+
 test("doctor prints a line for each thing it looked at, and ends with 0 or 4", () => {
   const { status, stdout, stderr } = pongd("doctor");
   for (const subject of [/Node\.js \d+/, /koffi/, /\/dev\/net\/tun/, /CAP_NET_ADMIN/, /IPv6/, /io_uring/]) assert.match(stdout, subject);
