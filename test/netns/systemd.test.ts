@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { source } from "../support/assembly.js";
 import { needs } from "../support/netns.js";
@@ -14,9 +14,9 @@ const SYSTEM = "etc/systemd/system";
 /** What differs from the unit: where things are, and how long it may stand still. */
 const DROP_IN = `[Service]
 WatchdogSec=5
-Environment=PATH=${dirname(process.execPath)}:/usr/bin
+Environment=PATH=/opt/node:/usr/bin
 ExecStart=
-ExecStart=${process.execPath} /opt/pongd/build/src/cli.js run --config /etc/pongd.yaml --drop-privileges
+ExecStart=/opt/node/${basename(process.execPath)} /opt/pongd/build/src/cli.js run --config /etc/pongd.yaml --drop-privileges
 `;
 const CONFIGURATION = "device: { queues: 2 }\nprefixes: [10.99.0.0/16, fd99::/64]\nttl: 64\n";
 
@@ -73,14 +73,15 @@ test("the unit's service starts as a user of its own, answers, has no capability
     writeFileSync(join(root, "etc/os-release"), "ID=test\n");
     // Else it is a first boot, which asks questions.
     writeFileSync(join(root, "etc/machine-id"), `${"0".repeat(31)}1\n`);
-    const binds = ["/usr", ...process.execPath.startsWith("/usr/") ? [] : [dirname(process.execPath)], `${source("")}:/opt/pongd`].map((bind) => `--bind-ro=${bind}`);
+    // The unit hides /home, /root and /tmp, where this may be.
+    const binds = ["/usr", `${dirname(process.execPath)}:/opt/node`, `${source("")}:/opt/pongd`].map((bind) => `--bind-ro=${bind}`);
     // Without a systemd outside, there is nobody to make a scope for it.
     const alone = existsSync("/run/systemd/system") ? [] : ["--keep-unit"];
     const [command, ...args] = [
       ...withTun(), "systemd-nspawn", "--quiet", "--register=no", ...alone, "--directory", root, ...binds, "--bind=/dev/net/tun",
       "--private-network", "--capability=CAP_NET_ADMIN", "--boot", "systemd.unit=try.service",
     ];
-    const { stdout, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: 60_000, input: "" });
+    const { stdout, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: 300_000, input: "" });
     const said = existsSync(join(root, "out")) ? readFileSync(join(root, "out"), "utf8") : `${stdout}${stderr}`;
     for (const line of ["start: 0", "ping: 2 received, 2 received", "a dynamic user: 0", "threads with capabilities: 0", "seccomp: 1", "status: answers on pong0",
       "after a reload: 0 restarts, ttl=9", "after kill -9: 1 received", "after it stood still: 1 received", "stop: 0 success 0", "links: lo"]) {
