@@ -55,7 +55,7 @@ for (const { engine, io } of COMBINATIONS) {
     }
 
     test("N-2: the host solicits an IPv6 address, and learns its MAC address", async () => {
-      assert.match(await ns.ok("ndisc6", "-n", "-1", "-w", "2000", "fd99::1:1", "pong0"), new RegExp(mac, "i"));
+      assert.match(await ns.ok("ndisc6", "-n", "-1", "-w", "20000", "fd99::1:1", "pong0"), new RegExp(mac, "i"));
       // It asks when it has something to send.
       await ns.run("ping", "-c", "1", "-W", "1", "fd99::1:2");
       assert.equal((await neighbors(ns, "pong0")).get("fd99::1:2"), mac);
@@ -71,7 +71,7 @@ for (const { engine, io } of COMBINATIONS) {
 
     test("arping gets an answer for every address, from the one MAC address", async () => {
       for (const target of ["10.99.0.0", "10.99.7.7", "10.99.255.255"]) {
-        assert.match(await ns.ok("arping", "-c", "2", "-w", "2", "-I", "pong0", target), new RegExp(`from ${mac} `));
+        assert.match(await ns.ok("arping", "-c", "2", "-w", "20", "-I", "pong0", target), new RegExp(`from ${mac} `));
       }
     });
 
@@ -106,7 +106,7 @@ for (const { engine, io } of COMBINATIONS) {
     test("with a MAC address for each, neighbours have one each", async () => {
       const own = await Netns.open();
       const each = await Pongd.start(own, ...PREFIXES, "--mode", "tap", "--mac", "per-address", "--engine", engine, "--io", io);
-      for (const target of ["10.99.1.1", "10.99.1.2"]) assert.match(await own.ok("ping", "-c", "1", "-W", "2", target), / 1 received/);
+      for (const target of ["10.99.1.1", "10.99.1.2"]) assert.match(await own.ok("ping", "-c", "1", "-W", "20", target), / 1 received/);
       await own.run("ping", "-c", "1", "-W", "1", "fd99::1:1");
       const known = await neighbors(own, "pong0");
       assert.deepEqual(["10.99.1.1", "10.99.1.2", "fd99::1:1"].map((dst) => known.get(dst)), ["02:70:0a:63:01:01", "02:70:0a:63:01:02", "02:76:2e:2a:69:ff"]);
@@ -173,7 +173,7 @@ test("the MAC address is the same when the device is made anew, and another for 
   const macs: (string | undefined)[] = [];
   for (const device of ["pong0", "pong0", "pong1"]) {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--mode", "tap", "--device", device);
-    await ns.ok("ping", "-c", "1", "-W", "2", "10.99.1.1");
+    await ns.ok("ping", "-c", "1", "-W", "20", "10.99.1.1");
     macs.push((await neighbors(ns, device)).get("10.99.1.1"));
     await pongd.stop();
   }

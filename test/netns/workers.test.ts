@@ -39,7 +39,7 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
 
   test("the third crash in ten seconds ends pongd, with a line and status 1, and nothing is left", async () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
-    const pings = Promise.all(flows.map((last) => ns.run("ping", "-q", "-i", "0.01", "-c", "2000", "-w", "20", `10.99.1.${last}`)));
+    const pings = flows.map((last) => ns.spawn("ping", "-q", "-i", "0.01", `10.99.1.${last}`));
     for (const restarts of [1, 2]) {
       await pongd.crash(io);
       const again = await pongd.until((metrics) => metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === restarts);
@@ -52,19 +52,18 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
     assert.equal(status, EXIT.RUNTIME);
     assert.match(stderr, /pongd: the worker of queue 1 died: .*; workers crashed 3 times in 10 s\n$/);
     assert.deepEqual((await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname), ["lo"]);
-    await ns.run("pkill", "-x", "--ns", String(ns.pid), "--nslist", "net", "ping");
-    await pings;
+    for (const ping of pings) ping.kill();
   });
 
   test("without descriptors for another worker, pongd ends with a line in place of aborting", async () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
     await ns.ok("prlimit", "--pid", String(pongd.pid), "--nofile=20:20");
-    const pings = Promise.all(flows.map((last) => ns.run("ping", "-q", "-i", "0.01", "-c", "200", "-w", "5", `10.99.1.${last}`)));
+    const pings = flows.map((last) => ns.spawn("ping", "-q", "-i", "0.01", `10.99.1.${last}`));
     await pongd.crash(io);
     const { status, stderr } = await pongd.ended;
     assert.equal(status, EXIT.RUNTIME);
     assert.match(stderr, /\npongd: no descriptors are left to start a worker with; see: ulimit -n\n$/);
-    await pings;
+    for (const ping of pings) ping.kill();
   });
 
   test("an engine that traps: what was with it is counted as lost, and the rest stays counted", async () => {
