@@ -74,7 +74,7 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
 
     test("fping finds every address of a /24, each answered once", async () => {
       const changes = await counted(async () => {
-        const alive = await ns.ok("fping", "-a", "-q", "-r", "0", "-i", "1", "-g", "10.99.5.0/24");
+        const alive = await ns.ok("fping", "-a", "-q", "-r", "0", "-t", "20000", "-i", "1", "-g", "10.99.5.0/24");
         assert.equal(alive.trim().split("\n").length, 254);
       });
       assert.equal(changes.get(`pongd_replies_total{protocol="icmp",queue="0"}`), 254);
@@ -152,8 +152,8 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
       const times = [...stdout.matchAll(/ICMP timestamp: Originate=\d+ Receive=(\d+) Transmit=(\d+)/g)].flatMap(([, receive, transmit]) => [Number(receive), Number(transmit)]);
       assert.equal(times.length, 6, stdout);
       for (const time of times) assert.ok((time - earliest + 86_400_000) % 86_400_000 <= (sinceMidnight() - earliest + 86_400_000) % 86_400_000, `${time} after ${earliest}`);
-      const nping = await ns.ok("nping", "--icmp", "--icmp-type", "timestamp", "-c", "3", "--delay", "10ms", "10.99.1.1");
-      assert.match(nping, /Rcvd: 3 /);
+      // One at a time: of several it may miss one that comes with another.
+      for (let i = 0; i < 3; i++) assert.match(await ns.ok("nping", "--icmp", "--icmp-type", "timestamp", "-c", "1", "10.99.1.1"), /Rcvd: 1 /);
     });
 
     // The asking host enters itself as it sends and as it receives, so the answering one stands between the two.
