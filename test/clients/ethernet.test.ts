@@ -6,6 +6,7 @@
  *   clients ── 10.99.0.1/16, fd99::1/64 ── pong0 (TAP) ── pongd
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { before, describe, test } from "node:test";
 import { needs } from "../support/netns.js";
 import { RECORDERS, Session } from "../support/session.js";
@@ -104,11 +105,18 @@ describe("ipv6toolkit and thc-ipv6", needs(...RECORDERS, "traceroute", "frag6", 
   });
 
   test("frag6: a datagram in one fragment is answered", async () => {
-    // It may miss the reply, as it takes but one packet whenever some come: pongd says that there was one.
+    // It may miss the reply, as it takes but one packet whenever some come; tcpdump does not.
+    const recorder = session.ns.spawn("tcpdump", "-i", "pong0", "-n", "-c", "1", "--immediate-mode", `src ${TARGET} and icmp6[icmp6type] == icmp6-echoreply`);
+    let seen = "";
+    recorder.stdout.on("data", (chunk) => { seen += String(chunk); });
+    await new Promise<void>((resolve) => recorder.stderr.on("data", (chunk) => { if (String(chunk).includes("listening on")) resolve(); }));
+    const ended = once(recorder, "close");
     const replies = async () => (await session.pongd.metrics()).get(`pongd_replies_total{protocol="icmpv6",queue="0"}`) ?? NaN;
     const before = await replies();
     await run("frag6", "-i", "pong0", "-d", TARGET, "--frag-type", "atomic");
     assert.equal(await replies(), before + 1);
+    await ended;
+    assert.match(seen, /fd99::1:1 > \S+: ICMP6, echo reply/);
   });
 
   test("exploit6 and fuzz_ip6 find the target alive when they are through", async () => {
