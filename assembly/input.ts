@@ -52,8 +52,8 @@ export function input(count: u32, replies: u32, now: f64): u32 {
     if ((answers & PLAINLY) != ANSWER_ECHO) { receive(rest++, ip, length); continue; }
     const msg = ip + ipv4.MIN_HEADER_LEN;
     if (!holds(sum(msg, totalLen - ipv4.MIN_HEADER_LEN))) { receive(rest++, ip, length); continue; }
-    if (icmp.type(msg) != icmp.ECHO) { receive(rest++, ip, length); continue; }
-    echo(ip, msg, answers & 0xff);
+    if (icmp.type(msg) != icmp.ECHO || icmp.turnsZero(msg)) { receive(rest++, ip, length); continue; }
+    echo(ip, msg, totalLen, answers & 0xff);
     answered(Protocol.icmp, prefix, 1);
     send(replies++, ip, totalLen);
   }

@@ -14,6 +14,9 @@ export const PREFIXES = 100_000;
 /** Indices of prefixes: twice as many, so that no index of an old configuration need be one of the next, while both are there. */
 export const PREFIX_INDICES = 2 * PREFIXES;
 
+/** The least path MTU that is reckoned with for IPv4, Linux's net.ipv4.route.min_pmtu: only longer replies go without don't-fragment. */
+export const MIN_PATH_MTU = 552;
+
 // ---- control: single words ------------------------------------------------------------------------------------------
 
 /** u32: not 0 when the packet loop is to end. Written by the main thread while the loop runs. */

@@ -1,7 +1,8 @@
 // The judge of IPv4, in steps: header and addresses, then what the datagram carries. Verdicts: judge.ts.
 
 import {
-  ANSWER_ECHO, ANSWER_TIMESTAMP, Drop, FIRST_PREFIX, IcmpError, INVALID, NOBODY, Protocol, REASSEMBLIES, Unreachable, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
+  ANSWER_ECHO, ANSWER_TIMESTAMP, Drop, FIRST_PREFIX, IcmpError, INVALID, MIN_PATH_MTU, NOBODY, Protocol, REASSEMBLIES, Unreachable,
+  UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
 } from "../../src/abi";
 import { holds, sumHeader, sumWide } from "../checksum";
 import { permits } from "../limit";
@@ -70,7 +71,9 @@ function datagram(ip: usize, now: f64): i32 {
   const verdict = content(ip, now);
   if (verdict < 0) return verdict;
   ipv4.clearReserved(ip);
-  return ipv4.isPlain(ip) ? verdict : options.reply(ip, verdict, now);
+  const replyLen = ipv4.isPlain(ip) ? verdict : options.reply(ip, verdict, now);
+  if (replyLen > MIN_PATH_MTU) ipv4.allowFragments(ip, icmp.identity(ip + ipv4.headerLen(ip)));
+  return replyLen;
 }
 
 function content(ip: usize, now: f64): i32 {
@@ -94,7 +97,8 @@ function message(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
       if (!permits(ip, now)) return ~Drop.rate_limited;
       ipv4.swapAddrs(ip);
       ipv4.setTtl(ip, ttl());
-      icmp.changeType(msg, icmp.ECHO, icmp.ECHO_REPLY);
+      icmp.setEchoReply(msg);
+      icmp.mendZeros(msg, msgLen);
       return ipv4.totalLen(ip);
     case icmp.TIMESTAMP:
       if (msgLen < icmp.TIMESTAMP_LEN) return ~Drop.pkt_too_small;

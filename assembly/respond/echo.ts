@@ -1,12 +1,14 @@
 // Echo: the request becomes the reply where it lies (RFC 792; RFC 1122 §3.2.2.6; RFC 1812 §4.3.3.6).
-// Identification, don't-fragment flag, type of service, code and data go back as they came: reflecting the first two
-// together keeps the identification unique per source, destination and protocol, as it was in the request (RFC 6864).
+// Type of service, code and data go back as they came. Don't-fragment does not: a reply has to get through a way back that is
+// narrower than the way here. What becomes of the identification: ipv4.ts, setReply.
 
+import { MIN_PATH_MTU } from "../../src/abi";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 
-export function echo(ip: usize, msg: usize, ttl: u32): void {
+export function echo(ip: usize, msg: usize, totalLen: u32, ttl: u32): void {
   ipv4.swapAddrs(ip);
   ipv4.setTtl(ip, ttl);
-  icmp.changeType(msg, icmp.ECHO, icmp.ECHO_REPLY);
+  if (totalLen > <u32>MIN_PATH_MTU) ipv4.allowFragments(ip, icmp.identity(msg));
+  icmp.setEchoReply(msg);
 }

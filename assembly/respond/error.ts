@@ -1,6 +1,6 @@
 // ICMP errors, RFC 792; RFC 1122 §3.2.2. An error goes into a slot of its own: what it quotes stays as it came.
 
-import { ANSWER_ERRORS, BUCKETS, Counter, ERROR_BURST, ERRORS, ERRORS_PER_MS, IcmpError, MTU } from "../../src/abi";
+import { ANSWER_ERRORS, BUCKETS, Counter, ERROR_BURST, ERRORS, ERRORS_PER_MS, IcmpError, MIN_PATH_MTU, MTU } from "../../src/abi";
 import { permits, take } from "../limit";
 import { add, queue, spare, takeReply } from "../memory";
 import { answers, ttl } from "../prefix";
@@ -25,6 +25,8 @@ export function error(ip: usize, kind: IcmpError, type: u32, code: u32, paramete
   memory.copy(msg + icmp.HEADER_LEN, ip, quoted);
   icmp.setError(msg, msgLen, type, code, parameter);
   ipv4.setHeader(reply, msgLen, ipv4.PROTOCOL_ICMP, ttl(), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
+  // The checksum is a digest of what is quoted, and so tells one error from another.
+  if (ipv4.MIN_HEADER_LEN + msgLen > <u32>MIN_PATH_MTU) ipv4.allowFragments(reply, icmp.checksumOf(msg));
   add(ERRORS + kind, 1);
   queue(reply, ipv4.MIN_HEADER_LEN + msgLen);
 }

@@ -30,6 +30,9 @@ export const TIMESTAMP: u32 = 13;
 export const TIMESTAMP_REPLY: u32 = 14;
 export const TIMESTAMP_LEN: u32 = 20;
 
+/** 0xf7ff as it lies in memory. */
+const TURNS_ZERO: u32 = 0xfff7;
+
 export function type(msg: usize): u32 {
   return load<u8>(msg);
 }
@@ -40,16 +43,35 @@ export function isQuery(msg: usize): bool {
   return kind == ECHO || kind == ECHO_REPLY || kind == TIMESTAMP || kind == TIMESTAMP_REPLY;
 }
 
-/**
- * Makes the type `from` the type `to`, and mends the checksum for it. In a message of nothing but zeros RFC 1624's update gives
- * 0x0000, which does not verify there, and 0xffff does; in every other message the two stand for the same number, so 0xffff
- * serves both.
- */
-export function changeType(msg: usize, from: u32, to: u32): void {
+/** As it lies in memory. */
+export function checksumOf(msg: usize): u32 {
+  return load<u16>(msg, 2);
+}
+
+/** The number that its sender tells its echo requests apart by: identifier and sequence number, in 16 bits. */
+export function identity(msg: usize): u32 {
+  const word = load<u32>(msg, 4);
+  return (word ^ word >>> 16) & 0xffff;
+}
+
+/** Whether RFC 1624's update makes the checksum of an echo request 0x0000, which mendZeros() has to look at. */
+export function turnsZero(msg: usize): bool {
+  return checksumOf(msg) == TURNS_ZERO;
+}
+
+/** Makes an echo request its reply, and mends the checksum for the type; mendZeros() has the rest. */
+export function setEchoReply(msg: usize): void {
   // One word, little-endian: the type is its lowest byte, the checksum its upper half.
   const word = load<u32>(msg);
-  const updated = update(word >>> 16, from, to);
-  store<u32>(msg, (updated == 0 ? 0xffff : updated) << 16 | (word & 0xff00) | to);
+  store<u32>(msg, update(word >>> 16, ECHO, ECHO_REPLY) << 16 | (word & 0xff00) | ECHO_REPLY);
+}
+
+/**
+ * Sets the checksum of a reply that is zeros from end to end: 0xffff, since 0x0000 does not verify over zeros alone. Every other
+ * reply keeps 0x0000 (RFC 1624 §4): its sum is 0xffff already, and some receivers compare in place of summing.
+ */
+export function mendZeros(msg: usize, msgLen: u32): void {
+  if (load<u32>(msg) == 0 && sumScalar(msg, msgLen) == 0) store<u16>(msg, 0xffff, 2);
 }
 
 /** Makes a timestamp the reply to it, received and sent at `ms` since midnight UTC. */

@@ -31,6 +31,9 @@ const OPTION_COPIED: u32 = 0x80;
 /** More-fragments flag and fragment offset, within the word at 6 as it lies in memory: all zero in a whole datagram. */
 const MF_AND_OFFSET: u32 = 0xff3f;
 
+/** Within the word at 4 as it lies in memory. */
+const DONT_FRAGMENT: u32 = 0x0040_0000;
+
 /** Likewise the flag whose value is always zero, RFC 791 §3.1. */
 const RESERVED: u32 = 0x0080;
 
@@ -162,6 +165,19 @@ export function setTtl(ip: usize, ttl: u32): void {
   // One word, little-endian: the TTL is its lowest byte, the checksum its upper half.
   const word = load<u32>(ip, 8);
   store<u32>(ip, update(word >>> 16, word & 0xff, ttl) << 16 | (word & 0xff00) | ttl, 8);
+}
+
+/**
+ * Clears don't-fragment, so that routers may fragment the datagram, and mends the header checksum. Beside that flag an
+ * identification may be anything (RFC 6864 §4.1); one of 0, which many send there, becomes `identity`.
+ */
+export function allowFragments(ip: usize, identity: u32): void {
+  const from = load<u32>(ip, 4);
+  if (!(from & DONT_FRAGMENT)) return;
+  const id = from & 0xffff ? from & 0xffff : identity;
+  store<u32>(ip, from & 0xffff_0000 ^ DONT_FRAGMENT | id, 4);
+  const fewer = update(load<u16>(ip, 10), DONT_FRAGMENT >>> 16, 0);
+  store<u16>(ip, <u16>update(fewer, from & 0xffff, id), 10);
 }
 
 /** Sum of the pseudo-header of a payload (RFC 768, RFC 9293 §3.1), as checksum.ts sums. */

@@ -3,7 +3,7 @@
  * and the reply's are computed anew. It answers as the other engines do, byte for byte, but knows no prefixes, no counters
  * and no reasons.
  */
-import { FREE, FREE_COUNT, RECEIVED, TO_SEND } from "../abi.js";
+import { FREE, FREE_COUNT, MIN_PATH_MTU, RECEIVED, TO_SEND } from "../abi.js";
 import { DEFAULT_ANSWERS } from "../engine/policy.js";
 import type { Engine } from "../engine/engine.js";
 
@@ -41,9 +41,17 @@ function answer(packet: Uint8Array, ttl: number): boolean {
   }
   header[8] = ttl;
   message[0] = 0;
+  if (packet.length > MIN_PATH_MTU) allowFragments(header, message);
   setChecksum(header, 10);
   setChecksum(message, 2);
   return true;
+}
+
+/** So that whatever is on the way back may cut it. */
+function allowFragments(header: Uint8Array, message: Uint8Array): void {
+  if ((header[6] & 0x40) === 0) return;
+  header[6] ^= 0x40;
+  if (header[4] === 0 && header[5] === 0) for (const i of [0, 1]) header[4 + i] = message[4 + i] ^ message[6 + i];
 }
 
 function setChecksum(bytes: Uint8Array, at: number): void {

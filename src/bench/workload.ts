@@ -1,5 +1,5 @@
 /** Echo requests in slots, as an I/O backend would have put them there, and requests again once they were answered. */
-import { FREE, FREE_COUNT, RECEIVED, TO_SEND } from "../abi.js";
+import { FREE, FREE_COUNT, MIN_PATH_MTU, RECEIVED, TO_SEND } from "../abi.js";
 import type { LinearMemory } from "../engine/memory.js";
 import { DEFAULT_ANSWERS } from "../engine/policy.js";
 import { tableOf, type Table } from "../engine/table.js";
@@ -122,6 +122,7 @@ export class Workload {
 export function echoRequest(length: number, random: () => number): Uint8Array {
   const packet = new Uint8Array(length).map(random);
   packet.set([0x45, 0, length >> 8, length & 0xff]);
+  packet[4] |= 1;
   packet.set([0x40, 0, TTL, 1], 6);
   packet.set([10, 99, 0, 1, 10, 99, 1], 12);
   packet.set([8, 0], 20);
@@ -134,6 +135,7 @@ function echoReply(request: Uint8Array): Uint8Array {
   packet.set(request.subarray(16, 20), 12);
   packet[8] = TTL;
   packet[20] = 0;
+  if (packet.length > MIN_PATH_MTU) packet[6] = 0;
   return withChecksums(packet);
 }
 

@@ -1,6 +1,6 @@
 import {
   ANSWER_ECHO, ANSWER_TIMESTAMP, BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID,
-  LIMIT_PREFIX, LIMIT_SOURCE, MODE, Mode, NEXT_TABLE, NOBODY, PREFIX_ANSWERS, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, TO_SEND, TRIE, TRIE6,
+  LIMIT_PREFIX, LIMIT_SOURCE, MIN_PATH_MTU, MODE, Mode, NEXT_TABLE, NOBODY, PREFIX_ANSWERS, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, TO_SEND, TRIE, TRIE6,
 } from "../abi.js";
 import type { Engine } from "./engine.js";
 import { createEthernet } from "./js/ethernet.js";
@@ -37,6 +37,8 @@ const NO_HOST = INVALID;
 
 const ECHO_REPLY = 0;
 const ECHO = 8;
+/** See assembly/wire/icmp.ts. */
+const TURNS_ZERO = 0xfff7;
 const TIMESTAMP = 13;
 const TIMESTAMP_REPLY = 14;
 const MS_PER_DAY = 86_400_000;
@@ -45,6 +47,8 @@ const TCP = 6;
 /** More-fragments flag and fragment offset in the header's second word, in memory order; the flag that is to be zero; both. */
 const MF_AND_OFFSET = 0xff3f0000 | 0;
 const RESERVED = 0x00800000;
+const DONT_FRAGMENT = 0x00400000;
+const LEAST_PATH_MTU = MIN_PATH_MTU;
 const FRAGMENT_OR_RESERVED = MF_AND_OFFSET | RESERVED;
 
 const HOP_BY_HOP = 0;
@@ -125,7 +129,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     if ((word0 & 0xff) !== 0x45 || !holds(sum5(word0, fragmentWord, ttlWord, src, dst)) || totalLen > length || totalLen < 28) return 0;
     const prefix = owner(dst, table);
     if (prefix < FIRST_OWNER || owner(src, table) !== NO_PREFIX) return 0;
-    if ((fragmentWord & FRAGMENT_OR_RESERVED) !== 0 || (ttlWord >>> 8 & 0xff) !== ICMP || (typeWord & 0xff) !== ECHO) return 0;
+    if ((fragmentWord & FRAGMENT_OR_RESERVED) !== 0 || (ttlWord >>> 8 & 0xff) !== ICMP || (typeWord & 0xff) !== ECHO || typeWord >>> 16 === TURNS_ZERO) return 0;
     const answers = i32[table + ANSWERS_WORDS + prefix];
     if ((answers & PLAINLY) !== ECHOES || !holds(sum(ip + 20, totalLen - 20))) return 0;
 
@@ -134,8 +138,8 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     i32[at + 4] = src;
     const ttl = answers & 0xff;
     i32[at + 2] = update(ttlWord >>> 16, ttlWord & 0xff, ttl) << 16 | ttlWord & 0xff00 | ttl;
-    // 0 would be wrong in a message of nothing but zeros, and 0xffff is right in any: assembly/wire/icmp.ts.
-    i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || 0xffff) << 16 | typeWord & 0xff00 | ECHO_REPLY;
+    if (totalLen > LEAST_PATH_MTU) allowFragments(at);
+    i32[at + 5] = update(typeWord >>> 16, ECHO, ECHO_REPLY) << 16 | typeWord & 0xff00 | ECHO_REPLY;
     counters[ICMP_REPLIES_COUNTER]++;
     counters[OWNER_REPLIES_COUNTERS + prefix]++;
     return totalLen;
@@ -193,8 +197,10 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
         if ((answers & ANSWER_ECHO) === 0) return ~Drop.icmp_echo_ignored;
         if (!limiter.permits(answers, table, prefix, 6, src & 0xffffff, now)) return ~Drop.rate_limited;
         // As in echo(), which is the slower for calling what both would share.
-        i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || 0xffff) << 16 | typeWord & 0xff00 | ECHO_REPLY;
-        return reply(at, answers & 0xff, prefix, totalLen);
+        i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || zeroChecksum(at, totalLen)) << 16 | typeWord & 0xff00 | ECHO_REPLY;
+        reply(at, answers & 0xff, prefix, totalLen);
+        if (totalLen > LEAST_PATH_MTU) allowFragments(at);
+        return totalLen;
       case TIMESTAMP:
         if (totalLen < 40) return ~Drop.pkt_too_small;
         if ((answers & ANSWER_TIMESTAMP) === 0) return ~Drop.icmp_timestamp_ignored;
@@ -224,6 +230,22 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     counters[ICMP_REPLIES_COUNTER]++;
     counters[OWNER_REPLIES_COUNTERS + prefix]++;
     return length;
+  }
+
+  /** The checksum of an echo reply whose update is 0, its request being at `at`; see assembly/wire/icmp.ts, mendZeros. */
+  function zeroChecksum(at: number, totalLen: number): number {
+    return (i32[at + 5] & 0xff00) === 0 && sum((at << 2) + 24, totalLen - 24) === 0 ? 0xffff : 0;
+  }
+
+  /** See assembly/wire/ipv4.ts. */
+  function allowFragments(at: number): void {
+    const from = i32[at + 1];
+    if ((from & DONT_FRAGMENT) === 0) return;
+    const echo = i32[at + 6];
+    const id = from & 0xffff || (echo ^ echo >>> 16) & 0xffff;
+    const ttlWord = i32[at + 2];
+    i32[at + 1] = (from & 0xffff0000 ^ DONT_FRAGMENT) | id;
+    i32[at + 2] = update(update(ttlWord >>> 16, DONT_FRAGMENT >>> 16, 0), from & 0xffff, id) << 16 | ttlWord & 0xffff;
   }
 
   /** Makes the reply's message; see assembly/respond/timestamp.ts. */

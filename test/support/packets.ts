@@ -91,10 +91,20 @@ export function expectedReply(request: Uint8Array, ttl = 64): Uint8Array {
   reply.set(request.subarray(12, 16), 16);
   reply.set(request.subarray(16, 20), 12);
   reply[8] = ttl;
-  setHeaderChecksum(reply);
   reply[headerLen] = 0;
   setIcmpChecksum(reply.subarray(headerLen));
+  const view = new DataView(reply.buffer);
+  allowFragments(reply, view.getUint16(headerLen + 4) ^ view.getUint16(headerLen + 6));
+  setHeaderChecksum(reply);
   return reply;
+}
+
+/** E-16: what is longer than the least path MTU goes without don't-fragment, and not without an identification. */
+function allowFragments(packet: Uint8Array, identity: number): void {
+  const view = new DataView(packet.buffer);
+  if (packet.length <= 552 || (packet[6] & 0x40) === 0) return;
+  packet[6] ^= 0x40;
+  if (view.getUint16(4) === 0) view.setUint16(4, identity);
 }
 
 /** The error about a packet, written from RFC 792 and RFC 1812 §4.3.2.3; `parameter`: its fifth byte. */
@@ -106,6 +116,7 @@ export function expectedError(packet: Uint8Array, type: number, code: number, { 
   const error = ipv4Packet(msg, { ttl, id: 0, fragment: 0x4000 });
   error.set(packet.subarray(16, 20), 12);
   error.set(packet.subarray(12, 16), 16);
+  allowFragments(error, new DataView(msg.buffer).getUint16(2));
   setHeaderChecksum(error);
   return error;
 }
@@ -116,10 +127,9 @@ export function setHeaderChecksum(packet: Uint8Array): void {
   new DataView(packet.buffer, packet.byteOffset).setUint16(10, checksum(header));
 }
 
-/** Where the checksum is 0, its alias 0xffff, which verifies there and in the all-zero message too (C-3). */
 export function setIcmpChecksum(msg: Uint8Array): void {
   msg[2] = msg[3] = 0;
-  new DataView(msg.buffer, msg.byteOffset).setUint16(2, checksum(msg) || 0xffff);
+  new DataView(msg.buffer, msg.byteOffset).setUint16(2, checksum(msg));
 }
 
 /** RFC 1071 §1, by the letter. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BATCH, BATCH_SIZES, Counter, Drop, FREE, FREE_COUNT, PREFIX_REPLIES, SLOTS } from "../../src/abi.js";
 import { ENGINES, Rig } from "../support/engines.js";
-import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum, setHeaderChecksum, setIcmpChecksum } from "../support/packets.js";
+import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum, setIcmpChecksum } from "../support/packets.js";
 import { DROPS, FRAGMENTS, IGNORED, LIMITED, SILENT } from "../vectors/drops.js";
 import { DROP_FRAMES } from "../vectors/frames.js";
 
@@ -80,13 +80,28 @@ for (const name of ENGINES) {
       });
     }
 
-    test("E-15: identification and don't-fragment go back together, and the reserved flag never", async () => {
-      const rig = await Rig.create(name);
-      for (const fragment of [0x0000, 0x4000, 0x8000, 0xc000]) {
-        for (const id of [0, 1, 0xff, 0x100, 0xffff]) {
-          assert.deepEqual(rig.respond(icmpPacket({ id, fragment })), [expectedReply(icmpPacket({ id, fragment: fragment & 0x4000 }))]);
+    for (const data of [56, 524, 525, 1472]) {
+      test(`E-15, E-16: of ${28 + data} bytes identification and don't-fragment go back together, but no don't-fragment above 552, and the reserved flag never`, async () => {
+        const rig = await Rig.create(name);
+        for (const fragment of [0x0000, 0x4000, 0x8000, 0xc000]) {
+          for (const id of [0, 1, 0xff, 0x100, 0xffff]) {
+            const request = { id, fragment, sequence: 0xfedc, data: pattern(data) };
+            const [reply] = rig.respond(icmpPacket(request));
+            assert.deepEqual(reply, expectedReply(icmpPacket({ ...request, fragment: fragment & 0x4000 })));
+            assert.equal(reply[6], data > 524 ? 0 : fragment >> 8 & 0x40);
+            assert.equal(plainSum(reply.subarray(0, 20)), 0xffff);
+          }
         }
-      }
+      });
+    }
+
+    test("E-16: replies to requests without an identification have one each", async () => {
+      const rig = await Rig.create(name);
+      const ids = Array.from({ length: 1000 }, (_, sequence) => {
+        const [reply] = rig.respond(icmpPacket({ id: 0, fragment: 0x4000, sequence: sequence + 0x1000, data: pattern(1400) }));
+        return reply[4] << 8 | reply[5];
+      });
+      assert.equal(new Set(ids).size, ids.length);
     });
 
     test("V-3: trailing bytes are not echoed", async () => {
@@ -112,13 +127,21 @@ for (const name of ENGINES) {
       }
     });
 
-    test("C-3: where the recomputed checksum is 0, the one that is sent verifies", async () => {
+    test("C-3: where the recomputed checksum is 0, that is what is sent, wherever the bits are that make it so", async () => {
       const rig = await Rig.create(name);
-      // The rest of the reply sums to 0xffff.
-      const msg = Uint8Array.of(8, 0, 0, 0, 0xff, 0xff, 0, 0);
-      setIcmpChecksum(msg);
-      const [reply] = rig.respond(ipv4Packet(msg));
-      assert.equal(plainSum(reply.subarray(20)), 0xffff);
+      // The rest of the reply sums to 0xffff: by identifier, by the last bytes of a short and a long message, by the code.
+      for (const [length, code, ...ones] of [[8, 0, 4, 5], [10, 0, 8, 9], [1472, 0, 1470, 1471], [64, 0xff, 4], [1473, 0xff, 1472]]) {
+        const msg = new Uint8Array(length);
+        msg.set([8, code]);
+        for (const at of ones) msg[at] = 0xff;
+        setIcmpChecksum(msg);
+        assert.deepEqual([...msg.subarray(2, 4)], [0xf7, 0xff]);
+        for (const request of [ipv4Packet(msg), ipv4Packet(msg, { fragment: 0x8000 })]) {
+          const [reply] = rig.respond(request);
+          assert.deepEqual([...reply.subarray(22, 24)], [0, 0], `${length} bytes, code ${code}`);
+          assert.equal(plainSum(reply.subarray(20)), 0xffff);
+        }
+      }
     });
 
     test("C-3: a request's checksum of 0xffff, the alias of 0, is accepted where it verifies", async () => {
@@ -153,11 +176,10 @@ for (const name of ENGINES) {
       const ms = ((12 * 60 + 34) * 60 + 56) * 1000 + 789;
       for (const length of [20, 21, 40, 1472]) {
         for (const code of [0, 5]) {
-          const request = icmpPacket({ type: 13, code, src: "192.0.2.7", dst: "10.99.200.3", tos: 0x48, id: 0xbeef, ttl: 3, data: pattern(length - 8) });
-          const expected = expectedReply(request, 77).slice(0, 40);
+          const options = { type: 13, code, src: "192.0.2.7", dst: "10.99.200.3", tos: 0x48, id: 0xbeef, ttl: 3 };
+          const request = icmpPacket({ ...options, data: pattern(length - 8) });
+          const expected = expectedReply(icmpPacket({ ...options, data: pattern(12) }), 77);
           const view = new DataView(expected.buffer);
-          view.setUint16(2, 40);
-          setHeaderChecksum(expected);
           expected.set([14, 0], 20);
           view.setUint32(32, ms);
           view.setUint32(36, ms);

@@ -82,8 +82,8 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv4 echo: (don't fragment|the reserved flag and don't fragment)/,
-    what: "don't-fragment on an echo request", linux: "clears it", pongd: "sends it back",
-    why: "the identification goes back too, and is unique only with it", requirements: "E-15", sends: changed((bytes) => { bytes[6] |= 0x40; }),
+    what: "don't-fragment on an echo request", linux: "clears it", pongd: "sends it back, up to 552 bytes",
+    why: "the identification goes back too, and is unique only with it; shorter packets than that get through", requirements: "E-15, E-16", sends: changed((bytes) => { bytes[6] |= 0x40; }),
   },
   {
     cases: /^IPv6 destinations: ff02::1$|^drops: S-3: to ff02::1$|unknown: (skip|tell), to multicast$/,
@@ -155,8 +155,8 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv4 (protocols|UDP|options|fragments): |^drops: protocol 0$/,
-    what: "don't-fragment on an ICMP error", linux: "is off", pongd: "is on",
-    why: "RFC 6864 §4.1: so it needs no identification of its own", requirements: "X-1", sends: changed((bytes) => { if (isError4(bytes)) bytes[6] |= 0x40; }),
+    what: "don't-fragment on an ICMP error", linux: "is off", pongd: "is on, up to 552 bytes",
+    why: "RFC 6864 §4.1: so it needs no identification of its own", requirements: "X-1, E-16", sends: changed((bytes) => { if (isError4(bytes) && bytes.length <= 552) bytes[6] |= 0x40; }),
   },
   {
     cases: /^IPv4 (options: (malformed after .*|(Record|Timestamp 0|Loose Source)( Route)? twice(, .*)?|Strict and .*)|(protocols: 253|UDP:) with a (Record Route|full .*))$/,
