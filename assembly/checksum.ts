@@ -46,7 +46,7 @@ export function update(checksum: u32, from: u32, to: u32): u32 {
 }
 
 /** The halves of a word added with the end-around carry: a word plus itself with its halves exchanged has that in its upper half. */
-function fold(sum: u32): u32 {
+export function fold(sum: u32): u32 {
   return sum + rotl<u32>(sum, 16) >>> 16;
 }
 

@@ -5,8 +5,8 @@
 //  2. insert   the fragment's payload where it belongs, and the first fragment's header in front
 //  3. the judge takes a whole datagram where it lies, and releases the buffer
 //
-// A fragment counts as held until its datagram is released or dropped. Bytes that come again are a duplicate, which alone is
-// dropped; bytes of which some are new and some are not cost the datagram, as in Linux (RFC 5722 has it so for IPv6).
+// A fragment counts as held until its datagram is released or dropped. One that comes again, the same bytes of the same range, is a
+// duplicate, which alone is dropped. Any other that has bytes of a range that came costs the datagram (RFC 8200 §4.5).
 //
 // REASSEMBLY ┌────────────────────────────────────────────┐
 //            │ {hash of its datagram or 0, serial number} │  a buffer, looked through for every fragment
@@ -36,11 +36,13 @@ const PACKETS: usize = 36;
 const ECN: usize = 40; // a bit for each codepoint that came
 const LINK_LEN: usize = 44;
 const VLANS: usize = 48; // u64
-const ADDRS: usize = 64; // up to 64 bytes
-const BLOCKS: usize = 128;
+const LARGEST: usize = 56; // bytes of the longest packet that one of its fragments came in
+const ADDRS: usize = 64; // up to 32 bytes
+const BLOCKS: usize = 96; // a bit for each block of 8 bytes that came
+const BOUNDS: usize = 1120; // a bit for each block that a fragment began with, or ended before: one more
 /** A cache line, as the first one of a slot. */
-const LINK_HEADER: usize = 1152;
-const HEADER: usize = 1216;
+const LINK_HEADER: usize = 2176;
+const HEADER: usize = 2240;
 const PAYLOAD: usize = REASSEMBLY_BUFFER_SIZE - 65536;
 
 /** Most bytes that may lie before the payload: an IPv4 header, or IPv6's and extension headers, the fragment header as the last. */
@@ -92,10 +94,15 @@ export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
 export function insert(buffer: usize, header: usize, payload: usize, len: u32, offset: u32, more: bool, ecn: u32): i32 {
   if (!agree(buffer, len, offset + len, more, ecn)) return discard(buffer);
   const blocks = (len + 7) >>> 3;
-  const known = mark(buffer + BLOCKS, offset >>> 3, blocks);
-  if (known == blocks) return ~Drop.dup_frag;
-  if (known) return discard(buffer);
-
+  const first = offset >>> 3;
+  const known = count(buffer + BLOCKS, first, blocks);
+  if (known) {
+    const again = known == blocks && isOne(buffer, first, blocks) && memory.compare(buffer + PAYLOAD + offset, payload, len) == 0;
+    return again ? ~Drop.dup_frag : discard(buffer);
+  }
+  mark(buffer + BLOCKS, first, blocks);
+  mark(buffer + BOUNDS, first, 1);
+  mark(buffer + BOUNDS, first + blocks, 1);
   memory.copy(buffer + PAYLOAD + offset, payload, len);
   if (!offset) {
     const headerLen = <u32>(payload - header);
@@ -105,6 +112,7 @@ export function insert(buffer: usize, header: usize, payload: usize, len: u32, o
     memory.copy(buffer + LINK_HEADER, header - linkLen, linkLen);
     store<u32>(buffer, <u32>linkLen, LINK_LEN);
   }
+  store<u32>(buffer, max(load<u32>(buffer, LARGEST), <u32>(payload - header) + len), LARGEST);
   const present = load<u32>(buffer, PRESENT) + len;
   store<u32>(buffer, present, PRESENT);
   store<u32>(buffer, packets(buffer) + 1, PACKETS);
@@ -115,6 +123,11 @@ export function insert(buffer: usize, header: usize, payload: usize, len: u32, o
 /** Fragments of the datagram that wait. */
 export function packets(buffer: usize): u32 {
   return load<u32>(buffer, PACKETS);
+}
+
+/** Bytes of the longest packet that a fragment of the datagram came in. */
+export function largest(buffer: usize): u32 {
+  return load<u32>(buffer, LARGEST);
 }
 
 /** The first fragment's header, as it came, with its payload behind it; 0 until that is there. */
@@ -206,19 +219,38 @@ function agree(buffer: usize, len: u32, end: u32, more: bool, ecn: u32): bool {
   return codepoints == 1 || !(codepoints & 1);
 }
 
-/** Marks `count` blocks from `first` on as there; returns how many were. */
-function mark(bits: usize, first: u32, count: u32): u32 {
-  let known: u32 = 0;
-  for (const end = first + count; first < end;) {
-    const at = bits + (first >>> 6 << 3);
-    const within = min(64 - (first & 63), end - first);
-    const mask = u64.MAX_VALUE >>> (64 - within) << (first & 63);
-    const word = load<u64>(at);
-    known += <u32>popcnt(word & mask);
-    store<u64>(at, word | mask);
-    first += within;
+/** Whether these blocks, which all came, are those of one fragment. */
+function isOne(buffer: usize, first: u32, blocks: u32): bool {
+  const bounds = buffer + BOUNDS;
+  return count(bounds, first, 1) + count(bounds, first + blocks, 1) == 2 && count(bounds, first + 1, blocks - 1) == 0;
+}
+
+/** How many of the `length` bits from `first` on are set. */
+function count(bits: usize, first: u32, length: u32): u32 {
+  let set: u32 = 0;
+  for (const end = first + length; first < end; first += within(first, end)) set += <u32>popcnt(load<u64>(word(bits, first)) & mask(first, end));
+  return set;
+}
+
+/** Sets the `length` bits from `first` on. */
+function mark(bits: usize, first: u32, length: u32): void {
+  for (const end = first + length; first < end; first += within(first, end)) {
+    store<u64>(word(bits, first), load<u64>(word(bits, first)) | mask(first, end));
   }
-  return known;
+}
+
+/** Where the word of 64 bits is that has this one. */
+function word(bits: usize, bit: u32): usize {
+  return bits + (bit >>> 6 << 3);
+}
+
+/** How many of the bits from `first` up to `end` are in the first one's word, and which. */
+function within(first: u32, end: u32): u32 {
+  return min(64 - (first & 63), end - first);
+}
+
+function mask(first: u32, end: u32): u64 {
+  return u64.MAX_VALUE >>> (64 - within(first, end)) << (first & 63);
 }
 
 function discard(buffer: usize): i32 {

@@ -353,4 +353,4 @@ export const MAX_REASSEMBLIES = 1024;
 /** {u32 hash, u32 serial}[MAX_REASSEMBLIES], a buffer each. */
 export const REASSEMBLY_TABLE_SIZE = 8 * MAX_REASSEMBLIES;
 /** State, link header and header, then 64 KiB of payload: an odd number of cache lines, as in a slot. */
-export const REASSEMBLY_BUFFER_SIZE = 33 * 64 + 65536;
+export const REASSEMBLY_BUFFER_SIZE = 49 * 64 + 65536;

@@ -72,7 +72,7 @@ function datagram(ip: usize, now: f64): i32 {
   if (verdict < 0) return verdict;
   ipv4.clearReserved(ip);
   const replyLen = ipv4.isPlain(ip) ? verdict : options.reply(ip, verdict, now);
-  if (replyLen > MIN_PATH_MTU) ipv4.allowFragments(ip, icmp.identity(ip + ipv4.headerLen(ip)));
+  if (replyLen > MIN_PATH_MTU) ipv4.setTtl(ip, ttl(), ipv4.allowFragments(ip, icmp.identity(ip + ipv4.headerLen(ip))));
   return replyLen;
 }
 

@@ -8,7 +8,6 @@ import * as ipv4 from "../wire/ipv4";
 
 export function echo(ip: usize, msg: usize, totalLen: u32, ttl: u32): void {
   ipv4.swapAddrs(ip);
-  ipv4.setTtl(ip, ttl);
-  if (totalLen > <u32>MIN_PATH_MTU) ipv4.allowFragments(ip, icmp.identity(msg));
+  ipv4.setTtl(ip, ttl, totalLen > <u32>MIN_PATH_MTU ? ipv4.allowFragments(ip, icmp.identity(msg)) : 0);
   icmp.setEchoReply(msg);
 }

@@ -26,7 +26,7 @@ export function error(ip: usize, kind: IcmpError, type: u32, code: u32, paramete
   icmp.setError(msg, msgLen, type, code, parameter);
   ipv4.setHeader(reply, msgLen, ipv4.PROTOCOL_ICMP, ttl(), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
   // The checksum is a digest of what is quoted, and so tells one error from another.
-  if (ipv4.MIN_HEADER_LEN + msgLen > <u32>MIN_PATH_MTU) ipv4.allowFragments(reply, icmp.checksumOf(msg));
+  if (ipv4.MIN_HEADER_LEN + msgLen > <u32>MIN_PATH_MTU) ipv4.setTtl(reply, ttl(), ipv4.allowFragments(reply, icmp.checksumOf(msg)));
   add(ERRORS + kind, 1);
   queue(reply, ipv4.MIN_HEADER_LEN + msgLen);
 }

@@ -16,7 +16,7 @@
 // 20│                        options, padding                       │
 
 import { load16 } from "../bytes";
-import { checksum, sum20, sumHeader, update } from "../checksum";
+import { checksum, fold, sum20, sumHeader, update } from "../checksum";
 
 export const MIN_HEADER_LEN: u32 = 20;
 export const MOST_LEN: u32 = 65535;
@@ -160,24 +160,29 @@ export function swapAddrs(ip: usize): void {
   store<u64>(ip, rotl<u64>(load<u64>(ip, 12), 32), 12);
 }
 
-/** Sets the TTL and mends the header checksum for it (RFC 1624; a header is never all zero). */
-export function setTtl(ip: usize, ttl: u32): void {
+/**
+ * Sets the TTL and mends the header checksum for it (RFC 1624; a header is never all zero) and for a `change` of the sum of what
+ * else it covers.
+ */
+export function setTtl(ip: usize, ttl: u32, change: u32 = 0): void {
   // One word, little-endian: the TTL is its lowest byte, the checksum its upper half.
   const word = load<u32>(ip, 8);
-  store<u32>(ip, update(word >>> 16, word & 0xff, ttl) << 16 | (word & 0xff00) | ttl, 8);
+  const sum = (word >>> 16 ^ 0xffff) + (word & 0xff ^ 0xffff) + ttl + change;
+  store<u32>(ip, (fold(sum) ^ 0xffff) << 16 | (word & 0xff00) | ttl, 8);
 }
 
 /**
- * Clears don't-fragment, so that routers may fragment the datagram, and mends the header checksum. Beside that flag an
- * identification may be anything (RFC 6864 §4.1); one of 0, which many send there, becomes `identity`.
+ * Clears don't-fragment of a whole datagram, so that routers may fragment it; the change of the header's sum, for setTtl().
+ * Beside that flag an identification may be anything (RFC 6864 §4.1); one of 0, which many send there, becomes `identity`.
  */
-export function allowFragments(ip: usize, identity: u32): void {
-  const from = load<u32>(ip, 4);
-  if (!(from & DONT_FRAGMENT)) return;
-  const id = from & 0xffff ? from & 0xffff : identity;
-  store<u32>(ip, from & 0xffff_0000 ^ DONT_FRAGMENT | id, 4);
-  const fewer = update(load<u16>(ip, 10), DONT_FRAGMENT >>> 16, 0);
-  store<u16>(ip, <u16>update(fewer, from & 0xffff, id), 10);
+export function allowFragments(ip: usize, identity: u32): u32 {
+  const word = load<u32>(ip, 4);
+  if (!(word & DONT_FRAGMENT)) return 0;
+  store<u16>(ip, 0, 6);
+  const change = DONT_FRAGMENT >>> 16 ^ 0xffff;
+  if (word & 0xffff) return change;
+  store<u16>(ip, <u16>identity, 4);
+  return change + identity;
 }
 
 /** Sum of the pseudo-header of a payload (RFC 768, RFC 9293 §3.1), as checksum.ts sums. */

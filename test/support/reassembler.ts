@@ -2,6 +2,8 @@
 
 interface Datagram {
   readonly bytes: (number | undefined)[];
+  /** Of each fragment that came, where it lies. */
+  readonly ranges: Set<string>;
   header: Uint8Array | undefined;
   end: number;
   last: boolean;
@@ -40,7 +42,7 @@ export class Reassembler {
       // A map keeps the order in which its keys came.
       const [oldest] = this.#datagrams.keys();
       if (this.#datagrams.size === this.#most) this.#drop(oldest, "frag_evicted");
-      datagram = { bytes: [], header: undefined, end: 0, last: false, packets: 0 };
+      datagram = { bytes: [], ranges: new Set(), header: undefined, end: 0, last: false, packets: 0 };
       this.#datagrams.set(key, datagram);
     }
     const end = offset + payload.length;
@@ -53,15 +55,16 @@ export class Reassembler {
     datagram.end = Math.max(datagram.end, end);
     datagram.last ||= !more;
 
-    const known = payload.reduce((count, _, i) => count + Number(datagram.bytes[offset + i] !== undefined), 0);
-    if (known === payload.length) {
+    // RFC 8200 §4.5: only an exact duplicate is none that overlaps.
+    if (datagram.ranges.has(`${offset} ${end}`) && payload.every((byte, i) => datagram.bytes[offset + i] === byte)) {
       this.#count("dup_frag", 1);
       return undefined;
     }
-    if (known > 0) {
+    if (payload.some((_, i) => datagram.bytes[offset + i] !== undefined)) {
       this.#discard(key);
       return undefined;
     }
+    datagram.ranges.add(`${offset} ${end}`);
     payload.forEach((byte, i) => { datagram.bytes[offset + i] = byte; });
     if (offset === 0) datagram.header = header.slice();
     datagram.packets++;

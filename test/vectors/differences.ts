@@ -207,6 +207,13 @@ export const DIFFERENCES: readonly Difference[] = [
     why: "RFC 791 §3.1: fragments are in units of 8 bytes, so that none such is made", requirements: "V-6", sends: nothing,
   },
   {
+    cases: /^IPv[46] fragments: (the same range with other bytes|a part within another|the first part again, shorter)$/,
+    what: "a fragment all of whose range came before, but not as one fragment, or with other bytes",
+    linux: "is taken for a duplicate", pongd: "costs its datagram, as `bad_frag`",
+    why: "RFC 8200 §4.5: it is an overlap, and only an exact duplicate may be tolerated; pongd holds IPv4 to it, too",
+    requirements: "S-8, V-6", sends: nothing,
+  },
+  {
     cases: /^IPv4 fragments: a Record Route on (every part|the first part alone)$/,
     what: "a reply in fragments that has a route or a Timestamp", linux: "has no-operations in its place in the later fragments", pongd: "has a shorter header in the later fragments",
     why: "RFC 791 §3.2 has it so; where the request's later fragments have none, the reply would be longer (I2)", requirements: "E-4",

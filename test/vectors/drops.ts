@@ -208,12 +208,30 @@ const at6 = (offset: number, length: number, more: boolean, options: Ipv6Options
   return ipv6Packet(pattern(length), { ...options, extensions: [...options.extensions ?? [], fragmentHeader(offset, more ? 1 : 0, 0xdeadbeef)] });
 };
 
+/** A fragment's bytes from `from` to `to`, as a fragment of the same datagram, with more to follow. */
+const cut = (fragment: Uint8Array, from: number, to: number) => changed((p) => {
+  const view = new DataView(p.buffer);
+  view.setUint16(2, p.length);
+  view.setUint16(6, view.getUint16(6) + from / 8);
+}, bytes(fragment.subarray(0, 20), fragment.subarray(20 + from, 20 + to)));
+
+const cut6 = (fragment: Uint8Array, from: number, to: number) => {
+  const part = bytes(fragment.subarray(0, 48), fragment.subarray(48 + from, 48 + to));
+  const view = new DataView(part.buffer);
+  view.setUint16(4, part.length - 40);
+  view.setUint16(42, view.getUint16(42) + from);
+  return part;
+};
+
 /** What becomes of fragments that are no datagram in the end, where they are reassembled. */
 export const FRAGMENTS: readonly FragmentVector[] = [
   { reason: "dup_frag", name: "the same again", packets: [head, head], dropped: 1 },
-  { reason: "dup_frag", name: "the same range with other bytes", packets: [head, middle, changed((p) => { p.fill(0x5a, 20); }, middle.slice())], dropped: 1 },
-  { reason: "dup_frag", name: "a part of one that came", packets: [head, middle, at(1096, 400, true)], dropped: 1 },
-  { reason: "dup_frag", name: "a part of two that came", packets: [head, middle, at(800, 400, true)], dropped: 1 },
+  { reason: "bad_frag", name: "the same range with another last byte", packets: [head, middle, corrupt(middle.slice(), 1019)], dropped: 3 },
+  { reason: "bad_frag", name: "the begin of one that came", packets: [head, middle, cut(middle, 0, 400)], dropped: 3 },
+  { reason: "bad_frag", name: "a part of one that came", packets: [head, middle, cut(middle, 96, 496)], dropped: 3 },
+  { reason: "bad_frag", name: "the end of one that came", packets: [head, middle, cut(middle, 600, 1000)], dropped: 3 },
+  { reason: "bad_frag", name: "a part of two that came", packets: [head, middle, at(800, 400, true)], dropped: 3 },
+  { reason: "bad_frag", name: "two that came in one", packets: [head, cut(middle, 0, 504), cut(middle, 504, 1000), middle], dropped: 4 },
   { reason: "dup_frag", name: "a last one again", packets: [tail, tail], dropped: 1 },
   { reason: "bad_frag", name: "an overlap at the head", packets: [head, tail, at(992, 1008, true)], dropped: 3 },
   { reason: "bad_frag", name: "an overlap at the tail", packets: [head, tail, at(1000, 1008, true)], dropped: 3 },
@@ -241,6 +259,12 @@ export const FRAGMENTS: readonly FragmentVector[] = [
   { reason: "no_socket", name: "UDP", policy: silent, packets: fragmentsOf(udpPacket({ data: pattern(100), fragment: 0 }), [0, 8, 16, 108]), dropped: 3 },
   { reason: "no_socket", name: "TCP", packets: fragmentsOf(ipv4Packet(pattern(100), { protocol: 6, fragment: 0 }), [0, 8, 100]), dropped: 2 },
   { reason: "dup_frag", name: "S-8: IPv6: the same again", packets: [head6, middle6, middle6], dropped: 1 },
+  { reason: "dup_frag", name: "S-8: IPv6: the last one again", packets: [tail6, tail6], dropped: 1 },
+  { reason: "bad_frag", name: "S-8: IPv6: the same range with another last byte", packets: [head6, middle6, corrupt(middle6.slice(), 1047)], dropped: 3 },
+  { reason: "bad_frag", name: "S-8: IPv6: the begin of one that came", packets: [head6, middle6, cut6(middle6, 0, 400)], dropped: 3 },
+  { reason: "bad_frag", name: "S-8: IPv6: a part of one that came", packets: [head6, middle6, cut6(middle6, 96, 496)], dropped: 3 },
+  { reason: "bad_frag", name: "S-8: IPv6: the end of one that came", packets: [head6, middle6, cut6(middle6, 600, 1000)], dropped: 3 },
+  { reason: "bad_frag", name: "S-8: IPv6: two that came in one", packets: [head6, cut6(middle6, 0, 504), cut6(middle6, 504, 1000), middle6], dropped: 4 },
   { reason: "bad_frag", name: "S-8: IPv6: an overlap", packets: [head6, tail6, at6(992, 1008, true)], dropped: 3 },
   { reason: "bad_frag", name: "S-8: IPv6: two ends", packets: [tail6, at6(1000, 1000, false)], dropped: 2 },
   { reason: "bad_frag", name: "S-8: IPv6: an empty last one", packets: [head6, middle6, at6(2000, 0, false)], dropped: 3 },
