@@ -62,6 +62,7 @@ export function wrap(first: u32, end: u32): void {
 function judge(frame: usize, length: u32): i32 {
   const headerLen: u32 = length < ethernet.HEADER_LEN ? 0 : ethernet.headerLen(frame, length);
   if (headerLen == 0) return ~Drop.pkt_too_small;
+  if (headerLen > ethernet.HEADER_LEN && ethernet.hasReservedVlan(frame, headerLen)) return ~Drop.vlan_reserved;
   // Whatever answered would answer many, or nobody.
   if (!ethernet.isStation(ethernet.srcMac(frame))) return ~Drop.mac_invalid_source;
   switch (ethernet.type(frame, headerLen)) {

@@ -210,7 +210,7 @@ export enum Drop {
   mac_invalid_source,
   /** A frame to a broadcast or multicast MAC address, with a packet for one host (RFC 1122 §3.3.6). */
   unicast_in_l2_multicast,
-  /** Ours: an ARP packet that is no request for an IPv4 address over Ethernet. */
+  /** Ours: an ARP packet that is no request for an IPv4 address over Ethernet or IEEE 802 networks. */
   arp_invalid,
   /** Ours: an ARP request of somebody about to take the address (RFC 5227 §2.1.1). */
   arp_probe,
@@ -220,7 +220,7 @@ export enum Drop {
   ipv6_ndisc_hop_limit,
   /** One whose code is not 0. */
   ipv6_ndisc_bad_code,
-  /** One with an option of no or a wrong length; without the one that it must have, or with the one that it must not. */
+  /** One with an option of no or a wrong length, or with one that it must not have. */
   ipv6_ndisc_bad_options,
   /** One to an address that is neither the target nor the target's solicited-node address. */
   ipv6_ndisc_ns_otherhost,
@@ -232,6 +232,12 @@ export enum Drop {
   rate_limited,
   /** Ours: with the packet loop when that crashed. Counted by the main thread. */
   worker_crash,
+  /** Ours: a frame on VLAN 4095, which is reserved. */
+  vlan_reserved,
+  /** Ours: a Packet Too Big about what was sent: what goes that way is cut to fit from now on. */
+  icmp_packet_too_big,
+  /** Ours: a Packet Too Big about nothing that was sent, or with an MTU that no path has. */
+  icmp_unrelated,
 }
 export const DROPPED = 16;
 

@@ -1,8 +1,8 @@
 // Neighbor discovery, RFC 4861 §7.1.1, §7.2.3, §7.2.4, §7.2.8: a solicitation for an address of the prefixes is answered as by a
 // proxy, which overrides nobody, and nothing is learnt from it. Verdicts: ethernet.ts.
 //
-// With an option for an option, and none for none, an advertisement is no longer than what asked for it. A multicast solicitation
-// has to have one (§7.2.2); Linux, too, does not answer one that lacks it.
+// A multicast solicitation is answered with the link-layer address (§7.2.4), to the frame's source where it does not tell its own;
+// a unicast one, for an option with an option.
 
 import { Drop, FIRST_PREFIX, INVALID, NOBODY, Protocol } from "../../src/abi";
 import { checksum, holds, sumScalar } from "../checksum";
@@ -41,7 +41,7 @@ export function neighbor(frame: usize, headerLen: u32, length: u32): i32 {
   const multicast = load<u8>(dst) == 0xff;
   if (multicast ? !ndp.isSolicitedNode(dst, target) : !ndp.isSame(dst, target)) return ~Drop.ipv6_ndisc_ns_otherhost;
   const unspecified = ndp.isUnspecified(ipv6.srcAddr(ip));
-  if (multicast && unspecified == (source != 0)) return ~Drop.ipv6_ndisc_bad_options;
+  if (multicast && unspecified && source) return ~Drop.ipv6_ndisc_bad_options;
   // RFC 4862 §5.4.3: whoever asks so is about to take the address; an owner would object, and pongd owns none.
   if (multicast && unspecified) return ~Drop.ndisc_probe;
   if (owner6(table(), ipv6.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
@@ -54,9 +54,9 @@ export function neighbor(frame: usize, headerLen: u32, length: u32): i32 {
 
   ethernet.store48(ethernet.dstMac(frame), ethernet.load48(source ? source : ethernet.srcMac(frame)));
   ethernet.store48(ethernet.srcMac(frame), own);
-  const replyLen = source ? ndp.LEN + ndp.OPTION_LEN : ndp.LEN;
+  const replyLen = multicast || source ? ndp.LEN + ndp.OPTION_LEN : ndp.LEN;
   ndp.setAdvertisement(msg);
-  if (source) ndp.setTargetOption(msg, own);
+  if (multicast || source) ndp.setTargetOption(msg, own);
   ipv6.swapAddrs(ip);
   ipv6.setHeader(ip, replyLen, ipv6.ICMPV6, HOP_LIMIT, target, ipv6.dstAddr(ip));
   store<u16>(msg, checksum(ipv6.pseudoSum(ip, ipv6.ICMPV6, replyLen) + sumScalar(msg, replyLen)), 2);

@@ -23,11 +23,14 @@ export const LEN: u32 = 28;
 
 /** Ethernet, IPv4, addresses of 6 and 4 bytes, as they lie in memory; then the opcode. */
 const IPV4_OVER_ETHERNET: u64 = 0x0000_0406_0008_0100;
+const IPV4_OVER_IEEE802: u64 = 0x0000_0406_0008_0600;
 const REQUEST: u64 = 0x0100_0000_0000_0000;
 const REPLY: u64 = 0x0200_0000_0000_0000;
 
+/** Of Ethernet, or of IEEE 802 networks, which some stations on an Ethernet send; Linux takes both there. */
 export function isRequest(arp: usize): bool {
-  return load<u64>(arp) == (IPV4_OVER_ETHERNET | REQUEST);
+  const word = load<u64>(arp);
+  return word == (IPV4_OVER_ETHERNET | REQUEST) || word == (IPV4_OVER_IEEE802 | REQUEST);
 }
 
 /** Where the sender's MAC address is. */
@@ -45,7 +48,7 @@ export function target(arp: usize): usize {
   return arp + 24;
 }
 
-/** Makes a request the reply to it: the target has this MAC address. */
+/** Makes a request the reply to it, over Ethernet: the target has this MAC address. */
 export function setReply(arp: usize, mac: u64): void {
   store<u64>(arp, IPV4_OVER_ETHERNET | REPLY);
   const asked = load<u32>(target(arp));

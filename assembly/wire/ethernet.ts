@@ -25,6 +25,7 @@ const CUSTOMER_TAG: u32 = 0x8100;
 const SERVICE_TAG: u32 = 0x88a8;
 /** Of a tag, in memory order: all but its priority. */
 const VLAN_MASK: u32 = 0xff0fffff;
+const VLAN_ID: u32 = 0xff0f0000;
 
 /** Of the header with its tags; 0 where the frame ends within. */
 export function headerLen(frame: usize, length: u32): u32 {
@@ -43,6 +44,14 @@ export function type(frame: usize, headerLen: u32): u32 {
 
 function isTag(type: u32): bool {
   return type == CUSTOMER_TAG || type == SERVICE_TAG;
+}
+
+/** Whether a tag of a header of that length has the VLAN 4095, which nobody may use (IEEE 802.1Q §9.6, table 9-2). */
+export function hasReservedVlan(frame: usize, headerLen: u32): bool {
+  for (let tag = frame + HEADER_LEN; tag < frame + headerLen; tag += TAG_LEN) {
+    if ((load<u32>(tag - 2) & VLAN_ID) == VLAN_ID) return true;
+  }
+  return false;
 }
 
 /** The VLANs of a frame by what lies before its packet in its slot, the header's first byte at two after a cache line's: 0 for no tag, and for no frame. */

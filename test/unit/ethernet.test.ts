@@ -42,8 +42,8 @@ for (const name of ENGINES) {
 
         test(`A-1: an ARP request with ${what} is answered with it: the target has the MAC address at which it is answered`, async () => {
           const rig = await Rig.create(name, { link });
-          for (const [dst, padding] of [[BROADCAST, 0], [BROADCAST, 18], [mac, 0]] as const) {
-            const request = arpFrame({ targetMac: dst }, { dst, tags, padding });
+          for (const [dst, padding, hardware] of [[BROADCAST, 0, 1], [BROADCAST, 18, 1], [mac, 0, 1], [BROADCAST, 0, 6], [mac, 18, 6]] as const) {
+            const request = arpFrame({ targetMac: dst, hardware }, { dst, tags, padding });
             const headerLen = 14 + 4 * tags.length;
             const expected = Uint8Array.from([
               ...macBytes(PEER_MAC), ...macBytes(mac), ...request.subarray(12, headerLen),
@@ -51,8 +51,8 @@ for (const name of ENGINES) {
             ]);
             assert.deepEqual(rig.respond(request), [expected]);
           }
-          assert.equal(rig.linear.counters[REPLIES + Protocol.arp], 3);
-          assert.equal(rig.linear.counters[PREFIX_REPLIES], 3);
+          assert.equal(rig.linear.counters[REPLIES + Protocol.arp], 5);
+          assert.equal(rig.linear.counters[PREFIX_REPLIES], 5);
           assert.deepEqual(rig.dropped, {});
         });
       }
@@ -64,6 +64,9 @@ for (const name of ENGINES) {
           for (const [dst, to, options, padding] of [
             [undefined, "33:33:ff:01:00:01", linkOption(PEER_MAC), 0],
             [undefined, "33:33:ff:01:00:01", Uint8Array.of(14, 1, 1, 2, 3, 4, 5, 6, ...linkOption(PEER_MAC)), 3],
+            [undefined, "33:33:ff:01:00:01", new Uint8Array(0), 0],
+            [undefined, "33:33:ff:01:00:01", Uint8Array.of(14, 1, 1, 2, 3, 4, 5, 6), 3],
+            [undefined, own, new Uint8Array(0), 0],
             [undefined, own, linkOption(PEER_MAC), 0],
             [TARGET6, own, linkOption(PEER_MAC), 0],
             [TARGET6, own, new Uint8Array(0), 0],
@@ -71,13 +74,13 @@ for (const name of ENGINES) {
             for (const src of ["fd99::1", "fe80::5054:ff:fe12:3456", "2001:db8::7"]) {
               const request = solicitationFrame({ src, options, ...dst === undefined ? {} : { dst } }, { dst: to, tags, padding });
               const headerLen = 14 + 4 * tags.length;
-              const data = Uint8Array.of(...addr6(TARGET6), ...options.length > 0 ? linkOption(own, 2) : []);
+              const data = Uint8Array.of(...addr6(TARGET6), ...dst === undefined || options.length > 0 ? linkOption(own, 2) : []);
               const advertisement = icmpv6Packet({ src: TARGET6, dst: src, hopLimit: 255, type: 136, identifier: 0x4000, sequence: 0, data });
               assert.deepEqual(rig.respond(request), [Uint8Array.of(...macBytes(PEER_MAC), ...macBytes(own), ...request.subarray(12, headerLen), ...advertisement)]);
             }
           }
-          assert.equal(rig.linear.counters[REPLIES + Protocol.ndisc], 15);
-          assert.equal(rig.linear.counters[PREFIX_REPLIES], 15);
+          assert.equal(rig.linear.counters[REPLIES + Protocol.ndisc], 24);
+          assert.equal(rig.linear.counters[PREFIX_REPLIES], 24);
           assert.deepEqual(rig.dropped, {});
         });
       }
@@ -87,8 +90,11 @@ for (const name of ENGINES) {
         const own = link.policy === MacPolicy.shared ? SHARED_MAC : MAC6;
         const [named] = rig.respond(solicitationFrame({ options: linkOption("52:54:00:00:00:07") }));
         assert.deepEqual(named.subarray(0, 6), macBytes("52:54:00:00:00:07"));
-        const [unnamed] = rig.respond(solicitationFrame({ dst: TARGET6, options: new Uint8Array(0) }, { dst: own, src: "52:54:00:00:00:08" }));
-        assert.deepEqual(unnamed.subarray(0, 6), macBytes("52:54:00:00:00:08"));
+        for (const [dst, to] of [[TARGET6, own], [undefined, "33:33:ff:01:00:01"]] as const) {
+          const options = { options: new Uint8Array(0), ...dst === undefined ? {} : { dst } };
+          const [unnamed] = rig.respond(solicitationFrame(options, { dst: to, src: "52:54:00:00:00:08" }));
+          assert.deepEqual(unnamed.subarray(0, 6), macBytes("52:54:00:00:00:08"));
+        }
       });
 
       test("N-1: a neighbor solicitation in a fragment, be it the only one, is not answered (RFC 6980 §5)", async () => {

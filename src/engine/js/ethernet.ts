@@ -29,10 +29,13 @@ const IPV6 = 0xdd86;
 const CUSTOMER_TAG = 0x0081;
 const SERVICE_TAG = 0xa888;
 const MOST_TAGS = 2;
+/** Of a tag's word, which ends with the next EtherType. */
+const VLAN_ID = 0xff0f;
 const HEADER_LEN = 14;
 
 // An ARP packet's first two words: Ethernet, IPv4; lengths 6 and 4, opcode.
 const ETHERNET_IPV4 = 0x00080100;
+const IEEE802_IPV4 = 0x00080600;
 const REQUEST = 0x01000406;
 const REPLY = 0x02000406;
 const ARP_LEN = 28;
@@ -112,11 +115,14 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     const at = frame >> 2;
     let type = i32[at + 3] >>> 16;
     let tags = 0;
+    let reserved = false;
     while (tags < MOST_TAGS && (type === CUSTOMER_TAG || type === SERVICE_TAG)) {
       tags++;
       if (length < HEADER_LEN + 4 * tags) return ~Drop.pkt_too_small;
+      reserved ||= (i32[at + 3 + tags] & VLAN_ID) === VLAN_ID;
       type = i32[at + 3 + tags] >>> 16;
     }
+    if (reserved) return ~Drop.vlan_reserved;
     if (!isStation(i32[at + 2], i32[at + 3])) return ~Drop.mac_invalid_source;
     const headerLen = HEADER_LEN + 4 * tags;
     const ip = at + 4 + tags;
@@ -148,7 +154,7 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     if (length < headerLen + ARP_LEN) return ~Drop.pkt_too_small;
     const at = frame >> 2;
     const p = frame + headerLen >> 2;
-    if (i32[p] !== ETHERNET_IPV4 || i32[p + 1] !== REQUEST) return ~Drop.arp_invalid;
+    if ((i32[p] !== ETHERNET_IPV4 && i32[p] !== IEEE802_IPV4) || i32[p + 1] !== REQUEST) return ~Drop.arp_invalid;
     const senderStart = i32[p + 2];
     const senderEnd = i32[p + 3];
     if (!isStation(senderStart, senderEnd)) return ~Drop.mac_invalid_source;
@@ -166,6 +172,7 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     if (!isPeer(i32[at + 2], i32[at + 3], start, rest) || !isPeer(senderStart, senderEnd, start, rest)) return ~Drop.mac_invalid_source;
 
     setMacs(at, senderStart, senderEnd, start, rest);
+    i32[p] = ETHERNET_IPV4;
     i32[p + 1] = REPLY;
     i32[p + 2] = start | rest << 16;
     i32[p + 3] = rest >>> 16 | target << 16;
@@ -206,7 +213,7 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     const multicast = (i32[dst] & 0xff) === 0xff;
     if (multicast ? !isSolicitedNode(dst, target) : !isSame(dst, target)) return ~Drop.ipv6_ndisc_ns_otherhost;
     const unspecified = (i32[src] | i32[src + 1] | i32[src + 2] | i32[src + 3]) === 0;
-    if (multicast && unspecified === (source !== 0)) return ~Drop.ipv6_ndisc_bad_options;
+    if (multicast && unspecified && source !== 0) return ~Drop.ipv6_ndisc_bad_options;
     if (multicast && unspecified) return ~Drop.ndisc_probe;
     if (owner6(src << 2, table) !== NO_PREFIX) return ~Drop.martian_source;
     const prefix = owner6(target << 2, table);
@@ -220,7 +227,8 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     if (!isPeer(i32[at + 2], i32[at + 3], start, rest) || !isPeer(to, toEnd, start, rest)) return ~Drop.mac_invalid_source;
 
     setMacs(at, to, toEnd, start, rest);
-    const replyLen = source === 0 ? NDP_LEN : NDP_LEN + OPTION_LEN;
+    const option = multicast || source !== 0;
+    const replyLen = option ? NDP_LEN + OPTION_LEN : NDP_LEN;
     i32[ip] = 0x60;
     i32[ip + 1] = HOP_LIMIT << 24 | ICMPV6 << 16 | replyLen << 8;
     for (let i = 0; i < 4; i++) {
@@ -229,7 +237,7 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     }
     i32[msg] = ADVERTISEMENT;
     i32[msg + 1] = SOLICITED;
-    if (source !== 0) {
+    if (option) {
       i32[msg + 6] = start << 16 | TARGET_OPTION;
       i32[msg + 7] = rest;
     }
