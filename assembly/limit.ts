@@ -41,7 +41,7 @@ function hash(ip: usize): u32 {
 }
 
 /** The finalizer of MurmurHash3 (public domain): each bit of the result depends on each of `h`. */
-function mix(h: u32): u32 {
+export function mix(h: u32): u32 {
   h = (h ^ h >>> 16) * 0x85ebca6b;
   h = (h ^ h >>> 13) * 0xc2b2ae35;
   return h ^ h >>> 16;

@@ -6,6 +6,8 @@
 //          │ f64 counters, then f64 replies by prefix │  written here and by the I/O, read by the host at scrape
 //          ├──────────────────────────────────────────┤
 //          │ token buckets by prefix, and by source   │  limit.ts
+//          ├──────────────────────────────────────────┤
+//          │ path MTUs by destination                 │  pmtu.ts
 // RECEIVED ├──────────────────────────────────────────┤
 //          │ {slot, length}: I/O → engine             │
 //  TO_SEND ├──────────────────────────────────────────┤

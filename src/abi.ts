@@ -16,6 +16,8 @@ export const PREFIX_INDICES = 2 * PREFIXES;
 
 /** The least path MTU that is reckoned with for IPv4, Linux's net.ipv4.route.min_pmtu: only longer replies go without don't-fragment. */
 export const MIN_PATH_MTU = 552;
+/** The least MTU of IPv6 (RFC 8200 §5): every path has it. */
+export const MIN_PATH_MTU6 = 1280;
 
 // ---- control: single words ------------------------------------------------------------------------------------------
 
@@ -257,6 +259,13 @@ export const SOURCE_BUCKETS = PREFIX_BUCKETS + 16 * PREFIX_INDICES;
 /** A power of two. */
 export const SOURCES = 8192;
 
+// ---- path MTUs: what is known of the way to an address; see assembly/pmtu.ts. The wasm engine's alone ---------------------
+
+/** Sets of eight entries of 32 bytes each, behind the sources' buckets. */
+export const PATHS = SOURCE_BUCKETS + 16 * SOURCES;
+/** A power of two. */
+export const PATH_SETS = 256;
+
 // ---- tables: whose the addresses are, and what they answer; offsets from a table's first byte ---------------------------
 
 // tableOf (src/engine/table.ts) makes one. Of two, one is used, and the other one is where the next is written.
@@ -309,7 +318,7 @@ export const LIMIT_SOURCE = 1 << 17;
 // ---- descriptors and slots ------------------------------------------------------------------------------------------
 
 /** {u32 slot, u32 length}[BATCH]: what was received; slot is the first byte of the packet, or of the frame. */
-export const RECEIVED = SOURCE_BUCKETS + 16 * SOURCES;
+export const RECEIVED = PATHS + 256 * PATH_SETS;
 /** {u32 slot, u32 length}[SLOTS]: what is to be sent. */
 export const TO_SEND = RECEIVED + 8 * BATCH;
 /** u32[SLOTS]: the free stack. */

@@ -1,11 +1,13 @@
 // The judge of IPv6, in steps: header and addresses, extension headers, message. Verdicts: judge.ts.
 
 import {
-  ANSWER_ECHO, Drop, FIRST_PREFIX, IcmpError, INVALID, NOBODY, OWNER, Protocol, REASSEMBLIES, Unreachable, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
+  ANSWER_ECHO, Drop, FIRST_PREFIX, IcmpError, INVALID, MIN_PATH_MTU6, NOBODY, OWNER, PACKET_SIZE, Protocol, REASSEMBLIES, Unreachable,
+  UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
 } from "../../src/abi";
 import { holds, sumWide } from "../checksum";
 import { permits } from "../limit";
 import { answered } from "../memory";
+import { lower, pathMtu } from "../pmtu";
 import { answers, owner6, setOwner, table } from "../prefix";
 import * as reassembly from "../reassembly";
 import { echo6 } from "../respond/echo6";
@@ -13,6 +15,7 @@ import { error6 } from "../respond/error6";
 import { transmit6 } from "../respond/fragment6";
 import * as extension from "../wire/extension";
 import * as icmpv6 from "../wire/icmpv6";
+import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as udp from "../wire/udp";
 
@@ -36,8 +39,15 @@ export function ipv6Input(ip: usize, length: u32, now: f64): i32 {
   setOwner(prefix);
 
   const verdict = chain(ip, ip + ipv6.NEXT_HEADER_AT, ip + ipv6.HEADER_LEN, false, now);
-  if (verdict > 0) answered(Protocol.icmpv6, prefix, 1);
-  return verdict;
+  return verdict > 0 ? reply(ip, verdict, prefix, now) : verdict;
+}
+
+/** The verdict of a packet that has become a reply where it lies: in fragments, if its way back has no room for all of it. */
+function reply(ip: usize, len: u32, prefix: i32, now: f64): i32 {
+  const mtu = pathMtu(ipv6.dstAddr(ip), len, now);
+  if (len > mtu && !transmit6(ip, len, icmpv6.identity(ip + ipv6.HEADER_LEN), mtu)) return ~Drop.nomem;
+  answered(Protocol.icmpv6, prefix, 1);
+  return len > mtu ? 0 : len;
 }
 
 /**
@@ -154,7 +164,9 @@ function whole(buffer: usize, identification: u32, now: f64): void {
 
   const verdict = chain(ip, field + extension.MIN_LEN, payload, true, now);
   if (verdict < 0) { reassembly.drop(buffer, ~verdict); return; }
-  if (!transmit6(ip, verdict, identification)) { reassembly.drop(buffer, Drop.nomem); return; }
+  // RFC 8200 §5: the way here had no room for more than its largest fragment, and so may not the way back.
+  const mtu = min(pathMtu(ipv6.dstAddr(ip), verdict, now), max(<u32>MIN_PATH_MTU6, reassembly.largest(buffer)));
+  if (!transmit6(ip, verdict, identification, mtu)) { reassembly.drop(buffer, Drop.nomem); return; }
   answered(Protocol.icmpv6, load<u32>(OWNER), reassembly.packets(buffer));
   reassembly.release(buffer);
 }
@@ -185,11 +197,31 @@ function problem(ip: usize, code: u32, at: usize, now: f64): i32 {
 function message(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
   if (msgLen < icmpv6.HEADER_LEN) return ~Drop.pkt_too_small;
   if (!holds(ipv6.pseudoSum(ip, ipv6.ICMPV6, msgLen) + sumWide(msg, msgLen))) return ~Drop.icmp_csum;
+  if (icmpv6.type(msg) == icmpv6.PACKET_TOO_BIG) return packetTooBig(ip, msg, msgLen, now);
   // RFC 4443 §2.4 a, b: any other type is discarded in silence.
   if (icmpv6.type(msg) != icmpv6.ECHO_REQUEST) return ~Drop.unhandled_icmp_type;
   if (!(answers() & ANSWER_ECHO)) return ~Drop.icmp_echo_ignored;
   if (!permits(ip, now)) return ~Drop.rate_limited;
   return echo6(ip, msg, msgLen);
+}
+
+/** RFC 8201 §4, of what was sent: no link takes more than the message says. */
+function packetTooBig(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
+  if (msgLen < icmpv6.HEADER_LEN + ipv6.HEADER_LEN + extension.MIN_LEN + 1) return ~Drop.pkt_too_small;
+  const sent = msg + icmpv6.HEADER_LEN;
+  const sentLen = ipv6.HEADER_LEN + ipv6.payloadLen(sent);
+  const mtu = icmpv6.parameter(msg);
+  if (sentLen <= mtu || sentLen > load<u32>(PACKET_SIZE) || !isReply(sent) || !ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip))) return ~Drop.icmp_unrelated;
+  return lower(ipv6.dstAddr(sent), mtu, now) ? ~Drop.icmp_packet_too_big : ~Drop.icmp_unrelated;
+}
+
+/** Whether a packet that is quoted is one as pongd sends: an echo reply, or a fragment of one. */
+function isReply(ip: usize): bool {
+  if (ipv4.version(ip) != 6) return false;
+  const payload = ip + ipv6.HEADER_LEN;
+  if (ipv6.nextHeader(ip) == ipv6.ICMPV6) return icmpv6.type(payload) == icmpv6.ECHO_REPLY;
+  if (ipv6.nextHeader(ip) != extension.FRAGMENT || extension.nextHeader(payload) != ipv6.ICMPV6) return false;
+  return extension.fragmentOffset(payload) != 0 || icmpv6.type(payload + extension.MIN_LEN) == icmpv6.ECHO_REPLY;
 }
 
 /** RFC 4443 §3.1: nobody listens at any port, and the sender is to know. */

@@ -1,6 +1,5 @@
 // Fragmentation, RFC 8200 §4.5. As in fragment.ts, each piece of a reply goes into a slot of its own.
 
-import { MTU } from "../../src/abi";
 import { queue, spare, takeReply } from "../memory";
 import * as extension from "../wire/extension";
 import * as ipv6 from "../wire/ipv6";
@@ -8,11 +7,10 @@ import * as ipv6 from "../wire/ipv6";
 const HEADERS_LEN: u32 = ipv6.HEADER_LEN + extension.MIN_LEN;
 
 /**
- * Sends a packet without extension headers, in fragments of this identification if it is longer than the MTU; false when there are
- * not enough slots for it, and nothing is sent then.
+ * Sends a packet without extension headers, in fragments of this identification if it is longer than `mtu`; false when there are
+ * not enough slots for it, and nothing is sent then. Its own slot stays the caller's.
  */
-export function transmit6(ip: usize, totalLen: u32, identification: u32): bool {
-  const mtu = load<u32>(MTU);
+export function transmit6(ip: usize, totalLen: u32, identification: u32, mtu: u32): bool {
   const payload = ip + ipv6.HEADER_LEN;
   const payloadLen = totalLen - ipv6.HEADER_LEN;
   if (totalLen <= mtu) {

@@ -39,7 +39,7 @@ export function neighbor(frame: usize, headerLen: u32, length: u32): i32 {
   const target = ndp.target(msg);
   const dst = ipv6.dstAddr(ip);
   const multicast = load<u8>(dst) == 0xff;
-  if (multicast ? !ndp.isSolicitedNode(dst, target) : !ndp.isSame(dst, target)) return ~Drop.ipv6_ndisc_ns_otherhost;
+  if (multicast ? !ndp.isSolicitedNode(dst, target) : !ipv6.isSame(dst, target)) return ~Drop.ipv6_ndisc_ns_otherhost;
   const unspecified = ndp.isUnspecified(ipv6.srcAddr(ip));
   if (multicast && unspecified && source) return ~Drop.ipv6_ndisc_bad_options;
   // RFC 4862 §5.4.3: whoever asks so is about to take the address; an owner would object, and pongd owns none.

@@ -16,6 +16,7 @@ import { checksum, sumWide, update } from "../checksum";
 export const HEADER_LEN: u32 = 8;
 export const DESTINATION_UNREACHABLE: u32 = 1;
 export const PORT_UNREACHABLE: u32 = 4;
+export const PACKET_TOO_BIG: u32 = 2;
 export const TIME_EXCEEDED: u32 = 3;
 export const REASSEMBLY_TIME_EXCEEDED: u32 = 1;
 export const PARAMETER_PROBLEM: u32 = 4;
@@ -30,6 +31,16 @@ const REDIRECT: u32 = 137;
 
 export function type(msg: usize): u32 {
   return load<u8>(msg);
+}
+
+/** The 32 bits behind the checksum of an error: of a Packet Too Big, the MTU. */
+export function parameter(msg: usize): u32 {
+  return bswap<u32>(load<u32>(msg, 4));
+}
+
+/** Identifier and sequence number of an echo message, as they lie in memory. */
+export function identity(msg: usize): u32 {
+  return load<u32>(msg, 4);
 }
 
 /** RFC 4443 §2.4 e: an error, or a redirect, and so nothing that an error may be about. */

@@ -50,6 +50,11 @@ export function dstAddr(ip: usize): usize {
   return ip + 24;
 }
 
+/** Whether two addresses are one. */
+export function isSame(addr: usize, other: usize): bool {
+  return load<u64>(addr) == load<u64>(other) && load<u64>(addr, 8) == load<u64>(other, 8);
+}
+
 /** Sum of the pseudo-header of a message (§8.1), as checksum.ts sums. */
 export function pseudoSum(ip: usize, nextHeader: u32, messageLen: u32): u64 {
   return pairSum(ip + 8) + pairSum(ip + 16) + pairSum(ip + 24) + pairSum(ip + 32) + <u64>bswap<u32>(messageLen) + <u64>(nextHeader << 24);

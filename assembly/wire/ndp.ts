@@ -64,10 +64,6 @@ export function isSolicitedNode(addr: usize, target: usize): bool {
   return load<u64>(addr) == 0x2ff && load<u32>(addr, 8) == 0x0100_0000 && load<u32>(addr, 12) == (load<u32>(target, 12) | 0xff);
 }
 
-export function isSame(addr: usize, other: usize): bool {
-  return load<u64>(addr) == load<u64>(other) && load<u64>(addr, 8) == load<u64>(other, 8);
-}
-
 export function isUnspecified(addr: usize): bool {
   return (load<u64>(addr) | load<u64>(addr, 8)) == 0;
 }
