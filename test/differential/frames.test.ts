@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BATCH, Counter, Drop, DROPPED, FREE, FREE_COUNT, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND } from "../../src/abi.js";
-import { ENGINES, PRIVATE, Rig } from "../support/engines.js";
+import { clearPrivate, ENGINES, Rig } from "../support/engines.js";
 import { arpFrame, BROADCAST, frame, linkOption, PER_ADDRESS, PEER_MAC, SHARED, SHARED_MAC, solicitationFrame, type FrameOptions } from "../support/frames.js";
 import { HOST6, icmpv6Packet, PREFIX6 } from "../support/ipv6.js";
 import { HOST, icmpPacket, PREFIX } from "../support/packets.js";
@@ -46,7 +46,7 @@ for (const [policy, link] of [["shared", SHARED], ["per address", PER_ADDRESS]] 
       before.set(first.bytes);
 
       const filled = rigs.map((rig) => rig.engine.respond(count, 0));
-      for (const rig of rigs) for (const word of PRIVATE) rig.words[word / 4] = 0;
+      rigs.forEach(clearPrivate);
       for (const [i, other] of others.entries()) {
         assert.equal(filled[i + 1], filled[0], `${ENGINES[i + 1]} answers as many as ${ENGINES[0]}`);
         if (Buffer.compare(other.bytes, first.bytes) !== 0) assert.fail(difference(ENGINES[i + 1], first.bytes, other.bytes, frames, slots));

@@ -1,5 +1,5 @@
 /** The engines under test, each over a memory of its own: what a worker sets up, without a device. */
-import { ANSWERS, BATCH, Counter, Drop, DROPPED, FREE_COUNT, LINK, OWNER, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TABLE, TO_SEND, FREE, Unreachable } from "../../src/abi.js";
+import { ANSWERS, BATCH, Counter, Drop, DROPPED, FREE_COUNT, LINK, OWNER, PATHS, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TABLE, TO_SEND, FREE, Unreachable } from "../../src/abi.js";
 import { createEngine } from "../../src/bench/engines.js";
 import type { Engine } from "../../src/engine/engine.js";
 import type { Link } from "../../src/engine/link.js";
@@ -40,8 +40,11 @@ export const BY_DEFAULT: Treatment = { ...DEFAULT_ANSWERS, ...DEFAULT_POLICY, re
 /** What every engine does. */
 export const STATELESS: Treatment = { ...BY_DEFAULT, unreachable: { udp: Unreachable.off, other: Unreachable.off }, reassembly: 0 };
 
-/** Control words that one engine alone has a use for. */
-export const PRIVATE = [LINK, TABLE, OWNER, ANSWERS];
+/** Clears what one engine alone has a use for: control words, and what is known of paths. */
+export function clearPrivate({ words }: Rig): void {
+  for (const word of [LINK, TABLE, OWNER, ANSWERS]) words[word / 4] = 0;
+  words.fill(0, PATHS / 4, RECEIVED / 4);
+}
 
 /** An engine and its memory, as an I/O backend would handle them. */
 export class Rig {

@@ -111,7 +111,7 @@ export const DROPS: readonly DropVector[] = [
   { reason: "icmp_csum", name: "S-4: ICMPv6 checksum zero", packet: withBytes(icmpv6Packet(), 42, 0, 0) },
   { reason: "icmp_csum", name: "S-4: an address that the checksum does not know", packet: corrupt(icmpv6Packet(), 39) },
   { reason: "icmp_csum", name: "S-4: the checksum of a message without a pseudo-header", packet: ipv6Packet(icmpPacket().subarray(20)) },
-  ...[0, 1, 2, 3, 4, 8, 100, 127, 129, 130, 133, 135, 136, 137, 144, 200, 255].map((type) => (
+  ...[0, 1, 3, 4, 8, 100, 127, 129, 130, 133, 135, 136, 137, 144, 200, 255].map((type) => (
     { reason: "unhandled_icmp_type", name: `${type === 129 ? "I3" : "S-5"}: ICMPv6 type ${type}`, packet: changed6((msg) => { msg[0] = type; }) }) as const),
   { reason: "unhandled_proto", name: "UDP over IPv6", packet: udpPacket6() },
   { reason: "no_socket", name: "TCP over IPv6", packet: ipv6Packet(pattern(40), { nextHeader: 6 }) },
@@ -177,6 +177,8 @@ export const SILENT: readonly DropVector[] = ([
   { reason: "pkt_too_small", name: "a UDP length beyond the packet over IPv6", packet: udpPacket6({ length: 25 }) },
   { reason: "ip_noproto", name: "IPv6 next header 253", packet: ipv6Packet(pattern(40), { nextHeader: 253 }) },
   { reason: "ip_noproto", name: "no next header", packet: ipv6Packet(pattern(40), { nextHeader: 59 }) },
+  { reason: "icmp_unrelated", name: "S-12: a Packet Too Big about nothing", packet: icmpv6Packet({ type: 2, sequence: 1400, data: new Uint8Array(64) }) },
+  { reason: "pkt_too_small", name: "S-12: a Packet Too Big that quotes too little", packet: icmpv6Packet({ type: 2, sequence: 1400, data: new Uint8Array(48) }) },
   { reason: "icmp_csum", name: "S-4: ICMPv6 checksum off by one behind destination options", packet: corrupt(icmpv6Packet({ extensions: [destination()] }), 51) },
   { reason: "pkt_too_small", name: "destination options, no message", packet: ipv6Packet(new Uint8Array(0), { extensions: [destination()] }) },
   ...BAD_CHAINS.map(([name, ...extensions]) => ({ reason: "ipv6_bad_exthdr", name: `S-7: ${name}`, packet: icmpv6Packet({ extensions }) }) as const),

@@ -280,6 +280,7 @@ export class Generator {
     const length = Math.max(0, Math.min(8 + this.#dataLen(most - at - 8), most - at));
     this.#noise(at, length);
     if (next === 58) b[at] = random.oneIn(6) ? random.next() : 128;
+    if (next === 58 && length >= 64 && random.oneIn(8)) this.#tooBig(at, ip);
     if (next === 17 && length >= 8) {
       const udpLen = random.oneIn(8) ? random.below(length + 9) : length;
       b[at + 4] = udpLen >> 8;
@@ -290,6 +291,24 @@ export class Generator {
     b[ip + 5] = payloadLen & 255;
     if (!random.oneIn(24)) this.#mend6(ip, payloadLen);
     return 40 + payloadLen;
+  }
+
+  /** Writes a Packet Too Big about what the packet's destination may have sent, or something like it. */
+  #tooBig(msg: number, ip: number): void {
+    const random = this.#random;
+    const b = this.#b;
+    const word = (at: number, value: number) => { b.writeUInt16BE(value, at); };
+    const sent = msg + 8;
+    b[msg] = 2;
+    b.writeUInt32BE(random.oneIn(8) ? random.below(2 ** 32) : random.pick([1279, 1280, 1281, 1400, 1492, 1500]), msg + 4);
+    b[sent] = random.oneIn(16) ? random.next() : 0x60;
+    word(sent + 4, random.oneIn(16) ? random.below(65536) : 1200 + random.below(300));
+    b[sent + 6] = random.oneIn(16) ? random.next() : random.pick([58, 58, 44]);
+    b.set(random.oneIn(8) ? this.#address(V6, true) : b.subarray(ip + 24, ip + 40), sent + 8);
+    b.set(this.#address(V6, false), sent + 24);
+    b[sent + 40] = b[sent + 6] === 44 ? 58 : 129;
+    if (b[sent + 6] === 44) word(sent + 42, random.oneIn(2) ? 1 : 8 * random.below(200));
+    if (!random.oneIn(16)) b[sent + 48] = 129;
   }
 
   /** Writes one but for its next header; returns its length. */

@@ -13,6 +13,8 @@ export interface Sent {
   /** Where the IP or ARP packet begins, behind the link's header. */
   readonly at: number;
   readonly isError: boolean;
+  /** Bytes that it may have more than what asked for it: one header more for the part that a narrow path asks for, one option. */
+  readonly extra: number;
 }
 
 /** Looks at what lies at `from` to `end` of `b`, a packet or a frame. @throws Error what is wrong with it. */
@@ -39,7 +41,7 @@ export function examine(world: World, b: Uint8Array, from: number, end: number):
       if (!isOurs(b, at + 14)) fail("I1: ARP for an address that is not ours");
       if (!isMacOf(world, b, at + 8, at + 14, false) || !isMacOf(world, b, from + 6, at + 14, false)) fail("ARP with another MAC address than the address has");
       if (isInvalid(b, at + 24) || isOurs(b, at + 24)) fail("I3: ARP reply to no host");
-      return { at, isError: false };
+      return { at, isError: false, extra: 0 };
     }
     default: return fail("a frame of no known type");
   }
@@ -59,7 +61,7 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
   const fragment = type(b, at + 6) & 0x3fff;
   if (fragment) {
     if (world.reassembly === 0) fail("a fragment where none are put together");
-    return { at, isError: false };
+    return { at, isError: false, extra: 0 };
   }
   if (length < headerLen + 8 || sum(b, at + headerLen, length - headerLen) !== 0xffff) fail("ICMP checksum");
   const icmp = b[at + headerLen];
@@ -73,7 +75,7 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
   }
   if (icmp === 0 && !world.echo) fail("an echo reply where there are to be none");
   if (icmp === 14 && !world.timestamp) fail("a timestamp reply where there are to be none");
-  return { at, isError };
+  return { at, isError, extra: 0 };
 }
 
 function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
@@ -84,9 +86,9 @@ function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
   if (!isOurs6(b, at + 8)) fail("I1: from an IPv6 address that is not ours");
   if (isInvalid6(b, at + 24) || isOurs6(b, at + 24)) fail("I3: to an IPv6 address that is no host's, or ours");
   if (b[at + 6] === 44) {
-    if (world.reassembly === 0) fail("a fragment where none are put together");
+    if (world.reassembly === 0 && most(world) <= 1280) fail("a fragment where none are put together, and the path is wide enough");
     if (b[at + 7] !== world.ttl) fail("hop limit");
-    return { at, isError: false };
+    return { at, isError: false, extra: 48 + 8 };
   }
   if (b[at + 6] !== 58) fail("IPv6 next header");
   if (length < 48 || sum6(b, at, length) !== 0xffff) fail("ICMPv6 checksum");
@@ -94,7 +96,7 @@ function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
   if (icmp === 136 && world.tap) {
     if (b[at + 7] !== 255) fail("hop limit of an advertisement");
     if (length < 64 || !isOurs6(b, at + 48)) fail("I1: an advertisement of an address that is not ours");
-    return { at, isError: false };
+    return { at, isError: false, extra: 8 };
   }
   if (b[at + 7] !== world.ttl) fail("hop limit");
   const isError = icmp < 128;
@@ -103,7 +105,7 @@ function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
   if (isError && !world.errors) fail("an ICMPv6 error where there are to be none");
   if (!isError && icmp !== 129) fail("ICMPv6 type");
   if (icmp === 129 && !world.echo) fail("an echo reply where there are to be none");
-  return { at, isError };
+  return { at, isError, extra: 0 };
 }
 
 /**
