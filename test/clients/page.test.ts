@@ -229,7 +229,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
         assert.equal(background, colorScheme === "light" ? "rgb(255, 255, 255)" : "rgb(20, 23, 27)");
         for (const id of ["reasons", "prefixes"]) {
           const { hidden, tallest } = await page.locator(`#${id}`).evaluate((body) => {
-            const scroll = body.closest(".scroll") as HTMLElement;
+            const scroll = body.closest(".scroll") ?? document.body;
             const rows = Array.from((body as HTMLTableSectionElement).rows, (row) => row.getBoundingClientRect().height);
             return { hidden: scroll.scrollWidth - scroll.clientWidth, tallest: Math.max(...rows) };
           });
