@@ -151,94 +151,56 @@ export const ERROR_BURST = 50;
 export const ERRORS_PER_MS = 1;
 
 /**
- * Why a packet was not answered. The names are the metric's label values: the kernel's skb_drop_reason in lower case
- * (include/net/dropreason-core.h) where one fits, and ours where none does. Counted at DROPPED + reason.
+ * Why a packet was not answered; src/telemetry/reasons.ts has a sentence for each. The names are the metric's label values: the
+ * kernel's skb_drop_reason in lower case (include/net/dropreason-core.h) where one fits, and ours where none does. Counted at
+ * DROPPED + reason.
  */
 export enum Drop {
-  /**
-   * Total or payload length beyond what was received, an ICMP message shorter than its kind must be, a frame, an ARP packet or a neighbor
-   * solicitation that ends too early.
-   */
   pkt_too_small,
-  /** Shorter than its header, version not 4, header length under 20 or beyond the packet, total length within the header. */
   ip_inhdr,
-  /** IPv4 header checksum. */
   ip_csum,
-  /** A destination that is no host's: src/prefixes.ts lists them. */
+  /** src/prefixes.ts lists them. */
   ip_invalid_dest,
-  /** A protocol that is not handled at all: UDP and others when --unreachable is off for them; a frame that carries none that is. */
   unhandled_proto,
-  /** ICMP checksum. */
   icmp_csum,
-  /** Ours: the destination lies in no configured prefix, or is the host's own address. */
   not_our_prefix,
-  /** Ours: a source that is no host's, or one that pongd itself answers for. */
   martian_source,
-  /** Ours: a fragment, where none are reassembled. */
   ip_fragment,
-  /**
-   * Ours: IPv4 options that are malformed, a source route, or no room for this host in a route or timestamps that have some; for the JavaScript
-   * engine any, and IPv6 extension headers.
-   */
   ip_options,
-  /** Ours: an ICMP message that is no echo or timestamp request: replies, errors, deprecated and unknown types. */
   unhandled_icmp_type,
-  /** Ours: an echo request to an address that does not answer them (RFC 1812 §4.3.3.6 asks for the option). */
+  /** RFC 1812 §4.3.3.6 asks for the option. */
   icmp_echo_ignored,
-  /** UDP or TCP to a port where nobody listens, which is any. */
   no_socket,
-  /** A transport protocol that nobody here speaks. */
   ip_noproto,
-  /** UDP checksum; over IPv6 there must be one. */
   udp_csum,
-  /** A fragment all of which had come before. */
   dup_frag,
-  /** A fragment whose datagram was not whole in time. */
   frag_reasm_timeout,
-  /** Ours: a fragment whose datagram had to make room for a newer one. */
   frag_evicted,
-  /**
-   * Ours: a fragment that cannot be one, being empty, no multiple of 8 bytes or beyond 65,535, or of a datagram whose fragments contradict
-   * each other: they overlap, do not agree where it ends or whether it is of an ECN-capable transport.
-   */
   bad_frag,
-  /** No slots were left for a reply in fragments. */
   nomem,
-  /** An IPv6 extension header that must not be there, is too long, or has what must not be passed over. */
   ipv6_bad_exthdr,
-  /** A frame to another MAC address than that of its destination. */
   otherhost,
-  /** From a MAC address that no interface has: a group's, or all zero. */
   mac_invalid_source,
-  /** A frame to a broadcast or multicast MAC address, with a packet for one host (RFC 1122 §3.3.6). */
+  /** RFC 1122 §3.3.6. */
   unicast_in_l2_multicast,
-  /** Ours: an ARP packet that is no request for an IPv4 address over Ethernet or IEEE 802 networks. */
   arp_invalid,
-  /** Ours: an ARP request of somebody about to take the address (RFC 5227 §2.1.1). */
+  /** RFC 5227 §2.1.1. */
   arp_probe,
-  /** Ours: an ARP request of somebody for its own address (RFC 5227 §2.3). */
+  /** RFC 5227 §2.3. */
   arp_announcement,
-  /** A neighbor solicitation that came through a router: its hop limit is not 255. */
+  /** RFC 4861 §7.1.1, as the two after it. */
   ipv6_ndisc_hop_limit,
-  /** One whose code is not 0. */
   ipv6_ndisc_bad_code,
-  /** One with an option of no or a wrong length, or with one that it must not have. */
   ipv6_ndisc_bad_options,
-  /** One to an address that is neither the target nor the target's solicited-node address. */
   ipv6_ndisc_ns_otherhost,
-  /** Ours: one of somebody about to take the address (RFC 4862 §5.4.3). */
+  /** RFC 4862 §5.4.3. */
   ndisc_probe,
-  /** Ours: a timestamp request to an address that does not answer them. */
   icmp_timestamp_ignored,
-  /** Ours: above the rate of its prefix, or of its source. */
   rate_limited,
-  /** Ours: with the packet loop when that crashed. Counted by the main thread. */
+  /** Counted by the main thread. */
   worker_crash,
-  /** Ours: a frame on VLAN 4095, which is reserved. */
   vlan_reserved,
-  /** Ours: a Packet Too Big about what was sent: what goes that way is cut to fit from now on. */
   icmp_packet_too_big,
-  /** Ours: a Packet Too Big about nothing that was sent, or with an MTU that no path has. */
   icmp_unrelated,
 }
 export const DROPPED = 16;

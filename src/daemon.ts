@@ -9,6 +9,7 @@
  * that is wrong changes nothing.
  */
 import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { Counter, Mode } from "./abi.js";
@@ -194,7 +195,10 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
       return lines;
     }, log, manager);
     registry = createRegistry(queues, directory, device, { reach: reaching, config: reloads, web });
-    live = () => ({ since: Date.now() - (performance.now() - started), example: directory.example, figures: figuresOf(queues, directory, device.txDropped(), reaching.answering) });
+    live = () => ({
+      since: performance.timeOrigin + started, example: directory.example, host: hostname(), device: { name: device.name, ...reaching.link },
+      figures: figuresOf(queues, directory, device.txDropped(), reaching.answering),
+    });
 
     // Called back from the event loop, where nothing catches what is thrown.
     const look = () => {

@@ -17,7 +17,7 @@ export interface PrefixFigures {
 }
 
 export interface Figures {
-  /** Unix time in ms. */
+  /** Unix time in ms, by a clock that nobody sets. */
   readonly at: number;
   readonly version: string;
   /** Whether all that is served can be reached. */

@@ -2,17 +2,26 @@
 import { PREFIX_REPLIES } from "./abi.js";
 import type { Figures } from "./figures.js";
 import { verdicts, type Counted, type Indexed } from "./metrics.js";
+import type { LinkStatus } from "./reach.js";
 import { version } from "./version.js";
 
 /** Of more prefixes those are shown that answered most. */
 const SHOWN = 100;
 
 export interface Live {
-  /** When it came up: Unix time in ms. */
+  /** When it came up, by the clock of `figures.at`. */
   readonly since: number;
   /** An address that is answered, if there is one. */
   readonly example: string | undefined;
+  /** The machine's name. */
+  readonly host: string;
+  readonly device: Device;
   readonly figures: Figures;
+}
+
+/** The device as the kernel has it now. */
+export interface Device extends LinkStatus {
+  readonly name: string;
 }
 
 /** `overrun`: packets that the device's own queue had no room for. `ready`: whether all that is served can be reached. */
@@ -24,7 +33,8 @@ export function figuresOf(queues: readonly Counted[], { prefixes, indices }: Ind
     return sum;
   };
   return {
-    at: Date.now(),
+    // The wall clock may be set; rates are of a clock that may not.
+    at: performance.timeOrigin + performance.now(),
     version,
     ready,
     queues: queues.map((queue) => {

@@ -11,10 +11,18 @@ const RETRY_MS = 5000;
 /** Time between looks at changes that others may make in any number, and may make again once they are undone. */
 const PACE_MS = 1000;
 
+/** What pongd says of the device's link. */
+export interface LinkStatus {
+  /** Without a carrier the kernel drops what is routed to it, though it is set up. */
+  readonly state: "up" | "down" | "no carrier";
+  /** Bytes. */
+  readonly mtu: number;
+}
+
 export class Reach {
   readonly #device: TunDevice;
   readonly #log: Logger;
-  #up = true;
+  #link: LinkStatus;
   /** What the last look had to say. */
   #told: string[] = [];
   /** Of families and prefixes. */
@@ -27,11 +35,17 @@ export class Reach {
   constructor(device: TunDevice, log: Logger) {
     this.#device = device;
     this.#log = log;
+    this.#link = { state: "up", mtu: device.mtu };
   }
 
   /** Whether all that is served can be reached, as of the last look. */
   get answering(): boolean {
-    return this.#up && this.#missing === 0;
+    return this.#link.state === "up" && this.#missing === 0;
+  }
+
+  /** The device's link, as of the last look. */
+  get link(): LinkStatus {
+    return this.#link;
   }
 
   /** Logs what is not said by the last look already. */
@@ -77,11 +91,15 @@ export class Reach {
   #report(link: LinkState): void {
     const { name, mtu } = this.#device;
     const log = this.#log;
-    const wasDown = !this.#up;
+    const was = this.#link.state;
+    const state = !link.up ? "down" : link.carrier ? "up" : "no carrier";
+    this.#link = { state, mtu: link.mtu };
     // Nothing goes with these lines: their commands are for whoever copies them.
-    if (link.up && !this.#up) log.info("the link is up");
-    if (!link.up && this.#up) log.warn(`the link is down: nothing is answered until it is up; sudo ip link set ${name} up`);
-    this.#up = link.up;
+    if (state !== was) {
+      if (state === "up") log.info("the link is up");
+      else if (state === "down") log.warn(`the link is down: nothing is answered until it is up; sudo ip link set ${name} up`);
+      else log.warn(`the link has no carrier: nothing is answered until it has; sudo ip link set ${name} carrier on`);
+    }
     const lines = [
       ...[...link.refused].map(([family, why]) => family === 6 && link.mtu < IPV6_MIN_MTU ? `nothing is answered by IPv6: the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}` : why),
       ...link.lost.map(({ text }) => `prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`),
@@ -93,7 +111,7 @@ export class Reach {
     if (!link.up) return;
     const missing = link.refused.size + link.lost.length;
     if (missing === 0 && this.#missing > 0) log.info("what was missing is answered again");
-    else if (!wasDown) for (const line of link.mended) log.warn(`${line}: put back`);
+    else if (was !== "down") for (const line of link.mended) log.warn(`${line}: put back`);
     this.#missing = missing;
     this.#again = missing > 0;
   }

@@ -2,7 +2,7 @@
 import { ENGINE_NAMES } from "../engine/engine.js";
 import { IO_NAMES } from "../io/io.js";
 import { number, si } from "../numbers.js";
-import { BENCH_ENGINES, type EngineReport, type EngineResult, type Latency, type Report, type TunReport, type TunResult } from "./report.js";
+import { BENCH_ENGINES, resultsOfOneBatch, type EngineReport, type EngineResult, type Latency, type Report, type TunReport, type TunResult } from "./report.js";
 
 /** What tells a series from the others, to whoever sees no colours as well: a custom property of the style sheet, dashes, a point. */
 export interface Look {
@@ -36,6 +36,8 @@ export interface Axis {
 export interface Chart {
   readonly title: string;
   readonly bars: boolean;
+  /** Whether points have bounds: each series is then a little beside the others, and so are its error bars. */
+  readonly bounded: boolean;
   readonly xs: number[];
   /** Of each x, for the legend. */
   readonly xTexts: readonly string[];
@@ -57,20 +59,18 @@ export function chartsOf(report: Report): Chart[] {
   return report.benchmark === "engine" ? engineCharts(report) : tunCharts(report);
 }
 
-/** Of one batch: the one with most results. */
 function engineCharts({ prefixes, results }: EngineReport): Chart[] {
-  const batches = distinct(results.map(({ batch }) => batch)).map((size) => results.filter(({ batch }) => batch === size));
-  const shown = batches.toSorted((a, b) => b.length - a.length).at(0);
-  if (shown === undefined) return [];
-  const perSecond = (title: string, unit: string, factor: (result: EngineResult) => number) => sizeChart(title, shown, logAxis, (value) => si(value, unit), (result) => {
+  const shown = resultsOfOneBatch(results);
+  if (shown.length === 0) return [];
+  const perSecond = (title: string, format: (value: number) => string, factor: (result: EngineResult) => number) => sizeChart(title, shown, logAxis, format, (result) => {
     const { median, low, high } = result.nsPerPacket;
     const [value, least, most] = [median, high, low].map((ns) => factor(result) * 1e9 / ns);
-    return { value, low: least, high: most, text: si(value, unit) };
+    return { value, low: least, high: most, text: format(value) };
   });
   const of = `by packet size in bytes, batches of ${number(shown[0].batch)}${prefixes > 1 ? `, ${number(prefixes, 6)} prefixes` : ""}`;
   return [
-    perSecond(`Packets per second ${of}`, "", () => 1),
-    perSecond(`Bytes per second ${of}`, "B", ({ packetBytes }) => packetBytes),
+    perSecond(`Packets per second ${of}`, si, () => 1),
+    perSecond(`GB/s ${of}`, number, ({ packetBytes }) => packetBytes / 1e9),
     ...shown.some(({ ratioToJs }) => ratioToJs !== null) ? [sizeChart(`Times as fast as js ${of}`, shown, linearAxis, number, ratioPoint)] : [],
   ];
 }
@@ -93,7 +93,7 @@ function sizeChart(title: string, results: readonly EngineResult[], axis: typeof
     }),
   })).filter(({ points }) => points.some((point) => point !== null));
   const x = { log: true, range: around(xs), ticks: xs, labels: xs.map((bytes) => number(bytes, 5)) };
-  return { title, bars: false, xs, xTexts, x, y: axis(extent(series), format), series };
+  return { title, bars: false, bounded: true, xs, xTexts, x, y: axis(extent(series), format), series };
 }
 
 function tunCharts({ results }: TunReport): Chart[] {
@@ -115,7 +115,7 @@ function repliesChart(title: string, results: readonly TunResult[]): Chart {
     return tunSeries(result, xs.map((x) => x === i ? { value: median, low, high, text: si(median) } : null));
   });
   const x = { log: false, range: [-0.5, xs.length - 0.5] satisfies [number, number], ticks: xs, labels: results.map(({ engine, io }) => `${engine}\n${io}`) };
-  return { title, bars: true, xs, xTexts: [], x, y: linearAxis(extent(series), si), series };
+  return { title, bars: true, bounded: true, xs, xTexts: [], x, y: linearAxis(extent(series), si), series };
 }
 
 /** Every x is one over the share of pings that took longer: 10 is the 90th percentile, 100 the 99th. None without pings. */
@@ -135,7 +135,7 @@ function latencyChart(title: string, results: readonly TunResult[], of: (result:
   })));
   const ticks = xs.filter((x) => x === 2 || Number.isInteger(Math.log10(x)));
   const x = { log: true, range: around(xs), ticks, labels: ticks.map(percent) };
-  return [{ title, bars: false, xs, xTexts: xs.map(percent), x, y: logAxis(extent(series), number), series }];
+  return [{ title, bars: false, bounded: false, xs, xTexts: xs.map(percent), x, y: logAxis(extent(series), number), series }];
 }
 
 /** What all of `count` pings but one in `x` stay within. */

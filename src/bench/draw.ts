@@ -35,8 +35,20 @@ export function draw(Plot: typeof uPlot, charts: readonly Chart[]): void {
     });
   };
 
-  /** Whiskers, and each point's shape or each bar's text. */
-  const mark = (plot: uPlot, { bars, xs }: Chart, { look, points }: Series) => {
+  /** How far a series is beside its x, in CSS pixels: error bars would lie on one another. */
+  const besides = ({ bars, bounded, series }: Chart, i: number) => bounded && !bars ? 5 * (i - (series.length - 1) / 2) : 0;
+
+  /** A line through points that are beside their x. */
+  const lineBeside = (pixels: number): uPlot.Series.PathBuilder => (plot, ...args) => {
+    const paths = Plot.paths.linear?.()(plot, ...args) ?? null;
+    if (!(paths?.stroke instanceof Path2D)) return paths;
+    const stroke = new Path2D();
+    stroke.addPath(paths.stroke, new DOMMatrix().translate(pixels * Plot.pxRatio, 0));
+    return { ...paths, stroke };
+  };
+
+  /** Error bars, and each point's shape or each bar's text. */
+  const mark = (plot: uPlot, { bars, xs }: Chart, { look, points }: Series, beside: number) => {
     const { ctx } = plot;
     points.forEach((point, i) => {
       if (point === null) return;
@@ -44,8 +56,13 @@ export function draw(Plot: typeof uPlot, charts: readonly Chart[]): void {
       ctx.save();
       ctx.translate(x, y);
       ctx.scale(Plot.pxRatio, Plot.pxRatio);
+      ctx.translate(beside, 0);
+      ctx.lineWidth = 1.5;
+      // The last line's dashes are still there.
+      ctx.setLineDash([]);
       const [bottom, top] = [(low - y) / Plot.pxRatio, (high - y) / Plot.pxRatio];
-      ctx.strokeStyle = ctx.fillStyle = colour("--ink");
+      ctx.fillStyle = colour("--ink");
+      ctx.strokeStyle = colour(bars ? "--ink" : look.colour);
       if (point.low < point.high) ctx.stroke(new Path2D(`M-4 ${bottom}h8M0 ${bottom}V${top}M-4 ${top}h8`));
       if (bars) {
         ctx.font = font(1);
@@ -75,12 +92,14 @@ export function draw(Plot: typeof uPlot, charts: readonly Chart[]): void {
         axisOf(x, { values: (self) => spaced(self, x), size: bars ? 46 : 28 }),
         axisOf(y, { size: widest(y.labels) + 14 }),
       ],
-      series: [{}, ...series.map(({ look }): uPlot.Series => ({
+      series: [{}, ...series.map(({ look }, s): uPlot.Series => ({
         points: { show: false },
-        ...bars ? { paths: Plot.paths.bars?.({ size: [0.6, 90] }), width: 0, fill: () => colour(look.colour) } : { stroke: () => colour(look.colour), width: 2, dash: look.dash },
+        ...bars
+          ? { paths: Plot.paths.bars?.({ size: [0.6, 90] }), width: 0, fill: () => colour(look.colour) }
+          : { paths: lineBeside(besides(chart, s)), stroke: () => colour(look.colour), width: 2, dash: look.dash },
       }))],
       hooks: {
-        draw: [(self) => { for (const one of series) mark(self, chart, one); }],
+        draw: [(self) => { series.forEach((one, s) => { mark(self, chart, one, besides(chart, s)); }); }],
         setCursor: [({ cursor: { idx } }) => {
           const texts = [...series.map(({ points }) => points[idx ?? -1]?.text), xTexts[idx ?? -1]];
           readings.forEach((reading, r) => { reading.textContent = texts[r] ?? ""; });

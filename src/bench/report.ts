@@ -53,6 +53,19 @@ export interface EngineResult {
   readonly ratioToJsInterval: readonly [low: number, high: number] | null;
 }
 
+/** Those of one batch, which headline and charts are of: the batch nearest to 64 packets in which WebAssembly ran beside JavaScript. */
+export function resultsOfOneBatch(results: readonly EngineResult[]): readonly EngineResult[] {
+  const compared = results.filter(({ engine, ratioToJs }) => engine === "wasm" && ratioToJs !== null);
+  const batches = (compared.length > 0 ? compared : results).map(({ batch }) => batch);
+  const shown = batches.toSorted((a, b) => Math.abs(a - 64) - Math.abs(b - 64)).at(0);
+  return results.filter(({ batch }) => batch === shown);
+}
+
+/** Whether a ratio says which of the two is faster: its bounds do not enclose 1. */
+export function isToldApart(interval: readonly [low: number, high: number] | null): boolean {
+  return interval !== null && (interval[0] > 1 || interval[1] < 1);
+}
+
 /** A fresh process: from nothing loaded to the first packet answered. Medians of several. */
 export interface ColdResult {
   readonly engine: BenchEngine;

@@ -1,7 +1,7 @@
 /** A report for people: the answer in a sentence, then the figures it rests on. */
 import { styleText } from "node:util";
 import type { Change } from "./compare.js";
-import type { EngineReport, EngineResult, Environment, Latency, Report, TunReport, TunResult } from "./report.js";
+import { isToldApart, resultsOfOneBatch, type EngineReport, type EngineResult, type Environment, type Latency, type Report, type TunReport, type TunResult } from "./report.js";
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
@@ -41,24 +41,16 @@ export function renderChanges(changes: readonly Change[], differences: readonly 
 }
 
 function engineHeadline({ prefixes, results, cold }: EngineReport): string {
-  const only = results.at(0);
+  const shown = resultsOfOneBatch(results);
+  const only = shown.at(0);
   if (!only) return "Nothing was measured.";
   const spread = prefixes > 1 ? `, spread over ${WHOLE.format(prefixes)} prefixes` : "";
-  const wasm = results.filter(({ engine, ratioToJs }) => engine === "wasm" && ratioToJs !== null);
-  if (wasm.length === 0) return `${only.engine} answers ${only.packetBytes}-byte pings in ${figure(only.nsPerPacket.median)} ns each${spread}.`;
-
-  const batches = [...new Set(wasm.map(({ batch }) => batch))].sort((a, b) => Math.abs(a - 64) - Math.abs(b - 64));
-  const shown = wasm.filter(({ batch }) => batch === batches[0]);
-  const small = shown.find(({ packetBytes }) => packetBytes === 84) ?? shown[0];
-  const large = shown.find(({ packetBytes }) => packetBytes === 1500) ?? shown[shown.length - 1];
-  const wins = (small.ratioToJs ?? 1) >= 1;
-  const [winner, other] = wins ? ["WebAssembly", "JavaScript"] : ["JavaScript", "WebAssembly"];
-  const lead = ({ ratioToJs, ratioToJsInterval }: EngineResult): string => {
-    const [low, high] = ratioToJsInterval ?? [1, 1];
-    return low <= 1 && high >= 1 ? "about" : times(wins ? ratioToJs ?? 1 : 1 / (ratioToJs ?? 1));
-  };
-  const more = large === small ? "" : `, and ${large.packetBytes}-byte ones ${lead(large).replace("about", "about as fast")}`;
-  const sentence = `${winner} answers ${small.packetBytes}-byte pings ${lead(small)} as fast as ${other}${more}${batches.length > 1 ? ` (batches of ${batches[0]})` : ""}${spread}.`;
+  const batch = results.some(({ batch }) => batch !== only.batch) ? ` (batches of ${only.batch})` : "";
+  const wasm = shown.filter(({ engine, ratioToJs }) => engine === "wasm" && ratioToJs !== null);
+  if (wasm.length === 0) return `${only.engine} answers ${only.packetBytes}-byte pings in ${figure(only.nsPerPacket.median)} ns each${batch}${spread}.`;
+  const small = wasm.find(({ packetBytes }) => packetBytes === 84) ?? wasm[0];
+  const large = wasm.find(({ packetBytes }) => packetBytes === 1500) ?? wasm[wasm.length - 1];
+  const sentence = `${comparison([...new Set([small, large])])}${batch}${spread}.`;
 
   const starts = cold.filter(({ engine }) => engine === "js" || engine === "wasm").toSorted((a, b) => a.totalMs - b.totalMs);
   if (starts.length < 2) return sentence;
@@ -66,22 +58,37 @@ function engineHeadline({ prefixes, results, cold }: EngineReport): string {
   return `${sentence} From a cold start, ${nameOf(first.engine)} has answered its first packet after ${figure(first.totalMs)} ms, ${nameOf(second.engine)} after ${figure(second.totalMs)} ms.`;
 }
 
+/** Of WebAssembly with JavaScript, by results of WebAssembly. */
+function comparison(results: readonly EngineResult[]): string {
+  const told = results.filter(({ ratioToJsInterval }) => isToldApart(ratioToJsInterval));
+  const alike = results.filter((result) => !told.includes(result)).map(({ packetBytes }) => `${packetBytes}-byte`).join(" and ");
+  if (told.length === 0) return `WebAssembly and JavaScript are not told apart by ${alike} pings`;
+  const [first, ...others] = told;
+  const wins = (first.ratioToJs ?? 1) >= 1;
+  const [winner, other] = wins ? ["WebAssembly", "JavaScript"] : ["JavaScript", "WebAssembly"];
+  const lead = ({ ratioToJs }: EngineResult) => times(wins ? ratioToJs ?? 1 : 1 / (ratioToJs ?? 1));
+  return [
+    `${winner} answers ${first.packetBytes}-byte pings ${lead(first)} as fast as ${other}`,
+    ...others.map((result) => `, and ${result.packetBytes}-byte ones ${lead(result)}`),
+    ...alike === "" ? [] : [`; by ${alike} ones the two are not told apart`],
+  ].join("");
+}
+
 function tunHeadline({ results }: TunReport): string {
   const best = results.at(0);
   if (!best) return "Nothing was measured.";
   const { engine, io, packetBytes, repliesPerSecond: { median } } = best;
-  const against = (name: string, other: TunResult | undefined): string[] => {
-    if (!other?.ratioToFirst || !other.ratioToFirstInterval) return [];
-    const [low, high] = other.ratioToFirstInterval;
-    return [low <= 1 && high >= 1 ? `about as many as ${name}` : `${(1 / other.ratioToFirst).toFixed(2)} × as many as ${name}`];
-  };
-  const others = [
-    ...against(`with ${io === "uring" ? "readwrite" : "uring"}`, results.find((other) => other.engine === engine && other.io !== io)),
-    ...against(engine === "wasm" ? "JavaScript" : "WebAssembly", results.find((other) => other.engine !== engine && other.io === io)),
-  ];
+  const [otherIo, otherEngine] = [io === "uring" ? "readwrite" : "uring", engine === "wasm" ? "JavaScript" : "WebAssembly"];
+  const rivals = [
+    { name: otherIo, as: `with ${otherIo}`, result: results.find((other) => other.engine === engine && other.io !== io) },
+    { name: otherEngine, as: otherEngine, result: results.find((other) => other.engine !== engine && other.io === io) },
+  ].flatMap(({ result, ...rival }) => result?.ratioToFirst && result.ratioToFirstInterval ? [{ ...rival, ratio: result.ratioToFirst, interval: result.ratioToFirstInterval }] : []);
+  const told = rivals.filter(({ interval }) => isToldApart(interval));
+  const alike = rivals.filter((rival) => !told.includes(rival)).map(({ name }) => name).join(" nor ");
+  const others = told.map(({ as, ratio }) => `${(1 / ratio).toFixed(2)} × as many as ${as}`).join(" and ");
   const answer = `Through a TUN device, ${nameOf(engine)} with ${io} answers ${WHOLE.format(median)} ${packetBytes}-byte pings a second`;
   const idle = best.idle ? [`A ping to an idle one is back after ${figure(best.idle.p50Us)} µs.`] : [];
-  return [`${[answer, others.join(" and ")].filter(Boolean).join(", ")}.`, ...idle].join(" ");
+  return [`${answer}${others === "" ? "" : `, ${others}`}${alike === "" ? "" : `; it is not told apart from ${alike}`}.`, ...idle].join(" ");
 }
 
 interface Section {

@@ -17,7 +17,7 @@ const SOURCES = new Map([
   ["/page/icon.svg", () => ({ type: "image/svg+xml", body: ICON })],
   ["/page/style.css", () => ({ type: "text/css; charset=utf-8", body: uplotStyle() + STYLE + PAGE_STYLE })],
   ["/page/uplot.js", () => script(uplotScript())],
-  ...["/page/page.js", "/page/chart.js", "/figures.js", "/numbers.js"].map((path) => [path, () => script(readFileSync(new URL(`..${path}`, import.meta.url), "utf8"))] as const),
+  ...["/page/page.js", "/page/chart.js", "/figures.js", "/numbers.js", "/telemetry/reasons.js"].map((path) => [path, () => script(readFileSync(new URL(`..${path}`, import.meta.url), "utf8"))] as const),
 ]);
 
 /** Those that were asked for. */

@@ -2,18 +2,18 @@
 import { version } from "../version.js";
 
 /** A line as it is drawn in a chart. */
-function swatch(colour: string, dash = ""): string {
-  return `<svg class="swatch ${colour}" viewBox="0 0 20 4" width="20" height="4" aria-hidden="true"><path d="M0 2h20" stroke="currentColor" stroke-width="3" stroke-dasharray="${dash}"/></svg>`;
+function swatch(colour: string): string {
+  return `<svg class="swatch ${colour}" viewBox="0 0 20 4" width="20" height="4" aria-hidden="true"><path d="M0 2h20" stroke="currentColor" stroke-width="3"/></svg>`;
 }
 
 function tile(id: string, name: string, line: string): string {
   return `<div><dt>${name}${line}</dt><dd class="rate"><span id="${id}-rate">–</span> a second</dd><dd><span id="${id}">–</span> in all</dd></div>`;
 }
 
-function chart(id: string, title: string, label: string): string {
+function chart(id: string, title: string): string {
   return `<figure id="${id}-chart">
-<figcaption>${title}</figcaption>
-<div class="plot" role="img" aria-label="Chart of ${label} a second in the last five minutes. The text below it has the most."></div>
+<figcaption>${title} a second</figcaption>
+<div class="plot" role="img" aria-label="Chart of ${title.toLowerCase()} a second, of up to five minutes. The text below it has the peak."></div>
 <p class="reading">–</p>
 </figure>`;
 }
@@ -43,7 +43,8 @@ export const PAGE = `<!DOCTYPE html>
 </head>
 <body>
 <header>
-<h1>pongd <span class="version">${version}</span></h1>
+<h1>pongd <span id="version">${version}</span></h1>
+<p id="host"></p>
 <p id="state" role="status">Connecting…</p>
 <p id="uptime"></p>
 <button id="pause" type="button" aria-pressed="false">Pause</button>
@@ -59,20 +60,31 @@ export const PAGE = `<!DOCTYPE html>
 ${tile("received", "Received", "")}
 ${tile("replied", "Replies", swatch("replies"))}
 ${tile("dropped", "Drops", swatch("drops"))}
-${tile("overrun", "Overruns", swatch("overruns", "5 2.5"))}
 </dl>
 <div class="charts">
-${chart("replies", "Replies a second", "replies")}
-${chart("drops", "Drops and overruns a second", "drops and overruns")}
+${chart("replies", "Replies")}
+${chart("drops", "Drops")}
 </div>
 </section>
 <div class="columns">
-${table("reasons", "Drops by reason", "Packets that got no reply. Overruns are packets that the device’s own queue had no room for: pongd never saw them.", [0], ["Reason", "Packets", "A second"])}
+${table("reasons", "Drops by reason", "Packets that came to pongd and got no reply.", [0], ["Reason", "Packets", "A second"])}
+<p id="no-reasons" hidden>None so far.</p>
 </section>
-${table("prefixes", "Prefixes", "Those that answered most come first.", [0, 3], ["Prefix", "Replies", "A second", "Name"])}
+${table("prefixes", "Prefixes", "Those that answered most come first.", [0], ["Prefix", "Replies", "A second"])}
 <p id="more" hidden><span id="others"></span> more are counted at <a href="metrics">/metrics</a>.</p>
 </section>
 </div>
+<section>
+<h2>Device</h2>
+<p>Overruns are packets that came while the device’s own queue was full. The kernel dropped them, and pongd never saw them: they are in no other figure here.</p>
+<div class="columns">
+<dl class="tiles">
+<div><dt>Link</dt><dd class="rate"><span id="link">–</span></dd><dd id="device">–</dd></div>
+${tile("overrun", "Overruns", swatch("overruns"))}
+</dl>
+${chart("overruns", "Overruns")}
+</div>
+</section>
 ${table("queues", "Queues", "A thread each; the kernel keeps a flow on one queue.", [0, 1, 2], ["Queue", "Engine", "I/O", "Received", "Replies", "Drops", "Restarts"])}
 </section>
 </div>

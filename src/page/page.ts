@@ -2,6 +2,7 @@
 import { ratesBetween, sumOf, type Figures, type Rates } from "../figures.js";
 import type { Live } from "../live.js";
 import { si, whole } from "../numbers.js";
+import { explain } from "../telemetry/reasons.js";
 import { Chart } from "./chart.js";
 
 /** A second passes between events: after so many ms without one nobody is there. */
@@ -12,12 +13,16 @@ const RETRY_MS = 1000;
 const STATES = {
   live: "Live",
   starting: "pongd is not up yet",
+  down: "The device’s link is not up: nothing is answered",
   unreachable: "Not every prefix is reachable; pongd’s log has more",
   paused: "Paused",
   lost: "Connection lost; trying again",
   refused: "Refused, perhaps for too many open pages; trying again",
 };
-const TROUBLE: readonly (keyof typeof STATES)[] = ["unreachable", "lost", "refused"];
+type State = keyof typeof STATES;
+const TROUBLE: readonly State[] = ["down", "unreachable", "lost", "refused"];
+/** In these the rates are of no moment that is shown. */
+const UNKNOWN: readonly State[] = ["starting", "lost", "refused"];
 
 const place = (id: string) => {
   const element = document.getElementById(id);
@@ -26,8 +31,9 @@ const place = (id: string) => {
 };
 
 const pause = place("pause");
-const replies = new Chart(place("replies-chart"), [{ name: "replies", colour: "--series-0" }]);
-const drops = new Chart(place("drops-chart"), [{ name: "drops", colour: "--series-1" }, { name: "overruns", colour: "--series-3", dash: [5, 2.5] }]);
+const replies = new Chart(place("replies-chart"), { name: "replies", colour: "--series-0" });
+const drops = new Chart(place("drops-chart"), { name: "drops", colour: "--series-1" });
+const overruns = new Chart(place("overruns-chart"), { name: "overruns", colour: "--series-3" });
 
 let source: EventSource | undefined;
 /** Of the next try, or for as long as silence may last. */
@@ -35,6 +41,8 @@ let timer: number | undefined;
 let paused = false;
 /** Of this connection. */
 let last: Figures | undefined;
+/** Of whichever connection they came by. */
+let shown: Figures | undefined;
 
 function open(): void {
   source = new EventSource("events");
@@ -54,7 +62,7 @@ function watch(): void {
   timer = window.setTimeout(() => { reopen("lost"); }, SILENCE_MS);
 }
 
-function reopen(why: keyof typeof STATES): void {
+function reopen(why: State): void {
   close();
   show(why);
   timer = window.setTimeout(open, RETRY_MS);
@@ -74,28 +82,36 @@ function take(live: Live | null): void {
     show("starting");
     return;
   }
-  const { figures } = live;
+  const { figures, device } = live;
   const rates = last && ratesBetween(last, figures);
   last = figures;
-  show(figures.ready ? "live" : "unreachable");
+  show(figures.ready ? "live" : device.state === "up" ? "unreachable" : "down");
   fill(figures, rates);
   const at = figures.at / 1000;
-  replies.add(at, [rates?.replied ?? null]);
-  drops.add(at, [rates?.dropped ?? null, rates?.overrun ?? null]);
+  // At the start of a connection that is a gap.
+  replies.add(at, rates?.replied ?? null);
+  drops.add(at, rates?.dropped ?? null);
+  overruns.add(at, rates?.overrun ?? null);
+  document.title = `${live.host} · pongd`;
+  write("host", `on ${live.host}`);
+  write("version", figures.version);
   write("uptime", `up ${duration((figures.at - live.since) / 1000)}`);
+  write("link", device.state);
+  write("device", `${device.name}, MTU ${device.mtu}`);
   write("example", live.example ?? "");
   place("hint").hidden = live.example === undefined || sumOf(figures, "replied") > 0;
 }
 
-function show(state: keyof typeof STATES): void {
+function show(state: State): void {
   write("state", STATES[state]);
   place("state").className = state === "live" ? "live" : TROUBLE.includes(state) ? "trouble" : "";
-  // What was is not what is.
-  if (state !== "live" && state !== "unreachable") for (const id of ["received", "replied", "dropped", "overrun"]) write(`${id}-rate`, "–");
+  // What was is not what is; somebody who pauses wants what was.
+  if (shown && UNKNOWN.includes(state)) fill(shown, undefined);
 }
 
 /** Without rates: nothing to compare with has come on this connection. */
 function fill(figures: Figures, rates: Rates | undefined): void {
+  shown = figures;
   const rate = (value: number | undefined) => value === undefined ? "–" : whole(value);
   for (const figure of ["received", "replied", "dropped"] as const) {
     write(figure, whole(sumOf(figures, figure)));
@@ -104,25 +120,41 @@ function fill(figures: Figures, rates: Rates | undefined): void {
   write("overrun", whole(figures.overrun));
   write("overrun-rate", rates ? si(rates.overrun) : "–");
   const reasons = Object.entries(figures.dropped).sort(([, a], [, b]) => b - a);
-  rows("reasons", [0], [
-    ...reasons.map(([reason, count]) => [reason, whole(count), rate(rates?.reasons[reason])]),
-    ["overruns", whole(figures.overrun), rate(rates?.overrun)],
-  ]);
-  rows("prefixes", [0, 3], figures.prefixes.map(({ prefix, name, replied }) => [prefix, whole(replied), rate(rates?.prefixes[prefix]), name ?? ""]));
-  rows("queues", [0, 1, 2], figures.queues.map(({ queue, engine, io, received, replied, dropped, restarts }) => [queue, engine, io, ...[received, replied, dropped, restarts].map(whole)]));
+  rows("reasons", [0], reasons.map(([reason, count]) => ({ cells: [reason, whole(count), rate(rates?.reasons[reason])], note: explain(reason) })));
+  place("no-reasons").hidden = reasons.length > 0;
+  rows("prefixes", [0], figures.prefixes.map(({ prefix, name, replied }) => ({ cells: [prefix, whole(replied), rate(rates?.prefixes[prefix])], note: name })));
+  rows("queues", [0, 1, 2], figures.queues.map(({ queue, engine, io, received, replied, dropped, restarts }) => {
+    return { cells: [queue, engine, io, ...[received, replied, dropped, restarts].map(whole)] };
+  }));
   const others = figures.prefixCount - figures.prefixes.length;
   write("others", whole(others));
   place("more").hidden = others === 0;
 }
 
+interface Entry {
+  readonly cells: readonly string[];
+  /** A line of its own below them, as wide as the table: however long it is, no column grows. */
+  readonly note?: string | undefined;
+}
+
 /** Makes a table's rows say this; the columns `names` are text. */
-function rows(id: string, names: readonly number[], texts: readonly (readonly string[])[]): void {
+function rows(id: string, names: readonly number[], entries: readonly Entry[]): void {
   const body = place(id) as HTMLTableSectionElement;
-  while (body.rows.length > texts.length) body.deleteRow(-1);
-  texts.forEach((row, r) => {
-    const line = body.rows.item(r) ?? body.insertRow();
-    row.forEach((text, c) => { put(line.cells.item(c) ?? line.appendChild(cell(c, names)), text); });
+  const lines = entries.flatMap(({ cells, note }) => [{ kind: "", cells }, ...note === undefined ? [] : [{ kind: "note", cells: [note] }]]);
+  while (body.rows.length > lines.length) body.deleteRow(-1);
+  lines.forEach(({ kind, cells }, r) => {
+    const row = body.rows.item(r) ?? body.insertRow();
+    if (row.className !== kind) row.replaceChildren();
+    row.className = kind;
+    cells.forEach((text, c) => { put(row.cells.item(c) ?? row.appendChild(kind === "note" ? noteCell(body) : cell(c, names)), text); });
   });
+}
+
+function noteCell(body: HTMLTableSectionElement): HTMLTableCellElement {
+  const made = document.createElement("td");
+  made.className = "name";
+  made.colSpan = (body.parentElement as HTMLTableElement).tHead?.rows[0].cells.length ?? 1;
+  return made;
 }
 
 function cell(column: number, names: readonly number[]): HTMLTableCellElement {

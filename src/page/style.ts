@@ -7,7 +7,7 @@ a { color: var(--series-0); text-underline-offset: 0.2em; }
 code { font-family: ui-monospace, monospace; font-size: 0.9375em; color: var(--ink); }
 header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.5rem 1.25rem; padding-bottom: 1rem; border-bottom: 1px solid var(--line); }
 header h1, header p { margin: 0; }
-.version { font-weight: 400; color: var(--dim); }
+#version { font-weight: 400; color: var(--dim); }
 nav { margin-left: auto; display: flex; gap: 1rem; }
 nav a { padding: 0.25rem 0; }
 #state { color: var(--ink); }
@@ -36,20 +36,23 @@ section > p { font-size: 0.875rem; }
   linear-gradient(to right, var(--line), transparent) 0 0 / 0.75rem 100% no-repeat scroll, linear-gradient(to left, var(--line), transparent) 100% 0 / 0.75rem 100% no-repeat scroll; }
 .columns { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
 .columns section { min-width: 0; }
+.columns .tiles { align-self: start; }
 .columns .scroll { max-height: 26rem; overflow: auto; }
 .columns thead { position: sticky; top: 0; background: var(--paper); box-shadow: inset 0 -1px var(--line); }
 table { width: 100%; }
 tr > :first-child { padding-left: 0; }
 tr > :last-child { padding-right: 0; }
-#prefixes-title ~ .scroll .name:last-child { padding-left: 1.25rem; }
 tbody th { font-weight: 400; }
-#prefixes td.name { min-width: 7rem; max-width: 16rem; white-space: normal; overflow-wrap: anywhere; }
+.columns tbody th { min-width: 7rem; white-space: normal; overflow-wrap: anywhere; }
+tr:has(+ .note) > * { padding-bottom: 0; border-bottom: 0; }
+.note td { padding: 0 0 0.3rem; font-size: 0.8125rem; color: var(--dim); white-space: normal; overflow-wrap: anywhere; }
 #more { margin-top: 0.5rem; }
 @media (scripting: none) { #figures, #state, #pause { display: none; } }
 @media (max-width: 30rem) {
   header { gap: 0.5rem 0.75rem; }
   h1 { font-size: 1.4rem; }
   .rate span { display: block; font-size: 1.5rem; }
-  th, td { padding: 0.3rem 0.5rem; }
+  th, td { padding: 0.3rem 0.4rem; }
+  .columns tbody th { font-size: 0.8125rem; }
 }
 `;

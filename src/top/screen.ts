@@ -1,6 +1,7 @@
 /** A terminal's whole screen, as lines: pure, so that what does not fit is decided in one place. */
 import { styleText } from "node:util";
 import { sumOf } from "../figures.js";
+import { explain } from "../telemetry/reasons.js";
 import { fit, padEnd, padStart, printable, whole, widthOf } from "./text.js";
 import type { View } from "./view.js";
 
@@ -17,8 +18,10 @@ interface Row {
 }
 
 interface Table {
-  /** How many columns, from the left, are names; the others are numbers. */
+  /** How many columns, from the left, are names; the others are numbers, */
   readonly names: number;
+  /** but for a last one that is a sentence, for which there may be no room. */
+  readonly explained?: boolean;
   readonly heading: Row;
   readonly rows: readonly Row[];
   /** Rows that there was no room for. */
@@ -26,6 +29,10 @@ interface Table {
 }
 
 const GAP = "  ";
+/** Columns of a number, so that it stays where it is when it grows; fewer where there is no room for that. */
+const NUMBER = 12;
+/** A sentence of which less is to be seen is left out. */
+const MIN_SENTENCE = 40;
 
 /** `now`: Unix time in ms. No line is wider than the screen, and there are no more than it has. */
 export function screen(view: View, { columns, rows }: Size, now: number, colour: boolean): string[] {
@@ -86,8 +93,8 @@ function queuesOf({ figures: { queues }, queueRates }: View, room: number): Tabl
 function dropsOf({ figures: { dropped }, rates }: View, room: number): Table {
   const rateOf = (reason: string) => rates?.reasons[reason];
   const reasons = Object.entries(dropped).sort(([a, totalA], [b, totalB]) => (rateOf(b) ?? 0) - (rateOf(a) ?? 0) || totalB - totalA);
-  const rows = reasons.slice(0, room).map(([reason, total]): Row => ({ cells: [reason, whole(rateOf(reason)), whole(total)] }));
-  return { names: 1, heading: { cells: ["DROPPED FOR", "A SECOND", "IN ALL"] }, rows, more: reasons.length - rows.length };
+  const rows = reasons.slice(0, room).map(([reason, total]): Row => ({ cells: [reason, whole(rateOf(reason)), whole(total), explain(reason) ?? ""] }));
+  return { names: 1, explained: true, heading: { cells: ["DROPPED FOR", "A SECOND", "IN ALL", ""] }, rows, more: reasons.length - rows.length };
 }
 
 function prefixesOf(view: View, room: number): Table | undefined {
@@ -97,12 +104,40 @@ function prefixesOf(view: View, room: number): Table | undefined {
   return { names: 2, heading: { cells: ["PREFIX", "NAME", "REPLIED/S", "IN ALL"] }, rows, more: figures.prefixCount - rows.length };
 }
 
-/** Columns as wide as their widest cell; where the screen is narrower, its edge cuts them. */
-function layOut({ names, heading, rows, more }: Table, columns: number): { text: string; style: Style | undefined }[] {
+/** Columns as wide as their widest cell, where there is room for that. */
+function layOut({ names, explained = false, heading, rows, more }: Table, columns: number): { text: string; style: Style | undefined }[] {
   const all = [{ ...heading, style: "dim" as const }, ...rows].map(({ cells, style }) => ({ cells: cells.map((cell) => fit(printable(cell), columns)), style }));
-  const widths = heading.cells.map((_, i) => Math.max(...all.map(({ cells }) => widthOf(cells[i]))));
+  const kinds = heading.cells.map((_, i) => i < names ? "name" : explained && i === heading.cells.length - 1 ? "sentence" : "number");
+  const shown = fitColumns(kinds.map((kind, i) => ({ kind, at: i, least: widthOf(all[0].cells[i]), width: Math.max(...all.map(({ cells }) => widthOf(cells[i]))) })), columns);
   return [
-    ...all.map(({ cells, style }) => ({ style, text: cells.map((cell, i) => i < names ? padEnd(cell, widths[i]) : padStart(cell, Math.max(widths[i], 12))).join(GAP) })),
+    ...all.map(({ cells, style }) => ({ style, text: shown.map(({ kind, at, width }) => kind === "number" ? padStart(cells[at], width) : padEnd(fit(cells[at], width), width)).join(GAP).trimEnd() })),
     ...more > 0 ? [{ style: "dim" as const, text: `and ${whole(more)} more` }] : [],
   ].map(({ text, style }) => ({ text: fit(text, columns), style }));
+}
+
+interface Column {
+  readonly kind: "name" | "number" | "sentence";
+  /** Which of the row's cells. */
+  readonly at: number;
+  /** Of its heading. */
+  readonly least: number;
+  readonly width: number;
+}
+
+/**
+ * Which of a table's columns a screen shows, and how wide. A number is shown whole or not at all, since one that is cut is another one.
+ * Where there is too little room, numbers first lose their blanks. Then names are cut, and left out where not even their heading fits; the
+ * first column, which says what the row is about, comes last.
+ */
+function fitColumns(all: readonly Column[], columns: number): Column[] {
+  const over = () => shown.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length) - columns;
+  let shown = all.filter(({ kind }) => kind !== "sentence").map((column) => column.kind === "number" ? { ...column, width: Math.max(column.width, NUMBER) } : column);
+  if (over() > 0) shown = shown.map(({ at }) => all[at]);
+  for (const name of shown.filter(({ kind }) => kind === "name").reverse()) {
+    const width = Math.max(name.at === 0 ? name.least : 0, name.width - Math.max(0, over()));
+    shown = shown.flatMap((column) => column !== name ? [column] : width < name.least ? [] : [{ ...name, width }]);
+  }
+  while (over() > 0 && shown.length > 1) shown.pop();
+  const room = -over() - GAP.length;
+  return [...shown, ...all.filter(({ kind }) => kind === "sentence" && room >= MIN_SENTENCE).map((column) => ({ ...column, width: Math.min(column.width, room) }))];
 }

@@ -10,6 +10,8 @@ export interface Link {
   readonly index: number;
   readonly name: string;
   readonly up: boolean;
+  /** One without is not up, for packets. */
+  readonly carrier: boolean;
   readonly mtu: number;
   /** Of a virtual one: "tun", "bridge", "dummy" … */
   readonly kind: string | undefined;
@@ -135,6 +137,7 @@ export function linkOf(payload: Buffer): Link {
     index: payload.readInt32LE(4),
     name: name ? cText(name, "latin1") : "",
     up: (payload.readUInt32LE(8) & uapi.IFF_UP) !== 0,
+    carrier: (payload.readUInt32LE(8) & uapi.IFF_LOWER_UP) !== 0,
     mtu: numberOf(attributes, uapi.IFLA_MTU) ?? 0,
     ...linkInfoOf(attributes.get(uapi.IFLA_LINKINFO)),
   };

@@ -23,6 +23,7 @@ const SHOWN = 3;
 /** What the kernel says of a device's link. */
 export interface LinkState {
   readonly up: boolean;
+  readonly carrier: boolean;
   readonly mtu: number;
   /** Prefixes that are routed elsewhere. */
   readonly lost: Prefix[];
@@ -155,8 +156,8 @@ export class Routing {
    */
   restore(): LinkState | undefined {
     try {
-      const { up, mtu } = this.#netlink.link(this.#device.index);
-      const state: LinkState = { up, mtu, lost: [], mended: [], refused: new Map() };
+      const { up, carrier, mtu } = this.#netlink.link(this.#device.index);
+      const state: LinkState = { up, carrier, mtu, lost: [], mended: [], refused: new Map() };
       for (const family of up ? this.#families() : []) {
         const missing = this.#missing(family, this.#prefixes);
         if (missing.addresses.length + missing.prefixes.length === 0) continue;
@@ -178,7 +179,7 @@ export class Routing {
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       // ENETDOWN: it went down again in between, and another change is about to be told.
-      if (error.errno === libc.E.ENETDOWN) return { up: false, mtu: this.#device.mtu, lost: [], mended: [], refused: new Map() };
+      if (error.errno === libc.E.ENETDOWN) return { up: false, carrier: false, mtu: this.#device.mtu, lost: [], mended: [], refused: new Map() };
       if (error.errno === libc.E.ENODEV) return undefined;
       throw error;
     }

@@ -16,6 +16,7 @@ export const TUNGETIFF = 0x800454d2;
 // <linux/if.h>
 export const IFNAMSIZ = 16;
 export const IFF_UP = 0x1;
+export const IFF_LOWER_UP = 0x10000;
 /** struct ifreq: the name, then a union of 24 bytes that begins with ifr_flags. */
 export const SIZEOF_IFREQ = 40;
 

@@ -148,6 +148,13 @@ describe("the page of a benchmark", needs("chromium"), () => {
       }
     }
 
+    test(`${report.benchmark}: what error bars are is said, and nothing else has any`, async () => {
+      const { page } = await open(report, "light", VIEWPORTS.desktop);
+      const said = await page.locator("figure").evaluateAll((figures) => figures.map((figure) => figure.textContent.includes("Error bars: bounds of the medians with 95 % confidence.")));
+      assert.deepEqual(said, report === ENGINE ? [true, true, true] : [true, false, false]);
+      await page.close();
+    });
+
     test(`${report.benchmark}: it is dark where dark is asked for`, () => { assert.equal(backgrounds.size, 2); });
 
     test(`${report.benchmark}: it follows the window and the system`, async () => {
@@ -163,6 +170,21 @@ describe("the page of a benchmark", needs("chromium"), () => {
       await asFresh(VIEWPORTS.phone);
       await page.close();
     });
+  }
+});
+
+test("error bars of equal engines are beside one another, each in its own colour", needs("chromium"), async () => {
+  const equal = { nsPerPacket: spread(100), packetsPerSecond: 1e7, bytesPerSecond: 84e7, ratioToJs: 1, ratioToJsInterval: [0.8, 1.2] as const };
+  const results = BENCH_ENGINES.map((engine) => ({ engine, packetBytes: 84, batch: 64, ...equal }));
+  const browser = await chromium.launch({ executablePath: execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim() });
+  try {
+    const page = await browser.newPage();
+    await page.setContent(renderHtml({ ...ENGINE, results }, ""));
+    await page.locator("canvas").last().waitFor();
+    const { drawn } = await page.evaluate(inspect);
+    assert.deepEqual(drawn, [4, 4, 4]);
+  } finally {
+    await browser.close();
   }
 });
 

@@ -11,6 +11,7 @@ import { chromium, type Browser, type BrowserContextOptions, type Page } from "p
 import { Events, MAX_LISTENERS } from "../../src/http/events.js";
 import { serve, type HttpServer } from "../../src/http/server.js";
 import type { Live } from "../../src/live.js";
+import { explain } from "../../src/telemetry/reasons.js";
 import { goto } from "../support/browser.js";
 import { needs, Netns, Pongd, sum } from "../support/netns.js";
 
@@ -35,11 +36,19 @@ async function state(page: Page, text: string): Promise<void> {
   await page.waitForFunction((text) => document.getElementById("state")?.textContent === text, text);
 }
 
-/** In the page: all its figures but rates, as numbers where they are. */
+/** In the page: all its figures but rates, as numbers where they are. A row's note is behind its cells. */
 function shown(): { tiles: Record<string, number>; tables: Record<string, (string | number)[][]> } {
   const read = (text: string) => /^[\d,]+$/.test(text) ? Number(text.replaceAll(",", "")) : text;
   const tiles = ["received", "replied", "dropped", "overrun"].map((id) => [id, read(document.getElementById(id)?.textContent ?? "")]);
-  const tables = Array.from(document.querySelectorAll("tbody"), (body) => [body.id, Array.from(body.rows, (row) => Array.from(row.cells, (cell) => read(cell.textContent)))]);
+  const tables = Array.from(document.querySelectorAll("tbody"), (body) => {
+    const entries: (string | number)[][] = [];
+    for (const row of body.rows) {
+      const cells = Array.from(row.cells, (cell) => read(cell.textContent));
+      if (row.className === "note") entries.at(-1)?.push(...cells);
+      else entries.push(cells);
+    }
+    return [body.id, entries];
+  });
   return { tiles: Object.fromEntries(tiles) as Record<string, number>, tables: Object.fromEntries(tables) as Record<string, (string | number)[][]> };
 }
 
@@ -125,11 +134,12 @@ prefixes:
       const reason = /^pongd_packets_dropped_total\{reason="(\w+)"/.exec(sample)?.[1];
       if (reason !== undefined && value > 0) reasons.set(reason, (reasons.get(reason) ?? 0) + value);
     }
-    assert.deepEqual(new Map(tables.reasons.map(([reason, count]) => [reason, count])), new Map([...reasons, ["overruns", stats64.tx.dropped]]));
+    assert.deepEqual(new Map(tables.reasons.map(([reason, count]) => [reason, count])), reasons);
+    for (const [reason, , , note] of tables.reasons) assert.equal(note, explain(String(reason)));
     const prefix = (labels: string) => metrics.get(`pongd_prefix_replies_total{${labels}}`);
     const name = HOSTILE.replaceAll("\"", "\\\"");
     assert.deepEqual(tables.prefixes.map(([prefix, replies, , name]) => [prefix, replies, name]), [
-      ["10.99.0.0/16", prefix("prefix=\"10.99.0.0/16\",name=\"lab\""), "lab"], ["192.0.2.0/24", prefix(`prefix="192.0.2.0/24",name="${name}"`), HOSTILE], ["10.99.7.0/24", 0, ""],
+      ["10.99.0.0/16", prefix("prefix=\"10.99.0.0/16\",name=\"lab\""), "lab"], ["192.0.2.0/24", prefix(`prefix="192.0.2.0/24",name="${name}"`), HOSTILE], ["10.99.7.0/24", 0, undefined],
     ]);
     const [, engine, io] = /queue="0",engine="(\w+)",io="(\w+)"/.exec([...metrics.keys()].join("\n")) ?? [];
     assert.deepEqual(tables.queues, ["0", "1"].map((queue) => {
@@ -147,7 +157,8 @@ prefixes:
     await settled(page);
     await pongd.stop();
     await state(page, "Connection lost; trying again");
-    assert.equal(await page.locator("#replied-rate").innerText(), "–");
+    const rates = await page.locator("[id$=-rate], #reasons td:nth-child(3), #prefixes td:nth-child(3)").allInnerTexts();
+    assert.deepEqual(new Set(rates), new Set(["–"]));
     pongd = await Pongd.start(ns, "--config", config);
     await state(page, "Live");
     assert.equal((await settled(page)).tiles.replied, 0);
@@ -187,7 +198,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   let live: Live | undefined;
   let events: Events;
   const figures = (count: number, prefixes: number): Live => ({
-    since: Date.now() - 93_784_000, example: undefined,
+    since: Date.now() - 93_784_000, example: undefined, host: "lab7", device: { name: "pong0", state: "up", mtu: 1500 },
     figures: {
       at: Date.now(), version: "0.1.0", ready: true, overrun: 0, dropped: { icmp_csum: count, [HOSTILE]: 12 }, prefixCount: prefixes,
       queues: [{ queue: "0", engine: "wasm", io: "uring", received: 3 * count, replied: 2 * count, dropped: count, restarts: 0 }],
@@ -216,6 +227,15 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
         const [scrollWidth, background] = await page.evaluate(() => [document.documentElement.scrollWidth, getComputedStyle(document.body).backgroundColor] as const);
         assert.ok(scrollWidth <= viewport.width, `${scrollWidth} pixels wide`);
         assert.equal(background, colorScheme === "light" ? "rgb(255, 255, 255)" : "rgb(20, 23, 27)");
+        for (const id of ["reasons", "prefixes"]) {
+          const { hidden, tallest } = await page.locator(`#${id}`).evaluate((body) => {
+            const scroll = body.closest(".scroll") ?? document.body;
+            const rows = Array.from((body as HTMLTableSectionElement).rows, (row) => row.getBoundingClientRect().height);
+            return { hidden: scroll.scrollWidth - scroll.clientWidth, tallest: Math.max(...rows) };
+          });
+          assert.equal(hidden, 0, id);
+          assert.ok(tallest < 75, `${id}: a row is ${tallest} pixels high`);
+        }
         await assertAccessible(page);
         assert.deepEqual(complaints, []);
       });
@@ -259,15 +279,102 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     assert.deepEqual(complaints, []);
   });
 
-  test("it says what it knows of pongd: not up yet, up since when, out of reach", async () => {
+  test("it says what it knows of pongd: not up yet, where, up since when, out of reach, the device's link", async () => {
     live = undefined;
     const { page } = await open(browser, http.url);
     await state(page, "pongd is not up yet");
+    assert.equal(await page.title(), "pongd");
     live = figures(1, 1);
     await state(page, "Live");
-    assert.equal(await page.locator("#uptime").innerText(), "up 1 d 2 h");
+    assert.equal(await page.title(), "lab7 · pongd");
+    const said = () => page.locator("#host, #uptime, #link, #device").allInnerTexts();
+    assert.deepEqual(await said(), ["on lab7", "up 1 d 2 h", "up", "pong0, MTU 1500"]);
     live = { ...live, figures: { ...live.figures, ready: false } };
     await state(page, "Not every prefix is reachable; pongd’s log has more");
+    live = { ...live, host: HOSTILE, device: { name: "pong0", state: "no carrier", mtu: 1400 } };
+    await state(page, "The device’s link is not up: nothing is answered");
+    assert.equal(await page.title(), `${HOSTILE} · pongd`);
+    assert.deepEqual(await said(), [`on ${HOSTILE}`, "up 1 d 2 h", "no carrier", "pong0, MTU 1400"]);
+  });
+
+  test("what nothing is dropped for has no rows, and says so; a reason of another version has no sentence", async () => {
+    const { page } = await open(browser, http.url);
+    await page.locator("#reasons tr").first().waitFor();
+    const reasons = async () => (await page.evaluate(shown)).tables.reasons.map(([reason, count, , note]) => [reason, count, note]);
+    assert.deepEqual(await reasons(), [["icmp_csum", 1_000_000, "The ICMP checksum is wrong."], [HOSTILE, 12, undefined]]);
+    assert.equal(await page.locator("#no-reasons").isVisible(), false);
+    const all = figures(1, 1);
+    live = { ...all, figures: { ...all.figures, dropped: {} } };
+    await page.locator("#no-reasons").waitFor();
+    assert.deepEqual(await reasons(), []);
+  });
+
+  describe("with as many replies every second", () => {
+    const PER_SECOND = 2000;
+    let seconds: number;
+    /** From then on time all but stands still, so that nothing leaves the charts however slow the machine is. */
+    let end: number;
+    /** Packets that came at once, while nobody looked. */
+    let burst: number;
+    let steady: HttpServer;
+    let listening: Events;
+    before(async () => {
+      listening = new Events(() => {
+        seconds += seconds < end ? 10 : 0.0001;
+        const next = figures(PER_SECOND / 2 * seconds + burst, 1);
+        return { ...next, figures: { ...next.figures, at: 1000 * seconds, prefixes: [{ prefix: "10.99.0.0/16", replied: PER_SECOND * seconds }] } };
+      }, 50);
+      steady = await serve({ host: "127.0.0.1", port: 0 }, { metrics: () => undefined, ready: () => false, reload: () => undefined, events: listening });
+    });
+    after(() => steady.close());
+    beforeEach(() => {
+      seconds = burst = 0;
+      end = 60;
+    });
+    const texts = (page: Page) => page.locator("#replied-rate, #dropped-rate, #reasons td:nth-child(3), #prefixes td:nth-child(3)").allInnerTexts();
+    const RATES = ["2\u00a0k", "1\u00a0k", "1,000", "0", "2,000"];
+    const follows = (page: Page) => page.waitForFunction((rate) => document.getElementById("replied-rate")?.textContent === rate, RATES[0]);
+
+    test("Pause leaves all as it is; the time until it goes on is a gap, and no rate is of it", async () => {
+      const { page } = await open(browser, steady.url);
+      await follows(page);
+      await page.locator("#pause").click();
+      await state(page, "Paused");
+      while (listening.listeners > 0) await new Promise((resolve) => { setImmediate(resolve); });
+      assert.deepEqual(await texts(page), RATES);
+      burst = 1_000_000;
+      end += 60;
+      await page.locator("#pause").click();
+      await state(page, "Live");
+      await follows(page);
+      assert.deepEqual(await texts(page), RATES);
+      assert.equal(await page.locator("#replies-chart .reading").innerText(), "Peak: 2\u00a0k replies a second.");
+      // From the left to the right: what came first, before the pause, and after it has no rate.
+      const { x, y, width, height } = await page.locator("#replies-chart .u-over").boundingBox() ?? assert.fail();
+      const readings = new Set<string>();
+      for (let at = 1; at < width; at += 10) {
+        await page.mouse.move(x + at, y + height / 2);
+        readings.add(await page.locator("#replies-chart .reading").innerText());
+      }
+      const values = [...readings].map((reading) => /: (.*) replies a second\.$/.exec(reading)?.[1]);
+      assert.match(values.join(), /^–,(2\u00a0k,)+–,2\u00a0k/);
+    });
+
+    test("a chart begins with a minute, and grows to five", async () => {
+      const { page } = await open(browser, steady.url);
+      const middle = async (expected: string) => {
+        for (let reading = ""; !reading.startsWith(expected);) {
+          await page.mouse.move(0, 0);
+          await page.locator("#replies-chart .u-over").hover();
+          reading = await page.locator("#replies-chart .reading").innerText();
+        }
+      };
+      await follows(page);
+      while (seconds < end) await new Promise((resolve) => { setImmediate(resolve); });
+      await middle("30 s ago: ");
+      end = 400;
+      await middle("150 s ago: ");
+    });
   });
 
   test("rates are of the time between two events, as text and as lines in the charts", async () => {
@@ -278,8 +385,8 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     const empty = await ink();
     const next = figures(1_002_469, 100);
     live = { ...next, figures: { ...next.figures, at: before.at + 2000 } };
-    await page.waitForFunction(() => document.querySelector("#replies-chart .reading")?.textContent === "Most in five minutes: 2.47\u00a0k replies a second.");
-    assert.equal(await page.locator("#drops-chart .reading").innerText(), "Most in five minutes: 1.23\u00a0k drops, 0 overruns a second.");
+    await page.waitForFunction(() => document.querySelector("#replies-chart .reading")?.textContent === "Peak: 2.47\u00a0k replies a second.");
+    assert.equal(await page.locator("#drops-chart .reading").innerText(), "Peak: 1.23\u00a0k drops a second.");
     const drawn = await ink();
     assert.ok(drawn.every((picture, i) => picture !== empty[i]));
     await page.locator("#replies-chart .plot").hover();
@@ -287,7 +394,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     // The clock is set back.
     live = { ...next, figures: { ...next.figures, at: before.at - 1000 } };
     await page.mouse.move(0, 0);
-    await page.waitForFunction(() => document.querySelector("#replies-chart .reading")?.textContent === "Most in five minutes: 0 replies a second.");
+    await page.waitForFunction(() => document.querySelector("#replies-chart .reading")?.textContent === "Peak: 0 replies a second.");
   });
 
   test("where nothing is heard any more, it says so and asks again", async (t) => {

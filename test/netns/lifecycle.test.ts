@@ -167,6 +167,18 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     await pongd.stop();
   });
 
+  test("the link loses its carrier and has it again: it says so, is not ready meanwhile, and answers again", async () => {
+    const pongd = await start(PREFIX);
+    await ns.ok("ip", "link", "set", "pong0", "carrier", "off");
+    await pongd.logged(/the link has no carrier: nothing is answered until it has; sudo ip link set pong0 carrier on/);
+    assert.equal((await pongd.get("/-/ready")).status, 503);
+    await ns.ok("ip", "link", "set", "pong0", "carrier", "on");
+    await pongd.logged(/the link is up/);
+    assert.equal((await pongd.get("/-/ready")).status, 200);
+    assert.match(await ns.ok("ping", "-c", "1", "10.99.1.1"), / 1 received/);
+    await pongd.stop();
+  });
+
   test("while the link is down the prefix gets another route: it says so, and is not ready", async () => {
     const pongd = await start(PREFIX);
     await ns.ok("sh", "-c", `ip link set pong0 down && ip route add blackhole ${PREFIX} && ip link set pong0 up`);

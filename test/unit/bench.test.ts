@@ -7,10 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { TO_SEND } from "../../src/abi.js";
+import { chartsOf } from "../../src/bench/charts.js";
 import { compare, differences, parseReport } from "../../src/bench/compare.js";
 import { Histogram } from "../../src/bench/histogram.js";
 import { createEngine } from "../../src/bench/engines.js";
-import { BENCH_ENGINES, type EngineReport, type EngineResult } from "../../src/bench/report.js";
+import { renderHtml } from "../../src/bench/html.js";
+import { BENCH_ENGINES, type EngineReport, type EngineResult, type TunReport } from "../../src/bench/report.js";
 import { median, medianInterval, percentile, spreadOf } from "../../src/bench/stats.js";
 import { headline, renderChanges, renderText } from "../../src/bench/text.js";
 import { trafficOf, Workload } from "../../src/bench/workload.js";
@@ -128,6 +130,48 @@ describe("what it says", () => {
     assert.match(headline(report({ "wasm 84": 25 })), /^wasm answers 84-byte pings in 25\.0 ns each\.$/);
   });
 
+  test("where the bounds of a ratio enclose 1, the headline tells nobody apart", () => {
+    assert.match(headline(report({ "js 84": 25, "wasm 84": 24 })), /^WebAssembly and JavaScript are not told apart by 84-byte pings\.$/);
+    assert.match(headline(report({ "js 84": 25, "wasm 84": 26, "js 1500": 200, "wasm 1500": 201 })), /^WebAssembly and JavaScript are not told apart by 84-byte and 1500-byte pings\.$/);
+    assert.match(headline(report({ "js 84": 25, "wasm 84": 24, "js 1500": 200, "wasm 1500": 40 })),
+      /^WebAssembly answers 1500-byte pings 5\.0 × as fast as JavaScript; by 84-byte ones the two are not told apart\.$/);
+    assert.match(headline(report({ "js 84": 10, "wasm 84": 25, "js 1500": 200, "wasm 1500": 201 })),
+      /^JavaScript answers 84-byte pings 2\.5 × as fast as WebAssembly; by 1500-byte ones the two are not told apart\.$/);
+  });
+
+  test("through a device, too", () => {
+    const tun = (...ratios: readonly (readonly [engine: "wasm" | "js", io: "uring" | "readwrite", ratio: number])[]): TunReport => ({
+      ...report({}), benchmark: "tun", results: ratios.map(([engine, io, ratio]) => ({
+        engine, io, packetBytes: 84, repliesPerSecond: spreadOf([500_000 * ratio]), ratioToFirst: ratio, ratioToFirstInterval: [ratio * 0.9, ratio * 1.1],
+        cpuNsPerPacket: 1000, systemCallsPerPacket: 2, idle: null, halfLoad: null,
+      })),
+    });
+    const first = "Through a TUN device, WebAssembly with uring answers 500,000 84-byte pings a second";
+    assert.equal(headline(tun(["wasm", "uring", 1], ["wasm", "readwrite", 0.5], ["js", "uring", 0.95])), `${first}, 2.00 × as many as with readwrite; it is not told apart from JavaScript.`);
+    assert.equal(headline(tun(["wasm", "uring", 1], ["wasm", "readwrite", 0.5], ["js", "uring", 0.8])), `${first}, 2.00 × as many as with readwrite and 1.25 × as many as JavaScript.`);
+    assert.equal(headline(tun(["wasm", "uring", 1], ["wasm", "readwrite", 1], ["js", "uring", 1])), `${first}; it is not told apart from readwrite nor JavaScript.`);
+    assert.equal(headline(tun(["wasm", "uring", 1])), `${first}.`);
+    assert.match(headline(tun(["js", "readwrite", 1], ["js", "uring", 2], ["wasm", "readwrite", 1.01])), /JavaScript with readwrite .*, 0\.50 × as many as with uring; it is not told apart from WebAssembly\.$/);
+  });
+
+  test("headline and charts are of one batch, and in the terminal's units", () => {
+    const of64 = report({ "js 84": 25, "wasm 84": 10 });
+    const of1 = report({ "js 84": 50, "wasm 84": 40, "js 1500": 250, "wasm 1500": 200 }).results.map((result) => ({ ...result, batch: 1 }));
+    const both = { ...of64, results: [...of1, ...of64.results] };
+    assert.equal(headline(both), "WebAssembly answers 84-byte pings 2.5 × as fast as JavaScript (batches of 64).");
+    const charts = chartsOf(both);
+    assert.deepEqual(charts.map(({ title }) => title), ["Packets per second", "GB/s", "Times as fast as js"].map((what) => `${what} by packet size in bytes, batches of 64`));
+    assert.deepEqual(charts.map(({ series }) => series[1].points.map((point) => point?.text)), [["100\u00a0M"], ["8.4"], ["2.5"]]);
+    // What the page's table has is what the terminal's has.
+    assert.match(renderHtml(both, ""), /<th scope="col">packets per second<\/th><th scope="col">GB\/s<\/th>/);
+    assert.match(renderHtml(both, ""), /<th scope="row">wasm<\/th><td>84<\/td><td>64<\/td>.*<td>100\u00a0M<\/td><td>8\.4<\/td>/);
+    assert.match(renderText(both, false), /^ +84 +64 .*\n +wasm .* 100 M +8\.40 /m);
+    // Without a comparison, of what there is.
+    const alone = { ...of64, results: both.results.filter(({ engine }) => engine === "wasm").map((result) => ({ ...result, ratioToJs: null, ratioToJsInterval: null })) };
+    assert.equal(headline(alone), "wasm answers 84-byte pings in 10.0 ns each (batches of 64).");
+    assert.match(chartsOf(alone)[0].title, /batches of 64$/);
+  });
+
   test("the number of prefixes is said where there are several, and keeps figures apart", () => {
     const one = report({ "js 84": 25, "wasm 84": 10 });
     const many = { ...one, prefixes: 100_000 };
@@ -186,7 +230,7 @@ describe("pongd bench engine", () => {
       const { status, stdout, stderr } = spawnSync(process.execPath, [...args, "--engine", "js,wasm", "--batch", "1,64", "--json", file], { encoding: "utf8" });
       assert.equal(stderr, "");
       assert.equal(status, 0);
-      assert.match(stdout, /^(WebAssembly|JavaScript) answers 84-byte pings (\d+\.\d ×|about) as fast as/);
+      assert.match(stdout, /^((WebAssembly|JavaScript) answers 84-byte pings \d+\.\d × as fast as|WebAssembly and JavaScript are not told apart by 84-byte pings)/);
       const written = JSON.parse(readFileSync(file, "utf8")) as EngineReport;
       assert.deepEqual(written.results.map(({ engine, packetBytes, batch }) => `${engine} ${packetBytes} ${batch}`), ["js 84 1", "wasm 84 1", "js 84 64", "wasm 84 64"]);
       assert.ok(written.complete);

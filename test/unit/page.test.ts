@@ -65,6 +65,7 @@ describe("the page's files", () => {
     assert.deepEqual(Object.fromEntries([...seen].map(([address, type]) => [new URL(address).pathname, type.replace(/;.*/, "")])), {
       "/": "text/html", "/page/icon.svg": "image/svg+xml", "/page/style.css": "text/css", "/page/uplot.js": "text/javascript",
       "/page/page.js": "text/javascript", "/page/chart.js": "text/javascript", "/figures.js": "text/javascript", "/numbers.js": "text/javascript",
+      "/telemetry/reasons.js": "text/javascript",
     });
     assert.match(await (await fetch(`${url}/page/uplot.js`)).text(), /Copyright \(c\) \d+ Leon Sorokin/);
   }));

@@ -15,6 +15,7 @@ import { parseAddress } from "../../src/top/address.js";
 import { figuresOf } from "../../src/top/collect.js";
 import { samplesOf } from "../../src/top/exposition.js";
 import { HEADER, jsonLine, line } from "../../src/top/lines.js";
+import { explain } from "../../src/telemetry/reasons.js";
 import { Scraper } from "../../src/top/scraper.js";
 import { screen } from "../../src/top/screen.js";
 import { fit, printable, widthOf } from "../../src/top/text.js";
@@ -173,6 +174,46 @@ describe("what is shown", () => {
     }
     assert.equal(screen(view, { columns: 100, rows: 100 }, 2000, false).filter((shown) => shown.includes("東京")).length, 50);
     assert.ok(screen(view, { columns: 100, rows: 30 }, 2000, false).some((shown) => /^and \d+ more$/.test(shown)));
+  });
+
+  describe("figures stay whole", () => {
+    const LONG = { latin: "x".repeat(200), wide: "東京".repeat(100), one: "lab" };
+    const prefixes = [["2001:db8:1234:5678:9abc:def0:1:0/112", LONG.latin], ["10.1.0.0/16", LONG.wide], ["10.2.0.0/16", LONG.one]];
+    const drops = ["ipv6_ndisc_ns_otherhost", "x".repeat(60)];
+    const metrics = (n: number) => `${replies(123_456_000 + n)}${drops.map((reason) => `pongd_packets_dropped_total{reason="${reason}",queue="0"} ${98_700_000 + n}\n`).join("")}`
+      + prefixes.map(([prefix, name]) => `pongd_prefix_replies_total{prefix="${prefix}",name="${name}"} ${45_600_000 + n}\n`).join("");
+    const named = viewOf("http://x/", figuresOf(metrics(0), 0), figuresOf(metrics(1234), 1000));
+    const linesOf = (columns: number, rows: number) => screen(named, { columns, rows }, 1000, false);
+
+    test("where there is no room for both, names are cut", () => {
+      for (const [columns, rows] of [[80, 24], [60, 20], [132, 40]] as const) {
+        const lines = linesOf(columns, rows);
+        const ending = (start: string, end: RegExp) => { assert.ok(lines.some((line) => line.startsWith(start) && end.test(line)), `${columns}x${rows}: ${start}\n${lines.join("\n")}`); };
+        ending("2001:db8:1234:5678:9abc:def0:1:0/112 ", / 1,234 +45,601,234$/);
+        if (rows < 24) continue;
+        ending("10.1.0.0/16 ", columns < 132 ? / 東京[東京]*… +1,234 +45,601,234$/ : / 東京[東京]{20,}… +1,234 +45,601,234$/);
+        ending("10.2.0.0/16 ", / lab +1,234 +45,601,234$/);
+        ending("ipv6_ndisc_ns_otherhost ", / 1,234 +98,701,234( {2}A neighbor solicitation .*)?$/);
+        ending("x", /^x+…? +1,234 +98,701,234$/);
+        ending("0 ", /^0 +wasm +uring +1,234 +1,234 +2,468 +0$/);
+      }
+    });
+
+    test("where there is no room for a column, all of it is left out", () => {
+      const cells = linesOf(55, 60).filter((line) => / {2}/.test(line)).map((line) => line.trim().split(/ {2,}/));
+      assert.deepEqual(cells.filter(([first]) => first === "QUEUE" || first === "0"), [["QUEUE", "RECEIVED/S", "REPLIED/S", "DROPPED/S", "RESTARTS"], ["0", "1,234", "1,234", "2,468", "0"]]);
+      assert.deepEqual(cells.filter(([first]) => first === "PREFIX" || first === "10.2.0.0/16"), [["PREFIX", "REPLIED/S", "IN ALL"], ["10.2.0.0/16", "1,234", "45,601,234"]]);
+      for (let columns = 8; columns < 140; columns++) {
+        const numbers = linesOf(columns, 60).slice(1).flatMap((line) => line.match(/\d[\d,]*…/g) ?? []);
+        assert.deepEqual(numbers.filter((number) => number.includes(",")), [], `${columns} columns`);
+      }
+    });
+
+    test("where there is room, a reason has its sentence", () => {
+      const shown = (columns: number) => linesOf(columns, 40).find((line) => line.startsWith("ipv6_ndisc_ns_otherhost")) ?? "";
+      assert.ok(shown(200).endsWith(`98,701,234  ${explain("ipv6_ndisc_ns_otherhost") ?? assert.fail()}`));
+      assert.ok(shown(80).endsWith("98,701,234"));
+    });
   });
 
   test("rates, totals, queues, drops, prefixes, version and age are on it", () => {

@@ -1,0 +1,52 @@
+/**
+ * Why packets get no reply, a sentence a reason: the page at /, `pongd top` and README.md take them from here. It runs
+ * in the browser, too, so it imports nothing but types.
+ */
+import type { Drop } from "../abi.js";
+
+/** By the metric's label value, in the order of README.md's table. */
+export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
+  ip_inhdr: "The IP header is cut off, or its version, header length or total length is impossible.",
+  ip_csum: "The IPv4 header checksum is wrong.",
+  pkt_too_small: "The packet is shorter than its headers say, or than a message of its type must be.",
+  ip_invalid_dest: "The destination is no host's: multicast, broadcast, loopback, unspecified, 0/8 or class E.",
+  not_our_prefix: "The destination is in no configured prefix, or is the host's own address.",
+  martian_source: "The source is no host's address, or one that pongd itself answers for.",
+  ip_fragment: "A fragment came, and reassembly is off: --reassembly 0, or --engine js.",
+  dup_frag: "Exactly this fragment had come before.",
+  bad_frag: "Fragments overlap, disagree where their datagram ends, or cannot be fragments.",
+  frag_reasm_timeout: "The other fragments of the datagram did not come within 60 s.",
+  frag_evicted: "A fragment's incomplete datagram had to make room for a newer one.",
+  nomem: "The reply needs more fragments than there was room for.",
+  ip_options: "IPv4 options are malformed or have a source route; with --engine js, any options or extension headers.",
+  ipv6_bad_exthdr: "An IPv6 extension header is too long, in the wrong place, or must not be skipped.",
+  no_socket: "UDP or TCP went to a port where nobody listens, which is every port.",
+  udp_csum: "The UDP checksum is wrong, or missing over IPv6.",
+  ip_noproto: "The packet's transport protocol is one that nobody here speaks.",
+  unhandled_proto: "The protocol is not handled: UDP and others with --unreachable off, frames of neither IP nor ARP.",
+  icmp_csum: "The ICMP checksum is wrong.",
+  unhandled_icmp_type: "The ICMP message is no echo or timestamp request: a reply, an error, or of another type.",
+  icmp_packet_too_big: "A Packet Too Big told of a narrow link: longer replies to that address go in fragments.",
+  icmp_unrelated: "A Packet Too Big is about nothing that was sent, or its MTU is impossible.",
+  icmp_echo_ignored: "An echo request went to a prefix that is not to answer it: see answer and --ignore-echo.",
+  icmp_timestamp_ignored: "A timestamp request went to a prefix that is not to answer it: see answer.",
+  rate_limited: "The request is above the rate limit of its prefix or of its source.",
+  otherhost: "The frame's destination is another MAC address than that of the packet's destination.",
+  mac_invalid_source: "The frame's source is a multicast MAC address, all zero, or the one that would answer.",
+  unicast_in_l2_multicast: "A packet for one host came in a broadcast or multicast frame.",
+  vlan_reserved: "The frame is on VLAN 4095, which is reserved.",
+  arp_invalid: "The ARP packet is no request for an IPv4 address over Ethernet or IEEE 802 networks.",
+  arp_probe: "By ARP, somebody about to take an address asked whether it is free.",
+  arp_announcement: "By ARP, somebody announced the address that it has taken.",
+  ipv6_ndisc_hop_limit: "A neighbor solicitation came through a router: its hop limit is not 255.",
+  ipv6_ndisc_bad_code: "A neighbor solicitation has another code than 0.",
+  ipv6_ndisc_bad_options: "A neighbor solicitation's options have a wrong length, or must not be there.",
+  ipv6_ndisc_ns_otherhost: "A neighbor solicitation went to neither its target nor the target's multicast address.",
+  ndisc_probe: "By a neighbor solicitation, somebody about to take an address asked whether it is free.",
+  worker_crash: "The packet was with a worker when that crashed.",
+};
+
+/** The sentence for a label value, from wherever that comes; undefined for one that this version does not know. */
+export function explain(reason: string): string | undefined {
+  return Object.hasOwn(REASONS, reason) ? REASONS[reason as keyof typeof Drop] : undefined;
+}
