@@ -2,7 +2,7 @@
 import { after } from "node:test";
 
 /** How long what is still open after the last test may take to close. */
-const CLOSING_MS = 20_000;
+const CLOSING_MS = 10_000;
 
 // A user's settings are no test's: a test that wants one sets it. Programs speak as these tests read them.
 for (const name of Object.keys(process.env)) {
