@@ -28,6 +28,9 @@ const POLL_MS = 20;
 /** What has not come by then does not come: a test that waits for it fails, and its file ends. */
 const MAX_WAIT_MS = 120_000;
 
+/** A program may have much to do on a busy machine: half of what its file of tests may take. */
+const MAX_RUN_MS = 300_000;
+
 const ROOT = process.getuid?.() === 0;
 export const CLI = source("build/src/cli.js");
 
@@ -113,9 +116,9 @@ export class Netns {
     return ending(spawn(program, all));
   }
 
-  /** Runs a command to its end, whatever its status: null where it was still running after MAX_WAIT_MS. */
+  /** Runs a command to its end, whatever its status: null where it was still running after MAX_RUN_MS. */
   run(command: string, ...args: string[]): Promise<Result> {
-    const options = { maxBuffer: 1 << 26, timeout: MAX_WAIT_MS, killSignal: "SIGKILL" } as const;
+    const options = { maxBuffer: 1 << 26, timeout: MAX_RUN_MS, killSignal: "SIGKILL" } as const;
     return new Promise((resolve) => {
       const child = ending(execFile("nsenter", [...this.#enter, command, ...args], options, (_, stdout, stderr) => {
         resolve({ status: child.exitCode, stdout, stderr });
@@ -338,13 +341,13 @@ export async function said(stream: Readable, pattern: RegExp, text = ""): Promis
 /** Waits until a program has ended and all that it wrote has come; its status. @throws Error where that does not happen. */
 export async function ended(child: ChildProcess): Promise<number | null> {
   const closed = [child.stdout, child.stderr].every((stream) => stream?.closed ?? true);
-  if (!closed || (child.exitCode ?? child.signalCode) === null) await within(once(child, "close"), `the end of ${child.spawnargs.join(" ")}`);
+  if (!closed || (child.exitCode ?? child.signalCode) === null) await within(once(child, "close"), `the end of ${child.spawnargs.join(" ")}`, MAX_RUN_MS);
   return child.exitCode;
 }
 
 /** What is waited for. @throws Error where it does not come. */
-export function within<T>(promise: Promise<T>, what: string): Promise<T> {
-  const late = sleep(MAX_WAIT_MS, undefined, { ref: false }).then(() => { throw new Error(`${MAX_WAIT_MS / 1000} s without ${what}`); });
+function within<T>(promise: Promise<T>, what: string, ms = MAX_WAIT_MS): Promise<T> {
+  const late = sleep(ms, undefined, { ref: false }).then(() => { throw new Error(`${ms / 1000} s without ${what}`); });
   return Promise.race([promise, late]);
 }
 
