@@ -55,19 +55,19 @@ function run(shell: string, option: string, script: string): string[][] {
 }
 
 /** As readline hands it over: "=" breaks words. */
-const bash: Complete = (lines) => run("bash", "--norc", `source ${source("build/completion/pongd.bash")}
+const bash: Complete = (lines) => run("bash", "--norc", `source "${source("build/completion/pongd.bash")}"
 complete() { COMP_WORDS=("$@"); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); COMPREPLY=(); _pongd; printf '%s\\n' "\${COMPREPLY[@]}" END; }
 ${lines.map((line) => `complete ${line.replace("=", " = ").split(" ").map((word) => `'${word}'`).join(" ")}`).join("\n")}
 `);
 
-const fish: Complete = (lines) => run("fish", "--no-config", `source ${source("build/completion/pongd.fish")}
+const fish: Complete = (lines) => run("fish", "--no-config", `source "${source("build/completion/pongd.fish")}"
 ${lines.map((line) => `complete -C '${line}'; echo END`).join("\n")}
 `);
 
 /** In a shell of its own on a pseudo terminal, where a key prints all that is offered in place of showing it. */
 const zsh: Complete = (lines) => run("zsh", "-f", `zmodload zsh/zpty
 zpty z zsh -f -i
-zpty -w z 'PS1=; fpath=(${source("build/completion")} $fpath); autoload -Uz compinit; compinit -u -D'
+zpty -w z 'PS1=; fpath=("${source("build/completion")}" $fpath); autoload -Uz compinit; compinit -u -D'
 zpty -w z 'compadd() { [[ " \${@[1,(i)(-|--)]}" == *" -"(O|A|D)* ]] && { builtin compadd "$@"; return }; local -a hits; builtin compadd -O hits "$@"; print -rl -- "HIT "\${^hits}; builtin compadd "$@" }'
 zpty -w z 'offer() { print BEGIN; _main_complete; print -r -- END; compstate[insert]=; compstate[list]= }; zle -C offer complete-word offer; bindkey "^I" offer; bindkey "^U" kill-buffer; print RE""ADY'
 zpty -r z seen '*READY*'
@@ -98,7 +98,7 @@ for (const [shell, complete, needed] of [["bash", bash, []], ["zsh", zsh, ["zsh"
 
   if (shell === "bash") test("bash: what was typed is never expanded", () => {
     const file = join(dir, "expanded");
-    run("bash", "--norc", `source ${source("build/completion/pongd.bash")}
+    run("bash", "--norc", `source "${source("build/completion/pongd.bash")}"
 for word in '\`touch\${IFS}${file}\`,' '$(touch\${IFS}${file}),' '"$(touch\${IFS}${file})",w'; do
   COMP_WORDS=(pongd bench engine --engine "$word"); COMP_CWORD=4; COMPREPLY=(); _pongd; printf '%s\\n' "\${COMPREPLY[@]}" END
 done

@@ -1,6 +1,5 @@
 /** The page at /, in a browser: on a pongd with traffic, and on figures that are made up. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +12,7 @@ import { serve, type HttpServer } from "../../src/http/server.js";
 import type { Live } from "../../src/live.js";
 import { explain } from "../../src/telemetry/reasons.js";
 import { goto } from "../support/browser.js";
-import { needs, Netns, Pongd, sum } from "../support/netns.js";
+import { needs, Netns, Pongd, said, sum } from "../support/netns.js";
 
 const HOSTILE = `<img src=x onerror=alert(1)>"'&amp;</script>`;
 const VIEWPORTS = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 900 } };
@@ -175,7 +174,7 @@ prefixes:
       console.log("ready");
       process.stdin.resume().on("end", () => { process.exit(); });
     `);
-    await once(listening.stdout, "data");
+    await said(listening.stdout, /\n/);
     assert.equal(await descriptors(() => true), before + 20);
     listening.stdin.end();
     await descriptors((now) => now === before);

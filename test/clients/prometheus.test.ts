@@ -3,7 +3,6 @@
  * each alert fires for a real cause, and Grafana's dashboard finds all that it asks for.
  */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +11,7 @@ import { parse } from "yaml";
 import { source } from "../support/assembly.js";
 import { expressionsOf, readDashboard } from "../support/dashboard.js";
 import { icmpv6Packet } from "../support/ipv6.js";
-import { needs, Netns, poll, Pongd, sum } from "../support/netns.js";
+import { ended, needs, Netns, poll, Pongd, sum } from "../support/netns.js";
 import { icmpPacket, udpPacket } from "../support/packets.js";
 import { namedIn } from "../support/promql.js";
 
@@ -76,7 +75,7 @@ describe("prometheus", needs("prometheus", "strace"), () => {
   });
   after(async () => {
     prometheus.kill();
-    await once(prometheus, "exit");
+    await ended(prometheus);
     await pongd.stop();
     await ns.close();
     rmSync(folder, { recursive: true });
@@ -112,7 +111,7 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     sender.stdout.on("data", (chunk) => { said += String(chunk); });
     return async (): Promise<Sent> => {
       sender.stdin.end();
-      await once(sender, "close");
+      await ended(sender);
       return JSON.parse(said) as Sent;
     };
   };

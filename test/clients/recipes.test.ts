@@ -31,7 +31,7 @@ describe("recipes", needs(...COMMANDS), () => {
     try {
       // For a user without privileges, too.
       chmodSync(folder, 0o755);
-      writeFileSync(join(folder, "pongd"), `#!/bin/sh\nexec ${process.execPath} ${CLI} "$@"\n`, { mode: 0o755 });
+      writeFileSync(join(folder, "pongd"), `#!/bin/sh\nexec "${process.execPath}" "${CLI}" "$@"\n`, { mode: 0o755 });
       const env = { ...has("project") ? podman(folder) : process.env, PATH: `${folder}:${process.env.PATH ?? ""}` };
       const run = ({ script, words }: Step & { kind: "run" }) => {
         const name = words.find((word) => word === "host" || word === "router") ?? "here";

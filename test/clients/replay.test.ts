@@ -1,12 +1,11 @@
 /** Captures that tcpdump made of real pings, replayed; the replies as an independent dissector sees them. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { ENGINE_NAMES } from "../../src/engine/engine.js";
-import { CLI, needs, Netns, Pongd } from "../support/netns.js";
+import { CLI, ended, needs, Netns, Pongd, said } from "../support/netns.js";
 
 const PINGS = 20;
 
@@ -18,8 +17,8 @@ describe("replay", () => {
   /** What tcpdump captures of PINGS pings from 10.99.0.1 and their replies. */
   async function capture(ns: Netns, ...args: string[]): Promise<void> {
     const tcpdump = ns.spawn("tcpdump", "-n", "-Z", "root", "-w", input, "-c", String(2 * PINGS), ...args, "icmp");
-    const closed = once(tcpdump, "close");
-    await new Promise<void>((resolve) => tcpdump.stderr.on("data", (chunk) => { if (String(chunk).includes("listening on")) resolve(); }));
+    const closed = ended(tcpdump);
+    await said(tcpdump.stderr, /listening on/);
     await ns.ok("ping", "-I", "10.99.0.1", "-c", String(PINGS), "-i", "0.002", "-s", "57", "10.99.1.1");
     await closed;
   }

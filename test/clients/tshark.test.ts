@@ -1,7 +1,7 @@
 /** Replies as an independent dissector sees them: every checksum verified, every request matched to its reply. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { COMBINATIONS, needs, Netns, Pongd } from "../support/netns.js";
+import { COMBINATIONS, needs, Netns, poll, Pongd, said } from "../support/netns.js";
 
 /** Replies of one round of clients. */
 const ROUND = 50;
@@ -14,12 +14,12 @@ for (const { engine, io } of COMBINATIONS) {
     const capture = ns.spawn("tshark", "-i", "pong0", "-n", "-l", "-f", "icmp", "-c", "180", "-o", "ip.check_checksum:TRUE", "-T", "fields", ...fields.flatMap((field) => ["-e", field]));
     let output = "";
     capture.stdout.on("data", (chunk) => { output += String(chunk); });
-    await new Promise<void>((resolve) => capture.stderr.on("data", (chunk) => { if (String(chunk).includes("Capturing on")) resolve(); }));
+    await said(capture.stderr, /Capturing on/);
     // tshark says that it captures a moment before it does; what it then misses, it is sent again.
-    while (capture.exitCode === null) {
+    await poll(async () => {
       await ns.run("ping", "-c", "10", "-i", "0.002", "-s", "57", "-p", "ff", "10.99.1.1");
       await ns.run("fping", "-q", "-c", "10", "-p", "10", "-i", "1", "-b", "1400", "10.99.2.0", "10.99.2.1", "10.99.2.2", "10.99.2.3");
-    }
+    }, () => capture.exitCode !== null);
     const rows = output.trim().split("\n").map((line) => line.split("\t"));
     const replies = rows.filter(([type]) => type === "0");
     assert.ok(replies.length >= 80, `${replies.length} replies among ${rows.length} packets`);

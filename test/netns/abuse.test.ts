@@ -1,10 +1,9 @@
 /** What is meant to exhaust pongd, through its device and its port: what it serves it goes on serving, in the memory that it has. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { source } from "../support/assembly.js";
-import { needs, Netns, Pongd, sum } from "../support/netns.js";
+import { ended, needs, Netns, Pongd, sum } from "../support/netns.js";
 import { ipv4Packet, pattern } from "../support/packets.js";
 
 /** A flood of it is 100,000 with LONG_ABUSE=1. */
@@ -17,7 +16,7 @@ const resident = (pid: number) => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync
 async function inject(ns: Netns, packets: readonly Uint8Array[]): Promise<void> {
   const child = ns.spawn(process.execPath, source("build/test/support/inject.js"), "pong0");
   child.stdin.end(packets.map((packet) => Buffer.from(packet).toString("hex")).join("\n"));
-  const [status] = await once(child, "close") as [number];
+  const status = await ended(child);
   assert.equal(status, 0);
 }
 

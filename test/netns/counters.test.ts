@@ -1,9 +1,8 @@
 /** Hostile packets through a real device: every vector, as it is, and each counted once under its reason. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { test } from "node:test";
 import { source } from "../support/assembly.js";
-import { COMBINATIONS, needs, Netns, Pongd, sum } from "../support/netns.js";
+import { COMBINATIONS, ended, needs, Netns, Pongd, sum } from "../support/netns.js";
 import { icmpPacket } from "../support/packets.js";
 import { DROPS } from "../vectors/drops.js";
 
@@ -16,7 +15,7 @@ for (const { engine, io } of COMBINATIONS) {
     const packets = [...DROPS.map(({ packet }) => packet), ...requests];
     const inject = ns.spawn(process.execPath, source("build/test/support/inject.js"), "pong0");
     inject.stdin.end(packets.map((packet) => Buffer.from(packet).toString("hex")).join("\n"));
-    const [status] = await once(inject, "exit") as [number];
+    const status = await ended(inject);
     assert.equal(status, 0);
 
     const after = await pongd.until((metrics) => sum(metrics, "pongd_packets_received_total") >= sum(before, "pongd_packets_received_total") + packets.length);

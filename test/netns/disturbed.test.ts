@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
@@ -12,7 +11,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { EXIT } from "../../src/failure.js";
 import { IO_NAMES } from "../../src/io/io.js";
 import { source } from "../support/assembly.js";
-import { addUp, CLI, needs, Netns, onlyUp, poll, Pongd, sum } from "../support/netns.js";
+import { addUp, CLI, ended, needs, Netns, onlyUp, poll, Pongd, said, sum } from "../support/netns.js";
 import { fragmentsOf, icmpPacket } from "../support/packets.js";
 import { Random } from "../support/random.js";
 
@@ -43,10 +42,8 @@ describe("disturbed", needs("ping", "strace"), () => {
   };
   const unload = async () => {
     await Promise.all(loads.splice(0).map(async (ping) => {
-      if (ping.exitCode !== null || ping.signalCode !== null) return;
-      const ended = once(ping, "exit");
       ping.kill();
-      await ended;
+      await ended(ping);
     }));
   };
   const replied = (metrics: Map<string, number>) => sum(metrics, "pongd_replies_total");
@@ -107,8 +104,7 @@ describe("disturbed", needs("ping", "strace"), () => {
       const resumed = await pongd.metrics();
       await pongd.until((metrics) => replied(metrics) > replied(resumed) + 1000);
       steady.stdin.end();
-      const [said] = await once(steady.stdout, "data") as [Buffer];
-      const { sent } = JSON.parse(String(said)) as { sent: number };
+      const { sent } = JSON.parse(await said(steady.stdout, /\n/)) as { sent: number };
       const came = (metrics: Map<string, number>) => sum(metrics, "pongd_packets_received_total") + sum(metrics, "pongd_device_tx_dropped_total");
       const after = await pongd.until((metrics) => came(metrics) >= came(before) + sent);
       assert.equal(came(after), came(before) + sent);
@@ -161,7 +157,7 @@ describe("disturbed", needs("ping", "strace"), () => {
     const other = Array.from({ length: 20000 }, (_, i) => `route add blackhole 172.${16 + (i >> 16)}.${i >> 8 & 255}.${i & 255}/32`).join("\n");
     const batch = ns.spawn("ip", "-batch", "-");
     batch.stdin.end(other);
-    await once(batch, "exit");
+    await ended(batch);
     await ns.ok("ip", "route", "del", "10.99.0.0/16");
     await pongd.logged(/prefix 10\.99\.0\.0\/16 is not routed to pong0: put back/);
     await sound(pongd, before);
@@ -175,7 +171,7 @@ describe("disturbed", needs("ping", "strace"), () => {
     await ns.ok("ping", "-c", "1", "-w", "10", TARGET);
     const inject = ns.spawn(process.execPath, source("build/test/support/inject.js"), "pong0");
     inject.stdin.end(Buffer.from(fragmentsOf(icmpPacket({ fragment: 0 }), [0, 32, 64])[0]).toString("hex"));
-    await once(inject, "exit");
+    await ended(inject);
     const before = await pongd.until((metrics) => sum(metrics, "pongd_fragments_held") === 1);
     while (process.hrtime.bigint() < setAt);
     // Above the limit, which is 20 and 200 a second: what it takes is had, and gained again.
@@ -230,10 +226,10 @@ describe("disturbed", needs("ping", "strace"), () => {
       await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once("connect", resolve).once("close", resolve))));
       console.log("connected");
       process.stdin.resume().on("end", () => process.exit());`);
-    await once(clients.stdout, "data");
+    await said(clients.stdout, /\n/);
     await reach(TARGET);
     clients.stdin.end();
-    await once(clients, "exit");
+    await ended(clients);
     await sound(pongd, before);
     assert.equal((await pongd.stop()).status, 0);
   });
@@ -242,14 +238,14 @@ describe("disturbed", needs("ping", "strace"), () => {
     for (const redirect of ["2>/dev/full >/dev/null", "2>&1 >/dev/null"]) {
       const script = `exec 3>&1; { sh -c 'echo $$ >&3; exec "$@" 3>&-' sh "$@" ${redirect}; echo "status $?" >&3; } | true`;
       const child = ns.spawn("sh", "-c", script, "sh", process.execPath, CLI, "run", ...PREFIXES, "--log-format", format);
-      let said = "";
-      child.stdout.on("data", (chunk) => { said += String(chunk); });
+      let output = "";
+      child.stdout.on("data", (chunk) => { output += String(chunk); });
       await reach(TARGET);
       for (let i = 0; i < 3; i++) await ns.ok("sh", "-c", "ip link set pong0 down; ip link set pong0 up");
       await reach(TARGET);
-      process.kill(Number(/^\d+/.exec(said)?.[0]), "SIGTERM");
-      await once(child, "close");
-      assert.match(said, /\nstatus 0\n$/, redirect);
+      process.kill(Number(/^\d+/.exec(output)?.[0]), "SIGTERM");
+      await ended(child);
+      assert.match(output, /\nstatus 0\n$/, redirect);
       await gone();
     }
   });
@@ -264,9 +260,9 @@ describe("disturbed", needs("ping", "strace"), () => {
     const before = await pongd.metrics();
     await ns.ok("ip", "addr", "del", "192.0.2.7/32", "dev", "lo");
     await ns.ok("nsenter", "-m", "-t", String(pongd.pid), "sh", "-c", "mount -t tmpfs none /dev/net && mount -o remount,bind,ro /");
-    const { ended } = await pongd.inject(pongd.worker, "read:error=EIO");
+    const injection = await pongd.inject(pongd.worker, "read:error=EIO");
     await ns.run("ping", "-c", "1", "-W", "0.1", TARGET);
-    await ended;
+    await injection.ended;
     await pongd.until((metrics) => sum(metrics, "pongd_worker_restarts_total") === 1);
     await reach(TARGET);
     const after = await pongd.metrics();

@@ -8,7 +8,7 @@ import { before, describe, test } from "node:test";
 import { SourceRoute } from "../../src/abi.js";
 import { source } from "../support/assembly.js";
 import { BY_DEFAULT, Rig, type Treatment } from "../support/engines.js";
-import { needs, Netns } from "../support/netns.js";
+import { ended, needs, Netns } from "../support/netns.js";
 import { comparable, groupBy, kind, type Reply } from "../support/replies.js";
 import { DEPENDS_ON_MODULES, DIFFERENCES, type Difference } from "../vectors/differences.js";
 import { HOST_CASES, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.js";
@@ -95,7 +95,7 @@ async function linux(cases: readonly HostCase[], settings: readonly string[]): P
     let [output, errors] = ["", ""];
     child.stdout.on("data", (chunk) => { output += String(chunk); });
     child.stderr.on("data", (chunk) => { errors += String(chunk); });
-    assert.equal(await new Promise((resolve) => child.once("close", resolve)), 0, errors);
+    assert.equal(await ended(child), 0, errors);
     const lines = output.split("\n").slice(0, -1);
     assert.equal(lines.length, cases.length);
     return lines.map((line) => line.split(" ").filter(Boolean).map((packet) => new Uint8Array(Buffer.from(packet, "hex"))));

@@ -10,12 +10,11 @@
  * through every queue of the loop, each of which stands in line behind all that came before, have found nothing but themselves.
  */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { source } from "../support/assembly.js";
 import { arpFrame, BROADCAST, frame, linkOption, macBytes, solicitationFrame } from "../support/frames.js";
 import { HOST6, icmpv6Packet, TARGET6 } from "../support/ipv6.js";
-import { needs, Netns, Pongd, sum } from "../support/netns.js";
+import { ended, needs, Netns, Pongd, sum } from "../support/netns.js";
 import { icmpPacket, TARGET, udpPacket } from "../support/packets.js";
 import { HOST_CASES } from "../vectors/hosts.js";
 
@@ -37,7 +36,7 @@ async function inject(ns: Netns, device: string, packets: readonly Uint8Array[],
   let errors = "";
   child.stderr.on("data", (chunk) => { errors += String(chunk); });
   child.stdin.end(packets.map((packet) => Buffer.from(packet).toString("hex")).join("\n"));
-  const [status] = await once(child, "close") as [number];
+  const status = await ended(child);
   assert.equal(status, 0, errors);
 }
 

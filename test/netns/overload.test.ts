@@ -9,7 +9,6 @@
  */
 import assert from "node:assert/strict";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
-import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { describe, test, type TestContext } from "node:test";
 import { BATCH } from "../../src/abi.js";
@@ -17,7 +16,7 @@ import { affinity } from "../../src/bench/affinity.js";
 import type { Answer, FloodCommand, FloodResult } from "../../src/bench/sender.js";
 import { median, medianInterval, percentile } from "../../src/bench/stats.js";
 import { source } from "../support/assembly.js";
-import { needs, Netns, Pongd } from "../support/netns.js";
+import { ended, needs, Netns, Pongd, said } from "../support/netns.js";
 
 /** Rounds, and seconds of each load in one; LONG_OVERLOAD=1 for figures that are to be quoted. */
 const LONG = process.env.LONG_OVERLOAD === "1";
@@ -51,7 +50,7 @@ class Sender {
 
   async end(): Promise<void> {
     this.#child.stdin.end();
-    await once(this.#child, "close");
+    await ended(this.#child);
   }
 }
 
@@ -146,7 +145,7 @@ describe("overload", twoCpus, () => {
     const plain = ns.spawn("taskset", "-c", String(PONGD_CPU), process.execPath, "-e", `
       require("node:http").createServer((_, response) => { response.end("x".repeat(14000)); }).listen(7000, "127.0.0.1", () => { console.log("ready"); });`);
     context.after(() => plain.kill());
-    await once(plain.stdout, "data");
+    await said(plain.stdout, /\n/);
     const ratios: number[] = [];
     const ours: number[] = [];
     const theirs: number[] = [];

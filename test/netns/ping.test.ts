@@ -4,9 +4,8 @@
  *   ping, fping, hping3 ── host 10.99.0.1, fd99::1 ── routes 10.99.0.0/16, fd99::/64 ── pong0 ── pongd
  */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
-import { COMBINATIONS, needs, Netns, Pongd, sum } from "../support/netns.js";
+import { COMBINATIONS, ended, needs, Netns, Pongd, said, sum } from "../support/netns.js";
 
 // Most of it waits for packets that do not come.
 describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concurrency: true }, () => {
@@ -52,8 +51,8 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
       const capture = ns.spawn("tcpdump", "-i", "pong0", "-c", "2", "-n", "-v", "--immediate-mode", "icmp and dst host 10.99.0.1");
       let seen = "";
       capture.stdout.on("data", (chunk) => { seen += String(chunk); });
-      await new Promise<void>((resolve) => capture.stderr.on("data", (chunk) => { if (String(chunk).includes("listening")) resolve(); }));
-      const closed = once(capture, "close");
+      await said(capture.stderr, /listening/);
+      const closed = ended(capture);
       await ping("-Q", "0x2e", "10.99.1.1");
       await closed;
       assert.equal(seen.match(/tos 0x2e/g)?.length, 2, seen);

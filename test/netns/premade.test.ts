@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { EXIT } from "../../src/failure.js";
-import { CLI, needs, Netns, Pongd, type Result } from "../support/netns.js";
+import { CLI, needs, Netns, poll, Pongd, type Result } from "../support/netns.js";
 import { asUser, USER } from "../support/user.js";
 
 const PREFIX = "10.99.0.0/16";
@@ -34,12 +34,10 @@ describe("a pre-made device", rootAlone(), () => {
   };
   /** All that ip(8) has to say of it, once nobody has a queue of it: the kernel takes an io_uring ring apart in its own time. */
   const state = async () => {
-    for (;;) {
-      const link = await ns.ip<{ operstate: string }>("-d", "link", "show", "dev", "pong0");
-      if (link[0].operstate !== "DOWN") continue;
-      const routes = [await ns.ip("route", "show", "table", "all"), await ns.ip("-6", "route", "show", "table", "all")];
-      return { link, addresses: await ns.ip("addr", "show", "dev", "pong0"), routes };
-    }
+    const show = () => ns.ip<{ operstate: string }>("-d", "link", "show", "dev", "pong0");
+    const link = await poll(show, ([{ operstate }]) => operstate === "DOWN");
+    const routes = [await ns.ip("route", "show", "table", "all"), await ns.ip("-6", "route", "show", "table", "all")];
+    return { link, addresses: await ns.ip("addr", "show", "dev", "pong0"), routes };
   };
   const ping = (target: string) => ns.pings(2, target);
 

@@ -1,12 +1,10 @@
 /** --drop-privileges: one process, which makes the device, and then has no capability in any of its threads. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { EXIT } from "../../src/failure.js";
 import { IO_NAMES } from "../../src/io/io.js";
-import { CLI, needs, Netns, poll, Pongd } from "../support/netns.js";
+import { CLI, ended, needs, Netns, poll, Pongd, said } from "../support/netns.js";
 import { asUser } from "../support/user.js";
 
 const PREFIX = "10.99.0.0/16";
@@ -90,16 +88,12 @@ describe("--drop-privileges", needs("ping", "setpriv"), () => {
   test("standard streams that others share are as they were, and the arguments arrive as they were given", async () => {
     const script = "\"$@\" >/dev/null & echo $!; wait $!; status=$?; cat /proc/self/fdinfo/2 >&2; exit $status";
     const shell = ns.spawn("sh", "-c", script, "sh", process.execPath, "--no-warnings", CLI, "run", "--drop-privileges", "--log-level", "debug", "--log-format", "json", "--", PREFIX);
-    const [pid] = await once(shell.stdout, "data") as [Buffer];
-    const closed = once(shell, "close");
     let stderr = "";
-    for await (const line of createInterface(shell.stderr)) {
-      stderr += `${line}\n`;
-      if (line.includes("\"msg\":\"no thread has any capability\"")) process.kill(Number(pid), "SIGTERM");
-    }
-    const [status] = await closed as [number | null];
-    assert.match(stderr, /"msg":"no thread has any capability"/);
-    assert.equal(status, 0, stderr);
+    shell.stderr.on("data", (chunk) => { stderr += String(chunk); });
+    const pid = await said(shell.stdout, /\n/);
+    await said(shell.stderr, /"msg":"no thread has any capability"/, stderr);
+    process.kill(Number(pid), "SIGTERM");
+    assert.equal(await ended(shell), 0, stderr);
     // O_NONBLOCK is 04000.
     const flags = parseInt(/flags:\s*(\d+)/.exec(stderr)?.[1] ?? "", 8);
     assert.equal(flags & 0o4000, 0);

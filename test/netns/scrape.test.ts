@@ -1,9 +1,8 @@
 /** Scrapes beside packets: what the main thread does is nothing to the packet loop. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { test } from "node:test";
 import { source } from "../support/assembly.js";
-import { needs, Netns, Pongd, sum } from "../support/netns.js";
+import { ended, needs, Netns, Pongd, sum } from "../support/netns.js";
 import { icmpPacket } from "../support/packets.js";
 
 const SCRAPES = 100;
@@ -22,7 +21,7 @@ test(`${SCRAPES} scrapes of 1,000 prefixes, one upon another, and every packet t
     console.log(samples);`);
   assert.equal(samples, SCRAPES * 1000);
   sender.stdin.end();
-  await once(sender, "close");
+  await ended(sender);
   const { sent, refused } = JSON.parse(said) as { sent: number; refused: number };
   assert.equal(refused, 0);
   const metrics = await pongd.until((metrics) => sum(metrics, "pongd_replies_total") >= sent);

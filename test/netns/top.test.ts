@@ -69,13 +69,13 @@ class Shell {
     const shell = new Shell(ns);
     await shell.#tmux("new-session", "-d", "-x", "100", "-y", "30", "env PS1='READY$ ' bash --norc --noprofile");
     await shell.until(async () => (await shell.shown()).includes("READY$"));
-    await shell.type(`stty -g > ${shell.#dir}/before`);
+    await shell.type(`stty -g > "${shell.#dir}/before"`);
     return shell;
   }
 
   /** Starts it in the foreground, until it has the screen. */
   async top(...nodeOptions: string[]): Promise<void> {
-    await this.type(`sh -c 'echo $$ > ${this.#dir}/pid; exec "$@"' sh ${[process.execPath, ...nodeOptions, CLI, "top"].join(" ")}; echo "status=$?"; stty -g > ${this.#dir}/after`);
+    await this.type(`sh -c 'echo $$ > "${this.#dir}/pid"; exec "$@"' sh "${process.execPath}" ${nodeOptions.join(" ")} "${CLI}" top; echo "status=$?"; stty -g > "${this.#dir}/after"`);
     await this.until(async () => (await this.shown()).includes("REPLIED/S"));
     assert.deepEqual(await this.state(), { alternate: true, cursor: false });
   }

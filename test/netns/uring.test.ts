@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { EXIT } from "../../src/failure.js";
 import { IO_NAMES } from "../../src/io/io.js";
 import { source } from "../support/assembly.js";
-import { CLI, COMBINATIONS, needs, Netns, Pongd, sum } from "../support/netns.js";
+import { CLI, COMBINATIONS, needs, Netns, poll, Pongd, sum } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
 
@@ -56,12 +56,12 @@ describe("io_uring", needs("ping", "strace"), () => {
     const pongd = await Pongd.start(ns, PREFIX, "--io", "uring", "--spin", "200");
     await ns.pings(3, "10.99.1.1");
     await ns.ok("ping", "-f", "-q", "-c", "2000", "-w", "10", "10.99.1.1");
-    let calls = sum(await pongd.metrics(), "pongd_syscalls_total");
-    for (;;) {
-      const later = sum(await pongd.metrics(), "pongd_syscalls_total");
-      if (later === calls) break;
-      calls = later;
-    }
+    let calls = NaN;
+    await poll(async () => {
+      const before = calls;
+      calls = sum(await pongd.metrics(), "pongd_syscalls_total");
+      return calls - before;
+    }, (more) => more === 0);
     await pongd.stop();
   });
 

@@ -35,7 +35,7 @@ graphroot = "${folder}/storage"
   copy("/bin/sh", "bin/sh");
   copy(node, "usr/bin/node");
   // Not every Node.js comes with one.
-  const npm = realpathSync(execFileSync("which", ["npm"], { encoding: "utf8" }).trim());
+  const npm = realpathSync(execFileSync("sh", ["-c", "command -v npm"], { encoding: "utf8" }).trim());
   copy(join(dirname(npm), ".."), "usr/lib/node_modules/npm");
   copy("/usr/bin/env", "usr/bin/env");
   symlinkSync("../lib/node_modules/npm/bin/npm-cli.js", join(root, "usr/bin/npm"));

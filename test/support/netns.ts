@@ -4,14 +4,17 @@
  */
 import assert from "node:assert/strict";
 import { execFile, spawn, spawnSync, type ChildProcess, type ChildProcessWithoutNullStreams } from "node:child_process";
-import { once } from "node:events";
+import { on, once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { after } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { inspect } from "node:util";
 import { ENGINE_NAMES } from "../../src/engine/engine.js";
 import { IO_NAMES, type IoName } from "../../src/io/io.js";
 import { source } from "./assembly.js";
+import "./process.js";
+import { missing } from "./programs.js";
 
 /** Every engine on every backend. */
 export const COMBINATIONS = ENGINE_NAMES.flatMap((engine) => IO_NAMES.map((io) => ({ engine, io })));
@@ -21,6 +24,12 @@ const FAULTS = { uring: "io_uring_enter:error=EBADF", readwrite: "read:error=EIO
 
 /** Between two looks at something that nobody tells of. */
 const POLL_MS = 20;
+
+/** What has not come by then does not come: a test that waits for it fails, and its file ends. */
+const MAX_WAIT_MS = 120_000;
+
+/** A program may have much to do on a busy machine: half of what its file of tests may take. */
+const MAX_RUN_MS = 300_000;
 
 const ROOT = process.getuid?.() === 0;
 export const CLI = source("build/src/cli.js");
@@ -50,7 +59,7 @@ export function needs(...commands: string[]): Skip {
 
 /** As needs(), for commands alone. */
 export function needsCommands(...commands: string[]): Skip {
-  return skipped(commands.filter((command) => spawnSync("sh", ["-c", `command -v ${command}`]).status !== 0).join(", "));
+  return skipped(commands.map(missing).filter((what) => what !== undefined).join(", "));
 }
 
 function skipped(missing: string): Skip {
@@ -61,9 +70,12 @@ function skipped(missing: string): Skip {
 
 const unavailable = probe();
 
+/** Tries all that Netns does: busybox has programs of the same names that lack some of it. */
 function probe(): string | undefined {
-  const { status, stderr } = spawnSync("unshare", [...ROOT ? [] : ["-r"], "-n", "sh", "-c", "command -v curl > /dev/null && ip link set lo up && exec 3<>/dev/net/tun"], { encoding: "utf8" });
-  return status === 0 ? undefined : `network namespaces with /dev/net/tun, ip(8) and curl(1) (${stderr.trim().split("\n").at(-1) ?? "no unshare"})`;
+  const script = "command -v curl && command -v nsenter && ip link set lo up && ip -json link && test -e /proc/net/if_inet6 && exec 3<>/dev/net/tun";
+  const { status, stderr, error } = spawnSync("unshare", [...ROOT ? [] : ["-r"], "-n", "setpriv", "--pdeathsig", "KILL", "sh", "-c", script], { encoding: "utf8" });
+  if (status === 0) return undefined;
+  return `network namespaces with IPv6 and /dev/net/tun, by util-linux, ip(8) of iproute2 and curl(1) (${error?.message ?? stderr.trim().split("\n").at(-1)})`;
 }
 
 /** What runs. A test that fails leaves it behind, and the file would wait for its end. */
@@ -85,13 +97,13 @@ export class Netns {
   /** A new namespace, its loopback interface up. */
   static async open(): Promise<Netns> {
     const holder = ending(spawn("unshare", [...ROOT ? [] : ["-r"], "-n", "sh", "-c", "ip link set lo up && echo ready && exec cat"]));
-    await once(holder.stdout, "data");
+    await said(holder.stdout, /ready/);
     return new Netns(holder);
   }
 
   async close(): Promise<void> {
     this.#holder.stdin.end();
-    await once(this.#holder, "exit");
+    await ended(this.#holder);
   }
 
   /** What runs a command in it. */
@@ -104,10 +116,11 @@ export class Netns {
     return ending(spawn(program, all));
   }
 
-  /** Runs a command to its end, whatever its status. */
+  /** Runs a command to its end, whatever its status: null where it was still running after MAX_RUN_MS. */
   run(command: string, ...args: string[]): Promise<Result> {
+    const options = { maxBuffer: 1 << 26, timeout: MAX_RUN_MS, killSignal: "SIGKILL" } as const;
     return new Promise((resolve) => {
-      const child = ending(execFile("nsenter", [...this.#enter, command, ...args], { maxBuffer: 1 << 26 }, (_, stdout, stderr) => {
+      const child = ending(execFile("nsenter", [...this.#enter, command, ...args], options, (_, stdout, stderr) => {
         resolve({ status: child.exitCode, stdout, stderr });
       }));
     });
@@ -188,8 +201,14 @@ export class Pongd {
   static async attempt(ns: Netns, ...args: Arguments): Promise<{ pongd: Pongd; answers: boolean }> {
     const [first, ...rest] = args;
     const pongd = typeof first === "object" ? new Pongd(ns, rest as string[], first.wrapper) : new Pongd(ns, args as string[]);
-    for await (const line of createInterface(pongd.#child.stdout)) if (line.includes("stop: Ctrl-C")) return { pongd, answers: true };
-    return { pongd, answers: false };
+    const { stdout } = pongd.#child;
+    try {
+      await said(stdout, /stop: Ctrl-C/);
+      return { pongd, answers: true };
+    } catch (error) {
+      if (!stdout.closed) throw error;
+      return { pongd, answers: false };
+    }
   }
 
   /** Starts it, and waits until it logs a line that matches. */
@@ -201,7 +220,7 @@ export class Pongd {
 
   /** Starts one that is expected to end by itself. */
   static fail(ns: Netns, ...args: string[]): Promise<Result> {
-    return new Pongd(ns, args).#ended;
+    return within(new Pongd(ns, args).#ended, `the end of pongd run ${args.join(" ")}`);
   }
 
   get pid(): number {
@@ -223,7 +242,7 @@ export class Pongd {
 
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<Result> {
     this.#child.kill(signal);
-    return this.#ended;
+    return within(this.#ended, `the end of pongd by ${signal}`);
   }
 
   /** Status and body of a page of the metrics server. */
@@ -262,26 +281,26 @@ export class Pongd {
   async inject(thread: number, fault: string): Promise<Injection> {
     const device = /^(?:read|write|poll):/.test(fault) ? ["-P", "/dev/net/tun"] : [];
     const strace = this.#ns.spawn("strace", "-p", String(thread), "-e", `trace=${fault.replace(/:.*/, "")}`, "-e", `inject=${fault}:when=1`, ...device);
-    const ended = once(strace, "exit");
-    const lines = createInterface(strace.stderr);
-    const failed = new Promise<void>((resolve) => {
-      lines.on("line", (line) => { if (line.endsWith("(INJECTED)")) resolve(); });
-    });
-    await once(lines, "line");
+    const failed = said(strace.stderr, /\(INJECTED\)$/m);
+    // Only over() asks whether it did.
+    failed.catch(() => undefined);
+    await said(strace.stderr, /\n/);
     return {
-      ended,
+      get ended() {
+        return ended(strace);
+      },
       async over() {
         // One that strace leaves in the middle fails with ENOSYS.
         await failed;
         strace.kill("SIGINT");
-        await ended;
+        await ended(strace);
       },
     };
   }
 
   /** Waits until pongd logs a line that matches. */
   async logged(pattern: RegExp): Promise<void> {
-    while (!pattern.test(this.#stderr)) await Promise.race([once(this.#child.stderr, "data"), this.#ended.then(({ stderr }) => { throw new Error(`ended without logging ${String(pattern)}: ${stderr}`); })]);
+    await said(this.#child.stderr, pattern, this.#stderr);
   }
 }
 
@@ -292,14 +311,44 @@ export interface Injection {
   over(): Promise<void>;
 }
 
-/** Looks until what it sees is as it should be. */
+/** Looks until what it sees is as it should be. @throws Error where that does not come. */
 export async function poll<T>(look: () => Promise<T>, condition: (seen: T) => boolean): Promise<T> {
+  const end = performance.now() + MAX_WAIT_MS;
   for (;;) {
     const seen = await look();
     if (condition(seen)) return seen;
+    if (performance.now() > end) throw new Error(`still not as it should be after ${MAX_WAIT_MS / 1000} s: ${inspect(seen)}`);
     // What is waited for needs the CPU too.
     await sleep(POLL_MS);
   }
+}
+
+/** Waits until a stream says what matches, `text` and what comes behind it taken together; all of that. @throws Error where that does not come. */
+export async function said(stream: Readable, pattern: RegExp, text = ""): Promise<string> {
+  const signal = AbortSignal.timeout(MAX_WAIT_MS);
+  try {
+    if (pattern.test(text)) return text;
+    if (!stream.closed) for await (const [chunk] of on(stream, "data", { signal, close: ["close"] })) {
+      text += String(chunk);
+      if (pattern.test(text)) return text;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  throw new Error(`${signal.aborted ? `${MAX_WAIT_MS / 1000} s` : "ended"} without ${String(pattern)}: ${text}`);
+}
+
+/** Waits until a program has ended and all that it wrote has come; its status. @throws Error where that does not happen. */
+export async function ended(child: ChildProcess): Promise<number | null> {
+  const closed = [child.stdout, child.stderr].every((stream) => stream?.closed ?? true);
+  if (!closed || (child.exitCode ?? child.signalCode) === null) await within(once(child, "close"), `the end of ${child.spawnargs.join(" ")}`, MAX_RUN_MS);
+  return child.exitCode;
+}
+
+/** What is waited for. @throws Error where it does not come. */
+function within<T>(promise: Promise<T>, what: string, ms = MAX_WAIT_MS): Promise<T> {
+  const late = sleep(ms, undefined, { ref: false }).then(() => { throw new Error(`${ms / 1000} s without ${what}`); });
+  return Promise.race([promise, late]);
 }
 
 /** That every packet was counted once; of figures that nobody adds to any more. */

@@ -12,6 +12,7 @@ import type { Status } from "../../src/http/routes.js";
 import { serve, type HttpServer, type ServeOptions } from "../../src/http/server.js";
 import { WebFile } from "../../src/http/webconfig.js";
 import type { Pair } from "./certificates.js";
+import "./process.js";
 
 /** A registry whose text is what `text` says. */
 export class Says extends Registry {

@@ -4,12 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { execFile, type ChildProcessWithoutNullStreams } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { Netns, Pongd, sum } from "./netns.js";
+import { ended, Netns, poll, Pongd, said, sum } from "./netns.js";
 
 const execute = promisify(execFile);
 
@@ -67,7 +66,7 @@ export class Session {
     const pongd = await Pongd.start(ns, ...args);
     const tcpdump = ns.spawn("tcpdump", "-i", "pong0", "-n", "-U", "--immediate-mode", "-B", "16384", "-Z", "root", "-w", "-");
     const session = new Session(ns, pongd, tcpdump);
-    await new Promise<void>((resolve) => tcpdump.stderr.on("data", (chunk) => { if (String(chunk).includes("listening on")) resolve(); }));
+    await said(tcpdump.stderr, /listening on/);
     return session;
   }
 
@@ -82,9 +81,9 @@ export class Session {
    */
   async close(target: string, sent: string): Promise<Verdict> {
     // Should tcpdump miss it under load, it is sent again.
-    while (!this.#hasLast()) assert.match(await this.ns.ok("ping", "-c", "1", "-W", "10", "-s", "32", "-p", LAST.toString("hex"), target), / 1 received/);
+    await poll(() => this.ns.pings(1, "-s", "32", "-p", LAST.toString("hex"), target), () => this.#hasLast());
     this.#tcpdump.kill("SIGINT");
-    await once(this.#tcpdump, "close");
+    await ended(this.#tcpdump);
     const metrics = await this.pongd.metrics();
     const { status } = await this.pongd.stop();
     await this.ns.close();

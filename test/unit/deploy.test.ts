@@ -27,7 +27,10 @@ describe("deploy/pongd.service", needsCommands("systemd-analyze"), () => {
     // The command is not installed here.
     const copy = join(dir, "pongd.service");
     writeFileSync(copy, readFileSync(UNIT, "utf8").replace(/^ExecStart=pongd /m, "ExecStart=/bin/true "));
-    const { status, stderr, stdout } = spawnSync("systemd-analyze", ["verify", "--man=no", copy], { encoding: "utf8" });
+    // The unit is verified together with those that it pulls in. Only this target has to exist; this machine's units are not judged.
+    writeFileSync(join(dir, "sysinit.target"), "[Unit]\n");
+    const env = { ...process.env, SYSTEMD_UNIT_PATH: dir };
+    const { status, stderr, stdout } = spawnSync("systemd-analyze", ["verify", "--man=no", copy], { encoding: "utf8", env });
     rmSync(dir, { recursive: true });
     assert.equal(stdout + stderr, "");
     assert.equal(status, 0);

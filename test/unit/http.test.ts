@@ -10,6 +10,7 @@ import { Events } from "../../src/http/events.js";
 import { serve } from "../../src/http/server.js";
 import { createRegistry } from "../../src/metrics.js";
 import { parsePrefix, serving } from "../../src/prefixes.js";
+import "../support/process.js";
 
 const local = { host: "127.0.0.1", port: 0 };
 const events = new Events(() => undefined);

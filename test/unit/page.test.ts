@@ -6,6 +6,7 @@ import { connect, type AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import { Events, MAX_LISTENERS } from "../../src/http/events.js";
 import { serve, type HttpServer } from "../../src/http/server.js";
+import "../support/process.js";
 
 /** Runs with a server whose events are what `make` returns, as often as it can. */
 async function withServer(make: () => unknown, body: (http: HttpServer, events: Events) => Promise<void>): Promise<void> {

@@ -21,7 +21,7 @@ import { screen } from "../../src/top/screen.js";
 import { fit, printable, widthOf } from "../../src/top/text.js";
 import { viewOf } from "../../src/top/view.js";
 import { Folder, needsOpenssl } from "../support/certificates.js";
-import { CLI, needsCommands, type Result } from "../support/netns.js";
+import { CLI, needsCommands, type Result, said } from "../support/netns.js";
 
 const BUILD = "pongd_build_info{version=\"1.2.3\"} 1\n";
 const QUEUE = "pongd_queue_info{queue=\"0\",engine=\"wasm\",io=\"uring\"} 1\n";
@@ -399,7 +399,7 @@ describe("a server", () => {
   test("whoever reads the lines may leave: it ends", async () => {
     await withServer((_, response) => response.end(replies(1)), async (address) => {
       const child = spawn(process.execPath, [CLI, "top", address, ...FAST], { stdio: ["ignore", "pipe", "inherit"] });
-      await once(child.stdout, "data");
+      await said(child.stdout, /\n/);
       child.stdout.destroy();
       assert.deepEqual(await once(child, "exit"), [0, null]);
     });
