@@ -17,7 +17,7 @@ import { samplesOf } from "../../src/top/exposition.js";
 import { HEADER, jsonLine, line } from "../../src/top/lines.js";
 import { Scraper } from "../../src/top/scraper.js";
 import { screen } from "../../src/top/screen.js";
-import { fit, printable, widthOf } from "../../src/top/text.js";
+import { fit, widthOf } from "../../src/top/text.js";
 import { viewOf } from "../../src/top/view.js";
 import { Folder, needsOpenssl } from "../support/certificates.js";
 import { CLI, needsCommands, type Result } from "../support/netns.js";
@@ -160,7 +160,7 @@ describe("what is shown", () => {
     for (const lines of [screen(view, size, 2000, false), screen(troubled, size, 0, false), [line(view, 2000)], [jsonLine(view, 0)], [jsonLine(troubled, 0)]]) {
       for (const shown of lines) assert.match(shown, /^[^\p{C}\p{Zl}\p{Zp}]*$/u);
     }
-    assert.ok(screen(view, size, 2000, false)[0].includes("\\u{1b}]0;owned\\u{7}\\u{202e}"));
+    assert.ok(screen(view, size, 2000, false)[0].includes("\\u001b]0;owned\\u0007\\u202e"));
   });
 
   test("it fits screens of every size, wide characters and all", () => {
@@ -199,8 +199,7 @@ describe("what is shown", () => {
     assert.match(line({ ...view, trouble: "x" }, 0), /^1970-01-01T00:00:00Z( +-){8}$/);
   });
 
-  test("text is escaped, measured and cut as a terminal shows it", () => {
-    assert.equal(printable("a\x00é\u200f東\u{e0001}"), "a\\u{0}é\\u{200f}東\\u{e0001}");
+  test("text is measured and cut as a terminal shows it", () => {
     assert.deepEqual(["", "abc", "東京", "e\u0301"].map(widthOf), [0, 3, 4, 1]);
     assert.deepEqual([fit("東京", 4), fit("東京", 3), fit("東京", 2), fit("abc", 1), fit("abc", 0)], ["東京", "東…", "…", "…", ""]);
   });
