@@ -29,7 +29,7 @@ export function tell(level: "warn" | "error", message: string, fields: { status?
 
 export function createLogger(level: LogLevel, format: LogFormat): Logger {
   const logger = format === "json" ? jsonLogger(level) : loggerTo(level, toText);
-  stderr.onRoom = (dropped) => { logger.error({ dropped }, unread(dropped, "standard error")); };
+  stderr.onRoom = (dropped) => { logger.error({ droppedLines: dropped }, unread(dropped, "standard error")); };
   return logger;
 }
 

@@ -13,9 +13,6 @@ const PREFIX = "10.99.0.0/16";
 const ENDLESS_MS = 60_000;
 const PIPE_LEN = 65536;
 
-/** A module that Node.js runs before anything of pongd, in each thread. */
-const preloaded = (code: string) => ({ wrapper: ["env", `NODE_OPTIONS=--import=data:text/javascript,${code}`] });
-
 describe("the process", needs("ss"), () => {
   let ns: Netns;
   const dir = mkdtempSync(join(tmpdir(), "pongd-process-"));
@@ -40,14 +37,17 @@ describe("the process", needs("ss"), () => {
   }
 
   test("SIGUSR1 before pongd's first line: the debugger that this opens is closed again", async () => {
-    const pongd = await Pongd.start(ns, preloaded("process.kill(process.pid,'SIGUSR1')"), PREFIX);
+    const signal = "NODE_OPTIONS=--import=data:text/javascript,process.kill(process.pid,'SIGUSR1')";
+    const pongd = await Pongd.start(ns, { wrapper: ["env", signal] }, PREFIX);
     assert.deepEqual(await listening(), ["127.0.0.1:7664"]);
     await pongd.stop();
   });
 
   test("Node.js's warnings are lines of the log, of every thread", async () => {
-    const code = "import{isMainThread}from'worker_threads';isMainThread?process.on('SIGUSR2',()=>process.emitWarning('main%1b')):process.emitWarning('worker')";
-    const pongd = await Pongd.start(ns, preloaded(code), PREFIX);
+    const warns = join(dir, "warns.cjs");
+    writeFileSync(warns, `if (require("node:worker_threads").isMainThread) process.on("SIGUSR2", () => process.emitWarning("main\\x1b"));
+      else process.emitWarning("worker");`);
+    const pongd = await Pongd.start(ns, { wrapper: ["env", `NODE_OPTIONS=--require=${warns}`] }, PREFIX);
     await pongd.logged(/^\S+ warn \(node:\d+\) Warning: worker queue=0$/m);
     process.kill(pongd.pid, "SIGUSR2");
     await pongd.logged(/^\S+ warn Node\.js warns: Warning: main\\u001b$/m);
@@ -77,47 +77,50 @@ describe("the process", needs("ss"), () => {
     assert.equal(status, 4);
   });
 
-  test("nobody reads standard error: what waits is bounded, what is dropped is counted, and SIGTERM ends it", async () => {
+  describe("standard error is not read", () => {
     // The path is in every line.
     const folder = join(dir, "a".repeat(200), "b".repeat(200), "c".repeat(200));
-    mkdirSync(folder, { recursive: true });
     const file = join(folder, "pongd.yaml");
-    writeFileSync(file, `prefixes: [${PREFIX}]\n`);
-    const child = ns.spawn(process.execPath, CLI, "run", "--config", file);
-    await once(child.stdout, "data");
-    const wrong = Array.from({ length: 20 }, (_, i) => `wrong${i}: 1\n`).join("");
-    writeFileSync(file, wrong);
-    const reload = "http://127.0.0.1:7664/-/reload";
-    await ns.ok("curl", "-sS", "-o", "/dev/null", "-X", "POST", `${reload}?[1-300]`);
-    const metrics = await ns.ok("curl", "-sS", "http://127.0.0.1:7664/metrics");
-    const dropped = Number(/^pongd_log_lines_dropped_total (\d+)$/m.exec(metrics)?.[1]);
-    assert.ok(dropped > 0, String(dropped));
+    const WRONG = Array.from({ length: 20 }, (_, i) => `wrong${i}: 1\n`).join("");
+    const RELOADS = 300;
+    /** One for each fault, and one that nothing was reloaded. */
+    const LINES = 21;
+    before(() => mkdirSync(folder, { recursive: true }));
 
-    child.kill("SIGTERM");
-    const [status] = await once(child, "exit", { signal: AbortSignal.timeout(ENDLESS_MS) }) as [number];
-    assert.equal(status, 0);
-    let unread = 0;
-    for await (const chunk of child.stderr as AsyncIterable<Buffer>) unread += chunk.length;
-    assert.ok(unread <= MAX_WAITING + 3 * PIPE_LEN, `${unread} bytes`);
-  });
+    /** Started, and asked for more log than is kept. */
+    const start = async (...args: string[]) => {
+      writeFileSync(file, `prefixes: [${PREFIX}]\n`);
+      const child = ns.spawn(process.execPath, CLI, "run", "--config", file, ...args);
+      await Promise.race([once(child.stdout, "data"), once(child.stderr, "readable")]);
+      writeFileSync(file, WRONG);
+      await ns.ok("curl", "-sS", "-o", "/dev/null", "-X", "POST", `http://127.0.0.1:7664/-/reload?[1-${RELOADS}]`);
+      return child;
+    };
 
-  test("a reader that comes back hears how many lines it has missed", async () => {
-    const file = join(dir, "pongd.yaml");
-    writeFileSync(file, `prefixes: [${PREFIX}]\n`);
-    const child = ns.spawn(process.execPath, CLI, "run", "--config", file, "--log-format", "json");
-    const [running] = await once(child.stderr, "data") as [Buffer];
-    assert.match(String(running), /"running"/);
-    child.stderr.pause();
-    writeFileSync(file, Array.from({ length: 20 }, (_, i) => `${"x".repeat(900)}${i}: 1\n`).join(""));
-    await ns.ok("curl", "-sS", "-o", "/dev/null", "-X", "POST", "http://127.0.0.1:7664/-/reload?[1-600]");
-    let text = "";
-    child.stderr.on("data", (chunk) => { text += String(chunk); });
-    while (!text.includes("dropped, since nobody read")) await once(child.stderr, "data");
-    child.kill("SIGTERM");
-    await once(child, "close");
-    const lines = messages(text) as { msg: string; dropped?: number }[];
-    const dropped = lines.reduce((sum, line) => sum + (line.dropped ?? 0), 0);
-    const said = lines.filter(({ msg }) => /pongd\.yaml|was not reloaded/.test(msg)).length;
-    assert.equal(said + dropped, 600 * 21);
+    test("what waits is bounded, what is dropped is counted, and SIGTERM ends it", async () => {
+      const child = await start();
+      const metrics = await ns.ok("curl", "-sS", "http://127.0.0.1:7664/metrics");
+      const dropped = Number(/^pongd_log_lines_dropped_total (\d+)$/m.exec(metrics)?.[1]);
+      assert.ok(dropped > 0 && dropped < RELOADS * LINES, String(dropped));
+      child.kill("SIGTERM");
+      const [status] = await once(child, "exit", { signal: AbortSignal.timeout(ENDLESS_MS) }) as [number];
+      assert.equal(status, 0);
+      let unread = 0;
+      for await (const chunk of child.stderr as AsyncIterable<Buffer>) unread += chunk.length;
+      assert.ok(unread <= MAX_WAITING + 3 * PIPE_LEN, `${unread} bytes`);
+    });
+
+    test("who reads again hears how many lines are missing: all others are there", async () => {
+      const child = await start("--log-format", "json");
+      let text = "";
+      child.stderr.on("data", (chunk) => { text += String(chunk); });
+      while (!text.includes("dropped, since nobody read")) await once(child.stderr, "data");
+      child.kill("SIGTERM");
+      await once(child, "close");
+      const lines = messages(text) as { msg: string; droppedLines?: number }[];
+      const dropped = lines.reduce((sum, line) => sum + (line.droppedLines ?? 0), 0);
+      const said = lines.filter(({ msg }) => msg.includes("wrong") || msg.includes("not reloaded")).length;
+      assert.equal(said + dropped, RELOADS * LINES);
+    });
   });
 });

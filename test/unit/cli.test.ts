@@ -152,7 +152,7 @@ describe("with the log in JSON every line is JSON, from the first error on", () 
     ["an option", ["run", "--log-format=json", "--no-such"], {}, [/^unknown option '--no-such'; see: pongd run --help$/]],
     ["a prefix", ["run", "10.99\x1b.0.0/16", "--log-format", "json"], {}, [/^"10\.99\\u001b\.0\.0\/16" is not a prefix/]],
     ["no prefix, by the variable", ["run"], env, [/^no prefix given/]],
-    ["a file, by the variable", ["run", "--config", "/no/such/file"], env, [/^\/no\/such\/file: ENOENT/]],
+    ["a file, by the variable", ["run", "--config", "/no/such/file"], env, [/^\/no\/such\/file: cannot be read: ENOENT/]],
     ["a file that says so itself", ["run", "--config", json], {}, [/ttl is 7000/, /unknown key "mtu"/]],
   ] as const) {
     test(what, () => {

@@ -9,6 +9,7 @@ import { createServer as createTcpServer, type AddressInfo, type Server } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { MAX_WAITING } from "../../src/base/bounded.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { createRegistry } from "../../src/metrics.js";
 import { parseAddress } from "../../src/top/address.js";
@@ -248,6 +249,27 @@ describe("a server", () => {
     const { status, stdout, stderr } = await withServer((_, response) => response.end(replies(5)), (address) => top([`http://${address}/metrics`, ...FAST, "--count", "2"]));
     assert.deepEqual([status, stderr], [0, ""]);
     assert.match(stdout, /^TIME [^\n]+\n(\S+Z +0 +0 +0 +0 +5 +0 +0 +0\n){2}$/);
+  });
+
+  test("nobody reads what it prints: what waits is bounded, and SIGTERM ends it", async () => {
+    const longNames = Array.from({ length: 40 }, (_, i) => `pongd_prefix_replies_total{prefix="10.${i}.0.0/16",name="${"n".repeat(4000)}"} ${i}\n`).join("");
+    let requests = 0;
+    let onEnough: () => void = () => undefined;
+    const enough = new Promise<void>((resolve) => { onEnough = resolve; });
+    const [status, unread] = await withServer((_, response) => {
+      response.end(replies(5) + longNames);
+      if (++requests === 50) onEnough();
+    }, async (address) => {
+      const child = spawn(process.execPath, [CLI, "top", address, "--json", ...FAST], { stdio: ["ignore", "pipe", "inherit"] });
+      await enough;
+      child.kill("SIGTERM");
+      const [ended] = await once(child, "exit", { signal: AbortSignal.timeout(60_000) }) as [number | null];
+      let bytes = 0;
+      for await (const chunk of child.stdout as AsyncIterable<Buffer>) bytes += chunk.length;
+      return [ended, bytes];
+    });
+    assert.equal(status, 0);
+    assert.ok(unread > 0 && unread < 2 * MAX_WAITING, `${unread} bytes`);
   });
 
   test("one that goes away is waited for, in a line of its own, and found again", async () => {
