@@ -1,4 +1,5 @@
 /** The command line. A command's work is loaded when it runs: `doctor` and `--help` must do where the FFI does not load. */
+import { setImmediate } from "node:timers/promises";
 import { CommanderError } from "commander";
 import { createProgram } from "./program.js";
 import { forgetEmptyVariables } from "./settings.js";
@@ -33,7 +34,9 @@ function fail(error: unknown): void {
 }
 
 /** Closes the debugger where SIGUSR1 came before cli.ts took the signal from it. Whoever asks for it by a flag of Node.js keeps it. */
-function closeDebugger(): void {
+async function closeDebugger(): Promise<void> {
+  // Node.js opens it twice for one signal: when that interrupts JavaScript, and from the event loop.
+  await setImmediate();
   const asked = [...process.execArgv, process.env.NODE_OPTIONS ?? ""].some((text) => text.includes("--inspect"));
   // Some builds of Node.js have none.
   const inspector = process.getBuiltinModule("node:inspector") as typeof import("node:inspector") | undefined;
@@ -50,8 +53,8 @@ process.on("uncaughtException", (error) => {
   process.exit();
 });
 
-closeDebugger();
 onWarning((message) => { tell("warn", message); });
+await closeDebugger();
 
 forgetEmptyVariables();
 const program = createProgram();
