@@ -1,56 +1,16 @@
 #!/usr/bin/env node
-/** The command line. A command's work is loaded when it runs: `doctor` and `--help` must do where the FFI does not load. */
-import { CommanderError } from "commander";
-import { createProgram } from "./cli/program.js";
-import { forgetEmptyVariables } from "./cli/settings.js";
-import { EXIT, Failure, messageOf, oneLine } from "./failure.js";
+/**
+ * The first lines that run. Node.js reads every import before it runs anything, so the command line itself, which an older Node.js cannot
+ * read, is loaded only when the version is known to do.
+ */
+import { isNewEnough, NEEDED_NODE } from "./base/node-version.js";
 
-/** The command that the arguments name, as far as they do. */
-function invoked(): string {
-  let command = program;
-  for (const argument of process.argv.slice(2)) {
-    const found = command.commands.find((sub) => sub.name() === argument);
-    if (!found || argument === "help") break;
-    command = found;
-  }
-  return ["pongd", ...command === program ? [] : [command.parent === program ? "" : command.parent?.name(), command.name()]].filter(Boolean).join(" ");
-}
+// Node.js opens its debugger to every local user on this signal. A listener takes the signal away from it.
+process.on("SIGUSR1", () => undefined);
 
-/** A line for each thing that is wrong, and the stack only for whoever debugs. */
-function fail(error: unknown): void {
-  const debug = /--log-level[= ]debug/.test(process.argv.join(" "));
-  const lines = debug && error instanceof Error ? [error.stack] : error instanceof Failure ? error.lines : [oneLine(messageOf(error))];
-  for (const line of lines) process.stderr.write(`pongd: ${line}\n`);
-  const status = error instanceof Error && "exitStatus" in error ? error.exitStatus : undefined;
-  process.exitCode = typeof status === "number" ? status : EXIT.RUNTIME;
-}
-
-// Whoever read the output may leave; the packets go on. A full disk is another matter, though no reason to stop them either.
-process.stderr.on("error", () => undefined);
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") fail(new Error(`standard output: ${error.message}`));
-});
-process.on("uncaughtException", (error) => {
-  fail(error);
-  process.exit();
-});
-
-forgetEmptyVariables();
-const program = createProgram();
-for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
-  command.exitOverride().configureOutput({ outputError: () => undefined });
-}
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof CommanderError)) {
-    fail(error);
-  } else if (error.exitCode !== 0) {
-    // Help that was not asked for has been printed already; it says all.
-    if (error.code !== "commander.help") {
-      process.stderr.write(`pongd: ${error.message.replace(/^error: |\.?(\n.*)?$/gs, "")}; see: ${invoked()} --help\n`);
-    }
-    process.exitCode = EXIT.USAGE;
-  }
+if (isNewEnough(process.versions.node)) {
+  void import("./cli/main.js");
+} else {
+  process.stderr.write(`pongd: this is Node.js ${process.versions.node}, and pongd needs ${NEEDED_NODE} or newer; get one from https://nodejs.org/en/download or https://deb.nodesource.com\n`);
+  process.exitCode = 1;
 }

@@ -21,7 +21,7 @@ import type { Endpoint } from "./http/endpoint.js";
 import { Events } from "./http/events.js";
 import { serve } from "./http/server.js";
 import type { IoChoice, IoName } from "./io/io.js";
-import type { LogFormat, LogLevel } from "./log.js";
+import { stderr, type LogFormat, type LogLevel } from "./log.js";
 import { figuresOf, type Live } from "./live.js";
 import { createRegistry, total, verdicts, type Verdicts } from "./metrics.js";
 import { serviceManager, type ServiceManager } from "./notify.js";
@@ -161,6 +161,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
       log.error({ queue: queue.index }, `${crash.message}; it is started again`);
       return undefined;
     };
+    const said = (queue: Queue, line: string) => { log.warn({ queue: queue.index }, line); };
     undo.push(() => stopAll(queues));
     // A thread that waits in a system call would hold up an exit for ever, whatever the exit's reason.
     const wake = () => { for (const queue of queues) queue.stop(); };
@@ -170,7 +171,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     // One after the other: a thread tells its own descriptors by what was open before it (io/descriptors.ts).
     for (const [index, fd] of device.queues.entries()) {
       if (stop.signalled) return summarize(queues, started);
-      const queue = new Queue({ index, fd, engine, io, spin, memory, crashed });
+      const queue = new Queue({ index, fd, engine, io, spin, memory, crashed, said });
       queues.push(queue);
       const { fallback } = await queue.running;
       log.debug({ queue: index, engine, io: queue.io }, "queue running");
@@ -194,7 +195,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
       reaching.warn(lines);
       return lines;
     }, log, manager);
-    registry = createRegistry(queues, directory, device, { reach: reaching, config: reloads, web });
+    registry = createRegistry(queues, directory, device, { reach: reaching, config: reloads, web, log: stderr });
     live = () => ({
       since: performance.timeOrigin + started, example: directory.example, host: hostname(), device: { name: device.name, ...reaching.link },
       figures: figuresOf(queues, directory, device.txDropped(), reaching.answering),

@@ -1,3 +1,5 @@
+import { printable } from "./base/printable.js";
+
 /** The documented exit statuses. */
 export const EXIT = {
   /** Something failed while running. */
@@ -23,13 +25,8 @@ export class Failure extends Error {
     super(options.mend === undefined ? lines.join("\n") : `${lines.join("\n")}; ${options.mend}`, { cause: options.cause });
     this.what = lines.join("\n");
     this.mend = options.mend;
-    this.lines = options.mend === undefined ? lines.map(oneLine) : [oneLine(this.message)];
+    this.lines = options.mend === undefined ? lines.map(printable) : [printable(this.message)];
   }
-}
-
-/** Whatever is in a value that a user gave. */
-export function oneLine(text: string): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (character) => character < " " ? JSON.stringify(character).slice(1, -1) : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 export const NET_ADMIN_MEND = "run as root (sudo); for a container: --cap-add NET_ADMIN";

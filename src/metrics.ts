@@ -55,11 +55,13 @@ export interface State {
   readonly config?: Reloaded | undefined;
   /** The web configuration. */
   readonly web?: { readonly successful: boolean } | undefined;
+  /** The log's lines. */
+  readonly log?: { readonly dropped: number } | undefined;
 }
 
 /** Builds the registry over the queues that run. */
 export function createRegistry(queues: readonly Counted[], served: Indexed, device: Overrun, state: State = {}): Registry {
-  const { reach, config = { successful: true, succeededAt: Date.now() / 1000 }, web } = state;
+  const { reach, config = { successful: true, succeededAt: Date.now() / 1000 }, web, log } = state;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
   for (const name of MISLEADING) registry.removeSingleMetric(name);
@@ -104,6 +106,8 @@ export function createRegistry(queues: readonly Counted[], served: Indexed, devi
   counter("pongd_prefix_replies_total", "Packets answered, by the prefix of the address that answered.", prefixSamples(queues, served));
   const restarts = queues.map((queue) => ({ labels: { queue: String(queue.index) }, read: () => queue.restarts }));
   counter("pongd_worker_restarts_total", "Times a queue's worker was started again because it had crashed.", () => restarts);
+  const lines = log && [{ labels: {}, read: () => log.dropped }];
+  if (lines) counter("pongd_log_lines_dropped_total", "Lines of the log that were dropped, since nobody read standard error.", () => lines);
   const gauge = (name: string, help: string, value: () => number) => {
     new Gauge({ name, help, registers: [registry], collect() { this.set(value()); } });
   };

@@ -2,6 +2,7 @@
  * The main thread's hold on one queue: the memory, which lasts, and the worker, which is started again if it crashes; and the eventfd
  * that wakes it.
  */
+import { createInterface } from "node:readline";
 import { Worker } from "node:worker_threads";
 import type { EngineName } from "./engine/engine.js";
 import { LinearMemory, type MemoryOptions } from "./engine/memory.js";
@@ -29,6 +30,8 @@ export interface QueueOptions {
   readonly memory: MemoryOptions;
   /** Asked when a worker that ran has crashed: nothing, for it to be started again, or what the queue is to end with. */
   readonly crashed?: (queue: Queue, crash: Failure) => Failure | undefined;
+  /** Told each line that the worker writes on its standard error. */
+  readonly said?: (queue: Queue, line: string) => void;
 }
 
 export class Queue {
@@ -121,7 +124,9 @@ export class Queue {
   #start(): Started {
     const { engine, io, spin, fd } = this.#options;
     const workerData: WorkerInput = { memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd, inherited: openDescriptors() };
-    const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}` });
+    const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true });
+    // Warnings of Node.js's own. Joined to this thread's standard error they would have another format, and no bound.
+    createInterface(worker.stderr).on("line", (line) => { this.#options.said?.(this, line); });
     let resolveRunning: (running: Running) => void;
     const started: Started = { running: new Promise((resolve) => { resolveRunning = resolve; }), ran: false, ended: Promise.resolve(undefined) };
     let refused: string | undefined;

@@ -10,6 +10,7 @@ import { headline, renderChanges, renderText } from "../bench/text.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/engine.js";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import { IO_NAMES, type IoName } from "../io/io.js";
+import { tell } from "../log.js";
 import { openFile } from "../output.js";
 import { isColourful } from "./colour.js";
 import { integer } from "./integer.js";
@@ -91,7 +92,7 @@ Examples:
   sudo pongd bench tun --engine wasm --size 1428  one engine, larger pings`)
     .action(async (flags: TunFlags) => {
       const { engine: engines, io: ios, size: packetBytes, seconds, seed } = flags;
-      const leftOut = (what: string) => { process.stderr.write(`pongd: left out: ${what}\n`); };
+      const leftOut = (what: string) => { tell("warn", `left out: ${what}`); };
       await measure("tun", flags, (interrupted) => benchTun({ engines, ios, packetBytes, seconds, seed }, interrupted, showProgress, leftOut));
     });
 }

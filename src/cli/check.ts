@@ -1,5 +1,7 @@
 import { Command } from "commander";
+import { printable } from "../base/printable.js";
 import { EXIT, Failure } from "../failure.js";
+import { stderr } from "../log.js";
 import { addRunOptions, reader } from "./settings.js";
 
 interface Flags {
@@ -34,12 +36,12 @@ Examples:
       try {
         const found = read();
         if (found.options.webConfig !== undefined) (await import("../http/webconfig.js")).readWebConfig(found.options.webConfig);
-        for (const oddity of oddities(found)) process.stderr.write(`${name}: ${oddity}\n`);
+        for (const oddity of oddities(found)) stderr.write(`${printable(`${name}: ${oddity}`)}\n`);
         process.stdout.write(flags.json ? `${JSON.stringify(toDocument(found), null, 2)}\n` : toYaml(toDocument(found)));
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         // As they are, for whatever program jumps to places.
-        for (const line of error.lines) process.stderr.write(`${line}\n`);
+        for (const line of error.lines) stderr.write(`${line}\n`);
         process.exitCode = error.exitStatus;
       }
     });

@@ -3,6 +3,7 @@ import { Mode } from "../abi.js";
 import { MAX_QUEUES, MODES } from "../config/document.js";
 import { effective } from "../config/options.js";
 import { EXIT, Failure } from "../failure.js";
+import { tell } from "../log.js";
 import { ETH_DATA_LEN, ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";
 import { integer } from "./integer.js";
 import { load } from "./load.js";
@@ -43,7 +44,7 @@ Examples:
       const { mtu, queues, routes, mode } = flags;
       const [{ createDevice }, { getpwnam, getgrnam }] = await load(Promise.all([import("../tun/persistent.js"), import("../tun/libc.js")]));
       const owner = { user: numberOf(flags.user, "user", getpwnam), group: numberOf(flags.group, "group", getgrnam) };
-      for (const line of createDevice({ name, mode: Mode[mode], mtu, multiQueue: queues > 1, owner, hostAddresses, prefixes: routes ? prefixes : [] })) process.stderr.write(`pongd: ${line}\n`);
+      for (const line of createDevice({ name, mode: Mode[mode], mtu, multiQueue: queues > 1, owner, hostAddresses, prefixes: routes ? prefixes : [] })) tell("warn", line);
       process.stdout.write(`device ${name} is there and up; now run, as ${whoOf(flags)}: pongd run ${texts.join(" ") || "PREFIX"} --device ${name}${mode === "tap" ? " --mode tap" : ""}${queues > 1 ? ` --queues ${queues}` : ""}\n`);
     });
   const remove = new Command("remove")

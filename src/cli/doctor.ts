@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { Command } from "commander";
+import { NEEDED_NODE } from "../base/node-version.js";
 import { EXIT, Failure, IPV6_MEND, messageOf, NET_ADMIN_MEND } from "../failure.js";
 import { capabilitySet } from "../proc.js";
 import { CAP_NET_ADMIN } from "../tun/uapi.js";
 
-const NODE_NEEDED = [20, 19];
 /** io_uring's rings in the application's own memory: IORING_SETUP_NO_SQARRAY. */
 const IO_URING_NEEDED = [6, 6];
 
@@ -32,11 +32,8 @@ export function doctorCommand(): Command {
 }
 
 function node(): Finding {
-  return {
-    ok: atLeast(process.versions.node, NODE_NEEDED),
-    what: `Node.js ${process.versions.node} (needs ${NODE_NEEDED.join(".")} or newer)`,
-    mend: atLeast(process.versions.node, NODE_NEEDED) ? undefined : "install a current Node.js from nodejs.org or your distribution",
-  };
+  // An older one has been refused before any command.
+  return { ok: true, what: `Node.js ${process.versions.node} (needs ${NEEDED_NODE} or newer)` };
 }
 
 /** Its binary comes as an optional dependency, one package a platform. */

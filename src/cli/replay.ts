@@ -3,6 +3,7 @@ import type { Writable } from "node:stream";
 import { Command } from "commander";
 import { effective, type Given } from "../config/options.js";
 import { EXIT, Failure } from "../failure.js";
+import { tell } from "../log.js";
 import type { Replayed } from "../replay/replay.js";
 import { addAnswerOptions, givenOf, prefixArgument } from "./settings.js";
 import { tally, waiting } from "./summary.js";
@@ -38,7 +39,7 @@ async function replayFiles(input: string, output: string, given: Given): Promise
   const interrupt = () => { throw new Failure("interrupted before the capture's end", EXIT.RUNTIME); };
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, interrupt);
   const replies = output === STANDARD_STREAM ? openStream(standardOutput()) : await openFile(output);
-  const warn = (message: string) => { process.stderr.write(`pongd: ${message}\n`); };
+  const warn = (message: string) => { tell("warn", message); };
   const replayed = await replay(chunksOf(input), input === STANDARD_STREAM ? "standard input" : input, replies, options, warn);
   for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, interrupt);
   return replayed;

@@ -1,11 +1,12 @@
 import { Command } from "commander";
 import type { Logger } from "pino";
 import { MacPolicy, Mode } from "../abi.js";
+import { endUnread } from "../base/bounded.js";
+import { DEFAULTS } from "../config/document.js";
 import { needsRestart } from "../config/options.js";
 import type { RunOptions, Started, Summary } from "../daemon.js";
 import { formatMac, type Link } from "../engine/link.js";
-import { EXIT, Failure, messageOf } from "../failure.js";
-import { createLogger } from "../log.js";
+import { createLogger, onWarning, speak } from "../log.js";
 import { sizeOf, type Address, type Prefix } from "../prefixes.js";
 import { load } from "./load.js";
 import { addRunOptions, prefixArgument, reader } from "./settings.js";
@@ -28,9 +29,14 @@ Examples:
   pongd run 10.99.0.0/16 --mode tap                  a host on an Ethernet for every address
   sudo pongd device create pong0 10.99.0.0/16 --user "$USER" && pongd run 10.99.0.0/16    without privileges`)
     .action(async (given: string[], _: unknown, command: Command) => {
-      const read = await reader(given, command, "pongd run 10.99.0.0/16");
+      let formatKnown = command.getOptionValueSource("logFormat") !== "default";
+      const read = await reader(given, command, "pongd run 10.99.0.0/16", undefined, ({ log }) => {
+        if (!formatKnown) speak(log?.format ?? DEFAULTS["log.format"]);
+        formatKnown = true;
+      });
       const { options, values } = read();
       const log = createLogger(options.logLevel, options.logFormat);
+      onWarning((message) => { log.warn(message); });
       const { run } = await load(import("../daemon.js"));
       const json = options.logFormat === "json";
       const reread = command.opts<{ config?: string }>().config === undefined
@@ -43,11 +49,8 @@ Examples:
         const summary = await run(options, log, (running) => { (json ? logRunning : printRunning)(options, running, log); }, reread);
         if (json) log.info(summary, "stopped");
         else process.stdout.write(`${summarize(summary)}\n`);
-      } catch (error) {
-        if (!json) throw error;
-        const { lines, exitStatus: status } = error instanceof Failure ? error : new Failure(messageOf(error), EXIT.RUNTIME);
-        for (const line of lines) log.error({ status }, line);
-        process.exitCode = status;
+      } finally {
+        endUnread();
       }
     });
 }

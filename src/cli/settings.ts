@@ -5,6 +5,7 @@ import {
   DEFAULTS, MAC_POLICIES, MAX_QUEUES, MAX_RATE, MAX_REQUESTS, MAX_SPIN, MODES, SOURCE_ROUTES, UNREACHABLE_MODES, type Key, type LimitSetting, type UnreachableMode, type Values,
 } from "../config/document.js";
 import { effective, type Effective, type Given } from "../config/options.js";
+import type { Document } from "../config/schema.js";
 import { ENGINE_NAMES } from "../engine/engine.js";
 import { EXIT, Failure } from "../failure.js";
 import { parseEndpoint } from "../http/endpoint.js";
@@ -109,8 +110,13 @@ function runOptions(): readonly Option[] {
     .options;
 }
 
-/** What to run with, read anew at each call: a function, since the file is read again for a reload. */
-export async function reader(prefixes: readonly string[], command: Command, example: string, file?: string): Promise<() => Effective> {
+/**
+ * What to run with, read anew at each call: a function, since the file is read again for a reload. `onDocument` hears what the file says
+ * before anything is found wrong with it.
+ */
+export async function reader(
+  prefixes: readonly string[], command: Command, example: string, file?: string, onDocument: (document: Document) => void = () => undefined,
+): Promise<() => Effective> {
   const given = givenOf(prefixes, command, example);
   const name = file ?? command.opts<{ config?: string }>().config;
   if (name === undefined) return () => effective(given);
@@ -118,7 +124,9 @@ export async function reader(prefixes: readonly string[], command: Command, exam
   return () => {
     // One that is read for once may be a pipe.
     if (file === undefined) checkRegular(name);
-    return effective(given, new ConfigFile(name));
+    const config = new ConfigFile(name);
+    onDocument(config.document);
+    return effective(given, config);
   };
 }
 

@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { Command, Option } from "commander";
-import { EXIT, Failure, messageOf, oneLine } from "../failure.js";
+import { BoundedLines, endUnread } from "../base/bounded.js";
+import { EXIT, Failure, messageOf } from "../failure.js";
+import { tell, unread } from "../log.js";
 import { DEFAULT_ADDRESS, parseAddress, type Address } from "../top/address.js";
 import type { Credentials } from "../top/scraper.js";
 import type { View } from "../top/view.js";
@@ -63,6 +65,7 @@ Examples:
         if (!await top(scraper, { url, intervalMs: 1000 * interval, count }, output.show, stop.signal)) process.exitCode = EXIT.RUNTIME;
       } finally {
         output.close();
+        if (stop.signal.aborted) endUnread();
         scraper.close();
       }
     });
@@ -95,17 +98,19 @@ async function onScreen(quit: () => void): Promise<Output> {
 
 async function onLines(json: boolean): Promise<Output> {
   const [{ HEADER, jsonLine, line }, { now }] = await Promise.all([import("../top/lines.js"), import("../top/scraper.js")]);
+  const stdout = new BoundedLines(process.stdout);
+  stdout.onRoom = (dropped) => { tell("warn", unread(dropped, "standard output")); };
   let trouble: string | undefined;
   return {
     show: (view) => {
       // Of the first figures there are no rates.
       const first = !view.rates && view.trouble === undefined;
       if (json) {
-        if (!first) process.stdout.write(`${jsonLine(view, now())}\n`);
+        if (!first) stdout.write(`${jsonLine(view, now())}\n`);
         return;
       }
-      process.stdout.write(`${first ? HEADER : line(view, now())}\n`);
-      if (view.trouble !== trouble && view.trouble !== undefined) process.stderr.write(`pongd: ${oneLine(view.trouble)}; trying again\n`);
+      stdout.write(`${first ? HEADER : line(view, now())}\n`);
+      if (view.trouble !== trouble && view.trouble !== undefined) tell("warn", `${view.trouble}; trying again`);
       trouble = view.trouble;
     },
     close: () => undefined,

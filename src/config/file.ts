@@ -12,6 +12,7 @@ import { createRequire } from "node:module";
 import { CORE_SCHEMA, defineMappingTag, load, mapTag, YAMLException } from "js-yaml";
 import { z } from "zod";
 import { EXIT, Failure, messageOf } from "../failure.js";
+import { LOG_FORMATS } from "../log.js";
 import { MAX_DEPTH, tooDeep } from "./nesting.js";
 import { nameOf, withoutSecret, type Path } from "./path.js";
 import type { Place, Places } from "./places.js";
@@ -289,13 +290,14 @@ function valueAt(value: unknown, path: Path): unknown {
   return at;
 }
 
-/** The texts of the prefixes and exceptions, holes where there are none. */
+/** The texts of the prefixes and exceptions, holes where there are none; and how to say what is wrong. */
 function salvage(value: unknown): Document {
   const list = (name: string) => {
     const entries = valueAt(value, [name]);
     return Array.isArray(entries) ? entries.map((entry: unknown) => [entry, valueAt(entry, ["prefix"])].find((text) => typeof text === "string") ?? "") : [];
   };
-  return { prefixes: list("prefixes"), except: list("except") };
+  const format = LOG_FORMATS.find((name) => name === valueAt(value, ["log", "format"]));
+  return { prefixes: list("prefixes"), except: list("except"), log: { format } };
 }
 
 /** pongd's own configuration. */

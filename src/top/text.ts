@@ -1,12 +1,7 @@
-/** Text for a terminal, from whoever it comes: what of it would steer the terminal is escaped, and columns are counted as it shows them. */
+/** Printable text for a terminal: columns are counted as it shows them. */
 import { eastAsianWidth } from "get-east-asian-width";
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-
-/** Controls, those of writing direction among them, are written as escapes. */
-export function printable(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
-}
 
 /** Columns that printable text takes. */
 export function widthOf(text: string): number {

@@ -1,8 +1,12 @@
 /** The command line as a process: one line on standard error, the documented status. None of it needs a device. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { describe, test } from "node:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, describe, test } from "node:test";
+import { Linter } from "eslint";
+import { NEEDED_NODE } from "../../src/base/node-version.js";
 import { source } from "../support/assembly.js";
 import { CLI } from "../support/netns.js";
 
@@ -131,6 +135,67 @@ test("help names the exit statuses, and every option", () => {
     assert.ok(stdout.includes(option), option);
   }
   assert.equal(status, 0);
+});
+
+describe("with the log in JSON every line is JSON, from the first error on", () => {
+  const folder = mkdtempSync(join(tmpdir(), "pongd-cli-"));
+  after(() => { rmSync(folder, { recursive: true }); });
+  const file = (text: string) => {
+    const path = join(folder, `${text.length}.yaml`);
+    writeFileSync(path, text);
+    return path;
+  };
+  const json = file("log: { format: json }\nttl: 7000\nmtu: 1\n");
+  const env = { PONGD_LOG_FORMAT: "json" };
+  for (const [what, args, environment, messages] of [
+    ["an option's value", ["run", "--mtu", "67", "--log-format", "json"], {}, [/^option '--mtu <bytes>' argument '67' is invalid.*see: pongd run --help$/]],
+    ["an option", ["run", "--log-format=json", "--no-such"], {}, [/^unknown option '--no-such'; see: pongd run --help$/]],
+    ["a prefix", ["run", "10.99\x1b.0.0/16", "--log-format", "json"], {}, [/^"10\.99\\u001b\.0\.0\/16" is not a prefix/]],
+    ["no prefix, by the variable", ["run"], env, [/^no prefix given/]],
+    ["a file, by the variable", ["run", "--config", "/no/such/file"], env, [/^\/no\/such\/file: cannot be read: ENOENT/]],
+    ["a file that says so itself", ["run", "--config", json], {}, [/ttl is 7000/, /unknown key "mtu"/]],
+  ] as const) {
+    test(what, () => {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], { encoding: "utf8", env: { ...process.env, ...environment } });
+      const lines = stderr.trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
+      assert.deepEqual(lines.map((line) => [line.level, line.status]), messages.map(() => ["error", status]));
+      for (const [i, message] of messages.entries()) assert.match(String(lines[i].msg), message);
+      assert.equal(stdout, "");
+    });
+  }
+
+  test("a flag wins over the file, and other commands have text", () => {
+    assert.match(pongd("run", "--config", json, "--log-format", "text").stderr, /^pongd: .*ttl is 7000/);
+    assert.match(spawnSync(process.execPath, [CLI, "replay"], { encoding: "utf8", env: { ...process.env, ...env } }).stderr, /^pongd: /);
+  });
+});
+
+describe("an older Node.js", () => {
+  for (const args of [["doctor"], ["run", "10.99.0.0/16"], ["--help"]]) {
+    test(`pongd ${args.join(" ")}: one line says which is needed, and status 1`, () => {
+      const older = "Object.defineProperty(process,'versions',{value:{...process.versions,node:'18.20.4'}})";
+      const { status, stdout, stderr } = spawnSync(process.execPath, [`--import=data:text/javascript,${older}`, CLI, ...args], { encoding: "utf8" });
+      assert.match(stderr, /^pongd: this is Node\.js 18\.20\.4, and pongd needs 20\.19 or newer; get one from [^\n]+\n$/);
+      assert.deepEqual([status, stdout], [1, ""]);
+    });
+  }
+
+  test("can read what runs first, which imports nothing that it cannot read", () => {
+    const read = new Set<string>();
+    const look = (file: string) => {
+      read.add(file);
+      const code = readFileSync(file, "utf8").replace(/^#!.*/, "");
+      assert.deepEqual(new Linter().verify(code, { languageOptions: { ecmaVersion: 2020, sourceType: "module" } }), []);
+      for (const [, imported] of code.matchAll(/^import .* from "(.*)";$/gm)) look(join(dirname(file), imported));
+    };
+    look(CLI);
+    assert.deepEqual([...read], [CLI, source("build/src/base/node-version.js")]);
+  });
+
+  test("is refused by npm too: package.json says the same version", () => {
+    const { engines } = JSON.parse(readFileSync(source("package.json"), "utf8")) as { engines: { node: string } };
+    assert.equal(engines.node, `>=${NEEDED_NODE}`);
+  });
 });
 
 test("the stack is shown at --log-level debug alone", () => {

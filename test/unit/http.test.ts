@@ -64,7 +64,7 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
   const { prefixes, ...rest } = serving(["10.99.0.0/16", "192.0.2.0/24"].map(parsePrefix));
   const served = { ...rest, prefixes: prefixes.map((prefix, i) => i === 0 ? { ...prefix, name: "lab" } : prefix) };
   const registry = createRegistry(queues, new Directory(served, [], 2), { txDropped: () => 33 }, {
-    reach: { answering: false }, config: { successful: false, succeededAt: 1234.5 }, web: { successful: false },
+    reach: { answering: false }, config: { successful: false, succeededAt: 1234.5 }, web: { successful: false }, log: { dropped: 44 },
   });
   memories.forEach(({ counters }, i) => {
     counters[Counter.packetsReceived] = 1000 + i;
@@ -88,7 +88,7 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     "pongd_prefix_replies_total{prefix=\"10.99.0.0/16\",name=\"lab\"} 0", "pongd_prefix_replies_total{prefix=\"192.0.2.0/24\"} 1801",
     "pongd_batch_packets_bucket{le=\"1\"} 6", "pongd_batch_packets_bucket{le=\"128\"} 6", "pongd_batch_packets_bucket{le=\"256\"} 14", "pongd_batch_packets_bucket{le=\"+Inf\"} 14",
     "pongd_worker_restarts_total{queue=\"1\"} 1", "pongd_config_last_reload_successful 0", "pongd_web_config_last_reload_successful 0", "pongd_ready 0", "pongd_config_last_reload_success_timestamp_seconds 1234.5",
-    "pongd_device_tx_dropped_total 33", "pongd_batch_packets_sum 2001", "pongd_batch_packets_count 14",
+    "pongd_device_tx_dropped_total 33", "pongd_log_lines_dropped_total 44", "pongd_batch_packets_sum 2001", "pongd_batch_packets_count 14",
     "pongd_queue_info{queue=\"1\",engine=\"wasm\",io=\"readwrite\"} 1",
   ]) {
     assert.ok(text.includes(`${sample}\n`), sample);
