@@ -18,14 +18,18 @@ export function replayCommand(): Command {
     .argument("<out>", "where the replies go, as pcapng; \"-\" for standard output")
     .addArgument(prefixArgument()), "the address in the capture that is the host's own")
     .addHelpText("after", `
-Raw IP, Ethernet and Linux cooked captures are read. A reply has the time of its request, and the same capture gives the same
-replies, byte for byte. What is readable of a damaged capture is answered; the status is then 1.
+Raw IP, Ethernet, Linux cooked and BSD loopback captures are read, compressed by
+gzip or not. A reply has the time of its request, and the same capture gives the
+same replies, byte for byte. If the capture is damaged, the packets before the
+damage are answered, and the status is 1. Replies are written whenever the input
+pauses. Ctrl-C ends a capture that comes through a pipe; OUT has the replies.
 
 Examples:
   pongd replay in.pcap replies.pcapng 10.99.0.0/16
-  tcpdump -i eth0 -c 1000 -w - icmp | pongd replay - - 192.0.2.0/24 | tshark -r -`)
+  tcpdump -U -i eth0 -w - icmp | pongd replay - - 192.0.2.0/24 | tshark -r -`)
     .action(async (input: string, output: string, texts: string[], _: unknown, command: Command) => {
-      const replayed = await replayFiles(input, output, givenOf(texts, command, "pongd replay IN OUT 10.99.0.0/16")).catch(unlessUnread);
+      const given = givenOf(texts, command, "pongd replay IN OUT 10.99.0.0/16");
+      const replayed = await replayFiles(input, output, given).catch(unlessUnread);
       if (!replayed) return;
       const { damage, ...counts } = replayed;
       (output === STANDARD_STREAM ? process.stderr : process.stdout).write(`${summarize(counts)}\n`);
@@ -36,11 +40,14 @@ Examples:
 async function replayFiles(path: string, output: string, given: Given): Promise<Replayed> {
   const { serving, hostAddresses, engine, reassembly } = effective(given).options;
   const options = { serving, hostAddresses, engine, reassembly };
-  const [{ replay }, { Input }, { openFile, openStream }] = await Promise.all([import("../replay/replay.js"), import("../replay/input.js"), import("../output.js")]);
+  const [{ replay }, { Input }, { openFile, openStream }] = await Promise.all([
+    import("../replay/replay.js"), import("../replay/input.js"), import("../output.js"),
+  ]);
   const [input, name] = path === STANDARD_STREAM ? [new Input(), "standard input"] : [new Input(path), path];
+  const giveUp = () => { throw new Failure("interrupted before the replies were written", EXIT.RUNTIME); };
   const interrupt = () => {
     input.stop();
-    setTimeout(() => { throw new Failure("interrupted before the replies were written", EXIT.RUNTIME); }, REST_MS).unref();
+    setTimeout(giveUp, REST_MS).unref();
   };
   for (const signal of SIGNALS) process.on(signal, interrupt);
   const replies = output === STANDARD_STREAM ? openStream(standardOutput()) : await openFile(output);
@@ -51,9 +58,9 @@ async function replayFiles(path: string, output: string, given: Given): Promise<
 }
 
 /** Whoever reads the replies may have had enough, and nobody needs to be told. @throws every other error. */
-function unlessUnread(error: unknown): undefined {
-  if (error instanceof Failure && (error.cause as NodeJS.ErrnoException | undefined)?.code === "EPIPE") return undefined;
-  throw error;
+function unlessUnread(error: unknown): void {
+  const cause = error instanceof Failure ? error.cause as NodeJS.ErrnoException | undefined : undefined;
+  if (cause?.code !== "EPIPE") throw error;
 }
 
 /** Here it is the result: what fails is the write, which says so. cli.ts would say it once more. */

@@ -10,6 +10,9 @@ interface Foreign {
 }
 
 const CONVERT = "convert it: editcap -F pcap IN OUT";
+// What editcap makes of it keeps its link type.
+const CONVERT_ERF = "convert it: traceconvert erf:IN pcapfile:OUT (libtrace)";
+const SECONDS_2000 = 946_684_800;
 const NO_IP = "it holds no IP packets";
 const decompressBy = (command: string) => `decompress it: ${command} | pongd replay - OUT PREFIX`;
 
@@ -34,6 +37,8 @@ const MAGIC: readonly (readonly [magic: string, name: string, mend: string])[] =
   ["\x54\x52\x00\x64\x00", "a capture of HP-UX's nettl", CONVERT],
   ["\x7fver", "a capture of EtherPeek or OmniPeek", CONVERT],
   ["ObserverPktBufferVersion=", "a capture of Network Instruments' Observer", CONVERT],
+  ["\x01\x10\x4c\0\x01\x05", "a capture of Novell's LANalyzer", CONVERT],
+  ["\xaa\xaa\xaa\xaa", "a capture of InfoVista's 5View", CONVERT],
   ["\x05VNF", "a capture of Visual Networks", CONVERT],
   ["btsnoop\0", "a capture of Bluetooth (btsnoop)", NO_IP],
 ];
@@ -45,13 +50,15 @@ export function describeForeign(head: Uint8Array): Foreign {
   const found = MAGIC.find(([magic]) => text.startsWith(magic));
   if (found) return { what: `is ${found[1]}`, mend: found[2] };
   if (text.slice(257, 262) === "ustar") return { what: "is a tar archive", mend: decompressBy("tar -xOf IN MEMBER") };
-  if (isErf(bytes)) return { what: "looks like a capture of Endace (ERF)", mend: CONVERT };
+  if (isErf(bytes)) return { what: "looks like a capture of Endace (ERF)", mend: CONVERT_ERF };
   if (/^[\t\n\r\x20-\x7e\x80-\xff]*$/.test(text)) return describeText(text);
   return { what: "begins as neither pcap nor pcapng does", mend: undefined };
 }
 
 function describeText(text: string): Foreign {
-  if (/^\W*<(!doctype html|html|head)\b/i.test(text)) return { what: "is an HTML page", mend: "download the file that the page is about" };
+  if (/^\W*<(!doctype html|html|head)\b/i.test(text)) {
+    return { what: "is an HTML page", mend: "download the file that the page is about" };
+  }
   if (/^.*\([io]\) len=\d+:/m.test(text)) return { what: "is a capture of NetScreen's snoop", mend: CONVERT };
   if (/^\s*(0x)?[0-9a-f]{3,8}:?\s+([0-9a-f]{2}){1,2} ([0-9a-f]{2}){1,2}\b/im.test(text)) {
     return { what: "is a hexdump, which is text", mend: "convert it: text2pcap IN OUT" };
@@ -59,9 +66,10 @@ function describeText(text: string): Foreign {
   return { what: "is text", mend: "capture with tcpdump -w FILE, or tshark -w FILE" };
 }
 
-/** ERF has no magic number: a record of a time in this century, of a type there is, and of lengths that fit together. */
+/** ERF has no magic number: its records have a time in this century, a type that there is, and lengths that agree. */
 function isErf(bytes: Buffer): boolean {
   if (bytes.length < 16) return false;
-  const [seconds, type, recordLen, wireLen] = [bytes.readUInt32LE(4), bytes[8] & 0x7f, bytes.readUInt16BE(10), bytes.readUInt16BE(14)];
-  return seconds >= 946_684_800 && type >= 1 && type <= 48 && recordLen >= 16 && wireLen > 0 && recordLen <= wireLen + 64;
+  const [seconds, type] = [bytes.readUInt32LE(4), bytes[8] & 0x7f];
+  const [recordLen, wireLen] = [bytes.readUInt16BE(10), bytes.readUInt16BE(14)];
+  return seconds >= SECONDS_2000 && type >= 1 && type <= 48 && recordLen >= 16 && recordLen <= wireLen + 64;
 }

@@ -10,8 +10,8 @@ export function isGzip(head: Uint8Array): boolean {
 }
 
 /**
- * Decompresses a source, slice by slice. Where it ends early, all that came is given first; where it is damaged within a slice,
- * what came of the slices before, as node:zlib gives nothing more.
+ * Decompresses a source, slice by slice. Where it ends early, all that came is given first. Where a slice is damaged, so is all
+ * that came of those before it, and what node:zlib gave of this one.
  * @throws Damage, Failure, Stopped
  */
 export async function* gunzip(source: Source): AsyncGenerator<Uint8Array> {
@@ -33,7 +33,7 @@ export async function* gunzip(source: Source): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Resolves when all that comes of the slice has come, or of the end, which an empty one is; with an error if there is one. */
+/** Resolves when all that comes of the slice has come; an empty one is the end. With an error if there is one. */
 function feed(decompressor: Gunzip, slice: Uint8Array): Promise<Error | null | undefined> {
   return new Promise((resolve) => {
     const settle = (error?: Error | null) => {

@@ -1,4 +1,4 @@
-/** Where a capture comes from: a file, which is read to its end, or whatever is still being written to, which a signal ends. */
+/** Where a capture comes from: a file, which is read to its end, or a pipe or the like, which a signal ends. */
 import { constants, createReadStream, fstatSync, openSync, statSync } from "node:fs";
 import { Socket } from "node:net";
 import { addAbortSignal, type Readable } from "node:stream";
@@ -6,7 +6,7 @@ import { Stopped } from "./source.js";
 
 /** Bytes that are read from a file at a time. */
 const CHUNK_LEN = 262144;
-/** How long what still comes is read after a signal. Ctrl-C reaches a whole pipeline, and tcpdump then writes what it holds. */
+/** How long a pipe is read on after a signal. Ctrl-C reaches a whole pipeline; tcpdump then writes what it holds. */
 const FINISH_MS = 1000;
 
 export class Input {
@@ -19,8 +19,8 @@ export class Input {
     this.#path = path;
   }
 
-  /** Opened when the first chunk is asked for: an error that comes before is nobody's. @throws Stopped after stop(), unless it is a file. */
-  async *chunks(): AsyncGenerator<Uint8Array> {
+  /** Opens it when first asked for a chunk: an error that comes before is nobody's. @throws Stopped, unless it is a file. */
+  async* chunks(): AsyncGenerator<Uint8Array> {
     try {
       yield* addAbortSignal(this.#abort.signal, this.#open()) as AsyncIterable<Uint8Array>;
     } catch (error) {
@@ -39,8 +39,10 @@ export class Input {
     const stats = this.#path === undefined ? fstatSync(process.stdin.fd) : statSync(this.#path);
     this.#isFile = stats.isFile();
     if (this.#path === undefined) return process.stdin;
-    // A file stream that waits for somebody to write into a pipe can be neither closed nor left behind when the process ends.
-    if (stats.isFIFO()) return new Socket({ fd: openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK), writable: false });
+    // A file stream that waits for a pipe's writer can be neither closed nor left behind when the process ends.
+    if (stats.isFIFO()) {
+      return new Socket({ fd: openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK), writable: false });
+    }
     return createReadStream(this.#path, { highWaterMark: CHUNK_LEN });
   }
 }

@@ -17,7 +17,7 @@ export const LINK_TYPES: ReadonlyMap<number, ToPacket> = new Map<number, ToPacke
   [1, (frame) => payload(frame, 12, 14)],
   // LINKTYPE_RAW, LINKTYPE_IPV4, LINKTYPE_IPV6, and the DLT_RAW of some systems, in files written before LINKTYPE_RAW.
   ...[101, 228, 229, 12, 14].map((linkType) => [linkType, (frame: Uint8Array) => frame] as const),
-  // LINKTYPE_NULL, LINKTYPE_LOOP: the address family, in the byte order of whoever captured, which the file's need not be.
+  // LINKTYPE_NULL, LINKTYPE_LOOP: the address family, in either byte order, whichever the file's is.
   ...[0, 108].map((linkType) => [linkType, ofFamily] as const),
   // LINKTYPE_LINUX_SLL: packet type, ARPHRD_ type, address length, address, the protocol.
   [113, (frame) => payload(frame, 14, 16)],

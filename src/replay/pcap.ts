@@ -29,10 +29,13 @@ export function pcapFormat(magic: number): PcapFormat | undefined {
 }
 
 /** @throws Failure; see readCapture. */
-export async function* readPcap(source: Source, { littleEndian, unitNs, recordHeaderLen }: PcapFormat): AsyncGenerator<CapturedPacket> {
+export async function* readPcap(source: Source, format: PcapFormat): AsyncGenerator<CapturedPacket> {
+  const { littleEndian, unitNs, recordHeaderLen } = format;
   const header = await source.take(FILE_HEADER_LEN, "the file header");
   const [major, minor] = [header.getUint16(4, littleEndian), header.getUint16(6, littleEndian)];
-  if (major !== 2 || minor < 2 || minor > 4) throw source.fault(`is pcap of version ${major}.${minor}, and 2.2 to 2.4 are read`, 0);
+  if (major !== 2 || minor < 2 || minor > 4) {
+    throw source.fault(`is pcap of version ${major}.${minor}, and 2.2 to 2.4 are read`, 0);
+  }
   // The upper half says whether frames end in a checksum, which is beyond what an IP header says of its packet's length.
   const linkType = header.getUint32(20, littleEndian) & 0xffff;
 
@@ -43,12 +46,13 @@ export async function* readPcap(source: Source, { littleEndian, unitNs, recordHe
     const record = await source.take(recordHeaderLen + capturedLen, "the packet");
     const seconds = BigInt(record.getUint32(0, littleEndian));
     const timestampNs = seconds * 1_000_000_000n + BigInt(record.getUint32(4, littleEndian)) * unitNs;
-    yield { linkType, timestampNs, bytes: new Uint8Array(record.buffer, record.byteOffset + recordHeaderLen, capturedLen) };
+    const bytes = new Uint8Array(record.buffer, record.byteOffset + recordHeaderLen, capturedLen);
+    yield { linkType, timestampNs, bytes };
   }
 }
 
 /** As libpcap has it: version 2.3 swapped the two lengths, and some files that say 2.3 have them in the old order. */
 function capturedLenOf(record: DataView, littleEndian: boolean, minor: number): number {
   const [first, second] = [record.getUint32(8, littleEndian), record.getUint32(12, littleEndian)];
-  return minor === 2 || minor === 3 && first > second ? second : first;
+  return minor === 2 || (minor === 3 && first > second) ? second : first;
 }

@@ -158,7 +158,7 @@ function readEnhancedPacket(block: Block, interfaces: readonly Interface[]): Cap
   return { linkType, timestampNs, bytes: data(block, ENHANCED_PACKET_DATA, view.getUint32(20, littleEndian)) };
 }
 
-/** A Simple Packet Block has no time, is of the first interface, and says how long the packet was, not how much of it is here. */
+/** A Simple Packet Block has no time, is of the first interface, and has the length of the packet, not of what is here. */
 function readSimplePacket(block: Block, interfaces: readonly Interface[]): CapturedPacket {
   const { linkType, snapLen } = interfaceOf(block, interfaces, 0);
   const originalLen = block.view.getUint32(8, block.littleEndian);

@@ -45,9 +45,9 @@ export interface Replayed extends Verdicts {
 }
 
 /**
- * Replays a capture, given in chunks, and writes the replies; `name` is the capture's, for messages. What the packets of a chunk
- * gave is written before the next chunk is asked for. The output is discarded unless all went well or the capture was damaged,
- * which the result then says. `warn` is told once of each thing that is not read or not kept.
+ * Replays a capture, given in chunks, and writes the replies; `name` is the capture's, for messages. What came of a chunk is
+ * written before the next chunk is asked for. The output is discarded unless all went well or the capture was damaged, which
+ * the result then says. `warn` is told once of each thing that is not read or not kept.
  * @throws Failure when nothing of the capture can be read, or the output cannot be written.
  */
 export async function replay(capture: AsyncIterable<Uint8Array>, name: string, output: Output, options: ReplayOptions, warn: (message: string) => void): Promise<Replayed> {
@@ -64,8 +64,7 @@ export async function replay(capture: AsyncIterable<Uint8Array>, name: string, o
       if (packet) exchange.respond(packet, timestampNs);
     });
     if (!damage) selection.check();
-    if (clock.unusable > 0) warn(`${name} has ${packets(clock.unusable)} of a time before 1970 or after 2554; each is given the time of the packet before it`);
-    if (writer.lifted > 0) warn(`${name} has times that go back; ${writer.lifted} of the replies are given the time of the reply before them`);
+    for (const message of changedTimes(name, clock.unusable, writer.lifted)) warn(message);
     await writer.finish();
     return { ...verdicts([linear]), skipped: selection.skipped, damage };
   } finally {
@@ -82,18 +81,29 @@ async function* flushing(chunks: AsyncIterable<Uint8Array>, writer: ReplyWriter)
 }
 
 /**
- * Lets `take` have each packet, in turn, up to where the capture is damaged, which it returns, or reading it was stopped.
+ * Lets `take` have each packet, in turn, up to where reading is stopped or the capture is damaged; returns the damage.
  * @throws Failure for all else.
  */
-async function untilDamage(packets: AsyncIterable<CapturedPacket>, take: (packet: CapturedPacket) => void): Promise<Damage | undefined> {
+async function untilDamage(
+  captured: AsyncIterable<CapturedPacket>, take: (packet: CapturedPacket) => void,
+): Promise<Damage | undefined> {
   try {
-    for await (const packet of packets) take(packet);
+    for await (const packet of captured) take(packet);
     return undefined;
   } catch (error) {
     if (error instanceof Stopped) return undefined;
     if (error instanceof Damage) return error;
     throw error;
   }
+}
+
+/** What is said of times that are not kept. */
+function changedTimes(name: string, unusable: number, lifted: number): string[] {
+  const before = "before 1970 or after 2554; each is given the time of the packet before it";
+  return [
+    ...unusable > 0 ? [`${name} has ${packets(unusable)} of a time ${before}`] : [],
+    ...lifted > 0 ? [`${name} has times that go back; ${lifted} replies are given the time of the reply before them`] : [],
+  ];
 }
 
 function packets(count: number): string {
@@ -148,7 +158,8 @@ class Selection {
   check(): void {
     const unread = this.skipped[UNREAD] ?? 0;
     if (this.#readable || unread === 0) return;
-    throw new Failure(`nothing of ${this.#name} can be read: ${packets(unread)}, none of a link type that is read`, EXIT.RUNTIME, { mend: LINK_TYPE_MEND });
+    const what = `nothing of ${this.#name} can be read: ${packets(unread)}, none of a link type that is read`;
+    throw new Failure(what, EXIT.RUNTIME, { mend: LINK_TYPE_MEND });
   }
 
   #warnOnce(linkType: number): void {

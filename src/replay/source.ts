@@ -39,7 +39,7 @@ export class Source {
     return await this.#fill(1) === 0;
   }
 
-  /** The next bytes, at most `length`, not taken; fewer only where the capture ends. They stay as they are. @throws Failure */
+  /** The next `length` bytes, not taken, fewer only where the capture ends. They stay as they are. @throws Failure */
   async head(length: number): Promise<Uint8Array> {
     await this.#fill(length);
     return this.#buffer.subarray(0, length);
@@ -82,10 +82,10 @@ export class Source {
     await this.#chunks.return?.();
   }
 
-  /** What is wrong with the item at byte `at`, and what mends it. Where it is the first one, nothing could be read: this is no capture. */
+  /** What is wrong with the item at byte `at`. Where that is the first, this is no capture, and `mend` may make one of it. */
   fault(what: string, at: number, mend?: string): Failure {
-    if (at === 0) return new Failure(`${this.name} is not a capture that can be read: it ${what}`, EXIT.RUNTIME, { mend });
-    return new Damage(`${this.name} is damaged: it ${what} at byte ${at}`);
+    if (at > 0) return new Damage(`${this.name} is damaged: it ${what} at byte ${at}`);
+    return new Failure(`${this.name} is not a capture that can be read: it ${what}`, EXIT.RUNTIME, { mend });
   }
 
   #advance(length: number): void {
@@ -120,9 +120,11 @@ export class Source {
 
   /** What an error of the chunks at byte `end` means. */
   #unreadable(error: unknown, end: number): Error {
-    if (error instanceof Stopped) return end > 0 ? error : new Failure(`nothing came from ${this.name} before it was interrupted`, EXIT.RUNTIME);
-    if (error instanceof Damage) return end > 0 ? error : new Failure(error.what, EXIT.RUNTIME, { cause: error });
-    if (error instanceof Failure) return error;
+    if (error instanceof Stopped && end === 0) {
+      return new Failure(`nothing came from ${this.name} before it was interrupted`, EXIT.RUNTIME);
+    }
+    if (error instanceof Damage && end === 0) return new Failure(error.what, EXIT.RUNTIME, { cause: error });
+    if (error instanceof Stopped || error instanceof Failure) return error;
     if (end === 0) return new Failure(`the capture cannot be read: ${messageOf(error)}`, EXIT.USAGE, { cause: error });
     return new Damage(`${this.name} could not be read beyond byte ${end}: ${messageOf(error)}`, { cause: error });
   }

@@ -36,7 +36,8 @@ export interface OldPcapOptions {
   cut?: number;
 }
 
-export function pcap(records: readonly Record[], { littleEndian = true, nanoseconds = false, linkType = 101, minor = 4, swapped = false, modified = false, cut = 0 }: PcapOptions & OldPcapOptions = {}): Uint8Array {
+export function pcap(records: readonly Record[], options: PcapOptions & OldPcapOptions = {}): Uint8Array {
+  const { littleEndian = true, nanoseconds = false, linkType = 101, minor = 4, swapped = false, modified = false, cut = 0 } = options;
   const magic = modified ? 0xa1b2cd34 : nanoseconds ? 0xa1b23c4d : 0xa1b2c3d4;
   return Buffer.concat([
     pack(littleEndian, [magic, 4], [2, 2], [minor, 2], [0, 4], [0, 4], [262144, 4], [linkType, 4]),
@@ -130,9 +131,9 @@ export const FRAMES: readonly { readonly name: string; readonly linkType: number
   { name: "802.1Q in 802.1ad", linkType: 1, frame: (packet) => pack(false, ADDRESSES, [0x88a8, 2], [7, 2], [0x8100, 2], [42, 2], [0x0800, 2], packet) },
   { name: "Linux cooked", linkType: 113, frame: (packet) => pack(false, [0, 2], [1, 2], [6, 2], ADDRESSES.subarray(0, 8), [0x0800, 2], packet) },
   { name: "Linux cooked v2", linkType: 276, frame: (packet) => pack(false, [0x0800, 2], [0, 2], [3, 4], [1, 2], [0, 1], [6, 1], ADDRESSES.subarray(0, 8), packet) },
-  ...[["BSD loopback, little-endian", 0, true], ["BSD loopback, big-endian", 0, false], ["OpenBSD loopback", 108, false]].map(([name, linkType, littleEndian]) => (
-    { name: String(name), linkType: Number(linkType), frame: (packet: Uint8Array) => pack(littleEndian === true, [2, 4], packet) }
-  )),
+  { name: "BSD loopback, little-endian", linkType: 0, frame: (packet) => pack(true, [2, 4], packet) },
+  { name: "BSD loopback, big-endian", linkType: 0, frame: (packet) => pack(false, [2, 4], packet) },
+  { name: "OpenBSD loopback", linkType: 108, frame: (packet) => pack(false, [2, 4], packet) },
   { name: "802.1Q in Linux cooked v2", linkType: 276, frame: (packet) => pack(false, [0x8100, 2], [0, 2], [3, 4], [1, 2], [0, 1], [6, 1], ADDRESSES.subarray(0, 8), [42, 2], [0x0800, 2], packet) },
 ];
 

@@ -23,7 +23,7 @@ const FILLER = new Uint8Array(65536).fill(0xff);
 /** Behind the input, where that is a multiple of 16 long: as many bytes as a lie about a length might ask for. */
 const FILLERS = 8;
 
-const GZIP_DAMAGE = /has gzip data that/;
+const GZIP_DAMAGE = "has gzip data that";
 
 /** What was read, and why no more was. */
 interface Read {
@@ -57,7 +57,7 @@ export const pcap: Reader = {
     if (whole.failure) check(whole.failure, input.length);
     const step = 1 + input.length % 37;
     const parts = await readAll(readCapture(inChunks(input, step), "in"));
-    if (GZIP_DAMAGE.test(whole.failure?.message ?? "")) checkSalvaged(parts, whole);
+    if (whole.failure?.message.includes(GZIP_DAMAGE)) checkSalvaged(parts, whole);
     else assert.deepEqual(parts, whole);
     for (const { bytes, linkType } of whole.packets) {
       assert.ok(bytes.length <= MOST_HELD);
