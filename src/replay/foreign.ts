@@ -34,7 +34,7 @@ const MAGIC: readonly (readonly [magic: string, name: string, mend: string])[] =
   ["XCP\0", "a capture of NetXRay, or of Sniffer for Windows", CONVERT],
   ["iptrace 1.0", "a capture of AIX's iptrace", CONVERT],
   ["iptrace 2.0", "a capture of AIX's iptrace", CONVERT],
-  ["\x54\x52\x00\x64\x00", "a capture of HP-UX's nettl", CONVERT],
+  ["\x54\x52\x00\x64\x00", "a capture of HP-UX's nettl", "convert it: editcap -T ether -F pcap IN OUT"],
   ["\x7fver", "a capture of EtherPeek or OmniPeek", CONVERT],
   ["ObserverPktBufferVersion=", "a capture of Network Instruments' Observer", CONVERT],
   ["\x01\x10\x4c\0\x01\x05", "a capture of Novell's LANalyzer", CONVERT],
