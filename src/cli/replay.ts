@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import type { Writable } from "node:stream";
 import { Command } from "commander";
 import { effective, type Given } from "../config/options.js";
@@ -9,8 +8,9 @@ import { addAnswerOptions, givenOf, prefixArgument } from "./settings.js";
 import { tally, waiting } from "./summary.js";
 
 const STANDARD_STREAM = "-";
-/** Bytes that are read from a file at a time. */
-const CHUNK_LEN = 262144;
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+/** After a signal, so long may the rest take to be read and written. */
+const REST_MS = 5000;
 
 export function replayCommand(): Command {
   return addAnswerOptions(new Command("replay")
@@ -19,40 +19,54 @@ export function replayCommand(): Command {
     .argument("<out>", "where the replies go, as pcapng; \"-\" for standard output")
     .addArgument(prefixArgument()), "the address in the capture that is the host's own")
     .addHelpText("after", `
-Raw IP, Ethernet and Linux cooked captures are read. A reply has the time of its request, and the same capture gives the same
-replies, byte for byte. What is readable of a damaged capture is answered; the status is then 1.
+Raw IP, Ethernet, Linux cooked and BSD loopback captures are read, compressed by
+gzip or not. A reply has the time of its request, and the same capture gives the
+same replies, byte for byte. If the capture is damaged, the packets before the
+damage are answered, and the status is 1. Replies are written whenever the input
+pauses. Ctrl-C ends a capture that comes through a pipe; OUT has the replies.
 
 Examples:
   pongd replay in.pcap replies.pcapng 10.99.0.0/16
-  tcpdump -i eth0 -c 1000 -w - icmp | pongd replay - - 192.0.2.0/24 | tshark -r -`)
+  tcpdump -U -i eth0 -w - icmp | pongd replay - - 192.0.2.0/24 | tshark -r -`)
     .action(async (input: string, output: string, texts: string[], _: unknown, command: Command) => {
-      const { damage, ...counts } = await replayFiles(input, output, givenOf(texts, command, "pongd replay IN OUT 10.99.0.0/16"));
+      const given = givenOf(texts, command, "pongd replay IN OUT 10.99.0.0/16");
+      const replayed = await replayFiles(input, output, given).catch(unlessUnread);
+      if (!replayed) return;
+      const { damage, ...counts } = replayed;
       (output === STANDARD_STREAM ? process.stderr : process.stdout).write(`${summarize(counts)}\n`);
       if (damage) throw damage;
     });
 }
 
-async function replayFiles(input: string, output: string, given: Given): Promise<Replayed> {
+async function replayFiles(path: string, output: string, given: Given): Promise<Replayed> {
   const { serving, hostAddresses, engine, reassembly } = effective(given).options;
   const options = { serving, hostAddresses, engine, reassembly };
-  const [{ replay }, { openFile, openStream }] = await Promise.all([import("../replay/replay.js"), import("../output.js")]);
-  const interrupt = () => { throw new Failure("interrupted before the capture's end", EXIT.RUNTIME); };
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, interrupt);
+  const [{ replay }, { Input }, { openFile, openStream }] = await Promise.all([
+    import("../replay/replay.js"), import("../replay/input.js"), import("../output.js"),
+  ]);
+  const [input, name] = path === STANDARD_STREAM ? [new Input(), "standard input"] : [new Input(path), path];
+  const giveUp = () => { throw new Failure("interrupted before the replies were written", EXIT.RUNTIME); };
+  const interrupt = () => {
+    input.stop();
+    setTimeout(giveUp, REST_MS).unref();
+  };
+  for (const signal of SIGNALS) process.on(signal, interrupt);
   const replies = output === STANDARD_STREAM ? openStream(standardOutput()) : await openFile(output);
   const warn = (message: string) => { tell("warn", message); };
-  const replayed = await replay(chunksOf(input), input === STANDARD_STREAM ? "standard input" : input, replies, options, warn);
-  for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, interrupt);
+  const replayed = await replay(input.chunks(), name, replies, options, warn);
+  for (const signal of SIGNALS) process.off(signal, interrupt);
   return replayed;
+}
+
+/** Whoever reads the replies may have had enough, and nobody needs to be told. @throws every other error. */
+function unlessUnread(error: unknown): void {
+  const cause = error instanceof Failure ? error.cause as NodeJS.ErrnoException | undefined : undefined;
+  if (cause?.code !== "EPIPE") throw error;
 }
 
 /** Here it is the result: what fails is the write, which says so. cli.ts would say it once more. */
 function standardOutput(): Writable {
   return process.stdout.removeAllListeners("error").on("error", () => undefined);
-}
-
-/** Opened when it is first asked for a chunk: an error that comes before is nobody's. */
-async function* chunksOf(input: string): AsyncGenerator<Uint8Array, void, undefined> {
-  yield* (input === STANDARD_STREAM ? process.stdin : createReadStream(input, { highWaterMark: CHUNK_LEN })) as AsyncIterable<Uint8Array>;
 }
 
 function summarize({ received, replied, dropped, held, skipped }: Omit<Replayed, "damage">): string {

@@ -1,4 +1,6 @@
-/** Captures of either format, told apart by their first four bytes. */
+/** Captures of either format, told apart by their first four bytes; behind gzip as well. */
+import { describeForeign, FOREIGN_HEAD_LEN } from "./foreign.js";
+import { gunzip, isGzip } from "./gzip.js";
 import { pcapFormat, readPcap } from "./pcap.js";
 import { readPcapng, SECTION_HEADER } from "./pcapng.js";
 import { Source } from "./source.js";
@@ -6,25 +8,38 @@ import { Source } from "./source.js";
 export interface CapturedPacket {
   /** A LINKTYPE_ value; see link.ts. */
   readonly linkType: number;
-  /** Since 1970, under 2^64. */
-  readonly timestampNs: bigint;
+  /** Since 1970, as the capture has it: negative before that; undefined where it has none. */
+  readonly timestampNs: bigint | undefined;
   /** The frame, as much of it as was captured. */
   readonly bytes: Uint8Array;
 }
 
 /**
  * Reads a capture to its end, in the order of the file. `name` is for messages.
- * @throws Failure (usage) when it cannot be read at all; Damage, after all that was whole, when it ends early or makes no sense.
+ * @throws Failure when it cannot be read at all; Damage, after all that was whole, when it ends early or makes no sense;
+ *   Stopped.
  */
 export async function* readCapture(chunks: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<CapturedPacket> {
   const source = new Source(chunks, name);
+  try {
+    if (isGzip(await source.head(2))) yield* readFormat(new Source(gunzip(source), `${name}, decompressed,`));
+    else yield* readFormat(source);
+  } finally {
+    await source.close();
+  }
+}
+
+async function* readFormat(source: Source): AsyncGenerator<CapturedPacket> {
   try {
     if (await source.atEnd()) throw source.fault("is empty", 0);
     const magic = (await source.peek(4, "its first four bytes")).getUint32(0);
     const format = pcapFormat(magic);
     if (format) yield* readPcap(source, format);
     else if (magic === SECTION_HEADER) yield* readPcapng(source);
-    else throw source.fault("begins as neither pcap nor pcapng does", 0);
+    else {
+      const { what, mend } = describeForeign(await source.head(FOREIGN_HEAD_LEN));
+      throw source.fault(what, 0, mend);
+    }
   } finally {
     await source.close();
   }

@@ -2,6 +2,8 @@
 
 const ETHERTYPE_IP = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
+/** What BSDs number the address families: IPv4, and IPv6 in NetBSD and OpenBSD, FreeBSD, and Darwin. */
+const BSD_FAMILIES = [2, 24, 28, 30];
 /** 802.1Q and 802.1ad: two bytes of tag, and then the type of what follows. */
 const ETHERTYPE_VLAN = 0x8100;
 const ETHERTYPE_QINQ = 0x88a8;
@@ -15,11 +17,45 @@ export const LINK_TYPES: ReadonlyMap<number, ToPacket> = new Map<number, ToPacke
   [1, (frame) => payload(frame, 12, 14)],
   // LINKTYPE_RAW, LINKTYPE_IPV4, LINKTYPE_IPV6, and the DLT_RAW of some systems, in files written before LINKTYPE_RAW.
   ...[101, 228, 229, 12, 14].map((linkType) => [linkType, (frame: Uint8Array) => frame] as const),
+  // LINKTYPE_NULL, LINKTYPE_LOOP: the address family, in either byte order, whichever the file's is.
+  ...[0, 108].map((linkType) => [linkType, ofFamily] as const),
   // LINKTYPE_LINUX_SLL: packet type, ARPHRD_ type, address length, address, the protocol.
   [113, (frame) => payload(frame, 14, 16)],
   // LINKTYPE_LINUX_SLL2: the protocol, reserved, interface index, ARPHRD_ type, packet type, address length, address.
   [276, (frame) => payload(frame, 0, 20)],
 ]);
+
+/** Link types that people capture and that are not read, as tcpdump names them. */
+const UNREAD_NAMES: ReadonlyMap<number, string> = new Map([
+  [6, "Token ring"], [7, "BSD ARCNET"], [8, "SLIP"], [9, "PPP"], [10, "FDDI"], [50, "PPP over serial"],
+  [51, "PPPoE"], [100, "RFC 1483 LLC-encapsulated ATM"], [104, "Cisco HDLC"], [105, "802.11"], [107, "Frame Relay"],
+  [109, "OpenBSD encapsulated IP"], [117, "OpenBSD pflog file"], [119, "802.11 plus Prism header"],
+  [122, "RFC 2625 IP-over-Fibre Channel"], [127, "802.11 plus radiotap header"], [138, "Apple IP-over-IEEE 1394"],
+  [143, "DOCSIS"], [163, "802.11 plus AVS radio information header"], [166, "PPP for pppd, with direction flag"],
+  [187, "Bluetooth HCI UART transport layer"], [189, "USB with Linux header"], [192, "Per-Packet Information"],
+  [195, "IEEE 802.15.4 with FCS"], [197, "Endace ERF header"],
+  [201, "Bluetooth HCI UART transport layer plus pseudo-header"], [215, "IEEE 802.15.4 with non-ASK PHY data"],
+  [219, "MPLS with label as link-layer header"], [220, "USB with padded Linux header"], [226, "Solaris ipnet"],
+  [227, "CAN-bus with SocketCAN headers"], [230, "IEEE 802.15.4 without FCS"], [239, "Linux netfilter log messages"],
+  [242, "RFC 4391 IP-over-Infiniband"], [247, "InfiniBand"], [249, "USB with USBPcap header"],
+  [251, "Bluetooth Low Energy air interface"], [253, "Linux netlink"],
+  [256, "Bluetooth Low Energy air interface with pseudo-header"], [258, "Apple DLT_PKTAP"],
+  [272, "Nordic Semiconductor Bluetooth LE sniffer frames"], [283, "IEEE 802.15.4 with pseudo-header"],
+]);
+
+/** For messages. */
+export function linkTypeName(linkType: number): string {
+  const name = UNREAD_NAMES.get(linkType);
+  return name === undefined ? `link type ${linkType}` : `${name} (link type ${linkType})`;
+}
+
+/** What follows an address family of four bytes, of which all but the first or all but the last are zero. */
+function ofFamily(frame: Uint8Array): Uint8Array | undefined {
+  if (frame.length < 4) return undefined;
+  const [a, b, c, d] = frame;
+  const family = (a | b | c) === 0 ? d : (b | c | d) === 0 ? a : 0;
+  return BSD_FAMILIES.includes(family) ? frame.subarray(4) : undefined;
+}
 
 /** What begins at `start`, of the type that is at `typeAt`, without the tags before it. */
 function payload(frame: Uint8Array, typeAt: number, start: number): Uint8Array | undefined {

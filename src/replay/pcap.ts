@@ -11,33 +11,48 @@ interface PcapFormat {
   readonly littleEndian: boolean;
   /** Of a record's fraction of a second. */
   readonly unitNs: bigint;
+  readonly recordHeaderLen: number;
 }
 
 /** What a file's first four bytes, as a big-endian number, say of it; undefined when it is no pcap file. */
 export function pcapFormat(magic: number): PcapFormat | undefined {
   switch (magic) {
-    case 0xa1b2c3d4: return { littleEndian: false, unitNs: 1000n };
-    case 0xd4c3b2a1: return { littleEndian: true, unitNs: 1000n };
-    case 0xa1b23c4d: return { littleEndian: false, unitNs: 1n };
-    case 0x4d3cb2a1: return { littleEndian: true, unitNs: 1n };
+    case 0xa1b2c3d4: return { littleEndian: false, unitNs: 1000n, recordHeaderLen: RECORD_HEADER_LEN };
+    case 0xd4c3b2a1: return { littleEndian: true, unitNs: 1000n, recordHeaderLen: RECORD_HEADER_LEN };
+    case 0xa1b23c4d: return { littleEndian: false, unitNs: 1n, recordHeaderLen: RECORD_HEADER_LEN };
+    case 0x4d3cb2a1: return { littleEndian: true, unitNs: 1n, recordHeaderLen: RECORD_HEADER_LEN };
+    // Alexey Kuznetsov's "modified" libpcap: behind the lengths are an interface's index, a protocol and a packet type.
+    case 0xa1b2cd34: return { littleEndian: false, unitNs: 1000n, recordHeaderLen: RECORD_HEADER_LEN + 8 };
+    case 0x34cdb2a1: return { littleEndian: true, unitNs: 1000n, recordHeaderLen: RECORD_HEADER_LEN + 8 };
     default: return undefined;
   }
 }
 
 /** @throws Failure; see readCapture. */
-export async function* readPcap(source: Source, { littleEndian, unitNs }: PcapFormat): AsyncGenerator<CapturedPacket> {
+export async function* readPcap(source: Source, format: PcapFormat): AsyncGenerator<CapturedPacket> {
+  const { littleEndian, unitNs, recordHeaderLen } = format;
   const header = await source.take(FILE_HEADER_LEN, "the file header");
-  const version = `${header.getUint16(4, littleEndian)}.${header.getUint16(6, littleEndian)}`;
-  if (version !== "2.4") throw source.fault(`is pcap of version ${version}, and 2.4 is read`, 0);
+  const [major, minor] = [header.getUint16(4, littleEndian), header.getUint16(6, littleEndian)];
+  if (major !== 2 || minor < 2 || minor > 4) {
+    throw source.fault(`is pcap of version ${major}.${minor}, and 2.2 to 2.4 are read`, 0);
+  }
   // The upper half says whether frames end in a checksum, which is beyond what an IP header says of its packet's length.
   const linkType = header.getUint32(20, littleEndian) & 0xffff;
 
   while (!await source.atEnd()) {
     const at = source.offset;
-    const capturedLen = (await source.peek(RECORD_HEADER_LEN, "the packet")).getUint32(8, littleEndian);
+    const capturedLen = capturedLenOf(await source.peek(recordHeaderLen, "the packet"), littleEndian, minor);
     if (capturedLen > MAXIMUM_SNAPLEN) throw source.fault(`has a packet of ${capturedLen} bytes`, at);
-    const record = await source.take(RECORD_HEADER_LEN + capturedLen, "the packet");
-    const timestampNs = BigInt(record.getUint32(0, littleEndian)) * 1_000_000_000n + BigInt(record.getUint32(4, littleEndian)) * unitNs;
-    yield { linkType, timestampNs, bytes: new Uint8Array(record.buffer, record.byteOffset + RECORD_HEADER_LEN, capturedLen) };
+    const record = await source.take(recordHeaderLen + capturedLen, "the packet");
+    const seconds = BigInt(record.getUint32(0, littleEndian));
+    const timestampNs = seconds * 1_000_000_000n + BigInt(record.getUint32(4, littleEndian)) * unitNs;
+    const bytes = new Uint8Array(record.buffer, record.byteOffset + recordHeaderLen, capturedLen);
+    yield { linkType, timestampNs, bytes };
   }
+}
+
+/** As libpcap has it: version 2.3 swapped the two lengths, and some files that say 2.3 have them in the old order. */
+function capturedLenOf(record: DataView, littleEndian: boolean, minor: number): number {
+  const [first, second] = [record.getUint32(8, littleEndian), record.getUint32(12, littleEndian)];
+  return minor === 2 || (minor === 3 && first > second) ? second : first;
 }

@@ -65,7 +65,6 @@ interface Block {
 export async function* readPcapng(source: Source): AsyncGenerator<CapturedPacket> {
   let littleEndian = false;
   let interfaces: Interface[] = [];
-  let lastNs = 0n;
 
   while (!await source.atEnd()) {
     const at = source.offset;
@@ -86,15 +85,12 @@ export async function* readPcapng(source: Source): AsyncGenerator<CapturedPacket
         interfaces.push(readInterface(block));
         break;
       case SIMPLE_PACKET:
-        // It has no time of its own.
-        yield readSimplePacket(block, interfaces, lastNs);
+        yield readSimplePacket(block, interfaces);
         break;
       case ENHANCED_PACKET:
-      case PACKET: {
-        const packet = readEnhancedPacket(block, interfaces);
-        lastNs = packet.timestampNs;
-        yield packet;
-      }
+      case PACKET:
+        yield readEnhancedPacket(block, interfaces);
+        break;
     }
   }
 }
@@ -159,15 +155,15 @@ function readEnhancedPacket(block: Block, interfaces: readonly Interface[]): Cap
   const { linkType, perSecond, offsetSeconds } = interfaceOf(block, interfaces, type === PACKET ? view.getUint16(8, littleEndian) : view.getUint32(8, littleEndian));
   const units = BigInt(view.getUint32(12, littleEndian)) << 32n | BigInt(view.getUint32(16, littleEndian));
   const timestampNs = units * 1_000_000_000n / perSecond + offsetSeconds * 1_000_000_000n;
-  if (timestampNs !== BigInt.asUintN(64, timestampNs)) block.fail("a time beyond the years 1970 to 2554");
   return { linkType, timestampNs, bytes: data(block, ENHANCED_PACKET_DATA, view.getUint32(20, littleEndian)) };
 }
 
-/** A Simple Packet Block is of the first interface, and says how long the packet was, not how much of it is here. */
-function readSimplePacket(block: Block, interfaces: readonly Interface[], timestampNs: bigint): CapturedPacket {
+/** A Simple Packet Block has no time, is of the first interface, and has the length of the packet, not of what is here. */
+function readSimplePacket(block: Block, interfaces: readonly Interface[]): CapturedPacket {
   const { linkType, snapLen } = interfaceOf(block, interfaces, 0);
   const originalLen = block.view.getUint32(8, block.littleEndian);
-  return { linkType, timestampNs, bytes: data(block, SIMPLE_PACKET_DATA, snapLen === 0 ? originalLen : Math.min(originalLen, snapLen)) };
+  const bytes = data(block, SIMPLE_PACKET_DATA, snapLen === 0 ? originalLen : Math.min(originalLen, snapLen));
+  return { linkType, timestampNs: undefined, bytes };
 }
 
 function interfaceOf({ fail }: Block, interfaces: readonly Interface[], id: number): Interface {

@@ -2,27 +2,31 @@
  * A capture through an engine, on one thread and without a device:
  *
  *  1. read: a frame of the capture (capture.ts), and the IP packet in it (link.ts)
- *  2. gather: packets into free slots, until the batch is full or the capture's clock goes on
- *  3. respond: as worker.ts has it, and before that at each deadline that the capture's clock has passed
- *  4. write: each reply with the time of its request, or of the deadline (writer.ts), its slot back to the pool
+ *  2. pass: the engine's deadlines up to the packet's time (Clock), each at its own time
+ *  3. respond: one packet a call, so that all the call gives has that packet's time
+ *  4. write: what the packets of a chunk gave, before the next chunk is waited for (writer.ts)
  */
-import { BATCH, DEADLINE, FREE, FREE_COUNT, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "../abi.js";
+import { DEADLINE, FREE, FREE_COUNT, RECEIVED, TO_SEND } from "../abi.js";
 import { createEngine } from "../bench/engines.js";
 import type { Engine, EngineName } from "../engine/engine.js";
+import { EXIT, Failure } from "../failure.js";
 import { LinearMemory } from "../engine/memory.js";
 import { tableOf } from "../engine/table.js";
 import { verdicts, type Verdicts } from "../metrics.js";
 import type { Address, Serving } from "../prefixes.js";
 import { readCapture, type CapturedPacket } from "./capture.js";
-import { LINK_TYPES } from "./link.js";
+import { LINK_TYPES, linkTypeName } from "./link.js";
 import type { Output } from "../output.js";
-import { Damage } from "./source.js";
+import { Damage, Stopped } from "./source.js";
 import { ReplyWriter } from "./writer.js";
 
 /** The longest IP packet without a jumbogram's option, and what a slot holds. */
 const PACKET_LEN = 65535;
 /** Link types that are named as not read; a capture may claim any number of them. */
 const NAMED_LINK_TYPES = 8;
+const UNREAD = "unread link type";
+const LINK_TYPE_MEND = "capture Ethernet, Linux cooked or IP packets: tcpdump -i any -w IN";
+const NS_PER_MS = 1_000_000n;
 
 export interface ReplayOptions {
   readonly serving: Serving;
@@ -41,22 +45,26 @@ export interface Replayed extends Verdicts {
 }
 
 /**
- * Replays a capture, given in chunks, and writes the replies; `name` is the capture's, for messages. The output is discarded
- * unless all went well or the capture was damaged, which the result then says. `warn` is told once of each thing that is not read.
- * @throws Failure when nothing of the capture can be read (usage), or the output cannot be written.
+ * Replays a capture, given in chunks, and writes the replies; `name` is the capture's, for messages. What came of a chunk is
+ * written before the next chunk is asked for. The output is discarded unless all went well or the capture was damaged, which
+ * the result then says. `warn` is told once of each thing that is not read or not kept.
+ * @throws Failure when nothing of the capture can be read, or the output cannot be written.
  */
 export async function replay(capture: AsyncIterable<Uint8Array>, name: string, output: Output, options: ReplayOptions, warn: (message: string) => void): Promise<Replayed> {
   try {
     const { serving, hostAddresses, engine, reassembly } = options;
     const linear = LinearMemory.create({ mtu: PACKET_LEN, reassembly, table: tableOf(serving, { hosts: hostAddresses }) });
     const writer = new ReplyWriter(output);
-    const batches = new Batches(linear, await createEngine(engine, linear), writer);
+    const exchange = new Exchange(linear, await createEngine(engine, linear), writer);
     const selection = new Selection(name, warn);
-    const damage = await untilDamage(readCapture(capture, name), async (captured) => {
+    const clock = new Clock();
+    const damage = await untilDamage(readCapture(flushing(capture, writer), name), (captured) => {
+      const timestampNs = clock.timeOf(captured);
       const packet = selection.ipPacket(captured);
-      if (packet) await batches.add(packet, captured.timestampNs);
+      if (packet) exchange.respond(packet, timestampNs);
     });
-    await batches.respond();
+    if (!damage) selection.check();
+    for (const message of changedTimes(name, clock.unusable, writer.lifted)) warn(message);
     await writer.finish();
     return { ...verdicts([linear]), skipped: selection.skipped, damage };
   } finally {
@@ -64,14 +72,59 @@ export async function replay(capture: AsyncIterable<Uint8Array>, name: string, o
   }
 }
 
-/** Lets `take` have each packet, in turn, up to where the capture is damaged; returns the damage. @throws Failure for all else. */
-async function untilDamage(packets: AsyncIterable<CapturedPacket>, take: (packet: CapturedPacket) => Promise<void>): Promise<Damage | undefined> {
+/** The chunks; before the next one is waited for, what came of the last one is written. */
+async function* flushing(chunks: AsyncIterable<Uint8Array>, writer: ReplyWriter): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    await writer.flush();
+  }
+}
+
+/**
+ * Lets `take` have each packet, in turn, up to where reading is stopped or the capture is damaged; returns the damage.
+ * @throws Failure for all else.
+ */
+async function untilDamage(
+  captured: AsyncIterable<CapturedPacket>, take: (packet: CapturedPacket) => void,
+): Promise<Damage | undefined> {
   try {
-    for await (const packet of packets) await take(packet);
+    for await (const packet of captured) take(packet);
     return undefined;
   } catch (error) {
+    if (error instanceof Stopped) return undefined;
     if (error instanceof Damage) return error;
     throw error;
+  }
+}
+
+/** What is said of times that are not kept. */
+function changedTimes(name: string, unusable: number, lifted: number): string[] {
+  const before = "before 1970 or after 2554; each is given the time of the packet before it";
+  return [
+    ...unusable > 0 ? [`${name} has ${packets(unusable)} of a time ${before}`] : [],
+    ...lifted > 0 ? [`${name} has times that go back; ${lifted} replies are given the time of the reply before them`] : [],
+  ];
+}
+
+function packets(count: number): string {
+  return `${count} packet${count === 1 ? "" : "s"}`;
+}
+
+/** The time of each packet. */
+class Clock {
+  /** Packets whose own time is not one of 64 bits of nanoseconds since 1970. */
+  unusable = 0;
+  #lastNs = 0n;
+
+  /** A packet's own time; the time of the packet before it where it has none, or none that can be used. */
+  timeOf({ timestampNs }: CapturedPacket): bigint {
+    if (timestampNs === undefined) return this.#lastNs;
+    if (timestampNs !== BigInt.asUintN(64, timestampNs)) {
+      this.unusable++;
+      return this.#lastNs;
+    }
+    this.#lastNs = timestampNs;
+    return timestampNs;
   }
 }
 
@@ -81,6 +134,8 @@ class Selection {
   readonly #name: string;
   readonly #warn: (message: string) => void;
   readonly #unread = new Set<number>();
+  /** Whether any packet was of a link type that is read. */
+  #readable = false;
 
   constructor(name: string, warn: (message: string) => void) {
     this.#name = name;
@@ -90,95 +145,72 @@ class Selection {
   /** The IP packet of a frame, of at most PACKET_LEN bytes, or undefined. */
   ipPacket({ linkType, bytes }: CapturedPacket): Uint8Array | undefined {
     const toPacket = LINK_TYPES.get(linkType);
+    if (toPacket) this.#readable = true;
+    else this.#warnOnce(linkType);
     const packet = toPacket?.(bytes);
     if (packet && packet.length <= PACKET_LEN) return packet;
-    if (!toPacket) this.#warnOnce(linkType);
-    const reason = !toPacket ? "unread link type" : packet ? `over ${PACKET_LEN} bytes` : "not IP";
+    const reason = !toPacket ? UNREAD : packet ? `over ${PACKET_LEN} bytes` : "not IP";
     this.skipped[reason] = (this.skipped[reason] ?? 0) + 1;
     return undefined;
+  }
+
+  /** At the capture's end. @throws Failure where it had packets and none of a link type that is read. */
+  check(): void {
+    const unread = this.skipped[UNREAD] ?? 0;
+    if (this.#readable || unread === 0) return;
+    const what = `nothing of ${this.#name} can be read: ${packets(unread)}, none of a link type that is read`;
+    throw new Failure(what, EXIT.RUNTIME, { mend: LINK_TYPE_MEND });
   }
 
   #warnOnce(linkType: number): void {
     if (this.#unread.has(linkType) || this.#unread.size === NAMED_LINK_TYPES) return;
     this.#unread.add(linkType);
-    this.#warn(`${this.#name} has packets of link type ${linkType}, which is not read; they are skipped`);
+    this.#warn(`${this.#name} has packets of ${linkTypeName(linkType)}, which is not read; they are skipped`);
   }
 }
 
-/** Packets on their way through the engine. */
-export class Batches {
+/** A capture's packets and an engine, one call each. */
+export class Exchange {
   readonly #engine: Engine;
   readonly #writer: ReplyWriter;
-  readonly #slotSize: number;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
   readonly #times: Float64Array;
-  /** By slot: when the packet of the batch that lies there was captured; 0 where none lies. */
-  readonly #timestampNs = new BigUint64Array(SLOTS);
-  #count = 0;
-  /** Since 1970, of every packet of the batch. */
-  #millisecond = 0n;
 
-  constructor({ memory, slotSize }: LinearMemory, engine: Engine, writer: ReplyWriter) {
+  constructor({ memory }: LinearMemory, engine: Engine, writer: ReplyWriter) {
     this.#engine = engine;
     this.#writer = writer;
-    this.#slotSize = slotSize;
     this.#bytes = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
     this.#times = new Float64Array(memory.buffer);
   }
 
-  /** Adds a packet of at most PACKET_LEN bytes to the batch, or to a new one where that is of another millisecond or full. */
-  async add(packet: Uint8Array, timestampNs: bigint): Promise<void> {
-    const millisecond = timestampNs / 1_000_000n;
-    if (this.#count === BATCH || millisecond !== this.#millisecond) await this.respond();
-    if (millisecond !== this.#millisecond) await this.#passTo(millisecond);
+  /** Lets the engine have a packet of at most PACKET_LEN bytes, and before it what is due at or before its time. */
+  respond(packet: Uint8Array, timestampNs: bigint): void {
+    const millisecond = Number(timestampNs / NS_PER_MS);
+    for (let deadline = this.#deadline; deadline !== 0 && deadline <= millisecond; deadline = this.#deadline) {
+      this.#call(0, deadline, BigInt(deadline) * NS_PER_MS);
+    }
     const slot = this.#words[FREE / 4 + --this.#words[FREE_COUNT / 4]];
     this.#bytes.set(packet, slot);
-    this.#words[RECEIVED / 4 + 2 * this.#count] = slot;
-    this.#words[RECEIVED / 4 + 2 * this.#count + 1] = packet.length;
-    this.#timestampNs[this.#indexOf(slot)] = timestampNs;
-    this.#count++;
-  }
-
-  /** Answers the batch, which may be empty. Its packets are all of one millisecond, so that the engine's clock is theirs. */
-  async respond(): Promise<void> {
-    if (this.#count === 0) return;
-    const last = this.#timestampNs[this.#indexOf(this.#words[RECEIVED / 4 + 2 * (this.#count - 1)])];
-    const count = this.#count;
-    this.#count = 0;
-    await this.#call(count, last);
-  }
-
-  /** Lets the capture's clock go on to this millisecond, past the engine's deadlines. */
-  async #passTo(millisecond: bigint): Promise<void> {
-    for (let deadline = this.#deadline; deadline !== 0n && deadline <= millisecond; deadline = this.#deadline) {
-      this.#millisecond = deadline;
-      await this.#call(0, deadline * 1_000_000n);
-    }
-    this.#millisecond = millisecond;
+    this.#words[RECEIVED / 4] = slot;
+    this.#words[RECEIVED / 4 + 1] = packet.length;
+    this.#call(1, millisecond, timestampNs);
   }
 
   /** In milliseconds, 0 for none. The engine's are whole, as is its clock. */
-  get #deadline(): bigint {
-    return BigInt(this.#times[DEADLINE / 8]);
+  get #deadline(): number {
+    return this.#times[DEADLINE / 8];
   }
 
-  /** Calls the engine, and writes what it sends. `otherwiseNs`: the time of what is no request's own reply. */
-  async #call(count: number, otherwiseNs: bigint): Promise<void> {
-    const replies = this.#engine.respond(count, Number(this.#millisecond));
+  /** Calls the engine, and writes what it sends. */
+  #call(count: number, millisecond: number, timestampNs: bigint): void {
+    const replies = this.#engine.respond(count, millisecond);
     for (let i = 0; i < replies; i++) {
       const slot = this.#words[TO_SEND / 4 + 2 * i];
       const length = this.#words[TO_SEND / 4 + 2 * i + 1];
-      // An error, for one, lies in a slot of its own.
-      this.#writer.add(this.#timestampNs[this.#indexOf(slot)] || otherwiseNs, this.#bytes.subarray(slot, slot + length));
+      this.#writer.add(timestampNs, this.#bytes.subarray(slot, slot + length));
       this.#words[FREE / 4 + this.#words[FREE_COUNT / 4]++] = slot;
     }
-    this.#timestampNs.fill(0n);
-    await this.#writer.flush();
-  }
-
-  #indexOf(slot: number): number {
-    return (slot - SLOT_BASE) / this.#slotSize;
   }
 }

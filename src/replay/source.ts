@@ -11,17 +11,22 @@ export class Damage extends Failure {
   }
 }
 
+/** What chunks throw where somebody has ended them: all that is to come has come, even if an item is cut short. */
+export class Stopped extends Error {
+  override readonly name = "Stopped";
+}
+
 export class Source {
   readonly #chunks: AsyncIterator<Uint8Array>;
-  readonly #name: string;
+  /** The capture's, for messages. */
+  readonly name: string;
   /** What of the chunks so far has not been taken. */
   #buffer: Uint8Array = new Uint8Array(0);
   #offset = 0;
 
-  /** `name` is the capture's, for messages. */
   constructor(chunks: AsyncIterable<Uint8Array>, name: string) {
     this.#chunks = chunks[Symbol.asyncIterator]();
-    this.#name = name;
+    this.name = name;
   }
 
   /** Bytes taken so far: where the next one lies in the capture. */
@@ -34,6 +39,12 @@ export class Source {
     return await this.#fill(1) === 0;
   }
 
+  /** The next `length` bytes, not taken, fewer only where the capture ends. They stay as they are. @throws Failure */
+  async head(length: number): Promise<Uint8Array> {
+    await this.#fill(length);
+    return this.#buffer.subarray(0, length);
+  }
+
   /** The first `length` bytes of the item at `at`, not taken yet. They stay as they are. @throws Failure where the capture ends sooner. */
   async peek(length: number, item: string, at = this.#offset): Promise<DataView> {
     if (await this.#fill(length) < length) throw this.fault(`ends at byte ${this.#offset + this.#buffer.length}, within ${item}`, at);
@@ -44,6 +55,14 @@ export class Source {
   async take(length: number, item: string, at = this.#offset): Promise<DataView> {
     const taken = await this.peek(length, item, at);
     this.#advance(length);
+    return taken;
+  }
+
+  /** Takes what there is, at most `length` bytes; none at the end. They stay as they are. @throws Failure */
+  async takeSome(length: number): Promise<Uint8Array> {
+    await this.#fill(1);
+    const taken = this.#buffer.subarray(0, length);
+    this.#advance(taken.length);
     return taken;
   }
 
@@ -63,9 +82,10 @@ export class Source {
     await this.#chunks.return?.();
   }
 
-  /** What is wrong with the item at byte `at`. Where it is the first one, nothing could be read: this is no capture (usage). */
-  fault(what: string, at: number): Failure {
-    return at === 0 ? new Failure(`${this.#name} is not a capture that can be read: it ${what}`, EXIT.USAGE) : new Damage(`${this.#name} is damaged: it ${what} at byte ${at}`);
+  /** What is wrong with the item at byte `at`. Where that is the first, this is no capture, and `mend` may make one of it. */
+  fault(what: string, at: number, mend?: string): Failure {
+    if (at > 0) return new Damage(`${this.name} is damaged: it ${what} at byte ${at}`);
+    return new Failure(`${this.name} is not a capture that can be read: it ${what}`, EXIT.RUNTIME, { mend });
   }
 
   #advance(length: number): void {
@@ -88,15 +108,24 @@ export class Source {
     return held;
   }
 
-  /** @throws Failure (usage) where nothing can be read, Damage where it is the rest that cannot. */
+  /** @throws Failure where nothing can be read, Damage where it is the rest that cannot, Stopped. */
   async #next(held: number): Promise<Uint8Array | undefined> {
     try {
       const next: IteratorResult<Uint8Array, unknown> = await this.#chunks.next();
       return next.done === true ? undefined : next.value;
     } catch (error) {
-      const end = this.#offset + held;
-      if (end === 0) throw new Failure(`the capture cannot be read: ${messageOf(error)}`, EXIT.USAGE, { cause: error });
-      throw new Damage(`${this.#name} cannot be read on at byte ${end}: ${messageOf(error)}`, { cause: error });
+      throw this.#unreadable(error, this.#offset + held);
     }
+  }
+
+  /** What an error of the chunks at byte `end` means. */
+  #unreadable(error: unknown, end: number): Error {
+    if (error instanceof Stopped && end === 0) {
+      return new Failure(`nothing came from ${this.name} before it was interrupted`, EXIT.RUNTIME);
+    }
+    if (error instanceof Damage && end === 0) return new Failure(error.what, EXIT.RUNTIME, { cause: error });
+    if (error instanceof Stopped || error instanceof Failure) return error;
+    if (end === 0) return new Failure(`the capture cannot be read: ${messageOf(error)}`, EXIT.USAGE, { cause: error });
+    return new Damage(`${this.name} could not be read beyond byte ${end}: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -5,13 +5,14 @@
 import type { Output } from "../output.js";
 
 const LINKTYPE_RAW = 101;
-/** Bytes that are gathered before they are written. */
-const WRITE_LEN = 65536;
 
 export class ReplyWriter {
   readonly #output: Output;
-  readonly #pending: Uint8Array[] = [sectionHeader(), interfaceDescription()];
-  #pendingLen = 0;
+  readonly #pending: Uint8Array[] = [];
+  #begun = false;
+  #lastNs = 0n;
+  /** Replies that were given a later time than their own, so that times never go back. */
+  lifted = 0;
 
   constructor(output: Output) {
     this.#output = output;
@@ -19,14 +20,14 @@ export class ReplyWriter {
 
   /** Copies the packet; `timestampNs` since 1970, under 2^64. */
   add(timestampNs: bigint, packet: Uint8Array): void {
-    const block = enhancedPacket(timestampNs, packet);
-    this.#pending.push(block);
-    this.#pendingLen += block.length;
+    if (timestampNs < this.#lastNs) this.lifted++;
+    else this.#lastNs = timestampNs;
+    this.#pending.push(enhancedPacket(this.#lastNs, packet));
   }
 
-  /** Writes what was added, once it is much; waits for whoever reads it. @throws Failure */
+  /** Writes what was added, if anything was; waits for whoever reads it. @throws Failure */
   async flush(): Promise<void> {
-    if (this.#pendingLen >= WRITE_LEN) await this.#write();
+    if (this.#pending.length > 0) await this.#write();
   }
 
   /** Writes the rest, and makes the output what it is to be. @throws Failure */
@@ -36,8 +37,9 @@ export class ReplyWriter {
   }
 
   async #write(): Promise<void> {
-    const bytes = Buffer.concat(this.#pending);
-    this.#pending.length = this.#pendingLen = 0;
+    const bytes = Buffer.concat([...this.#begun ? [] : [sectionHeader(), interfaceDescription()], ...this.#pending]);
+    this.#begun = true;
+    this.#pending.length = 0;
     await this.#output.write(bytes);
   }
 }

@@ -24,13 +24,29 @@ export interface PcapOptions {
   linkType?: number;
 }
 
-export function pcap(records: readonly Record[], { littleEndian = true, nanoseconds = false, linkType = 101 }: PcapOptions = {}): Uint8Array {
-  const magic = nanoseconds ? 0xa1b23c4d : 0xa1b2c3d4;
+/** What only pcap has. */
+export interface OldPcapOptions {
+  /** Of version 2. */
+  minor?: number;
+  /** Whether the length on the wire is first. */
+  swapped?: boolean;
+  /** Kuznetsov's, whose records have eight bytes more. */
+  modified?: boolean;
+  /** How much longer than its bytes each packet was. */
+  cut?: number;
+}
+
+export function pcap(records: readonly Record[], options: PcapOptions & OldPcapOptions = {}): Uint8Array {
+  const { littleEndian = true, nanoseconds = false, linkType = 101, minor = 4, swapped = false, modified = false, cut = 0 } = options;
+  const magic = modified ? 0xa1b2cd34 : nanoseconds ? 0xa1b23c4d : 0xa1b2c3d4;
   return Buffer.concat([
-    pack(littleEndian, [magic, 4], [2, 2], [4, 2], [0, 4], [0, 4], [262144, 4], [linkType, 4]),
+    pack(littleEndian, [magic, 4], [2, 2], [minor, 2], [0, 4], [0, 4], [262144, 4], [linkType, 4]),
     ...records.map(({ ns, frame }) => {
       const fraction = ns % 1_000_000_000n / (nanoseconds ? 1n : 1000n);
-      return pack(littleEndian, [ns / 1_000_000_000n, 4], [fraction, 4], [frame.length, 4], [frame.length, 4], frame);
+      const lengths = [frame.length, frame.length + cut];
+      if (swapped) lengths.reverse();
+      const more = modified ? pack(littleEndian, [2, 4], [0x0800, 2], [0, 1], [0, 1]) : new Uint8Array(0);
+      return pack(littleEndian, [ns / 1_000_000_000n, 4], [fraction, 4], [lengths[0], 4], [lengths[1], 4], more, frame);
     }),
   ]);
 }
@@ -115,6 +131,9 @@ export const FRAMES: readonly { readonly name: string; readonly linkType: number
   { name: "802.1Q in 802.1ad", linkType: 1, frame: (packet) => pack(false, ADDRESSES, [0x88a8, 2], [7, 2], [0x8100, 2], [42, 2], [0x0800, 2], packet) },
   { name: "Linux cooked", linkType: 113, frame: (packet) => pack(false, [0, 2], [1, 2], [6, 2], ADDRESSES.subarray(0, 8), [0x0800, 2], packet) },
   { name: "Linux cooked v2", linkType: 276, frame: (packet) => pack(false, [0x0800, 2], [0, 2], [3, 4], [1, 2], [0, 1], [6, 1], ADDRESSES.subarray(0, 8), packet) },
+  { name: "BSD loopback, little-endian", linkType: 0, frame: (packet) => pack(true, [2, 4], packet) },
+  { name: "BSD loopback, big-endian", linkType: 0, frame: (packet) => pack(false, [2, 4], packet) },
+  { name: "OpenBSD loopback", linkType: 108, frame: (packet) => pack(false, [2, 4], packet) },
   { name: "802.1Q in Linux cooked v2", linkType: 276, frame: (packet) => pack(false, [0x8100, 2], [0, 2], [3, 4], [1, 2], [0, 1], [6, 1], ADDRESSES.subarray(0, 8), [42, 2], [0x0800, 2], packet) },
 ];
 

@@ -5,8 +5,9 @@ import { once } from "node:events";
 import { chmodSync, closeSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
-import { SLOTS } from "../../src/abi.js";
+import { after, before, describe, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { FREE, FREE_COUNT, RECEIVED, SLOTS } from "../../src/abi.js";
 import { ENGINE_NAMES, type EngineName } from "../../src/engine/engine.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
@@ -14,20 +15,21 @@ import { DEFAULT_REASSEMBLY } from "../../src/engine/policy.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefixes.js";
 import type { Output } from "../../src/output.js";
-import { Batches, replay, type Replayed } from "../../src/replay/replay.js";
-import { Damage } from "../../src/replay/source.js";
+import { Exchange, replay, type Replayed } from "../../src/replay/replay.js";
+import { gunzip } from "../../src/replay/gzip.js";
+import { Damage, Source } from "../../src/replay/source.js";
 import { ReplyWriter } from "../../src/replay/writer.js";
 import { ARP, Blocks, FRAMES, pack, pcap, pcapng, readReplies, type Record } from "../support/captures.js";
 import { CLI } from "../support/netns.js";
-import { expectedReply, fragmentsOf, HOST, icmpPacket, pattern, PREFIX } from "../support/packets.js";
+import { expectedReply, fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.js";
 import { Random } from "../support/random.js";
 
 const MUTATIONS = 2000;
 const START = 1_700_000_000_123_456_000n;
 
-/** For assert.rejects(): a Failure that says nothing could be read. */
-function usage(message: RegExp): (error: unknown) => boolean {
-  return (error) => error instanceof Failure && error.exitStatus === EXIT.USAGE && message.test(error.message);
+/** For assert.rejects(): a Failure that says nothing could be read, and not that a part could. */
+function refused(message: RegExp, status: number = EXIT.RUNTIME): (error: unknown) => boolean {
+  return (error) => error instanceof Failure && !(error instanceof Damage) && error.exitStatus === status && message.test(error.message);
 }
 
 /** What was written, in memory. */
@@ -100,6 +102,23 @@ describe("formats", () => {
       }
     });
   }
+
+  test("pcap of the versions before 2.4, and of the modified libpcap, whichever length comes first", async () => {
+    const sent = requests(3);
+    for (const littleEndian of [true, false]) {
+      for (const options of [{ minor: 2, swapped: true }, { minor: 3 }, { minor: 3, swapped: true }, { modified: true }]) {
+        for (const cut of [0, 5]) {
+          const { replies, damage } = await replayed(pcap(sent, { littleEndian, ...options, cut }));
+          assert.deepEqual([replies, damage], [expected(sent), undefined], JSON.stringify(options));
+        }
+      }
+    }
+  });
+
+  test("pcap 2.4 never has the length on the wire first", async () => {
+    const capture = pcap(requests(1), { swapped: true, cut: 5 });
+    assert.match((await replayed(capture)).damage?.message ?? "", /it ends at byte \d+, within the packet at byte 24$/);
+  });
 
   test("a capture without packets gives one without replies", async () => {
     for (const capture of [pcap([]), pcapng([]), new Blocks(true).section()]) assert.deepEqual((await replayed(capture)).replies, []);
@@ -225,30 +244,61 @@ describe("what is not for the engine", () => {
     const { replies, skipped, warnings } = await replayed(Buffer.concat([blocks.section(), blocks.interface(147), blocks.interface(101), blocks.interface(148), ...packets]));
     assert.deepEqual([replies.length, skipped], [1, { "unread link type": 3 }]);
     assert.deepEqual(warnings, [147, 148].map((linkType) => `in has packets of link type ${linkType}, which is not read; they are skipped`));
-    assert.deepEqual((await replayed(pcap([{ ns, frame }], { linkType: 147 }))).skipped, { "unread link type": 1 });
   });
 
   test("of any number of such link types a few are named", async () => {
     const blocks = new Blocks(true);
     const many = Array.from({ length: 100 }, (_, id) => [blocks.interface(20000 + id), blocks.packet(1n, ARP, id)]).flat();
-    const { skipped, warnings } = await replayed(Buffer.concat([blocks.section(), ...many]));
-    assert.deepEqual([skipped, warnings.length], [{ "unread link type": 100 }, 8]);
+    const { skipped, warnings } = await replayed(Buffer.concat([blocks.section(), ...many, blocks.interface(1), blocks.packet(1n, ARP, 100)]));
+    assert.deepEqual([skipped, warnings.length], [{ "unread link type": 100, "not IP": 1 }, 8]);
+  });
+
+  test("a link type has the name that tcpdump gives it", async () => {
+    for (const [linkType, name] of [
+      [105, "802.11 (link type 105)"], [127, "802.11 plus radiotap header (link type 127)"], [9, "PPP (link type 9)"], [147, "link type 147"],
+    ] as const) {
+      const blocks = new Blocks(true);
+      const packets = [blocks.packet(1n, ARP), blocks.packet(1n, ARP, 1)];
+      const capture = Buffer.concat([blocks.section(), blocks.interface(linkType), blocks.interface(1), ...packets]);
+      assert.deepEqual((await replayed(capture)).warnings, [`in has packets of ${name}, which is not read; they are skipped`]);
+    }
+  });
+
+  test("where no packet is of a link type that is read, that is a failure, and a capture without IP is none", async () => {
+    const one = pcap([{ ns: START, frame: ARP }], { linkType: 105 });
+    const none = /^nothing of in can be read: 1 packet, none of a link type that is read; capture Ethernet/;
+    await assert.rejects(replayed(one), refused(none));
+    await assert.rejects(replayed(pcapng(requests(2), { linkType: 147 })), refused(/^nothing of in can be read: 2 packets, none/));
+    assert.deepEqual((await replayed(pcap([{ ns: START, frame: ARP }], { linkType: 1 }))).skipped, { "not IP": 1 });
+  });
+
+  test("BSD loopback: the families of every BSD in either byte order, and no others", async () => {
+    const [request] = requests(1);
+    for (const linkType of [0, 108]) {
+      for (const littleEndian of [true, false]) {
+        const frame = (family: number) => ({ ns: request.ns, frame: pack(littleEndian, [family, 4], request.frame) });
+        const short = { ns: request.ns, frame: Uint8Array.of(2, 0, 0) };
+        const sent = [2, 24, 28, 30].map(frame);
+        const { replies, skipped } = await replayed(pcap([...sent, ...[0, 1, 7, 23, 258, 0x1e000002].map(frame), short], { linkType }));
+        assert.deepEqual(replies, expected(sent.map(() => request)));
+        assert.deepEqual(skipped, { "not IP": 7 });
+      }
+    }
   });
 });
 
-test("a batch ends when it is full and when the capture's millisecond changes, back or forth", async () => {
-  const batches: [count: number, now: number][] = [];
+test("the engine is called with one packet at a time, at the packet's millisecond", () => {
+  const calls: [count: number, now: number][] = [];
   const linear = LinearMemory.create({ mtu: 65535, reassembly: 0, table: TABLE });
+  const words = new Uint32Array(linear.memory.buffer);
   const respond = (count: number, now: number) => {
-    batches.push([count, now]);
+    calls.push([count, now]);
+    words[FREE / 4 + words[FREE_COUNT / 4]++] = words[RECEIVED / 4];
     return 0;
   };
-  const gather = new Batches(linear, { respond }, new ReplyWriter(new Memory()));
-  const times = [...Array.from({ length: 300 }, () => 5_000_000n), 5_999_999n, 6_000_000n, 6_000_001n, 5_000_000n, 0n];
-  for (const ns of times) await gather.add(ARP, ns);
-  await gather.respond();
-  await gather.respond();
-  assert.deepEqual(batches, [[256, 5], [45, 5], [2, 6], [1, 5], [1, 0]]);
+  const exchange = new Exchange(linear, { respond }, new ReplyWriter(new Memory()));
+  for (const ns of [5_000_000n, 5_000_000n, 5_999_999n, 6_000_000n, 5_000_000n, 0n]) exchange.respond(ARP, ns);
+  assert.deepEqual(calls, [5, 5, 5, 6, 5, 0].map((now) => [1, now]));
 });
 
 test("thousands of packets of one millisecond, and of one each: every slot comes back", async () => {
@@ -267,9 +317,142 @@ test("fragments by the capture's clock: answered when whole, an error at the mom
   const frames = [[0n, lost], [5_000n * ms, last], [5_000n * ms + 7n, first], [59_999n * ms, request], [70_000n * ms, request], [70_000n * ms, late]] as const;
   const capture = pcapng(frames.map(([ns, frame]) => ({ ns: at + ns, frame })), { nanoseconds: true });
   const { replies, received, replied, dropped, held } = await replayed(capture, { engine: "wasm" });
-  assert.deepEqual(replies.map(({ ns, frame }) => [(ns - at) / ms, frame[20], frame.length]), [[5_000n, 0, 2028], [59_999n, 0, 84], [60_000n, 11, 576], [70_000n, 0, 84]]);
+  assert.deepEqual(replies.map(({ ns, frame }) => [ns - at, frame[20], frame.length]), [
+    [5_000n * ms + 7n, 0, 2028], [59_999n * ms, 0, 84], [60_000n * ms, 11, 576], [70_000n * ms, 0, 84],
+  ]);
   assert.deepEqual({ received, replied, dropped, held }, { received: 6, replied: 4, dropped: { frag_reasm_timeout: 1 }, held: 1 });
   assert.deepEqual((await replayed(capture, { engine: "js" })).dropped, { ip_fragment: 4 });
+});
+
+describe("gzip", () => {
+  const random = new Random(1);
+  const noise = Uint8Array.from({ length: 20000 }, () => random.next());
+  // The second is as long compressed as not.
+  const sent = [...requests(50), { ns: START + 20_000_000n, frame: icmpPacket({ data: noise }) }, { ns: START + 30_000_000n, frame: icmpPacket() }];
+
+  test("a compressed capture gives what it gives uncompressed, however its chunks come", async () => {
+    for (const { name, write, options } of FORMATS) {
+      const { bytes } = await replayed(write(sent, options));
+      for (const chunk of [7, 4096, 1 << 20]) assert.deepEqual((await replayed(gzipSync(write(sent, options)), { chunk })).bytes, bytes, name);
+    }
+  });
+
+  test("members one after another are one file, wherever a chunk ends, and zeros may follow", async () => {
+    const capture = pcap(requests(3));
+    const { bytes } = await replayed(capture);
+    const members = Buffer.concat([gzipSync(capture.subarray(0, 50)), gzipSync(new Uint8Array(0)), gzipSync(capture.subarray(50))]);
+    for (let chunk = 1; chunk <= members.length; chunk++) assert.deepEqual((await replayed(members, { chunk })).bytes, bytes);
+    for (const zeros of [1, 5000, 100_000]) {
+      const { damage, bytes: same } = await replayed(Buffer.concat([members, new Uint8Array(zeros)]));
+      assert.deepEqual([damage, same], [undefined, bytes]);
+    }
+  });
+
+  test("cut at any byte, what came of it is answered, and the byte is named", async () => {
+    const compressed = gzipSync(pcap(sent));
+    for (let length = 1; length < compressed.length; length += 997) {
+      const cut = compressed.subarray(0, length);
+      if (length < 100) {
+        const message = length < 2 ? /it ends at byte 1, within its first/ : /^in is damaged: it ends within its gzip data at byte \d+$/;
+        await assert.rejects(replayed(cut), refused(message));
+        continue;
+      }
+      const { damage, replies } = await replayed(cut, { chunk: 100 });
+      assert.equal(damage?.message, `in is damaged: it ends within its gzip data at byte ${length}`);
+      assert.deepEqual(replies, expected(sent.slice(0, replies.length)));
+    }
+    const { replies } = await replayed(compressed.subarray(0, -1));
+    assert.deepEqual(replies, expected(sent));
+  });
+
+  test("where its data make no sense, what came before them is answered; bytes are those of the decompressed capture", async () => {
+    const compressed = gzipSync(pcap(sent));
+    const changed = Uint8Array.from(compressed);
+    changed[changed.length - 6] ^= 1;
+    const { damage, replies } = await replayed(changed);
+    assert.match(damage?.message ?? "", /^in is damaged: it has gzip data that cannot be decompressed \(incorrect data check\) at byte \d+$/);
+    assert.deepEqual(replies, expected(sent.slice(0, 50)));
+    const uncompressed = pcap(sent);
+    const { damage: within } = await replayed(gzipSync(uncompressed.subarray(0, 30)));
+    assert.equal(within?.message, "in, decompressed, is damaged: it ends at byte 30, within the packet at byte 24");
+    await assert.rejects(replayed(gzipSync(new Uint8Array(0))), refused(/^in, decompressed, is not a capture that can be read: it is empty$/));
+  });
+
+  test("of what grows a thousandfold no more is held than a few megabytes", async () => {
+    const blocks = new Blocks(true);
+    const [request] = requests(1);
+    const padding = Buffer.from(blocks.block(0xbad, new Uint8Array(1 << 20)));
+    const paddings = Array.from({ length: 100 }, () => padding);
+    const packet = blocks.packet(request.ns / 1000n, request.frame);
+    const capture = gzipSync(Buffer.concat([blocks.section(), blocks.interface(101), ...paddings, packet]));
+    const source = new Source(chunked(capture, 1 << 20), "in");
+    const held = new Map<number, number>();
+    for await (const chunk of gunzip(source)) held.set(source.offset, (held.get(source.offset) ?? 0) + chunk.length);
+    assert.ok([...held.values()].every((length) => length <= 5 << 20), [...held.values()].join(" "));
+    assert.equal([...held.values()].reduce((sum, length) => sum + length), 100 * padding.length + 28 + 20 + packet.length);
+    assert.deepEqual((await replayed(capture)).replies, expected([request]));
+  });
+});
+
+describe("time", () => {
+  const ms = 1_000_000n;
+  const at = 1_700_000_000_000n * ms;
+  const port = (destinationPort: number) => udpPacket({ data: pattern(4), destinationPort });
+  const times = ({ replies }: Outcome) => replies.map(({ ns }) => ns);
+
+  test("within a millisecond, an error has its packet's time, and a reply to fragments that of the last one", async () => {
+    const [first, last] = fragmentsOf(icmpPacket({ data: pattern(2000), fragment: 0 }), [0, 1480, 2008]);
+    const frames = [[100n, port(1)], [400n, icmpPacket()], [500n, first], [600n, port(2)], [700n, last], [800n, icmpPacket()], [801n, port(3)]] as const;
+    const outcome = await replayed(pcap(frames.map(([ns, frame]) => ({ ns: at + ns, frame })), { nanoseconds: true }), { engine: "wasm" });
+    assert.deepEqual(outcome.replies.map(({ ns, frame }) => [ns - at, frame[20], frame.length]), [
+      [100n, 3, 60], [400n, 0, 84], [600n, 3, 60], [700n, 0, 2028], [800n, 0, 84], [801n, 3, 60],
+    ]);
+  });
+
+  test("a packet at time 0 has its own time, whatever follows within the millisecond", async () => {
+    for (const engine of ENGINE_NAMES) {
+      const sent = requests(4).map(({ frame }, i) => ({ ns: 1000n * BigInt(i), frame }));
+      assert.deepEqual((await replayed(pcap(sent), { engine })).replies, expected(sent));
+    }
+  });
+
+  test("a time before 1970 or after 2554 is that of the packet before it, and one line says how many there are", async () => {
+    const frames = requests(5).map(({ frame }) => frame);
+    for (const littleEndian of [true, false]) {
+      const blocks = new Blocks(littleEndian);
+      const offset = blocks.option(14, pack(littleEndian, [-100n, 8]));
+      const capture = Buffer.concat([
+        blocks.section(), blocks.interface(101, offset), blocks.interface(101),
+        blocks.packet(99_999_999n, frames[0]), blocks.packet(at / 1000n, frames[1], 1), blocks.packet(5n, frames[2]),
+        blocks.packet(0xffff_ffff_ffff_ffffn, frames[3], 1), blocks.packet(at / 1000n + 1n, frames[4], 1),
+      ]);
+      const outcome = await replayed(capture);
+      assert.deepEqual(outcome.replies, expected([0n, at, at, at, at + 1000n].map((ns, i) => ({ ns, frame: frames[i] }))));
+      assert.deepEqual(outcome.warnings, ["in has 3 packets of a time before 1970 or after 2554; each is given the time of the packet before it"]);
+      assert.equal(outcome.damage, undefined);
+    }
+  });
+
+  test("the first and the last nanosecond that can be written are kept", async () => {
+    const blocks = new Blocks(true);
+    const nanoseconds = blocks.option(9, Uint8Array.of(9));
+    const [{ frame }] = requests(1);
+    const last = (1n << 64n) - 1n;
+    const outcome = await replayed(Buffer.concat([blocks.section(), blocks.interface(101, nanoseconds), blocks.packet(0n, frame), blocks.packet(last, frame)]));
+    assert.deepEqual([times(outcome), outcome.warnings], [[0n, last], []]);
+  });
+
+  test("where the capture's times go back, the replies' do not, and one line says for how many", async () => {
+    const sent = [5n, 3n, 4n, 5n, 6n].map((ns) => ({ ns: at + ns * ms, frame: icmpPacket({ type: 13, data: pattern(12) }) }));
+    for (const engine of ENGINE_NAMES) {
+      const outcome = await replayed(pcap(sent), { engine });
+      assert.deepEqual(times(outcome), [5n, 5n, 5n, 5n, 6n].map((ns) => at + ns * ms));
+      assert.deepEqual(outcome.warnings, ["in has times that go back; 2 replies are given the time of the reply before them"]);
+      // What a reply says of the time is its own request's all the same.
+      const midnight = at / ms % 86_400_000n;
+      assert.deepEqual(outcome.replies.map(({ frame }) => BigInt(new DataView(frame.buffer).getUint32(36)) - midnight), [5n, 3n, 4n, 5n, 6n]);
+    }
+  });
 });
 
 /** Where each record of a capture ends, its headers included, by writing fewer of them. */
@@ -289,7 +472,7 @@ describe("damage", () => {
       for (let length = 0; length <= capture.length; length++) {
         const cut = capture.subarray(0, length);
         if (length < fileHeaderLen) {
-          await assert.rejects(replayed(cut), usage(/^in is not a capture that can be read: it /));
+          await assert.rejects(replayed(cut), refused(/^in is not a capture that can be read: it /));
           continue;
         }
         const { replies, damage } = await replayed(cut, { chunk: 50 });
@@ -335,7 +518,6 @@ describe("damage", () => {
       ["if_tsoffset of 4 bytes", blocks.interface(101, blocks.option(14, new Uint8Array(4))), /if_tsoffset of 4 bytes/],
       ["a section without its magic", field(blocks.section(), 8, ...u32(0)), /without its byte-order magic/],
       ["a section of version 2", field(blocks.section(), 12, littleEndian, [2, 2]), /pcapng version 2\.0, and 1\.0 is read/],
-      ["a time that nanoseconds do not hold", blocks.packet(0xffff_ffff_ffff_ffffn, first.frame), /a time beyond/],
       ["a packet of a section without interfaces", Buffer.concat([blocks.section(), packet]), /has a packet of interface 0, which/],
       ["more interfaces than can be named", Buffer.concat(Array.from({ length: 65536 }, () => blocks.interface(101))), /more than 65536 interfaces/],
     ];
@@ -368,21 +550,44 @@ describe("damage", () => {
       throw await Promise.resolve(new Error("EIO"));
     }
     const output = new Memory();
-    await assert.rejects(replay(failing(), "in", output, options, unexpected), usage(/^the capture cannot be read: EIO$/));
+    await assert.rejects(replay(failing(), "in", output, options, unexpected), refused(/^the capture cannot be read: EIO$/, EXIT.USAGE));
     assert.ok(output.discarded);
     const { damage } = await replay(failing(pcap([])), "in", new Memory(), options, unexpected);
-    assert.equal(damage?.message, "in cannot be read on at byte 24: EIO");
+    assert.equal(damage?.message, "in could not be read beyond byte 24: EIO");
   });
 
   test("what is no capture is said to be none", async () => {
     for (const [bytes, message] of [
-      [Buffer.from("GIF89a, a picture and no capture at all"), /begins as neither pcap nor pcapng does/],
+      [Buffer.from("GIF89a\x01\0, a picture and no capture at all"), /begins as neither pcap nor pcapng does/],
       [Buffer.alloc(0), /is empty/],
-      [field(pcap([first]), 4, true, [1, 2]), /is pcap of version 1\.4, and 2\.4 is read/],
+      [field(pcap([first]), 4, true, [1, 2]), /is pcap of version 1\.4, and 2\.2 to 2\.4 are read/],
       [field(pcapng([first]), 8, true, [0, 4]), /without its byte-order magic/],
       [field(pcapng([first]), 4, true, [24, 4]), /has a block of type 168627466 and 24 bytes/],
     ] as const) {
-      await assert.rejects(replayed(bytes), usage(message));
+      await assert.rejects(replayed(bytes), refused(message));
+    }
+  });
+
+  test("what is no capture that is read has its usual name, and a command that makes one of it", async () => {
+    for (const [bytes, message] of [
+      [gzipSync(gzipSync(pcap([first]))), /^in, decompressed, is not a capture [^:]+: it is compressed by gzip a second time; [^:]+: gzip -dc IN \| gzip -dc \| pongd/],
+      [Buffer.from("28b52ffd24", "hex"), /is compressed by zstd; decompress it: zstd -dc IN \| pongd replay - OUT PREFIX$/],
+      [Buffer.from("BZh91AY&SY"), /is compressed by bzip2; decompress it: bzip2 -dc IN \|/],
+      [Buffer.from("fd377a585a000004", "hex"), /is compressed by xz; decompress it: xz -dc IN \|/],
+      [Buffer.from("04224d186440a7", "hex"), /is compressed by lz4; decompress it: lz4 -dc IN \|/],
+      [Buffer.from("504b03041400", "hex"), /is a zip archive; decompress it: unzip -p IN \|/],
+      [Buffer.concat([Buffer.alloc(257, "a\0"), Buffer.from("ustar\0")]), /is a tar archive; decompress it: tar -xOf IN MEMBER \|/],
+      [Buffer.from("snoop\0\0\0\0\0\0\x02"), /is a capture of Sun's snoop; convert it: editcap -F pcap IN OUT$/],
+      [Buffer.from("GMBU\0\x02"), /is a capture of Microsoft Network Monitor 2; convert it: editcap/],
+      [Buffer.from("0000000080b4656542000058ffff0048", "hex"), /begins as neither pcap nor pcapng does$/],
+      [Buffer.from("0000000080b4656502000058ffff0048", "hex"), /looks like a capture of Endace \(ERF\); convert it: traceconvert erf:IN pcapfile:OUT/],
+      [Buffer.from("13.0: 0(i) len=60:0010db1d0300->0010db1d0300/0800\n"), /is a capture of NetScreen's snoop; convert it: editcap/],
+      [Buffer.from("\n<!DOCTYPE html>\n<html>"), /is an HTML page; download the file that the page is about$/],
+      [Buffer.from("0000  45 00 00 54 00 01\n"), /is a hexdump, which is text; convert it: text2pcap IN OUT$/],
+      [Buffer.from("12:00:00.1 IP 10.0.0.1\n\t0x0000:  4500 0054 0001\n"), /is a hexdump/],
+      [Buffer.from("12:00:00.1 IP 10.0.0.1 > 10.0.0.2: ICMP echo request\n"), /is text; capture with tcpdump -w FILE, or tshark -w FILE$/],
+    ] as const) {
+      await assert.rejects(replayed(bytes), refused(message));
     }
   });
 
@@ -398,7 +603,7 @@ describe("damage", () => {
         assert.ok(damage === undefined || damage instanceof Damage);
         outcomes[damage ? "damaged" : "whole"]++;
       } catch (error) {
-        if (!(error instanceof Failure) || error.exitStatus !== EXIT.USAGE) throw error;
+        if (!(error instanceof Failure) || error.exitStatus !== EXIT.RUNTIME) throw error;
         outcomes.refused++;
       }
     }
@@ -478,7 +683,7 @@ describe("the command", () => {
     for (const [args, expected, message] of [
       [[join(dir, "none"), output, PREFIX], 2, /the capture cannot be read: ENOENT/],
       [[dir, output, PREFIX], 2, /the capture cannot be read: EISDIR/],
-      [[output, output, PREFIX], 2, /out\.pcapng is not a capture that can be read: it begins as neither/],
+      [[output, output, PREFIX], 1, /out\.pcapng is not a capture that can be read: it is text; capture with tcpdump -w/],
       [[input, dir, PREFIX], 2, /cannot be written: EISDIR/],
       [[input, join(dir, "none", "out"), PREFIX], 2, /cannot be written: ENOENT/],
     ] as const) {
@@ -490,18 +695,111 @@ describe("the command", () => {
     }
   });
 
-  test("OUT stays as it is, and alone, when a signal ends it", async () => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      const child = spawn(process.execPath, [CLI, "replay", "-", output, PREFIX]);
-      let stderr = "";
-      child.stderr.on("data", (chunk) => { stderr += String(chunk); });
-      child.stdin.write(capture);
-      while (readdirSync(dir).length === 2) await new Promise(setImmediate);
-      child.kill(signal);
-      assert.deepEqual(await once(child, "close"), [1, null]);
-      assert.equal(stderr, "pongd: interrupted before the capture's end\n");
-      assert.deepEqual([readFileSync(output, "utf8"), readdirSync(dir).sort()], ["precious", ["in.pcap", "out.pcapng"]]);
+  test("OUT stays as it is, and alone, when no packet is of a link type that is read", () => {
+    const wireless = join(dir, "wireless.pcap");
+    writeFileSync(wireless, pcap(sent, { linkType: 105 }));
+    const { status, stdout, stderr } = pongd([wireless, output, PREFIX]);
+    rmSync(wireless);
+    assert.deepEqual([status, stdout.toString()], [1, ""]);
+    assert.match(stderr, /^pongd: .* has packets of 802\.11 \(link type 105\), [^\n]+\npongd: nothing of .* can be read: 2 packets, [^\n]+\n$/);
+    assert.deepEqual([readFileSync(output, "utf8"), readdirSync(dir).sort()], ["precious", ["in.pcap", "out.pcapng"]]);
+  });
+
+  /** The command under way, and how it ends. */
+  function start(...args: string[]) {
+    const child = spawn(process.execPath, [CLI, "replay", ...args]);
+    let stderr = "";
+    child.stderr.on("data", (chunk) => { stderr += String(chunk); });
+    const ended = once(child, "close").then(([status]) => ({ status: status as number | null, stderr }));
+    return { child, ended };
+  }
+
+  /** Until it has made the file that is to be OUT, and so hears signals. */
+  async function untilOpen(): Promise<void> {
+    while (readdirSync(dir).every((name) => !name.startsWith(".pongd-"))) await new Promise(setImmediate);
+  }
+
+  test("replies are written when the pipe pauses", async () => {
+    const { child, ended } = start("-", "-", PREFIX);
+    const whole = readFileSync(input);
+    let stdout = Buffer.alloc(0);
+    child.stdout.on("data", (chunk: Buffer) => { stdout = Buffer.concat([stdout, chunk]); });
+    const record = 16 + 14 + 28;
+    for (let i = 0; i < 2; i++) {
+      // The first bytes of the packet behind it do not keep it back.
+      child.stdin.write(whole.subarray(i === 0 ? 0 : 24 + record + 10, 24 + (i + 1) * record + 10));
+      while (stdout.length < 60 + (i + 1) * 60) await once(child.stdout, "data");
+      assert.deepEqual(readReplies(stdout), expected(sent.slice(0, i + 1)));
     }
+    child.stdin.end(whole.subarray(24 + 2 * record + 10));
+    assert.deepEqual(await ended, { status: 0, stderr: SUMMARY });
+  });
+
+  test("a signal ends a pipe: OUT has the replies to all that came, a packet that is not whole is left out, status 0", async () => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      writeFileSync(output, "old");
+      const { child, ended } = start("-", output, PREFIX);
+      child.stdin.write(capture.subarray(0, -5));
+      await untilOpen();
+      child.kill(signal);
+      assert.deepEqual(await ended, { status: 0, stderr: "" });
+      assert.deepEqual(readReplies(readFileSync(output)), expected(sent));
+    }
+  });
+
+  test("what the other end of the pipe writes when the signal ends it, too, is read", async () => {
+    const { child, ended } = start("-", output, PREFIX);
+    child.stdin.write(capture.subarray(0, 30));
+    await untilOpen();
+    child.kill("SIGINT");
+    child.stdin.end(capture.subarray(30));
+    assert.deepEqual(await ended, { status: 0, stderr: "" });
+    assert.deepEqual(readReplies(readFileSync(output)), expected(sent));
+  });
+
+  test("a pipe of which nothing came when a signal ends it, and that nobody writes into, leaves OUT as it is", async () => {
+    writeFileSync(output, "precious");
+    const folder = mkdtempSync(join(tmpdir(), "pongd-test-"));
+    const pipe = join(folder, "pipe");
+    assert.equal(spawnSync("mkfifo", [pipe]).status, 0);
+    for (const [name, path] of [["standard input", "-"], [pipe, pipe]]) {
+      const { child, ended } = start(path, output, PREFIX);
+      await untilOpen();
+      child.kill("SIGTERM");
+      assert.deepEqual(await ended, { status: 1, stderr: `pongd: nothing came from ${name} before it was interrupted\n` });
+      assert.equal(readFileSync(output, "utf8"), "precious");
+    }
+    rmSync(folder, { recursive: true });
+  });
+
+  describe("replies that are not read, and a signal", () => {
+    const long = join(dir, "long.pcap");
+    const many = requests(40_000);
+    before(() => { writeFileSync(long, pcap(many)); });
+    after(() => { rmSync(long); });
+
+    test("a file is left where it is, which is said, and what was answered is kept, status 1", async () => {
+      const { child, ended } = start(long, "-", PREFIX);
+      await once(child.stdout, "readable");
+      child.kill("SIGINT");
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of child.stdout) chunks.push(chunk as Uint8Array);
+      const { status, stderr } = await ended;
+      const replies = readReplies(Buffer.concat(chunks));
+      assert.ok(replies.length > 0 && replies.length < many.length);
+      assert.deepEqual(replies, expected(many.slice(0, replies.length)));
+      assert.equal(status, 1);
+      assert.match(stderr, /^answered \d+ of \d+ packets\npongd: .*long\.pcap could not be read beyond byte \d+: interrupted\n$/);
+    });
+
+    test("the command ends all the same", async () => {
+      const { child, ended } = start(long, "-", PREFIX);
+      await once(child.stdout, "readable");
+      child.kill("SIGTERM");
+      await once(child, "exit");
+      child.stdout.destroy();
+      assert.deepEqual(await ended, { status: 1, stderr: "pongd: interrupted before the replies were written\n" });
+    });
   });
 
   test("OUT keeps its mode, and a link to it stays one; IN may be OUT; a pipe stays one", () => {
@@ -521,13 +819,11 @@ describe("the command", () => {
     assert.ok(statSync(pipe).isFIFO());
   });
 
-  test("whoever reads the replies may leave: one line, status 1", async () => {
-    const child = spawn(process.execPath, [CLI, "replay", "-", "-", PREFIX]);
-    let stderr = "";
-    child.stderr.on("data", (chunk) => { stderr += String(chunk); });
+  test("whoever reads the replies may leave: the command ends without a word", async () => {
+    const { child, ended } = start("-", "-", PREFIX);
     child.stdout.destroy();
-    child.stdin.end(capture);
-    assert.deepEqual(await once(child, "close"), [1, null]);
-    assert.equal(stderr, "pongd: the output could not be written: write EPIPE\n");
+    // There is more to come, and nobody who would want it.
+    child.stdin.write(capture);
+    assert.deepEqual(await ended, { status: 0, stderr: "" });
   });
 });
