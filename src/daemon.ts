@@ -12,6 +12,7 @@ import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { Counter, Mode } from "./abi.js";
+import { word } from "./base/shell.js";
 import { Directory } from "./directory.js";
 import type { EngineName } from "./engine/engine.js";
 import type { Link } from "./engine/link.js";
@@ -258,7 +259,7 @@ function openDevice(options: RunOptions, log: Logger): TunDevice {
 /** @throws Failure where the device is too narrow for a prefix's family. */
 function checkMtu({ name, mtu }: TunDevice, prefixes: readonly Prefix[]): void {
   if (mtu >= IPV6_MIN_MTU || prefixes.every(({ family }) => family === 4)) return;
-  throw new Failure(`device ${name} has MTU ${mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}`, EXIT.RUNTIME, { mend: `sudo ip link set ${name} mtu ${IPV6_MIN_MTU}, or give IPv4 prefixes alone` });
+  throw new Failure(`device ${name} has MTU ${mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}`, EXIT.RUNTIME, { mend: `sudo ip link set ${word(name)} mtu ${IPV6_MIN_MTU}, or give IPv4 prefixes alone` });
 }
 
 /** Makes the device, and has this process begin anew with it and without privileges. @throws Failure; it does not return. */

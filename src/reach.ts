@@ -1,5 +1,6 @@
 /** Whether packets reach pongd: what the kernel says of the device's link and routes, mended where it can be, and said where it cannot. */
 import type { Logger } from "pino";
+import { word } from "./base/shell.js";
 import { EXIT, Failure } from "./failure.js";
 import type { TunDevice } from "./tun/device.js";
 import * as libc from "./tun/libc.js";
@@ -14,6 +15,7 @@ const PACE_MS = 1000;
 export class Reach {
   readonly #device: TunDevice;
   readonly #log: Logger;
+  #name: string;
   #up = true;
   /** What the last look had to say. */
   #told: string[] = [];
@@ -26,6 +28,7 @@ export class Reach {
 
   constructor(device: TunDevice, log: Logger) {
     this.#device = device;
+    this.#name = device.name;
     this.#log = log;
   }
 
@@ -78,14 +81,17 @@ export class Reach {
     const { name, mtu } = this.#device;
     const log = this.#log;
     const wasDown = !this.#up;
+    if (name !== this.#name) log.info(`device ${this.#name} is called ${name} now`);
+    this.#name = name;
     // Nothing goes with these lines: their commands are for whoever copies them.
     if (link.up && !this.#up) log.info("the link is up");
-    if (!link.up && this.#up) log.warn(`the link is down: nothing is answered until it is up; sudo ip link set ${name} up`);
+    if (!link.up && this.#up) log.warn(`the link is down: nothing is answered until it is up; sudo ip link set ${word(name)} up`);
     this.#up = link.up;
     const lines = [
       ...[...link.refused].map(([family, why]) => family === 6 && link.mtu < IPV6_MIN_MTU ? `nothing is answered by IPv6: the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}` : why),
       ...link.lost.map(({ text }) => `prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`),
       ...link.mtu > mtu ? [`the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`] : [],
+      ...link.notes,
     ];
     this.warn(lines);
     this.#told = lines;
