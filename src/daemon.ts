@@ -20,6 +20,7 @@ import { EXIT, Failure, messageOf } from "./failure.js";
 import type { Endpoint } from "./http/endpoint.js";
 import { Events } from "./http/events.js";
 import { serve } from "./http/server.js";
+import type { WebFile } from "./http/webconfig.js";
 import type { IoChoice, IoName } from "./io/io.js";
 import type { LogFormat, LogLevel } from "./log.js";
 import { figuresOf, type Live } from "./live.js";
@@ -131,7 +132,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
   try {
     const events = new Events(() => live?.());
     // What reads it is loaded where there is one.
-    const web = options.webConfig === undefined ? undefined : new (await import("./http/webconfig.js")).WebFile(options.webConfig, log);
+    const web = options.webConfig === undefined ? undefined : await webFile(options.webConfig, log);
     const http = await serve(options.listen, {
       metrics: () => registry,
       ready: () => registry !== undefined && reach?.answering === true,
@@ -167,6 +168,8 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     process.once("exit", wake);
     undo.push(() => process.off("exit", wake));
     const memory = { mtu, reassembly, link, table: directory.table, reloadable: reread !== undefined, seed: randomBytes(4).readInt32LE() };
+    // The directory that pongd was started in may go while it runs, and Node.js starts no thread in one that is gone.
+    process.chdir("/");
     // One after the other: a thread tells its own descriptors by what was open before it (io/descriptors.ts).
     for (const [index, fd] of device.queues.entries()) {
       if (stop.signalled) return summarize(queues, started);
@@ -239,6 +242,11 @@ function hostsThatStay(now: readonly Address[], then: readonly Address[]): strin
     const [own = "none", other = "none"] = [now, then].map((hosts) => hosts.find((host) => host.family === family)?.text);
     return own === other ? [] : [`the host's IPv${family} address stays ${own} until pongd is started again, when it will be ${other}`];
   });
+}
+
+async function webFile(name: string, log: Logger): Promise<WebFile> {
+  const [{ WebFile }, { absolute }] = await Promise.all([import("./http/webconfig.js"), import("./config/file.js")]);
+  return new WebFile(absolute(name), log);
 }
 
 /** The device, configured. @throws Failure, and then it is closed. */
