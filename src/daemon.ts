@@ -32,6 +32,7 @@ import { Queue } from "./queue.js";
 import { Reach } from "./reach.js";
 import { Reloads } from "./reload.js";
 import { StopRequest } from "./signals.js";
+import { forwardingLack } from "./sys/forwarding.js";
 import { TunDevice } from "./tun/device.js";
 import { IPV6_MIN_MTU } from "./tun/uapi.js";
 
@@ -186,9 +187,10 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
       // What fails, fails before anything is changed. Routes of what is new come first, and those of what is gone go last.
       const { prefixes } = next.serving;
       checkMtu(device, prefixes);
-      const lines = [...stays, ...options.routes ? device.routing.addRoutes(prefixes) : []];
-      const { table, fresh } = directory.change(beside(next.serving));
-      await Promise.all(queues.map((queue) => queue.serve(table, fresh)));
+      const fresh = prefixes.filter(({ family }) => directory.prefixes.every((served) => served.family !== family));
+      const lines = [...stays, ...options.routes ? [...device.routing.addRoutes(prefixes), ...notForwarded(device, fresh)] : []];
+      const { table, fresh: indices } = directory.change(beside(next.serving));
+      await Promise.all(queues.map((queue) => queue.serve(table, indices)));
       directory.settle();
       if (options.routes) lines.push(...device.routing.keepRoutes(prefixes));
       if (!device.premade) lines.push(...hostsThatStay(hostAddresses, next.hostAddresses));
@@ -256,12 +258,23 @@ function openDevice(options: RunOptions, log: Logger): TunDevice {
   try {
     checkMtu(device, prefixes);
     for (const line of device.routing.configure(device.premade && !hostAddressGiven ? [] : hostAddresses, routes ? prefixes : [])) log.warn(line);
+    // Where privileges were dropped, the image before this one has said it.
+    if (routes && queueFds === undefined) for (const line of notForwarded(device, prefixes)) log.warn(line);
     log.debug({ device: device.name, premade: device.premade, mtu: device.mtu, queues: device.queues.length }, "device open");
     return device;
   } catch (error) {
     device.close();
     throw error;
   }
+}
+
+/** A line for each family whose packets can only come from other machines, as the host has no address on the device, and do not. */
+function notForwarded({ name, routing }: TunDevice, prefixes: readonly Prefix[]): string[] {
+  const families = FAMILIES.filter((family) => prefixes.some((prefix) => prefix.family === family) && routing.addresses.every((own) => own.family !== family));
+  return families.flatMap((family) => {
+    const lack = forwardingLack(family, name);
+    return lack ? [`${lack.what}; ${lack.mend}`] : [];
+  });
 }
 
 /** @throws Failure where the device is too narrow for a prefix's family. */

@@ -182,7 +182,7 @@ export class Netlink {
     const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
     header[0] = familyOf({ family });
     header[1] = 8 * bytes.length;
-    header.writeUInt32LE(uapi.RTM_F_LOOKUP_TABLE | uapi.RTM_F_FIB_MATCH, 8);
+    header.writeUInt32LE(uapi.RTM_F_FIB_MATCH, 8);
     try {
       const subject = `route to ${formatBytes(bytes)}`;
       const answer = this.#request(uapi.RTM_GETROUTE, 0, [header, attribute(uapi.RTA_DST, bytes)], subject).at(0);

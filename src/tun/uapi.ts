@@ -140,7 +140,6 @@ export const RTA_PRIORITY = 6;
 export const RTA_PREFSRC = 7;
 export const RTA_TABLE = 15;
 export const RTM_F_CLONED = 0x200;
-export const RTM_F_LOOKUP_TABLE = 0x1000;
 export const RTM_F_FIB_MATCH = 0x2000;
 export const RT_TABLE_DEFAULT = 253;
 export const RT_TABLE_MAIN = 254;
