@@ -13,6 +13,7 @@ import { hostname } from "node:os";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { Counter, Mode } from "./abi.js";
+import { word } from "./base/shell.js";
 import { Directory } from "./directory.js";
 import type { EngineName } from "./engine/engine.js";
 import type { Link } from "./engine/link.js";
@@ -20,6 +21,7 @@ import { EXIT, Failure, messageOf } from "./failure.js";
 import type { Endpoint } from "./http/endpoint.js";
 import { Events } from "./http/events.js";
 import { serve } from "./http/server.js";
+import type { WebFile } from "./http/webconfig.js";
 import type { IoChoice, IoName } from "./io/io.js";
 import { stderr, type LogFormat, type LogLevel } from "./log.js";
 import { figuresOf, type Live } from "./live.js";
@@ -31,6 +33,7 @@ import { Queue } from "./queue.js";
 import { Reach } from "./reach.js";
 import { Reloads } from "./reload.js";
 import { StopRequest } from "./signals.js";
+import { forwardingLack } from "./sys/forwarding.js";
 import { TunDevice } from "./tun/device.js";
 import { IPV6_MIN_MTU } from "./tun/uapi.js";
 
@@ -131,7 +134,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
   try {
     const events = new Events(() => live?.());
     // What reads it is loaded where there is one.
-    const web = options.webConfig === undefined ? undefined : new (await import("./http/webconfig.js")).WebFile(options.webConfig, log);
+    const web = options.webConfig === undefined ? undefined : await webFile(options.webConfig, log);
     const http = await serve(options.listen, {
       metrics: () => registry,
       ready: () => registry !== undefined && reach?.answering === true,
@@ -168,6 +171,8 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     process.once("exit", wake);
     undo.push(() => process.off("exit", wake));
     const memory = { mtu, reassembly, link, table: directory.table, reloadable: reread !== undefined, seed: randomBytes(4).readInt32LE() };
+    // The directory that pongd was started in may go while it runs, and Node.js starts no thread in one that is gone.
+    process.chdir("/");
     // One after the other: a thread tells its own descriptors by what was open before it (io/descriptors.ts).
     for (const [index, fd] of device.queues.entries()) {
       if (stop.signalled) return summarize(queues, started);
@@ -184,9 +189,10 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
       // What fails, fails before anything is changed. Routes of what is new come first, and those of what is gone go last.
       const { prefixes } = next.serving;
       checkMtu(device, prefixes);
-      const lines = [...stays, ...options.routes ? device.routing.addRoutes(prefixes) : []];
-      const { table, fresh } = directory.change(beside(next.serving));
-      await Promise.all(queues.map((queue) => queue.serve(table, fresh)));
+      const fresh = prefixes.filter(({ family }) => directory.prefixes.every((served) => served.family !== family));
+      const lines = [...stays, ...options.routes ? [...device.routing.addRoutes(prefixes), ...notForwarded(device, fresh)] : []];
+      const { table, fresh: indices } = directory.change(beside(next.serving));
+      await Promise.all(queues.map((queue) => queue.serve(table, indices)));
       directory.settle();
       if (options.routes) lines.push(...device.routing.keepRoutes(prefixes));
       if (!device.premade) lines.push(...hostsThatStay(hostAddresses, next.hostAddresses));
@@ -245,6 +251,11 @@ function hostsThatStay(now: readonly Address[], then: readonly Address[]): strin
   });
 }
 
+async function webFile(name: string, log: Logger): Promise<WebFile> {
+  const [{ WebFile }, { absolute }] = await Promise.all([import("./http/webconfig.js"), import("./config/file.js")]);
+  return new WebFile(absolute(name), log);
+}
+
 /** The device, configured. @throws Failure, and then it is closed. */
 function openDevice(options: RunOptions, log: Logger): TunDevice {
   const { serving: { prefixes }, hostAddresses, hostAddressGiven, link, mtu, queues, queueFds, routes } = options;
@@ -252,6 +263,8 @@ function openDevice(options: RunOptions, log: Logger): TunDevice {
   try {
     checkMtu(device, prefixes);
     for (const line of device.routing.configure(device.premade && !hostAddressGiven ? [] : hostAddresses, routes ? prefixes : [])) log.warn(line);
+    // Where privileges were dropped, the image before this one has said it.
+    if (routes && queueFds === undefined) for (const line of notForwarded(device, prefixes)) log.warn(line);
     log.debug({ device: device.name, premade: device.premade, mtu: device.mtu, queues: device.queues.length }, "device open");
     return device;
   } catch (error) {
@@ -260,10 +273,19 @@ function openDevice(options: RunOptions, log: Logger): TunDevice {
   }
 }
 
+/** A line for each family whose packets can only come from other machines, as the host has no address on the device, and do not. */
+function notForwarded({ name, routing }: TunDevice, prefixes: readonly Prefix[]): string[] {
+  const families = FAMILIES.filter((family) => prefixes.some((prefix) => prefix.family === family) && routing.addresses.every((own) => own.family !== family));
+  return families.flatMap((family) => {
+    const lack = forwardingLack(family, name);
+    return lack ? [`${lack.what}; ${lack.mend}`] : [];
+  });
+}
+
 /** @throws Failure where the device is too narrow for a prefix's family. */
 function checkMtu({ name, mtu }: TunDevice, prefixes: readonly Prefix[]): void {
   if (mtu >= IPV6_MIN_MTU || prefixes.every(({ family }) => family === 4)) return;
-  throw new Failure(`device ${name} has MTU ${mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}`, EXIT.RUNTIME, { mend: `sudo ip link set ${name} mtu ${IPV6_MIN_MTU}, or give IPv4 prefixes alone` });
+  throw new Failure(`device ${name} has MTU ${mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}`, EXIT.RUNTIME, { mend: `sudo ip link set ${word(name)} mtu ${IPV6_MIN_MTU}, or give IPv4 prefixes alone` });
 }
 
 /** Makes the device, and has this process begin anew with it and without privileges. @throws Failure; it does not return. */

@@ -1,5 +1,6 @@
 /** Whether packets reach pongd: what the kernel says of the device's link and routes, mended where it can be, and said where it cannot. */
 import type { Logger } from "pino";
+import { word } from "./base/shell.js";
 import { EXIT, Failure } from "./failure.js";
 import type { TunDevice } from "./tun/device.js";
 import * as libc from "./tun/libc.js";
@@ -23,6 +24,7 @@ export class Reach {
   readonly #device: TunDevice;
   readonly #log: Logger;
   #link: LinkStatus;
+  #name: string;
   /** What the last look had to say. */
   #told: string[] = [];
   /** Of families and prefixes. */
@@ -34,6 +36,7 @@ export class Reach {
 
   constructor(device: TunDevice, log: Logger) {
     this.#device = device;
+    this.#name = device.name;
     this.#log = log;
     this.#link = { state: "up", mtu: device.mtu };
   }
@@ -94,16 +97,19 @@ export class Reach {
     const was = this.#link.state;
     const state = !link.up ? "down" : link.carrier ? "up" : "no carrier";
     this.#link = { state, mtu: link.mtu };
+    if (name !== this.#name) log.info(`device ${this.#name} is called ${name} now`);
+    this.#name = name;
     // Nothing goes with these lines: their commands are for whoever copies them.
     if (state !== was) {
       if (state === "up") log.info("the link is up");
-      else if (state === "down") log.warn(`the link is down: nothing is answered until it is up; sudo ip link set ${name} up`);
-      else log.warn(`the link has no carrier: nothing is answered until it has; sudo ip link set ${name} carrier on`);
+      else if (state === "down") log.warn(`the link is down: nothing is answered until it is up; sudo ip link set ${word(name)} up`);
+      else log.warn(`the link has no carrier: nothing is answered until it has; sudo ip link set ${word(name)} carrier on`);
     }
     const lines = [
       ...[...link.refused].map(([family, why]) => family === 6 && link.mtu < IPV6_MIN_MTU ? `nothing is answered by IPv6: the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}` : why),
       ...link.lost.map(({ text }) => `prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`),
       ...link.mtu > mtu ? [`the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`] : [],
+      ...link.notes,
     ];
     this.warn(lines);
     this.#told = lines;

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { Mode } from "../abi.js";
+import { word } from "../base/shell.js";
 import { MAX_QUEUES, MODES } from "../config/document.js";
 import { effective } from "../config/options.js";
 import { EXIT, Failure } from "../failure.js";
@@ -45,7 +46,7 @@ Examples:
       const [{ createDevice }, { getpwnam, getgrnam }] = await load(Promise.all([import("../tun/persistent.js"), import("../tun/libc.js")]));
       const owner = { user: numberOf(flags.user, "user", getpwnam), group: numberOf(flags.group, "group", getgrnam) };
       for (const line of createDevice({ name, mode: Mode[mode], mtu, multiQueue: queues > 1, owner, hostAddresses, prefixes: routes ? prefixes : [] })) tell("warn", line);
-      process.stdout.write(`device ${name} is there and up; now run, as ${whoOf(flags)}: pongd run ${texts.join(" ") || "PREFIX"} --device ${name}${mode === "tap" ? " --mode tap" : ""}${queues > 1 ? ` --queues ${queues}` : ""}\n`);
+      process.stdout.write(`device ${name} is there and up; now run, as ${whoOf(flags)}: pongd run ${texts.join(" ") || "PREFIX"} --device ${word(name)}${mode === "tap" ? " --mode tap" : ""}${queues > 1 ? ` --queues ${queues}` : ""}\n`);
     });
   const remove = new Command("remove")
     .description("Remove a persistent device that nobody uses.")

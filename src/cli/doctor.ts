@@ -1,49 +1,62 @@
 import { readFileSync } from "node:fs";
 import { release } from "node:os";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { NEEDED_NODE } from "../base/node-version.js";
+import { printable } from "../base/printable.js";
+import { word } from "../base/shell.js";
+import { DEFAULTS } from "../config/document.js";
 import { EXIT, Failure, IPV6_MEND, messageOf, NET_ADMIN_MEND } from "../failure.js";
 import { capabilitySet } from "../proc.js";
 import { CAP_NET_ADMIN } from "../tun/uapi.js";
+import type { Finding } from "./diagnosis.js";
+import { givenOf, prefixArgument, reader } from "./settings.js";
 
 /** io_uring's rings in the application's own memory: IORING_SETUP_NO_SQARRAY. */
 const IO_URING_NEEDED = [6, 6];
 
-/** One line: what is there, or what is missing and the command that mends it. `optional`: pongd runs without it. */
-interface Finding {
-  readonly ok: boolean;
-  readonly optional?: boolean;
-  readonly what: string;
-  readonly mend?: string;
-}
+const LABELS: Readonly<Record<Finding["state"], string>> = { ok: "ok     ", note: "note   ", missing: "missing", wrong: "wrong  " };
 
 export function doctorCommand(): Command {
   return new Command("doctor")
-    .description("Say what pongd needs and lacks here, and the command that mends it.")
-    .addHelpText("after", "\nExit status: 0 when pongd can run here, 4 when something is missing.")
-    .action(async () => {
+    .description("Say what pongd needs and lacks here, and the command that mends it; with prefixes, how packets get to them.")
+    .addArgument(prefixArgument())
+    .addOption(new Option("--config <file>", "a configuration file to take the prefixes from").env("PONGD_CONFIG"))
+    .addOption(new Option("--device <name>", "the device that they are for").default(DEFAULTS["device.name"]).env("PONGD_DEVICE"))
+    .addHelpText("after", `
+With prefixes it looks at routes, forwarding and the firewall's policy. Where pongd runs, it pings an address of each family from this
+machine, and says where the way ends. A note is about what pongd runs without.
+Exit status: 0 when pongd can run here, 4 when something is missing or wrong.
+
+Examples:
+  pongd doctor
+  pongd doctor 10.99.0.0/16
+  pongd doctor --config /etc/pongd.yaml`)
+    .action(async (texts: string[], flags: { config?: string }, command: Command) => {
+      const asked = flags.config !== undefined || givenOf(texts, command, undefined).values.prefixes !== undefined;
+      const options = asked ? (await reader(texts, command, "pongd doctor 10.99.0.0/16"))().options : undefined;
       const findings = [node(), await koffi(), await tun(), await capability(), ipv6(), ioUring()];
-      for (const { ok, optional, what, mend } of findings) {
-        process.stdout.write(`${ok ? "ok     " : optional ? "note   " : "missing"}  ${what}\n`);
-        if (mend) process.stdout.write(`         mend: ${mend}\n`);
+      if (options) findings.push(...await (await import("./diagnosis.js")).diagnose(options));
+      for (const { state, what, mend } of findings) {
+        process.stdout.write(`${LABELS[state]}  ${printable(what)}\n`);
+        if (mend) process.stdout.write(`         mend: ${printable(mend)}\n`);
       }
-      if (findings.some(({ ok, optional }) => !ok && !optional)) process.exitCode = EXIT.PERMISSION;
+      if (findings.some(({ state }) => state === "missing" || state === "wrong")) process.exitCode = EXIT.PERMISSION;
     });
 }
 
 function node(): Finding {
   // An older one has been refused before any command.
-  return { ok: true, what: `Node.js ${process.versions.node} (needs ${NEEDED_NODE} or newer)` };
+  return { state: "ok", what: `Node.js ${process.versions.node} (needs ${NEEDED_NODE} or newer)` };
 }
 
 /** Its binary comes as an optional dependency, one package a platform. */
 async function koffi(): Promise<Finding> {
   try {
     await import("../tun/libc.js");
-    return { ok: true, what: "koffi loads its binary" };
+    return { state: "ok", what: "koffi loads its binary" };
   } catch (error) {
     return {
-      ok: false,
+      state: "missing",
       what: `koffi cannot load its binary for ${process.platform}-${process.arch}: ${messageOf(error).split("\n")[0]}`,
       mend: "npm ci --include=optional",
     };
@@ -54,12 +67,12 @@ async function tun(): Promise<Finding> {
   try {
     const [{ checkTunPath, TUN_PATH }, { TunDevice }] = await Promise.all([import("../tun/tun.js"), import("../tun/device.js")]);
     checkTunPath();
-    if (!hasCapability(CAP_NET_ADMIN)) return { ok: true, what: `${TUN_PATH} opens` };
+    if (!hasCapability(CAP_NET_ADMIN)) return { state: "ok", what: `${TUN_PATH} opens` };
     new TunDevice({ name: `pongd${process.pid}`, mtu: 1500, queues: 1 }).close();
-    return { ok: true, what: `${TUN_PATH} opens, and a device can be made` };
+    return { state: "ok", what: `${TUN_PATH} opens, and a device can be made` };
   } catch (error) {
-    if (error instanceof Failure) return { ok: false, what: error.what, mend: error.mend };
-    return { ok: false, what: "/dev/net/tun cannot be tried without koffi", mend: "what mends koffi" };
+    if (error instanceof Failure) return { state: "missing", what: error.what, mend: error.mend };
+    return { state: "missing", what: "/dev/net/tun cannot be tried without koffi", mend: "what mends koffi" };
   }
 }
 
@@ -69,20 +82,22 @@ function hasCapability(capability: number): boolean {
 }
 
 async function capability(): Promise<Finding> {
-  if (hasCapability(CAP_NET_ADMIN)) return { ok: true, what: "CAP_NET_ADMIN is in effect" };
+  if (hasCapability(CAP_NET_ADMIN)) return { state: "ok", what: "CAP_NET_ADMIN is in effect" };
   const own = await premade();
-  if (own !== undefined) return { ok: true, what: `CAP_NET_ADMIN is not in effect, and device ${own} is there to run without: --device ${own}` };
-  return { ok: false, what: "CAP_NET_ADMIN is not in effect", mend: `${NET_ADMIN_MEND}; or run on a device of your own: sudo pongd device create pong0 PREFIX --user ${process.geteuid?.() ?? "USER"}` };
+  if (own !== undefined) return { state: "ok", what: `CAP_NET_ADMIN is not in effect, and device ${own} is there to run without: --device ${word(own)}` };
+  return { state: "missing", what: "CAP_NET_ADMIN is not in effect", mend: `${NET_ADMIN_MEND}; or run on a device of your own: sudo pongd device create pong0 PREFIX --user ${process.geteuid?.() ?? "USER"}` };
 }
 
-/** A persistent device that is this user's. */
+/** A persistent device that this user may take a queue of: its owner, where it has one, and in its group, where it is for one (tun_not_capable() in Linux). */
 async function premade(): Promise<string | undefined> {
   try {
     const { Netlink } = await import("../tun/netlink.js");
     const netlink = new Netlink();
     const links = netlink.links();
     netlink.close();
-    return links.find(({ tun }) => tun?.persist && tun.owner === process.geteuid?.())?.name;
+    const groups = [process.getegid?.(), ...process.getgroups?.() ?? []];
+    return links.find(({ tun }) => tun?.persist
+      && (tun.owner === undefined || tun.owner === process.geteuid?.()) && (tun.group === undefined || groups.includes(tun.group)))?.name;
   } catch {
     // Without koffi; of that there is a line already.
     return undefined;
@@ -91,21 +106,21 @@ async function premade(): Promise<string | undefined> {
 
 function ipv6(): Finding {
   const disabled = read("/proc/sys/net/ipv6/conf/default/disable_ipv6")?.trim();
-  if (disabled === undefined) return { ok: false, optional: true, what: "IPv6: this kernel has none, so IPv6 prefixes cannot be routed", mend: "start it without ipv6.disable=1" };
-  if (disabled !== "0") return { ok: false, optional: true, what: `IPv6: net.ipv6.conf.default.disable_ipv6 is ${disabled}, so IPv6 prefixes cannot be routed`, mend: IPV6_MEND };
-  return { ok: true, what: "IPv6: not disabled" };
+  if (disabled === undefined) return { state: "note", what: "IPv6: this kernel has none, so IPv6 prefixes cannot be routed", mend: "start it without ipv6.disable=1" };
+  if (disabled !== "0") return { state: "note", what: `IPv6: net.ipv6.conf.default.disable_ipv6 is ${disabled}, so IPv6 prefixes cannot be routed`, mend: IPV6_MEND };
+  return { state: "ok", what: "IPv6: not disabled" };
 }
 
 function ioUring(): Finding {
   const kernel = release();
   const disabled = read("/proc/sys/kernel/io_uring_disabled")?.trim();
   if (!atLeast(kernel, IO_URING_NEEDED)) {
-    return { ok: false, optional: true, what: `io_uring: Linux ${kernel} is older than ${IO_URING_NEEDED.join(".")}`, mend: "run a newer kernel" };
+    return { state: "note", what: `io_uring: Linux ${kernel} is older than ${IO_URING_NEEDED.join(".")}`, mend: "run a newer kernel" };
   }
   if (disabled === "1" || disabled === "2") {
-    return { ok: false, optional: true, what: `io_uring: kernel.io_uring_disabled is ${disabled}`, mend: "sudo sysctl -w kernel.io_uring_disabled=0" };
+    return { state: "note", what: `io_uring: kernel.io_uring_disabled is ${disabled}`, mend: "sudo sysctl -w kernel.io_uring_disabled=0" };
   }
-  return { ok: true, what: `io_uring: Linux ${kernel}, not disabled` };
+  return { state: "ok", what: `io_uring: Linux ${kernel}, not disabled` };
 }
 
 function read(path: string): string | undefined {

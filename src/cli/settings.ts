@@ -120,11 +120,12 @@ export async function reader(
   const given = givenOf(prefixes, command, example);
   const name = file ?? command.opts<{ config?: string }>().config;
   if (name === undefined) return () => effective(given);
-  const { checkRegular, ConfigFile } = await import("../config/file.js");
+  const { absolute, checkRegular, ConfigFile } = await import("../config/file.js");
+  const path = absolute(name);
   return () => {
     // One that is read for once may be a pipe.
-    if (file === undefined) checkRegular(name);
-    const config = new ConfigFile(name);
+    if (file === undefined) checkRegular(name, path);
+    const config = new ConfigFile(name, path);
     onDocument(config.document);
     return effective(given, config);
   };

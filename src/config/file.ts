@@ -9,6 +9,7 @@
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
+import { resolve } from "node:path";
 import { CORE_SCHEMA, defineMappingTag, load, mapTag, YAMLException } from "js-yaml";
 import { z } from "zod";
 import { EXIT, Failure, messageOf } from "../failure.js";
@@ -63,9 +64,9 @@ export class YamlFile<T> {
   readonly #text: string;
   #places: Places | undefined;
 
-  /** @throws Failure (configuration) for what cannot be read, or is no YAML. */
-  constructor(readonly name: string, format: Format<T>) {
-    this.#text = decode(name, readBytes(name));
+  /** `name`: as it is called in messages; `path`: where it lies. @throws Failure (configuration) for what cannot be read, or is no YAML. */
+  constructor(readonly name: string, format: Format<T>, path = name) {
+    this.#text = decode(name, readBytes(name, path));
     const deep = tooDeep(this.#text);
     if (deep) throw new Failure(`${name}:${deep.line}:${deep.column}: nested more than ${MAX_DEPTH} deep`, EXIT.CONFIG);
     let value: unknown;
@@ -131,9 +132,18 @@ export function readQuickly(text: string): unknown {
   return load(text, { schema: TEXT_KEYS, maxAliases: 0 });
 }
 
+/** A path that holds from any directory, and when the one that pongd was started in is gone. @throws Failure (configuration) where it is gone already. */
+export function absolute(name: string): string {
+  try {
+    return resolve(name);
+  } catch (error) {
+    throw new Failure(`${name}: the working directory, which it lies in, is gone`, EXIT.CONFIG, { mend: "give the file's full path", cause: error });
+  }
+}
+
 /** @throws Failure (configuration) for a pipe and the like, which a reload, or the image without privileges, would wait for in vain. */
-export function checkRegular(name: string): void {
-  const stat = attempt(name, () => statSync(name, { throwIfNoEntry: false }));
+export function checkRegular(name: string, path = name): void {
+  const stat = attempt(name, () => statSync(path, { throwIfNoEntry: false }));
   if (stat?.isFile() === false) throw new Failure(`${name}: not a regular file, and so not to be read a second time; write it to one`, EXIT.CONFIG);
   if (stat && stat.size > MAX_BYTES) throw tooLarge(name);
 }
@@ -150,11 +160,11 @@ function tooLarge(name: string): Failure {
   return new Failure(`${name}: larger than ${MAX_BYTES >> 20} MiB, which no configuration is`, EXIT.CONFIG);
 }
 
-function readBytes(name: string): Buffer {
+function readBytes(name: string, path: string): Buffer {
   const chunks: Buffer[] = [];
   let total = 0;
   attempt(name, () => {
-    const fd = openSync(name, "r");
+    const fd = openSync(path, "r");
     try {
       for (let read = -1; read !== 0 && total <= MAX_BYTES; total += read) {
         const chunk = Buffer.allocUnsafe(1 << 18);
@@ -303,7 +313,7 @@ function salvage(value: unknown): Document {
 /** pongd's own configuration. */
 export class ConfigFile extends YamlFile<Document> {
   /** @throws Failure (configuration) for what cannot be read, or is no YAML. */
-  constructor(name: string) {
-    super(name, { schema, empty: "the file is empty; expected keys like prefixes", secret: () => false, salvage });
+  constructor(name: string, path?: string) {
+    super(name, { schema, empty: "the file is empty; expected keys like prefixes", secret: () => false, salvage }, path);
   }
 }

@@ -44,7 +44,7 @@ class Merger {
   readonly #file: ConfigFile | undefined;
   readonly #inFile: Partial<Values>;
   readonly #defaults: Values;
-  readonly #problems: Problem[] = [];
+  readonly #problems: Problem[];
   /** Those of flags and environment. */
   readonly #lines: string[] = [];
 
@@ -52,7 +52,7 @@ class Merger {
     this.#given = given;
     this.#file = file;
     this.#inFile = file ? flatten(file) : {};
-    this.#problems.push(...file?.problems ?? []);
+    this.#problems = [...file?.problems ?? []];
     const engine = given.values.engine ?? this.#inFile.engine ?? DEFAULTS.engine;
     this.#defaults = engine === "js" ? { ...DEFAULTS, ...JS_DEFAULTS } : DEFAULTS;
   }

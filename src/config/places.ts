@@ -38,11 +38,11 @@ export class Places {
     // The schema is given, lest a directive in the text changes what its scalars mean.
     const document = parseDocument(text, { prettyErrors: false, schema: "core", merge: false, stringKeys: true, uniqueKeys: false });
     this.#root = document.contents;
-    const faults: Fault[] = [...document.errors, ...document.warnings].map(({ code, message, pos: [offset] }) => ({
+    let faults: readonly Fault[] = [...document.errors, ...document.warnings].map(({ code, message, pos: [offset] }) => ({
       message: code === "MULTIPLE_DOCS" ? "a second document begins here; expected one alone" : withoutText(message),
       place: this.#at(offset),
     }));
-    if (faults.length === 0) faults.push(...this.#repeatedKeys());
+    if (faults.length === 0) faults = this.#repeatedKeys();
     this.faults = faults;
     if (faults.length > 0) return;
     try {

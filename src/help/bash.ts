@@ -1,4 +1,5 @@
-import { HEADER, longs, nameOf, quote } from "./shell.js";
+import { quote } from "../base/shell.js";
+import { HEADER, longs, nameOf } from "./shell.js";
 import { flatten, type CommandInfo, type Value } from "./tree.js";
 
 /** It needs bash alone, not the package bash-completion. */

@@ -1,4 +1,5 @@
-import { brief, HEADER, nameOf, quote } from "./shell.js";
+import { quote } from "../base/shell.js";
+import { brief, HEADER, nameOf } from "./shell.js";
 import { flatten, type CommandInfo, type OptionInfo, type Value } from "./tree.js";
 
 /** For fish's folder of completions, as pongd.fish. */

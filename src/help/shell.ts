@@ -3,11 +3,6 @@ import type { CommandInfo, OptionInfo } from "./tree.js";
 
 export const HEADER = (shell: string) => `# ${shell} completion for pongd, made from its commands by: pongd completion ${shell}`;
 
-/** A word of a shell, whatever is in it. */
-export function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
 /** The first sentence, or what there is of it before a list of details. */
 export function brief(description: string): string {
   return description.replace(/\.(\s.*)?$/, "");

@@ -1,4 +1,5 @@
-import { brief, HEADER, nameOf, quote } from "./shell.js";
+import { quote } from "../base/shell.js";
+import { brief, HEADER, nameOf } from "./shell.js";
 import { flatten, type ArgumentInfo, type CommandInfo, type OptionInfo, type Value } from "./tree.js";
 
 /** For a folder in $fpath, as _pongd; or to be sourced. */

@@ -9,6 +9,7 @@
  */
 import { availableParallelism } from "node:os";
 import { Mode } from "../abi.js";
+import { word } from "../base/shell.js";
 import { EXIT, Failure, NET_ADMIN_MEND } from "../failure.js";
 import * as libc from "./libc.js";
 import type { Link, TunInfo } from "./messages.js";
@@ -39,7 +40,6 @@ export interface DeviceOptions {
 }
 
 export class TunDevice {
-  readonly name: string;
   readonly mtu: number;
   /** Whether it was there before, and stays. */
   readonly premade: boolean;
@@ -60,7 +60,6 @@ export class TunDevice {
    */
   constructor(options: DeviceOptions) {
     const { name, mode = Mode.tun, mtu, persistent, fds } = options;
-    this.name = name;
     const opened: number[] = [];
     this.queues = fds ?? opened;
     try {
@@ -98,6 +97,11 @@ export class TunDevice {
       this.#netlink.close();
       throw error;
     }
+  }
+
+  /** As it is called now, or was when somebody last looked. */
+  get name(): string {
+    return this.routing.name;
   }
 
   /** Has the device outlive its last queue. */
@@ -145,20 +149,20 @@ function adopt(link: Link | undefined, fds: readonly number[], { name, mode = Mo
 /** @throws Failure for what would have to be changed on a pre-made device, with the command that does, and where it is in use. */
 function checkPremade({ name, mtu: own }: Link, tun: TunInfo, { mode = Mode.tun, mtu, queues: asked }: DeviceOptions): void {
   const queues = countOf(asked, tun.multiQueue);
-  const remade = `make it anew: sudo pongd device remove ${name} && ${createCommand(name, mode, tun, Math.max(queues, tun.multiQueue ? 2 : 1))}`;
+  const remade = `make it anew: sudo pongd device remove ${word(name)} && ${createCommand(name, mode, tun, Math.max(queues, tun.multiQueue ? 2 : 1))}`;
   const refuse = (what: string, mend: string) => { throw new Failure(`device ${name} is pre-made and ${what}`, EXIT.RUNTIME, { mend }); };
   if (tun.type !== kindOf(mode)) refuse(`a ${nameOf(tun)} device`, `run with --mode ${nameOf(tun).toLowerCase()}, or ${remade}`);
   if (tun.pi) refuse("puts packet information (pi) before each packet", remade);
   if (tun.vnetHdr) refuse("puts a virtio-net header (vnet_hdr) before each packet", remade);
   if (queues > 1 && !tun.multiQueue) refuse("has one queue alone", `leave --queues out, or ${remade}`);
-  if (mtu !== undefined && mtu !== own) refuse(`has MTU ${own}`, `leave --mtu out, or: sudo ip link set ${name} mtu ${mtu}`);
+  if (mtu !== undefined && mtu !== own) refuse(`has MTU ${own}`, `leave --mtu out, or: sudo ip link set ${word(name)} mtu ${mtu}`);
   if (tun.queues > 0) throw inUse(name);
 }
 
 /** The command that makes a device like it. */
 function createCommand(name: string, mode: Mode, { owner, group }: TunInfo, queues: number): string {
   return [
-    `sudo pongd device create ${name} PREFIX`,
+    `sudo pongd device create ${word(name)} PREFIX`,
     owner === undefined && group === undefined ? "--user USER" : "",
     owner === undefined ? "" : `--user ${owner}`,
     group === undefined ? "" : `--group ${group}`,
@@ -178,7 +182,7 @@ export function inUse(name: string): Failure {
 
 function exists({ name, kind, tun }: Link, persistent: boolean): Failure {
   if (!persistent) return new Failure(`an interface named ${name} exists already, perhaps of another pongd; choose another name with --device`, EXIT.RUNTIME);
-  if (tun?.persist) return new Failure(`device ${name} exists already`, EXIT.RUNTIME, { mend: `remove it first: sudo pongd device remove ${name}` });
+  if (tun?.persist) return new Failure(`device ${name} exists already`, EXIT.RUNTIME, { mend: `remove it first: sudo pongd device remove ${word(name)}` });
   return new Failure(`an interface named ${name} exists already${tun ? ", a device of a program that runs" : kind ? ` (${kind})` : ""}`, EXIT.RUNTIME, { mend: "choose another name" });
 }
 

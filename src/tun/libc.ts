@@ -63,7 +63,7 @@ export function getgrnam(name: string): number | undefined {
 /** errno of the last call made on this thread. */
 export const errno: () => number = () => koffi.errno();
 
-type Errno = "EACCES" | "EAFNOSUPPORT" | "EAGAIN" | "EBUSY" | "EEXIST" | "EINVAL" | "EINTR" | "EIO" | "ENOBUFS" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EOPNOTSUPP" | "EPERM" | "ESRCH" | "ETIME";
+type Errno = "EACCES" | "EADDRNOTAVAIL" | "EAFNOSUPPORT" | "EAGAIN" | "EBUSY" | "EEXIST" | "EINVAL" | "EINTR" | "EIO" | "ENOBUFS" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EOPNOTSUPP" | "EPERM" | "ESRCH" | "ETIME";
 export const E = koffi.os.errno as Record<Errno, number>;
 
 /** Address of the first byte. It stays: what a buffer holds never moves. */

@@ -13,6 +13,8 @@ export interface Link {
   /** One without is not up, for packets. */
   readonly carrier: boolean;
   readonly mtu: number;
+  /** IN6_ADDR_GEN_MODE_*; undefined where the link has no IPv6. */
+  readonly addrGenMode: number | undefined;
   /** Of a virtual one: "tun", "bridge", "dummy" … */
   readonly kind: string | undefined;
   readonly tun: TunInfo | undefined;
@@ -49,7 +51,18 @@ export interface Route {
   readonly type: number;
   /** Index of the outgoing interface; 0 where there is none or several. */
   readonly oif: number;
+  /** RT_TABLE_MAIN, or whichever it is in. */
+  readonly table: number;
+  /** The type of service that a packet must have for it (IPv4); 0 for any. */
+  readonly tos: number;
+  /** Of routes that are the same but for this, the lowest wins. */
+  readonly metric: number;
+  /** RTPROT_KERNEL, RTPROT_STATIC …: who made it. */
+  readonly protocol: number;
 }
+
+/** The metric of pongd's routes. The kernel has no IPv6 route of metric 0. */
+export const ROUTE_METRIC: Readonly<Record<Family, number>> = { 4: 0, 6: uapi.IP6_RT_PRIO_USER };
 
 /** One message; its payload lies in the datagram. */
 export interface Message {
@@ -139,8 +152,14 @@ export function linkOf(payload: Buffer): Link {
     up: (payload.readUInt32LE(8) & uapi.IFF_UP) !== 0,
     carrier: (payload.readUInt32LE(8) & uapi.IFF_LOWER_UP) !== 0,
     mtu: numberOf(attributes, uapi.IFLA_MTU) ?? 0,
+    addrGenMode: addrGenModeOf(attributes.get(uapi.IFLA_AF_SPEC)),
     ...linkInfoOf(attributes.get(uapi.IFLA_LINKINFO)),
   };
+}
+
+function addrGenModeOf(nested: Buffer | undefined): number | undefined {
+  const inet6 = nested && attributesOf(nested).get(uapi.AF_INET6);
+  return inet6 && attributesOf(inet6).get(uapi.IFLA_INET6_ADDR_GEN_MODE)?.at(0);
 }
 
 function linkInfoOf(nested: Buffer | undefined): Pick<Link, "kind" | "tun"> {
@@ -176,10 +195,10 @@ export function statsOf(payload: Buffer): LinkStats | undefined {
   return { rxPackets, txPackets, txDropped };
 }
 
-/** Of the link of that index, and not of that link alone; undefined for any other. @throws Failure */
-export function addressOf(payload: Buffer, index: number): Address | undefined {
+/** Of the link of that index, and of that `scope`: beyond the link, or its alone; undefined for any other. @throws Failure */
+export function addressOf(payload: Buffer, index: number, scope: "global" | "link" = "global"): Address | undefined {
   const attributes = attributesBehind(payload, uapi.SIZEOF_IFADDRMSG, "an address");
-  if (payload.readUInt32LE(4) !== index || payload.readUInt8(3) >= uapi.RT_SCOPE_LINK) return undefined;
+  if (payload.readUInt32LE(4) !== index || (payload.readUInt8(3) >= uapi.RT_SCOPE_LINK) !== (scope === "link")) return undefined;
   // IFA_LOCAL: IPv4's, and IPv6's where there is a peer, whose IFA_ADDRESS is then.
   const bytes = attributes.get(uapi.IFA_LOCAL) ?? attributes.get(uapi.IFA_ADDRESS);
   if (!bytes) return undefined;
@@ -187,14 +206,24 @@ export function addressOf(payload: Buffer, index: number): Address | undefined {
   return { family: bytes.length === 4 ? 4 : 6, bytes, text: formatBytes(bytes) };
 }
 
-/** Undefined for one of another family. @throws Failure */
+/** Undefined for one of another family, and for one that the kernel only keeps in its cache. @throws Failure */
 export function routeOf(payload: Buffer, family: Family): Route | undefined {
   const attributes = attributesBehind(payload, uapi.SIZEOF_RTMSG, "a route");
-  if (payload[0] !== familyOf({ family })) return undefined;
+  if (payload[0] !== familyOf({ family }) || (payload.readUInt32LE(8) & uapi.RTM_F_CLONED) !== 0) return undefined;
   const [length, addressLen] = [payload.readUInt8(1), family === 4 ? 4 : 16];
   const bytes = attributes.get(uapi.RTA_DST) ?? new Uint8Array(addressLen);
   if (bytes.length !== addressLen || length > 8 * addressLen) throw malformed(`a route to ${bytes.length} bytes, of which ${length} bits count`);
-  return { bytes, length, type: payload.readUInt8(7), oif: numberOf(attributes, uapi.RTA_OIF) ?? 0 };
+  // struct rtmsg: u8 family, dst_len, src_len, tos, table, protocol, scope, type; a table above 255 is in its attribute alone.
+  return {
+    bytes,
+    length,
+    type: payload.readUInt8(7),
+    oif: numberOf(attributes, uapi.RTA_OIF) ?? 0,
+    table: numberOf(attributes, uapi.RTA_TABLE) ?? payload.readUInt8(4),
+    tos: payload.readUInt8(3),
+    metric: numberOf(attributes, uapi.RTA_PRIORITY) ?? 0,
+    protocol: payload.readUInt8(5),
+  };
 }
 
 /** The attributes behind the fixed part of what a message is about. */
@@ -262,6 +291,7 @@ export function routeTo(index: number, prefix: Prefix, source: Address | undefin
     header,
     attribute(uapi.RTA_DST, prefix.bytes),
     attribute(uapi.RTA_OIF, u32(index)),
+    attribute(uapi.RTA_PRIORITY, u32(ROUTE_METRIC[prefix.family])),
     ...source ? [attribute(uapi.RTA_PREFSRC, source.bytes)] : [],
   ];
 }

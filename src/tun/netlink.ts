@@ -3,7 +3,7 @@
  * socket (messages.ts has what goes over it). Requests are synchronous: the kernel answers within send(2), so the answer is there to be received.
  */
 import { EXIT, Failure } from "../failure.js";
-import type { Address, Family, Prefix } from "../prefixes.js";
+import { formatBytes, type Address, type Family, type Prefix } from "../prefixes.js";
 import * as libc from "./libc.js";
 import {
   addressOf, attribute, cString, familyOf, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, routeTo, statsOf, u32,
@@ -105,11 +105,25 @@ export class Netlink {
 
   /** The interface's addresses but for those of the link alone, in the kernel's order. */
   addresses(index: number): Address[] {
+    return this.#addresses(index).flatMap((answer) => addressOf(answer, index) ?? []);
+  }
+
+  /** Takes the interface's IPv6 link-local addresses away, whoever gave it these. */
+  deleteLinkLocal(index: number): void {
+    for (const answer of this.#addresses(index)) {
+      const found = addressOf(answer, index, "link");
+      if (found?.family !== 6) continue;
+      const header = answer.subarray(0, uapi.SIZEOF_IFADDRMSG);
+      this.#request(uapi.RTM_DELADDR, uapi.NLM_F_ACK, [header, attribute(uapi.IFA_LOCAL, found.bytes)], `address ${found.text}`);
+    }
+  }
+
+  /** As the kernel tells them. */
+  #addresses(index: number): Buffer[] {
     // struct ifaddrmsg: the index in it is what NETLINK_GET_STRICT_CHK filters by.
     const header = Buffer.alloc(uapi.SIZEOF_IFADDRMSG);
     header.writeUInt32LE(index, 4);
-    return this.#request(uapi.RTM_GETADDR, uapi.NLM_F_DUMP, [header], `addresses of link ${index}`)
-      .flatMap((answer) => addressOf(answer, index) ?? []);
+    return this.#request(uapi.RTM_GETADDR, uapi.NLM_F_DUMP, [header], `addresses of link ${index}`);
   }
 
   /**
@@ -160,6 +174,24 @@ export class Netlink {
     return this.#request(uapi.RTM_GETROUTE, uapi.NLM_F_DUMP, [header, ...filter], `routes of IPv${family}`)
       // Where a family is not there, the kernel dumps all that are.
       .flatMap((answer) => routeOf(answer, family) ?? []);
+  }
+
+  /** The route that a packet of this host's own to the address takes, by its rules and tables; undefined where there is none. */
+  lookUp(bytes: Uint8Array): Route | undefined {
+    const family = bytes.length === 4 ? 4 : 6;
+    const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
+    header[0] = familyOf({ family });
+    header[1] = 8 * bytes.length;
+    header.writeUInt32LE(uapi.RTM_F_FIB_MATCH, 8);
+    try {
+      const subject = `route to ${formatBytes(bytes)}`;
+      const answer = this.#request(uapi.RTM_GETROUTE, 0, [header, attribute(uapi.RTA_DST, bytes)], subject).at(0);
+      return answer && routeOf(answer, family);
+    } catch (error) {
+      // ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL: by what type of route it is refused.
+      if (error instanceof NetlinkError) return undefined;
+      throw error;
+    }
   }
 
   /** Sends one request and collects its answers' payloads until the acknowledgement, the end of a dump, or the one answer. */

@@ -4,10 +4,12 @@
  * that mends it.
  */
 import { Mode } from "../abi.js";
+import { word } from "../base/shell.js";
 import { EXIT, Failure, IPV6_MEND } from "../failure.js";
-import { BlockMap, FAMILIES, formatBytes, type Address, type Block, type Family, type Prefix } from "../prefixes.js";
+import { BlockMap, FAMILIES, type Address, type Family, type Prefix } from "../prefixes.js";
+import { conflictsOf, linesOf, textOf } from "./conflicts.js";
 import * as libc from "./libc.js";
-import type { Route } from "./messages.js";
+import { ROUTE_METRIC, type Link, type Route } from "./messages.js";
 import { NetlinkError, type Netlink } from "./netlink.js";
 import * as uapi from "./uapi.js";
 
@@ -26,11 +28,13 @@ export interface LinkState {
   readonly carrier: boolean;
   readonly mtu: number;
   /** Prefixes that are routed elsewhere. */
-  readonly lost: Prefix[];
+  lost: readonly Prefix[];
   /** What was missing, and is there again. */
   readonly mended: string[];
   /** By family that lacks something that the kernel does not give back, or pongd may not put back: what, why, and what mends it. */
   readonly refused: Map<Family, string>;
+  /** What else pongd may not mend, with the command; packets reach it all the same. */
+  readonly notes: string[];
 }
 
 /** What a family lacks on the device. */
@@ -41,6 +45,7 @@ interface Missing {
 
 /** The device, as far as it matters here. */
 interface Target {
+  /** At first: somebody may rename it. */
   readonly name: string;
   readonly index: number;
   readonly mode: Mode;
@@ -55,13 +60,20 @@ interface Target {
 export class Routing {
   readonly #netlink: Netlink;
   readonly #device: Target;
+  #name: string;
   #addresses: readonly Address[] = [];
   #prefixes: readonly Prefix[] = [];
 
   constructor(netlink: Netlink, device: Target) {
     this.#netlink = netlink;
     this.#device = device;
+    this.#name = device.name;
     if (device.premade) this.#addresses = netlink.addresses(device.index);
+  }
+
+  /** The device's name, when the link was last looked at. */
+  get name(): string {
+    return this.#name;
   }
 
   /** The host's on it. */
@@ -85,7 +97,7 @@ export class Routing {
     if (this.#device.adopted) return [];
     const exceptions = this.#checkRoutes(prefixes);
     try {
-      if (this.#device.mode === Mode.tun) this.#quieten();
+      this.#quieten(this.#netlink.link(this.#device.index));
       this.#netlink.setLinkUp(this.#device.index, this.#device.mtu, TX_QUEUE_LEN);
       const lost = this.#families().flatMap((family) => this.#add(family, this.#missing(family, prefixes))).at(0);
       if (lost) throw routedElsewhere(lost);
@@ -104,16 +116,18 @@ export class Routing {
     const before = new BlockMap(this.#prefixes);
     const added = prefixes.filter((prefix) => !before.get(prefix));
     const lines = this.#checkRoutes(added);
-    const tried: Prefix[] = [];
-    const lost: Prefix[] = [];
+    let tried: readonly Prefix[] = [];
+    let lost: readonly Prefix[] = [];
     try {
       for (const family of FAMILIES) {
-        const missing = { addresses: [], prefixes: this.#missing(family, added).prefixes };
+        const missing = this.#missing(family, added);
         if (missing.prefixes.length === 0) continue;
-        tried.push(...missing.prefixes);
+        tried = [...tried, ...missing.prefixes];
         try {
           if (this.#device.premade) lines.push(this.#mendOf(missing));
-          else lost.push(...this.#add(family, missing));
+          else lost = [...lost, ...this.#add(family, missing)];
+          // The address that the routes are from, which somebody has taken away just now.
+          if (!this.#device.premade && missing.addresses.length > 0) lines.push(`${this.#lackOf({ ...missing, prefixes: [] })}: put back`);
         } catch (error) {
           if (!(error instanceof NetlinkError)) throw error;
           if (error.errno === libc.E.EPERM) lines.push(this.#mendOf(missing));
@@ -142,8 +156,8 @@ export class Routing {
       return [];
     } catch (error) {
       if (!(error instanceof NetlinkError) || error.errno !== libc.E.EPERM) throw error;
-      const commands = routed.map(({ text }) => `sudo ip route del ${text} dev ${this.#device.name}`);
-      return [`${listed(routed)} still routed to ${this.#device.name}${this.#lack()}; ${listCommands(commands)}`];
+      const commands = routed.map(({ text }) => `sudo ip route del ${text} dev ${word(this.#name)}`);
+      return [`${listed(routed)} still routed to ${this.#name}${this.#lack()}; ${listCommands(commands)}`];
     }
   }
 
@@ -156,8 +170,10 @@ export class Routing {
    */
   restore(): LinkState | undefined {
     try {
-      const { up, carrier, mtu } = this.#netlink.link(this.#device.index);
-      const state: LinkState = { up, carrier, mtu, lost: [], mended: [], refused: new Map() };
+      const link = this.#netlink.link(this.#device.index);
+      const { up, carrier, mtu } = link;
+      this.#name = link.name;
+      const state: LinkState = { up, carrier, mtu, lost: [], mended: [], refused: new Map(), notes: this.#quieten(link) };
       for (const family of up ? this.#families() : []) {
         const missing = this.#missing(family, this.#prefixes);
         if (missing.addresses.length + missing.prefixes.length === 0) continue;
@@ -168,7 +184,7 @@ export class Routing {
           }
           const lost = this.#add(family, missing);
           const back = { ...missing, prefixes: missing.prefixes.filter((prefix) => !lost.includes(prefix)) };
-          state.lost.push(...lost);
+          state.lost = [...state.lost, ...lost];
           if (back.addresses.length + back.prefixes.length > 0) state.mended.push(this.#lackOf(back));
         } catch (error) {
           if (!(error instanceof NetlinkError) || error.errno === libc.E.ENETDOWN || error.errno === libc.E.ENODEV) throw error;
@@ -179,19 +195,32 @@ export class Routing {
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       // ENETDOWN: it went down again in between, and another change is about to be told.
-      if (error.errno === libc.E.ENETDOWN) return { up: false, carrier: false, mtu: this.#device.mtu, lost: [], mended: [], refused: new Map() };
+      if (error.errno === libc.E.ENETDOWN) return { up: false, carrier: false, mtu: this.#device.mtu, lost: [], mended: [], refused: new Map(), notes: [] };
       if (error.errno === libc.E.ENODEV) return undefined;
       throw error;
     }
   }
 
-  /** What the kernel sends of its own accord would reach pongd alone. A TAP device may have more behind it, and neighbours to ask there. */
-  #quieten(): void {
+  /**
+   * Keeps the kernel from sending anything of its own accord, which would reach pongd alone; a TAP device may have more behind it, and
+   * neighbours to ask there. The kernel forgets this where the MTU is too small for IPv6 for a while, and gives the link an address then.
+   * Returns what it may not do, with the command.
+   */
+  #quieten({ addrGenMode }: Link): string[] {
+    const { mode, premade, index } = this.#device;
+    if (mode !== Mode.tun || premade || addrGenMode === undefined || addrGenMode === uapi.IN6_ADDR_GEN_MODE_NONE) return [];
     try {
-      this.#netlink.setNoLinkLocal(this.#device.index);
+      this.#netlink.setNoLinkLocal(index);
+      this.#netlink.deleteLinkLocal(index);
+      return [];
     } catch (error) {
-      // Without IPv6 there is nothing to send.
-      if (!(error instanceof NetlinkError) || error.errno !== libc.E.EAFNOSUPPORT) throw error;
+      if (!(error instanceof NetlinkError)) throw error;
+      // IPv6 has gone meanwhile.
+      if (error.errno === libc.E.EAFNOSUPPORT || error.errno === libc.E.EADDRNOTAVAIL) return [];
+      if (error.errno !== libc.E.EPERM) throw error;
+      const name = word(this.#name);
+      const mend = listCommands([`sudo ip link set ${name} addrgenmode none`, `sudo ip -6 addr flush dev ${name} scope link`]);
+      return [`the kernel has given ${this.#name} an IPv6 link-local address${this.#lack()}; ${mend}`];
     }
   }
 
@@ -206,9 +235,16 @@ export class Routing {
     return { addresses, prefixes: own.filter((prefix) => !ours.get(prefix) && !((this.#device.premade || this.#device.adopted) && ours.around(prefix))) };
   }
 
-  /** That lead to the device. */
+  /** Those by which packets come to the device. */
   #routes(family: Family): BlockMap<Route> {
-    return new BlockMap(this.#netlink.routes(family, this.#device.index).filter(({ oif, type }) => oif === this.#device.index && type === uapi.RTN_UNICAST));
+    return new BlockMap(this.#netlink.routes(family, this.#device.index).filter((route) => this.#counts(route, family)));
+  }
+
+  /** pongd's own routes are told by table and metric as well. Who makes them by hand chooses the metric; and the table, where rules lead to it. */
+  #counts({ oif, type, table, tos, metric, bytes }: Route, family: Family): boolean {
+    if (oif !== this.#device.index || type !== uapi.RTN_UNICAST || tos !== 0) return false;
+    if (table === uapi.RT_TABLE_MAIN) return this.#device.premade || this.#device.adopted || metric === ROUTE_METRIC[family];
+    return this.#device.premade && this.#netlink.lookUp(bytes)?.oif === oif;
   }
 
   /** Adds what is missing; returns the prefixes that are routed elsewhere. */
@@ -236,42 +272,29 @@ export class Routing {
    * pre-made device it is not pongd's to decide, and of those that are the host's own there is a line.
    */
   #checkRoutes(checked: readonly Prefix[]): string[] {
-    const lines: string[] = [];
-    if (checked.length === 0) return lines;
-    const prefixes = new BlockMap(checked);
+    if (checked.length === 0) return [];
     const families = FAMILIES.filter((family) => checked.some((prefix) => prefix.family === family));
-    const routes = families.flatMap((family) => this.#netlink.routes(family)).filter(({ oif }) => oif !== this.#device.index);
-    const where = (route: Route) => route.type === uapi.RTN_LOCAL ? "is this host's own" : route.oif === 0 ? "is routed elsewhere" : `is routed to ${this.#netlink.link(route.oif).name}`;
-    const refuse = (prefix: Prefix, route: Route) => {
-      if (!this.#device.premade) throw routedElsewhere(prefix, where(route), textOf(route));
-      if (route.type === uapi.RTN_LOCAL) lines.push(`prefix ${prefix.text} ${where(route)}: it does not reach pongd`);
-    };
-    // The kernel looks local routes up before all others, however short they are.
-    const local = new BlockMap(routes.filter(({ type }) => type === uapi.RTN_LOCAL));
-    for (const prefix of checked) {
-      const route = local.around(prefix);
-      if (route) refuse(prefix, route);
-    }
-    for (const route of routes) {
-      const prefix = prefixes.get(route);
-      if (prefix) refuse(prefix, route);
-      const outer = prefixes.around(route);
-      if (outer) lines.push(`${textOf(route)}, a part of ${outer.text}, ${where(route)}: it does not reach pongd`);
-    }
-    return lines;
+    const routes = families.flatMap((family) => this.#netlink.routes(family));
+    const own = this.#device.premade ? new BlockMap(routes.filter(({ oif, table }) => oif === this.#device.index && table === uapi.RT_TABLE_MAIN)) : undefined;
+    const { taken, told } = conflictsOf(
+      routes.filter(({ oif }) => oif !== this.#device.index), checked, (oif) => this.#netlink.link(oif).name,
+      (prefix) => own?.get(prefix)?.metric ?? ROUTE_METRIC[prefix.family],
+    );
+    if (taken.length > 0 && !this.#device.premade) throw routedElsewhere(taken[0].prefix, taken[0].why, textOf(taken[0].route));
+    return linesOf([...taken.map(({ prefix, why }) => () => `prefix ${prefix.text} ${why}: it does not reach pongd`), ...told]);
   }
 
   /** @throws Failure where a pre-made device does not have the address. */
   #ownAddress(address: Address): Address {
     if (this.#addresses.some(({ text }) => text === address.text)) return address;
-    throw new Failure(`host address ${address.text} is not on ${this.#device.name}, which is pre-made`, EXIT.RUNTIME, { mend: `leave --host-address out, or: ${this.#addressCommand(address)}` });
+    throw new Failure(`host address ${address.text} is not on ${this.#name}, which is pre-made`, EXIT.RUNTIME, { mend: `leave --host-address out, or: ${this.#addressCommand(address)}` });
   }
 
   /** Says what is missing. */
   #lackOf({ addresses, prefixes }: Missing): string {
     return [
-      ...addresses.map(({ text }) => `host address ${text} is not on ${this.#device.name}`),
-      ...prefixes.length > 0 ? [`${listed(prefixes)} not routed to ${this.#device.name}`] : [],
+      ...addresses.map(({ text }) => `host address ${text} is not on ${this.#name}`),
+      ...prefixes.length > 0 ? [`${listed(prefixes)} not routed to ${this.#name}`] : [],
     ].join(", ");
   }
 
@@ -289,11 +312,11 @@ export class Routing {
 
   #routeCommand({ text, family }: Prefix): string {
     const own = this.#addresses.find((address) => address.family === family);
-    return `sudo ip route add ${text} dev ${this.#device.name}${own ? ` src ${own.text}` : ""}`;
+    return `sudo ip route add ${text} dev ${word(this.#name)}${own ? ` src ${own.text}` : ""}`;
   }
 
   #addressCommand({ text, family }: Address): string {
-    return `sudo ip addr add ${text}/${family === 4 ? 32 : "128 nodad"} dev ${this.#device.name}`;
+    return `sudo ip addr add ${text}/${family === 4 ? 32 : "128 nodad"} dev ${word(this.#name)}`;
   }
 
   /** In words, what the kernel refused to make of these. */
@@ -302,12 +325,8 @@ export class Routing {
     if (wanted.some(({ family }) => family === 6) && NO_IPV6.includes(error.errno)) {
       return new Failure(`IPv6 is disabled on this host, so its prefixes cannot be routed (${error.message})`, EXIT.RUNTIME, { mend: `${IPV6_MEND}; or give IPv4 prefixes alone`, cause: error });
     }
-    return new Failure(`cannot set up ${this.#device.name}: ${error.message}`, error.errno === libc.E.EPERM ? EXIT.PERMISSION : EXIT.RUNTIME, { cause: error });
+    return new Failure(`cannot set up ${this.#name}: ${error.message}`, error.errno === libc.E.EPERM ? EXIT.PERMISSION : EXIT.RUNTIME, { cause: error });
   }
-}
-
-function textOf({ bytes, length }: Block): string {
-  return `${formatBytes(bytes)}/${length}`;
 }
 
 /** With the verb. */
@@ -320,6 +339,6 @@ function listCommands(commands: readonly string[]): string {
 }
 
 /** `route`: as `ip` is asked for it. */
-function routedElsewhere({ text }: Prefix, where = "is routed elsewhere", route = text): Failure {
-  return new Failure(`prefix ${text} ${where} already`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${route}` });
+function routedElsewhere({ text }: Prefix, why = "is routed elsewhere already", route = text): Failure {
+  return new Failure(`prefix ${text} ${why}`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${route}` });
 }

@@ -28,8 +28,10 @@ export const ETH_MAX_MTU = 65535;
 /** Of an Ethernet frame, which a TAP device takes off the most that it has. */
 export const ETH_HLEN = 14;
 
-// <linux/ipv6.h>
+// <linux/ipv6.h>, <linux/ipv6_route.h>
 export const IPV6_MIN_MTU = 1280;
+/** The metric of an IPv6 route that was given none. */
+export const IP6_RT_PRIO_USER = 1024;
 
 // <asm-generic/fcntl.h>, <linux/eventfd.h>, <asm-generic/poll.h>
 export const O_RDWR = 0o2;
@@ -103,6 +105,7 @@ export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
 export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
@@ -134,9 +137,18 @@ export const IFA_LOCAL = 2;
 export const IFA_F_NODAD = 0x02;
 export const RTA_DST = 1;
 export const RTA_OIF = 4;
+export const RTA_PRIORITY = 6;
 export const RTA_PREFSRC = 7;
+export const RTA_TABLE = 15;
+export const RTM_F_CLONED = 0x200;
+export const RTM_F_FIB_MATCH = 0x2000;
+export const RT_TABLE_DEFAULT = 253;
 export const RT_TABLE_MAIN = 254;
+export const RT_TABLE_LOCAL = 255;
+export const RTPROT_KERNEL = 2;
 export const RTPROT_STATIC = 4;
+export const RTPROT_RA = 9;
+export const RTPROT_DHCP = 16;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
 export const RTN_UNICAST = 1;

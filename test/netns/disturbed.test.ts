@@ -57,6 +57,12 @@ describe("disturbed", needs("ping", "strace"), () => {
     addUp(after);
     assert.equal(sum(after, "pongd_worker_restarts_total"), 0);
   };
+  /** Runs what a message suggests, as somebody with the rights for it would who copies it. */
+  const runSuggested = async (log: string, pattern: RegExp) => {
+    const [, command = ""] = pattern.exec(log) ?? [];
+    assert.notEqual(command, "", log);
+    await ns.ok("sh", "-c", `sudo() { "$@"; }; ${command}`);
+  };
   const gone = async () => { assert.deepEqual((await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname), ["lo"]); };
   const reach = async (target: string) => {
     await poll(() => ns.run("ping", "-c", "1", "-W", "0.2", target), ({ status }) => status === 0);
@@ -88,6 +94,10 @@ describe("disturbed", needs("ping", "strace"), () => {
         }
       }
       await sound(pongd, before);
+      // Below 1280 the kernel forgets that it is to make no link-local address.
+      const [{ inet6_addr_gen_mode: mode }] = await ns.ip("-d", "link", "show", "dev", "pong0");
+      assert.equal(mode, "none");
+      assert.equal(await ns.ok("ip", "-6", "-o", "addr", "show", "dev", "pong0", "scope", "link"), "");
       assert.ok(((await pongd.metrics()).get("pongd_packets_dropped_total{reason=\"pkt_too_small\",queue=\"0\"}") ?? 0) + ((await pongd.metrics()).get("pongd_packets_dropped_total{reason=\"pkt_too_small\",queue=\"1\"}") ?? 0) >= 3);
       assert.equal((await pongd.stop()).status, 0);
     });
@@ -134,6 +144,35 @@ describe("disturbed", needs("ping", "strace"), () => {
     await ns.ok("ip", "route", "del", "blackhole", "10.99.0.0/16");
     await pongd.logged(/what was missing is answered again/);
     await sound(pongd, before);
+    assert.equal((await pongd.stop()).status, 0);
+  });
+
+  test("without IPv6 at the start: a larger MTU later brings no link-local address either; without rights it says how to be rid of it", async () => {
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--mtu", "1000", "--drop-privileges");
+    await ns.ok("ip", "link", "set", "pong0", "mtu", "1500");
+    await pongd.logged(/warn the kernel has given pong0 an IPv6 link-local address: [^\n]*given up; sudo ip link set pong0 addrgenmode none && sudo /);
+    assert.equal((await pongd.get("/-/ready")).status, 200);
+    await runSuggested(pongd.stderr, /link-local.*; (sudo .*)\n/);
+    assert.equal(await ns.ok("ip", "-6", "-o", "addr", "show", "dev", "pong0", "scope", "link"), "");
+    await pongd.stop();
+  });
+
+  test("the device is renamed, to what a shell would run: what is said from then on names it so, and its commands can be copied", async () => {
+    const pongd = await Pongd.start(ns, ...PREFIXES, "--drop-privileges");
+    const name = "$(id)';a&b";
+    await ns.ok("sh", "-c", `ip link set pong0 down && ip link set pong0 name "$1"`, "sh", name);
+    await pongd.logged(/info device pong0 is called /);
+    await ns.ok("ip", "link", "set", name, "up");
+    await pongd.logged(/the link is up/);
+    await ns.ok("ip", "link", "set", name, "down");
+    await pongd.logged(/the link is down: .*; sudo ip link set '/);
+    await runSuggested(pongd.stderr, /the link is down: [^;]*; (sudo ip link set '.*)\n/);
+    await pongd.logged(/prefix 10\.99\.0\.0\/16 is not routed to \$\(id\)';a&b: /);
+    await pongd.logged(/prefix fd99::\/64 is not routed to \$\(id\)';a&b: /);
+    await runSuggested(pongd.stderr, /prefix 10\.99\.0\.0\/16 is not routed [^\n]*given up; (sudo .*)\n/);
+    await runSuggested(pongd.stderr, /prefix fd99::\/64 is not routed [^\n]*given up; (sudo .*)\n/);
+    await pongd.logged(/what was missing is answered again/);
+    for (const target of [TARGET, TARGET6]) await ns.pings(1, target);
     assert.equal((await pongd.stop()).status, 0);
   });
 

@@ -1,6 +1,9 @@
 /** Coming up, going down, and everything that can come in between: what is said, with which status, and what is left behind. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { EXIT } from "../../src/failure.js";
 import { IO_NAMES } from "../../src/io/io.js";
 import { source } from "../support/assembly.js";
@@ -241,5 +244,50 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     const other = await start(PREFIX, "--ttl", "7");
     assert.match(await ns.ok("ping", "-c", "1", "10.99.1.1"), /ttl=7 /);
     await other.stop();
+  });
+});
+
+describe("the directory that pongd was started in is gone", needs("ping", "strace"), () => {
+  let ns: Netns;
+  let folder: string;
+  beforeEach(async () => {
+    ns = await Netns.open();
+    folder = mkdtempSync(join(tmpdir(), "pongd-"));
+  });
+  afterEach(async () => {
+    await ns.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  /** Runs the rest of a command line there. */
+  const there = () => ["sh", "-c", "cd \"$1\" && shift && exec \"$@\"", "sh", folder];
+
+  test("a worker that crashes is started again; a reload says which file it misses, and changes nothing", async () => {
+    writeFileSync(join(folder, "pongd.yaml"), `prefixes: [${PREFIX}]\n`);
+    const pongd = await Pongd.start(ns, { wrapper: there() }, "--config", "pongd.yaml", "--io", "readwrite");
+    const reload = () => ns.http("http://127.0.0.1:7664/-/reload", "-X", "POST");
+    assert.equal((await reload()).status, 200);
+    rmSync(folder, { recursive: true });
+    const { ended } = await pongd.inject(pongd.worker, "read:error=EIO");
+    await ns.run("ping", "-c", "1", "-W", "0.1", "10.99.1.1");
+    await ended;
+    await pongd.until((metrics) => sum(metrics, "pongd_worker_restarts_total") === 1);
+    await ns.pings(1, "10.99.1.1");
+    const { status, body } = await reload();
+    assert.equal(status, 500);
+    assert.match(body, /^pongd\.yaml: cannot be read: ENOENT: no such file or directory, open '\/.*\/pongd\.yaml'\n$/);
+    await ns.pings(1, "10.99.1.1");
+    assert.equal((await pongd.stop()).status, 0);
+  });
+
+  test("before it starts: it runs all the same; with a file that lies there it says what to give in its place", async () => {
+    const gone = ["sh", "-c", "cd \"$1\" && rmdir \"$1\" && shift && exec \"$@\"", "sh", folder];
+    const pongd = await Pongd.start(ns, { wrapper: gone }, PREFIX);
+    await ns.pings(1, "10.99.1.1");
+    await pongd.stop();
+    mkdirSync(folder);
+    const [command, ...rest] = [...gone, process.execPath, CLI, "run", "--config", "pongd.yaml"];
+    const { status, stderr } = await ns.run(command, ...rest);
+    assert.equal(stderr, "pongd: pongd.yaml: the working directory, which it lies in, is gone; give the file's full path\n");
+    assert.equal(status, EXIT.CONFIG);
   });
 });

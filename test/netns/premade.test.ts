@@ -164,6 +164,21 @@ describe("a pre-made device", rootAlone(), () => {
     const there = await runAsUser("doctor");
     assert.match(there.stdout, /ok {7}CAP_NET_ADMIN is not in effect, and device pong0 is there to run without: --device pong0\n/);
     assert.equal(there.status, 0);
+    await ns.ok("ip", "link", "del", "pong0");
+    // Owner and group: a program has to be both. A supplementary group counts.
+    for (const [owner, groups, status] of [
+      [["--group", "4711"], "4711", 0], [["--group", "4711"], "4712", EXIT.PERMISSION],
+      [["--group", "4711", "--user", String(USER)], "4712", EXIT.PERMISSION], [["--group", "4711", "--user", "1"], "4711", EXIT.PERMISSION],
+    ] as const) {
+      await create(PREFIX, ...owner);
+      const wrapper = asUser().map((arg) => arg === "--clear-groups" ? `--groups=${groups}` : arg);
+      const seen = await ns.run(wrapper[0], ...wrapper.slice(1), process.execPath, CLI, "doctor");
+      assert.equal(seen.status, status, seen.stdout);
+      const { pongd: running, answers } = await Pongd.attempt(ns, { wrapper }, PREFIX);
+      assert.equal(answers, status === 0, "as the kernel sees it");
+      assert.equal((await running.stop()).status, status);
+      await ns.ok("ip", "link", "del", "pong0");
+    }
   });
 
   test("remove takes persistent TUN and TAP devices, its owner's too, and leaves all else alone", async () => {

@@ -162,6 +162,18 @@ describe("reload", needs("ping", "fping"), () => {
     await pongd.stop();
   });
 
+  test("right after somebody has taken the host's address away: it is put back before routes are made from it", async () => {
+    const pongd = await start();
+    write("prefixes: [10.99.0.0/16, 10.98.0.0/16, \"fd99::/64\"]\n");
+    await ns.ok("ip", "addr", "flush", "dev", "pong0");
+    const { status, body } = await post();
+    assert.equal(status, 200, body);
+    await pongd.until((metrics) => metrics.get("pongd_ready") === 1);
+    assert.deepEqual([await ttl("10.99.1.1"), await ttl("10.98.1.1")], ["64", "64"]);
+    assert.match(pongd.stderr, /host address 10\.99\.0\.1 is not on pong0(, [^\n]*)?: put back/);
+    await pongd.stop();
+  });
+
   test("without privileges: answers change, routes that are missing are named with the command, and what an outer prefix covers needs none", async () => {
     const pongd = await start("--drop-privileges");
     write("prefixes:\n  - 10.99.0.0/16\n  - { prefix: 10.99.7.0/24, ttl: 7 }\n  - 10.97.0.0/24\n");

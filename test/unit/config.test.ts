@@ -9,8 +9,8 @@ import { load } from "js-yaml";
 import { SourceRoute, Unreachable } from "../../src/abi.js";
 import { OPTION_KEYS } from "../../src/cli/settings.js";
 import { DEFAULTS, RELOADED, type Key } from "../../src/config/document.js";
-import { readQuickly } from "../../src/config/file.js";
-import { needsRestart } from "../../src/config/options.js";
+import { readQuickly, type ConfigFile } from "../../src/config/file.js";
+import { effective, needsRestart } from "../../src/config/options.js";
 import { Places } from "../../src/config/places.js";
 import { oddities, toDocument, toYaml } from "../../src/config/print.js";
 import { jsonSchema } from "../../src/config/schema.js";
@@ -516,4 +516,12 @@ test("docs/configuration.md has a row for every key, with its default, flag, var
     const said = (value: unknown) => Array.isArray(value) ? value.length > 0 ? `[${value.join(", ")}]` : "" : String(value);
     if (said(DEFAULTS[key]) !== "") assert.equal(row.fallback, said(DEFAULTS[key]), key);
   }
+});
+
+test("as many things may be wrong as a file can hold: more than a call takes arguments", () => {
+  const many = 200_000;
+  const problems = Array.from({ length: many }, (_, i) => ({ path: ["prefixes", i], message: "wrong" }));
+  const file = { name: "many.yaml", document: { prefixes: [] }, problems, linesOf: (all: readonly unknown[]) => [`${all.length} are wrong`] } as unknown as ConfigFile;
+  assert.throws(() => effective({ values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: undefined }, file), /^Failure: 200000 are wrong$/);
+  assert.equal(new Places("a: 1\n".repeat(many)).faults.length, many - 1);
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Failure } from "../../../src/failure.js";
 import { FAMILIES, formatBytes, type Prefix } from "../../../src/prefixes.js";
-import { addressOf, attribute, cString, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, routeTo, statsOf, u32 } from "../../../src/tun/messages.js";
+import { addressOf, attribute, cString, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, ROUTE_METRIC, routeOf, routeTo, statsOf, u32 } from "../../../src/tun/messages.js";
 import * as uapi from "../../../src/tun/uapi.js";
 import type { Reader } from "../guided.js";
 import { refusalOr } from "./refused.js";
@@ -16,6 +16,7 @@ const tun = nested(uapi.IFLA_LINKINFO, attribute(uapi.IFLA_INFO_KIND, cString("t
   attribute(uapi.IFLA_TUN_TYPE, Uint8Array.of(1)), attribute(uapi.IFLA_TUN_OWNER, u32(1000)),
   attribute(uapi.IFLA_TUN_PERSIST, Uint8Array.of(1)), attribute(uapi.IFLA_TUN_NUM_QUEUES, u32(2))));
 const link = request(uapi.RTM_NEWLINK, 0, 1, [ifinfomsg(INDEX, uapi.IFF_UP), attribute(uapi.IFLA_IFNAME, cString("pong0")), attribute(uapi.IFLA_MTU, u32(1500)), tun,
+  nested(uapi.IFLA_AF_SPEC, nested(uapi.AF_INET6, attribute(uapi.IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(1)))),
   attribute(uapi.IFLA_STATS64, new Uint8Array(192))]);
 const address = request(uapi.RTM_NEWADDR, 2, 1, [Buffer.from([2, 32, 0x80, 0, INDEX, 0, 0, 0]), attribute(uapi.IFA_ADDRESS, V4.bytes), attribute(uapi.IFA_LOCAL, V4.bytes)]);
 const error = request(uapi.NLMSG_ERROR, uapi.NLM_F_ACK_TLVS | uapi.NLM_F_CAPPED, 1, [u32(0xffffffff), new Uint8Array(16), attribute(uapi.NLMSGERR_ATTR_MSG, cString("no such thing"))]);
@@ -23,10 +24,10 @@ const quoting = request(uapi.NLMSG_ERROR, uapi.NLM_F_ACK_TLVS, 1, [u32(0xffffffe
 
 export const netlink: Reader = {
   covers: ["/build/src/tun/"],
-  dictionary: [attribute(uapi.IFLA_IFNAME, cString("x")), attribute(uapi.IFLA_MTU, u32(1)), attribute(uapi.RTA_DST, V4.bytes), attribute(uapi.RTA_OIF, u32(1)), attribute(uapi.IFLA_INFO_KIND, cString("tun")), u32(INDEX)],
+  dictionary: [attribute(uapi.IFLA_IFNAME, cString("x")), attribute(uapi.IFLA_MTU, u32(1)), attribute(uapi.RTA_DST, V4.bytes), attribute(uapi.RTA_OIF, u32(1)), attribute(uapi.RTA_PRIORITY, u32(1)), attribute(uapi.IFLA_INFO_KIND, cString("tun")), u32(INDEX)],
   seeds: [
     link, address, error, quoting, Buffer.concat([link, address, request(uapi.NLMSG_DONE, 2, 1, [u32(0)])]),
-    ...[V4, V6].map((prefix) => request(uapi.RTM_NEWROUTE, 2, 1, routeTo(INDEX, prefix, prefix))),
+    ...[V4, V6].map((prefix) => request(uapi.RTM_NEWROUTE, 2, 1, [...routeTo(INDEX, prefix, prefix), attribute(uapi.RTA_TABLE, u32(1000))])),
   ],
   feed(input) {
     const datagram = Buffer.from(input);
@@ -59,6 +60,9 @@ export const netlink: Reader = {
 /** A route is read from what asks for it. */
 function checkRoute(prefix: Prefix, oif: number): void {
   const [message] = messages(request(uapi.RTM_NEWROUTE, 0, 1, routeTo(oif & 0x7fffffff, prefix, undefined)));
-  const { bytes, length, oif: again } = routeOf(message.payload, prefix.family) ?? {};
-  assert.deepEqual([Uint8Array.from(bytes ?? []), length, again], [prefix.bytes, prefix.length, oif & 0x7fffffff]);
+  const read = routeOf(message.payload, prefix.family);
+  assert.deepEqual({ ...read, bytes: Uint8Array.from(read?.bytes ?? []) }, {
+    bytes: prefix.bytes, length: prefix.length, type: uapi.RTN_UNICAST, oif: oif & 0x7fffffff,
+    table: uapi.RT_TABLE_MAIN, tos: 0, metric: ROUTE_METRIC[prefix.family], protocol: uapi.RTPROT_STATIC,
+  });
 }
