@@ -1,20 +1,10 @@
 #!/usr/bin/env node
 /** The command line. A command's work is loaded when it runs: `doctor` and `--help` must do where the FFI does not load. */
 import { CommanderError } from "commander";
-import { createProgram } from "./cli/program.js";
+import { createProgram, withCommands } from "./cli/program.js";
 import { forgetEmptyVariables } from "./cli/settings.js";
+import { usageLine } from "./cli/usage.js";
 import { EXIT, Failure, messageOf, oneLine } from "./failure.js";
-
-/** The command that the arguments name, as far as they do. */
-function invoked(): string {
-  let command = program;
-  for (const argument of process.argv.slice(2)) {
-    const found = command.commands.find((sub) => sub.name() === argument);
-    if (!found || argument === "help") break;
-    command = found;
-  }
-  return ["pongd", ...command === program ? [] : [command.parent === program ? "" : command.parent?.name(), command.name()]].filter(Boolean).join(" ");
-}
 
 /** A line for each thing that is wrong, and the stack only for whoever debugs. */
 function fail(error: unknown): void {
@@ -37,9 +27,7 @@ process.on("uncaughtException", (error) => {
 
 forgetEmptyVariables();
 const program = createProgram();
-for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
-  command.exitOverride().configureOutput({ outputError: () => undefined });
-}
+for (const command of withCommands(program)) command.exitOverride().configureOutput({ outputError: () => undefined });
 
 try {
   await program.parseAsync();
@@ -48,9 +36,7 @@ try {
     fail(error);
   } else if (error.exitCode !== 0) {
     // Help that was not asked for has been printed already; it says all.
-    if (error.code !== "commander.help") {
-      process.stderr.write(`pongd: ${error.message.replace(/^error: |\.?(\n.*)?$/gs, "")}; see: ${invoked()} --help\n`);
-    }
+    if (error.code !== "commander.help") process.stderr.write(`pongd: ${usageLine(error, program, process.argv.slice(2))}\n`);
     process.exitCode = EXIT.USAGE;
   }
 }

@@ -1,26 +1,28 @@
 import { Command } from "commander";
 import { EXIT, Failure } from "../failure.js";
+import { filePath } from "./file.js";
+import { notes } from "./notes.js";
 import { addRunOptions, reader } from "./settings.js";
 
 interface Flags {
-  json: boolean;
-  schema: boolean;
+  json?: boolean;
+  schema?: boolean;
   config?: string;
 }
 
 export function checkCommand(): Command {
   return addRunOptions(new Command("check")
     .description("Say what a configuration comes to, or everything that is wrong with it, each with its place. Needs no device and no rights.")
-    .argument("[file]", "the configuration file, in place of --config")
-    .option("--json", "print it as JSON", false)
-    .option("--schema", "print the configuration file's JSON Schema, for editors", false))
-    .addHelpText("after", `
+    .argument("[file]", "the configuration file, in place of --config; \"-\" for standard input", filePath)
+    .option("--json", "print it as JSON")
+    .option("--schema", "print the configuration file's JSON Schema, for editors"))
+    .addHelpText("after", notes(`
 What it prints is a configuration file of the same meaning, with every key. The options are those of pongd run, and win over the file
 as they do there. Exit status: 0 when pongd would run with it, 3 when something in the file is wrong, 2 in what else was given.
 
 Examples:
   pongd check pongd.yaml
-  pongd check --schema > pongd.schema.json`)
+  pongd check --schema > pongd.schema.json`))
     .action(async (file: string | undefined, flags: Flags, command: Command) => {
       if (flags.schema) {
         const { jsonSchema } = await import("../config/schema.js");

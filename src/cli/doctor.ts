@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { EXIT, Failure, IPV6_MEND, messageOf, NET_ADMIN_MEND } from "../failure.js";
 import { capabilitySet } from "../proc.js";
 import { CAP_NET_ADMIN } from "../tun/uapi.js";
+import { notes } from "./notes.js";
 
 const NODE_NEEDED = [20, 19];
 /** io_uring's rings in the application's own memory: IORING_SETUP_NO_SQARRAY. */
@@ -20,7 +21,7 @@ interface Finding {
 export function doctorCommand(): Command {
   return new Command("doctor")
     .description("Say what pongd needs and lacks here, and the command that mends it.")
-    .addHelpText("after", "\nExit status: 0 when pongd can run here, 4 when something is missing.")
+    .addHelpText("after", notes("Exit status: 0 when pongd can run here, 4 when something is missing."))
     .action(async () => {
       const findings = [node(), await koffi(), await tun(), await capability(), ipv6(), ioUring()];
       for (const { ok, optional, what, mend } of findings) {

@@ -4,6 +4,8 @@ import { Command } from "commander";
 import { effective, type Given } from "../config/options.js";
 import { EXIT, Failure } from "../failure.js";
 import type { Replayed } from "../replay/replay.js";
+import { filePath } from "./file.js";
+import { notes } from "./notes.js";
 import { addAnswerOptions, givenOf, prefixArgument } from "./settings.js";
 import { tally, waiting } from "./summary.js";
 
@@ -14,16 +16,16 @@ const CHUNK_LEN = 262144;
 export function replayCommand(): Command {
   return addAnswerOptions(new Command("replay")
     .description("Answer the packets of a capture, and write the replies as another. Needs no device and no rights.")
-    .argument("<in>", "the capture, pcap or pcapng; \"-\" for standard input")
-    .argument("<out>", "where the replies go, as pcapng; \"-\" for standard output")
+    .argument("<in>", "the capture, pcap or pcapng; \"-\" for standard input", filePath)
+    .argument("<out>", "where the replies go, as pcapng; \"-\" for standard output", filePath)
     .addArgument(prefixArgument()), "the address in the capture that is the host's own")
-    .addHelpText("after", `
+    .addHelpText("after", notes(`
 Raw IP, Ethernet and Linux cooked captures are read. A reply has the time of its request, and the same capture gives the same
 replies, byte for byte. What is readable of a damaged capture is answered; the status is then 1.
 
 Examples:
   pongd replay in.pcap replies.pcapng 10.99.0.0/16
-  tcpdump -i eth0 -c 1000 -w - icmp | pongd replay - - 192.0.2.0/24 | tshark -r -`)
+  tcpdump -i eth0 -c 1000 -w - icmp | pongd replay - - 192.0.2.0/24 | tshark -r -`))
     .action(async (input: string, output: string, texts: string[], _: unknown, command: Command) => {
       const { damage, ...counts } = await replayFiles(input, output, givenOf(texts, command, "pongd replay IN OUT 10.99.0.0/16"));
       (output === STANDARD_STREAM ? process.stderr : process.stdout).write(`${summarize(counts)}\n`);

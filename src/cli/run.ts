@@ -8,6 +8,7 @@ import { EXIT, Failure, messageOf } from "../failure.js";
 import { createLogger } from "../log.js";
 import { sizeOf, type Address, type Prefix } from "../prefixes.js";
 import { load } from "./load.js";
+import { notes } from "./notes.js";
 import { addRunOptions, prefixArgument, reader } from "./settings.js";
 import { tally, waiting } from "./summary.js";
 
@@ -18,15 +19,15 @@ export function runCommand(): Command {
   return addRunOptions(new Command("run")
     .description("Make every address of the prefixes answer ping.")
     .addArgument(prefixArgument()))
-    .addHelpText("after", `
+    .addHelpText("after", notes(`
 Examples:
-  pongd run 10.99.0.0/16                             then, on the same host: ping 10.99.1.1
-  pongd run --config /etc/pongd.yaml                 what a file says; see: pongd check --help
-  pongd run 192.0.2.0/24 2001:db8::/64               prefixes of both families
-  pongd run 192.0.2.0/24 --host-address none         routes alone, for a prefix that others route here
-  pongd run 10.0.0.2/32 --host-address 10.0.0.1      the classic point-to-point pair
-  pongd run 10.99.0.0/16 --mode tap                  a host on an Ethernet for every address
-  sudo pongd device create pong0 10.99.0.0/16 --user "$USER" && pongd run 10.99.0.0/16    without privileges`)
+  pongd run 10.99.0.0/16                          then: ping 10.99.1.1
+  pongd run --config /etc/pongd.yaml              what a configuration file says
+  pongd run 192.0.2.0/24 2001:db8::/64            prefixes of both families
+  pongd run 192.0.2.0/24 --host-address none      routes alone, no host address
+  pongd run 10.0.0.2/32 --host-address 10.0.0.1   a point-to-point pair
+  pongd run 10.99.0.0/16 --mode tap               each address an Ethernet host
+  pongd run 10.99.0.0/16 --device pong0           one of pongd device create`))
     .action(async (given: string[], _: unknown, command: Command) => {
       const read = await reader(given, command, "pongd run 10.99.0.0/16");
       const { options, values } = read();

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import type { Command } from "commander";
+import { createProgram, withCommands } from "../../src/cli/program.js";
 import { source } from "../support/assembly.js";
 import { CLI } from "../support/netns.js";
 
@@ -59,9 +61,17 @@ describe("usage: status 2 and one line", () => {
     [["replay", "/no/such/file", "-", "10.99.0.0/16"], /the capture cannot be read: ENOENT.*\/no\/such\/file/],
     [["replay", CLI, "/no/such/folder/out", "10.99.0.0/16"], /"\/no\/such\/folder\/out" cannot be written: ENOENT/],
     [["replay", CLI, "-", "10.99.0.0/16"], /cli\.js is not a capture that can be read: it begins as neither pcap nor pcapng does/],
-    [["rum"], /unknown command 'rum'; see: pongd --help/],
-    [["help", "rum"], /unknown command 'rum'; see: pongd --help/],
-    [["help", "device", "rum"], /unknown command 'device rum'; see: pongd --help/],
+    [["rum"], /unknown command 'rum' \(did you mean run\?\); see: pongd --help/],
+    [["help", "zzz"], /unknown command 'zzz'; see: pongd --help/],
+    [["help", "device", "rum"], /unknown command 'rum'; see: pongd --help/],
+    [["help", "run", "rum"], /run has no command 'rum'; see: pongd --help/],
+    [["run", "--devise", "x"], /unknown option '--devise' \(did you mean --device\?\); see: pongd run --help/],
+    [["run", "--rate-limits", "x"], /unknown option '--rate-limits' \(did you mean --rate-limit\?\)/],
+    [["bench", "engine", "--jsom", "x"], /unknown option '--jsom' \(did you mean --json\?\); see: pongd bench engine --help/],
+    [["rn"], /unknown command 'rn' \(did you mean run\?\); see: pongd --help/],
+    [["help", "rn"], /unknown command 'rn' \(did you mean run\?\); see: pongd --help/],
+    [["device", "creat"], /unknown command 'creat' \(did you mean create\?\); see: pongd device --help/],
+    [["help", "device", "creat"], /unknown command 'creat' \(did you mean create\?\); see: pongd --help/],
     [["bench", "disk"], /unknown command 'disk'/],
     [["bench", "engine", "--engine", "wasm,go"], /'wasm,go' is invalid\. Allowed are js, wasm, wasm-scalar, js-naive/],
     [["bench", "engine", "--size", "27"], /28 to 65535/],
@@ -70,7 +80,7 @@ describe("usage: status 2 and one line", () => {
     [["bench", "engine", "--seconds", "0"], /0\.05 to 600/],
     [["bench", "engine", "--json", "/no/such/folder/report.json"], /"\/no\/such\/folder\/report\.json" cannot be written: ENOENT/],
     [["bench", "engine", "--html", "/"], /"\/" cannot be written: EISDIR/],
-    [["bench", "engine", "--json", ""], /"" cannot be written/],
+    [["bench", "engine", "--json", ""], /--json <file>' argument '' is invalid\. It is empty: write a file's path, or leave it out/],
     [["bench", "engine", "--html", "-"], /--html needs a file/],
     [["bench", "engine", "--json", "/tmp/x", "--html", "/tmp/../tmp/x"], /--json and --html are both to be \/tmp\/x; give each a file of its own/],
     [["bench", "engine", "--json", "-", "--compare", CLI], /give --json a file/],
@@ -123,7 +133,7 @@ for (const names of [[], ["run"], ["device"], ["device", "create"], ["bench", "t
 }
 
 test("help names the exit statuses, and every option", () => {
-  assert.match(pongd("--help").stdout, /0 done, 1 failure while running, 2 usage, 3 configuration,\n4 permission or missing device\.$/m);
+  assert.match(pongd("--help").stdout, /0 done, 1 failure while running, 2 usage, 3 configuration, 4\npermission or missing device\.\n$/);
   assert.match(pongd("--help").stdout, /replay \[options\] <in> <out> \[prefix\.\.\.\]/);
   for (const option of ["--host-address", "--except", "--engine", "--ttl", "--ignore-echo"]) assert.ok(pongd("replay", "--help").stdout.includes(option), option);
   const { status, stdout } = pongd("run", "--help");
@@ -131,6 +141,45 @@ test("help names the exit statuses, and every option", () => {
     assert.ok(stdout.includes(option), option);
   }
   assert.equal(status, 0);
+});
+
+describe("help is laid out for the terminal that it is on", () => {
+  const printed = (command: Command, width: number) => {
+    let text = "";
+    command.configureOutput({ getOutHelpWidth: () => width, writeOut: (part) => { text += part; } }).outputHelp();
+    return text;
+  };
+  const commands = withCommands(createProgram());
+  // A backslash goes on with an example's line.
+  const words = (text: string) => text.split(/\s+/).filter((word) => word !== "\\");
+
+  for (const width of [60, 80, 100, 120]) {
+    test(`${width} columns: no line is longer, and every word is whole`, () => {
+      for (const command of commands) {
+        const text = printed(command, width);
+        for (const line of text.split("\n")) assert.ok(line.length <= width, `${command.name()}: ${line}`);
+        assert.deepEqual(words(text), words(printed(command, Infinity)), command.name());
+      }
+    });
+  }
+
+  test("no terminal: 80 columns", () => {
+    const lines = pongd("run", "--help").stdout.split("\n");
+    assert.equal(Math.max(...lines.map(({ length }) => length)), 80);
+  });
+
+  test("the options of run stand under headings, and what takes no value has no default", () => {
+    const { stdout } = pongd("run", "--help");
+    assert.deepEqual([...stdout.matchAll(/^(\w+):$/gm)].map(([, heading]) => heading), ["Arguments", "Options", "Device", "Answers", "Limits", "Web", "Log", "Examples"]);
+    for (const command of commands) assert.doesNotMatch(printed(command, 80), /default:\s+false/, command.name());
+  });
+
+  test("the lines of an example that is too long are one command to a shell", () => {
+    const [command] = commands.filter((each) => each.name() === "top");
+    const [, example] = /(  pongd top https:[^]*)$/.exec(printed(command, 60)) ?? [];
+    const { stdout } = spawnSync("bash", ["-c", `pongd() { printf '%s\\n' "$@"; }\n${example}`], { encoding: "utf8", env: { HOME: "/home/ada" } });
+    assert.deepEqual(stdout.trim().split("\n"), ["top", "https://admin@pong.example:7664", "--password-file", "/home/ada/.pongd-password", "--ca", "ca.pem"]);
+  });
 });
 
 test("the stack is shown at --log-level debug alone", () => {
