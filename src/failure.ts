@@ -1,3 +1,5 @@
+import { legible } from "./base/legible.js";
+
 /** The documented exit statuses. */
 export const EXIT = {
   /** Something failed while running. */
@@ -23,31 +25,14 @@ export class Failure extends Error {
     super(options.mend === undefined ? lines.join("\n") : `${lines.join("\n")}; ${options.mend}`, { cause: options.cause });
     this.what = lines.join("\n");
     this.mend = options.mend;
-    const whole = options.mend === undefined ? lines : [this.message];
-    this.lines = whole.map(exitStatus === EXIT.USAGE || exitStatus === EXIT.CONFIG ? legible : oneLine);
+    const written = exitStatus === EXIT.USAGE || exitStatus === EXIT.CONFIG;
+    this.lines = (options.mend === undefined ? lines : [this.message]).map(written ? legible : oneLine);
   }
 }
 
-/** Characters that a terminal does not show, or shows as something else: controls, line ends, zero-width and bidirectional ones, spaces other than the usual one. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
-/** Most of them that a message names. */
-const MAX_NAMED = 3;
-
 /** Whatever is in a value that a user gave. */
 export function oneLine(text: string): string {
-  return text.replace(INVISIBLE, escaped);
-}
-
-/** A message about something that a user wrote, as one line; the invisible characters in it, which a copied value brings along, are named. */
-export function legible(message: string): string {
-  const found = [...new Set(message.match(INVISIBLE))].slice(0, MAX_NAMED).map(escaped);
-  return found.length === 0 ? message : `${oneLine(message)} (leave out ${found.join(", ")}, which cannot be seen)`;
-}
-
-function escaped(character: string): string {
-  if (character < " ") return JSON.stringify(character).slice(1, -1);
-  const code = (character.codePointAt(0) ?? 0).toString(16);
-  return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`;
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (character) => character < " " ? JSON.stringify(character).slice(1, -1) : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 export const NET_ADMIN_MEND = "run as root (sudo); for a container: --cap-add NET_ADMIN";

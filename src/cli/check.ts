@@ -22,6 +22,7 @@ as they do there. Exit status: 0 when pongd would run with it, 3 when something 
 
 Examples:
   pongd check pongd.yaml
+  ssh host cat /etc/pongd.yaml | pongd check -
   pongd check --schema > pongd.schema.json`))
     .action(async (file: string | undefined, flags: Flags, command: Command) => {
       if (flags.schema) {
@@ -36,7 +37,7 @@ Examples:
       try {
         const found = read();
         if (found.options.webConfig !== undefined) (await import("../http/webconfig.js")).readWebConfig(found.options.webConfig);
-        for (const oddity of oddities(found)) process.stderr.write(`${name}: ${oddity}\n`);
+        for (const oddity of oddities(found)) process.stderr.write(`${name === "-" ? "standard input" : name}: ${oddity}\n`);
         process.stdout.write(flags.json ? `${JSON.stringify(toDocument(found), null, 2)}\n` : toYaml(toDocument(found)));
       } catch (error) {
         if (!(error instanceof Failure)) throw error;

@@ -15,6 +15,9 @@ import { filePath } from "./file.js";
 import { integer } from "./integer.js";
 import { notes } from "./notes.js";
 
+/** In place of a file's name. */
+const STANDARD_STREAM = "-";
+
 type UnreachableModes = Partial<Record<"udp" | "other", UnreachableMode>>;
 
 /** The key that each option is about, by its attribute. The others are none of the file's. */
@@ -117,13 +120,15 @@ function runOptions(): readonly Option[] {
     .options;
 }
 
-/** What to run with, read anew at each call: a function, since the file is read again for a reload. */
+/** What to run with, read anew at each call: a function, since the file is read again for a reload. `file`: one that is read for once. */
 export async function reader(prefixes: readonly string[], command: Command, example: string, file?: string): Promise<() => Effective> {
   const given = givenOf(prefixes, command, example);
   const name = file ?? command.opts<{ config?: string }>().config;
   if (name === undefined) return () => effective(given);
+  if (file === undefined && name === STANDARD_STREAM) throw new Failure("--config -: standard input cannot be read again for a reload; give a file", EXIT.USAGE);
   const { checkRegular, ConfigFile } = await import("../config/file.js");
   return () => {
+    if (file === STANDARD_STREAM) return effective(given, new ConfigFile("standard input", 0));
     // One that is read for once may be a pipe.
     if (file === undefined) checkRegular(name);
     return effective(given, new ConfigFile(name));

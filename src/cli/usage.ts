@@ -1,5 +1,5 @@
 import type { Command, CommanderError } from "commander";
-import { legible } from "../failure.js";
+import { legible } from "../base/legible.js";
 
 /** What commander says about wrong arguments, as one line. It puts what it suggests on a second one; a value may have line ends, too. */
 export function usageLine({ message }: CommanderError, program: Command, args: readonly string[]): string {

@@ -35,7 +35,7 @@ describe("usage: status 2 and one line", () => {
     [["run", "10.99.0.0/16", "--engine", "go"], /wasm, js/],
     [["run", "10.99.0.0/16", "--source-route", "forward"], /drop, reverse/],
     [["run", "10.99.0.0/16", "--engine", "js", "--source-route", "reverse"], /the js engine drops IP options: leave --source-route out, or --engine js/],
-    [["run", "10.99.0.0/16", "--device", "a-name-of-16-byte"], /device name "a-name-of-16-byte": 1 to 15/],
+    [["run", "10.99.0.0/16", "--device", "a-name-of-16-byte"], /device name "a-name-of-16-byte": write 1 to 15/],
     [["run", "10.99.0.0/16", "--device", "pong%d"], /"pong%d"/],
     [["run", "10.99.0.0/16", "--device", ""], /device name ""/],
     [["run", "10.99.0.0/16", "--host-address", "10.99"], /"10\.99" is not an IP address/],
