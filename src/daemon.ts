@@ -89,8 +89,8 @@ export interface Started {
   readonly engine: EngineName;
   readonly io: IoName;
   readonly url: string;
-  /** An address that is answered, if there is one. */
-  readonly example: string | undefined;
+  /** An address of each family that answers ping, where there is one. */
+  readonly examples: readonly string[];
 }
 
 export interface Summary extends Verdicts {
@@ -194,7 +194,11 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
       return lines;
     }, log, manager);
     registry = createRegistry(queues, directory, device, { reach: reaching, config: reloads, web });
-    live = () => ({ since: Date.now() - (performance.now() - started), example: directory.example, figures: figuresOf(queues, directory, device.txDropped(), reaching.answering) });
+    live = () => ({
+      since: Date.now() - (performance.now() - started),
+      example: directory.examples.at(0),
+      figures: figuresOf(queues, directory, device.txDropped(), reaching.answering),
+    });
 
     // Called back from the event loop, where nothing catches what is thrown.
     const look = () => {
@@ -219,7 +223,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     manager.notify({ READY: "1", STATUS: `answers on ${device.name}` });
     onRunning({
       device: device.name, premade: device.premade, mtu, queues: queues.length, hostAddresses: hostAddresses.map(({ text }) => text),
-      engine, io: queues[0].io, url: http.url, example: directory.example,
+      engine, io: queues[0].io, url: http.url, examples: directory.examples,
     });
     if (asked.early) reload();
     // A worker may find its queue dead before the watch above hears why.

@@ -148,7 +148,7 @@ function firstUsable(prefixes: readonly Prefix[], exceptions: readonly Prefix[],
       const whose = taken.get(block) ?? taken.around(block);
       if (!whose) return candidate;
       if (sizeOf(prefix) === 2) break;
-      candidate = plus({ ...whose, bytes: whose.bytes.map((byte, i) => byte | ~maskOf(whose.length, i)) }, 1);
+      candidate = plus({ ...whose, bytes: lastOf(whose) }, 1);
     }
   }
   return undefined;
@@ -274,7 +274,7 @@ function parseAny(text: string): Prefix {
 
 /** A zone names an interface of one host: no address that others ping has one. @throws Failure (usage) */
 function checkZone(text: string, addr: string): void {
-  const [, zone] = /^[^%]*(%.*)$/s.exec(addr) ?? [];
+  const [, zone] = (/^[^%]*(%.*)$/s.exec(addr) ?? []) as (string | undefined)[];
   if (zone !== undefined && isIP(addr) !== 0) throw usage(`"${text}" has a zone; write it without ${zone}`);
 }
 
@@ -296,12 +296,23 @@ export function formatBytes(bytes: Uint8Array): string {
 
 /** The address that many after another one of the same prefix. */
 export function plus({ family, bytes }: Address, offset: number): Address {
+  const sum = sumOf(bytes, offset);
+  return { family, bytes: sum, text: formatBytes(sum) };
+}
+
+/** An address's bytes that many further on; behind the last address comes the first. */
+export function sumOf(bytes: Uint8Array, offset: number): Uint8Array {
   const sum = bytes.slice();
-  for (let i = sum.length - 1, carry = offset; carry > 0; i--, carry >>>= 8) {
+  for (let i = sum.length - 1, carry = offset; carry > 0 && i >= 0; i--, carry >>>= 8) {
     carry += sum[i];
     sum[i] = carry;
   }
-  return { family, bytes: sum, text: formatBytes(sum) };
+  return sum;
+}
+
+/** The last address of a block. */
+export function lastOf({ bytes, length }: Block): Uint8Array {
+  return bytes.map((byte, i) => byte | ~maskOf(length, i));
 }
 
 /** What is wrong with its addresses, as a range and a reason. */

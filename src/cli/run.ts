@@ -54,10 +54,15 @@ Examples:
 }
 
 function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, started: Started): void {
-  const { device, premade, mtu, queues, hostAddresses, engine, io, url, example } = started;
-  const what = prefixes.some(({ answers }) => answers.echo) ? "ping" : prefixes.some(({ answers }) => answers.timestamp) ? "timestamps alone" : "nothing";
+  const { device, premade, mtu, queues, hostAddresses, engine, io, url, examples } = started;
+  const what = examples.length > 0 ? "ping" : prefixes.some(({ answers }) => answers.timestamp) ? "timestamps alone" : "nothing";
   const shown = prefixes.slice(0, SHOWN).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
+  const hints = [
+    ...examples.length > 0 ? [`try: ${examples.map((address) => `ping ${address}`).join(" or ")}`] : [],
+    // A journal has no keys.
+    ...process.stdout.isTTY ? ["stop: Ctrl-C"] : [],
+  ];
   process.stdout.write([
     `pongd answers ${what} on ${device}`,
     `  device        ${device}${premade ? ", pre-made" : ""}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, engine ${engine}, io ${io}`,
@@ -66,7 +71,7 @@ function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, s
     ...shown,
     ...exceptions.length > 0 ? [`  except        ${texts(exceptions.slice(0, SHOWN)).join(", ")}${exceptions.length > SHOWN ? ` and ${exceptions.length - SHOWN} more` : ""}`] : [],
     `  metrics       ${url}/metrics`,
-    `${example === undefined ? "" : `try: ping ${example}    `}stop: Ctrl-C`,
+    ...hints.length > 0 ? [hints.join("    ")] : [],
     "",
   ].join("\n"));
 }

@@ -226,7 +226,7 @@ class Judge {
 
   /** Whether a text, or a key, begins with a key that may stand there and a colon: YAML wants a space behind that. */
   #lacksSpace(path: Path, text: string): boolean {
-    const [, key] = /^([\w-]+):/.exec(text) ?? [];
+    const [, key] = (/^([\w-]+):/.exec(text) ?? []) as (string | undefined)[];
     return key !== undefined && this.#keysAt(path).includes(key);
   }
 
@@ -288,8 +288,8 @@ function show(value: unknown): string {
   if (value === null) return "empty";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "a map";
-  const text = typeof value === "string" ? `"${value}"` : String(value);
-  return text.length > SHOWN_CHARACTERS ? `${[...text.slice(0, 2 * SHOWN_CHARACTERS)].slice(0, SHOWN_CHARACTERS).join("")}…` : text;
+  const text = typeof value === "string" ? `"${value}"` : JSON.stringify(value);
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS).replace(/[\ud800-\udbff]$/, "")}…` : text;
 }
 
 function valueAt(value: unknown, path: Path): unknown {

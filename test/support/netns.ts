@@ -188,7 +188,7 @@ export class Pongd {
   static async attempt(ns: Netns, ...args: Arguments): Promise<{ pongd: Pongd; answers: boolean }> {
     const [first, ...rest] = args;
     const pongd = typeof first === "object" ? new Pongd(ns, rest as string[], first.wrapper) : new Pongd(ns, args as string[]);
-    for await (const line of createInterface(pongd.#child.stdout)) if (line.includes("stop: Ctrl-C")) return { pongd, answers: true };
+    for await (const line of createInterface(pongd.#child.stdout)) if (line.startsWith("  metrics ")) return { pongd, answers: true };
     return { pongd, answers: false };
   }
 
