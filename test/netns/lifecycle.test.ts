@@ -1,7 +1,6 @@
 /** Coming up, going down, and everything that can come in between: what is said, with which status, and what is left behind. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { EXIT } from "../../src/failure.js";
 import { IO_NAMES } from "../../src/io/io.js";
@@ -49,16 +48,16 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
   });
 
   test("on a terminal it says how to stop it, and an address of each family to try", async () => {
-    const [command, ...args] = ns.command("script", "-qec", `${process.execPath} ${CLI} run ${PREFIX} fd00:99::/64 --except 10.99.0.0/17`, "/dev/null");
-    const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const [command, ...args] = ns.command("script", "-qec", `${process.execPath} ${CLI} run ${PREFIX} fd00:99::/64 --except 10.99.0.0/17 --io ${io}`, "/dev/null");
+    const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
     let said = "";
     for await (const chunk of child.stdout) {
       said += String(chunk);
-      if (said.includes("stop: Ctrl-C")) break;
+      // As its key does.
+      if (said.includes("stop: Ctrl-C") && !child.stdin.writableEnded) child.stdin.end("\x03");
     }
-    assert.match(said, /^try: ping 10\.99\.128\.0 or ping fd00:99::101 {4}stop: Ctrl-C\r?$/m);
-    child.kill("SIGTERM");
-    await once(child, "exit");
+    assert.match(said, /^try: ping 10\.99\.128\.1 or ping fd00:99::101 {4}stop: Ctrl-C\r?$/m);
+    assert.match(said, /answered \d+ of \d+ packets/);
   });
 
   test("where no address answers ping, it says so, and nothing to try", async () => {
