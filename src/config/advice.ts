@@ -2,6 +2,9 @@
 
 export const SPACE_ADVICE = "a space is missing behind the colon; write it like ttl: 7";
 
+/** Characters on either side that are looked at: a line may be as long as the file. */
+const LOOK = 200;
+
 interface Advice {
   /** What the library says of it. */
   readonly message: RegExp;
@@ -28,7 +31,7 @@ const ADVICE: readonly Advice[] = [
 
 /** Says what is wrong there in words that help; `message` where there are none. */
 export function explain(message: string, line: string, column: number): string {
-  const [before, after] = [line.slice(0, column - 1), line.slice(column - 1)];
+  const [before, after] = [line.slice(Math.max(0, column - 1 - LOOK), column - 1), line.slice(column - 1, column - 1 + LOOK)];
   const found = ADVICE.find((advice) => advice.message.test(message) && advice.before?.test(before) !== false && advice.after?.test(after) !== false);
   return found?.said ?? message;
 }
