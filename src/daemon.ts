@@ -93,8 +93,8 @@ export interface Started {
   readonly engine: EngineName;
   readonly io: IoName;
   readonly url: string;
-  /** An address that is answered, if there is one. */
-  readonly example: string | undefined;
+  /** An address of each family that answers ping, where there is one. */
+  readonly examples: readonly string[];
 }
 
 export interface Summary extends Verdicts {
@@ -203,7 +203,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     }, log, manager);
     registry = createRegistry(queues, directory, device, { reach: reaching, config: reloads, web, log: stderr });
     live = () => ({
-      since: performance.timeOrigin + started, example: directory.example, host: hostname(), device: { name: device.name, ...reaching.link },
+      since: performance.timeOrigin + started, example: directory.examples.at(0), host: hostname(), device: { name: device.name, ...reaching.link },
       figures: figuresOf(queues, directory, device.txDropped(), reaching.answering),
     });
 
@@ -230,7 +230,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     manager.notify({ READY: "1", STATUS: `answers on ${device.name}` });
     onRunning({
       device: device.name, premade: device.premade, mtu, queues: queues.length, hostAddresses: hostAddresses.map(({ text }) => text),
-      engine, io: queues[0].io, url: http.url, example: directory.example,
+      engine, io: queues[0].io, url: http.url, examples: directory.examples,
     });
     if (asked.early) reload();
     // A worker may find its queue dead before the watch above hears why.

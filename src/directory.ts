@@ -1,12 +1,12 @@
 /** What is served now, and the engines' table of it. A prefix keeps its index, and with it what is counted of it, for as long as it is served. */
-import { exampleOf, tableOf, type Table } from "./engine/table.js";
+import { examplesOf, tableOf, type Table } from "./engine/table.js";
 import type { Address, Served, Serving } from "./prefixes.js";
 
 export class Directory {
   #table: Table;
   #prefixes: readonly Served[] = [];
   #places: readonly number[] = [];
-  #example: string | undefined;
+  #examples: readonly string[] = [];
   readonly #hosts: readonly Address[];
   readonly #shares: number;
   readonly #indices = new Map<string, number>();
@@ -37,9 +37,9 @@ export class Directory {
     return this.#places;
   }
 
-  /** An address that is answered, if there is one. */
-  get example(): string | undefined {
-    return this.#example;
+  /** An address of each family that answers ping, where there is one. */
+  get examples(): readonly string[] {
+    return this.#examples;
   }
 
   /** Goes over to serve this; `fresh` are the indices of prefixes that were not served before. To be settled before the next change. */
@@ -56,7 +56,7 @@ export class Directory {
     this.#prefixes = serving.prefixes;
     this.#places = indices;
     this.#table = tableOf(serving, { hosts: this.#hosts, indices, shares: this.#shares });
-    this.#example = exampleOf(this.#prefixes, this.#table);
+    this.#examples = examplesOf(serving, this.#hosts, this.#table);
     return { table: this.#table, fresh };
   }
 

@@ -1,4 +1,4 @@
-import { printable } from "./base/printable.js";
+import { legible, printable } from "./base/printable.js";
 
 /** The documented exit statuses. */
 export const EXIT = {
@@ -25,7 +25,8 @@ export class Failure extends Error {
     super(options.mend === undefined ? lines.join("\n") : `${lines.join("\n")}; ${options.mend}`, { cause: options.cause });
     this.what = lines.join("\n");
     this.mend = options.mend;
-    this.lines = options.mend === undefined ? lines.map(printable) : [printable(this.message)];
+    const written = exitStatus === EXIT.USAGE || exitStatus === EXIT.CONFIG;
+    this.lines = (options.mend === undefined ? lines : [this.message]).map(written ? legible : printable);
   }
 }
 

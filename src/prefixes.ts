@@ -58,7 +58,8 @@ const LINK_LOCAL = parseBlock("fe80::/10");
 
 /** @throws Failure (usage) for what is no IPv4 or IPv6 address. */
 export function parseAddress(text: string): Address {
-  if (isIP(text) === 0 || text.includes("%")) throw usage(`"${text}" is not an IP address; write it like 10.99.0.1 or 2001:db8::1`);
+  checkZone(text, text);
+  if (isIP(text) === 0) throw usage(`"${text}" is not an IP address; write it like 10.99.0.1 or 2001:db8::1`);
   return address(ipaddr.parse(text));
 }
 
@@ -147,7 +148,7 @@ function firstUsable(prefixes: readonly Prefix[], exceptions: readonly Prefix[],
       const whose = taken.get(block) ?? taken.around(block);
       if (!whose) return candidate;
       if (sizeOf(prefix) === 2) break;
-      candidate = plus({ ...whose, bytes: whose.bytes.map((byte, i) => byte | ~maskOf(whose.length, i)) }, 1);
+      candidate = plus({ ...whose, bytes: lastOf(whose) }, 1);
     }
   }
   return undefined;
@@ -254,17 +255,27 @@ function lengthAt(text: string, at: number, width: number): number | undefined {
 
 function parseAny(text: string): Prefix {
   const [addr, bits, ...rest] = text.split("/") as [string, string?, ...string[]];
-  if (isIP(addr) === 0 || addr.includes("%") || rest.length > 0) {
+  checkZone(text, addr);
+  if (isIP(addr) === 0 || rest.length > 0) {
     throw usage(`"${text}" is not a prefix; write it like 10.99.0.0/16 or 2001:db8::/64`);
   }
   const parsed = address(ipaddr.parse(addr));
   const width = parsed.bytes.length * 8;
   const length = bits === undefined ? width : /^\d{1,3}$/.test(bits) ? Number(bits) : NaN;
-  if (!(length <= width)) throw usage(`prefix "${text}": the length after "/" must be 0 to ${width}`);
+  if (!(length <= width)) {
+    const meant = width === 32 && ipaddr.IPv4.isValidFourPartDecimal(bits ?? "") ? ipaddr.IPv4.parse(bits ?? "").prefixLengthFromSubnetMask() : null;
+    throw usage(`prefix "${text}": ${meant === null ? `write a whole number from 0 to ${width} after "/"` : `write its netmask as a length: ${addr}/${meant}`}`);
+  }
   if (hasBitsBeyond(parsed.bytes, length)) {
     throw usage(`prefix "${text}" has bits set beyond its length; did you mean ${formatBytes(masked(parsed.bytes, length))}/${length}?`);
   }
   return { ...parsed, length, text: `${parsed.text}/${length}` };
+}
+
+/** A zone names an interface of one host: no address that others ping has one. @throws Failure (usage) */
+function checkZone(text: string, addr: string): void {
+  const [, zone] = (/^[^%]*(%.*)$/s.exec(addr) ?? []) as (string | undefined)[];
+  if (zone !== undefined && isIP(addr) !== 0) throw usage(`"${text}" has a zone; write it without ${zone}`);
 }
 
 function hasBitsBeyond(bytes: Uint8Array, length: number): boolean {
@@ -285,12 +296,23 @@ export function formatBytes(bytes: Uint8Array): string {
 
 /** The address that many after another one of the same prefix. */
 export function plus({ family, bytes }: Address, offset: number): Address {
+  const sum = sumOf(bytes, offset);
+  return { family, bytes: sum, text: formatBytes(sum) };
+}
+
+/** An address's bytes that many further on; behind the last address comes the first. */
+export function sumOf(bytes: Uint8Array, offset: number): Uint8Array {
   const sum = bytes.slice();
-  for (let i = sum.length - 1, carry = offset; carry > 0; i--, carry >>>= 8) {
+  for (let i = sum.length - 1, carry = offset; carry > 0 && i >= 0; i--, carry >>>= 8) {
     carry += sum[i];
     sum[i] = carry;
   }
-  return { family, bytes: sum, text: formatBytes(sum) };
+  return sum;
+}
+
+/** The last address of a block. */
+export function lastOf({ bytes, length }: Block): Uint8Array {
+  return bytes.map((byte, i) => byte | ~maskOf(length, i));
 }
 
 /** What is wrong with its addresses, as a range and a reason. */

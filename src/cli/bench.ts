@@ -13,7 +13,9 @@ import { IO_NAMES, type IoName } from "../io/io.js";
 import { tell } from "../log.js";
 import { openFile } from "../output.js";
 import { isColourful } from "./colour.js";
+import { filePath } from "./file.js";
 import { integer } from "./integer.js";
+import { notes } from "./notes.js";
 import { seconds } from "./seconds.js";
 
 /** Bytes: an empty ping, ping's default, two in between, an Ethernet frame's, a jumbo frame's, the largest there is. */
@@ -58,7 +60,7 @@ function engineCommand(): Command {
     .option("--prefixes <n>", `prefixes to configure and spread the packets over, up to ${PREFIXES}`, integer(1, PREFIXES), 1)
     .option("--seconds <s>", "to spend on one engine at one size and batch, 0.05 to 600", seconds(0.05, 600), 0.5);
   return withOutput(command)
-    .addHelpText("after", `
+    .addHelpText("after", notes(`
 Engines:
   js           pongd's own in JavaScript (--engine js of pongd run)
   wasm         pongd's own in WebAssembly, with SIMD
@@ -68,7 +70,7 @@ Engines:
 Examples:
   pongd bench engine                                      all of it, half a minute
   pongd bench engine --size 84,1500 --batch 1,8,64,256    two sizes in four batches
-  pongd bench engine --json new.json --compare old.json   what changed since another run`)
+  pongd bench engine --json new.json --compare old.json   what changed since another run`))
     .action(async (flags: EngineFlags) => {
       const { engine: engines, size: packetBytes, batch: batches, prefixes, seconds, seed } = flags;
       await measure("engine", flags, (interrupted) => benchEngine({ engines, packetBytes, batches, prefixes, seconds, seed }, interrupted, showProgress));
@@ -83,13 +85,13 @@ function tunCommand(): Command {
     .option("--size <bytes>", "packet size, 28 to 65535", integer(28, 65535), 84)
     .option("--seconds <s>", "to spend on one combination under full load, and again on each kind of round trips, 0.05 to 600", seconds(0.05, 600), 3);
   return withOutput(command)
-    .addHelpText("after", `
+    .addHelpText("after", notes(`
 Measured, for each combination: replies a second under as much load as the device takes, with the CPU time and the system calls of
 a packet; round trips when idle, and at half of that load. The sender has a CPU of its own where there are two.
 
 Examples:
   sudo pongd bench tun                            all of it, a minute
-  sudo pongd bench tun --engine wasm --size 1428  one engine, larger pings`)
+  sudo pongd bench tun --engine wasm --size 1428  one engine, larger pings`))
     .action(async (flags: TunFlags) => {
       const { engine: engines, io: ios, size: packetBytes, seconds, seed } = flags;
       const leftOut = (what: string) => { tell("warn", `left out: ${what}`); };
@@ -100,9 +102,9 @@ Examples:
 function withOutput(command: Command): Command {
   return command
     .option("--seed <n>", "of the packets' contents", integer(0, 999_999_999), 1)
-    .option("--json <file>", "write the report as JSON; \"-\" for standard output, and then nothing else there")
-    .option("--html <file>", "write it as a page with charts, complete in itself")
-    .option("--compare <file>", "say what changed since a report that --json wrote")
+    .option("--json <file>", "write the report as JSON; \"-\" for standard output, and then nothing else there", filePath)
+    .option("--html <file>", "write it as a page with charts, complete in itself", filePath)
+    .option("--compare <file>", "say what changed since a report that --json wrote", filePath)
     .addHelpText("after", "\nCtrl-C ends it early and prints what has been measured.");
 }
 

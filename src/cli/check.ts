@@ -2,27 +2,30 @@ import { Command } from "commander";
 import { printable } from "../base/printable.js";
 import { EXIT, Failure } from "../failure.js";
 import { stderr } from "../log.js";
+import { filePath } from "./file.js";
+import { notes } from "./notes.js";
 import { addRunOptions, reader } from "./settings.js";
 
 interface Flags {
-  json: boolean;
-  schema: boolean;
+  json?: boolean;
+  schema?: boolean;
   config?: string;
 }
 
 export function checkCommand(): Command {
   return addRunOptions(new Command("check")
     .description("Say what a configuration comes to, or everything that is wrong with it, each with its place. Needs no device and no rights.")
-    .argument("[file]", "the configuration file, in place of --config")
-    .option("--json", "print it as JSON", false)
-    .option("--schema", "print the configuration file's JSON Schema, for editors", false))
-    .addHelpText("after", `
+    .argument("[file]", "the configuration file, in place of --config; \"-\" for standard input", filePath)
+    .option("--json", "print it as JSON")
+    .option("--schema", "print the configuration file's JSON Schema, for editors"))
+    .addHelpText("after", notes(`
 What it prints is a configuration file of the same meaning, with every key. The options are those of pongd run, and win over the file
 as they do there. Exit status: 0 when pongd would run with it, 3 when something in the file is wrong, 2 in what else was given.
 
 Examples:
   pongd check pongd.yaml
-  pongd check --schema > pongd.schema.json`)
+  ssh host cat /etc/pongd.yaml | pongd check -
+  pongd check --schema > pongd.schema.json`))
     .action(async (file: string | undefined, flags: Flags, command: Command) => {
       if (flags.schema) {
         const { jsonSchema } = await import("../config/schema.js");
@@ -36,7 +39,7 @@ Examples:
       try {
         const found = read();
         if (found.options.webConfig !== undefined) (await import("../http/webconfig.js")).readWebConfig(found.options.webConfig);
-        for (const oddity of oddities(found)) stderr.write(`${printable(`${name}: ${oddity}`)}\n`);
+        for (const oddity of oddities(found)) stderr.write(`${printable(`${name === "-" ? "standard input" : name}: ${oddity}`)}\n`);
         process.stdout.write(flags.json ? `${JSON.stringify(toDocument(found), null, 2)}\n` : toYaml(toDocument(found)));
       } catch (error) {
         if (!(error instanceof Failure)) throw error;

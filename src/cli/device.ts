@@ -8,6 +8,7 @@ import { tell } from "../log.js";
 import { ETH_DATA_LEN, ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";
 import { integer } from "./integer.js";
 import { load } from "./load.js";
+import { notes } from "./notes.js";
 import { givenOf, hostAddressOption, prefixArgument } from "./settings.js";
 
 interface Flags {
@@ -32,11 +33,11 @@ export function deviceCommand(): Command {
     .option("--mtu <bytes>", "its MTU", integer(ETH_MIN_MTU, ETH_MAX_MTU), ETH_DATA_LEN)
     .addOption(hostAddressOption("with prefixes, the host's own address on it"))
     .option("--no-routes", "do not route the prefixes to it")
-    .addHelpText("after", `
+    .addHelpText("after", notes(`
 Examples:
   sudo pongd device create pong0 10.99.0.0/16 --user "$USER"
   pongd run 10.99.0.0/16 --device pong0
-  sudo pongd device remove pong0`)
+  sudo pongd device remove pong0`))
     .action(async (name: string, texts: string[], flags: Flags, command: Command) => {
       if (flags.user === undefined && flags.group === undefined) throw new Failure("a device that is nobody's is everybody's: give --user, --group or both", EXIT.USAGE);
       if (texts.length === 0 && flags.hostAddress.length > 0) throw new Failure("--host-address needs prefixes, which it is for; try: pongd device create pong0 10.99.0.0/16 --user nobody", EXIT.USAGE);

@@ -98,15 +98,11 @@ async function ways(netlink: Netlink, link: Link | undefined, { device, serving,
     return [{ state: "note", what: `there is no device ${device}, so pongd does not run on it, and nothing is pinged`, mend: "start it, and ask again" }];
   }
   if (!link.up) return [{ state: "wrong", what: `the link of ${device} is down`, mend: `sudo ip link set ${word(device)} up` }];
-  const { exampleOf, tableOf } = await import("../engine/table.js");
+  const { examplesOf, tableOf } = await import("../engine/table.js");
   const { parseAddress } = await import("../prefixes.js");
   const there = netlink.addresses(link.index);
   const hosts = FAMILIES.flatMap((family) => [...there, ...hostAddresses].find((own) => own.family === family) ?? []);
-  const table = tableOf(serving, { hosts });
-  return FAMILIES.flatMap((family) => {
-    const example = exampleOf(serving.prefixes.filter((prefix) => prefix.family === family), table);
-    return example === undefined ? [] : [wayTo(netlink, link, parseAddress(example))];
-  });
+  return examplesOf(serving, hosts, tableOf(serving, { hosts })).map((example) => wayTo(netlink, link, parseAddress(example)));
 }
 
 function wayTo(netlink: Netlink, link: Link, { bytes, text }: Address): Finding {

@@ -9,6 +9,7 @@ import { EXIT, Failure, IPV6_MEND, messageOf, NET_ADMIN_MEND } from "../failure.
 import { capabilitySet } from "../proc.js";
 import { CAP_NET_ADMIN } from "../tun/uapi.js";
 import type { Finding } from "./diagnosis.js";
+import { notes } from "./notes.js";
 import { givenOf, prefixArgument, reader } from "./settings.js";
 
 /** io_uring's rings in the application's own memory: IORING_SETUP_NO_SQARRAY. */
@@ -22,7 +23,7 @@ export function doctorCommand(): Command {
     .addArgument(prefixArgument())
     .addOption(new Option("--config <file>", "a configuration file to take the prefixes from").env("PONGD_CONFIG"))
     .addOption(new Option("--device <name>", "the device that they are for").default(DEFAULTS["device.name"]).env("PONGD_DEVICE"))
-    .addHelpText("after", `
+    .addHelpText("after", notes(`
 With prefixes it looks at routes, forwarding and the firewall's policy. Where pongd runs, it pings an address of each family from this
 machine, and says where the way ends. A note is about what pongd runs without.
 Exit status: 0 when pongd can run here, 4 when something is missing or wrong.
@@ -30,7 +31,7 @@ Exit status: 0 when pongd can run here, 4 when something is missing or wrong.
 Examples:
   pongd doctor
   pongd doctor 10.99.0.0/16
-  pongd doctor --config /etc/pongd.yaml`)
+  pongd doctor --config /etc/pongd.yaml`))
     .action(async (texts: string[], flags: { config?: string }, command: Command) => {
       const asked = flags.config !== undefined || givenOf(texts, command, undefined).values.prefixes !== undefined;
       const options = asked ? (await reader(texts, command, "pongd doctor 10.99.0.0/16"))().options : undefined;

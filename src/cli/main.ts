@@ -1,21 +1,11 @@
 /** The command line. A command's work is loaded when it runs: `doctor` and `--help` must do where the FFI does not load. */
 import { setImmediate } from "node:timers/promises";
 import { CommanderError } from "commander";
-import { createProgram } from "./program.js";
+import { createProgram, withCommands } from "./program.js";
 import { forgetEmptyVariables } from "./settings.js";
+import { invoked, usageLine } from "./usage.js";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import { onWarning, speak, tell } from "../log.js";
-
-/** The command that the arguments name, as far as they do. */
-function invoked(): string {
-  let command = program;
-  for (const argument of process.argv.slice(2)) {
-    const found = command.commands.find((sub) => sub.name() === argument);
-    if (!found || argument === "help") break;
-    command = found;
-  }
-  return ["pongd", ...command === program ? [] : [command.parent === program ? "" : command.parent?.name(), command.name()]].filter(Boolean).join(" ");
-}
 
 /** What a flag was given, or else its variable, where the others cannot be read: the last one counts. */
 function given(flag: string): string | undefined {
@@ -59,10 +49,8 @@ await closeDebugger();
 forgetEmptyVariables();
 const program = createProgram();
 // Of the file that says so too, `run` knows when it has read it.
-if (invoked() === "pongd run" && given("log-format") === "json") speak("json");
-for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
-  command.exitOverride().configureOutput({ outputError: () => undefined });
-}
+if (invoked(program, process.argv.slice(2)) === "pongd run" && given("log-format") === "json") speak("json");
+for (const command of withCommands(program)) command.exitOverride().configureOutput({ outputError: () => undefined });
 
 try {
   await program.parseAsync();
@@ -71,9 +59,7 @@ try {
     fail(error);
   } else if (error.exitCode !== 0) {
     // Help that was not asked for has been printed already; it says all.
-    if (error.code !== "commander.help") {
-      tell("error", `${error.message.replace(/^error: |\.?(\n.*)?$/gs, "")}; see: ${invoked()} --help`, { status: EXIT.USAGE });
-    }
+    if (error.code !== "commander.help") tell("error", usageLine(error, program, process.argv.slice(2)), { status: EXIT.USAGE });
     process.exitCode = EXIT.USAGE;
   }
 }

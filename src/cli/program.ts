@@ -6,23 +6,34 @@ import { checkCommand } from "./check.js";
 import { completionCommand } from "./completion.js";
 import { deviceCommand } from "./device.js";
 import { doctorCommand } from "./doctor.js";
+import { notes } from "./notes.js";
 import { replayCommand } from "./replay.js";
 import { runCommand } from "./run.js";
 import { topCommand } from "./top.js";
+
+/** Columns in which text is wrapped at the least. */
+const MIN_WRAPPED = 10;
 
 export function createProgram(): Command {
   const program = new Command("pongd")
     .description("Makes whole IP prefixes answer ping, through a Linux TUN or TAP device.")
     .version(version)
     .helpCommand(false)
-    .addHelpText("after", "\nExit status: 0 done, 1 failure while running, 2 usage, 3 configuration,\n4 permission or missing device.");
+    .addHelpText("after", notes("Exit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device."));
   const commands = [
     runCommand(), checkCommand(), replayCommand(), topCommand(), deviceCommand(), doctorCommand(), benchCommand(), completionCommand(), helpCommand(program),
   ];
   for (const command of commands) {
     program.addCommand(command.copyInheritedSettings(program));
   }
+  // Commander would leave the lines of a narrower column to the terminal, which breaks words.
+  for (const command of withCommands(program)) command.configureHelp({ minWidthToWrap: MIN_WRAPPED });
   return program;
+}
+
+/** It and all below it. */
+export function withCommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withCommands)];
 }
 
 /** In place of commander's own, which looks no further than the first name. */
@@ -31,9 +42,21 @@ function helpCommand(program: Command): Command {
     .description("Print the help of a command.")
     .argument("[command...]", "its name, like device create")
     .action((names: string[]) => {
-      const found = names.reduce((command, name) => {
-        return command.commands.find((sub) => sub.name() === name) ?? program.error(`error: unknown command '${names.join(" ")}'`, { exitCode: 1 });
-      }, program);
-      found.outputHelp();
+      let command = program;
+      for (const name of names) {
+        const found = command.commands.find((sub) => sub.name() === name);
+        if (!found) {
+          refuse(command, name);
+          return;
+        }
+        command = found;
+      }
+      command.outputHelp();
     });
+}
+
+/** Throws what commander says about a command that is not there, with the one that may have been meant. */
+function refuse(command: Command, name: string): void {
+  if (command.commands.length === 0) command.error(`error: ${command.name()} has no command '${name}'`);
+  command.parse([name], { from: "user" });
 }

@@ -4,6 +4,8 @@ import { effective, type Given } from "../config/options.js";
 import { EXIT, Failure } from "../failure.js";
 import { tell } from "../log.js";
 import type { Replayed } from "../replay/replay.js";
+import { filePath } from "./file.js";
+import { notes } from "./notes.js";
 import { addAnswerOptions, givenOf, prefixArgument } from "./settings.js";
 import { tally, waiting } from "./summary.js";
 
@@ -15,10 +17,10 @@ const REST_MS = 5000;
 export function replayCommand(): Command {
   return addAnswerOptions(new Command("replay")
     .description("Answer the packets of a capture, and write the replies as another. Needs no device and no rights.")
-    .argument("<in>", "the capture, pcap or pcapng; \"-\" for standard input")
-    .argument("<out>", "where the replies go, as pcapng; \"-\" for standard output")
+    .argument("<in>", "the capture, pcap or pcapng; \"-\" for standard input", filePath)
+    .argument("<out>", "where the replies go, as pcapng; \"-\" for standard output", filePath)
     .addArgument(prefixArgument()), "the address in the capture that is the host's own")
-    .addHelpText("after", `
+    .addHelpText("after", notes(`
 Raw IP, Ethernet, Linux cooked and BSD loopback captures are read, compressed by
 gzip or not. A reply has the time of its request, and the same capture gives the
 same replies, byte for byte. If the capture is damaged, the packets before the
@@ -27,7 +29,7 @@ pauses. Ctrl-C ends a capture that comes through a pipe; OUT has the replies.
 
 Examples:
   pongd replay in.pcap replies.pcapng 10.99.0.0/16
-  tcpdump -U -i eth0 -w - icmp | pongd replay - - 192.0.2.0/24 | tshark -r -`)
+  tcpdump -U -i eth0 -w - icmp | pongd replay - - 192.0.2.0/24 | tshark -r -`))
     .action(async (input: string, output: string, texts: string[], _: unknown, command: Command) => {
       const given = givenOf(texts, command, "pongd replay IN OUT 10.99.0.0/16");
       const replayed = await replayFiles(input, output, given).catch(unlessUnread);

@@ -9,6 +9,7 @@ import { formatMac, type Link } from "../engine/link.js";
 import { createLogger, onWarning, speak } from "../log.js";
 import { sizeOf, type Address, type Prefix } from "../prefixes.js";
 import { load } from "./load.js";
+import { notes } from "./notes.js";
 import { addRunOptions, prefixArgument, reader } from "./settings.js";
 import { tally, waiting } from "./summary.js";
 
@@ -19,15 +20,15 @@ export function runCommand(): Command {
   return addRunOptions(new Command("run")
     .description("Make every address of the prefixes answer ping.")
     .addArgument(prefixArgument()))
-    .addHelpText("after", `
+    .addHelpText("after", notes(`
 Examples:
-  pongd run 10.99.0.0/16                             then, on the same host: ping 10.99.1.1
-  pongd run --config /etc/pongd.yaml                 what a file says; see: pongd check --help
-  pongd run 192.0.2.0/24 2001:db8::/64               prefixes of both families
-  pongd run 192.0.2.0/24 --host-address none         routes alone, for a prefix that others route here
-  pongd run 10.0.0.2/32 --host-address 10.0.0.1      the classic point-to-point pair
-  pongd run 10.99.0.0/16 --mode tap                  a host on an Ethernet for every address
-  sudo pongd device create pong0 10.99.0.0/16 --user "$USER" && pongd run 10.99.0.0/16    without privileges`)
+  pongd run 10.99.0.0/16                          then: ping 10.99.1.1
+  pongd run --config /etc/pongd.yaml              what a configuration file says
+  pongd run 192.0.2.0/24 2001:db8::/64            prefixes of both families
+  pongd run 192.0.2.0/24 --host-address none      routes alone, no host address
+  pongd run 10.0.0.2/32 --host-address 10.0.0.1   a point-to-point pair
+  pongd run 10.99.0.0/16 --mode tap               each address an Ethernet host
+  pongd run 10.99.0.0/16 --device pong0           one of pongd device create`))
     .action(async (given: string[], _: unknown, command: Command) => {
       let formatKnown = command.getOptionValueSource("logFormat") !== "default";
       const read = await reader(given, command, "pongd run 10.99.0.0/16", undefined, ({ log }) => {
@@ -56,10 +57,15 @@ Examples:
 }
 
 function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, started: Started): void {
-  const { device, premade, mtu, queues, hostAddresses, engine, io, url, example } = started;
-  const what = prefixes.some(({ answers }) => answers.echo) ? "ping" : prefixes.some(({ answers }) => answers.timestamp) ? "timestamps alone" : "nothing";
+  const { device, premade, mtu, queues, hostAddresses, engine, io, url, examples } = started;
+  const what = examples.length > 0 ? "ping" : prefixes.some(({ answers }) => answers.timestamp) ? "timestamps alone" : "nothing";
   const shown = prefixes.slice(0, SHOWN).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
+  const hints = [
+    ...examples.length > 0 ? [`try: ${examples.map((address) => `ping ${address}`).join(" or ")}`] : [],
+    // A journal has no keys.
+    ...process.stdout.isTTY ? ["stop: Ctrl-C"] : [],
+  ];
   process.stdout.write([
     `pongd answers ${what} on ${device}`,
     `  device        ${device}${premade ? ", pre-made" : ""}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, engine ${engine}, io ${io}`,
@@ -68,7 +74,7 @@ function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, s
     ...shown,
     ...exceptions.length > 0 ? [`  except        ${texts(exceptions.slice(0, SHOWN)).join(", ")}${exceptions.length > SHOWN ? ` and ${exceptions.length - SHOWN} more` : ""}`] : [],
     `  metrics       ${url}/metrics`,
-    `${example === undefined ? "" : `try: ping ${example}    `}stop: Ctrl-C`,
+    ...hints.length > 0 ? [hints.join("    ")] : [],
     "",
   ].join("\n"));
 }

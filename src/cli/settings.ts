@@ -12,7 +12,12 @@ import { parseEndpoint } from "../http/endpoint.js";
 import { IO_CHOICES } from "../io/io.js";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";
+import { filePath } from "./file.js";
 import { integer } from "./integer.js";
+import { notes } from "./notes.js";
+
+/** In place of a file's name. */
+const STANDARD_STREAM = "-";
 
 type UnreachableModes = Partial<Record<"udp" | "other", UnreachableMode>>;
 
@@ -59,10 +64,11 @@ export function hostAddressOption(whose: string): Option {
 export function addAnswerOptions(command: Command, whose: string): Command {
   return command
     .addOption(hostAddressOption(whose))
+    .optionsGroup("Answers:")
     .addOption(new Option("--except <prefix>", "what not to answer within the prefixes; may be given several times").argParser(gather).default([], "none"))
     .addOption(new Option("--engine <name>", "what handles the packets").choices(ENGINE_NAMES).default(DEFAULTS.engine))
     .option("--ttl <n>", "TTL of replies", integer(1, 255), DEFAULTS.ttl)
-    .option("--ignore-echo", "count echo requests but leave them unanswered", false)
+    .option("--ignore-echo", "count echo requests but leave them unanswered")
     .addOption(new Option("--unreachable <modes>", "ICMP errors for what nobody listens to: on, silent (checked, counted) or off (unread); for each: udp=on,other=silent")
       .argParser(parseUnreachable)
       .default({}, "on; off with --engine js, which sends none"))
@@ -77,10 +83,9 @@ export function addRunOptions(command: Command): Command {
   for (const option of runOptions()) command.addOption(option.env(`PONGD_${option.name().replaceAll("-", "_").toUpperCase()}`));
   return command
     .addOption(new Option("--queue-fds <fds>", "queues that are open already").argParser(parseDescriptors).hideHelp())
-    .addHelpText("after", `
-Each option has the environment variable shown, lists in one separated by
-spaces or commas; PONGD_PREFIXES has prefixes. Precedence: flags, environment,
-file, defaults, key by key.`);
+    .addHelpText("after", notes(`
+Each option has the environment variable that is shown with it (env); lists in one are separated by spaces or commas. PONGD_PREFIXES has the prefixes.
+For each key, the first of these that has it counts: options, environment, file, default.`));
 }
 
 /** Empty is as if it were not there; commander would take it for a value. */
@@ -88,23 +93,29 @@ export function forgetEmptyVariables(): void {
   for (const [name, value] of Object.entries(process.env)) if (name.startsWith("PONGD_") && value === "") Reflect.deleteProperty(process.env, name);
 }
 
+/** Under the headings of the help. */
 function runOptions(): readonly Option[] {
-  return addAnswerOptions(new Command()
-    .option("--config <file>", "configuration file; flags and environment win over it")
+  const device = new Command()
+    .option("--config <file>", "configuration file; flags and environment win over it", filePath)
+    .optionsGroup("Device:")
     .option("--device <name>", "name of the device: one to make, or one that pongd device create made", DEFAULTS["device.name"])
     .addOption(new Option("--mode <mode>", "what it is: tun (IP packets) or tap (Ethernet frames, for a bridge)").choices(MODES).default(DEFAULTS["device.mode"]))
     .addOption(new Option("--mac <policy>", "with --mode tap, the MAC addresses that answer: one for all (shared, the default) or one each").choices(MAC_POLICIES))
     .option("--no-routes", "leave the host's routes alone: for a TAP device that becomes a bridge's port")
     .addOption(new Option("--mtu <bytes>", "its MTU; auto: 1500, or what a device that is there already has").argParser(integerOrAuto(ETH_MIN_MTU, ETH_MAX_MTU)).default(DEFAULTS["device.mtu"]))
-    .addOption(new Option("--queues <n>", "its queues, a thread each; auto: one for each CPU").argParser(integerOrAuto(1, MAX_QUEUES)).default(DEFAULTS["device.queues"])), "the host's own address on it")
+    .addOption(new Option("--queues <n>", "its queues, a thread each; auto: one for each CPU").argParser(integerOrAuto(1, MAX_QUEUES)).default(DEFAULTS["device.queues"]))
     .addOption(new Option("--io <name>", "what reads and writes packets: io_uring, or a read and a write for each; auto: the first where it works").choices(IO_CHOICES).default(DEFAULTS.io))
     .option("--spin <rounds>", "with io_uring: rounds that may come up empty before it sleeps", integer(0, MAX_SPIN), DEFAULTS.spin)
-    .addOption(new Option("--rate-limit <rate/burst>", "replies of each prefix, a second and at once, like 1000/100 or 1000; or none").argParser(parseLimit).default(DEFAULTS.rate_limit))
-    .addOption(new Option("--source-rate-limit <rate/burst>", "the same to each source, an IPv4 /24 or an IPv6 /56").argParser(parseLimit).default(DEFAULTS.source_rate_limit))
+    .option("--drop-privileges", "give up all privileges once the device is configured");
+  return addAnswerOptions(device, "the host's own address on it")
+    .optionsGroup("Limits:")
+    .addOption(new Option("--rate-limit <limit>", "replies of each prefix, a second and at once, like 1000/100 or 1000; or none").argParser(parseLimit).default(DEFAULTS.rate_limit))
+    .addOption(new Option("--source-rate-limit <limit>", "the same to each source, an IPv4 /24 or an IPv6 /56").argParser(parseLimit).default(DEFAULTS.source_rate_limit))
+    .optionsGroup("Web:")
     .addOption(new Option("--listen <host:port>", "where metrics, health and the page are served").argParser(parseListen).default(DEFAULTS.listen))
-    .option("--web-config <file>", "TLS, client certificates, users and headers for that, in the format of Prometheus's exporters; or none", DEFAULTS.web_config)
+    .option("--web-config <file>", "TLS, client certificates, users and headers for that, in the format of Prometheus's exporters; or none", filePath, DEFAULTS.web_config)
     .option("--max-requests <n>", "requests for metrics that are served at a time; 0 for no limit", integer(0, MAX_REQUESTS), DEFAULTS.max_requests)
-    .option("--drop-privileges", "give up all privileges once the device is configured", false)
+    .optionsGroup("Log:")
     .addOption(new Option("--log-level <level>", "least level that is logged").choices(LOG_LEVELS).default(DEFAULTS["log.level"]))
     .addOption(new Option("--log-format <format>", "of the log on standard error").choices(LOG_FORMATS).default(DEFAULTS["log.format"]))
     .options;
@@ -120,12 +131,14 @@ export async function reader(
   const given = givenOf(prefixes, command, example);
   const name = file ?? command.opts<{ config?: string }>().config;
   if (name === undefined) return () => effective(given);
+  if (file === undefined && name === STANDARD_STREAM) throw new Failure("--config -: standard input cannot be read again for a reload; give a file", EXIT.USAGE);
   const { absolute, checkRegular, ConfigFile } = await import("../config/file.js");
-  const path = absolute(name);
+  // Its descriptor, where the file is open already.
+  const path = file === STANDARD_STREAM ? 0 : absolute(name);
   return () => {
     // One that is read for once may be a pipe.
-    if (file === undefined) checkRegular(name, path);
-    const config = new ConfigFile(name, path);
+    if (file === undefined && typeof path === "string") checkRegular(name, path);
+    const config = new ConfigFile(typeof path === "string" ? name : "standard input", path);
     onDocument(config.document);
     return effective(given, config);
   };

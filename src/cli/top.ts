@@ -8,7 +8,9 @@ import { DEFAULT_ADDRESS, parseAddress, type Address } from "../top/address.js";
 import type { Credentials } from "../top/scraper.js";
 import type { View } from "../top/view.js";
 import { isColourful, isScreen } from "./colour.js";
+import { filePath } from "./file.js";
 import { integer } from "./integer.js";
+import { notes } from "./notes.js";
 import { seconds } from "./seconds.js";
 
 /** How often the age of what is shown is told anew, in ms. */
@@ -17,8 +19,8 @@ const AGE_MS = 1000;
 interface Flags {
   interval: number;
   count?: number;
-  plain: boolean;
-  json: boolean;
+  plain?: boolean;
+  json?: boolean;
   passwordFile?: string;
   ca?: string;
   cert?: string;
@@ -31,13 +33,13 @@ export function topCommand(): Command {
     .argument("[url]", "where it serves its metrics, as URL or host:port", DEFAULT_ADDRESS)
     .option("--interval <seconds>", "from one refresh to the next, 0.1 to 3600", seconds(0.1, 3600), 1)
     .option("--count <n>", "end after as many refreshes", integer(1, 999_999_999))
-    .option("--plain", "a line a refresh, as where standard output is no terminal", false)
-    .addOption(new Option("--json", "the same as JSON, an object a line").default(false).conflicts("plain"))
-    .option("--password-file <file>", "file with the password for the user in the URL")
-    .option("--ca <file>", "certificates of the authorities that are trusted, PEM, in place of the system's")
-    .option("--cert <file>", "a certificate to show, PEM")
-    .option("--key <file>", "its key, where that is not in the same file")
-    .addHelpText("after", `
+    .option("--plain", "a line a refresh, as where standard output is no terminal")
+    .addOption(new Option("--json", "the same as JSON, an object a line").conflicts("plain"))
+    .option("--password-file <file>", "file with the password for the user in the URL", filePath)
+    .option("--ca <file>", "certificates of the authorities that are trusted, PEM, in place of the system's", filePath)
+    .option("--cert <file>", "a certificate to show, PEM", filePath)
+    .option("--key <file>", "its key, where that is not in the same file", filePath)
+    .addHelpText("after", notes(`
 A screen with the rates, the drops by reason, each queue and the busiest prefixes; q or Ctrl-C ends it. While pongd does not answer, it
 says so and goes on trying; where it does not at the start, the status is 1.
 
@@ -48,7 +50,7 @@ Examples:
   pongd top 192.0.2.1:7664 --interval 5
   pongd top --plain --count 60 > minute.txt            a line a second
   pongd top --json | jq .rates.dropped
-  pongd top https://admin@pong.example:7664 --password-file ~/.pongd-password --ca ca.pem`)
+  pongd top https://admin@pong.example:7664 --password-file ~/.pongd-password --ca ca.pem`))
     .action(async (text: string, flags: Flags) => {
       const address = withPassword(parseAddress(text), flags.passwordFile);
       const [{ Scraper }, { top }] = await Promise.all([import("../top/scraper.js"), import("../top/top.js")]);
@@ -96,7 +98,7 @@ async function onScreen(quit: () => void): Promise<Output> {
   };
 }
 
-async function onLines(json: boolean): Promise<Output> {
+async function onLines(json = false): Promise<Output> {
   const [{ HEADER, jsonLine, line }, { now }] = await Promise.all([import("../top/lines.js"), import("../top/scraper.js")]);
   const stdout = new BoundedLines(process.stdout);
   stdout.onRoom = (dropped) => { tell("warn", unread(dropped, "standard output")); };

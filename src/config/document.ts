@@ -23,7 +23,7 @@ export const MAX_RATE = 1_000_000_000;
 export const MAX_REQUESTS = 1_000_000;
 /** What the kernel takes as it is: it would refuse, shorten or expand any other. */
 export const DEVICE_NAME = /^(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}$/;
-export const DEVICE_NAME_RULE = "1 to 15 characters, none of them a space, \"/\", \":\" or \"%\"";
+export const DEVICE_NAME_RULE = "1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\"";
 
 /** `none`, or replies a second and at once; `burst` is by default one second's, and at least 1. */
 export type LimitSetting = "none" | { readonly rate: number; readonly burst?: number | undefined };

@@ -14,6 +14,7 @@ import { CORE_SCHEMA, defineMappingTag, load, mapTag, YAMLException } from "js-y
 import { z } from "zod";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import { LOG_FORMATS } from "../log.js";
+import { SPACE_ADVICE } from "./advice.js";
 import { MAX_DEPTH, tooDeep } from "./nesting.js";
 import { nameOf, withoutSecret, type Path } from "./path.js";
 import type { Place, Places } from "./places.js";
@@ -64,8 +65,8 @@ export class YamlFile<T> {
   readonly #text: string;
   #places: Places | undefined;
 
-  /** `name`: as it is called in messages; `path`: where it lies. @throws Failure (configuration) for what cannot be read, or is no YAML. */
-  constructor(readonly name: string, format: Format<T>, path = name) {
+  /** `name`: as it is called in messages; `path`: where it lies, or the descriptor that it is open as. @throws Failure (configuration) for what cannot be read, or is no YAML. */
+  constructor(readonly name: string, format: Format<T>, path: string | number = name) {
     this.#text = decode(name, readBytes(name, path));
     const deep = tooDeep(this.#text);
     if (deep) throw new Failure(`${name}:${deep.line}:${deep.column}: nested more than ${MAX_DEPTH} deep`, EXIT.CONFIG);
@@ -82,7 +83,7 @@ export class YamlFile<T> {
       value = this.#readSlowly();
       ({ success, data, error } = parse());
     }
-    this.problems = success ? [] : new Judge(format, value).judge(error?.issues ?? []);
+    this.problems = success ? [] : new Judge(format, value, this.#places).judge(error?.issues ?? []);
     this.document = data ?? format.salvage(value);
   }
 
@@ -160,11 +161,11 @@ function tooLarge(name: string): Failure {
   return new Failure(`${name}: larger than ${MAX_BYTES >> 20} MiB, which no configuration is`, EXIT.CONFIG);
 }
 
-function readBytes(name: string, path: string): Buffer {
+function readBytes(name: string, path: string | number): Buffer {
   const chunks: Buffer[] = [];
   let total = 0;
   attempt(name, () => {
-    const fd = openSync(path, "r");
+    const fd = typeof path === "number" ? path : openSync(path, "r");
     try {
       for (let read = -1; read !== 0 && total <= MAX_BYTES; total += read) {
         const chunk = Buffer.allocUnsafe(1 << 18);
@@ -172,7 +173,7 @@ function readBytes(name: string, path: string): Buffer {
         chunks.push(chunk.subarray(0, read));
       }
     } finally {
-      closeSync(fd);
+      if (typeof path === "string") closeSync(fd);
     }
   });
   if (total > MAX_BYTES) throw tooLarge(name);
@@ -201,16 +202,19 @@ type Found = Problem & { readonly missing?: boolean };
 class Judge {
   readonly #format: Pick<Format<unknown>, "schema" | "empty" | "secret">;
   readonly #value: unknown;
+  readonly #places: Places | undefined;
   #keys: JsonSchema | undefined;
 
-  constructor(format: Pick<Format<unknown>, "schema" | "empty" | "secret">, value: unknown) {
+  constructor(format: Pick<Format<unknown>, "schema" | "empty" | "secret">, value: unknown, places: Places | undefined) {
     this.#format = format;
     this.#value = value;
+    this.#places = places;
   }
 
   judge(issues: readonly Issue[]): Problem[] {
     if (this.#format.empty !== undefined && (this.#value === null || this.#value === undefined)) return [{ path: [], message: this.#format.empty }];
-    const problems = issues.flatMap((issue) => this.#problemsOf(issue));
+    // A number beyond 2^53 is out of range for the schema twice over.
+    const problems = [...new Map(issues.flatMap((issue) => this.#problemsOf(issue)).map((problem) => [JSON.stringify([problem.path, problem.message]), problem])).values()];
     // Where a key is misspelt none is missing.
     const unknown = new Set(problems.filter(({ which }) => which === "key").map(({ path }) => JSON.stringify(path.slice(0, -1))));
     return problems.filter(({ missing, path }) => !missing || !unknown.has(JSON.stringify(path)));
@@ -226,7 +230,15 @@ class Judge {
     }
     const value = valueAt(this.#value, path);
     if (value === undefined) return [{ path: path.slice(0, -1), missing: true, message: `${this.#nameOf(path)} is missing; expected ${issue.message}` }];
-    return [{ path, message: `${this.#nameOf(path)} is ${this.#format.secret(path) ? "something else" : show(value)}; expected ${issue.message}` }];
+    if (typeof value === "string" && this.#lacksSpace(path, value)) return [{ path, message: `${this.#nameOf(path)} is text; ${SPACE_ADVICE}` }];
+    const shown = this.#format.secret(path) ? "something else" : typeof value === "number" ? this.#places?.written(path) ?? String(value) : show(value);
+    return [{ path, message: `${this.#nameOf(path)} is ${shown}; expected ${issue.message}` }];
+  }
+
+  /** Whether a text, or a key, begins with a key that may stand there and a colon: YAML wants a space behind that. */
+  #lacksSpace(path: Path, text: string): boolean {
+    const [, key] = (/^([\w-]+):/.exec(text) ?? []) as (string | undefined)[];
+    return key !== undefined && this.#keysAt(path).includes(key);
   }
 
   #nameOf(path: Path): string {
@@ -249,6 +261,7 @@ class Judge {
 
   #unknownKey(path: Path, key: string): string {
     const said = `unknown key ${show(this.#keyOf([...path, key]))}${path.length > 0 ? ` in ${this.#nameOf(path)}` : ""}`;
+    if (this.#lacksSpace(path, key)) return `${said}; ${SPACE_ADVICE}`;
     const allowed = this.#keysAt(path);
     const meant = nearest(key, allowed);
     if (meant !== undefined) return `${said}; did you mean ${meant}?`;
@@ -286,9 +299,8 @@ function show(value: unknown): string {
   if (value === null) return "empty";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "a map";
-  // JSON has no infinity.
-  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
-  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+  const text = typeof value === "string" ? `"${value}"` : JSON.stringify(value);
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS).replace(/[\ud800-\udbff]$/, "")}…` : text;
 }
 
 function valueAt(value: unknown, path: Path): unknown {
@@ -313,7 +325,7 @@ function salvage(value: unknown): Document {
 /** pongd's own configuration. */
 export class ConfigFile extends YamlFile<Document> {
   /** @throws Failure (configuration) for what cannot be read, or is no YAML. */
-  constructor(name: string, path?: string) {
+  constructor(name: string, path?: string | number) {
     super(name, { schema, empty: "the file is empty; expected keys like prefixes", secret: () => false, salvage }, path);
   }
 }

@@ -175,7 +175,7 @@ class Merger {
   /** Values that are right each by itself. */
   #checkTogether(prefixes: readonly (Prefix | undefined)[]): void {
     const name = this.#get("device.name");
-    if (!DEVICE_NAME.test(name)) this.#say("device.name", `device name "${name}": ${DEVICE_NAME_RULE}`);
+    if (!DEVICE_NAME.test(name)) this.#say("device.name", `device name "${name}": write ${DEVICE_NAME_RULE}`);
 
     const mtu = this.#get("device.mtu");
     const mode = this.#get("device.mode");

@@ -4,6 +4,7 @@
  */
 import { isAlias, isMap, isScalar, isSeq, parseDocument, visit, type Node, type Pair, type YAMLMap } from "yaml";
 import { messageOf } from "../failure.js";
+import { explain } from "./advice.js";
 import { withoutSecret, type Path } from "./path.js";
 
 /** A line and a column, from 1. */
@@ -38,11 +39,16 @@ export class Places {
     // The schema is given, lest a directive in the text changes what its scalars mean.
     const document = parseDocument(text, { prettyErrors: false, schema: "core", merge: false, stringKeys: true, uniqueKeys: false });
     this.#root = document.contents;
-    let faults: readonly Fault[] = [...document.errors, ...document.warnings].map(({ code, message, pos: [offset] }) => ({
-      message: code === "MULTIPLE_DOCS" ? "a second document begins here; expected one alone" : withoutText(message),
-      place: this.#at(offset),
-    }));
-    if (faults.length === 0) faults = this.#repeatedKeys();
+    const found = new Map<number, Fault>();
+    for (const { code, message, pos: [offset] } of [...document.errors, ...document.warnings]) {
+      // Of one place, the first says most.
+      if (found.has(offset)) continue;
+      const place = this.#at(offset);
+      const line = text.slice(this.#lines[place.line - 1], this.#lines.at(place.line));
+      found.set(offset, { message: code === "MULTIPLE_DOCS" ? "a second document begins here; expected one alone" : explain(withoutText(message), line, place.column), place });
+    }
+    const faults = [...found.values()];
+    if (faults.length === 0) faults.push(...this.#repeatedKeys());
     this.faults = faults;
     if (faults.length > 0) return;
     try {
@@ -55,6 +61,16 @@ export class Places {
 
   /** Where the value is that a path leads to, or its `key`; where there is none, what would contain it. */
   of(path: Path, which: "value" | "key" = "value"): Place {
+    return this.#at(this.#find(path, which)?.range?.[0] ?? 0);
+  }
+
+  /** A scalar as the text has it: numbers are read as what comes nearest to them. */
+  written(path: Path): string | undefined {
+    const node = this.#find(path, "value");
+    return isScalar(node) ? node.source : undefined;
+  }
+
+  #find(path: Path, which: "value" | "key"): Node | null {
     let node: Node | null = this.#root;
     let found = node;
     for (const [i, step] of path.entries()) {
@@ -71,7 +87,7 @@ export class Places {
         break;
       }
     }
-    return this.#at(found?.range?.[0] ?? 0);
+    return found;
   }
 
   #pairs(map: YAMLMap): ReadonlyMap<unknown, Pair> {

@@ -7,7 +7,7 @@ import {
   ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TIMESTAMP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS,
   SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
 } from "../abi.js";
-import { NEVER_VALID, plus, sizeOf, type Address, type Family, type Prefix, type Serving } from "../prefixes.js";
+import { FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving } from "../prefixes.js";
 import type { Limit } from "./policy.js";
 
 /** The parts of a table, without the room between them. */
@@ -63,21 +63,35 @@ export function tableOf({ prefixes, exceptions, policy }: Serving, { hosts = [],
   return { ...tries, answers, limits };
 }
 
-/** An address that is answered, to try a ping on: the ".1.1" of a /16, where there is one. Undefined where there is none. */
-export function exampleOf(prefixes: readonly Prefix[], table: Table): string | undefined {
-  for (const prefix of prefixes) {
-    for (const offset of [257, 2, 1, 0]) {
-      if (offset >= sizeOf(prefix)) continue;
-      const example = plus(prefix, offset);
-      const owner = ownerOf(table, example);
-      if (owner >= FIRST_PREFIX && (table.answers[owner - FIRST_PREFIX] & ANSWER_ECHO) !== 0) return example.text;
-    }
+/** Where a prefix's example is looked for first: the ".1.1" of a /16, and what is not the network's own. */
+const EXAMPLE_OFFSETS = [257, 2, 1, 0];
+
+/** An address of each family that answers ping; none of a family that has none. `hosts`: the host's own addresses, as in the table. */
+export function examplesOf({ prefixes, exceptions }: Serving, hosts: readonly Address[], table: Table): string[] {
+  return FAMILIES.flatMap((family) => {
+    const answers = (bytes: Uint8Array) => {
+      const owner = ownerOf(table, { family, bytes });
+      return owner >= FIRST_PREFIX && (table.answers[owner - FIRST_PREFIX] & ANSWER_ECHO) !== 0;
+    };
+    for (const bytes of candidatesOf(family, prefixes, exceptions, hosts)) if (answers(bytes)) return formatBytes(bytes);
+    return [];
+  });
+}
+
+/** If any address is answered, then one of these: a range of those that are begins with a prefix, or behind what is cut out of one. */
+function* candidatesOf(family: Family, prefixes: Serving["prefixes"], exceptions: readonly Prefix[], hosts: readonly Address[]): Generator<Uint8Array, void, undefined> {
+  const own = prefixes.filter((prefix) => prefix.family === family && prefix.answers.echo);
+  if (own.length === 0) return;
+  for (const prefix of own) {
+    const size = sizeOf(prefix);
+    for (const offset of EXAMPLE_OFFSETS) if (offset < size) yield sumOf(prefix.bytes, offset);
   }
-  return undefined;
+  for (const block of [...prefixes, ...exceptions, ...NEVER_VALID]) if (block.bytes.length === own[0].bytes.length) yield sumOf(lastOf(block), 1);
+  for (const host of hosts) if (host.family === family) yield sumOf(host.bytes, 1);
 }
 
 /** As an engine finds it; see assembly/prefix.ts. */
-function ownerOf({ roots, nodes }: Table, { family, bytes }: Address): number {
+function ownerOf({ roots, nodes }: Table, { family, bytes }: Pick<Address, "family" | "bytes">): number {
   const host = family === 4 ? HOST : HOST6;
   if (Buffer.from(roots.buffer, host, bytes.length).equals(bytes)) return roots[(family === 4 ? HOST_OWNER : HOST6_OWNER) / 4];
   let entry = roots[rootOf(family) + bytes[0] + 256 * bytes[1]];

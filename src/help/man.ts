@@ -78,13 +78,23 @@ function section(command: CommandInfo): string[] {
     text(command.description),
     ...command.commands.length === 0 ? [".PP", `${bold(nameOf(command))} ${text(command.usage)}`] : [],
     ...command.arguments.flatMap(argumentItem),
-    ...command.options.filter(({ long }) => long !== "--help").flatMap(optionItem),
+    ...optionItems(command.options.filter(({ long }) => long !== "--help")),
     ...command.notes.flatMap((note) => note.includes("\n  ") ? [".PP", ...verbatim(note.split("\n"))] : [".PP", text(note.replaceAll("\n", " ").trim())]),
   ];
 }
 
 function argumentItem({ name, description, choices, default: fallback, variadic }: ArgumentInfo): string[] {
   return item(`${italic(name)}${variadic ? " ..." : ""}`, sentence(description, choices.length > 0 ? `one of ${choices.join(", ")}` : undefined, fallback === undefined ? undefined : `default: ${fallback}`));
+}
+
+/** Under the headings of the help. */
+function optionItems(options: readonly OptionInfo[]): string[] {
+  let heading: string | undefined;
+  return options.flatMap((option) => {
+    const lines = option.group === undefined || option.group === heading ? [] : [".PP", bold(option.group)];
+    heading = option.group;
+    return [...lines, ...optionItem(option)];
+  });
 }
 
 function optionItem({ flags, description, value, default: fallback, variable }: OptionInfo): string[] {

@@ -45,6 +45,8 @@ export interface OptionInfo {
   readonly default: string | undefined;
   readonly variable: string | undefined;
   readonly repeatable: boolean;
+  /** The heading that it stands under in the help; undefined for the first one. */
+  readonly group: string | undefined;
 }
 
 const KINDS: Readonly<Record<string, Value["kind"] | undefined>> = { file: "file", in: "file", out: "file", user: "user", group: "group", command: "command" };
@@ -74,13 +76,14 @@ export function flatten(command: CommandInfo): CommandInfo[] {
 
 const EXAMPLES = "Examples:";
 
-/** What addHelpText() added: the help as it is printed, less what commander makes of the command. */
+/** What addHelpText() added: the help as it is printed on a terminal without end, less what commander makes of the command. */
 function notesOf(command: Command): string {
   const before = command.configureOutput();
   let printed = "";
-  command.configureOutput({ writeOut: (text) => { printed += text; } }).outputHelp();
+  command.configureOutput({ writeOut: (text) => { printed += text; }, getOutHelpWidth: () => Infinity }).outputHelp();
+  const own = command.helpInformation();
   command.configureOutput(before);
-  return printed.slice(command.helpInformation().length);
+  return printed.slice(own.length);
 }
 
 function argumentOf(argument: Argument): ArgumentInfo {
@@ -98,6 +101,7 @@ function optionOf(option: Option): OptionInfo {
     default: defaultOf(option),
     variable: option.envVar,
     // Those that gather begin with nothing.
+    group: option.helpGroupHeading?.replace(/:$/, ""),
     repeatable: option.variadic || (Array.isArray(option.defaultValue) && option.defaultValue.length === 0),
   };
 }

@@ -1,5 +1,7 @@
 /** Where a running pongd's metrics are, from text. */
+import { isIPv6 } from "node:net";
 import { EXIT, Failure } from "../failure.js";
+import { isIncomplete } from "../http/endpoint.js";
 
 export const DEFAULT_ADDRESS = "http://127.0.0.1:7664";
 const DEFAULT_PORT = 7664;
@@ -15,8 +17,9 @@ export interface Address {
 export function parseAddress(text: string): Address {
   const absolute = /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
   // As --listen writes every address of this machine.
-  const local = text.startsWith(":") ? `127.0.0.1${text}` : text;
+  const local = text.startsWith(":") && !isIPv6(text) ? `127.0.0.1${text}` : text;
   const whole = absolute ? text : `http://${local}`;
+  checkHost(whole);
   const url = URL.canParse(whole) ? new URL(whole) : undefined;
   if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) {
     // Not the text: a password may be in it.
@@ -30,6 +33,18 @@ export function parseAddress(text: string): Address {
   url.hash = "";
   if (!url.pathname.endsWith("/metrics")) url.pathname = `${url.pathname.replace(/\/$/, "")}/metrics`;
   return { url, user, password };
+}
+
+/** Refuses hosts that a URL would take for others, or not at all. @throws Failure (usage) */
+function checkHost(url: string): void {
+  // What stands before "@" is not shown: a password may be in it.
+  const [, authority = ""] = /^[^:]*:\/\/(?:[^/?#]*@)?([^/?#]*)/.exec(url) ?? [];
+  const [, bracketed] = (/^\[(.*)\](?::\d*)?$/s.exec(authority) ?? []) as (string | undefined)[];
+  const host = bracketed ?? (isIPv6(authority) ? authority : authority.replace(/:\d*$/, ""));
+  if (isIncomplete(host)) throw new Failure(`"${host}" is not an IPv4 address; write four numbers from 0 to 255, like 127.0.0.1`, EXIT.USAGE);
+  if (!isIPv6(host)) return;
+  if (host.includes("%")) throw new Failure(`"${host}" has a zone, and a URL cannot; write an address without one`, EXIT.USAGE);
+  if (bracketed === undefined) throw new Failure(`"${host}" is an IPv6 address; put it in brackets, like [::1]:${DEFAULT_PORT}`, EXIT.USAGE);
 }
 
 /** What is no escape of UTF-8 is as it was written. */

@@ -13,7 +13,7 @@ import { withTun } from "../support/user.js";
 import { missing, recipes, type Step, type Word } from "../support/recipes.js";
 
 /** What a program says once it does its work. */
-const UP = /stop: Ctrl-C|[Ll]istening on|Serving HTTP on|ready to receive web requests/;
+const UP = /pongd answers |[Ll]istening on|Serving HTTP on|ready to receive web requests/;
 
 const COMMANDS = ["fping", "ping", "curl", "smokeping", "prometheus", "promtool", "prometheus-blackbox-exporter", "prometheus-smokeping-prober", "podman", "runc", "setpriv", "python3"];
 

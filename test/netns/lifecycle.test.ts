@@ -1,5 +1,6 @@
 /** Coming up, going down, and everything that can come in between: what is said, with which status, and what is left behind. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,11 +41,32 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     ]) {
       assert.ok(stdout.includes(said), `${said} in ${stdout}`);
     }
+    // Nobody at a terminal reads this.
+    assert.doesNotMatch(stdout, /Ctrl-C/);
     assert.match(stdout, /\nanswered 2 of \d+ packets in \d+\.\d s(; dropped \d+ \(ip_invalid_dest \d+\))?\n$/);
     assert.equal(stderr, "");
     assert.equal(status, 0);
     assert.deepEqual(await links(), ["lo"]);
     assert.deepEqual(await routes(), []);
+  });
+
+  test("on a terminal it says how to stop it, and an address of each family to try", async () => {
+    const [command, ...args] = ns.command("script", "-qec", `${process.execPath} ${CLI} run ${PREFIX} fd00:99::/64 --except 10.99.0.0/17 --io ${io}`, "/dev/null");
+    const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+    let said = "";
+    for await (const chunk of child.stdout) {
+      said += String(chunk);
+      // As its key does.
+      if (said.includes("stop: Ctrl-C") && !child.stdin.writableEnded) child.stdin.end("\x03");
+    }
+    assert.match(said, /^try: ping 10\.99\.128\.1 or ping fd00:99::101 {4}stop: Ctrl-C\r?$/m);
+    assert.match(said, /answered \d+ of \d+ packets/);
+  });
+
+  test("where no address answers ping, it says so, and nothing to try", async () => {
+    const { stdout } = await (await start(PREFIX, "--except", "10.99.0.0/17", "--except", "10.99.128.0/17", "--ignore-echo")).stop();
+    assert.match(stdout, /^pongd answers timestamps alone on pong0$/m);
+    assert.doesNotMatch(stdout, /try:/);
   });
 
   test("SIGTERM ends it the same way", async () => {

@@ -104,7 +104,7 @@ async function soak(): Promise<void> {
   configure();
   // It ends with this process, however that ends.
   const pongd = spawn("setpriv", ["--pdeathsig", "TERM", process.execPath, source("build/src/cli.js"), "run", "--config", file, "--device", DEVICE, "--log-level", "warn"], { stdio: ["ignore", "pipe", "inherit"] });
-  for await (const line of createInterface(pongd.stdout)) if (line.includes("stop: Ctrl-C")) break;
+  for await (const line of createInterface(pongd.stdout)) if (line.startsWith("  metrics ")) break;
   pongd.stdout.resume();
   const workerData: SenderInput = { device: DEVICE, cpu: own === undefined ? undefined : senderCpu, seed: 1 };
   const sender = new Worker(new URL("../../src/bench/sender.js", import.meta.url), { workerData });

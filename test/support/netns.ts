@@ -203,7 +203,7 @@ export class Pongd {
     const pongd = typeof first === "object" ? new Pongd(ns, rest as string[], first.wrapper) : new Pongd(ns, args as string[]);
     const { stdout } = pongd.#child;
     try {
-      await said(stdout, /stop: Ctrl-C/);
+      await said(stdout, /^  metrics /m);
       return { pongd, answers: true };
     } catch (error) {
       if (!stdout.closed) throw error;

@@ -5,8 +5,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
+import type { Command } from "commander";
 import { Linter } from "eslint";
 import { NEEDED_NODE } from "../../src/base/node-version.js";
+import { createProgram, withCommands } from "../../src/cli/program.js";
 import { source } from "../support/assembly.js";
 import { CLI } from "../support/netns.js";
 
@@ -37,7 +39,7 @@ describe("usage: status 2 and one line", () => {
     [["run", "10.99.0.0/16", "--engine", "go"], /wasm, js/],
     [["run", "10.99.0.0/16", "--source-route", "forward"], /drop, reverse/],
     [["run", "10.99.0.0/16", "--engine", "js", "--source-route", "reverse"], /the js engine drops IP options: leave --source-route out, or --engine js/],
-    [["run", "10.99.0.0/16", "--device", "a-name-of-16-byte"], /device name "a-name-of-16-byte": 1 to 15/],
+    [["run", "10.99.0.0/16", "--device", "a-name-of-16-byte"], /device name "a-name-of-16-byte": write 1 to 15/],
     [["run", "10.99.0.0/16", "--device", "pong%d"], /"pong%d"/],
     [["run", "10.99.0.0/16", "--device", ""], /device name ""/],
     [["run", "10.99.0.0/16", "--host-address", "10.99"], /"10\.99" is not an IP address/],
@@ -63,9 +65,17 @@ describe("usage: status 2 and one line", () => {
     [["replay", "/no/such/file", "-", "10.99.0.0/16"], /the capture cannot be read: ENOENT.*\/no\/such\/file/],
     [["replay", CLI, "/no/such/folder/out", "10.99.0.0/16"], /"\/no\/such\/folder\/out" cannot be written: ENOENT/],
     [["replay", CLI, "-", "10.99.0.0/16"], /cli\.js is not a capture that can be read: it begins as neither pcap nor pcapng does/],
-    [["rum"], /unknown command 'rum'; see: pongd --help/],
-    [["help", "rum"], /unknown command 'rum'; see: pongd --help/],
-    [["help", "device", "rum"], /unknown command 'device rum'; see: pongd --help/],
+    [["rum"], /unknown command 'rum' \(did you mean run\?\); see: pongd --help/],
+    [["help", "zzz"], /unknown command 'zzz'; see: pongd --help/],
+    [["help", "device", "rum"], /unknown command 'rum'; see: pongd --help/],
+    [["help", "run", "rum"], /run has no command 'rum'; see: pongd --help/],
+    [["run", "--devise", "x"], /unknown option '--devise' \(did you mean --device\?\); see: pongd run --help/],
+    [["run", "--rate-limits", "x"], /unknown option '--rate-limits' \(did you mean --rate-limit\?\)/],
+    [["bench", "engine", "--jsom", "x"], /unknown option '--jsom' \(did you mean --json\?\); see: pongd bench engine --help/],
+    [["rn"], /unknown command 'rn' \(did you mean run\?\); see: pongd --help/],
+    [["help", "rn"], /unknown command 'rn' \(did you mean run\?\); see: pongd --help/],
+    [["device", "creat"], /unknown command 'creat' \(did you mean create\?\); see: pongd device --help/],
+    [["help", "device", "creat"], /unknown command 'creat' \(did you mean create\?\); see: pongd --help/],
     [["bench", "disk"], /unknown command 'disk'/],
     [["bench", "engine", "--engine", "wasm,go"], /'wasm,go' is invalid\. Allowed are js, wasm, wasm-scalar, js-naive/],
     [["bench", "engine", "--size", "27"], /28 to 65535/],
@@ -74,7 +84,7 @@ describe("usage: status 2 and one line", () => {
     [["bench", "engine", "--seconds", "0"], /0\.05 to 600/],
     [["bench", "engine", "--json", "/no/such/folder/report.json"], /"\/no\/such\/folder\/report\.json" cannot be written: ENOENT/],
     [["bench", "engine", "--html", "/"], /"\/" cannot be written: EISDIR/],
-    [["bench", "engine", "--json", ""], /"" cannot be written/],
+    [["bench", "engine", "--json", ""], /--json <file>' argument '' is invalid\. It is empty: write a file's path, or leave it out/],
     [["bench", "engine", "--html", "-"], /--html needs a file/],
     [["bench", "engine", "--json", "/tmp/x", "--html", "/tmp/../tmp/x"], /--json and --html are both to be \/tmp\/x; give each a file of its own/],
     [["bench", "engine", "--json", "-", "--compare", CLI], /give --json a file/],
@@ -127,7 +137,7 @@ for (const names of [[], ["run"], ["device"], ["device", "create"], ["bench", "t
 }
 
 test("help names the exit statuses, and every option", () => {
-  assert.match(pongd("--help").stdout, /0 done, 1 failure while running, 2 usage, 3 configuration,\n4 permission or missing device\.$/m);
+  assert.match(pongd("--help").stdout, /0 done, 1 failure while running, 2 usage, 3 configuration, 4\npermission or missing device\.\n$/);
   assert.match(pongd("--help").stdout, /replay \[options\] <in> <out> \[prefix\.\.\.\]/);
   for (const option of ["--host-address", "--except", "--engine", "--ttl", "--ignore-echo"]) assert.ok(pongd("replay", "--help").stdout.includes(option), option);
   const { status, stdout } = pongd("run", "--help");
@@ -195,6 +205,45 @@ describe("an older Node.js", () => {
   test("is refused by npm too: package.json says the same version", () => {
     const { engines } = JSON.parse(readFileSync(source("package.json"), "utf8")) as { engines: { node: string } };
     assert.equal(engines.node, `>=${NEEDED_NODE}`);
+  });
+});
+
+describe("help is laid out for the terminal that it is on", () => {
+  const printed = (command: Command, width: number) => {
+    let text = "";
+    command.configureOutput({ getOutHelpWidth: () => width, writeOut: (part) => { text += part; } }).outputHelp();
+    return text;
+  };
+  const commands = withCommands(createProgram());
+  // A backslash goes on with an example's line.
+  const words = (text: string) => text.split(/\s+/).filter((word) => word !== "\\");
+
+  for (const width of [60, 80, 100, 120]) {
+    test(`${width} columns: no line is longer, and every word is whole`, () => {
+      for (const command of commands) {
+        const text = printed(command, width);
+        for (const line of text.split("\n")) assert.ok(line.length <= width, `${command.name()}: ${line}`);
+        assert.deepEqual(words(text), words(printed(command, Infinity)), command.name());
+      }
+    });
+  }
+
+  test("no terminal: 80 columns", () => {
+    const lines = pongd("run", "--help").stdout.split("\n");
+    assert.equal(Math.max(...lines.map(({ length }) => length)), 80);
+  });
+
+  test("the options of run stand under headings, and what takes no value has no default", () => {
+    const { stdout } = pongd("run", "--help");
+    assert.deepEqual([...stdout.matchAll(/^(\w+):$/gm)].map(([, heading]) => heading), ["Arguments", "Options", "Device", "Answers", "Limits", "Web", "Log", "Examples"]);
+    for (const command of commands) assert.doesNotMatch(printed(command, 80), /default:\s+false/, command.name());
+  });
+
+  test("the lines of an example that is too long are one command to a shell", () => {
+    const [command] = commands.filter((each) => each.name() === "top");
+    const [, example] = /(  pongd top https:[^]*)$/.exec(printed(command, 60)) ?? [];
+    const { stdout } = spawnSync("bash", ["-c", `pongd() { printf '%s\\n' "$@"; }\n${example}`], { encoding: "utf8", env: { HOME: "/home/ada" } });
+    assert.deepEqual(stdout.trim().split("\n"), ["top", "https://admin@pong.example:7664", "--password-file", "/home/ada/.pongd-password", "--ca", "ca.pem"]);
   });
 });
 

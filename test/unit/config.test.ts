@@ -32,8 +32,8 @@ describe("a file that is wrong: every error with its line and column, and what w
     ["no prefix", "ttl: 3\n", "FILE:1:1: prefixes: there is none; expected at least one, like 10.99.0.0/16"],
     ["an empty list of prefixes", "ttl: 3\nprefixes: []\n", "FILE:2:11: prefixes: there is none; expected at least one, like 10.99.0.0/16"],
     ["several documents", `${P}---\n${P}`, "FILE:2:1: a second document begins here; expected one alone"],
-    ["a flow that does not end", "prefixes: [10.99.0.0/16\n", "FILE:2:1: Flow sequence in block collection must be sufficiently indented and end with a ]"],
-    ["a tab", "device:\n\tname: x\n", "FILE:2:1: Tabs are not allowed as indentation"],
+    ["a flow that does not end", "prefixes: [10.99.0.0/16\n", "FILE:2:1: a bracket or brace before here is not closed"],
+    ["a tab", "device:\n\tname: x\n", "FILE:2:1: a tab that indents; write spaces"],
     ["a tag that nobody knows", "prefixes: !list [10.99.0.0/16]\n", "FILE:1:11: Unresolved tag"],
     ["lines that carriage returns end", "ttl: 3\rprefixes: [10.99.0.0/16]\r\nlisen: :1\r", "FILE:3:1: unknown key \"lisen\"; did you mean listen?"],
     ["a tag of nothing", `${P}device: !!map\n`, "FILE:2:9: Unresolved tag"],
@@ -53,13 +53,13 @@ describe("a file that is wrong: every error with its line and column, and what w
     ["a fraction", `${P}ttl: 1.5\n`, "FILE:2:6: ttl is 1.5; expected a whole number from 1 to 255"],
     ["out of range", `${P}device: { mtu: 67 }\n`, "FILE:2:16: device.mtu is 67; expected a whole number from 68 to 65535"],
     ["neither auto nor a number", `${P}device: { queues: all }\n`, "FILE:2:19: device.queues is \"all\"; expected auto, or a whole number from 1 to 256"],
-    ["a number for text", `${P}device: { name: 5 }\n`, "FILE:2:17: device.name is 5; expected 1 to 15 characters, none of them a space, \"/\", \":\" or \"%\""],
-    ["a device name that is too long", `${P}device: { name: a-name-of-16-byte }\n`, "FILE:2:17: device.name is \"a-name-of-16-byte\"; expected 1 to 15 characters, none of them a space, \"/\", \":\" or \"%\""],
+    ["a number for text", `${P}device: { name: 5 }\n`, "FILE:2:17: device.name is 5; expected 1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\""],
+    ["a device name that is too long", `${P}device: { name: a-name-of-16-byte }\n`, "FILE:2:17: device.name is \"a-name-of-16-byte\"; expected 1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\""],
     ["a choice", `${P}engine: rust\n`, "FILE:2:9: engine is \"rust\"; expected wasm or js"],
     ["a list's item", `${P}answer: [echo, ping]\n`, "FILE:2:16: answer[1] is \"ping\"; expected echo, timestamp or unreachable"],
     ["a word for a list", `${P}answer: echo\n`, "FILE:2:9: answer is \"echo\"; expected a list of echo, timestamp, unreachable, or an empty one, []"],
-    ["an endpoint", `${P}listen: 7664\n`, "FILE:2:9: listen is 7664; expected an address like 127.0.0.1:7664, [::1]:7664 or :7664"],
-    ["a port", `${P}listen: localhost:70000\n`, "FILE:2:9: listen is \"localhost:70000\"; expected an address like 127.0.0.1:7664, [::1]:7664 or :7664"],
+    ["an endpoint", `${P}listen: 7664\n`, "FILE:2:9: listen is 7664; expected an address like 127.0.0.1:7664, [::1]:7664 or :7664, in quotes if it begins with a bracket"],
+    ["a port", `${P}listen: localhost:70000\n`, "FILE:2:9: listen is \"localhost:70000\"; expected an address like 127.0.0.1:7664, [::1]:7664 or :7664, in quotes if it begins with a bracket"],
     ["yes", `${P}device: { routes: yes }\n`, "FILE:2:19: device.routes is \"yes\"; expected true or false"],
     ["a limit without a rate", `${P}rate_limit: { burst: 5 }\n`, "FILE:2:13: rate_limit.rate is missing; expected replies a second, above 0 and up to 1000000000"],
     ["a rate of nothing", `${P}rate_limit: { rate: 0 }\n`, "FILE:2:21: rate_limit.rate is 0; expected replies a second, above 0 and up to 1000000000"],
@@ -94,6 +94,29 @@ describe("a file that is wrong: every error with its line and column, and what w
       "FILE:5:1: unknown key \"lisen\"; did you mean listen?"],
     ["a billion laughs", `a: &a [x]\n${Array.from({ length: 9 }, (_, i) => `${"bcdefghij"[i]}: &${"bcdefghij"[i]} [${Array(9).fill(`*${"abcdefghi"[i]}`).join(", ")}]\n`).join("")}`,
       "FILE:2:8: aliases stand for more than 100 values"],
+    ["an address in brackets without quotes", `${P}listen: [::1]:7664\n`, "FILE:2:14: text behind a list; put the whole value in quotes, like \"[::1]:7664\""],
+    ["an address with a zone without quotes", `${P}listen: [fe80::1%eth0]:7664 # here\n`, "FILE:2:23: text behind a list; put the whole value in quotes, like \"[::1]:7664\""],
+    ["an address in brackets without quotes, within", "prefixes:\n  - { prefix: [::1]:7664 }\n", "FILE:2:20: text behind a list; put the whole value in quotes, like \"[::1]:7664\""],
+    ["a zone in brackets, which is a list", `${P}listen: [fe80::1%eth0]\n`, "FILE:2:9: listen is a list; expected an address like 127.0.0.1:7664, [::1]:7664 or :7664, in quotes if it begins with a bracket"],
+    ["a prefix with a zone", "prefixes: [fd00::%eth0/64]\n", "FILE:1:12: \"fd00::%eth0/64\" has a zone; write it without %eth0"],
+    ["no space behind a colon, at the end", `${P}ttl:7\n`, "FILE:2:1: a space is missing behind the colon; write it like ttl: 7"],
+    ["no space behind a colon, at the beginning", `ttl:7\n${P}`, "FILE:1:1: a space is missing behind the colon; write it like ttl: 7"],
+    ["no space behind a colon, alone", "ttl:7\n", "FILE:1:1: the file is text; a space is missing behind the colon; write it like ttl: 7"],
+    ["no space behind a colon, in a map", `${P}device:\n  name:x\n`, "FILE:3:3: device is text; a space is missing behind the colon; write it like ttl: 7"],
+    ["no space behind a colon, in braces", `${P}device: { name:x }\n`, "FILE:2:11: unknown key \"name:x\" in device; a space is missing behind the colon; write it like ttl: 7"],
+    ["no space behind a colon, but one that is none", `${P}ttl:\u00a07\n`, "FILE:2:1: a space is missing behind the colon; write it like ttl: 7"],
+    ["no space behind a hyphen", "prefixes:\n-10.99.0.0/16\n", "FILE:2:1: a space is missing behind the hyphen; write it like - 10.99.0.0/16"],
+    ["no colon", `${P}ttl = 7\n`, "FILE:2:1: neither a key nor a part of the value before it; write it like key: value"],
+    ["a colon in a value", "prefixes:\n  - prefix: 10.99.0.0/16\n    comment: lab: dark\n", "FILE:3:14: a value with a colon and a space in it; put it in quotes"],
+    ["no comma", `${P}log: { level: info format: text }\n`, "FILE:2:15: keys in braces without a comma between them; write it like { a: 1, b: 2 }"],
+    ["keys that are indented further", `${P}ttl: 7\n mtu: 3\n`, "FILE:2:6: a value with keys below it that are indented further; indent them like the line before them"],
+    ["a character of YAML's own", `${P}engine: @js\n`, "FILE:2:9: a value that begins with a character of YAML's own; put it in quotes"],
+    ["text behind quotes", `${P}device: { name: "x" y }\n`, "FILE:2:21: text behind a value that had ended; put the whole value in quotes"],
+    ["a number beyond 2^53", `${P}spin: 9007199254740993\n`, "FILE:2:7: spin is 9007199254740993; expected a whole number from 0 to 1000000"],
+    ["a number beyond any", `${P}rate_limit: { rate: 1e999 }\n`, "FILE:2:21: rate_limit.rate is 1e999; expected replies a second, above 0 and up to 1000000000"],
+    ["a number in hexadecimal digits", `${P}ttl: 0x400\n`, "FILE:2:6: ttl is 0x400; expected a whole number from 1 to 255"],
+    ["an invisible character in a key", `${P}tt\u200bl: 7\n`, "FILE:2:1: unknown key \"tt\\u200bl\"; did you mean ttl? (leave out \\u200b, which cannot be seen)"],
+    ["an invisible character in a value", `${P}ttl: 7\u00a0\n`, "FILE:2:6: ttl is \"7\\u00a0\"; expected a whole number from 1 to 255 (leave out \\u00a0, which cannot be seen)"],
     ["an alias of nothing", "prefixes: [*p]\n", "FILE:1:12: Unresolved alias (the anchor must be set before the alias)"],
   ] as const) {
     test(what, () => {
@@ -121,7 +144,7 @@ describe("a file that is wrong: every error with its line and column, and what w
   });
 
   test("control characters stay in their line", () => {
-    assert.deepEqual(refusal("prefixes: [\"10.99\\n.0.0/16\"]\n")?.lines, ["FILE:1:12: \"10.99\\n.0.0/16\" is not a prefix; write it like 10.99.0.0/16 or 2001:db8::/64"]);
+    assert.deepEqual(refusal("prefixes: [\"10.99\\n.0.0/16\"]\n")?.lines, ["FILE:1:12: \"10.99\\n.0.0/16\" is not a prefix; write it like 10.99.0.0/16 or 2001:db8::/64 (leave out \\n, which cannot be seen)"]);
   });
 
   test("larger than any configuration", () => {
@@ -256,7 +279,7 @@ describe("flags win over environment, over the file, over defaults", () => {
 
   for (const [environment, line] of [
     [{ PONGD_NO_ROUTES: "maybe" }, "PONGD_NO_ROUTES is \"maybe\"; expected true or false"],
-    [{ PONGD_DEVICE: "a/b" }, "PONGD_DEVICE: device name \"a/b\": 1 to 15 characters, none of them a space, \"/\", \":\" or \"%\""],
+    [{ PONGD_DEVICE: "a/b" }, "PONGD_DEVICE: device name \"a/b\": write 1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\""],
     [{ PONGD_PREFIXES: "10.99.0.1/16" }, "PONGD_PREFIXES: prefix \"10.99.0.1/16\" has bits set beyond its length; did you mean 10.99.0.0/16?"],
     [{ PONGD_MAC: "shared" }, "PONGD_MAC: a TUN device has no MAC addresses: leave PONGD_MAC out, or add --mode tap"],
     [{ PONGD_EXCEPT: "10.0.0.0/24" }, "PONGD_EXCEPT: exception 10.0.0.0/24 lies in none of the prefixes"],
@@ -453,6 +476,16 @@ describe("pongd check", () => {
     });
   });
 
+  test("-: reads standard input, once", () => {
+    const check = (input: string) => spawnSync(process.execPath, [CLI, "check", "-"], { encoding: "utf8", input });
+    const right = check(P);
+    assert.deepEqual([right.status, right.stdout, right.stderr], [0, toYaml(toDocument(read(P))), ""]);
+    const wrong = check("ttl: 0\n");
+    assert.deepEqual([wrong.status, wrong.stderr], [3, "standard input:1:6: ttl is 0; expected a whole number from 1 to 255\n"]);
+    const run = pongd("run", "--config", "-");
+    assert.deepEqual([run.status, run.stderr], [2, "pongd: --config -: standard input cannot be read again for a reload; give a file\n"]);
+  });
+
   test("says what is odd on standard error, and goes on", () => {
     withFile(`${P}answer: []\n`, (name) => {
       const { status, stderr } = pongd("check", name);
@@ -474,9 +507,10 @@ describe("pongd check", () => {
 
   for (const [args, message] of [
     [["check"], /no file given; try: pongd check pongd\.yaml/],
+    [["check", ""], /'file'. It is empty: write a file's path, or leave it out/],
     [["check", "a", "--config", "b"], /a file and --config are given; give one/],
     [["run", "10.99.0.0/16", "--queue-fds", "x"], /--queue-fds <fds>.*It is for pongd's own use: leave it out/],
-    [["run", "10.99.0.0/16", "--rate-limit", "0"], /--rate-limit <rate\/burst>.*like 1000\/100; or none/],
+    [["run", "10.99.0.0/16", "--rate-limit", "0"], /--rate-limit <limit>.*like 1000\/100; or none/],
     [["run", "10.99.0.0/16", "--rate-limit", "5/0"], /like 1000\/100; or none/],
     [["run", "10.99.0.0/16", "--source-rate-limit", "1/2/3"], /like 1000\/100; or none/],
   ] as const) {

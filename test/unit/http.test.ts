@@ -58,6 +58,24 @@ test("a listen address is host:port, [v6]:port or :port", () => {
   for (const wrong of ["", "7664", "host", "host:", "::1:80", "[::1]", "[x]:1", "a b:1", "host:65536", "host:-1"]) assert.throws(() => parseEndpoint(wrong), Failure, wrong);
 });
 
+for (const [text, advice] of [
+  ["7664", "write a colon before the port, :7664, or an address and the port, 127.0.0.1:7664"],
+  ["127.0.0.1", "add a port: 127.0.0.1:7664"],
+  ["[::1]", "add a port: [::1]:7664"],
+  ["::1", "put the IPv6 address in brackets, and its port behind it, like [::1]:7664"],
+  ["fe80::1%eth0", "put the IPv6 address in brackets, and its port behind it, like [::1]:7664"],
+  ["::1:7664", "put the IPv6 address in brackets, and its port behind it, like [::1]:7664"],
+  ["http://127.0.0.1:7664", "leave out the scheme, and write it like 127.0.0.1:7664"],
+  ["1.2.3:7664", "write the address as four numbers from 0 to 255, like 127.0.0.1:7664"],
+  ["0x7f.1:7664", "write the address as four numbers from 0 to 255, like 127.0.0.1:7664"],
+  ["localhost:70000", "write a port from 0 to 65535"],
+  ["localhost", "write it like 127.0.0.1:7664, [::1]:7664 or :7664"],
+] as const) {
+  test(`a listen address that is wrong: ${text}: ${advice}`, () => {
+    assert.throws(() => parseEndpoint(text), (error) => error instanceof Failure && error.message === `listen address "${text}": ${advice}`);
+  });
+}
+
 test("metrics: each counter of the memory is a sample, with bounded labels", async () => {
   const memories = [LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE }), LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE })];
   const queues = memories.map((memory, index) => ({ index, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: index }) as const);

@@ -21,13 +21,13 @@ describe("package", () => {
 
   test("it holds the built host and module, and nothing of the tests", () => {
     const paths = packed.files.map(({ path }) => path);
-    for (const path of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "build/src/cli.js", "build/src/worker.js", "build/src/page/page.js", "build/release.wasm", "build/release.js",
+    for (const path of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md", "build/src/cli.js", "build/src/worker.js", "build/src/page/page.js", "build/release.wasm", "build/release.js",
       "deploy/pongd.service", "deploy/pongd.yaml", "deploy/prometheus/prometheus.yml", "deploy/prometheus/pongd.rules.yml", "deploy/prometheus/pongd.alerts.yml", "deploy/grafana/pongd.json",
       "build/completion/pongd.bash", "build/completion/_pongd", "build/completion/pongd.fish", "build/man/pongd.1"]) {
       assert.ok(paths.includes(path), path);
     }
     const built = /^build\/(src\/.*\.js|completion\/(pongd\.(bash|fish)|_pongd)|man\/pongd\.1|release\.(wasm|js|d\.ts)|scalar\.wasm)$/;
-    const written = /^(package\.json|(README|CHANGELOG)\.md|LICENSE|docs\/\w+\.md|deploy\/[\w./-]+)$/;
+    const written = /^(package\.json|(README|CHANGELOG|SECURITY)\.md|LICENSE|docs\/\w+\.md|deploy\/[\w./-]+)$/;
     for (const path of paths) assert.match(path, path.startsWith("build/") ? built : written);
   });
 
@@ -50,7 +50,9 @@ describe("package", () => {
   test("no dependency runs a script that it needs: the install above ran none", () => {
     const lock = JSON.parse(readFileSync(source("package-lock.json"), "utf8")) as { packages: Record<string, { hasInstallScript?: boolean; dev?: boolean }> };
     const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript, dev }]) => hasInstallScript && !dev).map(([path]) => path);
-    // koffi has one, for platforms without a prebuilt binary.
+    // koffi has one, for platforms without a prebuilt binary. That it is never run is said to npm, which would warn of it otherwise.
     assert.deepEqual(scripted.filter((path) => path !== ""), ["node_modules/koffi"]);
+    const { allowScripts } = JSON.parse(readFileSync(source("package.json"), "utf8")) as { allowScripts?: Record<string, boolean> };
+    assert.deepEqual(allowScripts, { koffi: false });
   });
 });

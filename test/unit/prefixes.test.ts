@@ -6,7 +6,7 @@ import ipaddr from "ipaddr.js";
 import { FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, NOBODY, PREFIXES, TRIE, TRIE6 } from "../../src/abi.js";
 import { EXIT, Failure } from "../../src/failure.js";
 import { type Address, formatBytes, misfits, parseAddress, parseHostAddresses, parsePrefix, type Prefix, serving } from "../../src/prefixes.js";
-import { exampleOf, tableOf, type Table } from "../../src/engine/table.js";
+import { examplesOf, tableOf, type Table } from "../../src/engine/table.js";
 
 const usage = (pattern: RegExp) => (error: unknown) => error instanceof Failure && error.exitStatus === EXIT.USAGE && pattern.test(error.message) && !error.message.includes("\n");
 
@@ -32,7 +32,7 @@ describe("reading a prefix", () => {
       const network = bytes.map((byte, i) => byte & 0xff << Math.max(0, Math.min(8, 8 * (i + 1) - length)) & 0xff);
       const read = () => parsePrefix(`${text}/${length}`);
       if (bytes.length === 0) assert.throws(read, usage(/is not a prefix/));
-      else if (length > 8 * bytes.length) assert.throws(read, usage(/must be 0 to/));
+      else if (length > 8 * bytes.length) assert.throws(read, usage(/write a whole number from 0 to/));
       else if (network.join() !== bytes.join()) assert.throws(read, usage(/bits set beyond/));
       else {
         const expected = { family: bytes.length === 4 ? 4 : 6, bytes: Uint8Array.from(bytes), length, text: `${ipaddr.fromByteArray(bytes).toString()}/${length}` };
@@ -52,7 +52,7 @@ describe("reading a prefix", () => {
     ["10.99.0.1/16", /did you mean 10\.99\.0\.0\/16/], ["10.99.255.0/20", /did you mean 10\.99\.240\.0\/20/],
     ["127.0.0.0/8", /127\.0\.0\.0\/8/], ["127.1.0.0/16", /127\.0\.0\.0\/8/], ["224.0.0.0/4", /224\.0\.0\.0\/3/], ["0.0.0.0/8", /0\.0\.0\.0\/8/], ["255.255.255.255", /224\.0\.0\.0\/3/],
     ["0.0.0.0/0", /0\.0\.0\.0\/8/], ["126.0.0.0/7", /127\.0\.0\.0\/8/],
-    ["fe80::1%eth0/64", /not a prefix/], ["2001:db8/32", /not a prefix/], ["2001:db8::/129", /0 to 128/], ["10.0.0.0/0008", /0 to 32/], ["1:2:3:4:5:6:7::8", /not a prefix/], ["1::2::3", /not a prefix/], ["1:2:3:4:5:6:7:8:9", /not a prefix/], ["2001:db8:", /not a prefix/], ["2001:db8::1/64", /did you mean 2001:db8::\/64/],
+    ["fe80::1%eth0/64", /has a zone; write it without %eth0/], ["10.99.0.0/255.255.0.0", /write its netmask as a length: 10\.99\.0\.0\/16/], ["10.99.0.0/255.0.255.0", /0 to 32/], ["2001:db8::/255.255.0.0", /0 to 128/], ["2001:db8/32", /not a prefix/], ["2001:db8::/129", /0 to 128/], ["10.0.0.0/0008", /0 to 32/], ["1:2:3:4:5:6:7::8", /not a prefix/], ["1::2::3", /not a prefix/], ["1:2:3:4:5:6:7:8:9", /not a prefix/], ["2001:db8:", /not a prefix/], ["2001:db8::1/64", /did you mean 2001:db8::\/64/],
     ["2001:db8:0:ff00::/55", /did you mean 2001:db8:0:fe00::\/55/],
     ["::", /::\/128/], ["::1", /::1\/128/], ["::/0", /::\/128/], ["::ffff:10.0.0.0/104", /::ffff:0:0\/96/], ["ff02::1", /ff00::\/8/], ["fe00::/7", /ff00::\/8/],
     ["fe80::/64", /fe80::\/10, which is never routed/], ["fe80::/9", /fe80::\/10/],
@@ -125,20 +125,53 @@ describe("the host's addresses", () => {
   }
 });
 
-test("the example to ping is in the prefix and not the host's own", () => {
-  const example = (prefixes: string[], exceptions: string[], host?: string) => {
-    const parsed = prefixes.map(parsePrefix);
-    return exampleOf(parsed, tableOf(serving(parsed, { exceptions: exceptions.map(parsePrefix) }), { hosts: host === undefined ? [] : [parseAddress(host)] }));
+describe("what is tried a ping on", () => {
+  type Written = string | { prefix: string; echo: false };
+  const examples = (written: readonly Written[], exceptions: readonly string[] = [], ...hosts: string[]) => {
+    const { prefixes, ...rest } = serving(written.map((entry) => parsePrefix(typeof entry === "string" ? entry : entry.prefix)), { exceptions: exceptions.map(parsePrefix) });
+    const served = { ...rest, prefixes: prefixes.map((prefix, i) => ({ ...prefix, answers: { ...prefix.answers, echo: typeof written[i] === "string" } })) };
+    const own = hosts.map(parseAddress);
+    return examplesOf(served, own, tableOf(served, { hosts: own }));
   };
-  assert.equal(example(["10.99.0.0/16"], [], "10.99.0.1"), "10.99.1.1");
-  assert.equal(example(["192.0.2.0/24"], [], "192.0.2.1"), "192.0.2.2");
-  assert.equal(example(["192.0.2.6/31"], [], "192.0.2.6"), "192.0.2.7");
-  assert.equal(example(["10.0.0.2/32"], [], "10.0.0.1"), "10.0.0.2");
-  assert.equal(example(["10.99.0.0/16", "10.99.1.1/32"], ["10.99.0.0/24"], "10.99.0.1"), "10.99.1.1");
-  assert.equal(example(["10.99.0.0/16"], ["10.99.1.0/24"]), "10.99.0.2");
-  assert.equal(example(["2001:db8::/64"], [], "2001:db8::1"), "2001:db8::101");
-  assert.equal(example(["2001:db8::ff00/120", "192.0.2.0/24"], ["2001:db8::ff00/120"]), "192.0.2.2");
-  assert.equal(example(["192.0.2.0/24"], ["192.0.2.0/24"]), undefined);
+  const silent = (prefix: string) => ({ prefix, echo: false }) as const;
+
+  for (const [what, given, expected] of [
+    ["the .1.1 of a /16", [["10.99.0.0/16"], [], "10.99.0.1"], ["10.99.1.1"]],
+    ["not the host's own address", [["192.0.2.0/24"], [], "192.0.2.1"], ["192.0.2.2"]],
+    ["the other one of two", [["192.0.2.6/31"], [], "192.0.2.6"], ["192.0.2.7"]],
+    ["the only one", [["10.0.0.2/32"], [], "10.0.0.1"], ["10.0.0.2"]],
+    ["beside an exception", [["10.99.0.0/16", "10.99.1.1/32"], ["10.99.0.0/24"], "10.99.0.1"], ["10.99.1.1"]],
+    ["before an exception", [["10.99.0.0/16"], ["10.99.1.0/24"]], ["10.99.0.2"]],
+    ["behind an exception that has the usual ones", [["10.99.0.0/16"], ["10.99.0.0/17"]], ["10.99.128.0"]],
+    ["behind exceptions that follow one another", [["10.99.0.0/24"], ["10.99.0.0/25", "10.99.0.128/26", "10.99.0.192/27"]], ["10.99.0.224"]],
+    ["behind a prefix without echo", [["10.99.0.0/16", silent("10.99.0.0/17")]], ["10.99.128.0"]],
+    ["in a prefix with echo, within one without", [[silent("10.99.0.0/16"), "10.99.200.0/24"]], ["10.99.200.2"]],
+    ["behind an exception and the host's own address", [["10.99.0.0/24"], ["10.99.0.0/30", "10.99.1.0/24"], "10.99.0.4"], ["10.99.0.5"]],
+    ["one of each family", [["2001:db8::/64", "10.99.0.0/16"], [], "10.99.0.1", "2001:db8::1"], ["10.99.1.1", "2001:db8::101"]],
+    ["of the family that answers", [["2001:db8::ff00/120", "192.0.2.0/24"], ["2001:db8::ff00/120"]], ["192.0.2.2"]],
+    ["behind an exception, IPv6", [["2001:db8::/64"], ["2001:db8::/65"]], ["2001:db8:0:0:8000::"]],
+    ["nothing, where exceptions take all", [["192.0.2.0/24"], ["192.0.2.0/25", "192.0.2.128/25"]], []],
+    ["nothing, where nothing has echo", [[silent("192.0.2.0/24"), silent("2001:db8::/64")]], []],
+    ["nothing, where the host has the last one", [["10.99.0.0/31"], ["10.99.0.0/32"], "10.99.0.1"], []],
+  ] as const) {
+    test(what, () => { assert.deepEqual(examples(...given as unknown as Parameters<typeof examples>), expected); });
+  }
+
+  test("where any address answers, one is found", () => {
+    const prefix = fc.tuple(fc.nat(63), fc.integer({ min: 26, max: 32 })).map(([low, length]) => `10.99.0.${low & 0x40 - (1 << 32 - length)}/${length}`);
+    fc.assert(fc.property(fc.uniqueArray(fc.tuple(prefix, fc.constantFrom("echo", "silent", "except")), { minLength: 1, maxLength: 12, selector: ([text]) => text }), fc.nat(63), (blocks, host) => {
+      const written = blocks.filter(([, kind]) => kind !== "except").map(([text, kind]) => kind === "echo" ? text : silent(text));
+      const exceptions = blocks.filter(([, kind]) => kind === "except").map(([text]) => text);
+      // Plainly: the longest match of each address decides.
+      const answered = Array.from({ length: 64 }, (_, low) => low).filter((low) => {
+        const around = blocks.map(([text, kind]) => ({ base: Number(/\.(\d+)\//.exec(text)?.[1]), length: Number(text.split("/")[1]), kind })).filter(({ base, length }) => low >> 32 - length === base >> 32 - length);
+        return low !== host && around.sort((a, b) => b.length - a.length).at(0)?.kind === "echo";
+      });
+      const [example] = examples(written, exceptions, `10.99.0.${host}`) as [string?];
+      assert.equal(example !== undefined, answered.length > 0);
+      if (example !== undefined) assert.ok(answered.includes(Number(example.split(".")[3])), example);
+    }), { numRuns: 1000 });
+  });
 });
 
 describe("table", () => {

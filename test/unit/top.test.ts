@@ -141,6 +141,16 @@ describe("an address", () => {
     assert.deepEqual([url.href, user, password], ["https://pong.example:7664/metrics", "ad@min", "s:cret%"]);
   });
 
+  for (const [text, message] of [
+    ["1.2.3", "\"1.2.3\" is not an IPv4 address; write four numbers from 0 to 255, like 127.0.0.1"],
+    ["https://ada:secret@10.0.0.256:7664/metrics", "\"10.0.0.256\" is not an IPv4 address; write four numbers from 0 to 255, like 127.0.0.1"],
+    ["0x7f.1", "\"0x7f.1\" is not an IPv4 address; write four numbers from 0 to 255, like 127.0.0.1"],
+    ["::1", "\"::1\" is an IPv6 address; put it in brackets, like [::1]:7664"],
+    ["[fe80::1%eth0]:7664", "\"fe80::1%eth0\" has a zone, and a URL cannot; write an address without one"],
+  ] as const) {
+    test(`${text} is refused: ${message}`, () => { assert.throws(() => parseAddress(text), { message, exitStatus: EXIT.USAGE }); });
+  }
+
   test("what is none is refused without repeating it: a password may be in it", () => {
     for (const text of ["ftp://a:secret@b", "", "http://", "a b", "host:99999"]) {
       assert.throws(() => parseAddress(text), (error) => error instanceof Failure && error.exitStatus === EXIT.USAGE && !error.message.includes("secret"), text);

@@ -107,7 +107,7 @@ rate_limit: { interval: 250ms, burst: 2 }
   });
 
   for (const [what, text, ...lines] of [
-    ["no YAML", "a: [", "FILE:1:5: Flow sequence in block collection must be sufficiently indented and end with a ]"],
+    ["no YAML", "a: [", "FILE:1:5: a bracket or brace before here is not closed"],
     ["no map", "junk", "FILE:1:1: the file is something else; expected a map of keys like tls_server_config"],
     ["a misspelt key", "tls_server_config:\n  cert_filse: server.crt\n", "FILE:2:3: unknown key \"cert_filse\" in tls_server_config; did you mean cert_file?"],
     ["a key that belongs elsewhere", "cert_file: server.crt\n", "FILE:1:1: unknown key \"cert_file\"; did you mean the one in tls_server_config?"],
@@ -134,7 +134,7 @@ rate_limit: { interval: 250ms, burst: 2 }
       "FILE:2:14: unknown key \"Content-Type\" in http_server_config.headers; expected Content-Security-Policy, X-Frame-Options, X-Content-Type-Options, X-XSS-Protection, Strict-Transport-Security"],
     ["a header's value", "http_server_config:\n  headers: { X-Frame-Options: foo, X-Content-Type-Options: sniff, Content-Security-Policy: \"a\\nb\" }\n",
       "FILE:2:31: http_server_config.headers.X-Frame-Options is \"foo\"; expected deny or sameorigin", "FILE:2:60: http_server_config.headers.X-Content-Type-Options is \"sniff\"; expected nosniff",
-      "FILE:2:92: http_server_config.headers.Content-Security-Policy is \"a\\nb\"; expected text for a header, on one line"],
+      "FILE:2:92: http_server_config.headers.Content-Security-Policy is \"a\\nb\"; expected text for a header, on one line (leave out \\n, which cannot be seen)"],
     ["a password in place of its hash, which is not shown", "basic_auth_users:\n  john: secret\n",
       "FILE:2:9: basic_auth_users.john is something else; expected a bcrypt hash of a cost from 4 to 16, 60 characters that begin with $2a$, $2b$ or $2y$, such as htpasswd -nBC 10 \"\" prints"],
     ["a hash behind what ends too early, which is not shown", `basic_auth_users: {}}\n${HASH}\n`, "FILE:1:21: Unexpected flow-map-end token in YAML stream", "FILE:2:1: Unexpected scalar token in YAML stream"],
@@ -247,7 +247,7 @@ rate_limit: { interval: 250ms, burst: 2 }
     changed(fourth, /web\.yml: cannot be read: ELOOP/);
     rmSync(folder.file("web.yml"));
     file("tls_server_config: [\n");
-    changed(fourth, /web\.yml:2:1: Flow sequence/);
+    changed(fourth, /web\.yml:2:1: a bracket or brace before here is not closed/);
     rmSync(folder.file("web.yml"));
     changed(fourth, /cannot be read: ENOENT/);
     file(TLS);

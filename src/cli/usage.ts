@@ -1,0 +1,21 @@
+import type { Command, CommanderError } from "commander";
+import { legible } from "../base/printable.js";
+
+/** What commander says about wrong arguments, as one line. It puts what it suggests on a second one; a value may have line ends, too. */
+export function usageLine({ message }: CommanderError, program: Command, args: readonly string[]): string {
+  const suggested = message.replace(/^error: /, "").replace(/\n\(Did (you mean [^\n]*\?\))$/, " (did $1");
+  return `${legible(suggested.replace(/\.$/, ""))}; see: ${invoked(program, args)} --help`;
+}
+
+/** The command that the arguments name, as far as they do. */
+export function invoked(program: Command, args: readonly string[]): string {
+  const names = [program.name()];
+  let command = program;
+  for (const argument of args) {
+    const found = command.commands.find((sub) => sub.name() === argument);
+    if (!found || argument === "help") break;
+    command = found;
+    names.push(argument);
+  }
+  return names.join(" ");
+}
