@@ -47,8 +47,7 @@ export class Places {
       const line = text.slice(this.#lines[place.line - 1], this.#lines.at(place.line));
       found.set(offset, { message: code === "MULTIPLE_DOCS" ? "a second document begins here; expected one alone" : explain(withoutText(message), line, place.column), place });
     }
-    const faults = [...found.values()];
-    if (faults.length === 0) faults.push(...this.#repeatedKeys());
+    const faults = found.size > 0 ? [...found.values()] : this.#repeatedKeys();
     this.faults = faults;
     if (faults.length > 0) return;
     try {
