@@ -103,7 +103,7 @@ describe("usage: status 2 and one line", () => {
     [["device", "create", "pong0", "--user", "nobody", "--mode", "tap", "--mtu", "65522"], /a TAP device takes 68 to 65521/],
     [["device", "create", "pong0", "--user", "nobody", "--queues", "257"], /1 to 256/],
     [["device", "remove"], /missing required argument 'name'/],
-    [["doctor", "who"], /too many arguments/],
+    [["doctor", "who"], /"who" is not a prefix/],
   ] as const) {
     test(args.join(" "), () => {
       const { status, stdout, stderr } = pongd(...args);
