@@ -105,8 +105,10 @@ export async function http2(url: string, ca: string): Promise<ClientHttp2Session
 }
 
 /** Asks over it. */
-export async function askHttp2(session: ClientHttp2Session, path: string, authorization?: string): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {
-  const stream = session.request({ [constants.HTTP2_HEADER_PATH]: path, ...authorization !== undefined && { authorization } });
+export async function askHttp2(
+  session: ClientHttp2Session, path: string, authorization?: string, more: Record<string, string> = {},
+): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {
+  const stream = session.request({ [constants.HTTP2_HEADER_PATH]: path, ...authorization !== undefined && { authorization }, ...more });
   const [headers] = await once(stream, "response") as [Record<string, unknown>];
   let body = "";
   for await (const chunk of stream.setEncoding("utf8")) body += String(chunk);
