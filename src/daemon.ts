@@ -30,6 +30,7 @@ import { Queue } from "./queue.js";
 import { Reach } from "./reach.js";
 import { Reloads } from "./reload.js";
 import { StopRequest } from "./signals.js";
+import { forgetInheritedSockets, inheritedSockets } from "./sys/activation.js";
 import { TunDevice } from "./tun/device.js";
 import { IPV6_MIN_MTU } from "./tun/uapi.js";
 
@@ -59,7 +60,9 @@ export interface RunOptions {
   readonly spin: number;
   /** Datagrams that may be in reassembly at a time, for each queue. */
   readonly reassembly: number;
-  readonly listen: Endpoint;
+  readonly listen: readonly Endpoint[];
+  /** Whether that was asked for; else sockets that systemd hands over are in its place. */
+  readonly listenGiven: boolean;
   /** A file with TLS, users and headers for it. */
   readonly webConfig: string | undefined;
   /** Requests for metrics that are served at a time; 0 for no limit. */
@@ -88,7 +91,8 @@ export interface Started {
   readonly hostAddresses: readonly string[];
   readonly engine: EngineName;
   readonly io: IoName;
-  readonly url: string;
+  /** Where it is served: `http://host:port`, or https, or `unix:PATH`. */
+  readonly urls: readonly string[];
   /** An address that is answered, if there is one. */
   readonly example: string | undefined;
 }
@@ -131,7 +135,9 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     const events = new Events(() => live?.());
     // What reads it is loaded where there is one.
     const web = options.webConfig === undefined ? undefined : new (await import("./http/webconfig.js")).WebFile(options.webConfig, log);
-    const http = await serve(options.listen, {
+    const inherited = inheritedSockets();
+    forgetInheritedSockets();
+    const http = await serve([...inherited, ...options.listenGiven || inherited.length === 0 ? options.listen : []], {
       metrics: () => registry,
       ready: () => registry !== undefined && reach?.answering === true,
       reload: () => reloads?.request(),
@@ -219,7 +225,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     manager.notify({ READY: "1", STATUS: `answers on ${device.name}` });
     onRunning({
       device: device.name, premade: device.premade, mtu, queues: queues.length, hostAddresses: hostAddresses.map(({ text }) => text),
-      engine, io: queues[0].io, url: http.url, example: directory.example,
+      engine, io: queues[0].io, urls: http.urls, example: directory.example,
     });
     if (asked.early) reload();
     // A worker may find its queue dead before the watch above hears why.
@@ -265,7 +271,7 @@ function checkMtu({ name, mtu }: TunDevice, prefixes: readonly Prefix[]): void {
 function handOver(options: RunOptions, log: Logger): never {
   const device = openDevice(options, log);
   try {
-    return startWithoutPrivileges(device.queues);
+    return startWithoutPrivileges(device.queues, inheritedSockets().map(({ fd }) => fd));
   } finally {
     device.close();
   }

@@ -53,7 +53,7 @@ Examples:
 }
 
 function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, started: Started): void {
-  const { device, premade, mtu, queues, hostAddresses, engine, io, url, example } = started;
+  const { device, premade, mtu, queues, hostAddresses, engine, io, urls, example } = started;
   const what = prefixes.some(({ answers }) => answers.echo) ? "ping" : prefixes.some(({ answers }) => answers.timestamp) ? "timestamps alone" : "nothing";
   const shown = prefixes.slice(0, SHOWN).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
@@ -64,7 +64,7 @@ function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, s
     `  host address  ${hostAddresses.length > 0 ? hostAddresses.join(", ") : "none"}`,
     ...shown,
     ...exceptions.length > 0 ? [`  except        ${texts(exceptions.slice(0, SHOWN)).join(", ")}${exceptions.length > SHOWN ? ` and ${exceptions.length - SHOWN} more` : ""}`] : [],
-    `  metrics       ${url}/metrics`,
+    ...urls.map((url, i) => `${i === 0 ? "  metrics      " : "               "} ${url.startsWith("unix:") ? url : `${url}/metrics`}`),
     `${example === undefined ? "" : `try: ping ${example}    `}stop: Ctrl-C`,
     "",
   ].join("\n"));
