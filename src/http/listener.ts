@@ -4,7 +4,7 @@ import { chmodSync, existsSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, isIPv6, type AddressInfo, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { EXIT, Failure, messageOf } from "../failure.js";
-import type { InheritedSocket } from "../sys/activation.js";
+import { unixPathOf, type InheritedSocket } from "../sys/activation.js";
 import { textOf, type Endpoint } from "./endpoint.js";
 
 /** Of a socket's file, whatever the umask: its owner and its group may connect. */
@@ -26,23 +26,25 @@ export async function listen(place: Endpoint | InheritedSocket, onConnection: (s
     // A socket's file is there at once, unless it cannot be made.
     if ("path" in place && server.listening) chmodSync(place.path, SOCKET_MODE);
     await listening;
+    return { endpoint: endpointOf(server, place), close: () => close(server) };
   } catch (error) {
     server.close();
     throw explain(error, place, beside);
   }
-  return {
-    endpoint: { ...endpointOf(server), ..."host" in place && { host: place.host } },
-    close: async () => {
-      const closed = once(server, "close");
-      server.close();
-      await closed;
-    },
-  };
 }
 
-function endpointOf(server: Server): Endpoint {
-  const address = server.address() as AddressInfo | string;
-  return typeof address === "string" ? { path: address } : { host: address.address, port: address.port };
+async function close(server: Server): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  await closed;
+}
+
+function endpointOf(server: Server, place: Endpoint | InheritedSocket): Endpoint {
+  if ("path" in place) return place;
+  const path = "fd" in place ? unixPathOf(place.fd) : undefined;
+  if (path !== undefined) return { path };
+  const { address, port } = server.address() as AddressInfo;
+  return { host: "host" in place ? place.host : address, port };
 }
 
 /**
@@ -54,7 +56,7 @@ async function removeStale(path: string): Promise<void> {
   if (!file) return;
   if (!file.isSocket()) throw new Failure(`${textOf({ path })}: that file is no socket; choose another path`, EXIT.RUNTIME);
   const socket = connect(path);
-  const refused = await once(socket, "connect").then(() => false, ({ code }: NodeJS.ErrnoException) => code === "ECONNREFUSED");
+  const refused = await once(socket, "connect").then(() => false, (error: unknown) => (error as NodeJS.ErrnoException).code === "ECONNREFUSED");
   socket.destroy();
   if (refused) unlinkSync(path);
 }
