@@ -129,6 +129,18 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     // What was wrong has been logged.
     reloads?.request().catch(() => undefined);
   };
+  // Until there is a registry, it starts; afterwards it stops.
+  let stage: "starting" | "stopping" = "starting";
+  const obstacle = () => registry ? reach?.obstacle : `pongd is ${stage}`;
+  let told = "";
+  /** Has the service manager say what /-/ready does. */
+  const tell = (state: Readonly<Record<string, string>> = {}) => {
+    const why = obstacle();
+    const text = why === undefined ? `Ready: answers on ${options.device}` : `Not ready: ${why}`;
+    if (text !== told || Object.keys(state).length > 0) manager.notify({ ...state, STATUS: text });
+    told = text;
+  };
+  tell();
   if (reread) process.on("SIGHUP", reload);
   undo.push(() => process.off("SIGHUP", reload));
   try {
@@ -139,7 +151,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     forgetInheritedSockets();
     const http = await serve([...inherited, ...options.listenGiven || inherited.length === 0 ? options.listen : []], {
       metrics: () => registry,
-      ready: () => registry !== undefined && reach?.answering === true,
+      obstacle,
       reload: () => reloads?.request(),
       events,
     }, { web, maxRequests: options.maxRequests, log });
@@ -206,6 +218,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     const look = () => {
       try {
         reaching.look(look);
+        tell();
       } catch (error) {
         stop.fail(error instanceof Failure ? error : new Failure(`device ${device.name}: ${messageOf(error)}`, EXIT.RUNTIME, { cause: error }));
       }
@@ -222,7 +235,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
 
     started = performance.now();
     if (options.queueFds) log.debug({ threads: assertUnprivileged() }, "no thread has any capability");
-    manager.notify({ READY: "1", STATUS: `answers on ${device.name}` });
+    tell({ READY: "1" });
     onRunning({
       device: device.name, premade: device.premade, mtu, queues: queues.length, hostAddresses: hostAddresses.map(({ text }) => text),
       engine, io: queues[0].io, urls: http.urls, example: directory.example,
@@ -232,7 +245,8 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     await Promise.race([stop.requested, ended]).catch((error: unknown) => { throw device.routing.restore() ? error : reaching.gone; });
   } finally {
     registry = live = undefined;
-    manager.notify({ STOPPING: "1" });
+    stage = "stopping";
+    tell({ STOPPING: "1" });
     for (const step of undo.reverse()) await step();
   }
   return summarize(queues, started);

@@ -17,6 +17,8 @@ export class Reach {
   #up = true;
   /** What the last look had to say. */
   #told: string[] = [];
+  /** Why not all that is served can be reached, a line each. */
+  #obstacles: readonly string[] = [];
   /** Of families and prefixes. */
   #missing = 0;
   #retry: NodeJS.Timeout | undefined;
@@ -31,7 +33,13 @@ export class Reach {
 
   /** Whether all that is served can be reached, as of the last look. */
   get answering(): boolean {
-    return this.#up && this.#missing === 0;
+    return this.obstacle === undefined;
+  }
+
+  /** Why it cannot, in one line; undefined where it can. */
+  get obstacle(): string | undefined {
+    const [first, ...others] = this.#obstacles;
+    return others.length > 0 ? `${first}; and ${others.length} more like it, in the log` : first;
   }
 
   /** Logs what is not said by the last look already. */
@@ -80,11 +88,16 @@ export class Reach {
     const wasDown = !this.#up;
     // Nothing goes with these lines: their commands are for whoever copies them.
     if (link.up && !this.#up) log.info("the link is up");
-    if (!link.up && this.#up) log.warn(`the link is down: nothing is answered until it is up; sudo ip link set ${name} up`);
+    const down = `the link is down: nothing is answered until it is up; sudo ip link set ${name} up`;
+    if (!link.up && this.#up) log.warn(down);
     this.#up = link.up;
-    const lines = [
+    const obstacles = [
       ...[...link.refused].map(([family, why]) => family === 6 && link.mtu < IPV6_MIN_MTU ? `nothing is answered by IPv6: the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}` : why),
       ...link.lost.map(({ text }) => `prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`),
+    ];
+    this.#obstacles = link.up ? obstacles : [down];
+    const lines = [
+      ...obstacles,
       ...link.mtu > mtu ? [`the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`] : [],
     ];
     this.warn(lines);

@@ -10,8 +10,8 @@ import { isFromElsewhere } from "./origin.js";
 export interface Status {
   /** The registry, once there is one. */
   metrics(): Registry | undefined;
-  /** Whether packets are being answered now. */
-  ready(): boolean;
+  /** Why not everything is answered now, in one line; undefined where it is. */
+  obstacle(): string | undefined;
   /**
    * Fulfilled when the configuration has been read anew and holds, with what could not be done, a line each; undefined where there is none to read. @throws what is wrong with it.
    */
@@ -65,10 +65,12 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
     case "/-/healthy":
       respond(response, 200, "Healthy\n");
       return;
-    case "/-/ready":
-      if (status.ready()) respond(response, 200, "Ready\n");
-      else respond(response, 503, "Not Ready\n");
+    case "/-/ready": {
+      const obstacle = status.obstacle();
+      if (obstacle === undefined) respond(response, 200, "Ready\n");
+      else respond(response, 503, `Not Ready: ${obstacle}\n`);
       return;
+    }
     case "/-/reload":
       await reload(response, status);
       return;

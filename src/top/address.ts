@@ -18,7 +18,7 @@ export interface Address {
 
 /** Reads host, host:port, unix:PATH, or a URL with or without /metrics. @throws Failure (usage) */
 export function parseAddress(text: string): Address {
-  if (/^unix:\//.test(text)) return { ...parseUrl("http://localhost"), name: text, connection: { socketPath: text.slice("unix:".length) } };
+  if (text.startsWith("unix:/")) return { ...parseUrl("http://localhost"), name: text, connection: { socketPath: text.slice("unix:".length) } };
   // A URL has no room for the zone of an address, [fe80::1%eth0].
   const [, address = "", zone = ""] = /\[([^\]%]*)%(?:25)?([^\]]+)\]/.exec(text) ?? [];
   const hostname = `${address}%${zone}`;

@@ -199,7 +199,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   before(async () => {
     browser = await chromium.launch({ executablePath: execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim() });
     events = new Events(() => live, 50);
-    http = await serveLocally({ metrics: () => undefined, ready: () => false, reload: () => undefined, events });
+    http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
   });
   after(async () => {
     await browser.close();
@@ -291,7 +291,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   });
 
   test("where nothing is heard any more, it says so and asks again", async (t) => {
-    const silent = await serveLocally({ metrics: () => undefined, ready: () => false, reload: () => undefined, events: new Events(() => live, 2 ** 31 - 1) });
+    const silent = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events: new Events(() => live, 2 ** 31 - 1) });
     t.after(() => silent.close());
     const { page } = await open(browser, silent.url);
     await page.clock.install();

@@ -59,7 +59,7 @@ export async function served({ web, text = () => "metrics\n", reload, ...options
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => { lines.push((JSON.parse(line) as { msg: string }).msg); } });
   const registry = new Says(text);
-  const status: Status = { metrics: () => registry, ready: () => true, reload: reload ?? (() => undefined), events: new Events(() => undefined) };
+  const status: Status = { metrics: () => registry, obstacle: () => undefined, reload: reload ?? (() => undefined), events: new Events(() => undefined) };
   const server = await serveLocally(status, { ...options, web: web === undefined ? undefined : new WebFile(web, log), log });
   open.add(server);
   const close = () => {

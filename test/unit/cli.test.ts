@@ -145,6 +145,14 @@ test("an empty variable is as if it were not there", () => {
   assert.deepEqual([status, stderr], [0, ""]);
 });
 
+test("check --quiet says what is wrong, and nothing else", () => {
+  const right = pongd("check", "--quiet", source("deploy/pongd.yaml"));
+  assert.deepEqual([right.status, right.stdout, right.stderr], [0, "", ""]);
+  const wrong = pongd("check", "--quiet", source("package.json"));
+  assert.match(wrong.stderr, /^\S+package\.json:2:3: unknown key "name"/);
+  assert.deepEqual([wrong.status, wrong.stdout], [3, ""]);
+});
+
 test("nothing that a daemon or pongd top loads brings Node.js's own HTTP client", () => {
   const modules = ["build/src/daemon.js", "build/src/top/scraper.js"].map((file) => JSON.stringify(source(file)));
   const script = `for (const file of [${modules.join(", ")}]) await import(file); console.log(process.moduleLoadList.filter((name) => name.includes("undici")).join());`;

@@ -17,7 +17,7 @@ describe("pages", () => {
   test("health, readiness, metrics and the page that links them, before and after it runs", async () => {
     let ready = false;
     const registry = createRegistry([], new Directory(serving([]), [], 1), { txDropped: () => 0 });
-    const http = await serveLocally({ metrics: () => ready ? registry : undefined, ready: () => ready, reload: () => undefined, events });
+    const http = await serveLocally({ metrics: () => ready ? registry : undefined, obstacle: () => ready ? undefined : "pongd is starting", reload: () => undefined, events });
     const get = async (path: string, method = "GET") => {
       const response = await fetch(http.url + path, { method });
       return { status: response.status, type: response.headers.get("content-type"), allow: response.headers.get("allow"), body: await response.text() };
@@ -41,9 +41,9 @@ describe("pages", () => {
   });
 
   test("a port in use is a failure that says so", async () => {
-    const http = await serveLocally({ metrics: () => undefined, ready: () => false, reload: () => undefined, events });
+    const http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
     const port = Number(new URL(http.url).port);
-    await assert.rejects(serve([{ host: "127.0.0.1", port }], { metrics: () => undefined, ready: () => false, reload: () => undefined, events }), (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME && error.message.includes(`127.0.0.1:${port} is in use`));
+    await assert.rejects(serve([{ host: "127.0.0.1", port }], { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events }), (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME && error.message.includes(`127.0.0.1:${port} is in use`));
     await http.close();
   });
 });

@@ -21,7 +21,7 @@ const open: HttpServer[] = [];
 afterEach(() => Promise.all(open.splice(0).map((server) => server.close())));
 
 async function serveAt(...places: (Endpoint | InheritedSocket)[]): Promise<HttpServer> {
-  const server = await serve(places, { metrics: () => undefined, ready: () => true, reload: () => undefined, events: new Events(() => undefined) });
+  const server = await serve(places, { metrics: () => undefined, obstacle: () => undefined, reload: () => undefined, events: new Events(() => undefined) });
   open.push(server);
   return server;
 }

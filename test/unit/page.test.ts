@@ -10,7 +10,7 @@ import { serveLocally, type LocalServer } from "../support/served.js";
 /** Runs with a server whose events are what `make` returns, as often as it can. */
 async function withServer(make: () => unknown, body: (http: LocalServer, events: Events) => Promise<void>): Promise<void> {
   const events = new Events(make, 1);
-  const http = await serveLocally({ metrics: () => undefined, ready: () => false, reload: () => undefined, events });
+  const http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
   try {
     await body(http, events);
   } finally {
@@ -131,7 +131,7 @@ describe("events", () => {
 
   test("what comes first is the state there is, at once", async () => {
     const events = new Events(() => "state", 2 ** 31 - 1);
-    const http = await serveLocally({ metrics: () => undefined, ready: () => false, reload: () => undefined, events });
+    const http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
     for (let i = 0; i < 2; i++) assert.equal(await (await listen(http)).next(), "data: \"state\"\n\n");
     await http.close();
     await until(() => events.listeners === 0);
@@ -195,7 +195,7 @@ describe("events", () => {
 
   test("they can be ended, and end with the server", async () => {
     const events = new Events(() => 1, 1);
-    const http = await serveLocally({ metrics: () => undefined, ready: () => false, reload: () => undefined, events });
+    const http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
     const ended = await listen(http);
     events.close();
     while (await ended.next() !== undefined);
