@@ -33,6 +33,7 @@ import { Queue } from "./queue.js";
 import { Reach } from "./reach.js";
 import { Reloads } from "./reload.js";
 import { StopRequest } from "./signals.js";
+import { forgetInheritedSockets, inheritedSockets } from "./sys/activation.js";
 import { forwardingLack } from "./sys/forwarding.js";
 import { TunDevice } from "./tun/device.js";
 import { IPV6_MIN_MTU } from "./tun/uapi.js";
@@ -63,7 +64,9 @@ export interface RunOptions {
   readonly spin: number;
   /** Datagrams that may be in reassembly at a time, for each queue. */
   readonly reassembly: number;
-  readonly listen: Endpoint;
+  readonly listen: readonly Endpoint[];
+  /** Whether that was asked for; else sockets that systemd hands over are in its place. */
+  readonly listenGiven: boolean;
   /** A file with TLS, users and headers for it. */
   readonly webConfig: string | undefined;
   /** Requests for metrics that are served at a time; 0 for no limit. */
@@ -92,7 +95,8 @@ export interface Started {
   readonly hostAddresses: readonly string[];
   readonly engine: EngineName;
   readonly io: IoName;
-  readonly url: string;
+  /** Where it is served: `http://host:port`, or https, or `unix:PATH`. */
+  readonly urls: readonly string[];
   /** An address of each family that answers ping, where there is one. */
   readonly examples: readonly string[];
 }
@@ -129,15 +133,29 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     // What was wrong has been logged.
     reloads?.request().catch(() => undefined);
   };
+  // Until there is a registry, it starts; afterwards it stops.
+  let stage: "starting" | "stopping" = "starting";
+  const obstacle = () => registry ? reach?.obstacle : `pongd is ${stage}`;
+  let told = "";
+  /** Has the service manager say what /-/ready does. */
+  const tell = (state: Readonly<Record<string, string>> = {}) => {
+    const why = obstacle();
+    const text = why === undefined ? `Ready: answers on ${options.device}` : `Not ready: ${why}`;
+    if (text !== told || Object.keys(state).length > 0) manager.notify({ ...state, STATUS: text });
+    told = text;
+  };
+  tell();
   if (reread) process.on("SIGHUP", reload);
   undo.push(() => process.off("SIGHUP", reload));
   try {
     const events = new Events(() => live?.());
     // What reads it is loaded where there is one.
     const web = options.webConfig === undefined ? undefined : await webFile(options.webConfig, log);
-    const http = await serve(options.listen, {
+    const inherited = inheritedSockets();
+    forgetInheritedSockets();
+    const http = await serve([...inherited, ...options.listenGiven || inherited.length === 0 ? options.listen : []], {
       metrics: () => registry,
-      ready: () => registry !== undefined && reach?.answering === true,
+      obstacle,
       reload: () => reloads?.request(),
       events,
     }, { web, maxRequests: options.maxRequests, log });
@@ -211,6 +229,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
     const look = () => {
       try {
         reaching.look(look);
+        tell();
       } catch (error) {
         stop.fail(error instanceof Failure ? error : new Failure(`device ${device.name}: ${messageOf(error)}`, EXIT.RUNTIME, { cause: error }));
       }
@@ -227,17 +246,18 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
 
     started = performance.now();
     if (options.queueFds) log.debug({ threads: assertUnprivileged() }, "no thread has any capability");
-    manager.notify({ READY: "1", STATUS: `answers on ${device.name}` });
+    tell({ READY: "1" });
     onRunning({
       device: device.name, premade: device.premade, mtu, queues: queues.length, hostAddresses: hostAddresses.map(({ text }) => text),
-      engine, io: queues[0].io, url: http.url, examples: directory.examples,
+      engine, io: queues[0].io, urls: http.urls, examples: directory.examples,
     });
     if (asked.early) reload();
     // A worker may find its queue dead before the watch above hears why.
     await Promise.race([stop.requested, ended]).catch((error: unknown) => { throw device.routing.restore() ? error : reaching.gone; });
   } finally {
     registry = live = undefined;
-    manager.notify({ STOPPING: "1" });
+    stage = "stopping";
+    tell({ STOPPING: "1" });
     for (const step of undo.reverse()) await step();
   }
   return summarize(queues, started);
@@ -292,7 +312,7 @@ function checkMtu({ name, mtu }: TunDevice, prefixes: readonly Prefix[]): void {
 function handOver(options: RunOptions, log: Logger): never {
   const device = openDevice(options, log);
   try {
-    return startWithoutPrivileges(device.queues);
+    return startWithoutPrivileges(device.queues, inheritedSockets().map(({ fd }) => fd));
   } finally {
     device.close();
   }

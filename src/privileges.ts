@@ -8,7 +8,7 @@
  *     a Node.js whose file has capabilities
  *  4. execve(2) of the same Node.js, script and arguments, and --queue-fds with what this image has opened
  *
- * Process ID, standard streams and environment stay. The new image looks at all its threads, whatever came of this: assertUnprivileged().
+ * Process ID, standard streams, environment and the sockets that systemd handed over stay. The new image looks at all its threads, whatever came of this: assertUnprivileged().
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { EXIT, Failure, messageOf } from "./failure.js";
@@ -28,10 +28,10 @@ export function isPrivileged(): boolean {
 }
 
 /**
- * Starts this program anew without capabilities, its queues open. Returns only by throwing, and then this thread may have lost its own.
- * @throws Failure
+ * Starts this program anew without capabilities, its queues and `others` open. Returns only by throwing, and then this thread may have lost its
+ * own. @throws Failure
  */
-export function startWithoutPrivileges(queues: readonly number[]): never {
+export function startWithoutPrivileges(queues: readonly number[], others: readonly number[]): never {
   check(libc.prctl(uapi.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
   // EPERM without CAP_SETPCAP: what the bounding set has is then out of reach by the step before.
   for (let capability = 0; libc.prctl(uapi.PR_CAPBSET_DROP, capability, 0, 0, 0) === 0; capability++);
@@ -47,7 +47,7 @@ export function startWithoutPrivileges(queues: readonly number[]): never {
     throw new Failure(`privileges cannot be dropped: without them, ${messageOf(error)}`, EXIT.PERMISSION, { mend: "install pongd where everybody may read it: npm pack && sudo npm install -g ./pongd-*.tgz", cause: error });
   }
   // Node.js has its descriptors closed by execve(2), standard streams included, and makes pipes among these non-blocking for everybody.
-  for (const fd of [0, 1, 2, ...queues]) libc.fcntl(fd, uapi.F_SETFD, 0);
+  for (const fd of [0, 1, 2, ...queues, ...others]) libc.fcntl(fd, uapi.F_SETFD, 0);
   for (const fd of [0, 1, 2]) libc.fcntl(fd, uapi.F_SETFL, libc.fcntl(fd, uapi.F_GETFL, 0) & ~uapi.O_NONBLOCK);
   // Right behind the command, lest a "--" among the arguments take it for one.
   const command = args.indexOf("run") + 1;

@@ -27,6 +27,8 @@ export class Reach {
   #name: string;
   /** What the last look had to say. */
   #told: string[] = [];
+  /** Why not all that is served can be reached, a line each. */
+  #obstacles: readonly string[] = [];
   /** Of families and prefixes. */
   #missing = 0;
   #retry: NodeJS.Timeout | undefined;
@@ -43,12 +45,18 @@ export class Reach {
 
   /** Whether all that is served can be reached, as of the last look. */
   get answering(): boolean {
-    return this.#link.state === "up" && this.#missing === 0;
+    return this.obstacle === undefined;
   }
 
   /** The device's link, as of the last look. */
   get link(): LinkStatus {
     return this.#link;
+  }
+
+  /** Why it cannot, in one line; undefined where it can. */
+  get obstacle(): string | undefined {
+    const [first, ...others] = this.#obstacles;
+    return others.length > 0 ? `${first}; and ${others.length} more like it, in the log` : first;
   }
 
   /** Logs what is not said by the last look already. */
@@ -99,15 +107,19 @@ export class Reach {
     this.#link = { state, mtu: link.mtu };
     if (name !== this.#name) log.info(`device ${this.#name} is called ${name} now`);
     this.#name = name;
+    const unlinked = state === "down"
+      ? `the link is down: nothing is answered until it is up; sudo ip link set ${word(name)} up`
+      : `the link has no carrier: nothing is answered until it has; sudo ip link set ${word(name)} carrier on`;
     // Nothing goes with these lines: their commands are for whoever copies them.
-    if (state !== was) {
-      if (state === "up") log.info("the link is up");
-      else if (state === "down") log.warn(`the link is down: nothing is answered until it is up; sudo ip link set ${word(name)} up`);
-      else log.warn(`the link has no carrier: nothing is answered until it has; sudo ip link set ${word(name)} carrier on`);
-    }
-    const lines = [
+    if (state !== was && state === "up") log.info("the link is up");
+    else if (state !== was) log.warn(unlinked);
+    const obstacles = [
       ...[...link.refused].map(([family, why]) => family === 6 && link.mtu < IPV6_MIN_MTU ? `nothing is answered by IPv6: the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}` : why),
       ...link.lost.map(({ text }) => `prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`),
+    ];
+    this.#obstacles = state === "up" ? obstacles : [unlinked];
+    const lines = [
+      ...obstacles,
       ...link.mtu > mtu ? [`the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`] : [],
       ...link.notes,
     ];

@@ -8,6 +8,7 @@ import { addRunOptions, reader } from "./settings.js";
 
 interface Flags {
   json?: boolean;
+  quiet?: boolean;
   schema?: boolean;
   config?: string;
 }
@@ -17,6 +18,7 @@ export function checkCommand(): Command {
     .description("Say what a configuration comes to, or everything that is wrong with it, each with its place. Needs no device and no rights.")
     .argument("[file]", "the configuration file, in place of --config; \"-\" for standard input", filePath)
     .option("--json", "print it as JSON")
+    .option("--quiet", "print nothing but what is wrong")
     .option("--schema", "print the configuration file's JSON Schema, for editors"))
     .addHelpText("after", notes(`
 What it prints is a configuration file of the same meaning, with every key. The options are those of pongd run, and win over the file
@@ -39,8 +41,8 @@ Examples:
       try {
         const found = read();
         if (found.options.webConfig !== undefined) (await import("../http/webconfig.js")).readWebConfig(found.options.webConfig);
-        for (const oddity of oddities(found)) stderr.write(`${printable(`${name === "-" ? "standard input" : name}: ${oddity}`)}\n`);
-        process.stdout.write(flags.json ? `${JSON.stringify(toDocument(found), null, 2)}\n` : toYaml(toDocument(found)));
+        if (!flags.quiet) for (const oddity of oddities(found)) stderr.write(`${printable(`${name === "-" ? "standard input" : name}: ${oddity}`)}\n`);
+        if (!flags.quiet) process.stdout.write(flags.json ? `${JSON.stringify(toDocument(found), null, 2)}\n` : toYaml(toDocument(found)));
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         // As they are, for whatever program jumps to places.

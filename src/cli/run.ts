@@ -57,7 +57,7 @@ Examples:
 }
 
 function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, started: Started): void {
-  const { device, premade, mtu, queues, hostAddresses, engine, io, url, examples } = started;
+  const { device, premade, mtu, queues, hostAddresses, engine, io, urls, examples } = started;
   const what = examples.length > 0 ? "ping" : prefixes.some(({ answers }) => answers.timestamp) ? "timestamps alone" : "nothing";
   const shown = prefixes.slice(0, SHOWN).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
@@ -73,7 +73,7 @@ function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, s
     `  host address  ${hostAddresses.length > 0 ? hostAddresses.join(", ") : "none"}`,
     ...shown,
     ...exceptions.length > 0 ? [`  except        ${texts(exceptions.slice(0, SHOWN)).join(", ")}${exceptions.length > SHOWN ? ` and ${exceptions.length - SHOWN} more` : ""}`] : [],
-    `  metrics       ${url}/metrics`,
+    ...urls.map((url, i) => `${i === 0 ? "  metrics      " : "               "} ${url.startsWith("unix:") ? url : `${url}/metrics`}`),
     ...hints.length > 0 ? [hints.join("    ")] : [],
     "",
   ].join("\n"));

@@ -112,7 +112,9 @@ function runOptions(): readonly Option[] {
     .addOption(new Option("--rate-limit <limit>", "replies of each prefix, a second and at once, like 1000/100 or 1000; or none").argParser(parseLimit).default(DEFAULTS.rate_limit))
     .addOption(new Option("--source-rate-limit <limit>", "the same to each source, an IPv4 /24 or an IPv6 /56").argParser(parseLimit).default(DEFAULTS.source_rate_limit))
     .optionsGroup("Web:")
-    .addOption(new Option("--listen <host:port>", "where metrics, health and the page are served").argParser(parseListen).default(DEFAULTS.listen))
+    .addOption(new Option("--listen <address>", "where metrics, health and the page are served: host:port, [v6]:port, :port or unix:PATH; may be given several times")
+      .argParser(gatherListen)
+      .default([], DEFAULTS.listen[0]))
     .option("--web-config <file>", "TLS, client certificates, users and headers for that, in the format of Prometheus's exporters; or none", filePath, DEFAULTS.web_config)
     .option("--max-requests <n>", "requests for metrics that are served at a time; 0 for no limit", integer(0, MAX_REQUESTS), DEFAULTS.max_requests)
     .optionsGroup("Log:")
@@ -196,20 +198,23 @@ function integerOrAuto(min: number, max: number): (text: string) => number | "au
   return (text) => text === "auto" ? text : read(text);
 }
 
-function parseListen(text: string): string {
+function gatherListen(text: string, texts: string[]): string[] {
+  const given = listOf(text);
   try {
-    parseEndpoint(text);
-    return text;
+    // Nothing but separators is not nothing.
+    for (const endpoint of given.length > 0 ? given : [text]) parseEndpoint(endpoint);
+    return [...texts, ...given];
   } catch (error) {
     throw error instanceof Failure ? new InvalidArgumentError(error.what) : error;
   }
 }
 
-function parseUnreachable(text: string): UnreachableModes {
+/** One that is given again adds to the others. */
+function parseUnreachable(text: string, before: UnreachableModes): UnreachableModes {
   const mode = (value: string) => UNREACHABLE_MODES.find((name) => name === value);
   const all = mode(text);
   if (all) return { udp: all, other: all };
-  return Object.fromEntries(text.split(",").map((part) => {
+  const parts = Object.fromEntries(text.split(",").map((part) => {
     const [kind, value = "", ...rest] = part.split("=");
     const found = mode(value);
     if ((kind !== "udp" && kind !== "other") || !found || rest.length > 0) {
@@ -217,6 +222,7 @@ function parseUnreachable(text: string): UnreachableModes {
     }
     return [kind, found];
   }));
+  return { ...before, ...parts };
 }
 
 function parseLimit(text: string): LimitSetting {

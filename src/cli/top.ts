@@ -30,7 +30,7 @@ interface Flags {
 export function topCommand(): Command {
   return new Command("top")
     .description("Show what a running pongd answers and drops, refreshed each second. Needs no rights.")
-    .argument("[url]", "where it serves its metrics, as URL or host:port", DEFAULT_ADDRESS)
+    .argument("[url]", "where it serves its metrics, as URL, host:port or unix:PATH", DEFAULT_ADDRESS)
     .option("--interval <seconds>", "from one refresh to the next, 0.1 to 3600", seconds(0.1, 3600), 1)
     .option("--count <n>", "end after as many refreshes", integer(1, 999_999_999))
     .option("--plain", "a line a refresh, as where standard output is no terminal")
@@ -59,7 +59,7 @@ Examples:
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, quit);
       // Whoever read it has left.
       process.stdout.once("error", quit);
-      const url = address.url.href;
+      const url = address.name;
       const scraper = new Scraper(address, credentialsOf(address, flags));
       const output = await (isScreen() && !flags.plain && !flags.json ? onScreen(quit) : onLines(flags.json));
       try {

@@ -53,7 +53,7 @@ export interface Values {
   readonly io: IoChoice;
   readonly spin: number;
   readonly reassembly: number;
-  readonly listen: string;
+  readonly listen: readonly string[];
   /** A file's path, as it was written, or "none". */
   readonly web_config: string;
   readonly max_requests: number;
@@ -86,7 +86,7 @@ export const DEFAULTS: Values = {
   spin: 0,
   reassembly: 64,
   // 7664 spells PONG.
-  listen: "127.0.0.1:7664",
+  listen: ["127.0.0.1:7664"],
   web_config: "none",
   max_requests: 40,
   "log.level": "info",

@@ -8,7 +8,7 @@ import type { RunOptions } from "../daemon.js";
 import { linkOf, type Link } from "../engine/link.js";
 import type { Answers, Limit } from "../engine/policy.js";
 import { EXIT, Failure } from "../failure.js";
-import { parseEndpoint } from "../http/endpoint.js";
+import { isSamePlace, parseEndpoint } from "../http/endpoint.js";
 import { misfits, parseHostAddresses, parsePrefix, type Address, type Prefix, type Served } from "../prefixes.js";
 import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IPV6_MIN_MTU } from "../tun/uapi.js";
 import { DEFAULTS, DEVICE_NAME, DEVICE_NAME_RULE, JS_DEFAULTS, RELOADED, type Answer, type Key, type LimitSetting, type PrefixEntry, type Values } from "./document.js";
@@ -92,7 +92,8 @@ class Merger {
         io: values.io,
         spin: values.spin,
         reassembly: values.reassembly,
-        listen: parseEndpoint(values.listen),
+        listen: values.listen.map(parseEndpoint),
+        listenGiven: !this.#isDefault("listen"),
         webConfig: this.#webConfig(values),
         maxRequests: values.max_requests,
         dropPrivileges: values.privileges === "drop",
@@ -177,6 +178,7 @@ class Merger {
     const name = this.#get("device.name");
     if (!DEVICE_NAME.test(name)) this.#say("device.name", `device name "${name}": write ${DEVICE_NAME_RULE}`);
 
+    this.#checkListen();
     const mtu = this.#get("device.mtu");
     const mode = this.#get("device.mode");
     // RFC 8200 §5; the kernel takes IPv6 away from a link with less.
@@ -203,6 +205,15 @@ class Merger {
     }
     if (this.#get("source_route") === "reverse") refuse("source_route", "drops IP options");
     if (this.#get("reassembly") > 0) refuse("reassembly", "does not reassemble");
+  }
+
+  #checkListen(): void {
+    const texts = this.#get("listen");
+    const endpoints = texts.map(parseEndpoint);
+    for (const [i, endpoint] of endpoints.entries()) {
+      const first = endpoints.findIndex((other) => isSamePlace(other, endpoint));
+      if (first < i) this.#say("listen", `listen address "${texts[i]}" is given twice`, ["listen", i], ["listen", first]);
+    }
   }
 
   #end(): void {
@@ -252,7 +263,7 @@ function toLimit(setting: LimitSetting): Limit | undefined {
 }
 
 /** A file's document by the keys of Values. */
-function flatten({ document: { device = {}, log = {}, unreachable = {}, ...others } }: ConfigFile): Partial<Values> {
+function flatten({ document: { device = {}, log = {}, unreachable = {}, listen, ...others } }: ConfigFile): Partial<Values> {
   const { udp, other } = typeof unreachable === "string" ? { udp: unreachable, other: unreachable } : unreachable;
   const { host_address: host } = device;
   const values: Partial<Values> = {
@@ -267,6 +278,7 @@ function flatten({ document: { device = {}, log = {}, unreachable = {}, ...other
     "log.format": log.format,
     "unreachable.udp": udp,
     "unreachable.other": other,
+    listen: typeof listen === "string" ? [listen] : listen,
     ...others,
   };
   return values;
@@ -279,5 +291,6 @@ export function needsRestart(before: Values, after: Values): string[] {
 }
 
 function textOf(value: Values[Key]): string {
+  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value.join(", ");
   return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -29,7 +29,7 @@ export function toDocument({ options: { serving, hostAddresses, link, webConfig 
     io: values.io,
     spin: values.spin,
     reassembly: values.reassembly,
-    listen: values.listen,
+    listen: values.listen.length === 1 ? values.listen[0] : values.listen,
     web_config: webConfig === undefined ? "none" : resolve(webConfig),
     max_requests: values.max_requests,
     log: { level: values["log.level"], format: values["log.format"] },

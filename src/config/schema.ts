@@ -3,7 +3,7 @@ import { z } from "zod";
 import { MAX_REASSEMBLIES } from "../abi.js";
 import { ENGINE_NAMES } from "../engine/engine.js";
 import { Failure } from "../failure.js";
-import { parseEndpoint } from "../http/endpoint.js";
+import { ENDPOINT_EXAMPLES, parseEndpoint } from "../http/endpoint.js";
 import { IO_CHOICES } from "../io/io.js";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";
@@ -41,7 +41,8 @@ const PREFIX = "a prefix like 10.99.0.0/16 or 2001:db8::/64, in quotes if it end
 const PREFIX_PATTERN = "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$";
 const ADDRESS = "none, an IP address, or a list of one IPv4 and one IPv6 address";
 const ADDRESS_PATTERN = "^(none|[0-9A-Fa-f.:]+)$";
-const LISTEN = "an address like 127.0.0.1:7664, [::1]:7664 or :7664, in quotes if it begins with a bracket";
+const LISTEN = `an address like ${ENDPOINT_EXAMPLES}, in quotes if it begins with a bracket`;
+const LISTENS = `${LISTEN}, or a list of them`;
 const WEB_CONFIG = "a file's path, or none";
 const NAME = "1 to 64 printable characters, in quotes if they look like a number";
 const RATE = `replies a second, above 0 and up to ${MAX_RATE}`;
@@ -66,6 +67,10 @@ function isEndpoint(value: string): boolean {
     if (error instanceof Failure) return false;
     throw error;
   }
+}
+
+function endpoint() {
+  return z.string(LISTEN).refine(isEndpoint, LISTEN);
 }
 
 /** An optional key with what an editor shows of it. */
@@ -106,7 +111,9 @@ export const schema = z.strictObject({
   io: key("io", choice(IO_CHOICES), "What reads and writes them: io_uring, a read and a write a packet, or the first where it works."),
   spin: key("spin", whole(0, MAX_SPIN), "With io_uring: rounds that may come up empty before it sleeps."),
   reassembly: key("reassembly", whole(0, MAX_REASSEMBLIES), "Datagrams in fragments that may be incomplete at a time, for each queue, up to 66 KiB each; 0 drops fragments, and is the default with engine: js."),
-  listen: key("listen", z.string(LISTEN).refine(isEndpoint, LISTEN), "Where metrics, health and the page are served.", { examples: ["127.0.0.1:7664", "[::1]:7664", ":7664"] }),
+  listen: key("listen", z.union([endpoint(), z.array(endpoint()).min(1, LISTENS)], LISTENS), "Where metrics, health and the page are served.", {
+    default: DEFAULTS.listen[0], examples: ["127.0.0.1:7664", ":7664", ["[::1]:7664", "unix:/run/pongd.sock"]],
+  }),
   web_config: key("web_config", z.string(WEB_CONFIG).min(1, WEB_CONFIG), "A file with TLS, client certificates, users and headers for that, in the format of Prometheus's exporters, relative to this one; or none. Changes in it are noticed.", { examples: ["web.yml", "none"] }),
   max_requests: key("max_requests", whole(0, MAX_REQUESTS), "Requests for metrics that are served at a time; 0 for no limit."),
   log: map({

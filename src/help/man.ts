@@ -12,6 +12,7 @@ const DESCRIPTION = [
 const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ["PONGD_PREFIXES", "The prefixes of pongd run, separated by spaces or commas, where no arguments are given."],
   ["PONGD_PASSWORD", "The password of pongd top, for the user in its URL."],
+  ["LISTEN_PID, LISTEN_FDS", "Sockets that systemd has opened for pongd run: they are served beside those of --listen, and in place of its default."],
   ["NO_COLOR", "Where it is not empty, nothing is coloured."],
 ];
 

@@ -5,12 +5,13 @@ import type { Events } from "./events.js";
 import { expose } from "./exposition.js";
 import { fileAt, type File } from "./files.js";
 import type { Gate } from "./gate.js";
+import { isFromElsewhere } from "./origin.js";
 
 export interface Status {
   /** The registry, once there is one. */
   metrics(): Registry | undefined;
-  /** Whether packets are being answered now. */
-  ready(): boolean;
+  /** Why not everything is answered now, in one line; undefined where it is. */
+  obstacle(): string | undefined;
   /**
    * Fulfilled when the configuration has been read anew and holds, with what could not be done, a line each; undefined where there is none to read. @throws what is wrong with it.
    */
@@ -26,6 +27,9 @@ const HEADERS = {
   "Referrer-Policy": "no-referrer",
 };
 
+/** RFC 9110 §9.2.1. Every other method may change something, and pages of other sites can send some of them. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
 /**
  * Answers a request. What it has ended by then must be taken within the server's term; a response that goes on has none, and whoever
  * writes it watches over it (limitTaking in gate.ts). `gate`: of requests for metrics. @throws whatever cannot be helped, before it has answered.
@@ -39,6 +43,10 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
   if (!allowed.includes(request.method ?? "")) {
     response.setHeader("Allow", allowed.join(", "));
     respond(response, 405, "Method Not Allowed\n");
+    return;
+  }
+  if (!SAFE_METHODS.has(request.method ?? "") && isFromElsewhere(request)) {
+    respond(response, 403, "Forbidden: sent by a page of another site\n");
     return;
   }
   switch (path) {
@@ -57,12 +65,14 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
     case "/-/healthy":
       respond(response, 200, "Healthy\n");
       return;
-    case "/-/ready":
-      if (status.ready()) respond(response, 200, "Ready\n");
-      else respond(response, 503, "Not Ready\n");
+    case "/-/ready": {
+      const obstacle = status.obstacle();
+      if (obstacle === undefined) respond(response, 200, "Ready\n");
+      else respond(response, 503, `Not Ready: ${obstacle}\n`);
       return;
+    }
     case "/-/reload":
-      await reload(request, response, status);
+      await reload(response, status);
       return;
     case "/events":
       events(request, response, status);
@@ -90,12 +100,7 @@ function send(request: IncomingMessage, response: ServerResponse, { type, body, 
   else respond(response, 200, body, type);
 }
 
-async function reload(request: IncomingMessage, response: ServerResponse, status: Status): Promise<void> {
-  // A page of another site that somebody's browser shows can send this, too, and a browser says so.
-  if (!["same-origin", "none", undefined].includes(request.headers["sec-fetch-site"])) {
-    respond(response, 403, "Forbidden: from another site\n");
-    return;
-  }
+async function reload(response: ServerResponse, status: Status): Promise<void> {
   const reloaded = status.reload();
   if (!reloaded) {
     respond(response, 409, "Conflict: pongd runs without a configuration file, or is not up yet\n");

@@ -1,25 +1,26 @@
 /**
  * The server of the operator's side: what listens, what each connection becomes, and how it ends.
  *
- *  1. a net.Server accepts connections, and knows them all; of too many the oldest goes
+ *  1. net.Servers accept connections, one for each place that is listened at; all are known, and of too many the oldest goes
  *  2. by the web configuration of that moment one is handed to a tls.Server, which is another one once that has changed, or to step 3
  *  3. one http.Server and one HTTP/2 server, of which neither listens, take them and what comes decrypted out of step 2
  *  4. each request: rate, then user, then the route
  *
  * Whoever is slow is cut: a handshake, a request and a response have a term each.
  */
-import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
-import { createServer as createListener, isIPv6, type AddressInfo, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from "node:tls";
 import type { Logger } from "pino";
 import { http } from "../builtin.js";
-import { EXIT, Failure, messageOf } from "../failure.js";
+import { messageOf } from "../failure.js";
+import type { InheritedSocket } from "../sys/activation.js";
 import { BasicAuth, BcryptThread } from "./auth.js";
 import { objection } from "./clients.js";
-import type { Endpoint } from "./endpoint.js";
+import { isSamePlace, urlOf, type Endpoint } from "./endpoint.js";
 import { cut, Gate, limitTaking } from "./gate.js";
+import { listen, type Listener } from "./listener.js";
 import { answer, respond, type Status } from "./routes.js";
 import type { WebConfig } from "./webconfig.js";
 
@@ -33,8 +34,8 @@ const MAX_STREAMS = 100;
 const CHECK_MS = 1000;
 
 export interface HttpServer {
-  /** `http://host:port`, or https, with the port that is really open. */
-  readonly url: string;
+  /** `http://host:port`, or https, with the port that is really open; or `unix:PATH`. */
+  readonly urls: readonly string[];
   readonly close: () => Promise<void>;
 }
 
@@ -47,8 +48,10 @@ export interface ServeOptions {
   readonly termMs?: number;
 }
 
-/** Opens the server. @throws Failure where the port is in use, not permitted, or the address not this machine's. */
-export async function serve({ host, port }: Endpoint, status: Status, { web, maxRequests = 0, log, termMs = TERM_MS }: ServeOptions = {}): Promise<HttpServer> {
+/** Opens the server at all `places`, those that systemd has opened first. @throws Failure where one is in use, not permitted, or not this machine's. */
+export async function serve(
+  places: readonly (InheritedSocket | Endpoint)[], status: Status, { web, maxRequests = 0, log, termMs = TERM_MS }: ServeOptions = {},
+): Promise<HttpServer> {
   const gate = new Gate(maxRequests);
   const bcrypt = new BcryptThread();
   const auth = new BasicAuth(bcrypt.compare);
@@ -127,7 +130,7 @@ export async function serve({ host, port }: Endpoint, status: Status, { web, max
   };
   let secure: { readonly tls: WebConfig["tls"]; readonly server: TlsServer } | undefined;
   const connections = new Set<Socket>();
-  const listener = createListener((socket) => {
+  const onConnection = (socket: Socket) => {
     connections.add(socket);
     socket.once("close", () => connections.delete(socket));
     // Whoever has it then hears of its end.
@@ -137,46 +140,28 @@ export async function serve({ host, port }: Endpoint, status: Status, { web, max
     const { tls } = web?.current() ?? {};
     if (tls && secure?.tls !== tls) secure = { tls, server: tlsServer(tls) };
     (tls && secure ? secure.server : http1).emit("connection", socket);
-  });
+  };
 
-  const literal = host === undefined ? "" : isIPv6(host) ? `[${host}]` : host;
+  const listeners: Listener[] = [];
+  const endpoints = () => listeners.map(({ endpoint }) => endpoint);
   const close = async () => {
+    const closed = listeners.map((listener) => listener.close());
     for (const socket of connections) socket.destroy();
     http1.close();
-    await bcrypt.close();
+    await Promise.all([...closed, bcrypt.close()]);
   };
   try {
     // Before there are packet threads, which tell their own descriptors by when these came (io/descriptors.ts).
     if (web) await bcrypt.start();
-    listener.listen(port, host);
-    await once(listener, "listening");
+    for (const place of places) {
+      // A socket that systemd has opened may be one that the configuration names, too.
+      if (!("fd" in place) && endpoints().some((endpoint) => isSamePlace(endpoint, place))) continue;
+      listeners.push(await listen(place, onConnection, endpoints()));
+    }
   } catch (error) {
     await close();
-    throw explain(error, `${literal}:${port}`);
+    throw error;
   }
-  return {
-    url: `${web?.current().tls ? "https" : "http"}://${literal || "localhost"}:${(listener.address() as AddressInfo).port}`,
-    close: async () => {
-      const closed = once(listener, "close");
-      listener.close();
-      await close();
-      await closed;
-    },
-  };
-}
-
-function explain(error: unknown, where: string): unknown {
-  if (!(error instanceof Error) || !("code" in error)) return error;
-  switch (error.code) {
-    case "EADDRINUSE":
-      return new Failure(`${where} is in use, perhaps by another pongd; choose another address with --listen`, EXIT.RUNTIME, { cause: error });
-    case "EACCES":
-      return new Failure(`${where} is not permitted: ports below 1024 need CAP_NET_BIND_SERVICE; choose another with --listen`, EXIT.PERMISSION, { cause: error });
-    case "EADDRNOTAVAIL":
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return new Failure(`${where} is no address of this machine; choose another with --listen`, EXIT.RUNTIME, { cause: error });
-    default:
-      return new Failure(`cannot listen on ${where}: ${error.message}`, EXIT.RUNTIME, { cause: error });
-  }
+  const scheme = web?.current().tls ? "https" : "http";
+  return { urls: endpoints().map((endpoint) => urlOf(endpoint, scheme)), close };
 }

@@ -7,14 +7,28 @@ export const DEFAULT_ADDRESS = "http://127.0.0.1:7664";
 const DEFAULT_PORT = 7664;
 
 export interface Address {
-  /** Without credentials: it is shown. */
+  /** Without credentials. */
   readonly url: URL;
+  /** What it is called: the URL, or what no URL can say. */
+  readonly name: string;
+  /** Where to connect to, if that is not the URL's host. */
+  readonly connection: { readonly socketPath?: string; readonly hostname?: string };
   readonly user: string | undefined;
   readonly password: string | undefined;
 }
 
-/** Reads host, host:port, or a URL with or without /metrics. @throws Failure (usage) */
+/** Reads host, host:port, unix:PATH, or a URL with or without /metrics. @throws Failure (usage) */
 export function parseAddress(text: string): Address {
+  if (text.startsWith("unix:/")) return { ...parseUrl("http://localhost"), name: text, connection: { socketPath: text.slice("unix:".length) } };
+  // A URL has no room for the zone of an address, [fe80::1%eth0].
+  const [, address = "", zone = ""] = /\[([^\]%]*)%(?:25)?([^\]]+)\]/.exec(text) ?? [];
+  const hostname = `${address}%${zone}`;
+  if (!isIPv6(hostname)) return parseUrl(text);
+  const parsed = parseUrl(text.replace(/%[^\]]+\]/, "]"));
+  return { ...parsed, name: parsed.name.replace("]", `%25${zone}]`), connection: { hostname } };
+}
+
+function parseUrl(text: string): Address {
   const absolute = /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
   // As --listen writes every address of this machine.
   const local = text.startsWith(":") && !isIPv6(text) ? `127.0.0.1${text}` : text;
@@ -23,7 +37,8 @@ export function parseAddress(text: string): Address {
   const url = URL.canParse(whole) ? new URL(whole) : undefined;
   if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) {
     // Not the text: a password may be in it.
-    throw new Failure(`the address is no URL of a pongd; write it like ${DEFAULT_ADDRESS}, https://host:${DEFAULT_PORT} or host:${DEFAULT_PORT}`, EXIT.USAGE);
+    const examples = `${DEFAULT_ADDRESS}, https://host:${DEFAULT_PORT}, host:${DEFAULT_PORT} or unix:/run/pongd.sock`;
+    throw new Failure(`the address is no URL of a pongd; write it like ${examples}`, EXIT.USAGE);
   }
   // WHATWG URLs do not tell that :80 was given; it is the scheme's then, as in a URL.
   if (!absolute && url.port === "" && !/:80(\/|$)/.test(local)) url.port = String(DEFAULT_PORT);
@@ -32,7 +47,7 @@ export function parseAddress(text: string): Address {
   url.password = "";
   url.hash = "";
   if (!url.pathname.endsWith("/metrics")) url.pathname = `${url.pathname.replace(/\/$/, "")}/metrics`;
-  return { url, user, password };
+  return { url, name: url.href, connection: {}, user, password };
 }
 
 /** Refuses hosts that a URL would take for others, or not at all. @throws Failure (usage) */

@@ -48,7 +48,7 @@ export class Scraper {
       return figuresOf(body, now());
     } catch (error) {
       signal.throwIfAborted();
-      throw new ScrapeError(`${this.#address.url.href}: ${explain(error, this.#address.url.protocol)}`, { cause: error });
+      throw new ScrapeError(`${this.#address.name}: ${explain(error, this.#address.url.protocol)}`, { cause: error });
     }
   }
 
@@ -57,9 +57,9 @@ export class Scraper {
   }
 
   #get(signal: AbortSignal): Promise<string> {
-    const { url } = this.#address;
+    const { url, connection } = this.#address;
     return new Promise((resolve, reject) => {
-      const request = (url.protocol === "https:" ? https : http).get(url, { agent: this.#agent, headers: this.#headers, signal });
+      const request = (url.protocol === "https:" ? https : http).get(url, { ...connection, agent: this.#agent, headers: this.#headers, signal });
       const fail = (error: Error) => {
         clearTimeout(timer);
         // What else it has to say may be without an end.
@@ -109,6 +109,10 @@ function explain(error: unknown, protocol: string): string {
   switch (error instanceof Error && "code" in error ? error.code : undefined) {
     case "ECONNREFUSED":
       return "nothing listens there; is pongd running, and with which --listen?";
+    case "EACCES":
+      return "that socket is for its owner and its group";
+    case "ENOENT":
+      return "there is no such socket; is pongd running, and with which --listen?";
     case "ENOTFOUND":
     case "EAI_AGAIN":
       return "there is no such host";

@@ -19,6 +19,8 @@ export const eventfd: (initval: number, flags: number) => number = libc.func("in
 export const eventfd_write: (fd: number, value: number) => number = libc.func("int eventfd_write(int fd, uint64_t value)");
 export const socket: (domain: number, type: number, protocol: number) => number = libc.func("int socket(int domain, int type, int protocol)");
 export const bind: (fd: number, addr: Uint8Array, addrlen: number) => number = libc.func("int bind(int sockfd, const void *addr, unsigned int addrlen)");
+/** `addrlen`: a u32, of `addr` at first and then of the address. */
+export const getsockname: (fd: number, addr: Uint8Array, addrlen: Uint8Array) => number = libc.func("int getsockname(int sockfd, void *addr, void *addrlen)");
 export const setsockopt: (fd: number, level: number, optname: number, optval: Uint8Array, optlen: number) => number = libc.func("int setsockopt(int sockfd, int level, int optname, const void *optval, unsigned int optlen)");
 export const send: (fd: number, buf: Uint8Array, len: number, flags: number) => number = libc.func("int send(int sockfd, const void *buf, size_t len, int flags)");
 export const recv: (fd: number, buf: Uint8Array, len: number, flags: number) => number = libc.func("int recv(int sockfd, void *buf, size_t len, int flags)");

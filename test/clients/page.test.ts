@@ -8,11 +8,11 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 import axe from "axe-core";
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
 import { Events, MAX_LISTENERS } from "../../src/http/events.js";
-import { serve, type HttpServer } from "../../src/http/server.js";
 import type { Live } from "../../src/live.js";
 import { explain } from "../../src/telemetry/reasons.js";
 import { goto } from "../support/browser.js";
 import { needs, Netns, Pongd, said, sum } from "../support/netns.js";
+import { serveLocally, type LocalServer } from "../support/served.js";
 
 const HOSTILE = `<img src=x onerror=alert(1)>"'&amp;</script>`;
 const VIEWPORTS = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 900 } };
@@ -193,7 +193,7 @@ prefixes:
 
 describe("the page at /, of figures that are made up", needs("chromium"), () => {
   let browser: Browser;
-  let http: HttpServer;
+  let http: LocalServer;
   let live: Live | undefined;
   let events: Events;
   const figures = (count: number, prefixes: number): Live => ({
@@ -209,7 +209,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   before(async () => {
     browser = await chromium.launch({ executablePath: execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim() });
     events = new Events(() => live, 50);
-    http = await serve({ host: "127.0.0.1", port: 0 }, { metrics: () => undefined, ready: () => false, reload: () => undefined, events });
+    http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
   });
   after(async () => {
     await browser.close();
@@ -315,7 +315,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     let end: number;
     /** Packets that came at once, while nobody looked. */
     let burst: number;
-    let steady: HttpServer;
+    let steady: LocalServer;
     let listening: Events;
     before(async () => {
       listening = new Events(() => {
@@ -323,7 +323,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
         const next = figures(PER_SECOND / 2 * seconds + burst, 1);
         return { ...next, figures: { ...next.figures, at: 1000 * seconds, prefixes: [{ prefix: "10.99.0.0/16", replied: PER_SECOND * seconds }] } };
       }, 50);
-      steady = await serve({ host: "127.0.0.1", port: 0 }, { metrics: () => undefined, ready: () => false, reload: () => undefined, events: listening });
+      steady = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events: listening });
     });
     after(() => steady.close());
     beforeEach(() => {
@@ -397,7 +397,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   });
 
   test("where nothing is heard any more, it says so and asks again", async (t) => {
-    const silent = await serve({ host: "127.0.0.1", port: 0 }, { metrics: () => undefined, ready: () => false, reload: () => undefined, events: new Events(() => live, 2 ** 31 - 1) });
+    const silent = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events: new Events(() => live, 2 ** 31 - 1) });
     t.after(() => silent.close());
     const { page } = await open(browser, silent.url);
     await page.clock.install();

@@ -22,7 +22,8 @@ const options: RunOptions = {
   logLevel: "error",
   logFormat: "text",
   queueFds: undefined,
-  listen: { host: "127.0.0.1", port: 7664 },
+  listen: [{ host: "127.0.0.1", port: 7664 }],
+  listenGiven: true,
   webConfig: undefined,
   maxRequests: 0,
 };

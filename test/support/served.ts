@@ -28,7 +28,18 @@ export class Says extends Registry {
   }
 }
 
-export interface Served extends HttpServer {
+/** A server at one place. */
+export interface LocalServer extends HttpServer {
+  readonly url: string;
+}
+
+/** Serves on any free port of 127.0.0.1. */
+export async function serveLocally(status: Status, options: ServeOptions = {}): Promise<LocalServer> {
+  const server = await serve([{ host: "127.0.0.1", port: 0 }], status, options);
+  return { ...server, url: server.urls[0] };
+}
+
+export interface Served extends LocalServer {
   readonly port: number;
   /** What was logged as an error or as news. */
   readonly log: readonly string[];
@@ -49,8 +60,8 @@ export async function served({ web, text = () => "metrics\n", reload, ...options
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => { lines.push((JSON.parse(line) as { msg: string }).msg); } });
   const registry = new Says(text);
-  const status: Status = { metrics: () => registry, ready: () => true, reload: reload ?? (() => undefined), events: new Events(() => undefined) };
-  const server = await serve({ host: "127.0.0.1", port: 0 }, status, { ...options, web: web === undefined ? undefined : new WebFile(web, log), log });
+  const status: Status = { metrics: () => registry, obstacle: () => undefined, reload: reload ?? (() => undefined), events: new Events(() => undefined) };
+  const server = await serveLocally(status, { ...options, web: web === undefined ? undefined : new WebFile(web, log), log });
   open.add(server);
   const close = () => {
     open.delete(server);
@@ -106,8 +117,10 @@ export async function http2(url: string, ca: string): Promise<ClientHttp2Session
 }
 
 /** Asks over it. */
-export async function askHttp2(session: ClientHttp2Session, path: string, authorization?: string): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {
-  const stream = session.request({ [constants.HTTP2_HEADER_PATH]: path, ...authorization !== undefined && { authorization } });
+export async function askHttp2(
+  session: ClientHttp2Session, path: string, authorization?: string, more: Record<string, string> = {},
+): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {
+  const stream = session.request({ [constants.HTTP2_HEADER_PATH]: path, ...authorization !== undefined && { authorization }, ...more });
   const [headers] = await once(stream, "response") as [Record<string, unknown>];
   let body = "";
   for await (const chunk of stream.setEncoding("utf8")) body += String(chunk);

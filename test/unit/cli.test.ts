@@ -50,6 +50,9 @@ describe("usage: status 2 and one line", () => {
     [["run", "10.0.0.2/32", "--host-address", "10.0.0.2"], /10\.0\.0\.2 is all there is to answer/],
     [["run", "10.99.0.0/16", "--listen", "7664"], /listen address "7664"/],
     [["run", "10.99.0.0/16", "--listen", "127.0.0.1:70000"], /127\.0\.0\.1:70000/],
+    [["run", "10.99.0.0/16", "--listen", "unix:pongd.sock"], /listen address "unix:pongd\.sock": write the whole path, of 107 bytes at most, like unix:\/run\/pongd\.sock/],
+    [["run", "10.99.0.0/16", "--listen", ":1", "--listen", "[::]:1"], /listen address "\[::\]:1" is given twice/],
+    [["run", "10.99.0.0/16", "--listen", ","], /listen address ","/],
     [["run", "10.99.0.0/16", "--log-level", "loud"], /debug, info, warn, error/],
     [["run", "10.99.0.0/16", "--reassembly", "1025"], /--reassembly <datagrams>.*0 to 1024/],
     [["run", "10.99.0.0/16", "--reassembly", "1", "--engine", "js"], /the js engine does not reassemble: leave --reassembly out/],
@@ -253,6 +256,14 @@ test("the stack is shown at --log-level debug alone", () => {
 test("an empty variable is as if it were not there", () => {
   const { status, stderr } = spawnSync(process.execPath, [CLI, "check", source("deploy/pongd.yaml")], { encoding: "utf8", env: { ...process.env, PONGD_MTU: "", PONGD_NO_ROUTES: "" } });
   assert.deepEqual([status, stderr], [0, ""]);
+});
+
+test("check --quiet says what is wrong, and nothing else", () => {
+  const right = pongd("check", "--quiet", source("deploy/pongd.yaml"));
+  assert.deepEqual([right.status, right.stdout, right.stderr], [0, "", ""]);
+  const wrong = pongd("check", "--quiet", source("package.json"));
+  assert.match(wrong.stderr, /^\S+package\.json:2:3: unknown key "name"/);
+  assert.deepEqual([wrong.status, wrong.stdout], [3, ""]);
 });
 
 test("nothing that a daemon or pongd top loads brings Node.js's own HTTP client", () => {

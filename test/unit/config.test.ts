@@ -58,8 +58,12 @@ describe("a file that is wrong: every error with its line and column, and what w
     ["a choice", `${P}engine: rust\n`, "FILE:2:9: engine is \"rust\"; expected wasm or js"],
     ["a list's item", `${P}answer: [echo, ping]\n`, "FILE:2:16: answer[1] is \"ping\"; expected echo, timestamp or unreachable"],
     ["a word for a list", `${P}answer: echo\n`, "FILE:2:9: answer is \"echo\"; expected a list of echo, timestamp, unreachable, or an empty one, []"],
-    ["an endpoint", `${P}listen: 7664\n`, "FILE:2:9: listen is 7664; expected an address like 127.0.0.1:7664, [::1]:7664 or :7664, in quotes if it begins with a bracket"],
-    ["a port", `${P}listen: localhost:70000\n`, "FILE:2:9: listen is \"localhost:70000\"; expected an address like 127.0.0.1:7664, [::1]:7664 or :7664, in quotes if it begins with a bracket"],
+    ["an endpoint", `${P}listen: 7664\n`, "FILE:2:9: listen is 7664; expected an address like 127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket, or a list of them"],
+    ["a port", `${P}listen: localhost:70000\n`, "FILE:2:9: listen is \"localhost:70000\"; expected an address like 127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket"],
+    ["one endpoint of several", `${P}listen:\n  - :1\n  - unix:run/pongd.sock\n`,
+      "FILE:4:5: listen[1] is \"unix:run/pongd.sock\"; expected an address like 127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket"],
+    ["an endpoint twice", `${P}listen: ["[::1]:1", ":1", "[0::1]:1"]\n`, "FILE:2:27: listen address \"[0::1]:1\" is given twice; first at 2:10"],
+    ["no endpoint", `${P}listen: []\n`, "FILE:2:9: listen is a list; expected an address like 127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket, or a list of them"],
     ["yes", `${P}device: { routes: yes }\n`, "FILE:2:19: device.routes is \"yes\"; expected true or false"],
     ["a limit without a rate", `${P}rate_limit: { burst: 5 }\n`, "FILE:2:13: rate_limit.rate is missing; expected replies a second, above 0 and up to 1000000000"],
     ["a rate of nothing", `${P}rate_limit: { rate: 0 }\n`, "FILE:2:21: rate_limit.rate is 0; expected replies a second, above 0 and up to 1000000000"],
@@ -160,7 +164,7 @@ describe("what a file says", () => {
     assert.deepEqual({ ...DEFAULT_ANSWERS, limit: undefined }, answers);
     assert.deepEqual({ ...DEFAULT_POLICY, sourceLimit: undefined }, options.serving.policy);
     assert.deepEqual(options.hostAddresses.map(({ text }) => text), ["10.99.0.1"]);
-    assert.deepEqual([options.mtu, options.link, options.reassembly, options.dropPrivileges, options.listen], [undefined, undefined, 64, false, { host: "127.0.0.1", port: 7664 }]);
+    assert.deepEqual([options.mtu, options.link, options.reassembly, options.dropPrivileges, options.listen], [undefined, undefined, 64, false, [{ host: "127.0.0.1", port: 7664 }]]);
   });
 
   test("a prefix has what it says, and else what is for all", () => {
@@ -190,10 +194,11 @@ describe("what a file says", () => {
 
   test("what needs a new start is told from what a reload changes", () => {
     const before = read(P).values;
-    const after = read("device: { name: pong1, queues: auto }\nlog: { level: debug, format: json }\nttl: 5\nprefixes: [10.0.0.0/8]\n").values;
+    const after = read("device: { name: pong1, queues: auto }\nlog: { level: debug, format: json }\nlisten: [\":1\", unix:/a]\nttl: 5\nprefixes: [10.0.0.0/8]\n").values;
     assert.deepEqual(needsRestart(before, after), [
       "device.name stays pong0 until pongd is started again, when it will be pong1",
       "device.queues stays 1 until pongd is started again, when it will be auto",
+      "listen stays 127.0.0.1:7664 until pongd is started again, when it will be :1, unix:/a",
       "log.format stays text until pongd is started again, when it will be json",
     ]);
     assert.deepEqual(needsRestart(before, read("ttl: 5\nunreachable: silent\nlog: { level: debug }\nprefixes: [10.0.0.0/8]\nexcept: [10.1.0.0/16]\n").values), []);
@@ -215,7 +220,8 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
   io: { flag: ["--io", "auto"], variable: "uring", file: "io: readwrite", values: ["auto", "uring", "readwrite"] },
   spin: { flag: ["--spin", "0"], variable: "1", file: "spin: 2", values: [0, 1, 2] },
   reassembly: { flag: ["--reassembly", "64"], variable: "1", file: "reassembly: 2", values: [64, 1, 2] },
-  listen: { flag: ["--listen", ":1"], variable: "[::1]:2", file: "listen: localhost:3", values: [":1", "[::1]:2", "localhost:3"] },
+  listen: { flag: ["--listen", ":1", "--listen", "unix:/f"], variable: "[::1]:2, unix:/e [fe80::1%lo]:2", file: "listen: localhost:3",
+    values: [[":1", "unix:/f"], ["[::1]:2", "unix:/e", "[fe80::1%lo]:2"], ["localhost:3"]] },
   webConfig: { flag: ["--web-config", "f.yml"], variable: "e.yml", file: "web_config: c.yml", values: ["f.yml", "e.yml", "c.yml"] },
   maxRequests: { flag: ["--max-requests", "0"], variable: "1", file: "max_requests: 2", values: [0, 1, 2] },
   logLevel: { flag: ["--log-level", "info"], variable: "warn", file: "log: { level: debug }", values: ["info", "warn", "debug"] },
@@ -258,7 +264,7 @@ describe("flags win over environment, over the file, over defaults", () => {
       assert.deepEqual(value(text, flag), byFlag, "flag over file");
       assert.deepEqual(value(undefined, ["10.99.0.0/16", ...flag]), without.flag, "flag without a file");
       assert.deepEqual(value(text, [], { ...environment, [name]: "" }), inFile, "an empty variable is none");
-      if (option.defaultValue !== undefined && !["hostAddress", "except", "routes", "dropPrivileges", "ignoreEcho", "unreachable"].includes(attribute)) {
+      if (option.defaultValue !== undefined && !["hostAddress", "except", "listen", "routes", "dropPrivileges", "ignoreEcho", "unreachable"].includes(attribute)) {
         assert.deepEqual(option.defaultValue, DEFAULTS[key], "the help tells the default");
       }
     });
@@ -275,6 +281,8 @@ describe("flags win over environment, over the file, over defaults", () => {
   test("a part of a key leaves the other as it was", () => {
     const { values } = read(`${P}unreachable: { udp: silent, other: silent }\n`, ["--unreachable", "other=off"]);
     assert.deepEqual([values["unreachable.udp"], values["unreachable.other"]], ["silent", "off"]);
+    const both = read(P, ["--unreachable", "udp=silent", "--unreachable", "other=off"]).values;
+    assert.deepEqual([both["unreachable.udp"], both["unreachable.other"]], ["silent", "off"], "given one at a time");
   });
 
   for (const [environment, line] of [
@@ -305,6 +313,7 @@ const documents = (() => {
     fc.tuple(fc.integer({ min: 1, max: 126 }), fc.nat(255)).map(([a, b]) => `${a}.${b}.0.0/16`),
     fc.tuple(fc.nat(0xffff), fc.nat(0xffff)).map(([a, b]) => `2001:db8:${a.toString(16)}:${b.toString(16)}::/64`),
   );
+  const LISTEN = [":1", "[::1]:2", "localhost:3", "127.0.0.1:4", "[fe80::1%lo]:2", "unix:/run/a b"];
   const answer = fc.subarray(["echo", "timestamp", "unreachable"]);
   const ttl = fc.integer({ min: 1, max: 255 });
   const limit = fc.oneof(fc.constant("none"), fc.record({ rate: fc.double({ min: 0.001, max: 1e9, noNaN: true }), burst: fc.double({ min: 1, max: 1e9, noNaN: true }) }, { requiredKeys: ["rate"] }));
@@ -316,7 +325,7 @@ const documents = (() => {
       name: fc.stringMatching(/^[!-$&-.0-9;-~]{3,15}$/), mode: fc.constantFrom("tun", "tap"), mtu: fc.oneof(fc.constant("auto"), fc.integer({ min: 1280, max: 65521 })),
       queues: fc.oneof(fc.constant("auto"), fc.integer({ min: 1, max: 256 })), routes: fc.boolean(), host_address: fc.constant("none"),
     }, { requiredKeys: [] }),
-    io: fc.constantFrom("auto", "uring", "readwrite"), spin: fc.nat(1_000_000), reassembly: fc.nat(1024), listen: fc.constantFrom(":1", "[::1]:2", "localhost:3", "127.0.0.1:4"),
+    io: fc.constantFrom("auto", "uring", "readwrite"), spin: fc.nat(1_000_000), reassembly: fc.nat(1024), listen: fc.oneof(fc.constantFrom(...LISTEN), fc.subarray(LISTEN, { minLength: 1 })),
     log: fc.record({ level: fc.constantFrom("debug", "info", "warn", "error"), format: fc.constantFrom("text", "json") }, { requiredKeys: [] }),
     privileges: fc.constantFrom("keep", "drop"), answer, ttl, unreachable: fc.oneof(mode, fc.record({ udp: mode, other: mode }, { requiredKeys: [] })),
     source_route: fc.constantFrom("drop", "reverse"), rate_limit: limit, source_rate_limit: limit,
@@ -330,8 +339,8 @@ describe("what pongd check prints", () => {
       const first = read(JSON.stringify(document));
       const text = toYaml(toDocument(first));
       const again = read(text);
-      // The host's addresses are printed as they were chosen, and are then as if they had been asked for.
-      const options = { ...first.options, hostAddressGiven: first.options.hostAddresses.length > 0 };
+      // The host's addresses and where it listens are printed as they were chosen, and are then as if they had been asked for.
+      const options = { ...first.options, hostAddressGiven: first.options.hostAddresses.length > 0, listenGiven: true };
       assert.deepEqual(again.options, options);
       assert.equal(toYaml(toDocument(again)), text);
       assert.deepEqual(read(JSON.stringify(toDocument(first))).options, options);
@@ -346,6 +355,8 @@ describe("what pongd check prints", () => {
       const [outer, inner] = key.split(".") as [string, string?];
       assert.ok(inner === undefined ? outer in printed : inner in printed[outer], key);
     }
+    assert.match(text, /^listen: 127\.0\.0\.1:7664$/m);
+    assert.match(toYaml(toDocument(read(`${P}listen: [":1", "unix:/a"]\n`))), /^listen: \[":1", "unix:\/a"\]$/m);
     assert.match(text, /^ {2}- \{ prefix: 10\.99\.0\.0\/16, name: lab \}\n {2}- \{ prefix: 10\.99\.7\.0\/24, name: "7", answer: \[\], rate_limit: \{ rate: 5, burst: 5 \} \}$/m);
   });
 
@@ -547,7 +558,7 @@ test("docs/configuration.md has a row for every key, with its default, flag, var
     assert.equal(row.flag.split(" ")[0], key === "prefixes" ? "arguments" : option?.long, key);
     assert.equal(row.variable, key === "prefixes" ? "PONGD_PREFIXES" : option?.envVar, key);
     assert.equal(row.reload, RELOADED.has(key) ? "yes" : "no", key);
-    const said = (value: unknown) => Array.isArray(value) ? value.length > 0 ? `[${value.join(", ")}]` : "" : String(value);
+    const said = (value: unknown) => Array.isArray(value) && value.length !== 1 ? value.length > 0 ? `[${value.join(", ")}]` : "" : String(value);
     if (said(DEFAULTS[key]) !== "") assert.equal(row.fallback, said(DEFAULTS[key]), key);
   }
 });

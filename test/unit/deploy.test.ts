@@ -26,11 +26,13 @@ describe("deploy/pongd.service", needsCommands("systemd-analyze"), () => {
     const dir = mkdtempSync(join(tmpdir(), "pongd-deploy-"));
     // The command is not installed here.
     const copy = join(dir, "pongd.service");
-    writeFileSync(copy, readFileSync(UNIT, "utf8").replace(/^ExecStart=pongd /m, "ExecStart=/bin/true "));
+    writeFileSync(copy, readFileSync(UNIT, "utf8").replace(/^(ExecStart|ExecReload)=pongd /gm, "$1=/bin/true "));
+    const socket = join(dir, "pongd.socket");
+    writeFileSync(socket, readFileSync(source("deploy/pongd.socket"), "utf8"));
     // The unit is verified together with those that it pulls in. Only this target has to exist; this machine's units are not judged.
     writeFileSync(join(dir, "sysinit.target"), "[Unit]\n");
     const env = { ...process.env, SYSTEMD_UNIT_PATH: dir };
-    const { status, stderr, stdout } = spawnSync("systemd-analyze", ["verify", "--man=no", copy], { encoding: "utf8", env });
+    const { status, stderr, stdout } = spawnSync("systemd-analyze", ["verify", "--man=no", copy, socket], { encoding: "utf8", env });
     rmSync(dir, { recursive: true });
     assert.equal(stdout + stderr, "");
     assert.equal(status, 0);
@@ -50,6 +52,15 @@ test("the unit has the one capability, which pongd is told to give up, and refus
   assert.match(values("ExecStart")[0], /^pongd run .*--drop-privileges/);
   assert.deepEqual([values("Type"), values("NotifyAccess"), values("WatchdogSec")], [["notify"], ["main"], ["10"]]);
   assert.deepEqual(values("SystemCallErrorNumber"), ["EPERM"]);
+});
+
+test("the unit waits for the network, is tried for as long as it takes, and checks the file that it runs with before a reload", () => {
+  const values = (name: string) => directives.filter(([given]) => given === name).map(([, value]) => value).join(" ");
+  for (const name of ["After", "Wants"]) assert.match(values(name), /\bnetwork-online\.target\b/);
+  assert.equal(values("StartLimitIntervalSec"), "0");
+  assert.equal(values("Environment"), "PONGD_CONFIG=/etc/pongd.yaml");
+  assert.doesNotMatch(values("ExecStart") + values("ExecReload"), /--config/);
+  assert.match(values("ExecReload"), /^pongd check .*kill -HUP \$MAINPID$/);
 });
 
 test("the module that the unit cannot load is loaded at boot", () => {

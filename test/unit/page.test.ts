@@ -5,13 +5,13 @@ import { createServer, type ServerResponse } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import { Events, MAX_LISTENERS } from "../../src/http/events.js";
-import { serve, type HttpServer } from "../../src/http/server.js";
+import { serveLocally, type LocalServer } from "../support/served.js";
 import "../support/process.js";
 
 /** Runs with a server whose events are what `make` returns, as often as it can. */
-async function withServer(make: () => unknown, body: (http: HttpServer, events: Events) => Promise<void>): Promise<void> {
+async function withServer(make: () => unknown, body: (http: LocalServer, events: Events) => Promise<void>): Promise<void> {
   const events = new Events(make, 1);
-  const http = await serve({ host: "127.0.0.1", port: 0 }, { metrics: () => undefined, ready: () => false, reload: () => undefined, events });
+  const http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
   try {
     await body(http, events);
   } finally {
@@ -20,7 +20,7 @@ async function withServer(make: () => unknown, body: (http: HttpServer, events: 
 }
 
 /** A stream that is open, and what it says. */
-async function listen({ url }: HttpServer) {
+async function listen({ url }: Pick<LocalServer, "url">) {
   const abort = new AbortController();
   const response = await fetch(`${url}/events`, { signal: abort.signal });
   assert.equal(response.status, 200);
@@ -133,7 +133,7 @@ describe("events", () => {
 
   test("what comes first is the state there is, at once", async () => {
     const events = new Events(() => "state", 2 ** 31 - 1);
-    const http = await serve({ host: "127.0.0.1", port: 0 }, { metrics: () => undefined, ready: () => false, reload: () => undefined, events });
+    const http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
     for (let i = 0; i < 2; i++) assert.equal(await (await listen(http)).next(), "data: \"state\"\n\n");
     await http.close();
     await until(() => events.listeners === 0);
@@ -184,7 +184,7 @@ describe("events", () => {
     slow.write("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
     await until(() => responses.length === 1);
     slow.pause();
-    const good = await listen({ url: `http://127.0.0.1:${port}`, close: () => Promise.resolve() });
+    const good = await listen({ url: `http://127.0.0.1:${port}` });
     assert.equal(events.listeners, 2);
     while (!responses[0].destroyed) assert.equal((await good.next())?.length, event.length + 10);
     assert.equal(events.listeners, 1);
@@ -197,7 +197,7 @@ describe("events", () => {
 
   test("they can be ended, and end with the server", async () => {
     const events = new Events(() => 1, 1);
-    const http = await serve({ host: "127.0.0.1", port: 0 }, { metrics: () => undefined, ready: () => false, reload: () => undefined, events });
+    const http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
     const ended = await listen(http);
     events.close();
     while (await ended.next() !== undefined);

@@ -196,4 +196,3 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     });
   });
 }
-

@@ -136,6 +136,15 @@ describe("an address", () => {
     test(`${text} is ${href}`, () => { assert.equal(parseAddress(text).url.href, href); });
   }
 
+  test("a socket's file, and an address of one interface, are connected to, and are called what they were called", () => {
+    const { url, name, connection } = parseAddress("unix:/run/pongd.sock");
+    assert.deepEqual([url.href, name, connection], ["http://localhost/metrics", "unix:/run/pongd.sock", { socketPath: "/run/pongd.sock" }]);
+    for (const text of ["[fe80::1%eth0]:7664", "http://[fe80::1%25eth0]:7664/"]) {
+      const { url, name, connection } = parseAddress(text);
+      assert.deepEqual([url.href, name, connection], ["http://[fe80::1]:7664/metrics", "http://[fe80::1%25eth0]:7664/metrics", { hostname: "fe80::1%eth0" }]);
+    }
+  });
+
   test("user and password are decoded, and in nothing that is shown", () => {
     const { url, user, password } = parseAddress("https://ad%40min:s%3Acret%@pong.example:7664");
     assert.deepEqual([url.href, user, password], ["https://pong.example:7664/metrics", "ad@min", "s:cret%"]);
@@ -152,7 +161,7 @@ describe("an address", () => {
   }
 
   test("what is none is refused without repeating it: a password may be in it", () => {
-    for (const text of ["ftp://a:secret@b", "", "http://", "a b", "host:99999"]) {
+    for (const text of ["ftp://a:secret@b", "", "http://", "a b", "host:99999", "[x%y]:1"]) {
       assert.throws(() => parseAddress(text), (error) => error instanceof Failure && error.exitStatus === EXIT.USAGE && !error.message.includes("secret"), text);
     }
   });
