@@ -81,7 +81,7 @@ for (const name of ENGINES) {
     }
 
     for (const data of [56, 524, 525, 1472]) {
-      test(`E-15, E-16: of ${28 + data} bytes identification and don't-fragment go back together, but no don't-fragment above 552, and the reserved flag never`, async () => {
+      test(`E-15, E-16: identification and don't-fragment of ${28 + data} bytes go back, but no don't-fragment above 552, and the reserved flag never`, async () => {
         const rig = await Rig.create(name);
         for (const fragment of [0x0000, 0x4000, 0x8000, 0xc000]) {
           for (const id of [0, 1, 0xff, 0x100, 0xffff]) {
