@@ -101,7 +101,7 @@ describe("a file that is wrong: every error with its line and column, and what w
     ["an address in brackets without quotes", `${P}listen: [::1]:7664\n`, "FILE:2:14: text behind a list; put the whole value in quotes, like \"[::1]:7664\""],
     ["an address with a zone without quotes", `${P}listen: [fe80::1%eth0]:7664 # here\n`, "FILE:2:23: text behind a list; put the whole value in quotes, like \"[::1]:7664\""],
     ["an address in brackets without quotes, within", "prefixes:\n  - { prefix: [::1]:7664 }\n", "FILE:2:20: text behind a list; put the whole value in quotes, like \"[::1]:7664\""],
-    ["a zone in brackets, which is a list", `${P}listen: [fe80::1%eth0]\n`, "FILE:2:9: listen is a list; expected an address like 127.0.0.1:7664, [::1]:7664 or :7664, in quotes if it begins with a bracket"],
+    ["a zone in brackets, which is a list", `${P}listen: [fe80::1%eth0]\n`, "FILE:2:10: listen[0] is \"fe80::1%eth0\"; expected an address like 127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket"],
     ["a prefix with a zone", "prefixes: [fd00::%eth0/64]\n", "FILE:1:12: \"fd00::%eth0/64\" has a zone; write it without %eth0"],
     ["no space behind a colon, at the end", `${P}ttl:7\n`, "FILE:2:1: a space is missing behind the colon; write it like ttl: 7"],
     ["no space behind a colon, at the beginning", `ttl:7\n${P}`, "FILE:1:1: a space is missing behind the colon; write it like ttl: 7"],
