@@ -8,7 +8,8 @@ const CLOSING_MS = 10_000;
 for (const name of Object.keys(process.env)) {
   if (/^(?:PONGD_.*|LANGUAGE|LC_.*|FORCE_COLOR|NO_COLOR|NODE_DISABLE_COLORS|COLUMNS|MANPAGER|MANOPT|GROFF_.*)$/.test(name)) Reflect.deleteProperty(process.env, name);
 }
-process.env.LC_ALL = "C.UTF-8";
+// Not by LC_ALL, which smokeping does not stand.
+process.env.LANG = "C.UTF-8";
 process.umask(0o022);
 
 // A test that fails may leave a server or a timer behind, which would keep its file from ending.
