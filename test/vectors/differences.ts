@@ -1,5 +1,5 @@
 /** Where pongd's answer is not Linux's. A test fails for a difference that is not here, and for one here that is none. */
-import { addr6, expectedError6, expectedReply6 } from "../support/ipv6.js";
+import { addr6, expectedError6, expectedReply6, fragmentsOf6 } from "../support/ipv6.js";
 import { bytes as joined, expectedError, expectedReply, fragmentsOf } from "../support/packets.js";
 import { comparable, type Reply } from "../support/replies.js";
 
@@ -60,6 +60,33 @@ function refragmented(replies: readonly Reply[]): Reply[] {
     bytes.fill(0, 10, 12);
     return { bytes, fault: "" };
   });
+}
+
+/** IPv6 echo replies, in fragments no longer than the longest of the packets that asked, or 1280. */
+function recut(replies: readonly Reply[], packets: readonly Uint8Array[]): Reply[] {
+  const mtu = Math.max(1280, ...packets.map(({ length }) => length));
+  const recutReplies: Reply[] = [];
+  for (let i = 0, parts: Uint8Array[] = []; i < replies.length; i++) {
+    const { bytes } = replies[i];
+    const isFragment = bytes[0] >> 4 === 6 && bytes[6] === 44;
+    parts.push(bytes.subarray(isFragment ? 48 : 40));
+    if (isFragment && (bytes[43] & 1) === 1) continue;
+    const payload = joined(...parts);
+    const first = i - parts.length + 1;
+    parts = [];
+    const fits = bytes[0] >> 4 !== 6 || payload[0] !== 129 || 40 + payload.length <= mtu;
+    recutReplies.push(...fits ? replies.slice(first, i + 1) : fragmentsOfReply(replies[first].bytes, payload, mtu));
+  }
+  return recutReplies;
+}
+
+/** With this header's first 40 bytes, and an identification of 0. */
+function fragmentsOfReply(header: Uint8Array, payload: Uint8Array, mtu: number): Reply[] {
+  const packet = joined(header.subarray(0, 40), payload);
+  packet[6] = 58;
+  const ends: number[] = [];
+  for (let end = mtu - 48 & ~7; end < payload.length; end += mtu - 48 & ~7) ends.push(end);
+  return fragmentsOf6(packet, [0, ...ends, payload.length], 0).map((bytes) => ({ bytes, fault: "" }));
 }
 
 const isError4 = (bytes: Uint8Array) => bytes[0] >> 4 === 4 && bytes[9] === 1 && [3, 11, 12].includes(bytes[(bytes[0] & 15) * 4]);
@@ -212,6 +239,11 @@ export const DIFFERENCES: readonly Difference[] = [
     linux: "is taken for a duplicate", pongd: "costs its datagram, as `bad_frag`",
     why: "RFC 8200 §4.5: it is an overlap, and only an exact duplicate may be tolerated; pongd holds IPv4 to it, too",
     requirements: "S-8, V-6", sends: nothing,
+  },
+  {
+    cases: /^IPv6 fragments: /,
+    what: "the length of an echo reply's fragments, where the request came in fragments", linux: "is that of the path MTU", pongd: "is no more than that of the request's longest fragment, or 1280",
+    why: "RFC 8200 §5: a path that had no room for more on the way here may have none on the way back", requirements: "S-12", sends: recut,
   },
   {
     cases: /^IPv4 fragments: a Record Route on (every part|the first part alone)$/,
