@@ -7,8 +7,8 @@
 //        │ something was sent there last, in seconds        │
 //        └──────────────────────────────────────────────────┘
 //
-// What an address costs is bounded: a new one takes the place of one of its set that has no MTU, or has not been sent anything for
-// a while; where there is none, nothing is known of the new one.
+// The table does not grow: a new address takes the place of one of its set that has no MTU, or that nothing has been sent to for a
+// while. Where there is none, nothing is known of the new one.
 
 import { MIN_PATH_MTU6, MTU, PATH_SETS, PATHS, SEED } from "../src/abi";
 import { mix } from "./limit";
@@ -65,7 +65,7 @@ export function lower(addr: usize, mtu: u32, now: f64): bool {
   for (let entry = set; entry < set + WAYS * ENTRY_SIZE; entry += ENTRY_SIZE) {
     if (!ipv6.isSame(entry, addr)) continue;
     const before = known(entry, second);
-    // Of two packets that met the same link the second tells nothing new.
+    // Several packets may have met the same link before the first message about it came.
     if (before && before < mtu) return true;
     store<u32>(entry, mtu, PATH_MTU);
     store<u32>(entry, second, LEARNT_AT);

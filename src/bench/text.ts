@@ -58,7 +58,7 @@ function engineHeadline({ prefixes, results, cold }: EngineReport): string {
   return `${sentence} From a cold start, ${nameOf(first.engine)} has answered its first packet after ${figure(first.totalMs)} ms, ${nameOf(second.engine)} after ${figure(second.totalMs)} ms.`;
 }
 
-/** Of WebAssembly with JavaScript, by results of WebAssembly. */
+/** Compares WebAssembly with JavaScript, by results of WebAssembly. */
 function comparison(results: readonly EngineResult[]): string {
   const told = results.filter(({ ratioToJsInterval }) => isToldApart(ratioToJsInterval));
   const alike = results.filter((result) => !told.includes(result)).map(({ packetBytes }) => `${packetBytes}-byte`).join(" and ");

@@ -1,5 +1,5 @@
 /**
- * What `pongd doctor` says of prefixes: the way of a packet to them, in the order in which it goes, and where it stops.
+ * Follows a packet to prefixes for `pongd doctor`, in the order in which it goes, and says where it stops.
  *
  *  1. routes of others that take packets from them
  *  2. from other machines: forwarding, the firewall's policy for it, and reverse path filters
