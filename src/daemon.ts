@@ -140,7 +140,7 @@ export async function run(options: RunOptions, log: Logger, onRunning: (started:
   /** Has the service manager say what /-/ready does. */
   const tell = (state: Readonly<Record<string, string>> = {}) => {
     const why = obstacle();
-    const text = why === undefined ? `Ready: answers on ${options.device}` : `Not ready: ${why}`;
+    const text = why === undefined ? `Ready: answers on ${reach?.device ?? options.device}` : `Not ready: ${why}`;
     if (text !== told || Object.keys(state).length > 0) manager.notify({ ...state, STATUS: text });
     told = text;
   };

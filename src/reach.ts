@@ -48,6 +48,11 @@ export class Reach {
     return this.obstacle === undefined;
   }
 
+  /** What the device is called, as of the last look. */
+  get device(): string {
+    return this.#name;
+  }
+
   /** The device's link, as of the last look. */
   get link(): LinkStatus {
     return this.#link;

@@ -1,4 +1,5 @@
-/** Reloads: one at a time, and each request is met by one that begins after it. */
+/** Reloads: one at a time, and each request is met by one that begins after it, all those that came meanwhile by the same one. */
+import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
 import { messageOf } from "./failure.js";
 import { reloading, type ServiceManager } from "./notify.js";
@@ -23,7 +24,8 @@ export class Reloads {
 
   /** Fulfilled with what could not be done, a line each. @throws whatever was wrong with the configuration; it has been logged by then, and the old one holds. */
   request(): Promise<readonly string[]> {
-    this.#next ??= this.#running.then(() => {
+    // One that fails at once leaves the event loop no turn: of a flood of signals each would be met by itself, and nothing else heard.
+    this.#next ??= this.#running.then(() => setImmediate()).then(() => {
       this.#next = undefined;
       const reload = this.#reload();
       this.#running = reload.catch(() => undefined);

@@ -27,7 +27,7 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   icmp_csum: "The ICMP checksum is wrong.",
   unhandled_icmp_type: "The ICMP message is no echo or timestamp request: a reply, an error, or of another type.",
   icmp_packet_too_big: "A Packet Too Big told of a narrow link: longer replies to that address go in fragments.",
-  icmp_unrelated: "A Packet Too Big is about nothing that was sent, or its MTU is impossible.",
+  icmp_unrelated: "A Packet Too Big is about nothing that this queue sent, or its MTU is impossible.",
   icmp_echo_ignored: "An echo request went to a prefix that is not to answer it: see answer and --ignore-echo.",
   icmp_timestamp_ignored: "A timestamp request went to a prefix that is not to answer it: see answer.",
   rate_limited: "The request is above the rate limit of its prefix or of its source.",

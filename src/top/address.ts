@@ -58,7 +58,6 @@ function checkHost(url: string): void {
   const host = bracketed ?? (isIPv6(authority) ? authority : authority.replace(/:\d*$/, ""));
   if (isIncomplete(host)) throw new Failure(`"${host}" is not an IPv4 address; write four numbers from 0 to 255, like 127.0.0.1`, EXIT.USAGE);
   if (!isIPv6(host)) return;
-  if (host.includes("%")) throw new Failure(`"${host}" has a zone, and a URL cannot; write an address without one`, EXIT.USAGE);
   if (bracketed === undefined) throw new Failure(`"${host}" is an IPv6 address; put it in brackets, like [::1]:${DEFAULT_PORT}`, EXIT.USAGE);
 }
 
