@@ -54,7 +54,7 @@ import { test } from "node:test";
 import ${JSON.stringify(new URL("../support/process.js", import.meta.url).href)};
 test("left", () => {
   createServer().listen(0, "127.0.0.1");
-  throw new Error(JSON.stringify([process.env.PONGD_MTU, process.env.FORCE_COLOR, process.env.LC_ALL, process.umask()]));
+  throw new Error(JSON.stringify([process.env.PONGD_MTU, process.env.FORCE_COLOR, process.env.LC_ALL, process.env.LANG, process.umask()]));
 });
 `);
   // A runner within a runner would not run.
@@ -63,6 +63,6 @@ test("left", () => {
     env, encoding: "utf8", timeout: 120_000,
   });
   assert.equal(status, 1);
-  assert.ok(stdout.includes(JSON.stringify([null, null, "C.UTF-8", 0o022])), stdout);
+  assert.ok(stdout.includes(JSON.stringify([null, null, null, "C.UTF-8", 0o022])), stdout);
   assert.match(stdout, /still open 10 s after the last test: .*TCP/);
 });
