@@ -1,6 +1,7 @@
 // Echo: the request becomes the reply where it lies (RFC 792; RFC 1122 §3.2.2.6; RFC 1812 §4.3.3.6).
-// Type of service, code and data go back as they came. Don't-fragment does not: a reply has to get through a way back that is
-// narrower than the way here. What becomes of the identification: ipv4.ts, setReply.
+// Identification, don't-fragment flag, type of service, code and data go back as they came: reflecting the first two together
+// keeps the identification unique per source, destination and protocol, as it was in the request (RFC 6864). A reply that may be
+// too long for the way back goes without don't-fragment: ipv4.ts, allowFragments.
 
 import { MIN_PATH_MTU } from "../../src/abi";
 import * as icmp from "../wire/icmp";

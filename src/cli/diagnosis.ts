@@ -21,7 +21,7 @@ export interface Finding {
 }
 
 const PING_SECONDS = 2;
-/** What a firewall's tools may take. */
+/** Bounds how long a firewall's tools may take. */
 const TOOL_MS = 10_000;
 
 export async function diagnose(options: RunOptions): Promise<Finding[]> {

@@ -7,7 +7,7 @@ import { invoked, usageLine } from "./usage.js";
 import { EXIT, Failure, messageOf } from "../failure.js";
 import { onWarning, speak, tell } from "../log.js";
 
-/** What a flag was given, or else its variable, where the others cannot be read: the last one counts. */
+/** Reads what a flag was given, or else its variable, where the others cannot be read: the last one counts. */
 function given(flag: string): string | undefined {
   const found = [...process.argv.slice(2).join("\0").matchAll(new RegExp(`(?<=^|\0)--${flag}[=\0]([^\0]*)`, "g"))].at(-1);
   return found?.[1] ?? process.env[`PONGD_${flag.toUpperCase().replaceAll("-", "_")}`];
@@ -48,7 +48,7 @@ await closeDebugger();
 
 forgetEmptyVariables();
 const program = createProgram();
-// Of the file that says so too, `run` knows when it has read it.
+// The file may say so too: `run` knows when it has read it.
 if (invoked(program, process.argv.slice(2)) === "pongd run" && given("log-format") === "json") speak("json");
 for (const command of withCommands(program)) command.exitOverride().configureOutput({ outputError: () => undefined });
 

@@ -124,7 +124,7 @@ function runOptions(): readonly Option[] {
 }
 
 /**
- * What to run with, read anew at each call: a function, since the file is read again for a reload. `onDocument` hears what the file says
+ * Reads what to run with, anew at each call: a function, since the file is read again for a reload. `onDocument` hears what the file says
  * before anything is found wrong with it.
  */
 export async function reader(
