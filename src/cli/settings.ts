@@ -73,7 +73,7 @@ export function addAnswerOptions(command: Command, whose: string): Command {
       .argParser(parseUnreachable)
       .default({}, "on; off with --engine js, which sends none"))
     .addOption(new Option("--source-route <mode>", "IPv4 packets with a source route: drop, or reverse it for the reply").choices(SOURCE_ROUTES).default(DEFAULTS.source_route))
-    .addOption(new Option("--reassembly <datagrams>", "datagrams in fragments that may be incomplete at a time, for each queue, up to 66 KiB each; 0 drops fragments")
+    .addOption(new Option("--reassembly <datagrams>", "datagrams in fragments that may be incomplete at a time, for each queue, up to 67 KiB each; 0 drops fragments")
       .argParser(integer(0, MAX_REASSEMBLIES))
       .default(DEFAULTS.reassembly, `${DEFAULTS.reassembly}; 0 with --engine js`));
 }

@@ -110,7 +110,7 @@ export const schema = z.strictObject({
   engine: key("engine", choice(ENGINE_NAMES), "What handles the packets."),
   io: key("io", choice(IO_CHOICES), "What reads and writes them: io_uring, a read and a write a packet, or the first where it works."),
   spin: key("spin", whole(0, MAX_SPIN), "With io_uring: rounds that may come up empty before it sleeps."),
-  reassembly: key("reassembly", whole(0, MAX_REASSEMBLIES), "Datagrams in fragments that may be incomplete at a time, for each queue, up to 66 KiB each; 0 drops fragments, and is the default with engine: js."),
+  reassembly: key("reassembly", whole(0, MAX_REASSEMBLIES), "Datagrams in fragments that may be incomplete at a time, for each queue, up to 67 KiB each; 0 drops fragments, and is the default with engine: js."),
   listen: key("listen", z.union([endpoint(), z.array(endpoint()).min(1, LISTENS)], LISTENS), "Where metrics, health and the page are served.", {
     default: DEFAULTS.listen[0], examples: ["127.0.0.1:7664", ":7664", ["[::1]:7664", "unix:/run/pongd.sock"]],
   }),

@@ -32,5 +32,5 @@ export const DEFAULT_ANSWERS: Answers = {
   ttl: 64, echo: true, timestamp: true, errors: true, unreachable: { udp: Unreachable.on, other: Unreachable.on },
 };
 export const DEFAULT_POLICY: Policy = { sourceRoute: SourceRoute.drop };
-/** Datagrams that may be in reassembly at a time, up to 66 KiB each. */
+/** Datagrams that may be in reassembly at a time, up to 67 KiB each. */
 export const DEFAULT_REASSEMBLY = 64;
