@@ -159,7 +159,7 @@ export enum Drop {
   pkt_too_small,
   ip_inhdr,
   ip_csum,
-  /** src/prefixes.ts lists them. */
+  /** src/prefix/prefixes.ts lists them. */
   ip_invalid_dest,
   unhandled_proto,
   icmp_csum,
@@ -260,7 +260,7 @@ export const MOST_NODES = 2048 * PREFIXES + 8192;
 
 /** Owners. A prefix is the owner FIRST_PREFIX + its index. */
 export const NOBODY = 0;
-/** No host has these addresses: src/prefixes.ts lists them. */
+/** No host has these addresses: src/prefix/prefixes.ts lists them. */
 export const INVALID = 1;
 export const FIRST_PREFIX = 2;
 /** What is less is an owner, and what is not the address of a node. */

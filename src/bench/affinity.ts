@@ -1,5 +1,5 @@
 /** sched_setaffinity(2): which CPUs a thread runs on. */
-import * as libc from "../tun/libc.js";
+import * as libc from "../sys/libc.js";
 
 const CPU_SETSIZE = 1024;
 

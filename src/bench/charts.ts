@@ -1,7 +1,7 @@
 /** What the charts of a report show: series, axes, ticks and texts, ready to be drawn. */
-import { ENGINE_NAMES } from "../engine/engine.js";
-import { IO_NAMES } from "../io/io.js";
-import { number, si } from "../numbers.js";
+import { ENGINE_NAMES } from "../engine/contract.js";
+import { IO_NAMES } from "../io/contract.js";
+import { number, si } from "../telemetry/numbers.js";
 import { BENCH_ENGINES, resultsOfOneBatch, type EngineReport, type EngineResult, type Latency, type Report, type TunReport, type TunResult } from "./report.js";
 
 /** What tells a series from the others, to whoever sees no colours as well: a custom property of the style sheet, dashes, a point. */

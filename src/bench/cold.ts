@@ -4,8 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { LinearMemory } from "../engine/memory.js";
-import { DEFAULT_REASSEMBLY } from "../engine/policy.js";
-import type { Engine } from "../engine/engine.js";
+import { DEFAULT_REASSEMBLY } from "../prefix/policy.js";
+import type { Engine } from "../engine/contract.js";
 import { moduleOf } from "./engines.js";
 import type { BenchEngine, ColdResult } from "./report.js";
 import { trafficOf, Workload } from "./workload.js";

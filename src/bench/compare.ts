@@ -1,5 +1,5 @@
 /** Two reports of the same benchmark, and what of their difference is more than noise. */
-import { EXIT, Failure } from "../failure.js";
+import { EXIT, Failure } from "../base/failure.js";
 import type { Environment, Report, Spread } from "./report.js";
 
 export interface Change {

@@ -4,8 +4,8 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { LinearMemory } from "../engine/memory.js";
-import { DEFAULT_REASSEMBLY } from "../engine/policy.js";
-import { messageOf } from "../failure.js";
+import { DEFAULT_REASSEMBLY } from "../prefix/policy.js";
+import { messageOf } from "../base/failure.js";
 import { createEngine } from "./engines.js";
 import type { BenchEngine } from "./report.js";
 import { median } from "./stats.js";

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
-import { EXIT, Failure } from "../failure.js";
+import { EXIT, Failure } from "../base/failure.js";
 import type { ContenderInput, RunResult } from "./contender.js";
 import { environment } from "./environment.js";
 import type { BenchEngine, ColdResult, EngineReport, EngineResult } from "./report.js";

@@ -1,5 +1,5 @@
 /** Every engine there is to compare: the two that pongd runs, and two that show what they gain. */
-import type { Engine } from "../engine/engine.js";
+import type { Engine } from "../engine/contract.js";
 import type { LinearMemory } from "../engine/memory.js";
 import type { BenchEngine } from "./report.js";
 

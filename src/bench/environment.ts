@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, release } from "node:os";
 import { fileURLToPath } from "node:url";
-import { version } from "../version.js";
+import { version } from "../base/version.js";
 import type { Environment } from "./report.js";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));

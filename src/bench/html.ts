@@ -3,9 +3,9 @@
  * its Content-Security-Policy lets nothing in.
  */
 import { createHash } from "node:crypto";
-import { number, si } from "../numbers.js";
-import { STYLE } from "../style.js";
-import { uplotScript, uplotStyle } from "../uplot.js";
+import { number, si } from "../telemetry/numbers.js";
+import { STYLE } from "../web/style.js";
+import { uplotScript, uplotStyle } from "../web/uplot.js";
 import { chartsOf, type Chart, type Series } from "./charts.js";
 import { draw } from "./draw.js";
 import type { EngineReport, Environment, Report, TunReport } from "./report.js";

@@ -4,8 +4,8 @@
  * and no reasons.
  */
 import { FREE, FREE_COUNT, MIN_PATH_MTU, RECEIVED, TO_SEND } from "../abi.js";
-import { DEFAULT_ANSWERS } from "../engine/policy.js";
-import type { Engine } from "../engine/engine.js";
+import { DEFAULT_ANSWERS } from "../prefix/policy.js";
+import type { Engine } from "../engine/contract.js";
 
 export function createNaiveEngine({ buffer }: WebAssembly.Memory): Engine {
   const words = new Uint32Array(buffer);

@@ -2,7 +2,7 @@
  * What `pongd bench` measured, as its JSON has it. Times of packets are nanoseconds, round trips microseconds, cold costs
  * milliseconds, each as the field's name says.
  */
-import type { IoName } from "../io/io.js";
+import type { IoName } from "../io/contract.js";
 
 /** Enough to repeat the run. */
 export interface Environment {

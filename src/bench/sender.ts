@@ -5,12 +5,12 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import { messageOf } from "../failure.js";
-import { parseAddress } from "../prefixes.js";
-import { ranNs } from "../proc.js";
-import * as libc from "../tun/libc.js";
+import { messageOf } from "../base/failure.js";
+import { parseAddress } from "../prefix/prefixes.js";
+import { ranNs } from "../sys/proc.js";
+import * as libc from "../sys/libc.js";
 import { Netlink } from "../tun/netlink.js";
-import * as uapi from "../tun/uapi.js";
+import * as uapi from "../sys/uapi.js";
 import { setAffinity } from "./affinity.js";
 import { Histogram } from "./histogram.js";
 import type { Latency } from "./report.js";

@@ -6,9 +6,9 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { EngineName } from "../engine/engine.js";
-import { EXIT, Failure, messageOf } from "../failure.js";
-import type { IoName } from "../io/io.js";
+import type { EngineName } from "../engine/contract.js";
+import { EXIT, Failure, messageOf } from "../base/failure.js";
+import type { IoName } from "../io/contract.js";
 import { environment } from "./environment.js";
 import type { Latency, TunReport, TunResult } from "./report.js";
 import type { Command } from "./sender.js";

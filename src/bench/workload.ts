@@ -1,9 +1,9 @@
 /** Echo requests in slots, as an I/O backend would have put them there, and requests again once they were answered. */
 import { FREE, FREE_COUNT, MIN_PATH_MTU, RECEIVED, TO_SEND } from "../abi.js";
 import type { LinearMemory } from "../engine/memory.js";
-import { DEFAULT_ANSWERS } from "../engine/policy.js";
+import { DEFAULT_ANSWERS } from "../prefix/policy.js";
 import { tableOf, type Table } from "../engine/table.js";
-import { parseAddress, parsePrefix, serving, type Prefix } from "../prefixes.js";
+import { parseAddress, parsePrefix, serving, type Prefix } from "../prefix/prefixes.js";
 
 const HEADER_WORDS = 5;
 const TTL = DEFAULT_ANSWERS.ttl;

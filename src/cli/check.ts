@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { printable } from "../base/printable.js";
-import { EXIT, Failure } from "../failure.js";
-import { stderr } from "../log.js";
+import { EXIT, Failure } from "../base/failure.js";
+import { stderr } from "../base/log.js";
 import { filePath } from "./file.js";
 import { notes } from "./notes.js";
 import { addRunOptions, reader } from "./settings.js";
@@ -40,7 +40,7 @@ Examples:
       const [{ oddities, toDocument, toYaml }, read] = await Promise.all([import("../config/print.js"), reader([], command, "pongd check pongd.yaml", name)]);
       try {
         const found = read();
-        if (found.options.webConfig !== undefined) (await import("../http/webconfig.js")).readWebConfig(found.options.webConfig);
+        if (found.options.webConfig !== undefined) (await import("../web/webconfig.js")).readWebConfig(found.options.webConfig);
         if (!flags.quiet) for (const oddity of oddities(found)) stderr.write(`${printable(`${name === "-" ? "standard input" : name}: ${oddity}`)}\n`);
         if (!flags.quiet) process.stdout.write(flags.json ? `${JSON.stringify(toDocument(found), null, 2)}\n` : toYaml(toDocument(found)));
       } catch (error) {

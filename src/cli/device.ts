@@ -1,11 +1,11 @@
 import { Command, Option } from "commander";
 import { Mode } from "../abi.js";
 import { word } from "../base/shell.js";
-import { MAX_QUEUES, MODES } from "../config/document.js";
-import { effective } from "../config/options.js";
-import { EXIT, Failure } from "../failure.js";
-import { tell } from "../log.js";
-import { ETH_DATA_LEN, ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";
+import { MAX_QUEUES, MODES } from "../config/keys.js";
+import { effective } from "../config/merge.js";
+import { EXIT, Failure } from "../base/failure.js";
+import { tell } from "../base/log.js";
+import { ETH_DATA_LEN, ETH_MAX_MTU, ETH_MIN_MTU } from "../sys/uapi.js";
 import { integer } from "./integer.js";
 import { load } from "./load.js";
 import { notes } from "./notes.js";
@@ -44,7 +44,7 @@ Examples:
       const given = givenOf(texts, command, undefined);
       const { serving: { prefixes }, hostAddresses } = effective({ ...given, values: { ...given.values, "device.name": name, prefixes: texts } }).options;
       const { mtu, queues, routes, mode } = flags;
-      const [{ createDevice }, { getpwnam, getgrnam }] = await load(Promise.all([import("../tun/persistent.js"), import("../tun/libc.js")]));
+      const [{ createDevice }, { getpwnam, getgrnam }] = await load(Promise.all([import("../tun/persistent.js"), import("../sys/libc.js")]));
       const owner = { user: numberOf(flags.user, "user", getpwnam), group: numberOf(flags.group, "group", getgrnam) };
       for (const line of createDevice({ name, mode: Mode[mode], mtu, multiQueue: queues > 1, owner, hostAddresses, prefixes: routes ? prefixes : [] })) tell("warn", line);
       process.stdout.write(`device ${name} is there and up; now run, as ${whoOf(flags)}: pongd run ${texts.join(" ") || "PREFIX"} --device ${word(name)}${mode === "tap" ? " --mode tap" : ""}${queues > 1 ? ` --queues ${queues}` : ""}\n`);

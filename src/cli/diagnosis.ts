@@ -7,8 +7,8 @@
  */
 import { spawnSync } from "node:child_process";
 import { word } from "../base/shell.js";
-import type { RunOptions } from "../daemon.js";
-import { FAMILIES, type Address, type Family } from "../prefixes.js";
+import type { RunOptions } from "../daemon/supervisor.js";
+import { FAMILIES, type Address, type Family } from "../prefix/prefixes.js";
 import { forwardingLack, strictInterfaces } from "../sys/forwarding.js";
 import type { Link } from "../tun/messages.js";
 import type { Netlink } from "../tun/netlink.js";
@@ -99,7 +99,7 @@ async function ways(netlink: Netlink, link: Link | undefined, { device, serving,
   }
   if (!link.up) return [{ state: "wrong", what: `the link of ${device} is down`, mend: `sudo ip link set ${word(device)} up` }];
   const { examplesOf, tableOf } = await import("../engine/table.js");
-  const { parseAddress } = await import("../prefixes.js");
+  const { parseAddress } = await import("../prefix/prefixes.js");
   const there = netlink.addresses(link.index);
   const hosts = FAMILIES.flatMap((family) => [...there, ...hostAddresses].find((own) => own.family === family) ?? []);
   return examplesOf(serving, hosts, tableOf(serving, { hosts })).map((example) => wayTo(netlink, link, parseAddress(example)));

@@ -4,10 +4,10 @@ import { Command, Option } from "commander";
 import { NEEDED_NODE } from "../base/node-version.js";
 import { printable } from "../base/printable.js";
 import { word } from "../base/shell.js";
-import { DEFAULTS } from "../config/document.js";
-import { EXIT, Failure, IPV6_MEND, messageOf, NET_ADMIN_MEND } from "../failure.js";
-import { capabilitySet } from "../proc.js";
-import { CAP_NET_ADMIN } from "../tun/uapi.js";
+import { DEFAULTS } from "../config/keys.js";
+import { EXIT, Failure, IPV6_MEND, messageOf, NET_ADMIN_MEND } from "../base/failure.js";
+import { capabilitySet } from "../sys/proc.js";
+import { CAP_NET_ADMIN } from "../sys/uapi.js";
 import type { Finding } from "./diagnosis.js";
 import { notes } from "./notes.js";
 import { givenOf, prefixArgument, reader } from "./settings.js";
@@ -53,7 +53,7 @@ function node(): Finding {
 /** Its binary comes as an optional dependency, one package a platform. */
 async function koffi(): Promise<Finding> {
   try {
-    await import("../tun/libc.js");
+    await import("../sys/libc.js");
     return { state: "ok", what: "koffi loads its binary" };
   } catch (error) {
     return {

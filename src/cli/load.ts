@@ -1,4 +1,4 @@
-import { EXIT, Failure, messageOf } from "../failure.js";
+import { EXIT, Failure, messageOf } from "../base/failure.js";
 
 /** A module that needs the FFI. @throws Failure where that has no binary for this machine. */
 export async function load<T>(module: Promise<T>): Promise<T> {

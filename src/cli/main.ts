@@ -4,8 +4,8 @@ import { CommanderError } from "commander";
 import { createProgram, withCommands } from "./program.js";
 import { forgetEmptyVariables } from "./settings.js";
 import { invoked, usageLine } from "./usage.js";
-import { EXIT, Failure, messageOf } from "../failure.js";
-import { onWarning, speak, tell } from "../log.js";
+import { EXIT, Failure, messageOf } from "../base/failure.js";
+import { onWarning, speak, tell } from "../base/log.js";
 
 /** Reads what a flag was given, or else its variable, where the others cannot be read: the last one counts. */
 function given(flag: string): string | undefined {

@@ -1,6 +1,6 @@
 /** The tree of commands, complete and without effect: what runs it is cli.ts, and what else reads it are the completion scripts and the manual page. */
 import { Command } from "commander";
-import { version } from "../version.js";
+import { version } from "../base/version.js";
 import { benchCommand } from "./bench.js";
 import { checkCommand } from "./check.js";
 import { completionCommand } from "./completion.js";

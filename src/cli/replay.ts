@@ -1,8 +1,8 @@
 import type { Writable } from "node:stream";
 import { Command } from "commander";
-import { effective, type Given } from "../config/options.js";
-import { EXIT, Failure } from "../failure.js";
-import { tell } from "../log.js";
+import { effective, type Given } from "../config/merge.js";
+import { EXIT, Failure } from "../base/failure.js";
+import { tell } from "../base/log.js";
 import type { Replayed } from "../replay/replay.js";
 import { filePath } from "./file.js";
 import { notes } from "./notes.js";
@@ -44,7 +44,7 @@ async function replayFiles(path: string, output: string, given: Given): Promise<
   const { serving, hostAddresses, engine, reassembly } = effective(given).options;
   const options = { serving, hostAddresses, engine, reassembly };
   const [{ replay }, { Input }, { openFile, openStream }] = await Promise.all([
-    import("../replay/replay.js"), import("../replay/input.js"), import("../output.js"),
+    import("../replay/replay.js"), import("../replay/input.js"), import("../base/output.js"),
   ]);
   const [input, name] = path === STANDARD_STREAM ? [new Input(), "standard input"] : [new Input(path), path];
   const giveUp = () => { throw new Failure("interrupted before the replies were written", EXIT.RUNTIME); };

@@ -2,12 +2,12 @@ import { Command } from "commander";
 import type { Logger } from "pino";
 import { MacPolicy, Mode } from "../abi.js";
 import { endUnread } from "../base/bounded.js";
-import { DEFAULTS } from "../config/document.js";
-import { needsRestart } from "../config/options.js";
-import type { RunOptions, Started, Summary } from "../daemon.js";
-import { formatMac, type Link } from "../engine/link.js";
-import { createLogger, onWarning, speak } from "../log.js";
-import { sizeOf, type Address, type Prefix } from "../prefixes.js";
+import { DEFAULTS } from "../config/keys.js";
+import { needsRestart } from "../config/merge.js";
+import type { RunOptions, Started, Summary } from "../daemon/supervisor.js";
+import { formatMac, type Link } from "../tun/mac.js";
+import { createLogger, onWarning, speak } from "../base/log.js";
+import { sizeOf, type Address, type Prefix } from "../prefix/prefixes.js";
 import { load } from "./load.js";
 import { notes } from "./notes.js";
 import { addRunOptions, prefixArgument, reader } from "./settings.js";
@@ -38,7 +38,7 @@ Examples:
       const { options, values } = read();
       const log = createLogger(options.logLevel, options.logFormat);
       onWarning((message) => { log.warn(message); });
-      const { run } = await load(import("../daemon.js"));
+      const { run } = await load(import("../daemon/supervisor.js"));
       const json = options.logFormat === "json";
       const reread = command.opts<{ config?: string }>().config === undefined
         ? undefined

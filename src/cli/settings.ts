@@ -3,15 +3,15 @@ import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { MAX_REASSEMBLIES } from "../abi.js";
 import {
   DEFAULTS, MAC_POLICIES, MAX_QUEUES, MAX_RATE, MAX_REQUESTS, MAX_SPIN, MODES, SOURCE_ROUTES, UNREACHABLE_MODES, type Key, type LimitSetting, type UnreachableMode, type Values,
-} from "../config/document.js";
-import { effective, type Effective, type Given } from "../config/options.js";
+} from "../config/keys.js";
+import { effective, type Effective, type Given } from "../config/merge.js";
 import type { Document } from "../config/schema.js";
-import { ENGINE_NAMES } from "../engine/engine.js";
-import { EXIT, Failure } from "../failure.js";
-import { parseEndpoint } from "../http/endpoint.js";
-import { IO_CHOICES } from "../io/io.js";
-import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
-import { ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";
+import { ENGINE_NAMES } from "../engine/contract.js";
+import { EXIT, Failure } from "../base/failure.js";
+import { parseEndpoint } from "../prefix/endpoints.js";
+import { IO_CHOICES } from "../io/contract.js";
+import { LOG_FORMATS, LOG_LEVELS } from "../base/log.js";
+import { ETH_MAX_MTU, ETH_MIN_MTU } from "../sys/uapi.js";
 import { filePath } from "./file.js";
 import { integer } from "./integer.js";
 import { notes } from "./notes.js";
@@ -134,7 +134,7 @@ export async function reader(
   const name = file ?? command.opts<{ config?: string }>().config;
   if (name === undefined) return () => effective(given);
   if (file === undefined && name === STANDARD_STREAM) throw new Failure("--config -: standard input cannot be read again for a reload; give a file", EXIT.USAGE);
-  const { absolute, checkRegular, ConfigFile } = await import("../config/file.js");
+  const { absolute, checkRegular, ConfigFile } = await import("../config/reader.js");
   // Its descriptor, where the file is open already.
   const path = file === STANDARD_STREAM ? 0 : absolute(name);
   return () => {

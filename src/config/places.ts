@@ -3,7 +3,7 @@
  * that something is wrong with (file.ts); it is then the authority on what.
  */
 import { isAlias, isMap, isScalar, isSeq, parseDocument, visit, type Node, type Pair, type YAMLMap } from "yaml";
-import { messageOf } from "../failure.js";
+import { messageOf } from "../base/failure.js";
 import { explain } from "./advice.js";
 import { withoutSecret, type Path } from "./path.js";
 

@@ -2,8 +2,8 @@
 import { resolve } from "node:path";
 import { FIRST_NODE, FIRST_PREFIX, TRIE } from "../abi.js";
 import { tableOf } from "../engine/table.js";
-import type { LimitSetting, PrefixEntry, Values } from "./document.js";
-import type { Effective } from "./options.js";
+import type { LimitSetting, PrefixEntry, Values } from "./keys.js";
+import type { Effective } from "./merge.js";
 
 type Plain = Readonly<Record<string, unknown>>;
 

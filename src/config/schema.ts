@@ -1,16 +1,16 @@
 /** The configuration file's schema: what each key may hold, and what it is for. pongd check --schema prints it for editors. */
 import { z } from "zod";
 import { MAX_REASSEMBLIES } from "../abi.js";
-import { ENGINE_NAMES } from "../engine/engine.js";
-import { Failure } from "../failure.js";
-import { ENDPOINT_EXAMPLES, parseEndpoint } from "../http/endpoint.js";
-import { IO_CHOICES } from "../io/io.js";
-import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
-import { ETH_MAX_MTU, ETH_MIN_MTU } from "../tun/uapi.js";
+import { ENGINE_NAMES } from "../engine/contract.js";
+import { Failure } from "../base/failure.js";
+import { ENDPOINT_EXAMPLES, parseEndpoint } from "../prefix/endpoints.js";
+import { IO_CHOICES } from "../io/contract.js";
+import { LOG_FORMATS, LOG_LEVELS } from "../base/log.js";
+import { ETH_MAX_MTU, ETH_MIN_MTU } from "../sys/uapi.js";
 import {
   ANSWERS, DEFAULTS, DEVICE_NAME, DEVICE_NAME_RULE, MAC_POLICIES, MAX_QUEUES, MAX_RATE, MAX_REQUESTS, MAX_SPIN, MODES, PRIVILEGES, RELOADED, SOURCE_ROUTES,
   UNREACHABLE_MODES, type Key,
-} from "./document.js";
+} from "./keys.js";
 
 // A value's error message is what was expected in its place.
 

@@ -2,7 +2,7 @@ import {
   ANSWER_ECHO, ANSWER_TIMESTAMP, BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID,
   LIMIT_PREFIX, LIMIT_SOURCE, MIN_PATH_MTU, MODE, Mode, NEXT_TABLE, NOBODY, PREFIX_ANSWERS, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, TO_SEND, TRIE, TRIE6,
 } from "../abi.js";
-import type { Engine } from "./engine.js";
+import type { Engine } from "./contract.js";
 import { createEthernet } from "./js/ethernet.js";
 import { createLimiter } from "./js/limit.js";
 

@@ -3,8 +3,8 @@ import {
   PACKET_SIZE, PREFIX_ANSWERS, PREFIX_BUCKETS, PREFIX_INDICES, PREFIX_LIMITS, PREFIX_REPLIES, READ_ARMED, READ_ERROR, REASSEMBLIES, REASSEMBLY, REASSEMBLY_BUFFER_SIZE,
   REASSEMBLY_TABLE_SIZE, REPLIES, RING_FD, RINGS, SEED, SLOT_BASE, SLOTS, STOP, TABLE_SIZE, TO_SEND, TRIE, WAKE_ARMED, WRITES_PENDING,
 } from "../abi.js";
-import { EXIT, Failure, messageOf } from "../failure.js";
-import type { Link } from "./link.js";
+import { EXIT, Failure, messageOf } from "../base/failure.js";
+import type { Link } from "../tun/mac.js";
 import type { Table } from "./table.js";
 
 const WASM_PAGE = 65536;

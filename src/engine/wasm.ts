@@ -3,7 +3,7 @@
  */
 import { readFileSync } from "node:fs";
 import { instantiate } from "#release";
-import type { Engine } from "./engine.js";
+import type { Engine } from "./contract.js";
 
 /** The module's exports, over one memory. */
 export type Assembly = Awaited<ReturnType<typeof instantiate>>;

@@ -1,5 +1,5 @@
 /** The manual page, in the macros of man(7) that groff and mandoc share. */
-import { version } from "../version.js";
+import { version } from "../base/version.js";
 import { nameOf } from "./shell.js";
 import { flatten, type ArgumentInfo, type CommandInfo, type OptionInfo } from "./tree.js";
 

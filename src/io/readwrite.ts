@@ -7,10 +7,10 @@
  */
 import { BATCH, Counter, FREE, FREE_COUNT, RECEIVED, SLOT_BASE, SLOTS, TO_SEND, WOKEN } from "../abi.js";
 import type { LinearMemory } from "../engine/memory.js";
-import * as libc from "../tun/libc.js";
-import { ownDescriptorTable, type OwnTable } from "./descriptors.js";
-import { POLLIN } from "../tun/uapi.js";
-import type { PacketIo } from "./io.js";
+import * as libc from "../sys/libc.js";
+import { ownDescriptorTable, type OwnTable } from "../sys/descriptors.js";
+import { POLLIN } from "../sys/uapi.js";
+import type { PacketIo } from "./contract.js";
 
 export class ReadWriteIo implements PacketIo {
   readonly name = "readwrite";

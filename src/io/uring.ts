@@ -15,9 +15,9 @@ import {
 } from "../abi.js";
 import type { LinearMemory } from "../engine/memory.js";
 import type { Assembly } from "../engine/wasm.js";
-import * as libc from "../tun/libc.js";
-import * as uapi from "../tun/uapi.js";
-import { FOREVER, type PacketIo } from "./io.js";
+import * as libc from "../sys/libc.js";
+import * as uapi from "../sys/uapi.js";
+import { FOREVER, type PacketIo } from "./contract.js";
 
 const SETUP = uapi.IORING_SETUP_CQSIZE | uapi.IORING_SETUP_SUBMIT_ALL | uapi.IORING_SETUP_SINGLE_ISSUER | uapi.IORING_SETUP_DEFER_TASKRUN
   | uapi.IORING_SETUP_NO_MMAP | uapi.IORING_SETUP_NO_SQARRAY;

@@ -2,7 +2,7 @@
 import { constants, createReadStream, fstatSync, openSync, statSync } from "node:fs";
 import { Socket } from "node:net";
 import { addAbortSignal, type Readable } from "node:stream";
-import { Stopped } from "./source.js";
+import { Stopped } from "../pcap/source.js";
 
 /** Bytes that are read from a file at a time. */
 const CHUNK_LEN = 262144;

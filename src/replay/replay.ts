@@ -8,17 +8,17 @@
  */
 import { DEADLINE, FREE, FREE_COUNT, RECEIVED, TO_SEND } from "../abi.js";
 import { createEngine } from "../bench/engines.js";
-import type { Engine, EngineName } from "../engine/engine.js";
-import { EXIT, Failure } from "../failure.js";
+import type { Engine, EngineName } from "../engine/contract.js";
+import { EXIT, Failure } from "../base/failure.js";
 import { LinearMemory } from "../engine/memory.js";
 import { tableOf } from "../engine/table.js";
-import { verdicts, type Verdicts } from "../metrics.js";
-import type { Address, Serving } from "../prefixes.js";
-import { readCapture, type CapturedPacket } from "./capture.js";
-import { LINK_TYPES, linkTypeName } from "./link.js";
-import type { Output } from "../output.js";
-import { Damage, Stopped } from "./source.js";
-import { ReplyWriter } from "./writer.js";
+import { verdicts, type Verdicts } from "../telemetry/metrics.js";
+import type { Address, Serving } from "../prefix/prefixes.js";
+import { readCapture, type CapturedPacket } from "../pcap/capture.js";
+import { LINK_TYPES, linkTypeName } from "../pcap/linktypes.js";
+import type { Output } from "../base/output.js";
+import { Damage, Stopped } from "../pcap/source.js";
+import { ReplyWriter } from "../pcap/writer.js";
 
 /** The longest IP packet without a jumbogram's option, and what a slot holds. */
 const PACKET_LEN = 65535;

@@ -1,6 +1,6 @@
 /** sd_listen_fds(3): sockets that the service manager has opened and hands over, socket activation by its name. */
-import * as libc from "../tun/libc.js";
-import { AF_UNIX } from "../tun/uapi.js";
+import * as libc from "./libc.js";
+import { AF_UNIX } from "./uapi.js";
 
 /** SD_LISTEN_FDS_START. */
 const FIRST_FD = 3;

@@ -1,7 +1,7 @@
 /** Whether this host hands packets on between a device and its other interfaces, as its sysctls say. */
 import { readdirSync, readFileSync } from "node:fs";
 import { word } from "../base/shell.js";
-import type { Family } from "../prefixes.js";
+import type { Family } from "../prefix/prefixes.js";
 
 /** Why packets of other machines do not come to pongd and back, and the command that mends it. */
 export interface Lack {

@@ -1,7 +1,7 @@
 /** Where a running pongd's metrics are, from text. */
 import { isIPv6 } from "node:net";
-import { EXIT, Failure } from "../failure.js";
-import { isIncomplete } from "../http/endpoint.js";
+import { EXIT, Failure } from "../base/failure.js";
+import { isIncomplete } from "../prefix/endpoints.js";
 
 export const DEFAULT_ADDRESS = "http://127.0.0.1:7664";
 const DEFAULT_PORT = 7664;

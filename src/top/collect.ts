@@ -1,6 +1,6 @@
 /** From what /metrics says to what is shown of it. */
-import type { Figures, PrefixFigures, QueueFigures } from "../figures.js";
-import { samplesOf, type Sample } from "./exposition.js";
+import type { Figures, PrefixFigures, QueueFigures } from "../telemetry/figures.js";
+import { samplesOf, type Sample } from "./parse.js";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

@@ -1,5 +1,5 @@
 /** A line a refresh, for whatever reads lines. */
-import { sumOf } from "../figures.js";
+import { sumOf } from "../telemetry/figures.js";
 import { whole } from "./text.js";
 import type { View } from "./view.js";
 

@@ -1,9 +1,9 @@
 /** Gets /metrics, again and again, over one connection where that stays. What comes back is somebody else's: it has bounds. */
 import type { Agent, IncomingMessage } from "node:http";
 import * as https from "node:https";
-import { http } from "../builtin.js";
-import type { Figures } from "../figures.js";
-import { messageOf } from "../failure.js";
+import { http } from "../base/builtin.js";
+import type { Figures } from "../telemetry/figures.js";
+import { messageOf } from "../base/failure.js";
 import type { Address } from "./address.js";
 import { figuresOf } from "./collect.js";
 

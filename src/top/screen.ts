@@ -1,7 +1,7 @@
 /** A terminal's whole screen, as lines: pure, so that what does not fit is decided in one place. */
 import { styleText } from "node:util";
 import { printable } from "../base/printable.js";
-import { sumOf } from "../figures.js";
+import { sumOf } from "../telemetry/figures.js";
 import { explain } from "../telemetry/reasons.js";
 import { fit, padEnd, padStart, whole, widthOf } from "./text.js";
 import type { View } from "./view.js";

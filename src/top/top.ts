@@ -1,7 +1,7 @@
 /** The figures of a running pongd, refreshed until enough of it. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { EXIT, Failure } from "../failure.js";
-import type { Figures } from "../figures.js";
+import { EXIT, Failure } from "../base/failure.js";
+import type { Figures } from "../telemetry/figures.js";
 import { now, ScrapeError, type Scraper } from "./scraper.js";
 import { viewOf, type View } from "./view.js";
 

@@ -1,5 +1,5 @@
 /** What there is to show at a moment, whatever shows it. */
-import { ratesBetween, type Figures, type PrefixFigures, type QueueFigures, type Rates } from "../figures.js";
+import { ratesBetween, type Figures, type PrefixFigures, type QueueFigures, type Rates } from "../telemetry/figures.js";
 
 /** More than a screen has lines. */
 const BUSIEST = 500;

@@ -3,9 +3,9 @@
  * then in the main one, where pongd's routes are. Within a table the longest prefix wins, and among equal ones the lowest metric. A table
  * of another name is looked into where a rule says so (ip-rule(8)).
  */
-import { BlockMap, formatBytes, type Block, type Prefix } from "../prefixes.js";
+import { BlockMap, formatBytes, type Block, type Prefix } from "../prefix/prefixes.js";
 import { ROUTE_METRIC, type Route } from "./messages.js";
-import * as uapi from "./uapi.js";
+import * as uapi from "../sys/uapi.js";
 
 /** Most routes that are told of one by one: a routing daemon may have a million of them within a prefix. */
 const SHOWN = 10;

@@ -5,18 +5,18 @@
  *            however the process ends
  *  pre-made  persistent, made by `pongd device create` or `ip tuntap add` for a user without privileges. Its owner, flags, MTU,
  *            link, addresses and routes are left as they are: it stays what it was, however the process ends
- *  adopted   one of these two, its queues handed over by execve(2) from an image with privileges; see privileges.ts
+ *  adopted   one of these two, its queues handed over by execve(2) from an image with privileges; see sys/privileges.ts
  */
 import { availableParallelism } from "node:os";
 import { Mode } from "../abi.js";
 import { word } from "../base/shell.js";
-import { EXIT, Failure, NET_ADMIN_MEND } from "../failure.js";
-import * as libc from "./libc.js";
+import { EXIT, Failure, NET_ADMIN_MEND } from "../base/failure.js";
+import * as libc from "../sys/libc.js";
 import type { Link, TunInfo } from "./messages.js";
 import { Netlink, NetlinkError, watchLink } from "./netlink.js";
 import { Routing } from "./routing.js";
 import { isQueue, kindOf, openQueue, setGroup, setOwner, setPersist } from "./tun.js";
-import * as uapi from "./uapi.js";
+import * as uapi from "../sys/uapi.js";
 
 /** Whose a persistent device is: of both, a program has to be both. */
 export interface Owner {

@@ -2,9 +2,9 @@
  * rtnetlink(7)'s messages, as bytes and as values: what is asked of the kernel, and what it answers and tells. No length in them is trusted:
  * what does not fit in what it lies in is a Failure.
  */
-import { EXIT, Failure } from "../failure.js";
-import { formatBytes, type Address, type Family, type Prefix } from "../prefixes.js";
-import * as uapi from "./uapi.js";
+import { EXIT, Failure } from "../base/failure.js";
+import { formatBytes, type Address, type Family, type Prefix } from "../prefix/prefixes.js";
+import * as uapi from "../sys/uapi.js";
 
 export interface Link {
   readonly index: number;

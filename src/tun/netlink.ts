@@ -2,14 +2,14 @@
  * rtnetlink(7), as much of it as a TUN device needs: links, addresses and routes of both families, over an AF_NETLINK
  * socket (messages.ts has what goes over it). Requests are synchronous: the kernel answers within send(2), so the answer is there to be received.
  */
-import { EXIT, Failure } from "../failure.js";
-import { formatBytes, type Address, type Family, type Prefix } from "../prefixes.js";
-import * as libc from "./libc.js";
+import { EXIT, Failure } from "../base/failure.js";
+import { formatBytes, type Address, type Family, type Prefix } from "../prefix/prefixes.js";
+import * as libc from "../sys/libc.js";
 import {
   addressOf, attribute, cString, familyOf, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, routeTo, statsOf, u32,
   type Link, type LinkStats, type Message, type Route,
 } from "./messages.js";
-import * as uapi from "./uapi.js";
+import * as uapi from "../sys/uapi.js";
 
 /** A request that the kernel refused, with its extended error text where it gave one. */
 export class NetlinkError extends libc.SystemError {}

@@ -1,12 +1,12 @@
 /** Persistent devices: they stay when the program that has them ends, for users who could not make one. */
 import { Mode } from "../abi.js";
-import { EXIT, Failure } from "../failure.js";
-import type { Address, Prefix } from "../prefixes.js";
+import { EXIT, Failure } from "../base/failure.js";
+import type { Address, Prefix } from "../prefix/prefixes.js";
 import { inUse, TunDevice, type Owner } from "./device.js";
-import * as libc from "./libc.js";
+import * as libc from "../sys/libc.js";
 import { Netlink } from "./netlink.js";
 import { openQueue, setPersist } from "./tun.js";
-import { IFF_MULTI_QUEUE, IFF_NO_PI, IFF_TAP } from "./uapi.js";
+import { IFF_MULTI_QUEUE, IFF_NO_PI, IFF_TAP } from "../sys/uapi.js";
 
 export interface PersistentOptions {
   readonly name: string;

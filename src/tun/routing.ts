@@ -5,13 +5,13 @@
  */
 import { Mode } from "../abi.js";
 import { word } from "../base/shell.js";
-import { EXIT, Failure, IPV6_MEND } from "../failure.js";
-import { BlockMap, FAMILIES, type Address, type Family, type Prefix } from "../prefixes.js";
+import { EXIT, Failure, IPV6_MEND } from "../base/failure.js";
+import { BlockMap, FAMILIES, type Address, type Family, type Prefix } from "../prefix/prefixes.js";
 import { conflictsOf, linesOf, textOf } from "./conflicts.js";
-import * as libc from "./libc.js";
+import * as libc from "../sys/libc.js";
 import { ROUTE_METRIC, type Link, type Route } from "./messages.js";
 import { NetlinkError, type Netlink } from "./netlink.js";
-import * as uapi from "./uapi.js";
+import * as uapi from "../sys/uapi.js";
 
 /** How the kernel refuses IPv6 addresses and routes where disable_ipv6 is set, and where it has no IPv6 at all. */
 const NO_IPV6 = [libc.E.EACCES, libc.E.EAFNOSUPPORT, libc.E.EOPNOTSUPP];

@@ -1,7 +1,7 @@
 /** A running pongd over TLS, by curl; the file that says so, by the flag, the variable and the configuration. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { EXIT } from "../../src/failure.js";
+import { EXIT } from "../../src/base/failure.js";
 import { fingerprint, Folder, hash, type Pair } from "../support/certificates.js";
 import { needs, Netns, Pongd } from "../support/netns.js";
 

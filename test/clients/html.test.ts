@@ -9,8 +9,8 @@ import { pathToFileURL } from "node:url";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { renderHtml } from "../../src/bench/html.js";
 import { BENCH_ENGINES, type EngineReport, type Environment, type Latency, type Report, type Spread, type TunReport } from "../../src/bench/report.js";
-import { ENGINE_NAMES } from "../../src/engine/engine.js";
-import { IO_NAMES } from "../../src/io/io.js";
+import { ENGINE_NAMES } from "../../src/engine/contract.js";
+import { IO_NAMES } from "../../src/io/contract.js";
 import { goto } from "../support/browser.js";
 import { needs } from "../support/netns.js";
 

@@ -5,9 +5,9 @@ import { createReadStream, mkdtempSync, readdirSync, readFileSync, rmSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { ENGINE_NAMES } from "../../src/engine/engine.js";
-import { readCapture } from "../../src/replay/capture.js";
-import { describeForeign, FOREIGN_HEAD_LEN } from "../../src/replay/foreign.js";
+import { ENGINE_NAMES } from "../../src/engine/contract.js";
+import { readCapture } from "../../src/pcap/capture.js";
+import { describeForeign, FOREIGN_HEAD_LEN } from "../../src/pcap/foreign.js";
 import { FRAMES, pcap } from "../support/captures.js";
 import { CLI, ended, needs, Netns, Pongd, said } from "../support/netns.js";
 import { icmpPacket } from "../support/packets.js";

@@ -1,7 +1,7 @@
 /** `pongd doctor PREFIX…`: where the way of a packet ends; and what `pongd run` says where it ends before it reaches this host. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { EXIT } from "../../src/failure.js";
+import { EXIT } from "../../src/base/failure.js";
 import { CLI, needs, Netns, Pongd } from "../support/netns.js";
 
 const PREFIXES = ["10.99.0.0/16", "fd99::/64"];

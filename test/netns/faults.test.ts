@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { EXIT } from "../../src/failure.js";
-import { IO_NAMES } from "../../src/io/io.js";
+import { EXIT } from "../../src/base/failure.js";
+import { IO_NAMES } from "../../src/io/contract.js";
 import { callsOf, failing, type Call } from "../support/faults.js";
 import { addUp, needs, Netns, onlyUp, Pongd, sum } from "../support/netns.js";
 

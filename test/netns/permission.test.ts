@@ -44,7 +44,7 @@ test("nobody else can take a queue of the device, even where everybody may open 
   }
   // Attaches to the device as another user would, and prints the errno's name, or "attached".
   const attach = `
-    const libc = await import(${JSON.stringify(source("build/src/tun/libc.js"))});
+    const libc = await import(${JSON.stringify(source("build/src/sys/libc.js"))});
     const fd = libc.open("/dev/net/tun", 2);
     const ifreq = Buffer.alloc(40);
     ifreq.write("pong0");

@@ -1,7 +1,7 @@
 /** Pre-made devices: who runs pongd there needs no privilege, and whatever becomes of pongd, the device stays as it was. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { EXIT } from "../../src/failure.js";
+import { EXIT } from "../../src/base/failure.js";
 import { CLI, needs, Netns, poll, Pongd, type Result } from "../support/netns.js";
 import { asUser, USER } from "../support/user.js";
 

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { EXIT } from "../../src/failure.js";
-import { IO_NAMES } from "../../src/io/io.js";
+import { EXIT } from "../../src/base/failure.js";
+import { IO_NAMES } from "../../src/io/contract.js";
 import { CLI, ended, needs, Netns, poll, Pongd, said } from "../support/netns.js";
 import { asUser } from "../support/user.js";
 

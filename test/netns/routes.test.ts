@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { EXIT } from "../../src/failure.js";
+import { EXIT } from "../../src/base/failure.js";
 import { needs, Netns, Pongd } from "../support/netns.js";
 
 const PREFIXES = ["10.99.0.0/16", "fd99::/64"] as const;

@@ -1,8 +1,8 @@
 /** io_uring where it is refused, where writes fail, and where a worker ends with packets under way. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { EXIT } from "../../src/failure.js";
-import { IO_NAMES } from "../../src/io/io.js";
+import { EXIT } from "../../src/base/failure.js";
+import { IO_NAMES } from "../../src/io/contract.js";
 import { source } from "../support/assembly.js";
 import { CLI, COMBINATIONS, needs, Netns, poll, Pongd, sum } from "../support/netns.js";
 

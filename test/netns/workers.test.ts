@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { BATCH } from "../../src/abi.js";
-import { EXIT } from "../../src/failure.js";
-import { IO_NAMES } from "../../src/io/io.js";
+import { EXIT } from "../../src/base/failure.js";
+import { IO_NAMES } from "../../src/io/contract.js";
 import { source } from "../support/assembly.js";
 import { needs, Netns, Pongd, sum } from "../support/netns.js";
 

@@ -22,9 +22,9 @@ import { affinity, setAffinity } from "../../src/bench/affinity.js";
 import type { Latency } from "../../src/bench/report.js";
 import type { Answer, Command, SenderInput } from "../../src/bench/sender.js";
 import { median } from "../../src/bench/stats.js";
-import * as libc from "../../src/tun/libc.js";
+import * as libc from "../../src/sys/libc.js";
 import { Netlink } from "../../src/tun/netlink.js";
-import { CLONE_NEWNET } from "../../src/tun/uapi.js";
+import { CLONE_NEWNET } from "../../src/sys/uapi.js";
 import { source } from "../support/assembly.js";
 
 const DEVICE = "soak0";

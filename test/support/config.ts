@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { addRunOptions, forgetEmptyVariables, givenOf, prefixArgument } from "../../src/cli/settings.js";
-import { ConfigFile } from "../../src/config/file.js";
-import { effective, type Effective } from "../../src/config/options.js";
-import { Failure, type EXIT } from "../../src/failure.js";
+import { ConfigFile } from "../../src/config/reader.js";
+import { effective, type Effective } from "../../src/config/merge.js";
+import { Failure, type EXIT } from "../../src/base/failure.js";
 
 export const EXAMPLE = "pongd run 10.99.0.0/16";
 

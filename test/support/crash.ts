@@ -4,12 +4,12 @@
  */
 import { spawn } from "node:child_process";
 import { Counter, Drop, DROPPED, NEXT_TABLE } from "../../src/abi.js";
-import { DEFAULT_REASSEMBLY } from "../../src/engine/policy.js";
+import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import { tableOf } from "../../src/engine/table.js";
-import type { IoChoice } from "../../src/io/io.js";
-import { verdicts } from "../../src/metrics.js";
-import { parseAddress, parsePrefix, serving } from "../../src/prefixes.js";
-import { Queue } from "../../src/queue.js";
+import type { IoChoice } from "../../src/io/contract.js";
+import { verdicts } from "../../src/telemetry/metrics.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
+import { Queue } from "../../src/daemon/queue.js";
 import { TunDevice } from "../../src/tun/device.js";
 
 const [host, prefix] = [parseAddress("10.99.0.1"), parsePrefix("10.99.0.0/16")];

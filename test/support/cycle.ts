@@ -1,10 +1,10 @@
 /** Brings pongd up and down in one process, `cycle.js COUNT IO`; prints how many descriptors were open after the first and the last. */
 import { readdirSync } from "node:fs";
 import { pino } from "pino";
-import { run, type RunOptions } from "../../src/daemon.js";
-import { DEFAULT_REASSEMBLY } from "../../src/engine/policy.js";
-import type { IoChoice } from "../../src/io/io.js";
-import { parseAddress, parsePrefix, serving } from "../../src/prefixes.js";
+import { run, type RunOptions } from "../../src/daemon/supervisor.js";
+import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
+import type { IoChoice } from "../../src/io/contract.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 
 const options: RunOptions = {
   serving: serving([parsePrefix("10.99.0.0/16")]),

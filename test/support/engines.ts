@@ -1,12 +1,12 @@
 /** The engines under test, each over a memory of its own: what a worker sets up, without a device. */
 import { ANSWERS, BATCH, Counter, Drop, DROPPED, FREE_COUNT, LINK, OWNER, PATHS, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TABLE, TO_SEND, FREE, Unreachable } from "../../src/abi.js";
 import { createEngine } from "../../src/bench/engines.js";
-import type { Engine } from "../../src/engine/engine.js";
-import type { Link } from "../../src/engine/link.js";
+import type { Engine } from "../../src/engine/contract.js";
+import type { Link } from "../../src/tun/mac.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { DEFAULT_ANSWERS, DEFAULT_POLICY, DEFAULT_REASSEMBLY, type Answers, type Policy } from "../../src/engine/policy.js";
+import { DEFAULT_ANSWERS, DEFAULT_POLICY, DEFAULT_REASSEMBLY, type Answers, type Policy } from "../../src/prefix/policy.js";
 import { tableOf } from "../../src/engine/table.js";
-import { parseAddress, parsePrefix, serving } from "../../src/prefixes.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HOST6, PREFIX6 } from "./ipv6.js";
 import { HOST, PREFIX } from "./packets.js";
 

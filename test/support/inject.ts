@@ -3,7 +3,7 @@
  * line on standard input; with `frames` behind it, frames. A full queue pushes back.
  */
 import { readFileSync } from "node:fs";
-import * as libc from "../../src/tun/libc.js";
+import * as libc from "../../src/sys/libc.js";
 import { openInto } from "./into.js";
 
 const [, , device, frames] = process.argv;

@@ -1,7 +1,7 @@
 /** The way into a device past the kernel's IP layer. */
-import * as libc from "../../src/tun/libc.js";
+import * as libc from "../../src/sys/libc.js";
 import { Netlink } from "../../src/tun/netlink.js";
-import { AF_PACKET, ETH_P_IP, PACKET_QDISC_BYPASS, SIZEOF_SOCKADDR_LL, SOCK_DGRAM, SOCK_RAW, SOL_PACKET } from "../../src/tun/uapi.js";
+import { AF_PACKET, ETH_P_IP, PACKET_QDISC_BYPASS, SIZEOF_SOCKADDR_LL, SOCK_DGRAM, SOCK_RAW, SOL_PACKET } from "../../src/sys/uapi.js";
 
 /** A socket that puts what is sent to it into the device exactly as it is: a packet, or with `frames` a frame. A full queue gives ENOBUFS. */
 export function openInto(device: string, frames = false): number {

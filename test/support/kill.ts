@@ -8,11 +8,11 @@ import { readFileSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import threads, { type Worker, type WorkerOptions } from "node:worker_threads";
 import { Counter, DROPPED, PREFIX_REPLIES, REPLIES } from "../../src/abi.js";
-import { DEFAULT_REASSEMBLY } from "../../src/engine/policy.js";
+import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import { tableOf } from "../../src/engine/table.js";
-import type { IoChoice } from "../../src/io/io.js";
-import { verdicts } from "../../src/metrics.js";
-import { parseAddress, parsePrefix, serving } from "../../src/prefixes.js";
+import type { IoChoice } from "../../src/io/contract.js";
+import { verdicts } from "../../src/telemetry/metrics.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { TunDevice } from "../../src/tun/device.js";
 import { Random } from "./random.js";
 
@@ -27,7 +27,7 @@ threads.Worker = class extends threads.Worker {
   }
 };
 syncBuiltinESMExports();
-const { Queue } = await import("../../src/queue.js");
+const { Queue } = await import("../../src/daemon/queue.js");
 
 const [host, prefix] = [parseAddress("10.99.0.1"), parsePrefix("10.99.0.0/16")];
 const device = new TunDevice({ name: "pong0", mtu: 1500, queues: 1 });

@@ -15,9 +15,9 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import * as libc from "../../src/tun/libc.js";
+import * as libc from "../../src/sys/libc.js";
 import { TunDevice } from "../../src/tun/device.js";
-import { CLONE_NEWNET, POLLIN } from "../../src/tun/uapi.js";
+import { CLONE_NEWNET, POLLIN } from "../../src/sys/uapi.js";
 import { HOST6, PREFIX6, TARGET6 } from "./ipv6.js";
 import { HOST, icmpPacket, PREFIX } from "./packets.js";
 

@@ -1,6 +1,6 @@
 /** A service manager's end of sd_notify(3): an AF_UNIX datagram socket, which Node.js does not have. */
-import * as libc from "../../src/tun/libc.js";
-import * as uapi from "../../src/tun/uapi.js";
+import * as libc from "../../src/sys/libc.js";
+import * as uapi from "../../src/sys/uapi.js";
 
 export class NotifySocket {
   readonly #fd: number;

@@ -4,12 +4,12 @@
  */
 import { readFileSync } from "node:fs";
 import { Counter, Protocol, REPLIES } from "../../src/abi.js";
-import type { EngineName } from "../../src/engine/engine.js";
-import { DEFAULT_REASSEMBLY } from "../../src/engine/policy.js";
-import type { IoChoice } from "../../src/io/io.js";
+import type { EngineName } from "../../src/engine/contract.js";
+import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
+import type { IoChoice } from "../../src/io/contract.js";
 import { tableOf } from "../../src/engine/table.js";
-import { parseAddress, parsePrefix, serving } from "../../src/prefixes.js";
-import { Queue } from "../../src/queue.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
+import { Queue } from "../../src/daemon/queue.js";
 import { TunDevice } from "../../src/tun/device.js";
 
 const [, , times, io, engine] = process.argv;

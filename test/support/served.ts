@@ -7,10 +7,10 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { pino } from "pino";
 import { Registry } from "prom-client";
-import { Events } from "../../src/http/events.js";
-import type { Status } from "../../src/http/routes.js";
-import { serve, type HttpServer, type ServeOptions } from "../../src/http/server.js";
-import { WebFile } from "../../src/http/webconfig.js";
+import { Events } from "../../src/web/events.js";
+import type { Status } from "../../src/web/routes.js";
+import { serve, type HttpServer, type ServeOptions } from "../../src/web/server.js";
+import { WebFile } from "../../src/web/webconfig.js";
 import type { Pair } from "./certificates.js";
 import "./process.js";
 

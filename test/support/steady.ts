@@ -4,7 +4,7 @@
  * moment as many have been sent as were due. Prints when it began (Unix time in s), how many it sent, and for how many of these the
  * queue had no room, as JSON.
  */
-import * as libc from "../../src/tun/libc.js";
+import * as libc from "../../src/sys/libc.js";
 import { openInto } from "./into.js";
 
 const [, , device, rate, ...packets] = process.argv;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { BasicAuth, BcryptThread, type Compare } from "../../src/http/auth.js";
+import { BasicAuth, BcryptThread, type Compare } from "../../src/web/auth.js";
 import { hash } from "../support/certificates.js";
 
 const USERS = new Map([["ada", "hash of right"], ["Zoë", "hash of a:b"]]);

@@ -267,7 +267,7 @@ test("check --quiet says what is wrong, and nothing else", () => {
 });
 
 test("nothing that a daemon or pongd top loads brings Node.js's own HTTP client", () => {
-  const modules = ["build/src/daemon.js", "build/src/top/scraper.js"].map((file) => JSON.stringify(source(file)));
+  const modules = ["build/src/daemon/supervisor.js", "build/src/top/scraper.js"].map((file) => JSON.stringify(source(file)));
   const script = `for (const file of [${modules.join(", ")}]) await import(file); console.log(process.moduleLoadList.filter((name) => name.includes("undici")).join());`;
   const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
   assert.deepEqual([stdout, stderr], ["\n", ""]);

@@ -8,14 +8,14 @@ import fc from "fast-check";
 import { load } from "js-yaml";
 import { SourceRoute, Unreachable } from "../../src/abi.js";
 import { OPTION_KEYS } from "../../src/cli/settings.js";
-import { DEFAULTS, RELOADED, type Key } from "../../src/config/document.js";
-import { readQuickly, type ConfigFile } from "../../src/config/file.js";
-import { effective, needsRestart } from "../../src/config/options.js";
+import { DEFAULTS, RELOADED, type Key } from "../../src/config/keys.js";
+import { readQuickly, type ConfigFile } from "../../src/config/reader.js";
+import { effective, needsRestart } from "../../src/config/merge.js";
 import { Places } from "../../src/config/places.js";
 import { oddities, toDocument, toYaml } from "../../src/config/print.js";
 import { jsonSchema } from "../../src/config/schema.js";
-import { DEFAULT_ANSWERS, DEFAULT_POLICY } from "../../src/engine/policy.js";
-import { EXIT } from "../../src/failure.js";
+import { DEFAULT_ANSWERS, DEFAULT_POLICY } from "../../src/prefix/policy.js";
+import { EXIT } from "../../src/base/failure.js";
 import { source } from "../support/assembly.js";
 import { parsed, read, refusal, withFile } from "../support/config.js";
 import { CLI } from "../support/netns.js";
@@ -454,7 +454,7 @@ describe("100,000 prefixes", () => {
           + "const { options } = effective({ values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: '' }, new ConfigFile(process.argv[3]));"
           + "const slow = Object.keys(createRequire(import.meta.url).cache).filter((path) => /[/]yaml[/]|places/.test(path)); console.log(JSON.stringify([options.serving.prefixes.length, slow]));";
         const url = (path: string) => new URL(path, import.meta.url).href;
-        const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script, url("../../src/config/file.js"), url("../../src/config/options.js"), name], { encoding: "utf8" });
+        const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script, url("../../src/config/reader.js"), url("../../src/config/merge.js"), name], { encoding: "utf8" });
         assert.equal(stderr, "");
         assert.deepEqual(JSON.parse(stdout), [COUNT, []]);
       });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, FREE, FREE_COUNT, IcmpError, ERRORS, PACKET_SIZE, Protocol, REPLIES, SLOTS, MacPolicy, PREFIX_REPLIES, BATCH_SIZES } from "../../src/abi.js";
-import { formatMac, linkOf } from "../../src/engine/link.js";
+import { formatMac, linkOf } from "../../src/tun/mac.js";
 import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
 import {
   arpFrame, BROADCAST, expectedEcho, frame, linkOption, macBytes, PEER_MAC, PER_ADDRESS, SHARED, SHARED_MAC, solicitation, solicitationFrame, type FrameOptions,

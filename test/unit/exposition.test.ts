@@ -4,11 +4,11 @@ import { gunzipSync } from "node:zlib";
 import { Counter as PromCounter, Gauge, Registry } from "prom-client";
 import { BATCH_SIZES, Counter, PREFIX_REPLIES } from "../../src/abi.js";
 import { TABLE } from "../../src/bench/workload.js";
-import { Directory } from "../../src/directory.js";
+import { Directory } from "../../src/daemon/served.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { expose, toOpenMetrics, wantsGzip, wantsOpenMetrics } from "../../src/http/exposition.js";
-import { createRegistry } from "../../src/metrics.js";
-import { parsePrefix, serving } from "../../src/prefixes.js";
+import { expose, toOpenMetrics, wantsGzip, wantsOpenMetrics } from "../../src/web/exposition.js";
+import { createRegistry } from "../../src/telemetry/metrics.js";
+import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { parseOpenMetrics } from "../support/openmetrics.js";
 
 const OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -6,7 +6,7 @@ import { connect as connectHttp2, constants } from "node:http2";
 import { connect, type AddressInfo, type Socket } from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
-import { limitTaking } from "../../src/http/gate.js";
+import { limitTaking } from "../../src/web/gate.js";
 import { Folder, hash, needsOpenssl, type Pair } from "../support/certificates.js";
 import { ask, askHttp2, basic, closeServed, http2, served } from "../support/served.js";
 

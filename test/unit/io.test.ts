@@ -3,16 +3,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEADLINE, FREE, FREE_COUNT, RECEIVED, SLOTS } from "../../src/abi.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { DEFAULT_REASSEMBLY } from "../../src/engine/policy.js";
+import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import { compile, load } from "../../src/engine/wasm.js";
-import { FOREVER, IO_NAMES, type IoName, type PacketIo } from "../../src/io/io.js";
+import { FOREVER, IO_NAMES, type IoName, type PacketIo } from "../../src/io/contract.js";
 import { ReadWriteIo } from "../../src/io/readwrite.js";
 import { UringIo } from "../../src/io/uring.js";
 import { tableOf } from "../../src/engine/table.js";
-import { serving } from "../../src/prefixes.js";
-import { Queue } from "../../src/queue.js";
-import * as libc from "../../src/tun/libc.js";
-import { EFD_NONBLOCK } from "../../src/tun/uapi.js";
+import { serving } from "../../src/prefix/prefixes.js";
+import { Queue } from "../../src/daemon/queue.js";
+import * as libc from "../../src/sys/libc.js";
+import { EFD_NONBLOCK } from "../../src/sys/uapi.js";
 
 /** Why io_uring cannot be used here, if so. */
 const refusal = await (async () => {

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, PREFIX_REPLIES, SEED, SOURCES, Unreachable } from "../../src/abi.js";
-import { Directory } from "../../src/directory.js";
-import { DEFAULT_ANSWERS, DEFAULT_POLICY, type Limit } from "../../src/engine/policy.js";
-import { parseAddress, parsePrefix, serving, type Serving } from "../../src/prefixes.js";
+import { Directory } from "../../src/daemon/served.js";
+import { DEFAULT_ANSWERS, DEFAULT_POLICY, type Limit } from "../../src/prefix/policy.js";
+import { parseAddress, parsePrefix, serving, type Serving } from "../../src/prefix/prefixes.js";
 import { BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
 import { icmpv6Packet, PREFIX6 } from "../support/ipv6.js";
 import { fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.js";

@@ -8,10 +8,10 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
-import { EXIT, Failure } from "../../src/failure.js";
-import { isSamePlace, parseEndpoint, textOf, urlOf, type Endpoint } from "../../src/http/endpoint.js";
-import { Events } from "../../src/http/events.js";
-import { serve, type HttpServer } from "../../src/http/server.js";
+import { EXIT, Failure } from "../../src/base/failure.js";
+import { isSamePlace, parseEndpoint, textOf, urlOf, type Endpoint } from "../../src/prefix/endpoints.js";
+import { Events } from "../../src/web/events.js";
+import { serve, type HttpServer } from "../../src/web/server.js";
 import { forgetInheritedSockets, inheritedSockets, type InheritedSocket } from "../../src/sys/activation.js";
 
 const dir = mkdtempSync(join(tmpdir(), "pongd-listener-"));

@@ -19,7 +19,7 @@ test("text is printable: what steers a terminal or is not seen is escaped, and a
 
 describe("a message and a field with anything in them are one printable line", () => {
   const logged = (format: string) => {
-    const script = `import { createLogger, speak, tell } from ${JSON.stringify(source("build/src/log.js"))};
+    const script = `import { createLogger, speak, tell } from ${JSON.stringify(source("build/src/base/log.js"))};
       const text = ${JSON.stringify(HOSTILE)};
       createLogger("info", "${format}").warn({ name: text }, text);
       speak("${format}");

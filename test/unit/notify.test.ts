@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { reloading, serviceManager } from "../../src/notify.js";
+import { reloading, serviceManager } from "../../src/sys/notify.js";
 import { NotifySocket } from "../support/notified.js";
 import "../support/process.js";
 

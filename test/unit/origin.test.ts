@@ -91,7 +91,7 @@ describe("a reload over TLS", needsOpenssl, () => {
 
 test("no answer lets a page of another site read it", async () => {
   const { server } = await counting();
-  for (const path of ["/", "/metrics", "/-/healthy", "/-/ready", "/-/reload", "/nothing", "/page/page.js"]) {
+  for (const path of ["/", "/metrics", "/-/healthy", "/-/ready", "/-/reload", "/nothing", "/web/page/page.js"]) {
     for (const method of ["GET", "HEAD", "POST", "OPTIONS"]) {
       const { headers } = await ask(server.url + path, { method, headers: { Origin: "http://other.example", "Access-Control-Request-Method": "GET" } });
       assert.deepEqual(Object.keys(headers).filter((name) => name.startsWith("access-control-")), [], `${method} ${path}`);

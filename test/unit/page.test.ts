@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { describe, test } from "node:test";
-import { Events, MAX_LISTENERS } from "../../src/http/events.js";
+import { Events, MAX_LISTENERS } from "../../src/web/events.js";
 import { serveLocally, type LocalServer } from "../support/served.js";
 import "../support/process.js";
 
@@ -64,30 +64,30 @@ describe("the page's files", () => {
     };
     await visit(`${url}/`);
     assert.deepEqual(Object.fromEntries([...seen].map(([address, type]) => [new URL(address).pathname, type.replace(/;.*/, "")])), {
-      "/": "text/html", "/page/icon.svg": "image/svg+xml", "/page/style.css": "text/css", "/page/uplot.js": "text/javascript",
-      "/page/page.js": "text/javascript", "/page/chart.js": "text/javascript", "/figures.js": "text/javascript", "/numbers.js": "text/javascript",
+      "/": "text/html", "/web/page/icon.svg": "image/svg+xml", "/web/page/style.css": "text/css", "/web/page/uplot.js": "text/javascript",
+      "/web/page/page.js": "text/javascript", "/web/page/chart.js": "text/javascript", "/telemetry/figures.js": "text/javascript", "/telemetry/numbers.js": "text/javascript",
       "/telemetry/reasons.js": "text/javascript",
     });
-    assert.match(await (await fetch(`${url}/page/uplot.js`)).text(), /Copyright \(c\) \d+ Leon Sorokin/);
+    assert.match(await (await fetch(`${url}/web/page/uplot.js`)).text(), /Copyright \(c\) \d+ Leon Sorokin/);
   }));
 
   test("nothing else of the package is served", () => withServer(() => undefined, async ({ url }) => {
-    for (const path of ["/daemon.js", "/page/../daemon.js", "/page/%2e%2e/daemon.js", "/page/html.js", "/page/", "/constructor", "/__proto__", "/figures.js/"]) {
+    for (const path of ["/daemon/supervisor.js", "/web/page/../daemon.js", "/web/page/%2e%2e/daemon.js", "/web/page/html.js", "/web/page/", "/constructor", "/__proto__", "/telemetry/figures.js/"]) {
       assert.equal((await fetch(url + path)).status, 404, path);
     }
   }));
 
   test("what a browser has already is not sent again", () => withServer(() => undefined, async ({ url }) => {
-    const { headers } = await fetch(`${url}/page/page.js`);
+    const { headers } = await fetch(`${url}/web/page/page.js`);
     const etag = headers.get("etag") ?? "";
     assert.equal(headers.get("cache-control"), "no-cache");
-    const again = await fetch(`${url}/page/page.js`, { headers: { "If-None-Match": etag } });
+    const again = await fetch(`${url}/web/page/page.js`, { headers: { "If-None-Match": etag } });
     assert.deepEqual([again.status, await again.text()], [304, ""]);
-    assert.equal((await fetch(`${url}/page/chart.js`, { headers: { "If-None-Match": etag } })).status, 200);
+    assert.equal((await fetch(`${url}/web/page/chart.js`, { headers: { "If-None-Match": etag } })).status, 200);
   }));
 
   test("a strict policy goes with every answer, and the page needs no exception from it", () => withServer(() => undefined, async ({ url }) => {
-    for (const path of ["/", "/page/page.js", "/-/healthy", "/nothing"]) {
+    for (const path of ["/", "/web/page/page.js", "/-/healthy", "/nothing"]) {
       const { headers } = await fetch(url + path);
       const policy = headers.get("content-security-policy") ?? "";
       for (const directive of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]) {

@@ -4,8 +4,8 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
 import { FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, NOBODY, PREFIXES, TRIE, TRIE6 } from "../../src/abi.js";
-import { EXIT, Failure } from "../../src/failure.js";
-import { type Address, formatBytes, misfits, parseAddress, parseHostAddresses, parsePrefix, type Prefix, serving } from "../../src/prefixes.js";
+import { EXIT, Failure } from "../../src/base/failure.js";
+import { type Address, formatBytes, misfits, parseAddress, parseHostAddresses, parsePrefix, type Prefix, serving } from "../../src/prefix/prefixes.js";
 import { examplesOf, tableOf, type Table } from "../../src/engine/table.js";
 
 const usage = (pattern: RegExp) => (error: unknown) => error instanceof Failure && error.exitStatus === EXIT.USAGE && pattern.test(error.message) && !error.message.includes("\n");

@@ -4,9 +4,9 @@ import { before, describe, test } from "node:test";
 import fc from "fast-check";
 import { BATCH, DEADLINE, ERRORS, FREE, FREE_COUNT, IcmpError, MTU, QUEUED, REASSEMBLY, REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE, SLOT_BASE, SLOTS, TO_SEND, Unreachable } from "../../src/abi.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { DEFAULT_REASSEMBLY } from "../../src/engine/policy.js";
+import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import { tableOf } from "../../src/engine/table.js";
-import { parsePrefix, serving } from "../../src/prefixes.js";
+import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { build, type Exports } from "../support/assembly.js";
 import { Rig, type BenchOptions } from "../support/engines.js";
 import {

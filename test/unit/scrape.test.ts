@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PREFIX_REPLIES } from "../../src/abi.js";
-import { Directory } from "../../src/directory.js";
-import { createRegistry } from "../../src/metrics.js";
-import { parsePrefix, serving } from "../../src/prefixes.js";
+import { Directory } from "../../src/daemon/served.js";
+import { createRegistry } from "../../src/telemetry/metrics.js";
+import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 
 const COUNT = 4000;
 const NAME = "pongd_prefix_replies_total";

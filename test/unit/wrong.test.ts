@@ -4,8 +4,8 @@ import { describe, test } from "node:test";
 import { CommanderError } from "commander";
 import { createProgram } from "../../src/cli/program.js";
 import { usageLine } from "../../src/cli/usage.js";
-import { DEFAULTS, type Key } from "../../src/config/document.js";
-import { EXIT, Failure } from "../../src/failure.js";
+import { DEFAULTS, type Key } from "../../src/config/keys.js";
+import { EXIT, Failure } from "../../src/base/failure.js";
 import { parsed, refusal } from "../support/config.js";
 
 /** What a value may look like that was copied, or put together by a script. */

@@ -3,11 +3,11 @@
  * and yaml say the same where js-yaml and the schema accept; and what is printed of it means the same.
  */
 import assert from "node:assert/strict";
-import { ConfigFile, withLineFeeds } from "../../../src/config/file.js";
-import { effective, type Given } from "../../../src/config/options.js";
+import { ConfigFile, withLineFeeds } from "../../../src/config/reader.js";
+import { effective, type Given } from "../../../src/config/merge.js";
 import { oddities, toDocument, toYaml } from "../../../src/config/print.js";
 import { jsonSchema, schema } from "../../../src/config/schema.js";
-import { Failure } from "../../../src/failure.js";
+import { Failure } from "../../../src/base/failure.js";
 import type { Reader } from "../guided.js";
 import { Folder } from "./folder.js";
 import { checkPlaces, refusalOr } from "./refused.js";

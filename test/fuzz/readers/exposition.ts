@@ -3,10 +3,10 @@
  * and no line that is shown has a control in it, or is wider than the screen.
  */
 import assert from "node:assert/strict";
-import { ratesBetween } from "../../../src/figures.js";
-import { toOpenMetrics } from "../../../src/http/exposition.js";
+import { ratesBetween } from "../../../src/telemetry/figures.js";
+import { toOpenMetrics } from "../../../src/web/exposition.js";
 import { figuresOf } from "../../../src/top/collect.js";
-import { samplesOf, type Sample } from "../../../src/top/exposition.js";
+import { samplesOf, type Sample } from "../../../src/top/parse.js";
 import { jsonLine, line } from "../../../src/top/lines.js";
 import { screen } from "../../../src/top/screen.js";
 import { widthOf } from "../../../src/top/text.js";

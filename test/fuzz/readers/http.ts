@@ -25,7 +25,7 @@ const STAYS = 0xe0;
 const TURNS = 6;
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "OPTIONS", "CONNECT", "DELETE", "PRI", "get"];
-const PATHS = ["/metrics", "/-/healthy", "/-/ready", "/-/reload", "/events", "/", "/page/page.js", "/page/icon.svg", "/figures.js", "/../etc/passwd", "*", "http://a/metrics", "//", "/metrics?x=%00"];
+const PATHS = ["/metrics", "/-/healthy", "/-/ready", "/-/reload", "/events", "/", "/web/page/page.js", "/web/page/icon.svg", "/telemetry/figures.js", "/../etc/passwd", "*", "http://a/metrics", "//", "/metrics?x=%00"];
 const HEADERS = [
   "Host: a", "Accept: application/openmetrics-text", "Accept-Encoding: gzip", "Connection: close", "Connection: keep-alive", "Connection: upgrade", "Upgrade: websocket", "Upgrade: h2c", "Expect: 100-continue",
   "Expect: x", "Content-Length: 5", "Content-Length: 18446744073709551616", "Transfer-Encoding: chunked", "Transfer-Encoding: x", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: none", "If-None-Match: x", "Range: bytes=0-",

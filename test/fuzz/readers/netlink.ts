@@ -1,9 +1,9 @@
 /** What the kernel sends over netlink. Each datagram ends, in messages or in a Failure; and what was asked for can be read from the bytes that ask. */
 import assert from "node:assert/strict";
-import { Failure } from "../../../src/failure.js";
-import { FAMILIES, formatBytes, type Prefix } from "../../../src/prefixes.js";
+import { Failure } from "../../../src/base/failure.js";
+import { FAMILIES, formatBytes, type Prefix } from "../../../src/prefix/prefixes.js";
 import { addressOf, attribute, cString, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, ROUTE_METRIC, routeOf, routeTo, statsOf, u32 } from "../../../src/tun/messages.js";
-import * as uapi from "../../../src/tun/uapi.js";
+import * as uapi from "../../../src/sys/uapi.js";
 import type { Reader } from "../guided.js";
 import { refusalOr } from "./refused.js";
 

@@ -4,14 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import type { Output } from "../../../src/output.js";
-import { EXIT, Failure } from "../../../src/failure.js";
-import { readCapture, type CapturedPacket } from "../../../src/replay/capture.js";
-import { LINK_TYPES } from "../../../src/replay/link.js";
-import { MAXIMUM_SNAPLEN, pcapFormat, readPcap } from "../../../src/replay/pcap.js";
-import { readPcapng, SECTION_HEADER } from "../../../src/replay/pcapng.js";
-import { Damage, Source } from "../../../src/replay/source.js";
-import { ReplyWriter } from "../../../src/replay/writer.js";
+import type { Output } from "../../../src/base/output.js";
+import { EXIT, Failure } from "../../../src/base/failure.js";
+import { readCapture, type CapturedPacket } from "../../../src/pcap/capture.js";
+import { LINK_TYPES } from "../../../src/pcap/linktypes.js";
+import { MAXIMUM_SNAPLEN, pcapFormat, readPcap } from "../../../src/pcap/pcap.js";
+import { readPcapng, SECTION_HEADER } from "../../../src/pcap/pcapng.js";
+import { Damage, Source } from "../../../src/pcap/source.js";
+import { ReplyWriter } from "../../../src/pcap/writer.js";
 import { Blocks, FRAMES, pcap as pcapOf, pcapng } from "../../support/captures.js";
 import type { Reader } from "../guided.js";
 import { checkLines } from "./refused.js";

@@ -1,8 +1,8 @@
 /** What /proc says. It is a number, or nothing; and whoever reads that no capability is left has read so of those that are permitted. */
 import assert from "node:assert/strict";
-import { Failure } from "../../../src/failure.js";
-import { capabilitiesIn } from "../../../src/privileges.js";
-import { capabilitySet, ranNs } from "../../../src/proc.js";
+import { Failure } from "../../../src/base/failure.js";
+import { capabilitiesIn } from "../../../src/sys/privileges.js";
+import { capabilitySet, ranNs } from "../../../src/sys/proc.js";
 import type { Reader } from "../guided.js";
 import { refusalOr } from "./refused.js";
 

@@ -1,6 +1,6 @@
 /** What a refusal has to be, whatever was refused. */
 import assert from "node:assert/strict";
-import { Failure } from "../../../src/failure.js";
+import { Failure } from "../../../src/base/failure.js";
 
 /** What `read` returns, or the Failure that it throws, whose lines are lines. @throws whatever else it throws. */
 export function refusalOr<T>(read: () => T): T | Failure {

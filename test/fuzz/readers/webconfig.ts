@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { validateHeaderValue } from "node:http";
 import { load } from "js-yaml";
-import { withLineFeeds } from "../../../src/config/file.js";
-import { Failure } from "../../../src/failure.js";
-import { readWebConfig } from "../../../src/http/webconfig.js";
-import { CIPHERS, CLIENT_AUTH, CURVES, schema, VERSIONS } from "../../../src/http/webschema.js";
+import { withLineFeeds } from "../../../src/config/reader.js";
+import { Failure } from "../../../src/base/failure.js";
+import { readWebConfig } from "../../../src/web/webconfig.js";
+import { CIPHERS, CLIENT_AUTH, CURVES, schema, VERSIONS } from "../../../src/web/webschema.js";
 import type { Reader } from "../guided.js";
 import { Folder } from "./folder.js";
 import { checkPlaces, refusalOr } from "./refused.js";

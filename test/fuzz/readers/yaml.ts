@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { YAMLException } from "js-yaml";
 import type { ZodType } from "zod";
-import { PROPERTY, readQuickly } from "../../../src/config/file.js";
+import { PROPERTY, readQuickly } from "../../../src/config/reader.js";
 import { tooDeep } from "../../../src/config/nesting.js";
 import { Places } from "../../../src/config/places.js";
 

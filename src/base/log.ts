@@ -1,0 +1,66 @@
+/**
+ * Standard error: the log, and what a command says besides it. As text for people, or as JSON lines (pino's); each is one printable line, and
+ * what nobody reads is dropped and counted.
+ */
+import { pino, type Logger } from "pino";
+import { BoundedLines } from "./bounded.js";
+import { printable } from "./printable.js";
+
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = typeof LOG_LEVELS[number];
+export const LOG_FORMATS = ["text", "json"] as const;
+export type LogFormat = typeof LOG_FORMATS[number];
+
+export const stderr = new BoundedLines(process.stderr);
+stderr.onRoom = (dropped) => { tell("error", unread(dropped, "standard error")); };
+
+let format: LogFormat = "text";
+
+/** Has tell() write in this format from now on. */
+export function speak(as: LogFormat): void {
+  format = as;
+}
+
+/** A line outside the log: a command's warning, or why it failed, with which status. A `stack` takes further lines of text. */
+export function tell(level: "warn" | "error", message: string, fields: { status?: number; stack?: readonly string[] | undefined } = {}): void {
+  if (format === "json") jsonLogger("info")[level](fields, message);
+  else for (const line of [`pongd: ${message}`, ...fields.stack ?? []]) stderr.write(`${printable(line)}\n`);
+}
+
+export function createLogger(level: LogLevel, format: LogFormat): Logger {
+  const logger = format === "json" ? jsonLogger(level) : loggerTo(level, toText);
+  stderr.onRoom = (dropped) => { logger.error({ droppedLines: dropped }, unread(dropped, "standard error")); };
+  return logger;
+}
+
+/** Has Node.js's warnings said in one line each, which it would print itself in several. */
+export function onWarning(say: (message: string) => void): void {
+  process.removeAllListeners("warning").on("warning", ({ name, message }) => { say(`Node.js warns: ${name}: ${message}`); });
+}
+
+/** That this many lines are missing. */
+export function unread(dropped: number, where: string): string {
+  return `${dropped} line${dropped === 1 ? " was" : "s were"} dropped, since nobody read ${where}`;
+}
+
+function jsonLogger(level: LogLevel): Logger {
+  return loggerTo(level, (line) => line);
+}
+
+/** `toLine`: from pino's line, without its end. */
+function loggerTo(level: LogLevel, toLine: (line: string) => string): Logger {
+  return pino({
+    level,
+    base: undefined,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    // A message is for people in JSON too; fields keep the value that they have.
+    hooks: { logMethod(args, method) { method.apply(this, args.map((arg: unknown) => typeof arg === "string" ? printable(arg) : arg) as typeof args); } },
+  }, { write: (line) => { stderr.write(`${printable(toLine(line.slice(0, -1)))}\n`); } });
+}
+
+function toText(line: string): string {
+  const { time, level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  return `${String(time)} ${String(level)} ${String(msg)}${pairs.join("")}`;
+}

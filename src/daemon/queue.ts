@@ -1,0 +1,178 @@
+/**
+ * The main thread's hold on one queue: the memory, which lasts, and the worker, which is started again if it crashes; and the eventfd
+ * that wakes it.
+ */
+import { createInterface } from "node:readline";
+import { Worker } from "node:worker_threads";
+import type { EngineName } from "../engine/contract.js";
+import { LinearMemory, type MemoryOptions } from "../engine/memory.js";
+import type { Table } from "../engine/table.js";
+import { compile } from "../engine/wasm.js";
+import type { IoChoice, IoName } from "../io/contract.js";
+import { openDescriptors } from "../sys/descriptors.js";
+import { EXIT, Failure, messageOf } from "../base/failure.js";
+import * as libc from "../sys/libc.js";
+import { EFD_CLOEXEC } from "../sys/uapi.js";
+import type { Running, WorkerInput, WorkerMessage } from "./worker.js";
+
+const module = compile();
+/** More than a worker's event loop and its ring take. */
+const DESCRIPTORS = 16;
+
+export interface QueueOptions {
+  readonly index: number;
+  /** The device's queue. */
+  readonly fd: number;
+  readonly engine: EngineName;
+  readonly io: IoChoice;
+  /** Rounds that may come up empty before the packet loop sleeps. */
+  readonly spin: number;
+  readonly memory: MemoryOptions;
+  /** Asked when a worker that ran has crashed: nothing, for it to be started again, or what the queue is to end with. */
+  readonly crashed?: (queue: Queue, crash: Failure) => Failure | undefined;
+  /** Told each line that the worker writes on its standard error. */
+  readonly said?: (queue: Queue, line: string) => void;
+}
+
+export class Queue {
+  readonly index: number;
+  readonly engine: EngineName;
+  readonly memory: LinearMemory;
+  /** How often its worker was started again. */
+  restarts = 0;
+  /** Fulfilled when the packet loop runs for the first time, with what it runs on. @throws Failure as `ended` does. */
+  readonly running: Promise<Running>;
+  /** Fulfilled when the worker has ended as asked. @throws Failure where it ended by itself, and is not started again. */
+  readonly ended: Promise<void>;
+  readonly #options: QueueOptions;
+  readonly #wakeFd: number;
+  #io: IoName = "readwrite";
+  /** The counters, while a worker that starts again tries its I/O with them. */
+  #counted: Float64Array | undefined;
+  #over = false;
+  #asked = 0;
+  #waiting: { readonly asked: number; readonly resolve: () => void }[] = [];
+
+  constructor(options: QueueOptions) {
+    this.index = options.index;
+    this.engine = options.engine;
+    this.#options = options;
+    this.memory = LinearMemory.create(options.memory);
+    this.#wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC), "eventfd", `of queue ${this.index}`);
+    const first = this.#start();
+    this.ended = this.#supervise(first);
+    this.running = Promise.race([first.running, this.ended.then(() => first.running)]);
+  }
+
+  /** What the packet loop reads and writes with, once it runs. */
+  get io(): IoName {
+    return this.#io;
+  }
+
+  /** By abi.ts's indices; see LinearMemory. */
+  get counters(): Float64Array {
+    return this.#counted ?? this.memory.counters;
+  }
+
+  /**
+   * Has the engine use another table, and the prefixes at these indices counted anew. Fulfilled once nobody uses the last one any more;
+   * until then there must not be another. @throws RangeError as LinearMemory.serve() does.
+   */
+  async serve(table: Table, fresh: readonly number[]): Promise<void> {
+    for (const index of fresh) this.memory.clear(index);
+    this.memory.serve(table);
+    await this.atTop();
+  }
+
+  /** Fulfilled when the packet loop has come to its top since; that of a crashed worker does so when it has been started again. */
+  atTop(): Promise<void> {
+    const asked = ++this.#asked;
+    this.memory.ask(asked);
+    this.#wake();
+    return new Promise((resolve) => { this.#waiting.push({ asked, resolve }); });
+  }
+
+  /** Ends the packet loop after the round it is in. May be called from an exit handler: it does not wait. */
+  stop(): void {
+    this.memory.requestStop();
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (!this.#over) libc.eventfd_write(this.#wakeFd, 1);
+  }
+
+  async #supervise(first: Started): Promise<void> {
+    try {
+      for (let started = first; ; started = this.#start()) {
+        const crash = await started.ended;
+        if (!crash) return;
+        const { crashed = () => crash } = this.#options;
+        const failure = (started === first && !started.ran) || this.memory.stopRequested ? crash : crashed(this, crash);
+        if (failure) throw failure;
+        this.memory.recover();
+        this.#counted = this.memory.counters.slice();
+        this.restarts++;
+        checkDescriptors();
+      }
+    } finally {
+      this.#over = true;
+      libc.close(this.#wakeFd);
+    }
+  }
+
+  #start(): Started {
+    const { engine, io, spin, fd } = this.#options;
+    const workerData: WorkerInput = { memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd, inherited: openDescriptors() };
+    const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true });
+    // Warnings of Node.js's own. Joined to this thread's standard error they would have another format, and no bound.
+    createInterface(worker.stderr).on("line", (line) => { this.#options.said?.(this, line); });
+    let resolveRunning: (running: Running) => void;
+    const started: Started = { running: new Promise((resolve) => { resolveRunning = resolve; }), ran: false, ended: Promise.resolve(undefined) };
+    let refused: string | undefined;
+    let leftBehind: readonly number[] = [];
+    worker.on("message", (message: WorkerMessage) => {
+      if ("io" in message) {
+        started.ran = true;
+        leftBehind = message.leftBehind;
+        this.#io = message.io;
+        this.#counted = undefined;
+        resolveRunning(message);
+      } else if ("refused" in message) {
+        refused = message.refused;
+      } else {
+        for (const { asked, resolve } of this.#waiting) if (asked <= message.asked) resolve();
+        this.#waiting = this.#waiting.filter(({ asked }) => asked > message.asked);
+      }
+    });
+    let cause: unknown;
+    worker.once("error", (error) => { cause = error; });
+    started.ended = new Promise<number>((resolve) => { worker.once("exit", resolve); }).then((status) => {
+      const ring = this.memory.takeRing();
+      for (const left of ring === 0 ? leftBehind : [ring, ...leftBehind]) libc.close(left);
+      if (refused !== undefined) {
+        return new Failure(`io_uring cannot be used here: ${refused}`, EXIT.PERMISSION, { mend: "run with --io auto, or see: pongd doctor" });
+      }
+      if (cause === undefined && this.memory.stopRequested) return undefined;
+      const why = cause === undefined ? `its thread ended with status ${status}` : messageOf(cause);
+      return new Failure(`the worker of queue ${this.index} died: ${why}`, EXIT.RUNTIME, { cause });
+    });
+    return started;
+  }
+}
+
+/** Node.js aborts where a thread's event loop gets none. @throws Failure */
+function checkDescriptors(): void {
+  const tried = Array.from({ length: DESCRIPTORS }, () => libc.eventfd(0, EFD_CLOEXEC));
+  for (const fd of tried) if (fd >= 0) libc.close(fd);
+  if (tried.some((fd) => fd < 0)) throw new Failure("no descriptors are left to start a worker with; see: ulimit -n", EXIT.RUNTIME);
+}
+
+/** A worker's life. */
+interface Started {
+  readonly running: Promise<Running>;
+  /** Whether its packet loop ran. */
+  ran: boolean;
+  /** Why it ended, other than as asked. */
+  ended: Promise<Failure | undefined>;
+}

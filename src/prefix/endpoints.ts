@@ -1,0 +1,81 @@
+/** Where the operator's side listens, from text. */
+import { isIP, isIPv4, isIPv6 } from "node:net";
+import ipaddr from "ipaddr.js";
+import { EXIT, Failure } from "../base/failure.js";
+
+export type Endpoint = TcpEndpoint | UnixEndpoint;
+
+export interface TcpEndpoint {
+  /** An address, with its zone if it has one, or a name; undefined for every address of this machine. */
+  readonly host: string | undefined;
+  /** 0 for any free one. */
+  readonly port: number;
+}
+
+export interface UnixEndpoint {
+  /** Of the socket's file, absolute. */
+  readonly path: string;
+}
+
+export const ENDPOINT_EXAMPLES = "127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock";
+/** unix(7): sun_path holds as many bytes, and a NUL. */
+const MAX_PATH = 107;
+
+/** Reads `host:port`, `[v6]:port`, `[v6%zone]:port`, `:port` or `unix:PATH`. @throws Failure (usage). */
+export function parseEndpoint(text: string): Endpoint {
+  if (text.startsWith("unix:")) return { path: parsePath(text) };
+  const match = /^(?:\[([^\]]+)\]|([^:\s[\]]*)):(\d{1,5})$/.exec(text);
+  const [, v6, host, port] = (match ?? []) as (string | undefined)[];
+  if (!match || Number(port) > 65535 || (v6 !== undefined && !isIPv6(v6)) || isIncomplete(host ?? "")) {
+    throw new Failure(`listen address "${text}": ${adviceOn(text)}`, EXIT.USAGE);
+  }
+  return { host: host === "" ? undefined : v6 ?? host, port: Number(port) };
+}
+
+/** Whether a host is numbers, but no address of four. Resolvers make one of it: of 1.2.3, 1.2.0.3. */
+export function isIncomplete(host: string): boolean {
+  return /(^|\.)(\d+|0x[\da-f]*)\.?$/i.test(host) && !isIPv4(host);
+}
+
+/** What to write in place of an endpoint that is wrong. */
+function adviceOn(text: string): string {
+  const [, host = "", port] = (/^(.*):(\d+)$/s.exec(text) ?? []) as (string | undefined)[];
+  if (/^\w+:\/\//.test(text)) return "leave out the scheme, and write it like 127.0.0.1:7664";
+  if (/^\d+$/.test(text)) return `write a colon before the port, :${text}, or an address and the port, 127.0.0.1:${text}`;
+  if (isIPv6(text)) return "put the IPv6 address in brackets, and its port behind it, like [::1]:7664";
+  if (isIP(text.replace(/^\[(.*)\]$/s, "$1")) !== 0) return `add a port: ${text}:7664`;
+  if (isIncomplete(port === undefined ? text : host)) return "write the address as four numbers from 0 to 255, like 127.0.0.1:7664";
+  if (Number(port) > 65535) return "write a port from 0 to 65535";
+  return `write it like ${ENDPOINT_EXAMPLES}`;
+}
+
+function parsePath(text: string): string {
+  const path = text.slice("unix:".length);
+  if (!/^\/(?:[^\p{Cc}]*[^\p{Cc}/])$/u.test(path) || Buffer.byteLength(path) > MAX_PATH) {
+    throw new Failure(`listen address "${text}": write the whole path, of ${MAX_PATH} bytes at most, like unix:/run/pongd.sock`, EXIT.USAGE);
+  }
+  return path;
+}
+
+/** As parseEndpoint() reads it. */
+export function textOf(endpoint: Endpoint): string {
+  if ("path" in endpoint) return `unix:${endpoint.path}`;
+  const { host = "", port } = endpoint;
+  return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+}
+
+/** `scheme`: http or https. A socket's file has no URL, and is as parseEndpoint() reads it. */
+export function urlOf(endpoint: Endpoint, scheme: string): string {
+  if ("path" in endpoint) return textOf(endpoint);
+  // RFC 6874: the "%" before a zone is escaped.
+  return `${scheme}://${textOf({ ...endpoint, host: endpoint.host ?? "localhost" }).replace("%", "%25")}`;
+}
+
+export function isSamePlace(one: Endpoint, other: Endpoint): boolean {
+  if ("path" in one || "path" in other) return "path" in one && "path" in other && one.path === other.path;
+  return one.port === other.port && canonical(one.host) === canonical(other.host);
+}
+
+function canonical(host = "::"): string {
+  return ipaddr.isValid(host) ? ipaddr.parse(host).toString() : host.toLowerCase();
+}

@@ -1,0 +1,167 @@
+/**
+ * The server of the operator's side: what listens, what each connection becomes, and how it ends.
+ *
+ *  1. net.Servers accept connections, one for each place that is listened at; all are known, and of too many the oldest goes
+ *  2. by the web configuration of that moment one is handed to a tls.Server, which is another one once that has changed, or to step 3
+ *  3. one http.Server and one HTTP/2 server, of which neither listens, take them and what comes decrypted out of step 2
+ *  4. each request: rate, then user, then the route
+ *
+ * Whoever is slow is cut: a handshake, a request and a response have a term each.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
+import type { Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from "node:tls";
+import type { Logger } from "pino";
+import { http } from "../base/builtin.js";
+import { messageOf } from "../base/failure.js";
+import type { InheritedSocket } from "../sys/activation.js";
+import { BasicAuth, BcryptThread } from "./auth.js";
+import { objection } from "./clients.js";
+import { isSamePlace, urlOf, type Endpoint } from "../prefix/endpoints.js";
+import { cut, Gate, limitTaking } from "./gate.js";
+import { listen, type Listener } from "./listener.js";
+import { answer, respond, type Status } from "./routes.js";
+import type { WebConfig } from "./webconfig.js";
+
+/** For a handshake, for a request, and for a response once it is written. */
+const TERM_MS = 10_000;
+/** Longer than most scrape intervals: a handshake costs more than a scrape. */
+const KEEP_ALIVE_MS = 90_000;
+const MAX_CONNECTIONS = 512;
+const MAX_STREAMS = 100;
+/** How often terms are looked at, at least. */
+const CHECK_MS = 1000;
+
+export interface HttpServer {
+  /** `http://host:port`, or https, with the port that is really open; or `unix:PATH`. */
+  readonly urls: readonly string[];
+  readonly close: () => Promise<void>;
+}
+
+export interface ServeOptions {
+  /** TLS, users, headers and rate, as they are now; none without it. */
+  readonly web?: { current(): WebConfig } | undefined;
+  /** Requests for metrics that are served at a time; 0 for no limit. */
+  readonly maxRequests?: number;
+  readonly log?: Logger | undefined;
+  readonly termMs?: number;
+}
+
+/** Opens the server at all `places`, those that systemd has opened first. @throws Failure where one is in use, not permitted, or not this machine's. */
+export async function serve(
+  places: readonly (InheritedSocket | Endpoint)[], status: Status, { web, maxRequests = 0, log, termMs = TERM_MS }: ServeOptions = {},
+): Promise<HttpServer> {
+  const gate = new Gate(maxRequests);
+  const bcrypt = new BcryptThread();
+  const auth = new BasicAuth(bcrypt.compare);
+
+  const handle = async (request: IncomingMessage, response: ServerResponse) => {
+    const client = { gone: false };
+    response.once("close", () => { client.gone = true; });
+    const { headers, users, limiter } = web?.current() ?? {};
+    for (const [name, value] of headers ?? []) response.setHeader(name, value);
+    if (limiter?.take() === false) {
+      respond(response, 429, "Too Many Requests\n");
+      return;
+    }
+    const verdict = users && users.size > 0 ? await auth.check(users, request.headers.authorization) : "granted";
+    // Whoever left while a password was compared: nothing would tell of it again.
+    if (client.gone) return;
+    if (verdict === "granted") {
+      await answer(request, response, status, gate);
+    } else if (verdict === "denied") {
+      respond(response, 401, "Unauthorized\n", undefined, { "WWW-Authenticate": "Basic realm=\"pongd\", charset=\"UTF-8\"" });
+    } else {
+      respond(response, 503, "Service Unavailable: too many passwords are being checked\n", undefined, { "Retry-After": "1" });
+    }
+  };
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    handle(request, response).catch((error: unknown) => {
+      if (response.headersSent) cut(response);
+      else respond(response, 500, `${messageOf(error)}\n`);
+    }).finally(() => { limitTaking(response, termMs); });
+  };
+
+  const last = new WeakMap<Socket, ServerResponse>();
+  const http1 = http.createServer({
+    headersTimeout: termMs, requestTimeout: termMs, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: Math.min(termMs, CHECK_MS),
+  }, (request, response) => {
+    // Responses would wait behind one that may never end, and nobody could cut them.
+    if (last.get(request.socket)?.writableEnded === false) {
+      request.socket.destroy();
+      return;
+    }
+    last.set(request.socket, response);
+    onRequest(request, response);
+  });
+  // A response that waits for the one before it has no socket yet, and Node.js does not tell it that this is gone.
+  http1.on("connection", (socket) => {
+    socket.once("close", () => {
+      const response = last.get(socket);
+      if (response?.socket === null && !response.closed) response.emit("close");
+    });
+  });
+  // Where it begins to look at the terms of requests.
+  http1.emit("listening");
+  const http2 = createHttp2Server({ settings: { maxConcurrentStreams: MAX_STREAMS } }, (request, response) => {
+    // Node.js's compatibility API: to a route they are as the other's.
+    onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse);
+  });
+  http2.on("session", (session) => {
+    session.setTimeout(KEEP_ALIVE_MS, () => { session.destroy(); });
+  });
+
+  const tlsServer = ({ options, clients }: NonNullable<WebConfig["tls"]>) => {
+    const server = createTlsServer({ ...options, handshakeTimeout: termMs }, (socket: TLSSocket) => {
+      const wrong = objection(clients, socket);
+      if (wrong !== undefined) {
+        log?.debug({ client: socket.remoteAddress }, `connection refused: ${wrong}`);
+        socket.destroy();
+      } else {
+        (socket.alpnProtocol === "h2" ? http2 : http1).emit("connection", socket);
+      }
+    });
+    return server.on("tlsClientError", (error, socket) => {
+      log?.debug({ client: socket.remoteAddress }, `TLS handshake failed: ${error.message}`);
+      // After its term the connection is left to whoever listens here.
+      socket.destroy();
+    });
+  };
+  let secure: { readonly tls: WebConfig["tls"]; readonly server: TlsServer } | undefined;
+  const connections = new Set<Socket>();
+  const onConnection = (socket: Socket) => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
+    // Whoever has it then hears of its end.
+    socket.on("error", () => undefined);
+    const [oldest] = connections;
+    if (connections.size > MAX_CONNECTIONS) oldest.destroy();
+    const { tls } = web?.current() ?? {};
+    if (tls && secure?.tls !== tls) secure = { tls, server: tlsServer(tls) };
+    (tls && secure ? secure.server : http1).emit("connection", socket);
+  };
+
+  const listeners: Listener[] = [];
+  const endpoints = () => listeners.map(({ endpoint }) => endpoint);
+  const close = async () => {
+    const closed = listeners.map((listener) => listener.close());
+    for (const socket of connections) socket.destroy();
+    http1.close();
+    await Promise.all([...closed, bcrypt.close()]);
+  };
+  try {
+    // Before there are packet threads, which tell their own descriptors by when these came (sys/descriptors.ts).
+    if (web) await bcrypt.start();
+    for (const place of places) {
+      // A socket that systemd has opened may be one that the configuration names, too.
+      if (!("fd" in place) && endpoints().some((endpoint) => isSamePlace(endpoint, place))) continue;
+      listeners.push(await listen(place, onConnection, endpoints()));
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const scheme = web?.current().tls ? "https" : "http";
+  return { urls: endpoints().map((endpoint) => urlOf(endpoint, scheme)), close };
+}

@@ -1,0 +1,128 @@
+/** The schema of a web configuration: the keys of Prometheus's exporter-toolkit, with the values that it takes. */
+import { z } from "zod";
+import { http } from "../base/builtin.js";
+
+/** Go's names of what crypto/tls calls secure, as OpenSSL's. Those of TLS 1.3 are its own names there, too. */
+export const CIPHERS: Readonly<Record<string, string>> = {
+  TLS_AES_128_GCM_SHA256: "TLS_AES_128_GCM_SHA256",
+  TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",
+  TLS_CHACHA20_POLY1305_SHA256: "TLS_CHACHA20_POLY1305_SHA256",
+  TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA: "ECDHE-ECDSA-AES128-SHA",
+  TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: "ECDHE-ECDSA-AES128-GCM-SHA256",
+  TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA: "ECDHE-ECDSA-AES256-SHA",
+  TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: "ECDHE-ECDSA-AES256-GCM-SHA384",
+  TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: "ECDHE-ECDSA-CHACHA20-POLY1305",
+  TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA: "ECDHE-RSA-AES128-SHA",
+  TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: "ECDHE-RSA-AES128-GCM-SHA256",
+  TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA: "ECDHE-RSA-AES256-SHA",
+  TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384: "ECDHE-RSA-AES256-GCM-SHA384",
+  TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: "ECDHE-RSA-CHACHA20-POLY1305",
+};
+
+/** Go's names of curves as OpenSSL's. */
+export const CURVES = { CurveP256: "P-256", CurveP384: "P-384", CurveP521: "P-521", X25519: "X25519" } as const;
+
+/** From the oldest. */
+export const VERSIONS = { TLS10: "TLSv1", TLS11: "TLSv1.1", TLS12: "TLSv1.2", TLS13: "TLSv1.3" } as const;
+
+/** Go's ClientAuthType; RequireClientCert is what exporters called RequireAnyClientCert first. */
+export const CLIENT_AUTH = ["NoClientCert", "RequestClientCert", "RequireAnyClientCert", "RequireClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"] as const;
+
+/** Nanoseconds in each unit of a Go duration. */
+const UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+const PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
+
+/** Milliseconds of a Go duration, whose numbers without a unit are nanoseconds; undefined for what is none. */
+export function durationMs(value: string | number): number | undefined {
+  if (typeof value === "number") return value / 1e6;
+  if (value === "0") return 0;
+  const parts = [...value.matchAll(PART)];
+  if (parts.length === 0 || parts.map(([part]) => part).join("") !== value) return undefined;
+  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNITS[unit], 0) / 1e6;
+}
+
+// A value's error message is what was expected in its place.
+
+const PEM = "text in PEM";
+const FILE = "a file's path";
+const HASH = "a bcrypt hash of a cost from 4 to 16, 60 characters that begin with $2a$, $2b$ or $2y$, such as htpasswd -nBC 10 \"\" prints";
+const INTERVAL = "a duration like 1s, 250ms or 1m30s";
+const BURST = "a whole number, 0 or more";
+const BOOLEAN = "true or false";
+
+/** A key without a value is as if it were not there. */
+function key<T extends z.ZodType>(type: T) {
+  return type.nullish();
+}
+
+function choice<const T extends readonly [string, ...string[]]>(choices: T) {
+  return z.enum(choices, `one of ${choices.join(", ")}`);
+}
+
+function namesOf<T extends object>(names: T) {
+  return choice(Object.keys(names) as [string & keyof T, ...(string & keyof T)[]]);
+}
+
+function list<T extends z.ZodType>(item: T, what: string) {
+  return z.array(item, `a list of ${what}`);
+}
+
+function map<T extends z.ZodRawShape>(shape: T) {
+  return z.strictObject(shape, `a map of ${Object.keys(shape).join(", ")}`);
+}
+
+/** Blank is as if it were not there. A number is what YAML makes of `X-XSS-Protection: 1`. */
+function header(...values: readonly string[]) {
+  const expected = values.length > 0 ? values.join(" or ") : "text for a header, on one line";
+  return key(z.union([z.string(), z.number()], expected).refine((value) => value === "" || (values.length > 0 ? values.includes(String(value)) : isHeaderValue(String(value))), expected));
+}
+
+/** zod leaves that key out, and a user with it. */
+function refusePrototype(value: unknown, context: z.core.$RefinementCtx): unknown {
+  if (typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__")) context.addIssue({ code: "custom", message: "users of other names than __proto__", input: value });
+  return value;
+}
+
+function isHeaderValue(value: string): boolean {
+  try {
+    http.validateHeaderValue("X", value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export const schema = z.strictObject({
+  tls_server_config: key(map({
+    cert: key(z.string(PEM)),
+    key: key(z.string(PEM)),
+    client_ca: key(z.string(PEM)),
+    cert_file: key(z.string(FILE)),
+    key_file: key(z.string(FILE)),
+    client_ca_file: key(z.string(FILE)),
+    client_auth_type: key(z.union([z.literal(""), choice(CLIENT_AUTH)], `one of ${CLIENT_AUTH.join(", ")}`)),
+    client_allowed_sans: key(list(z.string("a name, an address or a URI"), "names, addresses and URIs")),
+    min_version: key(namesOf(VERSIONS)),
+    max_version: key(namesOf(VERSIONS)),
+    cipher_suites: key(list(namesOf(CIPHERS), "cipher suites")),
+    prefer_server_cipher_suites: key(z.boolean(BOOLEAN)),
+    curve_preferences: key(list(namesOf(CURVES), "curves")),
+  })),
+  http_server_config: key(map({
+    http2: key(z.boolean(BOOLEAN)),
+    headers: key(map({
+      "Content-Security-Policy": header(),
+      "X-Frame-Options": header("deny", "sameorigin"),
+      "X-Content-Type-Options": header("nosniff"),
+      "X-XSS-Protection": header(),
+      "Strict-Transport-Security": header(),
+    })),
+  })),
+  basic_auth_users: key(z.preprocess(refusePrototype, z.record(z.string(), z.string(HASH).regex(/^\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$/, HASH), "a map of users, each with the hash of a password, after a colon and a space"))),
+  rate_limit: key(map({
+    interval: key(z.union([z.string(), z.int().min(0)], INTERVAL).refine((value) => durationMs(value) !== undefined, INTERVAL)),
+    burst: key(z.int(BURST).min(0, BURST)),
+  })),
+}, "a map of keys like tls_server_config");
+
+export type WebDocument = z.infer<typeof schema>;
