@@ -1,6 +1,7 @@
 // One batch: what the host calls.
 
-import { BATCH_SIZES, Counter, MODE, Mode, NEXT_TABLE, QUEUED, TABLE } from "../src/abi";
+import { MODE, Mode, NEXT_TABLE, QUEUED, TABLE } from "../abi/control";
+import { BATCH_SIZES, Counter } from "../abi/counters";
 import { unwrap, wrap } from "./ethernet";
 import { input } from "./input";
 import { add } from "./memory";

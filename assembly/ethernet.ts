@@ -16,7 +16,10 @@
 //
 // Nothing is learnt from a frame, and nothing remembered: a reply goes where its request came from, with its tags.
 
-import { Counter, Drop, DROPPED, FRAME_OFFSET, INVALID, QUEUED } from "../src/abi";
+import { FRAME_OFFSET, QUEUED } from "../abi/control";
+import { Counter, Drop, DROPPED } from "../abi/counters";
+import { SLOT_ALIGN } from "../abi/slots";
+import { INVALID } from "../abi/tables";
 import { mac, mac6 } from "./mac";
 import { add, free, receive, receivedLength, receivedSlot, send, toSendLength, toSendSlot } from "./memory";
 import { owner, owner6, table } from "./prefix";
@@ -53,7 +56,7 @@ export function wrap(first: u32, end: u32): void {
   const offset = load<u32>(FRAME_OFFSET);
   for (let i = first; i < end; i++) {
     const packet = toSendSlot(i);
-    const frame = (packet & -64) + offset;
+    const frame = (packet & -SLOT_ALIGN) + offset;
     send(i, frame, toSendLength(i) + <u32>(packet - frame));
   }
 }

@@ -9,7 +9,8 @@
 // It never says no: whatever is not such a packet, or not quite, goes to the slow path (judge.ts), which looks at it anew and
 // has a reason for everything. The TTL is not looked at: a host must not drop a datagram for it (RFC 1122 §3.2.1.7).
 
-import { ANSWER_ECHO, Counter, FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, Protocol } from "../src/abi";
+import { Counter, Protocol } from "../abi/counters";
+import { ANSWER_ECHO, FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY } from "../abi/tables";
 import { holds, sum, sum20 } from "./checksum";
 import { judge } from "./judge";
 import { add, answered, receive, receivedLength, receivedSlot, send } from "./memory";

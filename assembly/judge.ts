@@ -5,7 +5,8 @@
 //    0   the packet has been taken care of, and counted where that is done: its slot is free
 //  < 0   ~ the reason to drop it
 
-import { Drop, DROPPED, LINK, QUEUED } from "../src/abi";
+import { LINK, QUEUED } from "../abi/control";
+import { Drop, DROPPED } from "../abi/counters";
 import { ipv4Expired, ipv4Input } from "./judge/ipv4";
 import { ipv6Expired, ipv6Input } from "./judge/ipv6";
 import { add, free, queue, receivedLength, receivedSlot } from "./memory";

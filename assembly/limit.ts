@@ -1,8 +1,10 @@
 // Rates: token buckets, {f64 tokens that are missing, f64 when in ms} each. What is kept is how many are missing, so that a new bucket
-// is full. A bucket of ICMP errors of a kind (BUCKETS), one a prefix, and one for the sources of a hash, in a table of fixed size: what
+// is full. A bucket of ICMP errors of a kind (ERROR_BUCKETS), one a prefix, and one for the sources of a hash, in a table of fixed size: what
 // a flood of sources costs is that some share theirs.
 
-import { FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, OWNER, PREFIX_BUCKETS, PREFIX_LIMITS, SEED, SOURCE_BUCKETS, SOURCE_LIMIT, SOURCES } from "../src/abi";
+import { OWNER, SEED } from "../abi/control";
+import { BUCKET_SIZE, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../abi/limits";
+import { FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SIZE, LIMIT_SOURCE, PREFIX_LIMITS, SOURCE_LIMIT } from "../abi/tables";
 import { answers, table } from "./prefix";
 import * as ipv4 from "./wire/ipv4";
 import * as ipv6 from "./wire/ipv6";
@@ -24,12 +26,12 @@ export function permits(ip: usize, now: f64): bool {
   const at = table();
   if (limited & LIMIT_SOURCE) {
     // Its own bucket first: a source above its rate takes nothing away from the others.
-    if (!take(SOURCE_BUCKETS + (hash(ip) << 4), load<f32>(at, SOURCE_LIMIT), load<f32>(at, SOURCE_LIMIT + 4), now)) return false;
+    if (!take(SOURCE_BUCKETS + hash(ip) * BUCKET_SIZE, load<f32>(at, SOURCE_LIMIT), load<f32>(at, SOURCE_LIMIT + 4), now)) return false;
   }
   if (!(limited & LIMIT_PREFIX)) return true;
   const index = load<u32>(OWNER) - FIRST_PREFIX;
-  const limit = at + <usize>(index << 3);
-  return take(PREFIX_BUCKETS + (index << 4), load<f32>(limit, PREFIX_LIMITS), load<f32>(limit, PREFIX_LIMITS + 4), now);
+  const limit = at + <usize>(index * LIMIT_SIZE);
+  return take(PREFIX_BUCKETS + index * BUCKET_SIZE, load<f32>(limit, PREFIX_LIMITS), load<f32>(limit, PREFIX_LIMITS + 4), now);
 }
 
 /** Of the source's network, /24 or /56, which is what one host may have; below SOURCES. */

@@ -2,7 +2,7 @@
 // either case. One each begins with 02:70 or 02:76 and ends with the IPv4 address, or 32 bits mixed from the IPv6 address:
 // two that come out alike do no harm, since a frame is judged by its IP destination all the same.
 
-import { MAC, MAC_POLICY, MacPolicy } from "../src/abi";
+import { MAC, MAC_POLICY, MacPolicy } from "../abi/control";
 import { load48 } from "./wire/ethernet";
 
 const FIRST_BYTES: u64 = 0x7002;

@@ -1,60 +1,63 @@
-// The linear-memory map, and the queues in it. Constants: src/abi.ts.
+// The map of linear memory, and the queues in it. Where what begins: abi/, whose files' names are on the right.
 //
 //        0 ┌──────────────────────────────────────────┐
-//          │ control: stop, free count, reply TTL …   │
+//          │ control words                            │  control
 // COUNTERS ├──────────────────────────────────────────┤
-//          │ f64 counters, then f64 replies by prefix │  written here and by the I/O, read by the host at scrape
+//          │ f64 counters, then f64 replies by prefix │  counters: written here and by the I/O, read by the host at scrape
 //          ├──────────────────────────────────────────┤
-//          │ token buckets by prefix, and by source   │  limit.ts
-//          ├──────────────────────────────────────────┤
-//          │ path MTUs by destination                 │  pmtu.ts
-// RECEIVED ├──────────────────────────────────────────┤
-//          │ {slot, length}: I/O → engine             │
-//  TO_SEND ├──────────────────────────────────────────┤
-//          │ {slot, length}: engine → I/O             │
-//     FREE ├──────────────────────────────────────────┤
-//          │ stack of free slots                      │  a slot is on the stack, in a queue, or being read or written
+//          │ token buckets: errors, prefixes, sources │  limits (limit.ts)
+//    PATHS ├──────────────────────────────────────────┤
+//          │ path MTUs by destination                 │  paths (pmtu.ts)
 //    RINGS ├──────────────────────────────────────────┤  page boundary
-//          │ io_uring: struct io_rings, CQEs          │  shared with the kernel (ring.ts)
+//          │ io_uring: struct io_rings, CQEs          │  uring: shared with the kernel (ring.ts)
 //     SQES ├──────────────────────────────────────────┤  page boundary
 //          │ io_uring: SQEs                           │
+// RECEIVED ├──────────────────────────────────────────┤
+//          │ descriptors: I/O → engine                │  slots
+//  TO_SEND ├──────────────────────────────────────────┤
+//          │ descriptors: engine → I/O                │
+//     FREE ├──────────────────────────────────────────┤
+//          │ stack of free slots                      │  a slot is on the stack, in a queue, or being read or written
 // SLOT_BASE├──────────────────────────────────────────┤  page boundary
 //          │ SLOTS slots, each an odd number of cache │  odd, so that the slots' first lines spread over
 //          │ lines                                    │  all sets of the first-level cache
 //          ├──────────────────────────────────────────┤
-//          │ two tables: whose the addresses are, and │  written by the host (src/engine/table.ts), one while the
-//          │ what they answer                         │  other is in use (prefix.ts)
+//          │ two tables: whose the addresses are, and │  tables: written by the host (src/engine/table.ts), one while
+//          │ what they answer                         │  the other is in use (prefix.ts)
 //          ├──────────────────────────────────────────┤  where the word REASSEMBLY says
-//          │ reassembly: a table, and a buffer of     │  reassembly.ts draws it
+//          │ reassembly: a table, and a buffer of     │  reassembly (reassembly.ts draws it)
 //          │ 64 KiB and a header for each datagram    │
 //          └──────────────────────────────────────────┘  memory's end: shared, never grown
 
-import { COUNTERS, FIRST_PREFIX, FREE, FREE_COUNT, LINK, PREFIX_REPLIES, QUEUED, RECEIVED, REPLIES, TO_SEND } from "../src/abi";
+import { FREE_COUNT, LINK, QUEUED } from "../abi/control";
+import { COUNTERS, PREFIX_REPLIES, REPLIES } from "../abi/counters";
+import { DESCRIPTOR_SIZE, FREE, RECEIVED, SLOT_ALIGN, TO_SEND } from "../abi/slots";
+import { FIRST_PREFIX } from "../abi/tables";
 
 export function receivedSlot(index: u32): usize {
-  return load<u32>(RECEIVED + (index << 3));
+  return load<u32>(RECEIVED + index * DESCRIPTOR_SIZE);
 }
 
 export function receivedLength(index: u32): u32 {
-  return load<u32>(RECEIVED + (index << 3), 4);
+  return load<u32>(RECEIVED + index * DESCRIPTOR_SIZE, 4);
 }
 
 export function receive(index: u32, slot: usize, length: u32): void {
-  store<u32>(RECEIVED + (index << 3), <u32>slot);
-  store<u32>(RECEIVED + (index << 3), length, 4);
+  store<u32>(RECEIVED + index * DESCRIPTOR_SIZE, <u32>slot);
+  store<u32>(RECEIVED + index * DESCRIPTOR_SIZE, length, 4);
 }
 
 export function toSendSlot(index: u32): usize {
-  return load<u32>(TO_SEND + (index << 3));
+  return load<u32>(TO_SEND + index * DESCRIPTOR_SIZE);
 }
 
 export function toSendLength(index: u32): u32 {
-  return load<u32>(TO_SEND + (index << 3), 4);
+  return load<u32>(TO_SEND + index * DESCRIPTOR_SIZE, 4);
 }
 
 export function send(index: u32, slot: usize, length: u32): void {
-  store<u32>(TO_SEND + (index << 3), <u32>slot);
-  store<u32>(TO_SEND + (index << 3), length, 4);
+  store<u32>(TO_SEND + index * DESCRIPTOR_SIZE, <u32>slot);
+  store<u32>(TO_SEND + index * DESCRIPTOR_SIZE, length, 4);
 }
 
 /** The same behind what the slow path has queued so far. */
@@ -83,7 +86,7 @@ export function take(): usize {
  */
 export function takeReply(): usize {
   const packet: usize = load<u32>(LINK);
-  const headerLen = packet & 63;
+  const headerLen = packet & (SLOT_ALIGN - 1);
   const slot = take();
   memory.copy(slot, packet - headerLen, headerLen);
   return slot + headerLen;
@@ -92,7 +95,7 @@ export function takeReply(): usize {
 /** Gives back the slot in whose first cache line `p` lies. */
 export function free(p: usize): void {
   const count = load<u32>(FREE_COUNT);
-  store<u32>(FREE + (count << 2), <u32>p & -64);
+  store<u32>(FREE + (count << 2), <u32>p & -SLOT_ALIGN);
   store<u32>(FREE_COUNT, count + 1);
 }
 

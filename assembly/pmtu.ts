@@ -2,7 +2,7 @@
 // least MTU is sent, and a Packet Too Big lowers what an entry has: about a packet that was not sent, there is nothing to lower.
 //
 //  PATHS ┌──────────────────────────────────────────────────┐
-//        │ sets of WAYS entries, an address in one by its   │  SEED is in the hash, so that nobody outside can aim at a set
+//        │ sets of PATH_WAYS entries, an address in one by its   │  SEED is in the hash, so that nobody outside can aim at a set
 //        │ hash: address, MTU or 0, when it was learnt, when│
 //        │ something was sent there last, in seconds        │
 //        └──────────────────────────────────────────────────┘
@@ -10,12 +10,11 @@
 // The table does not grow: a new address takes the place of one of its set that has no MTU, or that nothing has been sent to for a
 // while. Where there is none, nothing is known of the new one.
 
-import { MIN_PATH_MTU6, MTU, PATH_SETS, PATHS, SEED } from "../src/abi";
+import { MTU, SEED } from "../abi/control";
+import { MIN_PATH_MTU6, PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS } from "../abi/paths";
 import { mix } from "./limit";
 import * as ipv6 from "./wire/ipv6";
 
-const WAYS: usize = 8;
-const ENTRY_SIZE: usize = 32;
 /** RFC 8201 §4: what was learnt ages, 10 minutes being recommended. */
 const LIFETIME_S: u32 = 600;
 /** An entry with an MTU that was used within is not given to another address. */
@@ -35,7 +34,7 @@ export function pathMtu(addr: usize, len: u32, now: f64): u32 {
   const set = setOf(addr);
   let oldest: usize = 0;
   let most: u32 = 0;
-  for (let entry = set; entry < set + WAYS * ENTRY_SIZE; entry += ENTRY_SIZE) {
+  for (let entry = set; entry < set + PATH_WAYS * PATH_SIZE; entry += PATH_SIZE) {
     const mtu = known(entry, second);
     if (ipv6.isSame(entry, addr)) {
       store<u32>(entry, second, USED_AT);
@@ -62,7 +61,7 @@ export function lower(addr: usize, mtu: u32, now: f64): bool {
   if (mtu < <u32>MIN_PATH_MTU6) return false;
   const second = seconds(now);
   const set = setOf(addr);
-  for (let entry = set; entry < set + WAYS * ENTRY_SIZE; entry += ENTRY_SIZE) {
+  for (let entry = set; entry < set + PATH_WAYS * PATH_SIZE; entry += PATH_SIZE) {
     if (!ipv6.isSame(entry, addr)) continue;
     const before = known(entry, second);
     // Several packets may have met the same link before the first message about it came.
@@ -82,7 +81,7 @@ function known(entry: usize, second: u32): u32 {
 function setOf(addr: usize): usize {
   let hash = load<u32>(SEED);
   for (const end = addr + PATH_MTU; addr < end; addr += 4) hash = mix(hash ^ load<u32>(addr));
-  return <usize>PATHS + <usize>(hash & (PATH_SETS - 1)) * (WAYS * ENTRY_SIZE);
+  return <usize>PATHS + <usize>(hash & (PATH_SETS - 1)) * (PATH_WAYS * PATH_SIZE);
 }
 
 function seconds(now: f64): u32 {

@@ -6,7 +6,10 @@
 // The tries, and what each prefix answers, are a table. The host may put another in its place at any time, which holds from the next
 // batch on (batch.ts).
 
-import { ANSWERS, FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, OWNER, PREFIX_ANSWERS, TABLE, TRIE, TRIE6 } from "../src/abi";
+import { ANSWERS, OWNER, TABLE } from "../abi/control";
+import {
+  FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, PREFIX_ANSWERS, TRIE, TRIE6,
+} from "../abi/tables";
 
 /** The table of this batch. */
 export function table(): usize {

@@ -15,7 +15,10 @@
 //            │ 8 bytes came, room for headers, payload    │
 //            └────────────────────────────────────────────┘
 
-import { Counter, COUNTERS, DEADLINE, Drop, DROPPED, LINK, REASSEMBLIES, REASSEMBLY, REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE, SERIAL } from "../src/abi";
+import { DEADLINE, LINK, REASSEMBLIES, REASSEMBLY, SERIAL } from "../abi/control";
+import { Counter, COUNTERS, Drop, DROPPED } from "../abi/counters";
+import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_ENTRY_SIZE, REASSEMBLY_TABLE_SIZE } from "../abi/reassembly";
+import { SLOT_ALIGN } from "../abi/slots";
 import { add } from "./memory";
 import { vlans } from "./wire/ethernet";
 
@@ -61,7 +64,7 @@ export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
   let oldest: usize = 0;
   let oldestEntry: usize = 0;
   let oldestAge: u32 = 0;
-  for (let entry: usize = table, end = table + (load<u32>(REASSEMBLIES) << 3); entry < end; entry += 8, buffer += REASSEMBLY_BUFFER_SIZE) {
+  for (let entry: usize = table, end = table + load<u32>(REASSEMBLIES) * REASSEMBLY_ENTRY_SIZE; entry < end; entry += REASSEMBLY_ENTRY_SIZE, buffer += REASSEMBLY_BUFFER_SIZE) {
     const taken = load<u32>(entry);
     if (taken == wanted && load<u64>(buffer, VLANS) == vlan && isOf(buffer, addrs, addrsLen, id)) return buffer;
     // One that is free is older than any.
@@ -108,7 +111,7 @@ export function insert(buffer: usize, header: usize, payload: usize, len: u32, o
     const headerLen = <u32>(payload - header);
     memory.copy(buffer + PAYLOAD - headerLen, header, headerLen);
     store<u32>(buffer, headerLen, HEADER_LEN);
-    const linkLen = header & 63;
+    const linkLen = header & (SLOT_ALIGN - 1);
     memory.copy(buffer + LINK_HEADER, header - linkLen, linkLen);
     store<u32>(buffer, <u32>linkLen, LINK_LEN);
   }
@@ -179,7 +182,7 @@ export function expired(now: f64): usize {
   const table = load<u32>(REASSEMBLY);
   let buffer: usize = table + REASSEMBLY_TABLE_SIZE;
   store<f64>(DEADLINE, 0);
-  for (let entry: usize = table, end = table + (load<u32>(REASSEMBLIES) << 3); entry < end; entry += 8, buffer += REASSEMBLY_BUFFER_SIZE) {
+  for (let entry: usize = table, end = table + load<u32>(REASSEMBLIES) * REASSEMBLY_ENTRY_SIZE; entry < end; entry += REASSEMBLY_ENTRY_SIZE, buffer += REASSEMBLY_BUFFER_SIZE) {
     if (!load<u32>(entry)) continue;
     const time = load<f64>(buffer, EXPIRES_AT);
     if (time <= now) return buffer;

@@ -14,9 +14,11 @@
 // what it wrote before by a release store, the other side reads the index by an acquire load: atomic.store and atomic.load.
 
 import {
-  Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FRAME_OFFSET, MEMORY_ADDRESS, PACKET_SIZE, QUEUE_FILE, READ_ARMED, READ_ERROR, SLOTS_REGISTERED, SQ_ENTRIES,
-  SQ_HEAD_AT, SQ_TAIL_AT, SQES, WAKE_ARMED, WAKE_FILE, WOKEN, WRITES_PENDING,
-} from "../src/abi";
+  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FRAME_OFFSET, MEMORY_ADDRESS, PACKET_SIZE, READ_ARMED, READ_ERROR, SLOTS_REGISTERED,
+  SQ_HEAD_AT, SQ_TAIL_AT, WAKE_ARMED, WOKEN, WRITES_PENDING,
+} from "../abi/control";
+import { Counter } from "../abi/counters";
+import { CQ_ENTRIES, QUEUE_FILE, SIZEOF_CQE, SIZEOF_SQE, SQ_ENTRIES, SQES, WAKE_FILE } from "../abi/uring";
 import { add, free, receive, take, toSendLength, toSendSlot } from "./memory";
 
 // <linux/io_uring.h>: enum io_uring_op, sqe->flags
@@ -92,7 +94,7 @@ export function reap(): u32 {
   let head = load<u32>(load<u32>(CQ_HEAD_AT));
   const tail = atomic.load<u32>(load<u32>(CQ_TAIL_AT));
   for (; head != tail; head++) {
-    const cqe: usize = load<u32>(CQES_AT) + ((head & (CQ_ENTRIES - 1)) << 4);
+    const cqe: usize = load<u32>(CQES_AT) + (head & (CQ_ENTRIES - 1)) * SIZEOF_CQE;
     const userData = load<u64>(cqe);
     const res = load<i32>(cqe, 8);
     const kind = userData >>> 56;
@@ -121,7 +123,7 @@ export function reap(): u32 {
 
 /** struct io_uring_sqe: opcode, flags, fd; offset, 0 for a device; address; length and the operation's own flags; user_data. */
 function entry(index: u32, opcode: u64, flags: u64, file: u64, addr: u64, lengthAndFlags: u64, userData: u64): void {
-  const sqe = SQES + ((index & (SQ_ENTRIES - 1)) << 6);
+  const sqe = SQES + (index & (SQ_ENTRIES - 1)) * SIZEOF_SQE;
   store<u64>(sqe, opcode | flags << 8 | file << 32);
   store<u64>(sqe, 0, 8);
   store<u64>(sqe, addr, 16);

@@ -1,9 +1,12 @@
 // The judge of IPv4, in steps: header and addresses, then what the datagram carries. Verdicts: judge.ts.
 
+import { REASSEMBLIES } from "../../abi/control";
+import { Drop, IcmpError, Protocol } from "../../abi/counters";
+import { MIN_PATH_MTU } from "../../abi/paths";
 import {
-  ANSWER_ECHO, ANSWER_TIMESTAMP, Drop, FIRST_PREFIX, IcmpError, INVALID, MIN_PATH_MTU, NOBODY, Protocol, REASSEMBLIES, Unreachable,
-  UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
-} from "../../src/abi";
+  ANSWER_ECHO, ANSWER_TIMESTAMP, FIRST_PREFIX, INVALID, NOBODY, Unreachable, UNREACHABLE_OTHER_SHIFT,
+  UNREACHABLE_UDP_SHIFT,
+} from "../../abi/tables";
 import { holds, sumHeader, sumWide } from "../checksum";
 import { permits } from "../limit";
 import { answered } from "../memory";

@@ -1,9 +1,11 @@
 // The judge of IPv6, in steps: header and addresses, extension headers, message. Verdicts: judge.ts.
 
+import { OWNER, PACKET_SIZE, REASSEMBLIES } from "../../abi/control";
+import { Drop, IcmpError, Protocol } from "../../abi/counters";
+import { MIN_PATH_MTU6 } from "../../abi/paths";
 import {
-  ANSWER_ECHO, Drop, FIRST_PREFIX, IcmpError, INVALID, MIN_PATH_MTU6, NOBODY, OWNER, PACKET_SIZE, Protocol, REASSEMBLIES, Unreachable,
-  UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
-} from "../../src/abi";
+  ANSWER_ECHO, FIRST_PREFIX, INVALID, NOBODY, Unreachable, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
+} from "../../abi/tables";
 import { holds, sumWide } from "../checksum";
 import { permits } from "../limit";
 import { answered } from "../memory";

@@ -1,7 +1,8 @@
 // ARP, RFC 826 and RFC 5227: a request for an address of the prefixes is answered, and nothing is learnt from it. Verdicts:
 // ethernet.ts.
 
-import { Drop, FIRST_PREFIX, INVALID, NOBODY, Protocol } from "../../src/abi";
+import { Drop, Protocol } from "../../abi/counters";
+import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
 import { mac } from "../mac";
 import { answered, queue } from "../memory";
 import { owner, table } from "../prefix";

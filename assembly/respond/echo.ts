@@ -3,7 +3,7 @@
 // keeps the identification unique per source, destination and protocol, as it was in the request (RFC 6864). A reply that may be
 // too long for the way back goes without don't-fragment: ipv4.ts, allowFragments.
 
-import { MIN_PATH_MTU } from "../../src/abi";
+import { MIN_PATH_MTU } from "../../abi/paths";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 

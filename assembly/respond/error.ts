@@ -1,6 +1,10 @@
 // ICMP errors, RFC 792; RFC 1122 §3.2.2. An error goes into a slot of its own: what it quotes stays as it came.
 
-import { ANSWER_ERRORS, BUCKETS, Counter, ERROR_BURST, ERRORS, ERRORS_PER_MS, IcmpError, MIN_PATH_MTU, MTU } from "../../src/abi";
+import { MTU } from "../../abi/control";
+import { Counter, ERRORS, IcmpError } from "../../abi/counters";
+import { BUCKET_SIZE, ERROR_BUCKETS, ERROR_BURST, ERRORS_PER_MS } from "../../abi/limits";
+import { MIN_PATH_MTU } from "../../abi/paths";
+import { ANSWER_ERRORS } from "../../abi/tables";
 import { permits, take } from "../limit";
 import { add, queue, spare, takeReply } from "../memory";
 import { answers, ttl } from "../prefix";
@@ -40,7 +44,7 @@ function isQuery(ip: usize): bool {
 /** Whether an error of this kind, those of ICMPv6 counted on from ERRORS, may be sent about the packet, and there is a slot to send it in. */
 export function mayError(ip: usize, kind: u32, now: f64): bool {
   if (!(answers() & ANSWER_ERRORS) || !spare()) return false;
-  if (permits(ip, now) && take(BUCKETS + (kind << 4), ERRORS_PER_MS, ERROR_BURST, now)) return true;
+  if (permits(ip, now) && take(ERROR_BUCKETS + kind * BUCKET_SIZE, ERRORS_PER_MS, ERROR_BURST, now)) return true;
   add(Counter.errorsLimited, 1);
   return false;
 }

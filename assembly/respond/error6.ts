@@ -1,6 +1,7 @@
 // ICMPv6 errors, RFC 4443 §2.4. As in error.ts, an error goes into a slot of its own.
 
-import { ERRORS, ERRORS6, IcmpError, MTU } from "../../src/abi";
+import { MTU } from "../../abi/control";
+import { ERRORS, ERRORS6, IcmpError } from "../../abi/counters";
 import { add, queue, takeReply } from "../memory";
 import { ttl } from "../prefix";
 import * as extension from "../wire/extension";

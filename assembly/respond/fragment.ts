@@ -1,7 +1,7 @@
 // Fragmentation, RFC 791 §3.2: a reply that was made in a reassembly buffer leaves in as many pieces as the MTU asks for, each in a
 // slot of its own.
 
-import { MTU } from "../../src/abi";
+import { MTU } from "../../abi/control";
 import { queue, spare, takeReply } from "../memory";
 import * as ipv4 from "../wire/ipv4";
 

@@ -4,7 +4,8 @@
 // A multicast solicitation is answered with the link-layer address (§7.2.4), to the frame's source where it does not tell its own;
 // a unicast one, for an option with an option.
 
-import { Drop, FIRST_PREFIX, INVALID, NOBODY, Protocol } from "../../src/abi";
+import { Drop, Protocol } from "../../abi/counters";
+import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
 import { checksum, holds, sumScalar } from "../checksum";
 import { mac6 } from "../mac";
 import { answered, queue } from "../memory";

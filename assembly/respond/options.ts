@@ -8,7 +8,9 @@
 // A Record Route and a Timestamp that asks for it get two entries: one as the destination of the request, one as the origin of
 // the reply (RFC 1122 §3.2.1.8 (e), §3.2.2.6).
 
-import { Drop, FIRST_PREFIX, IcmpError, NOBODY, REPLY_OPTIONS, SOURCE_ROUTE, SourceRoute } from "../../src/abi";
+import { REPLY_OPTIONS } from "../../abi/control";
+import { Drop, IcmpError } from "../../abi/counters";
+import { FIRST_PREFIX, NOBODY, SOURCE_ROUTE, SourceRoute } from "../../abi/tables";
 import { owner, table } from "../prefix";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";

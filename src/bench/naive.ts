@@ -3,24 +3,25 @@
  * and the reply's are computed anew. It answers as the other engines do, byte for byte, but knows no prefixes, no counters
  * and no reasons.
  */
-import { FREE, FREE_COUNT, MIN_PATH_MTU, RECEIVED, TO_SEND } from "../abi.js";
+import { MIN_PATH_MTU } from "../../abi/paths.js";
 import { DEFAULT_ANSWERS } from "../prefix/policy.js";
 import type { Engine } from "../engine/contract.js";
+import { Slots } from "../engine/slots.js";
 
-export function createNaiveEngine({ buffer }: WebAssembly.Memory): Engine {
-  const words = new Uint32Array(buffer);
+export function createNaiveEngine(memory: WebAssembly.Memory): Engine {
+  const { buffer } = memory;
+  const slots = new Slots(memory);
   return {
     respond(count) {
       let replies = 0;
       for (let i = 0; i < count; i++) {
-        const slot = words[RECEIVED / 4 + 2 * i];
-        const length = words[RECEIVED / 4 + 2 * i + 1];
+        const slot = slots.received(i);
+        const length = slots.receivedLength(i);
         if (answer(new Uint8Array(buffer, slot, length), DEFAULT_ANSWERS.ttl)) {
-          words[TO_SEND / 4 + 2 * replies] = slot;
-          words[TO_SEND / 4 + 2 * replies + 1] = length;
+          slots.send(replies, slot, length);
           replies++;
         } else {
-          words[FREE / 4 + words[FREE_COUNT / 4]++] = slot;
+          slots.give(slot);
         }
       }
       return replies;

@@ -1,6 +1,7 @@
 /** Echo requests in slots, as an I/O backend would have put them there, and requests again once they were answered. */
-import { FREE, FREE_COUNT, MIN_PATH_MTU, RECEIVED, TO_SEND } from "../abi.js";
+import { MIN_PATH_MTU } from "../../abi/paths.js";
 import type { LinearMemory } from "../engine/memory.js";
+import type { Slots } from "../engine/slots.js";
 import { DEFAULT_ANSWERS } from "../prefix/policy.js";
 import { tableOf, type Table } from "../engine/table.js";
 import { parseAddress, parsePrefix, serving, type Prefix } from "../prefix/prefixes.js";
@@ -50,7 +51,9 @@ export class Workload {
   readonly #batch: number;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
-  readonly #slots: readonly number[];
+  readonly #queues: Slots;
+  /** Where the packets lie. */
+  readonly #places: readonly number[];
   readonly #requests: readonly Uint8Array[];
   /** Of a request to each destination. */
   readonly #headers: Uint32Array;
@@ -58,15 +61,16 @@ export class Workload {
   #first = 0;
 
   /** Takes slots for `calls` batches and fills each with an echo request of `packetBytes`, 28 to 65535, from the host to the next destination. */
-  constructor({ memory }: LinearMemory, destinations: readonly Uint8Array[], packetBytes: number, batch: number, calls: number, seed: number) {
+  constructor({ memory, slots }: LinearMemory, destinations: readonly Uint8Array[], packetBytes: number, batch: number, calls: number, seed: number) {
     this.calls = calls;
     this.#batch = batch;
     this.#bytes = new Uint8Array(memory.buffer);
+    this.#queues = slots;
     this.#words = new Uint32Array(memory.buffer);
-    this.#slots = Array.from({ length: batch * calls }, () => this.#words[FREE / 4 + --this.#words[FREE_COUNT / 4]]);
+    this.#places = Array.from({ length: batch * calls }, () => this.#queues.take());
     const random = randomBytes(seed);
-    this.#requests = this.#slots.map(() => echoRequest(packetBytes, random));
-    this.#slots.forEach((slot, i) => { this.#bytes.set(this.#requests[i], slot); });
+    this.#requests = this.#places.map(() => echoRequest(packetBytes, random));
+    this.#places.forEach((slot, i) => { this.#bytes.set(this.#requests[i], slot); });
     this.#headers = new Uint32Array(HEADER_WORDS * destinations.length);
     const headers = new Uint8Array(this.#headers.buffer);
     destinations.forEach((destination, i) => {
@@ -82,24 +86,23 @@ export class Workload {
   /** Puts the packets of one call into RECEIVED. */
   receive(call: number): void {
     for (let i = 0; i < this.#batch; i++) {
-      this.#words[RECEIVED / 4 + 2 * i] = this.#slots[call * this.#batch + i];
-      this.#words[RECEIVED / 4 + 2 * i + 1] = this.#requests[0].length;
+      this.#queues.receive(i, this.#places[call * this.#batch + i], this.#requests[0].length);
     }
   }
 
   /** Makes requests of the replies, to the destinations that come next. */
   restore(): void {
-    this.#first = (this.#first + this.#slots.length) % (this.#headers.length / HEADER_WORDS);
+    this.#first = (this.#first + this.#places.length) % (this.#headers.length / HEADER_WORDS);
     this.#writeHeads();
   }
 
   /** The header, and the word that has the message's type and checksum: no more of it does a reply change. */
   #writeHeads(): void {
-    for (let i = 0; i < this.#slots.length; i++) {
-      const at = this.#slots[i] / 4;
+    for (let i = 0; i < this.#places.length; i++) {
+      const at = this.#places[i] / 4;
       const header = (HEADER_WORDS * (this.#first + i)) % this.#headers.length;
       for (let word = 0; word < HEADER_WORDS; word++) this.#words[at + word] = this.#headers[header + word];
-      this.#bytes.set(this.#requests[i].subarray(20, 24), this.#slots[i] + 20);
+      this.#bytes.set(this.#requests[i].subarray(20, 24), this.#places[i] + 20);
     }
   }
 
@@ -108,8 +111,8 @@ export class Workload {
     if (replies !== this.#batch) throw new Error(`answered ${replies} of ${this.#batch} packets`);
     const headers = new Uint8Array(this.#headers.buffer);
     for (let i = 0; i < replies; i++) {
-      const slot = this.#words[TO_SEND / 4 + 2 * i];
-      const length = this.#words[TO_SEND / 4 + 2 * i + 1];
+      const slot = this.#queues.toSend(i);
+      const length = this.#queues.toSendLength(i);
       const packet = call * this.#batch + i;
       const header = (4 * HEADER_WORDS * (this.#first + packet)) % headers.length;
       const request = this.#requests[packet].slice();

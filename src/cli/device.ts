@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { Mode } from "../abi.js";
+import { Mode } from "../../abi/control.js";
 import { word } from "../base/shell.js";
 import { MAX_QUEUES, MODES } from "../config/keys.js";
 import { effective } from "../config/merge.js";

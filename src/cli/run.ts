@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { Logger } from "pino";
-import { MacPolicy, Mode } from "../abi.js";
+import { MacPolicy, Mode } from "../../abi/control.js";
 import { endUnread } from "../base/bounded.js";
 import { DEFAULTS } from "../config/keys.js";
 import { needsRestart } from "../config/merge.js";

@@ -1,6 +1,6 @@
 /** The options that say what pongd does and how, for the commands that share them, and what they were given. */
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
-import { MAX_REASSEMBLIES } from "../abi.js";
+import { MAX_REASSEMBLIES } from "../../abi/reassembly.js";
 import {
   DEFAULTS, MAC_POLICIES, MAX_QUEUES, MAX_RATE, MAX_REQUESTS, MAX_SPIN, MODES, SOURCE_ROUTES, UNREACHABLE_MODES, type Key, type LimitSetting, type UnreachableMode, type Values,
 } from "../config/keys.js";

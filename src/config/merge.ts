@@ -3,7 +3,8 @@
  * defaults; where values do not go together, the message says so in the words of who gave them, and with the place in the file.
  */
 import { dirname, isAbsolute, join } from "node:path";
-import { MacPolicy, SourceRoute, Unreachable } from "../abi.js";
+import { MacPolicy } from "../../abi/control.js";
+import { SourceRoute, Unreachable } from "../../abi/tables.js";
 import type { RunOptions } from "../daemon/supervisor.js";
 import { linkOf, type Link } from "../tun/mac.js";
 import type { Answers, Limit } from "../prefix/policy.js";

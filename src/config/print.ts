@@ -1,6 +1,6 @@
 /** The configuration that pongd runs with, in the file's own form: every key, and of a prefix what is not as for all. */
 import { resolve } from "node:path";
-import { FIRST_NODE, FIRST_PREFIX, TRIE } from "../abi.js";
+import { FIRST_NODE, FIRST_PREFIX, TRIE } from "../../abi/tables.js";
 import { tableOf } from "../engine/table.js";
 import type { LimitSetting, PrefixEntry, Values } from "./keys.js";
 import type { Effective } from "./merge.js";

@@ -1,6 +1,6 @@
 /** The configuration file's schema: what each key may hold, and what it is for. pongd check --schema prints it for editors. */
 import { z } from "zod";
-import { MAX_REASSEMBLIES } from "../abi.js";
+import { MAX_REASSEMBLIES } from "../../abi/reassembly.js";
 import { ENGINE_NAMES } from "../engine/contract.js";
 import { Failure } from "../base/failure.js";
 import { ENDPOINT_EXAMPLES, parseEndpoint } from "../prefix/endpoints.js";

@@ -69,7 +69,7 @@ export class Queue {
     return this.#io;
   }
 
-  /** By abi.ts's indices; see LinearMemory. */
+  /** By the indices of abi/counters.ts; see LinearMemory. */
   get counters(): Float64Array {
     return this.#counted ?? this.memory.counters;
   }

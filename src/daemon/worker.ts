@@ -10,7 +10,7 @@
  * that no batch goes on that had begun before.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { ASKED, DEADLINE, STOP } from "../abi.js";
+import { ASKED, DEADLINE, STOP } from "../../abi/control.js";
 import type { Engine, EngineName } from "../engine/contract.js";
 import { createJsEngine } from "../engine/js.js";
 import { LinearMemory } from "../engine/memory.js";

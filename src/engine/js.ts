@@ -1,7 +1,13 @@
+import { FREE_COUNT, MODE, Mode, NEXT_TABLE, QUEUED } from "../../abi/control.js";
 import {
-  ANSWER_ECHO, ANSWER_TIMESTAMP, BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, FIRST_NODE, FIRST_PREFIX, FREE, FREE_COUNT, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID,
-  LIMIT_PREFIX, LIMIT_SOURCE, MIN_PATH_MTU, MODE, Mode, NEXT_TABLE, NOBODY, PREFIX_ANSWERS, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED, REPLIES, TO_SEND, TRIE, TRIE6,
-} from "../abi.js";
+  BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES,
+} from "../../abi/counters.js";
+import { MIN_PATH_MTU } from "../../abi/paths.js";
+import { FREE, RECEIVED, SLOT_ALIGN, TO_SEND } from "../../abi/slots.js";
+import {
+  ANSWER_ECHO, ANSWER_TIMESTAMP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX,
+  LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS, TRIE, TRIE6,
+} from "../../abi/tables.js";
 import type { Engine } from "./contract.js";
 import { createEthernet } from "./js/ethernet.js";
 import { createLimiter } from "./js/limit.js";
@@ -158,7 +164,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
         queued++;
       } else {
         counters[DROPPED_COUNTERS + ~verdict]++;
-        i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = ip & -64;
+        i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = ip & -SLOT_ALIGN;
       }
     }
     i32[QUEUED_WORD] = queued;

@@ -1,14 +1,19 @@
 import {
-  ASKED, BATCH_SIZES, Counter, COUNTERS, DEADLINE, Drop, DROPPED, FIRST_NODE, FRAME_OFFSET, FREE, FREE_COUNT, MAC, MAC_POLICY, Mode, MODE, MOST_NODES, MTU, NEXT_TABLE, NODES,
-  PACKET_SIZE, PREFIX_ANSWERS, PREFIX_BUCKETS, PREFIX_INDICES, PREFIX_LIMITS, PREFIX_REPLIES, READ_ARMED, READ_ERROR, REASSEMBLIES, REASSEMBLY, REASSEMBLY_BUFFER_SIZE,
-  REASSEMBLY_TABLE_SIZE, REPLIES, RING_FD, RINGS, SEED, SLOT_BASE, SLOTS, STOP, TABLE_SIZE, TO_SEND, TRIE, WAKE_ARMED, WRITES_PENDING,
-} from "../abi.js";
+  ASKED, DEADLINE, FRAME_OFFSET, MAC, MAC_POLICY, Mode, MODE, MTU, NEXT_TABLE, PACKET_SIZE, READ_ARMED,
+  READ_ERROR, REASSEMBLIES, REASSEMBLY, RING_FD, SEED, STOP, TABLE_SIZE, WAKE_ARMED, WRITES_PENDING,
+} from "../../abi/control.js";
+import { Counter, COUNTERS, Drop, DROPPED, MAX_PROTOCOLS, MAX_DROPS, PREFIX_REPLIES, REPLIES } from "../../abi/counters.js";
+import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
+import { RINGS, URING_END } from "../../abi/uring.js";
+import { SLOT_ALIGN, SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import { FIRST_NODE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS, TRIE } from "../../abi/tables.js";
+import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import type { Link } from "../tun/mac.js";
+import { Slots } from "./slots.js";
 import type { Table } from "./table.js";
 
 const WASM_PAGE = 65536;
-const CACHE_LINE = 64;
 /** Of an Ethernet header with two tags. */
 const MOST_HEADER_LEN = 22;
 
@@ -33,7 +38,7 @@ export interface MemoryOptions {
  */
 export class LinearMemory {
   readonly memory: WebAssembly.Memory;
-  /** Counters by abi.ts's indices. Another thread adds to them; a load is one aligned machine word, so it is never torn. */
+  /** Counters by the indices of abi/counters.ts. Another thread adds to them; a load is one aligned machine word, so it is never torn. */
   readonly counters: Float64Array;
   /** Bytes that a read may bring: a packet of the MTU, or a frame around one. */
   readonly packetSize: number;
@@ -41,6 +46,7 @@ export class LinearMemory {
   readonly frameOffset: number;
   /** Bytes from one slot to the next. */
   readonly slotSize: number;
+  readonly slots: Slots;
   /** Where the two tables lie. */
   readonly #tables: readonly [number, number];
 
@@ -48,6 +54,7 @@ export class LinearMemory {
   constructor(memory: WebAssembly.Memory) {
     const words = new Uint32Array(memory.buffer);
     this.memory = memory;
+    this.slots = new Slots(memory);
     this.packetSize = words[PACKET_SIZE / 4];
     this.frameOffset = words[FRAME_OFFSET / 4];
     this.slotSize = slotSize(this.frameOffset + this.packetSize);
@@ -61,7 +68,7 @@ export class LinearMemory {
     const frameOffset = link ? 2 : 0;
     const packetSize = link ? mtu + MOST_HEADER_LEN : mtu;
     const size = slotSize(frameOffset + packetSize);
-    const tableSize = NODES + Math.ceil((reloadable ? MOST_NODES : 4 * table.nodes.length) / CACHE_LINE) * CACHE_LINE;
+    const tableSize = NODES + Math.ceil((reloadable ? MAX_NODES : 4 * table.nodes.length) / SLOT_ALIGN) * SLOT_ALIGN;
     const buffers = SLOT_BASE + SLOTS * size + (reloadable ? 2 : 1) * tableSize;
     const pages = Math.ceil((buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0)) / WASM_PAGE);
     const memory = reserve(pages);
@@ -79,7 +86,7 @@ export class LinearMemory {
     words[REASSEMBLY / 4] = buffers;
     words[SEED / 4] = seed;
     const linear = new LinearMemory(memory);
-    linear.#freeSlots();
+    linear.slots.freeAll(linear.slotSize);
     linear.serve(table);
     return linear;
   }
@@ -108,24 +115,24 @@ export class LinearMemory {
   /** Begins to count anew for a prefix's index, which no table has that is in use. */
   clear(index: number): void {
     this.counters[PREFIX_REPLIES + index] = 0;
-    new Float64Array(this.memory.buffer, PREFIX_BUCKETS + 16 * index, 2).fill(0);
+    new Float64Array(this.memory.buffer, PREFIX_BUCKETS + BUCKET_SIZE * index, 2).fill(0);
   }
 
   /** Puts a memory in order whose packet loop crashed. What was with it is counted as lost; what was counted stays so. */
   recover(): void {
     const words = new Int32Array(this.memory.buffer);
     const counters = this.counters;
-    const verdicts = counters.subarray(REPLIES, REPLIES + 8).reduce((a, b) => a + b) + counters.subarray(DROPPED, BATCH_SIZES).reduce((a, b) => a + b);
+    const verdicts = counters.subarray(REPLIES, REPLIES + MAX_PROTOCOLS).reduce((a, b) => a + b) + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b);
     counters[DROPPED + Drop.worker_crash] += counters[Counter.packetsReceived] - verdicts;
     counters[Counter.held] = 0;
     // Replies that the kernel had been offered, and counted as sent.
-    for (let i = 0; i < words[WRITES_PENDING / 4]; i++) counters[Counter.bytesSent] -= words[TO_SEND / 4 + 2 * i + 1];
+    for (let i = 0; i < words[WRITES_PENDING / 4]; i++) counters[Counter.bytesSent] -= this.slots.toSendLength(i);
     counters[Counter.writeErrors] += words[WRITES_PENDING / 4];
     for (const word of [WRITES_PENDING, READ_ARMED, WAKE_ARMED, READ_ERROR, DEADLINE]) words[word / 4] = 0;
     words[DEADLINE / 4 + 1] = 0;
-    words.fill(0, RINGS / 4, SLOT_BASE / 4);
+    words.fill(0, RINGS / 4, URING_END / 4);
     if (words[REASSEMBLIES / 4] > 0) words.fill(0, words[REASSEMBLY / 4] / 4, (words[REASSEMBLY / 4] + REASSEMBLY_TABLE_SIZE) / 4);
-    this.#freeSlots();
+    this.slots.freeAll(this.slotSize);
   }
 
   /** The ring that a packet loop left open, if it did; 0 otherwise, and from then on. */
@@ -136,12 +143,6 @@ export class LinearMemory {
   /** Says how often it has been asked when the packet loop comes to its top; wakes nobody. */
   ask(times: number): void {
     Atomics.store(new Int32Array(this.memory.buffer), ASKED / 4, times);
-  }
-
-  #freeSlots(): void {
-    const words = new Int32Array(this.memory.buffer);
-    for (let i = 0; i < SLOTS; i++) words[FREE / 4 + i] = SLOT_BASE + (SLOTS - 1 - i) * this.slotSize;
-    words[FREE_COUNT / 4] = SLOTS;
   }
 
   /** Asks the packet loop to end after the round it is in; wakes nobody. */
@@ -167,5 +168,5 @@ function reserve(pages: number): WebAssembly.Memory {
 
 /** Room for that many bytes, in an odd number of cache lines, so that slots do not all begin in the same few sets of the cache. */
 function slotSize(bytes: number): number {
-  return (Math.ceil(bytes / CACHE_LINE) | 1) * CACHE_LINE;
+  return (Math.ceil(bytes / SLOT_ALIGN) | 1) * SLOT_ALIGN;
 }

@@ -1,12 +1,13 @@
 /**
- * A table: what an engine looks up of a packet's addresses, and what it then may answer (abi.ts, "tables"). The prefixes are laid
+ * A table: what an engine looks up of a packet's addresses, and what it then may answer (abi/tables.ts). The prefixes are laid
  * out as tries over the bits of an address, one a family: a lookup is a bounded number of loads, and nesting costs it nothing, as the
  * longest match was decided here.
  */
 import {
-  ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TIMESTAMP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS,
-  SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
-} from "../abi.js";
+  ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TIMESTAMP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID,
+  LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT,
+  UNREACHABLE_UDP_SHIFT,
+} from "../../abi/tables.js";
 import { FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving } from "../prefix/prefixes.js";
 import type { Limit } from "../prefix/policy.js";
 

@@ -1,6 +1,6 @@
 /**
  * The packet I/O's contract: how packets of one queue come into slots and leave them. It knows descriptors and slots
- * (abi.ts) and nothing of what is in them. It lives in the worker, on the thread that runs the loop.
+ * (abi/slots.ts) and nothing of what is in them. It lives in the worker, on the thread that runs the loop.
  */
 export interface PacketIo {
   readonly name: IoName;

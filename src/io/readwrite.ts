@@ -5,8 +5,11 @@
  * reads keep up with it and falls to one more than came otherwise: a lone packet is answered at once, without first asking for
  * a second one.
  */
-import { BATCH, Counter, FREE, FREE_COUNT, RECEIVED, SLOT_BASE, SLOTS, TO_SEND, WOKEN } from "../abi.js";
+import { WOKEN } from "../../abi/control.js";
+import { Counter } from "../../abi/counters.js";
+import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
 import type { LinearMemory } from "../engine/memory.js";
+import type { Slots } from "../engine/slots.js";
 import * as libc from "../sys/libc.js";
 import { ownDescriptorTable, type OwnTable } from "../sys/descriptors.js";
 import { POLLIN } from "../sys/uapi.js";
@@ -19,7 +22,7 @@ export class ReadWriteIo implements PacketIo {
   readonly #packetSize: number;
   readonly #frameOffset: number;
   readonly #slotSize: number;
-  readonly #words: Int32Array;
+  readonly #slots: Slots;
   readonly #counters: Float64Array;
   /** The host address of each slot's first byte that is read or, all but always, written. */
   readonly #addresses: bigint[];
@@ -40,7 +43,7 @@ export class ReadWriteIo implements PacketIo {
     this.#packetSize = linear.packetSize;
     this.#frameOffset = linear.frameOffset;
     this.#slotSize = linear.slotSize;
-    this.#words = new Int32Array(linear.memory.buffer);
+    this.#slots = linear.slots;
     this.#counters = linear.counters;
     this.#base = libc.addressOf(linear.memory.buffer);
     this.#addresses = Array.from({ length: SLOTS }, (_, i) => this.#base + BigInt(SLOT_BASE + i * linear.slotSize + linear.frameOffset));
@@ -67,18 +70,16 @@ export class ReadWriteIo implements PacketIo {
   }
 
   send(count: number): void {
-    const words = this.#words;
+    const slots = this.#slots;
     let bytes = 0;
-    let free = words[FREE_COUNT / 4];
     for (let i = 0; i < count; i++) {
-      const slot = words[TO_SEND / 4 + 2 * i];
-      const length = words[TO_SEND / 4 + 2 * i + 1];
-      if (libc.write(this.#fd, this.#addressOf(slot), length) === length) bytes += length;
+      const place = slots.toSend(i);
+      const length = slots.toSendLength(i);
+      if (libc.write(this.#fd, this.#addressOf(place), length) === length) bytes += length;
       // EIO while the link is down, ENOBUFS or ENOMEM under pressure: this reply is lost and counted, the loop goes on.
       else this.#counters[Counter.writeErrors]++;
-      words[FREE / 4 + free++] = slot & -64;
+      slots.give(place);
     }
-    words[FREE_COUNT / 4] = free;
     this.#counters[Counter.bytesSent] += bytes;
     this.#counters[Counter.syscalls] += count;
   }
@@ -93,24 +94,20 @@ export class ReadWriteIo implements PacketIo {
 
   /** Reads up to the limit into free slots; how many came. */
   #read(): number {
-    const words = this.#words;
-    let free = words[FREE_COUNT / 4];
-    const limit = Math.min(this.#limit, free);
+    const slots = this.#slots;
+    const limit = Math.min(this.#limit, slots.free);
     let count = 0;
     while (count < limit) {
-      const slot = words[FREE / 4 + free - 1] + this.#frameOffset;
-      const length = libc.read(this.#fd, this.#addressOf(slot), this.#packetSize);
+      const place = slots.take() + this.#frameOffset;
+      const length = libc.read(this.#fd, this.#addressOf(place), this.#packetSize);
       if (length < 0) {
+        slots.give(place);
         const errno = libc.errno();
         if (errno === libc.E.EAGAIN || errno === libc.E.EINTR) break;
         throw new libc.SystemError("read", "the device's queue", errno);
       }
-      free--;
-      words[RECEIVED / 4 + 2 * count] = slot;
-      words[RECEIVED / 4 + 2 * count + 1] = length;
-      count++;
+      slots.receive(count++, place, length);
     }
-    words[FREE_COUNT / 4] = free;
     this.#counters[Counter.syscalls] += count < limit ? count + 1 : count;
     return count;
   }

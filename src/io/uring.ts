@@ -10,10 +10,14 @@
  * round does not sleep, and looks.
  */
 import {
-  BATCH, Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE, FREE_COUNT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, RECEIVED, RING_FD, RINGS, SLOT_BASE, SLOTS,
-  SLOTS_REGISTERED, SQ_ENTRIES, SQ_HEAD_AT, SQ_TAIL_AT, SQES, TO_SEND, WAKE_ARMED,
-} from "../abi.js";
+  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, RING_FD, SLOTS_REGISTERED,
+  SQ_HEAD_AT, SQ_TAIL_AT, WAKE_ARMED,
+} from "../../abi/control.js";
+import { Counter } from "../../abi/counters.js";
+import { CQ_ENTRIES, RINGS, SQ_ENTRIES, SQES } from "../../abi/uring.js";
+import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
 import type { LinearMemory } from "../engine/memory.js";
+import type { Slots } from "../engine/slots.js";
 import type { Assembly } from "../engine/wasm.js";
 import * as libc from "../sys/libc.js";
 import * as uapi from "../sys/uapi.js";
@@ -39,6 +43,7 @@ export class UringIo implements PacketIo {
   readonly #fd: number;
   readonly #ring: Assembly;
   readonly #words: Int32Array;
+  readonly #slots: Slots;
   readonly #counters: Float64Array;
   readonly #spin: number;
   /** struct io_uring_getevents_arg {u64 sigmask; u32 sigmask_sz, min_wait_usec; u64 ts}, and the __kernel_timespec that `ts` points at. */
@@ -60,6 +65,7 @@ export class UringIo implements PacketIo {
   constructor(fd: number, wakeFd: number, linear: LinearMemory, ring: Assembly, spin: number) {
     this.#ring = ring;
     this.#words = new Int32Array(linear.memory.buffer);
+    this.#slots = linear.slots;
     this.#counters = linear.counters;
     this.#spin = spin;
     this.#empty = spin + 1;
@@ -91,7 +97,7 @@ export class UringIo implements PacketIo {
   receive(timeoutMs: number): number {
     const sleep = this.#sleeping;
     const armed = this.#words[READ_ARMED / 4] !== 0;
-    const reads = sleep ? armed ? 0 : 1 : Math.min(this.#reads, this.#words[FREE_COUNT / 4]);
+    const reads = sleep ? armed ? 0 : 1 : Math.min(this.#reads, this.#slots.free);
     this.#enter(this.#prepare(reads, sleep), sleep ? 1 : 0, timeoutMs);
     const count = this.#reap();
 
@@ -137,18 +143,18 @@ export class UringIo implements PacketIo {
    */
   #probe(): void {
     const words = this.#words;
+    const slots = this.#slots;
     for (let i = 0; i < PROBE_ROUNDS; i++) {
-      const slot = words[FREE / 4 + --words[FREE_COUNT / 4]];
+      const slot = slots.take();
       words[slot / 4] = 1;
       words[slot / 4 + 1] = 0;
-      words[TO_SEND / 4] = slot;
-      words[TO_SEND / 4 + 1] = 8;
+      slots.send(0, slot, 8);
       this.send(1);
       let count = 0;
       // A signal may end a round early.
       for (let tries = 0; count === 0 && tries < PROBE_TRIES; tries++) count = this.receive(i % 2 === 0 ? FOREVER : PROBE_TIMEOUT_MS);
-      if (count !== 1 || words[RECEIVED / 4 + 1] !== 8) throw new libc.SystemError("io_uring", "a write and a read", libc.E.EIO);
-      words[FREE / 4 + words[FREE_COUNT / 4]++] = words[RECEIVED / 4] & -64;
+      if (count !== 1 || slots.receivedLength(0) !== 8) throw new libc.SystemError("io_uring", "a write and a read", libc.E.EIO);
+      slots.give(slots.received(0));
     }
     if (this.drain() !== 0 || words[READ_ARMED / 4] !== 0 || words[WAKE_ARMED / 4] !== 0) throw new libc.SystemError("io_uring", "the end of a wait", libc.E.EIO);
     this.#sleeping = true;
@@ -225,7 +231,7 @@ export class UringIo implements PacketIo {
   }
 }
 
-/** Makes the ring over the pages that abi.ts sets aside, and notes where the kernel has put its fields. */
+/** Makes the ring over the pages that abi/uring.ts sets aside, and notes where the kernel has put its fields. */
 function setup(base: bigint, words: Int32Array): number {
   const field = uapi.IO_URING_PARAMS;
   const params = Buffer.alloc(uapi.SIZEOF_IO_URING_PARAMS);

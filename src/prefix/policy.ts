@@ -1,4 +1,4 @@
-import { SourceRoute, Unreachable } from "../abi.js";
+import { SourceRoute, Unreachable } from "../../abi/tables.js";
 
 /** A token bucket: answers a second in the long run, above 0, and at once, 1 or more. */
 export interface Limit {

@@ -1,7 +1,7 @@
 /** Prefixes, read from text and checked. */
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
-import { PREFIXES } from "../abi.js";
+import { PREFIXES } from "../../abi/tables.js";
 import { DEFAULT_ANSWERS, DEFAULT_POLICY, type Answers, type Policy } from "./policy.js";
 import { EXIT, Failure } from "../base/failure.js";
 

@@ -6,7 +6,7 @@
  *  3. respond: one packet a call, so that all the call gives has that packet's time
  *  4. write: what the packets of a chunk gave, before the next chunk is waited for (writer.ts)
  */
-import { DEADLINE, FREE, FREE_COUNT, RECEIVED, TO_SEND } from "../abi.js";
+import { DEADLINE } from "../../abi/control.js";
 import { createEngine } from "../bench/engines.js";
 import type { Engine, EngineName } from "../engine/contract.js";
 import { EXIT, Failure } from "../base/failure.js";
@@ -19,6 +19,7 @@ import { LINK_TYPES, linkTypeName } from "../pcap/linktypes.js";
 import type { Output } from "../base/output.js";
 import { Damage, Stopped } from "../pcap/source.js";
 import { ReplyWriter } from "../pcap/writer.js";
+import type { Slots } from "../engine/slots.ts";
 
 /** The longest IP packet without a jumbogram's option, and what a slot holds. */
 const PACKET_LEN = 65535;
@@ -174,14 +175,14 @@ export class Exchange {
   readonly #engine: Engine;
   readonly #writer: ReplyWriter;
   readonly #bytes: Uint8Array;
-  readonly #words: Uint32Array;
+  readonly #slots: Slots;
   readonly #times: Float64Array;
 
-  constructor({ memory }: LinearMemory, engine: Engine, writer: ReplyWriter) {
+  constructor({ memory, slots }: LinearMemory, engine: Engine, writer: ReplyWriter) {
     this.#engine = engine;
     this.#writer = writer;
     this.#bytes = new Uint8Array(memory.buffer);
-    this.#words = new Uint32Array(memory.buffer);
+    this.#slots = slots;
     this.#times = new Float64Array(memory.buffer);
   }
 
@@ -191,10 +192,9 @@ export class Exchange {
     for (let deadline = this.#deadline; deadline !== 0 && deadline <= millisecond; deadline = this.#deadline) {
       this.#call(0, deadline, BigInt(deadline) * NS_PER_MS);
     }
-    const slot = this.#words[FREE / 4 + --this.#words[FREE_COUNT / 4]];
+    const slot = this.#slots.take();
     this.#bytes.set(packet, slot);
-    this.#words[RECEIVED / 4] = slot;
-    this.#words[RECEIVED / 4 + 1] = packet.length;
+    this.#slots.receive(0, slot, packet.length);
     this.#call(1, millisecond, timestampNs);
   }
 
@@ -207,10 +207,10 @@ export class Exchange {
   #call(count: number, millisecond: number, timestampNs: bigint): void {
     const replies = this.#engine.respond(count, millisecond);
     for (let i = 0; i < replies; i++) {
-      const slot = this.#words[TO_SEND / 4 + 2 * i];
-      const length = this.#words[TO_SEND / 4 + 2 * i + 1];
+      const slot = this.#slots.toSend(i);
+      const length = this.#slots.toSendLength(i);
       this.#writer.add(timestampNs, this.#bytes.subarray(slot, slot + length));
-      this.#words[FREE / 4 + this.#words[FREE_COUNT / 4]++] = slot;
+      this.#slots.give(slot);
     }
   }
 }

@@ -1,6 +1,8 @@
 /** The Prometheus registry. Nothing is counted here: each scrape reads the counters that the packet loops keep in shared memory. */
 import { Counter as PromCounter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
-import { BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES } from "../abi.js";
+import {
+  BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES,
+} from "../../abi/counters.js";
 import type { EngineName } from "../engine/contract.js";
 import type { Served } from "../prefix/prefixes.js";
 import type { IoName } from "../io/contract.js";
@@ -24,7 +26,7 @@ export interface Counted {
   readonly index: number;
   readonly engine: EngineName;
   readonly io: IoName;
-  /** By abi.ts's indices. */
+  /** By the indices of abi/counters.ts. */
   readonly counters: Float64Array;
   /** How often its worker was started again. */
   readonly restarts: number;

@@ -2,7 +2,7 @@
  * Why packets get no reply, a sentence a reason: the page at /, `pongd top` and README.md take them from here. It runs
  * in the browser, too, so it imports nothing but types.
  */
-import type { Drop } from "../abi.js";
+import type { Drop } from "../../abi/counters.js";
 
 /** By the metric's label value, in the order of README.md's table. */
 export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {

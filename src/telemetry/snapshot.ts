@@ -1,5 +1,5 @@
 /** What the page at / is told, read from the counters when it is asked for. */
-import { PREFIX_REPLIES } from "../abi.js";
+import { PREFIX_REPLIES } from "../../abi/counters.js";
 import type { Figures } from "./figures.js";
 import { verdicts, type Counted, type Indexed } from "./metrics.js";
 import type { LinkStatus } from "../daemon/reachability.js";

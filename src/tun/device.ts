@@ -8,7 +8,7 @@
  *  adopted   one of these two, its queues handed over by execve(2) from an image with privileges; see sys/privileges.ts
  */
 import { availableParallelism } from "node:os";
-import { Mode } from "../abi.js";
+import { Mode } from "../../abi/control.js";
 import { word } from "../base/shell.js";
 import { EXIT, Failure, NET_ADMIN_MEND } from "../base/failure.js";
 import * as libc from "../sys/libc.js";

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { MacPolicy } from "../abi.js";
+import { MacPolicy } from "../../abi/control.js";
 
 export interface Link {
   readonly policy: MacPolicy;

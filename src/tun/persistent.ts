@@ -1,5 +1,5 @@
 /** Persistent devices: they stay when the program that has them ends, for users who could not make one. */
-import { Mode } from "../abi.js";
+import { Mode } from "../../abi/control.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { Address, Prefix } from "../prefix/prefixes.js";
 import { inUse, TunDevice, type Owner } from "./device.js";

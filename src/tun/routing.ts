@@ -3,7 +3,7 @@
  * made again where the kernel forgets them; on a pre-made one, or once privileges were given up, what is missing is said with the command
  * that mends it.
  */
-import { Mode } from "../abi.js";
+import { Mode } from "../../abi/control.js";
 import { word } from "../base/shell.js";
 import { EXIT, Failure, IPV6_MEND } from "../base/failure.js";
 import { BlockMap, FAMILIES, type Address, type Family, type Prefix } from "../prefix/prefixes.js";

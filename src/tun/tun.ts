@@ -1,5 +1,5 @@
 /** /dev/net/tun itself: open(2), and the ioctls that bind what was opened to a device and say what becomes of it. */
-import { Mode } from "../abi.js";
+import { Mode } from "../../abi/control.js";
 import { EXIT, Failure } from "../base/failure.js";
 import * as libc from "../sys/libc.js";
 import * as uapi from "../sys/uapi.js";

@@ -5,7 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BATCH, Counter, COUNTERS, Drop, DROPPED, FREE, FREE_COUNT, PREFIX_REPLIES, PREFIXES, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND } from "../../src/abi.js";
+import { Counter, COUNTERS, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
+import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import { PREFIXES } from "../../abi/tables.js";
 import { clearPrivate, ENGINES, Rig } from "../support/engines.js";
 import { addr6, icmpv6Packet, setIcmpv6Checksum } from "../support/ipv6.js";
 import { addr, icmpPacket, plainSum, setHeaderChecksum, setIcmpChecksum } from "../support/packets.js";
@@ -36,15 +38,14 @@ for (const [rates, total, policy] of [["without limits", PACKETS, {}], ["with li
 
   for (let done = 0; done < total;) {
     const count = Math.min(random.oneIn(4) ? BATCH : 1 + random.below(BATCH), total - done);
-    const slots = Array.from({ length: count }, (_, i) => first.words[FREE / 4 + first.words[FREE_COUNT / 4] - 1 - i]);
+    const slots = [...first.slots.stack.subarray(-count)].reverse();
     const packets = slots.map(() => randomPacket(longest));
     for (const rig of rigs) {
       rig.bytes.fill(GUARD, SLOT_BASE, SLOT_BASE + SLOTS * slotSize);
-      rig.words[FREE_COUNT / 4] -= count;
+      for (let i = 0; i < count; i++) rig.slots.take();
       packets.forEach((packet, i) => {
         rig.bytes.set(packet, slots[i]);
-        rig.words[RECEIVED / 4 + 2 * i] = slots[i];
-        rig.words[RECEIVED / 4 + 2 * i + 1] = packet.length;
+        rig.slots.receive(i, slots[i], packet.length);
       });
     }
     before.set(first.bytes);
@@ -59,7 +60,7 @@ for (const [rates, total, policy] of [["without limits", PACKETS, {}], ["with li
 
     // What changed outside control words, counters and queues lies in packets that were answered, within the reply.
     replyAt.clear();
-    for (let i = 0; i < filled[0]; i++) replyAt.set(first.words[TO_SEND / 4 + 2 * i], first.words[TO_SEND / 4 + 2 * i + 1]);
+    for (let i = 0; i < filled[0]; i++) replyAt.set(first.slots.toSend(i), first.slots.toSendLength(i));
     packets.forEach((packet, i) => {
       const reply = replyAt.get(slots[i]) ?? 0;
       assert.ok(reply <= packet.length, "I2: a reply is no longer than its request");
@@ -68,8 +69,8 @@ for (const [rates, total, policy] of [["without limits", PACKETS, {}], ["with li
     assert.equal(Buffer.compare(before.subarray(SLOT_BASE), first.bytes.subarray(SLOT_BASE)), 0, "a byte outside of the replies was touched");
 
     for (const rig of rigs) {
-      for (const slot of replyAt.keys()) rig.words[FREE / 4 + rig.words[FREE_COUNT / 4]++] = slot;
-      assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
+      for (const slot of replyAt.keys()) rig.slots.give(slot);
+      assert.equal(rig.slots.free, SLOTS);
     }
     done += count;
     replies += filled[0];

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BATCH, Counter, Drop, DROPPED, FREE, FREE_COUNT, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND } from "../../src/abi.js";
+import { Counter, Drop, DROPPED, Protocol, REPLIES } from "../../abi/counters.js";
+import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
 import { clearPrivate, ENGINES, Rig } from "../support/engines.js";
 import { arpFrame, BROADCAST, frame, linkOption, PER_ADDRESS, PEER_MAC, SHARED, SHARED_MAC, solicitationFrame, type FrameOptions } from "../support/frames.js";
 import { HOST6, icmpv6Packet, PREFIX6 } from "../support/ipv6.js";
@@ -32,15 +33,14 @@ for (const [policy, link] of [["shared", SHARED], ["per address", PER_ADDRESS]] 
 
     for (let done = 0; done < FRAMES;) {
       const count = Math.min(1 + random.below(BATCH), FRAMES - done);
-      const slots = Array.from({ length: count }, (_, i) => first.words[FREE / 4 + first.words[FREE_COUNT / 4] - 1 - i]);
+      const slots = [...first.slots.stack.subarray(-count)].reverse();
       const frames = slots.map(() => randomFrame(link === SHARED).slice(0, packetSize));
       for (const rig of rigs) {
         rig.bytes.fill(GUARD, SLOT_BASE, SLOT_BASE + SLOTS * slotSize);
-        rig.words[FREE_COUNT / 4] -= count;
+        for (let i = 0; i < count; i++) rig.slots.take();
         frames.forEach((bytes, i) => {
           rig.bytes.set(bytes, slots[i] + frameOffset);
-          rig.words[RECEIVED / 4 + 2 * i] = slots[i] + frameOffset;
-          rig.words[RECEIVED / 4 + 2 * i + 1] = bytes.length;
+          rig.slots.receive(i, slots[i] + frameOffset, bytes.length);
         });
       }
       before.set(first.bytes);
@@ -52,7 +52,7 @@ for (const [policy, link] of [["shared", SHARED], ["per address", PER_ADDRESS]] 
         if (Buffer.compare(other.bytes, first.bytes) !== 0) assert.fail(difference(ENGINES[i + 1], first.bytes, other.bytes, frames, slots));
       }
 
-      const lengths = new Map(Array.from({ length: filled[0] }, (_, i) => [first.words[TO_SEND / 4 + 2 * i] - frameOffset, first.words[TO_SEND / 4 + 2 * i + 1]]));
+      const lengths = new Map(Array.from({ length: filled[0] }, (_, i) => [first.slots.toSend(i) - frameOffset, first.slots.toSendLength(i)]));
       frames.forEach((bytes, i) => {
         const reply = lengths.get(slots[i]) ?? 0;
         // An advertisement may have the one option more that it must have.
@@ -65,8 +65,8 @@ for (const [policy, link] of [["shared", SHARED], ["per address", PER_ADDRESS]] 
       assert.equal(Buffer.compare(before.subarray(SLOT_BASE), first.bytes.subarray(SLOT_BASE)), 0, "a byte outside of the replies was touched");
 
       for (const rig of rigs) {
-        for (const slot of lengths.keys()) rig.words[FREE / 4 + rig.words[FREE_COUNT / 4]++] = slot;
-        assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
+        for (const slot of lengths.keys()) rig.slots.give(slot);
+        assert.equal(rig.slots.free, SLOTS);
       }
       done += count;
       replies += filled[0];

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { source } from "../support/assembly.js";
-import { PREFIXES } from "../../src/abi.js";
+import { PREFIXES } from "../../abi/tables.js";
 import { needs, Netns } from "../support/netns.js";
 
 describe("device", needs(), () => {

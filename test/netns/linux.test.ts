@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { SourceRoute } from "../../src/abi.js";
+import { SourceRoute } from "../../abi/tables.js";
 import { source } from "../support/assembly.js";
 import { BY_DEFAULT, Rig, type Treatment } from "../support/engines.js";
 import { ended, needs, Netns } from "../support/netns.js";

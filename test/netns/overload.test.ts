@@ -11,7 +11,7 @@ import assert from "node:assert/strict";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { createInterface } from "node:readline";
 import { describe, test, type TestContext } from "node:test";
-import { BATCH } from "../../src/abi.js";
+import { BATCH } from "../../abi/slots.js";
 import { affinity } from "../../src/bench/affinity.js";
 import type { Answer, FloodCommand, FloodResult } from "../../src/bench/sender.js";
 import { median, medianInterval, percentile } from "../../src/bench/stats.js";

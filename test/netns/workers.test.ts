@@ -1,7 +1,7 @@
 /** Workers that crash: what the others do meanwhile, what is counted, and when it is enough. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { BATCH } from "../../src/abi.js";
+import { BATCH } from "../../abi/slots.js";
 import { EXIT } from "../../src/base/failure.js";
 import { IO_NAMES } from "../../src/io/contract.js";
 import { source } from "../support/assembly.js";

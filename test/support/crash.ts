@@ -3,7 +3,8 @@
  * has answered as many again.
  */
 import { spawn } from "node:child_process";
-import { Counter, Drop, DROPPED, NEXT_TABLE } from "../../src/abi.js";
+import { NEXT_TABLE } from "../../abi/control.js";
+import { Counter, Drop, DROPPED } from "../../abi/counters.js";
 import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import { tableOf } from "../../src/engine/table.js";
 import type { IoChoice } from "../../src/io/contract.js";

@@ -1,5 +1,9 @@
 /** The engines under test, each over a memory of its own: what a worker sets up, without a device. */
-import { ANSWERS, BATCH, Counter, Drop, DROPPED, FREE_COUNT, LINK, OWNER, PATHS, Protocol, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TABLE, TO_SEND, FREE, Unreachable } from "../../src/abi.js";
+import { ANSWERS, LINK, OWNER, TABLE } from "../../abi/control.js";
+import { Counter, Drop, DROPPED, Protocol, REPLIES } from "../../abi/counters.js";
+import { PATHS, PATHS_END } from "../../abi/paths.js";
+import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import { Unreachable } from "../../abi/tables.js";
 import { createEngine } from "../../src/bench/engines.js";
 import type { Engine } from "../../src/engine/contract.js";
 import type { Link } from "../../src/tun/mac.js";
@@ -9,6 +13,7 @@ import { tableOf } from "../../src/engine/table.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HOST6, PREFIX6 } from "./ipv6.js";
 import { HOST, PREFIX } from "./packets.js";
+import type { Slots } from "../../src/engine/slots.ts";
 
 /** All that an engine is told of how to treat packets, the same for every prefix. */
 export interface Treatment extends Answers, Policy {
@@ -43,7 +48,7 @@ export const STATELESS: Treatment = { ...BY_DEFAULT, unreachable: { udp: Unreach
 /** Clears what one engine alone has a use for: control words, and what is known of paths. */
 export function clearPrivate({ words }: Rig): void {
   for (const word of [LINK, TABLE, OWNER, ANSWERS]) words[word / 4] = 0;
-  words.fill(0, PATHS / 4, RECEIVED / 4);
+  words.fill(0, PATHS / 4, PATHS_END / 4);
 }
 
 /** An engine and its memory, as an I/O backend would handle them. */
@@ -52,6 +57,7 @@ export class Rig {
   readonly engine: Engine;
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
+  readonly slots: Slots;
   /** Unix time in milliseconds, for the engine. */
   now = 0;
 
@@ -60,6 +66,7 @@ export class Rig {
     this.engine = engine;
     this.bytes = new Uint8Array(linear.memory.buffer);
     this.words = new Uint32Array(linear.memory.buffer);
+    this.slots = linear.slots;
   }
 
   static create(name: TestEngine, options: BenchOptions = {}): Promise<Rig> {
@@ -82,17 +89,16 @@ export class Rig {
   respond(...packets: Uint8Array[]): Uint8Array[] {
     if (packets.length > BATCH) throw new RangeError(`${packets.length} packets in a batch of ${BATCH}`);
     packets.forEach((packet, i) => {
-      const slot = this.words[FREE / 4 + --this.words[FREE_COUNT / 4]];
+      const slot = this.slots.take();
       this.bytes.fill(0xa5, slot, slot + this.linear.slotSize);
       this.bytes.set(packet, slot + this.linear.frameOffset);
-      this.words[RECEIVED / 4 + 2 * i] = slot + this.linear.frameOffset;
-      this.words[RECEIVED / 4 + 2 * i + 1] = packet.length;
+      this.slots.receive(i, slot + this.linear.frameOffset, packet.length);
     });
     const count = this.engine.respond(packets.length, this.now);
     const replies = Array.from({ length: count }, (_, i) => {
-      const slot = this.words[TO_SEND / 4 + 2 * i];
-      const length = this.words[TO_SEND / 4 + 2 * i + 1];
-      this.words[FREE / 4 + this.words[FREE_COUNT / 4]++] = slot & -64;
+      const slot = this.slots.toSend(i);
+      const length = this.slots.toSendLength(i);
+      this.slots.give(slot);
       return this.bytes.slice(slot, slot + length);
     });
     return replies;
@@ -118,7 +124,7 @@ export class Rig {
   }
 
   /** Where the slots lie: [first byte, first byte after the last]. */
-  get slots(): [number, number] {
+  get slotRange(): [number, number] {
     return [SLOT_BASE, SLOT_BASE + SLOTS * this.linear.slotSize];
   }
 }

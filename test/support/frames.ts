@@ -1,5 +1,5 @@
 /** Ethernet frames for tests, and ARP: built field by field, as packets.ts does for IPv4. */
-import { MacPolicy } from "../../src/abi.js";
+import { MacPolicy } from "../../abi/control.js";
 import type { Link } from "../../src/tun/mac.js";
 import { addr6, HOST6, icmpv6Packet, TARGET6, type Icmpv6Options } from "./ipv6.js";
 import { addr, expectedReply, HOST, TARGET } from "./packets.js";

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import threads, { type Worker, type WorkerOptions } from "node:worker_threads";
-import { Counter, DROPPED, PREFIX_REPLIES, REPLIES } from "../../src/abi.js";
+import { Counter, DROPPED, PREFIX_REPLIES, REPLIES } from "../../abi/counters.js";
 import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import { tableOf } from "../../src/engine/table.js";
 import type { IoChoice } from "../../src/io/contract.js";

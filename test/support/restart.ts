@@ -3,7 +3,7 @@
  * so that its own count can be held against the workers': prints both.
  */
 import { readFileSync } from "node:fs";
-import { Counter, Protocol, REPLIES } from "../../src/abi.js";
+import { Counter, Protocol, REPLIES } from "../../abi/counters.js";
 import type { EngineName } from "../../src/engine/contract.js";
 import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import type { IoChoice } from "../../src/io/contract.js";

@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
-import { Counter, ERROR_BURST, ERRORS_PER_MS } from "../../src/abi.js";
+import { Counter } from "../../abi/counters.js";
+import { ERROR_BURST, ERRORS_PER_MS } from "../../abi/limits.js";
 import { source } from "../support/assembly.js";
 import { BY_DEFAULT, Rig } from "../support/engines.js";
 import { arpFrame, frame, SHARED, solicitationFrame } from "../support/frames.js";

@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { load } from "js-yaml";
-import { SourceRoute, Unreachable } from "../../src/abi.js";
+import { SourceRoute, Unreachable } from "../../abi/tables.js";
 import { OPTION_KEYS } from "../../src/cli/settings.js";
 import { DEFAULTS, RELOADED, type Key } from "../../src/config/keys.js";
 import { readQuickly, type ConfigFile } from "../../src/config/reader.js";

@@ -1,7 +1,8 @@
 /** What an engine makes of one packet: every engine, every requirement and every reason to drop. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { BATCH, BATCH_SIZES, Counter, Drop, FREE, FREE_COUNT, PREFIX_REPLIES, SLOTS } from "../../src/abi.js";
+import { BATCH_SIZES, Counter, Drop, PREFIX_REPLIES } from "../../abi/counters.js";
+import { BATCH, SLOTS } from "../../abi/slots.js";
 import { ENGINES, Rig } from "../support/engines.js";
 import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum, setIcmpChecksum } from "../support/packets.js";
 import { DROPS, FRAGMENTS, IGNORED, LIMITED, SILENT } from "../vectors/drops.js";
@@ -235,8 +236,8 @@ for (const name of ENGINES) {
       assert.equal(rig.received, packets.length);
       assert.equal(rig.received, rig.replied + dropped);
       assert.equal(rig.linear.counters[Counter.bytesReceived], packets.reduce((sum, { length }) => sum + length, 0));
-      assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
-      assert.equal(new Set(rig.words.subarray(FREE / 4, FREE / 4 + SLOTS)).size, SLOTS, "no slot is on the stack twice");
+      assert.equal(rig.slots.free, SLOTS);
+      assert.equal(new Set(rig.slots.stack).size, SLOTS, "no slot is on the stack twice");
     });
 
     test("replies are counted under the longest prefix that holds their address", async () => {

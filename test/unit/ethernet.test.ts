@@ -1,7 +1,9 @@
 /** TAP mode: what an engine makes of a frame. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Counter, FREE, FREE_COUNT, IcmpError, ERRORS, PACKET_SIZE, Protocol, REPLIES, SLOTS, MacPolicy, PREFIX_REPLIES, BATCH_SIZES } from "../../src/abi.js";
+import { PACKET_SIZE, MacPolicy } from "../../abi/control.js";
+import { Counter, IcmpError, ERRORS, Protocol, REPLIES, PREFIX_REPLIES, BATCH_SIZES } from "../../abi/counters.js";
+import { SLOTS } from "../../abi/slots.js";
 import { formatMac, linkOf } from "../../src/tun/mac.js";
 import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
 import {
@@ -144,9 +146,9 @@ for (const name of ENGINES) {
         assert.ok(replies >= 21);
         assert.equal(rig.linear.counters[Counter.bytesReceived], frames.reduce((sum, { length }) => sum + length, 0));
         assert.equal(rig.linear.counters.subarray(BATCH_SIZES, BATCH_SIZES + 9).reduce((a, b) => a + b, 0), 1);
-        assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
-        assert.equal(new Set(rig.words.subarray(FREE / 4, FREE / 4 + SLOTS)).size, SLOTS, "no slot is on the stack twice");
-        assert.ok(rig.words.subarray(FREE / 4, FREE / 4 + SLOTS).every((slot) => slot % 64 === 0));
+        assert.equal(rig.slots.free, SLOTS);
+        assert.equal(new Set(rig.slots.stack).size, SLOTS, "no slot is on the stack twice");
+        assert.ok(rig.slots.stack.every((slot) => slot % 64 === 0));
       });
 
       test("a frame of the MTU with two tags fits into a read, and is answered in full", async () => {
@@ -249,7 +251,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
           rig.respond(asked(first, from));
           rig.now += 60_000;
           assert.deepEqual(rig.respond(), [answered(error(first, [...time]), from)]);
-          assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
+          assert.equal(rig.slots.free, SLOTS);
         });
       }
     }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { Counter as PromCounter, Gauge, Registry } from "prom-client";
-import { BATCH_SIZES, Counter, PREFIX_REPLIES } from "../../src/abi.js";
+import { BATCH_SIZES, Counter, PREFIX_REPLIES } from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { Directory } from "../../src/daemon/served.js";
 import { LinearMemory } from "../../src/engine/memory.js";

@@ -1,7 +1,7 @@
 /** Figures: how they come from the counters, the rates between two of them, and how they are written. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../src/abi.js";
+import { Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { Directory } from "../../src/daemon/served.js";
 import { LinearMemory } from "../../src/engine/memory.js";

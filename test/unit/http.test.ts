@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { BATCH_SIZES, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../src/abi.js";
+import { BATCH_SIZES, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { Directory } from "../../src/daemon/served.js";
 import { LinearMemory } from "../../src/engine/memory.js";

@@ -1,7 +1,9 @@
 /** What of IPv4 the wasm engine alone does, with SIMD and without: errors, and what they depend on. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Counter, ERROR_BURST, ERRORS, IcmpError, Unreachable } from "../../src/abi.js";
+import { Counter, ERRORS, IcmpError } from "../../abi/counters.js";
+import { ERROR_BURST } from "../../abi/limits.js";
+import { Unreachable } from "../../abi/tables.js";
 import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.js";
 import { expectedError, icmpPacket, ipv4Packet, pattern, plainSum, udpPacket } from "../support/packets.js";
 import { SILENT } from "../vectors/drops.js";

@@ -1,7 +1,9 @@
 /** IPv6: what every engine answers, and what the wasm engine alone does, with SIMD and without: extension headers and errors. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Counter, ERROR_BURST, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES, Unreachable } from "../../src/abi.js";
+import { Counter, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
+import { ERROR_BURST } from "../../abi/limits.js";
+import { Unreachable } from "../../abi/tables.js";
 import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
 import {
   destination, expectedError6, expectedReply6, fragmentHeader, hopByHop, icmpv6Message, icmpv6Packet, ipv6Packet, raw, routing, udpPacket6, type Extension,

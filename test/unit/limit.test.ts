@@ -1,7 +1,10 @@
 /** Rates: by prefix and by source, and what is not limited. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Counter, PREFIX_REPLIES, SEED, SOURCES, Unreachable } from "../../src/abi.js";
+import { SEED } from "../../abi/control.js";
+import { Counter, PREFIX_REPLIES } from "../../abi/counters.js";
+import { SOURCES } from "../../abi/limits.js";
+import { Unreachable } from "../../abi/tables.js";
 import { Directory } from "../../src/daemon/served.js";
 import { DEFAULT_ANSWERS, DEFAULT_POLICY, type Limit } from "../../src/prefix/policy.js";
 import { parseAddress, parsePrefix, serving, type Serving } from "../../src/prefix/prefixes.js";

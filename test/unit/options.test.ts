@@ -1,7 +1,9 @@
 /** IP options, which the wasm engine alone looks at: a table of them, and random ones against a plain reading of the RFCs. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ERRORS, FREE, FREE_COUNT, IcmpError, SLOTS, SourceRoute, TO_SEND } from "../../src/abi.js";
+import { ERRORS, IcmpError } from "../../abi/counters.js";
+import { SLOTS } from "../../abi/slots.js";
+import { SourceRoute } from "../../abi/tables.js";
 import { BY_DEFAULT, Rig, type Treatment } from "../support/engines.js";
 import { outcome, randomOptions } from "../support/options.js";
 import { addr, expectedError, HOST, icmpPacket, ipv4Packet, pattern, plainSum, setHeaderChecksum, TARGET, udpPacket } from "../support/packets.js";
@@ -51,7 +53,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
         assert.deepEqual(replies, [reply]);
         assert.equal(rig.replied, 1);
       }
-      assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
+      assert.equal(rig.slots.free, SLOTS);
     }
   };
 
@@ -112,7 +114,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     for (const [what, policy] of [["dropped", {}], ["reversed", reverse]] as const) {
       test(`E-6, E-7, E-8: ${RUNS} random options, source routes ${what}, seed ${random.seed}: what a plain reading says, in the packets' own bytes alone`, async () => {
         const rig = await create(policy);
-        const slotArea = rig.bytes.subarray(...rig.slots);
+        const slotArea = rig.bytes.subarray(...rig.slotRange);
         const untouched = new Uint8Array(slotArea.length).fill(0xa5);
         const counts = { answered: 0, problems: 0, dropped: 0 };
         for (let done = 0; done < RUNS; done += 40) {
@@ -123,10 +125,10 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
             options: randomOptions(random), data: pattern(random.below(60)), src: random.pick([HOST, "192.0.2.7"]), id: random.below(65536),
           });
           const requests = Array.from({ length: 40 }, request);
-          const slots = requests.map((_, i) => rig.words[FREE / 4 + rig.words[FREE_COUNT / 4] - 1 - i]);
+          const slots = [...rig.slots.stack.subarray(-requests.length)].reverse();
           slotArea.set(untouched);
           const replies = rig.respond(...requests);
-          const written = new Map(replies.map((reply, i) => [rig.words[TO_SEND / 4 + 2 * i], reply]));
+          const written = new Map(replies.map((reply, i) => [rig.slots.toSend(i), reply]));
 
           const expected = requests.map((request) => {
             const headerLen = (request[0] & 15) * 4;
@@ -170,7 +172,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
           assert.equal(plainSum(reply.subarray(headerLen)), 0xffff);
           assert.equal(reply[2] << 8 | reply[3], reply.length);
         }
-        assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
+        assert.equal(rig.slots.free, SLOTS);
       }
     });
   });

@@ -1,7 +1,8 @@
 /** Path MTU of IPv6, S-12: what a Packet Too Big changes, and what it does not. IPv4's E-16: engine.test.ts. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { FREE_COUNT, PATH_SETS, PATHS, SLOTS } from "../../src/abi.js";
+import { PATH_SETS, PATHS } from "../../abi/paths.js";
+import { SLOTS } from "../../abi/slots.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
 import { frame, PEER_MAC, SHARED, SHARED_MAC } from "../support/frames.js";
 import { expectedReply6, fragmentHeader, fragmentsOf6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6, udpPacket6 } from "../support/ipv6.js";
@@ -53,7 +54,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
         const large = ping(9000);
         assert.deepEqual(whole(rig.respond(...fragmentsOf6(large, [0, 1448, 2896, 4344, 5792, 7240, 8688, 8960])), mtu), expectedReply6(large));
         for (const other of [{ src: "2001:db8::8" }, { src: "2001:db8:1::7" }]) assert.deepEqual(rig.respond(ping(1500, other)), [expectedReply6(ping(1500, other))]);
-        assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
+        assert.equal(rig.slots.free, SLOTS);
       });
     }
 
@@ -183,14 +184,14 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       const header = bytes(...frame(new Uint8Array(0), { dst: PEER_MAC, src: SHARED_MAC, type: 0x86dd, tags }));
       for (const bytes of frames) assert.deepEqual(bytes.slice(0, 18), header);
       assert.deepEqual(whole(frames.map((bytes) => bytes.subarray(18)), 1400), expectedReply6(ping(1500)));
-      assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
+      assert.equal(rig.slots.free, SLOTS);
     });
 
     test("S-12: where there are no slots for the fragments, the reply is dropped as nomem", async () => {
       const rig = await create();
       const [sent] = rig.respond(ping(1500));
       rig.respond(tooBig(sent, 1400));
-      rig.words[FREE_COUNT / 4] = 4;
+      while (rig.slots.free > 4) rig.slots.take();
       assert.deepEqual(rig.respond(ping(1500)), []);
       assert.deepEqual(rig.dropped, { icmp_packet_too_big: 1, nomem: 1 });
     });

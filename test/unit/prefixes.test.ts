@@ -3,7 +3,9 @@ import { isIP } from "node:net";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
-import { FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, NOBODY, PREFIXES, TRIE, TRIE6 } from "../../src/abi.js";
+import {
+  FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, NOBODY, PREFIXES, TRIE, TRIE6,
+} from "../../abi/tables.js";
 import { EXIT, Failure } from "../../src/base/failure.js";
 import { type Address, formatBytes, misfits, parseAddress, parseHostAddresses, parsePrefix, type Prefix, serving } from "../../src/prefix/prefixes.js";
 import { examplesOf, tableOf, type Table } from "../../src/engine/table.js";

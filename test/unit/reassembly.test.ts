@@ -2,7 +2,11 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import fc from "fast-check";
-import { BATCH, DEADLINE, ERRORS, FREE, FREE_COUNT, IcmpError, MTU, QUEUED, REASSEMBLY, REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE, SLOT_BASE, SLOTS, TO_SEND, Unreachable } from "../../src/abi.js";
+import { DEADLINE, MTU, QUEUED, REASSEMBLY } from "../../abi/control.js";
+import { ERRORS, IcmpError } from "../../abi/counters.js";
+import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import { Unreachable } from "../../abi/tables.js";
+import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import { tableOf } from "../../src/engine/table.js";
@@ -76,8 +80,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
   const settle = (rig: Rig) => {
     const dropped = Object.values(rig.dropped).reduce((sum, count) => sum + count, 0);
     assert.equal(rig.received, rig.replied + dropped + rig.held, "I5: received = replied + dropped + held");
-    assert.equal(rig.words[FREE_COUNT / 4], SLOTS);
-    assert.equal(new Set(rig.words.subarray(FREE / 4, FREE / 4 + SLOTS)).size, SLOTS);
+    assert.equal(rig.slots.free, SLOTS);
+    assert.equal(new Set(rig.slots.stack).size, SLOTS);
     assert.equal(deadlineOf(rig) !== 0, rig.held > 0);
   };
 
@@ -548,12 +552,13 @@ describe("fragments of a reply", () => {
         new Uint8Array(linear.memory.buffer).set(datagram, at);
         words[QUEUED / 4] = 0;
         // Two are left for the I/O.
-        words[FREE_COUNT / 4] = spare + 2;
+        linear.slots.freeAll(linear.slotSize);
+        while (linear.slots.free > spare + 2) linear.slots.take();
         assert.equal(transmit(at, datagram.length), Number(spare === slots), `${length} bytes, ${spare} slots`);
         assert.equal(words[QUEUED / 4], spare === slots ? slots : 0);
       }
     }
-    words[FREE_COUNT / 4] = SLOTS;
+    linear.slots.freeAll(linear.slotSize);
   });
 
   const COPIED = [0x82, 4, 9, 9];
@@ -576,7 +581,7 @@ describe("fragments of a reply", () => {
       bytes.set(datagram, at);
       words[QUEUED / 4] = 0;
       assert.equal(transmit(at, datagram.length), 1);
-      const fragments = Array.from({ length: words[QUEUED / 4] }, (_, i) => bytes.slice(words[TO_SEND / 4 + 2 * i], words[TO_SEND / 4 + 2 * i] + words[TO_SEND / 4 + 2 * i + 1]));
+      const fragments = Array.from({ length: words[QUEUED / 4] }, (_, i) => bytes.slice(linear.slots.toSend(i), linear.slots.toSend(i) + linear.slots.toSendLength(i)));
       assert.ok(fragments.length > 2);
       fragments.forEach((fragment, i) => { assert.deepEqual([...fragment.subarray(20, (fragment[0] & 15) * 4)], i === 0 ? options : later); });
       assert.ok(fragments.slice(1, -1).every(({ length }) => length > 100 - 8), "as long as the MTU lets them be");

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { FREE, FREE_COUNT, RECEIVED, SLOTS } from "../../src/abi.js";
+import { SLOTS } from "../../abi/slots.js";
 import { ENGINE_NAMES, type EngineName } from "../../src/engine/contract.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
@@ -290,10 +290,10 @@ describe("what is not for the engine", () => {
 test("the engine is called with one packet at a time, at the packet's millisecond", () => {
   const calls: [count: number, now: number][] = [];
   const linear = LinearMemory.create({ mtu: 65535, reassembly: 0, table: TABLE });
-  const words = new Uint32Array(linear.memory.buffer);
+  const { slots } = linear;
   const respond = (count: number, now: number) => {
     calls.push([count, now]);
-    words[FREE / 4 + words[FREE_COUNT / 4]++] = words[RECEIVED / 4];
+    slots.give(slots.received(0));
     return 0;
   };
   const exchange = new Exchange(linear, { respond }, new ReplyWriter(new Memory()));

@@ -6,9 +6,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  BATCH, Counter, CQ_ENTRIES, CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE, FREE_COUNT, MEMORY_ADDRESS, QUEUE_FILE, READ_ARMED, READ_ERROR, RECEIVED, RINGS, SLOTS, SLOTS_REGISTERED,
-  SQ_ENTRIES, SQ_HEAD_AT, SQ_TAIL_AT, SQES, TO_SEND, WAKE_ARMED, WAKE_FILE, WOKEN,
-} from "../../src/abi.js";
+  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE_COUNT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, SLOTS_REGISTERED, SQ_HEAD_AT,
+  SQ_TAIL_AT, WAKE_ARMED, WOKEN,
+} from "../../abi/control.js";
+import { Counter } from "../../abi/counters.js";
+import { CQ_ENTRIES, QUEUE_FILE, RINGS, SQ_ENTRIES, SQES, WAKE_FILE } from "../../abi/uring.js";
+import { BATCH, FREE, RECEIVED, SLOTS, TO_SEND } from "../../abi/slots.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { type Assembly, compile, load } from "../../src/engine/wasm.js";

@@ -1,7 +1,7 @@
 /** What a scrape takes over from the one before. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PREFIX_REPLIES } from "../../src/abi.js";
+import { PREFIX_REPLIES } from "../../abi/counters.js";
 import { Directory } from "../../src/daemon/served.js";
 import { createRegistry } from "../../src/telemetry/metrics.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";

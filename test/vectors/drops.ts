@@ -1,5 +1,6 @@
-/** One packet and more for every reason to drop one. A test fails when a reason of abi.ts has no packet here. */
-import { Unreachable, type Drop } from "../../src/abi.js";
+/** One packet and more for every reason to drop one. A test fails when a reason of abi/counters.ts has no packet here. */
+import { type Drop } from "../../abi/counters.js";
+import { Unreachable } from "../../abi/tables.js";
 import { destination, fragmentHeader, fragmentsOf6, hopByHop, icmpv6Packet, ipv6Packet, raw, setIcmpv6Checksum, udpPacket6, type Extension, type Ipv6Options } from "../support/ipv6.js";
 import { bytes, fragmentsOf, icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum, udpPacket, type EchoOptions } from "../support/packets.js";
 import { type Treatment } from "../support/engines.js";

@@ -1,5 +1,6 @@
 /** Frames that are dropped before anybody looks at a packet in them, one and more for each reason. Of both MAC policies unless one is named. */
-import { MacPolicy, type Drop } from "../../src/abi.js";
+import { MacPolicy } from "../../abi/control.js";
+import { type Drop } from "../../abi/counters.js";
 import { arpFrame, arpPacket, BROADCAST, frame, linkOption, PEER_MAC, SHARED_MAC, solicitation, solicitationFrame, type ArpOptions, type FrameOptions, type SolicitationOptions } from "../support/frames.js";
 import { icmpv6Packet } from "../support/ipv6.js";
 import { icmpPacket, udpPacket } from "../support/packets.js";

@@ -2,7 +2,7 @@
  * Echo requests with IP options, and what must come of each, written from RFC 791 §3.1 and RFC 1122 §3.2.1.8: the reply's options,
  * the byte that a Parameter Problem points at, or the reason of the drop.
  */
-import type { Drop } from "../../src/abi.js";
+import type { Drop } from "../../abi/counters.js";
 import { addr, HOST, setHeaderChecksum, TARGET } from "../support/packets.js";
 
 export interface OptionVector {

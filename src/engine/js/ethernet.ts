@@ -1,7 +1,7 @@
-import {
-  Counter, Drop, DROPPED, FIRST_PREFIX, FRAME_OFFSET, FREE, FREE_COUNT, INVALID, MAC, MAC_POLICY, MacPolicy, NOBODY, PREFIX_REPLIES, Protocol, QUEUED, RECEIVED,
-  REPLIES, TO_SEND,
-} from "../../abi.js";
+import { FRAME_OFFSET, FREE_COUNT, MAC, MAC_POLICY, MacPolicy, QUEUED } from "../../../abi/control.js";
+import { Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../../abi/counters.js";
+import { FREE, RECEIVED, SLOT_ALIGN, TO_SEND } from "../../../abi/slots.js";
+import { FIRST_PREFIX, INVALID, NOBODY } from "../../../abi/tables.js";
 
 // Indices into the views; js.ts says why they are here.
 const RECEIVED_WORDS = RECEIVED / 4;
@@ -90,7 +90,7 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
         bytes += verdict;
       } else {
         if (verdict < 0) {
-          i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = frame & -64;
+          i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = frame & -SLOT_ALIGN;
           counters[DROPPED_COUNTERS + ~verdict]++;
         }
         bytes += length;
@@ -104,7 +104,7 @@ export function createEthernet({ u8, i32, counters, owner, owner6, sum, holds, f
     const offset = i32[FRAME_OFFSET_WORD];
     for (let i = first; i < end; i++) {
       const packet = i32[TO_SEND_WORDS + 2 * i];
-      const frame = (packet & -64) + offset;
+      const frame = (packet & -SLOT_ALIGN) + offset;
       i32[TO_SEND_WORDS + 2 * i] = frame;
       i32[TO_SEND_WORDS + 2 * i + 1] += packet - frame;
     }

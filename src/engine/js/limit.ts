@@ -1,5 +1,7 @@
 /** Rates, for the engine in JavaScript: the steps of assembly/limit.ts. */
-import { FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, PREFIX_BUCKETS, PREFIX_LIMITS, SEED, SOURCE_BUCKETS, SOURCE_LIMIT, SOURCES } from "../../abi.js";
+import { SEED } from "../../../abi/control.js";
+import { PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../../abi/limits.js";
+import { FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, PREFIX_LIMITS, SOURCE_LIMIT } from "../../../abi/tables.js";
 
 export interface Limiter {
   /**

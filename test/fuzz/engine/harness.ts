@@ -8,10 +8,11 @@
  *
  * The JavaScript engine joins for what it knows. A finding is an Error.
  */
-import {
-  BATCH, BATCH_SIZES, Counter, COUNTERS, DEADLINE, DROPPED, ERROR_BURST, ERRORS, ERRORS_PER_MS, FREE, FREE_COUNT, PREFIX_REPLIES, RECEIVED, REPLIES, SLOT_BASE, SLOTS, TO_SEND,
-  Unreachable,
-} from "../../../src/abi.js";
+import { DEADLINE } from "../../../abi/control.js";
+import { Counter, COUNTERS, DROPPED, ERRORS, MAX_PROTOCOLS, MAX_ERRORS, MAX_DROPS, PREFIX_REPLIES, REPLIES } from "../../../abi/counters.js";
+import { ERROR_BURST, ERRORS_PER_MS } from "../../../abi/limits.js";
+import { BATCH, SLOT_BASE, SLOTS } from "../../../abi/slots.js";
+import { Unreachable } from "../../../abi/tables.js";
 import { createJsEngine } from "../../../src/engine/js.js";
 import { Rig, type Maker } from "../../support/engines.js";
 import { addr, icmpPacket } from "../../support/packets.js";
@@ -19,7 +20,10 @@ import { frame, macBytes, SHARED_MAC } from "../../support/frames.js";
 import { HEADER_LEN, MOST_LEN, TIME, TOGETHER } from "./journal.js";
 import { compare, examine, isSilent, type } from "./oracle.js";
 import { rigOptions, worldOf, type Family, type World } from "./world.js";
+import { slotOf } from "../../../src/engine/slots.ts";
 
+/** Of IPv4, and then of IPv6. */
+const ERROR_KINDS = 2 * MAX_ERRORS;
 const COUNTED = 8 * (PREFIX_REPLIES + 64);
 /** All of them but the prefixes'. */
 const SHARED = 100;
@@ -59,8 +63,8 @@ export class Harness {
   #asked = 0;
   #answered = 0;
   /** Errors of each kind that may be sent at once. */
-  readonly #tokens = new Float64Array(8).fill(ERROR_BURST);
-  readonly #errors = new Float64Array(8);
+  readonly #tokens = new Float64Array(ERROR_KINDS).fill(ERROR_BURST);
+  readonly #errors = new Float64Array(ERROR_KINDS);
   /** Packets so far. */
   packets = 0;
   replies = 0;
@@ -146,7 +150,7 @@ export class Harness {
       if (guard.compare(bytes, SLOT_BASE, SLOT_BASE + guard.length) !== 0) throw new Error("a byte was touched in a slot that was not in use");
       const seen = new Set<number>();
       for (let i = 0; i < SLOTS; i++) {
-        const slot = rig.words[FREE / 4 + i] - SLOT_BASE;
+        const slot = rig.slots.stack[i] - SLOT_BASE;
         if (slot % this.#slotSize !== 0 || slot < 0 || slot >= guard.length) throw new Error("no slot on the free stack");
         seen.add(slot);
       }
@@ -157,7 +161,7 @@ export class Harness {
   /** Time goes by, or comes again, and what is due then is done. */
   #pass(ms: number): void {
     this.#now = Math.max(START, this.#now + ms);
-    for (let i = 0; i < 8; i++) this.#tokens[i] = Math.min(ERROR_BURST, this.#tokens[i] + Math.max(0, ms) * ERRORS_PER_MS);
+    for (let i = 0; i < ERROR_KINDS; i++) this.#tokens[i] = Math.min(ERROR_BURST, this.#tokens[i] + Math.max(0, ms) * ERRORS_PER_MS);
     // As many at a time as there are slots for.
     do this.#batch(NOTHING, 0); while (this.#sides[0].filled > 0);
   }
@@ -199,28 +203,25 @@ export class Harness {
 
   #respond(side: Side, journal: Buffer, count: number): void {
     const { rig, bytes, slots } = side;
-    const { words } = rig;
-    const top = FREE / 4 + words[FREE_COUNT / 4] - 1;
+    const free = rig.slots;
     for (let i = 0; i < count; i++) {
-      const slot = words[top - i];
+      const slot = free.take();
       journal.copy(bytes, slot + this.#offset, this.#starts[i], this.#starts[i] + this.#lengths[i]);
-      words[RECEIVED / 4 + 2 * i] = slot + this.#offset;
-      words[RECEIVED / 4 + 2 * i + 1] = this.#lengths[i];
+      free.receive(i, slot + this.#offset, this.#lengths[i]);
       slots[i] = slot;
     }
-    words[FREE_COUNT / 4] -= count;
     side.filled = rig.engine.respond(count, this.#now);
-    if (words[FREE_COUNT / 4] + side.filled !== SLOTS) throw new Error(`${SLOTS - side.filled - words[FREE_COUNT / 4]} slots are lost`);
+    if (free.free + side.filled !== SLOTS) throw new Error(`${SLOTS - side.filled - free.free} slots are lost`);
   }
 
   #sameReplies(other: Side): void {
     const [first] = this.#sides;
     if (first.filled !== other.filled) throw new Error(`the engines answer ${first.filled} and ${other.filled}`);
     for (let i = 0; i < first.filled; i++) {
-      const at = first.rig.words[TO_SEND / 4 + 2 * i];
-      const length = first.rig.words[TO_SEND / 4 + 2 * i + 1];
-      const theirs = other.rig.words[TO_SEND / 4 + 2 * i];
-      if (other.rig.words[TO_SEND / 4 + 2 * i + 1] !== length) throw new Error("the engines' replies differ in length");
+      const at = first.rig.slots.toSend(i);
+      const length = first.rig.slots.toSendLength(i);
+      const theirs = other.rig.slots.toSend(i);
+      if (other.rig.slots.toSendLength(i) !== length) throw new Error("the engines' replies differ in length");
       if (first.bytes.compare(other.bytes, theirs, theirs + length, at, at + length) !== 0) throw new Error("the engines' replies differ");
     }
   }
@@ -228,10 +229,10 @@ export class Harness {
   /** I5, and the errors' rates. */
   #account(counters: Float64Array): void {
     let verdicts = counters[Counter.held];
-    for (let i = REPLIES; i < REPLIES + 8; i++) verdicts += counters[i];
-    for (let i = DROPPED; i < BATCH_SIZES; i++) verdicts += counters[i];
+    for (let i = REPLIES; i < REPLIES + MAX_PROTOCOLS; i++) verdicts += counters[i];
+    for (let i = DROPPED; i < DROPPED + MAX_DROPS; i++) verdicts += counters[i];
     if (counters[Counter.packetsReceived] !== verdicts || verdicts !== this.packets) throw new Error(`I5: of ${this.packets} packets ${counters[Counter.packetsReceived]} are received, and ${verdicts} have a verdict`);
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < ERROR_KINDS; i++) {
       this.#tokens[i] -= counters[ERRORS + i] - this.#errors[i];
       this.#errors[i] = counters[ERRORS + i];
       if (this.#tokens[i] < 0) throw new Error("I2: more errors than their rate");
@@ -246,8 +247,8 @@ export class Harness {
     const end = alone ? this.#starts[0] + this.#lengths[0] : 0;
     let answers = 0;
     for (let i = 0; i < filled; i++) {
-      const at = rig.words[TO_SEND / 4 + 2 * i];
-      const length = rig.words[TO_SEND / 4 + 2 * i + 1];
+      const at = rig.slots.toSend(i);
+      const length = rig.slots.toSendLength(i);
       if (length > this.#most) throw new Error("longer than a slot takes");
       const sent = examine(this.world, bytes, at, at + length);
       if (!sent.isError) this.#answered += length - sent.extra;
@@ -265,17 +266,15 @@ export class Harness {
 
   /** Gives the replies' slots back, and puts the guard over what was there; around it, it has to be whole. */
   #restore(side: Side, count: number): void {
-    const { words } = side.rig;
-    let free = words[FREE_COUNT / 4];
+    const { slots } = side.rig;
     for (let i = 0; i < side.filled; i++) {
-      const at = words[TO_SEND / 4 + 2 * i];
-      const slot = at & -64;
-      this.#guard(side, slot, Math.max(at + words[TO_SEND / 4 + 2 * i + 1], this.#end(side, slot, count)));
-      words[FREE / 4 + free++] = slot;
+      const at = slots.toSend(i);
+      const slot = slotOf(at);
+      this.#guard(side, slot, Math.max(at + slots.toSendLength(i), this.#end(side, slot, count)));
+      slots.give(slot);
     }
     // What was answered where it lay is in order again already.
     for (let i = 0; i < count; i++) this.#guard(side, side.slots[i], side.slots[i] + this.#offset + this.#lengths[i]);
-    words[FREE_COUNT / 4] = free;
   }
 
   /** A slot's first bytes that nothing is read to, and its rest, from `used` on. */

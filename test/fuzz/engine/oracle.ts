@@ -5,7 +5,7 @@
  *  I1  sent by an address of the prefixes                          I2  no longer than what asked for it; an error bounded
  *  I3  sent to one host, about nothing that is itself an answer    and well-formed: lengths, checksums, TTL
  */
-import { Unreachable } from "../../../src/abi.js";
+import { Unreachable } from "../../../abi/tables.js";
 import { isInvalid, isInvalid6, isMacOf, isOurs, isOurs6, type World } from "./world.js";
 
 /** A packet that was sent. */

@@ -1,5 +1,6 @@
 /** What the engines are told, and what of it an oracle knows: written as plainly as the configuration is, and by other means than the engines' tables. */
-import { MacPolicy, SourceRoute, Unreachable } from "../../../src/abi.js";
+import { MacPolicy } from "../../../abi/control.js";
+import { SourceRoute, Unreachable } from "../../../abi/tables.js";
 import type { BenchOptions, Treatment } from "../../support/engines.js";
 import { SHARED_MAC, macBytes } from "../../support/frames.js";
 
