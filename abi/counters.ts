@@ -15,7 +15,7 @@ export enum Counter {
   /** A gauge: fragments that wait for the rest of their datagram. What becomes of that is counted for each of them. */
   held,
 }
-/** Room for as many, as in each MAX_ below; test/unit/abi.test.ts says how many are left. */
+/** Room for as many, as in each MAX_ below; test/fast/abi.test.ts says how many are left. */
 export const MAX_COUNTERS = 16;
 
 /** Replies by protocol; the member's name is the label's value. Counted at REPLIES + protocol. */

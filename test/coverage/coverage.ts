@@ -1,5 +1,5 @@
 /**
- * `npm run coverage -- [FILE…]`: the unit and differential tests, or those of the given compiled files, and what they have not run through: lines of src/, as Node.js itself
+ * `npm run coverage -- [FILE…]`: the fast and the deep tests, or those of the given compiled files, and what they have not run through: lines of src/, as Node.js itself
  * counts them, and functions of assembly/. A test that fails, or a function that is never entered and has no reason in UNENTERED, ends it with status 1.
  */
 import { spawnSync } from "node:child_process";
@@ -21,7 +21,7 @@ try {
   const { wasm, probes } = probed(unoptimized, "functions");
   writeFileSync(join(folder, PROBED), wasm);
 
-  const files = process.argv.length > 2 ? process.argv.slice(2) : ["unit", "differential"].flatMap(testsIn);
+  const files = process.argv.length > 2 ? process.argv.slice(2) : ["fast", "deep"].flatMap(testsIn);
   const include = ["--experimental-test-coverage", "--test-coverage-include=build/src/**"];
   const { status } = spawnSync(process.execPath, ["--test", "--test-reporter=spec", "--test-timeout=600000", "--test-concurrency=2", ...include, ...files], {
     cwd: source(""), stdio: "inherit", env: { PACKETS: "100000", ...process.env, ENTERED: folder, NODE_OPTIONS: `--import=${new URL("./entered.js", import.meta.url).href}` },

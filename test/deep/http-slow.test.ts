@@ -1,0 +1,229 @@
+/** Clients that are slow, or very many: they are cut, and a scrape succeeds meanwhile. Over the loopback interface. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { Agent, createServer, type ServerResponse } from "node:http";
+import { connect as connectHttp2, constants } from "node:http2";
+import { connect, type AddressInfo, type Socket } from "node:net";
+import { after, afterEach, before, describe, test } from "node:test";
+import { connect as connectTls } from "node:tls";
+import { limitTaking } from "../../src/web/gate.ts";
+import { Folder, hash, needsOpenssl, type Pair } from "../support/certificates.ts";
+import { ask, askHttp2, basic, closeServed, http2, served } from "../support/served.ts";
+
+/** For tests that wait until somebody is cut. */
+const TERM = { termMs: 500 };
+/** For tests in which nobody is cut for that. */
+const LONG = { termMs: 3_600_000 };
+/** More than socket buffers take: these clients do not read it. */
+const LARGE = "x".repeat(16 << 20);
+const REQUEST = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+
+describe("slow clients", needsOpenssl, () => {
+  const folder = new Folder();
+  let pair: Pair;
+  let web: string;
+  before(() => {
+    pair = folder.certificate("DNS:localhost,IP:127.0.0.1");
+    folder.writePair("server", pair);
+    web = folder.write("web.yml", "tls_server_config: { cert_file: server.crt, key_file: server.key }\n");
+  });
+  afterEach(closeServed);
+  after(() => folder.remove());
+
+  /** A connection that says that much and never reads. */
+  const say = async (port: number, text: string): Promise<Socket> => {
+    const socket = connect(port, "127.0.0.1").pause().on("error", () => undefined);
+    await once(socket, "connect");
+    socket.write(text);
+    return socket;
+  };
+  const saySecurely = async (port: number, text: string): Promise<Socket> => {
+    const socket = connectTls({ port, host: "127.0.0.1", ca: pair.cert }).on("error", () => undefined);
+    await once(socket, "secureConnect");
+    socket.write(text);
+    return socket;
+  };
+  /** Fulfilled when the server has ended the connection, once whatever it had said is read. */
+  const cut = (socket: Socket) => once(socket.resume(), "close");
+
+  for (const [what, text] of [["nothing", ""], ["half a request", "GET /metrics HTTP/1.1\r\nHost: a\r\nX: "], ["half of a second request", `${REQUEST}GET /metrics HTTP/1.1\r\nX: `], ["half a body", "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"]] as const) {
+    test(`a client that says ${what} is cut`, async () => {
+      const server = await served(TERM);
+      await cut(await say(server.port, text));
+    });
+    test(`a client that says ${what} is cut over TLS, too`, async () => {
+      const server = await served({ ...TERM, web });
+      await cut(await saySecurely(server.port, text));
+    });
+  }
+
+  test("a client that asks again before its answer is complete is cut: the next would wait behind one that may never end", async () => {
+    const server = await served({ ...LONG, text: () => new Promise<string>(() => undefined) });
+    await cut(await say(server.port, REQUEST + REQUEST));
+    await cut(await say(server.port, `GET /events HTTP/1.1\r\nHost: a\r\n\r\n${REQUEST}`));
+  });
+
+  test("a client that leaves while its password is compared leaves no place taken", async () => {
+    const users = folder.write("users.yml", `basic_auth_users: { ada: "${hash("right")}" }\n`);
+    const server = await served({ ...LONG, web: users, maxRequests: 1, text: () => LARGE });
+    const socket = await say(server.port, REQUEST.replace("Host: a", `Host: a\r\nAuthorization: ${basic("ada", "right")}`));
+    socket.destroy();
+    assert.equal((await ask(`${server.url}/metrics`, { user: "ada", password: "right" })).status, 200);
+  });
+
+  test("a client that does not get on with its handshake is cut", async () => {
+    const server = await served({ ...TERM, web });
+    await Promise.all([cut(await say(server.port, "")), cut(await say(server.port, "\x16\x03\x01\x02\x00"))]);
+  });
+
+  test("a client that does not read its response is cut, and gets no whole one", async () => {
+    const server = await served({ ...TERM, text: () => LARGE });
+    const socket = await say(server.port, REQUEST);
+    // Others that came later have been cut meanwhile, one after the other.
+    for (let i = 0; i < 2; i++) await cut(await say(server.port, "GET"));
+    await cut(socket);
+    assert.ok(socket.bytesRead < LARGE.length);
+  });
+
+  test("an HTTP/2 connection with a response that is not read is cut, and the response is not taken for a whole one", async () => {
+    const server = await served({ ...TERM, web, text: () => LARGE });
+    const session = connectHttp2(server.url, { ca: pair.cert, settings: { initialWindowSize: 1000 } });
+    const stream = session.request({ ":path": "/metrics" });
+    await Promise.all([once(session, "close"), once(stream, "close")]);
+    assert.equal(stream.rstCode, constants.NGHTTP2_CANCEL);
+  });
+
+  test("who reads has a large response whole by HTTP/2, too", async () => {
+    const server = await served({ web, text: () => LARGE });
+    const session = await http2(server.url, pair.cert);
+    assert.equal((await askHttp2(session, "/metrics")).body.length, LARGE.length);
+    session.close();
+  });
+
+  test("a response that goes on has no term, and one that is ended and not read has", async () => {
+    let going: ServerResponse | undefined;
+    const server = createServer((request, response) => {
+      if (request.url === "/events") (going = response).write("first ");
+      else response.end(LARGE);
+      limitTaking(response, TERM.termMs);
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const events = ask(`http://127.0.0.1:${port}/events`);
+    await once(server, "request");
+    for (let i = 0; i < 2; i++) {
+      const [[slow]] = await Promise.all([once(server, "connection") as Promise<[Socket]>, say(port, REQUEST)]);
+      await once(slow, "close");
+    }
+    going?.end("second");
+    assert.equal((await events).body, "first second");
+    server.close();
+  });
+
+  test("a request that takes long to answer has no term", async () => {
+    let reloaded: (lines: string[]) => void = () => undefined;
+    const server = await served({ ...TERM, reload: () => new Promise((resolve) => { reloaded = resolve; }) });
+    const long = ask(`${server.url}/-/reload`, { method: "POST" });
+    // Twice the term, by clients that come one after the other.
+    for (let i = 0; i < 2; i++) await cut(await say(server.port, "GET"));
+    reloaded(["done"]);
+    assert.equal((await long).body, "Reloaded\ndone\n");
+  });
+
+  for (const [what, text] of [["that say nothing", ""], ["with half a request", "GET /metrics HTTP/1.1\r\nX: "], ["that do not read", REQUEST]] as const) {
+    test(`a scrape succeeds beside 400 clients ${what}, and waits for none of them to be cut`, async () => {
+      const server = await served({ ...LONG, maxRequests: 40, text: () => "x".repeat(1 << 16) });
+      const sockets = await Promise.all(Array.from({ length: 400 }, () => say(server.port, text)));
+      const closed: Socket[] = [];
+      for (const socket of sockets) socket.once("close", () => closed.push(socket));
+      assert.equal((await ask(`${server.url}/metrics`)).status, 200);
+      assert.deepEqual(closed, []);
+      for (const socket of sockets) socket.destroy();
+    });
+  }
+
+  test("of more than 512 connections the oldest go, and a scrape succeeds", async () => {
+    const server = await served(LONG);
+    const sockets: Socket[] = [];
+    for (let i = 0; i < 700; i++) sockets.push(await say(server.port, ""));
+    assert.equal((await ask(`${server.url}/metrics`)).status, 200);
+    await Promise.all(sockets.slice(0, 700 - 511).map(cut));
+    assert.ok(sockets.slice(-500).every(({ closed }) => !closed));
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test("readers that do not read make room for a scrape when all places are theirs, the oldest first", async () => {
+    const server = await served({ ...LONG, maxRequests: 3, text: () => LARGE });
+    const slow: Socket[] = [];
+    for (let i = 0; i < 5; i++) {
+      const socket = await say(server.port, REQUEST);
+      await once(socket, "readable");
+      slow.push(socket);
+    }
+    await Promise.all([cut(slow[0]), cut(slow[1])]);
+    const { status, body } = await ask(`${server.url}/metrics`);
+    assert.deepEqual([status, body.length], [200, LARGE.length]);
+    await cut(slow[2]);
+    assert.ok(!slow[3].closed && !slow[4].closed);
+    for (const socket of slow) socket.destroy();
+  });
+
+  const BUSY = "Service Unavailable: 2 requests are being served, as many as --max-requests allows\n";
+  test("of more requests for metrics than may be served at a time the rest gets 503, until one of them is done", async () => {
+    let waiting: ((text: string) => void)[] = [];
+    let enough: () => void = () => undefined;
+    const two = new Promise<void>((resolve) => { enough = resolve; });
+    const server = await served({
+      maxRequests: 2,
+      text: () => new Promise((resolve) => {
+        if (waiting.push(resolve) === 2) enough();
+      }),
+    });
+    const { url } = server;
+    const first = [ask(`${url}/metrics`), ask(`${url}/metrics`)];
+    await two;
+    const third = await ask(`${url}/metrics`);
+    assert.deepEqual([third.status, third.body], [503, BUSY]);
+    assert.equal((await ask(`${url}/-/healthy`)).status, 200);
+    for (const done of waiting) done("a 1\n");
+    assert.deepEqual((await Promise.all(first)).map(({ status }) => status), [200, 200]);
+    waiting = [];
+    const fourth = ask(`${url}/metrics`);
+    while (waiting.length === 0) await ask(`${url}/-/healthy`);
+    for (const done of waiting) done("a 1\n");
+    assert.equal((await fourth).status, 200);
+  });
+
+  test("whoever guesses passwords does not hold up a scrape by somebody who was let in before", async () => {
+    const users = folder.write("users.yml", `basic_auth_users: { ada: "${hash("right")}" }\n`);
+    const server = await served({ web: users });
+    const scrape = async () => (await ask(`${server.url}/metrics`, { user: "ada", password: "right" })).status;
+    assert.equal(await scrape(), 200);
+    // At a cost that takes longer than the rest of this.
+    folder.write("users.yml", `basic_auth_users: { eve: "${hash("right").replace("$04$", "$16$")}", ada: "${hash("right")}" }\n`);
+    assert.equal(await scrape(), 200);
+    const answered: number[] = [];
+    const guesses = Array.from({ length: 50 }, (_, i) => ask(`${server.url}/metrics`, { user: "eve", password: String(i) }).then(({ status }) => answered.push(status), () => undefined));
+    while (!answered.includes(503)) await ask(`${server.url}/nothing`);
+    assert.equal(await scrape(), 200);
+    assert.ok(!answered.includes(401), "before the first guess was judged");
+    await server.close();
+    await Promise.all(guesses);
+  });
+
+  for (const secure of [false, true]) {
+    test(`the server ends at once with every kind of connection open${secure ? ", over TLS" : ""}`, async () => {
+      const server = await served({ text: () => LARGE, reload: () => new Promise(() => undefined), ...secure && { web } });
+      const open = secure ? saySecurely : say;
+      const agent = new Agent({ keepAlive: true });
+      const sockets = [await say(server.port, ""), await open(server.port, "GET"), await open(server.port, REQUEST), await open(server.port, "POST /-/reload HTTP/1.1\r\nHost: a\r\n\r\n")];
+      if (!secure) sockets.push((await ask(`${server.url}/-/healthy`, { agent })).socket);
+      const session = secure ? await http2(server.url, pair.cert) : undefined;
+      session?.on("error", () => undefined).request({ ":path": "/metrics" }).on("error", () => undefined);
+      const ended = [...sockets.map(cut), ...session ? [once(session, "close")] : []];
+      await server.close();
+      await Promise.all(ended);
+      agent.destroy();
+    });
+  }
+});

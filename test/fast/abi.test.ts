@@ -1,0 +1,107 @@
+/** The layout of linear memory, abi/: no two regions overlap, and what is counted has room to grow. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import * as control from "../../abi/control.ts";
+import {
+  BATCH_BUCKETS, BATCH_SIZES, Counter, COUNTERS, COUNTERS_END, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, MAX_COUNTERS, MAX_DROPS,
+  MAX_ERRORS, MAX_PROTOCOLS, PREFIX_REPLIES, Protocol, REPLIES,
+} from "../../abi/counters.ts";
+import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../abi/limits.ts";
+import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.ts";
+import { BATCH, DESCRIPTOR_SIZE, FREE, RECEIVED, SLOT_ALIGN, SLOT_BASE, SLOTS, TO_SEND } from "../../abi/slots.ts";
+import {
+  HOST, HOST6, HOST6_OWNER, HOST_OWNER, LIMIT_SIZE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS, ROOT_ENTRIES,
+  SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6,
+} from "../../abi/tables.ts";
+import { RINGS, RINGS_SIZE, SIZEOF_SQE, SQ_ENTRIES, SQES, URING_END } from "../../abi/uring.ts";
+
+const PAGE = 4096;
+
+/** What lies where: first byte, bytes, and the multiple at which it has to begin. */
+type Region = readonly [name: string, at: number, size: number, align: number];
+
+/** Words of control.ts that are not of 4 bytes: their size, and what they are aligned to. */
+const WIDE: Partial<Record<string, readonly [size: number, align: number]>> = {
+  MEMORY_ADDRESS: [8, 8], WOKEN: [8, 8], DEADLINE: [8, 8], MAC: [6, 2], REPLY_OPTIONS: [40, 4],
+};
+
+const words = Object.entries(control)
+  .filter((entry): entry is [string, number] => typeof entry[1] === "number" && entry[0] !== "CONTROL_END")
+  .map(([name, at]): Region => [name, at, ...WIDE[name] ?? [4, 4] as const]);
+
+const MEMORY: readonly Region[] = [
+  ...words,
+  ["COUNTERS", COUNTERS, COUNTERS_END - COUNTERS, SLOT_ALIGN],
+  ["ERROR_BUCKETS", ERROR_BUCKETS, 2 * MAX_ERRORS * BUCKET_SIZE, 8],
+  ["PREFIX_BUCKETS", PREFIX_BUCKETS, PREFIX_INDICES * BUCKET_SIZE, 8],
+  ["SOURCE_BUCKETS", SOURCE_BUCKETS, SOURCES * BUCKET_SIZE, 8],
+  ["PATHS", PATHS, PATH_SETS * PATH_WAYS * PATH_SIZE, SLOT_ALIGN],
+  ["RINGS", RINGS, RINGS_SIZE, PAGE],
+  ["SQES", SQES, SQ_ENTRIES * SIZEOF_SQE, PAGE],
+  ["RECEIVED", RECEIVED, BATCH * DESCRIPTOR_SIZE, 8],
+  ["TO_SEND", TO_SEND, SLOTS * DESCRIPTOR_SIZE, 8],
+  ["FREE", FREE, 4 * SLOTS, 4],
+  ["SLOT_BASE", SLOT_BASE, SLOTS * SLOT_ALIGN, PAGE],
+];
+
+const COUNTED: readonly Region[] = [
+  ["Counter", 0, MAX_COUNTERS, 1],
+  ["REPLIES", REPLIES, MAX_PROTOCOLS, 1],
+  ["DROPPED", DROPPED, MAX_DROPS, 1],
+  ["BATCH_SIZES", BATCH_SIZES, BATCH_BUCKETS, 1],
+  ["ERRORS", ERRORS, MAX_ERRORS, 1],
+  ["ERRORS6", ERRORS6, MAX_ERRORS, 1],
+  ["PREFIX_REPLIES", PREFIX_REPLIES, PREFIX_INDICES, 1],
+];
+
+const TABLE: readonly Region[] = [
+  ["HOST", HOST, 4, 4],
+  ["HOST_OWNER", HOST_OWNER, 4, 4],
+  ["HOST6_OWNER", HOST6_OWNER, 4, 4],
+  ["HOST6", HOST6, 16, 8],
+  ["SOURCE_ROUTE", SOURCE_ROUTE, 4, 4],
+  ["SOURCE_LIMIT", SOURCE_LIMIT, LIMIT_SIZE, 8],
+  ["TRIE", TRIE, 4 * ROOT_ENTRIES, SLOT_ALIGN],
+  ["TRIE6", TRIE6, 4 * ROOT_ENTRIES, SLOT_ALIGN],
+  ["PREFIX_ANSWERS", PREFIX_ANSWERS, 4 * PREFIX_INDICES, 4],
+  ["PREFIX_LIMITS", PREFIX_LIMITS, LIMIT_SIZE * PREFIX_INDICES, 4],
+  ["NODES", NODES, MAX_NODES, SLOT_ALIGN],
+];
+
+describe("no two regions overlap, and each begins where it may", () => {
+  for (const [what, regions] of Object.entries({ memory: MEMORY, counters: COUNTED, table: TABLE })) {
+    test(what, () => {
+      const inOrder = [...regions].sort(([, a], [, b]) => a - b);
+      let [last, end] = ["the beginning", 0];
+      for (const [name, at, size, align] of inOrder) {
+        assert.ok(at >= end, `${name} begins at ${at}, and ${last} ends at ${end}`);
+        assert.equal(at % align, 0, `${name} begins at ${at}, which is no multiple of ${align}`);
+        [last, end] = [name, at + size];
+      }
+    });
+  }
+  test("each file's end is behind what it has", () => {
+    const ends = { control: control.CONTROL_END, limits: LIMITS_END, paths: PATHS_END, uring: URING_END };
+    const last = {
+      control: Math.max(...words.map(([, at, size]) => at + size)),
+      limits: SOURCE_BUCKETS + SOURCES * BUCKET_SIZE,
+      paths: PATHS + PATH_SETS * PATH_WAYS * PATH_SIZE,
+      uring: SQES + SQ_ENTRIES * SIZEOF_SQE,
+    };
+    for (const [file, end] of Object.entries(ends)) assert.ok(end >= last[file as keyof typeof last], file);
+  });
+});
+
+describe("what is counted has room to grow", () => {
+  for (const [name, members, room, left] of [
+    ["Counter", Counter, MAX_COUNTERS, 4],
+    ["Protocol", Protocol, MAX_PROTOCOLS, 4],
+    ["Drop", Drop, MAX_DROPS, 20],
+    ["IcmpError", IcmpError, MAX_ERRORS, 2],
+  ] as const) {
+    test(`${name}: at least ${left} more`, () => {
+      const count = Object.keys(members).length / 2;
+      assert.ok(count + left <= room, `${count} of ${room} are taken: raise the room in abi/counters.ts`);
+    });
+  }
+});

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { BATCH_SIZES, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.ts";
+import { TABLE } from "../../src/bench/workload.ts";
+import { Directory } from "../../src/daemon/served.ts";
+import { LinearMemory } from "../../src/engine/memory.ts";
+import { EXIT, Failure } from "../../src/base/failure.ts";
+import { ENDPOINT_EXAMPLES, parseEndpoint } from "../../src/prefix/endpoints.ts";
+import { Events } from "../../src/web/events.ts";
+import { serve } from "../../src/web/server.ts";
+import { createRegistry } from "../../src/telemetry/metrics.ts";
+import { parsePrefix, serving } from "../../src/prefix/prefixes.ts";
+import { serveLocally } from "../support/served.ts";
+import "../support/process.ts";
+
+const events = new Events(() => undefined);
+
+describe("pages", () => {
+  test("health, readiness, metrics and the page that links them, before and after it runs", async () => {
+    let ready = false;
+    const registry = createRegistry([], new Directory(serving([]), [], 1), { txDropped: () => 0 });
+    const http = await serveLocally({ metrics: () => ready ? registry : undefined, obstacle: () => ready ? undefined : "pongd is starting", reload: () => undefined, events });
+    const get = async (path: string, method = "GET") => {
+      const response = await fetch(http.url + path, { method });
+      return { status: response.status, type: response.headers.get("content-type"), allow: response.headers.get("allow"), body: await response.text() };
+    };
+    assert.equal((await get("/-/ready")).status, 503);
+    assert.equal((await get("/metrics")).status, 503);
+    assert.equal((await get("/-/healthy")).status, 200);
+    ready = true;
+    assert.equal((await get("/-/ready")).status, 200);
+    const metrics = await get("/metrics?a=b");
+    assert.equal(metrics.status, 200);
+    assert.equal(metrics.type, "text/plain; version=0.0.4; charset=utf-8");
+    const page = await get("/");
+    assert.equal(page.type, "text/html; charset=utf-8");
+    for (const link of ["/metrics", "/-/healthy", "/-/ready"]) assert.ok(page.body.includes(`href="${link.slice(1)}"`), link);
+    assert.equal((await get("/nothing")).status, 404);
+    assert.deepEqual(await get("/metrics", "POST").then(({ status, allow }) => [status, allow]), [405, "GET, HEAD"]);
+    assert.equal((await get("/metrics", "HEAD")).body, "");
+    await http.close();
+    await assert.rejects(fetch(http.url));
+  });
+
+  test("a port in use is a failure that says so", async () => {
+    const http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
+    const port = Number(new URL(http.url).port);
+    await assert.rejects(serve([{ host: "127.0.0.1", port }], { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events }), (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME && error.message.includes(`127.0.0.1:${port} is in use`));
+    await http.close();
+  });
+});
+
+for (const [text, advice] of [
+  ["7664", "write a colon before the port, :7664, or an address and the port, 127.0.0.1:7664"],
+  ["127.0.0.1", "add a port: 127.0.0.1:7664"],
+  ["[::1]", "add a port: [::1]:7664"],
+  ["::1", "put the IPv6 address in brackets, and its port behind it, like [::1]:7664"],
+  ["fe80::1%eth0", "put the IPv6 address in brackets, and its port behind it, like [::1]:7664"],
+  ["::1:7664", "put the IPv6 address in brackets, and its port behind it, like [::1]:7664"],
+  ["http://127.0.0.1:7664", "leave out the scheme, and write it like 127.0.0.1:7664"],
+  ["1.2.3:7664", "write the address as four numbers from 0 to 255, like 127.0.0.1:7664"],
+  ["0x7f.1:7664", "write the address as four numbers from 0 to 255, like 127.0.0.1:7664"],
+  ["localhost:70000", "write a port from 0 to 65535"],
+  ["localhost", `write it like ${ENDPOINT_EXAMPLES}`],
+] as const) {
+  test(`a listen address that is wrong: ${text}: ${advice}`, () => {
+    assert.throws(() => parseEndpoint(text), (error) => error instanceof Failure && error.message === `listen address "${text}": ${advice}`);
+  });
+}
+
+test("metrics: each counter of the memory is a sample, with bounded labels", async () => {
+  const memories = [LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE }), LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE })];
+  const queues = memories.map((memory, index) => ({ index, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: index }) as const);
+  const { prefixes, ...rest } = serving(["10.99.0.0/16", "192.0.2.0/24"].map(parsePrefix));
+  const served = { ...rest, prefixes: prefixes.map((prefix, i) => i === 0 ? { ...prefix, name: "lab" } : prefix) };
+  const registry = createRegistry(queues, new Directory(served, [], 2), { txDropped: () => 33 }, {
+    reach: { answering: false }, config: { successful: false, succeededAt: 1234.5 }, web: { successful: false }, log: { dropped: 44 },
+  });
+  memories.forEach(({ counters }, i) => {
+    counters[Counter.packetsReceived] = 1000 + i;
+    counters[Counter.bytesReceived] = 84000 + i;
+    counters[Counter.bytesSent] = 83000 + i;
+    counters[Counter.writeErrors] = 5 + i;
+    counters[Counter.held] = 7 + i;
+    counters[REPLIES + Protocol.icmp] = 900 + i;
+    counters[DROPPED + Drop.icmp_csum] = 100 + i;
+    counters[PREFIX_REPLIES + 1] = 900 + i;
+    counters[BATCH_SIZES] = 3;
+    counters[BATCH_SIZES + 8] = 4;
+  });
+  const text = await registry.metrics();
+  for (const sample of [
+    "pongd_packets_received_total{queue=\"0\"} 1000", "pongd_packets_received_total{queue=\"1\"} 1001",
+    "pongd_bytes_received_total{queue=\"1\"} 84001", "pongd_bytes_sent_total{queue=\"1\"} 83001", "pongd_write_errors_total{queue=\"1\"} 6",
+    "pongd_replies_total{protocol=\"icmp\",queue=\"1\"} 901", "pongd_packets_dropped_total{reason=\"icmp_csum\",queue=\"1\"} 101",
+    "pongd_packets_dropped_total{reason=\"ip_csum\",queue=\"0\"} 0",
+    "pongd_fragments_held{queue=\"1\"} 8",
+    "pongd_prefix_replies_total{prefix=\"10.99.0.0/16\",name=\"lab\"} 0", "pongd_prefix_replies_total{prefix=\"192.0.2.0/24\"} 1801",
+    "pongd_batch_packets_bucket{le=\"1\"} 6", "pongd_batch_packets_bucket{le=\"128\"} 6", "pongd_batch_packets_bucket{le=\"256\"} 14", "pongd_batch_packets_bucket{le=\"+Inf\"} 14",
+    "pongd_worker_restarts_total{queue=\"1\"} 1", "pongd_config_last_reload_successful 0", "pongd_web_config_last_reload_successful 0", "pongd_ready 0", "pongd_config_last_reload_success_timestamp_seconds 1234.5",
+    "pongd_device_tx_dropped_total 33", "pongd_log_lines_dropped_total 44", "pongd_batch_packets_sum 2001", "pongd_batch_packets_count 14",
+    "pongd_queue_info{queue=\"1\",engine=\"wasm\",io=\"readwrite\"} 1",
+  ]) {
+    assert.ok(text.includes(`${sample}\n`), sample);
+  }
+  assert.match(text, /pongd_build_info\{version="\d+\.\d+\.\d+",node="v\d+/);
+  assert.match(text, /process_resident_memory_bytes \d+/);
+  memories[0].counters[Counter.packetsReceived]++;
+  assert.ok((await registry.metrics()).includes("pongd_packets_received_total{queue=\"0\"} 1001\n"), "a scrape reads what is there now");
+});
+
+test("metrics: bytes sent do not go back when the device refuses what was on its way", async () => {
+  const { counters } = LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE });
+  const queue = { index: 0, engine: "wasm", io: "uring", counters, restarts: 0 } as const;
+  const registry = createRegistry([queue], new Directory(serving([]), [], 1), { txDropped: () => 0 });
+  for (const [sent, shown] of [[84, 84], [168, 168], [84, 168], [252, 252]]) {
+    counters[Counter.bytesSent] = sent;
+    assert.match(await registry.metrics(), new RegExp(`^pongd_bytes_sent_total\\{queue="0"\\} ${shown}$`, "m"));
+  }
+});

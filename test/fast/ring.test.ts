@@ -1,0 +1,231 @@
+/**
+ * The ring code against a model of the kernel: entries taken a few at a time, completions late and in any order, reads that
+ * come up empty, writes that fail, indices that wrap at 2^32. After each round every slot is in exactly one place, and the
+ * counters say what happened.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE_COUNT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, SLOTS_REGISTERED, SQ_HEAD_AT,
+  SQ_TAIL_AT, WAKE_ARMED, WOKEN,
+} from "../../abi/control.ts";
+import { Counter } from "../../abi/counters.ts";
+import { CQ_ENTRIES, QUEUE_FILE, RINGS, SQ_ENTRIES, SQES, WAKE_FILE } from "../../abi/uring.ts";
+import { BATCH, FREE, RECEIVED, SLOTS, TO_SEND } from "../../abi/slots.ts";
+import { TABLE } from "../../src/bench/workload.ts";
+import { LinearMemory } from "../../src/engine/memory.ts";
+import { type Assembly, compile, load } from "../../src/engine/wasm.ts";
+import { Random } from "../support/random.ts";
+
+/** Each by itself, and with registered slots. */
+const READS = [22, 4];
+const WRITES = [23, 5];
+const FIXED_FILE = 1;
+const CQE_SKIP_SUCCESS = 64;
+const NOWAIT = 8;
+const EAGAIN = 11;
+const EIO = 5;
+const EBADFD = 77;
+const ECANCELED = 125;
+
+interface Entry {
+  readonly opcode: number;
+  readonly flags: number;
+  readonly file: number;
+  readonly slot: number;
+  readonly length: number;
+  readonly operationFlags: number;
+  readonly userData: bigint;
+}
+
+/** The kernel's side of the two queues. */
+class Kernel {
+  readonly linear = LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE });
+  readonly view = new DataView(this.linear.memory.buffer);
+  readonly base = 0x7f12_3456_0000n;
+  /** Entries taken and not completed: the read that waits, and that of the eventfd. */
+  readonly waiting: Entry[] = [];
+
+  /** `start`: where the indices begin. */
+  constructor(start: number) {
+    [SQ_HEAD_AT, SQ_TAIL_AT, CQ_HEAD_AT, CQ_TAIL_AT].forEach((word, i) => {
+      this.view.setUint32(word, RINGS + 64 * i, true);
+      this.view.setUint32(RINGS + 64 * i, start, true);
+    });
+    this.view.setUint32(CQES_AT, RINGS + 4096, true);
+    this.view.setBigUint64(MEMORY_ADDRESS, this.base, true);
+  }
+
+  /** Takes up to `count` entries. */
+  take(count: number): Entry[] {
+    const head = this.#index(SQ_HEAD_AT);
+    const available = this.#index(SQ_TAIL_AT) - head >>> 0;
+    assert.ok(available <= SQ_ENTRIES, "the submission queue holds no more than fits");
+    const taken = Math.min(available, count);
+    this.#setIndex(SQ_HEAD_AT, head + taken);
+    return Array.from({ length: taken }, (_, i) => {
+      const at = SQES + (head + i >>> 0) % SQ_ENTRIES * 64;
+      const opcode = this.view.getUint8(at);
+      return {
+        opcode,
+        flags: this.view.getUint8(at + 1),
+        file: this.view.getInt32(at + 4, true),
+        slot: Number(this.view.getBigUint64(at + 16, true) - this.base),
+        length: this.view.getUint32(at + 24, true),
+        operationFlags: this.view.getUint32(at + 28, true),
+        userData: this.view.getBigUint64(at + 32, true),
+      };
+    });
+  }
+
+  complete({ userData }: Entry, result: number): void {
+    const tail = this.#index(CQ_TAIL_AT);
+    assert.ok((tail - this.#index(CQ_HEAD_AT) >>> 0) < CQ_ENTRIES, "the completion queue does not overflow");
+    const at = RINGS + 4096 + tail % CQ_ENTRIES * 16;
+    this.view.setBigUint64(at, userData, true);
+    this.view.setInt32(at + 8, result, true);
+    this.#setIndex(CQ_TAIL_AT, tail + 1);
+  }
+
+  word(address: number): number {
+    return this.view.getInt32(address, true);
+  }
+
+  set(address: number, value: number): void {
+    this.view.setInt32(address, value, true);
+  }
+
+  get free(): number[] {
+    return Array.from({ length: this.word(FREE_COUNT) }, (_, i) => this.word(FREE + 4 * i));
+  }
+
+  descriptors(at: number, count: number): [slot: number, length: number][] {
+    return Array.from({ length: count }, (_, i) => [this.word(at + 8 * i), this.word(at + 8 * i + 4)]);
+  }
+
+  #index(word: number): number {
+    return this.view.getUint32(this.word(word), true);
+  }
+
+  #setIndex(word: number, value: number): void {
+    this.view.setUint32(this.word(word), value >>> 0, true);
+  }
+}
+
+async function create(start = 0): Promise<{ kernel: Kernel; ring: Assembly }> {
+  const kernel = new Kernel(start);
+  return { kernel, ring: await load(compile(), kernel.linear.memory) };
+}
+
+describe("ring", () => {
+  const random = Random.fromEnvironment();
+
+  for (const start of [0, 0xffffff00, 0x7fffff80]) {
+    test(`against the model, indices from ${start}, seed ${random.seed}`, async () => {
+      const { kernel, ring } = await create(start);
+      const registered = Number(start !== 0);
+      kernel.set(SLOTS_REGISTERED, registered);
+      const all = [...kernel.free].sort((a, b) => a - b);
+      let sent = 0;
+      let failed = 0;
+      let toSend: [slot: number, length: number][] = [];
+
+      for (let roundNumber = 0; roundNumber < 3000; roundNumber++) {
+        // What the host does: replies, then reads, sometimes ones that wait.
+        toSend.forEach(([slot, length], i) => {
+          kernel.set(TO_SEND + 8 * i, slot);
+          kernel.set(TO_SEND + 8 * i + 4, length);
+        });
+        const armed = kernel.word(READ_ARMED) !== 0;
+        const waits = !armed && random.oneIn(3);
+        const reads = armed ? 0 : Math.min(waits ? 2 : 1 + random.below(BATCH), kernel.free.length);
+        assert.equal(ring.prepare(toSend.length, reads, waits), ring.unsubmitted());
+
+        // What the kernel does with it: a few entries at a time.
+        const received: [slot: number, length: number][] = [];
+        const writes: Entry[] = [];
+        const read = (entry: Entry) => {
+          const result = random.pick([84, 1, entry.length, -EAGAIN, -ECANCELED]);
+          if (result > 0) received.push([entry.slot, result]);
+          kernel.complete(entry, result);
+        };
+        for (const entry of kernel.waiting.splice(0)) {
+          if (random.oneIn(3)) kernel.waiting.push(entry);
+          else if (entry.file === QUEUE_FILE) read(entry);
+          else kernel.complete(entry, 8);
+        }
+        while (ring.unsubmitted() > 0) {
+          for (const entry of kernel.take(1 + random.below(300))) {
+            if (WRITES.includes(entry.opcode)) {
+              assert.deepEqual([entry.opcode, entry.flags, entry.file, entry.operationFlags], [WRITES[registered], FIXED_FILE | CQE_SKIP_SUCCESS, QUEUE_FILE, NOWAIT]);
+              writes.push(entry);
+              sent += entry.length;
+              if (random.oneIn(8)) {
+                failed++;
+                sent -= entry.length;
+                kernel.complete(entry, random.pick([-EIO, -EAGAIN, entry.length - 1]));
+              }
+            } else if (entry.file === QUEUE_FILE) {
+              assert.deepEqual([entry.opcode, entry.flags, entry.file, entry.length], [READS[registered], FIXED_FILE, QUEUE_FILE, kernel.linear.packetSize]);
+              if (entry.operationFlags === NOWAIT) read(entry);
+              else kernel.waiting.push(entry);
+            } else {
+              const { opcode, flags, file, slot, length, operationFlags } = entry;
+              assert.deepEqual([opcode, flags, file, slot, length, operationFlags], [READS[0], FIXED_FILE, WAKE_FILE, WOKEN, 8, 0]);
+              kernel.waiting.push(entry);
+            }
+          }
+        }
+        assert.deepEqual(writes.map(({ slot, length }) => [slot, length]), toSend, "every reply is written once, in order");
+
+        const count = ring.reap();
+        assert.deepEqual(kernel.descriptors(RECEIVED, count), received, "every packet is received once, in order");
+        assert.equal(kernel.word(READ_ARMED), kernel.waiting.some(({ file }) => file === QUEUE_FILE) ? 1 : 0);
+        assert.equal(kernel.word(WAKE_ARMED), kernel.waiting.some(({ file }) => file === WAKE_FILE) ? 1 : 0);
+        assert.equal(kernel.word(READ_ERROR), 0);
+        assert.equal(kernel.linear.counters[Counter.bytesSent], sent);
+        assert.equal(kernel.linear.counters[Counter.writeErrors], failed);
+        const inKernel = kernel.waiting.filter(({ file }) => file === QUEUE_FILE).map(({ slot }) => slot);
+        const everywhere = [...kernel.free, ...inKernel, ...received.map(([slot]) => slot)].sort((a, b) => a - b);
+        assert.deepEqual(everywhere, all, "every slot is in one place");
+
+        // What the engine does: some are answered, the others' slots are free.
+        toSend = [];
+        for (const [slot, length] of received) {
+          if (random.oneIn(4)) {
+            kernel.set(FREE + 4 * kernel.word(FREE_COUNT), slot);
+            kernel.set(FREE_COUNT, kernel.word(FREE_COUNT) + 1);
+          } else {
+            toSend.push([slot, length]);
+          }
+        }
+      }
+    });
+  }
+
+  test("a full round, all of whose writes fail, fits into both queues", async () => {
+    const { kernel, ring } = await create(0xffffffff);
+    const slots = Array.from({ length: BATCH }, (_, i) => {
+      const slot = kernel.free[kernel.free.length - 1];
+      kernel.set(FREE_COUNT, SLOTS - 1 - i);
+      kernel.set(TO_SEND + 8 * i, slot);
+      kernel.set(TO_SEND + 8 * i + 4, 65535);
+      return slot;
+    });
+    assert.equal(ring.prepare(BATCH, SLOTS - BATCH, false), SQ_ENTRIES);
+    for (const entry of kernel.take(SQ_ENTRIES)) kernel.complete(entry, WRITES.includes(entry.opcode) ? -EIO : 84);
+    assert.equal(ring.reap(), BATCH);
+    assert.equal(kernel.linear.counters[Counter.writeErrors], BATCH);
+    assert.equal(kernel.linear.counters[Counter.bytesSent], 0);
+    assert.deepEqual(kernel.free.sort((a, b) => a - b), slots.sort((a, b) => a - b));
+  });
+
+  test("a read that fails for good is told by its errno", async () => {
+    const { kernel, ring } = await create();
+    ring.prepare(0, 1, false);
+    for (const entry of kernel.take(1)) kernel.complete(entry, -EBADFD);
+    assert.equal(ring.reap(), 0);
+    assert.equal(kernel.word(READ_ERROR), -EBADFD);
+    assert.equal(kernel.free.length, SLOTS);
+  });
+});

@@ -1,0 +1,36 @@
+/** Hostile packets through a real device: every vector, as it is, and each counted once under its reason. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { source } from "../support/assembly.ts";
+import { COMBINATIONS, ended, needs, Netns, Pongd, sum } from "../support/netns.ts";
+import { icmpPacket } from "../support/packets.ts";
+import { DROPS } from "../vectors/drops.ts";
+
+for (const { engine, io } of COMBINATIONS) {
+  test(`${engine}, ${io}: I5: every drop vector is counted under its reason, through the device`, needs(), async () => {
+    const ns = await Netns.open();
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "fd99::/64", "--engine", engine, "--io", io, "--queues", "2", "--unreachable", "off", "--reassembly", "0");
+    const before = await pongd.metrics();
+    const requests = Array.from({ length: 50 }, (_, i) => icmpPacket({ sequence: i }));
+    const packets = [...DROPS.map(({ packet }) => packet), ...requests];
+    const inject = ns.spawn(process.execPath, source("build/test/support/inject.js"), "pong0");
+    inject.stdin.end(packets.map((packet) => Buffer.from(packet).toString("hex")).join("\n"));
+    const status = await ended(inject);
+    assert.equal(status, 0);
+
+    const after = await pongd.until((metrics) => sum(metrics, "pongd_packets_received_total") >= sum(before, "pongd_packets_received_total") + packets.length);
+    const difference = (reason: string) => ["0", "1"].reduce((total, queue) => {
+      const key = `pongd_packets_dropped_total{reason="${reason}",queue="${queue}"}`;
+      return total + (after.get(key) ?? NaN) - (before.get(key) ?? NaN);
+    }, 0);
+    const expected = new Map<string, number>();
+    for (const { reason } of DROPS) expected.set(reason, (expected.get(reason) ?? 0) + 1);
+    // The kernel sends packets of its own when a link comes up, all of them to multicast addresses of IPv6.
+    for (const [reason, count] of expected) if (reason !== "ip_invalid_dest") assert.equal(difference(reason), count, reason);
+    assert.ok(difference("ip_invalid_dest") >= (expected.get("ip_invalid_dest") ?? 0));
+    assert.equal(sum(after, "pongd_replies_total") - sum(before, "pongd_replies_total"), requests.length);
+    assert.equal(sum(after, "pongd_packets_received_total"), sum(after, "pongd_replies_total") + sum(after, "pongd_packets_dropped_total"));
+    await pongd.stop();
+    await ns.close();
+  });
+}

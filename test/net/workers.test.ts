@@ -1,0 +1,86 @@
+/** Workers that crash: what the others do meanwhile, what is counted, and when it is enough. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { BATCH } from "../../abi/slots.ts";
+import { EXIT } from "../../src/base/failure.ts";
+import { IO_NAMES } from "../../src/io/contract.ts";
+import { source } from "../support/assembly.ts";
+import { needs, Netns, Pongd, sum } from "../support/netns.ts";
+
+for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
+  let ns: Netns;
+  before(async () => { ns = await Netns.open(); });
+  after(() => ns.close());
+
+  const flows = [1, 2, 3, 4, 5, 6, 7, 8];
+
+  test("one of two is killed under load: nothing is lost but what was with it, no counter goes back, every packet is counted once", async () => {
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
+    const pings = Promise.all(flows.map((last) => ns.ok("ping", "-q", "-i", "0.004", "-c", "1000", `10.99.1.${last}`)));
+    const under = await pongd.until((metrics) => sum(metrics, "pongd_replies_total") > 400);
+    for (const queue of [0, 1]) assert.ok((under.get(`pongd_packets_received_total{queue="${queue}"}`) ?? 0) > 0, `queue ${queue} has flows`);
+    const killed = pongd.crash(io);
+    let last = under;
+    await pongd.until((metrics) => {
+      for (const [sample, value] of last) if (/_total\b/.test(sample) && sample.startsWith("pongd_")) assert.ok((metrics.get(sample) ?? -1) >= value, `${sample} goes back from ${value}`);
+      last = metrics;
+      return metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === 1;
+    });
+    await killed;
+    const lost = (await pings).map((said) => 1000 - Number(/ (\d+) received/.exec(said)?.[1]));
+    assert.ok(lost.reduce((a, b) => a + b) <= BATCH, `no more is lost than what was with the worker: ${lost.join(", ")}`);
+    const metrics = await pongd.metrics();
+    assert.equal(metrics.get("pongd_worker_restarts_total{queue=\"0\"}"), 0);
+    assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"));
+    assert.match(pongd.stderr, /^\S+ error the worker of queue 1 died: .*; it is started again queue=1\n$/);
+    const { status } = await pongd.stop();
+    assert.equal(status, 0);
+  });
+
+  test("the third crash in ten seconds ends pongd, with a line and status 1, and nothing is left", async () => {
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
+    const pings = flows.map((last) => ns.spawn("ping", "-q", "-i", "0.01", `10.99.1.${last}`));
+    for (const restarts of [1, 2]) {
+      await pongd.crash(io);
+      const again = await pongd.until((metrics) => metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === restarts);
+      // It is a crash of the next one only once that one does its work.
+      const received = (metrics: Map<string, number>) => metrics.get("pongd_packets_received_total{queue=\"1\"}") ?? NaN;
+      await pongd.until((metrics) => received(metrics) > received(again));
+    }
+    await pongd.crash(io);
+    const { status, stderr } = await pongd.ended;
+    assert.equal(status, EXIT.RUNTIME);
+    assert.match(stderr, /pongd: the worker of queue 1 died: .*; workers crashed 3 times in 10 s\n$/);
+    assert.deepEqual((await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname), ["lo"]);
+    for (const ping of pings) ping.kill();
+  });
+
+  test("without descriptors for another worker, pongd ends with a line in place of aborting", async () => {
+    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
+    await ns.ok("prlimit", "--pid", String(pongd.pid), "--nofile=20:20");
+    const pings = flows.map((last) => ns.spawn("ping", "-q", "-i", "0.01", `10.99.1.${last}`));
+    await pongd.crash(io);
+    const { status, stderr } = await pongd.ended;
+    assert.equal(status, EXIT.RUNTIME);
+    assert.match(stderr, /\npongd: no descriptors are left to start a worker with; see: ulimit -n\n$/);
+    for (const ping of pings) ping.kill();
+  });
+
+  test("an engine that traps: what was with it is counted as lost, and the rest stays counted", async () => {
+    const { said, restarts, before, after, lost, received } = JSON.parse(await ns.ok(process.execPath, source("build/test/support/crash.js"), io)) as {
+      said: string[]; restarts: number; before: Verdicts; after: Verdicts; lost: number; received: number;
+    };
+    assert.deepEqual(said, ["the worker of queue 0 died: memory access out of bounds"]);
+    assert.equal(restarts, 1);
+    assert.ok(lost >= 1, "the packet that it trapped on");
+    assert.equal(after.dropped.worker_crash, lost);
+    assert.equal(received, after.replied + Object.values(after.dropped).reduce((a, b) => a + b, 0) + after.held);
+    assert.ok(after.replied >= before.replied + 20);
+  });
+});
+
+interface Verdicts {
+  readonly replied: number;
+  readonly held: number;
+  readonly dropped: Record<string, number>;
+}
