@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { LinearMemory } from "../engine/memory.js";
 import { DEFAULT_REASSEMBLY } from "../prefix/policy.js";
 import type { Engine } from "../engine/contract.js";
-import { moduleOf } from "./engines.js";
+import { moduleOf } from "../engine/create.js";
 import type { BenchEngine, ColdResult } from "./report.js";
 import { trafficOf, Workload } from "./workload.js";
 

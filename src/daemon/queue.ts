@@ -14,8 +14,9 @@ import { EXIT, Failure, messageOf } from "../base/failure.js";
 import * as libc from "../sys/libc.js";
 import { EFD_CLOEXEC } from "../sys/uapi.js";
 import type { Running, WorkerInput, WorkerMessage } from "./worker.js";
+import { moduleOf } from "../engine/create.js";
 
-const module = compile();
+const module = compile(moduleOf("wasm"));
 /** More than a worker's event loop and its ring take. */
 const DESCRIPTORS = 16;
 

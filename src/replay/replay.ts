@@ -7,7 +7,7 @@
  *  4. write: what the packets of a chunk gave, before the next chunk is waited for (writer.ts)
  */
 import { DEADLINE } from "../../abi/control.js";
-import { createEngine } from "../bench/engines.js";
+import { createEngine } from "../engine/create.js";
 import type { Engine, EngineName } from "../engine/contract.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { LinearMemory } from "../engine/memory.js";
@@ -19,7 +19,7 @@ import { LINK_TYPES, linkTypeName } from "../pcap/linktypes.js";
 import type { Output } from "../base/output.js";
 import { Damage, Stopped } from "../pcap/source.js";
 import { ReplyWriter } from "../pcap/writer.js";
-import type { Slots } from "../engine/slots.ts";
+import type { Slots } from "../engine/slots.js";
 
 /** The longest IP packet without a jumbogram's option, and what a slot holds. */
 const PACKET_LEN = 65535;

@@ -1,7 +1,6 @@
 /** Whether this host hands packets on between a device and its other interfaces, as its sysctls say. */
 import { readdirSync, readFileSync } from "node:fs";
 import { word } from "../base/shell.js";
-import type { Family } from "../prefix/prefixes.js";
 
 /** Why packets of other machines do not come to pongd and back, and the command that mends it. */
 export interface Lack {
@@ -10,7 +9,7 @@ export interface Lack {
 }
 
 /** Undefined where they do, as far as forwarding goes. A `device` that is not there yet will have the defaults. */
-export function forwardingLack(family: Family, device: string): Lack | undefined {
+export function forwardingLack(family: 4 | 6, device: string): Lack | undefined {
   return family === 4 ? lackOf4(device) : lackOf6(device);
 }
 
@@ -39,7 +38,7 @@ function lackOf6(device: string): Lack | undefined {
   return { what: "IPv6 forwarding is off, so nothing from other machines reaches pongd", mend: "sudo sysctl -w net.ipv6.conf.all.forwarding=1" };
 }
 
-function othersThan(family: Family, device: string): string[] {
+function othersThan(family: 4 | 6, device: string): string[] {
   try {
     return readdirSync(`/proc/sys/net/ipv${family}/conf`).filter((name) => !["all", "default", "lo", device].includes(name));
   } catch {
@@ -48,7 +47,7 @@ function othersThan(family: Family, device: string): string[] {
 }
 
 /** Of an interface, or the default of those to come; where the kernel does not say, as if it were on. */
-function valueOf(family: Family, name: string, key: string, unsaid = 1): number {
+function valueOf(family: 4 | 6, name: string, key: string, unsaid = 1): number {
   for (const where of [name, "default"]) {
     try {
       return Number(readFileSync(`/proc/sys/net/ipv${family}/conf/${where}/${key}`, "utf8"));

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { source } from "../support/assembly.ts";
+import { source } from "../support/assembly.js";
 import "../support/process.ts";
 
 interface Packed {

@@ -6,7 +6,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } fro
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { source } from "../support/assembly.ts";
+import { source } from "../support/assembly.js";
 import "../support/process.ts";
 
 interface Component {

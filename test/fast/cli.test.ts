@@ -7,10 +7,10 @@ import { dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
 import type { Command } from "commander";
 import { Linter } from "eslint";
-import { NEEDED_NODE } from "../../src/base/node-version.ts";
-import { createProgram, withCommands } from "../../src/cli/program.ts";
-import { source } from "../support/assembly.ts";
-import { CLI } from "../support/netns.ts";
+import { NEEDED_NODE } from "../../src/base/node-version.js";
+import { createProgram, withCommands } from "../../src/cli/program.js";
+import { source } from "../support/assembly.js";
+import { CLI } from "../support/netns.js";
 
 const pongd = (...args: string[]) => spawnSync(process.execPath, [CLI, ...args], { encoding: "utf8" });
 

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { table } from "../vectors/differences.ts";
+import { source } from "../support/assembly.js";
+import { table } from "../vectors/differences.js";
 
 const text = readFileSync(source("docs/conformance.md"), "utf8");
 const lines = text.split(/^- (?=\*\*[A-Z]+-?\d+\*\*)/m).slice(1);

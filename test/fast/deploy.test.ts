@@ -5,8 +5,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { needsCommands } from "../support/netns.ts";
+import { source } from "../support/assembly.js";
+import { needsCommands } from "../support/netns.js";
 
 const UNIT = source("deploy/pongd.service");
 

@@ -5,8 +5,8 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent } from "node:https";
 import { after, afterEach, before, describe, test } from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { fingerprint, Folder, hash, needsOpenssl, type Pair } from "../support/certificates.ts";
-import { ask, askHttp2, basic, closeServed, http2, served, type Asked } from "../support/served.ts";
+import { fingerprint, Folder, hash, needsOpenssl, type Pair } from "../support/certificates.js";
+import { ask, askHttp2, basic, closeServed, http2, served, type Asked } from "../support/served.js";
 
 const PATHS = ["/", "/metrics", "/-/healthy", "/-/ready", "/nothing"];
 

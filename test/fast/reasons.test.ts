@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { DROP_REASONS } from "../../src/telemetry/metrics.ts";
-import { explain, REASONS } from "../../src/telemetry/reasons.ts";
-import { source } from "../support/assembly.ts";
+import { DROP_REASONS } from "../../src/telemetry/metrics.js";
+import { explain, REASONS } from "../../src/telemetry/reasons.js";
+import { source } from "../support/assembly.js";
 
 describe("drop reasons", () => {
   test("each has a sentence, and a short one", () => {

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import { test } from "node:test";
 import { pino } from "pino";
-import { serviceManager } from "../../src/sys/notify.ts";
-import { Reloads } from "../../src/daemon/reload.ts";
+import { serviceManager } from "../../src/sys/notify.js";
+import { Reloads } from "../../src/daemon/reload.js";
 import "../support/process.ts";
 
 const manager = () => serviceManager(() => undefined);

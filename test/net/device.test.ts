@@ -1,9 +1,9 @@
 /** The device and rtnetlink by themselves, both families, held against what ip(8) says. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { PREFIXES } from "../../abi/tables.ts";
-import { needs, Netns } from "../support/netns.ts";
+import { source } from "../support/assembly.js";
+import { PREFIXES } from "../../abi/tables.js";
+import { needs, Netns } from "../support/netns.js";
 
 describe("device", needs(), () => {
   let ns: Netns;

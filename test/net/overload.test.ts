@@ -11,12 +11,12 @@ import assert from "node:assert/strict";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { createInterface } from "node:readline";
 import { describe, test, type TestContext } from "node:test";
-import { BATCH } from "../../abi/slots.ts";
-import { affinity } from "../../src/bench/affinity.ts";
-import type { Answer, FloodCommand, FloodResult } from "../../src/bench/sender.ts";
-import { median, medianInterval, percentile } from "../../src/bench/stats.ts";
-import { source } from "../support/assembly.ts";
-import { ended, needs, Netns, Pongd, said } from "../support/netns.ts";
+import { BATCH } from "../../abi/slots.js";
+import { affinity } from "../../src/bench/affinity.js";
+import type { Answer, FloodCommand, FloodResult } from "../../src/bench/sender.js";
+import { median, medianInterval, percentile } from "../../src/bench/stats.js";
+import { source } from "../support/assembly.js";
+import { ended, needs, Netns, Pongd, said } from "../support/netns.js";
 
 /** Rounds, and seconds of each load in one; LONG_OVERLOAD=1 for figures that are to be quoted. */
 const LONG = process.env.LONG_OVERLOAD === "1";

@@ -20,7 +20,7 @@ import { frame, macBytes, SHARED_MAC } from "../../support/frames.js";
 import { HEADER_LEN, MOST_LEN, TIME, TOGETHER } from "./journal.js";
 import { compare, examine, isSilent, type } from "./oracle.js";
 import { rigOptions, worldOf, type Family, type World } from "./world.js";
-import { slotOf } from "../../../src/engine/slots.ts";
+import { slotOf } from "../../../src/engine/slots.js";
 
 /** Of IPv4, and then of IPv6. */
 const ERROR_KINDS = 2 * MAX_ERRORS;
