@@ -2,7 +2,6 @@
 import { PREFIX_REPLIES } from "../../abi/counters.js";
 import type { Figures } from "./figures.js";
 import { verdicts, type Counted, type Indexed } from "./metrics.js";
-import type { LinkStatus } from "../daemon/reachability.js";
 import { version } from "../base/version.js";
 
 /** Of more prefixes those are shown that answered most. */
@@ -19,8 +18,15 @@ export interface Live {
   readonly figures: Figures;
 }
 
-/** The device as the kernel has it now. */
-export interface Device extends LinkStatus {
+/** The device's link as the kernel has it now. */
+export interface DeviceLink {
+  /** Without a carrier the kernel drops what is routed to the device, although that is set up. */
+  readonly state: "up" | "down" | "no carrier";
+  /** Bytes. */
+  readonly mtu: number;
+}
+
+export interface Device extends DeviceLink {
   readonly name: string;
 }
 

@@ -252,12 +252,18 @@ const READ_AT_ONCE = 256;
 export function watchLink(index: number, callback: (link: boolean) => void): () => void {
   const fd = netlinkSocket(WATCHED);
   const buffer = Buffer.alloc(65536);
+  // After ENOBUFS the kernel drops what it has to say, without another error, until all that waits has been read.
+  let overrun = false;
   const unwatch = libc.onReadable(fd, () => {
     let [link, reach] = [false, false];
     for (let i = 0; i < READ_AT_ONCE; i++) {
       const length = libc.recv(fd, buffer, buffer.length, 0);
-      if (length < 0 && libc.errno() === libc.E.EAGAIN) break;
-      // Else ENOBUFS: the kernel had more to say than the socket could hold.
+      if (length < 0 && libc.errno() === libc.E.EAGAIN) {
+        reach ||= overrun;
+        overrun = false;
+        break;
+      }
+      overrun ||= length < 0;
       const news = length < 0 ? { link: false, reach: true } : newsOf(buffer.subarray(0, length), index);
       link ||= news.link;
       reach ||= news.reach;
