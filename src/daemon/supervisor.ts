@@ -130,7 +130,8 @@ export async function run(
     const device = parts.add(openDevice(options, log), (part) => { part.close(); });
     const { hosts, others } = addressesOf(device);
     const served = new Directory(options.serving, hosts, device.queues.length, others);
-    const reachability = new Reachability(device, log, () => { status.tell(); }, (failure) => { stop.fail(failure); });
+    const looked = () => { status.tell(); };
+    const reachability = new Reachability(device, log, looked, (failure) => { stop.fail(failure); });
 
     const workers = parts.add(new Queues(device, reachability, log), (part) => part.end());
     queues = workers.all;
@@ -166,9 +167,11 @@ export async function run(
       engine: options.engine, io: queues[0].io, urls: http.urls, examples: served.examples,
     });
     status.catchUp();
-    await Promise.race([stop.requested, workers.ended]).catch((error: unknown) => {
+    try {
+      await Promise.race([stop.requested, workers.ended]);
+    } catch (error) {
       throw reachability.explain(error);
-    });
+    }
   } finally {
     status.stop();
     await parts.end();

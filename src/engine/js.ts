@@ -18,6 +18,7 @@ const RECEIVED_WORDS = RECEIVED / 4;
 const TO_SEND_WORDS = TO_SEND / 4;
 const FREE_WORDS = FREE / 4;
 const FREE_COUNT_WORD = FREE_COUNT / 4;
+const SLOT_MASK = -SLOT_ALIGN;
 const NEXT_TABLE_WORD = NEXT_TABLE / 4;
 const QUEUED_WORD = QUEUED / 4;
 const HOST_WORD = HOST / 4;
@@ -164,7 +165,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
         queued++;
       } else {
         counters[DROPPED_COUNTERS + ~verdict]++;
-        i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = ip & -SLOT_ALIGN;
+        i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = ip & SLOT_MASK;
       }
     }
     i32[QUEUED_WORD] = queued;
