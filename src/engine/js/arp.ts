@@ -2,7 +2,6 @@
 import { Drop, Protocol } from "../../../abi/counters.js";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../../abi/tables.js";
 import type { Core, Responder } from "./core.js";
-import { isPeer, isStation } from "./frame.js";
 
 // js.ts says why imported constants are defined anew.
 const FIRST_OWNER = FIRST_PREFIX;
@@ -31,7 +30,8 @@ const REPLY = 0x02000406;
 
 export function createArp({ i32, frames, owner, answer }: Core): Responder {
   const {
-    earlyRest, earlyStart, sourceStart, sourceRest, destinationStart, destinationRest, setDestination, setSource, macStart, macRest,
+    earlyRest, earlyStart, sourceStart, sourceRest, destinationStart, destinationRest, setDestination, setSource, isStation,
+    isPeer, macStart, macRest,
   } = frames;
 
   function arp(frame: number, headerLen: number, length: number, table: number): number {

@@ -11,8 +11,8 @@ import { FREE, RECEIVED, SLOT_ALIGN, TO_SEND } from "../../../abi/slots.js";
 import { FIRST_PREFIX, INVALID } from "../../../abi/tables.js";
 import { createArp } from "./arp.js";
 import type { Core } from "./core.js";
-import { createFrames, HEADER_LEN, isGroup, isPeer, isStation, TAG_LEN } from "./frame.js";
-import { createNeighbor, IPV6_HEADER_LEN, isSolicitation } from "./neighbor.js";
+import { createFrames } from "./frame.js";
+import { createNeighbor, isSolicitation } from "./neighbor.js";
 
 // js.ts says why imported constants are defined anew.
 const RECEIVED_WORDS = RECEIVED / 4;
@@ -26,8 +26,9 @@ const DROPPED_COUNTERS = DROPPED;
 const REPLIES_COUNTERS = REPLIES;
 const OWNER_REPLIES_COUNTERS = PREFIX_REPLIES - FIRST_PREFIX;
 const NO_HOST = INVALID;
-const ETHERNET_LEN = HEADER_LEN;
 
+const HEADER_LEN = 14;
+const TAG_LEN = 4;
 // EtherTypes in memory order.
 const IPV4 = 0x0008;
 const ARP = 0x0608;
@@ -42,6 +43,7 @@ const VLAN_ID = 0xff0f;
 const DST = 4;
 const DST6 = 6;
 const IPV4_HEADER_LEN = 20;
+const IPV6_HEADER_LEN = 40;
 
 export interface Ethernet {
   /** Leaves the packets that are to be judged in RECEIVED; returns how many. `table`: that of this batch, as a word's index. */
@@ -54,7 +56,7 @@ export function createEthernet(core: Omit<Core, "frames" | "answer"> & { readonl
   const { i32, counters, owner, owner6 } = core;
   const frames = createFrames(i32);
   const { typeBehind, sourceStart, sourceRest, destinationStart, destinationRest, setDestination, setSource } = frames;
-  const { macStart, macRest, macStart6, macRest6 } = frames;
+  const { isGroup, isStation, macStart, macRest, macStart6, macRest6 } = frames;
   const arp = createArp({ ...core, frames, answer });
   const neighbor = createNeighbor({ ...core, frames, answer });
 
@@ -86,44 +88,46 @@ export function createEthernet(core: Omit<Core, "frames" | "answer"> & { readonl
 
   /** A verdict: above 0 the length of the header before a packet, 0 for a frame that was answered, below ~ the reason to drop it. */
   function judge(frame: number, length: number, table: number): number {
-    if (length < ETHERNET_LEN) return ~Drop.pkt_too_small;
+    if (length < HEADER_LEN) return ~Drop.pkt_too_small;
     const at = frame >> 2;
     let type = typeBehind(at, 0);
     let tags = 0;
     let reserved = false;
     while (tags < MAX_TAGS && (type === CUSTOMER_TAG || type === SERVICE_TAG)) {
       tags++;
-      if (length < ETHERNET_LEN + TAG_LEN * tags) return ~Drop.pkt_too_small;
+      if (length < HEADER_LEN + TAG_LEN * tags) return ~Drop.pkt_too_small;
       reserved ||= (i32[at + 3 + tags] & VLAN_ID) === VLAN_ID;
       type = typeBehind(at, tags);
     }
     if (reserved) return ~Drop.vlan_reserved;
-    if (!isStation(sourceStart(at), sourceRest(at))) return ~Drop.mac_invalid_source;
-    const headerLen = ETHERNET_LEN + TAG_LEN * tags;
+    const fromStart = sourceStart(at);
+    const fromRest = sourceRest(at);
+    if (!isStation(fromStart, fromRest)) return ~Drop.mac_invalid_source;
+    const headerLen = HEADER_LEN + TAG_LEN * tags;
     const packetLen = length - headerLen;
     const ip = frame + headerLen >> 2;
     if (type === IPV4) {
       if (packetLen < IPV4_HEADER_LEN || (i32[ip] & 0xf0) !== 0x40) return ~Drop.ip_inhdr;
       const dst = i32[ip + DST];
-      return packet(at, headerLen, macStart(), macRest(dst), owner(dst, table));
+      return packet(at, headerLen, fromStart, fromRest, macStart(), macRest(dst), owner(dst, table));
     }
     if (type === IPV6) {
       if (packetLen < IPV6_HEADER_LEN || (i32[ip] & 0xf0) !== 0x60) return ~Drop.ip_inhdr;
       if (isSolicitation(i32, ip, packetLen)) return neighbor(frame, headerLen, length, table);
       const dst = ip + DST6;
-      return packet(at, headerLen, macStart6(), macRest6(dst), owner6(dst << 2, table));
+      return packet(at, headerLen, fromStart, fromRest, macStart6(), macRest6(dst), owner6(dst << 2, table));
     }
     return type === ARP ? arp(frame, headerLen, length, table) : ~Drop.unhandled_proto;
   }
 
-  /** A packet for an address that has this MAC address and this owner: its header is turned around already. */
-  function packet(at: number, headerLen: number, start: number, rest: number, owner: number): number {
+  /** A packet from one station, for an address that has this MAC address and this owner: its header is turned around already. */
+  function packet(
+    at: number, headerLen: number, fromStart: number, fromRest: number, start: number, rest: number, owner: number,
+  ): number {
     const toStart = destinationStart(at);
     if (isGroup(toStart)) return owner === NO_HOST ? ~Drop.ip_invalid_dest : ~Drop.unicast_in_l2_multicast;
     if (toStart !== start || destinationRest(at) !== rest) return ~Drop.otherhost;
-    const fromStart = sourceStart(at);
-    const fromRest = sourceRest(at);
-    if (!isPeer(fromStart, fromRest, start, rest)) return ~Drop.mac_invalid_source;
+    if (fromStart === start && fromRest === rest) return ~Drop.mac_invalid_source;
     setDestination(at, fromStart, fromRest);
     setSource(at, start, rest);
     return headerLen;

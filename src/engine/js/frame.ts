@@ -12,7 +12,7 @@
  */
 import { MAC, MAC_POLICY, MacPolicy } from "../../../abi/control.js";
 
-// js.ts says why imported constants are defined anew.
+// js.ts says why imported constants are defined anew; an imported function costs as much, so the predicates are closures too.
 const MAC_POLICY_WORD = MAC_POLICY / 4;
 /** Of the shared MAC address, which lies late. */
 const SHARED_WORD = (MAC - 2) / 4;
@@ -22,8 +22,6 @@ const SHARED = MacPolicy.shared as number;
 const OWN_START = 0x7002;
 const OWN_START6 = 0x7602;
 
-export const HEADER_LEN = 14;
-export const TAG_LEN = 4;
 /** Where its parts are, in words from its slot's first one. */
 const DESTINATION = 0;
 const SOURCE = 2;
@@ -56,6 +54,21 @@ export function createFrames(i32: Int32Array) {
     i32[at + SOURCE + 1] = i32[at + SOURCE + 1] & 0xffff0000 | rest >>> 16;
   }
 
+  /** Whether the address is a group's; the bit goes out first (IEEE 802 §8.2.2). */
+  function isGroup(start: number): boolean {
+    return (start & 1) !== 0;
+  }
+
+  /** Whether the address is one interface's: no group's, and not all zero. */
+  function isStation(start: number, rest: number): boolean {
+    return !isGroup(start) && (start | rest) !== 0;
+  }
+
+  /** Whether the address is that of one interface other than `ownStart`, `ownRest`. */
+  function isPeer(start: number, rest: number, ownStart: number, ownRest: number): boolean {
+    return isStation(start, rest) && !(start === ownStart && rest === ownRest);
+  }
+
   const isShared = () => i32[MAC_POLICY_WORD] === SHARED;
   // The MAC address of an IPv4 address, given as a word.
   const macStart = () => isShared() ? lateStart(SHARED_WORD) : OWN_START;
@@ -75,21 +88,6 @@ export function createFrames(i32: Int32Array) {
 
   return {
     typeBehind, earlyStart, earlyRest, lateStart, lateRest, sourceStart, sourceRest, destinationStart, destinationRest, setDestination,
-    setSource, macStart, macRest, macStart6, macRest6,
+    setSource, isGroup, isStation, isPeer, macStart, macRest, macStart6, macRest6,
   };
-}
-
-/** Whether the address is a group's; the bit goes out first (IEEE 802 §8.2.2). */
-export function isGroup(start: number): boolean {
-  return (start & 1) !== 0;
-}
-
-/** Whether the address is one interface's: no group's, and not all zero. */
-export function isStation(start: number, rest: number): boolean {
-  return !isGroup(start) && (start | rest) !== 0;
-}
-
-/** Whether the address is that of one interface other than `ownStart`, `ownRest`. */
-export function isPeer(start: number, rest: number, ownStart: number, ownRest: number): boolean {
-  return isStation(start, rest) && !(start === ownStart && rest === ownRest);
 }

@@ -2,7 +2,6 @@
 import { Drop, Protocol } from "../../../abi/counters.js";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../../abi/tables.js";
 import type { Core, Responder } from "./core.js";
-import { isPeer } from "./frame.js";
 
 // js.ts says why imported constants are defined anew.
 const FIRST_OWNER = FIRST_PREFIX;
@@ -16,7 +15,7 @@ const PAYLOAD = 1;
 const SRC = 2;
 const DST = 6;
 const MESSAGE = 10;
-export const IPV6_HEADER_LEN = 40;
+const IPV6_HEADER_LEN = 40;
 const VERSION = 0x60;
 const ICMPV6 = 58;
 const HOP_LIMIT = 255;
@@ -49,7 +48,8 @@ export function isSolicitation(i32: Int32Array, ip: number, length: number): boo
 
 export function createNeighbor({ u8, i32, frames, owner6, sum, holds, fold, answer }: Core): Responder {
   const {
-    lateStart, lateRest, sourceStart, sourceRest, destinationStart, destinationRest, setDestination, setSource, macStart6, macRest6,
+    lateStart, lateRest, sourceStart, sourceRest, destinationStart, destinationRest, setDestination, setSource, isPeer,
+    macStart6, macRest6,
   } = frames;
 
   function neighbor(frame: number, headerLen: number, length: number, table: number): number {
