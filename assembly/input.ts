@@ -22,7 +22,7 @@ import * as ipv4 from "./wire/ipv4";
 
 /** Of what an address answers: echo, and without a limit. */
 const PLAINLY: u32 = ANSWER_ECHO | LIMIT_PREFIX | LIMIT_SOURCE;
-const LEAST_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
+const MIN_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
 
 /**
  * Judges the first `count` packets of RECEIVED at `now`, Unix time in milliseconds, behind `replies` that are in TO_SEND already;
@@ -37,12 +37,12 @@ export function input(count: u32, replies: u32, now: f64): u32 {
     const length = receivedLength(i);
     bytes += length;
 
-    if (length < LEAST_LEN || !ipv4.isPlain(ip)) { receive(rest++, ip, length); continue; }
+    if (length < MIN_LEN || !ipv4.isPlain(ip)) { receive(rest++, ip, length); continue; }
     if (!holds(sum20(ip))) { receive(rest++, ip, length); continue; }
     // The packet's length by its own account: what follows is padding of a link below (RFC 791 §3.1).
     const totalLen = ipv4.totalLen(ip);
     if (totalLen > length) { receive(rest++, ip, length); continue; }
-    if (totalLen < LEAST_LEN) { receive(rest++, ip, length); continue; }
+    if (totalLen < MIN_LEN) { receive(rest++, ip, length); continue; }
 
     const prefix = owner(addresses, ipv4.dstAddr(ip));
     if (prefix < FIRST_PREFIX) { receive(rest++, ip, length); continue; }

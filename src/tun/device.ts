@@ -15,7 +15,7 @@ import * as libc from "../sys/libc.js";
 import type { Link, TunInfo } from "./messages.js";
 import { Netlink, NetlinkError, watchLink } from "./netlink.js";
 import { Routing } from "./routing.js";
-import { isQueue, kindOf, openQueue, setGroup, setOwner, setPersist } from "./tun.js";
+import { isQueue, kindOf, openQueueTo, setGroup, setOwner, setPersist } from "./tun.js";
 import * as uapi from "../sys/uapi.js";
 
 /** Whose a persistent device is: of both, a program has to be both. */
@@ -177,11 +177,13 @@ function nameOf({ type }: TunInfo): string {
 }
 
 export function inUse(name: string): Failure {
-  return new Failure(`device ${name} is in use: another program, perhaps another pongd, has it open`, EXIT.RUNTIME, { mend: "end that, or choose another device" });
+  return new Failure(`device ${name} is in use: another program, perhaps another pongd, has it open`, EXIT.RUNTIME, {
+    mend: "end that, or choose another device",
+  });
 }
 
 function exists({ name, kind, tun }: Link, persistent: boolean): Failure {
-  if (!persistent) return new Failure(`an interface named ${name} exists already, perhaps of another pongd; choose another name with --device`, EXIT.RUNTIME);
+  if (!persistent) return existsAlready(name);
   if (tun?.persist) return new Failure(`device ${name} exists already`, EXIT.RUNTIME, { mend: `remove it first: sudo pongd device remove ${word(name)}` });
   return new Failure(`an interface named ${name} exists already${tun ? ", a device of a program that runs" : kind ? ` (${kind})` : ""}`, EXIT.RUNTIME, { mend: "choose another name" });
 }
@@ -190,29 +192,24 @@ function makeQueue(name: string, mode: Mode, multiQueue: boolean, first: boolean
   // Multi-queue from the start: a device made without it never takes a second queue. Exclusive, or a second pongd would
   // silently become another queue of the first one's device and take a share of its packets.
   const flags = uapi.IFF_NO_PI | (multiQueue ? uapi.IFF_MULTI_QUEUE : 0) | (first ? uapi.IFF_TUN_EXCL : 0);
-  try {
-    return openQueue(name, mode, flags);
-  } catch (error) {
-    if (!(error instanceof libc.SystemError)) throw error;
-    switch (error.errno) {
-      case libc.E.EBUSY:
-        throw new Failure(`an interface named ${name} exists already, perhaps of another pongd; choose another name with --device`, EXIT.RUNTIME, { cause: error });
-      case libc.E.EPERM:
-        throw new Failure(`making device ${name} needs CAP_NET_ADMIN`, EXIT.PERMISSION, { mend: NET_ADMIN_MEND, cause: error });
-      default:
-        throw new Failure(`cannot make device ${name}: ${error.message}`, EXIT.RUNTIME, { mend: error.errno === libc.E.EINVAL ? "choose another name with --device" : undefined, cause: error });
-    }
-  }
+  return openQueueTo({
+    what: `make device ${name}`,
+    busy: existsAlready(name),
+    denied: { what: `making device ${name} needs CAP_NET_ADMIN`, mend: NET_ADMIN_MEND },
+    mend: (errno) => errno === libc.E.EINVAL ? "choose another name with --device" : undefined,
+  }, name, mode, flags);
 }
 
 function attachQueue(name: string, mode: Mode, flags: number, { owner, group }: TunInfo): number {
-  try {
-    return openQueue(name, mode, flags);
-  } catch (error) {
-    if (!(error instanceof libc.SystemError)) throw error;
-    if (error.errno === libc.E.EBUSY) throw inUse(name);
-    if (error.errno !== libc.E.EPERM) throw new Failure(`cannot take a queue of ${name}: ${error.message}`, EXIT.RUNTIME, { cause: error });
-    const whose = [...owner === undefined ? [] : [`user ${owner}`], ...group === undefined ? [] : [`group ${group}`]].join(" and ");
-    throw new Failure(`device ${name} belongs to ${whose}`, EXIT.PERMISSION, { mend: `run pongd as that, or as root (sudo)`, cause: error });
-  }
+  const owners = [...owner === undefined ? [] : [`user ${owner}`], ...group === undefined ? [] : [`group ${group}`]];
+  return openQueueTo({
+    what: `take a queue of ${name}`,
+    busy: inUse(name),
+    denied: { what: `device ${name} belongs to ${owners.join(" and ")}`, mend: "run pongd as that, or as root (sudo)" },
+  }, name, mode, flags);
+}
+
+function existsAlready(name: string): Failure {
+  const what = `an interface named ${name} exists already, perhaps of another pongd; choose another name with --device`;
+  return new Failure(what, EXIT.RUNTIME);
 }

@@ -5,7 +5,7 @@ import type { Address, Prefix } from "../prefix/prefixes.js";
 import { inUse, TunDevice, type Owner } from "./device.js";
 import * as libc from "../sys/libc.js";
 import { Netlink } from "./netlink.js";
-import { openQueue, setPersist } from "./tun.js";
+import { openQueueTo, setPersist } from "./tun.js";
 import { IFF_MULTI_QUEUE, IFF_NO_PI, IFF_TAP } from "../sys/uapi.js";
 
 export interface PersistentOptions {
@@ -46,7 +46,11 @@ export function removeDevice(name: string): void {
     if (!link.tun) throw new Failure(`interface ${name} is no TUN or TAP device${link.kind ? ` but a ${link.kind}` : ""}: it is left alone`, EXIT.RUNTIME);
     if (!link.tun.persist) throw new Failure(`device ${name} is not persistent: it goes with the program that has it open`, EXIT.RUNTIME, { mend: "end that" });
     if (link.tun.queues > 0) throw inUse(name);
-    const fd = take(name, link.tun.type === IFF_TAP ? Mode.tap : Mode.tun, IFF_NO_PI | (link.tun.multiQueue ? IFF_MULTI_QUEUE : 0));
+    const fd = openQueueTo({
+      what: `remove ${name}`,
+      busy: inUse(name),
+      denied: { mend: "run as its owner, or as root (sudo)" },
+    }, name, link.tun.type === IFF_TAP ? Mode.tap : Mode.tun, IFF_NO_PI | (link.tun.multiQueue ? IFF_MULTI_QUEUE : 0));
     try {
       setPersist(fd, false);
     } finally {
@@ -54,16 +58,5 @@ export function removeDevice(name: string): void {
     }
   } finally {
     netlink.close();
-  }
-}
-
-function take(name: string, mode: Mode, flags: number): number {
-  try {
-    return openQueue(name, mode, flags);
-  } catch (error) {
-    if (!(error instanceof libc.SystemError)) throw error;
-    if (error.errno === libc.E.EBUSY) throw inUse(name);
-    const permission = error.errno === libc.E.EPERM;
-    throw new Failure(`cannot remove ${name}: ${error.message}`, permission ? EXIT.PERMISSION : EXIT.RUNTIME, { mend: permission ? "run as its owner, or as root (sudo)" : undefined, cause: error });
   }
 }

@@ -41,6 +41,33 @@ export function openQueue(name: string, mode: Mode, flags: number): number {
   throw error;
 }
 
+/** What opening a queue is for, and what is told of it where that fails; `mend` is for all that has no line of its own. */
+export interface Purpose {
+  /** Like "make device pong0". */
+  readonly what: string;
+  /** For EBUSY. */
+  readonly busy: Failure;
+  /** For EPERM; without `what`, the kernel's words. */
+  readonly denied: { readonly what?: string; readonly mend: string };
+  readonly mend?: (errno: number) => string | undefined;
+}
+
+/** Opens a queue as openQueue() does. @throws Failure, in the words of `purpose`. */
+export function openQueueTo(purpose: Purpose, name: string, mode: Mode, flags: number): number {
+  try {
+    return openQueue(name, mode, flags);
+  } catch (error) {
+    if (!(error instanceof libc.SystemError)) throw error;
+    const { busy, denied, mend, what } = purpose;
+    if (error.errno === libc.E.EBUSY) throw busy;
+    const failed = `cannot ${what}: ${error.message}`;
+    if (error.errno === libc.E.EPERM) {
+      throw new Failure(denied.what ?? failed, EXIT.PERMISSION, { mend: denied.mend, cause: error });
+    }
+    throw new Failure(failed, EXIT.RUNTIME, { mend: mend?.(error.errno), cause: error });
+  }
+}
+
 /** Whether the descriptor is a queue of that device, one that carries packets and nothing else. */
 export function isQueue(fd: number, name: string, mode: Mode): boolean {
   const ifreq = Buffer.alloc(uapi.SIZEOF_IFREQ);
