@@ -94,7 +94,7 @@ export function createRegistry(queues: readonly Counted[], served: Indexed, devi
     ([protocol, base]) => ICMP_ERRORS.map((error, i) => ({ labels: { protocol, error }, index: base + i })),
   ));
   perQueue("pongd_icmp_errors_limited_total", "ICMP errors that were not sent, for their rate.", Counter.errorsLimited);
-  perQueue("pongd_packets_dropped_total", "Packets not answered, by reason; README.md says what each means.", DROP_REASONS.map((reason, i) => ({ labels: { reason }, index: DROPPED + i })));
+  perQueue("pongd_packets_dropped_total", "Packets not answered, by reason; docs/reference.md says what each means.", DROP_REASONS.map((reason, i) => ({ labels: { reason }, index: DROPPED + i })));
   const overruns = [{ labels: {}, read: () => device.txDropped() }];
   counter("pongd_device_tx_dropped_total", "Packets that the device's queues had no room for, before pongd could read them.", () => overruns);
   new Gauge({

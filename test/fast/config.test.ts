@@ -544,8 +544,9 @@ test("what the documents show is what pongd reads", () => {
   }
 });
 
-test("docs/configuration.md has a row for every key, with its default, flag, variable, and whether a reload changes it", () => {
-  const rows = new Map(readFileSync(source("docs/configuration.md"), "utf8").split("\n").filter((line) => line.startsWith("| `")).map((line) => {
+test("docs/reference.md has a row for every key, with its default, flag, variable, and whether a reload changes it", () => {
+  const [, settings] = /^## Settings\n([^]*?)^## /m.exec(readFileSync(source("docs/reference.md"), "utf8")) ?? [];
+  const rows = new Map(settings.split("\n").filter((line) => line.startsWith("| `")).map((line) => {
     const [, key, , fallback, flag, variable, reload] = line.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("`", ""));
     return [key, { fallback, flag, variable, reload }] as const;
   }));
