@@ -24,7 +24,7 @@ import { vlans } from "./wire/ethernet";
 
 /** Since the first arrival: RFC 8200 §4.5; RFC 1122 §3.3.2 has 60 to 120 s. */
 const TIMEOUT_MS: f64 = 60_000;
-const MOST_LEN: u32 = 65535;
+const MAX_LEN: u32 = 65535;
 
 // Where in a buffer its words are.
 const EXPIRES_AT: usize = 0; // f64, Unix time in milliseconds
@@ -210,7 +210,7 @@ function isOf(buffer: usize, addrs: usize, addrsLen: u32, id: u32): bool {
 
 /** Whether it can be a fragment, and one of the same datagram as those that came before. */
 function agree(buffer: usize, len: u32, end: u32, more: bool, ecn: u32): bool {
-  if (!len || end > MOST_LEN || (more && len & 7)) return false;
+  if (!len || end > MAX_LEN || (more && len & 7)) return false;
   const known = load<u32>(buffer, END);
   const last = load<u32>(buffer, LAST);
   if (end > known ? last : !more && end < known) return false;

@@ -52,7 +52,7 @@ function fragment(ip: usize, prefix: i32, now: f64): i32 {
 
   const whole = reassembly.header(buffer);
   const totalLen = ipv4.headerLen(whole) + reassembly.payloadLen(buffer);
-  if (totalLen > ipv4.MOST_LEN) { reassembly.drop(buffer, Drop.bad_frag); return 0; }
+  if (totalLen > ipv4.MAX_LEN) { reassembly.drop(buffer, Drop.bad_frag); return 0; }
   if (reassembly.congested(buffer)) ipv4.setCongested(whole);
   ipv4.setFragment(whole, totalLen, 0, false);
   const verdict = datagram(whole, now);

@@ -22,9 +22,9 @@ import * as ipv6 from "../wire/ipv6";
 import * as udp from "../wire/udp";
 
 /** RFC 8504 §5.3 allows limits. RFC 8200 §4.1 has use for seven headers; the other two are Linux's. */
-const MOST_EXTENSIONS = 8;
-const MOST_OPTIONS = 8;
-const MOST_PADDING: u32 = 7;
+const MAX_EXTENSIONS = 8;
+const MAX_OPTIONS = 8;
+const MAX_PADDING: u32 = 7;
 
 /** RFC 8200 §4.2: what an unknown option asks for; what is more is to be told, and 3 unless it went to many. */
 const SKIP: u32 = 0;
@@ -62,7 +62,7 @@ function chain(ip: usize, field: usize, at: usize, fragment: bool, now: f64): i3
   for (let count = 0; extension.isExtension(number); count++) {
     // RFC 8200 §4: hop-by-hop options nowhere but behind the IPv6 header.
     if (number == extension.HOP_BY_HOP && (fragment || field != ip + ipv6.NEXT_HEADER_AT)) return problem(ip, icmpv6.UNRECOGNIZED_NEXT_HEADER, field, now);
-    if (count == MOST_EXTENSIONS || at + extension.MIN_LEN > end) return ~Drop.ipv6_bad_exthdr;
+    if (count == MAX_EXTENSIONS || at + extension.MIN_LEN > end) return ~Drop.ipv6_bad_exthdr;
     const next = at + extension.len(at, number);
     if (next > end) return ~Drop.ipv6_bad_exthdr;
     let verdict = 0;
@@ -110,11 +110,11 @@ function options(ip: usize, header: usize, end: usize, now: f64): i32 {
     if (type == extension.PAD1 || type == extension.PADN) {
       padding += len;
       // Padding is there to align, and is of zeros: RFC 4942 §2.1.9.5.
-      if (padding > MOST_PADDING || !isZero(at + 2, at + len)) return ~Drop.ipv6_bad_exthdr;
+      if (padding > MAX_PADDING || !isZero(at + 2, at + len)) return ~Drop.ipv6_bad_exthdr;
     } else {
       padding = 0;
       const action = extension.action(type);
-      if (++others > MOST_OPTIONS || action == DISCARD) return ~Drop.ipv6_bad_exthdr;
+      if (++others > MAX_OPTIONS || action == DISCARD) return ~Drop.ipv6_bad_exthdr;
       if (action != SKIP) return problem(ip, icmpv6.UNRECOGNIZED_OPTION, at, now);
     }
     at += len;
@@ -136,7 +136,7 @@ function part(ip: usize, header: usize, end: usize, now: f64): i32 {
   if (!offset && !isWhole(extension.behind(at, extension.nextHeader(header), end), end)) return problem(ip, icmpv6.INCOMPLETE_HEADER_CHAIN, ip, now);
   if (extension.moreFragments(header) && len & 7) return problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, ip + ipv6.PAYLOAD_LEN_AT, now);
   const unfragmentableLen = <u32>(header - ip) - ipv6.HEADER_LEN;
-  if (unfragmentableLen + offset + len > ipv6.MOST_PAYLOAD_LEN) return problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, header + extension.FRAGMENT_OFFSET_AT, now);
+  if (unfragmentableLen + offset + len > ipv6.MAX_PAYLOAD_LEN) return problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, header + extension.FRAGMENT_OFFSET_AT, now);
   if (!load<u32>(REASSEMBLIES)) return ~Drop.ip_fragment;
   const headerLen = <u32>(at - ip);
   if (headerLen > reassembly.HEADER_ROOM) return ~Drop.ipv6_bad_exthdr;
@@ -156,7 +156,7 @@ function whole(buffer: usize, identification: u32, now: f64): void {
   const payload = reassembly.payload(buffer);
   const header = payload - extension.MIN_LEN;
   const payloadLen = <u32>(header - first) - ipv6.HEADER_LEN + reassembly.payloadLen(buffer);
-  if (payloadLen > ipv6.MOST_PAYLOAD_LEN) { reassembly.drop(buffer, Drop.bad_frag); return; }
+  if (payloadLen > ipv6.MAX_PAYLOAD_LEN) { reassembly.drop(buffer, Drop.bad_frag); return; }
   const field = extension.fragmentField(first + ipv6.NEXT_HEADER_AT, first + ipv6.HEADER_LEN);
   store<u8>(field, <u8>extension.nextHeader(header));
   const ip = first + extension.MIN_LEN;

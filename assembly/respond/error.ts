@@ -12,7 +12,7 @@ import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 
 /** RFC 1812 §4.3.2.3: as much of the packet as fits in this many bytes. */
-const MOST_LEN: u32 = 576;
+const MAX_LEN: u32 = 576;
 
 /**
  * Sends the error about a datagram, unless it is one about which none may be sent or too many have been. The addresses have been judged:
@@ -22,7 +22,7 @@ export function error(ip: usize, kind: IcmpError, type: u32, code: u32, paramete
   // RFC 1122 §3.2.2: never about an error, nor about any fragment but the first.
   if (ipv4.fragmentOffset(ip) || (ipv4.protocol(ip) == ipv4.PROTOCOL_ICMP && !isQuery(ip))) return;
   if (!mayError(ip, kind, now)) return;
-  const quoted = min(ipv4.totalLen(ip), min(MOST_LEN, load<u32>(MTU)) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
+  const quoted = min(ipv4.totalLen(ip), min(MAX_LEN, load<u32>(MTU)) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
   const msgLen = icmp.HEADER_LEN + quoted;
   const reply = takeReply();
   const msg = reply + ipv4.MIN_HEADER_LEN;

@@ -66,7 +66,7 @@ function malformedOption(ip: usize, option: usize): usize {
     case options.TIMESTAMP:
       if (repeated) return option;
       if (options.len(option) < options.TIMESTAMP_HEADER_LEN) return option + 1;
-      if (isCounted(option) && options.overflow(option) == options.MOST_OVERFLOW) return option + 3;
+      if (isCounted(option) && options.overflow(option) == options.MAX_OVERFLOW) return option + 3;
       return malformedSlots(option, options.TIMESTAMP_HEADER_LEN, options.timestampSlotLen(option));
     case options.LOOSE_SOURCE_ROUTE: {
       const fault = malformedSlots(option, options.ROUTE_HEADER_LEN, 1);

@@ -19,7 +19,7 @@ import { load16 } from "../bytes";
 import { checksum, fold, sum20, sumHeader, update } from "../checksum";
 
 export const MIN_HEADER_LEN: u32 = 20;
-export const MOST_LEN: u32 = 65535;
+export const MAX_LEN: u32 = 65535;
 export const PROTOCOL_ICMP: u32 = 1;
 export const PROTOCOL_TCP: u32 = 6;
 export const PROTOCOL_UDP: u32 = 17;

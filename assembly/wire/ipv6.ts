@@ -14,7 +14,7 @@
 import { load16 } from "../bytes";
 
 export const HEADER_LEN: u32 = 40;
-export const MOST_PAYLOAD_LEN: u32 = 65535;
+export const MAX_PAYLOAD_LEN: u32 = 65535;
 /** Where these fields are, for a pointer at them. */
 export const PAYLOAD_LEN_AT: u32 = 4;
 export const NEXT_HEADER_AT: u32 = 6;

@@ -13,11 +13,11 @@ import { environment } from "./environment.js";
 import type { BenchEngine, ColdResult, EngineReport, EngineResult } from "./report.js";
 import { median, medianInterval, spreadOf } from "./stats.js";
 
-const LEAST_SLICES = 25;
+const MIN_SLICES = 25;
 /** No more, so that an interruption is heard soon. */
 const SLICE_SECONDS = 0.05;
 /** Fewer say too little for a result, where a run was interrupted. */
-const LEAST_ROUNDS = 5;
+const MIN_ROUNDS = 5;
 const WARM_UP_NS = 100_000_000;
 const COLD_RUNS = 9;
 const COLD = fileURLToPath(new URL("./cold.js", import.meta.url));
@@ -42,7 +42,7 @@ export async function benchEngine(options: EngineBenchOptions, interrupted: Abor
     if (interrupted.aborted) break;
     onProgress(i / (cells.length + 1), `${bytes} bytes, batches of ${batch}`);
     const rounds = await race(engines.map((engine) => ({ engine, packetBytes: bytes, batch, prefixes, seed })), seconds, interrupted);
-    if (rounds.length >= LEAST_ROUNDS) results.push(...engines.map((engine, e) => resultOf(engine, bytes, batch, rounds.map((round) => round[e]), rounds.map((round) => round[engines.indexOf("js")]))));
+    if (rounds.length >= MIN_ROUNDS) results.push(...engines.map((engine, e) => resultOf(engine, bytes, batch, rounds.map((round) => round[e]), rounds.map((round) => round[engines.indexOf("js")]))));
   }
   onProgress(cells.length / (cells.length + 1), "cold starts");
   const cold = await coldStarts(engines, interrupted);
@@ -55,7 +55,7 @@ async function race(inputs: readonly ContenderInput[], seconds: number, interrup
   const contenders = inputs.map((workerData) => new Worker(new URL("./contender.js", import.meta.url), { workerData }));
   try {
     for (const contender of contenders) await run(contender, WARM_UP_NS);
-    const slices = Math.max(LEAST_SLICES, Math.ceil(seconds / SLICE_SECONDS));
+    const slices = Math.max(MIN_SLICES, Math.ceil(seconds / SLICE_SECONDS));
     const rounds: number[][] = [];
     for (let i = 0; i < slices && !interrupted.aborted; i++) {
       const round: number[] = [];

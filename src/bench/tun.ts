@@ -17,7 +17,7 @@ import { median, medianInterval, spreadOf } from "./stats.js";
 
 const ROUNDS = 15;
 /** Fewer say too little for a result, where a run was interrupted. */
-const LEAST_ROUNDS = 5;
+const MIN_ROUNDS = 5;
 const MTU = 1500;
 const STATION = fileURLToPath(new URL("./station.js", import.meta.url));
 
@@ -73,7 +73,7 @@ export async function benchTun(
     const results: TunResult[] = [];
     for (const [s, station] of stations.entries()) {
       const floods = rounds.flatMap((round) => round[s] ?? []);
-      if (floods.length < LEAST_ROUNDS) continue;
+      if (floods.length < MIN_ROUNDS) continue;
       const repliesPerSecond = spreadOf(floods.map(rate));
       const ping = (packetsPerSecond: number) => station.ping({ kind: "ping", packetBytes, seconds, packetsPerSecond });
       results.push({
@@ -117,7 +117,7 @@ function ratioToFirst(rounds: readonly (readonly (Flood | undefined)[])[], s: nu
     const [first, other] = [round[0], round[s]];
     return first && other && first.flood.replies > 0 ? [rate(other) / rate(first)] : [];
   });
-  return ratios.length < LEAST_ROUNDS ? { ratioToFirst: null, ratioToFirstInterval: null } : { ratioToFirst: median(ratios), ratioToFirstInterval: medianInterval(ratios) };
+  return ratios.length < MIN_ROUNDS ? { ratioToFirst: null, ratioToFirstInterval: null } : { ratioToFirst: median(ratios), ratioToFirstInterval: medianInterval(ratios) };
 }
 
 function rate({ flood }: Flood): number {

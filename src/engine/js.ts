@@ -55,7 +55,7 @@ const TCP = 6;
 const MF_AND_OFFSET = 0xff3f0000 | 0;
 const RESERVED = 0x00800000;
 const DONT_FRAGMENT = 0x00400000;
-const LEAST_PATH_MTU = MIN_PATH_MTU;
+const PATH_MTU_FLOOR = MIN_PATH_MTU;
 const FRAGMENT_OR_RESERVED = MF_AND_OFFSET | RESERVED;
 
 const HOP_BY_HOP = 0;
@@ -145,7 +145,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     i32[at + 4] = src;
     const ttl = answers & 0xff;
     i32[at + 2] = update(ttlWord >>> 16, ttlWord & 0xff, ttl) << 16 | ttlWord & 0xff00 | ttl;
-    if (totalLen > LEAST_PATH_MTU) allowFragments(at);
+    if (totalLen > PATH_MTU_FLOOR) allowFragments(at);
     i32[at + 5] = update(typeWord >>> 16, ECHO, ECHO_REPLY) << 16 | typeWord & 0xff00 | ECHO_REPLY;
     counters[ICMP_REPLIES_COUNTER]++;
     counters[OWNER_REPLIES_COUNTERS + prefix]++;
@@ -206,7 +206,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
         // As in echo(), which is the slower for calling what both would share.
         i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || zeroChecksum(at, totalLen)) << 16 | typeWord & 0xff00 | ECHO_REPLY;
         reply(at, answers & 0xff, prefix, totalLen);
-        if (totalLen > LEAST_PATH_MTU) allowFragments(at);
+        if (totalLen > PATH_MTU_FLOOR) allowFragments(at);
         return totalLen;
       case TIMESTAMP:
         if (totalLen < 40) return ~Drop.pkt_too_small;

@@ -28,7 +28,7 @@ const ENHANCED_PACKET_DATA = 28;
 const TRAILER_LEN = 4;
 
 /** The least length of each block that is read: its fixed fields and what every block has. */
-const LEAST_LEN: Partial<Record<number, number>> = {
+const MIN_LEN: Partial<Record<number, number>> = {
   [SECTION_HEADER]: 28,
   [INTERFACE_DESCRIPTION]: 20,
   [PACKET]: ENHANCED_PACKET_DATA + TRAILER_LEN,
@@ -38,9 +38,9 @@ const LEAST_LEN: Partial<Record<number, number>> = {
 /** Type, length, and either the byte-order magic or the length again: no block is shorter. */
 const BLOCK_LEN = 12;
 /** Of a block that is read: the longest packet and 64 KiB of options. */
-const MOST_LEN = MAXIMUM_SNAPLEN + 65536;
+const MAX_LEN = MAXIMUM_SNAPLEN + 65536;
 /** In a section. Packets of the obsolete kind cannot name more, and each one is remembered. */
-const MOST_INTERFACES = 65536;
+const MAX_INTERFACES = 65536;
 
 interface Interface {
   readonly linkType: number;
@@ -81,7 +81,7 @@ export async function* readPcapng(source: Source): AsyncGenerator<CapturedPacket
         interfaces = [];
         break;
       case INTERFACE_DESCRIPTION:
-        if (interfaces.length === MOST_INTERFACES) fail(`more than ${MOST_INTERFACES} interfaces`);
+        if (interfaces.length === MAX_INTERFACES) fail(`more than ${MAX_INTERFACES} interfaces`);
         interfaces.push(readInterface(block));
         break;
       case SIMPLE_PACKET:
@@ -104,8 +104,8 @@ function byteOrder(head: DataView, fail: Block["fail"]): boolean {
 /** Takes a block whose lengths are as they must be; undefined for one of a type that is not read. */
 async function takeBlock(source: Source, type: number, length: number, littleEndian: boolean, fail: Block["fail"]): Promise<DataView | undefined> {
   const at = source.offset;
-  const least = LEAST_LEN[type];
-  if (length < (least ?? BLOCK_LEN) || length % 4 !== 0 || (least !== undefined && length > MOST_LEN)) fail(`a block of type ${type} and ${length} bytes`);
+  const least = MIN_LEN[type];
+  if (length < (least ?? BLOCK_LEN) || length % 4 !== 0 || (least !== undefined && length > MAX_LEN)) fail(`a block of type ${type} and ${length} bytes`);
   if (least === undefined) await source.skip(length - TRAILER_LEN, "the block");
   const rest = await source.take(least === undefined ? TRAILER_LEN : length, "the block", at);
   const trailer = rest.getUint32(rest.byteLength - TRAILER_LEN, littleEndian);

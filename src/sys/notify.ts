@@ -7,7 +7,7 @@ import * as libc from "./libc.js";
 import * as uapi from "./uapi.js";
 
 /** The longest that a timer waits. */
-const MOST_MS = 2 ** 31 - 1;
+const MAX_MS = 2 ** 31 - 1;
 /** Bytes of sun_path in struct sockaddr_un. */
 const SUN_PATH = 108;
 
@@ -33,7 +33,7 @@ export function serviceManager(onFailure: (why: string) => void, environment: No
       }
     },
     // Of a PID that is not this one's, it is meant for a parent.
-    watchdogMs: path && usec && /^[1-9]\d*$/.test(usec) && (!pid || Number(pid) === process.pid) ? Math.min(Number(usec) / 1000, MOST_MS) : undefined,
+    watchdogMs: path && usec && /^[1-9]\d*$/.test(usec) && (!pid || Number(pid) === process.pid) ? Math.min(Number(usec) / 1000, MAX_MS) : undefined,
   };
 }
 

@@ -17,7 +17,7 @@ import { createJsEngine } from "../../../src/engine/js.js";
 import { Rig, type Maker } from "../../support/engines.js";
 import { addr, icmpPacket } from "../../support/packets.js";
 import { frame, macBytes, SHARED_MAC } from "../../support/frames.js";
-import { HEADER_LEN, MOST_LEN, TIME, TOGETHER } from "./journal.js";
+import { HEADER_LEN, MAX_LEN, TIME, TOGETHER } from "./journal.js";
 import { compare, examine, isSilent, type } from "./oracle.js";
 import { rigOptions, worldOf, type Family, type World } from "./world.js";
 import { slotOf } from "../../../src/engine/slots.js";
@@ -107,13 +107,13 @@ export class Harness {
         this.#pass(word & 128 ? -(2 ** (word & 31)) : 2 ** (word & 31));
         continue;
       }
-      const length = Math.min(word & MOST_LEN, this.#most);
-      if (at + (word & MOST_LEN) > to) break;
+      const length = Math.min(word & MAX_LEN, this.#most);
+      if (at + (word & MAX_LEN) > to) break;
       if (length > 0) {
         this.#starts[count] = at;
         this.#lengths[count++] = length;
       }
-      at += word & MOST_LEN;
+      at += word & MAX_LEN;
       if (!(word & TOGETHER) || count === BATCH) {
         this.#batch(journal, count);
         count = 0;
