@@ -33,7 +33,7 @@ export interface Axis {
   readonly labels: readonly string[];
 }
 
-export interface Chart {
+export interface ChartData {
   readonly title: string;
   readonly bars: boolean;
   /** Whether points have bounds: each series is then a little beside the others, and so are its error bars. */
@@ -55,11 +55,11 @@ const LOOKS: readonly Look[] = [
 
 const TUN_SERIES = ENGINE_NAMES.flatMap((engine) => IO_NAMES.map((io) => `${engine} ${io}`));
 
-export function chartsOf(report: Report): Chart[] {
+export function chartsOf(report: Report): ChartData[] {
   return report.benchmark === "engine" ? engineCharts(report) : tunCharts(report);
 }
 
-function engineCharts({ prefixes, results }: EngineReport): Chart[] {
+function engineCharts({ prefixes, results }: EngineReport): ChartData[] {
   const shown = resultsOfOneBatch(results);
   if (shown.length === 0) return [];
   const perSecond = (title: string, format: (value: number) => string, factor: (result: EngineResult) => number) => sizeChart(title, shown, logAxis, format, (result) => {
@@ -81,7 +81,7 @@ function ratioPoint({ ratioToJs, ratioToJsInterval }: EngineResult): Point | nul
   return { value: ratioToJs, low, high, text: number(ratioToJs) };
 }
 
-function sizeChart(title: string, results: readonly EngineResult[], axis: typeof logAxis, format: (value: number) => string, point: (result: EngineResult) => Point | null): Chart {
+function sizeChart(title: string, results: readonly EngineResult[], axis: typeof logAxis, format: (value: number) => string, point: (result: EngineResult) => Point | null): ChartData {
   const xs = distinct(results.map(({ packetBytes }) => packetBytes)).toSorted((a, b) => a - b);
   const xTexts = xs.map((bytes) => `${number(bytes, 5)} bytes`);
   const series = BENCH_ENGINES.map((engine, i) => ({
@@ -96,7 +96,7 @@ function sizeChart(title: string, results: readonly EngineResult[], axis: typeof
   return { title, bars: false, bounded: true, xs, xTexts, x, y: axis(extent(series), format), series };
 }
 
-function tunCharts({ results }: TunReport): Chart[] {
+function tunCharts({ results }: TunReport): ChartData[] {
   return distinct(results.map(({ packetBytes }) => packetBytes)).flatMap((bytes) => {
     const shown = results.filter(({ packetBytes }) => packetBytes === bytes);
     const of = `packets of ${number(bytes, 5)} bytes`;
@@ -108,7 +108,7 @@ function tunCharts({ results }: TunReport): Chart[] {
   });
 }
 
-function repliesChart(title: string, results: readonly TunResult[]): Chart {
+function repliesChart(title: string, results: readonly TunResult[]): ChartData {
   const xs = results.map((_, i) => i);
   const series = results.map((result, i) => {
     const { median, low, high } = result.repliesPerSecond;
@@ -119,7 +119,7 @@ function repliesChart(title: string, results: readonly TunResult[]): Chart {
 }
 
 /** Every x is one over the share of pings that took longer: 10 is the 90th percentile, 100 the 99th. None without pings. */
-function latencyChart(title: string, results: readonly TunResult[], of: (result: TunResult) => Latency | null): Chart[] {
+function latencyChart(title: string, results: readonly TunResult[], of: (result: TunResult) => Latency | null): ChartData[] {
   const measured = results.flatMap((result) => {
     const pings = of(result)?.histogram ?? [];
     const count = total(pings);

@@ -1,9 +1,9 @@
 /** What runs in the page of html.ts. */
 import type uPlot from "uplot";
-import type { Axis, Chart, Series } from "./charts.js";
+import type { Axis, ChartData, Series } from "./charts.js";
 
 /** Draws each chart into its figure. It goes there as text, so it uses nothing but its arguments and the browser. */
-export function draw(Plot: typeof uPlot, charts: readonly Chart[]): void {
+export function draw(Plot: typeof uPlot, charts: readonly ChartData[]): void {
   const font = (scale: number) => `${12 * scale}px system-ui, sans-serif`;
   const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name);
   /** Of labels in that font, in CSS pixels: no digit is wider. */
@@ -36,7 +36,7 @@ export function draw(Plot: typeof uPlot, charts: readonly Chart[]): void {
   };
 
   /** How far a series is beside its x, in CSS pixels: error bars would lie on one another. */
-  const besides = ({ bars, bounded, series }: Chart, i: number) => bounded && !bars ? 5 * (i - (series.length - 1) / 2) : 0;
+  const besides = ({ bars, bounded, series }: ChartData, i: number) => bounded && !bars ? 5 * (i - (series.length - 1) / 2) : 0;
 
   /** A line through points that are beside their x. */
   const lineBeside = (pixels: number): uPlot.Series.PathBuilder => (plot, ...args) => {
@@ -48,7 +48,7 @@ export function draw(Plot: typeof uPlot, charts: readonly Chart[]): void {
   };
 
   /** Error bars, and each point's shape or each bar's text. */
-  const mark = (plot: uPlot, { bars, xs }: Chart, { look, points }: Series, beside: number) => {
+  const mark = (plot: uPlot, { bars, xs }: ChartData, { look, points }: Series, beside: number) => {
     const { ctx } = plot;
     points.forEach((point, i) => {
       if (point === null) return;

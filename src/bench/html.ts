@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { number, si } from "../telemetry/numbers.js";
 import { STYLE } from "../web/style.js";
 import { uplotScript, uplotStyle } from "../web/uplot.js";
-import { chartsOf, type Chart, type Series } from "./charts.js";
+import { chartsOf, type ChartData, type Series } from "./charts.js";
 import { draw } from "./draw.js";
 import type { EngineReport, Environment, Report, TunReport } from "./report.js";
 
@@ -99,7 +99,7 @@ function definitions(environment: Environment): string {
   return `<dl>${rows.join("\n")}</dl>`;
 }
 
-function figure({ title, bars, bounded, series }: Chart): string {
+function figure({ title, bars, bounded, series }: ChartData): string {
   const entry = ({ label, look: { colour, dash, shape } }: Series) => `<li><svg viewBox="-16 -7 32 14" width="32" height="14" aria-hidden="true" style="color: var(${colour})">`
     + `<path d="M-16 0h32" stroke="currentColor" stroke-width="2" stroke-dasharray="${dash.join(" ")}"/><path d="${shape}" fill="currentColor"/></svg>`
     + `${escape(label)} <span class="reading"></span></li>`;

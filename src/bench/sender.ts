@@ -55,7 +55,7 @@ export interface FloodResult {
   readonly latenciesMs: readonly number[];
 }
 
-export type Answer
+export type SenderAnswer
   = | { readonly kind: "flood"; readonly flood: FloodResult }
     | { readonly kind: "ping"; readonly ping: Latency }
     | { readonly error: string };
@@ -81,7 +81,7 @@ const packetSocket = openPacketSocket();
 const pingSocket = openPingSocket();
 
 parentPort?.on("message", (command: Command) => {
-  let answer: Answer;
+  let answer: SenderAnswer;
   try {
     answer = command.kind === "flood" ? { kind: "flood", flood: flood(command) } : { kind: "ping", ping: ping(command) };
   } catch (error) {

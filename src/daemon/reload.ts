@@ -64,7 +64,7 @@ export class Reloads {
 }
 
 /** What a reload changes. */
-export interface Running {
+export interface Changeable {
   readonly device: TunDevice;
   /** The host's own addresses on it. */
   readonly hosts: readonly Address[];
@@ -81,7 +81,7 @@ export interface Running {
  * first, then the engines get their table, and the routes of prefixes that are gone are removed last. Returns what could not be
  * done, a line each.
  */
-export async function change({ options, stays }: Reread, { device, hosts, routes, served, queues, reachability, log }: Running): Promise<string[]> {
+export async function change({ options, stays }: Reread, { device, hosts, routes, served, queues, reachability, log }: Changeable): Promise<string[]> {
   const { prefixes } = options.serving;
   checkMtu(device, prefixes);
   const families = new Set(served.prefixes.map(({ family }) => family));

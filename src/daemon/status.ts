@@ -1,22 +1,22 @@
 /** Tells the outside how pongd is: HTTP requests and the page when they ask, the service manager whenever it changes. */
 import type { Registry } from "prom-client";
 import type { ServiceManager } from "../sys/notify.js";
-import type { Live } from "../telemetry/snapshot.js";
+import type { Snapshot } from "../telemetry/snapshot.js";
 import { Events } from "../web/events.js";
-import type { Status as WebStatus } from "../web/routes.js";
+import type { Backend } from "../web/routes.js";
 import type { Reachability } from "./reachability.js";
 import type { Reloads } from "./reload.js";
 
 /** What there is to tell of once packets are answered. */
 export interface Up {
   readonly registry: Registry;
-  readonly snapshot: () => Live;
+  readonly snapshot: () => Snapshot;
   readonly reachability: Reachability;
   /** Undefined where there is no configuration to read again. */
   readonly reloads: Reloads | undefined;
 }
 
-export class Status implements WebStatus {
+export class Status implements Backend {
   readonly events = new Events(() => this.#up?.snapshot());
   readonly #manager: ServiceManager;
   #up: Up | undefined;

@@ -7,7 +7,7 @@ import { version } from "../base/version.js";
 /** Of more prefixes those are shown that answered most. */
 const SHOWN = 100;
 
-export interface Live {
+export interface Snapshot {
   /** When it came up, by the clock of `figures.at`. */
   readonly since: number;
   /** An address that is answered, if there is one. */

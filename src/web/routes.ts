@@ -7,7 +7,7 @@ import { fileAt, type File } from "./files.js";
 import type { Gate } from "./gate.js";
 import { isFromElsewhere } from "./origin.js";
 
-export interface Status {
+export interface Backend {
   /** The registry, once there is one. */
   metrics(): Registry | undefined;
   /** Why not everything is answered now, in one line; undefined where it is. */
@@ -34,7 +34,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
  * Answers a request. What it has ended by then must be taken within the server's term; a response that goes on has none, and whoever
  * writes it watches over it (limitTaking in gate.ts). `gate`: of requests for metrics. @throws whatever cannot be helped, before it has answered.
  */
-export async function answer(request: IncomingMessage, response: ServerResponse, status: Status, gate: Gate): Promise<void> {
+export async function answer(request: IncomingMessage, response: ServerResponse, status: Backend, gate: Gate): Promise<void> {
   // RFC 9112 §3.2.2: the absolute form is a proxy's, and to be understood.
   const path = request.url?.replace(/^https?:\/\/[^/?]*/i, "").replace(/\?.*$/, "") ?? "";
   // What the web configuration says instead has been set.
@@ -86,7 +86,7 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
 }
 
 /** A stream that lasts for as long as the browser wants it. */
-function events(request: IncomingMessage, response: ServerResponse, { events }: Status): void {
+function events(request: IncomingMessage, response: ServerResponse, { events }: Backend): void {
   if (request.method === "HEAD") respond(response, 200, "", "text/event-stream");
   else if (events.full) respond(response, 503, "Service Unavailable: too many pages are open\n");
   else events.stream(response);
@@ -100,7 +100,7 @@ function send(request: IncomingMessage, response: ServerResponse, { type, body, 
   else respond(response, 200, body, type);
 }
 
-async function reload(response: ServerResponse, status: Status): Promise<void> {
+async function reload(response: ServerResponse, status: Backend): Promise<void> {
   const reloaded = status.reload();
   if (!reloaded) {
     respond(response, 409, "Conflict: pongd runs without a configuration file, or is not up yet\n");

@@ -21,7 +21,7 @@ import { objection } from "./clients.js";
 import { isSamePlace, urlOf, type Endpoint } from "../prefix/endpoints.js";
 import { cut, Gate, limitTaking } from "./gate.js";
 import { listen, type Listener } from "./listener.js";
-import { answer, respond, type Status } from "./routes.js";
+import { answer, respond, type Backend } from "./routes.js";
 import type { WebConfig } from "./webconfig.js";
 
 /** For a handshake, for a request, and for a response once it is written. */
@@ -50,7 +50,7 @@ export interface ServeOptions {
 
 /** Opens the server at all `places`, those that systemd has opened first. @throws Failure where one is in use, not permitted, or not this machine's. */
 export async function serve(
-  places: readonly (InheritedSocket | Endpoint)[], status: Status, { web, maxRequests = 0, log, termMs = TERM_MS }: ServeOptions = {},
+  places: readonly (InheritedSocket | Endpoint)[], status: Backend, { web, maxRequests = 0, log, termMs = TERM_MS }: ServeOptions = {},
 ): Promise<HttpServer> {
   const gate = new Gate(maxRequests);
   const bcrypt = new BcryptThread();

@@ -1,6 +1,6 @@
 /** What runs in the page at /. Whatever comes from elsewhere gets into it as text alone. */
 import { ratesBetween, sumOf, type Figures, type Rates } from "../../telemetry/figures.js";
-import type { Live } from "../../telemetry/snapshot.js";
+import type { Snapshot } from "../../telemetry/snapshot.js";
 import { si, whole } from "../../telemetry/numbers.js";
 import { explain } from "../../telemetry/reasons.js";
 import { Chart } from "./chart.js";
@@ -46,7 +46,7 @@ let shown: Figures | undefined;
 
 function open(): void {
   source = new EventSource("events");
-  source.onmessage = ({ data }: MessageEvent<string>) => { take(JSON.parse(data) as Live | null); };
+  source.onmessage = ({ data }: MessageEvent<string>) => { take(JSON.parse(data) as Snapshot | null); };
   source.onerror = () => { reopen(source?.readyState === EventSource.CLOSED ? "refused" : "lost"); };
   watch();
 }
@@ -75,7 +75,7 @@ function follow(): void {
   else if (!document.hidden) open();
 }
 
-function take(live: Live | null): void {
+function take(live: Snapshot | null): void {
   watch();
   if (live === null) {
     last = undefined;
