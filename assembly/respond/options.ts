@@ -1,6 +1,6 @@
 // Options of the IPv4 header (RFC 791 §3.1, RFC 1122 §3.2.1.8), as Linux treats them: judged when a datagram comes, whatever it
 // carries, and brought up to date when a reply goes. In between they stay as they came, for an error quotes them so.
-// docs/conformance.md has where Linux is not followed.
+// docs/develop/conformance.md has where Linux is not followed.
 //
 //  accept  malformed → Parameter Problem; a source route is dropped, or one that is at its end accepted
 //  reply   Record Route and Timestamp with this host in them, and the source route reversed; all others are left out

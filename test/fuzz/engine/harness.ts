@@ -292,7 +292,7 @@ export class Harness {
     return slot;
   }
 
-  /** Whether the JavaScript engine does with a packet what the other does: docs/design.md has what it leaves out. */
+  /** Whether the JavaScript engine does with a packet what the other does: docs/reference.md has what it leaves out. */
   #isKnown(b: Buffer, start: number, end: number): boolean {
     const { tap, reassembly, unreachable } = this.world;
     const at = tap ? start + headerLen(b, start, end) : start;
