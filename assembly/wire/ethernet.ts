@@ -1,5 +1,5 @@
-// Ethernet frame, IEEE 802.3 §3.1.1, with up to two tags, IEEE 802.1Q §9. Shapes alone. The caller knows that HEADER_LEN bytes
-// are there.
+// Ethernet frame, IEEE 802.3 §3.1.1, with up to two tags, IEEE 802.1Q §9. Shapes alone. The caller knows that
+// HEADER_LEN bytes are there.
 //
 //  0 ├─────────────────────────────┤
 //    │     destination address     │
@@ -54,7 +54,10 @@ export function hasReservedVlan(frame: usize, headerLen: u32): bool {
   return false;
 }
 
-/** The VLANs of a frame by what lies before its packet in its slot, the header's first byte at two after a cache line's: 0 for no tag, and for no frame. */
+/**
+ * The VLANs of a frame by what lies before its packet in its slot, the header's first byte at two after a cache line's:
+ * 0 for no tag, and for no frame.
+ */
 export function vlans(packet: usize): u64 {
   switch (<u32>(packet & 63) - 2) {
     case HEADER_LEN + TAG_LEN: return load<u32>(packet - 6) & VLAN_MASK;

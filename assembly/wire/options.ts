@@ -1,5 +1,5 @@
-// Options of the IPv4 header, RFC 791 §3.1. Shapes alone: no decisions, no counters. The caller knows that LEN bytes of the option
-// are there, and that LEN is right.
+// Options of the IPv4 header, RFC 791 §3.1. Shapes alone: no decisions, no counters. The caller knows that LEN bytes of
+// the option are there, and that LEN is right.
 //
 //                      0        1        2        3
 //                  ├────────┤

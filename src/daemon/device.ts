@@ -1,4 +1,6 @@
-/** The device as a run wants it: opened, configured, wide enough for its prefixes, and within reach of other machines. */
+/**
+ * The device as a run wants it: opened, configured, wide enough for its prefixes, and within reach of other machines.
+ */
 import type { Logger } from "pino";
 import { Mode } from "../../abi/control.js";
 import { EXIT, Failure } from "../base/failure.js";
@@ -31,7 +33,9 @@ export function openDevice(options: RunOptions, log: Logger): TunDevice {
   }
 }
 
-/** Makes the device, and starts this process anew with it and without privileges. @throws Failure; it does not return. */
+/**
+ * Makes the device, and starts this process anew with it and without privileges. @throws Failure; it does not return.
+ */
 export function handOver(options: RunOptions, log: Logger): never {
   const device = openDevice(options, log);
   try {
@@ -42,7 +46,10 @@ export function handOver(options: RunOptions, log: Logger): never {
 }
 
 /** The addresses on the device: one of each family is the host's own, and a pre-made device may have others. */
-export function addressesOf({ routing }: TunDevice): { readonly hosts: readonly Address[]; readonly others: readonly Prefix[] } {
+export function addressesOf({ routing }: TunDevice): {
+  readonly hosts: readonly Address[];
+  readonly others: readonly Prefix[];
+} {
   const hosts = FAMILIES.flatMap((family) => routing.addresses.find((own) => own.family === family) ?? []);
   const others = routing.addresses.filter((own) => !hosts.includes(own)).map((own) => {
     const length = 8 * own.bytes.length;
@@ -54,7 +61,8 @@ export function addressesOf({ routing }: TunDevice): { readonly hosts: readonly 
 /** Returns a line for each family that only other machines can send, while this host does not forward it. */
 export function notForwarded({ name, routing }: TunDevice, prefixes: readonly Prefix[]): string[] {
   const families = FAMILIES.filter((family) => {
-    return prefixes.some((prefix) => prefix.family === family) && routing.addresses.every((own) => own.family !== family);
+    return prefixes.some((prefix) => prefix.family === family)
+      && routing.addresses.every((own) => own.family !== family);
   });
   return families.flatMap((family) => {
     const lack = forwardingLack(family, name);

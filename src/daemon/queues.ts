@@ -1,4 +1,6 @@
-/** The queues of a run: a worker for each, started one after the other, and what becomes of pongd when workers crash. */
+/**
+ * The queues of a run: a worker for each, started one after the other, and what becomes of pongd when workers crash.
+ */
 import type { Logger } from "pino";
 import { EXIT, Failure } from "../base/failure.js";
 import type { MemoryOptions } from "../engine/memory.js";
@@ -43,7 +45,9 @@ export class Queues {
       const { fallback } = await queue.running;
       this.#log.debug({ queue: index, engine, io: queue.io }, "queue running");
       if (fallback !== undefined && index === 0) {
-        this.#log.info({ io: queue.io }, `io_uring cannot be used here, so packets cost two system calls each: ${fallback}`);
+        this.#log.info(
+          { io: queue.io }, `io_uring cannot be used here, so packets cost two system calls each: ${fallback}`,
+        );
       }
     }
   }

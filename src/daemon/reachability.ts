@@ -1,6 +1,6 @@
 /**
- * Watches whether packets reach pongd: whatever the kernel changed of the device's link, addresses and routes is put back where
- * pongd may, and logged where it may not.
+ * Watches whether packets reach pongd: whatever the kernel changed of the device's link, addresses and routes is put
+ * back where pongd may, and logged where it may not.
  */
 import type { Logger } from "pino";
 import { word } from "../base/shell.js";
@@ -72,7 +72,9 @@ export class Reachability {
 
   /** That the device is no more. */
   get gone(): Failure {
-    return new Failure(`device ${this.#device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME);
+    return new Failure(
+      `device ${this.#device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME,
+    );
   }
 
   /** What ended pongd: the device's end, of which a worker may hear before pongd does, or else `error`. */
@@ -80,7 +82,10 @@ export class Reachability {
     return this.#device.routing.restore() ? error : this.gone;
   }
 
-  /** Looks whenever the kernel says that something has changed, and now, for what changed before. Returns how to end that. */
+  /**
+   * Looks whenever the kernel says that something has changed, and now, for what changed before. Returns how to end
+   * that.
+   */
   watch(): () => void {
     const end = this.#device.watch((link) => {
       if (link) this.look();
@@ -143,13 +148,19 @@ export class Reachability {
     if (state !== was && state === "up") log.info("the link is up");
     else if (state !== was) log.warn(unlinked);
     const obstacles = [
-      ...[...link.refused].map(([family, why]) => family === 6 && link.mtu < IPV6_MIN_MTU ? `nothing is answered by IPv6: the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}` : why),
-      ...link.lost.map(({ text }) => `prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`),
+      ...[...link.refused].map(([family, why]) => family === 6 && link.mtu < IPV6_MIN_MTU
+        ? `nothing is answered by IPv6: the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}`
+        : why),
+      ...link.lost.map((
+        { text },
+      ) => `prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`),
     ];
     this.#obstacles = state === "up" ? obstacles : [unlinked];
     const lines = [
       ...obstacles,
-      ...link.mtu > mtu ? [`the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`] : [],
+      ...link.mtu > mtu
+        ? [`the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`]
+        : [],
       ...link.notes,
     ];
     this.warn(lines);

@@ -1,6 +1,6 @@
 /**
- * Reloads: when one runs, and what it changes. They run one at a time. A request is met by a reload that begins after it; all
- * requests that come while one runs are met by the same next one.
+ * Reloads: when one runs, and what it changes. They run one at a time. A request is met by a reload that begins after
+ * it; all requests that come while one runs are met by the same next one.
  */
 import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -32,9 +32,13 @@ export class Reloads {
     this.#manager = manager;
   }
 
-  /** Fulfilled with what could not be done, a line each. @throws whatever was wrong with the configuration; it has been logged by then, and the old one holds. */
+  /**
+   * Fulfilled with what could not be done, a line each. @throws whatever was wrong with the configuration; it has been
+   * logged by then, and the old one holds.
+   */
   request(): Promise<readonly string[]> {
-    // One that fails at once leaves the event loop no turn: of a flood of signals each would be met by itself, and nothing else heard.
+    // One that fails at once leaves the event loop no turn: of a flood of signals each would be met by itself, and
+    // nothing else heard.
     this.#next ??= this.#running.then(() => setImmediate()).then(() => {
       this.#next = undefined;
       const reload = this.#reload();
@@ -77,11 +81,13 @@ export interface Changeable {
 }
 
 /**
- * Changes what runs to another configuration. Whatever can fail fails before anything is changed. Routes of new prefixes are added
- * first, then the engines get their table, and the routes of prefixes that are gone are removed last. Returns what could not be
- * done, a line each.
+ * Changes what runs to another configuration. Whatever can fail fails before anything is changed. Routes of new
+ * prefixes are added first, then the engines get their table, and the routes of prefixes that are gone are removed
+ * last. Returns what could not be done, a line each.
  */
-export async function change({ options, stays }: Reread, { device, hosts, routes, served, queues, reachability, log }: Changeable): Promise<string[]> {
+export async function change(
+  { options, stays }: Reread, { device, hosts, routes, served, queues, reachability, log }: Changeable,
+): Promise<string[]> {
   const { prefixes } = options.serving;
   checkMtu(device, prefixes);
   const families = new Set(served.prefixes.map(({ family }) => family));
@@ -104,7 +110,9 @@ export async function change({ options, stays }: Reread, { device, hosts, routes
 /** Returns a line for each address of the host that would be another one after a new start. */
 function hostsThatStay(now: readonly Address[], then: readonly Address[]): string[] {
   return FAMILIES.flatMap((family) => {
-    const [own = "none", other = "none"] = [now, then].map((hosts) => hosts.find((host) => host.family === family)?.text);
+    const [own = "none", other = "none"] = [now, then].map(
+      (hosts) => hosts.find((host) => host.family === family)?.text,
+    );
     if (own === other) return [];
     return [`the host's IPv${family} address stays ${own} until pongd is started again, when it will be ${other}`];
   });

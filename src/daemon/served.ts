@@ -1,4 +1,7 @@
-/** What is served now, and the engines' table of it. A prefix keeps its index, and with it what is counted of it, for as long as it is served. */
+/**
+ * What is served now, and the engines' table of it. A prefix keeps its index, and with it what is counted of it, for as
+ * long as it is served.
+ */
 import { examplesOf, tableOf, type Table } from "../engine/table.js";
 import type { Address, Prefix, Served, Serving } from "../prefix/prefixes.js";
 
@@ -19,8 +22,8 @@ export class Directory {
   #leaving: string[] = [];
 
   /**
-   * `hosts`: the host's own addresses. `shares`: how many engines share the prefixes' limits. `others`: addresses that are never
-   * answered, whatever is served.
+   * `hosts`: the host's own addresses. `shares`: how many engines share the prefixes' limits. `others`: addresses that
+   * are never answered, whatever is served.
    */
   constructor(serving: Serving, hosts: readonly Address[], shares: number, others: readonly Prefix[] = []) {
     this.#hosts = hosts;
@@ -47,7 +50,10 @@ export class Directory {
     return this.#examples;
   }
 
-  /** Goes over to serve this; `fresh` are the indices of prefixes that were not served before. To be settled before the next change. */
+  /**
+   * Goes over to serve this; `fresh` are the indices of prefixes that were not served before. To be settled before the
+   * next change.
+   */
   change({ prefixes, exceptions, policy }: Serving): { readonly table: Table; readonly fresh: readonly number[] } {
     const serving = { prefixes, exceptions: [...exceptions, ...this.#others], policy };
     const fresh: number[] = [];

@@ -1,4 +1,6 @@
-/** Tells the outside how pongd is: HTTP requests and the page when they ask, the service manager whenever it changes. */
+/**
+ * Tells the outside how pongd is: HTTP requests and the page when they ask, the service manager whenever it changes.
+ */
 import type { Registry } from "prom-client";
 import type { ServiceManager } from "../sys/notify.js";
 import type { Snapshot } from "../telemetry/snapshot.js";
@@ -73,7 +75,9 @@ export class Status implements Backend {
   /** Has the service manager say what /-/ready does, if that has changed, and `state` in any case. */
   tell(state: Readonly<Record<string, string>> = {}): void {
     const obstacle = this.obstacle();
-    const text = obstacle === undefined ? `Ready: answers on ${this.#up?.reachability.device}` : `Not ready: ${obstacle}`;
+    const text = obstacle === undefined
+      ? `Ready: answers on ${this.#up?.reachability.device}`
+      : `Not ready: ${obstacle}`;
     if (text !== this.#told || Object.keys(state).length > 0) this.#manager.notify({ ...state, STATUS: text });
     this.#told = text;
   }

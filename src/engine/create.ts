@@ -1,4 +1,7 @@
-/** An engine by its name, over a memory. Each is loaded when asked for: whatever else is loaded would be part of a cold start. */
+/**
+ * An engine by its name, over a memory. Each is loaded when asked for: whatever else is loaded would be part of a cold
+ * start.
+ */
 import type { Engine, EngineName } from "./contract.js";
 import type { LinearMemory } from "./memory.js";
 

@@ -102,10 +102,14 @@ function byteOrder(head: DataView, fail: Block["fail"]): boolean {
 }
 
 /** Takes a block whose lengths are as they must be; undefined for one of a type that is not read. */
-async function takeBlock(source: Source, type: number, length: number, littleEndian: boolean, fail: Block["fail"]): Promise<DataView | undefined> {
+async function takeBlock(
+  source: Source, type: number, length: number, littleEndian: boolean, fail: Block["fail"],
+): Promise<DataView | undefined> {
   const at = source.offset;
   const least = MIN_LEN[type];
-  if (length < (least ?? BLOCK_LEN) || length % 4 !== 0 || (least !== undefined && length > MAX_LEN)) fail(`a block of type ${type} and ${length} bytes`);
+  if (length < (least ?? BLOCK_LEN) || length % 4 !== 0 || (least !== undefined && length > MAX_LEN)) {
+    fail(`a block of type ${type} and ${length} bytes`);
+  }
   if (least === undefined) await source.skip(length - TRAILER_LEN, "the block");
   const rest = await source.take(least === undefined ? TRAILER_LEN : length, "the block", at);
   const trailer = rest.getUint32(rest.byteLength - TRAILER_LEN, littleEndian);
@@ -132,7 +136,9 @@ function readInterface(block: Block): Interface {
       offsetSeconds = value.getBigInt64(0, littleEndian);
     }
   }
-  return { linkType: view.getUint16(8, littleEndian), snapLen: view.getUint32(12, littleEndian), perSecond, offsetSeconds };
+  return {
+    linkType: view.getUint16(8, littleEndian), snapLen: view.getUint32(12, littleEndian), perSecond, offsetSeconds,
+  };
 }
 
 /** The options that begin at `start`, by code. */
@@ -152,13 +158,17 @@ function* options({ view, littleEndian, fail }: Block, start: number): Generator
 /** The obsolete Packet Block has the fields of the Enhanced one, but the interface in 16 bits. */
 function readEnhancedPacket(block: Block, interfaces: readonly Interface[]): CapturedPacket {
   const { type, view, littleEndian } = block;
-  const { linkType, perSecond, offsetSeconds } = interfaceOf(block, interfaces, type === PACKET ? view.getUint16(8, littleEndian) : view.getUint32(8, littleEndian));
+  const { linkType, perSecond, offsetSeconds } = interfaceOf(
+    block, interfaces, type === PACKET ? view.getUint16(8, littleEndian) : view.getUint32(8, littleEndian),
+  );
   const units = BigInt(view.getUint32(12, littleEndian)) << 32n | BigInt(view.getUint32(16, littleEndian));
   const timestampNs = units * 1_000_000_000n / perSecond + offsetSeconds * 1_000_000_000n;
   return { linkType, timestampNs, bytes: data(block, ENHANCED_PACKET_DATA, view.getUint32(20, littleEndian)) };
 }
 
-/** A Simple Packet Block has no time, is of the first interface, and has the length of the packet, not of what is here. */
+/**
+ * A Simple Packet Block has no time, is of the first interface, and has the length of the packet, not of what is here.
+ */
 function readSimplePacket(block: Block, interfaces: readonly Interface[]): CapturedPacket {
   const { linkType, snapLen } = interfaceOf(block, interfaces, 0);
   const originalLen = block.view.getUint32(8, block.littleEndian);
@@ -171,6 +181,8 @@ function interfaceOf({ fail }: Block, interfaces: readonly Interface[], id: numb
 }
 
 function data({ view, fail }: Block, start: number, length: number): Uint8Array {
-  if (length > view.byteLength - start - TRAILER_LEN) fail(`a packet of ${length} bytes in a block of ${view.byteLength}`);
+  if (length > view.byteLength - start - TRAILER_LEN) {
+    fail(`a packet of ${length} bytes in a block of ${view.byteLength}`);
+  }
   return new Uint8Array(view.buffer, view.byteOffset + start, length);
 }

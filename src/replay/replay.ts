@@ -46,15 +46,20 @@ export interface Replayed extends Verdicts {
 }
 
 /**
- * Replays a capture, given in chunks, and writes the replies; `name` is the capture's, for messages. What came of a chunk is
- * written before the next chunk is asked for. The output is discarded unless all went well or the capture was damaged, which
- * the result then says. `warn` is told once of each thing that is not read or not kept.
+ * Replays a capture, given in chunks, and writes the replies; `name` is the capture's, for messages. What came of a
+ * chunk is written before the next chunk is asked for. The output is discarded unless all went well or the capture was
+ * damaged, which the result then says. `warn` is told once of each thing that is not read or not kept.
  * @throws Failure when nothing of the capture can be read, or the output cannot be written.
  */
-export async function replay(capture: AsyncIterable<Uint8Array>, name: string, output: Output, options: ReplayOptions, warn: (message: string) => void): Promise<Replayed> {
+export async function replay(
+  capture: AsyncIterable<Uint8Array>, name: string, output: Output, options: ReplayOptions,
+  warn: (message: string) => void,
+): Promise<Replayed> {
   try {
     const { serving, hostAddresses, engine, reassembly } = options;
-    const linear = LinearMemory.create({ mtu: PACKET_LEN, reassembly, table: tableOf(serving, { hosts: hostAddresses }) });
+    const linear = LinearMemory.create(
+      { mtu: PACKET_LEN, reassembly, table: tableOf(serving, { hosts: hostAddresses }) },
+    );
     const writer = new ReplyWriter(output);
     const exchange = new Exchange(linear, await createEngine(engine, linear), writer);
     const selection = new Selection(name, warn);
@@ -103,7 +108,9 @@ function changedTimes(name: string, unusable: number, lifted: number): string[] 
   const before = "before 1970 or after 2554; each is given the time of the packet before it";
   return [
     ...unusable > 0 ? [`${name} has ${packets(unusable)} of a time ${before}`] : [],
-    ...lifted > 0 ? [`${name} has times that go back; ${lifted} replies are given the time of the reply before them`] : [],
+    ...lifted > 0
+      ? [`${name} has times that go back; ${lifted} replies are given the time of the reply before them`]
+      : [],
   ];
 }
 

@@ -13,34 +13,50 @@ export function forwardingLack(family: 4 | 6, device: string): Lack | undefined 
   return family === 4 ? lackOf4(device) : lackOf6(device);
 }
 
-/** Interfaces on which the kernel drops what would not be answered by the way that it came (RFC 3704 §2.2), but for this one. */
+/**
+ * Interfaces on which the kernel drops what would not be answered by the way that it came (RFC 3704 §2.2), but for this
+ * one.
+ */
 export function strictInterfaces(device: string): string[] {
   const filter = (name: string) => Math.max(valueOf(4, "all", "rp_filter"), valueOf(4, name, "rp_filter"));
   return othersThan(4, device).filter((name) => filter(name) === 1);
 }
 
-/** The interface that a packet comes in by has to forward: the one of the link for requests, and the device for replies. */
+/**
+ * The interface that a packet comes in by has to forward: the one of the link for requests, and the device for replies.
+ */
 function lackOf4(device: string): Lack | undefined {
   const others = othersThan(4, device);
   const on = (name: string) => valueOf(4, name, "forwarding") !== 0;
   if (!(others.length > 0 ? others.some(on) : on("all"))) {
-    return { what: "IPv4 forwarding is off, so nothing from other machines reaches pongd", mend: "sudo sysctl -w net.ipv4.ip_forward=1" };
+    return {
+      what: "IPv4 forwarding is off, so nothing from other machines reaches pongd",
+      mend: "sudo sysctl -w net.ipv4.ip_forward=1",
+    };
   }
   if (on(device)) return undefined;
   // With slashes, since a name may have a dot in it.
-  return { what: `IPv4 forwarding is off on ${device}, so no reply reaches another machine`, mend: `sudo sysctl -w ${word(`net/ipv4/conf/${device}/forwarding=1`)}` };
+  return {
+    what: `IPv4 forwarding is off on ${device}, so no reply reaches another machine`,
+    mend: `sudo sysctl -w ${word(`net/ipv4/conf/${device}/forwarding=1`)}`,
+  };
 }
 
 /** One switch for all; from Linux 6.17 on an interface may forward without it. */
 function lackOf6(device: string): Lack | undefined {
   const forced = (name: string) => valueOf(6, name, "force_forwarding", 0) !== 0;
   if (valueOf(6, "all", "forwarding") !== 0 || (forced(device) && othersThan(6, device).some(forced))) return undefined;
-  return { what: "IPv6 forwarding is off, so nothing from other machines reaches pongd", mend: "sudo sysctl -w net.ipv6.conf.all.forwarding=1" };
+  return {
+    what: "IPv6 forwarding is off, so nothing from other machines reaches pongd",
+    mend: "sudo sysctl -w net.ipv6.conf.all.forwarding=1",
+  };
 }
 
 function othersThan(family: 4 | 6, device: string): string[] {
   try {
-    return readdirSync(`/proc/sys/net/ipv${family}/conf`).filter((name) => !["all", "default", "lo", device].includes(name));
+    return readdirSync(`/proc/sys/net/ipv${family}/conf`).filter(
+      (name) => !["all", "default", "lo", device].includes(name),
+    );
   } catch {
     return [];
   }

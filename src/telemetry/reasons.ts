@@ -1,6 +1,6 @@
 /**
- * Why packets get no reply, a sentence a reason: the page at /, `pongd top` and docs/reference.md take them from here. It
- * runs in the browser, too, so it imports nothing but types.
+ * Why packets get no reply, a sentence a reason: the page at /, `pongd top` and docs/reference.md take them from here.
+ * It runs in the browser, too, so it imports nothing but types.
  */
 import type { Drop } from "../../abi/counters.js";
 

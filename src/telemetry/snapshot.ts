@@ -30,8 +30,12 @@ export interface Device extends DeviceLink {
   readonly name: string;
 }
 
-/** `overrun`: packets that the device's own queue had no room for. `ready`: whether all that is served can be reached. */
-export function figuresOf(queues: readonly Counted[], { prefixes, indices }: Indexed, overrun: number, ready: boolean): Figures {
+/**
+ * `overrun`: packets that the device's own queue had no room for. `ready`: whether all that is served can be reached.
+ */
+export function figuresOf(
+  queues: readonly Counted[], { prefixes, indices }: Indexed, overrun: number, ready: boolean,
+): Figures {
   const columns = queues.map(({ counters }) => counters);
   const repliedOf = (i: number) => {
     let sum = 0;
@@ -52,18 +56,23 @@ export function figuresOf(queues: readonly Counted[], { prefixes, indices }: Ind
     }),
     dropped: verdicts(queues).dropped,
     overrun,
-    prefixes: greatest(prefixes.length, SHOWN, repliedOf).map((i) => ({ prefix: prefixes[i].text, name: prefixes[i].name, replied: repliedOf(i) })),
+    prefixes: greatest(prefixes.length, SHOWN, repliedOf).map(
+      (i) => ({ prefix: prefixes[i].text, name: prefixes[i].name, replied: repliedOf(i) }),
+    ),
     prefixCount: prefixes.length,
   };
 }
 
 /**
- * Those `most` of `count` items whose values are greatest, the greatest first, and of equal ones the earlier. The least of those found so far
- * is on top of a heap, so that most of a hundred thousand items cost one comparison, and none costs many.
+ * Those `most` of `count` items whose values are greatest, the greatest first, and of equal ones the earlier. The least
+ * of those found so far is on top of a heap, so that most of a hundred thousand items cost one comparison, and none
+ * costs many.
  */
 export function greatest(count: number, most: number, valueOf: (item: number) => number): number[] {
   const order = (a: Valued, b: Valued) => b.value - a.value || a.item - b.item;
-  const heap = Array.from({ length: Math.min(count, most) }, (_, item): Valued => ({ item, value: valueOf(item) })).sort(order).reverse();
+  const heap = Array.from({ length: Math.min(count, most) }, (_, item): Valued => ({ item, value: valueOf(item) }))
+    .sort(order)
+    .reverse();
   for (let item = heap.length; item < count; item++) {
     const value = valueOf(item);
     if (value <= heap[0].value) continue;

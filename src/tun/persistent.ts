@@ -22,10 +22,12 @@ export interface PersistentOptions {
 }
 
 /**
- * Makes a device, as `ip tuntap add` does, and configures it as pongd would its own. Returns what will not reach it all the same, a line
- * each. @throws Failure; there is no device then.
+ * Makes a device, as `ip tuntap add` does, and configures it as pongd would its own. Returns what will not reach it all
+ * the same, a line each. @throws Failure; there is no device then.
  */
-export function createDevice({ name, mode, mtu, multiQueue, owner, hostAddresses, prefixes }: PersistentOptions): string[] {
+export function createDevice(
+  { name, mode, mtu, multiQueue, owner, hostAddresses, prefixes }: PersistentOptions,
+): string[] {
   const device = new TunDevice({ name, mode, mtu, queues: 1, persistent: { ...owner, multiQueue } });
   try {
     const exceptions = device.routing.configure(hostAddresses, prefixes);
@@ -43,8 +45,13 @@ export function removeDevice(name: string): void {
   try {
     const link = netlink.find(name);
     if (!link) throw new Failure(`there is no interface ${name}`, EXIT.RUNTIME, { mend: "see: ip -br link" });
-    if (!link.tun) throw new Failure(`interface ${name} is no TUN or TAP device${link.kind ? ` but a ${link.kind}` : ""}: it is left alone`, EXIT.RUNTIME);
-    if (!link.tun.persist) throw new Failure(`device ${name} is not persistent: it goes with the program that has it open`, EXIT.RUNTIME, { mend: "end that" });
+    if (!link.tun) throw new Failure(
+      `interface ${name} is no TUN or TAP device${link.kind ? ` but a ${link.kind}` : ""}: it is left alone`,
+      EXIT.RUNTIME,
+    );
+    if (!link.tun.persist) throw new Failure(
+      `device ${name} is not persistent: it goes with the program that has it open`, EXIT.RUNTIME, { mend: "end that" },
+    );
     if (link.tun.queues > 0) throw inUse(name);
     const fd = openQueueTo({
       what: `remove ${name}`,

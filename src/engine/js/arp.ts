@@ -16,7 +16,9 @@ const LEN = 28;
 const TYPES = 0;
 /** Address lengths, operation. */
 const OPERATION = 1;
-/** The sender's MAC address lies early from here on, and behind it its IPv4 address, half in each of the next two words. */
+/**
+ * The sender's MAC address lies early from here on, and behind it its IPv4 address, half in each of the next two words.
+ */
 const SENDER_MAC = 2;
 const SENDER = 3;
 const TARGET_MAC = 4;
@@ -39,7 +41,9 @@ export function createArp({ i32, frames, owner, answer }: Core): Responder {
     const at = frame >> 2;
     const packet = frame + headerLen >> 2;
     const types = i32[packet + TYPES];
-    if ((types !== ETHERNET_IPV4 && types !== IEEE802_IPV4) || i32[packet + OPERATION] !== REQUEST) return ~Drop.arp_invalid;
+    if ((types !== ETHERNET_IPV4 && types !== IEEE802_IPV4) || i32[packet + OPERATION] !== REQUEST) {
+      return ~Drop.arp_invalid;
+    }
     const senderStart = earlyStart(packet + SENDER_MAC);
     const senderRest = earlyRest(packet + SENDER_MAC);
     if (!isStation(senderStart, senderRest)) return ~Drop.mac_invalid_source;

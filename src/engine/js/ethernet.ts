@@ -46,7 +46,10 @@ const IPV4_HEADER_LEN = 20;
 const IPV6_HEADER_LEN = 40;
 
 export interface Ethernet {
-  /** Leaves the packets that are to be judged in RECEIVED; returns how many. `table`: that of this batch, as a word's index. */
+  /**
+   * Leaves the packets that are to be judged in RECEIVED; returns how many. `table`: that of this batch, as a word's
+   * index.
+   */
   unwrap(count: number, table: number): number;
   /** Makes frames of the packets in TO_SEND, from `first` up to `end`. */
   wrap(first: number, end: number): void;
@@ -86,7 +89,10 @@ export function createEthernet(core: Omit<Core, "frames" | "answer"> & { readonl
     return packets;
   }
 
-  /** A verdict: above 0 the length of the header before a packet, 0 for a frame that was answered, below ~ the reason to drop it. */
+  /**
+   * A verdict: above 0 the length of the header before a packet, 0 for a frame that was answered, below ~ the reason to
+   * drop it.
+   */
   function judge(frame: number, length: number, table: number): number {
     if (length < HEADER_LEN) return ~Drop.pkt_too_small;
     const at = frame >> 2;
@@ -120,7 +126,10 @@ export function createEthernet(core: Omit<Core, "frames" | "answer"> & { readonl
     return type === ARP ? arp(frame, headerLen, length, table) : ~Drop.unhandled_proto;
   }
 
-  /** A packet from one station, for an address that has this MAC address and this owner: its header is turned around already. */
+  /**
+   * A packet from one station, for an address that has this MAC address and this owner: its header is turned around
+   * already.
+   */
   function packet(
     at: number, headerLen: number, fromStart: number, fromRest: number, start: number, rest: number, owner: number,
   ): number {

@@ -1,18 +1,21 @@
 /**
- * Ethernet frames as words, in memory order: what assembly/wire/ethernet.ts and assembly/mac.ts are to the other engine. `at` is the
- * index of a slot's first word; a frame begins two bytes behind it (FRAME_OFFSET), so that an IP packet in it begins with a word.
+ * Ethernet frames as words, in memory order: what assembly/wire/ethernet.ts and assembly/mac.ts are to the other
+ * engine. `at` is the index of a slot's first word; a frame begins two bytes behind it (FRAME_OFFSET), so that an IP
+ * packet in it begins with a word.
  *
  *      at            at + 1                at + 2                at + 3              at + 4 + tags
  *     ┌──────┬──────┬─────────────────────┬─────────────────────┬──────┬───────────┬────────────────
  *     │  –   │ destination                │ source                     │ EtherType │ tags … packet
  *     └──────┴──────┴─────────────────────┴─────────────────────┴──────┴───────────┴────────────────
  *
- * A MAC address is two numbers: `start`, its first two bytes as a u16, and `rest`, the other four as an i32. It lies in words in one
- * of two ways: late, from the upper half of a word on (the destination), or early, up to the lower half of the next (the source).
+ * A MAC address is two numbers: `start`, its first two bytes as a u16, and `rest`, the other four as an i32. It lies in
+ * words in one of two ways: late, from the upper half of a word on (the destination), or early, up to the lower half of
+ * the next (the source).
  */
 import { MAC, MAC_POLICY, MacPolicy } from "../../../abi/control.js";
 
-// js.ts says why imported constants are defined anew; an imported function costs as much, so the predicates are closures too.
+// js.ts says why imported constants are defined anew; an imported function costs as much, so the predicates are
+// closures too.
 const MAC_POLICY_WORD = MAC_POLICY / 4;
 /** Of the shared MAC address, which lies late. */
 const SHARED_WORD = (MAC - 2) / 4;

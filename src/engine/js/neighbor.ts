@@ -43,7 +43,8 @@ const GROUP_START = 0x3333;
 
 /** Whether the packet at that word, of `length` bytes, is a solicitation. */
 export function isSolicitation(i32: Int32Array, ip: number, length: number): boolean {
-  return length > IPV6_HEADER_LEN && (i32[ip + PAYLOAD] >>> 16 & 0xff) === ICMPV6 && (i32[ip + MESSAGE] & 0xff) === SOLICITATION;
+  return length > IPV6_HEADER_LEN && (i32[ip + PAYLOAD] >>> 16 & 0xff) === ICMPV6
+    && (i32[ip + MESSAGE] & 0xff) === SOLICITATION;
 }
 
 export function createNeighbor({ u8, i32, frames, owner6, sum, holds, fold, answer }: Core): Responder {
@@ -122,7 +123,10 @@ export function createNeighbor({ u8, i32, frames, owner6, sum, holds, fold, answ
     return sum((ip + SRC) << 2, 32) + ((msgLen & 0xff) << 8 | msgLen >>> 8) + (ICMPV6 << 8);
   }
 
-  /** Whether it is the group in which whoever has `target` listens: ff02::1:ff and the last three bytes (RFC 4291 §2.7.1). */
+  /**
+   * Whether it is the group in which whoever has `target` listens: ff02::1:ff and the last three bytes (RFC 4291
+   * §2.7.1).
+   */
   function isSolicitedNode(addr: number, target: number): boolean {
     return i32[addr] === 0x2ff && i32[addr + 1] === 0 && i32[addr + 2] === 0x01000000
       && i32[addr + 3] === (i32[target + 3] | 0xff);
