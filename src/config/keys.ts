@@ -47,7 +47,7 @@ interface Row<K extends string, T extends Type> {
   readonly key: K;
   readonly type: T;
   readonly default: ValueOf<T>;
-  /** The default with `engine: js`, where it differs: what that engine cannot do is off, and is refused when asked for. */
+  /** The default with `engine: js`, where it differs. What that engine cannot do is off, and refused when asked for. */
   readonly js?: ValueOf<T>;
   /** The default in words, where it depends on other settings. */
   readonly defaultText?: string;

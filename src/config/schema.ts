@@ -75,8 +75,10 @@ function limit(what: string) {
 function prefixEntry() {
   const prefix = text(PREFIX, PREFIX_PATTERN);
   const name = z.string(NAME).regex(/^[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u, NAME);
-  const own = SETTINGS.filter(({ perPrefix }) => perPrefix).map(({ key, type, text }) =>
-    [key, described(shapeOf(type).optional(), `This prefix's own, in place of the whole file's ${key}: ${text}.`)]);
+  const own = SETTINGS.filter(({ perPrefix }) => perPrefix).map(({ key, type, text }) => {
+    const description = `This prefix's own, in place of the whole file's ${key}: ${text}.`;
+    return [key, described(shapeOf(type).optional(), description)] as const;
+  });
   return z.union([
     prefix,
     map({
