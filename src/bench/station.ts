@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { pino } from "pino";
-import type { RunOptions } from "../config/options.js";
+import type { RunOptions } from "../config/runoptions.js";
 import { run } from "../daemon/supervisor.js";
 import type { EngineName } from "../engine/contract.js";
 import { DEFAULT_REASSEMBLY } from "../prefix/policy.js";

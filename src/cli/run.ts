@@ -4,9 +4,9 @@ import { MacPolicy, Mode } from "../../abi/control.js";
 import { endUnread } from "../base/bounded.js";
 import { DEFAULTS } from "../config/keys.js";
 import { needsRestart } from "../config/merge.js";
-import type { RunOptions } from "../config/options.js";
+import type { RunOptions } from "../config/runoptions.js";
 import type { Started, Summary } from "../daemon/supervisor.js";
-import { formatMac, type Link } from "../tun/mac.js";
+import { formatMac, type Ethernet } from "../tun/mac.js";
 import { createLogger, onWarning, speak } from "../base/log.js";
 import { sizeOf, type Address, type Prefix } from "../prefix/prefixes.js";
 import { load } from "./load.js";
@@ -84,7 +84,7 @@ function logRunning({ serving: { prefixes, exceptions }, link }: RunOptions, run
   log.info({ ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link), prefixes: texts(prefixes), exceptions: texts(exceptions) }, "running");
 }
 
-function describeLink({ policy, address }: Link): string {
+function describeLink({ policy, address }: Ethernet): string {
   return policy === MacPolicy.shared ? formatMac(address) : "one each";
 }
 

@@ -344,7 +344,7 @@ export function split(key: Key): readonly [top: string, name: string | undefined
 }
 
 /** Says what a setting is for, in sentences. */
-export function describe({ text, note, perPrefix }: Setting): string {
+export function purposeOf({ text, note, perPrefix }: Setting): string {
   const own = perPrefix ? "A prefix may have its own." : undefined;
   return [sentence(text), note, own].filter((part) => part !== undefined).join(" ");
 }

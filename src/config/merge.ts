@@ -6,7 +6,7 @@
 import { dirname, isAbsolute, join } from "node:path";
 import { MacPolicy } from "../../abi/control.js";
 import { SourceRoute, Unreachable } from "../../abi/tables.js";
-import { linkOf, type Link } from "../tun/mac.js";
+import { ethernetOf, type Ethernet } from "../tun/mac.js";
 import type { Answers, Limit } from "../prefix/policy.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { isSamePlace, parseEndpoint } from "../prefix/endpoints.js";
@@ -18,7 +18,7 @@ import { flatten } from "./document.js";
 import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, inWords, PREFIX_KEYS, SETTINGS, type Key, type Values,
 } from "./keys.js";
-import type { RunOptions } from "./options.js";
+import type { RunOptions } from "./runoptions.js";
 import type { Path } from "./path.js";
 import type { ConfigFile, Problem } from "./reader.js";
 import { withBurst, type LimitSetting, type PrefixMap } from "./types.js";
@@ -252,9 +252,10 @@ class Merger {
     });
   }
 
-  #link(values: Values): Link | undefined {
+  #link(values: Values): Ethernet | undefined {
     if (values["device.mode"] === "tun") return undefined;
-    return linkOf(values["device.name"], values["device.mac"] === "shared" ? MacPolicy.shared : MacPolicy.per_address);
+    const policy = values["device.mac"] === "shared" ? MacPolicy.shared : MacPolicy.per_address;
+    return ethernetOf(values["device.name"], policy);
   }
 
   /** A file that the configuration file names lies where that does. */

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { Failure } from "../base/failure.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
 import type { Document } from "./document.js";
-import { describe, inWords, MAPS, sentence, SETTINGS, split, type Setting } from "./keys.js";
+import { purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting } from "./keys.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
 import { ANSWERS, eitherOf, ENDPOINT, expected, isWords, MAX_RATE, ONE_OR_MORE, type Type } from "./types.js";
 
@@ -98,10 +98,10 @@ function described<T extends z.ZodType>(
 }
 
 /** Adds what editors have no column for. */
-function describeFully(setting: Setting): string {
+function descriptionOf(setting: Setting): string {
   const { js, defaultText, reload } = setting;
   return [
-    describe(setting),
+    purposeOf(setting),
     ...defaultText === undefined ? [] : [`The default is ${defaultText}.`],
     ...js === undefined ? [] : [`With engine: js the default is ${inWords(js)}.`],
     ...reload ? ["A reload changes it."] : [],
@@ -113,7 +113,7 @@ function keyOf(setting: Setting): z.ZodType {
   const { type, default: usual, examples } = setting;
   const one = ONE_OR_MORE.has(type.kind) && isWords(usual);
   const more = { default: one ? usual.at(0) : usual, ...examples && { examples } };
-  return described(shapeOf(type), describeFully(setting), more).optional();
+  return described(shapeOf(type), descriptionOf(setting), more).optional();
 }
 
 /** The settings of one map, which may be a word that holds for all of them. */
@@ -125,7 +125,7 @@ function mapOf(top: string, settings: readonly Setting[]): z.ZodType {
   const example = settings.map(({ key }, i) => [split(key)[1], choices[i]] as const);
   const words = eitherOf(choices);
   const what = `${words}, or a map like { ${example.map((pair) => pair.join(": ")).join(", ")} }`;
-  return described(z.union([choice(choices, words), keys], what), describeFully({ ...settings[0], text }), {
+  return described(z.union([choice(choices, words), keys], what), descriptionOf({ ...settings[0], text }), {
     default: settings[0].default, examples: [choices[1], Object.fromEntries(example)],
   }).optional();
 }

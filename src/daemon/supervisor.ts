@@ -16,7 +16,7 @@ import { Mode } from "../../abi/control.js";
 import { Counter } from "../../abi/counters.js";
 import { word } from "../base/shell.js";
 import { Directory } from "./served.js";
-import type { RunOptions } from "../config/options.js";
+import type { RunOptions } from "../config/runoptions.js";
 import type { EngineName } from "../engine/contract.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { Events } from "../web/events.js";

@@ -1,5 +1,5 @@
 /** The table of settings in docs/reference.md. */
-import { describe, inWords, optionOf, SETTINGS, variableOf, type Setting } from "../config/keys.js";
+import { purposeOf, inWords, optionOf, SETTINGS, variableOf, type Setting } from "../config/keys.js";
 import { expected, isWords } from "../config/types.js";
 
 const HEADING = ["key", "option", "variable", "default", "reload", "what it does"];
@@ -20,7 +20,7 @@ function table(): string {
 function rowOf(setting: Setting): string[] {
   const { key, type, reload } = setting;
   const option = optionOf(setting);
-  const what = `${describe(setting)} Values: ${expected(type)}.`;
+  const what = `${purposeOf(setting)} Values: ${expected(type)}.`;
   return [
     code(key), option ? code(option.flags) : "arguments", code(variableOf(option?.flags)), defaultOf(setting),
     reload ? "yes" : "no", what.replaceAll("|", "\\|"),

@@ -4,22 +4,23 @@ import type { EngineName } from "../engine/contract.js";
 import type { IoChoice } from "../io/contract.js";
 import type { Endpoint } from "../prefix/endpoints.js";
 import type { Address, Serving } from "../prefix/prefixes.js";
-import type { Link } from "../tun/mac.js";
+import type { Ethernet } from "../tun/mac.js";
 
 export interface RunOptions {
   readonly serving: Serving;
+  /** The device's name. */
   readonly device: string;
-  /** Of a TAP device; without one it is a TUN device. */
-  readonly link?: Link | undefined;
-  /** Whether to route the prefixes to the device; yes unless told otherwise. */
+  /** The MAC addresses of a TAP device; undefined for a TUN device. */
+  readonly link?: Ethernet | undefined;
+  /** True where the prefixes are to be routed to the device. */
   readonly routes: boolean;
   /** Bytes; undefined for 1500, or what a device that is there already has. */
   readonly mtu: number | undefined;
   /** `auto`: one for each CPU. */
   readonly queues: number | "auto";
-  /** The host's own addresses on the device, at most one a family; without one, only routes are made. */
+  /** The host's own addresses on the device, at most one a family. Without one, only routes are made. */
   readonly hostAddresses: readonly Address[];
-  /** Whether they were asked for: a pre-made device has to have them then, and else has its own. */
+  /** True where they were asked for: a pre-made device must have them then, and otherwise keeps its own. */
   readonly hostAddressGiven: boolean;
   readonly engine: EngineName;
   readonly io: IoChoice;
@@ -28,13 +29,13 @@ export interface RunOptions {
   /** Datagrams that may be in reassembly at a time, for each queue. */
   readonly reassembly: number;
   readonly listen: readonly Endpoint[];
-  /** Whether that was asked for; else sockets that systemd hands over are in its place. */
+  /** True where `listen` was asked for: otherwise sockets that systemd hands over replace it. */
   readonly listenGiven: boolean;
-  /** A file with TLS, users and headers for it. */
+  /** A file with TLS, users and headers for what is served. */
   readonly webConfig: string | undefined;
   /** Requests for metrics that are served at a time; 0 for no limit. */
   readonly maxRequests: number;
-  /** Whether to give up all privileges once the device is configured. */
+  /** True where all privileges are given up once the device is configured. */
   readonly dropPrivileges: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
