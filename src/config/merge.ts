@@ -11,7 +11,7 @@ import type { Answers, Limit } from "../prefix/policy.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { isSamePlace, parseEndpoint } from "../prefix/endpoints.js";
 import {
-  misfits, parseHostAddresses, parsePrefix, type Address, type Prefix, type Served,
+  misfits, parseHostAddresses, parsePrefix, type Address, type Prefix, type ServedPrefix,
 } from "../prefix/prefixes.js";
 import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IPV6_MIN_MTU } from "../sys/uapi.js";
 import { flatten } from "./document.js";
@@ -242,7 +242,7 @@ class Merger {
     throw new Failure(lines, this.#problems.length > 0 ? EXIT.CONFIG : EXIT.USAGE);
   }
 
-  #served(prefixes: readonly Prefix[], values: Values): Served[] {
+  #served(prefixes: readonly Prefix[], values: Values): ServedPrefix[] {
     const common = answersOf({ prefix: "" }, values);
     return prefixes.map(({ family, bytes, length, text }, i) => {
       const entry = values.prefixes[i];

@@ -29,7 +29,7 @@ import type { Queue } from "./queue.js";
 import { Queues } from "./queues.js";
 import { Reachability } from "./reachability.js";
 import { change, Reloads } from "./reload.js";
-import { Directory } from "./served.js";
+import { Served } from "./served.js";
 import { StopRequest } from "./signals.js";
 import { Status } from "./status.js";
 import { feedWatchdog } from "./watchdog.js";
@@ -91,7 +91,7 @@ export async function run(
 
     const device = parts.add(openDevice(options, log), (part) => { part.close(); });
     const { hosts, others } = addressesOf(device);
-    const served = new Directory(options.serving, hosts, device.queues.length, others);
+    const served = new Served(options.serving, hosts, device.queues.length, others);
     const looked = () => { status.tell(); };
     const reachability = new Reachability(device, log, looked, (failure) => { stop.fail(failure); });
 
