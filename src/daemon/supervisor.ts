@@ -99,7 +99,8 @@ export async function run(
     const workers = parts.add(new Queues(device, reachability, log), (part) => part.end());
     queues = workers.all;
     await workers.start(options, {
-      mtu: device.mtu, reassembly: options.reassembly, link: options.link, table: served.table, reloadable: reread !== undefined,
+      mtu: device.mtu, reassembly: options.reassembly, link: options.link, table: served.table,
+      reloadable: reread !== undefined,
       seed: randomBytes(4).readInt32LE(),
     }, stop);
     if (stop.signalled) return summary();

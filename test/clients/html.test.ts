@@ -20,7 +20,8 @@ const HOSTILE = `</script><img src=x onerror=alert(1)>"'&amp;`;
 const VIEWPORTS = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 900 } };
 
 const ENVIRONMENT: Environment = {
-  date: "2026-01-31T12:34:56.789Z", pongd: "0.1.0", commit: "0123456789ab-dirty", node: "20.19.0", v8: "11.3.244.8-node.33", kernel: "6.12.0-amd64",
+  date: "2026-01-31T12:34:56.789Z", pongd: "0.1.0", commit: "0123456789ab-dirty", node: "20.19.0",
+  v8: "11.3.244.8-node.33", kernel: "6.12.0-amd64",
   cpu: HOSTILE, cores: 2, governor: null, arguments: ["bench", "engine", "--html", HOSTILE], nodeFlags: [], seed: 1,
 };
 

@@ -18,7 +18,8 @@ import { dissect, RECORDERS, Session } from "../support/session.js";
 
 const PREFIXES = ["10.99.0.0/16", "fd99::/64"];
 /** Of what is on the device, what pongd sent: #1 is the packet itself, not one that it quotes. */
-const SENT = "(ip.src#1 == 10.99.0.0/16 && ip.src#1 != 10.99.0.1) || (ipv6.src#1 == fd99::/64 && ipv6.src#1 != fd99::1)";
+const SENT = "(ip.src#1 == 10.99.0.0/16 && ip.src#1 != 10.99.0.1) || (ipv6.src#1 == fd99::/64 && "
+  + "ipv6.src#1 != fd99::1)";
 const TARGETS = [["IPv4", "-4", "10.99.1.1"], ["IPv6", "-6", "fd99::1:1"]] as const;
 
 for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "uring"]]) {
@@ -152,7 +153,8 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
         });
       }
 
-      test("nping and hping3 are told that a UDP port is unreachable, whatever the length of what they sent", async () => {
+      test("nping and hping3 are told that a UDP port is unreachable, whatever the length of "
+        + "what they sent", async () => {
         for (const length of ["0", "1400"]) {
           assert.match(
             await ok("nping", "--udp", "-p", "33434", "-c", "1", "--data-length", length, "10.99.1.1"),
@@ -230,6 +232,7 @@ test("tshark finds the packets that are malformed or have a checksum that is wro
   const { packets, faults } = await dissect(pcap(frames.map((frame) => ({ ns: 0n, frame }))), "ip");
   assert.equal(packets, frames.length);
   assert.deepEqual(faults.map((fault) => fault.replace(/^(frame \d+).*: /, "$1: ")), [
-    "frame 4: ip.checksum.status", "frame 5: icmp.checksum.status", "frame 6: udp.checksum.status", "frame 7: malformed",
+    "frame 4: ip.checksum.status", "frame 5: icmp.checksum.status", "frame 6: udp.checksum.status",
+    "frame 7: malformed",
   ]);
 });

@@ -187,7 +187,8 @@ prefixes:
     assert.deepEqual(complaints.filter((complaint) => !complaint.includes("net::ERR_")), []);
   });
 
-  test("20 who listen and two pages leave nothing behind, and a page that nobody looks at takes no connection", async () => {
+  test("20 who listen and two pages leave nothing behind, and a page that nobody looks at takes "
+    + "no connection", async () => {
     const descriptors = (count: (now: number) => boolean) => pongd.until(
       (metrics) => count(metrics.get("process_open_fds") ?? NaN),
     ).then((metrics) => metrics.get("process_open_fds") ?? NaN);
@@ -324,7 +325,8 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     assert.deepEqual(complaints, []);
   });
 
-  test("it says what it knows of pongd: not up yet, where, up since when, out of reach, the device's link", async () => {
+  test("it says what it knows of pongd: not up yet, where, up since when, out of reach, the "
+    + "device's link", async () => {
     live = undefined;
     const { page } = await open(browser, http.url);
     await state(page, "pongd is not up yet");
@@ -342,7 +344,8 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     assert.deepEqual(await said(), [`on ${HOSTILE}`, "up 1 d 2 h", "no carrier", "pong0, MTU 1400"]);
   });
 
-  test("what nothing is dropped for has no rows, and says so; a reason of another version has no sentence", async () => {
+  test("what nothing is dropped for has no rows, and says so; a reason of another version "
+    + "has no sentence", async () => {
     const { page } = await open(browser, http.url);
     await page.locator("#reasons tr").first().waitFor();
     const reasons = async () => (await page.evaluate(shown)).tables.reasons.map(

@@ -54,7 +54,8 @@ describe("deploy/prometheus", needsCommands("promtool"), () => {
     assert.equal(status, 0, stdout + stderr);
   });
 
-  test("there is a test of each alert firing and one of it not firing, and each says how bad it is and what to look at", () => {
+  test("there is a test of each alert firing and one of it not firing, and each says how bad it is and "
+    + "what to look at", () => {
     const read = (file: string) => parse(readFileSync(source(`deploy/prometheus/${file}`), "utf8")) as unknown;
     const { groups: [{ rules }] } = read("pongd.alerts.yml") as { groups: [{
       rules: { alert: string; labels: { severity: string }; annotations: Record<"summary" | "description", string> }[];

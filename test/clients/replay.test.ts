@@ -16,7 +16,8 @@ const PINGS = 20;
 
 /** What is not read, by editcap's name for it. */
 const FOREIGN = {
-  "5views": "InfoVista's 5View", lanalyzer: "Novell's LANalyzer", netmon1: "Microsoft Network Monitor 1", netmon2: "Microsoft Network Monitor 2",
+  "5views": "InfoVista's 5View", lanalyzer: "Novell's LANalyzer", netmon1: "Microsoft Network Monitor 1",
+  netmon2: "Microsoft Network Monitor 2",
   nettl: "HP-UX's nettl", ngsniffer: "Network General's Sniffer", ngwsniffer_2_0: "NetXRay, or of Sniffer for Windows",
   snoop: "Sun's snoop", visual: "Visual Networks",
 };
@@ -170,7 +171,8 @@ describe("replay", () => {
     );
   });
 
-  test("what editcap writes in formats that are not read is told apart, and editcap makes the capture of it again", needs(
+  test("what editcap writes in formats that are not read is told apart, and editcap makes the "
+    + "capture of it again", needs(
     "editcap",
   ), async (t) => {
     const ns = await Netns.open();

@@ -116,7 +116,8 @@ function report(ns: Record<string, number>): EngineReport {
     };
   });
   const environment = {
-    date: "2026-01-01T00:00:00.000Z", pongd: "1.2.3", commit: "abc", node: "20.20.2", v8: "11.3", kernel: "6.18.0", cpu: "A CPU", cores: 2, governor: null,
+    date: "2026-01-01T00:00:00.000Z", pongd: "1.2.3", commit: "abc", node: "20.20.2", v8: "11.3", kernel: "6.18.0",
+    cpu: "A CPU", cores: 2, governor: null,
     arguments: ["bench", "engine"], nodeFlags: [], seed: 1,
   };
   return { benchmark: "engine", complete: true, environment, prefixes: 1, results, cold: [] };

@@ -17,7 +17,8 @@ import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { build, type Exports } from "../support/assembly.js";
 import { Rig, type BenchOptions } from "../support/engines.js";
 import {
-  destination, expectedError6, expectedReply6, fragmentHeader, fragmentsOf6, hopByHop, icmpv6Packet, ipv6Packet, raw, routing, setIcmpv6Checksum, udpPacket6, type Extension,
+  destination, expectedError6, expectedReply6, fragmentHeader, fragmentsOf6, hopByHop, icmpv6Packet, ipv6Packet, raw,
+  routing, setIcmpv6Checksum, udpPacket6, type Extension,
 } from "../support/ipv6.js";
 import {
   addr, bytes, expectedReply, fragmentsOf, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, setHeaderChecksum,
@@ -143,7 +144,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       }
     });
 
-    test(`V-6: random datagrams in random fragments, in any order, again, overlapping, of many senders: as byte by byte`, async () => {
+    test("V-6: random datagrams in random fragments, in any order, again, overlapping, of many senders: as "
+      + "byte by byte", async () => {
       const rig = await create({ policy: { reassembly: 4 } });
       const block = fc.nat(40);
       const piece = fc.record({
@@ -521,7 +523,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       }
     });
 
-    test("S-8: datagrams are told apart by source, destination, identification and family, and not by the next header", async () => {
+    test("S-8: datagrams are told apart by source, destination, identification and family, and not by "
+      + "the next header", async () => {
       const rig = await create();
       const request = icmpv6Packet();
       const [first, last] = fragmentsOf6(request, [0, 32, 64], 7);
@@ -537,7 +540,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       settle(rig);
     });
 
-    test("S-8: headers before the fragment header, 896 bytes of them all, count as the datagram's, and those behind it", async () => {
+    test("S-8: headers before the fragment header, 896 bytes of them all, count as the datagram's, and "
+      + "those behind it", async () => {
       const rig = await create();
       const option = (length: number) => bytes(0x1e, length, new Uint8Array(length));
       const long = (length: number) => raw(
@@ -610,7 +614,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       }
     });
 
-    test("a reply in fragments is not marked don't fragment, though its request was: where it gets through is not known", async () => {
+    test("a reply in fragments is not marked don't fragment, though its request was: where it gets through "
+      + "is not known", async () => {
       const rig = await create();
       const request = icmpPacket({ data: pattern(1000), fragment: 0x4000 });
       assert.deepEqual(rig.respond(...fragmented(request, 576)), [expectedReply(Object.assign(request, { 6: 0 }))]);

@@ -193,7 +193,8 @@ describe("formats", () => {
     assert.deepEqual((await replayed(capture)).replies, expected(sent));
   });
 
-  test("pcapng: the obsolete packet block is read, and one of no known type is skipped, whatever its size", async () => {
+  test("pcapng: the obsolete packet block is read, and one of no known type is skipped, "
+    + "whatever its size", async () => {
     const [first, second] = requests(2);
     for (const littleEndian of [true, false]) {
       const blocks = new Blocks(littleEndian);
@@ -206,7 +207,8 @@ describe("formats", () => {
     }
   });
 
-  test("pcapng: a simple packet is of the first interface, cut by its snap length, and of the time before it", async () => {
+  test("pcapng: a simple packet is of the first interface, cut by its snap length, and of the "
+    + "time before it", async () => {
     const [first, second] = requests(2);
     for (const littleEndian of [true, false]) {
       const blocks = new Blocks(littleEndian);
@@ -224,7 +226,8 @@ describe("formats", () => {
     }
   });
 
-  test("the order of chunks' ends does not matter, nor which engine answers, nor how often: the same bytes", async () => {
+  test("the order of chunks' ends does not matter, nor which engine answers, nor how often: "
+    + "the same bytes", async () => {
     const sent = [
       ...requests(40), { ns: START, frame: icmpPacket({ dst: "192.0.2.1" }) },
       { ns: START, frame: icmpPacket({ data: pattern(65507) }) },
@@ -327,7 +330,8 @@ describe("what is not for the engine", () => {
     }
   });
 
-  test("where no packet is of a link type that is read, that is a failure, and a capture without IP is none", async () => {
+  test("where no packet is of a link type that is read, that is a failure, and a capture "
+    + "without IP is none", async () => {
     const one = pcap([{ ns: START, frame: ARP }], { linkType: 105 });
     const none = /^nothing of in can be read: 1 packet, none of a link type that is read; capture Ethernet/;
     await assert.rejects(replayed(one), refused(none));
@@ -451,7 +455,8 @@ describe("gzip", () => {
     assert.deepEqual(replies, expected(sent));
   });
 
-  test("where its data make no sense, what came before them is answered; bytes are those of the decompressed capture", async () => {
+  test("where its data make no sense, what came before them is answered; bytes are those of the "
+    + "decompressed capture", async () => {
     const compressed = gzipSync(pcap(sent));
     const changed = Uint8Array.from(compressed);
     changed[changed.length - 6] ^= 1;
@@ -494,7 +499,8 @@ describe("time", () => {
   const port = (destinationPort: number) => udpPacket({ data: pattern(4), destinationPort });
   const times = ({ replies }: Outcome) => replies.map(({ ns }) => ns);
 
-  test("within a millisecond, an error has its packet's time, and a reply to fragments that of the last one", async () => {
+  test("within a millisecond, an error has its packet's time, and a reply to fragments that of "
+    + "the last one", async () => {
     const [first, last] = fragmentsOf(icmpPacket({ data: pattern(2000), fragment: 0 }), [0, 1480, 2008]);
     const frames = [
       [100n, port(1)], [400n, icmpPacket()], [500n, first], [600n, port(2)], [700n, last], [800n, icmpPacket()],
@@ -515,7 +521,8 @@ describe("time", () => {
     }
   });
 
-  test("a time before 1970 or after 2554 is that of the packet before it, and one line says how many there are", async () => {
+  test("a time before 1970 or after 2554 is that of the packet before it, and one line says how "
+    + "many there are", async () => {
     const frames = requests(5).map(({ frame }) => frame);
     for (const littleEndian of [true, false]) {
       const blocks = new Blocks(littleEndian);
@@ -772,7 +779,8 @@ describe("damage", () => {
   });
 
   const random = Random.fromEnvironment();
-  test(`${MUTATIONS} mutated captures, seed ${random.seed}: replies to what is whole or a Failure, and no other error`, async () => {
+  test(`${MUTATIONS} mutated captures, seed ${random.seed}: replies to what is whole or a Failure, and `
+    + "no other error", async () => {
     const frames = FRAMES.filter(({ linkType }) => linkType === 1)
       .map(({ frame }, i) => ({ ns: sent[i % 3].ns, frame: frame(sent[i % 3].frame) }));
     const captures = FORMATS.map(({ write, options }) => write(frames, { ...options, linkType: 1 }));
@@ -934,7 +942,8 @@ describe("the command", () => {
     assert.deepEqual(await ended, { status: 0, stderr: SUMMARY });
   });
 
-  test("a signal ends a pipe: OUT has the replies to all that came, a packet that is not whole is left out, status 0", async () => {
+  test("a signal ends a pipe: OUT has the replies to all that came, a packet that is not whole is left "
+    + "out, status 0", async () => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       writeFileSync(output, "old");
       const { child, ended } = start("-", output, PREFIX);
@@ -956,7 +965,8 @@ describe("the command", () => {
     assert.deepEqual(readReplies(readFileSync(output)), expected(sent));
   });
 
-  test("a pipe of which nothing came when a signal ends it, and that nobody writes into, leaves OUT as it is", async () => {
+  test("a pipe of which nothing came when a signal ends it, and that nobody writes into, leaves "
+    + "OUT as it is", async () => {
     writeFileSync(output, "precious");
     const folder = mkdtempSync(join(tmpdir(), "pongd-test-"));
     const pipe = join(folder, "pipe");

@@ -135,7 +135,8 @@ for (const name of ENGINES) {
       }
     });
 
-    test("C-3: where the recomputed checksum is 0, that is what is sent, wherever the bits are that make it so", async () => {
+    test("C-3: where the recomputed checksum is 0, that is what is sent, wherever the bits are "
+      + "that make it so", async () => {
       const rig = await Rig.create(name);
       // The rest of the reply sums to 0xffff: by identifier, by the last bytes of a short and a long message, by the
       // code.

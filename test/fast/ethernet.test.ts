@@ -7,7 +7,8 @@ import { SLOTS } from "../../abi/slots.js";
 import { formatMac, ethernetOf } from "../../src/tun/mac.js";
 import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
 import {
-  arpFrame, BROADCAST, expectedEcho, frame, linkOption, macBytes, PEER_MAC, PER_ADDRESS, SHARED, SHARED_MAC, solicitation, solicitationFrame, type FrameOptions,
+  arpFrame, BROADCAST, expectedEcho, frame, linkOption, macBytes, PEER_MAC, PER_ADDRESS, SHARED, SHARED_MAC,
+  solicitation, solicitationFrame, type FrameOptions,
 } from "../support/frames.js";
 import {
   addr6, expectedError6, expectedReply6, fragmentsOf6, HOST6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6, udpPacket6,
@@ -105,7 +106,8 @@ for (const name of ENGINES) {
         });
       }
 
-      test("N-2: the answer goes to the address that the solicitation names, or where it came from where it names none", async () => {
+      test("N-2: the answer goes to the address that the solicitation names, or where it came from where "
+        + "it names none", async () => {
         const rig = await Rig.create(name, { link, prefixes: [PREFIX6], host: HOST6 });
         const own = link.policy === MacPolicy.shared ? SHARED_MAC : MAC6;
         const [named] = rig.respond(solicitationFrame({ options: linkOption("52:54:00:00:00:07") }));
@@ -117,7 +119,8 @@ for (const name of ENGINES) {
         }
       });
 
-      test("N-1: a neighbor solicitation in a fragment, be it the only one, is not answered (RFC 6980 §5)", async () => {
+      test("N-1: a neighbor solicitation in a fragment, be it the only one, is not answered "
+        + "(RFC 6980 §5)", async () => {
         const rig = await Rig.create(name, { link, prefixes: [PREFIX6], host: HOST6 });
         const whole = solicitation();
         const fragment = ipv6Packet(
@@ -130,7 +133,8 @@ for (const name of ENGINES) {
         assert.equal(rig.received, 2);
       });
 
-      test("A-1: the answer goes to the sender that the request names, RFC 826, whoever passed the frame on", async () => {
+      test("A-1: the answer goes to the sender that the request names, RFC 826, whoever passed "
+        + "the frame on", async () => {
         const rig = await Rig.create(name, { link });
         const [reply] = rig.respond(arpFrame({ senderMac: "52:54:00:00:00:07" }));
         assert.deepEqual(reply.subarray(0, 6), macBytes("52:54:00:00:00:07"));
@@ -160,7 +164,8 @@ for (const name of ENGINES) {
         });
       }
 
-      test("I5: a batch of everything: received = replied + dropped, every slot is free again, and a batch is one", async () => {
+      test("I5: a batch of everything: received = replied + dropped, every slot is free again, and a "
+        + "batch is one", async () => {
         const rig = await Rig.create(name, { ...DUAL, link });
         const vectors = DROP_FRAMES.map(({ frame }) => frame);
         const requests = Array.from(
@@ -209,7 +214,8 @@ for (const name of ENGINES) {
 
 for (const name of ["wasm", "wasm-scalar"] as const) {
   for (const [policy, link, mac] of LINKS) {
-    test(`${name}, MAC addresses ${policy}: X-4: an ICMP error goes where its packet came from, with its tags`, async () => {
+    test(`${name}, MAC addresses ${policy}: X-4: an ICMP error goes where its packet came from, `
+      + "with its tags", async () => {
       const rig = await Rig.create(name, { link, policy: BY_DEFAULT });
       for (const [, tags] of TAGS) {
         const headerLen = 14 + 4 * tags.length;

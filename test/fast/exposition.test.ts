@@ -101,7 +101,8 @@ describe("the format of /metrics", () => {
     assert.equal(families.get("process_cpu_seconds")?.type, "counter");
   });
 
-  test("what OpenMetrics has otherwise: quotation marks in a help text are escaped, and a gauge keeps its name", async () => {
+  test("what OpenMetrics has otherwise: quotation marks in a help text are escaped, and a gauge "
+    + "keeps its name", async () => {
     const own = new Registry();
     new PromCounter({ name: "a_total", help: "Says \"a\".", registers: [own] }).inc(2);
     new Gauge({ name: "b_total", help: "b", registers: [own] }).set(-Infinity);

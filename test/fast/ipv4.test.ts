@@ -69,7 +69,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       assert.deepEqual(off.dropped, { unhandled_proto: 1, ip_noproto: 1 });
     });
 
-    test("X-3: at most 50 at once and one each millisecond after, each kind by itself; more are counted as limited", async () => {
+    test("X-3: at most 50 at once and one each millisecond after, each kind by itself; more are "
+      + "counted as limited", async () => {
       const rig = await create();
       rig.now = 1_800_000_000_000;
       const ports = (count: number) => Array.from({ length: count }, () => udpPacket());

@@ -9,7 +9,8 @@ import { ERROR_BURST } from "../../abi/limits.js";
 import { Unreachable } from "../../abi/tables.js";
 import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
 import {
-  destination, expectedError6, expectedReply6, fragmentHeader, hopByHop, icmpv6Message, icmpv6Packet, ipv6Packet, raw, routing, udpPacket6, type Extension,
+  destination, expectedError6, expectedReply6, fragmentHeader, hopByHop, icmpv6Message, icmpv6Packet, ipv6Packet, raw,
+  routing, udpPacket6, type Extension,
 } from "../support/ipv6.js";
 import { bytes, icmpPacket, pattern, udpPacket } from "../support/packets.js";
 
@@ -69,7 +70,8 @@ for (const name of ENGINES) {
       assert.deepEqual(rig.respond(before), [expected]);
     });
 
-    test("S-9: the reply's hop limit is ours, whatever the request's; traffic class and flow label go back as they came", async () => {
+    test("S-9: the reply's hop limit is ours, whatever the request's; traffic class and flow label go back "
+      + "as they came", async () => {
       const rig = await Rig.create(name, { policy: { ttl: 77 } });
       for (const hopLimit of [0, 1, 2, 64, 255]) {
         const request = icmpv6Packet({ hopLimit, trafficClass: hopLimit, flowLabel: 0xfffff - hopLimit });
@@ -214,7 +216,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       assert.deepEqual(rig.dropped, { no_socket: 2, ip_noproto: 2 * 249, pkt_too_small: 2 });
     });
 
-    test("S-7: next headers that nobody knows are told of only where the policy says so; malformed headers always", async () => {
+    test("S-7: next headers that nobody knows are told of only where the policy says so; malformed "
+      + "headers always", async () => {
       for (const [mode, reason] of [
         [Unreachable.silent, "ip_noproto"], [Unreachable.off, "unhandled_proto"],
       ] as const) {
@@ -225,7 +228,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       }
     });
 
-    test("S-8: a fragment that is all of its packet is answered at once, whatever its identification and reserved bits", () => answers([
+    test("S-8: a fragment that is all of its packet is answered at once, whatever its identification and "
+      + "reserved bits", () => answers([
       [fragmentHeader(0, 0, 0)], [fragmentHeader(0, 0, 0xffffffff)], [fragmentHeader(0, 6, 1, 0xff)], [
         destination(), fragmentHeader(0, 0, 1), destination(),
       ],
@@ -318,7 +322,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       assert.deepEqual(small.respond(full), [expectedError6(full, ...PORT_UNREACHABLE, { most: 200 })]);
     });
 
-    test("S-6: at most 50 at once and one each millisecond after, each kind by itself and apart from IPv4's", async () => {
+    test("S-6: at most 50 at once and one each millisecond after, each kind by itself and "
+      + "apart from IPv4's", async () => {
       const rig = await create();
       rig.now = 1_800_000_000_000;
       const sent = (packet: Uint8Array, count: number) => rig.respond(

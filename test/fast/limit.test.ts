@@ -41,7 +41,8 @@ for (const name of ENGINES) {
       }
     }
 
-    test("a prefix answers its burst at once, then its rate, and in a long silence saves up no more than its burst", async () => {
+    test("a prefix answers its burst at once, then its rate, and in a long silence saves up no more "
+      + "than its burst", async () => {
       const rig = await Rig.create(name, { policy: { limit: { rate: 50, burst: 7 } } });
       assert.equal(answered(rig, 20), 7);
       rig.now += 100;
@@ -94,7 +95,8 @@ for (const name of ENGINES) {
       assert.equal(answered(rig, 10), 2);
     });
 
-    test("each prefix has a bucket of its own, the longest match decides, and one without a limit has none", async () => {
+    test("each prefix has a bucket of its own, the longest match decides, and one without a "
+      + "limit has none", async () => {
       const rig = await Rig.create(
         name, { prefixes: [PREFIX, "10.99.7.0/24", "10.99.8.0/24", PREFIX6], reloadable: true },
       );
@@ -109,7 +111,8 @@ for (const name of ENGINES) {
       assert.deepEqual([...rig.linear.counters.subarray(PREFIX_REPLIES, PREFIX_REPLIES + 4)], [3, 2, 10, 1]);
     });
 
-    test("engines that share a prefix have their part each, of the rate and of the burst, but at least one at once", async () => {
+    test("engines that share a prefix have their part each, of the rate and of the burst, but at "
+      + "least one at once", async () => {
       const rig = await Rig.create(name, { prefixes: [PREFIX], reloadable: true });
       rig.linear.serve(new Served(served([PREFIX, { rate: 100, burst: 40 }]), [], 4).table);
       assert.equal(answered(rig, 50, icmpPacket({ src: "192.0.2.1" })), 10);
@@ -174,7 +177,8 @@ for (const name of ENGINES.filter((engine) => engine !== "js")) {
     assert.deepEqual(rig.respond(icmpPacket()), []);
   });
 
-  test(`${name}: a prefix that is to answer nothing sends no error of any kind, though its packets are told apart`, async () => {
+  test(`${name}: a prefix that is to answer nothing sends no error of any kind, though its packets `
+    + "are told apart", async () => {
     const dark = {
       echo: false, timestamp: false, errors: false, unreachable: { udp: Unreachable.silent, other: Unreachable.silent },
     };

@@ -112,7 +112,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       assert.deepEqual(rig.dropped, { icmp_packet_too_big: 5 });
     });
 
-    test("S-12: replies without a fragment header of their request have an identification of their own each", async () => {
+    test("S-12: replies without a fragment header of their request have an identification of "
+      + "their own each", async () => {
       const rig = await create();
       const [sent] = rig.respond(ping(1500));
       rig.respond(tooBig(sent, 1400));
@@ -122,7 +123,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       assert.equal(new Set(ids).size, ids.length);
     });
 
-    test("S-12: a message about what was not sent changes nothing, nor does one with an MTU that no path has", async () => {
+    test("S-12: a message about what was not sent changes nothing, nor does one with an MTU "
+      + "that no path has", async () => {
       const rig = await create();
       const [sent] = rig.respond(ping(1500));
       const changed = (change: (packet: Uint8Array) => void) => {

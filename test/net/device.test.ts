@@ -110,7 +110,8 @@ describe("device", needs(), () => {
     assert.deepEqual(lost, ["fd99:7::/48"]);
   });
 
-  test("routes come and go with a reload: what stays is not touched, and nothing changes where one cannot be had", async () => {
+  test("routes come and go with a reload: what stays is not touched, and nothing changes where one "
+    + "cannot be had", async () => {
     const seen = await evaluate<Record<"added" | "kept" | "down" | "up"
       | "undone", string[]> & { refused: string; disabled: string; lines: string[] }>(`
       const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
@@ -151,7 +152,8 @@ describe("device", needs(), () => {
     assert.deepEqual(seen.lines, []);
   });
 
-  test("routes of a reload without CAP_NET_ADMIN: those within one that is there need none, of the others it says how", async (
+  test("routes of a reload without CAP_NET_ADMIN: those within one that is there need none, of the "
+    + "others it says how", async (
     context,
   ) => {
     if (process.getuid?.() !== 0) {

@@ -92,7 +92,8 @@ describe("doctor with prefixes", needs("ping", "iptables", "ip6tables"), () => {
     await pongd.stop();
   });
 
-  test("what other machines' packets need is a note each: forwarding, the firewall's policy, reverse path filters", async () => {
+  test("what other machines' packets need is a note each: forwarding, the firewall's policy, reverse "
+    + "path filters", async () => {
     await ns.ok("sh", "-c", "iptables -P FORWARD DROP && sysctl -qw net.ipv4.conf.other.rp_filter=1");
     const said = await sees(
       /^note {5}IPv4 forwarding is off, so nothing from other machines reaches pongd\n {9}mend: sudo sysctl -w net\.ipv4\.ip_forward=1$/m,
@@ -116,7 +117,8 @@ describe("doctor with prefixes", needs("ping", "iptables", "ip6tables"), () => {
     assert.equal(status, EXIT.USAGE);
   });
 
-  test("run without a host address warns where nothing is forwarded, once a family, with the command that mends it", async () => {
+  test("run without a host address warns where nothing is forwarded, once a family, with the command "
+    + "that mends it", async () => {
     const warnings = async (...args: string[]) => {
       const pongd = await Pongd.start(ns, ...PREFIXES, ...args);
       await pongd.stop();

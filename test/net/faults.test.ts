@@ -95,7 +95,8 @@ describe("at the start", needs("ping", "strace"), () => {
     ...IO_NAMES.map((io) => [io, ROWS[io], ["--io", io]] as const),
     ["--drop-privileges", DROPPING, ["--drop-privileges"]] as const,
   ]) {
-    test(`${how}: ${rows.length} calls that may fail: it answers, or says why it does not; nothing is left`, async () => {
+    test(`${how}: ${rows.length} calls that may fail: it answers, or says why it does not; `
+      + "nothing is left", async () => {
       const calls = await callsOf(ns, ...PREFIXES, ...args);
       for (const { call: pattern, errnos, ends } of rows) {
         const call = calls.find(({ text }) => pattern.test(text));

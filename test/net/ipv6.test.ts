@@ -40,7 +40,8 @@ describe("IPv6", needs("ping"), () => {
     }
   });
 
-  test("an MTU that is too small for IPv6 is warned of, and costs IPv6 alone, until it is large enough again", async () => {
+  test("an MTU that is too small for IPv6 is warned of, and costs IPv6 alone, until it is large "
+    + "enough again", async () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "2001:db8::/64");
     const ready = async () => (await pongd.get("/-/ready")).status;
     await ns.ok("ip", "link", "set", "pong0", "mtu", "1279");

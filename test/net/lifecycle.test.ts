@@ -220,7 +220,8 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     await pongd.stop();
   });
 
-  test("the link loses its carrier and has it again: it says so, is not ready meanwhile, and answers again", async () => {
+  test("the link loses its carrier and has it again: it says so, is not ready meanwhile, and "
+    + "answers again", async () => {
     const pongd = await start(PREFIX);
     await ns.ok("ip", "link", "set", "pong0", "carrier", "off");
     await pongd.logged(/the link has no carrier: nothing is answered until it has; sudo ip link set pong0 carrier on/);
@@ -333,7 +334,8 @@ describe("the directory that pongd was started in is gone", needs("ping", "strac
     assert.equal((await pongd.stop()).status, 0);
   });
 
-  test("before it starts: it runs all the same; with a file that lies there it says what to give in its place", async () => {
+  test("before it starts: it runs all the same; with a file that lies there it says what to give "
+    + "in its place", async () => {
     const gone = ["sh", "-c", "cd \"$1\" && rmdir \"$1\" && shift && exec \"$@\"", "sh", folder];
     const pongd = await Pongd.start(ns, { wrapper: gone }, PREFIX);
     await ns.pings(1, "10.99.1.1");

@@ -137,7 +137,8 @@ describe("two pongds, a router each", needs("ping"), () => {
   ]);
   const onLink = () => settled(() => passed(near, "eth0"), ping, 8);
 
-  test("I3: to what the one answers the other is silent: one packet passes the link for each answer, and that is all", async () => {
+  test("I3: to what the one answers the other is silent: one packet passes the link for each answer, "
+    + "and that is all", async () => {
     const before = await onLink();
     const answers = sum(await nearby.metrics(), "pongd_bytes_sent_total");
     const sent = CASES.flatMap(({ packets }) => packets);

@@ -128,7 +128,8 @@ class Scraper {
 }
 
 describe("overload", twoCpus, () => {
-  test("many times what pongd can answer: replies stay at 95 % of the peak, and none comes later than the queue is long", needs(
+  test("many times what pongd can answer: replies stay at 95 % of the peak, and none comes later than the "
+    + "queue is long", needs(
     "strace",
   ), async (context) => {
     // -D: what ends strace otherwise does not end what it runs, and it is this that is to be ended.

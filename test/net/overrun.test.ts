@@ -26,7 +26,8 @@ describe("an overrun", needs("ping"), () => {
   };
 
   for (const { engine, io } of COMBINATIONS) {
-    test(`${engine}, ${io}: every packet that was sent is received, or counted as one that the queue had no room for`, async () => {
+    test(`${engine}, ${io}: every packet that was sent is received, or counted as one that the queue `
+      + "had no room for", async () => {
       const pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine, "--io", io);
       const before = await pongd.metrics();
       assert.equal(before.get(METRIC), 0);

@@ -61,7 +61,8 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
       assert.equal(seen.match(/tos 0x2e/g)?.length, 2, seen);
     });
 
-    test("the first and the last address of the prefix answer: there is no broadcast address on a TUN device", async () => {
+    test("the first and the last address of the prefix answer: there is no broadcast address on "
+      + "a TUN device", async () => {
       for (const address of ["10.99.0.0", "10.99.255.255"]) await ping(address);
     });
 
@@ -83,7 +84,8 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
       assert.equal(changes.get(`pongd_prefix_replies_total{prefix="10.99.0.0/16"}`), 254);
     });
 
-    test("fping finds 65,534 of 65,534 addresses of the /16, each request answered once; the host's own by the kernel", async () => {
+    test("fping finds 65,534 of 65,534 addresses of the /16, each request answered once; the host's own "
+      + "by the kernel", async () => {
       const changes = await counted(async () => {
         // Once more where there was no time to take the reply.
         const alive = await ns.ok("fping", "-a", "-q", "-r", "1", "-t", "2000", "-i", "0.1", "-g", "10.99.0.0/16");
@@ -112,7 +114,8 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
 
     if (engine === "wasm") {
       for (const size of [1453, 3000, 65507, 65527]) {
-        test(`S-8: ping -6 with ${size} bytes of data, which go and come in fragments, is answered three times of three`, async () => {
+        test(`S-8: ping -6 with ${size} bytes of data, which go and come in fragments, is answered three `
+          + "times of three", async () => {
           const changes = await counted(() => ping("-6", "-s", String(size), "fd99::1:1"));
           const fragments = 3 * Math.ceil((size + 8 - 4) / 1448);
           assert.equal(changes.get("pongd_replies_total{protocol=\"icmpv6\",queue=\"0\"}"), fragments);
@@ -195,7 +198,8 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
       });
     }
 
-    test("I5: after all of this, received = replied + dropped + held, and bytes sent are those of the replies", async () => {
+    test("I5: after all of this, received = replied + dropped + held, and bytes sent are those "
+      + "of the replies", async () => {
       const metrics = await pongd.metrics();
       assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total")
       + sum(metrics, "pongd_packets_dropped_total") + sum(metrics, "pongd_fragments_held"));
@@ -207,7 +211,8 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
   });
 });
 
-test("E-7: --source-route reverse answers a source route at its end, E-8: and nping sees where an option is malformed", needs(
+test("E-7: --source-route reverse answers a source route at its end, E-8: and nping sees where an option "
+  + "is malformed", needs(
   "nping",
 ), async () => {
   const ns = await Netns.open();

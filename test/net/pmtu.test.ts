@@ -80,7 +80,8 @@ describe("path MTU", needs("ping", "fping", "tracepath", "sysctl"), () => {
   };
 
   for (const [engine, mode] of [["wasm", "tun"], ["wasm", "tap"], ["js", "tun"]] as const) {
-    test(`E-16, S-12: ${engine}, ${mode}: pings of every length are answered behind a narrow link, as by Linux beside`, async () => {
+    test(`E-16, S-12: ${engine}, ${mode}: pings of every length are answered behind a narrow link, as by `
+      + "Linux beside", async () => {
       const pongd = await Pongd.start(host, "10.99.0.0/16", "2001:db8:99::/64", "--engine", engine, "--mode", mode);
       // The JavaScript engine answers no fragments, and knows no path's MTU.
       const both = engine === "wasm";
@@ -105,7 +106,8 @@ describe("path MTU", needs("ping", "fping", "tracepath", "sysctl"), () => {
     });
   }
 
-  test("E-16, S-12: tracepath finds the narrow link and arrives; fping with data of more than that is answered", async () => {
+  test("E-16, S-12: tracepath finds the narrow link and arrives; fping with data of more than "
+    + "that is answered", async () => {
     const pongd = await Pongd.start(host, "10.99.0.0/16", "2001:db8:99::/64");
     await narrow(1400, "eth1", 1);
     for (const target of TARGETS.pongd) {

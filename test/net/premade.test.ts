@@ -56,7 +56,8 @@ describe("a pre-made device", rootAlone(), () => {
     ["ip tuntap, for two queues", 2, () => ns.ok("sh", "-c", tuntap("multi_queue"))],
     ["ip tuntap, for two queues, run with one", 1, () => ns.ok("sh", "-c", tuntap("multi_queue"))],
   ] as const) {
-    test(`made by ${how}: an ordinary user's pongd answers there, and however it ends, the device is as it was`, async () => {
+    test(`made by ${how}: an ordinary user's pongd answers there, and however it ends, the device `
+      + "is as it was", async () => {
       await make();
       const made = await state();
       for (const signal of ["SIGTERM", "SIGKILL"] as const) {

@@ -61,7 +61,8 @@ describe("--drop-privileges", needs("ping", "setpriv"), () => {
     }
   }
 
-  test("a link that goes down takes its routes along: it says what brings them back, and sees that it was done", async () => {
+  test("a link that goes down takes its routes along: it says what brings them back, and sees "
+    + "that it was done", async () => {
     const pongd = await Pongd.start(ns, PREFIX, PREFIX6, "--drop-privileges");
     await ns.ok("sh", "-c", "ip link set pong0 down && ip link set pong0 up");
     await pongd.logged(
@@ -80,7 +81,8 @@ describe("--drop-privileges", needs("ping", "setpriv"), () => {
     assert.equal((await pongd.stop()).status, 0);
   });
 
-  test("what fails before or after leaves no device: a prefix that is routed elsewhere, a port that is in use", async () => {
+  test("what fails before or after leaves no device: a prefix that is routed elsewhere, a port "
+    + "that is in use", async () => {
     await ns.ok("ip", "route", "add", PREFIX, "dev", "lo");
     const before = await Pongd.fail(ns, PREFIX, "--drop-privileges");
     assert.match(before.stderr, /^pongd: prefix 10\.99\.0\.0\/16 is routed to lo already[^\n]*\n$/);

@@ -125,7 +125,8 @@ test("the unit's service starts as a user of its own, answers, has no capability
     // Without a systemd outside, there is nobody to make a scope for it.
     const alone = existsSync("/run/systemd/system") ? [] : ["--keep-unit"];
     const [command, ...args] = [
-      ...withTun(), "systemd-nspawn", "--quiet", "--register=no", ...alone, "--directory", root, ...binds, "--bind=/dev/net/tun",
+      ...withTun(), "systemd-nspawn", "--quiet", "--register=no", ...alone, "--directory", root, ...binds,
+      "--bind=/dev/net/tun",
       "--private-network", "--capability=CAP_NET_ADMIN", "--boot", "systemd.unit=try.service",
     ];
     const { stdout, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: 500_000, input: "" });
@@ -136,7 +137,8 @@ test("the unit's service starts as a user of its own, answers, has no capability
       "up: Ready: answers on pong0", "wrong: 1 active 0 restarts, ttl=64", "why: 1", "right: 0", "without its "
       + "address: activating", "with it: active, Ready: answers on pong0",
       "by a connection: Healthy, Healthy",
-      "after a reload: 0 restarts, ttl=9", "after kill -9: 1 received", "after it stood still: 1 received", "stop: 0 success 0", "links: lo"]) {
+      "after a reload: 0 restarts, ttl=9", "after kill -9: 1 received", "after it stood still: 1 received",
+      "stop: 0 success 0", "links: lo"]) {
       assert.ok(said.split("\n").map((text) => text.trim()).includes(line), `${line}, in:\n${said}`);
     }
   } finally {

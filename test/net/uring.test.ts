@@ -90,7 +90,8 @@ describe("io_uring", needs("ping", "strace"), () => {
 
 describe("what the kernel refuses", needs("ping"), () => {
   for (const { engine, io } of COMBINATIONS) {
-    test(`${engine}, ${io}: replies written to a link that is down are counted as refused, and none is counted as sent`, async () => {
+    test(`${engine}, ${io}: replies written to a link that is down are counted as refused, and none is `
+      + "counted as sent", async () => {
       const ns = await Netns.open();
       const pongd = await Pongd.start(ns, PREFIX, "--io", io, "--engine", engine);
       await ns.ok("ping", "-c", "1", "10.99.1.1");

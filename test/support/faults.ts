@@ -9,12 +9,14 @@ import { Pongd, type Netns } from "./netns.js";
  * too.
  */
 const CALLS = [
-  "openat", "ioctl", "socket", "bind", "setsockopt", "connect", "sendto", "recvfrom", "eventfd2", "unshare", "io_uring_setup", "io_uring_register",
+  "openat", "ioctl", "socket", "bind", "setsockopt", "connect", "sendto", "recvfrom", "eventfd2", "unshare",
+  "io_uring_setup", "io_uring_register",
   "prctl", "capset", "execve",
 ];
 /** Of these, pongd's own, as strace writes them. */
 const OWN = new RegExp(`^(${[
-  "openat.*/dev/net/tun", "ioctl.*TUNSET", "socket.*AF_NETLINK", "bind.*AF_NETLINK", "setsockopt.*NETLINK", "sendto", "recvfrom", "eventfd2\\(0, EFD_CLOEXEC\\)", "unshare",
+  "openat.*/dev/net/tun", "ioctl.*TUNSET", "socket.*AF_NETLINK", "bind.*AF_NETLINK", "setsockopt.*NETLINK", "sendto",
+  "recvfrom", "eventfd2\\(0, EFD_CLOEXEC\\)", "unshare",
   "io_uring", "prctl\\(PR_(SET_NO_NEW|CAPBSET|SET_SECURE|CAP_AMB)", "capset", "execve.*queue-fds",
 ].join("|")})`);
 

@@ -101,13 +101,15 @@ const isError4 = (bytes: Uint8Array) => bytes[0] >> 4 === 4 && bytes[9] === 1
 export const DIFFERENCES: readonly Difference[] = [
   {
     cases: /(^IPv4 sources: |from )(0\.0\.0\.1|0\.1\.2\.3|240\.0\.0\.1|254\.1\.2\.3|255\.255\.255\.254)$/,
-    what: "a source in 0/8 or in class E", linux: "answers, unless it is 0.0.0.0 or 255.255.255.255", pongd: "drops it as `martian_source`",
+    what: "a source in 0/8 or in class E", linux: "answers, unless it is 0.0.0.0 or 255.255.255.255",
+    pongd: "drops it as `martian_source`",
     why: "RFC 1122 §3.2.1.3 has no host with such an address", requirements: "V-5", sends: nothing,
   },
   {
     cases: /a timestamp message of 1[2-9] bytes$/,
     what: "a timestamp request of 12 to 19 bytes", linux: "answers with 20 bytes", pongd: "drops it as `pkt_too_small`",
-    why: "the message has no room for what is asked, and a reply would be longer than its request", requirements: "T-3, I2", sends: nothing,
+    why: "the message has no room for what is asked, and a reply would be longer than its request",
+    requirements: "T-3, I2", sends: nothing,
   },
   {
     cases: /^IPv4 echo: C-3/,
@@ -125,17 +127,21 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv6 destinations: ff02::1$|^drops: S-3: to ff02::1$|unknown: (skip|tell), to multicast$/,
-    what: "an echo request to all nodes", linux: "answers from an address of its own, and sends errors about options", pongd: "sends nothing",
+    what: "an echo request to all nodes", linux: "answers from an address of its own, and sends errors about options",
+    pongd: "sends nothing",
     why: "no address of a prefix is every node's", requirements: "S-3", sends: nothing,
   },
   {
     cases: /^IPv6 .*(: |from )::(ffff:(10|127)\.0\.0\.1)?$|^drops: I3: from ::(ffff:10\.99\.0\.1)?$/,
-    what: "a source that is the unspecified address or an IPv4-mapped one", linux: "answers", pongd: "drops it as `martian_source`",
-    why: "RFC 4291 §2.5.2: a reply cannot go to the first; RFC 4291 §2.5.5.2: the others stand for IPv4 within a host", requirements: "I3", sends: nothing,
+    what: "a source that is the unspecified address or an IPv4-mapped one", linux: "answers",
+    pongd: "drops it as `martian_source`",
+    why: "RFC 4291 §2.5.2: a reply cannot go to the first; RFC 4291 §2.5.5.2: the others stand for IPv4 within a host",
+    requirements: "I3", sends: nothing,
   },
   {
     cases: /^IPv6 echo: .*flow label (1|74565|1048575|0xfffff)$|^IPv6 fragments: hop limit, traffic class and flow label of each its own$/,
-    what: "the flow label of an echo reply", linux: "is 0, or a hash of its own (net.ipv6.auto_flowlabels)", pongd: "is the request's",
+    what: "the flow label of an echo reply", linux: "is 0, or a hash of its own (net.ipv6.auto_flowlabels)",
+    pongd: "is the request's",
     why: "RFC 6437 §3: the label is then as uniform and as hard to guess as the request's, and both directions have "
       + "the same", requirements: "S-9",
     sends: changed((bytes, packet) => { bytes.set([bytes[1] & 0xf0 | packet[1] & 15, packet[2], packet[3]], 1); }),
@@ -143,12 +149,14 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     cases: /^IPv6 chains: (9|16|32|64|128|170) destination options headers$/,
     what: "more than eight extension headers", linux: "reads them all", pongd: "drops the packet as `ipv6_bad_exthdr`",
-    why: "the work has to have a bound (RFC 8504 §5.3), and RFC 8200 §4.1 uses no more than seven", requirements: "S-7", sends: nothing,
+    why: "the work has to have a bound (RFC 8504 §5.3), and RFC 8200 §4.1 uses no more than seven", requirements: "S-7",
+    sends: nothing,
   },
   {
     cases: /^IPv6 options: hop-by-hop, (Router Alert of length 1|CALIPSO|IOAM)$/,
     what: "options for routers that are malformed or not configured", linux: "drops the packet", pongd: "skips them",
-    why: "RFC 8200 §4.2 lets a host skip options that it does not know, and pongd knows padding alone", requirements: "S-7", sends: answer,
+    why: "RFC 8200 §4.2 lets a host skip options that it does not know, and pongd knows padding alone",
+    requirements: "S-7", sends: answer,
   },
   {
     cases: /^IPv6 options: hop-by-hop, Jumbo Payload of /,
@@ -170,17 +178,20 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv6 chains: hop-by-hop, destination, fragment, cut to 1[6-9] bytes of payload$/,
-    what: "a fragment header of 0 to 3 bytes", linux: "sends an error with code 0, but none about 4 to 7 bytes", pongd: "drops the packet as `ipv6_bad_exthdr`",
+    what: "a fragment header of 0 to 3 bytes", linux: "sends an error with code 0, but none about 4 to 7 bytes",
+    pongd: "drops the packet as `ipv6_bad_exthdr`",
     why: "no RFC asks for an error", requirements: "S-8", sends: nothing,
   },
   {
     cases: /^IPv6 UDP: length field 0 of 24$/,
-    what: "a UDP length of 0", linux: "takes it for the whole packet, as in a jumbogram (RFC 2675 §4)", pongd: "drops it as `pkt_too_small`",
+    what: "a UDP length of 0", linux: "takes it for the whole packet, as in a jumbogram (RFC 2675 §4)",
+    pongd: "drops it as `pkt_too_small`",
     why: "no packet of a TUN device is a jumbogram", requirements: "C-5", sends: nothing,
   },
   {
     cases: /^IPv[46] UDP: length field (8|9|23) of 24$/,
-    what: "an error about a packet that continues after its UDP datagram", linux: "quotes up to the end of the datagram", pongd: "quotes the whole packet",
+    what: "an error about a packet that continues after its UDP datagram",
+    linux: "quotes up to the end of the datagram", pongd: "quotes the whole packet",
     why: "RFC 1812 §4.3.2.3, RFC 4443 §2.4 c: an error quotes as much of the packet as fits", requirements: "X-1, S-6",
     sends: made((packet) => packet[0] >> 4 === 4 ? expectedError(packet, 3, 3) : expectedError6(packet, 1, 4)),
   },
@@ -216,7 +227,8 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv4 protocols: 253 with a Record Route, room for one and a half$/,
-    what: "an ICMP error about a packet whose route has no room for Linux's second entry", linux: "is not sent", pongd: "is sent",
+    what: "an ICMP error about a packet whose route has no room for Linux's second entry", linux: "is not sent",
+    pongd: "is sent",
     why: "pongd's errors have no options, so they need no room", requirements: "E-8, X-1", sends: made(
       (packet) => expectedError(packet, 3, 2),
     ),
@@ -230,7 +242,8 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv4 options: Loose Source Route, to go: (our own|another) address.*, accepted$/,
-    what: "an accepted source route whose next hop is an address of the host itself", linux: "follows it", pongd: "drops the packet as `ip_options`",
+    what: "an accepted source route whose next hop is an address of the host itself", linux: "follows it",
+    pongd: "drops the packet as `ip_options`",
     why: "RFC 1122 §3.3.5: pongd forwards nothing, not even to itself", requirements: "E-7", sends: nothing,
   },
   {
@@ -243,7 +256,8 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     cases: /^IPv4 options: an echo request's first bytes, by a header length of 6 words$/,
     what: "a malformed option of a deprecated ICMP query (15 to 18)", linux: "sends an error", pongd: "does not",
-    why: "RFC 6918 §3: a host treats these types as unknown, and an unknown type may be an error", requirements: "E-8, D-1", sends: nothing,
+    why: "RFC 6918 §3: a host treats these types as unknown, and an unknown type may be an error",
+    requirements: "E-8, D-1", sends: nothing,
   },
   {
     cases: /^IPv4 protocols: 2$/,
@@ -259,8 +273,10 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv4 fragments: a length of a part with more that is no multiple of 8$/,
-    what: "a fragment with more to follow whose length is no multiple of 8", linux: "cuts it to a multiple", pongd: "drops its datagram as `bad_frag`",
-    why: "RFC 791 §3.1: fragments are in units of 8 bytes, so no sender makes such a fragment", requirements: "V-6", sends: nothing,
+    what: "a fragment with more to follow whose length is no multiple of 8", linux: "cuts it to a multiple",
+    pongd: "drops its datagram as `bad_frag`",
+    why: "RFC 791 §3.1: fragments are in units of 8 bytes, so no sender makes such a fragment", requirements: "V-6",
+    sends: nothing,
   },
   {
     cases: /^IPv[46] fragments: (the same range with other bytes|a part within another|the first part again, shorter)$/,
@@ -272,14 +288,17 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv6 fragments: /,
-    what: "the length of an echo reply's fragments after a request in fragments", linux: "is the path MTU", pongd: "is at most that of the request's longest fragment, or 1280",
-    why: "RFC 8200 §5: a path that took no more in one direction may take no more in the other", requirements: "S-12", sends: recut,
+    what: "the length of an echo reply's fragments after a request in fragments", linux: "is the path MTU",
+    pongd: "is at most that of the request's longest fragment, or 1280",
+    why: "RFC 8200 §5: a path that took no more in one direction may take no more in the other", requirements: "S-12",
+    sends: recut,
   },
   {
     cases: /^IPv4 fragments: a Record Route on (every part|the first part alone)$/,
     what: "a reply in fragments that has a route or a Timestamp", linux: "puts no-operations in its place in later "
       + "fragments", pongd: "makes the headers of later fragments shorter",
-    why: "RFC 791 §3.2 asks for it; with no-operations, the reply could be longer than its request (I2)", requirements: "E-4",
+    why: "RFC 791 §3.2 asks for it; with no-operations, the reply could be longer than its request (I2)",
+    requirements: "E-4",
     sends: refragmented,
   },
 ];

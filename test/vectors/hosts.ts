@@ -3,7 +3,8 @@
  * them.
  */
 import {
-  addr6, checksum6, destination, FRAGMENT, fragmentHeader, hopByHop, HOST6, icmpv6Message, icmpv6Packet, ipv6Packet, raw, ROUTING, routing, shortRouting, TARGET6, type Extension,
+  addr6, checksum6, destination, FRAGMENT, fragmentHeader, hopByHop, HOST6, icmpv6Message, icmpv6Packet, ipv6Packet,
+  raw, ROUTING, routing, shortRouting, TARGET6, type Extension,
   type Ipv6Options,
 } from "../support/ipv6.js";
 import {
@@ -209,7 +210,8 @@ const LENGTHS = [
 const TOS = [0, 1, 2, 3, 4, 8, 16, 0x1c, 0x20, 0x2e, 0xb8, 0xc0, 0xe0, 0xfc, 0xfd, 0xfe, 0xff];
 const CODES = [0, 1, 4, 255];
 const MARTIANS = [
-  "0.0.0.0", "0.0.0.1", "0.1.2.3", "10.99.1.1", "10.99.2.2", "10.99.0.0", "10.99.255.255", "127.0.0.1", "127.255.255.255", "169.254.1.1", "192.0.2.255", "192.88.99.1",
+  "0.0.0.0", "0.0.0.1", "0.1.2.3", "10.99.1.1", "10.99.2.2", "10.99.0.0", "10.99.255.255", "127.0.0.1",
+  "127.255.255.255", "169.254.1.1", "192.0.2.255", "192.88.99.1",
   "198.18.0.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "254.1.2.3", "255.255.255.254", "255.255.255.255",
 ];
 
@@ -622,7 +624,8 @@ const NONE = 59;
 const withHeaders = (...extensions: Extension[]) => icmpv6Packet({ extensions });
 
 const MARTIANS6 = [
-  "::", "::1", "::2", "::102:304", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::1", "100::1", "2001:db8::1", "2002:7f00:1::1", "3ffe::1", "5f00::1", "fd99::1:1", "fd99::2",
+  "::", "::1", "::2", "::102:304", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::1", "100::1", "2001:db8::1",
+  "2002:7f00:1::1", "3ffe::1", "5f00::1", "fd99::1:1", "fd99::2",
   "fd99::", "fe80::1", "fec0::1", "ff01::1", "ff02::1", "ff05::1", "ff0e::1",
 ];
 

@@ -37,8 +37,10 @@ const PATHS = [
   "/telemetry/figures.js", "/../etc/passwd", "*", "http://a/metrics", "//", "/metrics?x=%00",
 ];
 const HEADERS = [
-  "Host: a", "Accept: application/openmetrics-text", "Accept-Encoding: gzip", "Connection: close", "Connection: keep-alive", "Connection: upgrade", "Upgrade: websocket", "Upgrade: h2c", "Expect: 100-continue",
-  "Expect: x", "Content-Length: 5", "Content-Length: 18446744073709551616", "Transfer-Encoding: chunked", "Transfer-Encoding: x", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: none", "If-None-Match: x", "Range: bytes=0-",
+  "Host: a", "Accept: application/openmetrics-text", "Accept-Encoding: gzip", "Connection: close",
+  "Connection: keep-alive", "Connection: upgrade", "Upgrade: websocket", "Upgrade: h2c", "Expect: 100-continue",
+  "Expect: x", "Content-Length: 5", "Content-Length: 18446744073709551616", "Transfer-Encoding: chunked",
+  "Transfer-Encoding: x", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: none", "If-None-Match: x", "Range: bytes=0-",
   `Authorization: ${basic(
     "admin", "x",
   )}`, `Authorization: ${basic("admin", "y")}`, "Authorization: Basic :", "Trailer: x", "Cookie: a",

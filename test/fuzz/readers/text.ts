@@ -32,15 +32,19 @@ const REPORT = "{\"benchmark\":\"engine\",\"prefixes\":1,\"environment\":{\"pong
 export const text: Reader = {
   covers: ["/build/src/"],
   dictionary: [
-    "10.", "255", "/32", "/0", "::", "fe80:", "2001:db8:", "::ffff:", "0x", "%eth0", "[", "]:7664", ":", "@", "http://", "https://", "/metrics", "%41", "%ff", "?", "#", "none", "auto", "udp=", "other=", "on", "silent", ",", "=",
-    "application/openmetrics-text", "text/plain", ";version=1.0.0", ";q=0.5", "gzip", "DNS:", "IP Address:", "URI:", "\"", "\\", "Basic ", "YTpi", "1h", "2.5ms", "µs", "\n", "\u2028",
+    "10.", "255", "/32", "/0", "::", "fe80:", "2001:db8:", "::ffff:", "0x", "%eth0", "[", "]:7664", ":", "@", "http://",
+    "https://", "/metrics", "%41", "%ff", "?", "#", "none", "auto", "udp=", "other=", "on", "silent", ",", "=",
+    "application/openmetrics-text", "text/plain", ";version=1.0.0", ";q=0.5", "gzip", "DNS:", "IP Address:", "URI:",
+    "\"", "\\", "Basic ", "YTpi", "1h", "2.5ms", "µs", "\n", "\u2028",
     ..."DEVICE MODE MAC MTU QUEUES ROUTES HOST_ADDRESS ENGINE IO SPIN REASSEMBLY LISTEN WEB_CONFIG MAX_REQUESTS LOG_LEVEL LOG_FORMAT DROP_PRIVILEGES TTL IGNORE_ECHO UNREACHABLE SOURCE_ROUTE RATE_LIMIT SOURCE_RATE_LIMIT EXCEPT PREFIXES NO_ROUTES"
       .split(" ").map((name) => `PONGD_${name}=`),
   ],
   seeds: [
-    "10.99.0.0/16", "2001:db8::/64", "::ffff:10.0.0.1", "010.1.1.1", "1:2:3:4:5:6:7:8/128", "[::1]:7664", "https://admin:p%40ss@host:7664/x?y", "1000/100", "1m30s", "@abstract", "/run/notify",
+    "10.99.0.0/16", "2001:db8::/64", "::ffff:10.0.0.1", "010.1.1.1", "1:2:3:4:5:6:7:8/128", "[::1]:7664",
+    "https://admin:p%40ss@host:7664/x?y", "1000/100", "1m30s", "@abstract", "/run/notify",
     "PONGD_MTU=1400\nPONGD_RATE_LIMIT=10/5\nPONGD_UNREACHABLE=udp=on,other=off\nPONGD_IGNORE_ECHO=yes\nPONGD_EXCEPT=10.99.7.0/24", "PONGD_PREFIXES=10.1.0.0/16,2001:db8::/64\nPONGD_HOST_ADDRESS=none\nPONGD_MODE=tap\nPONGD_NO_ROUTES=1",
-    "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1", "gzip;q=1.0, identity", "DNS:a.example, IP Address:10.0.0.1, URI:\"http://a, b\", email:a@b", "Basic YWRtaW46eA==", REPORT,
+    "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1", "gzip;q=1.0, identity",
+    "DNS:a.example, IP Address:10.0.0.1, URI:\"http://a, b\", email:a@b", "Basic YWRtaW46eA==", REPORT,
   ],
   async feed(input) {
     const given = new TextDecoder().decode(input);

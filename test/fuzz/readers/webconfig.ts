@@ -16,8 +16,10 @@ import { checkAlike, YAML } from "./yaml.js";
 
 const HASH = "$2y$10$abcdefghijklmnopqrstuuSH3xWBhNOFLrSH2.V1cEZcDULiqMzbi";
 const KEYS = [
-  "tls_server_config", "cert", "key", "client_ca", "cert_file", "key_file", "client_ca_file", "client_auth_type", "client_allowed_sans", "min_version", "max_version", "cipher_suites",
-  "prefer_server_cipher_suites", "curve_preferences", "http_server_config", "http2", "headers", "Content-Security-Policy", "X-Frame-Options", "X-Content-Type-Options", "X-XSS-Protection",
+  "tls_server_config", "cert", "key", "client_ca", "cert_file", "key_file", "client_ca_file", "client_auth_type",
+  "client_allowed_sans", "min_version", "max_version", "cipher_suites",
+  "prefer_server_cipher_suites", "curve_preferences", "http_server_config", "http2", "headers",
+  "Content-Security-Policy", "X-Frame-Options", "X-Content-Type-Options", "X-XSS-Protection",
   "Strict-Transport-Security", "basic_auth_users", "rate_limit", "interval", "burst",
 ];
 

@@ -8,8 +8,10 @@ import { Places } from "../../../src/config/places.js";
 
 /** What in YAML means something. */
 export const YAML = [
-  "\n", "  ", "\t", ": ", "- ", "? ", "[", "]", "{", "}", ", ", "# ", "&a ", "*a", "!!str ", "!!int ", "!!map ", "!!binary ", "! ", "| ", "|+\n", ">-\n", "'", "\"", "''", "\\n", "\\x41", "\\u2028",
-  "%YAML 1.1\n", "%YAML 1.2\n", "%TAG ! tag:x,2000:\n", "---\n", "...\n", "<<: ", "~", "null", "true", "false", "yes", "0x1F", "0o17", "1_000", ".inf", ".nan", "1e3", "\r\n", "\r", "\ufeff", "\u2028", "\u0085", "\0", "__proto__: ",
+  "\n", "  ", "\t", ": ", "- ", "? ", "[", "]", "{", "}", ", ", "# ", "&a ", "*a", "!!str ", "!!int ", "!!map ",
+  "!!binary ", "! ", "| ", "|+\n", ">-\n", "'", "\"", "''", "\\n", "\\x41", "\\u2028",
+  "%YAML 1.1\n", "%YAML 1.2\n", "%TAG ! tag:x,2000:\n", "---\n", "...\n", "<<: ", "~", "null", "true", "false", "yes",
+  "0x1F", "0o17", "1_000", ".inf", ".nan", "1e3", "\r\n", "\r", "\ufeff", "\u2028", "\u0085", "\0", "__proto__: ",
   "constructor: ", "toString: ", "@", "`",
 ];
 
