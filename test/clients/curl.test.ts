@@ -9,7 +9,7 @@ import { certificate, type Pair } from "../support/x509.js";
 const PREFIX = "10.99.0.0/16";
 const URL = "https://127.0.0.1:7664";
 
-describe("--web-config", needs("curl", "openssl", "ping"), () => {
+describe("--web-config", needs("curl", "ping"), () => {
   const folder = new Folder();
   let ns: Netns;
   let authority: Pair;

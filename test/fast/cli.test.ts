@@ -258,7 +258,7 @@ describe("help is laid out for the terminal that it is on", () => {
   test("the lines of an example that is too long are one command to a shell", () => {
     const [command] = commands.filter((each) => each.name() === "top");
     const [, example] = /(  pongd top https:[^]*)$/.exec(printed(command, 60)) ?? [];
-    const { stdout } = spawnSync("bash", ["-c", `pongd() { printf '%s\\n' "$@"; }\n${example}`], { encoding: "utf8", env: { HOME: "/home/ada" } });
+    const { stdout } = spawnSync("/bin/sh", ["-c", `pongd() { printf '%s\\n' "$@"; }\n${example}`], { encoding: "utf8", env: { HOME: "/home/ada" } });
     assert.deepEqual(stdout.trim().split("\n"), ["top", "https://admin@pong.example:7664", "--password-file", "/home/ada/.pongd-password", "--ca", "ca.pem"]);
   });
 });
