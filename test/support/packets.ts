@@ -157,7 +157,9 @@ export function bytes(...parts: (number | Uint8Array)[]): Uint8Array {
 
 /** Bytes that differ from their neighbours. */
 export function pattern(length: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, i) => i * 7 + 1);
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = i * 7 + 1;
+  return bytes;
 }
 
 /** The fragments of a packet, cut at these offsets of its payload; the first of them is 0, the last its length. A copy of the header is before each. */
