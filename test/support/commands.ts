@@ -12,7 +12,8 @@ import "./process.js";
 const MAX_RUN_MS = 30_000;
 
 let child: ChildProcess | undefined;
-after(() => { child?.kill("SIGKILL"); });
+// It ends by itself then, so that what it ran through is counted by npm run coverage.
+after(() => { child?.disconnect(); });
 
 /**
  * Runs `pongd` with these arguments. Each call has to wait for the one before.
