@@ -1,7 +1,8 @@
 /**
- * Control: single words at the start of linear memory, which the host and assembly/ share. Like all of abi/, this file is read by
- * two compilers, tsc and asc: it holds plain constants and enums alone, the part of both languages that means the same in each.
- * An offset is a byte of linear memory and follows from the one before it, except in tables.ts; assembly/memory.ts draws the whole.
+ * Control: single words at the start of linear memory, which the host and assembly/ share. Like all of abi/, this file
+ * is read by two compilers, tsc and asc: it holds plain constants and enums alone, the part of both languages that
+ * means the same in each. An offset is a byte of linear memory and follows from the one before it, except in tables.ts;
+ * assembly/memory.ts draws the whole.
  */
 
 /** u64: this memory's address in the process, for what the kernel is to read and write. */
@@ -34,7 +35,10 @@ export const TABLE = QUEUED + 4;
 export const ANSWERS = TABLE + 4;
 /** u32: of the packet that is being judged, whose its destination is, as an owner. */
 export const OWNER = ANSWERS + 4;
-/** u32: where the packet lies that is being judged, behind its link header. For the wasm engine's replies in slots of their own. */
+/**
+ * u32: where the packet lies that is being judged, behind its link header. For the wasm engine's replies in slots of
+ * their own.
+ */
 export const LINK = OWNER + 4;
 /** u32: datagrams whose reassembly has begun. */
 export const SERIAL = LINK + 4;
@@ -55,7 +59,10 @@ export const REASSEMBLIES = TABLE_SIZE + 4;
 export const REASSEMBLY = REASSEMBLIES + 4;
 /** u32, a Mode: what the device hands over. */
 export const MODE = REASSEMBLY + 4;
-/** u32: where in a slot a read begins. 2 for frames: behind a header of 14, 18 or 22 bytes a packet is then at a multiple of 4. */
+/**
+ * u32: where in a slot a read begins. 2 for frames: behind a header of 14, 18 or 22 bytes a packet is then at a
+ * multiple of 4.
+ */
 export const FRAME_OFFSET = MODE + 4;
 /** u32, a MacPolicy: the MAC addresses of the prefixes' addresses. */
 export const MAC_POLICY = FRAME_OFFSET + 4;
@@ -77,7 +84,8 @@ export enum MacPolicy {
   per_address,
 }
 
-// ---- io_uring: u32 each, addresses of the fields of struct io_rings, and where the packet loop stands ----------------
+// ---- io_uring: u32 each, addresses of the fields of struct io_rings, and where the packet loop stands
+// ----------------
 
 export const SQ_HEAD_AT = MAC + 6;
 export const SQ_TAIL_AT = SQ_HEAD_AT + 4;

@@ -1,4 +1,7 @@
-/** Counters: f64 each, exact up to 2^53, and what Prometheus stores anyway. What follows are indices, in f64 units from COUNTERS. */
+/**
+ * Counters: f64 each, exact up to 2^53, and what Prometheus stores anyway. What follows are indices, in f64 units from
+ * COUNTERS.
+ */
 import { CONTROL_END } from "./control.ts";
 import { PREFIX_INDICES } from "./tables.ts";
 
@@ -29,9 +32,9 @@ export const REPLIES = MAX_COUNTERS;
 export const MAX_PROTOCOLS = 8;
 
 /**
- * Why a packet was not answered; src/telemetry/reasons.ts has a sentence for each. The names are the metric's label values: the
- * kernel's skb_drop_reason in lower case (include/net/dropreason-core.h) where one fits, and ours where none does. Counted at
- * DROPPED + reason.
+ * Why a packet was not answered; src/telemetry/reasons.ts has a sentence for each. The names are the metric's label
+ * values: the kernel's skb_drop_reason in lower case (include/net/dropreason-core.h) where one fits, and ours where
+ * none does. Counted at DROPPED + reason.
  */
 export enum Drop {
   pkt_too_small,
@@ -89,8 +92,8 @@ export const BATCH_SIZES = DROPPED + MAX_DROPS;
 export const BATCH_BUCKETS = 9;
 
 /**
- * ICMP errors by what they say; the member's name is the label's value. Counted at ERRORS + error, and those of ICMPv6 at
- * ERRORS6 + error.
+ * ICMP errors by what they say; the member's name is the label's value. Counted at ERRORS + error, and those of ICMPv6
+ * at ERRORS6 + error.
  */
 export enum IcmpError {
   port_unreachable,

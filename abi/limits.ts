@@ -1,4 +1,7 @@
-/** Token buckets: {f64 tokens that are missing, f64 when in ms} each; assembly/limit.ts. Memory that is all zero is full buckets. */
+/**
+ * Token buckets: {f64 tokens that are missing, f64 when in ms} each; assembly/limit.ts. Memory that is all zero is full
+ * buckets.
+ */
 import { COUNTERS_END, MAX_ERRORS } from "./counters.ts";
 import { PREFIX_INDICES } from "./tables.ts";
 

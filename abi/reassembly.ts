@@ -1,4 +1,7 @@
-/** Reassembly: behind the slots and the tables, at the address that the control word REASSEMBLY has; assembly/reassembly.ts draws it. */
+/**
+ * Reassembly: behind the slots and the tables, at the address that the control word REASSEMBLY has;
+ * assembly/reassembly.ts draws it.
+ */
 
 /** Most datagrams that may be in reassembly at a time. */
 export const MAX_REASSEMBLIES = 1024;

@@ -1,11 +1,14 @@
 /**
- * Tables: whose the addresses are, and what they answer. tableOf (src/engine/table.ts) makes one. Of two, one is used, and the
- * other one is where the next is written. Offsets are from a table's first byte.
+ * Tables: whose the addresses are, and what they answer. tableOf (src/engine/table.ts) makes one. Of two, one is used,
+ * and the other one is where the next is written. Offsets are from a table's first byte.
  */
 
 /** Most prefixes a configuration may name, exceptions included. */
 export const PREFIXES = 100_000;
-/** Indices of prefixes: twice as many, so that no index of an old configuration need be one of the next, while both are there. */
+/**
+ * Indices of prefixes: twice as many, so that no index of an old configuration need be one of the next, while both are
+ * there.
+ */
 export const PREFIX_INDICES = 2 * PREFIXES;
 
 /** u8[4]: the host's own address of IPv4, as it lies in a packet; 0 where it has none. */
@@ -25,9 +28,9 @@ export const SOURCE_LIMIT = SOURCE_ROUTE + 4 + 4;
 /** A trie's root: entries for each value of an address's first two bytes. */
 export const ROOT_ENTRIES = 65536;
 /**
- * u32[ROOT_ENTRIES], the root of the trie for IPv4: an entry for each value of an address's first two bytes, at that value as it is
- * loaded from the packet. An entry is the owner of the addresses that start so, or, from FIRST_NODE on, the address of a node:
- * u32[256], an entry for each value of the next byte.
+ * u32[ROOT_ENTRIES], the root of the trie for IPv4: an entry for each value of an address's first two bytes, at that
+ * value as it is loaded from the packet. An entry is the owner of the addresses that start so, or, from FIRST_NODE on,
+ * the address of a node: u32[256], an entry for each value of the next byte.
  */
 export const TRIE = (SOURCE_LIMIT + LIMIT_SIZE + 63) & -64;
 /** The same for IPv6, whose nodes are u32[16], for four bits each: its prefixes are longer, and lie further apart. */
@@ -41,7 +44,9 @@ export const NODES = PREFIX_LIMITS + LIMIT_SIZE * PREFIX_INDICES;
 /** Entries of a node. */
 export const NODE_ENTRIES = 256;
 export const NODE6_ENTRIES = 16;
-/** Most bytes that they take: a prefix adds two nodes of IPv4, or 28 of IPv6; and the ranges that are no host's some. */
+/**
+ * Most bytes that they take: a prefix adds two nodes of IPv4, or 28 of IPv6; and the ranges that are no host's some.
+ */
 export const MAX_NODES = 2 * 4 * NODE_ENTRIES * PREFIXES + 8192;
 
 /** Owners. A prefix is the owner FIRST_PREFIX + its index. */

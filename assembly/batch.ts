@@ -7,8 +7,8 @@ import { input } from "./input";
 import { add } from "./memory";
 
 /**
- * Judges the first `count` descriptors of RECEIVED, up to BATCH, at `now`, Unix time in milliseconds; returns how many of TO_SEND
- * it filled.
+ * Judges the first `count` descriptors of RECEIVED, up to BATCH, at `now`, Unix time in milliseconds; returns how many
+ * of TO_SEND it filled.
  */
 export function respond(count: u32, now: f64): u32 {
   store<u32>(TABLE, atomic.load<u32>(NEXT_TABLE));

@@ -2,13 +2,16 @@
 // memory: the one's complement sum does not depend on byte order (RFC 1071 §2 B), so nothing is swapped.
 
 /**
- * One's complement sum of `len` bytes at `p`, 8 and more, not folded: congruent to it modulo 0xffff, and 0 over zeros alone.
+ * One's complement sum of `len` bytes at `p`, 8 and more, not folded: congruent to it modulo 0xffff, and 0 over zeros
+ * alone.
  */
 export function sum(p: usize, len: u32): u64 {
   return ASC_FEATURE_SIMD ? sumSimd(p, len) : sumScalar(p, len);
 }
 
-/** The same for an IPv4 header: `len` is a multiple of 4, 20 and more, and hardly ever more, so it needs no wide loop. */
+/**
+ * The same for an IPv4 header: `len` is a multiple of 4, 20 and more, and hardly ever more, so it needs no wide loop.
+ */
 export function sumHeader(p: usize, len: u32): u64 {
   let sum = sum20(p);
   if (len > 20) {
@@ -19,7 +22,8 @@ export function sumHeader(p: usize, len: u32): u64 {
 
 /** The same for 20 bytes: a plain header, or a timestamp message. */
 export function sum20(p: usize): u64 {
-  return <u64>load<u32>(p) + <u64>load<u32>(p, 4) + <u64>load<u32>(p, 8) + <u64>load<u32>(p, 12) + <u64>load<u32>(p, 16);
+  return <u64>load<u32>(p) + <u64>load<u32>(p, 4) + <u64>load<u32>(p, 8) + <u64>load<u32>(p, 12)
+    + <u64>load<u32>(p, 16);
 }
 
 /** The checksum of what has this sum without it. */
@@ -29,30 +33,34 @@ export function checksum(sum: u64): u32 {
 }
 
 /**
- * Whether what has this sum, its checksum included, folds to 0xffff: the checksum holds (RFC 1071 §1). Those are the multiples of
- * 0xffff but for 0. Times the inverse of 0xffff modulo 2^64, a multiple is its quotient, at most 2^64 / 0xffff, and any other
- * number is more (Granlund and Montgomery 1994, §9): one multiplication in place of two foldings. Less 1, 0 is more as well.
+ * Whether what has this sum, its checksum included, folds to 0xffff: the checksum holds (RFC 1071 §1). Those are the
+ * multiples of 0xffff but for 0. Times the inverse of 0xffff modulo 2^64, a multiple is its quotient, at most 2^64 /
+ * 0xffff, and any other number is more (Granlund and Montgomery 1994, §9): one multiplication in place of two foldings.
+ * Less 1, 0 is more as well.
  */
 export function holds(sum: u64): bool {
   return sum * 0xfffefffefffeffff - 1 < 0x1000100010001;
 }
 
 /**
- * RFC 1624 §3, equation 3: the checksum after one 16-bit word under it changed. All three in the same byte order, or the bytes of
- * the word that changed, with zeros for the others.
+ * RFC 1624 §3, equation 3: the checksum after one 16-bit word under it changed. All three in the same byte order, or
+ * the bytes of the word that changed, with zeros for the others.
  */
 export function update(checksum: u32, from: u32, to: u32): u32 {
   return fold((checksum ^ 0xffff) + (from ^ 0xffff) + to) ^ 0xffff;
 }
 
-/** The halves of a word added with the end-around carry: a word plus itself with its halves exchanged has that in its upper half. */
+/**
+ * The halves of a word added with the end-around carry: a word plus itself with its halves exchanged has that in its
+ * upper half.
+ */
 export function fold(sum: u32): u32 {
   return sum + rotl<u32>(sum, 16) >>> 16;
 }
 
-// `all` wraps modulo 2^32 in each lane and so does no harm: the upper words are summed apart, exactly, as 4,096 steps (what a
-// packet of 65,535 bytes takes) of up to 65,535 stay under 2^28, and what is left of `all` without them is the sum of the
-// lower words. That is one operation less a step than to widen the words.
+// `all` wraps modulo 2^32 in each lane and so does no harm: the upper words are summed apart, exactly, as 4,096 steps
+// (what a packet of 65,535 bytes takes) of up to 65,535 stay under 2^28, and what is left of `all` without them is the
+// sum of the lower words. That is one operation less a step than to widen the words.
 function sumSimd(p: usize, len: u32): u64 {
   let all = i32x4.splat(0);
   let upper = i32x4.splat(0);
@@ -72,12 +80,17 @@ function sumSimd(p: usize, len: u32): u64 {
   return i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1) + tail(p, len & 15);
 }
 
-/** The same for the slow path, in a loop of its own: a second caller would keep sum() from being one piece with the fast path. */
+/**
+ * The same for the slow path, in a loop of its own: a second caller would keep sum() from being one piece with the fast
+ * path.
+ */
 export function sumWide(p: usize, len: u32): u64 {
   if (!ASC_FEATURE_SIMD) return sumScalar(p, len);
   // No lane overflows: 4,096 steps of up to 2 * 65,535 stay under 2^30.
   let sums = i32x4.splat(0);
-  for (const wide = p + (len & ~15); p < wide; p += 16) sums = i32x4.add(sums, i32x4.extadd_pairwise_i16x8_u(v128.load(p)));
+  for (const wide = p + (len & ~15); p < wide; p += 16) {
+    sums = i32x4.add(sums, i32x4.extadd_pairwise_i16x8_u(v128.load(p)));
+  }
   return i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1) + tail(p, len & 15);
 }
 

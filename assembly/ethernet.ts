@@ -1,4 +1,5 @@
-// TAP mode: what goes before the judging of IP packets, and what after. A frame keeps its place in its slot all the way:
+// TAP mode: what goes before the judging of IP packets, and what after. A frame keeps its place in its slot all the
+// way:
 //
 //   slot  2           8           14        16, 20, 24
 //     ┌───┬───────────┬───────────┬─────────┬──────────────
@@ -10,9 +11,9 @@
 //  2. input.ts, judge.ts
 //  3. wrap     replies become frames
 //
-// A packet that is handed on has its header turned around already. So what lies before it in its slot is the header of any
-// reply to it: of one made in place, and of one in a slot of its own, which takes a copy along (LINK; memory.ts, takeReply). A
-// datagram in reassembly keeps a copy of its first fragment's, for the error that it may come to.
+// A packet that is handed on has its header turned around already. So what lies before it in its slot is the header of
+// any reply to it: of one made in place, and of one in a slot of its own, which takes a copy along (LINK; memory.ts,
+// takeReply). A datagram in reassembly keeps a copy of its first fragment's, for the error that it may come to.
 //
 // Nothing is learnt from a frame, and nothing remembered: a reply goes where its request came from, with its tags.
 
@@ -29,7 +30,10 @@ import * as ethernet from "./wire/ethernet";
 import * as ipv4 from "./wire/ipv4";
 import * as ipv6 from "./wire/ipv6";
 
-/** Leaves of the first `count` frames in RECEIVED the packets that are to be judged; returns how many. What was answered is QUEUED. */
+/**
+ * Leaves of the first `count` frames in RECEIVED the packets that are to be judged; returns how many. What was answered
+ * is QUEUED.
+ */
 export function unwrap(count: u32): u32 {
   store<u32>(QUEUED, 0);
   let packets: u32 = 0;
@@ -61,7 +65,9 @@ export function wrap(first: u32, end: u32): void {
   }
 }
 
-/** A verdict: above 0 the length of the header before a packet, 0 what has been answered, below ~ the reason to drop it. */
+/**
+ * A verdict: above 0 the length of the header before a packet, 0 what has been answered, below ~ the reason to drop it.
+ */
 function judge(frame: usize, length: u32): i32 {
   const headerLen: u32 = length < ethernet.HEADER_LEN ? 0 : ethernet.headerLen(frame, length);
   if (headerLen == 0) return ~Drop.pkt_too_small;
@@ -85,9 +91,14 @@ function judge(frame: usize, length: u32): i32 {
   }
 }
 
-/** A packet is for an address that has this MAC address and this owner. RFC 1122 §3.3.6: none to a group is for one host. */
+/**
+ * A packet is for an address that has this MAC address and this owner. RFC 1122 §3.3.6: none to a group is for one
+ * host.
+ */
 function packet(frame: usize, headerLen: u32, mac: u64, owner: i32): i32 {
-  if (ethernet.isGroup(ethernet.dstMac(frame))) return owner == INVALID ? ~Drop.ip_invalid_dest : ~Drop.unicast_in_l2_multicast;
+  if (ethernet.isGroup(ethernet.dstMac(frame))) {
+    return owner == INVALID ? ~Drop.ip_invalid_dest : ~Drop.unicast_in_l2_multicast;
+  }
   if (ethernet.load48(ethernet.dstMac(frame)) != mac) return ~Drop.otherhost;
   if (!ethernet.isPeer(ethernet.srcMac(frame), mac)) return ~Drop.mac_invalid_source;
   ethernet.swapMacs(frame);

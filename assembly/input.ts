@@ -1,4 +1,5 @@
-// The fast path: plain IPv4 echo requests become replies in one loop, without a call, so that all of it stays in registers.
+// The fast path: plain IPv4 echo requests become replies in one loop, without a call, so that all of it stays in
+// registers.
 //
 //  1. header     20 bytes, version, checksum, total length          RFC 1122 §3.2.1.1, §3.2.1.2
 //  2. datagram   whole; to an address that pongd answers for (I1),
@@ -6,8 +7,9 @@
 //  3. message    an echo request whose checksum holds               RFC 1122 §3.2.2.6
 //  4. the reply, where the request lay
 //
-// It never says no: whatever is not such a packet, or not quite, goes to the slow path (judge.ts), which looks at it anew and
-// has a reason for everything. The TTL is not looked at: a host must not drop a datagram for it (RFC 1122 §3.2.1.7).
+// It never says no: whatever is not such a packet, or not quite, goes to the slow path (judge.ts), which looks at it
+// anew and has a reason for everything. The TTL is not looked at: a host must not drop a datagram for it (RFC 1122
+// §3.2.1.7).
 
 import { Counter, Protocol } from "../abi/counters";
 import { ANSWER_ECHO, FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY } from "../abi/tables";
@@ -22,11 +24,11 @@ import * as ipv4 from "./wire/ipv4";
 
 /** Of what an address answers: echo, and without a limit. */
 const PLAINLY: u32 = ANSWER_ECHO | LIMIT_PREFIX | LIMIT_SOURCE;
-const LEAST_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
+const MIN_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
 
 /**
- * Judges the first `count` packets of RECEIVED at `now`, Unix time in milliseconds, behind `replies` that are in TO_SEND already;
- * returns how many are there then.
+ * Judges the first `count` packets of RECEIVED at `now`, Unix time in milliseconds, behind `replies` that are in
+ * TO_SEND already; returns how many are there then.
  */
 export function input(count: u32, replies: u32, now: f64): u32 {
   const addresses = table();
@@ -37,17 +39,18 @@ export function input(count: u32, replies: u32, now: f64): u32 {
     const length = receivedLength(i);
     bytes += length;
 
-    if (length < LEAST_LEN || !ipv4.isPlain(ip)) { receive(rest++, ip, length); continue; }
+    if (length < MIN_LEN || !ipv4.isPlain(ip)) { receive(rest++, ip, length); continue; }
     if (!holds(sum20(ip))) { receive(rest++, ip, length); continue; }
     // The packet's length by its own account: what follows is padding of a link below (RFC 791 §3.1).
     const totalLen = ipv4.totalLen(ip);
     if (totalLen > length) { receive(rest++, ip, length); continue; }
-    if (totalLen < LEAST_LEN) { receive(rest++, ip, length); continue; }
+    if (totalLen < MIN_LEN) { receive(rest++, ip, length); continue; }
 
     const prefix = owner(addresses, ipv4.dstAddr(ip));
     if (prefix < FIRST_PREFIX) { receive(rest++, ip, length); continue; }
     if (owner(addresses, ipv4.srcAddr(ip)) != NOBODY) { receive(rest++, ip, length); continue; }
-    if (ipv4.isFragmentOrReserved(ip) || ipv4.protocol(ip) != ipv4.PROTOCOL_ICMP) { receive(rest++, ip, length); continue; }
+    if (ipv4.isFragmentOrReserved(ip)
+      || ipv4.protocol(ip) != ipv4.PROTOCOL_ICMP) { receive(rest++, ip, length); continue; }
 
     const answers = answersOf(addresses, prefix);
     if ((answers & PLAINLY) != ANSWER_ECHO) { receive(rest++, ip, length); continue; }

@@ -1,5 +1,5 @@
-// The slow path: everything that is not a plain IPv4 echo request, and what is due without a packet. A family's judge looks at a
-// packet from its first byte on and gives a verdict; here, what the verdict says is done and counted.
+// The slow path: everything that is not a plain IPv4 echo request, and what is due without a packet. A family's judge
+// looks at a packet from its first byte on and gives a verdict; here, what the verdict says is done and counted.
 //
 //  > 0   the length of the reply that the packet was turned into, where it lay
 //    0   the packet has been taken care of, and counted where that is done: its slot is free
@@ -13,14 +13,19 @@ import { add, free, queue, receivedLength, receivedSlot } from "./memory";
 import * as reassembly from "./reassembly";
 import * as ipv4 from "./wire/ipv4";
 
-/** Judges the first `count` packets of RECEIVED, behind `replies` that are in TO_SEND already; returns how many are there then. */
+/**
+ * Judges the first `count` packets of RECEIVED, behind `replies` that are in TO_SEND already; returns how many are
+ * there then.
+ */
 export function judge(count: u32, replies: u32, now: f64): u32 {
   store<u32>(QUEUED, replies);
   if (reassembly.due(now)) expire(now);
   for (let i: u32 = 0; i < count; i++) {
     const ip = receivedSlot(i);
     store<u32>(LINK, <u32>ip);
-    const verdict = ipv4.version(ip) == 6 ? ipv6Input(ip, receivedLength(i), now) : ipv4Input(ip, receivedLength(i), now);
+    const verdict = ipv4.version(ip) == 6
+      ? ipv6Input(ip, receivedLength(i), now)
+      : ipv4Input(ip, receivedLength(i), now);
     if (verdict > 0) {
       queue(ip, verdict);
     } else {

@@ -1,6 +1,6 @@
-// Rates: token buckets, {f64 tokens that are missing, f64 when in ms} each. What is kept is how many are missing, so that a new bucket
-// is full. A bucket of ICMP errors of a kind (ERROR_BUCKETS), one a prefix, and one for the sources of a hash, in a table of fixed size: what
-// a flood of sources costs is that some share theirs.
+// Rates: token buckets, {f64 tokens that are missing, f64 when in ms} each. What is kept is how many are missing, so
+// that a new bucket is full. A bucket of ICMP errors of a kind (ERROR_BUCKETS), one a prefix, and one for the sources
+// of a hash, in a table of fixed size: what a flood of sources costs is that some share theirs.
 
 import { OWNER, SEED } from "../abi/control";
 import { BUCKET_SIZE, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../abi/limits";
@@ -11,7 +11,8 @@ import * as ipv6 from "./wire/ipv6";
 
 /** Takes a token of the bucket, if there is one. It gains `perMs` a millisecond, and holds `most`. */
 export function take(bucket: usize, perMs: f64, most: f64, now: f64): bool {
-  // A clock that was set back gives none. A bucket that held more under an earlier configuration owes no more than it holds now.
+  // A clock that was set back gives none. A bucket that held more under an earlier configuration owes no more than it
+  // holds now.
   const missing = max<f64>(0, min<f64>(most, load<f64>(bucket)) - max<f64>(0, now - load<f64>(bucket, 8)) * perMs);
   store<f64>(bucket, now, 8);
   const one = missing + 1 <= most;
@@ -19,19 +20,26 @@ export function take(bucket: usize, perMs: f64, most: f64, now: f64): bool {
   return one;
 }
 
-/** Whether the packet that is being judged may be answered: by its source's rate, and by that of its destination's prefix. */
+/**
+ * Whether the packet that is being judged may be answered: by its source's rate, and by that of its destination's
+ * prefix.
+ */
 export function permits(ip: usize, now: f64): bool {
   const limited = answers() & (LIMIT_PREFIX | LIMIT_SOURCE);
   if (!limited) return true;
   const at = table();
   if (limited & LIMIT_SOURCE) {
     // Its own bucket first: a source above its rate takes nothing away from the others.
-    if (!take(SOURCE_BUCKETS + hash(ip) * BUCKET_SIZE, load<f32>(at, SOURCE_LIMIT), load<f32>(at, SOURCE_LIMIT + 4), now)) return false;
+    if (!take(
+      SOURCE_BUCKETS + hash(ip) * BUCKET_SIZE, load<f32>(at, SOURCE_LIMIT), load<f32>(at, SOURCE_LIMIT + 4), now,
+    )) return false;
   }
   if (!(limited & LIMIT_PREFIX)) return true;
   const index = load<u32>(OWNER) - FIRST_PREFIX;
   const limit = at + <usize>(index * LIMIT_SIZE);
-  return take(PREFIX_BUCKETS + index * BUCKET_SIZE, load<f32>(limit, PREFIX_LIMITS), load<f32>(limit, PREFIX_LIMITS + 4), now);
+  return take(
+    PREFIX_BUCKETS + index * BUCKET_SIZE, load<f32>(limit, PREFIX_LIMITS), load<f32>(limit, PREFIX_LIMITS + 4), now,
+  );
 }
 
 /** Of the source's network, /24 or /56, which is what one host may have; below SOURCES. */

@@ -1,6 +1,6 @@
-// The MAC addresses that the addresses of the prefixes have: one for all, or one each. Unicast and locally administered in
-// either case. One each begins with 02:70 or 02:76 and ends with the IPv4 address, or 32 bits mixed from the IPv6 address:
-// two that come out alike do no harm, since a frame is judged by its IP destination all the same.
+// The MAC addresses that the addresses of the prefixes have: one for all, or one each. Unicast and locally administered
+// in either case. One each begins with 02:70 or 02:76 and ends with the IPv4 address, or 32 bits mixed from the IPv6
+// address: two that come out alike do no harm, since a frame is judged by its IP destination all the same.
 
 import { MAC, MAC_POLICY, MacPolicy } from "../abi/control";
 import { load48 } from "./wire/ethernet";

@@ -81,8 +81,9 @@ export function take(): usize {
 }
 
 /**
- * The same for a packet to whoever sent the one at LINK: where it goes in its slot. Before it lies what lies before that one, from
- * the cache line's first byte on: the link's header, if there is one, turned around already (ethernet.ts).
+ * The same for a packet to whoever sent the one at LINK: where it goes in its slot. Before it lies what lies before
+ * that one, from the cache line's first byte on: the link's header, if there is one, turned around already
+ * (ethernet.ts).
  */
 export function takeReply(): usize {
   const packet: usize = load<u32>(LINK);

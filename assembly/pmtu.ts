@@ -1,5 +1,6 @@
-// Path MTU discovery for IPv6, RFC 8201: how long a packet to an address may be. An entry is made when something longer than the
-// least MTU is sent, and a Packet Too Big lowers what an entry has: about a packet that was not sent, there is nothing to lower.
+// Path MTU discovery for IPv6, RFC 8201: how long a packet to an address may be. An entry is made when something longer
+// than the least MTU is sent, and a Packet Too Big lowers what an entry has: about a packet that was not sent, there is
+// nothing to lower.
 //
 //  PATHS ┌──────────────────────────────────────────────────┐
 //        │ sets of PATH_WAYS entries, an address in one by its   │  SEED is in the hash, so that nobody outside can aim at a set
@@ -7,8 +8,8 @@
 //        │ something was sent there last, in seconds        │
 //        └──────────────────────────────────────────────────┘
 //
-// The table does not grow: a new address takes the place of one of its set that has no MTU, or that nothing has been sent to for a
-// while. Where there is none, nothing is known of the new one.
+// The table does not grow: a new address takes the place of one of its set that has no MTU, or that nothing has been
+// sent to for a while. Where there is none, nothing is known of the new one.
 
 import { MTU, SEED } from "../abi/control";
 import { MIN_PATH_MTU6, PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS } from "../abi/paths";

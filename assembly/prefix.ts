@@ -1,10 +1,10 @@
-// Whose is this address, and what does it answer? The configured prefixes lie in a trie for each family that takes two bytes of the
-// address at the first step and then one byte a step for IPv4, or half of one for IPv6; the host has built it (src/engine/table.ts)
-// such that the longest match is what the last step finds, with no memory of the steps before. Whatever was configured, an IPv4
-// address takes at most three loads and an IPv6 address 29.
+// Whose is this address, and what does it answer? The configured prefixes lie in a trie for each family that takes two
+// bytes of the address at the first step and then one byte a step for IPv4, or half of one for IPv6; the host has built
+// it (src/engine/table.ts) such that the longest match is what the last step finds, with no memory of the steps before.
+// Whatever was configured, an IPv4 address takes at most three loads and an IPv6 address 29.
 //
-// The tries, and what each prefix answers, are a table. The host may put another in its place at any time, which holds from the next
-// batch on (batch.ts).
+// The tries, and what each prefix answers, are a table. The host may put another in its place at any time, which holds
+// from the next batch on (batch.ts).
 
 import { ANSWERS, OWNER, TABLE } from "../abi/control";
 import {
@@ -31,7 +31,9 @@ export function owner(table: usize, addr: usize): i32 {
 
 /** The same for the IPv6 address that lies at `addr`. */
 export function owner6(table: usize, addr: usize): i32 {
-  if (load<u64>(addr, 8) == load<u64>(table, HOST6 + 8) && load<u64>(addr) == load<u64>(table, HOST6)) return load<i32>(table, HOST6_OWNER);
+  if (load<u64>(addr, 8) == load<u64>(table, HOST6 + 8) && load<u64>(addr) == load<u64>(table, HOST6)) {
+    return load<i32>(table, HOST6_OWNER);
+  }
   let entry = load<i32>(table + (<usize>load<u16>(addr) << 2), TRIE6);
   for (let at = addr + 2; entry >= FIRST_NODE; at++) {
     const byte = <i32>load<u8>(at);

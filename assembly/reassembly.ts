@@ -1,12 +1,14 @@
-// Reassembly: a fixed number of datagrams at a time, each in a buffer of its own, for any family (RFC 791 §3.2, RFC 8200 §4.5).
-// A datagram is known by its addresses, its identification, where that belongs to it its protocol, and the VLANs that it came on.
+// Reassembly: a fixed number of datagrams at a time, each in a buffer of its own, for any family (RFC 791 §3.2, RFC
+// 8200 §4.5). A datagram is known by its addresses, its identification, where that belongs to it its protocol, and the
+// VLANs that it came on.
 //
 //  1. find     the datagram's buffer; when all are taken, the oldest datagram makes room
 //  2. insert   the fragment's payload where it belongs, and the first fragment's header in front
 //  3. the judge takes a whole datagram where it lies, and releases the buffer
 //
-// A fragment counts as held until its datagram is released or dropped. One that comes again, the same bytes of the same range, is a
-// duplicate, which alone is dropped. Any other that has bytes of a range that came costs the datagram (RFC 8200 §4.5).
+// A fragment counts as held until its datagram is released or dropped. One that comes again, the same bytes of the same
+// range, is a duplicate, which alone is dropped. Any other that has bytes of a range that came costs the datagram (RFC
+// 8200 §4.5).
 //
 // REASSEMBLY ┌────────────────────────────────────────────┐
 //            │ {hash of its datagram or 0, serial number} │  a buffer, looked through for every fragment
@@ -24,7 +26,7 @@ import { vlans } from "./wire/ethernet";
 
 /** Since the first arrival: RFC 8200 §4.5; RFC 1122 §3.3.2 has 60 to 120 s. */
 const TIMEOUT_MS: f64 = 60_000;
-const MOST_LEN: u32 = 65535;
+const MAX_LEN: u32 = 65535;
 
 // Where in a buffer its words are.
 const EXPIRES_AT: usize = 0; // f64, Unix time in milliseconds
@@ -48,12 +50,15 @@ const LINK_HEADER: usize = 2176;
 const HEADER: usize = 2240;
 const PAYLOAD: usize = REASSEMBLY_BUFFER_SIZE - 65536;
 
-/** Most bytes that may lie before the payload: an IPv4 header, or IPv6's and extension headers, the fragment header as the last. */
+/**
+ * Most bytes that may lie before the payload: an IPv4 header, or IPv6's and extension headers, the fragment header as
+ * the last.
+ */
 export const HEADER_ROOM: u32 = <u32>(PAYLOAD - HEADER);
 
 /**
- * The buffer of a datagram whose fragment lies at LINK, a new one at its first fragment. `addrs`: both addresses, `addrsLen` bytes. `id`:
- * what else of the packet tells it apart.
+ * The buffer of a datagram whose fragment lies at LINK, a new one at its first fragment. `addrs`: both addresses,
+ * `addrsLen` bytes. `id`: what else of the packet tells it apart.
  */
 export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
   const wanted = hash(addrs, addrsLen, id);
@@ -64,7 +69,9 @@ export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
   let oldest: usize = 0;
   let oldestEntry: usize = 0;
   let oldestAge: u32 = 0;
-  for (let entry: usize = table, end = table + load<u32>(REASSEMBLIES) * REASSEMBLY_ENTRY_SIZE; entry < end; entry += REASSEMBLY_ENTRY_SIZE, buffer += REASSEMBLY_BUFFER_SIZE) {
+  for (let entry: usize = table, end = table + load<u32>(
+    REASSEMBLIES,
+  ) * REASSEMBLY_ENTRY_SIZE; entry < end; entry += REASSEMBLY_ENTRY_SIZE, buffer += REASSEMBLY_BUFFER_SIZE) {
     const taken = load<u32>(entry);
     if (taken == wanted && load<u64>(buffer, VLANS) == vlan && isOf(buffer, addrs, addrsLen, id)) return buffer;
     // One that is free is older than any.
@@ -90,9 +97,10 @@ export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
 }
 
 /**
- * Puts `len` bytes from `payload` at `offset` of a datagram, with `more` to follow; from `header`, where the packet begins in its
- * slot, to the payload is the fragment's header, of HEADER_ROOM at most, and `ecn` its ECN codepoint. Returns 1 when the datagram is whole, 0 when it is not yet, and
- * below 0 ~ the reason to drop the fragment, after its datagram where that is past hope.
+ * Puts `len` bytes from `payload` at `offset` of a datagram, with `more` to follow; from `header`, where the packet
+ * begins in its slot, to the payload is the fragment's header, of HEADER_ROOM at most, and `ecn` its ECN codepoint.
+ * Returns 1 when the datagram is whole, 0 when it is not yet, and below 0 ~ the reason to drop the fragment, after its
+ * datagram where that is past hope.
  */
 export function insert(buffer: usize, header: usize, payload: usize, len: u32, offset: u32, more: bool, ecn: u32): i32 {
   if (!agree(buffer, len, offset + len, more, ecn)) return discard(buffer);
@@ -100,7 +108,8 @@ export function insert(buffer: usize, header: usize, payload: usize, len: u32, o
   const first = offset >>> 3;
   const known = count(buffer + BLOCKS, first, blocks);
   if (known) {
-    const again = known == blocks && isOne(buffer, first, blocks) && memory.compare(buffer + PAYLOAD + offset, payload, len) == 0;
+    const again = known == blocks && isOne(buffer, first, blocks)
+      && memory.compare(buffer + PAYLOAD + offset, payload, len) == 0;
     return again ? ~Drop.dup_frag : discard(buffer);
   }
   mark(buffer + BLOCKS, first, blocks);
@@ -171,7 +180,9 @@ export function drop(buffer: usize, reason: Drop): void {
   release(buffer);
 }
 
-/** Whether there is to be asked for expired(): a deadline has passed, or is so far ahead that the clock was set back. */
+/**
+ * Whether there is to be asked for expired(): a deadline has passed, or is so far ahead that the clock was set back.
+ */
 export function due(now: f64): bool {
   const deadline = load<f64>(DEADLINE);
   return deadline != 0 && (now >= deadline || now + TIMEOUT_MS < deadline);
@@ -182,7 +193,9 @@ export function expired(now: f64): usize {
   const table = load<u32>(REASSEMBLY);
   let buffer: usize = table + REASSEMBLY_TABLE_SIZE;
   store<f64>(DEADLINE, 0);
-  for (let entry: usize = table, end = table + load<u32>(REASSEMBLIES) * REASSEMBLY_ENTRY_SIZE; entry < end; entry += REASSEMBLY_ENTRY_SIZE, buffer += REASSEMBLY_BUFFER_SIZE) {
+  for (let entry: usize = table, end = table + load<u32>(
+    REASSEMBLIES,
+  ) * REASSEMBLY_ENTRY_SIZE; entry < end; entry += REASSEMBLY_ENTRY_SIZE, buffer += REASSEMBLY_BUFFER_SIZE) {
     if (!load<u32>(entry)) continue;
     const time = load<f64>(buffer, EXPIRES_AT);
     if (time <= now) return buffer;
@@ -200,17 +213,20 @@ function expireAt(buffer: usize, time: f64): void {
 /** Not 0. */
 function hash(addrs: usize, addrsLen: u32, id: u32): u32 {
   let hash = id;
-  for (const end = addrs + addrsLen; addrs < end; addrs += 4) hash = rotl<u32>(hash * 0x9e3779b1, 15) ^ load<u32>(addrs);
+  for (const end = addrs + addrsLen; addrs < end; addrs += 4) {
+    hash = rotl<u32>(hash * 0x9e3779b1, 15) ^ load<u32>(addrs);
+  }
   return hash * 0x9e3779b1 | 1;
 }
 
 function isOf(buffer: usize, addrs: usize, addrsLen: u32, id: u32): bool {
-  return load<u32>(buffer, ID) == id && load<u32>(buffer, ADDRS_LEN) == addrsLen && memory.compare(buffer + ADDRS, addrs, addrsLen) == 0;
+  return load<u32>(buffer, ID) == id && load<u32>(buffer, ADDRS_LEN) == addrsLen
+    && memory.compare(buffer + ADDRS, addrs, addrsLen) == 0;
 }
 
 /** Whether it can be a fragment, and one of the same datagram as those that came before. */
 function agree(buffer: usize, len: u32, end: u32, more: bool, ecn: u32): bool {
-  if (!len || end > MOST_LEN || (more && len & 7)) return false;
+  if (!len || end > MAX_LEN || (more && len & 7)) return false;
   const known = load<u32>(buffer, END);
   const last = load<u32>(buffer, LAST);
   if (end > known ? last : !more && end < known) return false;
@@ -231,7 +247,9 @@ function isOne(buffer: usize, first: u32, blocks: u32): bool {
 /** How many of the `length` bits from `first` on are set. */
 function count(bits: usize, first: u32, length: u32): u32 {
   let set: u32 = 0;
-  for (const end = first + length; first < end; first += within(first, end)) set += <u32>popcnt(load<u64>(word(bits, first)) & mask(first, end));
+  for (const end = first + length; first < end; first += within(first, end)) {
+    set += <u32>popcnt(load<u64>(word(bits, first)) & mask(first, end));
+  }
   return set;
 }
 

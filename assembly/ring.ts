@@ -1,17 +1,19 @@
-// io_uring's two queues, where they lie in linear memory (IORING_SETUP_NO_MMAP): loads and stores here, and one system call
-// a round by the host (src/io/uring.ts). A round:
+// io_uring's two queues, where they lie in linear memory (IORING_SETUP_NO_MMAP): loads and stores here, and one system
+// call a round by the host (src/io/uring.ts). A round:
 //
-//  1. prepare  the last batch's replies as writes, first, so that they leave first; then as many reads as the host expects packets
+// 1. prepare  the last batch's replies as writes, first, so that they leave first; then as many reads as the host
+// expects packets
 //  2. the host's io_uring_enter(2)
 //  3. reap     packets to RECEIVED, slots of what was written and of reads that came up empty to the free stack
 //
-// Reads and writes are RWF_NOWAIT: they complete within io_uring_enter, or fail with EAGAIN. So when all entries have been
-// taken, all writes are over, and only those that failed have left a completion (IOSQE_CQE_SKIP_SUCCESS). The one read that
-// may wait is there for a round that sleeps. Slots that are registered (the _FIXED operations, buffer 0) spare the kernel to
-// look their pages up on every request.
+// Reads and writes are RWF_NOWAIT: they complete within io_uring_enter, or fail with EAGAIN. So when all entries have
+// been taken, all writes are over, and only those that failed have left a completion (IOSQE_CQE_SKIP_SUCCESS). The one
+// read that may wait is there for a round that sleeps. Slots that are registered (the _FIXED operations, buffer 0)
+// spare the kernel to look their pages up on every request.
 //
-// Indices run on and wrap at 2^32; an entry is at its index modulo the queue's size. The side that moves an index on publishes
-// what it wrote before by a release store, the other side reads the index by an acquire load: atomic.store and atomic.load.
+// Indices run on and wrap at 2^32; an entry is at its index modulo the queue's size. The side that moves an index on
+// publishes what it wrote before by a release store, the other side reads the index by an acquire load: atomic.store
+// and atomic.load.
 
 import {
   CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FRAME_OFFSET, MEMORY_ADDRESS, PACKET_SIZE, READ_ARMED, READ_ERROR, SLOTS_REGISTERED,
@@ -41,8 +43,9 @@ const WRITE: u64 = 3;
 const WAKE: u64 = 4;
 
 /**
- * Queues the first `replies` of TO_SEND as writes, and reads into `reads` free slots. With `sleep`, the first of the reads waits
- * for a packet if there is none, and the eventfd is read. Returns how many entries the kernel has not taken yet.
+ * Queues the first `replies` of TO_SEND as writes, and reads into `reads` free slots. With `sleep`, the first of the
+ * reads waits for a packet if there is none, and the eventfd is read. Returns how many entries the kernel has not taken
+ * yet.
  */
 export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
   let tail = load<u32>(load<u32>(SQ_TAIL_AT));
@@ -53,7 +56,10 @@ export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
   for (let i: u32 = 0; i < replies; i++) {
     const slot = toSendSlot(i);
     const length = toSendLength(i);
-    entry(tail++, opcode, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS, QUEUE_FILE, address(slot), length | RWF_NOWAIT << 32, tag(WRITE, length, slot));
+    entry(
+      tail++, opcode, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS, QUEUE_FILE, address(slot), length | RWF_NOWAIT << 32,
+      tag(WRITE, length, slot),
+    );
     bytes += length;
   }
   store<u32>(WRITES_PENDING, replies);
@@ -66,7 +72,10 @@ export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
   for (let i: u32 = 0; i < reads; i++) {
     const slot = take() + offset;
     const waits = sleep && i == 0;
-    entry(tail++, opcode, IOSQE_FIXED_FILE, QUEUE_FILE, address(slot), size | (waits ? 0 : RWF_NOWAIT << 32), tag(waits ? WAITING_READ : READ, 0, slot));
+    entry(
+      tail++, opcode, IOSQE_FIXED_FILE, QUEUE_FILE, address(slot), size | (waits ? 0 : RWF_NOWAIT << 32),
+      tag(waits ? WAITING_READ : READ, 0, slot),
+    );
   }
   if (sleep) {
     if (reads) store<u32>(READ_ARMED, 1);
@@ -121,7 +130,10 @@ export function reap(): u32 {
   return received;
 }
 
-/** struct io_uring_sqe: opcode, flags, fd; offset, 0 for a device; address; length and the operation's own flags; user_data. */
+/**
+ * struct io_uring_sqe: opcode, flags, fd; offset, 0 for a device; address; length and the operation's own flags;
+ * user_data.
+ */
 function entry(index: u32, opcode: u64, flags: u64, file: u64, addr: u64, lengthAndFlags: u64, userData: u64): void {
   const sqe = SQES + (index & (SQ_ENTRIES - 1)) * SIZEOF_SQE;
   store<u64>(sqe, opcode | flags << 8 | file << 32);

@@ -22,9 +22,9 @@ import * as ipv6 from "../wire/ipv6";
 import * as udp from "../wire/udp";
 
 /** RFC 8504 §5.3 allows limits. RFC 8200 §4.1 has use for seven headers; the other two are Linux's. */
-const MOST_EXTENSIONS = 8;
-const MOST_OPTIONS = 8;
-const MOST_PADDING: u32 = 7;
+const MAX_EXTENSIONS = 8;
+const MAX_OPTIONS = 8;
+const MAX_PADDING: u32 = 7;
 
 /** RFC 8200 §4.2: what an unknown option asks for; what is more is to be told, and 3 unless it went to many. */
 const SKIP: u32 = 0;
@@ -44,7 +44,10 @@ export function ipv6Input(ip: usize, length: u32, now: f64): i32 {
   return verdict > 0 ? reply(ip, verdict, prefix, now) : verdict;
 }
 
-/** The verdict of a packet that has become a reply where it lies: in fragments, if its way back has no room for all of it. */
+/**
+ * The verdict of a packet that has become a reply where it lies: in fragments, if its way back has no room for all of
+ * it.
+ */
 function reply(ip: usize, len: u32, prefix: i32, now: f64): i32 {
   const mtu = pathMtu(ipv6.dstAddr(ip), len, now);
   if (len > mtu && !transmit6(ip, len, icmpv6.identity(ip + ipv6.HEADER_LEN), mtu)) return ~Drop.nomem;
@@ -53,16 +56,18 @@ function reply(ip: usize, len: u32, prefix: i32, now: f64): i32 {
 }
 
 /**
- * Judges the headers from `at` on, the first of which is the one that the field at `field` says, then the message. `fragment`: they
- * lie within what a fragment header was before.
+ * Judges the headers from `at` on, the first of which is the one that the field at `field` says, then the message.
+ * `fragment`: they lie within what a fragment header was before.
  */
 function chain(ip: usize, field: usize, at: usize, fragment: bool, now: f64): i32 {
   const end = ip + ipv6.HEADER_LEN + ipv6.payloadLen(ip);
   let number = <u32>load<u8>(field);
   for (let count = 0; extension.isExtension(number); count++) {
     // RFC 8200 §4: hop-by-hop options nowhere but behind the IPv6 header.
-    if (number == extension.HOP_BY_HOP && (fragment || field != ip + ipv6.NEXT_HEADER_AT)) return problem(ip, icmpv6.UNRECOGNIZED_NEXT_HEADER, field, now);
-    if (count == MOST_EXTENSIONS || at + extension.MIN_LEN > end) return ~Drop.ipv6_bad_exthdr;
+    if (number == extension.HOP_BY_HOP && (fragment || field != ip + ipv6.NEXT_HEADER_AT)) {
+      return problem(ip, icmpv6.UNRECOGNIZED_NEXT_HEADER, field, now);
+    }
+    if (count == MAX_EXTENSIONS || at + extension.MIN_LEN > end) return ~Drop.ipv6_bad_exthdr;
     const next = at + extension.len(at, number);
     if (next > end) return ~Drop.ipv6_bad_exthdr;
     let verdict = 0;
@@ -73,7 +78,9 @@ function chain(ip: usize, field: usize, at: usize, fragment: bool, now: f64): i3
         break;
       case extension.ROUTING:
         // RFC 8200 §4.4, RFC 5095: pongd is no intermediate node of any type, and the end of each.
-        if (extension.segmentsLeft(at)) verdict = problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, at + extension.ROUTING_TYPE_AT, now);
+        if (extension.segmentsLeft(at)) {
+          verdict = problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, at + extension.ROUTING_TYPE_AT, now);
+        }
         break;
       case extension.FRAGMENT:
         // One alone, as Linux has it: reassembly would go on without end.
@@ -110,11 +117,11 @@ function options(ip: usize, header: usize, end: usize, now: f64): i32 {
     if (type == extension.PAD1 || type == extension.PADN) {
       padding += len;
       // Padding is there to align, and is of zeros: RFC 4942 §2.1.9.5.
-      if (padding > MOST_PADDING || !isZero(at + 2, at + len)) return ~Drop.ipv6_bad_exthdr;
+      if (padding > MAX_PADDING || !isZero(at + 2, at + len)) return ~Drop.ipv6_bad_exthdr;
     } else {
       padding = 0;
       const action = extension.action(type);
-      if (++others > MOST_OPTIONS || action == DISCARD) return ~Drop.ipv6_bad_exthdr;
+      if (++others > MAX_OPTIONS || action == DISCARD) return ~Drop.ipv6_bad_exthdr;
       if (action != SKIP) return problem(ip, icmpv6.UNRECOGNIZED_OPTION, at, now);
     }
     at += len;
@@ -133,10 +140,16 @@ function part(ip: usize, header: usize, end: usize, now: f64): i32 {
   const at = header + extension.MIN_LEN;
   const len = <u32>(end - at);
   // RFC 7112 §5.
-  if (!offset && !isWhole(extension.behind(at, extension.nextHeader(header), end), end)) return problem(ip, icmpv6.INCOMPLETE_HEADER_CHAIN, ip, now);
-  if (extension.moreFragments(header) && len & 7) return problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, ip + ipv6.PAYLOAD_LEN_AT, now);
+  if (!offset && !isWhole(extension.behind(at, extension.nextHeader(header), end), end)) {
+    return problem(ip, icmpv6.INCOMPLETE_HEADER_CHAIN, ip, now);
+  }
+  if (extension.moreFragments(header) && len & 7) {
+    return problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, ip + ipv6.PAYLOAD_LEN_AT, now);
+  }
   const unfragmentableLen = <u32>(header - ip) - ipv6.HEADER_LEN;
-  if (unfragmentableLen + offset + len > ipv6.MOST_PAYLOAD_LEN) return problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, header + extension.FRAGMENT_OFFSET_AT, now);
+  if (unfragmentableLen + offset + len > ipv6.MAX_PAYLOAD_LEN) {
+    return problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, header + extension.FRAGMENT_OFFSET_AT, now);
+  }
   if (!load<u32>(REASSEMBLIES)) return ~Drop.ip_fragment;
   const headerLen = <u32>(at - ip);
   if (headerLen > reassembly.HEADER_ROOM) return ~Drop.ipv6_bad_exthdr;
@@ -156,7 +169,7 @@ function whole(buffer: usize, identification: u32, now: f64): void {
   const payload = reassembly.payload(buffer);
   const header = payload - extension.MIN_LEN;
   const payloadLen = <u32>(header - first) - ipv6.HEADER_LEN + reassembly.payloadLen(buffer);
-  if (payloadLen > ipv6.MOST_PAYLOAD_LEN) { reassembly.drop(buffer, Drop.bad_frag); return; }
+  if (payloadLen > ipv6.MAX_PAYLOAD_LEN) { reassembly.drop(buffer, Drop.bad_frag); return; }
   const field = extension.fragmentField(first + ipv6.NEXT_HEADER_AT, first + ipv6.HEADER_LEN);
   store<u8>(field, <u8>extension.nextHeader(header));
   const ip = first + extension.MIN_LEN;
@@ -213,7 +226,8 @@ function packetTooBig(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
   const sent = msg + icmpv6.HEADER_LEN;
   const sentLen = ipv6.HEADER_LEN + ipv6.payloadLen(sent);
   const mtu = icmpv6.parameter(msg);
-  if (sentLen <= mtu || sentLen > load<u32>(PACKET_SIZE) || !isReply(sent) || !ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip))) return ~Drop.icmp_unrelated;
+  if (sentLen <= mtu || sentLen > load<u32>(PACKET_SIZE) || !isReply(sent)
+    || !ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip))) return ~Drop.icmp_unrelated;
   return lower(ipv6.dstAddr(sent), mtu, now) ? ~Drop.icmp_packet_too_big : ~Drop.icmp_unrelated;
 }
 
@@ -233,8 +247,12 @@ function port(ip: usize, datagram: usize, len: u32, now: f64): i32 {
   const udpLen: u32 = len < udp.HEADER_LEN ? 0 : udp.len(datagram);
   if (udpLen < udp.HEADER_LEN || udpLen > len) return ~Drop.pkt_too_small;
   // RFC 8200 §8.1: there must be one.
-  if (!udp.checksum(datagram) || !holds(ipv6.pseudoSum(ip, ipv6.UDP, udpLen) + sumWide(datagram, udpLen))) return ~Drop.udp_csum;
-  if (mode == Unreachable.on) error6(ip, IcmpError.port_unreachable, icmpv6.DESTINATION_UNREACHABLE, icmpv6.PORT_UNREACHABLE, 0, now);
+  if (!udp.checksum(datagram) || !holds(ipv6.pseudoSum(ip, ipv6.UDP, udpLen) + sumWide(datagram, udpLen))) {
+    return ~Drop.udp_csum;
+  }
+  if (mode == Unreachable.on) {
+    error6(ip, IcmpError.port_unreachable, icmpv6.DESTINATION_UNREACHABLE, icmpv6.PORT_UNREACHABLE, 0, now);
+  }
   return ~Drop.no_socket;
 }
 
@@ -243,7 +261,14 @@ function noProtocol(ip: usize, number: u32, field: usize, now: f64): i32 {
   const mode = answers() >>> UNREACHABLE_OTHER_SHIFT & 3;
   if (mode == Unreachable.off) return ~Drop.unhandled_proto;
   if (mode == Unreachable.on && number != ipv6.NO_NEXT_HEADER) {
-    error6(ip, IcmpError.parameter_problem, icmpv6.PARAMETER_PROBLEM, icmpv6.UNRECOGNIZED_NEXT_HEADER, <u32>(field - ip), now);
+    error6(
+      ip,
+      IcmpError.parameter_problem,
+      icmpv6.PARAMETER_PROBLEM,
+      icmpv6.UNRECOGNIZED_NEXT_HEADER,
+      <u32>(field - ip),
+      now,
+    );
   }
   return ~Drop.ip_noproto;
 }

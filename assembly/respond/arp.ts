@@ -1,5 +1,5 @@
-// ARP, RFC 826 and RFC 5227: a request for an address of the prefixes is answered, and nothing is learnt from it. Verdicts:
-// ethernet.ts.
+// ARP, RFC 826 and RFC 5227: a request for an address of the prefixes is answered, and nothing is learnt from it.
+// Verdicts: ethernet.ts.
 
 import { Drop, Protocol } from "../../abi/counters";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
@@ -24,8 +24,12 @@ export function arp(frame: usize, headerLen: u32, length: u32): i32 {
   if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
   const own = mac(target);
   // A neighbour that has the address already asks it alone. An interface hears no other group.
-  if (!ethernet.isBroadcast(ethernet.dstMac(frame)) && ethernet.load48(ethernet.dstMac(frame)) != own) return ~Drop.otherhost;
-  if (!ethernet.isPeer(ethernet.srcMac(frame), own) || !ethernet.isPeer(wire.senderMac(packet), own)) return ~Drop.mac_invalid_source;
+  if (!ethernet.isBroadcast(ethernet.dstMac(frame)) && ethernet.load48(ethernet.dstMac(frame)) != own) {
+    return ~Drop.otherhost;
+  }
+  if (!ethernet.isPeer(ethernet.srcMac(frame), own) || !ethernet.isPeer(wire.senderMac(packet), own)) {
+    return ~Drop.mac_invalid_source;
+  }
 
   ethernet.store48(ethernet.dstMac(frame), ethernet.load48(wire.senderMac(packet)));
   ethernet.store48(ethernet.srcMac(frame), own);

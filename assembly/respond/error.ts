@@ -12,17 +12,17 @@ import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 
 /** RFC 1812 §4.3.2.3: as much of the packet as fits in this many bytes. */
-const MOST_LEN: u32 = 576;
+const MAX_LEN: u32 = 576;
 
 /**
- * Sends the error about a datagram, unless it is one about which none may be sent or too many have been. The addresses have been judged:
- * both are a single host's. `parameter`: the 32 bits after the checksum, big-endian.
+ * Sends the error about a datagram, unless it is one about which none may be sent or too many have been. The addresses
+ * have been judged: both are a single host's. `parameter`: the 32 bits after the checksum, big-endian.
  */
 export function error(ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32, now: f64): void {
   // RFC 1122 §3.2.2: never about an error, nor about any fragment but the first.
   if (ipv4.fragmentOffset(ip) || (ipv4.protocol(ip) == ipv4.PROTOCOL_ICMP && !isQuery(ip))) return;
   if (!mayError(ip, kind, now)) return;
-  const quoted = min(ipv4.totalLen(ip), min(MOST_LEN, load<u32>(MTU)) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
+  const quoted = min(ipv4.totalLen(ip), min(MAX_LEN, load<u32>(MTU)) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
   const msgLen = icmp.HEADER_LEN + quoted;
   const reply = takeReply();
   const msg = reply + ipv4.MIN_HEADER_LEN;
@@ -30,7 +30,9 @@ export function error(ip: usize, kind: IcmpError, type: u32, code: u32, paramete
   icmp.setError(msg, msgLen, type, code, parameter);
   ipv4.setHeader(reply, msgLen, ipv4.PROTOCOL_ICMP, ttl(), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
   // The checksum is a digest of what is quoted, and so tells one error from another.
-  if (ipv4.MIN_HEADER_LEN + msgLen > <u32>MIN_PATH_MTU) ipv4.setTtl(reply, ttl(), ipv4.allowFragments(reply, icmp.checksumOf(msg)));
+  if (ipv4.MIN_HEADER_LEN + msgLen > <u32>MIN_PATH_MTU) {
+    ipv4.setTtl(reply, ttl(), ipv4.allowFragments(reply, icmp.checksumOf(msg)));
+  }
   add(ERRORS + kind, 1);
   queue(reply, ipv4.MIN_HEADER_LEN + msgLen);
 }
@@ -41,7 +43,10 @@ function isQuery(ip: usize): bool {
   return ipv4.totalLen(ip) > headerLen && icmp.isQuery(ip + headerLen);
 }
 
-/** Whether an error of this kind, those of ICMPv6 counted on from ERRORS, may be sent about the packet, and there is a slot to send it in. */
+/**
+ * Whether an error of this kind, those of ICMPv6 counted on from ERRORS, may be sent about the packet, and there is a
+ * slot to send it in.
+ */
 export function mayError(ip: usize, kind: u32, now: f64): bool {
   if (!(answers() & ANSWER_ERRORS) || !spare()) return false;
   if (permits(ip, now) && take(ERROR_BUCKETS + kind * BUCKET_SIZE, ERRORS_PER_MS, ERROR_BURST, now)) return true;

@@ -10,16 +10,19 @@ import * as ipv6 from "../wire/ipv6";
 import { mayError } from "./error";
 
 /** §2.4 c: as much of the packet as fits in this many bytes, the least MTU of IPv6. */
-const MOST_LEN: u32 = 1280;
+const MAX_LEN: u32 = 1280;
 
 /**
- * Sends the error about a packet, unless it is one about which none may be sent or too many have been. The packet is as long as
- * its header says, and its addresses have been judged: both are a single host's. `parameter`: the 32 bits after the checksum.
+ * Sends the error about a packet, unless it is one about which none may be sent or too many have been. The packet is as
+ * long as its header says, and its addresses have been judged: both are a single host's. `parameter`: the 32 bits after
+ * the checksum.
  */
 export function error6(ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32, now: f64): void {
   if (isAboutError(ip)) return;
   if (!mayError(ip, ERRORS6 - ERRORS + kind, now)) return;
-  const quoted = min(ipv6.HEADER_LEN + ipv6.payloadLen(ip), min(MOST_LEN, load<u32>(MTU)) - ipv6.HEADER_LEN - icmpv6.HEADER_LEN);
+  const quoted = min(
+    ipv6.HEADER_LEN + ipv6.payloadLen(ip), min(MAX_LEN, load<u32>(MTU)) - ipv6.HEADER_LEN - icmpv6.HEADER_LEN,
+  );
   const msgLen = icmpv6.HEADER_LEN + quoted;
   const reply = takeReply();
   const msg = reply + ipv6.HEADER_LEN;
@@ -30,7 +33,10 @@ export function error6(ip: usize, kind: IcmpError, type: u32, code: u32, paramet
   queue(reply, ipv6.HEADER_LEN + msgLen);
 }
 
-/** §2.4 e: whether the packet's message, behind whatever extension headers, is an ICMPv6 error. What is not there is none. */
+/**
+ * §2.4 e: whether the packet's message, behind whatever extension headers, is an ICMPv6 error. What is not there is
+ * none.
+ */
 function isAboutError(ip: usize): bool {
   const end = ip + ipv6.HEADER_LEN + ipv6.payloadLen(ip);
   const found = extension.behind(ip + ipv6.HEADER_LEN, ipv6.nextHeader(ip), end);

@@ -1,11 +1,14 @@
-// Fragmentation, RFC 791 §3.2: a reply that was made in a reassembly buffer leaves in as many pieces as the MTU asks for, each in a
-// slot of its own.
+// Fragmentation, RFC 791 §3.2: a reply that was made in a reassembly buffer leaves in as many pieces as the MTU asks
+// for, each in a slot of its own.
 
 import { MTU } from "../../abi/control";
 import { queue, spare, takeReply } from "../memory";
 import * as ipv4 from "../wire/ipv4";
 
-/** Sends a datagram; false when there are not enough slots for it, and nothing is sent then. What is left at `ip` is of no use. */
+/**
+ * Sends a datagram; false when there are not enough slots for it, and nothing is sent then. What is left at `ip` is of
+ * no use.
+ */
 export function transmit(ip: usize, totalLen: u32): bool {
   const mtu = load<u32>(MTU);
   const payload = ip + ipv4.headerLen(ip);

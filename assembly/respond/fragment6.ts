@@ -7,8 +7,8 @@ import * as ipv6 from "../wire/ipv6";
 const HEADERS_LEN: u32 = ipv6.HEADER_LEN + extension.MIN_LEN;
 
 /**
- * Sends a packet without extension headers, in fragments of this identification if it is longer than `mtu`; false when there are
- * not enough slots for it, and nothing is sent then. Its own slot stays the caller's.
+ * Sends a packet without extension headers, in fragments of this identification if it is longer than `mtu`; false when
+ * there are not enough slots for it, and nothing is sent then. Its own slot stays the caller's.
  */
 export function transmit6(ip: usize, totalLen: u32, identification: u32, mtu: u32): bool {
   const payload = ip + ipv6.HEADER_LEN;

@@ -1,8 +1,8 @@
-// Neighbor discovery, RFC 4861 §7.1.1, §7.2.3, §7.2.4, §7.2.8: a solicitation for an address of the prefixes is answered as by a
-// proxy, which overrides nobody, and nothing is learnt from it. Verdicts: ethernet.ts.
+// Neighbor discovery, RFC 4861 §7.1.1, §7.2.3, §7.2.4, §7.2.8: a solicitation for an address of the prefixes is
+// answered as by a proxy, which overrides nobody, and nothing is learnt from it. Verdicts: ethernet.ts.
 //
-// A multicast solicitation is answered with the link-layer address (§7.2.4), to the frame's source where it does not tell its own;
-// a unicast one, for an option with an option.
+// A multicast solicitation is answered with the link-layer address (§7.2.4), to the frame's source where it does not
+// tell its own; a unicast one, for an option with an option.
 
 import { Drop, Protocol } from "../../abi/counters";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
@@ -18,7 +18,8 @@ const HOP_LIMIT: u32 = 255;
 
 /** Whether a packet of that length is a solicitation: not one in a fragment (RFC 6980 §5). */
 export function isSolicitation(ip: usize, length: u32): bool {
-  return length > ipv6.HEADER_LEN && ipv6.nextHeader(ip) == ipv6.ICMPV6 && load<u8>(ip, ipv6.HEADER_LEN) == ndp.SOLICITATION;
+  return length > ipv6.HEADER_LEN && ipv6.nextHeader(ip) == ipv6.ICMPV6
+    && load<u8>(ip, ipv6.HEADER_LEN) == ndp.SOLICITATION;
 }
 
 export function neighbor(frame: usize, headerLen: u32, length: u32): i32 {
@@ -32,7 +33,9 @@ export function neighbor(frame: usize, headerLen: u32, length: u32): i32 {
 
   let source: usize = 0;
   for (let option = msg + ndp.LEN, end = msg + msgLen; option < end; option += ndp.optionLen(option)) {
-    if (option + 2 > end || ndp.optionLen(option) == 0 || option + ndp.optionLen(option) > end) return ~Drop.ipv6_ndisc_bad_options;
+    if (option + 2 > end || ndp.optionLen(option) == 0 || option + ndp.optionLen(option) > end) {
+      return ~Drop.ipv6_ndisc_bad_options;
+    }
     if (!ndp.isSourceOption(option)) continue;
     if (ndp.optionLen(option) != ndp.OPTION_LEN) return ~Drop.ipv6_ndisc_bad_options;
     source = ndp.linkAddress(option);
@@ -51,7 +54,9 @@ export function neighbor(frame: usize, headerLen: u32, length: u32): i32 {
   const own = mac6(target);
   const to = ethernet.load48(ethernet.dstMac(frame));
   if (to != own && !(multicast && to == ndp.multicastMac(dst))) return ~Drop.otherhost;
-  if (!ethernet.isPeer(ethernet.srcMac(frame), own) || (source && !ethernet.isPeer(source, own))) return ~Drop.mac_invalid_source;
+  if (!ethernet.isPeer(ethernet.srcMac(frame), own) || (source && !ethernet.isPeer(source, own))) {
+    return ~Drop.mac_invalid_source;
+  }
 
   ethernet.store48(ethernet.dstMac(frame), ethernet.load48(source ? source : ethernet.srcMac(frame)));
   ethernet.store48(ethernet.srcMac(frame), own);

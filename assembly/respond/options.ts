@@ -1,12 +1,12 @@
-// Options of the IPv4 header (RFC 791 §3.1, RFC 1122 §3.2.1.8), as Linux treats them: judged when a datagram comes, whatever it
-// carries, and brought up to date when a reply goes. In between they stay as they came, for an error quotes them so.
-// docs/conformance.md has where Linux is not followed.
+// Options of the IPv4 header (RFC 791 §3.1, RFC 1122 §3.2.1.8), as Linux treats them: judged when a datagram comes,
+// whatever it carries, and brought up to date when a reply goes. In between they stay as they came, for an error quotes
+// them so. docs/develop/conformance.md has where Linux is not followed.
 //
 //  accept  malformed → Parameter Problem; a source route is dropped, or one that is at its end accepted
 //  reply   Record Route and Timestamp with this host in them, and the source route reversed; all others are left out
 //
-// A Record Route and a Timestamp that asks for it get two entries: one as the destination of the request, one as the origin of
-// the reply (RFC 1122 §3.2.1.8 (e), §3.2.2.6).
+// A Record Route and a Timestamp that asks for it get two entries: one as the destination of the request, one as the
+// origin of the reply (RFC 1122 §3.2.1.8 (e), §3.2.2.6).
 
 import { REPLY_OPTIONS } from "../../abi/control";
 import { Drop, IcmpError } from "../../abi/counters";
@@ -66,7 +66,7 @@ function malformedOption(ip: usize, option: usize): usize {
     case options.TIMESTAMP:
       if (repeated) return option;
       if (options.len(option) < options.TIMESTAMP_HEADER_LEN) return option + 1;
-      if (isCounted(option) && options.overflow(option) == options.MOST_OVERFLOW) return option + 3;
+      if (isCounted(option) && options.overflow(option) == options.MAX_OVERFLOW) return option + 3;
       return malformedSlots(option, options.TIMESTAMP_HEADER_LEN, options.timestampSlotLen(option));
     case options.LOOSE_SOURCE_ROUTE: {
       const fault = malformedSlots(option, options.ROUTE_HEADER_LEN, 1);
@@ -94,8 +94,8 @@ function isCounted(option: usize): bool {
 }
 
 /**
- * Brings the header's options up to date in a reply of `length` bytes that is complete otherwise. Returns its length then, or
- * ~ the reason to drop it.
+ * Brings the header's options up to date in a reply of `length` bytes that is complete otherwise. Returns its length
+ * then, or ~ the reason to drop it.
  */
 export function reply(ip: usize, length: u32, now: f64): i32 {
   const host = ipv4.srcAddr(ip);
@@ -164,8 +164,9 @@ function stamp(option: usize, host: usize, ms: u32): bool {
 }
 
 /**
- * RFC 1122 §3.2.1.8 (c): makes the way that a request came the way back at `to`: the last hop is the reply's destination,
- * the requester the route's last. Returns the option's end: `to` itself where no hop is left between the two.
+ * RFC 1122 §3.2.1.8 (c): makes the way that a request came the way back at `to`: the last hop is the reply's
+ * destination, the requester the route's last. Returns the option's end: `to` itself where no hop is left between the
+ * two.
  */
 function reverse(to: usize, route: usize, ip: usize): usize {
   const requester = load<u32>(ipv4.dstAddr(ip));
@@ -175,7 +176,9 @@ function reverse(to: usize, route: usize, ip: usize): usize {
   if (hops && load<u32>(last - (hops - 1) * ADDRESS_LEN) == requester) hops--;
   if (!hops) return to;
   ipv4.setDstAddr(ip, load<u32>(last));
-  options.setHeader(to, options.type(route), options.ROUTE_HEADER_LEN + hops * ADDRESS_LEN, options.ROUTE_HEADER_LEN + 1);
+  options.setHeader(
+    to, options.type(route), options.ROUTE_HEADER_LEN + hops * ADDRESS_LEN, options.ROUTE_HEADER_LEN + 1,
+  );
   let slot = to + options.ROUTE_HEADER_LEN;
   for (let i: u32 = 1; i < hops; i++, slot += ADDRESS_LEN) store<u32>(slot, load<u32>(last - i * ADDRESS_LEN));
   store<u32>(slot, requester);

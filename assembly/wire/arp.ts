@@ -27,7 +27,10 @@ const IPV4_OVER_IEEE802: u64 = 0x0000_0406_0008_0600;
 const REQUEST: u64 = 0x0100_0000_0000_0000;
 const REPLY: u64 = 0x0200_0000_0000_0000;
 
-/** Whether it is a request over Ethernet, or over IEEE 802 networks, as some stations on an Ethernet send; Linux takes both there. */
+/**
+ * Whether it is a request over Ethernet, or over IEEE 802 networks, as some stations on an Ethernet send; Linux takes
+ * both there.
+ */
 export function isRequest(arp: usize): bool {
   const word = load<u64>(arp);
   return word == (IPV4_OVER_ETHERNET | REQUEST) || word == (IPV4_OVER_IEEE802 | REQUEST);

@@ -1,5 +1,5 @@
-// Ethernet frame, IEEE 802.3 §3.1.1, with up to two tags, IEEE 802.1Q §9. Shapes alone. The caller knows that HEADER_LEN bytes
-// are there.
+// Ethernet frame, IEEE 802.3 §3.1.1, with up to two tags, IEEE 802.1Q §9. Shapes alone. The caller knows that
+// HEADER_LEN bytes are there.
 //
 //  0 ├─────────────────────────────┤
 //    │     destination address     │
@@ -16,7 +16,7 @@ import { load16 } from "../bytes";
 export const HEADER_LEN: u32 = 14;
 const TAG_LEN: u32 = 4;
 /** More tags than two carry nothing that is known here. */
-const MOST_LEN: u32 = HEADER_LEN + 2 * TAG_LEN;
+const MAX_LEN: u32 = HEADER_LEN + 2 * TAG_LEN;
 
 export const IPV4: u32 = 0x0800;
 export const ARP: u32 = 0x0806;
@@ -30,7 +30,7 @@ const VLAN_ID: u32 = 0xff0f0000;
 /** Of the header with its tags; 0 where the frame ends within. */
 export function headerLen(frame: usize, length: u32): u32 {
   let len = HEADER_LEN;
-  while (len < MOST_LEN && isTag(type(frame, len))) {
+  while (len < MAX_LEN && isTag(type(frame, len))) {
     len += TAG_LEN;
     if (len > length) return 0;
   }
@@ -54,7 +54,10 @@ export function hasReservedVlan(frame: usize, headerLen: u32): bool {
   return false;
 }
 
-/** The VLANs of a frame by what lies before its packet in its slot, the header's first byte at two after a cache line's: 0 for no tag, and for no frame. */
+/**
+ * The VLANs of a frame by what lies before its packet in its slot, the header's first byte at two after a cache line's:
+ * 0 for no tag, and for no frame.
+ */
 export function vlans(packet: usize): u64 {
   switch (<u32>(packet & 63) - 2) {
     case HEADER_LEN + TAG_LEN: return load<u32>(packet - 6) & VLAN_MASK;

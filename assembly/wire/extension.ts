@@ -69,7 +69,10 @@ export function setFragment(fragment: usize, nextHeader: u32, offset: u32, more:
   store<u32>(fragment, identification, 4);
 }
 
-/** Where the number of the first fragment header of those from `extension` on is, `field` being that of their own. The caller knows that there is one. */
+/**
+ * Where the number of the first fragment header of those from `extension` on is, `field` being that of their own. The
+ * caller knows that there is one.
+ */
 export function fragmentField(field: usize, extension: usize): usize {
   for (let number = nextHeader(field); number != FRAGMENT; number = nextHeader(field)) {
     field = extension;
@@ -93,9 +96,9 @@ export function action(optionType: u32): u32 {
 }
 
 /**
- * What is behind the header `number` at `extension` and all that follow it: the number of what is no extension header, in the
- * upper half, and where that begins, which is beyond `end` if they do not end before it. A fragment but the first has the number
- * of its header: what is behind that is anything.
+ * What is behind the header `number` at `extension` and all that follow it: the number of what is no extension header,
+ * in the upper half, and where that begins, which is beyond `end` if they do not end before it. A fragment but the
+ * first has the number of its header: what is behind that is anything.
  */
 export function behind(extension: usize, number: u32, end: usize): u64 {
   let at = extension;

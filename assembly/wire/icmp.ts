@@ -1,4 +1,5 @@
-// ICMP echo, timestamp and errors, RFC 792. Shapes alone. The caller knows that HEADER_LEN, or TIMESTAMP_LEN, bytes are there.
+// ICMP echo, timestamp and errors, RFC 792. Shapes alone. The caller knows that HEADER_LEN, or TIMESTAMP_LEN, bytes are
+// there.
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -37,7 +38,10 @@ export function type(msg: usize): u32 {
   return load<u8>(msg);
 }
 
-/** A question or its answer, and no error; RFC 1122 §3.2.2 has the list. Of an unknown type it is not known, and so it is none. */
+/**
+ * A question or its answer, and no error; RFC 1122 §3.2.2 has the list. Of an unknown type it is not known, and so it
+ * is none.
+ */
 export function isQuery(msg: usize): bool {
   const kind = type(msg);
   return kind == ECHO || kind == ECHO_REPLY || kind == TIMESTAMP || kind == TIMESTAMP_REPLY;
@@ -67,8 +71,9 @@ export function setEchoReply(msg: usize): void {
 }
 
 /**
- * Sets the checksum of a reply that is zeros from end to end: 0xffff, since 0x0000 does not verify over zeros alone. Every other
- * reply keeps 0x0000 (RFC 1624 §4): its sum is 0xffff already, and some receivers compare in place of summing.
+ * Sets the checksum of a reply that is zeros from end to end: 0xffff, since 0x0000 does not verify over zeros alone.
+ * Every other reply keeps 0x0000 (RFC 1624 §4): its sum is 0xffff already, and some receivers compare in place of
+ * summing.
  */
 export function mendZeros(msg: usize, msgLen: u32): void {
   if (load<u32>(msg) == 0 && sumScalar(msg, msgLen) == 0) store<u16>(msg, 0xffff, 2);

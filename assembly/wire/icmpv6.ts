@@ -48,7 +48,10 @@ export function isError(type: u32): bool {
   return type < 128 || type == REDIRECT;
 }
 
-/** Makes an echo request its reply, and mends the checksum (RFC 1624; with its pseudo-header a message is never all zero). */
+/**
+ * Makes an echo request its reply, and mends the checksum (RFC 1624; with its pseudo-header a message is never all
+ * zero).
+ */
 export function setEchoReply(msg: usize): void {
   // One word, little-endian: the type is its lowest byte, the checksum its upper half.
   const word = load<u32>(msg);

@@ -1,4 +1,5 @@
-// IPv4 header, RFC 791 §3.1. Shapes alone: no decisions, no counters. The caller knows that MIN_HEADER_LEN bytes are there.
+// IPv4 header, RFC 791 §3.1. Shapes alone: no decisions, no counters. The caller knows that MIN_HEADER_LEN bytes are
+// there.
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -19,7 +20,7 @@ import { load16 } from "../bytes";
 import { checksum, fold, sum20, sumHeader, update } from "../checksum";
 
 export const MIN_HEADER_LEN: u32 = 20;
-export const MOST_LEN: u32 = 65535;
+export const MAX_LEN: u32 = 65535;
 export const PROTOCOL_ICMP: u32 = 1;
 export const PROTOCOL_TCP: u32 = 6;
 export const PROTOCOL_UDP: u32 = 17;
@@ -110,7 +111,9 @@ export function clearReserved(ip: usize): void {
   store<u16>(ip, update(load<u16>(ip, 10), from, to), 10);
 }
 
-/** Sets the lengths of the header and of the datagram, and the header checksum anew for all that the header holds now. */
+/**
+ * Sets the lengths of the header and of the datagram, and the header checksum anew for all that the header holds now.
+ */
 export function setLens(ip: usize, headerLen: u32, totalLen: u32): void {
   store<u8>(ip, 0x40 | headerLen >> 2);
   store<u16>(ip, bswap<u16>(<u16>totalLen), 2);
@@ -130,8 +133,8 @@ export function setFragment(ip: usize, totalLen: u32, offset: u32, more: bool): 
 }
 
 /**
- * Leaves out the options that are for the first fragment alone: those without the copied flag, RFC 791 §3.1. The header is as much
- * shorter, its checksum the caller's to mend; what is behind it stays where it is.
+ * Leaves out the options that are for the first fragment alone: those without the copied flag, RFC 791 §3.1. The header
+ * is as much shorter, its checksum the caller's to mend; what is behind it stays where it is.
  */
 export function stripOptions(ip: usize): void {
   const end = ip + headerLen(ip);
@@ -161,8 +164,8 @@ export function swapAddrs(ip: usize): void {
 }
 
 /**
- * Sets the TTL and mends the header checksum for it (RFC 1624; a header is never all zero) and for a `change` of the sum of what
- * else it covers.
+ * Sets the TTL and mends the header checksum for it (RFC 1624; a header is never all zero) and for a `change` of the
+ * sum of what else it covers.
  */
 export function setTtl(ip: usize, ttl: u32, change: u32 = 0): void {
   // One word, little-endian: the TTL is its lowest byte, the checksum its upper half.
@@ -172,8 +175,9 @@ export function setTtl(ip: usize, ttl: u32, change: u32 = 0): void {
 }
 
 /**
- * Clears don't-fragment of a whole datagram, so that routers may fragment it; the change of the header's sum, for setTtl().
- * Beside that flag an identification may be anything (RFC 6864 §4.1); one of 0, which many send there, becomes `identity`.
+ * Clears don't-fragment of a whole datagram, so that routers may fragment it; the change of the header's sum, for
+ * setTtl(). Beside that flag an identification may be anything (RFC 6864 §4.1); one of 0, which many send there,
+ * becomes `identity`.
  */
 export function allowFragments(ip: usize, identity: u32): u32 {
   const word = load<u32>(ip, 4);
@@ -190,7 +194,10 @@ export function pseudoSum(ip: usize, payloadLen: u32): u64 {
   return <u64>load<u32>(ip, 12) + <u64>load<u32>(ip, 16) + <u64>(protocol(ip) << 8) + <u64>bswap<u16>(<u16>payloadLen);
 }
 
-/** Makes a plain header before a payload: don't fragment, and so no identification (RFC 6864 §4.1). The addresses are copied. */
+/**
+ * Makes a plain header before a payload: don't fragment, and so no identification (RFC 6864 §4.1). The addresses are
+ * copied.
+ */
 export function setHeader(ip: usize, payloadLen: u32, protocol: u32, ttl: u32, srcAddr: usize, dstAddr: usize): void {
   store<u32>(ip, <u32>bswap<u16>(<u16>(MIN_HEADER_LEN + payloadLen)) << 16 | 0x45);
   store<u32>(ip, 0x40 << 16, 4);

@@ -14,7 +14,7 @@
 import { load16 } from "../bytes";
 
 export const HEADER_LEN: u32 = 40;
-export const MOST_PAYLOAD_LEN: u32 = 65535;
+export const MAX_PAYLOAD_LEN: u32 = 65535;
 /** Where these fields are, for a pointer at them. */
 export const PAYLOAD_LEN_AT: u32 = 4;
 export const NEXT_HEADER_AT: u32 = 6;
@@ -57,7 +57,8 @@ export function isSame(addr: usize, other: usize): bool {
 
 /** Sum of the pseudo-header of a message (§8.1), as checksum.ts sums. */
 export function pseudoSum(ip: usize, nextHeader: u32, messageLen: u32): u64 {
-  return pairSum(ip + 8) + pairSum(ip + 16) + pairSum(ip + 24) + pairSum(ip + 32) + <u64>bswap<u32>(messageLen) + <u64>(nextHeader << 24);
+  return pairSum(ip + 8) + pairSum(ip + 16) + pairSum(ip + 24) + pairSum(ip + 32) + <u64>bswap<u32>(messageLen)
+    + <u64>(nextHeader << 24);
 }
 
 function pairSum(p: usize): u64 {
@@ -94,7 +95,9 @@ export function setPayload(ip: usize, payloadLen: u32, nextHeader: u32, hopLimit
 }
 
 /** Makes a header before a payload, traffic class and flow label 0. The addresses are copied. */
-export function setHeader(ip: usize, payloadLen: u32, nextHeader: u32, hopLimit: u32, srcAddr: usize, dstAddr: usize): void {
+export function setHeader(
+  ip: usize, payloadLen: u32, nextHeader: u32, hopLimit: u32, srcAddr: usize, dstAddr: usize,
+): void {
   store<u32>(ip, 0x60);
   setPayload(ip, payloadLen, nextHeader, hopLimit);
   memory.copy(ip + 8, srcAddr, 16);

@@ -1,5 +1,5 @@
-// Neighbor solicitation and advertisement, RFC 4861 §4.3, §4.4, and the option with a link-layer address for Ethernet, §4.6.1.
-// Shapes alone. The caller knows that LEN, or OPTION_LEN, bytes are there.
+// Neighbor solicitation and advertisement, RFC 4861 §4.3, §4.4, and the option with a link-layer address for Ethernet,
+// §4.6.1. Shapes alone. The caller knows that LEN, or OPTION_LEN, bytes are there.
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -47,7 +47,9 @@ export function linkAddress(option: usize): usize {
   return option + 2;
 }
 
-/** Makes a solicitation an advertisement that answers it and overrides nothing, with a checksum of 0. The target stays. */
+/**
+ * Makes a solicitation an advertisement that answers it and overrides nothing, with a checksum of 0. The target stays.
+ */
 export function setAdvertisement(msg: usize): void {
   store<u32>(msg, ADVERTISEMENT);
   store<u32>(msg, SOLICITED, 4);
@@ -59,9 +61,13 @@ export function setTargetOption(msg: usize, mac: u64): void {
   store48(linkAddress(msg + LEN), mac);
 }
 
-/** Whether the address is the solicited-node multicast address of the target: ff02::1:ff00:0/104 and its last 24 bits (RFC 4291 §2.7.1). */
+/**
+ * Whether the address is the solicited-node multicast address of the target: ff02::1:ff00:0/104 and its last 24 bits
+ * (RFC 4291 §2.7.1).
+ */
 export function isSolicitedNode(addr: usize, target: usize): bool {
-  return load<u64>(addr) == 0x2ff && load<u32>(addr, 8) == 0x0100_0000 && load<u32>(addr, 12) == (load<u32>(target, 12) | 0xff);
+  return load<u64>(addr) == 0x2ff && load<u32>(addr, 8) == 0x0100_0000
+    && load<u32>(addr, 12) == (load<u32>(target, 12) | 0xff);
 }
 
 export function isUnspecified(addr: usize): bool {

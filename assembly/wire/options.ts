@@ -1,5 +1,5 @@
-// Options of the IPv4 header, RFC 791 §3.1. Shapes alone: no decisions, no counters. The caller knows that LEN bytes of the option
-// are there, and that LEN is right.
+// Options of the IPv4 header, RFC 791 §3.1. Shapes alone: no decisions, no counters. The caller knows that LEN bytes of
+// the option are there, and that LEN is right.
 //
 //                      0        1        2        3
 //                  ├────────┤
@@ -32,7 +32,7 @@ export const ADDRESSES_AND_TIMESTAMPS: u32 = 1;
 /** The same, with the addresses of those that are to give the time. */
 export const PRESPECIFIED: u32 = 3;
 
-export const MOST_OVERFLOW: u32 = 15;
+export const MAX_OVERFLOW: u32 = 15;
 
 export function type(option: usize): u32 {
   return load<u8>(option);

@@ -1,6 +1,7 @@
 /**
- * Lines to a stream that somebody may have stopped reading. Node.js keeps in memory what a pipe does not take, without a bound, and a
- * process with such text does not end. Here a bounded amount waits, and lines beyond it are counted and dropped.
+ * Lines to a stream that somebody may have stopped reading. Node.js keeps in memory what a pipe does not take, without
+ * a bound, and a process with such text does not end. Here a bounded amount waits, and lines beyond it are counted and
+ * dropped.
  */
 import type { Writable } from "node:stream";
 

@@ -11,7 +11,10 @@ export const EXIT = {
   PERMISSION: 4,
 } as const;
 
-/** What a person is told in one line: what is wrong, with which value, and what mends it. The stack is for debugging alone. */
+/**
+ * What a person is told in one line: what is wrong, with which value, and what mends it. The stack is for debugging
+ * alone.
+ */
 export class Failure extends Error {
   override readonly name = "Failure";
   readonly what: string;
@@ -20,9 +23,14 @@ export class Failure extends Error {
   readonly lines: readonly string[];
 
   /** `what`: one line, or several about as many things. */
-  constructor(what: string | readonly string[], readonly exitStatus: typeof EXIT[keyof typeof EXIT], options: { mend?: string; cause?: unknown } = {}) {
+  constructor(
+    what: string | readonly string[], readonly exitStatus: typeof EXIT[keyof typeof EXIT],
+    options: { mend?: string; cause?: unknown } = {},
+  ) {
     const lines = typeof what === "string" ? [what] : what;
-    super(options.mend === undefined ? lines.join("\n") : `${lines.join("\n")}; ${options.mend}`, { cause: options.cause });
+    super(
+      options.mend === undefined ? lines.join("\n") : `${lines.join("\n")}; ${options.mend}`, { cause: options.cause },
+    );
     this.what = lines.join("\n");
     this.mend = options.mend;
     const written = exitStatus === EXIT.USAGE || exitStatus === EXIT.CONFIG;

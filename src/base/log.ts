@@ -1,6 +1,6 @@
 /**
- * Standard error: the log, and what a command says besides it. As text for people, or as JSON lines (pino's); each is one printable line, and
- * what nobody reads is dropped and counted.
+ * Standard error: the log, and what a command says besides it. As text for people, or as JSON lines (pino's); each is
+ * one printable line, and what nobody reads is dropped and counted.
  */
 import { pino, type Logger } from "pino";
 import { BoundedLines } from "./bounded.js";
@@ -21,8 +21,13 @@ export function speak(as: LogFormat): void {
   format = as;
 }
 
-/** A line outside the log: a command's warning, or why it failed, with which status. A `stack` takes further lines of text. */
-export function tell(level: "warn" | "error", message: string, fields: { status?: number; stack?: readonly string[] | undefined } = {}): void {
+/**
+ * A line outside the log: a command's warning, or why it failed, with which status. A `stack` takes further lines of
+ * text.
+ */
+export function tell(
+  level: "warn" | "error", message: string, fields: { status?: number; stack?: readonly string[] | undefined } = {},
+): void {
   if (format === "json") jsonLogger("info")[level](fields, message);
   else for (const line of [`pongd: ${message}`, ...fields.stack ?? []]) stderr.write(`${printable(line)}\n`);
 }
@@ -35,7 +40,8 @@ export function createLogger(level: LogLevel, format: LogFormat): Logger {
 
 /** Has Node.js's warnings said in one line each, which it would print itself in several. */
 export function onWarning(say: (message: string) => void): void {
-  process.removeAllListeners("warning").on("warning", ({ name, message }) => { say(`Node.js warns: ${name}: ${message}`); });
+  process.removeAllListeners("warning")
+    .on("warning", ({ name, message }) => { say(`Node.js warns: ${name}: ${message}`); });
 }
 
 /** That this many lines are missing. */
@@ -55,12 +61,15 @@ function loggerTo(level: LogLevel, toLine: (line: string) => string): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     // A message is for people in JSON too; fields keep the value that they have.
-    hooks: { logMethod(args, method) { method.apply(this, args.map((arg: unknown) => typeof arg === "string" ? printable(arg) : arg) as typeof args); } },
+    hooks: { logMethod(args, method) {
+      method.apply(this, args.map((arg: unknown) => typeof arg === "string" ? printable(arg) : arg) as typeof args);
+    } },
   }, { write: (line) => { stderr.write(`${printable(toLine(line.slice(0, -1)))}\n`); } });
 }
 
 function toText(line: string): string {
   const { time, level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
-  const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const pairs = Object.entries(fields)
+    .map(([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
   return `${String(time)} ${String(level)} ${String(msg)}${pairs.join("")}`;
 }

@@ -1,4 +1,7 @@
-/** The Node.js that pongd needs. This file and cli.ts are read by whatever Node.js there is: no newer syntax than theirs, and no imports. */
+/**
+ * The Node.js that pongd needs. This file and cli.ts are read by whatever Node.js there is: no newer syntax than
+ * theirs, and no imports.
+ */
 
 /** As in package.json. */
 export const NEEDED_NODE = "20.19";

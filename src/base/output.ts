@@ -1,6 +1,7 @@
 /**
- * Where a command's result goes. A regular file takes its name only when it is complete: until then it lies beside it under another, so that a
- * failure leaves no half of it and an older file of that name stays as it is. Anything else is written as it comes.
+ * Where a command's result goes. A regular file takes its name only when it is complete: until then it lies beside it
+ * under another, so that a failure leaves no half of it and an older file of that name stays as it is. Anything else is
+ * written as it comes.
  */
 import { randomUUID } from "node:crypto";
 import { closeSync, constants, openSync, rmSync } from "node:fs";

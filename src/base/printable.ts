@@ -1,11 +1,14 @@
 /**
- * Text from anybody, as one line that a terminal shows as it is. Names of interfaces and prefixes, certificates, URLs and arguments may hold
- * escape sequences, line ends, and characters that nobody sees or that turn the writing around.
+ * Text from anybody, as one line that a terminal shows as it is. Names of interfaces and prefixes, certificates, URLs
+ * and arguments may hold escape sequences, line ends, and characters that nobody sees or that turn the writing around.
  */
 
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
-/** Writes what is not to be seen as JSON does in strings: \n, \u001b. So it may be applied to a line of JSON, whose meaning stays. */
+/**
+ * Writes what is not to be seen as JSON does in strings: \n, \u001b. So it may be applied to a line of JSON, whose
+ * meaning stays.
+ */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escapesOf);
 }
@@ -22,7 +25,9 @@ const MAX_NAMED = 3;
 
 /** A message about a value that somebody wrote: what cannot be seen in it is named, since it has to go. */
 export function legible(message: string): string {
-  const found = [...new Set([...message.match(UNPRINTABLE) ?? [], ...message.match(SPACES) ?? []])].slice(0, MAX_NAMED).map(escapesOf);
+  const found = [...new Set([...message.match(UNPRINTABLE) ?? [], ...message.match(SPACES) ?? []])]
+    .slice(0, MAX_NAMED)
+    .map(escapesOf);
   const shown = printable(message).replace(SPACES, escapesOf);
   return found.length === 0 ? message : `${shown} (leave out ${found.join(", ")}, which cannot be seen)`;
 }

@@ -2,9 +2,15 @@
 import { ENGINE_NAMES } from "../engine/contract.js";
 import { IO_NAMES } from "../io/contract.js";
 import { number, si } from "../telemetry/numbers.js";
-import { BENCH_ENGINES, resultsOfOneBatch, type EngineReport, type EngineResult, type Latency, type Report, type TunReport, type TunResult } from "./report.js";
+import {
+  BENCH_ENGINES, resultsOfOneBatch, type EngineReport, type EngineResult, type Latency, type Report, type TunReport,
+  type TunResult,
+} from "./report.js";
 
-/** What tells a series from the others, to whoever sees no colours as well: a custom property of the style sheet, dashes, a point. */
+/**
+ * What tells a series from the others, to whoever sees no colours as well: a custom property of the style sheet,
+ * dashes, a point.
+ */
 export interface Look {
   readonly colour: string;
   readonly dash: number[];
@@ -33,7 +39,7 @@ export interface Axis {
   readonly labels: readonly string[];
 }
 
-export interface Chart {
+export interface ChartData {
   readonly title: string;
   readonly bars: boolean;
   /** Whether points have bounds: each series is then a little beside the others, and so are its error bars. */
@@ -55,23 +61,28 @@ const LOOKS: readonly Look[] = [
 
 const TUN_SERIES = ENGINE_NAMES.flatMap((engine) => IO_NAMES.map((io) => `${engine} ${io}`));
 
-export function chartsOf(report: Report): Chart[] {
+export function chartsOf(report: Report): ChartData[] {
   return report.benchmark === "engine" ? engineCharts(report) : tunCharts(report);
 }
 
-function engineCharts({ prefixes, results }: EngineReport): Chart[] {
+function engineCharts({ prefixes, results }: EngineReport): ChartData[] {
   const shown = resultsOfOneBatch(results);
   if (shown.length === 0) return [];
-  const perSecond = (title: string, format: (value: number) => string, factor: (result: EngineResult) => number) => sizeChart(title, shown, logAxis, format, (result) => {
+  const perSecond = (
+    title: string, format: (value: number) => string, factor: (result: EngineResult) => number,
+  ) => sizeChart(title, shown, logAxis, format, (result) => {
     const { median, low, high } = result.nsPerPacket;
     const [value, least, most] = [median, high, low].map((ns) => factor(result) * 1e9 / ns);
     return { value, low: least, high: most, text: format(value) };
   });
-  const of = `by packet size in bytes, batches of ${number(shown[0].batch)}${prefixes > 1 ? `, ${number(prefixes, 6)} prefixes` : ""}`;
+  const of = "by packet size in bytes, batches of "
+    + `${number(shown[0].batch)}${prefixes > 1 ? `, ${number(prefixes, 6)} prefixes` : ""}`;
   return [
     perSecond(`Packets per second ${of}`, si, () => 1),
     perSecond(`GB/s ${of}`, number, ({ packetBytes }) => packetBytes / 1e9),
-    ...shown.some(({ ratioToJs }) => ratioToJs !== null) ? [sizeChart(`Times as fast as js ${of}`, shown, linearAxis, number, ratioPoint)] : [],
+    ...shown.some(({ ratioToJs }) => ratioToJs !== null)
+      ? [sizeChart(`Times as fast as js ${of}`, shown, linearAxis, number, ratioPoint)]
+      : [],
   ];
 }
 
@@ -81,7 +92,10 @@ function ratioPoint({ ratioToJs, ratioToJsInterval }: EngineResult): Point | nul
   return { value: ratioToJs, low, high, text: number(ratioToJs) };
 }
 
-function sizeChart(title: string, results: readonly EngineResult[], axis: typeof logAxis, format: (value: number) => string, point: (result: EngineResult) => Point | null): Chart {
+function sizeChart(
+  title: string, results: readonly EngineResult[], axis: typeof logAxis, format: (value: number) => string,
+  point: (result: EngineResult) => Point | null,
+): ChartData {
   const xs = distinct(results.map(({ packetBytes }) => packetBytes)).toSorted((a, b) => a - b);
   const xTexts = xs.map((bytes) => `${number(bytes, 5)} bytes`);
   const series = BENCH_ENGINES.map((engine, i) => ({
@@ -96,30 +110,39 @@ function sizeChart(title: string, results: readonly EngineResult[], axis: typeof
   return { title, bars: false, bounded: true, xs, xTexts, x, y: axis(extent(series), format), series };
 }
 
-function tunCharts({ results }: TunReport): Chart[] {
+function tunCharts({ results }: TunReport): ChartData[] {
   return distinct(results.map(({ packetBytes }) => packetBytes)).flatMap((bytes) => {
     const shown = results.filter(({ packetBytes }) => packetBytes === bytes);
     const of = `packets of ${number(bytes, 5)} bytes`;
     return [
       repliesChart(`Replies per second, ${of}`, shown),
       ...latencyChart(`Round trip in microseconds by percentile, idle, ${of}`, shown, ({ idle }) => idle),
-      ...latencyChart(`Round trip in microseconds by percentile, at half load, ${of}`, shown, ({ halfLoad }) => halfLoad),
+      ...latencyChart(
+        `Round trip in microseconds by percentile, at half load, ${of}`, shown, ({ halfLoad }) => halfLoad,
+      ),
     ];
   });
 }
 
-function repliesChart(title: string, results: readonly TunResult[]): Chart {
+function repliesChart(title: string, results: readonly TunResult[]): ChartData {
   const xs = results.map((_, i) => i);
   const series = results.map((result, i) => {
     const { median, low, high } = result.repliesPerSecond;
     return tunSeries(result, xs.map((x) => x === i ? { value: median, low, high, text: si(median) } : null));
   });
-  const x = { log: false, range: [-0.5, xs.length - 0.5] satisfies [number, number], ticks: xs, labels: results.map(({ engine, io }) => `${engine}\n${io}`) };
+  const x = {
+    log: false, range: [-0.5, xs.length - 0.5] satisfies [number, number], ticks: xs,
+    labels: results.map(({ engine, io }) => `${engine}\n${io}`),
+  };
   return { title, bars: true, bounded: true, xs, xTexts: [], x, y: linearAxis(extent(series), si), series };
 }
 
-/** Every x is one over the share of pings that took longer: 10 is the 90th percentile, 100 the 99th. None without pings. */
-function latencyChart(title: string, results: readonly TunResult[], of: (result: TunResult) => Latency | null): Chart[] {
+/**
+ * Every x is one over the share of pings that took longer: 10 is the 90th percentile, 100 the 99th. None without pings.
+ */
+function latencyChart(
+  title: string, results: readonly TunResult[], of: (result: TunResult) => Latency | null,
+): ChartData[] {
   const measured = results.flatMap((result) => {
     const pings = of(result)?.histogram ?? [];
     const count = total(pings);
@@ -135,7 +158,9 @@ function latencyChart(title: string, results: readonly TunResult[], of: (result:
   })));
   const ticks = xs.filter((x) => x === 2 || Number.isInteger(Math.log10(x)));
   const x = { log: true, range: around(xs), ticks, labels: ticks.map(percent) };
-  return [{ title, bars: false, bounded: false, xs, xTexts: xs.map(percent), x, y: logAxis(extent(series), number), series }];
+  return [
+    { title, bars: false, bounded: false, xs, xTexts: xs.map(percent), x, y: logAxis(extent(series), number), series },
+  ];
 }
 
 /** What all of `count` pings but one in `x` stay within. */
@@ -165,7 +190,9 @@ function around(xs: readonly number[]): [number, number] {
 
 function logAxis([least, greatest]: [number, number], format: (value: number) => string): Axis {
   const all = steps(least / 10, greatest * 10, [1, 2, 5]);
-  const range: [number, number] = [all.findLast((step) => step < least) ?? least, all.find((step) => step > greatest) ?? greatest];
+  const range: [number, number] = [
+    all.findLast((step) => step < least) ?? least, all.find((step) => step > greatest) ?? greatest,
+  ];
   const fine = steps(...range, [1, 2, 5]);
   const ticks = fine.length > 8 ? steps(...range, [1]) : fine;
   return { log: true, range, ticks, labels: ticks.map((tick) => format(tick)) };
@@ -184,7 +211,8 @@ function linearAxis([, most]: [number, number], format: (value: number) => strin
 function steps(low: number, high: number, multiples: readonly number[]): number[] {
   const first = Math.floor(Math.log10(low));
   const powers = Array.from({ length: Math.ceil(Math.log10(high)) - first + 1 }, (_, i) => first + i);
-  return powers.flatMap((power) => multiples.map((multiple) => Number(`${multiple}e${power}`))).filter((step) => step >= low && step <= high);
+  return powers.flatMap((power) => multiples.map((multiple) => Number(`${multiple}e${power}`)))
+    .filter((step) => step >= low && step <= high);
 }
 
 function distinct(values: readonly number[]): number[] {

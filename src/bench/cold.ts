@@ -1,12 +1,12 @@
 /**
- * A cold start, in a process of its own since V8 keeps what it compiled for the whole process: `cold.js ENGINE` prints what
- * each step took until the first packet was answered, as a ColdResult.
+ * A cold start, in a process of its own since V8 keeps what it compiled for the whole process: `cold.js ENGINE` prints
+ * what each step took until the first packet was answered, as a ColdResult.
  */
 import { readFileSync } from "node:fs";
 import { LinearMemory } from "../engine/memory.js";
 import { DEFAULT_REASSEMBLY } from "../prefix/policy.js";
 import type { Engine } from "../engine/contract.js";
-import { moduleOf } from "./engines.js";
+import { moduleOf } from "../engine/create.js";
 import type { BenchEngine, ColdResult } from "./report.js";
 import { trafficOf, Workload } from "./workload.js";
 
@@ -17,7 +17,9 @@ const workload = new Workload(linear, destinations, 84, 1, 1, 1);
 
 const times = [performance.now()];
 const lap = () => { times.push(performance.now()); };
-const instance = engine === "wasm" || engine === "wasm-scalar" ? await webAssembly(moduleOf(engine)) : await javaScript();
+const instance = engine === "wasm" || engine === "wasm-scalar"
+  ? await webAssembly(moduleOf(engine))
+  : await javaScript();
 lap();
 const replies = instance.respond(1, 0);
 lap();
@@ -37,7 +39,9 @@ async function webAssembly(file: URL): Promise<Engine> {
 }
 
 async function javaScript(): Promise<Engine> {
-  const create = engine === "js" ? (await import("../engine/js.js")).createJsEngine : (await import("./naive.js")).createNaiveEngine;
+  const create = engine === "js"
+    ? (await import("../engine/js.js")).createJsEngine
+    : (await import("./naive.js")).createNaiveEngine;
   lap();
   lap();
   return create(linear.memory);

@@ -7,7 +7,9 @@ export interface Change {
   readonly what: string;
   readonly before: number;
   readonly now: number;
-  /** The change in units of the noise: half of how far apart each run's rounds were, added as independent errors add. */
+  /**
+   * The change in units of the noise: half of how far apart each run's rounds were, added as independent errors add.
+   */
   readonly timesNoise: number;
 }
 
@@ -22,13 +24,18 @@ export function parseReport(text: string, name: string, benchmark: Report["bench
   let report: Report;
   try {
     report = JSON.parse(text) as Report;
-    const isFigure = ({ median, spread }: Figure) => Number.isFinite(median) && median > 0 && Number.isFinite(spread) && spread >= 0;
+    const isFigure = ({ median, spread }: Figure) => Number.isFinite(median) && median > 0 && Number.isFinite(spread)
+      && spread >= 0;
     if (![...figures(report).values()].every(isFigure)) throw new Error("a figure is missing");
-    if (ENVIRONMENT.some((key) => !(key in report.environment)) || /\p{Cc}/u.test(Object.values(report.environment).join())) throw new Error("not an environment");
+    if (ENVIRONMENT.some((key) => !(key in report.environment))
+      || /\p{Cc}/u.test(Object.values(report.environment).join())) throw new Error("not an environment");
   } catch {
     throw new Failure(`${name} is not a report of pongd bench; give a file that --json wrote`, EXIT.USAGE);
   }
-  if (report.benchmark !== benchmark) throw new Failure(`${name} is a report of bench ${report.benchmark}, and cannot be compared with one of bench ${benchmark}`, EXIT.USAGE);
+  if (report.benchmark !== benchmark) throw new Failure(
+    `${name} is a report of bench ${report.benchmark}, and cannot be compared with one of bench ${benchmark}`,
+    EXIT.USAGE,
+  );
   return report;
 }
 
@@ -39,25 +46,38 @@ export function compare(before: Report, now: Report): Change[] {
     const other = old.get(what);
     if (!other) return [];
     const change = Math.abs(median - other.median);
-    return [{ what, before: other.median, now: median, timesNoise: change === 0 ? 0 : change / (Math.hypot(other.spread, spread) / 2) }];
+    return [{
+      what, before: other.median, now: median,
+      timesNoise: change === 0 ? 0 : change / (Math.hypot(other.spread, spread) / 2),
+    }];
   });
 }
 
-const ENVIRONMENT = ["pongd", "commit", "node", "v8", "kernel", "cpu", "cores", "governor", "nodeFlags", "seed"] as const;
+const ENVIRONMENT = [
+  "pongd", "commit", "node", "v8", "kernel", "cpu", "cores", "governor", "nodeFlags", "seed",
+] as const;
 
 /** What else was not the same. */
 export function differences(before: Environment, now: Environment): string[] {
-  return ENVIRONMENT.filter((key) => String(before[key]) !== String(now[key])).map((key) => `${key}: ${String(before[key])} → ${String(now[key])}`);
+  return ENVIRONMENT.filter((key) => String(before[key]) !== String(now[key]))
+    .map((key) => `${key}: ${String(before[key])} → ${String(now[key])}`);
 }
 
 /** Times, and what a machine that is slower today is so for both sides of: the ratios. */
 function figures(report: Report): Map<string, Figure> {
   const rounds = ({ median, min, p95 }: Spread): Figure => ({ median, spread: p95 - min });
   return new Map(report.benchmark === "engine"
-    ? report.results.flatMap(({ engine, packetBytes, batch, nsPerPacket, ratioToJs, ratioToJsInterval }): [string, Figure][] => {
-        const what = `${engine}, ${packetBytes} bytes, batches of ${batch}${report.prefixes > 1 ? `, ${report.prefixes} prefixes` : ""}`;
-        const ratio: [string, Figure][] = ratioToJs === null || ratioToJsInterval === null || engine === "js" ? [] : [[`${what}, × js`, { median: ratioToJs, spread: 2 * (ratioToJsInterval[1] - ratioToJsInterval[0]) }]];
+    ? report.results.flatMap((
+        { engine, packetBytes, batch, nsPerPacket, ratioToJs, ratioToJsInterval },
+      ): [string, Figure][] => {
+        const what = `${engine}, ${packetBytes} bytes, batches of `
+          + `${batch}${report.prefixes > 1 ? `, ${report.prefixes} prefixes` : ""}`;
+        const ratio: [string, Figure][] = ratioToJs === null || ratioToJsInterval === null || engine === "js"
+          ? []
+          : [[`${what}, × js`, { median: ratioToJs, spread: 2 * (ratioToJsInterval[1] - ratioToJsInterval[0]) }]];
         return [[`${what}, ns/packet`, rounds(nsPerPacket)], ...ratio];
       })
-    : report.results.map(({ engine, io, packetBytes, repliesPerSecond }): [string, Figure] => [`${engine}, ${io}, ${packetBytes} bytes, replies/s`, rounds(repliesPerSecond)]));
+    : report.results.map(({ engine, io, packetBytes, repliesPerSecond }): [string, Figure] => [
+        `${engine}, ${io}, ${packetBytes} bytes, replies/s`, rounds(repliesPerSecond),
+      ]));
 }

@@ -1,6 +1,6 @@
 /**
- * One engine on a thread of its own, as in pongd: V8 compiles what exists once in a thread better than what exists twice
- * (engine/js.ts). It runs when told to, so that its rivals' threads are idle meanwhile.
+ * One engine on a thread of its own, as in pongd: V8 compiles what exists once in a thread better than what exists
+ * twice (engine/js.ts). It runs when told to, so that its rivals' threads are idle meanwhile.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { LinearMemory } from "../engine/memory.js";
@@ -14,7 +14,7 @@ import { trafficOf, Workload } from "./workload.js";
 /** A packet of the usual MTU lies in a slot of that size, however small it is. */
 const MTU = 1500;
 /** Least packets between two readings of the clock, which takes as long as four of them. */
-const LEAST_PACKETS = 64;
+const MIN_PACKETS = 64;
 const CLOCK_READS = 99;
 
 export interface ContenderInput {
@@ -29,8 +29,9 @@ export interface ContenderInput {
 export type RunResult = { readonly nsPerPacket: number } | { readonly error: string };
 
 const { engine: name, packetBytes, batch, prefixes, seed } = workerData as ContenderInput;
-const calls = Math.ceil(LEAST_PACKETS / batch);
-// One for each packet, and each in a prefix of its own where there are that many. What a lookup reads is in the caches, like the packets.
+const calls = Math.ceil(MIN_PACKETS / batch);
+// One for each packet, and each in a prefix of its own where there are that many. What a lookup reads is in the caches,
+// like the packets.
 const { table, destinations } = trafficOf(prefixes, batch * calls, seed);
 const linear = LinearMemory.create({ mtu: Math.max(packetBytes, MTU), reassembly: DEFAULT_REASSEMBLY, table });
 const engine = await createEngine(name, linear);

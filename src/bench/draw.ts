@@ -1,15 +1,15 @@
 /** What runs in the page of html.ts. */
 import type uPlot from "uplot";
-import type { Axis, Chart, Series } from "./charts.js";
+import type { Axis, ChartData, Series } from "./charts.js";
 
 /** Draws each chart into its figure. It goes there as text, so it uses nothing but its arguments and the browser. */
-export function draw(Plot: typeof uPlot, charts: readonly Chart[]): void {
+export function draw(Plot: typeof uPlot, charts: readonly ChartData[]): void {
   const font = (scale: number) => `${12 * scale}px system-ui, sans-serif`;
   const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name);
   /** Of labels in that font, in CSS pixels: no digit is wider. */
   const widest = (lines: readonly string[]) => 7.5 * Math.max(...lines.map((line) => line.length));
 
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- an ambient const enum: there is no value to import.
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- an ambient const enum has no value.
   const scaleOf = ({ log, range }: Axis): uPlot.Scale => ({ time: false, distr: log ? 3 : 1, range });
   const axisOf = ({ ticks, labels }: Axis, axis: uPlot.Axis): uPlot.Axis => ({
     font: font(1),
@@ -36,7 +36,9 @@ export function draw(Plot: typeof uPlot, charts: readonly Chart[]): void {
   };
 
   /** How far a series is beside its x, in CSS pixels: error bars would lie on one another. */
-  const besides = ({ bars, bounded, series }: Chart, i: number) => bounded && !bars ? 5 * (i - (series.length - 1) / 2) : 0;
+  const besides = ({ bars, bounded, series }: ChartData, i: number) => bounded && !bars
+    ? 5 * (i - (series.length - 1) / 2)
+    : 0;
 
   /** A line through points that are beside their x. */
   const lineBeside = (pixels: number): uPlot.Series.PathBuilder => (plot, ...args) => {
@@ -48,11 +50,14 @@ export function draw(Plot: typeof uPlot, charts: readonly Chart[]): void {
   };
 
   /** Error bars, and each point's shape or each bar's text. */
-  const mark = (plot: uPlot, { bars, xs }: Chart, { look, points }: Series, beside: number) => {
+  const mark = (plot: uPlot, { bars, xs }: ChartData, { look, points }: Series, beside: number) => {
     const { ctx } = plot;
     points.forEach((point, i) => {
       if (point === null) return;
-      const [x, y, low, high] = [plot.valToPos(xs[i], "x", true), ...[point.value, point.low, point.high].map((value) => plot.valToPos(value, "y", true))];
+      const [x, y, low, high] = [
+        plot.valToPos(xs[i], "x", true),
+        ...[point.value, point.low, point.high].map((value) => plot.valToPos(value, "y", true)),
+      ];
       ctx.save();
       ctx.translate(x, y);
       ctx.scale(Plot.pxRatio, Plot.pxRatio);
@@ -109,5 +114,7 @@ export function draw(Plot: typeof uPlot, charts: readonly Chart[]): void {
     new ResizeObserver(() => { plot.setSize(size()); }).observe(place);
     return plot;
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { for (const plot of plots) plot.redraw(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener(
+    "change", () => { for (const plot of plots) plot.redraw(); },
+  );
 }

@@ -13,11 +13,11 @@ import { environment } from "./environment.js";
 import type { BenchEngine, ColdResult, EngineReport, EngineResult } from "./report.js";
 import { median, medianInterval, spreadOf } from "./stats.js";
 
-const LEAST_SLICES = 25;
+const MIN_SLICES = 25;
 /** No more, so that an interruption is heard soon. */
 const SLICE_SECONDS = 0.05;
 /** Fewer say too little for a result, where a run was interrupted. */
-const LEAST_ROUNDS = 5;
+const MIN_ROUNDS = 5;
 const WARM_UP_NS = 100_000_000;
 const COLD_RUNS = 9;
 const COLD = fileURLToPath(new URL("./cold.js", import.meta.url));
@@ -33,21 +33,32 @@ export interface EngineBenchOptions {
   readonly seed: number;
 }
 
-/** `onProgress` hears how much is done, 0 to 1, and what comes next. Once `interrupted`, what has been measured is returned. */
-export async function benchEngine(options: EngineBenchOptions, interrupted: AbortSignal, onProgress: (done: number, next: string) => void): Promise<EngineReport> {
+/**
+ * `onProgress` hears how much is done, 0 to 1, and what comes next. Once `interrupted`, what has been measured is
+ * returned.
+ */
+export async function benchEngine(
+  options: EngineBenchOptions, interrupted: AbortSignal, onProgress: (done: number, next: string) => void,
+): Promise<EngineReport> {
   const { engines, packetBytes, batches, prefixes, seconds, seed } = options;
   const results: EngineResult[] = [];
   const cells = packetBytes.flatMap((bytes) => batches.map((batch) => ({ bytes, batch })));
   for (const [i, { bytes, batch }] of cells.entries()) {
     if (interrupted.aborted) break;
     onProgress(i / (cells.length + 1), `${bytes} bytes, batches of ${batch}`);
-    const rounds = await race(engines.map((engine) => ({ engine, packetBytes: bytes, batch, prefixes, seed })), seconds, interrupted);
-    if (rounds.length >= LEAST_ROUNDS) results.push(...engines.map((engine, e) => resultOf(engine, bytes, batch, rounds.map((round) => round[e]), rounds.map((round) => round[engines.indexOf("js")]))));
+    const rounds = await race(
+      engines.map((engine) => ({ engine, packetBytes: bytes, batch, prefixes, seed })), seconds, interrupted,
+    );
+    if (rounds.length >= MIN_ROUNDS) results.push(...engines.map((engine, e) => resultOf(
+      engine, bytes, batch, rounds.map((round) => round[e]), rounds.map((round) => round[engines.indexOf("js")]),
+    )));
   }
   onProgress(cells.length / (cells.length + 1), "cold starts");
   const cold = await coldStarts(engines, interrupted);
   onProgress(1, "");
-  return { benchmark: "engine", complete: !interrupted.aborted, environment: environment(seed), prefixes, results, cold };
+  return {
+    benchmark: "engine", complete: !interrupted.aborted, environment: environment(seed), prefixes, results, cold,
+  };
 }
 
 /** The rounds, each the nanoseconds a packet of every contender. */
@@ -55,7 +66,7 @@ async function race(inputs: readonly ContenderInput[], seconds: number, interrup
   const contenders = inputs.map((workerData) => new Worker(new URL("./contender.js", import.meta.url), { workerData }));
   try {
     for (const contender of contenders) await run(contender, WARM_UP_NS);
-    const slices = Math.max(LEAST_SLICES, Math.ceil(seconds / SLICE_SECONDS));
+    const slices = Math.max(MIN_SLICES, Math.ceil(seconds / SLICE_SECONDS));
     const rounds: number[][] = [];
     for (let i = 0; i < slices && !interrupted.aborted; i++) {
       const round: number[] = [];
@@ -79,7 +90,9 @@ async function run(contender: Worker, ns: number): Promise<number> {
   return result.nsPerPacket;
 }
 
-function resultOf(engine: BenchEngine, packetBytes: number, batch: number, ns: readonly number[], js: readonly (number | undefined)[]): EngineResult {
+function resultOf(
+  engine: BenchEngine, packetBytes: number, batch: number, ns: readonly number[], js: readonly (number | undefined)[],
+): EngineResult {
   const nsPerPacket = spreadOf(ns);
   const ratios = js.flatMap((of, i) => of === undefined ? [] : [of / ns[i]]);
   return {
@@ -111,7 +124,9 @@ async function coldStarts(engines: readonly BenchEngine[], interrupted: AbortSig
     if (error instanceof Error && "signal" in error && error.signal === "SIGINT") return [];
     throw error;
   }
-  const medianOf = (results: readonly ColdResult[], key: Exclude<keyof ColdResult, "engine">) => median(results.map((result) => result[key]));
+  const medianOf = (
+    results: readonly ColdResult[], key: Exclude<keyof ColdResult, "engine">,
+  ) => median(results.map((result) => result[key]));
   return engines.map((engine, e) => ({
     engine,
     loadMs: medianOf(runs[e], "loadMs"),

@@ -28,10 +28,14 @@ export function environment(seed: number): Environment {
 }
 
 function commit(): string | null {
-  const git = (...args: string[]) => execFileSync("git", ["-C", ROOT, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  const git = (...args: string[]) => execFileSync(
+    "git", ["-C", ROOT, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
+  ).trim();
   try {
     // An installed package may lie in somebody else's repository.
-    return `${git("rev-parse", "--show-toplevel")}/` === ROOT ? git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*") : null;
+    return `${git("rev-parse", "--show-toplevel")}/` === ROOT
+      ? git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+      : null;
   } catch {
     return null;
   }

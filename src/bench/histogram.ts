@@ -1,6 +1,6 @@
 /**
- * A log-linear histogram of durations: each power of two in STEPS equal parts, so that a value is known to within 1/STEPS of
- * itself whether it is a microsecond or a second, in a fixed table that recording never grows.
+ * A log-linear histogram of durations: each power of two in STEPS equal parts, so that a value is known to within
+ * 1/STEPS of itself whether it is a microsecond or a second, in a fixed table that recording never grows.
  */
 const STEPS = 32;
 const STEP_BITS = Math.log2(STEPS);

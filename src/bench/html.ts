@@ -1,12 +1,12 @@
 /**
- * A report of `pongd bench` as one HTML page that asks for nothing else: uPlot, the data and what draws it are inside, and
- * its Content-Security-Policy lets nothing in.
+ * A report of `pongd bench` as one HTML page that asks for nothing else: uPlot, the data and what draws it are inside,
+ * and its Content-Security-Policy lets nothing in.
  */
 import { createHash } from "node:crypto";
 import { number, si } from "../telemetry/numbers.js";
 import { STYLE } from "../web/style.js";
 import { uplotScript, uplotStyle } from "../web/uplot.js";
-import { chartsOf, type Chart, type Series } from "./charts.js";
+import { chartsOf, type ChartData, type Series } from "./charts.js";
 import { draw } from "./draw.js";
 import type { EngineReport, Environment, Report, TunReport } from "./report.js";
 
@@ -15,7 +15,8 @@ export function renderHtml(report: Report, headline: string): string {
   const charts = chartsOf(report);
   const tables = report.benchmark === "engine" ? engineTables(report) : tunTables(report);
   const title = escape(`pongd bench ${report.benchmark}, ${report.environment.date.slice(0, 10)}`);
-  const script = `${uplotScript()}\n(${draw.toString()})(uPlot, JSON.parse(document.getElementById("charts").textContent));\n`;
+  const script = `${uplotScript()}\n(${draw.toString()})(uPlot, `
+    + `JSON.parse(document.getElementById("charts").textContent));\n`;
   const hash = createHash("sha256").update(script).digest("base64");
   return `<!DOCTYPE html>
 <html lang="en">
@@ -46,41 +47,69 @@ ${definitions(report.environment)}
 }
 
 function engineTables({ prefixes, results, cold }: EngineReport): string {
-  return table("Results", `Packets to ${prefixes === 1 ? "one prefix" : `${number(prefixes, 6)} prefixes`}. Medians of the rounds, in brackets their bounds with 95 % confidence. An engine is not told apart from js where the bounds of their ratio enclose 1.`, 1,
-    ["engine", "packet, bytes", "batch", "ns per packet", "least", "most", "95th percentile", "packets per second", "GB/s", "times as fast as js"],
-    results.map(({ engine, packetBytes, batch, nsPerPacket: ns, packetsPerSecond, bytesPerSecond, ratioToJs, ratioToJsInterval }) => [
-      engine, number(packetBytes, 5), number(batch, 5), within(ns.median, [ns.low, ns.high]), ns.min, ns.max, ns.p95,
-      si(packetsPerSecond), bytesPerSecond / 1e9, within(ratioToJs, ratioToJsInterval),
-    ])) + table("Cold costs", "Milliseconds in a fresh process, from nothing loaded to the first packet answered: medians.", 1,
-    ["engine", "load", "compile", "instantiate", "first packet", "total"],
-    cold.map(({ engine, loadMs, compileMs, instantiateMs, firstPacketMs, totalMs }) => [engine, loadMs, compileMs, instantiateMs, firstPacketMs, totalMs]));
+  return table("Results", `Packets to ${prefixes === 1 ? "one prefix" : `${number(prefixes, 6)} prefixes`}. Medians `
+    + "of the rounds, in brackets their bounds with 95 % confidence. An engine is not told apart from js where the "
+    + "bounds of their ratio enclose 1.", 1,
+  [
+    "engine", "packet, bytes", "batch", "ns per packet", "least", "most", "95th percentile", "packets per second",
+    "GB/s", "times as fast as js",
+  ],
+  results.map((
+    { engine, packetBytes, batch, nsPerPacket: ns, packetsPerSecond, bytesPerSecond, ratioToJs, ratioToJsInterval },
+  ) => [
+    engine, number(packetBytes, 5), number(batch, 5), within(ns.median, [ns.low, ns.high]), ns.min, ns.max, ns.p95,
+    si(packetsPerSecond), bytesPerSecond / 1e9, within(ratioToJs, ratioToJsInterval),
+  ])) + table("Cold costs", "Milliseconds in a fresh process, from nothing loaded to the first packet answered: "
+  + "medians.", 1,
+  ["engine", "load", "compile", "instantiate", "first packet", "total"],
+  cold.map((
+    { engine, loadMs, compileMs, instantiateMs, firstPacketMs, totalMs },
+  ) => [engine, loadMs, compileMs, instantiateMs, firstPacketMs, totalMs]));
 }
 
 function tunTables({ results }: TunReport): string {
-  return table("Results", "Offered as much as the device takes. Medians of the rounds, in brackets their bounds with 95 % confidence.", 2,
-    ["engine", "io", "packet, bytes", "replies per second", "least", "most", "95th percentile", "CPU ns per packet", "system calls per packet"],
-    results.map(({ engine, io, packetBytes, repliesPerSecond: rate, cpuNsPerPacket, systemCallsPerPacket }) => [
-      engine, io, number(packetBytes, 5), within(rate.median, [rate.low, rate.high]), rate.min, rate.max, rate.p95, cpuNsPerPacket, systemCallsPerPacket,
-    ])) + table("Latency", "Microseconds from sending a ping to receiving its reply.", 2,
-    ["engine", "io", "packet, bytes", "other packets per second", "pings", "lost", "50 %", "90 %", "99 %", "99.9 %", "longest"],
-    results.flatMap(({ engine, io, packetBytes, idle, halfLoad }) => [idle, halfLoad].filter((latency) => latency !== null).map((latency) => [
-      engine, io, number(packetBytes, 5), latency.packetsPerSecond, number(latency.count, 12), number(latency.lost, 12),
-      latency.p50Us, latency.p90Us, latency.p99Us, latency.p999Us, latency.maxUs,
-    ])));
+  return table("Results", "Offered as much as the device takes. Medians of the rounds, in brackets their bounds with "
+    + "95 % confidence.", 2,
+  [
+    "engine", "io", "packet, bytes", "replies per second", "least", "most", "95th percentile", "CPU ns per packet",
+    "system calls per packet",
+  ],
+  results.map(({ engine, io, packetBytes, repliesPerSecond: rate, cpuNsPerPacket, systemCallsPerPacket }) => [
+    engine, io, number(packetBytes, 5), within(
+      rate.median, [rate.low, rate.high],
+    ), rate.min, rate.max, rate.p95, cpuNsPerPacket, systemCallsPerPacket,
+  ])) + table("Latency", "Microseconds from sending a ping to receiving its reply.", 2,
+    [
+      "engine", "io", "packet, bytes", "other packets per second", "pings", "lost", "50 %", "90 %", "99 %", "99.9 %",
+      "longest",
+    ],
+    results.flatMap(({ engine, io, packetBytes, idle, halfLoad }) => [idle, halfLoad]
+      .filter((latency) => latency !== null)
+      .map((latency) => [
+        engine, io, number(packetBytes, 5), latency.packetsPerSecond, number(latency.count, 12), number(latency.lost, 12),
+        latency.p50Us, latency.p90Us, latency.p99Us, latency.p999Us, latency.maxUs,
+      ])));
 }
 
 function within(value: number | null, bounds: readonly [number, number] | null): string | null {
-  return value === null ? null : `${number(value)}${bounds === null ? "" : ` (${bounds.map((bound) => number(bound)).join("–")})`}`;
+  return value === null
+    ? null
+    : `${number(value)}${bounds === null ? "" : ` (${bounds.map((bound) => number(bound)).join("–")})`}`;
 }
 
 /** The first `names` columns are text. Nothing without rows. */
-function table(title: string, note: string, names: number, headings: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
+function table(
+  title: string, note: string, names: number, headings: readonly string[],
+  rows: readonly (readonly (string | number | null)[])[],
+): string {
   if (rows.length === 0) return "";
   const cell = (value: string | number | null, i: number) => {
     const text = escape(typeof value === "number" ? number(value) : value ?? "–");
     return i < names ? `<th scope="row">${text}</th>` : `<td>${text}</td>`;
   };
-  const head = headings.map((heading, i) => `<th scope="col"${i < names ? ` class="name"` : ""}>${escape(heading)}</th>`);
+  const head = headings.map(
+    (heading, i) => `<th scope="col"${i < names ? ` class="name"` : ""}>${escape(heading)}</th>`,
+  );
   return `<h2>${title}</h2>
 <p>${note}</p>
 <div class="scroll" role="region" aria-label="${title}" tabindex="0"><table>
@@ -91,21 +120,29 @@ function table(title: string, note: string, names: number, headings: readonly st
 }
 
 function definitions(environment: Environment): string {
-  const rows = Object.entries(environment).map(([name, value]: [string, string | number | readonly string[] | null]) => {
-    const text = typeof value === "object" ? value?.join(" ") ?? "" : String(value);
-    // nodeFlags: "node flags".
-    return `<dt>${name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}</dt><dd>${escape(text === "" ? "–" : text)}</dd>`;
-  });
+  const rows = Object.entries(environment)
+    .map(([name, value]: [string, string | number | readonly string[] | null]) => {
+      const text = typeof value === "object" ? value?.join(" ") ?? "" : String(value);
+      // nodeFlags: "node flags".
+      return `<dt>${name.replace(
+        /[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`,
+      )}</dt><dd>${escape(text === "" ? "–" : text)}</dd>`;
+    });
   return `<dl>${rows.join("\n")}</dl>`;
 }
 
-function figure({ title, bars, bounded, series }: Chart): string {
-  const entry = ({ label, look: { colour, dash, shape } }: Series) => `<li><svg viewBox="-16 -7 32 14" width="32" height="14" aria-hidden="true" style="color: var(${colour})">`
-    + `<path d="M-16 0h32" stroke="currentColor" stroke-width="2" stroke-dasharray="${dash.join(" ")}"/><path d="${shape}" fill="currentColor"/></svg>`
+function figure({ title, bars, bounded, series }: ChartData): string {
+  const entry = (
+    { label, look: { colour, dash, shape } }: Series,
+  ) => `<li><svg viewBox="-16 -7 32 14" width="32" height="14" aria-hidden="true" style="color: var(${colour})">`
+    + `<path d="M-16 0h32" stroke="currentColor" stroke-width="2" stroke-dasharray="${dash.join(" ")}"/><path `
+    + `d="${shape}" fill="currentColor"/></svg>`
     + `${escape(label)} <span class="reading"></span></li>`;
   return `<figure>
 <figcaption>${escape(title)}</figcaption>
-<div class="plot" role="img" aria-label="${escape(title)}: ${escape(series.map(({ label }) => label).join(", "))}. The tables below have the numbers."></div>
+<div class="plot" role="img" aria-label="${escape(title)}: ${escape(
+  series.map(({ label }) => label).join(", "),
+)}. The tables below have the numbers."></div>
 ${bars ? "" : `<ul class="legend">${series.map(entry).join("")}<li class="reading"></li></ul>`}
 ${bounded ? `<p class="bounds">Error bars: bounds of the medians with 95 % confidence.</p>` : ""}
 </figure>

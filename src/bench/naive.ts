@@ -1,7 +1,7 @@
 /**
- * What one writes first, and the gist that pongd grew from: a packet is an array of bytes, its checksums are loops over them,
- * and the reply's are computed anew. It answers as the other engines do, byte for byte, but knows no prefixes, no counters
- * and no reasons.
+ * What one writes first, and the gist that pongd grew from: a packet is an array of bytes, its checksums are loops over
+ * them, and the reply's are computed anew. It answers as the other engines do, byte for byte, but knows no prefixes, no
+ * counters and no reasons.
  */
 import { MIN_PATH_MTU } from "../../abi/paths.js";
 import { DEFAULT_ANSWERS } from "../prefix/policy.js";

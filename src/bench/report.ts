@@ -1,6 +1,6 @@
 /**
- * What `pongd bench` measured, as its JSON has it. Times of packets are nanoseconds, round trips microseconds, cold costs
- * milliseconds, each as the field's name says.
+ * What `pongd bench` measured, as its JSON has it. Times of packets are nanoseconds, round trips microseconds, cold
+ * costs milliseconds, each as the field's name says.
  */
 import type { IoName } from "../io/contract.js";
 
@@ -47,13 +47,19 @@ export interface EngineResult {
   readonly nsPerPacket: Spread;
   readonly packetsPerSecond: number;
   readonly bytesPerSecond: number;
-  /** How many times as fast as `js`: the median of the rounds' own ratios, as both ran in each round; null where `js` did not run. */
+  /**
+   * How many times as fast as `js`: the median of the rounds' own ratios, as both ran in each round; null where `js`
+   * did not run.
+   */
   readonly ratioToJs: number | null;
   /** Bounds it with 95 % confidence. */
   readonly ratioToJsInterval: readonly [low: number, high: number] | null;
 }
 
-/** Those of one batch, which headline and charts are of: the batch nearest to 64 packets in which WebAssembly ran beside JavaScript. */
+/**
+ * Those of one batch, which headline and charts are of: the batch nearest to 64 packets in which WebAssembly ran beside
+ * JavaScript.
+ */
 export function resultsOfOneBatch(results: readonly EngineResult[]): readonly EngineResult[] {
   const compared = results.filter(({ engine, ratioToJs }) => engine === "wasm" && ratioToJs !== null);
   const batches = (compared.length > 0 ? compared : results).map(({ batch }) => batch);
@@ -113,7 +119,10 @@ export interface TunResult {
   readonly packetBytes: number;
   /** Offered as much as the device takes. */
   readonly repliesPerSecond: Spread;
-  /** How many times as many as the first combination: the median of the rounds' own ratios, bounded with 95 % confidence. */
+  /**
+   * How many times as many as the first combination: the median of the rounds' own ratios, bounded with 95 %
+   * confidence.
+   */
   readonly ratioToFirst: number | null;
   readonly ratioToFirstInterval: readonly [low: number, high: number] | null;
   /** CPU time of the whole program but the sender, for each packet answered. */

@@ -1,7 +1,7 @@
 /**
- * The other end of the tunnel, on a thread and a CPU of its own: echo requests straight into the device (AF_PACKET, past the
- * kernel's IP layer and queueing disciplines, by sendmmsg), and pings whose replies it waits for. It never sleeps while it
- * measures: what it sees is the responder's time, and none of its own waking up.
+ * The other end of the tunnel, on a thread and a CPU of its own: echo requests straight into the device (AF_PACKET,
+ * past the kernel's IP layer and queueing disciplines, by sendmmsg), and pings whose replies it waits for. It never
+ * sleeps while it measures: what it sees is the responder's time, and none of its own waking up.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
@@ -55,7 +55,7 @@ export interface FloodResult {
   readonly latenciesMs: readonly number[];
 }
 
-export type Answer
+export type SenderAnswer
   = | { readonly kind: "flood"; readonly flood: FloodResult }
     | { readonly kind: "ping"; readonly ping: Latency }
     | { readonly error: string };
@@ -81,9 +81,11 @@ const packetSocket = openPacketSocket();
 const pingSocket = openPingSocket();
 
 parentPort?.on("message", (command: Command) => {
-  let answer: Answer;
+  let answer: SenderAnswer;
   try {
-    answer = command.kind === "flood" ? { kind: "flood", flood: flood(command) } : { kind: "ping", ping: ping(command) };
+    answer = command.kind === "flood"
+      ? { kind: "flood", flood: flood(command) }
+      : { kind: "ping", ping: ping(command) };
   } catch (error) {
     answer = { error: messageOf(error) };
   }
@@ -130,7 +132,8 @@ function ping({ packetBytes, seconds, packetsPerSecond }: PingCommand): Latency 
       sentAt = performance.now();
       libc.send(pingSocket, request, request.length, uapi.MSG_DONTWAIT);
     } else {
-      const isReply = libc.recv(pingSocket, reply, reply.length, uapi.MSG_DONTWAIT) > 0 && (reply[6] << 8 | reply[7]) === sequence;
+      const isReply = libc.recv(pingSocket, reply, reply.length, uapi.MSG_DONTWAIT) > 0
+        && (reply[6] << 8 | reply[7]) === sequence;
       const took = performance.now() - sentAt;
       if (isReply) histogram.record(Math.round(took * 1e6));
       else if (took > PING_TIMEOUT_MS) lost++;
@@ -189,7 +192,10 @@ class Packets {
     this.#vector = base;
   }
 
-  /** What is due, VECTOR at most: what would be more is let go, as catching up would be a burst. Nor is sent again what the device refuses. */
+  /**
+   * What is due, VECTOR at most: what would be more is let go, as catching up would be a burst. Nor is sent again what
+   * the device refuses.
+   */
   sendDue(now: number): void {
     const due = Math.floor((now - this.#due) * this.#perMs);
     if (!(due > 0)) return;
@@ -242,14 +248,20 @@ class Timed {
   }
 
   #receive(): void {
-    if (this.#everyMs === Infinity || libc.recv(pingSocket, this.#reply, this.#reply.length, uapi.MSG_DONTWAIT) <= 0) return;
-    if (this.#cameFrom.getUint32(16) === this.#run) this.latenciesMs.push(performance.now() - this.#cameFrom.getFloat64(8));
+    if (this.#everyMs === Infinity || libc.recv(pingSocket, this.#reply, this.#reply.length, uapi.MSG_DONTWAIT) <= 0) {
+      return;
+    }
+    if (this.#cameFrom.getUint32(16) === this.#run) {
+      this.latenciesMs.push(performance.now() - this.#cameFrom.getFloat64(8));
+    }
   }
 }
 
 function openPacketSocket(): number {
   const fd = libc.check(libc.socket(uapi.AF_PACKET, uapi.SOCK_DGRAM | uapi.SOCK_CLOEXEC, 0), "socket", "AF_PACKET");
-  const set = (level: number, option: number, value: number) => libc.setsockopt(fd, level, option, new Uint8Array(Int32Array.of(value).buffer), 4);
+  const set = (level: number, option: number, value: number) => libc.setsockopt(
+    fd, level, option, new Uint8Array(Int32Array.of(value).buffer), 4,
+  );
   libc.check(set(uapi.SOL_PACKET, uapi.PACKET_QDISC_BYPASS, 1), "setsockopt", "PACKET_QDISC_BYPASS");
   // Only by CAP_NET_ADMIN of the initial user namespace; without it packets are refused a little sooner.
   set(uapi.SOL_SOCKET, uapi.SO_SNDBUFFORCE, 1 << 24);
@@ -258,7 +270,9 @@ function openPacketSocket(): number {
 
 /** A ping socket: it gets the replies to its own requests, and no others. */
 function openPingSocket(): number {
-  const fd = libc.check(libc.socket(uapi.AF_INET, uapi.SOCK_DGRAM | uapi.SOCK_CLOEXEC, uapi.IPPROTO_ICMP), "socket", "IPPROTO_ICMP");
+  const fd = libc.check(
+    libc.socket(uapi.AF_INET, uapi.SOCK_DGRAM | uapi.SOCK_CLOEXEC, uapi.IPPROTO_ICMP), "socket", "IPPROTO_ICMP",
+  );
   // struct sockaddr_in: u16 family, be16 port, be32 address
   const address = Buffer.alloc(16);
   address.writeUInt16LE(uapi.AF_INET, 0);

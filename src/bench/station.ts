@@ -17,7 +17,7 @@ import { Netlink } from "../tun/netlink.js";
 import { CLONE_NEWNET } from "../sys/uapi.js";
 import { affinity, setAffinity } from "./affinity.js";
 import type { Latency } from "./report.js";
-import type { Answer, Command, FloodResult, SenderInput } from "./sender.js";
+import type { SenderAnswer, Command, FloodResult, SenderInput } from "./sender.js";
 
 export interface StationInput {
   readonly engine: EngineName;
@@ -84,7 +84,7 @@ function daemon(): Promise<void> {
 async function obey(sender: Worker, command: Command): Promise<void> {
   const before = await counters();
   sender.postMessage(command);
-  const [answer] = await once(sender, "message") as [Answer];
+  const [answer] = await once(sender, "message") as [SenderAnswer];
   if ("error" in answer) throw new Error(answer.error);
   const after = await counters();
   if (answer.kind === "ping") tell(answer);

@@ -14,8 +14,9 @@ export function percentile(values: readonly number[], fraction: number): number 
 }
 
 /**
- * Bounds of the median with 95 % confidence, by order statistics: how many of n values lie below the median is binomial with
- * p = 1/2, so the values at ranks (n ± 1.96 √n) / 2 enclose it. With fewer than 6 values they are the least and the greatest.
+ * Bounds of the median with 95 % confidence, by order statistics: how many of n values lie below the median is binomial
+ * with p = 1/2, so the values at ranks (n ± 1.96 √n) / 2 enclose it. With fewer than 6 values they are the least and
+ * the greatest.
  */
 export function medianInterval(values: readonly number[]): [low: number, high: number] {
   const sorted = values.toSorted((a, b) => a - b);
@@ -27,5 +28,8 @@ export function medianInterval(values: readonly number[]): [low: number, high: n
 
 export function spreadOf(values: readonly number[]): Spread {
   const [low, high] = medianInterval(values);
-  return { median: median(values), min: Math.min(...values), max: Math.max(...values), p95: percentile(values, 0.95), low, high };
+  return {
+    median: median(values), min: Math.min(...values), max: Math.max(...values), p95: percentile(values, 0.95), low,
+    high,
+  };
 }

@@ -1,7 +1,10 @@
 /** A report for people: the answer in a sentence, then the figures it rests on. */
 import { styleText } from "node:util";
 import type { Change } from "./compare.js";
-import { isToldApart, resultsOfOneBatch, type EngineReport, type EngineResult, type Environment, type Latency, type Report, type TunReport, type TunResult } from "./report.js";
+import {
+  isToldApart, resultsOfOneBatch, type EngineReport, type EngineResult, type Environment, type Latency, type Report,
+  type TunReport, type TunResult,
+} from "./report.js";
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
@@ -20,8 +23,12 @@ export function renderText(report: Report, colour: boolean): string {
   return [
     bold(headline(report)),
     ...report.complete ? [] : ["Interrupted: this is what had been measured."],
-    ...report.benchmark === "tun" && report.environment.cores < 2 ? ["There is one CPU, and the sender takes its share of it: compare with runs on one CPU alone."] : [],
-    ...sections.flatMap(({ title, rows }) => rows.length > 1 ? ["", title, ...table(rows).map((line, i) => i === 0 ? dim(line) : line)] : []),
+    ...report.benchmark === "tun" && report.environment.cores < 2
+      ? ["There is one CPU, and the sender takes its share of it: compare with runs on one CPU alone."]
+      : [],
+    ...sections.flatMap(({ title, rows }) => rows.length > 1
+      ? ["", title, ...table(rows).map((line, i) => i === 0 ? dim(line) : line)]
+      : []),
     "",
     ...describe(report.environment).map(dim),
     "",
@@ -31,11 +38,17 @@ export function renderText(report: Report, colour: boolean): string {
 /** What changed since another report, beyond the noise of both. */
 export function renderChanges(changes: readonly Change[], differences: readonly string[]): string {
   const beyond = changes.filter(({ timesNoise }) => timesNoise > 1);
-  const rows: Cell[][] = [["", "before", "now", "change", "× the noise"], ...beyond.map(({ what, before, now, timesNoise }) => [what, figure(before), figure(now), percent(now / before - 1), figure(timesNoise)])];
+  const rows: Cell[][] = [["", "before", "now", "change", "× the noise"], ...beyond.map((
+    { what, before, now, timesNoise },
+  ) => [what, figure(before), figure(now), percent(now / before - 1), figure(timesNoise)])];
   return [
-    changes.length === 0 ? "Nothing in the two reports can be compared." : `${beyond.length} of ${changes.length} figures changed by more than the noise.`,
+    changes.length === 0
+      ? "Nothing in the two reports can be compared."
+      : `${beyond.length} of ${changes.length} figures changed by more than the noise.`,
     ...beyond.length > 0 ? ["", ...table(rows)] : [],
-    ...differences.length > 0 ? ["", "The runs differ in more than that:", ...differences.map((difference) => `  ${difference}`)] : [],
+    ...differences.length > 0
+      ? ["", "The runs differ in more than that:", ...differences.map((difference) => `  ${difference}`)]
+      : [],
     "",
   ].join("\n");
 }
@@ -47,21 +60,26 @@ function engineHeadline({ prefixes, results, cold }: EngineReport): string {
   const spread = prefixes > 1 ? `, spread over ${WHOLE.format(prefixes)} prefixes` : "";
   const batch = results.some(({ batch }) => batch !== only.batch) ? ` (batches of ${only.batch})` : "";
   const wasm = shown.filter(({ engine, ratioToJs }) => engine === "wasm" && ratioToJs !== null);
-  if (wasm.length === 0) return `${only.engine} answers ${only.packetBytes}-byte pings in ${figure(only.nsPerPacket.median)} ns each${batch}${spread}.`;
+  if (wasm.length === 0) return `${only.engine} answers ${only.packetBytes}-byte pings in `
+    + `${figure(only.nsPerPacket.median)} ns each${batch}${spread}.`;
   const small = wasm.find(({ packetBytes }) => packetBytes === 84) ?? wasm[0];
   const large = wasm.find(({ packetBytes }) => packetBytes === 1500) ?? wasm[wasm.length - 1];
   const sentence = `${comparison([...new Set([small, large])])}${batch}${spread}.`;
 
-  const starts = cold.filter(({ engine }) => engine === "js" || engine === "wasm").toSorted((a, b) => a.totalMs - b.totalMs);
+  const starts = cold.filter(({ engine }) => engine === "js" || engine === "wasm")
+    .toSorted((a, b) => a.totalMs - b.totalMs);
   if (starts.length < 2) return sentence;
   const [first, second] = starts;
-  return `${sentence} From a cold start, ${nameOf(first.engine)} has answered its first packet after ${figure(first.totalMs)} ms, ${nameOf(second.engine)} after ${figure(second.totalMs)} ms.`;
+  return `${sentence} From a cold start, ${nameOf(first.engine)} has answered its first packet after `
+    + `${figure(first.totalMs)} ms, ${nameOf(second.engine)} after ${figure(second.totalMs)} ms.`;
 }
 
 /** Compares WebAssembly with JavaScript, by results of WebAssembly. */
 function comparison(results: readonly EngineResult[]): string {
   const told = results.filter(({ ratioToJsInterval }) => isToldApart(ratioToJsInterval));
-  const alike = results.filter((result) => !told.includes(result)).map(({ packetBytes }) => `${packetBytes}-byte`).join(" and ");
+  const alike = results.filter((result) => !told.includes(result))
+    .map(({ packetBytes }) => `${packetBytes}-byte`)
+    .join(" and ");
   if (told.length === 0) return `WebAssembly and JavaScript are not told apart by ${alike} pings`;
   const [first, ...others] = told;
   const wins = (first.ratioToJs ?? 1) >= 1;
@@ -78,17 +96,27 @@ function tunHeadline({ results }: TunReport): string {
   const best = results.at(0);
   if (!best) return "Nothing was measured.";
   const { engine, io, packetBytes, repliesPerSecond: { median } } = best;
-  const [otherIo, otherEngine] = [io === "uring" ? "readwrite" : "uring", engine === "wasm" ? "JavaScript" : "WebAssembly"];
+  const [otherIo, otherEngine] = [
+    io === "uring" ? "readwrite" : "uring", engine === "wasm" ? "JavaScript" : "WebAssembly",
+  ];
   const rivals = [
-    { name: otherIo, as: `with ${otherIo}`, result: results.find((other) => other.engine === engine && other.io !== io) },
+    {
+      name: otherIo, as: `with ${otherIo}`, result: results.find((other) => other.engine === engine && other.io !== io),
+    },
     { name: otherEngine, as: otherEngine, result: results.find((other) => other.engine !== engine && other.io === io) },
-  ].flatMap(({ result, ...rival }) => result?.ratioToFirst && result.ratioToFirstInterval ? [{ ...rival, ratio: result.ratioToFirst, interval: result.ratioToFirstInterval }] : []);
+  ].flatMap(({ result, ...rival }) => result?.ratioToFirst && result.ratioToFirstInterval
+    ? [{ ...rival, ratio: result.ratioToFirst, interval: result.ratioToFirstInterval }]
+    : []);
   const told = rivals.filter(({ interval }) => isToldApart(interval));
   const alike = rivals.filter((rival) => !told.includes(rival)).map(({ name }) => name).join(" nor ");
   const others = told.map(({ as, ratio }) => `${(1 / ratio).toFixed(2)} × as many as ${as}`).join(" and ");
-  const answer = `Through a TUN device, ${nameOf(engine)} with ${io} answers ${WHOLE.format(median)} ${packetBytes}-byte pings a second`;
+  const answer = `Through a TUN device, ${nameOf(engine)} with ${io} answers ${WHOLE.format(median)} `
+    + `${packetBytes}-byte pings a second`;
   const idle = best.idle ? [`A ping to an idle one is back after ${figure(best.idle.p50Us)} µs.`] : [];
-  return [`${answer}${others === "" ? "" : `, ${others}`}${alike === "" ? "" : `; it is not told apart from ${alike}`}.`, ...idle].join(" ");
+  return [
+    `${answer}${others === "" ? "" : `, ${others}`}${alike === "" ? "" : `; it is not told apart from ${alike}`}.`,
+    ...idle,
+  ].join(" ");
 }
 
 interface Section {
@@ -100,19 +128,26 @@ interface Section {
 function engineSections({ prefixes, results, cold }: EngineReport): Section[] {
   const head = ["bytes", "batch", "engine", "ns/packet", "min", "p95", "packets/s", "GB/s", "× js", "95 %"];
   const row = (result: EngineResult, i: number): Cell[] => {
-    const { engine, packetBytes, batch, nsPerPacket, packetsPerSecond, bytesPerSecond, ratioToJs, ratioToJsInterval } = result;
+    const {
+      engine, packetBytes, batch, nsPerPacket, packetsPerSecond, bytesPerSecond, ratioToJs, ratioToJsInterval,
+    } = result;
     const repeats = results.at(i - 1)?.packetBytes === packetBytes && results.at(i - 1)?.batch === batch && i > 0;
     return [
       repeats ? "" : String(packetBytes), repeats ? "" : String(batch), engine,
-      figure(nsPerPacket.median), figure(nsPerPacket.min), figure(nsPerPacket.p95), millions(packetsPerSecond), figure(bytesPerSecond / 1e9),
+      figure(nsPerPacket.median), figure(nsPerPacket.min), figure(nsPerPacket.p95), millions(packetsPerSecond), figure(
+        bytesPerSecond / 1e9,
+      ),
       ratioToJs === null ? "" : ratioToJs.toFixed(2), ratioToJsInterval?.map((bound) => bound.toFixed(2)).join("–"),
     ];
   };
   return [
-    { title: `Warm: packets in memory${prefixes > 1 ? `, to ${WHOLE.format(prefixes)} prefixes` : ""}, medians of rounds in which the engines take turns`, rows: [head, ...results.map(row)] },
+    { title: `Warm: packets in memory${prefixes > 1 ? `, to ${WHOLE.format(prefixes)} prefixes` : ""}, medians of `
+      + "rounds in which the engines take turns", rows: [head, ...results.map(row)] },
     {
       title: "Cold: from a process that has loaded nothing to its first packet answered, ms",
-      rows: [["engine", "load", "compile", "instantiate", "first packet", "total"], ...cold.map(({ engine, loadMs, compileMs, instantiateMs, firstPacketMs, totalMs }) => [engine, ...[loadMs, compileMs, instantiateMs, firstPacketMs, totalMs].map(figure)])],
+      rows: [["engine", "load", "compile", "instantiate", "first packet", "total"], ...cold.map((
+        { engine, loadMs, compileMs, instantiateMs, firstPacketMs, totalMs },
+      ) => [engine, ...[loadMs, compileMs, instantiateMs, firstPacketMs, totalMs].map(figure)])],
     },
   ];
 }
@@ -122,7 +157,10 @@ function tunSections({ results }: TunReport): Section[] {
     const latency = of(result);
     if (!latency) return [];
     const { packetsPerSecond, p50Us, p90Us, p99Us, p999Us, maxUs, count, lost } = latency;
-    return [[result.engine, result.io, WHOLE.format(packetsPerSecond), ...[p50Us, p90Us, p99Us, p999Us, maxUs].map(figure), WHOLE.format(count), String(lost)]];
+    return [[
+      result.engine, result.io, WHOLE.format(packetsPerSecond), ...[p50Us, p90Us, p99Us, p999Us, maxUs].map(figure),
+      WHOLE.format(count), String(lost),
+    ]];
   });
   const head = ["engine", "io", "load/s", "p50", "p90", "p99", "p99.9", "max", "pings", "lost"];
   return [
@@ -130,8 +168,13 @@ function tunSections({ results }: TunReport): Section[] {
       title: "As many packets as the device takes",
       rows: [
         ["engine", "io", "bytes", "replies/s", "min", "max", "× first", "CPU ns/packet", "syscalls/packet"],
-        ...results.map(({ engine, io, packetBytes, repliesPerSecond: { median, min, max }, ratioToFirst, cpuNsPerPacket, systemCallsPerPacket }) => [
-          engine, io, String(packetBytes), ...[median, min, max].map((value) => WHOLE.format(value)), ratioToFirst?.toFixed(2),
+        ...results.map(({
+          engine, io, packetBytes, repliesPerSecond: { median, min, max }, ratioToFirst, cpuNsPerPacket,
+          systemCallsPerPacket,
+        }) => [
+          engine, io, String(packetBytes), ...[median, min, max].map(
+            (value) => WHOLE.format(value),
+          ), ratioToFirst?.toFixed(2),
           WHOLE.format(cpuNsPerPacket), systemCallsPerPacket.toFixed(3),
         ]),
       ],
@@ -141,10 +184,13 @@ function tunSections({ results }: TunReport): Section[] {
   ];
 }
 
-function describe({ date, pongd, commit, node, v8, kernel, cpu, cores, governor, arguments: args, nodeFlags, seed }: Environment): string[] {
+function describe(
+  { date, pongd, commit, node, v8, kernel, cpu, cores, governor, arguments: args, nodeFlags, seed }: Environment,
+): string[] {
   return [
     `pongd ${pongd}${commit ? ` (${commit})` : ""} · ${args.join(" ")} · seed ${seed} · ${date}`,
-    `Node.js ${node}${nodeFlags.length > 0 ? ` ${nodeFlags.join(" ")}` : ""} · V8 ${v8} · Linux ${kernel} · ${cpu}, ${cores} CPU${cores === 1 ? "" : "s"}${governor ? `, governor ${governor}` : ""}`,
+    `Node.js ${node}${nodeFlags.length > 0 ? ` ${nodeFlags.join(" ")}` : ""} · V8 ${v8} · Linux ${kernel} · ${cpu}, `
+    + `${cores} CPU${cores === 1 ? "" : "s"}${governor ? `, governor ${governor}` : ""}`,
   ];
 }
 
@@ -154,7 +200,9 @@ function table(rows: readonly Cell[][]): string[] {
     width: Math.max(...rows.map((row) => row[c]?.length ?? 0)),
     right: rows.slice(1).every((row) => /^[+−]?[\d.,–]*( M)?( %)?$/.test(row[c] ?? "")),
   }));
-  return rows.map((row) => columns.map(({ width, right }, c) => right ? (row[c] ?? "").padStart(width) : (row[c] ?? "").padEnd(width)).join("  ").trimEnd());
+  return rows.map((row) => columns.map(
+    ({ width, right }, c) => right ? (row[c] ?? "").padStart(width) : (row[c] ?? "").padEnd(width),
+  ).join("  ").trimEnd());
 }
 
 function nameOf(engine: string): string {
@@ -175,5 +223,7 @@ function percent(change: number): string {
 
 /** Three digits that count. */
 function figure(value: number): string {
-  return value >= 1000 ? WHOLE.format(value) : value.toFixed(Math.max(0, 2 - Math.floor(Math.log10(Math.max(value, 0.01)))));
+  return value >= 1000
+    ? WHOLE.format(value)
+    : value.toFixed(Math.max(0, 2 - Math.floor(Math.log10(Math.max(value, 0.01)))));
 }

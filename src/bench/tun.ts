@@ -1,7 +1,7 @@
 /**
- * `pongd bench tun`: the whole program through a real TUN device. Each combination of engine and I/O backend is a process of its
- * own (station.ts) that lives from the first round to the last; they are measured in turns, so that a machine whose speed
- * drifts does so under all of them.
+ * `pongd bench tun`: the whole program through a real TUN device. Each combination of engine and I/O backend is a
+ * process of its own (station.ts) that lives from the first round to the last; they are measured in turns, so that a
+ * machine whose speed drifts does so under all of them.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -17,7 +17,7 @@ import { median, medianInterval, spreadOf } from "./stats.js";
 
 const ROUNDS = 15;
 /** Fewer say too little for a result, where a run was interrupted. */
-const LEAST_ROUNDS = 5;
+const MIN_ROUNDS = 5;
 const MTU = 1500;
 const STATION = fileURLToPath(new URL("./station.js", import.meta.url));
 
@@ -33,14 +33,19 @@ export interface TunBenchOptions {
 type Flood = Extract<StationMessage, { kind: "flood" }>;
 
 /**
- * `onProgress` hears how much is done, 0 to 1, and what comes next; `onLeftOut`, which combination cannot run here or could not
- * go on, and why. Once `interrupted`, what has been measured is returned. @throws Failure where no combination can run.
+ * `onProgress` hears how much is done, 0 to 1, and what comes next; `onLeftOut`, which combination cannot run here or
+ * could not go on, and why. Once `interrupted`, what has been measured is returned. @throws Failure where no
+ * combination can run.
  */
 export async function benchTun(
-  options: TunBenchOptions, interrupted: AbortSignal, onProgress: (done: number, next: string) => void, onLeftOut: (what: string) => void,
+  options: TunBenchOptions, interrupted: AbortSignal, onProgress: (
+    done: number, next: string,
+  ) => void, onLeftOut: (what: string) => void,
 ): Promise<TunReport> {
   const { engines, ios, packetBytes, seconds, seed } = options;
-  const combinations = engines.flatMap((engine) => ios.map((io) => ({ engine, io, mtu: Math.max(packetBytes, MTU), seed })));
+  const combinations = engines.flatMap(
+    (engine) => ios.map((io) => ({ engine, io, mtu: Math.max(packetBytes, MTU), seed })),
+  );
   const stations = await start(combinations, onLeftOut);
   const interruption = new Promise<undefined>((resolve) => {
     interrupted.addEventListener("abort", () => { resolve(undefined); }, { once: true });
@@ -48,7 +53,10 @@ export async function benchTun(
   const steps = stations.length * (ROUNDS + 2);
   let done = 0;
 
-  /** What the station measures; undefined once it has died, or the run been interrupted: whoever does that does not want to wait. */
+  /**
+   * What the station measures; undefined once it has died, or the run been interrupted: whoever does that does not want
+   * to wait.
+   */
   const step = async <T>(station: Station, next: string, measure: () => Promise<T>): Promise<T | undefined> => {
     if (interrupted.aborted || station.ended) return undefined;
     onProgress(done++ / steps, `${station.input.engine}, ${station.input.io}: ${next}`);
@@ -66,14 +74,15 @@ export async function benchTun(
     for (let i = 0; i < ROUNDS; i++) {
       const round: (Flood | undefined)[] = [];
       for (const station of stations) {
-        round.push(await step(station, "as many packets as the device takes", () => station.flood({ kind: "flood", packetBytes, seconds: seconds / ROUNDS, packetsPerSecond: Infinity })));
+        round.push(await step(station, "as many packets as the device takes", () => station
+          .flood({ kind: "flood", packetBytes, seconds: seconds / ROUNDS, packetsPerSecond: Infinity })));
       }
       rounds.push(round);
     }
     const results: TunResult[] = [];
     for (const [s, station] of stations.entries()) {
       const floods = rounds.flatMap((round) => round[s] ?? []);
-      if (floods.length < LEAST_ROUNDS) continue;
+      if (floods.length < MIN_ROUNDS) continue;
       const repliesPerSecond = spreadOf(floods.map(rate));
       const ping = (packetsPerSecond: number) => station.ping({ kind: "ping", packetBytes, seconds, packetsPerSecond });
       results.push({
@@ -112,12 +121,16 @@ async function start(combinations: readonly StationInput[], onLeftOut: (what: st
   return stations;
 }
 
-function ratioToFirst(rounds: readonly (readonly (Flood | undefined)[])[], s: number): Pick<TunResult, "ratioToFirst" | "ratioToFirstInterval"> {
+function ratioToFirst(
+  rounds: readonly (readonly (Flood | undefined)[])[], s: number,
+): Pick<TunResult, "ratioToFirst" | "ratioToFirstInterval"> {
   const ratios = rounds.flatMap((round) => {
     const [first, other] = [round[0], round[s]];
     return first && other && first.flood.replies > 0 ? [rate(other) / rate(first)] : [];
   });
-  return ratios.length < LEAST_ROUNDS ? { ratioToFirst: null, ratioToFirstInterval: null } : { ratioToFirst: median(ratios), ratioToFirstInterval: medianInterval(ratios) };
+  return ratios.length < MIN_ROUNDS
+    ? { ratioToFirst: null, ratioToFirstInterval: null }
+    : { ratioToFirst: median(ratios), ratioToFirstInterval: medianInterval(ratios) };
 }
 
 function rate({ flood }: Flood): number {
@@ -133,7 +146,9 @@ export class Station {
   private constructor(input: StationInput, child: ChildProcess) {
     this.input = input;
     this.#child = child;
-    this.#died = once(child, "exit").then(() => { throw new Failure(`the process that ran ${input.engine} with ${input.io} died`, EXIT.RUNTIME); });
+    this.#died = once(child, "exit").then(
+      () => { throw new Failure(`the process that ran ${input.engine} with ${input.io} died`, EXIT.RUNTIME); },
+    );
     // It does in the end, when nobody waits for it.
     this.#died.catch(() => undefined);
   }
@@ -141,7 +156,11 @@ export class Station {
   /** @throws Failure where it cannot run here. */
   static async start(input: StationInput): Promise<Station> {
     // Out of the terminal's reach: a Ctrl-C is for this process, which still wants to know what has been measured.
-    const child = fork(STATION, [JSON.stringify(input)], { detached: true, stdio: ["ignore", "ignore", "inherit", "ipc"], serialization: "advanced" });
+    const child = fork(
+      STATION,
+      [JSON.stringify(input)],
+      { detached: true, stdio: ["ignore", "ignore", "inherit", "ipc"], serialization: "advanced" },
+    );
     const station = new Station(input, child);
     await station.#hear("ready");
     return station;

@@ -20,7 +20,10 @@ export interface Traffic {
 /** Whose the addresses are as most people run pongd. */
 export const TABLE = tableOf(serving([parsePrefix("10.99.0.0/16")]), { hosts: [HOST] });
 
-/** The prefix of TABLE, or several that the seed draws; and as many destinations, each in one of them, whichever the seed draws. */
+/**
+ * The prefix of TABLE, or several that the seed draws; and as many destinations, each in one of them, whichever the
+ * seed draws.
+ */
 export function trafficOf(prefixCount: number, destinationCount: number, seed: number): Traffic {
   const random = randomBytes(seed);
   const prefixes = prefixCount === 1 ? [parsePrefix("10.99.0.0/16")] : drawPrefixes(prefixCount, random);
@@ -33,13 +36,19 @@ export function trafficOf(prefixCount: number, destinationCount: number, seed: n
   return { table, destinations: Array.from({ length: destinationCount }, draw) };
 }
 
-/** Of /20 to /32, anywhere that hosts can be: some nest, most lie alone, so that few share a cache line of the table. */
+/**
+ * Of /20 to /32, anywhere that hosts can be: some nest, most lie alone, so that few share a cache line of the table.
+ */
 function drawPrefixes(count: number, random: () => number): Prefix[] {
   const prefixes = new Map<string, Prefix>();
   while (prefixes.size < count) {
-    const [first, second, third, fourth, length] = [random() % 222 + 1, random(), random(), random(), 20 + random() % 13];
+    const [first, second, third, fourth, length] = [
+      random() % 222 + 1, random(), random(), random(), 20 + random() % 13,
+    ];
     const mask = -1 << 32 - length;
-    const prefix = parsePrefix(`${first < 127 ? first : first + 1}.${second}.${third & mask >> 8 & 255}.${fourth & mask & 255}/${length}`);
+    const prefix = parsePrefix(
+      `${first < 127 ? first : first + 1}.${second}.${third & mask >> 8 & 255}.${fourth & mask & 255}/${length}`,
+    );
     prefixes.set(prefix.text, prefix);
   }
   return [...prefixes.values()];
@@ -60,8 +69,14 @@ export class Workload {
   /** Which of them is that of the first packet. */
   #first = 0;
 
-  /** Takes slots for `calls` batches and fills each with an echo request of `packetBytes`, 28 to 65535, from the host to the next destination. */
-  constructor({ memory, slots }: LinearMemory, destinations: readonly Uint8Array[], packetBytes: number, batch: number, calls: number, seed: number) {
+  /**
+   * Takes slots for `calls` batches and fills each with an echo request of `packetBytes`, 28 to 65535, from the host to
+   * the next destination.
+   */
+  constructor(
+    { memory, slots }: LinearMemory, destinations: readonly Uint8Array[], packetBytes: number, batch: number,
+    calls: number, seed: number,
+  ) {
     this.calls = calls;
     this.#batch = batch;
     this.#bytes = new Uint8Array(memory.buffer);
@@ -117,7 +132,9 @@ export class Workload {
       const header = (4 * HEADER_WORDS * (this.#first + packet)) % headers.length;
       const request = this.#requests[packet].slice();
       request.set(headers.subarray(header, header + 4 * HEADER_WORDS));
-      if (Buffer.compare(this.#bytes.subarray(slot, slot + length), echoReply(request)) !== 0) throw new Error(`reply ${i} of ${replies} is wrong`);
+      if (Buffer.compare(this.#bytes.subarray(slot, slot + length), echoReply(request)) !== 0) {
+        throw new Error(`reply ${i} of ${replies} is wrong`);
+      }
     }
   }
 }

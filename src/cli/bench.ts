@@ -54,11 +54,15 @@ export function benchCommand(): Command {
 
 function engineCommand(): Command {
   const command = new Command("engine")
-    .description("The engines side by side on packets in memory: WebAssembly against JavaScript. Needs no device and no rights.")
+    .description(
+      "The engines side by side on packets in memory: WebAssembly against JavaScript. Needs no device and no rights.",
+    )
     .addOption(choicesOption("--engine <names>", "engines to compare", BENCH_ENGINES))
     .addOption(listOption("--size <bytes>", "packet sizes, 28 to 65535", SIZES, integer(28, 65535)))
     .addOption(listOption("--batch <packets>", "packets in one call of an engine, up to 256", [64], integer(1, BATCH)))
-    .option("--prefixes <n>", `prefixes to configure and spread the packets over, up to ${PREFIXES}`, integer(1, PREFIXES), 1)
+    .option(
+      "--prefixes <n>", `prefixes to configure and spread the packets over, up to ${PREFIXES}`, integer(1, PREFIXES), 1,
+    )
     .option("--seconds <s>", "to spend on one engine at one size and batch, 0.05 to 600", seconds(0.05, 600), 0.5);
   return withOutput(command)
     .addHelpText("after", notes(`
@@ -74,17 +78,26 @@ Examples:
   pongd bench engine --json new.json --compare old.json   what changed since another run`))
     .action(async (flags: EngineFlags) => {
       const { engine: engines, size: packetBytes, batch: batches, prefixes, seconds, seed } = flags;
-      await measure("engine", flags, (interrupted) => benchEngine({ engines, packetBytes, batches, prefixes, seconds, seed }, interrupted, showProgress));
+      await measure("engine", flags, (interrupted) => benchEngine(
+        { engines, packetBytes, batches, prefixes, seconds, seed }, interrupted, showProgress,
+      ));
     });
 }
 
 function tunCommand(): Command {
   const command = new Command("tun")
-    .description("The whole program through a real TUN device, in a network namespace of its own. Needs root, or: unshare -r.")
+    .description(
+      "The whole program through a real TUN device, in a network namespace of its own. Needs root, or: unshare -r.",
+    )
     .addOption(choicesOption("--engine <names>", "engines to compare", ENGINE_NAMES))
     .addOption(choicesOption("--io <names>", "I/O backends to compare, each with each engine", IO_NAMES))
     .option("--size <bytes>", "packet size, 28 to 65535", integer(28, 65535), 84)
-    .option("--seconds <s>", "to spend on one combination under full load, and again on each kind of round trips, 0.05 to 600", seconds(0.05, 600), 3);
+    .option(
+      "--seconds <s>",
+      "to spend on one combination under full load, and again on each kind of round trips, 0.05 to 600",
+      seconds(0.05, 600),
+      3,
+    );
   return withOutput(command)
     .addHelpText("after", notes(`
 Measured, for each combination: replies a second under as much load as the device takes, with the CPU time and the system calls of
@@ -96,25 +109,37 @@ Examples:
     .action(async (flags: TunFlags) => {
       const { engine: engines, io: ios, size: packetBytes, seconds, seed } = flags;
       const leftOut = (what: string) => { tell("warn", `left out: ${what}`); };
-      await measure("tun", flags, (interrupted) => benchTun({ engines, ios, packetBytes, seconds, seed }, interrupted, showProgress, leftOut));
+      await measure(
+        "tun",
+        flags,
+        (interrupted) => benchTun({ engines, ios, packetBytes, seconds, seed }, interrupted, showProgress, leftOut),
+      );
     });
 }
 
 function withOutput(command: Command): Command {
   return command
     .option("--seed <n>", "of the packets' contents", integer(0, 999_999_999), 1)
-    .option("--json <file>", "write the report as JSON; \"-\" for standard output, and then nothing else there", filePath)
+    .option(
+      "--json <file>", "write the report as JSON; \"-\" for standard output, and then nothing else there", filePath,
+    )
     .option("--html <file>", "write it as a page with charts, complete in itself", filePath)
     .option("--compare <file>", "say what changed since a report that --json wrote", filePath)
     .addHelpText("after", "\nCtrl-C ends it early and prints what has been measured.");
 }
 
 /** Runs a benchmark from its files' first check to its report's last copy. */
-async function measure(benchmark: Report["benchmark"], flags: OutputFlags, run: (interrupted: AbortSignal) => Promise<Report>): Promise<void> {
+async function measure(
+  benchmark: Report["benchmark"], flags: OutputFlags, run: (interrupted: AbortSignal) => Promise<Report>,
+): Promise<void> {
   const { json, html } = flags;
   if (html === STANDARD_OUTPUT) throw new Failure("--html needs a file; standard output is for --json -", EXIT.USAGE);
-  if (json === STANDARD_OUTPUT && flags.compare !== undefined) throw new Failure("--compare prints to standard output, and --json - leaves no room there; give --json a file", EXIT.USAGE);
-  if (json !== undefined && html !== undefined && resolve(json) === resolve(html)) throw new Failure(`--json and --html are both to be ${json}; give each a file of its own`, EXIT.USAGE);
+  if (json === STANDARD_OUTPUT && flags.compare !== undefined) throw new Failure(
+    "--compare prints to standard output, and --json - leaves no room there; give --json a file", EXIT.USAGE,
+  );
+  if (json !== undefined && html !== undefined && resolve(json) === resolve(html)) {
+    throw new Failure(`--json and --html are both to be ${json}; give each a file of its own`, EXIT.USAGE);
+  }
   const before = flags.compare === undefined ? undefined : parseReport(read(flags.compare), flags.compare, benchmark);
   for (const file of [json, html]) {
     // Not only after minutes of measuring.
@@ -129,7 +154,9 @@ async function measure(benchmark: Report["benchmark"], flags: OutputFlags, run: 
   // People first: that is there whatever becomes of the files.
   if (json === STANDARD_OUTPUT) process.stdout.write(toJson(report));
   else process.stdout.write(renderText(report, isColourful()));
-  if (before) process.stdout.write(`\n${renderChanges(compare(before, report), differences(before.environment, report.environment))}`);
+  if (before) process.stdout.write(
+    `\n${renderChanges(compare(before, report), differences(before.environment, report.environment))}`,
+  );
   if (report.results.length === 0) return;
 
   const failures: unknown[] = [];

@@ -15,7 +15,8 @@ interface Flags {
 
 export function checkCommand(): Command {
   return addRunOptions(new Command("check")
-    .description("Say what a configuration comes to, or everything that is wrong with it, each with its place. Needs no device and no rights.")
+    .description("Say what a configuration comes to, or everything that is wrong with it, each with its place. Needs "
+      + "no device and no rights.")
     .argument("[file]", "the configuration file, in place of --config; \"-\" for standard input", filePath)
     .option("--json", "print it as JSON")
     .option("--quiet", "print nothing but what is wrong")
@@ -36,13 +37,23 @@ Examples:
       }
       const name = file ?? flags.config;
       if (name === undefined) throw new Failure("no file given; try: pongd check pongd.yaml", EXIT.USAGE);
-      if (file !== undefined && command.getOptionValueSource("config") === "cli") throw new Failure("a file and --config are given; give one", EXIT.USAGE);
-      const [{ oddities, toDocument, toYaml }, read] = await Promise.all([import("../config/print.js"), reader([], command, "pongd check pongd.yaml", name)]);
+      if (file !== undefined && command.getOptionValueSource("config") === "cli") {
+        throw new Failure("a file and --config are given; give one", EXIT.USAGE);
+      }
+      const [{ oddities, toDocument, toYaml }, read] = await Promise.all(
+        [import("../config/print.js"), reader([], command, "pongd check pongd.yaml", name)],
+      );
       try {
         const found = read();
-        if (found.options.webConfig !== undefined) (await import("../web/webconfig.js")).readWebConfig(found.options.webConfig);
-        if (!flags.quiet) for (const oddity of oddities(found)) stderr.write(`${printable(`${name === "-" ? "standard input" : name}: ${oddity}`)}\n`);
-        if (!flags.quiet) process.stdout.write(flags.json ? `${JSON.stringify(toDocument(found), null, 2)}\n` : toYaml(toDocument(found)));
+        if (found.options.webConfig !== undefined) {
+          (await import("../web/webconfig.js")).readWebConfig(found.options.webConfig);
+        }
+        if (!flags.quiet) for (const oddity of oddities(found)) {
+          stderr.write(`${printable(`${name === "-" ? "standard input" : name}: ${oddity}`)}\n`);
+        }
+        if (!flags.quiet) process.stdout.write(
+          flags.json ? `${JSON.stringify(toDocument(found), null, 2)}\n` : toYaml(toDocument(found)),
+        );
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         // As they are, for whatever program jumps to places.

@@ -15,14 +15,20 @@ import { givenOf, prefixArgument, reader } from "./settings.js";
 /** io_uring's rings in the application's own memory: IORING_SETUP_NO_SQARRAY. */
 const IO_URING_NEEDED = [6, 6];
 
-const LABELS: Readonly<Record<Finding["state"], string>> = { ok: "ok     ", note: "note   ", missing: "missing", wrong: "wrong  " };
+const LABELS: Readonly<Record<Finding["state"], string>> = {
+  ok: "ok     ", note: "note   ", missing: "missing", wrong: "wrong  ",
+};
 
 export function doctorCommand(): Command {
   return new Command("doctor")
-    .description("Say what pongd needs and lacks here, and the command that mends it; with prefixes, how packets get to them.")
+    .description(
+      "Say what pongd needs and lacks here, and the command that mends it; with prefixes, how packets get to them.",
+    )
     .addArgument(prefixArgument())
     .addOption(new Option("--config <file>", "a configuration file to take the prefixes from").env("PONGD_CONFIG"))
-    .addOption(new Option("--device <name>", "the device that they are for").default(DEFAULTS["device.name"]).env("PONGD_DEVICE"))
+    .addOption(new Option("--device <name>", "the device that they are for")
+      .default(DEFAULTS["device.name"])
+      .env("PONGD_DEVICE"))
     .addHelpText("after", notes(`
 With prefixes it looks at routes, forwarding and the firewall's policy. Where pongd runs, it pings an address of each family from this
 machine, and says where the way ends. A note is about what pongd runs without.
@@ -66,7 +72,9 @@ async function koffi(): Promise<Finding> {
 
 async function tun(): Promise<Finding> {
   try {
-    const [{ checkTunPath, TUN_PATH }, { TunDevice }] = await Promise.all([import("../tun/tun.js"), import("../tun/device.js")]);
+    const [{ checkTunPath, TUN_PATH }, { TunDevice }] = await Promise.all(
+      [import("../tun/tun.js"), import("../tun/device.js")],
+    );
     checkTunPath();
     if (!hasCapability(CAP_NET_ADMIN)) return { state: "ok", what: `${TUN_PATH} opens` };
     new TunDevice({ name: `pongd${process.pid}`, mtu: 1500, queues: 1 }).close();
@@ -85,11 +93,18 @@ function hasCapability(capability: number): boolean {
 async function capability(): Promise<Finding> {
   if (hasCapability(CAP_NET_ADMIN)) return { state: "ok", what: "CAP_NET_ADMIN is in effect" };
   const own = await premade();
-  if (own !== undefined) return { state: "ok", what: `CAP_NET_ADMIN is not in effect, and device ${own} is there to run without: --device ${word(own)}` };
-  return { state: "missing", what: "CAP_NET_ADMIN is not in effect", mend: `${NET_ADMIN_MEND}; or run on a device of your own: sudo pongd device create pong0 PREFIX --user ${process.geteuid?.() ?? "USER"}` };
+  if (own !== undefined) return {
+    state: "ok",
+    what: `CAP_NET_ADMIN is not in effect, and device ${own} is there to run without: --device ${word(own)}`,
+  };
+  return { state: "missing", what: "CAP_NET_ADMIN is not in effect", mend: `${NET_ADMIN_MEND}; or run on a device of `
+    + `your own: sudo pongd device create pong0 PREFIX --user ${process.geteuid?.() ?? "USER"}` };
 }
 
-/** A persistent device that this user may take a queue of: its owner, where it has one, and in its group, where it is for one (tun_not_capable() in Linux). */
+/**
+ * A persistent device that this user may take a queue of: its owner, where it has one, and in its group, where it is
+ * for one (tun_not_capable() in Linux).
+ */
 async function premade(): Promise<string | undefined> {
   try {
     const { Netlink } = await import("../tun/netlink.js");
@@ -98,7 +113,8 @@ async function premade(): Promise<string | undefined> {
     netlink.close();
     const groups = [process.getegid?.(), ...process.getgroups?.() ?? []];
     return links.find(({ tun }) => tun?.persist
-      && (tun.owner === undefined || tun.owner === process.geteuid?.()) && (tun.group === undefined || groups.includes(tun.group)))?.name;
+      && (tun.owner === undefined || tun.owner === process.geteuid?.())
+      && (tun.group === undefined || groups.includes(tun.group)))?.name;
   } catch {
     // Without koffi; of that there is a line already.
     return undefined;
@@ -107,8 +123,14 @@ async function premade(): Promise<string | undefined> {
 
 function ipv6(): Finding {
   const disabled = read("/proc/sys/net/ipv6/conf/default/disable_ipv6")?.trim();
-  if (disabled === undefined) return { state: "note", what: "IPv6: this kernel has none, so IPv6 prefixes cannot be routed", mend: "start it without ipv6.disable=1" };
-  if (disabled !== "0") return { state: "note", what: `IPv6: net.ipv6.conf.default.disable_ipv6 is ${disabled}, so IPv6 prefixes cannot be routed`, mend: IPV6_MEND };
+  if (disabled === undefined) return {
+    state: "note", what: "IPv6: this kernel has none, so IPv6 prefixes cannot be routed",
+    mend: "start it without ipv6.disable=1",
+  };
+  if (disabled !== "0") return {
+    state: "note", what: `IPv6: net.ipv6.conf.default.disable_ipv6 is ${disabled}, so IPv6 prefixes cannot be routed`,
+    mend: IPV6_MEND,
+  };
   return { state: "ok", what: "IPv6: not disabled" };
 }
 
@@ -116,10 +138,16 @@ function ioUring(): Finding {
   const kernel = release();
   const disabled = read("/proc/sys/kernel/io_uring_disabled")?.trim();
   if (!atLeast(kernel, IO_URING_NEEDED)) {
-    return { state: "note", what: `io_uring: Linux ${kernel} is older than ${IO_URING_NEEDED.join(".")}`, mend: "run a newer kernel" };
+    return {
+      state: "note", what: `io_uring: Linux ${kernel} is older than ${IO_URING_NEEDED.join(".")}`,
+      mend: "run a newer kernel",
+    };
   }
   if (disabled === "1" || disabled === "2") {
-    return { state: "note", what: `io_uring: kernel.io_uring_disabled is ${disabled}`, mend: "sudo sysctl -w kernel.io_uring_disabled=0" };
+    return {
+      state: "note", what: `io_uring: kernel.io_uring_disabled is ${disabled}`,
+      mend: "sudo sysctl -w kernel.io_uring_disabled=0",
+    };
   }
   return { state: "ok", what: `io_uring: Linux ${kernel}, not disabled` };
 }

@@ -1,4 +1,7 @@
-/** Part of the build: writes what is made from the commands to build/completion/ and build/man/. The same commands give the same bytes. */
+/**
+ * Part of the build: writes what is made from the commands to build/completion/ and build/man/. The same commands give
+ * the same bytes.
+ */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createProgram } from "./program.js";
 import { manualPage } from "../help/man.js";

@@ -5,6 +5,10 @@ export async function load<T>(module: Promise<T>): Promise<T> {
   try {
     return await module;
   } catch (error) {
-    throw new Failure(`pongd does not load here: ${messageOf(error).split("\n")[0]}`, EXIT.PERMISSION, { mend: "npm ci --include=optional, or see: pongd doctor", cause: error });
+    throw new Failure(
+      `pongd does not load here: ${messageOf(error).split("\n")[0]}`,
+      EXIT.PERMISSION,
+      { mend: "npm ci --include=optional, or see: pongd doctor", cause: error },
+    );
   }
 }

@@ -1,7 +1,10 @@
 import type { Command, CommanderError } from "commander";
 import { legible } from "../base/printable.js";
 
-/** Writes what commander says about wrong arguments as one line. It puts what it suggests on a second one; a value may have line ends, too. */
+/**
+ * Writes what commander says about wrong arguments as one line. It puts what it suggests on a second one; a value may
+ * have line ends, too.
+ */
 export function usageLine({ message }: CommanderError, program: Command, args: readonly string[]): string {
   const suggested = message.replace(/^error: /, "").replace(/\n\(Did (you mean [^\n]*\?\))$/, " (did $1");
   return `${legible(suggested.replace(/\.$/, ""))}; see: ${invoked(program, args)} --help`;

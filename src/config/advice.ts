@@ -1,4 +1,7 @@
-/** What is meant by text that YAML reads in a way nobody expects, or not at all. No advice shows the text: there may be a password in it. */
+/**
+ * What is meant by text that YAML reads in a way nobody expects, or not at all. No advice shows the text: there may be
+ * a password in it.
+ */
 
 export const SPACE_ADVICE = "a space is missing behind the colon; write it like ttl: 7";
 
@@ -17,21 +20,48 @@ interface Advice {
 const ADVICE: readonly Advice[] = [
   // YAML knows no other white space than these two.
   { message: /^Implicit (map )?keys need/, before: /^ *(- +)*$/, after: /^[\w-]+:[^ \t]/, said: SPACE_ADVICE },
-  { message: /^Implicit (map )?keys need/, before: /^ *$/, after: /^-[^ \t-]/, said: "a space is missing behind the hyphen; write it like - 10.99.0.0/16" },
-  { message: /^Implicit (map )?keys need/, said: "neither a key nor a part of the value before it; write it like key: value" },
-  { message: /^(Unexpected scalar at node end|Missing , between flow)/, before: /\]$/, said: "text behind a list; put the whole value in quotes, like \"[::1]:7664\"" },
-  { message: /^(Unexpected scalar at node end|Missing , between flow)/, before: /["'}]\s*$/, said: "text behind a value that had ended; put the whole value in quotes" },
-  { message: /^Nested mappings are not allowed/, after: /:(\s|$)/, said: "a value with a colon and a space in it; put it in quotes" },
-  { message: /^Nested mappings are not allowed/, said: "a value with keys below it that are indented further; indent them like the line before them" },
-  { message: /^Block collections are not allowed/, said: "keys in braces without a comma between them; write it like { a: 1, b: 2 }" },
+  {
+    message: /^Implicit (map )?keys need/, before: /^ *$/, after: /^-[^ \t-]/,
+    said: "a space is missing behind the hyphen; write it like - 10.99.0.0/16",
+  },
+  {
+    message: /^Implicit (map )?keys need/,
+    said: "neither a key nor a part of the value before it; write it like key: value",
+  },
+  {
+    message: /^(Unexpected scalar at node end|Missing , between flow)/, before: /\]$/,
+    said: "text behind a list; put the whole value in quotes, like \"[::1]:7664\"",
+  },
+  {
+    message: /^(Unexpected scalar at node end|Missing , between flow)/, before: /["'}]\s*$/,
+    said: "text behind a value that had ended; put the whole value in quotes",
+  },
+  {
+    message: /^Nested mappings are not allowed/, after: /:(\s|$)/,
+    said: "a value with a colon and a space in it; put it in quotes",
+  },
+  {
+    message: /^Nested mappings are not allowed/,
+    said: "a value with keys below it that are indented further; indent them like the line before them",
+  },
+  {
+    message: /^Block collections are not allowed/,
+    said: "keys in braces without a comma between them; write it like { a: 1, b: 2 }",
+  },
   { message: /^Flow (map|sequence) in block/, said: "a bracket or brace before here is not closed" },
-  { message: /^Plain value cannot start with/, said: "a value that begins with a character of YAML's own; put it in quotes" },
+  {
+    message: /^Plain value cannot start with/,
+    said: "a value that begins with a character of YAML's own; put it in quotes",
+  },
   { message: /^Tabs are not allowed/, said: "a tab that indents; write spaces" },
 ];
 
 /** Says what is wrong there in words that help; `message` where there are none. */
 export function explain(message: string, line: string, column: number): string {
-  const [before, after] = [line.slice(Math.max(0, column - 1 - LOOK), column - 1), line.slice(column - 1, column - 1 + LOOK)];
-  const found = ADVICE.find((advice) => advice.message.test(message) && advice.before?.test(before) !== false && advice.after?.test(after) !== false);
+  const [before, after] = [
+    line.slice(Math.max(0, column - 1 - LOOK), column - 1), line.slice(column - 1, column - 1 + LOOK),
+  ];
+  const found = ADVICE.find((advice) => advice.message.test(message) && advice.before?.test(before) !== false
+    && advice.after?.test(after) !== false);
   return found?.said ?? message;
 }

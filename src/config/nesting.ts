@@ -1,6 +1,7 @@
 /**
- * How deep a YAML text is nested, told without reading it: its readers call themselves for each level, and V8 ends the process where their
- * regular expressions find too little stack. What is counted is never less than what they would: brackets in quotes count, too.
+ * How deep a YAML text is nested, told without reading it: its readers call themselves for each level, and V8 ends the
+ * process where their regular expressions find too little stack. What is counted is never less than what they would:
+ * brackets in quotes count, too.
  */
 import type { Place } from "./places.js";
 
@@ -20,7 +21,8 @@ export function tooDeep(text: string): Place | undefined {
     while (blocks.length > 0 && blocks[blocks.length - 1] >= at - start) blocks.pop();
     blocks.push(at - start);
     // One line may begin several: "- ? - key: value".
-    for (; "-?:".includes(text[at]) && (at + 1 >= end || text[at + 1] === " " || text[at + 1] === "\t"); blocks.push(at - start)) at = afterBlanks(text, at + 1);
+    for (; "-?:".includes(text[at]) && (at + 1 >= end || text[at + 1] === " "
+      || text[at + 1] === "\t"); blocks.push(at - start)) at = afterBlanks(text, at + 1);
     for (; at < end; at++) {
       const character = text[at];
       if (character === "[" || character === "{") flow++;

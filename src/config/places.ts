@@ -1,6 +1,6 @@
 /**
- * Reads a configuration file's text as YAML with the place of everything in it. It takes its time, and so is asked only about a text
- * that something is wrong with (file.ts); it is then the authority on what.
+ * Reads a configuration file's text as YAML with the place of everything in it. It takes its time, and so is asked only
+ * about a text that something is wrong with (file.ts); it is then the authority on what.
  */
 import { isAlias, isMap, isScalar, isSeq, parseDocument, visit, type Node, type Pair, type YAMLMap } from "yaml";
 import { messageOf } from "../base/failure.js";
@@ -37,7 +37,9 @@ export class Places {
   constructor(text: string) {
     this.#lines = [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)];
     // The schema is given, lest a directive in the text changes what its scalars mean.
-    const document = parseDocument(text, { prettyErrors: false, schema: "core", merge: false, stringKeys: true, uniqueKeys: false });
+    const document = parseDocument(
+      text, { prettyErrors: false, schema: "core", merge: false, stringKeys: true, uniqueKeys: false },
+    );
     this.#root = document.contents;
     const found = new Map<number, Fault>();
     for (const { code, message, pos: [offset] } of [...document.errors, ...document.warnings]) {
@@ -45,7 +47,9 @@ export class Places {
       if (found.has(offset)) continue;
       const place = this.#at(offset);
       const line = text.slice(this.#lines[place.line - 1], this.#lines.at(place.line));
-      found.set(offset, { message: code === "MULTIPLE_DOCS" ? "a second document begins here; expected one alone" : explain(withoutText(message), line, place.column), place });
+      found.set(offset, { message: code === "MULTIPLE_DOCS"
+        ? "a second document begins here; expected one alone"
+        : explain(withoutText(message), line, place.column), place });
     }
     const faults = found.size > 0 ? [...found.values()] : this.#repeatedKeys();
     this.faults = faults;
@@ -54,7 +58,9 @@ export class Places {
       this.value = document.toJS({ maxAliasCount: MAX_ALIASES });
     } catch (error) {
       if (!(error instanceof ReferenceError)) throw error;
-      this.faults = [{ message: error.message.startsWith("Excessive") ? `aliases stand for more than ${MAX_ALIASES} values` : withoutText(messageOf(error)), place: this.#firstAlias() }];
+      this.faults = [{ message: error.message.startsWith("Excessive")
+        ? `aliases stand for more than ${MAX_ALIASES} values`
+        : withoutText(messageOf(error)), place: this.#firstAlias() }];
     }
   }
 
@@ -78,7 +84,9 @@ export class Places {
         if (!pair) break;
         node = pair.value as Node | null;
         // A key without a value has no place for it.
-        found = (which === "key" && i === path.length - 1) || !node?.range || node.range[0] === node.range[1] ? pair.key as Node : node;
+        found = (which === "key" && i === path.length - 1) || !node?.range || node.range[0] === node.range[1]
+          ? pair.key as Node
+          : node;
       } else if (isSeq(node) && typeof step === "number") {
         node = node.items.at(step) as Node | null;
         found = node ?? found;
@@ -91,7 +99,9 @@ export class Places {
 
   #pairs(map: YAMLMap): ReadonlyMap<unknown, Pair> {
     let pairs = this.#maps.get(map);
-    if (!pairs) this.#maps.set(map, pairs = new Map(map.items.map((pair) => [isScalar(pair.key) ? pair.key.value : undefined, pair])));
+    if (!pairs) this.#maps.set(
+      map, pairs = new Map(map.items.map((pair) => [isScalar(pair.key) ? pair.key.value : undefined, pair])),
+    );
     return pairs;
   }
 
@@ -115,7 +125,10 @@ export class Places {
           if (!isScalar(key) || !key.range) continue;
           const first = seen.get(key.value);
           if (first === undefined) seen.set(key.value, key.range[0]);
-          else faults.push({ message: `key ${JSON.stringify(withoutSecret(String(key.value)))} is given twice`, place: this.#at(key.range[0]), first: this.#at(first) });
+          else faults.push({
+            message: `key ${JSON.stringify(withoutSecret(String(key.value)))} is given twice`,
+            place: this.#at(key.range[0]), first: this.#at(first),
+          });
         }
       },
     });

@@ -1,6 +1,6 @@
 /**
- * The main thread's hold on one queue: the memory, which lasts, and the worker, which is started again if it crashes; and the eventfd
- * that wakes it.
+ * The main thread's hold on one queue: the memory, which lasts, and the worker, which is started again if it crashes;
+ * and the eventfd that wakes it.
  */
 import { createInterface } from "node:readline";
 import { Worker } from "node:worker_threads";
@@ -14,8 +14,9 @@ import { EXIT, Failure, messageOf } from "../base/failure.js";
 import * as libc from "../sys/libc.js";
 import { EFD_CLOEXEC } from "../sys/uapi.js";
 import type { Running, WorkerInput, WorkerMessage } from "./worker.js";
+import { moduleOf } from "../engine/create.js";
 
-const module = compile();
+const module = compile(moduleOf("wasm"));
 /** More than a worker's event loop and its ring take. */
 const DESCRIPTORS = 16;
 
@@ -28,7 +29,9 @@ export interface QueueOptions {
   /** Rounds that may come up empty before the packet loop sleeps. */
   readonly spin: number;
   readonly memory: MemoryOptions;
-  /** Asked when a worker that ran has crashed: nothing, for it to be started again, or what the queue is to end with. */
+  /**
+   * Asked when a worker that ran has crashed: nothing, for it to be started again, or what the queue is to end with.
+   */
   readonly crashed?: (queue: Queue, crash: Failure) => Failure | undefined;
   /** Told each line that the worker writes on its standard error. */
   readonly said?: (queue: Queue, line: string) => void;
@@ -42,7 +45,9 @@ export class Queue {
   restarts = 0;
   /** Fulfilled when the packet loop runs for the first time, with what it runs on. @throws Failure as `ended` does. */
   readonly running: Promise<Running>;
-  /** Fulfilled when the worker has ended as asked. @throws Failure where it ended by itself, and is not started again. */
+  /**
+   * Fulfilled when the worker has ended as asked. @throws Failure where it ended by itself, and is not started again.
+   */
   readonly ended: Promise<void>;
   readonly #options: QueueOptions;
   readonly #wakeFd: number;
@@ -75,8 +80,8 @@ export class Queue {
   }
 
   /**
-   * Has the engine use another table, and the prefixes at these indices counted anew. Fulfilled once nobody uses the last one any more;
-   * until then there must not be another. @throws RangeError as LinearMemory.serve() does.
+   * Has the engine use another table, and the prefixes at these indices counted anew. Fulfilled once nobody uses the
+   * last one any more; until then there must not be another. @throws RangeError as LinearMemory.serve() does.
    */
   async serve(table: Table, fresh: readonly number[]): Promise<void> {
     for (const index of fresh) this.memory.clear(index);
@@ -84,7 +89,10 @@ export class Queue {
     await this.atTop();
   }
 
-  /** Fulfilled when the packet loop has come to its top since; that of a crashed worker does so when it has been started again. */
+  /**
+   * Fulfilled when the packet loop has come to its top since; that of a crashed worker does so when it has been started
+   * again.
+   */
   atTop(): Promise<void> {
     const asked = ++this.#asked;
     this.memory.ask(asked);
@@ -123,12 +131,18 @@ export class Queue {
 
   #start(): Started {
     const { engine, io, spin, fd } = this.#options;
-    const workerData: WorkerInput = { memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd, inherited: openDescriptors() };
-    const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true });
+    const workerData: WorkerInput = {
+      memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd, inherited: openDescriptors(),
+    };
+    const worker = new Worker(
+      new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true },
+    );
     // Warnings of Node.js's own. Joined to this thread's standard error they would have another format, and no bound.
     createInterface(worker.stderr).on("line", (line) => { this.#options.said?.(this, line); });
     let resolveRunning: (running: Running) => void;
-    const started: Started = { running: new Promise((resolve) => { resolveRunning = resolve; }), ran: false, ended: Promise.resolve(undefined) };
+    const started: Started = {
+      running: new Promise((resolve) => { resolveRunning = resolve; }), ran: false, ended: Promise.resolve(undefined),
+    };
     let refused: string | undefined;
     let leftBehind: readonly number[] = [];
     worker.on("message", (message: WorkerMessage) => {
@@ -151,7 +165,11 @@ export class Queue {
       const ring = this.memory.takeRing();
       for (const left of ring === 0 ? leftBehind : [ring, ...leftBehind]) libc.close(left);
       if (refused !== undefined) {
-        return new Failure(`io_uring cannot be used here: ${refused}`, EXIT.PERMISSION, { mend: "run with --io auto, or see: pongd doctor" });
+        return new Failure(
+          `io_uring cannot be used here: ${refused}`,
+          EXIT.PERMISSION,
+          { mend: "run with --io auto, or see: pongd doctor" },
+        );
       }
       if (cause === undefined && this.memory.stopRequested) return undefined;
       const why = cause === undefined ? `its thread ended with status ${status}` : messageOf(cause);
@@ -165,7 +183,9 @@ export class Queue {
 function checkDescriptors(): void {
   const tried = Array.from({ length: DESCRIPTORS }, () => libc.eventfd(0, EFD_CLOEXEC));
   for (const fd of tried) if (fd >= 0) libc.close(fd);
-  if (tried.some((fd) => fd < 0)) throw new Failure("no descriptors are left to start a worker with; see: ulimit -n", EXIT.RUNTIME);
+  if (tried.some((fd) => fd < 0)) {
+    throw new Failure("no descriptors are left to start a worker with; see: ulimit -n", EXIT.RUNTIME);
+  }
 }
 
 /** A worker's life. */

@@ -1,9 +1,13 @@
-/** Whether packets reach pongd: what the kernel says of the device's link and routes, mended where it can be, and said where it cannot. */
+/**
+ * Watches whether packets reach pongd: whatever the kernel changed of the device's link, addresses and routes is put
+ * back where pongd may, and logged where it may not.
+ */
 import type { Logger } from "pino";
 import { word } from "../base/shell.js";
-import { EXIT, Failure } from "../base/failure.js";
+import { EXIT, Failure, messageOf } from "../base/failure.js";
 import type { TunDevice } from "../tun/device.js";
 import * as libc from "../sys/libc.js";
+import type { DeviceLink } from "../telemetry/snapshot.js";
 import type { LinkState } from "../tun/routing.js";
 import { IPV6_MIN_MTU } from "../sys/uapi.js";
 
@@ -12,18 +16,10 @@ const RETRY_MS = 5000;
 /** Time between looks at changes that others may make in any number, and may make again once they are undone. */
 const PACE_MS = 1000;
 
-/** What pongd says of the device's link. */
-export interface LinkStatus {
-  /** Without a carrier the kernel drops what is routed to it, though it is set up. */
-  readonly state: "up" | "down" | "no carrier";
-  /** Bytes. */
-  readonly mtu: number;
-}
-
-export class Reach {
+export class Reachability {
   readonly #device: TunDevice;
   readonly #log: Logger;
-  #link: LinkStatus;
+  #link: DeviceLink;
   #name: string;
   /** What the last look had to say. */
   #told: string[] = [];
@@ -35,12 +31,17 @@ export class Reach {
   #lookedAt = -Infinity;
   /** Whether to look again soon. */
   #again = false;
+  readonly #changed: () => void;
+  readonly #failed: (failure: Failure) => void;
 
-  constructor(device: TunDevice, log: Logger) {
+  /** `changed` is called after each look, and `failed` when the device is gone or cannot be asked after. */
+  constructor(device: TunDevice, log: Logger, changed: () => void, failed: (failure: Failure) => void) {
     this.#device = device;
     this.#name = device.name;
     this.#log = log;
     this.#link = { state: "up", mtu: device.mtu };
+    this.#changed = changed;
+    this.#failed = failed;
   }
 
   /** Whether all that is served can be reached, as of the last look. */
@@ -54,7 +55,7 @@ export class Reach {
   }
 
   /** The device's link, as of the last look. */
-  get link(): LinkStatus {
+  get link(): DeviceLink {
     return this.#link;
   }
 
@@ -71,17 +72,44 @@ export class Reach {
 
   /** That the device is no more. */
   get gone(): Failure {
-    return new Failure(`device ${this.#device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME);
+    return new Failure(
+      `device ${this.#device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME,
+    );
   }
 
-  /** Calls for a look, now or PACE_MS after the last one. */
-  soon(look: () => void): void {
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(look, Math.max(0, this.#lookedAt + PACE_MS - performance.now())).unref();
+  /** What ended pongd: the device's end, of which a worker may hear before pongd does, or else `error`. */
+  explain(error: unknown): unknown {
+    return this.#device.routing.restore() ? error : this.gone;
   }
 
-  /** `again`: called when it is time for another look, though nothing is known to have changed. @throws Failure where the device is gone. */
-  look(again: () => void): void {
+  /**
+   * Looks whenever the kernel says that something has changed, and now, for what changed before. Returns how to end
+   * that.
+   */
+  watch(): () => void {
+    const end = this.#device.watch((link) => {
+      if (link) this.look();
+      else this.#retryIn(Math.max(0, this.#lookedAt + PACE_MS - performance.now()));
+    });
+    this.look();
+    return () => {
+      end();
+      clearTimeout(this.#retry);
+    };
+  }
+
+  /** Looks now. Called back from the event loop, where nobody catches what is thrown, so it throws nothing. */
+  look(): void {
+    try {
+      this.#look();
+      this.#changed();
+    } catch (error) {
+      const failure = `device ${this.#device.name}: ${messageOf(error)}`;
+      this.#failed(error instanceof Failure ? error : new Failure(failure, EXIT.RUNTIME, { cause: error }));
+    }
+  }
+
+  #look(): void {
     clearTimeout(this.#retry);
     this.#lookedAt = performance.now();
     try {
@@ -97,11 +125,12 @@ export class Reach {
       this.#again = true;
     }
     // Somebody may mend it, of which the kernel says nothing.
-    if (this.#again) this.#retry = setTimeout(again, RETRY_MS).unref();
+    if (this.#again) this.#retryIn(RETRY_MS);
   }
 
-  close(): void {
+  #retryIn(ms: number): void {
     clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => { this.look(); }, ms).unref();
   }
 
   #report(link: LinkState): void {
@@ -119,13 +148,19 @@ export class Reach {
     if (state !== was && state === "up") log.info("the link is up");
     else if (state !== was) log.warn(unlinked);
     const obstacles = [
-      ...[...link.refused].map(([family, why]) => family === 6 && link.mtu < IPV6_MIN_MTU ? `nothing is answered by IPv6: the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}` : why),
-      ...link.lost.map(({ text }) => `prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`),
+      ...[...link.refused].map(([family, why]) => family === 6 && link.mtu < IPV6_MIN_MTU
+        ? `nothing is answered by IPv6: the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}`
+        : why),
+      ...link.lost.map((
+        { text },
+      ) => `prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`),
     ];
     this.#obstacles = state === "up" ? obstacles : [unlinked];
     const lines = [
       ...obstacles,
-      ...link.mtu > mtu ? [`the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`] : [],
+      ...link.mtu > mtu
+        ? [`the device's MTU was raised: packets above ${mtu} bytes are dropped; start pongd with --mtu ${link.mtu}`]
+        : [],
       ...link.notes,
     ];
     this.warn(lines);

@@ -1,8 +1,18 @@
-/** Reloads: one at a time, and each request is met by one that begins after it, all those that came meanwhile by the same one. */
+/**
+ * Reloads: when one runs, and what it changes. They run one at a time. A request is met by a reload that begins after
+ * it; all requests that come while one runs are met by the same next one.
+ */
 import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
 import { messageOf } from "../base/failure.js";
+import { FAMILIES, type Address } from "../prefix/prefixes.js";
 import { reloading, type ServiceManager } from "../sys/notify.js";
+import type { TunDevice } from "../tun/device.js";
+import { checkMtu, notForwarded } from "./device.js";
+import type { Queues } from "./queues.js";
+import type { Reachability } from "./reachability.js";
+import type { Directory } from "./served.js";
+import type { Reread } from "./supervisor.js";
 
 export class Reloads {
   /** Of the last one; a configuration that pongd started with counts. */
@@ -22,9 +32,13 @@ export class Reloads {
     this.#manager = manager;
   }
 
-  /** Fulfilled with what could not be done, a line each. @throws whatever was wrong with the configuration; it has been logged by then, and the old one holds. */
+  /**
+   * Fulfilled with what could not be done, a line each. @throws whatever was wrong with the configuration; it has been
+   * logged by then, and the old one holds.
+   */
   request(): Promise<readonly string[]> {
-    // One that fails at once leaves the event loop no turn: of a flood of signals each would be met by itself, and nothing else heard.
+    // One that fails at once leaves the event loop no turn: of a flood of signals each would be met by itself, and
+    // nothing else heard.
     this.#next ??= this.#running.then(() => setImmediate()).then(() => {
       this.#next = undefined;
       const reload = this.#reload();
@@ -51,4 +65,55 @@ export class Reloads {
       this.#manager.notify({ READY: "1" });
     }
   }
+}
+
+/** What a reload changes. */
+export interface Changeable {
+  readonly device: TunDevice;
+  /** The host's own addresses on it. */
+  readonly hosts: readonly Address[];
+  /** Whether the prefixes are routed to it, which no reload changes. */
+  readonly routes: boolean;
+  readonly served: Directory;
+  readonly queues: Queues;
+  readonly reachability: Reachability;
+  readonly log: Logger;
+}
+
+/**
+ * Changes what runs to another configuration. Whatever can fail fails before anything is changed. Routes of new
+ * prefixes are added first, then the engines get their table, and the routes of prefixes that are gone are removed
+ * last. Returns what could not be done, a line each.
+ */
+export async function change(
+  { options, stays }: Reread, { device, hosts, routes, served, queues, reachability, log }: Changeable,
+): Promise<string[]> {
+  const { prefixes } = options.serving;
+  checkMtu(device, prefixes);
+  const families = new Set(served.prefixes.map(({ family }) => family));
+  const lines = [...stays];
+  if (routes) {
+    lines.push(...device.routing.addRoutes(prefixes));
+    lines.push(...notForwarded(device, prefixes.filter(({ family }) => !families.has(family))));
+  }
+  const { table, fresh } = served.change(options.serving);
+  await Promise.all(queues.all.map((queue) => queue.serve(table, fresh)));
+  served.settle();
+  if (routes) lines.push(...device.routing.keepRoutes(prefixes));
+  if (!device.premade) lines.push(...hostsThatStay(hosts, options.hostAddresses));
+  log.level = options.logLevel;
+  reachability.look();
+  reachability.warn(lines);
+  return lines;
+}
+
+/** Returns a line for each address of the host that would be another one after a new start. */
+function hostsThatStay(now: readonly Address[], then: readonly Address[]): string[] {
+  return FAMILIES.flatMap((family) => {
+    const [own = "none", other = "none"] = [now, then].map(
+      (hosts) => hosts.find((host) => host.family === family)?.text,
+    );
+    if (own === other) return [];
+    return [`the host's IPv${family} address stays ${own} until pongd is started again, when it will be ${other}`];
+  });
 }

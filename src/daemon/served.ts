@@ -1,6 +1,9 @@
-/** What is served now, and the engines' table of it. A prefix keeps its index, and with it what is counted of it, for as long as it is served. */
+/**
+ * What is served now, and the engines' table of it. A prefix keeps its index, and with it what is counted of it, for as
+ * long as it is served.
+ */
 import { examplesOf, tableOf, type Table } from "../engine/table.js";
-import type { Address, Served, Serving } from "../prefix/prefixes.js";
+import type { Address, Prefix, Served, Serving } from "../prefix/prefixes.js";
 
 export class Directory {
   #table: Table;
@@ -9,6 +12,7 @@ export class Directory {
   #examples: readonly string[] = [];
   readonly #hosts: readonly Address[];
   readonly #shares: number;
+  readonly #others: readonly Prefix[];
   readonly #indices = new Map<string, number>();
   /** Indices below this have been given. */
   #next = 0;
@@ -17,9 +21,13 @@ export class Directory {
   /** Of prefixes that are gone, whose indices the last table may still have. */
   #leaving: string[] = [];
 
-  /** `hosts`: the host's own addresses. `shares`: how many engines share the prefixes' limits. */
-  constructor(serving: Serving, hosts: readonly Address[], shares: number) {
+  /**
+   * `hosts`: the host's own addresses. `shares`: how many engines share the prefixes' limits. `others`: addresses that
+   * are never answered, whatever is served.
+   */
+  constructor(serving: Serving, hosts: readonly Address[], shares: number, others: readonly Prefix[] = []) {
     this.#hosts = hosts;
+    this.#others = others;
     this.#shares = shares;
     this.#table = this.change(serving).table;
   }
@@ -42,8 +50,12 @@ export class Directory {
     return this.#examples;
   }
 
-  /** Goes over to serve this; `fresh` are the indices of prefixes that were not served before. To be settled before the next change. */
-  change(serving: Serving): { readonly table: Table; readonly fresh: readonly number[] } {
+  /**
+   * Goes over to serve this; `fresh` are the indices of prefixes that were not served before. To be settled before the
+   * next change.
+   */
+  change({ prefixes, exceptions, policy }: Serving): { readonly table: Table; readonly fresh: readonly number[] } {
+    const serving = { prefixes, exceptions: [...exceptions, ...this.#others], policy };
     const fresh: number[] = [];
     const indices = serving.prefixes.map(({ text }) => {
       const index = this.#indices.get(text) ?? this.#free.pop() ?? this.#next++;

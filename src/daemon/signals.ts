@@ -4,7 +4,10 @@ import { EXIT, type Failure } from "../base/failure.js";
 /** A person's second signal comes later than this after the first, in ms. */
 const TWICE_MS = 500;
 
-/** The first of the signals and a failure. A later second signal ends the process at once; the kernel then removes the device. */
+/**
+ * The first of the signals and a failure. A later second signal ends the process at once; the kernel then removes the
+ * device.
+ */
 export class StopRequest {
   readonly requested: Promise<void>;
   signalled = false;

@@ -1,13 +1,14 @@
 /**
  * The packet loop of one queue, on a thread of its own:
  *
- *  1. receive: packets from the queue into free slots; sleeps here, and only here, when there are none, until the engine's DEADLINE
+ * 1. receive: packets from the queue into free slots; sleeps here, and only here, when there are none, until the
+ * engine's DEADLINE
  *  2. respond: the engine judges each packet, counts it, and turns requests into replies where they lie
  *  3. send: replies to the queue, their slots back to the pool
  *
- * The main thread ends it by setting STOP and waking the wait. What was received is answered, and what was answered is sent,
- * before the loop is over. It may also just ask, by ASKED: whoever is told that the loop has come to its top knows that it lives, and
- * that no batch goes on that had begun before.
+ * The main thread ends it by setting STOP and waking the wait. What was received is answered, and what was answered is
+ * sent, before the loop is over. It may also just ask, by ASKED: whoever is told that the loop has come to its top
+ * knows that it lives, and that no batch goes on that had begun before.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { ASKED, DEADLINE, STOP } from "../../abi/control.js";
@@ -36,7 +37,10 @@ export interface WorkerInput {
   readonly inherited: ReadonlyMap<number, string>;
 }
 
-/** Sent once, before the first packet, or before the thread ends because what was asked for cannot be had; then whenever it is asked. */
+/**
+ * Sent once, before the first packet, or before the thread ends because what was asked for cannot be had; then whenever
+ * it is asked.
+ */
 export type WorkerMessage = Running | Refused | AtTop;
 
 export interface Running {

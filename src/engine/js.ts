@@ -12,12 +12,13 @@ import type { Engine } from "./contract.js";
 import { createEthernet } from "./js/ethernet.js";
 import { createLimiter } from "./js/limit.js";
 
-// Indices into the views: words unless named otherwise. What a module imports is loaded anew at every use, even a constant;
-// what it defines is part of the code.
+// Indices into the views: words unless named otherwise. What a module imports is loaded anew at every use, even a
+// constant; what it defines is part of the code.
 const RECEIVED_WORDS = RECEIVED / 4;
 const TO_SEND_WORDS = TO_SEND / 4;
 const FREE_WORDS = FREE / 4;
 const FREE_COUNT_WORD = FREE_COUNT / 4;
+const SLOT_MASK = -SLOT_ALIGN;
 const NEXT_TABLE_WORD = NEXT_TABLE / 4;
 const QUEUED_WORD = QUEUED / 4;
 const HOST_WORD = HOST / 4;
@@ -50,11 +51,14 @@ const TIMESTAMP_REPLY = 14;
 const MS_PER_DAY = 86_400_000;
 const ICMP = 1;
 const TCP = 6;
-/** More-fragments flag and fragment offset in the header's second word, in memory order; the flag that is to be zero; both. */
+/**
+ * More-fragments flag and fragment offset in the header's second word, in memory order; the flag that is to be zero;
+ * both.
+ */
 const MF_AND_OFFSET = 0xff3f0000 | 0;
 const RESERVED = 0x00800000;
 const DONT_FRAGMENT = 0x00400000;
-const LEAST_PATH_MTU = MIN_PATH_MTU;
+const PATH_MTU_FLOOR = MIN_PATH_MTU;
 const FRAGMENT_OR_RESERVED = MF_AND_OFFSET | RESERVED;
 
 const HOP_BY_HOP = 0;
@@ -67,12 +71,12 @@ const ECHO_REPLY6 = 129;
 
 /**
  * The engine in JavaScript: the steps and the counters of assembly/, in the terms that V8 runs fastest. Views over
- * one memory stand in for pointers: a slot is a multiple of 64, so `slot >> 2` is its first word. A header is loaded once,
- * as the words that it is, in memory order: byte n of a word is `word >>> 8 * n & 0xff`, the fields are taken from there, and
- * sums do not depend on the order.
+ * one memory stand in for pointers: a slot is a multiple of 64, so `slot >> 2` is its first word. A header is loaded
+ * once, as the words that it is, in memory order: byte n of a word is `word >>> 8 * n & 0xff`, the fields are taken
+ * from there, and sums do not depend on the order.
  *
- * Closures over the views and no class: a thread makes one engine, and what a function that exists once closes over is a
- * constant to V8, address and length of a view included.
+ * Closures over the views and no class: a thread makes one engine, and what a function that exists once closes over is
+ * a constant to V8, address and length of a view included.
  */
 export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   const u8 = new Uint8Array(buffer);
@@ -97,7 +101,10 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     return replies;
   }
 
-  /** See assembly/input.ts. `table`: that of this batch, as a word's index: handed down, as V8 keeps it in a register then. */
+  /**
+   * See assembly/input.ts. `table`: that of this batch, as a word's index: handed down, as V8 keeps it in a register
+   * then.
+   */
   function input(count: number, answered: number, table: number, now: number): number {
     let replies = answered;
     let rest = 0;
@@ -132,10 +139,12 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     const dst = i32[at + 4];
     const typeWord = i32[at + 5];
     const totalLen = word0 >>> 8 & 0xff00 | word0 >>> 24;
-    if ((word0 & 0xff) !== 0x45 || !holds(sum5(word0, fragmentWord, ttlWord, src, dst)) || totalLen > length || totalLen < 28) return 0;
+    if ((word0 & 0xff) !== 0x45 || !holds(sum5(word0, fragmentWord, ttlWord, src, dst)) || totalLen > length
+      || totalLen < 28) return 0;
     const prefix = owner(dst, table);
     if (prefix < FIRST_OWNER || owner(src, table) !== NO_PREFIX) return 0;
-    if ((fragmentWord & FRAGMENT_OR_RESERVED) !== 0 || (ttlWord >>> 8 & 0xff) !== ICMP || (typeWord & 0xff) !== ECHO || typeWord >>> 16 === TURNS_ZERO) return 0;
+    if ((fragmentWord & FRAGMENT_OR_RESERVED) !== 0 || (ttlWord >>> 8 & 0xff) !== ICMP || (typeWord & 0xff) !== ECHO
+      || typeWord >>> 16 === TURNS_ZERO) return 0;
     const answers = i32[table + ANSWERS_WORDS + prefix];
     if ((answers & PLAINLY) !== ECHOES || !holds(sum(ip + 20, totalLen - 20))) return 0;
 
@@ -144,7 +153,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     i32[at + 4] = src;
     const ttl = answers & 0xff;
     i32[at + 2] = update(ttlWord >>> 16, ttlWord & 0xff, ttl) << 16 | ttlWord & 0xff00 | ttl;
-    if (totalLen > LEAST_PATH_MTU) allowFragments(at);
+    if (totalLen > PATH_MTU_FLOOR) allowFragments(at);
     i32[at + 5] = update(typeWord >>> 16, ECHO, ECHO_REPLY) << 16 | typeWord & 0xff00 | ECHO_REPLY;
     counters[ICMP_REPLIES_COUNTER]++;
     counters[OWNER_REPLIES_COUNTERS + prefix]++;
@@ -164,7 +173,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
         queued++;
       } else {
         counters[DROPPED_COUNTERS + ~verdict]++;
-        i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = ip & -SLOT_ALIGN;
+        i32[FREE_WORDS + i32[FREE_COUNT_WORD]++] = ip & SLOT_MASK;
       }
     }
     i32[QUEUED_WORD] = queued;
@@ -203,9 +212,10 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
         if ((answers & ANSWER_ECHO) === 0) return ~Drop.icmp_echo_ignored;
         if (!limiter.permits(answers, table, prefix, 6, src & 0xffffff, now)) return ~Drop.rate_limited;
         // As in echo(), which is the slower for calling what both would share.
-        i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || zeroChecksum(at, totalLen)) << 16 | typeWord & 0xff00 | ECHO_REPLY;
+        i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || zeroChecksum(at, totalLen)) << 16
+          | typeWord & 0xff00 | ECHO_REPLY;
         reply(at, answers & 0xff, prefix, totalLen);
-        if (totalLen > LEAST_PATH_MTU) allowFragments(at);
+        if (totalLen > PATH_MTU_FLOOR) allowFragments(at);
         return totalLen;
       case TIMESTAMP:
         if (totalLen < 40) return ~Drop.pkt_too_small;
@@ -238,7 +248,9 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     return length;
   }
 
-  /** The checksum of an echo reply whose update is 0, its request being at `at`; see assembly/wire/icmp.ts, mendZeros. */
+  /**
+   * The checksum of an echo reply whose update is 0, its request being at `at`; see assembly/wire/icmp.ts, mendZeros.
+   */
   function zeroChecksum(at: number, totalLen: number): number {
     return (i32[at + 5] & 0xff00) === 0 && sum((at << 2) + 24, totalLen - 24) === 0 ? 0xffff : 0;
   }
@@ -318,7 +330,8 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   function owner6(addr: number, table: number): number {
     const at = addr >> 2;
     const host = table + HOST6_WORD;
-    const own = i32[at + 3] === i32[host + 3] && i32[at + 2] === i32[host + 2] && i32[at + 1] === i32[host + 1] && i32[at] === i32[host];
+    const own = i32[at + 3] === i32[host + 3] && i32[at + 2] === i32[host + 2] && i32[at + 1] === i32[host + 1]
+      && i32[at] === i32[host];
     if (own) return i32[table + HOST6_OWNER_WORD];
     let entry = i32[table + TRIE6_WORDS + u16[addr >> 1]];
     for (let next = addr + 2; entry >= FIRST; next++) {

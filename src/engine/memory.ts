@@ -15,7 +15,7 @@ import type { Table } from "./table.js";
 
 const WASM_PAGE = 65536;
 /** Of an Ethernet header with two tags. */
-const MOST_HEADER_LEN = 22;
+const MAX_HEADER_LEN = 22;
 
 export interface MemoryOptions {
   /** Bytes, 68 to 65535. */
@@ -66,7 +66,7 @@ export class LinearMemory {
   /** Makes the memory of one queue: every slot free, the first table in place. */
   static create({ mtu, reassembly, link, table, reloadable = false, seed = 0 }: MemoryOptions): LinearMemory {
     const frameOffset = link ? 2 : 0;
-    const packetSize = link ? mtu + MOST_HEADER_LEN : mtu;
+    const packetSize = link ? mtu + MAX_HEADER_LEN : mtu;
     const size = slotSize(frameOffset + packetSize);
     const tableSize = NODES + Math.ceil((reloadable ? MAX_NODES : 4 * table.nodes.length) / SLOT_ALIGN) * SLOT_ALIGN;
     const buffers = SLOT_BASE + SLOTS * size + (reloadable ? 2 : 1) * tableSize;

@@ -1,6 +1,7 @@
 /**
- * The slots of a memory as whoever feeds an engine sees them: the free stack, what was received and what is to be sent. The engines
- * themselves, whose every instruction counts, read the same words by hand. A place is a byte offset into the memory.
+ * The slots of a memory as whoever feeds an engine sees them: the free stack, what was received and what is to be sent.
+ * The engines themselves, whose every instruction counts, read the same words by hand. A place is a byte offset into
+ * the memory.
  */
 import { FREE_COUNT } from "../../abi/control.js";
 import { DESCRIPTOR_SIZE, FREE, RECEIVED, SLOT_ALIGN, SLOT_BASE, SLOTS, TO_SEND } from "../../abi/slots.js";

@@ -1,19 +1,24 @@
 /**
- * A table: what an engine looks up of a packet's addresses, and what it then may answer (abi/tables.ts). The prefixes are laid
- * out as tries over the bits of an address, one a family: a lookup is a bounded number of loads, and nesting costs it nothing, as the
- * longest match was decided here.
+ * A table: what an engine looks up of a packet's addresses, and what it then may answer (abi/tables.ts). The prefixes
+ * are laid out as tries over the bits of an address, one a family: a lookup is a bounded number of loads, and nesting
+ * costs it nothing, as the longest match was decided here.
  */
 import {
   ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TIMESTAMP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID,
   LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT,
   UNREACHABLE_UDP_SHIFT,
 } from "../../abi/tables.js";
-import { FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving } from "../prefix/prefixes.js";
+import {
+  FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving,
+} from "../prefix/prefixes.js";
 import type { Limit } from "../prefix/policy.js";
 
 /** The parts of a table, without the room between them. */
 export interface Table {
-  /** From a table's first byte to the tries' roots' last. An entry from FIRST_NODE on says where in `nodes` one begins: FIRST_NODE + bytes. */
+  /**
+   * From a table's first byte to the tries' roots' last. An entry from FIRST_NODE on says where in `nodes` one begins:
+   * FIRST_NODE + bytes.
+   */
   readonly roots: Uint32Array;
   readonly nodes: Uint32Array;
   /** By a prefix's index. */
@@ -31,8 +36,14 @@ export interface TableOptions {
   readonly shares?: number;
 }
 
-/** The table of these prefixes. The longest prefix or exception wins; ranges that are no host's and the host's own addresses are cut out. */
-export function tableOf({ prefixes, exceptions, policy }: Serving, { hosts = [], indices = [...prefixes.keys()], shares = 1 }: TableOptions = {}): Table {
+/**
+ * The table of these prefixes. The longest prefix or exception wins; ranges that are no host's and the host's own
+ * addresses are cut out.
+ */
+export function tableOf(
+  { prefixes, exceptions, policy }: Serving,
+  { hosts = [], indices = [...prefixes.keys()], shares = 1 }: TableOptions = {},
+): Table {
   const { sourceRoute, sourceLimit } = policy;
   const tries = triesOf([
     ...prefixes.map((prefix, i) => ({ prefix, owner: FIRST_PREFIX + indices[i] })),
@@ -67,43 +78,64 @@ export function tableOf({ prefixes, exceptions, policy }: Serving, { hosts = [],
 /** Where a prefix's example is looked for first: the ".1.1" of a /16, and what is not the network's own. */
 const EXAMPLE_OFFSETS = [257, 2, 1, 0];
 
-/** An address of each family that answers ping; none of a family that has none. `hosts`: the host's own addresses, as in the table. */
+/**
+ * An address of each family that answers ping; none of a family that has none. `hosts`: the host's own addresses, as in
+ * the table.
+ */
 export function examplesOf({ prefixes, exceptions }: Serving, hosts: readonly Address[], table: Table): string[] {
   return FAMILIES.flatMap((family) => {
     const answers = (bytes: Uint8Array) => {
       const owner = ownerOf(table, { family, bytes });
       return owner >= FIRST_PREFIX && (table.answers[owner - FIRST_PREFIX] & ANSWER_ECHO) !== 0;
     };
-    for (const bytes of candidatesOf(family, prefixes, exceptions, hosts)) if (answers(bytes)) return formatBytes(bytes);
+    for (const bytes of candidatesOf(family, prefixes, exceptions, hosts)) {
+      if (answers(bytes)) return formatBytes(bytes);
+    }
     return [];
   });
 }
 
-/** If any address is answered, then one of these: a range of those that are begins with a prefix, or behind what is cut out of one. */
-function* candidatesOf(family: Family, prefixes: Serving["prefixes"], exceptions: readonly Prefix[], hosts: readonly Address[]): Generator<Uint8Array, void, undefined> {
+/**
+ * If any address is answered, then one of these: a range of those that are begins with a prefix, or behind what is cut
+ * out of one.
+ */
+function* candidatesOf(
+  family: Family, prefixes: Serving["prefixes"], exceptions: readonly Prefix[], hosts: readonly Address[],
+): Generator<Uint8Array, void, undefined> {
   const own = prefixes.filter((prefix) => prefix.family === family && prefix.answers.echo);
   if (own.length === 0) return;
   for (const prefix of own) {
     const size = sizeOf(prefix);
     for (const offset of EXAMPLE_OFFSETS) if (offset < size) yield sumOf(prefix.bytes, offset);
   }
-  for (const block of [...prefixes, ...exceptions, ...NEVER_VALID]) if (block.bytes.length === own[0].bytes.length) yield sumOf(lastOf(block), 1);
+  for (const block of [...prefixes, ...exceptions, ...NEVER_VALID]) {
+    if (block.bytes.length === own[0].bytes.length) yield sumOf(lastOf(block), 1);
+  }
   for (const host of hosts) if (host.family === family) yield sumOf(host.bytes, 1);
 }
 
 /** As an engine finds it; see assembly/prefix.ts. */
 function ownerOf({ roots, nodes }: Table, { family, bytes }: Pick<Address, "family" | "bytes">): number {
   const host = family === 4 ? HOST : HOST6;
-  if (Buffer.from(roots.buffer, host, bytes.length).equals(bytes)) return roots[(family === 4 ? HOST_OWNER : HOST6_OWNER) / 4];
+  if (Buffer.from(roots.buffer, host, bytes.length).equals(bytes)) {
+    return roots[(family === 4 ? HOST_OWNER : HOST6_OWNER) / 4];
+  }
   let entry = roots[rootOf(family) + bytes[0] + 256 * bytes[1]];
   const stride = strideOf(family);
-  for (let bits = 16; entry >= FIRST_NODE; bits += stride) entry = nodes[(entry - FIRST_NODE) / 4 + bitsAt(bytes, bits, stride)];
+  for (let bits = 16; entry >= FIRST_NODE; bits += stride) {
+    entry = nodes[(entry - FIRST_NODE) / 4 + bitsAt(bytes, bits, stride)];
+  }
   return entry;
 }
 
-function triesOf(owned: readonly { readonly prefix: Prefix; readonly owner: number }[]): Pick<Table, "roots" | "nodes"> {
+function triesOf(
+  owned: readonly { readonly prefix: Prefix; readonly owner: number }[],
+): Pick<Table, "roots" | "nodes"> {
   // Outer before inner: a block covers what shorter ones have put there, and no node.
-  const blocks = [...[...owned].sort((a, b) => a.prefix.length - b.prefix.length), ...NEVER_VALID.map((prefix) => ({ prefix, owner: INVALID }))];
+  const blocks = [
+    ...[...owned].sort((a, b) => a.prefix.length - b.prefix.length),
+    ...NEVER_VALID.map((prefix) => ({ prefix, owner: INVALID })),
+  ];
   const roots = new Uint32Array(PREFIX_ANSWERS / 4);
   let nodes = new Uint32Array(4096);
   let end = 0;
@@ -119,7 +151,9 @@ function triesOf(owned: readonly { readonly prefix: Prefix; readonly owner: numb
   for (const { prefix: { family, bytes, length }, owner } of blocks) {
     if (length <= 16) {
       // As loaded from a packet: little-endian.
-      for (let first = bytes[0] << 8 | bytes[1], i = first; i < first + 2 ** (16 - length); i++) roots[rootOf(family) + ((i & 0xff) << 8 | i >> 8)] = owner;
+      for (let first = bytes[0] << 8 | bytes[1], i = first; i < first + 2 ** (16 - length); i++) {
+        roots[rootOf(family) + ((i & 0xff) << 8 | i >> 8)] = owner;
+      }
     } else {
       const stride = strideOf(family);
       const size = 2 ** stride;

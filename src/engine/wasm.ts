@@ -8,8 +8,8 @@ import type { Engine } from "./contract.js";
 /** The module's exports, over one memory. */
 export type Assembly = Awaited<ReturnType<typeof instantiate>>;
 
-/** Compiles the built module once; a compiled module can be handed to any number of workers. */
-export function compile(file = new URL(import.meta.resolve("#release.wasm"))): WebAssembly.Module {
+/** Compiles a built module; a compiled module can be handed to any number of workers. */
+export function compile(file: URL): WebAssembly.Module {
   return new WebAssembly.Module(readFileSync(file));
 }
 

@@ -5,7 +5,8 @@ import { flatten, type CommandInfo, type Value } from "./tree.js";
 /** It needs bash alone, not the package bash-completion. */
 export function bashScript(program: CommandInfo): string {
   const commands = flatten(program);
-  const shorts = new Map(commands.flatMap(({ options }) => options).flatMap(({ short, long }) => short === undefined ? [] : [[short, long] as const]));
+  const shorts = new Map(commands.flatMap(({ options }) => options)
+    .flatMap(({ short, long }) => short === undefined ? [] : [[short, long] as const]));
   return `${HEADER("bash")}
 
 # Of a command: its commands, its options, those that take a value, and those that may be given again.
@@ -118,7 +119,9 @@ function valueCases(command: CommandInfo): string[] {
   const name = nameOf(command);
   return [
     ...command.options.flatMap(({ long, value }) => value ? valueCase(quote(`${name} ${long}`), value) : []),
-    ...command.arguments.flatMap((argument, i) => valueCase(`${quote(`${name} `)}${argument.variadic ? "*" : i + 1}`, argument)),
+    ...command.arguments.flatMap(
+      (argument, i) => valueCase(`${quote(`${name} `)}${argument.variadic ? "*" : i + 1}`, argument),
+    ),
   ];
 }
 

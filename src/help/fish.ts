@@ -5,7 +5,9 @@ import { flatten, type CommandInfo, type OptionInfo, type Value } from "./tree.j
 /** For fish's folder of completions, as pongd.fish. */
 export function fishScript(program: CommandInfo): string {
   const commands = flatten(program);
-  const valued = commands.flatMap((command) => command.options.filter(({ value }) => value).map(({ long }) => `${nameOf(command)} ${long}`));
+  const valued = commands.flatMap(
+    (command) => command.options.filter(({ value }) => value).map(({ long }) => `${nameOf(command)} ${long}`),
+  );
   return `${HEADER("fish")}
 
 # What the line says before the cursor: the command, its options so far, its arguments so far.
@@ -28,7 +30,10 @@ function __pongd_read
             else
                 set -a __pongd_options (string replace -r -- '=.*' '' $token)
             end
-        else if not set -q __pongd_arguments[1]; and contains -- "$__pongd_command $token" ${commands.slice(1).map(nameOf).map(quote).join(" ")}
+        else if not set -q __pongd_arguments[1]; and contains -- "$__pongd_command $token" ${commands.slice(1)
+          .map(nameOf)
+          .map(quote)
+          .join(" ")}
             set __pongd_command "$__pongd_command $token"
         else
             set -a __pongd_arguments $token
@@ -69,8 +74,12 @@ function linesOf(command: CommandInfo, all: readonly CommandInfo[]): string[] {
     ...command.commands.map((sub) => complete(`__pongd_has ${name} 0`, commandOf(sub))),
     ...command.options.map((option) => complete(conditionOf(command, option), optionOf(option))),
     ...command.arguments.flatMap((argument, i) => argument.kind === "command"
-      ? all.flatMap((parent) => parent.commands.map((sub) => complete(`__pongd_names ${name} ${quote(parent.path.slice(1).join(" "))}`, commandOf(sub))))
-      : valueOf(argument).map((what) => complete(argument.variadic ? `__pongd_lacks ${name}` : `__pongd_has ${name} ${i}`, what))),
+      ? all.flatMap((parent) => parent.commands.map(
+          (sub) => complete(`__pongd_names ${name} ${quote(parent.path.slice(1).join(" "))}`, commandOf(sub)),
+        ))
+      : valueOf(argument).map(
+          (what) => complete(argument.variadic ? `__pongd_lacks ${name}` : `__pongd_has ${name} ${i}`, what),
+        )),
   ];
 }
 

@@ -4,15 +4,18 @@ import { nameOf } from "./shell.js";
 import { flatten, type ArgumentInfo, type CommandInfo, type OptionInfo } from "./tree.js";
 
 const DESCRIPTION = [
-  "pongd opens a Linux TUN or TAP device, and every address of the prefixes that it is given answers ping like a host: IPv4 and IPv6, with a reason and a counter for every packet that gets no answer. It "
-  + "needs /dev/net/tun and CAP_NET_ADMIN, or a device that pongd device create has made. It leaves nothing behind, however it ends.",
+  "pongd opens a Linux TUN or TAP device, and every address of the prefixes that it is given answers ping like a "
+  + "host: IPv4 and IPv6, with a reason and a counter for every packet that gets no answer. It "
+  + "needs /dev/net/tun and CAP_NET_ADMIN, or a device that pongd device create has made. It leaves nothing behind, "
+  + "however it ends.",
   "Precedence: flags, environment, file, defaults, key by key.",
 ];
 
 const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ["PONGD_PREFIXES", "The prefixes of pongd run, separated by spaces or commas, where no arguments are given."],
   ["PONGD_PASSWORD", "The password of pongd top, for the user in its URL."],
-  ["LISTEN_PID, LISTEN_FDS", "Sockets that systemd has opened for pongd run: they are served beside those of --listen, and in place of its default."],
+  ["LISTEN_PID, LISTEN_FDS", "Sockets that systemd has opened for pongd run: they are served beside those of "
+  + "--listen, and in place of its default."],
   ["NO_COLOR", "Where it is not empty, nothing is coloured."],
 ];
 
@@ -26,11 +29,15 @@ const EXIT_STATUS: readonly (readonly [string, string])[] = [
 
 const FILES: readonly (readonly [string, string])[] = [
   ["/dev/net/tun", "What makes the device; pongd doctor says whether it can be used."],
-  ["/etc/pongd.yaml", "By custom the configuration file, where --config or the systemd unit names it. pongd check --schema prints its JSON Schema."],
+  ["/etc/pongd.yaml", "By custom the configuration file, where --config or the systemd unit names it. pongd check "
+  + "--schema prints its JSON Schema."],
 ];
 
 const SIGNALS: readonly (readonly [string, string])[] = [
-  ["SIGINT, SIGTERM", "End pongd run: the device is taken down, and what was answered is said. A second one ends it at once."],
+  [
+    "SIGINT, SIGTERM",
+    "End pongd run: the device is taken down, and what was answered is said. A second one ends it at once.",
+  ],
   ["SIGHUP", "Has pongd run read its configuration file anew. A file that is wrong changes nothing."],
   ["SIGTSTP, SIGCONT", "Stop and continue pongd top; the terminal is as it was in between."],
 ];
@@ -66,9 +73,11 @@ export function manualPage(program: CommandInfo, date = ""): string {
     ".SH SIGNALS",
     ...items(SIGNALS),
     ".SH EXAMPLES",
-    ...commands.filter(({ examples }) => examples.length > 0).flatMap((command, i) => [...i > 0 ? [".PP"] : [], `${bold(nameOf(command))}:`, ...verbatim(command.examples)]),
+    ...commands.filter(({ examples }) => examples.length > 0)
+      .flatMap((command, i) => [...i > 0 ? [".PP"] : [], `${bold(nameOf(command))}:`, ...verbatim(command.examples)]),
     ".SH SEE ALSO",
-    SEE_ALSO.map((page) => page.replace(/^(.*)(\(\d\))$/, (_, name: string, section: string) => bold(name) + section)).join(", "),
+    SEE_ALSO.map((page) => page.replace(/^(.*)(\(\d\))$/, (_, name: string, section: string) => bold(name) + section))
+      .join(", "),
     "",
   ].join("\n");
 }
@@ -80,12 +89,18 @@ function section(command: CommandInfo): string[] {
     ...command.commands.length === 0 ? [".PP", `${bold(nameOf(command))} ${text(command.usage)}`] : [],
     ...command.arguments.flatMap(argumentItem),
     ...optionItems(command.options.filter(({ long }) => long !== "--help")),
-    ...command.notes.flatMap((note) => note.includes("\n  ") ? [".PP", ...verbatim(note.split("\n"))] : [".PP", text(note.replaceAll("\n", " ").trim())]),
+    ...command.notes.flatMap((note) => note.includes("\n  ")
+      ? [".PP", ...verbatim(note.split("\n"))]
+      : [".PP", text(note.replaceAll("\n", " ").trim())]),
   ];
 }
 
 function argumentItem({ name, description, choices, default: fallback, variadic }: ArgumentInfo): string[] {
-  return item(`${italic(name)}${variadic ? " ..." : ""}`, sentence(description, choices.length > 0 ? `one of ${choices.join(", ")}` : undefined, fallback === undefined ? undefined : `default: ${fallback}`));
+  return item(`${italic(name)}${variadic ? " ..." : ""}`, sentence(
+    description,
+    choices.length > 0 ? `one of ${choices.join(", ")}` : undefined,
+    fallback === undefined ? undefined : `default: ${fallback}`,
+  ));
 }
 
 /** Under the headings of the help. */
@@ -99,14 +114,23 @@ function optionItems(options: readonly OptionInfo[]): string[] {
 }
 
 function optionItem({ flags, description, value, default: fallback, variable }: OptionInfo): string[] {
-  const choices = value && value.choices.length > 0 ? `${value.list ? "some" : "one"} of ${value.choices.join(", ")}` : undefined;
+  const choices = value && value.choices.length > 0
+    ? `${value.list ? "some" : "one"} of ${value.choices.join(", ")}`
+    : undefined;
   const term = flags.replace(/ ?<.*$/, "").split(", ").map(bold).join(", ") + (value ? ` ${italic(value.name)}` : "");
-  return item(term, sentence(description, choices, fallback === undefined ? undefined : `default: ${fallback}`, variable === undefined ? undefined : `variable: ${variable}`));
+  return item(term, sentence(
+    description,
+    choices,
+    fallback === undefined ? undefined : `default: ${fallback}`,
+    variable === undefined ? undefined : `variable: ${variable}`,
+  ));
 }
 
 function sentence(description: string, ...more: (string | undefined)[]): string {
   const known = more.filter((part) => part !== undefined);
-  return text(`${description.charAt(0).toUpperCase()}${description.slice(1)}${known.length > 0 ? ` (${known.join("; ")})` : ""}.`);
+  return text(
+    `${description.charAt(0).toUpperCase()}${description.slice(1)}${known.length > 0 ? ` (${known.join("; ")})` : ""}.`,
+  );
 }
 
 function items(entries: readonly (readonly [string, string])[]): string[] {
@@ -136,5 +160,9 @@ function italic(words: string): string {
 
 /** What roff would read as its own; hyphens are those that are typed. */
 function text(words: string): string {
-  return words.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("~", "\\(ti").replaceAll("^", "\\(ha").replace(/^(?=[.'])/, "\\&");
+  return words.replaceAll("\\", "\\e")
+    .replaceAll("-", "\\-")
+    .replaceAll("~", "\\(ti")
+    .replaceAll("^", "\\(ha")
+    .replace(/^(?=[.'])/, "\\&");
 }

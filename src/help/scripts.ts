@@ -5,4 +5,6 @@ import { zshScript } from "./zsh.js";
 
 export type Shell = "bash" | "zsh" | "fish";
 
-export const SCRIPTS: Readonly<Record<Shell, (program: CommandInfo) => string>> = { bash: bashScript, zsh: zshScript, fish: fishScript };
+export const SCRIPTS: Readonly<Record<Shell, (program: CommandInfo) => string>> = {
+  bash: bashScript, zsh: zshScript, fish: fishScript,
+};

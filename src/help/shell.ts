@@ -1,7 +1,9 @@
 /** What the completion scripts have in common. */
 import type { CommandInfo, OptionInfo } from "./tree.js";
 
-export const HEADER = (shell: string) => `# ${shell} completion for pongd, made from its commands by: pongd completion ${shell}`;
+export const HEADER = (
+  shell: string,
+) => `# ${shell} completion for pongd, made from its commands by: pongd completion ${shell}`;
 
 /** The first sentence, or what there is of it before a list of details. */
 export function brief(description: string): string {

@@ -1,6 +1,6 @@
 /**
- * The commands as completion scripts and the manual page read them. All of it is commander's; what that does not know is a
- * convention on names, and stands here.
+ * The commands as completion scripts and the manual page read them. All of it is commander's; what that does not know
+ * is a convention on names, and stands here.
  */
 import type { Argument, Command, Option } from "commander";
 
@@ -49,7 +49,9 @@ export interface OptionInfo {
   readonly group: string | undefined;
 }
 
-const KINDS: Readonly<Record<string, Value["kind"] | undefined>> = { file: "file", in: "file", out: "file", user: "user", group: "group", command: "command" };
+const KINDS: Readonly<Record<string, Value["kind"] | undefined>> = {
+  file: "file", in: "file", out: "file", user: "user", group: "group", command: "command",
+};
 const LIST = "names";
 
 export function describe(command: Command, parents: readonly string[] = []): CommandInfo {
@@ -65,7 +67,8 @@ export function describe(command: Command, parents: readonly string[] = []): Com
     // Commander's own `help` of a command is not there to be completed or looked up: pongd help is.
     commands: command.commands.map((sub) => describe(sub, path)),
     notes: paragraphs.filter((paragraph) => !paragraph.startsWith(EXAMPLES)),
-    examples: paragraphs.filter((paragraph) => paragraph.startsWith(EXAMPLES)).flatMap((paragraph) => paragraph.split("\n").slice(1).map((line) => line.trim())),
+    examples: paragraphs.filter((paragraph) => paragraph.startsWith(EXAMPLES))
+      .flatMap((paragraph) => paragraph.split("\n").slice(1).map((line) => line.trim())),
   };
 }
 
@@ -76,7 +79,10 @@ export function flatten(command: CommandInfo): CommandInfo[] {
 
 const EXAMPLES = "Examples:";
 
-/** What addHelpText() added: the help as it is printed on a terminal without end, less what commander makes of the command. */
+/**
+ * What addHelpText() added: the help as it is printed on a terminal without end, less what commander makes of the
+ * command.
+ */
 function notesOf(command: Command): string {
   const before = command.configureOutput();
   let printed = "";
@@ -87,7 +93,10 @@ function notesOf(command: Command): string {
 }
 
 function argumentOf(argument: Argument): ArgumentInfo {
-  return { ...valueOf(argument.name(), argument.argChoices), description: argument.description, default: defaultOf(argument), variadic: argument.variadic };
+  return {
+    ...valueOf(argument.name(), argument.argChoices), description: argument.description, default: defaultOf(argument),
+    variadic: argument.variadic,
+  };
 }
 
 function optionOf(option: Option): OptionInfo {

@@ -13,7 +13,9 @@ ${commands.map(functionOf).join("\n")}
 _pongd_names() {
   local -a commands
   case "\${(j: :)words[2,CURRENT-1]}" in
-${commands.filter((command) => command.commands.length > 0).map((command) => `    ${quote(command.path.slice(1).join(" "))}) commands=(${described(command)}) ;;`).join("\n")}
+${commands.filter((command) => command.commands.length > 0)
+  .map((command) => `    ${quote(command.path.slice(1).join(" "))}) commands=(${described(command)}) ;;`)
+  .join("\n")}
   esac
   _describe -t commands command commands
 }
@@ -76,7 +78,10 @@ function argumentSpec(argument: ArgumentInfo): string {
 
 function valueSpec({ name, choices, list, kind }: Value): string {
   const words = choices.join(" ");
-  const actions = { file: "_files", user: "_users", group: "_groups", command: "_pongd_names", other: words === "" ? " " : list ? `_sequence compadd - ${words}` : `(${words})` };
+  const actions = {
+    file: "_files", user: "_users", group: "_groups", command: "_pongd_names",
+    other: words === "" ? " " : list ? `_sequence compadd - ${words}` : `(${words})`,
+  };
   return `:${name}:${actions[kind]}`;
 }
 

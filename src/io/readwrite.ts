@@ -1,9 +1,10 @@
 /**
- * The backend that runs everywhere: a non-blocking read(2) and write(2) a packet, and poll(2) when there is nothing to do.
+ * The backend that runs everywhere: a non-blocking read(2) and write(2) a packet, and poll(2) when there is nothing to
+ * do.
  *
  * It reads on until EAGAIN, but no further than `#limit` packets before the engine gets them. The limit doubles while
- * reads keep up with it and falls to one more than came otherwise: a lone packet is answered at once, without first asking for
- * a second one.
+ * reads keep up with it and falls to one more than came otherwise: a lone packet is answered at once, without first
+ * asking for a second one.
  */
 import { WOKEN } from "../../abi/control.js";
 import { Counter } from "../../abi/counters.js";
@@ -33,8 +34,8 @@ export class ReadWriteIo implements PacketIo {
   #limit = 1;
 
   /**
-   * `fd`: the queue, non-blocking. `wakeFd`: an eventfd that ends a wait for packets. `inherited`: what was open when this
-   * thread was made; see descriptors.ts.
+   * `fd`: the queue, non-blocking. `wakeFd`: an eventfd that ends a wait for packets. `inherited`: what was open when
+   * this thread was made; see descriptors.ts.
    */
   constructor(fd: number, wakeFd: number, linear: LinearMemory, inherited: ReadonlyMap<number, string>) {
     this.#table = ownDescriptorTable(fd, inherited);
@@ -46,7 +47,9 @@ export class ReadWriteIo implements PacketIo {
     this.#slots = linear.slots;
     this.#counters = linear.counters;
     this.#base = libc.addressOf(linear.memory.buffer);
-    this.#addresses = Array.from({ length: SLOTS }, (_, i) => this.#base + BigInt(SLOT_BASE + i * linear.slotSize + linear.frameOffset));
+    this.#addresses = Array.from(
+      { length: SLOTS }, (_, i) => this.#base + BigInt(SLOT_BASE + i * linear.slotSize + linear.frameOffset),
+    );
     this.#pollfds = Buffer.alloc(16);
     for (const [i, pollfd] of [fd, wakeFd].entries()) {
       this.#pollfds.writeInt32LE(pollfd, 8 * i);
@@ -116,13 +119,17 @@ export class ReadWriteIo implements PacketIo {
   #wait(timeoutMs: number): boolean {
     this.#counters[Counter.syscalls]++;
     const ready = libc.poll(this.#pollfds, 2, timeoutMs);
-    if (ready < 0 && libc.errno() !== libc.E.EINTR) throw new libc.SystemError("poll", "the device's queue", libc.errno());
+    if (ready < 0 && libc.errno() !== libc.E.EINTR) {
+      throw new libc.SystemError("poll", "the device's queue", libc.errno());
+    }
     if (ready > 0 && this.#pollfds.readInt16LE(14) !== 0) libc.read(this.#wakeFd, this.#base + BigInt(WOKEN), 8);
     return ready > 0 && this.#pollfds.readInt16LE(6) !== 0;
   }
 
   #addressOf(slot: number): bigint {
     const index = (slot - SLOT_BASE) / this.#slotSize | 0;
-    return slot - SLOT_BASE - index * this.#slotSize === this.#frameOffset ? this.#addresses[index] : this.#base + BigInt(slot);
+    return slot - SLOT_BASE - index * this.#slotSize === this.#frameOffset
+      ? this.#addresses[index]
+      : this.#base + BigInt(slot);
   }
 }

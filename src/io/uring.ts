@@ -1,13 +1,13 @@
 /**
- * The fast backend: io_uring, its rings in linear memory, one io_uring_enter(2) a round. What goes through the rings is in
- * assembly/ring.ts; here are set-up, the system calls, and what a round asks for.
+ * The fast backend: io_uring, its rings in linear memory, one io_uring_enter(2) a round. What goes through the rings is
+ * in assembly/ring.ts; here are set-up, the system calls, and what a round asks for.
  *
- * Under load a round is the last batch's writes and a number of reads that do not wait. The number doubles while all of them
- * succeed and falls to one more than came otherwise. When no more than a packet at a time comes, a round sleeps: it leaves one
- * read with the kernel that waits for a packet. So a lone packet costs one system call, its reply and the wait for the next
- * one. (Many waiting reads would each be woken by every packet, which is ten times the round trip; a poll in place of the read
- * would be a call more.) From one packet a sleeping round cannot tell whether more are there, so every PROBE_EVERY packets a
- * round does not sleep, and looks.
+ * Under load a round is the last batch's writes and a number of reads that do not wait. The number doubles while all of
+ * them succeed and falls to one more than came otherwise. When no more than a packet at a time comes, a round sleeps:
+ * it leaves one read with the kernel that waits for a packet. So a lone packet costs one system call, its reply and the
+ * wait for the next one. (Many waiting reads would each be woken by every packet, which is ten times the round trip; a
+ * poll in place of the read would be a call more.) From one packet a sleeping round cannot tell whether more are there,
+ * so every PROBE_EVERY packets a round does not sleep, and looks.
  */
 import {
   CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, RING_FD, SLOTS_REGISTERED,
@@ -23,7 +23,8 @@ import * as libc from "../sys/libc.js";
 import * as uapi from "../sys/uapi.js";
 import { FOREVER, type PacketIo } from "./contract.js";
 
-const SETUP = uapi.IORING_SETUP_CQSIZE | uapi.IORING_SETUP_SUBMIT_ALL | uapi.IORING_SETUP_SINGLE_ISSUER | uapi.IORING_SETUP_DEFER_TASKRUN
+const SETUP = uapi.IORING_SETUP_CQSIZE | uapi.IORING_SETUP_SUBMIT_ALL | uapi.IORING_SETUP_SINGLE_ISSUER
+  | uapi.IORING_SETUP_DEFER_TASKRUN
   | uapi.IORING_SETUP_NO_MMAP | uapi.IORING_SETUP_NO_SQARRAY;
 
 // Of #waitArgument.
@@ -46,7 +47,10 @@ export class UringIo implements PacketIo {
   readonly #slots: Slots;
   readonly #counters: Float64Array;
   readonly #spin: number;
-  /** struct io_uring_getevents_arg {u64 sigmask; u32 sigmask_sz, min_wait_usec; u64 ts}, and the __kernel_timespec that `ts` points at. */
+  /**
+   * struct io_uring_getevents_arg {u64 sigmask; u32 sigmask_sz, min_wait_usec; u64 ts}, and the __kernel_timespec that
+   * `ts` points at.
+   */
   readonly #waitArgument = new BigInt64Array(new ArrayBuffer(uapi.SIZEOF_IO_URING_GETEVENTS_ARG + 16));
   /** Of TO_SEND, what the next system call takes along. */
   #replies = 0;
@@ -59,7 +63,8 @@ export class UringIo implements PacketIo {
 
   /**
    * Sets the ring up and tries it, a write and a read. On the thread that then uses it: the kernel insists.
-   * `fd`: the queue. `wakeFd`: an eventfd that ends a wait, and blocks: it is the kernel that waits. `spin`: rounds that may come up empty before it sleeps.
+   * `fd`: the queue. `wakeFd`: an eventfd that ends a wait, and blocks: it is the kernel that waits. `spin`: rounds
+   * that may come up empty before it sleeps.
    * @throws SystemError where this kernel, or whoever confines the process, does not allow it.
    */
   constructor(fd: number, wakeFd: number, linear: LinearMemory, ring: Assembly, spin: number) {
@@ -76,7 +81,9 @@ export class UringIo implements PacketIo {
     this.#words[RING_FD / 4] = this.#fd;
     try {
       this.#registerSlots(base, linear.slotSize);
-      const probeFd = libc.check(libc.eventfd(0, uapi.EFD_CLOEXEC | uapi.EFD_NONBLOCK), "eventfd", "to try io_uring with");
+      const probeFd = libc.check(
+        libc.eventfd(0, uapi.EFD_CLOEXEC | uapi.EFD_NONBLOCK), "eventfd", "to try io_uring with",
+      );
       const before = TRIED.map((counter) => this.#counters[counter]);
       try {
         this.#registerFiles(probeFd, wakeFd);
@@ -102,7 +109,8 @@ export class UringIo implements PacketIo {
     const count = this.#reap();
 
     this.#reads = count === reads ? Math.min(2 * count, BATCH) : count + 1;
-    // A branch that the probe never takes would be a field that V8 knows nothing of, and the code thrown away on the first idle round.
+    // A branch that the probe never takes would be a field that V8 knows nothing of, and the code thrown away on the
+    // first idle round.
     const empty = this.#empty + 1;
     this.#empty = count === 0 ? empty : 0;
     if (this.#spin > 0) {
@@ -138,8 +146,9 @@ export class UringIo implements PacketIo {
   }
 
   /**
-   * Whether it works at all: rounds with a write and a read through the ring, on an eventfd in the queue's place. So many of
-   * them that V8 has compiled what a round runs, asleep and awake, with a timeout and without, before the first packet has to wait for that.
+   * Whether it works at all: rounds with a write and a read through the ring, on an eventfd in the queue's place. So
+   * many of them that V8 has compiled what a round runs, asleep and awake, with a timeout and without, before the first
+   * packet has to wait for that.
    */
   #probe(): void {
     const words = this.#words;
@@ -152,11 +161,17 @@ export class UringIo implements PacketIo {
       this.send(1);
       let count = 0;
       // A signal may end a round early.
-      for (let tries = 0; count === 0 && tries < PROBE_TRIES; tries++) count = this.receive(i % 2 === 0 ? FOREVER : PROBE_TIMEOUT_MS);
-      if (count !== 1 || slots.receivedLength(0) !== 8) throw new libc.SystemError("io_uring", "a write and a read", libc.E.EIO);
+      for (let tries = 0; count === 0 && tries < PROBE_TRIES; tries++) {
+        count = this.receive(i % 2 === 0 ? FOREVER : PROBE_TIMEOUT_MS);
+      }
+      if (count !== 1 || slots.receivedLength(0) !== 8) {
+        throw new libc.SystemError("io_uring", "a write and a read", libc.E.EIO);
+      }
       slots.give(slots.received(0));
     }
-    if (this.drain() !== 0 || words[READ_ARMED / 4] !== 0 || words[WAKE_ARMED / 4] !== 0) throw new libc.SystemError("io_uring", "the end of a wait", libc.E.EIO);
+    if (this.drain() !== 0 || words[READ_ARMED / 4] !== 0 || words[WAKE_ARMED / 4] !== 0) {
+      throw new libc.SystemError("io_uring", "the end of a wait", libc.E.EIO);
+    }
     this.#sleeping = true;
     this.#reads = 1;
     this.#empty = this.#spin + 1;
@@ -171,11 +186,15 @@ export class UringIo implements PacketIo {
   }
 
   #registerFiles(queue: number, wake: number): void {
-    this.#register(uapi.IORING_REGISTER_FILES, "IORING_REGISTER_FILES", new Uint8Array(Int32Array.of(queue, wake).buffer), 2);
+    this.#register(
+      uapi.IORING_REGISTER_FILES, "IORING_REGISTER_FILES", new Uint8Array(Int32Array.of(queue, wake).buffer), 2,
+    );
   }
 
   #register(opcode: number, name: string, arg: Uint8Array | null, nrArgs: number): void {
-    libc.check(libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, opcode, arg, nrArgs), "io_uring_register", name);
+    libc.check(
+      libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, opcode, arg, nrArgs), "io_uring_register", name,
+    );
   }
 
   /** Queues the replies and `reads` reads; how many entries the kernel is to take. */
@@ -185,7 +204,10 @@ export class UringIo implements PacketIo {
     return entries;
   }
 
-  /** Has the kernel take all entries, and waits for `minComplete` completions unless a signal or the end of the time comes first. */
+  /**
+   * Has the kernel take all entries, and waits for `minComplete` completions unless a signal or the end of the time
+   * comes first.
+   */
   #enter(entries: number, minComplete: number, timeoutMs: number): void {
     let left = entries;
     let wanted = minComplete;
@@ -197,8 +219,11 @@ export class UringIo implements PacketIo {
       if (taken === left) return;
       if (taken < 0) {
         const errno = libc.errno();
-        // EAGAIN: the kernel is short of memory for a request. EBUSY: of room for completions, which entering makes. ETIME: it waited in vain.
-        if (errno !== libc.E.EINTR && errno !== libc.E.ETIME && errno !== libc.E.EAGAIN && errno !== libc.E.EBUSY) throw new libc.SystemError("io_uring_enter", "the device's queue", errno);
+        // EAGAIN: the kernel is short of memory for a request. EBUSY: of room for completions, which entering makes.
+        // ETIME: it waited in vain.
+        if (errno !== libc.E.EINTR && errno !== libc.E.ETIME && errno !== libc.E.EAGAIN && errno !== libc.E.EBUSY) {
+          throw new libc.SystemError("io_uring_enter", "the device's queue", errno);
+        }
       }
       left = this.#ring.unsubmitted();
       wanted = 0;
@@ -209,7 +234,10 @@ export class UringIo implements PacketIo {
     this.#waitArgument[TV_SEC] = BigInt(Math.floor(timeoutMs / 1000));
     this.#waitArgument[TV_NSEC] = BigInt(timeoutMs % 1000 * 1_000_000);
     const flags = uapi.IORING_ENTER_GETEVENTS | uapi.IORING_ENTER_EXT_ARG;
-    return libc.io_uring_enter(uapi.SYS_io_uring_enter, this.#fd, toSubmit, minComplete, flags, this.#waitArgument, uapi.SIZEOF_IO_URING_GETEVENTS_ARG);
+    return libc.io_uring_enter(
+      uapi.SYS_io_uring_enter, this.#fd, toSubmit, minComplete, flags, this.#waitArgument,
+      uapi.SIZEOF_IO_URING_GETEVENTS_ARG,
+    );
   }
 
   #reap(): number {
@@ -239,7 +267,11 @@ function setup(base: bigint, words: Int32Array): number {
   params.writeUInt32LE(SETUP, field.flags);
   params.writeBigUInt64LE(base + BigInt(SQES), field.sq_off_user_addr);
   params.writeBigUInt64LE(base + BigInt(RINGS), field.cq_off_user_addr);
-  const fd = libc.check(libc.io_uring_setup(uapi.SYS_io_uring_setup, SQ_ENTRIES, params), "io_uring_setup", `${SQ_ENTRIES} entries in linear memory`);
+  const fd = libc.check(
+    libc.io_uring_setup(uapi.SYS_io_uring_setup, SQ_ENTRIES, params),
+    "io_uring_setup",
+    `${SQ_ENTRIES} entries in linear memory`,
+  );
   words[SQ_HEAD_AT / 4] = RINGS + params.readUInt32LE(field.sq_off_head);
   words[SQ_TAIL_AT / 4] = RINGS + params.readUInt32LE(field.sq_off_tail);
   words[CQ_HEAD_AT / 4] = RINGS + params.readUInt32LE(field.cq_off_head);

@@ -16,7 +16,8 @@ export interface CapturedPacket {
 
 /**
  * Reads a capture to its end, in the order of the file. `name` is for messages.
- * @throws Failure when it cannot be read at all; Damage, after all that was whole, when it ends early or makes no sense;
+ * @throws Failure when it cannot be read at all; Damage, after all that was whole, when it ends early or makes no
+ * sense;
  *   Stopped.
  */
 export async function* readCapture(chunks: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<CapturedPacket> {

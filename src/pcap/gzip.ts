@@ -10,8 +10,8 @@ export function isGzip(head: Uint8Array): boolean {
 }
 
 /**
- * Decompresses a source, slice by slice. Where it ends early, all that came is given first. Where a slice is damaged, so is all
- * that came of those before it, and what node:zlib gave of this one.
+ * Decompresses a source, slice by slice. Where it ends early, all that came is given first. Where a slice is damaged,
+ * so is all that came of those before it, and what node:zlib gave of this one.
  * @throws Damage, Failure, Stopped
  */
 export async function* gunzip(source: Source): AsyncGenerator<Uint8Array> {

@@ -1,4 +1,7 @@
-/** From a frame to the IP packet in it, for the link types of tcpdump's LINKTYPE list (tcpdump.org/linktypes.html) that are read. */
+/**
+ * From a frame to the IP packet in it, for the link types of tcpdump's LINKTYPE list (tcpdump.org/linktypes.html) that
+ * are read.
+ */
 
 const ETHERTYPE_IP = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
@@ -65,7 +68,9 @@ function payload(frame: Uint8Array, typeAt: number, start: number): Uint8Array |
     etherType = uint16(frame, at + 2);
     at += 4;
   }
-  return (etherType === ETHERTYPE_IP || etherType === ETHERTYPE_IPV6) && at <= frame.length ? frame.subarray(at) : undefined;
+  return (etherType === ETHERTYPE_IP || etherType === ETHERTYPE_IPV6) && at <= frame.length
+    ? frame.subarray(at)
+    : undefined;
 }
 
 /** NaN, which is no type, where the frame ends before it. */

@@ -1,4 +1,7 @@
-/** The classic format of tcpdump, draft-ietf-opsawg-pcap: a file header, and a record a packet, in the byte order of the writer. */
+/**
+ * The classic format of tcpdump, draft-ietf-opsawg-pcap: a file header, and a record a packet, in the byte order of the
+ * writer.
+ */
 import type { CapturedPacket } from "./capture.js";
 import type { Source } from "./source.js";
 
@@ -36,7 +39,8 @@ export async function* readPcap(source: Source, format: PcapFormat): AsyncGenera
   if (major !== 2 || minor < 2 || minor > 4) {
     throw source.fault(`is pcap of version ${major}.${minor}, and 2.2 to 2.4 are read`, 0);
   }
-  // The upper half says whether frames end in a checksum, which is beyond what an IP header says of its packet's length.
+  // The upper half says whether frames end in a checksum, which is beyond what an IP header says of its packet's
+  // length.
   const linkType = header.getUint32(20, littleEndian) & 0xffff;
 
   while (!await source.atEnd()) {

@@ -28,7 +28,7 @@ const ENHANCED_PACKET_DATA = 28;
 const TRAILER_LEN = 4;
 
 /** The least length of each block that is read: its fixed fields and what every block has. */
-const LEAST_LEN: Partial<Record<number, number>> = {
+const MIN_LEN: Partial<Record<number, number>> = {
   [SECTION_HEADER]: 28,
   [INTERFACE_DESCRIPTION]: 20,
   [PACKET]: ENHANCED_PACKET_DATA + TRAILER_LEN,
@@ -38,9 +38,9 @@ const LEAST_LEN: Partial<Record<number, number>> = {
 /** Type, length, and either the byte-order magic or the length again: no block is shorter. */
 const BLOCK_LEN = 12;
 /** Of a block that is read: the longest packet and 64 KiB of options. */
-const MOST_LEN = MAXIMUM_SNAPLEN + 65536;
+const MAX_LEN = MAXIMUM_SNAPLEN + 65536;
 /** In a section. Packets of the obsolete kind cannot name more, and each one is remembered. */
-const MOST_INTERFACES = 65536;
+const MAX_INTERFACES = 65536;
 
 interface Interface {
   readonly linkType: number;
@@ -81,7 +81,7 @@ export async function* readPcapng(source: Source): AsyncGenerator<CapturedPacket
         interfaces = [];
         break;
       case INTERFACE_DESCRIPTION:
-        if (interfaces.length === MOST_INTERFACES) fail(`more than ${MOST_INTERFACES} interfaces`);
+        if (interfaces.length === MAX_INTERFACES) fail(`more than ${MAX_INTERFACES} interfaces`);
         interfaces.push(readInterface(block));
         break;
       case SIMPLE_PACKET:
@@ -102,10 +102,14 @@ function byteOrder(head: DataView, fail: Block["fail"]): boolean {
 }
 
 /** Takes a block whose lengths are as they must be; undefined for one of a type that is not read. */
-async function takeBlock(source: Source, type: number, length: number, littleEndian: boolean, fail: Block["fail"]): Promise<DataView | undefined> {
+async function takeBlock(
+  source: Source, type: number, length: number, littleEndian: boolean, fail: Block["fail"],
+): Promise<DataView | undefined> {
   const at = source.offset;
-  const least = LEAST_LEN[type];
-  if (length < (least ?? BLOCK_LEN) || length % 4 !== 0 || (least !== undefined && length > MOST_LEN)) fail(`a block of type ${type} and ${length} bytes`);
+  const least = MIN_LEN[type];
+  if (length < (least ?? BLOCK_LEN) || length % 4 !== 0 || (least !== undefined && length > MAX_LEN)) {
+    fail(`a block of type ${type} and ${length} bytes`);
+  }
   if (least === undefined) await source.skip(length - TRAILER_LEN, "the block");
   const rest = await source.take(least === undefined ? TRAILER_LEN : length, "the block", at);
   const trailer = rest.getUint32(rest.byteLength - TRAILER_LEN, littleEndian);
@@ -132,7 +136,9 @@ function readInterface(block: Block): Interface {
       offsetSeconds = value.getBigInt64(0, littleEndian);
     }
   }
-  return { linkType: view.getUint16(8, littleEndian), snapLen: view.getUint32(12, littleEndian), perSecond, offsetSeconds };
+  return {
+    linkType: view.getUint16(8, littleEndian), snapLen: view.getUint32(12, littleEndian), perSecond, offsetSeconds,
+  };
 }
 
 /** The options that begin at `start`, by code. */
@@ -152,13 +158,17 @@ function* options({ view, littleEndian, fail }: Block, start: number): Generator
 /** The obsolete Packet Block has the fields of the Enhanced one, but the interface in 16 bits. */
 function readEnhancedPacket(block: Block, interfaces: readonly Interface[]): CapturedPacket {
   const { type, view, littleEndian } = block;
-  const { linkType, perSecond, offsetSeconds } = interfaceOf(block, interfaces, type === PACKET ? view.getUint16(8, littleEndian) : view.getUint32(8, littleEndian));
+  const { linkType, perSecond, offsetSeconds } = interfaceOf(
+    block, interfaces, type === PACKET ? view.getUint16(8, littleEndian) : view.getUint32(8, littleEndian),
+  );
   const units = BigInt(view.getUint32(12, littleEndian)) << 32n | BigInt(view.getUint32(16, littleEndian));
   const timestampNs = units * 1_000_000_000n / perSecond + offsetSeconds * 1_000_000_000n;
   return { linkType, timestampNs, bytes: data(block, ENHANCED_PACKET_DATA, view.getUint32(20, littleEndian)) };
 }
 
-/** A Simple Packet Block has no time, is of the first interface, and has the length of the packet, not of what is here. */
+/**
+ * A Simple Packet Block has no time, is of the first interface, and has the length of the packet, not of what is here.
+ */
 function readSimplePacket(block: Block, interfaces: readonly Interface[]): CapturedPacket {
   const { linkType, snapLen } = interfaceOf(block, interfaces, 0);
   const originalLen = block.view.getUint32(8, block.littleEndian);
@@ -171,6 +181,8 @@ function interfaceOf({ fail }: Block, interfaces: readonly Interface[], id: numb
 }
 
 function data({ view, fail }: Block, start: number, length: number): Uint8Array {
-  if (length > view.byteLength - start - TRAILER_LEN) fail(`a packet of ${length} bytes in a block of ${view.byteLength}`);
+  if (length > view.byteLength - start - TRAILER_LEN) {
+    fail(`a packet of ${length} bytes in a block of ${view.byteLength}`);
+  }
   return new Uint8Array(view.buffer, view.byteOffset + start, length);
 }

@@ -1,6 +1,6 @@
 /**
- * The bytes of a capture, chunk by chunk as they come: whole items or a Failure that says where they end. What is held is one
- * item and one chunk, however long the capture is.
+ * The bytes of a capture, chunk by chunk as they come: whole items or a Failure that says where they end. What is held
+ * is one item and one chunk, however long the capture is.
  */
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 
@@ -45,9 +45,14 @@ export class Source {
     return this.#buffer.subarray(0, length);
   }
 
-  /** The first `length` bytes of the item at `at`, not taken yet. They stay as they are. @throws Failure where the capture ends sooner. */
+  /**
+   * The first `length` bytes of the item at `at`, not taken yet. They stay as they are. @throws Failure where the
+   * capture ends sooner.
+   */
   async peek(length: number, item: string, at = this.#offset): Promise<DataView> {
-    if (await this.#fill(length) < length) throw this.fault(`ends at byte ${this.#offset + this.#buffer.length}, within ${item}`, at);
+    if (await this.#fill(length) < length) {
+      throw this.fault(`ends at byte ${this.#offset + this.#buffer.length}, within ${item}`, at);
+    }
     return new DataView(this.#buffer.buffer, this.#buffer.byteOffset, length);
   }
 
@@ -82,7 +87,10 @@ export class Source {
     await this.#chunks.return?.();
   }
 
-  /** What is wrong with the item at byte `at`. Where that is the first, this is no capture, and `mend` may make one of it. */
+  /**
+   * What is wrong with the item at byte `at`. Where that is the first, this is no capture, and `mend` may make one of
+   * it.
+   */
   fault(what: string, at: number, mend?: string): Failure {
     if (at > 0) return new Damage(`${this.name} is damaged: it ${what} at byte ${at}`);
     return new Failure(`${this.name} is not a capture that can be read: it ${what}`, EXIT.RUNTIME, { mend });

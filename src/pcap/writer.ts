@@ -1,6 +1,7 @@
 /**
- * Replies as pcapng (draft-ietf-opsawg-pcapng): one section, one interface of raw IP packets in nanoseconds, an Enhanced Packet
- * Block a reply. Nothing of the day or the machine is written, so that the same replies are the same bytes.
+ * Replies as pcapng (draft-ietf-opsawg-pcapng): one section, one interface of raw IP packets in nanoseconds, an
+ * Enhanced Packet Block a reply. Nothing of the day or the machine is written, so that the same replies are the same
+ * bytes.
  */
 import type { Output } from "../base/output.js";
 

@@ -41,10 +41,14 @@ export function isIncomplete(host: string): boolean {
 function adviceOn(text: string): string {
   const [, host = "", port] = (/^(.*):(\d+)$/s.exec(text) ?? []) as (string | undefined)[];
   if (/^\w+:\/\//.test(text)) return "leave out the scheme, and write it like 127.0.0.1:7664";
-  if (/^\d+$/.test(text)) return `write a colon before the port, :${text}, or an address and the port, 127.0.0.1:${text}`;
+  if (/^\d+$/.test(text)) {
+    return `write a colon before the port, :${text}, or an address and the port, 127.0.0.1:${text}`;
+  }
   if (isIPv6(text)) return "put the IPv6 address in brackets, and its port behind it, like [::1]:7664";
   if (isIP(text.replace(/^\[(.*)\]$/s, "$1")) !== 0) return `add a port: ${text}:7664`;
-  if (isIncomplete(port === undefined ? text : host)) return "write the address as four numbers from 0 to 255, like 127.0.0.1:7664";
+  if (isIncomplete(port === undefined ? text : host)) {
+    return "write the address as four numbers from 0 to 255, like 127.0.0.1:7664";
+  }
   if (Number(port) > 65535) return "write a port from 0 to 65535";
   return `write it like ${ENDPOINT_EXAMPLES}`;
 }
@@ -52,7 +56,10 @@ function adviceOn(text: string): string {
 function parsePath(text: string): string {
   const path = text.slice("unix:".length);
   if (!/^\/(?:[^\p{Cc}]*[^\p{Cc}/])$/u.test(path) || Buffer.byteLength(path) > MAX_PATH) {
-    throw new Failure(`listen address "${text}": write the whole path, of ${MAX_PATH} bytes at most, like unix:/run/pongd.sock`, EXIT.USAGE);
+    throw new Failure(
+      `listen address "${text}": write the whole path, of ${MAX_PATH} bytes at most, like unix:/run/pongd.sock`,
+      EXIT.USAGE,
+    );
   }
   return path;
 }

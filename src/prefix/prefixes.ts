@@ -43,16 +43,23 @@ export interface Serving {
 }
 
 /** Prefixes that all answer alike, and by default. */
-export function serving(prefixes: readonly Prefix[], { exceptions = [], policy, ...answers }: Partial<Answers> & Partial<Omit<Serving, "prefixes">> = {}): Serving {
+export function serving(
+  prefixes: readonly Prefix[],
+  { exceptions = [], policy, ...answers }: Partial<Answers> & Partial<Omit<Serving, "prefixes">> = {},
+): Serving {
   const alike = { ...DEFAULT_ANSWERS, ...answers };
-  return { prefixes: prefixes.map((prefix) => ({ ...prefix, answers: alike })), exceptions, policy: policy ?? DEFAULT_POLICY };
+  return {
+    prefixes: prefixes.map((prefix) => ({ ...prefix, answers: alike })), exceptions, policy: policy ?? DEFAULT_POLICY,
+  };
 }
 
 /**
- * Ranges that are no host's, as source or destination. IPv4: RFC 1122 §3.2.1.3, RFC 6890. IPv6: the unspecified address, loopback,
- * IPv4-mapped addresses and multicast (RFC 4291 §2.5.2, §2.5.3, §2.5.5.2, §2.7).
+ * Ranges that are no host's, as source or destination. IPv4: RFC 1122 §3.2.1.3, RFC 6890. IPv6: the unspecified
+ * address, loopback, IPv4-mapped addresses and multicast (RFC 4291 §2.5.2, §2.5.3, §2.5.5.2, §2.7).
  */
-export const NEVER_VALID = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/128", "::1/128", "::ffff:0.0.0.0/96", "ff00::/8"].map(parseBlock);
+export const NEVER_VALID = [
+  "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/128", "::1/128", "::ffff:0.0.0.0/96", "ff00::/8",
+].map(parseBlock);
 /** Each link has these addresses to itself, and no router forwards them (RFC 4291 §2.5.6). */
 const LINK_LOCAL = parseBlock("fe80::/10");
 
@@ -75,13 +82,16 @@ export function parsePrefix(text: string): Prefix {
 }
 
 /**
- * The host's own addresses for prefixes that have been parsed: as given, at most one a family, or "none" for none at all; and the
- * first usable one of each family that none was given for, beside the exceptions, which are others'.
+ * The host's own addresses for prefixes that have been parsed: as given, at most one a family, or "none" for none at
+ * all; and the first usable one of each family that none was given for, beside the exceptions, which are others'.
  * @throws Failure (usage) for one that cannot be the host's, and where they leave no other address to answer.
  */
-export function parseHostAddresses(texts: readonly string[], prefixes: readonly Prefix[], exceptions: readonly Prefix[] = []): Address[] {
+export function parseHostAddresses(
+  texts: readonly string[], prefixes: readonly Prefix[], exceptions: readonly Prefix[] = [],
+): Address[] {
   if (texts.includes("none")) {
-    if (texts.length > 1) throw usage(`host address "none" leaves no room for ${texts.find((text) => text !== "none") ?? "a second one"}; give one or the other`);
+    if (texts.length > 1) throw usage(`host address "none" leaves no room for `
+      + `${texts.find((text) => text !== "none") ?? "a second one"}; give one or the other`);
     return [];
   }
   const given = texts.map((text) => parseHostAddress(text, prefixes));
@@ -91,7 +101,9 @@ export function parseHostAddresses(texts: readonly string[], prefixes: readonly 
     return own.at(0) ?? firstUsable(prefixes, exceptions, family) ?? [];
   });
   const own = new Set(hosts.map(({ text, bytes }) => `${text}/${8 * bytes.length}`));
-  if (prefixes.every(({ text }) => own.has(text))) throw usage(`host address ${given[0].text} is all there is to answer; choose another one, or "none"`);
+  if (prefixes.every(({ text }) => own.has(text))) {
+    throw usage(`host address ${given[0].text} is all there is to answer; choose another one, or "none"`);
+  }
   return hosts;
 }
 
@@ -99,7 +111,9 @@ function parseHostAddress(text: string, prefixes: readonly Prefix[]): Address {
   const host = parseAddress(text);
   const problem = problemOf({ ...host, length: 8 * host.bytes.length });
   if (problem !== undefined) throw usage(`host address ${text} lies in ${problem}; choose another one`);
-  if (prefixes.every(({ family }) => family !== host.family)) throw usage(`host address ${text}: the prefixes are IPv${prefixes[0].family}, and so must it be`);
+  if (prefixes.every(({ family }) => family !== host.family)) {
+    throw usage(`host address ${text}: the prefixes are IPv${prefixes[0].family}, and so must it be`);
+  }
   return host;
 }
 
@@ -112,11 +126,18 @@ export interface Misfit {
 }
 
 /** What is wrong with prefixes and exceptions that are right each by itself; those that are not are undefined. */
-export function* misfits(prefixes: readonly (Prefix | undefined)[], exceptions: readonly (Prefix | undefined)[]): Generator<Misfit, void, undefined> {
+export function* misfits(
+  prefixes: readonly (Prefix | undefined)[], exceptions: readonly (Prefix | undefined)[],
+): Generator<Misfit, void, undefined> {
   const count = prefixes.length + exceptions.length;
-  if (count > PREFIXES) yield { index: PREFIXES, message: `${count} prefixes${exceptions.length > 0 ? " and exceptions" : ""} given; at most ${PREFIXES} fit` };
+  if (count > PREFIXES) yield {
+    index: PREFIXES,
+    message: `${count} prefixes${exceptions.length > 0 ? " and exceptions" : ""} given; at most ${PREFIXES} fit`,
+  };
   const seen = new Map<string, number>();
-  const containers = exceptions.length > 0 ? new BlockMap(prefixes.filter((prefix) => prefix !== undefined)) : undefined;
+  const containers = exceptions.length > 0
+    ? new BlockMap(prefixes.filter((prefix) => prefix !== undefined))
+    : undefined;
   for (let index = 0; index < count; index++) {
     const exception = index >= prefixes.length;
     const block = exception ? exceptions[index - prefixes.length] : prefixes[index];
@@ -124,7 +145,9 @@ export function* misfits(prefixes: readonly (Prefix | undefined)[], exceptions: 
     const first = seen.get(block.text);
     if (first === undefined) {
       seen.set(block.text, index);
-      if (exception && !containers?.around(block)) yield { index, message: `exception ${block.text} lies in none of the prefixes` };
+      if (exception && !containers?.around(block)) {
+        yield { index, message: `exception ${block.text} lies in none of the prefixes` };
+      }
     } else if (exception && first < prefixes.length) {
       yield { index, first, message: `${block.text} is given as a prefix and as an exception` };
     } else {
@@ -137,10 +160,12 @@ export function* misfits(prefixes: readonly (Prefix | undefined)[], exceptions: 
 function firstUsable(prefixes: readonly Prefix[], exceptions: readonly Prefix[], family: Family): Address | undefined {
   const own = prefixes.filter((prefix) => prefix.family === family);
   // Exceptions are others', and a prefix of one address is there to answer.
-  const taken = new BlockMap([...exceptions.filter((exception) => exception.family === family), ...own.filter((prefix) => sizeOf(prefix) === 1)]);
+  const taken = new BlockMap(
+    [...exceptions.filter((exception) => exception.family === family), ...own.filter((prefix) => sizeOf(prefix) === 1)],
+  );
   for (const prefix of own.filter((prefix) => sizeOf(prefix) > 1)) {
-    // The first is the network's, and the Subnet-Router anycast address (RFC 4291 §2.6.1). RFC 3021, RFC 6164: a prefix of two
-    // addresses has neither, so both are usable; one has to be left.
+    // The first is the network's, and the Subnet-Router anycast address (RFC 4291 §2.6.1). RFC 3021, RFC 6164: a prefix
+    // of two addresses has neither, so both are usable; one has to be left.
     let candidate = plus(prefix, sizeOf(prefix) > 2 ? 1 : 0);
     for (;;) {
       const block = { ...candidate, length: 8 * candidate.bytes.length };
@@ -159,7 +184,9 @@ export function sizeOf(prefix: Prefix): number {
   return 2 ** (prefix.bytes.length * 8 - prefix.length);
 }
 
-/** There may be 100,000: those in a plain form are read by hand. What is left is read, or refused and why, by ipaddr.js. */
+/**
+ * There may be 100,000: those in a plain form are read by hand. What is left is read, or refused and why, by ipaddr.js.
+ */
 function parseBlock(text: string): Prefix {
   const read = text.includes(":") ? parsePlain6(text) : parsePlain4(text);
   const length = read && lengthAt(text, read.end, 8 * read.bytes.length);
@@ -245,11 +272,15 @@ function digitAt(text: string, at: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : Infinity;
 }
 
-/** The number of up to three digits behind the "/" there, or `width` where the text ends; undefined for anything else. */
+/**
+ * The number of up to three digits behind the "/" there, or `width` where the text ends; undefined for anything else.
+ */
 function lengthAt(text: string, at: number, width: number): number | undefined {
   if (at === text.length) return width;
   let length = 0;
-  for (let i = at + 1; i < text.length; i++) length = 10 * length + (digitAt(text, i) < 10 ? digitAt(text, i) : Infinity);
+  for (let i = at + 1; i < text.length; i++) {
+    length = 10 * length + (digitAt(text, i) < 10 ? digitAt(text, i) : Infinity);
+  }
   return text[at] === "/" && at + 1 < text.length && at + 4 >= text.length && length <= width ? length : undefined;
 }
 
@@ -263,11 +294,19 @@ function parseAny(text: string): Prefix {
   const width = parsed.bytes.length * 8;
   const length = bits === undefined ? width : /^\d{1,3}$/.test(bits) ? Number(bits) : NaN;
   if (!(length <= width)) {
-    const meant = width === 32 && ipaddr.IPv4.isValidFourPartDecimal(bits ?? "") ? ipaddr.IPv4.parse(bits ?? "").prefixLengthFromSubnetMask() : null;
-    throw usage(`prefix "${text}": ${meant === null ? `write a whole number from 0 to ${width} after "/"` : `write its netmask as a length: ${addr}/${meant}`}`);
+    const meant = width === 32 && ipaddr.IPv4.isValidFourPartDecimal(bits ?? "")
+      ? ipaddr.IPv4.parse(bits ?? "").prefixLengthFromSubnetMask()
+      : null;
+    throw usage(
+      `prefix "${text}": `
+      + (meant === null
+        ? `write a whole number from 0 to ${width} after "/"`
+        : `write its netmask as a length: ${addr}/${meant}`),
+    );
   }
   if (hasBitsBeyond(parsed.bytes, length)) {
-    throw usage(`prefix "${text}" has bits set beyond its length; did you mean ${formatBytes(masked(parsed.bytes, length))}/${length}?`);
+    throw usage(`prefix "${text}" has bits set beyond its length; did you mean `
+      + `${formatBytes(masked(parsed.bytes, length))}/${length}?`);
   }
   return { ...parsed, length, text: `${parsed.text}/${length}` };
 }
@@ -286,7 +325,9 @@ function hasBitsBeyond(bytes: Uint8Array, length: number): boolean {
 }
 
 function address(parsed: ipaddr.IPv4 | ipaddr.IPv6): Address {
-  return { family: parsed.kind() === "ipv4" ? 4 : 6, bytes: Uint8Array.from(parsed.toByteArray()), text: parsed.toString() };
+  return {
+    family: parsed.kind() === "ipv4" ? 4 : 6, bytes: Uint8Array.from(parsed.toByteArray()), text: parsed.toString(),
+  };
 }
 
 /** 4 or 16 bytes as an address is written. */
@@ -317,7 +358,8 @@ export function lastOf({ bytes, length }: Block): Uint8Array {
 
 /** What is wrong with its addresses, as a range and a reason. */
 function problemOf(block: Prefix): string | undefined {
-  const overlaps = (range: Prefix) => range.bytes.length === block.bytes.length && (contains(range, block) || contains(block, range));
+  const overlaps = (range: Prefix) => range.bytes.length === block.bytes.length
+    && (contains(range, block) || contains(block, range));
   const invalid = NEVER_VALID.find(overlaps);
   if (invalid) return `${invalid.text}, where no address is a host's`;
   return overlaps(LINK_LOCAL) ? `${LINK_LOCAL.text}, which is never routed` : undefined;

@@ -19,7 +19,10 @@ export class Input {
     this.#path = path;
   }
 
-  /** Opens it when first asked for a chunk: an error that comes before is nobody's. @throws Stopped, unless it is a file. */
+  /**
+   * Opens it when first asked for a chunk: an error that comes before is nobody's. @throws Stopped, unless it is a
+   * file.
+   */
   async* chunks(): AsyncGenerator<Uint8Array> {
     try {
       yield* addAbortSignal(this.#abort.signal, this.#open()) as AsyncIterable<Uint8Array>;

@@ -7,7 +7,7 @@
  *  4. write: what the packets of a chunk gave, before the next chunk is waited for (writer.ts)
  */
 import { DEADLINE } from "../../abi/control.js";
-import { createEngine } from "../bench/engines.js";
+import { createEngine } from "../engine/create.js";
 import type { Engine, EngineName } from "../engine/contract.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { LinearMemory } from "../engine/memory.js";
@@ -19,7 +19,7 @@ import { LINK_TYPES, linkTypeName } from "../pcap/linktypes.js";
 import type { Output } from "../base/output.js";
 import { Damage, Stopped } from "../pcap/source.js";
 import { ReplyWriter } from "../pcap/writer.js";
-import type { Slots } from "../engine/slots.ts";
+import type { Slots } from "../engine/slots.js";
 
 /** The longest IP packet without a jumbogram's option, and what a slot holds. */
 const PACKET_LEN = 65535;
@@ -46,15 +46,20 @@ export interface Replayed extends Verdicts {
 }
 
 /**
- * Replays a capture, given in chunks, and writes the replies; `name` is the capture's, for messages. What came of a chunk is
- * written before the next chunk is asked for. The output is discarded unless all went well or the capture was damaged, which
- * the result then says. `warn` is told once of each thing that is not read or not kept.
+ * Replays a capture, given in chunks, and writes the replies; `name` is the capture's, for messages. What came of a
+ * chunk is written before the next chunk is asked for. The output is discarded unless all went well or the capture was
+ * damaged, which the result then says. `warn` is told once of each thing that is not read or not kept.
  * @throws Failure when nothing of the capture can be read, or the output cannot be written.
  */
-export async function replay(capture: AsyncIterable<Uint8Array>, name: string, output: Output, options: ReplayOptions, warn: (message: string) => void): Promise<Replayed> {
+export async function replay(
+  capture: AsyncIterable<Uint8Array>, name: string, output: Output, options: ReplayOptions,
+  warn: (message: string) => void,
+): Promise<Replayed> {
   try {
     const { serving, hostAddresses, engine, reassembly } = options;
-    const linear = LinearMemory.create({ mtu: PACKET_LEN, reassembly, table: tableOf(serving, { hosts: hostAddresses }) });
+    const linear = LinearMemory.create(
+      { mtu: PACKET_LEN, reassembly, table: tableOf(serving, { hosts: hostAddresses }) },
+    );
     const writer = new ReplyWriter(output);
     const exchange = new Exchange(linear, await createEngine(engine, linear), writer);
     const selection = new Selection(name, warn);
@@ -103,7 +108,9 @@ function changedTimes(name: string, unusable: number, lifted: number): string[] 
   const before = "before 1970 or after 2554; each is given the time of the packet before it";
   return [
     ...unusable > 0 ? [`${name} has ${packets(unusable)} of a time ${before}`] : [],
-    ...lifted > 0 ? [`${name} has times that go back; ${lifted} replies are given the time of the reply before them`] : [],
+    ...lifted > 0
+      ? [`${name} has times that go back; ${lifted} replies are given the time of the reply before them`]
+      : [],
   ];
 }
 

@@ -25,11 +25,16 @@ export function forgetInheritedSockets(environment: NodeJS.ProcessEnv = process.
   for (const name of ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]) Reflect.deleteProperty(environment, name);
 }
 
-/** The path that a socket is bound to, "@" in place of the NUL that begins an abstract one; undefined where it is no AF_UNIX socket. */
+/**
+ * The path that a socket is bound to, "@" in place of the NUL that begins an abstract one; undefined where it is no
+ * AF_UNIX socket.
+ */
 export function unixPathOf(fd: number): string | undefined {
   // struct sockaddr_un: u16 family, and a path that may end with NUL.
   const address = Buffer.alloc(2 + 108);
   const length = Uint32Array.of(address.length);
-  if (libc.getsockname(fd, address, new Uint8Array(length.buffer)) < 0 || address.readUInt16LE() !== AF_UNIX) return undefined;
+  if (libc.getsockname(fd, address, new Uint8Array(length.buffer)) < 0 || address.readUInt16LE() !== AF_UNIX) {
+    return undefined;
+  }
   return address.toString("utf8", 2, length[0]).replace(/^\0/, "@").replace(/\0.*$/s, "");
 }

@@ -1,9 +1,10 @@
 /**
- * A descriptor table of the packet thread's own. While threads share one, the kernel takes a reference to the file on every
- * read and write, with atomic instructions: 4 % of what the readwrite backend answers.
+ * A descriptor table of the packet thread's own. While threads share one, the kernel takes a reference to the file on
+ * every read and write, with atomic instructions: 4 % of what the readwrite backend answers.
  *
- * Two tables mean that closing takes two: what one thread closes stays open on behalf of the other. So the packet thread
- * closes at once what is not its own, and says what the main thread has to close once the packet thread has ended.
+ * Two tables mean that closing takes two: what one thread closes stays open on behalf of the other. So the packet
+ * thread closes at once what is not its own, and says what the main thread has to close once the packet thread has
+ * ended.
  */
 import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import * as libc from "./libc.js";
@@ -32,9 +33,9 @@ export function openDescriptors(): Map<number, string> {
 }
 
 /**
- * Leaves the process's table for the rest of this thread's life; descriptors keep their numbers. `inherited`: what was open
- * just before this thread was made, by which its event loop's are told from the rest.
- * Where unshare(2) is forbidden, as in many containers, or /proc is not mounted, all stays shared and nothing is left behind.
+ * Leaves the process's table for the rest of this thread's life; descriptors keep their numbers. `inherited`: what was
+ * open just before this thread was made, by which its event loop's are told from the rest. Where unshare(2) is
+ * forbidden, as in many containers, or /proc is not mounted, all stays shared and nothing is left behind.
  */
 export function ownDescriptorTable(queue: number, inherited: ReadonlyMap<number, string>): OwnTable {
   if (inherited.size === 0 || libc.unshare(CLONE_FILES) < 0) return { leftBehind: [], closeQueue: () => undefined };

@@ -1,13 +1,14 @@
 /**
- * sd_notify(3): what a service manager is told of this process, in datagrams to the AF_UNIX socket that NOTIFY_SOCKET names. No news
- * reach it where that is not set, and none of it is worth an error: whoever waits for them has a time limit.
+ * sd_notify(3): what a service manager is told of this process, in datagrams to the AF_UNIX socket that NOTIFY_SOCKET
+ * names. No news reach it where that is not set, and none of it is worth an error: whoever waits for them has a time
+ * limit.
  */
 import { hrtime } from "node:process";
 import * as libc from "./libc.js";
 import * as uapi from "./uapi.js";
 
 /** The longest that a timer waits. */
-const MOST_MS = 2 ** 31 - 1;
+const MAX_MS = 2 ** 31 - 1;
 /** Bytes of sun_path in struct sockaddr_un. */
 const SUN_PATH = 108;
 
@@ -19,7 +20,9 @@ export interface ServiceManager {
 }
 
 /** What the environment says of the service manager. `onFailure` hears, once, why it cannot be told anything. */
-export function serviceManager(onFailure: (why: string) => void, environment: NodeJS.ProcessEnv = process.env): ServiceManager {
+export function serviceManager(
+  onFailure: (why: string) => void, environment: NodeJS.ProcessEnv = process.env,
+): ServiceManager {
   const { NOTIFY_SOCKET: path, WATCHDOG_USEC: usec, WATCHDOG_PID: pid } = environment;
   let failed = false;
   return {
@@ -33,7 +36,9 @@ export function serviceManager(onFailure: (why: string) => void, environment: No
       }
     },
     // Of a PID that is not this one's, it is meant for a parent.
-    watchdogMs: path && usec && /^[1-9]\d*$/.test(usec) && (!pid || Number(pid) === process.pid) ? Math.min(Number(usec) / 1000, MOST_MS) : undefined,
+    watchdogMs: path && usec && /^[1-9]\d*$/.test(usec) && (!pid || Number(pid) === process.pid)
+      ? Math.min(Number(usec) / 1000, MAX_MS)
+      : undefined,
   };
 }
 
@@ -46,7 +51,9 @@ export function reloading(): Record<string, string> {
 /** @throws SystemError */
 function send(path: string, text: string): void {
   const address = sockaddrOf(path);
-  const fd = libc.check(libc.socket(uapi.AF_UNIX, uapi.SOCK_DGRAM | uapi.SOCK_CLOEXEC | uapi.SOCK_NONBLOCK, 0), "socket", "AF_UNIX");
+  const fd = libc.check(
+    libc.socket(uapi.AF_UNIX, uapi.SOCK_DGRAM | uapi.SOCK_CLOEXEC | uapi.SOCK_NONBLOCK, 0), "socket", "AF_UNIX",
+  );
   try {
     libc.check(libc.connect(fd, address, address.length), "connect", path);
     const datagram = Buffer.from(text);
@@ -56,7 +63,10 @@ function send(path: string, text: string): void {
   }
 }
 
-/** struct sockaddr_un: u16 family, then a path that ends with NUL, or an abstract name, whose "@" stands for a leading NUL. @throws Error for any other. */
+/**
+ * struct sockaddr_un: u16 family, then a path that ends with NUL, or an abstract name, whose "@" stands for a leading
+ * NUL. @throws Error for any other.
+ */
 export function sockaddrOf(path: string): Buffer {
   const name = Buffer.from(path.startsWith("@") ? `\0${path.slice(1)}` : `${path}\0`);
   if (!/^[/@]./.test(path) || name.length > SUN_PATH) throw new Error(`NOTIFY_SOCKET "${path}" is no socket's address`);

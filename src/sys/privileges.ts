@@ -1,14 +1,17 @@
 /**
- * Giving up every capability, for good. capset(2) is a thread's own affair, and Node.js has threads that run no JavaScript; so the
- * process replaces itself by execve(2), which ends all other threads and gives the new image nothing:
+ * Giving up every capability, for good. capset(2) is a thread's own affair, and Node.js has threads that run no
+ * JavaScript; so the process replaces itself by execve(2), which ends all other threads and gives the new image
+ * nothing:
  *
  *  1. no new privileges, ever: neither set-user-ID bits nor files' capabilities count from here on
  *  2. root's are not special, and the bounding set is empty, where CAP_SETPCAP lets that be said
- *  3. no capability in any set of this thread. Where a filter of system calls forbids capset(2), the other steps do for all but root, and
+ * 3. no capability in any set of this thread. Where a filter of system calls forbids capset(2), the other steps do for
+ * all but root, and
  *     a Node.js whose file has capabilities
  *  4. execve(2) of the same Node.js, script and arguments, and --queue-fds with what this image has opened
  *
- * Process ID, standard streams, environment and the sockets that systemd handed over stay. The new image looks at all its threads, whatever came of this: assertUnprivileged().
+ * Process ID, standard streams, environment and the sockets that systemd handed over stay. The new image looks at all
+ * its threads, whatever came of this: assertUnprivileged().
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
@@ -17,8 +20,8 @@ import * as libc from "./libc.js";
 import * as uapi from "./uapi.js";
 
 /**
- * As /proc/PID/status names the sets that a thread can act by, or take from. CapInh is for files with capabilities, which count no more;
- * where a filter of system calls forbids capset(2), it stays as it was.
+ * As /proc/PID/status names the sets that a thread can act by, or take from. CapInh is for files with capabilities,
+ * which count no more; where a filter of system calls forbids capset(2), it stays as it was.
  */
 const SETS = ["CapPrm", "CapEff", "CapAmb"] as const;
 
@@ -28,8 +31,8 @@ export function isPrivileged(): boolean {
 }
 
 /**
- * Starts this program anew without capabilities, its queues and `others` open. Returns only by throwing, and then this thread may have lost its
- * own. @throws Failure
+ * Starts this program anew without capabilities, its queues and `others` open. Returns only by throwing, and then this
+ * thread may have lost its own. @throws Failure
  */
 export function startWithoutPrivileges(queues: readonly number[], others: readonly number[]): never {
   check(libc.prctl(uapi.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
@@ -44,14 +47,20 @@ export function startWithoutPrivileges(queues: readonly number[], others: readon
   try {
     readFileSync(script);
   } catch (error) {
-    throw new Failure(`privileges cannot be dropped: without them, ${messageOf(error)}`, EXIT.PERMISSION, { mend: "install pongd where everybody may read it: npm pack && sudo npm install -g ./pongd-*.tgz", cause: error });
+    throw new Failure(`privileges cannot be dropped: without them, ${messageOf(error)}`, EXIT.PERMISSION, {
+      mend: "install pongd where everybody may read it: npm pack && sudo npm install -g ./pongd-*.tgz", cause: error,
+    });
   }
-  // Node.js has its descriptors closed by execve(2), standard streams included, and makes pipes among these non-blocking for everybody.
+  // Node.js has its descriptors closed by execve(2), standard streams included, and makes pipes among these
+  // non-blocking for everybody.
   for (const fd of [0, 1, 2, ...queues, ...others]) libc.fcntl(fd, uapi.F_SETFD, 0);
   for (const fd of [0, 1, 2]) libc.fcntl(fd, uapi.F_SETFL, libc.fcntl(fd, uapi.F_GETFL, 0) & ~uapi.O_NONBLOCK);
   // Right behind the command, lest a "--" among the arguments take it for one.
   const command = args.indexOf("run") + 1;
-  const argv = [process.argv0, ...process.execArgv, script, ...args.slice(0, command), "--queue-fds", queues.join(","), ...args.slice(command)];
+  const argv = [
+    process.argv0, ...process.execArgv, script, ...args.slice(0, command), "--queue-fds", queues.join(","),
+    ...args.slice(command),
+  ];
   const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ""}`);
   check(libc.execve(process.execPath, [...argv, null], [...environment, null]), "execve");
   throw new Error("execve returned");
@@ -62,7 +71,11 @@ export function assertUnprivileged(): number {
   const threads = readdirSync("/proc/self/task");
   for (const thread of threads) {
     const left = capabilitiesOf(`/proc/self/task/${thread}/status`);
-    if (left !== "") throw new Failure(`privileges were not dropped: thread ${thread} has ${left}`, EXIT.RUNTIME, { mend: "report this as a defect of pongd" });
+    if (left !== "") throw new Failure(
+      `privileges were not dropped: thread ${thread} has ${left}`,
+      EXIT.RUNTIME,
+      { mend: "report this as a defect of pongd" },
+    );
   }
   return threads.length;
 }
@@ -75,19 +88,35 @@ function capabilitiesOf(status: string): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (status !== "/proc/self/status" && (code === "ENOENT" || code === "ESRCH")) return "";
-    throw new Failure(`cannot tell privileges: ${messageOf(error)}`, EXIT.RUNTIME, { mend: "mount /proc, or run without --drop-privileges", cause: error });
+    throw new Failure(
+      `cannot tell privileges: ${messageOf(error)}`,
+      EXIT.RUNTIME,
+      { mend: "mount /proc, or run without --drop-privileges", cause: error },
+    );
   }
   return capabilitiesIn(text);
 }
 
-/** As capabilitiesOf() of a file's text. @throws Failure where it does not say what is permitted, which all the others lie in. */
+/**
+ * As capabilitiesOf() of a file's text. @throws Failure where it does not say what is permitted, which all the others
+ * lie in.
+ */
 export function capabilitiesIn(status: string): string {
   const sets = SETS.map((set) => [set, capabilitySet(status, set)] as const);
-  if (sets[0][1] === undefined) throw new Failure(`cannot tell privileges: no ${SETS[0]} in /proc`, EXIT.RUNTIME, { mend: "mount /proc, or run without --drop-privileges" });
-  return sets.flatMap(([set, bits = 0n]) => bits === 0n ? [] : [`${set} ${bits.toString(16).padStart(16, "0")}`]).join(", ");
+  if (sets[0][1] === undefined) throw new Failure(
+    `cannot tell privileges: no ${SETS[0]} in /proc`,
+    EXIT.RUNTIME,
+    { mend: "mount /proc, or run without --drop-privileges" },
+  );
+  return sets.flatMap(([set, bits = 0n]) => bits === 0n ? [] : [`${set} ${bits.toString(16).padStart(16, "0")}`])
+    .join(", ");
 }
 
 function check(result: number, what: string): void {
   if (result >= 0) return;
-  throw new Failure(`privileges cannot be dropped: ${what}: ${new libc.SystemError("", "", libc.errno()).code}`, EXIT.PERMISSION, { mend: "run without --drop-privileges" });
+  throw new Failure(
+    `privileges cannot be dropped: ${what}: ${new libc.SystemError("", "", libc.errno()).code}`,
+    EXIT.PERMISSION,
+    { mend: "run without --drop-privileges" },
+  );
 }

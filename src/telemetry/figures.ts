@@ -1,4 +1,7 @@
-/** What pongd has counted by a moment, and rates between two: what the page at / and `pongd top` show. It runs in the browser, too, so it imports nothing. */
+/**
+ * What pongd has counted by a moment, and rates between two: what the page at / and `pongd top` show. It runs in the
+ * browser, too, so it imports nothing.
+ */
 
 export interface QueueFigures {
   readonly queue: string;
@@ -61,8 +64,12 @@ export function ratesBetween(older: Figures, newer: Figures): Rates {
     replied: sum("replied"),
     dropped: sum("dropped"),
     overrun: rate(older.overrun, newer.overrun),
-    reasons: Object.fromEntries(Object.entries(newer.dropped).map(([reason, now]) => [reason, rate(older.dropped[reason] ?? 0, now)])),
+    reasons: Object.fromEntries(
+      Object.entries(newer.dropped).map(([reason, now]) => [reason, rate(older.dropped[reason] ?? 0, now)]),
+    ),
     // Of one that has just come to be among the most there is nothing to compare with.
-    prefixes: Object.fromEntries(newer.prefixes.map(({ prefix, replied }) => [prefix, rate(before.get(prefix) ?? replied, replied)])),
+    prefixes: Object.fromEntries(
+      newer.prefixes.map(({ prefix, replied }) => [prefix, rate(before.get(prefix) ?? replied, replied)]),
+    ),
   };
 }

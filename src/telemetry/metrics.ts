@@ -1,4 +1,7 @@
-/** The Prometheus registry. Nothing is counted here: each scrape reads the counters that the packet loops keep in shared memory. */
+/**
+ * The Prometheus registry. Nothing is counted here: each scrape reads the counters that the packet loops keep in shared
+ * memory.
+ */
 import { Counter as PromCounter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import {
   BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES,
@@ -8,10 +11,16 @@ import type { Served } from "../prefix/prefixes.js";
 import type { IoName } from "../io/contract.js";
 import { version } from "../base/version.js";
 
-/** How often the process metrics sample the event loop's delay, in ms: a timer that is otherwise the main thread's only work. */
+/**
+ * How often the process metrics sample the event loop's delay, in ms: a timer that is otherwise the main thread's only
+ * work.
+ */
 const EVENT_LOOP_PRECISION_MS = 1000;
 
-/** Of the process metrics, those of the event loop's delay, which begin at that very second, and gauges with a counter's name. */
+/**
+ * Of the process metrics, those of the event loop's delay, which begin at that very second, and gauges with a counter's
+ * name.
+ */
 const MISLEADING = [
   ...["min", "max", "mean", "stddev", "p50", "p90", "p99"].map((what) => `nodejs_eventloop_lag_${what}_seconds`),
   ...["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`),
@@ -62,7 +71,9 @@ export interface State {
 }
 
 /** Builds the registry over the queues that run. */
-export function createRegistry(queues: readonly Counted[], served: Indexed, device: Overrun, state: State = {}): Registry {
+export function createRegistry(
+  queues: readonly Counted[], served: Indexed, device: Overrun, state: State = {},
+): Registry {
   const { reach, config = { successful: true, succeededAt: Date.now() / 1000 }, web, log } = state;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
@@ -73,50 +84,98 @@ export function createRegistry(queues: readonly Counted[], served: Indexed, devi
     for (const set of labels) gauge.set(set, 1);
   };
   info("pongd_build_info", "Version of pongd and of the Node.js that runs it.", [{ version, node: process.version }]);
-  info("pongd_queue_info", "Engine and I/O backend of each queue.", queues.map(({ index, engine, io }) => ({ queue: String(index), engine, io })));
+  info(
+    "pongd_queue_info",
+    "Engine and I/O backend of each queue.",
+    queues.map(({ index, engine, io }) => ({ queue: String(index), engine, io })),
+  );
 
-  const counter = (name: string, help: string, samples: () => readonly Sample[]) => new ReadCounter(registry, { name, help }, samples);
+  const counter = (
+    name: string, help: string, samples: () => readonly Sample[],
+  ) => new ReadCounter(registry, { name, help }, samples);
   const perQueue = (name: string, help: string, places: number | readonly Place[]) => {
     const sets = typeof places === "number" ? [{ labels: {}, index: places }] : places;
-    const samples = queues.flatMap((queue) => sets.map(({ labels, index }) => ({ labels: { ...labels, queue: String(queue.index) }, read: () => queue.counters[index] })));
+    const samples = queues.flatMap((queue) => sets.map(
+      ({ labels, index }) => ({ labels: { ...labels, queue: String(queue.index) }, read: () => queue.counters[index] }),
+    ));
     counter(name, help, () => samples);
   };
   perQueue("pongd_packets_received_total", "Packets read from the device.", Counter.packetsReceived);
   perQueue("pongd_bytes_received_total", "Bytes read from the device.", Counter.bytesReceived);
-  perQueue("pongd_replies_total", "Packets answered, by the protocol of the answer.", PROTOCOLS.map((protocol, i) => ({ labels: { protocol }, index: REPLIES + i })));
-  // What a system call takes along counts as sent until the device has refused it; a counter that went back then would be a reset.
+  perQueue("pongd_replies_total", "Packets answered, by the protocol of the answer.", PROTOCOLS
+    .map((protocol, i) => ({ labels: { protocol }, index: REPLIES + i })));
+  // What a system call takes along counts as sent until the device has refused it; a counter that went back then would
+  // be a reset.
   const bytesSent = queues.map((queue) => {
     let most = 0;
-    return { labels: { queue: String(queue.index) }, read: () => most = Math.max(most, queue.counters[Counter.bytesSent]) };
+    return {
+      labels: { queue: String(queue.index) }, read: () => most = Math.max(most, queue.counters[Counter.bytesSent]),
+    };
   });
   counter("pongd_bytes_sent_total", "Bytes of replies and errors that the device took.", () => bytesSent);
-  perQueue("pongd_icmp_errors_sent_total", "ICMP errors about packets that were dropped.", Object.entries({ icmp: ERRORS, icmpv6: ERRORS6 }).flatMap(
+  perQueue("pongd_icmp_errors_sent_total", "ICMP errors about packets that were dropped.", Object.entries(
+    { icmp: ERRORS, icmpv6: ERRORS6 },
+  ).flatMap(
     ([protocol, base]) => ICMP_ERRORS.map((error, i) => ({ labels: { protocol, error }, index: base + i })),
   ));
   perQueue("pongd_icmp_errors_limited_total", "ICMP errors that were not sent, for their rate.", Counter.errorsLimited);
-  perQueue("pongd_packets_dropped_total", "Packets not answered, by reason; README.md says what each means.", DROP_REASONS.map((reason, i) => ({ labels: { reason }, index: DROPPED + i })));
+  perQueue(
+    "pongd_packets_dropped_total",
+    "Packets not answered, by reason; docs/reference.md says what each means.",
+    DROP_REASONS.map((reason, i) => ({ labels: { reason }, index: DROPPED + i })),
+  );
   const overruns = [{ labels: {}, read: () => device.txDropped() }];
-  counter("pongd_device_tx_dropped_total", "Packets that the device's queues had no room for, before pongd could read them.", () => overruns);
+  counter(
+    "pongd_device_tx_dropped_total",
+    "Packets that the device's queues had no room for, before pongd could read them.",
+    () => overruns,
+  );
   new Gauge({
-    name: "pongd_fragments_held", help: "Fragments that wait for the rest of their datagrams.", labelNames: ["queue"], registers: [registry],
+    name: "pongd_fragments_held", help: "Fragments that wait for the rest of their datagrams.", labelNames: [
+      "queue",
+    ], registers: [registry],
     collect() {
       for (const { index, counters } of queues) this.set({ queue: String(index) }, counters[Counter.held]);
     },
   });
   perQueue("pongd_write_errors_total", "Replies that the device refused.", Counter.writeErrors);
   perQueue("pongd_syscalls_total", "System calls of the packet loop.", Counter.syscalls);
-  counter("pongd_prefix_replies_total", "Packets answered, by the prefix of the address that answered.", prefixSamples(queues, served));
+  counter(
+    "pongd_prefix_replies_total",
+    "Packets answered, by the prefix of the address that answered.",
+    prefixSamples(queues, served),
+  );
   const restarts = queues.map((queue) => ({ labels: { queue: String(queue.index) }, read: () => queue.restarts }));
-  counter("pongd_worker_restarts_total", "Times a queue's worker was started again because it had crashed.", () => restarts);
+  counter(
+    "pongd_worker_restarts_total", "Times a queue's worker was started again because it had crashed.", () => restarts,
+  );
   const lines = log && [{ labels: {}, read: () => log.dropped }];
-  if (lines) counter("pongd_log_lines_dropped_total", "Lines of the log that were dropped, since nobody read standard error.", () => lines);
+  if (lines) counter(
+    "pongd_log_lines_dropped_total",
+    "Lines of the log that were dropped, since nobody read standard error.",
+    () => lines,
+  );
   const gauge = (name: string, help: string, value: () => number) => {
     new Gauge({ name, help, registers: [registry], collect() { this.set(value()); } });
   };
-  if (reach) gauge("pongd_ready", "Whether all that is served can be reached, as /-/ready says.", () => reach.answering ? 1 : 0);
-  gauge("pongd_config_last_reload_successful", "Whether the last reload of the configuration was successful, the start included.", () => config.successful ? 1 : 0);
-  gauge("pongd_config_last_reload_success_timestamp_seconds", "When the configuration was last loaded successfully, as Unix time.", () => config.succeededAt);
-  if (web) gauge("pongd_web_config_last_reload_successful", "Whether the web configuration is served as its files have it.", () => web.successful ? 1 : 0);
+  if (reach) {
+    gauge("pongd_ready", "Whether all that is served can be reached, as /-/ready says.", () => reach.answering ? 1 : 0);
+  }
+  gauge(
+    "pongd_config_last_reload_successful",
+    "Whether the last reload of the configuration was successful, the start included.",
+    () => config.successful ? 1 : 0,
+  );
+  gauge(
+    "pongd_config_last_reload_success_timestamp_seconds",
+    "When the configuration was last loaded successfully, as Unix time.",
+    () => config.succeededAt,
+  );
+  if (web) gauge(
+    "pongd_web_config_last_reload_successful",
+    "Whether the web configuration is served as its files have it.",
+    () => web.successful ? 1 : 0,
+  );
   new BatchHistogram(registry, queues);
   return registry;
 }
@@ -171,20 +230,29 @@ function prefixSamples(queues: readonly Counted[], served: Indexed): () => reado
     const { indices } = served;
     samples = prefixes.map((prefix, i) => {
       const index = PREFIX_REPLIES + indices[i];
-      return { labels: { prefix: prefix.text, ...prefix.name !== undefined && { name: prefix.name } }, read: () => total(queues, index) };
+      return {
+        labels: { prefix: prefix.text, ...prefix.name !== undefined && { name: prefix.name } },
+        read: () => total(queues, index),
+      };
     });
     return samples;
   };
 }
 
-/** prom-client's counter finds each sample by a hash of its labels, and checks these; this one has its samples, and their labels are good. */
+/**
+ * prom-client's counter finds each sample by a hash of its labels, and checks these; this one has its samples, and
+ * their labels are good.
+ */
 class ReadCounter extends PromCounter {
   /** The registry's to change: OpenMetrics has the suffix with the sample. */
   declare readonly name: string;
   readonly #help: string;
   readonly #samples: () => readonly Sample[];
 
-  constructor(registry: Registry, { name, help }: { readonly name: string; readonly help: string }, samples: () => readonly Sample[]) {
+  constructor(
+    registry: Registry, { name, help }: { readonly name: string; readonly help: string },
+    samples: () => readonly Sample[],
+  ) {
     super({ name, help, registers: [registry] });
     this.#help = help;
     this.#samples = samples;
@@ -207,7 +275,9 @@ class BatchHistogram extends Histogram {
   readonly #queues: readonly Counted[];
 
   constructor(registry: Registry, queues: readonly Counted[]) {
-    super({ ...BATCH_PACKETS, buckets: Array.from({ length: BATCH_BUCKETS }, (_, i) => 2 ** i), registers: [registry] });
+    super(
+      { ...BATCH_PACKETS, buckets: Array.from({ length: BATCH_BUCKETS }, (_, i) => 2 ** i), registers: [registry] },
+    );
     this.#queues = queues;
   }
 

@@ -1,4 +1,7 @@
-/** Numbers for people to read, in reports, on the page at / and in a terminal. It runs in the browser, too, so it imports nothing. */
+/**
+ * Numbers for people to read, in reports, on the page at / and in a terminal. It runs in the browser, too, so it
+ * imports nothing.
+ */
 
 const formats = new Map<number, Intl.NumberFormat>();
 

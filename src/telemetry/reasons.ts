@@ -1,10 +1,10 @@
 /**
- * Why packets get no reply, a sentence a reason: the page at /, `pongd top` and README.md take them from here. It runs
- * in the browser, too, so it imports nothing but types.
+ * Why packets get no reply, a sentence a reason: the page at /, `pongd top` and docs/reference.md take them from here.
+ * It runs in the browser, too, so it imports nothing but types.
  */
 import type { Drop } from "../../abi/counters.js";
 
-/** By the metric's label value, in the order of README.md's table. */
+/** By the metric's label value, in the order of docs/reference.md's table. */
 export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   ip_inhdr: "The IP header is cut off, or its version, header length or total length is impossible.",
   ip_csum: "The IPv4 header checksum is wrong.",

@@ -2,13 +2,12 @@
 import { PREFIX_REPLIES } from "../../abi/counters.js";
 import type { Figures } from "./figures.js";
 import { verdicts, type Counted, type Indexed } from "./metrics.js";
-import type { LinkStatus } from "../daemon/reachability.js";
 import { version } from "../base/version.js";
 
 /** Of more prefixes those are shown that answered most. */
 const SHOWN = 100;
 
-export interface Live {
+export interface Snapshot {
   /** When it came up, by the clock of `figures.at`. */
   readonly since: number;
   /** An address that is answered, if there is one. */
@@ -19,13 +18,24 @@ export interface Live {
   readonly figures: Figures;
 }
 
-/** The device as the kernel has it now. */
-export interface Device extends LinkStatus {
+/** The device's link as the kernel has it now. */
+export interface DeviceLink {
+  /** Without a carrier the kernel drops what is routed to the device, although that is set up. */
+  readonly state: "up" | "down" | "no carrier";
+  /** Bytes. */
+  readonly mtu: number;
+}
+
+export interface Device extends DeviceLink {
   readonly name: string;
 }
 
-/** `overrun`: packets that the device's own queue had no room for. `ready`: whether all that is served can be reached. */
-export function figuresOf(queues: readonly Counted[], { prefixes, indices }: Indexed, overrun: number, ready: boolean): Figures {
+/**
+ * `overrun`: packets that the device's own queue had no room for. `ready`: whether all that is served can be reached.
+ */
+export function figuresOf(
+  queues: readonly Counted[], { prefixes, indices }: Indexed, overrun: number, ready: boolean,
+): Figures {
   const columns = queues.map(({ counters }) => counters);
   const repliedOf = (i: number) => {
     let sum = 0;
@@ -46,18 +56,23 @@ export function figuresOf(queues: readonly Counted[], { prefixes, indices }: Ind
     }),
     dropped: verdicts(queues).dropped,
     overrun,
-    prefixes: greatest(prefixes.length, SHOWN, repliedOf).map((i) => ({ prefix: prefixes[i].text, name: prefixes[i].name, replied: repliedOf(i) })),
+    prefixes: greatest(prefixes.length, SHOWN, repliedOf).map(
+      (i) => ({ prefix: prefixes[i].text, name: prefixes[i].name, replied: repliedOf(i) }),
+    ),
     prefixCount: prefixes.length,
   };
 }
 
 /**
- * Those `most` of `count` items whose values are greatest, the greatest first, and of equal ones the earlier. The least of those found so far
- * is on top of a heap, so that most of a hundred thousand items cost one comparison, and none costs many.
+ * Those `most` of `count` items whose values are greatest, the greatest first, and of equal ones the earlier. The least
+ * of those found so far is on top of a heap, so that most of a hundred thousand items cost one comparison, and none
+ * costs many.
  */
 export function greatest(count: number, most: number, valueOf: (item: number) => number): number[] {
   const order = (a: Valued, b: Valued) => b.value - a.value || a.item - b.item;
-  const heap = Array.from({ length: Math.min(count, most) }, (_, item): Valued => ({ item, value: valueOf(item) })).sort(order).reverse();
+  const heap = Array.from({ length: Math.min(count, most) }, (_, item): Valued => ({ item, value: valueOf(item) }))
+    .sort(order)
+    .reverse();
   for (let item = heap.length; item < count; item++) {
     const value = valueOf(item);
     if (value <= heap[0].value) continue;

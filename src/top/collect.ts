@@ -4,7 +4,10 @@ import { samplesOf, type Sample } from "./parse.js";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** `at`: when it was said, in ms. All prefixes are in it. @throws ExpositionError for what is not the format; Error for what is not pongd's. */
+/**
+ * `at`: when it was said, in ms. All prefixes are in it. @throws ExpositionError for what is not the format; Error for
+ * what is not pongd's.
+ */
 export function figuresOf(text: string, at: number): Figures {
   let version: string | undefined;
   let overrun = 0;
@@ -16,7 +19,9 @@ export function figuresOf(text: string, at: number): Figures {
   const queueOf = (sample: Sample) => {
     const name = labelOf(sample, "queue");
     let queue = queues.get(name);
-    if (!queue) queues.set(name, queue = { queue: name, engine: "", io: "", received: 0, replied: 0, dropped: 0, restarts: 0 });
+    if (!queue) {
+      queues.set(name, queue = { queue: name, engine: "", io: "", received: 0, replied: 0, dropped: 0, restarts: 0 });
+    }
     return queue;
   };
   for (const sample of samplesOf(text)) {
@@ -58,7 +63,10 @@ export function figuresOf(text: string, at: number): Figures {
     }
   }
   if (version === undefined) throw new Error("there is no pongd_build_info in it");
-  return { at, version, ready, queues: [...queues.values()], dropped: recordOf(dropped), overrun, prefixes, prefixCount: prefixes.length };
+  return {
+    at, version, ready, queues: [...queues.values()], dropped: recordOf(dropped), overrun, prefixes,
+    prefixCount: prefixes.length,
+  };
 }
 
 function labelOf({ name, labels }: Sample, label: string): string {

@@ -16,7 +16,10 @@ export const HEADER = "TIME".padEnd(TIME_WIDTH) + COLUMNS.map((column) => column
 /** `at`: Unix time in ms. Without figures that are new, "-" in their place. */
 export function line({ figures, rates, trouble }: View, at: number): string {
   const values = trouble === undefined
-    ? [rates?.received, rates?.replied, rates?.dropped, rates?.overrun, sumOf(figures, "replied"), sumOf(figures, "dropped"), figures.overrun, sumOf(figures, "restarts")]
+    ? [
+        rates?.received, rates?.replied, rates?.dropped, rates?.overrun, sumOf(figures, "replied"),
+        sumOf(figures, "dropped"), figures.overrun, sumOf(figures, "restarts"),
+      ]
     : COLUMNS.map(() => undefined);
   return time(at).padEnd(TIME_WIDTH) + values.map((value) => whole(value).replaceAll(",", "").padStart(WIDTH)).join("");
 }
@@ -30,7 +33,9 @@ export function jsonLine(view: View, at: number): string {
     time: time(at),
     version: figures.version,
     ready: figures.ready,
-    ...rates && { rates: { ...rates, prefixes: Object.fromEntries(prefixes.map(({ prefix }) => [prefix, rates.prefixes[prefix]])) } },
+    ...rates && {
+      rates: { ...rates, prefixes: Object.fromEntries(prefixes.map(({ prefix }) => [prefix, rates.prefixes[prefix]])) },
+    },
     queues: figures.queues,
     dropped: figures.dropped,
     overrun: figures.overrun,
@@ -42,7 +47,9 @@ export function jsonLine(view: View, at: number): string {
 /** The terminal's controls that JSON lets be are escaped, too. */
 function json(value: unknown): string {
   return JSON.stringify(value).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
-    return Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`).join("");
+    return Array.from(
+      { length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`,
+    ).join("");
   });
 }
 

@@ -1,4 +1,7 @@
-/** Prometheus' text exposition format 0.0.4, as far as it is samples: what HELP and TYPE say is passed over. It comes from the network. */
+/**
+ * Prometheus' text exposition format 0.0.4, as far as it is samples: what HELP and TYPE say is passed over. It comes
+ * from the network.
+ */
 
 export interface Sample {
   readonly name: string;
@@ -87,7 +90,9 @@ class Line {
       const quote = this.text.indexOf("\"", from);
       if (quote < 0) throw new ExpositionError(this.number, "the value of a label does not end");
       const backslash = this.text.slice(from, quote).indexOf("\\");
-      if (value.length + quote - from > MAX_LABEL) throw new ExpositionError(this.number, `the value of a label is longer than ${MAX_LABEL} characters`);
+      if (value.length + quote - from > MAX_LABEL) {
+        throw new ExpositionError(this.number, `the value of a label is longer than ${MAX_LABEL} characters`);
+      }
       if (backslash < 0) {
         this.#at = quote + 1;
         return value + this.text.slice(from, quote);
@@ -120,7 +125,9 @@ class Line {
 
   #fail(what: string): never {
     const found = this.text.slice(this.#at, this.#at + 20);
-    throw new ExpositionError(this.number, `expected ${what}, found ${found === "" ? "its end" : JSON.stringify(found)}`);
+    throw new ExpositionError(
+      this.number, `expected ${what}, found ${found === "" ? "its end" : JSON.stringify(found)}`,
+    );
   }
 }
 

@@ -37,10 +37,14 @@ const MIN_SENTENCE = 40;
 
 /** `now`: Unix time in ms. No line is wider than the screen, and there are no more than it has. */
 export function screen(view: View, { columns, rows }: Size, now: number, colour: boolean): string[] {
-  const paint = (style: Style | undefined, text: string) => colour && style !== undefined ? styleText(style, text, { validateStream: false }) : text;
+  const paint = (style: Style | undefined, text: string) => colour && style !== undefined
+    ? styleText(style, text, { validateStream: false })
+    : text;
   const head = [
     paint("bold", header(view, now, columns)),
-    ...view.figures.ready ? [] : [paint("red", fit("not ready: not all of it can be reached; see pongd's log", columns))],
+    ...view.figures.ready
+      ? []
+      : [paint("red", fit("not ready: not all of it can be reached; see pongd's log", columns))],
     ...view.trouble === undefined ? [] : [paint("red", fit(`no new figures: ${printable(view.trouble)}`, columns))],
   ];
   // One line for each table's heading, and one before it.
@@ -50,10 +54,14 @@ export function screen(view: View, { columns, rows }: Size, now: number, colour:
   const third = Math.floor(room / 3);
   const queues = queuesOf(view, Math.max(1, third - 2));
   const drops = reasons > 0 ? dropsOf(view, Math.max(1, third - 2)) : undefined;
-  const left = room - [queues, drops].reduce((sum, table) => sum + (table ? 2 + table.rows.length + (table.more > 0 ? 1 : 0) : 0), 0);
+  const left = room - [queues, drops].reduce(
+    (sum, table) => sum + (table ? 2 + table.rows.length + (table.more > 0 ? 1 : 0) : 0), 0,
+  );
   const prefixes = prefixesOf(view, Math.max(0, left - 3));
   const tables = [totals, queues, drops, prefixes].filter((table) => table !== undefined);
-  return [...head, ...tables.flatMap((table) => ["", ...layOut(table, columns).map(({ text, style }) => paint(style, text))])].slice(0, rows);
+  return [
+    ...head, ...tables.flatMap((table) => ["", ...layOut(table, columns).map(({ text, style }) => paint(style, text))]),
+  ].slice(0, rows);
 }
 
 function header({ url, figures, rates }: View, now: number, columns: number): string {
@@ -65,11 +73,15 @@ function header({ url, figures, rates }: View, now: number, columns: number): st
 
 function age(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
-  return seconds < 60 ? `${seconds} s old` : seconds < 3600 ? `${Math.floor(seconds / 60)} min old` : `${Math.floor(seconds / 3600)} h old`;
+  return seconds < 60
+    ? `${seconds} s old`
+    : seconds < 3600 ? `${Math.floor(seconds / 60)} min old` : `${Math.floor(seconds / 3600)} h old`;
 }
 
 function totalsOf({ figures, rates }: View): Table {
-  const row = (name: string, rate: number | undefined, total: number, bad = false): Row => ({ cells: [name, whole(rate), whole(total)], ...bad && { style: "red" } });
+  const row = (name: string, rate: number | undefined, total: number, bad = false): Row => ({
+    cells: [name, whole(rate), whole(total)], ...bad && { style: "red" },
+  });
   return {
     names: 1,
     heading: { cells: ["PACKETS", "A SECOND", "IN ALL"] },
@@ -86,32 +98,58 @@ function totalsOf({ figures, rates }: View): Table {
 function queuesOf({ figures: { queues }, queueRates }: View, room: number): Table {
   const rows = queues.slice(0, room).map(({ queue, engine, io, restarts }): Row => {
     const rates = queueRates.get(queue);
-    return { cells: [queue, engine, io, whole(rates?.received), whole(rates?.replied), whole(rates?.dropped), whole(restarts)], ...restarts > 0 && { style: "red" } };
+    return {
+      cells: [queue, engine, io, whole(rates?.received), whole(rates?.replied), whole(rates?.dropped), whole(restarts)],
+      ...restarts > 0 && { style: "red" },
+    };
   });
-  return { names: 3, heading: { cells: ["QUEUE", "ENGINE", "I/O", "RECEIVED/S", "REPLIED/S", "DROPPED/S", "RESTARTS"] }, rows, more: queues.length - rows.length };
+  return {
+    names: 3, heading: { cells: ["QUEUE", "ENGINE", "I/O", "RECEIVED/S", "REPLIED/S", "DROPPED/S", "RESTARTS"] }, rows,
+    more: queues.length - rows.length,
+  };
 }
 
 function dropsOf({ figures: { dropped }, rates }: View, room: number): Table {
   const rateOf = (reason: string) => rates?.reasons[reason];
-  const reasons = Object.entries(dropped).sort(([a, totalA], [b, totalB]) => (rateOf(b) ?? 0) - (rateOf(a) ?? 0) || totalB - totalA);
-  const rows = reasons.slice(0, room).map(([reason, total]): Row => ({ cells: [reason, whole(rateOf(reason)), whole(total), explain(reason) ?? ""] }));
-  return { names: 1, explained: true, heading: { cells: ["DROPPED FOR", "A SECOND", "IN ALL", ""] }, rows, more: reasons.length - rows.length };
+  const reasons = Object.entries(dropped)
+    .sort(([a, totalA], [b, totalB]) => (rateOf(b) ?? 0) - (rateOf(a) ?? 0) || totalB - totalA);
+  const rows = reasons.slice(0, room)
+    .map(([reason, total]): Row => ({ cells: [reason, whole(rateOf(reason)), whole(total), explain(reason) ?? ""] }));
+  return {
+    names: 1, explained: true, heading: { cells: ["DROPPED FOR", "A SECOND", "IN ALL", ""] }, rows,
+    more: reasons.length - rows.length,
+  };
 }
 
 function prefixesOf(view: View, room: number): Table | undefined {
   if (room === 0) return undefined;
   const { figures, rates } = view;
-  const rows = figures.prefixes.slice(0, room).map(({ prefix, name = "", replied }): Row => ({ cells: [prefix, name, whole(rates?.prefixes[prefix]), whole(replied)] }));
-  return { names: 2, heading: { cells: ["PREFIX", "NAME", "REPLIED/S", "IN ALL"] }, rows, more: figures.prefixCount - rows.length };
+  const rows = figures.prefixes.slice(0, room).map(({ prefix, name = "", replied }): Row => ({
+    cells: [prefix, name, whole(rates?.prefixes[prefix]), whole(replied)],
+  }));
+  return {
+    names: 2, heading: { cells: ["PREFIX", "NAME", "REPLIED/S", "IN ALL"] }, rows,
+    more: figures.prefixCount - rows.length,
+  };
 }
 
 /** Columns as wide as their widest cell, where there is room for that. */
-function layOut({ names, explained = false, heading, rows, more }: Table, columns: number): { text: string; style: Style | undefined }[] {
-  const all = [{ ...heading, style: "dim" as const }, ...rows].map(({ cells, style }) => ({ cells: cells.map((cell) => fit(printable(cell), columns)), style }));
-  const kinds = heading.cells.map((_, i) => i < names ? "name" : explained && i === heading.cells.length - 1 ? "sentence" : "number");
-  const shown = fitColumns(kinds.map((kind, i) => ({ kind, at: i, least: widthOf(all[0].cells[i]), width: Math.max(...all.map(({ cells }) => widthOf(cells[i]))) })), columns);
+function layOut(
+  { names, explained = false, heading, rows, more }: Table, columns: number,
+): { text: string; style: Style | undefined }[] {
+  const all = [{ ...heading, style: "dim" as const }, ...rows].map(
+    ({ cells, style }) => ({ cells: cells.map((cell) => fit(printable(cell), columns)), style }),
+  );
+  const kinds = heading.cells.map(
+    (_, i) => i < names ? "name" : explained && i === heading.cells.length - 1 ? "sentence" : "number",
+  );
+  const shown = fitColumns(kinds.map((kind, i) => ({
+    kind, at: i, least: widthOf(all[0].cells[i]), width: Math.max(...all.map(({ cells }) => widthOf(cells[i]))),
+  })), columns);
   return [
-    ...all.map(({ cells, style }) => ({ style, text: shown.map(({ kind, at, width }) => kind === "number" ? padStart(cells[at], width) : padEnd(fit(cells[at], width), width)).join(GAP).trimEnd() })),
+    ...all.map(({ cells, style }) => ({ style, text: shown.map(
+      ({ kind, at, width }) => kind === "number" ? padStart(cells[at], width) : padEnd(fit(cells[at], width), width),
+    ).join(GAP).trimEnd() })),
     ...more > 0 ? [{ style: "dim" as const, text: `and ${whole(more)} more` }] : [],
   ].map(({ text, style }) => ({ text: fit(text, columns), style }));
 }
@@ -126,13 +164,14 @@ interface Column {
 }
 
 /**
- * Which of a table's columns a screen shows, and how wide. A number is shown whole or not at all, since one that is cut is another one.
- * Where there is too little room, numbers first lose their blanks. Then names are cut, and left out where not even their heading fits; the
- * first column, which says what the row is about, comes last.
+ * Which of a table's columns a screen shows, and how wide. A number is shown whole or not at all, since one that is cut
+ * is another one. Where there is too little room, numbers first lose their blanks. Then names are cut, and left out
+ * where not even their heading fits; the first column, which says what the row is about, comes last.
  */
 function fitColumns(all: readonly Column[], columns: number): Column[] {
   const over = () => shown.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length) - columns;
-  let shown = all.filter(({ kind }) => kind !== "sentence").map((column) => column.kind === "number" ? { ...column, width: Math.max(column.width, NUMBER) } : column);
+  let shown = all.filter(({ kind }) => kind !== "sentence")
+    .map((column) => column.kind === "number" ? { ...column, width: Math.max(column.width, NUMBER) } : column);
   if (over() > 0) shown = shown.map(({ at }) => all[at]);
   for (const name of shown.filter(({ kind }) => kind === "name").reverse()) {
     const width = Math.max(name.at === 0 ? name.least : 0, name.width - Math.max(0, over()));
@@ -140,5 +179,6 @@ function fitColumns(all: readonly Column[], columns: number): Column[] {
   }
   while (over() > 0 && shown.length > 1) shown.pop();
   const room = -over() - GAP.length;
-  return [...shown, ...all.filter(({ kind }) => kind === "sentence" && room >= MIN_SENTENCE).map((column) => ({ ...column, width: Math.min(column.width, room) }))];
+  return [...shown, ...all.filter(({ kind }) => kind === "sentence" && room >= MIN_SENTENCE)
+    .map((column) => ({ ...column, width: Math.min(column.width, room) }))];
 }

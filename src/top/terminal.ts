@@ -1,4 +1,7 @@
-/** The terminal as one screen of ours: it is as it was before, however this ends, and whenever somebody else has it in between. */
+/**
+ * The terminal as one screen of ours: it is as it was before, however this ends, and whenever somebody else has it in
+ * between.
+ */
 
 /** The alternate screen, and no cursor on it. */
 const ENTER = "\x1b[?1049h\x1b[?25l";

@@ -13,8 +13,13 @@ export interface TopOptions {
   readonly count: number;
 }
 
-/** Ends after `count` refreshes, or when the signal is aborted. Whether the last refresh was one. @throws Failure where there is nothing to begin with. */
-export async function top(scraper: Scraper, { url, intervalMs, count }: TopOptions, show: (view: View) => void, signal: AbortSignal): Promise<boolean> {
+/**
+ * Ends after `count` refreshes, or when the signal is aborted. Whether the last refresh was one. @throws Failure where
+ * there is nothing to begin with.
+ */
+export async function top(
+  scraper: Scraper, { url, intervalMs, count }: TopOptions, show: (view: View) => void, signal: AbortSignal,
+): Promise<boolean> {
   let view: View;
   try {
     let older: Figures;

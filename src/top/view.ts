@@ -32,8 +32,12 @@ export function viewOf(url: string, older: Figures | undefined, newer: Figures):
 /** Those that answered most since, and among equals those that have answered most. */
 function busiest(older: readonly PrefixFigures[], newer: readonly PrefixFigures[]): PrefixFigures[] {
   const before = new Map(older.map(({ prefix, replied }) => [prefix, replied]));
-  const rated = newer.map((prefix) => ({ prefix, since: Math.max(0, prefix.replied - (before.get(prefix.prefix) ?? prefix.replied)) }));
-  return rated.sort((a, b) => b.since - a.since || b.prefix.replied - a.prefix.replied).slice(0, BUSIEST).map(({ prefix }) => prefix);
+  const rated = newer.map(
+    (prefix) => ({ prefix, since: Math.max(0, prefix.replied - (before.get(prefix.prefix) ?? prefix.replied)) }),
+  );
+  return rated.sort((a, b) => b.since - a.since || b.prefix.replied - a.prefix.replied)
+    .slice(0, BUSIEST)
+    .map(({ prefix }) => prefix);
 }
 
 /** One queue's, as if there were no other. */

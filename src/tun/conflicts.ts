@@ -1,7 +1,7 @@
 /**
- * Which routes of others take packets from a prefix, by what the kernel compares: it looks in the table of the host's own addresses first,
- * then in the main one, where pongd's routes are. Within a table the longest prefix wins, and among equal ones the lowest metric. A table
- * of another name is looked into where a rule says so (ip-rule(8)).
+ * Which routes of others take packets from a prefix, by what the kernel compares: it looks in the table of the host's
+ * own addresses first, then in the main one, where pongd's routes are. Within a table the longest prefix wins, and
+ * among equal ones the lowest metric. A table of another name is looked into where a rule says so (ip-rule(8)).
  */
 import { BlockMap, formatBytes, type Block, type Prefix } from "../prefix/prefixes.js";
 import { ROUTE_METRIC, type Route } from "./messages.js";
@@ -31,8 +31,8 @@ export interface Conflicts {
 export type Told = () => string;
 
 /**
- * Judges the routes of others. `nameOf`: an interface's name. `metricOf`: that of the prefix's own route; by default the one that pongd
- * gives it.
+ * Judges the routes of others. `nameOf`: an interface's name. `metricOf`: that of the prefix's own route; by default
+ * the one that pongd gives it.
  */
 export function conflictsOf(
   routes: readonly Route[], prefixes: readonly Prefix[], nameOf: (oif: number) => string,
@@ -61,7 +61,9 @@ export function conflictsOf(
     if (table === uapi.RT_TABLE_LOCAL || table === uapi.RT_TABLE_MAIN) {
       if (outer) told.push(() => `${textOf(route)}, a part of ${outer.text}, ${where(route)}: it does not reach pongd`);
     } else if (table !== uapi.RT_TABLE_DEFAULT && (prefix ?? outer)) {
-      told.push(() => `${textOf(route)} ${where(route)} in table ${table}: packets that a rule sends there do not reach pongd`);
+      told.push(
+        () => `${textOf(route)} ${where(route)} in table ${table}: packets that a rule sends there do not reach pongd`,
+      );
     }
     if (!prefix || table !== uapi.RT_TABLE_MAIN) continue;
     const own = metricOf(prefix);
@@ -69,7 +71,9 @@ export function conflictsOf(
     else if (metric < own) take(prefix, route, `, and its metric, ${metric}, wins over pongd's, ${own}`);
     else if (metric === own) take(prefix, route);
     else if (OWN_NETWORK.includes(protocol)) take(prefix, route, ", which is its own network");
-    else told.push(() => `prefix ${prefix.text} ${where(route)} as well: the metric of pongd's route, ${own}, wins over ${metric}`);
+    else told.push(
+      () => `prefix ${prefix.text} ${where(route)} as well: the metric of pongd's route, ${own}, wins over ${metric}`,
+    );
   }
 
   return { taken, told };
@@ -78,7 +82,9 @@ export function conflictsOf(
 /** The first lines, and how many more there are. */
 export function linesOf(told: readonly Told[]): string[] {
   const lines = told.slice(0, SHOWN).map((line) => line());
-  return told.length > SHOWN ? [...lines, `and ${told.length - SHOWN} more routes like these; see: ip route show table all`] : lines;
+  return told.length > SHOWN
+    ? [...lines, `and ${told.length - SHOWN} more routes like these; see: ip route show table all`]
+    : lines;
 }
 
 export function textOf({ bytes, length }: Block): string {

@@ -1,9 +1,11 @@
 /**
  * A TUN or TAP device for as long as pongd runs, had in one of three ways:
  *
- *  made      by the first queue's TUNSETIFF, gone when the last queue is closed, and with it every address and route on it,
+ * made      by the first queue's TUNSETIFF, gone when the last queue is closed, and with it every address and route on
+ * it,
  *            however the process ends
- *  pre-made  persistent, made by `pongd device create` or `ip tuntap add` for a user without privileges. Its owner, flags, MTU,
+ * pre-made  persistent, made by `pongd device create` or `ip tuntap add` for a user without privileges. Its owner,
+ * flags, MTU,
  *            link, addresses and routes are left as they are: it stays what it was, however the process ends
  *  adopted   one of these two, its queues handed over by execve(2) from an image with privileges; see sys/privileges.ts
  */
@@ -15,7 +17,7 @@ import * as libc from "../sys/libc.js";
 import type { Link, TunInfo } from "./messages.js";
 import { Netlink, NetlinkError, watchLink } from "./netlink.js";
 import { Routing } from "./routing.js";
-import { isQueue, kindOf, openQueue, setGroup, setOwner, setPersist } from "./tun.js";
+import { isQueue, kindOf, openQueueTo, setGroup, setOwner, setPersist } from "./tun.js";
 import * as uapi from "../sys/uapi.js";
 
 /** Whose a persistent device is: of both, a program has to be both. */
@@ -33,7 +35,10 @@ export interface DeviceOptions {
   readonly mtu?: number | undefined;
   /** `auto`: one for each CPU, or the one that a pre-made device has. */
   readonly queues: number | "auto";
-  /** Makes a device that is to be persistent, for somebody to take as many queues of. Only `queues` of them are opened here. */
+  /**
+   * Makes a device that is to be persistent, for somebody to take as many queues of. Only `queues` of them are opened
+   * here.
+   */
   readonly persistent?: Owner & { readonly multiQueue: boolean } | undefined;
   /** Adopts these, whatever `queues` says. */
   readonly fds?: readonly number[] | undefined;
@@ -81,7 +86,8 @@ export class TunDevice {
         const queues = countOf(options.queues, owner.multiQueue);
         for (let queue = 0; queue < queues; queue++) {
           opened.push(makeQueue(name, mode, owner.multiQueue, queue === 0));
-          // A device without an owner takes a further queue from anybody who may open /dev/net/tun, which is often everybody.
+          // A device without an owner takes a further queue from anybody who may open /dev/net/tun, which is often
+          // everybody.
           if (owner.user !== undefined) setOwner(opened[queue], owner.user);
           if (owner.group !== undefined) setGroup(opened[queue], owner.group);
         }
@@ -90,7 +96,10 @@ export class TunDevice {
       this.#index = link.index;
       this.premade = link.tun?.persist ?? false;
       this.mtu = this.premade || fds ? link.mtu : mtu ?? uapi.ETH_DATA_LEN;
-      this.routing = new Routing(this.#netlink, { name, index: link.index, mode, mtu: this.mtu, premade: this.premade, adopted: fds !== undefined });
+      this.routing = new Routing(
+        this.#netlink,
+        { name, index: link.index, mode, mtu: this.mtu, premade: this.premade, adopted: fds !== undefined },
+      );
       this.#droppedBefore = this.premade ? this.#netlink.stats(link.index).txDropped : 0;
     } catch (error) {
       for (const fd of opened) libc.close(fd);
@@ -114,7 +123,10 @@ export class TunDevice {
     return watchLink(this.#index, callback);
   }
 
-  /** Packets that the queues had no room for while pongd had them. Of a device that is gone or closed, what it came to when last asked. */
+  /**
+   * Packets that the queues had no room for while pongd had them. Of a device that is gone or closed, what it came to
+   * when last asked.
+   */
   txDropped(): number {
     try {
       if (!this.#closed) this.#txDropped = this.#netlink.stats(this.#index).txDropped - this.#droppedBefore;
@@ -140,22 +152,38 @@ function countOf(queues: number | "auto", multiQueue: boolean): number {
 function adopt(link: Link | undefined, fds: readonly number[], { name, mode = Mode.tun }: DeviceOptions): Link {
   const wrong = fds.find((fd) => !isQueue(fd, name, mode));
   if (!link?.tun || wrong !== undefined || (link.tun.multiQueue && link.tun.queues !== fds.length)) {
-    throw new Failure(`--queue-fds ${fds.join(",")}: ${wrong === undefined ? "not all queues" : `${wrong} is no queue`} of ${name}; it is for pongd's own use: leave it out`, EXIT.USAGE);
+    throw new Failure(
+      `--queue-fds ${fds.join(",")}: ${wrong === undefined ? "not all queues" : `${wrong} is no queue`} of ${name}; `
+      + "it is for pongd's own use: leave it out",
+      EXIT.USAGE,
+    );
   }
   for (const fd of fds) libc.check(libc.fcntl(fd, uapi.F_SETFD, uapi.FD_CLOEXEC), "fcntl", "FD_CLOEXEC");
   return link;
 }
 
-/** @throws Failure for what would have to be changed on a pre-made device, with the command that does, and where it is in use. */
-function checkPremade({ name, mtu: own }: Link, tun: TunInfo, { mode = Mode.tun, mtu, queues: asked }: DeviceOptions): void {
+/**
+ * @throws Failure for what would have to be changed on a pre-made device, with the command that does, and where it is
+ * in use.
+ */
+function checkPremade(
+  { name, mtu: own }: Link, tun: TunInfo, { mode = Mode.tun, mtu, queues: asked }: DeviceOptions,
+): void {
   const queues = countOf(asked, tun.multiQueue);
-  const remade = `make it anew: sudo pongd device remove ${word(name)} && ${createCommand(name, mode, tun, Math.max(queues, tun.multiQueue ? 2 : 1))}`;
-  const refuse = (what: string, mend: string) => { throw new Failure(`device ${name} is pre-made and ${what}`, EXIT.RUNTIME, { mend }); };
-  if (tun.type !== kindOf(mode)) refuse(`a ${nameOf(tun)} device`, `run with --mode ${nameOf(tun).toLowerCase()}, or ${remade}`);
+  const remade = `make it anew: sudo pongd device remove ${word(name)} && `
+    + createCommand(name, mode, tun, Math.max(queues, tun.multiQueue ? 2 : 1));
+  const refuse = (what: string, mend: string) => {
+    throw new Failure(`device ${name} is pre-made and ${what}`, EXIT.RUNTIME, { mend });
+  };
+  if (tun.type !== kindOf(mode)) {
+    refuse(`a ${nameOf(tun)} device`, `run with --mode ${nameOf(tun).toLowerCase()}, or ${remade}`);
+  }
   if (tun.pi) refuse("puts packet information (pi) before each packet", remade);
   if (tun.vnetHdr) refuse("puts a virtio-net header (vnet_hdr) before each packet", remade);
   if (queues > 1 && !tun.multiQueue) refuse("has one queue alone", `leave --queues out, or ${remade}`);
-  if (mtu !== undefined && mtu !== own) refuse(`has MTU ${own}`, `leave --mtu out, or: sudo ip link set ${word(name)} mtu ${mtu}`);
+  if (mtu !== undefined && mtu !== own) {
+    refuse(`has MTU ${own}`, `leave --mtu out, or: sudo ip link set ${word(name)} mtu ${mtu}`);
+  }
   if (tun.queues > 0) throw inUse(name);
 }
 
@@ -177,42 +205,45 @@ function nameOf({ type }: TunInfo): string {
 }
 
 export function inUse(name: string): Failure {
-  return new Failure(`device ${name} is in use: another program, perhaps another pongd, has it open`, EXIT.RUNTIME, { mend: "end that, or choose another device" });
+  return new Failure(`device ${name} is in use: another program, perhaps another pongd, has it open`, EXIT.RUNTIME, {
+    mend: "end that, or choose another device",
+  });
 }
 
 function exists({ name, kind, tun }: Link, persistent: boolean): Failure {
-  if (!persistent) return new Failure(`an interface named ${name} exists already, perhaps of another pongd; choose another name with --device`, EXIT.RUNTIME);
-  if (tun?.persist) return new Failure(`device ${name} exists already`, EXIT.RUNTIME, { mend: `remove it first: sudo pongd device remove ${word(name)}` });
-  return new Failure(`an interface named ${name} exists already${tun ? ", a device of a program that runs" : kind ? ` (${kind})` : ""}`, EXIT.RUNTIME, { mend: "choose another name" });
+  if (!persistent) return existsAlready(name);
+  if (tun?.persist) return new Failure(
+    `device ${name} exists already`, EXIT.RUNTIME, { mend: `remove it first: sudo pongd device remove ${word(name)}` },
+  );
+  return new Failure(
+    `an interface named ${name} exists already${tun ? ", a device of a program that runs" : kind ? ` (${kind})` : ""}`,
+    EXIT.RUNTIME,
+    { mend: "choose another name" },
+  );
 }
 
 function makeQueue(name: string, mode: Mode, multiQueue: boolean, first: boolean): number {
   // Multi-queue from the start: a device made without it never takes a second queue. Exclusive, or a second pongd would
   // silently become another queue of the first one's device and take a share of its packets.
   const flags = uapi.IFF_NO_PI | (multiQueue ? uapi.IFF_MULTI_QUEUE : 0) | (first ? uapi.IFF_TUN_EXCL : 0);
-  try {
-    return openQueue(name, mode, flags);
-  } catch (error) {
-    if (!(error instanceof libc.SystemError)) throw error;
-    switch (error.errno) {
-      case libc.E.EBUSY:
-        throw new Failure(`an interface named ${name} exists already, perhaps of another pongd; choose another name with --device`, EXIT.RUNTIME, { cause: error });
-      case libc.E.EPERM:
-        throw new Failure(`making device ${name} needs CAP_NET_ADMIN`, EXIT.PERMISSION, { mend: NET_ADMIN_MEND, cause: error });
-      default:
-        throw new Failure(`cannot make device ${name}: ${error.message}`, EXIT.RUNTIME, { mend: error.errno === libc.E.EINVAL ? "choose another name with --device" : undefined, cause: error });
-    }
-  }
+  return openQueueTo({
+    what: `make device ${name}`,
+    busy: existsAlready(name),
+    denied: { what: `making device ${name} needs CAP_NET_ADMIN`, mend: NET_ADMIN_MEND },
+    mend: (errno) => errno === libc.E.EINVAL ? "choose another name with --device" : undefined,
+  }, name, mode, flags);
 }
 
 function attachQueue(name: string, mode: Mode, flags: number, { owner, group }: TunInfo): number {
-  try {
-    return openQueue(name, mode, flags);
-  } catch (error) {
-    if (!(error instanceof libc.SystemError)) throw error;
-    if (error.errno === libc.E.EBUSY) throw inUse(name);
-    if (error.errno !== libc.E.EPERM) throw new Failure(`cannot take a queue of ${name}: ${error.message}`, EXIT.RUNTIME, { cause: error });
-    const whose = [...owner === undefined ? [] : [`user ${owner}`], ...group === undefined ? [] : [`group ${group}`]].join(" and ");
-    throw new Failure(`device ${name} belongs to ${whose}`, EXIT.PERMISSION, { mend: `run pongd as that, or as root (sudo)`, cause: error });
-  }
+  const owners = [...owner === undefined ? [] : [`user ${owner}`], ...group === undefined ? [] : [`group ${group}`]];
+  return openQueueTo({
+    what: `take a queue of ${name}`,
+    busy: inUse(name),
+    denied: { what: `device ${name} belongs to ${owners.join(" and ")}`, mend: "run pongd as that, or as root (sudo)" },
+  }, name, mode, flags);
+}
+
+function existsAlready(name: string): Failure {
+  const what = `an interface named ${name} exists already, perhaps of another pongd; choose another name with --device`;
+  return new Failure(what, EXIT.RUNTIME);
 }

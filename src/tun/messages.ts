@@ -1,6 +1,6 @@
 /**
- * rtnetlink(7)'s messages, as bytes and as values: what is asked of the kernel, and what it answers and tells. No length in them is trusted:
- * what does not fit in what it lies in is a Failure.
+ * rtnetlink(7)'s messages, as bytes and as values: what is asked of the kernel, and what it answers and tells. No
+ * length in them is trusted: what does not fit in what it lies in is a Failure.
  */
 import { EXIT, Failure } from "../base/failure.js";
 import { formatBytes, type Address, type Family, type Prefix } from "../prefix/prefixes.js";
@@ -72,7 +72,9 @@ export interface Message {
   readonly payload: Buffer;
 }
 
-/** How a request ended: `errno` 0 where the kernel did as it was asked, else with its own sentence, where it gave one. */
+/**
+ * How a request ended: `errno` 0 where the kernel did as it was asked, else with its own sentence, where it gave one.
+ */
 export interface Outcome {
   readonly errno: number;
   readonly text: string | undefined;
@@ -92,7 +94,9 @@ export function request(type: number, flags: number, sequence: number, payload: 
 export function* messages(datagram: Buffer): Generator<Message, void, undefined> {
   for (let at = 0; at + uapi.SIZEOF_NLMSGHDR <= datagram.length;) {
     const length = datagram.readUInt32LE(at);
-    if (length < uapi.SIZEOF_NLMSGHDR || at + length > datagram.length) throw malformed(`a message of ${length} bytes, ${datagram.length - at} of which are there`);
+    if (length < uapi.SIZEOF_NLMSGHDR || at + length > datagram.length) {
+      throw malformed(`a message of ${length} bytes, ${datagram.length - at} of which are there`);
+    }
     yield {
       type: datagram.readUInt16LE(at + 4),
       flags: datagram.readUInt16LE(at + 6),
@@ -103,7 +107,10 @@ export function* messages(datagram: Buffer): Generator<Message, void, undefined>
   }
 }
 
-/** Of NLMSG_ERROR: i32 negative errno, the header of the request, and the rest of it, unless NLM_F_CAPPED (Documentation/userspace-api/netlink/intro.rst). @throws Failure */
+/**
+ * Of NLMSG_ERROR: i32 negative errno, the header of the request, and the rest of it, unless NLM_F_CAPPED
+ * (Documentation/userspace-api/netlink/intro.rst). @throws Failure
+ */
 export function outcomeOf({ payload, flags }: Message): Outcome {
   need(payload, 4 + uapi.SIZEOF_NLMSGHDR, "an error");
   const errno = -payload.readInt32LE(0);
@@ -139,7 +146,8 @@ export function newsOf(datagram: Buffer, index: number): News {
 
 /** Of a route that makes way for another one nothing else is said. */
 function concerns({ flags, payload }: Message, index: number): boolean {
-  return (flags & uapi.NLM_F_REPLACE) !== 0 || numberOf(attributesBehind(payload, uapi.SIZEOF_RTMSG, "a route"), uapi.RTA_OIF) === index;
+  return (flags & uapi.NLM_F_REPLACE) !== 0
+    || numberOf(attributesBehind(payload, uapi.SIZEOF_RTMSG, "a route"), uapi.RTA_OIF) === index;
 }
 
 /** @throws Failure */
@@ -180,7 +188,8 @@ function linkInfoOf(nested: Buffer | undefined): Pick<Link, "kind" | "tun"> {
       vnetHdr: u8(uapi.IFLA_TUN_VNET_HDR) !== 0,
       persist: u8(uapi.IFLA_TUN_PERSIST) !== 0,
       multiQueue: u8(uapi.IFLA_TUN_MULTI_QUEUE) !== 0,
-      queues: (numberOf(attributes, uapi.IFLA_TUN_NUM_QUEUES) ?? 0) + (numberOf(attributes, uapi.IFLA_TUN_NUM_DISABLED_QUEUES) ?? 0),
+      queues: (numberOf(attributes, uapi.IFLA_TUN_NUM_QUEUES) ?? 0)
+        + (numberOf(attributes, uapi.IFLA_TUN_NUM_DISABLED_QUEUES) ?? 0),
     },
   };
 }
@@ -195,10 +204,15 @@ export function statsOf(payload: Buffer): LinkStats | undefined {
   return { rxPackets, txPackets, txDropped };
 }
 
-/** Of the link of that index, and of that `scope`: beyond the link, or its alone; undefined for any other. @throws Failure */
+/**
+ * Of the link of that index, and of that `scope`: beyond the link, or its alone; undefined for any other. @throws
+ * Failure
+ */
 export function addressOf(payload: Buffer, index: number, scope: "global" | "link" = "global"): Address | undefined {
   const attributes = attributesBehind(payload, uapi.SIZEOF_IFADDRMSG, "an address");
-  if (payload.readUInt32LE(4) !== index || (payload.readUInt8(3) >= uapi.RT_SCOPE_LINK) !== (scope === "link")) return undefined;
+  if (payload.readUInt32LE(4) !== index || (payload.readUInt8(3) >= uapi.RT_SCOPE_LINK) !== (scope === "link")) {
+    return undefined;
+  }
   // IFA_LOCAL: IPv4's, and IPv6's where there is a peer, whose IFA_ADDRESS is then.
   const bytes = attributes.get(uapi.IFA_LOCAL) ?? attributes.get(uapi.IFA_ADDRESS);
   if (!bytes) return undefined;
@@ -212,8 +226,11 @@ export function routeOf(payload: Buffer, family: Family): Route | undefined {
   if (payload[0] !== familyOf({ family }) || (payload.readUInt32LE(8) & uapi.RTM_F_CLONED) !== 0) return undefined;
   const [length, addressLen] = [payload.readUInt8(1), family === 4 ? 4 : 16];
   const bytes = attributes.get(uapi.RTA_DST) ?? new Uint8Array(addressLen);
-  if (bytes.length !== addressLen || length > 8 * addressLen) throw malformed(`a route to ${bytes.length} bytes, of which ${length} bits count`);
-  // struct rtmsg: u8 family, dst_len, src_len, tos, table, protocol, scope, type; a table above 255 is in its attribute alone.
+  if (bytes.length !== addressLen || length > 8 * addressLen) {
+    throw malformed(`a route to ${bytes.length} bytes, of which ${length} bits count`);
+  }
+  // struct rtmsg: u8 family, dst_len, src_len, tos, table, protocol, scope, type; a table above 255 is in its attribute
+  // alone.
   return {
     bytes,
     length,
@@ -236,7 +253,9 @@ function attributesOf(bytes: Buffer): Map<number, Buffer> {
   const attributes = new Map<number, Buffer>();
   for (let at = 0; at + 4 <= bytes.length;) {
     const length = bytes.readUInt16LE(at);
-    if (length < 4 || at + length > bytes.length) throw malformed(`an attribute of ${length} bytes, ${bytes.length - at} of which are there`);
+    if (length < 4 || at + length > bytes.length) {
+      throw malformed(`an attribute of ${length} bytes, ${bytes.length - at} of which are there`);
+    }
     attributes.set(bytes.readUInt16LE(at + 2) & 0x3fff, bytes.subarray(at + 4, at + length));
     at += align4(length);
   }

@@ -1,6 +1,7 @@
 /**
  * rtnetlink(7), as much of it as a TUN device needs: links, addresses and routes of both families, over an AF_NETLINK
- * socket (messages.ts has what goes over it). Requests are synchronous: the kernel answers within send(2), so the answer is there to be received.
+ * socket (messages.ts has what goes over it). Requests are synchronous: the kernel answers within send(2), so the
+ * answer is there to be received.
  */
 import { EXIT, Failure } from "../base/failure.js";
 import { formatBytes, type Address, type Family, type Prefix } from "../prefix/prefixes.js";
@@ -26,7 +27,11 @@ export class Netlink {
   constructor() {
     this.#fd = netlinkSocket(0);
     const one = new Uint8Array(Int32Array.of(1).buffer);
-    libc.check(libc.setsockopt(this.#fd, uapi.SOL_NETLINK, uapi.NETLINK_EXT_ACK, one, one.length), "setsockopt", "NETLINK_EXT_ACK");
+    libc.check(
+      libc.setsockopt(this.#fd, uapi.SOL_NETLINK, uapi.NETLINK_EXT_ACK, one, one.length),
+      "setsockopt",
+      "NETLINK_EXT_ACK",
+    );
     // Not before Linux 4.20: a dump then has more than was asked for.
     libc.setsockopt(this.#fd, uapi.SOL_NETLINK, uapi.NETLINK_GET_STRICT_CHK, one, one.length);
   }
@@ -76,8 +81,8 @@ export class Netlink {
   }
 
   /**
-   * Keeps the kernel from giving the interface an IPv6 link-local address, and so from soliciting routers and reporting groups
-   * there. @throws NetlinkError: EAFNOSUPPORT where the interface has no IPv6.
+   * Keeps the kernel from giving the interface an IPv6 link-local address, and so from soliciting routers and reporting
+   * groups there. @throws NetlinkError: EAFNOSUPPORT where the interface has no IPv6.
    */
   setNoLinkLocal(index: number): void {
     const mode = attribute(uapi.IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(uapi.IN6_ADDR_GEN_MODE_NONE));
@@ -114,7 +119,9 @@ export class Netlink {
       const found = addressOf(answer, index, "link");
       if (found?.family !== 6) continue;
       const header = answer.subarray(0, uapi.SIZEOF_IFADDRMSG);
-      this.#request(uapi.RTM_DELADDR, uapi.NLM_F_ACK, [header, attribute(uapi.IFA_LOCAL, found.bytes)], `address ${found.text}`);
+      this.#request(
+        uapi.RTM_DELADDR, uapi.NLM_F_ACK, [header, attribute(uapi.IFA_LOCAL, found.bytes)], `address ${found.text}`,
+      );
     }
   }
 
@@ -127,11 +134,12 @@ export class Netlink {
   }
 
   /**
-   * Routes the prefixes to the interface; returns those that are routed already, in the same table and with the same metric.
-   * `source`: the address that the host prefers as its own towards them.
+   * Routes the prefixes to the interface; returns those that are routed already, in the same table and with the same
+   * metric. `source`: the address that the host prefers as its own towards them.
    */
   addRoutes(index: number, prefixes: readonly Prefix[], source: Address | undefined): Prefix[] {
-    return this.#eachRoute(uapi.RTM_NEWROUTE, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, libc.E.EEXIST, prefixes, (prefix) => routeTo(index, prefix, source));
+    return this.#eachRoute(uapi.RTM_NEWROUTE, uapi.NLM_F_CREATE
+      | uapi.NLM_F_EXCL, libc.E.EEXIST, prefixes, (prefix) => routeTo(index, prefix, source));
   }
 
   /** Removes the routes that addRoutes() made; those that are gone already are no matter. */
@@ -139,8 +147,13 @@ export class Netlink {
     this.#eachRoute(uapi.RTM_DELROUTE, 0, libc.E.ESRCH, prefixes, (prefix) => routeTo(index, prefix, undefined));
   }
 
-  /** A request for each prefix; returns those that the kernel refuses with `tolerated`. @throws NetlinkError for any other refusal. */
-  #eachRoute(type: number, flags: number, tolerated: number, prefixes: readonly Prefix[], payload: (prefix: Prefix) => Buffer[]): Prefix[] {
+  /**
+   * A request for each prefix; returns those that the kernel refuses with `tolerated`. @throws NetlinkError for any
+   * other refusal.
+   */
+  #eachRoute(
+    type: number, flags: number, tolerated: number, prefixes: readonly Prefix[], payload: (prefix: Prefix) => Buffer[],
+  ): Prefix[] {
     const refused: Prefix[] = [];
     for (let first = 0; first < prefixes.length; first += REQUESTS) {
       const some = prefixes.slice(first, first + REQUESTS);
@@ -176,7 +189,10 @@ export class Netlink {
       .flatMap((answer) => routeOf(answer, family) ?? []);
   }
 
-  /** The route that a packet of this host's own to the address takes, by its rules and tables; undefined where there is none. */
+  /**
+   * The route that a packet of this host's own to the address takes, by its rules and tables; undefined where there is
+   * none.
+   */
   lookUp(bytes: Uint8Array): Route | undefined {
     const family = bytes.length === 4 ? 4 : 6;
     const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
@@ -194,7 +210,10 @@ export class Netlink {
     }
   }
 
-  /** Sends one request and collects its answers' payloads until the acknowledgement, the end of a dump, or the one answer. */
+  /**
+   * Sends one request and collects its answers' payloads until the acknowledgement, the end of a dump, or the one
+   * answer.
+   */
   #request(type: number, flags: number, payload: Uint8Array[], subject: string): Buffer[] {
     this.#send(this.#message(type, flags, payload), subject);
     const answers: Buffer[] = [];
@@ -239,25 +258,37 @@ export class Netlink {
   }
 }
 
-/** Of everything that may concern how a link is reached. IPv6's own news of it come where a sysctl has disabled IPv6, or enabled it again. */
-const WATCHED = uapi.RTMGRP_LINK | uapi.RTMGRP_IPV4_IFADDR | uapi.RTMGRP_IPV6_IFADDR | uapi.RTMGRP_IPV4_ROUTE | uapi.RTMGRP_IPV6_ROUTE | uapi.RTMGRP_IPV6_IFINFO;
-/** Datagrams that are read before the event loop goes on: where a routing daemon starts, a million routes are told of. */
+/**
+ * Of everything that may concern how a link is reached. IPv6's own news of it come where a sysctl has disabled IPv6, or
+ * enabled it again.
+ */
+const WATCHED = uapi.RTMGRP_LINK | uapi.RTMGRP_IPV4_IFADDR | uapi.RTMGRP_IPV6_IFADDR | uapi.RTMGRP_IPV4_ROUTE
+  | uapi.RTMGRP_IPV6_ROUTE | uapi.RTMGRP_IPV6_IFINFO;
+/**
+ * Datagrams that are read before the event loop goes on: where a routing daemon starts, a million routes are told of.
+ */
 const READ_AT_ONCE = 256;
 
 /**
- * Calls back, from the event loop, when something about the link, its addresses or its routes changed or may have: look what holds now, for
- * several changes may lie behind one call. `link`: whether it may be the link itself. Returns how to end that. @throws SystemError from
- * socket(2) or bind(2).
+ * Calls back, from the event loop, when something about the link, its addresses or its routes changed or may have: look
+ * what holds now, for several changes may lie behind one call. `link`: whether it may be the link itself. Returns how
+ * to end that. @throws SystemError from socket(2) or bind(2).
  */
 export function watchLink(index: number, callback: (link: boolean) => void): () => void {
   const fd = netlinkSocket(WATCHED);
   const buffer = Buffer.alloc(65536);
+  // After ENOBUFS the kernel drops what it has to say, without another error, until all that waits has been read.
+  let overrun = false;
   const unwatch = libc.onReadable(fd, () => {
     let [link, reach] = [false, false];
     for (let i = 0; i < READ_AT_ONCE; i++) {
       const length = libc.recv(fd, buffer, buffer.length, 0);
-      if (length < 0 && libc.errno() === libc.E.EAGAIN) break;
-      // Else ENOBUFS: the kernel had more to say than the socket could hold.
+      if (length < 0 && libc.errno() === libc.E.EAGAIN) {
+        reach ||= overrun;
+        overrun = false;
+        break;
+      }
+      overrun ||= length < 0;
       const news = length < 0 ? { link: false, reach: true } : newsOf(buffer.subarray(0, length), index);
       link ||= news.link;
       reach ||= news.reach;
@@ -272,7 +303,11 @@ export function watchLink(index: number, callback: (link: boolean) => void): () 
 
 function netlinkSocket(groups: number): number {
   const nonblock = groups === 0 ? 0 : uapi.SOCK_NONBLOCK;
-  const fd = libc.check(libc.socket(uapi.AF_NETLINK, uapi.SOCK_RAW | uapi.SOCK_CLOEXEC | nonblock, uapi.NETLINK_ROUTE), "socket", "AF_NETLINK");
+  const fd = libc.check(
+    libc.socket(uapi.AF_NETLINK, uapi.SOCK_RAW | uapi.SOCK_CLOEXEC | nonblock, uapi.NETLINK_ROUTE),
+    "socket",
+    "AF_NETLINK",
+  );
   // struct sockaddr_nl: u16 family, u16 padding, u32 pid (0: the kernel chooses), u32 groups
   const sockaddr = Buffer.alloc(12);
   sockaddr.writeUInt16LE(uapi.AF_NETLINK, 0);

@@ -5,7 +5,7 @@ import type { Address, Prefix } from "../prefix/prefixes.js";
 import { inUse, TunDevice, type Owner } from "./device.js";
 import * as libc from "../sys/libc.js";
 import { Netlink } from "./netlink.js";
-import { openQueue, setPersist } from "./tun.js";
+import { openQueueTo, setPersist } from "./tun.js";
 import { IFF_MULTI_QUEUE, IFF_NO_PI, IFF_TAP } from "../sys/uapi.js";
 
 export interface PersistentOptions {
@@ -22,10 +22,12 @@ export interface PersistentOptions {
 }
 
 /**
- * Makes a device, as `ip tuntap add` does, and configures it as pongd would its own. Returns what will not reach it all the same, a line
- * each. @throws Failure; there is no device then.
+ * Makes a device, as `ip tuntap add` does, and configures it as pongd would its own. Returns what will not reach it all
+ * the same, a line each. @throws Failure; there is no device then.
  */
-export function createDevice({ name, mode, mtu, multiQueue, owner, hostAddresses, prefixes }: PersistentOptions): string[] {
+export function createDevice(
+  { name, mode, mtu, multiQueue, owner, hostAddresses, prefixes }: PersistentOptions,
+): string[] {
   const device = new TunDevice({ name, mode, mtu, queues: 1, persistent: { ...owner, multiQueue } });
   try {
     const exceptions = device.routing.configure(hostAddresses, prefixes);
@@ -43,10 +45,19 @@ export function removeDevice(name: string): void {
   try {
     const link = netlink.find(name);
     if (!link) throw new Failure(`there is no interface ${name}`, EXIT.RUNTIME, { mend: "see: ip -br link" });
-    if (!link.tun) throw new Failure(`interface ${name} is no TUN or TAP device${link.kind ? ` but a ${link.kind}` : ""}: it is left alone`, EXIT.RUNTIME);
-    if (!link.tun.persist) throw new Failure(`device ${name} is not persistent: it goes with the program that has it open`, EXIT.RUNTIME, { mend: "end that" });
+    if (!link.tun) throw new Failure(
+      `interface ${name} is no TUN or TAP device${link.kind ? ` but a ${link.kind}` : ""}: it is left alone`,
+      EXIT.RUNTIME,
+    );
+    if (!link.tun.persist) throw new Failure(
+      `device ${name} is not persistent: it goes with the program that has it open`, EXIT.RUNTIME, { mend: "end that" },
+    );
     if (link.tun.queues > 0) throw inUse(name);
-    const fd = take(name, link.tun.type === IFF_TAP ? Mode.tap : Mode.tun, IFF_NO_PI | (link.tun.multiQueue ? IFF_MULTI_QUEUE : 0));
+    const fd = openQueueTo({
+      what: `remove ${name}`,
+      busy: inUse(name),
+      denied: { mend: "run as its owner, or as root (sudo)" },
+    }, name, link.tun.type === IFF_TAP ? Mode.tap : Mode.tun, IFF_NO_PI | (link.tun.multiQueue ? IFF_MULTI_QUEUE : 0));
     try {
       setPersist(fd, false);
     } finally {
@@ -54,16 +65,5 @@ export function removeDevice(name: string): void {
     }
   } finally {
     netlink.close();
-  }
-}
-
-function take(name: string, mode: Mode, flags: number): number {
-  try {
-    return openQueue(name, mode, flags);
-  } catch (error) {
-    if (!(error instanceof libc.SystemError)) throw error;
-    if (error.errno === libc.E.EBUSY) throw inUse(name);
-    const permission = error.errno === libc.E.EPERM;
-    throw new Failure(`cannot remove ${name}: ${error.message}`, permission ? EXIT.PERMISSION : EXIT.RUNTIME, { mend: permission ? "run as its owner, or as root (sudo)" : undefined, cause: error });
   }
 }

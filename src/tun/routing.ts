@@ -1,7 +1,7 @@
 /**
- * How a device is reached: the host's addresses on it, its link, and the routes of the prefixes. On one that pongd made all are pongd's, and
- * made again where the kernel forgets them; on a pre-made one, or once privileges were given up, what is missing is said with the command
- * that mends it.
+ * How a device is reached: the host's addresses on it, its link, and the routes of the prefixes. On one that pongd made
+ * all are pongd's, and made again where the kernel forgets them; on a pre-made one, or once privileges were given up,
+ * what is missing is said with the command that mends it.
  */
 import { Mode } from "../../abi/control.js";
 import { word } from "../base/shell.js";
@@ -31,7 +31,10 @@ export interface LinkState {
   lost: readonly Prefix[];
   /** What was missing, and is there again. */
   readonly mended: string[];
-  /** By family that lacks something that the kernel does not give back, or pongd may not put back: what, why, and what mends it. */
+  /**
+   * By family that lacks something that the kernel does not give back, or pongd may not put back: what, why, and what
+   * mends it.
+   */
   readonly refused: Map<Family, string>;
   /** What else pongd may not mend, with the command; packets reach it all the same. */
   readonly notes: string[];
@@ -82,15 +85,18 @@ export class Routing {
   }
 
   /**
-   * Gives the host its addresses, takes the link up and routes the prefixes to it. Returns what will not reach it all the
-   * same, a line each: parts of the prefixes that have routes of their own. Of a pre-made device nothing is changed: `addresses`
-   * are those that it must have, which then come first.
+   * Gives the host its addresses, takes the link up and routes the prefixes to it. Returns what will not reach it all
+   * the same, a line each: parts of the prefixes that have routes of their own. Of a pre-made device nothing is
+   * changed: `addresses` are those that it must have, which then come first.
    * @throws Failure where the kernel refuses, or a prefix is routed elsewhere already.
    */
   configure(addresses: readonly Address[], prefixes: readonly Prefix[]): string[] {
     this.#prefixes = prefixes;
     if (this.#device.premade) {
-      this.#addresses = [...addresses.map((address) => this.#ownAddress(address)), ...this.#addresses.filter(({ text }) => addresses.every((given) => given.text !== text))];
+      this.#addresses = [
+        ...addresses.map((address) => this.#ownAddress(address)),
+        ...this.#addresses.filter(({ text }) => addresses.every((given) => given.text !== text)),
+      ];
       return this.#device.adopted ? [] : this.#checkRoutes(prefixes);
     }
     this.#addresses = addresses;
@@ -108,8 +114,9 @@ export class Routing {
   }
 
   /**
-   * Routes those of the prefixes to it that were not routed to it so far; what was, stays. Nothing is changed where one of them cannot
-   * be had. Returns, a line each, what will not reach it all the same, with what pongd may not route, and the command that does.
+   * Routes those of the prefixes to it that were not routed to it so far; what was, stays. Nothing is changed where one
+   * of them cannot be had. Returns, a line each, what will not reach it all the same, with what pongd may not route,
+   * and the command that does.
    * @throws Failure as configure() does.
    */
   addRoutes(prefixes: readonly Prefix[]): string[] {
@@ -127,7 +134,9 @@ export class Routing {
           if (this.#device.premade) lines.push(this.#mendOf(missing));
           else lost = [...lost, ...this.#add(family, missing)];
           // The address that the routes are from, which somebody has taken away just now.
-          if (!this.#device.premade && missing.addresses.length > 0) lines.push(`${this.#lackOf({ ...missing, prefixes: [] })}: put back`);
+          if (!this.#device.premade && missing.addresses.length > 0) {
+            lines.push(`${this.#lackOf({ ...missing, prefixes: [] })}: put back`);
+          }
         } catch (error) {
           if (!(error instanceof NetlinkError)) throw error;
           if (error.errno === libc.E.EPERM) lines.push(this.#mendOf(missing));
@@ -162,18 +171,20 @@ export class Routing {
   }
 
   /**
-   * What the kernel says of the link now, after putting back what is gone, whoever took it away: routes (and IPv6 addresses) do not survive
-   * a link that goes down, nor IPv6's a sysctl that disables it, and a person may have deleted one. What stands in the place of a route
-   * stays there. `lost`: prefixes that have got another route meanwhile. `refused`: families that are not whole again, and why:
-   * IPv6 on a link whose MTU is too small for it, or where it was disabled; a pre-made device, or privileges that were given up. Undefined
-   * where the device is gone.
+   * What the kernel says of the link now, after putting back what is gone, whoever took it away: routes (and IPv6
+   * addresses) do not survive a link that goes down, nor IPv6's a sysctl that disables it, and a person may have
+   * deleted one. What stands in the place of a route stays there. `lost`: prefixes that have got another route
+   * meanwhile. `refused`: families that are not whole again, and why: IPv6 on a link whose MTU is too small for it, or
+   * where it was disabled; a pre-made device, or privileges that were given up. Undefined where the device is gone.
    */
   restore(): LinkState | undefined {
     try {
       const link = this.#netlink.link(this.#device.index);
       const { up, carrier, mtu } = link;
       this.#name = link.name;
-      const state: LinkState = { up, carrier, mtu, lost: [], mended: [], refused: new Map(), notes: this.#quieten(link) };
+      const state: LinkState = {
+        up, carrier, mtu, lost: [], mended: [], refused: new Map(), notes: this.#quieten(link),
+      };
       for (const family of up ? this.#families() : []) {
         const missing = this.#missing(family, this.#prefixes);
         if (missing.addresses.length + missing.prefixes.length === 0) continue;
@@ -187,28 +198,36 @@ export class Routing {
           state.lost = [...state.lost, ...lost];
           if (back.addresses.length + back.prefixes.length > 0) state.mended.push(this.#lackOf(back));
         } catch (error) {
-          if (!(error instanceof NetlinkError) || error.errno === libc.E.ENETDOWN || error.errno === libc.E.ENODEV) throw error;
-          state.refused.set(family, error.errno === libc.E.EPERM ? this.#mendOf(missing) : `nothing is answered by IPv${family}: ${error.message}`);
+          if (!(error instanceof NetlinkError) || error.errno === libc.E.ENETDOWN || error.errno === libc.E.ENODEV) {
+            throw error;
+          }
+          state.refused.set(family, error.errno === libc.E.EPERM
+            ? this.#mendOf(missing)
+            : `nothing is answered by IPv${family}: ${error.message}`);
         }
       }
       return state;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       // ENETDOWN: it went down again in between, and another change is about to be told.
-      if (error.errno === libc.E.ENETDOWN) return { up: false, carrier: false, mtu: this.#device.mtu, lost: [], mended: [], refused: new Map(), notes: [] };
+      if (error.errno === libc.E.ENETDOWN) return {
+        up: false, carrier: false, mtu: this.#device.mtu, lost: [], mended: [], refused: new Map(), notes: [],
+      };
       if (error.errno === libc.E.ENODEV) return undefined;
       throw error;
     }
   }
 
   /**
-   * Keeps the kernel from sending anything of its own accord, which would reach pongd alone; a TAP device may have more behind it, and
-   * neighbours to ask there. The kernel forgets this where the MTU is too small for IPv6 for a while, and gives the link an address then.
-   * Returns what it may not do, with the command.
+   * Keeps the kernel from sending anything of its own accord, which would reach pongd alone; a TAP device may have more
+   * behind it, and neighbours to ask there. The kernel forgets this where the MTU is too small for IPv6 for a while,
+   * and gives the link an address then. Returns what it may not do, with the command.
    */
   #quieten({ addrGenMode }: Link): string[] {
     const { mode, premade, index } = this.#device;
-    if (mode !== Mode.tun || premade || addrGenMode === undefined || addrGenMode === uapi.IN6_ADDR_GEN_MODE_NONE) return [];
+    if (mode !== Mode.tun || premade || addrGenMode === undefined || addrGenMode === uapi.IN6_ADDR_GEN_MODE_NONE) {
+      return [];
+    }
     try {
       this.#netlink.setNoLinkLocal(index);
       this.#netlink.deleteLinkLocal(index);
@@ -219,7 +238,9 @@ export class Routing {
       if (error.errno === libc.E.EAFNOSUPPORT || error.errno === libc.E.EADDRNOTAVAIL) return [];
       if (error.errno !== libc.E.EPERM) throw error;
       const name = word(this.#name);
-      const mend = listCommands([`sudo ip link set ${name} addrgenmode none`, `sudo ip -6 addr flush dev ${name} scope link`]);
+      const mend = listCommands(
+        [`sudo ip link set ${name} addrgenmode none`, `sudo ip -6 addr flush dev ${name} scope link`],
+      );
       return [`the kernel has given ${this.#name} an IPv6 link-local address${this.#lack()}; ${mend}`];
     }
   }
@@ -232,25 +253,36 @@ export class Routing {
     if (own.length === 0) return { addresses, prefixes: [] };
     const ours = this.#routes(family);
     // Where pongd makes routes, each prefix has one of its own; where others do, one may serve several.
-    return { addresses, prefixes: own.filter((prefix) => !ours.get(prefix) && !((this.#device.premade || this.#device.adopted) && ours.around(prefix))) };
+    return { addresses, prefixes: own.filter(
+      (prefix) => !ours.get(prefix) && !((this.#device.premade || this.#device.adopted) && ours.around(prefix)),
+    ) };
   }
 
   /** Those by which packets come to the device. */
   #routes(family: Family): BlockMap<Route> {
-    return new BlockMap(this.#netlink.routes(family, this.#device.index).filter((route) => this.#counts(route, family)));
+    return new BlockMap(
+      this.#netlink.routes(family, this.#device.index).filter((route) => this.#counts(route, family)),
+    );
   }
 
-  /** pongd's own routes are told by table and metric as well. Who makes them by hand chooses the metric; and the table, where rules lead to it. */
+  /**
+   * pongd's own routes are told by table and metric as well. Who makes them by hand chooses the metric; and the table,
+   * where rules lead to it.
+   */
   #counts({ oif, type, table, tos, metric, bytes }: Route, family: Family): boolean {
     if (oif !== this.#device.index || type !== uapi.RTN_UNICAST || tos !== 0) return false;
-    if (table === uapi.RT_TABLE_MAIN) return this.#device.premade || this.#device.adopted || metric === ROUTE_METRIC[family];
+    if (table === uapi.RT_TABLE_MAIN) {
+      return this.#device.premade || this.#device.adopted || metric === ROUTE_METRIC[family];
+    }
     return this.#device.premade && this.#netlink.lookUp(bytes)?.oif === oif;
   }
 
   /** Adds what is missing; returns the prefixes that are routed elsewhere. */
   #add(family: Family, missing: Missing): Prefix[] {
     for (const address of missing.addresses) this.#netlink.addAddress(this.#device.index, address);
-    return this.#netlink.addRoutes(this.#device.index, missing.prefixes, this.#addresses.find((own) => own.family === family));
+    return this.#netlink.addRoutes(
+      this.#device.index, missing.prefixes, this.#addresses.find((own) => own.family === family),
+    );
   }
 
   /** Those that have a route of their own to the device. */
@@ -268,26 +300,36 @@ export class Routing {
   }
 
   /**
-   * Returns what others' routes take away from the prefixes. @throws Failure where one of them is routed elsewhere as a whole; on a
-   * pre-made device it is not pongd's to decide, and of those that are the host's own there is a line.
+   * Returns what others' routes take away from the prefixes. @throws Failure where one of them is routed elsewhere as a
+   * whole; on a pre-made device it is not pongd's to decide, and of those that are the host's own there is a line.
    */
   #checkRoutes(checked: readonly Prefix[]): string[] {
     if (checked.length === 0) return [];
     const families = FAMILIES.filter((family) => checked.some((prefix) => prefix.family === family));
     const routes = families.flatMap((family) => this.#netlink.routes(family));
-    const own = this.#device.premade ? new BlockMap(routes.filter(({ oif, table }) => oif === this.#device.index && table === uapi.RT_TABLE_MAIN)) : undefined;
+    const own = this.#device.premade
+      ? new BlockMap(routes.filter(({ oif, table }) => oif === this.#device.index && table === uapi.RT_TABLE_MAIN))
+      : undefined;
     const { taken, told } = conflictsOf(
       routes.filter(({ oif }) => oif !== this.#device.index), checked, (oif) => this.#netlink.link(oif).name,
       (prefix) => own?.get(prefix)?.metric ?? ROUTE_METRIC[prefix.family],
     );
-    if (taken.length > 0 && !this.#device.premade) throw routedElsewhere(taken[0].prefix, taken[0].why, textOf(taken[0].route));
-    return linesOf([...taken.map(({ prefix, why }) => () => `prefix ${prefix.text} ${why}: it does not reach pongd`), ...told]);
+    if (taken.length > 0 && !this.#device.premade) {
+      throw routedElsewhere(taken[0].prefix, taken[0].why, textOf(taken[0].route));
+    }
+    return linesOf(
+      [...taken.map(({ prefix, why }) => () => `prefix ${prefix.text} ${why}: it does not reach pongd`), ...told],
+    );
   }
 
   /** @throws Failure where a pre-made device does not have the address. */
   #ownAddress(address: Address): Address {
     if (this.#addresses.some(({ text }) => text === address.text)) return address;
-    throw new Failure(`host address ${address.text} is not on ${this.#name}, which is pre-made`, EXIT.RUNTIME, { mend: `leave --host-address out, or: ${this.#addressCommand(address)}` });
+    throw new Failure(
+      `host address ${address.text} is not on ${this.#name}, which is pre-made`,
+      EXIT.RUNTIME,
+      { mend: `leave --host-address out, or: ${this.#addressCommand(address)}` },
+    );
   }
 
   /** Says what is missing. */
@@ -301,13 +343,18 @@ export class Routing {
   /** Says what is missing, why pongd does not put it there, and how a person does. */
   #mendOf(missing: Missing): string {
     const { addresses, prefixes } = missing;
-    const commands = [...addresses.map((address) => this.#addressCommand(address)), ...prefixes.map((prefix) => this.#routeCommand(prefix))];
+    const commands = [
+      ...addresses.map((address) => this.#addressCommand(address)),
+      ...prefixes.map((prefix) => this.#routeCommand(prefix)),
+    ];
     return `${this.#lackOf(missing)}${this.#lack()}; ${listCommands(commands)}`;
   }
 
   #lack(): string {
     if (this.#device.premade) return "";
-    return this.#device.adopted ? ": that needs CAP_NET_ADMIN, which was given up" : ": that needs CAP_NET_ADMIN, which pongd does not have";
+    return this.#device.adopted
+      ? ": that needs CAP_NET_ADMIN, which was given up"
+      : ": that needs CAP_NET_ADMIN, which pongd does not have";
   }
 
   #routeCommand({ text, family }: Prefix): string {
@@ -323,22 +370,36 @@ export class Routing {
   #failure(error: unknown, wanted: readonly Address[]): unknown {
     if (!(error instanceof NetlinkError)) return error;
     if (wanted.some(({ family }) => family === 6) && NO_IPV6.includes(error.errno)) {
-      return new Failure(`IPv6 is disabled on this host, so its prefixes cannot be routed (${error.message})`, EXIT.RUNTIME, { mend: `${IPV6_MEND}; or give IPv4 prefixes alone`, cause: error });
+      return new Failure(
+        `IPv6 is disabled on this host, so its prefixes cannot be routed (${error.message})`,
+        EXIT.RUNTIME,
+        { mend: `${IPV6_MEND}; or give IPv4 prefixes alone`, cause: error },
+      );
     }
-    return new Failure(`cannot set up ${this.#name}: ${error.message}`, error.errno === libc.E.EPERM ? EXIT.PERMISSION : EXIT.RUNTIME, { cause: error });
+    return new Failure(
+      `cannot set up ${this.#name}: ${error.message}`,
+      error.errno === libc.E.EPERM ? EXIT.PERMISSION : EXIT.RUNTIME,
+      { cause: error },
+    );
   }
 }
 
 /** With the verb. */
 function listed(prefixes: readonly Prefix[]): string {
-  return prefixes.length === 1 ? `prefix ${prefixes[0].text} is` : `${prefixes.length} prefixes, ${prefixes[0].text} first, are`;
+  return prefixes.length === 1
+    ? `prefix ${prefixes[0].text} is`
+    : `${prefixes.length} prefixes, ${prefixes[0].text} first, are`;
 }
 
 function listCommands(commands: readonly string[]): string {
-  return `${commands.slice(0, SHOWN).join(" && ")}${commands.length > SHOWN ? ` and ${commands.length - SHOWN} more` : ""}`;
+  return `${commands.slice(0, SHOWN).join(" && ")}${commands.length > SHOWN
+    ? ` and ${commands.length - SHOWN} more`
+    : ""}`;
 }
 
 /** `route`: as `ip` is asked for it. */
 function routedElsewhere({ text }: Prefix, why = "is routed elsewhere already", route = text): Failure {
-  return new Failure(`prefix ${text} ${why}`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${route}` });
+  return new Failure(
+    `prefix ${text} ${why}`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${route}` },
+  );
 }

@@ -10,7 +10,9 @@ export const TUN_PATH = "/dev/net/tun";
 const TUN_PROBLEMS: Partial<Record<string, readonly [why: string, mend: string]>> = {
   ENOENT: ["it is missing", "on a host: sudo modprobe tun; for a container: --device /dev/net/tun --cap-add NET_ADMIN"],
   EACCES: ["its file mode does not let you", "run as root (sudo), or: sudo chmod 0666 /dev/net/tun"],
-  EPERM: ["the container's device rules forbid it", "start the container with --device /dev/net/tun --cap-add NET_ADMIN"],
+  EPERM: [
+    "the container's device rules forbid it", "start the container with --device /dev/net/tun --cap-add NET_ADMIN",
+  ],
   ENODEV: ["no TUN driver is loaded", "on the host: sudo modprobe tun"],
   ENXIO: ["no TUN driver is loaded", "on the host: sudo modprobe tun"],
 };
@@ -24,7 +26,8 @@ export function checkTunPath(): void {
 }
 
 /**
- * A queue, non-blocking, of the device of that name: of one that is there, else of a new one. `flags`: IFF_* beside the mode's.
+ * A queue, non-blocking, of the device of that name: of one that is there, else of a new one. `flags`: IFF_* beside the
+ * mode's.
  * @throws Failure where /dev/net/tun is out of reach; SystemError with what TUNSETIFF says.
  */
 export function openQueue(name: string, mode: Mode, flags: number): number {
@@ -36,9 +39,42 @@ export function openQueue(name: string, mode: Mode, flags: number): number {
   const error = new libc.SystemError("TUNSETIFF", name, libc.errno());
   libc.close(fd);
   if (error.errno === libc.E.ENOTTY) {
-    throw new Failure(`${TUN_PATH} is not the TUN driver's`, EXIT.PERMISSION, { mend: `sudo rm ${TUN_PATH} && sudo mknod ${TUN_PATH} c 10 200`, cause: error });
+    throw new Failure(
+      `${TUN_PATH} is not the TUN driver's`,
+      EXIT.PERMISSION,
+      { mend: `sudo rm ${TUN_PATH} && sudo mknod ${TUN_PATH} c 10 200`, cause: error },
+    );
   }
   throw error;
+}
+
+/**
+ * What opening a queue is for, and what is told of it where that fails; `mend` is for all that has no line of its own.
+ */
+export interface Purpose {
+  /** Like "make device pong0". */
+  readonly what: string;
+  /** For EBUSY. */
+  readonly busy: Failure;
+  /** For EPERM; without `what`, the kernel's words. */
+  readonly denied: { readonly what?: string; readonly mend: string };
+  readonly mend?: (errno: number) => string | undefined;
+}
+
+/** Opens a queue as openQueue() does. @throws Failure, in the words of `purpose`. */
+export function openQueueTo(purpose: Purpose, name: string, mode: Mode, flags: number): number {
+  try {
+    return openQueue(name, mode, flags);
+  } catch (error) {
+    if (!(error instanceof libc.SystemError)) throw error;
+    const { busy, denied, mend, what } = purpose;
+    if (error.errno === libc.E.EBUSY) throw busy;
+    const failed = `cannot ${what}: ${error.message}`;
+    if (error.errno === libc.E.EPERM) {
+      throw new Failure(denied.what ?? failed, EXIT.PERMISSION, { mend: denied.mend, cause: error });
+    }
+    throw new Failure(failed, EXIT.RUNTIME, { mend: mend?.(error.errno), cause: error });
+  }
 }
 
 /** Whether the descriptor is a queue of that device, one that carries packets and nothing else. */
@@ -47,7 +83,8 @@ export function isQueue(fd: number, name: string, mode: Mode): boolean {
   if (libc.ioctl(fd, uapi.TUNGETIFF, ifreq) < 0) return false;
   const flags = ifreq.readUInt16LE(uapi.IFNAMSIZ);
   const mask = uapi.IFF_TUN | uapi.IFF_TAP | uapi.IFF_NO_PI | uapi.IFF_VNET_HDR;
-  return ifreq.toString("latin1", 0, uapi.IFNAMSIZ).replace(/\0.*$/s, "") === name && (flags & mask) === (kindOf(mode) | uapi.IFF_NO_PI);
+  return ifreq.toString("latin1", 0, uapi.IFNAMSIZ).replace(/\0.*$/s, "") === name
+    && (flags & mask) === (kindOf(mode) | uapi.IFF_NO_PI);
 }
 
 /** Of the device, by one of its queues. @throws SystemError */

@@ -1,6 +1,6 @@
 /**
- * Basic authentication (RFC 7617) by bcrypt hashes. The hashing is another thread's, one at a time, and its outcomes are kept: so who
- * has been let in once is answered at once, however many wrong passwords come meanwhile.
+ * Basic authentication (RFC 7617) by bcrypt hashes. The hashing is another thread's, one at a time, and its outcomes
+ * are kept: so who has been let in once is answered at once, however many wrong passwords come meanwhile.
  */
 import { createHmac, randomBytes } from "node:crypto";
 import { once } from "node:events";

@@ -1,4 +1,7 @@
-/** A thread that compares passwords with bcrypt's hashes, one at a time: each takes a tenth of a second and more, by design. */
+/**
+ * A thread that compares passwords with bcrypt's hashes, one at a time: each takes a tenth of a second and more, by
+ * design.
+ */
 import { parentPort } from "node:worker_threads";
 import { compareSync } from "bcryptjs";
 

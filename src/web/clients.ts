@@ -13,12 +13,16 @@ export interface ClientPolicy {
 export function objection({ type, allowedSans }: ClientPolicy, socket: TLSSocket): string | undefined {
   if (type === "NoClientCert") return undefined;
   const certificate = socket.getPeerX509Certificate();
-  if (!certificate) return type === "RequestClientCert" || type === "VerifyClientCertIfGiven" ? undefined : "it has no certificate";
+  if (!certificate) {
+    return type === "RequestClientCert" || type === "VerifyClientCertIfGiven" ? undefined : "it has no certificate";
+  }
   if ((type === "VerifyClientCertIfGiven" || type === "RequireAndVerifyClientCert") && !socket.authorized) {
     // An error's code, whatever its type says.
     return `its certificate is not verified: ${String(socket.authorizationError)}`;
   }
-  if (allowedSans && !sansOf(certificate.subjectAltName ?? "").some((san) => allowedSans.includes(san))) return "its certificate has none of client_allowed_sans";
+  if (allowedSans && !sansOf(certificate.subjectAltName ?? "").some((san) => allowedSans.includes(san))) {
+    return "its certificate has none of client_allowed_sans";
+  }
   return undefined;
 }
 
@@ -34,7 +38,9 @@ export function sansOf(text: string): string[] {
   });
 }
 
-/** Node.js quotes, as JSON does, what could be taken for more than one. What is quoted otherwise is no name: undefined. */
+/**
+ * Node.js quotes, as JSON does, what could be taken for more than one. What is quoted otherwise is no name: undefined.
+ */
 function unquoted(value: string): string | undefined {
   if (!value.startsWith("\"")) return value;
   try {

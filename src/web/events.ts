@@ -37,7 +37,9 @@ export class Events {
     this.#listeners.add(response);
     response.once("close", () => { this.#forget(response); });
     // Proxies that buffer (nginx) would hold events back.
-    response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" });
+    response.writeHead(
+      200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" },
+    );
     response.write(this.#event);
   }
 

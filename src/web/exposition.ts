@@ -23,8 +23,8 @@ export async function expose(registry: Registry, accepted: IncomingHttpHeaders):
 }
 
 /**
- * The same in OpenMetrics 1.0.0. prom-client has that too, but there it renames the metrics themselves, and one registry's text is then
- * wrong in the other format.
+ * The same in OpenMetrics 1.0.0. prom-client has that too, but there it renames the metrics themselves, and one
+ * registry's text is then wrong in the other format.
  */
 export function toOpenMetrics(classic: string): string {
   const families = classic
@@ -39,7 +39,8 @@ export function toOpenMetrics(classic: string): string {
 export function wantsOpenMetrics(accept: string | undefined): boolean {
   for (const { value, parameters } of preferences(accept)) {
     const version = parameters.get("version");
-    if (value === "application/openmetrics-text" && (version === undefined || version === "1.0.0" || version === "0.0.1")) return true;
+    if (value === "application/openmetrics-text"
+      && (version === undefined || version === "1.0.0" || version === "0.0.1")) return true;
     if (value === "text/plain" && (version === undefined || version === "0.0.4")) return false;
   }
   return false;
@@ -56,8 +57,8 @@ interface Preference {
 }
 
 /**
- * What a header of RFC 9110 §12.4.2 lists, the most preferred first, without what is not acceptable. Libraries that choose among given
- * types want every parameter matched, and Prometheus 3 adds one, escaping.
+ * What a header of RFC 9110 §12.4.2 lists, the most preferred first, without what is not acceptable. Libraries that
+ * choose among given types want every parameter matched, and Prometheus 3 adds one, escaping.
  */
 function preferences(header = ""): Preference[] {
   return header.split(",").map((item) => {

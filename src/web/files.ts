@@ -1,4 +1,7 @@
-/** The page at / and what belongs to it, as the browser asks for them: by their places in the tree, since modules import one another by these. */
+/**
+ * The page at / and what belongs to it, as the browser asks for them: by their places in the tree, since modules import
+ * one another by these.
+ */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { ICON, PAGE } from "./page/html.js";
@@ -17,7 +20,10 @@ const SOURCES = new Map([
   ["/web/page/icon.svg", () => ({ type: "image/svg+xml", body: ICON })],
   ["/web/page/style.css", () => ({ type: "text/css; charset=utf-8", body: uplotStyle() + STYLE + PAGE_STYLE })],
   ["/web/page/uplot.js", () => script(uplotScript())],
-  ...["/web/page/page.js", "/web/page/chart.js", "/telemetry/figures.js", "/telemetry/numbers.js", "/telemetry/reasons.js"].map((path) => [path, () => script(readFileSync(new URL(`..${path}`, import.meta.url), "utf8"))] as const),
+  ...[
+    "/web/page/page.js", "/web/page/chart.js", "/telemetry/figures.js", "/telemetry/numbers.js",
+    "/telemetry/reasons.js",
+  ].map((path) => [path, () => script(readFileSync(new URL(`..${path}`, import.meta.url), "utf8"))] as const),
 ]);
 
 /** Those that were asked for. */

@@ -10,8 +10,8 @@ export class Gate {
   constructor(readonly limit: number) {}
 
   /**
-   * Whether a request may be served. Where all places are taken, a response that is written and waits for its reader loses its own, the
-   * oldest first: so readers that do not read keep nobody out.
+   * Whether a request may be served. Where all places are taken, a response that is written and waits for its reader
+   * loses its own, the oldest first: so readers that do not read keep nobody out.
    */
   enter(response: ServerResponse): boolean {
     if (this.limit === 0) return true;
@@ -27,14 +27,20 @@ export class Gate {
   }
 }
 
-/** Cuts a response that is written and not taken in time. One that goes on is left alone: whoever writes it watches over it. */
+/**
+ * Cuts a response that is written and not taken in time. One that goes on is left alone: whoever writes it watches over
+ * it.
+ */
 export function limitTaking(response: ServerResponse, termMs: number): void {
   if (!response.writableEnded) return;
   const term = setTimeout(() => { cut(response); }, termMs).unref();
   response.once("close", () => { clearTimeout(term); });
 }
 
-/** Ends a response where it is, and its connection: an HTTP/2 session goes on counting what a stream left behind, and takes no others for it. */
+/**
+ * Ends a response where it is, and its connection: an HTTP/2 session goes on counting what a stream left behind, and
+ * takes no others for it.
+ */
 export function cut(response: ServerResponse | Http2ServerResponse): void {
   if (response instanceof Http2ServerResponse) response.stream.session?.destroy();
   else response.destroy();

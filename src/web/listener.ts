@@ -16,8 +16,13 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** `beside`: where this process listens already. @throws Failure where the place is in use, not permitted, or not this machine's. */
-export async function listen(place: Endpoint | InheritedSocket, onConnection: (socket: Socket) => void, beside: readonly Endpoint[] = []): Promise<Listener> {
+/**
+ * `beside`: where this process listens already. @throws Failure where the place is in use, not permitted, or not this
+ * machine's.
+ */
+export async function listen(
+  place: Endpoint | InheritedSocket, onConnection: (socket: Socket) => void, beside: readonly Endpoint[] = [],
+): Promise<Listener> {
   const server = createServer(onConnection);
   try {
     const listening = once(server, "listening");
@@ -48,39 +53,60 @@ function endpointOf(server: Server, place: Endpoint | InheritedSocket): Endpoint
 }
 
 /**
- * Removes a socket's file at which nobody listens: a pongd that was killed leaves one. Whatever else is there stays, and is in the way.
+ * Removes a socket's file at which nobody listens: a pongd that was killed leaves one. Whatever else is there stays,
+ * and is in the way.
  * @throws Failure for what is no socket.
  */
 async function removeStale(path: string): Promise<void> {
   const file = lstatSync(path, { throwIfNoEntry: false });
   if (!file) return;
-  if (!file.isSocket()) throw new Failure(`${textOf({ path })}: that file is no socket; choose another path`, EXIT.RUNTIME);
+  if (!file.isSocket()) {
+    throw new Failure(`${textOf({ path })}: that file is no socket; choose another path`, EXIT.RUNTIME);
+  }
   const socket = connect(path);
-  const refused = await once(socket, "connect").then(() => false, (error: unknown) => (error as NodeJS.ErrnoException).code === "ECONNREFUSED");
+  const refused = await once(socket, "connect").then(
+    () => false, (error: unknown) => (error as NodeJS.ErrnoException).code === "ECONNREFUSED",
+  );
   socket.destroy();
   if (refused) unlinkSync(path);
 }
 
 function explain(error: unknown, place: Endpoint | InheritedSocket, beside: readonly Endpoint[]): unknown {
   if (error instanceof Failure) return error;
-  const failure = (what: string, exitStatus: Failure["exitStatus"] = EXIT.RUNTIME) => new Failure(what, exitStatus, { cause: error });
+  const failure = (
+    what: string, exitStatus: Failure["exitStatus"] = EXIT.RUNTIME,
+  ) => new Failure(what, exitStatus, { cause: error });
   const code = (error as NodeJS.ErrnoException).code ?? "";
   if ("fd" in place) {
-    return failure(`systemd handed over descriptor ${place.fd} (${place.name}), which is no stream socket to listen on; in its unit, write ListenStream= and Accept=no`);
+    return failure(`systemd handed over descriptor ${place.fd} (${place.name}), which is no stream socket to listen `
+      + "on; in its unit, write ListenStream= and Accept=no");
   }
   const where = textOf(place);
   const own = beside.find((other) => "port" in other && "port" in place && other.port === place.port);
-  if (code === "EADDRINUSE" && own) return failure(`${where} overlaps with ${textOf(own)}, where pongd listens too; leave one of them out`);
-  if (code === "EADDRINUSE") return failure(`${where} is in use, perhaps by another pongd; choose another address with --listen`);
+  if (code === "EADDRINUSE" && own) {
+    return failure(`${where} overlaps with ${textOf(own)}, where pongd listens too; leave one of them out`);
+  }
+  if (code === "EADDRINUSE") {
+    return failure(`${where} is in use, perhaps by another pongd; choose another address with --listen`);
+  }
   if ("path" in place) {
     const folder = dirname(place.path);
     // libuv makes EACCES of ENOENT.
-    if (code === "EACCES" && !existsSync(folder)) return failure(`${where}: there is no folder ${folder}; make it, or choose another path`);
-    if (code === "EACCES") return failure(`${where}: no file may be made in ${folder}; choose another path, or have systemd open the socket (pongd.socket)`, EXIT.PERMISSION);
+    if (code === "EACCES" && !existsSync(folder)) {
+      return failure(`${where}: there is no folder ${folder}; make it, or choose another path`);
+    }
+    if (code === "EACCES") return failure(
+      `${where}: no file may be made in ${folder}; choose another path, or have systemd open the socket (pongd.socket)`,
+      EXIT.PERMISSION,
+    );
   } else if (code === "EACCES") {
-    return failure(`${where} is not permitted: ports below 1024 need CAP_NET_BIND_SERVICE; choose another with --listen`, EXIT.PERMISSION);
+    return failure(
+      `${where} is not permitted: ports below 1024 need CAP_NET_BIND_SERVICE; choose another with --listen`,
+      EXIT.PERMISSION,
+    );
   } else if (code === "EINVAL" && isIPv6(place.host ?? "")) {
-    return failure(`${where} is an address of one interface, which is not named or not there; write it like [fe80::1%eth0]:${place.port}`);
+    return failure(`${where} is an address of one interface, which is not named or not there; write it like `
+      + `[fe80::1%eth0]:${place.port}`);
   } else if (["EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN"].includes(code)) {
     return failure(`${where} is no address of this machine, or not yet; choose another with --listen`);
   }

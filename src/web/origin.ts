@@ -3,8 +3,9 @@ import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
 
 /**
- * Browsers tell by Sec-Fetch-Site, but only over HTTPS and on this machine's own addresses. Elsewhere they send Origin alone, with every
- * method but GET and HEAD; it is compared with the host that was asked (RFC 6454 §5). Programs other than browsers send neither.
+ * Browsers tell by Sec-Fetch-Site, but only over HTTPS and on this machine's own addresses. Elsewhere they send Origin
+ * alone, with every method but GET and HEAD; it is compared with the host that was asked (RFC 6454 §5). Programs other
+ * than browsers send neither.
  */
 export function isFromElsewhere({ headers, socket }: Pick<IncomingMessage, "headers" | "socket">): boolean {
   const site = headers["sec-fetch-site"];

@@ -7,13 +7,14 @@ import { fileAt, type File } from "./files.js";
 import type { Gate } from "./gate.js";
 import { isFromElsewhere } from "./origin.js";
 
-export interface Status {
+export interface Backend {
   /** The registry, once there is one. */
   metrics(): Registry | undefined;
   /** Why not everything is answered now, in one line; undefined where it is. */
   obstacle(): string | undefined;
   /**
-   * Fulfilled when the configuration has been read anew and holds, with what could not be done, a line each; undefined where there is none to read. @throws what is wrong with it.
+   * Fulfilled when the configuration has been read anew and holds, with what could not be done, a line each; undefined
+   * where there is none to read. @throws what is wrong with it.
    */
   reload(): Promise<readonly string[]> | undefined;
   /** What the page at / is told. */
@@ -22,7 +23,8 @@ export interface Status {
 
 /** Nothing but what pongd itself serves gets into a page, and a page gets nowhere else. */
 const HEADERS = {
-  "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src "
+    + "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   "X-Content-Type-Options": "nosniff",
   "Referrer-Policy": "no-referrer",
 };
@@ -31,10 +33,13 @@ const HEADERS = {
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 /**
- * Answers a request. What it has ended by then must be taken within the server's term; a response that goes on has none, and whoever
- * writes it watches over it (limitTaking in gate.ts). `gate`: of requests for metrics. @throws whatever cannot be helped, before it has answered.
+ * Answers a request. What it has ended by then must be taken within the server's term; a response that goes on has
+ * none, and whoever writes it watches over it (limitTaking in gate.ts). `gate`: of requests for metrics. @throws
+ * whatever cannot be helped, before it has answered.
  */
-export async function answer(request: IncomingMessage, response: ServerResponse, status: Status, gate: Gate): Promise<void> {
+export async function answer(
+  request: IncomingMessage, response: ServerResponse, status: Backend, gate: Gate,
+): Promise<void> {
   // RFC 9112 §3.2.2: the absolute form is a proxy's, and to be understood.
   const path = request.url?.replace(/^https?:\/\/[^/?]*/i, "").replace(/\?.*$/, "") ?? "";
   // What the web configuration says instead has been set.
@@ -55,7 +60,11 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
       if (!registry) {
         respond(response, 503, "Not Ready\n");
       } else if (!gate.enter(response)) {
-        respond(response, 503, `Service Unavailable: ${gate.limit} requests are being served, as many as --max-requests allows\n`);
+        respond(
+          response,
+          503,
+          `Service Unavailable: ${gate.limit} requests are being served, as many as --max-requests allows\n`,
+        );
       } else {
         const { body, type, headers } = await expose(registry, request.headers);
         respond(response, 200, body, type, headers);
@@ -86,7 +95,7 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
 }
 
 /** A stream that lasts for as long as the browser wants it. */
-function events(request: IncomingMessage, response: ServerResponse, { events }: Status): void {
+function events(request: IncomingMessage, response: ServerResponse, { events }: Backend): void {
   if (request.method === "HEAD") respond(response, 200, "", "text/event-stream");
   else if (events.full) respond(response, 503, "Service Unavailable: too many pages are open\n");
   else events.stream(response);
@@ -100,7 +109,7 @@ function send(request: IncomingMessage, response: ServerResponse, { type, body, 
   else respond(response, 200, body, type);
 }
 
-async function reload(response: ServerResponse, status: Status): Promise<void> {
+async function reload(response: ServerResponse, status: Backend): Promise<void> {
   const reloaded = status.reload();
   if (!reloaded) {
     respond(response, 409, "Conflict: pongd runs without a configuration file, or is not up yet\n");
@@ -111,7 +120,10 @@ async function reload(response: ServerResponse, status: Status): Promise<void> {
 }
 
 /** A whole response. */
-export function respond(response: ServerResponse, status: number, body: string | Uint8Array, type = "text/plain; charset=utf-8", headers: OutgoingHttpHeaders = {}): void {
+export function respond(
+  response: ServerResponse, status: number, body: string | Uint8Array, type = "text/plain; charset=utf-8",
+  headers: OutgoingHttpHeaders = {},
+): void {
   response.writeHead(status, { ...headers, "Content-Type": type, "Content-Length": Buffer.byteLength(body) });
   response.end(body);
 }

@@ -1,8 +1,10 @@
 /**
  * The server of the operator's side: what listens, what each connection becomes, and how it ends.
  *
- *  1. net.Servers accept connections, one for each place that is listened at; all are known, and of too many the oldest goes
- *  2. by the web configuration of that moment one is handed to a tls.Server, which is another one once that has changed, or to step 3
+ * 1. net.Servers accept connections, one for each place that is listened at; all are known, and of too many the oldest
+ * goes
+ * 2. by the web configuration of that moment one is handed to a tls.Server, which is another one once that has changed,
+ * or to step 3
  *  3. one http.Server and one HTTP/2 server, of which neither listens, take them and what comes decrypted out of step 2
  *  4. each request: rate, then user, then the route
  *
@@ -21,7 +23,7 @@ import { objection } from "./clients.js";
 import { isSamePlace, urlOf, type Endpoint } from "../prefix/endpoints.js";
 import { cut, Gate, limitTaking } from "./gate.js";
 import { listen, type Listener } from "./listener.js";
-import { answer, respond, type Status } from "./routes.js";
+import { answer, respond, type Backend } from "./routes.js";
 import type { WebConfig } from "./webconfig.js";
 
 /** For a handshake, for a request, and for a response once it is written. */
@@ -48,9 +50,14 @@ export interface ServeOptions {
   readonly termMs?: number;
 }
 
-/** Opens the server at all `places`, those that systemd has opened first. @throws Failure where one is in use, not permitted, or not this machine's. */
+/**
+ * Opens the server at all `places`, those that systemd has opened first. @throws Failure where one is in use, not
+ * permitted, or not this machine's.
+ */
 export async function serve(
-  places: readonly (InheritedSocket | Endpoint)[], status: Status, { web, maxRequests = 0, log, termMs = TERM_MS }: ServeOptions = {},
+  places: readonly (InheritedSocket | Endpoint)[], status: Backend, {
+    web, maxRequests = 0, log, termMs = TERM_MS,
+  }: ServeOptions = {},
 ): Promise<HttpServer> {
   const gate = new Gate(maxRequests);
   const bcrypt = new BcryptThread();
@@ -71,9 +78,13 @@ export async function serve(
     if (verdict === "granted") {
       await answer(request, response, status, gate);
     } else if (verdict === "denied") {
-      respond(response, 401, "Unauthorized\n", undefined, { "WWW-Authenticate": "Basic realm=\"pongd\", charset=\"UTF-8\"" });
+      respond(
+        response, 401, "Unauthorized\n", undefined, { "WWW-Authenticate": "Basic realm=\"pongd\", charset=\"UTF-8\"" },
+      );
     } else {
-      respond(response, 503, "Service Unavailable: too many passwords are being checked\n", undefined, { "Retry-After": "1" });
+      respond(
+        response, 503, "Service Unavailable: too many passwords are being checked\n", undefined, { "Retry-After": "1" },
+      );
     }
   };
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
@@ -85,7 +96,8 @@ export async function serve(
 
   const last = new WeakMap<Socket, ServerResponse>();
   const http1 = http.createServer({
-    headersTimeout: termMs, requestTimeout: termMs, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: Math.min(termMs, CHECK_MS),
+    headersTimeout: termMs, requestTimeout: termMs, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: Math
+      .min(termMs, CHECK_MS),
   }, (request, response) => {
     // Responses would wait behind one that may never end, and nobody could cut them.
     if (last.get(request.socket)?.writableEnded === false) {

@@ -1,7 +1,8 @@
 /**
- * A web configuration: TLS, users, headers and a rate for what is served by HTTP, in the format of Prometheus's exporter-toolkit
- * (docs/web-configuration.md there). It and the files it names are looked at whenever somebody connects or asks, and read again when
- * they have changed; of what is wrong then the log has a line, and the last that was right holds.
+ * A web configuration: TLS, users, headers and a rate for what is served by HTTP, in the format of Prometheus's
+ * exporter-toolkit (docs/web-configuration.md there). It and the files it names are looked at whenever somebody
+ * connects or asks, and read again when they have changed; of what is wrong then the log has a line, and the last that
+ * was right holds.
  */
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
@@ -45,7 +46,9 @@ export function readWebConfig(name: string, visit: (file: string) => void = () =
   checkRegular(name);
   const file = new YamlFile<WebDocument>(name, { schema, empty: undefined, secret: isSecret, salvage: () => ({}) });
   file.check();
-  const { tls_server_config: tls, http_server_config: http, basic_auth_users: users, rate_limit: limit } = file.document;
+  const {
+    tls_server_config: tls, http_server_config: http, basic_auth_users: users, rate_limit: limit,
+  } = file.document;
   const http2 = http?.http2 ?? true;
   const problems: Problem[] = [];
   const read = new TlsReader(name, tls ?? {}, http2, problems, visit).read();
@@ -53,7 +56,8 @@ export function readWebConfig(name: string, visit: (file: string) => void = () =
   const intervalMs = durationMs(limit?.interval ?? 0) ?? 0;
   return {
     tls: read,
-    headers: new Map(Object.entries(http?.headers ?? {}).flatMap(([name, value]) => value === null || value === "" ? [] : [[name, String(value)]])),
+    headers: new Map(Object.entries(http?.headers ?? {})
+      .flatMap(([name, value]) => value === null || value === "" ? [] : [[name, String(value)]])),
     users: new Map(Object.entries(users ?? {})),
     limiter: intervalMs > 0 ? new RateLimiter(intervalMs, limit?.burst ?? 0) : undefined,
   };
@@ -62,7 +66,8 @@ export function readWebConfig(name: string, visit: (file: string) => void = () =
 /** Where users and passwords stand, and a key that may be both. */
 function isSecret(path: Path): boolean {
   const [first, second] = path;
-  return path.length === 0 || first === "basic_auth_users" || second === "key" || /[:$]/.test(String(path[path.length - 1]));
+  return path.length === 0 || first === "basic_auth_users" || second === "key"
+    || /[:$]/.test(String(path[path.length - 1]));
 }
 
 class TlsReader {
@@ -86,23 +91,43 @@ class TlsReader {
     if (Object.values(tls).every((value) => value === null || value === "")) return undefined;
     const [cert, key, ca] = [this.#text("cert"), this.#text("key"), this.#text("client_ca")];
     const type = CLIENT_AUTH.find((name) => name === tls.client_auth_type) ?? "NoClientCert";
-    if (!this.#isGiven("cert")) this.#say([], "cert_file is missing; expected the server's certificate there, or in cert");
-    if (!this.#isGiven("key")) this.#say([], "key_file is missing; expected the certificate's private key there, or in key");
+    if (!this.#isGiven("cert")) {
+      this.#say([], "cert_file is missing; expected the server's certificate there, or in cert");
+    }
+    if (!this.#isGiven("key")) {
+      this.#say([], "key_file is missing; expected the certificate's private key there, or in key");
+    }
     if (type === "NoClientCert") {
-      if (this.#isGiven("client_ca")) this.#say([this.#keyOf("client_ca")], "no client is asked for a certificate; expected client_auth_type, too, RequireAndVerifyClientCert for instance");
-      if (tls.client_allowed_sans) this.#say(["client_allowed_sans"], "no client is asked for a certificate; expected client_auth_type, too, RequireAndVerifyClientCert for instance");
+      if (this.#isGiven("client_ca")) this.#say(
+        [this.#keyOf("client_ca")],
+        "no client is asked for a certificate; expected client_auth_type, too, RequireAndVerifyClientCert for instance",
+      );
+      if (tls.client_allowed_sans) this.#say(
+        ["client_allowed_sans"],
+        "no client is asked for a certificate; expected client_auth_type, too, RequireAndVerifyClientCert for instance",
+      );
     }
     const [min, max] = [tls.min_version ?? "TLS12", tls.max_version ?? "TLS13"];
-    if (min > max) this.#say([tls.min_version ? "min_version" : "max_version"], `no version is left from ${min} to ${max}; expected a min_version that is not above max_version`);
+    if (min > max) this.#say(
+      [tls.min_version ? "min_version" : "max_version"],
+      `no version is left from ${min} to ${max}; expected a min_version that is not above max_version`,
+    );
     const suites = tls.cipher_suites ?? [];
     if (this.#http2 && min < "TLS13" && suites.length > 0 && !HTTP2_CIPHERS.some((suite) => suites.includes(suite))) {
-      this.#say(["cipher_suites"], `HTTP/2 needs ${HTTP2_CIPHERS.join(" or ")}; add it, or write http2: false in http_server_config`);
+      this.#say(
+        ["cipher_suites"],
+        `HTTP/2 needs ${HTTP2_CIPHERS.join(" or ")}; add it, or write http2: false in http_server_config`,
+      );
     }
     this.#checkPair(cert, key);
     if (ca !== undefined) this.#checkAuthorities(ca);
 
     const curves = tls.curve_preferences ?? [];
-    const ciphers = suites.length > 0 ? [...TLS13_CIPHERS, ...suites.filter((suite) => !TLS13_CIPHERS.includes(suite)).map((suite) => CIPHERS[suite])].join(":") : DEFAULT_CIPHERS;
+    const ciphers = suites.length > 0
+      ? [
+          ...TLS13_CIPHERS, ...suites.filter((suite) => !TLS13_CIPHERS.includes(suite)).map((suite) => CIPHERS[suite]),
+        ].join(":")
+      : DEFAULT_CIPHERS;
     const options: TlsOptions = {
       cert, key, ca,
       minVersion: VERSIONS[min],
@@ -125,7 +150,10 @@ class TlsReader {
   }
 
   #say(path: readonly (string | number)[], message: string): void {
-    this.#problems.push({ path: ["tls_server_config", ...path], message: path.length > 0 ? `tls_server_config.${path.join(".")}: ${message}` : `tls_server_config: ${message}` });
+    this.#problems.push({
+      path: ["tls_server_config", ...path],
+      message: path.length > 0 ? `tls_server_config.${path.join(".")}: ${message}` : `tls_server_config: ${message}`,
+    });
   }
 
   #isGiven(key: TextKey): boolean {
@@ -147,15 +175,23 @@ class TlsReader {
       checkRegular(file);
       return readFileSync(file, "utf8");
     } catch (error) {
-      this.#say([`${key}_file`], error instanceof Failure ? error.what : `${file}: cannot be read: ${messageOf(error)}`);
+      this.#say(
+        [`${key}_file`], error instanceof Failure ? error.what : `${file}: cannot be read: ${messageOf(error)}`,
+      );
       return undefined;
     }
   }
 
   #checkPair(cert: string | undefined, key: string | undefined): void {
-    const certificate = cert === undefined ? undefined : this.#try("cert", "no certificate in PEM", () => new X509Certificate(cert));
-    const secret = key === undefined ? undefined : this.#try<KeyObject>("key", "no private key in PEM, or one with a passphrase", () => createPrivateKey(key));
-    if (certificate && secret && !certificate.checkPrivateKey(secret)) this.#say([this.#keyOf("key")], `not the private key of the certificate in ${this.#keyOf("cert")}`);
+    const certificate = cert === undefined
+      ? undefined
+      : this.#try("cert", "no certificate in PEM", () => new X509Certificate(cert));
+    const secret = key === undefined
+      ? undefined
+      : this.#try<KeyObject>("key", "no private key in PEM, or one with a passphrase", () => createPrivateKey(key));
+    if (certificate && secret && !certificate.checkPrivateKey(secret)) {
+      this.#say([this.#keyOf("key")], `not the private key of the certificate in ${this.#keyOf("cert")}`);
+    }
   }
 
   #checkAuthorities(ca: string): void {
@@ -203,7 +239,11 @@ export class WebFile {
     const { config: read, files, fingerprint } = this.#read();
     this.#files = files;
     this.#fingerprint = fingerprint;
-    const config = opens(this.#config, read) ? new Failure(`${this.#name}: TLS and users are all gone from it; pongd takes that up when it is started again`, EXIT.CONFIG) : read;
+    const config = opens(this.#config, read)
+      ? new Failure(
+          `${this.#name}: TLS and users are all gone from it; pongd takes that up when it is started again`, EXIT.CONFIG,
+        )
+      : read;
     this.successful = !(config instanceof Failure);
     if (config instanceof Failure) {
       this.#log.error(`${config.lines.join("; ")}; the web configuration stays as it was`);
@@ -225,13 +265,18 @@ export class WebFile {
         files.add(file);
       });
     } catch (error) {
-      config = error instanceof Failure ? error : new Failure(`${this.#name}: ${messageOf(error)}`, EXIT.CONFIG, { cause: error });
+      config = error instanceof Failure
+        ? error
+        : new Failure(`${this.#name}: ${messageOf(error)}`, EXIT.CONFIG, { cause: error });
     }
     return { config, files, fingerprint: prints.join() };
   }
 }
 
-/** Whether it would let everybody in after one that did not: as a file does that is being written, or cleared, just then. */
+/**
+ * Whether it would let everybody in after one that did not: as a file does that is being written, or cleared, just
+ * then.
+ */
 function opens(before: WebConfig, after: WebConfig | Failure): boolean {
   const isClosed = ({ tls, users }: WebConfig) => tls !== undefined || users.size > 0;
   return !(after instanceof Failure) && isClosed(before) && !isClosed(after);

@@ -8,7 +8,7 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 import axe from "axe-core";
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
 import { Events, MAX_LISTENERS } from "../../src/web/events.js";
-import type { Live } from "../../src/telemetry/snapshot.js";
+import type { Snapshot } from "../../src/telemetry/snapshot.js";
 import { explain } from "../../src/telemetry/reasons.js";
 import { goto } from "../support/browser.js";
 import { needs, Netns, Pongd, said, sum } from "../support/netns.js";
@@ -194,9 +194,9 @@ prefixes:
 describe("the page at /, of figures that are made up", needs("chromium"), () => {
   let browser: Browser;
   let http: LocalServer;
-  let live: Live | undefined;
+  let live: Snapshot | undefined;
   let events: Events;
-  const figures = (count: number, prefixes: number): Live => ({
+  const figures = (count: number, prefixes: number): Snapshot => ({
     since: Date.now() - 93_784_000, example: undefined, host: "lab7", device: { name: "pong0", state: "up", mtu: 1500 },
     figures: {
       at: Date.now(), version: "0.1.0", ready: true, overrun: 0, dropped: { icmp_csum: count, [HOSTILE]: 12 }, prefixCount: prefixes,

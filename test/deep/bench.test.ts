@@ -6,18 +6,18 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { chartsOf } from "../../src/bench/charts.ts";
-import { compare, differences, parseReport } from "../../src/bench/compare.ts";
-import { Histogram } from "../../src/bench/histogram.ts";
-import { createEngine } from "../../src/bench/engines.ts";
-import { renderHtml } from "../../src/bench/html.ts";
-import { BENCH_ENGINES, type EngineReport, type EngineResult, type TunReport } from "../../src/bench/report.ts";
-import { median, medianInterval, percentile, spreadOf } from "../../src/bench/stats.ts";
-import { headline, renderChanges, renderText } from "../../src/bench/text.ts";
-import { trafficOf, Workload } from "../../src/bench/workload.ts";
-import { LinearMemory } from "../../src/engine/memory.ts";
-import { CLI } from "../support/netns.ts";
-import { Random } from "../support/random.ts";
+import { chartsOf } from "../../src/bench/charts.js";
+import { compare, differences, parseReport } from "../../src/bench/compare.js";
+import { Histogram } from "../../src/bench/histogram.js";
+import { createEngine } from "../../src/bench/engines.js";
+import { renderHtml } from "../../src/bench/html.js";
+import { BENCH_ENGINES, type EngineReport, type EngineResult, type TunReport } from "../../src/bench/report.js";
+import { median, medianInterval, percentile, spreadOf } from "../../src/bench/stats.js";
+import { headline, renderChanges, renderText } from "../../src/bench/text.js";
+import { trafficOf, Workload } from "../../src/bench/workload.js";
+import { LinearMemory } from "../../src/engine/memory.js";
+import { CLI } from "../support/netns.js";
+import { Random } from "../support/random.js";
 
 describe("statistics", () => {
   test("median and percentile of odd, even and single values", () => {

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { build } from "../support/assembly.ts";
-import { plainSum } from "../support/packets.ts";
-import { Random } from "../support/random.ts";
+import { build } from "../support/assembly.js";
+import { plainSum } from "../support/packets.js";
+import { Random } from "../support/random.js";
 
 const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });
 const bytes = new Uint8Array(memory.buffer);

@@ -4,12 +4,12 @@ import { spawnSync } from "node:child_process";
 import { describe, test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
-import { readQuickly, type ConfigFile } from "../../src/config/reader.ts";
-import { effective } from "../../src/config/merge.ts";
-import { Places } from "../../src/config/places.ts";
-import { toDocument, toYaml } from "../../src/config/print.ts";
-import { jsonSchema } from "../../src/config/schema.ts";
-import { read, refusal, withFile } from "../support/config.ts";
+import { readQuickly, type ConfigFile } from "../../src/config/reader.js";
+import { effective } from "../../src/config/merge.js";
+import { Places } from "../../src/config/places.js";
+import { toDocument, toYaml } from "../../src/config/print.js";
+import { jsonSchema } from "../../src/config/schema.js";
+import { read, refusal, withFile } from "../support/config.js";
 
 const validate = new Ajv2020({ strict: true, allErrors: true, allowUnionTypes: true }).compile(jsonSchema());
 

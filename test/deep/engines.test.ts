@@ -5,14 +5,14 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Counter, COUNTERS, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.ts";
-import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.ts";
-import { PREFIXES } from "../../abi/tables.ts";
-import { clearPrivate, ENGINES, Rig } from "../support/engines.ts";
-import { addr6, icmpv6Packet, setIcmpv6Checksum } from "../support/ipv6.ts";
-import { addr, icmpPacket, plainSum, setHeaderChecksum, setIcmpChecksum } from "../support/packets.ts";
-import { Random } from "../support/random.ts";
-import { DROPS, LIMITED } from "../vectors/drops.ts";
+import { Counter, COUNTERS, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
+import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import { PREFIXES } from "../../abi/tables.js";
+import { clearPrivate, ENGINES, Rig } from "../support/engines.js";
+import { addr6, icmpv6Packet, setIcmpv6Checksum } from "../support/ipv6.js";
+import { addr, icmpPacket, plainSum, setHeaderChecksum, setIcmpChecksum } from "../support/packets.js";
+import { Random } from "../support/random.js";
+import { DROPS, LIMITED } from "../vectors/drops.js";
 
 const PACKETS = Number(process.env.PACKETS ?? 1_000_000);
 const MTU = 1500;

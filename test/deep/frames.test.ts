@@ -4,15 +4,15 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Counter, Drop, DROPPED, Protocol, REPLIES } from "../../abi/counters.ts";
-import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.ts";
-import { clearPrivate, ENGINES, Rig } from "../support/engines.ts";
-import { arpFrame, BROADCAST, frame, linkOption, PER_ADDRESS, PEER_MAC, SHARED, SHARED_MAC, solicitationFrame, type FrameOptions } from "../support/frames.ts";
-import { HOST6, icmpv6Packet, PREFIX6 } from "../support/ipv6.ts";
-import { HOST, icmpPacket, PREFIX } from "../support/packets.ts";
-import { Random } from "../support/random.ts";
-import { DROPS } from "../vectors/drops.ts";
-import { DROP_FRAMES } from "../vectors/frames.ts";
+import { Counter, Drop, DROPPED, Protocol, REPLIES } from "../../abi/counters.js";
+import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import { clearPrivate, ENGINES, Rig } from "../support/engines.js";
+import { arpFrame, BROADCAST, frame, linkOption, PER_ADDRESS, PEER_MAC, SHARED, SHARED_MAC, solicitationFrame, type FrameOptions } from "../support/frames.js";
+import { HOST6, icmpv6Packet, PREFIX6 } from "../support/ipv6.js";
+import { HOST, icmpPacket, PREFIX } from "../support/packets.js";
+import { Random } from "../support/random.js";
+import { DROPS } from "../vectors/drops.js";
+import { DROP_FRAMES } from "../vectors/frames.js";
 
 const FRAMES = Number(process.env.PACKETS ?? 1_000_000) / 5;
 const MTU = 256;

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { after, describe, test } from "node:test";
-import { corpusOf, nameOf } from "../fuzz/corpus.ts";
-import { guided } from "../fuzz/guided.ts";
-import { Finding } from "../fuzz/target.ts";
-import { TARGETS } from "../fuzz/targets.ts";
-import "../support/process.ts";
+import { corpusOf, nameOf } from "../fuzz/corpus.js";
+import { guided } from "../fuzz/guided.js";
+import { Finding } from "../fuzz/target.js";
+import { TARGETS } from "../fuzz/targets.js";
+import "../support/process.js";
 
 describe("the fuzzing corpus", () => {
   for (const target of TARGETS) {

@@ -6,10 +6,10 @@ import { connect as connectHttp2, constants } from "node:http2";
 import { connect, type AddressInfo, type Socket } from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
-import { limitTaking } from "../../src/web/gate.ts";
-import { Folder, hash } from "../support/certificates.ts";
-import { ask, askHttp2, basic, closeServed, http2, served } from "../support/served.ts";
-import { certificate, type Pair } from "../support/x509.ts";
+import { limitTaking } from "../../src/web/gate.js";
+import { Folder, hash } from "../support/certificates.js";
+import { ask, askHttp2, basic, closeServed, http2, served } from "../support/served.js";
+import { certificate, type Pair } from "../support/x509.js";
 
 /** For tests that wait until somebody is cut. */
 const TERM = { termMs: 500 };

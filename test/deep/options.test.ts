@@ -1,14 +1,14 @@
 /** IP options, which the wasm engine alone looks at: a table of them, and random ones against a plain reading of the RFCs. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ERRORS, IcmpError } from "../../abi/counters.ts";
-import { SLOTS } from "../../abi/slots.ts";
-import { SourceRoute } from "../../abi/tables.ts";
-import { BY_DEFAULT, Rig, type Treatment } from "../support/engines.ts";
-import { outcome, randomOptions } from "../support/options.ts";
-import { addr, expectedError, HOST, icmpPacket, ipv4Packet, pattern, plainSum, setHeaderChecksum, TARGET, udpPacket } from "../support/packets.ts";
-import { Random } from "../support/random.ts";
-import { NOW, OPTIONS, ROUTES, US, type RouteVector } from "../vectors/options.ts";
+import { ERRORS, IcmpError } from "../../abi/counters.js";
+import { SLOTS } from "../../abi/slots.js";
+import { SourceRoute } from "../../abi/tables.js";
+import { BY_DEFAULT, Rig, type Treatment } from "../support/engines.js";
+import { outcome, randomOptions } from "../support/options.js";
+import { addr, expectedError, HOST, icmpPacket, ipv4Packet, pattern, plainSum, setHeaderChecksum, TARGET, udpPacket } from "../support/packets.js";
+import { Random } from "../support/random.js";
+import { NOW, OPTIONS, ROUTES, US, type RouteVector } from "../vectors/options.js";
 
 const RUNS = Number(process.env.PACKETS ?? 100_000);
 const MTU = 576;

@@ -5,8 +5,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { source } from "../support/assembly.ts";
-import "../support/process.ts";
+import { source } from "../support/assembly.js";
+import "../support/process.js";
 
 interface Packed {
   filename: string;
@@ -27,7 +27,7 @@ describe("package", () => {
       assert.ok(paths.includes(path), path);
     }
     const built = /^build\/((?:abi|src)\/.*\.js|completion\/(pongd\.(bash|fish)|_pongd)|man\/pongd\.1|release\.(wasm|js|d\.ts)|scalar\.wasm)$/;
-    const written = /^(package\.json|(README|CHANGELOG|SECURITY)\.md|LICENSE|docs\/\w+\.md|deploy\/[\w./-]+)$/;
+    const written = /^(package\.json|(README|CHANGELOG|SECURITY)\.md|LICENSE|docs\/[\w/-]+\.md|deploy\/[\w./-]+)$/;
     for (const path of paths) assert.match(path, path.startsWith("build/") ? built : written);
   });
 

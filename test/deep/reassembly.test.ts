@@ -2,23 +2,23 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import fc from "fast-check";
-import { DEADLINE, MTU, QUEUED, REASSEMBLY } from "../../abi/control.ts";
-import { ERRORS, IcmpError } from "../../abi/counters.ts";
-import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.ts";
-import { Unreachable } from "../../abi/tables.ts";
-import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.ts";
-import { LinearMemory } from "../../src/engine/memory.ts";
-import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.ts";
-import { tableOf } from "../../src/engine/table.ts";
-import { parsePrefix, serving } from "../../src/prefix/prefixes.ts";
-import { build, type Exports } from "../support/assembly.ts";
-import { Rig, type BenchOptions } from "../support/engines.ts";
+import { DEADLINE, MTU, QUEUED, REASSEMBLY } from "../../abi/control.js";
+import { ERRORS, IcmpError } from "../../abi/counters.js";
+import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import { Unreachable } from "../../abi/tables.js";
+import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
+import { LinearMemory } from "../../src/engine/memory.js";
+import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
+import { tableOf } from "../../src/engine/table.js";
+import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
+import { build, type Exports } from "../support/assembly.js";
+import { Rig, type BenchOptions } from "../support/engines.js";
 import {
   destination, expectedError6, expectedReply6, fragmentHeader, fragmentsOf6, hopByHop, icmpv6Packet, ipv6Packet, raw, routing, setIcmpv6Checksum, udpPacket6, type Extension,
-} from "../support/ipv6.ts";
-import { addr, bytes, expectedReply, fragmentsOf, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, setHeaderChecksum, udpPacket } from "../support/packets.ts";
-import { Reassembler } from "../support/reassembler.ts";
-import { FRAGMENTS } from "../vectors/drops.ts";
+} from "../support/ipv6.js";
+import { addr, bytes, expectedReply, fragmentsOf, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, setHeaderChecksum, udpPacket } from "../support/packets.js";
+import { Reassembler } from "../support/reassembler.js";
+import { FRAGMENTS } from "../vectors/drops.js";
 
 const FLOOD = 1_000_000;
 const MINUTE = 60_000;

@@ -6,8 +6,8 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } fro
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { source } from "../support/assembly.ts";
-import "../support/process.ts";
+import { source } from "../support/assembly.js";
+import "../support/process.js";
 
 interface Component {
   name: string;

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, describe, test } from "node:test";
-import { needsCommands, said } from "../support/netns.ts";
-import { missing } from "../support/programs.ts";
+import { needsCommands, said } from "../support/netns.js";
+import { missing } from "../support/programs.js";
 
 const dir = mkdtempSync(join(tmpdir(), "pongd test "));
 const { PATH = "" } = process.env;

@@ -1,19 +1,19 @@
 /** The layout of linear memory, abi/: no two regions overlap, and what is counted has room to grow. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import * as control from "../../abi/control.ts";
+import * as control from "../../abi/control.js";
 import {
   BATCH_BUCKETS, BATCH_SIZES, Counter, COUNTERS, COUNTERS_END, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, MAX_COUNTERS, MAX_DROPS,
   MAX_ERRORS, MAX_PROTOCOLS, PREFIX_REPLIES, Protocol, REPLIES,
-} from "../../abi/counters.ts";
-import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../abi/limits.ts";
-import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.ts";
-import { BATCH, DESCRIPTOR_SIZE, FREE, RECEIVED, SLOT_ALIGN, SLOT_BASE, SLOTS, TO_SEND } from "../../abi/slots.ts";
+} from "../../abi/counters.js";
+import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../abi/limits.js";
+import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.js";
+import { BATCH, DESCRIPTOR_SIZE, FREE, RECEIVED, SLOT_ALIGN, SLOT_BASE, SLOTS, TO_SEND } from "../../abi/slots.js";
 import {
   HOST, HOST6, HOST6_OWNER, HOST_OWNER, LIMIT_SIZE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS, ROOT_ENTRIES,
   SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6,
-} from "../../abi/tables.ts";
-import { RINGS, RINGS_SIZE, SIZEOF_SQE, SQ_ENTRIES, SQES, URING_END } from "../../abi/uring.ts";
+} from "../../abi/tables.js";
+import { RINGS, RINGS_SIZE, SIZEOF_SQE, SQ_ENTRIES, SQES, URING_END } from "../../abi/uring.js";
 
 const PAGE = 4096;
 

@@ -5,15 +5,15 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
-import { Counter } from "../../abi/counters.ts";
-import { ERROR_BURST, ERRORS_PER_MS } from "../../abi/limits.ts";
-import { source } from "../support/assembly.ts";
-import { BY_DEFAULT, Rig } from "../support/engines.ts";
-import { arpFrame, frame, SHARED, solicitationFrame } from "../support/frames.ts";
-import { fragmentHeader, ipv6Packet, udpPacket6 } from "../support/ipv6.ts";
-import { bytes, fragmentsOf, icmpPacket, ipv4Packet, pattern, udpPacket } from "../support/packets.ts";
-import { kind } from "../support/replies.ts";
-import { HOST_CASES, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.ts";
+import { Counter } from "../../abi/counters.js";
+import { ERROR_BURST, ERRORS_PER_MS } from "../../abi/limits.js";
+import { source } from "../support/assembly.js";
+import { BY_DEFAULT, Rig } from "../support/engines.js";
+import { arpFrame, frame, SHARED, solicitationFrame } from "../support/frames.js";
+import { fragmentHeader, ipv6Packet, udpPacket6 } from "../support/ipv6.js";
+import { bytes, fragmentsOf, icmpPacket, ipv4Packet, pattern, udpPacket } from "../support/packets.js";
+import { kind } from "../support/replies.js";
+import { HOST_CASES, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.js";
 
 const MTU = 1500;
 /** Until every bucket is full again, and whatever waits for its other fragments is given up. */

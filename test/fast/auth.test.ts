@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { BasicAuth, BcryptThread, type Compare } from "../../src/web/auth.ts";
-import { hash } from "../support/certificates.ts";
+import { BasicAuth, BcryptThread, type Compare } from "../../src/web/auth.js";
+import { hash } from "../support/certificates.js";
 
 const USERS = new Map([["ada", "hash of right"], ["Zoë", "hash of a:b"]]);
 

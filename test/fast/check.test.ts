@@ -5,11 +5,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { toDocument, toYaml } from "../../src/config/print.ts";
-import { jsonSchema } from "../../src/config/schema.ts";
-import { pongd } from "../support/commands.ts";
-import { read } from "../support/config.ts";
-import { CLI } from "../support/netns.ts";
+import { toDocument, toYaml } from "../../src/config/print.js";
+import { jsonSchema } from "../../src/config/schema.js";
+import { pongd } from "../support/commands.js";
+import { read } from "../support/config.js";
+import { CLI } from "../support/netns.js";
 
 const P = "prefixes: [10.99.0.0/16]\n";
 

@@ -7,11 +7,11 @@ import { dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
 import type { Command } from "commander";
 import { Linter } from "eslint";
-import { NEEDED_NODE } from "../../src/base/node-version.ts";
-import { createProgram, withCommands } from "../../src/cli/program.ts";
-import { source } from "../support/assembly.ts";
-import { pongd } from "../support/commands.ts";
-import { CLI } from "../support/netns.ts";
+import { NEEDED_NODE } from "../../src/base/node-version.js";
+import { createProgram, withCommands } from "../../src/cli/program.js";
+import { source } from "../support/assembly.js";
+import { pongd } from "../support/commands.js";
+import { CLI } from "../support/netns.js";
 
 /** Runs pongd as a process of its own. */
 const started = (...args: string[]) => {

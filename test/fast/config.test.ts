@@ -4,16 +4,16 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { load } from "js-yaml";
-import { SourceRoute, Unreachable } from "../../abi/tables.ts";
-import { OPTION_KEYS } from "../../src/cli/settings.ts";
-import { DEFAULTS, RELOADED, type Key } from "../../src/config/keys.ts";
-import { needsRestart } from "../../src/config/merge.ts";
-import { oddities, toDocument, toYaml } from "../../src/config/print.ts";
-import { jsonSchema } from "../../src/config/schema.ts";
-import { DEFAULT_ANSWERS, DEFAULT_POLICY } from "../../src/prefix/policy.ts";
-import { EXIT } from "../../src/base/failure.ts";
-import { source } from "../support/assembly.ts";
-import { parsed, read, refusal } from "../support/config.ts";
+import { SourceRoute, Unreachable } from "../../abi/tables.js";
+import { OPTION_KEYS } from "../../src/cli/settings.js";
+import { DEFAULTS, RELOADED, type Key } from "../../src/config/keys.js";
+import { needsRestart } from "../../src/config/merge.js";
+import { oddities, toDocument, toYaml } from "../../src/config/print.js";
+import { jsonSchema } from "../../src/config/schema.js";
+import { DEFAULT_ANSWERS, DEFAULT_POLICY } from "../../src/prefix/policy.js";
+import { EXIT } from "../../src/base/failure.js";
+import { source } from "../support/assembly.js";
+import { parsed, read, refusal } from "../support/config.js";
 
 const P = "prefixes: [10.99.0.0/16]\n";
 const validate = new Ajv2020({ strict: true, allErrors: true, allowUnionTypes: true }).compile(jsonSchema());
@@ -361,8 +361,9 @@ test("what the documents show is what pongd reads", () => {
   }
 });
 
-test("docs/configuration.md has a row for every key, with its default, flag, variable, and whether a reload changes it", () => {
-  const rows = new Map(readFileSync(source("docs/configuration.md"), "utf8").split("\n").filter((line) => line.startsWith("| `")).map((line) => {
+test("docs/reference.md has a row for every key, with its default, flag, variable, and whether a reload changes it", () => {
+  const [, settings] = /^## Settings\n([^]*?)^## /m.exec(readFileSync(source("docs/reference.md"), "utf8")) ?? [];
+  const rows = new Map(settings.split("\n").filter((line) => line.startsWith("| `")).map((line) => {
     const [, key, , fallback, flag, variable, reload] = line.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("`", ""));
     return [key, { fallback, flag, variable, reload }] as const;
   }));

@@ -1,11 +1,11 @@
-/** docs/conformance.md says what is done; this holds it to that. */
+/** docs/develop/conformance.md says what is done; this holds it to that. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { table } from "../vectors/differences.ts";
+import { source } from "../support/assembly.js";
+import { table } from "../vectors/differences.js";
 
-const text = readFileSync(source("docs/conformance.md"), "utf8");
+const text = readFileSync(source("docs/develop/conformance.md"), "utf8");
 const lines = text.split(/^- (?=\*\*[A-Z]+-?\d+\*\*)/m).slice(1);
 
 test("each requirement has one status", () => {
@@ -24,5 +24,5 @@ for (const line of lines.filter((text) => text.includes("**done**"))) {
 }
 
 test("where pongd differs from Linux is what test/net/linux.test.ts shows", () => {
-  assert.ok(text.endsWith(`${table()}\n`), `docs/conformance.md is to end with\n${table()}`);
+  assert.ok(text.endsWith(`${table()}\n`), `docs/develop/conformance.md is to end with\n${table()}`);
 });

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { DASHBOARD_FILE, expressionsOf, readDashboard } from "../support/dashboard.ts";
-import { namedIn } from "../support/promql.ts";
+import { source } from "../support/assembly.js";
+import { DASHBOARD_FILE, expressionsOf, readDashboard } from "../support/dashboard.js";
+import { namedIn } from "../support/promql.js";
 
 const dashboard = readDashboard();
 const { panels } = dashboard;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { source } from "../support/assembly.ts";
+import { source } from "../support/assembly.js";
 
 const UNIT = source("deploy/pongd.service");
 

@@ -1,12 +1,12 @@
 /** What an engine makes of one packet: every engine, every requirement and every reason to drop. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { BATCH_SIZES, Counter, Drop, PREFIX_REPLIES } from "../../abi/counters.ts";
-import { BATCH, SLOTS } from "../../abi/slots.ts";
-import { ENGINES, Rig } from "../support/engines.ts";
-import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum, setIcmpChecksum } from "../support/packets.ts";
-import { DROPS, FRAGMENTS, IGNORED, LIMITED, SILENT } from "../vectors/drops.ts";
-import { DROP_FRAMES } from "../vectors/frames.ts";
+import { BATCH_SIZES, Counter, Drop, PREFIX_REPLIES } from "../../abi/counters.js";
+import { BATCH, SLOTS } from "../../abi/slots.js";
+import { ENGINES, Rig } from "../support/engines.js";
+import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum, setIcmpChecksum } from "../support/packets.js";
+import { DROPS, FRAGMENTS, IGNORED, LIMITED, SILENT } from "../vectors/drops.js";
+import { DROP_FRAMES } from "../vectors/frames.js";
 
 for (const name of ENGINES) {
   describe(name, () => {

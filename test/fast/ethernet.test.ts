@@ -1,17 +1,17 @@
 /** TAP mode: what an engine makes of a frame. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { PACKET_SIZE, MacPolicy } from "../../abi/control.ts";
-import { Counter, IcmpError, ERRORS, Protocol, REPLIES, PREFIX_REPLIES, BATCH_SIZES } from "../../abi/counters.ts";
-import { SLOTS } from "../../abi/slots.ts";
-import { formatMac, linkOf } from "../../src/tun/mac.ts";
-import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.ts";
+import { PACKET_SIZE, MacPolicy } from "../../abi/control.js";
+import { Counter, IcmpError, ERRORS, Protocol, REPLIES, PREFIX_REPLIES, BATCH_SIZES } from "../../abi/counters.js";
+import { SLOTS } from "../../abi/slots.js";
+import { formatMac, linkOf } from "../../src/tun/mac.js";
+import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
 import {
   arpFrame, BROADCAST, expectedEcho, frame, linkOption, macBytes, PEER_MAC, PER_ADDRESS, SHARED, SHARED_MAC, solicitation, solicitationFrame, type FrameOptions,
-} from "../support/frames.ts";
-import { addr6, expectedError6, expectedReply6, fragmentsOf6, HOST6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6, udpPacket6 } from "../support/ipv6.ts";
-import { addr, expectedError, expectedReply, fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.ts";
-import { DROP_FRAMES } from "../vectors/frames.ts";
+} from "../support/frames.js";
+import { addr6, expectedError6, expectedReply6, fragmentsOf6, HOST6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6, udpPacket6 } from "../support/ipv6.js";
+import { addr, expectedError, expectedReply, fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.js";
+import { DROP_FRAMES } from "../vectors/frames.js";
 
 const TAGS: readonly (readonly [string, FrameOptions["tags"] & object])[] = [
   ["no tag", []],

@@ -1,16 +1,16 @@
 /** Figures: how they come from the counters, the rates between two of them, and how they are written. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.ts";
-import { TABLE } from "../../src/bench/workload.ts";
-import { Directory } from "../../src/daemon/served.ts";
-import { LinearMemory } from "../../src/engine/memory.ts";
-import { ratesBetween, sumOf, type Figures } from "../../src/telemetry/figures.ts";
-import { figuresOf, greatest } from "../../src/telemetry/snapshot.ts";
-import { number, si, whole } from "../../src/telemetry/numbers.ts";
-import { parsePrefix, serving } from "../../src/prefix/prefixes.ts";
-import { version } from "../../src/base/version.ts";
-import { Random } from "../support/random.ts";
+import { Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
+import { TABLE } from "../../src/bench/workload.js";
+import { Directory } from "../../src/daemon/served.js";
+import { LinearMemory } from "../../src/engine/memory.js";
+import { ratesBetween, sumOf, type Figures } from "../../src/telemetry/figures.js";
+import { figuresOf, greatest } from "../../src/telemetry/snapshot.js";
+import { number, si, whole } from "../../src/telemetry/numbers.js";
+import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
+import { version } from "../../src/base/version.js";
+import { Random } from "../support/random.js";
 
 const QUEUE = { engine: "wasm", io: "uring", received: 0, replied: 0, dropped: 0, restarts: 0 };
 const NONE: Figures = { at: 10_000, version, ready: true, queues: [{ ...QUEUE, queue: "0" }, { ...QUEUE, queue: "1" }], dropped: {}, overrun: 0, prefixes: [], prefixCount: 0 };

@@ -3,8 +3,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ENGINES, Rig } from "../support/engines.ts";
-import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum } from "../support/packets.ts";
+import { ENGINES, Rig } from "../support/engines.js";
+import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum } from "../support/packets.js";
 
 for (const name of ENGINES) {
   describe(name, () => {

@@ -5,9 +5,9 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent } from "node:https";
 import { after, afterEach, before, describe, test } from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { fingerprint, Folder, hash } from "../support/certificates.ts";
-import { ask, askHttp2, basic, closeServed, http2, served, type Asked } from "../support/served.ts";
-import { certificate, type Pair } from "../support/x509.ts";
+import { fingerprint, Folder, hash } from "../support/certificates.js";
+import { ask, askHttp2, basic, closeServed, http2, served, type Asked } from "../support/served.js";
+import { certificate, type Pair } from "../support/x509.js";
 
 const PATHS = ["/", "/metrics", "/-/healthy", "/-/ready", "/nothing"];
 

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { BATCH_SIZES, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.ts";
-import { TABLE } from "../../src/bench/workload.ts";
-import { Directory } from "../../src/daemon/served.ts";
-import { LinearMemory } from "../../src/engine/memory.ts";
-import { EXIT, Failure } from "../../src/base/failure.ts";
-import { ENDPOINT_EXAMPLES, parseEndpoint } from "../../src/prefix/endpoints.ts";
-import { Events } from "../../src/web/events.ts";
-import { serve } from "../../src/web/server.ts";
-import { createRegistry } from "../../src/telemetry/metrics.ts";
-import { parsePrefix, serving } from "../../src/prefix/prefixes.ts";
-import { serveLocally } from "../support/served.ts";
-import "../support/process.ts";
+import { BATCH_SIZES, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
+import { TABLE } from "../../src/bench/workload.js";
+import { Directory } from "../../src/daemon/served.js";
+import { LinearMemory } from "../../src/engine/memory.js";
+import { EXIT, Failure } from "../../src/base/failure.js";
+import { ENDPOINT_EXAMPLES, parseEndpoint } from "../../src/prefix/endpoints.js";
+import { Events } from "../../src/web/events.js";
+import { serve } from "../../src/web/server.js";
+import { createRegistry } from "../../src/telemetry/metrics.js";
+import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
+import { serveLocally } from "../support/served.js";
+import "../support/process.js";
 
 const events = new Events(() => undefined);
 

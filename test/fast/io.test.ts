@@ -1,19 +1,20 @@
 /** The I/O backends by themselves, on an eventfd in a queue's place: a wait that is bounded, and one that is woken. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DEADLINE } from "../../abi/control.ts";
-import { SLOTS } from "../../abi/slots.ts";
-import { LinearMemory } from "../../src/engine/memory.ts";
-import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.ts";
-import { compile, load } from "../../src/engine/wasm.ts";
-import { FOREVER, IO_NAMES, type IoName, type PacketIo } from "../../src/io/contract.ts";
-import { ReadWriteIo } from "../../src/io/readwrite.ts";
-import { UringIo } from "../../src/io/uring.ts";
-import { tableOf } from "../../src/engine/table.ts";
-import { serving } from "../../src/prefix/prefixes.ts";
-import { Queue } from "../../src/daemon/queue.ts";
-import * as libc from "../../src/sys/libc.ts";
-import { EFD_NONBLOCK } from "../../src/sys/uapi.ts";
+import { DEADLINE } from "../../abi/control.js";
+import { SLOTS } from "../../abi/slots.js";
+import { LinearMemory } from "../../src/engine/memory.js";
+import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
+import { compile, load } from "../../src/engine/wasm.js";
+import { FOREVER, IO_NAMES, type IoName, type PacketIo } from "../../src/io/contract.js";
+import { ReadWriteIo } from "../../src/io/readwrite.js";
+import { UringIo } from "../../src/io/uring.js";
+import { tableOf } from "../../src/engine/table.js";
+import { serving } from "../../src/prefix/prefixes.js";
+import { Queue } from "../../src/daemon/queue.js";
+import * as libc from "../../src/sys/libc.js";
+import { EFD_NONBLOCK } from "../../src/sys/uapi.js";
+import { moduleOf } from "../../src/engine/create.js";
 
 /** Why io_uring cannot be used here, if so. */
 const refusal = await (async () => {
@@ -41,7 +42,7 @@ async function open(name: IoName): Promise<Opened> {
   const wake = libc.eventfd(0, 0);
   const close = () => { for (const fd of [queue, wake]) libc.close(fd); };
   try {
-    const io = name === "uring" ? new UringIo(queue, wake, linear, await load(compile(), linear.memory), 0) : new ReadWriteIo(queue, wake, linear, new Map());
+    const io = name === "uring" ? new UringIo(queue, wake, linear, await load(compile(moduleOf("wasm")), linear.memory), 0) : new ReadWriteIo(queue, wake, linear, new Map());
     return { io, linear, queue, wake, close };
   } catch (error) {
     close();

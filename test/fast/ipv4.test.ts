@@ -1,12 +1,12 @@
 /** What of IPv4 the wasm engine alone does, with SIMD and without: errors, and what they depend on. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Counter, ERRORS, IcmpError } from "../../abi/counters.ts";
-import { ERROR_BURST } from "../../abi/limits.ts";
-import { Unreachable } from "../../abi/tables.ts";
-import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.ts";
-import { expectedError, icmpPacket, ipv4Packet, pattern, plainSum, udpPacket } from "../support/packets.ts";
-import { SILENT } from "../vectors/drops.ts";
+import { Counter, ERRORS, IcmpError } from "../../abi/counters.js";
+import { ERROR_BURST } from "../../abi/limits.js";
+import { Unreachable } from "../../abi/tables.js";
+import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.js";
+import { expectedError, icmpPacket, ipv4Packet, pattern, plainSum, udpPacket } from "../support/packets.js";
+import { SILENT } from "../vectors/drops.js";
 
 for (const name of ["wasm", "wasm-scalar"] as const) {
   const create = (options: BenchOptions = {}) => Rig.create(name, { ...options, policy: { ...BY_DEFAULT, ...options.policy } });

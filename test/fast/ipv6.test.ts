@@ -1,14 +1,14 @@
 /** IPv6: what every engine answers, and what the wasm engine alone does, with SIMD and without: extension headers and errors. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Counter, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.ts";
-import { ERROR_BURST } from "../../abi/limits.ts";
-import { Unreachable } from "../../abi/tables.ts";
-import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.ts";
+import { Counter, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
+import { ERROR_BURST } from "../../abi/limits.js";
+import { Unreachable } from "../../abi/tables.js";
+import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
 import {
   destination, expectedError6, expectedReply6, fragmentHeader, hopByHop, icmpv6Message, icmpv6Packet, ipv6Packet, raw, routing, udpPacket6, type Extension,
-} from "../support/ipv6.ts";
-import { bytes, icmpPacket, pattern, udpPacket } from "../support/packets.ts";
+} from "../support/ipv6.js";
+import { bytes, icmpPacket, pattern, udpPacket } from "../support/packets.js";
 
 const PORT_UNREACHABLE = [1, 4] as const;
 const PARAMETER_PROBLEM = 4;

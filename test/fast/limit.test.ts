@@ -1,17 +1,17 @@
 /** Rates: by prefix and by source, and what is not limited. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { SEED } from "../../abi/control.ts";
-import { Counter, PREFIX_REPLIES } from "../../abi/counters.ts";
-import { SOURCES } from "../../abi/limits.ts";
-import { Unreachable } from "../../abi/tables.ts";
-import { Directory } from "../../src/daemon/served.ts";
-import { DEFAULT_ANSWERS, DEFAULT_POLICY, type Limit } from "../../src/prefix/policy.ts";
-import { parseAddress, parsePrefix, serving, type Serving } from "../../src/prefix/prefixes.ts";
-import { BY_DEFAULT, ENGINES, Rig } from "../support/engines.ts";
-import { icmpv6Packet, PREFIX6 } from "../support/ipv6.ts";
-import { fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.ts";
-import { LIMITED } from "../vectors/drops.ts";
+import { SEED } from "../../abi/control.js";
+import { Counter, PREFIX_REPLIES } from "../../abi/counters.js";
+import { SOURCES } from "../../abi/limits.js";
+import { Unreachable } from "../../abi/tables.js";
+import { Directory } from "../../src/daemon/served.js";
+import { DEFAULT_ANSWERS, DEFAULT_POLICY, type Limit } from "../../src/prefix/policy.js";
+import { parseAddress, parsePrefix, serving, type Serving } from "../../src/prefix/prefixes.js";
+import { BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
+import { icmpv6Packet, PREFIX6 } from "../support/ipv6.js";
+import { fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.js";
+import { LIMITED } from "../vectors/drops.js";
 
 /** Of each prefix what it is told, and of the others what they are by default. */
 function served(...prefixes: [prefix: string, limit?: Limit][]): Serving {

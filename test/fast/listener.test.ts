@@ -8,11 +8,11 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
-import { EXIT, Failure } from "../../src/base/failure.ts";
-import { isSamePlace, parseEndpoint, textOf, urlOf, type Endpoint } from "../../src/prefix/endpoints.ts";
-import { Events } from "../../src/web/events.ts";
-import { serve, type HttpServer } from "../../src/web/server.ts";
-import { forgetInheritedSockets, inheritedSockets, type InheritedSocket } from "../../src/sys/activation.ts";
+import { EXIT, Failure } from "../../src/base/failure.js";
+import { isSamePlace, parseEndpoint, textOf, urlOf, type Endpoint } from "../../src/prefix/endpoints.js";
+import { Events } from "../../src/web/events.js";
+import { serve, type HttpServer } from "../../src/web/server.js";
+import { forgetInheritedSockets, inheritedSockets, type InheritedSocket } from "../../src/sys/activation.js";
 
 const dir = mkdtempSync(join(tmpdir(), "pongd-listener-"));
 after(() => { rmSync(dir, { recursive: true }); });

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { Writable } from "node:stream";
 import { describe, test } from "node:test";
-import { BoundedLines, MAX_WAITING } from "../../src/base/bounded.ts";
-import { printable } from "../../src/base/printable.ts";
-import { source } from "../support/assembly.ts";
+import { BoundedLines, MAX_WAITING } from "../../src/base/bounded.js";
+import { printable } from "../../src/base/printable.js";
+import { source } from "../support/assembly.js";
 
 /** Escape sequences of both kinds, line ends of all, writing turned around, what nobody sees, and half a character. */
 const HOSTILE = "a\x1b]0;owned\x07\x9b31m\r\n\x7f\u2028\u2029\u202e\u2066\u200b\ufeff\u3164\u{e0001}\ud800z";

@@ -2,18 +2,19 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { compile } from "../../src/engine/wasm.ts";
-import { source } from "../support/assembly.ts";
+import { compile } from "../../src/engine/wasm.js";
+import { source } from "../support/assembly.js";
+import { moduleOf } from "../../src/engine/create.js";
 
 const text = readFileSync(source("build/release.wat"), "utf8");
 
 test("it exports what the host calls, and nothing else", () => {
   const functions = ["prepare", "reap", "respond", "unsubmitted"];
-  assert.deepEqual(WebAssembly.Module.exports(compile()).sort((a, b) => a.name.localeCompare(b.name)), functions.map((name) => ({ name, kind: "function" })));
+  assert.deepEqual(WebAssembly.Module.exports(compile(moduleOf("wasm"))).sort((a, b) => a.name.localeCompare(b.name)), functions.map((name) => ({ name, kind: "function" })));
 });
 
 test("it imports its memory and nothing else: no call leaves it", () => {
-  assert.deepEqual(WebAssembly.Module.imports(compile()), [{ module: "env", name: "memory", kind: "memory" }]);
+  assert.deepEqual(WebAssembly.Module.imports(compile(moduleOf("wasm"))), [{ module: "env", name: "memory", kind: "memory" }]);
 });
 
 test("it has no data of its own in the memory that the host lays out", () => {

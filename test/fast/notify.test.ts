@@ -4,9 +4,9 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { reloading, serviceManager } from "../../src/sys/notify.ts";
-import { NotifySocket } from "../support/notified.ts";
-import "../support/process.ts";
+import { reloading, serviceManager } from "../../src/sys/notify.js";
+import { NotifySocket } from "../support/notified.js";
+import "../support/process.js";
 
 const unexpected = (why: string) => { throw new Error(why); };
 

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { after, afterEach, describe, test } from "node:test";
-import { Folder } from "../support/certificates.ts";
-import { ask, askHttp2, closeServed, http2, served } from "../support/served.ts";
-import { certificate } from "../support/x509.ts";
+import { Folder } from "../support/certificates.js";
+import { ask, askHttp2, closeServed, http2, served } from "../support/served.js";
+import { certificate } from "../support/x509.js";
 
 const FORBIDDEN = "Forbidden: sent by a page of another site\n";
 

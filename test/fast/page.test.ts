@@ -4,9 +4,9 @@ import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { describe, test } from "node:test";
-import { Events, MAX_LISTENERS } from "../../src/web/events.ts";
-import { serveLocally, type LocalServer } from "../support/served.ts";
-import "../support/process.ts";
+import { Events, MAX_LISTENERS } from "../../src/web/events.js";
+import { serveLocally, type LocalServer } from "../support/served.js";
+import "../support/process.js";
 
 /** Runs with a server whose events are what `make` returns, as often as it can. */
 async function withServer(make: () => unknown, body: (http: LocalServer, events: Events) => Promise<void>): Promise<void> {

@@ -1,14 +1,14 @@
 /** Path MTU of IPv6, S-12: what a Packet Too Big changes, and what it does not. IPv4's E-16: engine.test.ts. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { PATH_SETS, PATHS } from "../../abi/paths.ts";
-import { SLOTS } from "../../abi/slots.ts";
-import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.ts";
-import { frame, PEER_MAC, SHARED, SHARED_MAC } from "../support/frames.ts";
-import { expectedReply6, fragmentHeader, fragmentsOf6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6, udpPacket6 } from "../support/ipv6.ts";
-import { bytes, pattern } from "../support/packets.ts";
-import { Random } from "../support/random.ts";
-import { Reassembler } from "../support/reassembler.ts";
+import { PATH_SETS, PATHS } from "../../abi/paths.js";
+import { SLOTS } from "../../abi/slots.js";
+import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
+import { frame, PEER_MAC, SHARED, SHARED_MAC } from "../support/frames.js";
+import { expectedReply6, fragmentHeader, fragmentsOf6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6, udpPacket6 } from "../support/ipv6.js";
+import { bytes, pattern } from "../support/packets.js";
+import { Random } from "../support/random.js";
+import { Reassembler } from "../support/reassembler.js";
 
 const CLIENT = "2001:db8::7";
 const ROUTER = "2001:db8:ffff::1";

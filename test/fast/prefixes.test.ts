@@ -5,10 +5,10 @@ import fc from "fast-check";
 import ipaddr from "ipaddr.js";
 import {
   FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, NOBODY, PREFIXES, TRIE, TRIE6,
-} from "../../abi/tables.ts";
-import { EXIT, Failure } from "../../src/base/failure.ts";
-import { type Address, formatBytes, misfits, parseAddress, parseHostAddresses, parsePrefix, type Prefix, serving } from "../../src/prefix/prefixes.ts";
-import { examplesOf, tableOf, type Table } from "../../src/engine/table.ts";
+} from "../../abi/tables.js";
+import { EXIT, Failure } from "../../src/base/failure.js";
+import { type Address, formatBytes, misfits, parseAddress, parseHostAddresses, parsePrefix, type Prefix, serving } from "../../src/prefix/prefixes.js";
+import { examplesOf, tableOf, type Table } from "../../src/engine/table.js";
 
 const usage = (pattern: RegExp) => (error: unknown) => error instanceof Failure && error.exitStatus === EXIT.USAGE && pattern.test(error.message) && !error.message.includes("\n");
 

@@ -1,11 +1,11 @@
 /** What /proc says, from its text; and netlink's messages, whose lengths may be anything. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Failure } from "../../src/base/failure.ts";
-import { capabilitiesIn } from "../../src/sys/privileges.ts";
-import { ranNs } from "../../src/sys/proc.ts";
-import { attribute, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, u32 } from "../../src/tun/messages.ts";
-import { IFLA_MTU, NLMSG_ERROR, RTA_DST, RTM_NEWLINK, SIZEOF_RTMSG } from "../../src/sys/uapi.ts";
+import { Failure } from "../../src/base/failure.js";
+import { capabilitiesIn } from "../../src/sys/privileges.js";
+import { ranNs } from "../../src/sys/proc.js";
+import { attribute, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, u32 } from "../../src/tun/messages.js";
+import { IFLA_MTU, NLMSG_ERROR, RTA_DST, RTM_NEWLINK, SIZEOF_RTMSG } from "../../src/sys/uapi.js";
 
 describe("/proc", () => {
   test("capabilities: the sets that are not empty; where it does not say what is permitted, they are not taken for dropped", () => {

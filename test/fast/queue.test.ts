@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { closeSync, openSync } from "node:fs";
 import { test } from "node:test";
-import { EXIT, Failure } from "../../src/base/failure.ts";
-import { openDescriptors } from "../../src/sys/descriptors.ts";
-import { tableOf } from "../../src/engine/table.ts";
-import { serving } from "../../src/prefix/prefixes.ts";
-import { Queue } from "../../src/daemon/queue.ts";
-import * as libc from "../../src/sys/libc.ts";
-import { EFD_NONBLOCK } from "../../src/sys/uapi.ts";
+import { EXIT, Failure } from "../../src/base/failure.js";
+import { openDescriptors } from "../../src/sys/descriptors.js";
+import { tableOf } from "../../src/engine/table.js";
+import { serving } from "../../src/prefix/prefixes.js";
+import { Queue } from "../../src/daemon/queue.js";
+import * as libc from "../../src/sys/libc.js";
+import { EFD_NONBLOCK } from "../../src/sys/uapi.js";
 
 const options = { index: 3, engine: "wasm", io: "readwrite", spin: 0, memory: { mtu: 1500, reassembly: 0, table: tableOf(serving([])) } } as const;
 

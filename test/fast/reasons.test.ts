@@ -1,10 +1,10 @@
-/** Why packets get no reply: each reason has its sentence, and README.md has the same. */
+/** Why packets get no reply: each reason has its sentence, and docs/reference.md has the same. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { DROP_REASONS } from "../../src/telemetry/metrics.ts";
-import { explain, REASONS } from "../../src/telemetry/reasons.ts";
-import { source } from "../support/assembly.ts";
+import { DROP_REASONS } from "../../src/telemetry/metrics.js";
+import { explain, REASONS } from "../../src/telemetry/reasons.js";
+import { source } from "../support/assembly.js";
 
 describe("drop reasons", () => {
   test("each has a sentence, and a short one", () => {
@@ -12,8 +12,8 @@ describe("drop reasons", () => {
     assert.deepEqual(Object.keys(REASONS).sort(), [...DROP_REASONS].sort());
   });
 
-  test("README.md's table is made of them", () => {
-    const [, rows] = /^\| reason \| \|\n\|---\|---\|\n((?:\|.*\n)+)/m.exec(readFileSync(source("README.md"), "utf8")) ?? [];
+  test("docs/reference.md's table is made of them", () => {
+    const [, rows] = /^\| reason \| \|\n\|---\|---\|\n((?:\|.*\n)+)/m.exec(readFileSync(source("docs/reference.md"), "utf8")) ?? [];
     assert.equal(rows, Object.entries(REASONS).map(([reason, sentence]) => `| \`${reason}\` | ${sentence} |\n`).join(""));
   });
 

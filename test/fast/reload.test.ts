@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import { test } from "node:test";
 import { pino } from "pino";
-import { serviceManager } from "../../src/sys/notify.ts";
-import { Reloads } from "../../src/daemon/reload.ts";
-import "../support/process.ts";
+import { serviceManager } from "../../src/sys/notify.js";
+import { Reloads } from "../../src/daemon/reload.js";
+import "../support/process.js";
 
 const manager = () => serviceManager(() => undefined);
 const silent = pino({ level: "silent" });

@@ -8,14 +8,15 @@ import { describe, test } from "node:test";
 import {
   CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE_COUNT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, SLOTS_REGISTERED, SQ_HEAD_AT,
   SQ_TAIL_AT, WAKE_ARMED, WOKEN,
-} from "../../abi/control.ts";
-import { Counter } from "../../abi/counters.ts";
-import { CQ_ENTRIES, QUEUE_FILE, RINGS, SQ_ENTRIES, SQES, WAKE_FILE } from "../../abi/uring.ts";
-import { BATCH, FREE, RECEIVED, SLOTS, TO_SEND } from "../../abi/slots.ts";
-import { TABLE } from "../../src/bench/workload.ts";
-import { LinearMemory } from "../../src/engine/memory.ts";
-import { type Assembly, compile, load } from "../../src/engine/wasm.ts";
-import { Random } from "../support/random.ts";
+} from "../../abi/control.js";
+import { Counter } from "../../abi/counters.js";
+import { CQ_ENTRIES, QUEUE_FILE, RINGS, SQ_ENTRIES, SQES, WAKE_FILE } from "../../abi/uring.js";
+import { BATCH, FREE, RECEIVED, SLOTS, TO_SEND } from "../../abi/slots.js";
+import { TABLE } from "../../src/bench/workload.js";
+import { LinearMemory } from "../../src/engine/memory.js";
+import { type Assembly, compile, load } from "../../src/engine/wasm.js";
+import { Random } from "../support/random.js";
+import { moduleOf } from "../../src/engine/create.js";
 
 /** Each by itself, and with registered slots. */
 const READS = [22, 4];
@@ -114,7 +115,7 @@ class Kernel {
 
 async function create(start = 0): Promise<{ kernel: Kernel; ring: Assembly }> {
   const kernel = new Kernel(start);
-  return { kernel, ring: await load(compile(), kernel.linear.memory) };
+  return { kernel, ring: await load(compile(moduleOf("wasm")), kernel.linear.memory) };
 }
 
 describe("ring", () => {

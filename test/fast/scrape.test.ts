@@ -1,10 +1,10 @@
 /** What a scrape takes over from the one before. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PREFIX_REPLIES } from "../../abi/counters.ts";
-import { Directory } from "../../src/daemon/served.ts";
-import { createRegistry } from "../../src/telemetry/metrics.ts";
-import { parsePrefix, serving } from "../../src/prefix/prefixes.ts";
+import { PREFIX_REPLIES } from "../../abi/counters.js";
+import { Directory } from "../../src/daemon/served.js";
+import { createRegistry } from "../../src/telemetry/metrics.js";
+import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 
 const COUNT = 4000;
 const NAME = "pongd_prefix_replies_total";

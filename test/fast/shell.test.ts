@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { quote, word } from "../../src/base/shell.ts";
+import { quote, word } from "../../src/base/shell.js";
 
 test("a word is read by a shell as what it is, and is in quotes only where it has to be", () => {
   const printable = Array.from({ length: 0x5f }, (_, i) => String.fromCharCode(0x20 + i));

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import type { TestEvent } from "node:test/reporters";
-import slowest from "../support/slowest.ts";
-import { source } from "../support/assembly.ts";
+import slowest from "../support/slowest.js";
+import { source } from "../support/assembly.js";
 
 test("of twelve files, the ten that took longest are named, the slowest first", async () => {
   async function* events(): AsyncGenerator<TestEvent> {

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CommanderError } from "commander";
-import { createProgram } from "../../src/cli/program.ts";
-import { usageLine } from "../../src/cli/usage.ts";
-import { DEFAULTS, type Key } from "../../src/config/keys.ts";
-import { EXIT, Failure } from "../../src/base/failure.ts";
-import { parsed, refusal } from "../support/config.ts";
+import { createProgram } from "../../src/cli/program.js";
+import { usageLine } from "../../src/cli/usage.js";
+import { DEFAULTS, type Key } from "../../src/config/keys.js";
+import { EXIT, Failure } from "../../src/base/failure.js";
+import { parsed, refusal } from "../support/config.js";
 
 /** What a value may look like that was copied, or put together by a script. */
 const VALUES = ["", " ", "\u0663", "9".repeat(25), "-1", "0x10", "1.5e3", "\"7\"", "7\n", "7\r", "7\n8", "\u200b7", "7\u00a0", "\ufeff7", "\u202e7", "\u{e0041}7"];

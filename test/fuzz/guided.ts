@@ -33,7 +33,7 @@ const EVENTS = ["uncaughtException", "unhandledRejection"] as const;
 const TERM_MS = 2000;
 const MAX_LEN = 4096;
 /** Inputs that are looked at together, at most. */
-const MOST_BATCH = 256;
+const MAX_BATCH = 256;
 /** Of the inputs kept last every other one is made. */
 const LAST = 16;
 /** Files of a corpus, at most, and the bytes of each. */
@@ -83,7 +83,7 @@ class Guided implements Target {
         }
         inputs += batch.length;
         const blocks = await this.#keep(batch, watched, coverage, kept);
-        size = blocks ? Math.max(16, size / 2) : Math.min(MOST_BATCH, 2 * size);
+        size = blocks ? Math.max(16, size / 2) : Math.min(MAX_BATCH, 2 * size);
         // For signals.
         await setImmediate();
       }

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { ended, needs, Netns, Pongd, sum } from "../support/netns.ts";
-import { ipv4Packet, pattern } from "../support/packets.ts";
+import { source } from "../support/assembly.js";
+import { ended, needs, Netns, Pongd, sum } from "../support/netns.js";
+import { ipv4Packet, pattern } from "../support/packets.js";
 
 /** A flood of it is 100,000 with LONG_ABUSE=1. */
 const FRAGMENTS = process.env.LONG_ABUSE === "1" ? 100_000 : 20_000;

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { affinity } from "../../src/bench/affinity.ts";
-import type { TunReport } from "../../src/bench/report.ts";
-import { median, medianInterval } from "../../src/bench/stats.ts";
-import { Station } from "../../src/bench/tun.ts";
-import { CLI, COMBINATIONS, needs } from "../support/netns.ts";
+import { affinity } from "../../src/bench/affinity.js";
+import type { TunReport } from "../../src/bench/report.js";
+import { median, medianInterval } from "../../src/bench/stats.js";
+import { Station } from "../../src/bench/tun.js";
+import { CLI, COMBINATIONS, needs } from "../support/netns.js";
 
 /** Runs pongd in namespaces of its own, so that it has the rights wherever namespaces are to be had. */
 const pongd = (...args: string[]) => spawnSync("unshare", ["-r", "-n", process.execPath, CLI, ...args], { encoding: "utf8" });

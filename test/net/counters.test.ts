@@ -1,10 +1,10 @@
 /** Hostile packets through a real device: every vector, as it is, and each counted once under its reason. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { COMBINATIONS, ended, needs, Netns, Pongd, sum } from "../support/netns.ts";
-import { icmpPacket } from "../support/packets.ts";
-import { DROPS } from "../vectors/drops.ts";
+import { source } from "../support/assembly.js";
+import { COMBINATIONS, ended, needs, Netns, Pongd, sum } from "../support/netns.js";
+import { icmpPacket } from "../support/packets.js";
+import { DROPS } from "../vectors/drops.js";
 
 for (const { engine, io } of COMBINATIONS) {
   test(`${engine}, ${io}: I5: every drop vector is counted under its reason, through the device`, needs(), async () => {

@@ -1,9 +1,9 @@
 /** The device and rtnetlink by themselves, both families, held against what ip(8) says. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { PREFIXES } from "../../abi/tables.ts";
-import { needs, Netns } from "../support/netns.ts";
+import { source } from "../support/assembly.js";
+import { PREFIXES } from "../../abi/tables.js";
+import { needs, Netns } from "../support/netns.js";
 
 describe("device", needs(), () => {
   let ns: Netns;
@@ -12,7 +12,7 @@ describe("device", needs(), () => {
 
   /** Runs a body in the namespace with the modules of tun/ in scope; what it prints as JSON. */
   const evaluate = <T>(body: string) => ns.evaluate<T>(`
-    const [{ TunDevice }, netlink, libc, { parseAddress }] = await Promise.all(["tun/device", "tun/netlink", "tun/libc", "prefixes"].map((file) => import("${source("build/src/")}" + file + ".js")));
+    const [{ TunDevice }, netlink, libc, { parseAddress }] = await Promise.all(["tun/device", "tun/netlink", "sys/libc", "prefix/prefixes"].map((file) => import("${source("build/src/")}" + file + ".js")));
     const { execFileSync } = await import("node:child_process");
     const ip = (...args) => JSON.parse(execFileSync("ip", ["-json", ...args], { encoding: "utf8" }) || "[]");
     const prefix = (text) => ({ ...parseAddress(text.split("/")[0]), length: Number(text.split("/")[1]), text });

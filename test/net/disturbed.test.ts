@@ -10,12 +10,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { EXIT } from "../../src/base/failure.ts";
-import { IO_NAMES } from "../../src/io/contract.ts";
-import { source } from "../support/assembly.ts";
-import { addUp, CLI, ended, needs, Netns, onlyUp, poll, Pongd, said, sum } from "../support/netns.ts";
-import { fragmentsOf, icmpPacket } from "../support/packets.ts";
-import { Random } from "../support/random.ts";
+import { EXIT } from "../../src/base/failure.js";
+import { IO_NAMES } from "../../src/io/contract.js";
+import { source } from "../support/assembly.js";
+import { addUp, CLI, ended, needs, Netns, onlyUp, poll, Pongd, said, sum } from "../support/netns.js";
+import { fragmentsOf, icmpPacket } from "../support/packets.js";
+import { Random } from "../support/random.js";
 
 const PREFIXES = ["10.99.0.0/16", "fd99::/64"];
 const ALL = process.env.FAULTS === "all";

@@ -1,8 +1,8 @@
 /** `pongd doctor PREFIX…`: where the way of a packet ends; and what `pongd run` says where it ends before it reaches this host. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { EXIT } from "../../src/base/failure.ts";
-import { CLI, needs, Netns, Pongd } from "../support/netns.ts";
+import { EXIT } from "../../src/base/failure.js";
+import { CLI, needs, Netns, Pongd } from "../support/netns.js";
 
 const PREFIXES = ["10.99.0.0/16", "fd99::/64"];
 const FORWARDING = ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"];

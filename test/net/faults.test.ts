@@ -4,10 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { EXIT } from "../../src/base/failure.ts";
-import { IO_NAMES } from "../../src/io/contract.ts";
-import { callsOf, failing, type Call } from "../support/faults.ts";
-import { addUp, needs, Netns, onlyUp, Pongd, sum } from "../support/netns.ts";
+import { EXIT } from "../../src/base/failure.js";
+import { IO_NAMES } from "../../src/io/contract.js";
+import { callsOf, failing, type Call } from "../support/faults.js";
+import { addUp, needs, Netns, onlyUp, Pongd, sum } from "../support/netns.js";
 
 const PREFIXES = ["10.99.0.0/16", "fd99::/64"];
 const ERRNOS = ["ENOBUFS", "ENOMEM", "EIO", "EAGAIN", "EINTR", "EPERM", "EINVAL", "EMFILE", "ENFILE"];

@@ -1,8 +1,8 @@
 /** IPv6 prefixes on the device: what pongd makes of them there, and what becomes of it. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { EXIT } from "../../src/base/failure.ts";
-import { needs, Netns, Pongd, sum } from "../support/netns.ts";
+import { EXIT } from "../../src/base/failure.js";
+import { needs, Netns, Pongd, sum } from "../support/netns.js";
 
 describe("IPv6", needs("ping"), () => {
   let ns: Netns;

@@ -5,10 +5,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
-import { EXIT } from "../../src/base/failure.ts";
-import { IO_NAMES } from "../../src/io/contract.ts";
-import { source } from "../support/assembly.ts";
-import { CLI, needs, Netns, poll, Pongd, type Result, sum } from "../support/netns.ts";
+import { EXIT } from "../../src/base/failure.js";
+import { IO_NAMES } from "../../src/io/contract.js";
+import { source } from "../support/assembly.js";
+import { CLI, needs, Netns, poll, Pongd, type Result, sum } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
 

@@ -5,13 +5,13 @@
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { SourceRoute } from "../../abi/tables.ts";
-import { source } from "../support/assembly.ts";
-import { BY_DEFAULT, Rig, type Treatment } from "../support/engines.ts";
-import { ended, needs, Netns } from "../support/netns.ts";
-import { comparable, groupBy, kind, type Reply } from "../support/replies.ts";
-import { DEPENDS_ON_MODULES, DIFFERENCES, type Difference } from "../vectors/differences.ts";
-import { HOST_CASES, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.ts";
+import { SourceRoute } from "../../abi/tables.js";
+import { source } from "../support/assembly.js";
+import { BY_DEFAULT, Rig, type Treatment } from "../support/engines.js";
+import { ended, needs, Netns } from "../support/netns.js";
+import { comparable, groupBy, kind, type Reply } from "../support/replies.js";
+import { DEPENDS_ON_MODULES, DIFFERENCES, type Difference } from "../vectors/differences.js";
+import { HOST_CASES, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.js";
 
 const ALL = [...HOST_CASES, ...SOURCE_ROUTE_CASES];
 

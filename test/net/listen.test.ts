@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { CLI, needs, Netns, Pongd } from "../support/netns.ts";
+import { CLI, needs, Netns, Pongd } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
 

@@ -11,12 +11,12 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { arpFrame, BROADCAST, frame, linkOption, macBytes, solicitationFrame } from "../support/frames.ts";
-import { HOST6, icmpv6Packet, TARGET6 } from "../support/ipv6.ts";
-import { ended, needs, Netns, Pongd, sum } from "../support/netns.ts";
-import { icmpPacket, TARGET, udpPacket } from "../support/packets.ts";
-import { HOST_CASES } from "../vectors/hosts.ts";
+import { source } from "../support/assembly.js";
+import { arpFrame, BROADCAST, frame, linkOption, macBytes, solicitationFrame } from "../support/frames.js";
+import { HOST6, icmpv6Packet, TARGET6 } from "../support/ipv6.js";
+import { ended, needs, Netns, Pongd, sum } from "../support/netns.js";
+import { icmpPacket, TARGET, udpPacket } from "../support/packets.js";
+import { HOST_CASES } from "../vectors/hosts.js";
 
 /** To an address of one, from one of the other: so are all of HOST_CASES, unless they say otherwise. */
 const NEAR = ["10.99.1.0/24", "fd99::1:0/112"];

@@ -11,12 +11,12 @@ import assert from "node:assert/strict";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { createInterface } from "node:readline";
 import { describe, test, type TestContext } from "node:test";
-import { BATCH } from "../../abi/slots.ts";
-import { affinity } from "../../src/bench/affinity.ts";
-import type { Answer, FloodCommand, FloodResult } from "../../src/bench/sender.ts";
-import { median, medianInterval, percentile } from "../../src/bench/stats.ts";
-import { source } from "../support/assembly.ts";
-import { ended, needs, Netns, Pongd, said } from "../support/netns.ts";
+import { BATCH } from "../../abi/slots.js";
+import { affinity } from "../../src/bench/affinity.js";
+import type { SenderAnswer, FloodCommand, FloodResult } from "../../src/bench/sender.js";
+import { median, medianInterval, percentile } from "../../src/bench/stats.js";
+import { source } from "../support/assembly.js";
+import { ended, needs, Netns, Pongd, said } from "../support/netns.js";
 
 /** Rounds, and seconds of each load in one; LONG_OVERLOAD=1 for figures that are to be quoted. */
 const LONG = process.env.LONG_OVERLOAD === "1";
@@ -43,7 +43,7 @@ class Sender {
     const command: FloodCommand = { kind: "flood", packetBytes: 84, seconds: SECONDS, packetsPerSecond: Math.min(packetsPerSecond, 1e9), timedPerSecond: 4000 };
     this.#child.stdin.write(`${JSON.stringify(command)}\n`);
     const { value } = await this.#answers.next() as { value: string | undefined };
-    const answer = JSON.parse(value ?? `{"error":"the sender has ended"}`) as Answer;
+    const answer = JSON.parse(value ?? `{"error":"the sender has ended"}`) as SenderAnswer;
     if (!("flood" in answer)) throw new Error("error" in answer ? answer.error : answer.kind);
     return answer.flood;
   }

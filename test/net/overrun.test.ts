@@ -1,8 +1,8 @@
 /** Packets that the device's queue has no room for: pongd never sees them, and its metrics have them all the same. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { CLI, COMBINATIONS, needs, Netns, Pongd, sum } from "../support/netns.ts";
+import { source } from "../support/assembly.js";
+import { CLI, COMBINATIONS, needs, Netns, Pongd, sum } from "../support/netns.js";
 
 const METRIC = "pongd_device_tx_dropped_total";
 const SENT = 200;

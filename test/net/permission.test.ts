@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { CLI, needs } from "../support/netns.ts";
+import { source } from "../support/assembly.js";
+import { CLI, needs } from "../support/netns.js";
 
 const NOBODY = "65534";
 

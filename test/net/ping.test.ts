@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { COMBINATIONS, ended, needs, Netns, Pongd, said, sum } from "../support/netns.ts";
+import { COMBINATIONS, ended, needs, Netns, Pongd, said, sum } from "../support/netns.js";
 
 // Most of it waits for packets that do not come.
 describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concurrency: true }, () => {

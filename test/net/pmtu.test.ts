@@ -10,7 +10,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { needs, Netns, Pongd } from "../support/netns.ts";
+import { needs, Netns, Pongd } from "../support/netns.js";
 
 const MTUS = [1492, 1400, 1380, 1280];
 const WAYS = [["both ways", "eth1", 1], ["on the way back alone", "eth0", 2]] as const;

@@ -1,9 +1,9 @@
 /** Pre-made devices: who runs pongd there needs no privilege, and whatever becomes of pongd, the device stays as it was. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { EXIT } from "../../src/base/failure.ts";
-import { CLI, needs, Netns, poll, Pongd, type Result } from "../support/netns.ts";
-import { asUser, USER } from "../support/user.ts";
+import { EXIT } from "../../src/base/failure.js";
+import { CLI, needs, Netns, poll, Pongd, type Result } from "../support/netns.js";
+import { asUser, USER } from "../support/user.js";
 
 const PREFIX = "10.99.0.0/16";
 const PREFIX6 = "fd99::/64";

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { EXIT } from "../../src/base/failure.ts";
-import { IO_NAMES } from "../../src/io/contract.ts";
-import { CLI, ended, needs, Netns, poll, Pongd, said } from "../support/netns.ts";
-import { asUser } from "../support/user.ts";
+import { EXIT } from "../../src/base/failure.js";
+import { IO_NAMES } from "../../src/io/contract.js";
+import { CLI, ended, needs, Netns, poll, Pongd, said } from "../support/netns.js";
+import { asUser } from "../support/user.js";
 
 const PREFIX = "10.99.0.0/16";
 const PREFIX6 = "fd99::/64";

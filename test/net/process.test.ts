@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { MAX_WAITING } from "../../src/base/bounded.ts";
-import { CLI, needs, Netns, Pongd } from "../support/netns.ts";
+import { MAX_WAITING } from "../../src/base/bounded.js";
+import { CLI, needs, Netns, Pongd } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
 /** Until a process counts as one that does not end. */

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, describe, test } from "node:test";
-import { needs, Netns, Pongd, sum } from "../support/netns.ts";
+import { needs, Netns, Pongd, sum } from "../support/netns.js";
 
 /** The file that each test writes. */
 const FOLDER = mkdtempSync(join(tmpdir(), "pongd-"));

@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { EXIT } from "../../src/base/failure.ts";
-import { needs, Netns, Pongd } from "../support/netns.ts";
+import { EXIT } from "../../src/base/failure.js";
+import { needs, Netns, Pongd } from "../support/netns.js";
 
 const PREFIXES = ["10.99.0.0/16", "fd99::/64"] as const;
 const TARGETS = ["10.99.1.1", "fd99::1:1"];

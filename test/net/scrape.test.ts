@@ -1,9 +1,9 @@
 /** Scrapes beside packets: what the main thread does is nothing to the packet loop. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { ended, needs, Netns, Pongd, sum } from "../support/netns.ts";
-import { icmpPacket } from "../support/packets.ts";
+import { source } from "../support/assembly.js";
+import { ended, needs, Netns, Pongd, sum } from "../support/netns.js";
+import { icmpPacket } from "../support/packets.js";
 
 const SCRAPES = 100;
 

@@ -5,9 +5,9 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSy
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { needs } from "../support/netns.ts";
-import { withTun } from "../support/user.ts";
+import { source } from "../support/assembly.js";
+import { needs } from "../support/netns.js";
+import { withTun } from "../support/user.js";
 
 const SYSTEM = "etc/systemd/system";
 

@@ -7,10 +7,10 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { source } from "../support/assembly.ts";
-import { arpFrame, frame } from "../support/frames.ts";
-import { COMBINATIONS, ended, needs, Netns, poll, Pongd, said, sum } from "../support/netns.ts";
-import { icmpPacket, pattern } from "../support/packets.ts";
+import { source } from "../support/assembly.js";
+import { arpFrame, frame } from "../support/frames.js";
+import { COMBINATIONS, ended, needs, Netns, poll, Pongd, said, sum } from "../support/netns.js";
+import { icmpPacket, pattern } from "../support/packets.js";
 
 const PREFIXES = ["10.99.0.0/16", "fd99::/64"];
 

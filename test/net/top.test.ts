@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { CLI, needs, Netns, poll, Pongd, sum } from "../support/netns.ts";
+import { CLI, needs, Netns, poll, Pongd, sum } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
 

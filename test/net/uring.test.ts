@@ -1,10 +1,10 @@
 /** io_uring where it is refused, where writes fail, and where a worker ends with packets under way. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { EXIT } from "../../src/base/failure.ts";
-import { IO_NAMES } from "../../src/io/contract.ts";
-import { source } from "../support/assembly.ts";
-import { CLI, COMBINATIONS, needs, Netns, poll, Pongd, sum } from "../support/netns.ts";
+import { EXIT } from "../../src/base/failure.js";
+import { IO_NAMES } from "../../src/io/contract.js";
+import { source } from "../support/assembly.js";
+import { CLI, COMBINATIONS, needs, Netns, poll, Pongd, sum } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
 

@@ -1,11 +1,11 @@
 /** Workers that crash: what the others do meanwhile, what is counted, and when it is enough. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { BATCH } from "../../abi/slots.ts";
-import { EXIT } from "../../src/base/failure.ts";
-import { IO_NAMES } from "../../src/io/contract.ts";
-import { source } from "../support/assembly.ts";
-import { needs, Netns, Pongd, sum } from "../support/netns.ts";
+import { BATCH } from "../../abi/slots.js";
+import { EXIT } from "../../src/base/failure.js";
+import { IO_NAMES } from "../../src/io/contract.js";
+import { source } from "../support/assembly.js";
+import { needs, Netns, Pongd, sum } from "../support/netns.js";
 
 for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
   let ns: Netns;

@@ -20,7 +20,7 @@ import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { affinity, setAffinity } from "../../src/bench/affinity.js";
 import type { Latency } from "../../src/bench/report.js";
-import type { Answer, Command, SenderInput } from "../../src/bench/sender.js";
+import type { SenderAnswer, Command, SenderInput } from "../../src/bench/sender.js";
 import { median } from "../../src/bench/stats.js";
 import * as libc from "../../src/sys/libc.js";
 import { Netlink } from "../../src/tun/netlink.js";
@@ -117,7 +117,7 @@ async function soak(): Promise<void> {
   try {
     while (performance.now() - began < minutes * 60_000) {
       sender.postMessage({ kind: "ping", packetBytes: PACKET_BYTES, seconds, packetsPerSecond: rate } satisfies Command);
-      const [answer] = await once(sender, "message") as [Answer];
+      const [answer] = await once(sender, "message") as [SenderAnswer];
       if ("error" in answer) throw new Error(answer.error);
       if (answer.kind !== "ping") throw new Error(`a ${answer.kind} where a ping was asked for`);
       const metrics = await scrape();

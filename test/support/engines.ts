@@ -4,7 +4,7 @@ import { Counter, Drop, DROPPED, Protocol, REPLIES } from "../../abi/counters.js
 import { PATHS, PATHS_END } from "../../abi/paths.js";
 import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
 import { Unreachable } from "../../abi/tables.js";
-import { createEngine } from "../../src/bench/engines.js";
+import { createEngine } from "../../src/engine/create.js";
 import type { Engine } from "../../src/engine/contract.js";
 import type { Link } from "../../src/tun/mac.js";
 import { LinearMemory } from "../../src/engine/memory.js";
@@ -13,7 +13,7 @@ import { tableOf } from "../../src/engine/table.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HOST6, PREFIX6 } from "./ipv6.js";
 import { HOST, PREFIX } from "./packets.js";
-import type { Slots } from "../../src/engine/slots.ts";
+import type { Slots } from "../../src/engine/slots.js";
 
 /** All that an engine is told of how to treat packets, the same for every prefix. */
 export interface Treatment extends Answers, Policy {

@@ -1,4 +1,7 @@
-/** IP options as a host treats them, written plainly, over arrays; and random ones. Errors and replies: docs/conformance.md, E-6 to E-8. */
+/**
+ * IP options as a host treats them, written plainly, over arrays; and random ones. Errors and replies:
+ * docs/develop/conformance.md, E-6 to E-8.
+ */
 import { addr } from "./packets.js";
 import type { Random } from "./random.js";
 

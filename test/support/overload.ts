@@ -5,13 +5,13 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { Worker } from "node:worker_threads";
-import type { Answer, SenderInput } from "../../src/bench/sender.js";
+import type { SenderAnswer, SenderInput } from "../../src/bench/sender.js";
 
 const workerData: SenderInput = { device: process.argv[2], cpu: Number(process.argv[3]), seed: 1 };
 const sender = new Worker(new URL("../../src/bench/sender.js", import.meta.url), { workerData });
 for await (const line of createInterface(process.stdin)) {
   sender.postMessage(JSON.parse(line));
-  const [answer] = await once(sender, "message") as [Answer];
+  const [answer] = await once(sender, "message") as [SenderAnswer];
   console.log(JSON.stringify(answer));
 }
 await sender.terminate();

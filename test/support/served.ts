@@ -8,7 +8,7 @@ import { TLSSocket } from "node:tls";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import { Events } from "../../src/web/events.js";
-import type { Status } from "../../src/web/routes.js";
+import type { Backend } from "../../src/web/routes.js";
 import { serve, type HttpServer, type ServeOptions } from "../../src/web/server.js";
 import { WebFile } from "../../src/web/webconfig.js";
 import "./process.js";
@@ -34,7 +34,7 @@ export interface LocalServer extends HttpServer {
 }
 
 /** Serves on any free port of 127.0.0.1. */
-export async function serveLocally(status: Status, options: ServeOptions = {}): Promise<LocalServer> {
+export async function serveLocally(status: Backend, options: ServeOptions = {}): Promise<LocalServer> {
   const server = await serve([{ host: "127.0.0.1", port: 0 }], status, options);
   return { ...server, url: server.urls[0] };
 }
@@ -56,11 +56,11 @@ export async function closeServed(): Promise<void> {
 }
 
 /** Serves on any free port of 127.0.0.1, until closeServed() at the latest. `web`: a web configuration's file. */
-export async function served({ web, text = () => "metrics\n", reload, ...options }: { web?: string; text?: () => string | Promise<string>; reload?: Status["reload"] } & Omit<ServeOptions, "web"> = {}): Promise<Served> {
+export async function served({ web, text = () => "metrics\n", reload, ...options }: { web?: string; text?: () => string | Promise<string>; reload?: Backend["reload"] } & Omit<ServeOptions, "web"> = {}): Promise<Served> {
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => { lines.push((JSON.parse(line) as { msg: string }).msg); } });
   const registry = new Says(text);
-  const status: Status = { metrics: () => registry, obstacle: () => undefined, reload: reload ?? (() => undefined), events: new Events(() => undefined) };
+  const status: Backend = { metrics: () => registry, obstacle: () => undefined, reload: reload ?? (() => undefined), events: new Events(() => undefined) };
   const server = await serveLocally(status, { ...options, web: web === undefined ? undefined : new WebFile(web, log), log });
   open.add(server);
   const close = () => {

@@ -11,7 +11,7 @@ export interface Difference {
   readonly linux: string;
   readonly pongd: string;
   readonly why: string;
-  /** Ids of docs/conformance.md. */
+  /** Ids of docs/develop/conformance.md. */
   readonly requirements: string;
   /** From what Linux sends, what pongd does; `packets`: what both were sent. */
   readonly sends: (linux: readonly Reply[], packets: readonly Uint8Array[]) => readonly Reply[];
@@ -104,151 +104,151 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv4 echo: C-3/,
-    what: "an echo request that is zero but for its type", linux: "sends the checksum 0x0000, which does not verify", pongd: "sends 0xffff, which does",
-    why: "RFC 1071: a message that is right sums to 0xffff, and zeros alone sum to 0", requirements: "C-3", sends: (replies) => replies.map(({ bytes }) => ({ bytes, fault: "" })),
+    what: "an echo request that is all zero except for its type", linux: "sends the checksum 0x0000, which does not verify", pongd: "sends 0xffff, which does",
+    why: "RFC 1071: a correct message sums to 0xffff, and zeros alone sum to 0", requirements: "C-3", sends: (replies) => replies.map(({ bytes }) => ({ bytes, fault: "" })),
   },
   {
     cases: /^IPv4 echo: (don't fragment|the reserved flag and don't fragment)/,
     what: "don't-fragment on an echo request", linux: "clears it", pongd: "sends it back, up to 552 bytes",
-    why: "the identification goes back too, and is unique only with it; shorter packets than that get through", requirements: "E-15, E-16", sends: changed((bytes) => { bytes[6] |= 0x40; }),
+    why: "pongd reflects the identification, which is unique only together with don't-fragment; paths take shorter packets", requirements: "E-15, E-16", sends: changed((bytes) => { bytes[6] |= 0x40; }),
   },
   {
     cases: /^IPv6 destinations: ff02::1$|^drops: S-3: to ff02::1$|unknown: (skip|tell), to multicast$/,
-    what: "an echo request to all nodes", linux: "answers from an address of its own, and tells of options", pongd: "is silent",
+    what: "an echo request to all nodes", linux: "answers from an address of its own, and sends errors about options", pongd: "sends nothing",
     why: "no address of a prefix is every node's", requirements: "S-3", sends: nothing,
   },
   {
     cases: /^IPv6 .*(: |from )::(ffff:(10|127)\.0\.0\.1)?$|^drops: I3: from ::(ffff:10\.99\.0\.1)?$/,
-    what: "a source that is the unspecified address, or an IPv4-mapped one", linux: "answers", pongd: "drops it as `martian_source`",
+    what: "a source that is the unspecified address or an IPv4-mapped one", linux: "answers", pongd: "drops it as `martian_source`",
     why: "RFC 4291 §2.5.2: a reply cannot go to the first; RFC 4291 §2.5.5.2: the others stand for IPv4 within a host", requirements: "I3", sends: nothing,
   },
   {
     cases: /^IPv6 echo: .*flow label (1|74565|1048575|0xfffff)$|^IPv6 fragments: hop limit, traffic class and flow label of each its own$/,
     what: "the flow label of an echo reply", linux: "is 0, or a hash of its own (net.ipv6.auto_flowlabels)", pongd: "is the request's",
-    why: "RFC 6437 §3: as uniform and as hard to guess as the request's, and both ways of a flow have one", requirements: "S-9",
+    why: "RFC 6437 §3: the label is then as uniform and as hard to guess as the request's, and both directions have the same", requirements: "S-9",
     sends: changed((bytes, packet) => { bytes.set([bytes[1] & 0xf0 | packet[1] & 15, packet[2], packet[3]], 1); }),
   },
   {
     cases: /^IPv6 chains: (9|16|32|64|128|170) destination options headers$/,
-    what: "more than eight extension headers", linux: "walks them all", pongd: "drops them as `ipv6_bad_exthdr`",
-    why: "work is to be bounded (RFC 8504 §5.3), and RFC 8200 §4.1 has use for seven", requirements: "S-7", sends: nothing,
+    what: "more than eight extension headers", linux: "reads them all", pongd: "drops the packet as `ipv6_bad_exthdr`",
+    why: "the work has to have a bound (RFC 8504 §5.3), and RFC 8200 §4.1 uses no more than seven", requirements: "S-7", sends: nothing,
   },
   {
     cases: /^IPv6 options: hop-by-hop, (Router Alert of length 1|CALIPSO|IOAM)$/,
-    what: "options that routers read, where they are wrong or not configured", linux: "drops them", pongd: "passes over them",
-    why: "they may be skipped by who does not know them (RFC 8200 §4.2), and pongd knows padding alone", requirements: "S-7", sends: answer,
+    what: "options for routers that are malformed or not configured", linux: "drops the packet", pongd: "skips them",
+    why: "RFC 8200 §4.2 lets a host skip options that it does not know, and pongd knows padding alone", requirements: "S-7", sends: answer,
   },
   {
     cases: /^IPv6 options: hop-by-hop, Jumbo Payload of /,
-    what: "the Jumbo Payload option", linux: "is known, and told of by code 0 where its length is that of a short packet", pongd: "is unknown, and told of by code 2",
+    what: "the Jumbo Payload option", linux: "knows it, and sends an error with code 0 if its length is that of a short packet", pongd: "does not know it, and sends an error with code 2",
     why: "RFC 2675 §3: no packet of a TUN device is that long", requirements: "S-7", sends: problem(2, 42),
   },
   {
     cases: /^IPv6 routing: type [34], segments left 0(, 8 bytes)?$/,
-    what: "a routing header of type 3 or 4 that has been used up", linux: "is dropped where segment routing is not enabled", pongd: "is passed over",
+    what: "a routing header of type 3 or 4 without segments left", linux: "drops the packet where segment routing is not enabled", pongd: "skips it",
     why: "RFC 8200 §4.4", requirements: "S-10", sends: answer,
   },
   {
     cases: /^IPv6 routing: type [34], segments left ([12]|255)/,
-    what: "a routing header of type 3 or 4 with segments left", linux: "is dropped where segment routing is not enabled", pongd: "is told of, as any other type",
+    what: "a routing header of type 3 or 4 with segments left", linux: "drops the packet where segment routing is not enabled", pongd: "sends an error, as for any other type",
     why: "RFC 8200 §4.4: pongd knows no type", requirements: "S-10", sends: problem(0, 42),
   },
   {
     cases: /^IPv6 chains: hop-by-hop, destination, fragment, cut to 1[6-9] bytes of payload$/,
-    what: "a fragment header of 0 to 3 bytes", linux: "is told of by code 0, one of 4 to 7 is not", pongd: "is dropped as `ipv6_bad_exthdr`",
-    why: "no RFC asks for either", requirements: "S-8", sends: nothing,
+    what: "a fragment header of 0 to 3 bytes", linux: "sends an error with code 0, but none about 4 to 7 bytes", pongd: "drops the packet as `ipv6_bad_exthdr`",
+    why: "no RFC asks for an error", requirements: "S-8", sends: nothing,
   },
   {
     cases: /^IPv6 UDP: length field 0 of 24$/,
-    what: "a UDP length of 0", linux: "stands for all of the packet, as in a jumbogram (RFC 2675 §4)", pongd: "drops it as `pkt_too_small`",
+    what: "a UDP length of 0", linux: "takes it for the whole packet, as in a jumbogram (RFC 2675 §4)", pongd: "drops it as `pkt_too_small`",
     why: "no packet of a TUN device is a jumbogram", requirements: "C-5", sends: nothing,
   },
   {
     cases: /^IPv[46] UDP: length field (8|9|23) of 24$/,
-    what: "what an error quotes of a packet that goes on behind its UDP datagram", linux: "ends with the datagram", pongd: "is all of the packet",
-    why: "RFC 1812 §4.3.2.3, RFC 4443 §2.4 c: as much of it as fits", requirements: "X-1, S-6",
+    what: "an error about a packet that continues after its UDP datagram", linux: "quotes up to the end of the datagram", pongd: "quotes the whole packet",
+    why: "RFC 1812 §4.3.2.3, RFC 4443 §2.4 c: an error quotes as much of the packet as fits", requirements: "X-1, S-6",
     sends: made((packet) => packet[0] >> 4 === 4 ? expectedError(packet, 3, 3) : expectedError6(packet, 1, 4)),
   },
   {
     cases: /^IPv6 next headers: 253 to fd99::7:7$/,
     what: "the source of an ICMPv6 error", linux: "is an address of the host's interfaces", pongd: "is the address that was asked",
-    why: "RFC 4443 §2.2: to Linux a prefix routed to lo has no address of its own", requirements: "S-6",
+    why: "RFC 4443 §2.2; a prefix that is routed to lo has no address of its own for Linux", requirements: "S-6",
     sends: changed((bytes) => { bytes.set(addr6("fd99::7:7"), 8); }),
   },
   {
     cases: /^IPv4 (protocols|UDP|options|fragments): |^drops: protocol 0$/,
-    what: "the type of service of an ICMP error", linux: "is 0xc0, internetwork control, plus bits of what caused it", pongd: "is 0",
+    what: "the type of service of an ICMP error", linux: "is 0xc0 (internetwork control) plus bits of the packet that caused it", pongd: "is 0",
     why: "RFC 1122 §3.2.2", requirements: "X-1", sends: changed((bytes) => { if (isError4(bytes)) bytes[1] = 0; }),
   },
   {
     cases: /^IPv4 (protocols|UDP|options|fragments): |^drops: protocol 0$/,
     what: "don't-fragment on an ICMP error", linux: "is off", pongd: "is on, up to 552 bytes",
-    why: "RFC 6864 §4.1: so it needs no identification of its own", requirements: "X-1, E-16", sends: changed((bytes) => { if (isError4(bytes) && bytes.length <= 552) bytes[6] |= 0x40; }),
+    why: "RFC 6864 §4.1: it then needs no identification of its own", requirements: "X-1, E-16", sends: changed((bytes) => { if (isError4(bytes) && bytes.length <= 552) bytes[6] |= 0x40; }),
   },
   {
     cases: /^IPv4 (options: (malformed after .*|(Record|Timestamp 0|Loose Source)( Route)? twice(, .*)?|Strict and .*)|(protocols: 253|UDP:) with a (Record Route|full .*))$/,
     what: "an ICMP error about a packet with a route or a Timestamp",
-    linux: "has such an option, goes along a source route, and quotes what was written into the packet's",
+    linux: "has such an option, follows a source route, and quotes the packet's option as Linux has filled it in",
     pongd: "has none, goes straight to the source, and quotes the packet as it came",
-    why: "RFC 1812 §4.3.2.3: a packet is quoted unmodified; no error of pongd has options", requirements: "E-8, X-1",
+    why: "RFC 1812 §4.3.2.3: a packet is quoted unmodified; pongd's errors have no options", requirements: "E-8, X-1",
     sends: (replies, [packet]) => comparable(replies.map(({ bytes }) => expectedError(packet, ...error4(bytes))), ...NO_TIMES),
   },
   {
     cases: /^IPv4 protocols: 253 with a Record Route, room for one and a half$/,
-    what: "an ICMP error about a packet whose route has too little room left for Linux's second entry", linux: "is not sent", pongd: "is sent",
-    why: "it needs no room, having no options", requirements: "E-8, X-1", sends: made((packet) => expectedError(packet, 3, 2)),
+    what: "an ICMP error about a packet whose route has no room for Linux's second entry", linux: "is not sent", pongd: "is sent",
+    why: "pongd's errors have no options, so they need no room", requirements: "E-8, X-1", sends: made((packet) => expectedError(packet, 3, 2)),
   },
   {
     cases: /^IPv4 options: Timestamp 3, (0\.0\.0\.0|multicast)$/,
-    what: "a time that is asked of 0.0.0.0 or of a group", linux: "is given", pongd: "is not",
-    why: "RFC 791 §3.1: it is given by who has the address", requirements: "E-6, E-8", sends: made((packet) => expectedReply(packet)),
+    what: "a Timestamp option that asks 0.0.0.0 or a group for the time", linux: "fills it in", pongd: "does not",
+    why: "RFC 791 §3.1: the host with that address fills it in", requirements: "E-6, E-8", sends: made((packet) => expectedReply(packet)),
   },
   {
     cases: /^IPv4 options: Loose Source Route, to go: (our own|another) address.*, accepted$/,
-    what: "a source route whose next hop is an address of the host itself, where they are accepted", linux: "is walked on along", pongd: "is dropped as `ip_options`",
+    what: "an accepted source route whose next hop is an address of the host itself", linux: "follows it", pongd: "drops the packet as `ip_options`",
     why: "RFC 1122 §3.3.5: pongd forwards nothing, not even to itself", requirements: "E-7", sends: nothing,
   },
   {
     cases: /^IPv4 options: CIPSO/,
-    what: "a CIPSO label", linux: "is told of, unless it was configured", pongd: "is ignored",
-    why: "RFC 1122 §3.2.1.8: as is any option that is not understood", requirements: "E-8", sends: made((packet) => expectedReply(withoutOptions(packet))),
+    what: "a CIPSO label", linux: "sends an error unless the label is configured", pongd: "ignores it",
+    why: "RFC 1122 §3.2.1.8: a host ignores options that it does not understand", requirements: "E-8", sends: made((packet) => expectedReply(withoutOptions(packet))),
   },
   {
     cases: /^IPv4 options: an echo request's first bytes, by a header length of 6 words$/,
-    what: "a malformed option of a deprecated ICMP query (15 to 18)", linux: "is told of", pongd: "is not",
-    why: "RFC 6918 §3: the types are to be taken for unknown ones, which may be errors", requirements: "E-8, D-1", sends: nothing,
+    what: "a malformed option of a deprecated ICMP query (15 to 18)", linux: "sends an error", pongd: "does not",
+    why: "RFC 6918 §3: a host treats these types as unknown, and an unknown type may be an error", requirements: "E-8, D-1", sends: nothing,
   },
   {
     cases: /^IPv4 protocols: 2$/,
-    what: "IGMP", linux: "is taken", pongd: "is answered with protocol unreachable",
-    why: "RFC 1122 §3.2.2.1: pongd is in no group, and does not have it", requirements: "X-4", sends: made((packet) => expectedError(packet, 3, 2)),
+    what: "IGMP", linux: "accepts it", pongd: "answers with protocol unreachable",
+    why: "RFC 1122 §3.2.2.1: pongd is in no group and does not speak IGMP", requirements: "X-4", sends: made((packet) => expectedError(packet, 3, 2)),
   },
   {
     cases: /^IPv[46] TCP: /,
-    what: "a TCP segment to a closed port", linux: "is answered with a reset", pongd: "is dropped as `no_socket`",
-    why: "RFC 9293 §3.10.7.1 asks for the reset: it is to come", requirements: "P-2", sends: nothing,
+    what: "a TCP segment to a closed port", linux: "answers with a reset", pongd: "drops it as `no_socket`",
+    why: "RFC 9293 §3.10.7.1 asks for the reset, which pongd does not send yet", requirements: "P-2", sends: nothing,
   },
   {
     cases: /^IPv4 fragments: a length of a part with more that is no multiple of 8$/,
-    what: "a fragment with more to follow whose length is no multiple of 8", linux: "is cut to a multiple", pongd: "costs its datagram, as `bad_frag`",
-    why: "RFC 791 §3.1: fragments are in units of 8 bytes, so that none such is made", requirements: "V-6", sends: nothing,
+    what: "a fragment with more to follow whose length is no multiple of 8", linux: "cuts it to a multiple", pongd: "drops its datagram as `bad_frag`",
+    why: "RFC 791 §3.1: fragments are in units of 8 bytes, so no sender makes such a fragment", requirements: "V-6", sends: nothing,
   },
   {
     cases: /^IPv[46] fragments: (the same range with other bytes|a part within another|the first part again, shorter)$/,
-    what: "a fragment all of whose range came before, but not as one fragment, or with other bytes",
-    linux: "is taken for a duplicate", pongd: "costs its datagram, as `bad_frag`",
-    why: "RFC 8200 §4.5: it is an overlap, and only an exact duplicate may be tolerated; pongd holds IPv4 to it, too",
+    what: "a fragment whose whole range came before, but not as one fragment or not with the same bytes",
+    linux: "takes it for a duplicate", pongd: "drops its datagram as `bad_frag`",
+    why: "RFC 8200 §4.5: it is an overlap, and only an exact duplicate may be tolerated; pongd applies this to IPv4, too",
     requirements: "S-8, V-6", sends: nothing,
   },
   {
     cases: /^IPv6 fragments: /,
-    what: "the length of an echo reply's fragments, where the request came in fragments", linux: "is that of the path MTU", pongd: "is no more than that of the request's longest fragment, or 1280",
-    why: "RFC 8200 §5: a path that had no room for more on the way here may have none on the way back", requirements: "S-12", sends: recut,
+    what: "the length of an echo reply's fragments after a request in fragments", linux: "is the path MTU", pongd: "is at most that of the request's longest fragment, or 1280",
+    why: "RFC 8200 §5: a path that took no more in one direction may take no more in the other", requirements: "S-12", sends: recut,
   },
   {
     cases: /^IPv4 fragments: a Record Route on (every part|the first part alone)$/,
-    what: "a reply in fragments that has a route or a Timestamp", linux: "has no-operations in its place in the later fragments", pongd: "has a shorter header in the later fragments",
-    why: "RFC 791 §3.2 has it so; where the request's later fragments have none, the reply would be longer (I2)", requirements: "E-4",
+    what: "a reply in fragments that has a route or a Timestamp", linux: "puts no-operations in its place in later fragments", pongd: "makes the headers of later fragments shorter",
+    why: "RFC 791 §3.2 asks for it; with no-operations, the reply could be longer than its request (I2)", requirements: "E-4",
     sends: refragmented,
   },
 ];
@@ -259,7 +259,7 @@ export const DIFFERENCES: readonly Difference[] = [
  */
 export const DEPENDS_ON_MODULES = /^IPv[46] (protocols|next headers): (4|33|41|47|50|51|103|108|115|132|135|136|137)( behind .*)?$|^IPv6 chains: (AH|ESP|mobility)/;
 
-/** The differences as docs/conformance.md has them. */
+/** The differences as docs/develop/conformance.md has them. */
 export function table(): string {
   return [
     "| | Linux | pongd | why | |", "|---|---|---|---|---|",

@@ -5,8 +5,8 @@ import { FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, PREFIX_LIMITS, SOURCE_LIMIT }
 
 export interface Limiter {
   /**
-   * Whether a packet may be answered. `answers`, `prefix`: of its destination. `table`: a word's index. `high`, `low`: of its source the
-   * first 56 bits, or 6 and the first 24, in memory order. `now`: Unix time in milliseconds.
+   * Whether a packet may be answered. `answers`, `prefix`: of its destination. `table`: a word's index. `high`, `low`:
+   * of its source the first 56 bits, or 6 and the first 24, in memory order. `now`: Unix time in milliseconds.
    */
   permits(answers: number, table: number, prefix: number, high: number, low: number, now: number): boolean;
 }
@@ -22,11 +22,14 @@ export function createLimiter(buffer: ArrayBufferLike): Limiter {
       if (!take(SOURCE_BUCKETS / 8 + 2 * hash, table + SOURCE_LIMIT / 4, now)) return false;
     }
     const index = prefix - FIRST_PREFIX;
-    return (answers & LIMIT_PREFIX) === 0 || take(PREFIX_BUCKETS / 8 + 2 * index, table + PREFIX_LIMITS / 4 + 2 * index, now);
+    return (answers & LIMIT_PREFIX) === 0
+      || take(PREFIX_BUCKETS / 8 + 2 * index, table + PREFIX_LIMITS / 4 + 2 * index, now);
   }
 
   function take(bucket: number, limit: number, now: number): boolean {
-    const missing = Math.max(0, Math.min(f32[limit + 1], f64[bucket]) - Math.max(0, now - f64[bucket + 1]) * f32[limit]);
+    const missing = Math.max(
+      0, Math.min(f32[limit + 1], f64[bucket]) - Math.max(0, now - f64[bucket + 1]) * f32[limit],
+    );
     const one = missing + 1 <= f32[limit + 1];
     f64[bucket] = one ? missing + 1 : missing;
     f64[bucket + 1] = now;

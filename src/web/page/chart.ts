@@ -36,7 +36,9 @@ export class Chart {
     const span = () => Math.min(MAX_SPAN, Math.max(MIN_SPAN, end() - (this.#xs.at(0) ?? 0)));
     const size = () => ({ width: place.clientWidth, height: place.clientHeight });
     const axis: UPlot.Axis = {
-      font: FONT, stroke: () => colour("--dim"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { stroke: () => colour("--line"), width: 1, size: 4 },
+      font: FONT, stroke: () => colour("--dim"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: {
+        stroke: () => colour("--line"), width: 1, size: 4,
+      },
     };
     this.#plot = new uPlot({
       ...size(),
@@ -48,10 +50,15 @@ export class Chart {
         y: { range: (_, __, most) => [0, Math.max(5, 1.1 * most)] },
       },
       axes: [
-        { ...axis, splits: () => ticks(span()).map((ago) => end() - ago), values: () => ticks(span()).map(before), size: 28 },
+        {
+          ...axis, splits: () => ticks(span()).map((ago) => end() - ago), values: () => ticks(span()).map(before),
+          size: 28,
+        },
         { ...axis, values: (_, splits) => splits.map((split) => si(split)), size: 56 },
       ],
-      series: [{}, { stroke: () => colour(line.colour), fill: () => `${colour(line.colour)}22`, width: 2, points: { show: false } }],
+      series: [{}, {
+        stroke: () => colour(line.colour), fill: () => `${colour(line.colour)}22`, width: 2, points: { show: false },
+      }],
       hooks: { setCursor: [() => { this.#read(); }] },
     }, this.#data, place);
     new ResizeObserver(() => { this.#plot.setSize(size()); }).observe(place);
@@ -66,7 +73,9 @@ export class Chart {
     const old = anew ? this.#xs.length - 1 : this.#xs.findIndex((x) => x >= at - MAX_SPAN);
     this.#xs.splice(0, old);
     this.#ys.splice(0, old);
-    if (this.#added++ % (matchMedia("(prefers-reduced-motion: reduce)").matches ? CALM : 1) === 0) this.#plot.setData(this.#data);
+    if (this.#added++ % (matchMedia("(prefers-reduced-motion: reduce)").matches ? CALM : 1) === 0) {
+      this.#plot.setData(this.#data);
+    }
     this.#read();
   }
 

@@ -1,13 +1,18 @@
-/** The page at /, before page.ts has filled it in; and its icon. Links are relative, so that it may lie behind a proxy, in a folder. */
+/**
+ * The page at /, before page.ts has filled it in; and its icon. Links are relative, so that it may lie behind a proxy,
+ * in a folder.
+ */
 import { version } from "../../base/version.js";
 
 /** A line as it is drawn in a chart. */
 function swatch(colour: string): string {
-  return `<svg class="swatch ${colour}" viewBox="0 0 20 4" width="20" height="4" aria-hidden="true"><path d="M0 2h20" stroke="currentColor" stroke-width="3"/></svg>`;
+  return `<svg class="swatch ${colour}" viewBox="0 0 20 4" width="20" height="4" aria-hidden="true"><path d="M0 2h20" `
+    + `stroke="currentColor" stroke-width="3"/></svg>`;
 }
 
 function tile(id: string, name: string, line: string): string {
-  return `<div><dt>${name}${line}</dt><dd class="rate"><span id="${id}-rate">–</span> a second</dd><dd><span id="${id}">–</span> in all</dd></div>`;
+  return `<div><dt>${name}${line}</dt><dd class="rate"><span id="${id}-rate">–</span> a second</dd><dd><span `
+    + `id="${id}">–</span> in all</dd></div>`;
 }
 
 function chart(id: string, title: string): string {
@@ -20,7 +25,9 @@ function chart(id: string, title: string): string {
 
 /** `names`: the columns that are text. */
 function table(id: string, title: string, note: string, names: readonly number[], headings: readonly string[]): string {
-  const head = headings.map((heading, i) => `<th scope="col"${names.includes(i) ? ` class="name"` : ""}>${heading}</th>`).join("");
+  const head = headings.map(
+    (heading, i) => `<th scope="col"${names.includes(i) ? ` class="name"` : ""}>${heading}</th>`,
+  ).join("");
   return `<section>
 <h2 id="${id}-title">${title}</h2>
 <p id="${id}-note">${note}</p>
@@ -67,7 +74,9 @@ ${chart("drops", "Drops")}
 </div>
 </section>
 <div class="columns">
-${table("reasons", "Drops by reason", "Packets that came to pongd and got no reply.", [0], ["Reason", "Packets", "A second"])}
+${table(
+  "reasons", "Drops by reason", "Packets that came to pongd and got no reply.", [0], ["Reason", "Packets", "A second"],
+)}
 <p id="no-reasons" hidden>None so far.</p>
 </section>
 ${table("prefixes", "Prefixes", "Those that answered most come first.", [0], ["Prefix", "Replies", "A second"])}
@@ -85,7 +94,9 @@ ${tile("overrun", "Overruns", swatch("overruns"))}
 ${chart("overruns", "Overruns")}
 </div>
 </section>
-${table("queues", "Queues", "A thread each; the kernel keeps a flow on one queue.", [0, 1, 2], ["Queue", "Engine", "I/O", "Received", "Replies", "Drops", "Restarts"])}
+${table("queues", "Queues", "A thread each; the kernel keeps a flow on one queue.", [0, 1, 2], [
+  "Queue", "Engine", "I/O", "Received", "Replies", "Drops", "Restarts",
+])}
 </section>
 </div>
 </main>
@@ -93,5 +104,7 @@ ${table("queues", "Queues", "A thread each; the kernel keeps a flow on one queue
 </html>
 `;
 
-export const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0072b2"/>`
-  + `<g fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round"><circle cx="9.5" cy="16" r="2" fill="#fff"/><path d="M15.5 10.5a8 8 0 0 1 0 11M20.5 6.5a14 14 0 0 1 0 19"/></g></svg>\n`;
+export const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" `
+  + `fill="#0072b2"/>`
+  + `<g fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round"><circle cx="9.5" cy="16" r="2" `
+  + `fill="#fff"/><path d="M15.5 10.5a8 8 0 0 1 0 11M20.5 6.5a14 14 0 0 1 0 19"/></g></svg>\n`;

@@ -1,6 +1,6 @@
 /** What runs in the page at /. Whatever comes from elsewhere gets into it as text alone. */
 import { ratesBetween, sumOf, type Figures, type Rates } from "../../telemetry/figures.js";
-import type { Live } from "../../telemetry/snapshot.js";
+import type { Snapshot } from "../../telemetry/snapshot.js";
 import { si, whole } from "../../telemetry/numbers.js";
 import { explain } from "../../telemetry/reasons.js";
 import { Chart } from "./chart.js";
@@ -46,7 +46,7 @@ let shown: Figures | undefined;
 
 function open(): void {
   source = new EventSource("events");
-  source.onmessage = ({ data }: MessageEvent<string>) => { take(JSON.parse(data) as Live | null); };
+  source.onmessage = ({ data }: MessageEvent<string>) => { take(JSON.parse(data) as Snapshot | null); };
   source.onerror = () => { reopen(source?.readyState === EventSource.CLOSED ? "refused" : "lost"); };
   watch();
 }
@@ -75,7 +75,7 @@ function follow(): void {
   else if (!document.hidden) open();
 }
 
-function take(live: Live | null): void {
+function take(live: Snapshot | null): void {
   watch();
   if (live === null) {
     last = undefined;
@@ -120,9 +120,13 @@ function fill(figures: Figures, rates: Rates | undefined): void {
   write("overrun", whole(figures.overrun));
   write("overrun-rate", rates ? si(rates.overrun) : "–");
   const reasons = Object.entries(figures.dropped).sort(([, a], [, b]) => b - a);
-  rows("reasons", [0], reasons.map(([reason, count]) => ({ cells: [reason, whole(count), rate(rates?.reasons[reason])], note: explain(reason) })));
+  rows("reasons", [0], reasons.map(
+    ([reason, count]) => ({ cells: [reason, whole(count), rate(rates?.reasons[reason])], note: explain(reason) }),
+  ));
   place("no-reasons").hidden = reasons.length > 0;
-  rows("prefixes", [0], figures.prefixes.map(({ prefix, name, replied }) => ({ cells: [prefix, whole(replied), rate(rates?.prefixes[prefix])], note: name })));
+  rows("prefixes", [0], figures.prefixes.map(
+    ({ prefix, name, replied }) => ({ cells: [prefix, whole(replied), rate(rates?.prefixes[prefix])], note: name }),
+  ));
   rows("queues", [0, 1, 2], figures.queues.map(({ queue, engine, io, received, replied, dropped, restarts }) => {
     return { cells: [queue, engine, io, ...[received, replied, dropped, restarts].map(whole)] };
   }));
@@ -140,13 +144,17 @@ interface Entry {
 /** Makes a table's rows say this; the columns `names` are text. */
 function rows(id: string, names: readonly number[], entries: readonly Entry[]): void {
   const body = place(id) as HTMLTableSectionElement;
-  const lines = entries.flatMap(({ cells, note }) => [{ kind: "", cells }, ...note === undefined ? [] : [{ kind: "note", cells: [note] }]]);
+  const lines = entries.flatMap(
+    ({ cells, note }) => [{ kind: "", cells }, ...note === undefined ? [] : [{ kind: "note", cells: [note] }]],
+  );
   while (body.rows.length > lines.length) body.deleteRow(-1);
   lines.forEach(({ kind, cells }, r) => {
     const row = body.rows.item(r) ?? body.insertRow();
     if (row.className !== kind) row.replaceChildren();
     row.className = kind;
-    cells.forEach((text, c) => { put(row.cells.item(c) ?? row.appendChild(kind === "note" ? noteCell(body) : cell(c, names)), text); });
+    cells.forEach((text, c) => {
+      put(row.cells.item(c) ?? row.appendChild(kind === "note" ? noteCell(body) : cell(c, names)), text);
+    });
   });
 }
 

@@ -6,7 +6,7 @@ import { addr6 } from "../../support/ipv6.js";
 import { macBytes, SHARED_MAC } from "../../support/frames.js";
 import { addr } from "../../support/packets.js";
 import type { Random } from "../../support/random.js";
-import { entries, MOST_LEN, TIME, type Journal } from "./journal.js";
+import { entries, MAX_LEN, TIME, type Journal } from "./journal.js";
 import { sum, type } from "./oracle.js";
 import { macOf6, type Family, type World } from "./world.js";
 
@@ -25,8 +25,8 @@ const EXTENSIONS = [0, 60, 60, 43, 44, 51];
 const BORDERS = [0, 1, 2, 3, 4, 7, 8, 15, 16, 19, 20, 21, 27, 28, 39, 40, 47, 48, 63, 64, 127, 128, 255];
 const OPTIONS = [0, 1, 7, 7, 68, 68, 68, 131, 137, 148, 30, 158];
 /** What a fragmented datagram is made in. */
-const MOST_DATAGRAM = 1 << 16;
-const MOST_PIECES = 2000;
+const MAX_DATAGRAM = 1 << 16;
+const MAX_PIECES = 2000;
 const POOL = 1 << 15;
 
 export class Generator {
@@ -36,8 +36,8 @@ export class Generator {
   readonly #journal: Journal;
   readonly #b: Buffer;
   readonly #pool: Buffer;
-  readonly #datagram = Buffer.alloc(MOST_DATAGRAM + 64);
-  readonly #cuts = new Uint32Array(MOST_PIECES + 1);
+  readonly #datagram = Buffer.alloc(MAX_DATAGRAM + 64);
+  readonly #cuts = new Uint32Array(MAX_PIECES + 1);
 
   constructor(random: Random, family: Family, world: World, journal: Journal) {
     this.#random = random;
@@ -77,7 +77,7 @@ export class Generator {
       const at = this.#journal.open();
       const length = Math.min(to - from - 2, this.#most);
       this.#b.set(kept.subarray(from + 2, from + 2 + length), at);
-      this.#journal.packet(random.oneIn(2) ? this.#mutated(at, length) : length, (word & ~MOST_LEN) !== 0 && !random.oneIn(4));
+      this.#journal.packet(random.oneIn(2) ? this.#mutated(at, length) : length, (word & ~MAX_LEN) !== 0 && !random.oneIn(4));
     }
   }
 
@@ -451,7 +451,7 @@ export class Generator {
     const journal = this.#journal;
     const b = this.#b;
     // Made where the journal has room, with its checksums, and taken from there.
-    const room = Math.min(MOST_DATAGRAM, journal.room - MOST_DATAGRAM);
+    const room = Math.min(MAX_DATAGRAM, journal.room - MAX_DATAGRAM);
     const six = this.#family === "ipv6" || (this.#family === "frames" && random.oneIn(2));
     const header = this.#world.tap ? 14 : 0;
     const ip = journal.open();
@@ -489,13 +489,13 @@ export class Generator {
     if (fits < 8) return;
     let pieces = 0;
     let offset = 0;
-    while (offset < length && pieces < MOST_PIECES) {
+    while (offset < length && pieces < MAX_PIECES) {
       this.#cuts[pieces++] = offset;
       offset += Math.min(fits, random.oneIn(2) && length < 8 * fits ? 8 + (random.below(fits) & ~7) : fits);
     }
     this.#cuts[pieces] = Math.min(offset, length);
     const order = random.below(3);
-    for (let i = 0; i < pieces && journal.room > 4 * MOST_LEN; i++) {
+    for (let i = 0; i < pieces && journal.room > 4 * MAX_LEN; i++) {
       const piece = order === 0 ? i : order === 1 ? pieces - 1 - i : random.below(pieces);
       if (random.oneIn(pieces > 8 ? 200 : 24)) continue;
       let from = this.#cuts[piece];

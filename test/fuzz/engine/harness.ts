@@ -17,10 +17,10 @@ import { createJsEngine } from "../../../src/engine/js.js";
 import { Rig, type Maker } from "../../support/engines.js";
 import { addr, icmpPacket } from "../../support/packets.js";
 import { frame, macBytes, SHARED_MAC } from "../../support/frames.js";
-import { HEADER_LEN, MOST_LEN, TIME, TOGETHER } from "./journal.js";
+import { HEADER_LEN, MAX_LEN, TIME, TOGETHER } from "./journal.js";
 import { compare, examine, isSilent, type } from "./oracle.js";
 import { rigOptions, worldOf, type Family, type World } from "./world.js";
-import { slotOf } from "../../../src/engine/slots.ts";
+import { slotOf } from "../../../src/engine/slots.js";
 
 /** Of IPv4, and then of IPv6. */
 const ERROR_KINDS = 2 * MAX_ERRORS;
@@ -107,13 +107,13 @@ export class Harness {
         this.#pass(word & 128 ? -(2 ** (word & 31)) : 2 ** (word & 31));
         continue;
       }
-      const length = Math.min(word & MOST_LEN, this.#most);
-      if (at + (word & MOST_LEN) > to) break;
+      const length = Math.min(word & MAX_LEN, this.#most);
+      if (at + (word & MAX_LEN) > to) break;
       if (length > 0) {
         this.#starts[count] = at;
         this.#lengths[count++] = length;
       }
-      at += word & MOST_LEN;
+      at += word & MAX_LEN;
       if (!(word & TOGETHER) || count === BATCH) {
         this.#batch(journal, count);
         count = 0;
@@ -292,7 +292,7 @@ export class Harness {
     return slot;
   }
 
-  /** Whether the JavaScript engine does with a packet what the other does: docs/design.md has what it leaves out. */
+  /** Whether the JavaScript engine does with a packet what the other does: docs/reference.md has what it leaves out. */
   #isKnown(b: Buffer, start: number, end: number): boolean {
     const { tap, reassembly, unreachable } = this.world;
     const at = tap ? start + headerLen(b, start, end) : start;

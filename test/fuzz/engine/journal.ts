@@ -9,7 +9,7 @@
  */
 export const TOGETHER = 0x8000;
 export const TIME = 0x4000;
-export const MOST_LEN = 0x3fff;
+export const MAX_LEN = 0x3fff;
 export const HEADER_LEN = 4;
 
 /** Writes a journal to memory that another thread may read. */
@@ -33,7 +33,7 @@ export class Journal {
     this.end = HEADER_LEN;
   }
 
-  /** Where a packet of up to MOST_LEN bytes is to be written, before packet(). */
+  /** Where a packet of up to MAX_LEN bytes is to be written, before packet(). */
   open(): number {
     this.#entry = this.end;
     return this.end + 2;
@@ -54,7 +54,7 @@ export class Journal {
 export function* entries(bytes: Uint8Array, from = HEADER_LEN, to = bytes.length): Generator<{ from: number; to: number }> {
   for (let at = from; at + 2 <= to;) {
     const word = bytes[at] | bytes[at + 1] << 8;
-    const end = at + 2 + (word & TIME ? 0 : word & MOST_LEN);
+    const end = at + 2 + (word & TIME ? 0 : word & MAX_LEN);
     if (end > to) return;
     yield { from: at, to: end };
     at = end;

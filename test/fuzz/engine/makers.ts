@@ -1,6 +1,6 @@
 /** The engines that are fuzzed: the module as it is built, and its twin without SIMD with a probe on every branch. */
 import { readFileSync } from "node:fs";
-import { moduleOf } from "../../../src/bench/engines.js";
+import { moduleOf } from "../../../src/engine/create.js";
 import { load, WasmEngine } from "../../../src/engine/wasm.js";
 import type { Maker } from "../../support/engines.js";
 import { probed, type Fresh, type Hits } from "./probes.js";

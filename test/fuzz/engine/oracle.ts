@@ -1,6 +1,6 @@
 /**
- * What must hold of whatever the engine sends, written from the RFCs and the invariants of docs/design.md; nothing here knows how it came
- * about. A violation is thrown as an Error.
+ * What must hold of whatever the engine sends, written from the RFCs and the invariants of docs/develop/conformance.md.
+ * Nothing here knows how a packet came about. A violation is thrown as an Error.
  *
  *  I1  sent by an address of the prefixes                          I2  no longer than what asked for it; an error bounded
  *  I3  sent to one host, about nothing that is itself an answer    and well-formed: lengths, checksums, TTL

@@ -18,7 +18,7 @@ import { checkLines } from "./refused.js";
 
 const PACKET = Buffer.from("4500001c000100004001000a0a6300010a630101080000000001", "hex");
 /** What a source may hold beside its chunk: the longest block that is read. */
-const MOST_HELD = MAXIMUM_SNAPLEN + 65536;
+const MAX_HELD = MAXIMUM_SNAPLEN + 65536;
 const FILLER = new Uint8Array(65536).fill(0xff);
 /** Behind the input, where that is a multiple of 16 long: as many bytes as a lie about a length might ask for. */
 const FILLERS = 8;
@@ -60,7 +60,7 @@ export const pcap: Reader = {
     if (whole.failure?.message.includes(GZIP_DAMAGE)) checkSalvaged(parts, whole);
     else assert.deepEqual(parts, whole);
     for (const { bytes, linkType } of whole.packets) {
-      assert.ok(bytes.length <= MOST_HELD);
+      assert.ok(bytes.length <= MAX_HELD);
       const packet = LINK_TYPES.get(linkType)?.(bytes);
       if (packet) assert.deepEqual(packet, bytes.subarray(bytes.length - packet.length));
     }
@@ -126,7 +126,7 @@ async function checkHeld(input: Uint8Array): Promise<void> {
       const chunk = i < 0 ? input : FILLER;
       read += chunk.length;
       yield await Promise.resolve(chunk);
-      assert.ok(read - source.offset <= MOST_HELD + FILLER.length, `${read - source.offset} bytes are held`);
+      assert.ok(read - source.offset <= MAX_HELD + FILLER.length, `${read - source.offset} bytes are held`);
     }
   };
   const source = new Source(chunks(), "in");

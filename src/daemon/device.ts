@@ -1,0 +1,79 @@
+/**
+ * The device as a run wants it: opened, configured, wide enough for its prefixes, and within reach of other machines.
+ */
+import type { Logger } from "pino";
+import { Mode } from "../../abi/control.js";
+import { EXIT, Failure } from "../base/failure.js";
+import { word } from "../base/shell.js";
+import { FAMILIES, type Address, type Prefix } from "../prefix/prefixes.js";
+import { inheritedSockets } from "../sys/activation.js";
+import { forwardingLack } from "../sys/forwarding.js";
+import { startWithoutPrivileges } from "../sys/privileges.js";
+import { IPV6_MIN_MTU } from "../sys/uapi.js";
+import { TunDevice } from "../tun/device.js";
+import type { RunOptions } from "./supervisor.js";
+
+/** Opens and configures it. @throws Failure, and then it is closed. */
+export function openDevice(options: RunOptions, log: Logger): TunDevice {
+  const { serving: { prefixes }, hostAddresses, hostAddressGiven, link, mtu, queues, queueFds, routes } = options;
+  const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues, fds: queueFds });
+  try {
+    checkMtu(device, prefixes);
+    const addresses = device.premade && !hostAddressGiven ? [] : hostAddresses;
+    for (const line of device.routing.configure(addresses, routes ? prefixes : [])) log.warn(line);
+    // Where privileges were dropped, the process image before this one has said it.
+    if (routes && queueFds === undefined) for (const line of notForwarded(device, prefixes)) log.warn(line);
+    log.debug({
+      device: device.name, premade: device.premade, mtu: device.mtu, queues: device.queues.length,
+    }, "device open");
+    return device;
+  } catch (error) {
+    device.close();
+    throw error;
+  }
+}
+
+/**
+ * Makes the device, and starts this process anew with it and without privileges. @throws Failure; it does not return.
+ */
+export function handOver(options: RunOptions, log: Logger): never {
+  const device = openDevice(options, log);
+  try {
+    return startWithoutPrivileges(device.queues, inheritedSockets().map(({ fd }) => fd));
+  } finally {
+    device.close();
+  }
+}
+
+/** The addresses on the device: one of each family is the host's own, and a pre-made device may have others. */
+export function addressesOf({ routing }: TunDevice): {
+  readonly hosts: readonly Address[];
+  readonly others: readonly Prefix[];
+} {
+  const hosts = FAMILIES.flatMap((family) => routing.addresses.find((own) => own.family === family) ?? []);
+  const others = routing.addresses.filter((own) => !hosts.includes(own)).map((own) => {
+    const length = 8 * own.bytes.length;
+    return { ...own, length, text: `${own.text}/${length}` };
+  });
+  return { hosts, others };
+}
+
+/** Returns a line for each family that only other machines can send, while this host does not forward it. */
+export function notForwarded({ name, routing }: TunDevice, prefixes: readonly Prefix[]): string[] {
+  const families = FAMILIES.filter((family) => {
+    return prefixes.some((prefix) => prefix.family === family)
+      && routing.addresses.every((own) => own.family !== family);
+  });
+  return families.flatMap((family) => {
+    const lack = forwardingLack(family, name);
+    return lack ? [`${lack.what}; ${lack.mend}`] : [];
+  });
+}
+
+/** @throws Failure where the device is too narrow for a prefix's family. */
+export function checkMtu({ name, mtu }: TunDevice, prefixes: readonly Prefix[]): void {
+  if (mtu >= IPV6_MIN_MTU || prefixes.every(({ family }) => family === 4)) return;
+  throw new Failure(`device ${name} has MTU ${mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}`, EXIT.RUNTIME, {
+    mend: `sudo ip link set ${word(name)} mtu ${IPV6_MIN_MTU}, or give IPv4 prefixes alone`,
+  });
+}

@@ -1,0 +1,53 @@
+/** Who may import whom: a folder's files import from their own folder or from those below it. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize, relative } from "node:path";
+import { describe, test } from "node:test";
+import { source } from "../support/assembly.js";
+
+/** From the bottom up. Those of one line know nothing of one another. */
+const LAYERS = [
+  ["abi"], ["base"], ["sys"], ["prefix"], ["tun"], ["engine"], ["io"], ["pcap", "config", "telemetry"], ["web"], ["daemon"], ["replay", "bench", "top", "help"], ["cli"],
+];
+
+const rank = new Map(LAYERS.flatMap((names, i) => names.map((name) => [name, i] as const)));
+const files = ["abi", "src"].flatMap((folder) => readdirSync(source(folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)))
+  .filter((name) => name.endsWith(".ts"));
+
+const roomOf = (file: string) => file.startsWith("abi/") ? "abi" : file.split("/")[1];
+
+describe("imports", () => {
+  test("nothing lies outside of the rooms but src/cli.ts", () => {
+    assert.deepEqual([...new Set(files.map(roomOf))].filter((room) => !rank.has(room)), ["cli.ts"]);
+  });
+
+  test("each goes to its own room or to one below", () => {
+    const upward = files.filter((file) => file !== "src/cli.ts").flatMap((file) => {
+      const text = readFileSync(source(file), "utf8");
+      return [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)]
+        .map(([, path]) => normalize(join(dirname(file), path)).replace(/\.js$/, ".ts"))
+        .filter((target) => {
+          const [here, there] = [roomOf(file), roomOf(target)].map((room) => ({ room, rank: rank.get(room) ?? Infinity }));
+          return here.room !== there.room && there.rank >= here.rank;
+        })
+        .map((target) => `${file} imports ${relative(dirname(file), target)}`);
+    });
+    assert.deepEqual(upward, []);
+  });
+
+  test("no file imports itself by way of others, types aside", () => {
+    const imports = new Map(files.map((file) => {
+      const text = readFileSync(source(file), "utf8");
+      const paths = [...text.matchAll(/^(?:import(?! type)|export)[^;]*? from "(\.[^"]+)"/gm)].map(([, path]) => path);
+      return [file, paths.map((path) => normalize(join(dirname(file), path)).replace(/\.js$/, ".ts"))] as const;
+    }));
+    const done = new Set<string>();
+    const visit = (file: string, way: readonly string[]): void => {
+      if (way.includes(file)) assert.fail([...way.slice(way.indexOf(file)), file].join(" → "));
+      if (done.has(file)) return;
+      for (const next of imports.get(file) ?? []) visit(next, [...way, file]);
+      done.add(file);
+    };
+    for (const file of files) visit(file, []);
+  });
+});
