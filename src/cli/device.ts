@@ -31,7 +31,7 @@ export function deviceCommand(): Command {
     .addOption(new Option("--mode <mode>", "tun (IP packets) or tap (Ethernet frames)").choices(MODES).default("tun"))
     .option("--queues <n>", "queues that pongd will have of it", integer(1, MAX_QUEUES), 1)
     .option("--mtu <bytes>", "its MTU", integer(ETH_MIN_MTU, ETH_MAX_MTU), ETH_DATA_LEN)
-    .addOption(hostAddressOption("with prefixes, the host's own address on it"))
+    .addOption(hostAddressOption("with prefixes, the host's own address on the device, one for each family, or none"))
     .option("--no-routes", "do not route the prefixes to it")
     .addHelpText("after", notes(`
 Examples:

@@ -7,7 +7,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { word } from "../base/shell.js";
-import type { RunOptions } from "../daemon/supervisor.js";
+import type { RunOptions } from "../config/runoptions.js";
 import { FAMILIES, type Address, type Family } from "../prefix/prefixes.js";
 import { forwardingLack, strictInterfaces } from "../sys/forwarding.js";
 import type { Link } from "../tun/messages.js";

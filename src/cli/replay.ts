@@ -6,7 +6,7 @@ import { tell } from "../base/log.js";
 import type { Replayed } from "../replay/replay.js";
 import { filePath } from "./file.js";
 import { notes } from "./notes.js";
-import { addAnswerOptions, givenOf, prefixArgument } from "./settings.js";
+import { addAnswerOptions, givenOf, hostAddressOption, prefixArgument } from "./settings.js";
 import { tally, waiting } from "./summary.js";
 
 const STANDARD_STREAM = "-";
@@ -19,7 +19,8 @@ export function replayCommand(): Command {
     .description("Answer the packets of a capture, and write the replies as another. Needs no device and no rights.")
     .argument("<in>", "the capture, pcap or pcapng; \"-\" for standard input", filePath)
     .argument("<out>", "where the replies go, as pcapng; \"-\" for standard output", filePath)
-    .addArgument(prefixArgument()), "the address in the capture that is the host's own")
+    .addArgument(prefixArgument())
+    .addOption(hostAddressOption("the host's own address in the capture, one for each family, or none")))
     .addHelpText("after", notes(`
 Raw IP, Ethernet, Linux cooked and BSD loopback captures are read, compressed by
 gzip or not. A reply has the time of its request, and the same capture gives the

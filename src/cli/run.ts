@@ -4,8 +4,9 @@ import { MacPolicy, Mode } from "../../abi/control.js";
 import { endUnread } from "../base/bounded.js";
 import { DEFAULTS } from "../config/keys.js";
 import { needsRestart } from "../config/merge.js";
-import type { RunOptions, Started, Summary } from "../daemon/supervisor.js";
-import { formatMac, type Link } from "../tun/mac.js";
+import type { RunOptions } from "../config/runoptions.js";
+import type { Started, Summary } from "../daemon/supervisor.js";
+import { formatMac, type Ethernet } from "../tun/mac.js";
 import { createLogger, onWarning, speak } from "../base/log.js";
 import { sizeOf, type Address, type Prefix } from "../prefix/prefixes.js";
 import { load } from "./load.js";
@@ -31,8 +32,8 @@ Examples:
   pongd run 10.99.0.0/16 --device pong0           one of pongd device create`))
     .action(async (given: string[], _: unknown, command: Command) => {
       let formatKnown = command.getOptionValueSource("logFormat") !== "default";
-      const read = await reader(given, command, "pongd run 10.99.0.0/16", undefined, ({ log }) => {
-        if (!formatKnown) speak(log?.format ?? DEFAULTS["log.format"]);
+      const read = await reader(given, command, "pongd run 10.99.0.0/16", undefined, (values) => {
+        if (!formatKnown) speak(values["log.format"] ?? DEFAULTS["log.format"]);
         formatKnown = true;
       });
       const { options, values } = read();
@@ -83,7 +84,7 @@ function logRunning({ serving: { prefixes, exceptions }, link }: RunOptions, run
   log.info({ ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link), prefixes: texts(prefixes), exceptions: texts(exceptions) }, "running");
 }
 
-function describeLink({ policy, address }: Link): string {
+function describeLink({ policy, address }: Ethernet): string {
   return policy === MacPolicy.shared ? formatMac(address) : "one each";
 }
 

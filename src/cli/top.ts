@@ -4,7 +4,7 @@ import { Command, Option } from "commander";
 import { BoundedLines, endUnread } from "../base/bounded.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { tell, unread } from "../base/log.js";
-import { DEFAULT_ADDRESS, parseAddress, type Address } from "../top/address.js";
+import { DEFAULT_ADDRESS, parseMetricsAddress, type MetricsAddress } from "../top/address.js";
 import type { Credentials } from "../top/scraper.js";
 import type { View } from "../top/view.js";
 import { isColourful, isScreen } from "./colour.js";
@@ -52,7 +52,7 @@ Examples:
   pongd top --json | jq .rates.dropped
   pongd top https://admin@pong.example:7664 --password-file ~/.pongd-password --ca ca.pem`))
     .action(async (text: string, flags: Flags) => {
-      const address = withPassword(parseAddress(text), flags.passwordFile);
+      const address = withPassword(parseMetricsAddress(text), flags.passwordFile);
       const [{ Scraper }, { top }] = await Promise.all([import("../top/scraper.js"), import("../top/top.js")]);
       const stop = new AbortController();
       const quit = () => { stop.abort(); };
@@ -120,7 +120,7 @@ async function onLines(json = false): Promise<Output> {
 }
 
 /** @throws Failure (usage) */
-function withPassword(address: Address, file: string | undefined): Address {
+function withPassword(address: MetricsAddress, file: string | undefined): MetricsAddress {
   if (address.user === undefined) {
     if (file !== undefined) throw new Failure("--password-file: the URL has no user; write it like https://USER@host:7664", EXIT.USAGE);
     return address;
@@ -129,7 +129,7 @@ function withPassword(address: Address, file: string | undefined): Address {
 }
 
 /** @throws Failure (usage) */
-function credentialsOf({ url }: Address, { ca, cert, key }: Flags): Credentials {
+function credentialsOf({ url }: MetricsAddress, { ca, cert, key }: Flags): Credentials {
   const given = Object.entries({ ca, cert, key }).filter(([, file]) => file !== undefined).map(([name]) => `--${name}`);
   if (given.length > 0 && url.protocol !== "https:") throw new Failure(`${given.join(", ")}: for TLS alone; write https:// before the host`, EXIT.USAGE);
   if (key !== undefined && cert === undefined) throw new Failure("--key needs --cert, whose key it is", EXIT.USAGE);

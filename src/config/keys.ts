@@ -1,112 +1,371 @@
 /**
- * What can be configured, key by key, as the configuration file writes it: the one list that flags, environment, file and defaults
- * share. The schema (schema.ts) has the same keys; this has no need of its library, which a start without a file then does not load.
+ * The settings, one row each. Everything that knows settings by name is derived from here: the file's schema
+ * (schema.ts), the options and their variables (cli/settings.ts), with them completion and the manual page, what pongd
+ * check prints (print.ts), and the table in docs/reference.md (help/reference.ts). A new setting is a new row, and the
+ * code that uses its value (merge.ts).
  */
-import type { EngineName } from "../engine/contract.js";
-import type { IoChoice } from "../io/contract.js";
-import type { LogFormat, LogLevel } from "../base/log.js";
+import { MAX_REASSEMBLIES } from "../../abi/reassembly.js";
+import { LOG_FORMATS, LOG_LEVELS } from "../base/log.js";
+import { ENGINE_NAMES, type EngineName } from "../engine/contract.js";
+import { IO_CHOICES } from "../io/contract.js";
+import { DEFAULT_ANSWERS, DEFAULT_REASSEMBLY } from "../prefix/policy.js";
+import { ETH_MAX_MTU, ETH_MIN_MTU } from "../sys/uapi.js";
+import { ANSWERS, isWords, type PrefixMap, type Type, type ValueOf } from "./types.js";
 
 export const MODES = ["tun", "tap"] as const;
-export const MAC_POLICIES = ["shared", "per-address"] as const;
-export const ANSWERS = ["echo", "timestamp", "unreachable"] as const;
-export const UNREACHABLE_MODES = ["on", "silent", "off"] as const;
-export const SOURCE_ROUTES = ["drop", "reverse"] as const;
-export const PRIVILEGES = ["keep", "drop"] as const;
+const MAC_POLICIES = ["shared", "per-address"] as const;
+const UNREACHABLE_MODES = ["on", "silent", "off"] as const;
+const SOURCE_ROUTES = ["drop", "reverse"] as const;
+const PRIVILEGES = ["keep", "drop"] as const;
 
-export type Answer = typeof ANSWERS[number];
-export type UnreachableMode = typeof UNREACHABLE_MODES[number];
-
-/** What the kernel allows one device (MAX_TAP_QUEUES). */
+/** The kernel allows one device as many (MAX_TAP_QUEUES). */
 export const MAX_QUEUES = 256;
-export const MAX_SPIN = 1_000_000;
-export const MAX_RATE = 1_000_000_000;
-export const MAX_REQUESTS = 1_000_000;
-/** What the kernel takes as it is: it would refuse, shorten or expand any other. */
+const MAX_SPIN = 1_000_000;
+const MAX_REQUESTS = 1_000_000;
+/** The kernel takes such a name as it is: it would refuse, shorten or expand any other. */
 export const DEVICE_NAME = /^(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}$/;
 export const DEVICE_NAME_RULE = "1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\"";
 
-/** `none`, or replies a second and at once; `burst` is by default one second's, and at least 1. */
-export type LimitSetting = "none" | { readonly rate: number; readonly burst?: number | undefined };
+/** The headings of the help, in its order. */
+export const GROUPS = ["Device", "Answers", "Limits", "Web", "Log"] as const;
 
-/** A prefix, or one that differs from the others. */
-export type PrefixEntry = string | {
-  readonly prefix: string;
-  readonly name?: string | undefined;
-  readonly answer?: readonly Answer[] | undefined;
-  readonly ttl?: number | undefined;
-  readonly rate_limit?: LimitSetting | undefined;
-  readonly comment?: string | undefined;
-};
-
-/** Every key, with the keys of a map joined to its name by a dot. */
-export interface Values {
-  readonly "device.name": string;
-  readonly "device.mode": typeof MODES[number];
-  readonly "device.mac": typeof MAC_POLICIES[number];
-  /** `auto`: 1500, or what a device that is there already has. */
-  readonly "device.mtu": number | "auto";
-  readonly "device.queues": number | "auto";
-  readonly "device.routes": boolean;
-  /** None for the first usable ones; or "none". */
-  readonly "device.host_address": readonly string[];
-  readonly engine: EngineName;
-  readonly io: IoChoice;
-  readonly spin: number;
-  readonly reassembly: number;
-  readonly listen: readonly string[];
-  /** A file's path, as it was written, or "none". */
-  readonly web_config: string;
-  readonly max_requests: number;
-  readonly "log.level": LogLevel;
-  readonly "log.format": LogFormat;
-  readonly privileges: typeof PRIVILEGES[number];
-  readonly answer: readonly Answer[];
-  readonly ttl: number;
-  readonly "unreachable.udp": UnreachableMode;
-  readonly "unreachable.other": UnreachableMode;
-  readonly source_route: typeof SOURCE_ROUTES[number];
-  readonly rate_limit: LimitSetting;
-  readonly source_rate_limit: LimitSetting;
-  readonly prefixes: readonly PrefixEntry[];
-  readonly except: readonly string[];
+/** An option of the command line. Its environment variable is named after it. */
+export interface CommandOption<Value = unknown> {
+  /** As the help writes it: "--mtu <bytes>". Without an argument it is a switch, and says `on`. */
+  readonly flags: string;
+  readonly group: typeof GROUPS[number];
+  /** The help's text, where the option does not say the same as the key. */
+  readonly text?: string;
+  /** A switch's value when it is given. */
+  readonly on?: Value;
+  /** A switch's value when its variable says no. */
+  readonly off?: Value;
 }
 
-export type Key = keyof Values;
+interface Row<K extends string, T extends Type> {
+  /** As the file has it: the name of a map (MAPS) and a dot stand before a key within that. */
+  readonly key: K;
+  readonly type: T;
+  readonly default: ValueOf<T>;
+  /** The default with `engine: js`, where it differs. What that engine cannot do is off, and refused when asked for. */
+  readonly js?: ValueOf<T>;
+  /** The default in words, where it depends on other settings. */
+  readonly defaultText?: string;
+  /** True where a reload changes it. Everything else needs a new start. */
+  readonly reload?: true;
+  /** True where a prefix may have its own. */
+  readonly perPrefix?: K extends keyof PrefixMap ? true : never;
+  /** Missing where a map has the option, and for prefixes, which are arguments. */
+  readonly option?: CommandOption<ValueOf<T>>;
+  /** Begins with a small letter and has no full stop: the help shows it like that, and the reference as a sentence. */
+  readonly text: string;
+  /** Further sentences for editors and the reference. */
+  readonly note?: string;
+  readonly examples?: readonly unknown[];
+}
 
-export const DEFAULTS: Values = {
-  "device.name": "pong0",
-  "device.mode": "tun",
-  "device.mac": "shared",
-  "device.mtu": "auto",
-  "device.queues": 1,
-  "device.routes": true,
-  "device.host_address": [],
-  engine: "wasm",
-  io: "auto",
-  spin: 0,
-  reassembly: 64,
-  // 7664 spells PONG.
-  listen: ["127.0.0.1:7664"],
-  web_config: "none",
-  max_requests: 40,
-  "log.level": "info",
-  "log.format": "text",
-  privileges: "keep",
-  answer: ANSWERS,
-  ttl: 64,
-  "unreachable.udp": "on",
-  "unreachable.other": "on",
-  source_route: "drop",
-  rate_limit: "none",
-  source_rate_limit: "none",
-  prefixes: [],
-  except: [],
+function setting<const K extends string, const T extends Type>(row: Row<K, T>): Row<K, T> {
+  return row;
+}
+
+const ROWS = [
+  setting({
+    key: "device.name",
+    type: { kind: "text", pattern: DEVICE_NAME, expected: DEVICE_NAME_RULE },
+    default: "pong0",
+    option: { flags: "--device <name>", group: "Device" },
+    text: "name of the device: one to make, or one that pongd device create made",
+  }),
+  setting({
+    key: "device.mode",
+    type: { kind: "choice", choices: MODES },
+    default: "tun",
+    option: { flags: "--mode <mode>", group: "Device" },
+    text: "kind of device: tun (IP packets) or tap (Ethernet frames, for a bridge)",
+  }),
+  setting({
+    key: "device.mac",
+    type: { kind: "choice", choices: MAC_POLICIES },
+    default: "shared",
+    option: { flags: "--mac <policy>", group: "Device" },
+    text: "MAC addresses that answer on a TAP device: one for all (shared) or one each (per-address)",
+  }),
+  setting({
+    key: "device.mtu",
+    type: { kind: "whole or auto", min: ETH_MIN_MTU, max: ETH_MAX_MTU },
+    default: "auto",
+    option: { flags: "--mtu <bytes>", group: "Device" },
+    text: "MTU of the device in bytes; auto: 1500, or what a device that is there already has",
+    note: "IPv6 prefixes need at least 1280.",
+  }),
+  setting({
+    key: "device.queues",
+    type: { kind: "whole or auto", min: 1, max: MAX_QUEUES },
+    default: 1,
+    option: { flags: "--queues <n>", group: "Device" },
+    text: "queues of the device, a thread each; auto: one for each CPU",
+  }),
+  setting({
+    key: "device.routes",
+    type: { kind: "boolean" },
+    default: true,
+    option: {
+      flags: "--no-routes",
+      group: "Device",
+      text: "leave the host's routes alone: for a TAP device that becomes a bridge's port",
+      on: false,
+      off: true,
+    },
+    text: "whether to route the prefixes to the device; false for a TAP device that becomes a bridge's port",
+  }),
+  setting({
+    key: "device.host_address",
+    type: { kind: "addresses" },
+    default: [],
+    defaultText: "the first usable one of each family's first prefix with room",
+    option: { flags: "--host-address <address>", group: "Device" },
+    text: "the host's own address on the device, one for each family, or none",
+    examples: ["10.99.0.1", "none", ["10.99.0.1", "2001:db8::1"]],
+  }),
+  setting({
+    key: "engine",
+    type: { kind: "choice", choices: ENGINE_NAMES },
+    default: "wasm",
+    option: { flags: "--engine <name>", group: "Answers" },
+    text: "what handles the packets",
+  }),
+  setting({
+    key: "io",
+    type: { kind: "choice", choices: IO_CHOICES },
+    default: "auto",
+    option: { flags: "--io <name>", group: "Device" },
+    text: "how packets are read and written: by io_uring, or by a read and a write for each; auto: io_uring where it "
+      + "works",
+  }),
+  setting({
+    key: "spin",
+    type: { kind: "whole", min: 0, max: MAX_SPIN },
+    default: 0,
+    option: { flags: "--spin <rounds>", group: "Device" },
+    text: "with io_uring: rounds that may come up empty before the thread sleeps",
+  }),
+  setting({
+    key: "reassembly",
+    type: { kind: "whole", min: 0, max: MAX_REASSEMBLIES },
+    default: DEFAULT_REASSEMBLY,
+    js: 0,
+    option: { flags: "--reassembly <datagrams>", group: "Answers" },
+    text: "datagrams in fragments that may be incomplete at a time, for each queue, up to 67 KiB each; 0 drops "
+      + "fragments",
+  }),
+  setting({
+    key: "listen",
+    type: { kind: "endpoints" },
+    // 7664 spells PONG.
+    default: ["127.0.0.1:7664"],
+    option: { flags: "--listen <address>", group: "Web" },
+    text: "where metrics, health and the page are served: host:port, [v6]:port, :port or unix:PATH",
+    examples: ["127.0.0.1:7664", ":7664", ["[::1]:7664", "unix:/run/pongd.sock"]],
+  }),
+  setting({
+    key: "web_config",
+    type: { kind: "file" },
+    default: "none",
+    option: { flags: "--web-config <file>", group: "Web" },
+    text: "file with TLS, client certificates, users and headers for what is served, in the format of Prometheus's "
+      + "exporters; or none",
+    note: "In the configuration file, its path is relative to that file. Changes in it are noticed.",
+    examples: ["web.yml", "none"],
+  }),
+  setting({
+    key: "max_requests",
+    type: { kind: "whole", min: 0, max: MAX_REQUESTS },
+    default: 40,
+    option: { flags: "--max-requests <n>", group: "Web" },
+    text: "requests for metrics that are served at a time; 0 for no limit",
+  }),
+  setting({
+    key: "log.level",
+    type: { kind: "choice", choices: LOG_LEVELS },
+    default: "info",
+    reload: true,
+    option: { flags: "--log-level <level>", group: "Log" },
+    text: "least severe level that is logged",
+  }),
+  setting({
+    key: "log.format",
+    type: { kind: "choice", choices: LOG_FORMATS },
+    default: "text",
+    option: { flags: "--log-format <format>", group: "Log" },
+    text: "format of the log on standard error",
+  }),
+  setting({
+    key: "privileges",
+    type: { kind: "choice", choices: PRIVILEGES },
+    default: "keep",
+    option: {
+      flags: "--drop-privileges",
+      group: "Device",
+      text: "give up all privileges once the device is configured",
+      on: "drop",
+      off: "keep",
+    },
+    text: "whether to keep all privileges, or drop them once the device is configured",
+  }),
+  setting({
+    key: "answer",
+    type: { kind: "answers" },
+    default: ANSWERS,
+    js: ["echo", "timestamp"],
+    reload: true,
+    perPrefix: true,
+    option: { flags: "--ignore-echo", group: "Answers", text: "count echo requests but leave them unanswered" },
+    text: "what is answered: echo requests, timestamp requests, and by ICMP errors what nobody listens to",
+    note: "--ignore-echo takes echo out. Without unreachable, what unreachable: on would answer is checked and "
+      + "counted.",
+  }),
+  setting({
+    key: "ttl",
+    type: { kind: "whole", min: 1, max: 255 },
+    default: DEFAULT_ANSWERS.ttl,
+    reload: true,
+    perPrefix: true,
+    option: { flags: "--ttl <n>", group: "Answers" },
+    text: "TTL, or hop limit, of replies",
+  }),
+  setting({
+    key: "unreachable.udp",
+    type: { kind: "choice", choices: UNREACHABLE_MODES },
+    default: "on",
+    js: "off",
+    reload: true,
+    text: "ICMP errors for UDP: on, silent (checked, counted) or off (unread)",
+  }),
+  setting({
+    key: "unreachable.other",
+    type: { kind: "choice", choices: UNREACHABLE_MODES },
+    default: "on",
+    js: "off",
+    reload: true,
+    text: "ICMP errors for protocols that nobody speaks: on, silent (checked, counted) or off (unread)",
+  }),
+  setting({
+    key: "source_route",
+    type: { kind: "choice", choices: SOURCE_ROUTES },
+    default: "drop",
+    reload: true,
+    option: { flags: "--source-route <mode>", group: "Answers" },
+    text: "IPv4 packets with a source route: drop them, or reverse the route for the reply",
+  }),
+  setting({
+    key: "rate_limit",
+    type: { kind: "limit" },
+    default: "none",
+    reload: true,
+    perPrefix: true,
+    option: { flags: "--rate-limit <limit>", group: "Limits" },
+    text: "limit on the replies of each prefix, a second and at once",
+    examples: ["none", { rate: 1000, burst: 100 }],
+  }),
+  setting({
+    key: "source_rate_limit",
+    type: { kind: "limit" },
+    default: "none",
+    reload: true,
+    option: { flags: "--source-rate-limit <limit>", group: "Limits" },
+    text: "limit on the replies to each source (an IPv4 /24 or an IPv6 /56), a second and at once",
+    examples: ["none", { rate: 50, burst: 100 }],
+  }),
+  setting({
+    key: "prefixes",
+    type: { kind: "prefixes" },
+    default: [],
+    reload: true,
+    text: "prefixes whose every address answers; of nested ones the longest that matches decides",
+    examples: [["10.99.0.0/16", { prefix: "10.99.7.0/24", name: "dark", answer: [] }]],
+  }),
+  setting({
+    key: "except",
+    type: { kind: "exceptions" },
+    default: [],
+    reload: true,
+    option: { flags: "--except <prefix>", group: "Answers" },
+    text: "what not to answer within the prefixes",
+    examples: [["10.99.7.0/24"]],
+  }),
+] as const;
+
+/** A map of the file, which holds several settings. */
+interface SettingsMap {
+  readonly text: string;
+  /** The words that may stand in place of the map, for all its keys alike, and the option that takes them. */
+  readonly alike?: { readonly choices: readonly string[]; readonly option: CommandOption };
+}
+
+/** The maps by name: the name stands before the dot of a key. */
+export const MAPS: Readonly<Record<string, SettingsMap | undefined>> = {
+  device: { text: "the device" },
+  log: { text: "the log" },
+  unreachable: {
+    text: "ICMP errors for what nobody listens to: on, silent (checked, counted) or off (unread)",
+    alike: { choices: UNREACHABLE_MODES, option: { flags: "--unreachable <modes>", group: "Answers" } },
+  },
 };
 
-/** What the JavaScript engine cannot do is off there, unless it is asked for; then it is refused. */
-export const JS_DEFAULTS: Partial<Values> = { answer: ["echo", "timestamp"], "unreachable.udp": "off", "unreachable.other": "off", reassembly: 0 };
+export type Key = typeof ROWS[number]["key"];
+/** A value for each key. */
+export type Values = { readonly [R in typeof ROWS[number] as R["key"]]: ValueOf<R["type"]> };
+export type Setting = Row<Key, Type>;
+/** The settings that a prefix may have of its own. */
+export type PrefixKey = Key & keyof PrefixMap;
 
-/** What a reload changes; all else needs a new start. */
-export const RELOADED: ReadonlySet<Key> = new Set<Key>([
-  "prefixes", "except", "answer", "ttl", "unreachable.udp", "unreachable.other", "source_route", "rate_limit", "source_rate_limit", "log.level",
-]);
+export const SETTINGS: readonly Setting[] = ROWS;
+export const PREFIX_KEYS = SETTINGS.filter(isPerPrefix).map(({ key }) => key);
+export const RELOADED: ReadonlySet<Key> = new Set(SETTINGS.filter(({ reload }) => reload).map(({ key }) => key));
+export const DEFAULTS = defaultsWith("wasm");
+
+export function defaultsWith(engine: EngineName): Values {
+  return collect(({ default: usual, js = usual }) => engine === "js" ? js : usual);
+}
+
+/** Collects what `value` gives for each setting. TypeScript cannot follow that each value is of its setting's type. */
+export function collect(value: (setting: Setting) => unknown): Values {
+  return Object.fromEntries(SETTINGS.map((setting) => [setting.key, value(setting)])) as Values;
+}
+
+function isPerPrefix(setting: Setting): setting is Setting & { readonly key: PrefixKey } {
+  return setting.perPrefix === true;
+}
+
+/** Splits a key into what stands at the top of the file and, within a map, the name there. */
+export function split(key: Key): readonly [top: string, name: string | undefined] {
+  const [top, ...names] = key.split(".");
+  return [top, names.at(0)];
+}
+
+/** Says what a setting is for, in sentences. */
+export function purposeOf({ text, note, perPrefix }: Setting): string {
+  const own = perPrefix ? "A prefix may have its own." : undefined;
+  return [sentence(text), note, own].filter((part) => part !== undefined).join(" ");
+}
+
+export function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+export function inWords(value: Values[Key]): string {
+  if (typeof value === "object" && "length" in value && value.length === 0) return "none";
+  if (isWords(value)) return value.join(", ");
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** Returns a setting's option, which may be its map's. */
+export function optionOf({ key, option }: Setting): CommandOption | undefined {
+  const [top] = split(key);
+  return option ?? MAPS[top]?.alike?.option;
+}
+
+/** An option's environment variable. Prefixes, which have no option, have one all the same. */
+export function variableOf(flags = "--prefixes"): string {
+  return `PONGD_${flags.replace(/^--| .*$/g, "").replaceAll("-", "_").toUpperCase()}`;
+}

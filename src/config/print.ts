@@ -1,85 +1,72 @@
-/** The configuration that pongd runs with, in the file's own form: every key, and of a prefix what is not as for all. */
+/** The configuration that pongd runs with, in the file's form: every key, and for each prefix what is its own. */
 import { resolve } from "node:path";
 import { FIRST_NODE, FIRST_PREFIX, TRIE } from "../../abi/tables.js";
 import { tableOf } from "../engine/table.js";
-import type { LimitSetting, PrefixEntry, Values } from "./keys.js";
+import { isMap, nest, type Document } from "./document.js";
+import { MAPS, PREFIX_KEYS, SETTINGS, type Key, type Values } from "./keys.js";
 import type { Effective } from "./merge.js";
+import { isWords, ONE_OR_MORE, withBurst, type PrefixEntry } from "./types.js";
 
-type Plain = Readonly<Record<string, unknown>>;
-
-/** What stands on lines of its own. */
-const LISTED: ReadonlySet<string> = new Set(["device", "log", "prefixes", "except"]);
-/** Most of one kind that are said. */
+/** Maps and lists that take a line for each of their items. */
+const LISTED: ReadonlySet<string> = new Set([
+  ...Object.entries(MAPS).flatMap(([name, map]) => map?.alike ? [] : [name]),
+  ...SETTINGS.filter(({ type: { kind } }) => kind === "prefixes" || kind === "exceptions").map(({ key }) => key),
+]);
+/** Oddities of one kind that are said. */
 const SHOWN = 10;
 
-/** What a file would say for the same. */
-export function toDocument({ options: { serving, hostAddresses, link, webConfig }, values }: Effective): Plain {
-  const entries = serving.prefixes.map(({ text }, i) => toEntry(text, values.prefixes[i], values));
-  return {
-    device: {
-      name: values["device.name"],
-      mode: values["device.mode"],
-      ...link && { mac: values["device.mac"] },
-      mtu: values["device.mtu"],
-      queues: values["device.queues"],
-      routes: values["device.routes"],
-      host_address: hostAddresses.length > 0 ? hostAddresses.map(({ text }) => text) : "none",
-    },
-    engine: values.engine,
-    io: values.io,
-    spin: values.spin,
-    reassembly: values.reassembly,
-    listen: values.listen.length === 1 ? values.listen[0] : values.listen,
+/** Returns what a file would say for the same. */
+export function toDocument({ options: { serving, hostAddresses, link, webConfig }, values }: Effective): Document {
+  const chosen: Partial<Record<Key, unknown>> = {
+    "device.mac": link && values["device.mac"],
+    "device.host_address": hostAddresses.length > 0 ? hostAddresses.map(({ text }) => text) : "none",
     web_config: webConfig === undefined ? "none" : resolve(webConfig),
-    max_requests: values.max_requests,
-    log: { level: values["log.level"], format: values["log.format"] },
-    privileges: values.privileges,
-    answer: values.answer,
-    ttl: values.ttl,
-    unreachable: { udp: values["unreachable.udp"], other: values["unreachable.other"] },
-    source_route: values.source_route,
-    rate_limit: complete(values.rate_limit),
-    source_rate_limit: complete(values.source_rate_limit),
-    prefixes: entries,
+    prefixes: serving.prefixes.map(({ text }, i) => toEntry(text, values.prefixes[i], values)),
     except: serving.exceptions.map(({ text }) => text),
   };
+  return nest(({ key, type }) => {
+    if (Object.hasOwn(chosen, key)) return chosen[key];
+    const value = written(values[key]);
+    return ONE_OR_MORE.has(type.kind) && isWords(value) && value.length === 1 ? value[0] : value;
+  });
 }
 
-function toEntry(prefix: string, entry: PrefixEntry, values: Values): string | Plain {
+/** A prefix with the keys that differ from the whole file's; without any, its text alone. */
+function toEntry(prefix: string, entry: PrefixEntry, values: Values): string | Document {
   if (typeof entry === "string") return prefix;
-  const { name, answer, ttl, rate_limit: limit } = entry;
-  const different: Plain = {
-    ...name !== undefined && { name },
-    ...answer && !same([...answer].sort(), [...values.answer].sort()) && { answer },
-    ...ttl !== undefined && ttl !== values.ttl && { ttl },
-    ...limit !== undefined && !same(complete(limit), complete(values.rate_limit)) && { rate_limit: complete(limit) },
-  };
-  return Object.keys(different).length > 0 ? { prefix, ...different } : prefix;
+  const own = PREFIX_KEYS.filter((key) => entry[key] !== undefined && compared(entry[key]) !== compared(values[key]));
+  if (entry.name === undefined && own.length === 0) return prefix;
+  const named = entry.name === undefined ? {} : { name: entry.name };
+  return { prefix, ...named, ...Object.fromEntries(own.map((key) => [key, written(entry[key])])) };
 }
 
-function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+/** Text that is the same for values that mean the same: the order of answers means nothing. */
+function compared(value: Values[Key] | undefined): string {
+  const one = written(value);
+  return JSON.stringify(isWords(one) ? [...one].sort() : one);
 }
 
-/** With the burst that it has by default. */
-export function complete(limit: LimitSetting): LimitSetting {
-  return limit === "none" ? limit : { rate: limit.rate, burst: limit.burst ?? Math.max(1, limit.rate) };
+/** A value as a file has it: a limit with the burst that it has by default. */
+function written(value: Values[Key] | undefined): unknown {
+  return typeof value === "object" && "rate" in value ? withBurst(value) : value;
 }
 
-/** By hand: a library takes seconds for 100,000 prefixes, and would not keep an entry on its line. */
-export function toYaml(document: Plain): string {
-  return Object.entries(document).map(([key, value]) => `${key}:${LISTED.has(key) ? block(value) : ` ${flow(value)}`}\n`).join("");
+/** Writes YAML by hand: a library takes seconds for 100,000 prefixes, and would not keep an entry on its line. */
+export function toYaml(document: Document): string {
+  const lines = Object.entries(document).map(([key, value]) =>
+    `${key}:${LISTED.has(key) ? block(value) : ` ${flow(value)}`}\n`);
+  return lines.join("");
 }
 
 function block(value: unknown): string {
   if (Array.isArray(value)) return value.length > 0 ? value.map((item) => `\n  - ${flow(item)}`).join("") : " []";
-  if (typeof value === "object" && value !== null) return Object.entries(value).map(([key, item]) => `\n  ${key}: ${flow(item)}`).join("");
-  return ` ${flow(value)}`;
+  if (!isMap(value)) return ` ${flow(value)}`;
+  return Object.entries(value).map(([key, item]) => `\n  ${key}: ${flow(item)}`).join("");
 }
 
 function flow(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(flow).join(", ")}]`;
-  if (typeof value === "object" && value !== null) return `{ ${Object.entries(value).map(([key, item]) => `${key}: ${flow(item)}`).join(", ")} }`;
+  if (isMap(value)) return `{ ${Object.entries(value).map(([key, item]) => `${key}: ${flow(item)}`).join(", ")} }`;
   return typeof value === "string" && !isPlain(value) ? JSON.stringify(value) : String(value);
 }
 
@@ -98,9 +85,11 @@ export function oddities({ options: { serving, hostAddresses, io, spin } }: Effe
     for (const owner of entries) if (owner >= FIRST_PREFIX && owner < FIRST_NODE) answered.add(owner - FIRST_PREFIX);
   }
   const covered = prefixes.filter((_, i) => !answered.has(i));
-  const said = covered.slice(0, SHOWN).map(({ text }) => `prefix ${text} has no address left: exceptions and longer prefixes take them all`);
+  const said = covered.slice(0, SHOWN).map(({ text }) =>
+    `prefix ${text} has no address left: exceptions and longer prefixes take them all`);
   if (covered.length > SHOWN) said.push(`and ${covered.length - SHOWN} more like it`);
-  if (prefixes.every(({ answers }) => !answers.echo && !answers.timestamp && !answers.errors)) said.push("no prefix answers anything");
+  const answers = prefixes.some(({ answers: { echo, timestamp, errors } }) => echo || timestamp || errors);
+  if (!answers) said.push("no prefix answers anything");
   if (spin > 0 && io === "readwrite") said.push("spin does nothing with io: readwrite");
   return said;
 }

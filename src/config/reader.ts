@@ -18,7 +18,8 @@ import { SPACE_ADVICE } from "./advice.js";
 import { MAX_DEPTH, tooDeep } from "./nesting.js";
 import { nameOf, withoutSecret, type Path } from "./path.js";
 import type { Place, Places } from "./places.js";
-import { schema, type Document, type JsonSchema } from "./schema.js";
+import type { Document } from "./document.js";
+import { schema, type JsonSchema } from "./schema.js";
 
 /** 100,000 prefixes with a comment each are a quarter of it. */
 const MAX_BYTES = 64 << 20;

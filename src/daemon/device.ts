@@ -11,7 +11,7 @@ import { forwardingLack } from "../sys/forwarding.js";
 import { startWithoutPrivileges } from "../sys/privileges.js";
 import { IPV6_MIN_MTU } from "../sys/uapi.js";
 import { TunDevice } from "../tun/device.js";
-import type { RunOptions } from "./supervisor.js";
+import type { RunOptions } from "../config/runoptions.js";
 
 /** Opens and configures it. @throws Failure, and then it is closed. */
 export function openDevice(options: RunOptions, log: Logger): TunDevice {

@@ -8,7 +8,7 @@ import type { TunDevice } from "../tun/device.js";
 import { Queue } from "./queue.js";
 import type { Reachability } from "./reachability.js";
 import type { StopRequest } from "./signals.js";
-import type { RunOptions } from "./supervisor.js";
+import type { RunOptions } from "../config/runoptions.js";
 
 /** So many crashes of workers in so many ms end pongd. */
 const MAX_CRASHES = 3;

@@ -11,7 +11,7 @@ import type { TunDevice } from "../tun/device.js";
 import { checkMtu, notForwarded } from "./device.js";
 import type { Queues } from "./queues.js";
 import type { Reachability } from "./reachability.js";
-import type { Directory } from "./served.js";
+import type { Served } from "./served.js";
 import type { Reread } from "./supervisor.js";
 
 export class Reloads {
@@ -74,7 +74,7 @@ export interface Changeable {
   readonly hosts: readonly Address[];
   /** Whether the prefixes are routed to it, which no reload changes. */
   readonly routes: boolean;
-  readonly served: Directory;
+  readonly served: Served;
   readonly queues: Queues;
   readonly reachability: Reachability;
   readonly log: Logger;

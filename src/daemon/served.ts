@@ -3,11 +3,11 @@
  * long as it is served.
  */
 import { examplesOf, tableOf, type Table } from "../engine/table.js";
-import type { Address, Prefix, Served, Serving } from "../prefix/prefixes.js";
+import type { Address, Prefix, ServedPrefix, Serving } from "../prefix/prefixes.js";
 
-export class Directory {
+export class Served {
   #table: Table;
-  #prefixes: readonly Served[] = [];
+  #prefixes: readonly ServedPrefix[] = [];
   #places: readonly number[] = [];
   #examples: readonly string[] = [];
   readonly #hosts: readonly Address[];
@@ -36,7 +36,7 @@ export class Directory {
     return this.#table;
   }
 
-  get prefixes(): readonly Served[] {
+  get prefixes(): readonly ServedPrefix[] {
     return this.#prefixes;
   }
 

@@ -12,12 +12,10 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Logger } from "pino";
 import { Counter } from "../../abi/counters.js";
-import { stderr, type LogFormat, type LogLevel } from "../base/log.js";
+import { stderr } from "../base/log.js";
+import type { RunOptions } from "../config/runoptions.js";
 import type { EngineName } from "../engine/contract.js";
-import type { Link } from "../tun/mac.js";
-import type { Endpoint } from "../prefix/endpoints.js";
-import type { IoChoice, IoName } from "../io/contract.js";
-import type { Address, Serving } from "../prefix/prefixes.js";
+import type { IoName } from "../io/contract.js";
 import { forgetInheritedSockets, inheritedSockets } from "../sys/activation.js";
 import { serviceManager } from "../sys/notify.js";
 import { assertUnprivileged, isPrivileged } from "../sys/privileges.js";
@@ -31,48 +29,12 @@ import type { Queue } from "./queue.js";
 import { Queues } from "./queues.js";
 import { Reachability } from "./reachability.js";
 import { change, Reloads } from "./reload.js";
-import { Directory } from "./served.js";
+import { Served } from "./served.js";
 import { StopRequest } from "./signals.js";
 import { Status } from "./status.js";
 import { feedWatchdog } from "./watchdog.js";
 
 const SUMMARY_MS = 60_000;
-
-export interface RunOptions {
-  readonly serving: Serving;
-  readonly device: string;
-  /** Of a TAP device; without one it is a TUN device. */
-  readonly link?: Link | undefined;
-  /** Whether to route the prefixes to the device; yes unless told otherwise. */
-  readonly routes: boolean;
-  /** Bytes; undefined for 1500, or what a device that is there already has. */
-  readonly mtu: number | undefined;
-  /** `auto`: one for each CPU. */
-  readonly queues: number | "auto";
-  /** The host's own addresses on the device, at most one a family; without one, only routes are made. */
-  readonly hostAddresses: readonly Address[];
-  /** Whether they were asked for: a pre-made device has to have them then, and else has its own. */
-  readonly hostAddressGiven: boolean;
-  readonly engine: EngineName;
-  readonly io: IoChoice;
-  /** Rounds of the packet loop that may come up empty before it sleeps. */
-  readonly spin: number;
-  /** Datagrams that may be in reassembly at a time, for each queue. */
-  readonly reassembly: number;
-  readonly listen: readonly Endpoint[];
-  /** Whether that was asked for; else sockets that systemd hands over are in its place. */
-  readonly listenGiven: boolean;
-  /** A file with TLS, users and headers for it. */
-  readonly webConfig: string | undefined;
-  /** Requests for metrics that are served at a time; 0 for no limit. */
-  readonly maxRequests: number;
-  /** Whether to give up all privileges once the device is configured. */
-  readonly dropPrivileges: boolean;
-  readonly logLevel: LogLevel;
-  readonly logFormat: LogFormat;
-  /** Queues that are open already: descriptors handed over by execve(2). */
-  readonly queueFds: readonly number[] | undefined;
-}
 
 /** What a reload reads. */
 export interface Reread {
@@ -129,7 +91,7 @@ export async function run(
 
     const device = parts.add(openDevice(options, log), (part) => { part.close(); });
     const { hosts, others } = addressesOf(device);
-    const served = new Directory(options.serving, hosts, device.queues.length, others);
+    const served = new Served(options.serving, hosts, device.queues.length, others);
     const looked = () => { status.tell(); };
     const reachability = new Reachability(device, log, looked, (failure) => { stop.fail(failure); });
 

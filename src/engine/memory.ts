@@ -9,7 +9,7 @@ import { SLOT_ALIGN, SLOT_BASE, SLOTS } from "../../abi/slots.js";
 import { FIRST_NODE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS, TRIE } from "../../abi/tables.js";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
-import type { Link } from "../tun/mac.js";
+import type { Ethernet } from "../tun/mac.js";
 import { Slots } from "./slots.js";
 import type { Table } from "./table.js";
 
@@ -23,7 +23,7 @@ export interface MemoryOptions {
   /** Datagrams that may be in reassembly at a time; 0 drops fragments. */
   readonly reassembly: number;
   /** For Ethernet frames; without one it is for IP packets. */
-  readonly link?: Link | undefined;
+  readonly link?: Ethernet | undefined;
   /** The first; see serve(). */
   readonly table: Table;
   /** Whether another table may come, of whatever size. Costs address space, and no memory until then. */

@@ -28,7 +28,7 @@ export interface Prefix extends Address {
 }
 
 /** A prefix that is answered for. */
-export interface Served extends Prefix {
+export interface ServedPrefix extends Prefix {
   readonly answers: Answers;
   /** For the metrics' label. */
   readonly name?: string | undefined;
@@ -36,7 +36,7 @@ export interface Served extends Prefix {
 
 /** All that a reload may change. */
 export interface Serving {
-  readonly prefixes: readonly Served[];
+  readonly prefixes: readonly ServedPrefix[];
   /** Cut out of them. */
   readonly exceptions: readonly Prefix[];
   readonly policy: Policy;

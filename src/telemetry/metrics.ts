@@ -7,7 +7,7 @@ import {
   BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES,
 } from "../../abi/counters.js";
 import type { EngineName } from "../engine/contract.js";
-import type { Served } from "../prefix/prefixes.js";
+import type { ServedPrefix } from "../prefix/prefixes.js";
 import type { IoName } from "../io/contract.js";
 import { version } from "../base/version.js";
 
@@ -43,7 +43,7 @@ export interface Counted {
 
 /** The prefixes that are served now, and at which index each is counted. */
 export interface Indexed {
-  readonly prefixes: readonly Served[];
+  readonly prefixes: readonly ServedPrefix[];
   readonly indices: readonly number[];
 }
 
@@ -222,7 +222,7 @@ interface Sample {
 
 /** Made anew when other prefixes are served. */
 function prefixSamples(queues: readonly Counted[], served: Indexed): () => readonly Sample[] {
-  let prefixes: readonly Served[] = [];
+  let prefixes: readonly ServedPrefix[] = [];
   let samples: readonly Sample[] = [];
   return () => {
     if (prefixes === served.prefixes) return samples;

@@ -6,7 +6,7 @@ import { isIncomplete } from "../prefix/endpoints.js";
 export const DEFAULT_ADDRESS = "http://127.0.0.1:7664";
 const DEFAULT_PORT = 7664;
 
-export interface Address {
+export interface MetricsAddress {
   /** Without credentials. */
   readonly url: URL;
   /** What it is called: the URL, or what no URL can say. */
@@ -18,7 +18,7 @@ export interface Address {
 }
 
 /** Reads host, host:port, unix:PATH, or a URL with or without /metrics. @throws Failure (usage) */
-export function parseAddress(text: string): Address {
+export function parseMetricsAddress(text: string): MetricsAddress {
   if (text.startsWith("unix:/")) return { ...parseUrl("http://localhost"), name: text, connection: { socketPath: text.slice("unix:".length) } };
   // A URL has no room for the zone of an address, [fe80::1%eth0].
   const [, address = "", zone = ""] = /\[([^\]%]*)%(?:25)?([^\]]+)\]/.exec(text) ?? [];
@@ -28,7 +28,7 @@ export function parseAddress(text: string): Address {
   return { ...parsed, name: parsed.name.replace("]", `%25${zone}]`), connection: { hostname } };
 }
 
-function parseUrl(text: string): Address {
+function parseUrl(text: string): MetricsAddress {
   const absolute = /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
   // As --listen writes every address of this machine.
   const local = text.startsWith(":") && !isIPv6(text) ? `127.0.0.1${text}` : text;

@@ -4,7 +4,7 @@ import * as https from "node:https";
 import { http } from "../base/builtin.js";
 import type { Figures } from "../telemetry/figures.js";
 import { messageOf } from "../base/failure.js";
-import type { Address } from "./address.js";
+import type { MetricsAddress } from "./address.js";
 import { figuresOf } from "./collect.js";
 
 /** As long as Prometheus waits by default. */
@@ -25,12 +25,12 @@ export class ScrapeError extends Error {
 }
 
 export class Scraper {
-  readonly #address: Address;
+  readonly #address: MetricsAddress;
   readonly #agent: Agent;
   readonly #headers: Record<string, string>;
   readonly #timeoutMs: number;
 
-  constructor(address: Address, credentials: Credentials, timeoutMs = TIMEOUT_MS) {
+  constructor(address: MetricsAddress, credentials: Credentials, timeoutMs = TIMEOUT_MS) {
     this.#timeoutMs = timeoutMs;
     this.#address = address;
     this.#agent = address.url.protocol === "https:" ? new https.Agent({ keepAlive: true, maxSockets: 1, ...credentials }) : new http.Agent({ keepAlive: true, maxSockets: 1 });

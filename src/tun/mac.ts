@@ -1,20 +1,21 @@
-/** What a TAP device brings with it: the MAC addresses of the addresses that answer. */
+/** The MAC addresses that answer on a TAP device. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { MacPolicy } from "../../abi/control.js";
 
-export interface Link {
+export interface Ethernet {
   readonly policy: MacPolicy;
-  /** The one that all have under MacPolicy.shared: 6 bytes. */
+  /** The one that all share under MacPolicy.shared: 6 bytes. */
   readonly address: Uint8Array;
 }
 
 /**
- * The link of a device. Its address is the same whenever it is made on this host, so that neighbours need not learn it anew, and
- * another on another host: unicast, locally administered (IEEE 802 §8.4), the rest a hash of the machine's identity and the name.
+ * Returns a device's MAC addresses. The shared one is the same whenever the device is made on this host, so that
+ * neighbours need not learn it anew, and differs from host to host: unicast, locally administered (IEEE 802 §8.4), the
+ * rest a hash of the machine's identity and the name.
  */
-export function linkOf(device: string, policy: MacPolicy, machine = machineId()): Link {
+export function ethernetOf(device: string, policy: MacPolicy, machine = machineId()): Ethernet {
   const address = new Uint8Array(createHash("sha256").update(`pongd\0${machine}\0${device}`).digest().subarray(0, 6));
   address[0] = address[0] & 0xfc | 0x02;
   return { policy, address };

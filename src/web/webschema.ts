@@ -1,6 +1,7 @@
 /** The schema of a web configuration: the keys of Prometheus's exporter-toolkit, with the values that it takes. */
 import { z } from "zod";
 import { http } from "../base/builtin.js";
+import { boolean, choice, file, list, map, whole } from "../config/shapes.js";
 
 /** Go's names of what crypto/tls calls secure, as OpenSSL's. Those of TLS 1.3 are its own names there, too. */
 export const CIPHERS: Readonly<Record<string, string>> = {
@@ -41,34 +42,22 @@ export function durationMs(value: string | number): number | undefined {
   return parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNITS[unit], 0) / 1e6;
 }
 
-// A value's error message is what was expected in its place.
-
 const PEM = "text in PEM";
-const FILE = "a file's path";
 const HASH = "a bcrypt hash of a cost from 4 to 16, 60 characters that begin with $2a$, $2b$ or $2y$, such as htpasswd -nBC 10 \"\" prints";
 const INTERVAL = "a duration like 1s, 250ms or 1m30s";
 const BURST = "a whole number, 0 or more";
-const BOOLEAN = "true or false";
 
 /** A key without a value is as if it were not there. */
 function key<T extends z.ZodType>(type: T) {
   return type.nullish();
 }
 
-function choice<const T extends readonly [string, ...string[]]>(choices: T) {
-  return z.enum(choices, `one of ${choices.join(", ")}`);
+function oneOf<const T extends readonly string[]>(choices: T) {
+  return choice(choices, `one of ${choices.join(", ")}`);
 }
 
 function namesOf<T extends object>(names: T) {
-  return choice(Object.keys(names) as [string & keyof T, ...(string & keyof T)[]]);
-}
-
-function list<T extends z.ZodType>(item: T, what: string) {
-  return z.array(item, `a list of ${what}`);
-}
-
-function map<T extends z.ZodRawShape>(shape: T) {
-  return z.strictObject(shape, `a map of ${Object.keys(shape).join(", ")}`);
+  return oneOf(Object.keys(names) as (string & keyof T)[]);
 }
 
 /** Blank is as if it were not there. A number is what YAML makes of `X-XSS-Protection: 1`. */
@@ -92,24 +81,24 @@ function isHeaderValue(value: string): boolean {
   }
 }
 
-export const schema = z.strictObject({
+export const schema = map({
   tls_server_config: key(map({
     cert: key(z.string(PEM)),
     key: key(z.string(PEM)),
     client_ca: key(z.string(PEM)),
-    cert_file: key(z.string(FILE)),
-    key_file: key(z.string(FILE)),
-    client_ca_file: key(z.string(FILE)),
-    client_auth_type: key(z.union([z.literal(""), choice(CLIENT_AUTH)], `one of ${CLIENT_AUTH.join(", ")}`)),
-    client_allowed_sans: key(list(z.string("a name, an address or a URI"), "names, addresses and URIs")),
+    cert_file: key(file()),
+    key_file: key(file()),
+    client_ca_file: key(file()),
+    client_auth_type: key(z.union([z.literal(""), oneOf(CLIENT_AUTH)], `one of ${CLIENT_AUTH.join(", ")}`)),
+    client_allowed_sans: key(list(z.string("a name, an address or a URI"), "a list of names, addresses and URIs")),
     min_version: key(namesOf(VERSIONS)),
     max_version: key(namesOf(VERSIONS)),
-    cipher_suites: key(list(namesOf(CIPHERS), "cipher suites")),
-    prefer_server_cipher_suites: key(z.boolean(BOOLEAN)),
-    curve_preferences: key(list(namesOf(CURVES), "curves")),
+    cipher_suites: key(list(namesOf(CIPHERS), "a list of cipher suites")),
+    prefer_server_cipher_suites: key(boolean()),
+    curve_preferences: key(list(namesOf(CURVES), "a list of curves")),
   })),
   http_server_config: key(map({
-    http2: key(z.boolean(BOOLEAN)),
+    http2: key(boolean()),
     headers: key(map({
       "Content-Security-Policy": header(),
       "X-Frame-Options": header("deny", "sameorigin"),
@@ -121,7 +110,7 @@ export const schema = z.strictObject({
   basic_auth_users: key(z.preprocess(refusePrototype, z.record(z.string(), z.string(HASH).regex(/^\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$/, HASH), "a map of users, each with the hash of a password, after a colon and a space"))),
   rate_limit: key(map({
     interval: key(z.union([z.string(), z.int().min(0)], INTERVAL).refine((value) => durationMs(value) !== undefined, INTERVAL)),
-    burst: key(z.int(BURST).min(0, BURST)),
+    burst: key(whole(0, Number.MAX_SAFE_INTEGER, BURST)),
   })),
 }, "a map of keys like tls_server_config");
 

@@ -49,7 +49,9 @@ type Complete = (lines: readonly string[]) => string[][];
 
 /** What a script prints, up to each END. */
 function run(shell: string, option: string, script: string): string[][] {
-  const { status, stdout, stderr } = spawnSync(shell, [option, "-c", script], { cwd: dir, encoding: "utf8", timeout: 120_000 });
+  const { status, stdout, stderr } = spawnSync(
+    shell, [option, "-c", script], { cwd: dir, encoding: "utf8", timeout: 120_000 },
+  );
   assert.deepEqual([status, stderr], [0, ""]);
   return stdout.replaceAll("\r", "").split("END\n").slice(0, -1).map((text) => text.split("\n").filter(Boolean));
 }
@@ -57,7 +59,8 @@ function run(shell: string, option: string, script: string): string[][] {
 /** As readline hands it over: "=" breaks words. */
 const bash: Complete = (lines) => run("bash", "--norc", `source "${source("build/completion/pongd.bash")}"
 complete() { COMP_WORDS=("$@"); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); COMPREPLY=(); _pongd; printf '%s\\n' "\${COMPREPLY[@]}" END; }
-${lines.map((line) => `complete ${line.replace("=", " = ").split(" ").map((word) => `'${word}'`).join(" ")}`).join("\n")}
+${lines.map((line) => `complete ${line.replace("=", " = ").split(" ").map((word) => `'${word}'`).join(" ")}`)
+  .join("\n")}
 `);
 
 const fish: Complete = (lines) => run("fish", "--no-config", `source "${source("build/completion/pongd.fish")}"
@@ -80,19 +83,30 @@ done
 zpty -d z
 `);
 
-for (const [shell, complete, needed] of [["bash", bash, []], ["zsh", zsh, ["zsh"]], ["fish", fish, ["fish"]]] as const) {
+for (const [shell, complete, needed] of [
+  ["bash", bash, []], ["zsh", zsh, ["zsh"]], ["fish", fish, ["fish"]],
+] as const) {
   describe(`completion in ${shell}`, needsCommands(...needed), () => {
     test("it offers what may follow, and nothing that has been given", () => {
       const offered = complete(CASES.map(([line]) => line));
       // Shells differ in whether they repeat what stands before "=" and ",", and describe what they offer.
-      const words = offered.map((texts) => texts.map((text) => text.replace(/\t.*|\/$/, "").replace(/^.*[=,]/, "")).sort());
-      assert.deepEqual(CASES.map(([line], i) => [line, words[i]]), CASES.map(([line, expected]) => [line, [...expected].sort()]));
+      const words = offered.map(
+        (texts) => texts.map((text) => text.replace(/\t.*|\/$/, "").replace(/^.*[=,]/, "")).sort(),
+      );
+      assert.deepEqual(
+        CASES.map(([line], i) => [line, words[i]]), CASES.map(([line, expected]) => [line, [...expected].sort()]),
+      );
     });
 
     test("every option of every command is offered", () => {
       const offered = complete(commands.map(({ path }) => `${path.join(" ")} --`));
-      const longs = offered.map((texts) => texts.map((text) => text.replace(/\t.*/, "")).filter((text) => text.startsWith("--")).sort());
-      assert.deepEqual(commands.map(({ path }, i) => [path, longs[i]]), commands.map(({ path, options }) => [path, options.map(({ long }) => long).sort()]));
+      const longs = offered.map(
+        (texts) => texts.map((text) => text.replace(/\t.*/, "")).filter((text) => text.startsWith("--")).sort(),
+      );
+      assert.deepEqual(
+        commands.map(({ path }, i) => [path, longs[i]]),
+        commands.map(({ path, options }) => [path, options.map(({ long }) => long).sort()]),
+      );
     });
   });
 
@@ -108,23 +122,36 @@ done
 
   test(`pongd completion ${shell} prints what the build wrote, whatever the environment says`, () => {
     const env = { ...process.env, PONGD_MTU: "9000", PONGD_ENGINE: "", NO_COLOR: "1", COLUMNS: "40" };
-    const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, "completion", shell], { encoding: "utf8", env });
-    assert.equal(stdout, readFileSync(source(`build/completion/${{ bash: "pongd.bash", zsh: "_pongd", fish: "pongd.fish" }[shell]}`), "utf8"));
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath, [CLI, "completion", shell], { encoding: "utf8", env },
+    );
+    assert.equal(stdout, readFileSync(
+      source(`build/completion/${{ bash: "pongd.bash", zsh: "_pongd", fish: "pongd.fish" }[shell]}`), "utf8",
+    ));
     assert.deepEqual([status, stderr], [0, ""]);
   });
 }
 
 test("fish and zsh are told what is what", () => {
-  assert.match(readFileSync(source("build/completion/pongd.fish"), "utf8"), /-l engine -x -a 'wasm js' -d 'what handles the packets'$/m);
-  assert.match(readFileSync(source("build/completion/_pongd"), "utf8"), /--engine'=\[what handles the packets\]:name:\(wasm js\)'/);
+  assert.match(
+    readFileSync(source("build/completion/pongd.fish"), "utf8"),
+    /-l engine -x -a 'wasm js' -d 'what handles the packets'$/m,
+  );
+  assert.match(
+    readFileSync(source("build/completion/_pongd"), "utf8"), /--engine'=\[what handles the packets\]:name:\(wasm js\)'/,
+  );
 });
 
 describe("the manual page", () => {
   const page = readFileSync(source("build/man/pongd.1"), "utf8");
 
-  test("it has its sections, and in them every command, every argument with its default and every option with its default and variable", () => {
+  test("it has its sections, and in them every command, every argument with its default and every option with its "
+    + "default and variable", () => {
     assert.deepEqual([...page.matchAll(/^\.SH (.*)$/gm)].map(([, name]) => name),
-      ["NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "ENVIRONMENT", "EXIT STATUS", "FILES", "SIGNALS", "EXAMPLES", "SEE ALSO"]);
+      [
+        "NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "ENVIRONMENT", "EXIT STATUS", "FILES", "SIGNALS",
+        "EXAMPLES", "SEE ALSO",
+      ]);
     for (const { path, options, commands, arguments: operands } of flatten(program).slice(1)) {
       const start = page.indexOf(`\n.SS ${path.join(" ")}\n`);
       assert.ok(start >= 0, path.join(" "));
@@ -136,7 +163,8 @@ describe("the manual page", () => {
         if (fallback !== undefined) assert.ok(described.includes(`default: ${fallback}`), name);
       }
       for (const { long, value, variable, default: fallback } of options.filter(({ long }) => long !== "--help")) {
-        const [, described] = new RegExp(`\\\\fB${long}\\\\fR(?: \\\\fI${value?.name ?? ""}\\\\fR)?\n(.*)`).exec(section) ?? [];
+        const [, described] = new RegExp(`\\\\fB${long}\\\\fR(?: \\\\fI${value?.name ?? ""}\\\\fR)?\n(.*)`)
+          .exec(section) ?? [];
         assert.ok(described, `${path.join(" ")} ${long}`);
         if (fallback !== undefined) assert.ok(described.includes(`default: ${fallback}`), long);
         if (variable !== undefined) assert.ok(described.includes(`variable: ${variable}`), long);
@@ -158,7 +186,9 @@ describe("the manual page", () => {
     test(`${command} has nothing to warn of`, needsCommands(command), () => {
       const file = join(dir, "pongd.1");
       writeFileSync(file, manualPage(program, "2001-02-03"));
-      const { status, stdout, stderr } = spawnSync(command, [...args, file], { encoding: "utf8", env: { ...process.env, LC_ALL: "C.UTF-8", MANPAGER: "cat" } });
+      const { status, stdout, stderr } = spawnSync(
+        command, [...args, file], { encoding: "utf8", env: { ...process.env, LC_ALL: "C.UTF-8", MANPAGER: "cat" } },
+      );
       assert.deepEqual([status, stderr, command === "mandoc" ? stdout : ""], [0, "", ""]);
     });
   }

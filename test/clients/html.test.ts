@@ -8,7 +8,9 @@ import { after, before, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { renderHtml } from "../../src/bench/html.js";
-import { BENCH_ENGINES, type EngineReport, type Environment, type Latency, type Report, type Spread, type TunReport } from "../../src/bench/report.js";
+import {
+  BENCH_ENGINES, type EngineReport, type Environment, type Latency, type Report, type Spread, type TunReport,
+} from "../../src/bench/report.js";
 import { ENGINE_NAMES } from "../../src/engine/contract.js";
 import { IO_NAMES } from "../../src/io/contract.js";
 import { goto } from "../support/browser.js";
@@ -33,21 +35,32 @@ const ENGINE: EngineReport = {
   complete: false,
   environment: ENVIRONMENT,
   prefixes: 1,
-  results: [1, 64].flatMap((batch) => [28, 84, 576, 1280, 1500, 65535].flatMap((packetBytes) => BENCH_ENGINES.map((engine) => {
+  results: [1, 64].flatMap((batch) => [
+    28, 84, 576, 1280, 1500, 65535,
+  ].flatMap((packetBytes) => BENCH_ENGINES.map((engine) => {
     const ratio = 1 + (SPEEDUP[engine] - 1) * packetBytes / (packetBytes + 60);
     const ns = (30 + packetBytes / 4 + 90 / batch) / ratio;
     return {
-      engine, packetBytes, batch, nsPerPacket: spread(ns), packetsPerSecond: 1e9 / ns, bytesPerSecond: packetBytes * 1e9 / ns,
+      engine, packetBytes, batch, nsPerPacket: spread(
+        ns,
+      ), packetsPerSecond: 1e9 / ns, bytesPerSecond: packetBytes * 1e9 / ns,
       ratioToJs: ratio, ratioToJsInterval: [ratio * 0.95, ratio * 1.06] as const,
     };
   }))),
-  cold: BENCH_ENGINES.map((engine, i) => ({ engine, loadMs: 0.2 + i, compileMs: 1.1, instantiateMs: 0.05, firstPacketMs: 0.0123, totalMs: 1.4 + i })),
+  cold: BENCH_ENGINES.map((engine, i) => ({
+    engine, loadMs: 0.2 + i, compileMs: 1.1, instantiateMs: 0.05, firstPacketMs: 0.0123, totalMs: 1.4 + i,
+  })),
 };
 
 /** Of as many pings as `count`, `typical` microseconds or more. */
 function latency(typical: number, packetsPerSecond: number, count: number): Latency {
-  const histogram = Array.from({ length: 40 }, (_, i) => [typical * 1.15 ** i, Math.round(count * 0.28 * 0.72 ** i)] as const).filter(([, pings]) => pings > 0);
-  return { packetsPerSecond, count, lost: 1, p50Us: typical * 1.15, p90Us: typical * 2, p99Us: typical * 4, p999Us: typical * 10, maxUs: typical * 30, histogram };
+  const histogram = Array.from(
+    { length: 40 }, (_, i) => [typical * 1.15 ** i, Math.round(count * 0.28 * 0.72 ** i)] as const,
+  ).filter(([, pings]) => pings > 0);
+  return {
+    packetsPerSecond, count, lost: 1, p50Us: typical * 1.15, p90Us: typical * 2, p99Us: typical * 4,
+    p999Us: typical * 10, maxUs: typical * 30, histogram,
+  };
 }
 
 const TUN: TunReport = {
@@ -55,9 +68,13 @@ const TUN: TunReport = {
   complete: true,
   environment: ENVIRONMENT,
   results: ENGINE_NAMES.flatMap((engine, e) => IO_NAMES.map((io, i) => ({
-    engine, io, packetBytes: 84, repliesPerSecond: spread(1_234_567 / (1 + e / 3 + i)), ratioToFirst: 1 / (1 + e / 3 + i), ratioToFirstInterval: null,
+    engine, io, packetBytes: 84, repliesPerSecond: spread(
+      1_234_567 / (1 + e / 3 + i),
+    ), ratioToFirst: 1 / (1 + e / 3 + i), ratioToFirstInterval: null,
     cpuNsPerPacket: 712 * (1 + i), systemCallsPerPacket: i === 0 ? 0.0312 : 2,
-    idle: latency(18 + 6 * i + 2 * e, 0, 20_000), halfLoad: e === 0 && i === 0 ? null : latency(60 + 30 * i + 9 * e, 612_345, 180_000),
+    idle: latency(18 + 6 * i + 2 * e, 0, 20_000), halfLoad: e === 0 && i === 0
+      ? null
+      : latency(60 + 30 * i + 9 * e, 612_345, 180_000),
   }))),
 };
 
@@ -94,9 +111,14 @@ function inspect(): Shown {
     const { left, top, right, bottom } = range.getBoundingClientRect();
     return [left, top, right, bottom] as [number, number, number, number];
   }));
-  const readings = Array.from(document.querySelectorAll("figure:last-of-type .reading"), (reading) => reading.textContent);
+  const readings = Array.from(
+    document.querySelectorAll("figure:last-of-type .reading"), (reading) => reading.textContent,
+  );
   const { scrollWidth } = document.documentElement;
-  return { scrollWidth, background: getComputedStyle(document.body).backgroundColor, images: document.images.length, text: document.body.innerText, drawn, legends, readings };
+  return {
+    scrollWidth, background: getComputedStyle(document.body).backgroundColor, images: document.images.length,
+    text: document.body.innerText, drawn, legends, readings,
+  };
 }
 
 /** In the page: what is on its canvases, once it has drawn what it was about to. */
@@ -118,7 +140,9 @@ describe("the page of a benchmark", needs("chromium"), () => {
   });
 
   /** Opens the report's page, and collects what there is to complain of. */
-  async function open(report: Report, colorScheme: "light" | "dark", viewport: { width: number; height: number }): Promise<{ page: Page; complaints: string[] }> {
+  async function open(
+    report: Report, colorScheme: "light" | "dark", viewport: { width: number; height: number },
+  ): Promise<{ page: Page; complaints: string[] }> {
     const file = join(dir, `${report.benchmark}.html`);
     writeFileSync(file, renderHtml(report, `wasm is 2.4 times as fast as js with ${HOSTILE}`));
     const page = await browser.newPage({ colorScheme, viewport });
@@ -141,7 +165,9 @@ describe("the page of a benchmark", needs("chromium"), () => {
           assert.ok(shown.scrollWidth <= viewport.width, `${shown.scrollWidth} pixels wide`);
           assert.deepEqual(shown.drawn, report === ENGINE ? [4, 4, 4] : [4, 4, 3]);
           assert.ok(shown.readings.length > 3 && !shown.readings.includes(""), String(shown.readings));
-          for (const legend of shown.legends) assert.deepEqual(legend.filter((a, i) => legend.slice(0, i).some((b) => overlap(a, b))), []);
+          for (const legend of shown.legends) {
+            assert.deepEqual(legend.filter((a, i) => legend.slice(0, i).some((b) => overlap(a, b))), []);
+          }
           backgrounds.add(shown.background);
           await page.close();
         });
@@ -150,7 +176,9 @@ describe("the page of a benchmark", needs("chromium"), () => {
 
     test(`${report.benchmark}: what error bars are is said, and nothing else has any`, async () => {
       const { page } = await open(report, "light", VIEWPORTS.desktop);
-      const said = await page.locator("figure").evaluateAll((figures) => figures.map((figure) => figure.textContent.includes("Error bars: bounds of the medians with 95 % confidence.")));
+      const said = await page.locator("figure").evaluateAll((figures) => figures.map(
+        (figure) => figure.textContent.includes("Error bars: bounds of the medians with 95 % confidence."),
+      ));
       assert.deepEqual(said, report === ENGINE ? [true, true, true] : [true, false, false]);
       await page.close();
     });
@@ -174,9 +202,14 @@ describe("the page of a benchmark", needs("chromium"), () => {
 });
 
 test("error bars of equal engines are beside one another, each in its own colour", needs("chromium"), async () => {
-  const equal = { nsPerPacket: spread(100), packetsPerSecond: 1e7, bytesPerSecond: 84e7, ratioToJs: 1, ratioToJsInterval: [0.8, 1.2] as const };
+  const equal = {
+    nsPerPacket: spread(100), packetsPerSecond: 1e7, bytesPerSecond: 84e7, ratioToJs: 1,
+    ratioToJsInterval: [0.8, 1.2] as const,
+  };
   const results = BENCH_ENGINES.map((engine) => ({ engine, packetBytes: 84, batch: 64, ...equal }));
-  const browser = await chromium.launch({ executablePath: execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim() });
+  const browser = await chromium.launch(
+    { executablePath: execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim() },
+  );
   try {
     const page = await browser.newPage();
     await page.setContent(renderHtml({ ...ENGINE, results }, ""));

@@ -1,4 +1,7 @@
-/** Pages of another site, in a browser that reaches pongd by plain HTTP and a name, which it does not trust enough to tell pongd who asks. */
+/**
+ * Pages of another site, in a browser that reaches pongd by plain HTTP and a name, which it does not trust enough to
+ * tell pongd who asks.
+ */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
@@ -19,12 +22,16 @@ describe("a page of another site", needs("chromium"), () => {
     page = await browser.newPage();
     await page.goto(url);
   };
-  const post = (mode: RequestMode) => page.evaluate(([url, mode]) => fetch(url, { method: "POST", mode: mode as RequestMode }).then(({ status }) => status, () => "refused"), [`${pongd}/-/reload`, mode]);
+  const post = (mode: RequestMode) => page.evaluate(([url, mode]) => fetch(
+    url, { method: "POST", mode: mode as RequestMode },
+  ).then(({ status }) => status, () => "refused"), [`${pongd}/-/reload`, mode]);
 
   before(async () => {
     const { port } = await served({ reload: () => Promise.resolve((reloads++, [])) });
     pongd = `http://pong.example:${port}`;
-    other = createServer((_, response) => { response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html><title>other</title>"); }).listen(0, "127.0.0.1");
+    other = createServer((_, response) => {
+      response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html><title>other</title>");
+    }).listen(0, "127.0.0.1");
     await once(other, "listening");
     browser = await chromium.launch({
       executablePath: execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim(),
@@ -63,8 +70,12 @@ describe("a page of another site", needs("chromium"), () => {
   }
 
   test("reads neither metrics nor events", async () => {
-    const read = (path: string) => page.evaluate((url) => fetch(url).then((response) => response.text(), () => "refused"), pongd + path);
-    assert.deepEqual([await read("/metrics"), await read("/-/ready"), await read("/")], ["refused", "refused", "refused"]);
+    const read = (path: string) => page.evaluate(
+      (url) => fetch(url).then((response) => response.text(), () => "refused"), pongd + path,
+    );
+    assert.deepEqual(
+      [await read("/metrics"), await read("/-/ready"), await read("/")], ["refused", "refused", "refused"],
+    );
     assert.equal(await page.evaluate((url) => new Promise((resolve) => {
       const events = new EventSource(url);
       events.onmessage = events.onerror = ({ type }) => {

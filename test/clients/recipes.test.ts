@@ -1,4 +1,7 @@
-/** docs/recipes.md, as it is written: its files, its commands, what they print; each recipe in a folder and in namespaces of its own. */
+/**
+ * docs/recipes.md, as it is written: its files, its commands, what they print; each recipe in a folder and in
+ * namespaces of its own.
+ */
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -15,7 +18,10 @@ import { missing, recipes, type Step, type Word } from "../support/recipes.js";
 /** What a program says once it does its work. */
 const UP = /pongd answers |[Ll]istening on|Serving HTTP on|ready to receive web requests/;
 
-const COMMANDS = ["fping", "ping", "curl", "smokeping", "prometheus", "promtool", "prometheus-blackbox-exporter", "prometheus-smokeping-prober", "podman", "runc", "setpriv", "python3"];
+const COMMANDS = [
+  "fping", "ping", "curl", "smokeping", "prometheus", "promtool", "prometheus-blackbox-exporter",
+  "prometheus-smokeping-prober", "podman", "runc", "setpriv", "python3",
+];
 
 describe("recipes", needs(...COMMANDS), () => {
   const all = recipes();
@@ -36,7 +42,14 @@ describe("recipes", needs(...COMMANDS), () => {
       const run = ({ script, words }: Step & { kind: "run" }) => {
         const name = words.find((word) => word === "host" || word === "router") ?? "here";
         const ns = (namespaces as Record<string, Netns>)[name];
-        const [command, ...args] = ns.command(...has("project") ? [] : withTun(), "bash", "-euo", "pipefail", "-c", words.includes("background") ? script.trimEnd().replace(/.*$/, "exec $&") : script);
+        const [command, ...args] = ns.command(
+          ...has("project") ? [] : withTun(),
+          "bash",
+          "-euo",
+          "pipefail",
+          "-c",
+          words.includes("background") ? script.trimEnd().replace(/.*$/, "exec $&") : script,
+        );
         return spawn(command, args, { cwd: words.includes("project") ? source("") : folder, env });
       };
       let output = "";
@@ -80,7 +93,9 @@ describe("recipes", needs(...COMMANDS), () => {
 
   test("there are some of each kind", () => {
     assert.ok(all.length > 5);
-    for (const { title, steps } of all) assert.ok(steps.some(({ kind }) => kind === "run") && steps.some(({ kind }) => kind === "output"), title);
+    for (const { title, steps } of all) {
+      assert.ok(steps.some(({ kind }) => kind === "run") && steps.some(({ kind }) => kind === "output"), title);
+    }
   });
 });
 

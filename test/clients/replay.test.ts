@@ -38,7 +38,10 @@ describe("replay", () => {
   /** A row of fields for each packet of a capture that matches the filter; nothing in it may be malformed. */
   async function dissect(ns: Netns, file: string, filter: string, ...fields: string[]): Promise<string[][]> {
     assert.equal(await ns.ok("tshark", "-r", file, "-Y", "_ws.malformed"), "");
-    const rows = await ns.ok("tshark", "-r", file, "-n", "-Y", filter, "-o", "ip.check_checksum:TRUE", "-T", "fields", ...fields.flatMap((field) => ["-e", field]));
+    const rows = await ns.ok(
+      "tshark", "-r", file, "-n", "-Y", filter, "-o", "ip.check_checksum:TRUE", "-T", "fields",
+      ...fields.flatMap((field) => ["-e", field]),
+    );
     return rows.split("\n").filter(Boolean).map((row) => row.split("\t"));
   }
 
@@ -48,10 +51,14 @@ describe("replay", () => {
     ["Linux cooked v1", "Linux cooked-mode capture v1", "-i", "any", "-y", "LINUX_SLL"],
     ["Linux cooked v2", "Linux cooked-mode capture v2", "-i", "any", "-y", "LINUX_SLL2"],
   ]) {
-    test(`${name}, as pcap and as pcapng: every request has its reply, of its time, with good checksums`, needs("tcpdump", "ping", "tshark", "capinfos", "editcap"), async (t) => {
+    test(`${name}, as pcap and as pcapng: every request has its reply, of its time, with good checksums`, needs(
+      "tcpdump", "ping", "tshark", "capinfos", "editcap",
+    ), async (t) => {
       const ns = await Netns.open();
       t.after(() => ns.close());
-      for (const address of ["10.99.0.1", "10.99.1.1"]) await ns.ok("ip", "address", "add", `${address}/32`, "dev", "lo");
+      for (const address of ["10.99.0.1", "10.99.1.1"]) {
+        await ns.ok("ip", "address", "add", `${address}/32`, "dev", "lo");
+      }
       await capture(ns, ...args);
       assert.ok((await ns.ok("capinfos", "-E", input)).includes(encapsulation));
       await ns.ok("editcap", "-F", "pcapng", input, join(dir, "in.pcapng"));
@@ -60,10 +67,16 @@ describe("replay", () => {
       assert.equal(requests.length, PINGS);
       for (const engine of ENGINE_NAMES) {
         const summary = await ns.ok(process.execPath, CLI, "replay", input, output, "10.99.0.0/16", "--engine", engine);
-        assert.equal(summary, `answered ${PINGS} of ${2 * PINGS} packets; dropped ${PINGS} (not_our_prefix ${PINGS})\n`);
+        assert.equal(
+          summary, `answered ${PINGS} of ${2 * PINGS} packets; dropped ${PINGS} (not_our_prefix ${PINGS})\n`,
+        );
         assert.match(await ns.ok("capinfos", "-c", "-E", "-M", output), new RegExp(`rawip\n[^]*: +${PINGS}\n`));
-        assert.deepEqual(await dissect(ns, output, "frame", "frame.time_epoch", "ip.id", "icmp.seq", "data.data"), requests);
-        const verdicts = await dissect(ns, output, "frame", "ip.src", "ip.dst", "icmp.type", "ip.checksum.status", "icmp.checksum.status");
+        assert.deepEqual(
+          await dissect(ns, output, "frame", "frame.time_epoch", "ip.id", "icmp.seq", "data.data"), requests,
+        );
+        const verdicts = await dissect(
+          ns, output, "frame", "ip.src", "ip.dst", "icmp.type", "ip.checksum.status", "icmp.checksum.status",
+        );
         for (const verdict of verdicts) assert.deepEqual(verdict, ["10.99.1.1", "10.99.0.1", "0", "1", "1"]);
         await ns.ok(process.execPath, CLI, "replay", join(dir, "in.pcapng"), other, "10.99.0.0/16", "--engine", engine);
         assert.deepEqual(readFileSync(other), readFileSync(output));
@@ -71,7 +84,9 @@ describe("replay", () => {
     });
   }
 
-  test("raw IP of a TUN device: the replies are those that were given there", needs("tcpdump", "ping", "tshark"), async (t) => {
+  test("raw IP of a TUN device: the replies are those that were given there", needs(
+    "tcpdump", "ping", "tshark",
+  ), async (t) => {
     const ns = await Netns.open();
     t.after(() => ns.close());
     const pongd = await Pongd.start(ns, "10.99.0.0/16");
@@ -84,7 +99,10 @@ describe("replay", () => {
     assert.deepEqual(await dissect(ns, output, "frame", ...fields), given);
   });
 
-  /** A pipeline that begins with tcpdump, once that captures; interrupt() does what Ctrl-C does, and gives what it has printed in all. */
+  /**
+   * A pipeline that begins with tcpdump, once that captures; interrupt() does what Ctrl-C does, and gives what it has
+   * printed in all.
+   */
   async function pipeline(ns: Netns, script: string, ...args: string[]) {
     const child = ns.spawn("setsid", "sh", "-c", script, "sh", ...args);
     const printed = { stdout: "", stderr: "" };
@@ -114,11 +132,16 @@ describe("replay", () => {
 
   const SUMMARY = /^answered 3 of 6 packets; dropped 3 \(not_our_prefix 3\)$/m;
 
-  test("tcpdump, replay and tshark in a pipe: each reply is shown when it comes, and Ctrl-C ends all three", needs("tcpdump", "ping", "tshark", "setsid"), async (t) => {
+  test("tcpdump, replay and tshark in a pipe: each reply is shown when it comes, and Ctrl-C ends all three", needs(
+    "tcpdump", "ping", "tshark", "setsid",
+  ), async (t) => {
     const ns = await Netns.open();
     t.after(() => ns.close());
     await pinged(ns);
-    const pipe = await pipeline(ns, "tcpdump -U -n -Z root -i lo -w - icmp | \"$@\" 10.99.0.0/16 | tshark -n -l -r -", process.execPath, CLI, "replay", "-", "-");
+    const pipe = await pipeline(
+      ns, "tcpdump -U -n -Z root -i lo -w - icmp | \"$@\" 10.99.0.0/16 | tshark -n -l -r -", process.execPath, CLI,
+      "replay", "-", "-",
+    );
     for (let i = 1; i <= 3; i++) {
       await ns.ok("ping", "-I", "10.99.0.1", "-c", "1", "10.99.1.1");
       await pipe.lines(i);
@@ -142,10 +165,14 @@ describe("replay", () => {
     const { stdout, stderr } = await pipe.interrupt();
     assert.match(stdout, SUMMARY);
     assert.doesNotMatch(stderr, /^pongd:/m);
-    assert.deepEqual(await dissect(ns, output, "frame", "ip.src", "icmp.type"), Array.from({ length: 3 }, () => ["10.99.1.1", "0"]));
+    assert.deepEqual(
+      await dissect(ns, output, "frame", "ip.src", "icmp.type"), Array.from({ length: 3 }, () => ["10.99.1.1", "0"]),
+    );
   });
 
-  test("what editcap writes in formats that are not read is told apart, and editcap makes the capture of it again", needs("editcap"), async (t) => {
+  test("what editcap writes in formats that are not read is told apart, and editcap makes the capture of it again", needs(
+    "editcap",
+  ), async (t) => {
     const ns = await Netns.open();
     t.after(() => ns.close());
     const frame = Uint8Array.from(FRAMES.find(({ name }) => name === "Ethernet")?.frame(icmpPacket()) ?? []);
@@ -158,12 +185,16 @@ describe("replay", () => {
       const [, options] = /^convert it: editcap (.+) IN OUT$/.exec(mend ?? "") ?? [];
       await ns.ok("editcap", ...options.split(" "), file, mended);
       const packets = [];
-      for await (const { linkType, bytes } of readCapture(createReadStream(mended), mended)) packets.push({ linkType, bytes: Uint8Array.from(bytes) });
+      for await (const { linkType, bytes } of readCapture(createReadStream(mended), mended)) {
+        packets.push({ linkType, bytes: Uint8Array.from(bytes) });
+      }
       assert.deepEqual(packets, [{ linkType: 1, bytes: frame }], format);
     }
   });
 
-  test("what gzip and editcap have made of a capture gives the same replies", needs("tcpdump", "ping", "tshark", "gzip", "editcap"), async (t) => {
+  test("what gzip and editcap have made of a capture gives the same replies", needs(
+    "tcpdump", "ping", "tshark", "gzip", "editcap",
+  ), async (t) => {
     const ns = await Netns.open();
     t.after(() => ns.close());
     await pinged(ns);

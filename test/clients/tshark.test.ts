@@ -7,18 +7,26 @@ import { COMBINATIONS, needs, Netns, poll, Pongd, said } from "../support/netns.
 const ROUND = 50;
 
 for (const { engine, io } of COMBINATIONS) {
-  test(`${engine}, ${io}: tshark verifies every checksum and matches every reply to its request`, needs("tshark", "ping", "fping"), async () => {
+  test(`${engine}, ${io}: tshark verifies every checksum and matches every reply to its request`, needs(
+    "tshark", "ping", "fping",
+  ), async () => {
     const ns = await Netns.open();
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--engine", engine, "--io", io);
     const fields = ["icmp.type", "ip.checksum.status", "icmp.checksum.status", "icmp.resp_to", "ip.ttl"];
-    const capture = ns.spawn("tshark", "-i", "pong0", "-n", "-l", "-f", "icmp", "-c", "180", "-o", "ip.check_checksum:TRUE", "-T", "fields", ...fields.flatMap((field) => ["-e", field]));
+    const capture = ns.spawn(
+      "tshark", "-i", "pong0", "-n", "-l", "-f", "icmp", "-c", "180", "-o", "ip.check_checksum:TRUE", "-T", "fields",
+      ...fields.flatMap((field) => ["-e", field]),
+    );
     let output = "";
     capture.stdout.on("data", (chunk) => { output += String(chunk); });
     await said(capture.stderr, /Capturing on/);
     // tshark says that it captures a moment before it does; what it then misses, it is sent again.
     await poll(async () => {
       await ns.run("ping", "-c", "10", "-i", "0.002", "-s", "57", "-p", "ff", "10.99.1.1");
-      await ns.run("fping", "-q", "-c", "10", "-p", "10", "-i", "1", "-b", "1400", "10.99.2.0", "10.99.2.1", "10.99.2.2", "10.99.2.3");
+      await ns.run(
+        "fping", "-q", "-c", "10", "-p", "10", "-i", "1", "-b", "1400", "10.99.2.0", "10.99.2.1", "10.99.2.2",
+        "10.99.2.3",
+      );
     }, () => capture.exitCode !== null);
     const rows = output.trim().split("\n").map((line) => line.split("\t"));
     const replies = rows.filter(([type]) => type === "0");

@@ -1,6 +1,7 @@
 /**
- * Is loaded before all else where `npm run coverage` has tests run: in place of the built module comes the one in the folder that
- * ENTERED names, unoptimized and with a probe in every function, and what was entered is left there when the thread ends.
+ * Is loaded before all else where `npm run coverage` has tests run: in place of the built module comes the one in the
+ * folder that ENTERED names, unoptimized and with a probe in every function, and what was entered is left there when
+ * the thread ends.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -30,7 +31,10 @@ if (folder !== undefined) {
   }) as typeof instantiate;
 
   process.on("exit", () => {
-    const hits = instances.map(({ exports }) => Object.entries(exports as unknown as Hits).filter(([name]) => name.startsWith("hits")).map(([, { value }]) => BigInt.asUintN(64, value).toString(16)).join(" "));
+    const hits = instances.map(({ exports }) => Object.entries(exports as unknown as Hits)
+      .filter(([name]) => name.startsWith("hits"))
+      .map(([, { value }]) => BigInt.asUintN(64, value).toString(16))
+      .join(" "));
     if (hits.length > 0) writeFileSync(join(folder, `${process.pid}-${threadId}${HITS}`), hits.join("\n"));
   });
 }

@@ -1,4 +1,7 @@
-/** The checksum by itself: SIMD and its scalar twin, called directly. The oracle is RFC 1071 by the letter, in support/packets.ts. */
+/**
+ * The checksum by itself: SIMD and its scalar twin, called directly. The oracle is RFC 1071 by the letter, in
+ * support/packets.ts.
+ */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
@@ -14,7 +17,8 @@ const RUNS = 1_000_000;
 
 for (const simd of [true, false]) {
   const { update, ...exports } = await build("assembly/checksum.ts", memory, simd ? "release" : "scalar");
-  const { sum: wide, sumWide: apart, sumHeader: wideHeader, holds } = exports as unknown as Record<"sum" | "sumWide" | "sumHeader", (p: number, len: number) => bigint> & { holds: (sum: bigint) => number };
+  const { sum: wide, sumWide: apart, sumHeader: wideHeader, holds } = exports as unknown as Record<"sum" | "sumWide"
+    | "sumHeader", (p: number, len: number) => bigint> & { holds: (sum: bigint) => number };
   /** 0 is the sum of zeros alone, 0xffff of all else that is a multiple of it. */
   const folded = (value: bigint) => value === 0n ? 0 : Number(value % 0xffffn) || 0xffff;
   /** Both must be right: that of the fast path, and that of IPv6. */
@@ -24,7 +28,10 @@ for (const simd of [true, false]) {
     return value;
   };
   const sumHeader = (p: number, len: number) => folded(wideHeader(p, len));
-  /** The engine's sum is in memory order; RFC 1071 §2 B: the sum with its bytes exchanged is the sum of the words with theirs. */
+  /**
+   * The engine's sum is in memory order; RFC 1071 §2 B: the sum with its bytes exchanged is the sum of the words with
+   * theirs.
+   */
   const swapped = (value: number) => (value & 0xff) << 8 | value >>> 8;
   /** A sum of 0xffff and one of 0 are the same number. */
   const same = (a: number, b: number) => a % 0xffff === b % 0xffff;
@@ -50,7 +57,9 @@ for (const simd of [true, false]) {
     test("C-1: a header's sum, for every header length", () => {
       for (let i = 0; i < 64; i++) bytes[2048 + i] = 255 - i * 3;
       for (let length = 20; length <= 60; length += 4) {
-        assert.equal(swapped(sumHeader(2048, length)), plainSum(bytes.subarray(2048, 2048 + length)), `length ${length}`);
+        assert.equal(
+          swapped(sumHeader(2048, length)), plainSum(bytes.subarray(2048, 2048 + length)), `length ${length}`,
+        );
       }
     });
 
@@ -72,10 +81,15 @@ for (const simd of [true, false]) {
     });
 
     test("C-1: a checksum holds where the sum is a multiple of 0xffff, and not 0", () => {
-      for (const value of [0n, 1n, 0xfffen, 0xffffn, 0x10000n, 0x1fffdn, 0x1fffen, 0x1ffffn, 2n ** 32n - 1n, 2n ** 32n, 2n ** 48n - 1n, 2n ** 63n, 2n ** 64n - 1n]) {
+      for (const value of [
+        0n, 1n, 0xfffen, 0xffffn, 0x10000n, 0x1fffdn, 0x1fffen, 0x1ffffn, 2n ** 32n - 1n, 2n ** 32n, 2n ** 48n - 1n,
+        2n ** 63n, 2n ** 64n - 1n,
+      ]) {
         assert.equal(holds(value) === 1, value !== 0n && value % 0xffffn === 0n, String(value));
       }
-      fc.assert(fc.property(fc.bigInt({ min: 0n, max: 2n ** 47n }), fc.bigInt({ min: 0n, max: 0xfffen }), (times, rest) => {
+      fc.assert(fc.property(fc.bigInt(
+        { min: 0n, max: 2n ** 47n },
+      ), fc.bigInt({ min: 0n, max: 0xfffen }), (times, rest) => {
         assert.equal(holds(times * 0xffffn + rest) === 1, rest === 0n && times !== 0n);
       }), { seed, numRuns: 20_000 });
     });

@@ -12,7 +12,7 @@ import { after, describe, test } from "node:test";
 import { MAX_WAITING } from "../../src/base/bounded.js";
 import { EXIT, Failure } from "../../src/base/failure.js";
 import { createRegistry } from "../../src/telemetry/metrics.js";
-import { parseAddress } from "../../src/top/address.js";
+import { parseMetricsAddress } from "../../src/top/address.js";
 import { figuresOf } from "../../src/top/collect.js";
 import { samplesOf } from "../../src/top/parse.js";
 import { HEADER, jsonLine, line } from "../../src/top/lines.js";
@@ -134,20 +134,20 @@ describe("an address", () => {
     ["https://pong.example:7664/metrics?a=b#c", "https://pong.example:7664/metrics?a=b"],
     ["https://proxy.example/pong/", "https://proxy.example/pong/metrics"],
   ] as const) {
-    test(`${text} is ${href}`, () => { assert.equal(parseAddress(text).url.href, href); });
+    test(`${text} is ${href}`, () => { assert.equal(parseMetricsAddress(text).url.href, href); });
   }
 
   test("a socket's file, and an address of one interface, are connected to, and are called what they were called", () => {
-    const { url, name, connection } = parseAddress("unix:/run/pongd.sock");
+    const { url, name, connection } = parseMetricsAddress("unix:/run/pongd.sock");
     assert.deepEqual([url.href, name, connection], ["http://localhost/metrics", "unix:/run/pongd.sock", { socketPath: "/run/pongd.sock" }]);
     for (const text of ["[fe80::1%eth0]:7664", "http://[fe80::1%25eth0]:7664/"]) {
-      const { url, name, connection } = parseAddress(text);
+      const { url, name, connection } = parseMetricsAddress(text);
       assert.deepEqual([url.href, name, connection], ["http://[fe80::1]:7664/metrics", "http://[fe80::1%25eth0]:7664/metrics", { hostname: "fe80::1%eth0" }]);
     }
   });
 
   test("user and password are decoded, and in nothing that is shown", () => {
-    const { url, user, password } = parseAddress("https://ad%40min:s%3Acret%@pong.example:7664");
+    const { url, user, password } = parseMetricsAddress("https://ad%40min:s%3Acret%@pong.example:7664");
     assert.deepEqual([url.href, user, password], ["https://pong.example:7664/metrics", "ad@min", "s:cret%"]);
   });
 
@@ -157,12 +157,12 @@ describe("an address", () => {
     ["0x7f.1", "\"0x7f.1\" is not an IPv4 address; write four numbers from 0 to 255, like 127.0.0.1"],
     ["::1", "\"::1\" is an IPv6 address; put it in brackets, like [::1]:7664"],
   ] as const) {
-    test(`${text} is refused: ${message}`, () => { assert.throws(() => parseAddress(text), { message, exitStatus: EXIT.USAGE }); });
+    test(`${text} is refused: ${message}`, () => { assert.throws(() => parseMetricsAddress(text), { message, exitStatus: EXIT.USAGE }); });
   }
 
   test("what is none is refused without repeating it: a password may be in it", () => {
     for (const text of ["ftp://a:secret@b", "", "http://", "a b", "host:99999", "[x%y]:1"]) {
-      assert.throws(() => parseAddress(text), (error) => error instanceof Failure && error.exitStatus === EXIT.USAGE && !error.message.includes("secret"), text);
+      assert.throws(() => parseMetricsAddress(text), (error) => error instanceof Failure && error.exitStatus === EXIT.USAGE && !error.message.includes("secret"), text);
     }
   });
 });
@@ -392,7 +392,7 @@ describe("a server", () => {
   ] as readonly [string, RequestListener][]) {
     test(`an answer that is never ${what} is waited for no longer than the timeout`, async () => {
       await withServer(answer, async (address) => {
-        const scraper = new Scraper(parseAddress(address), {}, 50);
+        const scraper = new Scraper(parseMetricsAddress(address), {}, 50);
         await assert.rejects(scraper.scrape(new AbortController().signal), /\/metrics: no answer within 0\.05 s$/);
         scraper.close();
       });
@@ -402,7 +402,7 @@ describe("a server", () => {
   test("whoever wants to leave does not wait for an answer", async () => {
     const stop = new AbortController();
     await withServer(() => { stop.abort(new Error("enough")); }, async (address) => {
-      const scraper = new Scraper(parseAddress(address), {});
+      const scraper = new Scraper(parseMetricsAddress(address), {});
       await assert.rejects(scraper.scrape(stop.signal), /^Error: enough$/);
       scraper.close();
     });

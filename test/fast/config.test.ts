@@ -5,8 +5,8 @@ import { describe, test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { load } from "js-yaml";
 import { SourceRoute, Unreachable } from "../../abi/tables.js";
-import { OPTION_KEYS } from "../../src/cli/settings.js";
-import { DEFAULTS, RELOADED, type Key } from "../../src/config/keys.js";
+import { settingsOf } from "../../src/cli/settings.js";
+import { DEFAULTS, RELOADED } from "../../src/config/keys.js";
 import { needsRestart } from "../../src/config/merge.js";
 import { oddities, toDocument, toYaml } from "../../src/config/print.js";
 import { jsonSchema } from "../../src/config/schema.js";
@@ -231,13 +231,15 @@ describe("flags win over environment, over the file, over defaults", () => {
   const { options } = parsed([]);
 
   test("every key of the file is an option's, or prefixes; every option has a key", () => {
-    assert.deepEqual(options.map((option) => option.attributeName()).filter((name) => !others.includes(name)).sort(), Object.keys(OPTION_KEYS).sort());
-    assert.deepEqual([...Object.values(OPTION_KEYS), "unreachable.other", "prefixes"].sort(), Object.keys(DEFAULTS).sort());
+    const without = options.filter((option) => settingsOf(option).length === 0);
+    assert.deepEqual(without.map((option) => option.attributeName()).sort(), others);
+    const keys = options.flatMap((option) => settingsOf(option).map(({ key }) => key));
+    assert.deepEqual([...keys, "prefixes"].sort(), Object.keys(DEFAULTS).sort());
   });
 
   for (const option of options.filter((option) => !others.includes(option.attributeName()))) {
     const attribute = option.attributeName();
-    const key = OPTION_KEYS[attribute as keyof typeof OPTION_KEYS];
+    const [{ key }] = settingsOf(option);
     test(`${option.long ?? ""}: ${key}`, () => {
       const { flag, variable, file, values: [byFlag, byVariable, inFile] } = SAMPLES[attribute];
       const name = `PONGD_${(option.long ?? "").slice(2).replaceAll("-", "_").toUpperCase()}`;
@@ -358,25 +360,5 @@ test("what the documents show is what pongd reads", () => {
     assert.equal(refusal(text), undefined, text);
     assert.deepEqual(oddities(read(text)), []);
     assert.ok(validate(load(text)), JSON.stringify(validate.errors));
-  }
-});
-
-test("docs/reference.md has a row for every key, with its default, flag, variable, and whether a reload changes it", () => {
-  const [, settings] = /^## Settings\n([^]*?)^## /m.exec(readFileSync(source("docs/reference.md"), "utf8")) ?? [];
-  const rows = new Map(settings.split("\n").filter((line) => line.startsWith("| `")).map((line) => {
-    const [, key, , fallback, flag, variable, reload] = line.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("`", ""));
-    return [key, { fallback, flag, variable, reload }] as const;
-  }));
-  const { options } = parsed([]);
-  for (const key of Object.keys(DEFAULTS) as Key[]) {
-    const shared = key.startsWith("unreachable.") ? "unreachable.udp" : key;
-    const option = options.find((option) => OPTION_KEYS[option.attributeName() as keyof typeof OPTION_KEYS] === shared);
-    const row = rows.get(key.startsWith("unreachable.") ? "unreachable" : key);
-    assert.ok(row, `${key} has a row`);
-    assert.equal(row.flag.split(" ")[0], key === "prefixes" ? "arguments" : option?.long, key);
-    assert.equal(row.variable, key === "prefixes" ? "PONGD_PREFIXES" : option?.envVar, key);
-    assert.equal(row.reload, RELOADED.has(key) ? "yes" : "no", key);
-    const said = (value: unknown) => Array.isArray(value) && value.length !== 1 ? value.length > 0 ? `[${value.join(", ")}]` : "" : String(value);
-    if (said(DEFAULTS[key]) !== "") assert.equal(row.fallback, said(DEFAULTS[key]), key);
   }
 });

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { PACKET_SIZE, MacPolicy } from "../../abi/control.js";
 import { Counter, IcmpError, ERRORS, Protocol, REPLIES, PREFIX_REPLIES, BATCH_SIZES } from "../../abi/counters.js";
 import { SLOTS } from "../../abi/slots.js";
-import { formatMac, linkOf } from "../../src/tun/mac.js";
+import { formatMac, ethernetOf } from "../../src/tun/mac.js";
 import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
 import {
   arpFrame, BROADCAST, expectedEcho, frame, linkOption, macBytes, PEER_MAC, PER_ADDRESS, SHARED, SHARED_MAC, solicitation, solicitationFrame, type FrameOptions,
@@ -259,9 +259,9 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
 }
 
 test("a device's MAC address is the same every time, another on another host or device, and always a unicast one of local administration", () => {
-  const of = (device: string, machine: string) => formatMac(linkOf(device, MacPolicy.shared, machine).address);
+  const of = (device: string, machine: string) => formatMac(ethernetOf(device, MacPolicy.shared, machine).address);
   assert.equal(of("pong0", "a"), of("pong0", "a"));
-  assert.equal(formatMac(linkOf("pong0", MacPolicy.shared).address), formatMac(linkOf("pong0", MacPolicy.shared).address));
+  assert.equal(formatMac(ethernetOf("pong0", MacPolicy.shared).address), formatMac(ethernetOf("pong0", MacPolicy.shared).address));
   assert.notEqual(of("pong0", "a"), of("pong0", "b"));
   assert.notEqual(of("pong0", "a"), of("pong1", "a"));
   for (let i = 0; i < 200; i++) assert.match(of(`pong${i}`, "a"), /^[0-9a-f][26ae](:[0-9a-f]{2}){5}$/);

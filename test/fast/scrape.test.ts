@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PREFIX_REPLIES } from "../../abi/counters.js";
-import { Directory } from "../../src/daemon/served.js";
+import { Served } from "../../src/daemon/served.js";
 import { createRegistry } from "../../src/telemetry/metrics.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 
@@ -18,7 +18,7 @@ interface Samples {
 const prefixes = (first = 10) => serving(Array.from({ length: COUNT }, (_, i) => parsePrefix(`${first}.${i >> 8}.${i & 255}.0/24`)));
 
 test("metrics: a prefix's labels are one object from scrape to scrape, its text is made once, and both anew where others are served", async () => {
-  const directory = new Directory(prefixes(), [], 1);
+  const directory = new Served(prefixes(), [], 1);
   const counters = new Float64Array(PREFIX_REPLIES + 2 * COUNT);
   const registry = createRegistry([{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0 }], directory, { txDropped: () => 0 });
   const labels = async () => (await (registry.getSingleMetric(NAME) as unknown as Samples).getForPromString()).values.map(({ sharedLabels }) => sharedLabels);

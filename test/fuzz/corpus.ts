@@ -1,4 +1,7 @@
-/** Inputs as files, each named by its content: test/fuzz/corpus/TARGET/, and findings beside it, which git does not keep. */
+/**
+ * Inputs as files, each named by its content: test/fuzz/corpus/TARGET/, and findings beside it, which git does not
+ * keep.
+ */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,8 @@
 /**
- * Which blocks of code have run, from V8 by way of its inspector (Profiler.takePreciseCoverage). Taking stock costs a millisecond or two, so
- * it is done for many inputs at once. V8 reports ranges of characters, an inner one after the one around it, and leaves out those that ran as
- * often as the one around them; so what has run is kept by character, and a block is what begins where a range ever did.
+ * Which blocks of code have run, from V8 by way of its inspector (Profiler.takePreciseCoverage). Taking stock costs a
+ * millisecond or two, so it is done for many inputs at once. V8 reports ranges of characters, an inner one after the
+ * one around it, and leaves out those that ran as often as the one around them; so what has run is kept by character,
+ * and a block is what begins where a range ever did.
  */
 import { Session, type Profiler } from "node:inspector";
 
@@ -45,7 +46,9 @@ export class Coverage {
     // A session of the same thread calls back before it returns.
     this.#session.post("Profiler.takePreciseCoverage", (error, { result }) => {
       if (error) throw error;
-      for (const { url, functions } of result) if (this.#covers.some((part) => url.includes(part))) stock.set(url, paint(functions));
+      for (const { url, functions } of result) {
+        if (this.#covers.some((part) => url.includes(part))) stock.set(url, paint(functions));
+      }
     });
     return stock;
   }

@@ -1,6 +1,7 @@
 /**
- * `npm run fuzz -- [TARGET…] [--seconds 60] [--seed N] [--merge]`: runs targets one after another, each for as long, and prints a line for each.
- * A finding ends it: the input lies in test/fuzz/findings/ then, and `npm run fuzz -- TARGET --input FILE` tries it again.
+ * `npm run fuzz -- [TARGET…] [--seconds 60] [--seed N] [--merge]`: runs targets one after another, each for as long,
+ * and prints a line for each. A finding ends it: the input lies in test/fuzz/findings/ then, and `npm run fuzz --
+ * TARGET --input FILE` tries it again.
  */
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
@@ -40,7 +41,9 @@ try {
 function parse(args: string[]): Asked {
   const { values, positionals } = parsed(args);
   const targets = positionals.map(find);
-  if (values.input !== undefined && positionals.length !== 1) throw new UsageError(`--input goes with one target; ${USAGE}`);
+  if (values.input !== undefined && positionals.length !== 1) {
+    throw new UsageError(`--input goes with one target; ${USAGE}`);
+  }
   return {
     targets: targets.length > 0 ? targets : TARGETS,
     seconds: numberOf("seconds", values.seconds, 86_400),
@@ -53,7 +56,9 @@ function parse(args: string[]): Asked {
 
 function find(name: string): Target {
   const target = TARGETS.find((target) => target.name === name);
-  if (!target) throw new UsageError(`there is no target ${JSON.stringify(name)}; there are ${TARGETS.map(({ name }) => name).join(", ")}`);
+  if (!target) throw new UsageError(
+    `there is no target ${JSON.stringify(name)}; there are ${TARGETS.map(({ name }) => name).join(", ")}`,
+  );
   return target;
 }
 
@@ -62,7 +67,9 @@ function parsed(args: string[]) {
     return parseArgs({
       args, allowPositionals: true,
       options: {
-        seconds: { type: "string", default: "60" }, seed: { type: "string" }, merge: { type: "boolean", default: false }, input: { type: "string" }, list: { type: "boolean", default: false },
+        seconds: { type: "string", default: "60" }, seed: { type: "string" }, merge: {
+          type: "boolean", default: false,
+        }, input: { type: "string" }, list: { type: "boolean", default: false },
       },
     });
   } catch (error) {
@@ -71,7 +78,9 @@ function parsed(args: string[]) {
 }
 
 function numberOf(name: string, text: string, max: number): number {
-  if (!/^\d{1,10}$/.test(text) || Number(text) > max) throw new UsageError(`--${name} ${JSON.stringify(text)}: expected a whole number up to ${max}`);
+  if (!/^\d{1,10}$/.test(text) || Number(text) > max) {
+    throw new UsageError(`--${name} ${JSON.stringify(text)}: expected a whole number up to ${max}`);
+  }
   return Number(text);
 }
 
@@ -97,12 +106,14 @@ async function fuzz({ targets, seconds, seed, merge }: Asked): Promise<void> {
     try {
       const corpus = [...corpusOf(target.name).values()];
       const { inputs, seconds: took, blocks, kept } = await target.fuzz(corpus, { seconds, seed, signal: stop.signal });
-      process.stdout.write(`${target.name.padEnd(11)} ${inputs} inputs, ${Math.round(inputs / took)}/s, ${blocks} blocks, ${kept.length} kept, --seed ${seed}\n`);
+      process.stdout.write(`${target.name.padEnd(11)} ${inputs} inputs, ${Math.round(inputs / took)}/s, ${blocks} `
+        + `blocks, ${kept.length} kept, --seed ${seed}\n`);
       if (merge) replaceCorpus(target.name, await target.minimize([...corpus, ...kept]));
     } catch (error) {
       if (!(error instanceof Finding)) throw error;
       const file = relative("", saveFinding(target.name, error.input));
-      process.stdout.write(`${target.name}: ${error.cause instanceof Error ? error.cause.stack ?? error.message : error.message}\n`
+      process.stdout.write(`${target.name}: `
+        + `${error.cause instanceof Error ? error.cause.stack ?? error.message : error.message}\n`
         + `the input is ${file}, of --seed ${seed}; again: npm run fuzz -- ${target.name} --input ${file}\n`);
       process.exitCode = 1;
       return;

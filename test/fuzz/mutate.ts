@@ -5,7 +5,10 @@ import type { Random } from "../support/random.js";
 const BORDERS = [0n, 1n, 2n, 3n, 4n, 7n, 8n, 15n, 16n, 31n, 32n, 63n, 64n, 127n, 128n, 255n, 256n, 1023n, 1024n, 4095n, 4096n, 32767n, 32768n, 65535n, 65536n,
   262144n, 0x7fffffffn, 0x80000000n, 0xfffffffcn, 0xffffffffn, 0x100000000n, 0x7fffffffffffffffn, 0xffffffffffffffffn];
 /** In text, what stands for a number and may be none. */
-const NUMBERS = [...BORDERS.map(String), "-1", "-0", "00", "0x10", "0o17", "1e3", "1e309", "1.5", ".5", "5.", "NaN", "Infinity", "9007199254740993"];
+const NUMBERS = [
+  ...BORDERS.map(String), "-1", "-0", "00", "0x10", "0o17", "1e3", "1e309", "1.5", ".5", "5.", "NaN", "Infinity",
+  "9007199254740993",
+];
 /** Most changes to one input. */
 const CHANGES = 6;
 
@@ -71,7 +74,10 @@ export class Mutator {
   #number(bytes: Buffer, at: number): Buffer {
     const width = this.#random.pick([1, 2, 4, 8]);
     const near = BigInt(this.#random.below(3) - 1);
-    const value = this.#random.pick([this.#random.pick(BORDERS), this.#random.pick(BORDERS) + near, BigInt(bytes.length) + near, BigInt(bytes.length - at) + near]);
+    const value = this.#random.pick([
+      this.#random.pick(BORDERS), this.#random.pick(BORDERS) + near, BigInt(bytes.length) + near,
+      BigInt(bytes.length - at) + near,
+    ]);
     const number = Uint8Array.from({ length: width }, (_, i) => Number(value >> BigInt(8 * i) & 0xffn));
     return edit(bytes, at, width, this.#random.oneIn(2) ? number : number.reverse());
   }

@@ -1,6 +1,6 @@
 /**
- * Ends the process where an input does not end: a thread that looks once a second whether the input is still the same one. It leaves the
- * input among the findings, since the thread that runs it cannot.
+ * Ends the process where an input does not end: a thread that looks once a second whether the input is still the same
+ * one. It leaves the input among the findings, since the thread that runs it cannot.
  */
 import { Worker, isMainThread, workerData } from "node:worker_threads";
 import { writeSync } from "node:fs";
@@ -21,7 +21,9 @@ export class Watchdog {
   readonly #worker: Worker;
 
   constructor(target: string) {
-    this.#worker = new Worker(new URL(import.meta.url), { workerData: { watched: this.#memory, target } satisfies Watched });
+    this.#worker = new Worker(
+      new URL(import.meta.url), { workerData: { watched: this.#memory, target } satisfies Watched },
+    );
     this.#worker.unref();
   }
 
@@ -54,7 +56,9 @@ function watch({ watched, target }: Watched): void {
     seen = count;
     if (seconds < TERM_S) return;
     const file = saveFinding(target, new Uint8Array(watched, HEADER_LEN, words[LENGTH]).slice());
-    writeSync(2, `fuzz: ${target}: an input did not end within ${TERM_S} s; again: npm run fuzz -- ${target} --input ${file}\n`);
+    writeSync(
+      2, `fuzz: ${target}: an input did not end within ${TERM_S} s; again: npm run fuzz -- ${target} --input ${file}\n`,
+    );
     process.kill(process.pid, "SIGKILL");
   }, 1000);
 }

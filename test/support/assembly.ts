@@ -22,10 +22,16 @@ export function asc(file: string, target: "release" | "scalar", others: Options 
     const out = join(dir, "out.wasm");
     // An entry on the command line joins asconfig.json's own; the options alone are taken from there.
     const { options, targets } = JSON.parse(readFileSync(source("asconfig.json"), "utf8")) as Config;
-    const flags = Object.entries({ ...options, ...targets[target], ...others, outFile: out, textFile: undefined, bindings: undefined })
+    const flags = Object.entries(
+      { ...options, ...targets[target], ...others, outFile: out, textFile: undefined, bindings: undefined },
+    )
       .filter(([, value]) => value !== undefined)
       .flatMap(([name, value]) => typeof value === "boolean" ? [`--${name}`] : [`--${name}`, String(value)]);
-    execFileSync(process.execPath, [source("node_modules/assemblyscript/bin/asc.js"), file, "--config", "none", ...flags], { cwd: ROOT });
+    execFileSync(
+      process.execPath,
+      [source("node_modules/assemblyscript/bin/asc.js"), file, "--config", "none", ...flags],
+      { cwd: ROOT },
+    );
     return readFileSync(out);
   } finally {
     rmSync(dir, { recursive: true });

@@ -37,7 +37,9 @@ export interface OldPcapOptions {
 }
 
 export function pcap(records: readonly Record[], options: PcapOptions & OldPcapOptions = {}): Uint8Array {
-  const { littleEndian = true, nanoseconds = false, linkType = 101, minor = 4, swapped = false, modified = false, cut = 0 } = options;
+  const {
+    littleEndian = true, nanoseconds = false, linkType = 101, minor = 4, swapped = false, modified = false, cut = 0,
+  } = options;
   const magic = modified ? 0xa1b2cd34 : nanoseconds ? 0xa1b23c4d : 0xa1b2c3d4;
   return Buffer.concat([
     pack(littleEndian, [magic, 4], [2, 2], [minor, 2], [0, 4], [0, 4], [262144, 4], [linkType, 4]),
@@ -58,7 +60,9 @@ export class Blocks {
   block(type: number, ...fields: Field[]): Uint8Array {
     const body = pack(this.littleEndian, ...fields);
     const length = 12 + Math.ceil(body.length / 4) * 4;
-    return pack(this.littleEndian, [type, 4], [length, 4], body, new Uint8Array(length - 12 - body.length), [length, 4]);
+    return pack(
+      this.littleEndian, [type, 4], [length, 4], body, new Uint8Array(length - 12 - body.length), [length, 4],
+    );
   }
 
   section(): Uint8Array {
@@ -75,11 +79,15 @@ export class Blocks {
 
   /** An Enhanced Packet Block; `units` in the unit of its interface. */
   packet(units: bigint, frame: Uint8Array, id = 0): Uint8Array {
-    return this.block(6, [id, 4], [units >> 32n, 4], [units & 0xffffffffn, 4], [frame.length, 4], [frame.length, 4], frame);
+    return this.block(
+      6, [id, 4], [units >> 32n, 4], [units & 0xffffffffn, 4], [frame.length, 4], [frame.length, 4], frame,
+    );
   }
 
   obsoletePacket(units: bigint, frame: Uint8Array, id = 0): Uint8Array {
-    return this.block(2, [id, 2], [0xffff, 2], [units >> 32n, 4], [units & 0xffffffffn, 4], [frame.length, 4], [frame.length, 4], frame);
+    return this.block(
+      2, [id, 2], [0xffff, 2], [units >> 32n, 4], [units & 0xffffffffn, 4], [frame.length, 4], [frame.length, 4], frame,
+    );
   }
 
   simplePacket(originalLen: number, frame: Uint8Array): Uint8Array {
@@ -88,9 +96,13 @@ export class Blocks {
 }
 
 /** One section, one interface, in microseconds or, by an if_tsresol among other options, in nanoseconds. */
-export function pcapng(records: readonly Record[], { littleEndian = true, nanoseconds = false, linkType = 101 }: PcapOptions = {}): Uint8Array {
+export function pcapng(
+  records: readonly Record[], { littleEndian = true, nanoseconds = false, linkType = 101 }: PcapOptions = {},
+): Uint8Array {
   const blocks = new Blocks(littleEndian);
-  const options = [blocks.option(2, Buffer.from("eth0 ")), blocks.option(9, Uint8Array.of(9)), blocks.option(0, new Uint8Array(0))];
+  const options = [
+    blocks.option(2, Buffer.from("eth0 ")), blocks.option(9, Uint8Array.of(9)), blocks.option(0, new Uint8Array(0)),
+  ];
   return Buffer.concat([
     blocks.section(),
     blocks.interface(linkType, nanoseconds ? Buffer.concat(options) : undefined),
@@ -105,7 +117,9 @@ export function readReplies(bytes: Uint8Array): Record[] {
     Buffer.from("0100000020000000650000000000000009000100090000000000000020000000", "hex"),
   ]);
   const file = Buffer.from(bytes);
-  assert.deepEqual(file.subarray(0, header.length), header, "section header, interface description: raw IP, nanoseconds");
+  assert.deepEqual(
+    file.subarray(0, header.length), header, "section header, interface description: raw IP, nanoseconds",
+  );
   const records: Record[] = [];
   for (let at = header.length; at < file.length;) {
     const length = file.readUInt32LE(at + 4);
@@ -114,7 +128,10 @@ export function readReplies(bytes: Uint8Array): Record[] {
     assert.equal(length, 32 + Math.ceil(packetLen / 4) * 4);
     assert.equal(file.readUInt32LE(at + length - 4), length);
     assert.ok(file.subarray(at + 28 + packetLen, at + length - 4).every((byte) => byte === 0), "padding");
-    records.push({ ns: BigInt(file.readUInt32LE(at + 12)) << 32n | BigInt(file.readUInt32LE(at + 16)), frame: new Uint8Array(file.subarray(at + 28, at + 28 + packetLen)) });
+    records.push({
+      ns: BigInt(file.readUInt32LE(at + 12)) << 32n | BigInt(file.readUInt32LE(at + 16)),
+      frame: new Uint8Array(file.subarray(at + 28, at + 28 + packetLen)),
+    });
     at += length;
   }
   return records;
@@ -123,18 +140,37 @@ export function readReplies(bytes: Uint8Array): Record[] {
 const ADDRESSES = Buffer.from("0200000000010200000000ff", "hex");
 
 /** An IP packet in a frame of each link type, by name. */
-export const FRAMES: readonly { readonly name: string; readonly linkType: number; readonly frame: (packet: Uint8Array) => Uint8Array }[] = [
-  ...[["raw", 101], ["IPv4", 228], ["IPv6", 229], ["DLT_RAW", 12], ["OpenBSD's DLT_RAW", 14]].map(([name, linkType]) => ({ name: String(name), linkType: Number(linkType), frame: (packet: Uint8Array) => packet })),
+export const FRAMES: readonly {
+  readonly name: string;
+  readonly linkType: number;
+  readonly frame: (packet: Uint8Array) => Uint8Array;
+}[] = [
+  ...[["raw", 101], ["IPv4", 228], ["IPv6", 229], ["DLT_RAW", 12], ["OpenBSD's DLT_RAW", 14]].map(
+    ([name, linkType]) => ({ name: String(name), linkType: Number(linkType), frame: (packet: Uint8Array) => packet }),
+  ),
   { name: "Ethernet", linkType: 1, frame: (packet) => pack(false, ADDRESSES, [0x0800, 2], packet) },
-  { name: "Ethernet, padded, with a checksum", linkType: 1, frame: (packet) => pack(false, ADDRESSES, [0x0800, 2], packet, new Uint8Array(18).fill(0xa5)) },
+  {
+    name: "Ethernet, padded, with a checksum", linkType: 1,
+    frame: (packet) => pack(false, ADDRESSES, [0x0800, 2], packet, new Uint8Array(18).fill(0xa5)),
+  },
   { name: "802.1Q", linkType: 1, frame: (packet) => pack(false, ADDRESSES, [0x8100, 2], [42, 2], [0x0800, 2], packet) },
-  { name: "802.1Q in 802.1ad", linkType: 1, frame: (packet) => pack(false, ADDRESSES, [0x88a8, 2], [7, 2], [0x8100, 2], [42, 2], [0x0800, 2], packet) },
-  { name: "Linux cooked", linkType: 113, frame: (packet) => pack(false, [0, 2], [1, 2], [6, 2], ADDRESSES.subarray(0, 8), [0x0800, 2], packet) },
-  { name: "Linux cooked v2", linkType: 276, frame: (packet) => pack(false, [0x0800, 2], [0, 2], [3, 4], [1, 2], [0, 1], [6, 1], ADDRESSES.subarray(0, 8), packet) },
+  {
+    name: "802.1Q in 802.1ad", linkType: 1,
+    frame: (packet) => pack(false, ADDRESSES, [0x88a8, 2], [7, 2], [0x8100, 2], [42, 2], [0x0800, 2], packet),
+  },
+  {
+    name: "Linux cooked", linkType: 113,
+    frame: (packet) => pack(false, [0, 2], [1, 2], [6, 2], ADDRESSES.subarray(0, 8), [0x0800, 2], packet),
+  },
+  { name: "Linux cooked v2", linkType: 276, frame: (packet) => pack(
+    false, [0x0800, 2], [0, 2], [3, 4], [1, 2], [0, 1], [6, 1], ADDRESSES.subarray(0, 8), packet,
+  ) },
   { name: "BSD loopback, little-endian", linkType: 0, frame: (packet) => pack(true, [2, 4], packet) },
   { name: "BSD loopback, big-endian", linkType: 0, frame: (packet) => pack(false, [2, 4], packet) },
   { name: "OpenBSD loopback", linkType: 108, frame: (packet) => pack(false, [2, 4], packet) },
-  { name: "802.1Q in Linux cooked v2", linkType: 276, frame: (packet) => pack(false, [0x8100, 2], [0, 2], [3, 4], [1, 2], [0, 1], [6, 1], ADDRESSES.subarray(0, 8), [42, 2], [0x0800, 2], packet) },
+  { name: "802.1Q in Linux cooked v2", linkType: 276, frame: (packet) => pack(
+    false, [0x8100, 2], [0, 2], [3, 4], [1, 2], [0, 1], [6, 1], ADDRESSES.subarray(0, 8), [42, 2], [0x0800, 2], packet,
+  ) },
 ];
 
 /** A frame that carries no IP. */

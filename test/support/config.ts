@@ -16,14 +16,19 @@ export function parsed(args: readonly string[], environment: Readonly<Record<str
   process.env = { ...environment };
   forgetEmptyVariables();
   try {
-    return addRunOptions(new Command("run").addArgument(prefixArgument())).exitOverride().configureOutput({ outputError: () => undefined }).parse(args, { from: "user" });
+    return addRunOptions(new Command("run").addArgument(prefixArgument()))
+      .exitOverride()
+      .configureOutput({ outputError: () => undefined })
+      .parse(args, { from: "user" });
   } finally {
     process.env = before;
   }
 }
 
 /** What pongd would run with. */
-export function read(text: string | undefined, args: readonly string[] = [], environment: Readonly<Record<string, string>> = {}): Effective {
+export function read(
+  text: string | undefined, args: readonly string[] = [], environment: Readonly<Record<string, string>> = {},
+): Effective {
   const command = parsed(args, environment);
   const before = process.env;
   process.env = { ...environment };
@@ -42,7 +47,10 @@ export interface Refused {
 }
 
 /** The lines that it is refused with; none where it is not. */
-export function refusal(text: string | Uint8Array | undefined, args: readonly string[] = [], environment: Readonly<Record<string, string>> = {}): Refused | undefined {
+export function refusal(
+  text: string | Uint8Array | undefined, args: readonly string[] = [],
+  environment: Readonly<Record<string, string>> = {},
+): Refused | undefined {
   const name = { of: "" };
   try {
     if (text === undefined || typeof text === "string") read(text, args, environment);
@@ -51,7 +59,10 @@ export function refusal(text: string | Uint8Array | undefined, args: readonly st
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     name.of = /\S*pongd-config-\w+\/pongd\.yaml/.exec(error.message)?.[0] ?? "";
-    return { lines: error.lines.map((line) => name.of === "" ? line : line.replaceAll(name.of, "FILE")), status: error.exitStatus };
+    return {
+      lines: error.lines.map((line) => name.of === "" ? line : line.replaceAll(name.of, "FILE")),
+      status: error.exitStatus,
+    };
   }
 }
 

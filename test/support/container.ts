@@ -1,6 +1,11 @@
-/** podman where no image can be fetched: the image that deploy/Containerfile begins with is made of this machine's Node.js. */
+/**
+ * podman where no image can be fetched: the image that deploy/Containerfile begins with is made of this machine's
+ * Node.js.
+ */
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 
@@ -14,7 +19,8 @@ export function podman(folder: string): NodeJS.ProcessEnv {
   };
   const env = {
     ...process.env,
-    // runc does with either version of cgroups, and with both at once; limits above one's own would need CAP_SYS_RESOURCE.
+    // runc does with either version of cgroups, and with both at once; limits above one's own would need
+    // CAP_SYS_RESOURCE.
     CONTAINERS_CONF: file("containers.conf", `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
@@ -31,7 +37,9 @@ graphroot = "${folder}/storage"
   const node = realpathSync(process.execPath);
   const root = join(folder, "base");
   const copy = (from: string, to: string) => { cpSync(from, join(root, to), { recursive: true, dereference: true }); };
-  for (const library of new Set(execFileSync("ldd", [node, "/bin/sh"], { encoding: "utf8" }).match(/\/\S+(?= \(0x)/g))) copy(library, library);
+  for (const library of new Set(
+    execFileSync("ldd", [node, "/bin/sh"], { encoding: "utf8" }).match(/\/\S+(?= \(0x)/g),
+  )) copy(library, library);
   copy("/bin/sh", "bin/sh");
   copy(node, "usr/bin/node");
   // Not every Node.js comes with one.
@@ -48,7 +56,10 @@ graphroot = "${folder}/storage"
   return env;
 }
 
-/** Removes `folder` with the storage in it, once nothing uses it: a container's monitor, and what that starts to clean up, outlive their podman. */
+/**
+ * Removes `folder` with the storage in it, once nothing uses it: a container's monitor, and what that starts to clean
+ * up, outlive their podman.
+ */
 export async function removeStorage(folder: string): Promise<void> {
   const storage = join(folder, "storage");
   while (readdirSync("/proc").some((pid) => commandLine(pid).includes(storage))) await setImmediate();

@@ -1,6 +1,6 @@
 /**
- * A worker whose engine runs into a trap while packets come: `crash.js IO`. Prints what was counted before it crashed, and after it
- * has answered as many again.
+ * A worker whose engine runs into a trap while packets come: `crash.js IO`. Prints what was counted before it crashed,
+ * and after it has answered as many again.
  */
 import { spawn } from "node:child_process";
 import { NEXT_TABLE } from "../../abi/control.js";
@@ -43,5 +43,8 @@ flood.kill();
 queue.stop();
 await queue.ended;
 const { restarts, counters } = queue;
-console.log(JSON.stringify({ said, restarts, before, after: verdicts([queue]), lost: counters[DROPPED + Drop.worker_crash], received: counters[Counter.packetsReceived] }));
+console.log(JSON.stringify({
+  said, restarts, before, after: verdicts([queue]), lost: counters[DROPPED + Drop.worker_crash],
+  received: counters[Counter.packetsReceived],
+}));
 device.close();

@@ -1,7 +1,8 @@
 /** Brings pongd up and down in one process, `cycle.js COUNT IO`; prints how many descriptors were open after the first and the last. */
 import { readdirSync } from "node:fs";
 import { pino } from "pino";
-import { run, type RunOptions } from "../../src/daemon/supervisor.js";
+import type { RunOptions } from "../../src/config/runoptions.js";
+import { run } from "../../src/daemon/supervisor.js";
 import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import type { IoChoice } from "../../src/io/contract.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";

@@ -50,15 +50,22 @@ export interface Expression {
 }
 
 /** Every expression of it, Grafana's variables replaced by what these say. */
-export function expressionsOf({ panels, annotations }: Dashboard, variables: Readonly<Record<string, string>>): Expression[] {
+export function expressionsOf(
+  { panels, annotations }: Dashboard, variables: Readonly<Record<string, string>>,
+): Expression[] {
   const replaced = (expr: string) => expr.replace(/\$(\w+)/g, (_, name: string) => {
     if (!(name in variables)) throw new Error(`$${name}: no such variable`);
     return variables[name];
   });
   return [
     ...panels.flatMap(({ title, targets = [] }) => targets.map(({ expr, legendFormat }) => (
-      { where: title, expr: replaced(expr), legend: [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label) }
+      {
+        where: title, expr: replaced(expr),
+        legend: [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label),
+      }
     ))),
-    ...annotations.list.flatMap(({ name, expr }) => expr === undefined ? [] : [{ where: name, expr: replaced(expr), legend: [] }]),
+    ...annotations.list.flatMap(
+      ({ name, expr }) => expr === undefined ? [] : [{ where: name, expr: replaced(expr), legend: [] }],
+    ),
   ];
 }

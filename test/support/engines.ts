@@ -6,7 +6,7 @@ import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
 import { Unreachable } from "../../abi/tables.js";
 import { createEngine } from "../../src/engine/create.js";
 import type { Engine } from "../../src/engine/contract.js";
-import type { Link } from "../../src/tun/mac.js";
+import type { Ethernet } from "../../src/tun/mac.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { DEFAULT_ANSWERS, DEFAULT_POLICY, DEFAULT_REASSEMBLY, type Answers, type Policy } from "../../src/prefix/policy.js";
 import { tableOf } from "../../src/engine/table.js";
@@ -29,7 +29,7 @@ export interface BenchOptions {
   policy?: Partial<Treatment>;
   mtu?: number;
   /** For frames in place of packets. */
-  link?: Link;
+  link?: Ethernet;
   /** Whether another table may come. */
   reloadable?: boolean;
 }

@@ -4,7 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Pongd, type Netns } from "./netns.js";
 
-/** Those of which pongd makes some by itself, in its main thread and in the packet thread; Node.js makes some of them, too. */
+/**
+ * Those of which pongd makes some by itself, in its main thread and in the packet thread; Node.js makes some of them,
+ * too.
+ */
 const CALLS = [
   "openat", "ioctl", "socket", "bind", "setsockopt", "connect", "sendto", "recvfrom", "eventfd2", "unshare", "io_uring_setup", "io_uring_register",
   "prctl", "capset", "execve",
@@ -24,19 +27,32 @@ export interface Call {
   readonly text: string;
 }
 
-/** Of this file alone openat(2) is pongd's own; how many others are opened, and in which thread, is Node.js's, and differs from one time to the next. */
+/**
+ * Of this file alone openat(2) is pongd's own; how many others are opened, and in which thread, is Node.js's, and
+ * differs from one time to the next.
+ */
 const DEVICE = "/dev/net/tun";
 
-/** A wrapper that has a call fail. `when` as strace takes it: 3, 3+ (from the third on), 3+2 (every second from then on). */
+/**
+ * A wrapper that has a call fail. `when` as strace takes it: 3, 3+ (from the third on), 3+2 (every second from then
+ * on).
+ */
 export function failing(call: string, errno: string, when: number | string): string[] {
-  return ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:error=${errno}:when=${when}`, ...call === "openat" ? ["-P", DEVICE] : []];
+  return [
+    "strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e",
+    `inject=${call}:error=${errno}:when=${when}`, ...call === "openat" ? ["-P", DEVICE] : [],
+  ];
 }
 
 /** The calls of its own that a pongd makes with these arguments until it answers, in their order. */
 export async function callsOf(ns: Netns, ...args: string[]): Promise<Call[]> {
   const folder = mkdtempSync(join(tmpdir(), "pongd-"));
   const file = join(folder, "calls");
-  const pongd = await Pongd.start(ns, { wrapper: ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", file, "-e", `trace=${CALLS.join(",")}`] }, ...args);
+  const pongd = await Pongd.start(
+    ns,
+    { wrapper: ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", file, "-e", `trace=${CALLS.join(",")}`] },
+    ...args,
+  );
   await pongd.stop();
   const counts = new Map<string, number>();
   const calls: Call[] = [];

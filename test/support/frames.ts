@@ -1,6 +1,6 @@
 /** Ethernet frames for tests, and ARP: built field by field, as packets.ts does for IPv4. */
 import { MacPolicy } from "../../abi/control.js";
-import type { Link } from "../../src/tun/mac.js";
+import type { Ethernet } from "../../src/tun/mac.js";
 import { addr6, HOST6, icmpv6Packet, TARGET6, type Icmpv6Options } from "./ipv6.js";
 import { addr, expectedReply, HOST, TARGET } from "./packets.js";
 
@@ -10,8 +10,8 @@ export const SHARED_MAC = "06:11:22:33:44:55";
 export const PEER_MAC = "52:54:00:12:34:56";
 export const BROADCAST = "ff:ff:ff:ff:ff:ff";
 
-export const SHARED: Link = { policy: MacPolicy.shared, address: macBytes(SHARED_MAC) };
-export const PER_ADDRESS: Link = { policy: MacPolicy.per_address, address: macBytes(SHARED_MAC) };
+export const SHARED: Ethernet = { policy: MacPolicy.shared, address: macBytes(SHARED_MAC) };
+export const PER_ADDRESS: Ethernet = { policy: MacPolicy.per_address, address: macBytes(SHARED_MAC) };
 
 export interface FrameOptions {
   dst?: string;

@@ -1,6 +1,6 @@
 /**
- * Puts packets into a device exactly as they are, past the kernel's IP layer: `inject.js DEVICE`, a packet in hexadecimal a
- * line on standard input; with `frames` behind it, frames. A full queue pushes back.
+ * Puts packets into a device exactly as they are, past the kernel's IP layer: `inject.js DEVICE`, a packet in
+ * hexadecimal a line on standard input; with `frames` behind it, frames. A full queue pushes back.
  */
 import { readFileSync } from "node:fs";
 import * as libc from "../../src/sys/libc.js";

@@ -54,7 +54,9 @@ export function icmpv6Message(options: Icmpv6Options = {}): Uint8Array {
 }
 
 export function ipv6Packet(payload: Uint8Array, options: Ipv6Options = {}): Uint8Array {
-  const { src = HOST6, dst = TARGET6, hopLimit = 64, trafficClass = 0, flowLabel = 0, nextHeader = 58, extensions = [] } = options;
+  const {
+    src = HOST6, dst = TARGET6, hopLimit = 64, trafficClass = 0, flowLabel = 0, nextHeader = 58, extensions = [],
+  } = options;
   const numbers = [...extensions.map(({ number }) => number), nextHeader];
   const chain = extensions.flatMap(({ rest }, i) => [Uint8Array.of(numbers[i + 1]), rest]);
   const header = new Uint8Array(40);
@@ -80,11 +82,18 @@ export function udpPacket6(options: Ipv6Options & Pick<UdpOptions, "data" | "len
   return ipv6Packet(datagram, { ...options, nextHeader: 17 });
 }
 
-/** The fragments of a packet without extension headers, cut at these offsets of its payload, with `extensions` before the fragment header of each. */
-export function fragmentsOf6(packet: Uint8Array, offsets: readonly number[], id = 0xdeadbeef, extensions: readonly Extension[] = []): Uint8Array[] {
+/**
+ * The fragments of a packet without extension headers, cut at these offsets of its payload, with `extensions` before
+ * the fragment header of each.
+ */
+export function fragmentsOf6(
+  packet: Uint8Array, offsets: readonly number[], id = 0xdeadbeef, extensions: readonly Extension[] = [],
+): Uint8Array[] {
   return offsets.slice(1).map((end, i) => {
     const header = fragmentHeader(offsets[i], end < packet.length - 40 ? 1 : 0, id);
-    const fragment = ipv6Packet(packet.subarray(40 + offsets[i], 40 + end), { nextHeader: packet[6], extensions: [...extensions, header] });
+    const fragment = ipv6Packet(
+      packet.subarray(40 + offsets[i], 40 + end), { nextHeader: packet[6], extensions: [...extensions, header] },
+    );
     // All but the payload's length and what comes next.
     fragment.set(packet.subarray(0, 4));
     fragment.set(packet.subarray(7, 40), 7);
@@ -92,21 +101,32 @@ export function fragmentsOf6(packet: Uint8Array, offsets: readonly number[], id 
   });
 }
 
-/** What pongd must answer to an echo request, written from RFC 4443. `extensions`: bytes of them, which do not come back. */
+/**
+ * What pongd must answer to an echo request, written from RFC 4443. `extensions`: bytes of them, which do not come
+ * back.
+ */
 export function expectedReply6(request: Uint8Array, { hopLimit = 64, extensions = 0 } = {}): Uint8Array {
   const payloadLen = new DataView(request.buffer, request.byteOffset).getUint16(4);
   const msg = request.slice(40 + extensions, 40 + payloadLen);
   msg.set([129, request[41 + extensions], 0, 0]);
-  const reply = bytes(request.subarray(0, 4), msg.length >> 8, msg.length & 255, 58, hopLimit, request.subarray(24, 40), request.subarray(8, 24), msg);
+  const reply = bytes(
+    request.subarray(0, 4), msg.length >> 8, msg.length & 255, 58, hopLimit, request.subarray(24, 40),
+    request.subarray(8, 24), msg,
+  );
   setIcmpv6Checksum(reply);
   return reply;
 }
 
 /** The error about a packet, written from RFC 4443 §3. */
-export function expectedError6(packet: Uint8Array, type: number, code: number, { pointer = 0, hopLimit = 64, most = 1280 } = {}): Uint8Array {
+export function expectedError6(
+  packet: Uint8Array, type: number, code: number, { pointer = 0, hopLimit = 64, most = 1280 } = {},
+): Uint8Array {
   const msg = bytes(type, code, new Uint8Array(6), packet.subarray(0, most - 48));
   new DataView(msg.buffer).setUint32(4, pointer);
-  const error = bytes(0x60, 0, 0, 0, msg.length >> 8, msg.length & 255, 58, hopLimit, packet.subarray(24, 40), packet.subarray(8, 24), msg);
+  const error = bytes(
+    0x60, 0, 0, 0, msg.length >> 8, msg.length & 255, 58, hopLimit, packet.subarray(24, 40), packet.subarray(8, 24),
+    msg,
+  );
   setIcmpv6Checksum(error);
   return error;
 }
@@ -116,11 +136,15 @@ export function setIcmpv6Checksum(packet: Uint8Array): void {
   const view = new DataView(packet.buffer, packet.byteOffset);
   const msg = packet.subarray(40, 40 + view.getUint16(4));
   msg.set([0, 0], 2);
-  view.setUint16(42, checksum(bytes(packet.subarray(8, 40), 0, 0, msg.length >> 8, msg.length & 255, 0, 0, 0, 58, msg)));
+  view.setUint16(
+    42, checksum(bytes(packet.subarray(8, 40), 0, 0, msg.length >> 8, msg.length & 255, 0, 0, 0, 58, msg)),
+  );
 }
 
 /** RFC 8200 §8.1: over the pseudo-header and the message, whose checksum field is 0. */
-export function checksum6(msg: Uint8Array, nextHeader: number, { src = HOST6, dst = TARGET6 }: Ipv6Options = {}): number {
+export function checksum6(
+  msg: Uint8Array, nextHeader: number, { src = HOST6, dst = TARGET6 }: Ipv6Options = {},
+): number {
   const tail = new Uint8Array(8);
   const view = new DataView(tail.buffer);
   view.setUint32(0, msg.length);
@@ -141,7 +165,9 @@ export const DESTINATION = 60;
 function optionsHeader(number: number, ...options: (number | Uint8Array)[]): Extension {
   const content = bytes(...options);
   const missing = -(content.length + 2) & 7;
-  const padding = missing === 0 ? new Uint8Array(0) : missing === 1 ? new Uint8Array(1) : bytes(1, missing - 2, new Uint8Array(missing - 2));
+  const padding = missing === 0
+    ? new Uint8Array(0)
+    : missing === 1 ? new Uint8Array(1) : bytes(1, missing - 2, new Uint8Array(missing - 2));
   const all = bytes(content, padding);
   return { number, rest: bytes((all.length + 2) / 8 - 1, all) };
 }
@@ -150,8 +176,12 @@ export const hopByHop = (...options: (number | Uint8Array)[]) => optionsHeader(H
 export const destination = (...options: (number | Uint8Array)[]) => optionsHeader(DESTINATION, ...options);
 export const raw = (number: number, ...rest: (number | Uint8Array)[]): Extension => ({ number, rest: bytes(...rest) });
 /** One address, as of type 0 and 2. */
-export const routing = (type: number, segmentsLeft: number) => raw(ROUTING, 2, type, segmentsLeft, new Uint8Array(4), addr6("2001:db8::7"));
-export const shortRouting = (type: number, segmentsLeft: number) => raw(ROUTING, 0, type, segmentsLeft, new Uint8Array(4));
+export const routing = (type: number, segmentsLeft: number) => raw(
+  ROUTING, 2, type, segmentsLeft, new Uint8Array(4), addr6("2001:db8::7"),
+);
+export const shortRouting = (type: number, segmentsLeft: number) => raw(
+  ROUTING, 0, type, segmentsLeft, new Uint8Array(4),
+);
 
 /** A fragment header. `flags`: the reserved two bits and M. */
 export function fragmentHeader(offset: number, flags: number, id: number, reserved = 0): Extension {

@@ -1,7 +1,8 @@
 /**
- * A worker that is ended again and again at random instructions while packets come: `kill.js IO TIMES SEED`. V8 ends what a thread runs where
- * it would stop for anything else: at the next call, or the next round of a loop, in JavaScript as in WebAssembly. Throws where a
- * counter goes back; prints what was counted in the end, and by the device itself.
+ * A worker that is ended again and again at random instructions while packets come: `kill.js IO TIMES SEED`. V8 ends
+ * what a thread runs where it would stop for anything else: at the next call, or the next round of a loop, in
+ * JavaScript as in WebAssembly. Throws where a counter goes back; prints what was counted in the end, and by the device
+ * itself.
  */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -40,13 +41,17 @@ const queue = new Queue({
 
 /** Those that only go up. */
 const COUNTED = [
-  Counter.packetsReceived, Counter.bytesReceived, Counter.writeErrors, Counter.syscalls, PREFIX_REPLIES, ...range(REPLIES, REPLIES + 4), ...range(DROPPED, DROPPED + 40),
+  Counter.packetsReceived, Counter.bytesReceived, Counter.writeErrors, Counter.syscalls, PREFIX_REPLIES, ...range(
+    REPLIES, REPLIES + 4,
+  ), ...range(DROPPED, DROPPED + 40),
 ];
 const seen = COUNTED.map(() => 0);
 const look = () => {
   const { counters } = queue;
   COUNTED.forEach((counter, i) => {
-    if (counters[counter] < seen[i]) throw new Error(`counter ${counter} went back from ${seen[i]} to ${counters[counter]}`);
+    if (counters[counter] < seen[i]) {
+      throw new Error(`counter ${counter} went back from ${seen[i]} to ${counters[counter]}`);
+    }
     seen[i] = counters[counter];
   });
 };
@@ -60,7 +65,8 @@ const replied = () => verdicts([queue]).replied;
 
 await queue.running;
 // Plain ones, by far the most, and fragments, whose replies are made elsewhere.
-const loads = [["-f", "-q", "10.99.1.1"], ["-f", "-q", "-s", "4000", "10.99.1.2"]].map((args) => spawn("ping", args, { stdio: "ignore" }));
+const loads = [["-f", "-q", "10.99.1.1"], ["-f", "-q", "-s", "4000", "10.99.1.2"]]
+  .map((args) => spawn("ping", args, { stdio: "ignore" }));
 for (let i = 0; i < Number(times); i++) {
   const [before, restarts] = [replied(), queue.restarts];
   await until(() => replied() > before + 20);
@@ -76,7 +82,9 @@ queue.stop();
 await queue.ended;
 look();
 const { counters, restarts } = queue;
-const [rx, tx] = [1, 9].map((column) => Number(readFileSync("/proc/net/dev", "utf8").split("pong0:")[1].trim().split(/\s+/)[column]));
+const [rx, tx] = [1, 9].map(
+  (column) => Number(readFileSync("/proc/net/dev", "utf8").split("pong0:")[1].trim().split(/\s+/)[column]),
+);
 console.log(JSON.stringify({ restarts, ...verdicts([queue]), writeErrors: counters[Counter.writeErrors], rx, tx }));
 device.close();
 

@@ -5,12 +5,13 @@
  *
  *   echo 45… 60… | node build/test/support/linux.js [SYSCTL=VALUE …]        (as root, or after: unshare -r)
  *
- * A line of standard input is one case: packets in hexadecimal, separated by blanks (several: the fragments of one datagram, say).
- * A line of standard output is what the kernel sent back until it had processed them, in the same form; empty where it was
- * silent. State, as of reassembly, stays from line to line. Settings are dotted names as for sysctl(8), for instance
- * net.ipv4.conf.all.accept_source_route=1.
+ * A line of standard input is one case: packets in hexadecimal, separated by blanks (several: the fragments of one
+ * datagram, say). A line of standard output is what the kernel sent back until it had processed them, in the same form;
+ * empty where it was silent. State, as of reassembly, stays from line to line. Settings are dotted names as for
+ * sysctl(8), for instance net.ipv4.conf.all.accept_source_route=1.
  *
- * As everywhere in the tests, 10.99.0.1 and fd99::1 are the peer's, beyond tun0, as is every address outside of the prefixes.
+ * As everywhere in the tests, 10.99.0.1 and fd99::1 are the peer's, beyond tun0, as is every address outside of the
+ * prefixes.
  */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -29,13 +30,15 @@ const PATIENCE_MS = 5000;
 const EINVAL = 22;
 
 const SYSCTLS: Record<string, string> = {
-  // What types of error are limited, as masks: none; in ICMPv6 one that is never sent, for there a list cannot be empty.
+  // What types of error are limited, as masks: none; in ICMPv6 one that is never sent, for there a list cannot be
+  // empty.
   "net.ipv4.icmp_ratemask": "0",
   "net.ipv6.icmp.ratemask": "255",
   // A new namespace has what the first one has, and that one may be a router.
   "net.ipv4.conf.all.forwarding": "0",
   "net.ipv4.conf.tun0.forwarding": "0",
-  // Incomplete datagrams stay: no timer sends an error into a later case, and none is given up for what others there are.
+  // Incomplete datagrams stay: no timer sends an error into a later case, and none is given up for what others there
+  // are.
   "net.ipv4.ipfrag_time": "3600",
   "net.ipv6.ip6frag_time": "3600",
   "net.ipv4.ipfrag_max_dist": "0",
@@ -50,7 +53,9 @@ const SYSCTLS: Record<string, string> = {
 libc.check(libc.unshare(CLONE_NEWNET), "unshare", "CLONE_NEWNET");
 const device = new TunDevice({ name: "tun0", mtu: MTU, queues: 1 });
 const settings = process.argv.slice(2).map((argument) => argument.split("=") as [string, string]);
-for (const [name, value] of [...Object.entries(SYSCTLS), ...settings]) writeFileSync(`/proc/sys/${name.replaceAll(".", "/")}`, value);
+for (const [name, value] of [...Object.entries(SYSCTLS), ...settings]) {
+  writeFileSync(`/proc/sys/${name.replaceAll(".", "/")}`, value);
+}
 // In table local, which is asked first, and where the longest prefix decides. TARGET6 is an address besides: errors of
 // ICMPv6 come from the address that was asked only if it is one, not if it is merely routed to lo.
 execFileSync("ip", ["-batch", "-"], { input: `

@@ -1,6 +1,7 @@
 /**
- * Network namespaces for tests. A namespace lives as long as a process in it waits for this one's end of a pipe, and what runs in it
- * is ended when this process is, so all goes with the test however that ends. As root, or through a user namespace of one's own.
+ * Network namespaces for tests. A namespace lives as long as a process in it waits for this one's end of a pipe, and
+ * what runs in it is ended when this process is, so all goes with the test however that ends. As root, or through a
+ * user namespace of one's own.
  */
 import assert from "node:assert/strict";
 import { execFile, spawn, spawnSync, type ChildProcess, type ChildProcessWithoutNullStreams } from "node:child_process";
@@ -72,10 +73,16 @@ const unavailable = probe();
 
 /** Tries all that Netns does: busybox has programs of the same names that lack some of it. */
 function probe(): string | undefined {
-  const script = "command -v curl && command -v nsenter && ip link set lo up && ip -json link && test -e /proc/net/if_inet6 && exec 3<>/dev/net/tun";
-  const { status, stderr, error } = spawnSync("unshare", [...ROOT ? [] : ["-r"], "-n", "setpriv", "--pdeathsig", "KILL", "sh", "-c", script], { encoding: "utf8" });
+  const script = "command -v curl && command -v nsenter && ip link set lo up && ip -json link && test -e "
+    + "/proc/net/if_inet6 && exec 3<>/dev/net/tun";
+  const { status, stderr, error } = spawnSync(
+    "unshare",
+    [...ROOT ? [] : ["-r"], "-n", "setpriv", "--pdeathsig", "KILL", "sh", "-c", script],
+    { encoding: "utf8" },
+  );
   if (status === 0) return undefined;
-  return `network namespaces with IPv6 and /dev/net/tun, by util-linux, ip(8) of iproute2 and curl(1) (${error?.message ?? stderr.trim().split("\n").at(-1)})`;
+  return "network namespaces with IPv6 and /dev/net/tun, by util-linux, ip(8) of iproute2 and curl(1) "
+    + `(${error?.message ?? stderr.trim().split("\n").at(-1)})`;
 }
 
 /** What runs. A test that fails leaves it behind, and the file would wait for its end. */
@@ -96,7 +103,9 @@ export class Netns {
 
   /** A new namespace, its loopback interface up. */
   static async open(): Promise<Netns> {
-    const holder = ending(spawn("unshare", [...ROOT ? [] : ["-r"], "-n", "sh", "-c", "ip link set lo up && echo ready && exec cat"]));
+    const holder = ending(
+      spawn("unshare", [...ROOT ? [] : ["-r"], "-n", "sh", "-c", "ip link set lo up && echo ready && exec cat"]),
+    );
     await said(holder.stdout, /ready/);
     return new Netns(holder);
   }
@@ -134,8 +143,9 @@ export class Netns {
   }
 
   /**
-   * Asks that often by ping(8), with these arguments of its; what it printed. One at a time: of several that are under way it waits
-   * for the last no longer than for those before, or asks once more. @throws Error where one is not answered.
+   * Asks that often by ping(8), with these arguments of its; what it printed. One at a time: of several that are under
+   * way it waits for the last no longer than for those before, or asks once more. @throws Error where one is not
+   * answered.
    */
   async pings(count: number, ...args: string[]): Promise<string> {
     let output = "";
@@ -165,7 +175,10 @@ export class Netns {
   }
 
   get #enter(): string[] {
-    return ["-t", String(this.#holder.pid), ...ROOT ? [] : ["-U", "--preserve-credentials"], "-n", "setpriv", "--pdeathsig", "KILL"];
+    return [
+      "-t", String(this.#holder.pid), ...ROOT ? [] : ["-U", "--preserve-credentials"], "-n", "setpriv", "--pdeathsig",
+      "KILL",
+    ];
   }
 }
 
@@ -187,7 +200,9 @@ export class Pongd {
     this.#child = ns.spawn(command, ...rest);
     this.#child.stdout.on("data", (chunk) => { this.#stdout += String(chunk); });
     this.#child.stderr.on("data", (chunk) => { this.#stderr += String(chunk); });
-    this.#ended = once(this.#child, "close").then(([status]) => ({ status: status as number | null, stdout: this.#stdout, stderr: this.#stderr }));
+    this.#ended = once(this.#child, "close").then(
+      ([status]) => ({ status: status as number | null, stdout: this.#stdout, stderr: this.#stderr }),
+    );
   }
 
   /** Starts it, under a `wrapper` like strace if one is given, and waits until it says that it answers. */
@@ -200,7 +215,9 @@ export class Pongd {
   /** As start(), of one that may end in place of answering. */
   static async attempt(ns: Netns, ...args: Arguments): Promise<{ pongd: Pongd; answers: boolean }> {
     const [first, ...rest] = args;
-    const pongd = typeof first === "object" ? new Pongd(ns, rest as string[], first.wrapper) : new Pongd(ns, args as string[]);
+    const pongd = typeof first === "object"
+      ? new Pongd(ns, rest as string[], first.wrapper)
+      : new Pongd(ns, args as string[]);
     const { stdout } = pongd.#child;
     try {
       await said(stdout, /^  metrics /m);
@@ -254,7 +271,9 @@ export class Pongd {
   async metrics(): Promise<Map<string, number>> {
     const { body } = await this.get("/metrics");
     const samples = body.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-    return new Map(samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]));
+    return new Map(
+      samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]),
+    );
   }
 
   /** Waits until the metrics are as they should be. @throws Error when pongd ends first. */
@@ -262,25 +281,37 @@ export class Pongd {
     return poll(() => this.metrics(), condition);
   }
 
-  /** Has the next system call of the last queue's worker, which runs on that backend, fail; returns when the worker has ended. For strace. */
+  /**
+   * Has the next system call of the last queue's worker, which runs on that backend, fail; returns when the worker has
+   * ended. For strace.
+   */
   async crash(io: IoName): Promise<void> {
     const { ended } = await this.inject(this.worker, FAULTS[io]);
     await ended;
   }
 
-  /** The last queue's thread. From Node.js 24 on threads have names, and the packet loops theirs; before, the last one that was made is one. */
+  /**
+   * The last queue's thread. From Node.js 24 on threads have names, and the packet loops theirs; before, the last one
+   * that was made is one.
+   */
   get worker(): number {
-    const threads = readdirSync(`/proc/${this.pid}/task`).filter((thread) => /^(?:node|queue \d+)\n$/.test(readFileSync(`/proc/${this.pid}/task/${thread}/comm`, "utf8")));
+    const threads = readdirSync(`/proc/${this.pid}/task`).filter(
+      (thread) => /^(?:node|queue \d+)\n$/.test(readFileSync(`/proc/${this.pid}/task/${thread}/comm`, "utf8")),
+    );
     return Math.max(...threads.map(Number));
   }
 
   /**
-   * From then on, the next system call that is told fails in this thread: `fault` as in strace's `inject=`. Of what Node.js may do to
-   * files of its own at any time, only what is done to the device fails: libuv aborts the process for some. For strace.
+   * From then on, the next system call that is told fails in this thread: `fault` as in strace's `inject=`. Of what
+   * Node.js may do to files of its own at any time, only what is done to the device fails: libuv aborts the process for
+   * some. For strace.
    */
   async inject(thread: number, fault: string): Promise<Injection> {
     const device = /^(?:read|write|poll):/.test(fault) ? ["-P", "/dev/net/tun"] : [];
-    const strace = this.#ns.spawn("strace", "-p", String(thread), "-e", `trace=${fault.replace(/:.*/, "")}`, "-e", `inject=${fault}:when=1`, ...device);
+    const strace = this.#ns.spawn(
+      "strace", "-p", String(thread), "-e", `trace=${fault.replace(/:.*/, "")}`, "-e", `inject=${fault}:when=1`,
+      ...device,
+    );
     const failed = said(strace.stderr, /\(INJECTED\)$/m);
     // Only over() asks whether it did.
     failed.catch(() => undefined);
@@ -317,13 +348,18 @@ export async function poll<T>(look: () => Promise<T>, condition: (seen: T) => bo
   for (;;) {
     const seen = await look();
     if (condition(seen)) return seen;
-    if (performance.now() > end) throw new Error(`still not as it should be after ${MAX_WAIT_MS / 1000} s: ${inspect(seen)}`);
+    if (performance.now() > end) {
+      throw new Error(`still not as it should be after ${MAX_WAIT_MS / 1000} s: ${inspect(seen)}`);
+    }
     // What is waited for needs the CPU too.
     await sleep(POLL_MS);
   }
 }
 
-/** Waits until a stream says what matches, `text` and what comes behind it taken together; all of that. @throws Error where that does not come. */
+/**
+ * Waits until a stream says what matches, `text` and what comes behind it taken together; all of that. @throws Error
+ * where that does not come.
+ */
 export async function said(stream: Readable, pattern: RegExp, text = ""): Promise<string> {
   const signal = AbortSignal.timeout(MAX_WAIT_MS);
   try {
@@ -338,10 +374,14 @@ export async function said(stream: Readable, pattern: RegExp, text = ""): Promis
   throw new Error(`${signal.aborted ? `${MAX_WAIT_MS / 1000} s` : "ended"} without ${String(pattern)}: ${text}`);
 }
 
-/** Waits until a program has ended and all that it wrote has come; its status. @throws Error where that does not happen. */
+/**
+ * Waits until a program has ended and all that it wrote has come; its status. @throws Error where that does not happen.
+ */
 export async function ended(child: ChildProcess): Promise<number | null> {
   const closed = [child.stdout, child.stderr].every((stream) => stream?.closed ?? true);
-  if (!closed || (child.exitCode ?? child.signalCode) === null) await within(once(child, "close"), `the end of ${child.spawnargs.join(" ")}`, MAX_RUN_MS);
+  if (!closed || (child.exitCode ?? child.signalCode) === null) {
+    await within(once(child, "close"), `the end of ${child.spawnargs.join(" ")}`, MAX_RUN_MS);
+  }
   return child.exitCode;
 }
 
@@ -353,18 +393,24 @@ function within<T>(promise: Promise<T>, what: string, ms = MAX_WAIT_MS): Promise
 
 /** That every packet was counted once; of figures that nobody adds to any more. */
 export function addUp(metrics: Map<string, number>): void {
-  const [received, ...verdicts] = ["pongd_packets_received_total", "pongd_replies_total", "pongd_packets_dropped_total", "pongd_fragments_held"].map((name) => sum(metrics, name));
+  const [received, ...verdicts] = [
+    "pongd_packets_received_total", "pongd_replies_total", "pongd_packets_dropped_total", "pongd_fragments_held",
+  ].map((name) => sum(metrics, name));
   assert.equal(received, verdicts.reduce((a, b) => a + b), "received = replied + dropped + held");
 }
 
 /** That no counter went back. */
 export function onlyUp(before: Map<string, number>, after: Map<string, number>): void {
   for (const [sample, value] of before) {
-    if (/^pongd_\w+_total\b/.test(sample)) assert.ok((after.get(sample) ?? -1) >= value, `${sample} goes back from ${value} to ${after.get(sample)}`);
+    if (/^pongd_\w+_total\b/.test(sample)) {
+      assert.ok((after.get(sample) ?? -1) >= value, `${sample} goes back from ${value} to ${after.get(sample)}`);
+    }
   }
 }
 
 /** Sums the samples whose name, labels aside, is `name`. */
 export function sum(metrics: Map<string, number>, name: string): number {
-  return [...metrics].filter(([key]) => key.replace(/\{.*/, "") === name).reduce((total, [, value]) => total + value, 0);
+  return [...metrics]
+    .filter(([key]) => key.replace(/\{.*/, "") === name)
+    .reduce((total, [, value]) => total + value, 0);
 }

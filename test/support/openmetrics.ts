@@ -1,4 +1,7 @@
-/** OpenMetrics 1.0.0 read as strictly as its grammar has it (its §Protocol Negotiation aside): the lines, the families, the samples of each. */
+/**
+ * OpenMetrics 1.0.0 read as strictly as its grammar has it (its §Protocol Negotiation aside): the lines, the families,
+ * the samples of each.
+ */
 import assert from "node:assert/strict";
 
 export interface Family {
@@ -11,7 +14,9 @@ const NAME = "[a-zA-Z_:][a-zA-Z0-9_:]*";
 const LABEL = "[a-zA-Z_][a-zA-Z0-9_]*=\"(?:[^\"\\\\\\n]|\\\\[\\\\\"n])*\"";
 const NUMBER = "[+-]?(?:\\d+\\.?\\d*(?:e[+-]?\\d+)?|\\.\\d+(?:e[+-]?\\d+)?|inf(?:inity)?)|nan";
 const SAMPLE = new RegExp(`^(${NAME})(\\{(?:${LABEL}(?:,${LABEL})*)?\\})? (${NUMBER})$`, "i");
-const SUFFIXES: Readonly<Record<string, readonly string[]>> = { counter: ["_total"], gauge: [""], histogram: ["_bucket", "_count", "_sum"], summary: ["", "_count", "_sum"] };
+const SUFFIXES: Readonly<Record<string, readonly string[]>> = {
+  counter: ["_total"], gauge: [""], histogram: ["_bucket", "_count", "_sum"], summary: ["", "_count", "_sum"],
+};
 
 /** The families by name. @throws AssertionError for what the format does not allow. */
 export function parseOpenMetrics(text: string): Map<string, Family> {
@@ -42,7 +47,10 @@ export function parseOpenMetrics(text: string): Map<string, Family> {
     const [, metric, labels = "", value] = SAMPLE.exec(line) ?? [];
     assert.ok(metric, `neither metadata nor a sample: ${JSON.stringify(line)}`);
     const family = families.get(name);
-    assert.ok(family && metric.startsWith(name) && SUFFIXES[family.type].includes(metric.slice(name.length)), `${line} is a sample of ${name}, a ${family?.type ?? ""}`);
+    assert.ok(
+      family && metric.startsWith(name) && SUFFIXES[family.type].includes(metric.slice(name.length)),
+      `${line} is a sample of ${name}, a ${family?.type ?? ""}`,
+    );
     assert.ok(!family.samples.has(metric + labels), `${line} stands once`);
     family.samples.set(metric + labels, Number(value.replace(/\+?inf/i, "Infinity")));
   }
@@ -58,7 +66,10 @@ function checkHistogram(name: string, samples: ReadonlyMap<string, number>): voi
   const series = new Map<string, [number, number][]>();
   for (const [key, value] of buckets) {
     const le = /le="([^"]*)"/.exec(key)?.[1] ?? "";
-    const others = key.replace(/le="[^"]*",?/, "").replace(`${name}_bucket`, "").replace(/,?\}$/, "}").replace("{}", "");
+    const others = key.replace(/le="[^"]*",?/, "")
+      .replace(`${name}_bucket`, "")
+      .replace(/,?\}$/, "}")
+      .replace("{}", "");
     series.set(others, [...series.get(others) ?? [], [Number(le.replace("+Inf", "Infinity")), value]]);
   }
   for (const [labels, counts] of series) {

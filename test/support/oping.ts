@@ -1,4 +1,7 @@
-/** What liboping sends, foretold: the identifier of its echo requests is the first number of random(3), seeded with 4 bytes of /dev/urandom. */
+/**
+ * What liboping sends, foretold: the identifier of its echo requests is the first number of random(3), seeded with 4
+ * bytes of /dev/urandom.
+ */
 import { plainSum } from "./packets.js";
 
 /** The data of each request. */
@@ -12,7 +15,10 @@ export function seedOfZero(sequence: number): Uint8Array {
   }
 }
 
-/** The first number of glibc's random(3) after srandom(seed): the recurrence is r[i] = r[i − 3] + r[i − 31], and the first 310 are dropped. */
+/**
+ * The first number of glibc's random(3) after srandom(seed): the recurrence is r[i] = r[i − 3] + r[i − 31], and the
+ * first 310 are dropped.
+ */
 function random(seed: number): number {
   const r = [seed];
   for (let i = 1; i < 31; i++) r.push(16807 * r[i - 1] % 0x7fffffff);

@@ -6,7 +6,8 @@ const CLOSING_MS = 10_000;
 
 // A user's settings are no test's: a test that wants one sets it. Programs speak as these tests read them.
 for (const name of Object.keys(process.env)) {
-  if (/^(?:PONGD_.*|LANGUAGE|LC_.*|FORCE_COLOR|NO_COLOR|NODE_DISABLE_COLORS|COLUMNS|MANPAGER|MANOPT|GROFF_.*)$/.test(name)) Reflect.deleteProperty(process.env, name);
+  if (/^(?:PONGD_.*|LANGUAGE|LC_.*|FORCE_COLOR|NO_COLOR|NODE_DISABLE_COLORS|COLUMNS|MANPAGER|MANOPT|GROFF_.*)$/
+    .test(name)) Reflect.deleteProperty(process.env, name);
 }
 // Not by LC_ALL, which smokeping does not stand.
 process.env.LANG = "C.UTF-8";
@@ -15,7 +16,9 @@ process.umask(0o022);
 // A test that fails may leave a server or a timer behind, which would keep its file from ending.
 after(() => {
   setTimeout(() => {
-    console.error(`still open ${CLOSING_MS / 1000} s after the last test: ${process.getActiveResourcesInfo().join(", ")}`);
+    console.error(
+      `still open ${CLOSING_MS / 1000} s after the last test: ${process.getActiveResourcesInfo().join(", ")}`,
+    );
     process.exit(1);
   }, CLOSING_MS).unref();
 });

@@ -10,8 +10,12 @@ interface Program {
 }
 
 const IPUTILS = (name: string): Program => ({ is: `${name} of iputils`, args: ["-V"], says: /iputils/ });
-const UTIL_LINUX = (name: string): Program => ({ is: `${name} of util-linux`, args: ["--version"], says: /util-linux/ });
-const SYSTEMD = (name: string): Program => ({ is: `${name} of systemd 252 or newer`, args: ["--version"], says: /^systemd (?:25[2-9]|2[6-9]\d|[3-9]\d\d)\b/ });
+const UTIL_LINUX = (name: string): Program => ({
+  is: `${name} of util-linux`, args: ["--version"], says: /util-linux/,
+});
+const SYSTEMD = (name: string): Program => ({
+  is: `${name} of systemd 252 or newer`, args: ["--version"], says: /^systemd (?:25[2-9]|2[6-9]\d|[3-9]\d\d)\b/,
+});
 
 /** By their names. Of a name that is not here there is one program, and any version of it will do. */
 const PROGRAMS: Readonly<Record<string, Program | undefined>> = {

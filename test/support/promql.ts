@@ -32,7 +32,10 @@ export function namedIn(expression: string): Named {
       if (type.name === "VectorSelector") selectors.push({ metric: childOf(node, "Identifier"), matchers: [] });
       if (type.name === "GroupingLabels") grouping.push(...node.getChildren("LabelName").map(textOf));
       if (type.name === "UnquotedLabelMatcher") {
-        selectors.at(-1)?.matchers.push({ label: childOf(node, "LabelName"), operator: childOf(node, "MatchOp"), value: JSON.parse(childOf(node, "StringLiteral")) as string });
+        selectors.at(-1)?.matchers.push({
+          label: childOf(node, "LabelName"), operator: childOf(node, "MatchOp"),
+          value: JSON.parse(childOf(node, "StringLiteral")) as string,
+        });
       }
     },
   });

@@ -1,4 +1,6 @@
-/** Reassembly as plainly as it can be put, byte by byte: the oracle of the engine's, and what tests read replies with. */
+/**
+ * Reassembly as plainly as it can be put, byte by byte: the oracle of the engine's, and what tests read replies with.
+ */
 
 interface Datagram {
   readonly bytes: (number | undefined)[];
@@ -47,7 +49,9 @@ export class Reassembler {
     }
     const end = offset + payload.length;
     const possible = payload.length > 0 && end <= 65535 && !(more && payload.length % 8 !== 0);
-    const agrees = more ? !datagram.last || end <= datagram.end : datagram.last ? end === datagram.end : end >= datagram.end;
+    const agrees = more
+      ? !datagram.last || end <= datagram.end
+      : datagram.last ? end === datagram.end : end >= datagram.end;
     if (!possible || !agrees) {
       this.#discard(key);
       return undefined;
@@ -70,7 +74,8 @@ export class Reassembler {
     datagram.packets++;
     this.held++;
 
-    if (!datagram.header || !datagram.last || datagram.bytes.length !== datagram.end || datagram.bytes.includes(undefined)) return undefined;
+    if (!datagram.header || !datagram.last || datagram.bytes.length !== datagram.end
+      || datagram.bytes.includes(undefined)) return undefined;
     const totalLen = datagram.header.length + datagram.end;
     if (totalLen > (ipv4 ? 65535 : 65575)) {
       this.#drop(key, "bad_frag");

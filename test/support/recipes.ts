@@ -8,7 +8,10 @@ export type Word = typeof WORDS[number];
 
 export type Step
   = | { readonly kind: "file"; readonly name: string; readonly text: string }
-    /** `words`: what there is beside it: `background` for what goes on, `host` or `router` for where, `project` for in this project's folder. */
+    /**
+     * `words`: what there is beside it: `background` for what goes on, `host` or `router` for where, `project` for in
+     * this project's folder.
+     */
     | { readonly kind: "run"; readonly script: string; readonly words: readonly Word[] }
     /** What the script before has to print, among other lines. */
     | { readonly kind: "output"; readonly lines: readonly string[] };
@@ -23,13 +26,17 @@ export function recipes(): Recipe[] {
   const [, ...sections] = readFileSync(source("docs/recipes.md"), "utf8").split(/^## /m);
   return sections.map((section) => ({
     title: section.slice(0, section.indexOf("\n")),
-    steps: [...section.matchAll(/^```(\w+)(.*)\n([^]*?)^```$/gm)].map(([, language, info, text]) => step(language, info.split(" ").filter(Boolean), text)),
+    steps: [...section.matchAll(/^```(\w+)(.*)\n([^]*?)^```$/gm)].map(
+      ([, language, info, text]) => step(language, info.split(" ").filter(Boolean), text),
+    ),
   }));
 }
 
 function step(language: string, words: readonly string[], text: string): Step {
   if (language === "text" && words.length === 0) return { kind: "output", lines: text.trimEnd().split("\n") };
-  if (language === "sh" && words.every((word) => WORDS.includes(word as Word))) return { kind: "run", script: text, words: words as Word[] };
+  if (language === "sh" && words.every((word) => WORDS.includes(word as Word))) {
+    return { kind: "run", script: text, words: words as Word[] };
+  }
   if (words.length === 1) return { kind: "file", name: words[0], text };
   throw new Error(`a block of ${language} ${words.join(" ")}: what is it for?`);
 }
@@ -38,7 +45,9 @@ function step(language: string, words: readonly string[], text: string): Step {
 export function missing(lines: readonly string[], output: string): string | undefined {
   let rest = output.split("\n");
   return lines.find((line) => {
-    const pattern = new RegExp(`^${line.split("…").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".*")}$`);
+    const pattern = new RegExp(
+      `^${line.split("…").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".*")}$`,
+    );
     const at = rest.findIndex((said) => pattern.test(said.trim()));
     rest = rest.slice(at + 1);
     return at === -1;

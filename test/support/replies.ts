@@ -1,4 +1,7 @@
-/** Replies of two hosts, made comparable: what they are, and what remains of them once TTL, identification and checksum are set aside. */
+/**
+ * Replies of two hosts, made comparable: what they are, and what remains of them once TTL, identification and checksum
+ * are set aside.
+ */
 import { plainSum } from "./packets.js";
 
 const ICMP = 1;
@@ -33,8 +36,8 @@ export function kind(replies: readonly Uint8Array[]): string {
 }
 
 /**
- * Copies of the replies in which TTL (hop limit), identification and checksums are 0 and times of the day between `from` and `to`,
- * Unix time in milliseconds, one and the same value. `fault`: what was wrong with the checksums.
+ * Copies of the replies in which TTL (hop limit), identification and checksums are 0 and times of the day between
+ * `from` and `to`, Unix time in milliseconds, one and the same value. `fault`: what was wrong with the checksums.
  */
 export function comparable(replies: readonly Uint8Array[], from: number, to: number): Reply[] {
   const copies = replies.map((reply) => reply.slice());
@@ -45,11 +48,16 @@ export function comparable(replies: readonly Uint8Array[], from: number, to: num
     return { ...fragment, datagram: `${fragment.datagram} ${begun}` };
   });
   const datagrams = groupBy(all, ({ datagram }) => datagram);
-  const wrong = new Set([...datagrams].filter(([, fragments]) => !checksumHolds(fragments)).map(([datagram]) => datagram));
+  const wrong = new Set(
+    [...datagrams].filter(([, fragments]) => !checksumHolds(fragments)).map(([datagram]) => datagram),
+  );
   return copies.map((bytes, i) => {
     const { datagram, header, payload, protocol, offset } = all[i];
     const ipv4 = bytes[0] >> 4 === 4;
-    const fault = [...wrong.has(datagram) ? ["wrong checksum"] : [], ...ipv4 && plainSum(header) !== 0xffff ? ["wrong header checksum"] : []].join(", ");
+    const fault = [
+      ...wrong.has(datagram) ? ["wrong checksum"] : [],
+      ...ipv4 && plainSum(header) !== 0xffff ? ["wrong header checksum"] : [],
+    ].join(", ");
     if (offset === 0) zero(payload, protocol === TCP ? 16 : protocol === UDP ? 6 : 2, 2);
     if (ipv4) {
       zero(header, 4, 2);
@@ -71,15 +79,22 @@ function parts(reply: Uint8Array): Parts {
     const headerLen = (reply[0] & 15) * 4;
     const [source, destination, protocol] = [reply.subarray(12, 16), reply.subarray(16, 20), reply[9]];
     const datagram = `${String(source)} ${String(destination)} ${protocol} ${view.getUint16(4)}`;
-    return { header: reply.subarray(0, headerLen), payload: reply.subarray(headerLen), protocol, source, destination, datagram, offset: (view.getUint16(6) & 0x1fff) * 8 };
+    return {
+      header: reply.subarray(0, headerLen), payload: reply.subarray(headerLen), protocol, source, destination, datagram,
+      offset: (view.getUint16(6) & 0x1fff) * 8,
+    };
   }
   const [source, destination] = [reply.subarray(8, 24), reply.subarray(24, 40)];
   const fragment = reply[6] === FRAGMENT;
   const headerLen = fragment ? 48 : 40;
   // What is no fragment is a datagram of its own, wherever it lies in its buffer.
-  const datagram = fragment ? `${String(source)} ${String(destination)} ${view.getUint32(44)}` : Buffer.from(reply).toString("hex");
+  const datagram = fragment
+    ? `${String(source)} ${String(destination)} ${view.getUint32(44)}`
+    : Buffer.from(reply).toString("hex");
   return {
-    header: reply.subarray(0, headerLen), payload: reply.subarray(headerLen), protocol: fragment ? reply[40] : reply[6], source, destination, datagram,
+    header: reply.subarray(0, headerLen), payload: reply.subarray(headerLen), protocol: fragment
+      ? reply[40]
+      : reply[6], source, destination, datagram,
     offset: fragment ? view.getUint16(42) & 0xfff8 : 0,
   };
 }
@@ -89,7 +104,8 @@ function kindOf({ protocol, payload: [type, code, ...rest] }: Parts): string {
     case ICMP:
       switch (type) {
         case 0: return "echo reply";
-        case 3: return code === 2 ? "protocol unreachable" : code === 3 ? "port unreachable" : `unreachable, code ${code}`;
+        case 3:
+          return code === 2 ? "protocol unreachable" : code === 3 ? "port unreachable" : `unreachable, code ${code}`;
         case 11: return "time exceeded";
         case 12: return "parameter problem";
         case 14: return "timestamp reply";
@@ -136,7 +152,9 @@ function timesOfOption(header: Uint8Array, from: number, to: number): void {
 /** Milliseconds since midnight, in four bytes. */
 function replaceTime(bytes: Uint8Array, at: number, from: number, to: number): void {
   const time = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
-  if (time < DAY_MS && (time - Math.floor(from) % DAY_MS + DAY_MS) % DAY_MS <= to - Math.floor(from)) bytes.fill(0xaa, at, at + 4);
+  if (time < DAY_MS && (time - Math.floor(from) % DAY_MS + DAY_MS) % DAY_MS <= to - Math.floor(from)) {
+    bytes.fill(0xaa, at, at + 4);
+  }
 }
 
 /** Map.groupBy, which Node.js 20 has not. */

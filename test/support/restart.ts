@@ -1,6 +1,6 @@
 /**
- * Ends and starts the worker of one device again and again while packets come: `restart.js TIMES IO ENGINE`. The device stays,
- * so that its own count can be held against the workers': prints both.
+ * Ends and starts the worker of one device again and again while packets come: `restart.js TIMES IO ENGINE`. The device
+ * stays, so that its own count can be held against the workers': prints both.
  */
 import { readFileSync } from "node:fs";
 import { Counter, Protocol, REPLIES } from "../../abi/counters.js";
@@ -22,7 +22,9 @@ let written = 0;
 let received = 0;
 for (let i = 0; i < Number(times); i++) {
   const memory = { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table };
-  const queue = new Queue({ index: 0, fd: device.queues[0], engine: engine as EngineName, io: io as IoChoice, spin: 0, memory });
+  const queue = new Queue(
+    { index: 0, fd: device.queues[0], engine: engine as EngineName, io: io as IoChoice, spin: 0, memory },
+  );
   await queue.running;
   const { counters } = queue;
   while (counters[REPLIES + Protocol.icmp] < 20) await new Promise(setImmediate);
@@ -31,6 +33,8 @@ for (let i = 0; i < Number(times); i++) {
   written += counters[REPLIES + Protocol.icmp] - counters[Counter.writeErrors];
   received += counters[Counter.packetsReceived];
 }
-const statistic = (name: string) => Number(readFileSync(`/proc/net/dev`, "utf8").split("pong0:")[1].trim().split(/\s+/)[name === "rx" ? 1 : 9]);
+const statistic = (name: string) => Number(
+  readFileSync(`/proc/net/dev`, "utf8").split("pong0:")[1].trim().split(/\s+/)[name === "rx" ? 1 : 9],
+);
 console.log(JSON.stringify({ written, rx: statistic("rx"), received, tx: statistic("tx") }));
 device.close();

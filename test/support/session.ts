@@ -1,6 +1,6 @@
 /**
- * pongd in a namespace of its own for real clients, with all that passes its device recorded by tcpdump; at the end tshark, which
- * knows nothing of pongd, verifies every checksum of what it sent.
+ * pongd in a namespace of its own for real clients, with all that passes its device recorded by tcpdump; at the end
+ * tshark, which knows nothing of pongd, verifies every checksum of what it sent.
  */
 import assert from "node:assert/strict";
 import { execFile, type ChildProcessWithoutNullStreams } from "node:child_process";
@@ -15,7 +15,9 @@ const execute = promisify(execFile);
 /** What a session needs, beside its clients. */
 export const RECORDERS = ["tcpdump", "tshark", "ping"];
 
-/** Data of the last ping, behind the 16 bytes of ping's own: once request and reply are recorded, all before them is. */
+/**
+ * Data of the last ping, behind the 16 bytes of ping's own: once request and reply are recorded, all before them is.
+ */
 const LAST = Buffer.from("pongd, last one.");
 
 /** The fields in which tshark says 0 for a checksum that is wrong, and 1 for one that is right. */
@@ -37,7 +39,11 @@ export async function dissect(capture: Uint8Array, filter: string): Promise<Verd
   const dir = mkdtempSync(join(tmpdir(), "pongd-test-"));
   const file = join(dir, "capture");
   writeFileSync(file, capture);
-  const { stdout } = await execute("tshark", ["-r", file, "-n", ...VERIFIED, "-Y", filter, "-T", "fields", ...fields.flatMap((field) => ["-e", field])], { maxBuffer: 1 << 26 });
+  const { stdout } = await execute(
+    "tshark",
+    ["-r", file, "-n", ...VERIFIED, "-Y", filter, "-T", "fields", ...fields.flatMap((field) => ["-e", field])],
+    { maxBuffer: 1 << 26 },
+  );
   rmSync(dir, { recursive: true });
   let right = 0;
   const faults: string[] = [];
@@ -46,7 +52,9 @@ export async function dissect(capture: Uint8Array, filter: string): Promise<Verd
     const [number, malformed, info, ...statuses] = line.split("\t");
     const wrong = CHECKSUMS.filter((_, i) => statuses[i].split(",").includes("0"));
     right += statuses.flatMap((status) => status.split(",")).filter((status) => status === "1").length;
-    if (malformed !== "" || wrong.length > 0) faults.push(`frame ${number}: ${info}: ${[malformed && "malformed", ...wrong].filter(Boolean).join(", ")}`);
+    if (malformed !== "" || wrong.length > 0) {
+      faults.push(`frame ${number}: ${info}: ${[malformed && "malformed", ...wrong].filter(Boolean).join(", ")}`);
+    }
   }
   return { packets: lines.length, right, faults };
 }
@@ -61,10 +69,14 @@ export class Session {
   }
 
   /** Starts pongd, with options as Pongd.start() takes them, and the recording. */
-  static async open(...args: Parameters<typeof Pongd.start> extends [Netns, ...infer Rest] ? Rest : never): Promise<Session> {
+  static async open(
+    ...args: Parameters<typeof Pongd.start> extends [Netns, ...infer Rest] ? Rest : never
+  ): Promise<Session> {
     const ns = await Netns.open();
     const pongd = await Pongd.start(ns, ...args);
-    const tcpdump = ns.spawn("tcpdump", "-i", "pong0", "-n", "-U", "--immediate-mode", "-B", "16384", "-Z", "root", "-w", "-");
+    const tcpdump = ns.spawn(
+      "tcpdump", "-i", "pong0", "-n", "-U", "--immediate-mode", "-B", "16384", "-Z", "root", "-w", "-",
+    );
     const session = new Session(ns, pongd, tcpdump);
     await said(tcpdump.stderr, /listening on/);
     return session;
@@ -76,8 +88,8 @@ export class Session {
   }
 
   /**
-   * Ends it: `target` still answers, every packet was counted once, none was refused, and tshark finds nothing wrong with what matches
-   * `sent`, which is what pongd sent.
+   * Ends it: `target` still answers, every packet was counted once, none was refused, and tshark finds nothing wrong
+   * with what matches `sent`, which is what pongd sent.
    */
   async close(target: string, sent: string): Promise<Verdict> {
     // Should tcpdump miss it under load, it is sent again.
@@ -88,7 +100,8 @@ export class Session {
     const { status } = await this.pongd.stop();
     await this.ns.close();
 
-    assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total") + sum(metrics, "pongd_fragments_held"));
+    assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total")
+    + sum(metrics, "pongd_packets_dropped_total") + sum(metrics, "pongd_fragments_held"));
     assert.equal(sum(metrics, "pongd_write_errors_total"), 0);
     assert.equal(status, 0);
     const verdict = await dissect(Buffer.concat(this.#recorded), sent);

@@ -1,6 +1,6 @@
 /**
- * The fuzzing of a family: rounds of new memories, another configuration each, until the journal is full. A train of packets that runs
- * through a branch for the first time is kept, and comes again, changed.
+ * The fuzzing of a family: rounds of new memories, another configuration each, until the journal is full. A train of
+ * packets that runs through a branch for the first time is kept, and comes again, changed.
  */
 import { Random } from "../../support/random.js";
 import { Generator } from "./generate.js";
@@ -51,7 +51,9 @@ export class Loop {
     this.kept.push({ configuration, entries: bytes.slice(HEADER_LEN) });
   }
 
-  /** One round. `isOver` is asked every few hundred trains. @throws Error what does not hold, of what is in the journal. */
+  /**
+   * One round. `isOver` is asked every few hundred trains. @throws Error what does not hold, of what is in the journal.
+   */
   async round(isOver: () => boolean): Promise<void> {
     const random = this.#random;
     const journal = this.#journal;
@@ -65,7 +67,9 @@ export class Loop {
       else generator.train();
       this.#watch(journal.end);
       harness.run(journal.bytes, from, journal.end);
-      if (this.makers.fresh() > 0) this.kept.push({ configuration, entries: journal.bytes.subarray(from, journal.end).map((byte) => byte) });
+      if (this.makers.fresh() > 0) {
+        this.kept.push({ configuration, entries: journal.bytes.subarray(from, journal.end).map((byte) => byte) });
+      }
       if (trains % SWEEP === 0) {
         harness.sweep();
         if (isOver()) break;

@@ -1,6 +1,7 @@
 /**
- * A built module with a probe on every branch, or in every function: what it runs through sets bits in globals of its own, so that the
- * linear memory stays as it is. `fresh()`, an export of what comes out, says how many bits were set for the first time.
+ * A built module with a probe on every branch, or in every function: what it runs through sets bits in globals of its
+ * own, so that the linear memory stays as it is. `fresh()`, an export of what comes out, says how many bits were set
+ * for the first time.
  */
 import binaryen from "binaryen";
 
@@ -47,7 +48,9 @@ export function probed(wasm: Uint8Array, where: "branches" | "functions"): Probe
     }
   }
   const globals = Array.from({ length: Math.ceil(probes.length / 64) }, (_, i) => i);
-  const declared = globals.map((i) => `(global $hits${i} (export "hits${i}") (mut i64) (i64.const 0)) (global $seen${i} (mut i64) (i64.const 0))`);
+  const declared = globals.map(
+    (i) => `(global $hits${i} (export "hits${i}") (mut i64) (i64.const 0)) (global $seen${i} (mut i64) (i64.const 0))`,
+  );
   const counted = globals.map((i) => `
     global.get $hits${i} global.get $seen${i} i64.const -1 i64.xor i64.and i64.popcnt i32.wrap_i64 i32.add
     global.get $hits${i} global.set $seen${i}`);

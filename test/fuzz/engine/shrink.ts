@@ -2,7 +2,9 @@
 import { entries, HEADER_LEN } from "./journal.js";
 
 /** Tries for `ms` at most; `fails` says what is wrong with a journal. */
-export async function shrink(journal: Uint8Array, fails: (journal: Uint8Array) => Promise<string | undefined>, ms = 60_000): Promise<Uint8Array> {
+export async function shrink(
+  journal: Uint8Array, fails: (journal: Uint8Array) => Promise<string | undefined>, ms = 60_000,
+): Promise<Uint8Array> {
   const until = Date.now() + ms;
   const wanted = await fails(journal);
   if (wanted === undefined) return journal;

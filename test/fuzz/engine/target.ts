@@ -1,6 +1,6 @@
 /**
- * The engines as a target of `npm run fuzz`: a family each, by a thread that this one watches. An input is a journal (journal.ts): a
- * configuration, and packets in an order. What is counted are the packets.
+ * The engines as a target of `npm run fuzz`: a family each, by a thread that this one watches. An input is a journal
+ * (journal.ts): a configuration, and packets in an order. What is counted are the packets.
  */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
@@ -27,10 +27,15 @@ export function engineTarget(family: Family): Target {
 }
 
 /** @throws Finding */
-async function fuzz(family: Family, corpus: readonly Uint8Array[], { seconds, seed, signal }: Limits): Promise<Summary> {
+async function fuzz(
+  family: Family, corpus: readonly Uint8Array[], { seconds, seed, signal }: Limits,
+): Promise<Summary> {
   const journal = new SharedArrayBuffer(JOURNAL_SIZE);
   const state = new Int32Array(new SharedArrayBuffer(12));
-  const thread = new Worker(new URL("thread.js", import.meta.url), { workerData: { family, seed, seconds, corpus, journal, state } satisfies Order });
+  const thread = new Worker(
+    new URL("thread.js", import.meta.url),
+    { workerData: { family, seed, seconds, corpus, journal, state } satisfies Order },
+  );
   const end = () => Atomics.store(state, OVER, 1);
   signal.addEventListener("abort", end);
   let turns = 0;
@@ -42,7 +47,9 @@ async function fuzz(family: Family, corpus: readonly Uint8Array[], { seconds, se
   }, STALLED_MS);
   const soFar = () => Uint8Array.from(new Uint8Array(journal, 0, state[END]));
   try {
-    const [{ seconds: took, packets, branches, kept, error }] = await once(thread, "message", { signal: watchdog.signal }) as [Outcome];
+    const [
+      { seconds: took, packets, branches, kept, error },
+    ] = await once(thread, "message", { signal: watchdog.signal }) as [Outcome];
     if (error !== undefined) throw new Finding(await shrink(soFar(), async (bytes) => what(family, bytes)), error);
     return { inputs: packets, seconds: took, blocks: branches, kept };
   } catch (error) {

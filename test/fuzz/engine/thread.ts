@@ -4,7 +4,10 @@ import { HEADER_LEN } from "./journal.js";
 import { Loop } from "./loop.js";
 import type { Family } from "./world.js";
 
-/** Words that both threads see: where the journal ends, how often the engines have been given something, and whether it is to end at once. */
+/**
+ * Words that both threads see: where the journal ends, how often the engines have been given something, and whether it
+ * is to end at once.
+ */
 export const END = 0;
 export const TURNS = 1;
 export const OVER = 2;
@@ -50,5 +53,7 @@ if (parentPort) {
     bytes.set(entries, HEADER_LEN);
     return new Uint8Array(bytes);
   });
-  parentPort.postMessage({ seconds: (performance.now() - began) / 1000, packets: loop.packets, branches: loop.makers.reached, kept, error } satisfies Outcome);
+  parentPort.postMessage({
+    seconds: (performance.now() - began) / 1000, packets: loop.packets, branches: loop.makers.reached, kept, error,
+  } satisfies Outcome);
 }

@@ -1,4 +1,7 @@
-/** What the engines are told, and what of it an oracle knows: written as plainly as the configuration is, and by other means than the engines' tables. */
+/**
+ * What the engines are told, and what of it an oracle knows: written as plainly as the configuration is, and by other
+ * means than the engines' tables.
+ */
 import { MacPolicy } from "../../../abi/control.js";
 import { SourceRoute, Unreachable } from "../../../abi/tables.js";
 import type { BenchOptions, Treatment } from "../../support/engines.js";
@@ -13,7 +16,9 @@ export const EXCEPTIONS = ["10.99.9.0/24"];
 export const EXCEPTIONS6 = ["fd99::9:0/112"];
 
 /** Least of RFC 791, of RFC 8200, and what is usual. */
-const MTUS: Record<Family, readonly number[]> = { ipv4: [68, 256, 576, 1500], ipv6: [1280, 1500], frames: [1280, 1500] };
+const MTUS: Record<Family, readonly number[]> = {
+  ipv4: [68, 256, 576, 1500], ipv6: [1280, 1500], frames: [1280, 1500],
+};
 
 export interface World extends Treatment {
   readonly mtu: number;
@@ -38,10 +43,14 @@ export function worldOf(family: Family, configuration: number): World {
   const sourceRoute = pick(SourceRoute.reverse, SourceRoute.drop);
   const perAddress = pick(false, true);
   const limited = pick(false, false, false, true);
-  const [echo, timestamp, errors] = [pick(true, true, true, false), pick(true, true, true, false), pick(true, true, true, false)];
+  const [echo, timestamp, errors] = [
+    pick(true, true, true, false), pick(true, true, true, false), pick(true, true, true, false),
+  ];
   const ttl = pick(64, 1, 255);
   return {
-    mtu, tap: family === "frames", perAddress, limited, reassembly, unreachable: { udp, other }, sourceRoute, echo, timestamp, errors, ttl,
+    mtu, tap: family === "frames", perAddress, limited, reassembly, unreachable: {
+      udp, other,
+    }, sourceRoute, echo, timestamp, errors, ttl,
     ...limited ? { limit: { rate: 100, burst: 20 }, sourceLimit: { rate: 50, burst: 10 } } : {},
   };
 }
@@ -53,7 +62,9 @@ export function rigOptions(world: World): BenchOptions {
     mtu, policy,
     prefixes: both ? [...PREFIXES, ...PREFIXES6] : PREFIXES,
     exceptions: both ? [...EXCEPTIONS, ...EXCEPTIONS6] : EXCEPTIONS,
-    ...tap ? { link: { policy: perAddress ? MacPolicy.per_address : MacPolicy.shared, address: macBytes(SHARED_MAC) } } : {},
+    ...tap
+      ? { link: { policy: perAddress ? MacPolicy.per_address : MacPolicy.shared, address: macBytes(SHARED_MAC) } }
+      : {},
   };
 }
 
@@ -75,7 +86,8 @@ export function isOurs6(b: Uint8Array, at: number): boolean {
     if (zeros(b, at + 8, 4) && b[at + 12] === 0 && b[at + 13] === 9) return false;
     return !(zeros(b, at + 8, 7) && b[at + 15] === 1);
   }
-  return b[at] === 0x20 && b[at + 1] === 0x01 && b[at + 2] === 0x0d && b[at + 3] === 0xb8 && zeros(b, at + 4, 11) && b[at + 15] === 9;
+  return b[at] === 0x20 && b[at + 1] === 0x01 && b[at + 2] === 0x0d && b[at + 3] === 0xb8 && zeros(b, at + 4, 11)
+    && b[at + 15] === 9;
 }
 
 export function isInvalid6(b: Uint8Array, at: number): boolean {
@@ -93,7 +105,9 @@ function zeros(b: Uint8Array, at: number, count: number): boolean {
 /** The MAC address that an address of ours has. */
 export function isMacOf(world: World, b: Uint8Array, mac: number, address: number, six: boolean): boolean {
   if (!world.perAddress) return SHARED.every((byte, i) => b[mac + i] === byte);
-  if (!six) return b[mac] === 0x02 && b[mac + 1] === 0x70 && [0, 1, 2, 3].every((i) => b[mac + 2 + i] === b[address + i]);
+  if (!six) {
+    return b[mac] === 0x02 && b[mac + 1] === 0x70 && [0, 1, 2, 3].every((i) => b[mac + 2 + i] === b[address + i]);
+  }
   return macOf6(b, address).every((byte, i) => b[mac + i] === byte);
 }
 

@@ -1,6 +1,7 @@
 /**
- * The configuration file of `pongd run --config` and `pongd check`. It is a configuration, or refused with places within the text; js-yaml
- * and yaml say the same where js-yaml and the schema accept; and what is printed of it means the same.
+ * The configuration file of `pongd run --config` and `pongd check`. It is a configuration, or refused with places
+ * within the text; js-yaml and yaml say the same where js-yaml and the schema accept; and what is printed of it means
+ * the same.
  */
 import assert from "node:assert/strict";
 import { ConfigFile, withLineFeeds } from "../../../src/config/reader.js";
@@ -13,7 +14,9 @@ import { Folder } from "./folder.js";
 import { checkPlaces, refusalOr } from "./refused.js";
 import { checkAlike, YAML } from "./yaml.js";
 
-const NOTHING_GIVEN: Given = { values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: "pongd run 10.99.0.0/16" };
+const NOTHING_GIVEN: Given = {
+  values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: "pongd run 10.99.0.0/16",
+};
 
 function words(): string[] {
   const found = new Set<string>();
@@ -36,9 +39,13 @@ export const config: Reader = {
   dictionary: [...YAML, ...words(), "10.99.0.0/16", "2001:db8::/64", "10.99.0.1", "::ffff:10.0.0.0/104", "[::1]:7664"],
   seeds: [
     "prefixes: [10.99.0.0/16]\n",
-    "device: { name: pong0, mode: tap, mac: per-address, mtu: 1400, queues: auto, routes: false, host_address: [10.99.0.1, \"2001:db8::1\"] }\nengine: wasm\nio: readwrite\nspin: 5\nreassembly: 8\n"
-    + "listen: \"[::1]:7664\"\nweb_config: web.yml\nmax_requests: 7\nlog: { level: debug, format: json }\nprivileges: drop\nprefixes:\n  - 10.99.0.0/16\n  - prefix: 2001:db8::/64\n    name: six\nexcept: [10.99.7.0/24]\n",
-    "engine: js\nanswer: [echo]\nttl: 9\nunreachable: off\nsource_route: drop\nrate_limit: { rate: 1000, burst: 100 }\nsource_rate_limit: none\nprefixes:\n  - { prefix: 10.0.0.0/8, rate_limit: { rate: 0.5 }, answer: [], ttl: 1, comment: x }\n",
+    "device: { name: pong0, mode: tap, mac: per-address, mtu: 1400, queues: auto, routes: false, host_address: "
+    + "[10.99.0.1, \"2001:db8::1\"] }\nengine: wasm\nio: readwrite\nspin: 5\nreassembly: 8\n"
+    + "listen: \"[::1]:7664\"\nweb_config: web.yml\nmax_requests: 7\nlog: { level: debug, format: json }\nprivileges: "
+    + "drop\nprefixes:\n  - 10.99.0.0/16\n  - prefix: 2001:db8::/64\n    name: six\nexcept: [10.99.7.0/24]\n",
+    "engine: js\nanswer: [echo]\nttl: 9\nunreachable: off\nsource_route: drop\nrate_limit: { rate: 1000, burst: 100 "
+    + "}\nsource_rate_limit: none\nprefixes:\n  - { prefix: 10.0.0.0/8, rate_limit: { rate: 0.5 }, answer: [], ttl: "
+    + "1, comment: x }\n",
     "unreachable: { udp: on, other: silent }\nprefixes: &p\n- \"10.1.0.0/16\"\nexcept: *p\n",
     "prefixes: [10.99.0.0/16, 10.99.0.0/16]\nlisen: 1\nttl: 0\nttl: 1\ndevice: { nmae: x }\n",
   ],

@@ -1,6 +1,6 @@
 /**
- * What `pongd top` makes of somebody's /metrics. It is figures, or an error with words; samples written down again read back the same;
- * and no line that is shown has a control in it, or is wider than the screen.
+ * What `pongd top` makes of somebody's /metrics. It is figures, or an error with words; samples written down again read
+ * back the same; and no line that is shown has a control in it, or is wider than the screen.
  */
 import assert from "node:assert/strict";
 import { ratesBetween } from "../../../src/telemetry/figures.js";
@@ -31,8 +31,14 @@ const MISTAKES = [TypeError, RangeError, SyntaxError, ReferenceError];
 
 export const exposition: Reader = {
   covers: ["/build/src/"],
-  dictionary: [...METRICS.split(/(?<=[\n{},=" ])/), "__proto__", "constructor", "\\n", "\\\\", "\\\"", "NaN", "+Inf", "-inf", "1e308", "1e-400", "# HELP ", "# TYPE ", "# EOF\n", "\u001b[2J", "\u202e", "\u4e2d", "\ufe0f", "\u200d"],
-  seeds: [METRICS, "a 1\nb{c=\"d\\\\\\n\\\"\",} +Inf 1700000000000\n", "pongd_build_info{version=\"\"} 1\npongd_replies_total{queue=\"\"} 1e308\npongd_replies_total{queue=\"\"} 1e308\n"],
+  dictionary: [
+    ...METRICS.split(/(?<=[\n{},=" ])/), "__proto__", "constructor", "\\n", "\\\\", "\\\"", "NaN", "+Inf", "-inf",
+    "1e308", "1e-400", "# HELP ", "# TYPE ", "# EOF\n", "\u001b[2J", "\u202e", "\u4e2d", "\ufe0f", "\u200d",
+  ],
+  seeds: [
+    METRICS, "a 1\nb{c=\"d\\\\\\n\\\"\",} +Inf 1700000000000\n",
+    "pongd_build_info{version=\"\"} 1\npongd_replies_total{queue=\"\"} 1e308\npongd_replies_total{queue=\"\"} 1e308\n",
+  ],
   feed(input) {
     const text = new TextDecoder().decode(input);
     const samples = tried(() => [...samplesOf(text)]);
@@ -40,9 +46,16 @@ export const exposition: Reader = {
     toOpenMetrics(text);
     const figures = tried(() => figuresOf(text, 1_700_000_000_000));
     if (!figures) return;
-    const older = { ...figures, at: figures.at - 1000, queues: figures.queues.map((queue) => ({ ...queue, received: queue.received / 2 })), prefixes: figures.prefixes.slice(1) };
+    const older = {
+      ...figures, at: figures.at - 1000,
+      queues: figures.queues.map((queue) => ({ ...queue, received: queue.received / 2 })),
+      prefixes: figures.prefixes.slice(1),
+    };
     for (const rate of Object.values(ratesBetween(older, figures).reasons)) assert.equal(rate, 0);
-    for (const view of [viewOf("http://a", undefined, figures), viewOf("http://a", older, figures), { ...viewOf("http://a", older, figures), trouble: text }]) {
+    for (const view of [
+      viewOf("http://a", undefined, figures), viewOf("http://a", older, figures),
+      { ...viewOf("http://a", older, figures), trouble: text },
+    ]) {
       assert.doesNotMatch(line(view, figures.at), /[\p{Cc}\p{Zl}\p{Zp}]/u);
       const json = jsonLine(view, figures.at);
       assert.doesNotMatch(json, /[\p{C}\p{Zl}\p{Zp}]/u);
@@ -70,6 +83,8 @@ function tried<T>(read: () => T): T | undefined {
 
 function written({ name, labels, value }: Sample): string {
   const escaped = (text: string) => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\"", "\\\"");
-  const number = Object.is(value, -0) ? "-0" : Number.isFinite(value) ? String(value) : Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
+  const number = Object.is(value, -0)
+    ? "-0"
+    : Number.isFinite(value) ? String(value) : Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
   return `${name}{${Array.from(labels, ([label, text]) => `${label}="${escaped(text)}"`).join(",")}} ${number}\n`;
 }

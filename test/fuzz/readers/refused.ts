@@ -28,6 +28,7 @@ export function checkPlaces(lines: readonly string[], file: string, text: string
     assert.ok(line.startsWith(`${file}:`), line);
     const place = /^:(\d+):(\d+): ./.exec(line.slice(file.length));
     if (!place) assert.match(line.slice(file.length), /^: (and \d+ more$|cannot be read|larger than|not a regular)/);
-    else assert.ok(Number(place[1]) >= 1 && Number(place[2]) >= 1 && Number(place[2]) <= (rows.at(Number(place[1]) - 1)?.length ?? -1) + 1, `${line}: beyond the text`);
+    else assert.ok(Number(place[1]) >= 1 && Number(place[2]) >= 1
+      && Number(place[2]) <= (rows.at(Number(place[1]) - 1)?.length ?? -1) + 1, `${line}: beyond the text`);
   }
 }

@@ -16,7 +16,7 @@ import { wantsGzip, wantsOpenMetrics } from "../../../src/web/exposition.js";
 import { durationMs } from "../../../src/web/webschema.js";
 import { serviceManager, sockaddrOf } from "../../../src/sys/notify.js";
 import { parseAddress, parsePrefix, plus } from "../../../src/prefix/prefixes.js";
-import { parseAddress as parseUrl } from "../../../src/top/address.js";
+import { parseMetricsAddress } from "../../../src/top/address.js";
 import { parseReport } from "../../../src/bench/compare.js";
 import { read } from "../../support/config.js";
 import type { Reader } from "../guided.js";
@@ -86,7 +86,7 @@ function checkAddress(given: string): void {
 }
 
 function checkUrl(given: string): void {
-  const address = refusalOr(() => parseUrl(given));
+  const address = refusalOr(() => parseMetricsAddress(given));
   if (address instanceof Failure) return;
   const { url } = address;
   assert.deepEqual([url.username, url.password, url.hash], ["", "", ""]);

@@ -1,4 +1,7 @@
-/** The web configuration. It is one, or refused with places within the text, and js-yaml and yaml say the same; and no refusal shows a password's hash. */
+/**
+ * The web configuration. It is one, or refused with places within the text, and js-yaml and yaml say the same; and no
+ * refusal shows a password's hash.
+ */
 import assert from "node:assert/strict";
 import { validateHeaderValue } from "node:http";
 import { load } from "js-yaml";
@@ -23,14 +26,18 @@ let folder: Folder;
 export const webconfig: Reader = {
   covers: ["/build/src/", "/node_modules/js-yaml/", "/node_modules/yaml/"],
   dictionary: [
-    ...YAML, ...KEYS.map((key) => `${key}: `), ...Object.keys(CIPHERS), ...Object.keys(CURVES), ...Object.keys(VERSIONS), ...CLIENT_AUTH, HASH, "1m30s", "250ms", "0", "µs", "nosniff", "deny", "other.pem",
+    ...YAML, ...KEYS.map((key) => `${key}: `), ...Object.keys(CIPHERS), ...Object.keys(CURVES), ...Object
+      .keys(VERSIONS), ...CLIENT_AUTH, HASH, "1m30s", "250ms", "0", "µs", "nosniff", "deny", "other.pem",
     "-----BEGIN CERTIFICATE-----\\n", "-----END CERTIFICATE-----", "-----BEGIN PRIVATE KEY-----\\n",
   ],
   seeds: [
     `basic_auth_users:\n  admin: ${HASH}\nrate_limit: { interval: 1s, burst: 3 }\n`,
-    "tls_server_config: { cert_file: other.pem, key_file: other.pem, client_ca_file: other.pem, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: [a.example] }\n",
-    "tls_server_config:\n  cert: x\n  key: y\n  client_ca: z\n  min_version: TLS12\n  max_version: TLS13\n  cipher_suites: [TLS_AES_128_GCM_SHA256]\n  prefer_server_cipher_suites: false\n  curve_preferences: [X25519]\n",
-    "http_server_config:\n  http2: false\n  headers: { X-Frame-Options: deny, X-XSS-Protection: 1, Strict-Transport-Security: max-age=1 }\n",
+    "tls_server_config: { cert_file: other.pem, key_file: other.pem, client_ca_file: other.pem, client_auth_type: "
+    + "RequireAndVerifyClientCert, client_allowed_sans: [a.example] }\n",
+    "tls_server_config:\n  cert: x\n  key: y\n  client_ca: z\n  min_version: TLS12\n  max_version: TLS13\n  "
+    + "cipher_suites: [TLS_AES_128_GCM_SHA256]\n  prefer_server_cipher_suites: false\n  curve_preferences: [X25519]\n",
+    "http_server_config:\n  http2: false\n  headers: { X-Frame-Options: deny, X-XSS-Protection: 1, "
+    + "Strict-Transport-Security: max-age=1 }\n",
     `basic_auth_users:\n  007: ${HASH}\n  ~: ${HASH}\n  ? "a"\n  : ${HASH}\n`,
     `basic_auth_users: { admin: ${HASH}x, __proto__: ${HASH} }\nbasic_auth_user: {}\n`,
   ],
@@ -58,9 +65,14 @@ export const webconfig: Reader = {
   },
 };
 
-/** The values of users that stand nowhere else in the text; and where it is no YAML, what looks like a hash and is no text in quotes. */
+/**
+ * The values of users that stand nowhere else in the text; and where it is no YAML, what looks like a hash and is no
+ * text in quotes.
+ */
 function hashesIn(text: string): string[] {
-  const whole = [...text.matchAll(/\$2[aby]\$\d\d\$[./A-Za-z0-9]{20,}/g)].map(([hash]) => hash).filter((hash) => !text.includes(`${hash}"`));
+  const whole = [...text.matchAll(/\$2[aby]\$\d\d\$[./A-Za-z0-9]{20,}/g)]
+    .map(([hash]) => hash)
+    .filter((hash) => !text.includes(`${hash}"`));
   let document: unknown;
   try {
     document = load(text);
@@ -68,5 +80,7 @@ function hashesIn(text: string): string[] {
     return whole;
   }
   const users: unknown = (Object(document) as { basic_auth_users?: unknown }).basic_auth_users;
-  return Object.values(Object(users) as object).filter((value): value is string => typeof value === "string" && value.length > 8 && text.split(value).length === 2);
+  return Object.values(Object(users) as object).filter(
+    (value): value is string => typeof value === "string" && value.length > 8 && text.split(value).length === 2,
+  );
 }

@@ -1,0 +1,83 @@
+/** Reads the text of an option as a value of its setting's type. */
+import { InvalidArgumentError, type Option } from "commander";
+import { Failure } from "../base/failure.js";
+import { eitherOf, MAX_RATE, type LimitSetting, type Type } from "../config/types.js";
+import { parseEndpoint } from "../prefix/endpoints.js";
+import { filePath } from "./file.js";
+import { integer } from "./integer.js";
+
+/** Has an option read what the type allows, and refuse anything else. */
+export function read(option: Option, type: Type): Option {
+  switch (type.kind) {
+    case "choice": return option.choices(type.choices);
+    case "whole": return option.argParser(integer(type.min, type.max));
+    case "whole or auto": return option.argParser(integerOrAuto(type.min, type.max));
+    case "file": return option.argParser(filePath);
+    case "addresses":
+    case "exceptions": return option.argParser(gather);
+    case "endpoints": return option.argParser(gatherEndpoints);
+    case "limit": return option.argParser(parseLimit);
+    // What is wrong with these is said where they meet the other settings.
+    case "text":
+    case "boolean":
+    case "answers":
+    case "prefixes": return option;
+  }
+}
+
+/** Has an option read one word for all `names`, or name=word for some of them. Given again, it adds to what it has. */
+export function readParts(option: Option, names: readonly string[], words: readonly string[]): Option {
+  return option.argParser((text: string, before: Parts): Parts => {
+    if (words.includes(text)) return Object.fromEntries(names.map((name) => [name, text]));
+    const parts = text.split(",").map((part) => part.split("="));
+    if (!parts.every(([name, word, ...rest]) => names.includes(name) && words.includes(word) && rest.length === 0)) {
+      const each = exampleOf(names, words);
+      throw new InvalidArgumentError(`Write ${eitherOf(words)}, or one of them for each, like ${each}.`);
+    }
+    return { ...before, ...Object.fromEntries(parts.map(([name, word]) => [name, word])) };
+  });
+}
+
+export type Parts = Readonly<Record<string, string>>;
+
+export function exampleOf(names: readonly string[], words: readonly string[]): string {
+  return names.map((name, i) => `${name}=${words[i]}`).join(",");
+}
+
+export function listOf(text: string): string[] {
+  return text.split(/[\s,]+/).filter(Boolean);
+}
+
+/** Adds to what the option was given before. */
+function gather(text: string, texts: readonly string[]): string[] {
+  return [...texts, ...text === "" ? [text] : listOf(text)];
+}
+
+function gatherEndpoints(text: string, texts: readonly string[]): string[] {
+  const given = listOf(text);
+  try {
+    // Nothing but separators is not nothing.
+    for (const endpoint of given.length > 0 ? given : [text]) parseEndpoint(endpoint);
+    return [...texts, ...given];
+  } catch (error) {
+    throw error instanceof Failure ? new InvalidArgumentError(error.what) : error;
+  }
+}
+
+function integerOrAuto(min: number, max: number): (text: string) => number | "auto" {
+  const parse = integer(min, max);
+  return (text) => text === "auto" ? text : parse(text);
+}
+
+function parseLimit(text: string): LimitSetting {
+  if (text === "none") return text;
+  const parts = text.split("/");
+  const [rate, burst] = parts.length <= 2 && parts.every((part) => /^\d{1,10}(\.\d{1,9})?$/.test(part))
+    ? parts.map(Number) as [number, number?]
+    : [];
+  if (rate === undefined || rate <= 0 || rate > MAX_RATE || (burst !== undefined && (burst < 1 || burst > MAX_RATE))) {
+    throw new InvalidArgumentError(
+      `Write replies a second, above 0, and at once, at least 1, up to ${MAX_RATE}, like 1000/100; or none.`);
+  }
+  return { rate, burst };
+}

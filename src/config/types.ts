@@ -1,0 +1,109 @@
+/**
+ * The types of settings, as data: what a value may be. From a type, schema.ts makes the check of a file's value, and
+ * cli/values.ts the parser of an option's text. Nothing here needs zod, so a start without a file does not load it.
+ */
+import { ENDPOINT_EXAMPLES } from "../prefix/endpoints.js";
+import type { Limit } from "../prefix/policy.js";
+
+export const ANSWERS = ["echo", "timestamp", "unreachable"] as const;
+export type Answer = typeof ANSWERS[number];
+
+/** `none`, or replies a second and at once; `burst` is by default one second's, and at least 1. */
+export type LimitSetting = "none" | { readonly rate: number; readonly burst?: number | undefined };
+export const MAX_RATE = 1_000_000_000;
+
+/** A prefix with keys of its own. Each setting that is among them is marked in the table (`perPrefix`). */
+export interface PrefixMap {
+  readonly prefix: string;
+  readonly name?: string | undefined;
+  readonly answer?: readonly Answer[] | undefined;
+  readonly ttl?: number | undefined;
+  readonly rate_limit?: LimitSetting | undefined;
+  readonly comment?: string | undefined;
+}
+export type PrefixEntry = string | PrefixMap;
+
+export type Type = Choice | Whole | Text | Plain;
+
+interface Choice {
+  readonly kind: "choice";
+  readonly choices: readonly string[];
+}
+
+interface Whole {
+  readonly kind: "whole" | "whole or auto";
+  readonly min: number;
+  readonly max: number;
+}
+
+interface Text {
+  readonly kind: "text";
+  readonly pattern: RegExp;
+  /** The pattern in words. */
+  readonly expected: string;
+}
+
+/** A type that needs no more than its name. */
+interface Plain {
+  readonly kind: Exclude<keyof Kinds, (Whole | Text)["kind"]>;
+}
+
+/** What a value is in memory, by the kind of its type. A choice is one of its words. */
+interface Kinds {
+  readonly whole: number;
+  readonly "whole or auto": number | "auto";
+  readonly boolean: boolean;
+  readonly text: string;
+  /** A file's path as it was written, or "none". */
+  readonly file: string;
+  /** IP addresses, at most one of each family, or "none"; a file may write a single one without a list. */
+  readonly addresses: readonly string[];
+  /** Where HTTP is served; a file may write a single one without a list. */
+  readonly endpoints: readonly string[];
+  readonly prefixes: readonly PrefixEntry[];
+  /** Prefixes that have no keys of their own. */
+  readonly exceptions: readonly string[];
+  readonly answers: readonly Answer[];
+  readonly limit: LimitSetting;
+}
+
+export type ValueOf<T extends Type>
+  = T extends Choice ? T["choices"][number] : T extends { readonly kind: keyof Kinds } ? Kinds[T["kind"]] : never;
+
+/** Lists of which a file may write a single item as it is. */
+export const ONE_OR_MORE: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(["addresses", "endpoints"]);
+/** Lists to which an option adds each time it is given. */
+export const GATHERED: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>([...ONE_OR_MORE, "exceptions"]);
+
+export const ENDPOINT = `an address like ${ENDPOINT_EXAMPLES}, in quotes if it begins with a bracket`;
+
+/** What a file may hold there: the second half of the message about anything else. */
+export function expected(type: Type): string {
+  switch (type.kind) {
+    case "choice": return eitherOf(type.choices);
+    case "whole": return `a whole number from ${type.min} to ${type.max}`;
+    case "whole or auto": return `auto, or a whole number from ${type.min} to ${type.max}`;
+    case "text": return type.expected;
+    case "boolean": return "true or false";
+    case "file": return "a file's path, or none";
+    case "addresses": return "none, an IP address, or a list of one IPv4 and one IPv6 address";
+    case "endpoints": return `${ENDPOINT}, or a list of them`;
+    case "prefixes":
+    case "exceptions": return "a list of prefixes";
+    case "answers": return `a list of ${ANSWERS.join(", ")}, or an empty one, []`;
+    case "limit": return "none, or a map like { rate: 1000, burst: 100 }";
+  }
+}
+
+export function isWords(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+export function eitherOf(words: readonly string[]): string {
+  return `${words.slice(0, -1).join(", ")} or ${words.slice(-1).join("")}`;
+}
+
+/** Adds to a limit the burst that it has by default. */
+export function withBurst({ rate, burst = Math.max(1, rate) }: Exclude<LimitSetting, "none">): Limit {
+  return { rate, burst };
+}

@@ -1,0 +1,39 @@
+/** The table of settings in docs/reference.md. */
+import { purposeOf, inWords, optionOf, SETTINGS, variableOf, type Setting } from "../config/keys.js";
+import { expected, isWords } from "../config/types.js";
+
+const HEADING = ["key", "option", "variable", "default", "reload", "what it does"];
+
+/** Puts the table as it should be in place of the first one under "## Settings", or at the end of that section. */
+export function withSettings(document: string): string {
+  return document.replace(/^## Settings\n[^]*?(?=^## |(?![^]))/m, (section) => {
+    const old = /^(\|.*\n)+/m;
+    return old.test(section) ? section.replace(old, table) : `${section.trimEnd()}\n\n${table()}`;
+  });
+}
+
+function table(): string {
+  const rows = [HEADING, HEADING.map(() => "---"), ...SETTINGS.map(rowOf)];
+  return rows.map((cells) => `| ${cells.join(" | ")} |\n`).join("");
+}
+
+function rowOf(setting: Setting): string[] {
+  const { key, type, reload } = setting;
+  const option = optionOf(setting);
+  const what = `${purposeOf(setting)} Values: ${expected(type)}.`;
+  return [
+    code(key), option ? code(option.flags) : "arguments", code(variableOf(option?.flags)), defaultOf(setting),
+    reload ? "yes" : "no", what.replaceAll("|", "\\|"),
+  ];
+}
+
+function defaultOf({ default: usual, js, defaultText }: Setting): string {
+  if (defaultText !== undefined) return defaultText;
+  // For an empty list this is no word that anybody could write.
+  const words = isWords(usual) && usual.length === 0 ? inWords(usual) : code(inWords(usual));
+  return js === undefined ? words : `${words}, or ${code(inWords(js))} with ${code("engine: js")}`;
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
