@@ -1,6 +1,7 @@
 /**
- * One combination of engine and I/O backend, in a process and a network namespace of its own: the whole program as `pongd run`
- * starts it, and the sender that measures it. It does what its parent's messages say, and ends when its parent does.
+ * One combination of engine and I/O backend, in a process and a network namespace of its own: the whole program as
+ * `pongd run` starts it, and the sender that measures it. It does what its parent's messages say, and ends when its
+ * parent does.
  */
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
@@ -31,10 +32,11 @@ export interface StationInput {
 /** What it tells its parent: once when it is ready or cannot be, then an answer to each command. */
 export type StationMessage
   = | { readonly kind: "ready" }
-    | { readonly kind: "failed"; readonly what: string; readonly status: Failure["exitStatus"]; readonly mend: string | undefined }
+    | { readonly kind: "failed"; readonly what: string; readonly status: Failure["exitStatus"]; readonly mend: string
+      | undefined; }
   /** `received`: by pongd, of the whole flood, as `systemCalls` are. */
-    | { readonly kind: "flood"; readonly flood: FloodResult; readonly systemCalls: number; readonly received: number }
-    | { readonly kind: "ping"; readonly ping: Latency };
+      | { readonly kind: "flood"; readonly flood: FloodResult; readonly systemCalls: number; readonly received: number }
+      | { readonly kind: "ping"; readonly ping: Latency };
 
 const DEVICE = "bench0";
 const LISTEN = { host: "127.0.0.1", port: 7664 };
@@ -49,7 +51,8 @@ main().catch(fail);
 
 async function main(): Promise<void> {
   if (libc.unshare(CLONE_NEWNET) < 0) {
-    throw new Failure(`bench tun makes a network namespace and a device of its own, and may not: ${new libc.SystemError("unshare", "CLONE_NEWNET", libc.errno()).code}`, EXIT.PERMISSION, { mend: RIGHTS });
+    throw new Failure("bench tun makes a network namespace and a device of its own, and may not: "
+      + new libc.SystemError("unshare", "CLONE_NEWNET", libc.errno()).code, EXIT.PERMISSION, { mend: RIGHTS });
   }
   const netlink = new Netlink();
   const loopback = netlink.link("lo");
@@ -72,8 +75,12 @@ async function main(): Promise<void> {
 /** Fulfilled once it answers; where it cannot, the station fails. */
 function daemon(): Promise<void> {
   const options: RunOptions = {
-    serving: serving([parsePrefix("10.99.0.0/16")]), hostAddresses: [parseAddress("10.99.0.1")], device: DEVICE, mtu: input.mtu, queues: 1,
-    engine: input.engine, io: input.io, spin: 0, reassembly: DEFAULT_REASSEMBLY, listen: [LISTEN], listenGiven: true, webConfig: undefined, maxRequests: 40, logLevel: "error", logFormat: "text",
+    serving: serving(
+      [parsePrefix("10.99.0.0/16")],
+    ), hostAddresses: [parseAddress("10.99.0.1")], device: DEVICE, mtu: input.mtu, queues: 1,
+    engine: input.engine, io: input.io, spin: 0, reassembly: DEFAULT_REASSEMBLY, listen: [
+      LISTEN,
+    ], listenGiven: true, webConfig: undefined, maxRequests: 40, logLevel: "error", logFormat: "text",
     hostAddressGiven: false, routes: true, dropPrivileges: false, queueFds: undefined,
   };
   return new Promise((resolve) => {
@@ -89,7 +96,9 @@ async function obey(sender: Worker, command: Command): Promise<void> {
   if ("error" in answer) throw new Error(answer.error);
   const after = await counters();
   if (answer.kind === "ping") tell(answer);
-  else tell({ ...answer, systemCalls: after.systemCalls - before.systemCalls, received: after.received - before.received });
+  else tell(
+    { ...answer, systemCalls: after.systemCalls - before.systemCalls, received: after.received - before.received },
+  );
 }
 
 /** As Prometheus would read them. */
@@ -107,7 +116,12 @@ function tell(message: StationMessage): void {
 function fail(error: unknown): void {
   const failure = error instanceof Failure ? error : new Failure(messageOf(error), EXIT.RUNTIME);
   // `run` would have another backend take its place.
-  const mend = failure.what.startsWith("io_uring") ? "measure what works here: pongd bench tun --io readwrite" : failure.mend;
+  const mend = failure.what.startsWith("io_uring")
+    ? "measure what works here: pongd bench tun --io readwrite"
+    : failure.mend;
   if (!process.connected) process.exit();
-  process.send?.({ kind: "failed", what: failure.what, status: failure.exitStatus, mend } satisfies StationMessage, () => process.exit());
+  process.send?.(
+    { kind: "failed", what: failure.what, status: failure.exitStatus, mend } satisfies StationMessage,
+    () => process.exit(),
+  );
 }

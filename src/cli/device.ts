@@ -39,15 +39,29 @@ Examples:
   pongd run 10.99.0.0/16 --device pong0
   sudo pongd device remove pong0`))
     .action(async (name: string, texts: string[], flags: Flags, command: Command) => {
-      if (flags.user === undefined && flags.group === undefined) throw new Failure("a device that is nobody's is everybody's: give --user, --group or both", EXIT.USAGE);
-      if (texts.length === 0 && flags.hostAddress.length > 0) throw new Failure("--host-address needs prefixes, which it is for; try: pongd device create pong0 10.99.0.0/16 --user nobody", EXIT.USAGE);
+      if (flags.user === undefined && flags.group === undefined) {
+        throw new Failure("a device that is nobody's is everybody's: give --user, --group or both", EXIT.USAGE);
+      }
+      if (texts.length === 0 && flags.hostAddress.length > 0) throw new Failure(
+        "--host-address needs prefixes, which it is for; try: pongd device create pong0 10.99.0.0/16 --user nobody",
+        EXIT.USAGE,
+      );
       const given = givenOf(texts, command, undefined);
-      const { serving: { prefixes }, hostAddresses } = effective({ ...given, values: { ...given.values, "device.name": name, prefixes: texts } }).options;
+      const { serving: { prefixes }, hostAddresses } = effective(
+        { ...given, values: { ...given.values, "device.name": name, prefixes: texts } },
+      ).options;
       const { mtu, queues, routes, mode } = flags;
-      const [{ createDevice }, { getpwnam, getgrnam }] = await load(Promise.all([import("../tun/persistent.js"), import("../sys/libc.js")]));
+      const [{ createDevice }, { getpwnam, getgrnam }] = await load(
+        Promise.all([import("../tun/persistent.js"), import("../sys/libc.js")]),
+      );
       const owner = { user: numberOf(flags.user, "user", getpwnam), group: numberOf(flags.group, "group", getgrnam) };
-      for (const line of createDevice({ name, mode: Mode[mode], mtu, multiQueue: queues > 1, owner, hostAddresses, prefixes: routes ? prefixes : [] })) tell("warn", line);
-      process.stdout.write(`device ${name} is there and up; now run, as ${whoOf(flags)}: pongd run ${texts.join(" ") || "PREFIX"} --device ${word(name)}${mode === "tap" ? " --mode tap" : ""}${queues > 1 ? ` --queues ${queues}` : ""}\n`);
+      for (const line of createDevice(
+        { name, mode: Mode[mode], mtu, multiQueue: queues > 1, owner, hostAddresses, prefixes: routes ? prefixes : [] },
+      )) tell("warn", line);
+      process.stdout.write(
+        `device ${name} is there and up; now run, as ${whoOf(flags)}: pongd run ${texts.join(" ") || "PREFIX"} `
+        + `--device ${word(name)}${mode === "tap" ? " --mode tap" : ""}${queues > 1 ? ` --queues ${queues}` : ""}\n`,
+      );
     });
   const remove = new Command("remove")
     .description("Remove a persistent device that nobody uses.")
@@ -63,14 +77,19 @@ Examples:
 }
 
 /**
- * Names are looked up by the C library, in this process: it knows every source of users that the host has (LDAP, systemd's dynamic ones),
- * where /etc/passwd is one of them, and needs no program that may not be installed. @throws Failure (usage)
+ * Names are looked up by the C library, in this process: it knows every source of users that the host has (LDAP,
+ * systemd's dynamic ones), where /etc/passwd is one of them, and needs no program that may not be installed. @throws
+ * Failure (usage)
  */
-function numberOf(text: string | undefined, what: string, lookUp: (name: string) => number | undefined): number | undefined {
+function numberOf(
+  text: string | undefined, what: string, lookUp: (name: string) => number | undefined,
+): number | undefined {
   if (text === undefined) return undefined;
   // (uid_t)-1 stands for nobody at all.
   const number = lookUp(text) ?? (/^\d{1,10}$/.test(text) && Number(text) < 0xffffffff ? Number(text) : undefined);
-  if (number === undefined) throw new Failure(`there is no ${what} "${text}"; give the name of one, or a number`, EXIT.USAGE);
+  if (number === undefined) {
+    throw new Failure(`there is no ${what} "${text}"; give the name of one, or a number`, EXIT.USAGE);
+  }
   return number;
 }
 

@@ -73,5 +73,8 @@ function standardOutput(): Writable {
 }
 
 function summarize({ received, replied, dropped, held, skipped }: Omit<Replayed, "damage">): string {
-  return [`answered ${replied} of ${received} packets`, ...tally("dropped", dropped), ...waiting(held), ...tally("skipped", skipped)].join("; ");
+  return [
+    `answered ${replied} of ${received} packets`, ...tally("dropped", dropped), ...waiting(held),
+    ...tally("skipped", skipped),
+  ].join("; ");
 }

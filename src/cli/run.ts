@@ -48,7 +48,9 @@ Examples:
             return { options: next.options, stays: needsRestart(values, next.values) };
           };
       try {
-        const summary = await run(options, log, (running) => { (json ? logRunning : printRunning)(options, running, log); }, reread);
+        const summary = await run(
+          options, log, (running) => { (json ? logRunning : printRunning)(options, running, log); }, reread,
+        );
         if (json) log.info(summary, "stopped");
         else process.stdout.write(`${summarize(summary)}\n`);
       } finally {
@@ -59,7 +61,9 @@ Examples:
 
 function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, started: Started): void {
   const { device, premade, mtu, queues, hostAddresses, engine, io, urls, examples } = started;
-  const what = examples.length > 0 ? "ping" : prefixes.some(({ answers }) => answers.timestamp) ? "timestamps alone" : "nothing";
+  const what = examples.length > 0
+    ? "ping"
+    : prefixes.some(({ answers }) => answers.timestamp) ? "timestamps alone" : "nothing";
   const shown = prefixes.slice(0, SHOWN).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
   const hints = [
@@ -69,19 +73,32 @@ function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, s
   ];
   process.stdout.write([
     `pongd answers ${what} on ${device}`,
-    `  device        ${device}${premade ? ", pre-made" : ""}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, engine ${engine}, io ${io}`,
+    `  device        ${device}${premade ? ", pre-made" : ""}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, `
+    + `engine ${engine}, io ${io}`,
     ...link ? [`  mac address   ${describeLink(link)}`] : [],
     `  host address  ${hostAddresses.length > 0 ? hostAddresses.join(", ") : "none"}`,
     ...shown,
-    ...exceptions.length > 0 ? [`  except        ${texts(exceptions.slice(0, SHOWN)).join(", ")}${exceptions.length > SHOWN ? ` and ${exceptions.length - SHOWN} more` : ""}`] : [],
-    ...urls.map((url, i) => `${i === 0 ? "  metrics      " : "               "} ${url.startsWith("unix:") ? url : `${url}/metrics`}`),
+    ...exceptions.length > 0
+      ? [
+          "  except        "
+          + `${texts(exceptions.slice(0, SHOWN)).join(", ")}${exceptions.length > SHOWN
+            ? ` and ${exceptions.length - SHOWN} more`
+            : ""}`,
+        ]
+      : [],
+    ...urls.map((
+      url, i,
+    ) => `${i === 0 ? "  metrics      " : "               "} ${url.startsWith("unix:") ? url : `${url}/metrics`}`),
     ...hints.length > 0 ? [hints.join("    ")] : [],
     "",
   ].join("\n"));
 }
 
 function logRunning({ serving: { prefixes, exceptions }, link }: RunOptions, running: Started, log: Logger): void {
-  log.info({ ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link), prefixes: texts(prefixes), exceptions: texts(exceptions) }, "running");
+  log.info({
+    ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link), prefixes: texts(prefixes),
+    exceptions: texts(exceptions),
+  }, "running");
 }
 
 function describeLink({ policy, address }: Ethernet): string {

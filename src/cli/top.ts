@@ -64,7 +64,9 @@ Examples:
       const output = await (isScreen() && !flags.plain && !flags.json ? onScreen(quit) : onLines(flags.json));
       try {
         const { interval, count = Infinity } = flags;
-        if (!await top(scraper, { url, intervalMs: 1000 * interval, count }, output.show, stop.signal)) process.exitCode = EXIT.RUNTIME;
+        if (!await top(scraper, { url, intervalMs: 1000 * interval, count }, output.show, stop.signal)) {
+          process.exitCode = EXIT.RUNTIME;
+        }
       } finally {
         output.close();
         if (stop.signal.aborted) endUnread();
@@ -79,7 +81,9 @@ interface Output {
 }
 
 async function onScreen(quit: () => void): Promise<Output> {
-  const [{ Terminal }, { screen }, { now }] = await Promise.all([import("../top/terminal.js"), import("../top/screen.js"), import("../top/scraper.js")]);
+  const [{ Terminal }, { screen }, { now }] = await Promise.all(
+    [import("../top/terminal.js"), import("../top/screen.js"), import("../top/scraper.js")],
+  );
   let shown: View | undefined;
   let terminal: InstanceType<typeof Terminal> | undefined;
   const draw = () => { if (terminal && shown) terminal.draw(screen(shown, terminal.size, now(), isColourful())); };
@@ -99,7 +103,9 @@ async function onScreen(quit: () => void): Promise<Output> {
 }
 
 async function onLines(json = false): Promise<Output> {
-  const [{ HEADER, jsonLine, line }, { now }] = await Promise.all([import("../top/lines.js"), import("../top/scraper.js")]);
+  const [{ HEADER, jsonLine, line }, { now }] = await Promise.all(
+    [import("../top/lines.js"), import("../top/scraper.js")],
+  );
   const stdout = new BoundedLines(process.stdout);
   stdout.onRoom = (dropped) => { tell("warn", unread(dropped, "standard output")); };
   let trouble: string | undefined;
@@ -122,16 +128,22 @@ async function onLines(json = false): Promise<Output> {
 /** @throws Failure (usage) */
 function withPassword(address: MetricsAddress, file: string | undefined): MetricsAddress {
   if (address.user === undefined) {
-    if (file !== undefined) throw new Failure("--password-file: the URL has no user; write it like https://USER@host:7664", EXIT.USAGE);
+    if (file !== undefined) {
+      throw new Failure("--password-file: the URL has no user; write it like https://USER@host:7664", EXIT.USAGE);
+    }
     return address;
   }
-  return { ...address, password: file === undefined ? address.password ?? process.env.PONGD_PASSWORD : read(file, "--password-file").toString().replace(/\r?\n$/, "") };
+  return { ...address, password: file === undefined
+    ? address.password ?? process.env.PONGD_PASSWORD
+    : read(file, "--password-file").toString().replace(/\r?\n$/, "") };
 }
 
 /** @throws Failure (usage) */
 function credentialsOf({ url }: MetricsAddress, { ca, cert, key }: Flags): Credentials {
   const given = Object.entries({ ca, cert, key }).filter(([, file]) => file !== undefined).map(([name]) => `--${name}`);
-  if (given.length > 0 && url.protocol !== "https:") throw new Failure(`${given.join(", ")}: for TLS alone; write https:// before the host`, EXIT.USAGE);
+  if (given.length > 0 && url.protocol !== "https:") {
+    throw new Failure(`${given.join(", ")}: for TLS alone; write https:// before the host`, EXIT.USAGE);
+  }
   if (key !== undefined && cert === undefined) throw new Failure("--key needs --cert, whose key it is", EXIT.USAGE);
   const credentials = {
     ca: ca === undefined ? undefined : read(ca, "--ca"),

@@ -30,12 +30,18 @@ const SHOWN_CHARACTERS = 40;
 
 const require = createRequire(import.meta.url);
 
-/** YAML's core schema, but for keys that look like something else than text: js-yaml would have 0123 become 123. The other reader takes them as they are written. */
-const TEXT_KEYS = CORE_SCHEMA.withTags(defineMappingTag(mapTag.tagName, { ...mapTag, addPair: (map, key, value) => typeof key === "string" ? mapTag.addPair(map, key, value) : "no text" }));
+/**
+ * YAML's core schema, but for keys that look like something else than text: js-yaml would have 0123 become 123. The
+ * other reader takes them as they are written.
+ */
+const TEXT_KEYS = CORE_SCHEMA.withTags(defineMappingTag(
+  mapTag.tagName,
+  { ...mapTag, addPair: (map, key, value) => typeof key === "string" ? mapTag.addPair(map, key, value) : "no text" },
+));
 
 /**
- * Where a node's properties may begin, its tag and its anchor: nothing behind !!map is an empty map to js-yaml, and &a: an anchor with a colon. So the
- * other reader alone reads such a text.
+ * Where a node's properties may begin, its tag and its anchor: nothing behind !!map is an empty map to js-yaml, and &a:
+ * an anchor with a colon. So the other reader alone reads such a text.
  */
 export const PROPERTY = /(?:^|[\s,:[{])[!&]/;
 
@@ -66,7 +72,10 @@ export class YamlFile<T> {
   readonly #text: string;
   #places: Places | undefined;
 
-  /** `name`: as it is called in messages; `path`: where it lies, or the descriptor that it is open as. @throws Failure (configuration) for what cannot be read, or is no YAML. */
+  /**
+   * `name`: as it is called in messages; `path`: where it lies, or the descriptor that it is open as. @throws Failure
+   * (configuration) for what cannot be read, or is no YAML.
+   */
   constructor(readonly name: string, format: Format<T>, path: string | number = name) {
     this.#text = decode(name, readBytes(name, path));
     const deep = tooDeep(this.#text);
@@ -98,13 +107,16 @@ export class YamlFile<T> {
   linesOf(problems: readonly Problem[]): string[] {
     if (problems.length === 0) return [];
     const places = this.#slowly();
-    return this.#lines(problems.map(({ path, which, message, first }) => ({ message, place: places.of(path, which), first: first && places.of(first) })));
+    return this.#lines(problems.map(({ path, which, message, first }) => ({
+      message, place: places.of(path, which), first: first && places.of(first),
+    })));
   }
 
   #lines(faults: readonly { message: string; place: Place; first?: Place | undefined }[]): string[] {
     const lines = [...faults]
       .sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column)
-      .map(({ message, place, first }) => `${this.name}:${place.line}:${place.column}: ${message}${first ? `; first at ${first.line}:${first.column}` : ""}`);
+      .map(({ message, place, first }) => `${this.name}:${place.line}:${place.column}: `
+        + `${message}${first ? `; first at ${first.line}:${first.column}` : ""}`);
     return lines.length > SHOWN ? [...lines.slice(0, SHOWN), `${this.name}: and ${lines.length - SHOWN} more`] : lines;
   }
 
@@ -128,25 +140,40 @@ export class YamlFile<T> {
   }
 }
 
-/** What a text says, as js-yaml reads it. @throws YAMLException for what it does not, of which the other reader knows more. */
+/**
+ * What a text says, as js-yaml reads it. @throws YAMLException for what it does not, of which the other reader knows
+ * more.
+ */
 export function readQuickly(text: string): unknown {
   // An alias may stand for anything, and again for it: the other reader counts.
   return load(text, { schema: TEXT_KEYS, maxAliases: 0 });
 }
 
-/** A path that holds from any directory, and when the one that pongd was started in is gone. @throws Failure (configuration) where it is gone already. */
+/**
+ * A path that holds from any directory, and when the one that pongd was started in is gone. @throws Failure
+ * (configuration) where it is gone already.
+ */
 export function absolute(name: string): string {
   try {
     return resolve(name);
   } catch (error) {
-    throw new Failure(`${name}: the working directory, which it lies in, is gone`, EXIT.CONFIG, { mend: "give the file's full path", cause: error });
+    throw new Failure(
+      `${name}: the working directory, which it lies in, is gone`,
+      EXIT.CONFIG,
+      { mend: "give the file's full path", cause: error },
+    );
   }
 }
 
-/** @throws Failure (configuration) for a pipe and the like, which a reload, or the image without privileges, would wait for in vain. */
+/**
+ * @throws Failure (configuration) for a pipe and the like, which a reload, or the image without privileges, would wait
+ * for in vain.
+ */
 export function checkRegular(name: string, path = name): void {
   const stat = attempt(name, () => statSync(path, { throwIfNoEntry: false }));
-  if (stat?.isFile() === false) throw new Failure(`${name}: not a regular file, and so not to be read a second time; write it to one`, EXIT.CONFIG);
+  if (stat?.isFile() === false) {
+    throw new Failure(`${name}: not a regular file, and so not to be read a second time; write it to one`, EXIT.CONFIG);
+  }
   if (stat && stat.size > MAX_BYTES) throw tooLarge(name);
 }
 
@@ -186,7 +213,8 @@ function decode(name: string, bytes: Buffer): string {
     return withLineFeeds(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     const before = withLineFeeds(new TextDecoder().decode(bytes).replace(/\ufffd.*/s, "")).split("\n");
-    throw new Failure(`${name}:${before.length}:${before[before.length - 1].length + 1}: not UTF-8; expected a text file in that encoding`, EXIT.CONFIG, { cause: error });
+    throw new Failure(`${name}:${before.length}:${before[before.length - 1].length + 1}: not UTF-8; expected a text `
+      + "file in that encoding", EXIT.CONFIG, { cause: error });
   }
 }
 
@@ -206,33 +234,52 @@ class Judge {
   readonly #places: Places | undefined;
   #keys: JsonSchema | undefined;
 
-  constructor(format: Pick<Format<unknown>, "schema" | "empty" | "secret">, value: unknown, places: Places | undefined) {
+  constructor(
+    format: Pick<Format<unknown>, "schema" | "empty" | "secret">, value: unknown, places: Places | undefined,
+  ) {
     this.#format = format;
     this.#value = value;
     this.#places = places;
   }
 
   judge(issues: readonly Issue[]): Problem[] {
-    if (this.#format.empty !== undefined && (this.#value === null || this.#value === undefined)) return [{ path: [], message: this.#format.empty }];
+    if (this.#format.empty !== undefined && (this.#value === null || this.#value === undefined)) {
+      return [{ path: [], message: this.#format.empty }];
+    }
     // A number beyond 2^53 is out of range for the schema twice over.
-    const problems = [...new Map(issues.flatMap((issue) => this.#problemsOf(issue)).map((problem) => [JSON.stringify([problem.path, problem.message]), problem])).values()];
+    const problems = [...new Map(issues.flatMap((issue) => this.#problemsOf(issue))
+      .map((problem) => [JSON.stringify([problem.path, problem.message]), problem])).values()];
     // Where a key is misspelt none is missing.
-    const unknown = new Set(problems.filter(({ which }) => which === "key").map(({ path }) => JSON.stringify(path.slice(0, -1))));
+    const unknown = new Set(
+      problems.filter(({ which }) => which === "key").map(({ path }) => JSON.stringify(path.slice(0, -1))),
+    );
     return problems.filter(({ missing, path }) => !missing || !unknown.has(JSON.stringify(path)));
   }
 
   #problemsOf(issue: Issue): Found[] {
     const path = issue.path as Path;
-    if (issue.code === "unrecognized_keys") return issue.keys.map((key) => ({ path: [...path, key], which: "key", message: this.#unknownKey(path, key) }));
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => ({ path: [...path, key], which: "key", message: this.#unknownKey(path, key) }));
+    }
     if (issue.code === "invalid_union") {
       // A map or a list says what in it is wrong, where that is what it should have been.
-      const within = issue.errors.find((branch) => branch.every(({ code, path }) => path.length > 0 || code === "unrecognized_keys"));
-      if (within && within.length > 0) return within.flatMap((inner) => this.#problemsOf({ ...inner, path: [...issue.path, ...inner.path] }));
+      const within = issue.errors.find(
+        (branch) => branch.every(({ code, path }) => path.length > 0 || code === "unrecognized_keys"),
+      );
+      if (within && within.length > 0) {
+        return within.flatMap((inner) => this.#problemsOf({ ...inner, path: [...issue.path, ...inner.path] }));
+      }
     }
     const value = valueAt(this.#value, path);
-    if (value === undefined) return [{ path: path.slice(0, -1), missing: true, message: `${this.#nameOf(path)} is missing; expected ${issue.message}` }];
-    if (typeof value === "string" && this.#lacksSpace(path, value)) return [{ path, message: `${this.#nameOf(path)} is text; ${SPACE_ADVICE}` }];
-    const shown = this.#format.secret(path) ? "something else" : typeof value === "number" ? this.#places?.written(path) ?? String(value) : show(value);
+    if (value === undefined) return [{
+      path: path.slice(0, -1), missing: true, message: `${this.#nameOf(path)} is missing; expected ${issue.message}`,
+    }];
+    if (typeof value === "string" && this.#lacksSpace(path, value)) {
+      return [{ path, message: `${this.#nameOf(path)} is text; ${SPACE_ADVICE}` }];
+    }
+    const shown = this.#format.secret(path)
+      ? "something else"
+      : typeof value === "number" ? this.#places?.written(path) ?? String(value) : show(value);
     return [{ path, message: `${this.#nameOf(path)} is ${shown}; expected ${issue.message}` }];
   }
 
@@ -256,19 +303,27 @@ class Judge {
   #keysAt(path: Path): string[] {
     let nodes: JsonSchema[] = [this.#keys ??= z.toJSONSchema(this.#format.schema, { io: "input" }) as JsonSchema];
     const maps = (all: readonly JsonSchema[]) => all.flatMap((node) => [node, ...node.anyOf ?? []]);
-    for (const step of path) nodes = maps(nodes).flatMap(({ properties, items }) => (typeof step === "number" ? items : properties?.[step]) ?? []);
+    for (const step of path) nodes = maps(nodes).flatMap(
+      ({ properties, items }) => (typeof step === "number" ? items : properties?.[step]) ?? [],
+    );
     return maps(nodes).flatMap(({ properties }) => Object.keys(properties ?? {}));
   }
 
   #unknownKey(path: Path, key: string): string {
-    const said = `unknown key ${show(this.#keyOf([...path, key]))}${path.length > 0 ? ` in ${this.#nameOf(path)}` : ""}`;
+    const said = `unknown key ${show(this.#keyOf([...path, key]))}${path.length > 0
+      ? ` in ${this.#nameOf(path)}`
+      : ""}`;
     if (this.#lacksSpace(path, key)) return `${said}; ${SPACE_ADVICE}`;
     const allowed = this.#keysAt(path);
     const meant = nearest(key, allowed);
     if (meant !== undefined) return `${said}; did you mean ${meant}?`;
-    if (/^[0-9A-Fa-f:]+:?$/.test(key) && path[0] === "prefixes") return `${said}; expected a prefix in quotes, since it ends with a colon`;
+    if (/^[0-9A-Fa-f:]+:?$/.test(key) && path[0] === "prefixes") {
+      return `${said}; expected a prefix in quotes, since it ends with a colon`;
+    }
     const top = this.#keysAt([]);
-    const elsewhere = path.length > 0 ? top.includes(key) && "at the top of the file" : top.find((map) => this.#keysAt([map]).includes(key));
+    const elsewhere = path.length > 0
+      ? top.includes(key) && "at the top of the file"
+      : top.find((map) => this.#keysAt([map]).includes(key));
     if (elsewhere) return `${said}; did you mean the one ${path.length > 0 ? elsewhere : `in ${elsewhere}`}?`;
     return `${said}; expected ${allowed.join(", ")}`;
   }
@@ -277,19 +332,25 @@ class Judge {
 /** The candidate that takes the fewest typing errors, if they are few. */
 function nearest(text: string, candidates: readonly string[]): string | undefined {
   const written = text.toLowerCase().replaceAll("-", "_").slice(0, SHOWN_CHARACTERS);
-  const distances = candidates.map((candidate) => [distance(written, candidate), candidate] as const).sort(([a], [b]) => a - b);
+  const distances = candidates.map((candidate) => [distance(written, candidate), candidate] as const)
+    .sort(([a], [b]) => a - b);
   const [best] = distances;
   return best[0] <= Math.max(1, Math.floor(best[1].length / 3)) ? best[1] : undefined;
 }
 
-/** Letters to add, remove, replace, or swap with their neighbours, to make one text the other (optimal string alignment). */
+/**
+ * Letters to add, remove, replace, or swap with their neighbours, to make one text the other (optimal string
+ * alignment).
+ */
 function distance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
     for (let j = 1; j <= b.length; j++) {
       row[j] = Math.min(rows[i - 1][j] + 1, row[j - 1] + 1, rows[i - 1][j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) row[j] = Math.min(row[j], rows[i - 2][j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        row[j] = Math.min(row[j], rows[i - 2][j - 2] + 1);
+      }
     }
     rows.push(row);
   }
@@ -317,7 +378,11 @@ function valueAt(value: unknown, path: Path): unknown {
 function salvage(value: unknown): Document {
   const list = (name: string) => {
     const entries = valueAt(value, [name]);
-    return Array.isArray(entries) ? entries.map((entry: unknown) => [entry, valueAt(entry, ["prefix"])].find((text) => typeof text === "string") ?? "") : [];
+    return Array.isArray(entries)
+      ? entries.map(
+          (entry: unknown) => [entry, valueAt(entry, ["prefix"])].find((text) => typeof text === "string") ?? "",
+        )
+      : [];
   };
   const format = LOG_FORMATS.find((name) => name === valueAt(value, ["log", "format"]));
   return { prefixes: list("prefixes"), except: list("except"), log: { format } };
@@ -327,6 +392,8 @@ function salvage(value: unknown): Document {
 export class ConfigFile extends YamlFile<Document> {
   /** @throws Failure (configuration) for what cannot be read, or is no YAML. */
   constructor(name: string, path?: string | number) {
-    super(name, { schema, empty: "the file is empty; expected keys like prefixes", secret: () => false, salvage }, path);
+    super(
+      name, { schema, empty: "the file is empty; expected keys like prefixes", secret: () => false, salvage }, path,
+    );
   }
 }

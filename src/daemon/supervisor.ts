@@ -1,12 +1,13 @@
 /**
  * The supervisor of a run: it starts the parts, one after the other, and ends them the other way round.
  *
- *  up:    HTTP (not ready) → device → addresses and routes → a worker a queue → ready; where privileges are to be dropped, an image
+ * up:    HTTP (not ready) → device → addresses and routes → a worker a queue → ready; where privileges are to be
+ * dropped, an image
  *         of the process before this one has made the device, and this one finds it with its queues open
  *  down:  not ready → workers drain and end → device closed, and gone → HTTP closed
  *
- * A failure at any step, or of any part later, goes down the same way. A worker that crashes is started again (queues.ts), and a
- * configuration that is wrong changes nothing (reload.ts).
+ * A failure at any step, or of any part later, goes down the same way. A worker that crashes is started again
+ * (queues.ts), and a configuration that is wrong changes nothing (reload.ts).
  */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
@@ -64,8 +65,8 @@ export interface Summary extends Verdicts {
 }
 
 /**
- * Runs until SIGINT or SIGTERM, and returns what was answered. `onRunning` is called once packets are answered. `reread` returns the
- * options as they are to be from now on, for a reload; without it there is none.
+ * Runs until SIGINT or SIGTERM, and returns what was answered. `onRunning` is called once packets are answered.
+ * `reread` returns the options as they are to be from now on, for a reload; without it there is none.
  * @throws Failure when something fails; by then all that was made is gone again.
  */
 export async function run(
@@ -125,7 +126,8 @@ export async function run(
     if (options.queueFds) log.debug({ threads: assertUnprivileged() }, "no thread has any capability");
     status.ready();
     onRunning({
-      device: device.name, premade: device.premade, mtu: device.mtu, queues: queues.length, hostAddresses: hosts.map(({ text }) => text),
+      device: device.name, premade: device.premade, mtu: device.mtu, queues: queues.length, hostAddresses: hosts
+        .map(({ text }) => text),
       engine: options.engine, io: queues[0].io, urls: http.urls, examples: served.examples,
     });
     status.catchUp();
@@ -141,8 +143,13 @@ export async function run(
   return summary();
 }
 
-/** Opens the server of the operator's side, at the sockets that systemd has opened or where the options say. @throws Failure */
-async function startWeb(options: RunOptions, status: Status, log: Logger): Promise<{ http: HttpServer; web: WebFile | undefined }> {
+/**
+ * Opens the server of the operator's side, at the sockets that systemd has opened or where the options say. @throws
+ * Failure
+ */
+async function startWeb(
+  options: RunOptions, status: Status, log: Logger,
+): Promise<{ http: HttpServer; web: WebFile | undefined }> {
   const { listen, listenGiven, maxRequests, webConfig } = options;
   const web = webConfig === undefined ? undefined : await openWebConfig(webConfig, log);
   const inherited = inheritedSockets();
@@ -158,5 +165,7 @@ async function openWebConfig(name: string, log: Logger): Promise<WebFile> {
 }
 
 function summarize(queues: readonly Queue[], since: number): Summary {
-  return { ...verdicts(queues), writeErrors: total(queues, Counter.writeErrors), seconds: (performance.now() - since) / 1000 };
+  return {
+    ...verdicts(queues), writeErrors: total(queues, Counter.writeErrors), seconds: (performance.now() - since) / 1000,
+  };
 }

@@ -2,7 +2,9 @@ import {
   ASKED, DEADLINE, FRAME_OFFSET, MAC, MAC_POLICY, Mode, MODE, MTU, NEXT_TABLE, PACKET_SIZE, READ_ARMED,
   READ_ERROR, REASSEMBLIES, REASSEMBLY, RING_FD, SEED, STOP, TABLE_SIZE, WAKE_ARMED, WRITES_PENDING,
 } from "../../abi/control.js";
-import { Counter, COUNTERS, Drop, DROPPED, MAX_PROTOCOLS, MAX_DROPS, PREFIX_REPLIES, REPLIES } from "../../abi/counters.js";
+import {
+  Counter, COUNTERS, Drop, DROPPED, MAX_PROTOCOLS, MAX_DROPS, PREFIX_REPLIES, REPLIES,
+} from "../../abi/counters.js";
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
 import { SLOT_ALIGN, SLOT_BASE, SLOTS } from "../../abi/slots.js";
@@ -38,7 +40,10 @@ export interface MemoryOptions {
  */
 export class LinearMemory {
   readonly memory: WebAssembly.Memory;
-  /** Counters by the indices of abi/counters.ts. Another thread adds to them; a load is one aligned machine word, so it is never torn. */
+  /**
+   * Counters by the indices of abi/counters.ts. Another thread adds to them; a load is one aligned machine word, so it
+   * is never torn.
+   */
   readonly counters: Float64Array;
   /** Bytes that a read may bring: a packet of the MTU, or a frame around one. */
   readonly packetSize: number;
@@ -70,7 +75,9 @@ export class LinearMemory {
     const size = slotSize(frameOffset + packetSize);
     const tableSize = NODES + Math.ceil((reloadable ? MAX_NODES : 4 * table.nodes.length) / SLOT_ALIGN) * SLOT_ALIGN;
     const buffers = SLOT_BASE + SLOTS * size + (reloadable ? 2 : 1) * tableSize;
-    const pages = Math.ceil((buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0)) / WASM_PAGE);
+    const pages = Math.ceil(
+      (buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0)) / WASM_PAGE,
+    );
     const memory = reserve(pages);
     const words = new Uint32Array(memory.buffer);
     words[PACKET_SIZE / 4] = packetSize;
@@ -92,17 +99,22 @@ export class LinearMemory {
   }
 
   /**
-   * Has the engine use this table from its next batch on. Before the next one, the packet loop must have come to its top: then
-   * nobody uses the last one any more. @throws RangeError where it does not fit: of a memory that is not reloadable, none but the first does.
+   * Has the engine use this table from its next batch on. Before the next one, the packet loop must have come to its
+   * top: then nobody uses the last one any more. @throws RangeError where it does not fit: of a memory that is not
+   * reloadable, none but the first does.
    */
   serve({ roots, nodes, answers, limits }: Table): void {
     const { buffer } = this.memory;
     const words = new Uint32Array(buffer);
     const [first, second] = this.#tables;
     const at = words[NEXT_TABLE / 4] === first ? second : first;
-    if (at + NODES + nodes.byteLength > Math.min(at + words[TABLE_SIZE / 4], words[REASSEMBLY / 4])) throw new RangeError(`a table with ${nodes.byteLength} bytes of nodes`);
+    if (at + NODES + nodes.byteLength > Math.min(at + words[TABLE_SIZE / 4], words[REASSEMBLY / 4])) {
+      throw new RangeError(`a table with ${nodes.byteLength} bytes of nodes`);
+    }
     const place = (entries: Uint32Array, to: number, from = 0) => {
-      for (let i = from; i < entries.length; i++) words[to + i] = entries[i] < FIRST_NODE ? entries[i] : entries[i] - FIRST_NODE + at + NODES;
+      for (let i = from; i < entries.length; i++) {
+        words[to + i] = entries[i] < FIRST_NODE ? entries[i] : entries[i] - FIRST_NODE + at + NODES;
+      }
     };
     words.set(roots.subarray(0, TRIE / 4), at / 4);
     place(roots, at / 4, TRIE / 4);
@@ -118,11 +130,14 @@ export class LinearMemory {
     new Float64Array(this.memory.buffer, PREFIX_BUCKETS + BUCKET_SIZE * index, 2).fill(0);
   }
 
-  /** Puts a memory in order whose packet loop crashed. What was with it is counted as lost; what was counted stays so. */
+  /**
+   * Puts a memory in order whose packet loop crashed. What was with it is counted as lost; what was counted stays so.
+   */
   recover(): void {
     const words = new Int32Array(this.memory.buffer);
     const counters = this.counters;
-    const verdicts = counters.subarray(REPLIES, REPLIES + MAX_PROTOCOLS).reduce((a, b) => a + b) + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b);
+    const verdicts = counters.subarray(REPLIES, REPLIES + MAX_PROTOCOLS).reduce((a, b) => a + b)
+      + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b);
     counters[DROPPED + Drop.worker_crash] += counters[Counter.packetsReceived] - verdicts;
     counters[Counter.held] = 0;
     // Replies that the kernel had been offered, and counted as sent.
@@ -131,7 +146,9 @@ export class LinearMemory {
     for (const word of [WRITES_PENDING, READ_ARMED, WAKE_ARMED, READ_ERROR, DEADLINE]) words[word / 4] = 0;
     words[DEADLINE / 4 + 1] = 0;
     words.fill(0, RINGS / 4, URING_END / 4);
-    if (words[REASSEMBLIES / 4] > 0) words.fill(0, words[REASSEMBLY / 4] / 4, (words[REASSEMBLY / 4] + REASSEMBLY_TABLE_SIZE) / 4);
+    if (words[REASSEMBLIES / 4] > 0) {
+      words.fill(0, words[REASSEMBLY / 4] / 4, (words[REASSEMBLY / 4] + REASSEMBLY_TABLE_SIZE) / 4);
+    }
     this.slots.freeAll(this.slotSize);
   }
 
@@ -166,7 +183,10 @@ function reserve(pages: number): WebAssembly.Memory {
   }
 }
 
-/** Room for that many bytes, in an odd number of cache lines, so that slots do not all begin in the same few sets of the cache. */
+/**
+ * Room for that many bytes, in an odd number of cache lines, so that slots do not all begin in the same few sets of the
+ * cache.
+ */
 function slotSize(bytes: number): number {
   return (Math.ceil(bytes / SLOT_ALIGN) | 1) * SLOT_ALIGN;
 }

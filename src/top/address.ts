@@ -19,7 +19,9 @@ export interface MetricsAddress {
 
 /** Reads host, host:port, unix:PATH, or a URL with or without /metrics. @throws Failure (usage) */
 export function parseMetricsAddress(text: string): MetricsAddress {
-  if (text.startsWith("unix:/")) return { ...parseUrl("http://localhost"), name: text, connection: { socketPath: text.slice("unix:".length) } };
+  if (text.startsWith("unix:/")) {
+    return { ...parseUrl("http://localhost"), name: text, connection: { socketPath: text.slice("unix:".length) } };
+  }
   // A URL has no room for the zone of an address, [fe80::1%eth0].
   const [, address = "", zone = ""] = /\[([^\]%]*)%(?:25)?([^\]]+)\]/.exec(text) ?? [];
   const hostname = `${address}%${zone}`;
@@ -56,9 +58,13 @@ function checkHost(url: string): void {
   const [, authority = ""] = /^[^:]*:\/\/(?:[^/?#]*@)?([^/?#]*)/.exec(url) ?? [];
   const [, bracketed] = (/^\[(.*)\](?::\d*)?$/s.exec(authority) ?? []) as (string | undefined)[];
   const host = bracketed ?? (isIPv6(authority) ? authority : authority.replace(/:\d*$/, ""));
-  if (isIncomplete(host)) throw new Failure(`"${host}" is not an IPv4 address; write four numbers from 0 to 255, like 127.0.0.1`, EXIT.USAGE);
+  if (isIncomplete(host)) {
+    throw new Failure(`"${host}" is not an IPv4 address; write four numbers from 0 to 255, like 127.0.0.1`, EXIT.USAGE);
+  }
   if (!isIPv6(host)) return;
-  if (bracketed === undefined) throw new Failure(`"${host}" is an IPv6 address; put it in brackets, like [::1]:${DEFAULT_PORT}`, EXIT.USAGE);
+  if (bracketed === undefined) {
+    throw new Failure(`"${host}" is an IPv6 address; put it in brackets, like [::1]:${DEFAULT_PORT}`, EXIT.USAGE);
+  }
 }
 
 /** What is no escape of UTF-8 is as it was written. */

@@ -1,4 +1,7 @@
-/** Gets /metrics, again and again, over one connection where that stays. What comes back is somebody else's: it has bounds. */
+/**
+ * Gets /metrics, again and again, over one connection where that stays. What comes back is somebody else's: it has
+ * bounds.
+ */
 import type { Agent, IncomingMessage } from "node:http";
 import * as https from "node:https";
 import { http } from "../base/builtin.js";
@@ -33,10 +36,13 @@ export class Scraper {
   constructor(address: MetricsAddress, credentials: Credentials, timeoutMs = TIMEOUT_MS) {
     this.#timeoutMs = timeoutMs;
     this.#address = address;
-    this.#agent = address.url.protocol === "https:" ? new https.Agent({ keepAlive: true, maxSockets: 1, ...credentials }) : new http.Agent({ keepAlive: true, maxSockets: 1 });
+    this.#agent = address.url.protocol === "https:"
+      ? new https.Agent({ keepAlive: true, maxSockets: 1, ...credentials })
+      : new http.Agent({ keepAlive: true, maxSockets: 1 });
     this.#headers = {
       accept: "text/plain; version=0.0.4",
-      ...address.user !== undefined && { authorization: `Basic ${Buffer.from(`${address.user}:${address.password ?? ""}`).toString("base64")}` },
+      ...address.user !== undefined
+      && { authorization: `Basic ${Buffer.from(`${address.user}:${address.password ?? ""}`).toString("base64")}` },
     };
   }
 
@@ -59,14 +65,18 @@ export class Scraper {
   #get(signal: AbortSignal): Promise<string> {
     const { url, connection } = this.#address;
     return new Promise((resolve, reject) => {
-      const request = (url.protocol === "https:" ? https : http).get(url, { ...connection, agent: this.#agent, headers: this.#headers, signal });
+      const request = (url.protocol === "https:" ? https : http).get(
+        url, { ...connection, agent: this.#agent, headers: this.#headers, signal },
+      );
       const fail = (error: Error) => {
         clearTimeout(timer);
         // What else it has to say may be without an end.
         request.destroy();
         reject(error);
       };
-      const timer = setTimeout(() => { fail(new Error(`no answer within ${this.#timeoutMs / 1000} s`)); }, this.#timeoutMs);
+      const timer = setTimeout(
+        () => { fail(new Error(`no answer within ${this.#timeoutMs / 1000} s`)); }, this.#timeoutMs,
+      );
       request.on("error", fail).on("response", (response) => {
         const chunks: Buffer[] = [];
         let length = 0;
@@ -96,11 +106,14 @@ function refusalOf({ statusCode, statusMessage = "", headers: { location } }: In
     case 200:
       return undefined;
     case 401:
-      return "it wants another user or password; write https://USER@host:port and give --password-file FILE or PONGD_PASSWORD";
+      return "it wants another user or password; write https://USER@host:port and give --password-file FILE or "
+        + "PONGD_PASSWORD";
     case 503:
       return "503: pongd is not up yet";
     default:
-      return location === undefined ? `${statusCode ?? 0} ${statusMessage}: no metrics are there; is it a pongd?` : `${statusCode ?? 0}: it refers to ${location}; give that address`;
+      return location === undefined
+        ? `${statusCode ?? 0} ${statusMessage}: no metrics are there; is it a pongd?`
+        : `${statusCode ?? 0}: it refers to ${location}; give that address`;
   }
 }
 
@@ -117,7 +130,8 @@ function explain(error: unknown, protocol: string): string {
     case "EAI_AGAIN":
       return "there is no such host";
     case "ECONNRESET":
-      return `the connection was closed before the answer's end (${message})${protocol === "http:" ? "; with TLS, write https://" : ""}`;
+      return "the connection was closed before the answer's end "
+        + `(${message})${protocol === "http:" ? "; with TLS, write https://" : ""}`;
     case "SELF_SIGNED_CERT_IN_CHAIN":
     case "DEPTH_ZERO_SELF_SIGNED_CERT":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":

@@ -27,10 +27,15 @@ export const CURVES = { CurveP256: "P-256", CurveP384: "P-384", CurveP521: "P-52
 export const VERSIONS = { TLS10: "TLSv1", TLS11: "TLSv1.1", TLS12: "TLSv1.2", TLS13: "TLSv1.3" } as const;
 
 /** Go's ClientAuthType; RequireClientCert is what exporters called RequireAnyClientCert first. */
-export const CLIENT_AUTH = ["NoClientCert", "RequestClientCert", "RequireAnyClientCert", "RequireClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"] as const;
+export const CLIENT_AUTH = [
+  "NoClientCert", "RequestClientCert", "RequireAnyClientCert", "RequireClientCert", "VerifyClientCertIfGiven",
+  "RequireAndVerifyClientCert",
+] as const;
 
 /** Nanoseconds in each unit of a Go duration. */
-const UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+const UNITS: Readonly<Record<string, number>> = {
+  ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9,
+};
 const PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
 
 /** Milliseconds of a Go duration, whose numbers without a unit are nanoseconds; undefined for what is none. */
@@ -43,7 +48,8 @@ export function durationMs(value: string | number): number | undefined {
 }
 
 const PEM = "text in PEM";
-const HASH = "a bcrypt hash of a cost from 4 to 16, 60 characters that begin with $2a$, $2b$ or $2y$, such as htpasswd -nBC 10 \"\" prints";
+const HASH = "a bcrypt hash of a cost from 4 to 16, 60 characters that begin with $2a$, $2b$ or $2y$, such as "
+  + "htpasswd -nBC 10 \"\" prints";
 const INTERVAL = "a duration like 1s, 250ms or 1m30s";
 const BURST = "a whole number, 0 or more";
 
@@ -63,12 +69,17 @@ function namesOf<T extends object>(names: T) {
 /** Blank is as if it were not there. A number is what YAML makes of `X-XSS-Protection: 1`. */
 function header(...values: readonly string[]) {
   const expected = values.length > 0 ? values.join(" or ") : "text for a header, on one line";
-  return key(z.union([z.string(), z.number()], expected).refine((value) => value === "" || (values.length > 0 ? values.includes(String(value)) : isHeaderValue(String(value))), expected));
+  return key(z.union([z.string(), z.number()], expected).refine(
+    (value) => value === "" || (values.length > 0 ? values.includes(String(value)) : isHeaderValue(String(value))),
+    expected,
+  ));
 }
 
 /** zod leaves that key out, and a user with it. */
 function refusePrototype(value: unknown, context: z.core.$RefinementCtx): unknown {
-  if (typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__")) context.addIssue({ code: "custom", message: "users of other names than __proto__", input: value });
+  if (typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__")) {
+    context.addIssue({ code: "custom", message: "users of other names than __proto__", input: value });
+  }
   return value;
 }
 
@@ -107,9 +118,15 @@ export const schema = map({
       "Strict-Transport-Security": header(),
     })),
   })),
-  basic_auth_users: key(z.preprocess(refusePrototype, z.record(z.string(), z.string(HASH).regex(/^\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$/, HASH), "a map of users, each with the hash of a password, after a colon and a space"))),
+  basic_auth_users: key(z.preprocess(refusePrototype, z.record(
+    z.string(),
+    z.string(HASH).regex(/^\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$/, HASH),
+    "a map of users, each with the hash of a password, after a colon and a space",
+  ))),
   rate_limit: key(map({
-    interval: key(z.union([z.string(), z.int().min(0)], INTERVAL).refine((value) => durationMs(value) !== undefined, INTERVAL)),
+    interval: key(
+      z.union([z.string(), z.int().min(0)], INTERVAL).refine((value) => durationMs(value) !== undefined, INTERVAL),
+    ),
     burst: key(whole(0, Number.MAX_SAFE_INTEGER, BURST)),
   })),
 }, "a map of keys like tls_server_config");

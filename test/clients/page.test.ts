@@ -19,7 +19,9 @@ const VIEWPORTS = { phone: { width: 360, height: 740 }, desktop: { width: 1280, 
 const SCHEMES = ["light", "dark"] as const;
 
 /** A page and what there is to complain of: whatever the console says, and requests to elsewhere. */
-async function open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<{ page: Page; complaints: string[] }> {
+async function open(
+  browser: Browser, url: string, options: BrowserContextOptions = {},
+): Promise<{ page: Page; complaints: string[] }> {
   const context = await browser.newContext(options);
   const page = await context.newPage();
   const complaints = await goto(page, url, (requested) => requested.startsWith(url));
@@ -38,7 +40,9 @@ async function state(page: Page, text: string): Promise<void> {
 /** In the page: all its figures but rates, as numbers where they are. A row's note is behind its cells. */
 function shown(): { tiles: Record<string, number>; tables: Record<string, (string | number)[][]> } {
   const read = (text: string) => /^[\d,]+$/.test(text) ? Number(text.replaceAll(",", "")) : text;
-  const tiles = ["received", "replied", "dropped", "overrun"].map((id) => [id, read(document.getElementById(id)?.textContent ?? "")]);
+  const tiles = ["received", "replied", "dropped", "overrun"].map(
+    (id) => [id, read(document.getElementById(id)?.textContent ?? "")],
+  );
   const tables = Array.from(document.querySelectorAll("tbody"), (body) => {
     const entries: (string | number)[][] = [];
     for (const row of body.rows) {
@@ -48,7 +52,10 @@ function shown(): { tiles: Record<string, number>; tables: Record<string, (strin
     }
     return [body.id, entries];
   });
-  return { tiles: Object.fromEntries(tiles) as Record<string, number>, tables: Object.fromEntries(tables) as Record<string, (string | number)[][]> };
+  return {
+    tiles: Object.fromEntries(tiles) as Record<string, number>,
+    tables: Object.fromEntries(tables) as Record<string, (string | number)[][]>,
+  };
 }
 
 /** The page as one that is in front, or not: a headless browser has them all in front. */
@@ -63,7 +70,9 @@ async function assertAccessible(page: Page): Promise<void> {
   // As the debugger, whom the page's policy does not bind.
   await page.evaluate(axe.source);
   const { violations, passes } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run());
-  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`), []);
+  assert.deepEqual(violations.map(
+    ({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`,
+  ), []);
   assert.ok(passes.some(({ id }) => id === "color-contrast"));
 }
 
@@ -101,7 +110,10 @@ prefixes:
   /** Waits until the page shows what /metrics has. */
   async function settled(page: Page): Promise<ReturnType<typeof shown>> {
     const metrics = await pongd.metrics();
-    await page.waitForFunction((received) => document.getElementById("received")?.textContent.replaceAll(",", "") === received, String(sum(metrics, "pongd_packets_received_total")));
+    await page.waitForFunction(
+      (received) => document.getElementById("received")?.textContent.replaceAll(",", "") === received,
+      String(sum(metrics, "pongd_packets_received_total")),
+    );
     return page.evaluate(shown);
   }
 
@@ -110,7 +122,9 @@ prefixes:
     await state(page, "Live");
     assert.equal(await page.locator("#hint").isVisible(), true);
     assert.match(await page.locator("#hint").innerText(), /ping 10\.99\.1\.1$/);
-    const moved = page.waitForFunction(() => ["replied-rate", "dropped-rate"].every((id) => Number.parseFloat(document.getElementById(id)?.textContent ?? "") > 0));
+    const moved = page.waitForFunction(() => ["replied-rate", "dropped-rate"].every(
+      (id) => Number.parseFloat(document.getElementById(id)?.textContent ?? "") > 0,
+    ));
     await Promise.all([
       moved,
       ns.ok("ping", "-q", "-i", "0.002", "-c", "1000", "10.99.1.1"),
@@ -126,7 +140,10 @@ prefixes:
     const [{ stats64 }] = await ns.ip<{ stats64: { tx: { dropped: number } } }>("-s", "link", "show", "pong0");
     assert.ok(stats64.tx.dropped > 1000);
     const total = (name: string) => sum(metrics, `pongd_${name}_total`);
-    assert.deepEqual(tiles, { received: total("packets_received"), replied: total("replies"), dropped: total("packets_dropped"), overrun: stats64.tx.dropped });
+    assert.deepEqual(tiles, {
+      received: total("packets_received"), replied: total("replies"), dropped: total("packets_dropped"),
+      overrun: stats64.tx.dropped,
+    });
     assert.equal(tiles.received, tiles.replied + tiles.dropped);
     const reasons = new Map<string, number>();
     for (const [sample, value] of metrics) {
@@ -138,11 +155,15 @@ prefixes:
     const prefix = (labels: string) => metrics.get(`pongd_prefix_replies_total{${labels}}`);
     const name = HOSTILE.replaceAll("\"", "\\\"");
     assert.deepEqual(tables.prefixes.map(([prefix, replies, , name]) => [prefix, replies, name]), [
-      ["10.99.0.0/16", prefix("prefix=\"10.99.0.0/16\",name=\"lab\""), "lab"], ["192.0.2.0/24", prefix(`prefix="192.0.2.0/24",name="${name}"`), HOSTILE], ["10.99.7.0/24", 0, undefined],
+      ["10.99.0.0/16", prefix("prefix=\"10.99.0.0/16\",name=\"lab\""), "lab"], [
+        "192.0.2.0/24", prefix(`prefix="192.0.2.0/24",name="${name}"`), HOSTILE,
+      ], ["10.99.7.0/24", 0, undefined],
     ]);
     const [, engine, io] = /queue="0",engine="(\w+)",io="(\w+)"/.exec([...metrics.keys()].join("\n")) ?? [];
     assert.deepEqual(tables.queues, ["0", "1"].map((queue) => {
-      const its = (name: string) => sum(new Map([...metrics].filter(([sample]) => sample.includes(`queue="${queue}"`))), `pongd_${name}_total`);
+      const its = (name: string) => sum(
+        new Map([...metrics].filter(([sample]) => sample.includes(`queue="${queue}"`))), `pongd_${name}_total`,
+      );
       return [Number(queue), engine, io, its("packets_received"), its("replies"), its("packets_dropped"), 0];
     }));
     assert.equal(await page.evaluate(() => document.images.length), 0);
@@ -156,7 +177,8 @@ prefixes:
     await settled(page);
     await pongd.stop();
     await state(page, "Connection lost; trying again");
-    const rates = await page.locator("[id$=-rate], #reasons td:nth-child(3), #prefixes td:nth-child(3)").allInnerTexts();
+    const rates = await page.locator("[id$=-rate], #reasons td:nth-child(3), #prefixes td:nth-child(3)")
+      .allInnerTexts();
     assert.deepEqual(new Set(rates), new Set(["–"]));
     pongd = await Pongd.start(ns, "--config", config);
     await state(page, "Live");
@@ -166,7 +188,9 @@ prefixes:
   });
 
   test("20 who listen and two pages leave nothing behind, and a page that nobody looks at takes no connection", async () => {
-    const descriptors = (count: (now: number) => boolean) => pongd.until((metrics) => count(metrics.get("process_open_fds") ?? NaN)).then((metrics) => metrics.get("process_open_fds") ?? NaN);
+    const descriptors = (count: (now: number) => boolean) => pongd.until(
+      (metrics) => count(metrics.get("process_open_fds") ?? NaN),
+    ).then((metrics) => metrics.get("process_open_fds") ?? NaN);
     const before = await descriptors(() => true);
     const listening = ns.spawn(process.execPath, "--input-type=module", "-e", `
       const read = async () => (await fetch("${url}events")).body.getReader().read();
@@ -199,17 +223,28 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   const figures = (count: number, prefixes: number): Snapshot => ({
     since: Date.now() - 93_784_000, example: undefined, host: "lab7", device: { name: "pong0", state: "up", mtu: 1500 },
     figures: {
-      at: Date.now(), version: "0.1.0", ready: true, overrun: 0, dropped: { icmp_csum: count, [HOSTILE]: 12 }, prefixCount: prefixes,
-      queues: [{ queue: "0", engine: "wasm", io: "uring", received: 3 * count, replied: 2 * count, dropped: count, restarts: 0 }],
+      at: Date.now(), version: "0.1.0", ready: true, overrun: 0, dropped: {
+        icmp_csum: count, [HOSTILE]: 12,
+      }, prefixCount: prefixes,
+      queues: [{
+        queue: "0", engine: "wasm", io: "uring", received: 3 * count, replied: 2 * count, dropped: count, restarts: 0,
+      }],
       prefixes: Array.from({ length: Math.min(prefixes, 100) }, (_, i) => {
-        return { prefix: `2001:db8:1234:5678:9abc:def0:${i}:0/112`, name: [HOSTILE, "x".repeat(64)].at(i), replied: 1_000_000 * (100 - i) };
+        return {
+          prefix: `2001:db8:1234:5678:9abc:def0:${i}:0/112`, name: [HOSTILE, "x".repeat(64)].at(i),
+          replied: 1_000_000 * (100 - i),
+        };
       }),
     },
   });
   before(async () => {
-    browser = await chromium.launch({ executablePath: execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim() });
+    browser = await chromium.launch(
+      { executablePath: execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim() },
+    );
     events = new Events(() => live, 50);
-    http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
+    http = await serveLocally(
+      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events },
+    );
   });
   after(async () => {
     await browser.close();
@@ -223,13 +258,17 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
       test(`${colorScheme}, ${name}: it fits, and axe finds nothing wrong`, async () => {
         const { page, complaints } = await open(browser, http.url, { colorScheme, viewport });
         await page.locator("#queues tr").waitFor();
-        const [scrollWidth, background] = await page.evaluate(() => [document.documentElement.scrollWidth, getComputedStyle(document.body).backgroundColor] as const);
+        const [scrollWidth, background] = await page.evaluate(
+          () => [document.documentElement.scrollWidth, getComputedStyle(document.body).backgroundColor] as const,
+        );
         assert.ok(scrollWidth <= viewport.width, `${scrollWidth} pixels wide`);
         assert.equal(background, colorScheme === "light" ? "rgb(255, 255, 255)" : "rgb(20, 23, 27)");
         for (const id of ["reasons", "prefixes"]) {
           const { hidden, tallest } = await page.locator(`#${id}`).evaluate((body) => {
             const scroll = body.closest(".scroll") ?? document.body;
-            const rows = Array.from((body as HTMLTableSectionElement).rows, (row) => row.getBoundingClientRect().height);
+            const rows = Array.from(
+              (body as HTMLTableSectionElement).rows, (row) => row.getBoundingClientRect().height,
+            );
             return { hidden: scroll.scrollWidth - scroll.clientWidth, tallest: Math.max(...rows) };
           });
           assert.equal(hidden, 0, id);
@@ -251,16 +290,23 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
       const { what, outline } = await page.evaluate(() => {
         const focused = document.activeElement;
         const label = focused?.getAttribute("aria-labelledby");
-        return { what: (label ? document.getElementById(label) : focused)?.textContent, outline: focused && getComputedStyle(focused).outlineStyle };
+        return {
+          what: (label ? document.getElementById(label) : focused)?.textContent,
+          outline: focused && getComputedStyle(focused).outlineStyle,
+        };
       });
       assert.equal(outline, "solid", what);
       reached.push(what);
     }
-    assert.deepEqual(reached, ["Pause", "Metrics", "Healthy", "Ready", "Drops by reason", "Prefixes", "/metrics", "Queues"]);
+    assert.deepEqual(
+      reached, ["Pause", "Metrics", "Healthy", "Ready", "Drops by reason", "Prefixes", "/metrics", "Queues"],
+    );
     assert.equal(await page.locator("#more").innerText(), "1,134 more are counted at /metrics.");
     await page.locator("[aria-labelledby=prefixes-title][role=region]").focus();
     await page.keyboard.press("End");
-    await page.waitForFunction(() => (document.querySelector("[aria-labelledby=prefixes-title][role=region]")?.scrollTop ?? 0) > 100);
+    await page.waitForFunction(
+      () => (document.querySelector("[aria-labelledby=prefixes-title][role=region]")?.scrollTop ?? 0) > 100,
+    );
     await page.locator("#pause").focus();
     await page.keyboard.press("Space");
     await state(page, "Paused");
@@ -299,8 +345,12 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   test("what nothing is dropped for has no rows, and says so; a reason of another version has no sentence", async () => {
     const { page } = await open(browser, http.url);
     await page.locator("#reasons tr").first().waitFor();
-    const reasons = async () => (await page.evaluate(shown)).tables.reasons.map(([reason, count, , note]) => [reason, count, note]);
-    assert.deepEqual(await reasons(), [["icmp_csum", 1_000_000, "The ICMP checksum is wrong."], [HOSTILE, 12, undefined]]);
+    const reasons = async () => (await page.evaluate(shown)).tables.reasons.map(
+      ([reason, count, , note]) => [reason, count, note],
+    );
+    assert.deepEqual(
+      await reasons(), [["icmp_csum", 1_000_000, "The ICMP checksum is wrong."], [HOSTILE, 12, undefined]],
+    );
     assert.equal(await page.locator("#no-reasons").isVisible(), false);
     const all = figures(1, 1);
     live = { ...all, figures: { ...all.figures, dropped: {} } };
@@ -321,18 +371,26 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
       listening = new Events(() => {
         seconds += seconds < end ? 10 : 0.0001;
         const next = figures(PER_SECOND / 2 * seconds + burst, 1);
-        return { ...next, figures: { ...next.figures, at: 1000 * seconds, prefixes: [{ prefix: "10.99.0.0/16", replied: PER_SECOND * seconds }] } };
+        return { ...next, figures: {
+          ...next.figures, at: 1000 * seconds, prefixes: [{ prefix: "10.99.0.0/16", replied: PER_SECOND * seconds }],
+        } };
       }, 50);
-      steady = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events: listening });
+      steady = await serveLocally(
+        { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events: listening },
+      );
     });
     after(() => steady.close());
     beforeEach(() => {
       seconds = burst = 0;
       end = 60;
     });
-    const texts = (page: Page) => page.locator("#replied-rate, #dropped-rate, #reasons td:nth-child(3), #prefixes td:nth-child(3)").allInnerTexts();
+    const texts = (page: Page) => page.locator(
+      "#replied-rate, #dropped-rate, #reasons td:nth-child(3), #prefixes td:nth-child(3)",
+    ).allInnerTexts();
     const RATES = ["2\u00a0k", "1\u00a0k", "1,000", "0", "2,000"];
-    const follows = (page: Page) => page.waitForFunction((rate) => document.getElementById("replied-rate")?.textContent === rate, RATES[0]);
+    const follows = (page: Page) => page.waitForFunction(
+      (rate) => document.getElementById("replied-rate")?.textContent === rate, RATES[0],
+    );
 
     test("Pause leaves all as it is; the time until it goes on is a gap, and no rate is of it", async () => {
       const { page } = await open(browser, steady.url);
@@ -356,7 +414,8 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
         readings.add(await page.locator("#replies-chart .reading").innerText());
       }
       const values = [...readings].map((reading) => /: (.*) replies a second\.$/.exec(reading)?.[1]);
-      // A browser may show a page a moment after it has loaded it: then it connects twice, and each connection begins with a gap.
+      // A browser may show a page a moment after it has loaded it: then it connects twice, and each connection begins
+      // with a gap.
       assert.match(values.join(), /^(–,)+(2\u00a0k,)+–,2\u00a0k/);
     });
 
@@ -381,24 +440,35 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     const { page } = await open(browser, http.url);
     await page.locator("#queues tr").waitFor();
     const { figures: before } = live ?? assert.fail();
-    const ink = () => page.evaluate(() => Array.from(document.querySelectorAll("canvas"), (canvas) => canvas.toDataURL()));
+    const ink = () => page.evaluate(
+      () => Array.from(document.querySelectorAll("canvas"), (canvas) => canvas.toDataURL()),
+    );
     const empty = await ink();
     const next = figures(1_002_469, 100);
     live = { ...next, figures: { ...next.figures, at: before.at + 2000 } };
-    await page.waitForFunction(() => document.querySelector("#replies-chart .reading")?.textContent === "Peak: 2.47\u00a0k replies a second.");
+    await page.waitForFunction(
+      () => document.querySelector("#replies-chart .reading")?.textContent === "Peak: 2.47\u00a0k replies a second.",
+    );
     assert.equal(await page.locator("#drops-chart .reading").innerText(), "Peak: 1.23\u00a0k drops a second.");
     const drawn = await ink();
     assert.ok(drawn.every((picture, i) => picture !== empty[i]));
     await page.locator("#replies-chart .plot").hover();
-    await page.waitForFunction(() => /^\d+ s ago: .* a second\.$/.test(document.querySelector("#replies-chart .reading")?.textContent ?? ""));
+    await page.waitForFunction(
+      () => /^\d+ s ago: .* a second\.$/.test(document.querySelector("#replies-chart .reading")?.textContent ?? ""),
+    );
     // The clock is set back.
     live = { ...next, figures: { ...next.figures, at: before.at - 1000 } };
     await page.mouse.move(0, 0);
-    await page.waitForFunction(() => document.querySelector("#replies-chart .reading")?.textContent === "Peak: 0 replies a second.");
+    await page.waitForFunction(
+      () => document.querySelector("#replies-chart .reading")?.textContent === "Peak: 0 replies a second.",
+    );
   });
 
   test("where nothing is heard any more, it says so and asks again", async (t) => {
-    const silent = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events: new Events(() => live, 2 ** 31 - 1) });
+    const silent = await serveLocally({
+      metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined,
+      events: new Events(() => live, 2 ** 31 - 1),
+    });
     t.after(() => silent.close());
     const { page } = await open(browser, silent.url);
     await page.clock.install();
@@ -413,7 +483,9 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   test("where it is refused, it says so and asks again", async () => {
     const hangUp = new AbortController();
     // Held on to: a response that is no longer referred to closes its connection.
-    const listeners = await Promise.all(Array.from({ length: MAX_LISTENERS }, () => fetch(`${http.url}/events`, { signal: hangUp.signal })));
+    const listeners = await Promise.all(
+      Array.from({ length: MAX_LISTENERS }, () => fetch(`${http.url}/events`, { signal: hangUp.signal })),
+    );
     const { page } = await open(browser, http.url);
     await state(page, "Refused, perhaps for too many open pages; trying again");
     assert.ok(listeners.every(({ ok }) => ok));

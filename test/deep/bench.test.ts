@@ -124,14 +124,26 @@ function report(ns: Record<string, number>): EngineReport {
 
 describe("what it says", () => {
   test("the headline names the winner, whichever it is", () => {
-    assert.match(headline(report({ "js 84": 25, "wasm 84": 10, "js 1500": 200, "wasm 1500": 40 })), /^WebAssembly answers 84-byte pings 2\.5 × as fast as JavaScript, and 1500-byte ones 5\.0 ×\.$/);
-    assert.match(headline(report({ "js 84": 10, "wasm 84": 25 })), /^JavaScript answers 84-byte pings 2\.5 × as fast as WebAssembly\.$/);
+    assert.match(
+      headline(report({ "js 84": 25, "wasm 84": 10, "js 1500": 200, "wasm 1500": 40 })),
+      /^WebAssembly answers 84-byte pings 2\.5 × as fast as JavaScript, and 1500-byte ones 5\.0 ×\.$/,
+    );
+    assert.match(
+      headline(report({ "js 84": 10, "wasm 84": 25 })),
+      /^JavaScript answers 84-byte pings 2\.5 × as fast as WebAssembly\.$/,
+    );
     assert.match(headline(report({ "wasm 84": 25 })), /^wasm answers 84-byte pings in 25\.0 ns each\.$/);
   });
 
   test("where the bounds of a ratio enclose 1, the headline tells nobody apart", () => {
-    assert.match(headline(report({ "js 84": 25, "wasm 84": 24 })), /^WebAssembly and JavaScript are not told apart by 84-byte pings\.$/);
-    assert.match(headline(report({ "js 84": 25, "wasm 84": 26, "js 1500": 200, "wasm 1500": 201 })), /^WebAssembly and JavaScript are not told apart by 84-byte and 1500-byte pings\.$/);
+    assert.match(
+      headline(report({ "js 84": 25, "wasm 84": 24 })),
+      /^WebAssembly and JavaScript are not told apart by 84-byte pings\.$/,
+    );
+    assert.match(
+      headline(report({ "js 84": 25, "wasm 84": 26, "js 1500": 200, "wasm 1500": 201 })),
+      /^WebAssembly and JavaScript are not told apart by 84-byte and 1500-byte pings\.$/,
+    );
     assert.match(headline(report({ "js 84": 25, "wasm 84": 24, "js 1500": 200, "wasm 1500": 40 })),
       /^WebAssembly answers 1500-byte pings 5\.0 × as fast as JavaScript; by 84-byte ones the two are not told apart\.$/);
     assert.match(headline(report({ "js 84": 10, "wasm 84": 25, "js 1500": 200, "wasm 1500": 201 })),
@@ -139,34 +151,58 @@ describe("what it says", () => {
   });
 
   test("through a device, too", () => {
-    const tun = (...ratios: readonly (readonly [engine: "wasm" | "js", io: "uring" | "readwrite", ratio: number])[]): TunReport => ({
+    const tun = (
+      ...ratios: readonly (readonly [engine: "wasm" | "js", io: "uring" | "readwrite", ratio: number])[]
+    ): TunReport => ({
       ...report({}), benchmark: "tun", results: ratios.map(([engine, io, ratio]) => ({
-        engine, io, packetBytes: 84, repliesPerSecond: spreadOf([500_000 * ratio]), ratioToFirst: ratio, ratioToFirstInterval: [ratio * 0.9, ratio * 1.1],
+        engine, io, packetBytes: 84, repliesPerSecond: spreadOf(
+          [500_000 * ratio],
+        ), ratioToFirst: ratio, ratioToFirstInterval: [ratio * 0.9, ratio * 1.1],
         cpuNsPerPacket: 1000, systemCallsPerPacket: 2, idle: null, halfLoad: null,
       })),
     });
     const first = "Through a TUN device, WebAssembly with uring answers 500,000 84-byte pings a second";
-    assert.equal(headline(tun(["wasm", "uring", 1], ["wasm", "readwrite", 0.5], ["js", "uring", 0.95])), `${first}, 2.00 × as many as with readwrite; it is not told apart from JavaScript.`);
-    assert.equal(headline(tun(["wasm", "uring", 1], ["wasm", "readwrite", 0.5], ["js", "uring", 0.8])), `${first}, 2.00 × as many as with readwrite and 1.25 × as many as JavaScript.`);
-    assert.equal(headline(tun(["wasm", "uring", 1], ["wasm", "readwrite", 1], ["js", "uring", 1])), `${first}; it is not told apart from readwrite nor JavaScript.`);
+    assert.equal(
+      headline(tun(["wasm", "uring", 1], ["wasm", "readwrite", 0.5], ["js", "uring", 0.95])),
+      `${first}, 2.00 × as many as with readwrite; it is not told apart from JavaScript.`,
+    );
+    assert.equal(
+      headline(tun(["wasm", "uring", 1], ["wasm", "readwrite", 0.5], ["js", "uring", 0.8])),
+      `${first}, 2.00 × as many as with readwrite and 1.25 × as many as JavaScript.`,
+    );
+    assert.equal(
+      headline(tun(["wasm", "uring", 1], ["wasm", "readwrite", 1], ["js", "uring", 1])),
+      `${first}; it is not told apart from readwrite nor JavaScript.`,
+    );
     assert.equal(headline(tun(["wasm", "uring", 1])), `${first}.`);
-    assert.match(headline(tun(["js", "readwrite", 1], ["js", "uring", 2], ["wasm", "readwrite", 1.01])), /JavaScript with readwrite .*, 0\.50 × as many as with uring; it is not told apart from WebAssembly\.$/);
+    assert.match(
+      headline(tun(["js", "readwrite", 1], ["js", "uring", 2], ["wasm", "readwrite", 1.01])),
+      /JavaScript with readwrite .*, 0\.50 × as many as with uring; it is not told apart from WebAssembly\.$/,
+    );
   });
 
   test("headline and charts are of one batch, and in the terminal's units", () => {
     const of64 = report({ "js 84": 25, "wasm 84": 10 });
-    const of1 = report({ "js 84": 50, "wasm 84": 40, "js 1500": 250, "wasm 1500": 200 }).results.map((result) => ({ ...result, batch: 1 }));
+    const of1 = report({ "js 84": 50, "wasm 84": 40, "js 1500": 250, "wasm 1500": 200 }).results
+      .map((result) => ({ ...result, batch: 1 }));
     const both = { ...of64, results: [...of1, ...of64.results] };
     assert.equal(headline(both), "WebAssembly answers 84-byte pings 2.5 × as fast as JavaScript (batches of 64).");
     const charts = chartsOf(both);
-    assert.deepEqual(charts.map(({ title }) => title), ["Packets per second", "GB/s", "Times as fast as js"].map((what) => `${what} by packet size in bytes, batches of 64`));
-    assert.deepEqual(charts.map(({ series }) => series[1].points.map((point) => point?.text)), [["100\u00a0M"], ["8.4"], ["2.5"]]);
+    assert.deepEqual(charts.map(({ title }) => title), ["Packets per second", "GB/s", "Times as fast as js"]
+      .map((what) => `${what} by packet size in bytes, batches of 64`));
+    assert.deepEqual(
+      charts.map(({ series }) => series[1].points.map((point) => point?.text)), [["100\u00a0M"], ["8.4"], ["2.5"]],
+    );
     // What the page's table has is what the terminal's has.
     assert.match(renderHtml(both, ""), /<th scope="col">packets per second<\/th><th scope="col">GB\/s<\/th>/);
-    assert.match(renderHtml(both, ""), /<th scope="row">wasm<\/th><td>84<\/td><td>64<\/td>.*<td>100\u00a0M<\/td><td>8\.4<\/td>/);
+    assert.match(
+      renderHtml(both, ""), /<th scope="row">wasm<\/th><td>84<\/td><td>64<\/td>.*<td>100\u00a0M<\/td><td>8\.4<\/td>/,
+    );
     assert.match(renderText(both, false), /^ +84 +64 .*\n +wasm .* 100 M +8\.40 /m);
     // Without a comparison, of what there is.
-    const alone = { ...of64, results: both.results.filter(({ engine }) => engine === "wasm").map((result) => ({ ...result, ratioToJs: null, ratioToJsInterval: null })) };
+    const alone = { ...of64, results: both.results
+      .filter(({ engine }) => engine === "wasm")
+      .map((result) => ({ ...result, ratioToJs: null, ratioToJsInterval: null })) };
     assert.equal(headline(alone), "wasm answers 84-byte pings in 10.0 ns each (batches of 64).");
     assert.match(chartsOf(alone)[0].title, /batches of 64$/);
   });
@@ -198,7 +234,10 @@ describe("what it says", () => {
     const before = report({ "js 84": 25, "wasm 84": 10 });
     const now = report({ "js 84": 25.01, "wasm 84": 12 });
     const changes = compare(before, now);
-    assert.deepEqual(changes.map(({ what, timesNoise }) => [what.split(", ").at(-1), timesNoise > 1]), [["ns/packet", false], ["ns/packet", true], ["× js", false]]);
+    assert.deepEqual(
+      changes.map(({ what, timesNoise }) => [what.split(", ").at(-1), timesNoise > 1]),
+      [["ns/packet", false], ["ns/packet", true], ["× js", false]],
+    );
     const text = renderChanges(changes, differences(before.environment, { ...now.environment, node: "24.0.0" }));
     assert.match(text, /^1 of 3 figures changed by more than the noise\.$/m);
     assert.match(text, /^wasm, 84 bytes, batches of 64, ns\/packet +10\.0 +12\.0 +\+20\.0 % +7\.07$/m);
@@ -211,12 +250,19 @@ test("what is no report of the same benchmark is refused before anything is meas
   const right = report({ "js 84": 25 });
   assert.deepEqual(parseReport(JSON.stringify(right), "old.json", "engine"), right);
   const refused = /^old\.json is not a report of pongd bench; give a file that --json wrote$/;
-  for (const wrong of ["", "null", "[]", "{}", JSON.stringify({ ...right, results: [{}] }), JSON.stringify({ ...right, results: 3 }), JSON.stringify({ ...right, environment: undefined }), JSON.stringify({ ...right, environment: {} }),
-    JSON.stringify(right).replace("\"A CPU\"", "\"A \\u001b[31m CPU\""), JSON.stringify({ ...right, results: [{ ...right.results[0], nsPerPacket: { median: null, min: 1, p95: 2 } }] })]) {
+  for (const wrong of ["", "null", "[]", "{}", JSON.stringify({ ...right, results: [{}] }), JSON.stringify(
+    { ...right, results: 3 },
+  ), JSON.stringify({ ...right, environment: undefined }), JSON.stringify({ ...right, environment: {} }),
+  JSON.stringify(right).replace("\"A CPU\"", "\"A \\u001b[31m CPU\""), JSON.stringify(
+    { ...right, results: [{ ...right.results[0], nsPerPacket: { median: null, min: 1, p95: 2 } }] },
+  )]) {
     assert.throws(() => { parseReport(wrong, "old.json", "engine"); }, { message: refused, exitStatus: 2 }, wrong);
   }
   const tun = { ...right, benchmark: "tun", results: [] };
-  assert.throws(() => { parseReport(JSON.stringify(tun), "old.json", "engine"); }, { message: /^old\.json is a report of bench tun, and cannot be compared with one of bench engine$/ });
+  assert.throws(
+    () => { parseReport(JSON.stringify(tun), "old.json", "engine"); },
+    { message: /^old\.json is a report of bench tun, and cannot be compared with one of bench engine$/ },
+  );
 });
 
 describe("pongd bench engine", () => {
@@ -226,21 +272,33 @@ describe("pongd bench engine", () => {
     const folder = mkdtempSync(join(tmpdir(), "pongd-"));
     try {
       const file = join(folder, "report.json");
-      const { status, stdout, stderr } = spawnSync(process.execPath, [...args, "--engine", "js,wasm", "--batch", "1,64", "--json", file], { encoding: "utf8" });
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath, [...args, "--engine", "js,wasm", "--batch", "1,64", "--json", file], { encoding: "utf8" },
+      );
       assert.equal(stderr, "");
       assert.equal(status, 0);
-      assert.match(stdout, /^((WebAssembly|JavaScript) answers 84-byte pings \d+\.\d × as fast as|WebAssembly and JavaScript are not told apart by 84-byte pings)/);
+      assert.match(
+        stdout,
+        /^((WebAssembly|JavaScript) answers 84-byte pings \d+\.\d × as fast as|WebAssembly and JavaScript are not told apart by 84-byte pings)/,
+      );
       const written = JSON.parse(readFileSync(file, "utf8")) as EngineReport;
-      assert.deepEqual(written.results.map(({ engine, packetBytes, batch }) => `${engine} ${packetBytes} ${batch}`), ["js 84 1", "wasm 84 1", "js 84 64", "wasm 84 64"]);
+      assert.deepEqual(
+        written.results.map(({ engine, packetBytes, batch }) => `${engine} ${packetBytes} ${batch}`),
+        ["js 84 1", "wasm 84 1", "js 84 64", "wasm 84 64"],
+      );
       assert.ok(written.complete);
-      for (const { nsPerPacket: { min, low, median, high, max, p95 }, packetsPerSecond, bytesPerSecond, ratioToJs, engine } of written.results) {
+      for (const {
+        nsPerPacket: { min, low, median, high, max, p95 }, packetsPerSecond, bytesPerSecond, ratioToJs, engine,
+      } of written.results) {
         assert.ok(0 < min && min <= low && low <= median && median <= high && high <= max && p95 <= max);
         assert.equal(packetsPerSecond, 1e9 / median);
         assert.equal(bytesPerSecond, 84 * 1e9 / median);
         assert.ok(engine === "js" ? ratioToJs === 1 : ratioToJs !== null && ratioToJs > 0);
       }
       assert.deepEqual(written.cold.map(({ engine }) => engine), ["js", "wasm"]);
-      assert.ok(written.cold.every(({ loadMs, firstPacketMs, totalMs }) => loadMs > 0 && firstPacketMs > 0 && totalMs > 0));
+      assert.ok(
+        written.cold.every(({ loadMs, firstPacketMs, totalMs }) => loadMs > 0 && firstPacketMs > 0 && totalMs > 0),
+      );
 
       const again = spawnSync(process.execPath, [...args, "--engine", "js", "--compare", file], { encoding: "utf8" });
       assert.match(again.stdout, /^[01] of 1 figures changed by more than the noise\.$/m);
@@ -250,16 +308,23 @@ describe("pongd bench engine", () => {
   });
 
   test("--json - is JSON and nothing else", () => {
-    const { stdout } = spawnSync(process.execPath, [...args, "--engine", "wasm-scalar", "--prefixes", "1000", "--json", "-"], { encoding: "utf8" });
+    const { stdout } = spawnSync(
+      process.execPath, [...args, "--engine", "wasm-scalar", "--prefixes", "1000", "--json", "-"], { encoding: "utf8" },
+    );
     const { prefixes, results, environment } = JSON.parse(stdout) as EngineReport;
     assert.equal(prefixes, 1000);
     assert.equal(results[0].ratioToJs, null);
-    assert.deepEqual(environment.arguments, [...args.slice(1), "--engine", "wasm-scalar", "--prefixes", "1000", "--json", "-"]);
+    assert.deepEqual(
+      environment.arguments, [...args.slice(1), "--engine", "wasm-scalar", "--prefixes", "1000", "--json", "-"],
+    );
   });
 
   test("Ctrl-C: what has been measured, and no error", async () => {
     const sayWhenReady = "data:text/javascript,process.on('newListener',(name)=>{if(name==='SIGINT')setImmediate(()=>process.stderr.write('ready'))})";
-    const child = spawn(process.execPath, ["--import", sayWhenReady, CLI, "bench", "engine", "--engine", "js", "--size", "28,84", "--seconds", "600", "--json", "-"]);
+    const child = spawn(process.execPath, [
+      "--import", sayWhenReady, CLI, "bench", "engine", "--engine", "js", "--size", "28,84", "--seconds", "600",
+      "--json", "-",
+    ]);
     let stdout = "";
     child.stdout.on("data", (chunk) => { stdout += String(chunk); });
     const [ready] = await once(child.stderr, "data") as [Buffer];

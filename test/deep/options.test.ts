@@ -1,4 +1,7 @@
-/** IP options, which the wasm engine alone looks at: a table of them, and random ones against a plain reading of the RFCs. */
+/**
+ * IP options, which the wasm engine alone looks at: a table of them, and random ones against a plain reading of the
+ * RFCs.
+ */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ERRORS, IcmpError } from "../../abi/counters.js";
@@ -6,7 +9,9 @@ import { SLOTS } from "../../abi/slots.js";
 import { SourceRoute } from "../../abi/tables.js";
 import { BY_DEFAULT, Rig, type Treatment } from "../support/engines.js";
 import { outcome, randomOptions } from "../support/options.js";
-import { addr, expectedError, HOST, icmpPacket, ipv4Packet, pattern, plainSum, setHeaderChecksum, TARGET, udpPacket } from "../support/packets.js";
+import {
+  addr, expectedError, HOST, icmpPacket, ipv4Packet, pattern, plainSum, setHeaderChecksum, TARGET, udpPacket,
+} from "../support/packets.js";
 import { Random } from "../support/random.js";
 import { NOW, OPTIONS, ROUTES, US, type RouteVector } from "../vectors/options.js";
 
@@ -33,7 +38,9 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     return rig;
   };
 
-  const walk = ({ options, change, answer, problem, dropped, via }: RouteVector, policy: Partial<Treatment>) => async () => {
+  const walk = (
+    { options, change, answer, problem, dropped, via }: RouteVector, policy: Partial<Treatment>,
+  ) => async () => {
     for (const type of [8, 13]) {
       const rig = await create(policy);
       const data = pattern(type === 8 ? 8 : 12);
@@ -49,7 +56,9 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
         if (type === 8) assert.deepEqual(rig.dropped, { [dropped ?? ""]: 1 });
       } else {
         if (type === 13) data.set([1, 2, 3, 4, 1, 2, 3, 4], 4);
-        const reply = icmpPacket({ src: TARGET, dst: (via ?? addr(HOST)).join("."), type: type === 8 ? 0 : 14, data, options: padded(answer) });
+        const reply = icmpPacket(
+          { src: TARGET, dst: (via ?? addr(HOST)).join("."), type: type === 8 ? 0 : 14, data, options: padded(answer) },
+        );
         assert.deepEqual(replies, [reply]);
         assert.equal(rig.replied, 1);
       }
@@ -65,21 +74,31 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     describe("E-7: --source-route reverse", () => {
       for (const vector of ROUTES) test(vector.name, walk(vector, reverse));
       test("what has no source route is as without it", async () => {
-        for (const vector of OPTIONS.filter(({ options }) => !options.includes(131) && !options.includes(137))) await walk(vector, reverse)();
+        for (const vector of OPTIONS.filter(({ options }) => !options.includes(131) && !options.includes(137))) {
+          await walk(vector, reverse)();
+        }
       });
     });
 
-    test("E-8: a malformed option is answered once for any protocol, as often as its rate allows, and for a first fragment alone", async () => {
+    test("E-8: a malformed option is answered once for any protocol, as often as its rate allows, and for a first "
+      + "fragment alone", async () => {
       const rig = await create();
       const options = Uint8Array.of(7, 7, 3, 0, 0, 0, 0, 0);
       const packets = [
-        icmpPacket({ options }), icmpPacket({ options, type: 0 }), udpPacket({ options }), ipv4Packet(new Uint8Array(0), { options, protocol: 6 }),
+        icmpPacket({ options }), icmpPacket({ options, type: 0 }), udpPacket({ options }), ipv4Packet(
+          new Uint8Array(0), { options, protocol: 6 },
+        ),
         ipv4Packet(pattern(9), { options, protocol: 200 }), icmpPacket({ options, fragment: 0x2000 }),
       ];
-      assert.deepEqual(rig.respond(...packets), packets.map((packet) => expectedError(packet, 12, 0, { parameter: 22 })));
+      assert.deepEqual(
+        rig.respond(...packets), packets.map((packet) => expectedError(packet, 12, 0, { parameter: 22 })),
+      );
       const silent = [
-        icmpPacket({ options, type: 3 }), icmpPacket({ options, type: 12 }), Uint8Array.of(...ipv4Packet(new Uint8Array(0), { options }), 8),
-        icmpPacket({ options, fragment: 1 }), icmpPacket({ options, src: "224.0.0.1" }), icmpPacket({ options, dst: "10.98.0.1" }),
+        icmpPacket({ options, type: 3 }), icmpPacket({ options, type: 12 }), Uint8Array
+          .of(...ipv4Packet(new Uint8Array(0), { options }), 8),
+        icmpPacket({ options, fragment: 1 }), icmpPacket(
+          { options, src: "224.0.0.1" },
+        ), icmpPacket({ options, dst: "10.98.0.1" }),
       ];
       assert.deepEqual(rig.respond(...silent), []);
       rig.now += 1000;
@@ -99,9 +118,13 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     test("data of every length comes back behind a header that is shorter", async () => {
       const rig = await create();
       for (let length = 0; length <= MTU - 68; length++) {
-        for (const [options, kept] of [[Array<number>(40).fill(1), []], [[...Array<number>(37).fill(1), 7, 3, 4], [7, 3, 4]]]) {
+        for (const [options, kept] of [
+          [Array<number>(40).fill(1), []], [[...Array<number>(37).fill(1), 7, 3, 4], [7, 3, 4]],
+        ]) {
           const packet = icmpPacket({ data: pattern(length), options: padded(options) });
-          const reply = icmpPacket({ src: TARGET, dst: HOST, type: 0, fragment: 0, data: pattern(length), options: padded(kept) });
+          const reply = icmpPacket(
+            { src: TARGET, dst: HOST, type: 0, fragment: 0, data: pattern(length), options: padded(kept) },
+          );
           if (reply.length <= 552) {
             reply[6] = 0x40;
             setHeaderChecksum(reply);
@@ -112,7 +135,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     });
 
     for (const [what, policy] of [["dropped", {}], ["reversed", reverse]] as const) {
-      test(`E-6, E-7, E-8: ${RUNS} random options, source routes ${what}, seed ${random.seed}: what a plain reading says, in the packets' own bytes alone`, async () => {
+      test(`E-6, E-7, E-8: ${RUNS} random options, source routes ${what}, seed ${random.seed}: what a plain reading `
+        + "says, in the packets' own bytes alone", async () => {
         const rig = await create(policy);
         const slotArea = rig.bytes.subarray(...rig.slotRange);
         const untouched = new Uint8Array(slotArea.length).fill(0xa5);
@@ -122,7 +146,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
           const time = new Uint8Array(4);
           new DataView(time.buffer).setUint32(0, rig.now % 86_400_000);
           const request = () => icmpPacket({
-            options: randomOptions(random), data: pattern(random.below(60)), src: random.pick([HOST, "192.0.2.7"]), id: random.below(65536),
+            options: randomOptions(random), data: pattern(random.below(60)), src: random
+              .pick([HOST, "192.0.2.7"]), id: random.below(65536),
           });
           const requests = Array.from({ length: 40 }, request);
           const slots = [...rig.slots.stack.subarray(-requests.length)].reverse();
@@ -140,13 +165,21 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
             if (result === "dropped") return undefined;
             if ("problem" in result) return expectedError(request, 12, 0, { parameter: result.problem });
             const msg = request.slice(headerLen);
-            return icmpPacket({ src: TARGET, dst: result.via.join("."), type: 0, data: msg.slice(8), options: padded(result.options), id: request[4] << 8 | request[5] });
+            return icmpPacket({
+              src: TARGET, dst: result.via.join("."), type: 0, data: msg.slice(8), options: padded(result.options),
+              id: request[4] << 8 | request[5],
+            });
           });
-          const kinds = expected.map((reply) => reply === undefined ? "dropped" : reply[(reply[0] & 15) * 4] === 12 ? "problems" : "answered");
+          const kinds = expected.map(
+            (reply) => reply === undefined ? "dropped" : reply[(reply[0] & 15) * 4] === 12 ? "problems" : "answered",
+          );
           kinds.forEach((kind) => counts[kind]++);
           assert.deepEqual(replies.map(hex), expected.filter((reply) => reply !== undefined).map(hex));
           requests.forEach((request, i) => {
-            if (kinds[i] === "answered") assert.ok((written.get(slots[i])?.length ?? Infinity) <= request.length, "I2: a reply is no longer than its request");
+            if (kinds[i] === "answered") assert.ok(
+              (written.get(slots[i])?.length ?? Infinity) <= request.length,
+              "I2: a reply is no longer than its request",
+            );
           });
           for (const reply of replies) assert.equal(plainSum(reply.subarray(0, (reply[0] & 15) * 4)), 0xffff);
 
@@ -155,16 +188,21 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
           for (const [slot, { length }] of written) rig.bytes.fill(0xa5, slot, slot + length);
           assert.equal(Buffer.compare(slotArea, untouched), 0, "a byte outside of the packets was touched");
         }
-        assert.equal(counts.answered + counts.problems, rig.replied + rig.linear.counters[ERRORS + IcmpError.parameter_problem]);
+        assert.equal(
+          counts.answered + counts.problems, rig.replied + rig.linear.counters[ERRORS + IcmpError.parameter_problem],
+        );
         for (const [kind, count] of Object.entries(counts)) assert.ok(count > RUNS / 40, `${kind}: ${count}`);
       });
     }
 
-    test(`I4: ${RUNS} times any bytes as options, seed ${random.seed}: a right header no longer than the request's, or an error, or nothing`, async () => {
+    test(`I4: ${RUNS} times any bytes as options, seed ${random.seed}: a right header no longer than the request's, `
+      + "or an error, or nothing", async () => {
       const rig = await create(reverse);
       for (let done = 0; done < RUNS; done += 40) {
         rig.now += 1000;
-        const noise = () => Uint8Array.from({ length: 4 + 4 * random.below(10) }, () => random.next() >> random.below(8));
+        const noise = () => Uint8Array.from(
+          { length: 4 + 4 * random.below(10) }, () => random.next() >> random.below(8),
+        );
         const requests = Array.from({ length: 40 }, () => icmpPacket({ options: noise(), data: pattern(4) }));
         for (const reply of rig.respond(...requests)) {
           const headerLen = (reply[0] & 15) * 4;

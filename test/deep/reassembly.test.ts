@@ -1,4 +1,7 @@
-/** Reassembly, and replies in fragments: the wasm engine's alone, with SIMD and without, against one that goes byte by byte. */
+/**
+ * Reassembly, and replies in fragments: the wasm engine's alone, with SIMD and without, against one that goes byte by
+ * byte.
+ */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import fc from "fast-check";
@@ -16,7 +19,10 @@ import { Rig, type BenchOptions } from "../support/engines.js";
 import {
   destination, expectedError6, expectedReply6, fragmentHeader, fragmentsOf6, hopByHop, icmpv6Packet, ipv6Packet, raw, routing, setIcmpv6Checksum, udpPacket6, type Extension,
 } from "../support/ipv6.js";
-import { addr, bytes, expectedReply, fragmentsOf, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, setHeaderChecksum, udpPacket } from "../support/packets.js";
+import {
+  addr, bytes, expectedReply, fragmentsOf, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, setHeaderChecksum,
+  udpPacket,
+} from "../support/packets.js";
 import { Reassembler } from "../support/reassembler.js";
 import { FRAGMENTS } from "../vectors/drops.js";
 
@@ -73,10 +79,15 @@ function datagramsOf(packets: readonly Uint8Array[]): Uint8Array[] {
 }
 
 for (const name of ["wasm", "wasm-scalar"] as const) {
-  const create = (options: BenchOptions = {}) => Rig.create(name, { mtu: 1500, ...options, policy: { reassembly: 64, ...options.policy } });
+  const create = (options: BenchOptions = {}) => Rig.create(
+    name, { mtu: 1500, ...options, policy: { reassembly: 64, ...options.policy } },
+  );
   const deadlineOf = (rig: Rig) => new Float64Array(rig.bytes.buffer)[DEADLINE / 8];
 
-  /** Every packet has one verdict or waits, every slot is on the free stack, and there is a deadline while something waits. */
+  /**
+   * Every packet has one verdict or waits, every slot is on the free stack, and there is a deadline while something
+   * waits.
+   */
   const settle = (rig: Rig) => {
     const dropped = Object.values(rig.dropped).reduce((sum, count) => sum + count, 0);
     assert.equal(rig.received, rig.replied + dropped + rig.held, "I5: received = replied + dropped + held");
@@ -100,12 +111,15 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       });
     }
 
-    test("V-6, V-8, E-4: echo of every length up to 65507 that comes in fragments goes back in fragments, with all its data", async () => {
+    test("V-6, V-8, E-4: echo of every length up to 65507 that comes in fragments goes back in fragments, with all "
+      + "its data", async () => {
       const rig = await create();
       const data = pattern(65507);
       for (let length = 0; length <= 65507; length++) {
         const request = icmpPacket({ data: data.subarray(0, length), fragment: 0, id: length, tos: 0x48 });
-        const cut = length < 1473 ? fragmentsOf(request, [0, 8, length + 8].filter((end, i, all) => end !== all[i - 1])) : fragmented(request);
+        const cut = length < 1473
+          ? fragmentsOf(request, [0, 8, length + 8].filter((end, i, all) => end !== all[i - 1]))
+          : fragmented(request);
         const replies = rig.respond(...cut);
         assert.ok(replies.every((reply) => reply.length <= 1500));
         assert.equal(replies.length, length < 1473 ? 1 : cut.length);
@@ -123,17 +137,23 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
         const request = icmpPacket({ data: pattern(1800), fragment: 0 });
         const replies = rig.respond(...fragmented(request, mtu));
         assert.deepEqual(datagramsOf(replies), [expectedReply(request)]);
-        for (const [i, reply] of replies.entries()) assert.ok(reply.length <= mtu && (i === replies.length - 1 || reply.length > mtu - 8), `${mtu}`);
+        for (const [i, reply] of replies.entries()) {
+          assert.ok(reply.length <= mtu && (i === replies.length - 1 || reply.length > mtu - 8), `${mtu}`);
+        }
       }
     });
 
     test(`V-6: random datagrams in random fragments, in any order, again, overlapping, of many senders: as byte by byte`, async () => {
       const rig = await create({ policy: { reassembly: 4 } });
       const block = fc.nat(40);
-      const piece = fc.record({ from: block, length: block, rest: fc.constantFrom(0, 0, 0, 1, 7), end: fc.constantFrom(undefined, undefined, undefined, true, false) });
+      const piece = fc.record({
+        from: block, length: block, rest: fc.constantFrom(0, 0, 0, 1, 7),
+        end: fc.constantFrom(undefined, undefined, undefined, true, false),
+      });
       const datagram = fc.record({
         sender: fc.nat(2), id: fc.nat(1), protocol: fc.constantFrom(1, 1, 1, 17),
-        length: fc.nat(320), cuts: fc.uniqueArray(block, { maxLength: 5 }), again: fc.array(fc.nat(5), { maxLength: 2 }),
+        length: fc.nat(320), cuts: fc.uniqueArray(block, { maxLength: 5 }), again: fc
+          .array(fc.nat(5), { maxLength: 2 }),
         stray: fc.array(piece, { maxLength: 1 }),
       });
       const scenario = fc.record({
@@ -151,32 +171,52 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
         assert.equal(rig.held, 0);
 
         const fragments = datagrams.flatMap(({ sender, id, protocol, length, cuts, again, stray }) => {
-          const request = icmpPacket({ src: `192.0.2.${sender}`, id, protocol, data: pattern(length), identifier: length, fragment: 0 });
-          const parts = fragmentsOf(request, [0, ...cuts.map((cut) => 8 * cut).filter((cut) => cut > 0 && cut < length + 8).sort((a, b) => a - b), length + 8]);
-          const strays = stray.map(({ from, length: blocks, rest, end }) => ipv4Packet(pattern(8 * blocks + rest), { src: `192.0.2.${sender}`, id, protocol, fragment: from | (end ?? true ? 0x2000 : 0) }));
+          const request = icmpPacket(
+            { src: `192.0.2.${sender}`, id, protocol, data: pattern(length), identifier: length, fragment: 0 },
+          );
+          const parts = fragmentsOf(request, [
+            0, ...cuts.map((cut) => 8 * cut).filter((cut) => cut > 0 && cut < length + 8).sort((a, b) => a - b),
+            length + 8,
+          ]);
+          const strays = stray.map(({ from, length: blocks, rest, end }) => ipv4Packet(
+            pattern(8 * blocks + rest),
+            { src: `192.0.2.${sender}`, id, protocol, fragment: from | (end ?? true ? 0x2000 : 0) },
+          ));
           return [...parts, ...again.flatMap((i) => parts.slice(i, i + 1)), ...strays];
-        }).map((packet, i) => ({ packet, key: order[i % order.length] })).sort((a, b) => a.key - b.key).map(({ packet }) => packet)
+        })
+          .map((packet, i) => ({ packet, key: order[i % order.length] }))
+          .sort((a, b) => a.key - b.key)
+          .map(({ packet }) => packet)
           .filter((packet) => ((packet[6] & 0x3f) | packet[7]) !== 0);
 
         const oracle = new Reassembler(4);
         const datagramsInOrder = fragments.flatMap((packet) => oracle.insert(packet) ?? []);
         const replies = [];
-        for (let i = 0; i < fragments.length; i += batch) replies.push(...rig.respond(...fragments.slice(i, i + batch)));
-        const requests = datagramsInOrder.filter((whole) => whole.length >= 28 && whole[9] === 1 && whole[20] === 8 && plainSum(whole.subarray(20)) === 0xffff);
+        for (let i = 0; i < fragments.length; i += batch) {
+          replies.push(...rig.respond(...fragments.slice(i, i + batch)));
+        }
+        const requests = datagramsInOrder.filter(
+          (whole) => whole.length >= 28 && whole[9] === 1 && whole[20] === 8 && plainSum(whole.subarray(20)) === 0xffff,
+        );
         assert.deepEqual(replies, requests.map((whole) => expectedReply(whole)));
         assert.equal(rig.held, oracle.held);
-        const difference = Object.fromEntries(Object.entries(rig.dropped).map(([reason, count]) => [reason, count - (before[reason] ?? 0)]));
+        const difference = Object.fromEntries(
+          Object.entries(rig.dropped).map(([reason, count]) => [reason, count - (before[reason] ?? 0)]),
+        );
         for (const reason of ["dup_frag", "bad_frag", "frag_evicted"]) {
           assert.equal(difference[reason] ?? 0, oracle.dropped[reason] ?? 0, reason);
           dropped[reason] = (dropped[reason] ?? 0) + (oracle.dropped[reason] ?? 0);
         }
-        const unanswered = ["icmp_csum", "pkt_too_small", "unhandled_proto", "unhandled_icmp_type"].reduce((sum, reason) => sum + (difference[reason] ?? 0), 0);
+        const unanswered = ["icmp_csum", "pkt_too_small", "unhandled_proto", "unhandled_icmp_type"]
+          .reduce((sum, reason) => sum + (difference[reason] ?? 0), 0);
         assert.equal(rig.replied - repliedBefore + unanswered, oracle.replied);
         answered += replies.length;
         settle(rig);
       }), { numRuns: 3000 });
       assert.ok(answered > 1000, `${answered}`);
-      for (const reason of ["dup_frag", "bad_frag", "frag_evicted"]) assert.ok(dropped[reason] > 500, `${reason}: ${dropped[reason]}`);
+      for (const reason of ["dup_frag", "bad_frag", "frag_evicted"]) {
+        assert.ok(dropped[reason] > 500, `${reason}: ${dropped[reason]}`);
+      }
     });
 
     test("V-6: 65,507 bytes in fragments of 8 bytes, backwards", async () => {
@@ -194,7 +234,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       const rig = await create();
       const request = (options: object) => icmpPacket({ data: pattern(56), fragment: 0, ...options });
       const [first, last] = fragmentsOf(request({}), [0, 32, 64]);
-      const others = [{ src: "192.0.2.9" }, { dst: "10.99.1.2" }, { protocol: 17 }, { id: 0xbeee }].map((options) => fragmentsOf(request(options), [0, 32, 64]));
+      const others = [{ src: "192.0.2.9" }, { dst: "10.99.1.2" }, { protocol: 17 }, { id: 0xbeee }]
+        .map((options) => fragmentsOf(request(options), [0, 32, 64]));
       assert.deepEqual(rig.respond(first, ...others.map(([, tail]) => tail)), []);
       assert.equal(rig.held, 5);
       assert.deepEqual(rig.respond(last), [expectedReply(request({}))]);
@@ -241,7 +282,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       settle(rig);
     });
 
-    test("a clock that is set back holds nothing longer than 60 s from then; one that is set forward only ends it earlier", async () => {
+    test("a clock that is set back holds nothing longer than 60 s from then; one that is set forward only ends it "
+      + "earlier", async () => {
       const rig = await create();
       const [first, last] = fragmented(icmpPacket({ data: pattern(2000), fragment: 0 }));
       rig.now = 1_800_000_000_000;
@@ -274,7 +316,9 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
 
     test("V-6: memory is touched for as many buffers as are needed", async () => {
       const rig = await create();
-      for (let id = 0; id < 100; id++) assert.equal(rig.respond(...fragmentsOf(icmpPacket({ id, fragment: 0 }), [0, 32, 64])).length, 1);
+      for (let id = 0; id < 100; id++) {
+        assert.equal(rig.respond(...fragmentsOf(icmpPacket({ id, fragment: 0 }), [0, 32, 64])).length, 1);
+      }
       const second = rig.words[REASSEMBLY / 4] + REASSEMBLY_TABLE_SIZE + REASSEMBLY_BUFFER_SIZE;
       assert.ok(rig.bytes.subarray(second).every((byte) => byte === 0));
     });
@@ -292,7 +336,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       settle(rig);
     });
 
-    test(`V-6: ${FLOOD} first fragments of random senders stay within the buffers, each is counted, and echo is answered meanwhile`, async () => {
+    test(`V-6: ${FLOOD} first fragments of random senders stay within the buffers, each is counted, and echo is `
+      + "answered meanwhile", async () => {
       const rig = await create();
       const area = rig.words[REASSEMBLY / 4];
       const end = area + REASSEMBLY_TABLE_SIZE + 64 * REASSEMBLY_BUFFER_SIZE;
@@ -325,16 +370,25 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     test("V-6: the longest datagram leaves the buffers beside its own alone", async () => {
       const rig = await create({ policy: { reassembly: 3 } });
       const buffers = rig.words[REASSEMBLY / 4] + REASSEMBLY_TABLE_SIZE;
-      const beside = [0, 2].map((i) => rig.bytes.subarray(buffers + i * REASSEMBLY_BUFFER_SIZE, buffers + (i + 1) * REASSEMBLY_BUFFER_SIZE));
+      const beside = [0, 2].map(
+        (i) => rig.bytes.subarray(buffers + i * REASSEMBLY_BUFFER_SIZE, buffers + (i + 1) * REASSEMBLY_BUFFER_SIZE),
+      );
       rig.respond(ipv4Packet(pattern(8), { id: 1, fragment: 0x2000 }));
       const before = beside.map((bytes) => bytes.slice());
       const most = fragmented(icmpPacket({ data: pattern(65507 - 40), options: new Uint8Array(40), fragment: 0 }));
-      assert.equal(most.flatMap((part) => rig.respond(part)).length, Math.ceil((65507 - 40 + 8) / (1500 - 20)), "answered, without the options");
-      for (const [offset, length] of [[65528, 7], [65520, 15]]) rig.respond(ipv4Packet(pattern(length), { id: 2, fragment: offset >> 3 }));
+      assert.equal(
+        most.flatMap((part) => rig.respond(part)).length,
+        Math.ceil((65507 - 40 + 8) / (1500 - 20)),
+        "answered, without the options",
+      );
+      for (const [offset, length] of [[65528, 7], [65520, 15]]) {
+        rig.respond(ipv4Packet(pattern(length), { id: 2, fragment: offset >> 3 }));
+      }
       assert.deepEqual(beside, before);
     });
 
-    test("V-7: an error about a reassembled datagram quotes it from its start, and one about a later fragment is never sent", async () => {
+    test("V-7: an error about a reassembled datagram quotes it from its start, and one about a later fragment is "
+      + "never sent", async () => {
       const rig = await create({ policy: { unreachable: { udp: Unreachable.on, other: Unreachable.on } } });
       const packet = udpPacket({ data: pattern(3000), fragment: 0 });
       const fragments = fragmented(packet);
@@ -343,17 +397,23 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       assert.deepEqual([error[20], error[21]], [3, 3]);
       assert.deepEqual(error.subarray(28), packet.subarray(0, 548));
       assert.deepEqual(others, []);
-      assert.deepEqual(rig.respond(...[17, 47, 6, 1].map((protocol) => ipv4Packet(pattern(64), { protocol, fragment: 5 }))), []);
+      assert.deepEqual(
+        rig.respond(...[17, 47, 6, 1].map((protocol) => ipv4Packet(pattern(64), { protocol, fragment: 5 }))), [],
+      );
       assert.deepEqual(rig.dropped, { no_socket: 3 });
       settle(rig);
     });
 
-    test("S-8: IPv6 echo of every length that comes in fragments goes back in fragments of its identification, with all its data", async () => {
+    test("S-8: IPv6 echo of every length that comes in fragments goes back in fragments of its identification, with "
+      + "all its data", async () => {
       const rig = await create();
-      const lengths = [...Array(3000).keys(), ...Array.from({ length: 45 }, (_, i) => i * 1448).flatMap((end) => [-9, -8, -7, -1, 0, 1, 7, 8].map((d) => end + d))];
+      const lengths = [...Array(3000).keys(), ...Array.from({ length: 45 }, (_, i) => i * 1448)
+        .flatMap((end) => [-9, -8, -7, -1, 0, 1, 7, 8].map((d) => end + d))];
       for (const length of [...lengths.filter((length) => length >= 0), 65487, 65507, 65519, 65520, 65526, 65527]) {
         const request = icmpv6Packet({ data: pattern(length), trafficClass: 0x48, flowLabel: 0x12345 });
-        const cut = length < 1453 ? fragmentsOf6(request, [0, 8, length + 8].filter((end, i, all) => end !== all[i - 1])) : fragmented6(request);
+        const cut = length < 1453
+          ? fragmentsOf6(request, [0, 8, length + 8].filter((end, i, all) => end !== all[i - 1]))
+          : fragmented6(request);
         if (length === 0) cut[0][43] = 0;
         const expected = length < 1453 ? [expectedReply6(request)] : fragmented6(expectedReply6(request));
         const replies = rig.respond(...cut);
@@ -371,19 +431,25 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
           const request = icmpv6Packet({ data: pattern(length) });
           const replies = rig.respond(...fragmented6(request, mtu));
           assert.deepEqual(datagramsOf(replies), [expectedReply6(request)]);
-          for (const [i, reply] of replies.entries()) assert.ok(reply.length <= mtu && (i === replies.length - 1 || reply.length > mtu - 8), `${mtu}`);
+          for (const [i, reply] of replies.entries()) {
+            assert.ok(reply.length <= mtu && (i === replies.length - 1 || reply.length > mtu - 8), `${mtu}`);
+          }
         }
       }
     });
 
-    test("S-8: random IPv6 datagrams in random fragments, in any order, again, overlapping, of many senders: as byte by byte", async () => {
+    test("S-8: random IPv6 datagrams in random fragments, in any order, again, overlapping, of many senders: as byte "
+      + "by byte", async () => {
       const rig = await create({ policy: { reassembly: 4 } });
       const chains = [[], [], [destination()], [hopByHop(), destination(), routing(0, 0)]];
       const block = fc.nat(40);
       const datagram = fc.record({
-        sender: fc.nat(2), id: fc.nat(1), type: fc.constantFrom(128, 128, 128, 129), length: fc.nat(320), chain: fc.constantFrom(...chains),
+        sender: fc.nat(2), id: fc.nat(1), type: fc.constantFrom(128, 128, 128, 129), length: fc.nat(320), chain: fc
+          .constantFrom(...chains),
         cuts: fc.uniqueArray(block, { maxLength: 5 }), again: fc.array(fc.nat(5), { maxLength: 2 }),
-        stray: fc.array(fc.record({ from: fc.integer({ min: 1, max: 40 }), length: block, rest: fc.constantFrom(0, 0, 1, 7), end: fc.boolean() }), { maxLength: 1 }),
+        stray: fc.array(fc.record({
+          from: fc.integer({ min: 1, max: 40 }), length: block, rest: fc.constantFrom(0, 0, 1, 7), end: fc.boolean(),
+        }), { maxLength: 1 }),
       });
       const scenario = fc.record({
         datagrams: fc.array(datagram, { minLength: 1, maxLength: 8 }),
@@ -402,48 +468,66 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
         const fragments = datagrams.flatMap(({ sender, id, type, length, chain, cuts, again, stray }) => {
           const src = `2001:db8::${sender}`;
           const request = icmpv6Packet({ src, type, data: pattern(length), identifier: length });
-          const ends = [...new Set([0, ...cuts.map((cut) => 8 * cut).filter((cut) => cut < length + 8), length + 8])].sort((a, b) => a - b);
+          const ends = [...new Set([0, ...cuts.map((cut) => 8 * cut).filter((cut) => cut < length + 8), length + 8])]
+            .sort((a, b) => a - b);
           const parts = fragmentsOf6(request, ends, id, chain).filter(() => ends.length > 2);
           // Of the last part alone the length may be any.
           const strays = stray.map(({ from, length: blocks, rest, end }) => {
-            return ipv6Packet(pattern(8 * blocks + (end ? rest : 0)), { src, extensions: [fragmentHeader(8 * from, end ? 0 : 1, id)] });
+            return ipv6Packet(
+              pattern(8 * blocks + (end ? rest : 0)), { src, extensions: [fragmentHeader(8 * from, end ? 0 : 1, id)] },
+            );
           });
           return [...parts, ...again.flatMap((i) => parts.slice(i, i + 1)), ...strays];
-        }).map((packet, i) => ({ packet, key: order[i % order.length] })).sort((a, b) => a.key - b.key).map(({ packet }) => packet);
+        })
+          .map((packet, i) => ({ packet, key: order[i % order.length] }))
+          .sort((a, b) => a.key - b.key)
+          .map(({ packet }) => packet);
 
         const oracle = new Reassembler(4);
         const wholes = fragments.flatMap((packet) => oracle.insert(packet) ?? []);
         const replies = [];
-        for (let i = 0; i < fragments.length; i += batch) replies.push(...rig.respond(...fragments.slice(i, i + batch)));
+        for (let i = 0; i < fragments.length; i += batch) {
+          replies.push(...rig.respond(...fragments.slice(i, i + batch)));
+        }
         const expected = wholes.flatMap((whole) => {
           const extensions = whole[6] === 58 ? 0 : whole[6] === 60 ? 8 : 40;
           const message = whole.subarray(40 + extensions);
-          const plain = bytes(whole.subarray(0, 4), message.length >> 8, message.length & 255, 58, 64, whole.subarray(8, 40), message);
+          const plain = bytes(
+            whole.subarray(0, 4), message.length >> 8, message.length & 255, 58, 64, whole.subarray(8, 40), message,
+          );
           const right = plain.slice();
           setIcmpv6Checksum(right);
           return message[0] === 128 && Buffer.compare(right, plain) === 0 ? [expectedReply6(plain)] : [];
         });
         assert.deepEqual(replies, expected);
         assert.equal(rig.held, oracle.held);
-        const difference = Object.fromEntries(Object.entries(rig.dropped).map(([reason, count]) => [reason, count - (before[reason] ?? 0)]));
+        const difference = Object.fromEntries(
+          Object.entries(rig.dropped).map(([reason, count]) => [reason, count - (before[reason] ?? 0)]),
+        );
         for (const reason of ["dup_frag", "bad_frag", "frag_evicted"]) {
           assert.equal(difference[reason] ?? 0, oracle.dropped[reason] ?? 0, reason);
           dropped[reason] = (dropped[reason] ?? 0) + (oracle.dropped[reason] ?? 0);
         }
-        const unanswered = ["icmp_csum", "unhandled_icmp_type"].reduce((sum, reason) => sum + (difference[reason] ?? 0), 0);
+        const unanswered = ["icmp_csum", "unhandled_icmp_type"].reduce(
+          (sum, reason) => sum + (difference[reason] ?? 0), 0,
+        );
         assert.equal(rig.replied - repliedBefore + unanswered, oracle.replied);
         answered += replies.length;
         settle(rig);
       }), { numRuns: 3000 });
       assert.ok(answered > 1000, `${answered}`);
-      for (const reason of ["dup_frag", "bad_frag", "frag_evicted"]) assert.ok(dropped[reason] > 300, `${reason}: ${dropped[reason]}`);
+      for (const reason of ["dup_frag", "bad_frag", "frag_evicted"]) {
+        assert.ok(dropped[reason] > 300, `${reason}: ${dropped[reason]}`);
+      }
     });
 
     test("S-8: datagrams are told apart by source, destination, identification and family, and not by the next header", async () => {
       const rig = await create();
       const request = icmpv6Packet();
       const [first, last] = fragmentsOf6(request, [0, 32, 64], 7);
-      const others = [{ src: "2001:db8::7" }, { dst: "fd99::1:2" }].map((options) => fragmentsOf6(icmpv6Packet(options), [0, 32, 64], 7)[1]);
+      const others = [{ src: "2001:db8::7" }, { dst: "fd99::1:2" }].map(
+        (options) => fragmentsOf6(icmpv6Packet(options), [0, 32, 64], 7)[1],
+      );
       const [, ipv4] = fragmentsOf(icmpPacket({ id: 7, fragment: 0 }), [0, 32, 64]);
       assert.deepEqual(rig.respond(first, ...others, fragmentsOf6(request, [0, 32, 64], 8)[1], ipv4), []);
       assert.equal(rig.held, 5);
@@ -456,13 +540,19 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     test("S-8: headers before the fragment header, 896 bytes of them all, count as the datagram's, and those behind it", async () => {
       const rig = await create();
       const option = (length: number) => bytes(0x1e, length, new Uint8Array(length));
-      const long = (length: number) => raw(60, length / 8 - 1, option(253), option(253), option(253), option(length - 769));
+      const long = (length: number) => raw(
+        60, length / 8 - 1, option(253), option(253), option(253), option(length - 769),
+      );
       const request = icmpv6Packet({ data: pattern(3000) });
       for (const extensions of [[destination()], [hopByHop(), destination(), routing(0, 0)], [long(848)]]) {
-        assert.deepEqual(datagramsOf(rig.respond(...fragmented6(request, 1500, extensions))), [expectedReply6(request)]);
+        assert.deepEqual(
+          datagramsOf(rig.respond(...fragmented6(request, 1500, extensions))), [expectedReply6(request)],
+        );
       }
       const within = icmpv6Packet({ data: pattern(3000), extensions: [destination(0x1e, 0)] });
-      assert.deepEqual(datagramsOf(rig.respond(...fragmented6(within).reverse())), [expectedReply6(within, { extensions: 8 })]);
+      assert.deepEqual(
+        datagramsOf(rig.respond(...fragmented6(within).reverse())), [expectedReply6(within, { extensions: 8 })],
+      );
       assert.deepEqual(rig.dropped, {});
       assert.deepEqual(rig.respond(...fragmented6(request, 1500, [long(856)])), []);
       assert.deepEqual(rig.dropped, { ipv6_bad_exthdr: 6 });
@@ -476,7 +566,9 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       const unknown = ipv6Packet(pattern(3000), { nextHeader: 253, extensions: [destination()] });
       assert.deepEqual(rig.respond(...fragmented6(unknown)), [expectedError6(unknown, 4, 1, { pointer: 40 })]);
       const before = ipv6Packet(pattern(3000), { nextHeader: 253 });
-      assert.deepEqual(rig.respond(...fragmented6(before, 1500, [destination()])), [expectedError6(unknown, 4, 1, { pointer: 40 })]);
+      assert.deepEqual(
+        rig.respond(...fragmented6(before, 1500, [destination()])), [expectedError6(unknown, 4, 1, { pointer: 40 })],
+      );
       const late = icmpv6Packet({ data: pattern(3000), extensions: [hopByHop()] });
       assert.deepEqual(rig.respond(...fragmented6(late)), [expectedError6(late, 4, 1, { pointer: 6 })]);
       const twice = icmpv6Packet({ data: pattern(3000), extensions: [fragmentHeader(0, 1, 9)] });
@@ -511,7 +603,10 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       for (const [codepoints, expected] of [[[1, 1], 1], [[2, 3], 3], [[3, 2], 3], [[0, 0], 0], [[2, 1], 2]] as const) {
         const fragments = fragmentsOf6(icmpv6Packet({ trafficClass: 0xb8, flowLabel: 0xfffff }), [0, 32, 64]);
         fragments.forEach((fragment, i) => { fragment[1] |= codepoints[i] << 4; });
-        assert.deepEqual(rig.respond(...fragments).map((reply) => [...reply.subarray(0, 4)]), [[0x6b, 0x8f | expected << 4, 0xff, 0xff]]);
+        assert.deepEqual(
+          rig.respond(...fragments).map((reply) => [...reply.subarray(0, 4)]),
+          [[0x6b, 0x8f | expected << 4, 0xff, 0xff]],
+        );
       }
     });
 
@@ -523,7 +618,9 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
 
     test("RFC 3168 §5.3: congestion that a fragment met is in the reply's type of service", async () => {
       const rig = await create();
-      for (const [codepoints, expected] of [[[1, 1], 1], [[2, 3], 3], [[3, 2], 3], [[3, 3], 3], [[0, 0], 0], [[2, 1], 2]] as const) {
+      for (const [codepoints, expected] of [
+        [[1, 1], 1], [[2, 3], 3], [[3, 2], 3], [[3, 3], 3], [[0, 0], 0], [[2, 1], 2],
+      ] as const) {
         const fragments = fragmentsOf(icmpPacket({ fragment: 0 }), [0, 32, 64]);
         fragments.forEach((fragment, i) => {
           fragment[1] = 0xb8 | codepoints[i];
@@ -539,7 +636,9 @@ describe("fragments of a reply", () => {
   let linear: LinearMemory;
   let transmit: Exports[string];
   before(async () => {
-    linear = LinearMemory.create({ mtu: 100, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([parsePrefix(PREFIX)])) });
+    linear = LinearMemory.create(
+      { mtu: 100, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([parsePrefix(PREFIX)])) },
+    );
     ({ transmit } = await build("assembly/respond/fragment.ts", linear.memory, "release"));
   });
 
@@ -581,9 +680,14 @@ describe("fragments of a reply", () => {
       bytes.set(datagram, at);
       words[QUEUED / 4] = 0;
       assert.equal(transmit(at, datagram.length), 1);
-      const fragments = Array.from({ length: words[QUEUED / 4] }, (_, i) => bytes.slice(linear.slots.toSend(i), linear.slots.toSend(i) + linear.slots.toSendLength(i)));
+      const fragments = Array.from(
+        { length: words[QUEUED / 4] },
+        (_, i) => bytes.slice(linear.slots.toSend(i), linear.slots.toSend(i) + linear.slots.toSendLength(i)),
+      );
       assert.ok(fragments.length > 2);
-      fragments.forEach((fragment, i) => { assert.deepEqual([...fragment.subarray(20, (fragment[0] & 15) * 4)], i === 0 ? options : later); });
+      fragments.forEach((fragment, i) => {
+        assert.deepEqual([...fragment.subarray(20, (fragment[0] & 15) * 4)], i === 0 ? options : later);
+      });
       assert.ok(fragments.slice(1, -1).every(({ length }) => length > 100 - 8), "as long as the MTU lets them be");
       assert.deepEqual(datagramsOf(fragments), [datagram]);
     });

@@ -1,8 +1,14 @@
-/** Captures of every format and link type, whole, cut and mutated, through the engines; and what becomes of OUT. SEED=… repeats the mutations. */
+/**
+ * Captures of every format and link type, whole, cut and mutated, through the engines; and what becomes of OUT. SEED=…
+ * repeats the mutations.
+ */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, closeSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync, closeSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync,
+  symlinkSync, writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -29,7 +35,8 @@ const START = 1_700_000_000_123_456_000n;
 
 /** For assert.rejects(): a Failure that says nothing could be read, and not that a part could. */
 function refused(message: RegExp, status: number = EXIT.RUNTIME): (error: unknown) => boolean {
-  return (error) => error instanceof Failure && !(error instanceof Damage) && error.exitStatus === status && message.test(error.message);
+  return (error) => error instanceof Failure && !(error instanceof Damage) && error.exitStatus === status
+    && message.test(error.message);
 }
 
 /** What was written, in memory. */
@@ -68,10 +75,15 @@ async function* chunked(bytes: Uint8Array, length = 4096): AsyncGenerator<Uint8A
   for (let at = 0; at < bytes.length; at += length) yield await Promise.resolve(bytes.subarray(at, at + length));
 }
 
-async function replayed(capture: Uint8Array, { engine = "js", chunk = 4096, ignoreEcho = false, ttl = 64 }: { engine?: EngineName; chunk?: number; ignoreEcho?: boolean; ttl?: number } = {}): Promise<Outcome> {
+async function replayed(capture: Uint8Array, {
+  engine = "js", chunk = 4096, ignoreEcho = false, ttl = 64,
+}: { engine?: EngineName; chunk?: number; ignoreEcho?: boolean; ttl?: number } = {}): Promise<Outcome> {
   const output = new Memory();
   const warnings: string[] = [];
-  const options = { serving: serving([parsePrefix(PREFIX)], { ttl, echo: !ignoreEcho }), hostAddresses: [parseAddress(HOST)], engine, reassembly: engine === "wasm" ? DEFAULT_REASSEMBLY : 0 };
+  const options = {
+    serving: serving([parsePrefix(PREFIX)], { ttl, echo: !ignoreEcho }), hostAddresses: [parseAddress(HOST)], engine,
+    reassembly: engine === "wasm" ? DEFAULT_REASSEMBLY : 0,
+  };
   const result = await replay(chunked(capture, chunk), "in", output, options, (message) => warnings.push(message));
   assert.ok(output.committed);
   return { ...result, replies: readReplies(output.bytes), bytes: output.bytes, warnings };
@@ -79,26 +91,39 @@ async function replayed(capture: Uint8Array, { engine = "js", chunk = 4096, igno
 
 /** Requests that differ, in microseconds that differ. */
 function requests(count: number, stepNs = 400_000n): Record[] {
-  return Array.from({ length: count }, (_, i) => ({ ns: START + BigInt(i) * stepNs, frame: icmpPacket({ sequence: i, data: pattern(i % 7) }) }));
+  return Array.from(
+    { length: count },
+    (_, i) => ({ ns: START + BigInt(i) * stepNs, frame: icmpPacket({ sequence: i, data: pattern(i % 7) }) }),
+  );
 }
 
 function expected(records: readonly Record[], ttl = 64): Record[] {
   return records.map(({ ns, frame }) => ({ ns, frame: expectedReply(frame, ttl) }));
 }
 
-const FORMATS = [pcap, pcapng].flatMap((write) => [true, false].flatMap((littleEndian) => [true, false].map((nanoseconds) => ({
-  name: `${write.name}, ${littleEndian ? "little" : "big"}-endian, ${nanoseconds ? "nano" : "micro"}seconds`, write, options: { littleEndian, nanoseconds },
-}))));
+const FORMATS = [pcap, pcapng].flatMap((write) => [true, false].flatMap((littleEndian) => [true, false]
+  .map((nanoseconds) => ({
+    name: `${write.name}, ${littleEndian
+      ? "little"
+      : "big"}-endian, ${nanoseconds ? "nano" : "micro"}seconds`, write, options: {
+      littleEndian, nanoseconds,
+    },
+  }))));
 
 describe("formats", () => {
   for (const { name, write, options } of FORMATS) {
     test(`${name}: every link type is answered, each reply with its request's time`, async () => {
       const sent = requests(5, options.nanoseconds ? 400_001n : 400_000n);
       for (const { name: link, linkType, frame } of FRAMES) {
-        const capture = write(sent.map((record) => ({ ns: record.ns, frame: frame(record.frame) })), { ...options, linkType });
+        const capture = write(
+          sent.map((record) => ({ ns: record.ns, frame: frame(record.frame) })), { ...options, linkType },
+        );
         const { replies, received, replied, dropped, skipped, damage } = await replayed(capture);
         assert.deepEqual(replies, expected(sent), link);
-        assert.deepEqual({ received, replied, dropped, skipped, damage }, { received: 5, replied: 5, dropped: {}, skipped: {}, damage: undefined });
+        assert.deepEqual(
+          { received, replied, dropped, skipped, damage },
+          { received: 5, replied: 5, dropped: {}, skipped: {}, damage: undefined },
+        );
       }
     });
   }
@@ -106,7 +131,9 @@ describe("formats", () => {
   test("pcap of the versions before 2.4, and of the modified libpcap, whichever length comes first", async () => {
     const sent = requests(3);
     for (const littleEndian of [true, false]) {
-      for (const options of [{ minor: 2, swapped: true }, { minor: 3 }, { minor: 3, swapped: true }, { modified: true }]) {
+      for (const options of [
+        { minor: 2, swapped: true }, { minor: 3 }, { minor: 3, swapped: true }, { modified: true },
+      ]) {
         for (const cut of [0, 5]) {
           const { replies, damage } = await replayed(pcap(sent, { littleEndian, ...options, cut }));
           assert.deepEqual([replies, damage], [expected(sent), undefined], JSON.stringify(options));
@@ -121,7 +148,9 @@ describe("formats", () => {
   });
 
   test("a capture without packets gives one without replies", async () => {
-    for (const capture of [pcap([]), pcapng([]), new Blocks(true).section()]) assert.deepEqual((await replayed(capture)).replies, []);
+    for (const capture of [pcap([]), pcapng([]), new Blocks(true).section()]) {
+      assert.deepEqual((await replayed(capture)).replies, []);
+    }
   });
 
   test("pcapng: if_tsresol by tens and by twos, and if_tsoffset", async () => {
@@ -138,8 +167,12 @@ describe("formats", () => {
     ] as const) {
       for (const littleEndian of [true, false]) {
         const blocks = new Blocks(littleEndian);
-        const options = Buffer.concat([blocks.option(9, Uint8Array.of(resolution)), blocks.option(14, pack(littleEndian, [offset, 8]))]);
-        const { replies } = await replayed(Buffer.concat([blocks.section(), blocks.interface(101, options), blocks.packet(units, frame)]));
+        const options = Buffer.concat(
+          [blocks.option(9, Uint8Array.of(resolution)), blocks.option(14, pack(littleEndian, [offset, 8]))],
+        );
+        const { replies } = await replayed(
+          Buffer.concat([blocks.section(), blocks.interface(101, options), blocks.packet(units, frame)]),
+        );
         assert.deepEqual(replies, expected([{ ns, frame }]), `${resolution}`);
       }
     }
@@ -152,7 +185,9 @@ describe("formats", () => {
     const micro = (i: number) => sent[i].ns / 1000n;
     const capture = Buffer.concat([
       big.section(), big.interface(101), big.packet(micro(0), sent[0].frame),
-      little.section(), little.interface(147), little.interface(1), little.packet(micro(1), ethernet?.frame(sent[1].frame) ?? ARP, 1),
+      little.section(), little.interface(147), little.interface(1), little.packet(
+        micro(1), ethernet?.frame(sent[1].frame) ?? ARP, 1,
+      ),
       big.section(), big.interface(228), big.packet(micro(2), sent[2].frame), big.packet(micro(3), sent[3].frame),
     ]);
     assert.deepEqual((await replayed(capture)).replies, expected(sent));
@@ -163,7 +198,8 @@ describe("formats", () => {
     for (const littleEndian of [true, false]) {
       const blocks = new Blocks(littleEndian);
       const capture = Buffer.concat([
-        blocks.block(0xbad), blocks.interface(101), blocks.obsoletePacket(first.ns / 1000n, first.frame), blocks.block(0x80000001, new Uint8Array(4_000_000)),
+        blocks.block(0xbad), blocks.interface(101), blocks.obsoletePacket(first.ns / 1000n, first.frame), blocks
+          .block(0x80000001, new Uint8Array(4_000_000)),
         blocks.block(5, new Uint8Array(13)), blocks.packet(second.ns / 1000n, second.frame),
       ]);
       assert.deepEqual((await replayed(Buffer.concat([blocks.section(), capture]))).replies, expected([first, second]));
@@ -189,11 +225,16 @@ describe("formats", () => {
   });
 
   test("the order of chunks' ends does not matter, nor which engine answers, nor how often: the same bytes", async () => {
-    const sent = [...requests(40), { ns: START, frame: icmpPacket({ dst: "192.0.2.1" }) }, { ns: START, frame: icmpPacket({ data: pattern(65507) }) }];
+    const sent = [
+      ...requests(40), { ns: START, frame: icmpPacket({ dst: "192.0.2.1" }) },
+      { ns: START, frame: icmpPacket({ data: pattern(65507) }) },
+    ];
     for (const write of [pcap, pcapng]) {
       const capture = write(sent);
       const { bytes } = await replayed(capture);
-      for (const engine of ENGINE_NAMES) for (const chunk of [1, 7, 4096, 1 << 20]) assert.deepEqual((await replayed(capture, { engine, chunk })).bytes, bytes);
+      for (const engine of ENGINE_NAMES) for (const chunk of [1, 7, 4096, 1 << 20]) {
+        assert.deepEqual((await replayed(capture, { engine, chunk })).bytes, bytes);
+      }
       assert.equal(readReplies(bytes).length, 41);
     }
   });
@@ -204,7 +245,9 @@ describe("formats", () => {
     const sent = times.map((time) => ({ ns: midnight + time, frame: icmpPacket({ type: 13, data: pattern(12) }) }));
     for (const engine of ENGINE_NAMES) {
       const { replies } = await replayed(pcap(sent, { nanoseconds: true }), { engine });
-      assert.deepEqual(replies.map(({ frame }) => new DataView(frame.buffer).getUint32(36)), [0, 0, 1, 45_296_789, 86_399_999]);
+      assert.deepEqual(
+        replies.map(({ frame }) => new DataView(frame.buffer).getUint32(36)), [0, 0, 1, 45_296_789, 86_399_999],
+      );
     }
   });
 
@@ -219,20 +262,28 @@ describe("formats", () => {
 describe("what is not for the engine", () => {
   test("frames without IP, and those that end before it, are skipped and counted", async () => {
     const [{ ns, frame: packet }] = requests(1);
-    const ends = [0, 13, 14, 17].map((length) => ({ ns, frame: pack(false, new Uint8Array(12), [0x8100, 2], [42, 2], [0x0800, 2]).subarray(0, length) }));
-    const { replies, skipped, received } = await replayed(pcap([{ ns, frame: ARP }, ...ends, { ns, frame: FRAMES[5].frame(packet) }], { linkType: 1 }));
+    const ends = [0, 13, 14, 17].map((length) => ({
+      ns, frame: pack(false, new Uint8Array(12), [0x8100, 2], [42, 2], [0x0800, 2]).subarray(0, length),
+    }));
+    const { replies, skipped, received } = await replayed(
+      pcap([{ ns, frame: ARP }, ...ends, { ns, frame: FRAMES[5].frame(packet) }], { linkType: 1 }),
+    );
     assert.deepEqual([replies.length, skipped, received], [1, { "not IP": 5 }, 1]);
   });
 
   test("an empty packet, and one cut short, are the engine's to judge", async () => {
     const [{ ns, frame }] = requests(1);
-    const { dropped, skipped } = await replayed(pcap([{ ns, frame: frame.subarray(0, 0) }, { ns, frame: frame.subarray(0, 27) }]));
+    const { dropped, skipped } = await replayed(
+      pcap([{ ns, frame: frame.subarray(0, 0) }, { ns, frame: frame.subarray(0, 27) }]),
+    );
     assert.deepEqual([dropped, skipped], [{ ip_inhdr: 1, pkt_too_small: 1 }, {}]);
   });
 
   test("a packet longer than any of IP is skipped, the longest is answered", async () => {
     const longest = icmpPacket({ data: pattern(65507) });
-    const { replies, skipped } = await replayed(pcap([{ ns: START, frame: pack(true, longest, [0, 1]) }, { ns: START, frame: longest }]));
+    const { replies, skipped } = await replayed(
+      pcap([{ ns: START, frame: pack(true, longest, [0, 1]) }, { ns: START, frame: longest }]),
+    );
     assert.deepEqual(skipped, { "over 65535 bytes": 1 });
     assert.deepEqual(replies, expected([{ ns: START, frame: longest }]));
   });
@@ -241,26 +292,38 @@ describe("what is not for the engine", () => {
     const [{ ns, frame }] = requests(1);
     const blocks = new Blocks(true);
     const packets = [0, 1, 0, 2].map((id) => blocks.packet(ns / 1000n, frame, id));
-    const { replies, skipped, warnings } = await replayed(Buffer.concat([blocks.section(), blocks.interface(147), blocks.interface(101), blocks.interface(148), ...packets]));
+    const { replies, skipped, warnings } = await replayed(Buffer.concat(
+      [blocks.section(), blocks.interface(147), blocks.interface(101), blocks.interface(148), ...packets],
+    ));
     assert.deepEqual([replies.length, skipped], [1, { "unread link type": 3 }]);
-    assert.deepEqual(warnings, [147, 148].map((linkType) => `in has packets of link type ${linkType}, which is not read; they are skipped`));
+    assert.deepEqual(
+      warnings,
+      [147, 148].map((linkType) => `in has packets of link type ${linkType}, which is not read; they are skipped`),
+    );
   });
 
   test("of any number of such link types a few are named", async () => {
     const blocks = new Blocks(true);
-    const many = Array.from({ length: 100 }, (_, id) => [blocks.interface(20000 + id), blocks.packet(1n, ARP, id)]).flat();
-    const { skipped, warnings } = await replayed(Buffer.concat([blocks.section(), ...many, blocks.interface(1), blocks.packet(1n, ARP, 100)]));
+    const many = Array.from({ length: 100 }, (_, id) => [blocks.interface(20000 + id), blocks.packet(1n, ARP, id)])
+      .flat();
+    const { skipped, warnings } = await replayed(
+      Buffer.concat([blocks.section(), ...many, blocks.interface(1), blocks.packet(1n, ARP, 100)]),
+    );
     assert.deepEqual([skipped, warnings.length], [{ "unread link type": 100, "not IP": 1 }, 8]);
   });
 
   test("a link type has the name that tcpdump gives it", async () => {
     for (const [linkType, name] of [
-      [105, "802.11 (link type 105)"], [127, "802.11 plus radiotap header (link type 127)"], [9, "PPP (link type 9)"], [147, "link type 147"],
+      [105, "802.11 (link type 105)"], [
+        127, "802.11 plus radiotap header (link type 127)",
+      ], [9, "PPP (link type 9)"], [147, "link type 147"],
     ] as const) {
       const blocks = new Blocks(true);
       const packets = [blocks.packet(1n, ARP), blocks.packet(1n, ARP, 1)];
       const capture = Buffer.concat([blocks.section(), blocks.interface(linkType), blocks.interface(1), ...packets]);
-      assert.deepEqual((await replayed(capture)).warnings, [`in has packets of ${name}, which is not read; they are skipped`]);
+      assert.deepEqual(
+        (await replayed(capture)).warnings, [`in has packets of ${name}, which is not read; they are skipped`],
+      );
     }
   });
 
@@ -268,7 +331,9 @@ describe("what is not for the engine", () => {
     const one = pcap([{ ns: START, frame: ARP }], { linkType: 105 });
     const none = /^nothing of in can be read: 1 packet, none of a link type that is read; capture Ethernet/;
     await assert.rejects(replayed(one), refused(none));
-    await assert.rejects(replayed(pcapng(requests(2), { linkType: 147 })), refused(/^nothing of in can be read: 2 packets, none/));
+    await assert.rejects(
+      replayed(pcapng(requests(2), { linkType: 147 })), refused(/^nothing of in can be read: 2 packets, none/),
+    );
     assert.deepEqual((await replayed(pcap([{ ns: START, frame: ARP }], { linkType: 1 }))).skipped, { "not IP": 1 });
   });
 
@@ -279,7 +344,9 @@ describe("what is not for the engine", () => {
         const frame = (family: number) => ({ ns: request.ns, frame: pack(littleEndian, [family, 4], request.frame) });
         const short = { ns: request.ns, frame: Uint8Array.of(2, 0, 0) };
         const sent = [2, 24, 28, 30].map(frame);
-        const { replies, skipped } = await replayed(pcap([...sent, ...[0, 1, 7, 23, 258, 0x1e000002].map(frame), short], { linkType }));
+        const { replies, skipped } = await replayed(
+          pcap([...sent, ...[0, 1, 7, 23, 258, 0x1e000002].map(frame), short], { linkType }),
+        );
         assert.deepEqual(replies, expected(sent.map(() => request)));
         assert.deepEqual(skipped, { "not IP": 7 });
       }
@@ -304,23 +371,31 @@ test("the engine is called with one packet at a time, at the packet's millisecon
 test("thousands of packets of one millisecond, and of one each: every slot comes back", async () => {
   for (const stepNs of [0n, 1_000_000n]) {
     const sent = requests(5 * SLOTS, stepNs);
-    for (const engine of ENGINE_NAMES) assert.deepEqual((await replayed(pcapng(sent, { nanoseconds: true }), { engine })).replies, expected(sent));
+    for (const engine of ENGINE_NAMES) {
+      assert.deepEqual((await replayed(pcapng(sent, { nanoseconds: true }), { engine })).replies, expected(sent));
+    }
   }
 });
 
-test("fragments by the capture's clock: answered when whole, an error at the moment when their time is over, and the rest said to be held", async () => {
+test("fragments by the capture's clock: answered when whole, an error at the moment when their time is over, and the "
+  + "rest said to be held", async () => {
   const ms = 1_000_000n;
   const [first, last] = fragmentsOf(icmpPacket({ data: pattern(2000), fragment: 0 }), [0, 1480, 2008]);
   const [lost] = fragmentsOf(icmpPacket({ id: 1, data: pattern(2000), fragment: 0 }), [0, 1480, 2008]);
   const [late] = fragmentsOf(icmpPacket({ id: 2, data: pattern(2000), fragment: 0 }), [0, 1480, 2008]);
   const [at, request] = [1_700_000_000_000n * ms, icmpPacket()];
-  const frames = [[0n, lost], [5_000n * ms, last], [5_000n * ms + 7n, first], [59_999n * ms, request], [70_000n * ms, request], [70_000n * ms, late]] as const;
+  const frames = [
+    [0n, lost], [5_000n * ms, last], [5_000n * ms + 7n, first], [59_999n * ms, request], [70_000n * ms, request],
+    [70_000n * ms, late],
+  ] as const;
   const capture = pcapng(frames.map(([ns, frame]) => ({ ns: at + ns, frame })), { nanoseconds: true });
   const { replies, received, replied, dropped, held } = await replayed(capture, { engine: "wasm" });
   assert.deepEqual(replies.map(({ ns, frame }) => [ns - at, frame[20], frame.length]), [
     [5_000n * ms + 7n, 0, 2028], [59_999n * ms, 0, 84], [60_000n * ms, 11, 576], [70_000n * ms, 0, 84],
   ]);
-  assert.deepEqual({ received, replied, dropped, held }, { received: 6, replied: 4, dropped: { frag_reasm_timeout: 1 }, held: 1 });
+  assert.deepEqual(
+    { received, replied, dropped, held }, { received: 6, replied: 4, dropped: { frag_reasm_timeout: 1 }, held: 1 },
+  );
   assert.deepEqual((await replayed(capture, { engine: "js" })).dropped, { ip_fragment: 4 });
 });
 
@@ -328,20 +403,29 @@ describe("gzip", () => {
   const random = new Random(1);
   const noise = Uint8Array.from({ length: 20000 }, () => random.next());
   // The second is as long compressed as not.
-  const sent = [...requests(50), { ns: START + 20_000_000n, frame: icmpPacket({ data: noise }) }, { ns: START + 30_000_000n, frame: icmpPacket() }];
+  const sent = [
+    ...requests(50), { ns: START + 20_000_000n, frame: icmpPacket({ data: noise }) },
+    { ns: START + 30_000_000n, frame: icmpPacket() },
+  ];
 
   test("a compressed capture gives what it gives uncompressed, however its chunks come", async () => {
     for (const { name, write, options } of FORMATS) {
       const { bytes } = await replayed(write(sent, options));
-      for (const chunk of [7, 4096, 1 << 20]) assert.deepEqual((await replayed(gzipSync(write(sent, options)), { chunk })).bytes, bytes, name);
+      for (const chunk of [7, 4096, 1 << 20]) {
+        assert.deepEqual((await replayed(gzipSync(write(sent, options)), { chunk })).bytes, bytes, name);
+      }
     }
   });
 
   test("members one after another are one file, wherever a chunk ends, and zeros may follow", async () => {
     const capture = pcap(requests(3));
     const { bytes } = await replayed(capture);
-    const members = Buffer.concat([gzipSync(capture.subarray(0, 50)), gzipSync(new Uint8Array(0)), gzipSync(capture.subarray(50))]);
-    for (let chunk = 1; chunk <= members.length; chunk++) assert.deepEqual((await replayed(members, { chunk })).bytes, bytes);
+    const members = Buffer.concat(
+      [gzipSync(capture.subarray(0, 50)), gzipSync(new Uint8Array(0)), gzipSync(capture.subarray(50))],
+    );
+    for (let chunk = 1; chunk <= members.length; chunk++) {
+      assert.deepEqual((await replayed(members, { chunk })).bytes, bytes);
+    }
     for (const zeros of [1, 5000, 100_000]) {
       const { damage, bytes: same } = await replayed(Buffer.concat([members, new Uint8Array(zeros)]));
       assert.deepEqual([damage, same], [undefined, bytes]);
@@ -353,7 +437,9 @@ describe("gzip", () => {
     for (let length = 1; length < compressed.length; length += 997) {
       const cut = compressed.subarray(0, length);
       if (length < 100) {
-        const message = length < 2 ? /it ends at byte 1, within its first/ : /^in is damaged: it ends within its gzip data at byte \d+$/;
+        const message = length < 2
+          ? /it ends at byte 1, within its first/
+          : /^in is damaged: it ends within its gzip data at byte \d+$/;
         await assert.rejects(replayed(cut), refused(message));
         continue;
       }
@@ -370,12 +456,18 @@ describe("gzip", () => {
     const changed = Uint8Array.from(compressed);
     changed[changed.length - 6] ^= 1;
     const { damage, replies } = await replayed(changed);
-    assert.match(damage?.message ?? "", /^in is damaged: it has gzip data that cannot be decompressed \(incorrect data check\) at byte \d+$/);
+    assert.match(
+      damage?.message ?? "",
+      /^in is damaged: it has gzip data that cannot be decompressed \(incorrect data check\) at byte \d+$/,
+    );
     assert.deepEqual(replies, expected(sent.slice(0, 50)));
     const uncompressed = pcap(sent);
     const { damage: within } = await replayed(gzipSync(uncompressed.subarray(0, 30)));
     assert.equal(within?.message, "in, decompressed, is damaged: it ends at byte 30, within the packet at byte 24");
-    await assert.rejects(replayed(gzipSync(new Uint8Array(0))), refused(/^in, decompressed, is not a capture that can be read: it is empty$/));
+    await assert.rejects(
+      replayed(gzipSync(new Uint8Array(0))),
+      refused(/^in, decompressed, is not a capture that can be read: it is empty$/),
+    );
   });
 
   test("of what grows a thousandfold no more is held than a few megabytes", async () => {
@@ -389,7 +481,9 @@ describe("gzip", () => {
     const held = new Map<number, number>();
     for await (const chunk of gunzip(source)) held.set(source.offset, (held.get(source.offset) ?? 0) + chunk.length);
     assert.ok([...held.values()].every((length) => length <= 5 << 20), [...held.values()].join(" "));
-    assert.equal([...held.values()].reduce((sum, length) => sum + length), 100 * padding.length + 28 + 20 + packet.length);
+    assert.equal(
+      [...held.values()].reduce((sum, length) => sum + length), 100 * padding.length + 28 + 20 + packet.length,
+    );
     assert.deepEqual((await replayed(capture)).replies, expected([request]));
   });
 });
@@ -402,8 +496,13 @@ describe("time", () => {
 
   test("within a millisecond, an error has its packet's time, and a reply to fragments that of the last one", async () => {
     const [first, last] = fragmentsOf(icmpPacket({ data: pattern(2000), fragment: 0 }), [0, 1480, 2008]);
-    const frames = [[100n, port(1)], [400n, icmpPacket()], [500n, first], [600n, port(2)], [700n, last], [800n, icmpPacket()], [801n, port(3)]] as const;
-    const outcome = await replayed(pcap(frames.map(([ns, frame]) => ({ ns: at + ns, frame })), { nanoseconds: true }), { engine: "wasm" });
+    const frames = [
+      [100n, port(1)], [400n, icmpPacket()], [500n, first], [600n, port(2)], [700n, last], [800n, icmpPacket()],
+      [801n, port(3)],
+    ] as const;
+    const outcome = await replayed(
+      pcap(frames.map(([ns, frame]) => ({ ns: at + ns, frame })), { nanoseconds: true }), { engine: "wasm" },
+    );
     assert.deepEqual(outcome.replies.map(({ ns, frame }) => [ns - at, frame[20], frame.length]), [
       [100n, 3, 60], [400n, 0, 84], [600n, 3, 60], [700n, 0, 2028], [800n, 0, 84], [801n, 3, 60],
     ]);
@@ -427,8 +526,13 @@ describe("time", () => {
         blocks.packet(0xffff_ffff_ffff_ffffn, frames[3], 1), blocks.packet(at / 1000n + 1n, frames[4], 1),
       ]);
       const outcome = await replayed(capture);
-      assert.deepEqual(outcome.replies, expected([0n, at, at, at, at + 1000n].map((ns, i) => ({ ns, frame: frames[i] }))));
-      assert.deepEqual(outcome.warnings, ["in has 3 packets of a time before 1970 or after 2554; each is given the time of the packet before it"]);
+      assert.deepEqual(
+        outcome.replies, expected([0n, at, at, at, at + 1000n].map((ns, i) => ({ ns, frame: frames[i] }))),
+      );
+      assert.deepEqual(
+        outcome.warnings,
+        ["in has 3 packets of a time before 1970 or after 2554; each is given the time of the packet before it"],
+      );
       assert.equal(outcome.damage, undefined);
     }
   });
@@ -438,19 +542,28 @@ describe("time", () => {
     const nanoseconds = blocks.option(9, Uint8Array.of(9));
     const [{ frame }] = requests(1);
     const last = (1n << 64n) - 1n;
-    const outcome = await replayed(Buffer.concat([blocks.section(), blocks.interface(101, nanoseconds), blocks.packet(0n, frame), blocks.packet(last, frame)]));
+    const outcome = await replayed(Buffer.concat(
+      [blocks.section(), blocks.interface(101, nanoseconds), blocks.packet(0n, frame), blocks.packet(last, frame)],
+    ));
     assert.deepEqual([times(outcome), outcome.warnings], [[0n, last], []]);
   });
 
   test("where the capture's times go back, the replies' do not, and one line says for how many", async () => {
-    const sent = [5n, 3n, 4n, 5n, 6n].map((ns) => ({ ns: at + ns * ms, frame: icmpPacket({ type: 13, data: pattern(12) }) }));
+    const sent = [5n, 3n, 4n, 5n, 6n].map(
+      (ns) => ({ ns: at + ns * ms, frame: icmpPacket({ type: 13, data: pattern(12) }) }),
+    );
     for (const engine of ENGINE_NAMES) {
       const outcome = await replayed(pcap(sent), { engine });
       assert.deepEqual(times(outcome), [5n, 5n, 5n, 5n, 6n].map((ns) => at + ns * ms));
-      assert.deepEqual(outcome.warnings, ["in has times that go back; 2 replies are given the time of the reply before them"]);
+      assert.deepEqual(
+        outcome.warnings, ["in has times that go back; 2 replies are given the time of the reply before them"],
+      );
       // What a reply says of the time is its own request's all the same.
       const midnight = at / ms % 86_400_000n;
-      assert.deepEqual(outcome.replies.map(({ frame }) => BigInt(new DataView(frame.buffer).getUint32(36)) - midnight), [5n, 3n, 4n, 5n, 6n]);
+      assert.deepEqual(
+        outcome.replies.map(({ frame }) => BigInt(new DataView(frame.buffer).getUint32(36)) - midnight),
+        [5n, 3n, 4n, 5n, 6n],
+      );
     }
   });
 });
@@ -476,11 +589,16 @@ describe("damage", () => {
           continue;
         }
         const { replies, damage } = await replayed(cut, { chunk: 50 });
-        assert.deepEqual(replies, expected(sent.slice(0, whole.slice(1).filter((end) => end <= length).length)), `${length} bytes`);
+        assert.deepEqual(
+          replies, expected(sent.slice(0, whole.slice(1).filter((end) => end <= length).length)), `${length} bytes`,
+        );
         if (blockEnds.has(length)) assert.equal(damage, undefined);
         else {
           const start = Math.max(...[...blockEnds].filter((end) => end < length));
-          assert.match(damage?.message ?? "", new RegExp(`^in is damaged: it ends at byte ${length}, within the (packet|block) at byte ${start}$`));
+          assert.match(
+            damage?.message ?? "",
+            new RegExp(`^in is damaged: it ends at byte ${length}, within the (packet|block) at byte ${start}$`),
+          );
         }
       }
     });
@@ -499,27 +617,67 @@ describe("damage", () => {
     const tail = Buffer.concat([packet, blocks.interface(101), packet]);
     const u32 = (value: number) => [littleEndian, [value, 4]] as const;
     const hostile: [string, Uint8Array, RegExp][] = [
-      ...[0, 4, 8, 11, 12, 13, 28, 30, packet.length + 1, packet.length + 2, 0xffffffff, 0xfffffffc, 0x80000000, 327684].map((length): [string, Uint8Array, RegExp] =>
-        [`a packet block of ${length} bytes`, field(packet, 4, ...u32(length)), new RegExp(`has a block of type 6 and ${length} bytes`)]),
+      ...[0, 4, 8, 11, 12, 13, 28, 30, packet.length + 1, packet.length + 2, 0xffffffff, 0xfffffffc, 0x80000000, 327684]
+        .map((length): [string, Uint8Array, RegExp] =>
+          [
+            `a packet block of ${length} bytes`, field(packet, 4, ...u32(length)),
+            new RegExp(`has a block of type 6 and ${length} bytes`),
+          ]),
       ...[0, 11, 13, 0xffffffff].map((length): [string, Uint8Array, RegExp] =>
-        [`an unknown block of ${length} bytes`, field(blocks.block(99), 4, ...u32(length)), new RegExp(`has a block of type 99 and ${length} bytes`)]),
-      ["an unknown block of nearly 4 GiB", field(blocks.block(99), 4, ...u32(0xfffffffc)), /ends at byte \d+, within the block/],
-      ["a shorter block whose end lies in the packet", field(packet, 4, ...u32(packet.length - 4)), /says \d+ at its end/],
-      ["another length at the end", field(packet, packet.length - 4, ...u32(packet.length + 4)), /of \d+ bytes that says \d+ at its end/],
-      ["another length at the end of an unknown block", field(blocks.block(99), 8, ...u32(16)), /a block of 12 bytes that says 16 at its end/],
-      ["a packet beyond its block", field(packet, 20, ...u32(packet.length - 31)), /has a packet of \d+ bytes in a block of/],
+        [
+          `an unknown block of ${length} bytes`, field(blocks.block(99), 4, ...u32(length)),
+          new RegExp(`has a block of type 99 and ${length} bytes`),
+        ]),
+      [
+        "an unknown block of nearly 4 GiB", field(blocks.block(99), 4, ...u32(0xfffffffc)),
+        /ends at byte \d+, within the block/,
+      ],
+      [
+        "a shorter block whose end lies in the packet", field(packet, 4, ...u32(packet.length - 4)),
+        /says \d+ at its end/,
+      ],
+      [
+        "another length at the end", field(packet, packet.length - 4, ...u32(packet.length + 4)),
+        /of \d+ bytes that says \d+ at its end/,
+      ],
+      [
+        "another length at the end of an unknown block", field(blocks.block(99), 8, ...u32(16)),
+        /a block of 12 bytes that says 16 at its end/,
+      ],
+      [
+        "a packet beyond its block", field(packet, 20, ...u32(packet.length - 31)),
+        /has a packet of \d+ bytes in a block of/,
+      ],
       ["a packet of 4 GiB", field(packet, 20, ...u32(0xffffffff)), /has a packet of 4294967295 bytes/],
       ["an interface that is not described", field(packet, 8, ...u32(1)), /has a packet of interface 1, which/],
-      ["an interface with the highest number", field(packet, 8, ...u32(0xffffffff)), /has a packet of interface 4294967295, which/],
-      ["a simple packet beyond its block", field(blocks.simplePacket(28, new Uint8Array(28)), 8, ...u32(29)), /has a packet of 29 bytes/],
-      ["an option beyond its block", blocks.interface(101, pack(littleEndian, [2, 2], [5, 2], [0, 4])), /has an option of 5 bytes/],
+      [
+        "an interface with the highest number", field(packet, 8, ...u32(0xffffffff)),
+        /has a packet of interface 4294967295, which/,
+      ],
+      [
+        "a simple packet beyond its block", field(blocks.simplePacket(28, new Uint8Array(28)), 8, ...u32(29)),
+        /has a packet of 29 bytes/,
+      ],
+      [
+        "an option beyond its block", blocks.interface(101, pack(littleEndian, [2, 2], [5, 2], [0, 4])),
+        /has an option of 5 bytes/,
+      ],
       ["if_tsresol of 4 bytes", blocks.interface(101, blocks.option(9, new Uint8Array(4))), /if_tsresol of 4 bytes/],
       ["if_tsresol of 0 bytes", blocks.interface(101, blocks.option(9, new Uint8Array(0))), /if_tsresol of 0 bytes/],
       ["if_tsoffset of 4 bytes", blocks.interface(101, blocks.option(14, new Uint8Array(4))), /if_tsoffset of 4 bytes/],
       ["a section without its magic", field(blocks.section(), 8, ...u32(0)), /without its byte-order magic/],
-      ["a section of version 2", field(blocks.section(), 12, littleEndian, [2, 2]), /pcapng version 2\.0, and 1\.0 is read/],
-      ["a packet of a section without interfaces", Buffer.concat([blocks.section(), packet]), /has a packet of interface 0, which/],
-      ["more interfaces than can be named", Buffer.concat(Array.from({ length: 65536 }, () => blocks.interface(101))), /more than 65536 interfaces/],
+      [
+        "a section of version 2", field(blocks.section(), 12, littleEndian, [2, 2]),
+        /pcapng version 2\.0, and 1\.0 is read/,
+      ],
+      [
+        "a packet of a section without interfaces", Buffer.concat([blocks.section(), packet]),
+        /has a packet of interface 0, which/,
+      ],
+      [
+        "more interfaces than can be named", Buffer.concat(Array.from({ length: 65536 }, () => blocks.interface(101))),
+        /more than 65536 interfaces/,
+      ],
     ];
     for (const [name, bad, message] of hostile) {
       test(`pcapng, ${littleEndian ? "little" : "big"}-endian: ${name}`, async () => {
@@ -544,13 +702,17 @@ describe("damage", () => {
 
   const unexpected = (message: string) => { throw new Error(message); };
   test("a read that fails: nothing at its start (usage), what came before it later on", async () => {
-    const options = { serving: serving([parsePrefix(PREFIX)]), hostAddresses: [], engine: "js", reassembly: 0 } as const;
+    const options = {
+      serving: serving([parsePrefix(PREFIX)]), hostAddresses: [], engine: "js", reassembly: 0,
+    } as const;
     async function* failing(...chunks: Uint8Array[]) {
       yield* chunks;
       throw await Promise.resolve(new Error("EIO"));
     }
     const output = new Memory();
-    await assert.rejects(replay(failing(), "in", output, options, unexpected), refused(/^the capture cannot be read: EIO$/, EXIT.USAGE));
+    await assert.rejects(
+      replay(failing(), "in", output, options, unexpected), refused(/^the capture cannot be read: EIO$/, EXIT.USAGE),
+    );
     assert.ok(output.discarded);
     const { damage } = await replay(failing(pcap([])), "in", new Memory(), options, unexpected);
     assert.equal(damage?.message, "in could not be read beyond byte 24: EIO");
@@ -570,22 +732,40 @@ describe("damage", () => {
 
   test("what is no capture that is read has its usual name, and a command that makes one of it", async () => {
     for (const [bytes, message] of [
-      [gzipSync(gzipSync(pcap([first]))), /^in, decompressed, is not a capture [^:]+: it is compressed by gzip a second time; [^:]+: gzip -dc IN \| gzip -dc \| pongd/],
-      [Buffer.from("28b52ffd24", "hex"), /is compressed by zstd; decompress it: zstd -dc IN \| pongd replay - OUT PREFIX$/],
+      [
+        gzipSync(gzipSync(pcap([first]))),
+        /^in, decompressed, is not a capture [^:]+: it is compressed by gzip a second time; [^:]+: gzip -dc IN \| gzip -dc \| pongd/,
+      ],
+      [
+        Buffer.from("28b52ffd24", "hex"),
+        /is compressed by zstd; decompress it: zstd -dc IN \| pongd replay - OUT PREFIX$/,
+      ],
       [Buffer.from("BZh91AY&SY"), /is compressed by bzip2; decompress it: bzip2 -dc IN \|/],
       [Buffer.from("fd377a585a000004", "hex"), /is compressed by xz; decompress it: xz -dc IN \|/],
       [Buffer.from("04224d186440a7", "hex"), /is compressed by lz4; decompress it: lz4 -dc IN \|/],
       [Buffer.from("504b03041400", "hex"), /is a zip archive; decompress it: unzip -p IN \|/],
-      [Buffer.concat([Buffer.alloc(257, "a\0"), Buffer.from("ustar\0")]), /is a tar archive; decompress it: tar -xOf IN MEMBER \|/],
+      [
+        Buffer.concat([Buffer.alloc(257, "a\0"), Buffer.from("ustar\0")]),
+        /is a tar archive; decompress it: tar -xOf IN MEMBER \|/,
+      ],
       [Buffer.from("snoop\0\0\0\0\0\0\x02"), /is a capture of Sun's snoop; convert it: editcap -F pcap IN OUT$/],
       [Buffer.from("GMBU\0\x02"), /is a capture of Microsoft Network Monitor 2; convert it: editcap/],
       [Buffer.from("0000000080b4656542000058ffff0048", "hex"), /begins as neither pcap nor pcapng does$/],
-      [Buffer.from("0000000080b4656502000058ffff0048", "hex"), /looks like a capture of Endace \(ERF\); convert it: traceconvert erf:IN pcapfile:OUT/],
-      [Buffer.from("13.0: 0(i) len=60:0010db1d0300->0010db1d0300/0800\n"), /is a capture of NetScreen's snoop; convert it: editcap/],
+      [
+        Buffer.from("0000000080b4656502000058ffff0048", "hex"),
+        /looks like a capture of Endace \(ERF\); convert it: traceconvert erf:IN pcapfile:OUT/,
+      ],
+      [
+        Buffer.from("13.0: 0(i) len=60:0010db1d0300->0010db1d0300/0800\n"),
+        /is a capture of NetScreen's snoop; convert it: editcap/,
+      ],
       [Buffer.from("\n<!DOCTYPE html>\n<html>"), /is an HTML page; download the file that the page is about$/],
       [Buffer.from("0000  45 00 00 54 00 01\n"), /is a hexdump, which is text; convert it: text2pcap IN OUT$/],
       [Buffer.from("12:00:00.1 IP 10.0.0.1\n\t0x0000:  4500 0054 0001\n"), /is a hexdump/],
-      [Buffer.from("12:00:00.1 IP 10.0.0.1 > 10.0.0.2: ICMP echo request\n"), /is text; capture with tcpdump -w FILE, or tshark -w FILE$/],
+      [
+        Buffer.from("12:00:00.1 IP 10.0.0.1 > 10.0.0.2: ICMP echo request\n"),
+        /is text; capture with tcpdump -w FILE, or tshark -w FILE$/,
+      ],
     ] as const) {
       await assert.rejects(replayed(bytes), refused(message));
     }
@@ -593,12 +773,15 @@ describe("damage", () => {
 
   const random = Random.fromEnvironment();
   test(`${MUTATIONS} mutated captures, seed ${random.seed}: replies to what is whole or a Failure, and no other error`, async () => {
-    const frames = FRAMES.filter(({ linkType }) => linkType === 1).map(({ frame }, i) => ({ ns: sent[i % 3].ns, frame: frame(sent[i % 3].frame) }));
+    const frames = FRAMES.filter(({ linkType }) => linkType === 1)
+      .map(({ frame }, i) => ({ ns: sent[i % 3].ns, frame: frame(sent[i % 3].frame) }));
     const captures = FORMATS.map(({ write, options }) => write(frames, { ...options, linkType: 1 }));
     const outcomes = { whole: 0, damaged: 0, refused: 0 };
     for (let i = 0; i < MUTATIONS; i++) {
       try {
-        const { damage, replies, received, replied } = await replayed(mutated(random.pick(captures)), { chunk: 1 + random.below(400) });
+        const { damage, replies, received, replied } = await replayed(
+          mutated(random.pick(captures)), { chunk: 1 + random.below(400) },
+        );
         assert.ok(replies.length === replied && replied <= received && received <= 100);
         assert.ok(damage === undefined || damage instanceof Damage);
         outcomes[damage ? "damaged" : "whole"]++;
@@ -622,8 +805,12 @@ describe("damage", () => {
         case 0: changed[at] ^= 1 << random.below(8); break;
         case 1: changed[at] = random.next(); break;
         case 2: changed.set(pack(random.oneIn(2), [random.pick(WORDS), 4]).subarray(0, changed.length - at), at); break;
-        case 3: changed = Uint8Array.from([...changed.subarray(0, at), ...changed.subarray(at + random.below(40))]); break;
-        case 4: changed = Uint8Array.from([...changed.subarray(0, at), ...changed.subarray(random.below(changed.length))]); break;
+        case 3: changed = Uint8Array.from(
+          [...changed.subarray(0, at), ...changed.subarray(at + random.below(40))],
+        ); break;
+        case 4: changed = Uint8Array.from(
+          [...changed.subarray(0, at), ...changed.subarray(random.below(changed.length))],
+        ); break;
         case 5: if (random.oneIn(3)) changed = changed.slice(0, at); break;
       }
     }
@@ -673,9 +860,13 @@ describe("the command", () => {
 
   test("no room for the replies: one line, status 1", () => {
     const full = openSync("/dev/full", "w");
-    const { status, stderr } = spawnSync(process.execPath, [CLI, "replay", input, "-", PREFIX], { stdio: ["ignore", full, "pipe"], encoding: "utf8" });
+    const { status, stderr } = spawnSync(
+      process.execPath, [CLI, "replay", input, "-", PREFIX], { stdio: ["ignore", full, "pipe"], encoding: "utf8" },
+    );
     closeSync(full);
-    assert.deepEqual([status, stderr], [1, "pongd: the output could not be written: ENOSPC: no space left on device, write\n"]);
+    assert.deepEqual(
+      [status, stderr], [1, "pongd: the output could not be written: ENOSPC: no space left on device, write\n"],
+    );
   });
 
   test("OUT stays as it is, and alone, when nothing can be read or written", () => {
@@ -683,7 +874,10 @@ describe("the command", () => {
     for (const [args, expected, message] of [
       [[join(dir, "none"), output, PREFIX], 2, /the capture cannot be read: ENOENT/],
       [[dir, output, PREFIX], 2, /the capture cannot be read: EISDIR/],
-      [[output, output, PREFIX], 1, /out\.pcapng is not a capture that can be read: it is text; capture with tcpdump -w/],
+      [
+        [output, output, PREFIX], 1,
+        /out\.pcapng is not a capture that can be read: it is text; capture with tcpdump -w/,
+      ],
       [[input, dir, PREFIX], 2, /cannot be written: EISDIR/],
       [[input, join(dir, "none", "out"), PREFIX], 2, /cannot be written: ENOENT/],
     ] as const) {
@@ -691,7 +885,9 @@ describe("the command", () => {
       assert.match(stderr, message);
       assert.match(stderr, /^pongd: [^\n]+\n$/);
       assert.deepEqual([status, stdout.toString()], [expected, ""]);
-      assert.deepEqual([readFileSync(output, "utf8"), readdirSync(dir).sort()], ["precious", ["in.pcap", "out.pcapng"]]);
+      assert.deepEqual(
+        [readFileSync(output, "utf8"), readdirSync(dir).sort()], ["precious", ["in.pcap", "out.pcapng"]],
+      );
     }
   });
 
@@ -701,7 +897,10 @@ describe("the command", () => {
     const { status, stdout, stderr } = pongd([wireless, output, PREFIX]);
     rmSync(wireless);
     assert.deepEqual([status, stdout.toString()], [1, ""]);
-    assert.match(stderr, /^pongd: .* has packets of 802\.11 \(link type 105\), [^\n]+\npongd: nothing of .* can be read: 2 packets, [^\n]+\n$/);
+    assert.match(
+      stderr,
+      /^pongd: .* has packets of 802\.11 \(link type 105\), [^\n]+\npongd: nothing of .* can be read: 2 packets, [^\n]+\n$/,
+    );
     assert.deepEqual([readFileSync(output, "utf8"), readdirSync(dir).sort()], ["precious", ["in.pcap", "out.pcapng"]]);
   });
 
@@ -766,7 +965,9 @@ describe("the command", () => {
       const { child, ended } = start(path, output, PREFIX);
       await untilOpen();
       child.kill("SIGTERM");
-      assert.deepEqual(await ended, { status: 1, stderr: `pongd: nothing came from ${name} before it was interrupted\n` });
+      assert.deepEqual(
+        await ended, { status: 1, stderr: `pongd: nothing came from ${name} before it was interrupted\n` },
+      );
       assert.equal(readFileSync(output, "utf8"), "precious");
     }
     rmSync(folder, { recursive: true });
@@ -789,7 +990,9 @@ describe("the command", () => {
       assert.ok(replies.length > 0 && replies.length < many.length);
       assert.deepEqual(replies, expected(many.slice(0, replies.length)));
       assert.equal(status, 1);
-      assert.match(stderr, /^answered \d+ of \d+ packets\npongd: .*long\.pcap could not be read beyond byte \d+: interrupted\n$/);
+      assert.match(
+        stderr, /^answered \d+ of \d+ packets\npongd: .*long\.pcap could not be read beyond byte \d+: interrupted\n$/,
+      );
     });
 
     test("the command ends all the same", async () => {
@@ -814,7 +1017,10 @@ describe("the command", () => {
     assert.equal(statSync(file).mode & 0o777, 0o600);
     assert.deepEqual(readReplies(readFileSync(file)), expected(sent));
     const pipe = join(folder, "pipe");
-    const { stdout } = spawnSync("sh", ["-c", "mkfifo \"$0\" && { cat \"$0\" & } && \"$@\" >&2 && wait", pipe, process.execPath, CLI, "replay", input, pipe, PREFIX]);
+    const { stdout } = spawnSync("sh", [
+      "-c", "mkfifo \"$0\" && { cat \"$0\" & } && \"$@\" >&2 && wait", pipe, process.execPath, CLI, "replay", input,
+      pipe, PREFIX,
+    ]);
     assert.deepEqual(readReplies(stdout), expected(sent));
     assert.ok(statSync(pipe).isFIFO());
   });

@@ -1,4 +1,7 @@
-/** What the tests rest on: programs told from others of their name, waits that end, files that end, and no setting of the user's. */
+/**
+ * What the tests rest on: programs told from others of their name, waits that end, files that end, and no setting of
+ * the user's.
+ */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -58,7 +61,9 @@ test("left", () => {
 });
 `);
   // A runner within a runner would not run.
-  const env = { ...process.env, NODE_TEST_CONTEXT: undefined, PONGD_MTU: "9000", FORCE_COLOR: "1", LC_ALL: "de_DE.UTF-8" };
+  const env = {
+    ...process.env, NODE_TEST_CONTEXT: undefined, PONGD_MTU: "9000", FORCE_COLOR: "1", LC_ALL: "de_DE.UTF-8",
+  };
   const { status, stdout } = spawnSync("sh", ["-c", "umask 077; exec \"$@\"", "sh", process.execPath, "--test", file], {
     env, encoding: "utf8", timeout: 120_000,
   });

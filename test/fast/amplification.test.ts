@@ -1,6 +1,6 @@
 /**
- * I2 over every kind of packet that a host may be sent, in both families, as packets and as frames: bytes out for bytes in. What is
- * measured here is the table of docs/security.md.
+ * I2 over every kind of packet that a host may be sent, in both families, as packets and as frames: bytes out for bytes
+ * in. What is measured here is the table of docs/security.md.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -20,7 +20,9 @@ const MTU = 1500;
 const LATER_MS = 61_000;
 const REPLY = /reply$|advertisement$/;
 
-/** A datagram whose first fragment alone has options, as long as can be, all fragments as long as the MTU lets them be. */
+/**
+ * A datagram whose first fragment alone has options, as long as can be, all fragments as long as the MTU lets them be.
+ */
 function optionsOnFirst(mtu: number, dataLen: number): Uint8Array[] {
   const packet = icmpPacket({ data: pattern(dataLen), options: bytes(7, 39, 4, new Uint8Array(36), 0), fragment: 0 });
   const plain = bytes(packet.subarray(0, 20), packet.subarray(60));
@@ -35,11 +37,19 @@ function optionsOnFirst(mtu: number, dataLen: number): Uint8Array[] {
 const CASES: readonly HostCase[] = [
   ...HOST_CASES, ...SOURCE_ROUTE_CASES,
   { name: "a header alone", packets: [ipv4Packet(new Uint8Array(0), { protocol: 253 })] },
-  { name: "a header with a malformed option alone", packets: [ipv4Packet(new Uint8Array(0), { protocol: 253, options: bytes(30, 0, 0, 0) })] },
+  {
+    name: "a header with a malformed option alone",
+    packets: [ipv4Packet(new Uint8Array(0), { protocol: 253, options: bytes(30, 0, 0, 0) })],
+  },
   { name: "a first fragment of 8 bytes", packets: [ipv4Packet(pattern(8), { fragment: 0x2000, protocol: 253 })] },
   { name: "an IPv6 header alone", packets: [ipv6Packet(new Uint8Array(0), { nextHeader: 253 })] },
-  { name: "an IPv6 first fragment of 8 bytes", packets: [ipv6Packet(pattern(8), { nextHeader: 253, extensions: [fragmentHeader(0, 1, 7)] })] },
-  ...[1500, 3000, 20_000, 65_400].map((length) => ({ name: `${length} bytes, options on the first fragment alone`, packets: optionsOnFirst(MTU, length) })),
+  {
+    name: "an IPv6 first fragment of 8 bytes",
+    packets: [ipv6Packet(pattern(8), { nextHeader: 253, extensions: [fragmentHeader(0, 1, 7)] })],
+  },
+  ...[1500, 3000, 20_000, 65_400].map((length) => ({
+    name: `${length} bytes, options on the first fragment alone`, packets: optionsOnFirst(MTU, length),
+  })),
 ];
 
 /** Answers of one kind: the most bytes out for bytes in, and about what. */
@@ -79,13 +89,20 @@ async function measure(mode: "tun" | "tap"): Promise<Map<string, Worst>> {
     if (!so || measured.out * so.in > so.out * measured.in) worst.set(what, measured);
   };
   for (const { packets } of CASES) {
-    const sent = mode === "tun" ? packets : packets.map((packet) => frame(packet, { type: packet[0] >> 4 === 6 ? 0x86dd : 0x0800 }));
+    const sent = mode === "tun"
+      ? packets
+      : packets.map((packet) => frame(packet, { type: packet[0] >> 4 === 6 ? 0x86dd : 0x0800 }));
     const length = sent.reduce((sum, packet) => sum + packet.length, 0);
-    for (const [what, out] of answers(rig, sent, (bytes) => mode === "tun" ? bytes : bytes.subarray(14))) note(what, { packets: sent, in: length, out });
+    for (const [what, out] of answers(rig, sent, (bytes) => mode === "tun" ? bytes : bytes.subarray(14))) {
+      note(what, { packets: sent, in: length, out });
+    }
   }
   if (mode === "tap") {
     const unnamed = solicitationFrame({ options: new Uint8Array(0) });
-    for (const [what, request] of [["ARP reply", arpFrame()], ["IPv6 neighbor advertisement", solicitationFrame()], ["IPv6 neighbor advertisement", unnamed]] as const) {
+    for (const [what, request] of [
+      ["ARP reply", arpFrame()], ["IPv6 neighbor advertisement", solicitationFrame()],
+      ["IPv6 neighbor advertisement", unnamed],
+    ] as const) {
       const [reply] = rig.respond(request);
       note(what, { packets: [request], in: request.length, out: reply.length });
     }
@@ -106,16 +123,28 @@ describe("amplification", () => {
       const replies = [...worst].filter(([what]) => REPLY.test(what));
       assert.ok(replies.length >= 3);
       // RFC 4861 §7.2.4 asks for the option, of 8 bytes.
-      for (const [what, { in: came, out }] of replies) assert.ok(out <= came + (what.endsWith("advertisement") ? 8 : 0), `${what}: ${out} bytes for ${came}`);
+      for (const [what, { in: came, out }] of replies) {
+        assert.ok(out <= came + (what.endsWith("advertisement") ? 8 : 0), `${what}: ${out} bytes for ${came}`);
+      }
     }
   });
 
   test("docs/security.md has the table of what is measured", (context) => {
-    const written = (worst: Worst | undefined) => worst === undefined ? "" : worst.in === worst.out ? "1.00" : `${(worst.out / worst.in).toFixed(2)} (${worst.in} → ${worst.out})`;
-    const kinds = [...new Set([...tun.keys(), ...tap.keys()])].sort((a, b) => Number(REPLY.test(b)) - Number(REPLY.test(a)) || (a < b ? -1 : 1));
-    const table = ["| answer | TUN | TAP |", "|---|---|---|", ...kinds.map((what) => `| ${what} | ${written(tun.get(what))} | ${written(tap.get(what))} |`)].join("\n");
+    const written = (worst: Worst | undefined) => worst === undefined
+      ? ""
+      : worst.in === worst.out ? "1.00" : `${(worst.out / worst.in).toFixed(2)} (${worst.in} → ${worst.out})`;
+    const kinds = [...new Set([...tun.keys(), ...tap.keys()])].sort(
+      (a, b) => Number(REPLY.test(b)) - Number(REPLY.test(a)) || (a < b ? -1 : 1),
+    );
+    const table = [
+      "| answer | TUN | TAP |", "|---|---|---|",
+      ...kinds.map((what) => `| ${what} | ${written(tun.get(what))} | ${written(tap.get(what))} |`),
+    ].join("\n");
     context.diagnostic(`bytes out for bytes in, at most\n${table}`);
-    assert.ok(readFileSync(source("docs/security.md"), "utf8").includes(`\n\n${table}\n\n`), `docs/security.md is to have\n${table}`);
+    assert.ok(
+      readFileSync(source("docs/security.md"), "utf8").includes(`\n\n${table}\n\n`),
+      `docs/security.md is to have\n${table}`,
+    );
   });
 
   for (const mtu of [68, 576, 1280, 9000]) {
@@ -133,11 +162,15 @@ describe("amplification", () => {
     });
   }
 
-  test("X-3: errors about a flood of everything that one may be about are those of their buckets, and no longer than 576 and 1,280 bytes", async () => {
+  test("X-3: errors about a flood of everything that one may be about are those of their buckets, and no longer than "
+    + "576 and 1,280 bytes", async () => {
     const rig = await Rig.create("wasm", { mtu: MTU, policy: BY_DEFAULT });
     const provoking = [...tun].filter(([what]) => !REPLY.test(what) && !what.includes("time exceeded"));
     const data = pattern(1400);
-    const longest = [udpPacket({ data }), ipv4Packet(data, { protocol: 253 }), udpPacket6({ data }), ipv6Packet(data, { nextHeader: 253 })];
+    const longest = [
+      udpPacket({ data }), ipv4Packet(data, { protocol: 253 }), udpPacket6({ data }),
+      ipv6Packet(data, { nextHeader: 253 }),
+    ];
     const packets = [...provoking.map(([, { packets: [packet] }]) => packet), ...longest];
     const ms = 2000;
     const sent = new Map<string, number>();

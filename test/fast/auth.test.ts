@@ -25,17 +25,22 @@ describe("basic authentication", () => {
     assert.equal(await auth.check(USERS, basic("ada", "right").replace("Basic", "BASIC")), "granted");
     assert.equal(await auth.check(USERS, basic("Zoë", "a:b")), "granted");
     assert.deepEqual(asked, ["right hash of right", "a:b hash of a:b"]);
-    for (const wrong of [basic("ada", "wrong"), basic("ada", "wrong"), basic("ada", ""), basic("Ada", "right"), basic("ada", "a:b")]) {
+    for (const wrong of [
+      basic("ada", "wrong"), basic("ada", "wrong"), basic("ada", ""), basic("Ada", "right"), basic("ada", "a:b"),
+    ]) {
       assert.equal(await auth.check(USERS, wrong), "denied", wrong);
     }
     assert.equal(asked.length, 6, "the same wrong password is compared once, too");
-    for (const nothing of [undefined, "", "Basic", "Basic !", "Basic YWRh", "Bearer abc", basic("ada", "right").slice(6)]) {
+    for (const nothing of [
+      undefined, "", "Basic", "Basic !", "Basic YWRh", "Bearer abc", basic("ada", "right").slice(6),
+    ]) {
       assert.equal(await auth.check(USERS, nothing), "denied", nothing);
     }
     assert.equal(asked.length, 6, "what is no name and password is not compared");
   });
 
-  test("a name that nobody has costs a comparison with somebody's hash, always the same, and is denied whatever that says", async () => {
+  test("a name that nobody has costs a comparison with somebody's hash, always the same, and is denied whatever that "
+    + "says", async () => {
     const asked: string[] = [];
     const auth = new BasicAuth((_, hash) => {
       asked.push(hash);
@@ -75,7 +80,9 @@ describe("basic authentication", () => {
     assert.deepEqual(await Promise.all(same), ["granted", "granted", "granted"]);
     assert.equal(asked.length, 1);
     let fail = true;
-    const failing = new BasicAuth((...given) => fail ? Promise.reject(new Error("no thread")) : comparing([])(...given));
+    const failing = new BasicAuth(
+      (...given) => fail ? Promise.reject(new Error("no thread")) : comparing([])(...given),
+    );
     await assert.rejects(async () => failing.check(USERS, basic("ada", "right")), /no thread/);
     fail = false;
     assert.equal(await failing.check(USERS, basic("ada", "right")), "granted");
@@ -87,7 +94,10 @@ test("bcrypt in its thread: hashes of all three kinds, one after the other, whil
   const made = hash("päss");
   let turns = 0;
   const turn = setInterval(() => turns++, 0);
-  const compared = await Promise.all(["a", "b", "y"].flatMap((kind) => [bcrypt.compare("päss", made.replace("$2b$", `$2${kind}$`)), bcrypt.compare("pass", made.replace("$2b$", `$2${kind}$`))]));
+  const compared = await Promise.all(["a", "b", "y"].flatMap((kind) => [
+    bcrypt.compare("päss", made.replace("$2b$", `$2${kind}$`)),
+    bcrypt.compare("pass", made.replace("$2b$", `$2${kind}$`)),
+  ]));
   clearInterval(turn);
   assert.deepEqual(compared, [true, false, true, false, true, false]);
   assert.ok(turns > 0);

@@ -14,7 +14,10 @@ const BUILT_IN = ["bargauge", "heatmap", "row", "stat", "state-timeline", "table
 
 test("dashboard: it is one that Grafana 10.4 and newer import as they are", () => {
   assert.deepEqual([dashboard.id, dashboard.uid, dashboard.schemaVersion], [null, "pongd", 39]);
-  assert.deepEqual(dashboard.templating.list.map(({ name, type }) => [name, type]), [["datasource", "datasource"], ["job", "query"], ["instance", "query"]]);
+  assert.deepEqual(
+    dashboard.templating.list.map(({ name, type }) => [name, type]),
+    [["datasource", "datasource"], ["job", "query"], ["instance", "query"]],
+  );
   assert.deepEqual([...new Set(panels.map(({ type }) => type))].sort(), BUILT_IN);
 });
 
@@ -42,14 +45,22 @@ test("dashboard: every panel says what it shows, and in which unit", () => {
 test("dashboard: every query asks the chosen data source, of the chosen jobs and instances", () => {
   for (const { title, targets = [] } of panels) {
     assert.equal(new Set(targets.map(({ refId }) => refId)).size, targets.length, title);
-    for (const { datasource, instant, range } of targets) assert.deepEqual([datasource, instant], [DATASOURCE, !range], title);
+    for (const { datasource, instant, range } of targets) {
+      assert.deepEqual([datasource, instant], [DATASOURCE, !range], title);
+    }
   }
-  for (const { where, expr } of expressionsOf(dashboard, { job: "JOB", instance: "INSTANCE", __range: "1h", __rate_interval: "1m" })) {
+  for (const { where, expr } of expressionsOf(
+    dashboard, { job: "JOB", instance: "INSTANCE", __range: "1h", __rate_interval: "1m" },
+  )) {
     const { selectors } = namedIn(expr);
     assert.ok(selectors.length > 0, where);
     for (const { matchers } of selectors) {
       const chosen = matchers.filter(({ label }) => label === "job" || label === "instance");
-      assert.deepEqual(chosen.map(({ label, operator, value }) => label + operator + value), ["job=~JOB", "instance=~INSTANCE"], `${where}: ${expr}`);
+      assert.deepEqual(
+        chosen.map(({ label, operator, value }) => label + operator + value),
+        ["job=~JOB", "instance=~INSTANCE"],
+        `${where}: ${expr}`,
+      );
     }
   }
 });

@@ -27,9 +27,13 @@ for (const name of ENGINES) {
     test("E-3: data of every length from 0 to 65507 comes back, with identifier and sequence number", async () => {
       const rig = await Rig.create(name);
       const all = pattern(65507);
-      const lengths = [...Array.from({ length: 2049 }, (_, i) => i), 4095, 4096, 8972, 8973, 32767, 32768, 65505, 65506, 65507];
+      const lengths = [
+        ...Array.from({ length: 2049 }, (_, i) => i), 4095, 4096, 8972, 8973, 32767, 32768, 65505, 65506, 65507,
+      ];
       for (const length of lengths) {
-        const request = icmpPacket({ data: all.subarray(0, length), identifier: length & 0xffff, sequence: ~length & 0xffff });
+        const request = icmpPacket(
+          { data: all.subarray(0, length), identifier: length & 0xffff, sequence: ~length & 0xffff },
+        );
         const [reply] = rig.respond(request);
         assert.ok(reply, `no reply to ${length} bytes of data: ${JSON.stringify(rig.dropped)}`);
         assert.equal(Buffer.compare(reply, expectedReply(request)), 0, `wrong reply to ${length} bytes of data`);
@@ -82,7 +86,8 @@ for (const name of ENGINES) {
     }
 
     for (const data of [56, 524, 525, 1472]) {
-      test(`E-15, E-16: identification and don't-fragment of ${28 + data} bytes go back, but no don't-fragment above 552, and the reserved flag never`, async () => {
+      test(`E-15, E-16: identification and don't-fragment of ${28 + data} bytes go back, but no don't-fragment above `
+        + "552, and the reserved flag never", async () => {
         const rig = await Rig.create(name);
         for (const fragment of [0x0000, 0x4000, 0x8000, 0xc000]) {
           for (const id of [0, 1, 0xff, 0x100, 0xffff]) {
@@ -99,7 +104,9 @@ for (const name of ENGINES) {
     test("E-16: replies to requests without an identification have one each", async () => {
       const rig = await Rig.create(name);
       const ids = Array.from({ length: 1000 }, (_, sequence) => {
-        const [reply] = rig.respond(icmpPacket({ id: 0, fragment: 0x4000, sequence: sequence + 0x1000, data: pattern(1400) }));
+        const [reply] = rig.respond(
+          icmpPacket({ id: 0, fragment: 0x4000, sequence: sequence + 0x1000, data: pattern(1400) }),
+        );
         return reply[4] << 8 | reply[5];
       });
       assert.equal(new Set(ids).size, ids.length);
@@ -130,8 +137,11 @@ for (const name of ENGINES) {
 
     test("C-3: where the recomputed checksum is 0, that is what is sent, wherever the bits are that make it so", async () => {
       const rig = await Rig.create(name);
-      // The rest of the reply sums to 0xffff: by identifier, by the last bytes of a short and a long message, by the code.
-      for (const [length, code, ...ones] of [[8, 0, 4, 5], [10, 0, 8, 9], [1472, 0, 1470, 1471], [64, 0xff, 4], [1473, 0xff, 1472]]) {
+      // The rest of the reply sums to 0xffff: by identifier, by the last bytes of a short and a long message, by the
+      // code.
+      for (const [length, code, ...ones] of [
+        [8, 0, 4, 5], [10, 0, 8, 9], [1472, 0, 1470, 1471], [64, 0xff, 4], [1473, 0xff, 1472],
+      ]) {
         const msg = new Uint8Array(length);
         msg.set([8, code]);
         for (const at of ones) msg[at] = 0xff;
@@ -171,7 +181,8 @@ for (const name of ENGINES) {
       assert.deepEqual(rig.dropped, { not_our_prefix: 248 });
     });
 
-    test("T-1, T-3: a timestamp request is answered with the message's 20 bytes, from the address that was asked, whatever came behind them", async () => {
+    test("T-1, T-3: a timestamp request is answered with the message's 20 bytes, from the address that was asked, "
+      + "whatever came behind them", async () => {
       const rig = await Rig.create(name, { policy: { ttl: 77 } });
       rig.now = Date.UTC(2026, 10, 24, 12, 34, 56, 789) + 0.5;
       const ms = ((12 * 60 + 34) * 60 + 56) * 1000 + 789;
@@ -195,7 +206,10 @@ for (const name of ENGINES) {
       const rig = await Rig.create(name);
       const midnight = Date.UTC(2026, 10, 25);
       const last = 86_399_999;
-      for (const [now, ms] of [[0, 0], [midnight - 1, last], [midnight - 0.001, last], [midnight, 0], [midnight + 1, 1], [Date.UTC(2100, 0, 2) - 1, last]]) {
+      for (const [now, ms] of [
+        [0, 0], [midnight - 1, last], [midnight - 0.001, last], [midnight, 0], [midnight + 1, 1],
+        [Date.UTC(2100, 0, 2) - 1, last],
+      ]) {
         rig.now = now;
         const [reply] = rig.respond(icmpPacket({ type: 13, data: pattern(12) }));
         const view = new DataView(reply.buffer, reply.byteOffset);
@@ -210,10 +224,16 @@ for (const name of ENGINES) {
       assert.equal(rig.respond(icmpPacket({ type: 13, data: pattern(12) })).length, 1);
     });
 
-    test("I1: what is cut out of a prefix is not answered, what lies in it and is a prefix is, and the rest of it may ask", async () => {
-      const rig = await Rig.create(name, { prefixes: ["10.99.0.0/16", "10.99.7.64/26"], exceptions: ["10.99.7.0/24", "10.99.7.70/32"], host: undefined });
+    test("I1: what is cut out of a prefix is not answered, what lies in it and is a prefix is, and the rest of it may "
+      + "ask", async () => {
+      const rig = await Rig.create(
+        name,
+        { prefixes: ["10.99.0.0/16", "10.99.7.64/26"], exceptions: ["10.99.7.0/24", "10.99.7.70/32"], host: undefined },
+      );
       const answered = (dst: string, src = "192.0.2.1") => rig.respond(icmpPacket({ src, dst })).length === 1;
-      assert.deepEqual(["10.99.6.255", "10.99.7.0", "10.99.7.63", "10.99.7.64", "10.99.7.70", "10.99.7.127", "10.99.7.128", "10.99.8.0"].map((dst) => answered(dst)), [true, false, false, true, false, true, false, true]);
+      assert.deepEqual([
+        "10.99.6.255", "10.99.7.0", "10.99.7.63", "10.99.7.64", "10.99.7.70", "10.99.7.127", "10.99.7.128", "10.99.8.0",
+      ].map((dst) => answered(dst)), [true, false, false, true, false, true, false, true]);
       assert.deepEqual(rig.dropped, { not_our_prefix: 4 });
       assert.ok(answered("10.99.1.1", "10.99.7.1"), "an address that is not answered for is a source as any other");
     });
@@ -229,9 +249,13 @@ for (const name of ENGINES) {
 
     test("I5: a batch of everything: received = replied + dropped, and every slot is free again", async () => {
       const rig = await Rig.create(name);
-      const packets = [...DROPS.map(({ packet }) => packet), ...Array.from({ length: 20 }, (_, i) => icmpPacket({ sequence: i }))];
+      const packets = [
+        ...DROPS.map(({ packet }) => packet), ...Array.from({ length: 20 }, (_, i) => icmpPacket({ sequence: i })),
+      ];
       const replies = rig.respond(...packets);
-      assert.deepEqual(replies.map((reply) => reply[27]), Array.from({ length: 20 }, (_, i) => i), "in the order in which they came");
+      assert.deepEqual(
+        replies.map((reply) => reply[27]), Array.from({ length: 20 }, (_, i) => i), "in the order in which they came",
+      );
       const dropped = Object.values(rig.dropped).reduce((a, b) => a + b, 0);
       assert.equal(rig.received, packets.length);
       assert.equal(rig.received, rig.replied + dropped);
@@ -242,13 +266,17 @@ for (const name of ENGINES) {
 
     test("replies are counted under the longest prefix that holds their address", async () => {
       const rig = await Rig.create(name, { prefixes: ["10.99.0.0/16", "10.99.7.0/24", "10.99.7.7/32"] });
-      rig.respond(...["10.99.1.1", "10.99.7.6", "10.99.7.7", "10.99.7.8", "10.99.8.0"].map((dst) => icmpPacket({ dst })));
+      rig.respond(
+        ...["10.99.1.1", "10.99.7.6", "10.99.7.7", "10.99.7.8", "10.99.8.0"].map((dst) => icmpPacket({ dst })),
+      );
       assert.deepEqual([...rig.linear.counters.subarray(PREFIX_REPLIES, PREFIX_REPLIES + 3)], [2, 2, 1]);
     });
 
     test("batches are counted by their size, in powers of two", async () => {
       const rig = await Rig.create(name);
-      for (const size of [1, 2, 3, 4, 5, 8, 9, 128, 129, BATCH]) rig.respond(...Array.from({ length: size }, () => icmpPacket()));
+      for (const size of [1, 2, 3, 4, 5, 8, 9, 128, 129, BATCH]) {
+        rig.respond(...Array.from({ length: size }, () => icmpPacket()));
+      }
       assert.deepEqual([...rig.linear.counters.subarray(BATCH_SIZES, BATCH_SIZES + 9)], [1, 1, 2, 2, 1, 0, 0, 1, 2]);
     });
   });
@@ -258,5 +286,8 @@ test("every drop reason has a vector", () => {
   const reasons = Object.keys(Drop).filter((key) => Number.isNaN(Number(key)));
   // What the main thread counts has a test of its own.
   // The first is no packet's, and the second, in pmtu.test.ts, is about one that was answered.
-  assert.deepEqual(["worker_crash", "icmp_packet_too_big", ...new Set([...DROPS, ...IGNORED, ...LIMITED, ...SILENT, ...FRAGMENTS, ...DROP_FRAMES].map(({ reason }) => reason))].sort(), reasons.sort());
+  assert.deepEqual([
+    "worker_crash", "icmp_packet_too_big",
+    ...new Set([...DROPS, ...IGNORED, ...LIMITED, ...SILENT, ...FRAGMENTS, ...DROP_FRAMES].map(({ reason }) => reason)),
+  ].sort(), reasons.sort());
 });

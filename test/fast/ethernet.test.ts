@@ -9,8 +9,12 @@ import { type BenchOptions, BY_DEFAULT, ENGINES, Rig } from "../support/engines.
 import {
   arpFrame, BROADCAST, expectedEcho, frame, linkOption, macBytes, PEER_MAC, PER_ADDRESS, SHARED, SHARED_MAC, solicitation, solicitationFrame, type FrameOptions,
 } from "../support/frames.js";
-import { addr6, expectedError6, expectedReply6, fragmentsOf6, HOST6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6, udpPacket6 } from "../support/ipv6.js";
-import { addr, expectedError, expectedReply, fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.js";
+import {
+  addr6, expectedError6, expectedReply6, fragmentsOf6, HOST6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6, udpPacket6,
+} from "../support/ipv6.js";
+import {
+  addr, expectedError, expectedReply, fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket,
+} from "../support/packets.js";
 import { DROP_FRAMES } from "../vectors/frames.js";
 
 const TAGS: readonly (readonly [string, FrameOptions["tags"] & object])[] = [
@@ -42,14 +46,19 @@ for (const name of ENGINES) {
           assert.deepEqual(rig.dropped, {});
         });
 
-        test(`A-1: an ARP request with ${what} is answered with it: the target has the MAC address at which it is answered`, async () => {
+        test(`A-1: an ARP request with ${what} is answered with it: the target has the MAC address at which it is `
+          + "answered", async () => {
           const rig = await Rig.create(name, { link });
-          for (const [dst, padding, hardware] of [[BROADCAST, 0, 1], [BROADCAST, 18, 1], [mac, 0, 1], [BROADCAST, 0, 6], [mac, 18, 6]] as const) {
+          for (const [dst, padding, hardware] of [
+            [BROADCAST, 0, 1], [BROADCAST, 18, 1], [mac, 0, 1], [BROADCAST, 0, 6], [mac, 18, 6],
+          ] as const) {
             const request = arpFrame({ targetMac: dst, hardware }, { dst, tags, padding });
             const headerLen = 14 + 4 * tags.length;
             const expected = Uint8Array.from([
               ...macBytes(PEER_MAC), ...macBytes(mac), ...request.subarray(12, headerLen),
-              0, 1, 8, 0, 6, 4, 0, 2, ...macBytes(mac), ...addr("10.99.1.1"), ...macBytes(PEER_MAC), ...addr("10.99.0.1"),
+              0, 1, 8, 0, 6, 4, 0, 2, ...macBytes(mac), ...addr(
+                "10.99.1.1",
+              ), ...macBytes(PEER_MAC), ...addr("10.99.0.1"),
             ]);
             assert.deepEqual(rig.respond(request), [expected]);
           }
@@ -60,7 +69,8 @@ for (const name of ENGINES) {
       }
 
       for (const [what, tags] of TAGS) {
-        test(`N-2: a neighbor solicitation with ${what} is answered: solicited, N-3: overriding nobody, with the target's MAC address`, async () => {
+        test(`N-2: a neighbor solicitation with ${what} is answered: solicited, N-3: overriding nobody, with the `
+          + "target's MAC address", async () => {
           const rig = await Rig.create(name, { link, prefixes: [PREFIX6], host: HOST6 });
           const own = link.policy === MacPolicy.shared ? SHARED_MAC : MAC6;
           for (const [dst, to, options, padding] of [
@@ -74,11 +84,19 @@ for (const name of ENGINES) {
             [TARGET6, own, new Uint8Array(0), 0],
           ] as const) {
             for (const src of ["fd99::1", "fe80::5054:ff:fe12:3456", "2001:db8::7"]) {
-              const request = solicitationFrame({ src, options, ...dst === undefined ? {} : { dst } }, { dst: to, tags, padding });
+              const request = solicitationFrame(
+                { src, options, ...dst === undefined ? {} : { dst } }, { dst: to, tags, padding },
+              );
               const headerLen = 14 + 4 * tags.length;
-              const data = Uint8Array.of(...addr6(TARGET6), ...dst === undefined || options.length > 0 ? linkOption(own, 2) : []);
-              const advertisement = icmpv6Packet({ src: TARGET6, dst: src, hopLimit: 255, type: 136, identifier: 0x4000, sequence: 0, data });
-              assert.deepEqual(rig.respond(request), [Uint8Array.of(...macBytes(PEER_MAC), ...macBytes(own), ...request.subarray(12, headerLen), ...advertisement)]);
+              const data = Uint8Array.of(
+                ...addr6(TARGET6), ...dst === undefined || options.length > 0 ? linkOption(own, 2) : [],
+              );
+              const advertisement = icmpv6Packet(
+                { src: TARGET6, dst: src, hopLimit: 255, type: 136, identifier: 0x4000, sequence: 0, data },
+              );
+              assert.deepEqual(rig.respond(request), [Uint8Array.of(
+                ...macBytes(PEER_MAC), ...macBytes(own), ...request.subarray(12, headerLen), ...advertisement,
+              )]);
             }
           }
           assert.equal(rig.linear.counters[REPLIES + Protocol.ndisc], 24);
@@ -102,8 +120,13 @@ for (const name of ENGINES) {
       test("N-1: a neighbor solicitation in a fragment, be it the only one, is not answered (RFC 6980 §5)", async () => {
         const rig = await Rig.create(name, { link, prefixes: [PREFIX6], host: HOST6 });
         const whole = solicitation();
-        const fragment = ipv6Packet(whole.subarray(40), { dst: "ff02::1:ff01:1", hopLimit: 255, extensions: [{ number: 44, rest: new Uint8Array(7) }] });
-        for (const dst of ["33:33:ff:01:00:01", SHARED_MAC]) assert.deepEqual(rig.respond(frame(fragment, { dst, type: 0x86dd })), []);
+        const fragment = ipv6Packet(
+          whole.subarray(40),
+          { dst: "ff02::1:ff01:1", hopLimit: 255, extensions: [{ number: 44, rest: new Uint8Array(7) }] },
+        );
+        for (const dst of ["33:33:ff:01:00:01", SHARED_MAC]) {
+          assert.deepEqual(rig.respond(frame(fragment, { dst, type: 0x86dd })), []);
+        }
         assert.equal(rig.received, 2);
       });
 
@@ -121,11 +144,15 @@ for (const name of ENGINES) {
         assert.deepEqual(rig.respond(request), [expectedEcho(request)]);
       });
 
-      for (const { reason, name: vector, frame, policy: only } of DROP_FRAMES.filter(({ policy }) => (policy ?? link.policy) === link.policy)) {
+      for (const { reason, name: vector, frame, policy: only } of DROP_FRAMES.filter(
+        ({ policy }) => (policy ?? link.policy) === link.policy,
+      )) {
         test(`${vector} → ${reason}`, async () => {
           const rig = await Rig.create(name, { ...DUAL, link });
           // Where each has its own, what is to be dropped for something else is sent to the right one.
-          const sent = only === undefined && Buffer.from(frame.subarray(0, 6)).equals(macBytes(SHARED_MAC)) ? frame.map((byte, i) => macBytes(mac)[i] ?? byte) : frame;
+          const sent = only === undefined && Buffer.from(frame.subarray(0, 6)).equals(macBytes(SHARED_MAC))
+            ? frame.map((byte, i) => macBytes(mac)[i] ?? byte)
+            : frame;
           assert.deepEqual(rig.respond(sent), []);
           assert.deepEqual(rig.dropped, { [reason]: 1 });
           assert.equal(rig.received, 1);
@@ -136,12 +163,18 @@ for (const name of ENGINES) {
       test("I5: a batch of everything: received = replied + dropped, every slot is free again, and a batch is one", async () => {
         const rig = await Rig.create(name, { ...DUAL, link });
         const vectors = DROP_FRAMES.map(({ frame }) => frame);
-        const requests = Array.from({ length: 21 }, (_, i) => [arpFrame(), solicitationFrame(), frame(icmpPacket({ sequence: i }), { dst: mac })][i % 3]);
+        const requests = Array.from(
+          { length: 21 },
+          (_, i) => [arpFrame(), solicitationFrame(), frame(icmpPacket({ sequence: i }), { dst: mac })][i % 3],
+        );
         const frames = [...vectors, ...requests];
         const replies = rig.respond(...frames).length;
         const dropped = Object.values(rig.dropped).reduce((a, b) => a + b, 0);
         assert.equal(rig.received, frames.length);
-        assert.equal(replies, rig.replied + rig.linear.counters[REPLIES + Protocol.arp] + rig.linear.counters[REPLIES + Protocol.ndisc]);
+        assert.equal(
+          replies,
+          rig.replied + rig.linear.counters[REPLIES + Protocol.arp] + rig.linear.counters[REPLIES + Protocol.ndisc],
+        );
         assert.equal(rig.received, replies + dropped);
         assert.ok(replies >= 21);
         assert.equal(rig.linear.counters[Counter.bytesReceived], frames.reduce((sum, { length }) => sum + length, 0));
@@ -154,7 +187,9 @@ for (const name of ENGINES) {
       test("a frame of the MTU with two tags fits into a read, and is answered in full", async () => {
         for (const mtu of [1500, 1512, 9000, 65521]) {
           const rig = await Rig.create(name, { link, mtu });
-          const request = frame(icmpPacket({ data: pattern(mtu - 28) }), { dst: mac, tags: [[0x88a8, 7], [0x8100, 42]] });
+          const request = frame(
+            icmpPacket({ data: pattern(mtu - 28) }), { dst: mac, tags: [[0x88a8, 7], [0x8100, 42]] },
+          );
           assert.equal(rig.words[PACKET_SIZE / 4], request.length);
           assert.ok(rig.linear.slotSize >= 2 + request.length);
           assert.deepEqual(rig.respond(request), [expectedEcho(request, 2)]);
@@ -181,7 +216,9 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
         const packet = udpPacket();
         const [error, ...others] = rig.respond(frame(packet, { dst: mac, tags, padding: 4 }));
         assert.deepEqual([...error.subarray(0, 12)], [...macBytes(PEER_MAC), ...macBytes(mac)]);
-        assert.deepEqual([...error.subarray(12, headerLen - 2)], tags.flat().flatMap((word) => [word >> 8, word & 255]));
+        assert.deepEqual(
+          [...error.subarray(12, headerLen - 2)], tags.flat().flatMap((word) => [word >> 8, word & 255]),
+        );
         assert.deepEqual([...error.subarray(headerLen - 2, headerLen + 1)], [8, 0, 0x45]);
         assert.equal(error.length, headerLen + 28 + packet.length);
         assert.deepEqual(error.subarray(headerLen + 28), packet, "what it quotes has no link header");
@@ -193,23 +230,39 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     /** To an address that answers and back, as frames. */
     const families = [
       {
-        family: "IPv4", own: mac, type: 0x0800, udp: udpPacket(), port: [3, 3], time: [11, 1], echo: icmpPacket({ data: pattern(3000), fragment: 0 }),
-        answer: (packet: Uint8Array) => expectedReply(packet), cut: (packet: Uint8Array) => fragmentsOf(packet, [0, 1480, 2960, 3008]),
+        family: "IPv4", own: mac, type: 0x0800, udp: udpPacket(), port: [3, 3], time: [11, 1], echo: icmpPacket(
+          { data: pattern(3000), fragment: 0 },
+        ),
+        answer: (packet: Uint8Array) => expectedReply(packet), cut: (packet: Uint8Array) => fragmentsOf(
+          packet, [0, 1480, 2960, 3008],
+        ),
         error: (packet: Uint8Array, [type, code]: number[]) => expectedError(packet, type, code),
       },
       {
-        family: "IPv6", own: link.policy === MacPolicy.shared ? SHARED_MAC : MAC6, type: 0x86dd, udp: udpPacket6(), port: [1, 4], time: [3, 1], echo: icmpv6Packet({ data: pattern(3000) }),
-        answer: (packet: Uint8Array) => expectedReply6(packet), cut: (packet: Uint8Array) => fragmentsOf6(packet, [0, 1448, 2896, 3008]),
+        family: "IPv6", own: link.policy === MacPolicy.shared
+          ? SHARED_MAC
+          : MAC6, type: 0x86dd, udp: udpPacket6(), port: [1, 4], time: [3, 1], echo: icmpv6Packet(
+          { data: pattern(3000) },
+        ),
+        answer: (packet: Uint8Array) => expectedReply6(packet), cut: (packet: Uint8Array) => fragmentsOf6(
+          packet, [0, 1448, 2896, 3008],
+        ),
         error: (packet: Uint8Array, [type, code]: number[]) => expectedError6(packet, type, code),
       },
     ] as const;
     for (const { family, own, type, udp, port, time, echo, answer, cut, error } of families) {
       const create = () => Rig.create(name, { ...DUAL, link, policy: BY_DEFAULT, mtu: 1500 });
       const asked = (packet: Uint8Array, options: FrameOptions) => frame(packet, { dst: own, type, ...options });
-      const answered = (packet: Uint8Array, { src = PEER_MAC, tags = [] }: FrameOptions) => frame(packet, { dst: src, src: own, type, tags });
+      const answered = (
+        packet: Uint8Array, { src = PEER_MAC, tags = [] }: FrameOptions,
+      ) => frame(packet, { dst: src, src: own, type, tags });
 
-      test(`${name}, MAC addresses ${policy}: V-6, S-8: ${family} fragments of two VLANs are of two datagrams, whatever else they have in common; priorities are of one`, async () => {
-        const lans: (FrameOptions["tags"] & object)[] = [[], [[0x8100, 1]], [[0x8100, 42]], [[0x88a8, 42]], [[0x88a8, 7], [0x8100, 42]], [[0x88a8, 8], [0x8100, 42]], [[0x88a8, 7], [0x8100, 43]]];
+      test(`${name}, MAC addresses ${policy}: V-6, S-8: ${family} fragments of two VLANs are of two datagrams, `
+        + "whatever else they have in common; priorities are of one", async () => {
+        const lans: (FrameOptions["tags"] & object)[] = [
+          [], [[0x8100, 1]], [[0x8100, 42]], [[0x88a8, 42]], [[0x88a8, 7], [0x8100, 42]], [[0x88a8, 8], [0x8100, 42]],
+          [[0x88a8, 7], [0x8100, 43]],
+        ];
         const rig = await create();
         const [first, ...others] = cut(echo);
         for (const tags of lans) assert.deepEqual(rig.respond(asked(first, { tags })), []);
@@ -222,21 +275,28 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       });
 
       for (const [what, tags] of TAGS) {
-        test(`${name}, MAC addresses ${policy}: X-4: an ${family} error about a frame with ${what} has it, too, and its addresses turned around`, async () => {
+        test(`${name}, MAC addresses ${policy}: X-4: an ${family} error about a frame with ${what} has it, too, and `
+          + "its addresses turned around", async () => {
           const rig = await create();
           assert.deepEqual(rig.respond(asked(udp, { tags, padding: 5 })), [answered(error(udp, [...port]), { tags })]);
         });
 
-        test(`${name}, MAC addresses ${policy}: V-6, S-8: ${family} fragments with ${what} are answered in fragments with it`, async () => {
+        test(`${name}, MAC addresses ${policy}: V-6, S-8: ${family} fragments with ${what} are answered in fragments `
+          + "with it", async () => {
           const rig = await create();
           const frames = cut(echo).map((packet) => asked(packet, { tags, padding: 3 }));
           const expected = cut(answer(echo)).map((packet) => answered(packet, { tags }));
           assert.deepEqual(rig.respond(...frames), expected);
-          assert.deepEqual([frames[2], frames[0], arpFrame(), frames[1]].map((bytes) => rig.respond(bytes).length), [0, 0, 1, 3], "one a batch, with another in between");
+          assert.deepEqual(
+            [frames[2], frames[0], arpFrame(), frames[1]].map((bytes) => rig.respond(bytes).length),
+            [0, 0, 1, 3],
+            "one a batch, with another in between",
+          );
           assert.deepEqual([rig.dropped, rig.held], [{}, 0]);
         });
 
-        test(`${name}, MAC addresses ${policy}: V-6, S-8: an ${family} timeout is told to where the first fragment, with ${what}, came from`, async () => {
+        test(`${name}, MAC addresses ${policy}: V-6, S-8: an ${family} timeout is told to where the first fragment, `
+          + `with ${what}, came from`, async () => {
           const rig = await create();
           const [first, second] = cut(echo);
           const from = { src: "52:54:00:00:00:09", tags };
@@ -245,7 +305,9 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
           // In the slots that they had.
           for (let i = 0; i < 4; i++) rig.respond(arpFrame(), frame(icmpPacket(), { dst: mac }));
           rig.now += 60_000;
-          assert.deepEqual(rig.respond(arpFrame({}, { tags: [[0x8100, 3]] })).slice(1), [answered(error(first, [...time]), from)]);
+          assert.deepEqual(
+            rig.respond(arpFrame({}, { tags: [[0x8100, 3]] })).slice(1), [answered(error(first, [...time]), from)],
+          );
           assert.deepEqual([rig.dropped, rig.held], [{ frag_reasm_timeout: 2 }, 0]);
           // And by itself, without a packet.
           rig.respond(asked(first, from));
@@ -258,10 +320,13 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
   }
 }
 
-test("a device's MAC address is the same every time, another on another host or device, and always a unicast one of local administration", () => {
+test("a device's MAC address is the same every time, another on another host or device, and always a unicast one of "
+  + "local administration", () => {
   const of = (device: string, machine: string) => formatMac(ethernetOf(device, MacPolicy.shared, machine).address);
   assert.equal(of("pong0", "a"), of("pong0", "a"));
-  assert.equal(formatMac(ethernetOf("pong0", MacPolicy.shared).address), formatMac(ethernetOf("pong0", MacPolicy.shared).address));
+  assert.equal(
+    formatMac(ethernetOf("pong0", MacPolicy.shared).address), formatMac(ethernetOf("pong0", MacPolicy.shared).address),
+  );
   assert.notEqual(of("pong0", "a"), of("pong0", "b"));
   assert.notEqual(of("pong0", "a"), of("pong1", "a"));
   for (let i = 0; i < 200; i++) assert.match(of(`pong${i}`, "a"), /^[0-9a-f][26ae](:[0-9a-f]{2}){5}$/);

@@ -28,7 +28,11 @@ async function registry(name = "lab"): Promise<Registry> {
   memory.counters[PREFIX_REPLIES] = 900;
   memory.counters[BATCH_SIZES] = 3;
   memory.counters[BATCH_SIZES + 8] = 4;
-  const registry = createRegistry([{ index: 0, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: 0 }], new Served(served, [], 1), { txDropped: () => 0 });
+  const registry = createRegistry(
+    [{ index: 0, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: 0 }],
+    new Served(served, [], 1),
+    { txDropped: () => 0 },
+  );
   // Garbage collections leave traces in Node.js's own metrics.
   await registry.metrics();
   return registry;
@@ -41,15 +45,26 @@ describe("the format of /metrics", () => {
 
   test("it is what is preferred of both; classic where neither is asked for", () => {
     for (const [accept, open] of [
-      [undefined, false], ["", false], ["*/*", false], ["text/html,application/xhtml+xml,*/*;q=0.8", false], ["text/plain", false],
-      ["application/openmetrics-text", true], ["Application/OpenMetrics-Text; Version=1.0.0", true], ["application/openmetrics-text;version=2.0.0,text/plain", false],
-      ["application/openmetrics-text;q=0.2, text/plain;q=0.3", false], ["text/plain;q=0.2 , application/openmetrics-text ; q=0.3", true],
-      ["application/openmetrics-text;q=0", false], ["application/openmetrics-text;q=x", false], ["text/plain,application/openmetrics-text", false], [",;=,", false],
+      [undefined, false], ["", false], ["*/*", false], [
+        "text/html,application/xhtml+xml,*/*;q=0.8", false,
+      ], ["text/plain", false],
+      ["application/openmetrics-text", true], ["Application/OpenMetrics-Text; Version=1.0.0", true], [
+        "application/openmetrics-text;version=2.0.0,text/plain", false,
+      ],
+      ["application/openmetrics-text;q=0.2, text/plain;q=0.3", false], [
+        "text/plain;q=0.2 , application/openmetrics-text ; q=0.3", true,
+      ],
+      ["application/openmetrics-text;q=0", false], ["application/openmetrics-text;q=x", false], [
+        "text/plain,application/openmetrics-text", false,
+      ], [",;=,", false],
     ] as const) assert.equal(wantsOpenMetrics(accept), open, accept);
   });
 
   test("compressed where gzip is acceptable", () => {
-    for (const [accept, yes] of [[undefined, false], ["gzip", true], ["deflate, GZIP;q=0.5", true], ["gzip;q=0", false], ["identity", false], ["br", false]] as const) assert.equal(wantsGzip(accept), yes, accept);
+    for (const [accept, yes] of [
+      [undefined, false], ["gzip", true], ["deflate, GZIP;q=0.5", true], ["gzip;q=0", false], ["identity", false],
+      ["br", false],
+    ] as const) assert.equal(wantsGzip(accept), yes, accept);
   });
 
   test("both say the same, in either order, compressed or not", async () => {
@@ -59,7 +74,9 @@ describe("the format of /metrics", () => {
       const text = gunzipSync(body).toString();
       assert.equal(type, accept === undefined ? CLASSIC : OPENMETRICS);
       assert.deepEqual(headers, { Vary: "Accept, Accept-Encoding", "Content-Encoding": "gzip" });
-      assert.match(text, accept === undefined ? /^# TYPE pongd_packets_received_total counter$/m : /^# TYPE pongd_packets_received counter$/m);
+      assert.match(text, accept === undefined
+        ? /^# TYPE pongd_packets_received_total counter$/m
+        : /^# TYPE pongd_packets_received counter$/m);
       assert.match(text, /^pongd_packets_received_total\{queue="0"\} 1234$/m);
     }
     const { body, headers } = await expose(metrics, {});
@@ -72,9 +89,13 @@ describe("the format of /metrics", () => {
     const classic = await metrics.metrics();
     const families = parseOpenMetrics(toOpenMetrics(classic));
     const samples = [...families.values()].flatMap(({ samples }) => [...samples.keys()]);
-    assert.deepEqual(samples, classic.split("\n").filter((line) => line !== "" && !line.startsWith("#")).map((line) => line.slice(0, line.lastIndexOf(" "))));
+    assert.deepEqual(samples, classic.split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"))
+      .map((line) => line.slice(0, line.lastIndexOf(" "))));
     assert.equal(families.get("pongd_packets_received")?.type, "counter");
-    assert.equal(families.get("pongd_prefix_replies")?.samples.get("pongd_prefix_replies_total{prefix=\"10.99.0.0/16\",name=\"a \\\"quoted\\\" \\\\ name\"}"), 900);
+    assert.equal(families.get("pongd_prefix_replies")?.samples.get(
+      "pongd_prefix_replies_total{prefix=\"10.99.0.0/16\",name=\"a \\\"quoted\\\" \\\\ name\"}",
+    ), 900);
     assert.equal(families.get("pongd_batch_packets")?.type, "histogram");
     assert.equal(families.get("pongd_batch_packets")?.samples.get("pongd_batch_packets_bucket{le=\"+Inf\"}"), 7);
     assert.equal(families.get("process_cpu_seconds")?.type, "counter");
@@ -85,6 +106,7 @@ describe("the format of /metrics", () => {
     new PromCounter({ name: "a_total", help: "Says \"a\".", registers: [own] }).inc(2);
     new Gauge({ name: "b_total", help: "b", registers: [own] }).set(-Infinity);
     new Gauge({ name: "c", help: "c", registers: [own] }).set(NaN);
-    assert.equal(toOpenMetrics(await own.metrics()), "# HELP a Says \\\"a\\\".\n# TYPE a counter\na_total 2\n# HELP b_total b\n# TYPE b_total gauge\nb_total -Inf\n# HELP c c\n# TYPE c gauge\nc Nan\n# EOF\n");
+    assert.equal(toOpenMetrics(await own.metrics()), "# HELP a Says \\\"a\\\".\n# TYPE a counter\na_total 2\n# HELP "
+    + "b_total b\n# TYPE b_total gauge\nb_total -Inf\n# HELP c c\n# TYPE c gauge\nc Nan\n# EOF\n");
   });
 });

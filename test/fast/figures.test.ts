@@ -13,11 +13,16 @@ import { version } from "../../src/base/version.js";
 import { Random } from "../support/random.js";
 
 const QUEUE = { engine: "wasm", io: "uring", received: 0, replied: 0, dropped: 0, restarts: 0 };
-const NONE: Figures = { at: 10_000, version, ready: true, queues: [{ ...QUEUE, queue: "0" }, { ...QUEUE, queue: "1" }], dropped: {}, overrun: 0, prefixes: [], prefixCount: 0 };
+const NONE: Figures = {
+  at: 10_000, version, ready: true, queues: [{ ...QUEUE, queue: "0" }, { ...QUEUE, queue: "1" }], dropped: {},
+  overrun: 0, prefixes: [], prefixCount: 0,
+};
 
 describe("figuresOf", () => {
   const memories = [0, 1].map(() => LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE }));
-  const queues = memories.map(({ counters }, index) => ({ index, engine: "wasm", io: "uring", counters, restarts: 3 * index }) as const);
+  const queues = memories.map(
+    ({ counters }, index) => ({ index, engine: "wasm", io: "uring", counters, restarts: 3 * index }) as const,
+  );
   memories.forEach(({ counters }, i) => {
     counters[Counter.packetsReceived] = 1000 + i;
     counters[REPLIES + Protocol.icmp] = 700 + i;
@@ -29,7 +34,9 @@ describe("figuresOf", () => {
 
   test("each queue has its own, and reasons and prefixes are of all queues", (t) => {
     const { prefixes, ...rest } = serving(["10.0.0.0/24", "10.0.1.0/24", "2001:db8::/64"].map(parsePrefix));
-    const directory = new Served({ ...rest, prefixes: prefixes.map((prefix, i) => i === 1 ? { ...prefix, name: "<b>" } : prefix) }, [], 2);
+    const directory = new Served(
+      { ...rest, prefixes: prefixes.map((prefix, i) => i === 1 ? { ...prefix, name: "<b>" } : prefix) }, [], 2,
+    );
     // The clock that people set is not the one that rates are of.
     t.mock.method(Date, "now", () => 0);
     const { at, ...figures } = figuresOf(queues, directory, 12, false);
@@ -43,18 +50,25 @@ describe("figuresOf", () => {
       ],
       dropped: { icmp_csum: 120, rate_limited: 40 },
       overrun: 12,
-      prefixes: [{ prefix: "2001:db8::/64", name: undefined, replied: 18 }, { prefix: "10.0.1.0/24", name: "<b>", replied: 14 }, { prefix: "10.0.0.0/24", name: undefined, replied: 10 }],
+      prefixes: [
+        { prefix: "2001:db8::/64", name: undefined, replied: 18 }, { prefix: "10.0.1.0/24", name: "<b>", replied: 14 },
+        { prefix: "10.0.0.0/24", name: undefined, replied: 10 },
+      ],
       prefixCount: 3,
     });
     // After a change a prefix is still counted where it was.
     directory.change(serving(["10.0.1.0/24", "10.9.0.0/24"].map(parsePrefix)));
-    assert.equal(figuresOf(queues, directory, 0, true).prefixes.find(({ prefix }) => prefix === "10.0.1.0/24")?.replied, 14);
+    assert.equal(
+      figuresOf(queues, directory, 0, true).prefixes.find(({ prefix }) => prefix === "10.0.1.0/24")?.replied, 14,
+    );
   });
 
   test("of more than a hundred prefixes, those that answered most", () => {
     const prefixes = Array.from({ length: 300 }, (_, i) => parsePrefix(`10.${i % 256}.${Math.floor(i / 256)}.0/24`));
     const directory = new Served(serving(prefixes), [], 2);
-    prefixes.forEach((_, i) => { memories[0].counters[PREFIX_REPLIES + i] = memories[1].counters[PREFIX_REPLIES + i] = (i * 7919) % 300; });
+    prefixes.forEach((_, i) => {
+      memories[0].counters[PREFIX_REPLIES + i] = memories[1].counters[PREFIX_REPLIES + i] = (i * 7919) % 300;
+    });
     const { prefixes: shown, prefixCount } = figuresOf(queues, directory, 0, true);
     assert.equal(prefixCount, 300);
     assert.deepEqual(shown.map(({ replied }) => replied), Array.from({ length: 100 }, (_, i) => 2 * (299 - i)));
@@ -66,7 +80,10 @@ test("greatest: as sorting all of them finds them, and of equal ones the earlier
   for (let round = 0; round < 200; round++) {
     const values = Array.from({ length: random.below(300) }, () => random.below(round % 2 ? 10 : 1e9));
     const most = 1 + random.below(120);
-    const sorted = values.map((value, i) => ({ value, i })).sort((a, b) => b.value - a.value || a.i - b.i).slice(0, most).map(({ i }) => i);
+    const sorted = values.map((value, i) => ({ value, i }))
+      .sort((a, b) => b.value - a.value || a.i - b.i)
+      .slice(0, most)
+      .map(({ i }) => i);
     assert.deepEqual(greatest(values.length, most, (i) => values[i]), sorted, `SEED=${random.seed}`);
   }
 });
@@ -74,13 +91,23 @@ test("greatest: as sorting all of them finds them, and of equal ones the earlier
 describe("ratesBetween", () => {
   const older: Figures = {
     ...NONE,
-    queues: [{ ...QUEUE, queue: "0", received: 100, replied: 80, dropped: 20 }, { ...QUEUE, queue: "1", received: 10, replied: 10 }],
-    dropped: { icmp_csum: 20 }, overrun: 5, prefixes: [{ prefix: "10.0.0.0/8", replied: 60 }, { prefix: "::/0", replied: 30 }], prefixCount: 2,
+    queues: [
+      { ...QUEUE, queue: "0", received: 100, replied: 80, dropped: 20 },
+      { ...QUEUE, queue: "1", received: 10, replied: 10 },
+    ],
+    dropped: { icmp_csum: 20 }, overrun: 5, prefixes: [
+      { prefix: "10.0.0.0/8", replied: 60 }, { prefix: "::/0", replied: 30 },
+    ], prefixCount: 2,
   };
   const newer: Figures = {
     ...older, at: older.at + 2000,
-    queues: [{ ...QUEUE, queue: "0", received: 300, replied: 270, dropped: 30 }, { ...QUEUE, queue: "1", received: 20, replied: 20 }],
-    dropped: { icmp_csum: 24, ip_csum: 6 }, overrun: 6, prefixes: [{ prefix: "10.0.0.0/8", replied: 260 }, { prefix: "192.0.2.0/24", replied: 50 }],
+    queues: [
+      { ...QUEUE, queue: "0", received: 300, replied: 270, dropped: 30 },
+      { ...QUEUE, queue: "1", received: 20, replied: 20 },
+    ],
+    dropped: { icmp_csum: 24, ip_csum: 6 }, overrun: 6, prefixes: [
+      { prefix: "10.0.0.0/8", replied: 260 }, { prefix: "192.0.2.0/24", replied: 50 },
+    ],
   };
 
   test("a second's share of what came in between, for all queues, by reason and by prefix", () => {
@@ -92,20 +119,31 @@ describe("ratesBetween", () => {
   });
 
   test("what went back began at 0", () => {
-    const restarted: Figures = { ...NONE, at: older.at + 1000, queues: [{ ...QUEUE, queue: "0", received: 7, replied: 4, dropped: 3 }], dropped: { icmp_csum: 3 }, overrun: 1, prefixes: [{ prefix: "10.0.0.0/8", replied: 4 }] };
-    assert.deepEqual(ratesBetween(older, restarted), { received: 7, replied: 4, dropped: 3, overrun: 1, reasons: { icmp_csum: 3 }, prefixes: { "10.0.0.0/8": 4 } });
+    const restarted: Figures = {
+      ...NONE, at: older.at + 1000, queues: [{ ...QUEUE, queue: "0", received: 7, replied: 4, dropped: 3 }],
+      dropped: { icmp_csum: 3 }, overrun: 1, prefixes: [{ prefix: "10.0.0.0/8", replied: 4 }],
+    };
+    assert.deepEqual(
+      ratesBetween(older, restarted),
+      { received: 7, replied: 4, dropped: 3, overrun: 1, reasons: { icmp_csum: 3 }, prefixes: { "10.0.0.0/8": 4 } },
+    );
   });
 
   test("nothing, where no time has passed or the clock was set back", () => {
     for (const at of [older.at, older.at - 5000]) {
       const rates = ratesBetween(older, { ...newer, at });
-      assert.deepEqual([rates.received, rates.replied, rates.dropped, rates.overrun, rates.reasons.icmp_csum, rates.prefixes["10.0.0.0/8"]], [0, 0, 0, 0, 0, 0]);
+      assert.deepEqual([
+        rates.received, rates.replied, rates.dropped, rates.overrun, rates.reasons.icmp_csum,
+        rates.prefixes["10.0.0.0/8"],
+      ], [0, 0, 0, 0, 0, 0]);
     }
   });
 });
 
 test("sumOf: of all queues", () => {
-  assert.equal(sumOf({ ...NONE, queues: [{ ...QUEUE, queue: "0", restarts: 2 }, { ...QUEUE, queue: "1", restarts: 3 }] }, "restarts"), 5);
+  assert.equal(sumOf(
+    { ...NONE, queues: [{ ...QUEUE, queue: "0", restarts: 2 }, { ...QUEUE, queue: "1", restarts: 3 }] }, "restarts",
+  ), 5);
 });
 
 test("numbers: three digits, or a count in full, or with a unit", () => {

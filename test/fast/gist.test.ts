@@ -1,5 +1,6 @@
 /**
- * The mistakes of the 2010 gist that pongd grew out of (gist.github.com/glacjay/585620), one test each, so that none returns.
+ * The mistakes of the 2010 gist that pongd grew out of (gist.github.com/glacjay/585620), one test each, so that none
+ * returns.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -21,7 +22,9 @@ for (const name of ENGINES) {
 
     test("a reply is as long as its request, not 2048 bytes", async () => {
       const rig = await Rig.create(name);
-      for (const length of [0, 56, 1472]) assert.equal(rig.respond(icmpPacket({ data: pattern(length) }))[0].length, 28 + length);
+      for (const length of [0, 56, 1472]) {
+        assert.equal(rig.respond(icmpPacket({ data: pattern(length) }))[0].length, 28 + length);
+      }
     });
 
     test("a header is as long as it says, not 20 bytes: options are not taken for the ICMP message", async () => {
@@ -42,7 +45,9 @@ for (const name of ENGINES) {
 
     test("a type other than echo and timestamp request is not answered", async () => {
       const rig = await Rig.create(name);
-      for (let type = 0; type < 256; type++) assert.equal(rig.respond(icmpPacket({ type })).length, type === 8 || type === 13 ? 1 : 0, `type ${type}`);
+      for (let type = 0; type < 256; type++) {
+        assert.equal(rig.respond(icmpPacket({ type })).length, type === 8 || type === 13 ? 1 : 0, `type ${type}`);
+      }
     });
 
     test("a version other than 4 is not answered", async () => {

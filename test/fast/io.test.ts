@@ -42,7 +42,9 @@ async function open(name: IoName): Promise<Opened> {
   const wake = libc.eventfd(0, 0);
   const close = () => { for (const fd of [queue, wake]) libc.close(fd); };
   try {
-    const io = name === "uring" ? new UringIo(queue, wake, linear, await load(compile(moduleOf("wasm")), linear.memory), 0) : new ReadWriteIo(queue, wake, linear, new Map());
+    const io = name === "uring"
+      ? new UringIo(queue, wake, linear, await load(compile(moduleOf("wasm")), linear.memory), 0)
+      : new ReadWriteIo(queue, wake, linear, new Map());
     return { io, linear, queue, wake, close };
   } catch (error) {
     close();
@@ -53,7 +55,9 @@ async function open(name: IoName): Promise<Opened> {
 for (const name of IO_NAMES) {
   const skip = name === "uring" ? refusal : false;
 
-  test(`${name}: a wait with a timeout ends though nothing came, and what comes later is received all the same`, { skip }, async () => {
+  test(`${name}: a wait with a timeout ends though nothing came, and what comes later is received all the same`, {
+    skip,
+  }, async () => {
     const { io, linear, queue, close } = await open(name);
     const { slots } = linear;
     for (const timeoutMs of [0, 1, 20, 0, 1001]) assert.equal(io.receive(timeoutMs), 0);
@@ -78,9 +82,14 @@ for (const name of IO_NAMES) {
     close();
   });
 
-  test(`${name}: the packet loop calls the engine when its deadline has passed, with no packet to wake it`, { skip }, async () => {
+  test(`${name}: the packet loop calls the engine when its deadline has passed, with no packet to wake it`, {
+    skip,
+  }, async () => {
     const fd = libc.eventfd(0, EFD_NONBLOCK);
-    const queue = new Queue({ index: 0, engine: "wasm", io: name, spin: 0, memory: { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([])) }, fd });
+    const queue = new Queue({
+      index: 0, engine: "wasm", io: name, spin: 0,
+      memory: { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([])) }, fd,
+    });
     const times = new Float64Array(queue.memory.memory.buffer);
     times[DEADLINE / 8] = Date.now() + 50;
     await queue.running;

@@ -9,7 +9,9 @@ import { expectedError, icmpPacket, ipv4Packet, pattern, plainSum, udpPacket } f
 import { SILENT } from "../vectors/drops.js";
 
 for (const name of ["wasm", "wasm-scalar"] as const) {
-  const create = (options: BenchOptions = {}) => Rig.create(name, { ...options, policy: { ...BY_DEFAULT, ...options.policy } });
+  const create = (options: BenchOptions = {}) => Rig.create(
+    name, { ...options, policy: { ...BY_DEFAULT, ...options.policy } },
+  );
 
   describe(name, () => {
     for (const { reason, name: vector, packet, policy } of SILENT) {
@@ -20,12 +22,15 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       });
     }
 
-    test("X-4: UDP to any port is answered with port unreachable, X-1: that quotes as much of it as 576 bytes hold, with a TOS of 0", async () => {
+    test("X-4: UDP to any port is answered with port unreachable, X-1: that quotes as much of it as 576 bytes hold, "
+      + "with a TOS of 0", async () => {
       const rig = await create();
       for (const length of [0, 1, 16, 519, 520, 521, 1472, 65507]) {
         for (const checksum of [undefined, 0]) {
           rig.now += 1000;
-          const packet = udpPacket({ data: pattern(length), tos: 0xb8, src: "192.0.2.7", dst: "10.99.200.3", checksum });
+          const packet = udpPacket(
+            { data: pattern(length), tos: 0xb8, src: "192.0.2.7", dst: "10.99.200.3", checksum },
+          );
           const [error, ...others] = rig.respond(packet);
           assert.deepEqual(error, expectedError(packet, 3, 3));
           assert.equal(plainSum(error.subarray(20)), 0xffff);
@@ -43,7 +48,9 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
         if (protocol === 1 || protocol === 17) continue;
         rig.now += 1000;
         const packet = ipv4Packet(pattern(40), { protocol });
-        assert.deepEqual(rig.respond(packet), protocol === 6 ? [] : [expectedError(packet, 3, 2, { ttl: 99 })], `protocol ${protocol}`);
+        assert.deepEqual(
+          rig.respond(packet), protocol === 6 ? [] : [expectedError(packet, 3, 2, { ttl: 99 })], `protocol ${protocol}`,
+        );
       }
       assert.deepEqual(rig.dropped, { no_socket: 1, ip_noproto: 253 });
     });
@@ -55,7 +62,9 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     });
 
     test("X-4: silent is silent, and off does not look", async () => {
-      const off = await create({ policy: { ...BY_DEFAULT, unreachable: { udp: Unreachable.off, other: Unreachable.silent } } });
+      const off = await create(
+        { policy: { ...BY_DEFAULT, unreachable: { udp: Unreachable.off, other: Unreachable.silent } } },
+      );
       assert.deepEqual(off.respond(udpPacket({ length: 3 }), ipv4Packet(pattern(40), { protocol: 47 })), []);
       assert.deepEqual(off.dropped, { unhandled_proto: 1, ip_noproto: 1 });
     });
@@ -83,8 +92,12 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
 
     test("X-2: no error to one that no reply may go to", async () => {
       const rig = await create();
-      for (const src of ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.99.3.3"]) assert.deepEqual(rig.respond(udpPacket({ src })), [], src);
-      for (const dst of ["224.0.0.1", "255.255.255.255", "10.98.0.1"]) assert.deepEqual(rig.respond(udpPacket({ dst, src: "192.0.2.1" })), [], dst);
+      for (const src of ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.99.3.3"]) {
+        assert.deepEqual(rig.respond(udpPacket({ src })), [], src);
+      }
+      for (const dst of ["224.0.0.1", "255.255.255.255", "10.98.0.1"]) {
+        assert.deepEqual(rig.respond(udpPacket({ dst, src: "192.0.2.1" })), [], dst);
+      }
       assert.deepEqual(rig.respond(icmpPacket({ type: 3, code: 3 })), []);
     });
 

@@ -7,11 +7,15 @@ import { source } from "../support/assembly.js";
 
 /** From the bottom up. Those of one line know nothing of one another. */
 const LAYERS = [
-  ["abi"], ["base"], ["sys"], ["prefix"], ["tun"], ["engine"], ["io"], ["pcap", "config", "telemetry"], ["web"], ["daemon"], ["replay", "bench", "top", "help"], ["cli"],
+  ["abi"], ["base"], ["sys"], ["prefix"], ["tun"], ["engine"], ["io"], [
+    "pcap", "config", "telemetry",
+  ], ["web"], ["daemon"], ["replay", "bench", "top", "help"], ["cli"],
 ];
 
 const rank = new Map(LAYERS.flatMap((names, i) => names.map((name) => [name, i] as const)));
-const files = ["abi", "src"].flatMap((folder) => readdirSync(source(folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)))
+const files = ["abi", "src"].flatMap(
+  (folder) => readdirSync(source(folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)),
+)
   .filter((name) => name.endsWith(".ts"));
 
 const roomOf = (file: string) => file.startsWith("abi/") ? "abi" : file.split("/")[1];
@@ -27,7 +31,9 @@ describe("imports", () => {
       return [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)]
         .map(([, path]) => normalize(join(dirname(file), path)).replace(/\.js$/, ".ts"))
         .filter((target) => {
-          const [here, there] = [roomOf(file), roomOf(target)].map((room) => ({ room, rank: rank.get(room) ?? Infinity }));
+          const [here, there] = [roomOf(file), roomOf(target)].map(
+            (room) => ({ room, rank: rank.get(room) ?? Infinity }),
+          );
           return here.room !== there.room && there.rank >= here.rank;
         })
         .map((target) => `${file} imports ${relative(dirname(file), target)}`);

@@ -15,16 +15,23 @@ import { LIMITED } from "../vectors/drops.js";
 
 /** Of each prefix what it is told, and of the others what they are by default. */
 function served(...prefixes: [prefix: string, limit?: Limit][]): Serving {
-  return { prefixes: prefixes.map(([text, limit]) => ({ ...parsePrefix(text), answers: { ...DEFAULT_ANSWERS, limit } })), exceptions: [], policy: DEFAULT_POLICY };
+  return {
+    prefixes: prefixes.map(([text, limit]) => ({ ...parsePrefix(text), answers: { ...DEFAULT_ANSWERS, limit } })),
+    exceptions: [], policy: DEFAULT_POLICY,
+  };
 }
 
 for (const name of ENGINES) {
   describe(name, () => {
     /** How many of so many requests, all at once, are answered. */
-    const answered = (rig: Rig, count: number, request = icmpPacket()) => Array.from({ length: count }, () => rig.respond(request).length).reduce((a, b) => a + b);
+    const answered = (rig: Rig, count: number, request = icmpPacket()) => Array.from(
+      { length: count }, () => rig.respond(request).length,
+    ).reduce((a, b) => a + b);
 
     for (const { reason, name: vector, packet } of LIMITED) {
-      for (const [whose, policy] of [["prefix", { limit: { rate: 1, burst: 1 } }], ["source", { sourceLimit: { rate: 1, burst: 1 } }]] as const) {
+      for (const [whose, policy] of [
+        ["prefix", { limit: { rate: 1, burst: 1 } }], ["source", { sourceLimit: { rate: 1, burst: 1 } }],
+      ] as const) {
         test(`${vector} above the rate of its ${whose} → ${reason}`, async () => {
           const rig = await Rig.create(name, { policy });
           assert.equal(rig.respond(packet).length, 1);
@@ -78,7 +85,9 @@ for (const name of ENGINES) {
     });
 
     test("what is not answered for another reason costs nothing", async () => {
-      const rig = await Rig.create(name, { policy: { limit: { rate: 1, burst: 2 }, sourceLimit: { rate: 1, burst: 2 } } });
+      const rig = await Rig.create(
+        name, { policy: { limit: { rate: 1, burst: 2 }, sourceLimit: { rate: 1, burst: 2 } } },
+      );
       const broken = icmpPacket();
       broken[30] ^= 1;
       assert.equal(answered(rig, 10, broken) + answered(rig, 10, icmpPacket({ type: 0 })), 0);
@@ -86,10 +95,16 @@ for (const name of ENGINES) {
     });
 
     test("each prefix has a bucket of its own, the longest match decides, and one without a limit has none", async () => {
-      const rig = await Rig.create(name, { prefixes: [PREFIX, "10.99.7.0/24", "10.99.8.0/24", PREFIX6], reloadable: true });
-      rig.linear.serve(new Served(served([PREFIX, { rate: 1, burst: 3 }], ["10.99.7.0/24", { rate: 1, burst: 2 }], ["10.99.8.0/24"], [PREFIX6, { rate: 1, burst: 1 }]), [], 1).table);
+      const rig = await Rig.create(
+        name, { prefixes: [PREFIX, "10.99.7.0/24", "10.99.8.0/24", PREFIX6], reloadable: true },
+      );
+      rig.linear.serve(new Served(served([PREFIX, { rate: 1, burst: 3 }], [
+        "10.99.7.0/24", { rate: 1, burst: 2 },
+      ], ["10.99.8.0/24"], [PREFIX6, { rate: 1, burst: 1 }]), [], 1).table);
       const to = (dst: string) => answered(rig, 10, icmpPacket({ src: "192.0.2.1", dst }));
-      assert.deepEqual([to("10.99.1.1"), to("10.99.7.1"), to("10.99.8.1"), to("10.99.1.2"), to("10.99.7.2")], [3, 2, 10, 0, 0]);
+      assert.deepEqual(
+        [to("10.99.1.1"), to("10.99.7.1"), to("10.99.8.1"), to("10.99.1.2"), to("10.99.7.2")], [3, 2, 10, 0, 0],
+      );
       assert.equal(answered(rig, 10, icmpv6Packet({ src: "2001:db8::1" })), 1);
       assert.deepEqual([...rig.linear.counters.subarray(PREFIX_REPLIES, PREFIX_REPLIES + 4)], [3, 2, 10, 1]);
     });
@@ -109,13 +124,21 @@ for (const name of ENGINES) {
       const policy = { sourceLimit: { rate: 1, burst: 2 } };
       const rig = await Rig.create(name, { policy });
       const from = (src: string, dst = "10.99.1.1") => answered(rig, 1, icmpPacket({ src, dst }));
-      assert.deepEqual([from("192.0.2.1"), from("192.0.2.200", "10.99.9.9"), from("192.0.2.3"), from("192.0.3.1"), from("192.1.2.1")], [1, 1, 0, 1, 1]);
+      assert.deepEqual(
+        [from("192.0.2.1"), from("192.0.2.200", "10.99.9.9"), from("192.0.2.3"), from("192.0.3.1"), from("192.1.2.1")],
+        [1, 1, 0, 1, 1],
+      );
       const from6 = (src: string) => answered(rig, 1, icmpv6Packet({ src }));
-      assert.deepEqual([from6("2001:db8:0:100::1"), from6("2001:db8:0:1ff::2"), from6("2001:db8:0:1aa:5::3"), from6("2001:db8:0:200::1"), from6("2001:db8:1:100::1")], [1, 1, 0, 1, 1]);
+      assert.deepEqual([
+        from6("2001:db8:0:100::1"), from6("2001:db8:0:1ff::2"), from6("2001:db8:0:1aa:5::3"),
+        from6("2001:db8:0:200::1"), from6("2001:db8:1:100::1"),
+      ], [1, 1, 0, 1, 1]);
     });
 
     test("a source above its rate takes nothing of what the prefix may answer to others", async () => {
-      const rig = await Rig.create(name, { policy: { limit: { rate: 1, burst: 5 }, sourceLimit: { rate: 1, burst: 2 } } });
+      const rig = await Rig.create(
+        name, { policy: { limit: { rate: 1, burst: 5 }, sourceLimit: { rate: 1, burst: 2 } } },
+      );
       assert.equal(answered(rig, 100, icmpPacket({ src: "192.0.2.1" })), 2);
       assert.equal(answered(rig, 100, icmpPacket({ src: "198.51.100.1" })), 2);
       assert.equal(answered(rig, 100, icmpPacket({ src: "203.0.113.1" })), 1);
@@ -125,19 +148,24 @@ for (const name of ENGINES) {
       const spread = async (seed: number) => {
         const rig = await Rig.create(name, { policy: { sourceLimit: { rate: 0.001, burst: 1 } } });
         rig.words[SEED / 4] = seed;
-        return Array.from({ length: SOURCES / 4 }, (_, i) => answered(rig, 1, icmpPacket({ src: `198.${i >> 8}.${i & 255}.1` })));
+        return Array.from(
+          { length: SOURCES / 4 }, (_, i) => answered(rig, 1, icmpPacket({ src: `198.${i >> 8}.${i & 255}.1` })),
+        );
       };
       const [first, again, other] = [await spread(1), await spread(1), await spread(2)];
       assert.deepEqual(first, again);
       assert.notDeepEqual(first, other);
       // As by chance: of n sources in m buckets, m(1 - (1 - 1/m)^n) are the first in theirs, which is 1810 of 2048.
-      for (const one of [first, other]) assert.ok(Math.abs(one.reduce((a, b) => a + b) - 1810) < 60, String(one.reduce((a, b) => a + b)));
+      for (const one of [first, other]) {
+        assert.ok(Math.abs(one.reduce((a, b) => a + b) - 1810) < 60, String(one.reduce((a, b) => a + b)));
+      }
     });
   });
 }
 
 for (const name of ENGINES.filter((engine) => engine !== "js")) {
-  test(`${name}: ICMP errors count as what their prefix and their source are sent, and are limited, not the packet dropped otherwise`, async () => {
+  test(`${name}: ICMP errors count as what their prefix and their source are sent, and are limited, not the packet `
+    + "dropped otherwise", async () => {
     const rig = await Rig.create(name, { policy: { ...BY_DEFAULT, limit: { rate: 1, burst: 3 } } });
     const replies = Array.from({ length: 5 }, () => rig.respond(udpPacket()).length);
     assert.deepEqual(replies, [1, 1, 1, 0, 0]);
@@ -147,24 +175,35 @@ for (const name of ENGINES.filter((engine) => engine !== "js")) {
   });
 
   test(`${name}: a prefix that is to answer nothing sends no error of any kind, though its packets are told apart`, async () => {
-    const dark = { echo: false, timestamp: false, errors: false, unreachable: { udp: Unreachable.silent, other: Unreachable.silent } };
+    const dark = {
+      echo: false, timestamp: false, errors: false, unreachable: { udp: Unreachable.silent, other: Unreachable.silent },
+    };
     const rig = await Rig.create(name, { policy: { ...BY_DEFAULT, ...dark } });
     const malformed = icmpPacket({ options: Uint8Array.of(7, 1, 0, 0) });
-    const requests = [udpPacket(), malformed, icmpPacket(), icmpPacket({ type: 13, data: pattern(12) }), icmpPacket({ fragment: 0x2000, data: pattern(8) })];
+    const requests = [
+      udpPacket(), malformed, icmpPacket(), icmpPacket({ type: 13, data: pattern(12) }),
+      icmpPacket({ fragment: 0x2000, data: pattern(8) }),
+    ];
     assert.deepEqual(rig.respond(...requests), []);
     rig.now = 61_000;
     assert.deepEqual(rig.respond(), []);
-    assert.deepEqual(rig.dropped, { no_socket: 1, ip_options: 1, icmp_echo_ignored: 1, icmp_timestamp_ignored: 1, frag_reasm_timeout: 1 });
+    assert.deepEqual(
+      rig.dropped,
+      { no_socket: 1, ip_options: 1, icmp_echo_ignored: 1, icmp_timestamp_ignored: 1, frag_reasm_timeout: 1 },
+    );
   });
 }
 
 describe("another table in the place of the first", () => {
   for (const name of ENGINES) {
-    test(`${name}: holds from the next batch on: owners, TTL, answers; what stays served keeps its count, and what is new begins at 0`, async () => {
+    test(`${name}: holds from the next batch on: owners, TTL, answers; what stays served keeps its count, and what is `
+      + "new begins at 0", async () => {
       const rig = await Rig.create(name, { prefixes: [PREFIX, "192.0.2.0/24"], reloadable: true });
       const directory = new Served(serving([PREFIX, "192.0.2.0/24"].map(parsePrefix)), [], 1);
       const to = (dst: string) => rig.respond(icmpPacket({ src: "203.0.113.1", dst })).map((reply) => reply[8]);
-      const counts = () => Object.fromEntries(directory.prefixes.map((prefix, i) => [prefix.text, rig.linear.counters[PREFIX_REPLIES + directory.indices[i]]]));
+      const counts = () => Object.fromEntries(directory.prefixes.map(
+        (prefix, i) => [prefix.text, rig.linear.counters[PREFIX_REPLIES + directory.indices[i]]],
+      ));
       const change = (next: Serving) => {
         const { table, fresh } = directory.change(next);
         for (const index of fresh) rig.linear.clear(index);

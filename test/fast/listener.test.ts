@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync,
+} from "node:fs";
 import { request, type IncomingMessage } from "node:http";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -21,14 +23,18 @@ const open: HttpServer[] = [];
 afterEach(() => Promise.all(open.splice(0).map((server) => server.close())));
 
 async function serveAt(...places: (Endpoint | InheritedSocket)[]): Promise<HttpServer> {
-  const server = await serve(places, { metrics: () => undefined, obstacle: () => undefined, reload: () => undefined, events: new Events(() => undefined) });
+  const server = await serve(places, {
+    metrics: () => undefined, obstacle: () => undefined, reload: () => undefined, events: new Events(() => undefined),
+  });
   open.push(server);
   return server;
 }
 
 /** The body of /-/ready there. */
 async function ask(url: string): Promise<string> {
-  const asked = url.startsWith("unix:") ? request({ socketPath: url.slice("unix:".length), path: "/-/ready" }) : request(`${url}/-/ready`);
+  const asked = url.startsWith("unix:")
+    ? request({ socketPath: url.slice("unix:".length), path: "/-/ready" })
+    : request(`${url}/-/ready`);
   const [response] = await once(asked.end(), "response") as [IncomingMessage];
   return (await response.toArray()).join("");
 }
@@ -63,15 +69,24 @@ describe("an endpoint", () => {
 
   for (const wrong of [
     "", "7664", "host", "host:", "::1:80", "[::1]", "[x]:1", "a b:1", "host:65536", "host:-1", "[fe80::1%]:1",
-    "unix:", "unix:pongd.sock", "unix:/", "unix:/run/", "unix:/a\nb", "unix:/a\0", `unix:/${"x".repeat(107)}`, `unix:/${"\u00e4".repeat(54)}`, "unix:@pongd",
+    "unix:", "unix:pongd.sock", "unix:/", "unix:/run/", "unix:/a\nb", "unix:/a\0", `unix:/${"x"
+      .repeat(107)}`, `unix:/${"\u00e4".repeat(54)}`, "unix:@pongd",
   ]) {
-    test(`${JSON.stringify(wrong)} is none`, () => { assert.throws(() => parseEndpoint(wrong), refused(/^listen address "/, EXIT.USAGE)); });
+    test(
+      `${JSON.stringify(wrong)} is none`,
+      () => { assert.throws(() => parseEndpoint(wrong), refused(/^listen address "/, EXIT.USAGE)); },
+    );
   }
 
   test("two are the same place however they are written", () => {
     const same = (one: string, other: string) => isSamePlace(parseEndpoint(one), parseEndpoint(other));
-    for (const [one, other] of [["[::1]:1", "[0:0::1]:1"], [":1", "[::]:1"], ["Localhost:1", "localhost:1"], ["unix:/a", "unix:/a"]]) assert.ok(same(one, other), one);
-    for (const [one, other] of [["[::1]:1", "[::1]:2"], ["[::1]:1", "127.0.0.1:1"], ["unix:/a", "unix:/b"], ["unix:/a", ":1"], [":1", "0.0.0.0:1"]]) {
+    for (const [one, other] of [
+      ["[::1]:1", "[0:0::1]:1"], [":1", "[::]:1"], ["Localhost:1", "localhost:1"], ["unix:/a", "unix:/a"],
+    ]) assert.ok(same(one, other), one);
+    for (const [one, other] of [
+      ["[::1]:1", "[::1]:2"], ["[::1]:1", "127.0.0.1:1"], ["unix:/a", "unix:/b"], ["unix:/a", ":1"],
+      [":1", "0.0.0.0:1"],
+    ]) {
       assert.ok(!same(one, other), `${one} ${other}`);
     }
   });
@@ -92,7 +107,9 @@ test("where one place cannot be had, the others are given back", async () => {
   const taken = createServer().listen(0, "127.0.0.1");
   await once(taken, "listening");
   const { port } = taken.address() as AddressInfo;
-  await assert.rejects(serveAt({ path }, { host: "127.0.0.1", port }), refused(new RegExp(`^127\\.0\\.0\\.1:${port} is in use, perhaps by another pongd; choose another address with --listen$`)));
+  await assert.rejects(serveAt({ path }, { host: "127.0.0.1", port }), refused(
+    new RegExp(`^127\\.0\\.0\\.1:${port} is in use, perhaps by another pongd; choose another address with --listen$`),
+  ));
   assert.ok(!existsSync(path));
   taken.close();
 });
@@ -101,14 +118,25 @@ test("one that is a part of another is said to be", async () => {
   const [url] = (await serveAt({ host: undefined, port: 0 })).urls;
   const port = Number(new URL(url).port);
   await open.splice(0)[0].close();
-  await assert.rejects(serveAt({ host: undefined, port }, { host: "127.0.0.1", port }), refused(new RegExp(`^127\\.0\\.0\\.1:${port} overlaps with :${port}, where pongd listens too; leave one of them out$`)));
+  await assert.rejects(serveAt({ host: undefined, port }, { host: "127.0.0.1", port }), refused(
+    new RegExp(`^127\\.0\\.0\\.1:${port} overlaps with :${port}, where pongd listens too; leave one of them out$`),
+  ));
 });
 
 for (const [what, host, message] of [
-  ["a name that is nobody's", "pong.invalid", /^pong\.invalid:0 is no address of this machine, or not yet; choose another with --listen$/],
+  [
+    "a name that is nobody's", "pong.invalid",
+    /^pong\.invalid:0 is no address of this machine, or not yet; choose another with --listen$/,
+  ],
   ["another machine's address", "192.0.2.1", /^192\.0\.2\.1:0 is no address of this machine, or not yet/],
-  ["a link-local address without its interface", "fe80::1", /^\[fe80::1\]:0 is an address of one interface, which is not named or not there; write it like \[fe80::1%eth0\]:0$/],
-  ["one of an interface that is not there", "fe80::1%nope", /^\[fe80::1%nope\]:0 is an address of one interface, which is not named or not there/],
+  [
+    "a link-local address without its interface", "fe80::1",
+    /^\[fe80::1\]:0 is an address of one interface, which is not named or not there; write it like \[fe80::1%eth0\]:0$/,
+  ],
+  [
+    "one of an interface that is not there", "fe80::1%nope",
+    /^\[fe80::1%nope\]:0 is an address of one interface, which is not named or not there/,
+  ],
 ] as const) {
   test(`${what} is refused`, async () => { await assert.rejects(serveAt({ host, port: 0 }), refused(message)); });
 }
@@ -129,7 +157,8 @@ describe("a socket's file", () => {
 
   test("that a killed process left is replaced", async () => {
     const path = join(dir, "stale");
-    const script = "require('node:net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))";
+    const script = "require('node:net').createServer().listen(process.argv[1], () => process.kill(process.pid, "
+      + "'SIGKILL'))";
     await once(spawn(process.execPath, ["-e", script, path]), "exit");
     assert.ok(lstatSync(path).isSocket());
     assert.equal(await ask((await serveAt({ path })).urls[0]), "Ready\n");
@@ -147,21 +176,32 @@ describe("a socket's file", () => {
     writeFileSync(path, "precious");
     const link = join(dir, "link");
     symlinkSync(path, link);
-    for (const occupied of [path, link, dir]) await assert.rejects(serveAt({ path: occupied }), refused(/: that file is no socket; choose another path$/));
+    for (const occupied of [path, link, dir]) {
+      await assert.rejects(serveAt({ path: occupied }), refused(/: that file is no socket; choose another path$/));
+    }
     assert.equal(readFileSync(path, "utf8"), "precious");
   });
 
   test("in a folder that is not there is refused", async () => {
-    await assert.rejects(serveAt({ path: join(dir, "no/folder") }), refused(/^unix:\S+: there is no folder \S+\/no; make it, or choose another path$/));
+    await assert.rejects(
+      serveAt({ path: join(dir, "no/folder") }),
+      refused(/^unix:\S+: there is no folder \S+\/no; make it, or choose another path$/),
+    );
   });
 });
 
 describe("sockets that systemd has opened", () => {
   test("are those of the variables, if these are meant for this process", () => {
     const LISTEN_PID = String(process.pid);
-    assert.deepEqual(inheritedSockets({ LISTEN_PID, LISTEN_FDS: "2", LISTEN_FDNAMES: "web:admin" }), [{ fd: 3, name: "web" }, { fd: 4, name: "admin" }]);
+    assert.deepEqual(
+      inheritedSockets({ LISTEN_PID, LISTEN_FDS: "2", LISTEN_FDNAMES: "web:admin" }),
+      [{ fd: 3, name: "web" }, { fd: 4, name: "admin" }],
+    );
     assert.deepEqual(inheritedSockets({ LISTEN_PID, LISTEN_FDS: "1" }), [{ fd: 3, name: "unknown" }]);
-    for (const environment of [{}, { LISTEN_FDS: "1" }, { LISTEN_PID: "1", LISTEN_FDS: "1" }, { LISTEN_PID }, { LISTEN_PID, LISTEN_FDS: "0" }, { LISTEN_PID, LISTEN_FDS: "-1" }, { LISTEN_PID, LISTEN_FDS: "1e9" }]) {
+    for (const environment of [
+      {}, { LISTEN_FDS: "1" }, { LISTEN_PID: "1", LISTEN_FDS: "1" }, { LISTEN_PID }, { LISTEN_PID, LISTEN_FDS: "0" },
+      { LISTEN_PID, LISTEN_FDS: "-1" }, { LISTEN_PID, LISTEN_FDS: "1e9" },
+    ]) {
       assert.deepEqual(inheritedSockets(environment), [], JSON.stringify(environment));
     }
   });
@@ -175,7 +215,11 @@ describe("sockets that systemd has opened", () => {
   test("that are none to listen on are refused by name", async () => {
     const name = "pongd.socket";
     for (const fd of [readdirSync("/proc/self/fd").length + 1000, 0]) {
-      await assert.rejects(serveAt({ fd, name }), refused(new RegExp(`^systemd handed over descriptor ${fd} \\(pongd\\.socket\\), which is no stream socket to listen on; in its unit, write ListenStream= and Accept=no$`)));
+      await assert.rejects(
+        serveAt({ fd, name }),
+        refused(new RegExp(`^systemd handed over descriptor ${fd} \\(pongd\\.socket\\), which is no stream socket to `
+          + "listen on; in its unit, write ListenStream= and Accept=no$")),
+      );
     }
   });
 });

@@ -10,28 +10,39 @@ const text = readFileSync(source("build/release.wat"), "utf8");
 
 test("it exports what the host calls, and nothing else", () => {
   const functions = ["prepare", "reap", "respond", "unsubmitted"];
-  assert.deepEqual(WebAssembly.Module.exports(compile(moduleOf("wasm"))).sort((a, b) => a.name.localeCompare(b.name)), functions.map((name) => ({ name, kind: "function" })));
+  assert.deepEqual(
+    WebAssembly.Module.exports(compile(moduleOf("wasm"))).sort((a, b) => a.name.localeCompare(b.name)),
+    functions.map((name) => ({ name, kind: "function" })),
+  );
 });
 
 test("it imports its memory and nothing else: no call leaves it", () => {
-  assert.deepEqual(WebAssembly.Module.imports(compile(moduleOf("wasm"))), [{ module: "env", name: "memory", kind: "memory" }]);
+  assert.deepEqual(
+    WebAssembly.Module.imports(compile(moduleOf("wasm"))), [{ module: "env", name: "memory", kind: "memory" }],
+  );
 });
 
 test("it has no data of its own in the memory that the host lays out", () => {
   assert.doesNotMatch(text, /\(data|\(global/);
 });
 
-const functions = new Map(text.split(/^ (?=\(func \$)/m).slice(1).map((body) => [/^\(func \$(\S+)/.exec(body)?.[1] ?? "", body]));
+const functions = new Map(
+  text.split(/^ (?=\(func \$)/m).slice(1).map((body) => [/^\(func \$(\S+)/.exec(body)?.[1] ?? "", body]),
+);
 
 test("no call in the echo path: the loop of the fast path is one piece, the checksum's within it", () => {
-  const [, loop] = /\n {2}loop \$for-loop\|0\n([^]*)\n {4}br \$for-loop\|0\n/.exec(functions.get("assembly/input/input") ?? "") ?? [];
+  const [, loop] = /\n {2}loop \$for-loop\|0\n([^]*)\n {4}br \$for-loop\|0\n/.exec(
+    functions.get("assembly/input/input") ?? "",
+  ) ?? [];
   assert.ok(loop);
   assert.match(loop, /i32x4\.shr_u/);
   assert.doesNotMatch(loop, /\bcall(_indirect)?\b/);
 });
 
 test("no call in the rings either", () => {
-  for (const name of ["prepare", "reap", "unsubmitted"]) assert.doesNotMatch(functions.get(`assembly/ring/${name}`) ?? "call", /\bcall(_indirect)?\b/);
+  for (const name of ["prepare", "reap", "unsubmitted"]) {
+    assert.doesNotMatch(functions.get(`assembly/ring/${name}`) ?? "call", /\bcall(_indirect)?\b/);
+  }
 });
 
 test("it uses SIMD", () => {

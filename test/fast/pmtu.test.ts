@@ -5,7 +5,9 @@ import { PATH_SETS, PATHS } from "../../abi/paths.js";
 import { SLOTS } from "../../abi/slots.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
 import { frame, PEER_MAC, SHARED, SHARED_MAC } from "../support/frames.js";
-import { expectedReply6, fragmentHeader, fragmentsOf6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6, udpPacket6 } from "../support/ipv6.js";
+import {
+  expectedReply6, fragmentHeader, fragmentsOf6, icmpv6Packet, ipv6Packet, PREFIX6, TARGET6, udpPacket6,
+} from "../support/ipv6.js";
 import { bytes, pattern } from "../support/packets.js";
 import { Random } from "../support/random.js";
 import { Reassembler } from "../support/reassembler.js";
@@ -20,27 +22,37 @@ const random = Random.fromEnvironment();
 /** A Packet Too Big about `sent`, to whoever sent it. */
 function tooBig(sent: Uint8Array, mtu: number, { quoted = 1232 } = {}): Uint8Array {
   const to = [...Array(8).keys()].map((i) => (sent[8 + 2 * i] << 8 | sent[9 + 2 * i]).toString(16)).join(":");
-  return icmpv6Packet({ type: 2, src: ROUTER, dst: to, identifier: mtu >>> 16, sequence: mtu & 0xffff, data: sent.slice(0, quoted) });
+  return icmpv6Packet(
+    { type: 2, src: ROUTER, dst: to, identifier: mtu >>> 16, sequence: mtu & 0xffff, data: sent.slice(0, quoted) },
+  );
 }
 
-const ping = (length: number, options: Parameters<typeof icmpv6Packet>[0] = {}) => icmpv6Packet({ src: CLIENT, data: pattern(length - 48), ...options });
+const ping = (
+  length: number, options: Parameters<typeof icmpv6Packet>[0] = {},
+) => icmpv6Packet({ src: CLIENT, data: pattern(length - 48), ...options });
 
 /** What the fragments are of; each is as long as the MTU lets it be. */
 function whole(fragments: readonly Uint8Array[], mtu: number): Uint8Array | undefined {
   const reassembler = new Reassembler();
   fragments.forEach((fragment, i) => {
     const last = i === fragments.length - 1;
-    assert.ok(fragment.length <= mtu && (last || fragment.length > mtu - 8), `fragment ${i} has ${fragment.length} bytes, of an MTU of ${mtu}`);
+    assert.ok(
+      fragment.length <= mtu && (last || fragment.length > mtu - 8),
+      `fragment ${i} has ${fragment.length} bytes, of an MTU of ${mtu}`,
+    );
   });
   return fragments.map((fragment) => reassembler.insert(fragment)).at(-1);
 }
 
 for (const name of ["wasm", "wasm-scalar"] as const) {
   describe(name, () => {
-    const create = (options: BenchOptions = {}) => Rig.create(name, { prefixes: [PREFIX6], mtu: 1500, policy: BY_DEFAULT, ...options });
+    const create = (options: BenchOptions = {}) => Rig.create(
+      name, { prefixes: [PREFIX6], mtu: 1500, policy: BY_DEFAULT, ...options },
+    );
 
     for (const mtu of [1280, 1380, 1400, 1492]) {
-      test(`S-12: once a link of ${mtu} bytes was told of, replies fit it, whole or in fragments, those to others as before`, async () => {
+      test(`S-12: once a link of ${mtu} bytes was told of, replies fit it, whole or in fragments, those to others as `
+        + "before", async () => {
         const rig = await create();
         const [sent] = rig.respond(ping(1500));
         assert.deepEqual(sent, expectedReply6(ping(1500)), "nothing is known yet");
@@ -52,8 +64,13 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
           assert.deepEqual(whole(rig.respond(request), mtu), expectedReply6(request), `${length} bytes`);
         }
         const large = ping(9000);
-        assert.deepEqual(whole(rig.respond(...fragmentsOf6(large, [0, 1448, 2896, 4344, 5792, 7240, 8688, 8960])), mtu), expectedReply6(large));
-        for (const other of [{ src: "2001:db8::8" }, { src: "2001:db8:1::7" }]) assert.deepEqual(rig.respond(ping(1500, other)), [expectedReply6(ping(1500, other))]);
+        assert.deepEqual(
+          whole(rig.respond(...fragmentsOf6(large, [0, 1448, 2896, 4344, 5792, 7240, 8688, 8960])), mtu),
+          expectedReply6(large),
+        );
+        for (const other of [{ src: "2001:db8::8" }, { src: "2001:db8:1::7" }]) {
+          assert.deepEqual(rig.respond(ping(1500, other)), [expectedReply6(ping(1500, other))]);
+        }
         assert.equal(rig.slots.free, SLOTS);
       });
     }
@@ -99,7 +116,9 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       const rig = await create();
       const [sent] = rig.respond(ping(1500));
       rig.respond(tooBig(sent, 1400));
-      const ids = Array.from({ length: 1000 }, (_, sequence) => String(rig.respond(ping(1500, { sequence }))[0].subarray(44, 48)));
+      const ids = Array.from(
+        { length: 1000 }, (_, sequence) => String(rig.respond(ping(1500, { sequence }))[0].subarray(44, 48)),
+      );
       assert.equal(new Set(ids).size, ids.length);
     });
 
@@ -113,13 +132,22 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       };
       const from = (src: string, dst: string, type: number) => icmpv6Packet({ src, dst, type, data: pattern(1452) });
       const forged: [string, Uint8Array][] = [
-        ["an MTU of 0", tooBig(sent, 0)], ["one of 1279", tooBig(sent, 1279)], ["one of 2^32 - 1", tooBig(sent, 0xffffffff)],
+        ["an MTU of 0", tooBig(sent, 0)], ["one of 1279", tooBig(sent, 1279)], [
+          "one of 2^32 - 1", tooBig(sent, 0xffffffff),
+        ],
         ["an MTU that the packet fits", tooBig(sent, 1500)],
         ["nothing was sent there", tooBig(changed((p) => { p[39] ^= 1; }), 1400)],
-        ["another address sent it", icmpv6Packet({ type: 2, src: ROUTER, sequence: 1400, data: changed((p) => { p[23] ^= 2; }).slice(0, 1232) })],
-        ["an echo request", tooBig(from(TARGET6, CLIENT, 128), 1400)], ["an error", tooBig(from(TARGET6, CLIENT, 1), 1400)],
+        [
+          "another address sent it",
+          icmpv6Packet({ type: 2, src: ROUTER, sequence: 1400, data: changed((p) => { p[23] ^= 2; }).slice(0, 1232) }),
+        ],
+        [
+          "an echo request", tooBig(from(TARGET6, CLIENT, 128), 1400),
+        ], ["an error", tooBig(from(TARGET6, CLIENT, 1), 1400)],
         ["UDP", tooBig(udpPacket6({ src: TARGET6, dst: CLIENT, data: pattern(1400) }), 1400)],
-        ["a fragment of UDP", tooBig(ipv6Packet(pattern(1444), { src: TARGET6, dst: CLIENT, nextHeader: 17, extensions: [fragmentHeader(1448, 1, 7)] }), 1400)],
+        ["a fragment of UDP", tooBig(ipv6Packet(
+          pattern(1444), { src: TARGET6, dst: CLIENT, nextHeader: 17, extensions: [fragmentHeader(1448, 1, 7)] },
+        ), 1400)],
         ["IPv4", tooBig(changed((p) => { p[0] = 0x45; }), 1400)],
         ["a packet longer than any that is sent", tooBig(changed((p) => { p.set([0xff, 0xff], 4); }), 1400)],
       ];
@@ -141,12 +169,15 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
         const request = ping(4000);
         const fragments = rig.respond(...fragmentsOf6(request, [0, 1448, 2896, 3960]));
         rig.respond(tooBig(fragments[index], 1300));
-        assert.deepEqual(whole(rig.respond(...fragmentsOf6(request, [0, 1448, 2896, 3960])), 1300), expectedReply6(request));
+        assert.deepEqual(
+          whole(rig.respond(...fragmentsOf6(request, [0, 1448, 2896, 3960])), 1300), expectedReply6(request),
+        );
         assert.deepEqual(rig.dropped, { icmp_packet_too_big: 1 });
       }
     });
 
-    test(`S-12: a flood of forged messages changes nothing that was there, and one with spoofed pings takes no place that is in use; seed ${random.seed}`, async () => {
+    test("S-12: a flood of forged messages changes nothing that was there, and one with spoofed pings takes no place "
+      + `that is in use; seed ${random.seed}`, async () => {
       const rig = await create();
       rig.now = 1e12;
       const [sent] = rig.respond(ping(1500));

@@ -4,14 +4,21 @@ import { describe, test } from "node:test";
 import { Failure } from "../../src/base/failure.js";
 import { capabilitiesIn } from "../../src/sys/privileges.js";
 import { ranNs } from "../../src/sys/proc.js";
-import { attribute, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, u32 } from "../../src/tun/messages.js";
+import {
+  attribute, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, u32,
+} from "../../src/tun/messages.js";
 import { IFLA_MTU, NLMSG_ERROR, RTA_DST, RTM_NEWLINK, SIZEOF_RTMSG } from "../../src/sys/uapi.js";
 
 describe("/proc", () => {
-  test("capabilities: the sets that are not empty; where it does not say what is permitted, they are not taken for dropped", () => {
-    assert.equal(capabilitiesIn("CapInh:\t0000000000000400\nCapPrm:\t0000000000001000\nCapEff:\t0000000000000000\nCapAmb:\t0000000000000000\n"), "CapPrm 0000000000001000");
+  test("capabilities: the sets that are not empty; where it does not say what is permitted, they are not taken for "
+    + "dropped", () => {
+    assert.equal(capabilitiesIn(
+      "CapInh:\t0000000000000400\nCapPrm:\t0000000000001000\nCapEff:\t0000000000000000\nCapAmb:\t0000000000000000\n",
+    ), "CapPrm 0000000000001000");
     assert.equal(capabilitiesIn("CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"), "");
-    for (const status of ["", "Name:\tnode\n", "CapPrm:\tx\n", "CapEff:\t0000000000000000\n"]) assert.throws(() => capabilitiesIn(status), Failure, JSON.stringify(status));
+    for (const status of ["", "Name:\tnode\n", "CapPrm:\tx\n", "CapEff:\t0000000000000000\n"]) {
+      assert.throws(() => capabilitiesIn(status), Failure, JSON.stringify(status));
+    }
   });
 
   test("a thread's time: its first number, or 0", () => {
@@ -36,7 +43,9 @@ describe("netlink: a length that does not fit is a Failure", () => {
   test("of an attribute, of what lies before it, and of what is in it", () => {
     const payload = link.subarray(16);
     const short = Buffer.concat([ifinfomsg(7), attribute(IFLA_MTU, Uint8Array.of(1))]);
-    for (const bytes of [payload.subarray(0, 15), payload.subarray(0, 22), short]) assert.throws(() => linkOf(bytes), Failure);
+    for (const bytes of [payload.subarray(0, 15), payload.subarray(0, 22), short]) {
+      assert.throws(() => linkOf(bytes), Failure);
+    }
     const route = Buffer.alloc(SIZEOF_RTMSG);
     route.set([2, 33]);
     assert.throws(() => routeOf(route, 4), Failure);

@@ -10,18 +10,23 @@ import { Queue } from "../../src/daemon/queue.js";
 import * as libc from "../../src/sys/libc.js";
 import { EFD_NONBLOCK } from "../../src/sys/uapi.js";
 
-const options = { index: 3, engine: "wasm", io: "readwrite", spin: 0, memory: { mtu: 1500, reassembly: 0, table: tableOf(serving([])) } } as const;
+const options = {
+  index: 3, engine: "wasm", io: "readwrite", spin: 0, memory: { mtu: 1500, reassembly: 0, table: tableOf(serving([])) },
+} as const;
 
 test("a worker that dies is a failure that says which and why", async () => {
   const fd = openSync("/", "r");
   const queue = new Queue({ ...options, fd });
-  await assert.rejects(queue.ended, (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME && error.message === "the worker of queue 3 died: read the device's queue: EISDIR");
+  await assert.rejects(queue.ended, (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME
+    && error.message === "the worker of queue 3 died: read the device's queue: EISDIR");
   queue.stop();
   closeSync(fd);
 });
 
 test("a worker that cannot start is the same", async () => {
-  await assert.rejects(new Queue({ ...options, fd: -1 }).ended, /the worker of queue 3 died: read the device's queue: EBADF/);
+  await assert.rejects(
+    new Queue({ ...options, fd: -1 }).ended, /the worker of queue 3 died: read the device's queue: EBADF/,
+  );
 });
 
 test("a worker that sleeps ends when it is asked to, and leaves no descriptor", async () => {

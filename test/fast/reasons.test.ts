@@ -13,8 +13,12 @@ describe("drop reasons", () => {
   });
 
   test("docs/reference.md's table is made of them", () => {
-    const [, rows] = /^\| reason \| \|\n\|---\|---\|\n((?:\|.*\n)+)/m.exec(readFileSync(source("docs/reference.md"), "utf8")) ?? [];
-    assert.equal(rows, Object.entries(REASONS).map(([reason, sentence]) => `| \`${reason}\` | ${sentence} |\n`).join(""));
+    const [, rows] = /^\| reason \| \|\n\|---\|---\|\n((?:\|.*\n)+)/m.exec(
+      readFileSync(source("docs/reference.md"), "utf8"),
+    ) ?? [];
+    assert.equal(
+      rows, Object.entries(REASONS).map(([reason, sentence]) => `| \`${reason}\` | ${sentence} |\n`).join(""),
+    );
   });
 
   test("what another version drops for has none, whatever it is called", () => {

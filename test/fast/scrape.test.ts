@@ -11,17 +11,25 @@ const NAME = "pongd_prefix_replies_total";
 
 /** What a registry writes the samples from. */
 interface Samples {
-  getForPromString(): Promise<{ readonly values: readonly { readonly sharedLabels: Record<string, string>; readonly value: number }[] }>;
+  getForPromString(): Promise<{
+    readonly values: readonly { readonly sharedLabels: Record<string, string>; readonly value: number }[];
+  }>;
 }
 
 /** Prefixes of 10.0.0.0/8, or as many others. */
-const prefixes = (first = 10) => serving(Array.from({ length: COUNT }, (_, i) => parsePrefix(`${first}.${i >> 8}.${i & 255}.0/24`)));
+const prefixes = (first = 10) => serving(
+  Array.from({ length: COUNT }, (_, i) => parsePrefix(`${first}.${i >> 8}.${i & 255}.0/24`)),
+);
 
-test("metrics: a prefix's labels are one object from scrape to scrape, its text is made once, and both anew where others are served", async () => {
+test("metrics: a prefix's labels are one object from scrape to scrape, its text is made once, and both anew where "
+  + "others are served", async () => {
   const directory = new Served(prefixes(), [], 1);
   const counters = new Float64Array(PREFIX_REPLIES + 2 * COUNT);
-  const registry = createRegistry([{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0 }], directory, { txDropped: () => 0 });
-  const labels = async () => (await (registry.getSingleMetric(NAME) as unknown as Samples).getForPromString()).values.map(({ sharedLabels }) => sharedLabels);
+  const registry = createRegistry(
+    [{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0 }], directory, { txDropped: () => 0 },
+  );
+  const labels = async () => (await (registry.getSingleMetric(NAME) as unknown as Samples).getForPromString()).values
+    .map(({ sharedLabels }) => sharedLabels);
   const lines = async () => (await registry.metrics()).split("\n").filter((line) => line.startsWith(`${NAME}{`));
 
   const expected = directory.prefixes.map(({ text }) => `${NAME}{prefix="${text}"} 0`);

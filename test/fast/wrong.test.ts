@@ -1,4 +1,7 @@
-/** Wrong values for every option and every key: one line each, in which everything can be seen, and which says what to write. */
+/**
+ * Wrong values for every option and every key: one line each, in which everything can be seen, and which says what to
+ * write.
+ */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CommanderError } from "commander";
@@ -9,7 +12,10 @@ import { EXIT, Failure } from "../../src/base/failure.js";
 import { parsed, refusal } from "../support/config.js";
 
 /** What a value may look like that was copied, or put together by a script. */
-const VALUES = ["", " ", "\u0663", "9".repeat(25), "-1", "0x10", "1.5e3", "\"7\"", "7\n", "7\r", "7\n8", "\u200b7", "7\u00a0", "\ufeff7", "\u202e7", "\u{e0041}7"];
+const VALUES = [
+  "", " ", "\u0663", "9".repeat(25), "-1", "0x10", "1.5e3", "\"7\"", "7\n", "7\r", "7\n8", "\u200b7", "7\u00a0",
+  "\ufeff7", "\u202e7", "\u{e0041}7",
+];
 const SEEN = /^[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]+(?: +[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]+)*$/u;
 const INVISIBLE = /\p{C}|\p{Default_Ignorable_Code_Point}|(?! )\p{Z}/u;
 const ADVICE = /write |must be |expected |Allowed |leave it out|try: /i;
@@ -45,8 +51,13 @@ describe("every option", () => {
         // Separators around it do not count.
         if (["--except", "--host-address"].includes(long) && value.trim() === "") continue;
         const lines = lineOf([long, value]);
-        check(lines.slice(0, 1), value.replace(/\s+/g, (blanks) => ["--except", "--host-address"].includes(long) ? "" : blanks));
-        if (!["--except", "--host-address", "--device"].includes(long)) assert.ok(lines[0].includes(`'${long} <`), lines[0]);
+        check(
+          lines.slice(0, 1),
+          value.replace(/\s+/g, (blanks) => ["--except", "--host-address"].includes(long) ? "" : blanks),
+        );
+        if (!["--except", "--host-address", "--device"].includes(long)) {
+          assert.ok(lines[0].includes(`'${long} <`), lines[0]);
+        }
       }
     });
   }
@@ -59,7 +70,12 @@ describe("every key", () => {
         if ((key === "web_config" && value !== "") || (key === "device.name" && isName(value))) continue;
         const [outer, inner] = key.split(".") as [string, string?];
         const text = JSON.stringify(value);
-        const { lines, status } = refusal(`${inner === undefined ? `${outer}: ${text}` : `${outer}: { ${inner}: ${text} }`}\n${key === "prefixes" ? "" : "prefixes: [10.99.0.0/16]\n"}`) ?? { lines: [], status: undefined };
+        const { lines, status } = refusal(
+          `${inner === undefined
+            ? `${outer}: ${text}`
+            : `${outer}: { ${inner}: ${text} }`}\n${key === "prefixes" ? "" : "prefixes: [10.99.0.0/16]\n"}`,
+        )
+        ?? { lines: [], status: undefined };
         assert.equal(status, EXIT.CONFIG, `${key}: ${text}`);
         check(lines, value);
         assert.match(lines[0], /^FILE:1:\d+: /);
@@ -71,11 +87,16 @@ describe("every key", () => {
 describe("every prefix and address", () => {
   for (const value of VALUES) {
     test(JSON.stringify(value), () => {
-      for (const prefix of [`10.99.0.0/${value}`, `${value}.99.0.0/16`]) check(refusal(`prefixes: [${JSON.stringify(prefix)}]\n`)?.lines ?? [], value);
+      for (const prefix of [`10.99.0.0/${value}`, `${value}.99.0.0/16`]) {
+        check(refusal(`prefixes: [${JSON.stringify(prefix)}]\n`)?.lines ?? [], value);
+      }
     });
   }
 });
 
 test("of many invisible characters the first few are named", () => {
-  assert.deepEqual(new Failure("\"\u200b\u200c\u200d\u2060\" is wrong", EXIT.USAGE).lines, ["\"\\u200b\\u200c\\u200d\\u2060\" is wrong (leave out \\u200b, \\u200c, \\u200d, which cannot be seen)"]);
+  assert.deepEqual(
+    new Failure("\"\u200b\u200c\u200d\u2060\" is wrong", EXIT.USAGE).lines,
+    ["\"\\u200b\\u200c\\u200d\\u2060\" is wrong (leave out \\u200b, \\u200c, \\u200d, which cannot be seen)"],
+  );
 });

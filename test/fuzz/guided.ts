@@ -1,11 +1,12 @@
 /**
- * The loop of whatever reads bytes: an input that reaches a block of code that none before did is kept, and others are made from it.
+ * The loop of whatever reads bytes: an input that reaches a block of code that none before did is kept, and others are
+ * made from it.
  *
  *  1. what the corpus and the reader's own seeds have, each by itself
  *  2. a batch of inputs made from those; only where they reached something new, again one by one, to see which
  *
- * What a reader throws is a finding, and so are an exception that nobody catches, a rejection that nobody handles, an input that takes more
- * than TERM_MS of processor time each time it is tried, and one that does not end (watchdog.ts).
+ * What a reader throws is a finding, and so are an exception that nobody catches, a rejection that nobody handles, an
+ * input that takes more than TERM_MS of processor time each time it is tried, and one that does not end (watchdog.ts).
  */
 import { setImmediate } from "node:timers/promises";
 import { Random } from "../support/random.js";
@@ -76,7 +77,9 @@ class Guided implements Target {
       for (let size = 16; !ended();) {
         const batch: Uint8Array[] = [];
         while (batch.length < size && !ended()) {
-          const from = random.oneIn(2) ? kept[kept.length - 1 - random.below(Math.min(LAST, kept.length))] : random.pick(kept);
+          const from = random.oneIn(2)
+            ? kept[kept.length - 1 - random.below(Math.min(LAST, kept.length))]
+            : random.pick(kept);
           const input = mutator.mutate(from, random.pick(kept));
           batch.push(input);
           await watched.feed(input);
@@ -94,7 +97,9 @@ class Guided implements Target {
   }
 
   /** Keeps those of a batch that reached something new, if there are any. */
-  async #keep(batch: readonly Uint8Array[], watched: Watched, coverage: Coverage, kept: Uint8Array[]): Promise<boolean> {
+  async #keep(
+    batch: readonly Uint8Array[], watched: Watched, coverage: Coverage, kept: Uint8Array[],
+  ): Promise<boolean> {
     const stock = coverage.take();
     if (!coverage.isFresh(stock)) return false;
     for (const input of batch) {

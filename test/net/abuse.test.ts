@@ -1,4 +1,7 @@
-/** What is meant to exhaust pongd, through its device and its port: what it serves it goes on serving, in the memory that it has. */
+/**
+ * What is meant to exhaust pongd, through its device and its port: what it serves it goes on serving, in the memory
+ * that it has.
+ */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -11,7 +14,9 @@ const FRAGMENTS = process.env.LONG_ABUSE === "1" ? 100_000 : 20_000;
 const SLOW_SECONDS = 5;
 
 /** Resident memory of a process, bytes. */
-const resident = (pid: number) => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
+const resident = (pid: number) => Number(
+  /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1],
+) * 1024;
 
 async function inject(ns: Netns, packets: readonly Uint8Array[]): Promise<void> {
   const child = ns.spawn(process.execPath, source("build/test/support/inject.js"), "pong0");
@@ -20,14 +25,19 @@ async function inject(ns: Netns, packets: readonly Uint8Array[]): Promise<void> 
   assert.equal(status, 0);
 }
 
-test(`${FRAGMENTS} first fragments of as many datagrams: memory stays as it is, and an honest ping in fragments is answered`, needs("ping"), async (context) => {
+test(`${FRAGMENTS} first fragments of as many datagrams: memory stays as it is, and an honest ping in fragments is `
+  + "answered", needs("ping"), async (context) => {
   const ns = await Netns.open();
   context.after(() => ns.close());
   const pongd = await Pongd.start(ns, "10.99.0.0/16");
   context.after(() => pongd.stop());
   // Of the longest datagrams: each touches all of its buffer.
-  const flood = (count: number) => Array.from({ length: count }, (_, i) => ipv4Packet(pattern(8), { src: `198.51.${i >> 8 & 255}.${i & 255}`, id: i & 0xffff, fragment: 0x2000 | (i & 1) * 8000 }));
-  const received = async (count: number) => pongd.until((metrics) => sum(metrics, "pongd_packets_received_total") >= count);
+  const flood = (count: number) => Array.from({ length: count }, (_, i) => ipv4Packet(
+    pattern(8), { src: `198.51.${i >> 8 & 255}.${i & 255}`, id: i & 0xffff, fragment: 0x2000 | (i & 1) * 8000 },
+  ));
+  const received = async (count: number) => pongd.until(
+    (metrics) => sum(metrics, "pongd_packets_received_total") >= count,
+  );
   await inject(ns, flood(1000));
   await received(1000);
   const before = resident(pongd.pid);
@@ -39,7 +49,9 @@ test(`${FRAGMENTS} first fragments of as many datagrams: memory stays as it is, 
   await ns.pings(3, "-s", "3000", "10.99.1.1");
 });
 
-test("slowhttptest's slow headers, slow bodies, slow reading and ranges, all at once: every scrape is answered", needs("slowhttptest"), async (context) => {
+test("slowhttptest's slow headers, slow bodies, slow reading and ranges, all at once: every scrape is answered", needs(
+  "slowhttptest",
+), async (context) => {
   const ns = await Netns.open();
   context.after(() => ns.close());
   const pongd = await Pongd.start(ns, "10.99.0.0/16");
@@ -48,12 +60,13 @@ test("slowhttptest's slow headers, slow bodies, slow reading and ranges, all at 
   // More connections than are kept, together.
   const common = ["-c", "200", "-r", "100", "-l", String(SLOW_SECONDS), "-i", "1", "-p", "5", "-u", url];
   let running = 0;
-  const attacks = [["-H"], ["-B"], ["-X", "-w", "1", "-y", "2", "-n", "1", "-z", "1", "-k", "3"], ["-R"]].map(async (mode) => {
-    running++;
-    const { stdout, stderr } = await ns.run("slowhttptest", ...mode, ...common);
-    running--;
-    return stdout + stderr;
-  });
+  const attacks = [["-H"], ["-B"], ["-X", "-w", "1", "-y", "2", "-n", "1", "-z", "1", "-k", "3"], ["-R"]]
+    .map(async (mode) => {
+      running++;
+      const { stdout, stderr } = await ns.run("slowhttptest", ...mode, ...common);
+      running--;
+      return stdout + stderr;
+    });
   let scrapes = 0;
   for (; running > 0; scrapes++) {
     const { status, body } = await pongd.get("/metrics");

@@ -9,7 +9,9 @@ import { Station } from "../../src/bench/tun.js";
 import { CLI, COMBINATIONS, needs } from "../support/netns.js";
 
 /** Runs pongd in namespaces of its own, so that it has the rights wherever namespaces are to be had. */
-const pongd = (...args: string[]) => spawnSync("unshare", ["-r", "-n", process.execPath, CLI, ...args], { encoding: "utf8" });
+const pongd = (...args: string[]) => spawnSync(
+  "unshare", ["-r", "-n", process.execPath, CLI, ...args], { encoding: "utf8" },
+);
 
 test("every combination is measured, and the figures are of one piece", needs(), () => {
   const { status, stdout, stderr } = pongd("bench", "tun", "--seconds", "0.6", "--json", "-");
@@ -17,14 +19,19 @@ test("every combination is measured, and the figures are of one piece", needs(),
   assert.equal(status, 0);
   const { complete, results } = JSON.parse(stdout) as TunReport;
   assert.ok(complete);
-  assert.deepEqual(results.map(({ engine, io }) => `${engine} ${io}`), COMBINATIONS.map(({ engine, io }) => `${engine} ${io}`));
+  assert.deepEqual(
+    results.map(({ engine, io }) => `${engine} ${io}`), COMBINATIONS.map(({ engine, io }) => `${engine} ${io}`),
+  );
   for (const { io, repliesPerSecond, cpuNsPerPacket, systemCallsPerPacket, idle, halfLoad } of results) {
     assert.ok(repliesPerSecond.median > 0);
     assert.ok(cpuNsPerPacket > 0);
-    assert.ok(io === "readwrite" ? systemCallsPerPacket > 1.9 && systemCallsPerPacket < 2.5 : systemCallsPerPacket > 0 && systemCallsPerPacket < 0.5);
+    assert.ok(io === "readwrite"
+      ? systemCallsPerPacket > 1.9 && systemCallsPerPacket < 2.5
+      : systemCallsPerPacket > 0 && systemCallsPerPacket < 0.5);
     for (const latency of [idle, halfLoad]) {
       assert.ok(latency && latency.count > 0);
-      assert.ok(0 < latency.p50Us && latency.p50Us <= latency.p90Us && latency.p90Us <= latency.p99Us && latency.p99Us <= latency.p999Us && latency.p999Us <= latency.maxUs);
+      assert.ok(0 < latency.p50Us && latency.p50Us <= latency.p90Us && latency.p90Us <= latency.p99Us
+        && latency.p99Us <= latency.p999Us && latency.p999Us <= latency.maxUs);
       assert.equal(latency.histogram.reduce((sum, [, count]) => sum + count, 0), latency.count);
     }
     assert.equal(idle?.packetsPerSecond, 0);
@@ -38,8 +45,13 @@ test("without rights it says so in one line, and ends with 4", needs("setpriv"),
     return;
   }
   const nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set=-all"];
-  const { status, stdout, stderr } = spawnSync("setpriv", [...nobody, process.execPath, CLI, "bench", "tun"], { encoding: "utf8" });
-  assert.match(stderr, /^pongd: bench tun makes a network namespace [^\n]*, and may not: EPERM; run it as root \(sudo\), or [^\n]*: unshare -r pongd bench tun\n$/);
+  const { status, stdout, stderr } = spawnSync(
+    "setpriv", [...nobody, process.execPath, CLI, "bench", "tun"], { encoding: "utf8" },
+  );
+  assert.match(
+    stderr,
+    /^pongd: bench tun makes a network namespace [^\n]*, and may not: EPERM; run it as root \(sudo\), or [^\n]*: unshare -r pongd bench tun\n$/,
+  );
   assert.equal(stdout, "");
   assert.equal(status, 4);
 });
@@ -47,12 +59,17 @@ test("without rights it says so in one line, and ends with 4", needs("setpriv"),
 const [, ...others] = affinity();
 const twoCpus = others.length > 0 ? needs("taskset") : { skip: "needs a CPU for the sender, and one for pongd" };
 for (const { engine, io } of COMBINATIONS) {
-  test(`overload: beyond what it can take, replies stay at 95 % of the peak, and the device counts the rest (${engine}, ${io})`, twoCpus, async () => {
+  test("overload: beyond what it can take, replies stay at 95 % of the peak, and the device counts the rest "
+    + `(${engine}, ${io})`, twoCpus, async () => {
     const station = await Station.start({ engine, io, mtu: 1500, seed: 1 });
     // They leave pongd an eighth of its CPU: what has a whole one may take all that a sender can offer.
-    const rivals = Array.from({ length: 7 }, () => spawn("taskset", ["-c", String(others.at(-1)), process.execPath, "-e", "for (;;);"]));
+    const rivals = Array.from(
+      { length: 7 }, () => spawn("taskset", ["-c", String(others.at(-1)), process.execPath, "-e", "for (;;);"]),
+    );
     try {
-      const flood = async (packetsPerSecond: number) => (await station.flood({ kind: "flood", packetBytes: 84, seconds: 0.2, packetsPerSecond })).flood;
+      const flood = async (packetsPerSecond: number) => (await station.flood(
+        { kind: "flood", packetBytes: 84, seconds: 0.2, packetsPerSecond },
+      )).flood;
       const rate = ({ replies, seconds }: Awaited<ReturnType<typeof flood>>) => replies / seconds;
       const capacity = median([rate(await flood(Infinity)), rate(await flood(Infinity)), rate(await flood(Infinity))]);
       const loads = [0.9 * capacity, capacity, Infinity];
@@ -64,17 +81,23 @@ for (const { engine, io } of COMBINATIONS) {
           const result = await flood(load);
           round.push(rate(result));
           if (load === Infinity) offered.push((result.taken + result.dropped) / result.seconds / capacity);
-          // What was taken before the clock started may be answered after, and the reverse: a queue's length and a batch.
-          assert.ok(Math.abs(result.replies - result.taken) < 5000, `${result.taken} taken, ${result.replies} answered`);
+          // What was taken before the clock started may be answered after, and the reverse: a queue's length and a
+          // batch.
+          assert.ok(
+            Math.abs(result.replies - result.taken) < 5000, `${result.taken} taken, ${result.replies} answered`,
+          );
         }
         rounds.push(round);
       }
-      assert.ok(median(offered) > 1.2, `no overload: the sender has offered ${median(offered)} times what pongd can take`);
+      assert.ok(
+        median(offered) > 1.2, `no overload: the sender has offered ${median(offered)} times what pongd can take`,
+      );
       // Within a round, as a machine drifts; and by the interval of the median, as it is disturbed.
       for (const [i, load] of loads.slice(0, -1).entries()) {
         const ratios = rounds.map((round) => round[2] / round[i]);
         const [, high] = medianInterval(ratios);
-        assert.ok(high >= 0.95, `replies when overloaded, to those at ${load / capacity} times capacity: ${ratios.map((ratio) => ratio.toFixed(3)).join(", ")}`);
+        assert.ok(high >= 0.95, `replies when overloaded, to those at ${load / capacity} times capacity: `
+        + ratios.map((ratio) => ratio.toFixed(3)).join(", "));
       }
     } finally {
       for (const rival of rivals) rival.kill();

@@ -12,7 +12,9 @@ describe("device", needs(), () => {
 
   /** Runs a body in the namespace with the modules of tun/ in scope; what it prints as JSON. */
   const evaluate = <T>(body: string) => ns.evaluate<T>(`
-    const [{ TunDevice }, netlink, libc, { parseAddress }] = await Promise.all(["tun/device", "tun/netlink", "sys/libc", "prefix/prefixes"].map((file) => import("${source("build/src/")}" + file + ".js")));
+    const [{ TunDevice }, netlink, libc, { parseAddress }] = await Promise.all(["tun/device", "tun/netlink", "sys/libc", "prefix/prefixes"].map((file) => import("${source(
+      "build/src/",
+    )}" + file + ".js")));
     const { execFileSync } = await import("node:child_process");
     const ip = (...args) => JSON.parse(execFileSync("ip", ["-json", ...args], { encoding: "utf8" }) || "[]");
     const prefix = (text) => ({ ...parseAddress(text.split("/")[0]), length: Number(text.split("/")[1]), text });
@@ -24,7 +26,12 @@ describe("device", needs(), () => {
       device.routing.configure([parseAddress("10.99.0.1"), parseAddress("fd99::1")], [prefix("10.99.0.0/16"), prefix("192.0.2.1/32"), prefix("fd99::/64"), prefix("fd99:1::/48")]);
       console.log(JSON.stringify({ link: ip("-d", "link", "show", "dev", "dev0"), addr: ip("addr", "show", "dev", "dev0")[0].addr_info, v4: ip("route"), v6: ip("-6", "route") }));
       device.close();`);
-    const [link] = seen.link as [{ mtu: number; txqlen: number; flags: string[]; linkinfo: { info_kind: string; info_data: Record<string, unknown> } }];
+    const [link] = seen.link as [{
+      mtu: number;
+      txqlen: number;
+      flags: string[];
+      linkinfo: { info_kind: string; info_data: Record<string, unknown> };
+    }];
     assert.equal(link.mtu, 9000);
     assert.equal(link.txqlen, 4096);
     assert.ok(link.flags.includes("UP"));
@@ -35,11 +42,18 @@ describe("device", needs(), () => {
     assert.equal(link.linkinfo.info_data.numqueues, 2);
     assert.equal(link.linkinfo.info_data.persist, false);
     assert.equal((link as Record<string, unknown>).inet6_addr_gen_mode, "none");
-    assert.deepEqual(seen.addr.map(({ local, prefixlen }) => `${String(local)}/${String(prefixlen)}`), ["10.99.0.1/32", "fd99::1/128"], "no link-local address");
+    assert.deepEqual(
+      seen.addr.map(({ local, prefixlen }) => `${String(local)}/${String(prefixlen)}`),
+      ["10.99.0.1/32", "fd99::1/128"],
+      "no link-local address",
+    );
     assert.ok(seen.addr.every(({ tentative }) => tentative !== true), "no duplicate address detection to wait for");
     const v4 = seen.v4.map(({ dst, dev, protocol, scope, prefsrc }) => ({ dst, dev, protocol, scope, prefsrc }));
-    assert.deepEqual(v4, ["10.99.0.0/16", "192.0.2.1"].map((dst) => ({ dst, dev: "dev0", protocol: "static", scope: "link", prefsrc: "10.99.0.1" })));
-    const v6 = seen.v6.filter(({ protocol }) => protocol === "static").map(({ dst, dev, prefsrc }) => ({ dst, dev, prefsrc }));
+    assert.deepEqual(v4, ["10.99.0.0/16", "192.0.2.1"].map(
+      (dst) => ({ dst, dev: "dev0", protocol: "static", scope: "link", prefsrc: "10.99.0.1" }),
+    ));
+    const v6 = seen.v6.filter(({ protocol }) => protocol === "static")
+      .map(({ dst, dev, prefsrc }) => ({ dst, dev, prefsrc }));
     assert.deepEqual(v6, ["fd99::/64", "fd99:1::/48"].map((dst) => ({ dst, dev: "dev0", prefsrc: "fd99::1" })));
   });
 
@@ -66,7 +80,8 @@ describe("device", needs(), () => {
   });
 
   test("as many prefixes as there may be come up, come back, and are not put back where they are", async (t) => {
-    const seen = await evaluate<Record<"up" | "again" | "idle", { ms: number; v4: number; v6: number }> & { lost: string[] }>(`
+    const seen = await evaluate<Record<"up" | "again"
+      | "idle", { ms: number; v4: number; v6: number }> & { lost: string[] }>(`
       const half = ${PREFIXES / 2};
       const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
       const v4 = Array.from({ length: half }, (_, i) => prefix("10." + (i >> 8) + "." + (i & 255) + ".128/25"));
@@ -96,7 +111,8 @@ describe("device", needs(), () => {
   });
 
   test("routes come and go with a reload: what stays is not touched, and nothing changes where one cannot be had", async () => {
-    const seen = await evaluate<Record<"added" | "kept" | "down" | "up" | "undone", string[]> & { refused: string; disabled: string; lines: string[] }>(`
+    const seen = await evaluate<Record<"added" | "kept" | "down" | "up"
+      | "undone", string[]> & { refused: string; disabled: string; lines: string[] }>(`
       const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
       const host = [parseAddress("10.99.0.1"), parseAddress("fd99::1")];
       const routes = () => [...ip("route", "show", "dev", "dev0"), ...ip("-6", "route", "show", "dev", "dev0", "proto", "static")].map(({ dst, prefsrc }) => dst + " " + prefsrc);
@@ -122,7 +138,10 @@ describe("device", needs(), () => {
       console.log(JSON.stringify({ added, kept, down, up, undone, refused, disabled, lines }));
       ip("route", "del", "10.97.0.0/16");
       device.close();`);
-    assert.deepEqual(seen.added, ["10.98.0.0/24 10.99.0.1", "10.98.0.0/16 10.99.0.1", "10.99.0.0/16 10.99.0.1", "fd98::/64 fd99::1", "fd99::/64 fd99::1"]);
+    assert.deepEqual(seen.added, [
+      "10.98.0.0/24 10.99.0.1", "10.98.0.0/16 10.99.0.1", "10.99.0.0/16 10.99.0.1", "fd98::/64 fd99::1",
+      "fd99::/64 fd99::1",
+    ]);
     assert.deepEqual(seen.kept, ["10.98.0.0/16 10.99.0.1", "10.99.0.0/16 10.99.0.1", "fd98::/64 fd99::1"]);
     assert.deepEqual(seen.down, []);
     assert.deepEqual(seen.up, ["10.98.0.0/24 10.99.0.1", "10.98.0.0/16 10.99.0.1", "fd98::/64 fd99::1"]);
@@ -132,7 +151,9 @@ describe("device", needs(), () => {
     assert.deepEqual(seen.lines, []);
   });
 
-  test("routes of a reload without CAP_NET_ADMIN: those within one that is there need none, of the others it says how", async (context) => {
+  test("routes of a reload without CAP_NET_ADMIN: those within one that is there need none, of the others it says how", async (
+    context,
+  ) => {
     if (process.getuid?.() !== 0) {
       context.skip("needs root, to lose its capabilities alone");
       return;
@@ -148,9 +169,11 @@ describe("device", needs(), () => {
       const missing = [...adopted.routing.restore().refused.values()];
       const kept = adopted.routing.keepRoutes([inner]);
       console.log(JSON.stringify({ added, kept, missing, routes: ip("route").map(({ dst }) => dst) }));`);
-    assert.deepEqual(seen.added, ["prefix 10.98.0.0/16 is not routed to dev0: that needs CAP_NET_ADMIN, which was given up; sudo ip route add 10.98.0.0/16 dev dev0 src 10.99.0.1"]);
+    assert.deepEqual(seen.added, ["prefix 10.98.0.0/16 is not routed to dev0: that needs CAP_NET_ADMIN, which was "
+      + "given up; sudo ip route add 10.98.0.0/16 dev dev0 src 10.99.0.1"]);
     assert.deepEqual(seen.missing, seen.added);
-    assert.deepEqual(seen.kept, ["prefix 10.99.0.0/16 is still routed to dev0: that needs CAP_NET_ADMIN, which was given up; sudo ip route del 10.99.0.0/16 dev dev0"]);
+    assert.deepEqual(seen.kept, ["prefix 10.99.0.0/16 is still routed to dev0: that needs CAP_NET_ADMIN, which was "
+      + "given up; sudo ip route del 10.99.0.0/16 dev dev0"]);
     assert.deepEqual(seen.routes, ["10.99.0.0/16"]);
   });
 

@@ -1,6 +1,7 @@
 /**
- * System calls that fail, one at a time: at the start pongd answers all the same, or ends with one line and its status, and nothing is left;
- * while it runs it answers on. In CI the failures that a kernel has reason for; with FAULTS=all every call of pongd's own with every errno.
+ * System calls that fail, one at a time: at the start pongd answers all the same, or ends with one line and its status,
+ * and nothing is left; while it runs it answers on. In CI the failures that a kernel has reason for; with FAULTS=all
+ * every call of pongd's own with every errno.
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
@@ -24,27 +25,45 @@ interface Row {
 const { RUNTIME, PERMISSION } = EXIT;
 const ROWS: Record<string, readonly Row[]> = {
   uring: [
-    { call: /^socket/, errnos: ["EMFILE"], ends: [RUNTIME, /socket AF_NETLINK: EMFILE \(this process has no descriptors left; see: ulimit -n\)/] },
+    {
+      call: /^socket/, errnos: ["EMFILE"],
+      ends: [RUNTIME, /socket AF_NETLINK: EMFILE \(this process has no descriptors left; see: ulimit -n\)/],
+    },
     { call: /^bind/, errnos: ["ENOMEM"], ends: [RUNTIME, /bind AF_NETLINK: ENOMEM/] },
     { call: /NETLINK_GET_STRICT_CHK/, errnos: ["EINVAL"] },
     { call: /^sendto.*RTM_GETLINK/, errnos: ["ENOBUFS"], ends: [RUNTIME, /netlink send: link pong0: ENOBUFS/] },
     { call: /^sendto.*RTM_NEWLINK/, errnos: ["EINTR"] },
-    { call: /^recvfrom.*RTM_NEWADDR/, errnos: ["ENOBUFS"], ends: [RUNTIME, /netlink recv: address 10\.99\.0\.1: ENOBUFS \(the kernel is short of memory\)/] },
+    {
+      call: /^recvfrom.*RTM_NEWADDR/, errnos: ["ENOBUFS"],
+      ends: [RUNTIME, /netlink recv: address 10\.99\.0\.1: ENOBUFS \(the kernel is short of memory\)/],
+    },
     { call: /^recvfrom.*RTM_NEWROUTE/, errnos: ["EINTR"] },
-    { call: /net\/tun/, errnos: ["EMFILE", "ENFILE"], ends: [RUNTIME, /cannot open \/dev\/net\/tun: E[MN]FILE \(this (process|host) has no descriptors left; see: \w+ [-\w.]+\)/] },
+    { call: /net\/tun/, errnos: ["EMFILE", "ENFILE"], ends: [
+      RUNTIME,
+      /cannot open \/dev\/net\/tun: E[MN]FILE \(this (process|host) has no descriptors left; see: \w+ [-\w.]+\)/,
+    ] },
     { call: /TUNSETIFF/, errnos: ["ENOMEM"], ends: [RUNTIME, /cannot make device pong0: TUNSETIFF pong0: ENOMEM$/m] },
-    { call: /TUNSETIFF/, errnos: ["EINVAL"], ends: [RUNTIME, /cannot make device pong0: TUNSETIFF pong0: EINVAL; choose another name/] },
+    {
+      call: /TUNSETIFF/, errnos: ["EINVAL"],
+      ends: [RUNTIME, /cannot make device pong0: TUNSETIFF pong0: EINVAL; choose another name/],
+    },
     { call: /TUNSETIFF/, errnos: ["EPERM"], ends: [PERMISSION, /making device pong0 needs CAP_NET_ADMIN/] },
     { call: /^eventfd2/, errnos: ["EMFILE"], ends: [RUNTIME, /eventfd of queue 0: EMFILE/] },
     { call: /IORING_REGISTER_BUFFERS/, errnos: ["ENOMEM"] },
-    { call: /^io_uring_register\(\d+, (0x18|IORING_REGISTER_SYNC_CANCEL)/, errnos: ["EINVAL"], ends: [PERMISSION, /io_uring cannot be used here: io_uring the end of a wait: EIO; run with --io auto/] },
+    {
+      call: /^io_uring_register\(\d+, (0x18|IORING_REGISTER_SYNC_CANCEL)/, errnos: ["EINVAL"],
+      ends: [PERMISSION, /io_uring cannot be used here: io_uring the end of a wait: EIO; run with --io auto/],
+    },
   ],
   readwrite: [
     { call: /^unshare/, errnos: ["EPERM"] },
   ],
 };
 const DROPPING: readonly Row[] = [
-  { call: /^prctl\(PR_SET_NO_NEW_PRIVS/, errnos: ["EINVAL"], ends: [PERMISSION, /privileges cannot be dropped: PR_SET_NO_NEW_PRIVS: EINVAL; run without --drop-privileges/] },
+  {
+    call: /^prctl\(PR_SET_NO_NEW_PRIVS/, errnos: ["EINVAL"],
+    ends: [PERMISSION, /privileges cannot be dropped: PR_SET_NO_NEW_PRIVS: EINVAL; run without --drop-privileges/],
+  },
   { call: /^execve/, errnos: ["ENOMEM"], ends: [PERMISSION, /privileges cannot be dropped: execve: ENOMEM/] },
   { call: /^capset/, errnos: ["EPERM"] },
 ];
@@ -64,7 +83,10 @@ describe("at the start", needs("ping", "strace"), () => {
     }
     const { status, stderr } = answers ? await pongd.stop() : await pongd.ended;
     if (!answers) assert.match(stderr, /^pongd: [^\n]*\n$/, what);
-    assert.ok(answers ? status === 0 : status === RUNTIME || status === PERMISSION, `${what}: ${answers ? "it answered, and" : "it"} ended with ${status}`);
+    assert.ok(
+      answers ? status === 0 : status === RUNTIME || status === PERMISSION,
+      `${what}: ${answers ? "it answered, and" : "it"} ended with ${status}`,
+    );
     assert.deepEqual((await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname), ["lo"], what);
     return { answers, status, stderr };
   };
@@ -80,7 +102,9 @@ describe("at the start", needs("ping", "strace"), () => {
         assert.ok(call, `it makes ${String(pattern)}: ${calls.map(({ text }) => text).join("\n")}`);
         for (const errno of errnos) {
           const { answers, status, stderr } = await attempt(call, errno, [...PREFIXES, ...args]);
-          assert.deepEqual([answers, status], ends ? [false, ends[0]] : [true, 0], `${errno} of ${call.text}: ${stderr}`);
+          assert.deepEqual(
+            [answers, status], ends ? [false, ends[0]] : [true, 0], `${errno} of ${call.text}: ${stderr}`,
+          );
           assert.match(stderr, ends?.[1] ?? /^$/);
         }
       }
@@ -101,7 +125,9 @@ describe("at the start", needs("ping", "strace"), () => {
   test("in JSON, a call that fails is a line of the log as well", async () => {
     const call = (await callsOf(ns, ...PREFIXES)).find(({ text }) => text.startsWith("bind"));
     assert.ok(call);
-    const { pongd } = await Pongd.attempt(ns, { wrapper: failing("bind", "ENOMEM", call.when) }, ...PREFIXES, "--log-format", "json");
+    const { pongd } = await Pongd.attempt(
+      ns, { wrapper: failing("bind", "ENOMEM", call.when) }, ...PREFIXES, "--log-format", "json",
+    );
     const { status, stderr } = await pongd.ended;
     assert.equal(status, RUNTIME);
     assert.match(stderr, /^\{"level":"error",[^\n]*"status":1,"msg":"bind AF_NETLINK: ENOMEM"\}\n$/);
@@ -152,7 +178,8 @@ describe("while it runs", needs("ping", "strace"), () => {
       const after = await pongd.metrics();
       onlyUp(before, after);
       addUp(after);
-      assert.match(pongd.stderr, new RegExp(` error the worker of queue 0 died: ${fault.replace(/:.*/, "")} the device's queue: ${fault.replace(/.*=/, "")}; it is started again queue=0\n$`));
+      assert.match(pongd.stderr, new RegExp(` error the worker of queue 0 died: ${fault.replace(/:.*/, "")} the `
+        + `device's queue: ${fault.replace(/.*=/, "")}; it is started again queue=0\n$`));
       assert.equal((await pongd.stop()).status, 0);
     });
   }

@@ -10,11 +10,18 @@ describe("IPv6", needs("ping"), () => {
   after(() => ns.close());
 
   interface Route { dst: string; dev: string; protocol: string; prefsrc?: string }
-  const routes = async () => (await ns.ip<Route>("-6", "route", "show", "dev", "pong0")).filter(({ protocol }) => protocol === "static").map(({ dst, prefsrc }) => `${dst} from ${String(prefsrc)}`);
-  const addresses = async () => (await ns.ip<{ addr_info: { local: string; prefixlen: number }[] }>("addr", "show", "dev", "pong0"))[0].addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+  const routes = async () => (await ns.ip<Route>("-6", "route", "show", "dev", "pong0"))
+    .filter(({ protocol }) => protocol === "static")
+    .map(({ dst, prefsrc }) => `${dst} from ${String(prefsrc)}`);
+  const addresses = async () => (await ns.ip<{
+    addr_info: { local: string; prefixlen: number }[];
+  }>("addr", "show", "dev", "pong0"))[0].addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`);
 
-  test("each family's first usable address is the host's, and each prefix a route from it; all of it comes back when the link does", async () => {
-    const pongd = await Pongd.start(ns, "10.99.0.0/16", "2001:db8::/64", "2001:db8:1::/48", "2001:db8:2::7", "--except", "2001:db8::ff00/120");
+  test("each family's first usable address is the host's, and each prefix a route from it; all of it comes back when "
+    + "the link does", async () => {
+    const pongd = await Pongd.start(
+      ns, "10.99.0.0/16", "2001:db8::/64", "2001:db8:1::/48", "2001:db8:2::7", "--except", "2001:db8::ff00/120",
+    );
     const expected = ["2001:db8::/64", "2001:db8:1::/48", "2001:db8:2::7"].map((dst) => `${dst} from 2001:db8::1`);
     assert.deepEqual(await routes(), expected);
     assert.deepEqual(await addresses(), ["10.99.0.1/32", "2001:db8::1/128"]);
@@ -25,7 +32,10 @@ describe("IPv6", needs("ping"), () => {
     await pongd.logged(/the link is up/);
     assert.deepEqual([await routes(), await addresses()], [expected, ["10.99.0.1/32", "2001:db8::1/128"]]);
     const { stdout } = await pongd.stop();
-    for (const said of ["host address  10.99.0.1, 2001:db8::1", "2001:db8::/64 (2^64 addresses)", "2001:db8:2::7/128 (1 address)", "except        2001:db8::ff00/120"]) {
+    for (const said of [
+      "host address  10.99.0.1, 2001:db8::1", "2001:db8::/64 (2^64 addresses)", "2001:db8:2::7/128 (1 address)",
+      "except        2001:db8::ff00/120",
+    ]) {
       assert.ok(stdout.includes(`${said}\n`), `${said} in ${stdout}`);
     }
   });
@@ -47,7 +57,9 @@ describe("IPv6", needs("ping"), () => {
   });
 
   test("--host-address once a family; none makes routes alone", async () => {
-    const pongd = await Pongd.start(ns, "10.99.0.0/16", "2001:db8::/64", "--host-address", "2001:db8::abc", "--host-address", "192.0.2.1");
+    const pongd = await Pongd.start(
+      ns, "10.99.0.0/16", "2001:db8::/64", "--host-address", "2001:db8::abc", "--host-address", "192.0.2.1",
+    );
     assert.deepEqual(await addresses(), ["192.0.2.1/32", "2001:db8::abc/128"]);
     await pongd.stop();
     const other = await Pongd.start(ns, "2001:db8::/64", "--host-address", "none");
@@ -69,14 +81,17 @@ describe("IPv6", needs("ping"), () => {
       assert.equal(status, EXIT.RUNTIME);
     };
     await ns.ok("ip", "-6", "route", "add", "blackhole", "2001:db8::/64");
-    await refused(/^pongd: prefix 2001:db8::\/64 is routed (elsewhere|to lo) already; [^\n]*ip route show table all 2001:db8::\/64\n$/);
+    await refused(
+      /^pongd: prefix 2001:db8::\/64 is routed (elsewhere|to lo) already; [^\n]*ip route show table all 2001:db8::\/64\n$/,
+    );
     await ns.ok("ip", "-6", "route", "del", "blackhole", "2001:db8::/64");
     await ns.ok("ip", "-6", "route", "add", "local", "2001:db8::/32", "dev", "lo");
     await refused(/^pongd: prefix 2001:db8::\/64 is this host's own already; [^\n]*2001:db8::\/32\n$/);
     await ns.ok("ip", "-6", "route", "del", "local", "2001:db8::/32", "dev", "lo");
   });
 
-  test("where the host has IPv6 disabled: status 1, one line, the command that mends it, and no device is left; IPv4 works", async () => {
+  test("where the host has IPv6 disabled: status 1, one line, the command that mends it, and no device is left; IPv4 "
+    + "works", async () => {
     await ns.ok("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1");
     for (const args of [["2001:db8::/64"], ["2001:db8::/64", "10.99.0.0/16", "--host-address", "none"]]) {
       const { status, stdout, stderr } = await Pongd.fail(ns, ...args);

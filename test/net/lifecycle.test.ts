@@ -1,4 +1,7 @@
-/** Coming up, going down, and everything that can come in between: what is said, with which status, and what is left behind. */
+/**
+ * Coming up, going down, and everything that can come in between: what is said, with which status, and what is left
+ * behind.
+ */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -20,7 +23,8 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
   after(() => ns.close());
 
   const links = async () => (await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname);
-  const routes = async () => (await ns.ip<{ dst: string; dev: string }>("route")).map(({ dst, dev }) => `${dst} ${dev}`);
+  const routes = async () => (await ns.ip<{ dst: string; dev: string }>("route"))
+    .map(({ dst, dev }) => `${dst} ${dev}`);
   /** I6: what a pongd that failed must not have left; and its one line. */
   const failed = async ({ status, stderr, stdout }: Result, expected: number, message: RegExp, remaining = ["lo"]) => {
     assert.match(stderr, message);
@@ -51,7 +55,12 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
   });
 
   test("on a terminal it says how to stop it, and an address of each family to try", async () => {
-    const [command, ...args] = ns.command("script", "-qec", `${process.execPath} ${CLI} run ${PREFIX} fd00:99::/64 --except 10.99.0.0/17 --io ${io}`, "/dev/null");
+    const [command, ...args] = ns.command(
+      "script",
+      "-qec",
+      `${process.execPath} ${CLI} run ${PREFIX} fd00:99::/64 --except 10.99.0.0/17 --io ${io}`,
+      "/dev/null",
+    );
     const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
     let said = "";
     for await (const chunk of child.stdout) {
@@ -64,7 +73,9 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
   });
 
   test("where no address answers ping, it says so, and nothing to try", async () => {
-    const { stdout } = await (await start(PREFIX, "--except", "10.99.0.0/17", "--except", "10.99.128.0/17", "--ignore-echo")).stop();
+    const { stdout } = await (await start(
+      PREFIX, "--except", "10.99.0.0/17", "--except", "10.99.128.0/17", "--ignore-echo",
+    )).stop();
     assert.match(stdout, /^pongd answers timestamps alone on pong0$/m);
     assert.doesNotMatch(stdout, /try:/);
   });
@@ -101,7 +112,9 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
 
   test("a device of that name exists: status 1, and the first pongd goes on", async () => {
     const pongd = await start(PREFIX);
-    await failed(await fail("10.98.0.0/16", "--listen", "127.0.0.1:0"), EXIT.RUNTIME, /an interface named pong0 exists already.*--device/, ["lo", "pong0"]);
+    await failed(await fail(
+      "10.98.0.0/16", "--listen", "127.0.0.1:0",
+    ), EXIT.RUNTIME, /an interface named pong0 exists already.*--device/, ["lo", "pong0"]);
     assert.match(await ns.ok("ping", "-c", "1", "10.99.1.1"), / 1 received/);
     await pongd.stop();
     await failed(await fail(PREFIX, "--device", "lo"), EXIT.RUNTIME, /an interface named lo exists already/);
@@ -109,24 +122,34 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
 
   test("the metrics port is in use: status 1, before any device is made", async () => {
     const pongd = await start(PREFIX);
-    await failed(await fail("10.98.0.0/16", "--device", "pong1"), EXIT.RUNTIME, /127\.0\.0\.1:7664 is in use.*--listen/, ["lo", "pong0"]);
+    await failed(await fail(
+      "10.98.0.0/16", "--device", "pong1",
+    ), EXIT.RUNTIME, /127\.0\.0\.1:7664 is in use.*--listen/, ["lo", "pong0"]);
     await pongd.stop();
   });
 
   test("a listen address of another machine: status 1", async () => {
-    await failed(await fail(PREFIX, "--listen", "192.0.2.1:7664"), EXIT.RUNTIME, /192\.0\.2\.1:7664 is no address of this machine/);
+    await failed(
+      await fail(PREFIX, "--listen", "192.0.2.1:7664"), EXIT.RUNTIME, /192\.0\.2\.1:7664 is no address of this machine/,
+    );
   });
 
   test("the prefix is routed elsewhere: status 1, and that route stays", async () => {
     await ns.ok("ip", "route", "add", PREFIX, "dev", "lo");
-    await failed(await fail(PREFIX), EXIT.RUNTIME, /prefix 10\.99\.0\.0\/16 is routed to lo already; .*ip route show table all 10\.99\.0\.0\/16/);
+    await failed(
+      await fail(PREFIX),
+      EXIT.RUNTIME,
+      /prefix 10\.99\.0\.0\/16 is routed to lo already; .*ip route show table all 10\.99\.0\.0\/16/,
+    );
     assert.deepEqual(await routes(), ["10.99.0.0/16 lo"]);
     await ns.ok("ip", "route", "del", PREFIX);
     await ns.ok("ip", "route", "add", "blackhole", PREFIX);
     await failed(await fail(PREFIX), EXIT.RUNTIME, /prefix 10\.99\.0\.0\/16 is routed elsewhere already/);
     await ns.ok("ip", "route", "del", "blackhole", PREFIX);
     await ns.ok("ip", "route", "add", "local", "10.0.0.0/8", "dev", "lo");
-    await failed(await fail(PREFIX), EXIT.RUNTIME, /prefix 10\.99\.0\.0\/16 is this host's own already; .*10\.0\.0\.0\/8/);
+    await failed(
+      await fail(PREFIX), EXIT.RUNTIME, /prefix 10\.99\.0\.0\/16 is this host's own already; .*10\.0\.0\.0\/8/,
+    );
     await ns.ok("ip", "route", "del", "local", "10.0.0.0/8", "dev", "lo");
     await ns.ok("ip", "addr", "add", "192.0.2.7/32", "dev", "lo");
     await failed(await fail("192.0.2.7/32"), EXIT.RUNTIME, /prefix 192\.0\.2\.7\/32 is this host's own already/);
@@ -136,7 +159,9 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
   test("a part of the prefix is routed elsewhere: a warning says which, and the rest is answered", async () => {
     await ns.ok("ip", "route", "add", "10.99.1.0/24", "dev", "lo");
     const pongd = await start(PREFIX);
-    assert.match(pongd.stderr, /warn 10\.99\.1\.0\/24, a part of 10\.99\.0\.0\/16, is routed to lo: it does not reach pongd\n$/);
+    assert.match(
+      pongd.stderr, /warn 10\.99\.1\.0\/24, a part of 10\.99\.0\.0\/16, is routed to lo: it does not reach pongd\n$/,
+    );
     assert.match(await ns.ok("ping", "-c", "1", "10.99.2.1"), / 1 received/);
     await pongd.stop();
     await ns.ok("ip", "route", "del", "10.99.1.0/24");
@@ -144,7 +169,10 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
 
   test("a signal during the start ends it as well, at any moment, and nothing is left", async () => {
     for (let delay = 0; delay <= 300; delay += 30) {
-      const { status, stderr } = await ns.run("timeout", "-s", "INT", String(Math.max(1, delay) / 1000), process.execPath, CLI, "run", PREFIX, "--queues", "3", "--io", io);
+      const { status, stderr } = await ns.run(
+        "timeout", "-s", "INT", String(Math.max(1, delay) / 1000), process.execPath, CLI, "run", PREFIX, "--queues",
+        "3", "--io", io,
+      );
       assert.equal(stderr, "");
       assert.ok(status === 0 || status === 124, String(status));
       assert.deepEqual(await links(), ["lo"]);
@@ -227,7 +255,9 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     const pongd = await start(PREFIX);
     for (let i = 0; i < 20; i++) await ns.ok("sh", "-c", "ip link set pong0 down && ip link set pong0 up");
     let reply = await ns.run("ping", "-c", "1", "-W", "1", "10.99.1.1");
-    for (let tries = 0; tries < 5 && reply.status !== 0; tries++) reply = await ns.run("ping", "-c", "1", "-W", "1", "10.99.1.1");
+    for (let tries = 0; tries < 5 && reply.status !== 0; tries++) {
+      reply = await ns.run("ping", "-c", "1", "-W", "1", "10.99.1.1");
+    }
     assert.equal(reply.status, 0, reply.stdout + reply.stderr);
     await pongd.stop();
   });
@@ -261,7 +291,9 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
   test("--ignore-echo counts and does not answer; --ttl sets what replies carry", async () => {
     const pongd = await start(PREFIX, "--ignore-echo");
     assert.match((await ns.run("ping", "-c", "2", "-i", "0.01", "-W", "0.2", "10.99.1.1")).stdout, / 0 received/);
-    assert.equal((await pongd.metrics()).get("pongd_packets_dropped_total{reason=\"icmp_echo_ignored\",queue=\"0\"}"), 2);
+    assert.equal(
+      (await pongd.metrics()).get("pongd_packets_dropped_total{reason=\"icmp_echo_ignored\",queue=\"0\"}"), 2,
+    );
     await pongd.stop();
     const other = await start(PREFIX, "--ttl", "7");
     assert.match(await ns.ok("ping", "-c", "1", "10.99.1.1"), /ttl=7 /);
@@ -309,7 +341,9 @@ describe("the directory that pongd was started in is gone", needs("ping", "strac
     mkdirSync(folder);
     const [command, ...rest] = [...gone, process.execPath, CLI, "run", "--config", "pongd.yaml"];
     const { status, stderr } = await ns.run(command, ...rest);
-    assert.equal(stderr, "pongd: pongd.yaml: the working directory, which it lies in, is gone; give the file's full path\n");
+    assert.equal(
+      stderr, "pongd: pongd.yaml: the working directory, which it lies in, is gone; give the file's full path\n",
+    );
     assert.equal(status, EXIT.CONFIG);
   });
 });

@@ -1,7 +1,7 @@
 /**
- * pongd against Linux: the same packets to the engine and to a kernel with  ip route add local PREFIX dev lo  in a namespace of its
- * own (support/linux.ts), replies compared with TTL, identification and checksums set aside. vectors/differences.ts has what may differ.
- * A second namespace, and a second policy, accept source routes (E-7).
+ * pongd against Linux: the same packets to the engine and to a kernel with  ip route add local PREFIX dev lo  in a
+ * namespace of its own (support/linux.ts), replies compared with TTL, identification and checksums set aside.
+ * vectors/differences.ts has what may differ. A second namespace, and a second policy, accept source routes (E-7).
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
@@ -30,7 +30,11 @@ describe("Linux", needs(), () => {
   before(async () => {
     outcomes = [
       ...await compare(HOST_CASES.filter(({ name }) => !DEPENDS_ON_MODULES.test(name)), BY_DEFAULT),
-      ...await compare(SOURCE_ROUTE_CASES, { ...BY_DEFAULT, sourceRoute: SourceRoute.reverse }, "net.ipv4.conf.all.accept_source_route=1"),
+      ...await compare(
+        SOURCE_ROUTE_CASES,
+        { ...BY_DEFAULT, sourceRoute: SourceRoute.reverse },
+        "net.ipv4.conf.all.accept_source_route=1",
+      ),
     ];
   });
 
@@ -48,24 +52,31 @@ describe("Linux", needs(), () => {
       const cases = outcomes.filter(({ name }) => difference.cases.test(name));
       assert.ok(cases.length > 0, "it names cases");
       const others = DIFFERENCES.filter((other) => other !== difference);
-      assert.ok(cases.some((outcome) => !asExpected(outcome, others)), "without it nothing would be missing: delete it");
+      assert.ok(
+        cases.some((outcome) => !asExpected(outcome, others)), "without it nothing would be missing: delete it",
+      );
     });
   }
 });
 
 /** Whether pongd sends what Linux does, but for the differences. */
 function asExpected({ name, packets, linux, pongd }: Outcome, differences: readonly Difference[]): boolean {
-  const expected = differences.filter(({ cases }) => cases.test(name)).reduce((replies, { sends }) => sends(replies, packets), linux);
+  const expected = differences.filter(({ cases }) => cases.test(name))
+    .reduce((replies, { sends }) => sends(replies, packets), linux);
   return text(expected) === text(pongd);
 }
 
-/** By class and kinds of replies: how many, the first few's names, and the first one in full. What a reader needs of hundreds. */
+/**
+ * By class and kinds of replies: how many, the first few's names, and the first one in full. What a reader needs of
+ * hundreds.
+ */
 function report(outcomes: readonly Outcome[]): string {
   const groups = groupBy(outcomes, ({ name, kinds }) => `${name.split(": ")[0]}: ${kinds}`);
   return [...groups].map(([group, cases]) => {
     const [{ packets, linux, pongd }] = cases;
     const names = cases.slice(0, 8).map(({ name }) => name.slice(name.indexOf(": ") + 2)).join("; ");
-    return `${group}: ${cases.length}: ${names}\n  sent  ${packets.map(hex).map(shortened).join(" ")}\n  Linux ${shortened(text(linux))}\n  pongd ${shortened(text(pongd))}\n`;
+    return `${group}: ${cases.length}: ${names}\n  sent  ${packets.map(hex).map(shortened).join(" ")}\n  Linux `
+      + `${shortened(text(linux))}\n  pongd ${shortened(text(pongd))}\n`;
   }).join("");
 }
 
@@ -75,12 +86,15 @@ async function compare(cases: readonly HostCase[], policy: Treatment, ...setting
   const to = Date.now();
   const outcomes: Outcome[] = [];
   for (const [i, { name, packets }] of cases.entries()) {
-    // A new one for each case: none meets what an earlier one left to be reassembled, or used up of what errors are allowed.
+    // A new one for each case: none meets what an earlier one left to be reassembled, or used up of what errors are
+    // allowed.
     const rig = await Rig.create("wasm", { mtu: 1500, policy });
     rig.now = from;
     const ours = packets.flatMap((packet) => rig.respond(packet));
     outcomes.push({
-      name, packets, linux: comparable(replies[i], from, to), pongd: comparable(ours, from, to), kinds: `Linux: ${kind(replies[i])}, pongd: ${kind(ours)}`,
+      name, packets, linux: comparable(
+        replies[i], from, to,
+      ), pongd: comparable(ours, from, to), kinds: `Linux: ${kind(replies[i])}, pongd: ${kind(ours)}`,
     });
   }
   return outcomes;
@@ -98,7 +112,9 @@ async function linux(cases: readonly HostCase[], settings: readonly string[]): P
     assert.equal(await ended(child), 0, errors);
     const lines = output.split("\n").slice(0, -1);
     assert.equal(lines.length, cases.length);
-    return lines.map((line) => line.split(" ").filter(Boolean).map((packet) => new Uint8Array(Buffer.from(packet, "hex"))));
+    return lines.map(
+      (line) => line.split(" ").filter(Boolean).map((packet) => new Uint8Array(Buffer.from(packet, "hex"))),
+    );
   } finally {
     await ns.close();
   }

@@ -1,13 +1,15 @@
 /**
- * Two pongds, each of which reaches the other's addresses: what one answers, the other gets. Joined by routes, and by a bridge:
+ * Two pongds, each of which reaches the other's addresses: what one answers, the other gets. Joined by routes, and by a
+ * bridge:
  *
  *   namespace "near": pong0 ── kernel ── eth0 ═══ eth0 ── kernel ── pong0 :namespace "far"        (TUN)
  *       10.99.1.0/24, fd99::1:0/112                          10.99.0.0/24, fd99::/112
  *
  *   pong0 ── br0 ── pong1        (TAP)
  *
- * Every kind of packet is put into pong0, as if the other had sent it. What passes between the two is counted, until two rounds of pings
- * through every queue of the loop, each of which stands in line behind all that came before, have found nothing but themselves.
+ * Every kind of packet is put into pong0, as if the other had sent it. What passes between the two is counted, until
+ * two rounds of pings through every queue of the loop, each of which stands in line behind all that came before, have
+ * found nothing but themselves.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -27,7 +29,9 @@ const CLIENT = { near: ["192.0.2.1", "2001:db8::1"], far: ["198.51.100.1", "2001
 
 /** What a pongd has said but for echo replies, which were to those that wait for quiet. */
 function said(metrics: Map<string, number>): Record<string, number> {
-  const others = [...metrics].filter(([key]) => /^pongd_(icmp_errors_sent_total|replies_total)/.test(key) && !/"icmp(v6)?",queue/.test(key));
+  const others = [...metrics].filter(
+    ([key]) => /^pongd_(icmp_errors_sent_total|replies_total)/.test(key) && !/"icmp(v6)?",queue/.test(key),
+  );
   return Object.fromEntries(others);
 }
 
@@ -50,7 +54,10 @@ async function passed(ns: Netns, device: string): Promise<number> {
   return rx.packets + tx.packets;
 }
 
-/** How much there is once two rounds in turn have added nothing but `own` of each; `ping`: a round. @throws Error when it does not end. */
+/**
+ * How much there is once two rounds in turn have added nothing but `own` of each; `ping`: a round. @throws Error when
+ * it does not end.
+ */
 async function settled(count: () => Promise<number>, ping: () => Promise<unknown>, own: number): Promise<number> {
   let quiet = 0;
   let last = await count();
@@ -80,8 +87,14 @@ describe("two pongds, a router each", needs("ping"), () => {
     const batch = async (ns: Netns, lines: string) => {
       await ns.ok("sh", "-c", `printf '%s' "$1" | ip -batch -`, "sh", lines);
     };
-    const forward = async (ns: Netns, mac: string, addresses: readonly string[], [prefix, prefix6]: readonly string[], clients: readonly string[]) => {
-      await ns.ok("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.eth0.rp_filter=0", "net.ipv4.conf.pong0.rp_filter=0");
+    const forward = async (
+      ns: Netns, mac: string, addresses: readonly string[], [prefix, prefix6]: readonly string[],
+      clients: readonly string[],
+    ) => {
+      await ns.ok(
+        "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.conf.all.rp_filter=0",
+        "net.ipv4.conf.eth0.rp_filter=0", "net.ipv4.conf.pong0.rp_filter=0",
+      );
       // Nothing of its own, and nothing to ask for.
       await batch(ns, `
         link set eth0 addrgenmode none
@@ -89,8 +102,12 @@ describe("two pongds, a router each", needs("ping"), () => {
         link set eth0 up
         addr add ${addresses[0]}/32 dev lo
         addr add ${addresses[1]}/128 dev lo nodad
-        neigh replace 203.0.113.9 lladdr ${mac === "02:00:00:00:00:01" ? "02:00:00:00:00:02" : "02:00:00:00:00:01"} dev eth0 nud permanent
-        neigh replace 2001:db8:9::9 lladdr ${mac === "02:00:00:00:00:01" ? "02:00:00:00:00:02" : "02:00:00:00:00:01"} dev eth0 nud permanent
+        neigh replace 203.0.113.9 lladdr ${mac === "02:00:00:00:00:01"
+          ? "02:00:00:00:00:02"
+          : "02:00:00:00:00:01"} dev eth0 nud permanent
+        neigh replace 2001:db8:9::9 lladdr ${mac === "02:00:00:00:00:01"
+          ? "02:00:00:00:00:02"
+          : "02:00:00:00:00:01"} dev eth0 nud permanent
         route add ${prefix} via 203.0.113.9 dev eth0 onlink
         route add 10.98.0.0/24 via 203.0.113.9 dev eth0 onlink
         route add ${clients[0]}/32 via 203.0.113.9 dev eth0 onlink
@@ -109,10 +126,14 @@ describe("two pongds, a router each", needs("ping"), () => {
     await far.close();
   });
 
-  /** Through the link both ways, and through both pongds: request and reply pass the link, each way, for each family. */
+  /**
+   * Through the link both ways, and through both pongds: request and reply pass the link, each way, for each family.
+   */
   const ping = () => Promise.all([
-    near.ok("ping", "-c", "1", "-W", "10", "-I", CLIENT.near[0], "10.99.0.200"), near.ok("ping", "-c", "1", "-W", "10", "-I", CLIENT.near[1], "fd99::200"),
-    far.ok("ping", "-c", "1", "-W", "10", "-I", CLIENT.far[0], "10.99.1.200"), far.ok("ping", "-c", "1", "-W", "10", "-I", CLIENT.far[1], "fd99::1:200"),
+    near.ok("ping", "-c", "1", "-W", "10", "-I", CLIENT.near[0], "10.99.0.200"), near
+      .ok("ping", "-c", "1", "-W", "10", "-I", CLIENT.near[1], "fd99::200"),
+    far.ok("ping", "-c", "1", "-W", "10", "-I", CLIENT.far[0], "10.99.1.200"), far
+      .ok("ping", "-c", "1", "-W", "10", "-I", CLIENT.far[1], "fd99::1:200"),
   ]);
   const onLink = () => settled(() => passed(near, "eth0"), ping, 8);
 
@@ -128,13 +149,18 @@ describe("two pongds, a router each", needs("ping"), () => {
     assert.ok(between <= sent.length, `${between} packets on the link after ${sent.length}`);
     // Whatever the other answered was a ping of those that wait for quiet.
     const remoteAfter = await remote.metrics();
-    assert.ok(sum(remoteAfter, "pongd_packets_received_total") - sum(remoteBefore, "pongd_packets_received_total") > 500);
+    assert.ok(
+      sum(remoteAfter, "pongd_packets_received_total") - sum(remoteBefore, "pongd_packets_received_total") > 500,
+    );
     assert.deepEqual(said(remoteAfter), said(remoteBefore));
   });
 
-  test("an answer to a prefix that nobody has, and that each router has from the other, passes the link as often as its TTL allows", async () => {
+  test("an answer to a prefix that nobody has, and that each router has from the other, passes the link as often as "
+    + "its TTL allows", async () => {
     const lost = [
-      icmpPacket({ src: "10.98.0.1", dst: TARGET }), icmpPacket({ src: "10.98.0.1", dst: TARGET, type: 13, data: new Uint8Array(12) }), udpPacket({ src: "10.98.0.1", dst: TARGET }),
+      icmpPacket({ src: "10.98.0.1", dst: TARGET }), icmpPacket(
+        { src: "10.98.0.1", dst: TARGET, type: 13, data: new Uint8Array(12) },
+      ), udpPacket({ src: "10.98.0.1", dst: TARGET }),
       icmpv6Packet({ src: "fd98::1", dst: TARGET6 }),
     ];
     const before = await onLink();
@@ -146,7 +172,9 @@ describe("two pongds, a router each", needs("ping"), () => {
 });
 
 describe("two pongds at one bridge", needs("ping"), () => {
-  test("I3: whatever comes as if from the other is answered once at most, and the other answers nothing", async (context) => {
+  test("I3: whatever comes as if from the other is answered once at most, and the other answers nothing", async (
+    context,
+  ) => {
     const ns = await Netns.open();
     context.after(() => ns.close());
     const [first, second] = [await start(ns, "pong0", NEAR), await start(ns, "pong1", FAR)];
@@ -156,15 +184,21 @@ describe("two pongds at one bridge", needs("ping"), () => {
     await ns.ok("ip", "link", "set", "br0", "addrgenmode", "none", "up");
     await ns.ok("ip", "addr", "add", "192.0.2.1/32", "dev", "br0");
     for (const prefix of [NEAR[0], FAR[0]]) await ns.ok("ip", "route", "add", prefix, "dev", "br0", "src", "192.0.2.1");
-    for (const target of ["10.99.1.200", "10.99.0.200"]) await ns.ok("ip", "neigh", "add", target, "lladdr", target.startsWith("10.99.1") ? first.mac : second.mac, "dev", "br0", "nud", "permanent");
+    for (const target of ["10.99.1.200", "10.99.0.200"]) await ns.ok(
+      "ip", "neigh", "add", target, "lladdr", target.startsWith("10.99.1") ? first.mac : second.mac, "dev", "br0",
+      "nud", "permanent",
+    );
 
     const count = async () => await passed(ns, "pong0") + await passed(ns, "pong1");
-    const ping = () => Promise.all(["10.99.1.200", "10.99.0.200"].map((target) => ns.ok("ping", "-c", "1", "-W", "10", target)));
+    const ping = () => Promise.all(
+      ["10.99.1.200", "10.99.0.200"].map((target) => ns.ok("ping", "-c", "1", "-W", "10", target)),
+    );
     const own = 4;
     const before = await settled(count, ping, own);
     const to = { dst: first.mac, src: second.mac };
     const frames = [
-      ...CASES.flatMap(({ packets }) => packets).map((packet) => frame(packet, { ...to, type: packet[0] >> 4 === 6 ? 0x86dd : 0x0800 })),
+      ...CASES.flatMap(({ packets }) => packets)
+        .map((packet) => frame(packet, { ...to, type: packet[0] >> 4 === 6 ? 0x86dd : 0x0800 })),
       ...[BROADCAST, first.mac].map((dst) => arpFrame({ senderMac: second.mac }, { dst, src: second.mac })),
       solicitationFrame({ src: HOST6, target: TARGET6, options: linkOption(second.mac) }, { src: second.mac }),
       // As if from itself, and from many.
@@ -175,18 +209,24 @@ describe("two pongds at one bridge", needs("ping"), () => {
     await inject(ns, "pong0", frames, "frames");
     const between = await settled(count, ping, own) - before;
     // Each went in once, and out at the one and in at the other where it was answered.
-    assert.ok(between > frames.length && between <= 3 * frames.length, `${between} frames, of which ${frames.length} were sent`);
+    assert.ok(
+      between > frames.length && between <= 3 * frames.length, `${between} frames, of which ${frames.length} were sent`,
+    );
     // An option of a reply may have no room left: that is told (E-8), and is the end of it.
     const later = await second.pongd.metrics();
     assert.ok(sum(later, "pongd_icmp_errors_sent_total") - sum(silent, "pongd_icmp_errors_sent_total") < 10);
-    const replies = (metrics: Map<string, number>) => ["arp", "ndisc", "icmpv6"].map((protocol) => metrics.get(`pongd_replies_total{protocol="${protocol}",queue="0"}`));
+    const replies = (metrics: Map<string, number>) => ["arp", "ndisc", "icmpv6"].map(
+      (protocol) => metrics.get(`pongd_replies_total{protocol="${protocol}",queue="0"}`),
+    );
     assert.deepEqual(replies(later), replies(silent));
   });
 });
 
 async function start(ns: Netns, device: string, prefixes: readonly string[]): Promise<{ pongd: Pongd; mac: string }> {
   const port = device === "pong0" ? [] : ["--listen", "127.0.0.1:7665"];
-  const pongd = await Pongd.start(ns, ...prefixes, "--device", device, "--mode", "tap", "--host-address", "none", "--no-routes", ...port);
+  const pongd = await Pongd.start(
+    ns, ...prefixes, "--device", device, "--mode", "tap", "--host-address", "none", "--no-routes", ...port,
+  );
   const mac = /mac address +(\S+)/.exec(pongd.stdout)?.[1] ?? "?";
   assert.equal(macBytes(mac).length, 6);
   return { pongd, mac };

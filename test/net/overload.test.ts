@@ -1,11 +1,12 @@
 /**
- * More packets than pongd can answer. A machine drifts and is disturbed, and so figures are compared within a round, rounds take turns, and
- * what is asserted is the interval of a median; no time is asserted, but relations of times.
+ * More packets than pongd can answer. A machine drifts and is disturbed, and so figures are compared within a round,
+ * rounds take turns, and what is asserted is the interval of a median; no time is asserted, but relations of times.
  *
- * The sender (src/bench/sender.ts) has a CPU of its own, and offers two to three times what pongd answers on another, at most; not
- * ten times. So pongd is made slow: strace(1) stops it at every read and write of a packet. It then answers
- * ten thousand packets a second, and the sender offers ten times as many and more, unless others keep it from its CPU: how many times it
- * was is printed. A control group's quota and stops by signals come in slices as long as a queue takes, and would be what is measured.
+ * The sender (src/bench/sender.ts) has a CPU of its own, and offers two to three times what pongd answers on another,
+ * at most; not ten times. So pongd is made slow: strace(1) stops it at every read and write of a packet. It then
+ * answers ten thousand packets a second, and the sender offers ten times as many and more, unless others keep it from
+ * its CPU: how many times it was is printed. A control group's quota and stops by signals come in slices as long as a
+ * queue takes, and would be what is measured.
  */
 import assert from "node:assert/strict";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
@@ -23,7 +24,10 @@ const LONG = process.env.LONG_OVERLOAD === "1";
 const [ROUNDS, SECONDS] = LONG ? [15, 2] : [7, 0.5];
 /** Times what is answered: less is no overload. */
 const LEAST = 2;
-/** Packets in the device's queue; beside them are those that pongd has taken, a batch at most. A short one, which a slow pongd is through in a round. */
+/**
+ * Packets in the device's queue; beside them are those that pongd has taken, a batch at most. A short one, which a slow
+ * pongd is through in a round.
+ */
 const QUEUE = 500;
 const [SENDER_CPU, PONGD_CPU] = affinity();
 const twoCpus = affinity().length > 1 ? needs("taskset") : { skip: "needs a CPU for the sender, and one for pongd" };
@@ -40,7 +44,10 @@ class Sender {
   }
 
   async flood(packetsPerSecond: number): Promise<FloodResult> {
-    const command: FloodCommand = { kind: "flood", packetBytes: 84, seconds: SECONDS, packetsPerSecond: Math.min(packetsPerSecond, 1e9), timedPerSecond: 4000 };
+    const command: FloodCommand = {
+      kind: "flood", packetBytes: 84, seconds: SECONDS, packetsPerSecond: Math.min(packetsPerSecond, 1e9),
+      timedPerSecond: 4000,
+    };
     this.#child.stdin.write(`${JSON.stringify(command)}\n`);
     const { value } = await this.#answers.next() as { value: string | undefined };
     const answer = JSON.parse(value ?? `{"error":"the sender has ended"}`) as SenderAnswer;
@@ -56,12 +63,18 @@ class Sender {
 
 const rate = ({ replies, seconds }: FloodResult) => replies / seconds;
 const offered = ({ taken, dropped, seconds }: FloodResult) => (taken + dropped) / seconds;
-const figures = (values: readonly number[], digits = 2) => [0.5, 0.9, 0.99, 1].map((fraction) => percentile(values, fraction).toFixed(digits)).join(", ");
+const figures = (values: readonly number[], digits = 2) => [0.5, 0.9, 0.99, 1]
+  .map((fraction) => percentile(values, fraction).toFixed(digits))
+  .join(", ");
 
-async function open(context: TestContext, wrapper: string[], ...options: string[]): Promise<{ ns: Netns; sender: Sender }> {
+async function open(
+  context: TestContext, wrapper: string[], ...options: string[]
+): Promise<{ ns: Netns; sender: Sender }> {
   const ns = await Netns.open();
   context.after(() => ns.close());
-  const pongd = await Pongd.start(ns, { wrapper: ["taskset", "-c", String(PONGD_CPU), ...wrapper] }, "10.99.0.0/16", ...options);
+  const pongd = await Pongd.start(
+    ns, { wrapper: ["taskset", "-c", String(PONGD_CPU), ...wrapper] }, "10.99.0.0/16", ...options,
+  );
   context.after(() => pongd.stop());
   await ns.ok("sysctl", "-qw", "net.ipv4.ping_group_range=0 0");
   const sender = new Sender(ns);
@@ -69,7 +82,10 @@ async function open(context: TestContext, wrapper: string[], ...options: string[
   return { ns, sender };
 }
 
-/** Asks for a page `everyMs` until its standard input ends, after some that warm it up; prints milliseconds that each took. */
+/**
+ * Asks for a page `everyMs` until its standard input ends, after some that warm it up; prints milliseconds that each
+ * took.
+ */
 const SCRAPER = `
   import { get } from "node:http";
   const [url, everyMs] = process.argv.slice(1);
@@ -92,7 +108,9 @@ class Scraper {
   readonly #lines: AsyncIterator<string>;
 
   constructor(ns: Netns, url: string, everyMs: number) {
-    this.#child = ns.spawn("taskset", "-c", String(SENDER_CPU), process.execPath, "--input-type=module", "-e", SCRAPER, url, String(everyMs));
+    this.#child = ns.spawn(
+      "taskset", "-c", String(SENDER_CPU), process.execPath, "--input-type=module", "-e", SCRAPER, url, String(everyMs),
+    );
     this.#child.stderr.pipe(process.stderr);
     this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]();
   }
@@ -110,16 +128,25 @@ class Scraper {
 }
 
 describe("overload", twoCpus, () => {
-  test("many times what pongd can answer: replies stay at 95 % of the peak, and none comes later than the queue is long", needs("strace"), async (context) => {
+  test("many times what pongd can answer: replies stay at 95 % of the peak, and none comes later than the queue is long", needs(
+    "strace",
+  ), async (context) => {
     // -D: what ends strace otherwise does not end what it runs, and it is this that is to be ended.
-    const { ns, sender } = await open(context, ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=read,write"], "--io", "readwrite");
+    const { ns, sender } = await open(
+      context, ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=read,write"], "--io", "readwrite",
+    );
     await ns.ok("ip", "link", "set", "pong0", "txqueuelen", String(QUEUE));
-    const capacity = median([rate(await sender.flood(Infinity)), rate(await sender.flood(Infinity)), rate(await sender.flood(Infinity))]);
+    const capacity = median(
+      [rate(await sender.flood(Infinity)), rate(await sender.flood(Infinity)), rate(await sender.flood(Infinity))],
+    );
     const ratios: number[] = [];
     const waits: number[] = [];
     const loads: number[] = [];
     for (let tries = 0; ratios.length < ROUNDS; tries++) {
-      assert.ok(tries < 5 * ROUNDS, `the sender has offered ${LEAST} times what was answered in no more than ${ratios.length} of ${tries} rounds`);
+      assert.ok(
+        tries < 5 * ROUNDS,
+        `the sender has offered ${LEAST} times what was answered in no more than ${ratios.length} of ${tries} rounds`,
+      );
       const peak = Math.max(rate(await sender.flood(2 * capacity)), rate(await sender.flood(4 * capacity)));
       const over = await sender.flood(Infinity);
       if (offered(over) < LEAST * rate(over)) continue;
@@ -128,18 +155,27 @@ describe("overload", twoCpus, () => {
       // In the time that a full queue takes at the rate at which it is answered.
       waits.push(...over.latenciesMs.map((ms) => ms / 1000 * rate(over) / (QUEUE + BATCH)));
     }
-    context.diagnostic(`${Math.round(capacity)} replies a second; offered ${median(loads).toFixed(1)} times as many; replies to the peak's: ${figures(ratios)}`);
-    context.diagnostic(`round trips of ${waits.length} that were answered, in times of a full queue: ${figures(waits)} (p50, p90, p99, longest)`);
+    context.diagnostic(`${Math.round(capacity)} replies a second; offered ${median(loads).toFixed(1)} times as many; `
+      + `replies to the peak's: ${figures(ratios)}`);
+    context.diagnostic(`round trips of ${waits.length} that were answered, in times of a full queue: `
+      + `${figures(waits)} (p50, p90, p99, longest)`);
     const [, high] = medianInterval(ratios);
-    assert.ok(high >= 0.95, `replies when overloaded, to those at the peak: ${ratios.map((ratio) => ratio.toFixed(3)).join(", ")}`);
+    assert.ok(
+      high >= 0.95,
+      `replies when overloaded, to those at the peak: ${ratios.map((ratio) => ratio.toFixed(3)).join(", ")}`,
+    );
     assert.ok(waits.length > 20, `${waits.length} of the timed ones were answered`);
     assert.ok(percentile(waits, 0.5) < 1.5, `half of them take ${percentile(waits, 0.5)} times what a full queue does`);
     // A pause of the machine makes a queue late, and the rate of its round hardly less.
-    assert.ok(percentile(waits, 0.9) < 3, `nine in ten take up to ${percentile(waits, 0.9)} times what a full queue does`);
+    assert.ok(
+      percentile(waits, 0.9) < 3, `nine in ten take up to ${percentile(waits, 0.9)} times what a full queue does`,
+    );
   });
 
-  // Both are on one CPU, and twenty scrapes a second have their share of it: that neither is kept from it is what can be said.
-  test("scrapes every 50 ms of an overloaded pongd: most of the replies stay, and a scrape waits for packets no more than any server does", async (context) => {
+  // Both are on one CPU, and twenty scrapes a second have their share of it: that neither is kept from it is what can
+  // be said.
+  test("scrapes every 50 ms of an overloaded pongd: most of the replies stay, and a scrape waits for packets no more "
+    + "than any server does", async (context) => {
     const { ns, sender } = await open(context, []);
     // What any server of Node.js has to do: it answers from memory, on the CPU that pongd is on.
     const plain = ns.spawn("taskset", "-c", String(PONGD_CPU), process.execPath, "-e", `
@@ -160,9 +196,16 @@ describe("overload", twoCpus, () => {
       theirs.push(...await asked.end());
     }
     context.diagnostic(`replies beside scrapes to those without: ${figures(ratios)}`);
-    context.diagnostic(`ms of ${ours.length} scrapes: ${figures(ours, 1)}; of ${theirs.length} pages of a plain server: ${figures(theirs, 1)} (p50, p90, p99, longest)`);
-    assert.ok(median(ratios) >= 0.5, `replies beside scrapes, to those without: ${ratios.map((ratio) => ratio.toFixed(3)).join(", ")}`);
+    context.diagnostic(`ms of ${ours.length} scrapes: ${figures(ours, 1)}; of ${theirs.length} pages of a plain `
+      + `server: ${figures(theirs, 1)} (p50, p90, p99, longest)`);
+    assert.ok(
+      median(ratios) >= 0.5,
+      `replies beside scrapes, to those without: ${ratios.map((ratio) => ratio.toFixed(3)).join(", ")}`,
+    );
     assert.ok(ours.length >= ROUNDS);
-    assert.ok(median(ours) < 10 * median(theirs), `half of the scrapes take up to ${median(ours)} ms, and a plain server ${median(theirs)} ms`);
+    assert.ok(
+      median(ours) < 10 * median(theirs),
+      `half of the scrapes take up to ${median(ours)} ms, and a plain server ${median(theirs)} ms`,
+    );
   });
 });

@@ -13,7 +13,9 @@ describe("an overrun", needs("ping"), () => {
   after(() => ns.close());
 
   /** As the kernel has it. */
-  const dropped = async () => (await ns.ip<{ stats64: { tx: { dropped: number } } }>("-s", "link", "show", "dev", "pong0"))[0].stats64.tx.dropped;
+  const dropped = async () => (await ns.ip<{
+    stats64: { tx: { dropped: number } };
+  }>("-s", "link", "show", "dev", "pong0"))[0].stats64.tx.dropped;
 
   /** More packets than the queue holds, while nobody reads it. */
   const overrun = async (pongd: Pongd) => {
@@ -29,8 +31,12 @@ describe("an overrun", needs("ping"), () => {
       const before = await pongd.metrics();
       assert.equal(before.get(METRIC), 0);
       await overrun(pongd);
-      const after = await pongd.until((metrics) => sum(metrics, "pongd_packets_received_total") + sum(metrics, METRIC) >= sum(before, "pongd_packets_received_total") + SENT);
-      assert.equal(sum(after, "pongd_packets_received_total") + sum(after, METRIC), sum(before, "pongd_packets_received_total") + SENT);
+      const after = await pongd.until((metrics) => sum(metrics, "pongd_packets_received_total")
+        + sum(metrics, METRIC) >= sum(before, "pongd_packets_received_total") + SENT);
+      assert.equal(
+        sum(after, "pongd_packets_received_total") + sum(after, METRIC),
+        sum(before, "pongd_packets_received_total") + SENT,
+      );
       // Those that the ring had asked for before are not in the queue.
       assert.ok(sum(after, METRIC) > 0 && sum(after, METRIC) <= SENT - 20, String(sum(after, METRIC)));
       assert.equal(sum(after, METRIC), await dropped());

@@ -9,20 +9,37 @@ const NOBODY = "65534";
 
 /** Runs pongd in namespaces where `prepare` has changed /dev/net, as `user`. */
 function pongd(prepare: string, user: string, ...args: string[]) {
-  const script = `ip link set lo up; ${prepare}; exec setpriv --reuid ${user} --regid ${user} --clear-groups ${user === "0" ? "" : "--bounding-set=-all"} "$@"`;
-  return spawnSync("unshare", ["-n", "-m", "sh", "-c", script, "sh", process.execPath, CLI, ...args], { encoding: "utf8" });
+  const script = `ip link set lo up; ${prepare}; exec setpriv --reuid ${user} --regid ${user} --clear-groups `
+    + `${user === "0" ? "" : "--bounding-set=-all"} "$@"`;
+  return spawnSync(
+    "unshare", ["-n", "-m", "sh", "-c", script, "sh", process.execPath, CLI, ...args], { encoding: "utf8" },
+  );
 }
 
 const EMPTY = "mount -t tmpfs none /dev/net";
 const node = (minor: number, mode: string) => `${EMPTY} && mknod -m ${mode} /dev/net/tun c 10 ${minor}`;
 
 for (const [name, prepare, user, message] of [
-  ["missing", EMPTY, "0", /cannot open \/dev\/net\/tun: ENOENT, it is missing; .*modprobe tun.*--device \/dev\/net\/tun/],
-  ["no such device", node(254, "0666"), "0", /cannot open \/dev\/net\/tun: ENODEV, no TUN driver is loaded; on the host: sudo modprobe tun/],
-  ["not permitted by its mode", node(200, "0600"), NOBODY, /cannot open \/dev\/net\/tun: EACCES, its file mode does not let you; run as root/],
-  ["no CAP_NET_ADMIN", node(200, "0666"), NOBODY, /making device pong0 needs CAP_NET_ADMIN; run as root \(sudo\); for a container: --cap-add NET_ADMIN/],
+  [
+    "missing", EMPTY, "0",
+    /cannot open \/dev\/net\/tun: ENOENT, it is missing; .*modprobe tun.*--device \/dev\/net\/tun/,
+  ],
+  [
+    "no such device", node(254, "0666"), "0",
+    /cannot open \/dev\/net\/tun: ENODEV, no TUN driver is loaded; on the host: sudo modprobe tun/,
+  ],
+  [
+    "not permitted by its mode", node(200, "0600"), NOBODY,
+    /cannot open \/dev\/net\/tun: EACCES, its file mode does not let you; run as root/,
+  ],
+  [
+    "no CAP_NET_ADMIN", node(200, "0666"), NOBODY,
+    /making device pong0 needs CAP_NET_ADMIN; run as root \(sudo\); for a container: --cap-add NET_ADMIN/,
+  ],
 ] as const) {
-  test(`${name}: run says so in one line and ends with 4, doctor names the same and what mends it`, needs("setpriv"), (context) => {
+  test(`${name}: run says so in one line and ends with 4, doctor names the same and what mends it`, needs(
+    "setpriv",
+  ), (context) => {
     if (process.getuid?.() !== 0) {
       context.skip("needs root, for device nodes of its own");
       return;
@@ -33,11 +50,15 @@ for (const [name, prepare, user, message] of [
     assert.equal(run.status, 4);
     const doctor = pongd(prepare, user, "doctor");
     assert.equal(doctor.status, 4, doctor.stderr);
-    assert.match(doctor.stdout, name === "no CAP_NET_ADMIN" ? /missing {2}CAP_NET_ADMIN is not in effect\n {9}mend: run as root/ : /missing {2}cannot open \/dev\/net\/tun: E[A-Z]+, .*\n {9}mend: /);
+    assert.match(doctor.stdout, name === "no CAP_NET_ADMIN"
+      ? /missing {2}CAP_NET_ADMIN is not in effect\n {9}mend: run as root/
+      : /missing {2}cannot open \/dev\/net\/tun: E[A-Z]+, .*\n {9}mend: /);
   });
 }
 
-test("nobody else can take a queue of the device, even where everybody may open /dev/net/tun", needs("setpriv"), (context) => {
+test("nobody else can take a queue of the device, even where everybody may open /dev/net/tun", needs(
+  "setpriv",
+), (context) => {
   if (process.getuid?.() !== 0) {
     context.skip("needs root, to become somebody else");
     return;
@@ -54,7 +75,9 @@ test("nobody else can take a queue of the device, even where everybody may open 
     until ip route | grep -q 10.99.0.0; do :; done
     setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups --bounding-set=-all "$1" --input-type=module -e "$3"
     kill $pid; wait $pid`;
-  const { stdout } = spawnSync("unshare", ["-n", "-m", "sh", "-c", script, "sh", process.execPath, CLI, attach], { encoding: "utf8" });
+  const { stdout } = spawnSync(
+    "unshare", ["-n", "-m", "sh", "-c", script, "sh", process.execPath, CLI, attach], { encoding: "utf8" },
+  );
   assert.equal(stdout, "EPERM\n");
 });
 
@@ -63,7 +86,10 @@ test("doctor says when io_uring is turned off", needs(), (context) => {
     context.skip("needs root, to mount over /proc");
     return;
   }
-  const { status, stdout } = pongd("echo 2 >/tmp/pongd-test-disabled; mount --bind /tmp/pongd-test-disabled /proc/sys/kernel/io_uring_disabled; rm -f /tmp/pongd-test-disabled", "0", "doctor");
-  assert.match(stdout, /note {5}io_uring: kernel\.io_uring_disabled is 2\n {9}mend: sudo sysctl -w kernel\.io_uring_disabled=0/);
+  const { status, stdout } = pongd("echo 2 >/tmp/pongd-test-disabled; mount --bind /tmp/pongd-test-disabled "
+    + "/proc/sys/kernel/io_uring_disabled; rm -f /tmp/pongd-test-disabled", "0", "doctor");
+  assert.match(
+    stdout, /note {5}io_uring: kernel\.io_uring_disabled is 2\n {9}mend: sudo sysctl -w kernel\.io_uring_disabled=0/,
+  );
   assert.equal(status, 0);
 });

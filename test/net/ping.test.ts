@@ -26,7 +26,8 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
       const earlier = await pongd.metrics();
       await client();
       const later = await pongd.metrics();
-      return new Map([...later].map(([key, value]) => [key, value - (earlier.get(key) ?? 0)]).filter(([key, value]) => value !== 0 && String(key).startsWith("pongd_")) as [string, number][]);
+      return new Map([...later].map(([key, value]) => [key, value - (earlier.get(key) ?? 0)])
+        .filter(([key, value]) => value !== 0 && String(key).startsWith("pongd_")) as [string, number][]);
     };
     const ping = (...args: string[]) => ns.pings(3, ...args);
 
@@ -48,7 +49,9 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
     });
 
     test("E-10: type of service comes back", async () => {
-      const capture = ns.spawn("tcpdump", "-i", "pong0", "-c", "2", "-n", "-v", "--immediate-mode", "icmp and dst host 10.99.0.1");
+      const capture = ns.spawn(
+        "tcpdump", "-i", "pong0", "-c", "2", "-n", "-v", "--immediate-mode", "icmp and dst host 10.99.0.1",
+      );
       let seen = "";
       capture.stdout.on("data", (chunk) => { seen += String(chunk); });
       await said(capture.stderr, /listening/);
@@ -93,12 +96,15 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
 
     if (engine === "wasm") {
       for (const size of [1473, 3000, 65507]) {
-        test(`V-6, E-4: ping with ${size} bytes of data, which go and come in fragments, is answered three times of three`, async () => {
+        test(`V-6, E-4: ping with ${size} bytes of data, which go and come in fragments, is answered three times of `
+          + "three", async () => {
           const changes = await counted(() => ping("-s", String(size), "10.99.1.1"));
           const fragments = 3 * Math.ceil((size + 8) / 1480);
           assert.equal(changes.get("pongd_replies_total{protocol=\"icmp\",queue=\"0\"}"), fragments);
           assert.equal(changes.get("pongd_packets_received_total{queue=\"0\"}"), fragments);
-          assert.equal(changes.get("pongd_bytes_sent_total{queue=\"0\"}"), changes.get("pongd_bytes_received_total{queue=\"0\"}"));
+          assert.equal(
+            changes.get("pongd_bytes_sent_total{queue=\"0\"}"), changes.get("pongd_bytes_received_total{queue=\"0\"}"),
+          );
           assert.equal(changes.get("pongd_fragments_held{queue=\"0\"}"), undefined);
         });
       }
@@ -111,16 +117,22 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
           const fragments = 3 * Math.ceil((size + 8 - 4) / 1448);
           assert.equal(changes.get("pongd_replies_total{protocol=\"icmpv6\",queue=\"0\"}"), fragments);
           assert.equal(changes.get("pongd_packets_received_total{queue=\"0\"}"), fragments);
-          assert.equal(changes.get("pongd_bytes_sent_total{queue=\"0\"}"), changes.get("pongd_bytes_received_total{queue=\"0\"}"));
+          assert.equal(
+            changes.get("pongd_bytes_sent_total{queue=\"0\"}"), changes.get("pongd_bytes_received_total{queue=\"0\"}"),
+          );
           assert.equal(changes.get("pongd_fragments_held{queue=\"0\"}"), undefined);
         });
       }
     }
 
-    for (const [name, args] of [["a first fragment", ["-1", "-x"]], ["a later fragment", ["-1", "-g", "64"]]] as const) {
+    for (const [name, args] of [
+      ["a first fragment", ["-1", "-x"]], ["a later fragment", ["-1", "-g", "64"]],
+    ] as const) {
       test(`hping3: ${name} is ${engine === "js" ? "counted as ip_fragment" : "held"}, and not answered`, async () => {
         const changes = await counted(() => ns.run("hping3", "-c", "3", "-i", "u10000", "-q", ...args, "10.99.1.1"));
-        assert.equal(changes.get(engine === "js" ? "pongd_packets_dropped_total{reason=\"ip_fragment\",queue=\"0\"}" : "pongd_fragments_held{queue=\"0\"}"), 3, JSON.stringify([...changes]));
+        assert.equal(changes.get(engine === "js"
+          ? "pongd_packets_dropped_total{reason=\"ip_fragment\",queue=\"0\"}"
+          : "pongd_fragments_held{queue=\"0\"}"), 3, JSON.stringify([...changes]));
         assert.equal(changes.get("pongd_replies_total{protocol=\"icmp\",queue=\"0\"}"), undefined);
       });
     }
@@ -138,7 +150,9 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
     ] as const) {
       test(`hping3: ${name} is counted as ${reason}, and not answered`, async () => {
         const changes = await counted(() => ns.run("hping3", "-c", "3", "-i", "u10000", "-q", ...args, "10.99.1.1"));
-        assert.equal(changes.get(`pongd_packets_dropped_total{reason="${reason}",queue="0"}`), 3, JSON.stringify([...changes]));
+        assert.equal(
+          changes.get(`pongd_packets_dropped_total{reason="${reason}",queue="0"}`), 3, JSON.stringify([...changes]),
+        );
         assert.equal(changes.get("pongd_replies_total{protocol=\"icmp\",queue=\"0\"}"), undefined);
       });
     }
@@ -148,18 +162,27 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
       const earliest = sinceMidnight();
       // hping3's exit status is not that of success.
       const { stdout } = await ns.run("hping3", "-c", "3", "-i", "u10000", "--icmp-ts", "10.99.1.1");
-      const times = [...stdout.matchAll(/ICMP timestamp: Originate=\d+ Receive=(\d+) Transmit=(\d+)/g)].flatMap(([, receive, transmit]) => [Number(receive), Number(transmit)]);
+      const times = [...stdout.matchAll(/ICMP timestamp: Originate=\d+ Receive=(\d+) Transmit=(\d+)/g)]
+        .flatMap(([, receive, transmit]) => [Number(receive), Number(transmit)]);
       assert.equal(times.length, 6, stdout);
-      for (const time of times) assert.ok((time - earliest + 86_400_000) % 86_400_000 <= (sinceMidnight() - earliest + 86_400_000) % 86_400_000, `${time} after ${earliest}`);
+      for (const time of times) assert.ok(
+        (time - earliest + 86_400_000) % 86_400_000 <= (sinceMidnight() - earliest + 86_400_000) % 86_400_000,
+        `${time} after ${earliest}`,
+      );
       // One at a time: of several it may miss one that comes with another.
-      for (let i = 0; i < 3; i++) assert.match(await ns.ok("nping", "--icmp", "--icmp-type", "timestamp", "-c", "1", "10.99.1.1"), /Rcvd: 1 /);
+      for (let i = 0; i < 3; i++) {
+        assert.match(await ns.ok("nping", "--icmp", "--icmp-type", "timestamp", "-c", "1", "10.99.1.1"), /Rcvd: 1 /);
+      }
     });
 
     // The asking host enters itself as it sends and as it receives, so the answering one stands between the two.
     const routes = [
       [["-R"], /RR: \t10\.99\.0\.1\n\t10\.99\.1\.1\n\t10\.99\.1\.1\n\t10\.99\.0\.1\n/],
       [["-T", "tsonly"], /TS: \t\d+ absolute\n\t-?\d+\n\t-?\d+\n\t-?\d+\n/],
-      [["-T", "tsandaddr"], /TS: \t10\.99\.0\.1\t\d+ absolute\n\t10\.99\.1\.1\t-?\d+\n\t10\.99\.1\.1\t-?\d+\n\t10\.99\.0\.1\t-?\d+\n/],
+      [
+        ["-T", "tsandaddr"],
+        /TS: \t10\.99\.0\.1\t\d+ absolute\n\t10\.99\.1\.1\t-?\d+\n\t10\.99\.1\.1\t-?\d+\n\t10\.99\.0\.1\t-?\d+\n/,
+      ],
       [["-T", "tsprespec", "10.99.0.1", "10.99.1.1"], /TS: \t10\.99\.0\.1\t\d+ absolute\n\t10\.99\.1\.1\t-?\d+\n/],
     ] as const;
     for (const [args, lines] of engine === "wasm" ? routes : []) {
@@ -174,7 +197,8 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
 
     test("I5: after all of this, received = replied + dropped + held, and bytes sent are those of the replies", async () => {
       const metrics = await pongd.metrics();
-      assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total") + sum(metrics, "pongd_fragments_held"));
+      assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total")
+      + sum(metrics, "pongd_packets_dropped_total") + sum(metrics, "pongd_fragments_held"));
       assert.equal(sum(metrics, "pongd_prefix_replies_total"), sum(metrics, "pongd_replies_total"));
       assert.equal(sum(metrics, "pongd_write_errors_total"), 0);
       assert.equal(metrics.get("pongd_batch_packets_sum"), sum(metrics, "pongd_packets_received_total"));
@@ -183,12 +207,19 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
   });
 });
 
-test("E-7: --source-route reverse answers a source route at its end, E-8: and nping sees where an option is malformed", needs("nping"), async () => {
+test("E-7: --source-route reverse answers a source route at its end, E-8: and nping sees where an option is malformed", needs(
+  "nping",
+), async () => {
   const ns = await Netns.open();
   const pongd = await Pongd.start(ns, "10.99.0.0/16", "--source-route", "reverse");
   const nping = (options: string) => ns.ok("nping", "--icmp", "-c", "1", "--ip-options", options, "10.99.1.1");
-  assert.match(await nping("\\x83\\x07\\x08\\x0a\\x63\\x00\\x01\\x00"), /RCVD .*10\.99\.1\.1 > 10\.99\.0\.1 Echo reply/);
-  assert.match(await nping("\\x07\\x07\\x03\\x00\\x00\\x00\\x00\\x00"), /RCVD .*10\.99\.1\.1 > 10\.99\.0\.1 Parameter problem.* pointer=22/);
+  assert.match(
+    await nping("\\x83\\x07\\x08\\x0a\\x63\\x00\\x01\\x00"), /RCVD .*10\.99\.1\.1 > 10\.99\.0\.1 Echo reply/,
+  );
+  assert.match(
+    await nping("\\x07\\x07\\x03\\x00\\x00\\x00\\x00\\x00"),
+    /RCVD .*10\.99\.1\.1 > 10\.99\.0\.1 Parameter problem.* pointer=22/,
+  );
   await pongd.stop();
   await ns.close();
 });

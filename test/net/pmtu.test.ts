@@ -1,6 +1,6 @@
 /**
- * A link that takes less than the others, E-16 and S-12: pings of every length come back, as from a Linux host beside, but for the first
- * one, whose reply may be what the link is first heard of by.
+ * A link that takes less than the others, E-16 and S-12: pings of every length come back, as from a Linux host beside,
+ * but for the first one, whose reply may be what the link is first heard of by.
  *
  *            ┌─ eth0 ── 1500 ─────── c0 ─┐             ┌─ p0 ── eth0  pongd's host
  *    client ─┤                           ├─  router   ─┤
@@ -24,22 +24,35 @@ describe("path MTU", needs("ping", "fping", "tracepath", "sysctl"), () => {
 
   before(async () => {
     [client, router, host, linux] = await Promise.all([0, 0, 0, 0].map(() => Netns.open()));
-    for (const [index, [near, nearName, farName]] of ([[client, "eth0", "c0"], [client, "eth1", "c1"], [host, "eth0", "p0"], [linux, "eth0", "o0"]] as const).entries()) {
-      await near.ok("ip", "link", "add", nearName, "type", "veth", "peer", "name", farName, "netns", String(router.pid));
+    for (const [index, [near, nearName, farName]] of ([
+      [client, "eth0", "c0"], [client, "eth1", "c1"], [host, "eth0", "p0"], [linux, "eth0", "o0"],
+    ] as const).entries()) {
+      await near.ok(
+        "ip", "link", "add", nearName, "type", "veth", "peer", "name", farName, "netns", String(router.pid),
+      );
       for (const [ns, name, last] of [[near, nearName, 2], [router, farName, 1]] as const) {
         await ns.ok("ip", "addr", "add", `172.16.${index}.${last}/30`, "dev", name);
         await ns.ok("ip", "addr", "add", `fd00:${index}::${last}/64`, "dev", name, "nodad");
         await ns.ok("ip", "link", "set", name, "up");
       }
     }
-    for (const ns of [client, router, host]) await ns.ok("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0");
+    for (const ns of [client, router, host]) await ns.ok(
+      "sysctl",
+      "-qw",
+      "net.ipv4.ip_forward=1",
+      "net.ipv6.conf.all.forwarding=1",
+      "net.ipv4.conf.all.rp_filter=0",
+      "net.ipv4.conf.default.rp_filter=0",
+    );
     for (const way of [1, 2]) {
       await client.ok("ip", "addr", "add", `192.0.2.${way}/32`, "dev", "lo");
       await client.ok("ip", "addr", "add", `2001:db8:c::${way}/128`, "dev", "lo", "nodad");
       await router.ok("ip", "route", "add", `192.0.2.${way}/32`, "via", "172.16.1.2");
       await router.ok("ip", "route", "add", `2001:db8:c::${way}/128`, "via", "fd00:1::2");
     }
-    for (const [ns, index, prefix, prefix6] of [[host, 2, "10.99.0.0/16", "2001:db8:99::/64"], [linux, 3, "10.77.0.0/16", "2001:db8:77::/64"]] as const) {
+    for (const [ns, index, prefix, prefix6] of [
+      [host, 2, "10.99.0.0/16", "2001:db8:99::/64"], [linux, 3, "10.77.0.0/16", "2001:db8:77::/64"],
+    ] as const) {
       await ns.ok("ip", "route", "add", "default", "via", `172.16.${index}.1`);
       await ns.ok("ip", "-6", "route", "add", "default", "via", `fd00:${index}::1`);
       await router.ok("ip", "route", "add", prefix, "via", `172.16.${index}.2`);
@@ -76,13 +89,18 @@ describe("path MTU", needs("ping", "fping", "tracepath", "sysctl"), () => {
           await narrow(mtu, device, way);
           for (const [target, target6] of Object.values(TARGETS)) {
             const whole = device === "eth0" ? [1472, 56, mtu - 28, mtu - 27] : [mtu - 28, 56];
-            assert.ok(await first(target, both ? [1472, 56, mtu - 28, mtu - 27, 2000, 5000] : whole), `IPv4, MTU ${mtu}, ${target}`);
+            assert.ok(
+              await first(target, both ? [1472, 56, mtu - 28, mtu - 27, 2000, 5000] : whole),
+              `IPv4, MTU ${mtu}, ${target}`,
+            );
             if (both) await first(target6, [1452, 56, mtu - 48, mtu - 47, 2000, 5000]);
           }
         }
       }
       const metrics = await pongd.metrics();
-      if (both) assert.ok((metrics.get("pongd_packets_dropped_total{reason=\"icmp_packet_too_big\",queue=\"0\"}") ?? 0) >= 1);
+      if (both) {
+        assert.ok((metrics.get("pongd_packets_dropped_total{reason=\"icmp_packet_too_big\",queue=\"0\"}") ?? 0) >= 1);
+      }
       assert.equal((await pongd.stop()).status, 0);
     });
   }

@@ -1,4 +1,6 @@
-/** Pre-made devices: who runs pongd there needs no privilege, and whatever becomes of pongd, the device stays as it was. */
+/**
+ * Pre-made devices: who runs pongd there needs no privilege, and whatever becomes of pongd, the device stays as it was.
+ */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { EXIT } from "../../src/base/failure.js";
@@ -32,7 +34,10 @@ describe("a pre-made device", rootAlone(), () => {
     assert.equal(stdout, "");
     assert.equal(status, expected);
   };
-  /** All that ip(8) has to say of it, once nobody has a queue of it: the kernel takes an io_uring ring apart in its own time. */
+  /**
+   * All that ip(8) has to say of it, once nobody has a queue of it: the kernel takes an io_uring ring apart in its own
+   * time.
+   */
   const state = async () => {
     const show = () => ns.ip<{ operstate: string }>("-d", "link", "show", "dev", "pong0");
     const link = await poll(show, ([{ operstate }]) => operstate === "DOWN");
@@ -43,7 +48,10 @@ describe("a pre-made device", rootAlone(), () => {
 
   for (const [how, queues, make] of [
     ["pongd device create", 1, () => create(PREFIX, PREFIX6, "--user", "nobody", "--mtu", "1400")],
-    ["pongd device create, for two queues", 2, () => create(PREFIX, PREFIX6, "--user", String(USER), "--group", String(USER), "--queues", "2", "--mtu", "1400")],
+    [
+      "pongd device create, for two queues", 2,
+      () => create(PREFIX, PREFIX6, "--user", String(USER), "--group", String(USER), "--queues", "2", "--mtu", "1400"),
+    ],
     ["ip tuntap", 1, () => ns.ok("sh", "-c", tuntap(""))],
     ["ip tuntap, for two queues", 2, () => ns.ok("sh", "-c", tuntap("multi_queue"))],
     ["ip tuntap, for two queues, run with one", 1, () => ns.ok("sh", "-c", tuntap("multi_queue"))],
@@ -74,12 +82,16 @@ describe("a pre-made device", rootAlone(), () => {
     // Sent past the host's own routing table, into the device.
     for (const own of ["10.99.0.1", "10.99.0.2"]) await ns.ok("ip", "route", "add", own, "dev", "pong0", "table", "7");
     const metric = "pongd_packets_dropped_total{reason=\"not_our_prefix\",queue=\"0\"}";
-    await ns.ok("sh", "-c", "ip rule add pref 0 lookup 7 && ip rule add pref 100 lookup local && ip rule del pref 0 lookup local");
+    await ns.ok(
+      "sh", "-c", "ip rule add pref 0 lookup 7 && ip rule add pref 100 lookup local && ip rule del pref 0 lookup local",
+    );
     for (const [i, own] of ["10.99.0.1", "10.99.0.2"].entries()) {
       await ns.run("ping", "-c", "1", "-W", "0.1", own);
       assert.equal((await running.metrics()).get(metric), i + 1);
     }
-    await ns.ok("sh", "-c", "ip rule add pref 0 lookup local && ip rule del pref 100 lookup local && ip rule del pref 0 lookup 7");
+    await ns.ok(
+      "sh", "-c", "ip rule add pref 0 lookup local && ip rule del pref 100 lookup local && ip rule del pref 0 lookup 7",
+    );
     await running.stop();
   });
 
@@ -87,8 +99,16 @@ describe("a pre-made device", rootAlone(), () => {
     for (const queues of ["1", "2"]) {
       await create(PREFIX, "--user", "nobody", "--queues", queues);
       const first = await start(PREFIX, "--queues", queues);
-      failed(await runAsUser("run", PREFIX, "--queues", queues, "--listen", "127.0.0.1:0"), EXIT.RUNTIME, /device pong0 is in use/);
-      failed(await pongd("run", PREFIX, "--queues", queues, "--listen", "127.0.0.1:0"), EXIT.RUNTIME, /device pong0 is in use/);
+      failed(
+        await runAsUser("run", PREFIX, "--queues", queues, "--listen", "127.0.0.1:0"),
+        EXIT.RUNTIME,
+        /device pong0 is in use/,
+      );
+      failed(
+        await pongd("run", PREFIX, "--queues", queues, "--listen", "127.0.0.1:0"),
+        EXIT.RUNTIME,
+        /device pong0 is in use/,
+      );
       failed(await pongd("device", "remove", "pong0"), EXIT.RUNTIME, /device pong0 is in use/);
       await ping("10.99.1.1");
       await first.stop();
@@ -97,14 +117,35 @@ describe("a pre-made device", rootAlone(), () => {
   });
 
   for (const [what, make, args, status, message] of [
-    ["of somebody else", "user 1", [], EXIT.PERMISSION, /device pong0 belongs to user 1; run pongd as that, or as root/],
+    [
+      "of somebody else", "user 1", [], EXIT.PERMISSION,
+      /device pong0 belongs to user 1; run pongd as that, or as root/,
+    ],
     ["of another group", "group 1", [], EXIT.PERMISSION, /device pong0 belongs to group 1;/],
-    ["with packet information", "user 65534 pi", [], EXIT.RUNTIME, /\(pi\).*anew: sudo pongd device remove pong0 && sudo pongd device create pong0 PREFIX --user 65534\n/],
-    ["with virtio-net headers", "user 65534 vnet_hdr multi_queue", [], EXIT.RUNTIME, /\(vnet_hdr\).*create pong0 PREFIX --user 65534 --queues 2\n/],
-    ["of the other kind", "user 65534", ["--mode", "tap"], EXIT.RUNTIME, /is pre-made and a TUN device; run with --mode tun, or make it anew: .*--mode tap\n/],
-    ["of one queue, for two", "user 65534", ["--queues", "2"], EXIT.RUNTIME, /has one queue alone; leave --queues out, or make it anew: .*--queues 2\n/],
-    ["with another MTU", "user 65534", ["--mtu", "1400"], EXIT.RUNTIME, /has MTU 1500; leave --mtu out, or: sudo ip link set pong0 mtu 1400\n/],
-    ["without that host address", "user 65534", ["--host-address", "10.99.0.9"], EXIT.RUNTIME, /10\.99\.0\.9 is not on pong0.*sudo ip addr add 10\.99\.0\.9\/32 dev pong0\n/],
+    [
+      "with packet information", "user 65534 pi", [], EXIT.RUNTIME,
+      /\(pi\).*anew: sudo pongd device remove pong0 && sudo pongd device create pong0 PREFIX --user 65534\n/,
+    ],
+    [
+      "with virtio-net headers", "user 65534 vnet_hdr multi_queue", [], EXIT.RUNTIME,
+      /\(vnet_hdr\).*create pong0 PREFIX --user 65534 --queues 2\n/,
+    ],
+    [
+      "of the other kind", "user 65534", ["--mode", "tap"], EXIT.RUNTIME,
+      /is pre-made and a TUN device; run with --mode tun, or make it anew: .*--mode tap\n/,
+    ],
+    [
+      "of one queue, for two", "user 65534", ["--queues", "2"], EXIT.RUNTIME,
+      /has one queue alone; leave --queues out, or make it anew: .*--queues 2\n/,
+    ],
+    [
+      "with another MTU", "user 65534", ["--mtu", "1400"], EXIT.RUNTIME,
+      /has MTU 1500; leave --mtu out, or: sudo ip link set pong0 mtu 1400\n/,
+    ],
+    [
+      "without that host address", "user 65534", ["--host-address", "10.99.0.9"], EXIT.RUNTIME,
+      /10\.99\.0\.9 is not on pong0.*sudo ip addr add 10\.99\.0\.9\/32 dev pong0\n/,
+    ],
   ] as const) {
     test(`a device ${what} is refused in one line, and left as it is`, async () => {
       await ns.ok("sh", "-c", `ip tuntap add pong0 mode tun ${make}`);
@@ -119,7 +160,9 @@ describe("a pre-made device", rootAlone(), () => {
     const running = await start(PREFIX, "10.98.0.0/24", "--host-address", "none");
     await running.logged(/the link is down: nothing is answered until it is up; sudo ip link set pong0 up/);
     await ns.ok("ip", "link", "set", "pong0", "up");
-    await running.logged(/2 prefixes, 10\.99\.0\.0\/16 first, are not routed to pong0; sudo ip route add 10\.99\.0\.0\/16 dev pong0 && sudo /);
+    await running.logged(
+      /2 prefixes, 10\.99\.0\.0\/16 first, are not routed to pong0; sudo ip route add 10\.99\.0\.0\/16 dev pong0 && sudo /,
+    );
     assert.equal((await running.get("/-/ready")).status, 503);
     // One route does for both.
     await ns.ok("ip", "route", "add", "10.98.0.0/15", "dev", "pong0");
@@ -133,7 +176,11 @@ describe("a pre-made device", rootAlone(), () => {
 
   test("an MTU too small for IPv6 is refused", async () => {
     await create("--user", "nobody", "--mtu", "1000");
-    failed(await runAsUser("run", PREFIX6), EXIT.RUNTIME, /has MTU 1000: IPv6 prefixes need at least 1280; sudo ip link set pong0 mtu 1280/);
+    failed(
+      await runAsUser("run", PREFIX6),
+      EXIT.RUNTIME,
+      /has MTU 1000: IPv6 prefixes need at least 1280; sudo ip link set pong0 mtu 1280/,
+    );
   });
 
   test("a TAP device", async () => {
@@ -146,29 +193,58 @@ describe("a pre-made device", rootAlone(), () => {
   test("create says in one line what is in the way, and leaves nothing half made", async () => {
     await create(PREFIX, "--user", "nobody");
     const made = await state();
-    failed(await pongd("device", "create", "pong0", "--user", "nobody"), EXIT.RUNTIME, /device pong0 exists already; remove it first: sudo pongd device remove pong0/);
+    failed(
+      await pongd("device", "create", "pong0", "--user", "nobody"),
+      EXIT.RUNTIME,
+      /device pong0 exists already; remove it first: sudo pongd device remove pong0/,
+    );
     assert.deepEqual(await state(), made);
-    failed(await pongd("device", "create", "pong1", PREFIX, "--user", "nobody"), EXIT.RUNTIME, /prefix 10\.99\.0\.0\/16 is routed to pong0 already/);
-    failed(await pongd("device", "create", "lo", "--user", "nobody"), EXIT.RUNTIME, /an interface named lo exists already; choose another name/);
-    failed(await runAsUser("device", "create", "pong1", "--user", "nobody"), EXIT.PERMISSION, /making device pong1 needs CAP_NET_ADMIN; run as root/);
-    failed(await pongd("device", "create", "pong1", "--user", "no-such-user"), EXIT.USAGE, /there is no user "no-such-user"/);
-    failed(await pongd("device", "create", "pong1", "--group", "no-such-group"), EXIT.USAGE, /there is no group "no-such-group"/);
+    failed(
+      await pongd("device", "create", "pong1", PREFIX, "--user", "nobody"),
+      EXIT.RUNTIME,
+      /prefix 10\.99\.0\.0\/16 is routed to pong0 already/,
+    );
+    failed(
+      await pongd("device", "create", "lo", "--user", "nobody"),
+      EXIT.RUNTIME,
+      /an interface named lo exists already; choose another name/,
+    );
+    failed(
+      await runAsUser("device", "create", "pong1", "--user", "nobody"),
+      EXIT.PERMISSION,
+      /making device pong1 needs CAP_NET_ADMIN; run as root/,
+    );
+    failed(
+      await pongd("device", "create", "pong1", "--user", "no-such-user"), EXIT.USAGE, /there is no user "no-such-user"/,
+    );
+    failed(
+      await pongd("device", "create", "pong1", "--group", "no-such-group"),
+      EXIT.USAGE,
+      /there is no group "no-such-group"/,
+    );
     assert.deepEqual((await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname), ["lo", "pong0"]);
   });
 
   test("doctor tells a user without privileges how to have one, and of the one that is there", async () => {
     const without = await runAsUser("doctor");
-    assert.match(without.stdout, /missing {2}CAP_NET_ADMIN is not in effect\n {9}mend: run as root.*; or run on a device of your own: sudo pongd device create pong0 /);
+    assert.match(
+      without.stdout,
+      /missing {2}CAP_NET_ADMIN is not in effect\n {9}mend: run as root.*; or run on a device of your own: sudo pongd device create pong0 /,
+    );
     assert.equal(without.status, EXIT.PERMISSION);
     await create(PREFIX, "--user", "nobody");
     const there = await runAsUser("doctor");
-    assert.match(there.stdout, /ok {7}CAP_NET_ADMIN is not in effect, and device pong0 is there to run without: --device pong0\n/);
+    assert.match(
+      there.stdout, /ok {7}CAP_NET_ADMIN is not in effect, and device pong0 is there to run without: --device pong0\n/,
+    );
     assert.equal(there.status, 0);
     await ns.ok("ip", "link", "del", "pong0");
     // Owner and group: a program has to be both. A supplementary group counts.
     for (const [owner, groups, status] of [
       [["--group", "4711"], "4711", 0], [["--group", "4711"], "4712", EXIT.PERMISSION],
-      [["--group", "4711", "--user", String(USER)], "4712", EXIT.PERMISSION], [["--group", "4711", "--user", "1"], "4711", EXIT.PERMISSION],
+      [
+        ["--group", "4711", "--user", String(USER)], "4712", EXIT.PERMISSION,
+      ], [["--group", "4711", "--user", "1"], "4711", EXIT.PERMISSION],
     ] as const) {
       await create(PREFIX, ...owner);
       const wrapper = asUser().map((arg) => arg === "--clear-groups" ? `--groups=${groups}` : arg);
@@ -186,7 +262,11 @@ describe("a pre-made device", rootAlone(), () => {
     assert.deepEqual(await runAsUser("device", "remove", "pong0"), { status: 0, stdout: "", stderr: "" });
     failed(await pongd("device", "remove", "pong0"), EXIT.RUNTIME, /there is no interface pong0/);
     await ns.ok("sh", "-c", "ip tuntap add pong0 mode tap user 1");
-    failed(await runAsUser("device", "remove", "pong0"), EXIT.PERMISSION, /cannot remove pong0: TUNSETIFF pong0: EPERM; run as its owner, or as root/);
+    failed(
+      await runAsUser("device", "remove", "pong0"),
+      EXIT.PERMISSION,
+      /cannot remove pong0: TUNSETIFF pong0: EPERM; run as its owner, or as root/,
+    );
     assert.equal((await pongd("device", "remove", "pong0")).status, 0);
     failed(await pongd("device", "remove", "lo"), EXIT.RUNTIME, /interface lo is no TUN or TAP device/);
     await ns.ok("ip", "link", "add", "pong0", "type", "bridge");
@@ -194,7 +274,11 @@ describe("a pre-made device", rootAlone(), () => {
     await ns.ok("ip", "link", "del", "pong0");
     const running = await Pongd.start(ns, PREFIX);
     failed(await pongd("device", "remove", "pong0"), EXIT.RUNTIME, /device pong0 is not persistent/);
-    failed(await pongd("device", "create", "pong0", "--user", "nobody"), EXIT.RUNTIME, /pong0 exists already, a device of a program that runs/);
+    failed(
+      await pongd("device", "create", "pong0", "--user", "nobody"),
+      EXIT.RUNTIME,
+      /pong0 exists already, a device of a program that runs/,
+    );
     await running.stop();
   });
 });

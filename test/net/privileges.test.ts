@@ -20,15 +20,23 @@ describe("--drop-privileges", needs("ping", "setpriv"), () => {
   /** Of every thread, the sets that are not empty. */
   const capabilities = (pid: number) => readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
     const status = readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
-    return [...status.matchAll(/^Cap(?:Inh|Prm|Eff|Amb):\t(.*)$/gm)].map(([line]) => line).filter((line) => !/\t0+$/.test(line));
+    return [...status.matchAll(/^Cap(?:Inh|Prm|Eff|Amb):\t(.*)$/gm)]
+      .map(([line]) => line)
+      .filter((line) => !/\t0+$/.test(line));
   });
   const inRoot = process.getuid?.() === 0;
-  const users = { "who may do everything": [] as string[], ...inRoot ? { "with CAP_NET_ADMIN alone": asUser("net_admin") } : {} };
+  const users = {
+    "who may do everything": [] as string[], ...inRoot ? { "with CAP_NET_ADMIN alone": asUser("net_admin") } : {},
+  };
 
   for (const [who, wrapper] of Object.entries(users)) {
     for (const io of IO_NAMES) {
-      test(`${who}, ${io}: no thread has a capability while it answers; the process is the same, and ends as it always does`, async () => {
-        const pongd = await Pongd.start(ns, { wrapper: [...wrapper, "env", "PONGD_TEST=a = b"] }, PREFIX, PREFIX6, "--queues", "2", "--drop-privileges", "--io", io);
+      test(`${who}, ${io}: no thread has a capability while it answers; the process is the same, and ends as it `
+        + "always does", async () => {
+        const pongd = await Pongd.start(
+          ns, { wrapper: [...wrapper, "env", "PONGD_TEST=a = b"] }, PREFIX, PREFIX6, "--queues", "2",
+          "--drop-privileges", "--io", io,
+        );
         await ping("10.99.1.1");
         await ping("fd99::1:1");
         assert.ok(readdirSync(`/proc/${pongd.pid}/task`).length > 3);
@@ -56,10 +64,15 @@ describe("--drop-privileges", needs("ping", "setpriv"), () => {
   test("a link that goes down takes its routes along: it says what brings them back, and sees that it was done", async () => {
     const pongd = await Pongd.start(ns, PREFIX, PREFIX6, "--drop-privileges");
     await ns.ok("sh", "-c", "ip link set pong0 down && ip link set pong0 up");
-    await pongd.logged(/prefix 10\.99\.0\.0\/16 is not routed to pong0: that needs CAP_NET_ADMIN, which was given up; sudo ip route add 10\.99\.0\.0\/16 dev pong0 /);
-    await pongd.logged(/host address fd99::1 is not on pong0, prefix fd99::\/64 is not routed to pong0.*sudo ip addr add fd99::1\/128 nodad dev pong0 && sudo ip route add fd99/);
+    await pongd.logged(
+      /prefix 10\.99\.0\.0\/16 is not routed to pong0: that needs CAP_NET_ADMIN, which was given up; sudo ip route add 10\.99\.0\.0\/16 dev pong0 /,
+    );
+    await pongd.logged(
+      /host address fd99::1 is not on pong0, prefix fd99::\/64 is not routed to pong0.*sudo ip addr add fd99::1\/128 nodad dev pong0 && sudo ip route add fd99/,
+    );
     assert.equal((await pongd.get("/-/ready")).status, 503);
-    await ns.ok("sh", "-c", "ip addr add fd99::1/128 nodad dev pong0 && ip route add fd99::/64 dev pong0 && ip route add 10.99.0.0/16 dev pong0");
+    await ns.ok("sh", "-c", "ip addr add fd99::1/128 nodad dev pong0 && ip route add fd99::/64 dev pong0 && ip route "
+    + "add 10.99.0.0/16 dev pong0");
     await pongd.logged(/what was missing is answered again/);
     assert.equal((await pongd.get("/-/ready")).status, 200);
     await ping("10.99.1.1");
@@ -87,7 +100,10 @@ describe("--drop-privileges", needs("ping", "setpriv"), () => {
 
   test("standard streams that others share are as they were, and the arguments arrive as they were given", async () => {
     const script = "\"$@\" >/dev/null & echo $!; wait $!; status=$?; cat /proc/self/fdinfo/2 >&2; exit $status";
-    const shell = ns.spawn("sh", "-c", script, "sh", process.execPath, "--no-warnings", CLI, "run", "--drop-privileges", "--log-level", "debug", "--log-format", "json", "--", PREFIX);
+    const shell = ns.spawn(
+      "sh", "-c", script, "sh", process.execPath, "--no-warnings", CLI, "run", "--drop-privileges", "--log-level",
+      "debug", "--log-format", "json", "--", PREFIX,
+    );
     let stderr = "";
     shell.stderr.on("data", (chunk) => { stderr += String(chunk); });
     const pid = await said(shell.stdout, /\n/);

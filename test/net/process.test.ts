@@ -1,4 +1,7 @@
-/** pongd as a process among others: Node.js's debugger, its warnings, names that steer a terminal, and a standard error that nobody reads. */
+/**
+ * pongd as a process among others: Node.js's debugger, its warnings, names that steer a terminal, and a standard error
+ * that nobody reads.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -23,7 +26,9 @@ describe("the process", needs("ss"), () => {
   });
 
   const listening = async () => (await ns.ok("ss", "-Hltn")).trim().split("\n").map((line) => line.split(/\s+/)[3]);
-  const messages = (stderr: string) => stderr.trim().split("\n").map((line) => JSON.parse(line) as { level: string; msg: string });
+  const messages = (stderr: string) => stderr.trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { level: string; msg: string });
 
   for (const args of [[], ["--drop-privileges"]]) {
     test(["SIGUSR1 opens no debugger", ...args].join(", "), async () => {
@@ -56,7 +61,9 @@ describe("the process", needs("ss"), () => {
 
   test("a name that steers a terminal is shown, in text and in JSON", async () => {
     const name = "x\x1b[7m";
-    await ns.ok("sh", "-c", `ip tuntap add dev "$0" mode tun && ip link set "$0" up && ip route add 10.99.1.0/24 dev "$0"`, name);
+    await ns.ok(
+      "sh", "-c", `ip tuntap add dev "$0" mode tun && ip link set "$0" up && ip route add 10.99.1.0/24 dev "$0"`, name,
+    );
     const text = await Pongd.start(ns, PREFIX);
     const { stderr } = await text.stop();
     assert.match(stderr, /^\S+ warn .*x\\u001b\[7m/);
@@ -72,7 +79,9 @@ describe("the process", needs("ss"), () => {
     const taken = await Pongd.fail(ns, PREFIX, "--log-format", "json");
     await ns.ok("ip", "route", "del", PREFIX);
     assert.match(messages(taken.stderr)[0].msg, /is routed to lo already/);
-    const { stderr, status } = await ns.run("setpriv", "--bounding-set", "-net_admin", process.execPath, CLI, "run", PREFIX, "--log-format=json");
+    const { stderr, status } = await ns.run(
+      "setpriv", "--bounding-set", "-net_admin", process.execPath, CLI, "run", PREFIX, "--log-format=json",
+    );
     assert.equal(messages(stderr)[0].level, "error");
     assert.equal(status, 4);
   });

@@ -1,7 +1,11 @@
-/** deploy/pongd.service for real: systemd, booted in a container by systemd-nspawn, starts it in the unit's own sandbox. */
+/**
+ * deploy/pongd.service for real: systemd, booted in a container by systemd-nspawn, starts it in the unit's own sandbox.
+ */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
@@ -11,7 +15,10 @@ import { withTun } from "../support/user.js";
 
 const SYSTEM = "etc/systemd/system";
 
-/** What differs from the unit: where things are, how long it may stand still, how soon it is tried again; and a variable and a credential of one's own. */
+/**
+ * What differs from the unit: where things are, how long it may stand still, how soon it is tried again; and a variable
+ * and a credential of one's own.
+ */
 const DROP_IN = `[Service]
 WatchdogSec=5
 RestartSec=100ms
@@ -81,7 +88,11 @@ echo "by a connection: $(curl -s http://127.0.0.1:7664/-/healthy), $(curl -s --u
 journalctl -u pongd -o cat
 `;
 
-test("the unit's service starts as a user of its own, answers, has no capability left, says whether it is ready, reloads what is right, comes back after kill -9, after it stood still and when its address comes late, has its sockets opened, and leaves nothing", needs("systemd-nspawn"), (context) => {
+test("the unit's service starts as a user of its own, answers, has no capability left, says whether it is ready, "
+  + "reloads what is right, comes back after kill -9, after it stood still and when its address comes late, has its "
+  + "sockets opened, and leaves nothing", needs(
+  "systemd-nspawn",
+), (context) => {
   if (process.getuid?.() !== 0) {
     context.skip("needs root, for systemd-nspawn");
     return;
@@ -89,10 +100,15 @@ test("the unit's service starts as a user of its own, answers, has no capability
   const root = mkdtempSync(join(tmpdir(), "pongd-systemd-"));
   try {
     chmodSync(root, 0o755);
-    for (const dir of [`${SYSTEM}/pongd.service.d`, "opt/pongd", "opt/bin", "usr", "var", "run", "tmp", "root", "proc", "sys", "dev"]) mkdirSync(join(root, dir), { recursive: true });
+    for (const dir of [
+      `${SYSTEM}/pongd.service.d`, "opt/pongd", "opt/bin", "usr", "var", "run", "tmp", "root", "proc", "sys", "dev",
+    ]) mkdirSync(join(root, dir), { recursive: true });
     for (const dir of ["bin", "sbin", "lib", "lib64"]) symlinkSync(`usr/${dir}`, join(root, dir));
     copyFileSync(source("deploy/pongd.service"), join(root, SYSTEM, "pongd.service"));
-    writeFileSync(join(root, SYSTEM, "pongd.socket"), readFileSync(source("deploy/pongd.socket"), "utf8").replace("#ListenStream=", "ListenStream="));
+    writeFileSync(
+      join(root, SYSTEM, "pongd.socket"),
+      readFileSync(source("deploy/pongd.socket"), "utf8").replace("#ListenStream=", "ListenStream="),
+    );
     symlinkSync("/opt/pongd/build/src/cli.js", join(root, "opt/bin/pongd"));
     symlinkSync(`/opt/node/${basename(process.execPath)}`, join(root, "opt/bin/node"));
     writeFileSync(join(root, "etc/web.yml"), "http_server_config: {}\n");
@@ -104,7 +120,8 @@ test("the unit's service starts as a user of its own, answers, has no capability
     // Else it is a first boot, which asks questions.
     writeFileSync(join(root, "etc/machine-id"), `${"0".repeat(31)}1\n`);
     // The unit hides /home, /root and /tmp, where this may be.
-    const binds = ["/usr", `${dirname(process.execPath)}:/opt/node`, `${source("")}:/opt/pongd`].map((bind) => `--bind-ro=${bind}`);
+    const binds = ["/usr", `${dirname(process.execPath)}:/opt/node`, `${source("")}:/opt/pongd`]
+      .map((bind) => `--bind-ro=${bind}`);
     // Without a systemd outside, there is nobody to make a scope for it.
     const alone = existsSync("/run/systemd/system") ? [] : ["--keep-unit"];
     const [command, ...args] = [
@@ -114,8 +131,10 @@ test("the unit's service starts as a user of its own, answers, has no capability
     const { stdout, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: 500_000, input: "" });
     const said = existsSync(join(root, "out")) ? readFileSync(join(root, "out"), "utf8") : `${stdout}${stderr}`;
     for (const line of ["start: 0", "ping: 2 received, 2 received", "a dynamic user: 0", "threads with capabilities: 0", "seccomp: 1", "status: Ready: answers on pong0",
-      "down: Not ready: the link is down: nothing is answered until it is up; sudo ip link set pong0 up, and Not Ready: the link is down: nothing is answered until it is up; sudo ip link set pong0 up",
-      "up: Ready: answers on pong0", "wrong: 1 active 0 restarts, ttl=64", "why: 1", "right: 0", "without its address: activating", "with it: active, Ready: answers on pong0",
+      "down: Not ready: the link is down: nothing is answered until it is up; sudo ip link set pong0 up, and Not "
+      + "Ready: the link is down: nothing is answered until it is up; sudo ip link set pong0 up",
+      "up: Ready: answers on pong0", "wrong: 1 active 0 restarts, ttl=64", "why: 1", "right: 0", "without its "
+      + "address: activating", "with it: active, Ready: answers on pong0",
       "by a connection: Healthy, Healthy",
       "after a reload: 0 restarts, ttl=9", "after kill -9: 1 received", "after it stood still: 1 received", "stop: 0 success 0", "links: lo"]) {
       assert.ok(said.split("\n").map((text) => text.trim()).includes(line), `${line}, in:\n${said}`);

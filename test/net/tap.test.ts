@@ -40,7 +40,10 @@ for (const { engine, io } of COMBINATIONS) {
     });
 
     test("the device is a TAP device, with a MAC address of the host's own", async () => {
-      const [link] = await ns.ip<{ address: string; linkinfo: { info_data: { type: string } } }>("-d", "link", "show", "dev", "pong0");
+      const [link] = await ns.ip<{
+        address: string;
+        linkinfo: { info_data: { type: string } };
+      }>("-d", "link", "show", "dev", "pong0");
       assert.equal(link.linkinfo.info_data.type, "tap");
       assert.match(link.address, /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);
       assert.notEqual(link.address, mac);
@@ -74,7 +77,9 @@ for (const { engine, io } of COMBINATIONS) {
       }
     });
 
-    test("A-2: a probe, by arping's duplicate address detection, finds nobody; A-4: nor does an announcement", needs("arping"), async () => {
+    test("A-2: a probe, by arping's duplicate address detection, finds nobody; A-4: nor does an announcement", needs(
+      "arping",
+    ), async () => {
       const before = await pongd.metrics();
       await ns.run("arping", "-c", "1", "-w", "1", "-S", "0.0.0.0", "-I", "pong0", "10.99.7.7");
       await ns.run("arping", "-c", "1", "-w", "1", "-U", "-S", "10.99.0.1", "-I", "pong0", "10.99.0.1");
@@ -83,7 +88,10 @@ for (const { engine, io } of COMBINATIONS) {
         const key = `pongd_packets_dropped_total{reason="${reason}",queue="0"}`;
         assert.ok((after.get(key) ?? 0) > (before.get(key) ?? 0), reason);
       }
-      assert.equal(after.get(`pongd_replies_total{protocol="arp",queue="0"}`), before.get(`pongd_replies_total{protocol="arp",queue="0"}`));
+      assert.equal(
+        after.get(`pongd_replies_total{protocol="arp",queue="0"}`),
+        before.get(`pongd_replies_total{protocol="arp",queue="0"}`),
+      );
     });
 
     test("arp-scan finds every address of a /24, each once", async () => {
@@ -96,7 +104,10 @@ for (const { engine, io } of COMBINATIONS) {
 
     test("I5: after all of this, received = replied + dropped", async () => {
       const metrics = await pongd.metrics();
-      assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"));
+      assert.equal(
+        sum(metrics, "pongd_packets_received_total"),
+        sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"),
+      );
       assert.equal(metrics.get("pongd_batch_packets_sum"), sum(metrics, "pongd_packets_received_total"));
       assert.equal(metrics.get("pongd_batch_packets_count"), metrics.get("pongd_batch_packets_bucket{le=\"+Inf\"}"));
       assert.equal(sum(metrics, "pongd_write_errors_total"), 0);
@@ -104,20 +115,31 @@ for (const { engine, io } of COMBINATIONS) {
 
     test("with a MAC address for each, neighbours have one each", async () => {
       const own = await Netns.open();
-      const each = await Pongd.start(own, ...PREFIXES, "--mode", "tap", "--mac", "per-address", "--engine", engine, "--io", io);
-      for (const target of ["10.99.1.1", "10.99.1.2"]) assert.match(await own.ok("ping", "-c", "1", "-W", "20", target), / 1 received/);
+      const each = await Pongd.start(
+        own, ...PREFIXES, "--mode", "tap", "--mac", "per-address", "--engine", engine, "--io", io,
+      );
+      for (const target of ["10.99.1.1", "10.99.1.2"]) {
+        assert.match(await own.ok("ping", "-c", "1", "-W", "20", target), / 1 received/);
+      }
       await own.run("ping", "-c", "1", "-W", "1", "fd99::1:1");
       const known = await neighbors(own, "pong0");
-      assert.deepEqual(["10.99.1.1", "10.99.1.2", "fd99::1:1"].map((dst) => known.get(dst)), ["02:70:0a:63:01:01", "02:70:0a:63:01:02", "02:76:2e:2a:69:ff"]);
+      assert.deepEqual(
+        ["10.99.1.1", "10.99.1.2", "fd99::1:1"].map((dst) => known.get(dst)),
+        ["02:70:0a:63:01:01", "02:70:0a:63:01:02", "02:76:2e:2a:69:ff"],
+      );
       await each.stop();
       await own.close();
     });
   });
 
-  test(`${engine}, ${io}: L-1: the host and a peer are answered through a bridge, its tags kept, and tshark finds nothing wrong`, needs("ping", "tshark"), async () => {
+  test(`${engine}, ${io}: L-1: the host and a peer are answered through a bridge, its tags kept, and tshark finds `
+    + "nothing wrong", needs("ping", "tshark"), async () => {
     const ns = await Netns.open();
     const peer = await Netns.open();
-    const pongd = await Pongd.start(ns, "10.99.0.0/16", "--except", "10.99.0.1", "--mode", "tap", "--host-address", "none", "--no-routes", "--engine", engine, "--io", io);
+    const pongd = await Pongd.start(
+      ns, "10.99.0.0/16", "--except", "10.99.0.1", "--mode", "tap", "--host-address", "none", "--no-routes", "--engine",
+      engine, "--io", io,
+    );
     const mac = /mac address +(\S+)/.exec(pongd.stdout)?.[1] ?? "?";
     await ns.ok("ip", "link", "add", "br0", "up", "type", "bridge");
     await ns.ok("ip", "link", "set", "pong0", "master", "br0");
@@ -129,17 +151,28 @@ for (const { engine, io } of COMBINATIONS) {
     await peer.ok("ip", "route", "add", "10.99.0.0/16", "dev", "eth0", "src", "192.0.2.1");
     const [{ address }] = await peer.ip<{ address: string }>("link", "show", "dev", "eth0");
 
-    const columns = ["eth.dst", "ieee8021ad.id", "vlan.id", "arp.opcode", "arp.duplicate-address-detected", "icmp.type", "ip.checksum.status", "icmp.checksum.status", "_ws.malformed"];
-    const capture = peer.spawn("tshark", "-i", "eth0", "-n", "-l", "-o", "ip.check_checksum:TRUE", "-T", "fields", ...columns.flatMap((column) => ["-e", column]));
+    const columns = [
+      "eth.dst", "ieee8021ad.id", "vlan.id", "arp.opcode", "arp.duplicate-address-detected", "icmp.type",
+      "ip.checksum.status", "icmp.checksum.status", "_ws.malformed",
+    ];
+    const capture = peer.spawn(
+      "tshark", "-i", "eth0", "-n", "-l", "-o", "ip.check_checksum:TRUE", "-T", "fields",
+      ...columns.flatMap((column) => ["-e", column]),
+    );
     let output = "";
     capture.stdout.on("data", (chunk) => { output += String(chunk); });
     await said(capture.stderr, /Capturing on/);
-    const rows = () => output.split("\n").map((line) => line.split("\t")).filter(([dst]) => dst === address).map(([, outer, inner, ...fields]) => [`${outer}/${inner}`, ...fields]);
+    const rows = () => output.split("\n")
+      .map((line) => line.split("\t"))
+      .filter(([dst]) => dst === address)
+      .map(([, outer, inner, ...fields]) => [`${outer}/${inner}`, ...fields]);
     const echoes = (vlan: string) => rows().filter(([id, , , type]) => id === vlan && type === "0").length;
     const arps = (vlan: string) => rows().filter(([id, opcode]) => id === vlan && opcode === "2").length;
     const tagged = [[[0x8100, 42]], [[0x88a8, 7], [0x8100, 42]]] as const;
     const frames = [
-      ...tagged.flatMap((tags) => [0, 57, 1464].map((length) => frame(icmpPacket({ src: "192.0.2.1", data: pattern(length) }), { src: address, dst: mac, tags }))),
+      ...tagged.flatMap((tags) => [0, 57, 1464].map(
+        (length) => frame(icmpPacket({ src: "192.0.2.1", data: pattern(length) }), { src: address, dst: mac, tags }),
+      )),
       arpFrame({ senderMac: address, sender: "192.0.2.1", target: "10.99.2.1" }, { src: address, tags: tagged[0] }),
     ];
     // tshark says that it captures a moment before it does; what it then misses, it is sent again.
@@ -162,14 +195,19 @@ for (const { engine, io } of COMBINATIONS) {
     assert.equal((await neighbors(ns, "br0")).get("10.99.1.1"), mac);
     assert.deepEqual(await ns.ip("route", "show", "dev", "pong0"), []);
     const metrics = await pongd.metrics();
-    assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"));
+    assert.equal(
+      sum(metrics, "pongd_packets_received_total"),
+      sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"),
+    );
     await pongd.stop();
     await peer.close();
     await ns.close();
   });
 }
 
-test("the MAC address is the same when the device is made anew, and another for another device", needs("ping"), async () => {
+test("the MAC address is the same when the device is made anew, and another for another device", needs(
+  "ping",
+), async () => {
   const ns = await Netns.open();
   const macs: (string | undefined)[] = [];
   for (const device of ["pong0", "pong0", "pong1"]) {

@@ -1,4 +1,7 @@
-/** pongd top against a pongd with real traffic, and in a real terminal: tmux's, which tells what it shows and in which state it is. */
+/**
+ * pongd top against a pongd with real traffic, and in a real terminal: tmux's, which tells what it shows and in which
+ * state it is.
+ */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,7 +12,13 @@ import { CLI, needs, Netns, poll, Pongd, sum } from "../support/netns.js";
 const PREFIX = "10.99.0.0/16";
 
 interface Line {
-  rates: { received: number; replied: number; dropped: number; reasons: Partial<Record<string, number>>; prefixes: Record<string, number> };
+  rates: {
+    received: number;
+    replied: number;
+    dropped: number;
+    reasons: Partial<Record<string, number>>;
+    prefixes: Record<string, number>;
+  };
   queues: { received: number; replied: number; dropped: number }[];
   dropped: Record<string, number>;
   prefixes: { prefix: string; replied: number }[];
@@ -30,7 +39,10 @@ test("top: its figures are those of /metrics, and rates over time come to what w
       lines.push(JSON.parse(text.slice(0, end)) as Line);
       text = text.slice(end + 1);
     }
-    if (!sent) await Promise.all([ns.ok("ping", "-q", "-i", "0.002", "-c", String(pings), "10.99.1.1"), ns.ok("bash", "-c", "for i in {1..20}; do echo > /dev/udp/10.99.2.2/9; done")]);
+    if (!sent) await Promise.all([
+      ns.ok("ping", "-q", "-i", "0.002", "-c", String(pings), "10.99.1.1"),
+      ns.ok("bash", "-c", "for i in {1..20}; do echo > /dev/udp/10.99.2.2/9; done"),
+    ]);
     sent = true;
     const last = lines.at(-1);
     if (last && last.prefixes[0].replied >= pings && last.dropped.no_socket >= 20) top.kill("SIGTERM");
@@ -38,16 +50,23 @@ test("top: its figures are those of /metrics, and rates over time come to what w
   const metrics = await pongd.metrics();
   const last = lines.at(-1);
   assert.ok(last);
-  assert.equal(last.queues.reduce((total, { received }) => total + received, 0), sum(metrics, "pongd_packets_received_total"));
+  assert.equal(
+    last.queues.reduce((total, { received }) => total + received, 0), sum(metrics, "pongd_packets_received_total"),
+  );
   assert.equal(last.queues.reduce((total, { replied }) => total + replied, 0), sum(metrics, "pongd_replies_total"));
   assert.equal(last.dropped.no_socket, 20);
-  assert.deepEqual(last.prefixes, [{ prefix: PREFIX, replied: metrics.get(`pongd_prefix_replies_total{prefix="${PREFIX}"}`) }]);
+  assert.deepEqual(
+    last.prefixes, [{ prefix: PREFIX, replied: metrics.get(`pongd_prefix_replies_total{prefix="${PREFIX}"}`) }],
+  );
   assert.ok(Math.max(...lines.map(({ rates }) => rates.prefixes[PREFIX])) > 0);
   assert.ok(Math.max(...lines.map(({ rates }) => rates.reasons.no_socket ?? 0)) > 0);
   assert.equal(sum(metrics, "pongd_replies_total") - sum(before, "pongd_replies_total"), pings);
 
   // Nothing is sent any more: lines of the present, each under its heading.
-  const [header, row] = (await ns.ok(process.execPath, CLI, "top", "--count", "1", "--interval", "0.1")).trimEnd().split("\n").map((line) => line.split(/ +/));
+  const [header, row] = (await ns.ok(process.execPath, CLI, "top", "--count", "1", "--interval", "0.1"))
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.split(/ +/));
   const column = (name: string) => Number(row[header.indexOf(name)]);
   assert.equal(column("REPLIED"), sum(metrics, "pongd_replies_total"));
   assert.equal(column("DROPPED"), sum(metrics, "pongd_packets_dropped_total"));
@@ -75,7 +94,8 @@ class Shell {
 
   /** Starts it in the foreground, until it has the screen. */
   async top(...nodeOptions: string[]): Promise<void> {
-    await this.type(`sh -c 'echo $$ > "${this.#dir}/pid"; exec "$@"' sh "${process.execPath}" ${nodeOptions.join(" ")} "${CLI}" top; echo "status=$?"; stty -g > "${this.#dir}/after"`);
+    await this.type(`sh -c 'echo $$ > "${this.#dir}/pid"; exec "$@"' sh "${process.execPath}" `
+      + `${nodeOptions.join(" ")} "${CLI}" top; echo "status=$?"; stty -g > "${this.#dir}/after"`);
     await this.until(async () => (await this.shown()).includes("REPLIED/S"));
     assert.deepEqual(await this.state(), { alternate: true, cursor: false });
   }
@@ -102,7 +122,9 @@ class Shell {
   }
 
   async state(): Promise<{ alternate: boolean; cursor: boolean }> {
-    const [alternate, cursor] = (await this.#tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}")).trim().split(" ");
+    const [alternate, cursor] = (await this.#tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"))
+      .trim()
+      .split(" ");
     return { alternate: alternate === "1", cursor: cursor === "1" };
   }
 
@@ -166,7 +188,9 @@ test("top: the screen comes, fits, and is as it was before, however it ends", ne
     assert.match(await shell.ended(), /^pongd: unforeseen$[^]*status=1/m);
   });
 
-  for (const [what, stop] of [["Ctrl-Z", () => shell.press("C-z")], ["SIGTSTP", () => { shell.signal("SIGTSTP"); }]] as const) {
+  for (const [what, stop] of [
+    ["Ctrl-Z", () => shell.press("C-z")], ["SIGTSTP", () => { shell.signal("SIGTSTP"); }],
+  ] as const) {
     await t.test(`${what}, and fg`, async () => {
       await shell.top();
       await stop();
@@ -204,7 +228,9 @@ test("top: the screen comes, fits, and is as it was before, however it ends", ne
   await t.test("a pongd that ends, and is there again", async () => {
     await shell.top();
     await pongd.stop();
-    await shell.until(async () => (await shell.shown()).includes("no new figures: http://127.0.0.1:7664/metrics: nothing listens there"));
+    await shell.until(async () => (await shell.shown()).includes(
+      "no new figures: http://127.0.0.1:7664/metrics: nothing listens there",
+    ));
     pongd = await Pongd.start(ns, PREFIX);
     await shell.until(async () => !(await shell.shown()).includes("no new figures"));
     await shell.press("q");

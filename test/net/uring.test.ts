@@ -14,7 +14,9 @@ describe("io_uring", needs("ping", "strace"), () => {
   after(() => ns.close());
 
   /** strace's arguments to make a system call fail with an errno, and then pongd's. */
-  const inject = (call: string, errno: string) => ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:error=${errno}`];
+  const inject = (call: string, errno: string) => [
+    "strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:error=${errno}`,
+  ];
 
   for (const [call, errno, where] of [
     ["io_uring_setup", "ENOSYS", "a kernel without it"],
@@ -23,7 +25,9 @@ describe("io_uring", needs("ping", "strace"), () => {
     ["io_uring_setup", "ENOMEM", "RLIMIT_MEMLOCK"],
     ["io_uring_register", "EINVAL", "registered files refused"],
     // From Node.js 22 on libuv makes such calls itself, and aborts where they fail.
-    ...parseInt(process.versions.node) < 22 ? [["io_uring_enter", "EINVAL", "the first write and read refused"]] as const : [],
+    ...parseInt(process.versions.node) < 22
+      ? [["io_uring_enter", "EINVAL", "the first write and read refused"]] as const
+      : [],
   ] as const) {
     test(`${errno} of ${call} (${where}): auto falls back with one line, uring ends with 4`, async () => {
       const wrapped = await Pongd.start(ns, { wrapper: inject(call, errno) }, PREFIX);
@@ -32,11 +36,17 @@ describe("io_uring", needs("ping", "strace"), () => {
       assert.equal(sum(await wrapped.metrics(), "pongd_bytes_sent_total"), 84, "what was tried is not counted");
       const lines = wrapped.stderr.trim().split("\n");
       assert.equal(lines.length, 1, wrapped.stderr);
-      assert.match(lines[0], new RegExp(` info io_uring cannot be used here, so packets cost two system calls each: ${call}.*${errno}.* io=readwrite`));
+      assert.match(lines[0], new RegExp(
+        ` info io_uring cannot be used here, so packets cost two system calls each: ${call}.*${errno}.* io=readwrite`,
+      ));
       await wrapped.stop();
 
-      const { status, stderr } = await ns.run(...inject(call, errno) as [string, ...string[]], process.execPath, CLI, "run", PREFIX, "--io", "uring");
-      assert.match(stderr, new RegExp(`^pongd: io_uring cannot be used here: ${call}[^\\n]*${errno}[^\\n]*; run with --io auto[^\\n]*\\n$`));
+      const { status, stderr } = await ns.run(
+        ...inject(call, errno) as [string, ...string[]], process.execPath, CLI, "run", PREFIX, "--io", "uring",
+      );
+      assert.match(stderr, new RegExp(
+        `^pongd: io_uring cannot be used here: ${call}[^\\n]*${errno}[^\\n]*; run with --io auto[^\\n]*\\n$`,
+      ));
       assert.equal(status, EXIT.PERMISSION);
       assert.deepEqual((await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname), ["lo"]);
     });
@@ -85,12 +95,15 @@ describe("what the kernel refuses", needs("ping"), () => {
       const pongd = await Pongd.start(ns, PREFIX, "--io", io, "--engine", engine);
       await ns.ok("ping", "-c", "1", "10.99.1.1");
       const before = await pongd.metrics();
-      // Stopped, so that the packets wait in the queue until the link is down: reading them still works, writing does not.
+      // Stopped, so that the packets wait in the queue until the link is down: reading them still works, writing does
+      // not.
       process.kill(pongd.pid, "SIGSTOP");
       await ns.run("ping", "-c", "30", "-i", "0.002", "-W", "0.1", "10.99.1.1");
       await ns.ok("ip", "link", "set", "pong0", "down");
       process.kill(pongd.pid, "SIGCONT");
-      const after = await pongd.until((metrics) => sum(metrics, "pongd_packets_received_total") >= sum(before, "pongd_packets_received_total") + 30);
+      const after = await pongd.until(
+        (metrics) => sum(metrics, "pongd_packets_received_total") >= sum(before, "pongd_packets_received_total") + 30,
+      );
       const difference = (name: string) => sum(after, name) - sum(before, name);
       const final = await pongd.until((metrics) => sum(metrics, "pongd_write_errors_total") >= 30);
       assert.equal(difference("pongd_replies_total"), 30);
@@ -110,8 +123,12 @@ describe("ended with packets under way", needs("ping"), () => {
   for (const io of IO_NAMES) {
     test(`${io}: 50 times, no reply is lost that was counted, no packet that was read is not counted`, async () => {
       const ns = await Netns.open();
-      const flood = ns.spawn("sh", "-c", "while ! ip route get 10.99.1.1 2>/dev/null | grep -q pong0; do :; done; exec ping -f -q 10.99.1.1");
-      const { written, rx, received, tx } = JSON.parse(await ns.ok(process.execPath, source("build/test/support/restart.js"), "50", io, "wasm")) as Record<string, number>;
+      const flood = ns.spawn(
+        "sh", "-c", "while ! ip route get 10.99.1.1 2>/dev/null | grep -q pong0; do :; done; exec ping -f -q 10.99.1.1",
+      );
+      const { written, rx, received, tx } = JSON.parse(
+        await ns.ok(process.execPath, source("build/test/support/restart.js"), "50", io, "wasm"),
+      ) as Record<string, number>;
       flood.kill();
       assert.equal(written, rx, "replies counted and not refused, and what the device got");
       // tx counts a packet when it is read.

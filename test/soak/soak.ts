@@ -1,7 +1,7 @@
 /**
- * `npm run soak -- [--minutes 20] [--rate 100000] [--window 10] [--json FILE]`: pongd in a network namespace of its own, `--rate` packets a
- * second through its device, another configuration every second, and a scrape every second. A line is printed for each window of
- * `--window` seconds. At the end, what must hold:
+ * `npm run soak -- [--minutes 20] [--rate 100000] [--window 10] [--json FILE]`: pongd in a network namespace of its
+ * own, `--rate` packets a second through its device, another configuration every second, and a scrape every second. A
+ * line is printed for each window of `--window` seconds. At the end, what must hold:
  *
  *   - resident memory and open descriptors are no more in the last fifth than in the first one after the warm-up
  *   - no counter ever went back, every packet has one verdict, and no ping was lost but by an overrun
@@ -46,7 +46,10 @@ interface Window extends Latency {
 }
 
 const { values } = parseArgs({
-  options: { minutes: { type: "string", default: "20" }, rate: { type: "string", default: "100000" }, window: { type: "string", default: "10" }, json: { type: "string" } },
+  options: {
+    minutes: { type: "string", default: "20" }, rate: { type: "string", default: "100000" },
+    window: { type: "string", default: "10" }, json: { type: "string" },
+  },
 });
 const [minutes, rate, seconds] = [values.minutes, values.rate, values.window].map(Number);
 if (!(minutes > 0 && rate > 0 && seconds > 0)) {
@@ -72,13 +75,19 @@ const compare = (name: string, most: number, value: (window: Window) => number) 
   process.stdout.write(`${name}: ${format(before)} in the first fifth, ${format(after)} in the last\n`);
   if (after > before * most) problems.add(`${name} grew from ${format(before)} to ${format(after)}`);
 };
-process.stdout.write(`${windows.at(-1)?.packets ?? 0} packets, ${windows.at(-1)?.reloads ?? 0} reloads, ${windows.reduce((sum, { lost }) => sum + lost, 0)} of ${windows.reduce((sum, { count }) => sum + count, 0)} pings lost\n`);
+process.stdout.write(
+  `${windows.at(-1)?.packets ?? 0} packets, ${windows.at(-1)?.reloads ?? 0} reloads, `
+  + `${windows.reduce((sum, { lost }) => sum + lost, 0)} of ${windows.reduce((sum, { count }) => sum + count, 0)} `
+  + `pings lost\n`,
+);
 compare("resident memory, MB", MEMORY, ({ memory }) => memory / 1e6);
 compare("descriptors", 1, ({ descriptors }) => descriptors);
 compare("round trip p50, µs", LATENCY, ({ p50Us }) => p50Us);
 compare("round trip p99.9, µs", LATENCY, ({ p999Us }) => p999Us);
 for (const problem of problems) process.stdout.write(`does not hold: ${problem}\n`);
-if (values.json !== undefined) writeFileSync(values.json, JSON.stringify({ windows, problems: [...problems] }, undefined, 1));
+if (values.json !== undefined) {
+  writeFileSync(values.json, JSON.stringify({ windows, problems: [...problems] }, undefined, 1));
+}
 process.exitCode = problems.size > 0 ? 1 : 0;
 
 /** A namespace of this process's own, where it may ping, and a CPU for it; the sender gets another. */
@@ -103,7 +112,10 @@ async function soak(): Promise<void> {
   };
   configure();
   // It ends with this process, however that ends.
-  const pongd = spawn("setpriv", ["--pdeathsig", "TERM", process.execPath, source("build/src/cli.js"), "run", "--config", file, "--device", DEVICE, "--log-level", "warn"], { stdio: ["ignore", "pipe", "inherit"] });
+  const pongd = spawn("setpriv", [
+    "--pdeathsig", "TERM", process.execPath, source("build/src/cli.js"), "run", "--config", file, "--device", DEVICE,
+    "--log-level", "warn",
+  ], { stdio: ["ignore", "pipe", "inherit"] });
   for await (const line of createInterface(pongd.stdout)) if (line.startsWith("  metrics ")) break;
   pongd.stdout.resume();
   const workerData: SenderInput = { device: DEVICE, cpu: own === undefined ? undefined : senderCpu, seed: 1 };
@@ -116,20 +128,30 @@ async function soak(): Promise<void> {
   const began = performance.now();
   try {
     while (performance.now() - began < minutes * 60_000) {
-      sender.postMessage({ kind: "ping", packetBytes: PACKET_BYTES, seconds, packetsPerSecond: rate } satisfies Command);
+      sender.postMessage(
+        { kind: "ping", packetBytes: PACKET_BYTES, seconds, packetsPerSecond: rate } satisfies Command,
+      );
       const [answer] = await once(sender, "message") as [SenderAnswer];
       if ("error" in answer) throw new Error(answer.error);
       if (answer.kind !== "ping") throw new Error(`a ${answer.kind} where a ping was asked for`);
       const metrics = await scrape();
       const window: Window = {
-        ...answer.ping, at: Math.round((performance.now() - began) / 1000), packets: sum(metrics, "pongd_packets_received_total"),
-        memory: sum(metrics, "process_resident_memory_bytes"), descriptors: sum(metrics, "process_open_fds"), reloads: turn - 1,
+        ...answer.ping, at: Math.round((performance.now() - began) / 1000), packets: sum(
+          metrics, "pongd_packets_received_total",
+        ),
+        memory: sum(
+          metrics, "process_resident_memory_bytes",
+        ), descriptors: sum(metrics, "process_open_fds"), reloads: turn - 1,
         overruns: sum(metrics, "pongd_device_tx_dropped_total"),
       };
       const overruns = window.overruns - (windows.at(-1)?.overruns ?? 0);
       windows.push(window);
       const { at, packets, packetsPerSecond, p50Us, p999Us, lost, memory, descriptors } = window;
-      process.stdout.write(`${at} s: ${packets} packets, ${packetsPerSecond}/s, p50 ${format(p50Us)} µs, p99.9 ${format(p999Us)} µs, ${lost} lost, ${format(memory / 1e6)} MB, ${descriptors} descriptors, ${turn - 1} reloads, ${overruns} overruns\n`);
+      process.stdout.write(
+        `${at} s: ${packets} packets, ${packetsPerSecond}/s, p50 ${format(p50Us)} µs, p99.9 ${format(p999Us)} µs, `
+        + `${lost} lost, ${format(memory / 1e6)} MB, ${descriptors} descriptors, ${turn - 1} reloads, ${overruns} `
+        + `overruns\n`,
+      );
       if (lost > 0 && overruns === 0) problems.add("pings were lost, and no overrun was counted");
     }
     over.abort();
@@ -152,7 +174,9 @@ async function reloadAndScrape(signal: AbortSignal, reload: () => void): Promise
     const now = await scrape();
     for (const [sample, value] of now) {
       const earlier = before.get(sample);
-      if (/^pongd_\w+_(?:total|count|sum|bucket)\b/.test(sample) && earlier !== undefined && value < earlier) problems.add(`${sample} went back from ${earlier} to ${value}`);
+      if (/^pongd_\w+_(?:total|count|sum|bucket)\b/.test(sample) && earlier !== undefined && value < earlier) {
+        problems.add(`${sample} went back from ${earlier} to ${value}`);
+      }
     }
     if (now.get("pongd_config_last_reload_successful") !== 1) problems.add("a reload failed");
     before = now;
@@ -164,7 +188,8 @@ async function reloadAndScrape(signal: AbortSignal, reload: () => void): Promise
 async function settle(): Promise<void> {
   const metrics = await scrape();
   const received = sum(metrics, "pongd_packets_received_total");
-  const verdicts = sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total") + sum(metrics, "pongd_fragments_held");
+  const verdicts = sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total")
+    + sum(metrics, "pongd_fragments_held");
   if (received !== verdicts) problems.add(`${received} packets were received, and ${verdicts} have a verdict`);
 }
 
@@ -174,13 +199,18 @@ async function scrape(): Promise<Map<string, number>> {
 }
 
 function sum(metrics: Map<string, number>, name: string): number {
-  return [...metrics].filter(([sample]) => sample.replace(/\{.*/, "") === name).reduce((total, [, value]) => total + value, 0);
+  return [...metrics]
+    .filter(([sample]) => sample.replace(/\{.*/, "") === name)
+    .reduce((total, [, value]) => total + value, 0);
 }
 
-/** What is pinged stays the same; what is around it comes and goes, few prefixes or a thousand, with limits or without. */
+/**
+ * What is pinged stays the same; what is around it comes and goes, few prefixes or a thousand, with limits or without.
+ */
 function configuration(turn: number): string {
   const more = turn % 3 === 0 ? 1 : turn % 3 === 1 ? 1000 : 40;
-  const prefixes = Array.from({ length: more }, (_, i) => `  - prefix: 10.${100 + (i >> 8)}.${i & 255}.0/24\n    name: other${i}\n${turn % 2 ? "    rate_limit: { rate: 1000 }\n" : ""}`);
+  const prefixes = Array.from({ length: more }, (_, i) => `  - prefix: 10.${100 + (i >> 8)}.${i & 255}.0/24\n    `
+    + `name: other${i}\n${turn % 2 ? "    rate_limit: { rate: 1000 }\n" : ""}`);
   return `prefixes:\n  - prefix: 10.99.0.0/16\n    name: soak\n  - fd99::/64\n${prefixes.join("")}`;
 }
 

@@ -1,4 +1,7 @@
-/** Brings pongd up and down in one process, `cycle.js COUNT IO`; prints how many descriptors were open after the first and the last. */
+/**
+ * Brings pongd up and down in one process, `cycle.js COUNT IO`; prints how many descriptors were open after the first
+ * and the last.
+ */
 import { readdirSync } from "node:fs";
 import { pino } from "pino";
 import type { RunOptions } from "../../src/config/runoptions.js";

@@ -8,7 +8,9 @@ import { createEngine } from "../../src/engine/create.js";
 import type { Engine } from "../../src/engine/contract.js";
 import type { Ethernet } from "../../src/tun/mac.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { DEFAULT_ANSWERS, DEFAULT_POLICY, DEFAULT_REASSEMBLY, type Answers, type Policy } from "../../src/prefix/policy.js";
+import {
+  DEFAULT_ANSWERS, DEFAULT_POLICY, DEFAULT_REASSEMBLY, type Answers, type Policy,
+} from "../../src/prefix/policy.js";
 import { tableOf } from "../../src/engine/table.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HOST6, PREFIX6 } from "./ipv6.js";
@@ -43,7 +45,9 @@ export type Maker = (linear: LinearMemory) => Engine | Promise<Engine>;
 /** What an engine does unless told otherwise. */
 export const BY_DEFAULT: Treatment = { ...DEFAULT_ANSWERS, ...DEFAULT_POLICY, reassembly: DEFAULT_REASSEMBLY };
 /** What every engine does. */
-export const STATELESS: Treatment = { ...BY_DEFAULT, unreachable: { udp: Unreachable.off, other: Unreachable.off }, reassembly: 0 };
+export const STATELESS: Treatment = {
+  ...BY_DEFAULT, unreachable: { udp: Unreachable.off, other: Unreachable.off }, reassembly: 0,
+};
 
 /** Clears what one engine alone has a use for: control words, and what is known of paths. */
 export function clearPrivate({ words }: Rig): void {
@@ -80,12 +84,19 @@ export class Rig {
     const hosts = options.hosts ?? (host === undefined ? [] : [host, HOST6]);
     const { sourceRoute, sourceLimit, reassembly, ...answers } = { ...STATELESS, ...policy };
     const parsed = prefixes.map(parsePrefix);
-    const served = serving(parsed, { ...answers, exceptions: exceptions.map(parsePrefix), policy: { sourceRoute, sourceLimit } });
-    const linear = LinearMemory.create({ mtu, reassembly, link, reloadable, table: tableOf(served, { hosts: hosts.map(parseAddress) }) });
+    const served = serving(
+      parsed, { ...answers, exceptions: exceptions.map(parsePrefix), policy: { sourceRoute, sourceLimit } },
+    );
+    const linear = LinearMemory.create(
+      { mtu, reassembly, link, reloadable, table: tableOf(served, { hosts: hosts.map(parseAddress) }) },
+    );
     return new Rig(linear, await engine(linear));
   }
 
-  /** Puts the packets into slots, each filled with 0xa5 first, and lets the engine have them; returns the replies in order. */
+  /**
+   * Puts the packets into slots, each filled with 0xa5 first, and lets the engine have them; returns the replies in
+   * order.
+   */
   respond(...packets: Uint8Array[]): Uint8Array[] {
     if (packets.length > BATCH) throw new RangeError(`${packets.length} packets in a batch of ${BATCH}`);
     packets.forEach((packet, i) => {
@@ -107,7 +118,9 @@ export class Rig {
   /** How often each reason has been counted, those that have. */
   get dropped(): Record<string, number> {
     const reasons = Object.keys(Drop).filter((key) => Number.isNaN(Number(key)));
-    return Object.fromEntries(reasons.map((name, i) => [name, this.linear.counters[DROPPED + i]] as const).filter(([, n]) => n > 0));
+    return Object.fromEntries(
+      reasons.map((name, i) => [name, this.linear.counters[DROPPED + i]] as const).filter(([, n]) => n > 0),
+    );
   }
 
   get replied(): number {

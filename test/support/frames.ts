@@ -24,9 +24,13 @@ export interface FrameOptions {
 }
 
 /** A frame from PEER_MAC to SHARED_MAC, of IPv4, unless told otherwise. */
-export function frame(payload: Uint8Array, { dst = SHARED_MAC, src = PEER_MAC, tags = [], type = 0x0800, padding = 0 }: FrameOptions = {}): Uint8Array {
+export function frame(
+  payload: Uint8Array, { dst = SHARED_MAC, src = PEER_MAC, tags = [], type = 0x0800, padding = 0 }: FrameOptions = {},
+): Uint8Array {
   const words = [...tags.flat(), type].flatMap((word) => [word >> 8, word & 255]);
-  return Uint8Array.from([...macBytes(dst), ...macBytes(src), ...words, ...payload, ...new Uint8Array(padding).fill(0xee)]);
+  return Uint8Array.from(
+    [...macBytes(dst), ...macBytes(src), ...words, ...payload, ...new Uint8Array(padding).fill(0xee)],
+  );
 }
 
 export interface ArpOptions {
@@ -42,9 +46,15 @@ export interface ArpOptions {
 
 /** A request of HOST for TARGET unless told otherwise. */
 export function arpPacket(options: ArpOptions = {}): Uint8Array {
-  const { hardware = 1, protocol = 0x0800, lengths = [6, 4], opcode = 1, senderMac = PEER_MAC, sender = HOST, targetMac = "00:00:00:00:00:00", target = TARGET } = options;
+  const {
+    hardware = 1, protocol = 0x0800, lengths = [6, 4], opcode = 1, senderMac = PEER_MAC, sender = HOST,
+    targetMac = "00:00:00:00:00:00", target = TARGET,
+  } = options;
   const words = [hardware, protocol].flatMap((word) => [word >> 8, word & 255]);
-  return Uint8Array.from([...words, ...lengths, opcode >> 8, opcode & 255, ...macBytes(senderMac), ...addr(sender), ...macBytes(targetMac), ...addr(target)]);
+  return Uint8Array.from([
+    ...words, ...lengths, opcode >> 8, opcode & 255, ...macBytes(senderMac), ...addr(sender), ...macBytes(targetMac),
+    ...addr(target),
+  ]);
 }
 
 /** A broadcast ARP request unless told otherwise. */
@@ -52,10 +62,16 @@ export function arpFrame(packet: ArpOptions = {}, options: FrameOptions = {}): U
   return frame(arpPacket(packet), { dst: BROADCAST, type: 0x0806, ...options });
 }
 
-/** What must come back for an echo request in a frame: the header turned around, with its tags, and the reply without padding. */
+/**
+ * What must come back for an echo request in a frame: the header turned around, with its tags, and the reply without
+ * padding.
+ */
 export function expectedEcho(request: Uint8Array, tags = 0): Uint8Array {
   const headerLen = 14 + 4 * tags;
-  return Uint8Array.from([...request.subarray(6, 12), ...request.subarray(0, 6), ...request.subarray(12, headerLen), ...expectedReply(request.slice(headerLen))]);
+  return Uint8Array.from([
+    ...request.subarray(6, 12), ...request.subarray(0, 6), ...request.subarray(12, headerLen),
+    ...expectedReply(request.slice(headerLen)),
+  ]);
 }
 
 export interface SolicitationOptions extends Icmpv6Options {
@@ -76,14 +92,21 @@ export function solicitedNode(target: string): string {
 
 /** A neighbor solicitation of HOST6 for TARGET6, to its solicited-node address, unless told otherwise. */
 export function solicitation(options: SolicitationOptions = {}): Uint8Array {
-  const { target = TARGET6, src = HOST6, dst = solicitedNode(target), options: behind = linkOption(PEER_MAC) } = options;
-  return icmpv6Packet({ type: 135, hopLimit: 255, identifier: 0, sequence: 0, ...options, src, dst, data: Uint8Array.of(...addr6(target), ...behind) });
+  const {
+    target = TARGET6, src = HOST6, dst = solicitedNode(target), options: behind = linkOption(PEER_MAC),
+  } = options;
+  return icmpv6Packet({
+    type: 135, hopLimit: 255, identifier: 0, sequence: 0, ...options, src, dst,
+    data: Uint8Array.of(...addr6(target), ...behind),
+  });
 }
 
 /** In a frame to the group of its destination, or to SHARED_MAC, unless told otherwise. */
 export function solicitationFrame(packet: SolicitationOptions = {}, options: FrameOptions = {}): Uint8Array {
   const bytes = solicitation(packet);
-  const dst = bytes[24] === 0xff ? `33:33:${[...bytes.subarray(36, 40)].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}` : SHARED_MAC;
+  const dst = bytes[24] === 0xff
+    ? `33:33:${[...bytes.subarray(36, 40)].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`
+    : SHARED_MAC;
   return frame(bytes, { dst, type: 0x86dd, ...options });
 }
 

@@ -6,7 +6,8 @@ import { addr } from "./packets.js";
 import type { Random } from "./random.js";
 
 /** The reply's options, before they are filled up, and its destination; or the byte that is wrong; or nothing. */
-export type Outcome = { readonly options: number[]; readonly via: readonly number[] } | { readonly problem: number } | "dropped";
+export type Outcome = { readonly options: number[]; readonly via: readonly number[] } | { readonly problem: number }
+  | "dropped";
 
 export interface Circumstances {
   readonly requester: readonly number[];
@@ -44,7 +45,9 @@ export function outcome(options: readonly number[], circumstances: Circumstances
   const route = found.get("route")?.bytes;
   if (route) {
     if (!reverse) return "dropped";
-    if (route[2] <= route.length) return route[2] + 3 > route.length ? { problem: (found.get("route")?.at ?? 0) + 2 } : "dropped";
+    if (route[2] <= route.length) {
+      return route[2] + 3 > route.length ? { problem: (found.get("route")?.at ?? 0) + 2 } : "dropped";
+    }
   }
 
   const reply: number[] = [];
@@ -118,7 +121,8 @@ function put(option: number[], bytes: readonly number[]): boolean {
   return true;
 }
 
-const ADDRESSES = ["10.99.1.1", "10.99.0.1", "10.99.7.7", "192.0.2.7", "198.51.100.8", "203.0.113.9"].map((text) => [...addr(text)]);
+const ADDRESSES = ["10.99.1.1", "10.99.0.1", "10.99.7.7", "192.0.2.7", "198.51.100.8", "203.0.113.9"]
+  .map((text) => [...addr(text)]);
 
 /** Options that are right more often than not, 4 to 40 bytes of them. */
 export function randomOptions(random: Random): Uint8Array {
@@ -127,7 +131,9 @@ export function randomOptions(random: Random): Uint8Array {
   const options = Uint8Array.from(bytes.slice(0, 40));
   const padded = new Uint8Array(Math.max(4, Math.ceil(options.length / 4) * 4));
   padded.set(options);
-  for (let flips = random.oneIn(4) ? random.below(3) : 0; flips > 0; flips--) padded[random.below(padded.length)] = random.below(random.oneIn(2) ? 48 : 256);
+  for (let flips = random.oneIn(4) ? random.below(3) : 0; flips > 0; flips--) {
+    padded[random.below(padded.length)] = random.below(random.oneIn(2) ? 48 : 256);
+  }
   return padded;
 }
 
@@ -139,9 +145,14 @@ function randomOption(random: Random, room: number): number[] {
   const slotLen = type === 68 && [1, 3].includes(flag) ? 8 : 4;
   const slots = random.below(Math.max(1, Math.floor((room - headerLen) / slotLen) + 1));
   const used = random.oneIn(3) ? slots : random.below(slots + 1);
-  const data = Array.from({ length: slots }, () => [...random.pick(ADDRESSES), ...random.pick(ADDRESSES)].slice(0, slotLen)).flat();
+  const data = Array.from(
+    { length: slots }, () => [...random.pick(ADDRESSES), ...random.pick(ADDRESSES)].slice(0, slotLen),
+  ).flat();
   if (random.oneIn(8)) data.push(...Array<number>(random.below(4)).fill(9));
   const pointer = headerLen + 1 + used * slotLen + (random.oneIn(8) ? random.below(5) - 1 : 0);
   const length = headerLen + data.length + (random.oneIn(16) ? random.below(3) - 1 : 0);
-  return [type, length, pointer, ...type === 68 ? [flag | (random.oneIn(3) ? random.pick([14, 15, 3]) << 4 : 0)] : [], ...data];
+  return [
+    type, length, pointer, ...type === 68 ? [flag | (random.oneIn(3) ? random.pick([14, 15, 3]) << 4 : 0)] : [],
+    ...data,
+  ];
 }

@@ -1,6 +1,6 @@
 /**
- * The benchmark's sender as a process of its own: `overload.js DEVICE CPU`, a command of src/bench/sender.ts a line on standard input, as
- * JSON, and what it measured a line on standard output.
+ * The benchmark's sender as a process of its own: `overload.js DEVICE CPU`, a command of src/bench/sender.ts a line on
+ * standard input, as JSON, and what it measured a line on standard output.
  */
 import { once } from "node:events";
 import { createInterface } from "node:readline";

@@ -1,4 +1,6 @@
-/** Where pongd's answer is not Linux's. A test fails for a difference that is not here, and for one here that is none. */
+/**
+ * Where pongd's answer is not Linux's. A test fails for a difference that is not here, and for one here that is none.
+ */
 import { addr6, expectedError6, expectedReply6, fragmentsOf6 } from "../support/ipv6.js";
 import { bytes as joined, expectedError, expectedReply, fragmentsOf } from "../support/packets.js";
 import { comparable, type Reply } from "../support/replies.js";
@@ -20,7 +22,9 @@ export interface Difference {
 const nothing = () => [];
 
 /** Each reply with its bytes changed, as the first packet says. */
-const changed = (change: (bytes: Uint8Array, packet: Uint8Array) => void) => (replies: readonly Reply[], [packet]: readonly Uint8Array[]) => replies.map(({ bytes, fault }) => {
+const changed = (change: (bytes: Uint8Array, packet: Uint8Array) => void) => (
+  replies: readonly Reply[], [packet]: readonly Uint8Array[],
+) => replies.map(({ bytes, fault }) => {
   const copy = bytes.slice();
   change(copy, packet);
   return { bytes: copy, fault };
@@ -30,7 +34,9 @@ const changed = (change: (bytes: Uint8Array, packet: Uint8Array) => void) => (re
 const NO_TIMES = [1, 0] as const;
 
 /** What `make` makes of the first packet. */
-const made = (make: (packet: Uint8Array) => Uint8Array) => (_: unknown, [packet]: readonly Uint8Array[]) => comparable([make(packet)], ...NO_TIMES);
+const made = (make: (packet: Uint8Array) => Uint8Array) => (
+  _: unknown, [packet]: readonly Uint8Array[],
+) => comparable([make(packet)], ...NO_TIMES);
 /** The echo reply, the one header before the message left out. */
 const answer = made((packet) => expectedReply6(packet, { extensions: 8 * (packet[41] + 1) }));
 const problem = (code: number, pointer: number) => made((packet) => expectedError6(packet, 4, code, { pointer }));
@@ -89,7 +95,8 @@ function fragmentsOfReply(header: Uint8Array, payload: Uint8Array, mtu: number):
   return fragmentsOf6(packet, [0, ...ends, payload.length], 0).map((bytes) => ({ bytes, fault: "" }));
 }
 
-const isError4 = (bytes: Uint8Array) => bytes[0] >> 4 === 4 && bytes[9] === 1 && [3, 11, 12].includes(bytes[(bytes[0] & 15) * 4]);
+const isError4 = (bytes: Uint8Array) => bytes[0] >> 4 === 4 && bytes[9] === 1
+  && [3, 11, 12].includes(bytes[(bytes[0] & 15) * 4]);
 
 export const DIFFERENCES: readonly Difference[] = [
   {
@@ -104,13 +111,17 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv4 echo: C-3/,
-    what: "an echo request that is all zero except for its type", linux: "sends the checksum 0x0000, which does not verify", pongd: "sends 0xffff, which does",
-    why: "RFC 1071: a correct message sums to 0xffff, and zeros alone sum to 0", requirements: "C-3", sends: (replies) => replies.map(({ bytes }) => ({ bytes, fault: "" })),
+    what: "an echo request that is all zero except for its type", linux: "sends the checksum 0x0000, which does not "
+      + "verify", pongd: "sends 0xffff, which does",
+    why: "RFC 1071: a correct message sums to 0xffff, and zeros alone sum to 0", requirements: "C-3", sends: (
+      replies,
+    ) => replies.map(({ bytes }) => ({ bytes, fault: "" })),
   },
   {
     cases: /^IPv4 echo: (don't fragment|the reserved flag and don't fragment)/,
     what: "don't-fragment on an echo request", linux: "clears it", pongd: "sends it back, up to 552 bytes",
-    why: "pongd reflects the identification, which is unique only together with don't-fragment; paths take shorter packets", requirements: "E-15, E-16", sends: changed((bytes) => { bytes[6] |= 0x40; }),
+    why: "pongd reflects the identification, which is unique only together with don't-fragment; paths take shorter "
+      + "packets", requirements: "E-15, E-16", sends: changed((bytes) => { bytes[6] |= 0x40; }),
   },
   {
     cases: /^IPv6 destinations: ff02::1$|^drops: S-3: to ff02::1$|unknown: (skip|tell), to multicast$/,
@@ -125,7 +136,8 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     cases: /^IPv6 echo: .*flow label (1|74565|1048575|0xfffff)$|^IPv6 fragments: hop limit, traffic class and flow label of each its own$/,
     what: "the flow label of an echo reply", linux: "is 0, or a hash of its own (net.ipv6.auto_flowlabels)", pongd: "is the request's",
-    why: "RFC 6437 §3: the label is then as uniform and as hard to guess as the request's, and both directions have the same", requirements: "S-9",
+    why: "RFC 6437 §3: the label is then as uniform and as hard to guess as the request's, and both directions have "
+      + "the same", requirements: "S-9",
     sends: changed((bytes, packet) => { bytes.set([bytes[1] & 0xf0 | packet[1] & 15, packet[2], packet[3]], 1); }),
   },
   {
@@ -140,17 +152,20 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv6 options: hop-by-hop, Jumbo Payload of /,
-    what: "the Jumbo Payload option", linux: "knows it, and sends an error with code 0 if its length is that of a short packet", pongd: "does not know it, and sends an error with code 2",
+    what: "the Jumbo Payload option", linux: "knows it, and sends an error with code 0 if its length is that of a "
+      + "short packet", pongd: "does not know it, and sends an error with code 2",
     why: "RFC 2675 §3: no packet of a TUN device is that long", requirements: "S-7", sends: problem(2, 42),
   },
   {
     cases: /^IPv6 routing: type [34], segments left 0(, 8 bytes)?$/,
-    what: "a routing header of type 3 or 4 without segments left", linux: "drops the packet where segment routing is not enabled", pongd: "skips it",
+    what: "a routing header of type 3 or 4 without segments left", linux: "drops the packet where segment routing is "
+      + "not enabled", pongd: "skips it",
     why: "RFC 8200 §4.4", requirements: "S-10", sends: answer,
   },
   {
     cases: /^IPv6 routing: type [34], segments left ([12]|255)/,
-    what: "a routing header of type 3 or 4 with segments left", linux: "drops the packet where segment routing is not enabled", pongd: "sends an error, as for any other type",
+    what: "a routing header of type 3 or 4 with segments left", linux: "drops the packet where segment routing is not "
+      + "enabled", pongd: "sends an error, as for any other type",
     why: "RFC 8200 §4.4: pongd knows no type", requirements: "S-10", sends: problem(0, 42),
   },
   {
@@ -171,19 +186,23 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv6 next headers: 253 to fd99::7:7$/,
-    what: "the source of an ICMPv6 error", linux: "is an address of the host's interfaces", pongd: "is the address that was asked",
+    what: "the source of an ICMPv6 error", linux: "is an address of the host's interfaces", pongd: "is the address "
+      + "that was asked",
     why: "RFC 4443 §2.2; a prefix that is routed to lo has no address of its own for Linux", requirements: "S-6",
     sends: changed((bytes) => { bytes.set(addr6("fd99::7:7"), 8); }),
   },
   {
     cases: /^IPv4 (protocols|UDP|options|fragments): |^drops: protocol 0$/,
-    what: "the type of service of an ICMP error", linux: "is 0xc0 (internetwork control) plus bits of the packet that caused it", pongd: "is 0",
+    what: "the type of service of an ICMP error", linux: "is 0xc0 (internetwork control) plus bits of the packet that "
+      + "caused it", pongd: "is 0",
     why: "RFC 1122 §3.2.2", requirements: "X-1", sends: changed((bytes) => { if (isError4(bytes)) bytes[1] = 0; }),
   },
   {
     cases: /^IPv4 (protocols|UDP|options|fragments): |^drops: protocol 0$/,
     what: "don't-fragment on an ICMP error", linux: "is off", pongd: "is on, up to 552 bytes",
-    why: "RFC 6864 §4.1: it then needs no identification of its own", requirements: "X-1, E-16", sends: changed((bytes) => { if (isError4(bytes) && bytes.length <= 552) bytes[6] |= 0x40; }),
+    why: "RFC 6864 §4.1: it then needs no identification of its own", requirements: "X-1, E-16", sends: changed(
+      (bytes) => { if (isError4(bytes) && bytes.length <= 552) bytes[6] |= 0x40; },
+    ),
   },
   {
     cases: /^IPv4 (options: (malformed after .*|(Record|Timestamp 0|Loose Source)( Route)? twice(, .*)?|Strict and .*)|(protocols: 253|UDP:) with a (Record Route|full .*))$/,
@@ -191,17 +210,23 @@ export const DIFFERENCES: readonly Difference[] = [
     linux: "has such an option, follows a source route, and quotes the packet's option as Linux has filled it in",
     pongd: "has none, goes straight to the source, and quotes the packet as it came",
     why: "RFC 1812 §4.3.2.3: a packet is quoted unmodified; pongd's errors have no options", requirements: "E-8, X-1",
-    sends: (replies, [packet]) => comparable(replies.map(({ bytes }) => expectedError(packet, ...error4(bytes))), ...NO_TIMES),
+    sends: (replies, [packet]) => comparable(
+      replies.map(({ bytes }) => expectedError(packet, ...error4(bytes))), ...NO_TIMES,
+    ),
   },
   {
     cases: /^IPv4 protocols: 253 with a Record Route, room for one and a half$/,
     what: "an ICMP error about a packet whose route has no room for Linux's second entry", linux: "is not sent", pongd: "is sent",
-    why: "pongd's errors have no options, so they need no room", requirements: "E-8, X-1", sends: made((packet) => expectedError(packet, 3, 2)),
+    why: "pongd's errors have no options, so they need no room", requirements: "E-8, X-1", sends: made(
+      (packet) => expectedError(packet, 3, 2),
+    ),
   },
   {
     cases: /^IPv4 options: Timestamp 3, (0\.0\.0\.0|multicast)$/,
     what: "a Timestamp option that asks 0.0.0.0 or a group for the time", linux: "fills it in", pongd: "does not",
-    why: "RFC 791 §3.1: the host with that address fills it in", requirements: "E-6, E-8", sends: made((packet) => expectedReply(packet)),
+    why: "RFC 791 §3.1: the host with that address fills it in", requirements: "E-6, E-8", sends: made(
+      (packet) => expectedReply(packet),
+    ),
   },
   {
     cases: /^IPv4 options: Loose Source Route, to go: (our own|another) address.*, accepted$/,
@@ -211,7 +236,9 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     cases: /^IPv4 options: CIPSO/,
     what: "a CIPSO label", linux: "sends an error unless the label is configured", pongd: "ignores it",
-    why: "RFC 1122 §3.2.1.8: a host ignores options that it does not understand", requirements: "E-8", sends: made((packet) => expectedReply(withoutOptions(packet))),
+    why: "RFC 1122 §3.2.1.8: a host ignores options that it does not understand", requirements: "E-8", sends: made(
+      (packet) => expectedReply(withoutOptions(packet)),
+    ),
   },
   {
     cases: /^IPv4 options: an echo request's first bytes, by a header length of 6 words$/,
@@ -221,7 +248,9 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     cases: /^IPv4 protocols: 2$/,
     what: "IGMP", linux: "accepts it", pongd: "answers with protocol unreachable",
-    why: "RFC 1122 §3.2.2.1: pongd is in no group and does not speak IGMP", requirements: "X-4", sends: made((packet) => expectedError(packet, 3, 2)),
+    why: "RFC 1122 §3.2.2.1: pongd is in no group and does not speak IGMP", requirements: "X-4", sends: made(
+      (packet) => expectedError(packet, 3, 2),
+    ),
   },
   {
     cases: /^IPv[46] TCP: /,
@@ -237,7 +266,8 @@ export const DIFFERENCES: readonly Difference[] = [
     cases: /^IPv[46] fragments: (the same range with other bytes|a part within another|the first part again, shorter)$/,
     what: "a fragment whose whole range came before, but not as one fragment or not with the same bytes",
     linux: "takes it for a duplicate", pongd: "drops its datagram as `bad_frag`",
-    why: "RFC 8200 §4.5: it is an overlap, and only an exact duplicate may be tolerated; pongd applies this to IPv4, too",
+    why: "RFC 8200 §4.5: it is an overlap, and only an exact duplicate may be tolerated; pongd applies this to IPv4, "
+      + "too",
     requirements: "S-8, V-6", sends: nothing,
   },
   {
@@ -247,7 +277,8 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv4 fragments: a Record Route on (every part|the first part alone)$/,
-    what: "a reply in fragments that has a route or a Timestamp", linux: "puts no-operations in its place in later fragments", pongd: "makes the headers of later fragments shorter",
+    what: "a reply in fragments that has a route or a Timestamp", linux: "puts no-operations in its place in later "
+      + "fragments", pongd: "makes the headers of later fragments shorter",
     why: "RFC 791 §3.2 asks for it; with no-operations, the reply could be longer than its request (I2)", requirements: "E-4",
     sends: refragmented,
   },
@@ -263,6 +294,8 @@ export const DEPENDS_ON_MODULES = /^IPv[46] (protocols|next headers): (4|33|41|4
 export function table(): string {
   return [
     "| | Linux | pongd | why | |", "|---|---|---|---|---|",
-    ...DIFFERENCES.map(({ what, linux, pongd, why, requirements }) => `| ${what} | ${linux} | ${pongd} | ${why} | ${requirements} |`),
+    ...DIFFERENCES.map(
+      ({ what, linux, pongd, why, requirements }) => `| ${what} | ${linux} | ${pongd} | ${why} | ${requirements} |`,
+    ),
   ].join("\n");
 }

@@ -1,6 +1,6 @@
 /**
- * Packets as a hostile neighbour would make them: by the formats' own grammar, with one thing or another about each that is not as it should
- * be. They are written where the journal has room, and nothing is allocated for one.
+ * Packets as a hostile neighbour would make them: by the formats' own grammar, with one thing or another about each
+ * that is not as it should be. They are written where the journal has room, and nothing is allocated for one.
  */
 import { addr6 } from "../../support/ipv6.js";
 import { macBytes, SHARED_MAC } from "../../support/frames.js";
@@ -17,7 +17,8 @@ const V6 = ["fd99::1:1", "fd99::7:7", "fd99::ffff:ffff:ffff:ffff", "2001:db8::9"
   "::", "::1", "ff02::1", "::ffff:10.99.1.1"].map(addr6);
 const OURS = 5;
 const HOSTS = 10;
-const MACS = ["52:54:00:12:34:56", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01", "00:00:00:00:00:00"].map(macBytes);
+const MACS = ["52:54:00:12:34:56", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01", "00:00:00:00:00:00"]
+  .map(macBytes);
 const SHARED = macBytes(SHARED_MAC);
 const PROTOCOLS = [1, 17, 6, 0, 2, 4, 41, 47, 50, 58, 132, 255];
 const NEXT_HEADERS = [58, 58, 17, 6, 59, 50, 51, 135, 253, 4, 41];
@@ -77,7 +78,9 @@ export class Generator {
       const at = this.#journal.open();
       const length = Math.min(to - from - 2, this.#most);
       this.#b.set(kept.subarray(from + 2, from + 2 + length), at);
-      this.#journal.packet(random.oneIn(2) ? this.#mutated(at, length) : length, (word & ~MAX_LEN) !== 0 && !random.oneIn(4));
+      this.#journal.packet(
+        random.oneIn(2) ? this.#mutated(at, length) : length, (word & ~MAX_LEN) !== 0 && !random.oneIn(4),
+      );
     }
   }
 
@@ -86,7 +89,9 @@ export class Generator {
   }
 
   #any(at: number): number {
-    const length = this.#family === "frames" ? this.#frame(at) : this.#family === "ipv6" && !this.#random.oneIn(64) ? this.#ipv6(at) : this.#ipv4(at);
+    const length = this.#family === "frames"
+      ? this.#frame(at)
+      : this.#family === "ipv6" && !this.#random.oneIn(64) ? this.#ipv6(at) : this.#ipv4(at);
     return this.#random.oneIn(3) ? this.#mutated(at, length) : Math.min(length, this.#most);
   }
 
@@ -103,7 +108,9 @@ export class Generator {
       length += more;
     }
     const near = Math.min(length, 64);
-    for (let count = random.below(3); count > 0; count--) b[at + random.below(random.oneIn(4) ? length : near)] ^= 1 << random.below(8);
+    for (let count = random.below(3); count > 0; count--) {
+      b[at + random.below(random.oneIn(4) ? length : near)] ^= 1 << random.below(8);
+    }
     for (let count = random.below(3); count > 0; count--) b[at + random.below(near)] = random.pick(BORDERS);
     if (random.oneIn(8) && length > 1) {
       const to = random.below(length - 1);
@@ -129,7 +136,9 @@ export class Generator {
       const headerLen = (b[ip] & 15) * 4;
       if (headerLen < 20 || headerLen > left) return;
       const totalLen = type(b, ip + 2);
-      if (totalLen >= headerLen && totalLen <= left && !(type(b, ip + 6) & 0x3fff)) this.#mendPayload(b, ip, headerLen, totalLen);
+      if (totalLen >= headerLen && totalLen <= left && !(type(b, ip + 6) & 0x3fff)) {
+        this.#mendPayload(b, ip, headerLen, totalLen);
+      }
       this.#setSum(b, ip + 10, ip, headerLen, 0);
     }
   }
@@ -192,7 +201,9 @@ export class Generator {
     const b = this.#b;
     const headerLen = random.oneIn(6) ? this.#options(ip) : 20;
     const at = ip + headerLen;
-    const protocol = random.oneIn(8) ? (random.oneIn(2) ? random.pick(PROTOCOLS) : random.next() & 255) : random.oneIn(8) ? 17 : 1;
+    const protocol = random.oneIn(8)
+      ? (random.oneIn(2) ? random.pick(PROTOCOLS) : random.next() & 255)
+      : random.oneIn(8) ? 17 : 1;
     let length = Math.min(8 + this.#dataLen(this.#world.mtu - headerLen - 8), this.#world.mtu - headerLen);
     this.#noise(at, length);
     if (protocol === 1) {
@@ -212,7 +223,9 @@ export class Generator {
     b[ip + 2] = totalLen >> 8;
     b[ip + 3] = totalLen & 255;
     this.#noise(ip + 4, 2);
-    const fragment = random.oneIn(16) ? random.next() & 0xffff : random.oneIn(32) ? 0x8000 : random.oneIn(2) ? 0x4000 : 0;
+    const fragment = random.oneIn(16)
+      ? random.next() & 0xffff
+      : random.oneIn(32) ? 0x8000 : random.oneIn(2) ? 0x4000 : 0;
     b[ip + 6] = fragment >> 8;
     b[ip + 7] = fragment & 255;
     b[ip + 8] = random.next();
@@ -300,7 +313,9 @@ export class Generator {
     const word = (at: number, value: number) => { b.writeUInt16BE(value, at); };
     const sent = msg + 8;
     b[msg] = 2;
-    b.writeUInt32BE(random.oneIn(8) ? random.below(2 ** 32) : random.pick([1279, 1280, 1281, 1400, 1492, 1500]), msg + 4);
+    b.writeUInt32BE(
+      random.oneIn(8) ? random.below(2 ** 32) : random.pick([1279, 1280, 1281, 1400, 1492, 1500]), msg + 4,
+    );
     b[sent] = random.oneIn(16) ? random.next() : 0x60;
     word(sent + 4, random.oneIn(16) ? random.below(65536) : 1200 + random.below(300));
     b[sent + 6] = random.oneIn(16) ? random.next() : random.pick([58, 58, 44]);
@@ -459,7 +474,9 @@ export class Generator {
     const length = Math.min(8 + random.below(random.oneIn(16) ? 65600 : random.oneIn(4) ? 4000 : 400), room - 128);
     for (let at = 0; at < length; at += POOL / 2) this.#noise(ip + headerLen + at, Math.min(POOL / 2, length - at));
     const echo = !random.oneIn(8);
-    const [src, dst] = six ? [this.#address(V6, false), this.#address(V6, true)] : [this.#address(V4, false), this.#address(V4, true)];
+    const [src, dst] = six
+      ? [this.#address(V6, false), this.#address(V6, true)]
+      : [this.#address(V4, false), this.#address(V4, true)];
     const protocol = six ? (echo ? 58 : random.pick([17, 58, 60, 0, 43])) : echo ? 1 : random.pick([1, 17, 6]);
     if (echo) b[ip + headerLen] = six ? 128 : 8;
     if (six) {

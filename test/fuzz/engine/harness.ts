@@ -1,7 +1,8 @@
 /**
  * The engines over memories of their own, and what is asserted after every batch of a journal:
  *
- *   - every engine that may answer it leaves the same replies and the same counters; each has other bytes around its packets
+ * - every engine that may answer it leaves the same replies and the same counters; each has other bytes around its
+ * packets
  *   - those bytes are untouched, whatever came, and no slot is lost or used twice
  *   - the oracle has no objection to what was sent
  *   - I5: received = replied + dropped + held
@@ -9,7 +10,9 @@
  * The JavaScript engine joins for what it knows. A finding is an Error.
  */
 import { DEADLINE } from "../../../abi/control.js";
-import { Counter, COUNTERS, DROPPED, ERRORS, MAX_PROTOCOLS, MAX_ERRORS, MAX_DROPS, PREFIX_REPLIES, REPLIES } from "../../../abi/counters.js";
+import {
+  Counter, COUNTERS, DROPPED, ERRORS, MAX_PROTOCOLS, MAX_ERRORS, MAX_DROPS, PREFIX_REPLIES, REPLIES,
+} from "../../../abi/counters.js";
 import { ERROR_BURST, ERRORS_PER_MS } from "../../../abi/limits.js";
 import { BATCH, SLOT_BASE, SLOTS } from "../../../abi/slots.js";
 import { Unreachable } from "../../../abi/tables.js";
@@ -87,12 +90,17 @@ export class Harness {
     const side = async (maker: Maker, fill: number): Promise<Side> => {
       const rig = await Rig.over(maker, options);
       const guard = Buffer.alloc(SLOTS * rig.linear.slotSize, fill);
-      return { rig, bytes: Buffer.from(rig.linear.memory.buffer), plain: rig.bytes, fill, guard, slots: new Uint32Array(BATCH), filled: 0 };
+      return {
+        rig, bytes: Buffer.from(rig.linear.memory.buffer), plain: rig.bytes, fill, guard, slots: new Uint32Array(BATCH),
+        filled: 0,
+      };
     };
     const fills = [0xa5, 0x00];
     const sides = await Promise.all(makers.map((maker, i) => side(maker, fills[i])));
     // What waits in rates depends on all that came before.
-    return new Harness(world, sides, world.limited ? undefined : await side(({ memory }) => createJsEngine(memory), 0xff));
+    return new Harness(
+      world, sides, world.limited ? undefined : await side(({ memory }) => createJsEngine(memory), 0xff),
+    );
   }
 
   /** Gives the engines what lies at `from` to `to` of a journal. @throws Error what does not hold. */
@@ -128,13 +136,19 @@ export class Harness {
     for (let i = 0; i < 2; i++) this.#pass(LATER);
     this.sweep();
     const { rig } = this.#sides[0];
-    if (rig.linear.counters[Counter.held] !== 0) throw new Error(`${rig.linear.counters[Counter.held]} fragments are held for ever`);
-    if (new Float64Array(rig.linear.memory.buffer, DEADLINE, 1)[0] !== 0) throw new Error("a deadline with nothing to wait for");
+    if (rig.linear.counters[Counter.held] !== 0) {
+      throw new Error(`${rig.linear.counters[Counter.held]} fragments are held for ever`);
+    }
+    if (new Float64Array(rig.linear.memory.buffer, DEADLINE, 1)[0] !== 0) {
+      throw new Error("a deadline with nothing to wait for");
+    }
     if (!this.world.echo) return;
     const packet = icmpPacket({ src: "198.51.100.77" });
     const own = this.world.perAddress ? macBytes("02:70:00:00:00:00").fill(0, 2) : macBytes(SHARED_MAC);
     if (this.world.perAddress) own.set(addr("10.99.1.1"), 2);
-    const asked = this.world.tap ? frame(packet, { dst: Buffer.from(own).toString("hex").replace(/..(?=.)/g, "$&:") }) : packet;
+    const asked = this.world.tap
+      ? frame(packet, { dst: Buffer.from(own).toString("hex").replace(/..(?=.)/g, "$&:") })
+      : packet;
     if (asked.length > this.#most) return;
     const before = this.replies;
     const journal = Buffer.alloc(2 + asked.length);
@@ -147,11 +161,15 @@ export class Harness {
   /** Looks at every slot, and at the stack of those that are free. @throws Error */
   sweep(): void {
     for (const { rig, bytes, guard } of this.#js ? [...this.#sides, this.#js] : this.#sides) {
-      if (guard.compare(bytes, SLOT_BASE, SLOT_BASE + guard.length) !== 0) throw new Error("a byte was touched in a slot that was not in use");
+      if (guard.compare(bytes, SLOT_BASE, SLOT_BASE + guard.length) !== 0) {
+        throw new Error("a byte was touched in a slot that was not in use");
+      }
       const seen = new Set<number>();
       for (let i = 0; i < SLOTS; i++) {
         const slot = rig.slots.stack[i] - SLOT_BASE;
-        if (slot % this.#slotSize !== 0 || slot < 0 || slot >= guard.length) throw new Error("no slot on the free stack");
+        if (slot % this.#slotSize !== 0 || slot < 0 || slot >= guard.length) {
+          throw new Error("no slot on the free stack");
+        }
         seen.add(slot);
       }
       if (seen.size !== SLOTS) throw new Error("a slot that is free twice");
@@ -161,7 +179,9 @@ export class Harness {
   /** Time goes by, or comes again, and what is due then is done. */
   #pass(ms: number): void {
     this.#now = Math.max(START, this.#now + ms);
-    for (let i = 0; i < ERROR_KINDS; i++) this.#tokens[i] = Math.min(ERROR_BURST, this.#tokens[i] + Math.max(0, ms) * ERRORS_PER_MS);
+    for (let i = 0; i < ERROR_KINDS; i++) {
+      this.#tokens[i] = Math.min(ERROR_BURST, this.#tokens[i] + Math.max(0, ms) * ERRORS_PER_MS);
+    }
     // As many at a time as there are slots for.
     do this.#batch(NOTHING, 0); while (this.#sides[0].filled > 0);
   }
@@ -169,7 +189,9 @@ export class Harness {
   #batch(journal: Buffer, count: number): void {
     const [first] = this.#sides;
     let known = this.#js !== undefined && count > 0;
-    for (let i = 0; i < count && known; i++) known = this.#isKnown(journal, this.#starts[i], this.#starts[i] + this.#lengths[i]);
+    for (let i = 0; i < count && known; i++) {
+      known = this.#isKnown(journal, this.#starts[i], this.#starts[i] + this.#lengths[i]);
+    }
     const { counters } = first.rig.linear;
     if (known && this.#js) {
       for (let i = 0; i < SHARED; i++) this.#before[i] = counters[i];
@@ -186,13 +208,17 @@ export class Harness {
     for (let i = 1; i < this.#sides.length; i++) {
       const other = this.#sides[i];
       this.#sameReplies(other);
-      if (first.bytes.compare(other.bytes, COUNTERS, COUNTERS + COUNTED, COUNTERS, COUNTERS + COUNTED) !== 0) throw new Error(`counters differ: ${this.#counts(first)} and ${this.#counts(other)}`);
+      if (first.bytes.compare(other.bytes, COUNTERS, COUNTERS + COUNTED, COUNTERS, COUNTERS + COUNTED) !== 0) {
+        throw new Error(`counters differ: ${this.#counts(first)} and ${this.#counts(other)}`);
+      }
     }
     if (known && this.#js) {
       this.#sameReplies(this.#js);
       const theirs = this.#js.rig.linear.counters;
       for (let i = 0; i < SHARED; i++) {
-        if (i !== HELD && counters[i] - this.#before[i] !== theirs[i] - this.#jsBefore[i]) throw new Error(`the js engine counts ${theirs[i] - this.#jsBefore[i]} in place of ${counters[i] - this.#before[i]} at ${i}`);
+        if (i !== HELD && counters[i] - this.#before[i] !== theirs[i] - this.#jsBefore[i]) throw new Error(
+          `the js engine counts ${theirs[i] - this.#jsBefore[i]} in place of ${counters[i] - this.#before[i]} at ${i}`,
+        );
       }
     }
     this.#account(counters);
@@ -222,7 +248,9 @@ export class Harness {
       const length = first.rig.slots.toSendLength(i);
       const theirs = other.rig.slots.toSend(i);
       if (other.rig.slots.toSendLength(i) !== length) throw new Error("the engines' replies differ in length");
-      if (first.bytes.compare(other.bytes, theirs, theirs + length, at, at + length) !== 0) throw new Error("the engines' replies differ");
+      if (first.bytes.compare(other.bytes, theirs, theirs + length, at, at + length) !== 0) {
+        throw new Error("the engines' replies differ");
+      }
     }
   }
 
@@ -231,7 +259,8 @@ export class Harness {
     let verdicts = counters[Counter.held];
     for (let i = REPLIES; i < REPLIES + MAX_PROTOCOLS; i++) verdicts += counters[i];
     for (let i = DROPPED; i < DROPPED + MAX_DROPS; i++) verdicts += counters[i];
-    if (counters[Counter.packetsReceived] !== verdicts || verdicts !== this.packets) throw new Error(`I5: of ${this.packets} packets ${counters[Counter.packetsReceived]} are received, and ${verdicts} have a verdict`);
+    if (counters[Counter.packetsReceived] !== verdicts || verdicts !== this.packets) throw new Error("I5: of "
+      + `${this.packets} packets ${counters[Counter.packetsReceived]} are received, and ${verdicts} have a verdict`);
     for (let i = 0; i < ERROR_KINDS; i++) {
       this.#tokens[i] -= counters[ERRORS + i] - this.#errors[i];
       this.#errors[i] = counters[ERRORS + i];
@@ -242,7 +271,9 @@ export class Harness {
 
   #examine({ rig, bytes, filled }: Side, journal: Buffer, count: number): void {
     const alone = count === 1;
-    const header = this.world.tap && alone ? headerLen(journal, this.#starts[0], this.#starts[0] + this.#lengths[0]) : 0;
+    const header = this.world.tap && alone
+      ? headerLen(journal, this.#starts[0], this.#starts[0] + this.#lengths[0])
+      : 0;
     const from = alone ? this.#starts[0] + header : 0;
     const end = alone ? this.#starts[0] + this.#lengths[0] : 0;
     let answers = 0;
@@ -254,14 +285,17 @@ export class Harness {
       if (!sent.isError) this.#answered += length - sent.extra;
       if (!alone) continue;
       answers++;
-      if (bytes[sent.at] >> 4 === journal[from] >> 4 && bytes[sent.at] >> 4 !== 0 && isWhole(bytes, sent.at) && isWhole(journal, from)) {
+      if (bytes[sent.at] >> 4 === journal[from] >> 4 && bytes[sent.at] >> 4 !== 0 && isWhole(bytes, sent.at)
+        && isWhole(journal, from)) {
         compare(bytes, sent.at, at + length - sent.at, sent.isError, journal, from, end);
       }
     }
     this.replies += answers;
     if (this.#answered > this.#asked) throw new Error(`I2: ${this.#answered} bytes for ${this.#asked}`);
     if (rig.linear.counters[Counter.held] === 0) this.#asked = this.#answered = 0;
-    if (answers > 0 && isSilent(journal, from, end, this.world.tap)) throw new Error("I3: an answer to what is none's to answer");
+    if (answers > 0 && isSilent(journal, from, end, this.world.tap)) {
+      throw new Error("I3: an answer to what is none's to answer");
+    }
   }
 
   /** Gives the replies' slots back, and puts the guard over what was there; around it, it has to be whole. */
@@ -281,8 +315,12 @@ export class Harness {
   #guard(side: Side, slot: number, used: number): void {
     const { bytes, guard } = side;
     const end = slot + this.#slotSize;
-    if (this.#offset > 0 && bytes.compare(guard, 0, this.#offset, slot, slot + this.#offset) !== 0) throw new Error("I4: a byte before the packet was touched");
-    if (end > used && bytes.compare(guard, 0, end - used, used, end) !== 0) throw new Error("I4: a byte behind the packet was touched");
+    if (this.#offset > 0 && bytes.compare(guard, 0, this.#offset, slot, slot + this.#offset) !== 0) {
+      throw new Error("I4: a byte before the packet was touched");
+    }
+    if (end > used && bytes.compare(guard, 0, end - used, used, end) !== 0) {
+      throw new Error("I4: a byte behind the packet was touched");
+    }
     side.plain.fill(side.fill, slot, used);
   }
 
@@ -316,7 +354,8 @@ export class Harness {
 /** Of a frame's header with its tags, whatever it is; no more than there is. */
 function headerLen(b: Uint8Array, start: number, end: number): number {
   let len = 14;
-  while (len < 22 && start + len <= end && (type(b, start + len - 2) === 0x8100 || type(b, start + len - 2) === 0x88a8)) len += 4;
+  while (len < 22 && start + len <= end
+    && (type(b, start + len - 2) === 0x8100 || type(b, start + len - 2) === 0x88a8)) len += 4;
   return Math.min(len, end - start);
 }
 

@@ -1,5 +1,6 @@
 /**
- * What an engine is given, as bytes: a number that says how it is configured, then entries of 16 bits and what they say follows.
+ * What an engine is given, as bytes: a number that says how it is configured, then entries of 16 bits and what they say
+ * follows.
  *
  *   length | TOGETHER    a packet, which is in the same batch as the next one
  *   length               a packet, and the batch's end
@@ -51,7 +52,9 @@ export class Journal {
 }
 
 /** The entries of a journal that lie between two places of it; `length` below 0 is time. */
-export function* entries(bytes: Uint8Array, from = HEADER_LEN, to = bytes.length): Generator<{ from: number; to: number }> {
+export function* entries(
+  bytes: Uint8Array, from = HEADER_LEN, to = bytes.length,
+): Generator<{ from: number; to: number }> {
   for (let at = from; at + 2 <= to;) {
     const word = bytes[at] | bytes[at + 1] << 8;
     const end = at + 2 + (word & TIME ? 0 : word & MAX_LEN);

@@ -33,7 +33,9 @@ export class Makers {
       ({ memory }) => {
         const { exports } = new WebAssembly.Instance(this.#scalar, { env: { memory } });
         // What others have run through is nothing new.
-        for (const [name, global] of Object.entries(this.#exports ?? {}).filter(([name]) => name.startsWith("hits"))) (exports as unknown as Hits)[name as "hits0"].value = (global as Hits["hits0"]).value;
+        for (const [name, global] of Object.entries(this.#exports ?? {}).filter(([name]) => name.startsWith("hits"))) {
+          (exports as unknown as Hits)[name as "hits0"].value = (global as Hits["hits0"]).value;
+        }
         (exports.fresh as Fresh)();
         this.#exports = exports;
         return { respond: exports.respond as (count: number, now: number) => number };

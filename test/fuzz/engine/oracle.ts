@@ -2,7 +2,8 @@
  * What must hold of whatever the engine sends, written from the RFCs and the invariants of docs/develop/conformance.md.
  * Nothing here knows how a packet came about. A violation is thrown as an Error.
  *
- *  I1  sent by an address of the prefixes                          I2  no longer than what asked for it; an error bounded
+ * I1  sent by an address of the prefixes                          I2  no longer than what asked for it; an error
+ * bounded
  *  I3  sent to one host, about nothing that is itself an answer    and well-formed: lengths, checksums, TTL
  */
 import { Unreachable } from "../../../abi/tables.js";
@@ -13,7 +14,10 @@ export interface Sent {
   /** Where the IP or ARP packet begins, behind the link's header. */
   readonly at: number;
   readonly isError: boolean;
-  /** Bytes that it may have more than what asked for it: one header more for the part that a narrow path asks for, one option. */
+  /**
+   * Bytes that it may have more than what asked for it: one header more for the part that a narrow path asks for, one
+   * option.
+   */
   readonly extra: number;
 }
 
@@ -37,9 +41,12 @@ export function examine(world: World, b: Uint8Array, from: number, end: number):
       return sent;
     }
     case 0x0806: {
-      if (end - at !== 28 || type(b, at) !== 1 || type(b, at + 2) !== 0x0800 || type(b, at + 4) !== 0x0604 || type(b, at + 6) !== 2) fail("no ARP reply");
+      if (end - at !== 28 || type(b, at) !== 1 || type(b, at + 2) !== 0x0800 || type(b, at + 4) !== 0x0604
+        || type(b, at + 6) !== 2) fail("no ARP reply");
       if (!isOurs(b, at + 14)) fail("I1: ARP for an address that is not ours");
-      if (!isMacOf(world, b, at + 8, at + 14, false) || !isMacOf(world, b, from + 6, at + 14, false)) fail("ARP with another MAC address than the address has");
+      if (!isMacOf(world, b, at + 8, at + 14, false) || !isMacOf(world, b, from + 6, at + 14, false)) {
+        fail("ARP with another MAC address than the address has");
+      }
       if (isInvalid(b, at + 24) || isOurs(b, at + 24)) fail("I3: ARP reply to no host");
       return { at, isError: false, extra: 0 };
     }
@@ -71,7 +78,9 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
     if (length > world.mtu) fail("an error longer than the MTU");
     if (length > 576) fail("I2: an ICMP error of more than 576 bytes");
     if (!world.errors) fail("an ICMP error where there are to be none");
-    if (icmp === 3 && world.unreachable.udp !== Unreachable.on && world.unreachable.other !== Unreachable.on) fail("unreachable where that is not to be said");
+    if (icmp === 3 && world.unreachable.udp !== Unreachable.on && world.unreachable.other !== Unreachable.on) {
+      fail("unreachable where that is not to be said");
+    }
   }
   if (icmp === 0 && !world.echo) fail("an echo reply where there are to be none");
   if (icmp === 14 && !world.timestamp) fail("a timestamp reply where there are to be none");
@@ -86,7 +95,9 @@ function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
   if (!isOurs6(b, at + 8)) fail("I1: from an IPv6 address that is not ours");
   if (isInvalid6(b, at + 24) || isOurs6(b, at + 24)) fail("I3: to an IPv6 address that is no host's, or ours");
   if (b[at + 6] === 44) {
-    if (world.reassembly === 0 && most(world) <= 1280) fail("a fragment where none are put together, and the path is wide enough");
+    if (world.reassembly === 0 && most(world) <= 1280) {
+      fail("a fragment where none are put together, and the path is wide enough");
+    }
     if (b[at + 7] !== world.ttl) fail("hop limit");
     return { at, isError: false, extra: 48 + 8 };
   }
@@ -109,10 +120,13 @@ function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
 }
 
 /**
- * Holds an answer, at `at` of `b`, against the packet that alone was given, at `from` to `end` of `asked`, where neither is in fragments.
+ * Holds an answer, at `at` of `b`, against the packet that alone was given, at `from` to `end` of `asked`, where
+ * neither is in fragments.
  * @throws Error what is wrong with it.
  */
-export function compare(b: Uint8Array, at: number, length: number, isError: boolean, asked: Uint8Array, from: number, end: number): void {
+export function compare(
+  b: Uint8Array, at: number, length: number, isError: boolean, asked: Uint8Array, from: number, end: number,
+): void {
   const six = b[at] >> 4 === 6;
   const [src, dst, count] = six ? [8, 24, 16] : [12, 16, 4];
   const advertisement = six && b[at + 40] === 136;
@@ -127,13 +141,15 @@ export function compare(b: Uint8Array, at: number, length: number, isError: bool
     const headerLen = six ? 40 : (b[at] & 15) * 4;
     const messageLen = length - headerLen;
     const total = six ? 40 + type(asked, from + 4) : type(asked, from + 2);
-    if (!same(b, at + headerLen + 4, asked, from + total - messageLen + 4, messageLen - 4)) fail("an echo of something else");
+    if (!same(b, at + headerLen + 4, asked, from + total - messageLen + 4, messageLen - 4)) {
+      fail("an echo of something else");
+    }
   }
 }
 
 /**
- * Whether nobody may be answered who sent the IP packet: not from such an address, nor for an error, nor for an answer (RFC 1122 §3.2.2,
- * RFC 4443 §2.4 e). `link`: on a link, where there is neighbor discovery and ARP.
+ * Whether nobody may be answered who sent the IP packet: not from such an address, nor for an error, nor for an answer
+ * (RFC 1122 §3.2.2, RFC 4443 §2.4 e). `link`: on a link, where there is neighbor discovery and ARP.
  */
 export function isSilent(b: Uint8Array, from: number, end: number, link: boolean): boolean {
   const version = b[from] >> 4;
@@ -152,7 +168,10 @@ export function isSilent(b: Uint8Array, from: number, end: number, link: boolean
   return !isOurs6(b, from + 24) || (icmpv6 !== undefined && icmpv6 !== 128);
 }
 
-/** A frame that has no tags may have as many bytes more of a packet, and what is answered where it lies is as long as it was. */
+/**
+ * A frame that has no tags may have as many bytes more of a packet, and what is answered where it lies is as long as it
+ * was.
+ */
 function most({ mtu, tap }: World): number {
   return tap ? mtu + 8 : mtu;
 }

@@ -1,6 +1,7 @@
 /**
- * Captures of both formats, compressed by gzip or not. Each gives packets, or a Failure that says at which byte it ends; the same ones however its bytes come in chunks;
- * no more of it is held than one item and one chunk; and what is written of the packets reads back as they were.
+ * Captures of both formats, compressed by gzip or not. Each gives packets, or a Failure that says at which byte it
+ * ends; the same ones however its bytes come in chunks; no more of it is held than one item and one chunk; and what is
+ * written of the packets reads back as they were.
  */
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
@@ -31,7 +32,10 @@ interface Read {
   readonly failure: Failure | undefined;
 }
 
-const records = [{ ns: 1_700_000_000_123_456_000n, frame: PACKET }, { ns: 1_700_000_001_000_000_000n, frame: Buffer.concat([PACKET, Uint8Array.of(1, 2, 3)]) }];
+const records = [
+  { ns: 1_700_000_000_123_456_000n, frame: PACKET },
+  { ns: 1_700_000_001_000_000_000n, frame: Buffer.concat([PACKET, Uint8Array.of(1, 2, 3)]) },
+];
 const blocks = new Blocks(true);
 const big = new Blocks(false);
 
@@ -42,14 +46,25 @@ export const pcap: Reader = {
     "0c0000000c000000", "14000000", "1c000000", "20000000", "00000400", "00000500", "81000800", "88a88100", "86dd6000", "65000000", "71000000", "14010000",
   ].map((hex) => Buffer.from(hex, "hex")),
   seeds: [
-    pcapOf(records), pcapOf(records, { littleEndian: false, nanoseconds: true }), pcapng(records, { nanoseconds: true }), pcapng(records, { littleEndian: false }),
-    ...FRAMES.filter(({ linkType }) => linkType !== 12 && linkType !== 14).map(({ linkType, frame }) => pcapOf([{ ns: 1n, frame: frame(PACKET) }], { linkType })),
-    pcapOf(records, { modified: true }), pcapOf(records, { minor: 2, swapped: true, cut: 3 }), pcapOf(records, { minor: 3, swapped: true, cut: 3 }),
-    gzipSync(pcapOf(records)), Buffer.concat([gzipSync(pcapOf(records).subarray(0, 30)), gzipSync(pcapOf(records).subarray(30), { level: 0 })]),
+    pcapOf(records), pcapOf(
+      records, { littleEndian: false, nanoseconds: true },
+    ), pcapng(records, { nanoseconds: true }), pcapng(records, { littleEndian: false }),
+    ...FRAMES.filter(({ linkType }) => linkType !== 12 && linkType !== 14)
+      .map(({ linkType, frame }) => pcapOf([{ ns: 1n, frame: frame(PACKET) }], { linkType })),
+    pcapOf(records, { modified: true }), pcapOf(
+      records, { minor: 2, swapped: true, cut: 3 },
+    ), pcapOf(records, { minor: 3, swapped: true, cut: 3 }),
+    gzipSync(pcapOf(records)), Buffer.concat(
+      [gzipSync(pcapOf(records).subarray(0, 30)), gzipSync(pcapOf(records).subarray(30), { level: 0 })],
+    ),
     Buffer.concat([
       blocks.section(),
-      blocks.interface(101, Buffer.concat([blocks.option(9, Uint8Array.of(0x8a)), blocks.option(14, new Uint8Array(8)), blocks.option(0, new Uint8Array(0))]), 20),
-      blocks.simplePacket(28, PACKET), blocks.obsoletePacket(77n, PACKET), blocks.block(5, new Uint8Array(8)), big.section(), big.interface(1), big.packet(1n, PACKET),
+      blocks.interface(101, Buffer.concat([
+        blocks.option(9, Uint8Array.of(0x8a)), blocks.option(14, new Uint8Array(8)),
+        blocks.option(0, new Uint8Array(0)),
+      ]), 20),
+      blocks.simplePacket(28, PACKET), blocks.obsoletePacket(77n, PACKET), blocks
+        .block(5, new Uint8Array(8)), big.section(), big.interface(1), big.packet(1n, PACKET),
     ]),
   ],
   async feed(input) {
@@ -95,13 +110,18 @@ function checkSalvaged(parts: Read, whole: Read): void {
 function check(failure: Failure, length: number): void {
   checkLines(failure.lines);
   const at = Number(/ at byte (\d+)$/.exec(failure.message)?.[1]);
-  if (failure instanceof Damage) assert.ok(at > 0 && (at <= length || failure.message.startsWith("in, decompressed,")), failure.message);
+  if (failure instanceof Damage) assert.ok(
+    at > 0 && (at <= length || failure.message.startsWith("in, decompressed,")), failure.message,
+  );
   else assert.equal(failure.exitStatus, EXIT.RUNTIME);
 }
 
 async function checkWritten(packets: readonly CapturedPacket[]): Promise<void> {
   const written: Uint8Array[] = [];
-  const output: Output = { write: (bytes) => Promise.resolve(void written.push(bytes)), commit: () => Promise.resolve(), discard: () => Promise.resolve() };
+  const output: Output = {
+    write: (bytes) => Promise.resolve(void written.push(bytes)), commit: () => Promise.resolve(),
+    discard: () => Promise.resolve(),
+  };
   const writer = new ReplyWriter(output);
   const expected: CapturedPacket[] = [];
   let lastNs = 0n;
@@ -132,5 +152,7 @@ async function checkHeld(input: Uint8Array): Promise<void> {
   const source = new Source(chunks(), "in");
   const format = input.length < 4 ? undefined : pcapFormat(new DataView(input.buffer, input.byteOffset).getUint32(0));
   if (format) await readAll(readPcap(source, format));
-  else if (input.length >= 4 && new DataView(input.buffer, input.byteOffset).getUint32(0) === SECTION_HEADER) await readAll(readPcapng(source));
+  else if (input.length >= 4 && new DataView(input.buffer, input.byteOffset).getUint32(0) === SECTION_HEADER) {
+    await readAll(readPcapng(source));
+  }
 }

@@ -1,6 +1,7 @@
 /**
- * The small texts that come from outside: prefixes and addresses, flags and variables, URLs, headers, names in certificates, durations, sockets.
- * Each is read, or refused in a line; what is written of what was read reads back as the same.
+ * The small texts that come from outside: prefixes and addresses, flags and variables, URLs, headers, names in
+ * certificates, durations, sockets. Each is read, or refused in a line; what is written of what was read reads back as
+ * the same.
  */
 import assert from "node:assert/strict";
 import { isIP } from "node:net";
