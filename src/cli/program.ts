@@ -1,4 +1,4 @@
-/** The tree of commands, complete and without effect: what runs it is cli.ts, and what else reads it are the completion scripts and the manual page. */
+/** The tree of commands, complete and without effect. execute.ts runs it; the completion scripts and the manual page are written from it. */
 import { Command } from "commander";
 import { version } from "../base/version.js";
 import { benchCommand } from "./bench.js";

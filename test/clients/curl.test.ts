@@ -2,22 +2,23 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { EXIT } from "../../src/base/failure.js";
-import { fingerprint, Folder, hash, type Pair } from "../support/certificates.js";
+import { fingerprint, Folder, hash } from "../support/certificates.js";
 import { needs, Netns, Pongd } from "../support/netns.js";
+import { certificate, type Pair } from "../support/x509.js";
 
 const PREFIX = "10.99.0.0/16";
 const URL = "https://127.0.0.1:7664";
 
-describe("--web-config", needs("curl", "openssl", "ping"), () => {
+describe("--web-config", needs("curl", "ping"), () => {
   const folder = new Folder();
   let ns: Netns;
   let authority: Pair;
   let web: string;
   before(async () => {
     ns = await Netns.open();
-    authority = folder.certificate("DNS:authority");
+    authority = certificate("DNS:authority");
     folder.writePair("authority", authority);
-    folder.writePair("server", folder.certificate("IP:127.0.0.1", authority));
+    folder.writePair("server", certificate("IP:127.0.0.1", authority));
     web = folder.write("web.yml", `tls_server_config: { cert_file: server.crt, key_file: server.key }\nbasic_auth_users: { ada: "${hash("right")}" }\n`);
   });
   after(async () => {
@@ -42,7 +43,7 @@ describe("--web-config", needs("curl", "openssl", "ping"), () => {
         const [{ status, stderr }, wrong] = [await curl(version, `${URL}/metrics`), await curl(version, "-u", "ada:wrong", `${URL}/-/ready`)];
         assert.deepEqual([status, stderr, wrong.status], [22, "curl: (22) The requested URL returned error: 401\n", 22]);
       }
-      const second = folder.certificate("IP:127.0.0.1", authority);
+      const second = certificate("IP:127.0.0.1", authority);
       folder.writePair("server", second);
       const presented = await ns.evaluate("import { connect } from 'node:tls'; const s = connect({ port: 7664, host: '127.0.0.1', rejectUnauthorized: false }, () => { console.log(JSON.stringify(s.getPeerCertificate().fingerprint256)); s.destroy(); });");
       assert.equal(presented, fingerprint(second));

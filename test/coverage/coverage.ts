@@ -23,8 +23,12 @@ try {
 
   const files = process.argv.length > 2 ? process.argv.slice(2) : ["fast", "deep"].flatMap(testsIn);
   const include = ["--experimental-test-coverage", "--test-coverage-include=build/src/**"];
-  const { status } = spawnSync(process.execPath, ["--test", "--test-reporter=spec", "--test-timeout=600000", "--test-concurrency=2", ...include, ...files], {
-    cwd: source(""), stdio: "inherit", env: { PACKETS: "100000", ...process.env, ENTERED: folder, NODE_OPTIONS: `--import=${new URL("./entered.js", import.meta.url).href}` },
+  const { status } = spawnSync(process.execPath, [source("build/test/run.js"), ...include, ...files], {
+    stdio: "inherit",
+    env: {
+      PACKETS: "100000", ...process.env,
+      ENTERED: folder, NODE_OPTIONS: `--import=${new URL("./entered.js", import.meta.url).href}`,
+    },
   });
 
   const hit = new Set<number>();

@@ -32,6 +32,7 @@ for (const [rates, total, policy] of [["without limits", PACKETS, {}], ["with li
   const slotSize = first.linear.slotSize;
   // A guard before every packet and behind it: as much of its slot as a packet of the MTU leaves, and one cache line at least.
   const longest = slotSize - 64;
+  for (const { bytes } of rigs) bytes.fill(GUARD, SLOT_BASE, SLOT_BASE + SLOTS * slotSize);
   const before = new Uint8Array(first.bytes.length);
   const replyAt = new Map<number, number>();
   let replies = 0;
@@ -41,7 +42,7 @@ for (const [rates, total, policy] of [["without limits", PACKETS, {}], ["with li
     const slots = [...first.slots.stack.subarray(-count)].reverse();
     const packets = slots.map(() => randomPacket(longest));
     for (const rig of rigs) {
-      rig.bytes.fill(GUARD, SLOT_BASE, SLOT_BASE + SLOTS * slotSize);
+      for (const slot of slots) rig.bytes.fill(GUARD, slot, slot + slotSize);
       for (let i = 0; i < count; i++) rig.slots.take();
       packets.forEach((packet, i) => {
         rig.bytes.set(packet, slots[i]);
@@ -173,7 +174,9 @@ function mutated6(packet: Uint8Array): Uint8Array {
 }
 
 function noise(length: number): Uint8Array {
-  return Uint8Array.from({ length }, () => random.next());
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = random.next();
+  return bytes;
 }
 
 function difference(name: string, expected: Uint8Array, actual: Uint8Array, packets: Uint8Array[], slots: number[]): string {

@@ -27,6 +27,7 @@ for (const [policy, link] of [["shared", SHARED], ["per address", PER_ADDRESS]] 
     const rigs = await Promise.all(ENGINES.map((name) => Rig.create(name, { prefixes: [PREFIX, PREFIX6], hosts: [HOST, HOST6], mtu: MTU, link })));
     const [first, ...others] = rigs;
     const { slotSize, frameOffset, packetSize } = first.linear;
+    for (const { bytes } of rigs) bytes.fill(GUARD, SLOT_BASE, SLOT_BASE + SLOTS * slotSize);
     const before = new Uint8Array(first.bytes.length);
     let replies = 0;
     let repliesWithTags = 0;
@@ -36,7 +37,7 @@ for (const [policy, link] of [["shared", SHARED], ["per address", PER_ADDRESS]] 
       const slots = [...first.slots.stack.subarray(-count)].reverse();
       const frames = slots.map(() => randomFrame(link === SHARED).slice(0, packetSize));
       for (const rig of rigs) {
-        rig.bytes.fill(GUARD, SLOT_BASE, SLOT_BASE + SLOTS * slotSize);
+        for (const slot of slots) rig.bytes.fill(GUARD, slot, slot + slotSize);
         for (let i = 0; i < count; i++) rig.slots.take();
         frames.forEach((bytes, i) => {
           rig.bytes.set(bytes, slots[i] + frameOffset);

@@ -6,7 +6,7 @@ import { corpusOf, nameOf } from "../fuzz/corpus.js";
 import { guided } from "../fuzz/guided.js";
 import { Finding } from "../fuzz/target.js";
 import { TARGETS } from "../fuzz/targets.js";
-import "../support/process.ts";
+import "../support/process.js";
 
 describe("the fuzzing corpus", () => {
   for (const target of TARGETS) {

@@ -7,8 +7,9 @@ import { connect, type AddressInfo, type Socket } from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { limitTaking } from "../../src/web/gate.js";
-import { Folder, hash, needsOpenssl, type Pair } from "../support/certificates.js";
+import { Folder, hash } from "../support/certificates.js";
 import { ask, askHttp2, basic, closeServed, http2, served } from "../support/served.js";
+import { certificate, type Pair } from "../support/x509.js";
 
 /** For tests that wait until somebody is cut. */
 const TERM = { termMs: 500 };
@@ -18,12 +19,12 @@ const LONG = { termMs: 3_600_000 };
 const LARGE = "x".repeat(16 << 20);
 const REQUEST = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
 
-describe("slow clients", needsOpenssl, () => {
+describe("slow clients", () => {
   const folder = new Folder();
   let pair: Pair;
   let web: string;
   before(() => {
-    pair = folder.certificate("DNS:localhost,IP:127.0.0.1");
+    pair = certificate("DNS:localhost,IP:127.0.0.1");
     folder.writePair("server", pair);
     web = folder.write("web.yml", "tls_server_config: { cert_file: server.crt, key_file: server.key }\n");
   });

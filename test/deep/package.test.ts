@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { source } from "../support/assembly.js";
-import "../support/process.ts";
+import "../support/process.js";
 
 interface Packed {
   filename: string;

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { source } from "../support/assembly.js";
-import "../support/process.ts";
+import "../support/process.js";
 
 interface Component {
   name: string;

@@ -21,8 +21,9 @@ import { Scraper } from "../../src/top/scraper.js";
 import { screen } from "../../src/top/screen.js";
 import { fit, widthOf } from "../../src/top/text.js";
 import { viewOf } from "../../src/top/view.js";
-import { Folder, needsOpenssl } from "../support/certificates.js";
+import { Folder } from "../support/certificates.js";
 import { CLI, needsCommands, type Result, said } from "../support/netns.js";
+import { certificate } from "../support/x509.js";
 
 const BUILD = "pongd_build_info{version=\"1.2.3\"} 1\n";
 const QUEUE = "pongd_queue_info{queue=\"0\",engine=\"wasm\",io=\"uring\"} 1\n";
@@ -416,9 +417,9 @@ describe("a server", () => {
     assert.equal(status, 1);
   });
 
-  test("TLS, where HTTP is spoken to it: one line that says to write https://", needsOpenssl, async () => {
+  test("TLS, where HTTP is spoken to it: one line that says to write https://", async () => {
     const folder = new Folder();
-    const server = createTlsServer(folder.certificate("IP:127.0.0.1"));
+    const server = createTlsServer(certificate("IP:127.0.0.1"));
     const address = await listening(server);
     const { status, stderr } = await top([address]);
     server.close();

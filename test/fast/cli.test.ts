@@ -1,4 +1,4 @@
-/** The command line as a process: one line on standard error, the documented status. None of it needs a device. */
+/** The command line: one line on standard error, the documented status. None of it needs a device. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,9 +10,14 @@ import { Linter } from "eslint";
 import { NEEDED_NODE } from "../../src/base/node-version.js";
 import { createProgram, withCommands } from "../../src/cli/program.js";
 import { source } from "../support/assembly.js";
+import { pongd } from "../support/commands.js";
 import { CLI } from "../support/netns.js";
 
-const pongd = (...args: string[]) => spawnSync(process.execPath, [CLI, ...args], { encoding: "utf8" });
+/** Runs pongd as a process of its own. */
+const started = (...args: string[]) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], { encoding: "utf8" });
+  return { status, stdout, stderr };
+};
 
 describe("usage: status 2 and one line", () => {
   for (const [args, message] of [
@@ -108,8 +113,8 @@ describe("usage: status 2 and one line", () => {
     [["device", "remove"], /missing required argument 'name'/],
     [["doctor", "who"], /"who" is not a prefix/],
   ] as const) {
-    test(args.join(" "), () => {
-      const { status, stdout, stderr } = pongd(...args);
+    test(args.join(" "), async () => {
+      const { status, stdout, stderr } = await pongd(...args);
       assert.match(stderr, message);
       assert.match(stderr, /^pongd: [^\n]*[^.\n]\n$/);
       assert.equal(stdout, "");
@@ -118,34 +123,43 @@ describe("usage: status 2 and one line", () => {
   }
 
   test("no command: the help, and status 2", () => {
-    const { status, stderr } = pongd();
+    const { status, stderr } = started();
     assert.match(stderr, /^Usage: pongd/);
     assert.equal(status, 2);
   });
+
+  for (const args of [["run"], ["rum"], ["replay", "/no/such/file", "-", "10.99.0.0/16"]]) {
+    test(`${args.join(" ")}: a process of its own says the same`, async () => {
+      assert.deepEqual(started(...args), await pongd(...args));
+    });
+  }
 });
 
 test("--version is the package's", () => {
   const { version } = JSON.parse(readFileSync(source("package.json"), "utf8")) as { version: string };
-  assert.equal(pongd("--version").stdout, `${version}\n`);
+  assert.equal(started("--version").stdout, `${version}\n`);
 });
 
 for (const names of [[], ["run"], ["device"], ["device", "create"], ["bench", "tun"]]) {
-  test(`pongd help ${names.join(" ")} is what --help of it is`, () => {
-    const { status, stdout, stderr } = pongd("help", ...names);
-    assert.equal(stdout, pongd(...names, "--help").stdout);
+  test(`pongd help ${names.join(" ")} is what --help of it is`, async () => {
+    const { status, stdout, stderr } = await pongd("help", ...names);
+    assert.equal(stdout, (await pongd(...names, "--help")).stdout);
     assert.match(stdout, new RegExp(`^Usage: ${["pongd", ...names].join(" ")} \\[options\\]`));
     assert.deepEqual([status, stderr], [0, ""]);
   });
 }
 
-test("help names the exit statuses, and every option", () => {
-  assert.match(pongd("--help").stdout, /0 done, 1 failure while running, 2 usage, 3 configuration, 4\npermission or missing device\.\n$/);
-  assert.match(pongd("--help").stdout, /replay \[options\] <in> <out> \[prefix\.\.\.\]/);
-  for (const option of ["--host-address", "--except", "--engine", "--ttl", "--ignore-echo"]) assert.ok(pongd("replay", "--help").stdout.includes(option), option);
-  const { status, stdout } = pongd("run", "--help");
-  for (const option of ["--device", "--mode", "--mac", "--no-routes", "--mtu", "--queues", "--host-address", "--engine", "--ttl", "--ignore-echo", "--listen", "--log-level", "--log-format", "--drop-privileges"]) {
-    assert.ok(stdout.includes(option), option);
-  }
+test("help names the exit statuses, and every option", async () => {
+  const { stdout: help } = started("--help");
+  assert.match(help, /0 done, 1 failure while running, 2 usage, 3 configuration, 4\npermission or missing device\.\n$/);
+  assert.match(help, /replay \[options\] <in> <out> \[prefix\.\.\.\]/);
+  const { stdout: replay } = await pongd("replay", "--help");
+  for (const option of ["--host-address", "--except", "--engine", "--ttl", "--ignore-echo"]) assert.ok(replay.includes(option), option);
+  const { status, stdout } = await pongd("run", "--help");
+  for (const option of [
+    "--device", "--mode", "--mac", "--no-routes", "--mtu", "--queues", "--host-address", "--engine", "--ttl", "--ignore-echo", "--listen",
+    "--log-level", "--log-format", "--drop-privileges",
+  ]) assert.ok(stdout.includes(option), option);
   assert.equal(status, 0);
 });
 
@@ -177,7 +191,7 @@ describe("with the log in JSON every line is JSON, from the first error on", () 
   }
 
   test("a flag wins over the file, and other commands have text", () => {
-    assert.match(pongd("run", "--config", json, "--log-format", "text").stderr, /^pongd: .*ttl is 7000/);
+    assert.match(started("run", "--config", json, "--log-format", "text").stderr, /^pongd: .*ttl is 7000/);
     assert.match(spawnSync(process.execPath, [CLI, "replay"], { encoding: "utf8", env: { ...process.env, ...env } }).stderr, /^pongd: /);
   });
 });
@@ -231,12 +245,12 @@ describe("help is laid out for the terminal that it is on", () => {
   }
 
   test("no terminal: 80 columns", () => {
-    const lines = pongd("run", "--help").stdout.split("\n");
+    const lines = started("run", "--help").stdout.split("\n");
     assert.equal(Math.max(...lines.map(({ length }) => length)), 80);
   });
 
-  test("the options of run stand under headings, and what takes no value has no default", () => {
-    const { stdout } = pongd("run", "--help");
+  test("the options of run stand under headings, and what takes no value has no default", async () => {
+    const { stdout } = await pongd("run", "--help");
     assert.deepEqual([...stdout.matchAll(/^(\w+):$/gm)].map(([, heading]) => heading), ["Arguments", "Options", "Device", "Answers", "Limits", "Web", "Log", "Examples"]);
     for (const command of commands) assert.doesNotMatch(printed(command, 80), /default:\s+false/, command.name());
   });
@@ -244,13 +258,13 @@ describe("help is laid out for the terminal that it is on", () => {
   test("the lines of an example that is too long are one command to a shell", () => {
     const [command] = commands.filter((each) => each.name() === "top");
     const [, example] = /(  pongd top https:[^]*)$/.exec(printed(command, 60)) ?? [];
-    const { stdout } = spawnSync("bash", ["-c", `pongd() { printf '%s\\n' "$@"; }\n${example}`], { encoding: "utf8", env: { HOME: "/home/ada" } });
+    const { stdout } = spawnSync("/bin/sh", ["-c", `pongd() { printf '%s\\n' "$@"; }\n${example}`], { encoding: "utf8", env: { HOME: "/home/ada" } });
     assert.deepEqual(stdout.trim().split("\n"), ["top", "https://admin@pong.example:7664", "--password-file", "/home/ada/.pongd-password", "--ca", "ca.pem"]);
   });
 });
 
-test("the stack is shown at --log-level debug alone", () => {
-  assert.match(pongd("run", "x", "--log-level", "debug").stderr, /\n {4}at /);
+test("the stack is shown at --log-level debug alone", async () => {
+  assert.match((await pongd("run", "x", "--log-level", "debug")).stderr, /\n {4}at /);
 });
 
 test("an empty variable is as if it were not there", () => {
@@ -259,9 +273,9 @@ test("an empty variable is as if it were not there", () => {
 });
 
 test("check --quiet says what is wrong, and nothing else", () => {
-  const right = pongd("check", "--quiet", source("deploy/pongd.yaml"));
+  const right = started("check", "--quiet", source("deploy/pongd.yaml"));
   assert.deepEqual([right.status, right.stdout, right.stderr], [0, "", ""]);
-  const wrong = pongd("check", "--quiet", source("package.json"));
+  const wrong = started("check", "--quiet", source("package.json"));
   assert.match(wrong.stderr, /^\S+package\.json:2:3: unknown key "name"/);
   assert.deepEqual([wrong.status, wrong.stdout], [3, ""]);
 });
@@ -274,7 +288,7 @@ test("nothing that a daemon or pongd top loads brings Node.js's own HTTP client"
 });
 
 test("doctor prints a line for each thing it looked at, and ends with 0 or 4", () => {
-  const { status, stdout, stderr } = pongd("doctor");
+  const { status, stdout, stderr } = started("doctor");
   for (const subject of [/Node\.js \d+/, /koffi/, /\/dev\/net\/tun/, /CAP_NET_ADMIN/, /IPv6/, /io_uring/]) assert.match(stdout, subject);
   assert.equal(status, stdout.includes("missing") ? 4 : 0);
   assert.equal(stderr, "");

@@ -1,24 +1,19 @@
 /** The configuration file: what it says, every way to be wrong with its place, and what wins over what. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import fc from "fast-check";
 import { load } from "js-yaml";
 import { SourceRoute, Unreachable } from "../../abi/tables.js";
 import { settingsOf } from "../../src/cli/settings.js";
 import { DEFAULTS, RELOADED } from "../../src/config/keys.js";
-import { readQuickly, type ConfigFile } from "../../src/config/reader.js";
-import { effective, needsRestart } from "../../src/config/merge.js";
-import { Places } from "../../src/config/places.js";
+import { needsRestart } from "../../src/config/merge.js";
 import { oddities, toDocument, toYaml } from "../../src/config/print.js";
 import { jsonSchema } from "../../src/config/schema.js";
 import { DEFAULT_ANSWERS, DEFAULT_POLICY } from "../../src/prefix/policy.js";
 import { EXIT } from "../../src/base/failure.js";
 import { source } from "../support/assembly.js";
-import { parsed, read, refusal, withFile } from "../support/config.js";
-import { CLI } from "../support/netns.js";
+import { parsed, read, refusal } from "../support/config.js";
 
 const P = "prefixes: [10.99.0.0/16]\n";
 const validate = new Ajv2020({ strict: true, allErrors: true, allowUnionTypes: true }).compile(jsonSchema());
@@ -137,10 +132,6 @@ describe("a file that is wrong: every error with its line and column, and what w
 
   test("deeper than any stack", () => {
     assert.match(refusal("[".repeat(100_000))?.lines[0] ?? "", /^FILE:\d+:\d+: /);
-  });
-
-  test("a map of very many keys that are unknown is as quickly refused as read", () => {
-    assert.equal(refusal(Array.from({ length: 30_000 }, (_, i) => `k${i}: 1\n`).join(""))?.lines.length, 21);
   });
 
   test("not UTF-8: where", () => {
@@ -309,47 +300,7 @@ describe("flags win over environment, over the file, over defaults", () => {
   });
 });
 
-/** Documents that the schema allows. */
-const documents = (() => {
-  const prefix = fc.oneof(
-    fc.tuple(fc.integer({ min: 1, max: 126 }), fc.nat(255)).map(([a, b]) => `${a}.${b}.0.0/16`),
-    fc.tuple(fc.nat(0xffff), fc.nat(0xffff)).map(([a, b]) => `2001:db8:${a.toString(16)}:${b.toString(16)}::/64`),
-  );
-  const LISTEN = [":1", "[::1]:2", "localhost:3", "127.0.0.1:4", "[fe80::1%lo]:2", "unix:/run/a b"];
-  const answer = fc.subarray(["echo", "timestamp", "unreachable"]);
-  const ttl = fc.integer({ min: 1, max: 255 });
-  const limit = fc.oneof(fc.constant("none"), fc.record({ rate: fc.double({ min: 0.001, max: 1e9, noNaN: true }), burst: fc.double({ min: 1, max: 1e9, noNaN: true }) }, { requiredKeys: ["rate"] }));
-  const name = fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }).filter((text) => /^[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u.test(text));
-  const mode = fc.constantFrom("on", "silent", "off");
-  const entry = (text: string) => fc.oneof(fc.constant(text), fc.record({ prefix: fc.constant(text), name, answer, ttl, rate_limit: limit, comment: name }, { requiredKeys: ["prefix"] }));
-  return fc.uniqueArray(prefix, { minLength: 1, maxLength: 5 }).chain((prefixes) => fc.record({
-    device: fc.record({
-      name: fc.stringMatching(/^[!-$&-.0-9;-~]{3,15}$/), mode: fc.constantFrom("tun", "tap"), mtu: fc.oneof(fc.constant("auto"), fc.integer({ min: 1280, max: 65521 })),
-      queues: fc.oneof(fc.constant("auto"), fc.integer({ min: 1, max: 256 })), routes: fc.boolean(), host_address: fc.constant("none"),
-    }, { requiredKeys: [] }),
-    io: fc.constantFrom("auto", "uring", "readwrite"), spin: fc.nat(1_000_000), reassembly: fc.nat(1024), listen: fc.oneof(fc.constantFrom(...LISTEN), fc.subarray(LISTEN, { minLength: 1 })),
-    log: fc.record({ level: fc.constantFrom("debug", "info", "warn", "error"), format: fc.constantFrom("text", "json") }, { requiredKeys: [] }),
-    privileges: fc.constantFrom("keep", "drop"), answer, ttl, unreachable: fc.oneof(mode, fc.record({ udp: mode, other: mode }, { requiredKeys: [] })),
-    source_route: fc.constantFrom("drop", "reverse"), rate_limit: limit, source_rate_limit: limit,
-    prefixes: fc.tuple(...prefixes.map(entry)), except: fc.constant(prefixes.slice(0, 2).map((text) => text.replace("/16", "/24").replace("/64", "/80"))),
-  }, { requiredKeys: ["prefixes"] }));
-})();
-
 describe("what pongd check prints", () => {
-  test("read again, it is the same configuration, and printed again the same text; JSON is YAML", () => {
-    fc.assert(fc.property(documents, (document) => {
-      const first = read(JSON.stringify(document));
-      const text = toYaml(toDocument(first));
-      const again = read(text);
-      // The host's addresses and where it listens are printed as they were chosen, and are then as if they had been asked for.
-      const options = { ...first.options, hostAddressGiven: first.options.hostAddresses.length > 0, listenGiven: true };
-      assert.deepEqual(again.options, options);
-      assert.equal(toYaml(toDocument(again)), text);
-      assert.deepEqual(read(JSON.stringify(toDocument(first))).options, options);
-      assert.ok(validate(JSON.parse(JSON.stringify(toDocument(first)))), JSON.stringify(validate.errors));
-    }), { numRuns: 200 });
-  });
-
   test("every key that there is, defaults filled in; of a prefix what differs", () => {
     const text = toYaml(toDocument(read("prefixes:\n  - { prefix: 10.99.0.0/16, name: lab, answer: [unreachable, timestamp, echo], ttl: 64 }\n  - { prefix: 10.99.7.0/24, name: \"7\", answer: [], rate_limit: { rate: 5 } }\n")));
     const printed = load(text) as Record<string, Record<string, unknown>>;
@@ -368,39 +319,6 @@ describe("what pongd check prints", () => {
     assert.deepEqual(odd(`${P}except: [10.99.0.0/17, 10.99.128.0/17]\n`), ["prefix 10.99.0.0/16 has no address left: exceptions and longer prefixes take them all"]);
     assert.deepEqual(odd(`${P}answer: []\n`), ["no prefix answers anything"]);
     assert.deepEqual(odd(`${P}spin: 5\nio: readwrite\n`), ["spin does nothing with io: readwrite"]);
-  });
-});
-
-describe("the two readers of YAML", () => {
-  const places = (text: string) => new Places(text);
-
-  test("read configurations alike, in JSON's form and in pongd's own", () => {
-    fc.assert(fc.property(documents, (document) => {
-      for (const text of [JSON.stringify(document), JSON.stringify(document, null, 2), toYaml(document)]) {
-        const { faults, value } = places(text);
-        assert.deepEqual(faults, []);
-        assert.deepEqual(value, readQuickly(text));
-      }
-    }), { numRuns: 200 });
-  });
-
-  test("read every scalar alike, whatever it looks like", () => {
-    const looks = fc.oneof(
-      fc.stringMatching(/^[-+.0-9a-fox_:e~]{1,12}$/), fc.string({ unit: "binary-ascii", maxLength: 12 }).filter((text) => !text.includes("\r")),
-      fc.constantFrom("yes", "No", "on", "OFF", "null", "~", "True", "0o17", "017", "0x1F", "1_000", "1:30", ".5", "5.", "1e3", "-.inf", ".NaN", "2001-01-01", "<<", "=", "0b1", "+1", "-0"),
-    );
-    fc.assert(fc.property(looks, fc.constantFrom("", "'", "\""), (scalar, quote) => {
-      for (const text of [`a: ${quote}${scalar}${quote}\n`, `- ${quote}${scalar}${quote}\n`, `%YAML 1.1\n---\na: ${scalar}\n`]) {
-        let fast: unknown;
-        try {
-          fast = readQuickly(text);
-        } catch {
-          continue;
-        }
-        const { faults, value } = places(text);
-        if (faults.length === 0) assert.deepEqual(value, fast, JSON.stringify(text));
-      }
-    }), { numRuns: 3000 });
   });
 });
 
@@ -428,110 +346,9 @@ describe("the JSON Schema", () => {
     }
   });
 
-  test("allows what pongd does", () => {
-    fc.assert(fc.property(documents, (document) => {
-      assert.ok(validate(JSON.parse(JSON.stringify(document))), JSON.stringify(validate.errors));
-    }), { numRuns: 200 });
-  });
-
   for (const text of ["lisen: 1", "device: { mtu: 67 }", "ttl: x", "answer: [ping]", "prefixes: [7]", "prefixes: [{ name: x }]", "prefixes: [ten]", "rate_limit: { burst: 1 }", "device: { name: a/b }", "engine: rust"]) {
     test(`refuses ${text}`, () => {
       assert.equal(allowed(text), false);
-    });
-  }
-});
-
-describe("100,000 prefixes", () => {
-  const COUNT = 100_000;
-  const address = (i: number) => `10.${i >> 16}.${i >> 8 & 255}.${i & 255}/32`;
-  for (const [form, line] of [
-    ["texts", (i: number) => `  - ${address(i)}\n`],
-    ["maps in one line", (i: number) => `  - { prefix: ${address(i)} }\n`],
-    ["maps", (i: number) => `  - prefix: ${address(i)}\n`],
-    ["IPv6", (i: number) => `  - 2001:db8:${(i >> 8).toString(16)}:${(i & 255).toString(16)}::/64\n`],
-  ] as const) {
-    test(`as ${form}: read without the reader that knows places`, () => {
-      withFile(`prefixes:\n${Array.from({ length: COUNT }, (_, i) => line(i)).join("")}`, (name) => {
-        const script = "const { createRequire } = await import('node:module'); const { ConfigFile } = await import(process.argv[1]); const { effective } = await import(process.argv[2]);"
-          + "const { options } = effective({ values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: '' }, new ConfigFile(process.argv[3]));"
-          + "const slow = Object.keys(createRequire(import.meta.url).cache).filter((path) => /[/]yaml[/]|places/.test(path)); console.log(JSON.stringify([options.serving.prefixes.length, slow]));";
-        const url = (path: string) => new URL(path, import.meta.url).href;
-        const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script, url("../../src/config/reader.js"), url("../../src/config/merge.js"), name], { encoding: "utf8" });
-        assert.equal(stderr, "");
-        assert.deepEqual(JSON.parse(stdout), [COUNT, []]);
-      });
-    });
-  }
-
-  test("one more is refused, with its place", () => {
-    const { lines } = refusal(`prefixes:\n${Array.from({ length: COUNT + 1 }, (_, i) => `- ${address(i)}\n`).join("")}`) ?? { lines: [] };
-    assert.deepEqual(lines, [`FILE:${COUNT + 2}:3: 100001 prefixes given; at most 100000 fit`]);
-  });
-});
-
-describe("pongd check", () => {
-  const pongd = (...args: string[]) => spawnSync(process.execPath, [CLI, ...args], { encoding: "utf8" });
-
-  test("prints the configuration; status 0", () => {
-    withFile(P, (name) => {
-      for (const { status, stdout, stderr } of [pongd("check", name), pongd("check", "--config", name)]) assert.deepEqual([status, stdout, stderr], [0, toYaml(toDocument(read(P))), ""]);
-      assert.deepEqual(JSON.parse(pongd("check", "--json", name).stdout), JSON.parse(JSON.stringify(toDocument(read(P)))));
-    });
-  });
-
-  test("or every error as it is; status 3; run says the same, and who speaks", () => {
-    withFile("ttl: 0\nprefixes: [10.99.0.1/16]\n", (name) => {
-      const lines = [`${name}:1:6: ttl is 0; expected a whole number from 1 to 255`, `${name}:2:12: prefix "10.99.0.1/16" has bits set beyond its length; did you mean 10.99.0.0/16?`];
-      const { status, stdout, stderr } = pongd("check", name);
-      assert.deepEqual([status, stdout, stderr], [3, "", lines.map((line) => `${line}\n`).join("")]);
-      const run = pongd("run", "--config", name);
-      assert.deepEqual([run.status, run.stdout, run.stderr], [3, "", lines.map((line) => `pongd: ${line}\n`).join("")]);
-    });
-  });
-
-  test("-: reads standard input, once", () => {
-    const check = (input: string) => spawnSync(process.execPath, [CLI, "check", "-"], { encoding: "utf8", input });
-    const right = check(P);
-    assert.deepEqual([right.status, right.stdout, right.stderr], [0, toYaml(toDocument(read(P))), ""]);
-    const wrong = check("ttl: 0\n");
-    assert.deepEqual([wrong.status, wrong.stderr], [3, "standard input:1:6: ttl is 0; expected a whole number from 1 to 255\n"]);
-    const run = pongd("run", "--config", "-");
-    assert.deepEqual([run.status, run.stderr], [2, "pongd: --config -: standard input cannot be read again for a reload; give a file\n"]);
-  });
-
-  test("says what is odd on standard error, and goes on", () => {
-    withFile(`${P}answer: []\n`, (name) => {
-      const { status, stderr } = pongd("check", name);
-      assert.deepEqual([status, stderr], [0, `${name}: no prefix answers anything\n`]);
-    });
-  });
-
-  for (const [file, message] of [["/no/such/file", /^\/no\/such\/file: cannot be read: ENOENT/], ["/", /^\/: cannot be read: EISDIR/]] as const) {
-    test(`${file} cannot be read: status 3`, () => {
-      const { status, stderr } = pongd("check", file);
-      assert.match(stderr, message);
-      assert.equal(status, 3);
-    });
-  }
-
-  test("--schema prints the JSON Schema", () => {
-    assert.deepEqual(JSON.parse(pongd("check", "--schema").stdout), JSON.parse(JSON.stringify(jsonSchema())));
-  });
-
-  for (const [args, message] of [
-    [["check"], /no file given; try: pongd check pongd\.yaml/],
-    [["check", ""], /'file'. It is empty: write a file's path, or leave it out/],
-    [["check", "a", "--config", "b"], /a file and --config are given; give one/],
-    [["run", "10.99.0.0/16", "--queue-fds", "x"], /--queue-fds <fds>.*It is for pongd's own use: leave it out/],
-    [["run", "10.99.0.0/16", "--rate-limit", "0"], /--rate-limit <limit>.*like 1000\/100; or none/],
-    [["run", "10.99.0.0/16", "--rate-limit", "5/0"], /like 1000\/100; or none/],
-    [["run", "10.99.0.0/16", "--source-rate-limit", "1/2/3"], /like 1000\/100; or none/],
-  ] as const) {
-    test(`${args.join(" ")}: status 2 and one line`, () => {
-      const { status, stderr } = pongd(...args);
-      assert.match(stderr, message);
-      assert.match(stderr, /^pongd: [^\n]*[^.\n]\n$/);
-      assert.equal(status, 2);
     });
   }
 });
@@ -544,12 +361,4 @@ test("what the documents show is what pongd reads", () => {
     assert.deepEqual(oddities(read(text)), []);
     assert.ok(validate(load(text)), JSON.stringify(validate.errors));
   }
-});
-
-test("as many things may be wrong as a file can hold: more than a call takes arguments", () => {
-  const many = 200_000;
-  const problems = Array.from({ length: many }, (_, i) => ({ path: ["prefixes", i], message: "wrong" }));
-  const file = { name: "many.yaml", document: { prefixes: [] }, problems, linesOf: (all: readonly unknown[]) => [`${all.length} are wrong`] } as unknown as ConfigFile;
-  assert.throws(() => effective({ values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: undefined }, file), /^Failure: 200000 are wrong$/);
-  assert.equal(new Places("a: 1\n".repeat(many)).faults.length, many - 1);
 });

@@ -5,8 +5,9 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent } from "node:https";
 import { after, afterEach, before, describe, test } from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { fingerprint, Folder, hash, needsOpenssl, type Pair } from "../support/certificates.js";
+import { fingerprint, Folder, hash } from "../support/certificates.js";
 import { ask, askHttp2, basic, closeServed, http2, served, type Asked } from "../support/served.js";
+import { certificate, type Pair } from "../support/x509.js";
 
 const PATHS = ["/", "/metrics", "/-/healthy", "/-/ready", "/nothing"];
 
@@ -56,13 +57,13 @@ describe("users", () => {
   });
 });
 
-describe("TLS", needsOpenssl, () => {
+describe("TLS", () => {
   const folder = new Folder();
   let authority: Pair, server: Pair, stranger: Pair;
   before(() => {
-    authority = folder.certificate("DNS:authority");
-    server = folder.certificate("DNS:localhost,IP:127.0.0.1", authority);
-    stranger = folder.certificate("DNS:one");
+    authority = certificate("DNS:authority");
+    server = certificate("DNS:localhost,IP:127.0.0.1", authority);
+    stranger = certificate("DNS:one");
     folder.writePair("server", server);
     folder.writePair("authority", authority);
   });
@@ -103,7 +104,7 @@ describe("TLS", needsOpenssl, () => {
   const ALLOWED = { NoClientCert: "none stranger ours", RequestClientCert: "none stranger ours", RequireAnyClientCert: "stranger ours", RequireClientCert: "stranger ours", VerifyClientCertIfGiven: "none ours", RequireAndVerifyClientCert: "ours" };
   for (const [type, allowed] of Object.entries(ALLOWED)) {
     test(`client_auth_type ${type} is for ${allowed}`, async () => {
-      const ours = folder.certificate("DNS:one", authority);
+      const ours = certificate("DNS:one", authority);
       const { url } = await served({ web: web(`client_auth_type: ${type}${type === "NoClientCert" ? "" : "\n  client_ca_file: authority.crt"}`) });
       for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
         for (const [who, client] of Object.entries({ none: undefined, stranger, ours })) {
@@ -118,11 +119,11 @@ describe("TLS", needsOpenssl, () => {
     for (const [names, expected] of [
       ["DNS:one", 200], ["DNS:two,DNS:one", 200], ["IP:192.0.2.1", 200], ["IP:2001:db8::1", 200], ["URI:spiffe://a/b", 200], ["email:a@example.org", 200],
       ["DNS:two", "refused"], ["DNS:one.example", "refused"], ["URI:one", 200], ["email:one@example.org", "refused"], ["IP:192.0.2.2", "refused"],
-    ] as const) assert.equal(await outcome(url, { client: folder.certificate(names, authority) }), expected, names);
+    ] as const) assert.equal(await outcome(url, { client: certificate(names, authority) }), expected, names);
   });
 
   test("a resumed session is the client that it was, and none outlives the authority that vouched for it", async () => {
-    const ours = folder.certificate("DNS:one", authority);
+    const ours = certificate("DNS:one", authority);
     const policy = (ca: string) => web(`client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ${ca}\n  client_allowed_sans: [one]`);
     const { url, port } = await served({ web: policy("authority.crt") });
     const session = new Promise<Buffer>((resolve, reject) => {
@@ -171,7 +172,7 @@ describe("TLS", needsOpenssl, () => {
   });
 
   test("a certificate changes while it is served: new connections see the new one, and those that are there go on", async () => {
-    const [first, second, third] = [server, folder.certificate("DNS:localhost,IP:127.0.0.1", authority), folder.certificate("DNS:localhost,IP:127.0.0.1", authority)];
+    const [first, second, third] = [server, certificate("DNS:localhost,IP:127.0.0.1", authority), certificate("DNS:localhost,IP:127.0.0.1", authority)];
     const { url, log } = await served({ web: web("") });
     const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: authority.cert });
     const session = await http2(url, authority.cert);

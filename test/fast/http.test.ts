@@ -11,7 +11,7 @@ import { serve } from "../../src/web/server.js";
 import { createRegistry } from "../../src/telemetry/metrics.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { serveLocally } from "../support/served.js";
-import "../support/process.ts";
+import "../support/process.js";
 
 const events = new Events(() => undefined);
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { reloading, serviceManager } from "../../src/sys/notify.js";
 import { NotifySocket } from "../support/notified.js";
-import "../support/process.ts";
+import "../support/process.js";
 
 const unexpected = (why: string) => { throw new Error(why); };
 

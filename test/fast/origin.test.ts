@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { after, afterEach, describe, test } from "node:test";
-import { Folder, needsOpenssl } from "../support/certificates.js";
+import { Folder } from "../support/certificates.js";
 import { ask, askHttp2, closeServed, http2, served } from "../support/served.js";
+import { certificate } from "../support/x509.js";
 
 const FORBIDDEN = "Forbidden: sent by a page of another site\n";
 
@@ -62,13 +63,13 @@ describe("a reload", () => {
   }
 });
 
-describe("a reload over TLS", needsOpenssl, () => {
+describe("a reload over TLS", () => {
   const folder = new Folder();
   afterEach(closeServed);
   after(() => folder.remove());
 
   test("is for pages of the same origin by HTTPS, over HTTP/1.1 as over HTTP/2, where :authority is the host", async () => {
-    const pair = folder.certificate("DNS:localhost,IP:127.0.0.1");
+    const pair = certificate("DNS:localhost,IP:127.0.0.1");
     folder.writePair("server", pair);
     const web = folder.write("web.yml", "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n");
     const { server: { url, port }, reloads } = await counting(web);

@@ -6,7 +6,7 @@ import { connect, type AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import { Events, MAX_LISTENERS } from "../../src/web/events.js";
 import { serveLocally, type LocalServer } from "../support/served.js";
-import "../support/process.ts";
+import "../support/process.js";
 
 /** Runs with a server whose events are what `make` returns, as often as it can. */
 async function withServer(make: () => unknown, body: (http: LocalServer, events: Events) => Promise<void>): Promise<void> {

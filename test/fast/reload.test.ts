@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { pino } from "pino";
 import { serviceManager } from "../../src/sys/notify.js";
 import { Reloads } from "../../src/daemon/reload.js";
-import "../support/process.ts";
+import "../support/process.js";
 
 const manager = () => serviceManager(() => undefined);
 const silent = pino({ level: "silent" });

@@ -97,7 +97,7 @@ class Kernel {
   }
 
   get free(): number[] {
-    return Array.from({ length: this.word(FREE_COUNT) }, (_, i) => this.word(FREE + 4 * i));
+    return [...new Int32Array(this.view.buffer, FREE, this.word(FREE_COUNT))];
   }
 
   descriptors(at: number, count: number): [slot: number, length: number][] {

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { PREFIX_REPLIES } from "../../abi/counters.ts";
-import { EXIT } from "../../src/base/failure.ts";
-import { parsePrefix, serving } from "../../src/prefix/prefixes.ts";
-import { createRegistry } from "../../src/telemetry/metrics.ts";
-import { source } from "../support/assembly.ts";
+import { PREFIX_REPLIES } from "../../abi/counters.js";
+import { EXIT } from "../../src/base/failure.js";
+import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
+import { createRegistry } from "../../src/telemetry/metrics.js";
+import { source } from "../support/assembly.js";
 
 test("docs/reference.md has every metric with its labels, and no other", async () => {
   const counters = new Float64Array(PREFIX_REPLIES + 1);

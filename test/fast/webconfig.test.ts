@@ -9,9 +9,10 @@ import { RateLimiter } from "../../src/web/ratelimiter.js";
 import { readWebConfig, WebFile, type WebConfig } from "../../src/web/webconfig.js";
 import { CIPHERS, durationMs } from "../../src/web/webschema.js";
 import { source } from "../support/assembly.js";
-import { Folder, needsOpenssl, type Pair } from "../support/certificates.js";
+import { Folder } from "../support/certificates.js";
 import { CLI } from "../support/netns.js";
 import { read } from "../support/config.js";
+import { certificate, type Pair } from "../support/x509.js";
 
 const HASH = "$2y$10$qRTBuFoULoYNA7AQ/F3ck.trZBPyjV64.oA4ZsSBCIWvXuvQlQTuu";
 const TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
@@ -22,13 +23,13 @@ function indent(text: string): string {
   return text.trim().replaceAll("\n", "\n    ");
 }
 
-describe("a web configuration", needsOpenssl, () => {
+describe("a web configuration", () => {
   const folder = new Folder();
   let server: Pair;
   let other: Pair;
   before(() => {
-    server = folder.certificate("DNS:localhost,IP:127.0.0.1");
-    other = folder.certificate("DNS:other");
+    server = certificate("DNS:localhost,IP:127.0.0.1");
+    other = certificate("DNS:other");
     folder.writePair("server", server);
     folder.writePair("other", other);
     folder.write("junk", "junk\n");

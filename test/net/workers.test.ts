@@ -16,6 +16,8 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
 
   test("one of two is killed under load: nothing is lost but what was with it, no counter goes back, every packet is counted once", async () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
+    // All of the pings: however long a busy machine takes to start a worker, none is lost in the queue.
+    await ns.ok("ip", "link", "set", "pong0", "txqueuelen", "10000");
     const pings = Promise.all(flows.map((last) => ns.ok("ping", "-q", "-i", "0.004", "-c", "1000", `10.99.1.${last}`)));
     const under = await pongd.until((metrics) => sum(metrics, "pongd_replies_total") > 400);
     for (const queue of [0, 1]) assert.ok((under.get(`pongd_packets_received_total{queue="${queue}"}`) ?? 0) > 0, `queue ${queue} has flows`);
@@ -27,9 +29,10 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
       return metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === 1;
     });
     await killed;
-    const lost = (await pings).map((said) => 1000 - Number(/ (\d+) received/.exec(said)?.[1]));
-    assert.ok(lost.reduce((a, b) => a + b) <= BATCH, `no more is lost than what was with the worker: ${lost.join(", ")}`);
-    const metrics = await pongd.metrics();
+    await pings;
+    // As pongd counts it: a ping that gets no time itself misses replies that have come.
+    const metrics = await pongd.until((metrics) => sum(metrics, "pongd_replies_total") >= 1000 * flows.length - BATCH);
+    assert.equal(sum(metrics, "pongd_device_tx_dropped_total"), 0);
     assert.equal(metrics.get("pongd_worker_restarts_total{queue=\"0\"}"), 0);
     assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"));
     assert.match(pongd.stderr, /^\S+ error the worker of queue 1 died: .*; it is started again queue=1\n$/);

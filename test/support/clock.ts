@@ -1,14 +1,19 @@
 /**
- * A wall clock that is set, for every thread of the process: `node --import clock.js` with PONGD_TEST_CLOCK="AT MS", where AT is an instant of
- * the monotonic clock in ns, and MS what it is set forward by then. (This machine's own clock is everybody's.) A worker begins here, too.
+ * A wall clock that is set, for every thread of the process: `node --import clock.js` with PONGD_TEST_CLOCK="MS FILE", which sets it forward
+ * by MS milliseconds as soon as there is a file of that name. (This machine's own clock is everybody's.) A worker begins here, too.
  */
+import { existsSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
-import { argv, env, hrtime } from "node:process";
+import { argv, env } from "node:process";
 import threads, { type WorkerOptions } from "node:worker_threads";
 
-const [at, ms] = (env.PONGD_TEST_CLOCK ?? "0 0").split(" ").map(Number);
+const [, ms, file] = /^(-?\d+) (.*)$/.exec(env.PONGD_TEST_CLOCK ?? "") ?? ["", "0", ""];
 const real = Date.now;
-Date.now = () => Number(hrtime.bigint()) < at ? real() : real() + ms;
+let isSet = false;
+Date.now = () => {
+  isSet ||= existsSync(file);
+  return isSet ? real() + Number(ms) : real();
+};
 
 if (threads.isMainThread) {
   threads.Worker = class extends threads.Worker {

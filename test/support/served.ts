@@ -11,8 +11,8 @@ import { Events } from "../../src/web/events.js";
 import type { Backend } from "../../src/web/routes.js";
 import { serve, type HttpServer, type ServeOptions } from "../../src/web/server.js";
 import { WebFile } from "../../src/web/webconfig.js";
-import type { Pair } from "./certificates.js";
 import "./process.js";
+import type { Pair } from "./x509.js";
 
 /** A registry whose text is what `text` says. */
 export class Says extends Registry {

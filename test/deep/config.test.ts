@@ -1,0 +1,133 @@
+/** Configuration files at random, read and printed and read again by either reader of YAML, and files as large as they may be. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { describe, test } from "node:test";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import fc from "fast-check";
+import { readQuickly, type ConfigFile } from "../../src/config/reader.js";
+import { effective } from "../../src/config/merge.js";
+import { Places } from "../../src/config/places.js";
+import { toDocument, toYaml } from "../../src/config/print.js";
+import { jsonSchema } from "../../src/config/schema.js";
+import { read, refusal, withFile } from "../support/config.js";
+
+const validate = new Ajv2020({ strict: true, allErrors: true, allowUnionTypes: true }).compile(jsonSchema());
+
+/** Documents that the schema allows. */
+const documents = (() => {
+  const prefix = fc.oneof(
+    fc.tuple(fc.integer({ min: 1, max: 126 }), fc.nat(255)).map(([a, b]) => `${a}.${b}.0.0/16`),
+    fc.tuple(fc.nat(0xffff), fc.nat(0xffff)).map(([a, b]) => `2001:db8:${a.toString(16)}:${b.toString(16)}::/64`),
+  );
+  const LISTEN = [":1", "[::1]:2", "localhost:3", "127.0.0.1:4", "[fe80::1%lo]:2", "unix:/run/a b"];
+  const answer = fc.subarray(["echo", "timestamp", "unreachable"]);
+  const ttl = fc.integer({ min: 1, max: 255 });
+  const limit = fc.oneof(fc.constant("none"), fc.record({ rate: fc.double({ min: 0.001, max: 1e9, noNaN: true }), burst: fc.double({ min: 1, max: 1e9, noNaN: true }) }, { requiredKeys: ["rate"] }));
+  const name = fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }).filter((text) => /^[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u.test(text));
+  const mode = fc.constantFrom("on", "silent", "off");
+  const entry = (text: string) => fc.oneof(fc.constant(text), fc.record({ prefix: fc.constant(text), name, answer, ttl, rate_limit: limit, comment: name }, { requiredKeys: ["prefix"] }));
+  return fc.uniqueArray(prefix, { minLength: 1, maxLength: 5 }).chain((prefixes) => fc.record({
+    device: fc.record({
+      name: fc.stringMatching(/^[!-$&-.0-9;-~]{3,15}$/), mode: fc.constantFrom("tun", "tap"), mtu: fc.oneof(fc.constant("auto"), fc.integer({ min: 1280, max: 65521 })),
+      queues: fc.oneof(fc.constant("auto"), fc.integer({ min: 1, max: 256 })), routes: fc.boolean(), host_address: fc.constant("none"),
+    }, { requiredKeys: [] }),
+    io: fc.constantFrom("auto", "uring", "readwrite"), spin: fc.nat(1_000_000), reassembly: fc.nat(1024), listen: fc.oneof(fc.constantFrom(...LISTEN), fc.subarray(LISTEN, { minLength: 1 })),
+    log: fc.record({ level: fc.constantFrom("debug", "info", "warn", "error"), format: fc.constantFrom("text", "json") }, { requiredKeys: [] }),
+    privileges: fc.constantFrom("keep", "drop"), answer, ttl, unreachable: fc.oneof(mode, fc.record({ udp: mode, other: mode }, { requiredKeys: [] })),
+    source_route: fc.constantFrom("drop", "reverse"), rate_limit: limit, source_rate_limit: limit,
+    prefixes: fc.tuple(...prefixes.map(entry)), except: fc.constant(prefixes.slice(0, 2).map((text) => text.replace("/16", "/24").replace("/64", "/80"))),
+  }, { requiredKeys: ["prefixes"] }));
+})();
+
+test("what pongd check prints, read again, is the same configuration, and printed again the same text; JSON is YAML", () => {
+  fc.assert(fc.property(documents, (document) => {
+    const first = read(JSON.stringify(document));
+    const text = toYaml(toDocument(first));
+    const again = read(text);
+    // The host's addresses and where it listens are printed as they were chosen, and are then as if they had been asked for.
+    const options = { ...first.options, hostAddressGiven: first.options.hostAddresses.length > 0, listenGiven: true };
+    assert.deepEqual(again.options, options);
+    assert.equal(toYaml(toDocument(again)), text);
+    assert.deepEqual(read(JSON.stringify(toDocument(first))).options, options);
+    assert.ok(validate(JSON.parse(JSON.stringify(toDocument(first)))), JSON.stringify(validate.errors));
+  }), { numRuns: 200 });
+});
+
+describe("the two readers of YAML", () => {
+  const places = (text: string) => new Places(text);
+
+  test("read configurations alike, in JSON's form and in pongd's own", () => {
+    fc.assert(fc.property(documents, (document) => {
+      for (const text of [JSON.stringify(document), JSON.stringify(document, null, 2), toYaml(document)]) {
+        const { faults, value } = places(text);
+        assert.deepEqual(faults, []);
+        assert.deepEqual(value, readQuickly(text));
+      }
+    }), { numRuns: 200 });
+  });
+
+  test("read every scalar alike, whatever it looks like", () => {
+    const looks = fc.oneof(
+      fc.stringMatching(/^[-+.0-9a-fox_:e~]{1,12}$/), fc.string({ unit: "binary-ascii", maxLength: 12 }).filter((text) => !text.includes("\r")),
+      fc.constantFrom("yes", "No", "on", "OFF", "null", "~", "True", "0o17", "017", "0x1F", "1_000", "1:30", ".5", "5.", "1e3", "-.inf", ".NaN", "2001-01-01", "<<", "=", "0b1", "+1", "-0"),
+    );
+    fc.assert(fc.property(looks, fc.constantFrom("", "'", "\""), (scalar, quote) => {
+      for (const text of [`a: ${quote}${scalar}${quote}\n`, `- ${quote}${scalar}${quote}\n`, `%YAML 1.1\n---\na: ${scalar}\n`]) {
+        let fast: unknown;
+        try {
+          fast = readQuickly(text);
+        } catch {
+          continue;
+        }
+        const { faults, value } = places(text);
+        if (faults.length === 0) assert.deepEqual(value, fast, JSON.stringify(text));
+      }
+    }), { numRuns: 3000 });
+  });
+});
+
+test("the JSON Schema allows what pongd does", () => {
+  fc.assert(fc.property(documents, (document) => {
+    assert.ok(validate(JSON.parse(JSON.stringify(document))), JSON.stringify(validate.errors));
+  }), { numRuns: 200 });
+});
+
+describe("100,000 prefixes", () => {
+  const COUNT = 100_000;
+  const address = (i: number) => `10.${i >> 16}.${i >> 8 & 255}.${i & 255}/32`;
+  for (const [form, line] of [
+    ["texts", (i: number) => `  - ${address(i)}\n`],
+    ["maps in one line", (i: number) => `  - { prefix: ${address(i)} }\n`],
+    ["maps", (i: number) => `  - prefix: ${address(i)}\n`],
+    ["IPv6", (i: number) => `  - 2001:db8:${(i >> 8).toString(16)}:${(i & 255).toString(16)}::/64\n`],
+  ] as const) {
+    test(`as ${form}: read without the reader that knows places`, () => {
+      withFile(`prefixes:\n${Array.from({ length: COUNT }, (_, i) => line(i)).join("")}`, (name) => {
+        const script = "const { createRequire } = await import('node:module'); const { ConfigFile } = await import(process.argv[1]); const { effective } = await import(process.argv[2]);"
+          + "const { options } = effective({ values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: '' }, new ConfigFile(process.argv[3]));"
+          + "const slow = Object.keys(createRequire(import.meta.url).cache).filter((path) => /[/]yaml[/]|places/.test(path)); console.log(JSON.stringify([options.serving.prefixes.length, slow]));";
+        const url = (path: string) => new URL(path, import.meta.url).href;
+        const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script, url("../../src/config/reader.js"), url("../../src/config/merge.js"), name], { encoding: "utf8" });
+        assert.equal(stderr, "");
+        assert.deepEqual(JSON.parse(stdout), [COUNT, []]);
+      });
+    });
+  }
+
+  test("one more is refused, with its place", () => {
+    const { lines } = refusal(`prefixes:\n${Array.from({ length: COUNT + 1 }, (_, i) => `- ${address(i)}\n`).join("")}`) ?? { lines: [] };
+    assert.deepEqual(lines, [`FILE:${COUNT + 2}:3: 100001 prefixes given; at most 100000 fit`]);
+  });
+});
+
+test("a map of very many keys that are unknown is as quickly refused as read", () => {
+  assert.equal(refusal(Array.from({ length: 30_000 }, (_, i) => `k${i}: 1\n`).join(""))?.lines.length, 21);
+});
+
+test("as many things may be wrong as a file can hold: more than a call takes arguments", () => {
+  const many = 200_000;
+  const problems = Array.from({ length: many }, (_, i) => ({ path: ["prefixes", i], message: "wrong" }));
+  const file = { name: "many.yaml", document: { prefixes: [] }, problems, linesOf: (all: readonly unknown[]) => [`${all.length} are wrong`] } as unknown as ConfigFile;
+  assert.throws(() => effective({ values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: undefined }, file), /^Failure: 200000 are wrong$/);
+  assert.equal(new Places("a: 1\n".repeat(many)).faults.length, many - 1);
+});

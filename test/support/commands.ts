@@ -1,0 +1,41 @@
+/**
+ * Command lines of pongd that need no process each: they run one after the other in one, which takes milliseconds instead of a fifth of a
+ * second. How pongd begins and ends as a process is tested with processes.
+ */
+import { fork, type ChildProcess } from "node:child_process";
+import { after } from "node:test";
+import { source } from "./assembly.js";
+import type { Ended } from "./execute.js";
+import "./process.js";
+
+/** How long a command may take before it is a failure: one that serves instead of ending. */
+const MAX_RUN_MS = 30_000;
+
+let child: ChildProcess | undefined;
+// It ends by itself then, so that what it ran through is counted by npm run coverage.
+after(() => { child?.disconnect(); });
+
+/**
+ * Runs `pongd` with these arguments. Each call has to wait for the one before.
+ * @throws Error where the process ends, or the command does not.
+ */
+export async function pongd(...args: string[]): Promise<Ended> {
+  const running = child ??= fork(source("build/test/support/execute.js"), { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  const command = `pongd ${args.join(" ")}`;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await new Promise<Ended>((resolve, reject) => {
+      running.once("message", resolve).once("error", reject);
+      running.once("exit", (code, signal) => { reject(new Error(`${command} ended its process: ${code ?? signal}`)); });
+      timer = setTimeout(() => { reject(new Error(`${command} does not end`)); }, MAX_RUN_MS);
+      running.send(args);
+    });
+  } catch (error) {
+    running.kill("SIGKILL");
+    child = undefined;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    for (const event of ["message", "error", "exit"]) running.removeAllListeners(event);
+  }
+}

@@ -1,0 +1,24 @@
+/** A process for commands.ts: each message of its parent's is a command line, and each answer what came of it. */
+import { execute } from "../../src/cli/execute.js";
+
+export interface Ended {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const written = { stdout: "", stderr: "" };
+for (const name of ["stdout", "stderr"] as const) {
+  process[name].write = (text: string | Uint8Array) => {
+    written[name] += String(text);
+    return true;
+  };
+}
+
+process.on("message", (args: string[]) => {
+  void execute(args).then(() => {
+    process.send?.({ status: Number(process.exitCode ?? 0), ...written } satisfies Ended);
+    process.exitCode = undefined;
+    written.stdout = written.stderr = "";
+  });
+});
