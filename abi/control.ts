@@ -107,5 +107,5 @@ export const SLOTS_REGISTERED = READ_ERROR + 4;
 /** u8[40]: options of a reply, kept here while its header still has those of the request. */
 export const REPLY_OPTIONS = SLOTS_REGISTERED + 4;
 
-/** Rounded up, so that the next area begins on a cache line of its own. */
+/** End of the control words, rounded up so that the counters begin on a cache line of their own. */
 export const CONTROL_END = (REPLY_OPTIONS + 40 + 63) & -64;

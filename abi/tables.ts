@@ -67,7 +67,7 @@ export const ANSWER_ERRORS = 1 << 10;
 /** Two bits each, an Unreachable: the treatment of UDP and of protocols that pongd does not speak. */
 export const UNREACHABLE_UDP_SHIFT = 12;
 export const UNREACHABLE_OTHER_SHIFT = 14;
-/** The prefix has a limit; the sources have one. */
+/** LIMIT_PREFIX: the prefix has a limit. LIMIT_SOURCE: the sources have one. */
 export const LIMIT_PREFIX = 1 << 16;
 export const LIMIT_SOURCE = 1 << 17;
 

@@ -1,4 +1,4 @@
-// The judge of IPv4, in steps: header and addresses, then what the datagram carries. Verdicts: judge.ts.
+// The judge of IPv4, in steps: header and addresses, then what the datagram carries. ../judge.ts has the verdicts.
 
 import { REASSEMBLIES } from "../../abi/control";
 import { Drop, IcmpError, Protocol } from "../../abi/counters";

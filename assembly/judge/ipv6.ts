@@ -1,4 +1,4 @@
-// The judge of IPv6, in steps: header and addresses, extension headers, message. Verdicts: judge.ts.
+// The judge of IPv6, in steps: header and addresses, extension headers, message. ../judge.ts has the verdicts.
 
 import { OWNER, PACKET_SIZE, REASSEMBLIES } from "../../abi/control";
 import { Drop, IcmpError, Protocol } from "../../abi/counters";

@@ -1,5 +1,5 @@
 // ARP, RFC 826 and RFC 5227: requests for addresses of the prefixes are answered, and nothing is learnt from them.
-// ethernet.ts explains the verdicts.
+// ../ethernet.ts has the verdicts.
 
 import { Drop, Protocol } from "../../abi/counters";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";

@@ -1,5 +1,5 @@
 // Neighbor discovery, RFC 4861 §7.1.1, §7.2.3, §7.2.4, §7.2.8: solicitations for addresses of the prefixes are answered
-// as a proxy does, which overrides nobody. Nothing is learnt from them. ethernet.ts explains the verdicts.
+// as a proxy does, which overrides nobody. Nothing is learnt from them. ../ethernet.ts has the verdicts.
 //
 // The answer to a multicast solicitation has the link-layer address option (§7.2.4). It goes to the frame's source if
 // the solicitation has no such option. The answer to a unicast solicitation has the option if the solicitation has it.

@@ -1,5 +1,5 @@
-// ICMP echo, timestamp and errors, RFC 792. Shapes alone. The caller knows that HEADER_LEN, or TIMESTAMP_LEN, bytes are
-// there.
+// ICMP echo, timestamp and errors, RFC 792. Shapes alone. The caller knows that HEADER_LEN bytes, or TIMESTAMP_LEN in a
+// timestamp, are there.
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1

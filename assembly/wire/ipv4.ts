@@ -1,5 +1,5 @@
-// IPv4 header, RFC 791 §3.1. Shapes alone: no decisions, no counters. The caller knows that MIN_HEADER_LEN bytes are
-// there.
+// IPv4 header, RFC 791 §3.1. Shapes alone: no decisions, no counters. The caller knows that MIN_HEADER_LEN bytes
+// are there.
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1

@@ -43,7 +43,7 @@ export async function openFile(path: string): Promise<Output> {
   }
 }
 
-/** Opens standard output. */
+/** Returns an output that writes to standard output as bytes come. */
 export function openStream(stream: Writable): Output {
   return {
     write: (bytes) => new Promise<void>((resolve, reject) => {

@@ -11,7 +11,7 @@ const ETHERTYPE_QINQ = 0x88a8;
 /** Returns the packet and any padding behind it; undefined if the frame carries no IP. */
 type ToPacket = (frame: Uint8Array) => Uint8Array | undefined;
 
-/** How to find the packet, by LINKTYPE_ value. */
+/** Functions that find the packet, by LINKTYPE_ value. */
 export const LINK_TYPES: ReadonlyMap<number, ToPacket> = new Map<number, ToPacket>([
   // LINKTYPE_ETHERNET: two addresses, the type.
   [1, (frame) => payload(frame, 12, 14)],

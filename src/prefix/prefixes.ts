@@ -131,7 +131,7 @@ export interface Misfit {
 }
 
 /**
- * Yields what is wrong with prefixes and exceptions taken together. Those that are invalid by themselves are undefined.
+ * Yields what is wrong with prefixes and exceptions taken together. An entry that is invalid by itself is undefined.
  */
 export function* misfits(
   prefixes: readonly (Prefix | undefined)[], exceptions: readonly (Prefix | undefined)[],
@@ -255,7 +255,7 @@ function parsePlain6(text: string): Plain | undefined {
   return { bytes, text: formatGroups(groups), end: at };
 }
 
-/** RFC 5952 §4.2: "::" replaces the longest run of zeros that is longer than one, and the first of several. */
+/** RFC 5952 §4.2: "::" replaces the longest run of zeros, the first of several, if it is longer than one. */
 function formatGroups(groups: readonly number[]): string {
   let start = 0;
   let longest = 1;

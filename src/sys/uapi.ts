@@ -25,7 +25,7 @@ export const ETH_MIN_MTU = 68;
 /** MTU of a device unless another one was asked for. */
 export const ETH_DATA_LEN = 1500;
 export const ETH_MAX_MTU = 65535;
-/** Bytes of an Ethernet header, by which a TAP device's maximum MTU is smaller. */
+/** Bytes of an Ethernet header. A TAP device's maximum MTU is smaller by these. */
 export const ETH_HLEN = 14;
 
 // <linux/ipv6.h>, <linux/ipv6_route.h>

@@ -10,7 +10,7 @@ export interface Link {
   readonly index: number;
   readonly name: string;
   readonly up: boolean;
-  /** Whether the link can carry packets. A link that is up but has no carrier cannot. */
+  /** Whether the link has a carrier. Without one it carries no packets, even if it is up. */
   readonly carrier: boolean;
   readonly mtu: number;
   /** IN6_ADDR_GEN_MODE_*; undefined where the link has no IPv6. */

@@ -3,7 +3,7 @@ import { Drop, Protocol } from "../../../abi/counters.js";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../../abi/tables.js";
 import type { Core, Responder } from "./core.js";
 
-// js.ts says why imported constants are defined anew.
+// ../js.ts says why imported constants are defined anew.
 const FIRST_OWNER = FIRST_PREFIX;
 const NO_PREFIX = NOBODY;
 const NO_HOST = INVALID;
@@ -18,7 +18,7 @@ const TYPES = 0;
 const OPERATION = 1;
 /**
  * First word of the sender's MAC address, which lies early (frame.ts). The IPv4 address is behind it, half in each of
- * the next two words. The target's addresses lie the same way.
+ * the next two words. The target's MAC address lies late, and its IPv4 address is one word.
  */
 const SENDER_MAC = 2;
 const SENDER = 3;

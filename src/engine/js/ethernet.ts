@@ -2,7 +2,7 @@
  * TAP mode in JavaScript; assembly/ethernet.ts draws a slot.
  *
  *  1. unwrap   frames become the packets that they carry, or are answered (arp.ts, neighbor.ts) or dropped at once
- *  2. js.ts    judges the packets
+ *  2. ../js.ts judges the packets
  *  3. wrap     replies become frames
  */
 import { FRAME_OFFSET, FREE_COUNT, QUEUED } from "../../../abi/control.js";
@@ -14,7 +14,7 @@ import type { Core } from "./core.js";
 import { createFrames } from "./frame.js";
 import { createNeighbor, isSolicitation } from "./neighbor.js";
 
-// js.ts says why imported constants are defined anew.
+// ../js.ts says why imported constants are defined anew.
 const RECEIVED_WORDS = RECEIVED / 4;
 const TO_SEND_WORDS = TO_SEND / 4;
 const FREE_WORDS = FREE / 4;

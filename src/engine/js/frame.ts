@@ -14,7 +14,7 @@
  */
 import { MAC, MAC_POLICY, MacPolicy } from "../../../abi/control.js";
 
-// js.ts says why imported constants are defined anew. An imported function costs as much, so the
+// ../js.ts says why imported constants are defined anew. An imported function costs as much, so the
 // predicates are closures too.
 const MAC_POLICY_WORD = MAC_POLICY / 4;
 /** Word index of the shared MAC address, which lies late. */

@@ -3,7 +3,7 @@ import { Drop, Protocol } from "../../../abi/counters.js";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../../abi/tables.js";
 import type { Core, Responder } from "./core.js";
 
-// js.ts says why imported constants are defined anew.
+// ../js.ts says why imported constants are defined anew.
 const FIRST_OWNER = FIRST_PREFIX;
 const NO_PREFIX = NOBODY;
 const NO_HOST = INVALID;
