@@ -1,6 +1,6 @@
 /**
- * Counters: f64 each, exact up to 2^53, and what Prometheus stores anyway. What follows are indices, in f64 units from
- * COUNTERS.
+ * Counters: each is an f64, exact up to 2^53, which is what Prometheus stores anyway. The constants between COUNTERS
+ * and COUNTERS_END are indices in f64 units from COUNTERS.
  */
 import { CONTROL_END } from "./control.ts";
 import { PREFIX_INDICES } from "./tables.ts";
@@ -13,12 +13,12 @@ export enum Counter {
   bytesSent,
   writeErrors,
   syscalls,
-  /** ICMP errors that were due, and above their rate. */
+  /** ICMP errors that were due but exceeded their rate. */
   errorsLimited,
-  /** A gauge: fragments that wait for the rest of their datagram. What becomes of that is counted for each of them. */
+  /** A gauge: fragments that wait for the rest of their datagram. Its verdict is then counted for each of them. */
   held,
 }
-/** Room for as many, as in each MAX_ below; test/fast/abi.test.ts says how many are left. */
+/** Room for counters, as in each MAX_ below; test/fast/abi.test.ts says how many places are left. */
 export const MAX_COUNTERS = 16;
 
 /** Replies by protocol; the member's name is the label's value. Counted at REPLIES + protocol. */
@@ -32,15 +32,15 @@ export const REPLIES = MAX_COUNTERS;
 export const MAX_PROTOCOLS = 8;
 
 /**
- * Why a packet was not answered; src/telemetry/reasons.ts has a sentence for each. The names are the metric's label
- * values: the kernel's skb_drop_reason in lower case (include/net/dropreason-core.h) where one fits, and ours where
- * none does. Counted at DROPPED + reason.
+ * Reasons why a packet was not answered; src/telemetry/reasons.ts has a sentence for each. The names are the metric's
+ * label values. Where the kernel's skb_drop_reason (include/net/dropreason-core.h) has one that fits, it is used in
+ * lower case. Counted at DROPPED + reason.
  */
 export enum Drop {
   pkt_too_small,
   ip_inhdr,
   ip_csum,
-  /** src/prefix/prefixes.ts lists them. */
+  /** src/prefix/prefixes.ts lists these addresses. */
   ip_invalid_dest,
   unhandled_proto,
   icmp_csum,
@@ -49,7 +49,7 @@ export enum Drop {
   ip_fragment,
   ip_options,
   unhandled_icmp_type,
-  /** RFC 1812 §4.3.3.6 asks for the option. */
+  /** RFC 1812 §4.3.3.6 asks for an option to ignore echo requests. */
   icmp_echo_ignored,
   no_socket,
   ip_noproto,
@@ -69,7 +69,7 @@ export enum Drop {
   arp_probe,
   /** RFC 5227 §2.3. */
   arp_announcement,
-  /** RFC 4861 §7.1.1, as the two after it. */
+  /** RFC 4861 §7.1.1, like the next two. */
   ipv6_ndisc_hop_limit,
   ipv6_ndisc_bad_code,
   ipv6_ndisc_bad_options,
@@ -87,13 +87,13 @@ export enum Drop {
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;
 
-/** Packets per batch, cumulative only at scrape: bucket i counts batches of 2^(i-1)+1 to 2^i packets. */
+/** Batches by size, made cumulative only at scrape: bucket i counts batches of 2^(i-1)+1 to 2^i packets. */
 export const BATCH_SIZES = DROPPED + MAX_DROPS;
 export const BATCH_BUCKETS = 9;
 
 /**
- * ICMP errors by what they say; the member's name is the label's value. Counted at ERRORS + error, and those of ICMPv6
- * at ERRORS6 + error.
+ * ICMP errors by meaning; the member's name is the label's value. ICMPv4 errors are counted at ERRORS + error,
+ * ICMPv6 errors at ERRORS6 + error.
  */
 export enum IcmpError {
   port_unreachable,
@@ -105,7 +105,7 @@ export const ERRORS = BATCH_SIZES + BATCH_BUCKETS;
 export const MAX_ERRORS = 8;
 export const ERRORS6 = ERRORS + MAX_ERRORS;
 
-/** Replies by prefix, at its index. */
+/** Replies by prefix. A prefix is counted at PREFIX_REPLIES + its index. */
 export const PREFIX_REPLIES = ERRORS6 + MAX_ERRORS;
 
 export const COUNTERS_END = COUNTERS + 8 * (PREFIX_REPLIES + PREFIX_INDICES);

@@ -1,21 +1,23 @@
-/** Slots, which hold a packet each, and the descriptors and the stack that say which is where. */
+/** Slots, which hold one packet each, and the descriptors and the stack that say where each slot is. */
 import { URING_END } from "./uring.ts";
 
-/** Most packets in one call of an engine's respond(). */
+/** Maximum number of packets in one call of an engine's respond(). */
 export const BATCH = 256;
-/** Slots in the pool: one batch being read while the last one's replies are still being written. */
+/** Slots in the pool: one batch can be read while the replies of the last one are still being written. */
 export const SLOTS = 512;
-/** A slot begins at a multiple of it, a cache line. What lies in a slot's first line is told from the slot by it. */
+/** Alignment of a slot, a cache line. Rounding down an address in the slot's first line gives the slot. */
 export const SLOT_ALIGN = 64;
 
-/** A descriptor: {u32 where a packet, or a frame, begins, u32 its length}. */
+/** A descriptor: {u32 address of a packet or frame, u32 its length}. */
 export const DESCRIPTOR_SIZE = 8;
-/** Descriptors [BATCH]: what was received. */
+/** Descriptors [BATCH]: received packets. */
 export const RECEIVED = URING_END;
-/** Descriptors [SLOTS]: what is to be sent. */
+/** Descriptors [SLOTS]: packets to send. */
 export const TO_SEND = RECEIVED + DESCRIPTOR_SIZE * BATCH;
 /** u32[SLOTS]: the free stack. */
 export const FREE = TO_SEND + DESCRIPTOR_SIZE * SLOTS;
 
-/** The first slot, on a page of its own. How long each is, the MTU says; the tables lie behind the last. */
+/**
+ * The first slot, on a page of its own. The length of a slot follows from the MTU. The tables lie behind the last slot.
+ */
 export const SLOT_BASE = (FREE + 4 * SLOTS + 4095) & -4096;

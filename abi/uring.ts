@@ -9,15 +9,15 @@ export const CQ_ENTRIES = 1024;
 export const SIZEOF_SQE = 64;
 export const SIZEOF_CQE = 16;
 
-/** struct io_rings, then the completion queue's entries; where each field is, the kernel says at set-up. */
+/** struct io_rings, followed by the completion queue's entries. The kernel says at set-up where each field is. */
 export const RINGS = (PATHS_END + 4095) & -4096;
-/** Room for it, in bytes. */
+/** Bytes of struct io_rings and the completion queue's entries. */
 export const RINGS_SIZE = 4096 + SIZEOF_CQE * CQ_ENTRIES;
 /** struct io_uring_sqe[SQ_ENTRIES]. */
 export const SQES = RINGS + RINGS_SIZE;
 
 export const URING_END = SQES + SIZEOF_SQE * SQ_ENTRIES;
 
-/** Registered files, by index. */
+/** Indices of the registered files. */
 export const QUEUE_FILE = 0;
 export const WAKE_FILE = 1;

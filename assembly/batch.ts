@@ -1,4 +1,4 @@
-// One batch: what the host calls.
+// One batch: the function that the host calls.
 
 import { MODE, Mode, NEXT_TABLE, QUEUED, TABLE } from "../abi/control";
 import { BATCH_SIZES, Counter } from "../abi/counters";
@@ -7,8 +7,8 @@ import { input } from "./input";
 import { add } from "./memory";
 
 /**
- * Judges the first `count` descriptors of RECEIVED, up to BATCH, at `now`, Unix time in milliseconds; returns how many
- * of TO_SEND it filled.
+ * Judges the first `count` descriptors of RECEIVED, at most BATCH. `now` is Unix time in milliseconds. Returns how many
+ * descriptors of TO_SEND it filled.
  */
 export function respond(count: u32, now: f64): u32 {
   store<u32>(TABLE, atomic.load<u32>(NEXT_TABLE));

@@ -2,15 +2,15 @@
 // memory: the one's complement sum does not depend on byte order (RFC 1071 §2 B), so nothing is swapped.
 
 /**
- * One's complement sum of `len` bytes at `p`, 8 and more, not folded: congruent to it modulo 0xffff, and 0 over zeros
- * alone.
+ * Returns the one's complement sum of `len` bytes at `p`, at least 8, unfolded: congruent to that sum modulo 0xffff,
+ * and 0 only if all bytes are zero.
  */
 export function sum(p: usize, len: u32): u64 {
   return ASC_FEATURE_SIMD ? sumSimd(p, len) : sumScalar(p, len);
 }
 
 /**
- * The same for an IPv4 header: `len` is a multiple of 4, 20 and more, and hardly ever more, so it needs no wide loop.
+ * Sums an IPv4 header as sum() does. `len` is a multiple of 4, at least 20 and rarely more, so no wide loop is needed.
  */
 export function sumHeader(p: usize, len: u32): u64 {
   let sum = sum20(p);
@@ -20,47 +20,47 @@ export function sumHeader(p: usize, len: u32): u64 {
   return sum;
 }
 
-/** The same for 20 bytes: a plain header, or a timestamp message. */
+/** Sums 20 bytes as sum() does: a header without options, or a timestamp message. */
 export function sum20(p: usize): u64 {
   return <u64>load<u32>(p) + <u64>load<u32>(p, 4) + <u64>load<u32>(p, 8) + <u64>load<u32>(p, 12)
     + <u64>load<u32>(p, 16);
 }
 
-/** The checksum of what has this sum without it. */
+/** Returns the checksum for data that has this sum without it. */
 export function checksum(sum: u64): u32 {
   const folded = <u32>(sum % 0xffff);
   return folded == 0 && sum != 0 ? 0 : folded ^ 0xffff;
 }
 
 /**
- * Whether what has this sum, its checksum included, folds to 0xffff: the checksum holds (RFC 1071 §1). Those are the
- * multiples of 0xffff but for 0. Times the inverse of 0xffff modulo 2^64, a multiple is its quotient, at most 2^64 /
- * 0xffff, and any other number is more (Granlund and Montgomery 1994, §9): one multiplication in place of two foldings.
- * Less 1, 0 is more as well.
+ * Returns whether a sum that includes the checksum folds to 0xffff, that is, whether the checksum holds (RFC 1071 §1).
+ * Such sums are the multiples of 0xffff other than 0. A multiple times the inverse of 0xffff modulo 2^64 gives its
+ * quotient, at most 2^64 / 0xffff. Any other number gives more (Granlund and Montgomery 1994, §9). So one
+ * multiplication replaces two foldings. Subtracting 1 makes 0 too large as well.
  */
 export function holds(sum: u64): bool {
   return sum * 0xfffefffefffeffff - 1 < 0x1000100010001;
 }
 
 /**
- * RFC 1624 §3, equation 3: the checksum after one 16-bit word under it changed. All three in the same byte order, or
- * the bytes of the word that changed, with zeros for the others.
+ * RFC 1624 §3, equation 3: returns the checksum after one 16-bit word under it changed. All three arguments are in the
+ * same byte order. They may also be the bytes of the word that changed, with zeros for the others.
  */
 export function update(checksum: u32, from: u32, to: u32): u32 {
   return fold((checksum ^ 0xffff) + (from ^ 0xffff) + to) ^ 0xffff;
 }
 
 /**
- * The halves of a word added with the end-around carry: a word plus itself with its halves exchanged has that in its
- * upper half.
+ * Adds the halves of a word with the end-around carry. A word plus itself with its halves exchanged
+ * has that sum in its upper half.
  */
 export function fold(sum: u32): u32 {
   return sum + rotl<u32>(sum, 16) >>> 16;
 }
 
-// `all` wraps modulo 2^32 in each lane and so does no harm: the upper words are summed apart, exactly, as 4,096 steps
-// (what a packet of 65,535 bytes takes) of up to 65,535 stay under 2^28, and what is left of `all` without them is the
-// sum of the lower words. That is one operation less a step than to widen the words.
+// `all` wraps modulo 2^32 in each lane, which does no harm. `upper` is the exact sum of the upper words: 4,096 steps (a
+// packet of 65,535 bytes) of up to 65,535 stay under 2^28. `all` without them is the sum of the lower words. This takes
+// one operation less a step than widening the words.
 function sumSimd(p: usize, len: u32): u64 {
   let all = i32x4.splat(0);
   let upper = i32x4.splat(0);
@@ -81,8 +81,8 @@ function sumSimd(p: usize, len: u32): u64 {
 }
 
 /**
- * The same for the slow path, in a loop of its own: a second caller would keep sum() from being one piece with the fast
- * path.
+ * Sums as sum() does, for the slow path. It has a loop of its own because a second caller would keep sum() from
+ * being inlined into the fast path.
  */
 export function sumWide(p: usize, len: u32): u64 {
   if (!ASC_FEATURE_SIMD) return sumScalar(p, len);
@@ -94,7 +94,7 @@ export function sumWide(p: usize, len: u32): u64 {
   return i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1) + tail(p, len & 15);
 }
 
-/** The same without SIMD: for a module that has none, and for what is short. */
+/** Sums as sum() does, but without SIMD: for a module that has none, and for short data. */
 export function sumScalar(p: usize, len: u32): u64 {
   let a: u64 = 0;
   let b: u64 = 0;
@@ -105,7 +105,7 @@ export function sumScalar(p: usize, len: u32): u64 {
   return a + b + tail(p, len & 15);
 }
 
-/** The last 0 to 15 bytes of 8 and more. RFC 1071 §4.1: an odd last byte counts as if a zero followed it. */
+/** Sums the last 0 to 15 bytes of at least 8. RFC 1071 §4.1: an odd last byte counts as if a zero followed it. */
 function tail(p: usize, len: u32): u64 {
   if (len == 0) return 0;
   let sum: u64 = 0;
@@ -114,7 +114,7 @@ function tail(p: usize, len: u32): u64 {
     p += 8;
   }
   if (len & 7) {
-    // Shifted out of the eight bytes that end with them.
+    // Loads the eight bytes that end with the rest, and shifts out those before it.
     const rest = load<u64>(p + (len & 7) - 8) >>> (64 - ((len & 7) << 3));
     sum += (rest & 0xffffffff) + (rest >>> 32);
   }

@@ -1,5 +1,4 @@
-// TAP mode: what goes before the judging of IP packets, and what after. A frame keeps its place in its slot all the
-// way:
+// TAP mode: the steps before and after the judging of IP packets. A frame keeps its place in its slot all the way:
 //
 //   slot  2           8           14        16, 20, 24
 //     ┌───┬───────────┬───────────┬─────────┬──────────────
@@ -11,11 +10,12 @@
 //  2. input.ts, judge.ts
 //  3. wrap     replies become frames
 //
-// A packet that is handed on has its header turned around already. So what lies before it in its slot is the header of
-// any reply to it: of one made in place, and of one in a slot of its own, which takes a copy along (LINK; memory.ts,
-// takeReply). A datagram in reassembly keeps a copy of its first fragment's, for the error that it may come to.
+// unwrap exchanges the MAC addresses of each packet that it hands on. So the bytes before the packet in its slot are
+// the link header of any reply to it. A reply made in place has that header already. A reply in a slot of its own takes
+// a copy along (LINK; memory.ts, takeReply). A datagram in reassembly keeps a copy of its first fragment's link header,
+// for an ICMP error that may become due.
 //
-// Nothing is learnt from a frame, and nothing remembered: a reply goes where its request came from, with its tags.
+// Nothing is learnt or remembered from a frame: a reply goes to where its request came from, with the same tags.
 
 import { FRAME_OFFSET, QUEUED } from "../abi/control";
 import { Counter, Drop, DROPPED } from "../abi/counters";
@@ -31,8 +31,8 @@ import * as ipv4 from "./wire/ipv4";
 import * as ipv6 from "./wire/ipv6";
 
 /**
- * Leaves of the first `count` frames in RECEIVED the packets that are to be judged; returns how many. What was answered
- * is QUEUED.
+ * Reduces the first `count` frames in RECEIVED to the packets that are to be judged, and returns how many there are.
+ * Frames that are answered here add to QUEUED.
  */
 export function unwrap(count: u32): u32 {
   store<u32>(QUEUED, 0);
@@ -50,12 +50,12 @@ export function unwrap(count: u32): u32 {
       bytes += length;
     }
   }
-  // Those of the packets are counted with them.
+  // input() counts the bytes of the packets themselves.
   add(Counter.bytesReceived, bytes);
   return packets;
 }
 
-/** Makes frames of the packets in TO_SEND, from `first` up to `end`. */
+/** Turns the packets in TO_SEND from `first` up to `end` into frames. */
 export function wrap(first: u32, end: u32): void {
   const offset = load<u32>(FRAME_OFFSET);
   for (let i = first; i < end; i++) {
@@ -66,13 +66,14 @@ export function wrap(first: u32, end: u32): void {
 }
 
 /**
- * A verdict: above 0 the length of the header before a packet, 0 what has been answered, below ~ the reason to drop it.
+ * Returns a verdict. Above 0, it is the length of the header before a packet. 0 means that the frame has been answered.
+ * Below 0, it is ~ the reason to drop the frame.
  */
 function judge(frame: usize, length: u32): i32 {
   const headerLen: u32 = length < ethernet.HEADER_LEN ? 0 : ethernet.headerLen(frame, length);
   if (headerLen == 0) return ~Drop.pkt_too_small;
   if (headerLen > ethernet.HEADER_LEN && ethernet.hasReservedVlan(frame, headerLen)) return ~Drop.vlan_reserved;
-  // Whatever answered would answer many, or nobody.
+  // A reply to such an address would go to many stations, or to none.
   if (!ethernet.isStation(ethernet.srcMac(frame))) return ~Drop.mac_invalid_source;
   switch (ethernet.type(frame, headerLen)) {
     case ethernet.IPV4: {
@@ -92,8 +93,8 @@ function judge(frame: usize, length: u32): i32 {
 }
 
 /**
- * A packet is for an address that has this MAC address and this owner. RFC 1122 §3.3.6: none to a group is for one
- * host.
+ * Judges the frame of a packet to an address with this MAC address and this owner. RFC 1122 §3.3.6: a packet that was
+ * sent to a group of stations is not for one host.
  */
 function packet(frame: usize, headerLen: u32, mac: u64, owner: i32): i32 {
   if (ethernet.isGroup(ethernet.dstMac(frame))) {

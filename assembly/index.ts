@@ -1,4 +1,4 @@
-// Everything the host may call. The geometry of the memory is no export: both compilers read it in abi/.
+// Exports everything that the host may call. The layout of the memory needs no export: both compilers read it in abi/.
 
 export { respond } from "./batch";
 export { prepare, reap, unsubmitted } from "./ring";

@@ -1,5 +1,5 @@
-// The fast path: plain IPv4 echo requests become replies in one loop, without a call, so that all of it stays in
-// registers.
+// The fast path: it turns plain IPv4 echo requests into replies in one loop without a call, so that
+// everything stays in registers.
 //
 //  1. header     20 bytes, version, checksum, total length          RFC 1122 §3.2.1.1, §3.2.1.2
 //  2. datagram   whole; to an address that pongd answers for (I1),
@@ -7,9 +7,9 @@
 //  3. message    an echo request whose checksum holds               RFC 1122 §3.2.2.6
 //  4. the reply, where the request lay
 //
-// It never says no: whatever is not such a packet, or not quite, goes to the slow path (judge.ts), which looks at it
-// anew and has a reason for everything. The TTL is not looked at: a host must not drop a datagram for it (RFC 1122
-// §3.2.1.7).
+// The fast path never says no. Whatever is not quite such a packet goes to the slow path (judge.ts), which
+// looks at it anew and has a reason for everything. The TTL is not looked at: a host must not drop a
+// datagram for it (RFC 1122 §3.2.1.7).
 
 import { Counter, Protocol } from "../abi/counters";
 import { ANSWER_ECHO, FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY } from "../abi/tables";
@@ -22,13 +22,13 @@ import { echo } from "./respond/echo";
 import * as icmp from "./wire/icmp";
 import * as ipv4 from "./wire/ipv4";
 
-/** Of what an address answers: echo, and without a limit. */
+/** Bits of an answers word. If only ANSWER_ECHO of them is set, an address answers echo without a limit. */
 const PLAINLY: u32 = ANSWER_ECHO | LIMIT_PREFIX | LIMIT_SOURCE;
 const MIN_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
 
 /**
- * Judges the first `count` packets of RECEIVED at `now`, Unix time in milliseconds, behind `replies` that are in
- * TO_SEND already; returns how many are there then.
+ * Judges the first `count` packets of RECEIVED. `now` is Unix time in milliseconds. TO_SEND has `replies` packets
+ * already, and new replies are added behind them. Returns how many there are then.
  */
 export function input(count: u32, replies: u32, now: f64): u32 {
   const addresses = table();
@@ -41,7 +41,7 @@ export function input(count: u32, replies: u32, now: f64): u32 {
 
     if (length < MIN_LEN || !ipv4.isPlain(ip)) { receive(rest++, ip, length); continue; }
     if (!holds(sum20(ip))) { receive(rest++, ip, length); continue; }
-    // The packet's length by its own account: what follows is padding of a link below (RFC 791 §3.1).
+    // The packet's length by its own account: bytes behind it are padding of a lower link (RFC 791 §3.1).
     const totalLen = ipv4.totalLen(ip);
     if (totalLen > length) { receive(rest++, ip, length); continue; }
     if (totalLen < MIN_LEN) { receive(rest++, ip, length); continue; }

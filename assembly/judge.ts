@@ -1,8 +1,8 @@
-// The slow path: everything that is not a plain IPv4 echo request, and what is due without a packet. A family's judge
-// looks at a packet from its first byte on and gives a verdict; here, what the verdict says is done and counted.
+// The slow path: everything that is not a plain IPv4 echo request, and work that is due without a packet. Each family's
+// judge looks at a packet from its first byte on and gives a verdict. This file carries out the verdict and counts it:
 //
-//  > 0   the length of the reply that the packet was turned into, where it lay
-//    0   the packet has been taken care of, and counted where that is done: its slot is free
+//  > 0   the packet was turned into a reply of this length, where it lay
+//    0   the packet has been handled and counted there; its slot is free
 //  < 0   ~ the reason to drop it
 
 import { LINK, QUEUED } from "../abi/control";
@@ -14,8 +14,8 @@ import * as reassembly from "./reassembly";
 import * as ipv4 from "./wire/ipv4";
 
 /**
- * Judges the first `count` packets of RECEIVED, behind `replies` that are in TO_SEND already; returns how many are
- * there then.
+ * Judges the first `count` packets of RECEIVED. TO_SEND has `replies` packets already, and new replies are added behind
+ * them. Returns how many there are then.
  */
 export function judge(count: u32, replies: u32, now: f64): u32 {
   store<u32>(QUEUED, replies);
@@ -36,7 +36,7 @@ export function judge(count: u32, replies: u32, now: f64): u32 {
   return load<u32>(QUEUED);
 }
 
-/** Gives up the datagrams that did not become whole in time; who sent a first fragment is to know. */
+/** Gives up the datagrams that did not become whole in time. If the first fragment came, its sender is told. */
 function expire(now: f64): void {
   for (let buffer = reassembly.expired(now); buffer; buffer = reassembly.expired(now)) {
     const header = reassembly.header(buffer);

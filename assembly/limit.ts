@@ -1,6 +1,7 @@
-// Rates: token buckets, {f64 tokens that are missing, f64 when in ms} each. What is kept is how many are missing, so
-// that a new bucket is full. A bucket of ICMP errors of a kind (ERROR_BUCKETS), one a prefix, and one for the sources
-// of a hash, in a table of fixed size: what a flood of sources costs is that some share theirs.
+// Rates: token buckets, {f64 missing tokens, f64 time of the last update in ms} each. A bucket keeps how many
+// tokens are missing, so that a new one is full. There is a bucket for each kind of ICMP error
+// (ERROR_BUCKETS), one for each prefix, and one for all sources of a hash. The table of these has a fixed
+// size: in a flood of sources some share a bucket.
 
 import { OWNER, SEED } from "../abi/control";
 import { BUCKET_SIZE, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../abi/limits";
@@ -9,10 +10,13 @@ import { answers, table } from "./prefix";
 import * as ipv4 from "./wire/ipv4";
 import * as ipv6 from "./wire/ipv6";
 
-/** Takes a token of the bucket, if there is one. It gains `perMs` a millisecond, and holds `most`. */
+/**
+ * Takes a token from the bucket and returns true if there is one. The bucket gains `perMs` tokens
+ * a millisecond and holds `most`.
+ */
 export function take(bucket: usize, perMs: f64, most: f64, now: f64): bool {
-  // A clock that was set back gives none. A bucket that held more under an earlier configuration owes no more than it
-  // holds now.
+  // A clock that was set back gives no tokens. If the bucket held more under an earlier configuration, no more tokens
+  // are missing than it holds now.
   const missing = max<f64>(0, min<f64>(most, load<f64>(bucket)) - max<f64>(0, now - load<f64>(bucket, 8)) * perMs);
   store<f64>(bucket, now, 8);
   const one = missing + 1 <= most;
@@ -21,15 +25,14 @@ export function take(bucket: usize, perMs: f64, most: f64, now: f64): bool {
 }
 
 /**
- * Whether the packet that is being judged may be answered: by its source's rate, and by that of its destination's
- * prefix.
+ * Returns whether the rates of the source and of the destination's prefix allow an answer to the packet being judged.
  */
 export function permits(ip: usize, now: f64): bool {
   const limited = answers() & (LIMIT_PREFIX | LIMIT_SOURCE);
   if (!limited) return true;
   const at = table();
   if (limited & LIMIT_SOURCE) {
-    // Its own bucket first: a source above its rate takes nothing away from the others.
+    // The source's bucket comes first, so that a source above its rate takes no tokens away from others.
     if (!take(
       SOURCE_BUCKETS + hash(ip) * BUCKET_SIZE, load<f32>(at, SOURCE_LIMIT), load<f32>(at, SOURCE_LIMIT + 4), now,
     )) return false;
@@ -42,7 +45,7 @@ export function permits(ip: usize, now: f64): bool {
   );
 }
 
-/** Of the source's network, /24 or /56, which is what one host may have; below SOURCES. */
+/** Returns a hash, below SOURCES, of the source's network: /24 or /56, which is what one host may have. */
 function hash(ip: usize): u32 {
   const six = ipv4.version(ip) == 6;
   const high = six ? load<u32>(ipv6.srcAddr(ip)) : 6;
@@ -50,7 +53,7 @@ function hash(ip: usize): u32 {
   return mix(mix(high ^ load<u32>(SEED)) ^ low) & (SOURCES - 1);
 }
 
-/** The finalizer of MurmurHash3 (public domain): each bit of the result depends on each of `h`. */
+/** The finalizer of MurmurHash3 (public domain): each bit of the result depends on every bit of `h`. */
 export function mix(h: u32): u32 {
   h = (h ^ h >>> 16) * 0x85ebca6b;
   h = (h ^ h >>> 13) * 0xc2b2ae35;

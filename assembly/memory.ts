@@ -1,9 +1,9 @@
-// The map of linear memory, and the queues in it. Where what begins: abi/, whose files' names are on the right.
+// The map of linear memory, and the queues in it. abi/ says where each area begins; on the right are its files' names.
 //
 //        0 ┌──────────────────────────────────────────┐
 //          │ control words                            │  control
 // COUNTERS ├──────────────────────────────────────────┤
-//          │ f64 counters, then f64 replies by prefix │  counters: written here and by the I/O, read by the host at scrape
+//          │ f64 counters, then f64 replies by prefix │  counters: written here and by the I/O, read at a scrape
 //          ├──────────────────────────────────────────┤
 //          │ token buckets: errors, prefixes, sources │  limits (limit.ts)
 //    PATHS ├──────────────────────────────────────────┤
@@ -60,20 +60,20 @@ export function send(index: u32, slot: usize, length: u32): void {
   store<u32>(TO_SEND + index * DESCRIPTOR_SIZE, length, 4);
 }
 
-/** The same behind what the slow path has queued so far. */
+/** Adds a packet to TO_SEND, behind what the slow path has queued so far. */
 export function queue(slot: usize, length: u32): void {
   const index = load<u32>(QUEUED);
   send(index, slot, length);
   store<u32>(QUEUED, index + 1);
 }
 
-/** Slots that may be taken for packets beside those that were received: two are left for a read and a wake. */
+/** Returns how many slots may be taken for additional packets. Two are left for a read and a wake. */
 export function spare(): u32 {
   const count = load<u32>(FREE_COUNT);
   return count > 2 ? count - 2 : 0;
 }
 
-/** A slot off the free stack; the caller knows that there is one. */
+/** Takes a slot off the free stack. The caller has checked that there is one. */
 export function take(): usize {
   const count = load<u32>(FREE_COUNT) - 1;
   store<u32>(FREE_COUNT, count);
@@ -81,9 +81,9 @@ export function take(): usize {
 }
 
 /**
- * The same for a packet to whoever sent the one at LINK: where it goes in its slot. Before it lies what lies before
- * that one, from the cache line's first byte on: the link's header, if there is one, turned around already
- * (ethernet.ts).
+ * Takes a slot for a new packet to the sender of the packet at LINK, copies that packet's link header in, and returns
+ * the address behind it. The header lies at the beginning of the cache line and is turned around already
+ * (ethernet.ts). In TUN mode there is none.
  */
 export function takeReply(): usize {
   const packet: usize = load<u32>(LINK);
@@ -93,7 +93,7 @@ export function takeReply(): usize {
   return slot + headerLen;
 }
 
-/** Gives back the slot in whose first cache line `p` lies. */
+/** Gives back the slot whose first cache line contains `p`. */
 export function free(p: usize): void {
   const count = load<u32>(FREE_COUNT);
   store<u32>(FREE + (count << 2), <u32>p & -SLOT_ALIGN);

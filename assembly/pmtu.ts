@@ -1,34 +1,35 @@
-// Path MTU discovery for IPv6, RFC 8201: how long a packet to an address may be. An entry is made when something longer
-// than the least MTU is sent, and a Packet Too Big lowers what an entry has: about a packet that was not sent, there is
-// nothing to lower.
+// Path MTU discovery for IPv6, RFC 8201: the maximum length of a packet to an address. An entry is made when a packet
+// longer than the minimum MTU is sent. A Packet Too Big lowers the MTU of an entry. If it is about a packet that was
+// never sent, there is no entry to lower.
 //
 //  PATHS ┌──────────────────────────────────────────────────┐
-//        │ sets of PATH_WAYS entries, an address in one by its   │  SEED is in the hash, so that nobody outside can aim at a set
-//        │ hash: address, MTU or 0, when it was learnt, when│
-//        │ something was sent there last, in seconds        │
+//        │ sets of PATH_WAYS entries each. The hash of an   │  SEED is in the hash, so that nobody outside can aim
+//        │ address says in which set it is. An entry has the│  at a set
+//        │ address, its MTU or 0, when that was learnt, and │
+//        │ when something was last sent there, in seconds   │
 //        └──────────────────────────────────────────────────┘
 //
-// The table does not grow: a new address takes the place of one of its set that has no MTU, or that nothing has been
-// sent to for a while. Where there is none, nothing is known of the new one.
+// The table does not grow. A new address replaces an entry of its set that has no MTU, or that nothing has been sent to
+// for a while. If there is no such entry, nothing is remembered for the new address.
 
 import { MTU, SEED } from "../abi/control";
 import { MIN_PATH_MTU6, PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS } from "../abi/paths";
 import { mix } from "./limit";
 import * as ipv6 from "./wire/ipv6";
 
-/** RFC 8201 §4: what was learnt ages, 10 minutes being recommended. */
+/** RFC 8201 §4: a path MTU ages, and 10 minutes are recommended. */
 const LIFETIME_S: u32 = 600;
-/** An entry with an MTU that was used within is not given to another address. */
+/** Seconds since its last use for which an entry with an MTU is not given to another address. */
 const IN_USE_S: u32 = 60;
-/** Above any age: an entry without an MTU makes room before one that has one. */
+/** Added to the age of an entry without an MTU, so that it is replaced before any that has one. */
 const WITHOUT_MTU: u32 = 0x8000_0000;
 
-// Where in an entry its words are, behind the address.
+// Offsets of the words in an entry, behind the address.
 const PATH_MTU: usize = 16;
 const LEARNT_AT: usize = 20;
 const USED_AT: usize = 24;
 
-/** Most bytes of a packet to `addr`, one of `len` being about to be sent there. */
+/** Returns the maximum bytes of a packet to `addr`. The caller is about to send one of `len` bytes there. */
 export function pathMtu(addr: usize, len: u32, now: f64): u32 {
   if (len <= <u32>MIN_PATH_MTU6) return load<u32>(MTU);
   const second = seconds(now);
@@ -57,7 +58,7 @@ export function pathMtu(addr: usize, len: u32, now: f64): u32 {
   return load<u32>(MTU);
 }
 
-/** Lowers the MTU to `addr`; false where nothing was sent there, or no path can have this MTU (RFC 8201 §4). */
+/** Lowers the MTU to `addr`. Returns false if nothing was sent there, or if no path can have this MTU (RFC 8201 §4). */
 export function lower(addr: usize, mtu: u32, now: f64): bool {
   if (mtu < <u32>MIN_PATH_MTU6) return false;
   const second = seconds(now);
@@ -74,7 +75,7 @@ export function lower(addr: usize, mtu: u32, now: f64): bool {
   return false;
 }
 
-/** The MTU that an entry has; 0 where it has none, or has had it for too long. */
+/** Returns the MTU of an entry; 0 if it has none, or if it is too old. */
 function known(entry: usize, second: u32): u32 {
   return second - load<u32>(entry, LEARNT_AT) < LIFETIME_S ? load<u32>(entry, PATH_MTU) : 0;
 }

@@ -1,9 +1,9 @@
-// Whose is this address, and what does it answer? The configured prefixes lie in a trie for each family that takes two
-// bytes of the address at the first step and then one byte a step for IPv4, or half of one for IPv6; the host has built
-// it (src/engine/table.ts) such that the longest match is what the last step finds, with no memory of the steps before.
-// Whatever was configured, an IPv4 address takes at most three loads and an IPv6 address 29.
+// Lookup: whose is this address, and what does it answer? Each family has a trie of the configured prefixes. The first
+// step decides two bytes of the address. Each further step decides one byte for IPv4 and half a byte for IPv6. The host
+// builds the tries (src/engine/table.ts) such that the last step finds the longest match, and no earlier step has to be
+// remembered. An IPv4 address takes at most three loads, an IPv6 address 29, whatever is configured.
 //
-// The tries, and what each prefix answers, are a table. The host may put another in its place at any time, which holds
+// A table has both tries and the answers of each prefix. The host may replace it at any time, and the new one is used
 // from the next batch on (batch.ts).
 
 import { ANSWERS, OWNER, TABLE } from "../abi/control";
@@ -16,10 +16,11 @@ export function table(): usize {
   return load<u32>(TABLE);
 }
 
-/** Owner of the IPv4 address that lies at `addr`: NOBODY, INVALID, or FIRST_PREFIX and on. */
+/** Returns the owner of the IPv4 address at `addr`: NOBODY, INVALID, or FIRST_PREFIX and up. */
 export function owner(table: usize, addr: usize): i32 {
   const value = load<u32>(addr);
-  // The host's own lies in a prefix more often than not, and would make nodes of what the prefix alone decides.
+  // The host's own address is usually within a prefix. In the trie it would need nodes
+  // where the prefix alone needs none.
   if (value == load<u32>(table, HOST)) return load<i32>(table, HOST_OWNER);
   let entry = load<i32>(table + (value << 16 >>> 14), TRIE);
   if (entry >= FIRST_NODE) {
@@ -29,7 +30,7 @@ export function owner(table: usize, addr: usize): i32 {
   return entry;
 }
 
-/** The same for the IPv6 address that lies at `addr`. */
+/** Returns the owner of the IPv6 address at `addr`: NOBODY, INVALID, or FIRST_PREFIX and up. */
 export function owner6(table: usize, addr: usize): i32 {
   if (load<u64>(addr, 8) == load<u64>(table, HOST6 + 8) && load<u64>(addr) == load<u64>(table, HOST6)) {
     return load<i32>(table, HOST6_OWNER);
@@ -43,24 +44,24 @@ export function owner6(table: usize, addr: usize): i32 {
   return entry;
 }
 
-/** What the addresses of this prefix answer: a TTL, and ANSWER_ bits. */
+/** Returns what the addresses of this prefix answer: a TTL and ANSWER_ bits. */
 export function answersOf(table: usize, prefix: i32): u32 {
   return load<u32>(table + (<usize>(prefix - FIRST_PREFIX) << 2), PREFIX_ANSWERS);
 }
 
-/** Says for the rest of the slow path whose the destination is of the packet that is being judged. */
+/** Sets the owner of the destination of the packet being judged, for the rest of the slow path. */
 export function setOwner(prefix: i32): void {
   store<u32>(OWNER, prefix);
-  // A datagram may have waited in reassembly until its destination was nobody's.
+  // While a datagram waits in reassembly, a new table may have made its destination nobody's.
   store<u32>(ANSWERS, prefix < FIRST_PREFIX ? 0 : answersOf(table(), prefix));
 }
 
-/** What that destination answers. */
+/** Returns what the destination of the packet being judged answers. */
 export function answers(): u32 {
   return load<u32>(ANSWERS);
 }
 
-/** TTL, or hop limit, of what it sends. */
+/** Returns the TTL, or hop limit, of packets from that destination. */
 export function ttl(): u32 {
   return load<u8>(ANSWERS);
 }

@@ -1,14 +1,13 @@
-// Reassembly: a fixed number of datagrams at a time, each in a buffer of its own, for any family (RFC 791 §3.2, RFC
-// 8200 §4.5). A datagram is known by its addresses, its identification, where that belongs to it its protocol, and the
-// VLANs that it came on.
+// Reassembly of a fixed number of datagrams at a time, each in a buffer of its own, for both families (RFC 791 §3.2,
+// RFC 8200 §4.5). A datagram is identified by its addresses, its identification, for IPv4 its protocol, and its VLANs.
 //
 //  1. find     the datagram's buffer; when all are taken, the oldest datagram makes room
 //  2. insert   the fragment's payload where it belongs, and the first fragment's header in front
 //  3. the judge takes a whole datagram where it lies, and releases the buffer
 //
-// A fragment counts as held until its datagram is released or dropped. One that comes again, the same bytes of the same
-// range, is a duplicate, which alone is dropped. Any other that has bytes of a range that came costs the datagram (RFC
-// 8200 §4.5).
+// A fragment counts as held until its datagram is released or dropped. A fragment that comes again, with the same bytes
+// for the same range, is a duplicate, and only the duplicate is dropped. Any other fragment that overlaps one that came
+// costs the whole datagram (RFC 8200 §4.5).
 //
 // REASSEMBLY ┌────────────────────────────────────────────┐
 //            │ {hash of its datagram or 0, serial number} │  a buffer, looked through for every fragment
@@ -24,41 +23,41 @@ import { SLOT_ALIGN } from "../abi/slots";
 import { add } from "./memory";
 import { vlans } from "./wire/ethernet";
 
-/** Since the first arrival: RFC 8200 §4.5; RFC 1122 §3.3.2 has 60 to 120 s. */
+/** Milliseconds since the first arrival. RFC 8200 §4.5 says 60 s, RFC 1122 §3.3.2 60 to 120 s. */
 const TIMEOUT_MS: f64 = 60_000;
 const MAX_LEN: u32 = 65535;
 
-// Where in a buffer its words are.
+// Offsets of the words in a buffer.
 const EXPIRES_AT: usize = 0; // f64, Unix time in milliseconds
-const ENTRY: usize = 8; // where in the table it is
+const ENTRY: usize = 8; // address of its entry in the table
 const ADDRS_LEN: usize = 12;
 const ID: usize = 16;
-const HEADER_LEN: usize = 20; // 0 until the first fragment came, as is LINK_LEN
-const END: usize = 24; // of the payload, by the fragments that came
-const LAST: usize = 28; // 1 when the last fragment came
-const PRESENT: usize = 32; // bytes of payload
+const HEADER_LEN: usize = 20; // 0 until the first fragment came; LINK_LEN is too
+const END: usize = 24; // end of the payload, as far as the fragments show
+const LAST: usize = 28; // 1 once the last fragment came
+const PRESENT: usize = 32; // bytes of payload that came
 const PACKETS: usize = 36;
 const ECN: usize = 40; // a bit for each codepoint that came
 const LINK_LEN: usize = 44;
 const VLANS: usize = 48; // u64
-const LARGEST: usize = 56; // bytes of the longest packet that one of its fragments came in
+const LARGEST: usize = 56; // bytes of the longest packet that brought a fragment
 const ADDRS: usize = 64; // up to 32 bytes
 const BLOCKS: usize = 96; // a bit for each block of 8 bytes that came
-const BOUNDS: usize = 1120; // a bit for each block that a fragment began with, or ended before: one more
-/** A cache line, as the first one of a slot. */
+const BOUNDS: usize = 1120; // a bit for each block where a fragment began, or before which one ended; one more
+/** A cache line, like the first one of a slot. */
 const LINK_HEADER: usize = 2176;
 const HEADER: usize = 2240;
 const PAYLOAD: usize = REASSEMBLY_BUFFER_SIZE - 65536;
 
 /**
- * Most bytes that may lie before the payload: an IPv4 header, or IPv6's and extension headers, the fragment header as
- * the last.
+ * Maximum bytes of headers before the payload: an IPv4 header, or an IPv6 header and extension headers
+ * that end with the fragment header.
  */
 export const HEADER_ROOM: u32 = <u32>(PAYLOAD - HEADER);
 
 /**
- * The buffer of a datagram whose fragment lies at LINK, a new one at its first fragment. `addrs`: both addresses,
- * `addrsLen` bytes. `id`: what else of the packet tells it apart.
+ * Returns the buffer of the datagram whose fragment lies at LINK; for its first fragment, a new one. `addrs` points at
+ * both addresses, `addrsLen` bytes. `id` is whatever else identifies the datagram.
  */
 export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
   const wanted = hash(addrs, addrsLen, id);
@@ -74,7 +73,7 @@ export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
   ) * REASSEMBLY_ENTRY_SIZE; entry < end; entry += REASSEMBLY_ENTRY_SIZE, buffer += REASSEMBLY_BUFFER_SIZE) {
     const taken = load<u32>(entry);
     if (taken == wanted && load<u64>(buffer, VLANS) == vlan && isOf(buffer, addrs, addrsLen, id)) return buffer;
-    // One that is free is older than any.
+    // A free entry counts as older than any other.
     const age = taken ? serial - load<u32>(entry, 4) : u32.MAX_VALUE;
     if (age > oldestAge) {
       oldest = buffer;
@@ -97,10 +96,10 @@ export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
 }
 
 /**
- * Puts `len` bytes from `payload` at `offset` of a datagram, with `more` to follow; from `header`, where the packet
- * begins in its slot, to the payload is the fragment's header, of HEADER_ROOM at most, and `ecn` its ECN codepoint.
- * Returns 1 when the datagram is whole, 0 when it is not yet, and below 0 ~ the reason to drop the fragment, after its
- * datagram where that is past hope.
+ * Puts the `len` bytes at `payload` at `offset` of the datagram; `more` says that others follow. The fragment's
+ * headers, at most HEADER_ROOM bytes, lie between `header`, where the packet begins in its slot, and `payload`. `ecn`
+ * is its ECN codepoint. Returns 1 when the datagram is whole and 0 when it is not yet. Returns ~ the reason, below 0,
+ * if the fragment is to be dropped. If it makes its datagram invalid, that has been dropped by then.
  */
 export function insert(buffer: usize, header: usize, payload: usize, len: u32, offset: u32, more: bool, ecn: u32): i32 {
   if (!agree(buffer, len, offset + len, more, ecn)) return discard(buffer);
@@ -132,23 +131,23 @@ export function insert(buffer: usize, header: usize, payload: usize, len: u32, o
   return load<u32>(buffer, LAST) && present == payloadLen(buffer) ? 1 : 0;
 }
 
-/** Fragments of the datagram that wait. */
+/** Returns how many fragments of the datagram wait. */
 export function packets(buffer: usize): u32 {
   return load<u32>(buffer, PACKETS);
 }
 
-/** Bytes of the longest packet that a fragment of the datagram came in. */
+/** Returns the bytes of the longest packet that brought a fragment of the datagram. */
 export function largest(buffer: usize): u32 {
   return load<u32>(buffer, LARGEST);
 }
 
-/** The first fragment's header, as it came, with its payload behind it; 0 until that is there. */
+/** Returns the address of the first fragment's header as it came, with the payload behind it; 0 until it is there. */
 export function header(buffer: usize): usize {
   const headerLen = load<u32>(buffer, HEADER_LEN);
   return headerLen ? buffer + PAYLOAD - headerLen : 0;
 }
 
-/** What LINK is for a packet to whoever sent the first fragment: behind a copy of its link header. */
+/** Returns the value of LINK for a packet to the sender of the first fragment: behind a copy of its link header. */
 export function link(buffer: usize): usize {
   return buffer + LINK_HEADER + load<u32>(buffer, LINK_LEN);
 }
@@ -157,38 +156,38 @@ export function payload(buffer: usize): usize {
   return buffer + PAYLOAD;
 }
 
-/** Of a whole datagram. */
+/** Returns the bytes of payload of a whole datagram. */
 export function payloadLen(buffer: usize): u32 {
   return load<u32>(buffer, END);
 }
 
-/** RFC 3168 §5.3: congestion that one fragment met is the datagram's. */
+/** RFC 3168 §5.3: a datagram met congestion if one of its fragments did. */
 export function congested(buffer: usize): bool {
   return (load<u32>(buffer, ECN) & 8) != 0;
 }
 
-/** Gives the buffer back. */
+/** Frees the buffer. */
 export function release(buffer: usize): void {
   add(Counter.held, -packets(buffer));
   store<u32>(load<u32>(buffer, ENTRY), 0);
   if (load<f64>(COUNTERS + (Counter.held << 3)) == 0) store<f64>(DEADLINE, 0);
 }
 
-/** The same, and its fragments are dropped. */
+/** Frees the buffer and counts its fragments as dropped. */
 export function drop(buffer: usize, reason: Drop): void {
   add(DROPPED + reason, packets(buffer));
   release(buffer);
 }
 
 /**
- * Whether there is to be asked for expired(): a deadline has passed, or is so far ahead that the clock was set back.
+ * Returns whether expired() is to be called: a deadline has passed, or lies so far ahead that the clock was set back.
  */
 export function due(now: f64): bool {
   const deadline = load<f64>(DEADLINE);
   return deadline != 0 && (now >= deadline || now + TIMEOUT_MS < deadline);
 }
 
-/** A datagram whose time is over; 0 when there is none, and DEADLINE is that of the next. */
+/** Returns a datagram whose time is over. Returns 0 if there is none, and DEADLINE is then that of the next. */
 export function expired(now: f64): usize {
   const table = load<u32>(REASSEMBLY);
   let buffer: usize = table + REASSEMBLY_TABLE_SIZE;
@@ -210,7 +209,7 @@ function expireAt(buffer: usize, time: f64): void {
   if (deadline == 0 || time < deadline) store<f64>(DEADLINE, time);
 }
 
-/** Not 0. */
+/** Returns a hash that is not 0. */
 function hash(addrs: usize, addrsLen: u32, id: u32): u32 {
   let hash = id;
   for (const end = addrs + addrsLen; addrs < end; addrs += 4) {
@@ -224,7 +223,7 @@ function isOf(buffer: usize, addrs: usize, addrsLen: u32, id: u32): bool {
     && memory.compare(buffer + ADDRS, addrs, addrsLen) == 0;
 }
 
-/** Whether it can be a fragment, and one of the same datagram as those that came before. */
+/** Returns whether it can be a fragment at all, and one of the same datagram as those that came before. */
 function agree(buffer: usize, len: u32, end: u32, more: bool, ecn: u32): bool {
   if (!len || end > MAX_LEN || (more && len & 7)) return false;
   const known = load<u32>(buffer, END);
@@ -232,19 +231,19 @@ function agree(buffer: usize, len: u32, end: u32, more: bool, ecn: u32): bool {
   if (end > known ? last : !more && end < known) return false;
   if (end > known) store<u32>(buffer, end, END);
   if (!more) store<u32>(buffer, 1, LAST);
-  // RFC 3168 §5.3: Not-ECT along with any other.
+  // RFC 3168 §5.3: Not-ECT must not be mixed with other codepoints.
   const codepoints = load<u32>(buffer, ECN) | 1 << ecn;
   store<u32>(buffer, codepoints, ECN);
   return codepoints == 1 || !(codepoints & 1);
 }
 
-/** Whether these blocks, which all came, are those of one fragment. */
+/** Returns whether these blocks, which have all come, came in one fragment. */
 function isOne(buffer: usize, first: u32, blocks: u32): bool {
   const bounds = buffer + BOUNDS;
   return count(bounds, first, 1) + count(bounds, first + blocks, 1) == 2 && count(bounds, first + 1, blocks - 1) == 0;
 }
 
-/** How many of the `length` bits from `first` on are set. */
+/** Returns how many of the `length` bits from `first` on are set. */
 function count(bits: usize, first: u32, length: u32): u32 {
   let set: u32 = 0;
   for (const end = first + length; first < end; first += within(first, end)) {
@@ -260,12 +259,12 @@ function mark(bits: usize, first: u32, length: u32): void {
   }
 }
 
-/** Where the word of 64 bits is that has this one. */
+/** Returns the address of the 64-bit word that has this bit. */
 function word(bits: usize, bit: u32): usize {
   return bits + (bit >>> 6 << 3);
 }
 
-/** How many of the bits from `first` up to `end` are in the first one's word, and which. */
+/** Returns how many of the bits from `first` up to `end` are in the first one's word; mask() says which. */
 function within(first: u32, end: u32): u32 {
   return min(64 - (first & 63), end - first);
 }

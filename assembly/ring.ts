@@ -1,19 +1,19 @@
-// io_uring's two queues, where they lie in linear memory (IORING_SETUP_NO_MMAP): loads and stores here, and one system
-// call a round by the host (src/io/uring.ts). A round:
+// io_uring's two queues, where they lie in linear memory (IORING_SETUP_NO_MMAP). Here are the loads and stores. The
+// host makes one system call a round (src/io/uring.ts). A round:
 //
-// 1. prepare  the last batch's replies as writes, first, so that they leave first; then as many reads as the host
-// expects packets
+//  1. prepare  queues the last batch's replies as writes, first, so that they leave first; then as many reads as the
+//              host expects packets
 //  2. the host's io_uring_enter(2)
-//  3. reap     packets to RECEIVED, slots of what was written and of reads that came up empty to the free stack
+//  3. reap     puts packets into RECEIVED, and the slots of replies and of reads that came up empty on the free stack
 //
-// Reads and writes are RWF_NOWAIT: they complete within io_uring_enter, or fail with EAGAIN. So when all entries have
-// been taken, all writes are over, and only those that failed have left a completion (IOSQE_CQE_SKIP_SUCCESS). The one
-// read that may wait is there for a round that sleeps. Slots that are registered (the _FIXED operations, buffer 0)
-// spare the kernel to look their pages up on every request.
+// Reads and writes are RWF_NOWAIT: they complete within io_uring_enter or fail with EAGAIN. So when the kernel has
+// taken all entries, all writes are over, and only those that failed have left a completion (IOSQE_CQE_SKIP_SUCCESS).
+// The one read that may wait is for a round that sleeps. If the slots are registered (the _FIXED operations, buffer 0),
+// the kernel need not look up their pages on every request.
 //
-// Indices run on and wrap at 2^32; an entry is at its index modulo the queue's size. The side that moves an index on
-// publishes what it wrote before by a release store, the other side reads the index by an acquire load: atomic.store
-// and atomic.load.
+// Indices run on and wrap at 2^32. An entry lies at its index modulo the queue's size. The side that advances an index
+// publishes what it wrote before by a release store. The other side reads the index by an acquire load. These are
+// atomic.store and atomic.load.
 
 import {
   CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FRAME_OFFSET, MEMORY_ADDRESS, PACKET_SIZE, READ_ARMED, READ_ERROR, SLOTS_REGISTERED,
@@ -36,16 +36,15 @@ const EINTR: i32 = 4;
 const EAGAIN: i32 = 11;
 const ECANCELED: i32 = 125;
 
-// user_data: what an entry was, then a length (24 bits), then a slot (32 bits).
+// user_data: the kind of entry, then a length (24 bits), then a slot (32 bits).
 const READ: u64 = 1;
 const WAITING_READ: u64 = 2;
 const WRITE: u64 = 3;
 const WAKE: u64 = 4;
 
 /**
- * Queues the first `replies` of TO_SEND as writes, and reads into `reads` free slots. With `sleep`, the first of the
- * reads waits for a packet if there is none, and the eventfd is read. Returns how many entries the kernel has not taken
- * yet.
+ * Queues the first `replies` of TO_SEND as writes, and `reads` reads into free slots. With `sleep`, the first read
+ * waits for a packet if there is none, and the eventfd is read. Returns how many entries the kernel has not taken yet.
  */
 export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
   let tail = load<u32>(load<u32>(SQ_TAIL_AT));
@@ -63,7 +62,7 @@ export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
     bytes += length;
   }
   store<u32>(WRITES_PENDING, replies);
-  // Counted as sent; reap() takes back what was not.
+  // All replies count as sent for now. reap() subtracts those that failed.
   add(Counter.bytesSent, bytes);
 
   opcode = registered ? IORING_OP_READ_FIXED : IORING_OP_READ;
@@ -88,12 +87,12 @@ export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
   return unsubmitted();
 }
 
-/** Entries that the kernel has not taken yet. */
+/** Returns how many entries the kernel has not taken yet. */
 export function unsubmitted(): u32 {
   return load<u32>(load<u32>(SQ_TAIL_AT)) - atomic.load<u32>(load<u32>(SQ_HEAD_AT));
 }
 
-/** Takes in all completions, once nothing is unsubmitted; returns how many packets are in RECEIVED. */
+/** Takes in all completions. The caller has submitted all entries. Returns how many packets are in RECEIVED. */
 export function reap(): u32 {
   const writes = load<u32>(WRITES_PENDING);
   for (let i: u32 = 0; i < writes; i++) free(toSendSlot(i));
@@ -131,8 +130,8 @@ export function reap(): u32 {
 }
 
 /**
- * struct io_uring_sqe: opcode, flags, fd; offset, 0 for a device; address; length and the operation's own flags;
- * user_data.
+ * Fills a struct io_uring_sqe: opcode, flags, fd; offset, 0 for a device; address; length and the
+ * operation's own flags; user_data.
  */
 function entry(index: u32, opcode: u64, flags: u64, file: u64, addr: u64, lengthAndFlags: u64, userData: u64): void {
   const sqe = SQES + (index & (SQ_ENTRIES - 1)) * SIZEOF_SQE;

@@ -1,4 +1,4 @@
-// The judge of IPv4, in steps: header and addresses, then what the datagram carries. Verdicts: judge.ts.
+// The judge of IPv4, in steps: header and addresses, then what the datagram carries. ../judge.ts has the verdicts.
 
 import { REASSEMBLIES } from "../../abi/control";
 import { Drop, IcmpError, Protocol } from "../../abi/counters";
@@ -43,7 +43,8 @@ export function ipv4Input(ip: usize, length: u32, now: f64): i32 {
 }
 
 /**
- * Takes a fragment into its datagram; when that is whole, all of its fragments have its verdict, and are counted here.
+ * Adds a fragment to its datagram. When the datagram is whole, its verdict applies to all of its
+ * fragments, and they are counted here.
  */
 function fragment(ip: usize, prefix: i32, now: f64): i32 {
   if (!load<u32>(REASSEMBLIES)) return ~Drop.ip_fragment;
@@ -68,13 +69,13 @@ function fragment(ip: usize, prefix: i32, now: f64): i32 {
   return 0;
 }
 
-/** RFC 1122 §3.3.2: the sender of a datagram that did not become whole is to know; its first fragment lies at `ip`. */
+/** RFC 1122 §3.3.2: tells the sender that a datagram did not become whole. Its first fragment lies at `ip`. */
 export function ipv4Expired(ip: usize, now: f64): void {
   setOwner(owner(table(), ipv4.dstAddr(ip)));
   error(ip, IcmpError.time_exceeded, icmp.TIME_EXCEEDED, icmp.REASSEMBLY_TIME_EXCEEDED, 0, now);
 }
 
-/** Judges a whole datagram whose header is right. */
+/** Judges a whole datagram whose header is valid. */
 function datagram(ip: usize, now: f64): i32 {
   const verdict = content(ip, now);
   if (verdict < 0) return verdict;
@@ -90,7 +91,7 @@ function content(ip: usize, now: f64): i32 {
   switch (ipv4.protocol(ip)) {
     case ipv4.PROTOCOL_ICMP: return message(ip, payload, payloadLen, now);
     case ipv4.PROTOCOL_UDP: return port(ip, payload, payloadLen, now);
-    // RFC 9293 §3.10.7.1 would have it reset; until then a closed port of TCP keeps silent.
+    // RFC 9293 §3.10.7.1 asks for a reset, which pongd does not send yet: a closed port keeps silent.
     case ipv4.PROTOCOL_TCP: return ~Drop.no_socket;
     default: return noProtocol(ip, now);
   }
@@ -103,7 +104,7 @@ function message(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
     case icmp.ECHO:
       if (!(answers() & ANSWER_ECHO)) return ~Drop.icmp_echo_ignored;
       if (!permits(ip, now)) return ~Drop.rate_limited;
-      // As respond/echo.ts, which has one caller, so that it becomes part of the fast path's loop.
+      // This repeats respond/echo.ts, which must have one caller only, so that it is inlined into the fast path's loop.
       ipv4.swapAddrs(ip);
       ipv4.setTtl(ip, ttl());
       icmp.setEchoReply(msg);
@@ -114,19 +115,19 @@ function message(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
       if (!(answers() & ANSWER_TIMESTAMP)) return ~Drop.icmp_timestamp_ignored;
       if (!permits(ip, now)) return ~Drop.rate_limited;
       return timestamp(ip, msg, now);
-    // RFC 1122 §3.2.2: an unknown type is silently discarded; RFC 6918, RFC 6633: so are the deprecated ones.
+    // RFC 1122 §3.2.2: unknown types are silently discarded. RFC 6918, RFC 6633: so are the deprecated ones.
     default:
       return ~Drop.unhandled_icmp_type;
   }
 }
 
-/** RFC 1122 §4.1.3.1: nobody listens at any port, and the sender is to know. */
+/** RFC 1122 §4.1.3.1: tells the sender that nobody listens at the port, since nobody listens at any. */
 function port(ip: usize, datagram: usize, len: u32, now: f64): i32 {
   const mode = answers() >>> UNREACHABLE_UDP_SHIFT & 3;
   if (mode == Unreachable.off) return ~Drop.unhandled_proto;
   const udpLen: u32 = len < udp.HEADER_LEN ? 0 : udp.len(datagram);
   if (udpLen < udp.HEADER_LEN || udpLen > len) return ~Drop.pkt_too_small;
-  // RFC 768: none was made where it is 0.
+  // RFC 768: 0 means that the sender made no checksum.
   if (udp.checksum(datagram) && !holds(ipv4.pseudoSum(ip, udpLen) + sumWide(datagram, udpLen))) return ~Drop.udp_csum;
   if (mode == Unreachable.on) {
     error(ip, IcmpError.port_unreachable, icmp.DESTINATION_UNREACHABLE, icmp.PORT_UNREACHABLE, 0, now);
@@ -134,7 +135,7 @@ function port(ip: usize, datagram: usize, len: u32, now: f64): i32 {
   return ~Drop.no_socket;
 }
 
-/** RFC 1122 §3.2.2.1. */
+/** RFC 1122 §3.2.2.1: tells the sender that nobody here speaks the protocol. */
 function noProtocol(ip: usize, now: f64): i32 {
   const mode = answers() >>> UNREACHABLE_OTHER_SHIFT & 3;
   if (mode == Unreachable.off) return ~Drop.unhandled_proto;

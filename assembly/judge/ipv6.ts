@@ -1,4 +1,4 @@
-// The judge of IPv6, in steps: header and addresses, extension headers, message. Verdicts: judge.ts.
+// The judge of IPv6, in steps: header and addresses, extension headers, message. ../judge.ts has the verdicts.
 
 import { OWNER, PACKET_SIZE, REASSEMBLIES } from "../../abi/control";
 import { Drop, IcmpError, Protocol } from "../../abi/counters";
@@ -21,18 +21,21 @@ import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as udp from "../wire/udp";
 
-/** RFC 8504 §5.3 allows limits. RFC 8200 §4.1 has use for seven headers; the other two are Linux's. */
+/** RFC 8504 §5.3 allows limits. RFC 8200 §4.1 has a use for seven headers. The other two limits are Linux's. */
 const MAX_EXTENSIONS = 8;
 const MAX_OPTIONS = 8;
 const MAX_PADDING: u32 = 7;
 
-/** RFC 8200 §4.2: what an unknown option asks for; what is more is to be told, and 3 unless it went to many. */
+/**
+ * RFC 8200 §4.2: actions that an unknown option asks for. The larger values ask for an ICMP error, 3 only for
+ * a packet to a unicast address.
+ */
 const SKIP: u32 = 0;
 const DISCARD: u32 = 1;
 
 export function ipv6Input(ip: usize, length: u32, now: f64): i32 {
   if (length < ipv6.HEADER_LEN) return ~Drop.ip_inhdr;
-  // What follows the payload is padding of a link below.
+  // Bytes behind the payload are padding of a lower link.
   if (ipv6.HEADER_LEN + ipv6.payloadLen(ip) > length) return ~Drop.pkt_too_small;
 
   const prefix = owner6(table(), ipv6.dstAddr(ip));
@@ -45,8 +48,8 @@ export function ipv6Input(ip: usize, length: u32, now: f64): i32 {
 }
 
 /**
- * The verdict of a packet that has become a reply where it lies: in fragments, if its way back has no room for all of
- * it.
+ * Returns the verdict for a packet that has become a reply where it lies. The reply is sent in fragments if its
+ * path has no room for all of it.
  */
 function reply(ip: usize, len: u32, prefix: i32, now: f64): i32 {
   const mtu = pathMtu(ipv6.dstAddr(ip), len, now);
@@ -56,14 +59,14 @@ function reply(ip: usize, len: u32, prefix: i32, now: f64): i32 {
 }
 
 /**
- * Judges the headers from `at` on, the first of which is the one that the field at `field` says, then the message.
- * `fragment`: they lie within what a fragment header was before.
+ * Judges the headers from `at` on, then the message. The field at `field` names the first of these headers. `fragment`
+ * says that a fragment header came before them.
  */
 function chain(ip: usize, field: usize, at: usize, fragment: bool, now: f64): i32 {
   const end = ip + ipv6.HEADER_LEN + ipv6.payloadLen(ip);
   let number = <u32>load<u8>(field);
   for (let count = 0; extension.isExtension(number); count++) {
-    // RFC 8200 §4: hop-by-hop options nowhere but behind the IPv6 header.
+    // RFC 8200 §4: hop-by-hop options are only allowed right behind the IPv6 header.
     if (number == extension.HOP_BY_HOP && (fragment || field != ip + ipv6.NEXT_HEADER_AT)) {
       return problem(ip, icmpv6.UNRECOGNIZED_NEXT_HEADER, field, now);
     }
@@ -77,15 +80,15 @@ function chain(ip: usize, field: usize, at: usize, fragment: bool, now: f64): i3
         verdict = options(ip, at, next, now);
         break;
       case extension.ROUTING:
-        // RFC 8200 §4.4, RFC 5095: pongd is no intermediate node of any type, and the end of each.
+        // RFC 8200 §4.4, RFC 5095: pongd is no intermediate node for any type of route, only the end of it.
         if (extension.segmentsLeft(at)) {
           verdict = problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, at + extension.ROUTING_TYPE_AT, now);
         }
         break;
       case extension.FRAGMENT:
-        // One alone, as Linux has it: reassembly would go on without end.
+        // Only one is allowed, as in Linux: otherwise reassembly could go on without end.
         if (fragment) verdict = problem(ip, icmpv6.ERRONEOUS_HEADER_FIELD, at, now);
-        // RFC 6946: what is all of the packet is judged by itself.
+        // RFC 6946: a fragment that is the whole packet is judged by itself.
         else if (extension.fragmentOffset(at) || extension.moreFragments(at)) return part(ip, at, end, now);
         fragment = true;
         break;
@@ -99,13 +102,13 @@ function chain(ip: usize, field: usize, at: usize, fragment: bool, now: f64): i3
   switch (number) {
     case ipv6.ICMPV6: return message(ip, at, msgLen, now);
     case ipv6.UDP: return port(ip, at, msgLen, now);
-    // RFC 9293 §3.10.7.1 would have it reset; until then a closed port of TCP keeps silent.
+    // RFC 9293 §3.10.7.1 asks for a reset, which pongd does not send yet: a closed port keeps silent.
     case ipv6.TCP: return ~Drop.no_socket;
     default: return noProtocol(ip, number, field, now);
   }
 }
 
-/** RFC 8200 §4.2: 0 if the options, to `end`, may be passed over. No option is known here but padding. */
+/** RFC 8200 §4.2: returns 0 if the options up to `end` may be skipped. Padding is the only option known here. */
 function options(ip: usize, header: usize, end: usize, now: f64): i32 {
   let padding: u32 = 0;
   let others = 0;
@@ -116,7 +119,7 @@ function options(ip: usize, header: usize, end: usize, now: f64): i32 {
     if (at + len > end) return ~Drop.ipv6_bad_exthdr;
     if (type == extension.PAD1 || type == extension.PADN) {
       padding += len;
-      // Padding is there to align, and is of zeros: RFC 4942 §2.1.9.5.
+      // RFC 4942 §2.1.9.5: padding serves to align, and consists of zeros.
       if (padding > MAX_PADDING || !isZero(at + 2, at + len)) return ~Drop.ipv6_bad_exthdr;
     } else {
       padding = 0;
@@ -134,12 +137,12 @@ function isZero(at: usize, end: usize): bool {
   return true;
 }
 
-/** A fragment that is not all of its packet: RFC 8200 §4.5. */
+/** Judges a fragment that is not its whole packet (RFC 8200 §4.5). */
 function part(ip: usize, header: usize, end: usize, now: f64): i32 {
   const offset = extension.fragmentOffset(header);
   const at = header + extension.MIN_LEN;
   const len = <u32>(end - at);
-  // RFC 7112 §5.
+  // RFC 7112 §5: the first fragment has to have the whole chain of headers.
   if (!offset && !isWhole(extension.behind(at, extension.nextHeader(header), end), end)) {
     return problem(ip, icmpv6.INCOMPLETE_HEADER_CHAIN, ip, now);
   }
@@ -162,9 +165,9 @@ function part(ip: usize, header: usize, end: usize, now: f64): i32 {
   return 0;
 }
 
-/** Judges a datagram that has become whole; all of its fragments have its verdict, and are counted here. */
+/** Judges a datagram that has become whole. Its verdict applies to all of its fragments, and they are counted here. */
 function whole(buffer: usize, identification: u32, now: f64): void {
-  // The fragment header, the last one of what lies before the payload, goes: what is before it moves up.
+  // Removes the fragment header, which is the last one before the payload, by moving up the headers before it.
   const first = reassembly.header(buffer);
   const payload = reassembly.payload(buffer);
   const header = payload - extension.MIN_LEN;
@@ -179,20 +182,20 @@ function whole(buffer: usize, identification: u32, now: f64): void {
 
   const verdict = chain(ip, field + extension.MIN_LEN, payload, true, now);
   if (verdict < 0) { reassembly.drop(buffer, ~verdict); return; }
-  // RFC 8200 §5: the way here had no room for more than its largest fragment, and so may not the way back.
+  // RFC 8200 §5: the way here had no room for more than the largest fragment, so the way back may not have it either.
   const mtu = min(pathMtu(ipv6.dstAddr(ip), verdict, now), max(<u32>MIN_PATH_MTU6, reassembly.largest(buffer)));
   if (!transmit6(ip, verdict, identification, mtu)) { reassembly.drop(buffer, Drop.nomem); return; }
   answered(Protocol.icmpv6, load<u32>(OWNER), reassembly.packets(buffer));
   reassembly.release(buffer);
 }
 
-/** RFC 8200 §4.5: the sender of a datagram that did not become whole is to know; its first fragment lies at `ip`. */
+/** RFC 8200 §4.5: tells the sender that a datagram did not become whole. Its first fragment lies at `ip`. */
 export function ipv6Expired(ip: usize, now: f64): void {
   setOwner(owner6(table(), ipv6.dstAddr(ip)));
   error6(ip, IcmpError.time_exceeded, icmpv6.TIME_EXCEEDED, icmpv6.REASSEMBLY_TIME_EXCEEDED, 0, now);
 }
 
-/** Whether the message's header, as extension.behind() found it, is there. */
+/** Returns whether the header of the message that extension.behind() found is all there. */
 function isWhole(found: u64, end: usize): bool {
   const msg = <usize><u32>found;
   switch (<u32>(found >>> 32)) {
@@ -203,7 +206,7 @@ function isWhole(found: u64, end: usize): bool {
   }
 }
 
-/** A malformed chain of headers, the sender told where: `at`. */
+/** Drops a packet with a malformed chain of headers, and tells the sender that the error is at `at`. */
 function problem(ip: usize, code: u32, at: usize, now: f64): i32 {
   error6(ip, IcmpError.parameter_problem, icmpv6.PARAMETER_PROBLEM, code, <u32>(at - ip), now);
   return ~Drop.ipv6_bad_exthdr;
@@ -213,14 +216,14 @@ function message(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
   if (msgLen < icmpv6.HEADER_LEN) return ~Drop.pkt_too_small;
   if (!holds(ipv6.pseudoSum(ip, ipv6.ICMPV6, msgLen) + sumWide(msg, msgLen))) return ~Drop.icmp_csum;
   if (icmpv6.type(msg) == icmpv6.PACKET_TOO_BIG) return packetTooBig(ip, msg, msgLen, now);
-  // RFC 4443 §2.4 a, b: any other type is discarded in silence.
+  // RFC 4443 §2.4 a, b: all other types are silently discarded.
   if (icmpv6.type(msg) != icmpv6.ECHO_REQUEST) return ~Drop.unhandled_icmp_type;
   if (!(answers() & ANSWER_ECHO)) return ~Drop.icmp_echo_ignored;
   if (!permits(ip, now)) return ~Drop.rate_limited;
   return echo6(ip, msg, msgLen);
 }
 
-/** RFC 8201 §4, of what was sent: no link takes more than the message says. */
+/** RFC 8201 §4: a reply was too big for a link on its way, which takes no more than the message says. */
 function packetTooBig(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
   if (msgLen < icmpv6.HEADER_LEN + ipv6.HEADER_LEN + extension.MIN_LEN + 1) return ~Drop.pkt_too_small;
   const sent = msg + icmpv6.HEADER_LEN;
@@ -231,7 +234,7 @@ function packetTooBig(ip: usize, msg: usize, msgLen: u32, now: f64): i32 {
   return lower(ipv6.dstAddr(sent), mtu, now) ? ~Drop.icmp_packet_too_big : ~Drop.icmp_unrelated;
 }
 
-/** Whether a packet that is quoted is one as pongd sends: an echo reply, or a fragment of one. */
+/** Returns whether a quoted packet is one that pongd sends: an echo reply, or a fragment of one. */
 function isReply(ip: usize): bool {
   if (ipv4.version(ip) != 6) return false;
   const payload = ip + ipv6.HEADER_LEN;
@@ -240,13 +243,13 @@ function isReply(ip: usize): bool {
   return extension.fragmentOffset(payload) != 0 || icmpv6.type(payload + extension.MIN_LEN) == icmpv6.ECHO_REPLY;
 }
 
-/** RFC 4443 §3.1: nobody listens at any port, and the sender is to know. */
+/** RFC 4443 §3.1: tells the sender that nobody listens at the port, since nobody listens at any. */
 function port(ip: usize, datagram: usize, len: u32, now: f64): i32 {
   const mode = answers() >>> UNREACHABLE_UDP_SHIFT & 3;
   if (mode == Unreachable.off) return ~Drop.unhandled_proto;
   const udpLen: u32 = len < udp.HEADER_LEN ? 0 : udp.len(datagram);
   if (udpLen < udp.HEADER_LEN || udpLen > len) return ~Drop.pkt_too_small;
-  // RFC 8200 §8.1: there must be one.
+  // RFC 8200 §8.1: the checksum is mandatory.
   if (!udp.checksum(datagram) || !holds(ipv6.pseudoSum(ip, ipv6.UDP, udpLen) + sumWide(datagram, udpLen))) {
     return ~Drop.udp_csum;
   }
@@ -256,7 +259,7 @@ function port(ip: usize, datagram: usize, len: u32, now: f64): i32 {
   return ~Drop.no_socket;
 }
 
-/** RFC 8200 §4, §4.7: an unknown next header, or none at all. */
+/** Handles an unknown next header, or none at all (RFC 8200 §4, §4.7). */
 function noProtocol(ip: usize, number: u32, field: usize, now: f64): i32 {
   const mode = answers() >>> UNREACHABLE_OTHER_SHIFT & 3;
   if (mode == Unreachable.off) return ~Drop.unhandled_proto;

@@ -1,5 +1,5 @@
-// ARP, RFC 826 and RFC 5227: a request for an address of the prefixes is answered, and nothing is learnt from it.
-// Verdicts: ethernet.ts.
+// ARP, RFC 826 and RFC 5227: requests for addresses of the prefixes are answered, and nothing is learnt from them.
+// ../ethernet.ts has the verdicts.
 
 import { Drop, Protocol } from "../../abi/counters";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
@@ -16,14 +16,14 @@ export function arp(frame: usize, headerLen: u32, length: u32): i32 {
   if (!ethernet.isStation(wire.senderMac(packet))) return ~Drop.mac_invalid_source;
   const sender = wire.sender(packet);
   const target = wire.target(packet);
-  // RFC 5227 §2.1.1: whoever asks so is about to take the address; an owner would object, and pongd owns none.
+  // RFC 5227 §2.1.1: the sender is about to take the address. An owner would object, but pongd owns none.
   if (load<u32>(sender) == 0) return ~Drop.arp_probe;
   if (owner(table(), sender) != NOBODY) return ~Drop.martian_source;
   if (load<u32>(sender) == load<u32>(target)) return ~Drop.arp_announcement;
   const prefix = owner(table(), target);
   if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
   const own = mac(target);
-  // A neighbour that has the address already asks it alone. An interface hears no other group.
+  // A neighbour that already has the MAC address may ask it alone. An interface hears no multicast group but broadcast.
   if (!ethernet.isBroadcast(ethernet.dstMac(frame)) && ethernet.load48(ethernet.dstMac(frame)) != own) {
     return ~Drop.otherhost;
   }

@@ -1,6 +1,6 @@
 // ICMPv6 echo: the request becomes the reply where it lies (RFC 4443 §4.2). Traffic class and flow label go back as
-// they came: a flow's two ways then have one label, as uniform and as hard to guess as the sender made it (RFC 6437
-// §3). Extension headers do not go back: the message moves up to the header.
+// they came. Both directions of a flow then have one label, as uniform and as hard to guess as the sender made it
+// (RFC 6437 §3). Extension headers do not go back: the message moves up to the IPv6 header.
 
 import { ttl } from "../prefix";
 import * as icmpv6 from "../wire/icmpv6";

@@ -1,4 +1,4 @@
-// ICMP errors, RFC 792; RFC 1122 §3.2.2. An error goes into a slot of its own: what it quotes stays as it came.
+// ICMP errors, RFC 792; RFC 1122 §3.2.2. An error has a slot of its own, so the packet that it quotes stays as it came.
 
 import { MTU } from "../../abi/control";
 import { Counter, ERRORS, IcmpError } from "../../abi/counters";
@@ -11,15 +11,15 @@ import { answers, ttl } from "../prefix";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 
-/** RFC 1812 §4.3.2.3: as much of the packet as fits in this many bytes. */
+/** RFC 1812 §4.3.2.3: the maximum length of an error, which quotes as much of the packet as fits. */
 const MAX_LEN: u32 = 576;
 
 /**
- * Sends the error about a datagram, unless it is one about which none may be sent or too many have been. The addresses
- * have been judged: both are a single host's. `parameter`: the 32 bits after the checksum, big-endian.
+ * Sends an error about a datagram, unless none may be sent about it or too many have been sent. The caller has checked
+ * that both addresses are single hosts'. `parameter` has the 32 bits behind the checksum, big-endian.
  */
 export function error(ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32, now: f64): void {
-  // RFC 1122 §3.2.2: never about an error, nor about any fragment but the first.
+  // RFC 1122 §3.2.2: no error is about an error, or about any fragment but the first.
   if (ipv4.fragmentOffset(ip) || (ipv4.protocol(ip) == ipv4.PROTOCOL_ICMP && !isQuery(ip))) return;
   if (!mayError(ip, kind, now)) return;
   const quoted = min(ipv4.totalLen(ip), min(MAX_LEN, load<u32>(MTU)) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
@@ -29,7 +29,7 @@ export function error(ip: usize, kind: IcmpError, type: u32, code: u32, paramete
   memory.copy(msg + icmp.HEADER_LEN, ip, quoted);
   icmp.setError(msg, msgLen, type, code, parameter);
   ipv4.setHeader(reply, msgLen, ipv4.PROTOCOL_ICMP, ttl(), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
-  // The checksum is a digest of what is quoted, and so tells one error from another.
+  // The checksum is a digest of the quoted packet, so it tells this error from others.
   if (ipv4.MIN_HEADER_LEN + msgLen > <u32>MIN_PATH_MTU) {
     ipv4.setTtl(reply, ttl(), ipv4.allowFragments(reply, icmp.checksumOf(msg)));
   }
@@ -37,15 +37,15 @@ export function error(ip: usize, kind: IcmpError, type: u32, code: u32, paramete
   queue(reply, ipv4.MIN_HEADER_LEN + msgLen);
 }
 
-/** A message without a first byte is none. */
+/** Returns whether the ICMP message is a query. A message without a first byte is none. */
 function isQuery(ip: usize): bool {
   const headerLen = ipv4.headerLen(ip);
   return ipv4.totalLen(ip) > headerLen && icmp.isQuery(ip + headerLen);
 }
 
 /**
- * Whether an error of this kind, those of ICMPv6 counted on from ERRORS, may be sent about the packet, and there is a
- * slot to send it in.
+ * Returns whether an error of this kind may be sent about the packet and there is a slot for it. `kind` counts from
+ * ERRORS, and so includes ICMPv6's kinds.
  */
 export function mayError(ip: usize, kind: u32, now: f64): bool {
   if (!(answers() & ANSWER_ERRORS) || !spare()) return false;

@@ -1,4 +1,4 @@
-// ICMPv6 errors, RFC 4443 §2.4. As in error.ts, an error goes into a slot of its own.
+// ICMPv6 errors, RFC 4443 §2.4. As in error.ts, an error has a slot of its own.
 
 import { MTU } from "../../abi/control";
 import { ERRORS, ERRORS6, IcmpError } from "../../abi/counters";
@@ -9,13 +9,13 @@ import * as icmpv6 from "../wire/icmpv6";
 import * as ipv6 from "../wire/ipv6";
 import { mayError } from "./error";
 
-/** §2.4 c: as much of the packet as fits in this many bytes, the least MTU of IPv6. */
+/** §2.4 c: the maximum length of an error, the smallest MTU of IPv6. An error quotes as much of the packet as fits. */
 const MAX_LEN: u32 = 1280;
 
 /**
- * Sends the error about a packet, unless it is one about which none may be sent or too many have been. The packet is as
- * long as its header says, and its addresses have been judged: both are a single host's. `parameter`: the 32 bits after
- * the checksum.
+ * Sends an error about a packet, unless none may be sent about it or too many have been sent. The caller has checked
+ * that the packet is as long as its header says, and that both addresses are single hosts'. `parameter` has the 32 bits
+ * behind the checksum.
  */
 export function error6(ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32, now: f64): void {
   if (isAboutError(ip)) return;
@@ -33,10 +33,7 @@ export function error6(ip: usize, kind: IcmpError, type: u32, code: u32, paramet
   queue(reply, ipv6.HEADER_LEN + msgLen);
 }
 
-/**
- * §2.4 e: whether the packet's message, behind whatever extension headers, is an ICMPv6 error. What is not there is
- * none.
- */
+/** §2.4 e: returns whether the message behind all extension headers is an ICMPv6 error. A missing message is none. */
 function isAboutError(ip: usize): bool {
   const end = ip + ipv6.HEADER_LEN + ipv6.payloadLen(ip);
   const found = extension.behind(ip + ipv6.HEADER_LEN, ipv6.nextHeader(ip), end);

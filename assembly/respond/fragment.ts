@@ -1,19 +1,19 @@
-// Fragmentation, RFC 791 §3.2: a reply that was made in a reassembly buffer leaves in as many pieces as the MTU asks
-// for, each in a slot of its own.
+// Fragmentation, RFC 791 §3.2: a reply made in a reassembly buffer is sent in as many fragments as the MTU requires,
+// each in a slot of its own.
 
 import { MTU } from "../../abi/control";
 import { queue, spare, takeReply } from "../memory";
 import * as ipv4 from "../wire/ipv4";
 
 /**
- * Sends a datagram; false when there are not enough slots for it, and nothing is sent then. What is left at `ip` is of
- * no use.
+ * Sends a datagram. If there are not enough slots for it, it sends nothing and returns false. The datagram at `ip` is
+ * unusable afterwards.
  */
 export function transmit(ip: usize, totalLen: u32): bool {
   const mtu = load<u32>(MTU);
   const payload = ip + ipv4.headerLen(ip);
   const payloadLen = totalLen - ipv4.headerLen(ip);
-  // All but the last are of whole blocks of 8 bytes. No header is longer than the first one's.
+  // All fragments but the last consist of whole blocks of 8 bytes. No header is longer than the first one's.
   const blocksLen = mtu - ipv4.headerLen(ip) & ~7;
   const most = totalLen > mtu ? (payloadLen + blocksLen - 1) / blocksLen : 1;
   if (most > spare()) return false;

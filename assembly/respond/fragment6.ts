@@ -1,4 +1,4 @@
-// Fragmentation, RFC 8200 §4.5. As in fragment.ts, each piece of a reply goes into a slot of its own.
+// Fragmentation, RFC 8200 §4.5. As in fragment.ts, each fragment of a reply has a slot of its own.
 
 import { queue, spare, takeReply } from "../memory";
 import * as extension from "../wire/extension";
@@ -7,8 +7,8 @@ import * as ipv6 from "../wire/ipv6";
 const HEADERS_LEN: u32 = ipv6.HEADER_LEN + extension.MIN_LEN;
 
 /**
- * Sends a packet without extension headers, in fragments of this identification if it is longer than `mtu`; false when
- * there are not enough slots for it, and nothing is sent then. Its own slot stays the caller's.
+ * Sends a packet without extension headers. If it is longer than `mtu`, it goes in fragments with this identification.
+ * If there are not enough slots for it, it sends nothing and returns false. The packet's own slot remains the caller's.
  */
 export function transmit6(ip: usize, totalLen: u32, identification: u32, mtu: u32): bool {
   const payload = ip + ipv6.HEADER_LEN;
@@ -20,7 +20,7 @@ export function transmit6(ip: usize, totalLen: u32, identification: u32, mtu: u3
     queue(reply, totalLen);
     return true;
   }
-  // All but the last are of whole blocks of 8 bytes.
+  // All fragments but the last consist of whole blocks of 8 bytes.
   const blocksLen = mtu - HEADERS_LEN & ~7;
   if ((payloadLen + blocksLen - 1) / blocksLen > spare()) return false;
   let offset: u32 = 0;

@@ -1,8 +1,8 @@
-// Neighbor discovery, RFC 4861 §7.1.1, §7.2.3, §7.2.4, §7.2.8: a solicitation for an address of the prefixes is
-// answered as by a proxy, which overrides nobody, and nothing is learnt from it. Verdicts: ethernet.ts.
+// Neighbor discovery, RFC 4861 §7.1.1, §7.2.3, §7.2.4, §7.2.8: solicitations for addresses of the prefixes are answered
+// as a proxy does, which overrides nobody. Nothing is learnt from them. ../ethernet.ts has the verdicts.
 //
-// A multicast solicitation is answered with the link-layer address (§7.2.4), to the frame's source where it does not
-// tell its own; a unicast one, for an option with an option.
+// The answer to a multicast solicitation has the link-layer address option (§7.2.4). It goes to the frame's source if
+// the solicitation has no such option. The answer to a unicast solicitation has the option if the solicitation has it.
 
 import { Drop, Protocol } from "../../abi/counters";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
@@ -16,7 +16,7 @@ import * as ndp from "../wire/ndp";
 
 const HOP_LIMIT: u32 = 255;
 
-/** Whether a packet of that length is a solicitation: not one in a fragment (RFC 6980 §5). */
+/** Returns whether a packet of that length is a solicitation. One in a fragment does not count (RFC 6980 §5). */
 export function isSolicitation(ip: usize, length: u32): bool {
   return length > ipv6.HEADER_LEN && ipv6.nextHeader(ip) == ipv6.ICMPV6
     && load<u8>(ip, ipv6.HEADER_LEN) == ndp.SOLICITATION;
@@ -46,7 +46,7 @@ export function neighbor(frame: usize, headerLen: u32, length: u32): i32 {
   if (multicast ? !ndp.isSolicitedNode(dst, target) : !ipv6.isSame(dst, target)) return ~Drop.ipv6_ndisc_ns_otherhost;
   const unspecified = ndp.isUnspecified(ipv6.srcAddr(ip));
   if (multicast && unspecified && source) return ~Drop.ipv6_ndisc_bad_options;
-  // RFC 4862 §5.4.3: whoever asks so is about to take the address; an owner would object, and pongd owns none.
+  // RFC 4862 §5.4.3: the sender is about to take the address. An owner would object, but pongd owns none.
   if (multicast && unspecified) return ~Drop.ndisc_probe;
   if (owner6(table(), ipv6.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
   const prefix = owner6(table(), target);

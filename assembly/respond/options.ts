@@ -1,8 +1,8 @@
-// Options of the IPv4 header (RFC 791 §3.1, RFC 1122 §3.2.1.8), as Linux treats them: judged when a datagram comes,
-// whatever it carries, and brought up to date when a reply goes. In between they stay as they came, for an error quotes
-// them so. docs/develop/conformance.md has where Linux is not followed.
+// Options of the IPv4 header (RFC 791 §3.1, RFC 1122 §3.2.1.8), treated as Linux does. They are judged when a datagram
+// comes, whatever it carries, and updated when a reply goes. In between they stay as they came, because an error quotes
+// them so. docs/develop/conformance.md says where pongd differs from Linux.
 //
-//  accept  malformed → Parameter Problem; a source route is dropped, or one that is at its end accepted
+//  accept  a malformed option → Parameter Problem; a source route is dropped, or accepted if it is at its end
 //  reply   Record Route and Timestamp with this host in them, and the source route reversed; all others are left out
 //
 // A Record Route and a Timestamp that asks for it get two entries: one as the destination of the request, one as the
@@ -21,10 +21,10 @@ import { sinceMidnight } from "./timestamp";
 const ADDRESS_LEN: u32 = 4;
 const TIME_LEN: u32 = 4;
 const ROUTER_ALERT_LEN: u32 = 4;
-/** Entries of this host, where there is room. */
+/** Entries of this host in an option that has room for them. */
 const TIMES: u32 = 2;
 
-/** Whether the datagram is to be looked at further. Its addresses have been judged. */
+/** Returns whether the datagram is to be judged further. The caller has judged its addresses. */
 export function accept(ip: usize, now: f64): bool {
   let fault = malformed(ip);
   if (!fault) {
@@ -34,16 +34,16 @@ export function accept(ip: usize, now: f64): bool {
     if (load<u32>(table(), SOURCE_ROUTE) != SourceRoute.reverse) return false;
     const room = options.room(route);
     if (!room) return true;
-    // RFC 1122 §3.3.5: there is no further hop from here.
+    // RFC 1122 §3.3.5: pongd does not forward the datagram to its next hop.
     if (room >= ADDRESS_LEN) return false;
     fault = route + 2;
   }
-  // RFC 1122 §3.2.2.5, the pointer being in the parameter's first byte.
+  // RFC 1122 §3.2.2.5: the pointer is the parameter's first byte.
   error(ip, IcmpError.parameter_problem, icmp.PARAMETER_PROBLEM, 0, <u32>(fault - ip) << 24, now);
   return false;
 }
 
-/** The byte that is wrong, or 0. */
+/** Returns the address of the byte that is wrong, or 0. */
 function malformed(ip: usize): usize {
   const end = ip + ipv4.headerLen(ip);
   for (let option = ip + ipv4.MIN_HEADER_LEN; option < end && options.type(option) != options.END;) {
@@ -56,7 +56,10 @@ function malformed(ip: usize): usize {
   return 0;
 }
 
-/** The same for one option whose length, 2 and more, lies within the header, as do those of all before it. */
+/**
+ * Returns the address of the wrong byte of one option, or 0. The caller has checked that its length, at least 2, and
+ * those of all options before it lie within the header.
+ */
 function malformedOption(ip: usize, option: usize): usize {
   const repeated = options.find(ip, options.kind(option)) != option;
   switch (options.kind(option)) {
@@ -74,7 +77,7 @@ function malformedOption(ip: usize, option: usize): usize {
     }
     case options.ROUTER_ALERT:
       return options.len(option) < ROUTER_ALERT_LEN ? option + 1 : 0;
-    // RFC 1122 §3.2.1.8: what is not understood is ignored.
+    // RFC 1122 §3.2.1.8: an unknown option is ignored.
     default:
       return 0;
   }
@@ -83,19 +86,22 @@ function malformedOption(ip: usize, option: usize): usize {
 function malformedSlots(option: usize, headerLen: u32, slotLen: u32): usize {
   if (options.len(option) < headerLen) return option + 1;
   if (options.pointer(option) <= headerLen) return option + 2;
-  // RFC 791 §3.1: some room, but not enough for a slot.
+  // RFC 791 §3.1: it is an error if there is room, but not enough for a slot.
   const room = options.room(option);
   return room && room < slotLen ? option + 2 : 0;
 }
 
-/** Whether no time can be given, and that is to be counted: none is missing from a Timestamp that asks others. */
+/**
+ * Returns whether the overflow has to count this host because there is no room for its time. A Timestamp with
+ * prespecified addresses asks other hosts, so it misses none.
+ */
 function isCounted(option: usize): bool {
   return !options.room(option) && options.flag(option) != options.PRESPECIFIED;
 }
 
 /**
- * Brings the header's options up to date in a reply of `length` bytes that is complete otherwise. Returns its length
- * then, or ~ the reason to drop it.
+ * Updates the header's options in a reply of `length` bytes that is otherwise complete. Returns its new length, or ~
+ * the reason to drop it.
  */
 export function reply(ip: usize, length: u32, now: f64): i32 {
   const host = ipv4.srcAddr(ip);
@@ -113,7 +119,7 @@ export function reply(ip: usize, length: u32, now: f64): i32 {
   const route = options.find(ip, options.LOOSE_SOURCE_ROUTE);
   if (route) {
     end = reverse(end, route, ip);
-    // I3, once more: the destination is another.
+    // I3 once more (input.ts), since the destination has changed.
     if (owner(table(), ipv4.dstAddr(ip)) != NOBODY) return ~Drop.ip_options;
   }
   while (end & 3) store<u8>(end++, options.END);
@@ -127,13 +133,16 @@ export function reply(ip: usize, length: u32, now: f64): i32 {
   return length - from + headerLen;
 }
 
-/** Copies the option to `end`; returns its end there. */
+/** Copies the option to `end`, and returns its end there. */
 function append(end: usize, option: usize): usize {
   memory.copy(end, option, options.len(option));
   return end + options.len(option);
 }
 
-/** False where there is room after the first entry, but not enough for the second (RFC 791 §3.1: an error). */
+/**
+ * Adds this host to a Record Route. Returns false if there is room after the first entry but not enough for the second,
+ * which is an error (RFC 791 §3.1).
+ */
 function recordRoute(option: usize, host: usize): bool {
   for (let i: u32 = 0; i < TIMES && options.room(option); i++) {
     if (options.room(option) < ADDRESS_LEN) return false;
@@ -143,7 +152,7 @@ function recordRoute(option: usize, host: usize): bool {
   return true;
 }
 
-/** The same for a Timestamp, with `ms` since midnight UTC. */
+/** Adds this host to a Timestamp, with `ms` since midnight UTC. Returns false as recordRoute() does. */
 function stamp(option: usize, host: usize, ms: u32): bool {
   const flag = options.flag(option);
   const slotLen = options.timestampSlotLen(option);
@@ -153,7 +162,7 @@ function stamp(option: usize, host: usize, ms: u32): bool {
     const slot = options.next(option);
     const room = options.room(option);
     if (room < TIME_LEN) return false;
-    // Its next slot is another host's.
+    // The next slot belongs to another host.
     if (flag == options.PRESPECIFIED && (room < slotLen || owner(table(), slot) < FIRST_PREFIX)) return true;
     if (room < slotLen) return false;
     if (flag == options.ADDRESSES_AND_TIMESTAMPS) store<u32>(slot, load<u32>(host));
@@ -164,15 +173,15 @@ function stamp(option: usize, host: usize, ms: u32): bool {
 }
 
 /**
- * RFC 1122 §3.2.1.8 (c): makes the way that a request came the way back at `to`: the last hop is the reply's
- * destination, the requester the route's last. Returns the option's end: `to` itself where no hop is left between the
- * two.
+ * RFC 1122 §3.2.1.8 (c): writes the reverse of the route by which a request came to `to`. The last hop becomes the
+ * reply's destination, and the requester ends the route. Returns the option's end, which is `to` itself if no hop is
+ * left between the two.
  */
 function reverse(to: usize, route: usize, ip: usize): usize {
   const requester = load<u32>(ipv4.dstAddr(ip));
   const last = route + options.len(route) - ADDRESS_LEN;
   let hops = (options.len(route) - options.ROUTE_HEADER_LEN) / ADDRESS_LEN;
-  // One that records the requester itself first is mended.
+  // Some routes wrongly record the requester itself as the first hop, which is left out.
   if (hops && load<u32>(last - (hops - 1) * ADDRESS_LEN) == requester) hops--;
   if (!hops) return to;
   ipv4.setDstAddr(ip, load<u32>(last));

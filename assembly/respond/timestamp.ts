@@ -1,5 +1,5 @@
-// Timestamp: the request becomes the reply where it lies (RFC 792; RFC 1122 §3.2.2.8), with the message's own 20 bytes
-// and nothing that came behind them, as Linux answers.
+// Timestamp: the request becomes the reply where it lies (RFC 792; RFC 1122 §3.2.2.8). As in Linux, the reply has the
+// message's own 20 bytes and none that came behind them.
 
 import { ttl } from "../prefix";
 import * as icmp from "../wire/icmp";
@@ -18,8 +18,8 @@ export function timestamp(ip: usize, msg: usize, now: f64): u32 {
 }
 
 /**
- * Milliseconds since midnight UTC at `now`, Unix time in milliseconds: its days have no leap seconds, so midnight is a
- * multiple.
+ * Returns the milliseconds since midnight UTC. `now` is Unix time in milliseconds. Its days have no leap seconds, so
+ * each midnight is a multiple of a day.
  */
 export function sinceMidnight(now: f64): u32 {
   return <u32>(<i64>now % MS_PER_DAY);

@@ -21,37 +21,37 @@ import { load48, store48 } from "./ethernet";
 
 export const LEN: u32 = 28;
 
-/** Ethernet, IPv4, addresses of 6 and 4 bytes, as they lie in memory; then the opcode. */
+/** Ethernet, IPv4, and addresses of 6 and 4 bytes, as they lie in memory. The opcode follows. */
 const IPV4_OVER_ETHERNET: u64 = 0x0000_0406_0008_0100;
 const IPV4_OVER_IEEE802: u64 = 0x0000_0406_0008_0600;
 const REQUEST: u64 = 0x0100_0000_0000_0000;
 const REPLY: u64 = 0x0200_0000_0000_0000;
 
 /**
- * Whether it is a request over Ethernet, or over IEEE 802 networks, as some stations on an Ethernet send; Linux takes
- * both there.
+ * Returns whether it is a request over Ethernet or over IEEE 802 networks. Some stations on an Ethernet send the
+ * latter, and Linux takes both there.
  */
 export function isRequest(arp: usize): bool {
   const word = load<u64>(arp);
   return word == (IPV4_OVER_ETHERNET | REQUEST) || word == (IPV4_OVER_IEEE802 | REQUEST);
 }
 
-/** Where the sender's MAC address is. */
+/** Pointer to the sender's MAC address. */
 export function senderMac(arp: usize): usize {
   return arp + 8;
 }
 
-/** Where the sender's IPv4 address is. */
+/** Pointer to the sender's IPv4 address. */
 export function sender(arp: usize): usize {
   return arp + 14;
 }
 
-/** Where the target's IPv4 address is. */
+/** Pointer to the target's IPv4 address. */
 export function target(arp: usize): usize {
   return arp + 24;
 }
 
-/** Makes a request the reply to it, over Ethernet: the target has this MAC address. */
+/** Turns a request into the reply to it, over Ethernet: the target has this MAC address. */
 export function setReply(arp: usize, mac: u64): void {
   store<u64>(arp, IPV4_OVER_ETHERNET | REPLY);
   const asked = load<u32>(target(arp));

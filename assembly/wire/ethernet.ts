@@ -15,7 +15,7 @@ import { load16 } from "../bytes";
 
 export const HEADER_LEN: u32 = 14;
 const TAG_LEN: u32 = 4;
-/** More tags than two carry nothing that is known here. */
+/** The most tags that are read. Frames with more carry nothing that is known here. */
 const MAX_LEN: u32 = HEADER_LEN + 2 * TAG_LEN;
 
 export const IPV4: u32 = 0x0800;
@@ -23,11 +23,11 @@ export const ARP: u32 = 0x0806;
 export const IPV6: u32 = 0x86dd;
 const CUSTOMER_TAG: u32 = 0x8100;
 const SERVICE_TAG: u32 = 0x88a8;
-/** Of a tag, in memory order: all but its priority. */
+/** Mask of a tag's fields other than its priority, in memory order. */
 const VLAN_MASK: u32 = 0xff0fffff;
 const VLAN_ID: u32 = 0xff0f0000;
 
-/** Of the header with its tags; 0 where the frame ends within. */
+/** Returns the length of the header with its tags; 0 if the frame ends within it. */
 export function headerLen(frame: usize, length: u32): u32 {
   let len = HEADER_LEN;
   while (len < MAX_LEN && isTag(type(frame, len))) {
@@ -37,7 +37,7 @@ export function headerLen(frame: usize, length: u32): u32 {
   return len;
 }
 
-/** The EtherType of what a header of that length is before. */
+/** Returns the EtherType of what follows a header of that length. */
 export function type(frame: usize, headerLen: u32): u32 {
   return load16(frame + headerLen - 2);
 }
@@ -46,7 +46,9 @@ function isTag(type: u32): bool {
   return type == CUSTOMER_TAG || type == SERVICE_TAG;
 }
 
-/** Whether a tag of a header of that length has the VLAN 4095, which nobody may use (IEEE 802.1Q §9.6, table 9-2). */
+/**
+ * Returns whether a tag in a header of that length has VLAN 4095, which nobody may use (IEEE 802.1Q §9.6, table 9-2).
+ */
 export function hasReservedVlan(frame: usize, headerLen: u32): bool {
   for (let tag = frame + HEADER_LEN; tag < frame + headerLen; tag += TAG_LEN) {
     if ((load<u32>(tag - 2) & VLAN_ID) == VLAN_ID) return true;
@@ -55,8 +57,8 @@ export function hasReservedVlan(frame: usize, headerLen: u32): bool {
 }
 
 /**
- * The VLANs of a frame by what lies before its packet in its slot, the header's first byte at two after a cache line's:
- * 0 for no tag, and for no frame.
+ * Returns the VLANs of a frame, read from the header before its packet in the slot. That header begins two bytes into a
+ * cache line. Returns 0 if there is no tag, or no frame.
  */
 export function vlans(packet: usize): u64 {
   switch (<u32>(packet & 63) - 2) {
@@ -66,17 +68,17 @@ export function vlans(packet: usize): u64 {
   }
 }
 
-/** Where the destination address is. */
+/** Pointer to the destination address. */
 export function dstMac(frame: usize): usize {
   return frame;
 }
 
-/** Where the source address is. */
+/** Pointer to the source address. */
 export function srcMac(frame: usize): usize {
   return frame + 6;
 }
 
-/** An address as a number, its first byte the lowest. */
+/** Returns an address as a number. Its first byte is the lowest. */
 export function load48(mac: usize): u64 {
   return <u64>load<u32>(mac) | <u64>load<u16>(mac, 4) << 32;
 }
@@ -86,17 +88,17 @@ export function store48(mac: usize, value: u64): void {
   store<u16>(mac, <u16>(value >>> 32), 4);
 }
 
-/** Broadcast or multicast. */
+/** Returns whether the address is broadcast or multicast. */
 export function isGroup(mac: usize): bool {
   return (load<u8>(mac) & 1) != 0;
 }
 
-/** Whether an interface may have the address. */
+/** Returns whether an interface may have the address. */
 export function isStation(mac: usize): bool {
   return !isGroup(mac) && load48(mac) != 0;
 }
 
-/** The same of an interface other than the one that has `own`. */
+/** Returns whether an interface other than the one with the address `own` may have the address. */
 export function isPeer(mac: usize, own: u64): bool {
   return isStation(mac) && load48(mac) != own;
 }

@@ -11,7 +11,7 @@
 //   ├───────────────┴───────────────┴─────────────────────────┴───┴─┤
 //  4│                        identification                         │
 //
-// A header's length is 8 bytes times (hdr ext len + 1), and a fragment header's 8.
+// A header is 8 bytes times (hdr ext len + 1) long, a fragment header 8 bytes.
 
 import { load16 } from "../bytes";
 
@@ -19,13 +19,13 @@ export const HOP_BY_HOP: u32 = 0;
 export const ROUTING: u32 = 43;
 export const FRAGMENT: u32 = 44;
 export const DESTINATION: u32 = 60;
-/** RFC 4302 §2: its length is in units of 4 bytes, minus 2. */
+/** RFC 4302 §2: its length field counts units of 4 bytes, minus 2. */
 const AUTHENTICATION: u32 = 51;
 
 export const MIN_LEN: u32 = 8;
-/** Where the first option is. */
+/** Offset of the first option. */
 export const OPTIONS_AT: u32 = 2;
-/** Where these fields are, for a pointer at them. */
+/** Offsets of these fields, for an error that points at them. */
 export const ROUTING_TYPE_AT: u32 = 2;
 export const FRAGMENT_OFFSET_AT: u32 = 2;
 
@@ -40,7 +40,7 @@ export function nextHeader(extension: usize): u32 {
   return load<u8>(extension);
 }
 
-/** `number`: the header's own. */
+/** Returns the header's length in bytes. `number` is the header's own number. */
 export function len(extension: usize, number: u32): u32 {
   return number == FRAGMENT ? MIN_LEN : (<u32>load<u8>(extension, 1) + 1) << 3;
 }
@@ -49,7 +49,7 @@ export function segmentsLeft(routing: usize): u32 {
   return load<u8>(routing, 3);
 }
 
-/** In bytes. */
+/** Returns the offset in bytes. */
 export function fragmentOffset(fragment: usize): u32 {
   return load16(fragment + 2) & 0xfff8;
 }
@@ -58,20 +58,20 @@ export function moreFragments(fragment: usize): bool {
   return (load<u8>(fragment, 3) & 1) != 0;
 }
 
-/** As it lies in memory. */
+/** Returns the identification as it lies in memory. */
 export function identification(fragment: usize): u32 {
   return load<u32>(fragment, 4);
 }
 
-/** Makes a fragment header. `identification`: as it lies in memory. */
+/** Makes a fragment header. `identification` is given as it lies in memory. */
 export function setFragment(fragment: usize, nextHeader: u32, offset: u32, more: bool, identification: u32): void {
   store<u32>(fragment, <u32>bswap<u16>(<u16>(offset | u32(more))) << 16 | nextHeader);
   store<u32>(fragment, identification, 4);
 }
 
 /**
- * Where the number of the first fragment header of those from `extension` on is, `field` being that of their own. The
- * caller knows that there is one.
+ * Returns the address of the byte that has the number of the first fragment header. `extension` is the first extension
+ * header, and `field` has its number. The caller knows that there is a fragment header.
  */
 export function fragmentField(field: usize, extension: usize): usize {
   for (let number = nextHeader(field); number != FRAGMENT; number = nextHeader(field)) {
@@ -85,20 +85,20 @@ export function optionType(option: usize): u32 {
   return load<u8>(option);
 }
 
-/** Of the data behind type and length, which all have but Pad1. */
+/** Returns the bytes of data behind type and length. All options but Pad1 have these. */
 export function optionDataLen(option: usize): u32 {
   return load<u8>(option, 1);
 }
 
-/** §4.2: what is to become of a packet with an option that is not known. */
+/** §4.2: returns the action for a packet with an unknown option of this type. */
 export function action(optionType: u32): u32 {
   return optionType >>> 6;
 }
 
 /**
- * What is behind the header `number` at `extension` and all that follow it: the number of what is no extension header,
- * in the upper half, and where that begins, which is beyond `end` if they do not end before it. A fragment but the
- * first has the number of its header: what is behind that is anything.
+ * Skips the header `number` at `extension` and all extension headers behind it. Returns the number of what follows in
+ * the upper half, and its address in the lower one. That address is beyond `end` if the headers do not end before. In a
+ * fragment other than the first it stops at the fragment header, since anything may be behind that.
  */
 export function behind(extension: usize, number: u32, end: usize): u64 {
   let at = extension;

@@ -1,5 +1,5 @@
-// ICMP echo, timestamp and errors, RFC 792. Shapes alone. The caller knows that HEADER_LEN, or TIMESTAMP_LEN, bytes are
-// there.
+// ICMP echo, timestamp and errors, RFC 792. Shapes alone. The caller knows that HEADER_LEN bytes, or TIMESTAMP_LEN in a
+// timestamp, are there.
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -14,7 +14,7 @@
 //   ├───────────────────────────────────────────────────────────────┤
 // 16│                      transmit timestamp                       │
 //
-// In an error the bytes from 4 on are a parameter of its kind, and from 8 on what it is about.
+// In an error the bytes from 4 on are a parameter of its kind, and those from 8 on the packet that it is about.
 
 import { checksum, sum20, sumScalar, update } from "../checksum";
 
@@ -31,7 +31,7 @@ export const TIMESTAMP: u32 = 13;
 export const TIMESTAMP_REPLY: u32 = 14;
 export const TIMESTAMP_LEN: u32 = 20;
 
-/** 0xf7ff as it lies in memory. */
+/** Checksum that turnsZero() looks for: 0xf7ff as it lies in memory. */
 const TURNS_ZERO: u32 = 0xfff7;
 
 export function type(msg: usize): u32 {
@@ -39,31 +39,35 @@ export function type(msg: usize): u32 {
 }
 
 /**
- * A question or its answer, and no error; RFC 1122 §3.2.2 has the list. Of an unknown type it is not known, and so it
- * is none.
+ * Returns whether the message is a query or an answer to one, and not an error; RFC 1122 §3.2.2 has the list. A message
+ * of unknown type may be an error, so it does not count.
  */
 export function isQuery(msg: usize): bool {
   const kind = type(msg);
   return kind == ECHO || kind == ECHO_REPLY || kind == TIMESTAMP || kind == TIMESTAMP_REPLY;
 }
 
-/** As it lies in memory. */
+/** Returns the checksum as it lies in memory. */
 export function checksumOf(msg: usize): u32 {
   return load<u16>(msg, 2);
 }
 
-/** The number that its sender tells its echo requests apart by: identifier and sequence number, in 16 bits. */
+/**
+ * Returns the identifier and the sequence number, by which a sender tells its echo requests apart, folded into 16 bits.
+ */
 export function identity(msg: usize): u32 {
   const word = load<u32>(msg, 4);
   return (word ^ word >>> 16) & 0xffff;
 }
 
-/** Whether RFC 1624's update makes the checksum of an echo request 0x0000, which mendZeros() has to look at. */
+/**
+ * Returns whether RFC 1624's update makes an echo request's checksum 0x0000. mendZeros() has to look at such a message.
+ */
 export function turnsZero(msg: usize): bool {
   return checksumOf(msg) == TURNS_ZERO;
 }
 
-/** Makes an echo request its reply, and mends the checksum for the type; mendZeros() has the rest. */
+/** Turns an echo request into its reply and updates the checksum for the type. mendZeros() does the rest. */
 export function setEchoReply(msg: usize): void {
   // One word, little-endian: the type is its lowest byte, the checksum its upper half.
   const word = load<u32>(msg);
@@ -71,15 +75,14 @@ export function setEchoReply(msg: usize): void {
 }
 
 /**
- * Sets the checksum of a reply that is zeros from end to end: 0xffff, since 0x0000 does not verify over zeros alone.
- * Every other reply keeps 0x0000 (RFC 1624 §4): its sum is 0xffff already, and some receivers compare in place of
- * summing.
+ * Sets the checksum of a reply that consists of zeros to 0xffff, since 0x0000 does not verify over zeros alone. Every
+ * other reply keeps 0x0000 (RFC 1624 §4): its sum is 0xffff already, and some receivers compare instead of summing.
  */
 export function mendZeros(msg: usize, msgLen: u32): void {
   if (load<u32>(msg) == 0 && sumScalar(msg, msgLen) == 0) store<u16>(msg, 0xffff, 2);
 }
 
-/** Makes a timestamp the reply to it, received and sent at `ms` since midnight UTC. */
+/** Turns a timestamp into the reply to it, received and sent at `ms` since midnight UTC. */
 export function setTimestamps(msg: usize, ms: u32): void {
   store<u32>(msg, TIMESTAMP_REPLY);
   store<u32>(msg, bswap<u32>(ms), 12);
@@ -87,7 +90,9 @@ export function setTimestamps(msg: usize, ms: u32): void {
   store<u16>(msg, checksum(sum20(msg)), 2);
 }
 
-/** Makes an error's header, with `parameter` big-endian after the checksum; what it is about lies behind it already. */
+/**
+ * Makes an error's header, with `parameter` big-endian behind the checksum. The quoted packet lies behind it already.
+ */
 export function setError(msg: usize, msgLen: u32, type: u32, code: u32, parameter: u32): void {
   store<u32>(msg, code << 8 | type);
   store<u32>(msg, bswap<u32>(parameter), 4);

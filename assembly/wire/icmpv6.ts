@@ -9,7 +9,7 @@
 //   ├───────────────────────────────┴───────────────────────────────┤
 //  8│                            data …                             │
 //
-// In an error the bytes from 4 on are a parameter of its kind, and from 8 on what it is about.
+// In an error the bytes from 4 on are a parameter of its kind, and those from 8 on the packet that it is about.
 
 import { checksum, sumWide, update } from "../checksum";
 
@@ -33,24 +33,24 @@ export function type(msg: usize): u32 {
   return load<u8>(msg);
 }
 
-/** The 32 bits behind the checksum of an error: of a Packet Too Big, the MTU. */
+/** Returns the 32 bits behind the checksum of an error. In a Packet Too Big they are the MTU. */
 export function parameter(msg: usize): u32 {
   return bswap<u32>(load<u32>(msg, 4));
 }
 
-/** Identifier and sequence number of an echo message, as they lie in memory. */
+/** Returns identifier and sequence number of an echo message, as they lie in memory. */
 export function identity(msg: usize): u32 {
   return load<u32>(msg, 4);
 }
 
-/** RFC 4443 §2.4 e: an error, or a redirect, and so nothing that an error may be about. */
+/** RFC 4443 §2.4 e: returns whether it is an error or a redirect, about which no error may be sent. */
 export function isError(type: u32): bool {
   return type < 128 || type == REDIRECT;
 }
 
 /**
- * Makes an echo request its reply, and mends the checksum (RFC 1624; with its pseudo-header a message is never all
- * zero).
+ * Turns an echo request into its reply and updates the checksum (RFC 1624; with its pseudo-header a
+ * message is never all zero).
  */
 export function setEchoReply(msg: usize): void {
   // One word, little-endian: the type is its lowest byte, the checksum its upper half.
@@ -59,8 +59,8 @@ export function setEchoReply(msg: usize): void {
 }
 
 /**
- * Makes an error's header, with `parameter` big-endian after the checksum; what it is about lies behind it already.
- * `pseudoSum`: of the pseudo-header.
+ * Makes an error's header, with `parameter` big-endian behind the checksum. The quoted packet lies behind it already.
+ * `pseudoSum` is the sum of the pseudo-header.
  */
 export function setError(msg: usize, msgLen: u32, type: u32, code: u32, parameter: u32, pseudoSum: u64): void {
   store<u32>(msg, code << 8 | type);

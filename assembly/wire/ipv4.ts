@@ -1,5 +1,5 @@
-// IPv4 header, RFC 791 §3.1. Shapes alone: no decisions, no counters. The caller knows that MIN_HEADER_LEN bytes are
-// there.
+// IPv4 header, RFC 791 §3.1. Shapes alone: no decisions, no counters. The caller knows that MIN_HEADER_LEN bytes
+// are there.
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -29,16 +29,19 @@ const OPTION_END: u32 = 0;
 const OPTION_NOP: u32 = 1;
 const OPTION_COPIED: u32 = 0x80;
 
-/** More-fragments flag and fragment offset, within the word at 6 as it lies in memory: all zero in a whole datagram. */
+/**
+ * More-fragments flag and fragment offset in the word at 6, as it lies in memory. They are all
+ * zero in a whole datagram.
+ */
 const MF_AND_OFFSET: u32 = 0xff3f;
 
-/** Within the word at 4 as it lies in memory. */
+/** The don't-fragment flag in the word at 4, as it lies in memory. */
 const DONT_FRAGMENT: u32 = 0x0040_0000;
 
-/** Likewise the flag whose value is always zero, RFC 791 §3.1. */
+/** The reserved flag in the word at 6, as it lies in memory. Its value must be zero (RFC 791 §3.1). */
 const RESERVED: u32 = 0x0080;
 
-/** Version 4, and a header of MIN_HEADER_LEN: no options. */
+/** Returns whether this is version 4 with a header of MIN_HEADER_LEN bytes, so without options. */
 export function isPlain(ip: usize): bool {
   return load<u8>(ip) == 0x45;
 }
@@ -59,7 +62,7 @@ export function isFragment(ip: usize): bool {
   return (load<u16>(ip, 6) & MF_AND_OFFSET) != 0;
 }
 
-/** Whether there is any bit but don't-fragment, in one look. */
+/** Tests all bits of that word but don't-fragment at once. */
 export function isFragmentOrReserved(ip: usize): bool {
   return (load<u16>(ip, 6) & (MF_AND_OFFSET | RESERVED)) != 0;
 }
@@ -68,7 +71,7 @@ export function moreFragments(ip: usize): bool {
   return (load<u8>(ip, 6) & 0x20) != 0;
 }
 
-/** In bytes. */
+/** Returns the offset in bytes. */
 export function fragmentOffset(ip: usize): u32 {
   return (load16(ip + 6) & 0x1fff) << 3;
 }
@@ -77,7 +80,7 @@ export function id(ip: usize): u32 {
   return load16(ip + 4);
 }
 
-/** The codepoint, of two bits (RFC 3168 §5). */
+/** Returns the ECN codepoint, two bits (RFC 3168 §5). */
 export function ecn(ip: usize): u32 {
   return load<u8>(ip, 1) & 3;
 }
@@ -86,12 +89,12 @@ export function protocol(ip: usize): u32 {
   return load<u8>(ip, 9);
 }
 
-/** Where the source address is. */
+/** Pointer to the source address. */
 export function srcAddr(ip: usize): usize {
   return ip + 12;
 }
 
-/** Where the destination address is. */
+/** Pointer to the destination address. */
 export function dstAddr(ip: usize): usize {
   return ip + 16;
 }
@@ -103,7 +106,7 @@ export function setTotalLen(ip: usize, totalLen: u32): void {
   store<u16>(ip, update(load<u16>(ip, 10), from, to), 10);
 }
 
-/** Makes the reserved flag zero. */
+/** Clears the reserved flag and updates the checksum. */
 export function clearReserved(ip: usize): void {
   const from = load<u16>(ip, 6);
   const to = from & ~<u16>RESERVED;
@@ -111,9 +114,7 @@ export function clearReserved(ip: usize): void {
   store<u16>(ip, update(load<u16>(ip, 10), from, to), 10);
 }
 
-/**
- * Sets the lengths of the header and of the datagram, and the header checksum anew for all that the header holds now.
- */
+/** Sets the lengths of the header and of the datagram, and computes the header checksum anew. */
 export function setLens(ip: usize, headerLen: u32, totalLen: u32): void {
   store<u8>(ip, 0x40 | headerLen >> 2);
   store<u16>(ip, bswap<u16>(<u16>totalLen), 2);
@@ -121,27 +122,30 @@ export function setLens(ip: usize, headerLen: u32, totalLen: u32): void {
   store<u16>(ip, checksum(sumHeader(ip, headerLen)), 10);
 }
 
-/** `addr` as it lies in memory; the checksum is the caller's to mend. */
+/** Sets the destination. `addr` is given as it lies in memory. The caller has to mend the checksum. */
 export function setDstAddr(ip: usize, addr: u32): void {
   store<u32>(ip, addr, 16);
 }
 
-/** Makes it a fragment of `totalLen` bytes, or the whole with an offset of 0 and no more; don't fragment is off. */
+/**
+ * Makes it a fragment of `totalLen` bytes, or with an offset of 0 and no `more` the whole
+ * datagram. Clears don't-fragment.
+ */
 export function setFragment(ip: usize, totalLen: u32, offset: u32, more: bool): void {
   store<u16>(ip, bswap<u16>(<u16>(offset >>> 3 | (more ? 0x2000 : 0))), 6);
   setLens(ip, headerLen(ip), totalLen);
 }
 
 /**
- * Leaves out the options that are for the first fragment alone: those without the copied flag, RFC 791 §3.1. The header
- * is as much shorter, its checksum the caller's to mend; what is behind it stays where it is.
+ * Removes the options that only the first fragment has, those without the copied flag (RFC 791 §3.1). The header
+ * becomes shorter by as much, and the caller has to mend its checksum. The payload stays where it is.
  */
 export function stripOptions(ip: usize): void {
   const end = ip + headerLen(ip);
   let to = ip + MIN_HEADER_LEN;
   for (let option = to; option < end && load<u8>(option) != OPTION_END;) {
     const type: u32 = load<u8>(option);
-    // A length that cannot be is no reason to stay here, or to go on behind the header.
+    // An invalid length must neither stop the loop from advancing nor let it pass the header's end.
     const len: u32 = type == OPTION_NOP ? 1 : min(max(<u32>load<u8>(option, 1), 2), <u32>(end - option));
     if (type & OPTION_COPIED) {
       memory.copy(to, option, len);
@@ -153,19 +157,19 @@ export function stripOptions(ip: usize): void {
   store<u8>(ip, <u8>(0x40 | <u32>(to - ip) >> 2));
 }
 
-/** Congestion experienced, RFC 3168 §5; the checksum is to be mended by what else is set. */
+/** Sets the ECN codepoint to Congestion Experienced (RFC 3168 §5). A later set function has to mend the checksum. */
 export function setCongested(ip: usize): void {
   store<u8>(ip, load<u8>(ip, 1) | 3, 1);
 }
 
-/** Exchanges the addresses. The header checksum holds: a sum does not depend on the order of its words. */
+/** Exchanges the addresses. The header checksum still holds: a sum does not depend on the order of its words. */
 export function swapAddrs(ip: usize): void {
   store<u64>(ip, rotl<u64>(load<u64>(ip, 12), 32), 12);
 }
 
 /**
- * Sets the TTL and mends the header checksum for it (RFC 1624; a header is never all zero) and for a `change` of the
- * sum of what else it covers.
+ * Sets the TTL and mends the header checksum (RFC 1624; a header is never all zero). `change` is how the sum changed by
+ * what else has been set.
  */
 export function setTtl(ip: usize, ttl: u32, change: u32 = 0): void {
   // One word, little-endian: the TTL is its lowest byte, the checksum its upper half.
@@ -175,9 +179,9 @@ export function setTtl(ip: usize, ttl: u32, change: u32 = 0): void {
 }
 
 /**
- * Clears don't-fragment of a whole datagram, so that routers may fragment it; the change of the header's sum, for
- * setTtl(). Beside that flag an identification may be anything (RFC 6864 §4.1); one of 0, which many send there,
- * becomes `identity`.
+ * Clears don't-fragment of a whole datagram, so that routers may fragment it. Returns the change of the
+ * header's sum for setTtl(). Identifications beside that flag may be anything (RFC 6864 §4.1). Many senders use
+ * 0, which `identity` replaces.
  */
 export function allowFragments(ip: usize, identity: u32): u32 {
   const word = load<u32>(ip, 4);
@@ -189,14 +193,14 @@ export function allowFragments(ip: usize, identity: u32): u32 {
   return change + identity;
 }
 
-/** Sum of the pseudo-header of a payload (RFC 768, RFC 9293 §3.1), as checksum.ts sums. */
+/** Returns the sum of the pseudo-header of a payload (RFC 768, RFC 9293 §3.1), as checksum.ts sums. */
 export function pseudoSum(ip: usize, payloadLen: u32): u64 {
   return <u64>load<u32>(ip, 12) + <u64>load<u32>(ip, 16) + <u64>(protocol(ip) << 8) + <u64>bswap<u16>(<u16>payloadLen);
 }
 
 /**
- * Makes a plain header before a payload: don't fragment, and so no identification (RFC 6864 §4.1). The addresses are
- * copied.
+ * Makes a plain header before a payload. It has don't-fragment set, and so no identification (RFC 6864 §4.1). The
+ * addresses are copied.
  */
 export function setHeader(ip: usize, payloadLen: u32, protocol: u32, ttl: u32, srcAddr: usize, dstAddr: usize): void {
   store<u32>(ip, <u32>bswap<u16>(<u16>(MIN_HEADER_LEN + payloadLen)) << 16 | 0x45);

@@ -15,11 +15,11 @@ import { load16 } from "../bytes";
 
 export const HEADER_LEN: u32 = 40;
 export const MAX_PAYLOAD_LEN: u32 = 65535;
-/** Where these fields are, for a pointer at them. */
+/** Offsets of these fields, for an error that points at them. */
 export const PAYLOAD_LEN_AT: u32 = 4;
 export const NEXT_HEADER_AT: u32 = 6;
 
-// Next headers: messages, and no message at all.
+// Next header values of messages, and of no message.
 export const TCP: u32 = 6;
 export const UDP: u32 = 17;
 export const ICMPV6: u32 = 58;
@@ -40,22 +40,22 @@ export function hopLimit(ip: usize): u32 {
   return load<u8>(ip, 7);
 }
 
-/** Where the source address is. */
+/** Pointer to the source address. */
 export function srcAddr(ip: usize): usize {
   return ip + 8;
 }
 
-/** Where the destination address is. */
+/** Pointer to the destination address. */
 export function dstAddr(ip: usize): usize {
   return ip + 24;
 }
 
-/** Whether two addresses are one. */
+/** Returns whether two addresses are equal. */
 export function isSame(addr: usize, other: usize): bool {
   return load<u64>(addr) == load<u64>(other) && load<u64>(addr, 8) == load<u64>(other, 8);
 }
 
-/** Sum of the pseudo-header of a message (§8.1), as checksum.ts sums. */
+/** Returns the sum of the pseudo-header of a message (§8.1), as checksum.ts sums. */
 export function pseudoSum(ip: usize, nextHeader: u32, messageLen: u32): u64 {
   return pairSum(ip + 8) + pairSum(ip + 16) + pairSum(ip + 24) + pairSum(ip + 32) + <u64>bswap<u32>(messageLen)
     + <u64>(nextHeader << 24);
@@ -65,12 +65,12 @@ function pairSum(p: usize): u64 {
   return <u64>load<u32>(p) + <u64>load<u32>(p, 4);
 }
 
-/** The ECN codepoint (RFC 3168 §5). */
+/** Returns the ECN codepoint (RFC 3168 §5). */
 export function ecn(ip: usize): u32 {
   return load<u8>(ip, 1) >>> 4 & 3;
 }
 
-/** Congestion experienced. */
+/** Sets the ECN codepoint to Congestion Experienced. */
 export function setCongested(ip: usize): void {
   store<u8>(ip, load<u8>(ip, 1) | 0x30, 1);
 }
@@ -89,12 +89,12 @@ export function swapAddrs(ip: usize): void {
   store<u64>(ip, lower, 32);
 }
 
-/** Sets what follows the addresses' part of the header: all but version, traffic class and flow label. */
+/** Sets the fields between the first word and the addresses. */
 export function setPayload(ip: usize, payloadLen: u32, nextHeader: u32, hopLimit: u32): void {
   store<u32>(ip, hopLimit << 24 | nextHeader << 16 | <u32>bswap<u16>(<u16>payloadLen), 4);
 }
 
-/** Makes a header before a payload, traffic class and flow label 0. The addresses are copied. */
+/** Makes a header before a payload. Traffic class and flow label are 0. The addresses are copied. */
 export function setHeader(
   ip: usize, payloadLen: u32, nextHeader: u32, hopLimit: u32, srcAddr: usize, dstAddr: usize,
 ): void {

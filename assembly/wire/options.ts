@@ -9,7 +9,8 @@
 //                  ├────────┼────────┼────────┼────────┼──
 //  Timestamp       │  type  │ length │pointer │ovf│flag│ timestamps, with addresses or without …
 //
-// A pointer tells the next slot to be used, the option's first byte being 1: beyond the length, all are used.
+// The pointer says which slot is used next; the option's first byte is 1. If it is beyond the
+// length, all slots are used.
 
 import * as ipv4 from "./ipv4";
 
@@ -22,14 +23,14 @@ export const STRICT_SOURCE_ROUTE: u32 = 137;
 /** RFC 2113. */
 export const ROUTER_ALERT: u32 = 148;
 
-/** What stands before the slots. */
+/** Bytes before the first slot. */
 export const ROUTE_HEADER_LEN: u32 = 3;
 export const TIMESTAMP_HEADER_LEN: u32 = 4;
 
-/** Flags of a Timestamp: what a slot holds. */
+/** Flags of a Timestamp, which say what a slot holds. */
 export const TIMESTAMPS: u32 = 0;
 export const ADDRESSES_AND_TIMESTAMPS: u32 = 1;
-/** The same, with the addresses of those that are to give the time. */
+/** Addresses of the hosts that are to fill in their time, and timestamps. */
 export const PRESPECIFIED: u32 = 3;
 
 export const MAX_OVERFLOW: u32 = 15;
@@ -68,28 +69,31 @@ export function setOverflow(option: usize, overflow: u32): void {
   store<u8>(option, overflow << 4 | flag(option), 3);
 }
 
-/** Bytes from the pointer to the option's end: 0 when all slots are used. */
+/** Returns the bytes from the pointer to the option's end: 0 when all slots are used. */
 export function room(option: usize): u32 {
   return pointer(option) > len(option) ? 0 : len(option) - pointer(option) + 1;
 }
 
-/** Where the pointer points. */
+/** Returns the address that the pointer points at. */
 export function next(option: usize): usize {
   return option + pointer(option) - 1;
 }
 
-/** Bytes of a slot of a Timestamp. */
+/** Returns the bytes of a slot of a Timestamp. */
 export function timestampSlotLen(option: usize): u32 {
   const kind = flag(option);
   return kind == ADDRESSES_AND_TIMESTAMPS || kind == PRESPECIFIED ? 8 : 4;
 }
 
-/** Its type, but a strict source route's is that of a loose one. */
+/** Returns the option's type, except that a strict source route counts as a loose one. */
 export function kind(option: usize): u32 {
   return type(option) == STRICT_SOURCE_ROUTE ? LOOSE_SOURCE_ROUTE : type(option);
 }
 
-/** The header's first option of this kind, or 0. The caller knows that the lengths of all up to it are right. */
+/**
+ * Returns the header's first option of this kind, or 0. The caller knows that the lengths of all
+ * options up to it are valid.
+ */
 export function find(ip: usize, wanted: u32): usize {
   const end = ip + ipv4.headerLen(ip);
   let option = ip + ipv4.MIN_HEADER_LEN;

@@ -11,12 +11,12 @@ import { load16 } from "../bytes";
 
 export const HEADER_LEN: u32 = 8;
 
-/** Of header and data. */
+/** Returns the length of header and data. */
 export function len(datagram: usize): u32 {
   return load16(datagram + 4);
 }
 
-/** As it lies in memory. */
+/** Returns the checksum as it lies in memory. */
 export function checksum(datagram: usize): u32 {
   return load<u16>(datagram, 6);
 }

@@ -1,19 +1,19 @@
 /**
- * Lines to a stream that somebody may have stopped reading. Node.js keeps in memory what a pipe does not take, without
- * a bound, and a process with such text does not end. Here a bounded amount waits, and lines beyond it are counted and
- * dropped.
+ * Lines to a stream that may have lost its reader. Node.js keeps in memory whatever a pipe does not take,
+ * without a bound, and a process with such text does not end. Here a bounded amount waits. Lines beyond it
+ * are dropped and counted.
  */
 import type { Writable } from "node:stream";
 
 /** Characters that may wait for a reader. */
 export const MAX_WAITING = 1 << 20;
-/** How long text may hold up the end, in ms. */
+/** Milliseconds for which unread text may delay the end of the process. */
 const END_MS = 500;
 
 export class BoundedLines {
-  /** How many lines were dropped. */
+  /** Number of lines dropped so far. */
   dropped = 0;
-  /** Called when there is room again, with how many lines were dropped meanwhile. */
+  /** Called when there is room again, with the number of lines dropped meanwhile. */
   onRoom: (dropped: number) => void = () => undefined;
   readonly #stream: Writable;
   #told = 0;
@@ -23,7 +23,7 @@ export class BoundedLines {
     this.#stream = stream;
   }
 
-  /** `line`: with its end. One that is longer than what may wait is taken where nothing waits. */
+  /** Writes a line, which includes its line end. A line longer than MAX_WAITING is taken if nothing waits. */
   write(line: string): void {
     const waiting = this.#stream.writableLength;
     if (waiting > 0 && waiting + line.length > MAX_WAITING) {
@@ -41,8 +41,8 @@ export class BoundedLines {
   }
 }
 
-/** Has the process end soon, though what it wrote last waits for a reader: after a signal that asked for the end. */
+/** Ends the process soon even if its last text still waits for a reader. Used after a signal that asked for the end. */
 export function endUnread(): void {
-  // Where nothing waits, this timer holds up nothing.
+  // If nothing waits, this timer delays nothing.
   setTimeout(() => process.exit(), END_MS).unref();
 }

@@ -12,17 +12,17 @@ export const EXIT = {
 } as const;
 
 /**
- * What a person is told in one line: what is wrong, with which value, and what mends it. The stack is for debugging
- * alone.
+ * An error for people, in one line: what is wrong, with which value, and how to mend it. The
+ * stack is only for debugging.
  */
 export class Failure extends Error {
   override readonly name = "Failure";
   readonly what: string;
   readonly mend: string | undefined;
-  /** One for each thing that is wrong. */
+  /** One line for each thing that is wrong. */
   readonly lines: readonly string[];
 
-  /** `what`: one line, or several about as many things. */
+  /** `what` is one line, or one line for each thing that is wrong. */
   constructor(
     what: string | readonly string[], readonly exitStatus: typeof EXIT[keyof typeof EXIT],
     options: { mend?: string; cause?: unknown } = {},

@@ -1,6 +1,6 @@
 /**
- * Standard error: the log, and what a command says besides it. As text for people, or as JSON lines (pino's); each is
- * one printable line, and what nobody reads is dropped and counted.
+ * Standard error: the log, and other messages of a command. They are written as text or as JSON lines (pino's). Each is
+ * one printable line. Lines that nobody reads are dropped and counted.
  */
 import { pino, type Logger } from "pino";
 import { BoundedLines } from "./bounded.js";
@@ -16,14 +16,14 @@ stderr.onRoom = (dropped) => { tell("error", unread(dropped, "standard error"));
 
 let format: LogFormat = "text";
 
-/** Has tell() write in this format from now on. */
+/** Sets the format in which tell() writes from now on. */
 export function speak(as: LogFormat): void {
   format = as;
 }
 
 /**
- * A line outside the log: a command's warning, or why it failed, with which status. A `stack` takes further lines of
- * text.
+ * Writes a line outside the log: a command's warning, or why it failed and with which status. As text, the lines of
+ * `stack` follow it.
  */
 export function tell(
   level: "warn" | "error", message: string, fields: { status?: number; stack?: readonly string[] | undefined } = {},
@@ -38,13 +38,13 @@ export function createLogger(level: LogLevel, format: LogFormat): Logger {
   return logger;
 }
 
-/** Has Node.js's warnings said in one line each, which it would print itself in several. */
+/** Hands Node.js's warnings to `say`, one line each. Node.js itself would print several lines. */
 export function onWarning(say: (message: string) => void): void {
   process.removeAllListeners("warning")
     .on("warning", ({ name, message }) => { say(`Node.js warns: ${name}: ${message}`); });
 }
 
-/** That this many lines are missing. */
+/** Says how many lines are missing. */
 export function unread(dropped: number, where: string): string {
   return `${dropped} line${dropped === 1 ? " was" : "s were"} dropped, since nobody read ${where}`;
 }
@@ -53,14 +53,14 @@ function jsonLogger(level: LogLevel): Logger {
   return loggerTo(level, (line) => line);
 }
 
-/** `toLine`: from pino's line, without its end. */
+/** `toLine` turns pino's line, without its line end, into the line to write. */
 function loggerTo(level: LogLevel, toLine: (line: string) => string): Logger {
   return pino({
     level,
     base: undefined,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    // A message is for people in JSON too; fields keep the value that they have.
+    // The message is for people in JSON too. Fields keep their values as they are.
     hooks: { logMethod(args, method) {
       method.apply(this, args.map((arg: unknown) => typeof arg === "string" ? printable(arg) : arg) as typeof args);
     } },

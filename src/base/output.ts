@@ -1,7 +1,7 @@
 /**
- * Where a command's result goes. A regular file takes its name only when it is complete: until then it lies beside it
- * under another, so that a failure leaves no half of it and an older file of that name stays as it is. Anything else is
- * written as it comes.
+ * Destination of a command's result. A regular file is written beside its target under a temporary name and
+ * renamed when it is complete. So a failure leaves no partial file, and an existing file survives it. Anything
+ * else is written directly.
  */
 import { randomUUID } from "node:crypto";
 import { closeSync, constants, openSync, rmSync } from "node:fs";
@@ -13,28 +13,28 @@ import { EXIT, Failure, messageOf } from "./failure.js";
 export interface Output {
   /** Resolves when there is room for more. @throws Failure */
   write(bytes: Uint8Array): Promise<void>;
-  /** All was written. @throws Failure */
+  /** Completes the output after the last write. @throws Failure */
   commit(): Promise<void>;
-  /** After a failure, and harmless after commit(). */
+  /** Gives up the output after a failure. Does nothing after commit(). */
   discard(): Promise<void>;
 }
 
-/** @throws Failure (usage) where it cannot be written. */
+/** Opens a file for output. @throws Failure (usage) where it cannot be written. */
 export async function openFile(path: string): Promise<Output> {
   try {
     if (path === "") throw new Error("a path is needed");
     const there = await stat(path).catch(() => undefined);
-    // A directory is refused here, by the kernel. A device or a pipe has to stay what it is.
+    // The kernel refuses a directory here. A device or a pipe has to stay what it is.
     if (there && !there.isFile()) return new InPlace(await open(path, "w"));
     if (there) await access(path, constants.W_OK);
-    // A link to a file stays one.
+    // A symbolic link stays a link: its target is replaced.
     const target = there ? await realpath(path) : path;
     const temporary = join(dirname(target), `.pongd-${randomUUID()}`);
-    // At once, so that no signal finds the file there and nobody to remove it.
+    // Created synchronously: a signal must not come while the file exists and nobody would remove it.
     closeSync(openSync(temporary, "wx"));
     const remove = () => { rmSync(temporary, { force: true }); };
     process.once("exit", remove);
-    // Not to be made again, where a signal has removed it meanwhile.
+    // "r+" does not create the file again if a signal has removed it meanwhile.
     const file = await open(temporary, "r+");
     if (there) await file.chmod(there.mode & 0o777);
     return new Replacement(file, temporary, target, remove);
@@ -43,7 +43,7 @@ export async function openFile(path: string): Promise<Output> {
   }
 }
 
-/** Standard output. */
+/** Returns an output that writes to standard output as bytes come. */
 export function openStream(stream: Writable): Output {
   return {
     write: (bytes) => new Promise<void>((resolve, reject) => {
@@ -61,7 +61,7 @@ class InPlace implements Output {
   constructor(protected readonly file: FileHandle) {}
 
   async write(bytes: Uint8Array): Promise<void> {
-    // From where the last one ended, and all of it.
+    // writeFile() continues where the last write ended, and writes all bytes.
     await this.file.writeFile(bytes).catch(rethrow);
   }
 
@@ -70,7 +70,7 @@ class InPlace implements Output {
   }
 
   async discard(): Promise<void> {
-    // Only where it was not committed, and then nothing is to be kept.
+    // Errors do not matter here: the output is given up.
     await this.file.close().catch(() => undefined);
   }
 }
@@ -78,7 +78,7 @@ class InPlace implements Output {
 class Replacement extends InPlace {
   readonly #temporary: string;
   readonly #target: string;
-  /** However the process ends, short of SIGKILL. */
+  /** Removes the temporary file however the process ends, short of SIGKILL. */
   readonly #remove: () => void;
 
   constructor(file: FileHandle, temporary: string, target: string, remove: () => void) {

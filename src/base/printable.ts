@@ -1,13 +1,14 @@
 /**
- * Text from anybody, as one line that a terminal shows as it is. Names of interfaces and prefixes, certificates, URLs
- * and arguments may hold escape sequences, line ends, and characters that nobody sees or that turn the writing around.
+ * Text from anybody, as one line that a terminal shows as it is. Names of interfaces and prefixes,
+ * certificates, URLs and arguments may contain escape sequences, line ends, and characters that are invisible
+ * or reverse the direction of writing.
  */
 
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 /**
- * Writes what is not to be seen as JSON does in strings: \n, \u001b. So it may be applied to a line of JSON, whose
- * meaning stays.
+ * Escapes unprintable characters as JSON strings do: \n, \u001b. So it may be applied to a line of JSON without
+ * changing its meaning.
  */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escapesOf);
@@ -18,12 +19,12 @@ function escapesOf(character: string): string {
   return character.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
 }
 
-/** Spaces other than the usual one, which in a wrong value may be what is wrong. */
+/** Spaces other than the usual one. In a wrong value they may be the mistake. */
 const SPACES = /(?! )\p{Zs}/gu;
-/** Different ones that a message names. */
+/** Maximum number of different characters that a message names. */
 const MAX_NAMED = 3;
 
-/** A message about a value that somebody wrote: what cannot be seen in it is named, since it has to go. */
+/** Makes a message about a value printable. It names the invisible characters in it, which the user has to remove. */
 export function legible(message: string): string {
   const found = [...new Set([...message.match(UNPRINTABLE) ?? [], ...message.match(SPACES) ?? []])]
     .slice(0, MAX_NAMED)

@@ -1,11 +1,11 @@
 /** Words of a POSIX shell, for commands that are printed to be copied. */
 
-/** A word in quotes, whatever is in it. */
+/** Returns any text as a word in quotes. */
 export function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** A word as it is where no shell reads anything into it, else in quotes. */
+/** Returns a word unchanged if it has no character that is special to a shell, and in quotes otherwise. */
 export function word(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : quote(text);
 }

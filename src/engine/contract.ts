@@ -1,14 +1,14 @@
 /**
- * The engine's contract. An engine lives in a worker, over that worker's linear memory (memory.ts), and turns received
- * packets into replies where they lie. Two of them, twins on purpose: wasm.ts loads assembly/, js.ts is written by
- * hand.
+ * The engine's contract. An engine lives in a worker, uses that worker's linear memory (memory.ts), and turns
+ * received packets into replies where they lie. There are two, twins on purpose: wasm.ts loads assembly/,
+ * js.ts is written by hand.
  */
 export interface Engine {
   /**
-   * Judges the first `count` descriptors of RECEIVED (up to BATCH) and counts each packet once, but for those that it
-   * holds; does what is due at `now`, Unix time in milliseconds, and leaves in DEADLINE when it is to be called next
-   * though nothing came. Returns how many descriptors of TO_SEND it filled; the slots of all other packets are back on
-   * the free stack.
+   * Judges the first `count` descriptors of RECEIVED (at most BATCH). Counts each packet once, except those that
+   * it holds. Does what is due at `now`, Unix time in milliseconds. Leaves in DEADLINE when it has to be called
+   * next even if no packet comes. Returns how many descriptors of TO_SEND it filled. The slots of all other
+   * packets are back on the free stack.
    */
   respond(count: number, now: number): number;
 }

@@ -1,11 +1,11 @@
 /**
- * An engine by its name, over a memory. Each is loaded when asked for: whatever else is loaded would be part of a cold
- * start.
+ * Creates an engine by its name, over a memory. An engine is loaded only when asked for, since loading the others would
+ * delay a cold start.
  */
 import type { Engine, EngineName } from "./contract.js";
 import type { LinearMemory } from "./memory.js";
 
-/** Those that assembly/ is built to: with SIMD, or the same source without. */
+/** The modules that assembly/ is built to: with SIMD, and from the same source without. */
 export type ModuleName = "wasm" | "wasm-scalar";
 
 export async function createEngine(name: EngineName | ModuleName, { memory }: LinearMemory): Promise<Engine> {
@@ -14,7 +14,7 @@ export async function createEngine(name: EngineName | ModuleName, { memory }: Li
   return new WasmEngine(await load(compile(moduleOf(name)), memory));
 }
 
-/** Where the built module lies. */
+/** Returns where the built module lies. */
 export function moduleOf(name: ModuleName): URL {
   return new URL(import.meta.resolve(name === "wasm" ? "#release.wasm" : "#scalar.wasm"));
 }

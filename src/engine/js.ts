@@ -12,8 +12,8 @@ import type { Engine } from "./contract.js";
 import { createEthernet } from "./js/ethernet.js";
 import { createLimiter } from "./js/limit.js";
 
-// Indices into the views: words unless named otherwise. What a module imports is loaded anew at every use, even a
-// constant; what it defines is part of the code.
+// Indices into the views, in words unless named otherwise. They are defined anew because V8 loads an imported constant
+// at every use, while a constant of this module becomes part of the code.
 const RECEIVED_WORDS = RECEIVED / 4;
 const TO_SEND_WORDS = TO_SEND / 4;
 const FREE_WORDS = FREE / 4;
@@ -31,7 +31,7 @@ const TRIE_WORDS = TRIE / 4;
 const TRIE6_WORDS = TRIE6 / 4;
 const ANSWERS_WORDS = PREFIX_ANSWERS / 4 - FIRST_PREFIX;
 const ECHOES = ANSWER_ECHO;
-/** Echo, and without a limit. */
+/** Bits of an answers word. If only ANSWER_ECHO of them is set, an address answers echo without a limit. */
 const PLAINLY = ANSWER_ECHO | LIMIT_PREFIX | LIMIT_SOURCE;
 const FIRST = FIRST_NODE;
 const DROPPED_COUNTERS = DROPPED;
@@ -52,8 +52,8 @@ const MS_PER_DAY = 86_400_000;
 const ICMP = 1;
 const TCP = 6;
 /**
- * More-fragments flag and fragment offset in the header's second word, in memory order; the flag that is to be zero;
- * both.
+ * Masks of the header's second word, in memory order: more-fragments flag and fragment offset; the flag that must be
+ * zero; don't-fragment. FRAGMENT_OR_RESERVED has the first two.
  */
 const MF_AND_OFFSET = 0xff3f0000 | 0;
 const RESERVED = 0x00800000;
@@ -70,13 +70,14 @@ const ECHO_REQUEST6 = 128;
 const ECHO_REPLY6 = 129;
 
 /**
- * The engine in JavaScript: the steps and the counters of assembly/, in the terms that V8 runs fastest. Views over
- * one memory stand in for pointers: a slot is a multiple of 64, so `slot >> 2` is its first word. A header is loaded
- * once, as the words that it is, in memory order: byte n of a word is `word >>> 8 * n & 0xff`, the fields are taken
- * from there, and sums do not depend on the order.
+ * The engine in JavaScript. It has the steps and the counters of assembly/, written as V8 runs them fastest.
  *
- * Closures over the views and no class: a thread makes one engine, and what a function that exists once closes over is
- * a constant to V8, address and length of a view included.
+ * Views over one memory replace pointers: a slot is a multiple of 64, so `slot >> 2` is its first word. A header is
+ * loaded once, as words in memory order, and its fields are taken from these. Byte n of a word is `word >>> 8 * n &
+ * 0xff`. Sums do not depend on the order.
+ *
+ * It consists of closures over the views, without a class. A thread makes one engine, and V8 treats what a function
+ * that exists once closes over as constants, including address and length of a view.
  */
 export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   const u8 = new Uint8Array(buffer);
@@ -102,8 +103,8 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   }
 
   /**
-   * See assembly/input.ts. `table`: that of this batch, as a word's index: handed down, as V8 keeps it in a register
-   * then.
+   * See assembly/input.ts. `table` is the word index of this batch's table. It is passed as an argument so that V8
+   * keeps it in a register.
    */
   function input(count: number, answered: number, table: number, now: number): number {
     let replies = answered;
@@ -128,7 +129,9 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     return rest > 0 ? judge(rest, replies, table, now) : replies;
   }
 
-  /** The fast path: the length of the reply that a plain IPv4 echo request was turned into; 0 for whatever is none. */
+  /**
+   * The fast path: turns a plain IPv4 echo request into its reply and returns the reply's length; 0 for anything else.
+   */
   function echo(ip: number, length: number, table: number): number {
     if (length < 28) return 0;
     const at = ip >> 2;
@@ -180,7 +183,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     return queued;
   }
 
-  /** The length of the reply that the packet was turned into, or ~reason; see assembly/judge/ipv4.ts. */
+  /** Turns a packet into its reply and returns the reply's length, or ~reason; see assembly/judge/ipv4.ts. */
   function ipv4Input(ip: number, length: number, table: number, now: number): number {
     if (length < 20) return ~Drop.ip_inhdr;
     const at = ip >> 2;
@@ -211,7 +214,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
       case ECHO:
         if ((answers & ANSWER_ECHO) === 0) return ~Drop.icmp_echo_ignored;
         if (!limiter.permits(answers, table, prefix, 6, src & 0xffffff, now)) return ~Drop.rate_limited;
-        // As in echo(), which is the slower for calling what both would share.
+        // This repeats echo(), which would be slower if it called code shared by both.
         i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || zeroChecksum(at, totalLen)) << 16
           | typeWord & 0xff00 | ECHO_REPLY;
         reply(at, answers & 0xff, prefix, totalLen);
@@ -228,7 +231,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     }
   }
 
-  /** Makes the header of a reply of `length` bytes, and counts it. */
+  /** Writes the header of a reply of `length` bytes, and counts the reply. */
   function reply(at: number, ttl: number, prefix: number, length: number): number {
     const word0 = i32[at];
     const fragmentWord = i32[at + 1];
@@ -249,7 +252,8 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   }
 
   /**
-   * The checksum of an echo reply whose update is 0, its request being at `at`; see assembly/wire/icmp.ts, mendZeros.
+   * Returns the checksum of an echo reply whose update is 0. Its request lies at `at`. See
+   * assembly/wire/icmp.ts, mendZeros.
    */
   function zeroChecksum(at: number, totalLen: number): number {
     return (i32[at + 5] & 0xff00) === 0 && sum((at << 2) + 24, totalLen - 24) === 0 ? 0xffff : 0;
@@ -266,7 +270,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     i32[at + 2] = update(update(ttlWord >>> 16, DONT_FRAGMENT >>> 16, 0), from & 0xffff, id) << 16 | ttlWord & 0xffff;
   }
 
-  /** Makes the reply's message; see assembly/respond/timestamp.ts. */
+  /** Writes the reply's message; see assembly/respond/timestamp.ts. */
   function timestamp(at: number, now: number): void {
     const ms = swap(Math.trunc(now) % MS_PER_DAY);
     const id = i32[at + 6];
@@ -277,7 +281,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     i32[at + 5] = (sum ^ 0xffff) << 16 | TIMESTAMP_REPLY;
   }
 
-  /** The same for IPv6, without extension headers; see assembly/judge/ipv6.ts. */
+  /** Judges an IPv6 packet as ipv4Input() does, without extension headers; see assembly/judge/ipv6.ts. */
   function ipv6Input(ip: number, length: number, table: number, now: number): number {
     if (length < 40) return ~Drop.ip_inhdr;
     const at = ip >> 2;
@@ -295,7 +299,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
       default: return ~Drop.unhandled_proto;
     }
     if (payloadLen < 8) return ~Drop.pkt_too_small;
-    // The addresses lie before the message; the rest of the pseudo-header is its length and the next header.
+    // The addresses lie before the message. The rest of the pseudo-header is the message's length and the next header.
     if (!holds(sum(ip + 8, 32 + payloadLen) + (word1 & 0xffff) + (ICMPV6 << 8))) return ~Drop.icmp_csum;
     const typeWord = i32[at + 10];
     if ((typeWord & 0xff) !== ECHO_REQUEST6) return ~Drop.unhandled_icmp_type;
@@ -315,7 +319,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     return 40 + payloadLen;
   }
 
-  /** The owner of an address that was read in memory order; see assembly/prefix.ts. */
+  /** Returns the owner of an address that was read in memory order; see assembly/prefix.ts. */
   function owner(addr: number, table: number): number {
     if (addr === i32[table + HOST_WORD]) return i32[table + HOST_OWNER_WORD];
     let entry = i32[table + TRIE_WORDS + (addr & 0xffff)];
@@ -326,7 +330,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     return entry;
   }
 
-  /** The owner of the IPv6 address that lies at `addr`. */
+  /** Returns the owner of the IPv6 address at `addr`. */
   function owner6(addr: number, table: number): number {
     const at = addr >> 2;
     const host = table + HOST6_WORD;
@@ -343,10 +347,11 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   }
 
   /**
-   * One's complement sum (RFC 1071) of `len` bytes at `p`, a multiple of 4: in memory order, not folded, under 2^31.
+   * Returns the one's complement sum (RFC 1071) of `len` bytes at `p`, a multiple of 4: in memory
+   * order, unfolded, under 2^31.
    *
-   * Two 16-bit words a load. `all` wraps modulo 2^32 and so does no harm: the upper words are summed apart, exactly, as
-   * they stay under 2^31 for a packet's length, and what is left of `all` without them is the sum of the lower words.
+   * Each load brings two 16-bit words. `all` wraps modulo 2^32, which does no harm. `upper` is the exact sum of the
+   * upper words and stays under 2^31 for a packet's length. `all` without them is the sum of the lower words.
    */
   function sum(p: number, len: number): number {
     let at = p >> 2;
@@ -375,13 +380,13 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   return { respond };
 }
 
-/** The same over five words: a header without options. */
+/** Sums five words as sum() does: a header without options. */
 function sum5(a: number, b: number, c: number, d: number, e: number): number {
   const upper = (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16) + (e >>> 16) | 0;
   return (a + b + c + d + e - (upper << 16) | 0) + upper | 0;
 }
 
-/** Whether it folds to 0xffff; see assembly/checksum.ts. Here in 32 bits. */
+/** Returns whether the sum folds to 0xffff; see assembly/checksum.ts, which has 64 bits for it. */
 function holds(sum: number): boolean {
   return Math.imul(sum, 0xfffeffff) - 1 >>> 0 < 0x10001;
 }
@@ -391,12 +396,12 @@ function update(checksum: number, from: number, to: number): number {
   return fold((checksum ^ 0xffff) + (from ^ 0xffff) + to) ^ 0xffff;
 }
 
-/** A word with its bytes the other way round. */
+/** Returns a word with its bytes in reverse order. */
 function swap(word: number): number {
   return word << 24 | (word & 0xff00) << 8 | word >>> 8 & 0xff00 | word >>> 24;
 }
 
-/** The halves of a word added, with the end-around carry; see assembly/checksum.ts. */
+/** Adds the halves of a word with the end-around carry; see assembly/checksum.ts. */
 function fold(sum: number): number {
   return sum + (sum << 16 | sum >>> 16) >>> 16;
 }

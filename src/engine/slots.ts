@@ -1,7 +1,7 @@
 /**
- * The slots of a memory as whoever feeds an engine sees them: the free stack, what was received and what is to be sent.
- * The engines themselves, whose every instruction counts, read the same words by hand. A place is a byte offset into
- * the memory.
+ * The slots of a memory as the I/O backends and others that feed an engine see them: the free stack, received packets
+ * and packets to send. The engines access the same words directly, since their every instruction counts. A place is a
+ * byte offset into the memory.
  */
 import { FREE_COUNT } from "../../abi/control.js";
 import { DESCRIPTOR_SIZE, FREE, RECEIVED, SLOT_ALIGN, SLOT_BASE, SLOTS, TO_SEND } from "../../abi/slots.js";
@@ -19,42 +19,42 @@ export class Slots {
     this.#words = new Uint32Array(buffer);
   }
 
-  /** How many are free. */
+  /** Number of free slots. */
   get free(): number {
     return this.#words[FREE_COUNT_WORD];
   }
 
-  /** The free stack; its last slot is the next to be taken. */
+  /** The free stack. Its last slot is the next to be taken. */
   get stack(): Uint32Array {
     return this.#words.subarray(FREE_WORDS, FREE_WORDS + this.free);
   }
 
-  /** Frees all of them; each takes `slotSize` bytes. */
+  /** Frees all slots, which take `slotSize` bytes each. */
   freeAll(slotSize: number): void {
     for (let i = 0; i < SLOTS; i++) this.#words[FREE_WORDS + i] = SLOT_BASE + (SLOTS - 1 - i) * slotSize;
     this.#words[FREE_COUNT_WORD] = SLOTS;
   }
 
-  /** A slot off the free stack; the caller knows that there is one. */
+  /** Takes a slot off the free stack. The caller has checked that there is one. */
   take(): number {
     const words = this.#words;
     return words[FREE_WORDS + --words[FREE_COUNT_WORD]];
   }
 
-  /** Gives back the slot in whose first cache line `place` lies. */
+  /** Gives back the slot whose first cache line contains `place`. */
   give(place: number): void {
     const words = this.#words;
     words[FREE_WORDS + words[FREE_COUNT_WORD]++] = slotOf(place);
   }
 
-  /** Says that packet `i` of a batch lies there. */
+  /** Says where packet `i` of a batch lies. */
   receive(i: number, place: number, length: number): void {
     const at = RECEIVED_WORDS + DESCRIPTOR_WORDS * i;
     this.#words[at] = place;
     this.#words[at + 1] = length;
   }
 
-  /** Where packet `i` of those received lies, and how long it is. */
+  /** Returns where received packet `i` lies. receivedLength() returns its length. */
   received(i: number): number {
     return this.#words[RECEIVED_WORDS + DESCRIPTOR_WORDS * i];
   }
@@ -63,14 +63,14 @@ export class Slots {
     return this.#words[RECEIVED_WORDS + DESCRIPTOR_WORDS * i + 1];
   }
 
-  /** Says that packet `i` of those to be sent lies there. */
+  /** Says where packet `i` of those to send lies. */
   send(i: number, place: number, length: number): void {
     const at = TO_SEND_WORDS + DESCRIPTOR_WORDS * i;
     this.#words[at] = place;
     this.#words[at + 1] = length;
   }
 
-  /** Where packet `i` of those to be sent lies, and how long it is. */
+  /** Returns where packet `i` of those to send lies. toSendLength() returns its length. */
   toSend(i: number): number {
     return this.#words[TO_SEND_WORDS + DESCRIPTOR_WORDS * i];
   }
@@ -80,7 +80,7 @@ export class Slots {
   }
 }
 
-/** The slot in whose first cache line `place` lies. */
+/** Returns the slot whose first cache line contains `place`. */
 export function slotOf(place: number): number {
   return place & -SLOT_ALIGN;
 }

@@ -1,7 +1,7 @@
 /**
- * A table: what an engine looks up of a packet's addresses, and what it then may answer (abi/tables.ts). The prefixes
- * are laid out as tries over the bits of an address, one a family: a lookup is a bounded number of loads, and nesting
- * costs it nothing, as the longest match was decided here.
+ * Tables: what an engine looks up about a packet's addresses (abi/tables.ts). The prefixes are laid out as tries over
+ * the bits of an address, one for each family. A lookup takes a bounded number of loads. Nesting costs nothing, because
+ * the longest match is decided here.
  */
 import {
   ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TIMESTAMP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID,
@@ -13,32 +13,32 @@ import {
 } from "../prefix/prefixes.js";
 import type { Limit } from "../prefix/policy.js";
 
-/** The parts of a table, without the room between them. */
+/** The used parts of a table, without the room between them. */
 export interface Table {
   /**
-   * From a table's first byte to the tries' roots' last. An entry from FIRST_NODE on says where in `nodes` one begins:
-   * FIRST_NODE + bytes.
+   * The table from its first byte to the end of the tries' roots. An entry from FIRST_NODE on is FIRST_NODE plus the
+   * byte offset of a node in `nodes`.
    */
   readonly roots: Uint32Array;
   readonly nodes: Uint32Array;
-  /** By a prefix's index. */
+  /** Answers by a prefix's index. */
   readonly answers: Uint32Array;
-  /** Two by a prefix's index. */
+  /** Two numbers by a prefix's index. */
   readonly limits: Float32Array;
 }
 
 export interface TableOptions {
-  /** The host's own addresses, at most one a family. */
+  /** The host's own addresses, at most one of each family. */
   readonly hosts?: readonly Address[];
-  /** A prefix's index, by its place among the prefixes; that itself unless told otherwise. */
+  /** Index of each prefix, by its position among the prefixes; by default the position itself. */
   readonly indices?: readonly number[];
-  /** How many engines share the prefixes' limits. */
+  /** Number of engines that share the prefixes' limits. */
   readonly shares?: number;
 }
 
 /**
- * The table of these prefixes. The longest prefix or exception wins; ranges that are no host's and the host's own
- * addresses are cut out.
+ * Makes the table of these prefixes. The longest prefix or exception wins. Ranges that no host can have and the host's
+ * own addresses are cut out.
  */
 export function tableOf(
   { prefixes, exceptions, policy }: Serving,
@@ -75,12 +75,12 @@ export function tableOf(
   return { ...tries, answers, limits };
 }
 
-/** Where a prefix's example is looked for first: the ".1.1" of a /16, and what is not the network's own. */
+/** Offsets at which an example is tried first: the ".1.1" of a /16, and addresses that are not the network's own. */
 const EXAMPLE_OFFSETS = [257, 2, 1, 0];
 
 /**
- * An address of each family that answers ping; none of a family that has none. `hosts`: the host's own addresses, as in
- * the table.
+ * Returns an address of each family that answers ping; none for a family that has none. `hosts` are the host's own
+ * addresses, as in the table.
  */
 export function examplesOf({ prefixes, exceptions }: Serving, hosts: readonly Address[], table: Table): string[] {
   return FAMILIES.flatMap((family) => {
@@ -96,8 +96,8 @@ export function examplesOf({ prefixes, exceptions }: Serving, hosts: readonly Ad
 }
 
 /**
- * If any address is answered, then one of these: a range of those that are begins with a prefix, or behind what is cut
- * out of one.
+ * Yields addresses of which at least one is answered, if any address is. The reason: each range of answered addresses
+ * begins with a prefix, or behind something that is cut out of one.
  */
 function* candidatesOf(
   family: Family, prefixes: Serving["prefixes"], exceptions: readonly Prefix[], hosts: readonly Address[],
@@ -114,7 +114,7 @@ function* candidatesOf(
   for (const host of hosts) if (host.family === family) yield sumOf(host.bytes, 1);
 }
 
-/** As an engine finds it; see assembly/prefix.ts. */
+/** Looks up an address as an engine does; see assembly/prefix.ts. */
 function ownerOf({ roots, nodes }: Table, { family, bytes }: Pick<Address, "family" | "bytes">): number {
   const host = family === 4 ? HOST : HOST6;
   if (Buffer.from(roots.buffer, host, bytes.length).equals(bytes)) {
@@ -131,7 +131,7 @@ function ownerOf({ roots, nodes }: Table, { family, bytes }: Pick<Address, "fami
 function triesOf(
   owned: readonly { readonly prefix: Prefix; readonly owner: number }[],
 ): Pick<Table, "roots" | "nodes"> {
-  // Outer before inner: a block covers what shorter ones have put there, and no node.
+  // Outer blocks come before inner ones, so a block overwrites entries of shorter ones and never a node.
   const blocks = [
     ...[...owned].sort((a, b) => a.prefix.length - b.prefix.length),
     ...NEVER_VALID.map((prefix) => ({ prefix, owner: INVALID })),
@@ -139,7 +139,7 @@ function triesOf(
   const roots = new Uint32Array(PREFIX_ANSWERS / 4);
   let nodes = new Uint32Array(4096);
   let end = 0;
-  /** The node below an entry; if it is new, all of it belongs to whom the entry did. */
+  /** Returns the node below an entry. A new node belongs to the entry's owner as a whole. */
   const below = (entries: Uint32Array, entry: number, size: number) => {
     if (entries[entry] < FIRST_NODE) {
       nodes.fill(entries[entry], end, end + size);
@@ -150,7 +150,7 @@ function triesOf(
   };
   for (const { prefix: { family, bytes, length }, owner } of blocks) {
     if (length <= 16) {
-      // As loaded from a packet: little-endian.
+      // The index is loaded from a packet, so it is little-endian.
       for (let first = bytes[0] << 8 | bytes[1], i = first; i < first + 2 ** (16 - length); i++) {
         roots[rootOf(family) + ((i & 0xff) << 8 | i >> 8)] = owner;
       }
@@ -176,12 +176,12 @@ function rootOf(family: Family): number {
   return (family === 4 ? TRIE : TRIE6) / 4;
 }
 
-/** How many bits a node decides. */
+/** Returns how many bits a node decides. */
 function strideOf(family: Family): 4 | 8 {
   return family === 4 ? 8 : 4;
 }
 
-/** The `stride` bits from bit `bits` on, a multiple of that. */
+/** Returns the `stride` bits from bit `bits` on, which is a multiple of `stride`. */
 function bitsAt(bytes: Uint8Array, bits: number, stride: 4 | 8): number {
   return stride === 8 ? bytes[bits >> 3] : bytes[bits >> 3] >> (~bits & 4) & 15;
 }

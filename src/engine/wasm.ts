@@ -1,14 +1,15 @@
 /**
- * What assembly/ compiles to: the engine, and the rings of io/uring.ts. Its types come with the built module.
+ * The module that assembly/ is compiled to: the engine, and the rings of src/io/uring.ts. Its types
+ * come with the built module.
  */
 import { readFileSync } from "node:fs";
 import { instantiate } from "#release";
 import type { Engine } from "./contract.js";
 
-/** The module's exports, over one memory. */
+/** The exports of the module, over one memory. */
 export type Assembly = Awaited<ReturnType<typeof instantiate>>;
 
-/** Compiles a built module; a compiled module can be handed to any number of workers. */
+/** Compiles a built module. The compiled module can be handed to any number of workers. */
 export function compile(file: URL): WebAssembly.Module {
   return new WebAssembly.Module(readFileSync(file));
 }

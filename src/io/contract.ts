@@ -1,34 +1,35 @@
 /**
- * The packet I/O's contract: how packets of one queue come into slots and leave them. It knows descriptors and slots
- * (abi/slots.ts) and nothing of what is in them. It lives in the worker, on the thread that runs the loop.
+ * The packet I/O's contract: how packets of one queue get into slots and out of them. A backend knows descriptors and
+ * slots (abi/slots.ts) but never looks into a packet. It lives in the worker, on the thread that runs the loop.
  */
 export interface PacketIo {
   readonly name: IoName;
   /**
-   * Fills descriptors of RECEIVED from free slots, up to BATCH, and returns how many. Sleeps only when there is nothing
-   * to do, and no longer than `timeoutMs`, a whole number, where that is not FOREVER; returns 0 when something other
-   * than a packet woke it, which it then takes note of, or nothing did. @throws SystemError where the queue is beyond
-   * use.
+   * Fills descriptors of RECEIVED from free slots, at most BATCH, and returns how many. It sleeps only if there is
+   * nothing to do, and for at most `timeoutMs`, a whole number, unless that is FOREVER. It returns 0 if the time is
+   * over, or if something other than a packet woke it, which it has then dealt with.
+   * @throws SystemError where the queue can no longer be used.
    */
   receive(timeoutMs: number): number;
   /**
-   * Sends the first `count` descriptors of TO_SEND, at the latest with the next system call, and sees to it that their
-   * slots come free. Counts what the kernel refuses.
+   * Sends the first `count` descriptors of TO_SEND, at the latest with the next system call, and frees their slots.
+   * Counts what the kernel refuses.
    */
   send(count: number): void;
   /**
-   * At the end: sends what was left to send, gives up waiting, and returns how many packets had come. Until that is 0.
+   * Called at the end: sends what is left to send, gives up waiting, and returns how many packets had come. The caller
+   * repeats it until it returns 0.
    */
   drain(): number;
-  /** After the last drain, or when all is lost. */
+  /** Closes the backend, after the last drain() or after an error. */
   close(): void;
 }
 
-/** A timeout that does not end a wait. */
+/** A timeout that never ends a wait. */
 export const FOREVER = -1;
 
 export const IO_NAMES = ["uring", "readwrite"] as const;
 export type IoName = typeof IO_NAMES[number];
-/** What may be asked for: `auto` is io_uring where it works. */
+/** Values of the setting: `auto` is io_uring where it works. */
 export const IO_CHOICES = ["auto", ...IO_NAMES] as const;
 export type IoChoice = typeof IO_CHOICES[number];

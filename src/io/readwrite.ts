@@ -1,10 +1,10 @@
 /**
- * The backend that runs everywhere: a non-blocking read(2) and write(2) a packet, and poll(2) when there is nothing to
- * do.
+ * The backend that runs everywhere: one non-blocking read(2) and write(2) a packet, and poll(2)
+ * when there is nothing to do.
  *
- * It reads on until EAGAIN, but no further than `#limit` packets before the engine gets them. The limit doubles while
- * reads keep up with it and falls to one more than came otherwise: a lone packet is answered at once, without first
- * asking for a second one.
+ * It reads until EAGAIN, but at most `#limit` packets before the engine gets them. The limit doubles while as
+ * many packets come. Otherwise it falls to one more than came. So a lone packet is answered at once, without
+ * asking for a second one first.
  */
 import { WOKEN } from "../../abi/control.js";
 import { Counter } from "../../abi/counters.js";
@@ -25,17 +25,17 @@ export class ReadWriteIo implements PacketIo {
   readonly #slotSize: number;
   readonly #slots: Slots;
   readonly #counters: Float64Array;
-  /** The host address of each slot's first byte that is read or, all but always, written. */
+  /** Process address of each slot's packet or frame. Almost all replies are written from there too. */
   readonly #addresses: bigint[];
-  /** That of the memory. */
+  /** Process address of the memory. */
   readonly #base: bigint;
   readonly #pollfds: Buffer;
   readonly #table: OwnTable;
   #limit = 1;
 
   /**
-   * `fd`: the queue, non-blocking. `wakeFd`: an eventfd that ends a wait for packets. `inherited`: what was open when
-   * this thread was made; see descriptors.ts.
+   * `fd` is the queue, non-blocking. `wakeFd` is an eventfd that ends a wait for packets. `inherited` has what was open
+   * when this thread was made; see src/sys/descriptors.ts.
    */
   constructor(fd: number, wakeFd: number, linear: LinearMemory, inherited: ReadonlyMap<number, string>) {
     this.#table = ownDescriptorTable(fd, inherited);
@@ -79,7 +79,8 @@ export class ReadWriteIo implements PacketIo {
       const place = slots.toSend(i);
       const length = slots.toSendLength(i);
       if (libc.write(this.#fd, this.#addressOf(place), length) === length) bytes += length;
-      // EIO while the link is down, ENOBUFS or ENOMEM under pressure: this reply is lost and counted, the loop goes on.
+      // EIO while the link is down, ENOBUFS or ENOMEM under pressure: this reply is lost and
+      // counted, and the loop goes on.
       else this.#counters[Counter.writeErrors]++;
       slots.give(place);
     }
@@ -95,7 +96,7 @@ export class ReadWriteIo implements PacketIo {
     this.#table.closeQueue();
   }
 
-  /** Reads up to the limit into free slots; how many came. */
+  /** Reads up to the limit into free slots, and returns how many packets came. */
   #read(): number {
     const slots = this.#slots;
     const limit = Math.min(this.#limit, slots.free);
@@ -115,7 +116,7 @@ export class ReadWriteIo implements PacketIo {
     return count;
   }
 
-  /** Sleeps until the queue or the eventfd has something, or the time is over; whether it was the queue. */
+  /** Sleeps until the queue or the eventfd is readable or the time is over. Returns whether the queue is readable. */
   #wait(timeoutMs: number): boolean {
     this.#counters[Counter.syscalls]++;
     const ready = libc.poll(this.#pollfds, 2, timeoutMs);

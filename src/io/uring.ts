@@ -1,13 +1,15 @@
 /**
- * The fast backend: io_uring, its rings in linear memory, one io_uring_enter(2) a round. What goes through the rings is
- * in assembly/ring.ts; here are set-up, the system calls, and what a round asks for.
+ * The fast backend: io_uring with its rings in linear memory, and one io_uring_enter(2) a round. assembly/ring.ts
+ * writes and reads the rings. This file has the set-up, the system calls, and the decisions about a round.
  *
- * Under load a round is the last batch's writes and a number of reads that do not wait. The number doubles while all of
- * them succeed and falls to one more than came otherwise. When no more than a packet at a time comes, a round sleeps:
- * it leaves one read with the kernel that waits for a packet. So a lone packet costs one system call, its reply and the
- * wait for the next one. (Many waiting reads would each be woken by every packet, which is ten times the round trip; a
- * poll in place of the read would be a call more.) From one packet a sleeping round cannot tell whether more are there,
- * so every PROBE_EVERY packets a round does not sleep, and looks.
+ * Under load a round consists of the last batch's writes and a number of reads that do not wait. The number doubles
+ * while all of them succeed. Otherwise it falls to one more than came.
+ *
+ * When at most one packet at a time comes, a round sleeps: it leaves the kernel one read that waits for a packet. So a
+ * lone packet costs one system call, which has its reply and the wait for the next one. (Every packet would wake all
+ * reads if many waited, which takes ten times the round trip. A poll instead of the read would be one more call.) A
+ * sleeping round that gets one packet cannot tell whether more are there. So after every PROBE_EVERY packets a round
+ * does not sleep, and looks.
  */
 import {
   CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, RING_FD, SLOTS_REGISTERED,
@@ -27,12 +29,12 @@ const SETUP = uapi.IORING_SETUP_CQSIZE | uapi.IORING_SETUP_SUBMIT_ALL | uapi.IOR
   | uapi.IORING_SETUP_DEFER_TASKRUN
   | uapi.IORING_SETUP_NO_MMAP | uapi.IORING_SETUP_NO_SQARRAY;
 
-// Of #waitArgument.
+// Indices into #waitArgument.
 const TS = 2;
 const TV_SEC = 3;
 const TV_NSEC = 4;
 
-/** Counters that a round of its own touches. */
+/** Counters that the rounds of #probe() change. */
 const TRIED = [Counter.syscalls, Counter.bytesSent, Counter.writeErrors];
 const PROBE_EVERY = 8;
 const PROBE_ROUNDS = 4000;
@@ -48,23 +50,23 @@ export class UringIo implements PacketIo {
   readonly #counters: Float64Array;
   readonly #spin: number;
   /**
-   * struct io_uring_getevents_arg {u64 sigmask; u32 sigmask_sz, min_wait_usec; u64 ts}, and the __kernel_timespec that
-   * `ts` points at.
+   * struct io_uring_getevents_arg {u64 sigmask; u32 sigmask_sz, min_wait_usec; u64 ts}, and the
+   * __kernel_timespec that `ts` points at.
    */
   readonly #waitArgument = new BigInt64Array(new ArrayBuffer(uapi.SIZEOF_IO_URING_GETEVENTS_ARG + 16));
-  /** Of TO_SEND, what the next system call takes along. */
+  /** Descriptors of TO_SEND that the next system call sends. */
   #replies = 0;
   #sleeping = true;
   #reads = 1;
-  /** Rounds in a row that came up empty; at the start as many as let it sleep. */
+  /** Consecutive rounds without a packet. It starts with enough of them to let it sleep. */
   #empty: number;
-  /** Packets that sleeping rounds brought since one last looked for more. */
+  /** Packets that sleeping rounds brought since a round last looked for more. */
   #alone = 0;
 
   /**
-   * Sets the ring up and tries it, a write and a read. On the thread that then uses it: the kernel insists.
-   * `fd`: the queue. `wakeFd`: an eventfd that ends a wait, and blocks: it is the kernel that waits. `spin`: rounds
-   * that may come up empty before it sleeps.
+   * Sets the ring up, and tries it with writes and reads. It must run on the thread that then uses the ring, as the
+   * kernel requires. `fd` is the queue. `wakeFd` is an eventfd that ends a wait. It is blocking, because the kernel
+   * does the waiting. `spin` is the number of rounds that may come up empty before it sleeps.
    * @throws SystemError where this kernel, or whoever confines the process, does not allow it.
    */
   constructor(fd: number, wakeFd: number, linear: LinearMemory, ring: Assembly, spin: number) {
@@ -89,7 +91,7 @@ export class UringIo implements PacketIo {
         this.#registerFiles(probeFd, wakeFd);
         this.#probe();
       } finally {
-        // What was tried is no traffic, whether it worked or not.
+        // The probe is no traffic, whether it worked or not.
         TRIED.forEach((counter, i) => { this.#counters[counter] = before[i]; });
         libc.close(probeFd);
       }
@@ -109,8 +111,8 @@ export class UringIo implements PacketIo {
     const count = this.#reap();
 
     this.#reads = count === reads ? Math.min(2 * count, BATCH) : count + 1;
-    // A branch that the probe never takes would be a field that V8 knows nothing of, and the code thrown away on the
-    // first idle round.
+    // A branch that the probe never takes would use a field that V8 has no type for, and V8 would throw away the code
+    // in the first idle round. So this has no branch.
     const empty = this.#empty + 1;
     this.#empty = count === 0 ? empty : 0;
     if (this.#spin > 0) {
@@ -134,7 +136,7 @@ export class UringIo implements PacketIo {
     return this.#ring.reap();
   }
 
-  /** Gives up the files first: the kernel takes a ring apart in its own time, and would hold the device as long. */
+  /** Unregisters the files first: the kernel takes a ring apart in its own time, and would hold the device as long. */
   close(): void {
     libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, uapi.IORING_UNREGISTER_FILES, null, 0);
     this.#closeRing();
@@ -146,9 +148,9 @@ export class UringIo implements PacketIo {
   }
 
   /**
-   * Whether it works at all: rounds with a write and a read through the ring, on an eventfd in the queue's place. So
-   * many of them that V8 has compiled what a round runs, asleep and awake, with a timeout and without, before the first
-   * packet has to wait for that.
+   * Checks that io_uring works, by rounds with a write and a read through the ring, on an eventfd in place of the
+   * queue. There are so many rounds that V8 has compiled all of a round before the first packet would have to wait for
+   * that: asleep and awake, with a timeout and without.
    */
   #probe(): void {
     const words = this.#words;
@@ -177,7 +179,10 @@ export class UringIo implements PacketIo {
     this.#empty = this.#spin + 1;
   }
 
-  /** Spares the kernel some work on each packet; not had where RLIMIT_MEMLOCK is short, and done without there. */
+  /**
+   * Registers the slots, which saves the kernel some work on each packet. If RLIMIT_MEMLOCK is too
+   * low, it goes on without.
+   */
   #registerSlots(base: bigint, slotSize: number): void {
     // struct iovec
     const slots = new Uint8Array(BigUint64Array.of(base + BigInt(SLOT_BASE), BigInt(SLOTS * slotSize)).buffer);
@@ -197,17 +202,14 @@ export class UringIo implements PacketIo {
     );
   }
 
-  /** Queues the replies and `reads` reads; how many entries the kernel is to take. */
+  /** Queues the replies and `reads` reads. Returns how many entries the kernel is to take. */
   #prepare(reads: number, sleep: boolean): number {
     const entries = this.#ring.prepare(this.#replies, reads, sleep);
     this.#replies = 0;
     return entries;
   }
 
-  /**
-   * Has the kernel take all entries, and waits for `minComplete` completions unless a signal or the end of the time
-   * comes first.
-   */
+  /** Submits all entries, and waits for `minComplete` completions unless a signal comes or the time is over. */
   #enter(entries: number, minComplete: number, timeoutMs: number): void {
     let left = entries;
     let wanted = minComplete;
@@ -219,8 +221,8 @@ export class UringIo implements PacketIo {
       if (taken === left) return;
       if (taken < 0) {
         const errno = libc.errno();
-        // EAGAIN: the kernel is short of memory for a request. EBUSY: of room for completions, which entering makes.
-        // ETIME: it waited in vain.
+        // EAGAIN: the kernel is short of memory for a request. EBUSY: it is short of room for completions, which
+        // entering makes. ETIME: the time is over.
         if (errno !== libc.E.EINTR && errno !== libc.E.ETIME && errno !== libc.E.EAGAIN && errno !== libc.E.EBUSY) {
           throw new libc.SystemError("io_uring_enter", "the device's queue", errno);
         }
@@ -247,7 +249,7 @@ export class UringIo implements PacketIo {
     return count;
   }
 
-  /** Takes back what waits in the kernel. A packet that comes first is received all the same. */
+  /** Cancels the requests that wait in the kernel. A packet that comes before that is received all the same. */
   #cancel(): void {
     const request = Buffer.alloc(uapi.SIZEOF_IO_URING_SYNC_CANCEL_REG);
     request.writeInt32LE(-1, 8);
@@ -259,7 +261,7 @@ export class UringIo implements PacketIo {
   }
 }
 
-/** Makes the ring over the pages that abi/uring.ts sets aside, and notes where the kernel has put its fields. */
+/** Makes the ring in the pages that abi/uring.ts reserves, and notes where the kernel has put its fields. */
 function setup(base: bigint, words: Int32Array): number {
   const field = uapi.IO_URING_PARAMS;
   const params = Buffer.alloc(uapi.SIZEOF_IO_URING_PARAMS);

@@ -1,4 +1,4 @@
-/** Captures of either format, told apart by their first four bytes; behind gzip as well. */
+/** Captures of either format, which their first four bytes tell apart. A capture may be compressed by gzip. */
 import { describeForeign, FOREIGN_HEAD_LEN } from "./foreign.js";
 import { gunzip, isGzip } from "./gzip.js";
 import { pcapFormat, readPcap } from "./pcap.js";
@@ -6,19 +6,18 @@ import { readPcapng, SECTION_HEADER } from "./pcapng.js";
 import { Source } from "./source.js";
 
 export interface CapturedPacket {
-  /** A LINKTYPE_ value; see link.ts. */
+  /** A LINKTYPE_ value; see linktypes.ts. */
   readonly linkType: number;
-  /** Since 1970, as the capture has it: negative before that; undefined where it has none. */
+  /** Nanoseconds since 1970 as the capture has them, negative for earlier times; undefined where it has none. */
   readonly timestampNs: bigint | undefined;
-  /** The frame, as much of it as was captured. */
+  /** The frame, as far as it was captured. */
   readonly bytes: Uint8Array;
 }
 
 /**
  * Reads a capture to its end, in the order of the file. `name` is for messages.
- * @throws Failure when it cannot be read at all; Damage, after all that was whole, when it ends early or makes no
- * sense;
- *   Stopped.
+ * @throws Failure when it cannot be read at all; Damage, after all whole packets, when it ends early or
+ * makes no sense; Stopped.
  */
 export async function* readCapture(chunks: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<CapturedPacket> {
   const source = new Source(chunks, name);

@@ -1,22 +1,22 @@
-/** Names for what is no capture that is read, by its first bytes, and the command that makes one of it. */
+/** Recognizes files that are no readable capture by their first bytes, and names the command that converts them. */
 
 /** Bytes that are looked at. */
 export const FOREIGN_HEAD_LEN = 512;
 
 interface Foreign {
-  /** Behind "it". */
+  /** Follows "it" in the message. */
   readonly what: string;
   readonly mend: string | undefined;
 }
 
 const CONVERT = "convert it: editcap -F pcap IN OUT";
-// What editcap makes of it keeps its link type.
+// editcap would keep ERF's link type, which is not read either.
 const CONVERT_ERF = "convert it: traceconvert erf:IN pcapfile:OUT (libtrace)";
 const SECONDS_2000 = 946_684_800;
 const NO_IP = "it holds no IP packets";
 const decompressBy = (command: string) => `decompress it: ${command} | pongd replay - OUT PREFIX`;
 
-/** First bytes as latin1 text, where they are all that tells. */
+/** First bytes as latin1 text, where these suffice to recognize a file. */
 const MAGIC: readonly (readonly [magic: string, name: string, mend: string])[] = [
   ["\x1f\x8b", "compressed by gzip a second time", decompressBy("gzip -dc IN | gzip -dc")],
   ["\x1f\x9d", "compressed by compress", decompressBy("gzip -dc IN")],
@@ -43,7 +43,7 @@ const MAGIC: readonly (readonly [magic: string, name: string, mend: string])[] =
   ["btsnoop\0", "a capture of Bluetooth (btsnoop)", NO_IP],
 ];
 
-/** What the bytes that a file begins with, FOREIGN_HEAD_LEN or all of it, say it is. */
+/** Says what a file is. `head` has its first FOREIGN_HEAD_LEN bytes, or all of it. */
 export function describeForeign(head: Uint8Array): Foreign {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.length);
   const text = bytes.toString("latin1");
@@ -66,7 +66,7 @@ function describeText(text: string): Foreign {
   return { what: "is text", mend: "capture with tcpdump -w FILE, or tshark -w FILE" };
 }
 
-/** ERF has no magic number: its records have a time in this century, a type that there is, and lengths that agree. */
+/** ERF has no magic number. Its records have a time since 2000, a type that exists, and lengths that agree. */
 function isErf(bytes: Buffer): boolean {
   if (bytes.length < 16) return false;
   const [seconds, type] = [bytes.readUInt32LE(4), bytes[8] & 0x7f];

@@ -1,8 +1,8 @@
-/** The bytes of a gzip file (RFC 1952), any number of members one after another. */
+/** The bytes of a gzip file (RFC 1952) with any number of members. */
 import { createGunzip, type Gunzip } from "node:zlib";
 import type { Source } from "./source.js";
 
-/** Compressed bytes that are decompressed at a time. They become at most 1032 times as many. */
+/** Compressed bytes that are decompressed at a time. They expand to at most 1032 times as many. */
 const SLICE_LEN = 4096;
 
 export function isGzip(head: Uint8Array): boolean {
@@ -10,8 +10,9 @@ export function isGzip(head: Uint8Array): boolean {
 }
 
 /**
- * Decompresses a source, slice by slice. Where it ends early, all that came is given first. Where a slice is damaged,
- * so is all that came of those before it, and what node:zlib gave of this one.
+ * Decompresses a source, slice by slice. If the source ends early, everything before the end is yielded
+ * first. If a slice is damaged, everything from the slices before it is yielded first, and what node:zlib
+ * could decompress of this one.
  * @throws Damage, Failure, Stopped
  */
 export async function* gunzip(source: Source): AsyncGenerator<Uint8Array> {
@@ -19,7 +20,7 @@ export async function* gunzip(source: Source): AsyncGenerator<Uint8Array> {
   const decompressed: Uint8Array[] = [];
   decompressor.on("data", (chunk: Uint8Array) => decompressed.push(chunk)).on("error", () => undefined);
   try {
-    // It ends before the source does where zeros follow, as on a tape.
+    // The decompressor ends before the source if zeros follow, as on a tape.
     while (!decompressor.readableEnded) {
       const at = source.offset;
       const slice = await source.takeSome(SLICE_LEN);
@@ -33,7 +34,10 @@ export async function* gunzip(source: Source): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Resolves when all that comes of the slice has come; an empty one is the end. With an error if there is one. */
+/**
+ * Resolves when everything from the slice has been decompressed, with an error if there is one.
+ * An empty slice is the end.
+ */
 function feed(decompressor: Gunzip, slice: Uint8Array): Promise<Error | null | undefined> {
   return new Promise((resolve) => {
     const settle = (error?: Error | null) => {

@@ -1,20 +1,17 @@
-/**
- * From a frame to the IP packet in it, for the link types of tcpdump's LINKTYPE list (tcpdump.org/linktypes.html) that
- * are read.
- */
+/** Finds the IP packet in a frame, for some link types of tcpdump's LINKTYPE list (tcpdump.org/linktypes.html). */
 
 const ETHERTYPE_IP = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
-/** What BSDs number the address families: IPv4, and IPv6 in NetBSD and OpenBSD, FreeBSD, and Darwin. */
+/** Numbers of address families in BSDs: IPv4, then IPv6 in NetBSD and OpenBSD, in FreeBSD, and in Darwin. */
 const BSD_FAMILIES = [2, 24, 28, 30];
-/** 802.1Q and 802.1ad: two bytes of tag, and then the type of what follows. */
+/** 802.1Q and 802.1ad: two bytes of tag, then the type of what follows. */
 const ETHERTYPE_VLAN = 0x8100;
 const ETHERTYPE_QINQ = 0x88a8;
 
-/** The packet, with whatever padding follows it; undefined where the frame carries no IP. */
+/** Returns the packet and any padding behind it; undefined if the frame carries no IP. */
 type ToPacket = (frame: Uint8Array) => Uint8Array | undefined;
 
-/** By LINKTYPE_ value. */
+/** Functions that find the packet, by LINKTYPE_ value. */
 export const LINK_TYPES: ReadonlyMap<number, ToPacket> = new Map<number, ToPacket>([
   // LINKTYPE_ETHERNET: two addresses, the type.
   [1, (frame) => payload(frame, 12, 14)],
@@ -46,13 +43,16 @@ const UNREAD_NAMES: ReadonlyMap<number, string> = new Map([
   [272, "Nordic Semiconductor Bluetooth LE sniffer frames"], [283, "IEEE 802.15.4 with pseudo-header"],
 ]);
 
-/** For messages. */
+/** Returns a link type's name for messages. */
 export function linkTypeName(linkType: number): string {
   const name = UNREAD_NAMES.get(linkType);
   return name === undefined ? `link type ${linkType}` : `${name} (link type ${linkType})`;
 }
 
-/** What follows an address family of four bytes, of which all but the first or all but the last are zero. */
+/**
+ * Returns the packet behind an address family of four bytes. All of these but the first, or all
+ * but the last, must be zero.
+ */
 function ofFamily(frame: Uint8Array): Uint8Array | undefined {
   if (frame.length < 4) return undefined;
   const [a, b, c, d] = frame;
@@ -60,7 +60,7 @@ function ofFamily(frame: Uint8Array): Uint8Array | undefined {
   return BSD_FAMILIES.includes(family) ? frame.subarray(4) : undefined;
 }
 
-/** What begins at `start`, of the type that is at `typeAt`, without the tags before it. */
+/** Returns the packet that begins at `start`, behind any tags. The first EtherType is at `typeAt`. */
 function payload(frame: Uint8Array, typeAt: number, start: number): Uint8Array | undefined {
   let etherType = uint16(frame, typeAt);
   let at = start;
@@ -73,7 +73,7 @@ function payload(frame: Uint8Array, typeAt: number, start: number): Uint8Array |
     : undefined;
 }
 
-/** NaN, which is no type, where the frame ends before it. */
+/** Returns NaN, which is no type, if the frame ends before it. */
 function uint16(frame: Uint8Array, at: number): number {
   return at + 2 <= frame.length ? frame[at] << 8 | frame[at + 1] : NaN;
 }

@@ -9,7 +9,7 @@ import type { CapturedPacket } from "./capture.js";
 import { MAXIMUM_SNAPLEN } from "./pcap.js";
 import type { Source } from "./source.js";
 
-/** The same in both byte orders. */
+/** The block type is a palindrome, so it is the same in both byte orders. */
 export const SECTION_HEADER = 0x0a0d0d0a;
 const INTERFACE_DESCRIPTION = 1;
 const PACKET = 2;
@@ -21,13 +21,13 @@ const OPT_ENDOFOPT = 0;
 const IF_TSRESOL = 9;
 const IF_TSOFFSET = 14;
 
-/** Where a packet's data begin, from its block's first byte. */
+/** Offset of a packet's data from its block's first byte. */
 const SIMPLE_PACKET_DATA = 12;
 const ENHANCED_PACKET_DATA = 28;
-/** The length at a block's end. */
+/** Bytes of the length at a block's end. */
 const TRAILER_LEN = 4;
 
-/** The least length of each block that is read: its fixed fields and what every block has. */
+/** Minimum length of each block that is read: its fixed fields, and the parts that every block has. */
 const MIN_LEN: Partial<Record<number, number>> = {
   [SECTION_HEADER]: 28,
   [INTERFACE_DESCRIPTION]: 20,
@@ -35,29 +35,32 @@ const MIN_LEN: Partial<Record<number, number>> = {
   [SIMPLE_PACKET]: SIMPLE_PACKET_DATA + TRAILER_LEN,
   [ENHANCED_PACKET]: ENHANCED_PACKET_DATA + TRAILER_LEN,
 };
-/** Type, length, and either the byte-order magic or the length again: no block is shorter. */
+/** Minimum length of any block: type, length, and either the byte-order magic or the length again. */
 const BLOCK_LEN = 12;
-/** Of a block that is read: the longest packet and 64 KiB of options. */
+/** Maximum length of a block that is read: the longest packet and 64 KiB of options. */
 const MAX_LEN = MAXIMUM_SNAPLEN + 65536;
-/** In a section. Packets of the obsolete kind cannot name more, and each one is remembered. */
+/**
+ * Maximum number of interfaces in a section, since each is kept in memory. Packets of the
+ * obsolete kind cannot name more.
+ */
 const MAX_INTERFACES = 65536;
 
 interface Interface {
   readonly linkType: number;
-  /** Most bytes of a packet that were captured; 0 for all. */
+  /** Maximum bytes of a packet that were captured; 0 for all. */
   readonly snapLen: number;
   /** Units of its timestamps in a second. */
   readonly perSecond: bigint;
-  /** What is to be added to them. */
+  /** Seconds to add to its timestamps. */
   readonly offsetSeconds: bigint;
 }
 
-/** One block, whole. */
+/** A whole block. */
 interface Block {
   readonly type: number;
   readonly view: DataView;
   readonly littleEndian: boolean;
-  /** Throws what is wrong with it. */
+  /** Throws an error that says what is wrong with the block. */
   readonly fail: (what: string) => never;
 }
 
@@ -95,13 +98,13 @@ export async function* readPcapng(source: Source): AsyncGenerator<CapturedPacket
   }
 }
 
-/** Whether the section that begins here is little-endian. */
+/** Returns whether the section that begins here is little-endian. */
 function byteOrder(head: DataView, fail: Block["fail"]): boolean {
   if (head.getUint32(8, true) === BYTE_ORDER_MAGIC) return true;
   return head.getUint32(8) === BYTE_ORDER_MAGIC ? false : fail("a section header without its byte-order magic");
 }
 
-/** Takes a block whose lengths are as they must be; undefined for one of a type that is not read. */
+/** Takes a block after checking its lengths; returns undefined for one of a type that is not read. */
 async function takeBlock(
   source: Source, type: number, length: number, littleEndian: boolean, fail: Block["fail"],
 ): Promise<DataView | undefined> {
@@ -141,7 +144,7 @@ function readInterface(block: Block): Interface {
   };
 }
 
-/** The options that begin at `start`, by code. */
+/** Yields the options from `start` on, by code. */
 function* options({ view, littleEndian, fail }: Block, start: number): Generator<[code: number, value: DataView]> {
   const end = view.byteLength - TRAILER_LEN;
   for (let at = start; at < end;) {
@@ -155,7 +158,10 @@ function* options({ view, littleEndian, fail }: Block, start: number): Generator
   }
 }
 
-/** The obsolete Packet Block has the fields of the Enhanced one, but the interface in 16 bits. */
+/**
+ * Reads either packet block. The obsolete Packet Block has the fields of the Enhanced one, but
+ * its interface has 16 bits.
+ */
 function readEnhancedPacket(block: Block, interfaces: readonly Interface[]): CapturedPacket {
   const { type, view, littleEndian } = block;
   const { linkType, perSecond, offsetSeconds } = interfaceOf(
@@ -167,7 +173,8 @@ function readEnhancedPacket(block: Block, interfaces: readonly Interface[]): Cap
 }
 
 /**
- * A Simple Packet Block has no time, is of the first interface, and has the length of the packet, not of what is here.
+ * Reads a Simple Packet Block. It has no time and belongs to the first interface. Its length is that of the whole
+ * packet, which may be longer than the captured part.
  */
 function readSimplePacket(block: Block, interfaces: readonly Interface[]): CapturedPacket {
   const { linkType, snapLen } = interfaceOf(block, interfaces, 0);

@@ -1,26 +1,26 @@
 /**
- * The bytes of a capture, chunk by chunk as they come: whole items or a Failure that says where they end. What is held
- * is one item and one chunk, however long the capture is.
+ * The bytes of a capture, read chunk by chunk. It hands out whole items, or a Failure that says where the bytes end. It
+ * holds one item and one chunk in memory, however long the capture is.
  */
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 
-/** The capture cannot be read on from some byte; what came before it was read. */
+/** Says that a capture cannot be read from some byte on. Everything before that byte has been read. */
 export class Damage extends Failure {
   constructor(what: string, options: { cause?: unknown } = {}) {
     super(what, EXIT.RUNTIME, options);
   }
 }
 
-/** What chunks throw where somebody has ended them: all that is to come has come, even if an item is cut short. */
+/** Thrown by chunks that somebody has ended. No more bytes come, even if an item is cut short. */
 export class Stopped extends Error {
   override readonly name = "Stopped";
 }
 
 export class Source {
   readonly #chunks: AsyncIterator<Uint8Array>;
-  /** The capture's, for messages. */
+  /** Name of the capture, for messages. */
   readonly name: string;
-  /** What of the chunks so far has not been taken. */
+  /** Bytes of the chunks so far that have not been taken. */
   #buffer: Uint8Array = new Uint8Array(0);
   #offset = 0;
 
@@ -29,25 +29,28 @@ export class Source {
     this.name = name;
   }
 
-  /** Bytes taken so far: where the next one lies in the capture. */
+  /** Bytes taken so far, which is the offset of the next one in the capture. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** Whether all was taken. @throws Failure */
+  /** Returns whether all bytes have been taken. @throws Failure */
   async atEnd(): Promise<boolean> {
     return await this.#fill(1) === 0;
   }
 
-  /** The next `length` bytes, not taken, fewer only where the capture ends. They stay as they are. @throws Failure */
+  /**
+   * Returns the next `length` bytes without taking them; fewer if the capture ends. They are not
+   * overwritten later. @throws Failure
+   */
   async head(length: number): Promise<Uint8Array> {
     await this.#fill(length);
     return this.#buffer.subarray(0, length);
   }
 
   /**
-   * The first `length` bytes of the item at `at`, not taken yet. They stay as they are. @throws Failure where the
-   * capture ends sooner.
+   * Returns the first `length` bytes of the item at `at` without taking them. They are not overwritten later.
+   * @throws Failure where the capture ends sooner.
    */
   async peek(length: number, item: string, at = this.#offset): Promise<DataView> {
     if (await this.#fill(length) < length) {
@@ -63,7 +66,7 @@ export class Source {
     return taken;
   }
 
-  /** Takes what there is, at most `length` bytes; none at the end. They stay as they are. @throws Failure */
+  /** Takes the available bytes, at most `length`; none at the end. They are not overwritten later. @throws Failure */
   async takeSome(length: number): Promise<Uint8Array> {
     await this.#fill(1);
     const taken = this.#buffer.subarray(0, length);
@@ -71,7 +74,7 @@ export class Source {
     return taken;
   }
 
-  /** Takes `length` bytes, any number of them, and forgets them. @throws Failure where the capture ends sooner. */
+  /** Skips any number of bytes without holding them in memory. @throws Failure where the capture ends sooner. */
   async skip(length: number, item: string): Promise<void> {
     const at = this.#offset;
     for (let left = length; left > 0;) {
@@ -82,14 +85,14 @@ export class Source {
     }
   }
 
-  /** Ends the chunks, wherever they are. */
+  /** Ends the chunks early. */
   async close(): Promise<void> {
     await this.#chunks.return?.();
   }
 
   /**
-   * What is wrong with the item at byte `at`. Where that is the first, this is no capture, and `mend` may make one of
-   * it.
+   * Returns an error about the item at byte `at`. An error in the first item means that this is no capture, and `mend`
+   * may be the command that makes one of it.
    */
   fault(what: string, at: number, mend?: string): Failure {
     if (at > 0) return new Damage(`${this.name} is damaged: it ${what} at byte ${at}`);
@@ -101,7 +104,7 @@ export class Source {
     this.#offset += length;
   }
 
-  /** Has at least `length` bytes in the buffer if there are so many; returns how many there are. */
+  /** Reads until the buffer has at least `length` bytes or the capture ends. Returns how many bytes it has. */
   async #fill(length: number): Promise<number> {
     if (this.#buffer.length >= length) return this.#buffer.length;
     const parts = this.#buffer.length > 0 ? [this.#buffer] : [];
@@ -116,7 +119,7 @@ export class Source {
     return held;
   }
 
-  /** @throws Failure where nothing can be read, Damage where it is the rest that cannot, Stopped. */
+  /** @throws Failure where nothing can be read; Damage where only the rest cannot be read; Stopped. */
   async #next(held: number): Promise<Uint8Array | undefined> {
     try {
       const next: IteratorResult<Uint8Array, unknown> = await this.#chunks.next();
@@ -126,7 +129,7 @@ export class Source {
     }
   }
 
-  /** What an error of the chunks at byte `end` means. */
+  /** Converts an error of the chunks at byte `end` into the one to throw. */
   #unreadable(error: unknown, end: number): Error {
     if (error instanceof Stopped && end === 0) {
       return new Failure(`nothing came from ${this.name} before it was interrupted`, EXIT.RUNTIME);

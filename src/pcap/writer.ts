@@ -1,7 +1,7 @@
 /**
- * Replies as pcapng (draft-ietf-opsawg-pcapng): one section, one interface of raw IP packets in nanoseconds, an
- * Enhanced Packet Block a reply. Nothing of the day or the machine is written, so that the same replies are the same
- * bytes.
+ * Replies as pcapng (draft-ietf-opsawg-pcapng): one section, one interface of raw IP packets with times in nanoseconds,
+ * and one Enhanced Packet Block for each reply. The file names neither its date nor the machine, so the same replies
+ * give the same bytes.
  */
 import type { Output } from "../base/output.js";
 
@@ -12,26 +12,26 @@ export class ReplyWriter {
   readonly #pending: Uint8Array[] = [];
   #begun = false;
   #lastNs = 0n;
-  /** Replies that were given a later time than their own, so that times never go back. */
+  /** Number of replies that got a later time than their own, so that times never go back. */
   lifted = 0;
 
   constructor(output: Output) {
     this.#output = output;
   }
 
-  /** Copies the packet; `timestampNs` since 1970, under 2^64. */
+  /** Copies the packet. `timestampNs` counts from 1970 and is under 2^64. */
   add(timestampNs: bigint, packet: Uint8Array): void {
     if (timestampNs < this.#lastNs) this.lifted++;
     else this.#lastNs = timestampNs;
     this.#pending.push(enhancedPacket(this.#lastNs, packet));
   }
 
-  /** Writes what was added, if anything was; waits for whoever reads it. @throws Failure */
+  /** Writes the replies added so far, if there are any, and waits for the reader. @throws Failure */
   async flush(): Promise<void> {
     if (this.#pending.length > 0) await this.#write();
   }
 
-  /** Writes the rest, and makes the output what it is to be. @throws Failure */
+  /** Writes the rest and commits the output. @throws Failure */
   async finish(): Promise<void> {
     await this.#write();
     await this.#output.commit();
@@ -49,7 +49,7 @@ function sectionHeader(): Uint8Array {
   const block = newBlock(0x0a0d0d0a, 28);
   block.writeUInt32LE(0x1a2b3c4d, 8);
   block.writeUInt16LE(1, 12);
-  // The section's length: not said.
+  // -1: the section's length is not specified.
   block.writeBigInt64LE(-1n, 16);
   return block;
 }
@@ -57,7 +57,7 @@ function sectionHeader(): Uint8Array {
 function interfaceDescription(): Uint8Array {
   const block = newBlock(1, 32);
   block.writeUInt16LE(LINKTYPE_RAW, 8);
-  // if_tsresol: one byte, 10^-9. opt_endofopt is all zeros.
+  // if_tsresol: one byte, 10^-9. opt_endofopt is all zeros already.
   block.writeUInt16LE(9, 16);
   block.writeUInt16LE(1, 18);
   block.writeUInt8(9, 20);
@@ -74,7 +74,7 @@ function enhancedPacket(timestampNs: bigint, packet: Uint8Array): Uint8Array {
   return block;
 }
 
-/** A block of zeros of `length` bytes, a multiple of 4, its type and both its lengths in place. */
+/** Returns a block of zeros of `length` bytes, a multiple of 4, with its type and both its lengths set. */
 function newBlock(type: number, length: number): Buffer {
   const block = Buffer.alloc(length);
   block.writeUInt32LE(type, 0);

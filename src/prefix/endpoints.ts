@@ -1,4 +1,4 @@
-/** Where the operator's side listens, from text. */
+/** Endpoints at which the HTTP server listens, read from text. */
 import { isIP, isIPv4, isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 import { EXIT, Failure } from "../base/failure.js";
@@ -8,17 +8,17 @@ export type Endpoint = TcpEndpoint | UnixEndpoint;
 export interface TcpEndpoint {
   /** An address, with its zone if it has one, or a name; undefined for every address of this machine. */
   readonly host: string | undefined;
-  /** 0 for any free one. */
+  /** The port; 0 for any free one. */
   readonly port: number;
 }
 
 export interface UnixEndpoint {
-  /** Of the socket's file, absolute. */
+  /** Absolute path of the socket's file. */
   readonly path: string;
 }
 
 export const ENDPOINT_EXAMPLES = "127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock";
-/** unix(7): sun_path holds as many bytes, and a NUL. */
+/** unix(7): sun_path holds this many bytes and a NUL. */
 const MAX_PATH = 107;
 
 /** Reads `host:port`, `[v6]:port`, `[v6%zone]:port`, `:port` or `unix:PATH`. @throws Failure (usage). */
@@ -32,12 +32,15 @@ export function parseEndpoint(text: string): Endpoint {
   return { host: host === "" ? undefined : v6 ?? host, port: Number(port) };
 }
 
-/** Whether a host is numbers, but no address of four. Resolvers make one of it: of 1.2.3, 1.2.0.3. */
+/**
+ * Returns whether a host consists of numbers but is no address of four. Resolvers complete such a
+ * host: 1.2.3 becomes 1.2.0.3.
+ */
 export function isIncomplete(host: string): boolean {
   return /(^|\.)(\d+|0x[\da-f]*)\.?$/i.test(host) && !isIPv4(host);
 }
 
-/** What to write in place of an endpoint that is wrong. */
+/** Says what to write instead of an invalid endpoint. */
 function adviceOn(text: string): string {
   const [, host = "", port] = (/^(.*):(\d+)$/s.exec(text) ?? []) as (string | undefined)[];
   if (/^\w+:\/\//.test(text)) return "leave out the scheme, and write it like 127.0.0.1:7664";
@@ -64,14 +67,17 @@ function parsePath(text: string): string {
   return path;
 }
 
-/** As parseEndpoint() reads it. */
+/** Formats an endpoint as parseEndpoint() reads it. */
 export function textOf(endpoint: Endpoint): string {
   if ("path" in endpoint) return `unix:${endpoint.path}`;
   const { host = "", port } = endpoint;
   return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
 
-/** `scheme`: http or https. A socket's file has no URL, and is as parseEndpoint() reads it. */
+/**
+ * Returns the URL of an endpoint. `scheme` is http or https. A socket's file has no URL, so it is formatted as
+ * parseEndpoint() reads it.
+ */
 export function urlOf(endpoint: Endpoint, scheme: string): string {
   if ("path" in endpoint) return textOf(endpoint);
   // RFC 6874: the "%" before a zone is escaped.

@@ -1,30 +1,33 @@
 import { SourceRoute, Unreachable } from "../../abi/tables.js";
 
-/** A token bucket: answers a second in the long run, above 0, and at once, 1 or more. */
+/**
+ * A token bucket: `rate`, above 0, is the long-run number of answers a second. `burst`, at
+ * least 1, may be sent at once.
+ */
 export interface Limit {
   readonly rate: number;
   readonly burst: number;
 }
 
-/** What the addresses of a prefix answer, and how. */
+/** Answers of a prefix's addresses. */
 export interface Answers {
-  /** TTL, or hop limit, of what they send, 1 to 255. */
+  /** TTL, or hop limit, of their packets, 1 to 255. */
   readonly ttl: number;
   readonly echo: boolean;
   readonly timestamp: boolean;
-  /** ICMP errors of any kind. The wasm engine's alone. */
+  /** ICMP errors of any kind. Only the wasm engine has them. */
   readonly errors: boolean;
-  /** What becomes of UDP, to whatever port, and of protocols that nobody here speaks. The wasm engine's alone. */
+  /** Treatment of UDP to any port, and of protocols that pongd does not speak. Only the wasm engine has it. */
   readonly unreachable: { readonly udp: Unreachable; readonly other: Unreachable };
-  /** Of all of the prefix together; none where it is missing. */
+  /** Limit of the whole prefix; undefined for none. */
   readonly limit?: Limit | undefined;
 }
 
-/** The same for whatever address. */
+/** Settings that hold for all addresses. */
 export interface Policy {
-  /** What becomes of IPv4 packets with a source route. The wasm engine's alone. */
+  /** Treatment of IPv4 packets with a source route. Only the wasm engine has it. */
   readonly sourceRoute: SourceRoute;
-  /** Of all that goes to one source, IPv4 /24 or IPv6 /56; none where it is missing. */
+  /** Limit of all answers to one source, IPv4 /24 or IPv6 /56; undefined for none. */
   readonly sourceLimit?: Limit | undefined;
 }
 
@@ -32,5 +35,5 @@ export const DEFAULT_ANSWERS: Answers = {
   ttl: 64, echo: true, timestamp: true, errors: true, unreachable: { udp: Unreachable.on, other: Unreachable.on },
 };
 export const DEFAULT_POLICY: Policy = { sourceRoute: SourceRoute.drop };
-/** Datagrams that may be in reassembly at a time, up to 67 KiB each. */
+/** Maximum number of datagrams in reassembly at a time, up to 67 KiB each. */
 export const DEFAULT_REASSEMBLY = 64;

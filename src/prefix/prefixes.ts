@@ -8,41 +8,41 @@ import { EXIT, Failure } from "../base/failure.js";
 export type Family = 4 | 6;
 export const FAMILIES: readonly Family[] = [4, 6];
 
-/** A block of addresses: those that begin with the first `length` bits of `bytes`. */
+/** A block of addresses, which begin with the first `length` bits of `bytes`. */
 export interface Block {
-  /** 4 or 16, network order. */
+  /** 4 or 16 bytes, in network order. */
   readonly bytes: Uint8Array;
   readonly length: number;
 }
 
 export interface Address {
   readonly family: Family;
-  /** 4 or 16 bytes, network order. */
+  /** 4 or 16 bytes, in network order. */
   readonly bytes: Uint8Array;
   readonly text: string;
 }
 
 export interface Prefix extends Address {
-  /** Prefix length in bits; the bits of `bytes` beyond it are 0. `text` is `address/length`. */
+  /** Prefix length in bits. The bits of `bytes` beyond it are 0. `text` is `address/length`. */
   readonly length: number;
 }
 
-/** A prefix that is answered for. */
+/** A prefix that pongd answers for. */
 export interface ServedPrefix extends Prefix {
   readonly answers: Answers;
-  /** For the metrics' label. */
+  /** Value of the metrics' label. */
   readonly name?: string | undefined;
 }
 
-/** All that a reload may change. */
+/** Everything that a reload may change. */
 export interface Serving {
   readonly prefixes: readonly ServedPrefix[];
-  /** Cut out of them. */
+  /** Prefixes inside these that are not answered. */
   readonly exceptions: readonly Prefix[];
   readonly policy: Policy;
 }
 
-/** Prefixes that all answer alike, and by default. */
+/** Makes a configuration whose prefixes all answer alike, by default as DEFAULT_ANSWERS says. */
 export function serving(
   prefixes: readonly Prefix[],
   { exceptions = [], policy, ...answers }: Partial<Answers> & Partial<Omit<Serving, "prefixes">> = {},
@@ -54,16 +54,16 @@ export function serving(
 }
 
 /**
- * Ranges that are no host's, as source or destination. IPv4: RFC 1122 §3.2.1.3, RFC 6890. IPv6: the unspecified
- * address, loopback, IPv4-mapped addresses and multicast (RFC 4291 §2.5.2, §2.5.3, §2.5.5.2, §2.7).
+ * Ranges that no host can have, neither as source nor as destination. IPv4: RFC 1122 §3.2.1.3, RFC 6890. IPv6: the
+ * unspecified address, loopback, IPv4-mapped addresses and multicast (RFC 4291 §2.5.2, §2.5.3, §2.5.5.2, §2.7).
  */
 export const NEVER_VALID = [
   "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/128", "::1/128", "::ffff:0.0.0.0/96", "ff00::/8",
 ].map(parseBlock);
-/** Each link has these addresses to itself, and no router forwards them (RFC 4291 §2.5.6). */
+/** Link-local addresses. Each link has them to itself, and no router forwards them (RFC 4291 §2.5.6). */
 const LINK_LOCAL = parseBlock("fe80::/10");
 
-/** @throws Failure (usage) for what is no IPv4 or IPv6 address. */
+/** @throws Failure (usage) where the text is no IPv4 or IPv6 address. */
 export function parseAddress(text: string): Address {
   checkZone(text, text);
   if (isIP(text) === 0) throw usage(`"${text}" is not an IP address; write it like 10.99.0.1 or 2001:db8::1`);
@@ -71,8 +71,9 @@ export function parseAddress(text: string): Address {
 }
 
 /**
- * Reads `address/length`, or a bare address for a prefix of one.
- * @throws Failure (usage) for bad syntax, bits beyond the length, and ranges that are no host's or never routed.
+ * Reads `address/length`, or a bare address as a prefix of one.
+ * @throws Failure (usage) for bad syntax, bits beyond the length, and ranges that no host can have
+ * or that are never routed.
  */
 export function parsePrefix(text: string): Prefix {
   const prefix = parseBlock(text);
@@ -82,9 +83,10 @@ export function parsePrefix(text: string): Prefix {
 }
 
 /**
- * The host's own addresses for prefixes that have been parsed: as given, at most one a family, or "none" for none at
- * all; and the first usable one of each family that none was given for, beside the exceptions, which are others'.
- * @throws Failure (usage) for one that cannot be the host's, and where they leave no other address to answer.
+ * Returns the host's own addresses for prefixes that have been parsed. `texts` are addresses, at most one of
+ * each family, or "none". A family without a given address gets the first usable one, outside the
+ * exceptions, which belong to others.
+ * @throws Failure (usage) for an address that cannot be the host's, and where no other address is left to answer.
  */
 export function parseHostAddresses(
   texts: readonly string[], prefixes: readonly Prefix[], exceptions: readonly Prefix[] = [],
@@ -117,15 +119,20 @@ function parseHostAddress(text: string, prefixes: readonly Prefix[]): Address {
   return host;
 }
 
-/** One that does not go with the others: where it stands among the prefixes, followed by the exceptions. */
+/**
+ * A prefix or exception that conflicts with the others. `index` is its position among the prefixes,
+ * followed by the exceptions.
+ */
 export interface Misfit {
   readonly index: number;
   readonly message: string;
-  /** Where the one stands that it repeats. */
+  /** Position of the one that it repeats. */
   readonly first?: number;
 }
 
-/** What is wrong with prefixes and exceptions that are right each by itself; those that are not are undefined. */
+/**
+ * Yields what is wrong with prefixes and exceptions taken together. An entry that is invalid by itself is undefined.
+ */
 export function* misfits(
   prefixes: readonly (Prefix | undefined)[], exceptions: readonly (Prefix | undefined)[],
 ): Generator<Misfit, void, undefined> {
@@ -156,16 +163,19 @@ export function* misfits(
   }
 }
 
-/** The first usable address of the first prefix of the family that has room for the host and others, or undefined. */
+/**
+ * Returns the first usable address of the first prefix of the family that has room for the host
+ * and others, or undefined.
+ */
 function firstUsable(prefixes: readonly Prefix[], exceptions: readonly Prefix[], family: Family): Address | undefined {
   const own = prefixes.filter((prefix) => prefix.family === family);
-  // Exceptions are others', and a prefix of one address is there to answer.
+  // Exceptions belong to others, and a prefix of one address is there to answer.
   const taken = new BlockMap(
     [...exceptions.filter((exception) => exception.family === family), ...own.filter((prefix) => sizeOf(prefix) === 1)],
   );
   for (const prefix of own.filter((prefix) => sizeOf(prefix) > 1)) {
-    // The first is the network's, and the Subnet-Router anycast address (RFC 4291 §2.6.1). RFC 3021, RFC 6164: a prefix
-    // of two addresses has neither, so both are usable; one has to be left.
+    // The first address is the network's, and the Subnet-Router anycast address (RFC 4291 §2.6.1). RFC 3021, RFC 6164:
+    // a prefix of two addresses has neither, so both are usable, but one has to be left to answer.
     let candidate = plus(prefix, sizeOf(prefix) > 2 ? 1 : 0);
     for (;;) {
       const block = { ...candidate, length: 8 * candidate.bytes.length };
@@ -179,13 +189,14 @@ function firstUsable(prefixes: readonly Prefix[], exceptions: readonly Prefix[],
   return undefined;
 }
 
-/** How many addresses the prefix spans: a power of two, and so exact. */
+/** Returns how many addresses the prefix spans: a power of two, and so exact. */
 export function sizeOf(prefix: Prefix): number {
   return 2 ** (prefix.bytes.length * 8 - prefix.length);
 }
 
 /**
- * There may be 100,000: those in a plain form are read by hand. What is left is read, or refused and why, by ipaddr.js.
+ * Parses prefixes in their plain form by hand, since there may be 100,000. ipaddr.js reads all others, or
+ * parseAny() says why not.
  */
 function parseBlock(text: string): Prefix {
   const read = text.includes(":") ? parsePlain6(text) : parsePlain4(text);
@@ -196,13 +207,13 @@ function parseBlock(text: string): Prefix {
 
 interface Plain {
   readonly bytes: Uint8Array;
-  /** As ipaddr.js would write it. */
+  /** The address as ipaddr.js would write it. */
   readonly text: string;
-  /** Where in the text it ends. */
+  /** Offset in the text behind the address. */
   readonly end: number;
 }
 
-/** Four numbers without leading zeros. */
+/** Parses four numbers without leading zeros. */
 function parsePlain4(text: string): Plain | undefined {
   const bytes = new Uint8Array(4);
   let at = 0;
@@ -217,7 +228,7 @@ function parsePlain4(text: string): Plain | undefined {
   return { bytes, text: text.slice(0, at), end: at };
 }
 
-/** Groups of hexadecimal digits, the first not 0, with "::" or without. */
+/** Parses groups of hexadecimal digits with or without "::". The first group must not be 0. */
 function parsePlain6(text: string): Plain | undefined {
   const groups: number[] = [];
   let gap = -1;
@@ -244,7 +255,7 @@ function parsePlain6(text: string): Plain | undefined {
   return { bytes, text: formatGroups(groups), end: at };
 }
 
-/** RFC 5952 §4.2: "::" in place of the longest run of zeros, if it is longer than one; of several the first. */
+/** RFC 5952 §4.2: "::" replaces the longest run of zeros, the first of several, if it is longer than one. */
 function formatGroups(groups: readonly number[]): string {
   let start = 0;
   let longest = 1;
@@ -264,7 +275,7 @@ function formatGroups(groups: readonly number[]): string {
   return text;
 }
 
-/** Up to 15, or Infinity. */
+/** Returns a digit's value, up to 15, or Infinity. */
 function digitAt(text: string, at: number): number {
   const code = text.charCodeAt(at);
   if (code >= 0x30 && code <= 0x39) return code - 0x30;
@@ -273,7 +284,8 @@ function digitAt(text: string, at: number): number {
 }
 
 /**
- * The number of up to three digits behind the "/" there, or `width` where the text ends; undefined for anything else.
+ * Returns the number of up to three digits behind the "/" at `at`, or `width` if the text ends there;
+ * undefined for anything else.
  */
 function lengthAt(text: string, at: number, width: number): number | undefined {
   if (at === text.length) return width;
@@ -311,7 +323,9 @@ function parseAny(text: string): Prefix {
   return { ...parsed, length, text: `${parsed.text}/${length}` };
 }
 
-/** A zone names an interface of one host: no address that others ping has one. @throws Failure (usage) */
+/**
+ * Refuses a zone. It names an interface of one host, so no address that others ping has one. @throws Failure (usage)
+ */
 function checkZone(text: string, addr: string): void {
   const [, zone] = (/^[^%]*(%.*)$/s.exec(addr) ?? []) as (string | undefined)[];
   if (zone !== undefined && isIP(addr) !== 0) throw usage(`"${text}" has a zone; write it without ${zone}`);
@@ -330,18 +344,18 @@ function address(parsed: ipaddr.IPv4 | ipaddr.IPv6): Address {
   };
 }
 
-/** 4 or 16 bytes as an address is written. */
+/** Formats the 4 or 16 bytes of an address. */
 export function formatBytes(bytes: Uint8Array): string {
   return ipaddr.fromByteArray([...bytes]).toString();
 }
 
-/** The address that many after another one of the same prefix. */
+/** Returns the address that lies `offset` behind another one of the same prefix. */
 export function plus({ family, bytes }: Address, offset: number): Address {
   const sum = sumOf(bytes, offset);
   return { family, bytes: sum, text: formatBytes(sum) };
 }
 
-/** An address's bytes that many further on; behind the last address comes the first. */
+/** Adds `offset` to an address's bytes. The first address follows the last one. */
 export function sumOf(bytes: Uint8Array, offset: number): Uint8Array {
   const sum = bytes.slice();
   for (let i = sum.length - 1, carry = offset; carry > 0 && i >= 0; i--, carry >>>= 8) {
@@ -351,12 +365,12 @@ export function sumOf(bytes: Uint8Array, offset: number): Uint8Array {
   return sum;
 }
 
-/** The last address of a block. */
+/** Returns the last address of a block. */
 export function lastOf({ bytes, length }: Block): Uint8Array {
   return bytes.map((byte, i) => byte | ~maskOf(length, i));
 }
 
-/** What is wrong with its addresses, as a range and a reason. */
+/** Says what is wrong with a prefix's addresses, as a range and a reason. */
 function problemOf(block: Prefix): string | undefined {
   const overlaps = (range: Prefix) => range.bytes.length === block.bytes.length
     && (contains(range, block) || contains(block, range));
@@ -365,7 +379,7 @@ function problemOf(block: Prefix): string | undefined {
   return overlaps(LINK_LOCAL) ? `${LINK_LOCAL.text}, which is never routed` : undefined;
 }
 
-/** Blocks of one length in bytes. */
+/** Returns whether `outer` contains `inner`. Both have the same length in bytes. */
 function contains(outer: Block, inner: Block): boolean {
   if (outer.length > inner.length) return false;
   for (let i = 0; 8 * i < outer.length; i++) {
@@ -374,9 +388,9 @@ function contains(outer: Block, inner: Block): boolean {
   return true;
 }
 
-/** Blocks by what they span, whatever their number. */
+/** Blocks by the addresses that they span. A lookup's cost does not depend on how many there are. */
 export class BlockMap<T extends Block> {
-  /** By length, then by family and bytes. */
+  /** Blocks by length, then by bytes, whose number tells the family. */
   readonly #lengths = new Map<number, Map<string, T>>();
 
   constructor(blocks: Iterable<T>) {
@@ -388,12 +402,12 @@ export class BlockMap<T extends Block> {
     }
   }
 
-  /** The one that spans the same addresses. */
+  /** Returns the block that spans the same addresses. */
   get({ bytes, length }: Block): T | undefined {
     return this.#lengths.get(length)?.get(keyOf(bytes));
   }
 
-  /** One that is larger and contains it. */
+  /** Returns a larger block that contains it. */
   around({ bytes, length: inner }: Block): T | undefined {
     for (const [length, blocks] of this.#lengths) {
       const found = length < inner ? blocks.get(keyOf(masked(bytes, length))) : undefined;
@@ -411,7 +425,7 @@ function masked(bytes: Uint8Array, length: number): Uint8Array {
   return bytes.map((byte, i) => byte & maskOf(length, i));
 }
 
-/** What of byte `i` is within the length. */
+/** Returns a mask of the bits of byte `i` within the length. */
 function maskOf(length: number, i: number): number {
   return 0xff << Math.max(0, Math.min(8, 8 * (i + 1) - length)) & 0xff;
 }

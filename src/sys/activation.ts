@@ -1,18 +1,18 @@
-/** sd_listen_fds(3): sockets that the service manager has opened and hands over, socket activation by its name. */
+/** sd_listen_fds(3): sockets that the service manager has opened and hands over (socket activation). */
 import * as libc from "./libc.js";
 import { AF_UNIX } from "./uapi.js";
 
 /** SD_LISTEN_FDS_START. */
 const FIRST_FD = 3;
 
-/** A descriptor that was open when this process began. */
+/** A socket that was open when this process began. */
 export interface InheritedSocket {
   readonly fd: number;
   /** FileDescriptorName= of its socket unit, by default the unit's name. */
   readonly name: string;
 }
 
-/** What this process was handed over; nothing where the variables are meant for another one. */
+/** Returns the sockets that this process was handed; none where the variables are meant for another process. */
 export function inheritedSockets(environment: NodeJS.ProcessEnv = process.env): InheritedSocket[] {
   const { LISTEN_PID: pid, LISTEN_FDS: count = "", LISTEN_FDNAMES: names } = environment;
   if (pid !== String(process.pid) || !/^\d{1,4}$/.test(count)) return [];
@@ -20,14 +20,14 @@ export function inheritedSockets(environment: NodeJS.ProcessEnv = process.env): 
   return Array.from({ length: Number(count) }, (_, i) => ({ fd: FIRST_FD + i, name: given.at(i) ?? "unknown" }));
 }
 
-/** Keeps children from taking them for their own. */
+/** Removes the variables, so that no child takes the sockets for its own. */
 export function forgetInheritedSockets(environment: NodeJS.ProcessEnv = process.env): void {
   for (const name of ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]) Reflect.deleteProperty(environment, name);
 }
 
 /**
- * The path that a socket is bound to, "@" in place of the NUL that begins an abstract one; undefined where it is no
- * AF_UNIX socket.
+ * Returns the path that a socket is bound to; undefined where it is no AF_UNIX socket. "@" stands for the NUL that
+ * begins an abstract path.
  */
 export function unixPathOf(fd: number): string | undefined {
   // struct sockaddr_un: u16 family, and a path that may end with NUL.

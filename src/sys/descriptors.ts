@@ -1,10 +1,10 @@
 /**
  * A descriptor table of the packet thread's own. While threads share one, the kernel takes a reference to the file on
- * every read and write, with atomic instructions: 4 % of what the readwrite backend answers.
+ * every read and write, with atomic instructions. That costs the readwrite backend 4 % of its answers.
  *
- * Two tables mean that closing takes two: what one thread closes stays open on behalf of the other. So the packet
- * thread closes at once what is not its own, and says what the main thread has to close once the packet thread has
- * ended.
+ * With two tables, a descriptor has to be closed in both: one that a thread closes stays open in the other thread's
+ * table. So the packet thread closes at once what is not its own, and tells the main thread what to close when the
+ * packet thread has ended.
  */
 import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import * as libc from "./libc.js";
@@ -13,29 +13,32 @@ import { CLONE_FILES } from "./uapi.js";
 const TABLE = "/proc/thread-self/fd";
 
 export interface OwnTable {
-  /** This thread's event loop's descriptors, of which the process's table keeps a copy when the loop is gone. */
+  /** Descriptors of this thread's event loop. The process's table keeps copies of them when the loop is gone. */
   readonly leftBehind: readonly number[];
-  /** Closes the queue in this table. The end of the thread would do so too, but only after others have seen it end. */
+  /**
+   * Closes the queue in this table. The end of the thread would close it too, but only after others
+   * have seen the thread end.
+   */
   closeQueue(): void;
 }
 
-/** The descriptors open in this thread's table, and what each refers to; none where /proc is not mounted. */
+/** Returns the descriptors open in this thread's table and what each refers to; none where /proc is not mounted. */
 export function openDescriptors(): Map<number, string> {
   const open = new Map<number, string>();
   for (const name of existsSync(TABLE) ? readdirSync(TABLE) : []) {
     try {
       open.set(Number(name), readlinkSync(`${TABLE}/${name}`));
     } catch {
-      // The one that listed the table: closed by now, and its number free.
+      // This is the descriptor that listed the table. It is closed by now.
     }
   }
   return open;
 }
 
 /**
- * Leaves the process's table for the rest of this thread's life; descriptors keep their numbers. `inherited`: what was
- * open just before this thread was made, by which its event loop's are told from the rest. Where unshare(2) is
- * forbidden, as in many containers, or /proc is not mounted, all stays shared and nothing is left behind.
+ * Leaves the process's table for the rest of this thread's life. Descriptors keep their numbers. `inherited` has what
+ * was open just before this thread was made, which tells its event loop's descriptors from the rest. Where unshare(2)
+ * is forbidden, as in many containers, or /proc is not mounted, the table stays shared and nothing is left behind.
  */
 export function ownDescriptorTable(queue: number, inherited: ReadonlyMap<number, string>): OwnTable {
   if (inherited.size === 0 || libc.unshare(CLONE_FILES) < 0) return { leftBehind: [], closeQueue: () => undefined };

@@ -1,21 +1,23 @@
-/** Whether this host hands packets on between a device and its other interfaces, as its sysctls say. */
+/** Forwarding between a device and this host's other interfaces, as the sysctls have it. */
 import { readdirSync, readFileSync } from "node:fs";
 import { word } from "../base/shell.js";
 
-/** Why packets of other machines do not come to pongd and back, and the command that mends it. */
+/** A reason why packets of other machines do not reach pongd or get no reply, and the command that mends it. */
 export interface Lack {
   readonly what: string;
   readonly mend: string;
 }
 
-/** Undefined where they do, as far as forwarding goes. A `device` that is not there yet will have the defaults. */
+/**
+ * Returns what keeps forwarding from working; undefined if nothing does. A `device` that does not exist
+ * yet will have the defaults.
+ */
 export function forwardingLack(family: 4 | 6, device: string): Lack | undefined {
   return family === 4 ? lackOf4(device) : lackOf6(device);
 }
 
 /**
- * Interfaces on which the kernel drops what would not be answered by the way that it came (RFC 3704 §2.2), but for this
- * one.
+ * Returns the other interfaces on which the kernel drops packets whose reply would take another way (RFC 3704 §2.2).
  */
 export function strictInterfaces(device: string): string[] {
   const filter = (name: string) => Math.max(valueOf(4, "all", "rp_filter"), valueOf(4, name, "rp_filter"));
@@ -23,7 +25,8 @@ export function strictInterfaces(device: string): string[] {
 }
 
 /**
- * The interface that a packet comes in by has to forward: the one of the link for requests, and the device for replies.
+ * Checks IPv4, where the interface that a packet comes in by has to forward: another one for
+ * requests, the device for replies.
  */
 function lackOf4(device: string): Lack | undefined {
   const others = othersThan(4, device);
@@ -35,14 +38,14 @@ function lackOf4(device: string): Lack | undefined {
     };
   }
   if (on(device)) return undefined;
-  // With slashes, since a name may have a dot in it.
+  // With slashes, since a name may contain a dot.
   return {
     what: `IPv4 forwarding is off on ${device}, so no reply reaches another machine`,
     mend: `sudo sysctl -w ${word(`net/ipv4/conf/${device}/forwarding=1`)}`,
   };
 }
 
-/** One switch for all; from Linux 6.17 on an interface may forward without it. */
+/** Checks IPv6, which has one switch for all interfaces. From Linux 6.17 on an interface may forward without it. */
 function lackOf6(device: string): Lack | undefined {
   const forced = (name: string) => valueOf(6, name, "force_forwarding", 0) !== 0;
   if (valueOf(6, "all", "forwarding") !== 0 || (forced(device) && othersThan(6, device).some(forced))) return undefined;
@@ -62,13 +65,16 @@ function othersThan(family: 4 | 6, device: string): string[] {
   }
 }
 
-/** Of an interface, or the default of those to come; where the kernel does not say, as if it were on. */
+/**
+ * Returns an interface's value, or the default for later interfaces. If the kernel has neither, returns `unsaid`, by
+ * default as if it were on.
+ */
 function valueOf(family: 4 | 6, name: string, key: string, unsaid = 1): number {
   for (const where of [name, "default"]) {
     try {
       return Number(readFileSync(`/proc/sys/net/ipv${family}/conf/${where}/${key}`, "utf8"));
     } catch {
-      // Not there: the next one.
+      // It is not there: the next one is tried.
     }
   }
   return unsaid;

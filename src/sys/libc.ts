@@ -1,6 +1,6 @@
 /**
- * The C library, by FFI: the only file that knows koffi. Prototypes follow the man pages, but for ssize_t, which is
- * read as int: a packet's length fits, and koffi converts an int in three quarters of the time.
+ * The C library by FFI: the only file that uses koffi. Prototypes follow the man pages, except that ssize_t is read as
+ * int. A packet's length fits, and koffi converts an int in three quarters of the time.
  */
 import koffi from "koffi";
 
@@ -8,17 +8,20 @@ const libc = koffi.load(null);
 
 export const open: (pathname: string, flags: number) => number = libc.func("int open(const char *pathname, int flags)");
 export const close: (fd: number) => number = libc.func("int close(int fd)");
-/** `argp`: a buffer, or a bigint for the requests whose argument is a number. */
+/** `argp` is a buffer, or a bigint for requests whose argument is a number. */
 export const ioctl: (fd: number, request: number, argp: Uint8Array | bigint) => number = libc
   .func("int ioctl(int fd, unsigned long request, void *argp)");
-/** `buf` as an address: a bigint made once is passed on at every call without boxing a number for it. */
+/** `buf` is an address. A bigint made once needs no new number at every call. */
 export const read: (fd: number, buf: bigint, count: number) => number = libc.func(
   "int read(int fd, void *buf, size_t count)",
 );
 export const write: (fd: number, buf: bigint, count: number) => number = libc.func(
   "int write(int fd, const void *buf, size_t count)",
 );
-/** `fds`: struct pollfd {int fd; short events; short revents} each. `timeout` in milliseconds, -1 to wait for ever. */
+/**
+ * `fds` has one struct pollfd {int fd; short events; short revents} each. `timeout` is in
+ * milliseconds, -1 to wait for ever.
+ */
 export const poll: (fds: Uint8Array, nfds: number, timeout: number) => number = libc
   .func("int poll(void *fds, unsigned long nfds, int timeout)");
 export const eventfd: (initval: number, flags: number) => number = libc.func(
@@ -31,7 +34,7 @@ export const socket: (domain: number, type: number, protocol: number) => number 
   .func("int socket(int domain, int type, int protocol)");
 export const bind: (fd: number, addr: Uint8Array, addrlen: number) => number = libc
   .func("int bind(int sockfd, const void *addr, unsigned int addrlen)");
-/** `addrlen`: a u32, of `addr` at first and then of the address. */
+/** `addrlen` is a u32. It has the length of `addr` before the call and that of the address after it. */
 export const getsockname: (fd: number, addr: Uint8Array, addrlen: Uint8Array) => number = libc
   .func("int getsockname(int sockfd, void *addr, void *addrlen)");
 export const setsockopt: (
@@ -44,10 +47,10 @@ export const recv: (fd: number, buf: Uint8Array, len: number, flags: number) => 
 
 export const connect: (fd: number, addr: Uint8Array, addrlen: number) => number = libc
   .func("int connect(int sockfd, const void *addr, unsigned int addrlen)");
-/** `msgvec`: the address of `vlen` struct mmsghdr. Returns how many were sent. */
+/** `msgvec` is the address of `vlen` struct mmsghdr. Returns how many were sent. */
 export const sendmmsg: (fd: number, msgvec: bigint, vlen: number, flags: number) => number = libc
   .func("int sendmmsg(int sockfd, void *msgvec, unsigned int vlen, int flags)");
-/** `pid` 0: the calling thread. `mask`: a bit a CPU. */
+/** `pid` 0 is the calling thread. `mask` has one bit for each CPU. */
 export const sched_setaffinity: (pid: number, cpusetsize: number, mask: Uint8Array) => number = libc
   .func("int sched_setaffinity(int pid, size_t cpusetsize, const void *mask)");
 export const sched_getaffinity: (pid: number, cpusetsize: number, mask: Uint8Array) => number = libc
@@ -56,18 +59,19 @@ export const fcntl: (fd: number, cmd: number, arg: number) => number = libc.func
 export const prctl: (option: number, arg2: number, arg3: number, arg4: number, arg5: number) => number = libc
   .func("int prctl(int option, unsigned long arg2, unsigned long arg3, unsigned long arg4, unsigned long arg5)");
 /**
- * `hdrp`: u32 version, int pid. `datap`: u32 effective, permitted and inheritable of the first 32 capabilities, then of
- * the rest.
+ * `hdrp` is u32 version, int pid. `datap` has the u32 effective, permitted and inheritable sets of the first 32
+ * capabilities, then those of the rest.
  */
 export const capset: (hdrp: Uint8Array, datap: Uint8Array) => number = libc.func(
   "int capset(void *hdrp, const void *datap)",
 );
-/** `argv` and `envp` end with null. Returns only where it fails. */
+/** `argv` and `envp` end with null. Returns only if it fails. */
 export const execve: (pathname: string, argv: (string | null)[], envp: (string | null)[]) => number = libc
   .func("int execve(const char *pathname, const char **argv, const char **envp)");
 export const unshare: (flags: number) => number = libc.func("int unshare(int flags)");
 
-// io_uring has no wrappers in the C library: syscall(2), a prototype each. Numbers: uapi.ts.
+// The C library has no wrappers for io_uring, so these call syscall(2), each with its own prototype.
+// uapi.ts has the numbers.
 export const io_uring_setup: (number: number, entries: number, params: Uint8Array) => number = libc
   .func("int syscall(long number, unsigned int entries, void *params)");
 export const io_uring_enter: (
@@ -81,19 +85,21 @@ export const io_uring_register: (
 ) => number = libc
   .func("int syscall(long number, unsigned int fd, unsigned int opcode, void *arg, unsigned int nr_args)");
 
-// Of a user or a group its number alone.
+// Only the fields up to the number of the user or group are declared.
 const passwd = koffi.struct({ pw_name: "const char *", pw_passwd: "const char *", pw_uid: "unsigned int" });
 const group = koffi.struct({ gr_name: "const char *", gr_passwd: "const char *", gr_gid: "unsigned int" });
 const findUser = libc.func("getpwnam", koffi.pointer(passwd), ["const char *"]) as (name: string) => unknown;
 const findGroup = libc.func("getgrnam", koffi.pointer(group), ["const char *"]) as (name: string) => unknown;
 
-/** The number of the user of that name, wherever nsswitch.conf(5) has users looked up; undefined for nobody's. */
+/**
+ * Returns the number of the user with that name, looked up wherever nsswitch.conf(5) says; undefined if there is none.
+ */
 export function getpwnam(name: string): number | undefined {
   const found = findUser(name);
   return found === null ? undefined : (koffi.decode(found, passwd) as { pw_uid: number }).pw_uid;
 }
 
-/** As getpwnam() for a group. */
+/** Returns the number of the group with that name, looked up likewise. */
 export function getgrnam(name: string): number | undefined {
   const found = findGroup(name);
   return found === null ? undefined : (koffi.decode(found, group) as { gr_gid: number }).gr_gid;
@@ -106,13 +112,14 @@ type Errno = "EACCES" | "EADDRNOTAVAIL" | "EAFNOSUPPORT" | "EAGAIN" | "EBUSY" | 
   | "ENOBUFS" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EOPNOTSUPP" | "EPERM" | "ESRCH" | "ETIME";
 export const E = koffi.os.errno as Record<Errno, number>;
 
-/** Address of the first byte. It stays: what a buffer holds never moves. */
+/** Returns the address of the first byte. It stays the same, since the contents of a buffer never move. */
 export function addressOf(buffer: ArrayBufferLike): bigint {
   return koffi.address(new Uint8Array(buffer));
 }
 
 /**
- * Calls back from the event loop whenever `fd` is readable, without keeping the process alive; returns how to end that.
+ * Calls back from the event loop whenever `fd` is readable, without keeping the process alive. Returns a
+ * function that ends this.
  */
 export function onReadable(fd: number, callback: () => void): () => void {
   const handle = koffi.node.poll(fd, { readable: true }, callback);
@@ -120,14 +127,14 @@ export function onReadable(fd: number, callback: () => void): () => void {
   return () => { handle.close(); };
 }
 
-/** What the errnos mean that any call may end with, and where to look. */
+/** Explanations of errnos that any call may end with, and where to look. */
 const SHORTAGES: Partial<Record<string, string>> = {
   EMFILE: "this process has no descriptors left; see: ulimit -n",
   ENFILE: "this host has no descriptors left; see: sysctl fs.file-nr",
   ENOBUFS: "the kernel is short of memory",
 };
 
-/** A system call that failed: which, on what, and why, by the errno's name. */
+/** A failed system call: which one, on what, and why, by the errno's name. */
 export class SystemError extends Error {
   override readonly name: string = "SystemError";
   readonly errno: number;
@@ -141,7 +148,7 @@ export class SystemError extends Error {
   }
 }
 
-/** Passes a result on; @throws SystemError where it is below 0. */
+/** Returns `result` unchanged. @throws SystemError where it is below 0. */
 export function check(result: number, syscall: string, subject: string): number {
   if (result < 0) throw new SystemError(syscall, subject, errno());
   return result;

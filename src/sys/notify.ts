@@ -1,13 +1,13 @@
 /**
- * sd_notify(3): what a service manager is told of this process, in datagrams to the AF_UNIX socket that NOTIFY_SOCKET
- * names. No news reach it where that is not set, and none of it is worth an error: whoever waits for them has a time
- * limit.
+ * sd_notify(3): news of this process for a service manager, in datagrams to the AF_UNIX socket that
+ * NOTIFY_SOCKET names. Where that is not set, nothing is sent. A failure is no error, since a manager that waits
+ * for news has a time limit.
  */
 import { hrtime } from "node:process";
 import * as libc from "./libc.js";
 import * as uapi from "./uapi.js";
 
-/** The longest that a timer waits. */
+/** Maximum delay of a timer, in ms. */
 const MAX_MS = 2 ** 31 - 1;
 /** Bytes of sun_path in struct sockaddr_un. */
 const SUN_PATH = 108;
@@ -15,11 +15,14 @@ const SUN_PATH = 108;
 export interface ServiceManager {
   /** Sends assignments like { READY: "1", STATUS: "…" }, in their order. */
   notify(state: Readonly<Record<string, string>>): void;
-  /** How often it wants to hear WATCHDOG=1 at the latest, in ms; undefined where it does not. */
+  /** Maximum time between two WATCHDOG=1, in ms; undefined where the manager does not want to hear it. */
   readonly watchdogMs: number | undefined;
 }
 
-/** What the environment says of the service manager. `onFailure` hears, once, why it cannot be told anything. */
+/**
+ * Returns the service manager that the environment describes. If it cannot be notified, `onFailure` is
+ * called once with the reason.
+ */
 export function serviceManager(
   onFailure: (why: string) => void, environment: NodeJS.ProcessEnv = process.env,
 ): ServiceManager {
@@ -35,14 +38,17 @@ export function serviceManager(
         failed = true;
       }
     },
-    // Of a PID that is not this one's, it is meant for a parent.
+    // With the PID of another process, the setting is meant for a parent.
     watchdogMs: path && usec && /^[1-9]\d*$/.test(usec) && (!pid || Number(pid) === process.pid)
       ? Math.min(Number(usec) / 1000, MAX_MS)
       : undefined,
   };
 }
 
-/** What goes with RELOADING=1: the time at which it began, by which READY=1 is known to come after (systemd 253). */
+/**
+ * Returns what goes with RELOADING=1: the time at which it began. By it the manager (systemd 253) knows
+ * that READY=1 came later.
+ */
 export function reloading(): Record<string, string> {
   // hrtime() is CLOCK_MONOTONIC.
   return { RELOADING: "1", MONOTONIC_USEC: String(hrtime.bigint() / 1000n) };
@@ -64,8 +70,8 @@ function send(path: string, text: string): void {
 }
 
 /**
- * struct sockaddr_un: u16 family, then a path that ends with NUL, or an abstract name, whose "@" stands for a leading
- * NUL. @throws Error for any other.
+ * Returns a struct sockaddr_un: u16 family, then a path that ends with NUL, or an abstract name, in which a NUL
+ * replaces the leading "@". @throws Error for any other path.
  */
 export function sockaddrOf(path: string): Buffer {
   const name = Buffer.from(path.startsWith("@") ? `\0${path.slice(1)}` : `${path}\0`);

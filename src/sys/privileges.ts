@@ -1,17 +1,16 @@
 /**
- * Giving up every capability, for good. capset(2) is a thread's own affair, and Node.js has threads that run no
- * JavaScript; so the process replaces itself by execve(2), which ends all other threads and gives the new image
- * nothing:
+ * Gives up every capability, for good. capset(2) affects one thread only, and Node.js has threads that run no
+ * JavaScript. So the process replaces itself by execve(2), which ends all other threads and gives the new image no
+ * capability:
  *
  *  1. no new privileges, ever: neither set-user-ID bits nor files' capabilities count from here on
- *  2. root's are not special, and the bounding set is empty, where CAP_SETPCAP lets that be said
- * 3. no capability in any set of this thread. Where a filter of system calls forbids capset(2), the other steps do for
- * all but root, and
- *     a Node.js whose file has capabilities
+ *  2. root gets no capabilities by being root, and the bounding set is empty, where CAP_SETPCAP allows both
+ *  3. no capability is in any set of this thread; if a filter of system calls forbids capset(2), the other steps
+ *     suffice, except for root and for a Node.js whose file has capabilities
  *  4. execve(2) of the same Node.js, script and arguments, and --queue-fds with what this image has opened
  *
- * Process ID, standard streams, environment and the sockets that systemd handed over stay. The new image looks at all
- * its threads, whatever came of this: assertUnprivileged().
+ * Process ID, standard streams, environment and the sockets from systemd stay. In any case the new image checks all its
+ * threads: assertUnprivileged().
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
@@ -20,30 +19,31 @@ import * as libc from "./libc.js";
 import * as uapi from "./uapi.js";
 
 /**
- * As /proc/PID/status names the sets that a thread can act by, or take from. CapInh is for files with capabilities,
- * which count no more; where a filter of system calls forbids capset(2), it stays as it was.
+ * Sets of capabilities by which a thread can act or gain more, as /proc/PID/status names them. CapInh is left out: it
+ * matters only for files with capabilities, which no longer count, and stays as it was where a filter of system calls
+ * forbids capset(2).
  */
 const SETS = ["CapPrm", "CapEff", "CapAmb"] as const;
 
-/** Whether this process has any capability to give up. */
+/** Returns whether this process has any capability to give up. */
 export function isPrivileged(): boolean {
   return capabilitiesOf("/proc/self/status") !== "";
 }
 
 /**
- * Starts this program anew without capabilities, its queues and `others` open. Returns only by throwing, and then this
- * thread may have lost its own. @throws Failure
+ * Restarts this program without capabilities, with its queues and `others` open. Returns only by throwing, and this
+ * thread may have lost its capabilities by then. @throws Failure
  */
 export function startWithoutPrivileges(queues: readonly number[], others: readonly number[]): never {
   check(libc.prctl(uapi.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
-  // EPERM without CAP_SETPCAP: what the bounding set has is then out of reach by the step before.
+  // EPERM without CAP_SETPCAP: the step before has then put the bounding set's capabilities out of reach.
   for (let capability = 0; libc.prctl(uapi.PR_CAPBSET_DROP, capability, 0, 0, 0) === 0; capability++);
   libc.prctl(uapi.PR_SET_SECUREBITS, uapi.SECUREBITS, 0, 0, 0);
   check(libc.prctl(uapi.PR_CAP_AMBIENT, uapi.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "PR_CAP_AMBIENT");
   libc.capset(new Uint8Array(Uint32Array.of(uapi._LINUX_CAPABILITY_VERSION_3, 0).buffer), new Uint8Array(24));
 
   const [script, ...args] = process.argv.slice(1);
-  // Root without capabilities reads only what everybody may, or root owns.
+  // Without capabilities, root can read only files that everybody may read, or that root owns.
   try {
     readFileSync(script);
   } catch (error) {
@@ -51,11 +51,11 @@ export function startWithoutPrivileges(queues: readonly number[], others: readon
       mend: "install pongd where everybody may read it: npm pack && sudo npm install -g ./pongd-*.tgz", cause: error,
     });
   }
-  // Node.js has its descriptors closed by execve(2), standard streams included, and makes pipes among these
-  // non-blocking for everybody.
+  // Node.js marks its descriptors to be closed by execve(2), standard streams included. It also makes pipes among these
+  // non-blocking for everybody. Both are undone here.
   for (const fd of [0, 1, 2, ...queues, ...others]) libc.fcntl(fd, uapi.F_SETFD, 0);
   for (const fd of [0, 1, 2]) libc.fcntl(fd, uapi.F_SETFL, libc.fcntl(fd, uapi.F_GETFL, 0) & ~uapi.O_NONBLOCK);
-  // Right behind the command, lest a "--" among the arguments take it for one.
+  // The option goes right behind the command, since behind a "--" it would be an argument.
   const command = args.indexOf("run") + 1;
   const argv = [
     process.argv0, ...process.execArgv, script, ...args.slice(0, command), "--queue-fds", queues.join(","),
@@ -66,7 +66,7 @@ export function startWithoutPrivileges(queues: readonly number[], others: readon
   throw new Error("execve returned");
 }
 
-/** How many threads this process has. @throws Failure where one of them has a capability. */
+/** Returns how many threads this process has. @throws Failure where one of them has a capability. */
 export function assertUnprivileged(): number {
   const threads = readdirSync("/proc/self/task");
   for (const thread of threads) {
@@ -80,7 +80,9 @@ export function assertUnprivileged(): number {
   return threads.length;
 }
 
-/** The sets that are not empty, as the file says them; "" where all are, and where the thread has ended meanwhile. */
+/**
+ * Returns the sets that are not empty, as the file has them; "" if all are empty, or if the thread has ended meanwhile.
+ */
 function capabilitiesOf(status: string): string {
   let text: string;
   try {
@@ -98,8 +100,8 @@ function capabilitiesOf(status: string): string {
 }
 
 /**
- * As capabilitiesOf() of a file's text. @throws Failure where it does not say what is permitted, which all the others
- * lie in.
+ * Returns the sets that are not empty from a file's text, as capabilitiesOf() does. @throws Failure where it lacks the
+ * permitted set, which contains all the others.
  */
 export function capabilitiesIn(status: string): string {
   const sets = SETS.map((set) => [set, capabilitySet(status, set)] as const);

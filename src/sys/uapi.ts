@@ -1,4 +1,4 @@
-/** Names and values verbatim from the kernel's uapi headers; the same on x86-64, arm64 and riscv64. */
+/** Names and values verbatim from the kernel's uapi headers. They are the same on x86-64, arm64 and riscv64. */
 
 // <linux/if_tun.h>
 export const IFF_TUN = 0x0001;
@@ -22,15 +22,15 @@ export const SIZEOF_IFREQ = 40;
 
 // <linux/if_ether.h>, <linux/if_tun.h>: the bounds of a TUN device's MTU
 export const ETH_MIN_MTU = 68;
-/** The MTU of a device that nothing else was asked for. */
+/** MTU of a device unless another one was asked for. */
 export const ETH_DATA_LEN = 1500;
 export const ETH_MAX_MTU = 65535;
-/** Of an Ethernet frame, which a TAP device takes off the most that it has. */
+/** Bytes of an Ethernet header. A TAP device's maximum MTU is smaller by these. */
 export const ETH_HLEN = 14;
 
 // <linux/ipv6.h>, <linux/ipv6_route.h>
 export const IPV6_MIN_MTU = 1280;
-/** The metric of an IPv6 route that was given none. */
+/** Metric of an IPv6 route that was given none. */
 export const IP6_RT_PRIO_USER = 1024;
 
 // <asm-generic/fcntl.h>, <linux/eventfd.h>, <asm-generic/poll.h>
@@ -67,7 +67,7 @@ export const SO_SNDBUFFORCE = 32;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const IPPROTO_ICMP = 1;
-/** struct msghdr and struct mmsghdr where pointers have 8 bytes. */
+/** Sizes of struct msghdr and struct mmsghdr where pointers have 8 bytes. */
 export const SIZEOF_MSGHDR = 56;
 export const SIZEOF_MMSGHDR = 64;
 
@@ -173,7 +173,7 @@ export const IORING_UNREGISTER_FILES = 3;
 export const IORING_REGISTER_SYNC_CANCEL = 24;
 export const IORING_ASYNC_CANCEL_ALL = 1 << 0;
 export const IORING_ASYNC_CANCEL_ANY = 1 << 2;
-/** struct io_uring_params: the offsets of what is read from it here. */
+/** Offsets in struct io_uring_params of the fields that are used here. */
 export const SIZEOF_IO_URING_PARAMS = 120;
 export const IO_URING_PARAMS = {
   cq_entries: 4, flags: 8,

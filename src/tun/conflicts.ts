@@ -1,16 +1,16 @@
 /**
- * Which routes of others take packets from a prefix, by what the kernel compares: it looks in the table of the host's
- * own addresses first, then in the main one, where pongd's routes are. Within a table the longest prefix wins, and
- * among equal ones the lowest metric. A table of another name is looked into where a rule says so (ip-rule(8)).
+ * Finds others' routes that take packets from a prefix, by the kernel's rules. It looks in the table of the host's own
+ * addresses first, then in the main table, where pongd's routes are. Within a table the longest prefix wins, and among
+ * equal ones the lowest metric. Other tables are used where a rule says so (ip-rule(8)).
  */
 import { BlockMap, formatBytes, type Block, type Prefix } from "../prefix/prefixes.js";
 import { ROUTE_METRIC, type Route } from "./messages.js";
 import * as uapi from "../sys/uapi.js";
 
-/** Most routes that are told of one by one: a routing daemon may have a million of them within a prefix. */
+/** Maximum number of routes that are named one by one. A routing daemon may have a million within a prefix. */
 const SHOWN = 10;
 
-/** Whoever made a route by these set up the host's own network: to win over it would cut that off. */
+/** Makers of routes that set up the host's own network. To win over one of these would cut the host off. */
 const OWN_NETWORK: readonly number[] = [uapi.RTPROT_KERNEL, uapi.RTPROT_RA, uapi.RTPROT_DHCP];
 
 /** A prefix whose packets go elsewhere, and why. */
@@ -21,18 +21,18 @@ export interface Taken {
 }
 
 export interface Conflicts {
-  /** As a whole. */
+  /** Prefixes that are routed elsewhere as a whole. */
   readonly taken: readonly Taken[];
-  /** What else there is to know of. */
+  /** Lines about other conflicts. */
   readonly told: readonly Told[];
 }
 
-/** A line that is made when it is shown: that asks the kernel for a name. */
+/** A line that is made when it is shown, since making it asks the kernel for a name. */
 export type Told = () => string;
 
 /**
- * Judges the routes of others. `nameOf`: an interface's name. `metricOf`: that of the prefix's own route; by default
- * the one that pongd gives it.
+ * Judges the routes of others. `nameOf` returns an interface's name. `metricOf` returns the metric of the prefix's own
+ * route, by default the one that pongd gives it.
  */
 export function conflictsOf(
   routes: readonly Route[], prefixes: readonly Prefix[], nameOf: (oif: number) => string,
@@ -79,7 +79,7 @@ export function conflictsOf(
   return { taken, told };
 }
 
-/** The first lines, and how many more there are. */
+/** Returns the first lines, and how many more there are. */
 export function linesOf(told: readonly Told[]): string[] {
   const lines = told.slice(0, SHOWN).map((line) => line());
   return told.length > SHOWN

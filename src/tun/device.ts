@@ -1,13 +1,12 @@
 /**
- * A TUN or TAP device for as long as pongd runs, had in one of three ways:
+ * A TUN or TAP device for as long as pongd runs. It comes in one of three ways:
  *
- * made      by the first queue's TUNSETIFF, gone when the last queue is closed, and with it every address and route on
- * it,
- *            however the process ends
- * pre-made  persistent, made by `pongd device create` or `ip tuntap add` for a user without privileges. Its owner,
- * flags, MTU,
- *            link, addresses and routes are left as they are: it stays what it was, however the process ends
- *  adopted   one of these two, its queues handed over by execve(2) from an image with privileges; see sys/privileges.ts
+ *  made      The first queue's TUNSETIFF makes it. It is gone when the last queue is closed, with all its addresses and
+ *            routes, however the process ends.
+ *  pre-made  It is persistent: `pongd device create` or `ip tuntap add` made it for a user without privileges. pongd
+ *            leaves its owner, flags, MTU, link, addresses and routes as they are, however the process ends.
+ *  adopted   One of these two, whose queues an image with privileges has handed over by execve(2); see
+ *            src/sys/privileges.ts.
  */
 import { availableParallelism } from "node:os";
 import { Mode } from "../../abi/control.js";
@@ -20,41 +19,41 @@ import { Routing } from "./routing.js";
 import { isQueue, kindOf, openQueueTo, setGroup, setOwner, setPersist } from "./tun.js";
 import * as uapi from "../sys/uapi.js";
 
-/** Whose a persistent device is: of both, a program has to be both. */
+/** Owner of a persistent device. If both are given, a program must have both to open it. */
 export interface Owner {
   readonly user?: number | undefined;
   readonly group?: number | undefined;
 }
 
 export interface DeviceOptions {
-  /** Up to 15 bytes of printable ASCII. */
+  /** Interface name: up to 15 bytes of printable ASCII. */
   readonly name: string;
-  /** TUN unless told otherwise. */
+  /** TUN by default. */
   readonly mode?: Mode;
-  /** Bytes, ETH_MIN_MTU to ETH_MAX_MTU. Undefined: that of a pre-made device, else ETH_DATA_LEN. */
+  /** Bytes, ETH_MIN_MTU to ETH_MAX_MTU. By default that of a pre-made device, else ETH_DATA_LEN. */
   readonly mtu?: number | undefined;
-  /** `auto`: one for each CPU, or the one that a pre-made device has. */
+  /** `auto`: one for each CPU, or one if a pre-made device takes no more. */
   readonly queues: number | "auto";
   /**
-   * Makes a device that is to be persistent, for somebody to take as many queues of. Only `queues` of them are opened
-   * here.
+   * Makes a device that will be persistent, and of which its owner may open several queues. Only `queues`
+   * of them are opened here.
    */
   readonly persistent?: Owner & { readonly multiQueue: boolean } | undefined;
-  /** Adopts these, whatever `queues` says. */
+  /** Queues to adopt, whatever `queues` says. */
   readonly fds?: readonly number[] | undefined;
 }
 
 export class TunDevice {
   readonly mtu: number;
-  /** Whether it was there before, and stays. */
+  /** Whether the device existed before, and stays. */
   readonly premade: boolean;
-  /** One file descriptor a queue, non-blocking. */
+  /** File descriptors of the queues, non-blocking. */
   readonly queues: readonly number[];
-  /** How addresses and routes lead to it. */
+  /** Addresses and routes of the device. */
   readonly routing: Routing;
   readonly #netlink = new Netlink();
   readonly #index: number;
-  /** What a pre-made device had counted before. */
+  /** Packets that a pre-made device had dropped before. */
   readonly #droppedBefore: number;
   #txDropped = 0;
   #closed = false;
@@ -78,7 +77,7 @@ export class TunDevice {
         const flags = uapi.IFF_NO_PI | (there.tun.multiQueue ? uapi.IFF_MULTI_QUEUE : 0);
         for (let queue = 0; queue < queues; queue++) opened.push(attachQueue(name, mode, flags, there.tun));
         link = this.#netlink.link(name);
-        // Somebody else may have come or, with privileges, deleted it since.
+        // Somebody else may have opened it since or, with privileges, deleted it.
         if (link.index !== there.index || (there.tun.multiQueue && link.tun?.queues !== queues)) throw inUse(name);
       } else {
         if (there) throw exists(there, persistent !== undefined);
@@ -86,8 +85,8 @@ export class TunDevice {
         const queues = countOf(options.queues, owner.multiQueue);
         for (let queue = 0; queue < queues; queue++) {
           opened.push(makeQueue(name, mode, owner.multiQueue, queue === 0));
-          // A device without an owner takes a further queue from anybody who may open /dev/net/tun, which is often
-          // everybody.
+          // A device without an owner gives another queue to anybody who may open /dev/net/tun,
+          // which is often everybody.
           if (owner.user !== undefined) setOwner(opened[queue], owner.user);
           if (owner.group !== undefined) setGroup(opened[queue], owner.group);
         }
@@ -108,24 +107,27 @@ export class TunDevice {
     }
   }
 
-  /** As it is called now, or was when somebody last looked. */
+  /** Name of the device when the link was last looked at. */
   get name(): string {
     return this.routing.name;
   }
 
-  /** Has the device outlive its last queue. */
+  /** Makes the device outlive its last queue. */
   persist(): void {
     setPersist(this.queues[0], true);
   }
 
-  /** Calls back when the link, its addresses or its routes have changed; see watchLink(). Returns how to end that. */
+  /**
+   * Calls back when the link, its addresses or its routes have changed; see watchLink(). Returns a
+   * function that ends this.
+   */
   watch(callback: (link: boolean) => void): () => void {
     return watchLink(this.#index, callback);
   }
 
   /**
-   * Packets that the queues had no room for while pongd had them. Of a device that is gone or closed, what it came to
-   * when last asked.
+   * Returns how many packets the queues had no room for since pongd opened them. If the device is gone or closed,
+   * returns the last known number.
    */
   txDropped(): number {
     try {
@@ -136,7 +138,7 @@ export class TunDevice {
     return this.#txDropped;
   }
 
-  /** Closes the queues; with the last of them the kernel removes a device that is not persistent. */
+  /** Closes the queues. With the last of them the kernel removes a device that is not persistent. */
   close(): void {
     this.#closed = true;
     for (const fd of this.queues) libc.close(fd);
@@ -148,7 +150,10 @@ function countOf(queues: number | "auto", multiQueue: boolean): number {
   return queues !== "auto" ? queues : multiQueue ? availableParallelism() : 1;
 }
 
-/** The link, where the descriptors are the queues of a device of that name and kind. @throws Failure (usage) */
+/**
+ * Returns the link, after checking that the descriptors are the queues of a device of that name and
+ * kind. @throws Failure (usage)
+ */
 function adopt(link: Link | undefined, fds: readonly number[], { name, mode = Mode.tun }: DeviceOptions): Link {
   const wrong = fds.find((fd) => !isQueue(fd, name, mode));
   if (!link?.tun || wrong !== undefined || (link.tun.multiQueue && link.tun.queues !== fds.length)) {
@@ -163,8 +168,9 @@ function adopt(link: Link | undefined, fds: readonly number[], { name, mode = Mo
 }
 
 /**
- * @throws Failure for what would have to be changed on a pre-made device, with the command that does, and where it is
- * in use.
+ * Checks that a pre-made device can be used as it is.
+ * @throws Failure where something would have to be changed, with the command that does it, and
+ * where the device is in use.
  */
 function checkPremade(
   { name, mtu: own }: Link, tun: TunInfo, { mode = Mode.tun, mtu, queues: asked }: DeviceOptions,
@@ -187,7 +193,7 @@ function checkPremade(
   if (tun.queues > 0) throw inUse(name);
 }
 
-/** The command that makes a device like it. */
+/** Returns the command that makes a device like it. */
 function createCommand(name: string, mode: Mode, { owner, group }: TunInfo, queues: number): string {
   return [
     `sudo pongd device create ${word(name)} PREFIX`,
@@ -199,7 +205,7 @@ function createCommand(name: string, mode: Mode, { owner, group }: TunInfo, queu
   ].filter(Boolean).join(" ");
 }
 
-/** TUN or TAP. */
+/** Returns TUN or TAP. */
 function nameOf({ type }: TunInfo): string {
   return type === uapi.IFF_TAP ? "TAP" : "TUN";
 }
@@ -223,8 +229,8 @@ function exists({ name, kind, tun }: Link, persistent: boolean): Failure {
 }
 
 function makeQueue(name: string, mode: Mode, multiQueue: boolean, first: boolean): number {
-  // Multi-queue from the start: a device made without it never takes a second queue. Exclusive, or a second pongd would
-  // silently become another queue of the first one's device and take a share of its packets.
+  // IFF_MULTI_QUEUE from the start: a device made without it never takes a second queue. IFF_TUN_EXCL: without it, a
+  // second pongd would silently become another queue of the first one's device and take a share of its packets.
   const flags = uapi.IFF_NO_PI | (multiQueue ? uapi.IFF_MULTI_QUEUE : 0) | (first ? uapi.IFF_TUN_EXCL : 0);
   return openQueueTo({
     what: `make device ${name}`,

@@ -1,6 +1,6 @@
 /**
- * rtnetlink(7)'s messages, as bytes and as values: what is asked of the kernel, and what it answers and tells. No
- * length in them is trusted: what does not fit in what it lies in is a Failure.
+ * rtnetlink(7)'s messages, as bytes and as values: requests to the kernel, its answers and its notifications. No length
+ * in them is trusted: one that does not fit is a Failure.
  */
 import { EXIT, Failure } from "../base/failure.js";
 import { formatBytes, type Address, type Family, type Prefix } from "../prefix/prefixes.js";
@@ -10,17 +10,17 @@ export interface Link {
   readonly index: number;
   readonly name: string;
   readonly up: boolean;
-  /** One without is not up, for packets. */
+  /** Whether the link has a carrier. Without one it carries no packets, even if it is up. */
   readonly carrier: boolean;
   readonly mtu: number;
   /** IN6_ADDR_GEN_MODE_*; undefined where the link has no IPv6. */
   readonly addrGenMode: number | undefined;
-  /** Of a virtual one: "tun", "bridge", "dummy" … */
+  /** Kind of a virtual link: "tun", "bridge", "dummy" … */
   readonly kind: string | undefined;
   readonly tun: TunInfo | undefined;
 }
 
-/** What the kernel keeps of a TUN or TAP device (Linux 4.17). */
+/** The kernel's data about a TUN or TAP device (Linux 4.17). */
 export interface TunInfo {
   /** IFF_TUN or IFF_TAP. */
   readonly type: number;
@@ -30,11 +30,11 @@ export interface TunInfo {
   readonly vnetHdr: boolean;
   readonly persist: boolean;
   readonly multiQueue: boolean;
-  /** That programs hold open; 0 also where the device is of one queue alone, of which the kernel does not say. */
+  /** Queues that programs hold open. Also 0 for a device of one queue, about which the kernel does not say. */
   readonly queues: number;
 }
 
-/** The kernel's own counters of a link, from its side: what pongd writes is received there. */
+/** The kernel's own counters of a link, from its side: it receives what pongd writes. */
 export interface LinkStats {
   readonly rxPackets: number;
   readonly txPackets: number;
@@ -51,20 +51,20 @@ export interface Route {
   readonly type: number;
   /** Index of the outgoing interface; 0 where there is none or several. */
   readonly oif: number;
-  /** RT_TABLE_MAIN, or whichever it is in. */
+  /** Number of its table, often RT_TABLE_MAIN. */
   readonly table: number;
-  /** The type of service that a packet must have for it (IPv4); 0 for any. */
+  /** Type of service that a packet must have for it (IPv4); 0 for any. */
   readonly tos: number;
-  /** Of routes that are the same but for this, the lowest wins. */
+  /** Metric. Among routes that are otherwise the same, the lowest wins. */
   readonly metric: number;
-  /** RTPROT_KERNEL, RTPROT_STATIC …: who made it. */
+  /** Maker of the route: RTPROT_KERNEL, RTPROT_STATIC … */
   readonly protocol: number;
 }
 
-/** The metric of pongd's routes. The kernel has no IPv6 route of metric 0. */
+/** Metric of pongd's routes. The kernel has no IPv6 route of metric 0. */
 export const ROUTE_METRIC: Readonly<Record<Family, number>> = { 4: 0, 6: uapi.IP6_RT_PRIO_USER };
 
-/** One message; its payload lies in the datagram. */
+/** One message. Its payload lies in the datagram. */
 export interface Message {
   readonly type: number;
   readonly flags: number;
@@ -73,14 +73,15 @@ export interface Message {
 }
 
 /**
- * How a request ended: `errno` 0 where the kernel did as it was asked, else with its own sentence, where it gave one.
+ * Result of a request. `errno` is 0 if the kernel did as asked. `text` is the kernel's own sentence about a
+ * failure, if it gave one.
  */
 export interface Outcome {
   readonly errno: number;
   readonly text: string | undefined;
 }
 
-/** A request of that sequence number. */
+/** Makes a request with that sequence number. */
 export function request(type: number, flags: number, sequence: number, payload: readonly Uint8Array[]): Buffer {
   const message = Buffer.concat([Buffer.alloc(uapi.SIZEOF_NLMSGHDR), ...payload]);
   message.writeUInt32LE(message.length, 0);
@@ -108,8 +109,9 @@ export function* messages(datagram: Buffer): Generator<Message, void, undefined>
 }
 
 /**
- * Of NLMSG_ERROR: i32 negative errno, the header of the request, and the rest of it, unless NLM_F_CAPPED
- * (Documentation/userspace-api/netlink/intro.rst). @throws Failure
+ * Reads an NLMSG_ERROR: i32 negative errno, the header of the request, and the rest of it unless NLM_F_CAPPED is set
+ * (Documentation/userspace-api/netlink/intro.rst).
+ * @throws Failure
  */
 export function outcomeOf({ payload, flags }: Message): Outcome {
   need(payload, 4 + uapi.SIZEOF_NLMSGHDR, "an error");
@@ -121,13 +123,13 @@ export function outcomeOf({ payload, flags }: Message): Outcome {
   return { errno, text: text && cText(text, "utf8") };
 }
 
-/** What notifications are about, or may be: the link itself, and how it is reached, by addresses and routes. */
+/** Subjects of notifications, certain or possible: the link itself, and addresses and routes that lead to it. */
 export interface News {
   readonly link: boolean;
   readonly reach: boolean;
 }
 
-/** What a datagram of them says of that link. */
+/** Returns what a datagram of notifications says about that link. */
 export function newsOf(datagram: Buffer, index: number): News {
   let [link, reach] = [false, false];
   try {
@@ -144,7 +146,10 @@ export function newsOf(datagram: Buffer, index: number): News {
   }
 }
 
-/** Of a route that makes way for another one nothing else is said. */
+/**
+ * Returns whether a message about a route may concern the link. A route that replaces another one may, since the kernel
+ * does not say anything else about the replaced one.
+ */
 function concerns({ flags, payload }: Message, index: number): boolean {
   return (flags & uapi.NLM_F_REPLACE) !== 0
     || numberOf(attributesBehind(payload, uapi.SIZEOF_RTMSG, "a route"), uapi.RTA_OIF) === index;
@@ -194,7 +199,7 @@ function linkInfoOf(nested: Buffer | undefined): Pick<Link, "kind" | "tun"> {
   };
 }
 
-/** Undefined where there are none. @throws Failure */
+/** Returns undefined where there are no statistics. @throws Failure */
 export function statsOf(payload: Buffer): LinkStats | undefined {
   // struct rtnl_link_stats64: u64 each
   const stats = attributesBehind(payload, uapi.SIZEOF_IFINFOMSG, "a link").get(uapi.IFLA_STATS64);
@@ -205,22 +210,23 @@ export function statsOf(payload: Buffer): LinkStats | undefined {
 }
 
 /**
- * Of the link of that index, and of that `scope`: beyond the link, or its alone; undefined for any other. @throws
- * Failure
+ * Returns an address of the link with that index. `scope` asks for addresses that are known beyond the link, or for
+ * those of the link alone. Returns undefined for any other address.
+ * @throws Failure
  */
 export function addressOf(payload: Buffer, index: number, scope: "global" | "link" = "global"): Address | undefined {
   const attributes = attributesBehind(payload, uapi.SIZEOF_IFADDRMSG, "an address");
   if (payload.readUInt32LE(4) !== index || (payload.readUInt8(3) >= uapi.RT_SCOPE_LINK) !== (scope === "link")) {
     return undefined;
   }
-  // IFA_LOCAL: IPv4's, and IPv6's where there is a peer, whose IFA_ADDRESS is then.
+  // IFA_LOCAL is set for IPv4, and for IPv6 if there is a peer. The peer's address is then in IFA_ADDRESS.
   const bytes = attributes.get(uapi.IFA_LOCAL) ?? attributes.get(uapi.IFA_ADDRESS);
   if (!bytes) return undefined;
   if (bytes.length !== 4 && bytes.length !== 16) throw malformed(`an address of ${bytes.length} bytes`);
   return { family: bytes.length === 4 ? 4 : 6, bytes, text: formatBytes(bytes) };
 }
 
-/** Undefined for one of another family, and for one that the kernel only keeps in its cache. @throws Failure */
+/** Returns undefined for a route of another family, and for one that is only in the kernel's cache. @throws Failure */
 export function routeOf(payload: Buffer, family: Family): Route | undefined {
   const attributes = attributesBehind(payload, uapi.SIZEOF_RTMSG, "a route");
   if (payload[0] !== familyOf({ family }) || (payload.readUInt32LE(8) & uapi.RTM_F_CLONED) !== 0) return undefined;
@@ -229,8 +235,8 @@ export function routeOf(payload: Buffer, family: Family): Route | undefined {
   if (bytes.length !== addressLen || length > 8 * addressLen) {
     throw malformed(`a route to ${bytes.length} bytes, of which ${length} bits count`);
   }
-  // struct rtmsg: u8 family, dst_len, src_len, tos, table, protocol, scope, type; a table above 255 is in its attribute
-  // alone.
+  // struct rtmsg: u8 family, dst_len, src_len, tos, table, protocol, scope, type. A table above 255
+  // is only in its attribute.
   return {
     bytes,
     length,
@@ -243,7 +249,7 @@ export function routeOf(payload: Buffer, family: Family): Route | undefined {
   };
 }
 
-/** The attributes behind the fixed part of what a message is about. */
+/** Returns the attributes behind the fixed part of a message. */
 function attributesBehind(payload: Buffer, fixed: number, what: string): Map<number, Buffer> {
   need(payload, fixed, what);
   return attributesOf(payload.subarray(fixed));
@@ -288,7 +294,7 @@ export function attribute(type: number, data: Uint8Array): Buffer {
   return bytes;
 }
 
-/** struct ifinfomsg: u8 family, u8, u16 type, i32 index, u32 flags, u32 change */
+/** Returns a struct ifinfomsg: u8 family, u8, u16 type, i32 index, u32 flags, u32 change. */
 export function ifinfomsg(index: number, flags = 0, change = 0): Buffer {
   const bytes = Buffer.alloc(uapi.SIZEOF_IFINFOMSG);
   bytes.writeInt32LE(index, 4);
@@ -297,7 +303,9 @@ export function ifinfomsg(index: number, flags = 0, change = 0): Buffer {
   return bytes;
 }
 
-/** A route of the prefix to the interface; `source`: the address that the host prefers as its own towards it. */
+/**
+ * Returns a route of the prefix to the interface. `source` is the address that the host prefers as its own towards it.
+ */
 export function routeTo(index: number, prefix: Prefix, source: Address | undefined): Buffer[] {
   const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
   header[0] = familyOf(prefix);

@@ -1,21 +1,21 @@
 /**
- * rtnetlink(7), as much of it as a TUN device needs: links, addresses and routes of both families, over an AF_NETLINK
- * socket (messages.ts has what goes over it). Requests are synchronous: the kernel answers within send(2), so the
- * answer is there to be received.
+ * rtnetlink(7), as far as a TUN device needs it: links, addresses and routes of both families, over an AF_NETLINK
+ * socket (messages.ts has the messages). Requests are synchronous: the kernel answers within send(2), so the answer can
+ * be received at once.
  */
 import { EXIT, Failure } from "../base/failure.js";
 import { formatBytes, type Address, type Family, type Prefix } from "../prefix/prefixes.js";
 import * as libc from "../sys/libc.js";
 import {
-  addressOf, attribute, cString, familyOf, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, routeTo, statsOf, u32,
-  type Link, type LinkStats, type Message, type Route,
+  addressOf, attribute, cString, familyOf, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, routeTo,
+  statsOf, u32, type Link, type LinkStats, type Message, type Route,
 } from "./messages.js";
 import * as uapi from "../sys/uapi.js";
 
 /** A request that the kernel refused, with its extended error text where it gave one. */
 export class NetlinkError extends libc.SystemError {}
 
-/** Requests in one send(2): the socket has room for as many refusals. */
+/** Requests in one send(2). The socket has room for that many refusals. */
 const REQUESTS = 64;
 
 export class Netlink {
@@ -32,7 +32,7 @@ export class Netlink {
       "setsockopt",
       "NETLINK_EXT_ACK",
     );
-    // Not before Linux 4.20: a dump then has more than was asked for.
+    // Linux before 4.20 does not have it. A dump then has more than was asked for.
     libc.setsockopt(this.#fd, uapi.SOL_NETLINK, uapi.NETLINK_GET_STRICT_CHK, one, one.length);
   }
 
@@ -40,7 +40,7 @@ export class Netlink {
     libc.close(this.#fd);
   }
 
-  /** The link of that name or index. @throws NetlinkError: ENODEV where there is none. */
+  /** Returns the link of that name or index. @throws NetlinkError: ENODEV where there is none. */
   link(which: string | number): Link {
     const header = ifinfomsg(typeof which === "number" ? which : 0);
     const name = typeof which === "number" ? [] : [attribute(uapi.IFLA_IFNAME, cString(which))];
@@ -49,7 +49,7 @@ export class Netlink {
     return linkOf(answer);
   }
 
-  /** As link(), or undefined where there is none. */
+  /** Returns the link of that name, or undefined where there is none. */
   find(name: string): Link | undefined {
     try {
       return this.link(name);
@@ -71,7 +71,7 @@ export class Netlink {
     return stats;
   }
 
-  /** Sets MTU (bytes) and transmit queue length (packets), and takes the link up. */
+  /** Sets MTU (bytes) and transmit queue length (packets), and sets the link up. */
   setLinkUp(index: number, mtu: number, txQueueLen: number): void {
     this.#request(uapi.RTM_NEWLINK, uapi.NLM_F_ACK, [
       ifinfomsg(index, uapi.IFF_UP, uapi.IFF_UP),
@@ -82,7 +82,7 @@ export class Netlink {
 
   /**
    * Keeps the kernel from giving the interface an IPv6 link-local address, and so from soliciting routers and reporting
-   * groups there. @throws NetlinkError: EAFNOSUPPORT where the interface has no IPv6.
+   * multicast groups there. @throws NetlinkError: EAFNOSUPPORT where the interface has no IPv6.
    */
   setNoLinkLocal(index: number): void {
     const mode = attribute(uapi.IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(uapi.IN6_ADDR_GEN_MODE_NONE));
@@ -92,12 +92,12 @@ export class Netlink {
     ], `link ${index}, no IPv6 link-local address`);
   }
 
-  /** Gives the interface one address, alone in its own prefix: no route but the local one comes with it. */
+  /** Gives the interface one address with a prefix of its own length, so that only the local route comes with it. */
   addAddress(index: number, addr: Address): void {
     const header = Buffer.alloc(uapi.SIZEOF_IFADDRMSG);
     header[0] = familyOf(addr);
     header[1] = addr.bytes.length * 8;
-    // Nobody else is on a TUN device to have the address already, and detection would delay its use by a second.
+    // Nobody else on a TUN device could have the address, and duplicate detection would delay its use by a second.
     header[2] = addr.family === 6 ? uapi.IFA_F_NODAD : 0;
     header[3] = uapi.RT_SCOPE_UNIVERSE;
     header.writeUInt32LE(index, 4);
@@ -108,12 +108,12 @@ export class Netlink {
     ], `address ${addr.text}`);
   }
 
-  /** The interface's addresses but for those of the link alone, in the kernel's order. */
+  /** Returns the interface's addresses except link-local ones, in the kernel's order. */
   addresses(index: number): Address[] {
     return this.#addresses(index).flatMap((answer) => addressOf(answer, index) ?? []);
   }
 
-  /** Takes the interface's IPv6 link-local addresses away, whoever gave it these. */
+  /** Removes the interface's IPv6 link-local addresses, whoever added them. */
   deleteLinkLocal(index: number): void {
     for (const answer of this.#addresses(index)) {
       const found = addressOf(answer, index, "link");
@@ -125,31 +125,31 @@ export class Netlink {
     }
   }
 
-  /** As the kernel tells them. */
+  /** Returns the addresses as the kernel sends them. */
   #addresses(index: number): Buffer[] {
-    // struct ifaddrmsg: the index in it is what NETLINK_GET_STRICT_CHK filters by.
+    // NETLINK_GET_STRICT_CHK makes the kernel filter by the index in struct ifaddrmsg.
     const header = Buffer.alloc(uapi.SIZEOF_IFADDRMSG);
     header.writeUInt32LE(index, 4);
     return this.#request(uapi.RTM_GETADDR, uapi.NLM_F_DUMP, [header], `addresses of link ${index}`);
   }
 
   /**
-   * Routes the prefixes to the interface; returns those that are routed already, in the same table and with the same
-   * metric. `source`: the address that the host prefers as its own towards them.
+   * Routes the prefixes to the interface. Returns those that have a route in the same table and with the same metric
+   * already. `source` is the address that the host prefers as its own towards them.
    */
   addRoutes(index: number, prefixes: readonly Prefix[], source: Address | undefined): Prefix[] {
     return this.#eachRoute(uapi.RTM_NEWROUTE, uapi.NLM_F_CREATE
       | uapi.NLM_F_EXCL, libc.E.EEXIST, prefixes, (prefix) => routeTo(index, prefix, source));
   }
 
-  /** Removes the routes that addRoutes() made; those that are gone already are no matter. */
+  /** Removes the routes that addRoutes() made. It does not matter if some are gone already. */
   deleteRoutes(index: number, prefixes: readonly Prefix[]): void {
     this.#eachRoute(uapi.RTM_DELROUTE, 0, libc.E.ESRCH, prefixes, (prefix) => routeTo(index, prefix, undefined));
   }
 
   /**
-   * A request for each prefix; returns those that the kernel refuses with `tolerated`. @throws NetlinkError for any
-   * other refusal.
+   * Sends a request for each prefix. Returns those that the kernel refuses with `tolerated`. @throws NetlinkError for
+   * any other refusal.
    */
   #eachRoute(
     type: number, flags: number, tolerated: number, prefixes: readonly Prefix[], payload: (prefix: Prefix) => Buffer[],
@@ -158,7 +158,7 @@ export class Netlink {
     for (let first = 0; first < prefixes.length; first += REQUESTS) {
       const some = prefixes.slice(first, first + REQUESTS);
       const sequence = this.#sequence + 1;
-      // Of those before the last, the kernel says only what it refuses.
+      // Only the last request asks for an acknowledgement. About the others the kernel reports refusals alone.
       const requests = some.map((prefix, i) => this.#message(
         type,
         flags | (i === some.length - 1 ? uapi.NLM_F_ACK : 0),
@@ -179,19 +179,22 @@ export class Netlink {
     return refused;
   }
 
-  /** The routes of all tables and types; `oif`: those alone that lead to this interface, where the kernel can tell. */
+  /**
+   * Returns the routes of all tables and types. `oif` limits them to those that lead to this interface,
+   * where the kernel can tell.
+   */
   routes(family: Family, oif?: number): Route[] {
     const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
     header[0] = familyOf({ family });
     const filter = oif === undefined ? [] : [attribute(uapi.RTA_OIF, u32(oif))];
     return this.#request(uapi.RTM_GETROUTE, uapi.NLM_F_DUMP, [header, ...filter], `routes of IPv${family}`)
-      // Where a family is not there, the kernel dumps all that are.
+      // If a family is missing, the kernel dumps the routes of all families.
       .flatMap((answer) => routeOf(answer, family) ?? []);
   }
 
   /**
-   * The route that a packet of this host's own to the address takes, by its rules and tables; undefined where there is
-   * none.
+   * Returns the route that a packet of this host's own takes to the address, by its rules and tables;
+   * undefined where there is none.
    */
   lookUp(bytes: Uint8Array): Route | undefined {
     const family = bytes.length === 4 ? 4 : 6;
@@ -204,15 +207,14 @@ export class Netlink {
       const answer = this.#request(uapi.RTM_GETROUTE, 0, [header, attribute(uapi.RTA_DST, bytes)], subject).at(0);
       return answer && routeOf(answer, family);
     } catch (error) {
-      // ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL: by what type of route it is refused.
+      // ENETUNREACH, EHOSTUNREACH, EACCES or EINVAL, depending on the type of route that refuses it.
       if (error instanceof NetlinkError) return undefined;
       throw error;
     }
   }
 
   /**
-   * Sends one request and collects its answers' payloads until the acknowledgement, the end of a dump, or the one
-   * answer.
+   * Sends one request. Collects its answers' payloads until the acknowledgement, the end of a dump, or the only answer.
    */
   #request(type: number, flags: number, payload: Uint8Array[], subject: string): Buffer[] {
     this.#send(this.#message(type, flags, payload), subject);
@@ -233,7 +235,7 @@ export class Netlink {
     }
   }
 
-  /** A request with the next sequence number. */
+  /** Makes a request with the next sequence number. */
   #message(type: number, flags: number, payload: readonly Uint8Array[]): Buffer {
     return request(type, flags, ++this.#sequence, payload);
   }
@@ -247,7 +249,7 @@ export class Netlink {
     }
   }
 
-  /** The messages of the next datagram; they are gone with the next call. */
+  /** Returns the messages of the next datagram. The next call overwrites them. */
   #receive(subject: string): Generator<Message, void, undefined> {
     for (;;) {
       const length = libc.recv(this.#fd, this.#buffer, this.#buffer.length, 0);
@@ -259,25 +261,26 @@ export class Netlink {
 }
 
 /**
- * Of everything that may concern how a link is reached. IPv6's own news of it come where a sysctl has disabled IPv6, or
- * enabled it again.
+ * Groups of notifications about everything that may change how a link is reached. RTMGRP_IPV6_IFINFO reports that a
+ * sysctl has disabled or enabled IPv6.
  */
 const WATCHED = uapi.RTMGRP_LINK | uapi.RTMGRP_IPV4_IFADDR | uapi.RTMGRP_IPV6_IFADDR | uapi.RTMGRP_IPV4_ROUTE
   | uapi.RTMGRP_IPV6_ROUTE | uapi.RTMGRP_IPV6_IFINFO;
 /**
- * Datagrams that are read before the event loop goes on: where a routing daemon starts, a million routes are told of.
+ * Datagrams that are read before the event loop goes on. A routing daemon that starts may cause
+ * a million notifications.
  */
 const READ_AT_ONCE = 256;
 
 /**
- * Calls back, from the event loop, when something about the link, its addresses or its routes changed or may have: look
- * what holds now, for several changes may lie behind one call. `link`: whether it may be the link itself. Returns how
- * to end that. @throws SystemError from socket(2) or bind(2).
+ * Calls back from the event loop when the link, its addresses or its routes changed or may have changed. The callback
+ * has to look at the present state, since one call may stand for several changes. `link` says whether the link itself
+ * may have changed. Returns a function that ends this. @throws SystemError from socket(2) or bind(2).
  */
 export function watchLink(index: number, callback: (link: boolean) => void): () => void {
   const fd = netlinkSocket(WATCHED);
   const buffer = Buffer.alloc(65536);
-  // After ENOBUFS the kernel drops what it has to say, without another error, until all that waits has been read.
+  // After ENOBUFS the kernel drops notifications, without another error, until all that wait have been read.
   let overrun = false;
   const unwatch = libc.onReadable(fd, () => {
     let [link, reach] = [false, false];

@@ -1,4 +1,4 @@
-/** Persistent devices: they stay when the program that has them ends, for users who could not make one. */
+/** Persistent devices. They remain when the program that uses them ends, and serve users who may not make one. */
 import { Mode } from "../../abi/control.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { Address, Prefix } from "../prefix/prefixes.js";
@@ -13,17 +13,17 @@ export interface PersistentOptions {
   readonly mode: Mode;
   /** Bytes. */
   readonly mtu: number;
-  /** Whether it is to have more than one queue. */
+  /** Whether it can have more than one queue. */
   readonly multiQueue: boolean;
   readonly owner: Owner;
   readonly hostAddresses: readonly Address[];
-  /** Those to route to it. */
+  /** Prefixes to route to it. */
   readonly prefixes: readonly Prefix[];
 }
 
 /**
- * Makes a device, as `ip tuntap add` does, and configures it as pongd would its own. Returns what will not reach it all
- * the same, a line each. @throws Failure; there is no device then.
+ * Makes a device, as `ip tuntap add` does, and configures it as pongd configures its own. Returns a line for each part
+ * of the prefixes that will not reach it. @throws Failure; there is no device then.
  */
 export function createDevice(
   { name, mode, mtu, multiQueue, owner, hostAddresses, prefixes }: PersistentOptions,
@@ -31,7 +31,7 @@ export function createDevice(
   const device = new TunDevice({ name, mode, mtu, queues: 1, persistent: { ...owner, multiQueue } });
   try {
     const exceptions = device.routing.configure(hostAddresses, prefixes);
-    // Last: until then the device goes with this process, whatever becomes of it.
+    // This comes last: until then the device goes with this process, whatever happens.
     device.persist();
     return exceptions;
   } finally {
@@ -39,7 +39,10 @@ export function createDevice(
   }
 }
 
-/** Removes a persistent device and all that is on it. @throws Failure for any other interface, and for one in use. */
+/**
+ * Removes a persistent device with its addresses and routes. @throws Failure for any other
+ * interface, and for one in use.
+ */
 export function removeDevice(name: string): void {
   const netlink = new Netlink();
   try {

@@ -1,7 +1,7 @@
 /**
- * How a device is reached: the host's addresses on it, its link, and the routes of the prefixes. On one that pongd made
- * all are pongd's, and made again where the kernel forgets them; on a pre-made one, or once privileges were given up,
- * what is missing is said with the command that mends it.
+ * The way to a device: the host's addresses on it, its link, and the routes of the prefixes. On a device that pongd
+ * made, pongd owns all of them, and makes them again if the kernel forgets them. On a pre-made device, or after giving
+ * up privileges, it names what is missing and the command that mends it.
  */
 import { Mode } from "../../abi/control.js";
 import { word } from "../base/shell.js";
@@ -13,48 +13,48 @@ import { ROUTE_METRIC, type Link, type Route } from "./messages.js";
 import { NetlinkError, type Netlink } from "./netlink.js";
 import * as uapi from "../sys/uapi.js";
 
-/** How the kernel refuses IPv6 addresses and routes where disable_ipv6 is set, and where it has no IPv6 at all. */
+/** Errnos by which the kernel refuses IPv6 addresses and routes if disable_ipv6 is set or it has no IPv6 at all. */
 const NO_IPV6 = [libc.E.EACCES, libc.E.EAFNOSUPPORT, libc.E.EOPNOTSUPP];
 
-/** Packets the device queues towards a reader that falls behind; the kernel's default of 500 loses bursts. */
+/** Packets that the device queues for a reader that falls behind. The kernel's default of 500 loses bursts. */
 const TX_QUEUE_LEN = 4096;
 
-/** Commands in one line. */
+/** Maximum number of commands in one line. */
 const SHOWN = 3;
 
-/** What the kernel says of a device's link. */
+/** State of a device's link, and what restore() did about it. */
 export interface LinkState {
   readonly up: boolean;
   readonly carrier: boolean;
   readonly mtu: number;
   /** Prefixes that are routed elsewhere. */
   lost: readonly Prefix[];
-  /** What was missing, and is there again. */
+  /** Lines about what was missing and has been put back. */
   readonly mended: string[];
   /**
-   * By family that lacks something that the kernel does not give back, or pongd may not put back: what, why, and what
-   * mends it.
+   * A line for each family that lacks something which the kernel does not give back or pongd may not put back: what,
+   * why, and how to mend it.
    */
   readonly refused: Map<Family, string>;
-  /** What else pongd may not mend, with the command; packets reach it all the same. */
+  /** Lines about other things that pongd may not mend, with the command. They do not keep packets from reaching it. */
   readonly notes: string[];
 }
 
-/** What a family lacks on the device. */
+/** Addresses and routes that a family lacks on the device. */
 interface Missing {
   readonly addresses: readonly Address[];
   readonly prefixes: readonly Prefix[];
 }
 
-/** The device, as far as it matters here. */
+/** The part of a device that matters here. */
 interface Target {
-  /** At first: somebody may rename it. */
+  /** Name at the beginning. Somebody may rename the device. */
   readonly name: string;
   readonly index: number;
   readonly mode: Mode;
   /** Bytes. */
   readonly mtu: number;
-  /** Whether it was there before, and is to stay as it is. */
+  /** Whether the device existed before and has to stay as it is. */
   readonly premade: boolean;
   /** Whether an image with privileges has set it up. */
   readonly adopted: boolean;
@@ -74,20 +74,20 @@ export class Routing {
     if (device.premade) this.#addresses = netlink.addresses(device.index);
   }
 
-  /** The device's name, when the link was last looked at. */
+  /** Name of the device when the link was last looked at. */
   get name(): string {
     return this.#name;
   }
 
-  /** The host's on it. */
+  /** The host's addresses on the device. */
   get addresses(): readonly Address[] {
     return this.#addresses;
   }
 
   /**
-   * Gives the host its addresses, takes the link up and routes the prefixes to it. Returns what will not reach it all
-   * the same, a line each: parts of the prefixes that have routes of their own. Of a pre-made device nothing is
-   * changed: `addresses` are those that it must have, which then come first.
+   * Gives the host its addresses, sets the link up, and routes the prefixes to it. Returns a line for each part of the
+   * prefixes that will not reach it because it has a route of its own. A pre-made device is not changed: it must have
+   * `addresses` already, which then come first.
    * @throws Failure where the kernel refuses, or a prefix is routed elsewhere already.
    */
   configure(addresses: readonly Address[], prefixes: readonly Prefix[]): string[] {
@@ -114,9 +114,9 @@ export class Routing {
   }
 
   /**
-   * Routes those of the prefixes to it that were not routed to it so far; what was, stays. Nothing is changed where one
-   * of them cannot be had. Returns, a line each, what will not reach it all the same, with what pongd may not route,
-   * and the command that does.
+   * Routes those prefixes to the device that were not routed to it so far. Existing routes stay. If one of the prefixes
+   * cannot be routed, nothing is changed. Returns lines about parts that will not reach it, and about routes that pongd
+   * may not make, with the command.
    * @throws Failure as configure() does.
    */
   addRoutes(prefixes: readonly Prefix[]): string[] {
@@ -133,14 +133,14 @@ export class Routing {
         try {
           if (this.#device.premade) lines.push(this.#mendOf(missing));
           else lost = [...lost, ...this.#add(family, missing)];
-          // The address that the routes are from, which somebody has taken away just now.
+          // The routes need this source address, which somebody has just removed.
           if (!this.#device.premade && missing.addresses.length > 0) {
             lines.push(`${this.#lackOf({ ...missing, prefixes: [] })}: put back`);
           }
         } catch (error) {
           if (!(error instanceof NetlinkError)) throw error;
           if (error.errno === libc.E.EPERM) lines.push(this.#mendOf(missing));
-          // While the link is down there are no routes: restore() makes them.
+          // While the link is down there are no routes. restore() makes them later.
           else if (error.errno !== libc.E.ENETDOWN) throw error;
         }
       }
@@ -153,7 +153,10 @@ export class Routing {
     return lines;
   }
 
-  /** Routes to it what of these was, and nothing else. Returns what pongd may not take away, as addRoutes() does. */
+  /**
+   * Removes the routes of all prefixes but these. Adds none. Returns lines about routes that pongd may not
+   * remove, with the command.
+   */
   keepRoutes(prefixes: readonly Prefix[]): string[] {
     const kept = new BlockMap(prefixes);
     const gone = this.#prefixes.filter((prefix) => !kept.get(prefix));
@@ -171,11 +174,11 @@ export class Routing {
   }
 
   /**
-   * What the kernel says of the link now, after putting back what is gone, whoever took it away: routes (and IPv6
-   * addresses) do not survive a link that goes down, nor IPv6's a sysctl that disables it, and a person may have
-   * deleted one. What stands in the place of a route stays there. `lost`: prefixes that have got another route
-   * meanwhile. `refused`: families that are not whole again, and why: IPv6 on a link whose MTU is too small for it, or
-   * where it was disabled; a pre-made device, or privileges that were given up. Undefined where the device is gone.
+   * Puts back what is missing, whoever removed it, and returns the state of the link. Routes (and IPv6 addresses) do
+   * not survive a link that goes down, IPv6's do not survive a sysctl that disables it, and a person may have deleted
+   * one. A route that has taken the place of pongd's stays. `lost` has the prefixes with such a route. `refused` has
+   * the families that are not complete again, and why: IPv6 on a link whose MTU is too small for it or where it was
+   * disabled; a pre-made device; or privileges that were given up. Returns undefined where the device is gone.
    */
   restore(): LinkState | undefined {
     try {
@@ -209,7 +212,7 @@ export class Routing {
       return state;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
-      // ENETDOWN: it went down again in between, and another change is about to be told.
+      // ENETDOWN: the link went down again meanwhile, and a notification about that is on its way.
       if (error.errno === libc.E.ENETDOWN) return {
         up: false, carrier: false, mtu: this.#device.mtu, lost: [], mended: [], refused: new Map(), notes: [],
       };
@@ -219,9 +222,9 @@ export class Routing {
   }
 
   /**
-   * Keeps the kernel from sending anything of its own accord, which would reach pongd alone; a TAP device may have more
-   * behind it, and neighbours to ask there. The kernel forgets this where the MTU is too small for IPv6 for a while,
-   * and gives the link an address then. Returns what it may not do, with the command.
+   * Keeps the kernel from sending anything of its own accord, which only pongd would receive. A TAP device is exempt,
+   * since there may be neighbours behind it. The kernel forgets this setting while the MTU is too small for IPv6, and
+   * gives the link an address afterwards. Returns a line about what pongd may not do, with the command.
    */
   #quieten({ addrGenMode }: Link): string[] {
     const { mode, premade, index } = this.#device;
@@ -234,7 +237,7 @@ export class Routing {
       return [];
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
-      // IPv6 has gone meanwhile.
+      // IPv6 has been disabled meanwhile.
       if (error.errno === libc.E.EAFNOSUPPORT || error.errno === libc.E.EADDRNOTAVAIL) return [];
       if (error.errno !== libc.E.EPERM) throw error;
       const name = word(this.#name);
@@ -245,20 +248,21 @@ export class Routing {
     }
   }
 
-  /** What of the host's addresses, and of the routes of these prefixes, is not there, of one family. */
+  /** Returns which of the host's addresses and of these prefixes' routes are missing, for one family. */
   #missing(family: Family, prefixes: readonly Prefix[]): Missing {
     const own = prefixes.filter((prefix) => prefix.family === family);
     const there = new Set(this.#netlink.addresses(this.#device.index).map(({ text }) => text));
     const addresses = this.#addresses.filter((address) => address.family === family && !there.has(address.text));
     if (own.length === 0) return { addresses, prefixes: [] };
     const ours = this.#routes(family);
-    // Where pongd makes routes, each prefix has one of its own; where others do, one may serve several.
+    // Where pongd makes the routes, each prefix has one of its own. Where others make them, one
+    // may serve several prefixes.
     return { addresses, prefixes: own.filter(
       (prefix) => !ours.get(prefix) && !((this.#device.premade || this.#device.adopted) && ours.around(prefix)),
     ) };
   }
 
-  /** Those by which packets come to the device. */
+  /** Returns the routes by which packets come to the device. */
   #routes(family: Family): BlockMap<Route> {
     return new BlockMap(
       this.#netlink.routes(family, this.#device.index).filter((route) => this.#counts(route, family)),
@@ -266,8 +270,8 @@ export class Routing {
   }
 
   /**
-   * pongd's own routes are told by table and metric as well. Who makes them by hand chooses the metric; and the table,
-   * where rules lead to it.
+   * Returns whether a route counts as one to the device. pongd's own routes have their table and metric too. Whoever
+   * makes routes by hand chooses the metric, and also the table, provided that rules lead to it.
    */
   #counts({ oif, type, table, tos, metric, bytes }: Route, family: Family): boolean {
     if (oif !== this.#device.index || type !== uapi.RTN_UNICAST || tos !== 0) return false;
@@ -277,7 +281,7 @@ export class Routing {
     return this.#device.premade && this.#netlink.lookUp(bytes)?.oif === oif;
   }
 
-  /** Adds what is missing; returns the prefixes that are routed elsewhere. */
+  /** Adds what is missing. Returns the prefixes that are routed elsewhere. */
   #add(family: Family, missing: Missing): Prefix[] {
     for (const address of missing.addresses) this.#netlink.addAddress(this.#device.index, address);
     return this.#netlink.addRoutes(
@@ -285,7 +289,7 @@ export class Routing {
     );
   }
 
-  /** Those that have a route of their own to the device. */
+  /** Returns the prefixes that have a route of their own to the device. */
   #routed(prefixes: readonly Prefix[]): Prefix[] {
     return FAMILIES.flatMap((family) => {
       const own = prefixes.filter((prefix) => prefix.family === family);
@@ -294,14 +298,15 @@ export class Routing {
     });
   }
 
-  /** The families of the addresses and the prefixes. */
+  /** Returns the families of the addresses and the prefixes. */
   #families(): Family[] {
     return FAMILIES.filter((family) => [...this.#addresses, ...this.#prefixes].some((own) => own.family === family));
   }
 
   /**
-   * Returns what others' routes take away from the prefixes. @throws Failure where one of them is routed elsewhere as a
-   * whole; on a pre-made device it is not pongd's to decide, and of those that are the host's own there is a line.
+   * Returns lines about what others' routes take away from the prefixes.
+   * @throws Failure where a whole prefix is routed elsewhere. On a pre-made device that is not pongd's to decide, so it
+   * returns a line about it.
    */
   #checkRoutes(checked: readonly Prefix[]): string[] {
     if (checked.length === 0) return [];
@@ -340,7 +345,7 @@ export class Routing {
     ].join(", ");
   }
 
-  /** Says what is missing, why pongd does not put it there, and how a person does. */
+  /** Says what is missing, why pongd does not put it back, and how a person does. */
   #mendOf(missing: Missing): string {
     const { addresses, prefixes } = missing;
     const commands = [
@@ -366,7 +371,7 @@ export class Routing {
     return `sudo ip addr add ${text}/${family === 4 ? 32 : "128 nodad"} dev ${word(this.#name)}`;
   }
 
-  /** In words, what the kernel refused to make of these. */
+  /** Converts the kernel's refusal to make these into a Failure. */
   #failure(error: unknown, wanted: readonly Address[]): unknown {
     if (!(error instanceof NetlinkError)) return error;
     if (wanted.some(({ family }) => family === 6) && NO_IPV6.includes(error.errno)) {
@@ -384,7 +389,7 @@ export class Routing {
   }
 }
 
-/** With the verb. */
+/** Names the prefixes, followed by "is" or "are". */
 function listed(prefixes: readonly Prefix[]): string {
   return prefixes.length === 1
     ? `prefix ${prefixes[0].text} is`
@@ -397,7 +402,7 @@ function listCommands(commands: readonly string[]): string {
     : ""}`;
 }
 
-/** `route`: as `ip` is asked for it. */
+/** `route` is what `ip` is asked for. */
 function routedElsewhere({ text }: Prefix, why = "is routed elsewhere already", route = text): Failure {
   return new Failure(
     `prefix ${text} ${why}`, EXIT.RUNTIME, { mend: `choose another prefix, or see: ip route show table all ${route}` },

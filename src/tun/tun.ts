@@ -1,4 +1,4 @@
-/** /dev/net/tun itself: open(2), and the ioctls that bind what was opened to a device and say what becomes of it. */
+/** /dev/net/tun: open(2), and the ioctls that bind a descriptor to a device and set the device's properties. */
 import { Mode } from "../../abi/control.js";
 import { EXIT, Failure } from "../base/failure.js";
 import * as libc from "../sys/libc.js";
@@ -6,7 +6,7 @@ import * as uapi from "../sys/uapi.js";
 
 export const TUN_PATH = "/dev/net/tun";
 
-/** What the errnos of open(2) mean that are about the file itself, and what mends it. */
+/** Errnos of open(2) that are about the file itself: why, and how to mend it. */
 const TUN_PROBLEMS: Partial<Record<string, readonly [why: string, mend: string]>> = {
   ENOENT: ["it is missing", "on a host: sudo modprobe tun; for a container: --device /dev/net/tun --cap-add NET_ADMIN"],
   EACCES: ["its file mode does not let you", "run as root (sudo), or: sudo chmod 0666 /dev/net/tun"],
@@ -19,15 +19,15 @@ const TUN_PROBLEMS: Partial<Record<string, readonly [why: string, mend: string]>
 
 /**
  * Opens /dev/net/tun and closes it again.
- * @throws Failure: one line for each way in which it can be out of reach, with what mends it.
+ * @throws Failure: one line for each way in which it can be out of reach, and how to mend it.
  */
 export function checkTunPath(): void {
   libc.close(openTun());
 }
 
 /**
- * A queue, non-blocking, of the device of that name: of one that is there, else of a new one. `flags`: IFF_* beside the
- * mode's.
+ * Opens a queue, non-blocking, of the device with that name, which is made if it does not exist. `flags` are IFF_* in
+ * addition to the mode's.
  * @throws Failure where /dev/net/tun is out of reach; SystemError with what TUNSETIFF says.
  */
 export function openQueue(name: string, mode: Mode, flags: number): number {
@@ -48,15 +48,13 @@ export function openQueue(name: string, mode: Mode, flags: number): number {
   throw error;
 }
 
-/**
- * What opening a queue is for, and what is told of it where that fails; `mend` is for all that has no line of its own.
- */
+/** Purpose of opening a queue, and the messages if that fails. `mend` is for errors without a message of their own. */
 export interface Purpose {
-  /** Like "make device pong0". */
+  /** Completes "cannot", as "make device pong0" does. */
   readonly what: string;
-  /** For EBUSY. */
+  /** Error for EBUSY. */
   readonly busy: Failure;
-  /** For EPERM; without `what`, the kernel's words. */
+  /** Message for EPERM; without `what`, in the kernel's words. */
   readonly denied: { readonly what?: string; readonly mend: string };
   readonly mend?: (errno: number) => string | undefined;
 }
@@ -77,7 +75,7 @@ export function openQueueTo(purpose: Purpose, name: string, mode: Mode, flags: n
   }
 }
 
-/** Whether the descriptor is a queue of that device, one that carries packets and nothing else. */
+/** Returns whether the descriptor is a queue of that device that carries packets and nothing else. */
 export function isQueue(fd: number, name: string, mode: Mode): boolean {
   const ifreq = Buffer.alloc(uapi.SIZEOF_IFREQ);
   if (libc.ioctl(fd, uapi.TUNGETIFF, ifreq) < 0) return false;
@@ -87,22 +85,22 @@ export function isQueue(fd: number, name: string, mode: Mode): boolean {
     && (flags & mask) === (kindOf(mode) | uapi.IFF_NO_PI);
 }
 
-/** Of the device, by one of its queues. @throws SystemError */
+/** Sets the owner of the device that has this queue. @throws SystemError */
 export function setOwner(fd: number, user: number): void {
   libc.check(libc.ioctl(fd, uapi.TUNSETOWNER, BigInt(user)), "TUNSETOWNER", String(user));
 }
 
-/** As setOwner(): whoever takes a queue has to be in that group. */
+/** Sets the device's group: whoever opens a queue has to be in it. @throws SystemError */
 export function setGroup(fd: number, group: number): void {
   libc.check(libc.ioctl(fd, uapi.TUNSETGROUP, BigInt(group)), "TUNSETGROUP", String(group));
 }
 
-/** Whether the device outlives its last queue. */
+/** Sets whether the device outlives its last queue. @throws SystemError */
 export function setPersist(fd: number, persist: boolean): void {
   libc.check(libc.ioctl(fd, uapi.TUNSETPERSIST, persist ? 1n : 0n), "TUNSETPERSIST", String(persist));
 }
 
-/** IFF_TUN or IFF_TAP. */
+/** Returns IFF_TUN or IFF_TAP. */
 export function kindOf(mode: Mode): number {
   return mode === Mode.tap ? uapi.IFF_TAP : uapi.IFF_TUN;
 }

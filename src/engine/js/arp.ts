@@ -3,7 +3,7 @@ import { Drop, Protocol } from "../../../abi/counters.js";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../../abi/tables.js";
 import type { Core, Responder } from "./core.js";
 
-// js.ts says why imported constants are defined anew.
+// ../js.ts says why imported constants are defined anew.
 const FIRST_OWNER = FIRST_PREFIX;
 const NO_PREFIX = NOBODY;
 const NO_HOST = INVALID;
@@ -17,14 +17,15 @@ const TYPES = 0;
 /** Address lengths, operation. */
 const OPERATION = 1;
 /**
- * The sender's MAC address lies early from here on, and behind it its IPv4 address, half in each of the next two words.
+ * First word of the sender's MAC address, which lies early (frame.ts). The IPv4 address is behind it, half in each of
+ * the next two words. The target's MAC address lies late, and its IPv4 address is one word.
  */
 const SENDER_MAC = 2;
 const SENDER = 3;
 const TARGET_MAC = 4;
 const TARGET = 6;
 
-// What is in the first two, in memory order: addresses of 6 and 4 bytes.
+// Values of the first two words, in memory order: addresses of 6 and 4 bytes.
 const ETHERNET_IPV4 = 0x00080100;
 const IEEE802_IPV4 = 0x00080600;
 const REQUEST = 0x01000406;
@@ -32,8 +33,8 @@ const REPLY = 0x02000406;
 
 export function createArp({ i32, frames, owner, answer }: Core): Responder {
   const {
-    earlyRest, earlyStart, sourceStart, sourceRest, destinationStart, destinationRest, setDestination, setSource, isStation,
-    isPeer, macStart, macRest,
+    earlyRest, earlyStart, sourceStart, sourceRest, destinationStart, destinationRest, setDestination, setSource,
+    isStation, isPeer, macStart, macRest,
   } = frames;
 
   function arp(frame: number, headerLen: number, length: number, table: number): number {
@@ -67,7 +68,7 @@ export function createArp({ i32, frames, owner, answer }: Core): Responder {
     setSource(at, start, rest);
     i32[packet + TYPES] = ETHERNET_IPV4;
     i32[packet + OPERATION] = REPLY;
-    // Sender: its MAC address, and the IPv4 address that was asked for. Target: whoever asked.
+    // The sender is now the MAC address and the IPv4 address that was asked for. The target is whoever asked.
     i32[packet + SENDER_MAC] = start | rest << 16;
     i32[packet + SENDER] = rest >>> 16 | target << 16;
     i32[packet + TARGET_MAC] = target >>> 16 | senderStart << 16;

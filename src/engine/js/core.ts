@@ -1,7 +1,7 @@
-/** What the parts of the JavaScript engine share. */
+/** The interface between the parts of the JavaScript engine. */
 import type { Frames } from "./frame.js";
 
-/** How the JavaScript engine's parts reach what they share. */
+/** The views and functions that the parts share. */
 export interface Core {
   readonly u8: Uint8Array;
   readonly i32: Int32Array;
@@ -11,9 +11,11 @@ export interface Core {
   readonly sum: (p: number, len: number) => number;
   readonly holds: (sum: number) => boolean;
   readonly fold: (sum: number) => number;
-  /** Counts an answer of the prefix, and queues the frame that it is. Returns the verdict for it. */
+  /** Counts an answer of the prefix and queues the frame with it. Returns the verdict for the frame. */
   readonly answer: (protocol: number, prefix: number, frame: number, length: number) => number;
 }
 
-/** `headerLen`: of the Ethernet header. `length`: of the frame. Returns a verdict; see ethernet.ts. */
+/**
+ * Judges a frame of `length` bytes, of which `headerLen` are its Ethernet header. Returns a verdict; see ethernet.ts.
+ */
 export type Responder = (frame: number, headerLen: number, length: number, table: number) => number;

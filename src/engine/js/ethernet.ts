@@ -2,7 +2,7 @@
  * TAP mode in JavaScript; assembly/ethernet.ts draws a slot.
  *
  *  1. unwrap   frames become the packets that they carry, or are answered (arp.ts, neighbor.ts) or dropped at once
- *  2. js.ts    judges the packets
+ *  2. ../js.ts judges the packets
  *  3. wrap     replies become frames
  */
 import { FRAME_OFFSET, FREE_COUNT, QUEUED } from "../../../abi/control.js";
@@ -14,7 +14,7 @@ import type { Core } from "./core.js";
 import { createFrames } from "./frame.js";
 import { createNeighbor, isSolicitation } from "./neighbor.js";
 
-// js.ts says why imported constants are defined anew.
+// ../js.ts says why imported constants are defined anew.
 const RECEIVED_WORDS = RECEIVED / 4;
 const TO_SEND_WORDS = TO_SEND / 4;
 const FREE_WORDS = FREE / 4;
@@ -36,7 +36,7 @@ const IPV6 = 0xdd86;
 const CUSTOMER_TAG = 0x0081;
 const SERVICE_TAG = 0xa888;
 const MAX_TAGS = 2;
-/** The word of a tag, and of the type behind it, has the VLAN in these bits. */
+/** Bits of a tag's VLAN in the word that the tag shares with the type behind it. */
 const VLAN_ID = 0xff0f;
 
 // Words of an IP packet.
@@ -47,11 +47,11 @@ const IPV6_HEADER_LEN = 40;
 
 export interface Ethernet {
   /**
-   * Leaves the packets that are to be judged in RECEIVED; returns how many. `table`: that of this batch, as a word's
-   * index.
+   * Leaves the packets that are to be judged in RECEIVED, and returns how many there are. `table` is the word index of
+   * this batch's table.
    */
   unwrap(count: number, table: number): number;
-  /** Makes frames of the packets in TO_SEND, from `first` up to `end`. */
+  /** Turns the packets in TO_SEND from `first` up to `end` into frames. */
   wrap(first: number, end: number): void;
 }
 
@@ -84,14 +84,14 @@ export function createEthernet(core: Omit<Core, "frames" | "answer"> & { readonl
         bytes += length;
       }
     }
-    // The bytes of the packets are counted with them.
+    // input() counts the bytes of the packets themselves.
     counters[Counter.bytesReceived] += bytes;
     return packets;
   }
 
   /**
-   * A verdict: above 0 the length of the header before a packet, 0 for a frame that was answered, below ~ the reason to
-   * drop it.
+   * Returns a verdict. Above 0, it is the length of the header before a packet. 0 means that the frame has been
+   * answered. Below 0, it is ~ the reason to drop the frame.
    */
   function judge(frame: number, length: number, table: number): number {
     if (length < HEADER_LEN) return ~Drop.pkt_too_small;
@@ -127,8 +127,8 @@ export function createEthernet(core: Omit<Core, "frames" | "answer"> & { readonl
   }
 
   /**
-   * A packet from one station, for an address that has this MAC address and this owner: its header is turned around
-   * already.
+   * Judges the frame of a packet from one station to an address with this MAC address and this owner. If the packet is
+   * handed on, its MAC addresses are exchanged already.
    */
   function packet(
     at: number, headerLen: number, fromStart: number, fromRest: number, start: number, rest: number, owner: number,

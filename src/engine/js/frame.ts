@@ -14,18 +14,18 @@
  */
 import { MAC, MAC_POLICY, MacPolicy } from "../../../abi/control.js";
 
-// js.ts says why imported constants are defined anew; an imported function costs as much, so the predicates are
-// closures too.
+// ../js.ts says why imported constants are defined anew. An imported function costs as much, so the
+// predicates are closures too.
 const MAC_POLICY_WORD = MAC_POLICY / 4;
-/** Of the shared MAC address, which lies late. */
+/** Word index of the shared MAC address, which lies late. */
 const SHARED_WORD = (MAC - 2) / 4;
 const SHARED = MacPolicy.shared as number;
 
-/** First bytes of a MAC address of its own: 02:70 for an IPv4 address, 02:76 for an IPv6 one. */
+/** First bytes of an address's own MAC address: 02:70 for an IPv4 address, 02:76 for an IPv6 one. */
 const OWN_START = 0x7002;
 const OWN_START6 = 0x7602;
 
-/** Where its parts are, in words from its slot's first one. */
+/** Offsets of a frame's parts, in words from its slot's first word. */
 const DESTINATION = 0;
 const SOURCE = 2;
 const TYPE = 3;
@@ -33,10 +33,10 @@ const TYPE = 3;
 export type Frames = ReturnType<typeof createFrames>;
 
 export function createFrames(i32: Int32Array) {
-  /** The EtherType, or the type of the tag in its place, behind so many tags. */
+  /** Returns the EtherType behind so many tags, or the type of the tag in its place. */
   const typeBehind = (at: number, tags: number) => i32[at + TYPE + tags] >>> 16;
 
-  // The MAC address in two words, of which this is the first.
+  // These read a MAC address from two words, of which `word` is the first.
   const earlyStart = (word: number) => i32[word] & 0xffff;
   const earlyRest = (word: number) => i32[word] >>> 16 | i32[word + 1] << 16;
   const lateStart = (word: number) => i32[word] >>> 16;
@@ -57,26 +57,26 @@ export function createFrames(i32: Int32Array) {
     i32[at + SOURCE + 1] = i32[at + SOURCE + 1] & 0xffff0000 | rest >>> 16;
   }
 
-  /** Whether the address is a group's; the bit goes out first (IEEE 802 §8.2.2). */
+  /** Returns whether the address is a group's. Its lowest bit, which is sent first, says so (IEEE 802 §8.2.2). */
   function isGroup(start: number): boolean {
     return (start & 1) !== 0;
   }
 
-  /** Whether the address is one interface's: no group's, and not all zero. */
+  /** Returns whether the address is one interface's: no group's, and not all zero. */
   function isStation(start: number, rest: number): boolean {
     return !isGroup(start) && (start | rest) !== 0;
   }
 
-  /** Whether the address is that of one interface other than `ownStart`, `ownRest`. */
+  /** Returns whether the address is that of an interface other than `ownStart`, `ownRest`. */
   function isPeer(start: number, rest: number, ownStart: number, ownRest: number): boolean {
     return isStation(start, rest) && !(start === ownStart && rest === ownRest);
   }
 
   const isShared = () => i32[MAC_POLICY_WORD] === SHARED;
-  // The MAC address of an IPv4 address, given as a word.
+  // These return the MAC address of an IPv4 address, given as a word.
   const macStart = () => isShared() ? lateStart(SHARED_WORD) : OWN_START;
   const macRest = (addr: number) => isShared() ? lateRest(SHARED_WORD) : addr;
-  // The MAC address of an IPv6 address, given as the index of its first word.
+  // These return the MAC address of an IPv6 address, given as the index of its first word.
   const macStart6 = () => isShared() ? lateStart(SHARED_WORD) : OWN_START6;
 
   function macRest6(addr: number): number {
@@ -90,7 +90,7 @@ export function createFrames(i32: Int32Array) {
   }
 
   return {
-    typeBehind, earlyStart, earlyRest, lateStart, lateRest, sourceStart, sourceRest, destinationStart, destinationRest, setDestination,
-    setSource, isGroup, isStation, isPeer, macStart, macRest, macStart6, macRest6,
+    typeBehind, earlyStart, earlyRest, lateStart, lateRest, sourceStart, sourceRest, destinationStart, destinationRest,
+    setDestination, setSource, isGroup, isStation, isPeer, macStart, macRest, macStart6, macRest6,
   };
 }

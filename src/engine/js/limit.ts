@@ -1,12 +1,13 @@
-/** Rates, for the engine in JavaScript: the steps of assembly/limit.ts. */
+/** Rates in the JavaScript engine, with the steps of assembly/limit.ts. */
 import { SEED } from "../../../abi/control.js";
 import { PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../../abi/limits.js";
 import { FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, PREFIX_LIMITS, SOURCE_LIMIT } from "../../../abi/tables.js";
 
 export interface Limiter {
   /**
-   * Whether a packet may be answered. `answers`, `prefix`: of its destination. `table`: a word's index. `high`, `low`:
-   * of its source the first 56 bits, or 6 and the first 24, in memory order. `now`: Unix time in milliseconds.
+   * Returns whether a packet may be answered. `answers` and `prefix` are its destination's, `table` is a word index,
+   * and `now` is Unix time in milliseconds. `high` and `low` hold the first 56 bits of an IPv6 source, or 6 and the
+   * first 24 bits of an IPv4 source, in memory order.
    */
   permits(answers: number, table: number, prefix: number, high: number, low: number, now: number): boolean;
 }

@@ -3,7 +3,7 @@ import { Drop, Protocol } from "../../../abi/counters.js";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../../abi/tables.js";
 import type { Core, Responder } from "./core.js";
 
-// js.ts says why imported constants are defined anew.
+// ../js.ts says why imported constants are defined anew.
 const FIRST_OWNER = FIRST_PREFIX;
 const NO_PREFIX = NOBODY;
 const NO_HOST = INVALID;
@@ -33,15 +33,15 @@ const ADVERTISEMENT = 136;
 /** The flag of an answer to a solicitation, in memory order. */
 const SOLICITED = 0x40;
 
-/** An option of a link-layer address: its type, its length in units of 8 bytes, the address. */
+/** Bytes of a link-layer address option: its type, its length in units of 8 bytes, and the address. */
 const OPTION_LEN = 8;
 const SOURCE_LINK_ADDRESS = 1;
-/** Type and length of one with the target's. */
+/** Type and length of a target link-layer address option, in memory order. */
 const TARGET_LINK_ADDRESS = 0x0102;
 /** The first two bytes of the MAC address of an IPv6 group (RFC 2464 §7). */
 const GROUP_START = 0x3333;
 
-/** Whether the packet at that word, of `length` bytes, is a solicitation. */
+/** Returns whether the packet of `length` bytes at word `ip` is a solicitation. */
 export function isSolicitation(i32: Int32Array, ip: number, length: number): boolean {
   return length > IPV6_HEADER_LEN && (i32[ip + PAYLOAD] >>> 16 & 0xff) === ICMPV6
     && (i32[ip + MESSAGE] & 0xff) === SOLICITATION;
@@ -64,7 +64,7 @@ export function createNeighbor({ u8, i32, frames, owner6, sum, holds, fold, answ
     if (!holds(pseudoSum(ip, msgLen) + sum(msg << 2, msgLen))) return ~Drop.icmp_csum;
     if ((i32[msg + TYPE] & 0xff00) !== 0) return ~Drop.ipv6_ndisc_bad_code;
 
-    // The option with the source's MAC address, which lies late in it; 0 where there is none.
+    // The option with the source's MAC address, which lies late in it; 0 if there is none.
     let source = 0;
     for (let option = (msg << 2) + LEN, end = (msg << 2) + msgLen; option < end;) {
       const optionLen = option + 2 > end ? 0 : u8[option + 1] << 3;
@@ -113,7 +113,7 @@ export function createNeighbor({ u8, i32, frames, owner6, sum, holds, fold, answ
       i32[msg + OPTION] = start << 16 | TARGET_LINK_ADDRESS;
       i32[msg + OPTION + 1] = rest;
     }
-    // The checksum is the upper half of the word, and zero until here.
+    // The checksum is the upper half of the word, and is zero up to here.
     i32[msg + TYPE] |= (fold(pseudoSum(ip, replyLen) + sum(msg << 2, replyLen)) ^ 0xffff) << 16;
     return answer(PROTOCOL, prefix, frame, headerLen + IPV6_HEADER_LEN + replyLen);
   }
@@ -124,8 +124,8 @@ export function createNeighbor({ u8, i32, frames, owner6, sum, holds, fold, answ
   }
 
   /**
-   * Whether it is the group in which whoever has `target` listens: ff02::1:ff and the last three bytes (RFC 4291
-   * §2.7.1).
+   * Returns whether the address is the group in which the owner of `target` listens: ff02::1:ff and the last three
+   * bytes (RFC 4291 §2.7.1).
    */
   function isSolicitedNode(addr: number, target: number): boolean {
     return i32[addr] === 0x2ff && i32[addr + 1] === 0 && i32[addr + 2] === 0x01000000
