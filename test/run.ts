@@ -1,14 +1,16 @@
 /**
- * `node build/test/run.js TIER… [FILE…] [FLAG…]`: runs the tests of whole tiers, of single files, or of both, two files at a time, and
- * prints which files took longest. A tier is a folder of test/; flags are those of `node --test`. Files that measure how fast something is
- * come last, one at a time, so that no other test has a share of what they measure.
+ * `node build/test/run.js TIER… [FILE…] [FLAG…]`: runs the tests of whole tiers, of single files, or of both, two files
+ * at a time, and prints which files took longest. A tier is a folder of test/; flags are those of `node --test`. Files
+ * that measure how fast something is come last, one at a time, so that no other test has a share of what they measure.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { source } from "./support/assembly.js";
 
 const TIERS = ["fast", "deep", "net", "clients"];
-const MEASURING = ["build/test/net/bench.test.js", "build/test/net/overload.test.js", "build/test/clients/prometheus.test.js"];
+const MEASURING = [
+  "build/test/net/bench.test.js", "build/test/net/overload.test.js", "build/test/clients/prometheus.test.js",
+];
 const FLAGS = [
   "--test-timeout=600000",
   "--test-reporter=spec", "--test-reporter-destination=stdout",

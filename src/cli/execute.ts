@@ -1,4 +1,7 @@
-/** Runs one command line, and says on standard error why it failed. What belongs to the process as a whole is in main.ts. */
+/**
+ * Runs one command line, and says on standard error why it failed. What belongs to the process as a whole is in
+ * main.ts.
+ */
 import { CommanderError } from "commander";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { speak, tell } from "../base/log.js";
@@ -6,7 +9,10 @@ import { createProgram, withCommands } from "./program.js";
 import { forgetEmptyVariables } from "./settings.js";
 import { invoked, usageLine } from "./usage.js";
 
-/** Sets the exit status where the command fails. A command may also set it by itself. `args`: what follows the program's name. */
+/**
+ * Sets the exit status where the command fails. A command may also set it by itself. `args`: what follows the program's
+ * name.
+ */
 export async function execute(args: readonly string[]): Promise<void> {
   forgetEmptyVariables();
   const program = createProgram();
@@ -33,7 +39,9 @@ export function fail(error: unknown, args: readonly string[]): void {
   const status = typeof exitStatus === "number" ? exitStatus : EXIT.RUNTIME;
   const debug = given("log-level", args) === "debug";
   const stack = debug && error instanceof Error ? error.stack?.match(/^ {4}at .*/gm) ?? undefined : undefined;
-  for (const line of error instanceof Failure ? error.lines : [messageOf(error)]) tell("error", line, { status, stack });
+  for (const line of error instanceof Failure ? error.lines : [messageOf(error)]) {
+    tell("error", line, { status, stack });
+  }
   process.exitCode = status;
 }
 

@@ -1,11 +1,17 @@
-/** The command line as a process. A command's work is loaded when it runs: `doctor` and `--help` must do where the FFI does not load. */
+/**
+ * The command line as a process. A command's work is loaded when it runs: `doctor` and `--help` must do where the FFI
+ * does not load.
+ */
 import { setImmediate } from "node:timers/promises";
 import { onWarning, tell } from "../base/log.js";
 import { execute, fail } from "./execute.js";
 
 const args = process.argv.slice(2);
 
-/** Closes the debugger where SIGUSR1 came before cli.ts took the signal from it. Whoever asks for it by a flag of Node.js keeps it. */
+/**
+ * Closes the debugger where SIGUSR1 came before cli.ts took the signal from it. Whoever asks for it by a flag of
+ * Node.js keeps it.
+ */
 async function closeDebugger(): Promise<void> {
   // Node.js opens it twice for one signal: when that interrupts JavaScript, and from the event loop.
   await setImmediate();
@@ -15,7 +21,8 @@ async function closeDebugger(): Promise<void> {
   if (!asked && inspector?.url() !== undefined) inspector.close();
 }
 
-// Whoever read the output may leave; the packets go on. A full disk is another matter, though no reason to stop them either.
+// Whoever read the output may leave; the packets go on. A full disk is another matter, though no reason to stop them
+// either.
 process.stderr.on("error", () => undefined);
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") fail(new Error(`standard output: ${error.message}`), args);

@@ -1,4 +1,7 @@
-/** The tree of commands, complete and without effect. execute.ts runs it; the completion scripts and the manual page are written from it. */
+/**
+ * The tree of commands, complete and without effect. execute.ts runs it; the completion scripts and the manual page are
+ * written from it.
+ */
 import { Command } from "commander";
 import { version } from "../base/version.js";
 import { benchCommand } from "./bench.js";
@@ -19,9 +22,13 @@ export function createProgram(): Command {
     .description("Makes whole IP prefixes answer ping, through a Linux TUN or TAP device.")
     .version(version)
     .helpCommand(false)
-    .addHelpText("after", notes("Exit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device."));
+    .addHelpText(
+      "after",
+      notes("Exit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device."),
+    );
   const commands = [
-    runCommand(), checkCommand(), replayCommand(), topCommand(), deviceCommand(), doctorCommand(), benchCommand(), completionCommand(), helpCommand(program),
+    runCommand(), checkCommand(), replayCommand(), topCommand(), deviceCommand(), doctorCommand(), benchCommand(),
+    completionCommand(), helpCommand(program),
   ];
   for (const command of commands) {
     program.addCommand(command.copyInheritedSettings(program));

@@ -1,6 +1,6 @@
 /**
- * A Prometheus that scrapes a pongd with real traffic, by what deploy/prometheus/ ships: the rates it tells are those of what was sent,
- * each alert fires for a real cause, and Grafana's dashboard finds all that it asks for.
+ * A Prometheus that scrapes a pongd with real traffic, by what deploy/prometheus/ ships: the rates it tells are those
+ * of what was sent, each alert fires for a real cause, and Grafana's dashboard finds all that it asks for.
  */
 import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -38,11 +38,14 @@ prefixes:
 const EACH = 300;
 const damaged = icmpPacket();
 damaged[damaged.length - 1] ^= 1;
-const PACKETS = [icmpPacket(), icmpv6Packet(), damaged, icmpPacket({ dst: "10.99.7.1" }), icmpPacket({ dst: "10.99.8.1" }), udpPacket()];
+const PACKETS = [
+  icmpPacket(), icmpv6Packet(), damaged, icmpPacket({ dst: "10.99.7.1" }), icmpPacket({ dst: "10.99.8.1" }),
+  udpPacket(),
+];
 /**
- * In s. rate() extrapolates to the ends of its window from the samples within it, half an interval on average; as it does so for the time and
- * for the increase alike, what it comes to is the slope between the first sample and the last. What is left is by how many ms one of
- * these two was read later than Prometheus notes, in so many seconds.
+ * In s. rate() extrapolates to the ends of its window from the samples within it, half an interval on average; as it
+ * does so for the time and for the increase alike, what it comes to is the slope between the first sample and the last.
+ * What is left is by how many ms one of these two was read later than Prometheus notes, in so many seconds.
  */
 const WINDOW = 20;
 const TOLERANCE = 0.01;
@@ -95,20 +98,35 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     });
   };
   const queries = async (expressions: readonly string[], time?: number) => {
-    const answers = await ask<{ result: Series[] }>(...expressions.map((expr) => `query?${new URLSearchParams({ query: expr, ...time !== undefined && { time: time.toFixed(3) } }).toString()}`));
+    const answers = await ask<{ result: Series[] }>(
+      ...expressions.map(
+        (
+          expr,
+        ) => `query?${new URLSearchParams({ query: expr, ...time !== undefined && { time: time.toFixed(3) } })
+          .toString()}`,
+      ),
+    );
     return answers.map((data) => data?.result ?? []);
   };
   const query = async (expr: string, time?: number) => (await queries([expr], time))[0];
   /** Waits until it has a result. */
   const until = (expr: string) => poll(() => query(expr), (series) => series.length > 0);
   const firing = async () => {
-    const [{ alerts } = { alerts: [] }] = await ask<{ alerts: { labels: { alertname: string }; state: string }[] }>("alerts");
+    const [{ alerts } = { alerts: [] }] = await ask<{
+      alerts: { labels: { alertname: string }; state: string }[];
+    }>("alerts");
     return [...new Set(alerts.filter(({ state }) => state === "firing").map(({ labels }) => labels.alertname))].sort();
   };
   const fires = (alert: string, does = true) => poll(firing, (alerts) => alerts.includes(alert) === does);
   /** Starts to send; returns what ends that. */
   const send = () => {
-    const sender = ns.spawn(process.execPath, source("build/test/support/steady.js"), "pong0", String(EACH * PACKETS.length), ...PACKETS.map((packet) => Buffer.from(packet).toString("hex")));
+    const sender = ns.spawn(
+      process.execPath,
+      source("build/test/support/steady.js"),
+      "pong0",
+      String(EACH * PACKETS.length),
+      ...PACKETS.map((packet) => Buffer.from(packet).toString("hex")),
+    );
     let said = "";
     sender.stdout.on("data", (chunk) => { said += String(chunk); });
     return async (): Promise<Sent> => {
@@ -118,7 +136,8 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     };
   };
 
-  test("its rates are those of what was sent, within 1 %; drops and limits fire their alerts, and no other fires", async (context) => {
+  test("its rates are those of what was sent, within 1 %; drops and limits fire their alerts, and "
+    + "no other fires", async (context) => {
     const before = await pongd.metrics();
     const stop = send();
     // Nobody waits for it here: the window lies between two samples that Prometheus itself has.
@@ -137,28 +156,40 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     await within("sum(rate(pongd_packets_received_total[WINDOW]))", EACH * PACKETS.length);
     await within("sum by (protocol) (rate(pongd_replies_total{protocol=\"icmp\"}[WINDOW]))", EACH + 1);
     await within("sum by (protocol) (rate(pongd_replies_total{protocol=\"icmpv6\"}[WINDOW]))", EACH);
-    for (const reason of ["icmp_csum", "icmp_echo_ignored", "no_socket"]) await within(`rate(pongd_packets_dropped_total{reason="${reason}"}[WINDOW])`, EACH);
+    for (const reason of ["icmp_csum", "icmp_echo_ignored", "no_socket"]) {
+      await within(`rate(pongd_packets_dropped_total{reason="${reason}"}[WINDOW])`, EACH);
+    }
     await within("rate(pongd_packets_dropped_total{reason=\"rate_limited\"}[WINDOW])", EACH - 1);
     for (const name of ["lab", "six"]) await within(`rate(pongd_prefix_replies_total{name="${name}"}[WINDOW])`, EACH);
-    await within("8 * rate(pongd_bytes_received_total[WINDOW])", 8 * EACH * PACKETS.reduce((bytes, { length }) => bytes + length, 0));
+    await within(
+      "8 * rate(pongd_bytes_received_total[WINDOW])",
+      8 * EACH * PACKETS.reduce((bytes, { length }) => bytes + length, 0),
+    );
     assert.deepEqual(await firing(), ["PongdDropRatio", "PongdRateLimited"]);
-    const asked = expressionsOf(readDashboard(), { job: "pongd", instance: ".*", __range: "30s", __rate_interval: "5s" });
+    const asked = expressionsOf(
+      readDashboard(), { job: "pongd", instance: ".*", __range: "30s", __rate_interval: "5s" },
+    );
     const results = await queries(asked.map(({ expr }) => expr), end);
     const missing = asked.flatMap(({ where, expr, legend }, i) => [
       ...results[i].length === 0 ? [`${where}: ${expr}`] : [],
-      ...results[i].flatMap(({ metric }) => legend.filter((label) => !(label in metric)).map((label) => `${where}: {{${label}}} of ${JSON.stringify(metric)}`)),
+      ...results[i].flatMap(({ metric }) => legend.filter((label) => !(label in metric))
+        .map((label) => `${where}: {{${label}}} of ${JSON.stringify(metric)}`)),
     ]);
     assert.deepEqual(missing, [], "what the dashboard asks for, and does not get");
 
     const { sent, refused } = await stop();
     assert.equal(refused, 0);
-    const after = await pongd.until((metrics) => sum(metrics, "pongd_packets_received_total") >= sum(before, "pongd_packets_received_total") + sent);
+    const after = await pongd.until(
+      (metrics) => sum(metrics, "pongd_packets_received_total") >= sum(before, "pongd_packets_received_total") + sent,
+    );
     assert.equal(sum(after, "pongd_packets_received_total") - sum(before, "pongd_packets_received_total"), sent);
   });
 
   test("every metric, label and label's value that the dashboard, the rules and the alerts name is there", async () => {
     const rules = ["rules", "alerts"].flatMap((file) => {
-      const { groups } = parse(readFileSync(source(`deploy/prometheus/pongd.${file}.yml`), "utf8")) as { groups: { rules: { record?: string; alert?: string; expr: string }[] }[] };
+      const { groups } = parse(readFileSync(source(`deploy/prometheus/pongd.${file}.yml`), "utf8")) as {
+        groups: { rules: { record?: string; alert?: string; expr: string }[] }[];
+      };
       return groups.flatMap((group) => group.rules);
     });
     const { body } = await pongd.get("/metrics");
@@ -168,7 +199,9 @@ describe("prometheus", needs("prometheus", "strace"), () => {
       values.set(metric, known);
       for (const [label, value] of labels) known.set(label, (known.get(label) ?? new Set()).add(value));
     };
-    for (const [, metric, labels = ""] of body.matchAll(/^(\w+)(?:\{(.*)\})? /gm)) add(metric, [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, value]) => [label, value] as const));
+    for (const [, metric, labels = ""] of body.matchAll(/^(\w+)(?:\{(.*)\})? /gm)) {
+      add(metric, [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, value]) => [label, value] as const));
+    }
     // Prometheus' own, and what the rules make, whose labels are those of what they are made of.
     for (const metric of ["up", "scrape_duration_seconds"]) add(metric, []);
     for (const { record, expr } of rules.filter(({ record }) => record !== undefined)) {
@@ -177,28 +210,40 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     }
     for (const [metric] of values) add(metric, [["job", "pongd"], ["instance", "127.0.0.1:7664"]]);
 
-    const asked = expressionsOf(readDashboard(), { job: "pongd", instance: "127.0.0.1:7664", __range: "30s", __rate_interval: "5s" });
-    for (const { where, expr } of [...asked, ...rules.map(({ record, alert, expr }) => ({ where: record ?? alert ?? "", expr }))]) {
+    const asked = expressionsOf(
+      readDashboard(), { job: "pongd", instance: "127.0.0.1:7664", __range: "30s", __rate_interval: "5s" },
+    );
+    for (const { where, expr } of [
+      ...asked, ...rules.map(({ record, alert, expr }) => ({ where: record ?? alert ?? "", expr })),
+    ]) {
       const { selectors, grouping } = namedIn(expr);
       for (const { metric, matchers } of selectors) {
         const labels = values.get(metric);
         assert.ok(labels, `${where}: ${metric}`);
         for (const { label, operator, value } of matchers) {
-          for (const one of operator.includes("~") ? value.split("|") : [value]) assert.ok(labels.get(label)?.has(one), `${where}: ${metric}{${label}="${one}"}`);
+          for (const one of operator.includes("~") ? value.split("|") : [value]) {
+            assert.ok(labels.get(label)?.has(one), `${where}: ${metric}{${label}="${one}"}`);
+          }
         }
       }
-      for (const label of grouping) assert.ok(selectors.some(({ metric }) => values.get(metric)?.has(label)), `${where}: ${label}`);
+      for (const label of grouping) {
+        assert.ok(selectors.some(({ metric }) => values.get(metric)?.has(label)), `${where}: ${label}`);
+      }
     }
   });
 
-  test("a pongd that is paused while packets come is down, and then, once it runs again, its device was overrun", async () => {
+  test("a pongd that is paused while packets come is down, and then, once it runs again, its "
+    + "device was overrun", async () => {
     await ns.ok("ip", "link", "set", "pong0", "txqueuelen", "100");
     const overrun = sum(await pongd.metrics(), "pongd_device_tx_dropped_total");
     const stop = send();
     process.kill(pongd.pid, "SIGSTOP");
     await fires("PongdDown");
     // More than a few are what the alert is about.
-    await poll(() => ns.ip<{ stats64: { tx: { dropped: number } } }>("-s", "link", "show", "pong0"), ([{ stats64 }]) => stats64.tx.dropped > overrun + 100);
+    await poll(
+      () => ns.ip<{ stats64: { tx: { dropped: number } } }>("-s", "link", "show", "pong0"),
+      ([{ stats64 }]) => stats64.tx.dropped > overrun + 100,
+    );
     const { refused } = await stop();
     process.kill(pongd.pid, "SIGCONT");
     await fires("PongdDeviceOverrun");

@@ -1,6 +1,7 @@
 /**
- * `npm run coverage -- [FILE…]`: the fast and the deep tests, or those of the given compiled files, and what they have not run through: lines of src/, as Node.js itself
- * counts them, and functions of assembly/. A test that fails, or a function that is never entered and has no reason in UNENTERED, ends it with status 1.
+ * `npm run coverage -- [FILE…]`: the fast and the deep tests, or those of the given compiled files, and what they have
+ * not run through: lines of src/, as Node.js itself counts them, and functions of assembly/. A test that fails, or a
+ * function that is never entered and has no reason in UNENTERED, ends it with status 1.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -35,19 +36,25 @@ try {
   for (const file of readdirSync(folder).filter((name) => name.endsWith(HITS))) {
     for (const line of readFileSync(join(folder, file), "utf8").split("\n")) {
       line.split(" ").forEach((word, global) => {
-        for (let bits = BigInt(`0x${word}`), bit = 0; bits > 0n; bits >>= 1n, bit++) if (bits & 1n) hit.add(64 * global + bit);
+        for (let bits = BigInt(`0x${word}`), bit = 0; bits > 0n; bits >>= 1n, bit++) {
+          if (bits & 1n) hit.add(64 * global + bit);
+        }
       });
     }
   }
   const never = probes.filter((_, i) => !hit.has(i)).map((name) => name.replace(/^assembly\//, ""));
   process.stdout.write(`assembly/: ${probes.length - never.length} of ${probes.length} functions are entered\n`);
-  for (const name of never) process.stdout.write(`never entered: ${name}${name in UNENTERED ? `: ${UNENTERED[name]}` : ""}\n`);
+  for (const name of never) {
+    process.stdout.write(`never entered: ${name}${name in UNENTERED ? `: ${UNENTERED[name]}` : ""}\n`);
+  }
   process.exitCode = status === 0 && never.every((name) => name in UNENTERED) ? 0 : 1;
 } finally {
   rmSync(folder, { recursive: true });
 }
 
 function testsIn(folder: string): string[] {
-  const names = readdirSync(source(`build/test/${folder}`)).filter((name) => name.endsWith(".test.js") && !OTHERWISE.includes(name.replace(".test.js", "")));
+  const names = readdirSync(source(`build/test/${folder}`)).filter(
+    (name) => name.endsWith(".test.js") && !OTHERWISE.includes(name.replace(".test.js", "")),
+  );
   return names.map((name) => `build/test/${folder}/${name}`);
 }

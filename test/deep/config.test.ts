@@ -1,4 +1,7 @@
-/** Configuration files at random, read and printed and read again by either reader of YAML, and files as large as they may be. */
+/**
+ * Configuration files at random, read and printed and read again by either reader of YAML, and files as large as they
+ * may be.
+ */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, test } from "node:test";
@@ -22,29 +25,45 @@ const documents = (() => {
   const LISTEN = [":1", "[::1]:2", "localhost:3", "127.0.0.1:4", "[fe80::1%lo]:2", "unix:/run/a b"];
   const answer = fc.subarray(["echo", "timestamp", "unreachable"]);
   const ttl = fc.integer({ min: 1, max: 255 });
-  const limit = fc.oneof(fc.constant("none"), fc.record({ rate: fc.double({ min: 0.001, max: 1e9, noNaN: true }), burst: fc.double({ min: 1, max: 1e9, noNaN: true }) }, { requiredKeys: ["rate"] }));
-  const name = fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }).filter((text) => /^[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u.test(text));
+  const limit = fc.oneof(fc.constant("none"), fc.record(
+    { rate: fc.double({ min: 0.001, max: 1e9, noNaN: true }), burst: fc.double({ min: 1, max: 1e9, noNaN: true }) },
+    { requiredKeys: ["rate"] },
+  ));
+  const name = fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 })
+    .filter((text) => /^[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u.test(text));
   const mode = fc.constantFrom("on", "silent", "off");
-  const entry = (text: string) => fc.oneof(fc.constant(text), fc.record({ prefix: fc.constant(text), name, answer, ttl, rate_limit: limit, comment: name }, { requiredKeys: ["prefix"] }));
+  const entry = (text: string) => fc.oneof(fc.constant(text), fc.record(
+    { prefix: fc.constant(text), name, answer, ttl, rate_limit: limit, comment: name }, { requiredKeys: ["prefix"] },
+  ));
   return fc.uniqueArray(prefix, { minLength: 1, maxLength: 5 }).chain((prefixes) => fc.record({
     device: fc.record({
-      name: fc.stringMatching(/^[!-$&-.0-9;-~]{3,15}$/), mode: fc.constantFrom("tun", "tap"), mtu: fc.oneof(fc.constant("auto"), fc.integer({ min: 1280, max: 65521 })),
-      queues: fc.oneof(fc.constant("auto"), fc.integer({ min: 1, max: 256 })), routes: fc.boolean(), host_address: fc.constant("none"),
+      name: fc.stringMatching(/^[!-$&-.0-9;-~]{3,15}$/), mode: fc.constantFrom("tun", "tap"),
+      mtu: fc.oneof(fc.constant("auto"), fc.integer({ min: 1280, max: 65521 })),
+      queues: fc.oneof(fc.constant("auto"), fc.integer({ min: 1, max: 256 })), routes: fc.boolean(),
+      host_address: fc.constant("none"),
     }, { requiredKeys: [] }),
-    io: fc.constantFrom("auto", "uring", "readwrite"), spin: fc.nat(1_000_000), reassembly: fc.nat(1024), listen: fc.oneof(fc.constantFrom(...LISTEN), fc.subarray(LISTEN, { minLength: 1 })),
-    log: fc.record({ level: fc.constantFrom("debug", "info", "warn", "error"), format: fc.constantFrom("text", "json") }, { requiredKeys: [] }),
-    privileges: fc.constantFrom("keep", "drop"), answer, ttl, unreachable: fc.oneof(mode, fc.record({ udp: mode, other: mode }, { requiredKeys: [] })),
+    io: fc.constantFrom("auto", "uring", "readwrite"), spin: fc.nat(1_000_000), reassembly: fc.nat(1024),
+    listen: fc.oneof(fc.constantFrom(...LISTEN), fc.subarray(LISTEN, { minLength: 1 })),
+    log: fc.record(
+      { level: fc.constantFrom("debug", "info", "warn", "error"), format: fc.constantFrom("text", "json") },
+      { requiredKeys: [] },
+    ),
+    privileges: fc.constantFrom("keep", "drop"), answer, ttl,
+    unreachable: fc.oneof(mode, fc.record({ udp: mode, other: mode }, { requiredKeys: [] })),
     source_route: fc.constantFrom("drop", "reverse"), rate_limit: limit, source_rate_limit: limit,
-    prefixes: fc.tuple(...prefixes.map(entry)), except: fc.constant(prefixes.slice(0, 2).map((text) => text.replace("/16", "/24").replace("/64", "/80"))),
+    prefixes: fc.tuple(...prefixes.map(entry)),
+    except: fc.constant(prefixes.slice(0, 2).map((text) => text.replace("/16", "/24").replace("/64", "/80"))),
   }, { requiredKeys: ["prefixes"] }));
 })();
 
-test("what pongd check prints, read again, is the same configuration, and printed again the same text; JSON is YAML", () => {
+test("what pongd check prints, read again, is the same configuration, and printed again the same text; "
+  + "JSON is YAML", () => {
   fc.assert(fc.property(documents, (document) => {
     const first = read(JSON.stringify(document));
     const text = toYaml(toDocument(first));
     const again = read(text);
-    // The host's addresses and where it listens are printed as they were chosen, and are then as if they had been asked for.
+    // The host's addresses and where it listens are printed as they were chosen, and are then as if they had been asked
+    // for.
     const options = { ...first.options, hostAddressGiven: first.options.hostAddresses.length > 0, listenGiven: true };
     assert.deepEqual(again.options, options);
     assert.equal(toYaml(toDocument(again)), text);
@@ -68,11 +87,17 @@ describe("the two readers of YAML", () => {
 
   test("read every scalar alike, whatever it looks like", () => {
     const looks = fc.oneof(
-      fc.stringMatching(/^[-+.0-9a-fox_:e~]{1,12}$/), fc.string({ unit: "binary-ascii", maxLength: 12 }).filter((text) => !text.includes("\r")),
-      fc.constantFrom("yes", "No", "on", "OFF", "null", "~", "True", "0o17", "017", "0x1F", "1_000", "1:30", ".5", "5.", "1e3", "-.inf", ".NaN", "2001-01-01", "<<", "=", "0b1", "+1", "-0"),
+      fc.stringMatching(/^[-+.0-9a-fox_:e~]{1,12}$/),
+      fc.string({ unit: "binary-ascii", maxLength: 12 }).filter((text) => !text.includes("\r")),
+      fc.constantFrom(
+        "yes", "No", "on", "OFF", "null", "~", "True", "0o17", "017", "0x1F", "1_000", "1:30", ".5", "5.", "1e3",
+        "-.inf", ".NaN", "2001-01-01", "<<", "=", "0b1", "+1", "-0",
+      ),
     );
     fc.assert(fc.property(looks, fc.constantFrom("", "'", "\""), (scalar, quote) => {
-      for (const text of [`a: ${quote}${scalar}${quote}\n`, `- ${quote}${scalar}${quote}\n`, `%YAML 1.1\n---\na: ${scalar}\n`]) {
+      for (const text of [
+        `a: ${quote}${scalar}${quote}\n`, `- ${quote}${scalar}${quote}\n`, `%YAML 1.1\n---\na: ${scalar}\n`,
+      ]) {
         let fast: unknown;
         try {
           fast = readQuickly(text);
@@ -103,11 +128,17 @@ describe("100,000 prefixes", () => {
   ] as const) {
     test(`as ${form}: read without the reader that knows places`, () => {
       withFile(`prefixes:\n${Array.from({ length: COUNT }, (_, i) => line(i)).join("")}`, (name) => {
-        const script = "const { createRequire } = await import('node:module'); const { ConfigFile } = await import(process.argv[1]); const { effective } = await import(process.argv[2]);"
-          + "const { options } = effective({ values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: '' }, new ConfigFile(process.argv[3]));"
-          + "const slow = Object.keys(createRequire(import.meta.url).cache).filter((path) => /[/]yaml[/]|places/.test(path)); console.log(JSON.stringify([options.serving.prefixes.length, slow]));";
+        const script = "const { createRequire } = await import('node:module'); const { ConfigFile } = await "
+          + "import(process.argv[1]); const { effective } = await import(process.argv[2]);"
+          + "const { options } = effective({ values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: "
+          + "'' }, new ConfigFile(process.argv[3]));"
+          + "const slow = Object.keys(createRequire(import.meta.url).cache).filter((path) => "
+          + "/[/]yaml[/]|places/.test(path)); console.log(JSON.stringify([options.serving.prefixes.length, slow]));";
         const url = (path: string) => new URL(path, import.meta.url).href;
-        const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script, url("../../src/config/reader.js"), url("../../src/config/merge.js"), name], { encoding: "utf8" });
+        const { stdout, stderr } = spawnSync(process.execPath, [
+          "--input-type=module", "-e", script, url("../../src/config/reader.js"), url("../../src/config/merge.js"),
+          name,
+        ], { encoding: "utf8" });
         assert.equal(stderr, "");
         assert.deepEqual(JSON.parse(stdout), [COUNT, []]);
       });
@@ -115,7 +146,8 @@ describe("100,000 prefixes", () => {
   }
 
   test("one more is refused, with its place", () => {
-    const { lines } = refusal(`prefixes:\n${Array.from({ length: COUNT + 1 }, (_, i) => `- ${address(i)}\n`).join("")}`) ?? { lines: [] };
+    const { lines } = refusal(`prefixes:\n${Array.from({ length: COUNT + 1 }, (_, i) => `- ${address(i)}\n`).join("")}`)
+      ?? { lines: [] };
     assert.deepEqual(lines, [`FILE:${COUNT + 2}:3: 100001 prefixes given; at most 100000 fit`]);
   });
 });
@@ -127,7 +159,13 @@ test("a map of very many keys that are unknown is as quickly refused as read", (
 test("as many things may be wrong as a file can hold: more than a call takes arguments", () => {
   const many = 200_000;
   const problems = Array.from({ length: many }, (_, i) => ({ path: ["prefixes", i], message: "wrong" }));
-  const file = { name: "many.yaml", document: { prefixes: [] }, problems, linesOf: (all: readonly unknown[]) => [`${all.length} are wrong`] } as unknown as ConfigFile;
-  assert.throws(() => effective({ values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: undefined }, file), /^Failure: 200000 are wrong$/);
+  const file = {
+    name: "many.yaml", document: { prefixes: [] }, problems,
+    linesOf: (all: readonly unknown[]) => [`${all.length} are wrong`],
+  } as unknown as ConfigFile;
+  assert.throws(
+    () => effective({ values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: undefined }, file),
+    /^Failure: 200000 are wrong$/,
+  );
   assert.equal(new Places("a: 1\n".repeat(many)).faults.length, many - 1);
 });

@@ -24,7 +24,8 @@ describe("the fuzzing corpus", () => {
 
 describe("the loop", () => {
   const fuzz = (feed: (text: string) => Promise<void> | void) => guided("planted", () => ({
-    covers: ["/build/test/deep/fuzz.test.js"], dictionary: ["pong"], seeds: ["a"], feed: (input) => feed(Buffer.from(input).toString("latin1")),
+    covers: ["/build/test/deep/fuzz.test.js"], dictionary: ["pong"], seeds: ["a"],
+    feed: (input) => feed(Buffer.from(input).toString("latin1")),
   })).fuzz([], { seconds: 120, seed: 1, signal: AbortSignal.timeout(120_000) });
 
   test("finds what a word of the dictionary and two bytes behind it, one after the other, lead to", async () => {
@@ -35,7 +36,10 @@ describe("the loop", () => {
       if (text[at + 5] !== "6") return;
       throw new Error("planted");
     };
-    await assert.rejects(fuzz(steps), (error) => error instanceof Finding && error.message === "planted" && Buffer.from(error.input).includes("pong76"));
+    await assert.rejects(
+      fuzz(steps),
+      (error) => error instanceof Finding && error.message === "planted" && Buffer.from(error.input).includes("pong76"),
+    );
   });
 
   test("finds what nobody has handled", () => {

@@ -47,7 +47,11 @@ describe("slow clients", () => {
   /** Fulfilled when the server has ended the connection, once whatever it had said is read. */
   const cut = (socket: Socket) => once(socket.resume(), "close");
 
-  for (const [what, text] of [["nothing", ""], ["half a request", "GET /metrics HTTP/1.1\r\nHost: a\r\nX: "], ["half of a second request", `${REQUEST}GET /metrics HTTP/1.1\r\nX: `], ["half a body", "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"]] as const) {
+  for (const [what, text] of [
+    ["nothing", ""], ["half a request", "GET /metrics HTTP/1.1\r\nHost: a\r\nX: "],
+    ["half of a second request", `${REQUEST}GET /metrics HTTP/1.1\r\nX: `],
+    ["half a body", "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"],
+  ] as const) {
     test(`a client that says ${what} is cut`, async () => {
       const server = await served(TERM);
       await cut(await say(server.port, text));
@@ -58,7 +62,8 @@ describe("slow clients", () => {
     });
   }
 
-  test("a client that asks again before its answer is complete is cut: the next would wait behind one that may never end", async () => {
+  test("a client that asks again before its answer is complete is cut: the next would wait behind one that "
+    + "may never end", async () => {
     const server = await served({ ...LONG, text: () => new Promise<string>(() => undefined) });
     await cut(await say(server.port, REQUEST + REQUEST));
     await cut(await say(server.port, `GET /events HTTP/1.1\r\nHost: a\r\n\r\n${REQUEST}`));
@@ -67,7 +72,9 @@ describe("slow clients", () => {
   test("a client that leaves while its password is compared leaves no place taken", async () => {
     const users = folder.write("users.yml", `basic_auth_users: { ada: "${hash("right")}" }\n`);
     const server = await served({ ...LONG, web: users, maxRequests: 1, text: () => LARGE });
-    const socket = await say(server.port, REQUEST.replace("Host: a", `Host: a\r\nAuthorization: ${basic("ada", "right")}`));
+    const socket = await say(
+      server.port, REQUEST.replace("Host: a", `Host: a\r\nAuthorization: ${basic("ada", "right")}`),
+    );
     socket.destroy();
     assert.equal((await ask(`${server.url}/metrics`, { user: "ada", password: "right" })).status, 200);
   });
@@ -86,7 +93,8 @@ describe("slow clients", () => {
     assert.ok(socket.bytesRead < LARGE.length);
   });
 
-  test("an HTTP/2 connection with a response that is not read is cut, and the response is not taken for a whole one", async () => {
+  test("an HTTP/2 connection with a response that is not read is cut, and the response is not taken "
+    + "for a whole one", async () => {
     const server = await served({ ...TERM, web, text: () => LARGE });
     const session = connectHttp2(server.url, { ca: pair.cert, settings: { initialWindowSize: 1000 } });
     const stream = session.request({ ":path": "/metrics" });
@@ -131,7 +139,9 @@ describe("slow clients", () => {
     assert.equal((await long).body, "Reloaded\ndone\n");
   });
 
-  for (const [what, text] of [["that say nothing", ""], ["with half a request", "GET /metrics HTTP/1.1\r\nX: "], ["that do not read", REQUEST]] as const) {
+  for (const [what, text] of [
+    ["that say nothing", ""], ["with half a request", "GET /metrics HTTP/1.1\r\nX: "], ["that do not read", REQUEST],
+  ] as const) {
     test(`a scrape succeeds beside 400 clients ${what}, and waits for none of them to be cut`, async () => {
       const server = await served({ ...LONG, maxRequests: 40, text: () => "x".repeat(1 << 16) });
       const sockets = await Promise.all(Array.from({ length: 400 }, () => say(server.port, text)));
@@ -170,7 +180,8 @@ describe("slow clients", () => {
   });
 
   const BUSY = "Service Unavailable: 2 requests are being served, as many as --max-requests allows\n";
-  test("of more requests for metrics than may be served at a time the rest gets 503, until one of them is done", async () => {
+  test("of more requests for metrics than may be served at a time the rest gets 503, until one of "
+    + "them is done", async () => {
     let waiting: ((text: string) => void)[] = [];
     let enough: () => void = () => undefined;
     const two = new Promise<void>((resolve) => { enough = resolve; });
@@ -201,10 +212,14 @@ describe("slow clients", () => {
     const scrape = async () => (await ask(`${server.url}/metrics`, { user: "ada", password: "right" })).status;
     assert.equal(await scrape(), 200);
     // At a cost that takes longer than the rest of this.
-    folder.write("users.yml", `basic_auth_users: { eve: "${hash("right").replace("$04$", "$16$")}", ada: "${hash("right")}" }\n`);
+    folder.write(
+      "users.yml", `basic_auth_users: { eve: "${hash("right").replace("$04$", "$16$")}", ada: "${hash("right")}" }\n`,
+    );
     assert.equal(await scrape(), 200);
     const answered: number[] = [];
-    const guesses = Array.from({ length: 50 }, (_, i) => ask(`${server.url}/metrics`, { user: "eve", password: String(i) }).then(({ status }) => answered.push(status), () => undefined));
+    const guesses = Array.from({ length: 50 }, (_, i) => ask(
+      `${server.url}/metrics`, { user: "eve", password: String(i) },
+    ).then(({ status }) => answered.push(status), () => undefined));
     while (!answered.includes(503)) await ask(`${server.url}/nothing`);
     assert.equal(await scrape(), 200);
     assert.ok(!answered.includes(401), "before the first guess was judged");
@@ -214,10 +229,15 @@ describe("slow clients", () => {
 
   for (const secure of [false, true]) {
     test(`the server ends at once with every kind of connection open${secure ? ", over TLS" : ""}`, async () => {
-      const server = await served({ text: () => LARGE, reload: () => new Promise(() => undefined), ...secure && { web } });
+      const server = await served(
+        { text: () => LARGE, reload: () => new Promise(() => undefined), ...secure && { web } },
+      );
       const open = secure ? saySecurely : say;
       const agent = new Agent({ keepAlive: true });
-      const sockets = [await say(server.port, ""), await open(server.port, "GET"), await open(server.port, REQUEST), await open(server.port, "POST /-/reload HTTP/1.1\r\nHost: a\r\n\r\n")];
+      const sockets = [
+        await say(server.port, ""), await open(server.port, "GET"), await open(server.port, REQUEST),
+        await open(server.port, "POST /-/reload HTTP/1.1\r\nHost: a\r\n\r\n"),
+      ];
       if (!secure) sockets.push((await ask(`${server.url}/-/healthy`, { agent })).socket);
       const session = secure ? await http2(server.url, pair.cert) : undefined;
       session?.on("error", () => undefined).request({ ":path": "/metrics" }).on("error", () => undefined);

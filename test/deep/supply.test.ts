@@ -16,10 +16,14 @@ interface Component {
   licenses: { license: { id: string } }[];
 }
 
-const { components } = JSON.parse(execFileSync("npm", ["run", "--silent", "sbom"], { cwd: source(""), encoding: "utf8" })) as { components: Component[] };
+const { components } = JSON.parse(
+  execFileSync("npm", ["run", "--silent", "sbom"], { cwd: source(""), encoding: "utf8" }),
+) as { components: Component[] };
 
 test("npm run sbom: it names what is installed with pongd, each with its hash, and nothing of what builds it", () => {
-  const { packages } = JSON.parse(readFileSync(source("package-lock.json"), "utf8")) as { packages: Record<string, { version: string; integrity: string; dev?: boolean; optional?: boolean }> };
+  const { packages } = JSON.parse(readFileSync(source("package-lock.json"), "utf8")) as {
+    packages: Record<string, { version: string; integrity: string; dev?: boolean; optional?: boolean }>;
+  };
   const shipped = Object.entries(packages).filter(([path, { dev }]) => path !== "" && !dev);
   const listed = new Map(components.map((component) => [component.name, component]));
   for (const [path, { version, integrity, optional }] of shipped) {
@@ -27,15 +31,22 @@ test("npm run sbom: it names what is installed with pongd, each with its hash, a
     // Of koffi's binaries, the one of this platform.
     if (!component && optional) continue;
     assert.equal(component?.version, version, path);
-    assert.equal(component.hashes?.[0]?.content, Buffer.from(integrity.replace(/^sha512-/, ""), "base64").toString("hex"), path);
+    assert.equal(
+      component.hashes?.[0]?.content, Buffer.from(integrity.replace(/^sha512-/, ""), "base64").toString("hex"), path,
+    );
   }
   assert.ok(listed.size > 20 && listed.size <= shipped.length);
 });
 
 test("docs/dependencies.md: it has every package that is installed, with its licence, and no other", () => {
-  const rows = [...readFileSync(source("docs/dependencies.md"), "utf8").matchAll(/^\| (.+) \| (.+) \| .+ \|$/gm)].slice(1);
-  const documented = new Map(rows.flatMap(([, names, licences]) => names.replace(/ \(.*?\)/, "").split(", ").map((name) => [name, licences] as const)));
-  for (const { name, licenses } of components) assert.match(documented.get(name) ?? "", new RegExp(`\\b${licenses[0].license.id}\\b`), name);
+  const rows = [...readFileSync(source("docs/dependencies.md"), "utf8").matchAll(/^\| (.+) \| (.+) \| .+ \|$/gm)]
+    .slice(1);
+  const documented = new Map(rows.flatMap(
+    ([, names, licences]) => names.replace(/ \(.*?\)/, "").split(", ").map((name) => [name, licences] as const),
+  ));
+  for (const { name, licenses } of components) {
+    assert.match(documented.get(name) ?? "", new RegExp(`\\b${licenses[0].license.id}\\b`), name);
+  }
   assert.deepEqual([...documented.keys()].sort(), components.map(({ name }) => name).sort());
 });
 
@@ -44,17 +55,23 @@ test("a build in another folder, of what git has, gives the same modules and the
   try {
     const copy = join(dir, "with a longer path", "pongd");
     const git = (...args: string[]) => execFileSync("git", args, { cwd: source(""), encoding: "utf8" });
-    for (const file of git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0").filter(Boolean)) {
+    for (const file of git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+      .split("\0")
+      .filter(Boolean)) {
       mkdirSync(dirname(join(copy, file)), { recursive: true });
       cpSync(source(file), join(copy, file));
     }
     symlinkSync(source("node_modules"), join(copy, "node_modules"));
     execFileSync("npm", ["run", "build"], { cwd: copy, stdio: ["ignore", "ignore", "inherit"] });
     const packed = (from: string) => {
-      const [{ filename }] = JSON.parse(execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", dir], { cwd: from, encoding: "utf8" })) as { filename: string }[];
+      const [{ filename }] = JSON.parse(execFileSync(
+        "npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", dir], { cwd: from, encoding: "utf8" },
+      )) as { filename: string }[];
       return sha256(join(dir, filename));
     };
-    for (const module of ["build/release.wasm", "build/scalar.wasm"]) assert.equal(sha256(join(copy, module)), sha256(source(module)), module);
+    for (const module of ["build/release.wasm", "build/scalar.wasm"]) {
+      assert.equal(sha256(join(copy, module)), sha256(source(module)), module);
+    }
     assert.equal(packed(copy), packed(source("")));
   } finally {
     rmSync(dir, { recursive: true });

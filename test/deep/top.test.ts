@@ -27,18 +27,23 @@ import { certificate } from "../support/x509.js";
 
 const BUILD = "pongd_build_info{version=\"1.2.3\"} 1\n";
 const QUEUE = "pongd_queue_info{queue=\"0\",engine=\"wasm\",io=\"uring\"} 1\n";
-const replies = (count: number) => `${BUILD}${QUEUE}pongd_packets_received_total{queue="0"} ${count}\npongd_replies_total{protocol="icmp_echo",queue="0"} ${count}\n`;
+const replies = (count: number) => `${BUILD}${QUEUE}pongd_packets_received_total{queue="0"} `
+  + `${count}\npongd_replies_total{protocol="icmp_echo",queue="0"} ${count}\n`;
 
 describe("the text exposition format", () => {
-  const read = (text: string) => [...samplesOf(text)].map(({ name, labels, value }) => [name, Object.fromEntries(labels), value]);
+  const read = (text: string) => [...samplesOf(text)].map(
+    ({ name, labels, value }) => [name, Object.fromEntries(labels), value],
+  );
 
   test("samples with and without labels, timestamps, blanks and every kind of number", () => {
     assert.deepEqual(read([
-      "# HELP a What it is.", "# TYPE a counter", "#", "", "  \t", "a 1", "a{} 2", "a{b=\"c\"} 3 1700000000000", "a{b=\"c\",d=\"e\",} 1e3",
+      "# HELP a What it is.", "# TYPE a counter", "#", "", "  \t", "a 1", "a{} 2", "a{b=\"c\"} 3 1700000000000",
+      "a{b=\"c\",d=\"e\",} 1e3",
       " a \t{ b = \"c\" , d=\"e\" }\t-1.5e-3 -1 ", "a +Inf", "a -Inf", "a NaN", "a:b_9 .5", "a 5.",
     ].map((text) => `${text}\n`).join("")), [
       ["a", {}, 1], ["a", {}, 2], ["a", { b: "c" }, 3], ["a", { b: "c", d: "e" }, 1000],
-      ["a", { b: "c", d: "e" }, -0.0015], ["a", {}, Infinity], ["a", {}, -Infinity], ["a", {}, NaN], ["a:b_9", {}, 0.5], ["a", {}, 5],
+      ["a", { b: "c", d: "e" }, -0.0015], ["a", {}, Infinity], ["a", {}, -Infinity], ["a", {}, NaN], ["a:b_9", {}, 0.5],
+      ["a", {}, 5],
     ]);
   });
 
@@ -69,7 +74,10 @@ describe("the text exposition format", () => {
   }
 
   test("lines that are long and wrong take no longer than long lines", () => {
-    for (const hostile of ["a{b=\"" + "\\\\".repeat(1 << 20), "a" + "} x".repeat(1 << 20), "a" + " ".repeat(1 << 21) + "{", `a{${"b=\"\",".repeat(1 << 20)}`]) assert.throws(() => read(`${hostile}\n`));
+    for (const hostile of [
+      "a{b=\"" + "\\\\".repeat(1 << 20), "a" + "} x".repeat(1 << 20), "a" + " ".repeat(1 << 21) + "{",
+      `a{${"b=\"\",".repeat(1 << 20)}`,
+    ]) assert.throws(() => read(`${hostile}\n`));
   });
 });
 
@@ -77,14 +85,26 @@ describe("figures", () => {
   test("they are those of pongd's own registry", async () => {
     const counters = new Float64Array(1 << 16).fill(1);
     const served = { prefixes: [{ text: "10.99.0.0/16", name: "lab" }, { text: "fd00::/64" }], indices: [0, 0] };
-    const registry = createRegistry([0, 1].map((index) => ({ index, engine: "wasm", io: "uring", counters, restarts: index })), served as never, { txDropped: () => 3 });
+    const registry = createRegistry(
+      [0, 1].map((index) => ({ index, engine: "wasm", io: "uring", counters, restarts: index })),
+      served as never,
+      { txDropped: () => 3 },
+    );
     const figures = figuresOf(await registry.metrics(), 7);
     assert.equal(figures.at, 7);
-    assert.equal(figures.version, (JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string }).version);
-    assert.deepEqual(figures.queues.map(({ queue, engine, io, received, restarts }) => [queue, engine, io, received, restarts]), [["0", "wasm", "uring", 1, 0], ["1", "wasm", "uring", 1, 1]]);
+    assert.equal(figures.version, (JSON.parse(
+      readFileSync(new URL("../../../package.json", import.meta.url), "utf8"),
+    ) as { version: string }).version);
+    assert.deepEqual(
+      figures.queues.map(({ queue, engine, io, received, restarts }) => [queue, engine, io, received, restarts]),
+      [["0", "wasm", "uring", 1, 0], ["1", "wasm", "uring", 1, 1]],
+    );
     assert.equal(figures.dropped.rate_limited, 2);
     assert.equal(figures.queues[0].dropped, Object.keys(figures.dropped).length);
-    assert.deepEqual(figures.prefixes, [{ prefix: "10.99.0.0/16", name: "lab", replied: 2 }, { prefix: "fd00::/64", name: undefined, replied: 2 }]);
+    assert.deepEqual(
+      figures.prefixes,
+      [{ prefix: "10.99.0.0/16", name: "lab", replied: 2 }, { prefix: "fd00::/64", name: undefined, replied: 2 }],
+    );
   });
 
   test("overruns of the device are counted where they are told, and 0 where not", () => {
@@ -93,13 +113,22 @@ describe("figures", () => {
   });
 
   test("a pongd that is not ready is shown as one, and one that does not say is", () => {
-    const lines = (text: string) => screen(viewOf("http://a/", undefined, figuresOf(text, 0)), { columns: 80, rows: 24 }, 0, false);
+    const lines = (text: string) => screen(
+      viewOf("http://a/", undefined, figuresOf(text, 0)), { columns: 80, rows: 24 }, 0, false,
+    );
     assert.ok(lines(`${BUILD}pongd_ready 0\n`).some((shown) => shown.startsWith("not ready:")));
-    for (const text of [`${BUILD}pongd_ready 1\n`, BUILD]) assert.ok(!lines(text).some((shown) => shown.startsWith("not ready:")));
+    for (const text of [`${BUILD}pongd_ready 1\n`, BUILD]) {
+      assert.ok(!lines(text).some((shown) => shown.startsWith("not ready:")));
+    }
   });
 
   test("labels of any name are but names", () => {
-    const { dropped } = figuresOf(`${BUILD}${["__proto__", "constructor"].map((reason) => `pongd_packets_dropped_total{reason="${reason}",queue="0"} 1\n`).join("")}`, 0);
+    const { dropped } = figuresOf(
+      `${BUILD}${["__proto__", "constructor"]
+        .map((reason) => `pongd_packets_dropped_total{reason="${reason}",queue="0"} 1\n`)
+        .join("")}`,
+      0,
+    );
     assert.deepEqual(Object.keys(dropped), ["__proto__", "constructor"]);
     assert.equal(Object.getPrototypeOf(dropped), null);
   });
@@ -114,7 +143,12 @@ describe("figures", () => {
   }
 
   test("the prefixes that answer most now come first, of however many", () => {
-    const text = (busy: number) => `${BUILD}${Array.from({ length: 2000 }, (_, i) => `pongd_prefix_replies_total{prefix="10.0.${i >> 8}.${i & 255}/32"} ${i + (i === 7 ? busy : 0)}\n`).join("")}`;
+    const text = (
+      busy: number,
+    ) => `${BUILD}${Array.from(
+      { length: 2000 },
+      (_, i) => `pongd_prefix_replies_total{prefix="10.0.${i >> 8}.${i & 255}/32"} ${i + (i === 7 ? busy : 0)}\n`,
+    ).join("")}`;
     const { figures, rates } = viewOf("", figuresOf(text(0), 0), figuresOf(text(100), 1000));
     assert.deepEqual(figures.prefixes.slice(0, 2).map(({ prefix }) => prefix), ["10.0.0.7/32", "10.0.7.207/32"]);
     assert.equal(rates?.prefixes["10.0.0.7/32"], 100);
@@ -137,12 +171,19 @@ describe("an address", () => {
     test(`${text} is ${href}`, () => { assert.equal(parseMetricsAddress(text).url.href, href); });
   }
 
-  test("a socket's file, and an address of one interface, are connected to, and are called what they were called", () => {
+  test("a socket's file, and an address of one interface, are connected to, and are called what "
+    + "they were called", () => {
     const { url, name, connection } = parseMetricsAddress("unix:/run/pongd.sock");
-    assert.deepEqual([url.href, name, connection], ["http://localhost/metrics", "unix:/run/pongd.sock", { socketPath: "/run/pongd.sock" }]);
+    assert.deepEqual(
+      [url.href, name, connection],
+      ["http://localhost/metrics", "unix:/run/pongd.sock", { socketPath: "/run/pongd.sock" }],
+    );
     for (const text of ["[fe80::1%eth0]:7664", "http://[fe80::1%25eth0]:7664/"]) {
       const { url, name, connection } = parseMetricsAddress(text);
-      assert.deepEqual([url.href, name, connection], ["http://[fe80::1]:7664/metrics", "http://[fe80::1%25eth0]:7664/metrics", { hostname: "fe80::1%eth0" }]);
+      assert.deepEqual(
+        [url.href, name, connection],
+        ["http://[fe80::1]:7664/metrics", "http://[fe80::1%25eth0]:7664/metrics", { hostname: "fe80::1%eth0" }],
+      );
     }
   });
 
@@ -153,16 +194,23 @@ describe("an address", () => {
 
   for (const [text, message] of [
     ["1.2.3", "\"1.2.3\" is not an IPv4 address; write four numbers from 0 to 255, like 127.0.0.1"],
-    ["https://ada:secret@10.0.0.256:7664/metrics", "\"10.0.0.256\" is not an IPv4 address; write four numbers from 0 to 255, like 127.0.0.1"],
+    [
+      "https://ada:secret@10.0.0.256:7664/metrics",
+      "\"10.0.0.256\" is not an IPv4 address; write four numbers from 0 to 255, like 127.0.0.1",
+    ],
     ["0x7f.1", "\"0x7f.1\" is not an IPv4 address; write four numbers from 0 to 255, like 127.0.0.1"],
     ["::1", "\"::1\" is an IPv6 address; put it in brackets, like [::1]:7664"],
   ] as const) {
-    test(`${text} is refused: ${message}`, () => { assert.throws(() => parseMetricsAddress(text), { message, exitStatus: EXIT.USAGE }); });
+    test(
+      `${text} is refused: ${message}`,
+      () => { assert.throws(() => parseMetricsAddress(text), { message, exitStatus: EXIT.USAGE }); },
+    );
   }
 
   test("what is none is refused without repeating it: a password may be in it", () => {
     for (const text of ["ftp://a:secret@b", "", "http://", "a b", "host:99999", "[x%y]:1"]) {
-      assert.throws(() => parseMetricsAddress(text), (error) => error instanceof Failure && error.exitStatus === EXIT.USAGE && !error.message.includes("secret"), text);
+      assert.throws(() => parseMetricsAddress(text), (error) => error instanceof Failure
+        && error.exitStatus === EXIT.USAGE && !error.message.includes("secret"), text);
     }
   });
 });
@@ -170,15 +218,21 @@ describe("an address", () => {
 describe("what is shown", () => {
   const HOSTILE = "\x1b]0;owned\x07\u202e\u2028\x9b31m\r\n";
   const escaped = HOSTILE.replaceAll("\n", "\\n");
-  const text = (n: number) => `${replies(n)}pongd_build_info{version="${escaped}"} 1\npongd_queue_info{queue="1",engine="${escaped}",io="${escaped}"} 1\n`
-    + `pongd_packets_dropped_total{reason="${escaped}",queue="0"} ${n}\npongd_prefix_replies_total{prefix="10.0.0.0/8",name="${escaped}"} ${n}\n`
-    + Array.from({ length: 50 }, (_, i) => `pongd_prefix_replies_total{prefix="10.0.0.${i}/32",name="東京${i}"} ${i}\n`).join("");
+  const text = (n: number) => `${replies(n)}pongd_build_info{version="${escaped}"} `
+    + `1\npongd_queue_info{queue="1",engine="${escaped}",io="${escaped}"} 1\n`
+    + `pongd_packets_dropped_total{reason="${escaped}",queue="0"} `
+    + `${n}\npongd_prefix_replies_total{prefix="10.0.0.0/8",name="${escaped}"} ${n}\n`
+    + Array.from({ length: 50 }, (_, i) => `pongd_prefix_replies_total{prefix="10.0.0.${i}/32",name="東京${i}"} ${i}\n`)
+      .join("");
   const view = viewOf(`http://pong.example/${HOSTILE}`, figuresOf(text(1000), 0), figuresOf(text(3000), 2000));
 
   test("nothing from the network steers the terminal", () => {
     const size = { columns: 500, rows: 40 };
     const troubled = { ...view, trouble: HOSTILE };
-    for (const lines of [screen(view, size, 2000, false), screen(troubled, size, 0, false), [line(view, 2000)], [jsonLine(view, 0)], [jsonLine(troubled, 0)]]) {
+    for (const lines of [
+      screen(view, size, 2000, false), screen(troubled, size, 0, false), [line(view, 2000)], [jsonLine(view, 0)],
+      [jsonLine(troubled, 0)],
+    ]) {
       for (const shown of lines) assert.match(shown, /^[^\p{C}\p{Zl}\p{Zp}]*$/u);
     }
     assert.ok(screen(view, size, 2000, false)[0].includes("\\u001b]0;owned\\u0007\\u202e"));
@@ -192,23 +246,38 @@ describe("what is shown", () => {
         for (const shown of lines) assert.ok(widthOf(shown) <= columns, `${columns}x${rows}: ${shown}`);
       }
     }
-    assert.equal(screen(view, { columns: 100, rows: 100 }, 2000, false).filter((shown) => shown.includes("東京")).length, 50);
+    assert.equal(
+      screen(view, { columns: 100, rows: 100 }, 2000, false).filter((shown) => shown.includes("東京")).length, 50,
+    );
     assert.ok(screen(view, { columns: 100, rows: 30 }, 2000, false).some((shown) => /^and \d+ more$/.test(shown)));
   });
 
   describe("figures stay whole", () => {
     const LONG = { latin: "x".repeat(200), wide: "東京".repeat(100), one: "lab" };
-    const prefixes = [["2001:db8:1234:5678:9abc:def0:1:0/112", LONG.latin], ["10.1.0.0/16", LONG.wide], ["10.2.0.0/16", LONG.one]];
+    const prefixes = [
+      ["2001:db8:1234:5678:9abc:def0:1:0/112", LONG.latin], ["10.1.0.0/16", LONG.wide], ["10.2.0.0/16", LONG.one],
+    ];
     const drops = ["ipv6_ndisc_ns_otherhost", "x".repeat(60)];
-    const metrics = (n: number) => `${replies(123_456_000 + n)}${drops.map((reason) => `pongd_packets_dropped_total{reason="${reason}",queue="0"} ${98_700_000 + n}\n`).join("")}`
-      + prefixes.map(([prefix, name]) => `pongd_prefix_replies_total{prefix="${prefix}",name="${name}"} ${45_600_000 + n}\n`).join("");
+    const metrics = (
+      n: number,
+    ) => `${replies(123_456_000 + n)}${drops.map(
+      (reason) => `pongd_packets_dropped_total{reason="${reason}",queue="0"} ${98_700_000 + n}\n`,
+    ).join("")}`
+    + prefixes.map(
+      ([prefix, name]) => `pongd_prefix_replies_total{prefix="${prefix}",name="${name}"} ${45_600_000 + n}\n`,
+    ).join("");
     const named = viewOf("http://x/", figuresOf(metrics(0), 0), figuresOf(metrics(1234), 1000));
     const linesOf = (columns: number, rows: number) => screen(named, { columns, rows }, 1000, false);
 
     test("where there is no room for both, names are cut", () => {
       for (const [columns, rows] of [[80, 24], [60, 20], [132, 40]] as const) {
         const lines = linesOf(columns, rows);
-        const ending = (start: string, end: RegExp) => { assert.ok(lines.some((line) => line.startsWith(start) && end.test(line)), `${columns}x${rows}: ${start}\n${lines.join("\n")}`); };
+        const ending = (start: string, end: RegExp) => {
+          assert.ok(
+            lines.some((line) => line.startsWith(start) && end.test(line)),
+            `${columns}x${rows}: ${start}\n${lines.join("\n")}`,
+          );
+        };
         ending("2001:db8:1234:5678:9abc:def0:1:0/112 ", / 1,234 +45,601,234$/);
         if (rows < 24) continue;
         ending("10.1.0.0/16 ", columns < 132 ? / 東京[東京]*… +1,234 +45,601,234$/ : / 東京[東京]{20,}… +1,234 +45,601,234$/);
@@ -221,8 +290,14 @@ describe("what is shown", () => {
 
     test("where there is no room for a column, all of it is left out", () => {
       const cells = linesOf(55, 60).filter((line) => / {2}/.test(line)).map((line) => line.trim().split(/ {2,}/));
-      assert.deepEqual(cells.filter(([first]) => first === "QUEUE" || first === "0"), [["QUEUE", "RECEIVED/S", "REPLIED/S", "DROPPED/S", "RESTARTS"], ["0", "1,234", "1,234", "2,468", "0"]]);
-      assert.deepEqual(cells.filter(([first]) => first === "PREFIX" || first === "10.2.0.0/16"), [["PREFIX", "REPLIED/S", "IN ALL"], ["10.2.0.0/16", "1,234", "45,601,234"]]);
+      assert.deepEqual(
+        cells.filter(([first]) => first === "QUEUE" || first === "0"),
+        [["QUEUE", "RECEIVED/S", "REPLIED/S", "DROPPED/S", "RESTARTS"], ["0", "1,234", "1,234", "2,468", "0"]],
+      );
+      assert.deepEqual(
+        cells.filter(([first]) => first === "PREFIX" || first === "10.2.0.0/16"),
+        [["PREFIX", "REPLIED/S", "IN ALL"], ["10.2.0.0/16", "1,234", "45,601,234"]],
+      );
       for (let columns = 8; columns < 140; columns++) {
         const numbers = linesOf(columns, 60).slice(1).flatMap((line) => line.match(/\d[\d,]*…/g) ?? []);
         assert.deepEqual(numbers.filter((number) => number.includes(",")), [], `${columns} columns`);
@@ -230,14 +305,17 @@ describe("what is shown", () => {
     });
 
     test("where there is room, a reason has its sentence", () => {
-      const shown = (columns: number) => linesOf(columns, 40).find((line) => line.startsWith("ipv6_ndisc_ns_otherhost")) ?? "";
+      const shown = (columns: number) => linesOf(columns, 40).find((line) => line.startsWith("ipv6_ndisc_ns_otherhost"))
+        ?? "";
       assert.ok(shown(200).endsWith(`98,701,234  ${explain("ipv6_ndisc_ns_otherhost") ?? assert.fail()}`));
       assert.ok(shown(80).endsWith("98,701,234"));
     });
   });
 
   test("rates, totals, queues, drops, prefixes, version and age are on it", () => {
-    const shown = screen(viewOf("http://x", figuresOf(text(1000), 0), figuresOf(text(3000).replaceAll(escaped, "E"), 2000)), { columns: 100, rows: 30 }, 5000, false).join("\n");
+    const shown = screen(viewOf(
+      "http://x", figuresOf(text(1000), 0), figuresOf(text(3000).replaceAll(escaped, "E"), 2000),
+    ), { columns: 100, rows: 30 }, 5000, false).join("\n");
     for (const expected of [
       /^pongd E {2}http:\/\/x {2,}3 s old {2}q: quit$/m, /^received +1,000 +3,000$/m,
       /^replied +1,000 +3,000$/m, /^dropped +1,000 +3,000$/m, /^overrun in the device +0 +0$/m,
@@ -250,7 +328,10 @@ describe("what is shown", () => {
   test("colours are for terminals that want them", () => {
     const size = { columns: 100, rows: 30 };
     assert.ok(screen(view, size, 2000, true)[0].startsWith("\x1b[1m"));
-    assert.equal(screen(view, size, 2000, true).join("\n").replaceAll(/\x1b\[\d+m/g, ""), screen(view, size, 2000, false).join("\n"));
+    assert.equal(
+      screen(view, size, 2000, true).join("\n").replaceAll(/\x1b\[\d+m/g, ""),
+      screen(view, size, 2000, false).join("\n"),
+    );
   });
 
   test("lines have columns that stay where they are", () => {
@@ -262,13 +343,17 @@ describe("what is shown", () => {
 
   test("text is measured and cut as a terminal shows it", () => {
     assert.deepEqual(["", "abc", "東京", "e\u0301"].map(widthOf), [0, 3, 4, 1]);
-    assert.deepEqual([fit("東京", 4), fit("東京", 3), fit("東京", 2), fit("abc", 1), fit("abc", 0)], ["東京", "東…", "…", "…", ""]);
+    assert.deepEqual(
+      [fit("東京", 4), fit("東京", 3), fit("東京", 2), fit("abc", 1), fit("abc", 0)], ["東京", "東…", "…", "…", ""],
+    );
   });
 });
 
 /** Runs it to its end. */
 async function top(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Result> {
-  const child = spawn(process.execPath, [CLI, "top", ...args], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+  const child = spawn(
+    process.execPath, [CLI, "top", ...args], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } },
+  );
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (chunk) => { stdout += String(chunk); });
   child.stderr.on("data", (chunk) => { stderr += String(chunk); });
@@ -298,21 +383,31 @@ const FAST = ["--interval", "0.1"];
 describe("a server", () => {
   test("rates are of what is between two answers; one that begins anew has none below 0", async () => {
     const counts = [1000, 1500, 40, 90];
-    const { status, stdout, stderr } = await withServer((_, response) => response.end(replies(counts.shift() ?? 0)), (address) => top([address, ...FAST, "--count", "3", "--json"]));
+    const { status, stdout, stderr } = await withServer(
+      (_, response) => response.end(replies(counts.shift() ?? 0)),
+      (address) => top([address, ...FAST, "--count", "3", "--json"]),
+    );
     assert.deepEqual([status, stderr], [0, ""]);
-    const lines = stdout.trimEnd().split("\n").map((text) => JSON.parse(text) as { rates: { replied: number }; queues: { replied: number }[] });
+    const lines = stdout.trimEnd()
+      .split("\n")
+      .map((text) => JSON.parse(text) as { rates: { replied: number }; queues: { replied: number }[] });
     assert.deepEqual(lines.map(({ queues }) => queues[0].replied), [1500, 40, 90]);
     for (const { rates } of lines) assert.ok(rates.replied > 0);
   });
 
   test("plain: the header, and a line a refresh", async () => {
-    const { status, stdout, stderr } = await withServer((_, response) => response.end(replies(5)), (address) => top([`http://${address}/metrics`, ...FAST, "--count", "2"]));
+    const { status, stdout, stderr } = await withServer(
+      (_, response) => response.end(replies(5)),
+      (address) => top([`http://${address}/metrics`, ...FAST, "--count", "2"]),
+    );
     assert.deepEqual([status, stderr], [0, ""]);
     assert.match(stdout, /^TIME [^\n]+\n(\S+Z +0 +0 +0 +0 +5 +0 +0 +0\n){2}$/);
   });
 
   test("nobody reads what it prints: what waits is bounded, and SIGTERM ends it", async () => {
-    const longNames = Array.from({ length: 40 }, (_, i) => `pongd_prefix_replies_total{prefix="10.${i}.0.0/16",name="${"n".repeat(4000)}"} ${i}\n`).join("");
+    const longNames = Array.from(
+      { length: 40 }, (_, i) => `pongd_prefix_replies_total{prefix="10.${i}.0.0/16",name="${"n".repeat(4000)}"} ${i}\n`,
+    ).join("");
     let requests = 0;
     let onEnough: () => void = () => undefined;
     const enough = new Promise<void>((resolve) => { onEnough = resolve; });
@@ -320,7 +415,9 @@ describe("a server", () => {
       response.end(replies(5) + longNames);
       if (++requests === 50) onEnough();
     }, async (address) => {
-      const child = spawn(process.execPath, [CLI, "top", address, "--json", ...FAST], { stdio: ["ignore", "pipe", "inherit"] });
+      const child = spawn(
+        process.execPath, [CLI, "top", address, "--json", ...FAST], { stdio: ["ignore", "pipe", "inherit"] },
+      );
       await enough;
       child.kill("SIGTERM");
       const [ended] = await once(child, "exit", { signal: AbortSignal.timeout(60_000) }) as [number | null];
@@ -339,14 +436,19 @@ describe("a server", () => {
       if (requests === 2 || requests === 3) request.socket.destroy();
       else response.end(replies(requests));
     }, (address) => top([address, ...FAST, "--count", "3"]));
-    assert.match(stderr, /^pongd: http:[^\n]*: the connection was closed before the answer's end[^\n]*; trying again\n$/);
+    assert.match(
+      stderr, /^pongd: http:[^\n]*: the connection was closed before the answer's end[^\n]*; trying again\n$/,
+    );
     assert.match(stdout, /^TIME .*\n\S+( +-){8}\n\S+( +-){8}\n\S+Z +\d+ .* 4 +0 +0 +0\n$/);
     assert.equal(status, 0);
   });
 
   test("where the last refresh failed the status is 1", async () => {
     let requests = 0;
-    const { status } = await withServer((request, response) => requests++ === 0 ? response.end(replies(1)) : request.socket.destroy(), (address) => top([address, ...FAST, "--count", "1"]));
+    const { status } = await withServer(
+      (request, response) => requests++ === 0 ? response.end(replies(1)) : request.socket.destroy(),
+      (address) => top([address, ...FAST, "--count", "1"]),
+    );
     assert.equal(status, 1);
   });
 
@@ -355,15 +457,27 @@ describe("a server", () => {
     const address = await listening(server);
     server.close();
     await once(server, "close");
-    assert.deepEqual(await top([address]), { status: 1, stdout: "", stderr: `pongd: http://${address}/metrics: nothing listens there; is pongd running, and with which --listen?\n` });
+    assert.deepEqual(await top([address]), {
+      status: 1, stdout: "",
+      stderr: `pongd: http://${address}/metrics: nothing listens there; is pongd running, and with which --listen?\n`,
+    });
   });
 
   for (const [what, answer, message] of [
-    ["another page", (_, response) => response.end("<!doctype html>\n"), /line 1: expected the name of a metric, found "<!doctype html>"/],
+    [
+      "another page", (_, response) => response.end("<!doctype html>\n"),
+      /line 1: expected the name of a metric, found "<!doctype html>"/,
+    ],
     ["another's metrics", (_, response) => response.end("up 1\n"), /there is no pongd_build_info in it/],
     ["one that is not up", (_, response) => response.writeHead(503).end("Not Ready\n"), /503: pongd is not up yet/],
-    ["no metrics", (_, response) => response.writeHead(404).end(), /404 Not Found: no metrics are there; is it a pongd\?/],
-    ["a reference", (_, response) => response.writeHead(301, { location: "https://x/\x85" }).end(), /301: it refers to https:\/\/x\/\\u0085; give that address/],
+    [
+      "no metrics", (_, response) => response.writeHead(404).end(),
+      /404 Not Found: no metrics are there; is it a pongd\?/,
+    ],
+    [
+      "a reference", (_, response) => response.writeHead(301, { location: "https://x/\x85" }).end(),
+      /301: it refers to https:\/\/x\/\\u0085; give that address/,
+    ],
     ["a body without an end", (_, response) => {
       const chunk = Buffer.alloc(1 << 20, "\n");
       const more = () => { while (!response.destroyed && response.write(chunk)); };
@@ -429,10 +543,16 @@ describe("a server", () => {
   });
 
   test("100,000 prefixes are shown like one", async () => {
-    const body = `${replies(1)}${Array.from({ length: 100_000 }, (_, i) => `pongd_prefix_replies_total{prefix="2001:db8:${i.toString(16)}::/48",name="customer number ${i}"} ${i}\n`).join("")}`;
-    const { status, stdout } = await withServer((_, response) => response.end(body), (address) => top([address, "--count", "2", "--json"]));
+    const body = `${replies(1)}${Array.from({ length: 100_000 }, (_, i) => {
+      return `pongd_prefix_replies_total{prefix="2001:db8:${i.toString(16)}::/48",name="customer number ${i}"} ${i}\n`;
+    }).join("")}`;
+    const { status, stdout } = await withServer(
+      (_, response) => response.end(body), (address) => top([address, "--count", "2", "--json"]),
+    );
     assert.equal(status, 0);
-    const [first] = stdout.trimEnd().split("\n").map((text) => JSON.parse(text) as { prefixCount: number; prefixes: unknown[] });
+    const [first] = stdout.trimEnd()
+      .split("\n")
+      .map((text) => JSON.parse(text) as { prefixCount: number; prefixes: unknown[] });
     assert.deepEqual([first.prefixCount, first.prefixes.length], [100_000, 10]);
   });
 
@@ -467,7 +587,9 @@ describe("credentials", () => {
     ["nothing", "", [], { PONGD_PASSWORD: "s3cret é" }, 1],
   ] as const) {
     test(`${what}: status ${expected}, and no password is printed`, async () => {
-      const { status, stdout, stderr } = await withServer(guarded, (address) => top([`http://${user}${address}`, ...FAST, "--count", "1", ...args], env));
+      const { status, stdout, stderr } = await withServer(
+        guarded, (address) => top([`http://${user}${address}`, ...FAST, "--count", "1", ...args], env),
+      );
       assert.equal(status, expected, stderr);
       assert.doesNotMatch(stdout + stderr, /s3cret|wr0ng/);
       assert.match(stderr, expected === 0
@@ -476,13 +598,24 @@ describe("credentials", () => {
     });
   }
 
-  test("TLS: of a private authority only with --ca; a client certificate where one is wanted", needsCommands("openssl"), async () => {
+  test("TLS: of a private authority only with --ca; a client certificate where one is wanted", needsCommands(
+    "openssl",
+  ), async () => {
     const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: dir, stdio: "pipe" });
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority");
+    openssl(
+      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out",
+      "ca.pem", "-subj", "/CN=test authority",
+    );
     for (const [name, subject] of [["server", "IP:127.0.0.1"], ["client", "DNS:client"]]) {
       writeFileSync(join(dir, "ext"), `subjectAltName=${subject}`);
-      openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`);
-      openssl("x509", "-req", "-in", `${name}.csr`, "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext", "-out", `${name}.pem`);
+      openssl(
+        "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", `${name}.key`, "-out",
+        `${name}.csr`, "-subj", `/CN=${name}`,
+      );
+      openssl(
+        "x509", "-req", "-in", `${name}.csr`, "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext",
+        "-out", `${name}.pem`,
+      );
     }
     const pem = (name: string) => readFileSync(join(dir, name));
     for (const [requestCert, args, message] of [
@@ -491,7 +624,10 @@ describe("credentials", () => {
       [true, ["--ca", file("ca.pem")], /certificate required|the connection was closed/],
       [true, ["--ca", file("ca.pem"), "--cert", file("client.pem"), "--key", file("client.key")], /^$/],
     ] as const) {
-      const options = { cert: pem("server.pem"), key: pem("server.key"), ca: pem("ca.pem"), requestCert, rejectUnauthorized: requestCert };
+      const options = {
+        cert: pem("server.pem"), key: pem("server.key"), ca: pem("ca.pem"), requestCert,
+        rejectUnauthorized: requestCert,
+      };
       const server = createTlsServer(options, (_, response) => response.end(replies(1)));
       const address = await listening(server);
       const { stderr } = await top([`https://${address}`, ...FAST, "--count", "1", ...args]);

@@ -28,14 +28,21 @@ async function withFile(text: string, use: (name: string) => Promise<void>): Pro
 describe("pongd check", () => {
   test("prints the configuration; status 0", async () => {
     await withFile(P, async (name) => {
-      for (const { status, stdout, stderr } of [await pongd("check", name), await pongd("check", "--config", name)]) assert.deepEqual([status, stdout, stderr], [0, toYaml(toDocument(read(P))), ""]);
-      assert.deepEqual(JSON.parse((await pongd("check", "--json", name)).stdout), JSON.parse(JSON.stringify(toDocument(read(P)))));
+      for (const { status, stdout, stderr } of [await pongd("check", name), await pongd("check", "--config", name)]) {
+        assert.deepEqual([status, stdout, stderr], [0, toYaml(toDocument(read(P))), ""]);
+      }
+      assert.deepEqual(
+        JSON.parse((await pongd("check", "--json", name)).stdout), JSON.parse(JSON.stringify(toDocument(read(P)))),
+      );
     });
   });
 
   test("or every error as it is; status 3; run says the same, and who speaks", async () => {
     await withFile("ttl: 0\nprefixes: [10.99.0.1/16]\n", async (name) => {
-      const lines = [`${name}:1:6: ttl is 0; expected a whole number from 1 to 255`, `${name}:2:12: prefix "10.99.0.1/16" has bits set beyond its length; did you mean 10.99.0.0/16?`];
+      const lines = [
+        `${name}:1:6: ttl is 0; expected a whole number from 1 to 255`,
+        `${name}:2:12: prefix "10.99.0.1/16" has bits set beyond its length; did you mean 10.99.0.0/16?`,
+      ];
       const { status, stdout, stderr } = await pongd("check", name);
       assert.deepEqual([status, stdout, stderr], [3, "", lines.map((line) => `${line}\n`).join("")]);
       const run = await pongd("run", "--config", name);
@@ -48,9 +55,14 @@ describe("pongd check", () => {
     const right = check(P);
     assert.deepEqual([right.status, right.stdout, right.stderr], [0, toYaml(toDocument(read(P))), ""]);
     const wrong = check("ttl: 0\n");
-    assert.deepEqual([wrong.status, wrong.stderr], [3, "standard input:1:6: ttl is 0; expected a whole number from 1 to 255\n"]);
+    assert.deepEqual(
+      [wrong.status, wrong.stderr], [3, "standard input:1:6: ttl is 0; expected a whole number from 1 to 255\n"],
+    );
     const run = await pongd("run", "--config", "-");
-    assert.deepEqual([run.status, run.stderr], [2, "pongd: --config -: standard input cannot be read again for a reload; give a file\n"]);
+    assert.deepEqual(
+      [run.status, run.stderr],
+      [2, "pongd: --config -: standard input cannot be read again for a reload; give a file\n"],
+    );
   });
 
   test("says what is odd on standard error, and goes on", async () => {
@@ -60,7 +72,9 @@ describe("pongd check", () => {
     });
   });
 
-  for (const [file, message] of [["/no/such/file", /^\/no\/such\/file: cannot be read: ENOENT/], ["/", /^\/: cannot be read: EISDIR/]] as const) {
+  for (const [file, message] of [
+    ["/no/such/file", /^\/no\/such\/file: cannot be read: ENOENT/], ["/", /^\/: cannot be read: EISDIR/],
+  ] as const) {
     test(`${file} cannot be read: status 3`, async () => {
       const { status, stderr } = await pongd("check", file);
       assert.match(stderr, message);

@@ -25,98 +25,295 @@ describe("a file that is wrong: every error with its line and column, and what w
     ["no map", "- 10.99.0.0/16\n", "FILE:1:1: the file is a list; expected a map of keys like prefixes"],
     ["a word", "pong\n", "FILE:1:1: the file is \"pong\"; expected a map of keys like prefixes"],
     ["no prefix", "ttl: 3\n", "FILE:1:1: prefixes: there is none; expected at least one, like 10.99.0.0/16"],
-    ["an empty list of prefixes", "ttl: 3\nprefixes: []\n", "FILE:2:11: prefixes: there is none; expected at least one, like 10.99.0.0/16"],
+    [
+      "an empty list of prefixes", "ttl: 3\nprefixes: []\n",
+      "FILE:2:11: prefixes: there is none; expected at least one, like 10.99.0.0/16",
+    ],
     ["several documents", `${P}---\n${P}`, "FILE:2:1: a second document begins here; expected one alone"],
     ["a flow that does not end", "prefixes: [10.99.0.0/16\n", "FILE:2:1: a bracket or brace before here is not closed"],
     ["a tab", "device:\n\tname: x\n", "FILE:2:1: a tab that indents; write spaces"],
     ["a tag that nobody knows", "prefixes: !list [10.99.0.0/16]\n", "FILE:1:11: Unresolved tag"],
-    ["lines that carriage returns end", "ttl: 3\rprefixes: [10.99.0.0/16]\r\nlisen: :1\r", "FILE:3:1: unknown key \"lisen\"; did you mean listen?"],
+    [
+      "lines that carriage returns end", "ttl: 3\rprefixes: [10.99.0.0/16]\r\nlisen: :1\r",
+      "FILE:3:1: unknown key \"lisen\"; did you mean listen?",
+    ],
     ["a tag of nothing", `${P}device: !!map\n`, "FILE:2:9: Unresolved tag"],
-    ["lines behind a list, which are counted", "[a]\nlisten\n  more: x\n", "FILE:2:1: Unexpected scalar at node end", "FILE:3:7: Unexpected map-value-ind token in YAML stream", "FILE:3:9: Unexpected scalar token in YAML stream"],
+    [
+      "lines behind a list, which are counted", "[a]\nlisten\n  more: x\n", "FILE:2:1: Unexpected scalar at node end",
+      "FILE:3:7: Unexpected map-value-ind token in YAML stream", "FILE:3:9: Unexpected scalar token in YAML stream",
+    ],
     ["a key twice", `ttl: 3\n${P}ttl: 4\n`, "FILE:3:1: key \"ttl\" is given twice; first at 1:1"],
-    ["a key twice, within", `device: { mtu: 1400,\n  mtu: 1500 }\n${P}`, "FILE:2:3: key \"mtu\" is given twice; first at 1:11"],
+    [
+      "a key twice, within", `device: { mtu: 1400,\n  mtu: 1500 }\n${P}`,
+      "FILE:2:3: key \"mtu\" is given twice; first at 1:11",
+    ],
     ["a misspelt key", `${P}lisen: :1\n`, "FILE:2:1: unknown key \"lisen\"; did you mean listen?"],
     ["two letters swapped", `${P}device:\n  naem: x\n`, "FILE:3:3: unknown key \"naem\" in device; did you mean name?"],
-    ["a flag's spelling", `${P}source-route: drop\n`, "FILE:2:1: unknown key \"source-route\"; did you mean source_route?"],
+    [
+      "a flag's spelling", `${P}source-route: drop\n`,
+      "FILE:2:1: unknown key \"source-route\"; did you mean source_route?",
+    ],
     ["a key of a map at the top", `${P}mtu: 1500\n`, "FILE:2:1: unknown key \"mtu\"; did you mean the one in device?"],
-    ["a key of the top in a map", `${P}device: { listen: :1 }\n`, "FILE:2:11: unknown key \"listen\" in device; did you mean the one at the top of the file?"],
+    [
+      "a key of the top in a map", `${P}device: { listen: :1 }\n`,
+      "FILE:2:11: unknown key \"listen\" in device; did you mean the one at the top of the file?",
+    ],
     ["an unknown key", `${P}log: { colour: red }\n`, "FILE:2:8: unknown key \"colour\" in log; expected level, format"],
-    ["a key's first letters in a prefix", "prefixes:\n  - { prefix: 10.99.0.0/16, nane: x }\n", "FILE:2:29: unknown key \"nane\" in prefixes[0]; did you mean name?"],
-    ["an address that YAML takes for a key", "prefixes:\n  - fd00::\n", "FILE:2:5: unknown key \"fd00:\" in prefixes[0]; expected a prefix in quotes, since it ends with a colon"],
-    ["no value", `${P}device:\n`, "FILE:2:1: device is empty; expected a map of name, mode, mac, mtu, queues, routes, host_address"],
+    [
+      "a key's first letters in a prefix", "prefixes:\n  - { prefix: 10.99.0.0/16, nane: x }\n",
+      "FILE:2:29: unknown key \"nane\" in prefixes[0]; did you mean name?",
+    ],
+    [
+      "an address that YAML takes for a key", "prefixes:\n  - fd00::\n",
+      "FILE:2:5: unknown key \"fd00:\" in prefixes[0]; expected a prefix in quotes, since it ends with a colon",
+    ],
+    [
+      "no value", `${P}device:\n`,
+      "FILE:2:1: device is empty; expected a map of name, mode, mac, mtu, queues, routes, host_address",
+    ],
     ["text for a number", `${P}ttl: many\n`, "FILE:2:6: ttl is \"many\"; expected a whole number from 1 to 255"],
     ["a fraction", `${P}ttl: 1.5\n`, "FILE:2:6: ttl is 1.5; expected a whole number from 1 to 255"],
-    ["out of range", `${P}device: { mtu: 67 }\n`, "FILE:2:16: device.mtu is 67; expected a whole number from 68 to 65535"],
-    ["neither auto nor a number", `${P}device: { queues: all }\n`, "FILE:2:19: device.queues is \"all\"; expected auto, or a whole number from 1 to 256"],
-    ["a number for text", `${P}device: { name: 5 }\n`, "FILE:2:17: device.name is 5; expected 1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\""],
-    ["a device name that is too long", `${P}device: { name: a-name-of-16-byte }\n`, "FILE:2:17: device.name is \"a-name-of-16-byte\"; expected 1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\""],
+    [
+      "out of range", `${P}device: { mtu: 67 }\n`,
+      "FILE:2:16: device.mtu is 67; expected a whole number from 68 to 65535",
+    ],
+    [
+      "neither auto nor a number", `${P}device: { queues: all }\n`,
+      "FILE:2:19: device.queues is \"all\"; expected auto, or a whole number from 1 to 256",
+    ],
+    [
+      "a number for text", `${P}device: { name: 5 }\n`,
+      "FILE:2:17: device.name is 5; expected 1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\"",
+    ],
+    ["a device name that is too long", `${P}device: { name: a-name-of-16-byte }\n`, "FILE:2:17: device.name is "
+    + "\"a-name-of-16-byte\"; expected 1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\""],
     ["a choice", `${P}engine: rust\n`, "FILE:2:9: engine is \"rust\"; expected wasm or js"],
-    ["a list's item", `${P}answer: [echo, ping]\n`, "FILE:2:16: answer[1] is \"ping\"; expected echo, timestamp or unreachable"],
-    ["a word for a list", `${P}answer: echo\n`, "FILE:2:9: answer is \"echo\"; expected a list of echo, timestamp, unreachable, or an empty one, []"],
-    ["an endpoint", `${P}listen: 7664\n`, "FILE:2:9: listen is 7664; expected an address like 127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket, or a list of them"],
-    ["a port", `${P}listen: localhost:70000\n`, "FILE:2:9: listen is \"localhost:70000\"; expected an address like 127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket"],
+    [
+      "a list's item", `${P}answer: [echo, ping]\n`,
+      "FILE:2:16: answer[1] is \"ping\"; expected echo, timestamp or unreachable",
+    ],
+    [
+      "a word for a list", `${P}answer: echo\n`,
+      "FILE:2:9: answer is \"echo\"; expected a list of echo, timestamp, unreachable, or an empty one, []",
+    ],
+    ["an endpoint", `${P}listen: 7664\n`, "FILE:2:9: listen is 7664; expected an address like 127.0.0.1:7664, "
+    + "[::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket, or a list of them"],
+    ["a port", `${P}listen: localhost:70000\n`, "FILE:2:9: listen is \"localhost:70000\"; expected an address like "
+    + "127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket"],
     ["one endpoint of several", `${P}listen:\n  - :1\n  - unix:run/pongd.sock\n`,
-      "FILE:4:5: listen[1] is \"unix:run/pongd.sock\"; expected an address like 127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket"],
-    ["an endpoint twice", `${P}listen: ["[::1]:1", ":1", "[0::1]:1"]\n`, "FILE:2:27: listen address \"[0::1]:1\" is given twice; first at 2:10"],
-    ["no endpoint", `${P}listen: []\n`, "FILE:2:9: listen is a list; expected an address like 127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket, or a list of them"],
+      "FILE:4:5: listen[1] is \"unix:run/pongd.sock\"; expected an address like 127.0.0.1:7664, [::1]:7664, :7664 or "
+      + "unix:/run/pongd.sock, in quotes if it begins with a bracket"],
+    [
+      "an endpoint twice", `${P}listen: ["[::1]:1", ":1", "[0::1]:1"]\n`,
+      "FILE:2:27: listen address \"[0::1]:1\" is given twice; first at 2:10",
+    ],
+    ["no endpoint", `${P}listen: []\n`, "FILE:2:9: listen is a list; expected an address like 127.0.0.1:7664, "
+    + "[::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket, or a list of them"],
     ["yes", `${P}device: { routes: yes }\n`, "FILE:2:19: device.routes is \"yes\"; expected true or false"],
-    ["a limit without a rate", `${P}rate_limit: { burst: 5 }\n`, "FILE:2:13: rate_limit.rate is missing; expected replies a second, above 0 and up to 1000000000"],
-    ["a rate of nothing", `${P}rate_limit: { rate: 0 }\n`, "FILE:2:21: rate_limit.rate is 0; expected replies a second, above 0 and up to 1000000000"],
-    ["a burst below one", `${P}source_rate_limit: { rate: 5, burst: 0.5 }\n`, "FILE:2:38: source_rate_limit.burst is 0.5; expected replies at once, from 1 to 1000000000"],
-    ["a limit that is a number", `${P}rate_limit: 5\n`, "FILE:2:13: rate_limit is 5; expected none, or a map like { rate: 1000, burst: 100 }"],
-    ["an unreachable mode", `${P}unreachable: { udp: loud }\n`, "FILE:2:21: unreachable.udp is \"loud\"; expected on, silent or off"],
-    ["a name that is too long", `prefixes:\n  - { prefix: 10.99.0.0/16, name: ${"n".repeat(65)} }\n`, `FILE:2:35: prefixes[0].name is "${"n".repeat(39)}…; expected 1 to 64 printable characters, in quotes if they look like a number`],
-    ["a prefix without one", "prefixes:\n  - { name: x }\n", "FILE:2:5: prefixes[0].prefix is missing; expected a prefix like 10.99.0.0/16 or 2001:db8::/64, in quotes if it ends with a colon"],
+    [
+      "a limit without a rate", `${P}rate_limit: { burst: 5 }\n`,
+      "FILE:2:13: rate_limit.rate is missing; expected replies a second, above 0 and up to 1000000000",
+    ],
+    [
+      "a rate of nothing", `${P}rate_limit: { rate: 0 }\n`,
+      "FILE:2:21: rate_limit.rate is 0; expected replies a second, above 0 and up to 1000000000",
+    ],
+    [
+      "a burst below one", `${P}source_rate_limit: { rate: 5, burst: 0.5 }\n`,
+      "FILE:2:38: source_rate_limit.burst is 0.5; expected replies at once, from 1 to 1000000000",
+    ],
+    [
+      "a limit that is a number", `${P}rate_limit: 5\n`,
+      "FILE:2:13: rate_limit is 5; expected none, or a map like { rate: 1000, burst: 100 }",
+    ],
+    [
+      "an unreachable mode", `${P}unreachable: { udp: loud }\n`,
+      "FILE:2:21: unreachable.udp is \"loud\"; expected on, silent or off",
+    ],
+    [
+      "a name that is too long", `prefixes:\n  - { prefix: 10.99.0.0/16, name: ${"n".repeat(65)} }\n`,
+      `FILE:2:35: prefixes[0].name is "${"n".repeat(39)}…; expected 1 to 64 printable characters, in quotes if they `
+      + "look like a number",
+    ],
+    ["a prefix without one", "prefixes:\n  - { name: x }\n", "FILE:2:5: prefixes[0].prefix is missing; expected a "
+    + "prefix like 10.99.0.0/16 or 2001:db8::/64, in quotes if it ends with a colon"],
     ["a prefix that is a number", "prefixes:\n  - 10\n",
-      "FILE:2:5: prefixes[0] is 10; expected a prefix like 10.99.0.0/16 or 2001:db8::/64, in quotes if it ends with a colon, or a map like { prefix: 10.99.0.0/16, name: lab }"],
-    ["host bits", "prefixes:\n  - 10.99.0.1/16\n", "FILE:2:5: prefix \"10.99.0.1/16\" has bits set beyond its length; did you mean 10.99.0.0/16?"],
-    ["host bits in a map", "prefixes:\n  - name: lab\n    prefix: 10.99.0.1/16\n", "FILE:3:13: prefix \"10.99.0.1/16\" has bits set beyond its length; did you mean 10.99.0.0/16?"],
-    ["a range that is no host's", "prefixes: [127.0.0.0/8]\n", "FILE:1:12: prefix \"127.0.0.0/8\" has addresses of 127.0.0.0/8, where no address is a host's; choose another prefix"],
-    ["no prefix at all", "prefixes: [\"\"]\n", "FILE:1:12: \"\" is not a prefix; write it like 10.99.0.0/16 or 2001:db8::/64"],
-    ["a prefix twice", "prefixes:\n  - 10.99.0.0/16\n  - 10.98.0.0/16\n  - { prefix: 10.99.0.0/16 }\n", "FILE:4:15: prefix 10.99.0.0/16 is given twice; first at 2:5"],
-    ["an exception twice", `${P}except: [10.99.1.1, 10.99.1.1/32]\n`, "FILE:2:21: exception 10.99.1.1/32 is given twice; first at 2:10"],
-    ["an exception that is a prefix", `${P}except: [10.99.0.0/16]\n`, "FILE:2:10: 10.99.0.0/16 is given as a prefix and as an exception; first at 1:12"],
-    ["an exception outside", `${P}except: [10.98.0.0/24]\n`, "FILE:2:10: exception 10.98.0.0/24 lies in none of the prefixes"],
-    ["a MAC policy without MAC addresses", `${P}device: { mac: shared }\n`, "FILE:2:16: a TUN device has no MAC addresses: leave device.mac out, or write mode: tap"],
-    ["an MTU that IPv6 does not take", "prefixes: [fd00::/64]\ndevice: { mtu: 1279 }\n", "FILE:2:16: MTU 1279: IPv6 prefixes need at least 1280; raise device.mtu, or give IPv4 prefixes alone"],
-    ["an MTU that TAP does not take", `${P}device: { mode: tap, mtu: 65522 }\n`, "FILE:2:27: device.mtu 65522: a TAP device takes 68 to 65521"],
-    ["a host address", `${P}device: { host_address: 127.0.0.1 }\n`, "FILE:2:25: host address 127.0.0.1 lies in 127.0.0.0/8, where no address is a host's; choose another one"],
-    ["errors by the js engine", `${P}engine: js\nunreachable: silent\n`, "FILE:3:14: the js engine sends no ICMP errors: leave unreachable out, or engine: js"],
-    ["errors by the js engine, about UDP", `${P}engine: js\nunreachable:\n  other: off\n  udp: on\n`, "FILE:5:8: the js engine sends no ICMP errors: leave unreachable out, or engine: js"],
-    ["errors by the js engine, of a prefix", "engine: js\nprefixes: [{ prefix: 10.99.0.0/16, answer: [unreachable] }]\n", "FILE:2:44: the js engine sends no ICMP errors: leave prefixes[0].answer out, or engine: js"],
-    ["source routes by the js engine", `${P}engine: js\nsource_route: reverse\n`, "FILE:3:15: the js engine drops IP options: leave source_route out, or engine: js"],
-    ["reassembly by the js engine", `${P}engine: js\nreassembly: 1\n`, "FILE:3:13: the js engine does not reassemble: leave reassembly out, or engine: js"],
+      "FILE:2:5: prefixes[0] is 10; expected a prefix like 10.99.0.0/16 or 2001:db8::/64, in quotes if it ends with a "
+      + "colon, or a map like { prefix: 10.99.0.0/16, name: lab }"],
+    [
+      "host bits", "prefixes:\n  - 10.99.0.1/16\n",
+      "FILE:2:5: prefix \"10.99.0.1/16\" has bits set beyond its length; did you mean 10.99.0.0/16?",
+    ],
+    [
+      "host bits in a map", "prefixes:\n  - name: lab\n    prefix: 10.99.0.1/16\n",
+      "FILE:3:13: prefix \"10.99.0.1/16\" has bits set beyond its length; did you mean 10.99.0.0/16?",
+    ],
+    ["a range that is no host's", "prefixes: [127.0.0.0/8]\n", "FILE:1:12: prefix \"127.0.0.0/8\" has addresses of "
+    + "127.0.0.0/8, where no address is a host's; choose another prefix"],
+    [
+      "no prefix at all", "prefixes: [\"\"]\n",
+      "FILE:1:12: \"\" is not a prefix; write it like 10.99.0.0/16 or 2001:db8::/64",
+    ],
+    [
+      "a prefix twice", "prefixes:\n  - 10.99.0.0/16\n  - 10.98.0.0/16\n  - { prefix: 10.99.0.0/16 }\n",
+      "FILE:4:15: prefix 10.99.0.0/16 is given twice; first at 2:5",
+    ],
+    [
+      "an exception twice", `${P}except: [10.99.1.1, 10.99.1.1/32]\n`,
+      "FILE:2:21: exception 10.99.1.1/32 is given twice; first at 2:10",
+    ],
+    [
+      "an exception that is a prefix", `${P}except: [10.99.0.0/16]\n`,
+      "FILE:2:10: 10.99.0.0/16 is given as a prefix and as an exception; first at 1:12",
+    ],
+    [
+      "an exception outside", `${P}except: [10.98.0.0/24]\n`,
+      "FILE:2:10: exception 10.98.0.0/24 lies in none of the prefixes",
+    ],
+    [
+      "a MAC policy without MAC addresses", `${P}device: { mac: shared }\n`,
+      "FILE:2:16: a TUN device has no MAC addresses: leave device.mac out, or write mode: tap",
+    ],
+    [
+      "an MTU that IPv6 does not take", "prefixes: [fd00::/64]\ndevice: { mtu: 1279 }\n",
+      "FILE:2:16: MTU 1279: IPv6 prefixes need at least 1280; raise device.mtu, or give IPv4 prefixes alone",
+    ],
+    [
+      "an MTU that TAP does not take", `${P}device: { mode: tap, mtu: 65522 }\n`,
+      "FILE:2:27: device.mtu 65522: a TAP device takes 68 to 65521",
+    ],
+    [
+      "a host address", `${P}device: { host_address: 127.0.0.1 }\n`,
+      "FILE:2:25: host address 127.0.0.1 lies in 127.0.0.0/8, where no address is a host's; choose another one",
+    ],
+    [
+      "errors by the js engine", `${P}engine: js\nunreachable: silent\n`,
+      "FILE:3:14: the js engine sends no ICMP errors: leave unreachable out, or engine: js",
+    ],
+    [
+      "errors by the js engine, about UDP", `${P}engine: js\nunreachable:\n  other: off\n  udp: on\n`,
+      "FILE:5:8: the js engine sends no ICMP errors: leave unreachable out, or engine: js",
+    ],
+    [
+      "errors by the js engine, of a prefix",
+      "engine: js\nprefixes: [{ prefix: 10.99.0.0/16, answer: [unreachable] }]\n",
+      "FILE:2:44: the js engine sends no ICMP errors: leave prefixes[0].answer out, or engine: js",
+    ],
+    [
+      "source routes by the js engine", `${P}engine: js\nsource_route: reverse\n`,
+      "FILE:3:15: the js engine drops IP options: leave source_route out, or engine: js",
+    ],
+    [
+      "reassembly by the js engine", `${P}engine: js\nreassembly: 1\n`,
+      "FILE:3:13: the js engine does not reassemble: leave reassembly out, or engine: js",
+    ],
     ["all at once, in order", "ttl: 0\nprefixes:\n  - 10.99.0.1/16\n  - { prefix: 10.98.0.0/16, ttl: 0 }\nlisen: :1\n",
       "FILE:1:6: ttl is 0; expected a whole number from 1 to 255",
       "FILE:3:5: prefix \"10.99.0.1/16\" has bits set beyond its length; did you mean 10.99.0.0/16?",
       "FILE:4:34: prefixes[1].ttl is 0; expected a whole number from 1 to 255",
       "FILE:5:1: unknown key \"lisen\"; did you mean listen?"],
-    ["a billion laughs", `a: &a [x]\n${Array.from({ length: 9 }, (_, i) => `${"bcdefghij"[i]}: &${"bcdefghij"[i]} [${Array(9).fill(`*${"abcdefghi"[i]}`).join(", ")}]\n`).join("")}`,
-      "FILE:2:8: aliases stand for more than 100 values"],
-    ["an address in brackets without quotes", `${P}listen: [::1]:7664\n`, "FILE:2:14: text behind a list; put the whole value in quotes, like \"[::1]:7664\""],
-    ["an address with a zone without quotes", `${P}listen: [fe80::1%eth0]:7664 # here\n`, "FILE:2:23: text behind a list; put the whole value in quotes, like \"[::1]:7664\""],
-    ["an address in brackets without quotes, within", "prefixes:\n  - { prefix: [::1]:7664 }\n", "FILE:2:20: text behind a list; put the whole value in quotes, like \"[::1]:7664\""],
-    ["a zone in brackets, which is a list", `${P}listen: [fe80::1%eth0]\n`, "FILE:2:10: listen[0] is \"fe80::1%eth0\"; expected an address like 127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket"],
-    ["a prefix with a zone", "prefixes: [fd00::%eth0/64]\n", "FILE:1:12: \"fd00::%eth0/64\" has a zone; write it without %eth0"],
-    ["no space behind a colon, at the end", `${P}ttl:7\n`, "FILE:2:1: a space is missing behind the colon; write it like ttl: 7"],
-    ["no space behind a colon, at the beginning", `ttl:7\n${P}`, "FILE:1:1: a space is missing behind the colon; write it like ttl: 7"],
-    ["no space behind a colon, alone", "ttl:7\n", "FILE:1:1: the file is text; a space is missing behind the colon; write it like ttl: 7"],
-    ["no space behind a colon, in a map", `${P}device:\n  name:x\n`, "FILE:3:3: device is text; a space is missing behind the colon; write it like ttl: 7"],
-    ["no space behind a colon, in braces", `${P}device: { name:x }\n`, "FILE:2:11: unknown key \"name:x\" in device; a space is missing behind the colon; write it like ttl: 7"],
-    ["no space behind a colon, but one that is none", `${P}ttl:\u00a07\n`, "FILE:2:1: a space is missing behind the colon; write it like ttl: 7"],
-    ["no space behind a hyphen", "prefixes:\n-10.99.0.0/16\n", "FILE:2:1: a space is missing behind the hyphen; write it like - 10.99.0.0/16"],
-    ["no colon", `${P}ttl = 7\n`, "FILE:2:1: neither a key nor a part of the value before it; write it like key: value"],
-    ["a colon in a value", "prefixes:\n  - prefix: 10.99.0.0/16\n    comment: lab: dark\n", "FILE:3:14: a value with a colon and a space in it; put it in quotes"],
-    ["no comma", `${P}log: { level: info format: text }\n`, "FILE:2:15: keys in braces without a comma between them; write it like { a: 1, b: 2 }"],
-    ["keys that are indented further", `${P}ttl: 7\n mtu: 3\n`, "FILE:2:6: a value with keys below it that are indented further; indent them like the line before them"],
-    ["a character of YAML's own", `${P}engine: @js\n`, "FILE:2:9: a value that begins with a character of YAML's own; put it in quotes"],
-    ["text behind quotes", `${P}device: { name: "x" y }\n`, "FILE:2:21: text behind a value that had ended; put the whole value in quotes"],
-    ["a number beyond 2^53", `${P}spin: 9007199254740993\n`, "FILE:2:7: spin is 9007199254740993; expected a whole number from 0 to 1000000"],
-    ["a number beyond any", `${P}rate_limit: { rate: 1e999 }\n`, "FILE:2:21: rate_limit.rate is 1e999; expected replies a second, above 0 and up to 1000000000"],
-    ["a number in hexadecimal digits", `${P}ttl: 0x400\n`, "FILE:2:6: ttl is 0x400; expected a whole number from 1 to 255"],
-    ["an invisible character in a key", `${P}tt\u200bl: 7\n`, "FILE:2:1: unknown key \"tt\\u200bl\"; did you mean ttl? (leave out \\u200b, which cannot be seen)"],
-    ["an invisible character in a value", `${P}ttl: 7\u00a0\n`, "FILE:2:6: ttl is \"7\\u00a0\"; expected a whole number from 1 to 255 (leave out \\u00a0, which cannot be seen)"],
-    ["an alias of nothing", "prefixes: [*p]\n", "FILE:1:12: Unresolved alias (the anchor must be set before the alias)"],
+    ["a billion laughs", `a: &a [x]\n${Array.from(
+      { length: 9 },
+      (_, i) => `${"bcdefghij"[i]}: &${"bcdefghij"[i]} [${Array(9).fill(`*${"abcdefghi"[i]}`).join(", ")}]\n`,
+    ).join("")}`,
+    "FILE:2:8: aliases stand for more than 100 values"],
+    [
+      "an address in brackets without quotes", `${P}listen: [::1]:7664\n`,
+      "FILE:2:14: text behind a list; put the whole value in quotes, like \"[::1]:7664\"",
+    ],
+    [
+      "an address with a zone without quotes", `${P}listen: [fe80::1%eth0]:7664 # here\n`,
+      "FILE:2:23: text behind a list; put the whole value in quotes, like \"[::1]:7664\"",
+    ],
+    [
+      "an address in brackets without quotes, within", "prefixes:\n  - { prefix: [::1]:7664 }\n",
+      "FILE:2:20: text behind a list; put the whole value in quotes, like \"[::1]:7664\"",
+    ],
+    [
+      "a zone in brackets, which is a list", `${P}listen: [fe80::1%eth0]\n`,
+      "FILE:2:10: listen[0] is \"fe80::1%eth0\"; expected an address like 127.0.0.1:7664, [::1]:7664, :7664 or "
+      + "unix:/run/pongd.sock, in quotes if it begins with a bracket",
+    ],
+    [
+      "a prefix with a zone", "prefixes: [fd00::%eth0/64]\n",
+      "FILE:1:12: \"fd00::%eth0/64\" has a zone; write it without %eth0",
+    ],
+    [
+      "no space behind a colon, at the end", `${P}ttl:7\n`,
+      "FILE:2:1: a space is missing behind the colon; write it like ttl: 7",
+    ],
+    [
+      "no space behind a colon, at the beginning", `ttl:7\n${P}`,
+      "FILE:1:1: a space is missing behind the colon; write it like ttl: 7",
+    ],
+    [
+      "no space behind a colon, alone", "ttl:7\n",
+      "FILE:1:1: the file is text; a space is missing behind the colon; write it like ttl: 7",
+    ],
+    [
+      "no space behind a colon, in a map", `${P}device:\n  name:x\n`,
+      "FILE:3:3: device is text; a space is missing behind the colon; write it like ttl: 7",
+    ],
+    [
+      "no space behind a colon, in braces", `${P}device: { name:x }\n`,
+      "FILE:2:11: unknown key \"name:x\" in device; a space is missing behind the colon; write it like ttl: 7",
+    ],
+    [
+      "no space behind a colon, but one that is none", `${P}ttl:\u00a07\n`,
+      "FILE:2:1: a space is missing behind the colon; write it like ttl: 7",
+    ],
+    [
+      "no space behind a hyphen", "prefixes:\n-10.99.0.0/16\n",
+      "FILE:2:1: a space is missing behind the hyphen; write it like - 10.99.0.0/16",
+    ],
+    [
+      "no colon", `${P}ttl = 7\n`,
+      "FILE:2:1: neither a key nor a part of the value before it; write it like key: value",
+    ],
+    [
+      "a colon in a value", "prefixes:\n  - prefix: 10.99.0.0/16\n    comment: lab: dark\n",
+      "FILE:3:14: a value with a colon and a space in it; put it in quotes",
+    ],
+    [
+      "no comma", `${P}log: { level: info format: text }\n`,
+      "FILE:2:15: keys in braces without a comma between them; write it like { a: 1, b: 2 }",
+    ],
+    [
+      "keys that are indented further", `${P}ttl: 7\n mtu: 3\n`,
+      "FILE:2:6: a value with keys below it that are indented further; indent them like the line before them",
+    ],
+    [
+      "a character of YAML's own", `${P}engine: @js\n`,
+      "FILE:2:9: a value that begins with a character of YAML's own; put it in quotes",
+    ],
+    [
+      "text behind quotes", `${P}device: { name: "x" y }\n`,
+      "FILE:2:21: text behind a value that had ended; put the whole value in quotes",
+    ],
+    [
+      "a number beyond 2^53", `${P}spin: 9007199254740993\n`,
+      "FILE:2:7: spin is 9007199254740993; expected a whole number from 0 to 1000000",
+    ],
+    [
+      "a number beyond any", `${P}rate_limit: { rate: 1e999 }\n`,
+      "FILE:2:21: rate_limit.rate is 1e999; expected replies a second, above 0 and up to 1000000000",
+    ],
+    [
+      "a number in hexadecimal digits", `${P}ttl: 0x400\n`,
+      "FILE:2:6: ttl is 0x400; expected a whole number from 1 to 255",
+    ],
+    [
+      "an invisible character in a key", `${P}tt\u200bl: 7\n`,
+      "FILE:2:1: unknown key \"tt\\u200bl\"; did you mean ttl? (leave out \\u200b, which cannot be seen)",
+    ],
+    [
+      "an invisible character in a value", `${P}ttl: 7\u00a0\n`,
+      "FILE:2:6: ttl is \"7\\u00a0\"; expected a whole number from 1 to 255 (leave out \\u00a0, which cannot be seen)",
+    ],
+    [
+      "an alias of nothing", "prefixes: [*p]\n",
+      "FILE:1:12: Unresolved alias (the anchor must be set before the alias)",
+    ],
   ] as const) {
     test(what, () => {
       assert.deepEqual(refusal(text), { lines, status: EXIT.CONFIG });
@@ -135,15 +332,22 @@ describe("a file that is wrong: every error with its line and column, and what w
   });
 
   test("not UTF-8: where", () => {
-    assert.deepEqual(refusal(Buffer.from("ttl: 3\n# \xe9\n", "latin1")), { lines: ["FILE:2:3: not UTF-8; expected a text file in that encoding"], status: EXIT.CONFIG });
+    assert.deepEqual(
+      refusal(Buffer.from("ttl: 3\n# \xe9\n", "latin1")),
+      { lines: ["FILE:2:3: not UTF-8; expected a text file in that encoding"], status: EXIT.CONFIG },
+    );
   });
 
   test("control characters stay in their line", () => {
-    assert.deepEqual(refusal("prefixes: [\"10.99\\n.0.0/16\"]\n")?.lines, ["FILE:1:12: \"10.99\\n.0.0/16\" is not a prefix; write it like 10.99.0.0/16 or 2001:db8::/64 (leave out \\n, which cannot be seen)"]);
+    assert.deepEqual(refusal("prefixes: [\"10.99\\n.0.0/16\"]\n")?.lines, ["FILE:1:12: \"10.99\\n.0.0/16\" is not a "
+      + "prefix; write it like 10.99.0.0/16 or 2001:db8::/64 (leave out \\n, which cannot be seen)"]);
   });
 
   test("larger than any configuration", () => {
-    assert.deepEqual(refusal(Buffer.alloc((64 << 20) + 1, "#")), { lines: ["FILE: larger than 64 MiB, which no configuration is"], status: EXIT.CONFIG });
+    assert.deepEqual(
+      refusal(Buffer.alloc((64 << 20) + 1, "#")),
+      { lines: ["FILE: larger than 64 MiB, which no configuration is"], status: EXIT.CONFIG },
+    );
   });
 });
 
@@ -155,75 +359,142 @@ describe("what a file says", () => {
     assert.deepEqual({ ...DEFAULT_ANSWERS, limit: undefined }, answers);
     assert.deepEqual({ ...DEFAULT_POLICY, sourceLimit: undefined }, options.serving.policy);
     assert.deepEqual(options.hostAddresses.map(({ text }) => text), ["10.99.0.1"]);
-    assert.deepEqual([options.mtu, options.link, options.reassembly, options.dropPrivileges, options.listen], [undefined, undefined, 64, false, [{ host: "127.0.0.1", port: 7664 }]]);
+    assert.deepEqual(
+      [options.mtu, options.link, options.reassembly, options.dropPrivileges, options.listen],
+      [undefined, undefined, 64, false, [{ host: "127.0.0.1", port: 7664 }]],
+    );
   });
 
   test("a prefix has what it says, and else what is for all", () => {
-    const { options } = read("answer: [echo]\nttl: 9\nunreachable: { other: off }\nrate_limit: { rate: 7.5 }\nprefixes:\n  - 10.0.0.0/24\n"
-      + "  - { prefix: 10.0.1.0/24, name: lab, answer: [unreachable, timestamp], ttl: 8, rate_limit: { rate: 0.5 }, comment: x }\n  - { prefix: 10.0.2.0/24, rate_limit: none, answer: [] }\n");
+    const { options } = read("answer: [echo]\nttl: 9\nunreachable: { other: off }\nrate_limit: { rate: 7.5 "
+      + "}\nprefixes:\n  - 10.0.0.0/24\n"
+      + "  - { prefix: 10.0.1.0/24, name: lab, answer: [unreachable, timestamp], ttl: 8, rate_limit: { rate: 0.5 }, "
+      + "comment: x }\n  - { prefix: 10.0.2.0/24, rate_limit: none, answer: [] }\n");
     assert.deepEqual(options.serving.prefixes.map(({ text, name, answers }) => ({ text, name, ...answers })), [
-      { text: "10.0.0.0/24", name: undefined, ttl: 9, echo: true, timestamp: false, errors: false, unreachable: { udp: Unreachable.silent, other: Unreachable.off }, limit: { rate: 7.5, burst: 7.5 } },
-      { text: "10.0.1.0/24", name: "lab", ttl: 8, echo: false, timestamp: true, errors: true, unreachable: { udp: Unreachable.on, other: Unreachable.off }, limit: { rate: 0.5, burst: 1 } },
-      { text: "10.0.2.0/24", name: undefined, ttl: 9, echo: false, timestamp: false, errors: false, unreachable: { udp: Unreachable.silent, other: Unreachable.off }, limit: undefined },
+      {
+        text: "10.0.0.0/24", name: undefined, ttl: 9, echo: true, timestamp: false, errors: false,
+        unreachable: { udp: Unreachable.silent, other: Unreachable.off }, limit: { rate: 7.5, burst: 7.5 },
+      },
+      {
+        text: "10.0.1.0/24", name: "lab", ttl: 8, echo: false, timestamp: true, errors: true,
+        unreachable: { udp: Unreachable.on, other: Unreachable.off }, limit: { rate: 0.5, burst: 1 },
+      },
+      {
+        text: "10.0.2.0/24", name: undefined, ttl: 9, echo: false, timestamp: false, errors: false,
+        unreachable: { udp: Unreachable.silent, other: Unreachable.off }, limit: undefined,
+      },
     ]);
   });
 
   test("--ignore-echo takes echo out of what is answered by default, and out of nothing else", () => {
-    const { options } = read("answer: [echo, timestamp]\nprefixes: [10.0.0.0/24, { prefix: 10.0.1.0/24, answer: [echo] }]\n", ["--ignore-echo"]);
-    assert.deepEqual(options.serving.prefixes.map(({ answers: { echo, timestamp } }) => [echo, timestamp]), [[false, true], [true, false]]);
+    const { options } = read(
+      "answer: [echo, timestamp]\nprefixes: [10.0.0.0/24, { prefix: 10.0.1.0/24, answer: [echo] }]\n",
+      ["--ignore-echo"],
+    );
+    assert.deepEqual(
+      options.serving.prefixes.map(({ answers: { echo, timestamp } }) => [echo, timestamp]),
+      [[false, true], [true, false]],
+    );
   });
 
   test("with the js engine, what it cannot do is off", () => {
     const { options } = read(`${P}engine: js\n`);
     const [{ answers }] = options.serving.prefixes;
-    assert.deepEqual([answers.errors, answers.unreachable, options.reassembly], [false, { udp: Unreachable.off, other: Unreachable.off }, 0]);
+    assert.deepEqual(
+      [answers.errors, answers.unreachable, options.reassembly],
+      [false, { udp: Unreachable.off, other: Unreachable.off }, 0],
+    );
   });
 
   test("source routes and limits of a source", () => {
-    assert.deepEqual(read(`${P}source_route: reverse\nsource_rate_limit: { rate: 50, burst: 100 }\n`).options.serving.policy, { sourceRoute: SourceRoute.reverse, sourceLimit: { rate: 50, burst: 100 } });
+    assert.deepEqual(
+      read(`${P}source_route: reverse\nsource_rate_limit: { rate: 50, burst: 100 }\n`).options.serving.policy,
+      { sourceRoute: SourceRoute.reverse, sourceLimit: { rate: 50, burst: 100 } },
+    );
   });
 
   test("what needs a new start is told from what a reload changes", () => {
     const before = read(P).values;
-    const after = read("device: { name: pong1, queues: auto }\nlog: { level: debug, format: json }\nlisten: [\":1\", unix:/a]\nttl: 5\nprefixes: [10.0.0.0/8]\n").values;
+    const after = read("device: { name: pong1, queues: auto }\nlog: { level: debug, format: json }\nlisten: [\":1\", "
+      + "unix:/a]\nttl: 5\nprefixes: [10.0.0.0/8]\n").values;
     assert.deepEqual(needsRestart(before, after), [
       "device.name stays pong0 until pongd is started again, when it will be pong1",
       "device.queues stays 1 until pongd is started again, when it will be auto",
       "listen stays 127.0.0.1:7664 until pongd is started again, when it will be :1, unix:/a",
       "log.format stays text until pongd is started again, when it will be json",
     ]);
-    assert.deepEqual(needsRestart(before, read("ttl: 5\nunreachable: silent\nlog: { level: debug }\nprefixes: [10.0.0.0/8]\nexcept: [10.1.0.0/16]\n").values), []);
+    assert.deepEqual(needsRestart(before, read(
+      "ttl: 5\nunreachable: silent\nlog: { level: debug }\nprefixes: [10.0.0.0/8]\nexcept: [10.1.0.0/16]\n",
+    ).values), []);
   });
 });
 
-/** For each option, by its attribute: what a flag, a variable and the file say, each something else, and the values of the key. */
-const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; values: readonly [flag: unknown, variable: unknown, file: unknown] }> = {
+/**
+ * For each option, by its attribute: what a flag, a variable and the file say, each something else, and the values of
+ * the key.
+ */
+const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; values: readonly [
+  flag: unknown, variable: unknown, file: unknown,
+]; }> = {
   device: { flag: ["--device", "f0"], variable: "e0", file: "device: { name: c0 }", values: ["f0", "e0", "c0"] },
   mode: { flag: ["--mode", "tun"], variable: "tap", file: "device: { mode: tap }", values: ["tun", "tap", "tap"] },
-  mac: { flag: ["--mode", "tap", "--mac", "shared"], variable: "per-address", file: "device: { mode: tap, mac: per-address }", values: ["shared", "per-address", "per-address"] },
+  mac: {
+    flag: ["--mode", "tap", "--mac", "shared"], variable: "per-address",
+    file: "device: { mode: tap, mac: per-address }", values: ["shared", "per-address", "per-address"],
+  },
   mtu: { flag: ["--mtu", "auto"], variable: "1401", file: "device: { mtu: 1402 }", values: ["auto", 1401, 1402] },
   queues: { flag: ["--queues", "auto"], variable: "2", file: "device: { queues: 3 }", values: ["auto", 2, 3] },
   routes: { flag: ["--no-routes"], variable: "0", file: "device: { routes: false }", values: [false, true, false] },
-  hostAddress: { flag: ["--host-address", "10.99.0.5"], variable: "none", file: "device: { host_address: 10.99.0.7 }", values: [["10.99.0.5"], ["none"], ["10.99.0.7"]] },
-  except: { flag: ["--except", "10.99.1.0/24", "--except", "10.99.2.0/24"], variable: "10.99.3.0/24, 10.99.4.0/24 10.99.5.0/24", file: "except: [10.99.6.0/24]",
-    values: [["10.99.1.0/24", "10.99.2.0/24"], ["10.99.3.0/24", "10.99.4.0/24", "10.99.5.0/24"], ["10.99.6.0/24"]] },
+  hostAddress: {
+    flag: ["--host-address", "10.99.0.5"], variable: "none", file: "device: { host_address: 10.99.0.7 }",
+    values: [["10.99.0.5"], ["none"], ["10.99.0.7"]],
+  },
+  except: { flag: [
+    "--except", "10.99.1.0/24", "--except", "10.99.2.0/24",
+  ], variable: "10.99.3.0/24, 10.99.4.0/24 10.99.5.0/24", file: "except: [10.99.6.0/24]",
+  values: [["10.99.1.0/24", "10.99.2.0/24"], ["10.99.3.0/24", "10.99.4.0/24", "10.99.5.0/24"], ["10.99.6.0/24"]] },
   engine: { flag: ["--engine", "wasm"], variable: "js", file: "engine: js", values: ["wasm", "js", "js"] },
   io: { flag: ["--io", "auto"], variable: "uring", file: "io: readwrite", values: ["auto", "uring", "readwrite"] },
   spin: { flag: ["--spin", "0"], variable: "1", file: "spin: 2", values: [0, 1, 2] },
   reassembly: { flag: ["--reassembly", "64"], variable: "1", file: "reassembly: 2", values: [64, 1, 2] },
-  listen: { flag: ["--listen", ":1", "--listen", "unix:/f"], variable: "[::1]:2, unix:/e [fe80::1%lo]:2", file: "listen: localhost:3",
-    values: [[":1", "unix:/f"], ["[::1]:2", "unix:/e", "[fe80::1%lo]:2"], ["localhost:3"]] },
-  webConfig: { flag: ["--web-config", "f.yml"], variable: "e.yml", file: "web_config: c.yml", values: ["f.yml", "e.yml", "c.yml"] },
+  listen: { flag: [
+    "--listen", ":1", "--listen", "unix:/f",
+  ], variable: "[::1]:2, unix:/e [fe80::1%lo]:2", file: "listen: localhost:3",
+  values: [[":1", "unix:/f"], ["[::1]:2", "unix:/e", "[fe80::1%lo]:2"], ["localhost:3"]] },
+  webConfig: {
+    flag: ["--web-config", "f.yml"], variable: "e.yml", file: "web_config: c.yml", values: ["f.yml", "e.yml", "c.yml"],
+  },
   maxRequests: { flag: ["--max-requests", "0"], variable: "1", file: "max_requests: 2", values: [0, 1, 2] },
-  logLevel: { flag: ["--log-level", "info"], variable: "warn", file: "log: { level: debug }", values: ["info", "warn", "debug"] },
-  logFormat: { flag: ["--log-format", "text"], variable: "json", file: "log: { format: json }", values: ["text", "json", "json"] },
-  dropPrivileges: { flag: ["--drop-privileges"], variable: "no", file: "privileges: drop", values: ["drop", "keep", "drop"] },
+  logLevel: {
+    flag: ["--log-level", "info"], variable: "warn", file: "log: { level: debug }", values: ["info", "warn", "debug"],
+  },
+  logFormat: {
+    flag: ["--log-format", "text"], variable: "json", file: "log: { format: json }", values: ["text", "json", "json"],
+  },
+  dropPrivileges: {
+    flag: ["--drop-privileges"], variable: "no", file: "privileges: drop", values: ["drop", "keep", "drop"],
+  },
   ttl: { flag: ["--ttl", "64"], variable: "1", file: "ttl: 2", values: [64, 1, 2] },
-  ignoreEcho: { flag: ["--ignore-echo"], variable: "false", file: "answer: [echo, timestamp]", values: [["timestamp"], ["echo", "timestamp"], ["echo", "timestamp"]] },
-  unreachable: { flag: ["--unreachable", "udp=on"], variable: "udp=silent,other=off", file: "unreachable: { udp: off }", values: ["on", "silent", "off"] },
-  sourceRoute: { flag: ["--source-route", "drop"], variable: "reverse", file: "source_route: reverse", values: ["drop", "reverse", "reverse"] },
-  rateLimit: { flag: ["--rate-limit", "none"], variable: "1000", file: "rate_limit: { rate: 5, burst: 6 }", values: ["none", { rate: 1000, burst: undefined }, { rate: 5, burst: 6 }] },
-  sourceRateLimit: { flag: ["--source-rate-limit", "2.5/3"], variable: "none", file: "source_rate_limit: { rate: 5 }", values: [{ rate: 2.5, burst: 3 }, "none", { rate: 5 }] },
+  ignoreEcho: {
+    flag: ["--ignore-echo"], variable: "false", file: "answer: [echo, timestamp]",
+    values: [["timestamp"], ["echo", "timestamp"], ["echo", "timestamp"]],
+  },
+  unreachable: {
+    flag: ["--unreachable", "udp=on"], variable: "udp=silent,other=off", file: "unreachable: { udp: off }",
+    values: ["on", "silent", "off"],
+  },
+  sourceRoute: {
+    flag: ["--source-route", "drop"], variable: "reverse", file: "source_route: reverse",
+    values: ["drop", "reverse", "reverse"],
+  },
+  rateLimit: {
+    flag: ["--rate-limit", "none"], variable: "1000", file: "rate_limit: { rate: 5, burst: 6 }",
+    values: ["none", { rate: 1000, burst: undefined }, { rate: 5, burst: 6 }],
+  },
+  sourceRateLimit: {
+    flag: ["--source-rate-limit", "2.5/3"], variable: "none", file: "source_rate_limit: { rate: 5 }",
+    values: [{ rate: 2.5, burst: 3 }, "none", { rate: 5 }],
+  },
 };
 
 describe("flags win over environment, over the file, over defaults", () => {
@@ -248,7 +519,9 @@ describe("flags win over environment, over the file, over defaults", () => {
       const text = `${P}${file}\n`;
       const value = (...given: Parameters<typeof read>) => read(...given).values[key];
       // This option takes something out of what the others say.
-      const without = attribute === "ignoreEcho" ? { variable: DEFAULTS.answer, flag: ["timestamp", "unreachable"] } : { variable: byVariable, flag: byFlag };
+      const without = attribute === "ignoreEcho"
+        ? { variable: DEFAULTS.answer, flag: ["timestamp", "unreachable"] }
+        : { variable: byVariable, flag: byFlag };
       assert.deepEqual(value(P), DEFAULTS[key], "default");
       assert.deepEqual(value(text), inFile, "file over default");
       assert.deepEqual(value(text, [], environment), byVariable, "environment over file");
@@ -257,14 +530,17 @@ describe("flags win over environment, over the file, over defaults", () => {
       assert.deepEqual(value(text, flag), byFlag, "flag over file");
       assert.deepEqual(value(undefined, ["10.99.0.0/16", ...flag]), without.flag, "flag without a file");
       assert.deepEqual(value(text, [], { ...environment, [name]: "" }), inFile, "an empty variable is none");
-      if (option.defaultValue !== undefined && !["hostAddress", "except", "listen", "routes", "dropPrivileges", "ignoreEcho", "unreachable"].includes(attribute)) {
+      if (option.defaultValue !== undefined && ![
+        "hostAddress", "except", "listen", "routes", "dropPrivileges", "ignoreEcho", "unreachable",
+      ].includes(attribute)) {
         assert.deepEqual(option.defaultValue, DEFAULTS[key], "the help tells the default");
       }
     });
   }
 
   test("prefixes: arguments, PONGD_PREFIXES, file", () => {
-    const prefixes = (...given: Parameters<typeof read>) => read(...given).options.serving.prefixes.map(({ text }) => text);
+    const prefixes = (...given: Parameters<typeof read>) => read(...given).options.serving.prefixes
+      .map(({ text }) => text);
     const environment = { PONGD_PREFIXES: "10.1.0.0/16,10.2.0.0/16\n10.3.0.0/16" };
     assert.deepEqual(prefixes(P, ["10.4.0.0/16"], environment), ["10.4.0.0/16"]);
     assert.deepEqual(prefixes(P, [], environment), ["10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"]);
@@ -280,8 +556,14 @@ describe("flags win over environment, over the file, over defaults", () => {
 
   for (const [environment, line] of [
     [{ PONGD_NO_ROUTES: "maybe" }, "PONGD_NO_ROUTES is \"maybe\"; expected true or false"],
-    [{ PONGD_DEVICE: "a/b" }, "PONGD_DEVICE: device name \"a/b\": write 1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\""],
-    [{ PONGD_PREFIXES: "10.99.0.1/16" }, "PONGD_PREFIXES: prefix \"10.99.0.1/16\" has bits set beyond its length; did you mean 10.99.0.0/16?"],
+    [
+      { PONGD_DEVICE: "a/b" },
+      "PONGD_DEVICE: device name \"a/b\": write 1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\"",
+    ],
+    [
+      { PONGD_PREFIXES: "10.99.0.1/16" },
+      "PONGD_PREFIXES: prefix \"10.99.0.1/16\" has bits set beyond its length; did you mean 10.99.0.0/16?",
+    ],
     [{ PONGD_MAC: "shared" }, "PONGD_MAC: a TUN device has no MAC addresses: leave PONGD_MAC out, or add --mode tap"],
     [{ PONGD_EXCEPT: "10.0.0.0/24" }, "PONGD_EXCEPT: exception 10.0.0.0/24 lies in none of the prefixes"],
   ] as const) {
@@ -291,18 +573,29 @@ describe("flags win over environment, over the file, over defaults", () => {
   }
 
   test("a variable that its option's parser refuses is named as well", () => {
-    assert.throws(() => parsed([], { PONGD_MTU: "67" }), /'67' from env 'PONGD_MTU' is invalid\. It must be a whole number from 68 to 65535/);
-    assert.throws(() => parsed([], { PONGD_LISTEN: "7664" }), /'7664' from env 'PONGD_LISTEN' is invalid\. listen address "7664"/);
+    assert.throws(
+      () => parsed([], { PONGD_MTU: "67" }),
+      /'67' from env 'PONGD_MTU' is invalid\. It must be a whole number from 68 to 65535/,
+    );
+    assert.throws(
+      () => parsed([], { PONGD_LISTEN: "7664" }), /'7664' from env 'PONGD_LISTEN' is invalid\. listen address "7664"/,
+    );
   });
 
   test("the file's value that a flag does not go with is told with its place", () => {
-    assert.deepEqual(refusal(`${P}device: { mode: tap, mac: shared }\n`, ["--mode", "tun"]), { lines: ["FILE:2:27: a TUN device has no MAC addresses: leave device.mac out, or write mode: tap"], status: EXIT.CONFIG });
+    assert.deepEqual(refusal(`${P}device: { mode: tap, mac: shared }\n`, ["--mode", "tun"]), {
+      lines: ["FILE:2:27: a TUN device has no MAC addresses: leave device.mac out, or write mode: tap"],
+      status: EXIT.CONFIG,
+    });
   });
 });
 
 describe("what pongd check prints", () => {
   test("every key that there is, defaults filled in; of a prefix what differs", () => {
-    const text = toYaml(toDocument(read("prefixes:\n  - { prefix: 10.99.0.0/16, name: lab, answer: [unreachable, timestamp, echo], ttl: 64 }\n  - { prefix: 10.99.7.0/24, name: \"7\", answer: [], rate_limit: { rate: 5 } }\n")));
+    const text = toYaml(
+      toDocument(read("prefixes:\n  - { prefix: 10.99.0.0/16, name: lab, answer: [unreachable, timestamp, echo], ttl: "
+        + "64 }\n  - { prefix: 10.99.7.0/24, name: \"7\", answer: [], rate_limit: { rate: 5 } }\n")),
+    );
     const printed = load(text) as Record<string, Record<string, unknown>>;
     for (const key of Object.keys(DEFAULTS).filter((key) => key !== "device.mac")) {
       const [outer, inner] = key.split(".") as [string, string?];
@@ -310,13 +603,19 @@ describe("what pongd check prints", () => {
     }
     assert.match(text, /^listen: 127\.0\.0\.1:7664$/m);
     assert.match(toYaml(toDocument(read(`${P}listen: [":1", "unix:/a"]\n`))), /^listen: \[":1", "unix:\/a"\]$/m);
-    assert.match(text, /^ {2}- \{ prefix: 10\.99\.0\.0\/16, name: lab \}\n {2}- \{ prefix: 10\.99\.7\.0\/24, name: "7", answer: \[\], rate_limit: \{ rate: 5, burst: 5 \} \}$/m);
+    assert.match(
+      text,
+      /^ {2}- \{ prefix: 10\.99\.0\.0\/16, name: lab \}\n {2}- \{ prefix: 10\.99\.7\.0\/24, name: "7", answer: \[\], rate_limit: \{ rate: 5, burst: 5 \} \}$/m,
+    );
   });
 
   test("what is accepted and odd is said, and a nested prefix is not odd", () => {
     const odd = (text: string) => oddities(read(text));
     assert.deepEqual(odd("prefixes: [10.0.0.0/8, 10.1.0.0/16]\nexcept: [10.0.0.0/9]\n"), []);
-    assert.deepEqual(odd(`${P}except: [10.99.0.0/17, 10.99.128.0/17]\n`), ["prefix 10.99.0.0/16 has no address left: exceptions and longer prefixes take them all"]);
+    assert.deepEqual(
+      odd(`${P}except: [10.99.0.0/17, 10.99.128.0/17]\n`),
+      ["prefix 10.99.0.0/16 has no address left: exceptions and longer prefixes take them all"],
+    );
     assert.deepEqual(odd(`${P}answer: []\n`), ["no prefix answers anything"]);
     assert.deepEqual(odd(`${P}spin: 5\nio: readwrite\n`), ["spin does nothing with io: readwrite"]);
   });
@@ -342,11 +641,16 @@ describe("the JSON Schema", () => {
     for (const key of [...RELOADED].filter((key) => !key.startsWith("unreachable"))) {
       const [outer, inner] = key.split(".") as [string, string?];
       const node = jsonSchema().properties?.[outer];
-      assert.match((inner === undefined ? node : node?.properties?.[inner])?.description ?? "", /A reload changes it\.$/, key);
+      assert.match(
+        (inner === undefined ? node : node?.properties?.[inner])?.description ?? "", /A reload changes it\.$/, key,
+      );
     }
   });
 
-  for (const text of ["lisen: 1", "device: { mtu: 67 }", "ttl: x", "answer: [ping]", "prefixes: [7]", "prefixes: [{ name: x }]", "prefixes: [ten]", "rate_limit: { burst: 1 }", "device: { name: a/b }", "engine: rust"]) {
+  for (const text of [
+    "lisen: 1", "device: { mtu: 67 }", "ttl: x", "answer: [ping]", "prefixes: [7]", "prefixes: [{ name: x }]",
+    "prefixes: [ten]", "rate_limit: { burst: 1 }", "device: { name: a/b }", "engine: rust",
+  ]) {
     test(`refuses ${text}`, () => {
       assert.equal(allowed(text), false);
     });
@@ -354,7 +658,9 @@ describe("the JSON Schema", () => {
 });
 
 test("what the documents show is what pongd reads", () => {
-  const texts = ["docs/configuration.md", "README.md"].flatMap((file) => [...readFileSync(source(file), "utf8").matchAll(/```yaml\n(.*?)```/gs)].map(([, text]) => text));
+  const texts = ["docs/configuration.md", "README.md"].flatMap(
+    (file) => [...readFileSync(source(file), "utf8").matchAll(/```yaml\n(.*?)```/gs)].map(([, text]) => text),
+  );
   assert.ok(texts.length >= 2);
   for (const text of [...texts, readFileSync(source("deploy/pongd.yaml"), "utf8")]) {
     assert.equal(refusal(text), undefined, text);

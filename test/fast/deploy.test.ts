@@ -14,19 +14,25 @@ const directives = readFileSync(UNIT, "utf8").split("\n")
 test("the unit has neither of the directives that would break pongd", () => {
   const names = directives.map(([name]) => name);
   assert.ok(names.includes("ProtectSystem"));
-  // V8 writes machine code and runs it; /dev/net/tun is a device; it is this network that is answered on; a user namespace has no say over it.
-  for (const name of ["MemoryDenyWriteExecute", "PrivateDevices", "PrivateNetwork", "PrivateUsers"]) assert.ok(!names.includes(name), name);
+  // V8 writes machine code and runs it; /dev/net/tun is a device; it is this network that is answered on; a user
+  // namespace has no say over it.
+  for (const name of ["MemoryDenyWriteExecute", "PrivateDevices", "PrivateNetwork", "PrivateUsers"]) {
+    assert.ok(!names.includes(name), name);
+  }
 });
 
 test("the unit has the one capability, which pongd is told to give up, and refuses system calls with an error", () => {
   const values = (name: string) => directives.filter(([given]) => given === name).map(([, value]) => value);
-  assert.deepEqual([values("AmbientCapabilities"), values("CapabilityBoundingSet")], [["CAP_NET_ADMIN"], ["CAP_NET_ADMIN"]]);
+  assert.deepEqual(
+    [values("AmbientCapabilities"), values("CapabilityBoundingSet")], [["CAP_NET_ADMIN"], ["CAP_NET_ADMIN"]],
+  );
   assert.match(values("ExecStart")[0], /^pongd run .*--drop-privileges/);
   assert.deepEqual([values("Type"), values("NotifyAccess"), values("WatchdogSec")], [["notify"], ["main"], ["10"]]);
   assert.deepEqual(values("SystemCallErrorNumber"), ["EPERM"]);
 });
 
-test("the unit waits for the network, is tried for as long as it takes, and checks the file that it runs with before a reload", () => {
+test("the unit waits for the network, is tried for as long as it takes, and checks the file that it runs with "
+  + "before a reload", () => {
   const values = (name: string) => directives.filter(([given]) => given === name).map(([, value]) => value).join(" ");
   for (const name of ["After", "Wants"]) assert.match(values(name), /\bnetwork-online\.target\b/);
   assert.equal(values("StartLimitIntervalSec"), "0");

@@ -16,17 +16,28 @@ describe("users", () => {
   afterEach(closeServed);
   after(() => folder.remove());
 
-  test("every path is for those with the right password; who has another or none is told to say who they are", async () => {
-    const web = folder.write("users.yml", `basic_auth_users: { ada: "${hash("right")}" }\nhttp_server_config: { headers: { X-Frame-Options: deny, Content-Security-Policy: default-src 'self' } }\n`);
+  test("every path is for those with the right password; who has another or none is told to say "
+    + "who they are", async () => {
+    const web = folder.write("users.yml", `basic_auth_users: { ada: "${hash("right")}" }\nhttp_server_config: { `
+      + `headers: { X-Frame-Options: deny, Content-Security-Policy: default-src 'self' } }\n`);
     const server = await served({ web });
     assert.match(server.url, /^http:/);
     for (const path of PATHS) {
       const right = await ask(server.url + path, { user: "ada", password: "right" });
       assert.equal(right.status, path === "/nothing" ? 404 : 200, path);
-      for (const who of [{}, { user: "ada", password: "wrong" }, { user: "ada" }, { user: "eve", password: "right" }, { headers: { Authorization: "Bearer right" } }]) {
+      for (const who of [
+        {}, { user: "ada", password: "wrong" }, { user: "ada" }, { user: "eve", password: "right" },
+        { headers: { Authorization: "Bearer right" } },
+      ]) {
         const { status, headers, body } = await ask(server.url + path, who);
-        assert.deepEqual([status, headers["www-authenticate"], body], [401, "Basic realm=\"pongd\", charset=\"UTF-8\"", "Unauthorized\n"], path);
-        assert.deepEqual([headers["x-frame-options"], headers["content-security-policy"]], ["deny", "default-src 'self'"]);
+        assert.deepEqual(
+          [status, headers["www-authenticate"], body],
+          [401, "Basic realm=\"pongd\", charset=\"UTF-8\"", "Unauthorized\n"],
+          path,
+        );
+        assert.deepEqual(
+          [headers["x-frame-options"], headers["content-security-policy"]], ["deny", "default-src 'self'"],
+        );
       }
       assert.equal(right.headers["x-frame-options"], "deny");
     }
@@ -34,10 +45,14 @@ describe("users", () => {
   });
 
   test("on a connection that stays, each request is judged by the users of its moment", async () => {
-    const users = (name: string, password: string) => folder.write("change.yml", `basic_auth_users: { ${name}: "${hash(password)}" }\n`);
+    const users = (name: string, password: string) => folder.write(
+      "change.yml", `basic_auth_users: { ${name}: "${hash(password)}" }\n`,
+    );
     const server = await served({ web: users("ada", "one") });
     const agent = new HttpAgent({ keepAlive: true, maxSockets: 1 });
-    const status = async (user: string, password: string) => (await ask(`${server.url}/-/healthy`, { user, password, agent })).status;
+    const status = async (user: string, password: string) => (await ask(
+      `${server.url}/-/healthy`, { user, password, agent },
+    )).status;
     assert.equal(await status("ada", "one"), 200);
     users("ada", "two");
     assert.deepEqual([await status("ada", "one"), await status("ada", "two")], [401, 200]);
@@ -52,7 +67,9 @@ describe("users", () => {
   test("a rate above which requests get 429, whoever asks", async () => {
     const server = await served({ web: folder.write("rate.yml", "rate_limit: { interval: 1h, burst: 2 }\n") });
     const statuses: number[] = [];
-    for (const path of ["/metrics", "/-/healthy", "/metrics", "/"]) statuses.push((await ask(server.url + path)).status);
+    for (const path of ["/metrics", "/-/healthy", "/metrics", "/"]) {
+      statuses.push((await ask(server.url + path)).status);
+    }
     assert.deepEqual(statuses, [200, 200, 429, 429]);
   });
 });
@@ -71,18 +88,23 @@ describe("TLS", () => {
   after(() => folder.remove());
 
   /** A web configuration with TLS, `more` of it, and then other keys. */
-  const web = (more: string, others = "") => folder.write("web.yml", `tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n${more === "" ? "" : `  ${more}\n`}${others}\n`);
+  const web = (more: string, others = "") => folder.write("web.yml", `tls_server_config:\n  cert_file: server.crt\n  `
+    + `key_file: server.key\n${more === "" ? "" : `  ${more}\n`}${others}\n`);
   /** What becomes of a client. */
-  const outcome = async (url: string, who: Asked) => ask(`${url}/-/healthy`, { ca: authority.cert, ...who }).then(({ status }) => status, () => "refused");
+  const outcome = async (url: string, who: Asked) => ask(`${url}/-/healthy`, { ca: authority.cert, ...who })
+    .then(({ status }) => status, () => "refused");
 
   test("HTTP/1.1 and HTTP/2 side by side, with users; plain HTTP is none", async () => {
-    const { url, port } = await served({ web: web("", `basic_auth_users: { ada: "${hash("right")}" }\nhttp_server_config: { headers: { X-Content-Type-Options: nosniff } }`) });
+    const { url, port } = await served({ web: web("", `basic_auth_users: { ada: "${hash("right")}" `
+      + `}\nhttp_server_config: { headers: { X-Content-Type-Options: nosniff } }`) });
     assert.match(url, /^https:\/\/127\.0\.0\.1:\d+$/);
     const session = await http2(url, authority.cert);
     for (const path of PATHS) {
       const one = await ask(url + path, { ca: authority.cert, user: "ada", password: "right" });
       const two = await askHttp2(session, path, basic("ada", "right"));
-      assert.deepEqual([two.status, two.body, two.headers["content-type"]], [one.status, one.body, one.headers["content-type"]]);
+      assert.deepEqual(
+        [two.status, two.body, two.headers["content-type"]], [one.status, one.body, one.headers["content-type"]],
+      );
       assert.equal(two.headers["x-content-type-options"], "nosniff");
       assert.equal((await askHttp2(session, path)).status, 401);
       assert.equal((await ask(url + path, { ca: authority.cert })).status, 401);
@@ -101,39 +123,58 @@ describe("TLS", () => {
     assert.equal(await outcome(url, {}), 200);
   });
 
-  const ALLOWED = { NoClientCert: "none stranger ours", RequestClientCert: "none stranger ours", RequireAnyClientCert: "stranger ours", RequireClientCert: "stranger ours", VerifyClientCertIfGiven: "none ours", RequireAndVerifyClientCert: "ours" };
+  const ALLOWED = {
+    NoClientCert: "none stranger ours", RequestClientCert: "none stranger ours", RequireAnyClientCert: "stranger ours",
+    RequireClientCert: "stranger ours", VerifyClientCertIfGiven: "none ours", RequireAndVerifyClientCert: "ours",
+  };
   for (const [type, allowed] of Object.entries(ALLOWED)) {
     test(`client_auth_type ${type} is for ${allowed}`, async () => {
       const ours = certificate("DNS:one", authority);
-      const { url } = await served({ web: web(`client_auth_type: ${type}${type === "NoClientCert" ? "" : "\n  client_ca_file: authority.crt"}`) });
+      const { url } = await served(
+        { web: web(`client_auth_type: ${type}${type === "NoClientCert" ? "" : "\n  client_ca_file: authority.crt"}`) },
+      );
       for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
         for (const [who, client] of Object.entries({ none: undefined, stranger, ours })) {
-          assert.equal(await outcome(url, { client, tls: { minVersion: version, maxVersion: version } }), allowed.split(" ").includes(who) ? 200 : "refused", `${who}, ${version}`);
+          assert.equal(
+            await outcome(url, { client, tls: { minVersion: version, maxVersion: version } }),
+            allowed.split(" ").includes(who) ? 200 : "refused",
+            `${who}, ${version}`,
+          );
         }
       }
     });
   }
 
   test("client_allowed_sans lets in whose certificate has one of them, of whatever kind", async () => {
-    const { url } = await served({ web: web("client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: authority.crt\n  client_allowed_sans: [one, 192.0.2.1, \"2001:db8::1\", \"spiffe://a/b\", a@example.org]") });
+    const { url } = await served({ web: web("client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: "
+      + "authority.crt\n  client_allowed_sans: [one, 192.0.2.1, \"2001:db8::1\", \"spiffe://a/b\", a@example.org]") });
     for (const [names, expected] of [
-      ["DNS:one", 200], ["DNS:two,DNS:one", 200], ["IP:192.0.2.1", 200], ["IP:2001:db8::1", 200], ["URI:spiffe://a/b", 200], ["email:a@example.org", 200],
-      ["DNS:two", "refused"], ["DNS:one.example", "refused"], ["URI:one", 200], ["email:one@example.org", "refused"], ["IP:192.0.2.2", "refused"],
+      ["DNS:one", 200], ["DNS:two,DNS:one", 200], ["IP:192.0.2.1", 200], ["IP:2001:db8::1", 200],
+      ["URI:spiffe://a/b", 200], ["email:a@example.org", 200],
+      ["DNS:two", "refused"], ["DNS:one.example", "refused"], ["URI:one", 200], ["email:one@example.org", "refused"],
+      ["IP:192.0.2.2", "refused"],
     ] as const) assert.equal(await outcome(url, { client: certificate(names, authority) }), expected, names);
   });
 
   test("a resumed session is the client that it was, and none outlives the authority that vouched for it", async () => {
     const ours = certificate("DNS:one", authority);
-    const policy = (ca: string) => web(`client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ${ca}\n  client_allowed_sans: [one]`);
+    const policy = (ca: string) => web(
+      `client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ${ca}\n  client_allowed_sans: [one]`,
+    );
     const { url, port } = await served({ web: policy("authority.crt") });
     const session = new Promise<Buffer>((resolve, reject) => {
-      const socket: TLSSocket = connectTls({ port, host: "127.0.0.1", ca: authority.cert, ...ours }, () => { socket.write("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n"); });
+      const socket: TLSSocket = connectTls(
+        { port, host: "127.0.0.1", ca: authority.cert, ...ours },
+        () => { socket.write("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n"); },
+      );
       socket.once("session", (ticket) => {
         resolve(ticket);
         socket.destroy();
       }).once("error", reject);
     });
-    const resumed = await ask(`${url}/-/healthy`, { ca: authority.cert, client: ours, tls: { session: await session } });
+    const resumed = await ask(
+      `${url}/-/healthy`, { ca: authority.cert, client: ours, tls: { session: await session } },
+    );
     assert.equal(resumed.resumed, true);
     assert.equal(resumed.status, 200);
     folder.writePair("stranger", stranger);
@@ -144,13 +185,19 @@ describe("TLS", () => {
   test("versions, cipher suites and curves are those that are configured", async () => {
     const version = async (more: string, tls: Asked["tls"]) => {
       const { url } = await served({ web: web(more, "http_server_config: { http2: false }") });
-      const result = await ask(`${url}/-/healthy`, { ca: authority.cert, tls }).then(({ protocol }) => protocol, () => "refused");
+      const result = await ask(
+        `${url}/-/healthy`, { ca: authority.cert, tls },
+      ).then(({ protocol }) => protocol, () => "refused");
       return result;
     };
     assert.equal(await version("", { maxVersion: "TLSv1.2" }), "TLSv1.2");
     assert.equal(await version("", {}), "TLSv1.3");
-    assert.equal(await version("", { minVersion: "TLSv1.1", maxVersion: "TLSv1.1", ciphers: "DEFAULT:@SECLEVEL=0" }), "refused");
-    assert.equal(await version("min_version: TLS10", { minVersion: "TLSv1.1", maxVersion: "TLSv1.1", ciphers: "DEFAULT:@SECLEVEL=0" }), "TLSv1.1");
+    assert.equal(
+      await version("", { minVersion: "TLSv1.1", maxVersion: "TLSv1.1", ciphers: "DEFAULT:@SECLEVEL=0" }), "refused",
+    );
+    assert.equal(await version(
+      "min_version: TLS10", { minVersion: "TLSv1.1", maxVersion: "TLSv1.1", ciphers: "DEFAULT:@SECLEVEL=0" },
+    ), "TLSv1.1");
     assert.equal(await version("min_version: TLS13", { maxVersion: "TLSv1.2" }), "refused");
     assert.equal(await version("max_version: TLS12", {}), "TLSv1.2");
     const suites = "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]\n  max_version: TLS12";
@@ -161,18 +208,28 @@ describe("TLS", () => {
   });
 
   test("of two cipher suites the server's first is taken, or the client's", async () => {
-    const list = "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n  max_version: TLS12";
-    for (const [prefer, taken] of [[true, "ECDHE-ECDSA-AES256-GCM-SHA384"], [false, "ECDHE-ECDSA-AES128-GCM-SHA256"]] as const) {
+    const list = "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n "
+      + " max_version: TLS12";
+    for (const [prefer, taken] of [
+      [true, "ECDHE-ECDSA-AES256-GCM-SHA384"], [false, "ECDHE-ECDSA-AES128-GCM-SHA256"],
+    ] as const) {
       const { port } = await served({ web: web(`${list}\n  prefer_server_cipher_suites: ${prefer}`) });
-      const socket = connectTls({ port, host: "127.0.0.1", ca: authority.cert, ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384" });
+      const socket = connectTls({
+        port, host: "127.0.0.1", ca: authority.cert,
+        ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384",
+      });
       await once(socket, "secureConnect");
       assert.equal(socket.getCipher().name, taken);
       socket.destroy();
     }
   });
 
-  test("a certificate changes while it is served: new connections see the new one, and those that are there go on", async () => {
-    const [first, second, third] = [server, certificate("DNS:localhost,IP:127.0.0.1", authority), certificate("DNS:localhost,IP:127.0.0.1", authority)];
+  test("a certificate changes while it is served: new connections see the new one, and those that "
+    + "are there go on", async () => {
+    const [first, second, third] = [
+      server, certificate("DNS:localhost,IP:127.0.0.1", authority),
+      certificate("DNS:localhost,IP:127.0.0.1", authority),
+    ];
     const { url, log } = await served({ web: web("") });
     const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: authority.cert });
     const session = await http2(url, authority.cert);
@@ -182,7 +239,11 @@ describe("TLS", () => {
     assert.equal(await seen(), fingerprint(first));
 
     folder.write("server.crt", second.cert);
-    assert.deepEqual([await seen(), await seen(), await seen()], [fingerprint(first), fingerprint(first), fingerprint(first)], "a certificate without its key changes nothing");
+    assert.deepEqual(
+      [await seen(), await seen(), await seen()],
+      [fingerprint(first), fingerprint(first), fingerprint(first)],
+      "a certificate without its key changes nothing",
+    );
     assert.equal(log.length, 1, "and is one line in the log");
     assert.match(log[0], /not the private key of the certificate in cert_file; the web configuration stays as it was$/);
     folder.write("server.key", second.key);

@@ -19,10 +19,16 @@ describe("pages", () => {
   test("health, readiness, metrics and the page that links them, before and after it runs", async () => {
     let ready = false;
     const registry = createRegistry([], new Served(serving([]), [], 1), { txDropped: () => 0 });
-    const http = await serveLocally({ metrics: () => ready ? registry : undefined, obstacle: () => ready ? undefined : "pongd is starting", reload: () => undefined, events });
+    const http = await serveLocally({
+      metrics: () => ready ? registry : undefined, obstacle: () => ready ? undefined : "pongd is starting",
+      reload: () => undefined, events,
+    });
     const get = async (path: string, method = "GET") => {
       const response = await fetch(http.url + path, { method });
-      return { status: response.status, type: response.headers.get("content-type"), allow: response.headers.get("allow"), body: await response.text() };
+      return {
+        status: response.status, type: response.headers.get("content-type"), allow: response.headers.get("allow"),
+        body: await response.text(),
+      };
     };
     assert.equal((await get("/-/ready")).status, 503);
     assert.equal((await get("/metrics")).status, 503);
@@ -34,7 +40,9 @@ describe("pages", () => {
     assert.equal(metrics.type, "text/plain; version=0.0.4; charset=utf-8");
     const page = await get("/");
     assert.equal(page.type, "text/html; charset=utf-8");
-    for (const link of ["/metrics", "/-/healthy", "/-/ready"]) assert.ok(page.body.includes(`href="${link.slice(1)}"`), link);
+    for (const link of ["/metrics", "/-/healthy", "/-/ready"]) {
+      assert.ok(page.body.includes(`href="${link.slice(1)}"`), link);
+    }
     assert.equal((await get("/nothing")).status, 404);
     assert.deepEqual(await get("/metrics", "POST").then(({ status, allow }) => [status, allow]), [405, "GET, HEAD"]);
     assert.equal((await get("/metrics", "HEAD")).body, "");
@@ -43,9 +51,18 @@ describe("pages", () => {
   });
 
   test("a port in use is a failure that says so", async () => {
-    const http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
+    const http = await serveLocally(
+      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events },
+    );
     const port = Number(new URL(http.url).port);
-    await assert.rejects(serve([{ host: "127.0.0.1", port }], { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events }), (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME && error.message.includes(`127.0.0.1:${port} is in use`));
+    await assert.rejects(
+      serve(
+        [{ host: "127.0.0.1", port }],
+        { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events },
+      ),
+      (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME
+        && error.message.includes(`127.0.0.1:${port} is in use`),
+    );
     await http.close();
   });
 });
@@ -64,17 +81,26 @@ for (const [text, advice] of [
   ["localhost", `write it like ${ENDPOINT_EXAMPLES}`],
 ] as const) {
   test(`a listen address that is wrong: ${text}: ${advice}`, () => {
-    assert.throws(() => parseEndpoint(text), (error) => error instanceof Failure && error.message === `listen address "${text}": ${advice}`);
+    assert.throws(
+      () => parseEndpoint(text),
+      (error) => error instanceof Failure && error.message === `listen address "${text}": ${advice}`,
+    );
   });
 }
 
 test("metrics: each counter of the memory is a sample, with bounded labels", async () => {
-  const memories = [LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE }), LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE })];
-  const queues = memories.map((memory, index) => ({ index, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: index }) as const);
+  const memories = [
+    LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE }),
+    LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE }),
+  ];
+  const queues = memories.map((memory, index) => ({
+    index, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: index,
+  }) as const);
   const { prefixes, ...rest } = serving(["10.99.0.0/16", "192.0.2.0/24"].map(parsePrefix));
   const served = { ...rest, prefixes: prefixes.map((prefix, i) => i === 0 ? { ...prefix, name: "lab" } : prefix) };
   const registry = createRegistry(queues, new Served(served, [], 2), { txDropped: () => 33 }, {
-    reach: { answering: false }, config: { successful: false, succeededAt: 1234.5 }, web: { successful: false }, log: { dropped: 44 },
+    reach: { answering: false }, config: { successful: false, succeededAt: 1234.5 }, web: { successful: false },
+    log: { dropped: 44 },
   });
   memories.forEach(({ counters }, i) => {
     counters[Counter.packetsReceived] = 1000 + i;
@@ -91,14 +117,21 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
   const text = await registry.metrics();
   for (const sample of [
     "pongd_packets_received_total{queue=\"0\"} 1000", "pongd_packets_received_total{queue=\"1\"} 1001",
-    "pongd_bytes_received_total{queue=\"1\"} 84001", "pongd_bytes_sent_total{queue=\"1\"} 83001", "pongd_write_errors_total{queue=\"1\"} 6",
-    "pongd_replies_total{protocol=\"icmp\",queue=\"1\"} 901", "pongd_packets_dropped_total{reason=\"icmp_csum\",queue=\"1\"} 101",
+    "pongd_bytes_received_total{queue=\"1\"} 84001", "pongd_bytes_sent_total{queue=\"1\"} 83001",
+    "pongd_write_errors_total{queue=\"1\"} 6",
+    "pongd_replies_total{protocol=\"icmp\",queue=\"1\"} 901",
+    "pongd_packets_dropped_total{reason=\"icmp_csum\",queue=\"1\"} 101",
     "pongd_packets_dropped_total{reason=\"ip_csum\",queue=\"0\"} 0",
     "pongd_fragments_held{queue=\"1\"} 8",
-    "pongd_prefix_replies_total{prefix=\"10.99.0.0/16\",name=\"lab\"} 0", "pongd_prefix_replies_total{prefix=\"192.0.2.0/24\"} 1801",
-    "pongd_batch_packets_bucket{le=\"1\"} 6", "pongd_batch_packets_bucket{le=\"128\"} 6", "pongd_batch_packets_bucket{le=\"256\"} 14", "pongd_batch_packets_bucket{le=\"+Inf\"} 14",
-    "pongd_worker_restarts_total{queue=\"1\"} 1", "pongd_config_last_reload_successful 0", "pongd_web_config_last_reload_successful 0", "pongd_ready 0", "pongd_config_last_reload_success_timestamp_seconds 1234.5",
-    "pongd_device_tx_dropped_total 33", "pongd_log_lines_dropped_total 44", "pongd_batch_packets_sum 2001", "pongd_batch_packets_count 14",
+    "pongd_prefix_replies_total{prefix=\"10.99.0.0/16\",name=\"lab\"} 0",
+    "pongd_prefix_replies_total{prefix=\"192.0.2.0/24\"} 1801",
+    "pongd_batch_packets_bucket{le=\"1\"} 6", "pongd_batch_packets_bucket{le=\"128\"} 6",
+    "pongd_batch_packets_bucket{le=\"256\"} 14", "pongd_batch_packets_bucket{le=\"+Inf\"} 14",
+    "pongd_worker_restarts_total{queue=\"1\"} 1", "pongd_config_last_reload_successful 0",
+    "pongd_web_config_last_reload_successful 0", "pongd_ready 0",
+    "pongd_config_last_reload_success_timestamp_seconds 1234.5",
+    "pongd_device_tx_dropped_total 33", "pongd_log_lines_dropped_total 44", "pongd_batch_packets_sum 2001",
+    "pongd_batch_packets_count 14",
     "pongd_queue_info{queue=\"1\",engine=\"wasm\",io=\"readwrite\"} 1",
   ]) {
     assert.ok(text.includes(`${sample}\n`), sample);
@@ -106,7 +139,10 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
   assert.match(text, /pongd_build_info\{version="\d+\.\d+\.\d+",node="v\d+/);
   assert.match(text, /process_resident_memory_bytes \d+/);
   memories[0].counters[Counter.packetsReceived]++;
-  assert.ok((await registry.metrics()).includes("pongd_packets_received_total{queue=\"0\"} 1001\n"), "a scrape reads what is there now");
+  assert.ok(
+    (await registry.metrics()).includes("pongd_packets_received_total{queue=\"0\"} 1001\n"),
+    "a scrape reads what is there now",
+  );
 });
 
 test("metrics: bytes sent do not go back when the device refuses what was on its way", async () => {

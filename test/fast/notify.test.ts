@@ -15,7 +15,8 @@ describe("notify", () => {
   after(() => { rmSync(dir, { recursive: true }); });
 
   for (const path of [join(dir, "notify"), `@pongd-test-${process.pid}`]) {
-    test(`${path.startsWith("@") ? "an abstract" : "a file's"} socket: one datagram a call, an assignment a line`, () => {
+    test(`${path.startsWith("@") ? "an abstract" : "a file's"} socket: one datagram a call, an `
+      + "assignment a line", () => {
       const socket = new NotifySocket(path);
       const manager = serviceManager(unexpected, { NOTIFY_SOCKET: path });
       manager.notify({ READY: "1", STATUS: "answers 10.99.0.0/16\nand more" });
@@ -74,7 +75,9 @@ describe("notify", () => {
   });
 
   test("the watchdog's time is this process's alone, in milliseconds", () => {
-    const watchdog = (environment: NodeJS.ProcessEnv) => serviceManager(unexpected, { NOTIFY_SOCKET: "/run/notify", ...environment }).watchdogMs;
+    const watchdog = (environment: NodeJS.ProcessEnv) => serviceManager(
+      unexpected, { NOTIFY_SOCKET: "/run/notify", ...environment },
+    ).watchdogMs;
     assert.equal(watchdog({ WATCHDOG_USEC: "10000000" }), 10_000);
     assert.equal(watchdog({ WATCHDOG_USEC: "10000000", WATCHDOG_PID: String(process.pid) }), 10_000);
     assert.equal(watchdog({ WATCHDOG_USEC: "10000000", WATCHDOG_PID: "1" }), undefined);

@@ -1,4 +1,7 @@
-/** The page at / as it is served: its files, its headers, its stream of events. What it does in a browser: test/clients/page.test.ts. */
+/**
+ * The page at / as it is served: its files, its headers, its stream of events. What it does in a browser:
+ * test/clients/page.test.ts.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
@@ -9,9 +12,13 @@ import { serveLocally, type LocalServer } from "../support/served.js";
 import "../support/process.js";
 
 /** Runs with a server whose events are what `make` returns, as often as it can. */
-async function withServer(make: () => unknown, body: (http: LocalServer, events: Events) => Promise<void>): Promise<void> {
+async function withServer(
+  make: () => unknown, body: (http: LocalServer, events: Events) => Promise<void>,
+): Promise<void> {
   const events = new Events(make, 1);
-  const http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
+  const http = await serveLocally(
+    { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events },
+  );
   try {
     await body(http, events);
   } finally {
@@ -50,29 +57,42 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe("the page's files", () => {
-  test("all that the page refers to is there, and all that its modules import", () => withServer(() => undefined, async ({ url }) => {
-    const seen = new Map<string, string>();
-    const visit = async (address: string): Promise<void> => {
-      if (seen.has(address)) return;
-      const response = await fetch(address);
-      assert.equal(response.status, 200, address);
-      const type = response.headers.get("content-type") ?? "";
-      seen.set(address, type);
-      const body = await response.text();
-      const references = type.startsWith("text/html") ? /(?:src|href)="(?!metrics|-\/)([^"]+)"/g : address.endsWith("uplot.js") ? undefined : /^import .*"(.+)";$/gm;
-      for (const [, reference] of references ? body.matchAll(references) : []) await visit(new URL(reference, address).href);
-    };
-    await visit(`${url}/`);
-    assert.deepEqual(Object.fromEntries([...seen].map(([address, type]) => [new URL(address).pathname, type.replace(/;.*/, "")])), {
-      "/": "text/html", "/web/page/icon.svg": "image/svg+xml", "/web/page/style.css": "text/css", "/web/page/uplot.js": "text/javascript",
-      "/web/page/page.js": "text/javascript", "/web/page/chart.js": "text/javascript", "/telemetry/figures.js": "text/javascript", "/telemetry/numbers.js": "text/javascript",
-      "/telemetry/reasons.js": "text/javascript",
+  test("all that the page refers to is there, and all that its modules import", () => {
+    return withServer(() => undefined, async ({ url }) => {
+      const seen = new Map<string, string>();
+      const visit = async (address: string): Promise<void> => {
+        if (seen.has(address)) return;
+        const response = await fetch(address);
+        assert.equal(response.status, 200, address);
+        const type = response.headers.get("content-type") ?? "";
+        seen.set(address, type);
+        const body = await response.text();
+        const references = type.startsWith("text/html")
+          ? /(?:src|href)="(?!metrics|-\/)([^"]+)"/g
+          : address.endsWith("uplot.js") ? undefined : /^import .*"(.+)";$/gm;
+        for (const [, reference] of references ? body.matchAll(references) : []) {
+          await visit(new URL(reference, address).href);
+        }
+      };
+      await visit(`${url}/`);
+      assert.deepEqual(Object.fromEntries(
+        [...seen].map(([address, type]) => [new URL(address).pathname, type.replace(/;.*/, "")]),
+      ), {
+        "/": "text/html", "/web/page/icon.svg": "image/svg+xml", "/web/page/style.css": "text/css",
+        "/web/page/uplot.js": "text/javascript",
+        "/web/page/page.js": "text/javascript", "/web/page/chart.js": "text/javascript",
+        "/telemetry/figures.js": "text/javascript", "/telemetry/numbers.js": "text/javascript",
+        "/telemetry/reasons.js": "text/javascript",
+      });
+      assert.match(await (await fetch(`${url}/web/page/uplot.js`)).text(), /Copyright \(c\) \d+ Leon Sorokin/);
     });
-    assert.match(await (await fetch(`${url}/web/page/uplot.js`)).text(), /Copyright \(c\) \d+ Leon Sorokin/);
-  }));
+  });
 
   test("nothing else of the package is served", () => withServer(() => undefined, async ({ url }) => {
-    for (const path of ["/daemon/supervisor.js", "/web/page/../daemon.js", "/web/page/%2e%2e/daemon.js", "/web/page/html.js", "/web/page/", "/constructor", "/__proto__", "/telemetry/figures.js/"]) {
+    for (const path of [
+      "/daemon/supervisor.js", "/web/page/../daemon.js", "/web/page/%2e%2e/daemon.js", "/web/page/html.js",
+      "/web/page/", "/constructor", "/__proto__", "/telemetry/figures.js/",
+    ]) {
       assert.equal((await fetch(url + path)).status, 404, path);
     }
   }));
@@ -86,20 +106,25 @@ describe("the page's files", () => {
     assert.equal((await fetch(`${url}/web/page/chart.js`, { headers: { "If-None-Match": etag } })).status, 200);
   }));
 
-  test("a strict policy goes with every answer, and the page needs no exception from it", () => withServer(() => undefined, async ({ url }) => {
-    for (const path of ["/", "/web/page/page.js", "/-/healthy", "/nothing"]) {
-      const { headers } = await fetch(url + path);
-      const policy = headers.get("content-security-policy") ?? "";
-      for (const directive of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]) {
-        assert.ok(policy.split("; ").includes(directive), `${path}: ${directive}`);
+  test("a strict policy goes with every answer, and the page needs no exception from it", () => {
+    return withServer(() => undefined, async ({ url }) => {
+      for (const path of ["/", "/web/page/page.js", "/-/healthy", "/nothing"]) {
+        const { headers } = await fetch(url + path);
+        const policy = headers.get("content-security-policy") ?? "";
+        for (const directive of [
+          "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "base-uri 'none'",
+          "form-action 'none'", "frame-ancestors 'none'",
+        ]) {
+          assert.ok(policy.split("; ").includes(directive), `${path}: ${directive}`);
+        }
+        assert.doesNotMatch(policy, /unsafe|\*|http/);
+        assert.equal(headers.get("x-content-type-options"), "nosniff");
+        assert.equal(headers.get("referrer-policy"), "no-referrer");
       }
-      assert.doesNotMatch(policy, /unsafe|\*|http/);
-      assert.equal(headers.get("x-content-type-options"), "nosniff");
-      assert.equal(headers.get("referrer-policy"), "no-referrer");
-    }
-    const page = await (await fetch(url)).text();
-    assert.doesNotMatch(page, /<style| style=| on\w+=|<script(?![^>]* src=)|https?:\/\/(?!www\.w3\.org)/);
-  }));
+      const page = await (await fetch(url)).text();
+      assert.doesNotMatch(page, /<style| style=| on\w+=|<script(?![^>]* src=)|https?:\/\/(?!www\.w3\.org)/);
+    });
+  });
 });
 
 describe("events", () => {
@@ -133,7 +158,9 @@ describe("events", () => {
 
   test("what comes first is the state there is, at once", async () => {
     const events = new Events(() => "state", 2 ** 31 - 1);
-    const http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
+    const http = await serveLocally(
+      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events },
+    );
     for (let i = 0; i < 2; i++) assert.equal(await (await listen(http)).next(), "data: \"state\"\n\n");
     await http.close();
     await until(() => events.listeners === 0);
@@ -158,12 +185,14 @@ describe("events", () => {
     assert.equal(await (await listen(http)).next(), "data: 1\n\n");
   }));
 
-  test("one that is asked for behind a request that is refused, and its connection closed, keeps no place", () => withServer(() => 1, async ({ url }, events) => {
-    const socket = connect(Number(new URL(url).port), "127.0.0.1").resume();
-    socket.write("GET / HTTP/1.1\r\n\r\nGET /events HTTP/1.1\r\nHost: x\r\n\r\n");
-    await once(socket, "close");
-    await until(() => events.listeners === 0);
-  }));
+  test("one that is asked for behind a request that is refused, and its connection closed, keeps no place", () => {
+    return withServer(() => 1, async ({ url }, events) => {
+      const socket = connect(Number(new URL(url).port), "127.0.0.1").resume();
+      socket.write("GET / HTTP/1.1\r\n\r\nGET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+      await once(socket, "close");
+      await until(() => events.listeners === 0);
+    });
+  });
 
   test("one that does not take its events is dropped, and costs the others nothing", async () => {
     const event = "x".repeat(100_000);
@@ -197,7 +226,9 @@ describe("events", () => {
 
   test("they can be ended, and end with the server", async () => {
     const events = new Events(() => 1, 1);
-    const http = await serveLocally({ metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events });
+    const http = await serveLocally(
+      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events },
+    );
     const ended = await listen(http);
     events.close();
     while (await ended.next() !== undefined);

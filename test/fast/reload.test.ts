@@ -10,7 +10,8 @@ import "../support/process.js";
 const manager = () => serviceManager(() => undefined);
 const silent = pino({ level: "silent" });
 
-test("a flood of requests, each in a callback of its own, is met by one reload, though that fails at once", async () => {
+test("a flood of requests, each in a callback of its own, is met by one reload, though that "
+  + "fails at once", async () => {
   let count = 0;
   const reloads = new Reloads(() => {
     count++;

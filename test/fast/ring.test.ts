@@ -1,7 +1,7 @@
 /**
- * The ring code against a model of the kernel: entries taken a few at a time, completions late and in any order, reads that
- * come up empty, writes that fail, indices that wrap at 2^32. After each round every slot is in exactly one place, and the
- * counters say what happened.
+ * The ring code against a model of the kernel: entries taken a few at a time, completions late and in any order, reads
+ * that come up empty, writes that fail, indices that wrap at 2^32. After each round every slot is in exactly one place,
+ * and the counters say what happened.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -158,7 +158,10 @@ describe("ring", () => {
         while (ring.unsubmitted() > 0) {
           for (const entry of kernel.take(1 + random.below(300))) {
             if (WRITES.includes(entry.opcode)) {
-              assert.deepEqual([entry.opcode, entry.flags, entry.file, entry.operationFlags], [WRITES[registered], FIXED_FILE | CQE_SKIP_SUCCESS, QUEUE_FILE, NOWAIT]);
+              assert.deepEqual(
+                [entry.opcode, entry.flags, entry.file, entry.operationFlags],
+                [WRITES[registered], FIXED_FILE | CQE_SKIP_SUCCESS, QUEUE_FILE, NOWAIT],
+              );
               writes.push(entry);
               sent += entry.length;
               if (random.oneIn(8)) {
@@ -167,17 +170,24 @@ describe("ring", () => {
                 kernel.complete(entry, random.pick([-EIO, -EAGAIN, entry.length - 1]));
               }
             } else if (entry.file === QUEUE_FILE) {
-              assert.deepEqual([entry.opcode, entry.flags, entry.file, entry.length], [READS[registered], FIXED_FILE, QUEUE_FILE, kernel.linear.packetSize]);
+              assert.deepEqual(
+                [entry.opcode, entry.flags, entry.file, entry.length],
+                [READS[registered], FIXED_FILE, QUEUE_FILE, kernel.linear.packetSize],
+              );
               if (entry.operationFlags === NOWAIT) read(entry);
               else kernel.waiting.push(entry);
             } else {
               const { opcode, flags, file, slot, length, operationFlags } = entry;
-              assert.deepEqual([opcode, flags, file, slot, length, operationFlags], [READS[0], FIXED_FILE, WAKE_FILE, WOKEN, 8, 0]);
+              assert.deepEqual(
+                [opcode, flags, file, slot, length, operationFlags], [READS[0], FIXED_FILE, WAKE_FILE, WOKEN, 8, 0],
+              );
               kernel.waiting.push(entry);
             }
           }
         }
-        assert.deepEqual(writes.map(({ slot, length }) => [slot, length]), toSend, "every reply is written once, in order");
+        assert.deepEqual(
+          writes.map(({ slot, length }) => [slot, length]), toSend, "every reply is written once, in order",
+        );
 
         const count = ring.reap();
         assert.deepEqual(kernel.descriptors(RECEIVED, count), received, "every packet is received once, in order");

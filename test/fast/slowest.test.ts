@@ -14,7 +14,9 @@ test("of twelve files, the ten that took longest are named, the slowest first", 
     for (let i = 1; i <= 12; i++) {
       const file = resolve(`${i}.test.js`);
       for (const name of ["a test", file]) {
-        yield await Promise.resolve({ type: "test:complete", data: { name, file, nesting: 0, details: { duration_ms: 100 * i } } } as TestEvent);
+        yield await Promise.resolve(
+          { type: "test:complete", data: { name, file, nesting: 0, details: { duration_ms: 100 * i } } } as TestEvent,
+        );
       }
     }
   }
@@ -22,7 +24,10 @@ test("of twelve files, the ten that took longest are named, the slowest first", 
   for await (const part of slowest(events())) text += part;
   const [title, ...lines] = text.trim().split("\n");
   assert.equal(title, "the files that took longest, of 12:");
-  assert.deepEqual(lines.map((line) => line.trim()), [12, 11, 10, 9, 8, 7, 6, 5, 4, 3].map((i) => `${(i / 10).toFixed(1)} s  ${i}.test.js`));
+  assert.deepEqual(
+    lines.map((line) => line.trim()),
+    [12, 11, 10, 9, 8, 7, 6, 5, 4, 3].map((i) => `${(i / 10).toFixed(1)} s  ${i}.test.js`),
+  );
 });
 
 test("node --test reports a file as the reporter expects, whether its tests pass or fail", () => {
@@ -39,6 +44,8 @@ test("node --test reports a file as the reporter expects, whether its tests pass
   rmSync(folder, { recursive: true });
   const [title, ...lines] = stdout.trim().split("\n");
   assert.equal(title, "the files that took longest, of 2:", stderr);
-  assert.deepEqual(lines.map((line) => line.replace(/\d+\.\d/, "N").trim()).sort(), ["N s  fails.test.mjs", "N s  passes.test.mjs"]);
+  assert.deepEqual(
+    lines.map((line) => line.replace(/\d+\.\d/, "N").trim()).sort(), ["N s  fails.test.mjs", "N s  passes.test.mjs"],
+  );
   assert.equal(status, 1);
 });

@@ -9,7 +9,10 @@ import { DROPS } from "../vectors/drops.js";
 for (const { engine, io } of COMBINATIONS) {
   test(`${engine}, ${io}: I5: every drop vector is counted under its reason, through the device`, needs(), async () => {
     const ns = await Netns.open();
-    const pongd = await Pongd.start(ns, "10.99.0.0/16", "fd99::/64", "--engine", engine, "--io", io, "--queues", "2", "--unreachable", "off", "--reassembly", "0");
+    const pongd = await Pongd.start(
+      ns, "10.99.0.0/16", "fd99::/64", "--engine", engine, "--io", io, "--queues", "2", "--unreachable", "off",
+      "--reassembly", "0",
+    );
     const before = await pongd.metrics();
     const requests = Array.from({ length: 50 }, (_, i) => icmpPacket({ sequence: i }));
     const packets = [...DROPS.map(({ packet }) => packet), ...requests];
@@ -23,17 +26,24 @@ for (const { engine, io } of COMBINATIONS) {
     const dropped = (metrics: Map<string, number>, reason: string) => ["0", "1"].reduce((total, queue) => {
       return total + (metrics.get(`pongd_packets_dropped_total{reason="${reason}",queue="${queue}"}`) ?? NaN);
     }, 0);
-    // The kernel sends packets of its own when a link comes up, all of them to multicast addresses of IPv6: they may be more than ours.
+    // The kernel sends packets of its own when a link comes up, all of them to multicast addresses of IPv6: they may be
+    // more than ours.
     const KERNEL = "ip_invalid_dest";
-    const others = (metrics: Map<string, number>) => sum(metrics, "pongd_packets_received_total") - dropped(metrics, KERNEL);
+    const others = (metrics: Map<string, number>) => sum(
+      metrics, "pongd_packets_received_total",
+    ) - dropped(metrics, KERNEL);
     const ours = expected.get(KERNEL) ?? 0;
     const after = await pongd.until((metrics) => {
-      return dropped(metrics, KERNEL) >= dropped(before, KERNEL) + ours && others(metrics) >= others(before) + packets.length - ours;
+      return dropped(metrics, KERNEL) >= dropped(before, KERNEL) + ours
+        && others(metrics) >= others(before) + packets.length - ours;
     });
     const difference = (reason: string) => dropped(after, reason) - dropped(before, reason);
     for (const [reason, count] of expected) if (reason !== KERNEL) assert.equal(difference(reason), count, reason);
     assert.equal(sum(after, "pongd_replies_total") - sum(before, "pongd_replies_total"), requests.length);
-    assert.equal(sum(after, "pongd_packets_received_total"), sum(after, "pongd_replies_total") + sum(after, "pongd_packets_dropped_total"));
+    assert.equal(
+      sum(after, "pongd_packets_received_total"),
+      sum(after, "pongd_replies_total") + sum(after, "pongd_packets_dropped_total"),
+    );
     await pongd.stop();
     await ns.close();
   });

@@ -1,6 +1,6 @@
 /**
- * What goes on around a pongd that runs: its link, its addresses and routes, its limits, its log, its clock. After each, it answers again, and
- * every packet was counted once.
+ * What goes on around a pongd that runs: its link, its addresses and routes, its limits, its log, its clock. After
+ * each, it answers again, and every packet was counted once.
  */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
@@ -34,7 +34,10 @@ describe("disturbed", needs("ping", "strace"), () => {
 
   /** Pings of several kinds, as fast as they are answered, until unload(). */
   const load = () => {
-    for (const args of [["-f", TARGET], ["-i", "0.005", "-s", "4000", "10.99.1.2"], ["-i", "0.005", TARGET6], ["-i", "0.01", "-s", "1300", "fd99::1:2"]]) {
+    for (const args of [
+      ["-f", TARGET], ["-i", "0.005", "-s", "4000", "10.99.1.2"], ["-i", "0.005", TARGET6],
+      ["-i", "0.01", "-s", "1300", "fd99::1:2"],
+    ]) {
       const ping = ns.spawn("ping", "-q", ...args);
       // Of what cannot be sent meanwhile it has much to say.
       ping.stderr.resume();
@@ -65,7 +68,9 @@ describe("disturbed", needs("ping", "strace"), () => {
     assert.notEqual(command, "", log);
     await ns.ok("sh", "-c", `sudo() { "$@"; }; ${command}`);
   };
-  const gone = async () => { assert.deepEqual((await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname), ["lo"]); };
+  const gone = async () => {
+    assert.deepEqual((await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname), ["lo"]);
+  };
   const reach = async (target: string) => {
     await poll(() => ns.run("ping", "-c", "1", "-W", "0.2", target), ({ status }) => status === 0);
   };
@@ -77,7 +82,11 @@ describe("disturbed", needs("ping", "strace"), () => {
       const pongd = await start("--queues", "2");
       load();
       const before = await pongd.until((metrics) => replied(metrics) > 100);
-      await ns.ok("sh", "-c", "for i in $(seq 40); do ip link set pong0 down; sleep 0.025; ip link set pong0 up; sleep 0.025; done");
+      await ns.ok(
+        "sh",
+        "-c",
+        "for i in $(seq 40); do ip link set pong0 down; sleep 0.025; ip link set pong0 up; sleep 0.025; done",
+      );
       await pongd.until((metrics) => metrics.get("pongd_ready") === 1 && replied(metrics) > replied(before));
       await sound(pongd, before);
       assert.equal((await pongd.stop()).status, 0);
@@ -92,7 +101,9 @@ describe("disturbed", needs("ping", "strace"), () => {
         for (const mtu of ["1400", "1279", "68", "9000", "1280", "65535", "1500"]) {
           await ns.ok("ip", "link", "set", "pong0", "mtu", mtu);
           // Longer than what it reads.
-          if (mtu === "9000") await ns.run("ping", "-c", "3", "-i", "0.002", "-W", "0.1", "-s", "5000", "-M", "do", TARGET);
+          if (mtu === "9000") {
+            await ns.run("ping", "-c", "3", "-i", "0.002", "-W", "0.1", "-s", "5000", "-M", "do", TARGET);
+          }
         }
       }
       await sound(pongd, before);
@@ -100,15 +111,18 @@ describe("disturbed", needs("ping", "strace"), () => {
       const [{ inet6_addr_gen_mode: mode }] = await ns.ip("-d", "link", "show", "dev", "pong0");
       assert.equal(mode, "none");
       assert.equal(await ns.ok("ip", "-6", "-o", "addr", "show", "dev", "pong0", "scope", "link"), "");
-      assert.ok(((await pongd.metrics()).get("pongd_packets_dropped_total{reason=\"pkt_too_small\",queue=\"0\"}") ?? 0) + ((await pongd.metrics()).get("pongd_packets_dropped_total{reason=\"pkt_too_small\",queue=\"1\"}") ?? 0) >= 3);
+      assert.ok(((await pongd.metrics()).get("pongd_packets_dropped_total{reason=\"pkt_too_small\",queue=\"0\"}") ?? 0)
+        + ((await pongd.metrics()).get("pongd_packets_dropped_total{reason=\"pkt_too_small\",queue=\"1\"}") ?? 0) >= 3);
       assert.equal((await pongd.stop()).status, 0);
     });
 
     // Of the other the queue is overrun in overrun.test.ts.
-    if (io === "uring" || ALL) test(`${io}: stopped for five seconds under load: each packet is received, or counted as one that the queue had no room for`, async () => {
+    if (io === "uring" || ALL) test(`${io}: stopped for five seconds under load: each packet is received, or counted `
+      + "as one that the queue had no room for", async () => {
       const pongd = await start();
       const before = await pongd.metrics();
-      const steady = ns.spawn(process.execPath, source("build/test/support/steady.js"), "pong0", "2000", ...[1, 2, 3].map((sequence) => Buffer.from(icmpPacket({ sequence })).toString("hex")));
+      const steady = ns.spawn(process.execPath, source("build/test/support/steady.js"), "pong0", "2000", ...[1, 2, 3]
+        .map((sequence) => Buffer.from(icmpPacket({ sequence })).toString("hex")));
       await pongd.until((metrics) => replied(metrics) > 100);
       process.kill(pongd.pid, "SIGSTOP");
       await sleep(5000);
@@ -117,7 +131,8 @@ describe("disturbed", needs("ping", "strace"), () => {
       await pongd.until((metrics) => replied(metrics) > replied(resumed) + 1000);
       steady.stdin.end();
       const { sent } = JSON.parse(await said(steady.stdout, /\n/)) as { sent: number };
-      const came = (metrics: Map<string, number>) => sum(metrics, "pongd_packets_received_total") + sum(metrics, "pongd_device_tx_dropped_total");
+      const came = (metrics: Map<string, number>) => sum(metrics, "pongd_packets_received_total")
+        + sum(metrics, "pongd_device_tx_dropped_total");
       const after = await pongd.until((metrics) => came(metrics) >= came(before) + sent);
       assert.equal(came(after), came(before) + sent);
       assert.ok(sum(after, "pongd_device_tx_dropped_total") > 0);
@@ -126,15 +141,22 @@ describe("disturbed", needs("ping", "strace"), () => {
     });
   }
 
-  test("an address or a route that somebody deletes is put back, and said; what stands in a route's place stays there", async () => {
+  test("an address or a route that somebody deletes is put back, and said; what stands in a route's "
+    + "place stays there", async () => {
     const pongd = await Pongd.start(ns, ...PREFIXES);
     const before = await pongd.metrics();
     for (const [command, message] of [
       [["ip", "route", "del", "10.99.0.0/16"], /warn prefix 10\.99\.0\.0\/16 is not routed to pong0: put back/],
       [["ip", "-6", "route", "del", "fd99::/64"], /warn prefix fd99::\/64 is not routed to pong0: put back/],
       // IPv4's routes go with the address that they are from.
-      [["ip", "addr", "del", "10.99.0.1/32", "dev", "pong0"], /warn host address 10\.99\.0\.1 is not on pong0, prefix 10\.99\.0\.0\/16 is not routed to pong0: put back/],
-      [["ip", "-6", "addr", "del", "fd99::1/128", "dev", "pong0"], /warn host address fd99::1 is not on pong0: put back/],
+      [
+        ["ip", "addr", "del", "10.99.0.1/32", "dev", "pong0"],
+        /warn host address 10\.99\.0\.1 is not on pong0, prefix 10\.99\.0\.0\/16 is not routed to pong0: put back/,
+      ],
+      [
+        ["ip", "-6", "addr", "del", "fd99::1/128", "dev", "pong0"],
+        /warn host address fd99::1 is not on pong0: put back/,
+      ],
     ] as const) {
       await ns.ok(command[0], ...command.slice(1));
       await pongd.logged(message);
@@ -149,17 +171,21 @@ describe("disturbed", needs("ping", "strace"), () => {
     assert.equal((await pongd.stop()).status, 0);
   });
 
-  test("without IPv6 at the start: a larger MTU later brings no link-local address either; without rights it says how to be rid of it", async () => {
+  test("without IPv6 at the start: a larger MTU later brings no link-local address either; without rights it says how "
+    + "to be rid of it", async () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--mtu", "1000", "--drop-privileges");
     await ns.ok("ip", "link", "set", "pong0", "mtu", "1500");
-    await pongd.logged(/warn the kernel has given pong0 an IPv6 link-local address: [^\n]*given up; sudo ip link set pong0 addrgenmode none && sudo /);
+    await pongd.logged(
+      /warn the kernel has given pong0 an IPv6 link-local address: [^\n]*given up; sudo ip link set pong0 addrgenmode none && sudo /,
+    );
     assert.equal((await pongd.get("/-/ready")).status, 200);
     await runSuggested(pongd.stderr, /link-local.*; (sudo .*)\n/);
     assert.equal(await ns.ok("ip", "-6", "-o", "addr", "show", "dev", "pong0", "scope", "link"), "");
     await pongd.stop();
   });
 
-  test("the device is renamed, to what a shell would run: what is said from then on names it so, and its commands can be copied", async () => {
+  test("the device is renamed, to what a shell would run: what is said from then on names it so, and its commands "
+    + "can be copied", async () => {
     const pongd = await Pongd.start(ns, ...PREFIXES, "--drop-privileges");
     const name = "$(id)';a&b";
     await ns.ok("sh", "-c", `ip link set pong0 down && ip link set pong0 name "$1"`, "sh", name);
@@ -178,7 +204,8 @@ describe("disturbed", needs("ping", "strace"), () => {
     assert.equal((await pongd.stop()).status, 0);
   });
 
-  for (const where of ["pong0", "all"]) test(`IPv6 is disabled by net.ipv6.conf.${where}, and enabled again: it says so, answers by IPv4, and comes back`, async () => {
+  for (const where of ["pong0", "all"]) test(`IPv6 is disabled by net.ipv6.conf.${where}, and enabled again: it says `
+    + "so, answers by IPv4, and comes back", async () => {
     const pongd = await Pongd.start(ns, ...PREFIXES);
     const before = await pongd.metrics();
     const disable = (value: number) => ns.ok("sysctl", "-qw", `net.ipv6.conf.${where}.disable_ipv6=${value}`);
@@ -195,7 +222,9 @@ describe("disturbed", needs("ping", "strace"), () => {
   test("routes of others that come and go by the thousand cost it nothing that is seen", async () => {
     const pongd = await Pongd.start(ns, ...PREFIXES);
     const before = await pongd.metrics();
-    const other = Array.from({ length: 20000 }, (_, i) => `route add blackhole 172.${16 + (i >> 16)}.${i >> 8 & 255}.${i & 255}/32`).join("\n");
+    const other = Array.from(
+      { length: 20000 }, (_, i) => `route add blackhole 172.${16 + (i >> 16)}.${i >> 8 & 255}.${i & 255}/32`,
+    ).join("\n");
     const batch = ns.spawn("ip", "-batch", "-");
     batch.stdin.end(other);
     await ended(batch);
@@ -205,7 +234,8 @@ describe("disturbed", needs("ping", "strace"), () => {
     assert.equal((await pongd.stop()).status, 0);
   });
 
-  for (const hours of [1, -1]) test(`the clock is set ${hours > 0 ? "forward" : "back"} by an hour: waits end at once or as they would, limits go on, and its own time is that of no clock that is set`, async (context) => {
+  for (const hours of [1, -1]) test(`the clock is set ${hours > 0 ? "forward" : "back"} by an hour: waits end at once `
+    + "or as they would, limits go on, and its own time is that of no clock that is set", async (context) => {
     const folder = mkdtempSync(join(tmpdir(), "pongd-clock-"));
     context.after(() => { rmSync(folder, { recursive: true }); });
     const file = join(folder, "set");
@@ -222,7 +252,9 @@ describe("disturbed", needs("ping", "strace"), () => {
     const { stdout } = await ns.run("ping", "-q", "-i", "0.002", "-c", "400", TARGET);
     const answered = Number(/ (\d+) received/.exec(stdout)?.[1]);
     assert.ok(answered > 40 && answered < 400, stdout);
-    if (hours > 0) await pongd.until((metrics) => metrics.get("pongd_packets_dropped_total{reason=\"frag_reasm_timeout\",queue=\"0\"}") === 1);
+    if (hours > 0) await pongd.until(
+      (metrics) => metrics.get("pongd_packets_dropped_total{reason=\"frag_reasm_timeout\",queue=\"0\"}") === 1,
+    );
     await sound(pongd, before);
     const { stdout: summary, status } = await pongd.stop();
     assert.equal(status, 0);
@@ -232,8 +264,11 @@ describe("disturbed", needs("ping", "strace"), () => {
 
   for (const io of IO_NAMES) {
     const random = Random.fromEnvironment();
-    test(`${io}: a worker that ends at a random instruction, ${TIMES} times: every packet counted once, no counter goes back, replies go on; seed ${random.seed}`, async () => {
-      const { restarts, received, replied, dropped, held } = JSON.parse(await ns.ok(process.execPath, source("build/test/support/kill.js"), io, String(TIMES), String(random.seed))) as {
+    test(`${io}: a worker that ends at a random instruction, ${TIMES} times: every packet counted once, no counter `
+      + `goes back, replies go on; seed ${random.seed}`, async () => {
+      const { restarts, received, replied, dropped, held } = JSON.parse(
+        await ns.ok(process.execPath, source("build/test/support/kill.js"), io, String(TIMES), String(random.seed)),
+      ) as {
         restarts: number; received: number; replied: number; dropped: Record<string, number>; held: number;
       };
       assert.equal(restarts, TIMES);
@@ -241,7 +276,8 @@ describe("disturbed", needs("ping", "strace"), () => {
       await gone();
     });
 
-    test(`${io}: kill -9 under load at a random instruction, ${TIMES} times: a new one starts at once; seed ${random.seed}`, async () => {
+    test(`${io}: kill -9 under load at a random instruction, ${TIMES} times: a new one starts at once; seed `
+      + `${random.seed}`, async () => {
       for (let i = 0; i < TIMES; i++) {
         const pongd = await Pongd.start(ns, ...PREFIXES, "--io", io);
         load();
@@ -278,10 +314,14 @@ describe("disturbed", needs("ping", "strace"), () => {
     assert.equal((await pongd.stop()).status, 0);
   });
 
-  for (const format of ["text", "json"]) test(`${format}: nowhere to log to, whether the disk is full or the reader is gone: it answers, and ends as it does otherwise`, async () => {
+  for (const format of ["text", "json"]) test(`${format}: nowhere to log to, whether the disk is full or the reader `
+    + "is gone: it answers, and ends as it does otherwise", async () => {
     for (const redirect of ["2>/dev/full >/dev/null", "2>&1 >/dev/null"]) {
-      const script = `exec 3>&1; { sh -c 'echo $$ >&3; exec "$@" 3>&-' sh "$@" ${redirect}; echo "status $?" >&3; } | true`;
-      const child = ns.spawn("sh", "-c", script, "sh", process.execPath, CLI, "run", ...PREFIXES, "--log-format", format);
+      const script = `exec 3>&1; { sh -c 'echo $$ >&3; exec "$@" 3>&-' sh "$@" ${redirect}; echo "status $?" `
+        + ">&3; } | true";
+      const child = ns.spawn(
+        "sh", "-c", script, "sh", process.execPath, CLI, "run", ...PREFIXES, "--log-format", format,
+      );
       let output = "";
       child.stdout.on("data", (chunk) => { output += String(chunk); });
       await reach(TARGET);
@@ -294,16 +334,22 @@ describe("disturbed", needs("ping", "strace"), () => {
     }
   });
 
-  test("the metrics' address, /dev/net/tun and whatever can be written go while it runs: it answers, restarts a worker included", async (context) => {
+  test("the metrics' address, /dev/net/tun and whatever can be written go while it runs: it answers, restarts a "
+    + "worker included", async (context) => {
     if (process.getuid?.() !== 0) {
       context.skip("needs root, to mount");
       return;
     }
     await ns.ok("ip", "addr", "add", "192.0.2.7/32", "dev", "lo");
-    const pongd = await Pongd.start(ns, { wrapper: ["unshare", "-m"] }, ...PREFIXES, "--listen", "0.0.0.0:7664", "--io", "readwrite");
+    const pongd = await Pongd.start(
+      ns, { wrapper: ["unshare", "-m"] }, ...PREFIXES, "--listen", "0.0.0.0:7664", "--io", "readwrite",
+    );
     const before = await pongd.metrics();
     await ns.ok("ip", "addr", "del", "192.0.2.7/32", "dev", "lo");
-    await ns.ok("nsenter", "-m", "-t", String(pongd.pid), "sh", "-c", "mount -t tmpfs none /dev/net && mount -o remount,bind,ro /");
+    await ns.ok(
+      "nsenter", "-m", "-t", String(pongd.pid), "sh", "-c",
+      "mount -t tmpfs none /dev/net && mount -o remount,bind,ro /",
+    );
     const injection = await pongd.inject(pongd.worker, "read:error=EIO");
     await ns.run("ping", "-c", "1", "-W", "0.1", TARGET);
     await injection.ended;
@@ -318,8 +364,11 @@ describe("disturbed", needs("ping", "strace"), () => {
 
   const [major] = process.versions.node.split(".").map(Number);
   if (major < 24) {
-    test("no address space for its memory: one line that says where to look, status 1, and nothing is left", async () => {
-      const { status, stderr } = await ns.run("prlimit", `--as=${3 * 2 ** 30}`, process.execPath, CLI, "run", ...PREFIXES);
+    test("no address space for its memory: one line that says where to look, status 1, and "
+      + "nothing is left", async () => {
+      const { status, stderr } = await ns.run(
+        "prlimit", `--as=${3 * 2 ** 30}`, process.execPath, CLI, "run", ...PREFIXES,
+      );
       assert.match(stderr, /^pongd: cannot reserve memory for packets: [^\n]*; see: ulimit -v\n$/);
       assert.equal(status, EXIT.RUNTIME);
       await gone();

@@ -31,50 +31,66 @@ describe("reload", needs("ping", "fping"), () => {
   after(() => { rmSync(FOLDER, { recursive: true }); });
 
   const start = (...args: string[]) => Pongd.start(ns, "--config", FILE, ...args);
-  const post = (path = "/-/reload", ...headers: string[]) => ns.http(`http://127.0.0.1:7664${path}`, "-X", "POST", ...headers.flatMap((header) => ["-H", header]));
+  const post = (path = "/-/reload", ...headers: string[]) => ns.http(
+    `http://127.0.0.1:7664${path}`, "-X", "POST", ...headers.flatMap((header) => ["-H", header]),
+  );
   const reloaded = async () => { assert.deepEqual(await post(), { status: 200, body: "Reloaded\n" }); };
   /** TTL of the answer, or that there is none. */
-  const ttl = async (address: string, seconds = 20) => / ttl=(\d+)/.exec((await ns.run("ping", "-c", "1", "-W", String(seconds), address)).stdout)?.[1];
+  const ttl = async (address: string, seconds = 20) => / ttl=(\d+)/.exec(
+    (await ns.run("ping", "-c", "1", "-W", String(seconds), address)).stdout,
+  )?.[1];
   const silent = async (address: string) => await ttl(address, 0.3) === undefined;
   const routes = async () => (await ns.ip<{ dst: string }>("route", "show", "dev", "pong0")).map(({ dst }) => dst);
 
-  for (const io of ["uring", "readwrite"]) test(`${io}: what did not change loses no packet, plain or in fragments, by SIGHUP or by request`, async () => {
-    const pongd = await start("--queues", "2", "--io", io);
-    // Seconds of the pings: on a busy machine pongd may get no time for as long as the usual queue holds.
-    await ns.ok("ip", "link", "set", "pong0", "txqueuelen", "10000");
-    let [sent, count] = [0, 0];
-    const pings = async () => {
-      do {
-        for (const said of await Promise.all([
-          ...[1, 2, 3].map((last) => ns.ok("ping", "-q", "-i", "0.002", "-c", "2000", `10.99.1.${last}`)),
-          ns.ok("ping", "-q", "-i", "0.005", "-s", "6000", "-c", "800", "10.99.2.1"),
-        ])) assert.match(said, /^(2000|800) packets transmitted/m);
-        // Of 6,000 bytes each is five fragments.
-        sent += 3 * 2000 + 5 * 800;
-      } while (count < RELOADS);
-      return true;
-    };
-    const pinged = pings();
-    for (let over = false; !over; count++) {
-      write(`prefixes: [10.99.0.0/16, 10.98.${count % 200}.0/24]\nsource_rate_limit: ${count % 2 ? "none" : "{ rate: 1000000 }"}\n`);
-      if (count % 2) process.kill(pongd.pid, "SIGHUP");
-      await reloaded();
-      over = await Promise.race([pinged, nextTurn()]);
-    }
-    // As pongd counts it: a ping that gets no time itself misses replies that have come.
-    const metrics = await pongd.metrics();
-    const totals = ["pongd_packets_received_total", "pongd_replies_total", "pongd_packets_dropped_total", "pongd_write_errors_total"].map((name) => sum(metrics, name));
-    assert.deepEqual(totals, [sent, sent, 0, 0]);
-    await pongd.stop();
-  });
+  for (const io of ["uring", "readwrite"]) {
+    test(`${io}: what did not change loses no packet, plain or in fragments, by SIGHUP or by request`, async () => {
+      const pongd = await start("--queues", "2", "--io", io);
+      // Seconds of the pings: on a busy machine pongd may get no time for as long as the usual queue holds.
+      await ns.ok("ip", "link", "set", "pong0", "txqueuelen", "10000");
+      let [sent, count] = [0, 0];
+      const pings = async () => {
+        do {
+          for (const said of await Promise.all([
+            ...[1, 2, 3].map((last) => ns.ok("ping", "-q", "-i", "0.002", "-c", "2000", `10.99.1.${last}`)),
+            ns.ok("ping", "-q", "-i", "0.005", "-s", "6000", "-c", "800", "10.99.2.1"),
+          ])) assert.match(said, /^(2000|800) packets transmitted/m);
+          // Of 6,000 bytes each is five fragments.
+          sent += 3 * 2000 + 5 * 800;
+        } while (count < RELOADS);
+        return true;
+      };
+      const pinged = pings();
+      for (let over = false; !over; count++) {
+        write(`prefixes: [10.99.0.0/16, 10.98.${count % 200}.0/24]\nsource_rate_limit: `
+          + `${count % 2 ? "none" : "{ rate: 1000000 }"}\n`);
+        if (count % 2) process.kill(pongd.pid, "SIGHUP");
+        await reloaded();
+        over = await Promise.race([pinged, nextTurn()]);
+      }
+      // As pongd counts it: a ping that gets no time itself misses replies that have come.
+      const metrics = await pongd.metrics();
+      const totals = [
+        "pongd_packets_received_total", "pongd_replies_total", "pongd_packets_dropped_total",
+        "pongd_write_errors_total",
+      ].map((name) => sum(metrics, name));
+      assert.deepEqual(totals, [sent, sent, 0, 0]);
+      await pongd.stop();
+    });
+  }
 
-  test("prefixes, exceptions, answers, TTL and limits change, each with its route; counts of what stays go on", async () => {
-    write("prefixes:\n  - { prefix: 10.99.0.0/16, name: lab }\n  - { prefix: 10.99.7.0/24, name: dark, answer: [] }\n  - 10.97.0.0/24\n");
+  test("prefixes, exceptions, answers, TTL and limits change, each with its route; counts of "
+    + "what stays go on", async () => {
+    write("prefixes:\n  - { prefix: 10.99.0.0/16, name: lab }\n  - { prefix: 10.99.7.0/24, name: dark, answer: [] }\n "
+      + " - 10.97.0.0/24\n");
     const pongd = await start();
     assert.deepEqual([await ttl("10.99.1.1"), await silent("10.99.7.1"), await ttl("10.97.0.1")], ["64", true, "64"]);
-    write("except: [10.99.8.0/24]\nttl: 99\nprefixes:\n  - { prefix: 10.99.0.0/16, name: lab }\n  - { prefix: 10.99.7.0/24, name: lit, ttl: 7, rate_limit: { rate: 0.001, burst: 2 } }\n  - 10.96.0.0/24\n");
+    write("except: [10.99.8.0/24]\nttl: 99\nprefixes:\n  - { prefix: 10.99.0.0/16, name: lab }\n  - { prefix: "
+      + "10.99.7.0/24, name: lit, ttl: 7, rate_limit: { rate: 0.001, burst: 2 } }\n  - 10.96.0.0/24\n");
     await reloaded();
-    assert.deepEqual([await ttl("10.99.1.1"), await ttl("10.99.7.1"), await ttl("10.96.0.1"), await silent("10.99.8.1")], ["99", "7", "99", true]);
+    assert.deepEqual(
+      [await ttl("10.99.1.1"), await ttl("10.99.7.1"), await ttl("10.96.0.1"), await silent("10.99.8.1")],
+      ["99", "7", "99", true],
+    );
     assert.deepEqual(await routes(), ["10.96.0.0/24", "10.99.0.0/16", "10.99.7.0/24"]);
     const { stdout } = await ns.run("fping", "-c", "3", "-p", "5", "-t", "2000", "10.99.7.2");
     assert.equal(stdout.match(/bytes/g)?.length, 1, "the second of its burst; the first went to 10.99.7.1");
@@ -89,7 +105,8 @@ describe("reload", needs("ping", "fping"), () => {
     await pongd.stop();
   });
 
-  test("a file that is wrong, or gone, changes nothing: it is logged with its line, and the metrics say so until one is right", async () => {
+  test("a file that is wrong, or gone, changes nothing: it is logged with its line, and the metrics say so until "
+    + "one is right", async () => {
     const pongd = await start();
     const { [SUCCEEDED_AT]: startedAt } = Object.fromEntries(await pongd.metrics());
     const unchanged = async () => {
@@ -113,7 +130,8 @@ describe("reload", needs("ping", "fping"), () => {
     assert.equal(metrics.get(SUCCESSFUL), 1);
     assert.ok((metrics.get(SUCCEEDED_AT) ?? 0) > startedAt);
     assert.equal(await ttl("10.99.1.1"), "9");
-    assert.match(pongd.stderr, new RegExp(` error ${FILE}:4:5: .*\n.* error ${FILE}:5:1: .*\n.* error the configuration was not reloaded: all is as it was\n`));
+    assert.match(pongd.stderr, new RegExp(` error ${FILE}:4:5: .*\n.* error ${FILE}:5:1: .*\n.* error the `
+      + `configuration was not reloaded: all is as it was\n`));
     await pongd.stop();
   });
 
@@ -122,13 +140,16 @@ describe("reload", needs("ping", "fping"), () => {
     rmSync(FILE);
     await ns.ok("mkfifo", FILE);
     const { status, body } = await post();
-    assert.deepEqual([status, body], [500, `${FILE}: not a regular file, and so not to be read a second time; write it to one\n`]);
+    assert.deepEqual(
+      [status, body], [500, `${FILE}: not a regular file, and so not to be read a second time; write it to one\n`],
+    );
     assert.equal(await ttl("10.99.1.1"), "64");
     rmSync(FILE);
     assert.equal((await pongd.stop()).status, 0);
   });
 
-  test("a prefix that cannot be had, as it is routed elsewhere, keeps all of the file from being taken over", async () => {
+  test("a prefix that cannot be had, as it is routed elsewhere, keeps all of the file from "
+    + "being taken over", async () => {
     await ns.ok("ip", "route", "add", "10.96.0.0/24", "dev", "lo");
     const pongd = await start();
     write("ttl: 9\nprefixes: [10.99.0.0/16, 10.97.0.0/24, 10.96.0.0/24]\n");
@@ -144,11 +165,15 @@ describe("reload", needs("ping", "fping"), () => {
 
   test("what a reload does not change is said, and the rest is done", async () => {
     const pongd = await start();
-    write("device: { mtu: 1400, queues: 2 }\nlisten: 127.0.0.1:9999\nlog: { level: debug }\nttl: 5\nprefixes: [10.99.0.0/16, \"fd99::/64\"]\n");
+    write("device: { mtu: 1400, queues: 2 }\nlisten: 127.0.0.1:9999\nlog: { level: debug }\nttl: 5\nprefixes: "
+      + "[10.99.0.0/16, \"fd99::/64\"]\n");
     const { status, body } = await post();
     assert.equal(status, 200);
     assert.equal(await ttl("10.99.1.1"), "5");
-    for (const [key, now, then] of [["device.mtu", "auto", "1400"], ["device.queues", "1", "2"], ["listen", "127.0.0.1:7664", "127.0.0.1:9999"], ["the host's IPv6 address", "none", "fd99::1"]]) {
+    for (const [key, now, then] of [
+      ["device.mtu", "auto", "1400"], ["device.queues", "1", "2"], ["listen", "127.0.0.1:7664", "127.0.0.1:9999"],
+      ["the host's IPv6 address", "none", "fd99::1"],
+    ]) {
       const line = `${key} stays ${now} until pongd is started again, when it will be ${then}\n`;
       assert.ok(pongd.stderr.includes(` warn ${line}`), line);
       assert.ok(body.includes(line), line);
@@ -164,7 +189,8 @@ describe("reload", needs("ping", "fping"), () => {
     await pongd.stop();
   });
 
-  test("right after somebody has taken the host's address away: it is put back before routes are made from it", async () => {
+  test("right after somebody has taken the host's address away: it is put back before routes are "
+    + "made from it", async () => {
     const pongd = await start();
     write("prefixes: [10.99.0.0/16, 10.98.0.0/16, \"fd99::/64\"]\n");
     await ns.ok("ip", "addr", "flush", "dev", "pong0");
@@ -176,12 +202,17 @@ describe("reload", needs("ping", "fping"), () => {
     await pongd.stop();
   });
 
-  test("without privileges: answers change, routes that are missing are named with the command, and what an outer prefix covers needs none", async () => {
+  test("without privileges: answers change, routes that are missing are named with the command, and what an outer "
+    + "prefix covers needs none", async () => {
     const pongd = await start("--drop-privileges");
     write("prefixes:\n  - 10.99.0.0/16\n  - { prefix: 10.99.7.0/24, ttl: 7 }\n  - 10.97.0.0/24\n");
     assert.match((await post()).body, /^Reloaded\n.*sudo ip route add 10\.97\.0\.0\/24 dev pong0 src 10\.99\.0\.1\n$/);
     assert.deepEqual([await ttl("10.99.1.1"), await ttl("10.99.7.1"), await silent("10.97.0.1")], ["64", "7", true]);
-    const [, command] = /warn .*10\.97\.0\.0\/24.*CAP_NET_ADMIN.*sudo (ip route add 10\.97\.0\.0\/24 dev pong0 src 10\.99\.0\.1)\n/.exec(pongd.stderr) ?? [];
+    const [
+      , command,
+    ] = /warn .*10\.97\.0\.0\/24.*CAP_NET_ADMIN.*sudo (ip route add 10\.97\.0\.0\/24 dev pong0 src 10\.99\.0\.1)\n/
+      .exec(pongd.stderr)
+      ?? [];
     assert.ok(command, pongd.stderr);
     assert.equal(pongd.stderr.match(/10\.97\.0\.0\/24/g)?.length, 2, "said once, with the command");
     assert.equal((await pongd.get("/-/ready")).status, 503);
@@ -189,7 +220,9 @@ describe("reload", needs("ping", "fping"), () => {
     assert.equal(await ttl("10.97.0.1"), "64");
     await reloaded();
     assert.equal((await pongd.get("/-/ready")).status, 200);
-    const capabilities = readdirSync(`/proc/${pongd.pid}/task`).map((thread) => /^CapEff:\s*(\w+)$/m.exec(readFileSync(`/proc/${pongd.pid}/task/${thread}/status`, "utf8"))?.[1]);
+    const capabilities = readdirSync(`/proc/${pongd.pid}/task`).map(
+      (thread) => /^CapEff:\s*(\w+)$/m.exec(readFileSync(`/proc/${pongd.pid}/task/${thread}/status`, "utf8"))?.[1],
+    );
     assert.deepEqual([...new Set(capabilities)], ["0000000000000000"]);
     await pongd.stop();
   });
@@ -201,7 +234,8 @@ describe("reload", needs("ping", "fping"), () => {
       resident: Number(/^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pongd.pid}/status`, "utf8"))?.[1]),
     });
     const requests = (count: number) => ns.evaluate<number>(
-      "let n = 0; while (n < Number(process.argv[1]) && (await fetch('http://127.0.0.1:7664/-/reload', { method: 'POST' })).status === 200) n++; console.log(n)", String(count),
+      "let n = 0; while (n < Number(process.argv[1]) && (await fetch('http://127.0.0.1:7664/-/reload', { method: "
+      + "'POST' })).status === 200) n++; console.log(n)", String(count),
     );
     assert.equal(await requests(300), 300);
     const warm = state();
@@ -222,7 +256,8 @@ describe("reload", needs("ping", "fping"), () => {
     await pongd.stop();
   });
 
-  test("only by POST or PUT, not by a page of another site, and not where there is no file; then a hangup ends it", async () => {
+  test("only by POST or PUT, not by a page of another site, and not where there is no file; then a "
+    + "hangup ends it", async () => {
     const pongd = await start();
     assert.equal((await pongd.get("/-/reload")).status, 405);
     assert.equal((await post("/metrics")).status, 405);

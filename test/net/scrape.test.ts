@@ -7,13 +7,20 @@ import { icmpPacket } from "../support/packets.js";
 
 const SCRAPES = 100;
 
-test(`${SCRAPES} scrapes of 1,000 prefixes, one upon another, and every packet that is sent meanwhile is answered`, needs(), async () => {
+test(`${SCRAPES} scrapes of 1,000 prefixes, one upon another, and every packet that is sent `
+  + "meanwhile is answered", needs(), async () => {
   const ns = await Netns.open();
   const prefixes = Array.from({ length: 999 }, (_, i) => `10.100.${i >> 8}.${i & 255}/32`);
   const pongd = await Pongd.start(ns, "10.99.0.0/16", ...prefixes);
   // Five seconds of them: a machine that is busy keeps pongd from its CPU, and the sender, which then makes up for it.
   await ns.ok("ip", "link", "set", "pong0", "txqueuelen", "10000");
-  const sender = ns.spawn(process.execPath, source("build/test/support/steady.js"), "pong0", "2000", Buffer.from(icmpPacket()).toString("hex"));
+  const sender = ns.spawn(
+    process.execPath,
+    source("build/test/support/steady.js"),
+    "pong0",
+    "2000",
+    Buffer.from(icmpPacket()).toString("hex"),
+  );
   let said = "";
   sender.stdout.on("data", (chunk) => { said += String(chunk); });
   await pongd.until((metrics) => sum(metrics, "pongd_replies_total") > 0);

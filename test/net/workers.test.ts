@@ -14,17 +14,22 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
 
   const flows = [1, 2, 3, 4, 5, 6, 7, 8];
 
-  test("one of two is killed under load: nothing is lost but what was with it, no counter goes back, every packet is counted once", async () => {
+  test("one of two is killed under load: nothing is lost but what was with it, no counter goes back, every packet is "
+    + "counted once", async () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
     // All of the pings: however long a busy machine takes to start a worker, none is lost in the queue.
     await ns.ok("ip", "link", "set", "pong0", "txqueuelen", "10000");
     const pings = Promise.all(flows.map((last) => ns.ok("ping", "-q", "-i", "0.004", "-c", "1000", `10.99.1.${last}`)));
     const under = await pongd.until((metrics) => sum(metrics, "pongd_replies_total") > 400);
-    for (const queue of [0, 1]) assert.ok((under.get(`pongd_packets_received_total{queue="${queue}"}`) ?? 0) > 0, `queue ${queue} has flows`);
+    for (const queue of [0, 1]) {
+      assert.ok((under.get(`pongd_packets_received_total{queue="${queue}"}`) ?? 0) > 0, `queue ${queue} has flows`);
+    }
     const killed = pongd.crash(io);
     let last = under;
     await pongd.until((metrics) => {
-      for (const [sample, value] of last) if (/_total\b/.test(sample) && sample.startsWith("pongd_")) assert.ok((metrics.get(sample) ?? -1) >= value, `${sample} goes back from ${value}`);
+      for (const [sample, value] of last) if (/_total\b/.test(sample) && sample.startsWith("pongd_")) {
+        assert.ok((metrics.get(sample) ?? -1) >= value, `${sample} goes back from ${value}`);
+      }
       last = metrics;
       return metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === 1;
     });
@@ -34,7 +39,10 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
     const metrics = await pongd.until((metrics) => sum(metrics, "pongd_replies_total") >= 1000 * flows.length - BATCH);
     assert.equal(sum(metrics, "pongd_device_tx_dropped_total"), 0);
     assert.equal(metrics.get("pongd_worker_restarts_total{queue=\"0\"}"), 0);
-    assert.equal(sum(metrics, "pongd_packets_received_total"), sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"));
+    assert.equal(
+      sum(metrics, "pongd_packets_received_total"),
+      sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total"),
+    );
     assert.match(pongd.stderr, /^\S+ error the worker of queue 1 died: .*; it is started again queue=1\n$/);
     const { status } = await pongd.stop();
     assert.equal(status, 0);
@@ -45,9 +53,12 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
     const pings = flows.map((last) => ns.spawn("ping", "-q", "-i", "0.01", `10.99.1.${last}`));
     for (const restarts of [1, 2]) {
       await pongd.crash(io);
-      const again = await pongd.until((metrics) => metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === restarts);
+      const again = await pongd.until(
+        (metrics) => metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === restarts,
+      );
       // It is a crash of the next one only once that one does its work.
-      const received = (metrics: Map<string, number>) => metrics.get("pongd_packets_received_total{queue=\"1\"}") ?? NaN;
+      const received = (metrics: Map<string, number>) => metrics.get("pongd_packets_received_total{queue=\"1\"}")
+        ?? NaN;
       await pongd.until((metrics) => received(metrics) > received(again));
     }
     await pongd.crash(io);
@@ -70,7 +81,9 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
   });
 
   test("an engine that traps: what was with it is counted as lost, and the rest stays counted", async () => {
-    const { said, restarts, before, after, lost, received } = JSON.parse(await ns.ok(process.execPath, source("build/test/support/crash.js"), io)) as {
+    const { said, restarts, before, after, lost, received } = JSON.parse(
+      await ns.ok(process.execPath, source("build/test/support/crash.js"), io),
+    ) as {
       said: string[]; restarts: number; before: Verdicts; after: Verdicts; lost: number; received: number;
     };
     assert.deepEqual(said, ["the worker of queue 0 died: memory access out of bounds"]);

@@ -1,6 +1,7 @@
 /**
- * A wall clock that is set, for every thread of the process: `node --import clock.js` with PONGD_TEST_CLOCK="MS FILE", which sets it forward
- * by MS milliseconds as soon as there is a file of that name. (This machine's own clock is everybody's.) A worker begins here, too.
+ * A wall clock that is set, for every thread of the process: `node --import clock.js` with PONGD_TEST_CLOCK="MS FILE",
+ * which sets it forward by MS milliseconds as soon as there is a file of that name. (This machine's own clock is
+ * everybody's.) A worker begins here, too.
  */
 import { existsSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";

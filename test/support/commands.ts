@@ -1,6 +1,6 @@
 /**
- * Command lines of pongd that need no process each: they run one after the other in one, which takes milliseconds instead of a fifth of a
- * second. How pongd begins and ends as a process is tested with processes.
+ * Command lines of pongd that need no process each: they run one after the other in one, which takes milliseconds
+ * instead of a fifth of a second. How pongd begins and ends as a process is tested with processes.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { after } from "node:test";
@@ -20,7 +20,9 @@ after(() => { child?.disconnect(); });
  * @throws Error where the process ends, or the command does not.
  */
 export async function pongd(...args: string[]): Promise<Ended> {
-  const running = child ??= fork(source("build/test/support/execute.js"), { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  const running = child ??= fork(
+    source("build/test/support/execute.js"), { stdio: ["ignore", "ignore", "inherit", "ipc"] },
+  );
   const command = `pongd ${args.join(" ")}`;
   let timer: NodeJS.Timeout | undefined;
   try {

@@ -40,7 +40,10 @@ export function icmpPacket(options: EchoOptions = {}): Uint8Array {
 
 /** A correct IPv4 packet around any payload. */
 export function ipv4Packet(payload: Uint8Array, options: EchoOptions = {}): Uint8Array {
-  const { src = HOST, dst = TARGET, ttl = 64, tos = 0, id = 0xbeef, fragment = 0x4000, protocol = 1, options: ipOptions = new Uint8Array(0) } = options;
+  const {
+    src = HOST, dst = TARGET, ttl = 64, tos = 0, id = 0xbeef, fragment = 0x4000, protocol = 1,
+    options: ipOptions = new Uint8Array(0),
+  } = options;
   const headerLen = 20 + ipOptions.length;
   const packet = new Uint8Array(headerLen + payload.length);
   const view = new DataView(packet.buffer);
@@ -108,7 +111,9 @@ function allowFragments(packet: Uint8Array, identity: number): void {
 }
 
 /** The error about a packet, written from RFC 792 and RFC 1812 §4.3.2.3; `parameter`: its fifth byte. */
-export function expectedError(packet: Uint8Array, type: number, code: number, { ttl = 64, most = 576, parameter = 0 } = {}): Uint8Array {
+export function expectedError(
+  packet: Uint8Array, type: number, code: number, { ttl = 64, most = 576, parameter = 0 } = {},
+): Uint8Array {
   const msg = new Uint8Array(8 + Math.min(packet.length, most - 28));
   msg.set([type, code, 0, 0, parameter]);
   msg.set(packet.subarray(0, msg.length - 8), 8);
@@ -162,7 +167,10 @@ export function pattern(length: number): Uint8Array {
   return bytes;
 }
 
-/** The fragments of a packet, cut at these offsets of its payload; the first of them is 0, the last its length. A copy of the header is before each. */
+/**
+ * The fragments of a packet, cut at these offsets of its payload; the first of them is 0, the last its length. A copy
+ * of the header is before each.
+ */
 export function fragmentsOf(packet: Uint8Array, offsets: readonly number[]): Uint8Array[] {
   const headerLen = (packet[0] & 15) * 4;
   const flags = packet[6] & 0xc0;

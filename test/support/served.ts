@@ -56,12 +56,23 @@ export async function closeServed(): Promise<void> {
 }
 
 /** Serves on any free port of 127.0.0.1, until closeServed() at the latest. `web`: a web configuration's file. */
-export async function served({ web, text = () => "metrics\n", reload, ...options }: { web?: string; text?: () => string | Promise<string>; reload?: Backend["reload"] } & Omit<ServeOptions, "web"> = {}): Promise<Served> {
+export async function served({ web, text = () => "metrics\n", reload, ...options }: {
+  web?: string;
+  text?: () => string | Promise<string>;
+  reload?: Backend["reload"];
+} & Omit<ServeOptions, "web"> = {}): Promise<Served> {
   const lines: string[] = [];
-  const log = pino({ level: "info" }, { write: (line: string) => { lines.push((JSON.parse(line) as { msg: string }).msg); } });
+  const log = pino(
+    { level: "info" }, { write: (line: string) => { lines.push((JSON.parse(line) as { msg: string }).msg); } },
+  );
   const registry = new Says(text);
-  const status: Backend = { metrics: () => registry, obstacle: () => undefined, reload: reload ?? (() => undefined), events: new Events(() => undefined) };
-  const server = await serveLocally(status, { ...options, web: web === undefined ? undefined : new WebFile(web, log), log });
+  const status: Backend = {
+    metrics: () => registry, obstacle: () => undefined, reload: reload ?? (() => undefined),
+    events: new Events(() => undefined),
+  };
+  const server = await serveLocally(
+    status, { ...options, web: web === undefined ? undefined : new WebFile(web, log), log },
+  );
   open.add(server);
   const close = () => {
     open.delete(server);
@@ -78,7 +89,8 @@ export interface Asked {
   readonly headers?: Record<string, string>;
   readonly method?: string;
   readonly agent?: Agent;
-  readonly tls?: { minVersion?: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3"; maxVersion?: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3"; ciphers?: string; ecdhCurve?: string; session?: Buffer };
+  readonly tls?: { minVersion?: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3"; maxVersion?: "TLSv1" | "TLSv1.1"
+    | "TLSv1.2" | "TLSv1.3"; ciphers?: string; ecdhCurve?: string; session?: Buffer; };
 }
 
 export interface Answer {
@@ -94,7 +106,9 @@ export interface Answer {
 }
 
 /** Asks by HTTP/1.1. @throws Error where there is no connection, or it ends before the response does. */
-export async function ask(url: string, { ca, client, user, password = "", headers = {}, method = "GET", agent, tls }: Asked = {}): Promise<Answer> {
+export async function ask(
+  url: string, { ca, client, user, password = "", headers = {}, method = "GET", agent, tls }: Asked = {},
+): Promise<Answer> {
   const auth = user === undefined ? undefined : `${user}:${password}`;
   const secure = url.startsWith("https:");
   const given = { method, auth, headers, agent: agent ?? false };
@@ -103,7 +117,10 @@ export async function ask(url: string, { ca, client, user, password = "", header
   const [response] = await once(request, "response") as [IncomingMessage];
   const { socket } = response;
   const secured = socket instanceof TLSSocket ? socket : undefined;
-  const seen = secured && { fingerprint: secured.getPeerCertificate().fingerprint256, protocol: secured.getProtocol(), resumed: secured.isSessionReused() };
+  const seen = secured && {
+    fingerprint: secured.getPeerCertificate().fingerprint256, protocol: secured.getProtocol(),
+    resumed: secured.isSessionReused(),
+  };
   let body = "";
   for await (const chunk of response.setEncoding("utf8")) body += String(chunk);
   return { status: response.statusCode ?? 0, headers: response.headers, body, socket, ...seen };
@@ -120,7 +137,9 @@ export async function http2(url: string, ca: string): Promise<ClientHttp2Session
 export async function askHttp2(
   session: ClientHttp2Session, path: string, authorization?: string, more: Record<string, string> = {},
 ): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {
-  const stream = session.request({ [constants.HTTP2_HEADER_PATH]: path, ...authorization !== undefined && { authorization }, ...more });
+  const stream = session.request(
+    { [constants.HTTP2_HEADER_PATH]: path, ...authorization !== undefined && { authorization }, ...more },
+  );
   const [headers] = await once(stream, "response") as [Record<string, unknown>];
   let body = "";
   for await (const chunk of stream.setEncoding("utf8")) body += String(chunk);

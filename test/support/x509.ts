@@ -1,11 +1,17 @@
-/** X.509 certificates for tests, written as RFC 5280 §4.1 says: version 3, ECDSA on P-256, valid from yesterday to the day after tomorrow. */
+/**
+ * X.509 certificates for tests, written as RFC 5280 §4.1 says: version 3, ECDSA on P-256, valid from yesterday to the
+ * day after tomorrow.
+ */
 import { createPrivateKey, generateKeyPairSync, randomBytes, sign, X509Certificate } from "node:crypto";
 import ipaddr from "ipaddr.js";
 
 const DAY_MS = 86_400_000;
 
 /** The tags of DER that are used here. */
-const Tag = { boolean: 0x01, integer: 0x02, bitString: 0x03, octetString: 0x04, oid: 0x06, utf8: 0x0c, utcTime: 0x17, sequence: 0x30, set: 0x31 };
+const Tag = {
+  boolean: 0x01, integer: 0x02, bitString: 0x03, octetString: 0x04, oid: 0x06, utf8: 0x0c, utcTime: 0x17,
+  sequence: 0x30, set: 0x31,
+};
 /** RFC 5280 §4.2.1.6: the kinds of GeneralName. */
 const NAMES: Readonly<Record<string, number>> = { email: 0x81, DNS: 0x82, URI: 0x86, IP: 0x87 };
 
@@ -24,7 +30,9 @@ export interface Pair {
   readonly key: string;
 }
 
-/** Makes a certificate with these names (`DNS:a,IP:127.0.0.1`), signed by `issuer`, or by itself. It may sign others. */
+/**
+ * Makes a certificate with these names (`DNS:a,IP:127.0.0.1`), signed by `issuer`, or by itself. It may sign others.
+ */
 export function certificate(names: string, issuer?: Pair): Pair {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const subject = distinguishedName(names);
@@ -41,7 +49,9 @@ export function certificate(names: string, issuer?: Pair): Pair {
     der(0xa3, der(
       Tag.sequence,
       der(Tag.sequence, OID.basicConstraints, TRUE, der(Tag.octetString, der(Tag.sequence, TRUE))),
-      der(Tag.sequence, OID.subjectAltName, der(Tag.octetString, der(Tag.sequence, ...names.split(",").map(generalName)))),
+      der(
+        Tag.sequence, OID.subjectAltName, der(Tag.octetString, der(Tag.sequence, ...names.split(",").map(generalName))),
+      ),
     )),
   );
   const signature = sign("sha256", body, issuer ? createPrivateKey(issuer.key) : privateKey);
