@@ -1,6 +1,6 @@
 /**
- * How pages look, a benchmark's report and the one at /. Okabe and Ito's colours, which the colour-blind can tell
- * apart, darker on white and lighter on black.
+ * Styles that a benchmark's report and the page at / share. The colours are Okabe and Ito's, which the colour-blind can
+ * tell apart, darker on white and lighter on black.
  */
 export const STYLE = `
 :root {

@@ -1,10 +1,10 @@
 /**
- * The page at /, before page.ts has filled it in; and its icon. Links are relative, so that it may lie behind a proxy,
- * in a folder.
+ * The HTML of the page at /, before page.ts fills it in, and the page's icon. Links are relative, so that the page may
+ * lie behind a proxy, in a folder.
  */
 import { version } from "../../base/version.js";
 
-/** A line as it is drawn in a chart. */
+/** Draws a short line like the one in a chart. */
 function swatch(colour: string): string {
   return `<svg class="swatch ${colour}" viewBox="0 0 20 4" width="20" height="4" aria-hidden="true"><path d="M0 2h20" `
     + `stroke="currentColor" stroke-width="3"/></svg>`;
@@ -23,7 +23,7 @@ function chart(id: string, title: string): string {
 </figure>`;
 }
 
-/** `names`: the columns that are text. */
+/** Makes a section with a table. `names`: the columns that are text. The caller closes the section. */
 function table(id: string, title: string, note: string, names: readonly number[], headings: readonly string[]): string {
   const head = headings.map(
     (heading, i) => `<th scope="col"${names.includes(i) ? ` class="name"` : ""}>${heading}</th>`,

@@ -1,4 +1,4 @@
-/** What the page at / adds to what pages have in common. */
+/** Styles of the page at /, besides those that all pages share. */
 export const STYLE = `
 :root { --good: var(--series-2); --bad: var(--series-1); --raised: #f5f6f8; }
 @media (prefers-color-scheme: dark) { :root { --raised: #1d2127; } }
