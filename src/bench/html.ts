@@ -1,6 +1,6 @@
 /**
- * A report of `pongd bench` as one HTML page that asks for nothing else: uPlot, the data and what draws it are inside,
- * and its Content-Security-Policy lets nothing in.
+ * Renders a report of `pongd bench` as one self-contained HTML page. uPlot, the data and the code that draws are
+ * inside, and the page's Content-Security-Policy lets nothing else in.
  */
 import { createHash } from "node:crypto";
 import { number, si } from "../telemetry/numbers.js";
@@ -10,7 +10,7 @@ import { chartsOf, type ChartData, type Series } from "./charts.js";
 import { draw } from "./draw.js";
 import type { EngineReport, Environment, Report, TunReport } from "./report.js";
 
-/** `headline`: the answer, in a sentence. */
+/** Renders the page. `headline`: the answer, in a sentence. */
 export function renderHtml(report: Report, headline: string): string {
   const charts = chartsOf(report);
   const tables = report.benchmark === "engine" ? engineTables(report) : tunTables(report);
@@ -97,7 +97,7 @@ function within(value: number | null, bounds: readonly [number, number] | null):
     : `${number(value)}${bounds === null ? "" : ` (${bounds.map((bound) => number(bound)).join("–")})`}`;
 }
 
-/** The first `names` columns are text. Nothing without rows. */
+/** Renders a table whose first `names` columns are text; returns "" if it has no rows. */
 function table(
   title: string, note: string, names: number, headings: readonly string[],
   rows: readonly (readonly (string | number | null)[])[],
@@ -123,7 +123,7 @@ function definitions(environment: Environment): string {
   const rows = Object.entries(environment)
     .map(([name, value]: [string, string | number | readonly string[] | null]) => {
       const text = typeof value === "object" ? value?.join(" ") ?? "" : String(value);
-      // nodeFlags: "node flags".
+      // nodeFlags becomes "node flags".
       return `<dt>${name.replace(
         /[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`,
       )}</dt><dd>${escape(text === "" ? "–" : text)}</dd>`;

@@ -56,7 +56,7 @@ Examples:
         );
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
-        // As they are, for whatever program jumps to places.
+        // The lines are written as they are, for programs that jump to places.
         for (const line of error.lines) stderr.write(`${line}\n`);
         process.exitCode = error.exitStatus;
       }

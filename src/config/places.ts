@@ -20,7 +20,9 @@ export interface Fault {
   readonly first?: Place;
 }
 
-/** Uses of aliases per anchor, all in all: enough for what people write, and too few to fill the memory. */
+/**
+ * Most values that the aliases of one anchor may stand for: enough for what people write, too few to fill the memory.
+ */
 const MAX_ALIASES = 100;
 
 export class Places {

@@ -51,8 +51,7 @@ export function handOver(options: RunOptions, log: Logger): never {
 }
 
 /**
- * Returns the addresses on the device: the first of each family is the host's own, and a pre-made device may have
- * others.
+ * Returns the addresses on the device. The first of each family is the host's own; a pre-made device may have `others`.
  */
 export function addressesOf({ routing }: TunDevice): {
   readonly hosts: readonly Address[];

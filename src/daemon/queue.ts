@@ -30,8 +30,7 @@ export interface QueueOptions {
   readonly spin: number;
   readonly memory: MemoryOptions;
   /**
-   * Called when a worker that ran has crashed. Returns undefined to start it again, or the failure to end the queue
-   * with.
+   * Called when a worker that ran has crashed. Returns undefined to start it again, or the failure that ends the queue.
    */
   readonly crashed?: (queue: Queue, crash: Failure) => Failure | undefined;
   /** Called with each line that the worker writes on its standard error. */
@@ -144,7 +143,7 @@ export class Queue {
       new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true },
     );
     // Node.js writes its warnings there. Piped to this thread's standard error, they would have another format and no
-    // bound.
+    // limit on their number.
     createInterface(worker.stderr).on("line", (line) => { this.#options.said?.(this, line); });
     let resolveRunning: (running: Running) => void;
     const started: Started = {

@@ -80,10 +80,7 @@ export class Reachability {
     );
   }
 
-  /**
-   * Returns why pongd ended: `gone` if the device is, since a worker may notice that before pongd does, or else
-   * `error`.
-   */
+  /** Returns why pongd ended: `gone` if the device is, which a worker may notice before pongd does, or else `error`. */
   explain(error: unknown): unknown {
     return this.#device.routing.restore() ? error : this.gone;
   }

@@ -1,7 +1,7 @@
 /** Ends pongd on a signal or a failure. */
 import { EXIT, type Failure } from "../base/failure.js";
 
-/** Least time in ms between a person's first and second signal. */
+/** Shortest time in ms between a person's first and second signal. */
 const TWICE_MS = 500;
 
 /**

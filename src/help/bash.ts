@@ -2,7 +2,7 @@ import { quote } from "../base/shell.js";
 import { HEADER, longs, nameOf } from "./shell.js";
 import { flatten, type CommandInfo, type Value } from "./tree.js";
 
-/** It needs bash alone, not the package bash-completion. */
+/** Returns bash's completion script. It needs bash alone, not the package bash-completion. */
 export function bashScript(program: CommandInfo): string {
   const commands = flatten(program);
   const shorts = new Map(commands.flatMap(({ options }) => options)

@@ -2,7 +2,7 @@ import { quote } from "../base/shell.js";
 import { brief, HEADER, nameOf } from "./shell.js";
 import { flatten, type CommandInfo, type OptionInfo, type Value } from "./tree.js";
 
-/** For fish's folder of completions, as pongd.fish. */
+/** Returns fish's completion script, for its folder of completions, as pongd.fish. */
 export function fishScript(program: CommandInfo): string {
   const commands = flatten(program);
   const valued = commands.flatMap(
