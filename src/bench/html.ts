@@ -18,11 +18,13 @@ export function renderHtml(report: Report, headline: string): string {
   const script = `${uplotScript()}\n(${draw.toString()})(uPlot, `
     + `JSON.parse(document.getElementById("charts").textContent));\n`;
   const hash = createHash("sha256").update(script).digest("base64");
+  const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; `
+    + "base-uri 'none'; form-action 'none'";
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${title}</title>
 <style>${uplotStyle()}${STYLE}${CHARTS}</style>
@@ -86,7 +88,8 @@ function tunTables({ results }: TunReport): string {
     results.flatMap(({ engine, io, packetBytes, idle, halfLoad }) => [idle, halfLoad]
       .filter((latency) => latency !== null)
       .map((latency) => [
-        engine, io, number(packetBytes, 5), latency.packetsPerSecond, number(latency.count, 12), number(latency.lost, 12),
+        engine, io, number(packetBytes, 5),
+        latency.packetsPerSecond, number(latency.count, 12), number(latency.lost, 12),
         latency.p50Us, latency.p90Us, latency.p99Us, latency.p999Us, latency.maxUs,
       ])));
 }
@@ -155,7 +158,10 @@ function escape(text: string): string {
 
 const CHARTS = `
 .plot { height: 18rem; }
-.legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: 0.1rem 0.5rem; margin: 0.25rem 0 0; padding: 0; list-style: none; font-size: 0.8125rem; }
+.legend {
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr));
+  gap: 0.1rem 0.5rem; margin: 0.25rem 0 0; padding: 0; list-style: none; font-size: 0.8125rem;
+}
 .legend li { min-height: 1.5em; }
 .legend svg { margin-right: 0.25rem; vertical-align: middle; fill: none; }
 .legend .reading { font-weight: 600; }

@@ -100,8 +100,9 @@ function tunCommand(): Command {
     );
   return withOutput(command)
     .addHelpText("after", notes(`
-Measured, for each combination: replies a second under as much load as the device takes, with the CPU time and the system calls of
-a packet; round trips when idle, and at half of that load. The sender has a CPU of its own where there are two.
+Measured, for each combination: replies a second under as much load as the device takes, with the CPU time and the
+system calls of a packet; round trips when idle, and at half of that load. The sender has a CPU of its own where there
+are two.
 
 Examples:
   sudo pongd bench tun                            all of it, a minute

@@ -30,8 +30,8 @@ export function doctorCommand(): Command {
       .default(DEFAULTS["device.name"])
       .env("PONGD_DEVICE"))
     .addHelpText("after", notes(`
-With prefixes it looks at routes, forwarding and the firewall's policy. Where pongd runs, it pings an address of each family from this
-machine, and says where the way ends. A note is about what pongd runs without.
+With prefixes it looks at routes, forwarding and the firewall's policy. Where pongd runs, it pings an address of each
+family from this machine, and says where the way ends. A note is about what pongd runs without.
 Exit status: 0 when pongd can run here, 4 when something is missing or wrong.
 
 Examples:

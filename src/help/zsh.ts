@@ -9,7 +9,7 @@ export function zshScript(program: CommandInfo): string {
 ${HEADER("zsh")}
 
 ${commands.map(functionOf).join("\n")}
-# The names of commands as arguments of another.
+# Completes the names of commands as arguments of another command.
 _pongd_names() {
   local -a commands
   case "\${(j: :)words[2,CURRENT-1]}" in

@@ -241,7 +241,8 @@ export class WebFile {
     this.#fingerprint = fingerprint;
     const config = opens(this.#config, read)
       ? new Failure(
-          `${this.#name}: TLS and users are all gone from it; pongd takes that up when it is started again`, EXIT.CONFIG,
+          `${this.#name}: TLS and users are all gone from it; pongd takes that up when it is started again`,
+          EXIT.CONFIG,
         )
       : read;
     this.successful = !(config instanceof Failure);
