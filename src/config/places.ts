@@ -74,7 +74,7 @@ export class Places {
     return this.#at(this.#find(path, which)?.range?.[0] ?? 0);
   }
 
-  /** Returns a number as it is written in the text: parsing rounds it to the nearest one that JavaScript has. */
+  /** Returns a scalar as it is written in the text: a number's value is only the nearest one that JavaScript has. */
   written(path: Path): string | undefined {
     const node = this.#find(path, "value");
     return isScalar(node) ? node.source : undefined;
