@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The first lines that run. Node.js reads every import before it runs anything, so the command line itself, which an
- * older Node.js cannot read, is loaded only when the version is known to do.
+ * Checks the version of Node.js before anything else is loaded. Node.js reads every static import before it runs
+ * anything, and an older one cannot read the command line's modules. They are loaded only if the version is new enough.
  */
 import { isNewEnough, NEEDED_NODE } from "./base/node-version.js";
 

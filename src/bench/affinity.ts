@@ -1,16 +1,16 @@
-/** sched_setaffinity(2): which CPUs a thread runs on. */
+/** Reads and sets which CPUs a thread runs on, by sched_setaffinity(2). */
 import * as libc from "../sys/libc.js";
 
 const CPU_SETSIZE = 1024;
 
-/** The CPUs that this thread may run on. */
+/** Returns the CPUs that this thread may run on. */
 export function affinity(): number[] {
   const mask = new Uint8Array(CPU_SETSIZE / 8);
   libc.check(libc.sched_getaffinity(0, mask.length, mask), "sched_getaffinity", "of a thread");
   return Array.from({ length: CPU_SETSIZE }, (_, cpu) => cpu).filter((cpu) => mask[cpu >> 3] >> (cpu & 7) & 1);
 }
 
-/** Of this thread, and of those that it starts from now on. */
+/** Ties this thread, and those that it starts from now on, to a CPU. */
 export function setAffinity(cpu: number): void {
   const mask = new Uint8Array(CPU_SETSIZE / 8);
   mask[cpu >> 3] = 1 << (cpu & 7);

@@ -1,4 +1,4 @@
-/** What the charts of a report show: series, axes, ticks and texts, ready to be drawn. */
+/** Prepares a report's charts: series, axes, ticks and texts, ready to be drawn. */
 import { ENGINE_NAMES } from "../engine/contract.js";
 import { IO_NAMES } from "../io/contract.js";
 import { number, si } from "../telemetry/numbers.js";
@@ -8,13 +8,13 @@ import {
 } from "./report.js";
 
 /**
- * What tells a series from the others, to whoever sees no colours as well: a custom property of the style sheet,
- * dashes, a point.
+ * Look of a series. Colour, dashes and point each tell it from the others, so that people who see no colours can read
+ * the chart, too. `colour` is a custom property of the style sheet.
  */
 export interface Look {
   readonly colour: string;
   readonly dash: number[];
-  /** SVG path around (0, 0). */
+  /** Point, as an SVG path around (0, 0). */
   readonly shape: string;
 }
 
@@ -28,7 +28,7 @@ export interface Point {
 export interface Series {
   readonly label: string;
   readonly look: Look;
-  /** One for each of the chart's `xs`; null where nothing was measured. */
+  /** Points, one for each of the chart's `xs`; null where nothing was measured. */
   readonly points: readonly (Point | null)[];
 }
 
@@ -42,10 +42,10 @@ export interface Axis {
 export interface ChartData {
   readonly title: string;
   readonly bars: boolean;
-  /** Whether points have bounds: each series is then a little beside the others, and so are its error bars. */
+  /** True if points have bounds. Each series is then drawn a little beside the others, and so are its error bars. */
   readonly bounded: boolean;
   readonly xs: number[];
-  /** Of each x, for the legend. */
+  /** Texts of the `xs`, for the legend. */
   readonly xTexts: readonly string[];
   readonly x: Axis;
   readonly y: Axis;
@@ -138,7 +138,8 @@ function repliesChart(title: string, results: readonly TunResult[]): ChartData {
 }
 
 /**
- * Every x is one over the share of pings that took longer: 10 is the 90th percentile, 100 the 99th. None without pings.
+ * Makes a chart of latencies, or none if there are no pings. Every x is one over the share of pings that took longer:
+ * 10 is the 90th percentile, 100 the 99th.
  */
 function latencyChart(
   title: string, results: readonly TunResult[], of: (result: TunResult) => Latency | null,
@@ -151,7 +152,7 @@ function latencyChart(
   if (measured.length === 0) return [];
   const xs = steps(2, Math.max(2, ...measured.map(({ count }) => count)), [1, 2, 5]);
   const series = measured.map(({ result, pings, count }) => tunSeries(result, xs.map((x) => {
-    // Fewer pings than that say nothing of what is so rare.
+    // Fewer than x pings say nothing about one in x.
     if (x > count) return null;
     const value = longest(pings, count, x);
     return { value, low: value, high: value, text: number(value) };
@@ -163,7 +164,7 @@ function latencyChart(
   ];
 }
 
-/** What all of `count` pings but one in `x` stay within. */
+/** Returns a time that all but one in `x` of `count` pings stay within. */
 function longest(pings: Latency["histogram"], count: number, x: number): number {
   let left = Math.ceil(count - count / x);
   return (pings.find(([, some]) => (left -= some) <= 0) ?? pings[pings.length - 1])[0];
@@ -178,7 +179,7 @@ function tunSeries({ engine, io }: TunResult, points: Series["points"]): Series 
   return { label, look: LOOKS[TUN_SERIES.indexOf(label)], points };
 }
 
-/** Least and greatest of all that is to be seen. */
+/** Returns the least and the greatest value that a chart shows. */
 function extent(series: readonly Series[]): [number, number] {
   const points = series.flatMap((one) => one.points).filter((point) => point !== null);
   return [Math.min(...points.map(({ low }) => low)), Math.max(...points.map(({ high }) => high))];
@@ -198,16 +199,16 @@ function logAxis([least, greatest]: [number, number], format: (value: number) =>
   return { log: true, range, ticks, labels: ticks.map((tick) => format(tick)) };
 }
 
-/** From 0. */
+/** Makes an axis that begins at 0. */
 function linearAxis([, most]: [number, number], format: (value: number) => string): Axis {
   const greatest = most > 0 ? most : 1;
   const step = steps(greatest / 6, greatest, [1, 2, 5])[0];
-  // Room for a text above the tallest bar.
+  // The factor leaves room for a text above the tallest bar.
   const ticks = Array.from({ length: Math.ceil(greatest * 1.1 / step) + 1 }, (_, i) => i * step);
   return { log: false, range: [0, ticks[ticks.length - 1]], ticks, labels: ticks.map((tick) => format(tick)) };
 }
 
-/** The multiples of powers of ten from `low` to `high`. */
+/** Returns the multiples of powers of ten from `low` to `high`. */
 function steps(low: number, high: number, multiples: readonly number[]): number[] {
   const first = Math.floor(Math.log10(low));
   const powers = Array.from({ length: Math.ceil(Math.log10(high)) - first + 1 }, (_, i) => first + i);
@@ -219,7 +220,7 @@ function distinct(values: readonly number[]): number[] {
   return [...new Set(values)];
 }
 
-/** One in `x` is beyond. */
+/** Formats the percentile that one in `x` is beyond. */
 function percent(x: number): string {
   return `${number(100 - 100 / x, 12)}\u00a0%`;
 }

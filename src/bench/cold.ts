@@ -1,6 +1,6 @@
 /**
- * A cold start, in a process of its own since V8 keeps what it compiled for the whole process: `cold.js ENGINE` prints
- * what each step took until the first packet was answered, as a ColdResult.
+ * Measures a cold start, in a process of its own since V8 keeps compiled code for the whole process. `cold.js ENGINE`
+ * prints, as a ColdResult, how long each step took until the first packet was answered.
  */
 import { readFileSync } from "node:fs";
 import { LinearMemory } from "../engine/memory.js";

@@ -1,14 +1,14 @@
-/** Two reports of the same benchmark, and what of their difference is more than noise. */
+/** Compares two reports of the same benchmark, and tells changes from noise. */
 import { EXIT, Failure } from "../base/failure.js";
 import type { Environment, Report, Spread } from "./report.js";
 
 export interface Change {
-  /** Which figure. */
+  /** Name of the figure. */
   readonly what: string;
   readonly before: number;
   readonly now: number;
   /**
-   * The change in units of the noise: half of how far apart each run's rounds were, added as independent errors add.
+   * Change in units of the noise. The noise is half of each run's spread of rounds, added as independent errors add.
    */
   readonly timesNoise: number;
 }
@@ -19,7 +19,10 @@ interface Figure {
   readonly spread: number;
 }
 
-/** Reads a report of the same benchmark that `--json` wrote. @throws Failure (usage) for anything else. */
+/**
+ * Reads a report of the same benchmark, as `--json` writes it.
+ * @throws Failure (usage) for anything else.
+ */
 export function parseReport(text: string, name: string, benchmark: Report["benchmark"]): Report {
   let report: Report;
   try {
@@ -39,7 +42,7 @@ export function parseReport(text: string, name: string, benchmark: Report["bench
   return report;
 }
 
-/** Figures that both reports have, medians by name. */
+/** Compares the medians that both reports have. */
 export function compare(before: Report, now: Report): Change[] {
   const old = figures(before);
   return [...figures(now)].flatMap(([what, { median, spread }]) => {
@@ -57,13 +60,13 @@ const ENVIRONMENT = [
   "pongd", "commit", "node", "v8", "kernel", "cpu", "cores", "governor", "nodeFlags", "seed",
 ] as const;
 
-/** What else was not the same. */
+/** Returns what else differs between the two runs. */
 export function differences(before: Environment, now: Environment): string[] {
   return ENVIRONMENT.filter((key) => String(before[key]) !== String(now[key]))
     .map((key) => `${key}: ${String(before[key])} → ${String(now[key])}`);
 }
 
-/** Times, and what a machine that is slower today is so for both sides of: the ratios. */
+/** Returns a report's figures by name: times, and ratios, which stay the same on a machine that is slower today. */
 function figures(report: Report): Map<string, Figure> {
   const rounds = ({ median, min, p95 }: Spread): Figure => ({ median, spread: p95 - min });
   return new Map(report.benchmark === "engine"

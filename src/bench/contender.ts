@@ -1,6 +1,6 @@
 /**
- * One engine on a thread of its own, as in pongd: V8 compiles what exists once in a thread better than what exists
- * twice (engine/js.ts). It runs when told to, so that its rivals' threads are idle meanwhile.
+ * Runs one engine on a thread of its own, as pongd does: V8 optimizes code that exists once in a thread better than
+ * code that exists twice (engine/js.ts). It runs only when told to, so that its rivals' threads are idle meanwhile.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { LinearMemory } from "../engine/memory.js";
@@ -11,9 +11,9 @@ import type { BenchEngine } from "./report.js";
 import { median } from "./stats.js";
 import { trafficOf, Workload } from "./workload.js";
 
-/** A packet of the usual MTU lies in a slot of that size, however small it is. */
+/** MTU of the memory: small packets lie in slots of this size, too, as they usually do. */
 const MTU = 1500;
-/** Least packets between two readings of the clock, which takes as long as four of them. */
+/** Fewest packets between two readings of the clock. A reading takes as long as four packets. */
 const MIN_PACKETS = 64;
 const CLOCK_READS = 99;
 
@@ -25,13 +25,13 @@ export interface ContenderInput {
   readonly seed: number;
 }
 
-/** Nanoseconds a packet, or why not. The message that asks for it is how many nanoseconds to spend. */
+/** Nanoseconds per packet, or an error. The message that asks for a run is the number of nanoseconds to spend. */
 export type RunResult = { readonly nsPerPacket: number } | { readonly error: string };
 
 const { engine: name, packetBytes, batch, prefixes, seed } = workerData as ContenderInput;
 const calls = Math.ceil(MIN_PACKETS / batch);
-// One for each packet, and each in a prefix of its own where there are that many. What a lookup reads is in the caches,
-// like the packets.
+// Each packet has a destination of its own, in a prefix of its own if there are that many. What a lookup reads is in
+// the caches, like the packets.
 const { table, destinations } = trafficOf(prefixes, batch * calls, seed);
 const linear = LinearMemory.create({ mtu: Math.max(packetBytes, MTU), reassembly: DEFAULT_REASSEMBLY, table });
 const engine = await createEngine(name, linear);
@@ -48,7 +48,7 @@ parentPort?.on("message", (ns: number) => {
 });
 
 function run(ns: number): number {
-  // Nothing is timed whose output has not been found right, in the code that V8 has made of it by now.
+  // Every output is verified before anything is timed. This also has V8 compile the code.
   for (let call = 0; call < workload.calls; call++) {
     workload.receive(call);
     workload.verify(call, engine.respond(batch, 0));
@@ -63,7 +63,7 @@ function run(ns: number): number {
   for (; spent < ns; times++) {
     const start = process.hrtime.bigint();
     let replies = engine.respond(batch, 0);
-    // As the I/O would between two small batches.
+    // The I/O would do this between two small batches, too.
     for (let call = 1; call < workload.calls; call++) {
       workload.receive(call);
       replies += engine.respond(batch, 0);
@@ -76,7 +76,7 @@ function run(ns: number): number {
   return (spent / times - clock) / packets;
 }
 
-/** What reading the clock adds to what lies between two readings. */
+/** Measures the time that reading the clock adds to a measurement. */
 function clockNs(): number {
   return median(Array.from({ length: CLOCK_READS }, () => {
     const start = process.hrtime.bigint();

@@ -1,12 +1,12 @@
-/** What runs in the page of html.ts. */
+/** Runs in the page of html.ts. */
 import type uPlot from "uplot";
 import type { Axis, ChartData, Series } from "./charts.js";
 
-/** Draws each chart into its figure. It goes there as text, so it uses nothing but its arguments and the browser. */
+/** Draws each chart into its figure. Its own text goes into the page, so it uses only its arguments and the browser. */
 export function draw(Plot: typeof uPlot, charts: readonly ChartData[]): void {
   const font = (scale: number) => `${12 * scale}px system-ui, sans-serif`;
   const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name);
-  /** Of labels in that font, in CSS pixels: no digit is wider. */
+  /** Upper bound of labels' width in that font, in CSS pixels: no digit is wider than 7.5. */
   const widest = (lines: readonly string[]) => 7.5 * Math.max(...lines.map((line) => line.length));
 
   // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- an ambient const enum has no value.
@@ -17,13 +17,13 @@ export function draw(Plot: typeof uPlot, charts: readonly ChartData[]): void {
     grid: { stroke: () => colour("--line"), width: 1 },
     ticks: { stroke: () => colour("--line"), width: 1, size: 5 },
     splits: ticks,
-    // uPlot's own leaves labels of logarithmic axes out.
+    // uPlot's own filter leaves out labels of logarithmic axes.
     filter: (_, splits) => splits,
     values: () => [...labels],
     ...axis,
   });
 
-  /** Leaves out what would touch the label before. */
+  /** Leaves out labels that would touch the label before them. */
   const spaced = (plot: uPlot, { ticks, labels }: Axis) => {
     let end = -Infinity;
     return labels.map((label, i) => {
@@ -35,12 +35,12 @@ export function draw(Plot: typeof uPlot, charts: readonly ChartData[]): void {
     });
   };
 
-  /** How far a series is beside its x, in CSS pixels: error bars would lie on one another. */
+  /** Returns how far a series is drawn beside its x, in CSS pixels, so that error bars do not cover one another. */
   const besides = ({ bars, bounded, series }: ChartData, i: number) => bounded && !bars
     ? 5 * (i - (series.length - 1) / 2)
     : 0;
 
-  /** A line through points that are beside their x. */
+  /** Draws a line through points that are beside their x. */
   const lineBeside = (pixels: number): uPlot.Series.PathBuilder => (plot, ...args) => {
     const paths = Plot.paths.linear?.()(plot, ...args) ?? null;
     if (!(paths?.stroke instanceof Path2D)) return paths;
@@ -49,7 +49,7 @@ export function draw(Plot: typeof uPlot, charts: readonly ChartData[]): void {
     return { ...paths, stroke };
   };
 
-  /** Error bars, and each point's shape or each bar's text. */
+  /** Draws error bars, and each point's shape or each bar's text. */
   const mark = (plot: uPlot, { bars, xs }: ChartData, { look, points }: Series, beside: number) => {
     const { ctx } = plot;
     points.forEach((point, i) => {
@@ -63,7 +63,7 @@ export function draw(Plot: typeof uPlot, charts: readonly ChartData[]): void {
       ctx.scale(Plot.pxRatio, Plot.pxRatio);
       ctx.translate(beside, 0);
       ctx.lineWidth = 1.5;
-      // The last line's dashes are still there.
+      // The dashes of the last line would still apply.
       ctx.setLineDash([]);
       const [bottom, top] = [(low - y) / Plot.pxRatio, (high - y) / Plot.pxRatio];
       ctx.fillStyle = colour("--ink");

@@ -1,6 +1,7 @@
 /**
- * `pongd bench engine`: packets in memory, no device. The engines take turns in rounds, each on its own thread with the
- * others' idle, so that a machine whose speed drifts does so under all of them, and two of a round can be compared.
+ * Runs `pongd bench engine`: packets in memory, without a device. The engines take turns in rounds, each on its own
+ * thread while the others are idle. If the machine's speed drifts, it drifts under all engines, so results within a
+ * round can be compared.
  */
 import { execFile } from "node:child_process";
 import { once } from "node:events";
@@ -14,9 +15,9 @@ import type { BenchEngine, ColdResult, EngineReport, EngineResult } from "./repo
 import { median, medianInterval, spreadOf } from "./stats.js";
 
 const MIN_SLICES = 25;
-/** No more, so that an interruption is heard soon. */
+/** Longest slice, short so that an interruption is noticed soon. */
 const SLICE_SECONDS = 0.05;
-/** Fewer say too little for a result, where a run was interrupted. */
+/** Fewest rounds for a result, if a run is interrupted. Fewer say too little. */
 const MIN_ROUNDS = 5;
 const WARM_UP_NS = 100_000_000;
 const COLD_RUNS = 9;
@@ -26,16 +27,16 @@ export interface EngineBenchOptions {
   readonly engines: readonly BenchEngine[];
   readonly packetBytes: readonly number[];
   readonly batches: readonly number[];
-  /** How many are configured. */
+  /** Number of prefixes that are configured. */
   readonly prefixes: number;
-  /** For one engine at one size and batch. */
+  /** Seconds to spend on one engine at one size and batch. */
   readonly seconds: number;
   readonly seed: number;
 }
 
 /**
- * `onProgress` hears how much is done, 0 to 1, and what comes next. Once `interrupted`, what has been measured is
- * returned.
+ * Runs the benchmark. `onProgress` is called with how much is done, 0 to 1, and what comes next. Once `interrupted`, it
+ * returns what has been measured.
  */
 export async function benchEngine(
   options: EngineBenchOptions, interrupted: AbortSignal, onProgress: (done: number, next: string) => void,
@@ -61,7 +62,7 @@ export async function benchEngine(
   };
 }
 
-/** The rounds, each the nanoseconds a packet of every contender. */
+/** Returns the rounds, each with the nanoseconds per packet of every contender. */
 async function race(inputs: readonly ContenderInput[], seconds: number, interrupted: AbortSignal): Promise<number[][]> {
   const contenders = inputs.map((workerData) => new Worker(new URL("./contender.js", import.meta.url), { workerData }));
   try {
@@ -70,7 +71,7 @@ async function race(inputs: readonly ContenderInput[], seconds: number, interrup
     const rounds: number[][] = [];
     for (let i = 0; i < slices && !interrupted.aborted; i++) {
       const round: number[] = [];
-      // Each is the first of a round in its turn: it has the caches that the last one left.
+      // Each contender goes first in its turn, since the first one finds the caches as the last one left them.
       for (let j = 0; j < contenders.length; j++) {
         const turn = (i + j) % contenders.length;
         round[turn] = await run(contenders[turn], seconds * 1e9 / slices);
@@ -120,7 +121,7 @@ async function coldStarts(engines: readonly BenchEngine[], interrupted: AbortSig
       }
     }
   } catch (error) {
-    // A terminal's Ctrl-C is theirs as well.
+    // A terminal's Ctrl-C reaches the child processes, too.
     if (error instanceof Error && "signal" in error && error.signal === "SIGINT") return [];
     throw error;
   }

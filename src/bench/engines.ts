@@ -1,4 +1,4 @@
-/** Every engine there is to compare: the two that pongd runs, and two that show what they gain. */
+/** Creates the engines to compare: the two that pongd runs, and two that show what those gain. */
 import type { Engine } from "../engine/contract.js";
 import { createEngine as create } from "../engine/create.js";
 import type { LinearMemory } from "../engine/memory.js";

@@ -1,4 +1,4 @@
-/** What a run depends on, for whoever repeats or doubts it. */
+/** Records what a run depends on, for whoever repeats or doubts it. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, release } from "node:os";
@@ -9,7 +9,7 @@ import type { Environment } from "./report.js";
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const GOVERNOR = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
 
-/** `seed`: of the packets' contents. */
+/** `seed`: the seed of the packets' contents. */
 export function environment(seed: number): Environment {
   return {
     date: new Date().toISOString(),
@@ -32,7 +32,7 @@ function commit(): string | null {
     "git", ["-C", ROOT, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
   ).trim();
   try {
-    // An installed package may lie in somebody else's repository.
+    // An installed package may lie in another project's repository.
     return `${git("rev-parse", "--show-toplevel")}/` === ROOT
       ? git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
       : null;

@@ -1,6 +1,6 @@
 /**
- * A log-linear histogram of durations: each power of two in STEPS equal parts, so that a value is known to within
- * 1/STEPS of itself whether it is a microsecond or a second, in a fixed table that recording never grows.
+ * A log-linear histogram of durations. Each power of two is divided into STEPS equal parts, so a value is known to
+ * within 1/STEPS of itself, whether it is a microsecond or a second. The table is fixed, and recording never allocates.
  */
 const STEPS = 32;
 const STEP_BITS = Math.log2(STEPS);
@@ -10,7 +10,7 @@ export class Histogram {
   #count = 0;
   #max = 0;
 
-  /** `value`: a whole number from 0 to 2^32 - 1; nanoseconds for up to four seconds. */
+  /** Records a value: a whole number from 0 to 2^32 - 1, which is up to four seconds in nanoseconds. */
   record(value: number): void {
     this.#counts[bucketOf(value)]++;
     this.#count++;
@@ -25,7 +25,7 @@ export class Histogram {
     return this.#max;
   }
 
-  /** The least bucket's upper bound that `fraction` of the values do not exceed; 0 when there are none. */
+  /** Returns the upper bound of the first bucket that completes `fraction` of the values; 0 if there are no values. */
   percentile(fraction: number): number {
     let left = Math.ceil(fraction * this.#count);
     for (const [upper, count] of this.buckets()) {
@@ -35,7 +35,7 @@ export class Histogram {
     return 0;
   }
 
-  /** The greatest value that each bucket holds, and how many it has; empty ones left out. */
+  /** Yields the greatest value that each bucket may hold and its count, without empty buckets. */
   * buckets(): Generator<[upper: number, count: number]> {
     for (const [bucket, count] of this.#counts.entries()) {
       if (count > 0) yield [upperOf(bucket), count];
@@ -43,7 +43,10 @@ export class Histogram {
   }
 }
 
-/** Below STEPS, a bucket a value; from there on, the power of two and the STEP_BITS bits after the first. */
+/**
+ * Returns the bucket of a value. Below STEPS each value has its own. Above, a bucket is given by the power of two and
+ * the STEP_BITS bits after the first.
+ */
 function bucketOf(value: number): number {
   if (value < STEPS) return value;
   const shift = 31 - Math.clz32(value) - STEP_BITS;

@@ -1,6 +1,6 @@
 /**
- * A report of `pongd bench` as one HTML page that asks for nothing else: uPlot, the data and what draws it are inside,
- * and its Content-Security-Policy lets nothing in.
+ * Renders a report of `pongd bench` as one self-contained HTML page. uPlot, the data and the code that draws are
+ * inside, and the page's Content-Security-Policy lets nothing else in.
  */
 import { createHash } from "node:crypto";
 import { number, si } from "../telemetry/numbers.js";
@@ -10,7 +10,7 @@ import { chartsOf, type ChartData, type Series } from "./charts.js";
 import { draw } from "./draw.js";
 import type { EngineReport, Environment, Report, TunReport } from "./report.js";
 
-/** `headline`: the answer, in a sentence. */
+/** Renders the page. `headline`: the answer, in a sentence. */
 export function renderHtml(report: Report, headline: string): string {
   const charts = chartsOf(report);
   const tables = report.benchmark === "engine" ? engineTables(report) : tunTables(report);
@@ -18,11 +18,13 @@ export function renderHtml(report: Report, headline: string): string {
   const script = `${uplotScript()}\n(${draw.toString()})(uPlot, `
     + `JSON.parse(document.getElementById("charts").textContent));\n`;
   const hash = createHash("sha256").update(script).digest("base64");
+  const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; `
+    + "base-uri 'none'; form-action 'none'";
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${title}</title>
 <style>${uplotStyle()}${STYLE}${CHARTS}</style>
@@ -86,7 +88,8 @@ function tunTables({ results }: TunReport): string {
     results.flatMap(({ engine, io, packetBytes, idle, halfLoad }) => [idle, halfLoad]
       .filter((latency) => latency !== null)
       .map((latency) => [
-        engine, io, number(packetBytes, 5), latency.packetsPerSecond, number(latency.count, 12), number(latency.lost, 12),
+        engine, io, number(packetBytes, 5),
+        latency.packetsPerSecond, number(latency.count, 12), number(latency.lost, 12),
         latency.p50Us, latency.p90Us, latency.p99Us, latency.p999Us, latency.maxUs,
       ])));
 }
@@ -97,7 +100,7 @@ function within(value: number | null, bounds: readonly [number, number] | null):
     : `${number(value)}${bounds === null ? "" : ` (${bounds.map((bound) => number(bound)).join("–")})`}`;
 }
 
-/** The first `names` columns are text. Nothing without rows. */
+/** Renders a table whose first `names` columns are text; returns "" if it has no rows. */
 function table(
   title: string, note: string, names: number, headings: readonly string[],
   rows: readonly (readonly (string | number | null)[])[],
@@ -123,7 +126,7 @@ function definitions(environment: Environment): string {
   const rows = Object.entries(environment)
     .map(([name, value]: [string, string | number | readonly string[] | null]) => {
       const text = typeof value === "object" ? value?.join(" ") ?? "" : String(value);
-      // nodeFlags: "node flags".
+      // nodeFlags becomes "node flags".
       return `<dt>${name.replace(
         /[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`,
       )}</dt><dd>${escape(text === "" ? "–" : text)}</dd>`;
@@ -155,7 +158,10 @@ function escape(text: string): string {
 
 const CHARTS = `
 .plot { height: 18rem; }
-.legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: 0.1rem 0.5rem; margin: 0.25rem 0 0; padding: 0; list-style: none; font-size: 0.8125rem; }
+.legend {
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr));
+  gap: 0.1rem 0.5rem; margin: 0.25rem 0 0; padding: 0; list-style: none; font-size: 0.8125rem;
+}
 .legend li { min-height: 1.5em; }
 .legend svg { margin-right: 0.25rem; vertical-align: middle; fill: none; }
 .legend .reading { font-weight: 600; }

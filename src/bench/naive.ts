@@ -1,7 +1,7 @@
 /**
- * What one writes first, and the gist that pongd grew from: a packet is an array of bytes, its checksums are loops over
- * them, and the reply's are computed anew. It answers as the other engines do, byte for byte, but knows no prefixes, no
- * counters and no reasons.
+ * The engine that one writes first, and the gist that pongd grew from: a packet is an array of bytes, its checksums are
+ * loops over them, and the reply's are computed anew. It answers as the other engines do, byte for byte, but knows no
+ * prefixes, no counters and no drop reasons.
  */
 import { MIN_PATH_MTU } from "../../abi/paths.js";
 import { DEFAULT_ANSWERS } from "../prefix/policy.js";
@@ -48,7 +48,7 @@ function answer(packet: Uint8Array, ttl: number): boolean {
   return true;
 }
 
-/** So that whatever is on the way back may cut it. */
+/** Clears DF, so that routers on the way back may fragment the reply, and gives it an identification if it has none. */
 function allowFragments(header: Uint8Array, message: Uint8Array): void {
   if ((header[6] & 0x40) === 0) return;
   header[6] ^= 0x40;

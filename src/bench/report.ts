@@ -1,15 +1,15 @@
 /**
- * What `pongd bench` measured, as its JSON has it. Times of packets are nanoseconds, round trips microseconds, cold
- * costs milliseconds, each as the field's name says.
+ * The results of `pongd bench`, as in its JSON. Times of packets are nanoseconds, round trips microseconds, cold starts
+ * milliseconds; each field's name has its unit.
  */
 import type { IoName } from "../io/contract.js";
 
-/** Enough to repeat the run. */
+/** The conditions of a run, enough to repeat it. */
 export interface Environment {
-  /** ISO 8601. */
+  /** Date in ISO 8601. */
   readonly date: string;
   readonly pongd: string;
-  /** Of the checkout it runs from, with "-dirty" where it has changes; null for an installed package. */
+  /** Commit of the checkout that runs, with "-dirty" if it has changes; null for an installed package. */
   readonly commit: string | null;
   readonly node: string;
   readonly v8: string;
@@ -17,19 +17,19 @@ export interface Environment {
   readonly cpu: string;
   /** CPUs that this process may use. */
   readonly cores: number;
-  /** Of cpufreq; null where the machine does not say. */
+  /** Governor of cpufreq; null if the machine does not say. */
   readonly governor: string | null;
-  /** Arguments of the command, and what Node.js itself was given. */
+  /** Arguments of the command; `nodeFlags` are those of Node.js. */
   readonly arguments: readonly string[];
   readonly nodeFlags: readonly string[];
-  /** Of the packets' contents. */
+  /** Seed of the packets' contents. */
   readonly seed: number;
 }
 
 export const BENCH_ENGINES = ["js", "wasm", "wasm-scalar", "js-naive"] as const;
 export type BenchEngine = typeof BENCH_ENGINES[number];
 
-/** Of the rounds. `low` and `high` bound the median with 95 % confidence. */
+/** Spread of the rounds. `low` and `high` bound the median with 95 % confidence. */
 export interface Spread {
   readonly median: number;
   readonly min: number;
@@ -48,17 +48,16 @@ export interface EngineResult {
   readonly packetsPerSecond: number;
   readonly bytesPerSecond: number;
   /**
-   * How many times as fast as `js`: the median of the rounds' own ratios, as both ran in each round; null where `js`
-   * did not run.
+   * Speed relative to `js`: the median of the rounds' own ratios, as both ran in each round; null if `js` did not run.
    */
   readonly ratioToJs: number | null;
-  /** Bounds it with 95 % confidence. */
+  /** Bounds of that ratio with 95 % confidence. */
   readonly ratioToJsInterval: readonly [low: number, high: number] | null;
 }
 
 /**
- * Those of one batch, which headline and charts are of: the batch nearest to 64 packets in which WebAssembly ran beside
- * JavaScript.
+ * Returns the results of one batch, for the headline and the charts: the batch nearest to 64 packets in which
+ * WebAssembly ran beside JavaScript.
  */
 export function resultsOfOneBatch(results: readonly EngineResult[]): readonly EngineResult[] {
   const compared = results.filter(({ engine, ratioToJs }) => engine === "wasm" && ratioToJs !== null);
@@ -67,31 +66,31 @@ export function resultsOfOneBatch(results: readonly EngineResult[]): readonly En
   return results.filter(({ batch }) => batch === shown);
 }
 
-/** Whether a ratio says which of the two is faster: its bounds do not enclose 1. */
+/** Returns whether a ratio says which of the two is faster: its bounds do not enclose 1. */
 export function isToldApart(interval: readonly [low: number, high: number] | null): boolean {
   return interval !== null && (interval[0] > 1 || interval[1] < 1);
 }
 
-/** A fresh process: from nothing loaded to the first packet answered. Medians of several. */
+/** Costs in a fresh process, from nothing loaded to the first packet answered; medians of several. */
 export interface ColdResult {
   readonly engine: BenchEngine;
-  /** Importing what runs it, and reading the module from its file. */
+  /** Time to import the code that runs the engine, and to read the module from its file. */
   readonly loadMs: number;
-  /** WebAssembly.Module; JavaScript compiles as it runs. */
+  /** Time to make the WebAssembly.Module; JavaScript compiles as it runs. */
   readonly compileMs: number;
-  /** The instance, or the engine object. */
+  /** Time to make the instance, or the engine object. */
   readonly instantiateMs: number;
-  /** 84 bytes, the very first. */
+  /** Time to answer the very first packet, of 84 bytes. */
   readonly firstPacketMs: number;
   readonly totalMs: number;
 }
 
 export interface EngineReport {
   readonly benchmark: "engine";
-  /** False where it was interrupted: then what had been measured is here. */
+  /** False if the run was interrupted: the report then has what had been measured. */
   readonly complete: boolean;
   readonly environment: Environment;
-  /** How many were configured. The packets of the results went to all of them, as the seed drew. */
+  /** Number of prefixes that were configured. The packets went to all of them, as the seed drew. */
   readonly prefixes: number;
   readonly results: readonly EngineResult[];
   readonly cold: readonly ColdResult[];
@@ -99,7 +98,7 @@ export interface EngineReport {
 
 /** Round trips of single pings, from before the system call that sends one to after the one that receives its reply. */
 export interface Latency {
-  /** What else was offered meanwhile; 0 when idle. */
+  /** Other packets offered meanwhile; 0 when idle. */
   readonly packetsPerSecond: number;
   readonly count: number;
   /** Pings without a reply within a second. */
@@ -109,7 +108,9 @@ export interface Latency {
   readonly p99Us: number;
   readonly p999Us: number;
   readonly maxUs: number;
-  /** Log-linear: how many took up to so many microseconds, and more than the entry before; empty buckets left out. */
+  /**
+   * Log-linear buckets: how many pings took up to `upToUs`, and more than the entry before. Empty buckets are left out.
+   */
   readonly histogram: readonly (readonly [upToUs: number, count: number])[];
 }
 
@@ -117,15 +118,15 @@ export interface TunResult {
   readonly engine: "wasm" | "js";
   readonly io: IoName;
   readonly packetBytes: number;
-  /** Offered as much as the device takes. */
+  /** Replies while as much is offered as the device takes. */
   readonly repliesPerSecond: Spread;
   /**
-   * How many times as many as the first combination: the median of the rounds' own ratios, bounded with 95 %
+   * Replies relative to the first combination: the median of the rounds' own ratios. The interval bounds it with 95 %
    * confidence.
    */
   readonly ratioToFirst: number | null;
   readonly ratioToFirstInterval: readonly [low: number, high: number] | null;
-  /** CPU time of the whole program but the sender, for each packet answered. */
+  /** CPU time of the whole program but the sender, per packet answered. */
   readonly cpuNsPerPacket: number;
   readonly systemCallsPerPacket: number;
   readonly idle: Latency | null;

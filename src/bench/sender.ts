@@ -1,7 +1,7 @@
 /**
- * The other end of the tunnel, on a thread and a CPU of its own: echo requests straight into the device (AF_PACKET,
- * past the kernel's IP layer and queueing disciplines, by sendmmsg), and pings whose replies it waits for. It never
- * sleeps while it measures: what it sees is the responder's time, and none of its own waking up.
+ * The other end of the tunnel, on a thread and a CPU of its own. It sends echo requests straight into the device
+ * (AF_PACKET, past the kernel's IP layer and queueing disciplines, by sendmmsg), and pings whose replies it waits for.
+ * It never sleeps while it measures, so that it measures the responder's time, and not its own waking up.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
@@ -18,24 +18,24 @@ import { echoRequest, randomBytes } from "./workload.js";
 
 export interface SenderInput {
   readonly device: string;
-  /** To run on, or undefined where there is but one. */
+  /** CPU to run on; undefined if there is only one. */
   readonly cpu: number | undefined;
   readonly seed: number;
 }
 
 export type Command = FloodCommand | PingCommand;
 
-/** So many packets a second; Infinity for all that the sender can. */
+/** Sends `packetsPerSecond` packets a second; Infinity for as many as the sender can. */
 export interface FloodCommand {
   readonly kind: "flood";
   readonly packetBytes: number;
   readonly seconds: number;
   readonly packetsPerSecond: number;
-  /** Of other packets, which carry the time when they were sent. */
+  /** Rate of further packets, which carry the time when they were sent. */
   readonly timedPerSecond?: number;
 }
 
-/** One ping after another, while `packetsPerSecond` other packets pass. */
+/** Sends one ping after another, while `packetsPerSecond` other packets pass. */
 export interface PingCommand {
   readonly kind: "ping";
   readonly packetBytes: number;
@@ -45,13 +45,13 @@ export interface PingCommand {
 
 export interface FloodResult {
   readonly seconds: number;
-  /** Packets that the device took, and could not take. */
+  /** Packets that the device took, and those that it could not take. */
   readonly taken: number;
   readonly dropped: number;
   readonly replies: number;
-  /** CPU time of all threads but this one. */
+  /** CPU time of all threads but this one, in ns. */
   readonly cpuNs: number;
-  /** Round trips of the timed ones that were answered. */
+  /** Round trips of the timed packets that were answered. */
   readonly latenciesMs: readonly number[];
 }
 
@@ -63,12 +63,12 @@ export type SenderAnswer
 /** Packets in one system call. */
 const VECTOR = 64;
 const FLOOD_WARM_UP_MS = 100;
-/** For what an earlier flood has left in the queue. */
+/** Time in which the queue empties after an earlier flood. */
 const SETTLE_MS = 100;
-/** The same, of a responder that has but a share of a CPU. */
+/** Time in which the queue empties if the responder has only a share of a CPU. */
 const REST_MS = 300;
 const TARGET = "10.99.1.1";
-/** Between a reply and the next ping: long enough for the responder to fall asleep. */
+/** Time between a reply and the next ping, long enough for the responder to fall asleep. */
 const PING_GAP_MS = 0.2;
 const PING_TIMEOUT_MS = 1000;
 
@@ -156,15 +156,15 @@ function ping({ packetBytes, seconds, packetsPerSecond }: PingCommand): Latency 
   };
 }
 
-/** VECTOR echo requests, and the struct mmsghdr and struct iovec that send them. */
+/** Holds VECTOR echo requests, and the struct mmsghdr and struct iovec that send them. */
 class Packets {
   readonly #vector: bigint;
-  /** What the vector points into. */
+  /** Memory that the vector points into, kept so that it is not freed. */
   readonly #memory: Uint8Array;
   readonly #perMs: number;
-  /** Packets that the kernel took off its hands. */
+  /** Packets that the kernel took. */
   sent = 0;
-  /** When the next packet is due. */
+  /** Time at which the next packet is due. */
   #due = performance.now();
 
   constructor(packetBytes: number, packetsPerSecond: number) {
@@ -193,8 +193,8 @@ class Packets {
   }
 
   /**
-   * What is due, VECTOR at most: what would be more is let go, as catching up would be a burst. Nor is sent again what
-   * the device refuses.
+   * Sends the packets that are due, at most VECTOR. Any more are skipped, since catching up would make a burst. Packets
+   * that the device refuses are not sent again.
    */
   sendDue(now: number): void {
     const due = Math.floor((now - this.#due) * this.#perMs);
@@ -213,11 +213,14 @@ class Packets {
   }
 }
 
-/** Pings that are sent whether or not others have been answered, each with the time when it was. */
+/** Sends pings at a fixed rate, whether or not others have been answered, each with the time at which it was sent. */
 class Timed {
   static #runs = 0;
   readonly latenciesMs: number[] = [];
-  /** Type 8; behind the header the time, and which run it is of: one that comes late is no later one's. */
+  /**
+   * Echo request (type 8). After the header it has the time, and the number of its run, so that a late reply is not
+   * counted in a later run.
+   */
   readonly #request = new Uint8Array(24);
   readonly #reply = new Uint8Array(24);
   readonly #sentAt = new DataView(this.#request.buffer);
@@ -241,7 +244,7 @@ class Timed {
     this.#receive();
   }
 
-  /** Those that are still in the queue. */
+  /** Receives the replies that are still in the queue. */
   rest(): void {
     if (this.#everyMs === Infinity) return;
     for (const end = performance.now() + REST_MS; performance.now() < end;) this.#receive();
@@ -263,12 +266,12 @@ function openPacketSocket(): number {
     fd, level, option, new Uint8Array(Int32Array.of(value).buffer), 4,
   );
   libc.check(set(uapi.SOL_PACKET, uapi.PACKET_QDISC_BYPASS, 1), "setsockopt", "PACKET_QDISC_BYPASS");
-  // Only by CAP_NET_ADMIN of the initial user namespace; without it packets are refused a little sooner.
+  // This needs CAP_NET_ADMIN in the initial user namespace. Without it packets are refused a little sooner.
   set(uapi.SOL_SOCKET, uapi.SO_SNDBUFFORCE, 1 << 24);
   return fd;
 }
 
-/** A ping socket: it gets the replies to its own requests, and no others. */
+/** Opens a ping socket, which gets the replies to its own requests, and no others. */
 function openPingSocket(): number {
   const fd = libc.check(
     libc.socket(uapi.AF_INET, uapi.SOCK_DGRAM | uapi.SOCK_CLOEXEC, uapi.IPPROTO_ICMP), "socket", "IPPROTO_ICMP",
@@ -281,7 +284,7 @@ function openPingSocket(): number {
   return fd;
 }
 
-/** struct sockaddr_ll: u16 family, be16 protocol, i32 ifindex, … */
+/** Makes a struct sockaddr_ll: u16 family, be16 protocol, i32 ifindex, … */
 function linkAddress(): Uint8Array {
   const address = Buffer.alloc(uapi.SIZEOF_SOCKADDR_LL);
   address.writeUInt16LE(uapi.AF_PACKET, 0);
@@ -294,7 +297,7 @@ function othersCpuNs(): number {
   return readdirSync("/proc/self/task").filter((task) => task !== thread).reduce((sum, task) => sum + cpuNs(task), 0);
 }
 
-/** Time on a CPU. A thread may end before it is looked at. */
+/** Returns a thread's time on a CPU, in ns. The thread may have ended by now. */
 function cpuNs(task: string): number {
   try {
     return ranNs(readFileSync(`/proc/self/task/${task}/schedstat`, "utf8"));

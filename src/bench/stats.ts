@@ -1,22 +1,22 @@
-/** Figures of rounds: no distribution is assumed, since a machine's disturbances have none. */
+/** Computes statistics of rounds. It assumes no distribution, since a machine's disturbances follow none. */
 import type { Spread } from "./report.js";
 
-/** The middle one, or the mean of the middle two. */
+/** Returns the middle value, or the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
 }
 
-/** The value that `fraction` of the values do not exceed. */
+/** Returns the value that `fraction` of the values do not exceed. */
 export function percentile(values: readonly number[], fraction: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(fraction * sorted.length) - 1)];
 }
 
 /**
- * Bounds of the median with 95 % confidence, by order statistics: how many of n values lie below the median is binomial
- * with p = 1/2, so the values at ranks (n ± 1.96 √n) / 2 enclose it. With fewer than 6 values they are the least and
- * the greatest.
+ * Bounds the median with 95 % confidence, by order statistics. The number of n values that lie below the median is
+ * binomial with p = 1/2, so the values at ranks (n ± 1.96 √n) / 2 enclose it. With fewer than 6 values the bounds are
+ * the least and the greatest.
  */
 export function medianInterval(values: readonly number[]): [low: number, high: number] {
   const sorted = values.toSorted((a, b) => a - b);

@@ -1,4 +1,4 @@
-/** A report for people: the answer in a sentence, then the figures it rests on. */
+/** Renders a report for people: the answer in a sentence, then the figures behind it. */
 import { styleText } from "node:util";
 import type { Change } from "./compare.js";
 import {
@@ -10,12 +10,12 @@ const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 type Cell = string | undefined;
 
-/** The answer: what the report says in one sentence or two. */
+/** Returns the report's answer, in a sentence or two. */
 export function headline(report: Report): string {
   return report.benchmark === "engine" ? engineHeadline(report) : tunHeadline(report);
 }
 
-/** `colour`: with the escapes of a terminal. */
+/** Renders the report. `colour`: whether to use a terminal's escapes. */
 export function renderText(report: Report, colour: boolean): string {
   const bold = (text: string) => colour ? styleText("bold", text, { validateStream: false }) : text;
   const dim = (text: string) => colour ? styleText("dim", text, { validateStream: false }) : text;
@@ -35,7 +35,7 @@ export function renderText(report: Report, colour: boolean): string {
   ].join("\n");
 }
 
-/** What changed since another report, beyond the noise of both. */
+/** Renders the changes since another report that are beyond the noise of both. */
 export function renderChanges(changes: readonly Change[], differences: readonly string[]): string {
   const beyond = changes.filter(({ timesNoise }) => timesNoise > 1);
   const rows: Cell[][] = [["", "before", "now", "change", "× the noise"], ...beyond.map((
@@ -74,7 +74,7 @@ function engineHeadline({ prefixes, results, cold }: EngineReport): string {
     + `${figure(first.totalMs)} ms, ${nameOf(second.engine)} after ${figure(second.totalMs)} ms.`;
 }
 
-/** Compares WebAssembly with JavaScript, by results of WebAssembly. */
+/** Compares WebAssembly with JavaScript, from the results of WebAssembly. */
 function comparison(results: readonly EngineResult[]): string {
   const told = results.filter(({ ratioToJsInterval }) => isToldApart(ratioToJsInterval));
   const alike = results.filter((result) => !told.includes(result))
@@ -121,7 +121,7 @@ function tunHeadline({ results }: TunReport): string {
 
 interface Section {
   readonly title: string;
-  /** The first is the head. */
+  /** Rows of the table; the first is the head. */
   readonly rows: Cell[][];
 }
 
@@ -194,7 +194,7 @@ function describe(
   ];
 }
 
-/** Columns as wide as they need to be; those of figures to the right. */
+/** Lays out columns as wide as they need to be; those of figures are aligned right. */
 function table(rows: readonly Cell[][]): string[] {
   const columns = rows[0].map((_, c) => ({
     width: Math.max(...rows.map((row) => row[c]?.length ?? 0)),
@@ -221,7 +221,7 @@ function percent(change: number): string {
   return `${change < 0 ? "−" : "+"}${figure(Math.abs(change) * 100)} %`;
 }
 
-/** Three digits that count. */
+/** Formats a number with three significant digits. */
 function figure(value: number): string {
   return value >= 1000
     ? WHOLE.format(value)

@@ -1,7 +1,7 @@
 /**
- * `pongd bench tun`: the whole program through a real TUN device. Each combination of engine and I/O backend is a
- * process of its own (station.ts) that lives from the first round to the last; they are measured in turns, so that a
- * machine whose speed drifts does so under all of them.
+ * Runs `pongd bench tun`: the whole program through a real TUN device. Each combination of engine and I/O backend is a
+ * process of its own (station.ts) that lives from the first round to the last. The combinations are measured in turns,
+ * so that if the machine's speed drifts, it drifts under all of them.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -16,7 +16,7 @@ import type { StationInput, StationMessage } from "./station.js";
 import { median, medianInterval, spreadOf } from "./stats.js";
 
 const ROUNDS = 15;
-/** Fewer say too little for a result, where a run was interrupted. */
+/** Fewest rounds for a result, if a run is interrupted. Fewer say too little. */
 const MIN_ROUNDS = 5;
 const MTU = 1500;
 const STATION = fileURLToPath(new URL("./station.js", import.meta.url));
@@ -25,7 +25,7 @@ export interface TunBenchOptions {
   readonly engines: readonly EngineName[];
   readonly ios: readonly IoName[];
   readonly packetBytes: number;
-  /** For one combination under as much load as there can be, and again for each kind of round trips. */
+  /** Seconds for one combination under full load, and again for each kind of round trips. */
   readonly seconds: number;
   readonly seed: number;
 }
@@ -33,9 +33,10 @@ export interface TunBenchOptions {
 type Flood = Extract<StationMessage, { kind: "flood" }>;
 
 /**
- * `onProgress` hears how much is done, 0 to 1, and what comes next; `onLeftOut`, which combination cannot run here or
- * could not go on, and why. Once `interrupted`, what has been measured is returned. @throws Failure where no
- * combination can run.
+ * Runs the benchmark. `onProgress` is called with how much is done, 0 to 1, and what comes next. `onLeftOut` is called
+ * with a combination that cannot run here or could not go on, and the reason. Once `interrupted`, it returns what has
+ * been measured.
+ * @throws Failure if no combination can run.
  */
 export async function benchTun(
   options: TunBenchOptions, interrupted: AbortSignal, onProgress: (
@@ -54,8 +55,8 @@ export async function benchTun(
   let done = 0;
 
   /**
-   * What the station measures; undefined once it has died, or the run been interrupted: whoever does that does not want
-   * to wait.
+   * Has a station measure. Returns undefined if it has died, or if the run was interrupted: the person who interrupts
+   * does not want to wait.
    */
   const step = async <T>(station: Station, next: string, measure: () => Promise<T>): Promise<T | undefined> => {
     if (interrupted.aborted || station.ended) return undefined;
@@ -104,7 +105,10 @@ export async function benchTun(
   }
 }
 
-/** The stations of those combinations that can run here. @throws Failure where none can. */
+/**
+ * Starts the stations of the combinations that can run here.
+ * @throws Failure if none can.
+ */
 async function start(combinations: readonly StationInput[], onLeftOut: (what: string) => void): Promise<Station[]> {
   const stations: Station[] = [];
   const failures: { what: string; failure: Failure }[] = [];
@@ -137,7 +141,7 @@ function rate({ flood }: Flood): number {
   return flood.replies / flood.seconds;
 }
 
-/** A station as its parent sees it. */
+/** A station, as its parent sees it. */
 export class Station {
   readonly input: StationInput;
   readonly #child: ChildProcess;
@@ -149,13 +153,13 @@ export class Station {
     this.#died = once(child, "exit").then(
       () => { throw new Failure(`the process that ran ${input.engine} with ${input.io} died`, EXIT.RUNTIME); },
     );
-    // It does in the end, when nobody waits for it.
+    // The process exits in the end, when nobody awaits #died any more.
     this.#died.catch(() => undefined);
   }
 
-  /** @throws Failure where it cannot run here. */
+  /** @throws Failure if it cannot run here. */
   static async start(input: StationInput): Promise<Station> {
-    // Out of the terminal's reach: a Ctrl-C is for this process, which still wants to know what has been measured.
+    // The terminal's Ctrl-C must not reach the child. Only this process gets it, and it still wants the results so far.
     const child = fork(
       STATION,
       [JSON.stringify(input)],
@@ -180,7 +184,7 @@ export class Station {
     return !this.#child.connected;
   }
 
-  /** Whatever it is at: it goes when nobody is there to tell. */
+  /** Ends the station, whatever it is doing: it exits when its parent disconnects. */
   end(): void {
     if (this.#child.connected) this.#child.disconnect();
   }

@@ -1,4 +1,4 @@
-/** Echo requests in slots, as an I/O backend would have put them there, and requests again once they were answered. */
+/** Puts echo requests into slots, as an I/O backend would, and makes requests of them again once they were answered. */
 import { MIN_PATH_MTU } from "../../abi/paths.js";
 import type { LinearMemory } from "../engine/memory.js";
 import type { Slots } from "../engine/slots.js";
@@ -10,19 +10,19 @@ const HEADER_WORDS = 5;
 const TTL = DEFAULT_ANSWERS.ttl;
 const HOST = parseAddress("10.99.0.1");
 
-/** What is configured, and where packets go. */
+/** A table, and where packets go. */
 export interface Traffic {
   readonly table: Table;
   /** IPv4 addresses that are answered. */
   readonly destinations: readonly Uint8Array[];
 }
 
-/** Whose the addresses are as most people run pongd. */
+/** Table of one prefix, as most people run pongd. */
 export const TABLE = tableOf(serving([parsePrefix("10.99.0.0/16")]), { hosts: [HOST] });
 
 /**
- * The prefix of TABLE, or several that the seed draws; and as many destinations, each in one of them, whichever the
- * seed draws.
+ * Returns the prefix of TABLE, or several that the seed draws, and `destinationCount` addresses that the seed draws
+ * from them.
  */
 export function trafficOf(prefixCount: number, destinationCount: number, seed: number): Traffic {
   const random = randomBytes(seed);
@@ -37,7 +37,8 @@ export function trafficOf(prefixCount: number, destinationCount: number, seed: n
 }
 
 /**
- * Of /20 to /32, anywhere that hosts can be: some nest, most lie alone, so that few share a cache line of the table.
+ * Draws prefixes of /20 to /32, anywhere that hosts can be. Some nest, most lie alone, so that few share a cache line
+ * of the table.
  */
 function drawPrefixes(count: number, random: () => number): Prefix[] {
   const prefixes = new Map<string, Prefix>();
@@ -55,23 +56,23 @@ function drawPrefixes(count: number, random: () => number): Prefix[] {
 }
 
 export class Workload {
-  /** Calls of the engine that it takes to answer all of the packets. */
+  /** Calls of the engine that it takes to answer all packets. */
   readonly calls: number;
   readonly #batch: number;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
   readonly #queues: Slots;
-  /** Where the packets lie. */
+  /** Addresses of the packets' slots. */
   readonly #places: readonly number[];
   readonly #requests: readonly Uint8Array[];
-  /** Of a request to each destination. */
+  /** IP headers of a request to each destination. */
   readonly #headers: Uint32Array;
-  /** Which of them is that of the first packet. */
+  /** Index of the first packet's header. */
   #first = 0;
 
   /**
-   * Takes slots for `calls` batches and fills each with an echo request of `packetBytes`, 28 to 65535, from the host to
-   * the next destination.
+   * Takes slots for `calls` batches, and fills each with an echo request of `packetBytes`, 28 to 65535, from the host
+   * to the next destination.
    */
   constructor(
     { memory, slots }: LinearMemory, destinations: readonly Uint8Array[], packetBytes: number, batch: number,
@@ -111,7 +112,9 @@ export class Workload {
     this.#writeHeads();
   }
 
-  /** The header, and the word that has the message's type and checksum: no more of it does a reply change. */
+  /**
+   * Writes each packet's IP header, and the word with the message's type and checksum. A reply changes nothing else.
+   */
   #writeHeads(): void {
     for (let i = 0; i < this.#places.length; i++) {
       const at = this.#places[i] / 4;
@@ -121,7 +124,7 @@ export class Workload {
     }
   }
 
-  /** @throws Error unless what lies in TO_SEND is the reply to each request of the call, byte for byte. */
+  /** @throws Error unless TO_SEND holds the reply to each request of the call, byte for byte. */
   verify(call: number, replies: number): void {
     if (replies !== this.#batch) throw new Error(`answered ${replies} of ${this.#batch} packets`);
     const headers = new Uint8Array(this.#headers.buffer);

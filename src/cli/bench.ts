@@ -19,7 +19,7 @@ import { integer } from "./integer.js";
 import { notes } from "./notes.js";
 import { seconds } from "./seconds.js";
 
-/** Bytes: an empty ping, ping's default, two in between, an Ethernet frame's, a jumbo frame's, the largest there is. */
+/** Packet sizes: an empty ping, ping's default, two in between, an Ethernet frame's, a jumbo frame's, the largest. */
 const SIZES = [28, 84, 128, 576, 1500, 9000, 65535];
 const STANDARD_OUTPUT = "-";
 
@@ -100,8 +100,9 @@ function tunCommand(): Command {
     );
   return withOutput(command)
     .addHelpText("after", notes(`
-Measured, for each combination: replies a second under as much load as the device takes, with the CPU time and the system calls of
-a packet; round trips when idle, and at half of that load. The sender has a CPU of its own where there are two.
+Measured, for each combination: replies a second under as much load as the device takes, with the CPU time and the
+system calls of a packet; round trips when idle, and at half of that load. The sender has a CPU of its own where there
+are two.
 
 Examples:
   sudo pongd bench tun                            all of it, a minute
@@ -128,7 +129,7 @@ function withOutput(command: Command): Command {
     .addHelpText("after", "\nCtrl-C ends it early and prints what has been measured.");
 }
 
-/** Runs a benchmark from its files' first check to its report's last copy. */
+/** Runs a benchmark, from the first check of its files to the last copy of its report. */
 async function measure(
   benchmark: Report["benchmark"], flags: OutputFlags, run: (interrupted: AbortSignal) => Promise<Report>,
 ): Promise<void> {
@@ -142,7 +143,7 @@ async function measure(
   }
   const before = flags.compare === undefined ? undefined : parseReport(read(flags.compare), flags.compare, benchmark);
   for (const file of [json, html]) {
-    // Not only after minutes of measuring.
+    // A file that cannot be written is reported now, and not after minutes of measuring.
     if (file !== undefined && file !== STANDARD_OUTPUT) await (await openFile(file)).discard();
   }
   const interruption = new AbortController();
@@ -151,7 +152,7 @@ async function measure(
   const report = await run(interruption.signal);
   process.off("SIGINT", interrupt);
 
-  // People first: that is there whatever becomes of the files.
+  // The terminal gets its text first, whatever becomes of the files.
   if (json === STANDARD_OUTPUT) process.stdout.write(toJson(report));
   else process.stdout.write(renderText(report, isColourful()));
   if (before) process.stdout.write(
@@ -169,7 +170,7 @@ async function measure(
   if (failures.length > 0) throw failures[0];
 }
 
-/** Whole, or not at all. */
+/** Writes a file as a whole, or not at all. */
 async function write(file: string, text: string): Promise<void> {
   const output = await openFile(file);
   try {
@@ -180,7 +181,7 @@ async function write(file: string, text: string): Promise<void> {
   }
 }
 
-/** A bar on standard error, where that is a terminal; it is gone when all is done. */
+/** Shows a progress bar on standard error, if that is a terminal. It is gone when all is done. */
 function showProgress(done: number, next: string): void {
   if (!process.stderr.isTTY) return;
   const width = 30;
@@ -202,14 +203,16 @@ function read(file: string): string {
   }
 }
 
-/** Values separated by commas, each parsed alone; in the order given, none twice. */
+/**
+ * Makes an option for values separated by commas. Each is parsed alone; they keep their order, and none is repeated.
+ */
 function listOption<T>(flags: string, description: string, fallback: T[], parse: (text: string) => T): Option {
   return new Option(flags, `${description}, separated by commas`)
     .default(fallback, fallback.join(","))
     .argParser((text: string) => [...new Set(text.split(",").map((part) => parse(part.trim())))]);
 }
 
-/** Words that are named in the help; by default all of them. */
+/** Makes an option for words that the help names; by default all of them. */
 function choicesOption(flags: string, description: string, choices: readonly string[]): Option {
   const option = listOption(flags, description, [...choices], choice(choices));
   // Option.choices() would take a list for one word.

@@ -22,8 +22,9 @@ export function checkCommand(): Command {
     .option("--quiet", "print nothing but what is wrong")
     .option("--schema", "print the configuration file's JSON Schema, for editors"))
     .addHelpText("after", notes(`
-What it prints is a configuration file of the same meaning, with every key. The options are those of pongd run, and win over the file
-as they do there. Exit status: 0 when pongd would run with it, 3 when something in the file is wrong, 2 in what else was given.
+What it prints is a configuration file of the same meaning, with every key. The options are those of pongd run, and
+win over the file as they do there. Exit status: 0 when pongd would run with it, 3 when something in the file is wrong,
+2 in what else was given.
 
 Examples:
   pongd check pongd.yaml
@@ -56,7 +57,7 @@ Examples:
         );
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
-        // As they are, for whatever program jumps to places.
+        // The lines are written as they are, for programs that jump to places.
         for (const line of error.lines) stderr.write(`${line}\n`);
         process.exitCode = error.exitStatus;
       }

@@ -12,7 +12,7 @@ import type { Finding } from "./diagnosis.js";
 import { notes } from "./notes.js";
 import { givenOf, prefixArgument, reader } from "./settings.js";
 
-/** io_uring's rings in the application's own memory: IORING_SETUP_NO_SQARRAY. */
+/** Linux version from which io_uring's rings may lie in the application's own memory (IORING_SETUP_NO_SQARRAY). */
 const IO_URING_NEEDED = [6, 6];
 
 const LABELS: Readonly<Record<Finding["state"], string>> = {
@@ -30,8 +30,8 @@ export function doctorCommand(): Command {
       .default(DEFAULTS["device.name"])
       .env("PONGD_DEVICE"))
     .addHelpText("after", notes(`
-With prefixes it looks at routes, forwarding and the firewall's policy. Where pongd runs, it pings an address of each family from this
-machine, and says where the way ends. A note is about what pongd runs without.
+With prefixes it looks at routes, forwarding and the firewall's policy. Where pongd runs, it pings an address of each
+family from this machine, and says where the way ends. A note is about what pongd runs without.
 Exit status: 0 when pongd can run here, 4 when something is missing or wrong.
 
 Examples:
@@ -52,11 +52,11 @@ Examples:
 }
 
 function node(): Finding {
-  // An older one has been refused before any command.
+  // An older Node.js has been refused before any command.
   return { state: "ok", what: `Node.js ${process.versions.node} (needs ${NEEDED_NODE} or newer)` };
 }
 
-/** Its binary comes as an optional dependency, one package a platform. */
+/** Tries koffi, whose binary comes as an optional dependency, one package per platform. */
 async function koffi(): Promise<Finding> {
   try {
     await import("../sys/libc.js");
@@ -102,8 +102,8 @@ async function capability(): Promise<Finding> {
 }
 
 /**
- * A persistent device that this user may take a queue of: its owner, where it has one, and in its group, where it is
- * for one (tun_not_capable() in Linux).
+ * Finds a persistent device that this user may take a queue of. The user must be its owner, if it has one, and in its
+ * group, if it has one (tun_not_capable() in Linux).
  */
 async function premade(): Promise<string | undefined> {
   try {
@@ -116,7 +116,7 @@ async function premade(): Promise<string | undefined> {
       && (tun.owner === undefined || tun.owner === process.geteuid?.())
       && (tun.group === undefined || groups.includes(tun.group)))?.name;
   } catch {
-    // Without koffi; of that there is a line already.
+    // koffi is missing, which has a line of its own already.
     return undefined;
   }
 }

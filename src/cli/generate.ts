@@ -1,6 +1,6 @@
 /**
- * Part of the build: writes what is made from the commands to build/completion/ and build/man/. The same commands give
- * the same bytes.
+ * Writes the completion scripts and the manual page to build/completion/ and build/man/, as a part of the build. The
+ * same commands give the same bytes.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createProgram } from "./program.js";

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 
-/** A parser for whole numbers from `min` to `max`, for an option's value. */
+/** Returns a parser for whole numbers from `min` to `max`, for an option's value. */
 export function integer(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;

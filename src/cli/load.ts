@@ -1,6 +1,9 @@
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 
-/** A module that needs the FFI. @throws Failure where that has no binary for this machine. */
+/**
+ * Loads a module that needs the FFI.
+ * @throws Failure if the FFI has no binary for this machine.
+ */
 export async function load<T>(module: Promise<T>): Promise<T> {
   try {
     return await module;

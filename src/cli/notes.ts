@@ -1,16 +1,17 @@
 /**
- * The help behind a command's options, laid out for the terminal's width: words stay whole, and examples can still be
- * pasted.
+ * Lays out the help after a command's options for the terminal's width. Words stay whole, so that users can still paste
+ * the examples.
  */
 import type { AddHelpTextContext, Help } from "commander";
 
-/** Where standard output is no terminal; commander's own. */
+/** Width if standard output is not a terminal; it is commander's own default. */
 const DEFAULT_WIDTH = 80;
-/** An indented line: a command or a term and, behind at least two spaces, what it does. */
+/** Matches an indented line: a command or a term and, after at least two spaces, its description. */
 const ITEM = /^ {2}(\S.*?)(?: {2,}(\S.*))?$/;
 
 /**
- * `text`: paragraphs with an empty line between them. Their lines are joined, but for indented ones, which are items.
+ * Returns a help text for addHelpText(). `text`: paragraphs with an empty line between them. Their lines are joined,
+ * except indented ones, which are items.
  */
 export function notes(text: string): (context: AddHelpTextContext) => string {
   return ({ error, command }) => {
@@ -32,7 +33,7 @@ function layOut(lines: readonly string[], width: number, help: Help): string {
 }
 
 /**
- * An item with what it does on lines of its own. A command that is too long goes on behind a backslash, as in a shell.
+ * Puts an item's description on lines of its own. A command that is too long goes on after a backslash, as in a shell.
  */
 function stacked(line: string, width: number, help: Help): string {
   const [, term = "", description] = (ITEM.exec(line) ?? []) as (string | undefined)[];

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 
-/** A parser for seconds from `min` to `max`, with decimals, for an option's value. */
+/** Returns a parser for seconds from `min` to `max`, with decimals, for an option's value. */
 export function seconds(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;

@@ -1,4 +1,4 @@
-/** A part of a command's last line: "dropped 3 (ip_csum 1, icmp_csum 2)", or nothing where nothing was. */
+/** Makes a part of a command's last line: "dropped 3 (ip_csum 1, icmp_csum 2)"; empty if all counts are 0. */
 export function tally(verb: string, counts: Readonly<Record<string, number>>): string[] {
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   return total > 0
@@ -6,7 +6,7 @@ export function tally(verb: string, counts: Readonly<Record<string, number>>): s
     : [];
 }
 
-/** The same for fragments whose datagram was not whole yet at the end. */
+/** Makes the part about fragments whose datagram was still incomplete at the end; empty if there are none. */
 export function waiting(held: number): string[] {
   return held > 0 ? [`held ${held} fragment${held === 1 ? "" : "s"} for the rest of their datagrams`] : [];
 }

@@ -2,15 +2,15 @@ import type { Command, CommanderError } from "commander";
 import { legible } from "../base/printable.js";
 
 /**
- * Writes what commander says about wrong arguments as one line. It puts what it suggests on a second one; a value may
- * have line ends, too.
+ * Turns commander's message about wrong arguments into one line. Commander puts its suggestion on a second line, and a
+ * value may contain line ends.
  */
 export function usageLine({ message }: CommanderError, program: Command, args: readonly string[]): string {
   const suggested = message.replace(/^error: /, "").replace(/\n\(Did (you mean [^\n]*\?\))$/, " (did $1");
   return `${legible(suggested.replace(/\.$/, ""))}; see: ${invoked(program, args)} --help`;
 }
 
-/** The command that the arguments name, as far as they do. */
+/** Returns the command that the arguments name, as far as they do. */
 export function invoked(program: Command, args: readonly string[]): string {
   const names = [program.name()];
   let command = program;

@@ -1,24 +1,24 @@
 /**
- * What is meant by text that YAML reads in a way nobody expects, or not at all. No advice shows the text: there may be
- * a password in it.
+ * Turns errors of the YAML library into advice on what the author meant. No advice quotes the text: there may be a
+ * password in it.
  */
 
 export const SPACE_ADVICE = "a space is missing behind the colon; write it like ttl: 7";
 
-/** Characters on either side that are looked at: a line may be as long as the file. */
+/** Characters looked at on either side of the error: a line may be as long as the file. */
 const LOOK = 200;
 
 interface Advice {
-  /** What the library says of it. */
+  /** The library's message. */
   readonly message: RegExp;
-  /** The line up to where it says so, and from there on. */
+  /** The line before the error, and the line from the error on. */
   readonly before?: RegExp;
   readonly after?: RegExp;
   readonly said: string;
 }
 
 const ADVICE: readonly Advice[] = [
-  // YAML knows no other white space than these two.
+  // YAML's only white space is the space and the tab.
   { message: /^Implicit (map )?keys need/, before: /^ *(- +)*$/, after: /^[\w-]+:[^ \t]/, said: SPACE_ADVICE },
   {
     message: /^Implicit (map )?keys need/, before: /^ *$/, after: /^-[^ \t-]/,
@@ -56,7 +56,7 @@ const ADVICE: readonly Advice[] = [
   { message: /^Tabs are not allowed/, said: "a tab that indents; write spaces" },
 ];
 
-/** Says what is wrong there in words that help; `message` where there are none. */
+/** Returns advice on an error, or `message` where there is none. `column`: where in the line the error is, from 1. */
 export function explain(message: string, line: string, column: number): string {
   const [before, after] = [
     line.slice(Math.max(0, column - 1 - LOOK), column - 1), line.slice(column - 1, column - 1 + LOOK),

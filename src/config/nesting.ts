@@ -1,16 +1,16 @@
 /**
- * How deep a YAML text is nested, told without reading it: its readers call themselves for each level, and V8 ends the
- * process where their regular expressions find too little stack. What is counted is never less than what they would:
- * brackets in quotes count, too.
+ * Measures how deep a YAML text is nested without parsing it. The parsers recurse into each level, and V8 ends the
+ * process if their regular expressions run out of stack. The count may be too high, since brackets in quotes count too,
+ * but never too low.
  */
 import type { Place } from "./places.js";
 
-/** No configuration that somebody wrote has a tenth of it. */
+/** Deepest nesting accepted. No configuration that somebody wrote has a tenth of it. */
 export const MAX_DEPTH = 200;
 
-/** Where it is nested deeper than that; undefined where it is not. */
+/** Returns where the text is first nested deeper than MAX_DEPTH; undefined if it is not. */
 export function tooDeep(text: string): Place | undefined {
-  /** The columns at which the blocks around here begin. */
+  /** Columns at which the enclosing blocks begin. */
   const blocks: number[] = [];
   let flow = 0;
   for (let start = 0, line = 1, end = 0; start < text.length; start = end + 1, line++) {
@@ -20,7 +20,7 @@ export function tooDeep(text: string): Place | undefined {
     if (at >= end || text[at] === "#" || text[at] === "\r") continue;
     while (blocks.length > 0 && blocks[blocks.length - 1] >= at - start) blocks.pop();
     blocks.push(at - start);
-    // One line may begin several: "- ? - key: value".
+    // One line may begin several blocks: "- ? - key: value".
     for (; "-?:".includes(text[at]) && (at + 1 >= end || text[at + 1] === " "
       || text[at + 1] === "\t"); blocks.push(at - start)) at = afterBlanks(text, at + 1);
     for (; at < end; at++) {

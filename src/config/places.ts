@@ -1,6 +1,6 @@
 /**
- * Reads a configuration file's text as YAML with the place of everything in it. It takes its time, and so is asked only
- * about a text that something is wrong with (file.ts); it is then the authority on what.
+ * Reads a configuration file's text as YAML and keeps the place of everything in it. Since this is slow, reader.ts asks
+ * it only about a text that the fast parser or the schema rejects. What it says about such a text is final.
  */
 import { isAlias, isMap, isScalar, isSeq, parseDocument, visit, type Node, type Pair, type YAMLMap } from "yaml";
 import { messageOf } from "../base/failure.js";
@@ -16,34 +16,36 @@ export interface Place {
 export interface Fault {
   readonly message: string;
   readonly place: Place;
-  /** The place of what it repeats. */
+  /** Place of the first key, if this one repeats it. */
   readonly first?: Place;
 }
 
-/** Aliases that may stand for one anchor, all in all: enough for what people write, and no way to fill the memory. */
+/**
+ * Most values that the aliases of one anchor may stand for: enough for what people write, too few to fill the memory.
+ */
 const MAX_ALIASES = 100;
 
 export class Places {
-  /** What is wrong with it as YAML. */
+  /** Errors in the text as YAML. */
   readonly faults: readonly Fault[];
-  /** What it says, where nothing is wrong. */
+  /** Value of the document, if there are no faults. */
   readonly value: unknown;
-  /** Where each line begins: the library counts none within what it cannot read. */
+  /** Offset at which each line begins. The library does not count lines in text that it cannot parse. */
   readonly #lines: readonly number[];
   readonly #root: Node | null;
-  /** By key: a map may have very many. */
+  /** Pairs by key, kept since a map may have very many. */
   readonly #maps = new WeakMap<YAMLMap, ReadonlyMap<unknown, Pair>>();
 
   constructor(text: string) {
     this.#lines = [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)];
-    // The schema is given, lest a directive in the text changes what its scalars mean.
+    // The schema is fixed here so that a directive in the text cannot change what its scalars mean.
     const document = parseDocument(
       text, { prettyErrors: false, schema: "core", merge: false, stringKeys: true, uniqueKeys: false },
     );
     this.#root = document.contents;
     const found = new Map<number, Fault>();
     for (const { code, message, pos: [offset] } of [...document.errors, ...document.warnings]) {
-      // Of one place, the first says most.
+      // If several errors are at one place, the first says most.
       if (found.has(offset)) continue;
       const place = this.#at(offset);
       const line = text.slice(this.#lines[place.line - 1], this.#lines.at(place.line));
@@ -64,12 +66,15 @@ export class Places {
     }
   }
 
-  /** Where the value is that a path leads to, or its `key`; where there is none, what would contain it. */
+  /**
+   * Returns where the value at a path begins, or its key. If there is no such value, returns the place of what would
+   * contain it.
+   */
   of(path: Path, which: "value" | "key" = "value"): Place {
     return this.#at(this.#find(path, which)?.range?.[0] ?? 0);
   }
 
-  /** A scalar as the text has it: numbers are read as what comes nearest to them. */
+  /** Returns a scalar as it is written in the text: a number's value is only the nearest one that JavaScript has. */
   written(path: Path): string | undefined {
     const node = this.#find(path, "value");
     return isScalar(node) ? node.source : undefined;
@@ -83,7 +88,7 @@ export class Places {
         const pair = this.#pairs(node).get(step);
         if (!pair) break;
         node = pair.value as Node | null;
-        // A key without a value has no place for it.
+        // A missing value has no place of its own, so its key stands in.
         found = (which === "key" && i === path.length - 1) || !node?.range || node.range[0] === node.range[1]
           ? pair.key as Node
           : node;
@@ -115,7 +120,7 @@ export class Places {
     return { line: line + 1, column: offset - this.#lines[line] + 1 };
   }
 
-  /** By a set for each map: the library compares each key with all others. */
+  /** Finds repeated keys with a set per map: the library would compare each key with all others. */
   #repeatedKeys(): Fault[] {
     const faults: Fault[] = [];
     visit(this.#root, {
@@ -148,7 +153,7 @@ export class Places {
   }
 }
 
-/** A message of the library without the text that it is about: there may be a password in that. */
+/** Strips the quoted text from one of the library's messages: there may be a password in it. */
 function withoutText(message: string): string {
   return message
     .replace(/\.?\n.*$/s, "")

@@ -1,5 +1,6 @@
 /**
- * The device as a run wants it: opened, configured, wide enough for its prefixes, and within reach of other machines.
+ * Sets up the device for a run: opens and configures it, checks that its MTU suits the prefixes, and warns if other
+ * machines cannot reach it.
  */
 import type { Logger } from "pino";
 import { Mode } from "../../abi/control.js";
@@ -13,7 +14,10 @@ import { IPV6_MIN_MTU } from "../sys/uapi.js";
 import { TunDevice } from "../tun/device.js";
 import type { RunOptions } from "../config/runoptions.js";
 
-/** Opens and configures it. @throws Failure, and then it is closed. */
+/**
+ * Opens and configures the device.
+ * @throws Failure, with the device closed again.
+ */
 export function openDevice(options: RunOptions, log: Logger): TunDevice {
   const { serving: { prefixes }, hostAddresses, hostAddressGiven, link, mtu, queues, queueFds, routes } = options;
   const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues, fds: queueFds });
@@ -21,7 +25,7 @@ export function openDevice(options: RunOptions, log: Logger): TunDevice {
     checkMtu(device, prefixes);
     const addresses = device.premade && !hostAddressGiven ? [] : hostAddresses;
     for (const line of device.routing.configure(addresses, routes ? prefixes : [])) log.warn(line);
-    // Where privileges were dropped, the process image before this one has said it.
+    // With queueFds, the process image before this one had the privileges, and has logged these warnings.
     if (routes && queueFds === undefined) for (const line of notForwarded(device, prefixes)) log.warn(line);
     log.debug({
       device: device.name, premade: device.premade, mtu: device.mtu, queues: device.queues.length,
@@ -34,7 +38,8 @@ export function openDevice(options: RunOptions, log: Logger): TunDevice {
 }
 
 /**
- * Makes the device, and starts this process anew with it and without privileges. @throws Failure; it does not return.
+ * Makes the device, then starts this process again with the device and without privileges. Does not return.
+ * @throws Failure
  */
 export function handOver(options: RunOptions, log: Logger): never {
   const device = openDevice(options, log);
@@ -45,7 +50,9 @@ export function handOver(options: RunOptions, log: Logger): never {
   }
 }
 
-/** The addresses on the device: one of each family is the host's own, and a pre-made device may have others. */
+/**
+ * Returns the addresses on the device. The first of each family is the host's own; a pre-made device may have `others`.
+ */
 export function addressesOf({ routing }: TunDevice): {
   readonly hosts: readonly Address[];
   readonly others: readonly Prefix[];
@@ -58,7 +65,10 @@ export function addressesOf({ routing }: TunDevice): {
   return { hosts, others };
 }
 
-/** Returns a line for each family that only other machines can send, while this host does not forward it. */
+/**
+ * Returns a line for each address family for which the device has prefixes but no address and this host does not
+ * forward. Only other machines send such packets, so without forwarding none arrive.
+ */
 export function notForwarded({ name, routing }: TunDevice, prefixes: readonly Prefix[]): string[] {
   const families = FAMILIES.filter((family) => {
     return prefixes.some((prefix) => prefix.family === family)
@@ -70,7 +80,7 @@ export function notForwarded({ name, routing }: TunDevice, prefixes: readonly Pr
   });
 }
 
-/** @throws Failure where the device is too narrow for a prefix's family. */
+/** @throws Failure if the device's MTU is below the IPv6 minimum and a prefix is IPv6. */
 export function checkMtu({ name, mtu }: TunDevice, prefixes: readonly Prefix[]): void {
   if (mtu >= IPV6_MIN_MTU || prefixes.every(({ family }) => family === 4)) return;
   throw new Failure(`device ${name} has MTU ${mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}`, EXIT.RUNTIME, {

@@ -1,8 +1,8 @@
-/** The parts of a run, in the order in which they started: they end the other way round. */
+/** The parts of a run, in the order in which they started. They end in reverse order. */
 export class Parts {
   readonly #ends: (() => unknown)[] = [];
 
-  /** Returns the part, and has it end by `end`, before those that started earlier. */
+  /** Registers a part, to be ended by `end` before those that started earlier. Returns the part. */
   add<T>(part: T, end: (part: T) => unknown): T {
     this.#ends.push(() => end(part));
     return part;

@@ -1,6 +1,6 @@
 /**
- * The main thread's hold on one queue: the memory, which lasts, and the worker, which is started again if it crashes;
- * and the eventfd that wakes it.
+ * One queue as the main thread sees it: its memory, which lasts; its worker, which is started again after a crash; and
+ * the eventfd that wakes the worker.
  */
 import { createInterface } from "node:readline";
 import { Worker } from "node:worker_threads";
@@ -17,23 +17,23 @@ import type { Running, WorkerInput, WorkerMessage } from "./worker.js";
 import { moduleOf } from "../engine/create.js";
 
 const module = compile(moduleOf("wasm"));
-/** More than a worker's event loop and its ring take. */
+/** More descriptors than a worker's event loop and its ring need. */
 const DESCRIPTORS = 16;
 
 export interface QueueOptions {
   readonly index: number;
-  /** The device's queue. */
+  /** Descriptor of the device's queue. */
   readonly fd: number;
   readonly engine: EngineName;
   readonly io: IoChoice;
-  /** Rounds that may come up empty before the packet loop sleeps. */
+  /** Empty rounds after which the packet loop sleeps. */
   readonly spin: number;
   readonly memory: MemoryOptions;
   /**
-   * Asked when a worker that ran has crashed: nothing, for it to be started again, or what the queue is to end with.
+   * Called when a worker that ran has crashed. Returns undefined to start it again, or the failure that ends the queue.
    */
   readonly crashed?: (queue: Queue, crash: Failure) => Failure | undefined;
-  /** Told each line that the worker writes on its standard error. */
+  /** Called with each line that the worker writes on its standard error. */
   readonly said?: (queue: Queue, line: string) => void;
 }
 
@@ -41,18 +41,22 @@ export class Queue {
   readonly index: number;
   readonly engine: EngineName;
   readonly memory: LinearMemory;
-  /** How often its worker was started again. */
+  /** Times that its worker was started again. */
   restarts = 0;
-  /** Fulfilled when the packet loop runs for the first time, with what it runs on. @throws Failure as `ended` does. */
+  /**
+   * Fulfilled when the packet loop runs for the first time, with what it runs on.
+   * @throws Failure as `ended` does.
+   */
   readonly running: Promise<Running>;
   /**
-   * Fulfilled when the worker has ended as asked. @throws Failure where it ended by itself, and is not started again.
+   * Fulfilled when the worker has ended as requested.
+   * @throws Failure if it ended by itself and is not started again.
    */
   readonly ended: Promise<void>;
   readonly #options: QueueOptions;
   readonly #wakeFd: number;
   #io: IoName = "readwrite";
-  /** The counters, while a worker that starts again tries its I/O with them. */
+  /** Copy of the counters, in place of the real ones while a restarted worker tests its I/O. */
   #counted: Float64Array | undefined;
   #over = false;
   #asked = 0;
@@ -69,19 +73,20 @@ export class Queue {
     this.running = Promise.race([first.running, this.ended.then(() => first.running)]);
   }
 
-  /** What the packet loop reads and writes with, once it runs. */
+  /** I/O backend of the packet loop, known once it runs. */
   get io(): IoName {
     return this.#io;
   }
 
-  /** By the indices of abi/counters.ts; see LinearMemory. */
+  /** Counters by the indices of abi/counters.ts; see LinearMemory. */
   get counters(): Float64Array {
     return this.#counted ?? this.memory.counters;
   }
 
   /**
-   * Has the engine use another table, and the prefixes at these indices counted anew. Fulfilled once nobody uses the
-   * last one any more; until then there must not be another. @throws RangeError as LinearMemory.serve() does.
+   * Has the engine use another table, and restarts the counts of the prefixes at the indices in `fresh`. Fulfilled once
+   * nothing uses the previous table any more; call it again only then.
+   * @throws RangeError as LinearMemory.serve() does.
    */
   async serve(table: Table, fresh: readonly number[]): Promise<void> {
     for (const index of fresh) this.memory.clear(index);
@@ -90,8 +95,8 @@ export class Queue {
   }
 
   /**
-   * Fulfilled when the packet loop has come to its top since; that of a crashed worker does so when it has been started
-   * again.
+   * Fulfilled when the packet loop has come to its top after this call. After a crash, that is once the worker has been
+   * started again.
    */
   atTop(): Promise<void> {
     const asked = ++this.#asked;
@@ -100,7 +105,7 @@ export class Queue {
     return new Promise((resolve) => { this.#waiting.push({ asked, resolve }); });
   }
 
-  /** Ends the packet loop after the round it is in. May be called from an exit handler: it does not wait. */
+  /** Ends the packet loop after its current round. Does not wait, so an exit handler may call it. */
   stop(): void {
     this.memory.requestStop();
     this.#wake();
@@ -137,7 +142,8 @@ export class Queue {
     const worker = new Worker(
       new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true },
     );
-    // Warnings of Node.js's own. Joined to this thread's standard error they would have another format, and no bound.
+    // Node.js writes its warnings there. Piped to this thread's standard error, they would have another format and no
+    // limit on their number.
     createInterface(worker.stderr).on("line", (line) => { this.#options.said?.(this, line); });
     let resolveRunning: (running: Running) => void;
     const started: Started = {
@@ -179,7 +185,10 @@ export class Queue {
   }
 }
 
-/** Node.js aborts where a thread's event loop gets none. @throws Failure */
+/**
+ * Checks that descriptors are left for another worker: Node.js aborts if it cannot open those of a thread's event loop.
+ * @throws Failure
+ */
 function checkDescriptors(): void {
   const tried = Array.from({ length: DESCRIPTORS }, () => libc.eventfd(0, EFD_CLOEXEC));
   for (const fd of tried) if (fd >= 0) libc.close(fd);
@@ -188,11 +197,11 @@ function checkDescriptors(): void {
   }
 }
 
-/** A worker's life. */
+/** A worker from its start to its end. */
 interface Started {
   readonly running: Promise<Running>;
-  /** Whether its packet loop ran. */
+  /** True once its packet loop has run. */
   ran: boolean;
-  /** Why it ended, other than as asked. */
+  /** Fulfilled when it has ended, with the reason if that was not requested. */
   ended: Promise<Failure | undefined>;
 }

@@ -1,6 +1,4 @@
-/**
- * The queues of a run: a worker for each, started one after the other, and what becomes of pongd when workers crash.
- */
+/** Runs the queues: starts one worker after the other, and decides what happens when workers crash. */
 import type { Logger } from "pino";
 import { EXIT, Failure } from "../base/failure.js";
 import type { MemoryOptions } from "../engine/memory.js";
@@ -10,14 +8,14 @@ import type { Reachability } from "./reachability.js";
 import type { StopRequest } from "./signals.js";
 import type { RunOptions } from "../config/runoptions.js";
 
-/** So many crashes of workers in so many ms end pongd. */
+/** MAX_CRASHES crashes of workers within CRASHES_MS end pongd. */
 const MAX_CRASHES = 3;
 const CRASHES_MS = 10_000;
 
 export class Queues {
-  /** Those that were started. */
+  /** Queues that were started. */
   readonly all: Queue[] = [];
-  /** When workers crashed, by performance.now(). */
+  /** Times of the workers' crashes, by performance.now(). */
   readonly #crashes: number[] = [];
   readonly #device: TunDevice;
   readonly #reachability: Reachability;
@@ -31,13 +29,14 @@ export class Queues {
   }
 
   /**
-   * Starts them, until a signal comes. Fulfilled when each worker that was started answers packets.
-   * @throws Failure where a worker cannot have what was asked for.
+   * Starts the queues, and stops early if a signal comes. Fulfilled when each worker that was started answers packets.
+   * @throws Failure if a worker cannot have the engine or I/O that was asked for.
    */
   async start({ engine, io, spin }: RunOptions, memory: MemoryOptions, stop: StopRequest): Promise<void> {
-    // The directory that pongd was started in may go while it runs, and Node.js starts no thread in one that is gone.
+    // Node.js cannot start a thread in a directory that is gone, and the one that pongd was started in may be removed.
     process.chdir("/");
-    // One after the other: a thread tells its own descriptors by what was open before it (sys/descriptors.ts).
+    // A thread tells its own descriptors by what was open before it started (sys/descriptors.ts), so no two may start
+    // at once.
     for (const [index, fd] of this.#device.queues.entries()) {
       if (stop.signalled) return;
       const queue = new Queue({ index, fd, engine, io, spin, memory, crashed: this.#crashed, said: this.#said });
@@ -52,29 +51,35 @@ export class Queues {
     }
   }
 
-  /** Fulfilled when all have ended as asked. @throws Failure where one ended otherwise. */
+  /**
+   * Fulfilled when all queues have ended as requested.
+   * @throws Failure if one ended otherwise.
+   */
   get ended(): Promise<unknown> {
     return Promise.all(this.all.map((queue) => queue.ended));
   }
 
-  /** Fulfilled when every packet loop has come to its top since. */
+  /** Fulfilled when every packet loop has come to its top after this call. */
   async atTop(): Promise<void> {
     await Promise.all(this.all.map((queue) => queue.atTop()));
   }
 
   async end(): Promise<void> {
     this.#stop();
-    // Whoever waited for `ended` has heard of one that failed.
+    // A queue that failed has rejected `ended`, so it is not reported here.
     await Promise.allSettled(this.all.map((queue) => queue.ended));
     process.off("exit", this.#stop);
   }
 
-  /** A thread that waits in a system call would hold up an exit for ever, whatever the exit's reason. */
+  /**
+   * Stops all queues. A thread that waits in a system call would keep the process from exiting for ever, whatever the
+   * reason for the exit.
+   */
   readonly #stop = (): void => {
     for (const queue of this.all) queue.stop();
   };
 
-  /** Says what the queue is to end with; undefined for its worker to be started again. */
+  /** Returns the failure to end the queue with, or undefined to start its worker again. */
   readonly #crashed = (queue: Queue, crash: Failure): Failure | undefined => {
     if (!this.#device.routing.restore()) return this.#reachability.gone;
     const now = performance.now();

@@ -1,6 +1,6 @@
 /**
- * Watches whether packets reach pongd: whatever the kernel changed of the device's link, addresses and routes is put
- * back where pongd may, and logged where it may not.
+ * Watches whether packets reach pongd. If the kernel changes the device's link, addresses or routes, this puts them
+ * back where pongd may, and logs them where it may not.
  */
 import type { Logger } from "pino";
 import { word } from "../base/shell.js";
@@ -11,9 +11,12 @@ import type { DeviceLink } from "../telemetry/snapshot.js";
 import type { LinkState } from "../tun/routing.js";
 import { IPV6_MIN_MTU } from "../sys/uapi.js";
 
-/** How often to look whether what is missing is there. */
+/** Interval in ms between looks while something is missing. */
 const RETRY_MS = 5000;
-/** Time between looks at changes that others may make in any number, and may make again once they are undone. */
+/**
+ * Shortest time in ms between looks at changes of addresses and routes: others may make any number of them, and make
+ * them again once pongd has undone them.
+ */
 const PACE_MS = 1000;
 
 export class Reachability {
@@ -21,20 +24,20 @@ export class Reachability {
   readonly #log: Logger;
   #link: DeviceLink;
   #name: string;
-  /** What the last look had to say. */
+  /** Lines that the last look reported. */
   #told: string[] = [];
-  /** Why not all that is served can be reached, a line each. */
+  /** Reasons why something served cannot be reached, a line each. */
   #obstacles: readonly string[] = [];
-  /** Of families and prefixes. */
+  /** Number of families and prefixes that cannot be reached. */
   #missing = 0;
   #retry: NodeJS.Timeout | undefined;
   #lookedAt = -Infinity;
-  /** Whether to look again soon. */
+  /** True if something is missing, so that another look is due soon. */
   #again = false;
   readonly #changed: () => void;
   readonly #failed: (failure: Failure) => void;
 
-  /** `changed` is called after each look, and `failed` when the device is gone or cannot be asked after. */
+  /** `changed` is called after each look; `failed` is called when the device is gone or its state cannot be read. */
   constructor(device: TunDevice, log: Logger, changed: () => void, failed: (failure: Failure) => void) {
     this.#device = device;
     this.#name = device.name;
@@ -44,47 +47,46 @@ export class Reachability {
     this.#failed = failed;
   }
 
-  /** Whether all that is served can be reached, as of the last look. */
+  /** True if all served prefixes could be reached at the last look. */
   get answering(): boolean {
     return this.obstacle === undefined;
   }
 
-  /** What the device is called, as of the last look. */
+  /** The device's name at the last look. */
   get device(): string {
     return this.#name;
   }
 
-  /** The device's link, as of the last look. */
+  /** The device's link at the last look. */
   get link(): DeviceLink {
     return this.#link;
   }
 
-  /** Why it cannot, in one line; undefined where it can. */
+  /** Returns in one line why something served cannot be reached; undefined if all can. */
   get obstacle(): string | undefined {
     const [first, ...others] = this.#obstacles;
     return others.length > 0 ? `${first}; and ${others.length} more like it, in the log` : first;
   }
 
-  /** Logs what is not said by the last look already. */
+  /** Logs the lines that the last look has not logged already. */
   warn(lines: readonly string[]): void {
     for (const line of lines) if (!this.#told.includes(line)) this.#log.warn(line);
   }
 
-  /** That the device is no more. */
+  /** The failure to end with when the device is gone. */
   get gone(): Failure {
     return new Failure(
       `device ${this.#device.name} was deleted while pongd ran; start pongd again to make it anew`, EXIT.RUNTIME,
     );
   }
 
-  /** What ended pongd: the device's end, of which a worker may hear before pongd does, or else `error`. */
+  /** Returns why pongd ended: `gone` if the device is, which a worker may notice before pongd does, or else `error`. */
   explain(error: unknown): unknown {
     return this.#device.routing.restore() ? error : this.gone;
   }
 
   /**
-   * Looks whenever the kernel says that something has changed, and now, for what changed before. Returns how to end
-   * that.
+   * Looks now, for earlier changes, and whenever the kernel reports a change. Returns a function that ends the watch.
    */
   watch(): () => void {
     const end = this.#device.watch((link) => {
@@ -98,7 +100,7 @@ export class Reachability {
     };
   }
 
-  /** Looks now. Called back from the event loop, where nobody catches what is thrown, so it throws nothing. */
+  /** Looks now. The event loop calls this, where nobody catches an exception, so it throws nothing. */
   look(): void {
     try {
       this.#look();
@@ -118,13 +120,13 @@ export class Reachability {
       this.#report(link);
     } catch (error) {
       if (!(error instanceof libc.SystemError)) throw error;
-      // The kernel may be short of memory. Packets are answered all the same.
+      // The kernel may be short of memory. Packets are still answered.
       const line = `cannot tell whether packets reach pongd, and asks again: ${error.message}`;
       this.warn([line]);
       this.#told = [line];
       this.#again = true;
     }
-    // Somebody may mend it, of which the kernel says nothing.
+    // Somebody may repair it in a way that the kernel does not report.
     if (this.#again) this.#retryIn(RETRY_MS);
   }
 
@@ -144,7 +146,7 @@ export class Reachability {
     const unlinked = state === "down"
       ? `the link is down: nothing is answered until it is up; sudo ip link set ${word(name)} up`
       : `the link has no carrier: nothing is answered until it has; sudo ip link set ${word(name)} carrier on`;
-    // Nothing goes with these lines: their commands are for whoever copies them.
+    // These lines have no fields, so that people can copy the commands in them.
     if (state !== was && state === "up") log.info("the link is up");
     else if (state !== was) log.warn(unlinked);
     const obstacles = [

@@ -1,6 +1,6 @@
 /**
- * Reloads: when one runs, and what it changes. They run one at a time. A request is met by a reload that begins after
- * it; all requests that come while one runs are met by the same next one.
+ * Runs reloads one at a time, and says what each changes. A request is met by a reload that begins after it. All
+ * requests that come during a reload are met by the same next one.
  */
 import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -15,9 +15,9 @@ import type { Served } from "./served.js";
 import type { Reread } from "./supervisor.js";
 
 export class Reloads {
-  /** Of the last one; a configuration that pongd started with counts. */
+  /** True if the last reload succeeded; the start counts as one. */
   successful = true;
-  /** Unix time of the last one that was, in seconds. */
+  /** Unix time in seconds of the last reload that succeeded. */
   succeededAt = Date.now() / 1000;
   readonly #apply: () => Promise<readonly string[]>;
   readonly #log: Logger;
@@ -25,7 +25,7 @@ export class Reloads {
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<readonly string[]> | undefined;
 
-  /** `apply`: throws before it has changed anything, or not at all; returns what it could not do, a line each. */
+  /** `apply` either throws before it has changed anything, or returns what it could not do, a line each. */
   constructor(apply: () => Promise<readonly string[]>, log: Logger, manager: ServiceManager) {
     this.#apply = apply;
     this.#log = log;
@@ -33,12 +33,12 @@ export class Reloads {
   }
 
   /**
-   * Fulfilled with what could not be done, a line each. @throws whatever was wrong with the configuration; it has been
-   * logged by then, and the old one holds.
+   * Requests a reload. Fulfilled with what could not be done, a line each.
+   * @throws whatever was wrong with the configuration. It has been logged by then, and the old configuration stays.
    */
   request(): Promise<readonly string[]> {
-    // One that fails at once leaves the event loop no turn: of a flood of signals each would be met by itself, and
-    // nothing else heard.
+    // A reload that fails at once never yields to the event loop. In a flood of signals, each signal would then get a
+    // reload of its own, and nothing else would run.
     this.#next ??= this.#running.then(() => setImmediate()).then(() => {
       this.#next = undefined;
       const reload = this.#reload();
@@ -67,12 +67,12 @@ export class Reloads {
   }
 }
 
-/** What a reload changes. */
+/** Parts that a reload acts on. */
 export interface Changeable {
   readonly device: TunDevice;
-  /** The host's own addresses on it. */
+  /** The host's own addresses on the device. */
   readonly hosts: readonly Address[];
-  /** Whether the prefixes are routed to it, which no reload changes. */
+  /** True if the prefixes are routed to the device, which no reload changes. */
   readonly routes: boolean;
   readonly served: Served;
   readonly queues: Queues;
@@ -81,9 +81,9 @@ export interface Changeable {
 }
 
 /**
- * Changes what runs to another configuration. Whatever can fail fails before anything is changed. Routes of new
- * prefixes are added first, then the engines get their table, and the routes of prefixes that are gone are removed
- * last. Returns what could not be done, a line each.
+ * Applies another configuration. All that can fail is done before anything changes. Routes of new prefixes are added
+ * first, then the engines get their table, and routes of prefixes that are gone are removed last. Returns what could
+ * not be done, a line each.
  */
 export async function change(
   { options, stays }: Reread, { device, hosts, routes, served, queues, reachability, log }: Changeable,
@@ -107,7 +107,7 @@ export async function change(
   return lines;
 }
 
-/** Returns a line for each address of the host that would be another one after a new start. */
+/** Returns a line for each address of the host that would be different if pongd were started again. */
 function hostsThatStay(now: readonly Address[], then: readonly Address[]): string[] {
   return FAMILIES.flatMap((family) => {
     const [own = "none", other = "none"] = [now, then].map(

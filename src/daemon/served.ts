@@ -1,5 +1,5 @@
 /**
- * What is served now, and the engines' table of it. A prefix keeps its index, and with it what is counted of it, for as
+ * The prefixes that are served now, and the engines' table of them. A prefix keeps its index, and so its counts, for as
  * long as it is served.
  */
 import { examplesOf, tableOf, type Table } from "../engine/table.js";
@@ -14,16 +14,16 @@ export class Served {
   readonly #shares: number;
   readonly #others: readonly Prefix[];
   readonly #indices = new Map<string, number>();
-  /** Indices below this have been given. */
+  /** Lowest index that was never given out. */
   #next = 0;
-  /** Of these, those that no table has. */
+  /** Indices below #next that no table has. */
   #free: number[] = [];
-  /** Of prefixes that are gone, whose indices the last table may still have. */
+  /** Prefixes that are gone, but whose indices the last table may still have. */
   #leaving: string[] = [];
 
   /**
    * `hosts`: the host's own addresses. `shares`: how many engines share the prefixes' limits. `others`: addresses that
-   * are never answered, whatever is served.
+   * are never answered, whatever the configuration says.
    */
   constructor(serving: Serving, hosts: readonly Address[], shares: number, others: readonly Prefix[] = []) {
     this.#hosts = hosts;
@@ -40,19 +40,19 @@ export class Served {
     return this.#prefixes;
   }
 
-  /** Of each of the prefixes. */
+  /** Index of each of `prefixes`. */
   get indices(): readonly number[] {
     return this.#places;
   }
 
-  /** An address of each family that answers ping, where there is one. */
+  /** Addresses that answer ping, one of each family where there is one. */
   get examples(): readonly string[] {
     return this.#examples;
   }
 
   /**
-   * Goes over to serve this; `fresh` are the indices of prefixes that were not served before. To be settled before the
-   * next change.
+   * Serves other prefixes from now on. `fresh` are the indices of prefixes that were not served before. Call settle()
+   * before the next change.
    */
   change({ prefixes, exceptions, policy }: Serving): { readonly table: Table; readonly fresh: readonly number[] } {
     const serving = { prefixes, exceptions: [...exceptions, ...this.#others], policy };
@@ -72,7 +72,7 @@ export class Served {
     return { table: this.#table, fresh };
   }
 
-  /** No engine uses the table before this one any more. */
+  /** Frees the indices of prefixes that are gone. Call it once no engine uses the previous table any more. */
   settle(): void {
     for (const text of this.#leaving) {
       this.#free.push(this.#indices.get(text) ?? NaN);

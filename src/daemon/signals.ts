@@ -1,12 +1,12 @@
-/** What ends pongd. */
+/** Ends pongd on a signal or a failure. */
 import { EXIT, type Failure } from "../base/failure.js";
 
-/** A person's second signal comes later than this after the first, in ms. */
+/** Shortest time in ms between a person's first and second signal. */
 const TWICE_MS = 500;
 
 /**
- * The first of the signals and a failure. A later second signal ends the process at once; the kernel then removes the
- * device.
+ * A request to stop, by a signal or by a failure, whichever comes first. A later second signal ends the process at
+ * once; the kernel then removes the device.
  */
 export class StopRequest {
   readonly requested: Promise<void>;
@@ -23,10 +23,10 @@ export class StopRequest {
       stop = resolve;
       this.fail = reject;
     });
-    // A failure before anybody waits is still there when somebody does.
+    // A failure may come before anybody awaits `requested`. Without this handler Node.js would end the process.
     this.requested.catch(() => undefined);
     this.#onSignal = () => {
-      // A terminal's Ctrl-C may come twice, by way of npm; a person's second one comes later, and means at once.
+      // By way of npm, a terminal's Ctrl-C may arrive twice. A person's second one comes later, and means "at once".
       if (this.signalled && performance.now() - signalledAt > TWICE_MS) process.exit(EXIT.RUNTIME);
       if (!this.signalled) signalledAt = performance.now();
       this.signalled = true;

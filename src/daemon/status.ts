@@ -1,5 +1,5 @@
 /**
- * Tells the outside how pongd is: HTTP requests and the page when they ask, the service manager whenever it changes.
+ * Reports pongd's state: to HTTP requests and the page when they ask, and to the service manager whenever it changes.
  */
 import type { Registry } from "prom-client";
 import type { ServiceManager } from "../sys/notify.js";
@@ -9,12 +9,12 @@ import type { Backend } from "../web/routes.js";
 import type { Reachability } from "./reachability.js";
 import type { Reloads } from "./reload.js";
 
-/** What there is to tell of once packets are answered. */
+/** Sources of the state once packets are answered. */
 export interface Up {
   readonly registry: Registry;
   readonly snapshot: () => Snapshot;
   readonly reachability: Reachability;
-  /** Undefined where there is no configuration to read again. */
+  /** Undefined if there is no configuration to read again. */
   readonly reloads: Reloads | undefined;
 }
 
@@ -23,7 +23,7 @@ export class Status implements Backend {
   readonly #manager: ServiceManager;
   #up: Up | undefined;
   #stage: "starting" | "stopping" = "starting";
-  /** Whether a reload was asked for before one could be done. */
+  /** True if a SIGHUP came before a reload was possible. */
   #reloadDue = false;
   #told = "";
 
@@ -44,24 +44,24 @@ export class Status implements Backend {
     return this.#up?.reloads?.request();
   }
 
-  /** Answers a SIGHUP. One that comes too early is met by ready(). */
+  /** Reloads on SIGHUP. If it comes too early, catchUp() reloads. */
   readonly hangUp = (): void => {
     this.#reloadDue = this.#up === undefined;
     // The reload itself has logged what was wrong.
     this.reload()?.catch(() => undefined);
   };
 
-  /** From now on there is something to tell of. */
+  /** Reports from `up` from now on. */
   begin(up: Up): void {
     this.#up = up;
   }
 
-  /** Packets are answered. */
+  /** Tells the service manager that packets are answered. */
   ready(): void {
     this.tell({ READY: "1" });
   }
 
-  /** Reloads, if somebody asked for it while pongd started. */
+  /** Reloads if a SIGHUP came while pongd started. */
   catchUp(): void {
     if (this.#reloadDue) this.hangUp();
   }
@@ -72,7 +72,7 @@ export class Status implements Backend {
     this.tell({ STOPPING: "1" });
   }
 
-  /** Has the service manager say what /-/ready does, if that has changed, and `state` in any case. */
+  /** Tells the service manager what /-/ready says, if that has changed or if there is a `state` to send along. */
   tell(state: Readonly<Record<string, string>> = {}): void {
     const obstacle = this.obstacle();
     const text = obstacle === undefined

@@ -1,8 +1,8 @@
-/** The service manager's watchdog: it hears that pongd lives for as long as every packet loop comes to its top. */
+/** Feeds the service manager's watchdog for as long as every packet loop keeps coming to its top. */
 import type { ServiceManager } from "../sys/notify.js";
 import type { Queues } from "./queues.js";
 
-/** Feeds it, three times as often as it wants to hear. Returns how to end that. */
+/** Feeds the watchdog three times per timeout. Returns a function that stops it. */
 export function feedWatchdog(manager: ServiceManager, queues: Queues): () => void {
   if (manager.watchdogMs === undefined) return () => undefined;
   let asked = false;

@@ -1,14 +1,14 @@
 /**
  * The packet loop of one queue, on a thread of its own:
  *
- * 1. receive: packets from the queue into free slots; sleeps here, and only here, when there are none, until the
- * engine's DEADLINE
- *  2. respond: the engine judges each packet, counts it, and turns requests into replies where they lie
- *  3. send: replies to the queue, their slots back to the pool
+ *  1. receive: reads packets from the queue into free slots. If there are none it sleeps, here and only here, until the
+ *     engine's DEADLINE.
+ *  2. respond: the engine judges each packet, counts it, and turns requests into replies in place.
+ *  3. send: writes the replies to the queue and returns their slots to the pool.
  *
- * The main thread ends it by setting STOP and waking the wait. What was received is answered, and what was answered is
- * sent, before the loop is over. It may also just ask, by ASKED: whoever is told that the loop has come to its top
- * knows that it lives, and that no batch goes on that had begun before.
+ * The main thread ends the loop by setting STOP and writing the eventfd. The loop first answers what it has received
+ * and sends what it has answered. The main thread may also ask for a sign of life by raising ASKED: the loop reports
+ * from its top. It is then alive, and every batch that had begun earlier is done.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { ASKED, DEADLINE, STOP } from "../../abi/control.js";
@@ -23,29 +23,29 @@ import { UringIo } from "../io/uring.js";
 
 export interface WorkerInput {
   readonly memory: WebAssembly.Memory;
-  /** The compiled assembly/. */
+  /** Module compiled from assembly/. */
   readonly module: WebAssembly.Module;
   readonly engine: EngineName;
   readonly io: IoChoice;
-  /** Rounds that may come up empty before the loop sleeps; for io_uring. */
+  /** Empty rounds after which the loop sleeps; for io_uring. */
   readonly spin: number;
-  /** The queue. */
+  /** Descriptor of the queue. */
   readonly fd: number;
-  /** An eventfd, readable when the loop is to look at STOP and ASKED. */
+  /** Eventfd that becomes readable when the loop is to look at STOP and ASKED. */
   readonly wakeFd: number;
-  /** What was open when the main thread made this one. */
+  /** Descriptors that were open when the main thread made this one. */
   readonly inherited: ReadonlyMap<number, string>;
 }
 
 /**
- * Sent once, before the first packet, or before the thread ends because what was asked for cannot be had; then whenever
- * it is asked.
+ * Messages to the main thread. Running is sent once, before the first packet. Refused is sent in its place if what was
+ * asked for cannot be had, and the thread then ends. AtTop follows each request.
  */
 export type WorkerMessage = Running | Refused | AtTop;
 
 export interface Running {
   readonly io: IoName;
-  /** Why it is not io_uring, where that was not asked for. */
+  /** Reason why io_uring is not used, if --io is auto; undefined if it is used, or was not wanted. */
   readonly fallback: string | undefined;
   /** Descriptors for the main thread to close when this thread has ended; see sys/descriptors.ts. */
   readonly leftBehind: readonly number[];
@@ -55,7 +55,7 @@ export interface Refused {
   readonly refused: string;
 }
 
-/** The packet loop came to its top, and saw that it had been asked so often. */
+/** Sent from the packet loop's top, with the latest request that the loop has seen there. */
 export interface AtTop {
   readonly asked: number;
 }
@@ -79,7 +79,7 @@ if (uring instanceof UringIo) {
   loop(io);
 }
 
-/** The backend, or why there is none. */
+/** Opens io_uring; returns the reason if it cannot be used. */
 function openUring(): UringIo | string {
   try {
     return new UringIo(input.fd, input.wakeFd, linear, assembly, input.spin);
@@ -109,7 +109,7 @@ function round(io: PacketIo, received: number): void {
   io.send(engine.respond(received, Date.now()));
 }
 
-/** The wall clock may be set: no wait is longer than the longest that is asked for, and the engine looks for itself. */
+/** Limits the wait, since the wall clock may be set. The engine checks its deadline itself. */
 function timeoutUntil(deadline: number): number {
   return Math.ceil(Math.min(Math.max(deadline - Date.now(), 0), LONGEST_WAIT_MS));
 }

@@ -2,14 +2,14 @@ import { quote } from "../base/shell.js";
 import { HEADER, longs, nameOf } from "./shell.js";
 import { flatten, type CommandInfo, type Value } from "./tree.js";
 
-/** It needs bash alone, not the package bash-completion. */
+/** Returns bash's completion script. It needs bash alone, not the package bash-completion. */
 export function bashScript(program: CommandInfo): string {
   const commands = flatten(program);
   const shorts = new Map(commands.flatMap(({ options }) => options)
     .flatMap(({ short, long }) => short === undefined ? [] : [[short, long] as const]));
   return `${HEADER("bash")}
 
-# Of a command: its commands, its options, those that take a value, and those that may be given again.
+# Sets the subcommands of a command, its options, those that take a value, and those that may be given again.
 _pongd_command() {
   case $1 in
 ${commands.map(commandCase).join("\n")}
@@ -17,7 +17,7 @@ ${commands.map(commandCase).join("\n")}
   esac
 }
 
-# What may stand for an option's value, or for an argument, by its number.
+# Sets the words or the kind of an option's value, or of an argument, by its number.
 _pongd_value() {
   case $1 in
 ${commands.flatMap(valueCases).join("\n")}
@@ -26,7 +26,8 @@ ${commands.flatMap(valueCases).join("\n")}
 
 _pongd() {
   local commands options valued repeatable words='' kind=''
-  local current=\${COMP_WORDS[COMP_CWORD]} command=${program.path[0]} pending='' given=' ' operands='' ended='' number=1 word i
+  local current=\${COMP_WORDS[COMP_CWORD]} command=${program.path[0]}
+  local pending='' given=' ' operands='' ended='' number=1 word i
   _pongd_command "$command"
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=\${COMP_WORDS[i]}
@@ -78,10 +79,10 @@ ${[...shorts].map(([short, long]) => `      ${short}) word=${long} ;;`).join("\n
       done
       ;;
     list)
-      # The last of those that commas separate, and none twice.
+      # Completes the last of several words with commas between them; none is offered twice.
       local before='' left=''
       [[ $current == *,* ]] && before=\${current%,*},
-      # compgen -W expands what it is given: nothing but names gets there.
+      # compgen -W expands what it is given, so only names may get there.
       [[ $before == *[!a-z0-9,-]* ]] && words='' before=''
       for word in $words; do
         [[ ",$before" == *",$word,"* ]] || left+=" $before$word"

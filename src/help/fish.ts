@@ -2,7 +2,7 @@ import { quote } from "../base/shell.js";
 import { brief, HEADER, nameOf } from "./shell.js";
 import { flatten, type CommandInfo, type OptionInfo, type Value } from "./tree.js";
 
-/** For fish's folder of completions, as pongd.fish. */
+/** Returns fish's completion script, for its folder of completions, as pongd.fish. */
 export function fishScript(program: CommandInfo): string {
   const commands = flatten(program);
   const valued = commands.flatMap(
@@ -10,7 +10,7 @@ export function fishScript(program: CommandInfo): string {
   );
   return `${HEADER("fish")}
 
-# What the line says before the cursor: the command, its options so far, its arguments so far.
+# Reads the line before the cursor: the command, its options so far, its arguments so far.
 function __pongd_read
     set -l tokens (commandline -opc)
     test "$tokens" = "$__pongd_tokens"; and return
@@ -24,7 +24,7 @@ function __pongd_read
             set -a __pongd_options $pending
             set pending
         else if string match -q -- '-*' $token
-            # One that waits for its value is what is being completed.
+            # If an option waits for its value, that value is being completed.
             if contains -- "$__pongd_command $token" ${valued.map(quote).join(" ")}
                 set pending $token
             else
@@ -41,7 +41,7 @@ function __pongd_read
     end
 end
 
-# Whether it is this command, and none of these options has been given.
+# Tests that it is this command, and that none of these options has been given.
 function __pongd_lacks
     __pongd_read
     test "$__pongd_command" = "$argv[1]"; or return
@@ -51,13 +51,13 @@ function __pongd_lacks
     return 0
 end
 
-# Whether it is this command, and as many arguments have been given.
+# Tests that it is this command, and that as many arguments have been given.
 function __pongd_has
     __pongd_read
     test "$__pongd_command" = "$argv[1]"; and test (count $__pongd_arguments) = $argv[2]
 end
 
-# Whether it is this command, and these arguments have been given.
+# Tests that it is this command, and that these arguments have been given.
 function __pongd_names
     __pongd_read
     test "$__pongd_command" = "$argv[1]"; and test "$__pongd_arguments" = "$argv[2]"

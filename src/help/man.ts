@@ -1,4 +1,4 @@
-/** The manual page, in the macros of man(7) that groff and mandoc share. */
+/** Makes the manual page, in the macros of man(7) that groff and mandoc share. */
 import { version } from "../base/version.js";
 import { nameOf } from "./shell.js";
 import { flatten, type ArgumentInfo, type CommandInfo, type OptionInfo } from "./tree.js";
@@ -44,7 +44,7 @@ const SIGNALS: readonly (readonly [string, string])[] = [
 
 const SEE_ALSO = ["ping(8)", "ip(8)", "systemd.service(5)", "prometheus(1)"];
 
-/** `date`: of the page, as YYYY-MM-DD, where it is to have one. */
+/** Returns the manual page. `date`: the page's date as YYYY-MM-DD, or "" for none. */
 export function manualPage(program: CommandInfo, date = ""): string {
   const [, ...commands] = flatten(program);
   const leaves = commands.filter(({ commands }) => commands.length === 0);
@@ -103,7 +103,7 @@ function argumentItem({ name, description, choices, default: fallback, variadic 
   ));
 }
 
-/** Under the headings of the help. */
+/** Lists options under the headings of the help. */
 function optionItems(options: readonly OptionInfo[]): string[] {
   let heading: string | undefined;
   return options.flatMap((option) => {
@@ -137,7 +137,7 @@ function items(entries: readonly (readonly [string, string])[]): string[] {
   return entries.flatMap(([term, description]) => item(bold(term), text(description)));
 }
 
-/** `term` and `body`: roff already. */
+/** Makes a list item. `term` and `body` are roff already. */
 function item(term: string, body: string): string[] {
   return [".TP", term, body];
 }
@@ -158,7 +158,7 @@ function italic(words: string): string {
   return `\\fI${text(words)}\\fR`;
 }
 
-/** What roff would read as its own; hyphens are those that are typed. */
+/** Escapes text for roff. Hyphens become those that can be copied and typed. */
 function text(words: string): string {
   return words.replaceAll("\\", "\\e")
     .replaceAll("-", "\\-")

@@ -1,11 +1,11 @@
-/** What the completion scripts have in common. */
+/** Shared parts of the completion scripts. */
 import type { CommandInfo, OptionInfo } from "./tree.js";
 
 export const HEADER = (
   shell: string,
 ) => `# ${shell} completion for pongd, made from its commands by: pongd completion ${shell}`;
 
-/** The first sentence, or what there is of it before a list of details. */
+/** Returns a description's first sentence without its full stop. */
 export function brief(description: string): string {
   return description.replace(/\.(\s.*)?$/, "");
 }

@@ -1,29 +1,29 @@
 /**
- * The commands as completion scripts and the manual page read them. All of it is commander's; what that does not know
- * is a convention on names, and stands here.
+ * The commands, as completion scripts and the manual page read them. All of it comes from commander, except conventions
+ * on names, which are defined here.
  */
 import type { Argument, Command, Option } from "commander";
 
 export interface CommandInfo {
-  /** From the program's on: ["pongd", "device", "create"]. */
+  /** Names from the program's on: ["pongd", "device", "create"]. */
   readonly path: readonly string[];
   readonly description: string;
-  /** As the help writes it, without the path. */
+  /** Usage as the help writes it, without the path. */
   readonly usage: string;
   readonly arguments: readonly ArgumentInfo[];
   readonly options: readonly OptionInfo[];
   readonly commands: readonly CommandInfo[];
-  /** Paragraphs of the help behind the options. */
+  /** Paragraphs of the help after the options. */
   readonly notes: readonly string[];
-  /** Those of them that are examples, a line each. */
+  /** Examples from these paragraphs, a line each. */
   readonly examples: readonly string[];
 }
 
 export interface Value {
   readonly name: string;
-  /** What it may be, where that is a few words. */
+  /** Possible values, if there are only a few words. */
   readonly choices: readonly string[];
-  /** Whether it is several of them, separated by commas. */
+  /** True if it takes several of them, separated by commas. */
   readonly list: boolean;
   readonly kind: "file" | "user" | "group" | "command" | "other";
 }
@@ -37,15 +37,15 @@ export interface ArgumentInfo extends Value {
 export interface OptionInfo {
   readonly short: string | undefined;
   readonly long: string;
-  /** As the help writes it. */
+  /** Flags as the help writes them. */
   readonly flags: string;
   readonly description: string;
-  /** Undefined where it takes none. */
+  /** Value; undefined if the option takes none. */
   readonly value: Value | undefined;
   readonly default: string | undefined;
   readonly variable: string | undefined;
   readonly repeatable: boolean;
-  /** The heading that it stands under in the help; undefined for the first one. */
+  /** Heading in the help; undefined for the first group. */
   readonly group: string | undefined;
 }
 
@@ -64,7 +64,7 @@ export function describe(command: Command, parents: readonly string[] = []): Com
     usage: command.usage(),
     arguments: help.visibleArguments(command).map(argumentOf),
     options: help.visibleOptions(command).map(optionOf),
-    // Commander's own `help` of a command is not there to be completed or looked up: pongd help is.
+    // Commander's implicit help command is left out of each list; pongd help is a command of its own.
     commands: command.commands.map((sub) => describe(sub, path)),
     notes: paragraphs.filter((paragraph) => !paragraph.startsWith(EXAMPLES)),
     examples: paragraphs.filter((paragraph) => paragraph.startsWith(EXAMPLES))
@@ -72,17 +72,14 @@ export function describe(command: Command, parents: readonly string[] = []): Com
   };
 }
 
-/** It and all below it, in the order of the help. */
+/** Returns the command and all below it, in the order of the help. */
 export function flatten(command: CommandInfo): CommandInfo[] {
   return [command, ...command.commands.flatMap(flatten)];
 }
 
 const EXAMPLES = "Examples:";
 
-/**
- * What addHelpText() added: the help as it is printed on a terminal without end, less what commander makes of the
- * command.
- */
+/** Returns what addHelpText() added: the help as printed on an endlessly wide terminal, less commander's own part. */
 function notesOf(command: Command): string {
   const before = command.configureOutput();
   let printed = "";
@@ -109,8 +106,8 @@ function optionOf(option: Option): OptionInfo {
     value: name === undefined ? undefined : valueOf(name, option.argChoices),
     default: defaultOf(option),
     variable: option.envVar,
-    // Those that gather begin with nothing.
     group: option.helpGroupHeading?.replace(/:$/, ""),
+    // Options that may be repeated have an empty list as their default.
     repeatable: option.variadic || (Array.isArray(option.defaultValue) && option.defaultValue.length === 0),
   };
 }

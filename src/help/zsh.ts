@@ -2,14 +2,14 @@ import { quote } from "../base/shell.js";
 import { brief, HEADER, nameOf } from "./shell.js";
 import { flatten, type ArgumentInfo, type CommandInfo, type OptionInfo, type Value } from "./tree.js";
 
-/** For a folder in $fpath, as _pongd; or to be sourced. */
+/** Returns zsh's completion script, for a folder in $fpath, as _pongd; it may also be sourced. */
 export function zshScript(program: CommandInfo): string {
   const commands = flatten(program);
   return `#compdef pongd
 ${HEADER("zsh")}
 
 ${commands.map(functionOf).join("\n")}
-# The names of commands as arguments of another.
+# Completes the names of commands as arguments of another command.
 _pongd_names() {
   local -a commands
   case "\${(j: :)words[2,CURRENT-1]}" in
@@ -85,7 +85,7 @@ function valueSpec({ name, choices, list, kind }: Value): string {
   return `:${name}:${actions[kind]}`;
 }
 
-/** For _arguments, whose specifications have brackets and colons. */
+/** Escapes text for _arguments, whose specifications have brackets and colons. */
 function escape(text: string): string {
   return text.replace(/[[\]:\\]/g, "\\$&");
 }

@@ -1,12 +1,15 @@
-/** Where a capture comes from: a file, which is read to its end, or a pipe or the like, which a signal ends. */
+/** Reads a capture's bytes from a file, which is read to its end, or from a pipe or the like, which a signal ends. */
 import { constants, createReadStream, fstatSync, openSync, statSync } from "node:fs";
 import { Socket } from "node:net";
 import { addAbortSignal, type Readable } from "node:stream";
 import { Stopped } from "../pcap/source.js";
 
-/** Bytes that are read from a file at a time. */
+/** Bytes read from a file at a time. */
 const CHUNK_LEN = 262144;
-/** How long a pipe is read on after a signal. Ctrl-C reaches a whole pipeline; tcpdump then writes what it holds. */
+/**
+ * Time in ms for which a pipe is read on after a signal. Ctrl-C reaches a whole pipeline, and tcpdump then still writes
+ * the packets that it holds.
+ */
 const FINISH_MS = 1000;
 
 export class Input {
@@ -14,14 +17,14 @@ export class Input {
   readonly #abort = new AbortController();
   #isFile = false;
 
-  /** Standard input, if no path is given. */
+  /** Reads standard input if no path is given. */
   constructor(path?: string) {
     this.#path = path;
   }
 
   /**
-   * Opens it when first asked for a chunk: an error that comes before is nobody's. @throws Stopped, unless it is a
-   * file.
+   * Opens the input when the first chunk is asked for: nobody would catch an earlier error.
+   * @throws Stopped after stop(); an Error in its place if the input is a file.
    */
   async* chunks(): AsyncGenerator<Uint8Array> {
     try {
@@ -32,7 +35,7 @@ export class Input {
     }
   }
 
-  /** Ends a file at once, and all else within FINISH_MS. */
+  /** Ends a file at once, and any other input within FINISH_MS. */
   stop(): void {
     if (this.#isFile) this.#abort.abort();
     else setTimeout(() => { this.#abort.abort(); }, FINISH_MS).unref();

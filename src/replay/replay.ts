@@ -1,10 +1,10 @@
 /**
- * A capture through an engine, on one thread and without a device:
+ * Replays a capture through an engine, on one thread and without a device:
  *
- *  1. read: a frame of the capture (capture.ts), and the IP packet in it (link.ts)
- *  2. pass: the engine's deadlines up to the packet's time (Clock), each at its own time
- *  3. respond: one packet a call, so that all the call gives has that packet's time
- *  4. write: what the packets of a chunk gave, before the next chunk is waited for (writer.ts)
+ *  1. read: a frame of the capture (pcap/capture.ts), and the IP packet in it (pcap/linktypes.ts)
+ *  2. pass: let the engine meet its deadlines up to the packet's time (Clock), each at its own time
+ *  3. respond: one packet a call, so that all that the call sends has that packet's time
+ *  4. write: replies to the packets of a chunk, before waiting for the next chunk (pcap/writer.ts)
  */
 import { DEADLINE } from "../../abi/control.js";
 import { createEngine } from "../engine/create.js";
@@ -21,9 +21,9 @@ import { Damage, Stopped } from "../pcap/source.js";
 import { ReplyWriter } from "../pcap/writer.js";
 import type { Slots } from "../engine/slots.js";
 
-/** The longest IP packet without a jumbogram's option, and what a slot holds. */
+/** Length of the longest IP packet without a jumbogram's option, and of what a slot holds. */
 const PACKET_LEN = 65535;
-/** Link types that are named as not read; a capture may claim any number of them. */
+/** Most link types that are named as not read; a capture may claim any number of them. */
 const NAMED_LINK_TYPES = 8;
 const UNREAD = "unread link type";
 const LINK_TYPE_MEND = "capture Ethernet, Linux cooked or IP packets: tcpdump -i any -w IN";
@@ -31,25 +31,26 @@ const NS_PER_MS = 1_000_000n;
 
 export interface ReplayOptions {
   readonly serving: Serving;
-  /** The addresses that are the host's own, and so neither answered for nor martians. */
+  /** Addresses that are the host's own, and so neither answered for nor martians. */
   readonly hostAddresses: readonly Address[];
   readonly engine: EngineName;
-  /** Datagrams that may be in reassembly at a time. */
+  /** Most datagrams in reassembly at a time. */
   readonly reassembly: number;
 }
 
 export interface Replayed extends Verdicts {
-  /** Packets that the engine was not given, by reason, those that occurred. */
+  /** Counts of the packets that the engine was not given, by reason; only reasons that occurred. */
   readonly skipped: Readonly<Record<string, number>>;
-  /** Where and why the capture could not be read to its end. */
+  /** Place and cause of the damage, if the capture could not be read to its end. */
   readonly damage: Damage | undefined;
 }
 
 /**
- * Replays a capture, given in chunks, and writes the replies; `name` is the capture's, for messages. What came of a
- * chunk is written before the next chunk is asked for. The output is discarded unless all went well or the capture was
- * damaged, which the result then says. `warn` is told once of each thing that is not read or not kept.
- * @throws Failure when nothing of the capture can be read, or the output cannot be written.
+ * Replays a capture, given in chunks, and writes the replies. `name` stands for the capture in messages. Replies to a
+ * chunk are written before the next chunk is asked for. The output is kept if all went well, or if the capture was
+ * damaged, which the result then says; otherwise it is discarded. `warn` is called once for each thing that is not read
+ * or not kept.
+ * @throws Failure if nothing of the capture can be read, or the output cannot be written.
  */
 export async function replay(
   capture: AsyncIterable<Uint8Array>, name: string, output: Output, options: ReplayOptions,
@@ -78,7 +79,7 @@ export async function replay(
   }
 }
 
-/** The chunks; before the next one is waited for, what came of the last one is written. */
+/** Passes the chunks on. Before it waits for the next one, it writes the replies to the last one. */
 async function* flushing(chunks: AsyncIterable<Uint8Array>, writer: ReplyWriter): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {
     yield chunk;
@@ -87,7 +88,7 @@ async function* flushing(chunks: AsyncIterable<Uint8Array>, writer: ReplyWriter)
 }
 
 /**
- * Lets `take` have each packet, in turn, up to where reading is stopped or the capture is damaged; returns the damage.
+ * Calls `take` with each packet in turn, until reading is stopped or the capture is damaged. Returns the damage.
  * @throws Failure for all else.
  */
 async function untilDamage(
@@ -103,7 +104,7 @@ async function untilDamage(
   }
 }
 
-/** What is said of times that are not kept. */
+/** Returns the warnings about times that are not kept. */
 function changedTimes(name: string, unusable: number, lifted: number): string[] {
   const before = "before 1970 or after 2554; each is given the time of the packet before it";
   return [
@@ -118,13 +119,13 @@ function packets(count: number): string {
   return `${count} packet${count === 1 ? "" : "s"}`;
 }
 
-/** The time of each packet. */
+/** Assigns each packet its time. */
 class Clock {
-  /** Packets whose own time is not one of 64 bits of nanoseconds since 1970. */
+  /** Packets whose own time does not fit in 64 bits of nanoseconds since 1970. */
   unusable = 0;
   #lastNs = 0n;
 
-  /** A packet's own time; the time of the packet before it where it has none, or none that can be used. */
+  /** Returns a packet's own time; if it has none, or none that can be used, the time of the packet before it. */
   timeOf({ timestampNs }: CapturedPacket): bigint {
     if (timestampNs === undefined) return this.#lastNs;
     if (timestampNs !== BigInt.asUintN(64, timestampNs)) {
@@ -136,13 +137,13 @@ class Clock {
   }
 }
 
-/** What of a capture is for the engine, and a count of what is not. */
+/** Selects what the engine gets of a capture, and counts the rest. */
 class Selection {
   readonly skipped: Record<string, number> = {};
   readonly #name: string;
   readonly #warn: (message: string) => void;
   readonly #unread = new Set<number>();
-  /** Whether any packet was of a link type that is read. */
+  /** True if any packet was of a link type that is read. */
   #readable = false;
 
   constructor(name: string, warn: (message: string) => void) {
@@ -150,7 +151,7 @@ class Selection {
     this.#warn = warn;
   }
 
-  /** The IP packet of a frame, of at most PACKET_LEN bytes, or undefined. */
+  /** Returns the IP packet of a frame, if there is one and it has at most PACKET_LEN bytes. */
   ipPacket({ linkType, bytes }: CapturedPacket): Uint8Array | undefined {
     const toPacket = LINK_TYPES.get(linkType);
     if (toPacket) this.#readable = true;
@@ -162,7 +163,10 @@ class Selection {
     return undefined;
   }
 
-  /** At the capture's end. @throws Failure where it had packets and none of a link type that is read. */
+  /**
+   * Checks, at the capture's end, that something was read.
+   * @throws Failure if there were packets, but none of a link type that is read.
+   */
   check(): void {
     const unread = this.skipped[UNREAD] ?? 0;
     if (this.#readable || unread === 0) return;
@@ -177,7 +181,7 @@ class Selection {
   }
 }
 
-/** A capture's packets and an engine, one call each. */
+/** Passes a capture's packets to an engine, one packet a call. */
 export class Exchange {
   readonly #engine: Engine;
   readonly #writer: ReplyWriter;
@@ -193,7 +197,7 @@ export class Exchange {
     this.#times = new Float64Array(memory.buffer);
   }
 
-  /** Lets the engine have a packet of at most PACKET_LEN bytes, and before it what is due at or before its time. */
+  /** Gives the engine a packet of at most PACKET_LEN bytes, after letting it meet all deadlines up to its time. */
   respond(packet: Uint8Array, timestampNs: bigint): void {
     const millisecond = Number(timestampNs / NS_PER_MS);
     for (let deadline = this.#deadline; deadline !== 0 && deadline <= millisecond; deadline = this.#deadline) {
@@ -205,12 +209,12 @@ export class Exchange {
     this.#call(1, millisecond, timestampNs);
   }
 
-  /** In milliseconds, 0 for none. The engine's are whole, as is its clock. */
+  /** The engine's next deadline in ms, 0 for none. It is a whole number, as the engine's clock is. */
   get #deadline(): number {
     return this.#times[DEADLINE / 8];
   }
 
-  /** Calls the engine, and writes what it sends. */
+  /** Calls the engine and writes what it sends. */
   #call(count: number, millisecond: number, timestampNs: bigint): void {
     const replies = this.#engine.respond(count, millisecond);
     for (let i = 0; i < replies; i++) {

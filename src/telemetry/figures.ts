@@ -1,6 +1,6 @@
 /**
- * What pongd has counted by a moment, and rates between two: what the page at / and `pongd top` show. It runs in the
- * browser, too, so it imports nothing.
+ * Figures that pongd has counted up to a moment, and rates between two such moments. The page at / and `pongd top` show
+ * them. This file runs in the browser too, so it imports nothing.
  */
 
 export interface QueueFigures {
@@ -20,40 +20,42 @@ export interface PrefixFigures {
 }
 
 export interface Figures {
-  /** Unix time in ms, by a clock that nobody sets. */
+  /** Unix time in ms, on a monotonic clock. */
   readonly at: number;
   readonly version: string;
-  /** Whether all that is served can be reached. */
+  /** True if all served prefixes can be reached. */
   readonly ready: boolean;
   readonly queues: readonly QueueFigures[];
-  /** By reason, those that occurred. */
+  /** Counts by reason; only reasons that occurred. */
   readonly dropped: Readonly<Record<string, number>>;
-  /** Packets that the device's own queue had no room for, of which pongd never heard. */
+  /** Packets that found no room in the device's own queue, so pongd never saw them. */
   readonly overrun: number;
-  /** Not all, where there are many: those that answered most. */
+  /** Prefixes that answered most; not all, if there are many. */
   readonly prefixes: readonly PrefixFigures[];
-  /** How many prefixes there are in all. */
+  /** Number of all prefixes. */
   readonly prefixCount: number;
 }
 
-/** All a second. */
+/** Rates per second. */
 export interface Rates {
   readonly received: number;
   readonly replied: number;
   readonly dropped: number;
   readonly overrun: number;
-  /** By reason. */
+  /** Dropped packets by reason. */
   readonly reasons: Readonly<Record<string, number>>;
-  /** By prefix. */
+  /** Replies by prefix. */
   readonly prefixes: Readonly<Record<string, number>>;
 }
 
-/** Sum of one of the queues' figures. */
+/** Sums one figure over the queues. */
 export function sumOf({ queues }: Figures, figure: "received" | "replied" | "dropped" | "restarts"): number {
   return queues.reduce((sum, queue) => sum + queue[figure], 0);
 }
 
-/** The rates from one moment to a later one. What went back began at 0 in between: pongd was started again. */
+/**
+ * Returns the rates between two moments. A figure that went down started again from 0 in between: pongd was restarted.
+ */
 export function ratesBetween(older: Figures, newer: Figures): Rates {
   const seconds = (newer.at - older.at) / 1000;
   const rate = (then: number, now: number) => seconds > 0 ? (now < then ? now : now - then) / seconds : 0;
@@ -67,7 +69,7 @@ export function ratesBetween(older: Figures, newer: Figures): Rates {
     reasons: Object.fromEntries(
       Object.entries(newer.dropped).map(([reason, now]) => [reason, rate(older.dropped[reason] ?? 0, now)]),
     ),
-    // Of one that has just come to be among the most there is nothing to compare with.
+    // A prefix that has just entered the list has no older figure to compare with.
     prefixes: Object.fromEntries(
       newer.prefixes.map(({ prefix, replied }) => [prefix, rate(before.get(prefix) ?? replied, replied)]),
     ),

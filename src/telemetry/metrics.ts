@@ -1,6 +1,6 @@
 /**
- * The Prometheus registry. Nothing is counted here: each scrape reads the counters that the packet loops keep in shared
- * memory.
+ * Builds the Prometheus registry. Nothing is counted here: each scrape reads the counters that the packet loops keep in
+ * shared memory.
  */
 import { Counter as PromCounter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import {
@@ -12,14 +12,14 @@ import type { IoName } from "../io/contract.js";
 import { version } from "../base/version.js";
 
 /**
- * How often the process metrics sample the event loop's delay, in ms: a timer that is otherwise the main thread's only
- * work.
+ * Interval in ms at which the process metrics sample the event loop's delay. Their timer is nearly all that wakes the
+ * main thread.
  */
 const EVENT_LOOP_PRECISION_MS = 1000;
 
 /**
- * Of the process metrics, those of the event loop's delay, which begin at that very second, and gauges with a counter's
- * name.
+ * Process metrics that are left out: those of the event loop's delay, which include the sampling interval of a second,
+ * and gauges with a counter's name.
  */
 const MISLEADING = [
   ...["min", "max", "mean", "stddev", "p50", "p90", "p99"].map((what) => `nodejs_eventloop_lag_${what}_seconds`),
@@ -30,37 +30,37 @@ export const DROP_REASONS = namesOf(Drop);
 export const PROTOCOLS = namesOf(Protocol);
 export const ICMP_ERRORS = namesOf(IcmpError);
 
-/** What of a queue is counted and named. */
+/** A queue's counters and labels. */
 export interface Counted {
   readonly index: number;
   readonly engine: EngineName;
   readonly io: IoName;
-  /** By the indices of abi/counters.ts. */
+  /** Counters by the indices of abi/counters.ts. */
   readonly counters: Float64Array;
-  /** How often its worker was started again. */
+  /** Times that its worker was started again. */
   readonly restarts: number;
 }
 
-/** The prefixes that are served now, and at which index each is counted. */
+/** The prefixes that are served now, and the index at which each is counted. */
 export interface Indexed {
   readonly prefixes: readonly ServedPrefix[];
   readonly indices: readonly number[];
 }
 
-/** The device, whose queues lie before pongd's. */
+/** The device, whose own queues hold packets until pongd reads them. */
 export interface Overrun {
-  /** Packets that they had no room for. */
+  /** Returns how many packets found no room in those queues. */
   txDropped(): number;
 }
 
-/** How the last reload went. */
+/** Result of the last reload. */
 export interface Reloaded {
   readonly successful: boolean;
-  /** Of the last one that did, or of the start: Unix time in seconds. */
+  /** Unix time in seconds of the last successful load; the start counts. */
   readonly succeededAt: number;
 }
 
-/** What is asked besides, where there is it. */
+/** Other sources of metrics, each optional. */
 export interface State {
   readonly reach?: { readonly answering: boolean } | undefined;
   readonly config?: Reloaded | undefined;
@@ -70,7 +70,7 @@ export interface State {
   readonly log?: { readonly dropped: number } | undefined;
 }
 
-/** Builds the registry over the queues that run. */
+/** Builds the registry for the running queues. */
 export function createRegistry(
   queues: readonly Counted[], served: Indexed, device: Overrun, state: State = {},
 ): Registry {
@@ -104,8 +104,8 @@ export function createRegistry(
   perQueue("pongd_bytes_received_total", "Bytes read from the device.", Counter.bytesReceived);
   perQueue("pongd_replies_total", "Packets answered, by the protocol of the answer.", PROTOCOLS
     .map((protocol, i) => ({ labels: { protocol }, index: REPLIES + i })));
-  // What a system call takes along counts as sent until the device has refused it; a counter that went back then would
-  // be a reset.
+  // The worker counts bytes as sent when it submits them and takes them back if the device refuses. Prometheus would
+  // read that decrease as a reset, so each series keeps its maximum.
   const bytesSent = queues.map((queue) => {
     let most = 0;
     return {
@@ -180,17 +180,17 @@ export function createRegistry(
   return registry;
 }
 
-/** What became of packets. */
+/** Totals by what became of the packets. */
 export interface Verdicts {
   readonly received: number;
   readonly replied: number;
-  /** By reason, those that occurred. */
+  /** Counts by reason; only reasons that occurred. */
   readonly dropped: Record<string, number>;
-  /** Fragments that wait, and have no verdict. */
+  /** Fragments that wait for the rest of their datagram and have no verdict yet. */
   readonly held: number;
 }
 
-/** The verdicts on what these queues have taken so far. */
+/** Sums the verdicts on all packets that these queues have received so far. */
 export function verdicts(queues: readonly Pick<Counted, "counters">[]): Verdicts {
   const dropped = DROP_REASONS.map((reason, i) => [reason, total(queues, DROPPED + i)] as const);
   return {
@@ -201,26 +201,26 @@ export function verdicts(queues: readonly Pick<Counted, "counters">[]): Verdicts
   };
 }
 
-/** Sum of one counter over all queues. */
+/** Sums one counter over all queues. */
 export function total(queues: readonly Pick<Counted, "counters">[], index: number): number {
   return queues.reduce((sum, { counters }) => sum + counters[index], 0);
 }
 
 type Labels = Readonly<Record<string, string>>;
 
-/** Where in a queue's counters a sample is. */
+/** Index of a sample in a queue's counters. */
 interface Place {
   readonly labels: Labels;
   readonly index: number;
 }
 
 interface Sample {
-  /** The same object at each scrape: prom-client keeps the text of it. */
+  /** Labels, the same object at each scrape: prom-client caches the text of it. */
   readonly labels: Labels;
   readonly read: () => number;
 }
 
-/** Made anew when other prefixes are served. */
+/** Returns a function that reads the prefixes' samples. It rebuilds them after a reload has changed the prefixes. */
 function prefixSamples(queues: readonly Counted[], served: Indexed): () => readonly Sample[] {
   let prefixes: readonly ServedPrefix[] = [];
   let samples: readonly Sample[] = [];
@@ -240,11 +240,11 @@ function prefixSamples(queues: readonly Counted[], served: Indexed): () => reado
 }
 
 /**
- * prom-client's counter finds each sample by a hash of its labels, and checks these; this one has its samples, and
- * their labels are good.
+ * A counter that is read, not incremented. prom-client's own looks each sample up by a hash of its labels and validates
+ * them; here both would be wasted, since samples and labels are fixed.
  */
 class ReadCounter extends PromCounter {
-  /** The registry's to change: OpenMetrics has the suffix with the sample. */
+  /** Name without the _total suffix where the registry strips it: OpenMetrics has the suffix on the sample only. */
   declare readonly name: string;
   readonly #help: string;
   readonly #samples: () => readonly Sample[];
@@ -258,7 +258,7 @@ class ReadCounter extends PromCounter {
     this.#samples = samples;
   }
 
-  /** What the registry reads the samples from; prom-client's types leave it out. */
+  /** Called by the registry to read the samples; prom-client's types leave it out. */
   getForPromString(): Promise<unknown> {
     const values = this.#samples().map(({ labels, read }) => ({ sharedLabels: labels, value: read() }));
     return Promise.resolve({ name: this.name, help: this.#help, type: "counter", values });
@@ -270,7 +270,7 @@ const BATCH_PACKETS = {
   help: "Packets a round of the packet loop took from the device.",
 };
 
-/** prom-client's histogram counts observations itself; this one has its buckets counted already. */
+/** A histogram whose buckets the packet loops have counted; prom-client's own would count observations itself. */
 class BatchHistogram extends Histogram {
   readonly #queues: readonly Counted[];
 
@@ -281,7 +281,7 @@ class BatchHistogram extends Histogram {
     this.#queues = queues;
   }
 
-  /** What Histogram.get() and the registry read the samples from; its types leave it out. */
+  /** Called by Histogram.get() and the registry to read the samples; prom-client's types leave it out. */
   getForPromString(): Promise<unknown> {
     const { name } = BATCH_PACKETS;
     let count = 0;
@@ -299,7 +299,7 @@ class BatchHistogram extends Histogram {
   }
 }
 
-/** The names of a numeric enum, in the order of its values, which begin at 0. */
+/** Returns the names of a numeric enum, in the order of its values, which begin at 0. */
 function namesOf(enumeration: Record<string, string | number>): string[] {
   return Object.keys(enumeration).filter((key) => Number.isNaN(Number(key)));
 }

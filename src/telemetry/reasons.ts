@@ -1,10 +1,10 @@
 /**
- * Why packets get no reply, a sentence a reason: the page at /, `pongd top` and docs/reference.md take them from here.
- * It runs in the browser, too, so it imports nothing but types.
+ * Explains each drop reason in a sentence. The page at /, `pongd top` and docs/reference.md take the sentences from
+ * here. This file runs in the browser too, so it imports nothing but types.
  */
 import type { Drop } from "../../abi/counters.js";
 
-/** By the metric's label value, in the order of docs/reference.md's table. */
+/** Sentences by the metric's label value, in the order of docs/reference.md's table. */
 export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   ip_inhdr: "The IP header is cut off, or its version, header length or total length is impossible.",
   ip_csum: "The IPv4 header checksum is wrong.",
@@ -46,7 +46,7 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   worker_crash: "The packet was with a worker when that crashed.",
 };
 
-/** The sentence for a label value, from wherever that comes; undefined for one that this version does not know. */
+/** Returns the sentence for a label value from any source; undefined for a reason that this version does not know. */
 export function explain(reason: string): string | undefined {
   return Object.hasOwn(REASONS, reason) ? REASONS[reason as keyof typeof Drop] : undefined;
 }

@@ -1,28 +1,28 @@
-/** What the page at / is told, read from the counters when it is asked for. */
+/** The snapshot that the page at / shows, read from the counters on request. */
 import { PREFIX_REPLIES } from "../../abi/counters.js";
 import type { Figures } from "./figures.js";
 import { verdicts, type Counted, type Indexed } from "./metrics.js";
 import { version } from "../base/version.js";
 
-/** Of more prefixes those are shown that answered most. */
+/** Most prefixes in a snapshot: those that answered most. */
 const SHOWN = 100;
 
 export interface Snapshot {
-  /** When it came up, by the clock of `figures.at`. */
+  /** Time at which pongd came up, on the clock of `figures.at`. */
   readonly since: number;
-  /** An address that is answered, if there is one. */
+  /** Address that answers ping, if there is one. */
   readonly example: string | undefined;
-  /** The machine's name. */
+  /** Host name of the machine. */
   readonly host: string;
   readonly device: Device;
   readonly figures: Figures;
 }
 
-/** The device's link as the kernel has it now. */
+/** State of the device's link, as the kernel has it now. */
 export interface DeviceLink {
-  /** Without a carrier the kernel drops what is routed to the device, although that is set up. */
+  /** Link state. Without a carrier the kernel drops what is routed to the device, even if the link is up. */
   readonly state: "up" | "down" | "no carrier";
-  /** Bytes. */
+  /** MTU in bytes. */
   readonly mtu: number;
 }
 
@@ -31,7 +31,8 @@ export interface Device extends DeviceLink {
 }
 
 /**
- * `overrun`: packets that the device's own queue had no room for. `ready`: whether all that is served can be reached.
+ * Reads the figures from the counters. `overrun`: packets that found no room in the device's own queue. `ready`: true
+ * if all served prefixes can be reached.
  */
 export function figuresOf(
   queues: readonly Counted[], { prefixes, indices }: Indexed, overrun: number, ready: boolean,
@@ -43,7 +44,7 @@ export function figuresOf(
     return sum;
   };
   return {
-    // The wall clock may be set; rates are of a clock that may not.
+    // The wall clock may be set, so rates need a monotonic one.
     at: performance.timeOrigin + performance.now(),
     version,
     ready,
@@ -64,9 +65,9 @@ export function figuresOf(
 }
 
 /**
- * Those `most` of `count` items whose values are greatest, the greatest first, and of equal ones the earlier. The least
- * of those found so far is on top of a heap, so that most of a hundred thousand items cost one comparison, and none
- * costs many.
+ * Returns the `most` of `count` items with the greatest values, the greatest first; if values are equal, the earlier
+ * item first. A heap has the least of the items kept so far at its root. Most of a hundred thousand items thus cost one
+ * comparison, and none costs many.
  */
 export function greatest(count: number, most: number, valueOf: (item: number) => number): number[] {
   const order = (a: Valued, b: Valued) => b.value - a.value || a.item - b.item;

@@ -1,12 +1,12 @@
-/** From what /metrics says to what is shown of it. */
+/** Turns the text of /metrics into the figures to show. */
 import type { Figures, PrefixFigures, QueueFigures } from "../telemetry/figures.js";
 import { samplesOf, type Sample } from "./parse.js";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
- * `at`: when it was said, in ms. All prefixes are in it. @throws ExpositionError for what is not the format; Error for
- * what is not pongd's.
+ * Returns the figures with all prefixes. `at`: when the text was fetched, in ms.
+ * @throws ExpositionError if the text is not in the format; Error if it is not pongd's.
  */
 export function figuresOf(text: string, at: number): Figures {
   let version: string | undefined;
@@ -80,7 +80,7 @@ function countOf({ name, value }: Sample): number {
   return value;
 }
 
-/** Without a prototype: any name may be looked up in it. */
+/** Makes a record without a prototype, so that any name may be looked up in it. */
 function recordOf<T>(entries: Iterable<[string, T]>): Record<string, T> {
   return Object.assign(Object.create(null) as Record<string, T>, Object.fromEntries(entries));
 }

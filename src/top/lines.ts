@@ -1,19 +1,19 @@
-/** A line a refresh, for whatever reads lines. */
+/** Formats a line per refresh, for whatever reads lines. */
 import { sumOf } from "../telemetry/figures.js";
 import { whole } from "./text.js";
 import type { View } from "./view.js";
 
-/** Prefixes in an object of JSON: there may be 100,000. */
+/** Most prefixes in a JSON object: there may be 100,000. */
 const BUSIEST = 10;
 
 const COLUMNS = ["RECEIVED/S", "REPLIED/S", "DROPPED/S", "OVERRUN/S", "REPLIED", "DROPPED", "OVERRUN", "RESTARTS"];
-/** Wide enough for 10^12 - 1 with a gap before it. */
+/** Column width, enough for 10^12 - 1 with a gap before it. */
 const WIDTH = 13;
 const TIME_WIDTH = 20;
 
 export const HEADER = "TIME".padEnd(TIME_WIDTH) + COLUMNS.map((column) => column.padStart(WIDTH)).join("");
 
-/** `at`: Unix time in ms. Without figures that are new, "-" in their place. */
+/** Formats a view as columns. `at`: Unix time in ms. If there are no new figures, "-" stands in their place. */
 export function line({ figures, rates, trouble }: View, at: number): string {
   const values = trouble === undefined
     ? [
@@ -24,7 +24,7 @@ export function line({ figures, rates, trouble }: View, at: number): string {
   return time(at).padEnd(TIME_WIDTH) + values.map((value) => whole(value).replaceAll(",", "").padStart(WIDTH)).join("");
 }
 
-/** The same as JSON, with all there is but the prefixes that are not among the busiest. */
+/** Formats a view as JSON, with all but the prefixes that are not among the busiest. */
 export function jsonLine(view: View, at: number): string {
   if (view.trouble !== undefined) return json({ time: time(at), error: view.trouble });
   const { figures, rates } = view;
@@ -44,7 +44,7 @@ export function jsonLine(view: View, at: number): string {
   });
 }
 
-/** The terminal's controls that JSON lets be are escaped, too. */
+/** Escapes a terminal's control characters, too, which JSON allows. */
 function json(value: unknown): string {
   return JSON.stringify(value).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
     return Array.from(

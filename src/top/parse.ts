@@ -1,6 +1,6 @@
 /**
- * Prometheus' text exposition format 0.0.4, as far as it is samples: what HELP and TYPE say is passed over. It comes
- * from the network.
+ * Parses samples in Prometheus's text exposition format 0.0.4, and skips HELP and TYPE. The text comes from the
+ * network, and so is not trusted.
  */
 
 export interface Sample {
@@ -9,7 +9,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** Where, and what is wrong there. */
+/** An error in the text, with its line. */
 export class ExpositionError extends Error {
   constructor(line: number, what: string) {
     super(`line ${line}: ${what}`);
@@ -17,22 +17,25 @@ export class ExpositionError extends Error {
 }
 
 const MAX_LINES = 1_000_000;
-/** Of a label's value, in characters: names of a person's are shorter. */
+/** Most characters in a label's value: names that people give are shorter. */
 const MAX_LABEL = 4096;
 const NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
 const LABEL = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 const BLANKS = /[ \t]*/y;
-/** What Go's strconv.ParseFloat takes, but for hexadecimal and underscores, which nobody writes there. */
+/** Values that Go's strconv.ParseFloat takes, except hexadecimal and underscores, which nobody writes there. */
 const VALUE = /[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)(?![^ \t])/iy;
 const TIMESTAMP = /-?\d+(?![^ \t])/y;
 const NO_LABELS: ReadonlyMap<string, string> = new Map();
 
-/** Each sample, in the order in which they come. @throws ExpositionError */
+/**
+ * Yields each sample, in the order of the text.
+ * @throws ExpositionError
+ */
 export function* samplesOf(text: string): Generator<Sample, void, undefined> {
   let number = 0;
   for (let start = 0; start < text.length;) {
     const end = text.indexOf("\n", start);
-    // The last line ends, too, or something is missing behind it.
+    // The last line must end in a line feed, too; if it does not, the text is cut off.
     if (end < 0) throw new ExpositionError(number + 1, "it does not end");
     if (++number > MAX_LINES) throw new ExpositionError(number, `there are more than ${MAX_LINES} lines`);
     const line = new Line(text.slice(start, end), number);
@@ -41,13 +44,13 @@ export function* samplesOf(text: string): Generator<Sample, void, undefined> {
   }
 }
 
-/** Read from left to right, each character a bounded number of times. */
+/** A line, read from left to right, each character a bounded number of times. */
 class Line {
   #at = 0;
 
   constructor(readonly text: string, readonly number: number) {}
 
-  /** Or a comment. */
+  /** Returns true for a comment, too. */
   isBlank(): boolean {
     this.#take(BLANKS);
     return this.#at === this.text.length || this.text[this.#at] === "#";
@@ -83,7 +86,7 @@ class Line {
     }
   }
 
-  /** Up to the quotation mark that ends it. */
+  /** Reads up to the closing quotation mark. */
   #quoted(): string {
     let value = "";
     for (let from = this.#at; ; from = this.#at) {
@@ -132,7 +135,7 @@ class Line {
 }
 
 function numberOf(text: string): number {
-  // JavaScript knows but one spelling of each, and NaN comes of any other.
+  // JavaScript knows only one spelling of infinity and of NaN; Number() makes NaN of every other spelling.
   if (/inf/i.test(text)) return text.startsWith("-") ? -Infinity : Infinity;
   return Number(text);
 }

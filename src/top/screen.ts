@@ -1,4 +1,6 @@
-/** A terminal's whole screen, as lines: pure, so that what does not fit is decided in one place. */
+/**
+ * Lays out a terminal's whole screen as lines. It is pure, and one place decides what to leave out if room is short.
+ */
 import { styleText } from "node:util";
 import { printable } from "../base/printable.js";
 import { sumOf } from "../telemetry/figures.js";
@@ -19,23 +21,23 @@ interface Row {
 }
 
 interface Table {
-  /** How many columns, from the left, are names; the others are numbers, */
+  /** Number of columns, from the left, that are names; the others are numbers. */
   readonly names: number;
-  /** but for a last one that is a sentence, for which there may be no room. */
+  /** True if the last column is a sentence, which may be left out for want of room. */
   readonly explained?: boolean;
   readonly heading: Row;
   readonly rows: readonly Row[];
-  /** Rows that there was no room for. */
+  /** Number of rows that found no room. */
   readonly more: number;
 }
 
 const GAP = "  ";
-/** Columns of a number, so that it stays where it is when it grows; fewer where there is no room for that. */
+/** Width of a number, so that it stays in place when it grows; less where room is short. */
 const NUMBER = 12;
-/** A sentence of which less is to be seen is left out. */
+/** Fewest columns of a sentence that are worth showing; with less room it is left out. */
 const MIN_SENTENCE = 40;
 
-/** `now`: Unix time in ms. No line is wider than the screen, and there are no more than it has. */
+/** Returns the screen's lines: none wider than the screen, and no more than it has rows. `now`: Unix time in ms. */
 export function screen(view: View, { columns, rows }: Size, now: number, colour: boolean): string[] {
   const paint = (style: Style | undefined, text: string) => colour && style !== undefined
     ? styleText(style, text, { validateStream: false })
@@ -47,7 +49,7 @@ export function screen(view: View, { columns, rows }: Size, now: number, colour:
       : [paint("red", fit("not ready: not all of it can be reached; see pongd's log", columns))],
     ...view.trouble === undefined ? [] : [paint("red", fit(`no new figures: ${printable(view.trouble)}`, columns))],
   ];
-  // One line for each table's heading, and one before it.
+  // Each table takes one line for its heading, and one before it.
   const totals = totalsOf(view);
   const room = Math.max(0, rows - head.length - 2 - totals.rows.length);
   const reasons = Object.keys(view.figures.dropped).length;
@@ -133,7 +135,7 @@ function prefixesOf(view: View, room: number): Table | undefined {
   };
 }
 
-/** Columns as wide as their widest cell, where there is room for that. */
+/** Makes columns as wide as their widest cell, where there is room for that. */
 function layOut(
   { names, explained = false, heading, rows, more }: Table, columns: number,
 ): { text: string; style: Style | undefined }[] {
@@ -156,17 +158,17 @@ function layOut(
 
 interface Column {
   readonly kind: "name" | "number" | "sentence";
-  /** Which of the row's cells. */
+  /** Index of its cell in a row. */
   readonly at: number;
-  /** Of its heading. */
+  /** Width of its heading. */
   readonly least: number;
   readonly width: number;
 }
 
 /**
- * Which of a table's columns a screen shows, and how wide. A number is shown whole or not at all, since one that is cut
- * is another one. Where there is too little room, numbers first lose their blanks. Then names are cut, and left out
- * where not even their heading fits; the first column, which says what the row is about, comes last.
+ * Chooses the columns that fit on the screen, and their widths. A number is shown whole or not at all, since one that
+ * is cut is another one. If room is short, numbers first lose their padding. Then names are cut, and left out if not
+ * even their heading fits. The first column, which says what the row is about, goes last.
  */
 function fitColumns(all: readonly Column[], columns: number): Column[] {
   const over = () => shown.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length) - columns;

@@ -1,9 +1,6 @@
-/**
- * The terminal as one screen of ours: it is as it was before, however this ends, and whenever somebody else has it in
- * between.
- */
+/** Takes over the whole terminal, and restores it however this ends, and whenever the shell has it in between. */
 
-/** The alternate screen, and no cursor on it. */
+/** Switches to the alternate screen and hides the cursor; LEAVE undoes that. */
 const ENTER = "\x1b[?1049h\x1b[?25l";
 const LEAVE = "\x1b[?25h\x1b[?1049l";
 
@@ -16,7 +13,7 @@ export class Terminal {
   #open = false;
   readonly #undo: (() => void)[] = [];
 
-  /** `redraw`: when its size is another, or somebody else has drawn on it. */
+  /** `redraw` is called when the size has changed, or something else has drawn on the screen. */
   constructor(quit: () => void, redraw: () => void) {
     const { stdin, stdout } = process;
     this.#on(stdout, "resize", redraw);
@@ -28,7 +25,7 @@ export class Terminal {
       this.#enter();
       redraw();
     });
-    // Before what is said of it, which would else be gone with the screen.
+    // Leaves the screen before the error is printed, which would be gone with the screen otherwise.
     this.#on(process, "uncaughtExceptionMonitor", () => { this.#leave(); });
     this.#on(process, "exit", () => { this.#leave(); });
     if (stdin.isTTY) {
@@ -39,7 +36,7 @@ export class Terminal {
         if (keys.startsWith(ESCAPE)) return;
         if (QUIT.some((key) => keys.includes(key))) quit();
         else if (keys.includes(CTRL_L)) redraw();
-        // Whoever started this with us stops as well.
+        // Stops the whole process group, so that whatever started pongd stops as well.
         else if (keys.includes(CTRL_Z)) process.kill(0, "SIGTSTP");
       });
     }
@@ -47,12 +44,12 @@ export class Terminal {
   }
 
   get size(): { columns: number; rows: number } {
-    // A terminal without a size says 0.
+    // A terminal without a size reports 0.
     return { columns: process.stdout.columns || 80, rows: process.stdout.rows || 24 };
   }
 
   draw(lines: readonly string[]): void {
-    // Erased first: behind a line's last column the cursor is still on that.
+    // Erases first: while the cursor is still on a line's last column, erasing would remove what is written there.
     if (this.#open) process.stdout.write(`\x1b[H\x1b[J${lines.join("\r\n")}`);
   }
 

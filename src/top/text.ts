@@ -1,16 +1,16 @@
-/** Printable text for a terminal: columns are counted as it shows them. */
+/** Measures and pads printable text in a terminal's columns. */
 import { eastAsianWidth } from "get-east-asian-width";
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
-/** Columns that printable text takes. */
+/** Returns the columns that printable text takes. */
 export function widthOf(text: string): number {
   let width = 0;
   for (const character of text) width += widthOfCharacter(character);
   return width;
 }
 
-/** As much of it as `width` columns show, and no less. */
+/** Cuts text to `width` columns, with an ellipsis where something is cut. */
 export function fit(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   let shown = "";
@@ -31,7 +31,7 @@ export function padStart(text: string, width: number): string {
   return " ".repeat(Math.max(0, width - widthOf(text))) + text;
 }
 
-/** Rounded; "-" for what is not known. */
+/** Formats a rounded number; "-" if it is not known. */
 export function whole(value: number | undefined): string {
   return value === undefined ? "-" : WHOLE.format(value);
 }

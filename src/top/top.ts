@@ -1,4 +1,4 @@
-/** The figures of a running pongd, refreshed until enough of it. */
+/** Shows the figures of a running pongd and refreshes them until it is told to stop. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT, Failure } from "../base/failure.js";
 import type { Figures } from "../telemetry/figures.js";
@@ -6,16 +6,16 @@ import { now, ScrapeError, type Scraper } from "./scraper.js";
 import { viewOf, type View } from "./view.js";
 
 export interface TopOptions {
-  /** Without credentials. */
+  /** URL without credentials. */
   readonly url: string;
   readonly intervalMs: number;
-  /** Refreshes after which it ends. */
+  /** Number of refreshes after which it ends. */
   readonly count: number;
 }
 
 /**
- * Ends after `count` refreshes, or when the signal is aborted. Whether the last refresh was one. @throws Failure where
- * there is nothing to begin with.
+ * Ends after `count` refreshes, or when the signal is aborted. Returns whether the last refresh succeeded.
+ * @throws Failure if the first figures cannot be had.
  */
 export async function top(
   scraper: Scraper, { url, intervalMs, count }: TopOptions, show: (view: View) => void, signal: AbortSignal,
@@ -32,7 +32,7 @@ export async function top(
     show(view);
     let next = now();
     for (let refreshes = 0; refreshes < count; refreshes++) {
-      // One that took longer than the interval moves those after it.
+      // A refresh that took longer than the interval delays those after it.
       next = Math.max(next + intervalMs, now());
       await sleep(next - now(), undefined, { signal });
       try {

@@ -1,23 +1,23 @@
-/** What there is to show at a moment, whatever shows it. */
+/** Computes what to show at a moment, for the screen and for lines. */
 import { ratesBetween, type Figures, type PrefixFigures, type QueueFigures, type Rates } from "../telemetry/figures.js";
 
-/** More than a screen has lines. */
+/** Most prefixes in a view, more than a screen has lines. */
 const BUSIEST = 500;
 
 export interface View {
-  /** Without credentials. */
+  /** URL without credentials. */
   readonly url: string;
-  /** The newest, however old; of the prefixes those that answer most now, first. */
+  /** Newest figures, however old. Their prefixes are those that answer most now, the busiest first. */
   readonly figures: Figures;
-  /** Up to them; undefined at the start. */
+  /** Rates up to these figures; undefined at the start. */
   readonly rates: Rates | undefined;
-  /** By queue. */
+  /** Rates by queue. */
   readonly queueRates: ReadonlyMap<string, Rates>;
-  /** Why there are no newer ones. */
+  /** Reason why there are no newer figures. */
   readonly trouble: string | undefined;
 }
 
-/** `older`: undefined at the start. */
+/** Returns the view of two scrapes. `older`: undefined at the start. */
 export function viewOf(url: string, older: Figures | undefined, newer: Figures): View {
   const queues = new Map(older?.queues.map((queue) => [queue.queue, queue]));
   const queueRates = new Map<string, Rates>();
@@ -29,7 +29,7 @@ export function viewOf(url: string, older: Figures | undefined, newer: Figures):
   return { url, figures, rates: older && ratesBetween(older, figures), queueRates, trouble: undefined };
 }
 
-/** Those that answered most since, and among equals those that have answered most. */
+/** Returns the prefixes that answered most between the two, and of equal ones those that have answered most in all. */
 function busiest(older: readonly PrefixFigures[], newer: readonly PrefixFigures[]): PrefixFigures[] {
   const before = new Map(older.map(({ prefix, replied }) => [prefix, replied]));
   const rated = newer.map(
@@ -40,7 +40,7 @@ function busiest(older: readonly PrefixFigures[], newer: readonly PrefixFigures[
     .map(({ prefix }) => prefix);
 }
 
-/** One queue's, as if there were no other. */
+/** Returns one queue's figures, as if there were no other queue. */
 function alone(figures: Figures, queue: QueueFigures): Figures {
   return { ...figures, queues: [queue], dropped: {}, prefixes: [] };
 }

@@ -1,27 +1,28 @@
 /**
- * Basic authentication (RFC 7617) by bcrypt hashes. The hashing is another thread's, one at a time, and its outcomes
- * are kept: so who has been let in once is answered at once, however many wrong passwords come meanwhile.
+ * Checks Basic authentication (RFC 7617) against bcrypt hashes. Another thread does the hashing, one password at a
+ * time, and results are kept. Whoever has been let in once is therefore answered at once, however many wrong passwords
+ * come meanwhile.
  */
 import { createHmac, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Comparison } from "./bcrypt.js";
 
-/** Outcomes that are kept, of each kind. */
+/** Results kept, of each kind. */
 const KEPT = 100;
-/** Passwords that may wait for their turn; whoever comes then is told to come again. */
+/** Most passwords that wait for their turn. With more, clients are told to come again. */
 const WAITING = 30;
 
 export type Verdict = "granted" | "denied" | "busy";
 
-/** Whether a password has that hash. */
+/** Compares a password with a hash. */
 export type Compare = (password: string, hash: string) => Promise<boolean>;
 
 export class BasicAuth {
   readonly #compare: Compare;
-  /** What outcomes are kept under tells nothing about passwords without this. */
+  /** Secret for the keys of the kept results, which without it say nothing about passwords. */
   readonly #secret = randomBytes(32);
-  /** Apart, so that wrong passwords never take the place of right ones. */
+  /** Results by kind, kept apart so that wrong passwords never push out right ones. */
   readonly #kept = { granted: new Map<string, true>(), denied: new Map<string, true>() };
   readonly #pending = new Map<string, Promise<Verdict>>();
 
@@ -29,11 +30,13 @@ export class BasicAuth {
     this.#compare = compare;
   }
 
-  /** `users`: the hash of each one's password. `authorization`: the header, if there is one. */
+  /**
+   * Checks a request's credentials. `users`: each user's password hash. `authorization`: the header, if there is one.
+   */
   check(users: ReadonlyMap<string, string>, authorization: string | undefined): Verdict | Promise<Verdict> {
     const { user, password } = credentials(authorization) ?? {};
     if (user === undefined || password === undefined) return "denied";
-    // A name that nobody has costs as much as one of somebody, always the same.
+    // An unknown name is compared with some user's hash, always the same one, so that it takes as long as a known name.
     const hash = users.get(user) ?? [...users.values()][this.#digest(user)[0] % users.size];
     const key = this.#digest(JSON.stringify([user, users.has(user), hash, password])).toString("base64");
     for (const verdict of ["granted", "denied"] as const) {
@@ -49,7 +52,7 @@ export class BasicAuth {
     return verdict;
   }
 
-  /** As the newest; the one that was longest without use goes. */
+  /** Keeps a result as the newest, and drops the one that has not been used for longest. */
   #keep(verdict: "granted" | "denied", key: string): Verdict {
     const kept = this.#kept[verdict];
     kept.delete(key);
@@ -71,12 +74,12 @@ function credentials(authorization = ""): { user: string; password: string } | u
   return colon < 0 ? undefined : { user: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
-/** bcrypt in a thread of its own. */
+/** Runs bcrypt in a thread of its own. */
 export class BcryptThread {
   #worker: Promise<Worker> | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** Fulfilled once the thread is there. */
+  /** Fulfilled once the thread runs. */
   async start(): Promise<void> {
     await this.#running();
   }
@@ -103,7 +106,7 @@ export class BcryptThread {
       const worker = new Worker(new URL("./bcrypt.js", import.meta.url));
       await once(worker, "online");
       worker.unref();
-      // once() tells whoever waits; whoever comes next gets another one.
+      // once() rejects for whoever waits now; the next password gets a new thread.
       worker.on("error", () => { this.#worker = undefined; });
       return worker;
     })();

@@ -1,6 +1,5 @@
 /**
- * A thread that compares passwords with bcrypt's hashes, one at a time: each takes a tenth of a second and more, by
- * design.
+ * Compares passwords with bcrypt hashes on a thread, one at a time. Each takes a tenth of a second and more, by design.
  */
 import { parentPort } from "node:worker_threads";
 import { compareSync } from "bcryptjs";

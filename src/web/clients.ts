@@ -1,15 +1,15 @@
-/** Which clients a TLS connection is kept with, by their certificates. Verification itself is OpenSSL's. */
+/** Decides by their certificates which TLS clients may stay. OpenSSL does the verification itself. */
 import type { TLSSocket } from "node:tls";
 import ipaddr from "ipaddr.js";
 import type { CLIENT_AUTH } from "./webschema.js";
 
 export interface ClientPolicy {
   readonly type: typeof CLIENT_AUTH[number];
-  /** Of which a certificate must have one, if there is a list. */
+  /** Names of which a certificate must have one; undefined if any will do. */
   readonly allowedSans: readonly string[] | undefined;
 }
 
-/** What is wrong with the client of a connection whose handshake is done; undefined where nothing is. */
+/** Returns what is wrong with the client of a connection whose handshake is done; undefined if nothing is. */
 export function objection({ type, allowedSans }: ClientPolicy, socket: TLSSocket): string | undefined {
   if (type === "NoClientCert") return undefined;
   const certificate = socket.getPeerX509Certificate();
@@ -17,7 +17,7 @@ export function objection({ type, allowedSans }: ClientPolicy, socket: TLSSocket
     return type === "RequestClientCert" || type === "VerifyClientCertIfGiven" ? undefined : "it has no certificate";
   }
   if ((type === "VerifyClientCertIfGiven" || type === "RequireAndVerifyClientCert") && !socket.authorized) {
-    // An error's code, whatever its type says.
+    // Node.js puts an error's code there, although its type says Error.
     return `its certificate is not verified: ${String(socket.authorizationError)}`;
   }
   if (allowedSans && !sansOf(certificate.subjectAltName ?? "").some((san) => allowedSans.includes(san))) {
@@ -28,7 +28,7 @@ export function objection({ type, allowedSans }: ClientPolicy, socket: TLSSocket
 
 const SAN = /(DNS|email|URI|IP Address|[^:,]+):("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)/gy;
 
-/** The names, addresses and URIs of an X509Certificate's subjectAltName, addresses as Go writes them. */
+/** Returns the names, addresses and URIs of an X509Certificate's subjectAltName, with addresses as Go writes them. */
 export function sansOf(text: string): string[] {
   return [...text.matchAll(SAN)].flatMap(([, kind, value]) => {
     const plain = unquoted(value);
@@ -39,7 +39,8 @@ export function sansOf(text: string): string[] {
 }
 
 /**
- * Node.js quotes, as JSON does, what could be taken for more than one. What is quoted otherwise is no name: undefined.
+ * Removes the quotes from a name. Node.js quotes, as JSON does, a name that could be taken for several. A name that is
+ * quoted in another way is invalid: undefined.
  */
 function unquoted(value: string): string | undefined {
   if (!value.startsWith("\"")) return value;

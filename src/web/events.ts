@@ -1,10 +1,10 @@
-/** Server-sent events: one a second, made once for all who listen, and only while somebody does. */
+/** Sends server-sent events: one a second, made once for all listeners, and only while there are any. */
 import type { ServerResponse } from "node:http";
 
 const EVERY_MS = 1000;
-/** Each costs a descriptor, and as much memory as below. */
+/** Most listeners. Each costs a descriptor, and up to MAX_WAITING bytes of memory. */
 export const MAX_LISTENERS = 64;
-/** Bytes that wait for a listener: one that leaves more than that does not listen, and is dropped. */
+/** Most bytes that wait for a listener: one that lets more pile up does not read, and is dropped. */
 const MAX_WAITING = 65536;
 
 export class Events {
@@ -14,7 +14,7 @@ export class Events {
   #event = "";
   #timer: NodeJS.Timeout | undefined;
 
-  /** `make`: what an event has, as JSON; null where it makes nothing. */
+  /** `make` returns an event's data, to be sent as JSON; undefined is sent as null. */
   constructor(make: () => unknown, everyMs = EVERY_MS) {
     this.#make = make;
     this.#everyMs = everyMs;
@@ -28,7 +28,10 @@ export class Events {
     return this.#listeners.size >= MAX_LISTENERS;
   }
 
-  /** Answers with the stream, from the last event on. @throws what `make` does, and then nothing has been answered. */
+  /**
+   * Answers with the stream, from the last event on.
+   * @throws what `make` throws; nothing has been answered then.
+   */
   stream(response: ServerResponse): void {
     if (this.#timer === undefined) {
       this.#prepare();
@@ -36,7 +39,7 @@ export class Events {
     }
     this.#listeners.add(response);
     response.once("close", () => { this.#forget(response); });
-    // Proxies that buffer (nginx) would hold events back.
+    // X-Accel-Buffering keeps nginx from buffering, which would hold events back.
     response.writeHead(
       200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" },
     );
@@ -59,7 +62,7 @@ export class Events {
     try {
       this.#prepare();
     } catch {
-      // Called back from a timer, where nobody catches it. Whoever asks again hears why.
+      // Nobody catches an exception in a timer. Clients reconnect, and stream() then reports the reason.
       this.close();
       return;
     }

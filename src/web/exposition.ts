@@ -1,4 +1,4 @@
-/** /metrics as the scraper asks for it: OpenMetrics or Prometheus's own text, compressed or not. */
+/** Formats /metrics as the scraper asks for it: OpenMetrics or Prometheus's own text, compressed or not. */
 import type { IncomingHttpHeaders } from "node:http";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
@@ -23,19 +23,19 @@ export async function expose(registry: Registry, accepted: IncomingHttpHeaders):
 }
 
 /**
- * The same in OpenMetrics 1.0.0. prom-client has that too, but there it renames the metrics themselves, and one
- * registry's text is then wrong in the other format.
+ * Converts Prometheus's text to OpenMetrics 1.0.0. prom-client could write OpenMetrics, but it renames the metrics in
+ * the registry to do so, and the registry's text is then wrong in the other format.
  */
 export function toOpenMetrics(classic: string): string {
   const families = classic
     .replaceAll(/^# HELP (\S+)_total (.*)\n# TYPE \1_total counter$/gm, "# HELP $1 $2\n# TYPE $1 counter")
-    // A quotation mark is escaped there, too.
+    // OpenMetrics escapes a quotation mark, too.
     .replaceAll(/^# HELP .*$/gm, (line) => line.replaceAll("\"", "\\\""))
     .replaceAll(/\n{2,}/g, "\n");
   return `${families}# EOF\n`;
 }
 
-/** As Prometheus's client for Go negotiates: the first it knows of what is preferred. */
+/** Negotiates as Prometheus's client for Go does: of the types by preference, the first that is known decides. */
 export function wantsOpenMetrics(accept: string | undefined): boolean {
   for (const { value, parameters } of preferences(accept)) {
     const version = parameters.get("version");
@@ -57,8 +57,8 @@ interface Preference {
 }
 
 /**
- * What a header of RFC 9110 §12.4.2 lists, the most preferred first, without what is not acceptable. Libraries that
- * choose among given types want every parameter matched, and Prometheus 3 adds one, escaping.
+ * Parses a header of RFC 9110 §12.4.2: the most preferred items first, without those that are not acceptable. A library
+ * that chooses among given types would not do: it wants every parameter to match, and Prometheus 3 adds one, escaping.
  */
 function preferences(header = ""): Preference[] {
   return header.split(",").map((item) => {

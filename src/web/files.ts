@@ -1,6 +1,5 @@
 /**
- * The page at / and what belongs to it, as the browser asks for them: by their places in the tree, since modules import
- * one another by these.
+ * Serves the page at / and its files. Paths are those of the build's tree, since modules import one another by them.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -26,10 +25,10 @@ const SOURCES = new Map([
   ].map((path) => [path, () => script(readFileSync(new URL(`..${path}`, import.meta.url), "utf8"))] as const),
 ]);
 
-/** Those that were asked for. */
+/** Files that were asked for before. */
 const files = new Map<string, File>();
 
-/** The file at a path, if there is one. */
+/** Returns the file at a path, if there is one. */
 export function fileAt(path: string): File | undefined {
   const known = files.get(path);
   const source = SOURCES.get(path);

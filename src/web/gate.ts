@@ -1,17 +1,17 @@
-/** How many responses may be under way at a time, and what becomes of those that nobody takes. */
+/** Limits how many responses are under way at a time, and cuts those that clients do not read. */
 import type { ServerResponse } from "node:http";
 import { Http2ServerResponse } from "node:http2";
 
 export class Gate {
-  /** Requests under way, the oldest first. */
+  /** Responses under way, the oldest first. */
   readonly #open = new Set<ServerResponse>();
 
-  /** `limit`: 0 for none. */
+  /** `limit`: most responses at a time; 0 for no limit. */
   constructor(readonly limit: number) {}
 
   /**
-   * Whether a request may be served. Where all places are taken, a response that is written and waits for its reader
-   * loses its own, the oldest first: so readers that do not read keep nobody out.
+   * Returns whether a request may be served. If all places are taken, the oldest response that is written and waits for
+   * its reader loses its place. Clients that do not read thus keep nobody out.
    */
   enter(response: ServerResponse): boolean {
     if (this.limit === 0) return true;
@@ -28,8 +28,8 @@ export class Gate {
 }
 
 /**
- * Cuts a response that is written and not taken in time. One that goes on is left alone: whoever writes it watches over
- * it.
+ * Cuts a response that is written but not read in time. One that is still being written is left alone: its writer
+ * watches over it.
  */
 export function limitTaking(response: ServerResponse, termMs: number): void {
   if (!response.writableEnded) return;
@@ -38,8 +38,8 @@ export function limitTaking(response: ServerResponse, termMs: number): void {
 }
 
 /**
- * Ends a response where it is, and its connection: an HTTP/2 session goes on counting what a stream left behind, and
- * takes no others for it.
+ * Ends a response where it is, and its connection: an HTTP/2 session would go on counting what a destroyed stream left
+ * behind, and take no new ones for it.
  */
 export function cut(response: ServerResponse | Http2ServerResponse): void {
   if (response instanceof Http2ServerResponse) response.stream.session?.destroy();

@@ -1,4 +1,4 @@
-/** Listening at one place: an address, a socket's file, or a socket that systemd has opened. */
+/** Listens at one place: an address, a socket's file, or a socket that systemd has opened. */
 import { once } from "node:events";
 import { chmodSync, existsSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, isIPv6, type AddressInfo, type Server, type Socket } from "node:net";
@@ -7,18 +7,18 @@ import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { unixPathOf, type InheritedSocket } from "../sys/activation.js";
 import { textOf, type Endpoint } from "../prefix/endpoints.js";
 
-/** Of a socket's file, whatever the umask: its owner and its group may connect. */
+/** Mode of a socket's file, whatever the umask: its owner and its group may connect. */
 const SOCKET_MODE = 0o660;
 
 export interface Listener {
-  /** With the port that is really open. */
+  /** Place with the port that is really open. */
   readonly endpoint: Endpoint;
   close(): Promise<void>;
 }
 
 /**
- * `beside`: where this process listens already. @throws Failure where the place is in use, not permitted, or not this
- * machine's.
+ * Listens at a place. `beside`: where this process listens already.
+ * @throws Failure if the place is in use, not permitted, or not this machine's.
  */
 export async function listen(
   place: Endpoint | InheritedSocket, onConnection: (socket: Socket) => void, beside: readonly Endpoint[] = [],
@@ -28,7 +28,7 @@ export async function listen(
     const listening = once(server, "listening");
     if ("path" in place) await removeStale(place.path);
     server.listen(place);
-    // A socket's file is there at once, unless it cannot be made.
+    // listen() makes a socket's file at once, or fails.
     if ("path" in place && server.listening) chmodSync(place.path, SOCKET_MODE);
     await listening;
     return { endpoint: endpointOf(server, place), close: () => close(server) };
@@ -53,9 +53,9 @@ function endpointOf(server: Server, place: Endpoint | InheritedSocket): Endpoint
 }
 
 /**
- * Removes a socket's file at which nobody listens: a pongd that was killed leaves one. Whatever else is there stays,
- * and is in the way.
- * @throws Failure for what is no socket.
+ * Removes a socket's file at which nobody listens: a pongd that was killed leaves one. Any other file stays, and is in
+ * the way.
+ * @throws Failure if the file is not a socket.
  */
 async function removeStale(path: string): Promise<void> {
   const file = lstatSync(path, { throwIfNoEntry: false });
@@ -91,7 +91,7 @@ function explain(error: unknown, place: Endpoint | InheritedSocket, beside: read
   }
   if ("path" in place) {
     const folder = dirname(place.path);
-    // libuv makes EACCES of ENOENT.
+    // libuv turns ENOENT into EACCES.
     if (code === "EACCES" && !existsSync(folder)) {
       return failure(`${where}: there is no folder ${folder}; make it, or choose another path`);
     }

@@ -1,4 +1,4 @@
-/** A token bucket: one more request every so often, and so many at once. */
+/** A token bucket: it allows one request per interval, and `burst` at once. */
 export class RateLimiter {
   readonly #intervalMs: number;
   readonly #burst: number;
@@ -14,7 +14,7 @@ export class RateLimiter {
     this.#at = now();
   }
 
-  /** Whether there is one for this request. */
+  /** Takes a token for a request; returns false if there is none. */
   take(): boolean {
     const now = this.#now();
     this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) / this.#intervalMs);

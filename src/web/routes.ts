@@ -1,4 +1,4 @@
-/** What is served where: /metrics, /-/healthy, /-/ready, /-/reload, and the page at / with what belongs to it. */
+/** Routes requests: /metrics, /-/healthy, /-/ready, /-/reload, and the page at / with its files and its events. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Registry } from "prom-client";
 import type { Events } from "./events.js";
@@ -8,20 +8,21 @@ import type { Gate } from "./gate.js";
 import { isFromElsewhere } from "./origin.js";
 
 export interface Backend {
-  /** The registry, once there is one. */
+  /** Returns the registry, once there is one. */
   metrics(): Registry | undefined;
-  /** Why not everything is answered now, in one line; undefined where it is. */
+  /** Returns in one line why not everything is answered now; undefined if everything is. */
   obstacle(): string | undefined;
   /**
-   * Fulfilled when the configuration has been read anew and holds, with what could not be done, a line each; undefined
-   * where there is none to read. @throws what is wrong with it.
+   * Reads the configuration again. Fulfilled once it holds, with what could not be done, a line each. Returns undefined
+   * if there is no configuration to read.
+   * @throws what is wrong with it.
    */
   reload(): Promise<readonly string[]> | undefined;
-  /** What the page at / is told. */
+  /** Events for the page at /. */
   readonly events: Events;
 }
 
-/** Nothing but what pongd itself serves gets into a page, and a page gets nowhere else. */
+/** Headers that keep all that pongd does not serve out of the page, and the page out of other sites' frames. */
 const HEADERS = {
   "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src "
     + "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -29,20 +30,22 @@ const HEADERS = {
   "Referrer-Policy": "no-referrer",
 };
 
-/** RFC 9110 §9.2.1. Every other method may change something, and pages of other sites can send some of them. */
+/**
+ * RFC 9110 §9.2.1: safe methods. Any other one may change something, and pages of other sites can send some of them.
+ */
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 /**
- * Answers a request. What it has ended by then must be taken within the server's term; a response that goes on has
- * none, and whoever writes it watches over it (limitTaking in gate.ts). `gate`: of requests for metrics. @throws
- * whatever cannot be helped, before it has answered.
+ * Answers a request. A response that has been ended by then must be read within the server's term. One that goes on has
+ * no term: its writer watches over it (limitTaking in gate.ts). `gate`: limit on requests for metrics.
+ * @throws any unexpected error, before anything is answered.
  */
 export async function answer(
   request: IncomingMessage, response: ServerResponse, status: Backend, gate: Gate,
 ): Promise<void> {
-  // RFC 9112 §3.2.2: the absolute form is a proxy's, and to be understood.
+  // RFC 9112 §3.2.2: the absolute form is meant for proxies, but a server must understand it.
   const path = request.url?.replace(/^https?:\/\/[^/?]*/i, "").replace(/\?.*$/, "") ?? "";
-  // What the web configuration says instead has been set.
+  // Headers that the web configuration sets differently are set already.
   for (const [name, value] of Object.entries(HEADERS)) if (!response.hasHeader(name)) response.setHeader(name, value);
   const allowed = path === "/-/reload" ? ["POST", "PUT"] : ["GET", "HEAD"];
   if (!allowed.includes(request.method ?? "")) {
@@ -94,14 +97,14 @@ export async function answer(
   }
 }
 
-/** A stream that lasts for as long as the browser wants it. */
+/** Answers with a stream that lasts for as long as the browser wants it. */
 function events(request: IncomingMessage, response: ServerResponse, { events }: Backend): void {
   if (request.method === "HEAD") respond(response, 200, "", "text/event-stream");
   else if (events.full) respond(response, 503, "Service Unavailable: too many pages are open\n");
   else events.stream(response);
 }
 
-/** A file, unless the browser has it already. */
+/** Answers with a file, unless the browser has it already. */
 function send(request: IncomingMessage, response: ServerResponse, { type, body, etag }: File): void {
   response.setHeader("Cache-Control", "no-cache");
   response.setHeader("ETag", etag);
@@ -119,7 +122,7 @@ async function reload(response: ServerResponse, status: Backend): Promise<void> 
   respond(response, 200, ["Reloaded", ...lines, ""].join("\n"));
 }
 
-/** A whole response. */
+/** Sends a whole response. */
 export function respond(
   response: ServerResponse, status: number, body: string | Uint8Array, type = "text/plain; charset=utf-8",
   headers: OutgoingHttpHeaders = {},

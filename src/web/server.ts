@@ -1,14 +1,14 @@
 /**
- * The server of the operator's side: what listens, what each connection becomes, and how it ends.
+ * The operator's HTTP server: what listens, where each connection goes, and how it ends.
  *
- * 1. net.Servers accept connections, one for each place that is listened at; all are known, and of too many the oldest
- * goes
- * 2. by the web configuration of that moment one is handed to a tls.Server, which is another one once that has changed,
- * or to step 3
- *  3. one http.Server and one HTTP/2 server, of which neither listens, take them and what comes decrypted out of step 2
- *  4. each request: rate, then user, then the route
+ *  1. A net.Server for each place accepts connections. All connections are known; if there are too many, the oldest is
+ *     closed.
+ *  2. If the web configuration of that moment has TLS, a tls.Server takes the connection; a change of TLS makes a new
+ *     one. Otherwise the connection goes on to step 3.
+ *  3. One http.Server and one HTTP/2 server take plain and decrypted connections; neither of them listens.
+ *  4. Each request passes the rate limit, then the check of its user, then its route.
  *
- * Whoever is slow is cut: a handshake, a request and a response have a term each.
+ * Slow clients are cut: a handshake, a request and a response have a term each.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
@@ -26,33 +26,33 @@ import { listen, type Listener } from "./listener.js";
 import { answer, respond, type Backend } from "./routes.js";
 import type { WebConfig } from "./webconfig.js";
 
-/** For a handshake, for a request, and for a response once it is written. */
+/** Term in ms for a handshake, for a request, and for a response once it is written. */
 const TERM_MS = 10_000;
-/** Longer than most scrape intervals: a handshake costs more than a scrape. */
+/** Idle time of a connection in ms, longer than most scrape intervals: a handshake costs more than a scrape. */
 const KEEP_ALIVE_MS = 90_000;
 const MAX_CONNECTIONS = 512;
 const MAX_STREAMS = 100;
-/** How often terms are looked at, at least. */
+/** Longest interval in ms between checks of the terms. */
 const CHECK_MS = 1000;
 
 export interface HttpServer {
-  /** `http://host:port`, or https, with the port that is really open; or `unix:PATH`. */
+  /** URLs: `http://host:port`, or https, with the port that is really open; or `unix:PATH`. */
   readonly urls: readonly string[];
   readonly close: () => Promise<void>;
 }
 
 export interface ServeOptions {
-  /** TLS, users, headers and rate, as they are now; none without it. */
+  /** Current TLS, users, headers and rate; without it there are none. */
   readonly web?: { current(): WebConfig } | undefined;
-  /** Requests for metrics that are served at a time; 0 for no limit. */
+  /** Most requests for metrics that are served at a time; 0 for no limit. */
   readonly maxRequests?: number;
   readonly log?: Logger | undefined;
   readonly termMs?: number;
 }
 
 /**
- * Opens the server at all `places`, those that systemd has opened first. @throws Failure where one is in use, not
- * permitted, or not this machine's.
+ * Opens the server at all `places`, those that systemd has opened first.
+ * @throws Failure if one is in use, not permitted, or not this machine's.
  */
 export async function serve(
   places: readonly (InheritedSocket | Endpoint)[], status: Backend, {
@@ -73,7 +73,8 @@ export async function serve(
       return;
     }
     const verdict = users && users.size > 0 ? await auth.check(users, request.headers.authorization) : "granted";
-    // Whoever left while a password was compared: nothing would tell of it again.
+    // The client may have left during the check of its password. The response would then never be closed, and its place
+    // in the gate never freed.
     if (client.gone) return;
     if (verdict === "granted") {
       await answer(request, response, status, gate);
@@ -99,7 +100,7 @@ export async function serve(
     headersTimeout: termMs, requestTimeout: termMs, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: Math
       .min(termMs, CHECK_MS),
   }, (request, response) => {
-    // Responses would wait behind one that may never end, and nobody could cut them.
+    // Pipelined responses would wait behind one that may never end, and nothing could cut them.
     if (last.get(request.socket)?.writableEnded === false) {
       request.socket.destroy();
       return;
@@ -107,17 +108,17 @@ export async function serve(
     last.set(request.socket, response);
     onRequest(request, response);
   });
-  // A response that waits for the one before it has no socket yet, and Node.js does not tell it that this is gone.
+  // A response that waits for the one before it has no socket yet, and Node.js does not tell it when the socket closes.
   http1.on("connection", (socket) => {
     socket.once("close", () => {
       const response = last.get(socket);
       if (response?.socket === null && !response.closed) response.emit("close");
     });
   });
-  // Where it begins to look at the terms of requests.
+  // This event makes http.Server start to check the terms of requests.
   http1.emit("listening");
   const http2 = createHttp2Server({ settings: { maxConcurrentStreams: MAX_STREAMS } }, (request, response) => {
-    // Node.js's compatibility API: to a route they are as the other's.
+    // Node.js's compatibility API gives objects that a route can use like those of HTTP/1.
     onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse);
   });
   http2.on("session", (session) => {
@@ -136,7 +137,7 @@ export async function serve(
     });
     return server.on("tlsClientError", (error, socket) => {
       log?.debug({ client: socket.remoteAddress }, `TLS handshake failed: ${error.message}`);
-      // After its term the connection is left to whoever listens here.
+      // When a handshake's term is over, Node.js leaves it to this listener to close the connection.
       socket.destroy();
     });
   };
@@ -145,7 +146,7 @@ export async function serve(
   const onConnection = (socket: Socket) => {
     connections.add(socket);
     socket.once("close", () => connections.delete(socket));
-    // Whoever has it then hears of its end.
+    // The server that has the connection handles its end.
     socket.on("error", () => undefined);
     const [oldest] = connections;
     if (connections.size > MAX_CONNECTIONS) oldest.destroy();
@@ -163,7 +164,8 @@ export async function serve(
     await Promise.all([...closed, bcrypt.close()]);
   };
   try {
-    // Before there are packet threads, which tell their own descriptors by when these came (sys/descriptors.ts).
+    // The bcrypt thread must start before the packet threads, which tell their own descriptors by when they were opened
+    // (sys/descriptors.ts).
     if (web) await bcrypt.start();
     for (const place of places) {
       // A socket that systemd has opened may be one that the configuration names, too.

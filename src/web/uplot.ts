@@ -1,7 +1,7 @@
-/** uPlot as it is published, its licence with it. */
+/** Serves uPlot as it is published, with its licence. */
 import { readFileSync } from "node:fs";
 
-/** Sets the global uPlot. */
+/** Returns a script that sets the global uPlot. */
 export function uplotScript(): string {
   return `/*\n${file("LICENSE")}\n*/\n${file("dist/uPlot.iife.min.js")}`;
 }

@@ -1,8 +1,8 @@
 /**
- * A web configuration: TLS, users, headers and a rate for what is served by HTTP, in the format of Prometheus's
- * exporter-toolkit (docs/web-configuration.md there). It and the files it names are looked at whenever somebody
- * connects or asks, and read again when they have changed; of what is wrong then the log has a line, and the last that
- * was right holds.
+ * Reads a web configuration: TLS, users, headers and a rate limit for HTTP, in the format of Prometheus's
+ * exporter-toolkit (docs/web-configuration.md there). The file and those that it names are checked whenever somebody
+ * connects or asks, and read again if they have changed. If something is wrong then, it is logged, and the last valid
+ * configuration stays.
  */
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
@@ -17,20 +17,20 @@ import { RateLimiter } from "./ratelimiter.js";
 import { CIPHERS, CLIENT_AUTH, CURVES, durationMs, schema, VERSIONS, type WebDocument } from "./webschema.js";
 
 export interface WebConfig {
-  /** Without it, HTTP. */
+  /** TLS options; without them, plain HTTP. */
   readonly tls: { readonly options: TlsOptions; readonly clients: ClientPolicy } | undefined;
-  /** On every response. */
+  /** Headers for every response. */
   readonly headers: ReadonlyMap<string, string>;
-  /** The bcrypt hash of each user's password; none where nobody needs one. */
+  /** The bcrypt hash of each user's password; empty if nobody needs one. */
   readonly users: ReadonlyMap<string, string>;
   readonly limiter: RateLimiter | undefined;
 }
 
 export const NO_WEB_CONFIG: WebConfig = { tls: undefined, headers: new Map(), users: new Map(), limiter: undefined };
 
-/** What TLS 1.3 takes is not configurable in Go, nor here. */
+/** TLS 1.3's cipher suites, which are not configurable in Go, nor here. */
 const TLS13_CIPHERS = Object.keys(CIPHERS).filter((name) => !name.includes("_WITH_"));
-/** RFC 9113 §9.2.2: what every peer has; with Go an HTTP/2 server does not start without one of them. */
+/** RFC 9113 §9.2.2: the suites that every peer has. In Go, an HTTP/2 server does not start without one of them. */
 const HTTP2_CIPHERS = ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"] as const;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs;
 
@@ -38,7 +38,7 @@ type TlsDocument = NonNullable<WebDocument["tls_server_config"]>;
 type TextKey = "cert" | "key" | "client_ca";
 
 /**
- * Reads a file and all that it names. `visit` is told of each before it is read.
+ * Reads a file and all that it names. `visit` is called with each name before it is read.
  * @throws Failure (configuration) with a line for each thing that is wrong.
  */
 export function readWebConfig(name: string, visit: (file: string) => void = () => undefined): WebConfig {
@@ -63,7 +63,7 @@ export function readWebConfig(name: string, visit: (file: string) => void = () =
   };
 }
 
-/** Where users and passwords stand, and a key that may be both. */
+/** Returns whether a value must not be shown: users, passwords and keys, and what may be a password by mistake. */
 function isSecret(path: Path): boolean {
   const [first, second] = path;
   return path.length === 0 || first === "basic_auth_users" || second === "key"
@@ -85,7 +85,7 @@ class TlsReader {
     this.#visit = visit;
   }
 
-  /** Undefined where no key of it has a value, and where there are problems. */
+  /** Returns the TLS options; undefined if no key has a value, or if there are problems. */
   read(): WebConfig["tls"] {
     const tls = this.#tls;
     if (Object.values(tls).every((value) => value === null || value === "")) return undefined;
@@ -132,7 +132,7 @@ class TlsReader {
       cert, key, ca,
       minVersion: VERSIONS[min],
       maxVersion: VERSIONS[max],
-      // OpenSSL signs nothing as TLS 1.0 and 1.1 want it at any other security level.
+      // OpenSSL makes the signatures of TLS 1.0 and 1.1 only at security level 0.
       ciphers: min < "TLS12" ? `${ciphers}:@SECLEVEL=0` : ciphers,
       honorCipherOrder: tls.prefer_server_cipher_suites ?? true,
       ...curves.length > 0 && { ecdhCurve: curves.map((curve) => CURVES[curve]).join(":") },
@@ -164,7 +164,7 @@ class TlsReader {
     return this.#tls[`${key}_file`] ? `${key}_file` : key;
   }
 
-  /** What stands there, or in the file that is named there. */
+  /** Returns the text under a key, or of the file that is named there. */
   #text(key: TextKey): string | undefined {
     const [text, name] = [this.#tls[key], this.#tls[`${key}_file`]];
     if (!name) return text === "" ? undefined : text ?? undefined;
@@ -212,17 +212,17 @@ class TlsReader {
   }
 }
 
-/** A web configuration as its files have it now. */
+/** A web configuration, kept up to date with its files. */
 export class WebFile {
   readonly #name: string;
   readonly #log: Logger;
-  /** Whether the last one is served, not one before it. */
+  /** True if the newest configuration is served, and not an older one. */
   successful = true;
   #config: WebConfig;
   #files: ReadonlySet<string>;
   #fingerprint: string;
 
-  /** @throws Failure (configuration) where it is wrong at the start. */
+  /** @throws Failure (configuration) if it is wrong at the start. */
   constructor(name: string, log: Logger) {
     this.#name = name;
     this.#log = log;
@@ -233,7 +233,7 @@ export class WebFile {
     this.#fingerprint = fingerprint;
   }
 
-  /** The last one that was right. */
+  /** Returns the last valid configuration, after reading the files again if they have changed. */
   current(): WebConfig {
     if (fingerprintOf(this.#files) === this.#fingerprint) return this.#config;
     const { config: read, files, fingerprint } = this.#read();
@@ -241,7 +241,8 @@ export class WebFile {
     this.#fingerprint = fingerprint;
     const config = opens(this.#config, read)
       ? new Failure(
-          `${this.#name}: TLS and users are all gone from it; pongd takes that up when it is started again`, EXIT.CONFIG,
+          `${this.#name}: TLS and users are all gone from it; pongd takes that up when it is started again`,
+          EXIT.CONFIG,
         )
       : read;
     this.successful = !(config instanceof Failure);
@@ -254,7 +255,10 @@ export class WebFile {
     return this.#config;
   }
 
-  /** What changes while it is read has another fingerprint, and so is read again. */
+  /**
+   * Reads the files and takes their fingerprints, each before its file. A file that changes meanwhile no longer
+   * matches, and is read again.
+   */
   #read(): { config: WebConfig | Failure; files: ReadonlySet<string>; fingerprint: string } {
     const files = new Set<string>();
     const prints: string[] = [];
@@ -274,8 +278,8 @@ export class WebFile {
 }
 
 /**
- * Whether it would let everybody in after one that did not: as a file does that is being written, or cleared, just
- * then.
+ * Returns whether `after` would let everybody in although `before` did not. A file that is just being written, or was
+ * cleared by mistake, reads like that.
  */
 function opens(before: WebConfig, after: WebConfig | Failure): boolean {
   const isClosed = ({ tls, users }: WebConfig) => tls !== undefined || users.size > 0;
@@ -286,7 +290,7 @@ function fingerprintOf(files: ReadonlySet<string>): string {
   return Array.from(files, printOf).join();
 }
 
-/** Other than before once somebody has written the file, or put another in its place, or changed who may read it. */
+/** Returns a fingerprint that changes when the file is written or replaced, or its permissions change. */
 function printOf(file: string): string {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true });

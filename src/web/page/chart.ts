@@ -1,21 +1,21 @@
-/** A chart in the browser: it begins with a minute, and grows to five. */
+/** Draws a chart in the browser. It begins with a minute, and grows to five. */
 import type UPlot from "uplot";
 import { si } from "../../telemetry/numbers.js";
 
-/** What uplot.js has set. */
+/** Global that uplot.js has set. */
 declare const uPlot: typeof UPlot;
 
-/** How much a chart shows, in seconds. */
+/** Shortest and longest time that a chart shows, in seconds. */
 const MIN_SPAN = 60;
 const MAX_SPAN = 300;
-/** Points from one drawing to the next for those who want less motion. */
+/** Points per redraw for those who want less motion. */
 const CALM = 10;
 const FONT = "12px system-ui, sans-serif";
 
 export interface Line {
-  /** What there are so many of a second. */
+  /** Name of what is counted per second. */
   readonly name: string;
-  /** A custom property of the style sheet. */
+  /** Custom property of the style sheet. */
   readonly colour: string;
 }
 
@@ -27,7 +27,7 @@ export class Chart {
   readonly #ys: (number | null)[] = [];
   #added = 0;
 
-  /** `figure`: it has a .plot and a .reading. */
+  /** `figure` contains a .plot and a .reading. */
   constructor(figure: HTMLElement, line: Line) {
     const place = part(figure, ".plot");
     this.#reading = part(figure, ".reading");
@@ -46,7 +46,7 @@ export class Chart {
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       scales: {
         x: { time: false, range: () => [end() - span(), end()] },
-        // A chart of nothing has a scale, too.
+        // A chart of zeros needs a scale, too.
         y: { range: (_, __, most) => [0, Math.max(5, 1.1 * most)] },
       },
       axes: [
@@ -65,7 +65,7 @@ export class Chart {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.#plot.redraw(); });
   }
 
-  /** A point, or null for a gap. `at`: in seconds; where it goes back, the chart begins anew. */
+  /** Adds a point, or null for a gap. `at`: time in seconds; if it goes back, the chart begins anew. */
   add(at: number, value: number | null): void {
     const anew = at < (this.#xs.at(-1) ?? at);
     this.#xs.push(at);
@@ -83,7 +83,7 @@ export class Chart {
     return [this.#xs, this.#ys];
   }
 
-  /** Says what is under the mouse, or the peak. */
+  /** Writes the value under the mouse, or the peak. */
   #read(): void {
     const index = this.#plot.cursor.idx ?? -1;
     const at = this.#xs.at(index);
@@ -97,7 +97,7 @@ export class Chart {
   }
 }
 
-/** Where to have ticks, in seconds before the end. */
+/** Returns where to have ticks, in seconds before the end. */
 function ticks(span: number): number[] {
   const step = span <= 60 ? 15 : span <= 120 ? 30 : 60;
   return Array.from({ length: Math.floor(span / step) + 1 }, (_, i) => i * step).reverse();

@@ -1,10 +1,10 @@
 /**
- * The page at /, before page.ts has filled it in; and its icon. Links are relative, so that it may lie behind a proxy,
- * in a folder.
+ * The HTML of the page at /, before page.ts fills it in, and the page's icon. Links are relative, so that the page may
+ * lie behind a proxy, in a folder.
  */
 import { version } from "../../base/version.js";
 
-/** A line as it is drawn in a chart. */
+/** Draws a short line like the one in a chart. */
 function swatch(colour: string): string {
   return `<svg class="swatch ${colour}" viewBox="0 0 20 4" width="20" height="4" aria-hidden="true"><path d="M0 2h20" `
     + `stroke="currentColor" stroke-width="3"/></svg>`;
@@ -18,12 +18,13 @@ function tile(id: string, name: string, line: string): string {
 function chart(id: string, title: string): string {
   return `<figure id="${id}-chart">
 <figcaption>${title} a second</figcaption>
-<div class="plot" role="img" aria-label="Chart of ${title.toLowerCase()} a second, of up to five minutes. The text below it has the peak."></div>
+<div class="plot" role="img"
+aria-label="Chart of ${title.toLowerCase()} a second, of up to five minutes. The text below it has the peak."></div>
 <p class="reading">–</p>
 </figure>`;
 }
 
-/** `names`: the columns that are text. */
+/** Makes a section with a table. `names`: the columns that are text. The caller closes the section. */
 function table(id: string, title: string, note: string, names: readonly number[], headings: readonly string[]): string {
   const head = headings.map(
     (heading, i) => `<th scope="col"${names.includes(i) ? ` class="name"` : ""}>${heading}</th>`,
@@ -31,7 +32,8 @@ function table(id: string, title: string, note: string, names: readonly number[]
   return `<section>
 <h2 id="${id}-title">${title}</h2>
 <p id="${id}-note">${note}</p>
-<div class="scroll" role="region" aria-labelledby="${id}-title" tabindex="0"><table aria-labelledby="${id}-title" aria-describedby="${id}-note">
+<div class="scroll" role="region" aria-labelledby="${id}-title" tabindex="0"><table
+aria-labelledby="${id}-title" aria-describedby="${id}-note">
 <thead><tr>${head}</tr></thead>
 <tbody id="${id}"></tbody>
 </table></div>`;
@@ -58,9 +60,11 @@ export const PAGE = `<!DOCTYPE html>
 <nav aria-label="pongd"><a href="metrics">Metrics</a> <a href="-/healthy">Healthy</a> <a href="-/ready">Ready</a></nav>
 </header>
 <main>
-<noscript><p>Without JavaScript there are no figures here; <a href="metrics">/metrics</a> has them all, and more.</p></noscript>
+<noscript><p>Without JavaScript there are no figures here;
+<a href="metrics">/metrics</a> has them all, and more.</p></noscript>
 <div id="figures">
-<p id="hint" hidden>Nothing has been answered yet. From the host that pongd runs on, try: <code>ping <span id="example"></span></code></p>
+<p id="hint" hidden>Nothing has been answered yet. From the host that pongd runs on, try:
+<code>ping <span id="example"></span></code></p>
 <section>
 <h2 id="traffic-title">Traffic</h2>
 <dl class="tiles">
@@ -85,7 +89,8 @@ ${table("prefixes", "Prefixes", "Those that answered most come first.", [0], ["P
 </div>
 <section>
 <h2>Device</h2>
-<p>Overruns are packets that came while the device’s own queue was full. The kernel dropped them, and pongd never saw them: they are in no other figure here.</p>
+<p>Overruns are packets that came while the device’s own queue was full.
+The kernel dropped them, and pongd never saw them: they are in no other figure here.</p>
 <div class="columns">
 <dl class="tiles">
 <div><dt>Link</dt><dd class="rate"><span id="link">–</span></dd><dd id="device">–</dd></div>

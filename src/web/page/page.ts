@@ -1,15 +1,15 @@
-/** What runs in the page at /. Whatever comes from elsewhere gets into it as text alone. */
+/** Runs in the page at /. Data from elsewhere gets into the page as text only. */
 import { ratesBetween, sumOf, type Figures, type Rates } from "../../telemetry/figures.js";
 import type { Snapshot } from "../../telemetry/snapshot.js";
 import { si, whole } from "../../telemetry/numbers.js";
 import { explain } from "../../telemetry/reasons.js";
 import { Chart } from "./chart.js";
 
-/** A second passes between events: after so many ms without one nobody is there. */
+/** Silence in ms after which the connection counts as lost; events come every second. */
 const SILENCE_MS = 5000;
 const RETRY_MS = 1000;
 
-/** What the page says of itself; not oftener than it changes, since screen readers say it aloud. */
+/** Status texts. They change rarely, since screen readers say them aloud. */
 const STATES = {
   live: "Live",
   starting: "pongd is not up yet",
@@ -21,7 +21,7 @@ const STATES = {
 };
 type State = keyof typeof STATES;
 const TROUBLE: readonly State[] = ["down", "unreachable", "lost", "refused"];
-/** In these the rates are of no moment that is shown. */
+/** States in which no current rates are known. */
 const UNKNOWN: readonly State[] = ["starting", "lost", "refused"];
 
 const place = (id: string) => {
@@ -36,12 +36,12 @@ const drops = new Chart(place("drops-chart"), { name: "drops", colour: "--series
 const overruns = new Chart(place("overruns-chart"), { name: "overruns", colour: "--series-3" });
 
 let source: EventSource | undefined;
-/** Of the next try, or for as long as silence may last. */
+/** Timer of the next try, or of the silence that is allowed. */
 let timer: number | undefined;
 let paused = false;
-/** Of this connection. */
+/** Last figures of this connection. */
 let last: Figures | undefined;
-/** Of whichever connection they came by. */
+/** Figures that are shown, from whichever connection they came. */
 let shown: Figures | undefined;
 
 function open(): void {
@@ -68,7 +68,10 @@ function reopen(why: State): void {
   timer = window.setTimeout(open, RETRY_MS);
 }
 
-/** A browser has six connections to a host for all its tabs: one that nobody looks at needs none. */
+/**
+ * Opens or closes the connection. A browser has six connections to a host for all its tabs, so a tab that nobody looks
+ * at has none.
+ */
 function follow(): void {
   close();
   if (paused) show("paused");
@@ -88,7 +91,7 @@ function take(live: Snapshot | null): void {
   show(figures.ready ? "live" : device.state === "up" ? "unreachable" : "down");
   fill(figures, rates);
   const at = figures.at / 1000;
-  // At the start of a connection that is a gap.
+  // The start of a connection is a gap.
   replies.add(at, rates?.replied ?? null);
   drops.add(at, rates?.dropped ?? null);
   overruns.add(at, rates?.overrun ?? null);
@@ -105,11 +108,11 @@ function take(live: Snapshot | null): void {
 function show(state: State): void {
   write("state", STATES[state]);
   place("state").className = state === "live" ? "live" : TROUBLE.includes(state) ? "trouble" : "";
-  // What was is not what is; somebody who pauses wants what was.
+  // Old rates are not current ones. Somebody who pauses, however, wants to see them.
   if (shown && UNKNOWN.includes(state)) fill(shown, undefined);
 }
 
-/** Without rates: nothing to compare with has come on this connection. */
+/** Fills the page in. Without `rates`, which need two snapshots of one connection, it shows dashes. */
 function fill(figures: Figures, rates: Rates | undefined): void {
   shown = figures;
   const rate = (value: number | undefined) => value === undefined ? "–" : whole(value);
@@ -137,11 +140,11 @@ function fill(figures: Figures, rates: Rates | undefined): void {
 
 interface Entry {
   readonly cells: readonly string[];
-  /** A line of its own below them, as wide as the table: however long it is, no column grows. */
+  /** Note on a line below the cells, as wide as the table, so that no column grows however long it is. */
   readonly note?: string | undefined;
 }
 
-/** Makes a table's rows say this; the columns `names` are text. */
+/** Sets a table's rows; the columns in `names` are text. */
 function rows(id: string, names: readonly number[], entries: readonly Entry[]): void {
   const body = place(id) as HTMLTableSectionElement;
   const lines = entries.flatMap(
@@ -176,7 +179,7 @@ function write(id: string, text: string): void {
   put(place(id), text);
 }
 
-/** What is the same stays, and with it what somebody has selected. */
+/** Sets an element's text only if it changes, so that a person's selection of it survives. */
 function put(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
