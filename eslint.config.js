@@ -6,15 +6,23 @@ export default defineConfig(
   { ignores: ["build/", "node_modules/"] },
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,
-  stylistic.configs.customize({ quotes: "double", semi: true, braceStyle: "1tbs", arrowParens: true, quoteProps: "as-needed" }),
+  stylistic.configs.customize({
+    quotes: "double", semi: true, braceStyle: "1tbs", arrowParens: true, quoteProps: "as-needed",
+  }),
   {
-    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ["eslint.config.js"] }, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: {
+        projectService: { allowDefaultProject: ["eslint.config.js"] }, tsconfigRootDir: import.meta.dirname,
+      },
+    },
     rules: {
       "@stylistic/max-statements-per-line": ["error", { max: 2 }],
       "@stylistic/max-len": ["error", {
         code: 120, ignoreUrls: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true,
       }],
-      "@typescript-eslint/no-floating-promises": ["error", { allowForKnownSafeCalls: [{ from: "package", package: "node:test", name: ["test", "describe"] }] }],
+      "@typescript-eslint/no-floating-promises": ["error", {
+        allowForKnownSafeCalls: [{ from: "package", package: "node:test", name: ["test", "describe"] }],
+      }],
       // Numbers in messages are what they are for.
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
     },

@@ -321,7 +321,8 @@ describe("pongd bench engine", () => {
   });
 
   test("Ctrl-C: what has been measured, and no error", async () => {
-    const sayWhenReady = "data:text/javascript,process.on('newListener',(name)=>{if(name==='SIGINT')setImmediate(()=>process.stderr.write('ready'))})";
+    const sayWhenReady = "data:text/javascript,process.on('newListener',(name)=>{"
+      + "if(name==='SIGINT')setImmediate(()=>process.stderr.write('ready'))})";
     const child = spawn(process.execPath, [
       "--import", sayWhenReady, CLI, "bench", "engine", "--engine", "js", "--size", "28,84", "--seconds", "600",
       "--json", "-",

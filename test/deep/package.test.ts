@@ -23,7 +23,9 @@ describe("package", () => {
 
   test("it holds the built host and module, and nothing of the tests", () => {
     const paths = packed.files.map(({ path }) => path);
-    for (const path of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md", "build/src/cli.js", "build/src/daemon/worker.js", "build/src/web/page/page.js", "build/release.wasm", "build/release.js",
+    for (const path of [
+      "package.json", "README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md", "build/src/cli.js",
+      "build/src/daemon/worker.js", "build/src/web/page/page.js", "build/release.wasm", "build/release.js",
       "deploy/pongd.service", "deploy/pongd.yaml", "deploy/prometheus/prometheus.yml",
       "deploy/prometheus/pongd.rules.yml", "deploy/prometheus/pongd.alerts.yml", "deploy/grafana/pongd.json",
       "build/completion/pongd.bash", "build/completion/_pongd", "build/completion/pongd.fish", "build/man/pongd.1"]) {

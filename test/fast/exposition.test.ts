@@ -15,9 +15,14 @@ const OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 const CLASSIC = "text/plain; version=0.0.4; charset=utf-8";
 /** As they send it (scrape/scrape.go). */
 const SCRAPERS = {
-  "Prometheus 2.42": "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-  "Prometheus 3": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
-  "Prometheus 3 with protobuf": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+  "Prometheus 2.42": "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    + "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+  "Prometheus 3": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    + "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+    + "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+  "Prometheus 3 with protobuf": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+    + "encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    + "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
 };
 
 async function registry(name = "lab"): Promise<Registry> {

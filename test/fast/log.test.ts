@@ -9,7 +9,8 @@ import { source } from "../support/assembly.js";
 
 /** Escape sequences of both kinds, line ends of all, writing turned around, what nobody sees, and half a character. */
 const HOSTILE = "a\x1b]0;owned\x07\x9b31m\r\n\x7f\u2028\u2029\u202e\u2066\u200b\ufeff\u3164\u{e0001}\ud800z";
-const SHOWN = "a\\u001b]0;owned\\u0007\\u009b31m\\r\\n\\u007f\\u2028\\u2029\\u202e\\u2066\\u200b\\ufeff\\u3164\\udb40\\udc01\\ud800z";
+const SHOWN = "a\\u001b]0;owned\\u0007\\u009b31m\\r\\n\\u007f\\u2028"
+  + "\\u2029\\u202e\\u2066\\u200b\\ufeff\\u3164\\udb40\\udc01\\ud800z";
 
 test("text is printable: what steers a terminal or is not seen is escaped, and all else stays", () => {
   assert.equal(printable(HOSTILE), SHOWN);

@@ -97,7 +97,8 @@ rate_limit: { interval: 250ms, burst: 2 }
     assert.deepEqual({ ...tls.options, cert: 0, key: 0, ca: 0 }, {
       cert: 0, key: 0, ca: 0, minVersion: "TLSv1.1", maxVersion: "TLSv1.2", honorCipherOrder: false,
       ecdhCurve: "P-521:X25519", ALPNProtocols: ["h2", "http/1.1"], requestCert: true, rejectUnauthorized: true,
-      ciphers: "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-SHA:@SECLEVEL=0",
+      ciphers: "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:"
+        + "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-SHA:@SECLEVEL=0",
     });
     assert.deepEqual(tls.clients, { type: "RequireAndVerifyClientCert", allowedSans: ["one", "192.0.2.1"] });
     assert.deepEqual([...headers], [

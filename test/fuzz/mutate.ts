@@ -2,7 +2,8 @@
 import type { Random } from "../support/random.js";
 
 /** Where numbers end, or change their sign, or their length in text. */
-const BORDERS = [0n, 1n, 2n, 3n, 4n, 7n, 8n, 15n, 16n, 31n, 32n, 63n, 64n, 127n, 128n, 255n, 256n, 1023n, 1024n, 4095n, 4096n, 32767n, 32768n, 65535n, 65536n,
+const BORDERS = [0n, 1n, 2n, 3n, 4n, 7n, 8n, 15n, 16n, 31n, 32n, 63n, 64n, 127n, 128n, 255n, 256n, 1023n, 1024n, 4095n,
+  4096n, 32767n, 32768n, 65535n, 65536n,
   262144n, 0x7fffffffn, 0x80000000n, 0xfffffffcn, 0xffffffffn, 0x100000000n, 0x7fffffffffffffffn, 0xffffffffffffffffn];
 /** In text, what stands for a number and may be none. */
 const NUMBERS = [

@@ -131,7 +131,8 @@ test("the unit's service starts as a user of its own, answers, has no capability
     ];
     const { stdout, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: 500_000, input: "" });
     const said = existsSync(join(root, "out")) ? readFileSync(join(root, "out"), "utf8") : `${stdout}${stderr}`;
-    for (const line of ["start: 0", "ping: 2 received, 2 received", "a dynamic user: 0", "threads with capabilities: 0", "seccomp: 1", "status: Ready: answers on pong0",
+    for (const line of ["start: 0", "ping: 2 received, 2 received", "a dynamic user: 0", "threads with capabilities: 0",
+      "seccomp: 1", "status: Ready: answers on pong0",
       "down: Not ready: the link is down: nothing is answered until it is up; sudo ip link set pong0 up, and Not "
       + "Ready: the link is down: nothing is answered until it is up; sudo ip link set pong0 up",
       "up: Ready: answers on pong0", "wrong: 1 active 0 restarts, ttl=64", "why: 1", "right: 0", "without its "

@@ -54,9 +54,9 @@ const request = (mode: number, text: string) => Buffer.concat([Uint8Array.of(mod
 export const http: Reader = {
   covers: ["/build/src/http/", "node:_http_server", "node:_http_incoming", "node:_http_outgoing", "node:_http_common"],
   dictionary: [
-    ...METHODS.map((method) => `${method} `), ...PATHS, ...HEADERS.map(
-      (header) => `${header}\r\n`,
-    ), " HTTP/1.1\r\n", " HTTP/1.0\r\n", " HTTP/2.0\r\n", "\r\n\r\n", "\r\n", "\n", "5\r\nhello\r\n", "0\r\n\r\n", "ffffffffffffffff\r\n", "\0", "\u0080", ": ",
+    ...METHODS.map((method) => `${method} `), ...PATHS, ...HEADERS.map((header) => `${header}\r\n`),
+    " HTTP/1.1\r\n", " HTTP/1.0\r\n", " HTTP/2.0\r\n", "\r\n\r\n", "\r\n", "\n",
+    "5\r\nhello\r\n", "0\r\n\r\n", "ffffffffffffffff\r\n", "\0", "\u0080", ": ",
   ],
   seeds: [
     ...PATHS.map((path, i) => request(i & SERVER, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)),

@@ -10,7 +10,8 @@ import type { Reader } from "../guided.js";
 import { refusalOr } from "./refused.js";
 
 const STATUS = "Name:\tnode\nUmask:\t0022\nState:\tR "
-  + "(running)\nCapInh:\t0000000000000000\nCapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nCapAmb:\t0000000000000000\nNoNewPrivs:\t0\n";
+  + "(running)\nCapInh:\t0000000000000000\nCapPrm:\t000001ffffffffff\n"
+  + "CapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nCapAmb:\t0000000000000000\nNoNewPrivs:\t0\n";
 
 export const proc: Reader = {
   covers: ["/build/src/proc.js", "/build/src/privileges.js"],

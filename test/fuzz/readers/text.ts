@@ -26,8 +26,16 @@ import { checkLines, refusalOr } from "./refused.js";
 const auth = new BasicAuth(() => Promise.resolve(true));
 const users = new Map([["admin", "x"]]);
 const VARIABLES = /^(PONGD_[A-Z_]{1,30})=([^\0\n]*)$/gm;
-const REPORT = "{\"benchmark\":\"engine\",\"prefixes\":1,\"environment\":{\"pongd\":\"\",\"commit\":null,\"node\":\"\",\"v8\":\"\",\"kernel\":\"\",\"cpu\":\"\",\"cores\":1,\"governor\":null,\"nodeFlags\":[],\"seed\":1},"
-  + "\"results\":[{\"engine\":\"js\",\"packetBytes\":84,\"batch\":1,\"nsPerPacket\":{\"median\":1,\"min\":1,\"p95\":2},\"ratioToJs\":1,\"ratioToJsInterval\":[1,1]}]}";
+const REPORT = JSON.stringify({
+  benchmark: "engine", prefixes: 1,
+  environment: {
+    pongd: "", commit: null, node: "", v8: "", kernel: "", cpu: "", cores: 1, governor: null, nodeFlags: [], seed: 1,
+  },
+  results: [{
+    engine: "js", packetBytes: 84, batch: 1, nsPerPacket: { median: 1, min: 1, p95: 2 }, ratioToJs: 1,
+    ratioToJsInterval: [1, 1],
+  }],
+});
 
 export const text: Reader = {
   covers: ["/build/src/"],
@@ -36,13 +44,18 @@ export const text: Reader = {
     "https://", "/metrics", "%41", "%ff", "?", "#", "none", "auto", "udp=", "other=", "on", "silent", ",", "=",
     "application/openmetrics-text", "text/plain", ";version=1.0.0", ";q=0.5", "gzip", "DNS:", "IP Address:", "URI:",
     "\"", "\\", "Basic ", "YTpi", "1h", "2.5ms", "µs", "\n", "\u2028",
-    ..."DEVICE MODE MAC MTU QUEUES ROUTES HOST_ADDRESS ENGINE IO SPIN REASSEMBLY LISTEN WEB_CONFIG MAX_REQUESTS LOG_LEVEL LOG_FORMAT DROP_PRIVILEGES TTL IGNORE_ECHO UNREACHABLE SOURCE_ROUTE RATE_LIMIT SOURCE_RATE_LIMIT EXCEPT PREFIXES NO_ROUTES"
-      .split(" ").map((name) => `PONGD_${name}=`),
+    ...[
+      "DEVICE", "MODE", "MAC", "MTU", "QUEUES", "ROUTES", "HOST_ADDRESS", "ENGINE", "IO", "SPIN", "REASSEMBLY",
+      "LISTEN", "WEB_CONFIG", "MAX_REQUESTS", "LOG_LEVEL", "LOG_FORMAT", "DROP_PRIVILEGES", "TTL", "IGNORE_ECHO",
+      "UNREACHABLE", "SOURCE_ROUTE", "RATE_LIMIT", "SOURCE_RATE_LIMIT", "EXCEPT", "PREFIXES", "NO_ROUTES",
+    ].map((name) => `PONGD_${name}=`),
   ],
   seeds: [
     "10.99.0.0/16", "2001:db8::/64", "::ffff:10.0.0.1", "010.1.1.1", "1:2:3:4:5:6:7:8/128", "[::1]:7664",
     "https://admin:p%40ss@host:7664/x?y", "1000/100", "1m30s", "@abstract", "/run/notify",
-    "PONGD_MTU=1400\nPONGD_RATE_LIMIT=10/5\nPONGD_UNREACHABLE=udp=on,other=off\nPONGD_IGNORE_ECHO=yes\nPONGD_EXCEPT=10.99.7.0/24", "PONGD_PREFIXES=10.1.0.0/16,2001:db8::/64\nPONGD_HOST_ADDRESS=none\nPONGD_MODE=tap\nPONGD_NO_ROUTES=1",
+    "PONGD_MTU=1400\nPONGD_RATE_LIMIT=10/5\nPONGD_UNREACHABLE=udp=on,other=off\nPONGD_IGNORE_ECHO=yes\n"
+    + "PONGD_EXCEPT=10.99.7.0/24",
+    "PONGD_PREFIXES=10.1.0.0/16,2001:db8::/64\nPONGD_HOST_ADDRESS=none\nPONGD_MODE=tap\nPONGD_NO_ROUTES=1",
     "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1", "gzip;q=1.0, identity",
     "DNS:a.example, IP Address:10.0.0.1, URI:\"http://a, b\", email:a@b", "Basic YWRtaW46eA==", REPORT,
   ],
