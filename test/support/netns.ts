@@ -284,7 +284,7 @@ export class Pongd {
   }
 
   /**
-   * Makes the next system call of the last queue's worker fail, which runs on the backend `io`. Returns when the worker
+   * Makes the next system call fail in the last queue's worker, which runs on the backend `io`. Returns when the worker
    * has ended. Needs strace.
    */
   async crash(io: IoName): Promise<void> {

@@ -1,4 +1,4 @@
-/** Random numbers that a seed brings back. Every test that uses them prints its seed; SEED=… runs it again. */
+/** Makes random numbers that a seed brings back. Every test that uses them prints its seed; SEED=… runs it again. */
 export class Random {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed | 0;
   }
 
-  /** SEED from the environment, or a new one. */
+  /** Takes SEED from the environment, or a new seed. */
   static fromEnvironment(): Random {
     return new Random(process.env.SEED === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(process.env.SEED));
   }
