@@ -77,10 +77,7 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
 
 /** Checks of thc-ipv6's implementation6, by number, to which a reply is due. */
 const ANSWERED = [1, 5, 7, 12, 18, 24, 25, 41, 56];
-/**
- * Checks in fragments, to which a reply is due, and checks to which an error is due, as a header must not be passed
- * over.
- */
+/** Checks in fragments that are due a reply, and checks that are due an error, as a header must not be passed over. */
 const REASSEMBLED = [11, 22, 27, 39];
 const REFUSED = [
   [3, "4:1"], [4, "4:1"], [14, "4:1"], [15, "4:1"], [19, "4:0"], [20, "4:0"], [26, "4:1"], [32, "4:1"], [35, "4:1"],

@@ -84,7 +84,7 @@ interface Shown {
   readonly background: string;
   readonly images: number;
   readonly text: string;
-  /** How many of the four colours of series each canvas shows. */
+  /** The number of the four colours of series that each canvas shows. */
   readonly drawn: number[];
   /** Left, top, right and bottom of each entry's contents, chart by chart. */
   readonly legends: [number, number, number, number][][];

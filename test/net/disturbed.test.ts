@@ -248,8 +248,8 @@ describe("disturbed", needs("ping", "strace"), () => {
     await ended(inject);
     const before = await pongd.until((metrics) => sum(metrics, "pongd_fragments_held") === 1);
     writeFileSync(file, "");
-    // The pings are sent above the limit of 20 at once and 50 a second, however slow the machine: they use up the burst,
-    // and what is gained again.
+    // The pings are sent above the limit of 20 at once and 50 a second, however slow the machine is: they use up the
+    // burst, and what is gained again.
     const { stdout } = await ns.run("ping", "-q", "-i", "0.002", "-c", "400", TARGET);
     const answered = Number(/ (\d+) received/.exec(stdout)?.[1]);
     assert.ok(answered > 40 && answered < 400, stdout);

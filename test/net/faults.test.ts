@@ -18,7 +18,7 @@ interface Row {
   /** The pattern of the call to fail, which is the first that matches. */
   readonly call: RegExp;
   readonly errnos: readonly string[];
-  /** How pongd ends; it answers where this is missing. */
+  /** The end that pongd comes to; it answers where this is missing. */
   readonly ends?: readonly [status: number, message: RegExp];
 }
 

@@ -12,7 +12,7 @@ import { MAX_WAITING } from "../../src/base/bounded.js";
 import { CLI, needs, Netns, Pongd } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
-/** How long a process may run before it counts as one that does not end. */
+/** The time after which a process counts as one that does not end. */
 const ENDLESS_MS = 60_000;
 const PIPE_LEN = 65536;
 

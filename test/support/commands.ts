@@ -8,7 +8,7 @@ import { source } from "./assembly.js";
 import type { Ended } from "./execute.js";
 import "./process.js";
 
-/** How long a command may take: one that serves instead of ending fails after this time. */
+/** The longest that a command may take: one that serves instead of ending fails then. */
 const MAX_RUN_MS = 30_000;
 
 let child: ChildProcess | undefined;

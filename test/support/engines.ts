@@ -17,7 +17,7 @@ import { HOST6, PREFIX6 } from "./ipv6.js";
 import { HOST, PREFIX } from "./packets.js";
 import type { Slots } from "../../src/engine/slots.js";
 
-/** How an engine treats packets, the same for every prefix. */
+/** All that an engine is told of how to treat packets, the same for every prefix. */
 export interface Treatment extends Answers, Policy {
   readonly reassembly: number;
 }
@@ -42,9 +42,9 @@ export type TestEngine = typeof ENGINES[number];
 
 export type Maker = (linear: LinearMemory) => Engine | Promise<Engine>;
 
-/** How an engine treats packets unless told otherwise. */
+/** The treatment unless a test asks for another. */
 export const BY_DEFAULT: Treatment = { ...DEFAULT_ANSWERS, ...DEFAULT_POLICY, reassembly: DEFAULT_REASSEMBLY };
-/** How packets are treated where only what every engine does is wanted. */
+/** The treatment that every engine is able to give. */
 export const STATELESS: Treatment = {
   ...BY_DEFAULT, unreachable: { udp: Unreachable.off, other: Unreachable.off }, reassembly: 0,
 };

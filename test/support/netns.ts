@@ -26,10 +26,10 @@ const FAULTS = { uring: "io_uring_enter:error=EBADF", readwrite: "read:error=EIO
 /** Time between two looks at something that gives no notice. */
 const POLL_MS = 20;
 
-/** How long a test waits for something before it fails and its file ends. */
+/** The longest that a test waits for something; then it fails, and its file ends. */
 const MAX_WAIT_MS = 120_000;
 
-/** How long a program may take on a busy machine: half of what its file of tests may take. */
+/** The longest that a program may take on a busy machine: half of what its file of tests may take. */
 const MAX_RUN_MS = 300_000;
 
 const ROOT = process.getuid?.() === 0;

@@ -4,7 +4,7 @@
  */
 import { after } from "node:test";
 
-/** How long things that are still open after the last test may take to close. */
+/** The longest that things still open after the last test may take to close. */
 const CLOSING_MS = 10_000;
 
 // A user's settings do not reach the tests: a test that needs one sets it. Programs speak the language that tests read.

@@ -324,7 +324,7 @@ export interface FragmentVector {
   readonly name: string;
   /** Packets in the order in which they come. */
   readonly packets: readonly Uint8Array[];
-  /** How many of them are dropped for that reason; the others wait. */
+  /** The number of them that are dropped for that reason; the others wait. */
   readonly dropped: number;
   readonly policy?: Partial<Treatment>;
   readonly mtu?: number;
