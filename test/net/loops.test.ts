@@ -1,15 +1,15 @@
 /**
- * Two pongds, each of which reaches the other's addresses: what one answers, the other gets. Joined by routes, and by a
- * bridge:
+ * Runs two pongds, each of which reaches the other's addresses, so that the other gets what one answers. They are
+ * joined by routes, and by a bridge:
  *
  *   namespace "near": pong0 ── kernel ── eth0 ═══ eth0 ── kernel ── pong0 :namespace "far"        (TUN)
  *       10.99.1.0/24, fd99::1:0/112                          10.99.0.0/24, fd99::/112
  *
  *   pong0 ── br0 ── pong1        (TAP)
  *
- * Every kind of packet is put into pong0, as if the other had sent it. What passes between the two is counted, until
- * two rounds of pings through every queue of the loop, each of which stands in line behind all that came before, have
- * found nothing but themselves.
+ * Every kind of packet is put into pong0, as if the other had sent it. Packets that pass between the two are counted,
+ * until two rounds of pings have added nothing but themselves. The pings go through every queue of the loop, and stand
+ * in line there behind all that came before.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

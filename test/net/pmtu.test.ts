@@ -1,6 +1,6 @@
 /**
- * A link that takes less than the others, E-16 and S-12: pings of every length come back, as from a Linux host beside,
- * but for the first one, whose reply may be what the link is first heard of by.
+ * Puts pongd behind a link that takes less than the others, E-16 and S-12. Pings of every length come back, as from a
+ * Linux host beside it. The first one may not: its reply may be how pongd first hears of the link.
  *
  *            ┌─ eth0 ── 1500 ─────── c0 ─┐             ┌─ p0 ── eth0  pongd's host
  *    client ─┤                           ├─  router   ─┤

@@ -53,7 +53,7 @@ export function pcap(records: readonly Record[], options: PcapOptions & OldPcapO
   ]);
 }
 
-/** The blocks of a pcapng section. */
+/** Builds the blocks of a pcapng section. */
 export class Blocks {
   constructor(readonly littleEndian: boolean) {}
 

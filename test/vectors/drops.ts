@@ -103,7 +103,7 @@ export const DROPS: readonly DropVector[] = [
     packet: icmpPacket({ src: "10.99.2.2" }),
   },
   { reason: "martian_source", name: "V-5, I3: from the destination itself", packet: icmpPacket({ src: "10.99.1.1" }) },
-  // fragments, where they are not reassembled
+  // fragments, where nothing reassembles them
   { reason: "ip_fragment", name: "a first fragment", packet: icmpPacket({ fragment: 0x2000 }) },
   { reason: "ip_fragment", name: "a last fragment", packet: icmpPacket({ fragment: 0x0001 }) },
   {
