@@ -1,6 +1,6 @@
 /**
- * Asks a running pongd over TLS by curl. The file that turns TLS on is named by the flag, the variable and the
- * configuration.
+ * Asks a running pongd over TLS by curl. The file that turns TLS
+ * on is named by the flag, the variable and the configuration.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

@@ -38,8 +38,8 @@ async function state(page: Page, text: string): Promise<void> {
 }
 
 /**
- * Runs in the page. Returns all its figures but rates, as numbers where they are numbers. A row's note follows its
- * cells.
+ * Runs in the page. Returns all its figures but rates, as numbers
+ * where they are numbers. A row's note follows its cells.
  */
 function shown(): { tiles: Record<string, number>; tables: Record<string, (string | number)[][]> } {
   const read = (text: string) => /^[\d,]+$/.test(text) ? Number(text.replaceAll(",", "")) : text;

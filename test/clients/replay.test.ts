@@ -37,8 +37,8 @@ describe("replay", () => {
   }
 
   /**
-   * Returns a row of fields for each packet of a capture that matches the filter. Nothing in the capture may be
-   * malformed.
+   * Returns a row of fields for each packet of a capture that
+   * matches the filter. Nothing in the capture may be malformed.
    */
   async function dissect(ns: Netns, file: string, filter: string, ...fields: string[]): Promise<string[][]> {
     assert.equal(await ns.ok("tshark", "-r", file, "-Y", "_ws.malformed"), "");

@@ -92,8 +92,8 @@ for (const { engine, io } of COMBINATIONS) {
       assert.ok(
         median(offered) > 1.2, `no overload: the sender has offered ${median(offered)} times what pongd can take`,
       );
-      // Rates are compared within a round, because a machine drifts, and by the interval of the median, because it is
-      // disturbed.
+      // Rates are compared within a round, because a machine drifts,
+      // and by the interval of the median, because it is disturbed.
       for (const [i, load] of loads.slice(0, -1).entries()) {
         const ratios = rounds.map((round) => round[2] / round[i]);
         const [, high] = medianInterval(ratios);

@@ -1,8 +1,8 @@
 /**
- * Compares pongd with Linux: the engine and a kernel with  ip route add local PREFIX dev lo  in a namespace of its own
- * (support/linux.ts) get the same packets, and their replies are compared with TTL, identification and checksums set
- * aside. vectors/differences.ts has what may differ. A second namespace, and a second policy, accept source routes
- * (E-7).
+ * Compares pongd with Linux: the engine and a kernel with  ip route add local PREFIX dev lo  in a namespace of its
+ * own (support/linux.ts) get the same packets, and their replies are compared with TTL, identification and
+ * checksums set aside. vectors/differences.ts has what may differ. A second namespace, and a second policy, accept
+ * source routes (E-7).
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
@@ -87,8 +87,8 @@ async function compare(cases: readonly HostCase[], policy: Treatment, ...setting
   const to = Date.now();
   const outcomes: Outcome[] = [];
   for (const [i, { name, packets }] of cases.entries()) {
-    // Each case has an engine of its own, so that none meets fragments that an earlier one left, or errors that it used
-    // up.
+    // Each case has an engine of its own, so that none meets
+    // fragments that an earlier one left, or errors that it used up.
     const rig = await Rig.create("wasm", { mtu: 1500, policy });
     rig.now = from;
     const ours = packets.flatMap((packet) => rig.respond(packet));

@@ -21,8 +21,8 @@ import { icmpPacket, TARGET, udpPacket } from "../support/packets.js";
 import { HOST_CASES } from "../vectors/hosts.js";
 
 /**
- * Prefixes of the two pongds. HOST_CASES go to an address of one and come from one of the other, unless they say
- * otherwise.
+ * Prefixes of the two pongds. HOST_CASES go to an address of one
+ * and come from one of the other, unless they say otherwise.
  */
 const NEAR = ["10.99.1.0/24", "fd99::1:0/112"];
 const FAR = ["10.99.0.0/24", "fd99::/112"];
@@ -132,8 +132,8 @@ describe("two pongds, a router each", needs("ping"), () => {
   });
 
   /**
-   * Pings through the link both ways, and through both pongds: for each family, request and reply pass the link each
-   * way.
+   * Pings through the link both ways, and through both pongds:
+   * for each family, request and reply pass the link each way.
    */
   const ping = () => Promise.all([
     near.ok("ping", "-c", "1", "-W", "10", "-I", CLIENT.near[0], "10.99.0.200"), near
@@ -173,8 +173,8 @@ describe("two pongds, a router each", needs("ping"), () => {
     const before = await onLink();
     await inject(near, "pong0", lost);
     const between = await onLink() - before;
-    // Each packet passes as often as its TTL of 64 allows. Then the routers tell pongd about it, by redirects and time
-    // exceeded.
+    // Each packet passes as often as its TTL of 64 allows. Then the
+    // routers tell pongd about it, by redirects and time exceeded.
     assert.ok(between > 60 * lost.length && between < 2 * 64 * lost.length, `${between} packets on the link`);
   });
 });

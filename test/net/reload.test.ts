@@ -242,8 +242,8 @@ describe("reload", needs("ping", "fping"), () => {
     assert.equal(await requests(700), 700);
     const end = state();
     assert.equal(end.descriptors, warm.descriptors);
-    // The collector's own ups and downs are larger than the margin that a leak of a table, 512 KiB a queue, would stay
-    // under.
+    // The collector's own ups and downs are larger than the margin
+    // that a leak of a table, 512 KiB a queue, would stay under.
     assert.ok(end.resident < warm.resident + 60_000, `${warm.resident} kB after 300, ${end.resident} kB after 1,000`);
     await pongd.stop();
   });

@@ -1,6 +1,6 @@
 /**
- * Tests deploy/pongd.service for real: systemd, booted in a container by systemd-nspawn, starts it in the unit's own
- * sandbox.
+ * Tests deploy/pongd.service for real: systemd, booted in a
+ * container by systemd-nspawn, starts it in the unit's own sandbox.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";

@@ -96,8 +96,8 @@ export class Blocks {
 }
 
 /**
- * Builds one section with one interface. Times are in microseconds or, by an if_tsresol among other options, in
- * nanoseconds.
+ * Builds one section with one interface. Times are in microseconds
+ * or, by an if_tsresol among other options, in nanoseconds.
  */
 export function pcapng(
   records: readonly Record[], { littleEndian = true, nanoseconds = false, linkType = 101 }: PcapOptions = {},

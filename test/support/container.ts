@@ -1,6 +1,6 @@
 /**
- * Runs podman where no image can be fetched: the base image of deploy/Containerfile is made from this machine's
- * Node.js.
+ * Runs podman where no image can be fetched: the base image of
+ * deploy/Containerfile is made from this machine's Node.js.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import {
@@ -19,8 +19,8 @@ export function podman(folder: string): NodeJS.ProcessEnv {
   };
   const env = {
     ...process.env,
-    // runc works with either version of cgroups, and with both at once. Limits above one's own would need
-    // CAP_SYS_RESOURCE.
+    // runc works with either version of cgroups, and with both at
+    // once. Limits above one's own would need CAP_SYS_RESOURCE.
     CONTAINERS_CONF: file("containers.conf", `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]

@@ -94,8 +94,8 @@ export class Rig {
   }
 
   /**
-   * Puts the packets into slots, each filled with 0xa5 first, and lets the engine answer them. Returns the replies in
-   * order.
+   * Puts the packets into slots, each filled with 0xa5 first, and
+   * lets the engine answer them. Returns the replies in order.
    */
   respond(...packets: Uint8Array[]): Uint8Array[] {
     if (packets.length > BATCH) throw new RangeError(`${packets.length} packets in a batch of ${BATCH}`);

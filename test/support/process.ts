@@ -1,6 +1,6 @@
 /**
- * Prepares the process of each test file, so that it runs alike on every machine, and makes it end. Imported for its
- * effects.
+ * Prepares the process of each test file, so that it runs alike
+ * on every machine, and makes it end. Imported for its effects.
  */
 import { after } from "node:test";
 

@@ -35,8 +35,8 @@ export interface Verdict {
 }
 
 /**
- * Returns what tshark thinks of the packets of a capture that match `filter`, and of what the ICMP errors among them
- * quote.
+ * Returns what tshark thinks of the packets of a capture that
+ * match `filter`, and of what the ICMP errors among them quote.
  */
 export async function dissect(capture: Uint8Array, filter: string): Promise<Verdict> {
   const fields = ["frame.number", "_ws.malformed", "_ws.col.Info", ...CHECKSUMS];
@@ -92,9 +92,9 @@ export class Session {
   }
 
   /**
-   * Ends the session, and asserts that `target` still answers, that every packet was counted once, that none was
-   * refused, and that tshark finds nothing wrong with the packets that match `sent`. Those have to be all that pongd
-   * sent.
+   * Ends the session, and asserts that `target` still answers, that every packet was counted once, that none
+   * was refused, and that tshark finds nothing wrong with the packets that match `sent`. Those have to be all
+   * that pongd sent.
    */
   async close(target: string, sent: string): Promise<Verdict> {
     // tcpdump may miss the last ping under load, so it is sent until it is recorded.

@@ -1,6 +1,6 @@
 /**
- * Lists one packet or more for every reason to drop one. A test fails when a reason of abi/counters.ts has no packet
- * here.
+ * Lists one packet or more for every reason to drop one. A test
+ * fails when a reason of abi/counters.ts has no packet here.
  */
 import { type Drop } from "../../abi/counters.js";
 import { Unreachable } from "../../abi/tables.js";

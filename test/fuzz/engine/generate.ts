@@ -100,8 +100,8 @@ export class Generator {
   }
 
   /**
-   * Changes bits, bytes and lengths of a packet, and makes its checksums right again more often than not. Returns its
-   * length.
+   * Changes bits, bytes and lengths of a packet, and makes its
+   * checksums right again more often than not. Returns its length.
    */
   #mutated(at: number, before: number): number {
     const random = this.#random;

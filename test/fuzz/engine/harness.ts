@@ -131,8 +131,8 @@ export class Harness {
   }
 
   /**
-   * Asserts at the end that what waits is given up, that nothing is out of place, and that an echo request is still
-   * answered.
+   * Asserts at the end that what waits is given up, that nothing
+   * is out of place, and that an echo request is still answered.
    */
   finish(): void {
     // Fragments from before the clock was set back wait on until something that came after it is given up.

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { Failure } from "../../../src/base/failure.js";
 
 /**
- * Returns what `read` does, or the Failure that it throws, whose lines have to be lines. @throws whatever else it
- * throws.
+ * Returns what `read` does, or the Failure that it throws, whose
+ * lines have to be lines. @throws whatever else it throws.
  */
 export function refusalOr<T>(read: () => T): T | Failure {
   try {

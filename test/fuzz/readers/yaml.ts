@@ -16,8 +16,8 @@ export const YAML = [
 ];
 
 /**
- * Asserts that what the fast reader and the schema accept, the reader that knows places accepts as well, with the same
- * result.
+ * Asserts that what the fast reader and the schema accept, the
+ * reader that knows places accepts as well, with the same result.
  */
 export function checkAlike(text: string, schema: ZodType): void {
   if (tooDeep(text) || PROPERTY.test(text)) return;
