@@ -29,20 +29,13 @@ import { Parts } from "./parts.js";
 import type { Queue } from "./queue.js";
 import { Queues } from "./queues.js";
 import { Reachability } from "./reachability.js";
-import { change, Reloads } from "./reload.js";
+import { change, Reloads, type Reread } from "./reload.js";
 import { Served } from "./served.js";
 import { StopRequest } from "./signals.js";
 import { Status } from "./status.js";
 import { feedWatchdog } from "./watchdog.js";
 
 const SUMMARY_MS = 60_000;
-
-/** What a reload reads. */
-export interface Reread {
-  readonly options: RunOptions;
-  /** What it would have otherwise, but a reload does not change: a line each. */
-  readonly stays: readonly string[];
-}
 
 /** What came up. */
 export interface Started {
