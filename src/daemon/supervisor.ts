@@ -1,10 +1,11 @@
 /**
  * The supervisor of a run: it starts the parts, one after the other, and ends them the other way round.
  *
- * up:    HTTP (not ready) → device → addresses and routes → a worker a queue → ready; where privileges are to be
- * dropped, an image
- *         of the process before this one has made the device, and this one finds it with its queues open
+ *  up:    HTTP (not ready) → device → addresses and routes → a worker a queue → ready
  *  down:  not ready → workers drain and end → device closed, and gone → HTTP closed
+ *
+ * To drop privileges, the process makes the device, and then replaces itself by a new image without privileges. That
+ * image goes up as above, and finds the device there and its queues open (sys/privileges.ts).
  *
  * A failure at any step, or of any part later, goes down the same way. A worker that crashes is started again
  * (queues.ts), and a configuration that is wrong changes nothing (reload.ts).

@@ -22,7 +22,7 @@ const PAGE = 4096;
 /** What lies where: first byte, bytes, and the multiple at which it has to begin. */
 type Region = readonly [name: string, at: number, size: number, align: number];
 
-/** Words of control.ts that are not of 4 bytes: their size, and what they are aligned to. */
+/** Words of abi/control.ts that are not of 4 bytes: their size, and what they are aligned to. */
 const WIDE: Partial<Record<string, readonly [size: number, align: number]>> = {
   MEMORY_ADDRESS: [8, 8], WOKEN: [8, 8], DEADLINE: [8, 8], MAC: [6, 2], REPLY_OPTIONS: [40, 4],
 };
