@@ -1,11 +1,11 @@
-/** Who may import whom: a folder's files import from their own folder or from those below it. */
+/** Tests imports: a folder's files import only from their own folder or from the layers below it. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { describe, test } from "node:test";
 import { source } from "../support/assembly.js";
 
-/** From the bottom up. Those of one line know nothing of one another. */
+/** Layers from the bottom up. Folders on one line do not import from each other. */
 const LAYERS = [
   ["abi"], ["base"], ["sys"], ["prefix"], ["tun"], ["engine"], ["io"], [
     "pcap", "config", "telemetry",
