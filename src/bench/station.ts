@@ -1,7 +1,7 @@
 /**
- * One combination of engine and I/O backend, in a process and a network namespace of its own: the whole program as
- * `pongd run` starts it, and the sender that measures it. It does what its parent's messages say, and ends when its
- * parent does.
+ * A station of the benchmark: one combination of engine and I/O backend, in a process and a network namespace of its
+ * own. It runs the whole program as `pongd run` does, and the sender that measures it. It obeys its parent's messages
+ * and exits when its parent does.
  */
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
@@ -29,12 +29,12 @@ export interface StationInput {
   readonly seed: number;
 }
 
-/** What it tells its parent: once when it is ready or cannot be, then an answer to each command. */
+/** Message to the parent: one when the station is ready or has failed, then an answer to each command. */
 export type StationMessage
   = | { readonly kind: "ready" }
     | { readonly kind: "failed"; readonly what: string; readonly status: Failure["exitStatus"]; readonly mend: string
       | undefined; }
-  /** `received`: by pongd, of the whole flood, as `systemCalls` are. */
+  /** `received` and `systemCalls` are pongd's own counts over the whole flood. */
       | { readonly kind: "flood"; readonly flood: FloodResult; readonly systemCalls: number; readonly received: number }
       | { readonly kind: "ping"; readonly ping: Latency };
 
@@ -44,7 +44,7 @@ const RIGHTS = "run it as root (sudo), or in a user namespace of your own: unsha
 
 const input = JSON.parse(process.argv[2]) as StationInput;
 process.once("disconnect", () => { process.exit(); });
-// It may have left while this was loaded.
+// The parent may have exited while this module was loading.
 if (!process.connected) process.exit();
 
 main().catch(fail);
@@ -59,7 +59,7 @@ async function main(): Promise<void> {
   netlink.setLinkUp(loopback.index, loopback.mtu, 1000);
   writeFileSync("/proc/sys/net/ipv4/ping_group_range", `${process.getgid?.() ?? 0} ${process.getgid?.() ?? 0}`);
 
-  // The packet thread, made by this one, inherits its CPU; the sender goes to another.
+  // The packet thread inherits the CPU of this thread, which creates it. The sender runs on another CPU.
   const [first, ...others] = affinity();
   const last = others.at(-1);
   if (last !== undefined) setAffinity(last);
@@ -72,7 +72,7 @@ async function main(): Promise<void> {
   tell({ kind: "ready" });
 }
 
-/** Fulfilled once it answers; where it cannot, the station fails. */
+/** Starts pongd, and resolves once it answers packets. If pongd cannot start, the station fails. */
 function daemon(): Promise<void> {
   const options: RunOptions = {
     serving: serving(
@@ -101,7 +101,7 @@ async function obey(sender: Worker, command: Command): Promise<void> {
   );
 }
 
-/** As Prometheus would read them. */
+/** Reads the counters from /metrics, as Prometheus does. */
 async function counters(): Promise<{ systemCalls: number; received: number }> {
   const page = await (await fetch(`http://${LISTEN.host}:${LISTEN.port}/metrics`)).text();
   const value = (name: string) => Number(new RegExp(`^${name}\\{.*\\} (\\S+)$`, "m").exec(page)?.[1]);
@@ -112,10 +112,10 @@ function tell(message: StationMessage): void {
   if (process.connected) process.send?.(message);
 }
 
-/** Says why, and ends: its parent has no use for half a station. */
+/** Tells the parent why, and exits: half a station is of no use to it. */
 function fail(error: unknown): void {
   const failure = error instanceof Failure ? error : new Failure(messageOf(error), EXIT.RUNTIME);
-  // `run` would have another backend take its place.
+  // The failure's own advice, --io auto, would measure another backend.
   const mend = failure.what.startsWith("io_uring")
     ? "measure what works here: pongd bench tun --io readwrite"
     : failure.mend;

@@ -77,15 +77,16 @@ Examples:
 }
 
 /**
- * Names are looked up by the C library, in this process: it knows every source of users that the host has (LDAP,
- * systemd's dynamic ones), where /etc/passwd is one of them, and needs no program that may not be installed. @throws
- * Failure (usage)
+ * Returns the number of a user or group that is given by name or number. The C library looks names up in this process.
+ * It knows every source of users that the host has (LDAP, systemd's dynamic users), not just /etc/passwd, and needs no
+ * program that may not be installed.
+ * @throws Failure (usage)
  */
 function numberOf(
   text: string | undefined, what: string, lookUp: (name: string) => number | undefined,
 ): number | undefined {
   if (text === undefined) return undefined;
-  // (uid_t)-1 stands for nobody at all.
+  // (uid_t)-1 means no user at all.
   const number = lookUp(text) ?? (/^\d{1,10}$/.test(text) && Number(text) < 0xffffffff ? Number(text) : undefined);
   if (number === undefined) {
     throw new Failure(`there is no ${what} "${text}"; give the name of one, or a number`, EXIT.USAGE);

@@ -1,9 +1,9 @@
 /**
- * Follows a packet to prefixes for `pongd doctor`, in the order in which it goes, and says where it stops.
+ * Follows a packet to the prefixes for `pongd doctor`, step by step, and reports where it stops.
  *
- *  1. routes of others that take packets from them
- *  2. from other machines: forwarding, the firewall's policy for it, and reverse path filters
- *  3. where pongd runs: the route that the kernel chooses, and a ping to the end
+ *  1. other routes that take packets away from the prefixes
+ *  2. packets from other machines: forwarding, the firewall's policy for it, and reverse path filters
+ *  3. packets from this machine, if pongd runs: the route that the kernel chooses, and a ping
  */
 import { spawnSync } from "node:child_process";
 import { word } from "../base/shell.js";
@@ -13,7 +13,7 @@ import { forwardingLack, strictInterfaces } from "../sys/forwarding.js";
 import type { Link } from "../tun/messages.js";
 import type { Netlink } from "../tun/netlink.js";
 
-/** One line: what is there, or what is missing or wrong, and the command that mends it. */
+/** One line of the diagnosis: what is in order, missing or wrong, and the command that mends it. */
 export interface Finding {
   readonly state: "ok" | "note" | "missing" | "wrong";
   readonly what: string;
@@ -21,7 +21,7 @@ export interface Finding {
 }
 
 const PING_SECONDS = 2;
-/** Bounds how long a firewall's tools may take. */
+/** Time limit for another program: nft(8), iptables(8) or ping(8). */
 const TOOL_MS = 10_000;
 
 export async function diagnose(options: RunOptions): Promise<Finding[]> {
@@ -67,7 +67,7 @@ function forwarding(family: Family, device: string): Finding {
   return lack ? { state: "note", ...lack } : { state: "ok", what: `IPv${family} forwarding is on` };
 }
 
-/** The policy of chains that see what is forwarded; their rules may allow what it does not. */
+/** Reports the policy of the firewall's forward chains. Their rules may still allow what the policy drops. */
 function firewall(families: readonly Family[]): Finding[] {
   const dropping = droppingChains(families);
   if (dropping === undefined) {
@@ -80,7 +80,7 @@ function firewall(families: readonly Family[]): Finding[] {
   }));
 }
 
-/** As their tools name them; undefined where no tool says. */
+/** Returns forward chains that drop by policy, each as the command that lists it; undefined if no tool can say. */
 function droppingChains(families: readonly Family[]): string[] | undefined {
   const nft = output("nft", "list", "chains");
   if (nft !== undefined) {
@@ -112,7 +112,7 @@ function filters(device: string): Finding[] {
   return [{ state: "note", what, mend: "sudo sysctl -w net.ipv4.conf.all.rp_filter=2" }];
 }
 
-/** From this machine to an address of each family. */
+/** Checks the way from this machine to one address of each family. */
 async function ways(
   netlink: Netlink, link: Link | undefined, { device, serving, hostAddresses }: RunOptions,
 ): Promise<Finding[]> {

@@ -1,7 +1,4 @@
-/**
- * Runs one command line, and says on standard error why it failed. What belongs to the process as a whole is in
- * main.ts.
- */
+/** Runs one command line, and reports on standard error why it failed. main.ts does what concerns the whole process. */
 import { CommanderError } from "commander";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { speak, tell } from "../base/log.js";
@@ -10,13 +7,13 @@ import { forgetEmptyVariables } from "./settings.js";
 import { invoked, usageLine } from "./usage.js";
 
 /**
- * Sets the exit status where the command fails. A command may also set it by itself. `args`: what follows the program's
- * name.
+ * Runs a command, and sets the exit status if it fails. A command may also set the status by itself. `args` are the
+ * words after the program's name.
  */
 export async function execute(args: readonly string[]): Promise<void> {
   forgetEmptyVariables();
   const program = createProgram();
-  // The file may say so too: `run` knows when it has read it.
+  // The file may choose the format too. `run` then switches to it once it has read the file.
   if (invoked(program, args) === "pongd run" && given("log-format", args) === "json") speak("json");
   for (const command of withCommands(program)) command.exitOverride().configureOutput({ outputError: () => undefined });
 
@@ -26,14 +23,14 @@ export async function execute(args: readonly string[]): Promise<void> {
     if (!(error instanceof CommanderError)) {
       fail(error, args);
     } else if (error.exitCode !== 0) {
-      // Help that was not asked for has been printed already; it says all.
+      // If commander printed the help instead of an error, that says it all.
       if (error.code !== "commander.help") tell("error", usageLine(error, program, args), { status: EXIT.USAGE });
       process.exitCode = EXIT.USAGE;
     }
   }
 }
 
-/** Writes a line for each thing that is wrong, and the stack only for whoever debugs, and sets the exit status. */
+/** Writes a line for each problem, and the stack if the log level is debug, and sets the exit status. */
 export function fail(error: unknown, args: readonly string[]): void {
   const exitStatus = error instanceof Error && "exitStatus" in error ? error.exitStatus : undefined;
   const status = typeof exitStatus === "number" ? exitStatus : EXIT.RUNTIME;
@@ -45,7 +42,9 @@ export function fail(error: unknown, args: readonly string[]): void {
   process.exitCode = status;
 }
 
-/** Reads what a flag was given, or else its variable, where the others cannot be read: the last one counts. */
+/**
+ * Reads one flag, or its variable, from the raw command line, for use when that cannot be parsed. The last one counts.
+ */
 function given(flag: string, args: readonly string[]): string | undefined {
   const found = [...args.join("\0").matchAll(new RegExp(`(?<=^|\0)--${flag}[=\0]([^\0]*)`, "g"))].at(-1);
   return found?.[1] ?? process.env[`PONGD_${flag.toUpperCase().replaceAll("-", "_")}`];

@@ -1,6 +1,6 @@
 /**
- * The command line as a process. A command's work is loaded when it runs: `doctor` and `--help` must do where the FFI
- * does not load.
+ * The command line as a process. Each command loads its work only when it runs, so that `doctor` and `--help` work even
+ * if the FFI does not load.
  */
 import { setImmediate } from "node:timers/promises";
 import { onWarning, tell } from "../base/log.js";
@@ -9,20 +9,20 @@ import { execute, fail } from "./execute.js";
 const args = process.argv.slice(2);
 
 /**
- * Closes the debugger where SIGUSR1 came before cli.ts took the signal from it. Whoever asks for it by a flag of
- * Node.js keeps it.
+ * Closes the debugger that a SIGUSR1 opened before cli.ts took the signal over. A debugger that was asked for by a flag
+ * of Node.js stays open.
  */
 async function closeDebugger(): Promise<void> {
-  // Node.js opens it twice for one signal: when that interrupts JavaScript, and from the event loop.
+  // Node.js opens the debugger twice for one signal: when the signal interrupts JavaScript, and from the event loop.
   await setImmediate();
   const asked = [...process.execArgv, process.env.NODE_OPTIONS ?? ""].some((text) => text.includes("--inspect"));
-  // Some builds of Node.js have none.
+  // Some builds of Node.js have no inspector.
   const inspector = process.getBuiltinModule("node:inspector") as typeof import("node:inspector") | undefined;
   if (!asked && inspector?.url() !== undefined) inspector.close();
 }
 
-// Whoever read the output may leave; the packets go on. A full disk is another matter, though no reason to stop them
-// either.
+// If the reader of standard output goes away, pongd goes on answering and says nothing. Any other error, such as a full
+// disk, is reported, but does not stop it either.
 process.stderr.on("error", () => undefined);
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") fail(new Error(`standard output: ${error.message}`), args);

@@ -1,6 +1,6 @@
 /**
- * The tree of commands, complete and without effect. execute.ts runs it; the completion scripts and the manual page are
- * written from it.
+ * Builds the complete tree of commands; nothing runs yet. execute.ts runs it, and the completion scripts and the manual
+ * page are written from it.
  */
 import { Command } from "commander";
 import { version } from "../base/version.js";
@@ -14,7 +14,7 @@ import { replayCommand } from "./replay.js";
 import { runCommand } from "./run.js";
 import { topCommand } from "./top.js";
 
-/** Columns in which text is wrapped at the least. */
+/** Fewest columns in which text is wrapped. */
 const MIN_WRAPPED = 10;
 
 export function createProgram(): Command {
@@ -33,17 +33,17 @@ export function createProgram(): Command {
   for (const command of commands) {
     program.addCommand(command.copyInheritedSettings(program));
   }
-  // Commander would leave the lines of a narrower column to the terminal, which breaks words.
+  // In a narrower column commander leaves wrapping to the terminal, which breaks words.
   for (const command of withCommands(program)) command.configureHelp({ minWidthToWrap: MIN_WRAPPED });
   return program;
 }
 
-/** It and all below it. */
+/** Returns a command and all its subcommands, at any depth. */
 export function withCommands(command: Command): Command[] {
   return [command, ...command.commands.flatMap(withCommands)];
 }
 
-/** In place of commander's own, which looks no further than the first name. */
+/** Replaces commander's own help command, which looks at the first name only. */
 function helpCommand(program: Command): Command {
   return new Command("help")
     .description("Print the help of a command.")
@@ -62,7 +62,7 @@ function helpCommand(program: Command): Command {
     });
 }
 
-/** Throws what commander says about a command that is not there, with the one that may have been meant. */
+/** Throws commander's error about an unknown command, which suggests the one that may have been meant. */
 function refuse(command: Command, name: string): void {
   if (command.commands.length === 0) command.error(`error: ${command.name()} has no command '${name}'`);
   command.parse([name], { from: "user" });

@@ -11,7 +11,7 @@ import { tally, waiting } from "./summary.js";
 
 const STANDARD_STREAM = "-";
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
-/** After a signal, so long may the rest take to be read and written. */
+/** Time in ms after a signal, within which the rest must be read and written. */
 const REST_MS = 5000;
 
 export function replayCommand(): Command {
@@ -61,13 +61,16 @@ async function replayFiles(path: string, output: string, given: Given): Promise<
   return replayed;
 }
 
-/** Whoever reads the replies may have had enough, and nobody needs to be told. @throws every other error. */
+/** Ignores EPIPE: whoever reads the replies may have had enough. @throws every other error */
 function unlessUnread(error: unknown): void {
   const cause = error instanceof Failure ? error.cause as NodeJS.ErrnoException | undefined : undefined;
   if (cause?.code !== "EPIPE") throw error;
 }
 
-/** Here it is the result: what fails is the write, which says so. cli.ts would say it once more. */
+/**
+ * Returns standard output without main.ts's handler of errors. Replies are the command's result here, so the write that
+ * fails reports the error, and the handler would report it a second time.
+ */
 function standardOutput(): Writable {
   return process.stdout.removeAllListeners("error").on("error", () => undefined);
 }

@@ -14,7 +14,7 @@ import { notes } from "./notes.js";
 import { addRunOptions, prefixArgument, reader } from "./settings.js";
 import { tally, waiting } from "./summary.js";
 
-/** Most prefixes, and most exceptions, that are said on standard output. */
+/** Most prefixes, and most exceptions, that standard output lists. */
 const SHOWN = 10;
 
 export function runCommand(): Command {
@@ -68,7 +68,7 @@ function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, s
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
   const hints = [
     ...examples.length > 0 ? [`try: ${examples.map((address) => `ping ${address}`).join(" or ")}`] : [],
-    // A journal has no keys.
+    // Nobody can press Ctrl-C in a journal.
     ...process.stdout.isTTY ? ["stop: Ctrl-C"] : [],
   ];
   process.stdout.write([

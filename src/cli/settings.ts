@@ -1,4 +1,4 @@
-/** The options of the settings, for the commands that share them, and what they were given. */
+/** Makes the command-line options of the settings, and reads the values that they were given. */
 import { Argument, InvalidArgumentError, Option, type Command } from "commander";
 import { EXIT, Failure } from "../base/failure.js";
 import { flatten } from "../config/document.js";
@@ -12,23 +12,23 @@ import { filePath } from "./file.js";
 import { notes } from "./notes.js";
 import { exampleOf, listOf, read, readParts, type Parts } from "./values.js";
 
-/** In place of a file's name. */
+/** Stands for standard input in place of a file's name. */
 const STANDARD_STREAM = "-";
 
-/** Added to the help's text, by the kind of an option's value. */
+/** Text added to an option's help, by the kind of its value. */
 const SYNTAX: Partial<Record<Type["kind"], string>> = {
   limit: ", like 1000/100 or 1000; or none",
   endpoints: "; may be given several times",
   exceptions: "; may be given several times",
 };
 
-/** An option, and the settings that it gives: one, or all those of a map that has the option. */
+/** An option and the settings that it sets: one, or all those of a map that has the option. */
 interface OptionRow {
   readonly option: CommandOption;
   readonly settings: readonly Setting[];
 }
 
-/** In the order of the table. */
+/** All options, in the order of the table of settings. */
 const OPTIONS: readonly OptionRow[] = optionRows();
 
 function optionRows(): OptionRow[] {
@@ -40,7 +40,7 @@ function optionRows(): OptionRow[] {
   return Array.from(found, ([option, settings]) => ({ option, settings }));
 }
 
-/** Returns the settings that an option gives; none where it is about something else. */
+/** Returns the settings that an option sets; none if it is about something else. */
 export function settingsOf({ long }: Option): readonly Setting[] {
   return OPTIONS.find(({ option: { flags } }) => flags.split(" ")[0] === long)?.settings ?? [];
 }
@@ -49,7 +49,7 @@ export function prefixArgument(): Argument {
   return new Argument("[prefix...]", "IPv4 and IPv6 prefixes, like 10.99.0.0/16 or 2001:db8::/64");
 }
 
-/** Makes the option for the host's own address. `text`: what it is, in the help of that command. */
+/** Makes the option for the host's own address. `text` describes it in that command's help. */
 export function hostAddressOption(text: string): Option {
   const [row] = OPTIONS.filter(({ settings: [{ key }] }) => key === "device.host_address");
   return optionFrom(row, text);
@@ -74,7 +74,7 @@ PONGD_PREFIXES has the prefixes.
 For each key, the first of these that has it counts: options, environment, file, default.`));
 }
 
-/** Empty is as if it were not there; commander would take it for a value. */
+/** Removes pongd's empty variables: they count as unset, and commander would take "" for a value. */
 export function forgetEmptyVariables(): void {
   for (const [name, value] of Object.entries(process.env)) {
     if (name.startsWith("PONGD_") && value === "") Reflect.deleteProperty(process.env, name);
@@ -108,14 +108,14 @@ function nameInMap(key: Key): string {
   return split(key)[1] ?? key;
 }
 
-/** The default as the help says it, where that depends on the engine. */
+/** Returns the text of a default that depends on the engine, for the help. */
 function defaultOf({ default: usual, js = usual }: Setting): string {
   return `${inWords(usual)}; ${inWords(js)} with --engine js`;
 }
 
 /**
- * Returns what reads the configuration, the file anew at each call: a reload calls it again. `onValues` is told what
- * the file says before anything is found wrong with it.
+ * Returns a function that reads the configuration. Each call reads the file anew, as a reload needs. `onValues` gets
+ * the file's values before any problem with them is reported.
  */
 export async function reader(
   prefixes: readonly string[], command: Command, example: string, file?: string,
@@ -128,10 +128,10 @@ export async function reader(
     throw new Failure("--config -: standard input cannot be read again for a reload; give a file", EXIT.USAGE);
   }
   const { absolute, checkRegular, ConfigFile } = await import("../config/reader.js");
-  // Its descriptor, where the file is open already.
+  // Standard input is open already, as descriptor 0.
   const path = file === STANDARD_STREAM ? 0 : absolute(name);
   return () => {
-    // One that is read for once may be a pipe.
+    // A file that is read only once, by `pongd check`, may be a pipe.
     if (file === undefined && typeof path === "string") checkRegular(name, path);
     const config = new ConfigFile(typeof path === "string" ? name : "standard input", path);
     onValues(flatten(config.document));
@@ -139,7 +139,10 @@ export async function reader(
   };
 }
 
-/** Returns what flags and environment gave. @throws Failure (usage) for a variable that says neither yes nor no. */
+/**
+ * Returns the values that flags and environment gave.
+ * @throws Failure (usage) if a switch's variable says neither yes nor no
+ */
 export function givenOf(prefixes: readonly string[], command: Command, example: string | undefined): Given {
   const values = new Map<Key, unknown>();
   const names: Partial<Record<Key, string>> = {};
@@ -154,7 +157,7 @@ export function givenOf(prefixes: readonly string[], command: Command, example: 
     if (settings.length === 0 || (source !== "cli" && source !== "env")) continue;
     const name = source === "env" ? option.envVar : option.long;
     const value: unknown = command.getOptionValue(option.attributeName());
-    // To commander a switch is on where its variable is there, whatever that says.
+    // To commander a switch is on as soon as its variable is set, whatever the variable says.
     const isOn = option.required || source === "cli" || yes(option.envVar ?? "");
     for (const { key, option: { on, off } = {} } of settings) {
       if (key === "answer") ignoreEcho = isOn;
@@ -169,7 +172,7 @@ export function givenOf(prefixes: readonly string[], command: Command, example: 
   return { values: collect(({ key }) => values.get(key)), names, ignoreEcho, queueFds, example };
 }
 
-/** Reads a variable in place of a switch. */
+/** Reads the variable of a switch. @throws Failure (usage) */
 function yes(name: string): boolean {
   const text = process.env[name] ?? "";
   if (/^(1|true|yes|on)$/i.test(text)) return true;

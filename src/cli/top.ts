@@ -13,7 +13,7 @@ import { integer } from "./integer.js";
 import { notes } from "./notes.js";
 import { seconds } from "./seconds.js";
 
-/** How often the age of what is shown is told anew, in ms. */
+/** Time between two updates of the age that is shown, in ms. */
 const AGE_MS = 1000;
 
 interface Flags {
@@ -57,7 +57,7 @@ Examples:
       const stop = new AbortController();
       const quit = () => { stop.abort(); };
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, quit);
-      // Whoever read it has left.
+      // The reader of standard output has gone away.
       process.stdout.once("error", quit);
       const url = address.name;
       const scraper = new Scraper(address, credentialsOf(address, flags));
@@ -91,7 +91,7 @@ async function onScreen(quit: () => void): Promise<Output> {
   return {
     show: (view) => {
       shown = view;
-      // Not before there is something to show: what fails at the start is a line.
+      // The terminal changes only when there is something to show, so that a failure at the start is a plain line.
       terminal ??= new Terminal(quit, draw);
       draw();
     },
@@ -111,7 +111,7 @@ async function onLines(json = false): Promise<Output> {
   let trouble: string | undefined;
   return {
     show: (view) => {
-      // Of the first figures there are no rates.
+      // The first figures come without rates.
       const first = !view.rates && view.trouble === undefined;
       if (json) {
         if (!first) stdout.write(`${jsonLine(view, now())}\n`);

@@ -6,7 +6,7 @@ import { parseEndpoint } from "../prefix/endpoints.js";
 import { filePath } from "./file.js";
 import { integer } from "./integer.js";
 
-/** Has an option read what the type allows, and refuse anything else. */
+/** Makes an option accept the values that the type allows, and refuse all others. */
 export function read(option: Option, type: Type): Option {
   switch (type.kind) {
     case "choice": return option.choices(type.choices);
@@ -17,7 +17,7 @@ export function read(option: Option, type: Type): Option {
     case "exceptions": return option.argParser(gather);
     case "endpoints": return option.argParser(gatherEndpoints);
     case "limit": return option.argParser(parseLimit);
-    // What is wrong with these is said where they meet the other settings.
+    // These are checked later, together with the other settings.
     case "text":
     case "boolean":
     case "answers":
@@ -25,7 +25,7 @@ export function read(option: Option, type: Type): Option {
   }
 }
 
-/** Has an option read one word for all `names`, or name=word for some of them. Given again, it adds to what it has. */
+/** Makes an option read one word for all `names`, or name=word for some of them. Given again, it adds to its value. */
 export function readParts(option: Option, names: readonly string[], words: readonly string[]): Option {
   return option.argParser((text: string, before: Parts): Parts => {
     if (words.includes(text)) return Object.fromEntries(names.map((name) => [name, text]));
@@ -48,7 +48,7 @@ export function listOf(text: string): string[] {
   return text.split(/[\s,]+/).filter(Boolean);
 }
 
-/** Adds to what the option was given before. */
+/** Adds the items of `text` to those that the option was given before. */
 function gather(text: string, texts: readonly string[]): string[] {
   return [...texts, ...text === "" ? [text] : listOf(text)];
 }
@@ -56,7 +56,7 @@ function gather(text: string, texts: readonly string[]): string[] {
 function gatherEndpoints(text: string, texts: readonly string[]): string[] {
   const given = listOf(text);
   try {
-    // Nothing but separators is not nothing.
+    // A text of separators alone is parsed as well, so that it is refused.
     for (const endpoint of given.length > 0 ? given : [text]) parseEndpoint(endpoint);
     return [...texts, ...given];
   } catch (error) {

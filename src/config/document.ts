@@ -1,11 +1,11 @@
-/** The configuration file's form: settings by name, some of them in maps. */
+/** Converts settings by key to and from the configuration file's form, in which some of them are in maps. */
 import { collect, SETTINGS, split, type Setting, type Values } from "./keys.js";
 import { ONE_OR_MORE } from "./types.js";
 
-/** As the schema allows it. */
+/** Content of a file that the schema allows. */
 export type Document = Readonly<Record<string, unknown>>;
 
-/** What a file says of each setting; undefined where it says nothing. */
+/** Returns the file's value for each setting; undefined where it has none. */
 export function flatten(document: Document): Partial<Values> {
   return collect(({ key, type }) => {
     const [top, name] = split(key);
@@ -16,7 +16,7 @@ export function flatten(document: Document): Partial<Values> {
   });
 }
 
-/** Puts what `write` gives for each setting into the file's form. It leaves out what is undefined. */
+/** Puts the value that `write` returns for each setting into the file's form. Undefined values are left out. */
 export function nest(write: (setting: Setting) => unknown): Document {
   const document: Record<string, unknown> = {};
   for (const setting of SETTINGS) {

@@ -18,11 +18,11 @@ const UNREACHABLE_MODES = ["on", "silent", "off"] as const;
 const SOURCE_ROUTES = ["drop", "reverse"] as const;
 const PRIVILEGES = ["keep", "drop"] as const;
 
-/** The kernel allows one device as many (MAX_TAP_QUEUES). */
+/** Most queues that the kernel allows one device (MAX_TAP_QUEUES). */
 export const MAX_QUEUES = 256;
 const MAX_SPIN = 1_000_000;
 const MAX_REQUESTS = 1_000_000;
-/** The kernel takes such a name as it is: it would refuse, shorten or expand any other. */
+/** Device names that the kernel takes as they are. It would refuse, shorten or expand any other. */
 export const DEVICE_NAME = /^(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}$/;
 export const DEVICE_NAME_RULE = "1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\"";
 
@@ -31,10 +31,10 @@ export const GROUPS = ["Device", "Answers", "Limits", "Web", "Log"] as const;
 
 /** An option of the command line. Its environment variable is named after it. */
 export interface CommandOption<Value = unknown> {
-  /** As the help writes it: "--mtu <bytes>". Without an argument it is a switch, and says `on`. */
+  /** The option as the help writes it: "--mtu <bytes>". Without an argument it is a switch, which sets `on`. */
   readonly flags: string;
   readonly group: typeof GROUPS[number];
-  /** The help's text, where the option does not say the same as the key. */
+  /** The option's text in the help, if it differs from the setting's. */
   readonly text?: string;
   /** A switch's value when it is given. */
   readonly on?: Value;
@@ -43,21 +43,24 @@ export interface CommandOption<Value = unknown> {
 }
 
 interface Row<K extends string, T extends Type> {
-  /** As the file has it: the name of a map (MAPS) and a dot stand before a key within that. */
+  /** The key in the file. A key within a map (MAPS) is preceded by the map's name and a dot. */
   readonly key: K;
   readonly type: T;
   readonly default: ValueOf<T>;
-  /** The default with `engine: js`, where it differs. What that engine cannot do is off, and refused when asked for. */
+  /** The default with `engine: js`, if it differs. What this engine lacks is off, and refused if asked for. */
   readonly js?: ValueOf<T>;
   /** The default in words, where it depends on other settings. */
   readonly defaultText?: string;
-  /** True where a reload changes it. Everything else needs a new start. */
+  /** True if a reload changes it. Every other setting needs a restart. */
   readonly reload?: true;
-  /** True where a prefix may have its own. */
+  /** True if a prefix may have a value of its own. */
   readonly perPrefix?: K extends keyof PrefixMap ? true : never;
-  /** Missing where a map has the option, and for prefixes, which are arguments. */
+  /** The command-line option. It is missing if a map has the option, and for prefixes, which are arguments. */
   readonly option?: CommandOption<ValueOf<T>>;
-  /** Begins with a small letter and has no full stop: the help shows it like that, and the reference as a sentence. */
+  /**
+   * The description. It begins with a small letter and has no full stop: the help shows it like that, and the reference
+   * as a sentence.
+   */
   readonly text: string;
   /** Further sentences for editors and the reference. */
   readonly note?: string;
@@ -161,7 +164,7 @@ const ROWS = [
   setting({
     key: "listen",
     type: { kind: "endpoints" },
-    // 7664 spells PONG.
+    // 7664 spells PONG on a telephone's keys.
     default: ["127.0.0.1:7664"],
     option: { flags: "--listen <address>", group: "Web" },
     text: "where metrics, health and the page are served: host:port, [v6]:port, :port or unix:PATH",
@@ -298,7 +301,7 @@ const ROWS = [
 /** A map of the file, which holds several settings. */
 interface SettingsMap {
   readonly text: string;
-  /** The words that may stand in place of the map, for all its keys alike, and the option that takes them. */
+  /** Words that may stand in place of the map, for all its keys alike, and the option that takes them. */
   readonly alike?: { readonly choices: readonly string[]; readonly option: CommandOption };
 }
 
@@ -316,7 +319,7 @@ export type Key = typeof ROWS[number]["key"];
 /** A value for each key. */
 export type Values = { readonly [R in typeof ROWS[number] as R["key"]]: ValueOf<R["type"]> };
 export type Setting = Row<Key, Type>;
-/** The settings that a prefix may have of its own. */
+/** Settings for which a prefix may have a value of its own. */
 export type PrefixKey = Key & keyof PrefixMap;
 
 export const SETTINGS: readonly Setting[] = ROWS;
@@ -328,7 +331,7 @@ export function defaultsWith(engine: EngineName): Values {
   return collect(({ default: usual, js = usual }) => engine === "js" ? js : usual);
 }
 
-/** Collects what `value` gives for each setting. TypeScript cannot follow that each value is of its setting's type. */
+/** Collects the values that `value` returns. TypeScript cannot prove that each has its setting's type. */
 export function collect(value: (setting: Setting) => unknown): Values {
   return Object.fromEntries(SETTINGS.map((setting) => [setting.key, value(setting)])) as Values;
 }
@@ -337,13 +340,13 @@ function isPerPrefix(setting: Setting): setting is Setting & { readonly key: Pre
   return setting.perPrefix === true;
 }
 
-/** Splits a key into what stands at the top of the file and, within a map, the name there. */
+/** Splits a key into its name at the top of the file and, for a key within a map, its name in that map. */
 export function split(key: Key): readonly [top: string, name: string | undefined] {
   const [top, ...names] = key.split(".");
   return [top, names.at(0)];
 }
 
-/** Says what a setting is for, in sentences. */
+/** Returns the purpose of a setting, in sentences. */
 export function purposeOf({ text, note, perPrefix }: Setting): string {
   const own = perPrefix ? "A prefix may have its own." : undefined;
   return [sentence(text), note, own].filter((part) => part !== undefined).join(" ");
@@ -365,7 +368,7 @@ export function optionOf({ key, option }: Setting): CommandOption | undefined {
   return option ?? MAPS[top]?.alike?.option;
 }
 
-/** An option's environment variable. Prefixes, which have no option, have one all the same. */
+/** Returns the name of an option's environment variable. Prefixes have no option, but they have a variable too. */
 export function variableOf(flags = "--prefixes"): string {
   return `PONGD_${flags.replace(/^--| .*$/g, "").replaceAll("-", "_").toUpperCase()}`;
 }

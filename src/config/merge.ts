@@ -1,7 +1,7 @@
 /**
- * Merges flags, environment, file and defaults into what pongd runs with: for each key the first of them that has it
- * counts. Where values do not go together, the message uses the words of whoever gave them, and has their place in the
- * file.
+ * Merges flags, environment, file and defaults into the configuration that pongd runs with. For each key, the first of
+ * them that has it counts. If values do not go together, the message names them as they were given, and has their place
+ * in the file.
  */
 import { dirname, isAbsolute, join } from "node:path";
 import { MacPolicy } from "../../abi/control.js";
@@ -27,10 +27,10 @@ import { withBurst, type LimitSetting, type PrefixMap } from "./types.js";
 export interface Given {
   readonly values: Partial<Values>;
   readonly names: Partial<Record<Key, string>>;
-  /** --ignore-echo: the default answers are those of the others, but for echo. */
+  /** True with --ignore-echo, which takes echo out of the answers that the file or the default gives. */
   readonly ignoreEcho: boolean;
   readonly queueFds: readonly number[] | undefined;
-  /** The command as it would be right, where there must be prefixes. */
+  /** A command line that would be right, for the message about missing prefixes; undefined if none are needed. */
   readonly example: string | undefined;
 }
 
@@ -40,8 +40,8 @@ export interface Effective {
 }
 
 /**
- * Flags and environment, and over them the file, if there is one, to what pongd runs with.
- * @throws Failure with a line for each thing that is wrong: configuration where one of them is in the file, else usage.
+ * Merges flags and environment with the file, if there is one, and with the defaults.
+ * @throws Failure with a line for each problem: configuration if one of them is in the file, else usage
  */
 export function effective(given: Given, file?: ConfigFile): Effective {
   return new Merger(given, file).merge();
@@ -53,7 +53,7 @@ class Merger {
   readonly #inFile: Partial<Values>;
   readonly #values: Values;
   readonly #problems: Problem[];
-  /** Those of flags and environment. */
+  /** Problems of flags and environment, a line each. */
   readonly #lines: string[] = [];
 
   constructor(given: Given, file?: ConfigFile) {
@@ -68,7 +68,7 @@ class Merger {
   }
 
   merge(): Effective {
-    // The rest of a file that the schema does not allow may mean something else once that is mended.
+    // If the schema refuses part of a file, the rest may mean something else once that part is mended.
     const allowed = this.#problems.length === 0;
     const texts = this.#values.prefixes.map((entry) => typeof entry === "string" ? entry : entry.prefix);
     const prefixes = this.#blocks("prefixes", texts);
@@ -118,27 +118,30 @@ class Merger {
     };
   }
 
-  /** Prefixes, or exceptions, each read by itself; undefined where one cannot be. */
+  /** Parses prefixes or exceptions, one by one. It reports each that is wrong, and returns undefined in its place. */
   #blocks(key: "prefixes" | "except", texts: readonly string[]): (Prefix | undefined)[] {
     return texts.map((text, i) => {
       try {
         return parsePrefix(text);
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
-        // In the place of what the schema does not allow, which has been said.
+        // An empty text may stand for an entry that the schema refused. That has been reported.
         if (text !== "" || (this.#file?.problems.length ?? 0) === 0) this.#say(key, error.what, this.#pathOf(key, i));
         return undefined;
       }
     });
   }
 
-  /** The path of an entry's text. */
+  /** Returns the path of an entry's text. */
   #pathOf(key: "prefixes" | "except", index: number): Path {
     const entry = this.#inFile[key]?.[index];
     return typeof entry === "object" ? [key, index, "prefix"] : [key, index];
   }
 
-  /** Something about the one that stands there among prefixes and, behind them, exceptions. */
+  /**
+   * Reports a problem of one entry. `index` counts through the prefixes and then the exceptions; `first` is the index
+   * of the entry that it repeats.
+   */
   #sayOf(prefixes: number, index: number, message: string, first?: number): void {
     const place = (at: number) => at < prefixes ? ["prefixes", at] as const : ["except", at - prefixes] as const;
     const [key, at] = place(index);
@@ -151,7 +154,7 @@ class Merger {
     return this.#given.values[key] === undefined && this.#inFile[key] !== undefined;
   }
 
-  /** What is wrong with the value of a key. */
+  /** Reports a problem with the value of a key. */
   #say(key: Key, message: string, path: Path = key.split("."), first?: Path): void {
     const name = this.#given.names[key];
     if (this.#given.values[key] === undefined && this.#file) this.#problems.push({ path, message, first });
@@ -168,12 +171,12 @@ class Merger {
     }
   }
 
-  /** How who gave it calls a key, to leave it out. */
+  /** Returns the flag, variable or key by which a value was given, for the advice to leave it out. */
   #called(key: Key): string {
     return this.#given.names[key] ?? key;
   }
 
-  /** As a flag or as a line of the file, after whose key the message is about. */
+  /** Chooses the advice: `line` if the file gave the key, or `flag` otherwise. */
   #as(key: Key, flag: string, line: string): string {
     return this.#given.names[key] === undefined && this.#file ? line : flag;
   }
@@ -182,7 +185,7 @@ class Merger {
     return this.#given.values[key] === undefined && this.#inFile[key] === undefined;
   }
 
-  /** Values that are right each by itself. */
+  /** Checks values against each other. Each of them is right by itself. */
   #checkTogether(prefixes: readonly (Prefix | undefined)[]): void {
     const name = this.#values["device.name"];
     if (!DEVICE_NAME.test(name)) this.#say("device.name", `device name "${name}": write ${DEVICE_NAME_RULE}`);
@@ -258,7 +261,7 @@ class Merger {
     return ethernetOf(values["device.name"], policy);
   }
 
-  /** A file that the configuration file names lies where that does. */
+  /** Returns the path of the web configuration. In the configuration file, a relative path is relative to that file. */
   #webConfig({ web_config: name }: Values): string | undefined {
     if (name === "none") return undefined;
     const isRelative = this.#isOfFile("web_config") && !isAbsolute(name);
@@ -270,7 +273,7 @@ function answersOf(entry: PrefixMap, values: Values): Answers {
   const answer = entry.answer ?? values.answer;
   const errors = answer.includes("unreachable");
   const modeOf = (key: "unreachable.udp" | "unreachable.other") =>
-    // Without errors, what they would be about is checked and counted all the same.
+    // Without errors, the packets that would cause them are checked and counted all the same.
     !errors && values[key] === "on" ? Unreachable.silent : Unreachable[values[key]];
   return {
     ttl: entry.ttl ?? values.ttl,
@@ -287,8 +290,8 @@ function toLimit(setting: LimitSetting): Limit | undefined {
 }
 
 /**
- * Returns a line for each value that differs and that a reload does not change. The host's addresses are left out: the
- * daemon, which knows the ones it has, compares them.
+ * Returns a line for each value that differs but needs a restart. The host's addresses are left out: the daemon
+ * compares them, since it knows the ones that it has.
  */
 export function needsRestart(before: Values, after: Values): string[] {
   const changed = SETTINGS.filter(({ key, reload }) =>

@@ -1,4 +1,4 @@
-/** The configuration that pongd runs with, in the file's form: every key, and for each prefix what is its own. */
+/** Prints the configuration that pongd runs with in the file's form: every key, and each prefix's own keys. */
 import { resolve } from "node:path";
 import { FIRST_NODE, FIRST_PREFIX, TRIE } from "../../abi/tables.js";
 import { tableOf } from "../engine/table.js";
@@ -7,15 +7,15 @@ import { MAPS, PREFIX_KEYS, SETTINGS, type Key, type Values } from "./keys.js";
 import type { Effective } from "./merge.js";
 import { isWords, ONE_OR_MORE, withBurst, type PrefixEntry } from "./types.js";
 
-/** Maps and lists that take a line for each of their items. */
+/** Maps and lists that are written with a line for each item. */
 const LISTED: ReadonlySet<string> = new Set([
   ...Object.entries(MAPS).flatMap(([name, map]) => map?.alike ? [] : [name]),
   ...SETTINGS.filter(({ type: { kind } }) => kind === "prefixes" || kind === "exceptions").map(({ key }) => key),
 ]);
-/** Oddities of one kind that are said. */
+/** Most oddities of one kind that are listed. */
 const SHOWN = 10;
 
-/** Returns what a file would say for the same. */
+/** Returns the file that would give the same configuration. */
 export function toDocument({ options: { serving, hostAddresses, link, webConfig }, values }: Effective): Document {
   const chosen: Partial<Record<Key, unknown>> = {
     "device.mac": link && values["device.mac"],
@@ -31,7 +31,7 @@ export function toDocument({ options: { serving, hostAddresses, link, webConfig 
   });
 }
 
-/** A prefix with the keys that differ from the whole file's; without any, its text alone. */
+/** Returns a prefix with the keys that differ from the whole file's; without any, its text alone. */
 function toEntry(prefix: string, entry: PrefixEntry, values: Values): string | Document {
   if (typeof entry === "string") return prefix;
   const own = PREFIX_KEYS.filter((key) => entry[key] !== undefined && compared(entry[key]) !== compared(values[key]));
@@ -40,13 +40,13 @@ function toEntry(prefix: string, entry: PrefixEntry, values: Values): string | D
   return { prefix, ...named, ...Object.fromEntries(own.map((key) => [key, written(entry[key])])) };
 }
 
-/** Text that is the same for values that mean the same: the order of answers means nothing. */
+/** Returns a text that is equal for values that mean the same: the order of answers means nothing. */
 function compared(value: Values[Key] | undefined): string {
   const one = written(value);
   return JSON.stringify(isWords(one) ? [...one].sort() : one);
 }
 
-/** A value as a file has it: a limit with the burst that it has by default. */
+/** Returns a value in the file's form: a limit gets the burst that it has by default. */
 function written(value: Values[Key] | undefined): unknown {
   return typeof value === "object" && "rate" in value ? withBurst(value) : value;
 }
@@ -70,13 +70,13 @@ function flow(value: unknown): string {
   return typeof value === "string" && !isPlain(value) ? JSON.stringify(value) : String(value);
 }
 
-/** Whether a scalar is that text without quotes: a word, an address or a prefix. */
+/** Returns true if YAML reads the text as itself without quotes: a word, an address or a prefix. */
 function isPlain(text: string): boolean {
   if (/^[a-z][\w-]*$/i.test(text)) return !/^(true|false|null)$/i.test(text);
   return /^(\d+\.\d+\.\d+\.\d+(\/\d+|:\d+)?|[\da-f]+:[\da-f:]*[\da-f](\/\d+)?|[\da-f]+:[\da-f:]*\/\d+)$/.test(text);
 }
 
-/** What can be meant as it is, and most likely is not. */
+/** Returns a line for each thing that is allowed, but probably not meant. */
 export function oddities({ options: { serving, hostAddresses, io, spin } }: Effective): string[] {
   const { prefixes } = serving;
   const { roots, nodes } = tableOf(serving, { hosts: hostAddresses });

@@ -1,11 +1,11 @@
 /**
- * A configuration file, from its bytes to a document that its schema allows:
+ * Reads a configuration file, from its bytes to a document that its schema allows.
  *
- *  1. read: at most so many bytes, UTF-8, whatever ends its lines
- *  2. js-yaml and the schema say what it says: fast, and all there is to do for a file that is right
- *  3. where one of them objects, yaml reads the same text with places (places.ts), and says what is wrong where
+ *  1. Read the bytes: at most MAX_BYTES, in UTF-8, with line ends of any kind.
+ *  2. js-yaml and the schema read the text. This is fast, and all that a correct file needs.
+ *  3. If one of them objects, yaml reads the same text with places (places.ts), and reports what is wrong and where.
  *
- * Two readers could disagree: by test they do not, and what only one of them reads at all is settled by the second.
+ * Two readers could disagree. A test shows that they do not. For a text that only one of them reads, yaml decides.
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -21,9 +21,9 @@ import type { Place, Places } from "./places.js";
 import type { Document } from "./document.js";
 import { schema, type JsonSchema } from "./schema.js";
 
-/** 100,000 prefixes with a comment each are a quarter of it. */
+/** Largest file that is read. 100,000 prefixes with a comment each take a quarter of it. */
 const MAX_BYTES = 64 << 20;
-/** Most errors of one file that are said. */
+/** Most errors of one file that are reported. */
 const SHOWN = 20;
 /** Most characters of a value that a message shows. */
 const SHOWN_CHARACTERS = 40;
@@ -31,8 +31,8 @@ const SHOWN_CHARACTERS = 40;
 const require = createRequire(import.meta.url);
 
 /**
- * YAML's core schema, but for keys that look like something else than text: js-yaml would have 0123 become 123. The
- * other reader takes them as they are written.
+ * YAML's core schema, but keys must be text: js-yaml would turn the key 0123 into 123. The other reader takes keys as
+ * they are written.
  */
 const TEXT_KEYS = CORE_SCHEMA.withTags(defineMappingTag(
   mapTag.tagName,
@@ -40,12 +40,12 @@ const TEXT_KEYS = CORE_SCHEMA.withTags(defineMappingTag(
 ));
 
 /**
- * Where a node's properties may begin, its tag and its anchor: nothing behind !!map is an empty map to js-yaml, and &a:
- * an anchor with a colon. So the other reader alone reads such a text.
+ * Matches where a node's properties, its tag and its anchor, may begin. To js-yaml, !!map with nothing behind it is an
+ * empty map, and &a: is an anchor with a colon, so only the other reader reads such a text.
  */
 export const PROPERTY = /(?:^|[\s,:[{])[!&]/;
 
-/** What is wrong, and at which key. `first`: the key that it repeats. */
+/** A problem, and the path of the key that has it. `first` is the path of the key that it repeats. */
 export interface Problem {
   readonly path: Path;
   readonly which?: "value" | "key";
@@ -53,28 +53,28 @@ export interface Problem {
   readonly first?: Path;
 }
 
-/** What a kind of file may hold. */
+/** The format of one kind of file. */
 export interface Format<T> {
   readonly schema: z.ZodType<T>;
-  /** What is wrong with an empty file; undefined where nothing is, and it is one without keys. */
+  /** The message about an empty file; undefined if an empty file is allowed, and is one without keys. */
   readonly empty: string | undefined;
-  /** Where the value is never shown, nor what may be one in its key. */
+  /** True for a path whose value is never shown. Its key is cut off where a value may begin. */
   readonly secret: (path: Path) => boolean;
-  /** As much as can be looked at of what the schema does not allow. */
+  /** Returns the part that can still be looked at of a value that the schema refuses. */
   readonly salvage: (value: unknown) => T;
 }
 
 export class YamlFile<T> {
-  /** As far as the schema allows it, if there are problems. */
+  /** The content; if there are problems, the part that can still be looked at. */
   readonly document: T;
-  /** What the schema does not allow. */
+  /** Problems that the schema found. */
   readonly problems: readonly Problem[];
   readonly #text: string;
   #places: Places | undefined;
 
   /**
-   * `name`: as it is called in messages; `path`: where it lies, or the descriptor that it is open as. @throws Failure
-   * (configuration) for what cannot be read, or is no YAML.
+   * Reads a file. `name` is its name in messages; `path` is its path, or its descriptor if it is open.
+   * @throws Failure (configuration) if the file cannot be read, or is no YAML
    */
   constructor(readonly name: string, format: Format<T>, path: string | number = name) {
     this.#text = decode(name, readBytes(name, path));
@@ -97,13 +97,13 @@ export class YamlFile<T> {
     this.document = data ?? format.salvage(value);
   }
 
-  /** @throws Failure (configuration) with the problems' places, where there are any. */
+  /** @throws Failure (configuration) with the problems and their places, if there are any */
   check(problems: readonly Problem[] = this.problems): void {
     const lines = this.linesOf(problems);
     if (lines.length > 0) throw new Failure(lines, EXIT.CONFIG);
   }
 
-  /** A line for each problem, in the order of the file; of very many the first ones. */
+  /** Returns a line for each problem, in the order of the file; only the first ones if there are very many. */
   linesOf(problems: readonly Problem[]): string[] {
     if (problems.length === 0) return [];
     const places = this.#slowly();
@@ -132,7 +132,7 @@ export class YamlFile<T> {
     }
   }
 
-  /** @throws Failure (configuration) for what is no YAML. */
+  /** @throws Failure (configuration) if the text is no YAML */
   #readSlowly(cause?: YAMLException): unknown {
     const { faults, value } = this.#slowly(cause);
     if (faults.length > 0) throw new Failure(this.#lines(faults), EXIT.CONFIG);
@@ -141,17 +141,17 @@ export class YamlFile<T> {
 }
 
 /**
- * What a text says, as js-yaml reads it. @throws YAMLException for what it does not, of which the other reader knows
- * more.
+ * Returns the value of a text as js-yaml reads it.
+ * @throws YAMLException for a text that js-yaml does not read; the other reader knows more about it
  */
 export function readQuickly(text: string): unknown {
-  // An alias may stand for anything, and again for it: the other reader counts.
+  // Aliases may stand for other aliases, and so for very many values. The other reader limits their number.
   return load(text, { schema: TEXT_KEYS, maxAliases: 0 });
 }
 
 /**
- * A path that holds from any directory, and when the one that pongd was started in is gone. @throws Failure
- * (configuration) where it is gone already.
+ * Returns a full path, which stays valid in any directory, and when the working directory is gone.
+ * @throws Failure (configuration) if the working directory is gone already
  */
 export function absolute(name: string): string {
   try {
@@ -166,8 +166,8 @@ export function absolute(name: string): string {
 }
 
 /**
- * @throws Failure (configuration) for a pipe and the like, which a reload, or the image without privileges, would wait
- * for in vain.
+ * Refuses a pipe and the like. A reload, or the process image without privileges, would read it again and wait in vain.
+ * @throws Failure (configuration)
  */
 export function checkRegular(name: string, path = name): void {
   const stat = attempt(name, () => statSync(path, { throwIfNoEntry: false }));
@@ -218,7 +218,9 @@ function decode(name: string, bytes: Buffer): string {
   }
 }
 
-/** Its lines' ends all the same: a carriage return alone is one in YAML (1.2.2 §5.4), and none to yaml. */
+/**
+ * Makes every line end a line feed. YAML counts a lone carriage return as one (1.2.2 §5.4); the package yaml does not.
+ */
 export function withLineFeeds(text: string): string {
   return text.replace(/\r\n?/g, "\n");
 }
@@ -246,10 +248,10 @@ class Judge {
     if (this.#format.empty !== undefined && (this.#value === null || this.#value === undefined)) {
       return [{ path: [], message: this.#format.empty }];
     }
-    // A number beyond 2^53 is out of range for the schema twice over.
+    // The schema refuses a number beyond 2^53 twice, both times as out of range.
     const problems = [...new Map(issues.flatMap((issue) => this.#problemsOf(issue))
       .map((problem) => [JSON.stringify([problem.path, problem.message]), problem])).values()];
-    // Where a key is misspelt none is missing.
+    // If a key of a map is misspelt, no other is reported as missing.
     const unknown = new Set(
       problems.filter(({ which }) => which === "key").map(({ path }) => JSON.stringify(path.slice(0, -1))),
     );
@@ -262,7 +264,7 @@ class Judge {
       return issue.keys.map((key) => ({ path: [...path, key], which: "key", message: this.#unknownKey(path, key) }));
     }
     if (issue.code === "invalid_union") {
-      // A map or a list says what in it is wrong, where that is what it should have been.
+      // If a map or a list was expected and is there, the problems within it are reported.
       const within = issue.errors.find(
         (branch) => branch.every(({ code, path }) => path.length > 0 || code === "unrecognized_keys"),
       );
@@ -283,7 +285,7 @@ class Judge {
     return [{ path, message: `${this.#nameOf(path)} is ${shown}; expected ${issue.message}` }];
   }
 
-  /** Whether a text, or a key, begins with a key that may stand there and a colon: YAML wants a space behind that. */
+  /** Returns true if a text or a key begins with an allowed key and a colon. YAML wants a space behind the colon. */
   #lacksSpace(path: Path, text: string): boolean {
     const [, key] = (/^([\w-]+):/.exec(text) ?? []) as (string | undefined)[];
     return key !== undefined && this.#keysAt(path).includes(key);
@@ -293,13 +295,13 @@ class Judge {
     return nameOf(path.map((_, i) => this.#keyOf(path.slice(0, i + 1))));
   }
 
-  /** The path's last step, as it may be shown. */
+  /** Returns the path's last step in a form that may be shown. */
   #keyOf(path: Path): string | number {
     const [key] = path.slice(-1);
     return typeof key === "string" && this.#format.secret(path) ? withoutSecret(key) : key;
   }
 
-  /** The keys that the schema allows there. */
+  /** Returns the keys that the schema allows at a path. */
   #keysAt(path: Path): string[] {
     let nodes: JsonSchema[] = [this.#keys ??= z.toJSONSchema(this.#format.schema, { io: "input" }) as JsonSchema];
     const maps = (all: readonly JsonSchema[]) => all.flatMap((node) => [node, ...node.anyOf ?? []]);
@@ -329,7 +331,7 @@ class Judge {
   }
 }
 
-/** The candidate that takes the fewest typing errors, if they are few. */
+/** Returns the candidate with the fewest typing errors, if they are few. */
 function nearest(text: string, candidates: readonly string[]): string | undefined {
   const written = text.toLowerCase().replaceAll("-", "_").slice(0, SHOWN_CHARACTERS);
   const distances = candidates.map((candidate) => [distance(written, candidate), candidate] as const)
@@ -339,8 +341,8 @@ function nearest(text: string, candidates: readonly string[]): string | undefine
 }
 
 /**
- * Letters to add, remove, replace, or swap with their neighbours, to make one text the other (optimal string
- * alignment).
+ * Counts the letters to add, remove, replace, or swap with a neighbour, that turn one text into the other (optimal
+ * string alignment).
  */
 function distance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
@@ -374,7 +376,9 @@ function valueAt(value: unknown, path: Path): unknown {
   return at;
 }
 
-/** The texts of the prefixes and exceptions, holes where there are none; and how to say what is wrong. */
+/**
+ * Keeps the texts of prefixes and exceptions, "" where an entry has none, and the log's format, to report problems in.
+ */
 function salvage(value: unknown): Document {
   const list = (name: string) => {
     const entries = valueAt(value, [name]);
@@ -388,9 +392,9 @@ function salvage(value: unknown): Document {
   return { prefixes: list("prefixes"), except: list("except"), log: { format } };
 }
 
-/** pongd's own configuration. */
+/** pongd's own configuration file. */
 export class ConfigFile extends YamlFile<Document> {
-  /** @throws Failure (configuration) for what cannot be read, or is no YAML. */
+  /** @throws Failure (configuration) if the file cannot be read, or is no YAML */
   constructor(name: string, path?: string | number) {
     super(
       name, { schema, empty: "the file is empty; expected keys like prefixes", secret: () => false, salvage }, path,

@@ -1,4 +1,4 @@
-/** The parts of a run: what the configuration comes to, checked and in the form that the daemon works with. */
+/** The options of a run: the configuration, checked and in the form that the daemon works with. */
 import type { LogFormat, LogLevel } from "../base/log.js";
 import type { EngineName } from "../engine/contract.js";
 import type { IoChoice } from "../io/contract.js";
@@ -12,15 +12,15 @@ export interface RunOptions {
   readonly device: string;
   /** The MAC addresses of a TAP device; undefined for a TUN device. */
   readonly link?: Ethernet | undefined;
-  /** True where the prefixes are to be routed to the device. */
+  /** True if the prefixes are to be routed to the device. */
   readonly routes: boolean;
-  /** Bytes; undefined for 1500, or what a device that is there already has. */
+  /** Bytes; undefined for 1500, or the MTU of a device that is there already. */
   readonly mtu: number | undefined;
-  /** `auto`: one for each CPU. */
+  /** Number of queues; `auto` is one for each CPU. */
   readonly queues: number | "auto";
   /** The host's own addresses on the device, at most one a family. Without one, only routes are made. */
   readonly hostAddresses: readonly Address[];
-  /** True where they were asked for: a pre-made device must have them then, and otherwise keeps its own. */
+  /** True if they were asked for. A pre-made device must then have them; otherwise it keeps its own. */
   readonly hostAddressGiven: boolean;
   readonly engine: EngineName;
   readonly io: IoChoice;
@@ -29,13 +29,13 @@ export interface RunOptions {
   /** Datagrams that may be in reassembly at a time, for each queue. */
   readonly reassembly: number;
   readonly listen: readonly Endpoint[];
-  /** True where `listen` was asked for: otherwise sockets that systemd hands over replace it. */
+  /** True if `listen` was asked for; if not, sockets that systemd hands over replace it. */
   readonly listenGiven: boolean;
   /** A file with TLS, users and headers for what is served. */
   readonly webConfig: string | undefined;
   /** Requests for metrics that are served at a time; 0 for no limit. */
   readonly maxRequests: number;
-  /** True where all privileges are given up once the device is configured. */
+  /** True if all privileges are given up once the device is configured. */
   readonly dropPrivileges: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;

@@ -1,6 +1,6 @@
 /**
- * The configuration file's schema, made from the settings: what each key may hold, and what it is for. `pongd check
- * --schema` prints it for editors.
+ * The configuration file's schema, made from the settings: each key's values and purpose. `pongd check --schema` prints
+ * it for editors.
  */
 import { z } from "zod";
 import { Failure } from "../base/failure.js";
@@ -18,7 +18,7 @@ const NAME = "1 to 64 printable characters, in quotes if they look like a number
 const RATE = `replies a second, above 0 and up to ${MAX_RATE}`;
 const BURST = `replies at once, from 1 to ${MAX_RATE}`;
 
-/** Makes of a setting's type what checks a file's value. */
+/** Makes the zod type that checks a file's value from a setting's type. */
 function shapeOf(type: Type): z.ZodType {
   const what = expected(type);
   switch (type.kind) {
@@ -37,7 +37,7 @@ function shapeOf(type: Type): z.ZodType {
   }
 }
 
-/** Text that is read later, where messages can be better; `pattern` is for editors. */
+/** Makes the type of a text that is parsed later, with better messages. `pattern` is for editors. */
 function text(what: string, pattern: string) {
   return z.string(what).meta({ pattern });
 }
@@ -97,7 +97,7 @@ function described<T extends z.ZodType>(
   return type.meta({ ...type.meta(), description, ...more });
 }
 
-/** Adds what editors have no column for. */
+/** Returns the description of a setting, with the facts for which editors have no column. */
 function descriptionOf(setting: Setting): string {
   const { js, defaultText, reload } = setting;
   return [
@@ -108,7 +108,7 @@ function descriptionOf(setting: Setting): string {
   ].join(" ");
 }
 
-/** A setting as an optional key. */
+/** Returns the type of a setting, as an optional key. */
 function keyOf(setting: Setting): z.ZodType {
   const { type, default: usual, examples } = setting;
   const one = ONE_OR_MORE.has(type.kind) && isWords(usual);
@@ -116,7 +116,7 @@ function keyOf(setting: Setting): z.ZodType {
   return described(shapeOf(type), descriptionOf(setting), more).optional();
 }
 
-/** The settings of one map, which may be a word that holds for all of them. */
+/** Returns the type of one map of settings, in place of which one word may stand for all of them. */
 function mapOf(top: string, settings: readonly Setting[]): z.ZodType {
   const { text = "", alike } = MAPS[top] ?? {};
   const keys = map(Object.fromEntries(settings.map((setting) => [split(setting.key)[1], keyOf(setting)])));
@@ -146,12 +146,12 @@ export const schema: z.ZodType<Document> = map(shapeOfFile(), "a map of keys lik
     + "command line.",
 });
 
-/** JSON Schema, draft 2020-12. */
+/** Returns the schema as JSON Schema, draft 2020-12. */
 export function jsonSchema(): JsonSchema {
   return z.toJSONSchema(schema, { target: "draft-2020-12", io: "input" }) as JsonSchema;
 }
 
-/** As much of it as is walked here. */
+/** The part of JSON Schema that is read here. */
 export interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;

@@ -1,6 +1,6 @@
 /**
- * Shapes of values that the schemas of both files share: this configuration's (schema.ts) and the web configuration's
- * (web/webschema.ts). A value's error message is what was expected in its place.
+ * Shapes of values that both schemas share: that of the configuration (schema.ts) and that of the web configuration
+ * (web/webschema.ts). The error message of a value is the text of what was expected in its place.
  */
 import { z } from "zod";
 

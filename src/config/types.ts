@@ -1,6 +1,7 @@
 /**
- * The types of settings, as data: what a value may be. From a type, schema.ts makes the check of a file's value, and
- * cli/values.ts the parser of an option's text. Nothing here needs zod, so a start without a file does not load it.
+ * The types of settings, as data: the values that a setting may have. From a type, schema.ts makes the check of a
+ * file's value, and cli/values.ts the parser of an option's text. Nothing here needs zod, so a start without a file
+ * does not load it.
  */
 import { ENDPOINT_EXAMPLES } from "../prefix/endpoints.js";
 import type { Limit } from "../prefix/policy.js";
@@ -8,11 +9,11 @@ import type { Limit } from "../prefix/policy.js";
 export const ANSWERS = ["echo", "timestamp", "unreachable"] as const;
 export type Answer = typeof ANSWERS[number];
 
-/** `none`, or replies a second and at once; `burst` is by default one second's, and at least 1. */
+/** `none`, or the most replies a second and at once. Without `burst`, it is one second's replies, and at least 1. */
 export type LimitSetting = "none" | { readonly rate: number; readonly burst?: number | undefined };
 export const MAX_RATE = 1_000_000_000;
 
-/** A prefix with keys of its own. Each setting that is among them is marked in the table (`perPrefix`). */
+/** A prefix with keys of its own. The table marks the settings among them (`perPrefix`). */
 export interface PrefixMap {
   readonly prefix: string;
   readonly name?: string | undefined;
@@ -48,7 +49,7 @@ interface Plain {
   readonly kind: Exclude<keyof Kinds, (Whole | Text)["kind"]>;
 }
 
-/** What a value is in memory, by the kind of its type. A choice is one of its words. */
+/** The values in memory, by the kind of their type. A choice is one of its words. */
 interface Kinds {
   readonly whole: number;
   readonly "whole or auto": number | "auto";
@@ -58,7 +59,7 @@ interface Kinds {
   readonly file: string;
   /** IP addresses, at most one of each family, or "none"; a file may write a single one without a list. */
   readonly addresses: readonly string[];
-  /** Where HTTP is served; a file may write a single one without a list. */
+  /** Addresses at which HTTP is served; a file may write a single one without a list. */
   readonly endpoints: readonly string[];
   readonly prefixes: readonly PrefixEntry[];
   /** Prefixes that have no keys of their own. */
@@ -70,14 +71,14 @@ interface Kinds {
 export type ValueOf<T extends Type>
   = T extends Choice ? T["choices"][number] : T extends { readonly kind: keyof Kinds } ? Kinds[T["kind"]] : never;
 
-/** Lists of which a file may write a single item as it is. */
+/** Lists of which a file may write a single item without a list. */
 export const ONE_OR_MORE: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(["addresses", "endpoints"]);
 /** Lists to which an option adds each time it is given. */
 export const GATHERED: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>([...ONE_OR_MORE, "exceptions"]);
 
 export const ENDPOINT = `an address like ${ENDPOINT_EXAMPLES}, in quotes if it begins with a bracket`;
 
-/** What a file may hold there: the second half of the message about anything else. */
+/** Returns the values that a file may have, in words: the second half of the message about any other value. */
 export function expected(type: Type): string {
   switch (type.kind) {
     case "choice": return eitherOf(type.choices);
@@ -103,7 +104,7 @@ export function eitherOf(words: readonly string[]): string {
   return `${words.slice(0, -1).join(", ")} or ${words.slice(-1).join("")}`;
 }
 
-/** Adds to a limit the burst that it has by default. */
+/** Adds the default burst to a limit that has none. */
 export function withBurst({ rate, burst = Math.max(1, rate) }: Exclude<LimitSetting, "none">): Limit {
   return { rate, burst };
 }

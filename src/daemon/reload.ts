@@ -7,12 +7,12 @@ import type { Logger } from "pino";
 import { messageOf } from "../base/failure.js";
 import { FAMILIES, type Address } from "../prefix/prefixes.js";
 import { reloading, type ServiceManager } from "../sys/notify.js";
+import type { RunOptions } from "../config/runoptions.js";
 import type { TunDevice } from "../tun/device.js";
 import { checkMtu, notForwarded } from "./device.js";
 import type { Queues } from "./queues.js";
 import type { Reachability } from "./reachability.js";
 import type { Served } from "./served.js";
-import type { Reread } from "./supervisor.js";
 
 export class Reloads {
   /** True if the last reload succeeded; the start counts as one. */
@@ -65,6 +65,13 @@ export class Reloads {
       this.#manager.notify({ READY: "1" });
     }
   }
+}
+
+/** The configuration as it was read again. */
+export interface Reread {
+  readonly options: RunOptions;
+  /** A line for each setting that has changed and that a reload does not change. */
+  readonly stays: readonly string[];
 }
 
 /** Parts that a reload acts on. */

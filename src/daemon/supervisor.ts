@@ -1,10 +1,11 @@
 /**
- * The supervisor of a run: it starts the parts, one after the other, and ends them the other way round.
+ * The supervisor of a run: it starts the parts, one after the other, and ends them in reverse order.
  *
- * up:    HTTP (not ready) → device → addresses and routes → a worker a queue → ready; where privileges are to be
- * dropped, an image
- *         of the process before this one has made the device, and this one finds it with its queues open
+ *  up:    HTTP (not ready) → device → addresses and routes → one worker for each queue → ready
  *  down:  not ready → workers drain and end → device closed, and gone → HTTP closed
+ *
+ * To drop privileges, the process makes the device, and then replaces itself by a new image without privileges. That
+ * image goes up as above, and finds the device there and its queues open (sys/privileges.ts).
  *
  * A failure at any step, or of any part later, goes down the same way. A worker that crashes is started again
  * (queues.ts), and a configuration that is wrong changes nothing (reload.ts).
@@ -29,7 +30,7 @@ import { Parts } from "./parts.js";
 import type { Queue } from "./queue.js";
 import { Queues } from "./queues.js";
 import { Reachability } from "./reachability.js";
-import { change, Reloads } from "./reload.js";
+import { change, Reloads, type Reread } from "./reload.js";
 import { Served } from "./served.js";
 import { StopRequest } from "./signals.js";
 import { Status } from "./status.js";
@@ -37,14 +38,7 @@ import { feedWatchdog } from "./watchdog.js";
 
 const SUMMARY_MS = 60_000;
 
-/** What a reload reads. */
-export interface Reread {
-  readonly options: RunOptions;
-  /** What it would have otherwise, but a reload does not change: a line each. */
-  readonly stays: readonly string[];
-}
-
-/** What came up. */
+/** Facts about a run that has started, to report. */
 export interface Started {
   readonly device: string;
   readonly premade: boolean;
@@ -53,7 +47,7 @@ export interface Started {
   readonly hostAddresses: readonly string[];
   readonly engine: EngineName;
   readonly io: IoName;
-  /** Where it is served: `http://host:port`, or https, or `unix:PATH`. */
+  /** URLs of the HTTP server: `http://host:port`, or https, or `unix:PATH`. */
   readonly urls: readonly string[];
   /** An address of each family that answers ping, where there is one. */
   readonly examples: readonly string[];
@@ -65,17 +59,17 @@ export interface Summary extends Verdicts {
 }
 
 /**
- * Runs until SIGINT or SIGTERM, and returns what was answered. `onRunning` is called once packets are answered.
- * `reread` returns the options as they are to be from now on, for a reload; without it there is none.
- * @throws Failure when something fails; by then all that was made is gone again.
+ * Runs until SIGINT or SIGTERM, and returns a summary. `onRunning` is called once packets are answered. `reread`
+ * returns the new options for a reload; without it there are no reloads.
+ * @throws Failure when something fails; by then all that was made is gone again
  */
 export async function run(
   options: RunOptions, log: Logger, onRunning: (started: Started) => void, reread?: () => Reread,
 ): Promise<Summary> {
-  // Before any signal is caught: one that this image caught would be lost with it.
+  // No signal may be caught before this: one that this image had caught would be lost when the next image replaces it.
   if (options.dropPrivileges && options.queueFds === undefined && isPrivileged()) handOver(options, log);
   const parts = new Parts();
-  // Without a configuration to read anew, a terminal that hangs up ends pongd.
+  // Without a configuration to read anew, SIGHUP from a terminal that is closed ends pongd.
   const signals: NodeJS.Signals[] = reread ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
   const stop = parts.add(new StopRequest(signals), (part) => { part.dispose(); });
   const manager = serviceManager((why) => { log.debug(`the service manager is not told anything: ${why}`); });
@@ -145,8 +139,9 @@ export async function run(
 }
 
 /**
- * Opens the server of the operator's side, at the sockets that systemd has opened or where the options say. @throws
- * Failure
+ * Opens the HTTP server at the sockets that systemd has opened. It also opens the options' addresses, if they were
+ * asked for or there are no such sockets.
+ * @throws Failure
  */
 async function startWeb(
   options: RunOptions, status: Status, log: Logger,
@@ -159,7 +154,7 @@ async function startWeb(
   return { http: await serve(places, status, { web, maxRequests, log }), web };
 }
 
-/** Loads what reads a web configuration only where there is one. */
+/** Opens the web configuration. The code that reads it is loaded only if there is one. */
 async function openWebConfig(name: string, log: Logger): Promise<WebFile> {
   const [{ WebFile }, { absolute }] = await Promise.all([import("../web/webconfig.js"), import("../config/reader.js")]);
   return new WebFile(absolute(name), log);

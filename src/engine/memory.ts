@@ -16,7 +16,7 @@ import { Slots } from "./slots.js";
 import type { Table } from "./table.js";
 
 const WASM_PAGE = 65536;
-/** Of an Ethernet header with two tags. */
+/** Bytes of an Ethernet header with two VLAN tags. */
 const MAX_HEADER_LEN = 22;
 
 export interface MemoryOptions {
@@ -24,13 +24,13 @@ export interface MemoryOptions {
   readonly mtu: number;
   /** Datagrams that may be in reassembly at a time; 0 drops fragments. */
   readonly reassembly: number;
-  /** For Ethernet frames; without one it is for IP packets. */
+  /** MAC addresses of a device for Ethernet frames; undefined for IP packets. */
   readonly link?: Ethernet | undefined;
-  /** The first; see serve(). */
+  /** The first table; serve() replaces it. */
   readonly table: Table;
-  /** Whether another table may come, of whatever size. Costs address space, and no memory until then. */
+  /** True if other tables of any size may follow. This costs address space, and no memory until then. */
   readonly reloadable?: boolean;
-  /** Of the hash of sources. */
+  /** Seed of the hash of source addresses. */
   readonly seed?: number;
 }
 
@@ -45,17 +45,17 @@ export class LinearMemory {
    * is never torn.
    */
   readonly counters: Float64Array;
-  /** Bytes that a read may bring: a packet of the MTU, or a frame around one. */
+  /** Most bytes of a read: a packet of the MTU, or a frame around one. */
   readonly packetSize: number;
-  /** Where in a slot it begins. */
+  /** Offset in a slot at which a packet or frame begins. */
   readonly frameOffset: number;
   /** Bytes from one slot to the next. */
   readonly slotSize: number;
   readonly slots: Slots;
-  /** Where the two tables lie. */
+  /** Addresses of the two tables. */
   readonly #tables: readonly [number, number];
 
-  /** Over a memory that create() has made. */
+  /** Wraps a memory that create() has made. */
   constructor(memory: WebAssembly.Memory) {
     const words = new Uint32Array(memory.buffer);
     this.memory = memory;
@@ -99,9 +99,9 @@ export class LinearMemory {
   }
 
   /**
-   * Has the engine use this table from its next batch on. Before the next one, the packet loop must have come to its
-   * top: then nobody uses the last one any more. @throws RangeError where it does not fit: of a memory that is not
-   * reloadable, none but the first does.
+   * Makes the engine use this table from its next batch on. Before the next call the packet loop must have come to its
+   * top, so that nobody uses the last table any more.
+   * @throws RangeError if the table does not fit; a memory that is not reloadable has room for the first one only
    */
   serve({ roots, nodes, answers, limits }: Table): void {
     const { buffer } = this.memory;
@@ -124,15 +124,13 @@ export class LinearMemory {
     Atomics.store(words, NEXT_TABLE / 4, at);
   }
 
-  /** Begins to count anew for a prefix's index, which no table has that is in use. */
+  /** Resets the counter and the limit of a prefix's index, which no table in use may have. */
   clear(index: number): void {
     this.counters[PREFIX_REPLIES + index] = 0;
     new Float64Array(this.memory.buffer, PREFIX_BUCKETS + BUCKET_SIZE * index, 2).fill(0);
   }
 
-  /**
-   * Puts a memory in order whose packet loop crashed. What was with it is counted as lost; what was counted stays so.
-   */
+  /** Repairs a memory whose packet loop crashed. Packets that were in it are counted as lost; earlier counts stay. */
   recover(): void {
     const words = new Int32Array(this.memory.buffer);
     const counters = this.counters;
@@ -140,7 +138,7 @@ export class LinearMemory {
       + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b);
     counters[DROPPED + Drop.worker_crash] += counters[Counter.packetsReceived] - verdicts;
     counters[Counter.held] = 0;
-    // Replies that the kernel had been offered, and counted as sent.
+    // Replies that had been offered to the kernel were counted as sent; they become write errors.
     for (let i = 0; i < words[WRITES_PENDING / 4]; i++) counters[Counter.bytesSent] -= this.slots.toSendLength(i);
     counters[Counter.writeErrors] += words[WRITES_PENDING / 4];
     for (const word of [WRITES_PENDING, READ_ARMED, WAKE_ARMED, READ_ERROR, DEADLINE]) words[word / 4] = 0;
@@ -152,12 +150,12 @@ export class LinearMemory {
     this.slots.freeAll(this.slotSize);
   }
 
-  /** The ring that a packet loop left open, if it did; 0 otherwise, and from then on. */
+  /** Returns the descriptor of the ring that a packet loop left open, or 0, and forgets it. */
   takeRing(): number {
     return Atomics.exchange(new Int32Array(this.memory.buffer), RING_FD / 4, 0);
   }
 
-  /** Says how often it has been asked when the packet loop comes to its top; wakes nobody. */
+  /** Sets how often the packet loop has been asked to report from its top; wakes nobody. */
   ask(times: number): void {
     Atomics.store(new Int32Array(this.memory.buffer), ASKED / 4, times);
   }
@@ -172,20 +170,20 @@ export class LinearMemory {
   }
 }
 
-/** @throws Failure where there is no room for them. */
+/** @throws Failure if there is no address space for the pages */
 function reserve(pages: number): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   } catch (error) {
-    // V8 reserves what any index of 32 bits could reach, and need not check one then.
+    // V8 reserves all that an index of 32 bits can reach, so that it need not check indices.
     const mend = "V8 takes 10 GiB of address space for each queue, though hardly any memory; see: ulimit -v";
     throw new Failure(`cannot reserve memory for packets: ${messageOf(error)}`, EXIT.RUNTIME, { mend, cause: error });
   }
 }
 
 /**
- * Room for that many bytes, in an odd number of cache lines, so that slots do not all begin in the same few sets of the
- * cache.
+ * Returns the size of a slot for that many bytes: an odd number of cache lines, so that slots do not all begin in the
+ * same few sets of the cache.
  */
 function slotSize(bytes: number): number {
   return (Math.ceil(bytes / SLOT_ALIGN) | 1) * SLOT_ALIGN;

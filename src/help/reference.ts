@@ -1,10 +1,10 @@
-/** The table of settings in docs/reference.md. */
+/** Writes the table of settings in docs/reference.md. */
 import { purposeOf, inWords, optionOf, SETTINGS, variableOf, type Setting } from "../config/keys.js";
 import { expected, isWords } from "../config/types.js";
 
 const HEADING = ["key", "option", "variable", "default", "reload", "what it does"];
 
-/** Puts the table as it should be in place of the first one under "## Settings", or at the end of that section. */
+/** Replaces the first table under "## Settings" by the current one, or adds it at the end of that section. */
 export function withSettings(document: string): string {
   return document.replace(/^## Settings\n[^]*?(?=^## |(?![^]))/m, (section) => {
     const old = /^(\|.*\n)+/m;
@@ -29,7 +29,7 @@ function rowOf(setting: Setting): string[] {
 
 function defaultOf({ default: usual, js, defaultText }: Setting): string {
   if (defaultText !== undefined) return defaultText;
-  // For an empty list this is no word that anybody could write.
+  // The words for an empty list are no value that anybody could write, so they are not code.
   const words = isWords(usual) && usual.length === 0 ? inWords(usual) : code(inWords(usual));
   return js === undefined ? words : `${words}, or ${code(inWords(js))} with ${code("engine: js")}`;
 }

@@ -1,18 +1,10 @@
 /** Captures of either format, which their first four bytes tell apart. A capture may be compressed by gzip. */
 import { describeForeign, FOREIGN_HEAD_LEN } from "./foreign.js";
 import { gunzip, isGzip } from "./gzip.js";
+import type { CapturedPacket } from "./packet.js";
 import { pcapFormat, readPcap } from "./pcap.js";
 import { readPcapng, SECTION_HEADER } from "./pcapng.js";
 import { Source } from "./source.js";
-
-export interface CapturedPacket {
-  /** A LINKTYPE_ value; see linktypes.ts. */
-  readonly linkType: number;
-  /** Nanoseconds since 1970 as the capture has them, negative for earlier times; undefined where it has none. */
-  readonly timestampNs: bigint | undefined;
-  /** The frame, as far as it was captured. */
-  readonly bytes: Uint8Array;
-}
 
 /**
  * Reads a capture to its end, in the order of the file. `name` is for messages.

@@ -2,7 +2,7 @@
  * The classic format of tcpdump, draft-ietf-opsawg-pcap: a file header and one record for each packet, in the byte
  * order of the writer.
  */
-import type { CapturedPacket } from "./capture.js";
+import type { CapturedPacket } from "./packet.js";
 import type { Source } from "./source.js";
 
 const FILE_HEADER_LEN = 24;

@@ -5,7 +5,7 @@
  *   interface description  link type, and the unit and origin of its times
  *   packets                enhanced, simple, and the obsolete kind; all other blocks are skipped, their lengths checked
  */
-import type { CapturedPacket } from "./capture.js";
+import type { CapturedPacket } from "./packet.js";
 import { MAXIMUM_SNAPLEN } from "./pcap.js";
 import type { Source } from "./source.js";
 

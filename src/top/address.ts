@@ -1,4 +1,4 @@
-/** Where a running pongd's metrics are, from text. */
+/** Reads the address of a running pongd's metrics from text. */
 import { isIPv6 } from "node:net";
 import { EXIT, Failure } from "../base/failure.js";
 import { isIncomplete } from "../prefix/endpoints.js";
@@ -7,9 +7,9 @@ export const DEFAULT_ADDRESS = "http://127.0.0.1:7664";
 const DEFAULT_PORT = 7664;
 
 export interface MetricsAddress {
-  /** Without credentials. */
+  /** The URL without credentials. */
   readonly url: URL;
-  /** What it is called: the URL, or what no URL can say. */
+  /** Name in messages: the URL, or the given text if no URL can express it. */
   readonly name: string;
   /** Where to connect to, if that is not the URL's host. */
   readonly connection: { readonly socketPath?: string; readonly hostname?: string };
@@ -22,7 +22,7 @@ export function parseMetricsAddress(text: string): MetricsAddress {
   if (text.startsWith("unix:/")) {
     return { ...parseUrl("http://localhost"), name: text, connection: { socketPath: text.slice("unix:".length) } };
   }
-  // A URL has no room for the zone of an address, [fe80::1%eth0].
+  // A URL cannot hold the zone of an address, as in [fe80::1%eth0].
   const [, address = "", zone = ""] = /\[([^\]%]*)%(?:25)?([^\]]+)\]/.exec(text) ?? [];
   const hostname = `${address}%${zone}`;
   if (!isIPv6(hostname)) return parseUrl(text);
@@ -32,17 +32,17 @@ export function parseMetricsAddress(text: string): MetricsAddress {
 
 function parseUrl(text: string): MetricsAddress {
   const absolute = /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
-  // As --listen writes every address of this machine.
+  // --listen takes :7664 for every address of this machine; here it is the loopback address.
   const local = text.startsWith(":") && !isIPv6(text) ? `127.0.0.1${text}` : text;
   const whole = absolute ? text : `http://${local}`;
   checkHost(whole);
   const url = URL.canParse(whole) ? new URL(whole) : undefined;
   if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    // Not the text: a password may be in it.
+    // The message does not show the text: a password may be in it.
     const examples = `${DEFAULT_ADDRESS}, https://host:${DEFAULT_PORT}, host:${DEFAULT_PORT} or unix:/run/pongd.sock`;
     throw new Failure(`the address is no URL of a pongd; write it like ${examples}`, EXIT.USAGE);
   }
-  // WHATWG URLs do not tell that :80 was given; it is the scheme's then, as in a URL.
+  // A WHATWG URL does not show that :80 was given. The scheme's port, 80, is then right.
   if (!absolute && url.port === "" && !/:80(\/|$)/.test(local)) url.port = String(DEFAULT_PORT);
   const [user, password] = [url.username, url.password].map((part) => part === "" ? undefined : decoded(part));
   url.username = "";
@@ -52,9 +52,9 @@ function parseUrl(text: string): MetricsAddress {
   return { url, name: url.href, connection: {}, user, password };
 }
 
-/** Refuses hosts that a URL would take for others, or not at all. @throws Failure (usage) */
+/** Refuses hosts that a URL would take for other hosts, or not at all. @throws Failure (usage) */
 function checkHost(url: string): void {
-  // What stands before "@" is not shown: a password may be in it.
+  // The message does not show the part before "@": a password may be in it.
   const [, authority = ""] = /^[^:]*:\/\/(?:[^/?#]*@)?([^/?#]*)/.exec(url) ?? [];
   const [, bracketed] = (/^\[(.*)\](?::\d*)?$/s.exec(authority) ?? []) as (string | undefined)[];
   const host = bracketed ?? (isIPv6(authority) ? authority : authority.replace(/:\d*$/, ""));
@@ -67,7 +67,7 @@ function checkHost(url: string): void {
   }
 }
 
-/** What is no escape of UTF-8 is as it was written. */
+/** Decodes percent escapes. Those that are not UTF-8 stay as they were written. */
 function decoded(part: string): string {
   return part.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) => {
     try {

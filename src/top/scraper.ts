@@ -1,6 +1,6 @@
 /**
- * Gets /metrics, again and again, over one connection where that stays. What comes back is somebody else's: it has
- * bounds.
+ * Fetches /metrics again and again, over one connection as long as that stays open. The response is another program's,
+ * so its length and its time have bounds.
  */
 import type { Agent, IncomingMessage } from "node:http";
 import * as https from "node:https";
@@ -10,19 +10,19 @@ import { messageOf } from "../base/failure.js";
 import type { MetricsAddress } from "./address.js";
 import { figuresOf } from "./collect.js";
 
-/** As long as Prometheus waits by default. */
+/** Timeout of a scrape. Prometheus waits as long by default. */
 const TIMEOUT_MS = 10_000;
-/** 100,000 prefixes take 10 MB. */
+/** Most bytes of a response. 100,000 prefixes take 10 MB. */
 const MAX_BODY = 64 << 20;
 
-/** PEM, each of it. */
+/** Certificates and key, each in PEM. */
 export interface Credentials {
   readonly ca?: Buffer | undefined;
   readonly cert?: Buffer | undefined;
   readonly key?: Buffer | undefined;
 }
 
-/** Why there are no figures, in one line with what mends it. */
+/** Says in one line why there are no figures, and what mends it. */
 export class ScrapeError extends Error {
   override readonly name = "ScrapeError";
 }
@@ -46,11 +46,11 @@ export class Scraper {
     };
   }
 
-  /** @throws ScrapeError; the signal's reason, once that is aborted. */
+  /** Fetches the figures once. @throws ScrapeError, or the signal's reason once that is aborted */
   async scrape(signal: AbortSignal): Promise<Figures> {
     try {
       const body = await this.#get(signal);
-      // The wall clock may be set; rates are of a clock that may not.
+      // Rates need a clock that nobody sets; the wall clock may be set.
       return figuresOf(body, now());
     } catch (error) {
       signal.throwIfAborted();
@@ -70,7 +70,7 @@ export class Scraper {
       );
       const fail = (error: Error) => {
         clearTimeout(timer);
-        // What else it has to say may be without an end.
+        // The rest of the response may never end.
         request.destroy();
         reject(error);
       };
@@ -95,12 +95,12 @@ export class Scraper {
   }
 }
 
-/** Unix time in ms. */
+/** Returns Unix time in ms, by a clock that nobody sets. */
 export function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** What a response other than one with metrics means. */
+/** Returns the reason why a response has no metrics; undefined if it has them. */
 function refusalOf({ statusCode, statusMessage = "", headers: { location } }: IncomingMessage): string | undefined {
   switch (statusCode) {
     case 200:

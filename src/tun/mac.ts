@@ -6,14 +6,14 @@ import { MacPolicy } from "../../abi/control.js";
 
 export interface Ethernet {
   readonly policy: MacPolicy;
-  /** The one that all share under MacPolicy.shared: 6 bytes. */
+  /** The MAC address that all addresses share under MacPolicy.shared: 6 bytes. */
   readonly address: Uint8Array;
 }
 
 /**
- * Returns a device's MAC addresses. The shared one is the same whenever the device is made on this host, so that
- * neighbours need not learn it anew, and differs from host to host: unicast, locally administered (IEEE 802 §8.4), the
- * rest a hash of the machine's identity and the name.
+ * Returns a device's MAC addresses. The shared one is the same each time the device is made on this host, so that
+ * neighbours need not learn it anew, and differs from host to host. It is unicast and locally administered (IEEE 802
+ * §8.4); its other bits are a hash of the machine's identity and the device's name.
  */
 export function ethernetOf(device: string, policy: MacPolicy, machine = machineId()): Ethernet {
   const address = new Uint8Array(createHash("sha256").update(`pongd\0${machine}\0${device}`).digest().subarray(0, 6));
@@ -21,7 +21,7 @@ export function ethernetOf(device: string, policy: MacPolicy, machine = machineI
   return { policy, address };
 }
 
-/** machine-id(5), which is not to be shown but hashed; the host's name where there is none. */
+/** Returns machine-id(5), which must be hashed before it is shown; the host's name if there is none. */
 function machineId(): string {
   try {
     return readFileSync("/etc/machine-id", "utf8").trim() || hostname();

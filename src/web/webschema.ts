@@ -3,7 +3,9 @@ import { z } from "zod";
 import { http } from "../base/builtin.js";
 import { boolean, choice, file, list, map, whole } from "../config/shapes.js";
 
-/** Go's names of what crypto/tls calls secure, as OpenSSL's. Those of TLS 1.3 are its own names there, too. */
+/**
+ * Go's names of the cipher suites that crypto/tls calls secure, each with OpenSSL's. TLS 1.3's are the same in both.
+ */
 export const CIPHERS: Readonly<Record<string, string>> = {
   TLS_AES_128_GCM_SHA256: "TLS_AES_128_GCM_SHA256",
   TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",
@@ -20,13 +22,13 @@ export const CIPHERS: Readonly<Record<string, string>> = {
   TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: "ECDHE-RSA-CHACHA20-POLY1305",
 };
 
-/** Go's names of curves as OpenSSL's. */
+/** Go's names of curves, each with OpenSSL's name. */
 export const CURVES = { CurveP256: "P-256", CurveP384: "P-384", CurveP521: "P-521", X25519: "X25519" } as const;
 
-/** From the oldest. */
+/** The exporters' names of TLS versions, each with Node.js's name, from the oldest. */
 export const VERSIONS = { TLS10: "TLSv1", TLS11: "TLSv1.1", TLS12: "TLSv1.2", TLS13: "TLSv1.3" } as const;
 
-/** Go's ClientAuthType; RequireClientCert is what exporters called RequireAnyClientCert first. */
+/** Go's ClientAuthType, and RequireClientCert, which is what exporters called RequireAnyClientCert first. */
 export const CLIENT_AUTH = [
   "NoClientCert", "RequestClientCert", "RequireAnyClientCert", "RequireClientCert", "VerifyClientCertIfGiven",
   "RequireAndVerifyClientCert",
@@ -38,7 +40,7 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 const PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
 
-/** Milliseconds of a Go duration, whose numbers without a unit are nanoseconds; undefined for what is none. */
+/** Returns the milliseconds of a Go duration; undefined if it is none. A number without a unit is nanoseconds. */
 export function durationMs(value: string | number): number | undefined {
   if (typeof value === "number") return value / 1e6;
   if (value === "0") return 0;
@@ -53,7 +55,7 @@ const HASH = "a bcrypt hash of a cost from 4 to 16, 60 characters that begin wit
 const INTERVAL = "a duration like 1s, 250ms or 1m30s";
 const BURST = "a whole number, 0 or more";
 
-/** A key without a value is as if it were not there. */
+/** Makes a key optional. A key without a value counts as missing. */
 function key<T extends z.ZodType>(type: T) {
   return type.nullish();
 }
@@ -66,7 +68,7 @@ function namesOf<T extends object>(names: T) {
   return oneOf(Object.keys(names) as (string & keyof T)[]);
 }
 
-/** Blank is as if it were not there. A number is what YAML makes of `X-XSS-Protection: 1`. */
+/** Makes the type of a header's value. An empty one counts as missing. YAML makes a number of `X-XSS-Protection: 1`. */
 function header(...values: readonly string[]) {
   const expected = values.length > 0 ? values.join(" or ") : "text for a header, on one line";
   return key(z.union([z.string(), z.number()], expected).refine(
@@ -75,7 +77,7 @@ function header(...values: readonly string[]) {
   ));
 }
 
-/** zod leaves that key out, and a user with it. */
+/** Refuses a user called __proto__: zod would leave the key out, and the user with it. */
 function refusePrototype(value: unknown, context: z.core.$RefinementCtx): unknown {
   if (typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__")) {
     context.addIssue({ code: "custom", message: "users of other names than __proto__", input: value });

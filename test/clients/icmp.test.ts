@@ -173,7 +173,7 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
         });
       }
 
-      // ping.test.ts tests what ping makes of the answers; here they are recorded.
+      // test/net/ping.test.ts tests what ping makes of the answers; here they are recorded.
       test("ping -R, ping -T and ping -s 65507 are answered", async () => {
         for (const args of [["-R"], ["-T", "tsonly"], ["-T", "tsandaddr"], ["-s", "65507"]]) {
           await session.ns.pings(1, "-n", ...args, "10.99.1.1");

@@ -1,4 +1,4 @@
-/** What a benchmark's figures rest on: its statistics, its histogram, its packets, and what it says. */
+/** Tests the foundations of a benchmark's figures: its statistics, its histogram, its packets and its reports. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -194,13 +194,13 @@ describe("what it says", () => {
     assert.deepEqual(
       charts.map(({ series }) => series[1].points.map((point) => point?.text)), [["100\u00a0M"], ["8.4"], ["2.5"]],
     );
-    // What the page's table has is what the terminal's has.
+    // The page's table has the same figures as the terminal's.
     assert.match(renderHtml(both, ""), /<th scope="col">packets per second<\/th><th scope="col">GB\/s<\/th>/);
     assert.match(
       renderHtml(both, ""), /<th scope="row">wasm<\/th><td>84<\/td><td>64<\/td>.*<td>100\u00a0M<\/td><td>8\.4<\/td>/,
     );
     assert.match(renderText(both, false), /^ +84 +64 .*\n +wasm .* 100 M +8\.40 /m);
-    // Without a comparison, of what there is.
+    // Without a comparison, the headline and the charts show the one engine that there is.
     const alone = { ...of64, results: both.results
       .filter(({ engine }) => engine === "wasm")
       .map((result) => ({ ...result, ratioToJs: null, ratioToJsInterval: null })) };

@@ -1,6 +1,6 @@
 /**
- * The checksum by itself: SIMD and its scalar twin, called directly. The oracle is RFC 1071 by the letter, in
- * support/packets.ts.
+ * Tests the checksum by itself: SIMD and its scalar twin, called directly. RFC 1071 by the letter, in
+ * support/packets.ts, is the oracle.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -19,9 +19,9 @@ for (const simd of [true, false]) {
   const { update, ...exports } = await build("assembly/checksum.ts", memory, simd ? "release" : "scalar");
   const { sum: wide, sumWide: apart, sumHeader: wideHeader, holds } = exports as unknown as Record<"sum" | "sumWide"
     | "sumHeader", (p: number, len: number) => bigint> & { holds: (sum: bigint) => number };
-  /** 0 is the sum of zeros alone, 0xffff of all else that is a multiple of it. */
+  /** The sum of zeros alone is 0. Any other sum that is a multiple of 0xffff is 0xffff. */
   const folded = (value: bigint) => value === 0n ? 0 : Number(value % 0xffffn) || 0xffff;
-  /** Both must be right: that of the fast path, and that of IPv6. */
+  /** Adds up with both functions, that of the fast path and that of IPv6: they must agree. */
   const sum = (p: number, len: number) => {
     const value = folded(wide(p, len));
     assert.equal(folded(apart(p, len)), value);
@@ -29,11 +29,10 @@ for (const simd of [true, false]) {
   };
   const sumHeader = (p: number, len: number) => folded(wideHeader(p, len));
   /**
-   * The engine's sum is in memory order; RFC 1071 §2 B: the sum with its bytes exchanged is the sum of the words with
-   * theirs.
+   * The engine's sum is in memory order. RFC 1071 §2 B: swapping the bytes of every word swaps the bytes of the sum.
    */
   const swapped = (value: number) => (value & 0xff) << 8 | value >>> 8;
-  /** A sum of 0xffff and one of 0 are the same number. */
+  /** In one's complement, 0xffff and 0 are the same number. */
   const same = (a: number, b: number) => a % 0xffff === b % 0xffff;
 
   describe(simd ? "simd" : "scalar", () => {

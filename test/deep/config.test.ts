@@ -1,6 +1,6 @@
 /**
- * Configuration files at random, read and printed and read again by either reader of YAML, and files as large as they
- * may be.
+ * Tests random configuration files, read, printed and read again by both readers of YAML, and files of the largest
+ * size.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -62,8 +62,7 @@ test("what pongd check prints, read again, is the same configuration, and printe
     const first = read(JSON.stringify(document));
     const text = toYaml(toDocument(first));
     const again = read(text);
-    // The host's addresses and where it listens are printed as they were chosen, and are then as if they had been asked
-    // for.
+    // Host and listen addresses are printed as they were chosen. Read again, they count as asked for.
     const options = { ...first.options, hostAddressGiven: first.options.hostAddresses.length > 0, listenGiven: true };
     assert.deepEqual(again.options, options);
     assert.equal(toYaml(toDocument(again)), text);

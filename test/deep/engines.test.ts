@@ -1,7 +1,7 @@
 /**
- * The engines against each other: the same packets, random and mutated, through all of them. They must leave the same
- * bytes in the same slots, the same descriptors in the same order, the same counters and the same free stack, and must
- * not touch a byte outside the packets they were given. One run is PACKETS packets; SEED=… repeats one.
+ * Compares the engines with each other: the same packets, random and mutated, go through all of them. They must leave
+ * the same bytes in the same slots, the same descriptors in the same order, the same counters and the same free stack,
+ * and must not touch a byte outside the packets they were given. One run is PACKETS packets; SEED=… repeats one.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -17,12 +17,12 @@ import { DROPS, LIMITED } from "../vectors/drops.js";
 const PACKETS = Number(process.env.PACKETS ?? 1_000_000);
 const MTU = 1500;
 const GUARD = 0xa5;
-/** Without a hop, then End. */
+/** A source route without a hop, and the option End. */
 const SOURCE_ROUTE = [131, 3, 4, 0];
 
 /**
- * Buckets, full or not by the random times, that one batch can empty: some half of its 256 packets are answered, to six
- * sources or more.
+ * Limits that one batch can reach: about half of its 256 packets are answered, to six sources or more. Random times
+ * decide how full a bucket is.
  */
 const LIMITS = { limit: { rate: 1, burst: 100 }, sourceLimit: { rate: 1, burst: 20 } };
 
@@ -39,8 +39,7 @@ for (const [rates, total, policy] of [
     const rigs = await Promise.all(ENGINES.map((name) => Rig.create(name, { ...configuration, policy })));
     const [first, ...others] = rigs;
     const slotSize = first.linear.slotSize;
-    // A guard before every packet and behind it: as much of its slot as a packet of the MTU leaves, and one cache line
-    // at least.
+    // Every packet has a guard before and behind it. The one behind it is at least one cache line.
     const longest = slotSize - 64;
     for (const { bytes } of rigs) bytes.fill(GUARD, SLOT_BASE, SLOT_BASE + SLOTS * slotSize);
     const before = new Uint8Array(first.bytes.length);
@@ -71,7 +70,7 @@ for (const [rates, total, policy] of [
         }
       }
 
-      // What changed outside control words, counters and queues lies in packets that were answered, within the reply.
+      // Bytes that changed, apart from control words, counters and queues, lie in answered packets, within the reply.
       replyAt.clear();
       for (let i = 0; i < filled[0]; i++) replyAt.set(first.slots.toSend(i), first.slots.toSendLength(i));
       packets.forEach((packet, i) => {
@@ -109,8 +108,8 @@ for (const [rates, total, policy] of [
 }
 
 /**
- * A packet that every engine treats alike: of IP options each drops a source route, and the wasm engine alone looks at
- * others.
+ * Makes a packet that every engine treats alike. All engines drop a source route; the wasm engine alone reads other IP
+ * options, so any options become a source route.
  */
 function randomPacket(longest: number): Uint8Array {
   const packet = anyPacket(longest);
@@ -123,7 +122,7 @@ function randomPacket(longest: number): Uint8Array {
   return packet;
 }
 
-/** Noise, a vector, or an echo request with something about it changed, its checksums usually made right again. */
+/** Makes noise, a vector, or an echo request with something changed, its checksums usually made right again. */
 function anyPacket(longest: number): Uint8Array {
   if (random.oneIn(16)) return noise(1 + random.below(random.oneIn(4) ? longest : 64));
   if (random.oneIn(16)) return random.pick(DROPS).packet.slice(0, longest);
@@ -174,7 +173,7 @@ function mutated(packet: Uint8Array): Uint8Array {
   return changed;
 }
 
-/** The same of IPv6. What has extension headers is not for every engine: it becomes ICMPv6, and no Packet Too Big. */
+/** Like anyPacket(), for IPv6. The engines differ on extension headers and Packet Too Big, so none of these is made. */
 function randomPacket6(longest: number): Uint8Array {
   const packet = icmpv6Packet({
     data: noise(random.below(random.oneIn(8) ? longest - 88 : 80)),

@@ -1,7 +1,7 @@
 /**
- * The engines against each other in TAP mode: the same frames, random and mutated, through all of them, under both MAC
- * policies. As engines.test.ts has it for packets: the same bytes everywhere, and none touched outside of replies and
- * the addresses of frames.
+ * Compares the engines with each other in TAP mode: the same frames, random and mutated, go through all of them, under
+ * both MAC policies. As in engines.test.ts, all must leave the same bytes, and touch none outside of replies and the
+ * addresses of frames.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -67,10 +67,10 @@ for (const [policy, link] of [["shared", SHARED], ["per address", PER_ADDRESS]] 
       );
       frames.forEach((bytes, i) => {
         const reply = lengths.get(slots[i]) ?? 0;
-        // An advertisement may have the one option more that it must have.
+        // An advertisement may be longer than its solicitation by the one option that it must have.
         assert.ok(reply <= bytes.length + (isSolicitation(bytes) ? 8 : 0), "I2: a reply is no longer than its request");
         if (reply > 0 && bytes[12] !== 8 && bytes[12] !== 0x86) repliesWithTags++;
-        // A header is turned around before it is known whether there will be a reply.
+        // The engines turn a frame's header around before they know whether there will be a reply.
         const end = slots[i] + frameOffset + (bytes.length < 14 ? 0 : Math.max(reply, 12));
         before.set(first.bytes.subarray(slots[i] + frameOffset, end), slots[i] + frameOffset);
       });
@@ -104,8 +104,8 @@ for (const [policy, link] of [["shared", SHARED], ["per address", PER_ADDRESS]] 
 }
 
 /**
- * A frame that every engine treats alike: a flipped bit makes IPv4 options or an IPv6 extension header now and then,
- * which the wasm engine alone looks at.
+ * Makes a frame that every engine treats alike. A flipped bit can make IPv4 options or an IPv6 extension header, which
+ * the wasm engine alone reads.
  */
 function randomFrame(shared: boolean): Uint8Array {
   for (;;) {
@@ -129,7 +129,7 @@ function typeAt(bytes: Uint8Array, at: number): number {
   return bytes[at] << 8 | bytes[at + 1];
 }
 
-/** Noise, a vector, or a frame that is to be answered with something about it changed. */
+/** Makes noise, a vector, or a frame that would be answered, with something changed. */
 function anyFrame(shared: boolean): Uint8Array {
   if (random.oneIn(16)) return noise(1 + random.below(64));
   if (random.oneIn(8)) return random.pick(DROP_FRAMES).frame.slice();

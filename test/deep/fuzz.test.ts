@@ -1,4 +1,4 @@
-/** The fuzzing itself: its corpus through every target, and that it finds what it is to find. */
+/** Tests the fuzzing itself: its corpus passes every target, and it finds planted faults. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { after, describe, test } from "node:test";
@@ -43,7 +43,7 @@ describe("the loop", () => {
   });
 
   test("finds what nobody has handled", () => {
-    // In a process of its own: this one's test runner looks for such, too.
+    // This runs in a process of its own, since this one's test runner also catches unhandled rejections.
     const script = `const { guided } = await import(${JSON.stringify(new URL("../fuzz/guided.js", import.meta.url))});
       const feed = async () => { void Promise.reject(new Error("unhandled")); await new Promise(setImmediate); };
       const found = guided("planted", () => ({ covers: [], dictionary: [], seeds: ["a"], feed })).fuzz([], { seconds: 1, seed: 1, signal: AbortSignal.timeout(100_000) });

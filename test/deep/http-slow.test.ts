@@ -1,4 +1,6 @@
-/** Clients that are slow, or very many: they are cut, and a scrape succeeds meanwhile. Over the loopback interface. */
+/**
+ * Tests slow clients, and very many, over the loopback interface: they are cut off, and a scrape succeeds meanwhile.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent, createServer, type ServerResponse } from "node:http";
@@ -11,11 +13,11 @@ import { Folder, hash } from "../support/certificates.js";
 import { ask, askHttp2, basic, closeServed, http2, served } from "../support/served.js";
 import { certificate, type Pair } from "../support/x509.js";
 
-/** For tests that wait until somebody is cut. */
+/** A short term, for tests that wait until a client is cut off. */
 const TERM = { termMs: 500 };
-/** For tests in which nobody is cut for that. */
+/** A long term, for tests in which it cuts nobody off. */
 const LONG = { termMs: 3_600_000 };
-/** More than socket buffers take: these clients do not read it. */
+/** A text larger than the socket buffers, for clients that do not read it. */
 const LARGE = "x".repeat(16 << 20);
 const REQUEST = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -31,7 +33,7 @@ describe("slow clients", () => {
   afterEach(closeServed);
   after(() => folder.remove());
 
-  /** A connection that says that much and never reads. */
+  /** Opens a connection that sends `text` and never reads. */
   const say = async (port: number, text: string): Promise<Socket> => {
     const socket = connect(port, "127.0.0.1").pause().on("error", () => undefined);
     await once(socket, "connect");
@@ -44,7 +46,7 @@ describe("slow clients", () => {
     socket.write(text);
     return socket;
   };
-  /** Fulfilled when the server has ended the connection, once whatever it had said is read. */
+  /** Reads whatever the server sent, and resolves once it has closed the connection. */
   const cut = (socket: Socket) => once(socket.resume(), "close");
 
   for (const [what, text] of [
@@ -87,7 +89,7 @@ describe("slow clients", () => {
   test("a client that does not read its response is cut, and gets no whole one", async () => {
     const server = await served({ ...TERM, text: () => LARGE });
     const socket = await say(server.port, REQUEST);
-    // Others that came later have been cut meanwhile, one after the other.
+    // By the time that two later clients are cut off in turn, the first one's term is over.
     for (let i = 0; i < 2; i++) await cut(await say(server.port, "GET"));
     await cut(socket);
     assert.ok(socket.bytesRead < LARGE.length);
@@ -133,7 +135,7 @@ describe("slow clients", () => {
     let reloaded: (lines: string[]) => void = () => undefined;
     const server = await served({ ...TERM, reload: () => new Promise((resolve) => { reloaded = resolve; }) });
     const long = ask(`${server.url}/-/reload`, { method: "POST" });
-    // Twice the term, by clients that come one after the other.
+    // Two clients, cut off one after the other, take twice the term.
     for (let i = 0; i < 2; i++) await cut(await say(server.port, "GET"));
     reloaded(["done"]);
     assert.equal((await long).body, "Reloaded\ndone\n");
@@ -211,7 +213,7 @@ describe("slow clients", () => {
     const server = await served({ web: users });
     const scrape = async () => (await ask(`${server.url}/metrics`, { user: "ada", password: "right" })).status;
     assert.equal(await scrape(), 200);
-    // At a cost that takes longer than the rest of this.
+    // A hash of cost 16 takes longer to compare than the rest of this test.
     folder.write(
       "users.yml", `basic_auth_users: { eve: "${hash("right").replace("$04$", "$16$")}", ada: "${hash("right")}" }\n`,
     );

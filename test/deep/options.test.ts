@@ -1,6 +1,6 @@
 /**
- * IP options, which the wasm engine alone looks at: a table of them, and random ones against a plain reading of the
- * RFCs.
+ * Tests IP options, which the wasm engine alone reads: a table of them, and random ones against a plain implementation
+ * of the RFCs.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -183,7 +183,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
           });
           for (const reply of replies) assert.equal(plainSum(reply.subarray(0, (reply[0] & 15) * 4)), 0xffff);
 
-          // Whatever was touched lies in the request's bytes, or in the error's.
+          // Bytes may be touched within the request, and within the error about it.
           requests.forEach(({ length }, i) => rig.bytes.fill(0xa5, slots[i], slots[i] + length));
           for (const [slot, { length }] of written) rig.bytes.fill(0xa5, slot, slot + length);
           assert.equal(Buffer.compare(slotArea, untouched), 0, "a byte outside of the packets was touched");

@@ -1,4 +1,4 @@
-/** The package as users get it: packed, installed into an empty folder, and run from there. */
+/** Tests the package as users get it: packed, installed into an empty folder, and run from there. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -16,7 +16,7 @@ interface Packed {
 describe("package", () => {
   const dir = mkdtempSync(join(tmpdir(), "pongd-package-"));
   after(() => { rmSync(dir, { recursive: true }); });
-  // Built already, by `prepare`: building again under the running tests would take their files away.
+  // `prepare` has built it already. Building again during the tests would take their files away.
   const [packed] = JSON.parse(execFileSync(
     "npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", dir], { cwd: source(""), encoding: "utf8" },
   )) as [Packed];
@@ -69,8 +69,8 @@ describe("package", () => {
     const scripted = Object.entries(lock.packages)
       .filter(([, { hasInstallScript, dev }]) => hasInstallScript && !dev)
       .map(([path]) => path);
-    // koffi has one, for platforms without a prebuilt binary. That it is never run is said to npm, which would warn of
-    // it otherwise.
+    // koffi's install script is for platforms without a prebuilt binary. npm would warn of it, unless told that it
+    // never runs.
     assert.deepEqual(scripted.filter((path) => path !== ""), ["node_modules/koffi"]);
     const { allowScripts } = JSON.parse(
       readFileSync(source("package.json"), "utf8"),

@@ -1,6 +1,6 @@
 /**
- * Reassembly, and replies in fragments: the wasm engine's alone, with SIMD and without, against one that goes byte by
- * byte.
+ * Tests reassembly and replies in fragments, which the wasm engine alone does, with SIMD and without, against an
+ * implementation that goes byte by byte.
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
@@ -31,7 +31,7 @@ const FLOOD = 1_000_000;
 const MINUTE = 60_000;
 const GUARD = 0xa5;
 
-/** Cut where a link of this MTU would. */
+/** Cuts a packet where a link of this MTU would. */
 function fragmented(packet: Uint8Array, mtu = 1500): Uint8Array[] {
   const headerLen = (packet[0] & 15) * 4;
   const size = mtu - headerLen & ~7;
@@ -39,7 +39,7 @@ function fragmented(packet: Uint8Array, mtu = 1500): Uint8Array[] {
   return fragmentsOf(packet, [...Array.from({ length: Math.ceil(payloadLen / size) }, (_, i) => i * size), payloadLen]);
 }
 
-/** The same of IPv6, with `extensions` before each fragment header. */
+/** Cuts an IPv6 packet likewise, with `extensions` before each fragment header. */
 function fragmented6(packet: Uint8Array, mtu = 1500, extensions: readonly Extension[] = []): Uint8Array[] {
   const room = mtu - 48 - extensions.reduce((sum, { rest }) => sum + 1 + rest.length, 0);
   const payloadLen = packet.length - 40;
@@ -48,7 +48,7 @@ function fragmented6(packet: Uint8Array, mtu = 1500, extensions: readonly Extens
   return fragmentsOf6(packet, [...offsets, payloadLen], undefined, extensions);
 }
 
-/** The datagram that these fragments are, in their order. */
+/** Joins fragments, which are in order, to their datagram. */
 function joined(fragments: readonly Uint8Array[]): Uint8Array {
   const datagram = new Uint8Array(20 + fragments.reduce((sum, { length }) => sum + length - 20, 0));
   datagram.set(fragments[0]);
@@ -64,7 +64,7 @@ function joined(fragments: readonly Uint8Array[]): Uint8Array {
   return datagram;
 }
 
-/** The datagrams that packets are, whole ones or fragments; none may be left incomplete or come twice. */
+/** Returns the datagrams in packets, which are whole ones or fragments. None may be left incomplete or come twice. */
 function datagramsOf(packets: readonly Uint8Array[]): Uint8Array[] {
   const reassembler = new Reassembler();
   const datagrams = packets.flatMap((packet) => {
@@ -86,8 +86,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
   const deadlineOf = (rig: Rig) => new Float64Array(rig.bytes.buffer)[DEADLINE / 8];
 
   /**
-   * Every packet has one verdict or waits, every slot is on the free stack, and there is a deadline while something
-   * waits.
+   * Checks that every packet has one verdict or waits, that every slot is on the free stack, and that there is a
+   * deadline if something waits.
    */
   const settle = (rig: Rig) => {
     const dropped = Object.values(rig.dropped).reduce((sum, count) => sum + count, 0);
@@ -353,7 +353,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       while (sent < FLOOD) {
         const count = Math.min(BATCH - pings, FLOOD - sent);
         const packets = Array.from({ length: count }, () => {
-          // No sender twice: times an odd number, modulo 2^24.
+          // No sender comes twice: multiplication by an odd number is a permutation modulo 2^24.
           view.setUint32(12, 0xc6000000 | Math.imul(senders++, 0x9e3779b1) & 0xffffff);
           setHeaderChecksum(fragment);
           return fragment.slice();
@@ -473,7 +473,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
           const ends = [...new Set([0, ...cuts.map((cut) => 8 * cut).filter((cut) => cut < length + 8), length + 8])]
             .sort((a, b) => a - b);
           const parts = fragmentsOf6(request, ends, id, chain).filter(() => ends.length > 2);
-          // Of the last part alone the length may be any.
+          // Only the last part may have a length that is no multiple of 8.
           const strays = stray.map(({ from, length: blocks, rest, end }) => {
             return ipv6Packet(
               pattern(8 * blocks + (end ? rest : 0)), { src, extensions: [fragmentHeader(8 * from, end ? 0 : 1, id)] },
@@ -655,7 +655,7 @@ describe("fragments of a reply", () => {
       for (const spare of [0, slots - 1, slots]) {
         new Uint8Array(linear.memory.buffer).set(datagram, at);
         words[QUEUED / 4] = 0;
-        // Two are left for the I/O.
+        // The engine leaves two slots for the I/O.
         linear.slots.freeAll(linear.slotSize);
         while (linear.slots.free > spare + 2) linear.slots.take();
         assert.equal(transmit(at, datagram.length), Number(spare === slots), `${length} bytes, ${spare} slots`);

@@ -1,6 +1,6 @@
 /**
- * Captures of every format and link type, whole, cut and mutated, through the engines; and what becomes of OUT. SEED=…
- * repeats the mutations.
+ * Tests captures of every format and link type, whole, cut and mutated, through the engines, and what becomes of OUT.
+ * SEED=… repeats the mutations.
  */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -33,13 +33,15 @@ import { Random } from "../support/random.js";
 const MUTATIONS = 2000;
 const START = 1_700_000_000_123_456_000n;
 
-/** For assert.rejects(): a Failure that says nothing could be read, and not that a part could. */
+/**
+ * Makes a check for assert.rejects(): a Failure to read anything at all, not Damage of a capture that was read in part.
+ */
 function refused(message: RegExp, status: number = EXIT.RUNTIME): (error: unknown) => boolean {
   return (error) => error instanceof Failure && !(error instanceof Damage) && error.exitStatus === status
     && message.test(error.message);
 }
 
-/** What was written, in memory. */
+/** Keeps in memory what is written. */
 class Memory implements Output {
   readonly chunks: Uint8Array[] = [];
   committed = false;
@@ -89,7 +91,7 @@ async function replayed(capture: Uint8Array, {
   return { ...result, replies: readReplies(output.bytes), bytes: output.bytes, warnings };
 }
 
-/** Requests that differ, in microseconds that differ. */
+/** Makes different requests, each in a microsecond of its own. */
 function requests(count: number, stepNs = 400_000n): Record[] {
   return Array.from(
     { length: count },
@@ -406,7 +408,7 @@ test("fragments by the capture's clock: answered when whole, an error at the mom
 describe("gzip", () => {
   const random = new Random(1);
   const noise = Uint8Array.from({ length: 20000 }, () => random.next());
-  // The second is as long compressed as not.
+  // Noise does not compress: that packet is as long in gzip as without.
   const sent = [
     ...requests(50), { ns: START + 20_000_000n, frame: icmpPacket({ data: noise }) },
     { ns: START + 30_000_000n, frame: icmpPacket() },
@@ -565,7 +567,7 @@ describe("time", () => {
       assert.deepEqual(
         outcome.warnings, ["in has times that go back; 2 replies are given the time of the reply before them"],
       );
-      // What a reply says of the time is its own request's all the same.
+      // A timestamp reply still has the time of its own request in its message.
       const midnight = at / ms % 86_400_000n;
       assert.deepEqual(
         outcome.replies.map(({ frame }) => BigInt(new DataView(frame.buffer).getUint32(36)) - midnight),
@@ -575,7 +577,7 @@ describe("time", () => {
   });
 });
 
-/** Where each record of a capture ends, its headers included, by writing fewer of them. */
+/** Returns where each record of a capture ends, by writing captures with fewer of them. The file's header counts. */
 function ends(write: typeof pcap, records: readonly Record[], options: object): number[] {
   return [0, ...records.keys()].map((_, i) => write(records.slice(0, i), options).length);
 }
@@ -801,10 +803,10 @@ describe("damage", () => {
     for (const [outcome, count] of Object.entries(outcomes)) assert.ok(count > MUTATIONS / 50, `${outcome}: ${count}`);
   });
 
-  /** Lengths and types that are there, nearly there, or beyond all. */
+  /** Lengths and types that exist, that nearly exist, and that are far beyond. */
   const WORDS = [0, 1, 3, 4, 6, 12, 13, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffffc, 262145];
 
-  /** Bytes and words changed, bytes taken out, put in and cut off. */
+  /** Returns a copy with bytes and words changed, and bytes taken out, put in and cut off. */
   function mutated(capture: Uint8Array): Uint8Array {
     let changed = Uint8Array.from(capture);
     for (let changes = 1 + random.below(3); changes > 0; changes--) {
@@ -912,7 +914,7 @@ describe("the command", () => {
     assert.deepEqual([readFileSync(output, "utf8"), readdirSync(dir).sort()], ["precious", ["in.pcap", "out.pcapng"]]);
   });
 
-  /** The command under way, and how it ends. */
+  /** Starts the command. `ended` is how it ends. */
   function start(...args: string[]) {
     const child = spawn(process.execPath, [CLI, "replay", ...args]);
     let stderr = "";
@@ -921,7 +923,7 @@ describe("the command", () => {
     return { child, ended };
   }
 
-  /** Until it has made the file that is to be OUT, and so hears signals. */
+  /** Waits until the command has made the file that becomes OUT. It handles signals by then. */
   async function untilOpen(): Promise<void> {
     while (readdirSync(dir).every((name) => !name.startsWith(".pongd-"))) await new Promise(setImmediate);
   }
@@ -933,7 +935,7 @@ describe("the command", () => {
     child.stdout.on("data", (chunk: Buffer) => { stdout = Buffer.concat([stdout, chunk]); });
     const record = 16 + 14 + 28;
     for (let i = 0; i < 2; i++) {
-      // The first bytes of the packet behind it do not keep it back.
+      // The first bytes of the next packet must not hold this one's reply back.
       child.stdin.write(whole.subarray(i === 0 ? 0 : 24 + record + 10, 24 + (i + 1) * record + 10));
       while (stdout.length < 60 + (i + 1) * 60) await once(child.stdout, "data");
       assert.deepEqual(readReplies(stdout), expected(sent.slice(0, i + 1)));
@@ -1038,7 +1040,7 @@ describe("the command", () => {
   test("whoever reads the replies may leave: the command ends without a word", async () => {
     const { child, ended } = start("-", "-", PREFIX);
     child.stdout.destroy();
-    // There is more to come, and nobody who would want it.
+    // There are more packets to come, but nobody to read their replies.
     child.stdin.write(capture);
     assert.deepEqual(await ended, { status: 0, stderr: "" });
   });

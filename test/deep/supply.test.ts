@@ -1,4 +1,4 @@
-/** What pongd is made of, and that it is made the same anywhere. */
+/** Tests the components of pongd, and that its build is the same anywhere. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -28,7 +28,7 @@ test("npm run sbom: it names what is installed with pongd, each with its hash, a
   const listed = new Map(components.map((component) => [component.name, component]));
   for (const [path, { version, integrity, optional }] of shipped) {
     const component = listed.get(path.replace(/^.*node_modules\//, ""));
-    // Of koffi's binaries, the one of this platform.
+    // Only the koffi binary for this platform is installed.
     if (!component && optional) continue;
     assert.equal(component?.version, version, path);
     assert.equal(

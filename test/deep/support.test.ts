@@ -1,6 +1,6 @@
 /**
- * What the tests rest on: programs told from others of their name, waits that end, files that end, and no setting of
- * the user's.
+ * Tests the support of the tests: programs of one name are told apart, waits end, test files end, and no setting of the
+ * user's gets in.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -17,7 +17,7 @@ const { PATH = "" } = process.env;
 after(() => { rmSync(dir, { recursive: true }); });
 
 describe("a program", () => {
-  /** A program of that name, before all others, that says so whatever it is asked. */
+  /** Installs a program of that name, first in PATH, that prints `says` whatever its arguments. */
   const install = (name: string, says: string) => {
     writeFileSync(join(dir, name), `#!/bin/sh\necho "${says}"\n`, { mode: 0o755 });
     process.env.PATH = `${dir}:${PATH}`;
@@ -60,7 +60,7 @@ test("left", () => {
   throw new Error(JSON.stringify([process.env.PONGD_MTU, process.env.FORCE_COLOR, process.env.LC_ALL, process.env.LANG, process.umask()]));
 });
 `);
-  // A runner within a runner would not run.
+  // With this variable, node --test would take itself for a nested runner, and run nothing.
   const env = {
     ...process.env, NODE_TEST_CONTEXT: undefined, PONGD_MTU: "9000", FORCE_COLOR: "1", LC_ALL: "de_DE.UTF-8",
   };

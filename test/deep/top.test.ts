@@ -1,4 +1,6 @@
-/** pongd top: the text format, what is made of it, what a screen shows, and how it does with servers of every kind. */
+/**
+ * Tests pongd top: it parses the text format, computes figures, draws a screen, and copes with servers of every kind.
+ */
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -349,7 +351,7 @@ describe("what is shown", () => {
   });
 });
 
-/** Runs it to its end. */
+/** Runs pongd top to its end. */
 async function top(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Result> {
   const child = spawn(
     process.execPath, [CLI, "top", ...args], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } },
@@ -367,7 +369,7 @@ async function listening(server: Server): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** With a server that answers so, for as long as `use` takes. */
+/** Calls `use` with the address of a server that answers so, and closes it afterwards. */
 async function withServer<T>(answer: RequestListener, use: (address: string) => Promise<T>): Promise<T> {
   const server = createServer(answer);
   try {

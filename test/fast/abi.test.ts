@@ -1,4 +1,4 @@
-/** The layout of linear memory, abi/: no two regions overlap, and what is counted has room to grow. */
+/** Tests the layout of linear memory, abi/: no two regions overlap, and counts have room to grow. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as control from "../../abi/control.js";
@@ -19,10 +19,10 @@ import { RINGS, RINGS_SIZE, SIZEOF_SQE, SQ_ENTRIES, SQES, URING_END } from "../.
 
 const PAGE = 4096;
 
-/** What lies where: first byte, bytes, and the multiple at which it has to begin. */
+/** A region: its first byte, its size in bytes, and the multiple at which it must begin. */
 type Region = readonly [name: string, at: number, size: number, align: number];
 
-/** Words of control.ts that are not of 4 bytes: their size, and what they are aligned to. */
+/** Words of abi/control.ts that are not 4 bytes long: their size and alignment. */
 const WIDE: Partial<Record<string, readonly [size: number, align: number]>> = {
   MEMORY_ADDRESS: [8, 8], WOKEN: [8, 8], DEADLINE: [8, 8], MAC: [6, 2], REPLY_OPTIONS: [40, 4],
 };

@@ -1,6 +1,6 @@
 /**
- * I2 over every kind of packet that a host may be sent, in both families, as packets and as frames: bytes out for bytes
- * in. What is measured here is the table of docs/security.md.
+ * Tests I2 with every kind of packet that a host may be sent, in both families, as packets and as frames: bytes out for
+ * bytes in. The figures measured here are the table of docs/security.md.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -16,12 +16,13 @@ import { kind } from "../support/replies.js";
 import { HOST_CASES, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.js";
 
 const MTU = 1500;
-/** Until every bucket is full again, and whatever waits for its other fragments is given up. */
+/** Time in ms after which every bucket is full again, and every incomplete datagram has been given up. */
 const LATER_MS = 61_000;
 const REPLY = /reply$|advertisement$/;
 
 /**
- * A datagram whose first fragment alone has options, as long as can be, all fragments as long as the MTU lets them be.
+ * Makes a datagram with as many options as fit on its first fragment, and none on the others. All fragments are as long
+ * as the MTU allows.
  */
 function optionsOnFirst(mtu: number, dataLen: number): Uint8Array[] {
   const packet = icmpPacket({ data: pattern(dataLen), options: bytes(7, 39, 4, new Uint8Array(36), 0), fragment: 0 });
@@ -52,20 +53,23 @@ const CASES: readonly HostCase[] = [
   })),
 ];
 
-/** Answers of one kind: the most bytes out for bytes in, and about what. */
+/** Answers of one kind: the highest ratio of bytes out to bytes in, and the packets that caused it. */
 interface Worst {
   readonly packets: readonly Uint8Array[];
   readonly in: number;
   readonly out: number;
 }
 
-/** Its family and what it says; nothing of a later fragment. */
+/** Returns a packet's family and kind; "" for a later fragment. */
 function whatOf(packet: Uint8Array): string {
   const what = kind([packet]);
   return what === "silence" ? "" : `${packet[0] >> 4 === 6 ? "IPv6" : "IPv4"} ${what.replace(/, code \d+$/, "")}`;
 }
 
-/** What the rig sends about a case, at once or later, by kind; `ip`: the packet in what is sent. */
+/**
+ * Counts the bytes that the rig sends about a case, at once or later, by kind of answer. `ip` returns the packet within
+ * what is sent.
+ */
 function answers(rig: Rig, packets: readonly Uint8Array[], ip: (sent: Uint8Array) => Uint8Array): Map<string, number> {
   const sent = packets.flatMap((packet) => rig.respond(packet));
   rig.now += LATER_MS;
@@ -73,14 +77,14 @@ function answers(rig: Rig, packets: readonly Uint8Array[], ip: (sent: Uint8Array
   const out = new Map<string, number>();
   let last = "";
   for (const bytes of sent) {
-    // A later fragment is of what the one before it was.
+    // A later fragment belongs to the kind of the one before it.
     last = whatOf(ip(bytes)) || last;
     out.set(last, (out.get(last) ?? 0) + bytes.length);
   }
   return out;
 }
 
-/** Of all cases, by kind of answer. A case's bytes in count for each kind of answer that it got. */
+/** Measures all cases, by kind of answer. A case's bytes in count for each kind of answer that it got. */
 async function measure(mode: "tun" | "tap"): Promise<Map<string, Worst>> {
   const rig = await Rig.create("wasm", { mtu: MTU, policy: BY_DEFAULT, ...mode === "tap" && { link: SHARED } });
   const worst = new Map<string, Worst>();
@@ -122,7 +126,7 @@ describe("amplification", () => {
     for (const worst of [tun, tap]) {
       const replies = [...worst].filter(([what]) => REPLY.test(what));
       assert.ok(replies.length >= 3);
-      // RFC 4861 §7.2.4 asks for the option, of 8 bytes.
+      // RFC 4861 §7.2.4 requires an option of 8 bytes in an advertisement.
       for (const [what, { in: came, out }] of replies) {
         assert.ok(out <= came + (what.endsWith("advertisement") ? 8 : 0), `${what}: ${out} bytes for ${came}`);
       }
@@ -182,7 +186,7 @@ describe("amplification", () => {
       }
     }
     assert.deepEqual([...sent.keys()].sort(), provoking.map(([what]) => what).sort());
-    // The first batch has the burst, the others one a millisecond.
+    // The first batch may use the burst, the later ones one error for each millisecond.
     for (const [what, count] of sent) assert.ok(count <= ERROR_BURST + ERRORS_PER_MS * ms, `${what}: ${count}`);
     assert.ok(rig.linear.counters[Counter.errorsLimited] > 0);
   });

@@ -9,7 +9,7 @@ function basic(user: string, password: string): string {
   return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 }
 
-/** Compares at once, and remembers what it was asked. */
+/** Makes a comparison that answers at once, and that records what it was asked. */
 function comparing(asked: string[]): Compare {
   return (password, hash) => {
     asked.push(`${password} ${hash}`);

@@ -1,4 +1,4 @@
-/** pongd check: what it prints of a configuration file, and what it says of one that is wrong. */
+/** Tests pongd check: its output for a configuration file, and its messages about one that is wrong. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ import { CLI } from "../support/netns.js";
 
 const P = "prefixes: [10.99.0.0/16]\n";
 
-/** Gives the test the name of a file of that text. */
+/** Calls `use` with the name of a file of that text. */
 async function withFile(text: string, use: (name: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "pongd-check-"));
   try {

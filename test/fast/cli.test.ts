@@ -303,7 +303,7 @@ describe("help is laid out for the terminal that it is on", () => {
     return text;
   };
   const commands = withCommands(createProgram());
-  // A backslash goes on with an example's line.
+  // A backslash, which continues an example's line, is no word.
   const words = (text: string) => text.split(/\s+/).filter((word) => word !== "\\");
 
   for (const width of [60, 80, 100, 120]) {

@@ -1,4 +1,4 @@
-/** The configuration file: what it says, every way to be wrong with its place, and what wins over what. */
+/** Tests the configuration file: its values, every error with its place, and precedence. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
@@ -430,8 +430,8 @@ describe("what a file says", () => {
 });
 
 /**
- * For each option, by its attribute: what a flag, a variable and the file say, each something else, and the values of
- * the key.
+ * Samples for each option, by its attribute: a flag, a variable and a file's text, each with a different value, and the
+ * values that the key then has.
  */
 const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; values: readonly [
   flag: unknown, variable: unknown, file: unknown,
@@ -518,7 +518,7 @@ describe("flags win over environment, over the file, over defaults", () => {
       const environment: Record<string, string> = { [name]: variable, ...attribute === "mac" && { PONGD_MODE: "tap" } };
       const text = `${P}${file}\n`;
       const value = (...given: Parameters<typeof read>) => read(...given).values[key];
-      // This option takes something out of what the others say.
+      // This option takes echo out of the answers that the variable or the file gives.
       const without = attribute === "ignoreEcho"
         ? { variable: DEFAULTS.answer, flag: ["timestamp", "unreachable"] }
         : { variable: byVariable, flag: byFlag };

@@ -1,4 +1,4 @@
-/** docs/develop/conformance.md says what is done; this holds it to that. */
+/** Tests docs/develop/conformance.md: each requirement that it calls done has the test that it names. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -18,7 +18,7 @@ for (const line of lines.filter((text) => text.includes("**done**"))) {
   test(`${id} is done: its test is there, and named after it`, () => {
     const [, file, name] = /\*\*done\*\*: (test\/[\w/.]+), “([^”]+)”/.exec(line) ?? [];
     assert.ok(file && name, `names a test: ${line}`);
-    // A name may be written in two lines.
+    // A test's name may be split over two lines.
     const tests = readFileSync(source(file), "utf8").replace(/["`]\n\s*\+ ["`]/g, "");
     assert.ok(tests.includes(name), `${file} has a test named ${name}`);
     assert.match(name, new RegExp(`\\b${id}\\b`));

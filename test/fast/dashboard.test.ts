@@ -1,4 +1,4 @@
-/** deploy/grafana/pongd.json, by what Grafana's documentation says of its model. */
+/** Tests deploy/grafana/pongd.json against the model that Grafana's documentation describes. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-/** deploy/: what systemd's unit has, and what it must never have. */
+/** Tests deploy/: the directives that systemd's unit has, and those that it must never have. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { source } from "../support/assembly.js";
 
 const UNIT = source("deploy/pongd.service");
 
-/** Its directives, whatever section they are in. */
+/** The unit's directives, of all sections. */
 const directives = readFileSync(UNIT, "utf8").split("\n")
   .map((line) => /^(\w+)=(.*)$/.exec(line))
   .flatMap((match) => match ? [[match[1], match[2]]] : []);
@@ -14,8 +14,8 @@ const directives = readFileSync(UNIT, "utf8").split("\n")
 test("the unit has neither of the directives that would break pongd", () => {
   const names = directives.map(([name]) => name);
   assert.ok(names.includes("ProtectSystem"));
-  // V8 writes machine code and runs it; /dev/net/tun is a device; it is this network that is answered on; a user
-  // namespace has no say over it.
+  // V8 writes machine code and runs it. /dev/net/tun is a device. pongd answers on this network, not on a private one.
+  // A user namespace has no power over this network.
   for (const name of ["MemoryDenyWriteExecute", "PrivateDevices", "PrivateNetwork", "PrivateUsers"]) {
     assert.ok(!names.includes(name), name);
   }

@@ -1,4 +1,4 @@
-/** What an engine makes of one packet: every engine, every requirement and every reason to drop. */
+/** Tests what an engine does with one packet: every engine, every requirement and every reason to drop. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BATCH_SIZES, Counter, Drop, PREFIX_REPLIES } from "../../abi/counters.js";
@@ -138,8 +138,8 @@ for (const name of ENGINES) {
     test("C-3: where the recomputed checksum is 0, that is what is sent, wherever the bits are "
       + "that make it so", async () => {
       const rig = await Rig.create(name);
-      // The rest of the reply sums to 0xffff: by identifier, by the last bytes of a short and a long message, by the
-      // code.
+      // The rest of the reply sums to 0xffff, by the identifier, the code, or the last bytes of a short and a long
+      // message.
       for (const [length, code, ...ones] of [
         [8, 0, 4, 5], [10, 0, 8, 9], [1472, 0, 1470, 1471], [64, 0xff, 4], [1473, 0xff, 1472],
       ]) {
@@ -285,8 +285,8 @@ for (const name of ENGINES) {
 
 test("every drop reason has a vector", () => {
   const reasons = Object.keys(Drop).filter((key) => Number.isNaN(Number(key)));
-  // What the main thread counts has a test of its own.
-  // The first is no packet's, and the second, in pmtu.test.ts, is about one that was answered.
+  // Two reasons have tests elsewhere: worker_crash is counted by the main thread and belongs to no packet, and
+  // icmp_packet_too_big (pmtu.test.ts) is about a packet that was answered.
   assert.deepEqual([
     "worker_crash", "icmp_packet_too_big",
     ...new Set([...DROPS, ...IGNORED, ...LIMITED, ...SILENT, ...FRAGMENTS, ...DROP_FRAMES].map(({ reason }) => reason)),

@@ -1,4 +1,4 @@
-/** TAP mode: what an engine makes of a frame. */
+/** Tests what an engine does with a frame in TAP mode. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { PACKET_SIZE, MacPolicy } from "../../abi/control.js";
@@ -26,9 +26,9 @@ const TAGS: readonly (readonly [string, FrameOptions["tags"] & object])[] = [
   ["a priority tag", [[0x8100, 0x6000]]],
 ];
 const DUAL: BenchOptions = { prefixes: [PREFIX, PREFIX6], hosts: [HOST, HOST6] };
-/** Of TARGET6, where each has its own. */
+/** The MAC address of TARGET6 if each address has its own. */
 const MAC6 = "02:76:2e:2a:69:ff";
-/** With the MAC address of 10.99.1.1 under each. */
+/** The MAC policies, with the MAC address of 10.99.1.1 under each. */
 const LINKS = [["shared", SHARED, SHARED_MAC], ["per address", PER_ADDRESS, "02:70:0a:63:01:01"]] as const;
 
 for (const name of ENGINES) {
@@ -153,7 +153,7 @@ for (const name of ENGINES) {
       )) {
         test(`${vector} → ${reason}`, async () => {
           const rig = await Rig.create(name, { ...DUAL, link });
-          // Where each has its own, what is to be dropped for something else is sent to the right one.
+          // If each address has its own MAC address, a frame that is dropped for another reason goes to the right one.
           const sent = only === undefined && Buffer.from(frame.subarray(0, 6)).equals(macBytes(SHARED_MAC))
             ? frame.map((byte, i) => macBytes(mac)[i] ?? byte)
             : frame;
@@ -233,7 +233,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       assert.equal(rig.linear.counters[ERRORS + IcmpError.port_unreachable], TAGS.length);
     });
 
-    /** To an address that answers and back, as frames. */
+    /** Frames to and from an address that answers, by family. */
     const families = [
       {
         family: "IPv4", own: mac, type: 0x0800, udp: udpPacket(), port: [3, 3], time: [11, 1], echo: icmpPacket(
@@ -308,14 +308,14 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
           const from = { src: "52:54:00:00:00:09", tags };
           rig.respond(asked(second, { src: "52:54:00:00:00:07", tags: [[0x8100, 9]] }));
           rig.respond(asked(first, from));
-          // In the slots that they had.
+          // Other frames reuse the slots of the fragments.
           for (let i = 0; i < 4; i++) rig.respond(arpFrame(), frame(icmpPacket(), { dst: mac }));
           rig.now += 60_000;
           assert.deepEqual(
             rig.respond(arpFrame({}, { tags: [[0x8100, 3]] })).slice(1), [answered(error(first, [...time]), from)],
           );
           assert.deepEqual([rig.dropped, rig.held], [{ frag_reasm_timeout: 2 }, 0]);
-          // And by itself, without a packet.
+          // The error is also sent if no packet comes after the timeout.
           rig.respond(asked(first, from));
           rig.now += 60_000;
           assert.deepEqual(rig.respond(), [answered(error(first, [...time]), from)]);

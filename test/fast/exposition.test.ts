@@ -13,7 +13,7 @@ import { parseOpenMetrics } from "../support/openmetrics.js";
 
 const OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CLASSIC = "text/plain; version=0.0.4; charset=utf-8";
-/** As they send it (scrape/scrape.go). */
+/** Accept headers, as Prometheus sends them (scrape/scrape.go). */
 const SCRAPERS = {
   "Prometheus 2.42": "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
     + "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",

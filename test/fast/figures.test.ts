@@ -1,4 +1,4 @@
-/** Figures: how they come from the counters, the rates between two of them, and how they are written. */
+/** Tests figures: how they come from the counters, the rates between two of them, and their formats. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
@@ -37,7 +37,7 @@ describe("figuresOf", () => {
     const directory = new Served(
       { ...rest, prefixes: prefixes.map((prefix, i) => i === 1 ? { ...prefix, name: "<b>" } : prefix) }, [], 2,
     );
-    // The clock that people set is not the one that rates are of.
+    // Rates come from a clock that nobody sets, not from the wall clock.
     t.mock.method(Date, "now", () => 0);
     const { at, ...figures } = figuresOf(queues, directory, 12, false);
     assert.ok(Math.abs(at - new Date().getTime()) < 60_000);
@@ -56,7 +56,7 @@ describe("figuresOf", () => {
       ],
       prefixCount: 3,
     });
-    // After a change a prefix is still counted where it was.
+    // After a change, a prefix that stays keeps its count.
     directory.change(serving(["10.0.1.0/24", "10.9.0.0/24"].map(parsePrefix)));
     assert.equal(
       figuresOf(queues, directory, 0, true).prefixes.find(({ prefix }) => prefix === "10.0.1.0/24")?.replied, 14,
@@ -113,7 +113,7 @@ describe("ratesBetween", () => {
   test("a second's share of what came in between, for all queues, by reason and by prefix", () => {
     assert.deepEqual(ratesBetween(older, newer), {
       received: 105, replied: 100, dropped: 5, overrun: 0.5, reasons: { icmp_csum: 2, ip_csum: 3 },
-      // That one has only now come to be among the most: nobody knows since when it has those 50.
+      // 192.0.2.0/24 has only now come into the list, so nobody knows since when it has its 50 replies.
       prefixes: { "10.0.0.0/8": 100, "192.0.2.0/24": 0 },
     });
   });

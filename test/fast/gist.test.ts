@@ -1,6 +1,6 @@
 /**
- * The mistakes of the 2010 gist that pongd grew out of (gist.github.com/glacjay/585620), one test each, so that none
- * returns.
+ * Tests the mistakes of the 2010 gist that pongd grew out of (gist.github.com/glacjay/585620), so that none returns.
+ * Each test is for one mistake.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -11,7 +11,7 @@ for (const name of ENGINES) {
   describe(name, () => {
     test("carries are folded until there are none, not once", async () => {
       const rig = await Rig.create(name);
-      // Nothing but 0xffff: every addition carries, and the fold of the last one carries again.
+      // All words are 0xffff: every addition carries, and the fold of the last one carries again.
       for (const length of [2, 1470, 1472, 65506, 65507]) {
         const request = icmpPacket({ data: new Uint8Array(length).fill(0xff), identifier: 0xffff, sequence: 0xffff });
         const [reply] = rig.respond(request);
@@ -29,7 +29,7 @@ for (const name of ENGINES) {
 
     test("a header is as long as it says, not 20 bytes: options are not taken for the ICMP message", async () => {
       const rig = await Rig.create(name);
-      // An option of eight bytes that reads as an echo request would, were the message looked for at byte 20.
+      // An option of eight bytes, which would read as an echo request if the message were looked for at byte 20.
       const options = Uint8Array.of(8, 8, 0xf7, 0xf7, 0, 0, 0, 0);
       assert.deepEqual(rig.respond(icmpPacket({ type: 0, options })), []);
       assert.deepEqual(rig.dropped, name === "js" ? { ip_options: 1 } : { unhandled_icmp_type: 1 });

@@ -1,4 +1,4 @@
-/** What is served over TLS and to whom, on the loopback interface. */
+/** Tests what is served over TLS and to whom, on the loopback interface. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent as HttpAgent } from "node:http";
@@ -87,10 +87,10 @@ describe("TLS", () => {
   afterEach(closeServed);
   after(() => folder.remove());
 
-  /** A web configuration with TLS, `more` of it, and then other keys. */
+  /** Writes a web configuration with TLS, further keys of TLS (`more`), and other keys. */
   const web = (more: string, others = "") => folder.write("web.yml", `tls_server_config:\n  cert_file: server.crt\n  `
     + `key_file: server.key\n${more === "" ? "" : `  ${more}\n`}${others}\n`);
-  /** What becomes of a client. */
+  /** Returns the status that a client gets, or "refused". */
   const outcome = async (url: string, who: Asked) => ask(`${url}/-/healthy`, { ca: authority.cert, ...who })
     .then(({ status }) => status, () => "refused");
 

@@ -1,4 +1,6 @@
-/** The I/O backends by themselves, on an eventfd in a queue's place: a wait that is bounded, and one that is woken. */
+/**
+ * Tests the I/O backends by themselves, on an eventfd in place of a queue: a wait with a limit, and one that is woken.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEADLINE } from "../../abi/control.js";
@@ -16,7 +18,7 @@ import * as libc from "../../src/sys/libc.js";
 import { EFD_NONBLOCK } from "../../src/sys/uapi.js";
 import { moduleOf } from "../../src/engine/create.js";
 
-/** Why io_uring cannot be used here, if so. */
+/** The reason why io_uring cannot be used here, if there is one. */
 const refusal = await (async () => {
   try {
     const { io, close } = await open("uring");
@@ -93,7 +95,7 @@ for (const name of IO_NAMES) {
     const times = new Float64Array(queue.memory.memory.buffer);
     times[DEADLINE / 8] = Date.now() + 50;
     await queue.running;
-    // The engine finds nothing in reassembly, and so no deadline.
+    // The engine finds nothing in reassembly, and so clears the deadline.
     while (times[DEADLINE / 8] !== 0) await new Promise(setImmediate);
     queue.stop();
     await queue.ended;

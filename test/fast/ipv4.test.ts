@@ -1,4 +1,6 @@
-/** What of IPv4 the wasm engine alone does, with SIMD and without: errors, and what they depend on. */
+/**
+ * Tests the part of IPv4 that the wasm engine alone handles, with SIMD and without: errors, and what they depend on.
+ */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, ERRORS, IcmpError } from "../../abi/counters.js";

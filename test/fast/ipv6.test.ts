@@ -1,6 +1,6 @@
 /**
- * IPv6: what every engine answers, and what the wasm engine alone does, with SIMD and without: extension headers and
- * errors.
+ * Tests IPv6: what every engine answers, and what the wasm engine alone handles, with SIMD and without: extension
+ * headers and errors.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -56,7 +56,7 @@ for (const name of ENGINES) {
 
     test("S-4: a checksum of 0 is one like any other, and its alias 0xffff is accepted", async () => {
       const rig = await Rig.create(name);
-      // Sequence numbers that make the request's checksum 0, and the reply's.
+      // Sequence numbers with which the request's checksum is 0, and the reply's.
       const [high, low] = icmpv6Message({ sequence: 0 }).subarray(2, 4);
       const sequence = high << 8 | low;
       const zero = icmpv6Packet({ sequence });
@@ -130,7 +130,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
   );
   const lengthOf = (extensions: readonly Extension[]) => extensions.reduce((sum, { rest }) => sum + 1 + rest.length, 0);
 
-  /** Each chain before an echo request to be answered, without the chain. */
+  /** Checks that an echo request behind each chain is answered, without the chain. */
   const answers = async (chains: readonly (readonly Extension[])[]) => {
     const rig = await create();
     for (const extensions of chains) {
@@ -146,7 +146,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
     assert.deepEqual(rig.dropped, {});
   };
 
-  /** Each packet to be answered with a parameter problem, and dropped for its headers. */
+  /** Checks that each packet is answered with a parameter problem, and dropped for its headers. */
   const complains = async (
     cases: readonly (readonly [packet: Uint8Array, code: number, pointer: number])[], reason = "ipv6_bad_exthdr",
   ) => {
@@ -184,7 +184,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       [icmpv6Packet({ extensions: [hopByHop(0xde, 0)] }), 2, 42],
       [icmpv6Packet({ extensions: [hopByHop(0x1e, 3, 1, 2, 3, 0xbf, 0)] }), 2, 47],
       [icmpv6Packet({ extensions: [hopByHop(), destination(0, 0xc9, 0)] }), 2, 51],
-      // Jumbo payload: of a packet no longer than others, and so nothing but unknown.
+      // A jumbo payload option in a packet of usual length is simply unknown.
       [icmpv6Packet({ extensions: [hopByHop(0xc2, 4, 0, 1, 0, 0)] }), 2, 42],
       [icmpv6Packet({ extensions: [fragmentHeader(0, 0, 1), destination(0x80, 0)], data: pattern(1400) }), 2, 50],
     ]));

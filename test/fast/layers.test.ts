@@ -1,11 +1,11 @@
-/** Who may import whom: a folder's files import from their own folder or from those below it. */
+/** Tests imports: a folder's files import only from their own folder or from the layers below it. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { describe, test } from "node:test";
 import { source } from "../support/assembly.js";
 
-/** From the bottom up. Those of one line know nothing of one another. */
+/** Layers from the bottom up. Folders on one line do not import from each other. */
 const LAYERS = [
   ["abi"], ["base"], ["sys"], ["prefix"], ["tun"], ["engine"], ["io"], [
     "pcap", "config", "telemetry",
@@ -41,10 +41,10 @@ describe("imports", () => {
     assert.deepEqual(upward, []);
   });
 
-  test("no file imports itself by way of others, types aside", () => {
+  test("no file imports itself by way of others, be it for a type", () => {
     const imports = new Map(files.map((file) => {
       const text = readFileSync(source(file), "utf8");
-      const paths = [...text.matchAll(/^(?:import(?! type)|export)[^;]*? from "(\.[^"]+)"/gm)].map(([, path]) => path);
+      const paths = [...text.matchAll(/^(?:import|export)[^;]*? from "(\.[^"]+)"/gm)].map(([, path]) => path);
       return [file, paths.map((path) => normalize(join(dirname(file), path)).replace(/\.js$/, ".ts"))] as const;
     }));
     const done = new Set<string>();

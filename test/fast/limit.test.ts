@@ -1,4 +1,4 @@
-/** Rates: by prefix and by source, and what is not limited. */
+/** Tests rate limits, by prefix and by source, and packets that are not limited. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SEED } from "../../abi/control.js";
@@ -13,7 +13,7 @@ import { icmpv6Packet, PREFIX6 } from "../support/ipv6.js";
 import { fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.js";
 import { LIMITED } from "../vectors/drops.js";
 
-/** Of each prefix what it is told, and of the others what they are by default. */
+/** Makes prefixes to serve, each with the limit given for it, and with the other answers by default. */
 function served(...prefixes: [prefix: string, limit?: Limit][]): Serving {
   return {
     prefixes: prefixes.map(([text, limit]) => ({ ...parsePrefix(text), answers: { ...DEFAULT_ANSWERS, limit } })),
@@ -23,7 +23,7 @@ function served(...prefixes: [prefix: string, limit?: Limit][]): Serving {
 
 for (const name of ENGINES) {
   describe(name, () => {
-    /** How many of so many requests, all at once, are answered. */
+    /** Returns how many of `count` requests, all at the same time, are answered. */
     const answered = (rig: Rig, count: number, request = icmpPacket()) => Array.from(
       { length: count }, () => rig.respond(request).length,
     ).reduce((a, b) => a + b);
@@ -158,7 +158,8 @@ for (const name of ENGINES) {
       const [first, again, other] = [await spread(1), await spread(1), await spread(2)];
       assert.deepEqual(first, again);
       assert.notDeepEqual(first, other);
-      // As by chance: of n sources in m buckets, m(1 - (1 - 1/m)^n) are the first in theirs, which is 1810 of 2048.
+      // Chance would give the same: of n sources in m buckets, m(1 - (1 - 1/m)^n) are the first in theirs, which is
+      // 1810 of 2048.
       for (const one of [first, other]) {
         assert.ok(Math.abs(one.reduce((a, b) => a + b) - 1810) < 60, String(one.reduce((a, b) => a + b)));
       }

@@ -1,4 +1,4 @@
-/** Where the operator's side listens: several places at once, sockets' files, and sockets that systemd has opened. */
+/** Tests where HTTP is served: several places at once, files of sockets, and sockets that systemd has opened. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -30,7 +30,7 @@ async function serveAt(...places: (Endpoint | InheritedSocket)[]): Promise<HttpS
   return server;
 }
 
-/** The body of /-/ready there. */
+/** Returns the body of /-/ready at that URL. */
 async function ask(url: string): Promise<string> {
   const asked = url.startsWith("unix:")
     ? request({ socketPath: url.slice("unix:".length), path: "/-/ready" })

@@ -1,4 +1,4 @@
-/** Standard error: printable lines, in text and in JSON, and a bound where nobody reads. */
+/** Tests standard error: its lines are printable, in text and in JSON, and bounded if nobody reads. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { Writable } from "node:stream";
@@ -7,7 +7,10 @@ import { BoundedLines, MAX_WAITING } from "../../src/base/bounded.js";
 import { printable } from "../../src/base/printable.js";
 import { source } from "../support/assembly.js";
 
-/** Escape sequences of both kinds, line ends of all, writing turned around, what nobody sees, and half a character. */
+/**
+ * Escape sequences of both kinds, line ends of all kinds, text that reverses direction, invisible characters, and half
+ * of a surrogate pair.
+ */
 const HOSTILE = "a\x1b]0;owned\x07\x9b31m\r\n\x7f\u2028\u2029\u202e\u2066\u200b\ufeff\u3164\u{e0001}\ud800z";
 const SHOWN = "a\\u001b]0;owned\\u0007\\u009b31m\\r\\n\\u007f\\u2028"
   + "\\u2029\\u202e\\u2066\\u200b\\ufeff\\u3164\\udb40\\udc01\\ud800z";

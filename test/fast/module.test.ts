@@ -1,4 +1,4 @@
-/** The built module itself. */
+/** Tests the built module itself. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-/** sd_notify(3), against a socket as a service manager has it. */
+/** Tests sd_notify(3) against a socket like a service manager's. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * Requests that pages of other sites send by the browser of somebody who reaches pongd: they change nothing, and what
- * they get is not for them to read.
+ * Tests requests that another site's page sends through the browser of somebody who reaches pongd. They change nothing,
+ * and the page cannot read the responses.
  */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
@@ -11,7 +11,7 @@ import { certificate } from "../support/x509.js";
 
 const FORBIDDEN = "Forbidden: sent by a page of another site\n";
 
-/** A server that counts its reloads. */
+/** Starts a server that counts its reloads. */
 async function counting(web?: string) {
   const reloads = { count: 0 };
   const reload = () => Promise.resolve((reloads.count++, []));

@@ -1,6 +1,6 @@
 /**
- * The page at / as it is served: its files, its headers, its stream of events. What it does in a browser:
- * test/clients/page.test.ts.
+ * Tests the page at / as it is served: its files, its headers and its stream of events. test/clients/page.test.ts tests
+ * it in a browser.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -11,7 +11,7 @@ import { Events, MAX_LISTENERS } from "../../src/web/events.js";
 import { serveLocally, type LocalServer } from "../support/served.js";
 import "../support/process.js";
 
-/** Runs with a server whose events are what `make` returns, as often as it can. */
+/** Calls `use` with a server whose events are what `make` returns, sent as often as possible. */
 async function withServer(
   make: () => unknown, body: (http: LocalServer, events: Events) => Promise<void>,
 ): Promise<void> {
@@ -26,7 +26,7 @@ async function withServer(
   }
 }
 
-/** A stream that is open, and what it says. */
+/** Opens a stream of events. */
 async function listen({ url }: Pick<LocalServer, "url">) {
   const abort = new AbortController();
   const response = await fetch(`${url}/events`, { signal: abort.signal });
@@ -36,7 +36,7 @@ async function listen({ url }: Pick<LocalServer, "url">) {
   return {
     response,
     close: () => { abort.abort(); },
-    /** The next event, as it was sent; undefined at the end. */
+    /** Returns the next event as it was sent; undefined at the end. */
     next: async (): Promise<string | undefined> => {
       while (!text.includes("\n\n")) {
         const chunk = await chunks?.next();
@@ -51,7 +51,7 @@ async function listen({ url }: Pick<LocalServer, "url">) {
   };
 }
 
-/** Waits, a turn of the event loop at a time. */
+/** Waits for the condition, one turn of the event loop at a time. */
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => { setImmediate(resolve); });
 }
@@ -142,7 +142,7 @@ describe("events", () => {
         assert.equal(text, "\r\n\n<");
         return made;
       };
-      // From the last event before each came, every one.
+      // Each listener hears the latest event when it comes, and then every one.
       const firsts: number[] = [];
       for (const listener of listeners) firsts.push(await heard(listener));
       for (const [i, listener] of listeners.entries()) {

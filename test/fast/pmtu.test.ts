@@ -1,4 +1,7 @@
-/** Path MTU of IPv6, S-12: what a Packet Too Big changes, and what it does not. IPv4's E-16: engine.test.ts. */
+/**
+ * Tests the path MTU of IPv6, S-12: the effects of a Packet Too Big, and their limits. IPv4's, E-16, is tested in
+ * engine.test.ts.
+ */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { PATH_SETS, PATHS } from "../../abi/paths.js";
@@ -19,7 +22,7 @@ const MINUTE = 60 * SECOND;
 
 const random = Random.fromEnvironment();
 
-/** A Packet Too Big about `sent`, to whoever sent it. */
+/** Makes a Packet Too Big about `sent`, for its sender. */
 function tooBig(sent: Uint8Array, mtu: number, { quoted = 1232 } = {}): Uint8Array {
   const to = [...Array(8).keys()].map((i) => (sent[8 + 2 * i] << 8 | sent[9 + 2 * i]).toString(16)).join(":");
   return icmpv6Packet(
@@ -31,7 +34,7 @@ const ping = (
   length: number, options: Parameters<typeof icmpv6Packet>[0] = {},
 ) => icmpv6Packet({ src: CLIENT, data: pattern(length - 48), ...options });
 
-/** What the fragments are of; each is as long as the MTU lets it be. */
+/** Reassembles fragments, and checks that each is as long as the MTU allows. */
 function whole(fragments: readonly Uint8Array[], mtu: number): Uint8Array | undefined {
   const reassembler = new Reassembler();
   fragments.forEach((fragment, i) => {
@@ -96,7 +99,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
         rig.now += MINUTE;
       }
       assert.deepEqual(rig.respond(ping(1500)), [sent]);
-      // A clock that is set back keeps nothing for longer.
+      // An entry does not live longer because the clock is set back.
       rig.respond(tooBig(sent, 1400));
       rig.now -= 5 * MINUTE;
       assert.deepEqual(rig.respond(ping(1500)), [sent]);
@@ -195,7 +198,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
         }));
       }
       assert.deepEqual(table, before);
-      // Half as many again as there are entries, and told of at once, in each of six seconds.
+      // In each of six seconds there are half as many sources again as there are entries, with a Packet Too Big for
+      // each at once.
       for (let second = 0; second < 6; second++) {
         for (let i = 0; i < 12; i++) {
           const spoofed = Array.from({ length: 250 }, () => `2001:db8:${word()}:${word()}::${word()}`);

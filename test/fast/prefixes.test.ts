@@ -48,7 +48,7 @@ describe("reading a prefix", () => {
           family: bytes.length === 4 ? 4 : 6, bytes: Uint8Array.from(bytes), length,
           text: `${ipaddr.fromByteArray(bytes).toString()}/${length}`,
         };
-        // A range that is no host's is refused once it has been read.
+        // Ranges that no host may have are refused only after they have been parsed.
         try {
           assert.deepEqual(read(), expected);
         } catch (error) {
@@ -229,7 +229,7 @@ describe("what is tried a ping on", () => {
       const written = blocks.filter(([, kind]) => kind !== "except")
         .map(([text, kind]) => kind === "echo" ? text : silent(text));
       const exceptions = blocks.filter(([, kind]) => kind === "except").map(([text]) => text);
-      // Plainly: the longest match of each address decides.
+      // This is the plain way: for each address the longest match decides.
       const answered = Array.from({ length: 64 }, (_, low) => low).filter((low) => {
         const around = blocks.map(
           ([text, kind]) => ({ base: Number(/\.(\d+)\//.exec(text)?.[1]), length: Number(text.split("/")[1]), kind }),
@@ -244,7 +244,7 @@ describe("what is tried a ping on", () => {
 });
 
 describe("table", () => {
-  /** A walk through the tries as plain as can be: the address as a string of bits. */
+  /** Walks through the tries in the plainest way, with the address as a string of bits. */
   function ownerOf({ roots, nodes }: Table, { family, bytes }: Pick<Address, "family" | "bytes">): number {
     const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
     const at = (place: number) => roots[place / 4];
@@ -326,7 +326,7 @@ describe("table", () => {
       fc.assert(fc.property(fc.uniqueArray(
         prefix, { maxLength: 40, selector: ({ text }) => text },
       ), fc.array(value, { minLength: 20 }), (prefixes, addresses) => {
-        // Every third is cut out.
+        // Every third prefix is an exception.
         const table = tableOf(
           serving(prefixes.filter((_, i) => i % 3 !== 2), { exceptions: prefixes.filter((_, i) => i % 3 === 2) }),
         );

@@ -1,4 +1,4 @@
-/** What /proc says, from its text; and netlink's messages, whose lengths may be anything. */
+/** Tests what is read from the text of /proc, and netlink messages of any length. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Failure } from "../../src/base/failure.js";

@@ -1,4 +1,4 @@
-/** A worker by itself, on descriptors that are no device. */
+/** Tests a worker by itself, on descriptors that are no device. */
 import assert from "node:assert/strict";
 import { closeSync, openSync } from "node:fs";
 import { test } from "node:test";
@@ -31,7 +31,7 @@ test("a worker that cannot start is the same", async () => {
 
 test("a worker that sleeps ends when it is asked to, and leaves no descriptor", async () => {
   const before = openDescriptors();
-  // Non-blocking, and empty: what a device is while nothing comes.
+  // A non-blocking and empty eventfd behaves like a device on which no packets come.
   const fd = libc.eventfd(0, EFD_NONBLOCK);
   for (const engine of ["wasm", "js"] as const) {
     const queue = new Queue({ ...options, engine, fd });

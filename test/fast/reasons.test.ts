@@ -1,4 +1,4 @@
-/** Why packets get no reply: each reason has its sentence, and docs/reference.md has the same. */
+/** Tests the reasons why packets get no reply: each has its sentence, and docs/reference.md has the same. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-/** docs/reference.md: its tables are made from the source, and are what the source says now. */
+/** Tests docs/reference.md: its tables are made from the source and are up to date. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";

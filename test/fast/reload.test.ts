@@ -1,4 +1,4 @@
-/** Requests for reloads, and which are met together. */
+/** Tests requests for reloads, and which of them one reload serves together. */
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import { test } from "node:test";
@@ -17,7 +17,7 @@ test("a flood of requests, each in a callback of its own, is met by one reload, 
     count++;
     throw new Error("wrong");
   }, silent, manager());
-  // As signals come that were sent while the last reload ran.
+  // Signals that were sent while the last reload ran arrive like this.
   for (let i = 0; i < 100; i++) setImmediate(() => { reloads.request().catch(() => undefined); });
   for (let i = 0; i < 4; i++) await turn();
   assert.equal(count, 1);

@@ -1,7 +1,7 @@
 /**
- * The ring code against a model of the kernel: entries taken a few at a time, completions late and in any order, reads
- * that come up empty, writes that fail, indices that wrap at 2^32. After each round every slot is in exactly one place,
- * and the counters say what happened.
+ * Tests the ring code against a model of the kernel: entries taken a few at a time, completions late and in any order,
+ * reads that come up empty, writes that fail, indices that wrap at 2^32. After each round every slot is in exactly one
+ * place, and the counters match what happened.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -18,7 +18,7 @@ import { type Assembly, compile, load } from "../../src/engine/wasm.js";
 import { Random } from "../support/random.js";
 import { moduleOf } from "../../src/engine/create.js";
 
-/** Each by itself, and with registered slots. */
+/** Operation codes, without and with registered slots. */
 const READS = [22, 4];
 const WRITES = [23, 5];
 const FIXED_FILE = 1;
@@ -44,10 +44,10 @@ class Kernel {
   readonly linear = LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE });
   readonly view = new DataView(this.linear.memory.buffer);
   readonly base = 0x7f12_3456_0000n;
-  /** Entries taken and not completed: the read that waits, and that of the eventfd. */
+  /** Entries that were taken but not completed: the waiting read, and the read of the eventfd. */
   readonly waiting: Entry[] = [];
 
-  /** `start`: where the indices begin. */
+  /** The indices begin at `start`. */
   constructor(start: number) {
     [SQ_HEAD_AT, SQ_TAIL_AT, CQ_HEAD_AT, CQ_TAIL_AT].forEach((word, i) => {
       this.view.setUint32(word, RINGS + 64 * i, true);
@@ -132,7 +132,7 @@ describe("ring", () => {
       let toSend: [slot: number, length: number][] = [];
 
       for (let roundNumber = 0; roundNumber < 3000; roundNumber++) {
-        // What the host does: replies, then reads, sometimes ones that wait.
+        // The host's part: it prepares replies, then reads, sometimes ones that wait.
         toSend.forEach(([slot, length], i) => {
           kernel.set(TO_SEND + 8 * i, slot);
           kernel.set(TO_SEND + 8 * i + 4, length);
@@ -142,7 +142,7 @@ describe("ring", () => {
         const reads = armed ? 0 : Math.min(waits ? 2 : 1 + random.below(BATCH), kernel.free.length);
         assert.equal(ring.prepare(toSend.length, reads, waits), ring.unsubmitted());
 
-        // What the kernel does with it: a few entries at a time.
+        // The kernel's part: it takes a few entries at a time.
         const received: [slot: number, length: number][] = [];
         const writes: Entry[] = [];
         const read = (entry: Entry) => {
@@ -200,7 +200,7 @@ describe("ring", () => {
         const everywhere = [...kernel.free, ...inKernel, ...received.map(([slot]) => slot)].sort((a, b) => a - b);
         assert.deepEqual(everywhere, all, "every slot is in one place");
 
-        // What the engine does: some are answered, the others' slots are free.
+        // The engine's part: it answers some packets and frees the slots of the others.
         toSend = [];
         for (const [slot, length] of received) {
           if (random.oneIn(4)) {

@@ -1,4 +1,4 @@
-/** What a scrape takes over from the one before. */
+/** Tests what a scrape keeps from the one before. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PREFIX_REPLIES } from "../../abi/counters.js";
@@ -9,14 +9,14 @@ import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 const COUNT = 4000;
 const NAME = "pongd_prefix_replies_total";
 
-/** What a registry writes the samples from. */
+/** The part of a metric from which a registry writes its samples. */
 interface Samples {
   getForPromString(): Promise<{
     readonly values: readonly { readonly sharedLabels: Record<string, string>; readonly value: number }[];
   }>;
 }
 
-/** Prefixes of 10.0.0.0/8, or as many others. */
+/** Makes prefixes of 10.0.0.0/8, or as many others. */
 const prefixes = (first = 10) => serving(
   Array.from({ length: COUNT }, (_, i) => parsePrefix(`${first}.${i >> 8}.${i & 255}.0/24`)),
 );
@@ -35,7 +35,7 @@ test("metrics: a prefix's labels are one object from scrape to scrape, its text 
   const expected = directory.prefixes.map(({ text }) => `${NAME}{prefix="${text}"} 0`);
   const first = await labels();
   assert.deepEqual(await lines(), expected);
-  // prom-client looks into no labels that it has seen: what is in them now would be in the text otherwise.
+  // prom-client does not read labels again that it has seen. If it did, this would show up in the text.
   for (const set of first) set.prefix = "read again";
   assert.deepEqual(await lines(), expected);
   counters[PREFIX_REPLIES + COUNT - 1] = 7;

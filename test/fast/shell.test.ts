@@ -1,4 +1,4 @@
-/** Words of commands that are printed, as a shell reads them. */
+/** Tests that a shell reads the words of printed commands as they were meant. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-/** The reporter that names the files that took longest. */
+/** Tests the reporter that names the files that took longest. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
@@ -36,7 +36,7 @@ test("node --test reports a file as the reporter expects, whether its tests pass
     const suite = `describe("a suite", () => { test("a test", () => { ${body} }); });`;
     writeFileSync(join(folder, `${name}.test.mjs`), `import { describe, test } from "node:test"; ${suite}`);
   }
-  // With this variable, node --test would report to the one that runs this file.
+  // With this variable, node --test would report to the runner of this file.
   const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
   const reporter = source("build/test/support/slowest.js");
   const args = ["--test", `--test-reporter=${reporter}`, "passes.test.mjs", "fails.test.mjs"];

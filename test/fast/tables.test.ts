@@ -1,4 +1,6 @@
-/** The tables of docs/ that name what there is: metrics with their labels, exit statuses, drops that are no faults. */
+/**
+ * Tests the tables in docs/ that list names: metrics with their labels, exit statuses, and drops that are no faults.
+ */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -42,7 +44,7 @@ test("docs/monitoring.md has the drops that the rules take for no fault", () => 
   assert.deepEqual(documented.sort(), reasons.split("|").sort());
 });
 
-/** The text between a heading of the second level and the next one. */
+/** Returns the text between a second-level heading and the next one. */
 function section(file: string, heading: string): string {
   const text = `${readFileSync(source(file), "utf8")}\n## `;
   const [, body] = text.split(`\n## ${heading}\n`);

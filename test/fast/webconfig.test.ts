@@ -39,7 +39,7 @@ describe("a web configuration", () => {
   after(() => folder.remove());
 
   const file = (text: string) => folder.write("web.yml", text);
-  /** The lines that it is refused with, FILE for what the file is called and DIR for its folder. */
+  /** Returns the lines with which a text is refused, with FILE for the file's name and DIR for its folder. */
   const refusal = (text: string): readonly string[] => {
     const name = file(text);
     try {

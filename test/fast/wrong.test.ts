@@ -1,5 +1,5 @@
 /**
- * Wrong values for every option and every key: one line each, in which everything can be seen, and which says what to
+ * Tests wrong values for every option and every key. Each gets one line, which shows every character and says what to
  * write.
  */
 import assert from "node:assert/strict";
@@ -11,7 +11,7 @@ import { DEFAULTS, type Key } from "../../src/config/keys.js";
 import { EXIT, Failure } from "../../src/base/failure.js";
 import { parsed, refusal } from "../support/config.js";
 
-/** What a value may look like that was copied, or put together by a script. */
+/** Values as they look if they were copied, or put together by a script. */
 const VALUES = [
   "", " ", "\u0663", "9".repeat(25), "-1", "0x10", "1.5e3", "\"7\"", "7\n", "7\r", "7\n8", "\u200b7", "7\u00a0",
   "\ufeff7", "\u202e7", "\u{e0041}7",
@@ -20,7 +20,7 @@ const SEEN = /^[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]+(?: +[^\p{C}\p{Z}\p
 const INVISIBLE = /\p{C}|\p{Default_Ignorable_Code_Point}|(?! )\p{Z}/u;
 const ADVICE = /write |must be |expected |Allowed |leave it out|try: /i;
 
-/** A device may be called so. */
+/** Returns true for text that may be a device's name. */
 const isName = (value: string) => /^[!-~]{1,15}$/.test(value);
 
 function lineOf(args: readonly string[]): readonly string[] {
@@ -45,10 +45,10 @@ describe("every option", () => {
     if (!required) continue;
     test(long, () => {
       for (const value of VALUES) {
-        // What a file is called, it may be called.
+        // Any text but "" may be a file's name.
         if (["--config", "--web-config"].includes(long) && value !== "") continue;
         if (long === "--device" && isName(value)) continue;
-        // Separators around it do not count.
+        // Separators around a value do not count, and alone they are no value.
         if (["--except", "--host-address"].includes(long) && value.trim() === "") continue;
         const lines = lineOf([long, value]);
         check(

@@ -116,7 +116,7 @@ describe("disturbed", needs("ping", "strace"), () => {
       assert.equal((await pongd.stop()).status, 0);
     });
 
-    // For the other backend, overrun.test.ts overruns the queue.
+    // For the other backend, test/net/overrun.test.ts overruns the queue.
     if (io === "uring" || ALL) test(`${io}: stopped for five seconds under load: each packet is received, or counted `
       + "as one that the queue had no room for", async () => {
       const pongd = await start();
