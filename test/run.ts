@@ -1,7 +1,7 @@
 /**
- * `node build/test/run.js TIER… [FILE…] [FLAG…]`: runs the tests of whole tiers, of single files, or of both, two files
+ * `node build/test/run.js TIER… [FILE…] [FLAG…]` runs the tests of whole tiers, of single files, or of both, two files
  * at a time, and prints which files took longest. A tier is a folder of test/; flags are those of `node --test`. Files
- * that measure how fast something is come last, one at a time, so that no other test has a share of what they measure.
+ * that measure how fast something is come last, one at a time, so that no other test disturbs them.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";

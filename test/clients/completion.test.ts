@@ -1,4 +1,4 @@
-/** The completion scripts in the shells themselves, and the manual page in those that format it. */
+/** Tries the completion scripts in the shells themselves, and the manual page in the programs that format it. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ const dir = mkdtempSync(join(tmpdir(), "pongd-completion-"));
 after(() => { rmSync(dir, { recursive: true }); });
 writeFileSync(join(dir, "config.yaml"), "");
 
-/** A line up to the cursor, and what is offered. */
+/** Lines up to the cursor, and what is offered for each. */
 const CASES: readonly (readonly [string, readonly string[]])[] = [
   ["pongd ", program.commands.map(({ path }) => path[1])],
   ["pongd d", ["device", "doctor"]],
@@ -47,7 +47,7 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
 
 type Complete = (lines: readonly string[]) => string[][];
 
-/** What a script prints, up to each END. */
+/** Runs a script in a shell, and returns the lines that it prints up to each END. */
 function run(shell: string, option: string, script: string): string[][] {
   const { status, stdout, stderr } = spawnSync(
     shell, [option, "-c", script], { cwd: dir, encoding: "utf8", timeout: 120_000 },
@@ -56,7 +56,7 @@ function run(shell: string, option: string, script: string): string[][] {
   return stdout.replaceAll("\r", "").split("END\n").slice(0, -1).map((text) => text.split("\n").filter(Boolean));
 }
 
-/** As readline hands it over: "=" breaks words. */
+/** Hands words over as readline does, where "=" breaks them. */
 const bash: Complete = (lines) => run("bash", "--norc", `source "${source("build/completion/pongd.bash")}"
 complete() { COMP_WORDS=("$@"); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); COMPREPLY=(); _pongd; printf '%s\\n' "\${COMPREPLY[@]}" END; }
 ${lines.map((line) => `complete ${line.replace("=", " = ").split(" ").map((word) => `'${word}'`).join(" ")}`)
@@ -67,7 +67,7 @@ const fish: Complete = (lines) => run("fish", "--no-config", `source "${source("
 ${lines.map((line) => `complete -C '${line}'; echo END`).join("\n")}
 `);
 
-/** In a shell of its own on a pseudo terminal, where a key prints all that is offered in place of showing it. */
+/** Starts a shell of its own on a pseudo terminal, where a key prints all that is offered instead of showing it. */
 const zsh: Complete = (lines) => run("zsh", "-f", `zmodload zsh/zpty
 zpty z zsh -f -i
 zpty -w z 'PS1=; fpath=("${source("build/completion")}" $fpath); autoload -Uz compinit; compinit -u -D'

@@ -1,4 +1,7 @@
-/** A running pongd over TLS, by curl; the file that says so, by the flag, the variable and the configuration. */
+/**
+ * Asks a running pongd over TLS by curl. The file that turns TLS
+ * on is named by the flag, the variable and the configuration.
+ */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { EXIT } from "../../src/base/failure.js";

@@ -1,7 +1,7 @@
 /**
- * Clients that put frames of their own on an Ethernet (TAP mode): those that ask for neighbours, and ipv6toolkit and
- * thc-ipv6, which try what implementations of IPv6 get wrong. Checks of theirs with a verdict are held against it; the
- * others must leave pongd answering, and counting every packet once.
+ * Runs clients that put frames of their own on an Ethernet (TAP mode): those that ask for neighbours, and ipv6toolkit
+ * and thc-ipv6, which try what implementations of IPv6 get wrong. Where a check of theirs has a verdict, the test
+ * asserts it. After the others pongd must still answer, and must have counted every packet once.
  *
  *   clients ── 10.99.0.1/16, fd99::1/64 ── pong0 (TAP) ── pongd
  */
@@ -12,7 +12,7 @@ import { RECORDERS, Session } from "../support/session.js";
 
 const TARGET = "fd99::1:1";
 
-/** On the device of a host as thc-ipv6 knows it: its address has the prefix's length. */
+/** Opens a session whose device is set up as thc-ipv6 expects: the host's address has the prefix's length. */
 async function open(...args: string[]): Promise<Session> {
   const session = await Session.open(
     "10.99.0.0/16", "fd99::/64", "--mode", "tap", "--host-address", "none", "--except", "10.99.0.1", "--except",
@@ -75,17 +75,17 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
   });
 }
 
-/** Checks of thc-ipv6's implementation6 by their numbers: a reply is due to these, */
+/** Checks of thc-ipv6's implementation6, by number, to which a reply is due. */
 const ANSWERED = [1, 5, 7, 12, 18, 24, 25, 41, 56];
-/** to these a reply and, where a header is not to be passed over, an error, */
+/** Checks in fragments that are due a reply, and checks that are due an error, as a header must not be passed over. */
 const REASSEMBLED = [11, 22, 27, 39];
 const REFUSED = [
   [3, "4:1"], [4, "4:1"], [14, "4:1"], [15, "4:1"], [19, "4:0"], [20, "4:0"], [26, "4:1"], [32, "4:1"], [35, "4:1"],
   [47, "4:2"], [49, "4:2"], [50, "4:2"],
 ] as const;
 /**
- * and nothing to these: too many headers or options, overlapping or missing fragments, wrong lengths and checksums,
- * sources that are none.
+ * Checks to which nothing is due: too many headers or options, overlapping or missing fragments, wrong lengths and
+ * checksums, and sources that no host has.
  */
 const UNANSWERED = [2, 6, 8, 9, 10, 13, 16, 17, 28, 33, 34, 36, 40, 42, 43, 44, 45, 46, 48, 51, 52, 53, 54, 55, 57];
 
@@ -93,7 +93,7 @@ describe("ipv6toolkit and thc-ipv6", needs(...RECORDERS, "traceroute", "frag6", 
   let session: Session;
   before(async () => { session = await open(); });
   const run = async (command: string, ...args: string[]) => (await session.ns.run(command, ...args)).stdout;
-  /** Each check from an address of its own: what answers another is nothing to it. */
+  /** Runs a check from an address of its own, so that answers to others mean nothing to it. Returns its verdict. */
   const check = async (number: number) => /^Test [ \d]{2}: .*?\t(?<verdict>[PF].*)$/m.exec(
     await run("atk6-implementation6", "-p", "-s", `fd98::${number}`, "pong0", TARGET, String(number)),
   )?.groups?.verdict;
@@ -133,7 +133,7 @@ describe("ipv6toolkit and thc-ipv6", needs(...RECORDERS, "traceroute", "frag6", 
   });
 
   test("frag6: a datagram in one fragment is answered", async () => {
-    // It may miss the reply, as it takes but one packet whenever some come; tcpdump does not.
+    // frag6 may miss the reply, as it takes only one packet whenever some come; tcpdump does not.
     const recorder = session.ns.spawn(
       "tcpdump", "-i", "pong0", "-n", "-c", "1", "--immediate-mode",
       `src ${TARGET} and icmp6[icmp6type] == icmp6-echoreply`,
@@ -156,7 +156,7 @@ describe("ipv6toolkit and thc-ipv6", needs(...RECORDERS, "traceroute", "frag6", 
     for (const args of [["-1"], ["-I", "-F", "-S", "-D", "-H", "-J"]]) {
       assert.match(await run("atk6-fuzz_ip6", ...args, "pong0", TARGET), /target fd99::1:1 is still alive/);
     }
-    // With these its pings are unicasts in frames to a group, which nobody may answer.
+    // With these options its pings are unicasts in frames to a group, which nobody may answer.
     for (const option of ["-2", "-0"]) await session.ns.ok("atk6-fuzz_ip6", "-a", option, "pong0", TARGET);
     await session.ns.pings(3, "-6", TARGET);
   });

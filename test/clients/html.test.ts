@@ -1,4 +1,4 @@
-/** The page of a benchmark, in the browser that people would open it with, from phone to desktop. */
+/** Opens the page of a benchmark in the browser that people would open it with, from phone to desktop. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -53,7 +53,7 @@ const ENGINE: EngineReport = {
   })),
 };
 
-/** Of as many pings as `count`, `typical` microseconds or more. */
+/** Returns the latency of `count` pings that took `typical` microseconds or more. */
 function latency(typical: number, packetsPerSecond: number, count: number): Latency {
   const histogram = Array.from(
     { length: 40 }, (_, i) => [typical * 1.15 ** i, Math.round(count * 0.28 * 0.72 ** i)] as const,
@@ -84,15 +84,15 @@ interface Shown {
   readonly background: string;
   readonly images: number;
   readonly text: string;
-  /** How many of the four colours of series each canvas has. */
+  /** The number of the four colours of series that each canvas shows. */
   readonly drawn: number[];
   /** Left, top, right and bottom of each entry's contents, chart by chart. */
   readonly legends: [number, number, number, number][][];
-  /** Of the last chart, under the mouse. */
+  /** Readings of the last chart, under the mouse. */
   readonly readings: string[];
 }
 
-/** In the page. */
+/** Runs in the page, and returns what it shows. */
 function inspect(): Shown {
   const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const series = [0, 1, 2, 3].map((i) => {
@@ -122,7 +122,7 @@ function inspect(): Shown {
   };
 }
 
-/** In the page: what is on its canvases, once it has drawn what it was about to. */
+/** Runs in the page. Returns what is on its canvases, once it has drawn what it was about to draw. */
 async function pictures(): Promise<string[]> {
   for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
   return Array.from(document.querySelectorAll("canvas"), (canvas) => canvas.toDataURL());
@@ -140,7 +140,7 @@ describe("the page of a benchmark", needs("chromium"), () => {
     await browser.close();
   });
 
-  /** Opens the report's page, and collects what there is to complain of. */
+  /** Opens the report's page, and collects complaints. */
   async function open(
     report: Report, colorScheme: "light" | "dark", viewport: { width: number; height: number },
   ): Promise<{ page: Page; complaints: string[] }> {

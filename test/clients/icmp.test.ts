@@ -1,6 +1,6 @@
 /**
- * Clients that ask by IP, through a TUN device, and what they make of the answers; what pongd sent them as tshark sees
- * it.
+ * Runs clients that ask by IP, through a TUN device, and looks at what they make of the answers. tshark examines what
+ * pongd sent them.
  *
  *   ping, fping, oping, nping, hping3, clockdiff, nmap, traceroute, tracepath ── 10.99.0.1, fd99::1 ── pong0 ── pongd
  */
@@ -17,7 +17,7 @@ import { icmpPacket, pattern, udpPacket } from "../support/packets.js";
 import { dissect, RECORDERS, Session } from "../support/session.js";
 
 const PREFIXES = ["10.99.0.0/16", "fd99::/64"];
-/** Of what is on the device, what pongd sent: #1 is the packet itself, not one that it quotes. */
+/** Matches the packets on the device that pongd sent. #1 is the packet itself, not one that it quotes. */
 const SENT = "(ip.src#1 == 10.99.0.0/16 && ip.src#1 != 10.99.0.1) || (ipv6.src#1 == fd99::/64 && "
   + "ipv6.src#1 != fd99::1)";
 const TARGETS = [["IPv4", "-4", "10.99.1.1"], ["IPv6", "-6", "fd99::1:1"]] as const;
@@ -68,8 +68,8 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
     });
 
     test("C-3: inetutils-ping finds the checksum 0x0000 right", needs("inetutils-ping"), async () => {
-      // Its identifier is its process's, and exec keeps that: the two bytes of data make up for it in the reply to the
-      // second request.
+      // Its identifier is the id of its process, and exec keeps that. The two bytes of data make up for it in the reply
+      // to the second request.
       const script = "exec inetutils-ping -n -c 3 -i 0.2 -s 2 -p $(printf %04x $((0xffff - ($$ + 1) % 0xffff))) "
         + "10.99.1.1";
       const { stdout, stderr } = await session.ns.run("sh", "-c", script);
@@ -102,7 +102,7 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
     });
 
     test("nping's echo requests come back with identification, sequence number and length", async () => {
-      // One at a time: of several it may print the same one twice.
+      // nping sends one at a time: of several it may print the same one twice.
       const output = await ok("nping", "--icmp", "-c", "1", "--icmp-seq", "77", "--data-length", "333", "10.99.1.1");
       const [sent, received] = ["SENT", "RCVD"].map((direction) => new RegExp(
         `^${direction} .* (id=\\d+ seq=77\\] IP \\[ttl=64 id=\\d+ iplen=361)`, "m",
@@ -173,7 +173,7 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
         });
       }
 
-      // test/net/ping.test.ts has what ping makes of them; here they are recorded.
+      // test/net/ping.test.ts tests what ping makes of the answers; here they are recorded.
       test("ping -R, ping -T and ping -s 65507 are answered", async () => {
         for (const args of [["-R"], ["-T", "tsonly"], ["-T", "tsandaddr"], ["-s", "65507"]]) {
           await session.ns.pings(1, "-n", ...args, "10.99.1.1");
@@ -190,9 +190,9 @@ for (const [engine, io] of [["wasm", "uring"], ["wasm", "readwrite"], ["js", "ur
 
 /**
  * clockdiff of iputils 20221126 waits no longer than the round trip that it has seen, in whole milliseconds: below one
- * it does not wait at all. So the packet loop is on the same core, before it and all others: there, it has answered by
- * the time that clockdiff looks. It also lowers its niceness by 16, and takes a result of -1 for an error: it begins at
- * 0, whatever the tests run at.
+ * it does not wait at all. So the packet loop runs on the same core, with priority over clockdiff and all others, and
+ * has answered by the time that clockdiff looks. clockdiff also lowers its niceness by 16, and takes a result of -1 for
+ * an error, so it begins at 0, whatever the tests run at.
  */
 const realTime = spawnSync("chrt", ["--fifo", "2", "true"]).status === 0
   ? needs(...RECORDERS, "clockdiff", "taskset", "chrt")

@@ -1,6 +1,6 @@
 /**
- * Pages of another site, in a browser that reaches pongd by plain HTTP and a name, which it does not trust enough to
- * tell pongd who asks.
+ * Opens pages of another site in a browser that reaches pongd by plain HTTP and a name. It does not trust those enough
+ * to tell pongd who asks.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -49,7 +49,7 @@ describe("a page of another site", needs("chromium"), () => {
   });
 
   test("has no reload done by fetch, of whatever mode", async () => {
-    // Of a response that it may not read, a page sees status 0.
+    // A page sees status 0 for a response that it may not read.
     assert.deepEqual([await post("no-cors"), await post("cors")], [0, "refused"]);
     assert.equal(reloads, 0);
   });

@@ -1,4 +1,4 @@
-/** The page at /, in a browser: on a pongd with traffic, and on figures that are made up. */
+/** Opens the page at / in a browser: on a pongd with traffic, and on figures that are made up. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ const HOSTILE = `<img src=x onerror=alert(1)>"'&amp;</script>`;
 const VIEWPORTS = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 900 } };
 const SCHEMES = ["light", "dark"] as const;
 
-/** A page and what there is to complain of: whatever the console says, and requests to elsewhere. */
+/** Opens a page, and collects complaints: whatever the console says, and requests to elsewhere. */
 async function open(
   browser: Browser, url: string, options: BrowserContextOptions = {},
 ): Promise<{ page: Page; complaints: string[] }> {
@@ -32,12 +32,15 @@ async function closePages(browser: Browser): Promise<void> {
   for (const context of browser.contexts()) await context.close();
 }
 
-/** Waits until the page says that of itself. */
+/** Waits until the page says `text` about its state. */
 async function state(page: Page, text: string): Promise<void> {
   await page.waitForFunction((text) => document.getElementById("state")?.textContent === text, text);
 }
 
-/** In the page: all its figures but rates, as numbers where they are. A row's note is behind its cells. */
+/**
+ * Runs in the page. Returns all its figures but rates, as numbers
+ * where they are numbers. A row's note follows its cells.
+ */
 function shown(): { tiles: Record<string, number>; tables: Record<string, (string | number)[][]> } {
   const read = (text: string) => /^[\d,]+$/.test(text) ? Number(text.replaceAll(",", "")) : text;
   const tiles = ["received", "replied", "dropped", "overrun"].map(
@@ -58,7 +61,7 @@ function shown(): { tiles: Record<string, number>; tables: Record<string, (strin
   };
 }
 
-/** The page as one that is in front, or not: a headless browser has them all in front. */
+/** Tells the page whether it is in front: a headless browser has all pages in front. */
 async function setHidden(page: Page, hidden: boolean): Promise<void> {
   await page.evaluate((hidden) => {
     Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
@@ -67,7 +70,7 @@ async function setHidden(page: Page, hidden: boolean): Promise<void> {
 }
 
 async function assertAccessible(page: Page): Promise<void> {
-  // As the debugger, whom the page's policy does not bind.
+  // The script comes from the debugger, whom the page's policy does not bind.
   await page.evaluate(axe.source);
   const { violations, passes } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run());
   assert.deepEqual(violations.map(
@@ -131,7 +134,7 @@ prefixes:
       ns.ok("ping", "-q", "-i", "0.002", "-c", "1000", "192.0.2.1"),
       ns.run("ping", "-q", "-i", "0.002", "-c", "1000", "-W", "0.1", "10.99.7.1"),
     ]);
-    // Of more than the device's own queue has room for, it drops what is too much.
+    // The device drops what is too much for its own queue.
     process.kill(pongd.pid, "SIGSTOP");
     await ns.run("ping", "-q", "-l", "6000", "-c", "6000", "-W", "0.1", "10.99.1.1");
     process.kill(pongd.pid, "SIGCONT");
@@ -183,7 +186,7 @@ prefixes:
     pongd = await Pongd.start(ns, "--config", config);
     await state(page, "Live");
     assert.equal((await settled(page)).tiles.replied, 0);
-    // The browser itself says what it cannot connect to.
+    // The browser itself logs what it cannot connect to.
     assert.deepEqual(complaints.filter((complaint) => !complaint.includes("net::ERR_")), []);
   });
 
@@ -205,7 +208,7 @@ prefixes:
     await descriptors((now) => now === before);
     const pages = await Promise.all([0, 1].map(async () => (await open(browser, url)).page));
     for (const page of pages) await state(page, "Live");
-    // Each has its stream, and what it loaded the page by, which stays for a while.
+    // Each page has its stream, and the connection that it was loaded over, which stays for a while.
     const both = await descriptors(() => true);
     await setHidden(pages[0], true);
     await descriptors((now) => now === both - 1);
@@ -364,7 +367,9 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   describe("with as many replies every second", () => {
     const PER_SECOND = 2000;
     let seconds: number;
-    /** From then on time all but stands still, so that nothing leaves the charts however slow the machine is. */
+    /**
+     * The second after which time all but stands still, so that nothing leaves the charts however slow the machine is.
+     */
     let end: number;
     /** Packets that came at once, while nobody looked. */
     let burst: number;
@@ -412,7 +417,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
       // A chart that still moved would be read at other times than those under the mouse.
       const total = (PER_SECOND * end).toLocaleString("en");
       await page.locator("#prefixes td:nth-child(2)").filter({ hasText: total }).waitFor();
-      // From the left to the right: what came first, before the pause, and after it has no rate.
+      // The mouse moves from left to right. The first reading has no rate, and neither has the first after the pause.
       const { x, y, width, height } = await page.locator("#replies-chart .u-over").boundingBox() ?? assert.fail();
       const readings = new Set<string>();
       for (let at = 1; at < width; at += 10) {
@@ -488,7 +493,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
 
   test("where it is refused, it says so and asks again", async () => {
     const hangUp = new AbortController();
-    // Held on to: a response that is no longer referred to closes its connection.
+    // The responses are kept, because one that is no longer referred to closes its connection.
     const listeners = await Promise.all(
       Array.from({ length: MAX_LISTENERS }, () => fetch(`${http.url}/events`, { signal: hangUp.signal })),
     );

@@ -1,6 +1,6 @@
 /**
- * A Prometheus that scrapes a pongd with real traffic, by what deploy/prometheus/ ships: the rates it tells are those
- * of what was sent, each alert fires for a real cause, and Grafana's dashboard finds all that it asks for.
+ * Runs a Prometheus that scrapes a pongd with real traffic, configured by what deploy/prometheus/ ships. Its rates are
+ * those of what was sent, each alert fires for a real cause, and Grafana's dashboard finds all that it asks for.
  */
 import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -34,7 +34,7 @@ prefixes:
   - { prefix: "fd99::/64", name: six }
 `;
 
-/** Sent in turn, so many of each a second. */
+/** Packets of each kind that are sent a second, in turn. */
 const EACH = 300;
 const damaged = icmpPacket();
 damaged[damaged.length - 1] ^= 1;
@@ -43,9 +43,10 @@ const PACKETS = [
   udpPacket(),
 ];
 /**
- * In s. rate() extrapolates to the ends of its window from the samples within it, half an interval on average; as it
- * does so for the time and for the increase alike, what it comes to is the slope between the first sample and the last.
- * What is left is by how many ms one of these two was read later than Prometheus notes, in so many seconds.
+ * The window in seconds, and the error that is allowed in it. rate() extrapolates to the ends of its window from the
+ * samples within it, by half an interval on average. It does so for the time and for the increase alike, so its result
+ * is the slope between the first sample and the last. The error left is that one of these two was read some ms later
+ * than Prometheus notes, in a window of so many seconds.
  */
 const WINDOW = 20;
 const TOLERANCE = 0.01;
@@ -63,10 +64,10 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     const web = join(folder, "web.yml");
     writeFileSync(web, "http_server_config: { headers: { X-Frame-Options: deny } }\n");
     pongd = await Pongd.start(ns, "--config", config, "--web-config", web, "--io", "readwrite");
-    // Seconds of what is sent: on a busy machine pongd may get no time for as long as the usual queue holds.
+    // The queue holds seconds of packets: on a busy machine pongd may get no time for as long as the usual queue lasts.
     await ns.ok("ip", "link", "set", "pong0", "txqueuelen", "10000");
     cpSync(source("deploy/prometheus"), folder, { recursive: true });
-    // Nothing but the time that it takes.
+    // Only times are replaced, so that the test takes less of it.
     const substitute = (file: string, pattern: RegExp, text: string) => {
       writeFileSync(join(folder, file), readFileSync(join(folder, file), "utf8").replaceAll(pattern, text));
     };
@@ -86,7 +87,7 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** What Prometheus' API says to each of these; undefined while it is not ready. */
+  /** Asks Prometheus' API for each of these paths, and returns its answers: undefined while it is not ready. */
   const ask = async <T>(...paths: string[]): Promise<(T | undefined)[]> => {
     const answers = await Promise.all(paths.map(async (path) => {
       const { stdout } = await ns.run("curl", "-s", `http://127.0.0.1:9090/api/v1/${path}`);
@@ -109,7 +110,7 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     return answers.map((data) => data?.result ?? []);
   };
   const query = async (expr: string, time?: number) => (await queries([expr], time))[0];
-  /** Waits until it has a result. */
+  /** Waits until the expression has a result. */
   const until = (expr: string) => poll(() => query(expr), (series) => series.length > 0);
   const firing = async () => {
     const [{ alerts } = { alerts: [] }] = await ask<{
@@ -118,7 +119,7 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     return [...new Set(alerts.filter(({ state }) => state === "firing").map(({ labels }) => labels.alertname))].sort();
   };
   const fires = (alert: string, does = true) => poll(firing, (alerts) => alerts.includes(alert) === does);
-  /** Starts to send; returns what ends that. */
+  /** Starts to send, and returns a function that ends it and says what was sent. */
   const send = () => {
     const sender = ns.spawn(
       process.execPath,
@@ -140,7 +141,7 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     + "no other fires", async (context) => {
     const before = await pongd.metrics();
     const stop = send();
-    // Nobody waits for it here: the window lies between two samples that Prometheus itself has.
+    // The test does not wait for a time: the window lies between two samples that Prometheus itself has.
     await until("rate(pongd_packets_received_total[2s]) > 0");
     const [{ value: [start] }] = await query("rate(pongd_packets_received_total[2s]) > 0");
     const end = start + WINDOW + 2;
@@ -202,7 +203,7 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     for (const [, metric, labels = ""] of body.matchAll(/^(\w+)(?:\{(.*)\})? /gm)) {
       add(metric, [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, value]) => [label, value] as const));
     }
-    // Prometheus' own, and what the rules make, whose labels are those of what they are made of.
+    // Prometheus has metrics of its own. The rules make others, whose labels are those of what they are made of.
     for (const metric of ["up", "scrape_duration_seconds"]) add(metric, []);
     for (const { record, expr } of rules.filter(({ record }) => record !== undefined)) {
       const made = namedIn(expr).selectors.flatMap(({ metric }) => [...values.get(metric) ?? []]);
@@ -239,7 +240,7 @@ describe("prometheus", needs("prometheus", "strace"), () => {
     const stop = send();
     process.kill(pongd.pid, "SIGSTOP");
     await fires("PongdDown");
-    // More than a few are what the alert is about.
+    // The alert is about more than a few dropped packets.
     await poll(
       () => ns.ip<{ stats64: { tx: { dropped: number } } }>("-s", "link", "show", "pong0"),
       ([{ stats64 }]) => stats64.tx.dropped > overrun + 100,

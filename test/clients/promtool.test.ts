@@ -1,4 +1,4 @@
-/** What Prometheus' own checker says of /metrics, and of what deploy/prometheus/ has for it. */
+/** Checks /metrics, and what deploy/prometheus/ has for it, by Prometheus' own checker. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ test("promtool finds nothing to complain of in pongd's metrics", needs("promtool
   const pongd = await Pongd.start(ns, "10.99.0.0/16");
   const { body } = await pongd.get("/metrics");
   const { stdout, stderr } = promtool(["check", "metrics"], body);
-  // Node's own process metrics are prom-client's to name.
+  // Process metrics get their names from prom-client, so complaints about them do not count.
   const complaints = (stdout + stderr)
     .split("\n")
     .filter((line) => line.startsWith("pongd_") || line.includes("error"));
@@ -43,7 +43,7 @@ describe("deploy/prometheus", needsCommands("promtool"), () => {
       ["job_name", "static_configs", "scheme", "tls_config", "basic_auth"],
     );
     writeFileSync(join(folder, "prometheus.yml"), secured);
-    // Its certificates and passwords are not here.
+    // The certificates and passwords that it names are not here.
     const checked = promtool(["check", "config", "--syntax-only", join(folder, "prometheus.yml")]);
     rmSync(folder, { recursive: true });
     assert.equal(checked.status, 0, checked.stdout + checked.stderr);

@@ -1,5 +1,5 @@
 /**
- * docs/recipes.md, as it is written: its files, its commands, what they print; each recipe in a folder and in
+ * Follows docs/recipes.md as it is written: its files, its commands, and what they print. Each recipe has a folder and
  * namespaces of its own.
  */
 import assert from "node:assert/strict";
@@ -15,7 +15,7 @@ import { CLI, needs, Netns } from "../support/netns.js";
 import { withTun } from "../support/user.js";
 import { missing, recipes, type Step, type Word } from "../support/recipes.js";
 
-/** What a program says once it does its work. */
+/** Matches what a program says once it does its work. */
 const UP = /pongd answers |[Ll]istening on|Serving HTTP on|ready to receive web requests/;
 
 const COMMANDS = [
@@ -35,7 +35,7 @@ describe("recipes", needs(...COMMANDS), () => {
     const namespaces = has("router") ? await routed() : { here: await Netns.open() };
     const background: ChildProcess[] = [];
     try {
-      // For a user without privileges, too.
+      // A user without privileges has to read the folder, too.
       chmodSync(folder, 0o755);
       writeFileSync(join(folder, "pongd"), `#!/bin/sh\nexec "${process.execPath}" "${CLI}" "$@"\n`, { mode: 0o755 });
       const env = { ...has("project") ? podman(folder) : process.env, PATH: `${folder}:${process.env.PATH ?? ""}` };
@@ -99,7 +99,7 @@ describe("recipes", needs(...COMMANDS), () => {
   });
 });
 
-/** A host and a router on one link. */
+/** Makes a host and a router on one link. */
 async function routed(): Promise<Record<"host" | "router", Netns>> {
   const [host, router] = [await Netns.open(), await Netns.open()];
   await host.ok("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", String(router.pid));

@@ -1,4 +1,4 @@
-/** Captures that tcpdump made of real pings, replayed; the replies as an independent dissector sees them. */
+/** Replays captures that tcpdump made of real pings, and has an independent dissector look at the replies. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createReadStream, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ import { icmpPacket } from "../support/packets.js";
 
 const PINGS = 20;
 
-/** What is not read, by editcap's name for it. */
+/** Formats that are not read, by editcap's names for them. */
 const FOREIGN = {
   "5views": "InfoVista's 5View", lanalyzer: "Novell's LANalyzer", netmon1: "Microsoft Network Monitor 1",
   netmon2: "Microsoft Network Monitor 2",
@@ -27,7 +27,7 @@ describe("replay", () => {
   after(() => { rmSync(dir, { recursive: true }); });
   const [input, output, other] = ["in.pcap", "out.pcapng", "other.pcapng"].map((name) => join(dir, name));
 
-  /** What tcpdump captures of PINGS pings from 10.99.0.1 and their replies. */
+  /** Has tcpdump capture PINGS pings from 10.99.0.1 and their replies. */
   async function capture(ns: Netns, ...args: string[]): Promise<void> {
     const tcpdump = ns.spawn("tcpdump", "-n", "-Z", "root", "-w", input, "-c", String(2 * PINGS), ...args, "icmp");
     const closed = ended(tcpdump);
@@ -36,7 +36,10 @@ describe("replay", () => {
     await closed;
   }
 
-  /** A row of fields for each packet of a capture that matches the filter; nothing in it may be malformed. */
+  /**
+   * Returns a row of fields for each packet of a capture that
+   * matches the filter. Nothing in the capture may be malformed.
+   */
   async function dissect(ns: Netns, file: string, filter: string, ...fields: string[]): Promise<string[][]> {
     assert.equal(await ns.ok("tshark", "-r", file, "-Y", "_ws.malformed"), "");
     const rows = await ns.ok(
@@ -101,8 +104,8 @@ describe("replay", () => {
   });
 
   /**
-   * A pipeline that begins with tcpdump, once that captures; interrupt() does what Ctrl-C does, and gives what it has
-   * printed in all.
+   * Starts a pipeline that begins with tcpdump, and waits until that captures. interrupt() does what Ctrl-C does, and
+   * returns all that the pipeline has printed.
    */
   async function pipeline(ns: Netns, script: string, ...args: string[]) {
     const child = ns.spawn("setsid", "sh", "-c", script, "sh", ...args);
@@ -160,7 +163,7 @@ describe("replay", () => {
     const script = "tcpdump -n -v --immediate-mode -Z root -i lo -w - icmp | \"$@\" 10.99.0.0/16";
     const pipe = await pipeline(ns, script, process.execPath, CLI, "replay", "-", output);
     await ns.pings(3, "-I", "10.99.0.1", "10.99.1.1");
-    // The file that is to be OUT is there once a signal does more than end the process.
+    // The file that is to become OUT is there once a signal does more than end the process.
     while (readdirSync(dir).every((name) => !name.startsWith(".pongd-"))) await new Promise(setImmediate);
     await pipe.said("Got 6");
     const { stdout, stderr } = await pipe.interrupt();

@@ -1,4 +1,4 @@
-/** systemd-analyze, and what it thinks of the unit in deploy/. */
+/** Tests what systemd-analyze thinks of the unit in deploy/. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -23,13 +23,13 @@ describe("deploy/pongd.service", needsCommands("systemd-analyze"), () => {
 
   test("systemd finds nothing wrong with it", () => {
     const dir = mkdtempSync(join(tmpdir(), "pongd-deploy-"));
-    // The command is not installed here.
+    // The command is not installed here, so another takes its place.
     const copy = join(dir, "pongd.service");
     writeFileSync(copy, readFileSync(UNIT, "utf8").replace(/^(ExecStart|ExecReload)=pongd /gm, "$1=/bin/true "));
     const socket = join(dir, "pongd.socket");
     writeFileSync(socket, readFileSync(source("deploy/pongd.socket"), "utf8"));
-    // The unit is verified together with those that it pulls in. Only this target has to exist; this machine's units
-    // are not judged.
+    // systemd verifies the unit together with those that it pulls in. Only this target has to exist; this machine's
+    // units are not judged.
     writeFileSync(join(dir, "sysinit.target"), "[Unit]\n");
     const env = { ...process.env, SYSTEMD_UNIT_PATH: dir };
     const { status, stderr, stdout } = spawnSync(

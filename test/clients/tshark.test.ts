@@ -1,9 +1,9 @@
-/** Replies as an independent dissector sees them: every checksum verified, every request matched to its reply. */
+/** Has an independent dissector look at the replies: every checksum is verified, every request matched to its reply. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { COMBINATIONS, needs, Netns, poll, Pongd, said } from "../support/netns.js";
 
-/** Replies of one round of clients. */
+/** Replies to one round of clients. */
 const ROUND = 50;
 
 for (const { engine, io } of COMBINATIONS) {
@@ -20,7 +20,7 @@ for (const { engine, io } of COMBINATIONS) {
     let output = "";
     capture.stdout.on("data", (chunk) => { output += String(chunk); });
     await said(capture.stderr, /Capturing on/);
-    // tshark says that it captures a moment before it does; what it then misses, it is sent again.
+    // tshark says that it captures a moment before it does, so the packets are sent again until it has them.
     await poll(async () => {
       await ns.run("ping", "-c", "10", "-i", "0.002", "-s", "57", "-p", "ff", "10.99.1.1");
       await ns.run(

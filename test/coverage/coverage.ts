@@ -1,7 +1,7 @@
 /**
- * `npm run coverage -- [FILE…]`: the fast and the deep tests, or those of the given compiled files, and what they have
- * not run through: lines of src/, as Node.js itself counts them, and functions of assembly/. A test that fails, or a
- * function that is never entered and has no reason in UNENTERED, ends it with status 1.
+ * `npm run coverage -- [FILE…]` runs the fast and the deep tests, or those of the given compiled files. It prints what
+ * they have not run through: lines of src/, as Node.js itself counts them, and functions of assembly/. It ends with
+ * status 1 if a test fails, or if a function is never entered and has no reason in UNENTERED.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { probed } from "../fuzz/engine/probes.js";
 import { asc, source } from "../support/assembly.js";
 import { HITS, PROBED } from "./entered.js";
 
-/** Tests of the module or the package as it is built, or of how long something takes. */
+/** Tests of the module or the package as built, or of how long something takes. */
 const OTHERWISE = ["module", "supply", "package", "scrape"];
 /** Functions that no test enters, and why that is right. */
 const UNENTERED: Record<string, string> = {};

@@ -1,7 +1,7 @@
 /**
- * Is loaded before all else where `npm run coverage` has tests run: in place of the built module comes the one in the
- * folder that ENTERED names, unoptimized and with a probe in every function, and what was entered is left there when
- * the thread ends.
+ * Is loaded before everything else where `npm run coverage` runs tests. It replaces the built module by the one in the
+ * folder that ENTERED names, which is unoptimized and has a probe in every function. When the thread ends, it leaves
+ * there which functions were entered.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

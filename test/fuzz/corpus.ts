@@ -1,6 +1,6 @@
 /**
- * Inputs as files, each named by its content: test/fuzz/corpus/TARGET/, and findings beside it, which git does not
- * keep.
+ * Keeps inputs as files, each named by its content: a target's corpus in test/fuzz/corpus/TARGET/, and findings beside
+ * it, which git does not keep.
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,12 +10,12 @@ import { source } from "../support/assembly.js";
 export const CORPUS = source("test/fuzz/corpus");
 const FINDINGS = source("test/fuzz/findings");
 
-/** What a file of that content is called. */
+/** Returns the name of a file with that content. */
 export function nameOf(input: Uint8Array): string {
   return createHash("sha1").update(input).digest("hex");
 }
 
-/** A target's corpus by file, in the order of names. */
+/** Returns a target's corpus by file, in the order of names. */
 export function corpusOf(target: string): Map<string, Uint8Array> {
   const dir = join(CORPUS, target);
   const names = existsSync(dir) ? readdirSync(dir).sort() : [];
@@ -30,7 +30,7 @@ export function replaceCorpus(target: string, inputs: readonly Uint8Array[]): vo
   for (const input of inputs) writeFileSync(join(dir, nameOf(input)), input);
 }
 
-/** Returns the file's path. */
+/** Saves a finding, and returns its file's path. */
 export function saveFinding(target: string, input: Uint8Array): string {
   const dir = join(FINDINGS, target);
   mkdirSync(dir, { recursive: true });

@@ -1,25 +1,25 @@
 /**
- * Which blocks of code have run, from V8 by way of its inspector (Profiler.takePreciseCoverage). Taking stock costs a
- * millisecond or two, so it is done for many inputs at once. V8 reports ranges of characters, an inner one after the
- * one around it, and leaves out those that ran as often as the one around them; so what has run is kept by character,
- * and a block is what begins where a range ever did.
+ * Finds out which blocks of code have run, from V8 by way of its inspector (Profiler.takePreciseCoverage). Taking stock
+ * costs a millisecond or two, so it is done for many inputs at once. V8 reports ranges of characters, an inner one
+ * after the one around it, and leaves out those that ran as often as the one around them. So what has run is kept by
+ * character, and a block begins wherever a range ever did.
  */
 import { Session, type Profiler } from "node:inspector";
 
-/** What of a script has run. */
+/** The part of a script that has run. */
 interface Ran {
-  /** By character: 1 where it has. */
+  /** A byte for each character: 1 if it has run. */
   ran: Uint8Array;
-  /** Where a block begins. */
+  /** Places where a block begins. */
   readonly starts: Set<number>;
 }
 
-/** What ran in some time, by the script's URL. */
+/** The parts of each script that ran in some time, by the script's URL. */
 export type Stock = ReadonlyMap<string, Readonly<Ran>>;
 
 let session: Session | undefined;
 
-/** Of the whole process, from now on to its end: of a function that ran before, V8 tells no blocks. */
+/** Starts to cover the whole process, from now on to its end. V8 tells no blocks of a function that ran before. */
 export function startCoverage(): Session {
   if (session) return session;
   session = new Session();
@@ -34,13 +34,13 @@ export class Coverage {
   readonly #covers: readonly string[];
   readonly #scripts = new Map<string, Ran>();
 
-  /** `covers`: what is in the URL of each script that counts. */
+  /** `covers`: parts of URLs; a script whose URL has one of them counts. */
   constructor(covers: readonly string[]) {
     this.#covers = covers;
     this.take();
   }
 
-  /** What ran since the last time. */
+  /** Returns what ran since the last time. */
   take(): Stock {
     const stock = new Map<string, Ran>();
     // A session of the same thread calls back before it returns.
@@ -53,7 +53,7 @@ export class Coverage {
     return stock;
   }
 
-  /** Whether something of that never ran before. */
+  /** True if something in the stock never ran before. */
   isFresh(stock: Stock): boolean {
     for (const [url, { ran }] of stock) {
       const before = this.#scripts.get(url)?.ran;
@@ -62,7 +62,7 @@ export class Coverage {
     return false;
   }
 
-  /** Counts it among what ran. */
+  /** Counts the stock among what has run. */
   add(stock: Stock): void {
     for (const [url, { ran, starts }] of stock) {
       let script = this.#scripts.get(url);
@@ -73,7 +73,7 @@ export class Coverage {
     }
   }
 
-  /** A name for each block in it, of those that are known by now. */
+  /** Returns a name for each block in the stock, of those that are known by now. */
   blocksIn(stock: Stock): Set<string> {
     const blocks = new Set<string>();
     for (const [url, { ran }] of stock) {
@@ -82,7 +82,7 @@ export class Coverage {
     return blocks;
   }
 
-  /** How many have run. */
+  /** The number of blocks that have run. */
   get blocks(): number {
     let count = 0;
     for (const { ran, starts } of this.#scripts.values()) for (const start of starts) count += ran[start];

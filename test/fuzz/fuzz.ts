@@ -1,7 +1,7 @@
 /**
- * `npm run fuzz -- [TARGET…] [--seconds 60] [--seed N] [--merge]`: runs targets one after another, each for as long,
- * and prints a line for each. A finding ends it: the input lies in test/fuzz/findings/ then, and `npm run fuzz --
- * TARGET --input FILE` tries it again.
+ * `npm run fuzz -- [TARGET…] [--seconds 60] [--seed N] [--merge]` runs targets one after another, each for as long, and
+ * prints a line for each. A finding ends it: the input then lies in test/fuzz/findings/, and `npm run fuzz -- TARGET
+ * --input FILE` tries it again.
  */
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
@@ -13,14 +13,14 @@ import { TARGETS } from "./targets.js";
 const USAGE = "npm run fuzz -- [TARGET…] [--seconds 60] [--seed N] [--merge], TARGET --input FILE, or --list";
 const USAGE_STATUS = 2;
 
-/** What was asked for and cannot be. */
+/** Thrown where what was asked for cannot be done. */
 class UsageError extends Error {}
 
 interface Asked {
   readonly targets: readonly Target[];
   readonly seconds: number;
   readonly seed: number;
-  /** Whether what is found belongs to the corpus from now on. */
+  /** True if what is found belongs to the corpus from now on. */
   readonly merge: boolean;
   readonly input: Uint8Array | undefined;
   readonly list: boolean;

@@ -1,12 +1,12 @@
 /**
- * The loop of whatever reads bytes: an input that reaches a block of code that none before did is kept, and others are
- * made from it.
+ * Fuzzes whatever reads bytes: an input that reaches a block of code that none before did is kept, and others are made
+ * from it.
  *
- *  1. what the corpus and the reader's own seeds have, each by itself
+ *  1. the inputs of the corpus and the reader's own seeds, each by itself
  *  2. a batch of inputs made from those; only where they reached something new, again one by one, to see which
  *
- * What a reader throws is a finding, and so are an exception that nobody catches, a rejection that nobody handles, an
- * input that takes more than TERM_MS of processor time each time it is tried, and one that does not end (watchdog.ts).
+ * A finding is what a reader throws, an exception that nobody catches, a rejection that nobody handles, an input that
+ * takes more than TERM_MS of processor time each time it is tried, or one that does not end (watchdog.ts).
  */
 import { setImmediate } from "node:timers/promises";
 import { Random } from "../support/random.js";
@@ -15,15 +15,15 @@ import { Mutator } from "./mutate.js";
 import { Finding, type Limits, type Summary, type Target } from "./target.js";
 import { Watchdog } from "./watchdog.js";
 
-/** What is fed with bytes, and says whether what has to hold does. */
+/** A reader takes inputs, and throws where what has to hold does not. */
 export interface Reader {
   /** Inputs to begin with. */
   readonly seeds: readonly (string | Uint8Array)[];
-  /** What means something to it. */
+  /** Texts and bytes that mean something to the reader. */
   readonly dictionary: readonly (string | Uint8Array)[];
-  /** What is in the URLs of the scripts whose blocks count. */
+  /** Parts of the URLs of the scripts whose blocks count. */
   readonly covers: readonly string[];
-  /** Before the first input, and after the last. */
+  /** Called before the first input, and close() after the last. */
   open?(): Promise<void> | void;
   close?(): Promise<void> | void;
   /** @throws what does not hold. */
@@ -33,15 +33,17 @@ export interface Reader {
 const EVENTS = ["uncaughtException", "unhandledRejection"] as const;
 const TERM_MS = 2000;
 const MAX_LEN = 4096;
-/** Inputs that are looked at together, at most. */
+/** The most inputs that are looked at together. */
 const MAX_BATCH = 256;
-/** Of the inputs kept last every other one is made. */
+/** Half of the inputs are made from one of so many that were kept last. */
 const LAST = 16;
-/** Files of a corpus, at most, and the bytes of each. */
+/** The most files of a corpus, and the most bytes of each. */
 const FILES = 60;
 const FILE_LEN = 2048;
 
-/** `load`: imports it, and with it the code that it reads with, which must not have run before coverage is taken. */
+/**
+ * `load` imports the reader, and with it the code that it reads with, which must not have run before coverage is taken.
+ */
 export function guided(name: string, load: () => Promise<Reader> | Reader): Target {
   return new Guided(name, load);
 }
@@ -87,7 +89,7 @@ class Guided implements Target {
         inputs += batch.length;
         const blocks = await this.#keep(batch, watched, coverage, kept);
         size = blocks ? Math.max(16, size / 2) : Math.min(MAX_BATCH, 2 * size);
-        // For signals.
+        // Signals get their turn.
         await setImmediate();
       }
       return { inputs, seconds: (performance.now() - begin) / 1000, blocks: coverage.blocks, kept };
@@ -96,7 +98,7 @@ class Guided implements Target {
     }
   }
 
-  /** Keeps those of a batch that reached something new, if there are any. */
+  /** Keeps the inputs of a batch that reached something new, and returns whether the batch did. */
   async #keep(
     batch: readonly Uint8Array[], watched: Watched, coverage: Coverage, kept: Uint8Array[],
   ): Promise<boolean> {
@@ -106,7 +108,7 @@ class Guided implements Target {
       await watched.feed(input);
       if (learn(coverage)) kept.push(input);
     }
-    // What happened once, and not again.
+    // Blocks that ran in the batch, but not when its inputs were tried again, count as well.
     coverage.add(stock);
     return true;
   }
@@ -130,7 +132,7 @@ class Guided implements Target {
       await reader.feed(input);
       reached.push({ input, blocks: coverage.blocksIn(coverage.take()) });
     }
-    // The one that adds most, again and again: not the fewest, but nearly.
+    // The input that adds most is chosen, again and again. That gives nearly the fewest, but not the fewest.
     const chosen: Uint8Array[] = [];
     const done = new Set<string>();
     while (chosen.length < FILES) {
@@ -156,7 +158,7 @@ class Guided implements Target {
   }
 }
 
-/** Whether something new ran since the last time. */
+/** Returns whether something new ran since the last time, and counts it. */
 function learn(coverage: Coverage): boolean {
   const stock = coverage.take();
   const fresh = coverage.isFresh(stock);
@@ -168,11 +170,11 @@ function bytesOf(input: string | Uint8Array): Uint8Array {
   return typeof input === "string" ? Buffer.from(input) : input;
 }
 
-/** A reader, and what it must not do. */
+/** Feeds a reader, and watches for what it must not do. */
 class Watched {
   readonly #reader: Reader;
   readonly #watchdog: Watchdog;
-  /** What nobody has caught. */
+  /** Errors that nobody has caught. */
   readonly #uncaught: unknown[] = [];
   readonly #catch = (error: unknown) => { this.#uncaught.push(error); };
 
@@ -198,12 +200,12 @@ class Watched {
     for (const event of EVENTS) process.off(event, this.#catch);
   }
 
-  /** Returns how long it took, in ms of processor time. */
+  /** Feeds the reader once, and returns how long it took, in ms of processor time. */
   async #once(input: Uint8Array): Promise<number> {
     this.#watchdog.watch(input);
     const before = process.cpuUsage();
     const done = this.#reader.feed(input);
-    // Most are no promises, and a turn of the event loop each would be most of their time.
+    // Most readers return no promise, and a turn of the event loop for each input would take most of their time.
     if (done) await done;
     const { user, system } = process.cpuUsage(before);
     if (this.#uncaught.length > 0) throw this.#uncaught[0];

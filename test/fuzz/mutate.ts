@@ -1,16 +1,16 @@
-/** Inputs from other inputs, by a few random changes each. */
+/** Makes inputs from other inputs, by a few random changes each. */
 import type { Random } from "../support/random.js";
 
-/** Where numbers end, or change their sign, or their length in text. */
+/** Numbers at which a range ends, or the sign or the length in text changes. */
 const BORDERS = [0n, 1n, 2n, 3n, 4n, 7n, 8n, 15n, 16n, 31n, 32n, 63n, 64n, 127n, 128n, 255n, 256n, 1023n, 1024n, 4095n,
   4096n, 32767n, 32768n, 65535n, 65536n,
   262144n, 0x7fffffffn, 0x80000000n, 0xfffffffcn, 0xffffffffn, 0x100000000n, 0x7fffffffffffffffn, 0xffffffffffffffffn];
-/** In text, what stands for a number and may be none. */
+/** Texts that stand for a number, and may be none. */
 const NUMBERS = [
   ...BORDERS.map(String), "-1", "-0", "00", "0x10", "0o17", "1e3", "1e309", "1.5", ".5", "5.", "NaN", "Infinity",
   "9007199254740993",
 ];
-/** Most changes to one input. */
+/** The most changes to one input. */
 const CHANGES = 6;
 
 export class Mutator {
@@ -18,14 +18,14 @@ export class Mutator {
   readonly #dictionary: readonly Uint8Array[];
   readonly #maxLen: number;
 
-  /** `dictionary`: what means something to whoever reads. `maxLen`: of an input, in bytes. */
+  /** `dictionary`: texts and bytes that mean something to the reader. `maxLen`: the most bytes of an input. */
   constructor(random: Random, dictionary: readonly Uint8Array[], maxLen: number) {
     this.#random = random;
     this.#dictionary = dictionary;
     this.#maxLen = maxLen;
   }
 
-  /** A new one from `input`, with parts of `other`, perhaps. */
+  /** Returns a new input made from `input`, perhaps with parts of `other`. */
   mutate(input: Uint8Array, other: Uint8Array): Uint8Array {
     let bytes: Buffer = Buffer.from(input);
     for (let changes = 1 + this.#random.below(CHANGES); changes > 0; changes--) bytes = this.#change(bytes, other);
@@ -71,7 +71,7 @@ export class Mutator {
     }
   }
 
-  /** A border in 1, 2, 4 or 8 bytes, or how long the input is, or what is left of it. */
+  /** Writes a border in 1, 2, 4 or 8 bytes, or how long the input is, or what is left of it. */
   #number(bytes: Buffer, at: number): Buffer {
     const width = this.#random.pick([1, 2, 4, 8]);
     const near = BigInt(this.#random.below(3) - 1);
@@ -83,7 +83,7 @@ export class Mutator {
     return edit(bytes, at, width, this.#random.oneIn(2) ? number : number.reverse());
   }
 
-  /** The decimal number at or behind that place, if there is one. */
+  /** Replaces the decimal number at or behind that place, if there is one. */
   #decimal(bytes: Buffer, at: number): Buffer {
     const digits = /\d+/g;
     digits.lastIndex = at;
@@ -92,7 +92,7 @@ export class Mutator {
   }
 }
 
-/** With `length` bytes at `at` replaced. */
+/** Replaces `length` bytes at `at`. */
 function edit(bytes: Buffer, at: number, length: number, by: Uint8Array): Buffer {
   return Buffer.concat([bytes.subarray(0, at), by, bytes.subarray(at + length)]);
 }

@@ -1,20 +1,22 @@
-/** What `npm run fuzz` runs: something that reads bytes from outside, and what has to hold whatever they are. */
+/**
+ * Declares what `npm run fuzz` runs: something that reads bytes from outside, and what has to hold whatever they are.
+ */
 
-/** How a run is bounded and repeated. */
+/** The bounds of a run, and the seed that repeats it. */
 export interface Limits {
   readonly seconds: number;
   readonly seed: number;
-  /** Ends it early, with what it has. */
+  /** Ends the run early, with what it has. */
   readonly signal: AbortSignal;
 }
 
 export interface Summary {
-  /** How many were tried. */
+  /** The number of inputs that were tried. */
   readonly inputs: number;
   readonly seconds: number;
-  /** Blocks of code that they reached. */
+  /** The number of blocks of code that they reached. */
   readonly blocks: number;
-  /** Those that reached a block which none before had. */
+  /** Inputs that reached a block which none before had. */
   readonly kept: readonly Uint8Array[];
 }
 
@@ -22,11 +24,13 @@ export interface Target {
   readonly name: string;
   /** Tries inputs, from those of the corpus on. @throws Finding */
   fuzz(corpus: readonly Uint8Array[], limits: Limits): Promise<Summary>;
-  /** Tries one. @throws what does not hold. */
+  /** Tries one input. @throws what does not hold. */
   replay(input: Uint8Array): Promise<void>;
-  /** A few of the inputs, small ones, that together reach what all of them do; all, where that cannot be told. */
+  /**
+   * Returns a few of the inputs, small ones, that together reach what all of them do; all, where that cannot be told.
+   */
   minimize(inputs: readonly Uint8Array[]): Promise<readonly Uint8Array[]>;
-  /** Ends what the others have opened. */
+  /** Ends what the other methods have opened. */
   close(): Promise<void>;
 }
 

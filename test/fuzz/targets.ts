@@ -1,11 +1,11 @@
-/** All there is to fuzz. */
+/** Lists all that there is to fuzz. */
 import { engineTarget } from "./engine/target.js";
 import { FAMILIES } from "./engine/world.js";
 import { guided } from "./guided.js";
 import type { Target } from "./target.js";
 
 export const TARGETS: readonly Target[] = [
-  // Before those that V8 is to watch, which does not stop then.
+  // The engines come before the targets that V8 is to watch, because it does not stop watching then.
   ...FAMILIES.map(engineTarget),
   guided("config", async () => (await import("./readers/config.js")).config),
   guided("webconfig", async () => (await import("./readers/webconfig.js")).webconfig),

@@ -1,15 +1,15 @@
 /**
- * Ends the process where an input does not end: a thread that looks once a second whether the input is still the same
- * one. It leaves the input among the findings, since the thread that runs it cannot.
+ * Ends the process where an input does not end: a thread looks once a second whether the input is still the same one.
+ * It leaves the input among the findings, since the thread that runs it cannot.
  */
 import { Worker, isMainThread, workerData } from "node:worker_threads";
 import { writeSync } from "node:fs";
 import { saveFinding } from "./corpus.js";
 
-/** For one input, on whatever machine. */
+/** The longest that one input may take, on whatever machine. */
 const TERM_S = 60;
 const MAX_LEN = 1 << 20;
-/** In words: how many inputs there were, and the last one's length. Its bytes come behind them. */
+/** Words of the shared memory: how many inputs there were, and the last one's length. Its bytes come behind them. */
 const COUNT = 0;
 const LENGTH = 1;
 const HEADER_LEN = 8;
@@ -27,7 +27,7 @@ export class Watchdog {
     this.#worker.unref();
   }
 
-  /** Begins with another input. */
+  /** Begins to watch another input. */
   watch(input: Uint8Array): void {
     this.#bytes.set(input.subarray(0, MAX_LEN));
     this.#words[LENGTH] = Math.min(input.length, MAX_LEN);

@@ -1,4 +1,4 @@
-/** `pongd bench tun`, and what its sender is good for beyond: offering more than pongd can take. */
+/** Tests `pongd bench tun`, and what else its sender can do: offer more than pongd can take. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { test } from "node:test";
@@ -62,7 +62,7 @@ for (const { engine, io } of COMBINATIONS) {
   test("overload: beyond what it can take, replies stay at 95 % of the peak, and the device counts the rest "
     + `(${engine}, ${io})`, twoCpus, async () => {
     const station = await Station.start({ engine, io, mtu: 1500, seed: 1 });
-    // They leave pongd an eighth of its CPU: what has a whole one may take all that a sender can offer.
+    // The rivals leave pongd an eighth of its CPU. With a whole CPU it may take all that a sender can offer.
     const rivals = Array.from(
       { length: 7 }, () => spawn("taskset", ["-c", String(others.at(-1)), process.execPath, "-e", "for (;;);"]),
     );
@@ -81,8 +81,8 @@ for (const { engine, io } of COMBINATIONS) {
           const result = await flood(load);
           round.push(rate(result));
           if (load === Infinity) offered.push((result.taken + result.dropped) / result.seconds / capacity);
-          // What was taken before the clock started may be answered after, and the reverse: a queue's length and a
-          // batch.
+          // Packets that were taken before the clock started may be answered after, and the reverse: a queue's length
+          // and a batch.
           assert.ok(
             Math.abs(result.replies - result.taken) < 5000, `${result.taken} taken, ${result.replies} answered`,
           );
@@ -92,7 +92,8 @@ for (const { engine, io } of COMBINATIONS) {
       assert.ok(
         median(offered) > 1.2, `no overload: the sender has offered ${median(offered)} times what pongd can take`,
       );
-      // Within a round, as a machine drifts; and by the interval of the median, as it is disturbed.
+      // Rates are compared within a round, because a machine drifts,
+      // and by the interval of the median, because it is disturbed.
       for (const [i, load] of loads.slice(0, -1).entries()) {
         const ratios = rounds.map((round) => round[2] / round[i]);
         const [, high] = medianInterval(ratios);

@@ -1,4 +1,4 @@
-/** Hostile packets through a real device: every vector, as it is, and each counted once under its reason. */
+/** Sends hostile packets through a real device: every vector, as it is, and each is counted once under its reason. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { source } from "../support/assembly.js";
@@ -26,8 +26,8 @@ for (const { engine, io } of COMBINATIONS) {
     const dropped = (metrics: Map<string, number>, reason: string) => ["0", "1"].reduce((total, queue) => {
       return total + (metrics.get(`pongd_packets_dropped_total{reason="${reason}",queue="${queue}"}`) ?? NaN);
     }, 0);
-    // The kernel sends packets of its own when a link comes up, all of them to multicast addresses of IPv6: they may be
-    // more than ours.
+    // The kernel sends packets of its own when a link comes up, all of them to IPv6 multicast addresses. They may
+    // outnumber the test's.
     const KERNEL = "ip_invalid_dest";
     const others = (metrics: Map<string, number>) => sum(
       metrics, "pongd_packets_received_total",

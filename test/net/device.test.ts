@@ -1,4 +1,4 @@
-/** The device and rtnetlink by themselves, both families, held against what ip(8) says. */
+/** Tests the device and rtnetlink by themselves, for both families, against what ip(8) says. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { source } from "../support/assembly.js";
@@ -10,7 +10,7 @@ describe("device", needs(), () => {
   before(async () => { ns = await Netns.open(); });
   after(() => ns.close());
 
-  /** Runs a body in the namespace with the modules of tun/ in scope; what it prints as JSON. */
+  /** Runs a body in the namespace with the modules of tun/ in scope, and returns what it prints as JSON. */
   const evaluate = <T>(body: string) => ns.evaluate<T>(`
     const [{ TunDevice }, netlink, libc, { parseAddress }] = await Promise.all(["tun/device", "tun/netlink", "sys/libc", "prefix/prefixes"].map((file) => import("${source(
       "build/src/",

@@ -1,6 +1,6 @@
 /**
- * What goes on around a pongd that runs: its link, its addresses and routes, its limits, its log, its clock. After
- * each, it answers again, and every packet was counted once.
+ * Disturbs a pongd that runs: its link, its addresses and routes, its limits, its log, its clock. After each it has to
+ * answer again, and every packet was counted once.
  */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
@@ -19,7 +19,7 @@ import { Random } from "../support/random.js";
 
 const PREFIXES = ["10.99.0.0/16", "fd99::/64"];
 const ALL = process.env.FAULTS === "all";
-/** Of each of what is random: a hundred in the long form. */
+/** Rounds of each random test; the long form has a hundred. */
 const TIMES = ALL ? 100 : 4;
 const [TARGET, TARGET6] = ["10.99.1.1", "fd99::1:1"];
 
@@ -32,14 +32,14 @@ describe("disturbed", needs("ping", "strace"), () => {
     await ns.close();
   });
 
-  /** Pings of several kinds, as fast as they are answered, until unload(). */
+  /** Sends pings of several kinds, as fast as they are answered, until unload(). */
   const load = () => {
     for (const args of [
       ["-f", TARGET], ["-i", "0.005", "-s", "4000", "10.99.1.2"], ["-i", "0.005", TARGET6],
       ["-i", "0.01", "-s", "1300", "fd99::1:2"],
     ]) {
       const ping = ns.spawn("ping", "-q", ...args);
-      // Of what cannot be sent meanwhile it has much to say.
+      // ping has much to say of what it cannot send meanwhile.
       ping.stderr.resume();
       ping.stdout.resume();
       loads.push(ping);
@@ -52,7 +52,7 @@ describe("disturbed", needs("ping", "strace"), () => {
     }));
   };
   const replied = (metrics: Map<string, number>) => sum(metrics, "pongd_replies_total");
-  /** Answers by both families, and everything adds up, now that nobody sends any more. */
+  /** Asserts that both families are answered, and that everything adds up now that nobody sends any more. */
   const sound = async (pongd: Pongd, before: Map<string, number>) => {
     await unload();
     await pongd.until((metrics) => metrics.get("pongd_ready") === 1);
@@ -62,7 +62,7 @@ describe("disturbed", needs("ping", "strace"), () => {
     addUp(after);
     assert.equal(sum(after, "pongd_worker_restarts_total"), 0);
   };
-  /** Runs what a message suggests, as somebody with the rights for it would who copies it. */
+  /** Runs the command that a message suggests, as somebody with the rights for it would copy it. */
   const runSuggested = async (log: string, pattern: RegExp) => {
     const [, command = ""] = pattern.exec(log) ?? [];
     assert.notEqual(command, "", log);
@@ -100,14 +100,14 @@ describe("disturbed", needs("ping", "strace"), () => {
       for (let i = 0; i < 3; i++) {
         for (const mtu of ["1400", "1279", "68", "9000", "1280", "65535", "1500"]) {
           await ns.ok("ip", "link", "set", "pong0", "mtu", mtu);
-          // Longer than what it reads.
+          // These pings are longer than what pongd reads.
           if (mtu === "9000") {
             await ns.run("ping", "-c", "3", "-i", "0.002", "-W", "0.1", "-s", "5000", "-M", "do", TARGET);
           }
         }
       }
       await sound(pongd, before);
-      // Below 1280 the kernel forgets that it is to make no link-local address.
+      // With an MTU below 1280 the kernel forgets that it must make no link-local address.
       const [{ inet6_addr_gen_mode: mode }] = await ns.ip("-d", "link", "show", "dev", "pong0");
       assert.equal(mode, "none");
       assert.equal(await ns.ok("ip", "-6", "-o", "addr", "show", "dev", "pong0", "scope", "link"), "");
@@ -116,7 +116,7 @@ describe("disturbed", needs("ping", "strace"), () => {
       assert.equal((await pongd.stop()).status, 0);
     });
 
-    // Of the other the queue is overrun in overrun.test.ts.
+    // For the other backend, test/net/overrun.test.ts overruns the queue.
     if (io === "uring" || ALL) test(`${io}: stopped for five seconds under load: each packet is received, or counted `
       + "as one that the queue had no room for", async () => {
       const pongd = await start();
@@ -148,7 +148,7 @@ describe("disturbed", needs("ping", "strace"), () => {
     for (const [command, message] of [
       [["ip", "route", "del", "10.99.0.0/16"], /warn prefix 10\.99\.0\.0\/16 is not routed to pong0: put back/],
       [["ip", "-6", "route", "del", "fd99::/64"], /warn prefix fd99::\/64 is not routed to pong0: put back/],
-      // IPv4's routes go with the address that they are from.
+      // IPv4 routes are lost with the address that they are from.
       [
         ["ip", "addr", "del", "10.99.0.1/32", "dev", "pong0"],
         /warn host address 10\.99\.0\.1 is not on pong0, prefix 10\.99\.0\.0\/16 is not routed to pong0: put back/,
@@ -248,7 +248,8 @@ describe("disturbed", needs("ping", "strace"), () => {
     await ended(inject);
     const before = await pongd.until((metrics) => sum(metrics, "pongd_fragments_held") === 1);
     writeFileSync(file, "");
-    // Above the limit, which is 20 and 50 a second, however slow the machine: what it takes is had, and gained again.
+    // The pings are sent above the limit of 20 at once and 50 a second, however slow the machine is: they use up the
+    // burst, and what is gained again.
     const { stdout } = await ns.run("ping", "-q", "-i", "0.002", "-c", "400", TARGET);
     const answered = Number(/ (\d+) received/.exec(stdout)?.[1]);
     assert.ok(answered > 40 && answered < 400, stdout);

@@ -1,6 +1,6 @@
 /**
- * `pongd doctor PREFIX…`: where the way of a packet ends; and what `pongd run` says where it ends before it reaches
- * this host.
+ * Tests where `pongd doctor PREFIX…` says that a packet's way ends, and what `pongd run` says where it ends before it
+ * reaches this host.
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
@@ -14,7 +14,7 @@ describe("doctor with prefixes", needs("ping", "iptables", "ip6tables"), () => {
   let ns: Netns;
   beforeEach(async () => {
     ns = await Netns.open();
-    // Devices of namespaces begin as those of the host do, or not, as net.core.devconf_inherit_init_net says.
+    // A namespace's devices may or may not begin with the host's settings: net.core.devconf_inherit_init_net decides.
     await forward(0);
     await ns.ok("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0");
     await ns.ok("sh", "-c", "ip tuntap add other mode tun && ip link set other up && ip addr add 192.0.2.1/32 dev "

@@ -1,7 +1,7 @@
 /**
- * System calls that fail, one at a time: at the start pongd answers all the same, or ends with one line and its status,
- * and nothing is left; while it runs it answers on. In CI the failures that a kernel has reason for; with FAULTS=all
- * every call of pongd's own with every errno.
+ * Makes system calls fail, one at a time. A fault at the start leaves pongd answering, or ends it with one line and its
+ * status, and nothing stays behind. After a fault while it runs, it answers on. CI tries the failures that a kernel has
+ * reason for; FAULTS=all tries every call of pongd's own with every errno.
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
@@ -15,10 +15,10 @@ const ERRNOS = ["ENOBUFS", "ENOMEM", "EIO", "EAGAIN", "EINTR", "EPERM", "EINVAL"
 const ALL = process.env.FAULTS === "all";
 
 interface Row {
-  /** Of the calls that match, the first. */
+  /** The pattern of the call to fail, which is the first that matches. */
   readonly call: RegExp;
   readonly errnos: readonly string[];
-  /** How it ends; it answers where there is nothing. */
+  /** The end that pongd comes to; it answers where this is missing. */
   readonly ends?: readonly [status: number, message: RegExp];
 }
 
@@ -73,7 +73,7 @@ describe("at the start", needs("ping", "strace"), () => {
   beforeEach(async () => { ns = await Netns.open(); });
   afterEach(() => ns.close());
 
-  /** Starts it with that fault. Whatever it does has to be among what it may do; how it ended. */
+  /** Starts pongd with that fault, asserts that it does something that it may do, and returns how it ended. */
   const attempt = async ({ call, when, text }: Call, errno: string, args: readonly string[]) => {
     const what = `${errno} of ${text}`;
     const { pongd, answers } = await Pongd.attempt(ns, { wrapper: failing(call, errno, when) }, ...args);
@@ -154,7 +154,7 @@ describe("while it runs", needs("ping", "strace"), () => {
     assert.equal(refused(before), 0);
     for (const [i, errno] of ["ENOBUFS", "ENOMEM", "EIO", "EAGAIN", "EINTR", "EPERM", "EINVAL"].entries()) {
       const injection = await pongd.inject(pongd.worker, `write:error=${errno}`);
-      // Asks again until it is answered.
+      // ping sends again until it is answered.
       await ping();
       const after = await pongd.metrics();
       assert.equal(refused(after), i + 1, errno);

@@ -1,4 +1,4 @@
-/** IPv6 prefixes on the device: what pongd makes of them there, and what becomes of it. */
+/** Tests IPv6 prefixes on the device: what pongd sets up there, and what becomes of it. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { EXIT } from "../../src/base/failure.js";

@@ -1,6 +1,6 @@
 /**
- * Coming up, going down, and everything that can come in between: what is said, with which status, and what is left
- * behind.
+ * Tests how pongd comes up and goes down, and everything that can come in between: what it says, with which status it
+ * ends, and what it leaves behind.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -25,7 +25,7 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
   const links = async () => (await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname);
   const routes = async () => (await ns.ip<{ dst: string; dev: string }>("route"))
     .map(({ dst, dev }) => `${dst} ${dev}`);
-  /** I6: what a pongd that failed must not have left; and its one line. */
+  /** I6: asserts that a pongd that failed left nothing behind, and printed one line. */
   const failed = async ({ status, stderr, stdout }: Result, expected: number, message: RegExp, remaining = ["lo"]) => {
     assert.match(stderr, message);
     assert.equal(stderr.trim().split("\n").length, 1, `one line: ${stderr}`);
@@ -45,7 +45,7 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     ]) {
       assert.ok(stdout.includes(said), `${said} in ${stdout}`);
     }
-    // Nobody at a terminal reads this.
+    // Nobody reads this at a terminal.
     assert.doesNotMatch(stdout, /Ctrl-C/);
     assert.match(stdout, /\nanswered 2 of \d+ packets in \d+\.\d s(; dropped \d+ \(ip_invalid_dest \d+\))?\n$/);
     assert.equal(stderr, "");
@@ -65,7 +65,7 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     let said = "";
     for await (const chunk of child.stdout) {
       said += String(chunk);
-      // As its key does.
+      // A terminal sends the same byte for Ctrl-C.
       if (said.includes("stop: Ctrl-C") && !child.stdin.writableEnded) child.stdin.end("\x03");
     }
     assert.match(said, /^try: ping 10\.99\.128\.1 or ping fd00:99::101 {4}stop: Ctrl-C\r?$/m);
@@ -313,7 +313,7 @@ describe("the directory that pongd was started in is gone", needs("ping", "strac
     await ns.close();
     rmSync(folder, { recursive: true, force: true });
   });
-  /** Runs the rest of a command line there. */
+  /** Runs the rest of a command line in that folder. */
   const there = () => ["sh", "-c", "cd \"$1\" && shift && exec \"$@\"", "sh", folder];
 
   test("a worker that crashes is started again; a reload says which file it misses, and changes nothing", async () => {

@@ -1,7 +1,8 @@
 /**
- * pongd against Linux: the same packets to the engine and to a kernel with  ip route add local PREFIX dev lo  in a
- * namespace of its own (support/linux.ts), replies compared with TTL, identification and checksums set aside.
- * vectors/differences.ts has what may differ. A second namespace, and a second policy, accept source routes (E-7).
+ * Compares pongd with Linux: the engine and a kernel with  ip route add local PREFIX dev lo  in a namespace of its
+ * own (support/linux.ts) get the same packets, and their replies are compared with TTL, identification and
+ * checksums set aside. vectors/differences.ts has what may differ. A second namespace, and a second policy, accept
+ * source routes (E-7).
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
@@ -15,13 +16,13 @@ import { HOST_CASES, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.
 
 const ALL = [...HOST_CASES, ...SOURCE_ROUTE_CASES];
 
-/** Bytes of a packet that a message shows. */
+/** Bytes of each packet that a message shows. */
 const SHOWN = 160;
 
 interface Outcome extends HostCase {
   readonly linux: readonly Reply[];
   readonly pongd: readonly Reply[];
-  /** What kinds of replies they are, in words. */
+  /** The kinds of the replies, in words. */
   readonly kinds: string;
 }
 
@@ -59,7 +60,7 @@ describe("Linux", needs(), () => {
   }
 });
 
-/** Whether pongd sends what Linux does, but for the differences. */
+/** True if pongd sends what Linux does, apart from the differences. */
 function asExpected({ name, packets, linux, pongd }: Outcome, differences: readonly Difference[]): boolean {
   const expected = differences.filter(({ cases }) => cases.test(name))
     .reduce((replies, { sends }) => sends(replies, packets), linux);
@@ -67,8 +68,8 @@ function asExpected({ name, packets, linux, pongd }: Outcome, differences: reado
 }
 
 /**
- * By class and kinds of replies: how many, the first few's names, and the first one in full. What a reader needs of
- * hundreds.
+ * Sums up hundreds of cases for a reader: for each class and kinds of replies how many there are, the first few's
+ * names, and the first one in full.
  */
 function report(outcomes: readonly Outcome[]): string {
   const groups = groupBy(outcomes, ({ name, kinds }) => `${name.split(": ")[0]}: ${kinds}`);
@@ -86,8 +87,8 @@ async function compare(cases: readonly HostCase[], policy: Treatment, ...setting
   const to = Date.now();
   const outcomes: Outcome[] = [];
   for (const [i, { name, packets }] of cases.entries()) {
-    // A new one for each case: none meets what an earlier one left to be reassembled, or used up of what errors are
-    // allowed.
+    // Each case has an engine of its own, so that none meets
+    // fragments that an earlier one left, or errors that it used up.
     const rig = await Rig.create("wasm", { mtu: 1500, policy });
     rig.now = from;
     const ours = packets.flatMap((packet) => rig.respond(packet));
@@ -100,7 +101,7 @@ async function compare(cases: readonly HostCase[], policy: Treatment, ...setting
   return outcomes;
 }
 
-/** What it answers to each, with these settings. */
+/** Returns Linux's replies to each case, with these settings. */
 async function linux(cases: readonly HostCase[], settings: readonly string[]): Promise<Uint8Array[][]> {
   const ns = await Netns.open();
   try {

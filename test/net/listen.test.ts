@@ -1,5 +1,5 @@
 /**
- * Where pongd serves its metrics: several places, a socket's file, an address of one interface, and sockets that
+ * Tests where pongd serves its metrics: several places, a socket's file, an address of one interface, and sockets that
  * systemd has opened.
  */
 import assert from "node:assert/strict";
@@ -12,8 +12,8 @@ import { CLI, needs, Netns, Pongd } from "../support/netns.js";
 const PREFIX = "10.99.0.0/16";
 
 /**
- * Listens at what its first argument lists, and becomes the command behind it with those sockets, as systemd starts a
- * service.
+ * Listens at the places in its first argument, and then becomes the command behind it with those sockets, as systemd
+ * starts a service.
  */
 const ACTIVATE = `
 import os, socket, sys

@@ -1,15 +1,15 @@
 /**
- * Two pongds, each of which reaches the other's addresses: what one answers, the other gets. Joined by routes, and by a
- * bridge:
+ * Runs two pongds, each of which reaches the other's addresses, so that the other gets what one answers. They are
+ * joined by routes, and by a bridge:
  *
  *   namespace "near": pong0 ── kernel ── eth0 ═══ eth0 ── kernel ── pong0 :namespace "far"        (TUN)
  *       10.99.1.0/24, fd99::1:0/112                          10.99.0.0/24, fd99::/112
  *
  *   pong0 ── br0 ── pong1        (TAP)
  *
- * Every kind of packet is put into pong0, as if the other had sent it. What passes between the two is counted, until
- * two rounds of pings through every queue of the loop, each of which stands in line behind all that came before, have
- * found nothing but themselves.
+ * Every kind of packet is put into pong0, as if the other had sent it. Packets that pass between the two are counted,
+ * until two rounds of pings have added nothing but themselves. The pings go through every queue of the loop, and stand
+ * in line there behind all that came before.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -20,14 +20,19 @@ import { ended, needs, Netns, Pongd, sum } from "../support/netns.js";
 import { icmpPacket, TARGET, udpPacket } from "../support/packets.js";
 import { HOST_CASES } from "../vectors/hosts.js";
 
-/** To an address of one, from one of the other: so are all of HOST_CASES, unless they say otherwise. */
+/**
+ * Prefixes of the two pongds. HOST_CASES go to an address of one
+ * and come from one of the other, unless they say otherwise.
+ */
 const NEAR = ["10.99.1.0/24", "fd99::1:0/112"];
 const FAR = ["10.99.0.0/24", "fd99::/112"];
 const CASES = HOST_CASES.filter(({ packets }) => packets.every(({ length }) => length <= 1500));
-/** What no other packet has. */
+/** Addresses that no other packet has. */
 const CLIENT = { near: ["192.0.2.1", "2001:db8::1"], far: ["198.51.100.1", "2001:db8:1::1"] };
 
-/** What a pongd has said but for echo replies, which were to those that wait for quiet. */
+/**
+ * Returns a pongd's counts of errors and replies, without echo replies, which went to the pings that wait for quiet.
+ */
 function said(metrics: Map<string, number>): Record<string, number> {
   const others = [...metrics].filter(
     ([key]) => /^pongd_(icmp_errors_sent_total|replies_total)/.test(key) && !/"icmp(v6)?",queue/.test(key),
@@ -48,15 +53,15 @@ interface Link {
   readonly stats64: { rx: { packets: number }; tx: { packets: number } };
 }
 
-/** Packets that have passed a device, in either direction. */
+/** Returns how many packets have passed a device, in either direction. */
 async function passed(ns: Netns, device: string): Promise<number> {
   const [{ stats64: { rx, tx } }] = await ns.ip<Link>("-s", "link", "show", "dev", device);
   return rx.packets + tx.packets;
 }
 
 /**
- * How much there is once two rounds in turn have added nothing but `own` of each; `ping`: a round. @throws Error when
- * it does not end.
+ * Returns the count once two rounds of pings in a row have added no more than `own` each, less what all rounds added;
+ * `ping` is one round. @throws AssertionError when the packets do not come to an end.
  */
 async function settled(count: () => Promise<number>, ping: () => Promise<unknown>, own: number): Promise<number> {
   let quiet = 0;
@@ -95,7 +100,7 @@ describe("two pongds, a router each", needs("ping"), () => {
         "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.conf.all.rp_filter=0",
         "net.ipv4.conf.eth0.rp_filter=0", "net.ipv4.conf.pong0.rp_filter=0",
       );
-      // Nothing of its own, and nothing to ask for.
+      // The link sends nothing of its own: it has no link-local address, and its neighbours are permanent.
       await batch(ns, `
         link set eth0 addrgenmode none
         link set eth0 address ${mac}
@@ -127,7 +132,8 @@ describe("two pongds, a router each", needs("ping"), () => {
   });
 
   /**
-   * Through the link both ways, and through both pongds: request and reply pass the link, each way, for each family.
+   * Pings through the link both ways, and through both pongds:
+   * for each family, request and reply pass the link each way.
    */
   const ping = () => Promise.all([
     near.ok("ping", "-c", "1", "-W", "10", "-I", CLIENT.near[0], "10.99.0.200"), near
@@ -148,7 +154,7 @@ describe("two pongds, a router each", needs("ping"), () => {
     assert.ok(sum(await nearby.metrics(), "pongd_bytes_sent_total") > answers);
     assert.ok(between > 500, `${between} packets on the link`);
     assert.ok(between <= sent.length, `${between} packets on the link after ${sent.length}`);
-    // Whatever the other answered was a ping of those that wait for quiet.
+    // The only answers of the other were to pings that wait for quiet.
     const remoteAfter = await remote.metrics();
     assert.ok(
       sum(remoteAfter, "pongd_packets_received_total") - sum(remoteBefore, "pongd_packets_received_total") > 500,
@@ -167,7 +173,8 @@ describe("two pongds, a router each", needs("ping"), () => {
     const before = await onLink();
     await inject(near, "pong0", lost);
     const between = await onLink() - before;
-    // Each as often as its TTL of 64 allows, then the routers' words about it, redirects and time exceeded, to pongd.
+    // Each packet passes as often as its TTL of 64 allows. Then the
+    // routers tell pongd about it, by redirects and time exceeded.
     assert.ok(between > 60 * lost.length && between < 2 * 64 * lost.length, `${between} packets on the link`);
   });
 });
@@ -202,18 +209,18 @@ describe("two pongds at one bridge", needs("ping"), () => {
         .map((packet) => frame(packet, { ...to, type: packet[0] >> 4 === 6 ? 0x86dd : 0x0800 })),
       ...[BROADCAST, first.mac].map((dst) => arpFrame({ senderMac: second.mac }, { dst, src: second.mac })),
       solicitationFrame({ src: HOST6, target: TARGET6, options: linkOption(second.mac) }, { src: second.mac }),
-      // As if from itself, and from many.
+      // These come as if from the device itself, and from many.
       ...[first.mac, BROADCAST, "01:00:5e:00:00:01"].map((src) => frame(icmpPacket(), { ...to, src })),
       ...[BROADCAST, "01:00:5e:00:00:01"].map((dst) => frame(icmpPacket(), { ...to, dst })),
     ];
     const silent = await second.pongd.metrics();
     await inject(ns, "pong0", frames, "frames");
     const between = await settled(count, ping, own) - before;
-    // Each went in once, and out at the one and in at the other where it was answered.
+    // Each frame went in once. Where it was answered, the answer went out at one device and in at the other.
     assert.ok(
       between > frames.length && between <= 3 * frames.length, `${between} frames, of which ${frames.length} were sent`,
     );
-    // An option of a reply may have no room left: that is told (E-8), and is the end of it.
+    // A reply may have an option without room left. The other reports that (E-8), and that is the end of it.
     const later = await second.pongd.metrics();
     assert.ok(sum(later, "pongd_icmp_errors_sent_total") - sum(silent, "pongd_icmp_errors_sent_total") < 10);
     const replies = (metrics: Map<string, number>) => ["arp", "ndisc", "icmpv6"].map(

@@ -1,12 +1,12 @@
 /**
- * More packets than pongd can answer. A machine drifts and is disturbed, and so figures are compared within a round,
- * rounds take turns, and what is asserted is the interval of a median; no time is asserted, but relations of times.
+ * Sends more packets than pongd can answer. A machine drifts and is disturbed, so figures are compared within a round,
+ * rounds take turns, and the interval of a median is asserted. No time is asserted, only relations of times.
  *
- * The sender (src/bench/sender.ts) has a CPU of its own, and offers two to three times what pongd answers on another,
- * at most; not ten times. So pongd is made slow: strace(1) stops it at every read and write of a packet. It then
- * answers ten thousand packets a second, and the sender offers ten times as many and more, unless others keep it from
- * its CPU: how many times it was is printed. A control group's quota and stops by signals come in slices as long as a
- * queue takes, and would be what is measured.
+ * The sender (src/bench/sender.ts) has a CPU of its own, and offers at most two to three times what pongd answers on
+ * another; not ten times. So pongd is made slow: strace(1) stops it at every read and write of a packet. It then
+ * answers ten thousand packets a second, and the sender offers ten times as many or more, unless others keep it from
+ * its CPU; the test prints how many times it was. A control group's quota, or stops by signals, would come in slices as
+ * long as a queue takes, and the test would measure those.
  */
 import assert from "node:assert/strict";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
@@ -19,14 +19,14 @@ import { median, medianInterval, percentile } from "../../src/bench/stats.js";
 import { source } from "../support/assembly.js";
 import { ended, needs, Netns, Pongd, said } from "../support/netns.js";
 
-/** Rounds, and seconds of each load in one; LONG_OVERLOAD=1 for figures that are to be quoted. */
+/** Rounds, and seconds of each load in a round. LONG_OVERLOAD=1 is for figures that are to be quoted. */
 const LONG = process.env.LONG_OVERLOAD === "1";
 const [ROUNDS, SECONDS] = LONG ? [15, 2] : [7, 0.5];
-/** Times what is answered: less is no overload. */
+/** The load that counts as an overload, in times what is answered. */
 const LEAST = 2;
 /**
- * Packets in the device's queue; beside them are those that pongd has taken, a batch at most. A short one, which a slow
- * pongd is through in a round.
+ * Packets in the device's queue. pongd has taken a batch more at most. The queue is short, so that a slow pongd gets
+ * through it in a round.
  */
 const QUEUE = 500;
 const [SENDER_CPU, PONGD_CPU] = affinity();
@@ -83,8 +83,8 @@ async function open(
 }
 
 /**
- * Asks for a page `everyMs` until its standard input ends, after some that warm it up; prints milliseconds that each
- * took.
+ * Asks for a page every `everyMs` milliseconds until its standard input ends, after some requests that warm it up.
+ * Prints how many milliseconds each took.
  */
 const SCRAPER = `
   import { get } from "node:http";
@@ -132,7 +132,7 @@ describe("overload", twoCpus, () => {
     + "queue is long", needs(
     "strace",
   ), async (context) => {
-    // -D: what ends strace otherwise does not end what it runs, and it is this that is to be ended.
+    // With -D the process that is ended is pongd. Otherwise it would be strace, and pongd would go on without it.
     const { ns, sender } = await open(
       context, ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=read,write"], "--io", "readwrite",
     );
@@ -153,7 +153,7 @@ describe("overload", twoCpus, () => {
       if (offered(over) < LEAST * rate(over)) continue;
       loads.push(offered(over) / rate(over));
       ratios.push(rate(over) / peak);
-      // In the time that a full queue takes at the rate at which it is answered.
+      // Waits are measured in the time that a full queue takes at the rate at which it is answered.
       waits.push(...over.latenciesMs.map((ms) => ms / 1000 * rate(over) / (QUEUE + BATCH)));
     }
     context.diagnostic(`${Math.round(capacity)} replies a second; offered ${median(loads).toFixed(1)} times as many; `
@@ -167,18 +167,18 @@ describe("overload", twoCpus, () => {
     );
     assert.ok(waits.length > 20, `${waits.length} of the timed ones were answered`);
     assert.ok(percentile(waits, 0.5) < 1.5, `half of them take ${percentile(waits, 0.5)} times what a full queue does`);
-    // A pause of the machine makes a queue late, and the rate of its round hardly less.
+    // A pause of the machine makes the queue late, but hardly lowers the rate of its round.
     assert.ok(
       percentile(waits, 0.9) < 3, `nine in ten take up to ${percentile(waits, 0.9)} times what a full queue does`,
     );
   });
 
-  // Both are on one CPU, and twenty scrapes a second have their share of it: that neither is kept from it is what can
-  // be said.
+  // pongd and the scrapes are on one CPU, and twenty scrapes a second have their share of it. The test can only tell
+  // that neither is kept from the CPU.
   test("scrapes every 50 ms of an overloaded pongd: most of the replies stay, and a scrape waits for packets no more "
     + "than any server does", async (context) => {
     const { ns, sender } = await open(context, []);
-    // What any server of Node.js has to do: it answers from memory, on the CPU that pongd is on.
+    // A plain server does what any server of Node.js has to do: it answers from memory, on pongd's CPU.
     const plain = ns.spawn("taskset", "-c", String(PONGD_CPU), process.execPath, "-e", `
       require("node:http").createServer((_, response) => { response.end("x".repeat(14000)); }).listen(7000, "127.0.0.1", () => { console.log("ready"); });`);
     context.after(() => plain.kill());

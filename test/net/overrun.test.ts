@@ -1,4 +1,4 @@
-/** Packets that the device's queue has no room for: pongd never sees them, and its metrics have them all the same. */
+/** Tests packets that the device's queue has no room for: pongd never sees them, but its metrics have them all. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { source } from "../support/assembly.js";
@@ -12,12 +12,12 @@ describe("an overrun", needs("ping"), () => {
   before(async () => { ns = await Netns.open(); });
   after(() => ns.close());
 
-  /** As the kernel has it. */
+  /** Returns the kernel's own count of dropped packets. */
   const dropped = async () => (await ns.ip<{
     stats64: { tx: { dropped: number } };
   }>("-s", "link", "show", "dev", "pong0"))[0].stats64.tx.dropped;
 
-  /** More packets than the queue holds, while nobody reads it. */
+  /** Sends more packets than the queue holds, while nobody reads it. */
   const overrun = async (pongd: Pongd) => {
     await ns.ok("ip", "link", "set", "pong0", "txqueuelen", "20");
     process.kill(pongd.pid, "SIGSTOP");
@@ -38,7 +38,7 @@ describe("an overrun", needs("ping"), () => {
         sum(after, "pongd_packets_received_total") + sum(after, METRIC),
         sum(before, "pongd_packets_received_total") + SENT,
       );
-      // Those that the ring had asked for before are not in the queue.
+      // Packets for reads that the ring had asked for before are not in the queue.
       assert.ok(sum(after, METRIC) > 0 && sum(after, METRIC) <= SENT - 20, String(sum(after, METRIC)));
       assert.equal(sum(after, METRIC), await dropped());
       await pongd.stop();

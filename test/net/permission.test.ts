@@ -1,4 +1,4 @@
-/** What a person without rights or without the device is told: status 4, and the command that mends it. */
+/** Tests what a person without rights or without the device is told: status 4, and the command that mends it. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";

@@ -1,5 +1,5 @@
 /**
- * Real clients against a real device, in a namespace of its own:
+ * Runs real clients against a real device, in a namespace of its own:
  *
  *   ping, fping, hping3 ── host 10.99.0.1, fd99::1 ── routes 10.99.0.0/16, fd99::/64 ── pong0 ── pongd
  */
@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { COMBINATIONS, ended, needs, Netns, Pongd, said, sum } from "../support/netns.js";
 
-// Most of it waits for packets that do not come.
+// Most of these tests wait for packets that do not come, so they run at the same time.
 describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concurrency: true }, () => {
   for (const { engine, io } of COMBINATIONS) describe(`${engine}, ${io}`, { concurrency: 1 }, () => {
     let ns: Netns;
@@ -21,7 +21,7 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
       await ns.close();
     });
 
-    /** Runs a client; by how much each counter then differs. */
+    /** Runs a client, and returns by how much each counter then differs. */
     const counted = async (client: () => Promise<unknown>): Promise<Map<string, number>> => {
       const earlier = await pongd.metrics();
       await client();
@@ -87,7 +87,7 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
     test("fping finds 65,534 of 65,534 addresses of the /16, each request answered once; the host's own "
       + "by the kernel", async () => {
       const changes = await counted(async () => {
-        // Once more where there was no time to take the reply.
+        // fping sends once more where it had no time to take the reply.
         const alive = await ns.ok("fping", "-a", "-q", "-r", "1", "-t", "2000", "-i", "0.1", "-g", "10.99.0.0/16");
         assert.equal(new Set(alive.trim().split("\n")).size, 65534);
       });
@@ -163,7 +163,7 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
     test("T-2: hping3 and nping ask for timestamps, and get the time of day", async () => {
       const sinceMidnight = () => Date.now() % 86_400_000;
       const earliest = sinceMidnight();
-      // hping3's exit status is not that of success.
+      // hping3's exit status does not mean success.
       const { stdout } = await ns.run("hping3", "-c", "3", "-i", "u10000", "--icmp-ts", "10.99.1.1");
       const times = [...stdout.matchAll(/ICMP timestamp: Originate=\d+ Receive=(\d+) Transmit=(\d+)/g)]
         .flatMap(([, receive, transmit]) => [Number(receive), Number(transmit)]);
@@ -172,13 +172,13 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
         (time - earliest + 86_400_000) % 86_400_000 <= (sinceMidnight() - earliest + 86_400_000) % 86_400_000,
         `${time} after ${earliest}`,
       );
-      // One at a time: of several it may miss one that comes with another.
+      // nping sends one at a time: of several replies it may miss one that comes with another.
       for (let i = 0; i < 3; i++) {
         assert.match(await ns.ok("nping", "--icmp", "--icmp-type", "timestamp", "-c", "1", "10.99.1.1"), /Rcvd: 1 /);
       }
     });
 
-    // The asking host enters itself as it sends and as it receives, so the answering one stands between the two.
+    // The asking host enters itself when it sends and when it receives, so the answering host stands between the two.
     const routes = [
       [["-R"], /RR: \t10\.99\.0\.1\n\t10\.99\.1\.1\n\t10\.99\.1\.1\n\t10\.99\.0\.1\n/],
       [["-T", "tsonly"], /TS: \t\d+ absolute\n\t-?\d+\n\t-?\d+\n\t-?\d+\n/],

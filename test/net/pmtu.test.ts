@@ -1,6 +1,6 @@
 /**
- * A link that takes less than the others, E-16 and S-12: pings of every length come back, as from a Linux host beside,
- * but for the first one, whose reply may be what the link is first heard of by.
+ * Puts pongd behind a link that takes less than the others, E-16 and S-12. Pings of every length come back, as from a
+ * Linux host beside it. The first one may not: its reply may be how pongd first hears of the link.
  *
  *            ┌─ eth0 ── 1500 ─────── c0 ─┐             ┌─ p0 ── eth0  pongd's host
  *    client ─┤                           ├─  router   ─┤
@@ -63,7 +63,7 @@ describe("path MTU", needs("ping", "fping", "tracepath", "sysctl"), () => {
   });
   after(() => Promise.all([client, router, host, linux].map((ns) => ns.close())));
 
-  /** The narrow link takes so much from now on, and the client sends by that device. */
+  /** Sets the MTU of the narrow link, and has the client send by that device. */
   const narrow = async (mtu: number, device: string, way: number) => {
     await client.ok("ip", "link", "set", "eth1", "mtu", String(mtu));
     await router.ok("ip", "link", "set", "c1", "mtu", String(mtu));
@@ -72,7 +72,7 @@ describe("path MTU", needs("ping", "fping", "tracepath", "sysctl"), () => {
     await client.ok("ip", "-6", "route", "replace", "default", "via", `fd00:${index}::1`, "src", `2001:db8:c::${way}`);
     for (const ns of [client, linux]) await ns.ok("ip", "-6", "route", "flush", "cache");
   };
-  /** Pings of each length; whether the first one was answered. The others must be. */
+  /** Sends pings of each length, and returns whether the first was answered. The others must be. */
   const first = async (target: string, lengths: readonly number[]) => {
     const { status } = await client.run("ping", "-c", "1", "-W", "2", "-s", String(lengths[0]), target);
     for (const length of lengths) await client.pings(2, "-s", String(length), target);

@@ -1,5 +1,6 @@
 /**
- * Pre-made devices: who runs pongd there needs no privilege, and whatever becomes of pongd, the device stays as it was.
+ * Tests pre-made devices: whoever runs pongd there needs no privilege, and whatever becomes of pongd, the device stays
+ * as it was.
  */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -35,8 +36,8 @@ describe("a pre-made device", rootAlone(), () => {
     assert.equal(status, expected);
   };
   /**
-   * All that ip(8) has to say of it, once nobody has a queue of it: the kernel takes an io_uring ring apart in its own
-   * time.
+   * Returns all that ip(8) has to say of the device, once nobody has a queue of it: the kernel takes an io_uring ring
+   * apart in its own time.
    */
   const state = async () => {
     const show = () => ns.ip<{ operstate: string }>("-d", "link", "show", "dev", "pong0");
@@ -80,7 +81,7 @@ describe("a pre-made device", rootAlone(), () => {
     await ns.ok("ip", "addr", "add", "10.99.0.2/32", "dev", "pong0");
     const running = await start(PREFIX, "--host-address", "10.99.0.2");
     assert.match(running.stdout, /host address {2}10\.99\.0\.2\n/);
-    // Sent past the host's own routing table, into the device.
+    // These pings are sent past the host's own routing table, into the device.
     for (const own of ["10.99.0.1", "10.99.0.2"]) await ns.ok("ip", "route", "add", own, "dev", "pong0", "table", "7");
     const metric = "pongd_packets_dropped_total{reason=\"not_our_prefix\",queue=\"0\"}";
     await ns.ok(
@@ -165,7 +166,7 @@ describe("a pre-made device", rootAlone(), () => {
       /2 prefixes, 10\.99\.0\.0\/16 first, are not routed to pong0; sudo ip route add 10\.99\.0\.0\/16 dev pong0 && sudo /,
     );
     assert.equal((await running.get("/-/ready")).status, 503);
-    // One route does for both.
+    // One route serves both prefixes.
     await ns.ok("ip", "route", "add", "10.98.0.0/15", "dev", "pong0");
     await running.logged(/what was missing is answered again/);
     assert.equal((await running.get("/-/ready")).status, 200);
@@ -240,7 +241,7 @@ describe("a pre-made device", rootAlone(), () => {
     );
     assert.equal(there.status, 0);
     await ns.ok("ip", "link", "del", "pong0");
-    // Owner and group: a program has to be both. A supplementary group counts.
+    // A program has to be both the owner and in the group. A supplementary group counts.
     for (const [owner, groups, status] of [
       [["--group", "4711"], "4711", 0], [["--group", "4711"], "4712", EXIT.PERMISSION],
       [
@@ -284,7 +285,7 @@ describe("a pre-made device", rootAlone(), () => {
   });
 });
 
-/** What `pongd device create` does, by ip(8) alone. */
+/** Returns a script that does what `pongd device create` does, by ip(8) alone. */
 function tuntap(multiQueue: string): string {
   return [
     `ip tuntap add pong0 mode tun user ${USER} ${multiQueue}`,

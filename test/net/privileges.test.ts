@@ -1,4 +1,4 @@
-/** --drop-privileges: one process, which makes the device, and then has no capability in any of its threads. */
+/** Tests --drop-privileges: one process makes the device, and then has no capability in any of its threads. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
@@ -17,7 +17,7 @@ describe("--drop-privileges", needs("ping", "setpriv"), () => {
 
   const links = async () => (await ns.ip<{ ifname: string }>("link")).map(({ ifname }) => ifname);
   const ping = (target: string) => ns.pings(2, target);
-  /** Of every thread, the sets that are not empty. */
+  /** Returns the sets of every thread that are not empty. */
   const capabilities = (pid: number) => readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
     const status = readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
     return [...status.matchAll(/^Cap(?:Inh|Prm|Eff|Amb):\t(.*)$/gm)]

@@ -1,6 +1,6 @@
 /**
- * pongd as a process among others: Node.js's debugger, its warnings, names that steer a terminal, and a standard error
- * that nobody reads.
+ * Tests pongd as a process among others: Node.js's debugger, its warnings, names that steer a terminal, and a standard
+ * error that nobody reads.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -12,7 +12,7 @@ import { MAX_WAITING } from "../../src/base/bounded.js";
 import { CLI, needs, Netns, Pongd } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
-/** Until a process counts as one that does not end. */
+/** The time after which a process counts as one that does not end. */
 const ENDLESS_MS = 60_000;
 const PIPE_LEN = 65536;
 
@@ -87,16 +87,16 @@ describe("the process", needs("ss"), () => {
   });
 
   describe("standard error is not read", () => {
-    // The path is in every line.
+    // The path is in every line, which makes the lines long.
     const folder = join(dir, "a".repeat(200), "b".repeat(200), "c".repeat(200));
     const file = join(folder, "pongd.yaml");
     const WRONG = Array.from({ length: 20 }, (_, i) => `wrong${i}: 1\n`).join("");
     const RELOADS = 300;
-    /** One for each fault, and one that nothing was reloaded. */
+    /** Lines of a reload: one for each fault, and one that nothing was reloaded. */
     const LINES = 21;
     before(() => mkdirSync(folder, { recursive: true }));
 
-    /** Started, and asked for more log than is kept. */
+    /** Starts pongd, and makes it log more than it keeps. */
     const start = async (...args: string[]) => {
       writeFileSync(file, `prefixes: [${PREFIX}]\n`);
       const child = ns.spawn(process.execPath, CLI, "run", "--config", file, ...args);

@@ -1,4 +1,4 @@
-/** Reloads of a running pongd: what changes, what does not, and what is lost, which is nothing. */
+/** Tests reloads of a running pongd: what changes, what does not, and what is lost, which is nothing. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +10,7 @@ import { needs, Netns, Pongd, sum } from "../support/netns.js";
 const FOLDER = mkdtempSync(join(tmpdir(), "pongd-"));
 const FILE = join(FOLDER, "pongd.yaml");
 const write = (text: string) => { writeFileSync(FILE, text); };
-/** At least so many while pings are sent. */
+/** The least number of reloads while pings are sent. */
 const RELOADS = 30;
 const SUCCESSFUL = "pongd_config_last_reload_successful";
 const SUCCEEDED_AT = "pongd_config_last_reload_success_timestamp_seconds";
@@ -35,7 +35,7 @@ describe("reload", needs("ping", "fping"), () => {
     `http://127.0.0.1:7664${path}`, "-X", "POST", ...headers.flatMap((header) => ["-H", header]),
   );
   const reloaded = async () => { assert.deepEqual(await post(), { status: 200, body: "Reloaded\n" }); };
-  /** TTL of the answer, or that there is none. */
+  /** Returns the answer's TTL, or undefined where there is none. */
   const ttl = async (address: string, seconds = 20) => / ttl=(\d+)/.exec(
     (await ns.run("ping", "-c", "1", "-W", String(seconds), address)).stdout,
   )?.[1];
@@ -45,7 +45,7 @@ describe("reload", needs("ping", "fping"), () => {
   for (const io of ["uring", "readwrite"]) {
     test(`${io}: what did not change loses no packet, plain or in fragments, by SIGHUP or by request`, async () => {
       const pongd = await start("--queues", "2", "--io", io);
-      // Seconds of the pings: on a busy machine pongd may get no time for as long as the usual queue holds.
+      // The queue holds seconds of pings: on a busy machine pongd may get no time for as long as the usual queue lasts.
       await ns.ok("ip", "link", "set", "pong0", "txqueuelen", "10000");
       let [sent, count] = [0, 0];
       const pings = async () => {
@@ -54,7 +54,7 @@ describe("reload", needs("ping", "fping"), () => {
             ...[1, 2, 3].map((last) => ns.ok("ping", "-q", "-i", "0.002", "-c", "2000", `10.99.1.${last}`)),
             ns.ok("ping", "-q", "-i", "0.005", "-s", "6000", "-c", "800", "10.99.2.1"),
           ])) assert.match(said, /^(2000|800) packets transmitted/m);
-          // Of 6,000 bytes each is five fragments.
+          // Each ping of 6,000 bytes is five fragments.
           sent += 3 * 2000 + 5 * 800;
         } while (count < RELOADS);
         return true;
@@ -67,7 +67,7 @@ describe("reload", needs("ping", "fping"), () => {
         await reloaded();
         over = await Promise.race([pinged, nextTurn()]);
       }
-      // As pongd counts it: a ping that gets no time itself misses replies that have come.
+      // pongd's own count is used: a ping that gets no time itself misses replies that have come.
       const metrics = await pongd.metrics();
       const totals = [
         "pongd_packets_received_total", "pongd_replies_total", "pongd_packets_dropped_total",
@@ -242,7 +242,8 @@ describe("reload", needs("ping", "fping"), () => {
     assert.equal(await requests(700), 700);
     const end = state();
     assert.equal(end.descriptors, warm.descriptors);
-    // The collector's own ups and downs are more than what a leak of a table, 512 KiB a queue, would stay under.
+    // The collector's own ups and downs are larger than the margin
+    // that a leak of a table, 512 KiB a queue, would stay under.
     assert.ok(end.resident < warm.resident + 60_000, `${warm.resident} kB after 300, ${end.resident} kB after 1,000`);
     await pongd.stop();
   });

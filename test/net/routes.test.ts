@@ -1,4 +1,4 @@
-/** Routes of others beside pongd's: table and metric are part of what a route is, here as in the kernel. */
+/** Tests routes of others beside pongd's: table and metric are part of what a route is, here as in the kernel. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -25,7 +25,7 @@ describe("routes", needs("ping"), () => {
   const answers = async () => {
     for (const target of TARGETS) await ns.pings(1, target);
   };
-  /** Of the prefixes, to the device, in the main table. */
+  /** Returns the routes of the prefixes to the device, in the main table. */
   const routes = async () => {
     const all = [
       ...await ns.ip("route", "show", "dev", "pong0"), ...await ns.ip("-6", "route", "show", "dev", "pong0"),

@@ -1,4 +1,4 @@
-/** Scrapes beside packets: what the main thread does is nothing to the packet loop. */
+/** Tests scrapes beside packets: the main thread's work does not disturb the packet loop. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { source } from "../support/assembly.js";
@@ -12,7 +12,8 @@ test(`${SCRAPES} scrapes of 1,000 prefixes, one upon another, and every packet t
   const ns = await Netns.open();
   const prefixes = Array.from({ length: 999 }, (_, i) => `10.100.${i >> 8}.${i & 255}/32`);
   const pongd = await Pongd.start(ns, "10.99.0.0/16", ...prefixes);
-  // Five seconds of them: a machine that is busy keeps pongd from its CPU, and the sender, which then makes up for it.
+  // The queue holds five seconds of packets. A busy machine keeps pongd from its CPU, and the sender, which then
+  // catches up.
   await ns.ok("ip", "link", "set", "pong0", "txqueuelen", "10000");
   const sender = ns.spawn(
     process.execPath,

@@ -1,5 +1,6 @@
 /**
- * deploy/pongd.service for real: systemd, booted in a container by systemd-nspawn, starts it in the unit's own sandbox.
+ * Tests deploy/pongd.service for real: systemd, booted in a
+ * container by systemd-nspawn, starts it in the unit's own sandbox.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -16,8 +17,8 @@ import { withTun } from "../support/user.js";
 const SYSTEM = "etc/systemd/system";
 
 /**
- * What differs from the unit: where things are, how long it may stand still, how soon it is tried again; and a variable
- * and a credential of one's own.
+ * Changes the unit: where things are, how long it may stand still, and how soon it is tried again. It also adds a
+ * variable and a credential.
  */
 const DROP_IN = `[Service]
 WatchdogSec=5
@@ -28,7 +29,7 @@ Environment=PONGD_WEB_CONFIG=%d/web.yml
 `;
 const CONFIGURATION = "device: { queues: 2 }\nprefixes: [10.99.0.0/16, fd99::/64]\nttl: 64\n";
 
-/** Runs once systemd is up, and powers off at its end. */
+/** A unit that runs once systemd is up, and powers off at its end. */
 const TRY = `[Unit]
 SuccessAction=poweroff-force
 FailureAction=poweroff-force
@@ -117,12 +118,12 @@ test("the unit's service starts as a user of its own, answers, has no capability
     writeFileSync(join(root, "try.sh"), SCRIPT);
     writeFileSync(join(root, "etc/pongd.yaml"), CONFIGURATION);
     writeFileSync(join(root, "etc/os-release"), "ID=test\n");
-    // Else it is a first boot, which asks questions.
+    // Without an id this would be a first boot, which asks questions.
     writeFileSync(join(root, "etc/machine-id"), `${"0".repeat(31)}1\n`);
-    // The unit hides /home, /root and /tmp, where this may be.
+    // The unit hides /home, /root and /tmp, where the project and Node.js may be.
     const binds = ["/usr", `${dirname(process.execPath)}:/opt/node`, `${source("")}:/opt/pongd`]
       .map((bind) => `--bind-ro=${bind}`);
-    // Without a systemd outside, there is nobody to make a scope for it.
+    // Without a systemd outside, nobody makes a scope for the container.
     const alone = existsSync("/run/systemd/system") ? [] : ["--keep-unit"];
     const [command, ...args] = [
       ...withTun(), "systemd-nspawn", "--quiet", "--register=no", ...alone, "--directory", root, ...binds,

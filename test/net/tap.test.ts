@@ -1,5 +1,5 @@
 /**
- * TAP mode with real clients. On the host, and behind a bridge:
+ * Tests TAP mode with real clients. On the host, and behind a bridge:
  *
  *   ping, arping, arp-scan, ndisc6 ── host ── pong0 (TAP) ── pongd
  *
@@ -19,7 +19,7 @@ interface Neighbor {
   readonly lladdr?: string;
 }
 
-/** The MAC addresses under which a namespace knows its neighbours. */
+/** Returns the MAC addresses under which a namespace knows its neighbours. */
 async function neighbors(ns: Netns, dev: string): Promise<Map<string, string | undefined>> {
   return new Map((await ns.ip<Neighbor>("neigh", "show", "dev", dev)).map(({ dst, lladdr }) => [dst, lladdr]));
 }
@@ -58,7 +58,7 @@ for (const { engine, io } of COMBINATIONS) {
 
     test("N-2: the host solicits an IPv6 address, and learns its MAC address", async () => {
       assert.match(await ns.ok("ndisc6", "-n", "-1", "-w", "20000", "fd99::1:1", "pong0"), new RegExp(mac, "i"));
-      // It asks when it has something to send.
+      // The host solicits an address when it has something to send there.
       await ns.run("ping", "-c", "1", "-W", "1", "fd99::1:2");
       assert.equal((await neighbors(ns, "pong0")).get("fd99::1:2"), mac);
     });
@@ -175,7 +175,7 @@ for (const { engine, io } of COMBINATIONS) {
       )),
       arpFrame({ senderMac: address, sender: "192.0.2.1", target: "10.99.2.1" }, { src: address, tags: tagged[0] }),
     ];
-    // tshark says that it captures a moment before it does; what it then misses, it is sent again.
+    // tshark says that it captures a moment before it does, so the packets are sent again until it has them.
     await poll(async () => {
       await peer.ok("ip", "neigh", "flush", "all");
       await peer.pings(3, "-s", "1472", "10.99.1.1");

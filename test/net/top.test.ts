@@ -1,6 +1,6 @@
 /**
- * pongd top against a pongd with real traffic, and in a real terminal: tmux's, which tells what it shows and in which
- * state it is.
+ * Tests pongd top against a pongd with real traffic, and in a real terminal: tmux's, which tells what it shows and in
+ * which state it is.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -62,7 +62,7 @@ test("top: its figures are those of /metrics, and rates over time come to what w
   assert.ok(Math.max(...lines.map(({ rates }) => rates.reasons.no_socket ?? 0)) > 0);
   assert.equal(sum(metrics, "pongd_replies_total") - sum(before, "pongd_replies_total"), pings);
 
-  // Nothing is sent any more: lines of the present, each under its heading.
+  // Nothing is sent any more, so the lines show the present, each under its heading.
   const [header, row] = (await ns.ok(process.execPath, CLI, "top", "--count", "1", "--interval", "0.1"))
     .trimEnd()
     .split("\n")
@@ -92,7 +92,7 @@ class Shell {
     return shell;
   }
 
-  /** Starts it in the foreground, until it has the screen. */
+  /** Starts pongd top in the foreground, and waits until it has the screen. */
   async top(...nodeOptions: string[]): Promise<void> {
     await this.type(`sh -c 'echo $$ > "${this.#dir}/pid"; exec "$@"' sh "${process.execPath}" `
       + `${nodeOptions.join(" ")} "${CLI}" top; echo "status=$?"; stty -g > "${this.#dir}/after"`);
@@ -132,7 +132,7 @@ class Shell {
     await poll(condition, (fulfilled) => fulfilled);
   }
 
-  /** What it says once it has ended; the terminal is then as it was. */
+  /** Returns what pongd top says once it has ended, and asserts that the terminal is as it was. */
   async ended(): Promise<string> {
     await this.until(async () => /status=\d+\n(.*\n)*READY\$/.test(await this.shown()));
     assert.deepEqual(await this.state(), { alternate: false, cursor: true });
@@ -207,7 +207,7 @@ test("top: the screen comes, fits, and is as it was before, however it ends", ne
     await shell.top();
     for (const [columns, rows] of [[60, 12], [130, 50], [100, 30]] as const) {
       await shell.resize(columns, rows);
-      // Its first line is as wide as the screen.
+      // The first line is as wide as the screen.
       await shell.until(async () => (await shell.shown()).split("\n")[0].length === columns);
       assert.match(await shell.shown(), /^pongd \S+ .*q: quit\n/);
     }

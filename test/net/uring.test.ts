@@ -1,4 +1,4 @@
-/** io_uring where it is refused, where writes fail, and where a worker ends with packets under way. */
+/** Tests io_uring where it is refused, where writes fail, and where a worker ends with packets under way. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { EXIT } from "../../src/base/failure.js";
@@ -13,7 +13,7 @@ describe("io_uring", needs("ping", "strace"), () => {
   before(async () => { ns = await Netns.open(); });
   after(() => ns.close());
 
-  /** strace's arguments to make a system call fail with an errno, and then pongd's. */
+  /** Returns strace's arguments to make a system call fail with an errno; pongd's arguments follow. */
   const inject = (call: string, errno: string) => [
     "strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:error=${errno}`,
   ];
@@ -96,8 +96,8 @@ describe("what the kernel refuses", needs("ping"), () => {
       const pongd = await Pongd.start(ns, PREFIX, "--io", io, "--engine", engine);
       await ns.ok("ping", "-c", "1", "10.99.1.1");
       const before = await pongd.metrics();
-      // Stopped, so that the packets wait in the queue until the link is down: reading them still works, writing does
-      // not.
+      // pongd is stopped, so that the packets wait in the queue until the link is down. Reading them still works then,
+      // writing does not.
       process.kill(pongd.pid, "SIGSTOP");
       await ns.run("ping", "-c", "30", "-i", "0.002", "-W", "0.1", "10.99.1.1");
       await ns.ok("ip", "link", "set", "pong0", "down");

@@ -1,4 +1,4 @@
-/** Workers that crash: what the others do meanwhile, what is counted, and when it is enough. */
+/** Tests workers that crash: what the others do meanwhile, what is counted, and when pongd gives up. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { BATCH } from "../../abi/slots.js";
@@ -17,7 +17,7 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
   test("one of two is killed under load: nothing is lost but what was with it, no counter goes back, every packet is "
     + "counted once", async () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
-    // All of the pings: however long a busy machine takes to start a worker, none is lost in the queue.
+    // The queue holds all of the pings, so that none is lost, however long a busy machine takes to start a worker.
     await ns.ok("ip", "link", "set", "pong0", "txqueuelen", "10000");
     const pings = Promise.all(flows.map((last) => ns.ok("ping", "-q", "-i", "0.004", "-c", "1000", `10.99.1.${last}`)));
     const under = await pongd.until((metrics) => sum(metrics, "pongd_replies_total") > 400);
@@ -35,7 +35,7 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
     });
     await killed;
     await pings;
-    // As pongd counts it: a ping that gets no time itself misses replies that have come.
+    // pongd's own count is used: a ping that gets no time itself misses replies that have come.
     const metrics = await pongd.until((metrics) => sum(metrics, "pongd_replies_total") >= 1000 * flows.length - BATCH);
     assert.equal(sum(metrics, "pongd_device_tx_dropped_total"), 0);
     assert.equal(metrics.get("pongd_worker_restarts_total{queue=\"0\"}"), 0);
@@ -56,7 +56,7 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
       const again = await pongd.until(
         (metrics) => metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === restarts,
       );
-      // It is a crash of the next one only once that one does its work.
+      // A crash counts against the next worker only once that one does its work.
       const received = (metrics: Map<string, number>) => metrics.get("pongd_packets_received_total{queue=\"1\"}")
         ?? NaN;
       await pongd.until((metrics) => received(metrics) > received(again));

@@ -1,13 +1,13 @@
 /**
- * `npm run soak -- [--minutes 20] [--rate 100000] [--window 10] [--json FILE]`: pongd in a network namespace of its
- * own, `--rate` packets a second through its device, another configuration every second, and a scrape every second. A
- * line is printed for each window of `--window` seconds. At the end, what must hold:
+ * `npm run soak -- [--minutes 20] [--rate 100000] [--window 10] [--json FILE]` runs pongd in a network namespace of its
+ * own, with `--rate` packets a second through its device, another configuration every second, and a scrape every
+ * second. It prints a line for each window of `--window` seconds. At the end it checks that:
  *
  *   - resident memory and open descriptors are no more in the last fifth than in the first one after the warm-up
  *   - no counter ever went back, every packet has one verdict, and no ping was lost but by an overrun
  *   - the 99.9th percentile of the round trips is no worse in the last fifth than in the first
  *
- * Status 1 where something does not.
+ * It ends with status 1 where one of these does not hold.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -30,18 +30,18 @@ import { source } from "../support/assembly.js";
 const DEVICE = "soak0";
 const PAGE = "http://127.0.0.1:7664/metrics";
 const PACKET_BYTES = 84;
-/** What a median may be more by: what the machine does meanwhile. */
+/** Factors by which a median may grow, because of what else the machine does. */
 const MEMORY = 1.05;
 const LATENCY = 1.25;
 
 interface Window extends Latency {
-  /** Seconds since the start, at its end. */
+  /** The window's end, in seconds since the start. */
   readonly at: number;
   readonly packets: number;
   readonly memory: number;
   readonly descriptors: number;
   readonly reloads: number;
-  /** Packets that the device's queue had no room for, as where something else had the CPU for long. */
+  /** Packets that the device's queue had no room for, for example because something else had the CPU for long. */
   readonly overruns: number;
 }
 
@@ -90,7 +90,7 @@ if (values.json !== undefined) {
 }
 process.exitCode = problems.size > 0 ? 1 : 0;
 
-/** A namespace of this process's own, where it may ping, and a CPU for it; the sender gets another. */
+/** Enters a namespace of this process's own, where it may ping, and takes a CPU; the sender gets another. */
 function enterNamespace(): void {
   libc.check(libc.unshare(CLONE_NEWNET), "unshare", "CLONE_NEWNET");
   const netlink = new Netlink();
@@ -102,7 +102,7 @@ function enterNamespace(): void {
 async function soak(): Promise<void> {
   const [senderCpu, ...others] = affinity();
   const own = others.at(-1);
-  // What this thread starts inherits its CPU.
+  // Processes that this thread starts inherit its CPU.
   if (own !== undefined) setAffinity(own);
   let turn = 0;
   const file = join(folder, "pongd.yaml");
@@ -111,7 +111,7 @@ async function soak(): Promise<void> {
     renameSync(`${file}.new`, file);
   };
   configure();
-  // It ends with this process, however that ends.
+  // pongd ends with this process, however that ends.
   const pongd = spawn("setpriv", [
     "--pdeathsig", "TERM", process.execPath, source("build/src/cli.js"), "run", "--config", file, "--device", DEVICE,
     "--log-level", "warn",
@@ -166,7 +166,7 @@ async function soak(): Promise<void> {
   }
 }
 
-/** Another configuration, and a look at all counters, a second. */
+/** Changes the configuration and looks at all counters, once a second. */
 async function reloadAndScrape(signal: AbortSignal, reload: () => void): Promise<void> {
   let before = new Map<string, number>();
   for (let due = performance.now(); !signal.aborted; due += 1000) {
@@ -184,7 +184,7 @@ async function reloadAndScrape(signal: AbortSignal, reload: () => void): Promise
   }
 }
 
-/** Every packet has one verdict, once nothing is under way. */
+/** Notes a problem where a packet has not exactly one verdict, once nothing is under way. */
 async function settle(): Promise<void> {
   const metrics = await scrape();
   const received = sum(metrics, "pongd_packets_received_total");
@@ -205,7 +205,7 @@ function sum(metrics: Map<string, number>, name: string): number {
 }
 
 /**
- * What is pinged stays the same; what is around it comes and goes, few prefixes or a thousand, with limits or without.
+ * The prefixes that are pinged stay the same. Those around them come and go, few or a thousand, with limits or without.
  */
 function configuration(turn: number): string {
   const more = turn % 3 === 0 ? 1 : turn % 3 === 1 ? 1000 : 40;

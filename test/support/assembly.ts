@@ -9,18 +9,18 @@ const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 
 export type Exports = Record<string, (...args: number[]) => number>;
 
-/** Every exported function of `file`, over `memory`, built with the options of asconfig.json's `target`. */
+/** Builds `file` with the options of asconfig.json's `target`, and returns its exported functions, over `memory`. */
 export async function build(file: string, memory: WebAssembly.Memory, target: "release" | "scalar"): Promise<Exports> {
   const { instance } = await WebAssembly.instantiate(asc(file, target), { env: { memory } });
   return instance.exports as Exports;
 }
 
-/** What the compiler makes of `file`, with the options of asconfig.json's `target`, but for those that are given. */
+/** Compiles `file` with the options of asconfig.json's `target`, except where `others` has another value. */
 export function asc(file: string, target: "release" | "scalar", others: Options = {}): Buffer<ArrayBuffer> {
   const dir = mkdtempSync(join(tmpdir(), "pongd-test-"));
   try {
     const out = join(dir, "out.wasm");
-    // An entry on the command line joins asconfig.json's own; the options alone are taken from there.
+    // asc would add an entry on the command line to those in asconfig.json, so only the options are taken from there.
     const { options, targets } = JSON.parse(readFileSync(source("asconfig.json"), "utf8")) as Config;
     const flags = Object.entries(
       { ...options, ...targets[target], ...others, outFile: out, textFile: undefined, bindings: undefined },
@@ -45,7 +45,7 @@ interface Config {
   targets: Record<string, Options>;
 }
 
-/** A file of the project, wherever the tests run from. */
+/** Returns the path of a file of the project, wherever the tests run from. */
 export function source(path: string): string {
   return ROOT + path;
 }

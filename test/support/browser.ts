@@ -1,9 +1,9 @@
-/** A browser's page, watched. */
+/** Opens a page in a browser and watches it. */
 import type { Page } from "playwright-core";
 
 /**
- * Opens `url`. `isOwn`: whether the page may ask for that. Returns what there is to complain of, and goes on to:
- * whatever the console says, and other requests.
+ * Opens `url` and returns a list of complaints, which grows as the page goes on: console messages, exceptions, dialogs,
+ * and requests for which `isOwn` is false.
  */
 export async function goto(page: Page, url: string, isOwn: (requested: string) => boolean): Promise<string[]> {
   const complaints: string[] = [];

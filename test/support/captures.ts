@@ -1,4 +1,4 @@
-/** Captures for tests, built field by field from the formats' drafts; and pcapng as the replies come, read strictly. */
+/** Builds captures for tests field by field, from the formats' drafts, and reads the pcapng of replies strictly. */
 import assert from "node:assert/strict";
 
 export interface Record {
@@ -6,7 +6,7 @@ export interface Record {
   readonly frame: Uint8Array;
 }
 
-/** A number of 1, 2, 4 or 8 bytes, in the byte order of all of it. */
+/** A number of 1, 2, 4 or 8 bytes in the capture's byte order, or bytes as they are. */
 type Field = readonly [value: number | bigint, bytes: 1 | 2 | 4 | 8] | Uint8Array;
 
 export function pack(littleEndian: boolean, ...fields: Field[]): Uint8Array {
@@ -24,15 +24,15 @@ export interface PcapOptions {
   linkType?: number;
 }
 
-/** What only pcap has. */
+/** Options that only pcap has. */
 export interface OldPcapOptions {
-  /** Of version 2. */
+  /** The minor version; the major one is 2. */
   minor?: number;
-  /** Whether the length on the wire is first. */
+  /** True if the length on the wire comes before the captured length. */
   swapped?: boolean;
-  /** Kuznetsov's, whose records have eight bytes more. */
+  /** True for Kuznetsov's format, whose records have eight bytes more. */
   modified?: boolean;
-  /** How much longer than its bytes each packet was. */
+  /** Bytes by which each packet was longer than what the capture has of it. */
   cut?: number;
 }
 
@@ -53,7 +53,7 @@ export function pcap(records: readonly Record[], options: PcapOptions & OldPcapO
   ]);
 }
 
-/** The blocks of a pcapng section. */
+/** Builds the blocks of a pcapng section. */
 export class Blocks {
   constructor(readonly littleEndian: boolean) {}
 
@@ -77,7 +77,7 @@ export class Blocks {
     return pack(this.littleEndian, [code, 2], [value.length, 2], value, new Uint8Array(-value.length & 3));
   }
 
-  /** An Enhanced Packet Block; `units` in the unit of its interface. */
+  /** Builds an Enhanced Packet Block; `units` is the time in the unit of its interface. */
   packet(units: bigint, frame: Uint8Array, id = 0): Uint8Array {
     return this.block(
       6, [id, 4], [units >> 32n, 4], [units & 0xffffffffn, 4], [frame.length, 4], [frame.length, 4], frame,
@@ -95,7 +95,10 @@ export class Blocks {
   }
 }
 
-/** One section, one interface, in microseconds or, by an if_tsresol among other options, in nanoseconds. */
+/**
+ * Builds one section with one interface. Times are in microseconds
+ * or, by an if_tsresol among other options, in nanoseconds.
+ */
 export function pcapng(
   records: readonly Record[], { littleEndian = true, nanoseconds = false, linkType = 101 }: PcapOptions = {},
 ): Uint8Array {
@@ -110,7 +113,7 @@ export function pcapng(
   ]);
 }
 
-/** The replies that `pongd replay` wrote. @throws AssertionError for a byte that is not as it should be. */
+/** Returns the replies that `pongd replay` wrote. @throws AssertionError for a byte that is not as it should be. */
 export function readReplies(bytes: Uint8Array): Record[] {
   const header = Buffer.concat([
     Buffer.from("0a0d0d0a1c0000004d3c2b1a01000000ffffffffffffffff1c000000", "hex"),
@@ -139,7 +142,7 @@ export function readReplies(bytes: Uint8Array): Record[] {
 
 const ADDRESSES = Buffer.from("0200000000010200000000ff", "hex");
 
-/** An IP packet in a frame of each link type, by name. */
+/** Ways to put an IP packet into a frame, one for each link type. */
 export const FRAMES: readonly {
   readonly name: string;
   readonly linkType: number;

@@ -1,4 +1,4 @@
-/** Certificates in a folder, and passwords' hashes. */
+/** Makes folders of certificates, and hashes of passwords. */
 import { X509Certificate } from "node:crypto";
 import { mkdtempSync, renameSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { hashSync } from "bcryptjs";
 import type { Pair } from "./x509.js";
 
-/** A folder with certificates, which goes with the test. */
+/** A folder for certificates, which is removed after the test. */
 export class Folder {
   readonly path = mkdtempSync(join(tmpdir(), "pongd-web-"));
 
@@ -15,7 +15,7 @@ export class Folder {
     return join(this.path, name);
   }
 
-  /** Puts a file there at once, in the place of an older one. */
+  /** Writes a file there, and replaces an older one in a single step. */
   write(name: string, text: string): string {
     writeFileSync(this.file(`${name}.new`), text);
     renameSync(this.file(`${name}.new`), this.file(name));
@@ -37,7 +37,7 @@ export function fingerprint({ cert }: Pair): string {
   return new X509Certificate(cert).fingerprint256;
 }
 
-/** At the lowest cost, so that tests are quick. */
+/** Hashes at the lowest cost, so that tests are quick. */
 export function hash(password: string): string {
   return hashSync(password, 4);
 }

@@ -1,7 +1,7 @@
 /**
- * A wall clock that is set, for every thread of the process: `node --import clock.js` with PONGD_TEST_CLOCK="MS FILE",
- * which sets it forward by MS milliseconds as soon as there is a file of that name. (This machine's own clock is
- * everybody's.) A worker begins here, too.
+ * Sets the wall clock forward for every thread of the process, but not the machine's own, which everybody uses. `node
+ * --import clock.js` with PONGD_TEST_CLOCK="MS FILE" sets it forward by MS milliseconds as soon as FILE exists. Workers
+ * start with this file, too.
  */
 import { existsSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";

@@ -1,6 +1,6 @@
 /**
- * Command lines of pongd that need no process each: they run one after the other in one, which takes milliseconds
- * instead of a fifth of a second. How pongd begins and ends as a process is tested with processes.
+ * Runs command lines of pongd one after the other in a single process, which takes milliseconds instead of a fifth of a
+ * second each. Other tests start processes to see how pongd begins and ends as one.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { after } from "node:test";
@@ -8,15 +8,15 @@ import { source } from "./assembly.js";
 import type { Ended } from "./execute.js";
 import "./process.js";
 
-/** How long a command may take before it is a failure: one that serves instead of ending. */
+/** The longest that a command may take: one that serves instead of ending fails then. */
 const MAX_RUN_MS = 30_000;
 
 let child: ChildProcess | undefined;
-// It ends by itself then, so that what it ran through is counted by npm run coverage.
+// The child then ends by itself, so that npm run coverage counts what it has run.
 after(() => { child?.disconnect(); });
 
 /**
- * Runs `pongd` with these arguments. Each call has to wait for the one before.
+ * Runs `pongd` with these arguments. Await each call before the next one.
  * @throws Error where the process ends, or the command does not.
  */
 export async function pongd(...args: string[]): Promise<Ended> {

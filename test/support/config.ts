@@ -1,4 +1,4 @@
-/** Configurations as `pongd run` and `pongd check` read them, without a process of their own. */
+/** Reads configurations as `pongd run` and `pongd check` do, without a process of their own. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { Failure, type EXIT } from "../../src/base/failure.js";
 
 export const EXAMPLE = "pongd run 10.99.0.0/16";
 
-/** A command with the options of pongd run, parsed under that environment alone. */
+/** Returns a command with the options of pongd run, parsed with only that environment. */
 export function parsed(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Command {
   const before = process.env;
   process.env = { ...environment };
@@ -25,7 +25,7 @@ export function parsed(args: readonly string[], environment: Readonly<Record<str
   }
 }
 
-/** What pongd would run with. */
+/** Returns what pongd would run with. */
 export function read(
   text: string | undefined, args: readonly string[] = [], environment: Readonly<Record<string, string>> = {},
 ): Effective {
@@ -41,12 +41,12 @@ export function read(
 }
 
 export interface Refused {
-  /** FILE is what the file is called. */
+  /** The lines of the message, with FILE in place of the file's path. */
   readonly lines: readonly string[];
   readonly status: typeof EXIT[keyof typeof EXIT];
 }
 
-/** The lines that it is refused with; none where it is not. */
+/** Returns the message that the configuration is refused with, or undefined where it is accepted. */
 export function refusal(
   text: string | Uint8Array | undefined, args: readonly string[] = [],
   environment: Readonly<Record<string, string>> = {},

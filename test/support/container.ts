@@ -1,6 +1,6 @@
 /**
- * podman where no image can be fetched: the image that deploy/Containerfile begins with is made of this machine's
- * Node.js.
+ * Runs podman where no image can be fetched: the base image of
+ * deploy/Containerfile is made from this machine's Node.js.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import {
@@ -11,7 +11,7 @@ import { setImmediate } from "node:timers/promises";
 
 const BASE = "docker.io/library/node:22-bookworm-slim";
 
-/** The environment of a podman that has its storage in `folder`, and BASE there. */
+/** Returns the environment of a podman that keeps its storage, with BASE in it, in `folder`. */
 export function podman(folder: string): NodeJS.ProcessEnv {
   const file = (name: string, text: string) => {
     writeFileSync(join(folder, name), text);
@@ -19,8 +19,8 @@ export function podman(folder: string): NodeJS.ProcessEnv {
   };
   const env = {
     ...process.env,
-    // runc does with either version of cgroups, and with both at once; limits above one's own would need
-    // CAP_SYS_RESOURCE.
+    // runc works with either version of cgroups, and with both at
+    // once. Limits above one's own would need CAP_SYS_RESOURCE.
     CONTAINERS_CONF: file("containers.conf", `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
@@ -42,7 +42,7 @@ graphroot = "${folder}/storage"
   )) copy(library, library);
   copy("/bin/sh", "bin/sh");
   copy(node, "usr/bin/node");
-  // Not every Node.js comes with one.
+  // Not every Node.js comes with npm, so the npm on PATH is taken.
   const npm = realpathSync(execFileSync("sh", ["-c", "command -v npm"], { encoding: "utf8" }).trim());
   copy(join(dirname(npm), ".."), "usr/lib/node_modules/npm");
   copy("/usr/bin/env", "usr/bin/env");
@@ -57,13 +57,13 @@ graphroot = "${folder}/storage"
 }
 
 /**
- * Removes `folder` with the storage in it, once nothing uses it: a container's monitor, and what that starts to clean
- * up, outlive their podman.
+ * Removes `folder` with the storage in it, once nothing uses it: a container's monitor, and the processes that it
+ * starts to clean up, outlive their podman.
  */
 export async function removeStorage(folder: string): Promise<void> {
   const storage = join(folder, "storage");
   while (readdirSync("/proc").some((pid) => commandLine(pid).includes(storage))) await setImmediate();
-  // It is mounted on itself while a podman runs, and stays so where that was ended.
+  // A podman mounts it on itself while it runs, and leaves it mounted where it was killed.
   spawnSync("umount", ["--quiet", "--lazy", join(storage, "overlay")]);
   rmSync(folder, { recursive: true });
 }
@@ -72,7 +72,7 @@ function commandLine(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8");
   } catch {
-    // No process, or one that has ended meanwhile.
+    // There is no such process, or it has ended meanwhile.
     return "";
   }
 }

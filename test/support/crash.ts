@@ -1,6 +1,6 @@
 /**
- * A worker whose engine runs into a trap while packets come: `crash.js IO`. Prints what was counted before it crashed,
- * and after it has answered as many again.
+ * Has a worker's engine run into a trap while packets come: `crash.js IO`. Prints the counts before the crash, and
+ * those after as many packets again have been answered.
  */
 import { spawn } from "node:child_process";
 import { NEXT_TABLE } from "../../abi/control.js";
@@ -34,7 +34,7 @@ const answered = async (count: number) => {
 await queue.running;
 const flood = spawn("ping", ["-q", "-i", "0.002", "-W", "1", "10.99.1.1"], { stdio: "ignore" });
 await answered(20);
-// Beyond the memory.
+// The engine looks for its table beyond the memory, and traps.
 Atomics.store(words, NEXT_TABLE / 4, 0xffff0000);
 while (said.length === 0) await new Promise(setImmediate);
 const before = verdicts([queue]);

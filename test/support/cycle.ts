@@ -1,6 +1,6 @@
 /**
- * Brings pongd up and down in one process, `cycle.js COUNT IO`; prints how many descriptors were open after the first
- * and the last.
+ * Brings pongd up and down in one process: `cycle.js COUNT IO`. Prints how many descriptors were open after the first
+ * time and after the last.
  */
 import { readdirSync } from "node:fs";
 import { pino } from "pino";

@@ -1,4 +1,4 @@
-/** deploy/grafana/pongd.json, as much of it as tests read. */
+/** Reads as much of deploy/grafana/pongd.json as tests need. */
 import { readFileSync } from "node:fs";
 import { source } from "./assembly.js";
 
@@ -45,11 +45,11 @@ export function readDashboard(): Dashboard {
 export interface Expression {
   readonly where: string;
   readonly expr: string;
-  /** `{{label}}`s of the legend. */
+  /** Labels in the legend, written `{{label}}`. */
   readonly legend: readonly string[];
 }
 
-/** Every expression of it, Grafana's variables replaced by what these say. */
+/** Returns every expression in the dashboard, with Grafana's variables replaced by their values in `variables`. */
 export function expressionsOf(
   { panels, annotations }: Dashboard, variables: Readonly<Record<string, string>>,
 ): Expression[] {

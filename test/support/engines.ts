@@ -1,4 +1,4 @@
-/** The engines under test, each over a memory of its own: what a worker sets up, without a device. */
+/** Sets up each engine under test over a memory of its own, as a worker does, but without a device. */
 import { ANSWERS, LINK, OWNER, TABLE } from "../../abi/control.js";
 import { Counter, Drop, DROPPED, Protocol, REPLIES } from "../../abi/counters.js";
 import { PATHS, PATHS_END } from "../../abi/paths.js";
@@ -26,13 +26,13 @@ export interface BenchOptions {
   prefixes?: string[];
   exceptions?: string[];
   host?: string | undefined;
-  /** In its place. */
+  /** Host addresses in place of `host`. */
   hosts?: string[];
   policy?: Partial<Treatment>;
   mtu?: number;
-  /** For frames in place of packets. */
+  /** The Ethernet link, where the engine gets frames instead of packets. */
   link?: Ethernet;
-  /** Whether another table may come. */
+  /** True if another table may follow. */
   reloadable?: boolean;
 }
 
@@ -42,14 +42,14 @@ export type TestEngine = typeof ENGINES[number];
 
 export type Maker = (linear: LinearMemory) => Engine | Promise<Engine>;
 
-/** What an engine does unless told otherwise. */
+/** The treatment unless a test asks for another. */
 export const BY_DEFAULT: Treatment = { ...DEFAULT_ANSWERS, ...DEFAULT_POLICY, reassembly: DEFAULT_REASSEMBLY };
-/** What every engine does. */
+/** The treatment that every engine is able to give. */
 export const STATELESS: Treatment = {
   ...BY_DEFAULT, unreachable: { udp: Unreachable.off, other: Unreachable.off }, reassembly: 0,
 };
 
-/** Clears what one engine alone has a use for: control words, and what is known of paths. */
+/** Clears what only one of the engines uses: control words, and what is known of paths. */
 export function clearPrivate({ words }: Rig): void {
   for (const word of [LINK, TABLE, OWNER, ANSWERS]) words[word / 4] = 0;
   words.fill(0, PATHS / 4, PATHS_END / 4);
@@ -77,7 +77,7 @@ export class Rig {
     return Rig.over((linear) => createEngine(name, linear), options);
   }
 
-  /** With whatever engine is made over the memory. */
+  /** Returns a rig with whatever engine `engine` makes over the memory. */
   static async over(engine: Maker, options: BenchOptions = {}): Promise<Rig> {
     const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link, reloadable = false } = options;
     const host = "host" in options ? options.host : HOST;
@@ -94,8 +94,8 @@ export class Rig {
   }
 
   /**
-   * Puts the packets into slots, each filled with 0xa5 first, and lets the engine have them; returns the replies in
-   * order.
+   * Puts the packets into slots, each filled with 0xa5 first, and
+   * lets the engine answer them. Returns the replies in order.
    */
   respond(...packets: Uint8Array[]): Uint8Array[] {
     if (packets.length > BATCH) throw new RangeError(`${packets.length} packets in a batch of ${BATCH}`);
@@ -115,7 +115,7 @@ export class Rig {
     return replies;
   }
 
-  /** How often each reason has been counted, those that have. */
+  /** Packets dropped for each reason, without the reasons that never came up. */
   get dropped(): Record<string, number> {
     const reasons = Object.keys(Drop).filter((key) => Number.isNaN(Number(key)));
     return Object.fromEntries(
@@ -131,7 +131,7 @@ export class Rig {
     return this.linear.counters[Counter.packetsReceived];
   }
 
-  /** Fragments that wait. */
+  /** Fragments that wait for the rest of their datagrams. */
   get held(): number {
     return this.linear.counters[Counter.held];
   }

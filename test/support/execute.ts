@@ -1,4 +1,6 @@
-/** A process for commands.ts: each message of its parent's is a command line, and each answer what came of it. */
+/**
+ * Runs as the process behind commands.ts: each message from its parent is a command line, and each answer how it ended.
+ */
 import { execute } from "../../src/cli/execute.js";
 
 export interface Ended {

@@ -1,12 +1,12 @@
-/** Ethernet frames for tests, and ARP: built field by field, as packets.ts does for IPv4. */
+/** Builds Ethernet frames and ARP packets for tests, field by field, as packets.ts does for IPv4. */
 import { MacPolicy } from "../../abi/control.js";
 import type { Ethernet } from "../../src/tun/mac.js";
 import { addr6, HOST6, icmpv6Packet, TARGET6, type Icmpv6Options } from "./ipv6.js";
 import { addr, expectedReply, HOST, TARGET } from "./packets.js";
 
-/** The one that all addresses share, where they do. */
+/** The MAC address of every address, where all share one. */
 export const SHARED_MAC = "06:11:22:33:44:55";
-/** Of whoever asks. */
+/** The MAC address of the requester. */
 export const PEER_MAC = "52:54:00:12:34:56";
 export const BROADCAST = "ff:ff:ff:ff:ff:ff";
 
@@ -23,7 +23,7 @@ export interface FrameOptions {
   padding?: number;
 }
 
-/** A frame from PEER_MAC to SHARED_MAC, of IPv4, unless told otherwise. */
+/** Builds a frame from PEER_MAC to SHARED_MAC, with IPv4 in it, unless told otherwise. */
 export function frame(
   payload: Uint8Array, { dst = SHARED_MAC, src = PEER_MAC, tags = [], type = 0x0800, padding = 0 }: FrameOptions = {},
 ): Uint8Array {
@@ -44,7 +44,7 @@ export interface ArpOptions {
   target?: string;
 }
 
-/** A request of HOST for TARGET unless told otherwise. */
+/** Builds an ARP request from HOST for TARGET unless told otherwise. */
 export function arpPacket(options: ArpOptions = {}): Uint8Array {
   const {
     hardware = 1, protocol = 0x0800, lengths = [6, 4], opcode = 1, senderMac = PEER_MAC, sender = HOST,
@@ -57,14 +57,14 @@ export function arpPacket(options: ArpOptions = {}): Uint8Array {
   ]);
 }
 
-/** A broadcast ARP request unless told otherwise. */
+/** Builds a broadcast ARP request in its frame unless told otherwise. */
 export function arpFrame(packet: ArpOptions = {}, options: FrameOptions = {}): Uint8Array {
   return frame(arpPacket(packet), { dst: BROADCAST, type: 0x0806, ...options });
 }
 
 /**
- * What must come back for an echo request in a frame: the header turned around, with its tags, and the reply without
- * padding.
+ * Returns the expected answer to an echo request in a frame: the header turned around, with its tags, and the reply
+ * without padding.
  */
 export function expectedEcho(request: Uint8Array, tags = 0): Uint8Array {
   const headerLen = 14 + 4 * tags;
@@ -76,21 +76,21 @@ export function expectedEcho(request: Uint8Array, tags = 0): Uint8Array {
 
 export interface SolicitationOptions extends Icmpv6Options {
   target?: string;
-  /** Behind the target. */
+  /** Options behind the target. */
   options?: Uint8Array;
 }
 
-/** An option with a MAC address: source (1) or target (2) link-layer address. */
+/** Builds an option with a MAC address: source (1) or target (2) link-layer address. */
 export function linkOption(mac: string, type = 1): Uint8Array {
   return Uint8Array.of(type, 1, ...macBytes(mac));
 }
 
-/** ff02::1:ff00:0/104 and the last 24 bits (RFC 4291 §2.7.1). */
+/** Returns ff02::1:ff00:0/104 with the address's last 24 bits (RFC 4291 §2.7.1). */
 export function solicitedNode(target: string): string {
   return `ff02::1:ff${Buffer.from(addr6(target).subarray(13)).toString("hex").replace(/^../, "$&:")}`;
 }
 
-/** A neighbor solicitation of HOST6 for TARGET6, to its solicited-node address, unless told otherwise. */
+/** Builds a neighbor solicitation from HOST6 for TARGET6, to its solicited-node address, unless told otherwise. */
 export function solicitation(options: SolicitationOptions = {}): Uint8Array {
   const {
     target = TARGET6, src = HOST6, dst = solicitedNode(target), options: behind = linkOption(PEER_MAC),
@@ -101,7 +101,9 @@ export function solicitation(options: SolicitationOptions = {}): Uint8Array {
   });
 }
 
-/** In a frame to the group of its destination, or to SHARED_MAC, unless told otherwise. */
+/**
+ * Builds a neighbor solicitation in a frame to the group of its destination, or to SHARED_MAC, unless told otherwise.
+ */
 export function solicitationFrame(packet: SolicitationOptions = {}, options: FrameOptions = {}): Uint8Array {
   const bytes = solicitation(packet);
   const dst = bytes[24] === 0xff

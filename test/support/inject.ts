@@ -1,6 +1,7 @@
 /**
- * Puts packets into a device exactly as they are, past the kernel's IP layer: `inject.js DEVICE`, a packet in
- * hexadecimal a line on standard input; with `frames` behind it, frames. A full queue pushes back.
+ * Puts packets into a device exactly as they are, past the kernel's IP layer: `inject.js DEVICE` reads them from
+ * standard input, one a line in hexadecimal. With `frames` as second argument it reads frames. It waits where the queue
+ * is full.
  */
 import { readFileSync } from "node:fs";
 import * as libc from "../../src/sys/libc.js";

@@ -1,4 +1,4 @@
-/** The way into a device past the kernel's IP layer. */
+/** Opens a way into a device past the kernel's IP layer. */
 import * as libc from "../../src/sys/libc.js";
 import { Netlink } from "../../src/tun/netlink.js";
 import {
@@ -6,8 +6,8 @@ import {
 } from "../../src/sys/uapi.js";
 
 /**
- * A socket that puts what is sent to it into the device exactly as it is: a packet, or with `frames` a frame. A full
- * queue gives ENOBUFS.
+ * Opens a socket that puts whatever is sent to it into the device exactly as it is: a packet, or with `frames` a frame.
+ * Sending fails with ENOBUFS where the queue is full.
  */
 export function openInto(device: string, frames = false): number {
   const fd = libc.check(libc.socket(AF_PACKET, frames ? SOCK_RAW : SOCK_DGRAM, 0), "socket", "AF_PACKET");

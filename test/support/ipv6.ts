@@ -1,4 +1,4 @@
-/** IPv6 packets for tests: built field by field, as packets.ts does for IPv4. */
+/** Builds IPv6 packets for tests field by field, as packets.ts does for IPv4. */
 import ipaddr from "ipaddr.js";
 import { bytes, checksum, pattern, type UdpOptions } from "./packets.js";
 
@@ -13,9 +13,9 @@ export interface Ipv6Options {
   hopLimit?: number;
   trafficClass?: number;
   flowLabel?: number;
-  /** Of what the payload starts with. */
+  /** The number of the header that the payload starts with. */
   nextHeader?: number;
-  /** Before the message, the first one first. */
+  /** Headers before the message, the first one first. */
   extensions?: readonly Extension[];
 }
 
@@ -27,19 +27,19 @@ export interface Icmpv6Options extends Ipv6Options {
   data?: Uint8Array;
 }
 
-/** An extension header but for its first byte, which says what follows. */
+/** An extension header without its first byte, which says what follows. */
 export interface Extension {
-  /** Its own number. */
+  /** The header's own number. */
   readonly number: number;
   readonly rest: Uint8Array;
 }
 
-/** A correct ICMPv6 packet; an echo request from HOST6 to TARGET6 unless told otherwise. */
+/** Builds a correct ICMPv6 packet; an echo request from HOST6 to TARGET6 unless told otherwise. */
 export function icmpv6Packet(options: Icmpv6Options = {}): Uint8Array {
   return ipv6Packet(icmpv6Message(options), options);
 }
 
-/** Its message alone, with the checksum that the addresses ask for. */
+/** Builds only the ICMPv6 message, with the checksum that the addresses ask for. */
 export function icmpv6Message(options: Icmpv6Options = {}): Uint8Array {
   const { type = 128, code = 0, identifier = 0x1234, sequence = 1, data = pattern(56) } = options;
   const msg = new Uint8Array(8 + data.length);
@@ -70,7 +70,7 @@ export function ipv6Packet(payload: Uint8Array, options: Ipv6Options = {}): Uint
   return new Uint8Array(Buffer.concat([header, ...chain, payload]));
 }
 
-/** A correct UDP over IPv6 packet, unless told otherwise. */
+/** Builds a correct UDP over IPv6 packet, unless told otherwise. */
 export function udpPacket6(options: Ipv6Options & Pick<UdpOptions, "data" | "length" | "checksum"> = {}): Uint8Array {
   const { data = pattern(16) } = options;
   const datagram = bytes(new Uint8Array(8), data);
@@ -83,8 +83,8 @@ export function udpPacket6(options: Ipv6Options & Pick<UdpOptions, "data" | "len
 }
 
 /**
- * The fragments of a packet without extension headers, cut at these offsets of its payload, with `extensions` before
- * the fragment header of each.
+ * Cuts a packet without extension headers into fragments at these offsets of its payload, with `extensions` before the
+ * fragment header of each.
  */
 export function fragmentsOf6(
   packet: Uint8Array, offsets: readonly number[], id = 0xdeadbeef, extensions: readonly Extension[] = [],
@@ -94,7 +94,7 @@ export function fragmentsOf6(
     const fragment = ipv6Packet(
       packet.subarray(40 + offsets[i], 40 + end), { nextHeader: packet[6], extensions: [...extensions, header] },
     );
-    // All but the payload's length and what comes next.
+    // Copies the header but for the payload's length and what comes next.
     fragment.set(packet.subarray(0, 4));
     fragment.set(packet.subarray(7, 40), 7);
     return fragment;
@@ -102,8 +102,8 @@ export function fragmentsOf6(
 }
 
 /**
- * What pongd must answer to an echo request, written from RFC 4443. `extensions`: bytes of them, which do not come
- * back.
+ * Returns the reply that pongd must send to an echo request, written from RFC 4443. `extensions` is the length of its
+ * extension headers, which do not come back.
  */
 export function expectedReply6(request: Uint8Array, { hopLimit = 64, extensions = 0 } = {}): Uint8Array {
   const payloadLen = new DataView(request.buffer, request.byteOffset).getUint16(4);
@@ -117,7 +117,7 @@ export function expectedReply6(request: Uint8Array, { hopLimit = 64, extensions 
   return reply;
 }
 
-/** The error about a packet, written from RFC 4443 §3. */
+/** Returns the error about a packet, written from RFC 4443 §3. */
 export function expectedError6(
   packet: Uint8Array, type: number, code: number, { pointer = 0, hopLimit = 64, most = 1280 } = {},
 ): Uint8Array {
@@ -131,7 +131,7 @@ export function expectedError6(
   return error;
 }
 
-/** Of a packet without extension headers, as long as it says. */
+/** Sets the checksum of a packet without extension headers, which is as long as it says. */
 export function setIcmpv6Checksum(packet: Uint8Array): void {
   const view = new DataView(packet.buffer, packet.byteOffset);
   const msg = packet.subarray(40, 40 + view.getUint16(4));
@@ -141,7 +141,7 @@ export function setIcmpv6Checksum(packet: Uint8Array): void {
   );
 }
 
-/** RFC 8200 §8.1: over the pseudo-header and the message, whose checksum field is 0. */
+/** Computes the checksum over the pseudo-header and the message, whose checksum field is 0 (RFC 8200 §8.1). */
 export function checksum6(
   msg: Uint8Array, nextHeader: number, { src = HOST6, dst = TARGET6 }: Ipv6Options = {},
 ): number {
@@ -161,7 +161,7 @@ export const ROUTING = 43;
 export const FRAGMENT = 44;
 export const DESTINATION = 60;
 
-/** Filled up with PadN to a multiple of 8. */
+/** Builds an options header, filled up with PadN to a multiple of 8. */
 function optionsHeader(number: number, ...options: (number | Uint8Array)[]): Extension {
   const content = bytes(...options);
   const missing = -(content.length + 2) & 7;
@@ -175,7 +175,7 @@ function optionsHeader(number: number, ...options: (number | Uint8Array)[]): Ext
 export const hopByHop = (...options: (number | Uint8Array)[]) => optionsHeader(HOP_BY_HOP, ...options);
 export const destination = (...options: (number | Uint8Array)[]) => optionsHeader(DESTINATION, ...options);
 export const raw = (number: number, ...rest: (number | Uint8Array)[]): Extension => ({ number, rest: bytes(...rest) });
-/** One address, as of type 0 and 2. */
+/** Builds a routing header with one address, like those of type 0 and 2. */
 export const routing = (type: number, segmentsLeft: number) => raw(
   ROUTING, 2, type, segmentsLeft, new Uint8Array(4), addr6("2001:db8::7"),
 );
@@ -183,7 +183,7 @@ export const shortRouting = (type: number, segmentsLeft: number) => raw(
   ROUTING, 0, type, segmentsLeft, new Uint8Array(4),
 );
 
-/** A fragment header. `flags`: the reserved two bits and M. */
+/** Builds a fragment header. `flags`: the reserved two bits and M. */
 export function fragmentHeader(offset: number, flags: number, id: number, reserved = 0): Extension {
   const rest = new Uint8Array(7);
   rest[0] = reserved;

@@ -1,8 +1,7 @@
 /**
- * A worker that is ended again and again at random instructions while packets come: `kill.js IO TIMES SEED`. V8 ends
- * what a thread runs where it would stop for anything else: at the next call, or the next round of a loop, in
- * JavaScript as in WebAssembly. Throws where a counter goes back; prints what was counted in the end, and by the device
- * itself.
+ * Kills a worker again and again at random instructions while packets come: `kill.js IO TIMES SEED`. V8 stops a thread
+ * where it would interrupt it for anything else: at the next call, or the next round of a loop, in JavaScript as in
+ * WebAssembly. Throws where a counter goes back. Prints what was counted in the end, by pongd and by the device itself.
  */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -39,7 +38,7 @@ const queue = new Queue({
   crashed: () => undefined,
 });
 
-/** Those that only go up. */
+/** Counters that only go up. */
 const COUNTED = [
   Counter.packetsReceived, Counter.bytesReceived, Counter.writeErrors, Counter.syscalls, PREFIX_REPLIES, ...range(
     REPLIES, REPLIES + 4,
@@ -64,7 +63,7 @@ const until = async (condition: () => boolean) => {
 const replied = () => verdicts([queue]).replied;
 
 await queue.running;
-// Plain ones, by far the most, and fragments, whose replies are made elsewhere.
+// Most are plain pings. The fragments' replies are made elsewhere.
 const loads = [["-f", "-q", "10.99.1.1"], ["-f", "-q", "-s", "4000", "10.99.1.2"]]
   .map((args) => spawn("ping", args, { stdio: "ignore" }));
 for (let i = 0; i < Number(times); i++) {

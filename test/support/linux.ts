@@ -1,5 +1,5 @@
 /**
- * What Linux itself answers, in a network namespace of its own:
+ * Asks Linux itself, in a network namespace of its own, how it answers packets:
  *
  *   this script ── tun0 ── kernel, with  ip route add local 10.99.0.0/16 dev lo  and  fd99::/64  likewise
  *
@@ -23,30 +23,29 @@ import { HOST6, PREFIX6, TARGET6 } from "./ipv6.js";
 import { HOST, icmpPacket, PREFIX } from "./packets.js";
 
 const MTU = 1500;
-/** What the kernel may take for a packet, at most, before this gives up on it. */
+/** The longest that the kernel may take for a packet before this gives up on it. */
 const PATIENCE_MS = 5000;
 
-/** EINVAL: the device takes no packet whose version is neither 4 nor 6, which the kernel then never sees. */
+/** The errno EINVAL: the device refuses a packet whose version is neither 4 nor 6, so the kernel never sees it. */
 const EINVAL = 22;
 
 const SYSCTLS: Record<string, string> = {
-  // What types of error are limited, as masks: none; in ICMPv6 one that is never sent, for there a list cannot be
-  // empty.
+  // These masks choose the types of error that are limited. IPv4 limits none. ICMPv6 limits one that is never sent,
+  // because its list cannot be empty.
   "net.ipv4.icmp_ratemask": "0",
   "net.ipv6.icmp.ratemask": "255",
-  // A new namespace has what the first one has, and that one may be a router.
+  // A new namespace inherits the first one's settings, and that one may be a router.
   "net.ipv4.conf.all.forwarding": "0",
   "net.ipv4.conf.tun0.forwarding": "0",
-  // Incomplete datagrams stay: no timer sends an error into a later case, and none is given up for what others there
-  // are.
+  // Incomplete datagrams stay: no timer sends an error into a later case, and none is given up because of others.
   "net.ipv4.ipfrag_time": "3600",
   "net.ipv6.ip6frag_time": "3600",
   "net.ipv4.ipfrag_max_dist": "0",
   "net.ipv4.conf.all.rp_filter": "0",
   "net.ipv4.conf.tun0.rp_filter": "0",
-  // A hash otherwise.
+  // A flow label would be a hash.
   "net.ipv6.auto_flowlabels": "0",
-  // No link-local address, and so no router solicitations.
+  // No link-local address means no router solicitations.
   "net.ipv6.conf.tun0.addr_gen_mode": "1",
 };
 
@@ -56,8 +55,8 @@ const settings = process.argv.slice(2).map((argument) => argument.split("=") as 
 for (const [name, value] of [...Object.entries(SYSCTLS), ...settings]) {
   writeFileSync(`/proc/sys/${name.replaceAll(".", "/")}`, value);
 }
-// In table local, which is asked first, and where the longest prefix decides. TARGET6 is an address besides: errors of
-// ICMPv6 come from the address that was asked only if it is one, not if it is merely routed to lo.
+// Table local is looked up first, and there the longest prefix decides. TARGET6 is an address as well: ICMPv6 errors
+// come from the address that was asked only if it is one, not if it is merely routed to lo.
 execFileSync("ip", ["-batch", "-"], { input: `
   link set lo up
   link set tun0 mtu ${MTU} txqueuelen 4096 up
@@ -99,7 +98,7 @@ function repliesUpToMarker(): Uint8Array[] {
   const replies: Uint8Array[] = [];
   for (;;) {
     const reply = read();
-    // From the addresses on.
+    // The headers are compared from the addresses on.
     if (Buffer.compare(reply.subarray(12), answer.subarray(12)) === 0) return replies;
     if (!toMulticast(reply)) replies.push(reply);
   }
@@ -114,7 +113,7 @@ function read(): Uint8Array {
   }
 }
 
-/** What the kernel sends of its own accord, and no reply: reports of group membership. */
+/** Recognizes reports of group membership, which the kernel sends of its own accord and which are no replies. */
 function toMulticast(packet: Uint8Array): boolean {
   return packet[0] >> 4 === 4 ? packet[16] >> 4 === 14 : packet[24] === 0xff;
 }

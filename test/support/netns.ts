@@ -1,7 +1,7 @@
 /**
- * Network namespaces for tests. A namespace lives as long as a process in it waits for this one's end of a pipe, and
- * what runs in it is ended when this process is, so all goes with the test however that ends. As root, or through a
- * user namespace of one's own.
+ * Makes network namespaces for tests. A namespace lives as long as a process in it waits for this process's end of a
+ * pipe, and programs that run in it are killed when this process ends. So everything goes away with the test, however
+ * that ends. It works as root, or through a user namespace of one's own.
  */
 import assert from "node:assert/strict";
 import { execFile, spawn, spawnSync, type ChildProcess, type ChildProcessWithoutNullStreams } from "node:child_process";
@@ -20,16 +20,16 @@ import { missing } from "./programs.js";
 /** Every engine on every backend. */
 export const COMBINATIONS = ENGINE_NAMES.flatMap((engine) => IO_NAMES.map((io) => ({ engine, io })));
 
-/** The system call that each backend waits in, and an errno that it does not go on after. */
+/** The system call that each backend waits in, with an errno that it does not survive. */
 const FAULTS = { uring: "io_uring_enter:error=EBADF", readwrite: "read:error=EIO" } as const;
 
-/** Between two looks at something that nobody tells of. */
+/** Time between two looks at something that gives no notice. */
 const POLL_MS = 20;
 
-/** What has not come by then does not come: a test that waits for it fails, and its file ends. */
+/** The longest that a test waits for something; then it fails, and its file ends. */
 const MAX_WAIT_MS = 120_000;
 
-/** A program may have much to do on a busy machine: half of what its file of tests may take. */
+/** The longest that a program may take on a busy machine: half of what its file of tests may take. */
 const MAX_RUN_MS = 300_000;
 
 const ROOT = process.getuid?.() === 0;
@@ -51,14 +51,14 @@ interface Skip {
 }
 
 /**
- * Options for test(): skips, by name of what is missing, where namespaces, TUN or a command are not to be had.
+ * Returns options for test() that skip it where namespaces, TUN or a command are missing, and name what is missing.
  * With CI=true nothing may be missing. @throws Error then.
  */
 export function needs(...commands: string[]): Skip {
   return unavailable === undefined ? needsCommands(...commands) : skipped(unavailable);
 }
 
-/** As needs(), for commands alone. */
+/** Returns the options that needs() does, but looks for commands only. */
 export function needsCommands(...commands: string[]): Skip {
   return skipped(commands.map(missing).filter((what) => what !== undefined).join(", "));
 }
@@ -71,7 +71,7 @@ function skipped(missing: string): Skip {
 
 const unavailable = probe();
 
-/** Tries all that Netns does: busybox has programs of the same names that lack some of it. */
+/** Tries all that Netns does, because busybox has programs of the same names that lack some of it. */
 function probe(): string | undefined {
   const script = "command -v curl && command -v nsenter && ip link set lo up && ip -json link && test -e "
     + "/proc/net/if_inet6 && exec 3<>/dev/net/tun";
@@ -85,7 +85,7 @@ function probe(): string | undefined {
     + `(${error?.message ?? stderr.trim().split("\n").at(-1)})`;
 }
 
-/** What runs. A test that fails leaves it behind, and the file would wait for its end. */
+/** Programs that still run. A test that fails leaves its programs behind, and its file would wait for them to end. */
 const running = new Set<ChildProcess>();
 after(() => { for (const child of running) child.kill("SIGKILL"); });
 
@@ -101,7 +101,7 @@ export class Netns {
     this.#holder = holder;
   }
 
-  /** A new namespace, its loopback interface up. */
+  /** Opens a new namespace, with its loopback interface up. */
   static async open(): Promise<Netns> {
     const holder = ending(
       spawn("unshare", [...ROOT ? [] : ["-r"], "-n", "sh", "-c", "ip link set lo up && echo ready && exec cat"]),
@@ -115,7 +115,7 @@ export class Netns {
     await ended(this.#holder);
   }
 
-  /** What runs a command in it. */
+  /** Returns the command line that runs a command in the namespace. */
   command(...command: string[]): [string, ...string[]] {
     return ["nsenter", ...this.#enter, ...command];
   }
@@ -125,7 +125,7 @@ export class Netns {
     return ending(spawn(program, all));
   }
 
-  /** Runs a command to its end, whatever its status: null where it was still running after MAX_RUN_MS. */
+  /** Runs a command to its end, whatever its status, which is null where it was still running after MAX_RUN_MS. */
   run(command: string, ...args: string[]): Promise<Result> {
     const options = { maxBuffer: 1 << 26, timeout: MAX_RUN_MS, killSignal: "SIGKILL" } as const;
     return new Promise((resolve) => {
@@ -135,7 +135,7 @@ export class Netns {
     });
   }
 
-  /** Runs a command that must succeed; its standard output. */
+  /** Runs a command that must succeed, and returns its standard output. */
   async ok(command: string, ...args: string[]): Promise<string> {
     const { status, stdout, stderr } = await this.run(command, ...args);
     if (status !== 0) throw new Error(`${command} ${args.join(" ")}: status ${status}\n${stdout}${stderr}`);
@@ -143,9 +143,9 @@ export class Netns {
   }
 
   /**
-   * Asks that often by ping(8), with these arguments of its; what it printed. One at a time: of several that are under
-   * way it waits for the last no longer than for those before, or asks once more. @throws Error where one is not
-   * answered.
+   * Runs ping(8) `count` times with these arguments, and returns what it printed. Each run sends one request: with
+   * several under way, ping waits for the last reply no longer than for those before, or sends once more. @throws Error
+   * where a request is not answered.
    */
   async pings(count: number, ...args: string[]): Promise<string> {
     let output = "";
@@ -153,23 +153,25 @@ export class Netns {
     return output;
   }
 
-  /** What `ip -json …` says. */
+  /** Returns what `ip -json …` prints. */
   async ip<T = Record<string, unknown>>(...args: string[]): Promise<T[]> {
     return JSON.parse(await this.ok("ip", "-json", ...args) || "[]") as T[];
   }
 
-  /** Runs the body of a module in the namespace; `args` arrive as process.argv[1] and on. What it prints as JSON. */
+  /**
+   * Runs the body of a module in the namespace, with `args` as process.argv[1] and on. Returns what it prints as JSON.
+   */
   async evaluate<T>(body: string, ...args: string[]): Promise<T> {
     return JSON.parse(await this.ok(process.execPath, "--input-type=module", "-e", body, ...args)) as T;
   }
 
-  /** Asks a server in it by curl(1), with these `options` of its. @throws Error where there is no answer. */
+  /** Asks a server in the namespace by curl(1), with these `options`. @throws Error where there is no answer. */
   async http(url: string, ...options: string[]): Promise<Response> {
     const output = await this.ok("curl", "-sS", "-w", "%{http_code}", ...options, url);
     return { status: Number(output.slice(-3)), body: output.slice(0, -3) };
   }
 
-  /** A process that is in it. */
+  /** The id of a process in the namespace. */
   get pid(): number {
     return this.#holder.pid ?? NaN;
   }
@@ -205,14 +207,14 @@ export class Pongd {
     );
   }
 
-  /** Starts it, under a `wrapper` like strace if one is given, and waits until it says that it answers. */
+  /** Starts pongd, under a `wrapper` like strace if one is given, and waits until it says that it answers. */
   static async start(ns: Netns, ...args: Arguments): Promise<Pongd> {
     const { pongd, answers } = await Pongd.attempt(ns, ...args);
     if (!answers) throw new Error(`pongd run ${JSON.stringify(args)}: ${(await pongd.ended).stderr}`);
     return pongd;
   }
 
-  /** As start(), of one that may end in place of answering. */
+  /** Starts pongd as start() does, but pongd may end instead of answering. */
   static async attempt(ns: Netns, ...args: Arguments): Promise<{ pongd: Pongd; answers: boolean }> {
     const [first, ...rest] = args;
     const pongd = typeof first === "object"
@@ -228,14 +230,14 @@ export class Pongd {
     }
   }
 
-  /** Starts it, and waits until it logs a line that matches. */
+  /** Starts pongd, and waits until it logs a line that matches. */
   static async logging(ns: Netns, pattern: RegExp, ...args: string[]): Promise<Pongd> {
     const pongd = new Pongd(ns, args);
     await pongd.logged(pattern);
     return pongd;
   }
 
-  /** Starts one that is expected to end by itself. */
+  /** Starts a pongd that is expected to end by itself. */
   static fail(ns: Netns, ...args: string[]): Promise<Result> {
     return within(new Pongd(ns, args).#ended, `the end of pongd run ${args.join(" ")}`);
   }
@@ -252,7 +254,7 @@ export class Pongd {
     return this.#stderr;
   }
 
-  /** How it ended, once it has. */
+  /** Settles once pongd has ended, and says how. */
   get ended(): Promise<Result> {
     return this.#ended;
   }
@@ -262,12 +264,12 @@ export class Pongd {
     return within(this.#ended, `the end of pongd by ${signal}`);
   }
 
-  /** Status and body of a page of the metrics server. */
+  /** Gets a page of the metrics server. */
   async get(path: string): Promise<Response> {
     return this.#ns.http(`http://${this.#server}${path}`);
   }
 
-  /** The samples of /metrics, by name and labels as they are written there. */
+  /** Returns the samples of /metrics, by name and labels as they are written there. */
   async metrics(): Promise<Map<string, number>> {
     const { body } = await this.get("/metrics");
     const samples = body.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
@@ -276,14 +278,14 @@ export class Pongd {
     );
   }
 
-  /** Waits until the metrics are as they should be. @throws Error when pongd ends first. */
+  /** Waits until `condition` holds for the metrics. @throws Error when pongd ends first. */
   until(condition: (metrics: Map<string, number>) => boolean): Promise<Map<string, number>> {
     return poll(() => this.metrics(), condition);
   }
 
   /**
-   * Has the next system call of the last queue's worker, which runs on that backend, fail; returns when the worker has
-   * ended. For strace.
+   * Makes the next system call fail in the last queue's worker, which runs on the backend `io`. Returns when the worker
+   * has ended. Needs strace.
    */
   async crash(io: IoName): Promise<void> {
     const { ended } = await this.inject(this.worker, FAULTS[io]);
@@ -291,8 +293,8 @@ export class Pongd {
   }
 
   /**
-   * The last queue's thread. From Node.js 24 on threads have names, and the packet loops theirs; before, the last one
-   * that was made is one.
+   * The last queue's thread. From Node.js 24 on threads have names, and the packet loops have theirs; before, it is the
+   * last of the threads that were made.
    */
   get worker(): number {
     const threads = readdirSync(`/proc/${this.pid}/task`).filter(
@@ -302,9 +304,9 @@ export class Pongd {
   }
 
   /**
-   * From then on, the next system call that is told fails in this thread: `fault` as in strace's `inject=`. Of what
-   * Node.js may do to files of its own at any time, only what is done to the device fails: libuv aborts the process for
-   * some. For strace.
+   * Makes the next such system call in this thread fail; `fault` is as in strace's `inject=`. Reads, writes and polls
+   * fail only on the device: Node.js may do them to its own files at any time, and libuv aborts the process when some
+   * of those fail. Needs strace.
    */
   async inject(thread: number, fault: string): Promise<Injection> {
     const device = /^(?:read|write|poll):/.test(fault) ? ["-P", "/dev/net/tun"] : [];
@@ -313,7 +315,7 @@ export class Pongd {
       ...device,
     );
     const failed = said(strace.stderr, /\(INJECTED\)$/m);
-    // Only over() asks whether it did.
+    // Only over() reports whether the call failed.
     failed.catch(() => undefined);
     await said(strace.stderr, /\n/);
     return {
@@ -321,7 +323,7 @@ export class Pongd {
         return ended(strace);
       },
       async over() {
-        // One that strace leaves in the middle fails with ENOSYS.
+        // A call that strace leaves in the middle fails with ENOSYS.
         await failed;
         strace.kill("SIGINT");
         await ended(strace);
@@ -338,11 +340,11 @@ export class Pongd {
 export interface Injection {
   /** Fulfilled when the thread has ended. */
   readonly ended: Promise<unknown>;
-  /** Ends it, once the call has failed. */
+  /** Ends the injection, once the call has failed. */
   over(): Promise<void>;
 }
 
-/** Looks until what it sees is as it should be. @throws Error where that does not come. */
+/** Looks again and again until `condition` holds for what it sees. @throws Error where it never does. */
 export async function poll<T>(look: () => Promise<T>, condition: (seen: T) => boolean): Promise<T> {
   const end = performance.now() + MAX_WAIT_MS;
   for (;;) {
@@ -351,14 +353,14 @@ export async function poll<T>(look: () => Promise<T>, condition: (seen: T) => bo
     if (performance.now() > end) {
       throw new Error(`still not as it should be after ${MAX_WAIT_MS / 1000} s: ${inspect(seen)}`);
     }
-    // What is waited for needs the CPU too.
+    // The process that this waits for needs the CPU too.
     await sleep(POLL_MS);
   }
 }
 
 /**
- * Waits until a stream says what matches, `text` and what comes behind it taken together; all of that. @throws Error
- * where that does not come.
+ * Waits until `text`, continued by what the stream says, matches the pattern, and returns all of it. @throws Error
+ * where it never does.
  */
 export async function said(stream: Readable, pattern: RegExp, text = ""): Promise<string> {
   const signal = AbortSignal.timeout(MAX_WAIT_MS);
@@ -375,7 +377,8 @@ export async function said(stream: Readable, pattern: RegExp, text = ""): Promis
 }
 
 /**
- * Waits until a program has ended and all that it wrote has come; its status. @throws Error where that does not happen.
+ * Waits until a program has ended and all that it wrote has come, and returns its status. @throws Error where that does
+ * not happen.
  */
 export async function ended(child: ChildProcess): Promise<number | null> {
   const closed = [child.stdout, child.stderr].every((stream) => stream?.closed ?? true);
@@ -385,13 +388,13 @@ export async function ended(child: ChildProcess): Promise<number | null> {
   return child.exitCode;
 }
 
-/** What is waited for. @throws Error where it does not come. */
+/** Returns what `promise` resolves to. @throws Error where that takes longer than `ms` milliseconds. */
 function within<T>(promise: Promise<T>, what: string, ms = MAX_WAIT_MS): Promise<T> {
   const late = sleep(ms, undefined, { ref: false }).then(() => { throw new Error(`${ms / 1000} s without ${what}`); });
   return Promise.race([promise, late]);
 }
 
-/** That every packet was counted once; of figures that nobody adds to any more. */
+/** Asserts that every packet was counted once, in figures that nobody adds to any more. */
 export function addUp(metrics: Map<string, number>): void {
   const [received, ...verdicts] = [
     "pongd_packets_received_total", "pongd_replies_total", "pongd_packets_dropped_total", "pongd_fragments_held",
@@ -399,7 +402,7 @@ export function addUp(metrics: Map<string, number>): void {
   assert.equal(received, verdicts.reduce((a, b) => a + b), "received = replied + dropped + held");
 }
 
-/** That no counter went back. */
+/** Asserts that no counter went back. */
 export function onlyUp(before: Map<string, number>, after: Map<string, number>): void {
   for (const [sample, value] of before) {
     if (/^pongd_\w+_total\b/.test(sample)) {

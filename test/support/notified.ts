@@ -6,14 +6,14 @@ export class NotifySocket {
   readonly #fd: number;
   readonly #buffer = Buffer.alloc(65536);
 
-  /** `path`: of a file to be, or "@" and an abstract name. */
+  /** `path`: the name of a file that does not exist yet, or "@" and an abstract name. */
   constructor(path: string) {
     this.#fd = libc.check(libc.socket(uapi.AF_UNIX, uapi.SOCK_DGRAM | uapi.SOCK_CLOEXEC, 0), "socket", path);
     const address = Buffer.concat([Uint8Array.of(uapi.AF_UNIX, 0), Buffer.from(path.replace(/^@/, "\0"))]);
     libc.check(libc.bind(this.#fd, address, address.length), "bind", path);
   }
 
-  /** The next datagram's lines, or undefined where none has come. */
+  /** Returns the next datagram's lines, or undefined where none has come. */
   receive(): string[] | undefined {
     const length = libc.recv(this.#fd, this.#buffer, this.#buffer.length, uapi.MSG_DONTWAIT);
     return length < 0 ? undefined : this.#buffer.toString("utf8", 0, length).split("\n");

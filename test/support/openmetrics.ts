@@ -1,6 +1,6 @@
 /**
- * OpenMetrics 1.0.0 read as strictly as its grammar has it (its §Protocol Negotiation aside): the lines, the families,
- * the samples of each.
+ * Reads OpenMetrics 1.0.0 as strictly as its grammar has it (its §Protocol Negotiation aside): the lines, the families,
+ * and the samples of each.
  */
 import assert from "node:assert/strict";
 
@@ -18,7 +18,7 @@ const SUFFIXES: Readonly<Record<string, readonly string[]>> = {
   counter: ["_total"], gauge: [""], histogram: ["_bucket", "_count", "_sum"], summary: ["", "_count", "_sum"],
 };
 
-/** The families by name. @throws AssertionError for what the format does not allow. */
+/** Returns the families by name. @throws AssertionError for what the format does not allow. */
 export function parseOpenMetrics(text: string): Map<string, Family> {
   assert.ok(text.endsWith("\n# EOF\n"), "ends with # EOF");
   const families = new Map<string, Family>();

@@ -1,5 +1,5 @@
 /**
- * What liboping sends, foretold: the identifier of its echo requests is the first number of random(3), seeded with 4
+ * Predicts what liboping sends: the identifier of its echo requests is the first number of random(3), seeded with 4
  * bytes of /dev/urandom.
  */
 import { plainSum } from "./packets.js";
@@ -7,7 +7,7 @@ import { plainSum } from "./packets.js";
 /** The data of each request. */
 const DATA = Buffer.from("liboping -- ICMP ping library <http://octo.it/liboping/>");
 
-/** What /dev/urandom is to say so that the checksum of the echo reply with this sequence number is 0x0000. */
+/** Returns what /dev/urandom must say so that the checksum of the echo reply with this sequence number is 0x0000. */
 export function seedOfZero(sequence: number): Uint8Array {
   for (let seed = 1; ; seed++) {
     const words = Uint8Array.of(random(seed) >> 8 & 255, random(seed) & 255, sequence >> 8, sequence & 255);
@@ -16,8 +16,8 @@ export function seedOfZero(sequence: number): Uint8Array {
 }
 
 /**
- * The first number of glibc's random(3) after srandom(seed): the recurrence is r[i] = r[i − 3] + r[i − 31], and the
- * first 310 are dropped.
+ * Returns the first number of glibc's random(3) after srandom(seed): the recurrence is r[i] = r[i − 3] + r[i − 31], and
+ * the first 310 are dropped.
  */
 function random(seed: number): number {
   const r = [seed];

@@ -1,11 +1,11 @@
 /**
- * IP options as a host treats them, written plainly, over arrays; and random ones. Errors and replies:
- * docs/develop/conformance.md, E-6 to E-8.
+ * Treats IP options as a host does, written plainly over arrays, and makes random ones. The errors and replies are
+ * those of docs/develop/conformance.md, E-6 to E-8.
  */
 import { addr } from "./packets.js";
 import type { Random } from "./random.js";
 
-/** The reply's options, before they are filled up, and its destination; or the byte that is wrong; or nothing. */
+/** The reply's options before they are filled up, and its destination; or the byte that is wrong; or nothing. */
 export type Outcome = { readonly options: number[]; readonly via: readonly number[] } | { readonly problem: number }
   | "dropped";
 
@@ -24,7 +24,7 @@ interface Option {
   readonly bytes: number[];
 }
 
-/** What must come of a request whose header has these options, from its 21st byte on. */
+/** Returns what must come of a request whose header has these options, from its 21st byte on. */
 export function outcome(options: readonly number[], circumstances: Circumstances): Outcome {
   const { requester, host, time, reverse, ours, mayBeSentTo } = circumstances;
   const found = new Map<"record" | "timestamp" | "route", Option>();
@@ -87,7 +87,7 @@ export function outcome(options: readonly number[], circumstances: Circumstances
   return { options: reply, via };
 }
 
-/** Which byte of the option is wrong. */
+/** Returns which byte of the option is wrong, counted from 0. */
 function problemOf(option: readonly number[], again: boolean): number | undefined {
   const [type, length, pointer, flags] = option;
   const left = length - pointer + 1;
@@ -124,7 +124,7 @@ function put(option: number[], bytes: readonly number[]): boolean {
 const ADDRESSES = ["10.99.1.1", "10.99.0.1", "10.99.7.7", "192.0.2.7", "198.51.100.8", "203.0.113.9"]
   .map((text) => [...addr(text)]);
 
-/** Options that are right more often than not, 4 to 40 bytes of them. */
+/** Returns 4 to 40 bytes of options that are right more often than not. */
 export function randomOptions(random: Random): Uint8Array {
   const bytes: number[] = [];
   while (bytes.length < 40 && !random.oneIn(4)) bytes.push(...randomOption(random, 40 - bytes.length));

@@ -1,6 +1,6 @@
 /**
- * The benchmark's sender as a process of its own: `overload.js DEVICE CPU`, a command of src/bench/sender.ts a line on
- * standard input, as JSON, and what it measured a line on standard output.
+ * Runs the benchmark's sender as a process of its own: `overload.js DEVICE CPU`. Each line of standard input is a
+ * command of src/bench/sender.ts as JSON, and each line of standard output is what it measured.
  */
 import { once } from "node:events";
 import { createInterface } from "node:readline";

@@ -1,4 +1,4 @@
-/** Packets for tests: built field by field, and checked by a checksum written as plainly as RFC 1071 puts it. */
+/** Builds packets for tests field by field, and checks them by a checksum written as plainly as RFC 1071 puts it. */
 
 export interface EchoOptions {
   src?: string;
@@ -24,7 +24,7 @@ export const HOST = "10.99.0.1";
 export const TARGET = "10.99.1.1";
 export const PREFIX = "10.99.0.0/16";
 
-/** A correct ICMP over IPv4 packet; an echo request from HOST to TARGET unless told otherwise. */
+/** Builds a correct ICMP over IPv4 packet; an echo request from HOST to TARGET unless told otherwise. */
 export function icmpPacket(options: EchoOptions = {}): Uint8Array {
   const { type = 8, code = 0, identifier = 0x1234, sequence = 1, data = pattern(56) } = options;
   const msg = new Uint8Array(8 + data.length);
@@ -38,7 +38,7 @@ export function icmpPacket(options: EchoOptions = {}): Uint8Array {
   return ipv4Packet(msg, options);
 }
 
-/** A correct IPv4 packet around any payload. */
+/** Builds a correct IPv4 packet around any payload. */
 export function ipv4Packet(payload: Uint8Array, options: EchoOptions = {}): Uint8Array {
   const {
     src = HOST, dst = TARGET, ttl = 64, tos = 0, id = 0xbeef, fragment = 0x4000, protocol = 1,
@@ -65,12 +65,12 @@ export function ipv4Packet(payload: Uint8Array, options: EchoOptions = {}): Uint
 export interface UdpOptions extends EchoOptions {
   sourcePort?: number;
   destinationPort?: number;
-  /** As they stand in the header, where they are not to be right. */
+  /** Values for the header where it is to be wrong. */
   length?: number;
   checksum?: number;
 }
 
-/** A correct UDP over IPv4 packet from HOST to TARGET unless told otherwise. */
+/** Builds a correct UDP over IPv4 packet from HOST to TARGET unless told otherwise. */
 export function udpPacket(options: UdpOptions = {}): Uint8Array {
   const { data = pattern(16), sourcePort = 40000, destinationPort = 33434 } = options;
   const datagram = new Uint8Array(8 + data.length);
@@ -86,7 +86,7 @@ export function udpPacket(options: UdpOptions = {}): Uint8Array {
   return packet;
 }
 
-/** What pongd must answer: written from the RFCs, not from the engines. */
+/** Returns the reply that pongd must send, written from the RFCs, not from the engines. */
 export function expectedReply(request: Uint8Array, ttl = 64): Uint8Array {
   const headerLen = (request[0] & 15) * 4;
   const totalLen = new DataView(request.buffer, request.byteOffset).getUint16(2);
@@ -102,7 +102,7 @@ export function expectedReply(request: Uint8Array, ttl = 64): Uint8Array {
   return reply;
 }
 
-/** E-16: what is longer than the least path MTU goes without don't-fragment, and not without an identification. */
+/** E-16: a packet longer than the least path MTU goes without don't-fragment, but never without an identification. */
 function allowFragments(packet: Uint8Array, identity: number): void {
   const view = new DataView(packet.buffer);
   if (packet.length <= 552 || (packet[6] & 0x40) === 0) return;
@@ -110,7 +110,7 @@ function allowFragments(packet: Uint8Array, identity: number): void {
   if (view.getUint16(4) === 0) view.setUint16(4, identity);
 }
 
-/** The error about a packet, written from RFC 792 and RFC 1812 §4.3.2.3; `parameter`: its fifth byte. */
+/** Returns the error about a packet, written from RFC 792 and RFC 1812 §4.3.2.3; `parameter`: its fifth byte. */
 export function expectedError(
   packet: Uint8Array, type: number, code: number, { ttl = 64, most = 576, parameter = 0 } = {},
 ): Uint8Array {
@@ -137,12 +137,12 @@ export function setIcmpChecksum(msg: Uint8Array): void {
   new DataView(msg.buffer, msg.byteOffset).setUint16(2, checksum(msg));
 }
 
-/** RFC 1071 §1, by the letter. */
+/** Computes the checksum by the letter of RFC 1071 §1. */
 export function checksum(bytes: Uint8Array): number {
   return ~plainSum(bytes) & 0xffff;
 }
 
-/** The sum of the 16-bit words, with each carry added to it again. Nothing but zeros has the sum 0. */
+/** Sums the 16-bit words, and adds each carry again. Only zeros have the sum 0. */
 export function plainSum(bytes: Uint8Array): number {
   const even = bytes.length & ~1;
   let sum = even < bytes.length ? bytes[even] << 8 : 0;
@@ -155,12 +155,12 @@ export function addr(text: string): Uint8Array {
   return Uint8Array.from(text.split("."), Number);
 }
 
-/** Numbers and arrays, one behind the other. */
+/** Joins numbers and arrays, one behind the other. */
 export function bytes(...parts: (number | Uint8Array)[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts.map((part) => typeof part === "number" ? Uint8Array.of(part) : part)));
 }
 
-/** Bytes that differ from their neighbours. */
+/** Returns bytes that differ from their neighbours. */
 export function pattern(length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let i = 0; i < length; i++) bytes[i] = i * 7 + 1;
@@ -168,8 +168,8 @@ export function pattern(length: number): Uint8Array {
 }
 
 /**
- * The fragments of a packet, cut at these offsets of its payload; the first of them is 0, the last its length. A copy
- * of the header is before each.
+ * Cuts a packet into fragments at these offsets of its payload. The first offset is 0, the last is the payload's
+ * length. Each fragment begins with a copy of the header.
  */
 export function fragmentsOf(packet: Uint8Array, offsets: readonly number[]): Uint8Array[] {
   const headerLen = (packet[0] & 15) * 4;

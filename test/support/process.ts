@@ -1,15 +1,18 @@
-/** What the process of a test file begins and ends with, whatever the machine. Imported for its effects. */
+/**
+ * Prepares the process of each test file, so that it runs alike
+ * on every machine, and makes it end. Imported for its effects.
+ */
 import { after } from "node:test";
 
-/** How long what is still open after the last test may take to close. */
+/** The longest that things still open after the last test may take to close. */
 const CLOSING_MS = 10_000;
 
-// A user's settings are no test's: a test that wants one sets it. Programs speak as these tests read them.
+// A user's settings do not reach the tests: a test that needs one sets it. Programs speak the language that tests read.
 for (const name of Object.keys(process.env)) {
   if (/^(?:PONGD_.*|LANGUAGE|LC_.*|FORCE_COLOR|NO_COLOR|NODE_DISABLE_COLORS|COLUMNS|MANPAGER|MANOPT|GROFF_.*)$/
     .test(name)) Reflect.deleteProperty(process.env, name);
 }
-// Not by LC_ALL, which smokeping does not stand.
+// smokeping does not bear LC_ALL.
 process.env.LANG = "C.UTF-8";
 process.umask(0o022);
 

@@ -1,10 +1,13 @@
-/** The programs that tests run, told from others of the same name and from versions that lack what the tests use. */
+/**
+ * Finds the programs that tests run, and tells them from others of the same name and from versions that lack what the
+ * tests use.
+ */
 import { spawnSync } from "node:child_process";
 
 interface Program {
-  /** Which one it has to be. */
+  /** The program that the command has to be. */
   readonly is: string;
-  /** How it is asked, and what it says then. */
+  /** Arguments that make the program say which one it is, and what it says then. */
   readonly args: readonly string[];
   readonly says: RegExp;
 }
@@ -17,7 +20,7 @@ const SYSTEMD = (name: string): Program => ({
   is: `${name} of systemd 252 or newer`, args: ["--version"], says: /^systemd (?:25[2-9]|2[6-9]\d|[3-9]\d\d)\b/,
 });
 
-/** By their names. Of a name that is not here there is one program, and any version of it will do. */
+/** Programs by name. A name that is missing here belongs to one program only, and any version of it will do. */
 const PROGRAMS: Readonly<Record<string, Program | undefined>> = {
   arping: { is: "arping by Thomas Habets", args: ["--help"], says: /Thomas Habets/ },
   chrt: UTIL_LINUX("chrt"),
@@ -38,7 +41,10 @@ const PROGRAMS: Readonly<Record<string, Program | undefined>> = {
 
 const known = new Map<string, string | undefined>();
 
-/** What is missing where `command` is needed, or undefined: a program of its name, or the one that it has to be. */
+/**
+ * Says what is missing where `command` is needed: a program of that name, or the one that it has to be. Returns
+ * undefined where nothing is.
+ */
 export function missing(command: string): string | undefined {
   if (!known.has(command)) known.set(command, look(command));
   return known.get(command);

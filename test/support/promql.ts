@@ -1,4 +1,4 @@
-/** What a PromQL expression names, by Prometheus' own grammar. */
+/** Finds what a PromQL expression names, by Prometheus' own grammar. */
 import { parser } from "@prometheus-io/lezer-promql";
 
 export interface Matcher {

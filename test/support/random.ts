@@ -1,4 +1,4 @@
-/** Random numbers that a seed brings back. Every test that uses them prints its seed; SEED=… runs it again. */
+/** Makes random numbers that a seed brings back. Every test that uses them prints its seed; SEED=… runs it again. */
 export class Random {
   #state: number;
 
@@ -6,12 +6,12 @@ export class Random {
     this.#state = seed | 0;
   }
 
-  /** SEED from the environment, or a new one. */
+  /** Takes SEED from the environment, or a new seed. */
   static fromEnvironment(): Random {
     return new Random(process.env.SEED === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(process.env.SEED));
   }
 
-  /** splitmix32: 32 bits. */
+  /** Returns 32 bits, by splitmix32. */
   next(): number {
     this.#state = this.#state + 0x9e3779b9 | 0;
     let z = this.#state;
@@ -20,12 +20,12 @@ export class Random {
     return (z ^ z >>> 15) >>> 0;
   }
 
-  /** 0 to bound − 1. */
+  /** Returns a number from 0 to bound − 1. */
   below(bound: number): number {
     return Math.floor(this.next() / 2 ** 32 * bound);
   }
 
-  /** True once in `n` times. */
+  /** Returns true once in `n` times. */
   oneIn(n: number): boolean {
     return this.below(n) === 0;
   }

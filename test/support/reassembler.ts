@@ -1,10 +1,11 @@
 /**
- * Reassembly as plainly as it can be put, byte by byte: the oracle of the engine's, and what tests read replies with.
+ * Reassembles as plainly as it can be put, byte by byte. It is the oracle for the engine's reassembly, and tests read
+ * replies with it.
  */
 
 interface Datagram {
   readonly bytes: (number | undefined)[];
-  /** Of each fragment that came, where it lies. */
+  /** The range of each fragment that came. */
   readonly ranges: Set<string>;
   header: Uint8Array | undefined;
   end: number;
@@ -12,10 +13,10 @@ interface Datagram {
   packets: number;
 }
 
-/** What a packet is of its datagram. */
+/** A packet as a part of its datagram. */
 interface Fragment {
   readonly key: string;
-  /** As it is to be in the datagram. */
+  /** The header as the datagram is to have it. */
   readonly header: Uint8Array;
   readonly payload: Uint8Array;
   readonly offset: number;
@@ -29,19 +30,19 @@ export class Reassembler {
   replied = 0;
   readonly dropped: Record<string, number> = {};
 
-  /** `most`: datagrams at a time. */
+  /** Keeps at most `most` datagrams at a time. */
   constructor(most = Infinity) {
     this.#most = most;
   }
 
-  /** Gives a fragment's datagram when it is whole, with don't fragment off, and counts it as replied. */
+  /** Takes a fragment. Returns its datagram once that is whole, with don't-fragment off, and counts it as replied. */
   insert(packet: Uint8Array): Uint8Array | undefined {
     const ipv4 = packet[0] >> 4 === 4;
     const { key, header, payload, offset, more } = (ipv4 ? fragment : fragment6)(packet);
 
     let datagram = this.#datagrams.get(key);
     if (!datagram) {
-      // A map keeps the order in which its keys came.
+      // A map keeps the order in which its keys came, so the first one is the oldest.
       const [oldest] = this.#datagrams.keys();
       if (this.#datagrams.size === this.#most) this.#drop(oldest, "frag_evicted");
       datagram = { bytes: [], ranges: new Set(), header: undefined, end: 0, last: false, packets: 0 };
@@ -59,7 +60,7 @@ export class Reassembler {
     datagram.end = Math.max(datagram.end, end);
     datagram.last ||= !more;
 
-    // RFC 8200 §4.5: only an exact duplicate is none that overlaps.
+    // RFC 8200 §4.5: only an exact duplicate does not count as an overlap.
     if (datagram.ranges.has(`${offset} ${end}`) && payload.every((byte, i) => datagram.bytes[offset + i] === byte)) {
       this.#count("dup_frag", 1);
       return undefined;

@@ -1,19 +1,19 @@
-/** docs/recipes.md as a list of what to do: its fenced blocks, whose info strings say what each is. */
+/** Reads docs/recipes.md as a list of things to do: its fenced blocks, whose info strings say what each is. */
 import { readFileSync } from "node:fs";
 import { source } from "./assembly.js";
 
-/** Where a block is to be run, and how. The info string after the language has these words. */
+/** Words of the info string after the language, which say where and how a block is to be run. */
 const WORDS = ["background", "host", "router", "project"] as const;
 export type Word = typeof WORDS[number];
 
 export type Step
   = | { readonly kind: "file"; readonly name: string; readonly text: string }
     /**
-     * `words`: what there is beside it: `background` for what goes on, `host` or `router` for where, `project` for in
+     * `words`: `background` for something that goes on running, `host` or `router` for where to run it, `project` for
      * this project's folder.
      */
     | { readonly kind: "run"; readonly script: string; readonly words: readonly Word[] }
-    /** What the script before has to print, among other lines. */
+    /** Lines that the script before has to print, among others. */
     | { readonly kind: "output"; readonly lines: readonly string[] };
 
 export interface Recipe {
@@ -21,7 +21,7 @@ export interface Recipe {
   readonly steps: readonly Step[];
 }
 
-/** The recipes in order. @throws Error for a block that says nothing of what it is for. */
+/** Returns the recipes in order. @throws Error for a block that does not say what it is for. */
 export function recipes(): Recipe[] {
   const [, ...sections] = readFileSync(source("docs/recipes.md"), "utf8").split(/^## /m);
   return sections.map((section) => ({
@@ -41,7 +41,7 @@ function step(language: string, words: readonly string[], text: string): Step {
   throw new Error(`a block of ${language} ${words.join(" ")}: what is it for?`);
 }
 
-/** What of `lines` is not in `output`, in that order; … stands for anything. */
+/** Returns the first of `lines` that `output` lacks, which has to have them in that order; … stands for anything. */
 export function missing(lines: readonly string[], output: string): string | undefined {
   let rest = output.split("\n");
   return lines.find((line) => {

@@ -1,6 +1,5 @@
 /**
- * Replies of two hosts, made comparable: what they are, and what remains of them once TTL, identification and checksum
- * are set aside.
+ * Makes the replies of two hosts comparable: says what kind they are, and sets TTL, identification and checksum aside.
  */
 import { plainSum } from "./packets.js";
 
@@ -18,7 +17,7 @@ interface Parts {
   readonly protocol: number;
   readonly source: Uint8Array;
   readonly destination: Uint8Array;
-  /** The same in all fragments of one datagram. */
+  /** A text that all fragments of one datagram have in common. */
   readonly datagram: string;
   readonly offset: number;
 }
@@ -29,19 +28,19 @@ export interface Reply {
   readonly fault: string;
 }
 
-/** What kind of reply each is, later fragments left out; "silence" where there is none. */
+/** Says what kind of reply each is, later fragments left out; "silence" where there is none. */
 export function kind(replies: readonly Uint8Array[]): string {
   const kinds = replies.map(parts).filter(({ offset }) => offset === 0).map(kindOf);
   return kinds.length === 0 ? "silence" : kinds.join(" and ");
 }
 
 /**
- * Copies of the replies in which TTL (hop limit), identification and checksums are 0 and times of the day between
- * `from` and `to`, Unix time in milliseconds, one and the same value. `fault`: what was wrong with the checksums.
+ * Returns copies of the replies in which TTL (hop limit), identification and checksums are 0, and times of the day
+ * between `from` and `to` (Unix time in milliseconds) are all the same. `fault`: what was wrong with the checksums.
  */
 export function comparable(replies: readonly Uint8Array[], from: number, to: number): Reply[] {
   const copies = replies.map((reply) => reply.slice());
-  // A first fragment begins a datagram, though one before it may have had its identification.
+  // A first fragment begins a datagram, even if an earlier datagram had its identification.
   let begun = 0;
   const all = copies.map(parts).map((fragment) => {
     if (fragment.offset === 0) begun++;
@@ -87,7 +86,7 @@ function parts(reply: Uint8Array): Parts {
   const [source, destination] = [reply.subarray(8, 24), reply.subarray(24, 40)];
   const fragment = reply[6] === FRAGMENT;
   const headerLen = fragment ? 48 : 40;
-  // What is no fragment is a datagram of its own, wherever it lies in its buffer.
+  // A whole packet is a datagram of its own. It is told apart by its bytes, not by where it lies in its buffer.
   const datagram = fragment
     ? `${String(source)} ${String(destination)} ${view.getUint32(44)}`
     : Buffer.from(reply).toString("hex");
@@ -119,7 +118,7 @@ function kindOf({ protocol, payload: [type, code, ...rest] }: Parts): string {
         case 129: return "echo reply";
         default: return `ICMPv6 type ${type}, code ${code}`;
       }
-    // The flags, at 13.
+    // The flags are byte 13 of the header.
     case TCP: return (rest[11] & 16) === 0 ? "reset" : "reset with acknowledgement";
     default: return `protocol ${protocol}`;
   }
@@ -139,7 +138,7 @@ function zero(bytes: Uint8Array, at: number, count: number): void {
   bytes.fill(0, at, at + count);
 }
 
-/** Times in the Timestamp options of an IPv4 header, at whatever place. */
+/** Blanks the times in the Timestamp options of an IPv4 header, wherever they stand. */
 function timesOfOption(header: Uint8Array, from: number, to: number): void {
   for (let at = 20; at < header.length && header[at] !== 0;) {
     const length = header[at] === 1 ? 1 : header[at + 1];
@@ -149,7 +148,7 @@ function timesOfOption(header: Uint8Array, from: number, to: number): void {
   }
 }
 
-/** Milliseconds since midnight, in four bytes. */
+/** Blanks four bytes with milliseconds since midnight if that time lies between `from` and `to`. */
 function replaceTime(bytes: Uint8Array, at: number, from: number, to: number): void {
   const time = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
   if (time < DAY_MS && (time - Math.floor(from) % DAY_MS + DAY_MS) % DAY_MS <= to - Math.floor(from)) {
@@ -157,7 +156,7 @@ function replaceTime(bytes: Uint8Array, at: number, from: number, to: number): v
   }
 }
 
-/** Map.groupBy, which Node.js 20 has not. */
+/** Does what Map.groupBy does, which Node.js 20 does not have. */
 export function groupBy<T>(values: readonly T[], key: (value: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const value of values) groups.set(key(value), [...groups.get(key(value)) ?? [], value]);

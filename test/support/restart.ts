@@ -1,6 +1,6 @@
 /**
  * Ends and starts the worker of one device again and again while packets come: `restart.js TIMES IO ENGINE`. The device
- * stays, so that its own count can be held against the workers': prints both.
+ * stays, so that its own count can be compared with the workers'. Prints both.
  */
 import { readFileSync } from "node:fs";
 import { Counter, Protocol, REPLIES } from "../../abi/counters.js";

@@ -1,4 +1,4 @@
-/** A server of the operator's side with nothing behind it, and clients of it. */
+/** Serves what an operator sees, with no pongd behind it, and has clients for it. */
 import { once } from "node:events";
 import { request as httpRequest, type Agent, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { connect as connectHttp2, constants, type ClientHttp2Session } from "node:http2";
@@ -14,7 +14,7 @@ import { WebFile } from "../../src/web/webconfig.js";
 import "./process.js";
 import type { Pair } from "./x509.js";
 
-/** A registry whose text is what `text` says. */
+/** A registry that says what `text` returns. */
 export class Says extends Registry {
   readonly #text: () => string | Promise<string>;
 
@@ -41,13 +41,13 @@ export async function serveLocally(status: Backend, options: ServeOptions = {}):
 
 export interface Served extends LocalServer {
   readonly port: number;
-  /** What was logged as an error or as news. */
+  /** Messages that were logged at level info or above. */
   readonly log: readonly string[];
 }
 
 const open = new Set<HttpServer>();
 
-/** Ends what is still served: for after each test, however that went. */
+/** Closes every server that is still open. Call it after each test, however that went. */
 export async function closeServed(): Promise<void> {
   await Promise.all(Array.from(open, (server) => {
     open.delete(server);
@@ -97,15 +97,15 @@ export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  /** What it came over. */
+  /** The connection that the answer came over. */
   readonly socket: Socket;
-  /** Over TLS: of the server's certificate. */
+  /** Over TLS, the fingerprint of the server's certificate. */
   readonly fingerprint?: string;
   readonly protocol?: string | null;
   readonly resumed?: boolean;
 }
 
-/** Asks by HTTP/1.1. @throws Error where there is no connection, or it ends before the response does. */
+/** Sends a request by HTTP/1.1. @throws Error where there is no connection, or it ends before the response does. */
 export async function ask(
   url: string, { ca, client, user, password = "", headers = {}, method = "GET", agent, tls }: Asked = {},
 ): Promise<Answer> {
@@ -126,14 +126,14 @@ export async function ask(
   return { status: response.statusCode ?? 0, headers: response.headers, body, socket, ...seen };
 }
 
-/** An HTTP/2 connection. @throws Error where the server speaks none. */
+/** Opens an HTTP/2 connection. @throws Error where the server speaks no HTTP/2. */
 export async function http2(url: string, ca: string): Promise<ClientHttp2Session> {
   const session = connectHttp2(url, { ca });
   await once(session, "connect");
   return session;
 }
 
-/** Asks over it. */
+/** Sends a request over an HTTP/2 connection. */
 export async function askHttp2(
   session: ClientHttp2Session, path: string, authorization?: string, more: Record<string, string> = {},
 ): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {

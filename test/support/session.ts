@@ -1,6 +1,6 @@
 /**
- * pongd in a namespace of its own for real clients, with all that passes its device recorded by tcpdump; at the end
- * tshark, which knows nothing of pongd, verifies every checksum of what it sent.
+ * Runs pongd for real clients, in a namespace of its own, and has tcpdump record all that passes its device. At the end
+ * tshark, which knows nothing of pongd, verifies every checksum of what pongd sent.
  */
 import assert from "node:assert/strict";
 import { execFile, type ChildProcessWithoutNullStreams } from "node:child_process";
@@ -12,28 +12,32 @@ import { ended, Netns, poll, Pongd, said, sum } from "./netns.js";
 
 const execute = promisify(execFile);
 
-/** What a session needs, beside its clients. */
+/** Commands that a session needs, beside its clients. */
 export const RECORDERS = ["tcpdump", "tshark", "ping"];
 
 /**
- * Data of the last ping, behind the 16 bytes of ping's own: once request and reply are recorded, all before them is.
+ * The data of the last ping, behind the 16 bytes that ping itself puts there. Once its request and reply are recorded,
+ * everything before them is.
  */
 const LAST = Buffer.from("pongd, last one.");
 
-/** The fields in which tshark says 0 for a checksum that is wrong, and 1 for one that is right. */
+/** Fields in which tshark says 0 for a wrong checksum and 1 for a right one. */
 const CHECKSUMS = ["ip", "icmp", "icmpv6", "udp", "tcp"].map((protocol) => `${protocol}.checksum.status`);
-/** The checksums that it does not verify unless told to. */
+/** Options for the checksums that tshark does not verify unless told to. */
 const VERIFIED = ["ip", "udp", "tcp"].flatMap((protocol) => ["-o", `${protocol}.check_checksum:TRUE`]);
 
 export interface Verdict {
   readonly packets: number;
-  /** Checksums that are right. */
+  /** The number of checksums that are right. */
   readonly right: number;
-  /** What is malformed or has a checksum that is wrong, a line each. */
+  /** A line for each packet that is malformed or has a wrong checksum. */
   readonly faults: readonly string[];
 }
 
-/** What tshark thinks of the packets of a capture that match `filter`, what ICMP errors among them quote included. */
+/**
+ * Returns what tshark thinks of the packets of a capture that
+ * match `filter`, and of what the ICMP errors among them quote.
+ */
 export async function dissect(capture: Uint8Array, filter: string): Promise<Verdict> {
   const fields = ["frame.number", "_ws.malformed", "_ws.col.Info", ...CHECKSUMS];
   const dir = mkdtempSync(join(tmpdir(), "pongd-test-"));
@@ -82,17 +86,18 @@ export class Session {
     return session;
   }
 
-  /** The MAC address of all its addresses, in TAP mode. */
+  /** The MAC address that all of pongd's addresses have in TAP mode. */
   get mac(): string {
     return /mac address +(\S+)/.exec(this.pongd.stdout)?.[1] ?? "?";
   }
 
   /**
-   * Ends it: `target` still answers, every packet was counted once, none was refused, and tshark finds nothing wrong
-   * with what matches `sent`, which is what pongd sent.
+   * Ends the session, and asserts that `target` still answers, that every packet was counted once, that none
+   * was refused, and that tshark finds nothing wrong with the packets that match `sent`. Those have to be all
+   * that pongd sent.
    */
   async close(target: string, sent: string): Promise<Verdict> {
-    // Should tcpdump miss it under load, it is sent again.
+    // tcpdump may miss the last ping under load, so it is sent until it is recorded.
     await poll(() => this.ns.pings(1, "-s", "32", "-p", LAST.toString("hex"), target), () => this.#hasLast());
     this.#tcpdump.kill("SIGINT");
     await ended(this.#tcpdump);

@@ -1,4 +1,4 @@
-/** A reporter for `node --test`: prints at the end which files took longest. */
+/** Reports for `node --test`: prints at the end which files took longest. */
 import { relative, resolve } from "node:path";
 import type { TestEvent } from "node:test/reporters";
 
@@ -7,8 +7,7 @@ const MAX_SHOWN = 10;
 export default async function* slowest(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const files: { file: string; seconds: number }[] = [];
   for await (const { type, data } of events) {
-    // A file is reported as a test of its own, whose name is its path: absolute in Node.js 20, as it was given in newer
-    // versions.
+    // A file is reported as a test whose name is its path: an absolute one in Node.js 20, as given in newer versions.
     if (type !== "test:complete" || data.nesting !== 0 || data.file === undefined) continue;
     if (resolve(data.name) === data.file) {
       files.push({ file: relative("", data.file), seconds: data.details.duration_ms / 1000 });

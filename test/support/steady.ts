@@ -1,8 +1,8 @@
 /**
- * Sends packets into a device at a constant rate, past the kernel's IP layer: `steady.js DEVICE RATE PACKET…`, RATE
- * packets a second of the given ones (hexadecimal) in turn, until standard input ends. How late a timer is makes no
- * difference to how many there are: at any moment as many have been sent as were due. Prints when it began (Unix time
- * in s), how many it sent, and for how many of these the queue had no room, as JSON.
+ * Sends packets into a device at a constant rate, past the kernel's IP layer: `steady.js DEVICE RATE PACKET…` sends
+ * RATE packets a second, of the given ones (hexadecimal) in turn, until standard input ends. A late timer does not
+ * change how many there are: at any moment as many have been sent as were due. Prints as JSON when it began (Unix time
+ * in s), how many it sent, and for how many of these the queue had no room.
  */
 import * as libc from "../../src/sys/libc.js";
 import { openInto } from "./into.js";

@@ -1,11 +1,11 @@
-/** Programs that run as somebody without privileges, where everybody may open /dev/net/tun. */
+/** Runs programs as somebody without privileges, where everybody may open /dev/net/tun. */
 
-/** Nobody's user and group. */
+/** The user and group "nobody". */
 export const USER = 65534;
 
 /**
- * A command line's beginning: runs the rest as USER, with those capabilities, in a /dev/net of its own. For root, who
- * can become somebody else.
+ * Returns the beginning of a command line that runs the rest as USER, with those capabilities, in a /dev/net of its
+ * own. Only root may become somebody else.
  */
 export function asUser(...capabilities: string[]): string[] {
   const given = capabilities.map((capability) => `+${capability}`).join(",");
@@ -13,7 +13,7 @@ export function asUser(...capabilities: string[]): string[] {
   return [...withTun(), "setpriv", `--reuid=${USER}`, `--regid=${USER}`, "--clear-groups", ...privileges];
 }
 
-/** As asUser(), but stays who one is. */
+/** Returns the beginning of a command line like that of asUser(), but keeps the user. */
 export function withTun(): string[] {
   return [
     "unshare", "-m", "sh", "-c", "mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200 && exec \"$@\"",

@@ -1,13 +1,13 @@
 /**
- * X.509 certificates for tests, written as RFC 5280 §4.1 says: version 3, ECDSA on P-256, valid from yesterday to the
- * day after tomorrow.
+ * Makes X.509 certificates for tests, written as RFC 5280 §4.1 says: version 3, ECDSA on P-256, valid from yesterday to
+ * the day after tomorrow.
  */
 import { createPrivateKey, generateKeyPairSync, randomBytes, sign, X509Certificate } from "node:crypto";
 import ipaddr from "ipaddr.js";
 
 const DAY_MS = 86_400_000;
 
-/** The tags of DER that are used here. */
+/** The DER tags that are used here. */
 const Tag = {
   boolean: 0x01, integer: 0x02, bitString: 0x03, octetString: 0x04, oid: 0x06, utf8: 0x0c, utcTime: 0x17,
   sequence: 0x30, set: 0x31,
@@ -69,7 +69,7 @@ function der(tag: number, ...contents: Uint8Array[]): Buffer {
   return Buffer.concat([Buffer.of(tag, ...length), content]);
 }
 
-/** A name that is a common name alone. */
+/** Returns a name that is only a common name. */
 function distinguishedName(text: string): Buffer {
   const name = text.replaceAll(/[^\w.]/g, "-").slice(0, 64);
   return der(Tag.sequence, der(Tag.set, der(Tag.sequence, OID.commonName, der(Tag.utf8, Buffer.from(name)))));
@@ -79,7 +79,7 @@ function utcTime(ms: number): Buffer {
   return der(Tag.utcTime, Buffer.from(new Date(ms).toISOString().replaceAll(/^..|[-:T]|\.\d+/g, "")));
 }
 
-/** `text`: like DNS:a. */
+/** Encodes a name such as DNS:a. */
 function generalName(text: string): Buffer {
   const [, kind, value] = /^(\w+):(.*)$/.exec(text) ?? [];
   return der(NAMES[kind], kind === "IP" ? Buffer.from(ipaddr.parse(value).toByteArray()) : Buffer.from(value));

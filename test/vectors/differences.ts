@@ -1,27 +1,28 @@
 /**
- * Where pongd's answer is not Linux's. A test fails for a difference that is not here, and for one here that is none.
+ * Lists where pongd's answer differs from Linux's. A test fails for a difference that is not here, and for an entry
+ * here that is no difference.
  */
 import { addr6, expectedError6, expectedReply6, fragmentsOf6 } from "../support/ipv6.js";
 import { bytes as joined, expectedError, expectedReply, fragmentsOf } from "../support/packets.js";
 import { comparable, type Reply } from "../support/replies.js";
 
 export interface Difference {
-  /** Which of HOST_CASES, by their names. */
+  /** The names of the HOST_CASES that differ. */
   readonly cases: RegExp;
-  /** The same in words. */
+  /** The cases in words. */
   readonly what: string;
   readonly linux: string;
   readonly pongd: string;
   readonly why: string;
-  /** Ids of docs/develop/conformance.md. */
+  /** Ids in docs/develop/conformance.md. */
   readonly requirements: string;
-  /** From what Linux sends, what pongd does; `packets`: what both were sent. */
+  /** Turns what Linux sends into what pongd sends; `packets`: what both were sent. */
   readonly sends: (linux: readonly Reply[], packets: readonly Uint8Array[]) => readonly Reply[];
 }
 
 const nothing = () => [];
 
-/** Each reply with its bytes changed, as the first packet says. */
+/** Changes the bytes of each reply, as the first packet says. */
 const changed = (change: (bytes: Uint8Array, packet: Uint8Array) => void) => (
   replies: readonly Reply[], [packet]: readonly Uint8Array[],
 ) => replies.map(({ bytes, fault }) => {
@@ -30,18 +31,18 @@ const changed = (change: (bytes: Uint8Array, packet: Uint8Array) => void) => (
   return { bytes: copy, fault };
 });
 
-/** None lies between the two: what is made here has no time of its own. */
+/** A range without any time in it: packets that are made here have no time of their own. */
 const NO_TIMES = [1, 0] as const;
 
-/** What `make` makes of the first packet. */
+/** Replaces the replies by what `make` makes of the first packet. */
 const made = (make: (packet: Uint8Array) => Uint8Array) => (
   _: unknown, [packet]: readonly Uint8Array[],
 ) => comparable([make(packet)], ...NO_TIMES);
-/** The echo reply, the one header before the message left out. */
+/** The echo reply, without the one header before the message. */
 const answer = made((packet) => expectedReply6(packet, { extensions: 8 * (packet[41] + 1) }));
 const problem = (code: number, pointer: number) => made((packet) => expectedError6(packet, 4, code, { pointer }));
 
-/** Type, code and first byte of the parameter of an ICMP error. */
+/** Returns type, code and first byte of the parameter of an ICMP error. */
 function error4(bytes: Uint8Array): [type: number, code: number, options: { parameter: number }] {
   const msg = bytes.subarray((bytes[0] & 15) * 4);
   return [msg[0], msg[1], { parameter: msg[4] }];
@@ -54,7 +55,7 @@ function withoutOptions(packet: Uint8Array): Uint8Array {
   return plain;
 }
 
-/** One datagram's fragments, cut anew for an MTU of 1500 with the options on the first alone. */
+/** Cuts one datagram's fragments anew for an MTU of 1500, with the options on the first alone. */
 function refragmented(replies: readonly Reply[]): Reply[] {
   const headers = replies.map(({ bytes }) => bytes.subarray(0, (bytes[0] & 15) * 4));
   const whole = joined(headers[0], ...replies.map(({ bytes }, i) => bytes.subarray(headers[i].length)));
@@ -68,7 +69,7 @@ function refragmented(replies: readonly Reply[]): Reply[] {
   });
 }
 
-/** IPv6 echo replies, in fragments no longer than the longest of the packets that asked, or 1280. */
+/** Cuts IPv6 echo replies into fragments no longer than the longest of the packets that asked, or 1280. */
 function recut(replies: readonly Reply[], packets: readonly Uint8Array[]): Reply[] {
   const mtu = Math.max(1280, ...packets.map(({ length }) => length));
   const recutReplies: Reply[] = [];
@@ -86,7 +87,7 @@ function recut(replies: readonly Reply[], packets: readonly Uint8Array[]): Reply
   return recutReplies;
 }
 
-/** With this header's first 40 bytes, and an identification of 0. */
+/** Cuts a reply into fragments with this header's first 40 bytes and an identification of 0. */
 function fragmentsOfReply(header: Uint8Array, payload: Uint8Array, mtu: number): Reply[] {
   const packet = joined(header.subarray(0, 40), payload);
   packet[6] = 58;
@@ -304,12 +305,12 @@ export const DIFFERENCES: readonly Difference[] = [
 ];
 
 /**
- * What a kernel makes of these depends on the modules it has: IPIP, DCCP, 6in4, GRE, ESP, AH, IPComp, PIM, L2TP, SCTP,
- * mobility, UDP-Lite, MPLS. Not compared.
+ * Cases that are not compared, because a kernel's answers depend on its modules: IPIP, DCCP, 6in4, GRE, ESP, AH,
+ * IPComp, PIM, L2TP, SCTP, mobility, UDP-Lite, MPLS.
  */
 export const DEPENDS_ON_MODULES = /^IPv[46] (protocols|next headers): (4|33|41|47|50|51|103|108|115|132|135|136|137)( behind .*)?$|^IPv6 chains: (AH|ESP|mobility)/;
 
-/** The differences as docs/develop/conformance.md has them. */
+/** Returns the differences as docs/develop/conformance.md has them. */
 export function table(): string {
   return [
     "| | Linux | pongd | why | |", "|---|---|---|---|---|",

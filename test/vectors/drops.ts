@@ -1,5 +1,6 @@
 /**
- * One packet and more for every reason to drop one. A test fails when a reason of abi/counters.ts has no packet here.
+ * Lists one packet or more for every reason to drop one. A test
+ * fails when a reason of abi/counters.ts has no packet here.
  */
 import { type Drop } from "../../abi/counters.js";
 import { Unreachable } from "../../abi/tables.js";
@@ -16,20 +17,18 @@ export interface DropVector {
   readonly reason: keyof typeof Drop;
   readonly name: string;
   readonly packet: Uint8Array;
-  /** Where it is not that of every engine. */
+  /** The policy, where it is not that of every engine. */
   readonly policy?: Partial<Treatment>;
 }
 
-/**
- * A correct echo request, then changed; its header checksum is made right again, so that nothing else is wrong with it.
- */
+/** Changes a correct echo request, and makes its header checksum right again, so that nothing else is wrong with it. */
 function changed(change: (packet: Uint8Array) => void, packet = icmpPacket()): Uint8Array {
   change(packet);
   if (packet.length >= 20 && (packet[0] & 15) * 4 <= packet.length && (packet[0] & 15) >= 5) setHeaderChecksum(packet);
   return packet;
 }
 
-/** A correct echo request whose ICMP message was changed, with its checksum made right again. */
+/** Changes the ICMP message of a correct echo request, and makes its checksum right again. */
 function changedMessage(change: (msg: Uint8Array) => void): Uint8Array {
   const packet = icmpPacket();
   change(packet.subarray(20));
@@ -48,7 +47,7 @@ const martians = [
 
 const martians6 = ["::", "::1", "::ffff:10.99.0.1", "ff02::1", "ff0e::1"];
 
-/** A correct ICMPv6 packet whose message was changed, with its checksum made right again. */
+/** Changes the message of a correct ICMPv6 packet, and makes its checksum right again. */
 function changed6(change: (msg: Uint8Array) => void, packet = icmpv6Packet()): Uint8Array {
   change(packet.subarray(40));
   setIcmpv6Checksum(packet);
@@ -104,7 +103,7 @@ export const DROPS: readonly DropVector[] = [
     packet: icmpPacket({ src: "10.99.2.2" }),
   },
   { reason: "martian_source", name: "V-5, I3: from the destination itself", packet: icmpPacket({ src: "10.99.1.1" }) },
-  // not yet
+  // fragments, where nothing reassembles them
   { reason: "ip_fragment", name: "a first fragment", packet: icmpPacket({ fragment: 0x2000 }) },
   { reason: "ip_fragment", name: "a last fragment", packet: icmpPacket({ fragment: 0x0001 }) },
   {
@@ -209,7 +208,7 @@ export const DROPS: readonly DropVector[] = [
   },
 ];
 
-/** What is answered, and dropped only where the prefix is told so. */
+/** Packets that are answered, unless the prefix has a policy that ignores them. */
 export const IGNORED: readonly DropVector[] = [
   { reason: "icmp_echo_ignored", name: "an echo request", packet: icmpPacket(), policy: { echo: false } },
   { reason: "icmp_echo_ignored", name: "an ICMPv6 echo request", packet: icmpv6Packet(), policy: { echo: false } },
@@ -219,19 +218,25 @@ export const IGNORED: readonly DropVector[] = [
   },
 ];
 
-/** What is answered once and dropped when it comes again at once, where the prefix, or the source, is told so. */
+/**
+ * Packets that are answered once, and dropped when they come again at once and the prefix, or the source, is limited.
+ */
 export const LIMITED: readonly DropVector[] = [
   { name: "an echo request", packet: icmpPacket() },
   { name: "an ICMPv6 echo request", packet: icmpv6Packet() },
   { name: "a timestamp request", packet: icmpPacket({ type: 13, data: pattern(12) }) },
 ].map((vector) => ({ ...vector, reason: "rate_limited" }));
 
-/** What is told apart without being answered, by the engine that looks at more than what every engine does. */
+/**
+ * The policy of an engine that looks at more than every engine does, and tells packets apart without answering them.
+ */
 const silent: Partial<Treatment> = { unreachable: { udp: Unreachable.silent, other: Unreachable.silent } };
-/** The checksum of a UDP datagram with two bytes of zeros: with itself for data the datagram's is 0. */
+/**
+ * The checksum of a UDP datagram with two bytes of zeros. With this number as its data, the datagram's checksum is 0.
+ */
 const sumless = new DataView(udpPacket6({ data: new Uint8Array(2) }).buffer).getUint16(46);
 
-/** What extension headers must not be, where nobody is told. */
+/** Chains of extension headers that are wrong, and that are dropped without telling anybody. */
 const BAD_CHAINS: readonly (readonly [name: string, ...extensions: Extension[]])[] = [
   ["nine headers", ...Array.from({ length: 9 }, () => destination())],
   ["a header beyond the packet", raw(60, 200, 1, 4, 0, 0, 0, 0)],
@@ -317,13 +322,13 @@ export const SILENT: readonly DropVector[] = ([
 export interface FragmentVector {
   readonly reason: keyof typeof Drop;
   readonly name: string;
-  /** One after the other. */
+  /** Packets in the order in which they come. */
   readonly packets: readonly Uint8Array[];
-  /** How many of them are dropped, for that reason; the others wait. */
+  /** The number of them that are dropped for that reason; the others wait. */
   readonly dropped: number;
   readonly policy?: Partial<Treatment>;
   readonly mtu?: number;
-  /** What passes until the engine is called once more. */
+  /** The time that passes until the engine is called once more. */
   readonly laterMs?: number;
 }
 
@@ -342,7 +347,7 @@ const at6 = (offset: number, length: number, more: boolean, options: Ipv6Options
   );
 };
 
-/** A fragment's bytes from `from` to `to`, as a fragment of the same datagram, with more to follow. */
+/** Returns a fragment's bytes from `from` to `to`, as a fragment of the same datagram with more to follow. */
 const cut = (fragment: Uint8Array, from: number, to: number) => changed((p) => {
   const view = new DataView(p.buffer);
   view.setUint16(2, p.length);
@@ -357,7 +362,7 @@ const cut6 = (fragment: Uint8Array, from: number, to: number) => {
   return part;
 };
 
-/** What becomes of fragments that are no datagram in the end, where they are reassembled. */
+/** Fragments that are reassembled, but are no datagram in the end, and what becomes of them. */
 export const FRAGMENTS: readonly FragmentVector[] = [
   { reason: "dup_frag", name: "the same again", packets: [head, head], dropped: 1 },
   {

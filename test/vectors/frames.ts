@@ -1,6 +1,6 @@
 /**
- * Frames that are dropped before anybody looks at a packet in them, one and more for each reason. Of both MAC policies
- * unless one is named.
+ * Lists frames that are dropped before anybody looks at a packet in them, one or more for each reason. Unless a MAC
+ * policy is named, they are dropped under both.
  */
 import { MacPolicy } from "../../abi/control.js";
 import { type Drop } from "../../abi/counters.js";
@@ -25,7 +25,7 @@ const cut = (bytes: Uint8Array, length: number) => bytes.slice(0, length);
 const ndp = (
   reason: keyof typeof Drop, name: string, packet: SolicitationOptions, options: FrameOptions = {},
 ) => ({ reason, name, frame: solicitationFrame(packet, options) });
-/** The same with some bytes of the IPv6 packet replaced. */
+/** Makes a vector of a solicitation in which some bytes of the IPv6 packet are replaced. */
 const ndpWith = (reason: keyof typeof Drop, name: string, at: number, ...bytes: number[]) => {
   const changed = solicitationFrame();
   changed.set(bytes, 14 + at);

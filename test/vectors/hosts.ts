@@ -1,6 +1,6 @@
 /**
- * What any host may be sent: packets of every kind that decides something, each with a name. Linux and pongd both get
- * them.
+ * Lists what any host may be sent: packets of every kind that decides something, each with a name. Linux and pongd both
+ * get them.
  */
 import {
   addr6, checksum6, destination, FRAGMENT, fragmentHeader, hopByHop, HOST6, icmpv6Message, icmpv6Packet, ipv6Packet,
@@ -13,31 +13,31 @@ import {
 } from "../support/packets.js";
 import { DROPS } from "./drops.js";
 
-/** One case: what is sent, in this order, and is to be answered as a whole. */
+/** Packets that are sent in this order, and are to be answered as a whole. */
 export interface HostCase {
-  /** Begins with its class, up to the colon. */
+  /** Begins with the case's class, up to the colon. */
   readonly name: string;
   readonly packets: readonly Uint8Array[];
 }
 
 const one = (name: string, packet: Uint8Array): HostCase => ({ name, packets: [packet] });
 
-/** Identifications, none of them twice: the fragments of one case must not meet those of another. */
+/** Counts identifications, so that none comes twice: the fragments of one case must not meet those of another. */
 let identification = 0;
 const nextId = () => ++identification;
 
 // ---- IPv4 -----------------------------------------------------------------------------------------------------------
 
-/** An echo request that may be fragmented, so that its reply is not told apart by don't-fragment. */
+/** Builds an echo request that may be fragmented, so that its reply does not differ in don't-fragment. */
 const echo = (options: EchoOptions = {}) => icmpPacket({ fragment: 0, ...options });
 const ipv4 = (payload: Uint8Array, options: EchoOptions = {}) => ipv4Packet(payload, { fragment: 0, ...options });
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 const zeros = (length: number) => new Uint8Array(length);
-/** Filled up with End of Option List. */
+/** Fills options up with End of Option List. */
 const padded = (options: Uint8Array) => bytes(options, zeros(-options.length & 3));
 const echoWith = (...options: (number | Uint8Array)[]) => echo({ options: padded(bytes(...options)) });
 
-/** The packet after a change, its header checksum made right again. */
+/** Changes a packet, and makes its header checksum right again. */
 function changed(packet: Uint8Array, change: (packet: Uint8Array) => void): Uint8Array {
   change(packet);
   if (packet.length >= 20 && (packet[0] & 15) >= 5 && (packet[0] & 15) * 4 <= packet.length) setHeaderChecksum(packet);
@@ -64,7 +64,7 @@ const B = addr("198.51.100.8");
 const T = addr(TARGET);
 const STAMP = Uint8Array.of(1, 2, 3, 4);
 
-/** The list at the end of the requirements, and what else RFC 791 leaves to get wrong. */
+/** The options in the list at the end of the requirements, and others that RFC 791 leaves to get wrong. */
 const OPTIONS: readonly (readonly [name: string, ...options: (number | Uint8Array)[]])[] = [
   ["End", 0, 0, 0, 0],
   ["NOP", NOP, NOP, NOP, NOP],
@@ -202,7 +202,7 @@ const OPTIONS: readonly (readonly [name: string, ...options: (number | Uint8Arra
   ["Loose Source Route and Record Route", LSRR, 7, 8, A, RR, 7, 4, zeros(4)],
 ];
 
-/** Of echo data: the shortest, those about the MTU, and others up to the longest. */
+/** Lengths of echo data: the shortest, those about the MTU, and others up to the longest. */
 const LENGTHS = [
   ...range(0, 300), ...range(1400, 1600), 1999, 2000, 2944, 2951, 2952, 2953, 4000, 4096, 8191, 9000, 16384, 32767,
   32768, 40001, 65499, 65500, 65506, 65507,
@@ -376,7 +376,7 @@ const ipv4Cases = (): HostCase[] => [
   ...ipv4Fragments(),
 ];
 
-/** A fragment of DROPS under an identification of its own. */
+/** Gives a fragment of DROPS an identification of its own. */
 function identified(packet: Uint8Array): Uint8Array {
   if (packet.length < 20 || packet[0] >> 4 !== 4 || ((packet[6] & 0x3f) | packet[7]) === 0) return packet;
   return changed(packet.slice(), (p) => { set16(p, 4, nextId()); });
@@ -387,7 +387,7 @@ function checksummed(msg: Uint8Array): Uint8Array {
   return msg;
 }
 
-/** Of an IPv4 packet: from byte `from` of its payload to `to`, as a fragment. */
+/** Returns a fragment with the bytes from `from` to `to` of an IPv4 packet's payload. */
 function piece(
   packet: Uint8Array, from: number, to: number, more: boolean | number = to < packet.length - (packet[0] & 15) * 4,
 ): Uint8Array {
@@ -406,7 +406,7 @@ function fragmented(packet: Uint8Array, size = 1480): Uint8Array[] {
   );
 }
 
-/** Other bytes in place of those that it has. */
+/** Overwrites a fragment's bytes with others. */
 function other(fragment: Uint8Array): Uint8Array {
   fragment.fill(0x5a, (fragment[0] & 15) * 4);
   return fragment;
@@ -535,11 +535,11 @@ interface Segment {
   from?: number;
   to?: number;
   data?: Uint8Array;
-  /** As it is to be, right or wrong; computed where it is not given. */
+  /** The checksum, right or wrong; computed where it is not given. */
   checksum?: number | undefined;
 }
 
-/** The pseudo-header's checksum over a segment whose field is 0. */
+/** Computes the checksum over the pseudo-header and a segment whose field is 0. */
 function transport(segment: Uint8Array, protocol: number, { src, dst }: Segment, six: boolean): number {
   if (six) return checksum6(segment, protocol, { src: src ?? HOST6, dst: dst ?? TARGET6 });
   return checksum(
@@ -554,7 +554,7 @@ function udp(options: Segment & { length?: number } = {}, six = false): Uint8Arr
   set16(segment, 2, to);
   const { length = segment.length } = options;
   set16(segment, 4, length);
-  // Of what the length covers, where it can.
+  // The checksum covers what the length covers, where it can.
   const covered = length < 8 ? segment : segment.subarray(0, length);
   set16(segment, 6, options.checksum ?? (transport(covered, 17, options, six) || 0xffff));
   return segment;
@@ -879,14 +879,14 @@ const CHAINS: readonly (readonly [name: string, ...extensions: Extension[]])[] =
   ["routing, destination, routing, destination", routing(0, 0), destination(), routing(2, 0), destination()],
 ];
 
-/** An ICMPv6 message of `length` bytes, its checksum right where there is room for one. */
+/** Builds an ICMPv6 message of `length` bytes, with a right checksum where there is room for one. */
 function shortMessage(length: number): Uint8Array {
   const msg = bytes(128, zeros(7)).slice(0, length);
   if (length >= 4) set16(msg, 2, checksum6(msg, 58));
   return msg;
 }
 
-/** An echo request whose checksum is 0, sent with its alias. */
+/** Builds an echo request whose checksum is 0, and sends its alias 0xffff. */
 function zeroSum(): Uint8Array {
   const sum = (sequence: number) => icmpv6Message({ identifier: 0, sequence, data: zeros(0) });
   const first = sum(0);
@@ -900,12 +900,12 @@ function edited(packet: Uint8Array, change: (packet: Uint8Array) => void): Uint8
   return packet;
 }
 
-/** With so many bytes of payload, and a payload length that says so. */
+/** Cuts a packet to so many bytes of payload, and makes its payload length say so. */
 function cut6(packet: Uint8Array, length: number): Uint8Array {
   return edited(packet.slice(0, 40 + length), (p) => { set16(p, 4, length); });
 }
 
-/** Of an IPv6 packet without extension headers: from byte `from` of its payload to `to`, as a fragment. */
+/** Returns a fragment with the bytes from `from` to `to` of the payload of an IPv6 packet without extension headers. */
 function piece6(
   packet: Uint8Array, id: number, from: number, to: number,
   options: Ipv6Options & { more?: boolean; reserved?: number } = {},
@@ -1067,7 +1067,7 @@ function ipv6Fragments(): HostCase[] {
   ];
 }
 
-/** 3000 bytes of payload that begin with the extension header: piece6 takes both for the payload. */
+/** Builds 3000 bytes of payload that begin with the extension header: piece6 takes both for the payload. */
 function fragmentable(extension: Extension): Uint8Array {
   const length = extension.rest.length + 1;
   return icmpv6Packet({ data: pattern(2992 - length), extensions: [extension] });
@@ -1075,7 +1075,7 @@ function fragmentable(extension: Extension): Uint8Array {
 
 export const HOST_CASES: readonly HostCase[] = [...ipv4Cases(), ...ipv6Cases()];
 
-/** Once more, for hosts that accept source routes. */
+/** Cases that come once more, for hosts that accept source routes. */
 export const SOURCE_ROUTE_CASES: readonly HostCase[] = HOST_CASES.filter(
   ({ name }) => /^IPv4 options: .*source route/i.test(name),
 )

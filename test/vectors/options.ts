@@ -1,5 +1,5 @@
 /**
- * Echo requests with IP options, and what must come of each, written from RFC 791 §3.1 and RFC 1122 §3.2.1.8: the
+ * Lists echo requests with IP options, and what must come of each, written from RFC 791 §3.1 and RFC 1122 §3.2.1.8: the
  * reply's options, the byte that a Parameter Problem points at, or the reason of the drop.
  */
 import type { Drop } from "../../abi/counters.js";
@@ -7,18 +7,18 @@ import { addr, HOST, setHeaderChecksum, TARGET } from "../support/packets.js";
 
 export interface OptionVector {
   readonly name: string;
-  /** Filled up with zeros to a multiple of 4. */
+  /** The request's options, filled up with zeros to a multiple of 4. */
   readonly options: readonly number[];
   /** The reply's options, filled up likewise. */
   readonly answer?: readonly number[];
-  /** The byte a Parameter Problem points at, counted from the header's first. */
+  /** The byte that a Parameter Problem points at, counted from the header's first. */
   readonly problem?: number;
   readonly dropped?: keyof typeof Drop;
-  /** What else is done to the request. */
+  /** Another change to the request. */
   readonly change?: (packet: Uint8Array) => void;
 }
 
-/** Unix time in milliseconds at which the vectors are answered, and how it stands in a slot. */
+/** Unix time in milliseconds at which the vectors are answered, and below it how that stands in a slot. */
 export const NOW = Date.UTC(2026, 10, 25) + 0x01020304;
 const T = [1, 2, 3, 4];
 
@@ -45,7 +45,7 @@ const setTotalLen = (value: number) => (packet: Uint8Array) => {
   packet.set([value >> 8, value & 255], 2);
   setHeaderChecksum(packet);
 };
-/** With two options of four bytes each the header has 28. */
+/** Two options of four bytes each make a header of 28 bytes. */
 const PLAIN_OPTIONS = [NOP, NOP, NOP, NOP, NOP, NOP, NOP, END];
 
 export const OPTIONS: readonly OptionVector[] = [
@@ -306,7 +306,7 @@ export interface RouteVector extends OptionVector {
   readonly via?: readonly number[];
 }
 
-/** The same where source routes are reversed, RFC 1122 §3.2.1.8 (c). */
+/** Echo requests to a host that reverses source routes, RFC 1122 §3.2.1.8 (c). */
 export const ROUTES: readonly RouteVector[] = [
   { name: "one hop", options: loose(8, A), answer: loose(4, REQUESTER), via: A },
   { name: "three hops", options: loose(16, A, B, C), answer: loose(4, B, A, REQUESTER), via: C },

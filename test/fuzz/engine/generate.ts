@@ -1,6 +1,6 @@
 /**
- * Packets as a hostile neighbour would make them: by the formats' own grammar, with one thing or another about each
- * that is not as it should be. They are written where the journal has room, and nothing is allocated for one.
+ * Makes packets as a hostile neighbour would: by the formats' own grammar, with one thing or another about each that is
+ * not as it should be. They are written where the journal has room, and nothing is allocated for one.
  */
 import { addr6 } from "../../support/ipv6.js";
 import { macBytes, SHARED_MAC } from "../../support/frames.js";
@@ -10,7 +10,7 @@ import { entries, MAX_LEN, TIME, type Journal } from "./journal.js";
 import { sum, type } from "./oracle.js";
 import { macOf6, type Family, type World } from "./world.js";
 
-// The first ones are of the prefixes, the next ones of others; the rest no host's.
+// The first OURS addresses are of the prefixes, those from there up to HOSTS are of others; the rest are no host's.
 const V4 = ["10.99.1.1", "10.99.7.7", "10.99.255.255", "192.0.2.200", "203.0.113.9", "10.99.0.1",
   "198.51.100.77", "192.0.2.1",
   "10.99.9.9", "203.0.113.10",
@@ -29,7 +29,7 @@ const NEXT_HEADERS = [58, 58, 17, 6, 59, 50, 51, 135, 253, 4, 41];
 const EXTENSIONS = [0, 60, 60, 43, 44, 51];
 const BORDERS = [0, 1, 2, 3, 4, 7, 8, 15, 16, 19, 20, 21, 27, 28, 39, 40, 47, 48, 63, 64, 127, 128, 255];
 const OPTIONS = [0, 1, 7, 7, 68, 68, 68, 131, 137, 148, 30, 158];
-/** What a fragmented datagram is made in. */
+/** The room in which a fragmented datagram is made. */
 const MAX_DATAGRAM = 1 << 16;
 const MAX_PIECES = 2000;
 const POOL = 1 << 15;
@@ -54,7 +54,7 @@ export class Generator {
     for (let i = 0; i < POOL; i += 4) this.#pool.writeUInt32LE(random.next(), i);
   }
 
-  /** A few packets that belong together, or not; and time that goes by. */
+  /** Writes a few packets that belong together, or not, and time that goes by. */
   train(): void {
     const random = this.#random;
     const together = random.oneIn(12);
@@ -69,7 +69,7 @@ export class Generator {
     }
   }
 
-  /** One that was of use, changed here and there. */
+  /** Writes a train that was of use once more, changed here and there. */
   again(kept: Uint8Array): void {
     const random = this.#random;
     for (const { from, to } of entries(kept, 0)) {
@@ -99,7 +99,10 @@ export class Generator {
     return this.#random.oneIn(3) ? this.#mutated(at, length) : Math.min(length, this.#most);
   }
 
-  /** Bits, bytes and lengths that are others; its checksums more often than not right again. */
+  /**
+   * Changes bits, bytes and lengths of a packet, and makes its
+   * checksums right again more often than not. Returns its length.
+   */
   #mutated(at: number, before: number): number {
     const random = this.#random;
     const b = this.#b;
@@ -157,7 +160,7 @@ export class Generator {
     }
   }
 
-  /** Of ICMPv6 and UDP behind whatever extension headers there are. */
+  /** Makes the checksums of ICMPv6 and UDP right, behind whatever extension headers there are. */
   #mend6(ip: number, payloadLen: number): void {
     const b = this.#b;
     const end = ip + 40 + payloadLen;
@@ -189,7 +192,7 @@ export class Generator {
     this.#pool.copy(this.#b, at, from, from + length);
   }
 
-  /** Short more often than not. */
+  /** Returns a length of data that is short more often than not. */
   #dataLen(room: number): number {
     return this.#random.below(Math.max(0, this.#random.oneIn(24) ? room : Math.min(room, 64)) + 1);
   }
@@ -242,7 +245,7 @@ export class Generator {
     return random.oneIn(16) ? Math.min(totalLen + random.below(20), this.#most) : totalLen;
   }
 
-  /** Writes options; returns the header's length then. */
+  /** Writes options, and returns the length that the header then has. */
   #options(ip: number): number {
     const random = this.#random;
     const b = this.#b;
@@ -330,7 +333,7 @@ export class Generator {
     if (!random.oneIn(16)) b[sent + 48] = 129;
   }
 
-  /** Writes one but for its next header; returns its length. */
+  /** Writes an extension header but for its next header, and returns its length. */
   #extension(at: number, number: number, most: number): number {
     const random = this.#random;
     const b = this.#b;
@@ -397,7 +400,7 @@ export class Generator {
     return Math.min(14 + 4 * tags + length + (random.oneIn(4) ? random.below(20) : 0), this.#most);
   }
 
-  /** The destination that the packet's has. */
+  /** Sets the destination of the frame to the MAC address that the packet's destination has. */
   #setMac(at: number, packet: number, kind: number): void {
     const b = this.#b;
     const solicited = kind === 0x86dd && b[packet + 6] === 58 && b[packet + 40] === 135;
@@ -464,12 +467,12 @@ export class Generator {
     return 40 + payloadLen;
   }
 
-  /** A datagram in pieces, in any order, some missing, again, or over one another. */
+  /** Writes a datagram in pieces, in any order; some are missing, come again, or overlap. */
   #fragments(together: boolean): void {
     const random = this.#random;
     const journal = this.#journal;
     const b = this.#b;
-    // Made where the journal has room, with its checksums, and taken from there.
+    // The datagram is made where the journal has room, with its checksums, and taken from there.
     const room = Math.min(MAX_DATAGRAM, journal.room - MAX_DATAGRAM);
     const six = this.#family === "ipv6" || (this.#family === "frames" && random.oneIn(2));
     const header = this.#world.tap ? 14 : 0;

@@ -1,13 +1,13 @@
 /**
- * The engines over memories of their own, and what is asserted after every batch of a journal:
+ * Runs the engines over memories of their own, and asserts after every batch of a journal:
  *
- * - every engine that may answer it leaves the same replies and the same counters; each has other bytes around its
- * packets
+ *   - every engine that may answer it leaves the same replies and the same counters; each has other bytes around its
+ *     packets
  *   - those bytes are untouched, whatever came, and no slot is lost or used twice
  *   - the oracle has no objection to what was sent
  *   - I5: received = replied + dropped + held
  *
- * The JavaScript engine joins for what it knows. A finding is an Error.
+ * The JavaScript engine joins in the batches that it knows all of. A finding is an Error.
  */
 import { DEADLINE } from "../../../abi/control.js";
 import {
@@ -25,26 +25,26 @@ import { compare, examine, isSilent, type } from "./oracle.js";
 import { rigOptions, worldOf, type Family, type World } from "./world.js";
 import { slotOf } from "../../../src/engine/slots.js";
 
-/** Of IPv4, and then of IPv6. */
+/** The kinds of IPv4's errors, and then of IPv6's. */
 const ERROR_KINDS = 2 * MAX_ERRORS;
 const COUNTED = 8 * (PREFIX_REPLIES + 64);
-/** All of them but the prefixes'. */
+/** Counters that are compared with the JavaScript engine's: all but the prefixes'. */
 const SHARED = 100;
 const HELD: number = Counter.held;
 const START = Date.UTC(2026, 0, 1);
 const NOTHING = Buffer.alloc(0);
-/** Longer than a datagram waits. */
+/** Milliseconds that are longer than a datagram waits. */
 const LATER = 70_000;
 
 interface Side {
   readonly rig: Rig;
   readonly bytes: Buffer;
-  /** The same without what Buffer has in the way of its methods. */
+  /** The memory as a plain Uint8Array, whose methods are not hidden by Buffer's own. */
   readonly plain: Uint8Array;
   readonly guard: Buffer;
-  /** What the guard is of. */
+  /** The byte that the guard consists of. */
   readonly fill: number;
-  /** Where the packets of this batch were put. */
+  /** The slots that the packets of this batch were put into. */
   readonly slots: Uint32Array;
   filled: number;
 }
@@ -62,7 +62,7 @@ export class Harness {
   readonly #most: number;
   #now = START;
   #bytesIn = 0;
-  /** Since nothing was held: what was not answered then pays for nothing. */
+  /** Bytes asked and answered since nothing was held, so that requests without an answer pay for no later answer. */
   #asked = 0;
   #answered = 0;
   /** Errors of each kind that may be sent at once. */
@@ -83,7 +83,7 @@ export class Harness {
     for (const { bytes, guard } of js ? [...sides, js] : sides) guard.copy(bytes, SLOT_BASE);
   }
 
-  /** `makers`: of each engine that is compared; the first one's replies are examined. */
+  /** Creates the harness. `makers` make the engines that are compared; the first one's replies are examined. */
   static async create(family: Family, configuration: number, makers: readonly Maker[]): Promise<Harness> {
     const world = worldOf(family, configuration);
     const options = rigOptions(world);
@@ -97,13 +97,13 @@ export class Harness {
     };
     const fills = [0xa5, 0x00];
     const sides = await Promise.all(makers.map((maker, i) => side(maker, fills[i])));
-    // What waits in rates depends on all that came before.
+    // The JavaScript engine does not get every batch, but what is left of a rate depends on all that came before.
     return new Harness(
       world, sides, world.limited ? undefined : await side(({ memory }) => createJsEngine(memory), 0xff),
     );
   }
 
-  /** Gives the engines what lies at `from` to `to` of a journal. @throws Error what does not hold. */
+  /** Gives the engines the entries of a journal from `from` to `to`. @throws Error that says what does not hold. */
   run(journal: Buffer, from = HEADER_LEN, to = journal.length): void {
     let count = 0;
     for (let at = from; at + 2 <= to;) {
@@ -130,9 +130,12 @@ export class Harness {
     this.#batch(journal, count);
   }
 
-  /** At the end: what waits is given up, nothing is out of place, and an echo request is answered as ever. */
+  /**
+   * Asserts at the end that what waits is given up, that nothing
+   * is out of place, and that an echo request is still answered.
+   */
   finish(): void {
-    // What came before the clock was set back waits on until something that came after it is given up.
+    // Fragments from before the clock was set back wait on until something that came after it is given up.
     for (let i = 0; i < 2; i++) this.#pass(LATER);
     this.sweep();
     const { rig } = this.#sides[0];
@@ -158,7 +161,7 @@ export class Harness {
     if (this.replies !== before + 1) throw new Error("no answer any more");
   }
 
-  /** Looks at every slot, and at the stack of those that are free. @throws Error */
+  /** Checks every slot, and the stack of those that are free. @throws Error */
   sweep(): void {
     for (const { rig, bytes, guard } of this.#js ? [...this.#sides, this.#js] : this.#sides) {
       if (guard.compare(bytes, SLOT_BASE, SLOT_BASE + guard.length) !== 0) {
@@ -176,13 +179,13 @@ export class Harness {
     }
   }
 
-  /** Time goes by, or comes again, and what is due then is done. */
+  /** Lets time go by, or come again, and has the engines do what is due then. */
   #pass(ms: number): void {
     this.#now = Math.max(START, this.#now + ms);
     for (let i = 0; i < ERROR_KINDS; i++) {
       this.#tokens[i] = Math.min(ERROR_BURST, this.#tokens[i] + Math.max(0, ms) * ERRORS_PER_MS);
     }
-    // As many at a time as there are slots for.
+    // An engine does as much at a time as there are slots for.
     do this.#batch(NOTHING, 0); while (this.#sides[0].filled > 0);
   }
 
@@ -254,7 +257,7 @@ export class Harness {
     }
   }
 
-  /** I5, and the errors' rates. */
+  /** Checks I5, and the rates of errors. */
   #account(counters: Float64Array): void {
     let verdicts = counters[Counter.held];
     for (let i = REPLIES; i < REPLIES + MAX_PROTOCOLS; i++) verdicts += counters[i];
@@ -298,7 +301,7 @@ export class Harness {
     }
   }
 
-  /** Gives the replies' slots back, and puts the guard over what was there; around it, it has to be whole. */
+  /** Gives the replies' slots back, and puts the guard over what was there. Around it, the guard has to be whole. */
   #restore(side: Side, count: number): void {
     const { slots } = side.rig;
     for (let i = 0; i < side.filled; i++) {
@@ -307,11 +310,11 @@ export class Harness {
       this.#guard(side, slot, Math.max(at + slots.toSendLength(i), this.#end(side, slot, count)));
       slots.give(slot);
     }
-    // What was answered where it lay is in order again already.
+    // Packets that were answered in place have their slots in order again already.
     for (let i = 0; i < count; i++) this.#guard(side, side.slots[i], side.slots[i] + this.#offset + this.#lengths[i]);
   }
 
-  /** A slot's first bytes that nothing is read to, and its rest, from `used` on. */
+  /** Checks the guard in a slot's first bytes, which nothing is read to, and from `used` on. Restores it in between. */
   #guard(side: Side, slot: number, used: number): void {
     const { bytes, guard } = side;
     const end = slot + this.#slotSize;
@@ -324,13 +327,13 @@ export class Harness {
     side.plain.fill(side.fill, slot, used);
   }
 
-  /** Where the packet ended that was read into the slot, if there was one. */
+  /** Returns where the packet ended that was read into the slot, or where the slot begins if there was none. */
   #end({ slots }: Side, slot: number, count: number): number {
     for (let i = 0; i < count; i++) if (slots[i] === slot) return slot + this.#offset + this.#lengths[i];
     return slot;
   }
 
-  /** Whether the JavaScript engine does with a packet what the other does: docs/reference.md has what it leaves out. */
+  /** True if the JavaScript engine does with a packet what the other does. docs/reference.md has what it leaves out. */
   #isKnown(b: Buffer, start: number, end: number): boolean {
     const { tap, reassembly, unreachable } = this.world;
     const at = tap ? start + headerLen(b, start, end) : start;
@@ -351,7 +354,7 @@ export class Harness {
   }
 }
 
-/** Of a frame's header with its tags, whatever it is; no more than there is. */
+/** Returns the length of a frame's header with its tags, whatever it is, but no more than there is of the frame. */
 function headerLen(b: Uint8Array, start: number, end: number): number {
   let len = 14;
   while (len < 22 && start + len <= end
@@ -359,7 +362,7 @@ function headerLen(b: Uint8Array, start: number, end: number): number {
   return Math.min(len, end - start);
 }
 
-/** Whether it is no fragment, and has no IPv6 extension headers, which may be one. */
+/** True if the packet is no fragment, and has no IPv6 extension headers, one of which may make it one. */
 function isWhole(b: Uint8Array, at: number): boolean {
   return b[at] >> 4 === 6 ? b[at + 6] === 58 || b[at + 6] === 17 : (type(b, at + 6) & 0x3fff) === 0;
 }

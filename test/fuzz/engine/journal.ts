@@ -1,6 +1,6 @@
 /**
- * What an engine is given, as bytes: a number that says how it is configured, then entries of 16 bits and what they say
- * follows.
+ * Writes and reads journals: what an engine is given, as bytes. A number says how the engine is configured. Entries
+ * follow: 16 bits each, and behind them the packet that they announce.
  *
  *   length | TOGETHER    a packet, which is in the same batch as the next one
  *   length               a packet, and the batch's end
@@ -34,7 +34,7 @@ export class Journal {
     this.end = HEADER_LEN;
   }
 
-  /** Where a packet of up to MAX_LEN bytes is to be written, before packet(). */
+  /** Returns where a packet of up to MAX_LEN bytes is to be written, before packet(). */
   open(): number {
     this.#entry = this.end;
     return this.end + 2;
@@ -51,7 +51,7 @@ export class Journal {
   }
 }
 
-/** The entries of a journal that lie between two places of it; `length` below 0 is time. */
+/** Yields the entries of a journal that lie between two places of it; one of time has nothing behind its 16 bits. */
 export function* entries(
   bytes: Uint8Array, from = HEADER_LEN, to = bytes.length,
 ): Generator<{ from: number; to: number }> {

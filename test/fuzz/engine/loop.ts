@@ -1,6 +1,6 @@
 /**
- * The fuzzing of a family: rounds of new memories, another configuration each, until the journal is full. A train of
- * packets that runs through a branch for the first time is kept, and comes again, changed.
+ * Fuzzes a family: a round makes new memories, takes another configuration, and goes on until the journal is full. A
+ * train of packets that runs through a branch for the first time is kept, and comes again, changed.
  */
 import { Random } from "../../support/random.js";
 import { Generator } from "./generate.js";
@@ -11,7 +11,7 @@ import { worldOf, type Family } from "./world.js";
 
 /** Trains between two looks at all of the slots. */
 const SWEEP = 256;
-/** Of the journal that a train may take; also of a corpus's. */
+/** Bytes of the journal that a train may take, and an input of a corpus, too. */
 export const ROOM = 1 << 18;
 
 export interface Kept {
@@ -29,7 +29,7 @@ export class Loop {
   readonly #journal: Journal;
   readonly #watch: (end: number) => void;
 
-  /** `watch` is told where the journal ends before the engines have what is in it. */
+  /** `watch` is told where the journal ends before the engines get what is in it. */
   constructor(family: Family, seed: number, buffer: SharedArrayBuffer, watch: (end: number) => void) {
     this.#family = family;
     this.#random = new Random(seed);
@@ -37,7 +37,7 @@ export class Loop {
     this.#watch = watch;
   }
 
-  /** Another's, as it was kept. @throws Error what does not hold. */
+  /** Runs a train that another loop has kept. @throws Error that says what does not hold. */
   async seed(bytes: Uint8Array): Promise<void> {
     const journal = this.#journal;
     const configuration = Buffer.from(bytes.buffer, bytes.byteOffset).readUInt32LE(0);
@@ -52,7 +52,8 @@ export class Loop {
   }
 
   /**
-   * One round. `isOver` is asked every few hundred trains. @throws Error what does not hold, of what is in the journal.
+   * Runs a round. `isOver` is asked every few hundred trains. @throws Error that says what does not hold of what is in
+   * the journal.
    */
   async round(isOver: () => boolean): Promise<void> {
     const random = this.#random;
@@ -81,7 +82,7 @@ export class Loop {
   }
 }
 
-/** A journal through engines of its own. @throws Error what does not hold. */
+/** Runs a journal through engines of its own. @throws Error that says what does not hold. */
 export async function replay(family: Family, bytes: Uint8Array, makers = new Makers()): Promise<void> {
   const journal = Buffer.from(bytes);
   if (journal.length < HEADER_LEN) return;

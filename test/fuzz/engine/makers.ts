@@ -1,4 +1,6 @@
-/** The engines that are fuzzed: the module as it is built, and its twin without SIMD with a probe on every branch. */
+/**
+ * Makes the engines that are fuzzed: the module as it is built, and its twin without SIMD with a probe on every branch.
+ */
 import { readFileSync } from "node:fs";
 import { moduleOf } from "../../../src/engine/create.js";
 import { load, WasmEngine } from "../../../src/engine/wasm.js";
@@ -6,9 +8,9 @@ import type { Maker } from "../../support/engines.js";
 import { probed, type Fresh, type Hits } from "./probes.js";
 
 export class Makers {
-  /** Probes that there are. */
+  /** The number of probes. */
   readonly total: number;
-  /** And that were run through so far, by whatever engine. */
+  /** Probes that were run through so far, by whatever engine. */
   reached = 0;
   readonly #release = new WebAssembly.Module(readFileSync(moduleOf("wasm")));
   readonly #scalar: WebAssembly.Module;
@@ -20,7 +22,7 @@ export class Makers {
     this.total = probes.length;
   }
 
-  /** Branches that the engines that all() made last have run through, and none before. */
+  /** Returns how many branches the engines that all() made last have run through, and no engine before them. */
   fresh(): number {
     const count = this.#exports ? (this.#exports.fresh as Fresh)() : 0;
     this.reached += count;
@@ -32,7 +34,7 @@ export class Makers {
       async ({ memory }) => new WasmEngine(await load(this.#release, memory)),
       ({ memory }) => {
         const { exports } = new WebAssembly.Instance(this.#scalar, { env: { memory } });
-        // What others have run through is nothing new.
+        // Branches that other engines have run through are not new.
         for (const [name, global] of Object.entries(this.#exports ?? {}).filter(([name]) => name.startsWith("hits"))) {
           (exports as unknown as Hits)[name as "hits0"].value = (global as Hits["hits0"]).value;
         }

@@ -1,10 +1,11 @@
 /**
- * What must hold of whatever the engine sends, written from the RFCs and the invariants of docs/develop/conformance.md.
- * Nothing here knows how a packet came about. A violation is thrown as an Error.
+ * Checks whatever the engine sends, as the RFCs and the invariants of docs/develop/conformance.md have it. Nothing here
+ * knows how a packet came about. A violation is thrown as an Error. A packet has to be
  *
- * I1  sent by an address of the prefixes                          I2  no longer than what asked for it; an error
- * bounded
- *  I3  sent to one host, about nothing that is itself an answer    and well-formed: lengths, checksums, TTL
+ *   I1  sent by an address of the prefixes
+ *   I2  no longer than what asked for it; an error bounded
+ *   I3  sent to one host, about nothing that is itself an answer
+ *   and well-formed: lengths, checksums, TTL
  */
 import { Unreachable } from "../../../abi/tables.js";
 import { isInvalid, isInvalid6, isMacOf, isOurs, isOurs6, type World } from "./world.js";
@@ -15,13 +16,13 @@ export interface Sent {
   readonly at: number;
   readonly isError: boolean;
   /**
-   * Bytes that it may have more than what asked for it: one header more for the part that a narrow path asks for, one
-   * option.
+   * Bytes that it may have more than what asked for it: for one more header where a narrow path asks for parts, and for
+   * one option.
    */
   readonly extra: number;
 }
 
-/** Looks at what lies at `from` to `end` of `b`, a packet or a frame. @throws Error what is wrong with it. */
+/** Checks a packet or a frame, at `from` to `end` of `b`. @throws Error that says what is wrong with it. */
 export function examine(world: World, b: Uint8Array, from: number, end: number): Sent {
   if (!world.tap) return end > from && b[from] >> 4 === 6 ? ipv6(world, b, from, end) : ipv4(world, b, from, end);
   if (end - from < 14) fail("a frame without a header");
@@ -120,9 +121,9 @@ function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
 }
 
 /**
- * Holds an answer, at `at` of `b`, against the packet that alone was given, at `from` to `end` of `asked`, where
+ * Checks an answer, at `at` of `b`, against the only packet that was given, at `from` to `end` of `asked`, where
  * neither is in fragments.
- * @throws Error what is wrong with it.
+ * @throws Error that says what is wrong with it.
  */
 export function compare(
   b: Uint8Array, at: number, length: number, isError: boolean, asked: Uint8Array, from: number, end: number,
@@ -130,7 +131,7 @@ export function compare(
   const six = b[at] >> 4 === 6;
   const [src, dst, count] = six ? [8, 24, 16] : [12, 16, 4];
   const advertisement = six && b[at + 40] === 136;
-  // An advertisement may have the one option more that it must have.
+  // An advertisement may have one option more, because it must have that one.
   if (!isError && length > end - from + (advertisement ? 8 : 0)) fail("I2: longer than what asked for it");
   if (!advertisement && !same(b, at + src, asked, from + dst, count)) fail("I1: from another address than was asked");
   if (isError) {
@@ -148,8 +149,8 @@ export function compare(
 }
 
 /**
- * Whether nobody may be answered who sent the IP packet: not from such an address, nor for an error, nor for an answer
- * (RFC 1122 §3.2.2, RFC 4443 §2.4 e). `link`: on a link, where there is neighbor discovery and ARP.
+ * True if nobody may answer the IP packet, because of its source, or because it is an error or an answer (RFC 1122
+ * §3.2.2, RFC 4443 §2.4 e). `link`: on a link, where there is neighbor discovery and ARP.
  */
 export function isSilent(b: Uint8Array, from: number, end: number, link: boolean): boolean {
   const version = b[from] >> 4;
@@ -169,8 +170,8 @@ export function isSilent(b: Uint8Array, from: number, end: number, link: boolean
 }
 
 /**
- * A frame that has no tags may have as many bytes more of a packet, and what is answered where it lies is as long as it
- * was.
+ * Returns the most bytes that a packet may have. A frame without tags may have as many bytes more of its packet, and an
+ * answer in place is as long as its request was.
  */
 function most({ mtu, tap }: World): number {
   return tap ? mtu + 8 : mtu;
@@ -180,7 +181,7 @@ export function type(b: Uint8Array, at: number): number {
   return b[at] << 8 | b[at + 1];
 }
 
-/** RFC 1071: the ones' complement sum, by words. */
+/** Returns the ones' complement sum of RFC 1071, by words. */
 export function sum(b: Uint8Array, at: number, length: number, start = 0): number {
   let total = start;
   const even = at + (length & ~1);
@@ -190,7 +191,7 @@ export function sum(b: Uint8Array, at: number, length: number, start = 0): numbe
   return total;
 }
 
-/** Of an ICMPv6 message right behind the IPv6 header, with its pseudo-header. */
+/** Returns the sum of an ICMPv6 message right behind the IPv6 header, with its pseudo-header. */
 export function sum6(b: Uint8Array, at: number, length: number): number {
   return sum(b, at + 8, length - 8, length - 40 + 58);
 }

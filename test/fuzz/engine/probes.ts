@@ -1,7 +1,7 @@
 /**
- * A built module with a probe on every branch, or in every function: what it runs through sets bits in globals of its
- * own, so that the linear memory stays as it is. `fresh()`, an export of what comes out, says how many bits were set
- * for the first time.
+ * Puts a probe on every branch of a built module, or into every function. What runs sets bits in globals of the
+ * module's own, so that the linear memory stays as it is. `fresh()`, an export of the result, says how many bits were
+ * set for the first time.
  */
 import binaryen from "binaryen";
 
@@ -12,10 +12,10 @@ export interface Probed {
 }
 
 export type Fresh = () => number;
-/** Bit `i & 63` of global `i >> 6`: whether probe i was run through. */
+/** Bit `i & 63` of global `i >> 6` is 1 if probe i was run through. */
 export type Hits = Record<`hits${number}`, WebAssembly.Global<"i64">>;
 
-/** What a line of flat text begins that may be passed by. */
+/** Matches a line of flat text that begins code which may be passed by. */
 const BRANCH = /^\s*(?:if|else|loop|br_if)\b/;
 const FUNCTION = /^ \(func \$(\S+?)\)?(?= |$)/;
 
@@ -34,7 +34,7 @@ export function probed(wasm: Uint8Array, where: "branches" | "functions"): Probe
   const text: string[] = [];
   for (const line of lines) {
     const name = FUNCTION.exec(line)?.[1];
-    // Of a function, behind its locals.
+    // The probe of a function goes behind its locals.
     if (pending && !/^ {2}\(local /.test(line)) {
       text.push(probe(entered));
       pending = false;

@@ -1,6 +1,6 @@
 /**
- * The engines as a target of `npm run fuzz`: a family each, by a thread that this one watches. An input is a journal
- * (journal.ts): a configuration, and packets in an order. What is counted are the packets.
+ * Makes the engines targets of `npm run fuzz`, one for each family, fuzzed by a thread that this one watches. An input
+ * is a journal (journal.ts): a configuration, and packets in an order. Its packets are what is counted.
  */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
@@ -11,9 +11,9 @@ import { shrink } from "./shrink.js";
 import { END, OVER, TURNS, type Order, type Outcome } from "./thread.js";
 import type { Family } from "./world.js";
 
-/** Some ten thousand packets. */
+/** The journal has room for some ten thousand packets. */
 const JOURNAL_SIZE = 1 << 24;
-/** A train of packets takes less than a millisecond. */
+/** A train of packets takes less than a millisecond, so an engine that takes this long does not come back. */
 const STALLED_MS = 30_000;
 
 export function engineTarget(family: Family): Target {
@@ -54,7 +54,7 @@ async function fuzz(
     return { inputs: packets, seconds: took, blocks: branches, kept };
   } catch (error) {
     if (!watchdog.signal.aborted) throw error;
-    // Where it stands in what it was given, it does not say.
+    // The engine does not tell where it stands in what it was given.
     throw new Finding(soFar(), new Error("the engine does not come back", { cause: error }));
   } finally {
     clearInterval(watch);
@@ -63,7 +63,7 @@ async function fuzz(
   }
 }
 
-/** What does not hold, but for the numbers in it. */
+/** Returns what does not hold, without the numbers in it. */
 async function what(family: Family, bytes: Uint8Array): Promise<string | undefined> {
   try {
     await replay(family, bytes, makers());
@@ -73,7 +73,7 @@ async function what(family: Family, bytes: Uint8Array): Promise<string | undefin
   }
 }
 
-/** The smallest first: those that reach what none before them does. */
+/** Returns the inputs that reach what none before them does, beginning with the smallest. */
 async function minimize(family: Family, inputs: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
   const own = new Makers();
   const needed: Uint8Array[] = [];

@@ -1,12 +1,12 @@
-/** A thread that fuzzes a family until it is told that it is enough, and says what came of it. target.ts watches it. */
+/** Fuzzes a family in a thread until it is told that it is enough, and says what came of it. target.ts watches it. */
 import { parentPort, workerData } from "node:worker_threads";
 import { HEADER_LEN } from "./journal.js";
 import { Loop } from "./loop.js";
 import type { Family } from "./world.js";
 
 /**
- * Words that both threads see: where the journal ends, how often the engines have been given something, and whether it
- * is to end at once.
+ * Words that both threads see: where the journal ends, how often the engines have been given something, and whether the
+ * thread is to end at once.
  */
 export const END = 0;
 export const TURNS = 1;
@@ -15,7 +15,7 @@ export const OVER = 2;
 export interface Order {
   readonly family: Family;
   readonly seed: number;
-  /** From when the corpus has been tried. */
+  /** Seconds from when the corpus has been tried. */
   readonly seconds: number;
   readonly corpus: readonly Uint8Array[];
   readonly journal: SharedArrayBuffer;
@@ -27,7 +27,7 @@ export interface Outcome {
   readonly packets: number;
   readonly branches: number;
   readonly kept: readonly Uint8Array[];
-  /** What does not hold, of what is in the journal. */
+  /** The error, where something does not hold of what is in the journal. */
   readonly error?: unknown;
 }
 

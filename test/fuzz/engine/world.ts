@@ -1,6 +1,6 @@
 /**
- * What the engines are told, and what of it an oracle knows: written as plainly as the configuration is, and by other
- * means than the engines' tables.
+ * Makes the engines' configuration, and what an oracle knows of it, which is written as plainly as the configuration
+ * and by other means than the engines' tables.
  */
 import { MacPolicy } from "../../../abi/control.js";
 import { SourceRoute, Unreachable } from "../../../abi/tables.js";
@@ -15,7 +15,7 @@ export const PREFIXES6 = ["fd99::/64", "fd99::7:0/112", "2001:db8::9/128"];
 export const EXCEPTIONS = ["10.99.9.0/24"];
 export const EXCEPTIONS6 = ["fd99::9:0/112"];
 
-/** Least of RFC 791, of RFC 8200, and what is usual. */
+/** The least MTU of RFC 791, that of RFC 8200, and what is usual. */
 const MTUS: Record<Family, readonly number[]> = {
   ipv4: [68, 256, 576, 1500], ipv6: [1280, 1500], frames: [1280, 1500],
 };
@@ -24,11 +24,11 @@ export interface World extends Treatment {
   readonly mtu: number;
   readonly tap: boolean;
   readonly perAddress: boolean;
-  /** Whether replies are bounded by rates, which the engines then have to count alike. */
+  /** True if replies are bounded by rates, which the engines then have to count alike. */
   readonly limited: boolean;
 }
 
-/** Any number is a configuration. */
+/** Returns the configuration that a number stands for: any number stands for one. */
 export function worldOf(family: Family, configuration: number): World {
   let rest = configuration >>> 0;
   const pick = <T>(...values: T[]): T => {
@@ -68,14 +68,14 @@ export function rigOptions(world: World): BenchOptions {
   };
 }
 
-/** Whether the IPv4 address at `at` is one that pongd answers for. */
+/** True if the IPv4 address at `at` is one that pongd answers for. */
 export function isOurs(b: Uint8Array, at: number): boolean {
   if (b[at] === 10) return b[at + 1] === 99 && b[at + 2] !== 9 && !(b[at + 2] === 0 && b[at + 3] === 1);
   if (b[at] === 192) return b[at + 1] === 0 && b[at + 2] === 2 && b[at + 3] >= 128;
   return b[at] === 203 && b[at + 1] === 0 && b[at + 2] === 113 && b[at + 3] === 9;
 }
 
-/** Whether it is no host's. */
+/** True if the IPv4 address at `at` is no host's. */
 export function isInvalid(b: Uint8Array, at: number): boolean {
   return b[at] === 0 || b[at] === 127 || b[at] >= 224;
 }
@@ -102,7 +102,7 @@ function zeros(b: Uint8Array, at: number, count: number): boolean {
   return true;
 }
 
-/** The MAC address that an address of ours has. */
+/** True if the MAC address at `mac` is the one that our address at `address` has. */
 export function isMacOf(world: World, b: Uint8Array, mac: number, address: number, six: boolean): boolean {
   if (!world.perAddress) return SHARED.every((byte, i) => b[mac + i] === byte);
   if (!six) {
@@ -113,7 +113,7 @@ export function isMacOf(world: World, b: Uint8Array, mac: number, address: numbe
 
 const SHARED = macBytes(SHARED_MAC);
 
-/** docs/tap.md: 02:76, then 32 bits of all of the address. */
+/** Returns 02:76, and then 32 bits of all of the address (docs/tap.md). */
 export function macOf6(b: Uint8Array, address: number): number[] {
   let bits = 0;
   for (let i = 0; i < 16; i += 4) {

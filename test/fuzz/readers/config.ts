@@ -1,7 +1,7 @@
 /**
- * The configuration file of `pongd run --config` and `pongd check`. It is a configuration, or refused with places
- * within the text; js-yaml and yaml say the same where js-yaml and the schema accept; and what is printed of it means
- * the same.
+ * Fuzzes the configuration file of `pongd run --config` and `pongd check`. It is a configuration, or refused with
+ * places within the text. js-yaml and yaml say the same where js-yaml and the schema accept. What is printed of a
+ * configuration means the same.
  */
 import assert from "node:assert/strict";
 import { ConfigFile, withLineFeeds } from "../../../src/config/reader.js";

@@ -1,6 +1,6 @@
 /**
- * What `pongd top` makes of somebody's /metrics. It is figures, or an error with words; samples written down again read
- * back the same; and no line that is shown has a control in it, or is wider than the screen.
+ * Fuzzes how `pongd top` reads somebody's /metrics. It makes figures of them, or an error with words. Samples written
+ * down again read back the same. No line that is shown has a control in it, or is wider than the screen.
  */
 import assert from "node:assert/strict";
 import { ratesBetween } from "../../../src/telemetry/figures.js";
@@ -26,7 +26,7 @@ pongd_device_tx_dropped_total 2
 pongd_prefix_replies_total{prefix="10.99.0.0/16",name="lab"} 12000
 pongd_prefix_replies_total{prefix="2001:db8::/64"} 0
 `;
-/** The builtin errors that come of a mistake, and never of a message. */
+/** Builtin errors that come of a mistake, and never of a message. */
 const MISTAKES = [TypeError, RangeError, SyntaxError, ReferenceError];
 
 export const exposition: Reader = {
@@ -71,7 +71,7 @@ export const exposition: Reader = {
   },
 };
 
-/** Undefined where it says what is wrong. */
+/** Returns what `read` does, or undefined where it says what is wrong. */
 function tried<T>(read: () => T): T | undefined {
   try {
     return read();

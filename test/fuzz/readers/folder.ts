@@ -1,4 +1,4 @@
-/** A file for what is read from files: of one name, so that messages are the same each time. */
+/** Writes files for readers that read from files. Their names stay the same, so that messages do, too. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 export class Folder {
   readonly #dir = mkdtempSync(join(tmpdir(), "pongd-fuzz-"));
 
-  /** Returns its path. */
+  /** Writes a file, and returns its path. */
   write(name: string, content: Uint8Array | string): string {
     const path = join(this.#dir, name);
     writeFileSync(path, content);

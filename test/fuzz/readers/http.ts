@@ -1,7 +1,7 @@
 /**
- * The server of the operator's side, over the loopback interface: bytes in pieces, as a client sends them. It answers
- * with HTTP or closes, never with a defect of its own (500), in bounded time; and then answers somebody else. The first
- * byte of an input says how it is sent.
+ * Fuzzes the server of the operator's side, over the loopback interface: bytes in pieces, as a client sends them. It
+ * answers with HTTP or closes, never with a defect of its own (500), in bounded time, and then answers somebody else.
+ * The first byte of an input says how it is sent.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -12,18 +12,18 @@ import type { Reader } from "../guided.js";
 import { Folder } from "./folder.js";
 
 /**
- * For a request and for a response, of the last server: whoever says less than a request there is cut so soon. Of the
- * others it is beyond any test.
+ * The milliseconds that a server waits for a request and for a response. Only the last server has the short time, and
+ * soon cuts whoever says less than a request; the others' time is longer than any test.
  */
 const TERM_MS = 300;
 const LONG_MS = 3_600_000;
-/** On whatever machine. */
+/** The longest that an answer may take, on whatever machine. */
 const BOUND_MS = 20_000;
-/** bcrypt's least cost, of "x". */
+/** A hash of "x" at bcrypt's least cost. */
 const HASH = "$2b$04$Fyw8stjx/KST7hhQYz5JuOUklPlYDSgebCyapSQ4kVjabLFhBHkti";
 /**
- * In the first byte: to which server, in how many pieces, and whether the client stays to be cut, which the last server
- * alone does.
+ * Bits of the first byte: to which server the input goes, in how many pieces, and whether the client stays to be cut,
+ * which only the last server does.
  */
 const SERVER = 0x03;
 const PIECES = 0x1c;
@@ -99,7 +99,8 @@ export const http: Reader = {
 };
 
 /**
- * Sends it in as many pieces; returns what came back until the connection was closed. One that does not stay ends it.
+ * Sends the bytes in so many pieces, and returns what came back until the connection was closed. A client that does not
+ * stay ends it.
  */
 async function send({ port }: Served, bytes: Uint8Array, pieces: number, stays: boolean): Promise<Buffer> {
   const chunks: Buffer[] = [];

@@ -1,5 +1,5 @@
 /**
- * What the kernel sends over netlink. Each datagram ends, in messages or in a Failure; and what was asked for can be
+ * Fuzzes what the kernel sends over netlink. Each datagram ends, in messages or in a Failure. What was asked for can be
  * read from the bytes that ask.
  */
 import assert from "node:assert/strict";
@@ -86,7 +86,7 @@ export const netlink: Reader = {
   },
 };
 
-/** A route is read from what asks for it. */
+/** Asserts that a route can be read from the request that asks for it. */
 function checkRoute(prefix: Prefix, oif: number): void {
   const [message] = messages(request(uapi.RTM_NEWROUTE, 0, 1, routeTo(oif & 0x7fffffff, prefix, undefined)));
   const read = routeOf(message.payload, prefix.family);

@@ -1,7 +1,7 @@
 /**
- * Captures of both formats, compressed by gzip or not. Each gives packets, or a Failure that says at which byte it
- * ends; the same ones however its bytes come in chunks; no more of it is held than one item and one chunk; and what is
- * written of the packets reads back as they were.
+ * Fuzzes captures of both formats, compressed by gzip or not. Each gives packets, or a Failure that says at which byte
+ * it ends; and it gives the same however its bytes come in chunks. No more of it is held than one item and one chunk.
+ * Packets that are written read back as they were.
  */
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
@@ -19,15 +19,15 @@ import type { Reader } from "../guided.js";
 import { checkLines } from "./refused.js";
 
 const PACKET = Buffer.from("4500001c000100004001000a0a6300010a630101080000000001", "hex");
-/** What a source may hold beside its chunk: the longest block that is read. */
+/** The most that a source may hold beside its chunk: the longest block that is read. */
 const MAX_HELD = MAXIMUM_SNAPLEN + 65536;
 const FILLER = new Uint8Array(65536).fill(0xff);
-/** Behind the input, where that is a multiple of 16 long: as many bytes as a lie about a length might ask for. */
+/** Fillers behind an input that is a multiple of 16 long: as many bytes as a lie about a length might ask for. */
 const FILLERS = 8;
 
 const GZIP_DAMAGE = "has gzip data that";
 
-/** What was read, and why no more was. */
+/** Packets that were read, and the reason why there were no more. */
 interface Read {
   readonly packets: readonly CapturedPacket[];
   readonly failure: Failure | undefined;
@@ -88,7 +88,7 @@ export const pcap: Reader = {
   },
 };
 
-/** Cut from a buffer of its own, so that whoever reads beyond a chunk does not find the next one. */
+/** Cuts each chunk from a buffer of its own, so that whoever reads beyond a chunk does not find the next one. */
 async function* inChunks(bytes: Uint8Array, length: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += length) yield await Promise.resolve(bytes.slice(at, at + length));
 }
@@ -104,7 +104,9 @@ async function readAll(captured: AsyncIterable<CapturedPacket>): Promise<Read> {
   }
 }
 
-/** How much comes of damaged gzip data before the damage depends on where the chunks end, but not what. */
+/**
+ * Compares packets from damaged gzip data. Where the chunks end decides how many come before the damage, but not which.
+ */
 function checkSalvaged(parts: Read, whole: Read): void {
   const common = Math.min(parts.packets.length, whole.packets.length);
   assert.deepEqual(parts.packets.slice(0, common), whole.packets.slice(0, common));
@@ -142,7 +144,7 @@ async function checkWritten(packets: readonly CapturedPacket[]): Promise<void> {
   assert.deepEqual(again.packets, expected);
 }
 
-/** With much behind the input, which a length in it may ask for. */
+/** Reads the input with much behind it, which a length in it may ask for. */
 async function checkHeld(input: Uint8Array): Promise<void> {
   let read = 0;
   const chunks = async function* () {

@@ -1,6 +1,6 @@
 /**
- * What /proc says. It is a number, or nothing; and whoever reads that no capability is left has read so of those that
- * are permitted.
+ * Fuzzes what /proc says. It is a number, or nothing. Whoever reads that no capability is left has read so of those
+ * that are permitted.
  */
 import assert from "node:assert/strict";
 import { Failure } from "../../../src/base/failure.js";

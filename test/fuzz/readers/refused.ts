@@ -1,8 +1,11 @@
-/** What a refusal has to be, whatever was refused. */
+/** Checks what a refusal has to be, whatever was refused. */
 import assert from "node:assert/strict";
 import { Failure } from "../../../src/base/failure.js";
 
-/** What `read` returns, or the Failure that it throws, whose lines are lines. @throws whatever else it throws. */
+/**
+ * Returns what `read` does, or the Failure that it throws, whose
+ * lines have to be lines. @throws whatever else it throws.
+ */
 export function refusalOr<T>(read: () => T): T | Failure {
   try {
     return read();
@@ -21,7 +24,7 @@ export function checkLines(lines: readonly string[]): void {
   }
 }
 
-/** Lines about a file that begin with its name and a place in its text, but for those about all of it. */
+/** Asserts that lines about a file begin with its name and a place in its text, except for those about all of it. */
 export function checkPlaces(lines: readonly string[], file: string, text: string): void {
   const rows = text.split("\n");
   for (const line of lines) {

@@ -1,6 +1,6 @@
 /**
- * The small texts that come from outside: prefixes and addresses, flags and variables, URLs, headers, names in
- * certificates, durations, sockets. Each is read, or refused in a line; what is written of what was read reads back as
+ * Fuzzes the small texts that come from outside: prefixes and addresses, flags and variables, URLs, headers, names in
+ * certificates, durations, sockets. Each is read, or refused in a line. What is written of what was read reads back as
  * the same.
  */
 import assert from "node:assert/strict";
@@ -88,7 +88,7 @@ function checkPrefix(given: string): void {
   const prefix = refusalOr(() => parsePrefix(given));
   if (prefix instanceof Failure) return;
   const { bytes, length } = prefix;
-  // What the library says, and that only.
+  // The prefix is what the library says, and nothing else.
   const [address] = given.split("/");
   assert.deepEqual([...bytes], ipaddr.parse(address).toByteArray());
   assert.equal(prefix.text, `${ipaddr.parse(address).toString()}/${length}`);
@@ -112,7 +112,7 @@ function checkUrl(given: string): void {
   assert.ok(url.pathname.endsWith("/metrics"));
 }
 
-/** What commander's parser of an option's value returns; undefined where it refuses it. */
+/** Returns what commander's parser of an option's value does, or undefined where it refuses the value. */
 function argument<T>(parse: () => T): T | undefined {
   try {
     return parse();

@@ -1,6 +1,6 @@
 /**
- * The web configuration. It is one, or refused with places within the text, and js-yaml and yaml say the same; and no
- * refusal shows a password's hash.
+ * Fuzzes the web configuration. It is one, or refused with places within the text, and js-yaml and yaml say the same.
+ * No refusal shows a password's hash.
  */
 import assert from "node:assert/strict";
 import { validateHeaderValue } from "node:http";
@@ -68,8 +68,8 @@ export const webconfig: Reader = {
 };
 
 /**
- * The values of users that stand nowhere else in the text; and where it is no YAML, what looks like a hash and is no
- * text in quotes.
+ * Returns the users' values that stand nowhere else in the text. Where the text is no YAML, returns what looks like a
+ * hash and is no text in quotes.
  */
 function hashesIn(text: string): string[] {
   const whole = [...text.matchAll(/\$2[aby]\$\d\d\$[./A-Za-z0-9]{20,}/g)]

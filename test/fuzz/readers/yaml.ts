@@ -1,4 +1,4 @@
-/** What is YAML, for the fuzzing of what is written in it. */
+/** Helps to fuzz what is written in YAML. */
 import assert from "node:assert/strict";
 import { YAMLException } from "js-yaml";
 import type { ZodType } from "zod";
@@ -6,7 +6,7 @@ import { PROPERTY, readQuickly } from "../../../src/config/reader.js";
 import { tooDeep } from "../../../src/config/nesting.js";
 import { Places } from "../../../src/config/places.js";
 
-/** What in YAML means something. */
+/** Texts that mean something in YAML. */
 export const YAML = [
   "\n", "  ", "\t", ": ", "- ", "? ", "[", "]", "{", "}", ", ", "# ", "&a ", "*a", "!!str ", "!!int ", "!!map ",
   "!!binary ", "! ", "| ", "|+\n", ">-\n", "'", "\"", "''", "\\n", "\\x41", "\\u2028",
@@ -15,7 +15,10 @@ export const YAML = [
   "constructor: ", "toString: ", "@", "`",
 ];
 
-/** What the fast reader and the schema accept, the one that knows places does, and it says the same. */
+/**
+ * Asserts that what the fast reader and the schema accept, the
+ * reader that knows places accepts as well, with the same result.
+ */
 export function checkAlike(text: string, schema: ZodType): void {
   if (tooDeep(text) || PROPERTY.test(text)) return;
   let fast: unknown;
