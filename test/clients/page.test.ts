@@ -415,8 +415,10 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
       assert.deepEqual(await texts(page), RATES);
       assert.equal(await page.locator("#replies-chart .reading").innerText(), "Peak: 2\u00a0k replies a second.");
       // A chart that still moved would be read at other times than those under the mouse.
-      const total = (PER_SECOND * end).toLocaleString("en");
-      await page.locator("#prefixes td:nth-child(2)").filter({ hasText: total }).waitFor();
+      await page.waitForFunction((total) => {
+        const shown = document.querySelector("#prefixes td:nth-child(2)")?.textContent ?? "";
+        return Number(shown.replaceAll(",", "")) >= total;
+      }, PER_SECOND * end);
       // The mouse moves from left to right. The first reading has no rate, and neither has the first after the pause.
       const { x, y, width, height } = await page.locator("#replies-chart .u-over").boundingBox() ?? assert.fail();
       const readings = new Set<string>();
