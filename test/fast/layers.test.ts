@@ -7,16 +7,16 @@ import { source } from "../support/assembly.js";
 
 /** Layers from the bottom up. Folders on one line do not import from each other. */
 const LAYERS = [
-  ["abi"], ["base"], ["sys"], ["prefix"], ["tun"], ["engine"], ["io"], [
-    "pcap", "config", "telemetry",
-  ], ["web"], ["daemon"], ["replay", "bench", "top", "help"], ["cli"],
+  ["abi"], ["base"], ["sys"], ["prefix"], ["tun"], ["engine"], ["io"],
+  ["pcap", "config", "telemetry"], ["web"], ["daemon"],
+  ["replay", "bench", "top", "help"], ["cli"],
 ];
 
 const rank = new Map(LAYERS.flatMap((names, i) => names.map((name) => [name, i] as const)));
-const files = ["abi", "src"].flatMap(
-  (folder) => readdirSync(source(folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)),
-)
-  .filter((name) => name.endsWith(".ts"));
+const filesIn = (folder: string) => {
+  return readdirSync(source(folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name));
+};
+const files = ["abi", "src"].flatMap(filesIn).filter((name) => name.endsWith(".ts"));
 
 const roomOf = (file: string) => file.startsWith("abi/") ? "abi" : file.split("/")[1];
 
