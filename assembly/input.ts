@@ -49,8 +49,8 @@ export function input(count: u32, replies: u32, now: f64): u32 {
     const prefix = owner(addresses, ipv4.dstAddr(ip));
     if (prefix < FIRST_PREFIX) { receive(rest++, ip, length); continue; }
     if (owner(addresses, ipv4.srcAddr(ip)) != NOBODY) { receive(rest++, ip, length); continue; }
-    if (ipv4.isFragmentOrReserved(ip)
-      || ipv4.protocol(ip) != ipv4.PROTOCOL_ICMP) { receive(rest++, ip, length); continue; }
+    const odd = ipv4.isFragmentOrReserved(ip);
+    if (odd || ipv4.protocol(ip) != ipv4.PROTOCOL_ICMP) { receive(rest++, ip, length); continue; }
 
     const answers = answersOf(addresses, prefix);
     if ((answers & PLAINLY) != ANSWER_ECHO) { receive(rest++, ip, length); continue; }

@@ -77,9 +77,8 @@ function tunTables({ results }: TunReport): string {
     "system calls per packet",
   ],
   results.map(({ engine, io, packetBytes, repliesPerSecond: rate, cpuNsPerPacket, systemCallsPerPacket }) => [
-    engine, io, number(packetBytes, 5), within(
-      rate.median, [rate.low, rate.high],
-    ), rate.min, rate.max, rate.p95, cpuNsPerPacket, systemCallsPerPacket,
+    engine, io, number(packetBytes, 5), within(rate.median, [rate.low, rate.high]), rate.min, rate.max, rate.p95,
+    cpuNsPerPacket, systemCallsPerPacket,
   ])) + table("Latency", "Microseconds from sending a ping to receiving its reply.", 2,
     [
       "engine", "io", "packet, bytes", "other packets per second", "pings", "lost", "50 %", "90 %", "99 %", "99.9 %",

@@ -75,12 +75,10 @@ async function main(): Promise<void> {
 /** Starts pongd, and resolves once it answers packets. If pongd cannot start, the station fails. */
 function daemon(): Promise<void> {
   const options: RunOptions = {
-    serving: serving(
-      [parsePrefix("10.99.0.0/16")],
-    ), hostAddresses: [parseAddress("10.99.0.1")], device: DEVICE, mtu: input.mtu, queues: 1,
-    engine: input.engine, io: input.io, spin: 0, reassembly: DEFAULT_REASSEMBLY, listen: [
-      LISTEN,
-    ], listenGiven: true, webConfig: undefined, maxRequests: 40, logLevel: "error", logFormat: "text",
+    serving: serving([parsePrefix("10.99.0.0/16")]), hostAddresses: [parseAddress("10.99.0.1")], device: DEVICE,
+    mtu: input.mtu, queues: 1,
+    engine: input.engine, io: input.io, spin: 0, reassembly: DEFAULT_REASSEMBLY, listen: [LISTEN], listenGiven: true,
+    webConfig: undefined, maxRequests: 40, logLevel: "error", logFormat: "text",
     hostAddressGiven: false, routes: true, dropPrivileges: false, queueFds: undefined,
   };
   return new Promise((resolve) => {

@@ -172,9 +172,8 @@ function tunSections({ results }: TunReport): Section[] {
           engine, io, packetBytes, repliesPerSecond: { median, min, max }, ratioToFirst, cpuNsPerPacket,
           systemCallsPerPacket,
         }) => [
-          engine, io, String(packetBytes), ...[median, min, max].map(
-            (value) => WHOLE.format(value),
-          ), ratioToFirst?.toFixed(2),
+          engine, io, String(packetBytes), ...[median, min, max].map((value) => WHOLE.format(value)),
+          ratioToFirst?.toFixed(2),
           WHOLE.format(cpuNsPerPacket), systemCallsPerPacket.toFixed(3),
         ]),
       ],

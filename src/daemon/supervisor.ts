@@ -94,8 +94,7 @@ export async function run(
     queues = workers.all;
     await workers.start(options, {
       mtu: device.mtu, reassembly: options.reassembly, link: options.link, table: served.table,
-      reloadable: reread !== undefined,
-      seed: randomBytes(4).readInt32LE(),
+      reloadable: reread !== undefined, seed: randomBytes(4).readInt32LE(),
     }, stop);
     if (stop.signalled) return summary();
 
@@ -121,9 +120,9 @@ export async function run(
     if (options.queueFds) log.debug({ threads: assertUnprivileged() }, "no thread has any capability");
     status.ready();
     onRunning({
-      device: device.name, premade: device.premade, mtu: device.mtu, queues: queues.length, hostAddresses: hosts
-        .map(({ text }) => text),
-      engine: options.engine, io: queues[0].io, urls: http.urls, examples: served.examples,
+      device: device.name, premade: device.premade, mtu: device.mtu, queues: queues.length,
+      hostAddresses: hosts.map(({ text }) => text), engine: options.engine, io: queues[0].io, urls: http.urls,
+      examples: served.examples,
     });
     status.catchUp();
     try {

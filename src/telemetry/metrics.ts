@@ -90,9 +90,9 @@ export function createRegistry(
     queues.map(({ index, engine, io }) => ({ queue: String(index), engine, io })),
   );
 
-  const counter = (
-    name: string, help: string, samples: () => readonly Sample[],
-  ) => new ReadCounter(registry, { name, help }, samples);
+  const counter = (name: string, help: string, samples: () => readonly Sample[]) => {
+    return new ReadCounter(registry, { name, help }, samples);
+  };
   const perQueue = (name: string, help: string, places: number | readonly Place[]) => {
     const sets = typeof places === "number" ? [{ labels: {}, index: places }] : places;
     const samples = queues.flatMap((queue) => sets.map(
@@ -102,8 +102,11 @@ export function createRegistry(
   };
   perQueue("pongd_packets_received_total", "Packets read from the device.", Counter.packetsReceived);
   perQueue("pongd_bytes_received_total", "Bytes read from the device.", Counter.bytesReceived);
-  perQueue("pongd_replies_total", "Packets answered, by the protocol of the answer.", PROTOCOLS
-    .map((protocol, i) => ({ labels: { protocol }, index: REPLIES + i })));
+  perQueue(
+    "pongd_replies_total",
+    "Packets answered, by the protocol of the answer.",
+    PROTOCOLS.map((protocol, i) => ({ labels: { protocol }, index: REPLIES + i })),
+  );
   // The worker counts bytes as sent when it submits them and takes them back if the device refuses. Prometheus would
   // read that decrease as a reset, so each series keeps its maximum.
   const bytesSent = queues.map((queue) => {
@@ -113,11 +116,10 @@ export function createRegistry(
     };
   });
   counter("pongd_bytes_sent_total", "Bytes of replies and errors that the device took.", () => bytesSent);
-  perQueue("pongd_icmp_errors_sent_total", "ICMP errors about packets that were dropped.", Object.entries(
-    { icmp: ERRORS, icmpv6: ERRORS6 },
-  ).flatMap(
-    ([protocol, base]) => ICMP_ERRORS.map((error, i) => ({ labels: { protocol, error }, index: base + i })),
-  ));
+  const errors = Object.entries({ icmp: ERRORS, icmpv6: ERRORS6 }).flatMap(([protocol, base]) => {
+    return ICMP_ERRORS.map((error, i) => ({ labels: { protocol, error }, index: base + i }));
+  });
+  perQueue("pongd_icmp_errors_sent_total", "ICMP errors about packets that were dropped.", errors);
   perQueue("pongd_icmp_errors_limited_total", "ICMP errors that were not sent, for their rate.", Counter.errorsLimited);
   perQueue(
     "pongd_packets_dropped_total",
@@ -131,9 +133,8 @@ export function createRegistry(
     () => overruns,
   );
   new Gauge({
-    name: "pongd_fragments_held", help: "Fragments that wait for the rest of their datagrams.", labelNames: [
-      "queue",
-    ], registers: [registry],
+    name: "pongd_fragments_held", help: "Fragments that wait for the rest of their datagrams.", labelNames: ["queue"],
+    registers: [registry],
     collect() {
       for (const { index, counters } of queues) this.set({ queue: String(index) }, counters[Counter.held]);
     },

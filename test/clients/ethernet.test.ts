@@ -165,14 +165,11 @@ describe("ipv6toolkit and thc-ipv6", needs(...RECORDERS, "traceroute", "frag6", 
     const target = ["-i", "pong0", "-d", TARGET];
     await Promise.all([
       ...Array.from({ length: 33 }, (_, i) => run("atk6-fragmentation6", "-p", "pong0", TARGET, String(i + 1))),
-      run("frag6", ...target, "--pod-attack"), run(
-        "ns6", ...target, "-t", TARGET, "-e",
-      ), run("na6", ...target, "-t", TARGET, "-e"), run("ni6", ...target), run("jumbo6", ...target),
-      run(
-        "rd6", ...target, "-s", "fe80::1", "-r", "2001:db8::1", "-t", TARGET,
-      ), run("icmp6", ...target, "--icmp6-packet-too-big"), run(
-        "icmp6", ...target, "--icmp6-param-problem", "0",
-      ), run("tcp6", ...target, "-a", "80", "-X", "S"), run("udp6", ...target, "-a", "7", "-o", "7"),
+      run("frag6", ...target, "--pod-attack"), run("ns6", ...target, "-t", TARGET, "-e"),
+      run("na6", ...target, "-t", TARGET, "-e"), run("ni6", ...target), run("jumbo6", ...target),
+      run("rd6", ...target, "-s", "fe80::1", "-r", "2001:db8::1", "-t", TARGET),
+      run("icmp6", ...target, "--icmp6-packet-too-big"), run("icmp6", ...target, "--icmp6-param-problem", "0"),
+      run("tcp6", ...target, "-a", "80", "-X", "S"), run("udp6", ...target, "-a", "7", "-o", "7"),
     ]);
     await session.ns.pings(3, "-6", TARGET);
   });

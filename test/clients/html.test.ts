@@ -42,9 +42,8 @@ const ENGINE: EngineReport = {
     const ratio = 1 + (SPEEDUP[engine] - 1) * packetBytes / (packetBytes + 60);
     const ns = (30 + packetBytes / 4 + 90 / batch) / ratio;
     return {
-      engine, packetBytes, batch, nsPerPacket: spread(
-        ns,
-      ), packetsPerSecond: 1e9 / ns, bytesPerSecond: packetBytes * 1e9 / ns,
+      engine, packetBytes, batch, nsPerPacket: spread(ns), packetsPerSecond: 1e9 / ns,
+      bytesPerSecond: packetBytes * 1e9 / ns,
       ratioToJs: ratio, ratioToJsInterval: [ratio * 0.95, ratio * 1.06] as const,
     };
   }))),
@@ -69,9 +68,8 @@ const TUN: TunReport = {
   complete: true,
   environment: ENVIRONMENT,
   results: ENGINE_NAMES.flatMap((engine, e) => IO_NAMES.map((io, i) => ({
-    engine, io, packetBytes: 84, repliesPerSecond: spread(
-      1_234_567 / (1 + e / 3 + i),
-    ), ratioToFirst: 1 / (1 + e / 3 + i), ratioToFirstInterval: null,
+    engine, io, packetBytes: 84, repliesPerSecond: spread(1_234_567 / (1 + e / 3 + i)),
+    ratioToFirst: 1 / (1 + e / 3 + i), ratioToFirstInterval: null,
     cpuNsPerPacket: 712 * (1 + i), systemCallsPerPacket: i === 0 ? 0.0312 : 2,
     idle: latency(18 + 6 * i + 2 * e, 0, 20_000), halfLoad: e === 0 && i === 0
       ? null

@@ -227,9 +227,8 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   const figures = (count: number, prefixes: number): Snapshot => ({
     since: Date.now() - 93_784_000, example: undefined, host: "lab7", device: { name: "pong0", state: "up", mtu: 1500 },
     figures: {
-      at: Date.now(), version: "0.1.0", ready: true, overrun: 0, dropped: {
-        icmp_csum: count, [HOSTILE]: 12,
-      }, prefixCount: prefixes,
+      at: Date.now(), version: "0.1.0", ready: true, overrun: 0, dropped: { icmp_csum: count, [HOSTILE]: 12 },
+      prefixCount: prefixes,
       queues: [{
         queue: "0", engine: "wasm", io: "uring", received: 3 * count, replied: 2 * count, dropped: count, restarts: 0,
       }],

@@ -175,9 +175,7 @@ describe("replay", () => {
   });
 
   test("what editcap writes in formats that are not read is told apart, and editcap makes the "
-    + "capture of it again", needs(
-    "editcap",
-  ), async (t) => {
+    + "capture of it again", needs("editcap"), async (t) => {
     const ns = await Netns.open();
     t.after(() => ns.close());
     const frame = Uint8Array.from(FRAMES.find(({ name }) => name === "Ethernet")?.frame(icmpPacket()) ?? []);

@@ -156,9 +156,8 @@ describe("what it says", () => {
       ...ratios: readonly (readonly [engine: "wasm" | "js", io: "uring" | "readwrite", ratio: number])[]
     ): TunReport => ({
       ...report({}), benchmark: "tun", results: ratios.map(([engine, io, ratio]) => ({
-        engine, io, packetBytes: 84, repliesPerSecond: spreadOf(
-          [500_000 * ratio],
-        ), ratioToFirst: ratio, ratioToFirstInterval: [ratio * 0.9, ratio * 1.1],
+        engine, io, packetBytes: 84, repliesPerSecond: spreadOf([500_000 * ratio]), ratioToFirst: ratio,
+        ratioToFirstInterval: [ratio * 0.9, ratio * 1.1],
         cpuNsPerPacket: 1000, systemCallsPerPacket: 2, idle: null, halfLoad: null,
       })),
     });

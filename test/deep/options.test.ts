@@ -96,9 +96,8 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
       const silent = [
         icmpPacket({ options, type: 3 }), icmpPacket({ options, type: 12 }), Uint8Array
           .of(...ipv4Packet(new Uint8Array(0), { options }), 8),
-        icmpPacket({ options, fragment: 1 }), icmpPacket(
-          { options, src: "224.0.0.1" },
-        ), icmpPacket({ options, dst: "10.98.0.1" }),
+        icmpPacket({ options, fragment: 1 }), icmpPacket({ options, src: "224.0.0.1" }),
+        icmpPacket({ options, dst: "10.98.0.1" }),
       ];
       assert.deepEqual(rig.respond(...silent), []);
       rig.now += 1000;

@@ -57,9 +57,8 @@ for (const name of ENGINES) {
             const headerLen = 14 + 4 * tags.length;
             const expected = Uint8Array.from([
               ...macBytes(PEER_MAC), ...macBytes(mac), ...request.subarray(12, headerLen),
-              0, 1, 8, 0, 6, 4, 0, 2, ...macBytes(mac), ...addr(
-                "10.99.1.1",
-              ), ...macBytes(PEER_MAC), ...addr("10.99.0.1"),
+              0, 1, 8, 0, 6, 4, 0, 2, ...macBytes(mac), ...addr("10.99.1.1"), ...macBytes(PEER_MAC),
+              ...addr("10.99.0.1"),
             ]);
             assert.deepEqual(rig.respond(request), [expected]);
           }

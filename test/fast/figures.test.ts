@@ -95,9 +95,8 @@ describe("ratesBetween", () => {
       { ...QUEUE, queue: "0", received: 100, replied: 80, dropped: 20 },
       { ...QUEUE, queue: "1", received: 10, replied: 10 },
     ],
-    dropped: { icmp_csum: 20 }, overrun: 5, prefixes: [
-      { prefix: "10.0.0.0/8", replied: 60 }, { prefix: "::/0", replied: 30 },
-    ], prefixCount: 2,
+    dropped: { icmp_csum: 20 }, overrun: 5,
+    prefixes: [{ prefix: "10.0.0.0/8", replied: 60 }, { prefix: "::/0", replied: 30 }], prefixCount: 2,
   };
   const newer: Figures = {
     ...older, at: older.at + 2000,

@@ -93,9 +93,8 @@ async function compare(cases: readonly HostCase[], policy: Treatment, ...setting
     rig.now = from;
     const ours = packets.flatMap((packet) => rig.respond(packet));
     outcomes.push({
-      name, packets, linux: comparable(
-        replies[i], from, to,
-      ), pongd: comparable(ours, from, to), kinds: `Linux: ${kind(replies[i])}, pongd: ${kind(ours)}`,
+      name, packets, linux: comparable(replies[i], from, to), pongd: comparable(ours, from, to),
+      kinds: `Linux: ${kind(replies[i])}, pongd: ${kind(ours)}`,
     });
   }
   return outcomes;

@@ -129,9 +129,7 @@ class Scraper {
 
 describe("overload", twoCpus, () => {
   test("many times what pongd can answer: replies stay at 95 % of the peak, and none comes later than the "
-    + "queue is long", needs(
-    "strace",
-  ), async (context) => {
+    + "queue is long", needs("strace"), async (context) => {
     // With -D the process that is ended is pongd. Otherwise it would be strace, and pongd would go on without it.
     const { ns, sender } = await open(
       context, ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=read,write"], "--io", "readwrite",

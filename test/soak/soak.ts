@@ -139,9 +139,8 @@ async function soak(): Promise<void> {
         ...answer.ping, at: Math.round((performance.now() - began) / 1000), packets: sum(
           metrics, "pongd_packets_received_total",
         ),
-        memory: sum(
-          metrics, "process_resident_memory_bytes",
-        ), descriptors: sum(metrics, "process_open_fds"), reloads: turn - 1,
+        memory: sum(metrics, "process_resident_memory_bytes"), descriptors: sum(metrics, "process_open_fds"),
+        reloads: turn - 1,
         overruns: sum(metrics, "pongd_device_tx_dropped_total"),
       };
       const overruns = window.overruns - (windows.at(-1)?.overruns ?? 0);

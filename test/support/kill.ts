@@ -40,9 +40,8 @@ const queue = new Queue({
 
 /** Counters that only go up. */
 const COUNTED = [
-  Counter.packetsReceived, Counter.bytesReceived, Counter.writeErrors, Counter.syscalls, PREFIX_REPLIES, ...range(
-    REPLIES, REPLIES + 4,
-  ), ...range(DROPPED, DROPPED + 40),
+  Counter.packetsReceived, Counter.bytesReceived, Counter.writeErrors, Counter.syscalls, PREFIX_REPLIES,
+  ...range(REPLIES, REPLIES + 4), ...range(DROPPED, DROPPED + 40),
 ];
 const seen = COUNTED.map(() => 0);
 const look = () => {

@@ -48,9 +48,8 @@ export function worldOf(family: Family, configuration: number): World {
   ];
   const ttl = pick(64, 1, 255);
   return {
-    mtu, tap: family === "frames", perAddress, limited, reassembly, unreachable: {
-      udp, other,
-    }, sourceRoute, echo, timestamp, errors, ttl,
+    mtu, tap: family === "frames", perAddress, limited, reassembly, unreachable: { udp, other }, sourceRoute, echo,
+    timestamp, errors, ttl,
     ...limited ? { limit: { rate: 100, burst: 20 }, sourceLimit: { rate: 50, burst: 10 } } : {},
   };
 }

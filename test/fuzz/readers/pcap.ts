@@ -50,14 +50,12 @@ export const pcap: Reader = {
     "65000000", "71000000", "14010000",
   ].map((hex) => Buffer.from(hex, "hex")),
   seeds: [
-    pcapOf(records), pcapOf(
-      records, { littleEndian: false, nanoseconds: true },
-    ), pcapng(records, { nanoseconds: true }), pcapng(records, { littleEndian: false }),
+    pcapOf(records), pcapOf(records, { littleEndian: false, nanoseconds: true }),
+    pcapng(records, { nanoseconds: true }), pcapng(records, { littleEndian: false }),
     ...FRAMES.filter(({ linkType }) => linkType !== 12 && linkType !== 14)
       .map(({ linkType, frame }) => pcapOf([{ ns: 1n, frame: frame(PACKET) }], { linkType })),
-    pcapOf(records, { modified: true }), pcapOf(
-      records, { minor: 2, swapped: true, cut: 3 },
-    ), pcapOf(records, { minor: 3, swapped: true, cut: 3 }),
+    pcapOf(records, { modified: true }), pcapOf(records, { minor: 2, swapped: true, cut: 3 }),
+    pcapOf(records, { minor: 3, swapped: true, cut: 3 }),
     gzipSync(pcapOf(records)), Buffer.concat(
       [gzipSync(pcapOf(records).subarray(0, 30)), gzipSync(pcapOf(records).subarray(30), { level: 0 })],
     ),
