@@ -97,8 +97,8 @@ export async function serve(
 
   const last = new WeakMap<Socket, ServerResponse>();
   const http1 = http.createServer({
-    headersTimeout: termMs, requestTimeout: termMs, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: Math
-      .min(termMs, CHECK_MS),
+    headersTimeout: termMs, requestTimeout: termMs, keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: Math.min(termMs, CHECK_MS),
   }, (request, response) => {
     // Pipelined responses would wait behind one that may never end, and nothing could cut them.
     if (last.get(request.socket)?.writableEnded === false) {
