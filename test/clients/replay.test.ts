@@ -152,7 +152,8 @@ describe("replay", () => {
     }
     const { stdout, stderr } = await pipe.interrupt();
     assert.equal(stdout.match(/10\.99\.1\.1 → 10\.99\.0\.1 +ICMP 84 Echo \(ping\) reply/g)?.length, 3, stdout);
-    assert.match(stderr, SUMMARY);
+    // tcpdump may not have taken the kernel's last reply out of its buffer when the signal comes.
+    assert.match(stderr, /^answered 3 of (?:5 packets; dropped 2|6 packets; dropped 3) \(not_our_prefix [23]\)$/m);
     assert.doesNotMatch(stderr, /^pongd:/m);
   });
 
