@@ -115,7 +115,7 @@ function send(request: IncomingMessage, response: ServerResponse, { type, body, 
 async function reload(response: ServerResponse, status: Backend): Promise<void> {
   const reloaded = status.reload();
   if (!reloaded) {
-    respond(response, 409, "Conflict: pongd runs without a configuration file, or is not up yet\n");
+    respond(response, 409, "Conflict: pongd runs without a configuration file, or is starting or stopping\n");
     return;
   }
   const lines = await reloaded;
