@@ -1,0 +1,88 @@
+/**
+ * Prefixes in shared memory: made once by the thread that reads a configuration, and handed to every thread that needs
+ * them without a copy.
+ *
+ *     u32 count, u32 bytes of names
+ *     count entries: u8[16] address, u8 family, u8 length, u16 bytes of the name, u32 offset of the name, u32 index
+ *     the names, in UTF-8
+ */
+import { formatBytes, type Family, type Prefix } from "./prefixes.js";
+
+const HEADER = 8;
+const ENTRY = 28;
+const FAMILY = 16;
+const LENGTH = 17;
+const NAME_LENGTH = 18;
+const NAME = 20;
+const INDEX = 24;
+
+/** A prefix with its name and the index at which it is counted. */
+export interface Listed extends Prefix {
+  readonly name: string | undefined;
+  readonly index: number;
+}
+
+export class PrefixList implements Iterable<Listed> {
+  readonly #view: DataView;
+  readonly #bytes: Uint8Array;
+
+  /** Reads what of() has made. */
+  constructor(readonly buffer: SharedArrayBuffer) {
+    this.#view = new DataView(buffer);
+    this.#bytes = new Uint8Array(buffer);
+  }
+
+  /** Makes the list of these prefixes. `indices` has the index of each. */
+  static of(
+    prefixes: readonly (Prefix & { readonly name?: string | undefined })[], indices: readonly number[],
+  ): PrefixList {
+    const encoder = new TextEncoder();
+    const names = prefixes.map(({ name }) => name === undefined ? undefined : encoder.encode(name));
+    const namesAt = HEADER + ENTRY * prefixes.length;
+    const namesLength = names.reduce((sum, name) => sum + (name?.length ?? 0), 0);
+    const list = new PrefixList(new SharedArrayBuffer(namesAt + namesLength));
+    const view = list.#view;
+    view.setUint32(0, prefixes.length);
+    view.setUint32(4, namesLength);
+    let nameAt = namesAt;
+    for (const [i, { family, bytes, length }] of prefixes.entries()) {
+      const at = HEADER + ENTRY * i;
+      const name = names[i];
+      list.#bytes.set(bytes, at);
+      view.setUint8(at + FAMILY, family);
+      view.setUint8(at + LENGTH, length);
+      view.setUint16(at + NAME_LENGTH, name?.length ?? 0);
+      view.setUint32(at + NAME, name === undefined ? 0 : nameAt);
+      view.setUint32(at + INDEX, indices[i]);
+      if (!name) continue;
+      list.#bytes.set(name, nameAt);
+      nameAt += name.length;
+    }
+    return list;
+  }
+
+  get length(): number {
+    return this.#view.getUint32(0);
+  }
+
+  /** Returns the index at which prefix `i` is counted. */
+  index(i: number): number {
+    return this.#view.getUint32(HEADER + ENTRY * i + INDEX);
+  }
+
+  at(i: number): Listed {
+    const at = HEADER + ENTRY * i;
+    const family = this.#view.getUint8(at + FAMILY) as Family;
+    const length = this.#view.getUint8(at + LENGTH);
+    const bytes = this.#bytes.slice(at, at + (family === 4 ? 4 : 16));
+    const nameAt = this.#view.getUint32(at + NAME);
+    const name = nameAt === 0
+      ? undefined
+      : new TextDecoder().decode(this.#bytes.slice(nameAt, nameAt + this.#view.getUint16(at + NAME_LENGTH)));
+    return { family, bytes, length, text: `${formatBytes(bytes)}/${length}`, name, index: this.index(i) };
+  }
+
+  * [Symbol.iterator](): Generator<Listed, void, undefined> {
+    for (let i = 0; i < this.length; i++) yield this.at(i);
+  }
+}
