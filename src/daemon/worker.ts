@@ -61,6 +61,7 @@ export interface AtTop {
 }
 
 const LONGEST_WAIT_MS = 60_000;
+const NS_PER_MS = 1_000_000;
 
 const input = workerData as WorkerInput;
 const linear = new LinearMemory(input.memory);
@@ -109,9 +110,9 @@ function round(io: PacketIo, received: number): void {
   io.send(engine.respond(received, Date.now()));
 }
 
-/** Limits the wait, since the wall clock may be set. The engine checks its deadline itself. */
+/** Returns a timeout in ns. Limits the wait, since the wall clock may be set. The engine checks its deadline itself. */
 function timeoutUntil(deadline: number): number {
-  return Math.ceil(Math.min(Math.max(deadline - Date.now(), 0), LONGEST_WAIT_MS));
+  return NS_PER_MS * Math.ceil(Math.min(Math.max(deadline - Date.now(), 0), LONGEST_WAIT_MS));
 }
 
 function post(message: WorkerMessage): void {
