@@ -109,7 +109,10 @@ export const READ_ARMED = WRITES_PENDING + 4;
 export const WAKE_ARMED = READ_ARMED + 4;
 /** i32: negative errno of a read that failed for good. */
 export const READ_ERROR = WAKE_ARMED + 4;
-/** u32: not 0 when the slots are registered with the kernel as one buffer. */
+/**
+ * u32: end of the slots that are registered with the kernel as one buffer, from SLOT_BASE on; 0 where none are. Packets
+ * of slots behind it are read and written by address.
+ */
 export const SLOTS_REGISTERED = READ_ERROR + 4;
 
 // ---- room to work in ------------------------------------------------------------------------------------------------

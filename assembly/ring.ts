@@ -8,8 +8,8 @@
 //
 // Reads and writes are RWF_NOWAIT: they complete within io_uring_enter or fail with EAGAIN. So when the kernel has
 // taken all entries, all writes are over, and only those that failed have left a completion (IOSQE_CQE_SKIP_SUCCESS).
-// The one read that may wait is for a round that sleeps. If the slots are registered (the _FIXED operations, buffer 0),
-// the kernel need not look up their pages on every request.
+// The one read that may wait is for a round that sleeps. For slots that are registered (the _FIXED operations, buffer
+// 0), the kernel need not look up their pages on every request.
 //
 // Indices run on and wrap at 2^32. An entry lies at its index modulo the queue's size. The side that advances an index
 // publishes what it wrote before by a release store. The other side reads the index by an acquire load. These are
@@ -48,16 +48,15 @@ const WAKE: u64 = 4;
  */
 export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
   let tail = load<u32>(load<u32>(SQ_TAIL_AT));
-  const registered = load<u32>(SLOTS_REGISTERED) != 0;
+  const registered: usize = load<u32>(SLOTS_REGISTERED);
 
-  let opcode = registered ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE;
   let bytes: u32 = 0;
   for (let i: u32 = 0; i < replies; i++) {
     const slot = toSendSlot(i);
     const length = toSendLength(i);
     entry(
-      tail++, opcode, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS, QUEUE_FILE, address(slot), length | RWF_NOWAIT << 32,
-      tag(WRITE, length, slot),
+      tail++, slot < registered ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
+      QUEUE_FILE, address(slot), length | RWF_NOWAIT << 32, tag(WRITE, length, slot),
     );
     bytes += length;
   }
@@ -65,15 +64,14 @@ export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
   // All replies count as sent for now. reap() subtracts those that failed.
   add(Counter.bytesSent, bytes);
 
-  opcode = registered ? IORING_OP_READ_FIXED : IORING_OP_READ;
   const size = load<u32>(PACKET_SIZE);
   const offset = load<u32>(FRAME_OFFSET);
   for (let i: u32 = 0; i < reads; i++) {
     const slot = take() + offset;
     const waits = sleep && i == 0;
     entry(
-      tail++, opcode, IOSQE_FIXED_FILE, QUEUE_FILE, address(slot), size | (waits ? 0 : RWF_NOWAIT << 32),
-      tag(waits ? WAITING_READ : READ, 0, slot),
+      tail++, slot < registered ? IORING_OP_READ_FIXED : IORING_OP_READ, IOSQE_FIXED_FILE, QUEUE_FILE, address(slot),
+      size | (waits ? 0 : RWF_NOWAIT << 32), tag(waits ? WAITING_READ : READ, 0, slot),
     );
   }
   if (sleep) {

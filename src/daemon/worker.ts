@@ -95,7 +95,7 @@ function loop(io: PacketIo): void {
       const asked = Atomics.load(control, ASKED / 4);
       if (asked !== answered) post({ asked: answered = asked });
       const { deadline } = clock;
-      const received = io.receive(deadline === 0 ? FOREVER : Math.max(0, deadline - clock.now));
+      const received = io.receive(deadline === 0 ? FOREVER : Math.max(0, Math.ceil(deadline - clock.now)));
       if (received > 0 || deadline !== 0) round(io, received);
     }
     for (let received = io.drain(); received > 0; received = io.drain()) round(io, received);

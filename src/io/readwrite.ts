@@ -1,6 +1,6 @@
 /**
- * The backend that runs everywhere: one non-blocking read(2) and write(2) a packet, and poll(2)
- * when there is nothing to do.
+ * The backend that runs everywhere: one non-blocking read(2) and write(2) a packet, and ppoll(2) when there is nothing
+ * to do.
  *
  * It reads until EAGAIN, but at most `#limit` packets before the engine gets them. The limit doubles while as
  * many packets come. Otherwise it falls to one more than came. So a lone packet is answered at once, without
@@ -13,8 +13,14 @@ import type { LinearMemory } from "../engine/memory.js";
 import type { Slots } from "../engine/slots.js";
 import * as libc from "../sys/libc.js";
 import { ownDescriptorTable, type OwnTable } from "../sys/descriptors.js";
-import { POLLIN } from "../sys/uapi.js";
-import type { PacketIo } from "./contract.js";
+import { POLLIN, SIZEOF_POLLFD, SIZEOF_TIMESPEC } from "../sys/uapi.js";
+import { batchFor, FOREVER, type PacketIo } from "./contract.js";
+import { setTimespec, waitPrecisely } from "./timespec.js";
+
+// Indices into #poll: of each struct pollfd's events and revents, which share a word, and of the timespec.
+const QUEUE_EVENTS = 1;
+const WAKE_EVENTS = 3;
+const TIMESPEC = 2 * SIZEOF_POLLFD / 4;
 
 export class ReadWriteIo implements PacketIo {
   readonly name = "readwrite";
@@ -25,11 +31,17 @@ export class ReadWriteIo implements PacketIo {
   readonly #slotSize: number;
   readonly #slots: Slots;
   readonly #counters: Float64Array;
-  /** Process address of each slot's packet or frame. Almost all replies are written from there too. */
+  /**
+   * Process address of the packet or frame in each of the first SLOTS slots. Almost all replies are written from there
+   * too.
+   */
   readonly #addresses: bigint[];
   /** Process address of the memory. */
   readonly #base: bigint;
-  readonly #pollfds: Buffer;
+  /** struct pollfd of the queue and of the eventfd, and the timespec of a wait. */
+  readonly #poll = new Int32Array(new ArrayBuffer(2 * SIZEOF_POLLFD + SIZEOF_TIMESPEC));
+  readonly #pollAddress = libc.addressOf(this.#poll.buffer);
+  readonly #timespecAddress = this.#pollAddress + BigInt(4 * TIMESPEC);
   readonly #table: OwnTable;
   #limit = 1;
 
@@ -50,25 +62,24 @@ export class ReadWriteIo implements PacketIo {
     this.#addresses = Array.from(
       { length: SLOTS }, (_, i) => this.#base + BigInt(SLOT_BASE + i * linear.slotSize + linear.frameOffset),
     );
-    this.#pollfds = Buffer.alloc(16);
-    for (const [i, pollfd] of [fd, wakeFd].entries()) {
-      this.#pollfds.writeInt32LE(pollfd, 8 * i);
-      this.#pollfds.writeInt16LE(POLLIN, 8 * i + 4);
-    }
+    this.#poll.set([fd, POLLIN, wakeFd, POLLIN]);
+    waitPrecisely();
   }
 
   get leftBehind(): readonly number[] {
     return this.#table.leftBehind;
   }
 
-  receive(timeoutMs: number): number {
-    let count = this.#read();
+  receive(timeoutNs: number): number {
+    const most = batchFor(timeoutNs);
+    let limit = Math.min(this.#limit, most);
+    let count = this.#read(limit);
     if (count === 0) {
-      this.#limit = 1;
-      if (!this.#wait(timeoutMs)) return 0;
-      count = this.#read();
+      this.#limit = limit = 1;
+      if (!this.#wait(timeoutNs)) return 0;
+      count = this.#read(limit);
     }
-    this.#limit = count === this.#limit ? Math.min(2 * count, BATCH) : count + 1;
+    this.#limit = count === limit ? Math.min(2 * count, BATCH) : count + 1;
     return count;
   }
 
@@ -96,10 +107,10 @@ export class ReadWriteIo implements PacketIo {
     this.#table.closeQueue();
   }
 
-  /** Reads up to the limit into free slots, and returns how many packets came. */
-  #read(): number {
+  /** Reads up to `most` packets into free slots, and returns how many came. */
+  #read(most: number): number {
     const slots = this.#slots;
-    const limit = Math.min(this.#limit, slots.free);
+    const limit = Math.min(most, slots.free);
     let count = 0;
     while (count < limit) {
       const place = slots.take() + this.#frameOffset;
@@ -117,19 +128,21 @@ export class ReadWriteIo implements PacketIo {
   }
 
   /** Sleeps until the queue or the eventfd is readable or the time is over. Returns whether the queue is readable. */
-  #wait(timeoutMs: number): boolean {
+  #wait(timeoutNs: number): boolean {
+    const poll = this.#poll;
+    if (timeoutNs !== FOREVER) setTimespec(poll, TIMESPEC, timeoutNs);
     this.#counters[Counter.syscalls]++;
-    const ready = libc.poll(this.#pollfds, 2, timeoutMs);
+    const ready = libc.ppoll(this.#pollAddress, 2, timeoutNs === FOREVER ? 0n : this.#timespecAddress, 0n);
     if (ready < 0 && libc.errno() !== libc.E.EINTR) {
-      throw new libc.SystemError("poll", "the device's queue", libc.errno());
+      throw new libc.SystemError("ppoll", "the device's queue", libc.errno());
     }
-    if (ready > 0 && this.#pollfds.readInt16LE(14) !== 0) libc.read(this.#wakeFd, this.#base + BigInt(WOKEN), 8);
-    return ready > 0 && this.#pollfds.readInt16LE(6) !== 0;
+    if (ready > 0 && poll[WAKE_EVENTS] >> 16 !== 0) libc.read(this.#wakeFd, this.#base + BigInt(WOKEN), 8);
+    return ready > 0 && poll[QUEUE_EVENTS] >> 16 !== 0;
   }
 
   #addressOf(slot: number): bigint {
     const index = (slot - SLOT_BASE) / this.#slotSize | 0;
-    return slot - SLOT_BASE - index * this.#slotSize === this.#frameOffset
+    return index < SLOTS && slot - SLOT_BASE - index * this.#slotSize === this.#frameOffset
       ? this.#addresses[index]
       : this.#base + BigInt(slot);
   }

@@ -23,23 +23,23 @@ import type { Slots } from "../engine/slots.js";
 import type { Assembly } from "../engine/wasm.js";
 import * as libc from "../sys/libc.js";
 import * as uapi from "../sys/uapi.js";
-import { FOREVER, type PacketIo } from "./contract.js";
+import { batchFor, FOREVER, type PacketIo } from "./contract.js";
+import { setTimespec, waitPrecisely } from "./timespec.js";
 
 const SETUP = uapi.IORING_SETUP_CQSIZE | uapi.IORING_SETUP_SUBMIT_ALL | uapi.IORING_SETUP_SINGLE_ISSUER
   | uapi.IORING_SETUP_DEFER_TASKRUN
   | uapi.IORING_SETUP_NO_MMAP | uapi.IORING_SETUP_NO_SQARRAY;
 
 // Indices into #waitArgument.
-const TS = 2;
-const TV_SEC = 3;
-const TV_NSEC = 4;
+const TS = 4;
+const TIMESPEC = uapi.SIZEOF_IO_URING_GETEVENTS_ARG / 4;
 
 /** Counters that the rounds of #probe() change. */
 const TRIED = [Counter.syscalls, Counter.bytesSent, Counter.writeErrors];
 const PROBE_EVERY = 8;
 const PROBE_ROUNDS = 4000;
 const PROBE_TRIES = 100;
-const PROBE_TIMEOUT_MS = 1000;
+const PROBE_TIMEOUT_NS = 1_000_000_000;
 
 export class UringIo implements PacketIo {
   readonly name = "uring";
@@ -53,7 +53,7 @@ export class UringIo implements PacketIo {
    * struct io_uring_getevents_arg {u64 sigmask; u32 sigmask_sz, min_wait_usec; u64 ts}, and the
    * __kernel_timespec that `ts` points at.
    */
-  readonly #waitArgument = new BigInt64Array(new ArrayBuffer(uapi.SIZEOF_IO_URING_GETEVENTS_ARG + 16));
+  readonly #waitArgument = new Int32Array(new ArrayBuffer(uapi.SIZEOF_IO_URING_GETEVENTS_ARG + uapi.SIZEOF_TIMESPEC));
   /** Descriptors of TO_SEND that the next system call sends. */
   #replies = 0;
   #sleeping = true;
@@ -76,7 +76,9 @@ export class UringIo implements PacketIo {
     this.#counters = linear.counters;
     this.#spin = spin;
     this.#empty = spin + 1;
-    this.#waitArgument[TS] = libc.addressOf(this.#waitArgument.buffer) + BigInt(8 * TV_SEC);
+    waitPrecisely();
+    new BigUint64Array(this.#waitArgument.buffer)[TS / 2] = libc.addressOf(this.#waitArgument.buffer)
+      + BigInt(4 * TIMESPEC);
     const base = libc.addressOf(linear.memory.buffer);
     new BigUint64Array(linear.memory.buffer)[MEMORY_ADDRESS / 8] = base;
     this.#fd = setup(base, this.#words);
@@ -103,11 +105,11 @@ export class UringIo implements PacketIo {
     }
   }
 
-  receive(timeoutMs: number): number {
+  receive(timeoutNs: number): number {
     const sleep = this.#sleeping;
     const armed = this.#words[READ_ARMED / 4] !== 0;
-    const reads = sleep ? armed ? 0 : 1 : Math.min(this.#reads, this.#slots.free);
-    this.#enter(this.#prepare(reads, sleep), sleep ? 1 : 0, timeoutMs);
+    const reads = sleep ? armed ? 0 : 1 : Math.min(this.#reads, batchFor(timeoutNs), this.#slots.free);
+    this.#enter(this.#prepare(reads, sleep), sleep ? 1 : 0, timeoutNs);
     const count = this.#reap();
 
     this.#reads = count === reads ? Math.min(2 * count, BATCH) : count + 1;
@@ -164,7 +166,7 @@ export class UringIo implements PacketIo {
       let count = 0;
       // A signal may end a round early.
       for (let tries = 0; count === 0 && tries < PROBE_TRIES; tries++) {
-        count = this.receive(i % 2 === 0 ? FOREVER : PROBE_TIMEOUT_MS);
+        count = this.receive(i % 2 === 0 ? FOREVER : PROBE_TIMEOUT_NS);
       }
       if (count !== 1 || slots.receivedLength(0) !== 8) {
         throw new libc.SystemError("io_uring", "a write and a read", libc.E.EIO);
@@ -180,14 +182,14 @@ export class UringIo implements PacketIo {
   }
 
   /**
-   * Registers the slots, which saves the kernel some work on each packet. If RLIMIT_MEMLOCK is too
-   * low, it goes on without.
+   * Registers the first SLOTS slots, which saves the kernel some work on each packet. If RLIMIT_MEMLOCK is too low, it
+   * goes on without.
    */
   #registerSlots(base: bigint, slotSize: number): void {
     // struct iovec
     const slots = new Uint8Array(BigUint64Array.of(base + BigInt(SLOT_BASE), BigInt(SLOTS * slotSize)).buffer);
     const result = libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, uapi.IORING_REGISTER_BUFFERS, slots, 1);
-    this.#words[SLOTS_REGISTERED / 4] = result < 0 ? 0 : 1;
+    this.#words[SLOTS_REGISTERED / 4] = result < 0 ? 0 : SLOT_BASE + SLOTS * slotSize;
   }
 
   #registerFiles(queue: number, wake: number): void {
@@ -210,14 +212,14 @@ export class UringIo implements PacketIo {
   }
 
   /** Submits all entries, and waits for `minComplete` completions unless a signal comes or the time is over. */
-  #enter(entries: number, minComplete: number, timeoutMs: number): void {
+  #enter(entries: number, minComplete: number, timeoutNs: number): void {
     let left = entries;
     let wanted = minComplete;
     do {
       this.#counters[Counter.syscalls]++;
-      const taken = timeoutMs === FOREVER
+      const taken = timeoutNs === FOREVER
         ? libc.io_uring_enter(uapi.SYS_io_uring_enter, this.#fd, left, wanted, uapi.IORING_ENTER_GETEVENTS, null, 0)
-        : this.#enterFor(left, wanted, timeoutMs);
+        : this.#enterFor(left, wanted, timeoutNs);
       if (taken === left) return;
       if (taken < 0) {
         const errno = libc.errno();
@@ -232,9 +234,8 @@ export class UringIo implements PacketIo {
     } while (left > 0);
   }
 
-  #enterFor(toSubmit: number, minComplete: number, timeoutMs: number): number {
-    this.#waitArgument[TV_SEC] = BigInt(Math.floor(timeoutMs / 1000));
-    this.#waitArgument[TV_NSEC] = BigInt(timeoutMs % 1000 * 1_000_000);
+  #enterFor(toSubmit: number, minComplete: number, timeoutNs: number): number {
+    setTimespec(this.#waitArgument, TIMESPEC, timeoutNs);
     const flags = uapi.IORING_ENTER_GETEVENTS | uapi.IORING_ENTER_EXT_ARG;
     return libc.io_uring_enter(
       uapi.SYS_io_uring_enter, this.#fd, toSubmit, minComplete, flags, this.#waitArgument,

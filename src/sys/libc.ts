@@ -24,6 +24,12 @@ export const write: (fd: number, buf: bigint, count: number) => number = libc.fu
  */
 export const poll: (fds: Uint8Array, nfds: number, timeout: number) => number = libc
   .func("int poll(void *fds, unsigned long nfds, int timeout)");
+/**
+ * `fds` as for poll(). `timeout` is the address of a struct timespec, 0 to wait for ever. Addresses are bigints made
+ * once, as for read().
+ */
+export const ppoll: (fds: bigint, nfds: number, timeout: bigint, sigmask: bigint) => number = libc
+  .func("int ppoll(void *fds, unsigned long nfds, const void *tmo_p, const void *sigmask)");
 export const eventfd: (initval: number, flags: number) => number = libc.func(
   "int eventfd(unsigned int initval, int flags)",
 );
@@ -75,7 +81,7 @@ export const unshare: (flags: number) => number = libc.func("int unshare(int fla
 export const io_uring_setup: (number: number, entries: number, params: Uint8Array) => number = libc
   .func("int syscall(long number, unsigned int entries, void *params)");
 export const io_uring_enter: (
-  number: number, fd: number, toSubmit: number, minComplete: number, flags: number, arg: BigInt64Array | null,
+  number: number, fd: number, toSubmit: number, minComplete: number, flags: number, arg: Int32Array | null,
   argsz: number,
 ) => number = libc
   .func("int syscall(long number, unsigned int fd, unsigned int to_submit, unsigned int min_complete, unsigned int "

@@ -38,8 +38,12 @@ export const O_RDWR = 0o2;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const EFD_NONBLOCK = O_NONBLOCK;
+export const EFD_SEMAPHORE = 1;
 export const EFD_CLOEXEC = O_CLOEXEC;
 export const POLLIN = 0x1;
+/** struct pollfd {int fd; short events; short revents} and struct timespec {s64 tv_sec, tv_nsec}. */
+export const SIZEOF_POLLFD = 8;
+export const SIZEOF_TIMESPEC = 16;
 
 export const F_SETFD = 2;
 export const F_GETFL = 3;
@@ -187,6 +191,7 @@ export const SIZEOF_IO_URING_SYNC_CANCEL_REG = 64;
 export const CAP_NET_ADMIN = 12;
 export const _LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 export const PR_CAPBSET_DROP = 24;
+export const PR_SET_TIMERSLACK = 29;
 export const PR_SET_SECUREBITS = 28;
 export const PR_SET_NO_NEW_PRIVS = 38;
 export const PR_CAP_AMBIENT = 47;

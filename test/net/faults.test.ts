@@ -50,6 +50,7 @@ const ROWS: Record<string, readonly Row[]> = {
     { call: /TUNSETIFF/, errnos: ["EPERM"], ends: [PERMISSION, /making device pong0 needs CAP_NET_ADMIN/] },
     { call: /^eventfd2/, errnos: ["EMFILE"], ends: [RUNTIME, /eventfd of queue 0: EMFILE/] },
     { call: /IORING_REGISTER_BUFFERS/, errnos: ["ENOMEM"] },
+    { call: /PR_SET_TIMERSLACK/, errnos: ["EINVAL"] },
     {
       call: /^io_uring_register\(\d+, (0x18|IORING_REGISTER_SYNC_CANCEL)/, errnos: ["EINVAL"],
       ends: [PERMISSION, /io_uring cannot be used here: io_uring the end of a wait: EIO; run with --io auto/],
@@ -57,6 +58,7 @@ const ROWS: Record<string, readonly Row[]> = {
   ],
   readwrite: [
     { call: /^unshare/, errnos: ["EPERM"] },
+    { call: /PR_SET_TIMERSLACK/, errnos: ["EINVAL"] },
   ],
 };
 const DROPPING: readonly Row[] = [

@@ -16,7 +16,7 @@ const CALLS = [
 const OWN = new RegExp(`^(${[
   "openat.*/dev/net/tun", "ioctl.*TUNSET", "socket.*AF_NETLINK", "bind.*AF_NETLINK", "setsockopt.*NETLINK", "sendto",
   "recvfrom", "eventfd2\\(0, EFD_CLOEXEC\\)", "unshare",
-  "io_uring", "prctl\\(PR_(SET_NO_NEW|CAPBSET|SET_SECURE|CAP_AMB)", "capset", "execve.*queue-fds",
+  "io_uring", "prctl\\(PR_(SET_NO_NEW|SET_TIMERSLACK|CAPBSET|SET_SECURE|CAP_AMB)", "capset", "execve.*queue-fds",
 ].join("|")})`);
 
 export interface Call {
