@@ -1,17 +1,15 @@
 // The slow path: everything that is not a plain IPv4 echo request, and work that is due without a packet. Each family's
 // judge looks at a packet from its first byte on and gives a verdict (verdict.ts). This file carries it out and counts
-// it.
+// it. What is due by then comes first (expire.ts).
 
 import { CONTEXT, QUEUED, UNJUDGED } from "../abi/control";
-import { Drop, DROPPED } from "../abi/counters";
-import { Timer } from "../abi/timers";
-import { ipv4Expired, ipv4Input } from "./judge/ipv4";
-import { ipv6Expired, ipv6Input } from "./judge/ipv6";
-import { release } from "./kept";
-import { add, free, queue, receivedLength, receivedSlot, room } from "./memory";
-import { begin, family } from "./packet";
-import * as reassembly from "./reassembly";
-import * as timers from "./timers";
+import { DROPPED } from "../abi/counters";
+import { expire } from "./expire";
+import { ipv4Input } from "./judge/ipv4";
+import { ipv6Input } from "./judge/ipv6";
+import { add, free, queue, receivedLength, receivedSlot } from "./memory";
+import { begin } from "./packet";
+import { due } from "./timers";
 import { isDrop, isReply, KEPT, reason } from "./verdict";
 import * as ipv4 from "./wire/ipv4";
 
@@ -22,7 +20,7 @@ import * as ipv4 from "./wire/ipv4";
 export function judge(count: u32, replies: u32): u32 {
   store<u32>(QUEUED, replies);
   store<u32>(UNJUDGED, count);
-  if (timers.due()) expire();
+  if (due()) expire();
   for (let i: u32 = 0; i < count; i++) {
     store<u32>(UNJUDGED, count - i);
     const ip = receivedSlot(i);
@@ -38,25 +36,4 @@ export function judge(count: u32, replies: u32): u32 {
     }
   }
   return load<u32>(QUEUED);
-}
-
-/** Does what is due, as far as TO_SEND has room for it. What is left over is due at once in the next call. */
-function expire(): void {
-  while (room()) {
-    const timer = timers.expired();
-    if (!timer) return;
-    if (timers.kind(timer) == Timer.kept) release(timer);
-    else giveUp(timer);
-  }
-}
-
-/** Gives up a datagram that did not become whole in time. If the first fragment came, its sender is told. */
-function giveUp(buffer: usize): void {
-  const header = reassembly.header(buffer);
-  const packet = reassembly.context(buffer);
-  if (header) {
-    if (family(packet) == 6) ipv6Expired(packet, header);
-    else ipv4Expired(packet, header);
-  }
-  reassembly.drop(buffer, Drop.frag_reasm_timeout);
 }
