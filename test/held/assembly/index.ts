@@ -19,7 +19,7 @@ let leastNs: u64 = 0;
 let rangeNs: u32 = 1;
 let most: u32 = 0;
 
-/** Sets how long packets are kept, `least` ns and less than `range` ns more, and how many replies each gets, at most. */
+/** Sets how long packets are kept, `least` ns and less than `range` more, and how many replies each gets at most. */
 export function set(newSeed: u32, least: u32, range: u32, replies: u32): void {
   seed = newSeed;
   leastNs = least;
