@@ -55,7 +55,7 @@ Examples:
         Promise.all([import("../tun/persistent.js"), import("../sys/libc.js")]),
       );
       const owner = { user: numberOf(flags.user, "user", getpwnam), group: numberOf(flags.group, "group", getgrnam) };
-      for (const line of createDevice(
+      for (const line of await createDevice(
         { name, mode: Mode[mode], mtu, multiQueue: queues > 1, owner, hostAddresses, prefixes: routes ? prefixes : [] },
       )) tell("warn", line);
       process.stdout.write(

@@ -6,8 +6,10 @@
  *  3. packets from this machine, if pongd runs: the route that the kernel chooses, and a ping
  */
 import { spawnSync } from "node:child_process";
+import { Pace } from "../base/pace.js";
 import { word } from "../base/shell.js";
 import type { RunOptions } from "../config/runoptions.js";
+import { BlockSet } from "../prefix/blocks.js";
 import { FAMILIES, type Address, type Family } from "../prefix/prefixes.js";
 import { forwardingLack, strictInterfaces } from "../sys/forwarding.js";
 import type { Link } from "../tun/messages.js";
@@ -38,25 +40,28 @@ export async function diagnose(options: RunOptions): Promise<Finding[]> {
   }
   try {
     const link = netlink.find(options.device);
-    return [...await routes(netlink, link, options, families), ...fromOthers, ...await ways(netlink, link, options)];
+    return [...await routes(netlink, link, options), ...fromOthers, ...await ways(netlink, link, options)];
   } finally {
     netlink.close();
   }
 }
 
 async function routes(
-  netlink: Netlink, link: Link | undefined, { device, serving: { prefixes } }: RunOptions, families: readonly Family[],
+  netlink: Netlink, link: Link | undefined, { device, serving: { prefixes } }: RunOptions,
 ): Promise<Finding[]> {
   const { conflictsOf, linesOf } = await import("../tun/conflicts.js");
-  const others = families.flatMap((family) => netlink.routes(family)).filter(({ oif }) => oif !== link?.index);
-  const { taken, told } = conflictsOf(others, prefixes, (oif) => netlink.link(oif).name);
-  if (taken.length + told.length === 0) {
+  const pace = new Pace();
+  const blocks = new BlockSet();
+  await pace.each(prefixes, (prefix) => blocks.add(prefix));
+  const lookups = { device: link?.index, nameOf: (oif: number) => netlink.link(oif).name };
+  const { taken, told } = await conflictsOf(blocks, lookups, pace);
+  if (taken.count + told.count === 0) {
     return [{ state: "ok", what: `routes: no other one takes packets from what ${device} is for` }];
   }
   return [
-    ...taken.slice(0, 1).map(({ prefix, why }): Finding => ({
-      state: "wrong", what: `prefix ${prefix.text} ${why}`,
-      mend: `choose another prefix, or see: ip route show table all ${prefix.text}`,
+    ...taken.first.slice(0, 1).map(({ prefix, why }): Finding => ({
+      state: "wrong", what: `prefix ${prefix} ${why}`,
+      mend: `choose another prefix, or see: ip route show table all ${prefix}`,
     })),
     ...linesOf(told).map((what): Finding => ({ state: "note", what })),
   ];

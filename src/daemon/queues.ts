@@ -81,7 +81,7 @@ export class Queues {
 
   /** Returns the failure to end the queue with, or undefined to start its worker again. */
   readonly #crashed = (queue: Queue, crash: Failure): Failure | undefined => {
-    if (!this.#device.routing.restore()) return this.#reachability.gone;
+    if (!this.#device.exists) return this.#reachability.gone;
     const now = performance.now();
     const recent = this.#crashes.filter((then) => then > now - CRASHES_MS);
     this.#crashes.splice(0, this.#crashes.length, ...recent, now);

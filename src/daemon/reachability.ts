@@ -5,6 +5,7 @@
 import type { Logger } from "pino";
 import { word } from "../base/shell.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
+import { Stopped } from "../base/pace.js";
 import type { TunDevice } from "../tun/device.js";
 import * as libc from "../sys/libc.js";
 import type { DeviceLink } from "../telemetry/snapshot.js";
@@ -18,6 +19,8 @@ const RETRY_MS = 5000;
  * them again once pongd has undone them.
  */
 const PACE_MS = 1000;
+/** After a look that took long, at least this many times as long passes before the next such look. */
+const REST = 4;
 
 export class Reachability {
   readonly #device: TunDevice;
@@ -31,9 +34,18 @@ export class Reachability {
   /** Number of families and prefixes that cannot be reached. */
   #missing = 0;
   #retry: NodeJS.Timeout | undefined;
-  #lookedAt = -Infinity;
+  /** Time, by performance.now(), from which the next look at changes of addresses and routes may begin. */
+  #mayLookAt = -Infinity;
   /** True if something is missing, so that another look is due soon. */
   #again = false;
+  /** Settles when the look that runs is over. */
+  #running: Promise<void> = Promise.resolve();
+  /** The look that comes after it, for all who have asked since it began. */
+  #next: Promise<void> | undefined;
+  #looking = false;
+  /** Number of notifications about addresses and routes that came while it looked. */
+  #changes = 0;
+  #ended = false;
   readonly #changed: () => void;
   readonly #failed: (failure: Failure) => void;
 
@@ -82,57 +94,82 @@ export class Reachability {
 
   /** Returns why pongd ended: `gone` if the device is, which a worker may notice before pongd does, or else `error`. */
   explain(error: unknown): unknown {
-    return this.#device.routing.restore() ? error : this.gone;
+    return this.#device.exists ? error : this.gone;
   }
 
   /**
-   * Looks now, for earlier changes, and whenever the kernel reports a change. Returns a function that ends the watch.
+   * Looks whenever the kernel reports a change, and now, for earlier changes. Fulfilled after that look, with a
+   * function that ends the watch.
+   * @throws SystemError if the kernel cannot be asked to report
    */
-  watch(): () => void {
+  async watch(): Promise<() => void> {
     const end = this.#device.watch((link) => {
-      if (link) this.look();
-      else this.#retryIn(Math.max(0, this.#lookedAt + PACE_MS - performance.now()));
+      if (link) void this.look();
+      else if (this.#looking) this.#changes++;
+      else this.#lookAt(this.#mayLookAt);
     });
-    this.look();
+    await this.look();
     return () => {
+      this.#ended = true;
       end();
       clearTimeout(this.#retry);
     };
   }
 
-  /** Looks now. The event loop calls this, where nobody catches an exception, so it throws nothing. */
-  look(): void {
-    try {
-      this.#look();
-      this.#changed();
-    } catch (error) {
-      const failure = `device ${this.#device.name}: ${messageOf(error)}`;
-      this.#failed(error instanceof Failure ? error : new Failure(failure, EXIT.RUNTIME, { cause: error }));
-    }
+  /**
+   * Looks, after the look that runs if there is one. Fulfilled when that is done. Never rejected: the event loop calls
+   * this, where nobody catches an exception.
+   */
+  look(): Promise<void> {
+    this.#next ??= this.#running.then(() => {
+      this.#next = undefined;
+      return this.#running = this.#look();
+    });
+    return this.#next;
   }
 
-  #look(): void {
+  async #look(): Promise<void> {
     clearTimeout(this.#retry);
-    this.#lookedAt = performance.now();
+    this.#looking = true;
+    const [began, changes] = [performance.now(), this.#changes];
     try {
-      const link = this.#device.routing.restore();
+      await this.#restore();
+      if (!this.#ended) this.#changed();
+    } catch (error) {
+      if (this.#ended || error instanceof Stopped) return;
+      const failure = `device ${this.#device.name}: ${messageOf(error)}`;
+      this.#failed(error instanceof Failure ? error : new Failure(failure, EXIT.RUNTIME, { cause: error }));
+    } finally {
+      this.#looking = false;
+    }
+    const now = performance.now();
+    this.#mayLookAt = now + Math.max(PACE_MS, REST * (now - began));
+    if (this.#changes !== changes) this.#lookAt(this.#mayLookAt);
+    // Somebody may repair it in a way that the kernel does not report.
+    else if (this.#again) this.#lookAt(now + RETRY_MS);
+  }
+
+  async #restore(): Promise<void> {
+    try {
+      const link = await this.#device.routing.restore();
+      if (this.#ended) return;
       if (!link) throw this.gone;
       this.#report(link);
     } catch (error) {
-      if (!(error instanceof libc.SystemError)) throw error;
+      if (this.#ended || !(error instanceof libc.SystemError)) throw error;
       // The kernel may be short of memory. Packets are still answered.
       const line = `cannot tell whether packets reach pongd, and asks again: ${error.message}`;
       this.warn([line]);
       this.#told = [line];
       this.#again = true;
     }
-    // Somebody may repair it in a way that the kernel does not report.
-    if (this.#again) this.#retryIn(RETRY_MS);
   }
 
-  #retryIn(ms: number): void {
+  /** Looks at that time, by performance.now(), and not at another one that was planned. */
+  #lookAt(time: number): void {
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => { this.look(); }, ms).unref();
+    if (this.#ended) return;
+    this.#retry = setTimeout(() => { void this.look(); }, Math.max(0, time - performance.now())).unref();
   }
 
   #report(link: LinkState): void {
@@ -153,9 +190,7 @@ export class Reachability {
       ...[...link.refused].map(([family, why]) => family === 6 && link.mtu < IPV6_MIN_MTU
         ? `nothing is answered by IPv6: the device's MTU is ${link.mtu}, and has to be ${IPV6_MIN_MTU}`
         : why),
-      ...link.lost.map((
-        { text },
-      ) => `prefix ${text} is routed elsewhere now: nothing is answered there; see: ip route show table all ${text}`),
+      ...lostLines(link.lost),
     ];
     this.#obstacles = state === "up" ? obstacles : [unlinked];
     const lines = [
@@ -169,10 +204,20 @@ export class Reachability {
     this.#told = lines;
     this.#again = false;
     if (!link.up) return;
-    const missing = link.refused.size + link.lost.length;
+    const missing = link.refused.size + link.lost.count;
     if (missing === 0 && this.#missing > 0) log.info("what was missing is answered again");
     else if (was !== "down") for (const line of link.mended) log.warn(`${line}: put back`);
     this.#missing = missing;
     this.#again = missing > 0;
   }
+}
+
+function lostLines({ count, first }: LinkState["lost"]): string[] {
+  const lines = first.map(
+    (prefix) => `prefix ${prefix} is routed elsewhere now: nothing is answered there; see: ip route show table all ${prefix}`,
+  );
+  const others = count - first.length;
+  return others > 0
+    ? [...lines, `and ${others} more prefixes are routed elsewhere now; see: ip route show table all`]
+    : lines;
 }

@@ -5,11 +5,12 @@
 import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
 import { messageOf } from "../base/failure.js";
+import { Stopped } from "../base/pace.js";
 import { FAMILIES, type Address } from "../prefix/prefixes.js";
 import { reloading, type ServiceManager } from "../sys/notify.js";
 import type { RunOptions } from "../config/runoptions.js";
 import type { TunDevice } from "../tun/device.js";
-import { checkMtu, notForwarded } from "./device.js";
+import { checkMtu, familiesOf, notForwarded } from "./device.js";
 import type { Queues } from "./queues.js";
 import type { Reachability } from "./reachability.js";
 import type { Served } from "./served.js";
@@ -50,6 +51,7 @@ export class Reloads {
 
   async #reload(): Promise<readonly string[]> {
     this.#manager.notify(reloading());
+    let stopped = false;
     try {
       const lines = await this.#apply();
       this.successful = true;
@@ -57,12 +59,14 @@ export class Reloads {
       this.#log.info("configuration reloaded");
       return lines;
     } catch (error) {
+      stopped = error instanceof Stopped;
+      if (stopped) throw error;
       this.successful = false;
       for (const line of messageOf(error).split("\n")) this.#log.error(line);
       this.#log.error("the configuration was not reloaded: all is as it was");
       throw error;
     } finally {
-      this.#manager.notify({ READY: "1" });
+      if (!stopped) this.#manager.notify({ READY: "1" });
     }
   }
 }
@@ -96,20 +100,21 @@ export async function change(
   { options, stays }: Reread, { device, hosts, routes, served, queues, reachability, log }: Changeable,
 ): Promise<string[]> {
   const { prefixes } = options.serving;
-  checkMtu(device, prefixes);
-  const families = new Set(served.prefixes.map(({ family }) => family));
+  const families = familiesOf(prefixes);
+  checkMtu(device, families);
+  const before = familiesOf(served.prefixes);
   const lines = [...stays];
   if (routes) {
-    lines.push(...device.routing.addRoutes(prefixes));
-    lines.push(...notForwarded(device, prefixes.filter(({ family }) => !families.has(family))));
+    lines.push(...await device.routing.addRoutes(prefixes));
+    lines.push(...notForwarded(device, families.filter((family) => !before.includes(family))));
   }
   const { table, fresh } = served.change(options.serving);
   await Promise.all(queues.all.map((queue) => queue.serve(table, fresh)));
   served.settle();
-  if (routes) lines.push(...device.routing.keepRoutes(prefixes));
+  if (routes) lines.push(...await device.routing.keepRoutes(prefixes));
   if (!device.premade) lines.push(...hostsThatStay(hosts, options.hostAddresses));
   log.level = options.logLevel;
-  reachability.look();
+  await reachability.look();
   reachability.warn(lines);
   return lines;
 }

@@ -15,6 +15,7 @@ import { hostname } from "node:os";
 import type { Logger } from "pino";
 import { Counter } from "../../abi/counters.js";
 import { stderr } from "../base/log.js";
+import { Stopped } from "../base/pace.js";
 import type { RunOptions } from "../config/runoptions.js";
 import type { EngineName } from "../engine/contract.js";
 import type { IoName } from "../io/contract.js";
@@ -67,7 +68,7 @@ export async function run(
   options: RunOptions, log: Logger, onRunning: (started: Started) => void, reread?: () => Reread,
 ): Promise<Summary> {
   // No signal may be caught before this: one that this image had caught would be lost when the next image replaces it.
-  if (options.dropPrivileges && options.queueFds === undefined && isPrivileged()) handOver(options, log);
+  if (options.dropPrivileges && options.queueFds === undefined && isPrivileged()) await handOver(options, log);
   const parts = new Parts();
   // Without a configuration to read anew, SIGHUP from a terminal that is closed ends pongd.
   const signals: NodeJS.Signals[] = reread ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
@@ -84,7 +85,7 @@ export async function run(
     parts.add(http, () => http.close());
     parts.add(status.events, (events) => { events.close(); });
 
-    const device = parts.add(openDevice(options, log), (part) => { part.close(); });
+    const device = parts.add(await openDevice(options, log, stop.requested), (part) => { part.close(); });
     const { hosts, others } = addressesOf(device);
     const served = new Served(options.serving, hosts, device.queues.length, others);
     const looked = () => { status.tell(); };
@@ -112,7 +113,7 @@ export async function run(
       reachability,
       reloads,
     });
-    parts.add(reachability.watch(), (end) => { end(); });
+    parts.add(await reachability.watch(), (end) => { end(); });
     parts.add(setInterval(() => { log.debug(summary(), "summary"); }, SUMMARY_MS).unref(), clearInterval);
     parts.add(feedWatchdog(manager, workers), (end) => { end(); });
 
@@ -130,6 +131,10 @@ export async function run(
     } catch (error) {
       throw reachability.explain(error);
     }
+  } catch (error) {
+    if (!(error instanceof Stopped)) throw error;
+    // Either a signal has ended the start, or a failure has, which this throws.
+    await stop.requested;
   } finally {
     status.stop();
     await parts.end();

@@ -124,11 +124,17 @@ export function addressOf(buffer: ArrayBufferLike): bigint {
 }
 
 /**
- * Calls back from the event loop whenever `fd` is readable, without keeping the process alive. Returns a
- * function that ends this.
+ * Calls back from the event loop whenever `fd` is readable or has an error to be read, without keeping the process
+ * alive. Returns a function that ends this.
  */
 export function onReadable(fd: number, callback: () => void): () => void {
-  const handle = koffi.node.poll(fd, { readable: true }, callback);
+  const options = { readable: true };
+  const polled = (status: unknown) => {
+    // libuv stops polling a descriptor that has an error, such as a netlink socket's ENOBUFS.
+    if (status !== 0) handle.start(options, polled);
+    callback();
+  };
+  const handle = koffi.node.poll(fd, options, polled);
   handle.unref();
   return () => { handle.close(); };
 }

@@ -14,9 +14,11 @@ import { word } from "../base/shell.js";
 import { EXIT, Failure, NET_ADMIN_MEND } from "../base/failure.js";
 import * as libc from "../sys/libc.js";
 import type { Link, TunInfo } from "./messages.js";
-import { Netlink, NetlinkError, watchLink } from "./netlink.js";
+import { Netlink } from "./netlink.js";
+import { NetlinkError } from "./refusal.js";
 import { Routing } from "./routing.js";
 import { isQueue, kindOf, openQueueTo, setGroup, setOwner, setPersist } from "./tun.js";
+import { watchLink } from "./watch.js";
 import * as uapi from "../sys/uapi.js";
 
 /** Owner of a persistent device. If both are given, a program must have both to open it. */
@@ -138,9 +140,20 @@ export class TunDevice {
     return this.#txDropped;
   }
 
+  /** False if somebody has deleted the device. */
+  get exists(): boolean {
+    try {
+      this.#netlink.link(this.#index);
+      return true;
+    } catch (error) {
+      return !(error instanceof NetlinkError) || error.errno !== libc.E.ENODEV;
+    }
+  }
+
   /** Closes the queues. With the last of them the kernel removes a device that is not persistent. */
   close(): void {
     this.#closed = true;
+    this.routing.stop();
     for (const fd of this.queues) libc.close(fd);
     this.#netlink.close();
   }

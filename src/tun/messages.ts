@@ -1,9 +1,9 @@
 /**
- * rtnetlink(7)'s messages, as bytes and as values: requests to the kernel, its answers and its notifications. No length
- * in them is trusted: one that does not fit is a Failure.
+ * rtnetlink(7)'s messages, as bytes and as values: requests to the kernel, its answers and its notifications. route.ts
+ * has those about routes. No length in them is trusted: one that does not fit is a Failure.
  */
 import { EXIT, Failure } from "../base/failure.js";
-import { formatBytes, type Address, type Family, type Prefix } from "../prefix/prefixes.js";
+import { formatBytes, type Address, type Family } from "../prefix/prefixes.js";
 import * as uapi from "../sys/uapi.js";
 
 export interface Link {
@@ -42,29 +42,7 @@ export interface LinkStats {
   readonly txDropped: number;
 }
 
-export interface Route {
-  /** Destination, 4 or 16 bytes. */
-  readonly bytes: Uint8Array;
-  /** Prefix length of the destination. */
-  readonly length: number;
-  /** RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE … */
-  readonly type: number;
-  /** Index of the outgoing interface; 0 where there is none or several. */
-  readonly oif: number;
-  /** Number of its table, often RT_TABLE_MAIN. */
-  readonly table: number;
-  /** Type of service that a packet must have for it (IPv4); 0 for any. */
-  readonly tos: number;
-  /** Metric. Among routes that are otherwise the same, the lowest wins. */
-  readonly metric: number;
-  /** Maker of the route: RTPROT_KERNEL, RTPROT_STATIC … */
-  readonly protocol: number;
-}
-
-/** Metric of pongd's routes. The kernel has no IPv6 route of metric 0. */
-export const ROUTE_METRIC: Readonly<Record<Family, number>> = { 4: 0, 6: uapi.IP6_RT_PRIO_USER };
-
-/** One message. Its payload lies in the datagram. */
+/** One message. */
 export interface Message {
   readonly type: number;
   readonly flags: number;
@@ -91,19 +69,38 @@ export function request(type: number, flags: number, sequence: number, payload: 
   return message;
 }
 
+/** A message where it lies in a datagram. */
+class MessageIn implements Message {
+  /** Offsets in the datagram of its payload, and of the first byte behind it. */
+  readonly from: number;
+  readonly to: number;
+  readonly type: number;
+  readonly flags: number;
+  readonly seq: number;
+  readonly #datagram: Buffer;
+
+  constructor(datagram: Buffer, at: number, to: number) {
+    this.#datagram = datagram;
+    this.from = at + uapi.SIZEOF_NLMSGHDR;
+    this.to = to;
+    this.type = datagram.readUInt16LE(at + 4);
+    this.flags = datagram.readUInt16LE(at + 6);
+    this.seq = datagram.readUInt32LE(at + 8);
+  }
+
+  get payload(): Buffer {
+    return this.#datagram.subarray(this.from, this.to);
+  }
+}
+
 /** @throws Failure */
-export function* messages(datagram: Buffer): Generator<Message, void, undefined> {
+export function* messages(datagram: Buffer): Generator<MessageIn, void, undefined> {
   for (let at = 0; at + uapi.SIZEOF_NLMSGHDR <= datagram.length;) {
     const length = datagram.readUInt32LE(at);
     if (length < uapi.SIZEOF_NLMSGHDR || at + length > datagram.length) {
       throw malformed(`a message of ${length} bytes, ${datagram.length - at} of which are there`);
     }
-    yield {
-      type: datagram.readUInt16LE(at + 4),
-      flags: datagram.readUInt16LE(at + 6),
-      seq: datagram.readUInt32LE(at + 8),
-      payload: datagram.subarray(at + uapi.SIZEOF_NLMSGHDR, at + length),
-    };
+    yield new MessageIn(datagram, at, at + length);
     at += align4(length);
   }
 }
@@ -151,8 +148,12 @@ export function newsOf(datagram: Buffer, index: number): News {
  * does not say anything else about the replaced one.
  */
 function concerns({ flags, payload }: Message, index: number): boolean {
-  return (flags & uapi.NLM_F_REPLACE) !== 0
-    || numberOf(attributesBehind(payload, uapi.SIZEOF_RTMSG, "a route"), uapi.RTA_OIF) === index;
+  if ((flags & uapi.NLM_F_REPLACE) !== 0) return true;
+  // No map is made of the attributes here: there may be a million such messages in a few seconds.
+  for (let at = uapi.SIZEOF_RTMSG; at + 4 <= payload.length; at = nextAttribute(payload, at, payload.length)) {
+    if (typeOfAttribute(payload, at) === uapi.RTA_OIF) return numberAt(payload, at) === index;
+  }
+  return false;
 }
 
 /** @throws Failure */
@@ -226,29 +227,6 @@ export function addressOf(payload: Buffer, index: number, scope: "global" | "lin
   return { family: bytes.length === 4 ? 4 : 6, bytes, text: formatBytes(bytes) };
 }
 
-/** Returns undefined for a route of another family, and for one that is only in the kernel's cache. @throws Failure */
-export function routeOf(payload: Buffer, family: Family): Route | undefined {
-  const attributes = attributesBehind(payload, uapi.SIZEOF_RTMSG, "a route");
-  if (payload[0] !== familyOf({ family }) || (payload.readUInt32LE(8) & uapi.RTM_F_CLONED) !== 0) return undefined;
-  const [length, addressLen] = [payload.readUInt8(1), family === 4 ? 4 : 16];
-  const bytes = attributes.get(uapi.RTA_DST) ?? new Uint8Array(addressLen);
-  if (bytes.length !== addressLen || length > 8 * addressLen) {
-    throw malformed(`a route to ${bytes.length} bytes, of which ${length} bits count`);
-  }
-  // struct rtmsg: u8 family, dst_len, src_len, tos, table, protocol, scope, type. A table above 255
-  // is only in its attribute.
-  return {
-    bytes,
-    length,
-    type: payload.readUInt8(7),
-    oif: numberOf(attributes, uapi.RTA_OIF) ?? 0,
-    table: numberOf(attributes, uapi.RTA_TABLE) ?? payload.readUInt8(4),
-    tos: payload.readUInt8(3),
-    metric: numberOf(attributes, uapi.RTA_PRIORITY) ?? 0,
-    protocol: payload.readUInt8(5),
-  };
-}
-
 /** Returns the attributes behind the fixed part of a message. */
 function attributesBehind(payload: Buffer, fixed: number, what: string): Map<number, Buffer> {
   need(payload, fixed, what);
@@ -258,14 +236,28 @@ function attributesBehind(payload: Buffer, fixed: number, what: string): Map<num
 function attributesOf(bytes: Buffer): Map<number, Buffer> {
   const attributes = new Map<number, Buffer>();
   for (let at = 0; at + 4 <= bytes.length;) {
-    const length = bytes.readUInt16LE(at);
-    if (length < 4 || at + length > bytes.length) {
-      throw malformed(`an attribute of ${length} bytes, ${bytes.length - at} of which are there`);
-    }
-    attributes.set(bytes.readUInt16LE(at + 2) & 0x3fff, bytes.subarray(at + 4, at + length));
-    at += align4(length);
+    const next = nextAttribute(bytes, at, bytes.length);
+    attributes.set(typeOfAttribute(bytes, at), bytes.subarray(at + 4, at + bytes.readUInt16LE(at)));
+    at = next;
   }
   return attributes;
+}
+
+/** Returns where the attribute behind the one at `at` begins. @throws Failure if that one does not end by `end`. */
+export function nextAttribute(bytes: Buffer, at: number, end: number): number {
+  const length = bytes.readUInt16LE(at);
+  if (length < 4 || at + length > end) throw malformed(`an attribute of ${length} bytes, ${end - at} of which are there`);
+  return at + align4(length);
+}
+
+export function typeOfAttribute(bytes: Buffer, at: number): number {
+  return bytes.readUInt16LE(at + 2) & 0x3fff;
+}
+
+/** Returns the u32 in the attribute at `at`. @throws Failure */
+export function numberAt(bytes: Buffer, at: number): number {
+  if (bytes.readUInt16LE(at) < 8) throw malformed(`a number of ${bytes.readUInt16LE(at) - 4} bytes`);
+  return bytes.readUInt32LE(at + 4);
 }
 
 function numberOf(attributes: ReadonlyMap<number, Buffer>, type: number): number | undefined {
@@ -277,12 +269,12 @@ function cText(bytes: Buffer, encoding: "latin1" | "utf8"): string {
   return bytes.toString(encoding).replace(/\0.*$/s, "");
 }
 
-function need(bytes: Buffer, length: number, what: string): Buffer {
+export function need(bytes: Buffer, length: number, what: string): Buffer {
   if (bytes.length < length) throw malformed(`${what} of ${bytes.length} bytes, where there are at least ${length}`);
   return bytes;
 }
 
-function malformed(what: string): Failure {
+export function malformed(what: string): Failure {
   return new Failure(`netlink: the kernel sent ${what}`, EXIT.RUNTIME);
 }
 
@@ -303,26 +295,6 @@ export function ifinfomsg(index: number, flags = 0, change = 0): Buffer {
   return bytes;
 }
 
-/**
- * Returns a route of the prefix to the interface. `source` is the address that the host prefers as its own towards it.
- */
-export function routeTo(index: number, prefix: Prefix, source: Address | undefined): Buffer[] {
-  const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
-  header[0] = familyOf(prefix);
-  header[1] = prefix.length;
-  header[4] = uapi.RT_TABLE_MAIN;
-  header[5] = uapi.RTPROT_STATIC;
-  header[6] = prefix.family === 4 ? uapi.RT_SCOPE_LINK : uapi.RT_SCOPE_UNIVERSE;
-  header[7] = uapi.RTN_UNICAST;
-  return [
-    header,
-    attribute(uapi.RTA_DST, prefix.bytes),
-    attribute(uapi.RTA_OIF, u32(index)),
-    attribute(uapi.RTA_PRIORITY, u32(ROUTE_METRIC[prefix.family])),
-    ...source ? [attribute(uapi.RTA_PREFSRC, source.bytes)] : [],
-  ];
-}
-
 export function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);
@@ -337,6 +309,6 @@ export function familyOf({ family }: { readonly family: Family }): number {
   return family === 4 ? uapi.AF_INET : uapi.AF_INET6;
 }
 
-function align4(length: number): number {
+export function align4(length: number): number {
   return (length + 3) & ~3;
 }

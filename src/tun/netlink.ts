@@ -1,43 +1,34 @@
 /**
  * rtnetlink(7), as far as a TUN device needs it: links, addresses and routes of both families, over an AF_NETLINK
- * socket (messages.ts has the messages). Requests are synchronous: the kernel answers within send(2), so the answer can
- * be received at once.
+ * socket. messages.ts and route.ts have the messages, dump.ts reads the host's routes. A request is answered at once.
+ * Many routes are made or removed in slices, between which the event loop, and so another request, gets its turn.
  */
 import { EXIT, Failure } from "../base/failure.js";
-import { formatBytes, type Address, type Family, type Prefix } from "../prefix/prefixes.js";
+import type { Pace } from "../base/pace.js";
+import { textOf } from "../prefix/blocks.js";
+import { formatBytes, type Address, type Block, type Family } from "../prefix/prefixes.js";
 import * as libc from "../sys/libc.js";
 import {
-  addressOf, attribute, cString, familyOf, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, routeTo,
-  statsOf, u32, type Link, type LinkStats, type Message, type Route,
+  addressOf, attribute, cString, familyOf, ifinfomsg, linkOf, messages, outcomeOf, request, statsOf, u32, type Link,
+  type LinkStats, type Message,
 } from "./messages.js";
+import { NetlinkError } from "./refusal.js";
+import { routeOf, RouteRequests, type Route } from "./route.js";
+import { DATAGRAM, openNetlink, receive, send } from "./socket.js";
 import * as uapi from "../sys/uapi.js";
 
-/** A request that the kernel refused, with its extended error text where it gave one. */
-export class NetlinkError extends libc.SystemError {}
-
-/** Requests in one send(2). The socket has room for that many refusals. */
+/** Requests about routes in one send(2). The socket has room for that many refusals. */
 const REQUESTS = 64;
 
 export class Netlink {
-  readonly #fd: number;
-  readonly #buffer = Buffer.alloc(65536);
+  #fd = openNetlink();
+  readonly #buffer = Buffer.alloc(DATAGRAM);
   #sequence = 0;
 
-  /** @throws SystemError from socket(2) or setsockopt(2). */
-  constructor() {
-    this.#fd = netlinkSocket(0);
-    const one = new Uint8Array(Int32Array.of(1).buffer);
-    libc.check(
-      libc.setsockopt(this.#fd, uapi.SOL_NETLINK, uapi.NETLINK_EXT_ACK, one, one.length),
-      "setsockopt",
-      "NETLINK_EXT_ACK",
-    );
-    // Linux before 4.20 does not have it. A dump then has more than was asked for.
-    libc.setsockopt(this.#fd, uapi.SOL_NETLINK, uapi.NETLINK_GET_STRICT_CHK, one, one.length);
-  }
-
+  /** Requests fail with EBADF from now on. */
   close(): void {
     libc.close(this.#fd);
+    this.#fd = -1;
   }
 
   /** Returns the link of that name or index. @throws NetlinkError: ENODEV where there is none. */
@@ -134,62 +125,63 @@ export class Netlink {
   }
 
   /**
-   * Routes the prefixes to the interface. Returns those that have a route in the same table and with the same metric
-   * already. `source` is the address that the host prefers as its own towards them.
+   * Routes the blocks, which are of one family, to the interface. Returns the indices of those that have a route in the
+   * same table and with the same metric already. `source` is the address that the host prefers as its own towards them.
+   * @throws NetlinkError at the first that the kernel refuses otherwise; Stopped
    */
-  addRoutes(index: number, prefixes: readonly Prefix[], source: Address | undefined): Prefix[] {
-    return this.#eachRoute(uapi.RTM_NEWROUTE, uapi.NLM_F_CREATE
-      | uapi.NLM_F_EXCL, libc.E.EEXIST, prefixes, (prefix) => routeTo(index, prefix, source));
-  }
-
-  /** Removes the routes that addRoutes() made. It does not matter if some are gone already. */
-  deleteRoutes(index: number, prefixes: readonly Prefix[]): void {
-    this.#eachRoute(uapi.RTM_DELROUTE, 0, libc.E.ESRCH, prefixes, (prefix) => routeTo(index, prefix, undefined));
+  addRoutes(
+    index: number, family: Family, blocks: Iterable<Block>, source: Address | undefined, pace: Pace,
+  ): Promise<number[]> {
+    const flags = uapi.NLM_F_CREATE | uapi.NLM_F_EXCL;
+    const requests = new RouteRequests(uapi.RTM_NEWROUTE, flags, family, index, source, REQUESTS);
+    return this.#eachRoute(requests, blocks, libc.E.EEXIST, pace);
   }
 
   /**
-   * Sends a request for each prefix. Returns those that the kernel refuses with `tolerated`. @throws NetlinkError for
-   * any other refusal.
+   * Removes the routes that addRoutes() made. It does not matter if some are gone already.
+   * @throws NetlinkError, Stopped
    */
-  #eachRoute(
-    type: number, flags: number, tolerated: number, prefixes: readonly Prefix[], payload: (prefix: Prefix) => Buffer[],
-  ): Prefix[] {
-    const refused: Prefix[] = [];
-    for (let first = 0; first < prefixes.length; first += REQUESTS) {
-      const some = prefixes.slice(first, first + REQUESTS);
-      const sequence = this.#sequence + 1;
-      // Only the last request asks for an acknowledgement. About the others the kernel reports refusals alone.
-      const requests = some.map((prefix, i) => this.#message(
-        type,
-        flags | (i === some.length - 1 ? uapi.NLM_F_ACK : 0),
-        payload(prefix),
-      ));
-      this.#send(Buffer.concat(requests), "routes");
-      for (let done = false; !done;) {
-        for (const message of this.#receive("routes")) {
-          const prefix = some.at(message.seq - sequence);
-          if (message.type !== uapi.NLMSG_ERROR || message.seq < sequence || !prefix) continue;
-          const { errno, text } = outcomeOf(message);
-          if (errno === tolerated) refused.push(prefix);
-          else if (errno !== 0) throw new NetlinkError("netlink:", `route ${prefix.text}`, errno, text);
-          done = message.seq === this.#sequence;
-        }
-      }
+  async deleteRoutes(index: number, family: Family, blocks: Iterable<Block>, pace: Pace): Promise<void> {
+    const requests = new RouteRequests(uapi.RTM_DELROUTE, 0, family, index, undefined, REQUESTS);
+    await this.#eachRoute(requests, blocks, libc.E.ESRCH, pace);
+  }
+
+  /** Sends a request for each block. Returns the indices of those that the kernel refuses with `tolerated`. */
+  async #eachRoute(
+    requests: RouteRequests, blocks: Iterable<Block>, tolerated: number, pace: Pace,
+  ): Promise<number[]> {
+    const refused: number[] = [];
+    let first = 0;
+    const exchange = () => {
+      for (const i of this.#exchange(requests, tolerated)) refused.push(first + i);
+      first += requests.count;
+      requests.clear();
+    };
+    for (const block of blocks) {
+      requests.add(block, ++this.#sequence);
+      if (requests.count < requests.max) continue;
+      exchange();
+      if (pace.over) await pace.turn();
     }
+    if (requests.count > 0) exchange();
     return refused;
   }
 
-  /**
-   * Returns the routes of all tables and types. `oif` limits them to those that lead to this interface,
-   * where the kernel can tell.
-   */
-  routes(family: Family, oif?: number): Route[] {
-    const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
-    header[0] = familyOf({ family });
-    const filter = oif === undefined ? [] : [attribute(uapi.RTA_OIF, u32(oif))];
-    return this.#request(uapi.RTM_GETROUTE, uapi.NLM_F_DUMP, [header, ...filter], `routes of IPv${family}`)
-      // If a family is missing, the kernel dumps the routes of all families.
-      .flatMap((answer) => routeOf(answer, family) ?? []);
+  /** Sends the requests, the last of which has the latest sequence number, and waits until the kernel has done them. */
+  #exchange(requests: RouteRequests, tolerated: number): number[] {
+    const refused: number[] = [];
+    const sequence = this.#sequence - requests.count + 1;
+    send(this.#fd, requests.bytes, "routes");
+    for (;;) {
+      for (const message of this.#receive("routes")) {
+        if (message.type !== uapi.NLMSG_ERROR || message.seq < sequence) continue;
+        const { errno, text } = outcomeOf(message);
+        const i = message.seq - sequence;
+        if (errno === tolerated) refused.push(i);
+        else if (errno !== 0) throw new NetlinkError("netlink:", `route ${textOf(requests.block(i))}`, errno, text);
+        if (message.seq === this.#sequence) return refused;
+      }
+    }
   }
 
   /**
@@ -217,7 +209,7 @@ export class Netlink {
    * Sends one request. Collects its answers' payloads until the acknowledgement, the end of a dump, or the only answer.
    */
   #request(type: number, flags: number, payload: Uint8Array[], subject: string): Buffer[] {
-    this.#send(this.#message(type, flags, payload), subject);
+    send(this.#fd, this.#message(type, flags, payload), subject);
     const answers: Buffer[] = [];
     const several = (flags & uapi.NLM_F_DUMP) === uapi.NLM_F_DUMP || (flags & uapi.NLM_F_ACK) !== 0;
     for (;;) {
@@ -240,81 +232,8 @@ export class Netlink {
     return request(type, flags, ++this.#sequence, payload);
   }
 
-  #send(messages: Buffer, subject: string): void {
-    for (;;) {
-      const sent = libc.send(this.#fd, messages, messages.length, 0);
-      if (sent < 0 && libc.errno() === libc.E.EINTR) continue;
-      libc.check(sent, "netlink send:", subject);
-      return;
-    }
-  }
-
   /** Returns the messages of the next datagram. The next call overwrites them. */
   #receive(subject: string): Generator<Message, void, undefined> {
-    for (;;) {
-      const length = libc.recv(this.#fd, this.#buffer, this.#buffer.length, 0);
-      if (length < 0 && libc.errno() === libc.E.EINTR) continue;
-      libc.check(length, "netlink recv:", subject);
-      return messages(this.#buffer.subarray(0, length));
-    }
+    return messages(this.#buffer.subarray(0, receive(this.#fd, this.#buffer, subject)));
   }
-}
-
-/**
- * Groups of notifications about everything that may change how a link is reached. RTMGRP_IPV6_IFINFO reports that a
- * sysctl has disabled or enabled IPv6.
- */
-const WATCHED = uapi.RTMGRP_LINK | uapi.RTMGRP_IPV4_IFADDR | uapi.RTMGRP_IPV6_IFADDR | uapi.RTMGRP_IPV4_ROUTE
-  | uapi.RTMGRP_IPV6_ROUTE | uapi.RTMGRP_IPV6_IFINFO;
-/**
- * Datagrams that are read before the event loop goes on. A routing daemon that starts may cause
- * a million notifications.
- */
-const READ_AT_ONCE = 256;
-
-/**
- * Calls back from the event loop when the link, its addresses or its routes changed or may have changed. The callback
- * has to look at the present state, since one call may stand for several changes. `link` says whether the link itself
- * may have changed. Returns a function that ends this. @throws SystemError from socket(2) or bind(2).
- */
-export function watchLink(index: number, callback: (link: boolean) => void): () => void {
-  const fd = netlinkSocket(WATCHED);
-  const buffer = Buffer.alloc(65536);
-  // After ENOBUFS the kernel drops notifications, without another error, until all that wait have been read.
-  let overrun = false;
-  const unwatch = libc.onReadable(fd, () => {
-    let [link, reach] = [false, false];
-    for (let i = 0; i < READ_AT_ONCE; i++) {
-      const length = libc.recv(fd, buffer, buffer.length, 0);
-      if (length < 0 && libc.errno() === libc.E.EAGAIN) {
-        reach ||= overrun;
-        overrun = false;
-        break;
-      }
-      overrun ||= length < 0;
-      const news = length < 0 ? { link: false, reach: true } : newsOf(buffer.subarray(0, length), index);
-      link ||= news.link;
-      reach ||= news.reach;
-    }
-    if (link || reach) callback(link);
-  });
-  return () => {
-    unwatch();
-    libc.close(fd);
-  };
-}
-
-function netlinkSocket(groups: number): number {
-  const nonblock = groups === 0 ? 0 : uapi.SOCK_NONBLOCK;
-  const fd = libc.check(
-    libc.socket(uapi.AF_NETLINK, uapi.SOCK_RAW | uapi.SOCK_CLOEXEC | nonblock, uapi.NETLINK_ROUTE),
-    "socket",
-    "AF_NETLINK",
-  );
-  // struct sockaddr_nl: u16 family, u16 padding, u32 pid (0: the kernel chooses), u32 groups
-  const sockaddr = Buffer.alloc(12);
-  sockaddr.writeUInt16LE(uapi.AF_NETLINK, 0);
-  sockaddr.writeUInt32LE(groups, 8);
-  libc.check(libc.bind(fd, sockaddr, sockaddr.length), "bind", "AF_NETLINK");
-  return fd;
 }

@@ -25,12 +25,12 @@ export interface PersistentOptions {
  * Makes a device, as `ip tuntap add` does, and configures it as pongd configures its own. Returns a line for each part
  * of the prefixes that will not reach it. @throws Failure; there is no device then.
  */
-export function createDevice(
+export async function createDevice(
   { name, mode, mtu, multiQueue, owner, hostAddresses, prefixes }: PersistentOptions,
-): string[] {
+): Promise<string[]> {
   const device = new TunDevice({ name, mode, mtu, queues: 1, persistent: { ...owner, multiQueue } });
   try {
-    const exceptions = device.routing.configure(hostAddresses, prefixes);
+    const exceptions = await device.routing.configure(hostAddresses, prefixes);
     // This comes last: until then the device goes with this process, whatever happens.
     device.persist();
     return exceptions;

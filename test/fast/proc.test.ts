@@ -4,9 +4,8 @@ import { describe, test } from "node:test";
 import { Failure } from "../../src/base/failure.js";
 import { capabilitiesIn } from "../../src/sys/privileges.js";
 import { ranNs } from "../../src/sys/proc.js";
-import {
-  attribute, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, routeOf, u32,
-} from "../../src/tun/messages.js";
+import { attribute, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, u32 } from "../../src/tun/messages.js";
+import { routeOf } from "../../src/tun/route.js";
 import { IFLA_MTU, NLMSG_ERROR, RTA_DST, RTM_NEWLINK, SIZEOF_RTMSG } from "../../src/sys/uapi.js";
 
 describe("/proc", () => {

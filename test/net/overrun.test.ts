@@ -66,7 +66,7 @@ describe("an overrun", needs("ping"), () => {
       const { TunDevice } = await import("${source("build/src/tun/device.js")}");
       const { execFileSync } = await import("node:child_process");
       const device = new TunDevice({ name: "dev0", mtu: 1500, queues: 1 });
-      device.routing.configure([], []);
+      await device.routing.configure([], []);
       execFileSync("sh", ["-c", "ip link set dev0 txqueuelen 1 && ip addr add 10.98.0.1/24 dev dev0 && { ping -q -c 5 -i 0.002 -W 0.1 10.98.0.2 || true; }"]);
       const counts = [device.txDropped()];
       execFileSync("ip", ["link", "del", "dev0"]);

@@ -15,7 +15,7 @@ import { TunDevice } from "../../src/tun/device.js";
 
 const [host, prefix] = [parseAddress("10.99.0.1"), parsePrefix("10.99.0.0/16")];
 const device = new TunDevice({ name: "pong0", mtu: 1500, queues: 1 });
-device.routing.configure([host], [prefix]);
+await device.routing.configure([host], [prefix]);
 const said: string[] = [];
 const queue = new Queue({
   index: 0, fd: device.queues[0], engine: "wasm", io: process.argv[2] as IoChoice, spin: 0,

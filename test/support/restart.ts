@@ -16,7 +16,7 @@ const [, , times, io, engine] = process.argv;
 const host = parseAddress("10.99.0.1");
 const prefix = parsePrefix("10.99.0.0/16");
 const device = new TunDevice({ name: "pong0", mtu: 1500, queues: 1 });
-device.routing.configure([host], [prefix]);
+await device.routing.configure([host], [prefix]);
 const table = tableOf(serving([prefix]), { hosts: [host] });
 let written = 0;
 let received = 0;

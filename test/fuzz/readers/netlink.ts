@@ -6,9 +6,9 @@ import assert from "node:assert/strict";
 import { Failure } from "../../../src/base/failure.js";
 import { FAMILIES, formatBytes, type Prefix } from "../../../src/prefix/prefixes.js";
 import {
-  addressOf, attribute, cString, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, ROUTE_METRIC, routeOf,
-  routeTo, statsOf, u32,
+  addressOf, attribute, cString, ifinfomsg, linkOf, messages, newsOf, outcomeOf, request, statsOf, u32,
 } from "../../../src/tun/messages.js";
+import { ROUTE_METRIC, routeOf, routeTo } from "../../../src/tun/route.js";
 import * as uapi from "../../../src/sys/uapi.js";
 import type { Reader } from "../guided.js";
 import { refusalOr } from "./refused.js";
