@@ -85,7 +85,8 @@ export class OwnRoutes {
     const { index } = this.#device;
     const all = this.#crowded.has(family);
     let others = 0;
-    const { slowest } = await eachRoute(family, all ? undefined : index, this.#pace, (route) => {
+    const wide = this.owned ? { table: uapi.RT_TABLE_MAIN } : {};
+    const { slowest } = await eachRoute(family, all ? wide : { oif: index }, this.#pace, (route) => {
       if (this.#counts(route, family)) visit(route);
       else others++;
     });
@@ -114,7 +115,7 @@ export class OwnRoutes {
   async metrics(prefixes: BlockSet): Promise<Map<number, number>> {
     const metrics = new Map<number, number>();
     for (const family of prefixes.families) {
-      await eachRoute(family, this.#device.index, this.#pace, (route) => {
+      await eachRoute(family, { oif: this.#device.index }, this.#pace, (route) => {
         const position = prefixes.find(route);
         const own = route.oif === this.#device.index && route.table === uapi.RT_TABLE_MAIN;
         if (own && position >= 0) metrics.set(position, route.metric);
