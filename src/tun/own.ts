@@ -67,17 +67,18 @@ export class OwnRoutes {
   /** Returns those of the prefixes that have a route of their own to the device. */
   async present({ set, positions }: Selection): Promise<Selection> {
     const there = new Uint8Array(set.size);
-    const found: number[] = [];
     for (const family of set.families) {
-      const own = positions.filter((position) => set.familyAt(position) === family);
-      if (own.length === 0) continue;
-      await this.#eachRoute(family, (route) => {
-        const position = set.find(route);
-        if (position >= 0) there[position] = 1;
-      });
-      for (const position of own) if (there[position] === 1) found.push(position);
+      const absent = () => positions.some((position) => there[position] === 0 && set.familyAt(position) === family);
+      // A dump may miss routes if others change theirs meanwhile. It is unlikely to miss the same ones twice.
+      for (let looks = 0; looks < 2 && absent(); looks++) {
+        await this.#eachRoute(family, (route) => {
+          const position = set.find(route);
+          if (position >= 0) there[position] = 1;
+        });
+      }
     }
-    return new Selection(set, found);
+    const ordered = set.families.flatMap((family) => positions.filter((position) => set.familyAt(position) === family));
+    return new Selection(set, ordered.filter((position) => there[position] === 1));
   }
 
   /** Visits the routes by which packets of a family come to the device. */
