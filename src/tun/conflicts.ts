@@ -54,7 +54,7 @@ export async function conflictsOf(prefixes: BlockSet, lookups: Lookups, pace: Pa
   const others = new Map<Family, number>();
   for (const family of prefixes.families) {
     let count = 0;
-    await eachRoute(family, undefined, pace, (route) => {
+    await eachRoute(family, {}, pace, (route) => {
       if (route.oif === lookups.device) return;
       count++;
       judge.see(route);

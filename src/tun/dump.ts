@@ -13,6 +13,12 @@ import * as uapi from "../sys/uapi.js";
 
 const SEQUENCE = 1;
 
+/** Routes to dump: those that lead to this interface, those in this table, or all. */
+export interface RouteFilter {
+  readonly oif?: number;
+  readonly table?: number;
+}
+
 export class RouteDump {
   /** Longest time in ms that the kernel took for a datagram. */
   slowest = 0;
@@ -22,16 +28,18 @@ export class RouteDump {
   readonly #buffer = Buffer.alloc(DATAGRAM);
 
   /**
-   * Begins a dump of the routes of all tables and types. `oif` limits them to those that lead to this interface, where
-   * the kernel can tell.
+   * Begins a dump of the routes of all types that pass the filter, if the kernel has filters.
    * @throws SystemError
    */
-  constructor(family: Family, oif?: number) {
+  constructor(family: Family, { oif, table }: RouteFilter) {
     this.#family = family;
     this.#reader = new RouteReader(family);
     const header = Buffer.alloc(uapi.SIZEOF_RTMSG);
     header[0] = familyOf({ family });
-    const filter = oif === undefined ? [] : [attribute(uapi.RTA_OIF, u32(oif))];
+    const filter = [
+      ...oif === undefined ? [] : [attribute(uapi.RTA_OIF, u32(oif))],
+      ...table === undefined ? [] : [attribute(uapi.RTA_TABLE, u32(table))],
+    ];
     const asking = request(uapi.RTM_GETROUTE, uapi.NLM_F_DUMP, SEQUENCE, [header, ...filter]);
     try {
       this.#kernel(() => { send(this.#fd, asking, this.#subject); });
@@ -81,9 +89,9 @@ export class RouteDump {
 
 /** Calls `visit` with each route as RouteDump.read() does. Returns the dump, which is over then. */
 export async function eachRoute(
-  family: Family, oif: number | undefined, pace: Pace, visit: (route: Route) => void,
+  family: Family, filter: RouteFilter, pace: Pace, visit: (route: Route) => void,
 ): Promise<RouteDump> {
-  const dump = new RouteDump(family, oif);
+  const dump = new RouteDump(family, filter);
   try {
     while (dump.read(visit)) if (pace.over) await pace.turn();
     return dump;

@@ -67,17 +67,18 @@ export class OwnRoutes {
   /** Returns those of the prefixes that have a route of their own to the device. */
   async present({ set, positions }: Selection): Promise<Selection> {
     const there = new Uint8Array(set.size);
-    const found: number[] = [];
     for (const family of set.families) {
-      const own = positions.filter((position) => set.familyAt(position) === family);
-      if (own.length === 0) continue;
-      await this.#eachRoute(family, (route) => {
-        const position = set.find(route);
-        if (position >= 0) there[position] = 1;
-      });
-      for (const position of own) if (there[position] === 1) found.push(position);
+      const absent = () => positions.some((position) => there[position] === 0 && set.familyAt(position) === family);
+      // A dump may miss routes if others change theirs meanwhile. It is unlikely to miss the same ones twice.
+      for (let looks = 0; looks < 2 && absent(); looks++) {
+        await this.#eachRoute(family, (route) => {
+          const position = set.find(route);
+          if (position >= 0) there[position] = 1;
+        });
+      }
     }
-    return new Selection(set, found);
+    const ordered = set.families.flatMap((family) => positions.filter((position) => set.familyAt(position) === family));
+    return new Selection(set, ordered.filter((position) => there[position] === 1));
   }
 
   /** Visits the routes by which packets of a family come to the device. */
@@ -85,7 +86,8 @@ export class OwnRoutes {
     const { index } = this.#device;
     const all = this.#crowded.has(family);
     let others = 0;
-    const { slowest } = await eachRoute(family, all ? undefined : index, this.#pace, (route) => {
+    const wide = this.owned ? { table: uapi.RT_TABLE_MAIN } : {};
+    const { slowest } = await eachRoute(family, all ? wide : { oif: index }, this.#pace, (route) => {
       if (this.#counts(route, family)) visit(route);
       else others++;
     });
@@ -114,7 +116,7 @@ export class OwnRoutes {
   async metrics(prefixes: BlockSet): Promise<Map<number, number>> {
     const metrics = new Map<number, number>();
     for (const family of prefixes.families) {
-      await eachRoute(family, this.#device.index, this.#pace, (route) => {
+      await eachRoute(family, { oif: this.#device.index }, this.#pace, (route) => {
         const position = prefixes.find(route);
         const own = route.oif === this.#device.index && route.table === uapi.RT_TABLE_MAIN;
         if (own && position >= 0) metrics.set(position, route.metric);

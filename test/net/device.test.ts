@@ -187,7 +187,8 @@ describe("device", needs(), () => {
       const end = device.watch(() => { calls++; });
       const idle = () => new Promise((resolve) => { setTimeout(resolve, 50); });
       const called = async () => {
-        for (const before = calls; calls === before;) await idle();
+        const before = calls;
+        for (let tries = 0; calls === before && tries < 400; tries++) await idle();
         return calls;
       };
       // The event loop waits for these commands, so nobody reads meanwhile.
