@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { source } from "../support/assembly.js";
-import { directives, valuesOf as values } from "../support/unit.js";
+import { bytesOf, directives, valuesOf as values } from "../support/unit.js";
 
 test("the unit has neither of the directives that would break pongd", () => {
   const names = directives.map(([name]) => name);
@@ -20,8 +20,9 @@ test("the unit has the one capability, which pongd is told to give up, and refus
     [values("AmbientCapabilities"), values("CapabilityBoundingSet")], [["CAP_NET_ADMIN"], ["CAP_NET_ADMIN"]],
   );
   assert.match(values("ExecStart")[0], /^pongd run .*--drop-privileges/);
-  assert.deepEqual([values("Type"), values("NotifyAccess"), values("WatchdogSec")], [["notify"], ["main"], ["10"]]);
+  assert.deepEqual([values("Type"), values("NotifyAccess"), values("WatchdogSec")], [["notify"], ["main"], ["1"]]);
   assert.deepEqual(values("SystemCallErrorNumber"), ["EPERM"]);
+  assert.equal(bytesOf("MemoryMax"), 2 ** 30);
 });
 
 test("the unit waits for the network, is tried for as long as it takes, and checks the file that it runs with "
