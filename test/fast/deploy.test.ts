@@ -3,13 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { source } from "../support/assembly.js";
-
-const UNIT = source("deploy/pongd.service");
-
-/** The unit's directives, of all sections. */
-const directives = readFileSync(UNIT, "utf8").split("\n")
-  .map((line) => /^(\w+)=(.*)$/.exec(line))
-  .flatMap((match) => match ? [[match[1], match[2]]] : []);
+import { bytesOf, directives, valuesOf as values } from "../support/unit.js";
 
 test("the unit has neither of the directives that would break pongd", () => {
   const names = directives.map(([name]) => name);
@@ -22,23 +16,23 @@ test("the unit has neither of the directives that would break pongd", () => {
 });
 
 test("the unit has the one capability, which pongd is told to give up, and refuses system calls with an error", () => {
-  const values = (name: string) => directives.filter(([given]) => given === name).map(([, value]) => value);
   assert.deepEqual(
     [values("AmbientCapabilities"), values("CapabilityBoundingSet")], [["CAP_NET_ADMIN"], ["CAP_NET_ADMIN"]],
   );
   assert.match(values("ExecStart")[0], /^pongd run .*--drop-privileges/);
-  assert.deepEqual([values("Type"), values("NotifyAccess"), values("WatchdogSec")], [["notify"], ["main"], ["10"]]);
+  assert.deepEqual([values("Type"), values("NotifyAccess"), values("WatchdogSec")], [["notify"], ["main"], ["1"]]);
   assert.deepEqual(values("SystemCallErrorNumber"), ["EPERM"]);
+  assert.equal(bytesOf("MemoryMax"), 2 ** 30);
 });
 
 test("the unit waits for the network, is tried for as long as it takes, and checks the file that it runs with "
   + "before a reload", () => {
-  const values = (name: string) => directives.filter(([given]) => given === name).map(([, value]) => value).join(" ");
-  for (const name of ["After", "Wants"]) assert.match(values(name), /\bnetwork-online\.target\b/);
-  assert.equal(values("StartLimitIntervalSec"), "0");
-  assert.equal(values("Environment"), "PONGD_CONFIG=/etc/pongd.yaml");
-  assert.doesNotMatch(values("ExecStart") + values("ExecReload"), /--config/);
-  assert.match(values("ExecReload"), /^pongd check .*kill -HUP \$MAINPID$/);
+  const value = (name: string) => values(name).join(" ");
+  for (const name of ["After", "Wants"]) assert.match(value(name), /\bnetwork-online\.target\b/);
+  assert.equal(value("StartLimitIntervalSec"), "0");
+  assert.equal(value("Environment"), "PONGD_CONFIG=/etc/pongd.yaml");
+  assert.doesNotMatch(value("ExecStart") + value("ExecReload"), /--config/);
+  assert.match(value("ExecReload"), /^pongd check .*kill -HUP \$MAINPID$/);
 });
 
 test("the module that the unit cannot load is loaded at boot", () => {

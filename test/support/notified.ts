@@ -19,6 +19,12 @@ export class NotifySocket {
     return length < 0 ? undefined : this.#buffer.toString("utf8", 0, length).split("\n");
   }
 
+  /** Waits for the next datagram, and returns its lines. */
+  wait(): string[] {
+    const length = libc.check(libc.recv(this.#fd, this.#buffer, this.#buffer.length, 0), "recv", "NOTIFY_SOCKET");
+    return this.#buffer.toString("utf8", 0, length).split("\n");
+  }
+
   close(): void {
     libc.close(this.#fd);
   }
