@@ -9,8 +9,18 @@
 export const MEMORY_ADDRESS = 0;
 /** u64: buffer for a read of the eventfd. */
 export const WOKEN = MEMORY_ADDRESS + 8;
-/** f64: Unix time in milliseconds at which the engine is to be called even if no packet came; 0 for never. */
-export const DEADLINE = WOKEN + 8;
+/**
+ * u64: nanoseconds of a clock that nobody sets (CLOCK_MONOTONIC). The host writes both clocks before each call of the
+ * engine. Everything that waits depends on this one.
+ */
+export const NOW = WOKEN + 8;
+/** u64: nanoseconds since 1970 (CLOCK_REALTIME), for what is told to others alone. */
+export const WALL = NOW + 8;
+/**
+ * u64: time on the clock of NOW at which the engine is to be called even if no packet came; 0 for never. A multiple of
+ * TICK_NS, and so exact as a JavaScript number. assembly/timers.ts alone writes it.
+ */
+export const DEADLINE = WALL + 8;
 
 // ---- the packet loop and its supervisor -----------------------------------------------------------------------------
 
@@ -29,24 +39,24 @@ export const RING_FD = NEXT_TABLE + 4;
 export const FREE_COUNT = RING_FD + 4;
 /** u32: descriptors of TO_SEND that the slow path has filled so far. */
 export const QUEUED = FREE_COUNT + 4;
+/** u32: packets of the batch that the slow path has not judged yet. Each may need a descriptor of TO_SEND. */
+export const UNJUDGED = QUEUED + 4;
 /** u32: the table of this batch: whose the addresses are, and what they answer. */
-export const TABLE = QUEUED + 4;
-/** u32: answers of the destination of the packet being judged; see tables.ts. */
-export const ANSWERS = TABLE + 4;
-/** u32: owner of the destination of the packet being judged. */
-export const OWNER = ANSWERS + 4;
-/**
- * u32: address of the packet being judged, behind its link header. The wasm engine copies that header for
- * replies in slots of their own.
- */
-export const LINK = OWNER + 4;
+export const TABLE = UNJUDGED + 4;
 /** u32: number of datagrams whose reassembly has begun. */
-export const SERIAL = LINK + 4;
+export const SERIAL = TABLE + 4;
+/** Context of the packet being judged; assembly/packet.ts has its fields. */
+export const CONTEXT = (SERIAL + 4 + 7) & -8;
+export const CONTEXT_SIZE = 32;
 
 // ---- what holds from the start on -----------------------------------------------------------------------------------
 
+/** u32: number of slots. */
+export const SLOT_COUNT = CONTEXT + CONTEXT_SIZE;
+/** u32: bytes from one slot to the next. */
+export const SLOT_SIZE = SLOT_COUNT + 4;
 /** u32: maximum bytes of a read. */
-export const PACKET_SIZE = SERIAL + 4;
+export const PACKET_SIZE = SLOT_SIZE + 4;
 /** u32: maximum bytes of an IP packet that is sent, the MTU. */
 export const MTU = PACKET_SIZE + 4;
 /** u32: seed of the hashes of addresses. Because of it nobody outside knows which sources share a bucket. */

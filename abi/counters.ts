@@ -17,6 +17,10 @@ export enum Counter {
   errorsLimited,
   /** A gauge: fragments that wait for the rest of their datagram. Its verdict is then counted for each of them. */
   held,
+  /** A gauge: received packets that are kept, whose verdict comes when they are sent or given up. */
+  kept,
+  /** Sum of how late timers were, in nanoseconds; see LATENESS. */
+  latenessNs,
 }
 /** Room for counters, as in each MAX_ below; test/fast/abi.test.ts says how many places are left. */
 export const MAX_COUNTERS = 16;
@@ -105,7 +109,11 @@ export const ERRORS = BATCH_SIZES + BATCH_BUCKETS;
 export const MAX_ERRORS = 8;
 export const ERRORS6 = ERRORS + MAX_ERRORS;
 
+/** Timers by how late they were: bucket i counts up to 2^i microseconds, the last one all others. */
+export const LATENESS = ERRORS6 + MAX_ERRORS;
+export const LATENESS_BUCKETS = 24;
+
 /** Replies by prefix. A prefix is counted at PREFIX_REPLIES + its index. */
-export const PREFIX_REPLIES = ERRORS6 + MAX_ERRORS;
+export const PREFIX_REPLIES = LATENESS + LATENESS_BUCKETS;
 
 export const COUNTERS_END = COUNTERS + 8 * (PREFIX_REPLIES + PREFIX_INDICES);

@@ -1,6 +1,6 @@
 /**
- * Token buckets: {f64 missing tokens, f64 time of the last update in ms} each; see assembly/limit.ts. Zeroed
- * memory is a row of full buckets.
+ * Token buckets: {f64 missing tokens, u64 time of the last update on the clock of NOW} each; see assembly/limit.ts.
+ * Zeroed memory is a row of full buckets.
  */
 import { COUNTERS_END, MAX_ERRORS } from "./counters.ts";
 import { PREFIX_INDICES } from "./tables.ts";

@@ -9,4 +9,4 @@ export const MAX_REASSEMBLIES = 1024;
 export const REASSEMBLY_ENTRY_SIZE = 8;
 export const REASSEMBLY_TABLE_SIZE = REASSEMBLY_ENTRY_SIZE * MAX_REASSEMBLIES;
 /** State, link header and headers, then 64 KiB of payload. Like a slot, it is an odd number of cache lines. */
-export const REASSEMBLY_BUFFER_SIZE = 49 * 64 + 65536;
+export const REASSEMBLY_BUFFER_SIZE = 51 * 64 + 65536;

@@ -7,19 +7,19 @@ import { input } from "./input";
 import { add } from "./memory";
 
 /**
- * Judges the first `count` descriptors of RECEIVED, at most BATCH. `now` is Unix time in milliseconds. Returns how many
- * descriptors of TO_SEND it filled.
+ * Judges the first `count` descriptors of RECEIVED, at most BATCH, at the time in NOW, and does what is due by then.
+ * Returns how many descriptors of TO_SEND it filled.
  */
-export function respond(count: u32, now: f64): u32 {
+export function respond(count: u32): u32 {
   store<u32>(TABLE, atomic.load<u32>(NEXT_TABLE));
   if (count) {
     add(Counter.packetsReceived, count);
     add(BATCH_SIZES + 32 - clz(count - 1), 1);
   }
-  if (load<u32>(MODE) == Mode.tun) return input(count, 0, now);
+  if (load<u32>(MODE) == Mode.tun) return input(count, 0);
   const packets = unwrap(count);
   const answered = load<u32>(QUEUED);
-  const replies = input(packets, answered, now);
+  const replies = input(packets, answered);
   wrap(answered, replies);
   return replies;
 }

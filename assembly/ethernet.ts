@@ -12,7 +12,7 @@
 //
 // unwrap exchanges the MAC addresses of each packet that it hands on. So the bytes before the packet in its slot are
 // the link header of any reply to it. A reply made in place has that header already. A reply in a slot of its own takes
-// a copy along (LINK; memory.ts, takeReply). A datagram in reassembly keeps a copy of its first fragment's link header,
+// a copy along (memory.ts, takeReply). A datagram in reassembly keeps a copy of its first fragment's link header,
 // for an ICMP error that may become due.
 //
 // Nothing is learnt or remembered from a frame: a reply goes to where its request came from, with the same tags.
@@ -26,6 +26,7 @@ import { add, free, receive, receivedLength, receivedSlot, send, toSendLength, t
 import { owner, owner6, table } from "./prefix";
 import { arp } from "./respond/arp";
 import { isSolicitation, neighbor } from "./respond/neighbor";
+import { drop, isDrop, reason } from "./verdict";
 import * as ethernet from "./wire/ethernet";
 import * as ipv4 from "./wire/ipv4";
 import * as ipv6 from "./wire/ipv6";
@@ -46,7 +47,7 @@ export function unwrap(count: u32): u32 {
       receive(packets++, frame + verdict, length - verdict);
       bytes += verdict;
     } else {
-      if (verdict < 0) { free(frame); add(DROPPED + ~verdict, 1); }
+      if (isDrop(verdict)) { free(frame); add(DROPPED + reason(verdict), 1); }
       bytes += length;
     }
   }
@@ -66,29 +67,29 @@ export function wrap(first: u32, end: u32): void {
 }
 
 /**
- * Returns a verdict. Above 0, it is the length of the header before a packet. 0 means that the frame has been answered.
- * Below 0, it is ~ the reason to drop the frame.
+ * Returns the length of the header before a packet, if there is a packet to be judged. Otherwise it returns a verdict:
+ * DONE for a frame that has been answered, or a reason to drop it.
  */
 function judge(frame: usize, length: u32): i32 {
   const headerLen: u32 = length < ethernet.HEADER_LEN ? 0 : ethernet.headerLen(frame, length);
-  if (headerLen == 0) return ~Drop.pkt_too_small;
-  if (headerLen > ethernet.HEADER_LEN && ethernet.hasReservedVlan(frame, headerLen)) return ~Drop.vlan_reserved;
+  if (headerLen == 0) return drop(Drop.pkt_too_small);
+  if (headerLen > ethernet.HEADER_LEN && ethernet.hasReservedVlan(frame, headerLen)) return drop(Drop.vlan_reserved);
   // A reply to such an address would go to many stations, or to none.
-  if (!ethernet.isStation(ethernet.srcMac(frame))) return ~Drop.mac_invalid_source;
+  if (!ethernet.isStation(ethernet.srcMac(frame))) return drop(Drop.mac_invalid_source);
   switch (ethernet.type(frame, headerLen)) {
     case ethernet.IPV4: {
       const ip = frame + headerLen;
-      if (length < headerLen + ipv4.MIN_HEADER_LEN || ipv4.version(ip) != 4) return ~Drop.ip_inhdr;
+      if (length < headerLen + ipv4.MIN_HEADER_LEN || ipv4.version(ip) != 4) return drop(Drop.ip_inhdr);
       return packet(frame, headerLen, mac(ipv4.dstAddr(ip)), owner(table(), ipv4.dstAddr(ip)));
     }
     case ethernet.IPV6: {
       const ip = frame + headerLen;
-      if (length < headerLen + ipv6.HEADER_LEN || ipv4.version(ip) != 6) return ~Drop.ip_inhdr;
+      if (length < headerLen + ipv6.HEADER_LEN || ipv4.version(ip) != 6) return drop(Drop.ip_inhdr);
       if (isSolicitation(ip, length - headerLen)) return neighbor(frame, headerLen, length);
       return packet(frame, headerLen, mac6(ipv6.dstAddr(ip)), owner6(table(), ipv6.dstAddr(ip)));
     }
     case ethernet.ARP: return arp(frame, headerLen, length);
-    default: return ~Drop.unhandled_proto;
+    default: return drop(Drop.unhandled_proto);
   }
 }
 
@@ -98,10 +99,10 @@ function judge(frame: usize, length: u32): i32 {
  */
 function packet(frame: usize, headerLen: u32, mac: u64, owner: i32): i32 {
   if (ethernet.isGroup(ethernet.dstMac(frame))) {
-    return owner == INVALID ? ~Drop.ip_invalid_dest : ~Drop.unicast_in_l2_multicast;
+    return owner == INVALID ? drop(Drop.ip_invalid_dest) : drop(Drop.unicast_in_l2_multicast);
   }
-  if (ethernet.load48(ethernet.dstMac(frame)) != mac) return ~Drop.otherhost;
-  if (!ethernet.isPeer(ethernet.srcMac(frame), mac)) return ~Drop.mac_invalid_source;
+  if (ethernet.load48(ethernet.dstMac(frame)) != mac) return drop(Drop.otherhost);
+  if (!ethernet.isPeer(ethernet.srcMac(frame), mac)) return drop(Drop.mac_invalid_source);
   ethernet.swapMacs(frame);
   return headerLen;
 }

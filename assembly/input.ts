@@ -17,8 +17,8 @@ import { holds, sum, sum20 } from "./checksum";
 import { judge } from "./judge";
 import { add, answered, receive, receivedLength, receivedSlot, send } from "./memory";
 import { answersOf, owner, table } from "./prefix";
-import { due } from "./reassembly";
 import { echo } from "./respond/echo";
+import { due } from "./timers";
 import * as icmp from "./wire/icmp";
 import * as ipv4 from "./wire/ipv4";
 
@@ -27,10 +27,10 @@ const PLAINLY: u32 = ANSWER_ECHO | LIMIT_PREFIX | LIMIT_SOURCE;
 const MIN_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
 
 /**
- * Judges the first `count` packets of RECEIVED. `now` is Unix time in milliseconds. TO_SEND has `replies` packets
- * already, and new replies are added behind them. Returns how many there are then.
+ * Judges the first `count` packets of RECEIVED. TO_SEND has `replies` packets already, and new replies are added behind
+ * them. Returns how many there are then.
  */
-export function input(count: u32, replies: u32, now: f64): u32 {
+export function input(count: u32, replies: u32): u32 {
   const addresses = table();
   let rest: u32 = 0;
   let bytes: u32 = 0;
@@ -62,5 +62,5 @@ export function input(count: u32, replies: u32, now: f64): u32 {
     send(replies++, ip, totalLen);
   }
   add(Counter.bytesReceived, bytes);
-  return rest || due(now) ? judge(rest, replies, now) : replies;
+  return rest || due() ? judge(rest, replies) : replies;
 }

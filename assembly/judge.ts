@@ -1,50 +1,39 @@
 // The slow path: everything that is not a plain IPv4 echo request, and work that is due without a packet. Each family's
-// judge looks at a packet from its first byte on and gives a verdict. This file carries out the verdict and counts it:
-//
-//  > 0   the packet was turned into a reply of this length, where it lay
-//    0   the packet has been handled and counted there; its slot is free
-//  < 0   ~ the reason to drop it
+// judge looks at a packet from its first byte on and gives a verdict (verdict.ts). This file carries it out and counts
+// it. What is due by then comes first (expire.ts).
 
-import { LINK, QUEUED } from "../abi/control";
-import { Drop, DROPPED } from "../abi/counters";
-import { ipv4Expired, ipv4Input } from "./judge/ipv4";
-import { ipv6Expired, ipv6Input } from "./judge/ipv6";
+import { CONTEXT, QUEUED, UNJUDGED } from "../abi/control";
+import { DROPPED } from "../abi/counters";
+import { expire } from "./expire";
+import { ipv4Input } from "./judge/ipv4";
+import { ipv6Input } from "./judge/ipv6";
 import { add, free, queue, receivedLength, receivedSlot } from "./memory";
-import * as reassembly from "./reassembly";
+import { begin } from "./packet";
+import { due } from "./timers";
+import { isDrop, isReply, KEPT, reason } from "./verdict";
 import * as ipv4 from "./wire/ipv4";
 
 /**
  * Judges the first `count` packets of RECEIVED. TO_SEND has `replies` packets already, and new replies are added behind
  * them. Returns how many there are then.
  */
-export function judge(count: u32, replies: u32, now: f64): u32 {
+export function judge(count: u32, replies: u32): u32 {
   store<u32>(QUEUED, replies);
-  if (reassembly.due(now)) expire(now);
+  store<u32>(UNJUDGED, count);
+  if (due()) expire();
   for (let i: u32 = 0; i < count; i++) {
+    store<u32>(UNJUDGED, count - i);
     const ip = receivedSlot(i);
-    store<u32>(LINK, <u32>ip);
-    const verdict = ipv4.version(ip) == 6
-      ? ipv6Input(ip, receivedLength(i), now)
-      : ipv4Input(ip, receivedLength(i), now);
-    if (verdict > 0) {
+    const six = ipv4.version(ip) == 6;
+    begin(CONTEXT, ip, six ? 6 : 4);
+    const length = receivedLength(i);
+    const verdict = six ? ipv6Input(CONTEXT, ip, length) : ipv4Input(CONTEXT, ip, length);
+    if (isReply(verdict)) {
       queue(ip, verdict);
-    } else {
+    } else if (verdict != KEPT) {
       free(ip);
-      if (verdict < 0) add(DROPPED + ~verdict, 1);
+      if (isDrop(verdict)) add(DROPPED + reason(verdict), 1);
     }
   }
   return load<u32>(QUEUED);
-}
-
-/** Gives up the datagrams that did not become whole in time. If the first fragment came, its sender is told. */
-function expire(now: f64): void {
-  for (let buffer = reassembly.expired(now); buffer; buffer = reassembly.expired(now)) {
-    const header = reassembly.header(buffer);
-    if (header) {
-      store<u32>(LINK, <u32>reassembly.link(buffer));
-      if (ipv4.version(header) == 6) ipv6Expired(header, now);
-      else ipv4Expired(header, now);
-    }
-    reassembly.drop(buffer, Drop.frag_reasm_timeout);
-  }
 }

@@ -8,6 +8,8 @@
 //          │ token buckets: errors, prefixes, sources │  limits (limit.ts)
 //    PATHS ├──────────────────────────────────────────┤
 //          │ path MTUs by destination                 │  paths (pmtu.ts)
+//   TURNED ├──────────────────────────────────────────┤
+//          │ timers: a wheel of lists                 │  timers (timers.ts)
 //    RINGS ├──────────────────────────────────────────┤  page boundary
 //          │ io_uring: struct io_rings, CQEs          │  uring: shared with the kernel (ring.ts)
 //     SQES ├──────────────────────────────────────────┤  page boundary
@@ -17,10 +19,12 @@
 //  TO_SEND ├──────────────────────────────────────────┤
 //          │ descriptors: engine → I/O                │
 //     FREE ├──────────────────────────────────────────┤
-//          │ stack of free slots                      │  a slot is on the stack, in a queue, or being read or written
+//          │ stack of free slots                      │  a slot is on the stack, in a queue, kept, or with the kernel
+//     KEPT ├──────────────────────────────────────────┤
+//          │ a record for each slot                   │  of the packet that is kept in it (kept.ts)
 // SLOT_BASE├──────────────────────────────────────────┤  page boundary
-//          │ SLOTS slots, each an odd number of cache │  odd, so that the slots' first lines spread over
-//          │ lines                                    │  all sets of the first-level cache
+//          │ slots, as many as SLOT_COUNT says, each  │  odd, so that the slots' first lines spread over
+//          │ an odd number of cache lines             │  all sets of the first-level cache
 //          ├──────────────────────────────────────────┤
 //          │ two tables: whose the addresses are, and │  tables: written by the host (src/engine/table.ts), one while
 //          │ what they answer                         │  the other is in use (prefix.ts)
@@ -29,10 +33,11 @@
 //          │ 64 KiB and a header for each datagram    │
 //          └──────────────────────────────────────────┘  memory's end: shared, never grown
 
-import { FREE_COUNT, LINK, QUEUED } from "../abi/control";
+import { FREE_COUNT, QUEUED, UNJUDGED } from "../abi/control";
 import { COUNTERS, PREFIX_REPLIES, REPLIES } from "../abi/counters";
-import { DESCRIPTOR_SIZE, FREE, RECEIVED, SLOT_ALIGN, TO_SEND } from "../abi/slots";
+import { DESCRIPTOR_SIZE, FREE, RECEIVED, SENDS, SLOT_ALIGN, TO_SEND } from "../abi/slots";
 import { FIRST_PREFIX } from "../abi/tables";
+import { link } from "./packet";
 
 export function receivedSlot(index: u32): usize {
   return load<u32>(RECEIVED + index * DESCRIPTOR_SIZE);
@@ -67,10 +72,15 @@ export function queue(slot: usize, length: u32): void {
   store<u32>(QUEUED, index + 1);
 }
 
-/** Returns how many slots may be taken for additional packets. Two are left for a read and a wake. */
+/** Returns how many packets TO_SEND has room for, besides a reply to each packet that is not judged yet. */
+export function room(): u32 {
+  return SENDS - load<u32>(QUEUED) - load<u32>(UNJUDGED);
+}
+
+/** Returns how many slots may be taken for additional packets to send. Two are left for the next reads. */
 export function spare(): u32 {
   const count = load<u32>(FREE_COUNT);
-  return count > 2 ? count - 2 : 0;
+  return count > 2 ? min(count - 2, room()) : 0;
 }
 
 /** Takes a slot off the free stack. The caller has checked that there is one. */
@@ -81,15 +91,15 @@ export function take(): usize {
 }
 
 /**
- * Takes a slot for a new packet to the sender of the packet at LINK, copies that packet's link header in, and returns
- * the address behind it. The header lies at the beginning of the cache line and is turned around already
+ * Takes a slot for a new packet to the sender of the one with this context, copies that one's link header in, and
+ * returns the address behind it. The header lies at the beginning of the cache line and is turned around already
  * (ethernet.ts). In TUN mode there is none.
  */
-export function takeReply(): usize {
-  const packet: usize = load<u32>(LINK);
-  const headerLen = packet & (SLOT_ALIGN - 1);
+export function takeReply(packet: usize): usize {
+  const behind = link(packet);
+  const headerLen = behind & (SLOT_ALIGN - 1);
   const slot = take();
-  memory.copy(slot, packet - headerLen, headerLen);
+  memory.copy(slot, behind - headerLen, headerLen);
   return slot + headerLen;
 }
 

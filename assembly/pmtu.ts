@@ -12,7 +12,7 @@
 // The table does not grow. A new address replaces an entry of its set that has no MTU, or that nothing has been sent to
 // for a while. If there is no such entry, nothing is remembered for the new address.
 
-import { MTU, SEED } from "../abi/control";
+import { MTU, NOW, SEED } from "../abi/control";
 import { MIN_PATH_MTU6, PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS } from "../abi/paths";
 import { mix } from "./limit";
 import * as ipv6 from "./wire/ipv6";
@@ -30,9 +30,9 @@ const LEARNT_AT: usize = 20;
 const USED_AT: usize = 24;
 
 /** Returns the maximum bytes of a packet to `addr`. The caller is about to send one of `len` bytes there. */
-export function pathMtu(addr: usize, len: u32, now: f64): u32 {
+export function pathMtu(addr: usize, len: u32): u32 {
   if (len <= <u32>MIN_PATH_MTU6) return load<u32>(MTU);
-  const second = seconds(now);
+  const second = seconds();
   const set = setOf(addr);
   let oldest: usize = 0;
   let most: u32 = 0;
@@ -59,9 +59,9 @@ export function pathMtu(addr: usize, len: u32, now: f64): u32 {
 }
 
 /** Lowers the MTU to `addr`. Returns false if nothing was sent there, or if no path can have this MTU (RFC 8201 §4). */
-export function lower(addr: usize, mtu: u32, now: f64): bool {
+export function lower(addr: usize, mtu: u32): bool {
   if (mtu < <u32>MIN_PATH_MTU6) return false;
-  const second = seconds(now);
+  const second = seconds();
   const set = setOf(addr);
   for (let entry = set; entry < set + PATH_WAYS * PATH_SIZE; entry += PATH_SIZE) {
     if (!ipv6.isSame(entry, addr)) continue;
@@ -86,6 +86,6 @@ function setOf(addr: usize): usize {
   return <usize>PATHS + <usize>(hash & (PATH_SETS - 1)) * (PATH_WAYS * PATH_SIZE);
 }
 
-function seconds(now: f64): u32 {
-  return <u32>(<u64>now / 1000);
+function seconds(): u32 {
+  return <u32>(load<u64>(NOW) / 1_000_000_000);
 }

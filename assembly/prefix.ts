@@ -6,7 +6,7 @@
 // A table has both tries and the answers of each prefix. The host may replace it at any time, and the new one is used
 // from the next batch on (batch.ts).
 
-import { ANSWERS, OWNER, TABLE } from "../abi/control";
+import { TABLE } from "../abi/control";
 import {
   FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, PREFIX_ANSWERS, TRIE, TRIE6,
 } from "../abi/tables";
@@ -47,21 +47,4 @@ export function owner6(table: usize, addr: usize): i32 {
 /** Returns what the addresses of this prefix answer: a TTL and ANSWER_ bits. */
 export function answersOf(table: usize, prefix: i32): u32 {
   return load<u32>(table + (<usize>(prefix - FIRST_PREFIX) << 2), PREFIX_ANSWERS);
-}
-
-/** Sets the owner of the destination of the packet being judged, for the rest of the slow path. */
-export function setOwner(prefix: i32): void {
-  store<u32>(OWNER, prefix);
-  // While a datagram waits in reassembly, a new table may have made its destination nobody's.
-  store<u32>(ANSWERS, prefix < FIRST_PREFIX ? 0 : answersOf(table(), prefix));
-}
-
-/** Returns what the destination of the packet being judged answers. */
-export function answers(): u32 {
-  return load<u32>(ANSWERS);
-}
-
-/** Returns the TTL, or hop limit, of packets from that destination. */
-export function ttl(): u32 {
-  return load<u8>(ANSWERS);
 }

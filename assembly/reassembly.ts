@@ -16,37 +16,43 @@
 //            │ 8 bytes came, room for headers, payload    │
 //            └────────────────────────────────────────────┘
 
-import { DEADLINE, LINK, REASSEMBLIES, REASSEMBLY, SERIAL } from "../abi/control";
-import { Counter, COUNTERS, Drop, DROPPED } from "../abi/counters";
+import { CONTEXT_SIZE, NOW, REASSEMBLIES, REASSEMBLY, SERIAL } from "../abi/control";
+import { Counter, Drop, DROPPED } from "../abi/counters";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_ENTRY_SIZE, REASSEMBLY_TABLE_SIZE } from "../abi/reassembly";
 import { SLOT_ALIGN } from "../abi/slots";
+import { Timer, TIMER_SIZE } from "../abi/timers";
 import { add } from "./memory";
+import { begin, family, link, setLink } from "./packet";
+import * as timers from "./timers";
+import { DONE, drop as dropped } from "./verdict";
 import { vlans } from "./wire/ethernet";
 
-/** Milliseconds since the first arrival. RFC 8200 §4.5 says 60 s, RFC 1122 §3.3.2 60 to 120 s. */
-const TIMEOUT_MS: f64 = 60_000;
+/** Since the first arrival. RFC 8200 §4.5 says 60 s, RFC 1122 §3.3.2 60 to 120 s. */
+const TIMEOUT_NS: u64 = 60_000_000_000;
 const MAX_LEN: u32 = 65535;
 
-// Offsets of the words in a buffer.
-const EXPIRES_AT: usize = 0; // f64, Unix time in milliseconds
-const ENTRY: usize = 8; // address of its entry in the table
-const ADDRS_LEN: usize = 12;
-const ID: usize = 16;
-const HEADER_LEN: usize = 20; // 0 until the first fragment came; LINK_LEN is too
-const END: usize = 24; // end of the payload, as far as the fragments show
-const LAST: usize = 28; // 1 once the last fragment came
-const PRESENT: usize = 32; // bytes of payload that came
-const PACKETS: usize = 36;
-const ECN: usize = 40; // a bit for each codepoint that came
-const LINK_LEN: usize = 44;
-const VLANS: usize = 48; // u64
-const LARGEST: usize = 56; // bytes of the longest packet that brought a fragment
-const ADDRS: usize = 64; // up to 32 bytes
-const BLOCKS: usize = 96; // a bit for each block of 8 bytes that came
-const BOUNDS: usize = 1120; // a bit for each block where a fragment began, or before which one ended; one more
+/** insert() returns it for a datagram that has become whole. */
+export const WHOLE: i32 = 1;
+
+// Offsets of the words in a buffer, behind its timer and the context of its datagram.
+const CONTEXT: usize = TIMER_SIZE;
+const ENTRY: usize = CONTEXT + CONTEXT_SIZE; // address of its entry in the table
+const ADDRS_LEN: usize = ENTRY + 4;
+const ID: usize = ENTRY + 8;
+const HEADER_LEN: usize = ENTRY + 12; // 0 until the first fragment came
+const END: usize = ENTRY + 16; // end of the payload, as far as the fragments show
+const LAST: usize = ENTRY + 20; // 1 once the last fragment came
+const PRESENT: usize = ENTRY + 24; // bytes of payload that came
+const PACKETS: usize = ENTRY + 28;
+const ECN: usize = ENTRY + 32; // a bit for each codepoint that came
+const LARGEST: usize = ENTRY + 36; // bytes of the longest packet that brought a fragment
+const VLANS: usize = ENTRY + 40; // u64
+const ADDRS: usize = 128; // up to 32 bytes
+const BLOCKS: usize = 160; // a bit for each block of 8 bytes that came
+const BOUNDS: usize = 1184; // a bit for each block where a fragment began, or before which one ended; one more
 /** A cache line, like the first one of a slot. */
-const LINK_HEADER: usize = 2176;
-const HEADER: usize = 2240;
+const LINK_HEADER: usize = 2240;
+const HEADER: usize = 2368;
 const PAYLOAD: usize = REASSEMBLY_BUFFER_SIZE - 65536;
 
 /**
@@ -56,12 +62,12 @@ const PAYLOAD: usize = REASSEMBLY_BUFFER_SIZE - 65536;
 export const HEADER_ROOM: u32 = <u32>(PAYLOAD - HEADER);
 
 /**
- * Returns the buffer of the datagram whose fragment lies at LINK; for its first fragment, a new one. `addrs` points at
- * both addresses, `addrsLen` bytes. `id` is whatever else identifies the datagram.
+ * Returns the buffer of the datagram of a fragment; for its first fragment, a new one. `addrs` points at both
+ * addresses, `addrsLen` bytes. `id` is whatever else identifies the datagram.
  */
-export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
+export function find(packet: usize, addrs: usize, addrsLen: u32, id: u32): usize {
   const wanted = hash(addrs, addrsLen, id);
-  const vlan = vlans(load<u32>(LINK));
+  const vlan = vlans(link(packet));
   const serial = load<u32>(SERIAL);
   const table = load<u32>(REASSEMBLY);
   let buffer: usize = table + REASSEMBLY_TABLE_SIZE;
@@ -91,15 +97,16 @@ export function find(addrs: usize, addrsLen: u32, id: u32, now: f64): usize {
   store<u32>(oldest, id, ID);
   store<u64>(oldest, vlan, VLANS);
   memory.copy(oldest + ADDRS, addrs, addrsLen);
-  expireAt(oldest, now + TIMEOUT_MS);
+  begin(oldest + CONTEXT, 0, family(packet));
+  timers.set(oldest, Timer.reassembly, load<u64>(NOW) + TIMEOUT_NS);
   return oldest;
 }
 
 /**
  * Puts the `len` bytes at `payload` at `offset` of the datagram; `more` says that others follow. The fragment's
  * headers, at most HEADER_ROOM bytes, lie between `header`, where the packet begins in its slot, and `payload`. `ecn`
- * is its ECN codepoint. Returns 1 when the datagram is whole and 0 when it is not yet. Returns ~ the reason, below 0,
- * if the fragment is to be dropped. If it makes its datagram invalid, that has been dropped by then.
+ * is its ECN codepoint. Returns WHOLE, or otherwise the fragment's verdict: DONE if it waits for others, or a reason to
+ * drop it. If it makes its datagram invalid, that has been dropped by then.
  */
 export function insert(buffer: usize, header: usize, payload: usize, len: u32, offset: u32, more: bool, ecn: u32): i32 {
   if (!agree(buffer, len, offset + len, more, ecn)) return discard(buffer);
@@ -109,7 +116,7 @@ export function insert(buffer: usize, header: usize, payload: usize, len: u32, o
   if (known) {
     const again = known == blocks && isOne(buffer, first, blocks)
       && memory.compare(buffer + PAYLOAD + offset, payload, len) == 0;
-    return again ? ~Drop.dup_frag : discard(buffer);
+    return again ? dropped(Drop.dup_frag) : discard(buffer);
   }
   mark(buffer + BLOCKS, first, blocks);
   mark(buffer + BOUNDS, first, 1);
@@ -121,14 +128,14 @@ export function insert(buffer: usize, header: usize, payload: usize, len: u32, o
     store<u32>(buffer, headerLen, HEADER_LEN);
     const linkLen = header & (SLOT_ALIGN - 1);
     memory.copy(buffer + LINK_HEADER, header - linkLen, linkLen);
-    store<u32>(buffer, <u32>linkLen, LINK_LEN);
+    setLink(buffer + CONTEXT, buffer + LINK_HEADER + linkLen);
   }
   store<u32>(buffer, max(load<u32>(buffer, LARGEST), <u32>(payload - header) + len), LARGEST);
   const present = load<u32>(buffer, PRESENT) + len;
   store<u32>(buffer, present, PRESENT);
   store<u32>(buffer, packets(buffer) + 1, PACKETS);
   add(Counter.held, 1);
-  return load<u32>(buffer, LAST) && present == payloadLen(buffer) ? 1 : 0;
+  return load<u32>(buffer, LAST) && present == payloadLen(buffer) ? WHOLE : DONE;
 }
 
 /** Returns how many fragments of the datagram wait. */
@@ -147,9 +154,9 @@ export function header(buffer: usize): usize {
   return headerLen ? buffer + PAYLOAD - headerLen : 0;
 }
 
-/** Returns the value of LINK for a packet to the sender of the first fragment: behind a copy of its link header. */
-export function link(buffer: usize): usize {
-  return buffer + LINK_HEADER + load<u32>(buffer, LINK_LEN);
+/** Returns the context for a packet to the sender of the first fragment, which must have come. */
+export function context(buffer: usize): usize {
+  return buffer + CONTEXT;
 }
 
 export function payload(buffer: usize): usize {
@@ -170,43 +177,13 @@ export function congested(buffer: usize): bool {
 export function release(buffer: usize): void {
   add(Counter.held, -packets(buffer));
   store<u32>(load<u32>(buffer, ENTRY), 0);
-  if (load<f64>(COUNTERS + (Counter.held << 3)) == 0) store<f64>(DEADLINE, 0);
+  timers.end(buffer);
 }
 
 /** Frees the buffer and counts its fragments as dropped. */
 export function drop(buffer: usize, reason: Drop): void {
   add(DROPPED + reason, packets(buffer));
   release(buffer);
-}
-
-/**
- * Returns whether expired() is to be called: a deadline has passed, or lies so far ahead that the clock was set back.
- */
-export function due(now: f64): bool {
-  const deadline = load<f64>(DEADLINE);
-  return deadline != 0 && (now >= deadline || now + TIMEOUT_MS < deadline);
-}
-
-/** Returns a datagram whose time is over. Returns 0 if there is none, and DEADLINE is then that of the next. */
-export function expired(now: f64): usize {
-  const table = load<u32>(REASSEMBLY);
-  let buffer: usize = table + REASSEMBLY_TABLE_SIZE;
-  store<f64>(DEADLINE, 0);
-  for (let entry: usize = table, end = table + load<u32>(
-    REASSEMBLIES,
-  ) * REASSEMBLY_ENTRY_SIZE; entry < end; entry += REASSEMBLY_ENTRY_SIZE, buffer += REASSEMBLY_BUFFER_SIZE) {
-    if (!load<u32>(entry)) continue;
-    const time = load<f64>(buffer, EXPIRES_AT);
-    if (time <= now) return buffer;
-    expireAt(buffer, min(time, now + TIMEOUT_MS));
-  }
-  return 0;
-}
-
-function expireAt(buffer: usize, time: f64): void {
-  store<f64>(buffer, time, EXPIRES_AT);
-  const deadline = load<f64>(DEADLINE);
-  if (deadline == 0 || time < deadline) store<f64>(DEADLINE, time);
 }
 
 /** Returns a hash that is not 0. */
@@ -275,5 +252,5 @@ function mask(first: u32, end: u32): u64 {
 
 function discard(buffer: usize): i32 {
   drop(buffer, Drop.bad_frag);
-  return ~Drop.bad_frag;
+  return dropped(Drop.bad_frag);
 }

@@ -1,13 +1,13 @@
 // ICMP errors, RFC 792; RFC 1122 §3.2.2. An error has a slot of its own, so the packet that it quotes stays as it came.
 
-import { MTU } from "../../abi/control";
+import { MTU, NOW } from "../../abi/control";
 import { Counter, ERRORS, IcmpError } from "../../abi/counters";
 import { BUCKET_SIZE, ERROR_BUCKETS, ERROR_BURST, ERRORS_PER_MS } from "../../abi/limits";
 import { MIN_PATH_MTU } from "../../abi/paths";
 import { ANSWER_ERRORS } from "../../abi/tables";
 import { permits, take } from "../limit";
 import { add, queue, spare, takeReply } from "../memory";
-import { answers, ttl } from "../prefix";
+import { answers, ttl } from "../packet";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 
@@ -18,20 +18,20 @@ const MAX_LEN: u32 = 576;
  * Sends an error about a datagram, unless none may be sent about it or too many have been sent. The caller has checked
  * that both addresses are single hosts'. `parameter` has the 32 bits behind the checksum, big-endian.
  */
-export function error(ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32, now: f64): void {
+export function error(packet: usize, ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32): void {
   // RFC 1122 §3.2.2: no error is about an error, or about any fragment but the first.
   if (ipv4.fragmentOffset(ip) || (ipv4.protocol(ip) == ipv4.PROTOCOL_ICMP && !isQuery(ip))) return;
-  if (!mayError(ip, kind, now)) return;
+  if (!mayError(packet, ip, kind)) return;
   const quoted = min(ipv4.totalLen(ip), min(MAX_LEN, load<u32>(MTU)) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
   const msgLen = icmp.HEADER_LEN + quoted;
-  const reply = takeReply();
+  const reply = takeReply(packet);
   const msg = reply + ipv4.MIN_HEADER_LEN;
   memory.copy(msg + icmp.HEADER_LEN, ip, quoted);
   icmp.setError(msg, msgLen, type, code, parameter);
-  ipv4.setHeader(reply, msgLen, ipv4.PROTOCOL_ICMP, ttl(), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
+  ipv4.setHeader(reply, msgLen, ipv4.PROTOCOL_ICMP, ttl(packet), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
   // The checksum is a digest of the quoted packet, so it tells this error from others.
   if (ipv4.MIN_HEADER_LEN + msgLen > <u32>MIN_PATH_MTU) {
-    ipv4.setTtl(reply, ttl(), ipv4.allowFragments(reply, icmp.checksumOf(msg)));
+    ipv4.setTtl(reply, ttl(packet), ipv4.allowFragments(reply, icmp.checksumOf(msg)));
   }
   add(ERRORS + kind, 1);
   queue(reply, ipv4.MIN_HEADER_LEN + msgLen);
@@ -47,9 +47,10 @@ function isQuery(ip: usize): bool {
  * Returns whether an error of this kind may be sent about the packet and there is a slot for it. `kind` counts from
  * ERRORS, and so includes ICMPv6's kinds.
  */
-export function mayError(ip: usize, kind: u32, now: f64): bool {
-  if (!(answers() & ANSWER_ERRORS) || !spare()) return false;
-  if (permits(ip, now) && take(ERROR_BUCKETS + kind * BUCKET_SIZE, ERRORS_PER_MS, ERROR_BURST, now)) return true;
+export function mayError(packet: usize, ip: usize, kind: u32): bool {
+  if (!(answers(packet) & ANSWER_ERRORS) || !spare()) return false;
+  const bucket = ERROR_BUCKETS + kind * BUCKET_SIZE;
+  if (permits(packet, ip) && take(bucket, ERRORS_PER_MS, ERROR_BURST, load<u64>(NOW))) return true;
   add(Counter.errorsLimited, 1);
   return false;
 }

@@ -3,7 +3,7 @@
 import { MTU } from "../../abi/control";
 import { ERRORS, ERRORS6, IcmpError } from "../../abi/counters";
 import { add, queue, takeReply } from "../memory";
-import { ttl } from "../prefix";
+import { ttl } from "../packet";
 import * as extension from "../wire/extension";
 import * as icmpv6 from "../wire/icmpv6";
 import * as ipv6 from "../wire/ipv6";
@@ -17,17 +17,17 @@ const MAX_LEN: u32 = 1280;
  * that the packet is as long as its header says, and that both addresses are single hosts'. `parameter` has the 32 bits
  * behind the checksum.
  */
-export function error6(ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32, now: f64): void {
+export function error6(packet: usize, ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32): void {
   if (isAboutError(ip)) return;
-  if (!mayError(ip, ERRORS6 - ERRORS + kind, now)) return;
+  if (!mayError(packet, ip, ERRORS6 - ERRORS + kind)) return;
   const quoted = min(
     ipv6.HEADER_LEN + ipv6.payloadLen(ip), min(MAX_LEN, load<u32>(MTU)) - ipv6.HEADER_LEN - icmpv6.HEADER_LEN,
   );
   const msgLen = icmpv6.HEADER_LEN + quoted;
-  const reply = takeReply();
+  const reply = takeReply(packet);
   const msg = reply + ipv6.HEADER_LEN;
   memory.copy(msg + icmpv6.HEADER_LEN, ip, quoted);
-  ipv6.setHeader(reply, msgLen, ipv6.ICMPV6, ttl(), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
+  ipv6.setHeader(reply, msgLen, ipv6.ICMPV6, ttl(packet), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
   icmpv6.setError(msg, msgLen, type, code, parameter, ipv6.pseudoSum(reply, ipv6.ICMPV6, msgLen));
   add(ERRORS6 + kind, 1);
   queue(reply, ipv6.HEADER_LEN + msgLen);

@@ -9,7 +9,7 @@ import * as ipv4 from "../wire/ipv4";
  * Sends a datagram. If there are not enough slots for it, it sends nothing and returns false. The datagram at `ip` is
  * unusable afterwards.
  */
-export function transmit(ip: usize, totalLen: u32): bool {
+export function transmit(packet: usize, ip: usize, totalLen: u32): bool {
   const mtu = load<u32>(MTU);
   const payload = ip + ipv4.headerLen(ip);
   const payloadLen = totalLen - ipv4.headerLen(ip);
@@ -24,7 +24,7 @@ export function transmit(ip: usize, totalLen: u32): bool {
     const left = payloadLen - offset;
     const more = headerLen + left > mtu;
     const len = more ? mtu - headerLen & ~7 : left;
-    const fragment = takeReply();
+    const fragment = takeReply(packet);
     memory.copy(fragment, ip, headerLen);
     memory.copy(fragment + headerLen, payload + offset, len);
     ipv4.setFragment(fragment, headerLen + len, offset, more);

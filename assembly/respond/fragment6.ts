@@ -10,12 +10,12 @@ const HEADERS_LEN: u32 = ipv6.HEADER_LEN + extension.MIN_LEN;
  * Sends a packet without extension headers. If it is longer than `mtu`, it goes in fragments with this identification.
  * If there are not enough slots for it, it sends nothing and returns false. The packet's own slot remains the caller's.
  */
-export function transmit6(ip: usize, totalLen: u32, identification: u32, mtu: u32): bool {
+export function transmit6(packet: usize, ip: usize, totalLen: u32, identification: u32, mtu: u32): bool {
   const payload = ip + ipv6.HEADER_LEN;
   const payloadLen = totalLen - ipv6.HEADER_LEN;
   if (totalLen <= mtu) {
     if (!spare()) return false;
-    const reply = takeReply();
+    const reply = takeReply(packet);
     memory.copy(reply, ip, totalLen);
     queue(reply, totalLen);
     return true;
@@ -28,7 +28,7 @@ export function transmit6(ip: usize, totalLen: u32, identification: u32, mtu: u3
     const left = payloadLen - offset;
     const more = HEADERS_LEN + left > mtu;
     const len = more ? blocksLen : left;
-    const fragment = takeReply();
+    const fragment = takeReply(packet);
     memory.copy(fragment, ip, ipv6.HEADER_LEN);
     ipv6.setPayload(fragment, extension.MIN_LEN + len, extension.FRAGMENT, ipv6.hopLimit(ip));
     extension.setFragment(fragment + ipv6.HEADER_LEN, ipv6.nextHeader(ip), offset, more, identification);

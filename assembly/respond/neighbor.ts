@@ -1,5 +1,5 @@
 // Neighbor discovery, RFC 4861 §7.1.1, §7.2.3, §7.2.4, §7.2.8: solicitations for addresses of the prefixes are answered
-// as a proxy does, which overrides nobody. Nothing is learnt from them. ../ethernet.ts has the verdicts.
+// as a proxy does, which overrides nobody. Nothing is learnt from them. ../ethernet.ts has the frames.
 //
 // The answer to a multicast solicitation has the link-layer address option (§7.2.4). It goes to the frame's source if
 // the solicitation has no such option. The answer to a unicast solicitation has the option if the solicitation has it.
@@ -10,6 +10,7 @@ import { checksum, holds, sumScalar } from "../checksum";
 import { mac6 } from "../mac";
 import { answered, queue } from "../memory";
 import { owner6, table } from "../prefix";
+import { DONE, drop } from "../verdict";
 import * as ethernet from "../wire/ethernet";
 import * as ipv6 from "../wire/ipv6";
 import * as ndp from "../wire/ndp";
@@ -25,37 +26,39 @@ export function isSolicitation(ip: usize, length: u32): bool {
 export function neighbor(frame: usize, headerLen: u32, length: u32): i32 {
   const ip = frame + headerLen;
   const msgLen = ipv6.payloadLen(ip);
-  if (msgLen < ndp.LEN || msgLen > length - headerLen - ipv6.HEADER_LEN) return ~Drop.pkt_too_small;
+  if (msgLen < ndp.LEN || msgLen > length - headerLen - ipv6.HEADER_LEN) return drop(Drop.pkt_too_small);
   const msg = ip + ipv6.HEADER_LEN;
-  if (ipv6.hopLimit(ip) != HOP_LIMIT) return ~Drop.ipv6_ndisc_hop_limit;
-  if (!holds(ipv6.pseudoSum(ip, ipv6.ICMPV6, msgLen) + sumScalar(msg, msgLen))) return ~Drop.icmp_csum;
-  if (ndp.code(msg) != 0) return ~Drop.ipv6_ndisc_bad_code;
+  if (ipv6.hopLimit(ip) != HOP_LIMIT) return drop(Drop.ipv6_ndisc_hop_limit);
+  if (!holds(ipv6.pseudoSum(ip, ipv6.ICMPV6, msgLen) + sumScalar(msg, msgLen))) return drop(Drop.icmp_csum);
+  if (ndp.code(msg) != 0) return drop(Drop.ipv6_ndisc_bad_code);
 
   let source: usize = 0;
   for (let option = msg + ndp.LEN, end = msg + msgLen; option < end; option += ndp.optionLen(option)) {
     if (option + 2 > end || ndp.optionLen(option) == 0 || option + ndp.optionLen(option) > end) {
-      return ~Drop.ipv6_ndisc_bad_options;
+      return drop(Drop.ipv6_ndisc_bad_options);
     }
     if (!ndp.isSourceOption(option)) continue;
-    if (ndp.optionLen(option) != ndp.OPTION_LEN) return ~Drop.ipv6_ndisc_bad_options;
+    if (ndp.optionLen(option) != ndp.OPTION_LEN) return drop(Drop.ipv6_ndisc_bad_options);
     source = ndp.linkAddress(option);
   }
   const target = ndp.target(msg);
   const dst = ipv6.dstAddr(ip);
   const multicast = load<u8>(dst) == 0xff;
-  if (multicast ? !ndp.isSolicitedNode(dst, target) : !ipv6.isSame(dst, target)) return ~Drop.ipv6_ndisc_ns_otherhost;
+  if (multicast ? !ndp.isSolicitedNode(dst, target) : !ipv6.isSame(dst, target)) {
+    return drop(Drop.ipv6_ndisc_ns_otherhost);
+  }
   const unspecified = ndp.isUnspecified(ipv6.srcAddr(ip));
-  if (multicast && unspecified && source) return ~Drop.ipv6_ndisc_bad_options;
+  if (multicast && unspecified && source) return drop(Drop.ipv6_ndisc_bad_options);
   // RFC 4862 §5.4.3: the sender is about to take the address. An owner would object, but pongd owns none.
-  if (multicast && unspecified) return ~Drop.ndisc_probe;
-  if (owner6(table(), ipv6.srcAddr(ip)) != NOBODY) return ~Drop.martian_source;
+  if (multicast && unspecified) return drop(Drop.ndisc_probe);
+  if (owner6(table(), ipv6.srcAddr(ip)) != NOBODY) return drop(Drop.martian_source);
   const prefix = owner6(table(), target);
-  if (prefix < FIRST_PREFIX) return prefix == INVALID ? ~Drop.ip_invalid_dest : ~Drop.not_our_prefix;
+  if (prefix < FIRST_PREFIX) return prefix == INVALID ? drop(Drop.ip_invalid_dest) : drop(Drop.not_our_prefix);
   const own = mac6(target);
   const to = ethernet.load48(ethernet.dstMac(frame));
-  if (to != own && !(multicast && to == ndp.multicastMac(dst))) return ~Drop.otherhost;
+  if (to != own && !(multicast && to == ndp.multicastMac(dst))) return drop(Drop.otherhost);
   if (!ethernet.isPeer(ethernet.srcMac(frame), own) || (source && !ethernet.isPeer(source, own))) {
-    return ~Drop.mac_invalid_source;
+    return drop(Drop.mac_invalid_source);
   }
 
   ethernet.store48(ethernet.dstMac(frame), ethernet.load48(source ? source : ethernet.srcMac(frame)));
@@ -68,5 +71,5 @@ export function neighbor(frame: usize, headerLen: u32, length: u32): i32 {
   store<u16>(msg, checksum(ipv6.pseudoSum(ip, ipv6.ICMPV6, replyLen) + sumScalar(msg, replyLen)), 2);
   answered(Protocol.ndisc, prefix, 1);
   queue(frame, headerLen + ipv6.HEADER_LEN + replyLen);
-  return 0;
+  return DONE;
 }

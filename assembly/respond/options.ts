@@ -12,6 +12,7 @@ import { REPLY_OPTIONS } from "../../abi/control";
 import { Drop, IcmpError } from "../../abi/counters";
 import { FIRST_PREFIX, NOBODY, SOURCE_ROUTE, SourceRoute } from "../../abi/tables";
 import { owner, table } from "../prefix";
+import { drop } from "../verdict";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 import * as options from "../wire/options";
@@ -25,7 +26,7 @@ const ROUTER_ALERT_LEN: u32 = 4;
 const TIMES: u32 = 2;
 
 /** Returns whether the datagram is to be judged further. The caller has judged its addresses. */
-export function accept(ip: usize, now: f64): bool {
+export function accept(packet: usize, ip: usize): bool {
   let fault = malformed(ip);
   if (!fault) {
     const route = options.find(ip, options.LOOSE_SOURCE_ROUTE);
@@ -39,7 +40,7 @@ export function accept(ip: usize, now: f64): bool {
     fault = route + 2;
   }
   // RFC 1122 §3.2.2.5: the pointer is the parameter's first byte.
-  error(ip, IcmpError.parameter_problem, icmp.PARAMETER_PROBLEM, 0, <u32>(fault - ip) << 24, now);
+  error(packet, ip, IcmpError.parameter_problem, icmp.PARAMETER_PROBLEM, 0, <u32>(fault - ip) << 24);
   return false;
 }
 
@@ -100,27 +101,27 @@ function isCounted(option: usize): bool {
 }
 
 /**
- * Updates the header's options in a reply of `length` bytes that is otherwise complete. Returns its new length, or ~
- * the reason to drop it.
+ * Updates the header's options in a reply of `length` bytes that is otherwise complete. Returns the verdict: its
+ * new length, or a reason to drop it.
  */
-export function reply(ip: usize, length: u32, now: f64): i32 {
+export function reply(ip: usize, length: u32): i32 {
   const host = ipv4.srcAddr(ip);
   let end: usize = REPLY_OPTIONS;
   const record = options.find(ip, options.RECORD_ROUTE);
   if (record) {
-    if (!recordRoute(record, host)) return ~Drop.ip_options;
+    if (!recordRoute(record, host)) return drop(Drop.ip_options);
     end = append(end, record);
   }
   const timestamp = options.find(ip, options.TIMESTAMP);
   if (timestamp) {
-    if (!stamp(timestamp, host, sinceMidnight(now))) return ~Drop.ip_options;
+    if (!stamp(timestamp, host, sinceMidnight())) return drop(Drop.ip_options);
     end = append(end, timestamp);
   }
   const route = options.find(ip, options.LOOSE_SOURCE_ROUTE);
   if (route) {
     end = reverse(end, route, ip);
     // I3 once more (input.ts), since the destination has changed.
-    if (owner(table(), ipv4.dstAddr(ip)) != NOBODY) return ~Drop.ip_options;
+    if (owner(table(), ipv4.dstAddr(ip)) != NOBODY) return drop(Drop.ip_options);
   }
   while (end & 3) store<u8>(end++, options.END);
 

@@ -21,6 +21,8 @@ import { checksum, fold, sum20, sumHeader, update } from "../checksum";
 
 export const MIN_HEADER_LEN: u32 = 20;
 export const MAX_LEN: u32 = 65535;
+/** Offset of the field that names what the datagram carries. */
+export const PROTOCOL_AT: u32 = 9;
 export const PROTOCOL_ICMP: u32 = 1;
 export const PROTOCOL_TCP: u32 = 6;
 export const PROTOCOL_UDP: u32 = 17;
@@ -86,7 +88,7 @@ export function ecn(ip: usize): u32 {
 }
 
 export function protocol(ip: usize): u32 {
-  return load<u8>(ip, 9);
+  return load<u8>(ip, PROTOCOL_AT);
 }
 
 /** Pointer to the source address. */

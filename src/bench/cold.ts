@@ -21,7 +21,7 @@ const instance = engine === "wasm" || engine === "wasm-scalar"
   ? await webAssembly(moduleOf(engine))
   : await javaScript();
 lap();
-const replies = instance.respond(1, 0);
+const replies = instance.respond(1);
 lap();
 workload.verify(0, replies);
 

@@ -11,7 +11,8 @@
  * from its top. It is then alive, and every batch that had begun earlier is done.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { ASKED, DEADLINE, STOP } from "../../abi/control.js";
+import { ASKED, STOP } from "../../abi/control.js";
+import { Clock } from "../engine/clock.js";
 import type { Engine, EngineName } from "../engine/contract.js";
 import { createJsEngine } from "../engine/js.js";
 import { LinearMemory } from "../engine/memory.js";
@@ -60,11 +61,9 @@ export interface AtTop {
   readonly asked: number;
 }
 
-const LONGEST_WAIT_MS = 60_000;
-const NS_PER_MS = 1_000_000;
-
 const input = workerData as WorkerInput;
 const linear = new LinearMemory(input.memory);
+const clock = new Clock(input.memory);
 const assembly = await load(input.module, input.memory);
 const engine: Engine = input.engine === "wasm" ? new WasmEngine(assembly) : createJsEngine(input.memory);
 
@@ -91,13 +90,12 @@ function openUring(): UringIo | string {
 
 function loop(io: PacketIo): void {
   const control = new Int32Array(input.memory.buffer);
-  const times = new Float64Array(input.memory.buffer);
   try {
     for (let answered = 0; Atomics.load(control, STOP / 4) === 0;) {
       const asked = Atomics.load(control, ASKED / 4);
       if (asked !== answered) post({ asked: answered = asked });
-      const deadline = times[DEADLINE / 8];
-      const received = io.receive(deadline === 0 ? FOREVER : timeoutUntil(deadline));
+      const { deadline } = clock;
+      const received = io.receive(deadline === 0 ? FOREVER : Math.max(0, Math.ceil(deadline - clock.now)));
       if (received > 0 || deadline !== 0) round(io, received);
     }
     io.flush();
@@ -107,12 +105,8 @@ function loop(io: PacketIo): void {
 }
 
 function round(io: PacketIo, received: number): void {
-  io.send(engine.respond(received, Date.now()));
-}
-
-/** Returns a timeout in ns. Limits the wait, since the wall clock may be set. The engine checks its deadline itself. */
-function timeoutUntil(deadline: number): number {
-  return NS_PER_MS * Math.ceil(Math.min(Math.max(deadline - Date.now(), 0), LONGEST_WAIT_MS));
+  clock.read();
+  io.send(engine.respond(received));
 }
 
 function post(message: WorkerMessage): void {

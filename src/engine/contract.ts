@@ -5,12 +5,12 @@
  */
 export interface Engine {
   /**
-   * Judges the first `count` descriptors of RECEIVED (at most BATCH). Counts each packet once, except those that
-   * it holds. Does what is due at `now`, Unix time in milliseconds. Leaves in DEADLINE when it has to be called
-   * next even if no packet comes. Returns how many descriptors of TO_SEND it filled. The slots of all other
-   * packets are back on the free stack.
+   * Judges the first `count` descriptors of RECEIVED (at most BATCH), at the time that the caller has written
+   * (clock.ts). Counts each packet once, except those that it holds or keeps. Does what is due by then, and leaves in
+   * DEADLINE when it has to be called next even if no packet comes. Returns how many descriptors of TO_SEND it filled,
+   * at most SENDS. The slots of all other packets, but those that are kept, are back on the free stack.
    */
-  respond(count: number, now: number): number;
+  respond(count: number): number;
 }
 
 export const ENGINE_NAMES = ["wasm", "js"] as const;

@@ -1,4 +1,4 @@
-import { FREE_COUNT, MODE, Mode, NEXT_TABLE, QUEUED } from "../../abi/control.js";
+import { FREE_COUNT, MODE, Mode, NEXT_TABLE, QUEUED, WALL } from "../../abi/control.js";
 import {
   BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES,
 } from "../../abi/counters.js";
@@ -21,6 +21,7 @@ const FREE_COUNT_WORD = FREE_COUNT / 4;
 const SLOT_MASK = -SLOT_ALIGN;
 const NEXT_TABLE_WORD = NEXT_TABLE / 4;
 const QUEUED_WORD = QUEUED / 4;
+const WALL_WORD = WALL / 4;
 const HOST_WORD = HOST / 4;
 const HOST_OWNER_WORD = HOST_OWNER / 4;
 const HOST6_WORD = HOST6 / 4;
@@ -48,6 +49,7 @@ const ECHO = 8;
 const TURNS_ZERO = 0xfff7;
 const TIMESTAMP = 13;
 const TIMESTAMP_REPLY = 14;
+const NS_PER_MS = 1_000_000;
 const MS_PER_DAY = 86_400_000;
 const ICMP = 1;
 const TCP = 6;
@@ -88,16 +90,16 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   const limiter = createLimiter(buffer);
 
   /** See assembly/batch.ts. */
-  function respond(count: number, now: number): number {
+  function respond(count: number): number {
     const table = Atomics.load(i32, NEXT_TABLE_WORD) >> 2;
     if (count > 0) {
       counters[Counter.packetsReceived] += count;
       counters[BATCH_SIZES + 32 - Math.clz32(count - 1)]++;
     }
-    if (i32[MODE_WORD] === TUN) return input(count, 0, table, now);
+    if (i32[MODE_WORD] === TUN) return input(count, 0, table);
     const packets = ethernet.unwrap(count, table);
     const answered = i32[QUEUED_WORD];
-    const replies = input(packets, answered, table, now);
+    const replies = input(packets, answered, table);
     ethernet.wrap(answered, replies);
     return replies;
   }
@@ -106,7 +108,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
    * See assembly/input.ts. `table` is the word index of this batch's table. It is passed as an argument so that V8
    * keeps it in a register.
    */
-  function input(count: number, answered: number, table: number, now: number): number {
+  function input(count: number, answered: number, table: number): number {
     let replies = answered;
     let rest = 0;
     let bytes = 0;
@@ -126,7 +128,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
       }
     }
     counters[Counter.bytesReceived] += bytes;
-    return rest > 0 ? judge(rest, replies, table, now) : replies;
+    return rest > 0 ? judge(rest, replies, table) : replies;
   }
 
   /**
@@ -164,12 +166,12 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   }
 
   /** The slow path; see assembly/judge.ts. */
-  function judge(count: number, replies: number, table: number, now: number): number {
+  function judge(count: number, replies: number, table: number): number {
     let queued = replies;
     for (let i = 0; i < count; i++) {
       const ip = i32[RECEIVED_WORDS + 2 * i];
       const length = i32[RECEIVED_WORDS + 2 * i + 1];
-      const verdict = (u8[ip] & 0xf0) === 0x60 ? ipv6Input(ip, length, table, now) : ipv4Input(ip, length, table, now);
+      const verdict = (u8[ip] & 0xf0) === 0x60 ? ipv6Input(ip, length, table) : ipv4Input(ip, length, table);
       if (verdict > 0) {
         i32[TO_SEND_WORDS + 2 * queued] = ip;
         i32[TO_SEND_WORDS + 2 * queued + 1] = verdict;
@@ -184,7 +186,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   }
 
   /** Turns a packet into its reply and returns the reply's length, or ~reason; see assembly/judge/ipv4.ts. */
-  function ipv4Input(ip: number, length: number, table: number, now: number): number {
+  function ipv4Input(ip: number, length: number, table: number): number {
     if (length < 20) return ~Drop.ip_inhdr;
     const at = ip >> 2;
     const word0 = i32[at];
@@ -213,7 +215,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     switch (typeWord & 0xff) {
       case ECHO:
         if ((answers & ANSWER_ECHO) === 0) return ~Drop.icmp_echo_ignored;
-        if (!limiter.permits(answers, table, prefix, 6, src & 0xffffff, now)) return ~Drop.rate_limited;
+        if (!limiter.permits(answers, table, prefix, 6, src & 0xffffff)) return ~Drop.rate_limited;
         // This repeats echo(), which would be slower if it called code shared by both.
         i32[at + 5] = (update(typeWord >>> 16, ECHO, ECHO_REPLY) || zeroChecksum(at, totalLen)) << 16
           | typeWord & 0xff00 | ECHO_REPLY;
@@ -223,8 +225,8 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
       case TIMESTAMP:
         if (totalLen < 40) return ~Drop.pkt_too_small;
         if ((answers & ANSWER_TIMESTAMP) === 0) return ~Drop.icmp_timestamp_ignored;
-        if (!limiter.permits(answers, table, prefix, 6, src & 0xffffff, now)) return ~Drop.rate_limited;
-        timestamp(at, now);
+        if (!limiter.permits(answers, table, prefix, 6, src & 0xffffff)) return ~Drop.rate_limited;
+        timestamp(at);
         return reply(at, answers & 0xff, prefix, 40);
       default:
         return ~Drop.unhandled_icmp_type;
@@ -271,8 +273,8 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
   }
 
   /** Writes the reply's message; see assembly/respond/timestamp.ts. */
-  function timestamp(at: number, now: number): void {
-    const ms = swap(Math.trunc(now) % MS_PER_DAY);
+  function timestamp(at: number): void {
+    const ms = swap(sinceMidnight());
     const id = i32[at + 6];
     const originate = i32[at + 7];
     i32[at + 8] = ms;
@@ -281,8 +283,15 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     i32[at + 5] = (sum ^ 0xffff) << 16 | TIMESTAMP_REPLY;
   }
 
+  /** Returns the milliseconds since midnight UTC. WALL has more bits than a number, so it is divided in two steps. */
+  function sinceMidnight(): number {
+    const high = i32[WALL_WORD + 1] >>> 0;
+    const rest = high % NS_PER_MS * 2 ** 32 + (i32[WALL_WORD] >>> 0);
+    return (Math.floor(high / NS_PER_MS) * 2 ** 32 + Math.floor(rest / NS_PER_MS)) % MS_PER_DAY;
+  }
+
   /** Judges an IPv6 packet as ipv4Input() does, without extension headers; see assembly/judge/ipv6.ts. */
-  function ipv6Input(ip: number, length: number, table: number, now: number): number {
+  function ipv6Input(ip: number, length: number, table: number): number {
     if (length < 40) return ~Drop.ip_inhdr;
     const at = ip >> 2;
     const word1 = i32[at + 1];
@@ -305,7 +314,7 @@ export function createJsEngine({ buffer }: WebAssembly.Memory): Engine {
     if ((typeWord & 0xff) !== ECHO_REQUEST6) return ~Drop.unhandled_icmp_type;
     const answers = i32[table + ANSWERS_WORDS + prefix];
     if ((answers & ANSWER_ECHO) === 0) return ~Drop.icmp_echo_ignored;
-    if (!limiter.permits(answers, table, prefix, i32[at + 2], i32[at + 3] & 0xffffff, now)) return ~Drop.rate_limited;
+    if (!limiter.permits(answers, table, prefix, i32[at + 2], i32[at + 3] & 0xffffff)) return ~Drop.rate_limited;
 
     for (let word = at + 2; word < at + 6; word++) {
       const src = i32[word];

@@ -1,6 +1,6 @@
 import {
-  ASKED, DEADLINE, FRAME_OFFSET, MAC, MAC_POLICY, Mode, MODE, MTU, NEXT_TABLE, PACKET_SIZE, READ_ERROR,
-  REASSEMBLIES, REASSEMBLY, RING_FD, SEED, STOP, TABLE_SIZE, WRITES_PENDING,
+  ASKED, DEADLINE, FRAME_OFFSET, MAC, MAC_POLICY, Mode, MODE, MTU, NEXT_TABLE, PACKET_SIZE, READ_ERROR, REASSEMBLIES,
+  REASSEMBLY, RING_FD, SEED, SLOT_COUNT, SLOT_SIZE, STOP, TABLE_SIZE, WRITES_PENDING,
 } from "../../abi/control.js";
 import {
   Counter, COUNTERS, Drop, DROPPED, MAX_PROTOCOLS, MAX_DROPS, PREFIX_REPLIES, REPLIES,
@@ -8,6 +8,7 @@ import {
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
 import { SLOT_ALIGN, SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import { TIMERS_END, TURNED } from "../../abi/timers.js";
 import { FIRST_NODE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS, TRIE } from "../../abi/tables.js";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
@@ -32,6 +33,8 @@ export interface MemoryOptions {
   readonly reloadable?: boolean;
   /** Seed of the hash of source addresses. */
   readonly seed?: number;
+  /** Number of slots, at most MAX_SLOTS; more than by default only where packets are kept. */
+  readonly slots?: number;
 }
 
 /**
@@ -62,24 +65,28 @@ export class LinearMemory {
     this.slots = new Slots(memory);
     this.packetSize = words[PACKET_SIZE / 4];
     this.frameOffset = words[FRAME_OFFSET / 4];
-    this.slotSize = slotSize(this.frameOffset + this.packetSize);
+    this.slotSize = words[SLOT_SIZE / 4];
     this.counters = new Float64Array(memory.buffer, COUNTERS, PREFIX_REPLIES + PREFIX_INDICES);
-    const tables = SLOT_BASE + SLOTS * this.slotSize;
+    const tables = SLOT_BASE + this.slots.count * this.slotSize;
     this.#tables = [tables, tables + words[TABLE_SIZE / 4]];
   }
 
   /** Makes the memory of one queue: every slot free, the first table in place. */
-  static create({ mtu, reassembly, link, table, reloadable = false, seed = 0 }: MemoryOptions): LinearMemory {
+  static create(
+    { mtu, reassembly, link, table, reloadable = false, seed = 0, slots = SLOTS }: MemoryOptions,
+  ): LinearMemory {
     const frameOffset = link ? 2 : 0;
     const packetSize = link ? mtu + MAX_HEADER_LEN : mtu;
     const size = slotSize(frameOffset + packetSize);
     const tableSize = NODES + Math.ceil((reloadable ? MAX_NODES : 4 * table.nodes.length) / SLOT_ALIGN) * SLOT_ALIGN;
-    const buffers = SLOT_BASE + SLOTS * size + (reloadable ? 2 : 1) * tableSize;
+    const buffers = SLOT_BASE + slots * size + (reloadable ? 2 : 1) * tableSize;
     const pages = Math.ceil(
       (buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0)) / WASM_PAGE,
     );
     const memory = reserve(pages);
     const words = new Uint32Array(memory.buffer);
+    words[SLOT_COUNT / 4] = slots;
+    words[SLOT_SIZE / 4] = size;
     words[PACKET_SIZE / 4] = packetSize;
     words[MTU / 4] = mtu;
     words[FRAME_OFFSET / 4] = frameOffset;
@@ -93,7 +100,7 @@ export class LinearMemory {
     words[REASSEMBLY / 4] = buffers;
     words[SEED / 4] = seed;
     const linear = new LinearMemory(memory);
-    linear.slots.freeAll(linear.slotSize);
+    linear.slots.freeAll();
     linear.serve(table);
     return linear;
   }
@@ -138,16 +145,18 @@ export class LinearMemory {
       + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b);
     counters[DROPPED + Drop.worker_crash] += counters[Counter.packetsReceived] - verdicts;
     counters[Counter.held] = 0;
+    counters[Counter.kept] = 0;
     // Replies that had been offered to the kernel were counted as sent; they become write errors.
     for (let i = 0; i < words[WRITES_PENDING / 4]; i++) counters[Counter.bytesSent] -= this.slots.toSendLength(i);
     counters[Counter.writeErrors] += words[WRITES_PENDING / 4];
     for (const word of [WRITES_PENDING, READ_ERROR, DEADLINE]) words[word / 4] = 0;
     words[DEADLINE / 4 + 1] = 0;
+    words.fill(0, TURNED / 4, TIMERS_END / 4);
     words.fill(0, RINGS / 4, URING_END / 4);
     if (words[REASSEMBLIES / 4] > 0) {
       words.fill(0, words[REASSEMBLY / 4] / 4, (words[REASSEMBLY / 4] + REASSEMBLY_TABLE_SIZE) / 4);
     }
-    this.slots.freeAll(this.slotSize);
+    this.slots.freeAll();
   }
 
   /** Returns the descriptor of the ring that a packet loop left open, or 0, and forgets it. */

@@ -3,8 +3,8 @@
  * and packets to send. The engines access the same words directly, since their every instruction counts. A place is a
  * byte offset into the memory.
  */
-import { FREE_COUNT } from "../../abi/control.js";
-import { DESCRIPTOR_SIZE, FREE, RECEIVED, SLOT_ALIGN, SLOT_BASE, SLOTS, TO_SEND } from "../../abi/slots.js";
+import { FREE_COUNT, SLOT_COUNT, SLOT_SIZE } from "../../abi/control.js";
+import { DESCRIPTOR_SIZE, FREE, RECEIVED, SLOT_ALIGN, SLOT_BASE, TO_SEND } from "../../abi/slots.js";
 
 const FREE_COUNT_WORD = FREE_COUNT / 4;
 const FREE_WORDS = FREE / 4;
@@ -19,6 +19,11 @@ export class Slots {
     this.#words = new Uint32Array(buffer);
   }
 
+  /** Number of slots, free or not. */
+  get count(): number {
+    return this.#words[SLOT_COUNT / 4];
+  }
+
   /** Number of free slots. */
   get free(): number {
     return this.#words[FREE_COUNT_WORD];
@@ -29,10 +34,12 @@ export class Slots {
     return this.#words.subarray(FREE_WORDS, FREE_WORDS + this.free);
   }
 
-  /** Frees all slots, which take `slotSize` bytes each. */
-  freeAll(slotSize: number): void {
-    for (let i = 0; i < SLOTS; i++) this.#words[FREE_WORDS + i] = SLOT_BASE + (SLOTS - 1 - i) * slotSize;
-    this.#words[FREE_COUNT_WORD] = SLOTS;
+  /** Frees all slots. */
+  freeAll(): void {
+    const { count } = this;
+    const size = this.#words[SLOT_SIZE / 4];
+    for (let i = 0; i < count; i++) this.#words[FREE_WORDS + i] = SLOT_BASE + (count - 1 - i) * size;
+    this.#words[FREE_COUNT_WORD] = count;
   }
 
   /** Takes a slot off the free stack. The caller has checked that there is one. */

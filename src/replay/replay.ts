@@ -6,7 +6,7 @@
  *  3. respond: one packet a call, so that all that the call sends has that packet's time
  *  4. write: replies to the packets of a chunk, before waiting for the next chunk (pcap/writer.ts)
  */
-import { DEADLINE } from "../../abi/control.js";
+import { Clock } from "../engine/clock.js";
 import { createEngine } from "../engine/create.js";
 import type { Engine, EngineName } from "../engine/contract.js";
 import { EXIT, Failure } from "../base/failure.js";
@@ -28,7 +28,6 @@ const PACKET_LEN = 65535;
 const NAMED_LINK_TYPES = 8;
 const UNREAD = "unread link type";
 const LINK_TYPE_MEND = "capture Ethernet, Linux cooked or IP packets: tcpdump -i any -w IN";
-const NS_PER_MS = 1_000_000n;
 
 export interface ReplayOptions {
   readonly serving: Serving;
@@ -65,14 +64,14 @@ export async function replay(
     const writer = new ReplyWriter(output);
     const exchange = new Exchange(linear, await createEngine(engine, linear), writer);
     const selection = new Selection(name, warn);
-    const clock = new Clock();
+    const times = new Times();
     const damage = await untilDamage(readCapture(flushing(capture, writer), name), (captured) => {
-      const timestampNs = clock.timeOf(captured);
+      const timestampNs = times.timeOf(captured);
       const packet = selection.ipPacket(captured);
       if (packet) exchange.respond(packet, timestampNs);
     });
     if (!damage) selection.check();
-    for (const message of changedTimes(name, clock.unusable, writer.lifted)) warn(message);
+    for (const message of changedTimes(name, times.unusable, writer.lifted)) warn(message);
     await writer.finish();
     return { ...verdicts([linear]), skipped: selection.skipped, damage };
   } finally {
@@ -121,7 +120,7 @@ function packets(count: number): string {
 }
 
 /** Assigns each packet its time. */
-class Clock {
+class Times {
   /** Packets whose own time does not fit in 64 bits of nanoseconds since 1970. */
   unusable = 0;
   #lastNs = 0n;
@@ -188,36 +187,37 @@ export class Exchange {
   readonly #writer: ReplyWriter;
   readonly #bytes: Uint8Array;
   readonly #slots: Slots;
-  readonly #times: Float64Array;
+  readonly #clock: Clock;
+  /** Latest time of a packet so far. Captures may go back; what waits does not. */
+  #nowNs = 0n;
 
   constructor({ memory, slots }: LinearMemory, engine: Engine, writer: ReplyWriter) {
     this.#engine = engine;
     this.#writer = writer;
     this.#bytes = new Uint8Array(memory.buffer);
     this.#slots = slots;
-    this.#times = new Float64Array(memory.buffer);
+    this.#clock = new Clock(memory);
   }
 
-  /** Gives the engine a packet of at most PACKET_LEN bytes, after letting it meet all deadlines up to its time. */
+  /** Gives the engine a packet of at most PACKET_LEN bytes, after letting it do all that is due up to its time. */
   respond(packet: Uint8Array, timestampNs: bigint): void {
-    const millisecond = Number(timestampNs / NS_PER_MS);
-    for (let deadline = this.#deadline; deadline !== 0 && deadline <= millisecond; deadline = this.#deadline) {
-      this.#call(0, deadline, BigInt(deadline) * NS_PER_MS);
-    }
+    if (timestampNs > this.#nowNs) this.#nowNs = timestampNs;
+    for (let due = this.#deadlineNs; due !== 0n && due <= this.#nowNs; due = this.#deadlineNs) this.#call(0, due, due);
     const slot = this.#slots.take();
     this.#bytes.set(packet, slot);
     this.#slots.receive(0, slot, packet.length);
-    this.#call(1, millisecond, timestampNs);
+    this.#call(1, this.#nowNs, timestampNs);
   }
 
-  /** The engine's next deadline in ms, 0 for none. It is a whole number, as the engine's clock is. */
-  get #deadline(): number {
-    return this.#times[DEADLINE / 8];
+  /** The engine's next deadline; 0 for none. */
+  get #deadlineNs(): bigint {
+    return BigInt(this.#clock.deadline);
   }
 
-  /** Calls the engine and writes what it sends. */
-  #call(count: number, millisecond: number, timestampNs: bigint): void {
-    const replies = this.#engine.respond(count, millisecond);
+  /** Calls the engine at a time, and writes what it sends. `timestampNs` is the time for what it tells, and sends. */
+  #call(count: number, nowNs: bigint, timestampNs: bigint): void {
+    this.#clock.set(nowNs, timestampNs);
+    const replies = this.#engine.respond(count);
     for (let i = 0; i < replies; i++) {
       const slot = this.#slots.toSend(i);
       const length = this.#slots.toSendLength(i);

@@ -75,7 +75,7 @@ describe("the packets", () => {
         const engine = await createEngine(name, linear);
         const workload = new Workload(linear, destinations, packetBytes, 8, 1, 3);
         for (let i = 0; i < 2; i++) {
-          workload.verify(0, engine.respond(8, 0));
+          workload.verify(0, engine.respond(8));
           workload.restore();
         }
       }
@@ -87,7 +87,7 @@ describe("the packets", () => {
     const linear = LinearMemory.create({ mtu: 1500, reassembly: 0, table });
     const engine = await createEngine("js-naive", linear);
     const workload = new Workload(linear, destinations, 84, 8, 1, 4);
-    const replies = engine.respond(8, 0);
+    const replies = engine.respond(8);
     workload.verify(0, replies);
     assert.throws(() => { workload.verify(0, replies - 1); }, /answered 7 of 8/);
     const bytes = new Uint8Array(linear.memory.buffer);

@@ -61,7 +61,10 @@ for (const [rates, total, policy] of [
       before.set(first.bytes);
 
       const now = random.next() * 400 + random.below(1000) / 1000;
-      const filled = rigs.map((rig) => rig.engine.respond(count, now));
+      const filled = rigs.map((rig) => {
+        rig.now = now;
+        return rig.call(count);
+      });
       rigs.forEach(clearPrivate);
       for (const [i, other] of others.entries()) {
         assert.equal(filled[i + 1], filled[0], `${ENGINES[i + 1]} answers as many as ${ENGINES[0]}`);

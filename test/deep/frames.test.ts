@@ -53,7 +53,7 @@ for (const [policy, link] of [["shared", SHARED], ["per address", PER_ADDRESS]] 
       }
       before.set(first.bytes);
 
-      const filled = rigs.map((rig) => rig.engine.respond(count, 0));
+      const filled = rigs.map((rig) => rig.call(count));
       rigs.forEach(clearPrivate);
       for (const [i, other] of others.entries()) {
         assert.equal(filled[i + 1], filled[0], `${ENGINES[i + 1]} answers as many as ${ENGINES[0]}`);

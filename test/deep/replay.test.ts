@@ -13,7 +13,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { NOW, WALL } from "../../abi/control.js";
 import { SLOTS } from "../../abi/slots.js";
+import { TICK_NS } from "../../abi/timers.js";
 import { ENGINE_NAMES, type EngineName } from "../../src/engine/contract.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
@@ -360,18 +362,22 @@ describe("what is not for the engine", () => {
   });
 });
 
-test("the engine is called with one packet at a time, at the packet's millisecond", () => {
-  const calls: [count: number, now: number][] = [];
+test("the engine is called with one packet at a time, at its time; the clock of timers never goes back", () => {
+  const calls: [count: number, now: bigint, wall: bigint][] = [];
   const linear = LinearMemory.create({ mtu: 65535, reassembly: 0, table: TABLE });
   const { slots } = linear;
-  const respond = (count: number, now: number) => {
-    calls.push([count, now]);
+  const clocks = new BigUint64Array(linear.memory.buffer);
+  const respond = (count: number) => {
+    calls.push([count, clocks[NOW / 8], clocks[WALL / 8]]);
     slots.give(slots.received(0));
     return 0;
   };
   const exchange = new Exchange(linear, { respond }, new ReplyWriter(new Memory()));
   for (const ns of [5_000_000n, 5_000_000n, 5_999_999n, 6_000_000n, 5_000_000n, 0n]) exchange.respond(ARP, ns);
-  assert.deepEqual(calls, [5, 5, 5, 6, 5, 0].map((now) => [1, now]));
+  assert.deepEqual(calls, [
+    [1, 5_000_000n, 5_000_000n], [1, 5_000_000n, 5_000_000n], [1, 5_999_999n, 5_999_999n], [1, 6_000_000n, 6_000_000n],
+    [1, 6_000_000n, 5_000_000n], [1, 6_000_000n, 0n],
+  ]);
 });
 
 test("thousands of packets of one millisecond, and of one each: every slot comes back", async () => {
@@ -396,8 +402,11 @@ test("fragments by the capture's clock: answered when whole, an error at the mom
   ] as const;
   const capture = pcapng(frames.map(([ns, frame]) => ({ ns: at + ns, frame })), { nanoseconds: true });
   const { replies, received, replied, dropped, held } = await replayed(capture, { engine: "wasm" });
+  // Their time is over in a tick of the engine's timers.
+  const tick = BigInt(TICK_NS);
+  const over = (at + 60_000n * ms + tick - 1n) / tick * tick - at;
   assert.deepEqual(replies.map(({ ns, frame }) => [ns - at, frame[20], frame.length]), [
-    [5_000n * ms + 7n, 0, 2028], [59_999n * ms, 0, 84], [60_000n * ms, 11, 576], [70_000n * ms, 0, 84],
+    [5_000n * ms + 7n, 0, 2028], [59_999n * ms, 0, 84], [over, 11, 576], [70_000n * ms, 0, 84],
   ]);
   assert.deepEqual(
     { received, replied, dropped, held }, { received: 6, replied: 4, dropped: { frag_reasm_timeout: 1 }, held: 1 },

@@ -3,18 +3,22 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as control from "../../abi/control.js";
 import {
-  BATCH_BUCKETS, BATCH_SIZES, Counter, COUNTERS, COUNTERS_END, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, MAX_COUNTERS,
-  MAX_DROPS,
-  MAX_ERRORS, MAX_PROTOCOLS, PREFIX_REPLIES, Protocol, REPLIES,
+  BATCH_BUCKETS, BATCH_SIZES, Counter, COUNTERS, COUNTERS_END, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, LATENESS,
+  LATENESS_BUCKETS, MAX_COUNTERS, MAX_DROPS, MAX_ERRORS, MAX_PROTOCOLS, PREFIX_REPLIES, Protocol, REPLIES,
 } from "../../abi/counters.js";
 import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../abi/limits.js";
 import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.js";
-import { BATCH, DESCRIPTOR_SIZE, FREE, RECEIVED, SLOT_ALIGN, SLOT_BASE, SLOTS, TO_SEND } from "../../abi/slots.js";
+import {
+  BATCH, DESCRIPTOR_SIZE, FREE, KEPT, KEPT_SIZE, MAX_SLOTS, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, TO_SEND,
+} from "../../abi/slots.js";
 import {
   HOST, HOST6, HOST6_OWNER, HOST_OWNER, LIMIT_SIZE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS,
   ROOT_ENTRIES,
   SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6,
 } from "../../abi/tables.js";
+import {
+  EARLIEST, LEVEL_LISTS, LEVELS, LIST_SIZE, OCCUPIED, OCCUPIED_SIZE, TIMERS, TIMERS_END, TURNED, WHEEL,
+} from "../../abi/timers.js";
 import { RINGS, RINGS_SIZE, SIZEOF_SQE, SQ_ENTRIES, SQES, URING_END } from "../../abi/uring.js";
 
 const PAGE = 4096;
@@ -24,11 +28,13 @@ type Region = readonly [name: string, at: number, size: number, align: number];
 
 /** Words of abi/control.ts that are not 4 bytes long: their size and alignment. */
 const WIDE: Partial<Record<string, readonly [size: number, align: number]>> = {
-  MEMORY_ADDRESS: [8, 8], WOKEN: [8, 8], DEADLINE: [8, 8], MAC: [6, 2], REPLY_OPTIONS: [40, 4],
+  MEMORY_ADDRESS: [8, 8], WOKEN: [8, 8], NOW: [8, 8], WALL: [8, 8], DEADLINE: [8, 8],
+  CONTEXT: [control.CONTEXT_SIZE, 8], MAC: [6, 2], REPLY_OPTIONS: [40, 4],
 };
 
 const words = Object.entries(control)
-  .filter((entry): entry is [string, number] => typeof entry[1] === "number" && entry[0] !== "CONTROL_END")
+  .filter((entry): entry is [string, number] => typeof entry[1] === "number")
+  .filter(([name]) => name !== "CONTROL_END" && name !== "CONTEXT_SIZE")
   .map(([name, at]): Region => [name, at, ...WIDE[name] ?? [4, 4] as const]);
 
 const MEMORY: readonly Region[] = [
@@ -38,12 +44,18 @@ const MEMORY: readonly Region[] = [
   ["PREFIX_BUCKETS", PREFIX_BUCKETS, PREFIX_INDICES * BUCKET_SIZE, 8],
   ["SOURCE_BUCKETS", SOURCE_BUCKETS, SOURCES * BUCKET_SIZE, 8],
   ["PATHS", PATHS, PATH_SETS * PATH_WAYS * PATH_SIZE, SLOT_ALIGN],
+  ["TURNED", TURNED, 8, SLOT_ALIGN],
+  ["TIMERS", TIMERS, 4, 4],
+  ["EARLIEST", EARLIEST, 4, 4],
+  ["OCCUPIED", OCCUPIED, LEVELS * OCCUPIED_SIZE, 8],
+  ["WHEEL", WHEEL, LEVELS * LEVEL_LISTS * LIST_SIZE, 8],
   ["RINGS", RINGS, RINGS_SIZE, PAGE],
   ["SQES", SQES, SQ_ENTRIES * SIZEOF_SQE, PAGE],
   ["RECEIVED", RECEIVED, BATCH * DESCRIPTOR_SIZE, 8],
-  ["TO_SEND", TO_SEND, SLOTS * DESCRIPTOR_SIZE, 8],
-  ["FREE", FREE, 4 * SLOTS, 4],
-  ["SLOT_BASE", SLOT_BASE, SLOTS * SLOT_ALIGN, PAGE],
+  ["TO_SEND", TO_SEND, SENDS * DESCRIPTOR_SIZE, 8],
+  ["FREE", FREE, 4 * MAX_SLOTS, 4],
+  ["KEPT", KEPT, KEPT_SIZE * MAX_SLOTS, 8],
+  ["SLOT_BASE", SLOT_BASE, MAX_SLOTS * SLOT_ALIGN, PAGE],
 ];
 
 const COUNTED: readonly Region[] = [
@@ -53,6 +65,7 @@ const COUNTED: readonly Region[] = [
   ["BATCH_SIZES", BATCH_SIZES, BATCH_BUCKETS, 1],
   ["ERRORS", ERRORS, MAX_ERRORS, 1],
   ["ERRORS6", ERRORS6, MAX_ERRORS, 1],
+  ["LATENESS", LATENESS, LATENESS_BUCKETS, 1],
   ["PREFIX_REPLIES", PREFIX_REPLIES, PREFIX_INDICES, 1],
 ];
 
@@ -83,11 +96,14 @@ describe("no two regions overlap, and each begins where it may", () => {
     });
   }
   test("each file's end is behind what it has", () => {
-    const ends = { control: control.CONTROL_END, limits: LIMITS_END, paths: PATHS_END, uring: URING_END };
+    const ends = {
+      control: control.CONTROL_END, limits: LIMITS_END, paths: PATHS_END, timers: TIMERS_END, uring: URING_END,
+    };
     const last = {
       control: Math.max(...words.map(([, at, size]) => at + size)),
       limits: SOURCE_BUCKETS + SOURCES * BUCKET_SIZE,
       paths: PATHS + PATH_SETS * PATH_WAYS * PATH_SIZE,
+      timers: WHEEL + LEVELS * LEVEL_LISTS * LIST_SIZE,
       uring: SQES + SQ_ENTRIES * SIZEOF_SQE,
     };
     for (const [file, end] of Object.entries(ends)) assert.ok(end >= last[file as keyof typeof last], file);

@@ -309,14 +309,14 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
           rig.respond(asked(first, from));
           // Other frames reuse the slots of the fragments.
           for (let i = 0; i < 4; i++) rig.respond(arpFrame(), frame(icmpPacket(), { dst: mac }));
-          rig.now += 60_000;
+          rig.now += 60_001;
           assert.deepEqual(
             rig.respond(arpFrame({}, { tags: [[0x8100, 3]] })).slice(1), [answered(error(first, [...time]), from)],
           );
           assert.deepEqual([rig.dropped, rig.held], [{ frag_reasm_timeout: 2 }, 0]);
           // The error is also sent if no packet comes after the timeout.
           rig.respond(asked(first, from));
-          rig.now += 60_000;
+          rig.now += 60_001;
           assert.deepEqual(rig.respond(), [answered(error(first, [...time]), from)]);
           assert.equal(rig.slots.free, SLOTS);
         });

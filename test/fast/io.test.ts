@@ -147,11 +147,11 @@ for (const name of IO_NAMES) {
       index: 0, engine: "wasm", io: name, spin: 0,
       memory: { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([])) }, fd,
     });
-    const times = new Float64Array(queue.memory.memory.buffer);
-    times[DEADLINE / 8] = Date.now() + 50;
+    const times = new BigUint64Array(queue.memory.memory.buffer);
+    times[DEADLINE / 8] = process.hrtime.bigint() + 50_000_000n;
     await queue.running;
-    // The engine finds nothing in reassembly, and so clears the deadline.
-    while (times[DEADLINE / 8] !== 0) await new Promise(setImmediate);
+    // The engine finds no timer, and so clears the deadline.
+    while (times[DEADLINE / 8] !== 0n) await new Promise(setImmediate);
     queue.stop();
     await queue.ended;
     libc.close(fd);

@@ -63,13 +63,12 @@ for (const name of ENGINES) {
       assert.equal(count, 10);
     });
 
-    test("a clock that is set back gives nothing, and takes nothing", async () => {
+    test("a wall clock that is set forward or back gives nothing, and takes nothing", async () => {
       const rig = await Rig.create(name, { policy: { limit: { rate: 1000, burst: 5 } } });
-      rig.now = 1_000_000;
+      rig.wall = 1_000_000;
       assert.equal(answered(rig, 9), 5);
-      rig.now = 10;
-      assert.equal(answered(rig, 9), 0);
-      rig.now = 12;
+      for (rig.wall of [10, 2_000_000]) assert.equal(answered(rig, 9), 0);
+      rig.now += 2;
       assert.equal(answered(rig, 9), 2);
     });
 

@@ -1,9 +1,10 @@
 /** Sets up each engine under test over a memory of its own, as a worker does, but without a device. */
-import { ANSWERS, LINK, OWNER, TABLE } from "../../abi/control.js";
+import { CONTEXT, CONTEXT_SIZE, TABLE, UNJUDGED } from "../../abi/control.js";
 import { Counter, Drop, DROPPED, Protocol, REPLIES } from "../../abi/counters.js";
 import { PATHS, PATHS_END } from "../../abi/paths.js";
-import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import { BATCH, SLOT_BASE } from "../../abi/slots.js";
 import { Unreachable } from "../../abi/tables.js";
+import { Clock } from "../../src/engine/clock.js";
 import { createEngine } from "../../src/engine/create.js";
 import type { Engine } from "../../src/engine/contract.js";
 import type { Ethernet } from "../../src/tun/mac.js";
@@ -51,8 +52,13 @@ export const STATELESS: Treatment = {
 
 /** Clears what only one of the engines uses: control words, and what is known of paths. */
 export function clearPrivate({ words }: Rig): void {
-  for (const word of [LINK, TABLE, OWNER, ANSWERS]) words[word / 4] = 0;
+  words.fill(0, CONTEXT / 4, (CONTEXT + CONTEXT_SIZE) / 4);
+  for (const word of [TABLE, UNJUDGED]) words[word / 4] = 0;
   words.fill(0, PATHS / 4, PATHS_END / 4);
+}
+
+function nanoseconds(ms: number): bigint {
+  return BigInt(Math.floor(ms)) * 1_000_000n + BigInt(Math.round(ms % 1 * 1e6));
 }
 
 /** An engine and its memory, as an I/O backend would handle them. */
@@ -62,8 +68,10 @@ export class Rig {
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
   readonly slots: Slots;
-  /** Unix time in milliseconds, for the engine. */
+  readonly clock: Clock;
+  /** Milliseconds of the engine's clocks: of NOW, and of WALL unless `wall` has another time. */
   now = 0;
+  wall: number | undefined;
 
   private constructor(linear: LinearMemory, engine: Engine) {
     this.linear = linear;
@@ -71,6 +79,7 @@ export class Rig {
     this.bytes = new Uint8Array(linear.memory.buffer);
     this.words = new Uint32Array(linear.memory.buffer);
     this.slots = linear.slots;
+    this.clock = new Clock(linear.memory);
   }
 
   static create(name: TestEngine, options: BenchOptions = {}): Promise<Rig> {
@@ -105,7 +114,7 @@ export class Rig {
       this.bytes.set(packet, slot + this.linear.frameOffset);
       this.slots.receive(i, slot + this.linear.frameOffset, packet.length);
     });
-    const count = this.engine.respond(packets.length, this.now);
+    const count = this.call(packets.length);
     const replies = Array.from({ length: count }, (_, i) => {
       const slot = this.slots.toSend(i);
       const length = this.slots.toSendLength(i);
@@ -113,6 +122,12 @@ export class Rig {
       return this.bytes.slice(slot, slot + length);
     });
     return replies;
+  }
+
+  /** Calls the engine for packets that are in RECEIVED. Returns how many it has filled in TO_SEND. */
+  call(count: number): number {
+    this.clock.set(nanoseconds(this.now), nanoseconds(this.wall ?? this.now));
+    return this.engine.respond(count);
   }
 
   /** Packets dropped for each reason, without the reasons that never came up. */
@@ -138,6 +153,6 @@ export class Rig {
 
   /** Where the slots lie: [first byte, first byte after the last]. */
   get slotRange(): [number, number] {
-    return [SLOT_BASE, SLOT_BASE + SLOTS * this.linear.slotSize];
+    return [SLOT_BASE, SLOT_BASE + this.slots.count * this.linear.slotSize];
   }
 }

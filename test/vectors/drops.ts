@@ -418,7 +418,7 @@ export const FRAGMENTS: readonly FragmentVector[] = [
     reason: "frag_evicted", name: "the third datagram where there is room for two", policy: { reassembly: 2 },
     packets: [head, middle, at(0, 8, true, { id: 1 }), at(0, 8, true, { id: 2 })], dropped: 2,
   },
-  { reason: "frag_reasm_timeout", name: "60 s", packets: [head, tail], laterMs: 60_000, dropped: 2 },
+  { reason: "frag_reasm_timeout", name: "60 s", packets: [head, tail], laterMs: 60_001, dropped: 2 },
   {
     reason: "nomem", name: "a reply of more fragments than there are slots",
     packets: fragmentsOf(icmpPacket({ data: pattern(30000), fragment: 0 }), [0, 15000, 30008]), mtu: 68, dropped: 2,
@@ -476,7 +476,7 @@ export const FRAGMENTS: readonly FragmentVector[] = [
     reason: "frag_evicted", name: "S-8: IPv6: the second datagram where there is room for one",
     policy: { reassembly: 1 }, packets: [head6, middle6, middle], dropped: 2,
   },
-  { reason: "frag_reasm_timeout", name: "S-8: IPv6: 60 s", packets: [head6, tail6], laterMs: 60_000, dropped: 2 },
+  { reason: "frag_reasm_timeout", name: "S-8: IPv6: 60 s", packets: [head6, tail6], laterMs: 60_001, dropped: 2 },
   {
     reason: "nomem", name: "S-8: IPv6: a reply of more fragments than there are slots",
     packets: fragmentsOf6(icmpv6Packet({ data: pattern(30000) }), [0, 15000, 30008]), mtu: 68, dropped: 2,

@@ -40,7 +40,7 @@ export class Makers {
         }
         (exports.fresh as Fresh)();
         this.#exports = exports;
-        return { respond: exports.respond as (count: number, now: number) => number };
+        return { respond: exports.respond as (count: number) => number };
       },
     ];
   }

@@ -1,0 +1,32 @@
+// Work that is due without a packet: what each kind of timer stands for.
+
+import { Drop } from "../abi/counters";
+import { Timer } from "../abi/timers";
+import { ipv4Expired } from "./judge/ipv4";
+import { ipv6Expired } from "./judge/ipv6";
+import { release } from "./kept";
+import { room } from "./memory";
+import { family } from "./packet";
+import * as reassembly from "./reassembly";
+import * as timers from "./timers";
+
+/** Does what is due, as far as TO_SEND has room for it. What is left over is due at once in the next call. */
+export function expire(): void {
+  while (room()) {
+    const timer = timers.expired();
+    if (!timer) return;
+    if (timers.kind(timer) == Timer.kept) release(timer);
+    else giveUp(timer);
+  }
+}
+
+/** Gives up a datagram that did not become whole in time. If the first fragment came, its sender is told. */
+function giveUp(buffer: usize): void {
+  const header = reassembly.header(buffer);
+  const packet = reassembly.context(buffer);
+  if (header) {
+    if (family(packet) == 6) ipv6Expired(packet, header);
+    else ipv4Expired(packet, header);
+  }
+  reassembly.drop(buffer, Drop.frag_reasm_timeout);
+}

@@ -1,0 +1,66 @@
+// A packet's context: what the steps of the slow path hand down with a packet. The packet in hand has the one at
+// CONTEXT. Whatever answers later, as a datagram in reassembly does, has one of its own.
+//
+//  0 ┌──────┬──────┬─────────┬────────┬─────────┐
+//    │ link │ owner│ answers │ family │ arrival │
+//    └──────┴──────┴─────────┴────────┴─────────┘
+
+import { NOW } from "../abi/control";
+import { FIRST_PREFIX } from "../abi/tables";
+import { answersOf, table } from "./prefix";
+
+const LINK: usize = 0; // address behind the link header, which is copied for replies in slots of their own
+const OWNER: usize = 4;
+const ANSWERS: usize = 8;
+const FAMILY: usize = 12;
+const ARRIVAL: usize = 16; // u64, on the clock of NOW
+
+/** Begins the context of a packet that has come now. Its link header ends at `link`. */
+export function begin(packet: usize, link: usize, family: u32): void {
+  store<u32>(packet, <u32>link, LINK);
+  store<u32>(packet, 0, OWNER);
+  store<u32>(packet, 0, ANSWERS);
+  store<u32>(packet, family, FAMILY);
+  store<u64>(packet, load<u64>(NOW), ARRIVAL);
+}
+
+/** Address behind the link header. */
+export function link(packet: usize): usize {
+  return load<u32>(packet, LINK);
+}
+
+export function setLink(packet: usize, link: usize): void {
+  store<u32>(packet, <u32>link, LINK);
+}
+
+/** Owner of the destination. */
+export function owner(packet: usize): i32 {
+  return load<i32>(packet, OWNER);
+}
+
+/** Sets the owner of the destination, and what it answers. */
+export function setOwner(packet: usize, prefix: i32): void {
+  store<i32>(packet, prefix, OWNER);
+  // While a datagram waits in reassembly, a new table may have made its destination nobody's.
+  store<u32>(packet, prefix < FIRST_PREFIX ? 0 : answersOf(table(), prefix), ANSWERS);
+}
+
+/** What the destination answers: a TTL and ANSWER_ bits. */
+export function answers(packet: usize): u32 {
+  return load<u32>(packet, ANSWERS);
+}
+
+/** TTL, or hop limit, of packets from the destination. */
+export function ttl(packet: usize): u32 {
+  return load<u8>(packet, ANSWERS);
+}
+
+/** 4 or 6. */
+export function family(packet: usize): u32 {
+  return load<u32>(packet, FAMILY);
+}
+
+/** Time at which the packet came, on the clock of NOW. */
+export function arrival(packet: usize): u64 {
+  return load<u64>(packet, ARRIVAL);
+}

@@ -1,0 +1,77 @@
+// ICMP, RFC 792, and ICMPv6, RFC 4443. Both have a header of the same shape, and requests that are answered in place.
+
+import { PACKET_SIZE } from "../../abi/control";
+import { Drop } from "../../abi/counters";
+import { ANSWER_ECHO, ANSWER_TIMESTAMP } from "../../abi/tables";
+import { holds, sumWide } from "../checksum";
+import { permits } from "../limit";
+import { answers, ttl } from "../packet";
+import { lower } from "../pmtu";
+import { echo6 } from "../respond/echo6";
+import { timestamp } from "../respond/timestamp";
+import { drop } from "../verdict";
+import * as extension from "../wire/extension";
+import * as icmp from "../wire/icmp";
+import * as icmpv6 from "../wire/icmpv6";
+import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
+
+export function icmp4(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
+  if (msgLen < icmp.HEADER_LEN) return drop(Drop.pkt_too_small);
+  if (!holds(sumWide(msg, msgLen))) return drop(Drop.icmp_csum);
+  switch (icmp.type(msg)) {
+    case icmp.ECHO:
+      if (!(answers(packet) & ANSWER_ECHO)) return drop(Drop.icmp_echo_ignored);
+      if (!permits(packet, ip)) return drop(Drop.rate_limited);
+      // This repeats respond/echo.ts, which must have one caller only, so that it is inlined into the fast path's loop.
+      ipv4.swapAddrs(ip);
+      ipv4.setTtl(ip, ttl(packet));
+      icmp.setEchoReply(msg);
+      icmp.mendZeros(msg, msgLen);
+      return ipv4.totalLen(ip);
+    case icmp.TIMESTAMP:
+      if (msgLen < icmp.TIMESTAMP_LEN) return drop(Drop.pkt_too_small);
+      if (!(answers(packet) & ANSWER_TIMESTAMP)) return drop(Drop.icmp_timestamp_ignored);
+      if (!permits(packet, ip)) return drop(Drop.rate_limited);
+      return timestamp(packet, ip, msg);
+    // RFC 1122 §3.2.2: unknown types are silently discarded. RFC 6918, RFC 6633: so are the deprecated ones.
+    default:
+      return drop(Drop.unhandled_icmp_type);
+  }
+}
+
+export function icmp6(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
+  if (msgLen < icmpv6.HEADER_LEN) return drop(Drop.pkt_too_small);
+  if (!holds(ipv6.pseudoSum(ip, ipv6.ICMPV6, msgLen) + sumWide(msg, msgLen))) return drop(Drop.icmp_csum);
+  switch (icmpv6.type(msg)) {
+    case icmpv6.ECHO_REQUEST:
+      if (!(answers(packet) & ANSWER_ECHO)) return drop(Drop.icmp_echo_ignored);
+      if (!permits(packet, ip)) return drop(Drop.rate_limited);
+      return echo6(packet, ip, msg, msgLen);
+    case icmpv6.PACKET_TOO_BIG:
+      return packetTooBig(ip, msg, msgLen);
+    // RFC 4443 §2.4 a, b: all other types are silently discarded.
+    default:
+      return drop(Drop.unhandled_icmp_type);
+  }
+}
+
+/** RFC 8201 §4: a reply was too big for a link on its way, which takes no more than the message says. */
+function packetTooBig(ip: usize, msg: usize, msgLen: u32): i32 {
+  if (msgLen < icmpv6.HEADER_LEN + ipv6.HEADER_LEN + extension.MIN_LEN + 1) return drop(Drop.pkt_too_small);
+  const sent = msg + icmpv6.HEADER_LEN;
+  const sentLen = ipv6.HEADER_LEN + ipv6.payloadLen(sent);
+  const mtu = icmpv6.parameter(msg);
+  if (sentLen <= mtu || sentLen > load<u32>(PACKET_SIZE) || !isReply(sent)
+    || !ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip))) return drop(Drop.icmp_unrelated);
+  return drop(lower(ipv6.dstAddr(sent), mtu) ? Drop.icmp_packet_too_big : Drop.icmp_unrelated);
+}
+
+/** Returns whether a quoted packet is one that pongd sends: an echo reply, or a fragment of one. */
+function isReply(ip: usize): bool {
+  if (ipv4.version(ip) != 6) return false;
+  const payload = ip + ipv6.HEADER_LEN;
+  if (ipv6.nextHeader(ip) == ipv6.ICMPV6) return icmpv6.type(payload) == icmpv6.ECHO_REPLY;
+  if (ipv6.nextHeader(ip) != extension.FRAGMENT || extension.nextHeader(payload) != ipv6.ICMPV6) return false;
+  return extension.fragmentOffset(payload) != 0 || icmpv6.type(payload + extension.MIN_LEN) == icmpv6.ECHO_REPLY;
+}
