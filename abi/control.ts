@@ -103,12 +103,8 @@ export const CQ_TAIL_AT = CQ_HEAD_AT + 4;
 export const CQES_AT = CQ_TAIL_AT + 4;
 /** u32: replies of TO_SEND that the kernel has taken and whose slots are not free yet. */
 export const WRITES_PENDING = CQES_AT + 4;
-/** u32: not 0 while the kernel has a read that may wait. */
-export const READ_ARMED = WRITES_PENDING + 4;
-/** u32: not 0 while the kernel watches the eventfd. */
-export const WAKE_ARMED = READ_ARMED + 4;
 /** i32: negative errno of a read that failed for good. */
-export const READ_ERROR = WAKE_ARMED + 4;
+export const READ_ERROR = WRITES_PENDING + 4;
 /**
  * u32: end of the slots that are registered with the kernel as one buffer, from SLOT_BASE on; 0 where none are. Packets
  * of slots behind it are read and written by address.

@@ -18,6 +18,5 @@ export const SQES = RINGS + RINGS_SIZE;
 
 export const URING_END = SQES + SIZEOF_SQE * SQ_ENTRIES;
 
-/** Indices of the registered files. */
+/** Index of the registered file, the queue. */
 export const QUEUE_FILE = 0;
-export const WAKE_FILE = 1;

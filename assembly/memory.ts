@@ -77,7 +77,7 @@ export function room(): u32 {
   return SENDS - load<u32>(QUEUED) - load<u32>(UNJUDGED);
 }
 
-/** Returns how many slots may be taken for additional packets to send. Two are left for a read and a wake. */
+/** Returns how many slots may be taken for additional packets to send. Two are left for the next reads. */
 export function spare(): u32 {
   const count = load<u32>(FREE_COUNT);
   return count > 2 ? min(count - 2, room()) : 0;

@@ -7,20 +7,20 @@
 //  3. reap     puts packets into RECEIVED, and the slots of replies and of reads that came up empty on the free stack
 //
 // Reads and writes are RWF_NOWAIT: they complete within io_uring_enter or fail with EAGAIN. So when the kernel has
-// taken all entries, all writes are over, and only those that failed have left a completion (IOSQE_CQE_SKIP_SUCCESS).
-// The one read that may wait is for a round that sleeps. For slots that are registered (the _FIXED operations, buffer
-// 0), the kernel need not look up their pages on every request.
+// taken all entries, all of them are over. Reads, and writes that failed, have left a completion
+// (IOSQE_CQE_SKIP_SUCCESS). For slots that are registered (the _FIXED operations, buffer 0), the kernel need not look
+// up their pages on every request.
 //
 // Indices run on and wrap at 2^32. An entry lies at its index modulo the queue's size. The side that advances an index
 // publishes what it wrote before by a release store. The other side reads the index by an acquire load. These are
 // atomic.store and atomic.load.
 
 import {
-  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FRAME_OFFSET, MEMORY_ADDRESS, PACKET_SIZE, READ_ARMED, READ_ERROR, SLOTS_REGISTERED,
-  SQ_HEAD_AT, SQ_TAIL_AT, WAKE_ARMED, WOKEN, WRITES_PENDING,
+  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FRAME_OFFSET, MEMORY_ADDRESS, PACKET_SIZE, READ_ERROR, SLOTS_REGISTERED, SQ_HEAD_AT,
+  SQ_TAIL_AT, WRITES_PENDING,
 } from "../abi/control";
 import { Counter } from "../abi/counters";
-import { CQ_ENTRIES, QUEUE_FILE, SIZEOF_CQE, SIZEOF_SQE, SQ_ENTRIES, SQES, WAKE_FILE } from "../abi/uring";
+import { CQ_ENTRIES, QUEUE_FILE, SIZEOF_CQE, SIZEOF_SQE, SQ_ENTRIES, SQES } from "../abi/uring";
 import { add, free, receive, take, toSendLength, toSendSlot } from "./memory";
 
 // <linux/io_uring.h>: enum io_uring_op, sqe->flags
@@ -34,19 +34,16 @@ const IOSQE_CQE_SKIP_SUCCESS: u64 = 1 << 6;
 const RWF_NOWAIT: u64 = 8;
 const EINTR: i32 = 4;
 const EAGAIN: i32 = 11;
-const ECANCELED: i32 = 125;
 
 // user_data: the kind of entry, then a length (24 bits), then a slot (32 bits).
 const READ: u64 = 1;
-const WAITING_READ: u64 = 2;
-const WRITE: u64 = 3;
-const WAKE: u64 = 4;
+const WRITE: u64 = 2;
 
 /**
- * Queues the first `replies` of TO_SEND as writes, and `reads` reads into free slots. With `sleep`, the first read
- * waits for a packet if there is none, and the eventfd is read. Returns how many entries the kernel has not taken yet.
+ * Queues the first `replies` of TO_SEND as writes, and `reads` reads into free slots, at most SQ_ENTRIES in all.
+ * Returns how many entries the kernel has not taken yet.
  */
-export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
+export function prepare(replies: u32, reads: u32): u32 {
   let tail = load<u32>(load<u32>(SQ_TAIL_AT));
   const registered: usize = load<u32>(SLOTS_REGISTERED);
 
@@ -68,18 +65,10 @@ export function prepare(replies: u32, reads: u32, sleep: bool): u32 {
   const offset = load<u32>(FRAME_OFFSET);
   for (let i: u32 = 0; i < reads; i++) {
     const slot = take() + offset;
-    const waits = sleep && i == 0;
     entry(
       tail++, slot < registered ? IORING_OP_READ_FIXED : IORING_OP_READ, IOSQE_FIXED_FILE, QUEUE_FILE, address(slot),
-      size | (waits ? 0 : RWF_NOWAIT << 32), tag(waits ? WAITING_READ : READ, 0, slot),
+      size | RWF_NOWAIT << 32, tag(READ, 0, slot),
     );
-  }
-  if (sleep) {
-    if (reads) store<u32>(READ_ARMED, 1);
-    if (!load<u32>(WAKE_ARMED)) {
-      entry(tail++, IORING_OP_READ, IOSQE_FIXED_FILE, WAKE_FILE, address(WOKEN), 8, tag(WAKE, 0, 0));
-      store<u32>(WAKE_ARMED, 1);
-    }
   }
   atomic.store<u32>(load<u32>(SQ_TAIL_AT), tail);
   return unsubmitted();
@@ -104,23 +93,20 @@ export function reap(): u32 {
     const userData = load<u64>(cqe);
     const res = load<i32>(cqe, 8);
     const kind = userData >>> 56;
-    if (kind == READ || kind == WAITING_READ) {
+    if (kind == READ) {
       const slot = <usize>(<u32>userData);
-      if (kind == WAITING_READ) store<u32>(READ_ARMED, 0);
       if (res > 0) {
         receive(received++, slot, res);
       } else {
         free(slot);
-        if (res != -EAGAIN && res != -ECANCELED && res != -EINTR) store<i32>(READ_ERROR, res);
+        if (res != -EAGAIN && res != -EINTR) store<i32>(READ_ERROR, res);
       }
-    } else if (kind == WRITE) {
+    } else {
       const length = <i32>(userData >>> 32 & 0xffffff);
       if (res != length) {
         add(Counter.writeErrors, 1);
         add(Counter.bytesSent, -length);
       }
-    } else if (kind == WAKE) {
-      store<u32>(WAKE_ARMED, 0);
     }
   }
   atomic.store<u32>(load<u32>(CQ_HEAD_AT), head);

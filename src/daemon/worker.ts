@@ -98,7 +98,7 @@ function loop(io: PacketIo): void {
       const received = io.receive(deadline === 0 ? FOREVER : Math.max(0, Math.ceil(deadline - clock.now)));
       if (received > 0 || deadline !== 0) round(io, received);
     }
-    for (let received = io.drain(); received > 0; received = io.drain()) round(io, received);
+    io.flush();
   } finally {
     io.close();
   }

@@ -1,7 +1,6 @@
 import {
-  ASKED, DEADLINE, FRAME_OFFSET, MAC, MAC_POLICY, Mode, MODE, MTU, NEXT_TABLE, PACKET_SIZE, READ_ARMED,
-  READ_ERROR, REASSEMBLIES, REASSEMBLY, RING_FD, SEED, SLOT_COUNT, SLOT_SIZE, STOP, TABLE_SIZE, WAKE_ARMED,
-  WRITES_PENDING,
+  ASKED, DEADLINE, FRAME_OFFSET, MAC, MAC_POLICY, Mode, MODE, MTU, NEXT_TABLE, PACKET_SIZE, READ_ERROR, REASSEMBLIES,
+  REASSEMBLY, RING_FD, SEED, SLOT_COUNT, SLOT_SIZE, STOP, TABLE_SIZE, WRITES_PENDING,
 } from "../../abi/control.js";
 import {
   Counter, COUNTERS, Drop, DROPPED, MAX_PROTOCOLS, MAX_DROPS, PREFIX_REPLIES, REPLIES,
@@ -150,7 +149,7 @@ export class LinearMemory {
     // Replies that had been offered to the kernel were counted as sent; they become write errors.
     for (let i = 0; i < words[WRITES_PENDING / 4]; i++) counters[Counter.bytesSent] -= this.slots.toSendLength(i);
     counters[Counter.writeErrors] += words[WRITES_PENDING / 4];
-    for (const word of [WRITES_PENDING, READ_ARMED, WAKE_ARMED, READ_ERROR, DEADLINE]) words[word / 4] = 0;
+    for (const word of [WRITES_PENDING, READ_ERROR, DEADLINE]) words[word / 4] = 0;
     words[DEADLINE / 4 + 1] = 0;
     words.fill(0, TURNED / 4, TIMERS_END / 4);
     words.fill(0, RINGS / 4, URING_END / 4);

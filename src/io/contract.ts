@@ -9,7 +9,8 @@ export interface PacketIo {
   /**
    * Fills descriptors of RECEIVED from free slots, at most batchFor(timeoutNs), and returns how many. It sleeps only if
    * there is nothing to do, and for at most `timeoutNs`, a whole number of nanoseconds, unless that is FOREVER. It
-   * returns 0 if the time is over, or if something other than a packet woke it, which it has then dealt with.
+   * returns 0 if the time is over or if something other than a packet woke it, which it has then dealt with. It may
+   * also return 0 early, so the caller reads the clock.
    * @throws SystemError where the queue can no longer be used.
    */
   receive(timeoutNs: number): number;
@@ -18,12 +19,9 @@ export interface PacketIo {
    * Counts what the kernel refuses.
    */
   send(count: number): void;
-  /**
-   * Called at the end: sends what is left to send, gives up waiting, and returns how many packets had come. The caller
-   * repeats it until it returns 0.
-   */
-  drain(): number;
-  /** Closes the backend, after the last drain() or after an error. */
+  /** Sends what is left to send. Called at the end. */
+  flush(): void;
+  /** Closes the backend, after flush() or after an error. */
   close(): void;
 }
 

@@ -1,69 +1,29 @@
 /**
- * The backend that runs everywhere: one non-blocking read(2) and write(2) a packet, and ppoll(2) when there is nothing
- * to do.
+ * The backend that runs everywhere: a read(2) and a write(2) for each packet (direct.ts).
  *
  * It reads until EAGAIN, but at most `#limit` packets before the engine gets them. The limit doubles while as
  * many packets come. Otherwise it falls to one more than came. So a lone packet is answered at once, without
  * asking for a second one first.
  */
-import { WOKEN } from "../../abi/control.js";
-import { Counter } from "../../abi/counters.js";
-import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import { BATCH } from "../../abi/slots.js";
 import type { LinearMemory } from "../engine/memory.js";
-import type { Slots } from "../engine/slots.js";
-import * as libc from "../sys/libc.js";
 import { ownDescriptorTable, type OwnTable } from "../sys/descriptors.js";
-import { POLLIN, SIZEOF_POLLFD, SIZEOF_TIMESPEC } from "../sys/uapi.js";
-import { batchFor, FOREVER, type PacketIo } from "./contract.js";
-import { setTimespec, waitPrecisely } from "./timespec.js";
-
-// Indices into #poll: of each struct pollfd's events and revents, which share a word, and of the timespec.
-const QUEUE_EVENTS = 1;
-const WAKE_EVENTS = 3;
-const TIMESPEC = 2 * SIZEOF_POLLFD / 4;
+import { batchFor, type PacketIo } from "./contract.js";
+import { Direct } from "./direct.js";
 
 export class ReadWriteIo implements PacketIo {
   readonly name = "readwrite";
-  readonly #fd: number;
-  readonly #wakeFd: number;
-  readonly #packetSize: number;
-  readonly #frameOffset: number;
-  readonly #slotSize: number;
-  readonly #slots: Slots;
-  readonly #counters: Float64Array;
-  /**
-   * Process address of the packet or frame in each of the first SLOTS slots. Almost all replies are written from there
-   * too.
-   */
-  readonly #addresses: bigint[];
-  /** Process address of the memory. */
-  readonly #base: bigint;
-  /** struct pollfd of the queue and of the eventfd, and the timespec of a wait. */
-  readonly #poll = new Int32Array(new ArrayBuffer(2 * SIZEOF_POLLFD + SIZEOF_TIMESPEC));
-  readonly #pollAddress = libc.addressOf(this.#poll.buffer);
-  readonly #timespecAddress = this.#pollAddress + BigInt(4 * TIMESPEC);
+  readonly #direct: Direct;
   readonly #table: OwnTable;
   #limit = 1;
 
   /**
-   * `fd` is the queue, non-blocking. `wakeFd` is an eventfd that ends a wait for packets. `inherited` has what was open
-   * when this thread was made; see src/sys/descriptors.ts.
+   * `fd` and `wakeFd` are as for Direct. `inherited` has what was open when this thread was made; see
+   * src/sys/descriptors.ts.
    */
   constructor(fd: number, wakeFd: number, linear: LinearMemory, inherited: ReadonlyMap<number, string>) {
     this.#table = ownDescriptorTable(fd, inherited);
-    this.#fd = fd;
-    this.#wakeFd = wakeFd;
-    this.#packetSize = linear.packetSize;
-    this.#frameOffset = linear.frameOffset;
-    this.#slotSize = linear.slotSize;
-    this.#slots = linear.slots;
-    this.#counters = linear.counters;
-    this.#base = libc.addressOf(linear.memory.buffer);
-    this.#addresses = Array.from(
-      { length: SLOTS }, (_, i) => this.#base + BigInt(SLOT_BASE + i * linear.slotSize + linear.frameOffset),
-    );
-    this.#poll.set([fd, POLLIN, wakeFd, POLLIN]);
-    waitPrecisely();
+    this.#direct = new Direct(fd, wakeFd, linear);
   }
 
   get leftBehind(): readonly number[] {
@@ -71,79 +31,26 @@ export class ReadWriteIo implements PacketIo {
   }
 
   receive(timeoutNs: number): number {
-    const most = batchFor(timeoutNs);
-    let limit = Math.min(this.#limit, most);
-    let count = this.#read(limit);
+    let limit = Math.min(this.#limit, batchFor(timeoutNs));
+    let count = this.#direct.read(limit);
     if (count === 0) {
       this.#limit = limit = 1;
-      if (!this.#wait(timeoutNs)) return 0;
-      count = this.#read(limit);
+      if (!this.#direct.wait(timeoutNs)) return 0;
+      count = this.#direct.read(limit);
     }
     this.#limit = count === limit ? Math.min(2 * count, BATCH) : count + 1;
     return count;
   }
 
   send(count: number): void {
-    const slots = this.#slots;
-    let bytes = 0;
-    for (let i = 0; i < count; i++) {
-      const place = slots.toSend(i);
-      const length = slots.toSendLength(i);
-      if (libc.write(this.#fd, this.#addressOf(place), length) === length) bytes += length;
-      // EIO while the link is down, ENOBUFS or ENOMEM under pressure: this reply is lost and
-      // counted, and the loop goes on.
-      else this.#counters[Counter.writeErrors]++;
-      slots.give(place);
-    }
-    this.#counters[Counter.bytesSent] += bytes;
-    this.#counters[Counter.syscalls] += count;
+    this.#direct.write(count);
   }
 
-  drain(): number {
-    return 0;
+  flush(): void {
+    // Everything has been written.
   }
 
   close(): void {
     this.#table.closeQueue();
-  }
-
-  /** Reads up to `most` packets into free slots, and returns how many came. */
-  #read(most: number): number {
-    const slots = this.#slots;
-    const limit = Math.min(most, slots.free);
-    let count = 0;
-    while (count < limit) {
-      const place = slots.take() + this.#frameOffset;
-      const length = libc.read(this.#fd, this.#addressOf(place), this.#packetSize);
-      if (length < 0) {
-        slots.give(place);
-        const errno = libc.errno();
-        if (errno === libc.E.EAGAIN || errno === libc.E.EINTR) break;
-        throw new libc.SystemError("read", "the device's queue", errno);
-      }
-      slots.receive(count++, place, length);
-    }
-    this.#counters[Counter.syscalls] += count < limit ? count + 1 : count;
-    return count;
-  }
-
-  /** Sleeps until the queue or the eventfd is readable or the time is over. Returns whether the queue is readable. */
-  #wait(timeoutNs: number): boolean {
-    const poll = this.#poll;
-    if (timeoutNs !== FOREVER) setTimespec(poll, TIMESPEC, timeoutNs);
-    this.#counters[Counter.syscalls]++;
-    const ready = libc.ppoll(this.#pollAddress, 2, timeoutNs === FOREVER ? 0n : this.#timespecAddress, 0n);
-    if (ready < 0 && libc.errno() !== libc.E.EINTR) {
-      throw new libc.SystemError("ppoll", "the device's queue", libc.errno());
-    }
-    if (ready > 0 && poll[WAKE_EVENTS] >> 16 !== 0) libc.read(this.#wakeFd, this.#base + BigInt(WOKEN), 8);
-    return ready > 0 && poll[QUEUE_EVENTS] >> 16 !== 0;
-  }
-
-  #addressOf(slot: number): bigint {
-    const index = (slot - SLOT_BASE) / this.#slotSize | 0;
-    return index < SLOTS && slot - SLOT_BASE - index * this.#slotSize === this.#frameOffset
-      ? this.#addresses[index]
-      : this.#base + BigInt(slot);
   }
 }

@@ -2,18 +2,16 @@
  * The fast backend: io_uring with its rings in linear memory, and one io_uring_enter(2) a round. assembly/ring.ts
  * writes and reads the rings. This file has the set-up, the system calls, and the decisions about a round.
  *
- * Under load a round consists of the last batch's writes and a number of reads that do not wait. The number doubles
- * while all of them succeed. Otherwise it falls to one more than came.
+ * Awake, a round consists of the last batch's writes and a number of reads, none of which waits. The number doubles
+ * while all of them succeed. Otherwise it falls to one more than came. When at most one packet at a time comes, the
+ * loop goes to sleep: it waits by ppoll(2), and reads and writes the one packet directly (direct.ts). A read that waits
+ * within the ring would be one system call instead of three, but it wakes up later. After each packet the sleeper looks
+ * for another one before it waits. If there is one, packets no longer come alone, and the loop is awake.
  *
- * When at most one packet at a time comes, a round sleeps: it leaves the kernel one read that waits for a packet. So a
- * lone packet costs one system call, which has its reply and the wait for the next one. (Every packet would wake all
- * reads if many waited, which takes ten times the round trip. A poll instead of the read would be one more call.) A
- * sleeping round that gets one packet cannot tell whether more are there. So after every PROBE_EVERY packets a round
- * does not sleep, and looks.
+ * So nothing ever stays with the kernel: when a round is over, each of its requests is complete.
  */
 import {
-  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, RING_FD, SLOTS_REGISTERED,
-  SQ_HEAD_AT, SQ_TAIL_AT, WAKE_ARMED,
+  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, READ_ERROR, RING_FD, SLOTS_REGISTERED, SQ_HEAD_AT, SQ_TAIL_AT,
 } from "../../abi/control.js";
 import { Counter } from "../../abi/counters.js";
 import { CQ_ENTRIES, RINGS, SQ_ENTRIES, SQES } from "../../abi/uring.js";
@@ -24,20 +22,15 @@ import type { Assembly } from "../engine/wasm.js";
 import * as libc from "../sys/libc.js";
 import * as uapi from "../sys/uapi.js";
 import { batchFor, FOREVER, type PacketIo } from "./contract.js";
-import { setTimespec, waitPrecisely } from "./timespec.js";
+import { Direct } from "./direct.js";
 
 const SETUP = uapi.IORING_SETUP_CQSIZE | uapi.IORING_SETUP_SUBMIT_ALL | uapi.IORING_SETUP_SINGLE_ISSUER
   | uapi.IORING_SETUP_DEFER_TASKRUN
   | uapi.IORING_SETUP_NO_MMAP | uapi.IORING_SETUP_NO_SQARRAY;
 
-// Indices into #waitArgument.
-const TS = 4;
-const TIMESPEC = uapi.SIZEOF_IO_URING_GETEVENTS_ARG / 4;
-
 /** Counters that the rounds of #probe() change. */
 const TRIED = [Counter.syscalls, Counter.bytesSent, Counter.writeErrors];
-const PROBE_EVERY = 8;
-const PROBE_ROUNDS = 4000;
+const PROBE_ROUNDS = 1000;
 const PROBE_TRIES = 100;
 const PROBE_TIMEOUT_NS = 1_000_000_000;
 
@@ -49,24 +42,19 @@ export class UringIo implements PacketIo {
   readonly #slots: Slots;
   readonly #counters: Float64Array;
   readonly #spin: number;
-  /**
-   * struct io_uring_getevents_arg {u64 sigmask; u32 sigmask_sz, min_wait_usec; u64 ts}, and the
-   * __kernel_timespec that `ts` points at.
-   */
-  readonly #waitArgument = new Int32Array(new ArrayBuffer(uapi.SIZEOF_IO_URING_GETEVENTS_ARG + uapi.SIZEOF_TIMESPEC));
-  /** Descriptors of TO_SEND that the next system call sends. */
+  #direct: Direct;
+  #awake = false;
+  /** Descriptors of TO_SEND that the next round of the ring sends. */
   #replies = 0;
-  #sleeping = true;
+  /** Reads of the next round of the ring. */
   #reads = 1;
-  /** Consecutive rounds without a packet. It starts with enough of them to let it sleep. */
-  #empty: number;
-  /** Packets that sleeping rounds brought since a round last looked for more. */
-  #alone = 0;
+  /** Consecutive rounds without a packet. */
+  #empty = 0;
 
   /**
    * Sets the ring up, and tries it with writes and reads. It must run on the thread that then uses the ring, as the
-   * kernel requires. `fd` is the queue. `wakeFd` is an eventfd that ends a wait. It is blocking, because the kernel
-   * does the waiting. `spin` is the number of rounds that may come up empty before it sleeps.
+   * kernel requires. `fd` and `wakeFd` are as for Direct. `spin` is the number of rounds that may come up empty before
+   * it sleeps.
    * @throws SystemError where this kernel, or whoever confines the process, does not allow it.
    */
   constructor(fd: number, wakeFd: number, linear: LinearMemory, ring: Assembly, spin: number) {
@@ -75,10 +63,6 @@ export class UringIo implements PacketIo {
     this.#slots = linear.slots;
     this.#counters = linear.counters;
     this.#spin = spin;
-    this.#empty = spin + 1;
-    waitPrecisely();
-    new BigUint64Array(this.#waitArgument.buffer)[TS / 2] = libc.addressOf(this.#waitArgument.buffer)
-      + BigInt(4 * TIMESPEC);
     const base = libc.addressOf(linear.memory.buffer);
     new BigUint64Array(linear.memory.buffer)[MEMORY_ADDRESS / 8] = base;
     this.#fd = setup(base, this.#words);
@@ -89,16 +73,18 @@ export class UringIo implements PacketIo {
         libc.eventfd(0, uapi.EFD_CLOEXEC | uapi.EFD_NONBLOCK), "eventfd", "to try io_uring with",
       );
       const before = TRIED.map((counter) => this.#counters[counter]);
+      this.#direct = new Direct(probeFd, wakeFd, linear);
       try {
-        this.#registerFiles(probeFd, wakeFd);
-        this.#probe();
+        this.#registerQueue(probeFd);
+        this.#probe(wakeFd);
       } finally {
         // The probe is no traffic, whether it worked or not.
         TRIED.forEach((counter, i) => { this.#counters[counter] = before[i]; });
         libc.close(probeFd);
       }
       this.#register(uapi.IORING_UNREGISTER_FILES, "IORING_UNREGISTER_FILES", null, 0);
-      this.#registerFiles(fd, wakeFd);
+      this.#registerQueue(fd);
+      this.#direct = new Direct(fd, wakeFd, linear);
     } catch (error) {
       this.#closeRing();
       throw error;
@@ -106,36 +92,19 @@ export class UringIo implements PacketIo {
   }
 
   receive(timeoutNs: number): number {
-    const sleep = this.#sleeping;
-    const armed = this.#words[READ_ARMED / 4] !== 0;
-    const reads = sleep ? armed ? 0 : 1 : Math.min(this.#reads, batchFor(timeoutNs), this.#slots.free);
-    this.#enter(this.#prepare(reads, sleep), sleep ? 1 : 0, timeoutNs);
-    const count = this.#reap();
-
-    this.#reads = count === reads ? Math.min(2 * count, BATCH) : count + 1;
-    // A branch that the probe never takes would use a field that V8 has no type for, and V8 would throw away the code
-    // in the first idle round. So this has no branch.
-    const empty = this.#empty + 1;
-    this.#empty = count === 0 ? empty : 0;
-    if (this.#spin > 0) {
-      this.#sleeping = this.#empty > this.#spin;
-    } else if (sleep) {
-      this.#alone = (this.#alone + count) % PROBE_EVERY;
-      this.#sleeping = count === 0 || this.#alone !== 0;
-    } else {
-      this.#sleeping = count <= 1;
-    }
-    return count;
+    return this.#awake ? this.#round(batchFor(timeoutNs)) : this.#sleep(timeoutNs);
   }
 
+  /** Packets that leave together take one system call by the ring, even if they are no replies. */
   send(count: number): void {
-    this.#replies = count;
+    this.#awake ||= count > 1;
+    if (this.#awake) this.#replies = count;
+    else this.#direct.write(count);
   }
 
-  drain(): number {
-    this.#enter(this.#prepare(0, false), 0, FOREVER);
-    if (this.#words[READ_ARMED / 4] !== 0 || this.#words[WAKE_ARMED / 4] !== 0) this.#cancel();
-    return this.#ring.reap();
+  flush(): void {
+    this.#enter(this.#prepare(0));
+    this.#reap();
   }
 
   /** Unregisters the files first: the kernel takes a ring apart in its own time, and would hold the device as long. */
@@ -149,36 +118,72 @@ export class UringIo implements PacketIo {
     libc.close(this.#fd);
   }
 
+  /** A round of the ring, with at most `most` reads. Returns how many packets came. */
+  #round(most: number): number {
+    const reads = Math.min(this.#reads, most, this.#slots.free, SQ_ENTRIES - this.#replies);
+    this.#enter(this.#prepare(reads));
+    const count = this.#reap();
+    this.#reads = count === reads ? Math.min(Math.max(2 * count, 1), BATCH) : count + 1;
+    this.#empty = count === 0 ? this.#empty + 1 : 0;
+    this.#awake = this.#spin > 0 ? this.#empty <= this.#spin : count > 1;
+    return count;
+  }
+
+  /** A round that sleeps if there is nothing to do. Returns how many packets came, at most 1. */
+  #sleep(timeoutNs: number): number {
+    const direct = this.#direct;
+    // Where the last round has found nothing, it is not worth another look.
+    const found = this.#empty > 0 ? 0 : direct.read(1);
+    let count = found;
+    if (found === 0 && direct.wait(timeoutNs)) count = direct.read(1);
+    this.#empty = count === 0 ? 1 : 0;
+    this.#reads = 2;
+    this.#awake = this.#spin > 0 ? count > 0 : found > 0;
+    return count;
+  }
+
   /**
-   * Checks that io_uring works, by rounds with a write and a read through the ring, on an eventfd in place of the
-   * queue. There are so many rounds that V8 has compiled all of a round before the first packet would have to wait for
-   * that: asleep and awake, with a timeout and without.
+   * Checks that io_uring works, by rounds on an eventfd in place of the queue. There are so many that V8 has compiled
+   * all of a round before the first packet would have to wait for that: awake, asleep with a packet already there, with
+   * one that comes, with a timeout and without, with a time that is over and with a wake.
    */
-  #probe(): void {
+  #probe(wakeFd: number): void {
+    for (let i = 0; i < PROBE_ROUNDS; i++) {
+      const timeoutNs = i % 2 === 0 ? FOREVER : PROBE_TIMEOUT_NS;
+      this.#try(true, 0, FOREVER);
+      this.#try(false, 0, timeoutNs);
+      this.#try(false, 1, timeoutNs);
+      this.#become(false, 0);
+      this.receive(0);
+      libc.eventfd_write(wakeFd, 1);
+      this.receive(timeoutNs);
+    }
+    this.#become(false, 0);
+  }
+
+  /** Sends an eventfd's packet, and receives it. */
+  #try(awake: boolean, empty: number, timeoutNs: number): void {
     const words = this.#words;
     const slots = this.#slots;
-    for (let i = 0; i < PROBE_ROUNDS; i++) {
-      const slot = slots.take();
-      words[slot / 4] = 1;
-      words[slot / 4 + 1] = 0;
-      slots.send(0, slot, 8);
-      this.send(1);
-      let count = 0;
-      // A signal may end a round early.
-      for (let tries = 0; count === 0 && tries < PROBE_TRIES; tries++) {
-        count = this.receive(i % 2 === 0 ? FOREVER : PROBE_TIMEOUT_NS);
-      }
-      if (count !== 1 || slots.receivedLength(0) !== 8) {
-        throw new libc.SystemError("io_uring", "a write and a read", libc.E.EIO);
-      }
-      slots.give(slots.received(0));
+    const slot = slots.take();
+    words[slot / 4] = 1;
+    words[slot / 4 + 1] = 0;
+    slots.send(0, slot, 8);
+    this.#become(awake, empty);
+    this.send(1);
+    let count = 0;
+    // A signal may end a round early.
+    for (let tries = 0; count === 0 && tries < PROBE_TRIES; tries++) count = this.receive(timeoutNs);
+    if (count !== 1 || slots.receivedLength(0) !== 8) {
+      throw new libc.SystemError("io_uring", "a write and a read", libc.E.EIO);
     }
-    if (this.drain() !== 0 || words[READ_ARMED / 4] !== 0 || words[WAKE_ARMED / 4] !== 0) {
-      throw new libc.SystemError("io_uring", "the end of a wait", libc.E.EIO);
-    }
-    this.#sleeping = true;
+    slots.give(slots.received(0));
+  }
+
+  #become(awake: boolean, empty: number): void {
+    this.#awake = awake;
+    this.#empty = empty;
     this.#reads = 1;
-    this.#empty = this.#spin + 1;
   }
 
   /**
@@ -192,10 +197,8 @@ export class UringIo implements PacketIo {
     this.#words[SLOTS_REGISTERED / 4] = result < 0 ? 0 : SLOT_BASE + SLOTS * slotSize;
   }
 
-  #registerFiles(queue: number, wake: number): void {
-    this.#register(
-      uapi.IORING_REGISTER_FILES, "IORING_REGISTER_FILES", new Uint8Array(Int32Array.of(queue, wake).buffer), 2,
-    );
+  #registerQueue(fd: number): void {
+    this.#register(uapi.IORING_REGISTER_FILES, "IORING_REGISTER_FILES", new Uint8Array(Int32Array.of(fd).buffer), 1);
   }
 
   #register(opcode: number, name: string, arg: Uint8Array | null, nrArgs: number): void {
@@ -205,42 +208,31 @@ export class UringIo implements PacketIo {
   }
 
   /** Queues the replies and `reads` reads. Returns how many entries the kernel is to take. */
-  #prepare(reads: number, sleep: boolean): number {
-    const entries = this.#ring.prepare(this.#replies, reads, sleep);
+  #prepare(reads: number): number {
+    const entries = this.#ring.prepare(this.#replies, reads);
     this.#replies = 0;
     return entries;
   }
 
-  /** Submits all entries, and waits for `minComplete` completions unless a signal comes or the time is over. */
-  #enter(entries: number, minComplete: number, timeoutNs: number): void {
+  /** Submits all entries. */
+  #enter(entries: number): void {
     let left = entries;
-    let wanted = minComplete;
     do {
       this.#counters[Counter.syscalls]++;
-      const taken = timeoutNs === FOREVER
-        ? libc.io_uring_enter(uapi.SYS_io_uring_enter, this.#fd, left, wanted, uapi.IORING_ENTER_GETEVENTS, null, 0)
-        : this.#enterFor(left, wanted, timeoutNs);
+      const taken = libc.io_uring_enter(
+        uapi.SYS_io_uring_enter, this.#fd, left, 0, uapi.IORING_ENTER_GETEVENTS, null, 0,
+      );
       if (taken === left) return;
       if (taken < 0) {
         const errno = libc.errno();
         // EAGAIN: the kernel is short of memory for a request. EBUSY: it is short of room for completions, which
-        // entering makes. ETIME: the time is over.
-        if (errno !== libc.E.EINTR && errno !== libc.E.ETIME && errno !== libc.E.EAGAIN && errno !== libc.E.EBUSY) {
+        // entering makes.
+        if (errno !== libc.E.EINTR && errno !== libc.E.EAGAIN && errno !== libc.E.EBUSY) {
           throw new libc.SystemError("io_uring_enter", "the device's queue", errno);
         }
       }
       left = this.#ring.unsubmitted();
-      wanted = 0;
     } while (left > 0);
-  }
-
-  #enterFor(toSubmit: number, minComplete: number, timeoutNs: number): number {
-    setTimespec(this.#waitArgument, TIMESPEC, timeoutNs);
-    const flags = uapi.IORING_ENTER_GETEVENTS | uapi.IORING_ENTER_EXT_ARG;
-    return libc.io_uring_enter(
-      uapi.SYS_io_uring_enter, this.#fd, toSubmit, minComplete, flags, this.#waitArgument,
-      uapi.SIZEOF_IO_URING_GETEVENTS_ARG,
-    );
   }
 
   #reap(): number {
@@ -248,17 +240,6 @@ export class UringIo implements PacketIo {
     const error = this.#words[READ_ERROR / 4];
     if (error !== 0) throw new libc.SystemError("read", "the device's queue", -error);
     return count;
-  }
-
-  /** Cancels the requests that wait in the kernel. A packet that comes before that is received all the same. */
-  #cancel(): void {
-    const request = Buffer.alloc(uapi.SIZEOF_IO_URING_SYNC_CANCEL_REG);
-    request.writeInt32LE(-1, 8);
-    request.writeUInt32LE(uapi.IORING_ASYNC_CANCEL_ALL | uapi.IORING_ASYNC_CANCEL_ANY, 12);
-    request.writeBigInt64LE(-1n, 16);
-    request.writeBigInt64LE(-1n, 24);
-    libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, uapi.IORING_REGISTER_SYNC_CANCEL, request, 1);
-    this.#enter(0, 0, FOREVER);
   }
 }
 

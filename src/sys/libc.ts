@@ -81,7 +81,7 @@ export const unshare: (flags: number) => number = libc.func("int unshare(int fla
 export const io_uring_setup: (number: number, entries: number, params: Uint8Array) => number = libc
   .func("int syscall(long number, unsigned int entries, void *params)");
 export const io_uring_enter: (
-  number: number, fd: number, toSubmit: number, minComplete: number, flags: number, arg: Int32Array | null,
+  number: number, fd: number, toSubmit: number, minComplete: number, flags: number, arg: null,
   argsz: number,
 ) => number = libc
   .func("int syscall(long number, unsigned int fd, unsigned int to_submit, unsigned int min_complete, unsigned int "

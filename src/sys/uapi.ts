@@ -169,14 +169,9 @@ export const IORING_SETUP_DEFER_TASKRUN = 1 << 13;
 export const IORING_SETUP_NO_MMAP = 1 << 14;
 export const IORING_SETUP_NO_SQARRAY = 1 << 16;
 export const IORING_ENTER_GETEVENTS = 1;
-export const IORING_ENTER_EXT_ARG = 1 << 3;
-export const SIZEOF_IO_URING_GETEVENTS_ARG = 24;
 export const IORING_REGISTER_BUFFERS = 0;
 export const IORING_REGISTER_FILES = 2;
 export const IORING_UNREGISTER_FILES = 3;
-export const IORING_REGISTER_SYNC_CANCEL = 24;
-export const IORING_ASYNC_CANCEL_ALL = 1 << 0;
-export const IORING_ASYNC_CANCEL_ANY = 1 << 2;
 /** Offsets in struct io_uring_params of the fields that are used here. */
 export const SIZEOF_IO_URING_PARAMS = 120;
 export const IO_URING_PARAMS = {
@@ -184,8 +179,6 @@ export const IO_URING_PARAMS = {
   sq_off_head: 40, sq_off_tail: 44, sq_off_user_addr: 72,
   cq_off_head: 80, cq_off_tail: 84, cq_off_cqes: 100, cq_off_user_addr: 112,
 } as const;
-/** struct io_uring_sync_cancel_reg: u64 addr, s32 fd, u32 flags, two s64 of timeout (-1: none), the rest 0. */
-export const SIZEOF_IO_URING_SYNC_CANCEL_REG = 64;
 
 // <linux/capability.h>, <linux/prctl.h>, <linux/securebits.h>
 export const CAP_NET_ADMIN = 12;

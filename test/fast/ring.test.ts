@@ -6,11 +6,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE_COUNT, MEMORY_ADDRESS, READ_ARMED, READ_ERROR, SLOTS_REGISTERED, SQ_HEAD_AT,
-  SQ_TAIL_AT, WAKE_ARMED, WOKEN,
+  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE_COUNT, MEMORY_ADDRESS, READ_ERROR, SLOTS_REGISTERED, SQ_HEAD_AT, SQ_TAIL_AT,
 } from "../../abi/control.js";
 import { Counter } from "../../abi/counters.js";
-import { CQ_ENTRIES, QUEUE_FILE, RINGS, SQ_ENTRIES, SQES, WAKE_FILE } from "../../abi/uring.js";
+import { CQ_ENTRIES, QUEUE_FILE, RINGS, SQ_ENTRIES, SQES } from "../../abi/uring.js";
 import { BATCH, FREE, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "../../abi/slots.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
@@ -27,7 +26,7 @@ const NOWAIT = 8;
 const EAGAIN = 11;
 const EIO = 5;
 const EBADFD = 77;
-const ECANCELED = 125;
+const EINTR = 4;
 
 interface Entry {
   readonly opcode: number;
@@ -44,8 +43,6 @@ class Kernel {
   readonly linear = LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE });
   readonly view = new DataView(this.linear.memory.buffer);
   readonly base = 0x7f12_3456_0000n;
-  /** Entries that were taken but not completed: the waiting read, and the read of the eventfd. */
-  readonly waiting: Entry[] = [];
 
   /** The indices begin at `start`. */
   constructor(start: number) {
@@ -134,29 +131,22 @@ describe("ring", () => {
       let toSend: [slot: number, length: number][] = [];
 
       for (let roundNumber = 0; roundNumber < 3000; roundNumber++) {
-        // The host's part: it prepares replies, then reads, sometimes ones that wait.
+        // The host's part: it prepares replies, then reads.
         toSend.forEach(([slot, length], i) => {
           kernel.set(TO_SEND + 8 * i, slot);
           kernel.set(TO_SEND + 8 * i + 4, length);
         });
-        const armed = kernel.word(READ_ARMED) !== 0;
-        const waits = !armed && random.oneIn(3);
-        const reads = armed ? 0 : Math.min(waits ? 2 : 1 + random.below(BATCH), kernel.free.length);
-        assert.equal(ring.prepare(toSend.length, reads, waits), ring.unsubmitted());
+        const reads = Math.min(random.below(BATCH + 1), kernel.free.length);
+        assert.equal(ring.prepare(toSend.length, reads), ring.unsubmitted());
 
         // The kernel's part: it takes a few entries at a time.
         const received: [slot: number, length: number][] = [];
         const writes: Entry[] = [];
         const read = (entry: Entry) => {
-          const result = random.pick([84, 1, entry.length, -EAGAIN, -ECANCELED]);
+          const result = random.pick([84, 1, entry.length, -EAGAIN, -EINTR]);
           if (result > 0) received.push([entry.slot, result]);
           kernel.complete(entry, result);
         };
-        for (const entry of kernel.waiting.splice(0)) {
-          if (random.oneIn(3)) kernel.waiting.push(entry);
-          else if (entry.file === QUEUE_FILE) read(entry);
-          else kernel.complete(entry, 8);
-        }
         while (ring.unsubmitted() > 0) {
           for (const entry of kernel.take(1 + random.below(300))) {
             if (WRITES.includes(entry.opcode)) {
@@ -171,19 +161,12 @@ describe("ring", () => {
                 sent -= entry.length;
                 kernel.complete(entry, random.pick([-EIO, -EAGAIN, entry.length - 1]));
               }
-            } else if (entry.file === QUEUE_FILE) {
-              assert.deepEqual(
-                [entry.opcode, entry.flags, entry.file, entry.length],
-                [READS[registered(entry.slot)], FIXED_FILE, QUEUE_FILE, kernel.linear.packetSize],
-              );
-              if (entry.operationFlags === NOWAIT) read(entry);
-              else kernel.waiting.push(entry);
             } else {
-              const { opcode, flags, file, slot, length, operationFlags } = entry;
               assert.deepEqual(
-                [opcode, flags, file, slot, length, operationFlags], [READS[0], FIXED_FILE, WAKE_FILE, WOKEN, 8, 0],
+                [entry.opcode, entry.flags, entry.file, entry.length, entry.operationFlags],
+                [READS[registered(entry.slot)], FIXED_FILE, QUEUE_FILE, kernel.linear.packetSize, NOWAIT],
               );
-              kernel.waiting.push(entry);
+              read(entry);
             }
           }
         }
@@ -193,13 +176,10 @@ describe("ring", () => {
 
         const count = ring.reap();
         assert.deepEqual(kernel.descriptors(RECEIVED, count), received, "every packet is received once, in order");
-        assert.equal(kernel.word(READ_ARMED), kernel.waiting.some(({ file }) => file === QUEUE_FILE) ? 1 : 0);
-        assert.equal(kernel.word(WAKE_ARMED), kernel.waiting.some(({ file }) => file === WAKE_FILE) ? 1 : 0);
         assert.equal(kernel.word(READ_ERROR), 0);
         assert.equal(kernel.linear.counters[Counter.bytesSent], sent);
         assert.equal(kernel.linear.counters[Counter.writeErrors], failed);
-        const inKernel = kernel.waiting.filter(({ file }) => file === QUEUE_FILE).map(({ slot }) => slot);
-        const everywhere = [...kernel.free, ...inKernel, ...received.map(([slot]) => slot)].sort((a, b) => a - b);
+        const everywhere = [...kernel.free, ...received.map(([slot]) => slot)].sort((a, b) => a - b);
         assert.deepEqual(everywhere, all, "every slot is in one place");
 
         // The engine's part: it answers some packets and frees the slots of the others.
@@ -225,7 +205,7 @@ describe("ring", () => {
       kernel.set(TO_SEND + 8 * i + 4, 65535);
       return slot;
     });
-    assert.equal(ring.prepare(BATCH, SLOTS - BATCH, false), SQ_ENTRIES);
+    assert.equal(ring.prepare(BATCH, SLOTS - BATCH), SQ_ENTRIES);
     for (const entry of kernel.take(SQ_ENTRIES)) kernel.complete(entry, WRITES.includes(entry.opcode) ? -EIO : 84);
     assert.equal(ring.reap(), BATCH);
     assert.equal(kernel.linear.counters[Counter.writeErrors], BATCH);
@@ -235,7 +215,7 @@ describe("ring", () => {
 
   test("a read that fails for good is told by its errno", async () => {
     const { kernel, ring } = await create();
-    ring.prepare(0, 1, false);
+    ring.prepare(0, 1);
     for (const entry of kernel.take(1)) kernel.complete(entry, -EBADFD);
     assert.equal(ring.reap(), 0);
     assert.equal(kernel.word(READ_ERROR), -EBADFD);

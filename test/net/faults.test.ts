@@ -51,10 +51,6 @@ const ROWS: Record<string, readonly Row[]> = {
     { call: /^eventfd2/, errnos: ["EMFILE"], ends: [RUNTIME, /eventfd of queue 0: EMFILE/] },
     { call: /IORING_REGISTER_BUFFERS/, errnos: ["ENOMEM"] },
     { call: /PR_SET_TIMERSLACK/, errnos: ["EINVAL"] },
-    {
-      call: /^io_uring_register\(\d+, (0x18|IORING_REGISTER_SYNC_CANCEL)/, errnos: ["EINVAL"],
-      ends: [PERMISSION, /io_uring cannot be used here: io_uring the end of a wait: EIO; run with --io auto/],
-    },
   ],
   readwrite: [
     { call: /^unshare/, errnos: ["EPERM"] },
