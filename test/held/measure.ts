@@ -61,7 +61,7 @@ async function lateness(io: "uring" | "readwrite", ms: number, rate: number): Pr
   const { linear, clock } = engine;
   engine.set(1, ms * MS / 2, ms * MS, 1);
   const device = new TunDevice({ name: "held0", mode: Mode.tun, mtu: 1500, queues: 1 });
-  device.routing.configure([], [parsePrefix("10.99.0.0/16")]);
+  await device.routing.configure([], [parsePrefix("10.99.0.0/16")]);
   const wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC), "eventfd", "of a measurement");
   const backend: PacketIo = io === "uring"
     ? new UringIo(device.queues[0], wakeFd, linear, engine.assembly, 0)
