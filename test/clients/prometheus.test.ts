@@ -267,7 +267,7 @@ describe("prometheus", needs("prometheus", "strace"), () => {
   test("a worker that crashes and is started again fires an alert", async () => {
     assert.ok(!(await firing()).includes("PongdWorkerRestarted"));
     const stop = send();
-    await pongd.crash("readwrite");
+    await pongd.crash();
     await stop();
     await fires("PongdWorkerRestarted");
   });

@@ -140,38 +140,44 @@ describe("while it runs", needs("ping", "strace"), () => {
   const ping = () => ns.ok("ping", "-c", "1", "-w", "10", "10.99.1.1");
   const refused = (metrics: Map<string, number>) => sum(metrics, "pongd_write_errors_total");
 
-  test("readwrite: a read or a wait that is to be tried again is, and a reply that is refused is counted", async () => {
-    const pongd = await Pongd.start(ns, ...PREFIXES, "--io", "readwrite");
-    await ping();
-    for (const fault of ["read:error=EAGAIN", "read:error=EINTR", "poll:error=EINTR"]) {
-      const injection = await pongd.inject(pongd.worker, fault);
+  for (const io of IO_NAMES) {
+    test(`${io}: a read or a wait that is to be tried again is, and a reply that is refused is counted`, async () => {
+      const pongd = await Pongd.start(ns, ...PREFIXES, "--io", io);
       await ping();
-      await injection.over();
-    }
-    let before = await pongd.metrics();
-    assert.equal(refused(before), 0);
-    for (const [i, errno] of ["ENOBUFS", "ENOMEM", "EIO", "EAGAIN", "EINTR", "EPERM", "EINVAL"].entries()) {
-      const injection = await pongd.inject(pongd.worker, `write:error=${errno}`);
-      // ping sends again until it is answered.
-      await ping();
-      const after = await pongd.metrics();
-      assert.equal(refused(after), i + 1, errno);
-      onlyUp(before, before = after);
-      await injection.over();
-    }
-    addUp(before);
-    assert.equal(sum(before, "pongd_worker_restarts_total"), 0);
-    assert.equal((await pongd.stop()).status, 0);
-  });
+      for (const fault of ["read:error=EAGAIN", "read:error=EINTR", "ppoll:error=EINTR"]) {
+        const injection = await pongd.inject(pongd.worker, fault);
+        await ping();
+        await injection.over();
+      }
+      let before = await pongd.metrics();
+      assert.equal(refused(before), 0);
+      for (const [i, errno] of ["ENOBUFS", "ENOMEM", "EIO", "EAGAIN", "EINTR", "EPERM", "EINVAL"].entries()) {
+        const injection = await pongd.inject(pongd.worker, `write:error=${errno}`);
+        // ping sends again until it is answered.
+        await ping();
+        const after = await pongd.metrics();
+        assert.equal(refused(after), i + 1, errno);
+        onlyUp(before, before = after);
+        await injection.over();
+      }
+      addUp(before);
+      assert.equal(sum(before, "pongd_worker_restarts_total"), 0);
+      assert.equal((await pongd.stop()).status, 0);
+    });
+  }
 
-  for (const [io, fault] of [["readwrite", "poll:error=ENOMEM"], ["uring", "io_uring_enter:error=ENOMEM"]] as const) {
+  for (const [io, fault] of [
+    ["readwrite", "ppoll:error=ENOMEM"], ["uring", "ppoll:error=ENOMEM"], ["uring", "io_uring_enter:error=ENOMEM"],
+  ] as const) {
     test(`${io}: ${fault}: the worker is started again, and answers`, async () => {
       const pongd = await Pongd.start(ns, ...PREFIXES, "--io", io);
       await ping();
       const before = await pongd.metrics();
       const { ended } = await pongd.inject(pongd.worker, fault);
-      await ns.run("ping", "-c", "1", "-W", "0.1", "10.99.1.1");
+      // Many at once, so that the ring is used.
+      const load = ns.spawn("ping", "-f", "-q", "-l", "100", "10.99.1.1");
       await ended;
+      load.kill();
       await pongd.until((metrics) => sum(metrics, "pongd_worker_restarts_total") === 1);
       await ping();
       const after = await pongd.metrics();

@@ -24,7 +24,7 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
     for (const queue of [0, 1]) {
       assert.ok((under.get(`pongd_packets_received_total{queue="${queue}"}`) ?? 0) > 0, `queue ${queue} has flows`);
     }
-    const killed = pongd.crash(io);
+    const killed = pongd.crash();
     let last = under;
     await pongd.until((metrics) => {
       for (const [sample, value] of last) if (/_total\b/.test(sample) && sample.startsWith("pongd_")) {
@@ -52,7 +52,7 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
     const pings = flows.map((last) => ns.spawn("ping", "-q", "-i", "0.01", `10.99.1.${last}`));
     for (const restarts of [1, 2]) {
-      await pongd.crash(io);
+      await pongd.crash();
       const again = await pongd.until(
         (metrics) => metrics.get("pongd_worker_restarts_total{queue=\"1\"}") === restarts,
       );
@@ -61,7 +61,7 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
         ?? NaN;
       await pongd.until((metrics) => received(metrics) > received(again));
     }
-    await pongd.crash(io);
+    await pongd.crash();
     const { status, stderr } = await pongd.ended;
     assert.equal(status, EXIT.RUNTIME);
     assert.match(stderr, /pongd: the worker of queue 1 died: .*; workers crashed 3 times in 10 s\n$/);
@@ -73,7 +73,7 @@ for (const io of IO_NAMES) describe(io, needs("ping", "strace"), () => {
     const pongd = await Pongd.start(ns, "10.99.0.0/16", "--queues", "2", "--io", io);
     await ns.ok("prlimit", "--pid", String(pongd.pid), "--nofile=20:20");
     const pings = flows.map((last) => ns.spawn("ping", "-q", "-i", "0.01", `10.99.1.${last}`));
-    await pongd.crash(io);
+    await pongd.crash();
     const { status, stderr } = await pongd.ended;
     assert.equal(status, EXIT.RUNTIME);
     assert.match(stderr, /\npongd: no descriptors are left to start a worker with; see: ulimit -n\n$/);

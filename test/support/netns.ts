@@ -12,7 +12,7 @@ import { after } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { ENGINE_NAMES } from "../../src/engine/contract.js";
-import { IO_NAMES, type IoName } from "../../src/io/contract.js";
+import { IO_NAMES } from "../../src/io/contract.js";
 import { source } from "./assembly.js";
 import "./process.js";
 import { missing } from "./programs.js";
@@ -20,8 +20,8 @@ import { missing } from "./programs.js";
 /** Every engine on every backend. */
 export const COMBINATIONS = ENGINE_NAMES.flatMap((engine) => IO_NAMES.map((io) => ({ engine, io })));
 
-/** The system call that each backend waits in, with an errno that it does not survive. */
-const FAULTS = { uring: "io_uring_enter:error=EBADF", readwrite: "read:error=EIO" } as const;
+/** A system call that a packet loop makes for any packet that comes alone, with an errno that it does not survive. */
+const FAULT = "read:error=EIO";
 
 /** Time between two looks at something that gives no notice. */
 const POLL_MS = 20;
@@ -283,12 +283,9 @@ export class Pongd {
     return poll(() => this.metrics(), condition);
   }
 
-  /**
-   * Makes the next system call fail in the last queue's worker, which runs on the backend `io`. Returns when the worker
-   * has ended. Needs strace.
-   */
-  async crash(io: IoName): Promise<void> {
-    const { ended } = await this.inject(this.worker, FAULTS[io]);
+  /** Makes the next read of a packet fail in the last queue's worker. Returns when that has ended. Needs strace. */
+  async crash(): Promise<void> {
+    const { ended } = await this.inject(this.worker, FAULT);
     await ended;
   }
 
@@ -309,7 +306,7 @@ export class Pongd {
    * of those fail. Needs strace.
    */
   async inject(thread: number, fault: string): Promise<Injection> {
-    const device = /^(?:read|write|poll):/.test(fault) ? ["-P", "/dev/net/tun"] : [];
+    const device = /^(?:read|write|ppoll):/.test(fault) ? ["-P", "/dev/net/tun"] : [];
     const strace = this.#ns.spawn(
       "strace", "-p", String(thread), "-e", `trace=${fault.replace(/:.*/, "")}`, "-e", `inject=${fault}:when=1`,
       ...device,
