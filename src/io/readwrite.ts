@@ -34,11 +34,11 @@ export class ReadWriteIo implements PacketIo {
   #limit = 1;
 
   /**
-   * `fd` is the queue, non-blocking. `wakeFd` is an eventfd that ends a wait for packets. `inherited` has what was open
-   * when this thread was made; see src/sys/descriptors.ts.
+   * `fd` is the queue, non-blocking. `wakeFd` is an eventfd that ends a wait for packets. `own` are the
+   * descriptors of this thread's event loop; see src/sys/descriptors.ts.
    */
-  constructor(fd: number, wakeFd: number, linear: LinearMemory, inherited: ReadonlyMap<number, string>) {
-    this.#table = ownDescriptorTable(fd, inherited);
+  constructor(fd: number, wakeFd: number, linear: LinearMemory, own: ReadonlySet<number>) {
+    this.#table = ownDescriptorTable(fd, own);
     this.#fd = fd;
     this.#wakeFd = wakeFd;
     this.#packetSize = linear.packetSize;

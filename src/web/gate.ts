@@ -3,27 +3,105 @@ import type { ServerResponse } from "node:http";
 import { Http2ServerResponse } from "node:http2";
 
 export class Gate {
-  /** Responses under way, the oldest first. */
+  /** Responses under way. */
   readonly #open = new Set<ServerResponse>();
+  /** Of these, those that wait for their client, the one that has waited longest first. */
+  readonly #waiting = new Set<ServerResponse>();
 
   /** `limit`: most responses at a time; 0 for no limit. */
   constructor(readonly limit: number) {}
 
   /**
-   * Returns whether a request may be served. If all places are taken, the oldest response that is written and waits for
-   * its reader loses its place. Clients that do not read thus keep nobody out.
+   * Returns whether a request may be served. If all places are taken, the response that has waited longest for its
+   * client loses its place. Clients that do not read thus keep nobody out.
    */
   enter(response: ServerResponse): boolean {
-    if (this.limit === 0) return true;
-    if (this.#open.size >= this.limit) {
-      const slowest = [...this.#open].find(({ writableEnded }) => writableEnded);
+    if (this.limit > 0 && this.#open.size >= this.limit) {
+      const slowest = this.#waiting.values().next().value;
       if (!slowest) return false;
-      this.#open.delete(slowest);
+      this.#leave(slowest);
       cut(slowest);
     }
     this.#open.add(response);
-    response.once("close", () => this.#open.delete(response));
+    response.once("close", () => { this.#leave(response); });
     return true;
+  }
+
+  /**
+   * Writes a whole response in pieces, each once the client has taken the ones before it. So what waits for a client is
+   * one piece, and the rest stays shared with other responses. Fulfilled when all is written, or the client is gone.
+   */
+  async pour(response: ServerResponse, pieces: readonly Uint8Array[]): Promise<void> {
+    const client = { gone: false };
+    response.once("close", () => { client.gone = true; });
+    for (const piece of pieces.slice(0, -1)) {
+      if (response.write(piece)) continue;
+      this.#waits(response);
+      await taken(response);
+      this.#waiting.delete(response);
+      if (client.gone || response.destroyed) return;
+    }
+    response.end(pieces.at(-1));
+    this.#waits(response);
+  }
+
+  #waits(response: ServerResponse): void {
+    if (this.#open.has(response)) this.#waiting.add(response);
+  }
+
+  #leave(response: ServerResponse): void {
+    this.#open.delete(response);
+    this.#waiting.delete(response);
+  }
+}
+
+/** Fulfilled when a response has room for more, or is closed. */
+function taken(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off("drain", done).off("close", done);
+      resolve();
+    };
+    response.on("drain", done).on("close", done);
+  });
+}
+
+/**
+ * Limits how many requests are under way over all connections. Of HTTP/2, a connection may have many. If there are too
+ * many, the connection with the most is closed.
+ */
+export class Crowd<Connection extends object> {
+  readonly #limit: number;
+  readonly #close: (connection: Connection) => void;
+  readonly #requests = new Map<Connection, number>();
+  #total = 0;
+
+  constructor(limit: number, close: (connection: Connection) => void) {
+    this.#limit = limit;
+    this.#close = close;
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Counts a request until its response is closed. */
+  enter(connection: Connection, response: Pick<ServerResponse, "once">): void {
+    this.#requests.set(connection, (this.#requests.get(connection) ?? 0) + 1);
+    this.#total++;
+    response.once("close", () => {
+      const left = this.#requests.get(connection);
+      // The connection was closed for having too many.
+      if (left === undefined) return;
+      this.#total--;
+      if (left > 1) this.#requests.set(connection, left - 1);
+      else this.#requests.delete(connection);
+    });
+    if (this.#total <= this.#limit) return;
+    const [most, count] = [...this.#requests].reduce((a, b) => b[1] > a[1] ? b : a);
+    this.#requests.delete(most);
+    this.#total -= count;
+    this.#close(most);
   }
 }
 
@@ -32,7 +110,11 @@ export class Gate {
  * watches over it.
  */
 export function limitTaking(response: ServerResponse, termMs: number): void {
-  if (!response.writableEnded) return;
+  if (response.writableEnded) giveTerm(response, termMs);
+}
+
+/** Cuts a response that is not closed in time. */
+export function giveTerm(response: ServerResponse, termMs: number): void {
   const term = setTimeout(() => { cut(response); }, termMs).unref();
   response.once("close", () => { clearTimeout(term); });
 }
