@@ -1,48 +1,67 @@
 /** Limits how many responses are under way at a time, and cuts those that clients do not read. */
 import type { ServerResponse } from "node:http";
 import { Http2ServerResponse } from "node:http2";
+import { setImmediate } from "node:timers/promises";
 
 export class Gate {
+  readonly #limit: number;
   /** Responses under way. */
   readonly #open = new Set<ServerResponse>();
   /** Of these, those that wait for their client, the one that has waited longest first. */
   readonly #waiting = new Set<ServerResponse>();
+  /** Fulfilled when the next response may enter. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   /** `limit`: most responses at a time; 0 for no limit. */
-  constructor(readonly limit: number) {}
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
 
-  /**
-   * Returns whether a request may be served. If all places are taken, the response that has waited longest for its
-   * client loses its place. Clients that do not read thus keep nobody out.
-   */
-  enter(response: ServerResponse): boolean {
-    if (this.limit > 0 && this.#open.size >= this.limit) {
-      const slowest = this.#waiting.values().next().value;
-      if (!slowest) return false;
-      this.#leave(slowest);
-      cut(slowest);
-    }
-    this.#open.add(response);
-    response.once("close", () => { this.#leave(response); });
-    return true;
+  /** Responses under way. */
+  get size(): number {
+    return this.#open.size;
   }
 
   /**
    * Writes a whole response in pieces, each once the client has taken the ones before it. So what waits for a client is
-   * one piece, and the rest stays shared with other responses. Fulfilled when all is written, or the client is gone.
+   * one piece, and the rest stays shared with other responses. If all places are taken, the response that has waited
+   * longest for its client loses its place. Clients that do not read thus keep nobody out. Fulfilled when all is
+   * written, or the client is gone.
    */
   async pour(response: ServerResponse, pieces: readonly Uint8Array[]): Promise<void> {
     const client = { gone: false };
-    response.once("close", () => { client.gone = true; });
+    response.once("close", () => {
+      client.gone = true;
+      this.#leave(response);
+    });
+    await this.#enter(response, client);
     for (const piece of pieces.slice(0, -1)) {
+      if (client.gone || response.destroyed) return;
       if (response.write(piece)) continue;
       this.#waits(response);
       await taken(response);
       this.#waiting.delete(response);
-      if (client.gone || response.destroyed) return;
     }
+    if (client.gone || response.destroyed) return;
     response.end(pieces.at(-1));
     this.#waits(response);
+  }
+
+  /** Takes a place, unless the client has gone by then. */
+  async #enter(response: ServerResponse, client: { readonly gone: boolean }): Promise<void> {
+    if (this.#limit === 0) return;
+    const entered = this.#turn.then(async () => {
+      // Of responses that came all at once, those that are taken as fast as they are written leave by themselves.
+      if (this.#open.size >= this.#limit) await setImmediate();
+      const slowest = this.#waiting.values().next().value;
+      if (slowest && this.#open.size >= this.#limit) {
+        this.#leave(slowest);
+        cut(slowest);
+      }
+      if (!client.gone) this.#open.add(response);
+    });
+    this.#turn = entered;
+    await entered;
   }
 
   #waits(response: ServerResponse): void {

@@ -26,7 +26,7 @@ export interface Backend {
 export interface Service {
   readonly status: Backend;
   readonly renderings: Renderings;
-  /** Limit on requests for metrics. */
+  /** Limit on responses with metrics that are being read. */
   readonly gate: Gate;
   /** Term in ms for a response once it can be written. */
   readonly termMs: number;
@@ -101,17 +101,11 @@ async function metrics(
     respond(response, 503, "Not Ready\n");
     return;
   }
-  if (!gate.enter(response)) {
-    respond(
-      response,
-      503,
-      `Service Unavailable: ${gate.limit} requests are being served, as many as --max-requests allows\n`,
-    );
-    return;
-  }
+  const client = { gone: false };
+  response.once("close", () => { client.gone = true; });
   const rendering = await renderings.get(sources, formatFor(asked));
-  // The client may have left by now. Its response would then never be closed.
-  if (response.destroyed) return;
+  // A response that is closed already would not be closed again, and would hold its rendering and its place for ever.
+  if (client.gone) return;
   response.writeHead(200, { ...rendering.headers, "Content-Length": rendering.length });
   if (method === "HEAD") {
     response.end();
