@@ -9,7 +9,7 @@ import { LinearMemory, type MemoryOptions } from "../engine/memory.js";
 import type { Table } from "../engine/table.js";
 import { compile } from "../engine/wasm.js";
 import type { IoChoice, IoName } from "../io/contract.js";
-import { checkDescriptors } from "../sys/descriptors.js";
+import { checkDescriptors, openDescriptors } from "../sys/descriptors.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import * as libc from "../sys/libc.js";
 import { EFD_CLOEXEC } from "../sys/uapi.js";
@@ -141,6 +141,7 @@ export class Queue {
     const { engine, io, spin, fd } = this.#options;
     const workerData: WorkerInput = {
       memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd,
+      before: new Set(openDescriptors().keys()),
     };
     const worker = new Worker(
       new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true },

@@ -63,11 +63,10 @@ export class Status {
     this.reload()?.catch(() => undefined);
   };
 
-  /** Reports from `up` from now on. */
+  /** Reports from `up` from now on. The first look at what can be reached has to follow, which calls tell(). */
   begin(up: Up): void {
     this.#up = up;
     this.#since = { since: Date.now(), sinceNs: process.hrtime.bigint() };
-    this.tell();
   }
 
   /** Tells the service manager that packets are answered. */

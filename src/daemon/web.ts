@@ -125,10 +125,11 @@ export class Web {
   async #supervise(first: Running): Promise<void> {
     const { signal } = this.#closing;
     const closing = () => signal.aborted;
+    const closed = aborted(signal);
     let running: Running | undefined = first;
     for (let pauseMs = MIN_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       const began = performance.now();
-      const why = running ? await Promise.race([running.ended, aborted(signal)]) : undefined;
+      const why = running ? await Promise.race([running.ended, closed]) : undefined;
       if (closing()) return;
       if (why !== undefined) this.#log.error(`the web thread died: ${why}; it is started again`);
       if (performance.now() - began > SETTLED_MS) pauseMs = MIN_PAUSE_MS;

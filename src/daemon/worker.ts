@@ -34,6 +34,8 @@ export interface WorkerInput {
   readonly fd: number;
   /** Eventfd that becomes readable when the loop is to look at STOP and ASKED. */
   readonly wakeFd: number;
+  /** Descriptors that were open before this thread was made. */
+  readonly before: ReadonlySet<number>;
 }
 
 /**
@@ -73,7 +75,7 @@ if (uring instanceof UringIo) {
 } else if (input.io === "uring") {
   post({ refused: String(uring) });
 } else {
-  const io = new ReadWriteIo(input.fd, input.wakeFd, linear, await loopDescriptors());
+  const io = new ReadWriteIo(input.fd, input.wakeFd, linear, await loopDescriptors(input.before));
   post({ io: io.name, fallback: uring, leftBehind: io.leftBehind });
   loop(io);
 }

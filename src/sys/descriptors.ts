@@ -44,10 +44,11 @@ export function openDescriptors(): Map<number, string> {
 
 /**
  * Returns the descriptors of this thread's event loop; none if they cannot be told. Other threads begin and end at any
- * time, so being new is no sign. The loop is asked to wait for a descriptor, and the kernel then says which epoll set
- * has it, and what else that has (proc(5), fdinfo).
+ * time, so being new is no sign by itself. The loop is asked to wait for a descriptor, and the kernel then says which
+ * epoll set has it, and what else that has (proc(5), fdinfo). From Node.js 26 on a loop has an io_uring, too, which is
+ * in no epoll set. It is told by being the only one that was not open `before` this thread was made.
  */
-export async function loopDescriptors(): Promise<ReadonlySet<number>> {
+export async function loopDescriptors(before: ReadonlySet<number>): Promise<ReadonlySet<number>> {
   if (!existsSync(INFO)) return new Set();
   const marker = libc.check(libc.eventfd(0, EFD_CLOEXEC), "eventfd", "to find the event loop's descriptors with");
   const end = libc.onReadable(marker, () => undefined);
@@ -57,7 +58,10 @@ export async function loopDescriptors(): Promise<ReadonlySet<number>> {
       const open = openDescriptors();
       for (const [fd, target] of open) {
         const members = target === "anon_inode:[eventpoll]" ? membersOf(fd) : [];
-        if (members.includes(marker)) return loopOf(fd, members.filter((member) => member !== marker), open);
+        if (!members.includes(marker)) continue;
+        const rings = [...open].filter(([fd, target]) => target === "anon_inode:[io_uring]" && !before.has(fd));
+        const ring = rings.length === 1 ? [rings[0][0]] : [];
+        return new Set([...loopOf(fd, members.filter((member) => member !== marker), open), ...ring]);
       }
     }
     return new Set();

@@ -32,7 +32,11 @@ const TERM_MS = 10_000;
 /** Idle time of a connection in ms, longer than most scrape intervals: a handshake costs more than a scrape. */
 const KEEP_ALIVE_MS = 90_000;
 const MAX_CONNECTIONS = 512;
-const MAX_STREAMS = 100;
+/**
+ * Requests under way on a connection of HTTP/2, twice as many as the page makes. Node.js makes objects for each that
+ * comes, before pongd knows of it; those beyond this are refused without.
+ */
+const MAX_STREAMS = 16;
 /** Most requests under way on all connections. Each costs some 10 KiB. */
 const MAX_REQUESTS = 2 * MAX_CONNECTIONS;
 /** Longest interval in ms between checks of the terms. */

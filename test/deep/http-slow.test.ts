@@ -191,6 +191,23 @@ describe("slow clients", () => {
     assert.ok(made < 20, `${made} renderings`);
   });
 
+  test("of too many requests by HTTP/2 that wait for their answer, connections with the most are closed, and a scrape "
+    + "succeeds", async () => {
+    const server = await served({ ...LONG, web, reload: () => new Promise(() => undefined) });
+    const sessions = await Promise.all(Array.from({ length: 70 }, () => http2(server.url, pair.cert)));
+    const closed = sessions.map((session) => once(session.on("error", () => undefined), "close"));
+    for (const session of sessions) {
+      for (let i = 0; i < 16; i++) {
+        session.request({ ":path": "/-/reload", ":method": "POST" }).on("error", () => undefined).end();
+      }
+    }
+    await Promise.race(closed);
+    assert.equal((await ask(`${server.url}/metrics`, { ca: pair.cert })).status, 200);
+    assert.ok(sessions.filter((session) => session.closed || session.destroyed).length < 35);
+    await server.close();
+    await Promise.all(closed);
+  });
+
   test("whoever guesses passwords does not hold up a scrape by somebody who was let in before", async () => {
     const users = folder.write("users.yml", `basic_auth_users: { ada: "${hash("right")}" }\n`);
     const server = await served({ web: users });

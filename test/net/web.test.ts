@@ -7,12 +7,21 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { ended, needs, Netns, Pongd } from "../support/netns.js";
+import { ended, needs, Netns, Pongd, said } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
 const URL = "http://127.0.0.1:7664";
 /** The longest that a web thread that hangs may delay the end of pongd, on a busy machine. */
 const STOP_MS = 5000;
+
+/** A service manager: it prints the datagrams that come to its socket, a line each. */
+const NOTIFIED = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("listening")
+while True: print(s.recv(4096).decode().replace("\\n", " "))
+`;
 
 describe("the web thread", needs("python3"), () => {
   const dir = mkdtempSync(join(tmpdir(), "pongd-web-"));
@@ -53,8 +62,8 @@ describe("the web thread", needs("python3"), () => {
       const path = join(dir, "pongd.sock");
       const pongd = await start("--listen", `127.0.0.1:7664,unix:${path}`);
       const ping = ns.spawn("ping", "-i", "0.01", "-W", "20", "10.99.1.1");
-      let said = "";
-      ping.stdout.on("data", (chunk) => { said += String(chunk); });
+      let output = "";
+      ping.stdout.on("data", (chunk) => { output += String(chunk); });
       for (let times = 1; times <= 2; times++) {
         tell(what);
         const line = `error the web thread died: ${why}[^\\n]*; it is started again\\n`;
@@ -67,7 +76,7 @@ describe("the web thread", needs("python3"), () => {
       assert.match(metrics.body, /^pongd_prefix_replies_total\{prefix="10\.99\.0\.0\/16"\} [1-9]/m);
       ping.kill("SIGINT");
       await ended(ping);
-      const answered = [...said.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, sequence]) => Number(sequence));
+      const answered = [...output.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, sequence]) => Number(sequence));
       assert.deepEqual(answered, answered.map((_, i) => i + 1));
       const { status, stderr } = await pongd.stop();
       assert.equal(status, 0);
@@ -76,10 +85,16 @@ describe("the web thread", needs("python3"), () => {
   }
 
   test("that hangs delays neither packets, nor a reload, nor the watchdog, nor for long the end", async () => {
-    const pongd = await start();
+    const notified = join(dir, "notify");
+    const manager = ns.spawn("python3", "-uc", NOTIFIED, notified);
+    await said(manager.stdout, /listening/);
+    const pongd = await Pongd.start(ns, { wrapper: [
+      "env", `NODE_OPTIONS=--require=${faulty}`, `NOTIFY_SOCKET=${notified}`, "WATCHDOG_USEC=300000",
+    ] }, "--config", config);
     tell("hang");
     assert.equal((await ns.run("curl", "-sS", "-m", "1", `${URL}/-/healthy`)).status, 28, "it hangs");
     assert.match(await ns.ok("ping", "-q", "-c", "20", "-i", "0.01", "-W", "20", "10.99.1.1"), / 0% packet loss/);
+    await said(manager.stdout, /(WATCHDOG=1[^]*){5}/);
     process.kill(pongd.pid, "SIGHUP");
     await pongd.logged(/configuration reloaded/);
     const begun = performance.now();
