@@ -11,8 +11,8 @@ export const MAX_WAITING = 1 << 20;
 const END_MS = 500;
 
 export class BoundedLines {
-  /** Number of lines dropped so far. */
-  dropped = 0;
+  /** Number of lines dropped so far, in memory that other threads can read. */
+  readonly drops = new Uint32Array(new SharedArrayBuffer(4));
   /** Called when there is room again, with the number of lines dropped meanwhile. */
   onRoom: (dropped: number) => void = () => undefined;
   readonly #stream: Writable;
@@ -23,11 +23,16 @@ export class BoundedLines {
     this.#stream = stream;
   }
 
+  /** Number of lines dropped so far. */
+  get dropped(): number {
+    return Atomics.load(this.drops, 0);
+  }
+
   /** Writes a line, which includes its line end. A line longer than MAX_WAITING is taken if nothing waits. */
   write(line: string): void {
     const waiting = this.#stream.writableLength;
     if (waiting > 0 && waiting + line.length > MAX_WAITING) {
-      this.dropped++;
+      Atomics.add(this.drops, 0, 1);
       return;
     }
     if (this.#stream.write(line) || this.#waiting) return;

@@ -33,9 +33,14 @@ export function tell(
 }
 
 export function createLogger(level: LogLevel, format: LogFormat): Logger {
-  const logger = format === "json" ? jsonLogger(level) : loggerTo(level, toText);
+  const logger = createLoggerTo(level, format, (line) => { stderr.write(line); });
   stderr.onRoom = (dropped) => { logger.error({ droppedLines: dropped }, unread(dropped, "standard error")); };
   return logger;
+}
+
+/** Makes a logger that hands each line, with its line end, to `write`. */
+export function createLoggerTo(level: LogLevel, format: LogFormat, write: (line: string) => void): Logger {
+  return loggerTo(level, format === "json" ? (line) => line : toText, write);
 }
 
 /** Hands Node.js's warnings to `say`, one line each. Node.js itself would print several lines. */
@@ -50,11 +55,11 @@ export function unread(dropped: number, where: string): string {
 }
 
 function jsonLogger(level: LogLevel): Logger {
-  return loggerTo(level, (line) => line);
+  return createLoggerTo(level, "json", (line) => { stderr.write(line); });
 }
 
 /** `toLine` turns pino's line, without its line end, into the line to write. */
-function loggerTo(level: LogLevel, toLine: (line: string) => string): Logger {
+function loggerTo(level: LogLevel, toLine: (line: string) => string, write: (line: string) => void): Logger {
   return pino({
     level,
     base: undefined,
@@ -64,7 +69,7 @@ function loggerTo(level: LogLevel, toLine: (line: string) => string): Logger {
     hooks: { logMethod(args, method) {
       method.apply(this, args.map((arg: unknown) => typeof arg === "string" ? printable(arg) : arg) as typeof args);
     } },
-  }, { write: (line) => { stderr.write(`${printable(toLine(line.slice(0, -1)))}\n`); } });
+  }, { write: (line) => { write(`${printable(toLine(line.slice(0, -1)))}\n`); } });
 }
 
 function toText(line: string): string {

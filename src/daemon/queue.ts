@@ -1,5 +1,5 @@
 /**
- * One queue as the main thread sees it: its memory, which lasts; its worker, which is started again after a crash; and
+ * One queue as the supervisor sees it: its memory, which lasts; its worker, which is started again after a crash; and
  * the eventfd that wakes the worker.
  */
 import { createInterface } from "node:readline";
@@ -9,16 +9,15 @@ import { LinearMemory, type MemoryOptions } from "../engine/memory.js";
 import type { Table } from "../engine/table.js";
 import { compile } from "../engine/wasm.js";
 import type { IoChoice, IoName } from "../io/contract.js";
-import { openDescriptors } from "../sys/descriptors.js";
+import { checkDescriptors, openDescriptors } from "../sys/descriptors.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import * as libc from "../sys/libc.js";
 import { EFD_CLOEXEC } from "../sys/uapi.js";
 import type { Running, WorkerInput, WorkerMessage } from "./worker.js";
 import { moduleOf } from "../engine/create.js";
+import { ShownCounters } from "../telemetry/shown.js";
 
 const module = compile(moduleOf("wasm"));
-/** More descriptors than a worker's event loop and its ring need. */
-const DESCRIPTORS = 16;
 
 export interface QueueOptions {
   readonly index: number;
@@ -33,6 +32,8 @@ export interface QueueOptions {
    * Called when a worker that ran has crashed. Returns undefined to start it again, or the failure that ends the queue.
    */
   readonly crashed?: (queue: Queue, crash: Failure) => Failure | undefined;
+  /** Called when a worker was started again, and when its packet loop runs. */
+  readonly changed?: () => void;
   /** Called with each line that the worker writes on its standard error. */
   readonly said?: (queue: Queue, line: string) => void;
 }
@@ -41,6 +42,8 @@ export class Queue {
   readonly index: number;
   readonly engine: EngineName;
   readonly memory: LinearMemory;
+  /** Its counters, as they were while a restarted worker tries its I/O. */
+  readonly shown: ShownCounters;
   /** Times that its worker was started again. */
   restarts = 0;
   /**
@@ -56,8 +59,6 @@ export class Queue {
   readonly #options: QueueOptions;
   readonly #wakeFd: number;
   #io: IoName = "readwrite";
-  /** Copy of the counters, in place of the real ones while a restarted worker tests its I/O. */
-  #counted: Float64Array | undefined;
   #over = false;
   #asked = 0;
   #waiting: { readonly asked: number; readonly resolve: () => void }[] = [];
@@ -67,6 +68,7 @@ export class Queue {
     this.engine = options.engine;
     this.#options = options;
     this.memory = LinearMemory.create(options.memory);
+    this.shown = new ShownCounters(this.memory.counters);
     this.#wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC), "eventfd", `of queue ${this.index}`);
     const first = this.#start();
     this.ended = this.#supervise(first);
@@ -80,7 +82,7 @@ export class Queue {
 
   /** Counters by the indices of abi/counters.ts; see LinearMemory. */
   get counters(): Float64Array {
-    return this.#counted ?? this.memory.counters;
+    return this.shown.now;
   }
 
   /**
@@ -124,9 +126,10 @@ export class Queue {
         const failure = (started === first && !started.ran) || this.memory.stopRequested ? crash : crashed(this, crash);
         if (failure) throw failure;
         this.memory.recover();
-        this.#counted = this.memory.counters.slice();
+        this.shown.hide();
         this.restarts++;
-        checkDescriptors();
+        this.#options.changed?.();
+        checkDescriptors("a worker");
       }
     } finally {
       this.#over = true;
@@ -137,7 +140,8 @@ export class Queue {
   #start(): Started {
     const { engine, io, spin, fd } = this.#options;
     const workerData: WorkerInput = {
-      memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd, inherited: openDescriptors(),
+      memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd,
+      before: new Set(openDescriptors().keys()),
     };
     const worker = new Worker(
       new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true },
@@ -156,7 +160,8 @@ export class Queue {
         started.ran = true;
         leftBehind = message.leftBehind;
         this.#io = message.io;
-        this.#counted = undefined;
+        this.shown.show();
+        this.#options.changed?.();
         resolveRunning(message);
       } else if ("refused" in message) {
         refused = message.refused;
@@ -182,18 +187,6 @@ export class Queue {
       return new Failure(`the worker of queue ${this.index} died: ${why}`, EXIT.RUNTIME, { cause });
     });
     return started;
-  }
-}
-
-/**
- * Checks that descriptors are left for another worker: Node.js aborts if it cannot open those of a thread's event loop.
- * @throws Failure
- */
-function checkDescriptors(): void {
-  const tried = Array.from({ length: DESCRIPTORS }, () => libc.eventfd(0, EFD_CLOEXEC));
-  for (const fd of tried) if (fd >= 0) libc.close(fd);
-  if (tried.some((fd) => fd < 0)) {
-    throw new Failure("no descriptors are left to start a worker with; see: ulimit -n", EXIT.RUNTIME);
   }
 }
 

@@ -20,11 +20,14 @@ export class Queues {
   readonly #device: TunDevice;
   readonly #reachability: Reachability;
   readonly #log: Logger;
+  readonly #changed: () => void;
 
-  constructor(device: TunDevice, reachability: Reachability, log: Logger) {
+  /** `changed` is called when a worker was started again, and when its packet loop runs. */
+  constructor(device: TunDevice, reachability: Reachability, log: Logger, changed: () => void) {
     this.#device = device;
     this.#reachability = reachability;
     this.#log = log;
+    this.#changed = changed;
     process.once("exit", this.#stop);
   }
 
@@ -35,11 +38,12 @@ export class Queues {
   async start({ engine, io, spin }: RunOptions, memory: MemoryOptions, stop: StopRequest): Promise<void> {
     // Node.js cannot start a thread in a directory that is gone, and the one that pongd was started in may be removed.
     process.chdir("/");
-    // A thread tells its own descriptors by what was open before it started (sys/descriptors.ts), so no two may start
-    // at once.
+    // One after the other: the first one says whether io_uring can be used here.
     for (const [index, fd] of this.#device.queues.entries()) {
       if (stop.signalled) return;
-      const queue = new Queue({ index, fd, engine, io, spin, memory, crashed: this.#crashed, said: this.#said });
+      const queue = new Queue({
+        index, fd, engine, io, spin, memory, crashed: this.#crashed, changed: this.#changed, said: this.#said,
+      });
       this.all.push(queue);
       const { fallback } = await queue.running;
       this.#log.debug({ queue: index, engine, io: queue.io }, "queue running");

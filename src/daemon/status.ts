@@ -1,47 +1,59 @@
-/**
- * Reports pongd's state: to HTTP requests and the page when they ask, and to the service manager whenever it changes.
- */
-import type { Registry } from "prom-client";
+/** Reports pongd's state to the web thread and to the service manager, whenever it changes. */
+import type { Logger } from "pino";
+import type { LogLevel } from "../base/log.js";
+import { PrefixList } from "../prefix/list.js";
 import type { ServiceManager } from "../sys/notify.js";
-import type { Snapshot } from "../telemetry/snapshot.js";
-import { Events } from "../web/events.js";
-import type { Backend } from "../web/routes.js";
+import type { Reloaded } from "../telemetry/metrics.js";
+import type { TunDevice } from "../tun/device.js";
+import type { UpState, WebState } from "../web/messages.js";
+import type { Queue } from "./queue.js";
 import type { Reachability } from "./reachability.js";
 import type { Reloads } from "./reload.js";
+import type { Served } from "./served.js";
 
 /** Sources of the state once packets are answered. */
 export interface Up {
-  readonly registry: Registry;
-  readonly snapshot: () => Snapshot;
+  readonly device: TunDevice;
+  readonly queues: readonly Queue[];
+  readonly served: Served;
   readonly reachability: Reachability;
   /** Undefined if there is no configuration to read again. */
   readonly reloads: Reloads | undefined;
 }
 
-export class Status implements Backend {
-  readonly events = new Events(() => this.#up?.snapshot());
+export class Status {
+  /** Called when the state has changed. */
+  changed: () => void = () => undefined;
   readonly #manager: ServiceManager;
+  readonly #log: Logger;
   #up: Up | undefined;
+  #since = { since: 0, sinceNs: 0n };
   #stage: "starting" | "stopping" = "starting";
   /** True if a SIGHUP came before a reload was possible. */
   #reloadDue = false;
   #told = "";
+  #list: { readonly of: Served["prefixes"]; readonly buffer: SharedArrayBuffer } | undefined;
 
-  constructor(manager: ServiceManager) {
+  constructor(manager: ServiceManager, log: Logger) {
     this.#manager = manager;
+    this.#log = log;
     this.tell();
   }
 
-  metrics(): Registry | undefined {
-    return this.#up?.registry;
+  /** The state as the web thread is told it. */
+  state(): WebState {
+    return {
+      obstacle: this.#obstacle(), logLevel: this.#log.level as LogLevel, up: this.#up && this.#upState(this.#up),
+    };
   }
 
-  obstacle(): string | undefined {
-    return this.#up ? this.#up.reachability.obstacle : `pongd is ${this.#stage}`;
-  }
-
+  /**
+   * Requests a reload; undefined if there is none to request. Fulfilled as Reloads.request() is.
+   * @throws as Reloads.request() does
+   */
   reload(): Promise<readonly string[]> | undefined {
-    return this.#up?.reloads?.request();
+    // The outcome is a part of the state.
+    return this.#up?.reloads?.request().finally(() => { this.tell(); });
   }
 
   /** Reloads on SIGHUP. If it comes too early, catchUp() reloads. */
@@ -51,9 +63,10 @@ export class Status implements Backend {
     this.reload()?.catch(() => undefined);
   };
 
-  /** Reports from `up` from now on. */
+  /** Reports from `up` from now on. The first look at what can be reached has to follow, which calls tell(). */
   begin(up: Up): void {
     this.#up = up;
+    this.#since = { since: Date.now(), sinceNs: process.hrtime.bigint() };
   }
 
   /** Tells the service manager that packets are answered. */
@@ -72,13 +85,47 @@ export class Status implements Backend {
     this.tell({ STOPPING: "1" });
   }
 
-  /** Tells the service manager what /-/ready says, if that has changed or if there is a `state` to send along. */
+  /**
+   * Tells the web thread the state, and the service manager what /-/ready says, if that has changed or if there is a
+   * `state` to send along.
+   */
   tell(state: Readonly<Record<string, string>> = {}): void {
-    const obstacle = this.obstacle();
+    this.changed();
+    const obstacle = this.#obstacle();
     const text = obstacle === undefined
       ? `Ready: answers on ${this.#up?.reachability.device}`
       : `Not ready: ${obstacle}`;
     if (text !== this.#told || Object.keys(state).length > 0) this.#manager.notify({ ...state, STATUS: text });
     this.#told = text;
+  }
+
+  #obstacle(): string | undefined {
+    return this.#up ? this.#up.reachability.obstacle : `pongd is ${this.#stage}`;
+  }
+
+  #upState({ device, queues, served, reachability, reloads }: Up): UpState {
+    return {
+      ...this.#since,
+      example: served.examples.at(0),
+      device: { name: device.name, ...reachability.link },
+      overruns: device.overruns,
+      queues: queues.map(({ index, engine, io, restarts, memory, shown }) => {
+        return { index, engine, io, restarts, memory: memory.memory, counters: shown.shared };
+      }),
+      prefixes: this.#prefixes(served),
+      reloadable: reloads !== undefined,
+      reloaded: this.#reloaded(reloads),
+    };
+  }
+
+  #prefixes({ prefixes, indices }: Served): SharedArrayBuffer {
+    if (this.#list?.of !== prefixes) this.#list = { of: prefixes, buffer: PrefixList.of(prefixes, indices).buffer };
+    return this.#list.buffer;
+  }
+
+  /** The start counts as a reload. */
+  #reloaded(reloads: Reloads | undefined): Reloaded {
+    const { successful, succeededAt } = reloads ?? { successful: true, succeededAt: this.#since.since / 1000 };
+    return { successful, succeededAt };
   }
 }

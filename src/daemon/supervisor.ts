@@ -11,21 +11,15 @@
  * (queues.ts), and a configuration that is wrong changes nothing (reload.ts).
  */
 import { randomBytes } from "node:crypto";
-import { hostname } from "node:os";
 import type { Logger } from "pino";
 import { Counter } from "../../abi/counters.js";
-import { stderr } from "../base/log.js";
 import { Stopped } from "../base/pace.js";
 import type { RunOptions } from "../config/runoptions.js";
 import type { EngineName } from "../engine/contract.js";
 import type { IoName } from "../io/contract.js";
-import { forgetInheritedSockets, inheritedSockets } from "../sys/activation.js";
 import { serviceManager } from "../sys/notify.js";
 import { assertUnprivileged, isPrivileged } from "../sys/privileges.js";
-import { createRegistry, total, verdicts, type Verdicts } from "../telemetry/metrics.js";
-import { figuresOf } from "../telemetry/snapshot.js";
-import { serve, type HttpServer } from "../web/server.js";
-import type { WebFile } from "../web/webconfig.js";
+import { total, verdicts, type Verdicts } from "../telemetry/metrics.js";
 import { addressesOf, handOver, openDevice } from "./device.js";
 import { Parts } from "./parts.js";
 import type { Queue } from "./queue.js";
@@ -36,6 +30,7 @@ import { Served } from "./served.js";
 import { StopRequest } from "./signals.js";
 import { Status } from "./status.js";
 import { feedWatchdog } from "./watchdog.js";
+import { Web } from "./web.js";
 
 const SUMMARY_MS = 60_000;
 
@@ -74,16 +69,15 @@ export async function run(
   const signals: NodeJS.Signals[] = reread ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
   const stop = parts.add(new StopRequest(signals), (part) => { part.dispose(); });
   const manager = serviceManager((why) => { log.debug(`the service manager is not told anything: ${why}`); });
-  const status = new Status(manager);
+  const status = new Status(manager, log);
   if (reread) process.on("SIGHUP", status.hangUp);
   parts.add(status, ({ hangUp }) => process.off("SIGHUP", hangUp));
   let queues: readonly Queue[] = [];
   let since = performance.now();
   const summary = () => summarize(queues, since);
   try {
-    const { http, web } = await startWeb(options, status, log);
-    parts.add(http, () => http.close());
-    parts.add(status.events, (events) => { events.close(); });
+    const web = parts.add(await Web.start(options, status, log, stop.requested), (part) => part.close());
+    status.changed = () => { web.tell(); };
 
     const device = parts.add(await openDevice(options, log, stop.requested), (part) => { part.close(); });
     const { hosts, others } = addressesOf(device);
@@ -91,7 +85,7 @@ export async function run(
     const looked = () => { status.tell(); };
     const reachability = new Reachability(device, log, looked, (failure) => { stop.fail(failure); });
 
-    const workers = parts.add(new Queues(device, reachability, log), (part) => part.end());
+    const workers = parts.add(new Queues(device, reachability, log, looked), (part) => part.end());
     queues = workers.all;
     await workers.start(options, {
       mtu: device.mtu, reassembly: options.reassembly, link: options.link, table: served.table,
@@ -101,18 +95,7 @@ export async function run(
 
     const running = { device, hosts, routes: options.routes, served, queues: workers, reachability, log };
     const reloads = reread && new Reloads(() => change(reread(), running), log, manager);
-    status.begin({
-      registry: createRegistry(queues, served, device, { reach: reachability, config: reloads, web, log: stderr }),
-      snapshot: () => ({
-        since: performance.timeOrigin + since,
-        example: served.examples.at(0),
-        host: hostname(),
-        device: { name: device.name, ...reachability.link },
-        figures: figuresOf(queues, served, device.txDropped(), reachability.answering),
-      }),
-      reachability,
-      reloads,
-    });
+    status.begin({ device, queues, served, reachability, reloads });
     parts.add(await reachability.watch(), (end) => { end(); });
     parts.add(setInterval(() => { log.debug(summary(), "summary"); }, SUMMARY_MS).unref(), clearInterval);
     parts.add(feedWatchdog(manager, workers), (end) => { end(); });
@@ -122,7 +105,7 @@ export async function run(
     status.ready();
     onRunning({
       device: device.name, premade: device.premade, mtu: device.mtu, queues: queues.length,
-      hostAddresses: hosts.map(({ text }) => text), engine: options.engine, io: queues[0].io, urls: http.urls,
+      hostAddresses: hosts.map(({ text }) => text), engine: options.engine, io: queues[0].io, urls: web.urls,
       examples: served.examples,
     });
     status.catchUp();
@@ -140,28 +123,6 @@ export async function run(
     await parts.end();
   }
   return summary();
-}
-
-/**
- * Opens the HTTP server at the sockets that systemd has opened. It also opens the options' addresses, if they were
- * asked for or there are no such sockets.
- * @throws Failure
- */
-async function startWeb(
-  options: RunOptions, status: Status, log: Logger,
-): Promise<{ http: HttpServer; web: WebFile | undefined }> {
-  const { listen, listenGiven, maxRequests, webConfig } = options;
-  const web = webConfig === undefined ? undefined : await openWebConfig(webConfig, log);
-  const inherited = inheritedSockets();
-  forgetInheritedSockets();
-  const places = [...inherited, ...listenGiven || inherited.length === 0 ? listen : []];
-  return { http: await serve(places, status, { web, maxRequests, log }), web };
-}
-
-/** Opens the web configuration. The code that reads it is loaded only if there is one. */
-async function openWebConfig(name: string, log: Logger): Promise<WebFile> {
-  const [{ WebFile }, { absolute }] = await Promise.all([import("../web/webconfig.js"), import("../config/reader.js")]);
-  return new WebFile(absolute(name), log);
 }
 
 function summarize(queues: readonly Queue[], since: number): Summary {

@@ -21,6 +21,7 @@ import { messageOf } from "../base/failure.js";
 import { FOREVER, type IoChoice, type IoName, type PacketIo } from "../io/contract.js";
 import { ReadWriteIo } from "../io/readwrite.js";
 import { UringIo } from "../io/uring.js";
+import { loopDescriptors } from "../sys/descriptors.js";
 
 export interface WorkerInput {
   readonly memory: WebAssembly.Memory;
@@ -34,8 +35,8 @@ export interface WorkerInput {
   readonly fd: number;
   /** Eventfd that becomes readable when the loop is to look at STOP and ASKED. */
   readonly wakeFd: number;
-  /** Descriptors that were open when the main thread made this one. */
-  readonly inherited: ReadonlyMap<number, string>;
+  /** Descriptors that were open before this thread was made. */
+  readonly before: ReadonlySet<number>;
 }
 
 /**
@@ -74,7 +75,7 @@ if (uring instanceof UringIo) {
 } else if (input.io === "uring") {
   post({ refused: String(uring) });
 } else {
-  const io = new ReadWriteIo(input.fd, input.wakeFd, linear, input.inherited);
+  const io = new ReadWriteIo(input.fd, input.wakeFd, linear, await loopDescriptors(input.before));
   post({ io: io.name, fallback: uring, leftBehind: io.leftBehind });
   loop(io);
 }

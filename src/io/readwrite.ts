@@ -18,11 +18,11 @@ export class ReadWriteIo implements PacketIo {
   #limit = 1;
 
   /**
-   * `fd` and `wakeFd` are as for Direct. `inherited` has what was open when this thread was made; see
+   * `fd` and `wakeFd` are as for Direct. `own` are the descriptors of this thread's event loop; see
    * src/sys/descriptors.ts.
    */
-  constructor(fd: number, wakeFd: number, linear: LinearMemory, inherited: ReadonlyMap<number, string>) {
-    this.#table = ownDescriptorTable(fd, inherited);
+  constructor(fd: number, wakeFd: number, linear: LinearMemory, own: ReadonlySet<number>) {
+    this.#table = ownDescriptorTable(fd, own);
     this.#direct = new Direct(fd, wakeFd, linear);
   }
 

@@ -49,6 +49,8 @@ export const F_SETFD = 2;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
 export const FD_CLOEXEC = 1;
+/** Duplicates a descriptor, with FD_CLOEXEC. */
+export const F_DUPFD_CLOEXEC = 1030;
 
 // <linux/sched.h>
 export const CLONE_FILES = 0x400;

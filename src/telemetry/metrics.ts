@@ -4,16 +4,15 @@
  */
 import { Counter as PromCounter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import {
-  BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES,
+  BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, Protocol, REPLIES,
 } from "../../abi/counters.js";
 import type { EngineName } from "../engine/contract.js";
-import type { ServedPrefix } from "../prefix/prefixes.js";
 import type { IoName } from "../io/contract.js";
 import { version } from "../base/version.js";
 
 /**
  * Interval in ms at which the process metrics sample the event loop's delay. Their timer is nearly all that wakes the
- * main thread.
+ * thread that serves them.
  */
 const EVENT_LOOP_PRECISION_MS = 1000;
 
@@ -41,12 +40,6 @@ export interface Counted {
   readonly restarts: number;
 }
 
-/** The prefixes that are served now, and the index at which each is counted. */
-export interface Indexed {
-  readonly prefixes: readonly ServedPrefix[];
-  readonly indices: readonly number[];
-}
-
 /** The device, whose own queues hold packets until pongd reads them. */
 export interface Overrun {
   /** Returns how many packets found no room in those queues. */
@@ -70,10 +63,8 @@ export interface State {
   readonly log?: { readonly dropped: number } | undefined;
 }
 
-/** Builds the registry for the running queues. */
-export function createRegistry(
-  queues: readonly Counted[], served: Indexed, device: Overrun, state: State = {},
-): Registry {
+/** Builds the registry for the running queues. The samples of the prefixes are apart from it (prefixreplies.ts). */
+export function createRegistry(queues: readonly Counted[], device: Overrun, state: State = {}): Registry {
   const { reach, config = { successful: true, succeededAt: Date.now() / 1000 }, web, log } = state;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
@@ -141,11 +132,6 @@ export function createRegistry(
   });
   perQueue("pongd_write_errors_total", "Replies that the device refused.", Counter.writeErrors);
   perQueue("pongd_syscalls_total", "System calls of the packet loop.", Counter.syscalls);
-  counter(
-    "pongd_prefix_replies_total",
-    "Packets answered, by the prefix of the address that answered.",
-    prefixSamples(queues, served),
-  );
   const restarts = queues.map((queue) => ({ labels: { queue: String(queue.index) }, read: () => queue.restarts }));
   counter(
     "pongd_worker_restarts_total", "Times a queue's worker was started again because it had crashed.", () => restarts,
@@ -219,25 +205,6 @@ interface Sample {
   /** Labels, the same object at each scrape: prom-client caches the text of it. */
   readonly labels: Labels;
   readonly read: () => number;
-}
-
-/** Returns a function that reads the prefixes' samples. It rebuilds them after a reload has changed the prefixes. */
-function prefixSamples(queues: readonly Counted[], served: Indexed): () => readonly Sample[] {
-  let prefixes: readonly ServedPrefix[] = [];
-  let samples: readonly Sample[] = [];
-  return () => {
-    if (prefixes === served.prefixes) return samples;
-    prefixes = served.prefixes;
-    const { indices } = served;
-    samples = prefixes.map((prefix, i) => {
-      const index = PREFIX_REPLIES + indices[i];
-      return {
-        labels: { prefix: prefix.text, ...prefix.name !== undefined && { name: prefix.name } },
-        read: () => total(queues, index),
-      };
-    });
-    return samples;
-  };
 }
 
 /**

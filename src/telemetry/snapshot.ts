@@ -1,7 +1,8 @@
 /** The snapshot that the page at / shows, read from the counters on request. */
 import { PREFIX_REPLIES } from "../../abi/counters.js";
 import type { Figures } from "./figures.js";
-import { verdicts, type Counted, type Indexed } from "./metrics.js";
+import { verdicts, type Counted } from "./metrics.js";
+import type { Serves } from "./prefixreplies.js";
 import { version } from "../base/version.js";
 
 /** Most prefixes in a snapshot: those that answered most. */
@@ -31,21 +32,20 @@ export interface Device extends DeviceLink {
 }
 
 /**
- * Reads the figures from the counters. `overrun`: packets that found no room in the device's own queue. `ready`: true
- * if all served prefixes can be reached.
+ * Reads the figures from the counters. `at`: Unix time in ms on a monotonic clock. `overrun`: packets that found no
+ * room in the device's own queue. `ready`: true if all served prefixes can be reached.
  */
 export function figuresOf(
-  queues: readonly Counted[], { prefixes, indices }: Indexed, overrun: number, ready: boolean,
+  queues: readonly Counted[], { prefixes }: Serves, at: number, overrun: number, ready: boolean,
 ): Figures {
   const columns = queues.map(({ counters }) => counters);
   const repliedOf = (i: number) => {
     let sum = 0;
-    for (const counters of columns) sum += counters[PREFIX_REPLIES + indices[i]];
+    for (const counters of columns) sum += counters[PREFIX_REPLIES + prefixes.index(i)];
     return sum;
   };
   return {
-    // The wall clock may be set, so rates need a monotonic one.
-    at: performance.timeOrigin + performance.now(),
+    at,
     version,
     ready,
     queues: queues.map((queue) => {
@@ -57,9 +57,10 @@ export function figuresOf(
     }),
     dropped: verdicts(queues).dropped,
     overrun,
-    prefixes: greatest(prefixes.length, SHOWN, repliedOf).map(
-      (i) => ({ prefix: prefixes[i].text, name: prefixes[i].name, replied: repliedOf(i) }),
-    ),
+    prefixes: greatest(prefixes.length, SHOWN, repliedOf).map((i) => {
+      const { text, name } = prefixes.at(i);
+      return { prefix: text, name, replied: repliedOf(i) };
+    }),
     prefixCount: prefixes.length,
   };
 }

@@ -15,6 +15,7 @@ import { EXIT, Failure, NET_ADMIN_MEND } from "../base/failure.js";
 import * as libc from "../sys/libc.js";
 import type { Link, TunInfo } from "./messages.js";
 import { Netlink } from "./netlink.js";
+import type { OverrunsOf } from "./overruns.js";
 import { NetlinkError } from "./refusal.js";
 import { Routing } from "./routing.js";
 import { isQueue, kindOf, openQueueTo, setGroup, setOwner, setPersist } from "./tun.js";
@@ -54,11 +55,9 @@ export class TunDevice {
   /** Addresses and routes of the device. */
   readonly routing: Routing;
   readonly #netlink = new Netlink();
+  /** For whoever counts the packets that the queues have no room for. */
+  readonly overruns: OverrunsOf;
   readonly #index: number;
-  /** Packets that a pre-made device had dropped before. */
-  readonly #droppedBefore: number;
-  #txDropped = 0;
-  #closed = false;
 
   /**
    * Takes the queues of a pre-made device, or makes one, down and without addresses.
@@ -101,7 +100,10 @@ export class TunDevice {
         this.#netlink,
         { name, index: link.index, mode, mtu: this.mtu, premade: this.premade, adopted: fds !== undefined },
       );
-      this.#droppedBefore = this.premade ? this.#netlink.stats(link.index).txDropped : 0;
+      // A pre-made device has a past.
+      this.overruns = {
+        index: link.index, before: this.premade ? this.#netlink.stats(link.index).txDropped : 0,
+      };
     } catch (error) {
       for (const fd of opened) libc.close(fd);
       this.#netlink.close();
@@ -127,19 +129,6 @@ export class TunDevice {
     return watchLink(this.#index, callback);
   }
 
-  /**
-   * Returns how many packets the queues had no room for since pongd opened them. If the device is gone or closed,
-   * returns the last known number.
-   */
-  txDropped(): number {
-    try {
-      if (!this.#closed) this.#txDropped = this.#netlink.stats(this.#index).txDropped - this.#droppedBefore;
-    } catch (error) {
-      if (!(error instanceof NetlinkError) || error.errno !== libc.E.ENODEV) throw error;
-    }
-    return this.#txDropped;
-  }
-
   /** False if somebody has deleted the device. */
   get exists(): boolean {
     try {
@@ -152,7 +141,6 @@ export class TunDevice {
 
   /** Closes the queues. With the last of them the kernel removes a device that is not persistent. */
   close(): void {
-    this.#closed = true;
     this.routing.stop();
     for (const fd of this.queues) libc.close(fd);
     this.#netlink.close();

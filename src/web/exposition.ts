@@ -1,38 +1,84 @@
-/** Formats /metrics as the scraper asks for it: OpenMetrics or Prometheus's own text, compressed or not. */
+/**
+ * Makes what /metrics answers as the scraper asks for it: OpenMetrics or Prometheus's own text, compressed or not. It
+ * comes in pieces, which any number of responses can share.
+ */
 import type { IncomingHttpHeaders } from "node:http";
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
 import { Registry } from "prom-client";
+import { PIECE_LEN } from "../telemetry/prefixreplies.js";
 
-const compress = promisify(gzip);
+/** Sources of the metrics. */
+export interface Metrics {
+  readonly registry: Pick<Registry, "metrics">;
+  /** Further metrics, in pieces. */
+  readonly prefixes?: { pieces(openMetrics: boolean): Iterable<Buffer> };
+}
 
+export interface Format {
+  readonly openMetrics: boolean;
+  readonly gzip: boolean;
+}
+
+/** The metrics of one moment. */
 export interface Exposition {
-  readonly body: string | Uint8Array;
-  readonly type: string;
+  readonly pieces: readonly Uint8Array[];
+  /** Bytes of all pieces. */
+  readonly length: number;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export async function expose(registry: Registry, accepted: IncomingHttpHeaders): Promise<Exposition> {
+/** Returns the format that a scraper's headers ask for. */
+export function formatFor({ accept, "accept-encoding": encoding }: IncomingHttpHeaders): Format {
+  return { openMetrics: wantsOpenMetrics(accept), gzip: wantsGzip(encoding) };
+}
+
+export async function expose(metrics: Metrics, { openMetrics, gzip }: Format): Promise<Exposition> {
+  const pieces: Uint8Array[] = [];
+  const collect = async (source: AsyncIterable<Uint8Array>) => {
+    for await (const piece of source) pieces.push(piece);
+  };
+  if (gzip) await pipeline(piecesOf(metrics, openMetrics), createGzip({ chunkSize: PIECE_LEN }), collect);
+  else await collect(piecesOf(metrics, openMetrics));
+  return {
+    pieces,
+    length: pieces.reduce((sum, { length }) => sum + length, 0),
+    headers: {
+      "Content-Type": openMetrics ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE,
+      Vary: "Accept, Accept-Encoding",
+      ...gzip && { "Content-Encoding": "gzip" },
+    },
+  };
+}
+
+async function* piecesOf(
+  { registry, prefixes }: Metrics, openMetrics: boolean,
+): AsyncGenerator<Buffer, void, undefined> {
   const classic = await registry.metrics();
-  const open = wantsOpenMetrics(accepted.accept);
-  const text = open ? toOpenMetrics(classic) : classic;
-  const type = open ? Registry.OPENMETRICS_CONTENT_TYPE : registry.contentType;
-  const vary = { Vary: "Accept, Accept-Encoding" };
-  if (!wantsGzip(accepted["accept-encoding"])) return { body: text, type, headers: vary };
-  return { body: await compress(text), type, headers: { ...vary, "Content-Encoding": "gzip" } };
+  const text = Buffer.from(openMetrics ? familiesOf(classic) : classic);
+  for (let at = 0; at < text.length; at += PIECE_LEN) yield text.subarray(at, at + PIECE_LEN);
+  if (prefixes) yield* prefixes.pieces(openMetrics);
+  if (openMetrics) yield Buffer.from(END);
+}
+
+/** The line that ends OpenMetrics. */
+const END = "# EOF\n";
+
+/** Converts Prometheus's text to OpenMetrics 1.0.0. */
+export function toOpenMetrics(classic: string): string {
+  return familiesOf(classic) + END;
 }
 
 /**
- * Converts Prometheus's text to OpenMetrics 1.0.0. prom-client could write OpenMetrics, but it renames the metrics in
- * the registry to do so, and the registry's text is then wrong in the other format.
+ * Converts all but the last line. prom-client could write OpenMetrics, but it renames the metrics in the registry to do
+ * so, and the registry's text is then wrong in the other format.
  */
-export function toOpenMetrics(classic: string): string {
-  const families = classic
+function familiesOf(classic: string): string {
+  return classic
     .replaceAll(/^# HELP (\S+)_total (.*)\n# TYPE \1_total counter$/gm, "# HELP $1 $2\n# TYPE $1 counter")
     // OpenMetrics escapes a quotation mark, too.
     .replaceAll(/^# HELP .*$/gm, (line) => line.replaceAll("\"", "\\\""))
     .replaceAll(/\n{2,}/g, "\n");
-  return `${families}# EOF\n`;
 }
 
 /** Negotiates as Prometheus's client for Go does: of the types by preference, the first that is known decides. */

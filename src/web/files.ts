@@ -10,7 +10,8 @@ import { uplotScript, uplotStyle } from "./uplot.js";
 
 export interface File {
   readonly type: string;
-  readonly body: string;
+  /** Bytes that all responses share. */
+  readonly body: Buffer;
   readonly etag: string;
 }
 
@@ -33,12 +34,12 @@ export function fileAt(path: string): File | undefined {
   const known = files.get(path);
   const source = SOURCES.get(path);
   if (known || !source) return known;
-  const made = source();
-  const file = { ...made, etag: `"${createHash("sha256").update(made.body).digest("base64url")}"` };
+  const { type, body } = source();
+  const file = { type, body: Buffer.from(body), etag: `"${createHash("sha256").update(body).digest("base64url")}"` };
   files.set(path, file);
   return file;
 }
 
-function script(body: string): Omit<File, "etag"> {
+function script(body: string): { readonly type: string; readonly body: string } {
   return { type: "text/javascript; charset=utf-8", body };
 }

@@ -1,29 +1,126 @@
 /** Limits how many responses are under way at a time, and cuts those that clients do not read. */
 import type { ServerResponse } from "node:http";
 import { Http2ServerResponse } from "node:http2";
+import { setImmediate } from "node:timers/promises";
 
 export class Gate {
-  /** Responses under way, the oldest first. */
+  readonly #limit: number;
+  /** Responses under way. */
   readonly #open = new Set<ServerResponse>();
+  /** Of these, those that wait for their client, the one that has waited longest first. */
+  readonly #waiting = new Set<ServerResponse>();
+  /** Fulfilled when the next response may enter. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   /** `limit`: most responses at a time; 0 for no limit. */
-  constructor(readonly limit: number) {}
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Responses under way. */
+  get size(): number {
+    return this.#open.size;
+  }
 
   /**
-   * Returns whether a request may be served. If all places are taken, the oldest response that is written and waits for
-   * its reader loses its place. Clients that do not read thus keep nobody out.
+   * Writes a whole response in pieces, each once the client has taken the ones before it. So what waits for a client is
+   * one piece, and the rest stays shared with other responses. If all places are taken, the response that has waited
+   * longest for its client loses its place. Clients that do not read thus keep nobody out. Fulfilled when all is
+   * written, or the client is gone.
    */
-  enter(response: ServerResponse): boolean {
-    if (this.limit === 0) return true;
-    if (this.#open.size >= this.limit) {
-      const slowest = [...this.#open].find(({ writableEnded }) => writableEnded);
-      if (!slowest) return false;
-      this.#open.delete(slowest);
-      cut(slowest);
+  async pour(response: ServerResponse, pieces: readonly Uint8Array[]): Promise<void> {
+    const client = { gone: false };
+    response.once("close", () => {
+      client.gone = true;
+      this.#leave(response);
+    });
+    await this.#enter(response, client);
+    for (const piece of pieces.slice(0, -1)) {
+      if (client.gone || response.destroyed) return;
+      if (response.write(piece)) continue;
+      this.#waits(response);
+      await taken(response);
+      this.#waiting.delete(response);
     }
-    this.#open.add(response);
-    response.once("close", () => this.#open.delete(response));
-    return true;
+    if (client.gone || response.destroyed) return;
+    response.end(pieces.at(-1));
+    this.#waits(response);
+  }
+
+  /** Takes a place, unless the client has gone by then. */
+  async #enter(response: ServerResponse, client: { readonly gone: boolean }): Promise<void> {
+    if (this.#limit === 0) return;
+    const entered = this.#turn.then(async () => {
+      // Of responses that came all at once, those that are taken as fast as they are written leave by themselves.
+      if (this.#open.size >= this.#limit) await setImmediate();
+      const slowest = this.#waiting.values().next().value;
+      if (slowest && this.#open.size >= this.#limit) {
+        this.#leave(slowest);
+        cut(slowest);
+      }
+      if (!client.gone) this.#open.add(response);
+    });
+    this.#turn = entered;
+    await entered;
+  }
+
+  #waits(response: ServerResponse): void {
+    if (this.#open.has(response)) this.#waiting.add(response);
+  }
+
+  #leave(response: ServerResponse): void {
+    this.#open.delete(response);
+    this.#waiting.delete(response);
+  }
+}
+
+/** Fulfilled when a response has room for more, or is closed. */
+function taken(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off("drain", done).off("close", done);
+      resolve();
+    };
+    response.on("drain", done).on("close", done);
+  });
+}
+
+/**
+ * Limits how many requests are under way over all connections. Of HTTP/2, a connection may have many. If there are too
+ * many, the connection with the most is closed.
+ */
+export class Crowd<Connection extends object> {
+  readonly #limit: number;
+  readonly #close: (connection: Connection) => void;
+  readonly #requests = new Map<Connection, number>();
+  #total = 0;
+
+  constructor(limit: number, close: (connection: Connection) => void) {
+    this.#limit = limit;
+    this.#close = close;
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Counts a request until its response is closed. */
+  enter(connection: Connection, response: Pick<ServerResponse, "once">): void {
+    this.#requests.set(connection, (this.#requests.get(connection) ?? 0) + 1);
+    this.#total++;
+    response.once("close", () => {
+      const left = this.#requests.get(connection);
+      // The connection was closed for having too many.
+      if (left === undefined) return;
+      this.#total--;
+      if (left > 1) this.#requests.set(connection, left - 1);
+      else this.#requests.delete(connection);
+    });
+    if (this.#total <= this.#limit) return;
+    const [most, count] = [...this.#requests].reduce((a, b) => b[1] > a[1] ? b : a);
+    this.#requests.delete(most);
+    this.#total -= count;
+    this.#close(most);
   }
 }
 
@@ -32,7 +129,11 @@ export class Gate {
  * watches over it.
  */
 export function limitTaking(response: ServerResponse, termMs: number): void {
-  if (!response.writableEnded) return;
+  if (response.writableEnded) giveTerm(response, termMs);
+}
+
+/** Cuts a response that is not closed in time. */
+export function giveTerm(response: ServerResponse, termMs: number): void {
   const term = setTimeout(() => { cut(response); }, termMs).unref();
   response.once("close", () => { clearTimeout(term); });
 }

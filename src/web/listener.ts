@@ -1,47 +1,113 @@
-/** Listens at one place: an address, a socket's file, or a socket that systemd has opened. */
+/**
+ * Opens sockets that listen, at an address, at a socket's file, or as systemd has opened them. Whoever opens them keeps
+ * them; another thread accepts their connections. So they outlast that thread, with all connections that wait.
+ */
 import { once } from "node:events";
-import { chmodSync, existsSync, lstatSync, unlinkSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, renameSync, rmSync, unlinkSync } from "node:fs";
 import { connect, createServer, isIPv6, type AddressInfo, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { unixPathOf, type InheritedSocket } from "../sys/activation.js";
-import { textOf, type Endpoint } from "../prefix/endpoints.js";
+import * as libc from "../sys/libc.js";
+import { F_DUPFD_CLOEXEC } from "../sys/uapi.js";
+import { isSamePlace, textOf, type Endpoint } from "../prefix/endpoints.js";
 
 /** Mode of a socket's file, whatever the umask: its owner and its group may connect. */
 const SOCKET_MODE = 0o660;
 
-export interface Listener {
-  /** Place with the port that is really open. */
-  readonly endpoint: Endpoint;
-  close(): Promise<void>;
+/** A socket that listens. Nobody accepts its connections yet. */
+export class ListeningSocket {
+  /** `endpoint`: its place, with the port that is really open. `file`: the socket's file, if pongd has made it. */
+  constructor(readonly fd: number, readonly endpoint: Endpoint, readonly file?: string) {}
+
+  /** Returns another descriptor of the socket, for a thread that closes it. @throws SystemError */
+  duplicate(): number {
+    return duplicate(this.fd, textOf(this.endpoint));
+  }
+
+  close(): void {
+    if (this.file !== undefined) rmSync(this.file, { force: true });
+    libc.close(this.fd);
+  }
 }
 
 /**
- * Listens at a place. `beside`: where this process listens already.
- * @throws Failure if the place is in use, not permitted, or not this machine's.
+ * Opens sockets at all `places`, in their order.
+ * @throws Failure if a place is in use, not permitted, or not this machine's. No socket stays open then.
  */
-export async function listen(
-  place: Endpoint | InheritedSocket, onConnection: (socket: Socket) => void, beside: readonly Endpoint[] = [],
-): Promise<Listener> {
-  const server = createServer(onConnection);
+export async function openSockets(places: readonly (Endpoint | InheritedSocket)[]): Promise<ListeningSocket[]> {
+  const open: ListeningSocket[] = [];
+  try {
+    for (const place of places) {
+      // A socket that systemd has opened may be one that the configuration names, too.
+      if (!("fd" in place) && open.some(({ endpoint }) => isSamePlace(endpoint, place))) continue;
+      open.push(await openSocket(place, open.map(({ endpoint }) => endpoint)));
+    }
+    return open;
+  } catch (error) {
+    for (const socket of open) socket.close();
+    throw error;
+  }
+}
+
+/** Opens a socket by way of a net.Server, which is closed before the event loop could accept a connection. */
+async function openSocket(
+  place: Endpoint | InheritedSocket, beside: readonly Endpoint[],
+): Promise<ListeningSocket> {
+  const server = createServer();
+  const file = "path" in place ? place.path : undefined;
   try {
     const listening = once(server, "listening");
-    if ("path" in place) await removeStale(place.path);
+    if (file !== undefined) await removeStale(file);
     server.listen(place);
     // listen() makes a socket's file at once, or fails.
-    if ("path" in place && server.listening) chmodSync(place.path, SOCKET_MODE);
+    if (file !== undefined && server.listening) chmodSync(file, SOCKET_MODE);
     await listening;
-    return { endpoint: endpointOf(server, place), close: () => close(server) };
+    const endpoint = endpointOf(server, place);
+    const socket = new ListeningSocket(duplicate(fdOf(server), textOf(endpoint)), endpoint, file);
+    closeKeeping(server, file);
+    return socket;
   } catch (error) {
     server.close();
     throw explain(error, place, beside);
   }
 }
 
-async function close(server: Server): Promise<void> {
-  const closed = once(server, "close");
+/** Closes a server. Node.js removes the file of a socket that it closes, so the file has another name meanwhile. */
+function closeKeeping(server: Server, file: string | undefined): void {
+  if (file === undefined) {
+    server.close();
+    return;
+  }
+  const aside = `${file}.${process.pid}`;
+  renameSync(file, aside);
   server.close();
-  await closed;
+  renameSync(aside, file);
+}
+
+/** Returns a server's descriptor, which Node.js has no public way to. */
+function fdOf(server: Server): number {
+  return (server as unknown as { readonly _handle: { readonly fd: number } })._handle.fd;
+}
+
+function duplicate(fd: number, what: string): number {
+  return libc.check(libc.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `F_DUPFD_CLOEXEC of ${what}`);
+}
+
+/**
+ * Accepts connections from a socket that listens. Returns a function that ends this, and closes the descriptor.
+ * @throws Error if it is no such socket.
+ */
+export async function acceptFrom(fd: number, onConnection: (socket: Socket) => void): Promise<() => Promise<void>> {
+  const server = createServer(onConnection);
+  const listening = once(server, "listening");
+  server.listen({ fd });
+  await listening;
+  return async () => {
+    const closed = once(server, "close");
+    server.close();
+    await closed;
+  };
 }
 
 function endpointOf(server: Server, place: Endpoint | InheritedSocket): Endpoint {

@@ -1,25 +1,35 @@
 /** Routes requests: /metrics, /-/healthy, /-/ready, /-/reload, and the page at / with its files and its events. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { Registry } from "prom-client";
 import type { Events } from "./events.js";
-import { expose } from "./exposition.js";
+import { formatFor, type Metrics } from "./exposition.js";
 import { fileAt, type File } from "./files.js";
-import type { Gate } from "./gate.js";
+import { giveTerm, type Gate } from "./gate.js";
 import { isFromElsewhere } from "./origin.js";
+import type { Renderings } from "./renderings.js";
 
 export interface Backend {
-  /** Returns the registry, once there is one. */
-  metrics(): Registry | undefined;
+  /** Returns the sources of the metrics, once there are any. */
+  metrics(): Metrics | undefined;
   /** Returns in one line why not everything is answered now; undefined if everything is. */
   obstacle(): string | undefined;
   /**
-   * Reads the configuration again. Fulfilled once it holds, with what could not be done, a line each. Returns undefined
-   * if there is no configuration to read.
+   * Reads the configuration again. Fulfilled once it holds, with what could not be done, a line each; with
+   * undefined if there is no configuration to read.
    * @throws what is wrong with it.
    */
-  reload(): Promise<readonly string[]> | undefined;
+  reload(): Promise<readonly string[] | undefined>;
   /** Events for the page at /. */
   readonly events: Events;
+}
+
+/** What requests for metrics pass. */
+export interface Service {
+  readonly status: Backend;
+  readonly renderings: Renderings;
+  /** Limit on responses with metrics that are being read. */
+  readonly gate: Gate;
+  /** Term in ms for a response once it can be written. */
+  readonly termMs: number;
 }
 
 /** Headers that keep all that pongd does not serve out of the page, and the page out of other sites' frames. */
@@ -37,12 +47,11 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 /**
  * Answers a request. A response that has been ended by then must be read within the server's term. One that goes on has
- * no term: its writer watches over it (limitTaking in gate.ts). `gate`: limit on requests for metrics.
+ * no term: its writer watches over it (limitTaking in gate.ts).
  * @throws any unexpected error, before anything is answered.
  */
-export async function answer(
-  request: IncomingMessage, response: ServerResponse, status: Backend, gate: Gate,
-): Promise<void> {
+export async function answer(request: IncomingMessage, response: ServerResponse, service: Service): Promise<void> {
+  const { status } = service;
   // RFC 9112 §3.2.2: the absolute form is meant for proxies, but a server must understand it.
   const path = request.url?.replace(/^https?:\/\/[^/?]*/i, "").replace(/\?.*$/, "") ?? "";
   // Headers that the web configuration sets differently are set already.
@@ -58,22 +67,9 @@ export async function answer(
     return;
   }
   switch (path) {
-    case "/metrics": {
-      const registry = status.metrics();
-      if (!registry) {
-        respond(response, 503, "Not Ready\n");
-      } else if (!gate.enter(response)) {
-        respond(
-          response,
-          503,
-          `Service Unavailable: ${gate.limit} requests are being served, as many as --max-requests allows\n`,
-        );
-      } else {
-        const { body, type, headers } = await expose(registry, request.headers);
-        respond(response, 200, body, type, headers);
-      }
+    case "/metrics":
+      await metrics(request, response, service);
       return;
-    }
     case "/-/healthy":
       respond(response, 200, "Healthy\n");
       return;
@@ -97,6 +93,29 @@ export async function answer(
   }
 }
 
+async function metrics(
+  { headers: asked, method }: IncomingMessage, response: ServerResponse, { status, renderings, gate, termMs }: Service,
+): Promise<void> {
+  const sources = status.metrics();
+  if (!sources) {
+    respond(response, 503, "Not Ready\n");
+    return;
+  }
+  const client = { gone: false };
+  response.once("close", () => { client.gone = true; });
+  const rendering = await renderings.get(sources, formatFor(asked));
+  // A response that is closed already would not be closed again, and would hold its rendering and its place for ever.
+  if (client.gone) return;
+  response.writeHead(200, { ...rendering.headers, "Content-Length": rendering.length });
+  if (method === "HEAD") {
+    response.end();
+    return;
+  }
+  renderings.read(rendering, response);
+  giveTerm(response, termMs);
+  await gate.pour(response, rendering.pieces);
+}
+
 /** Answers with a stream that lasts for as long as the browser wants it. */
 function events(request: IncomingMessage, response: ServerResponse, { events }: Backend): void {
   if (request.method === "HEAD") respond(response, 200, "", "text/event-stream");
@@ -113,18 +132,14 @@ function send(request: IncomingMessage, response: ServerResponse, { type, body, 
 }
 
 async function reload(response: ServerResponse, status: Backend): Promise<void> {
-  const reloaded = status.reload();
-  if (!reloaded) {
-    respond(response, 409, "Conflict: pongd runs without a configuration file, or is starting or stopping\n");
-    return;
-  }
-  const lines = await reloaded;
-  respond(response, 200, ["Reloaded", ...lines, ""].join("\n"));
+  const lines = await status.reload();
+  if (lines) respond(response, 200, ["Reloaded", ...lines, ""].join("\n"));
+  else respond(response, 409, "Conflict: pongd runs without a configuration file, or is starting or stopping\n");
 }
 
 /** Sends a whole response. */
 export function respond(
-  response: ServerResponse, status: number, body: string | Uint8Array, type = "text/plain; charset=utf-8",
+  response: ServerResponse, status: number, body: string | Buffer, type = "text/plain; charset=utf-8",
   headers: OutgoingHttpHeaders = {},
 ): void {
   response.writeHead(status, { ...headers, "Content-Type": type, "Content-Length": Buffer.byteLength(body) });

@@ -1,29 +1,30 @@
 /**
- * The operator's HTTP server: what listens, where each connection goes, and how it ends.
+ * The operator's HTTP server: where each connection goes, and how it ends.
  *
- *  1. A net.Server for each place accepts connections. All connections are known; if there are too many, the oldest is
+ *  1. A net.Server for each socket accepts connections. All connections are known; if there are too many, the oldest is
  *     closed.
  *  2. If the web configuration of that moment has TLS, a tls.Server takes the connection; a change of TLS makes a new
  *     one. Otherwise the connection goes on to step 3.
  *  3. One http.Server and one HTTP/2 server take plain and decrypted connections; neither of them listens.
- *  4. Each request passes the rate limit, then the check of its user, then its route.
+ *  4. Each request passes the rate limit, then the check of its user, then its route. If there are too many at a time,
+ *     the connection with the most is closed.
  *
  * Slow clients are cut: a handshake, a request and a response have a term each.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer as createHttp2Server } from "node:http2";
+import { createServer as createHttp2Server, type Http2ServerRequest } from "node:http2";
 import type { Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from "node:tls";
 import type { Logger } from "pino";
 import { http } from "../base/builtin.js";
 import { messageOf } from "../base/failure.js";
-import type { InheritedSocket } from "../sys/activation.js";
+import * as libc from "../sys/libc.js";
 import { BasicAuth, BcryptThread } from "./auth.js";
 import { objection } from "./clients.js";
-import { isSamePlace, urlOf, type Endpoint } from "../prefix/endpoints.js";
-import { cut, Gate, limitTaking } from "./gate.js";
-import { listen, type Listener } from "./listener.js";
-import { answer, respond, type Backend } from "./routes.js";
+import { Crowd, cut, Gate, limitTaking } from "./gate.js";
+import { acceptFrom } from "./listener.js";
+import { Renderings } from "./renderings.js";
+import { answer, respond, type Backend, type Service } from "./routes.js";
 import type { WebConfig } from "./webconfig.js";
 
 /** Term in ms for a handshake, for a request, and for a response once it is written. */
@@ -31,15 +32,15 @@ const TERM_MS = 10_000;
 /** Idle time of a connection in ms, longer than most scrape intervals: a handshake costs more than a scrape. */
 const KEEP_ALIVE_MS = 90_000;
 const MAX_CONNECTIONS = 512;
-const MAX_STREAMS = 100;
+/**
+ * Requests under way on a connection of HTTP/2, twice as many as the page makes. Node.js makes objects for each that
+ * comes, before pongd knows of it; those beyond this are refused without.
+ */
+const MAX_STREAMS = 16;
+/** Most requests under way on all connections. Each costs some 10 KiB. */
+const MAX_REQUESTS = 2 * MAX_CONNECTIONS;
 /** Longest interval in ms between checks of the terms. */
 const CHECK_MS = 1000;
-
-export interface HttpServer {
-  /** URLs: `http://host:port`, or https, with the port that is really open; or `unix:PATH`. */
-  readonly urls: readonly string[];
-  readonly close: () => Promise<void>;
-}
 
 export interface ServeOptions {
   /** Current TLS, users, headers and rate; without it there are none. */
@@ -51,15 +52,13 @@ export interface ServeOptions {
 }
 
 /**
- * Opens the server at all `places`, those that systemd has opened first.
- * @throws Failure if one is in use, not permitted, or not this machine's.
+ * Serves at sockets that listen already, and closes them at the end, or when it fails. Returns a function that ends it.
+ * @throws Failure if one is no socket that listens.
  */
 export async function serve(
-  places: readonly (InheritedSocket | Endpoint)[], status: Backend, {
-    web, maxRequests = 0, log, termMs = TERM_MS,
-  }: ServeOptions = {},
-): Promise<HttpServer> {
-  const gate = new Gate(maxRequests);
+  sockets: readonly number[], status: Backend, { web, maxRequests = 0, log, termMs = TERM_MS }: ServeOptions = {},
+): Promise<() => Promise<void>> {
+  const service: Service = { status, renderings: new Renderings(), gate: new Gate(maxRequests), termMs };
   const bcrypt = new BcryptThread();
   const auth = new BasicAuth(bcrypt.compare);
 
@@ -77,7 +76,7 @@ export async function serve(
     // in the gate never freed.
     if (client.gone) return;
     if (verdict === "granted") {
-      await answer(request, response, status, gate);
+      await answer(request, response, service);
     } else if (verdict === "denied") {
       respond(
         response, 401, "Unauthorized\n", undefined, { "WWW-Authenticate": "Basic realm=\"pongd\", charset=\"UTF-8\"" },
@@ -88,7 +87,11 @@ export async function serve(
       );
     }
   };
-  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+  const crowd = new Crowd<{ destroy(): unknown }>(MAX_REQUESTS, (connection) => { connection.destroy(); });
+  const onRequest = (
+    request: IncomingMessage, response: ServerResponse, connection: { destroy(): unknown },
+  ) => {
+    crowd.enter(connection, response);
     handle(request, response).catch((error: unknown) => {
       if (response.headersSent) cut(response);
       else respond(response, 500, `${messageOf(error)}\n`);
@@ -106,7 +109,7 @@ export async function serve(
       return;
     }
     last.set(request.socket, response);
-    onRequest(request, response);
+    onRequest(request, response, request.socket);
   });
   // A response that waits for the one before it has no socket yet, and Node.js does not tell it when the socket closes.
   http1.on("connection", (socket) => {
@@ -117,9 +120,11 @@ export async function serve(
   });
   // This event makes http.Server start to check the terms of requests.
   http1.emit("listening");
-  const http2 = createHttp2Server({ settings: { maxConcurrentStreams: MAX_STREAMS } }, (request, response) => {
+  const http2 = createHttp2Server({ settings: { maxConcurrentStreams: MAX_STREAMS } });
+  http2.on("request", (request: Http2ServerRequest, response) => {
+    const { session } = request.stream;
     // Node.js's compatibility API gives objects that a route can use like those of HTTP/1.
-    onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse);
+    if (session) onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse, session);
   });
   http2.on("session", (session) => {
     session.setTimeout(KEEP_ALIVE_MS, () => { session.destroy(); });
@@ -155,27 +160,20 @@ export async function serve(
     (tls && secure ? secure.server : http1).emit("connection", socket);
   };
 
-  const listeners: Listener[] = [];
-  const endpoints = () => listeners.map(({ endpoint }) => endpoint);
+  const ends: (() => Promise<void>)[] = [];
   const close = async () => {
-    const closed = listeners.map((listener) => listener.close());
+    const closed = ends.map((end) => end());
     for (const socket of connections) socket.destroy();
     http1.close();
     await Promise.all([...closed, bcrypt.close()]);
   };
   try {
-    // The bcrypt thread must start before the packet threads, which tell their own descriptors by when they were opened
-    // (sys/descriptors.ts).
     if (web) await bcrypt.start();
-    for (const place of places) {
-      // A socket that systemd has opened may be one that the configuration names, too.
-      if (!("fd" in place) && endpoints().some((endpoint) => isSamePlace(endpoint, place))) continue;
-      listeners.push(await listen(place, onConnection, endpoints()));
-    }
+    for (const socket of sockets) ends.push(await acceptFrom(socket, onConnection));
   } catch (error) {
     await close();
+    for (const socket of sockets.slice(ends.length)) libc.close(socket);
     throw error;
   }
-  const scheme = web?.current().tls ? "https" : "http";
-  return { urls: endpoints().map((endpoint) => urlOf(endpoint, scheme)), close };
+  return close;
 }

@@ -12,7 +12,7 @@ import type { Snapshot } from "../../src/telemetry/snapshot.js";
 import { explain } from "../../src/telemetry/reasons.js";
 import { goto } from "../support/browser.js";
 import { needs, Netns, Pongd, said, sum } from "../support/netns.js";
-import { serveLocally, type LocalServer } from "../support/served.js";
+import { type LocalServer, noReload, serveLocally } from "../support/served.js";
 
 const HOSTILE = `<img src=x onerror=alert(1)>"'&amp;</script>`;
 const VIEWPORTS = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 900 } };
@@ -246,7 +246,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     );
     events = new Events(() => live, 50);
     http = await serveLocally(
-      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events },
+      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
     );
   });
   after(async () => {
@@ -383,7 +383,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
         } };
       }, 50);
       steady = await serveLocally(
-        { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events: listening },
+        { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events: listening },
       );
     });
     after(() => steady.close());
@@ -476,7 +476,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
 
   test("where nothing is heard any more, it says so and asks again", async (t) => {
     const silent = await serveLocally({
-      metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined,
+      metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload,
       events: new Events(() => live, 2 ** 31 - 1),
     });
     t.after(() => silent.close());

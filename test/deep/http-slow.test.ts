@@ -181,31 +181,31 @@ describe("slow clients", () => {
     for (const socket of slow) socket.destroy();
   });
 
-  const BUSY = "Service Unavailable: 2 requests are being served, as many as --max-requests allows\n";
-  test("of more requests for metrics than may be served at a time the rest gets 503, until one of "
-    + "them is done", async () => {
-    let waiting: ((text: string) => void)[] = [];
-    let enough: () => void = () => undefined;
-    const two = new Promise<void>((resolve) => { enough = resolve; });
-    const server = await served({
-      maxRequests: 2,
-      text: () => new Promise((resolve) => {
-        if (waiting.push(resolve) === 2) enough();
-      }),
-    });
-    const { url } = server;
-    const first = [ask(`${url}/metrics`), ask(`${url}/metrics`)];
-    await two;
-    const third = await ask(`${url}/metrics`);
-    assert.deepEqual([third.status, third.body], [503, BUSY]);
-    assert.equal((await ask(`${url}/-/healthy`)).status, 200);
-    for (const done of waiting) done("a 1\n");
-    assert.deepEqual((await Promise.all(first)).map(({ status }) => status), [200, 200]);
-    waiting = [];
-    const fourth = ask(`${url}/metrics`);
-    while (waiting.length === 0) await ask(`${url}/-/healthy`);
-    for (const done of waiting) done("a 1\n");
-    assert.equal((await fourth).status, 200);
+  test("of requests that come at once, all that are read are answered whole, however few are written at a time, "
+    + "from a few renderings", async () => {
+    let made = 0;
+    const text = "x".repeat(1 << 20);
+    const server = await served({ maxRequests: 2, text: () => `${++made}\n${text}` });
+    const answers = await Promise.all(Array.from({ length: 60 }, () => ask(`${server.url}/metrics`)));
+    assert.ok(answers.every(({ status, body }) => status === 200 && body.endsWith(`\n${text}`)));
+    assert.ok(made < 20, `${made} renderings`);
+  });
+
+  test("of too many requests by HTTP/2 that wait for their answer, connections with the most are closed, and a scrape "
+    + "succeeds", async () => {
+    const server = await served({ ...LONG, web, reload: () => new Promise(() => undefined) });
+    const sessions = await Promise.all(Array.from({ length: 70 }, () => http2(server.url, pair.cert)));
+    const closed = sessions.map((session) => once(session.on("error", () => undefined), "close"));
+    for (const session of sessions) {
+      for (let i = 0; i < 16; i++) {
+        session.request({ ":path": "/-/reload", ":method": "POST" }).on("error", () => undefined).end();
+      }
+    }
+    await Promise.race(closed);
+    assert.equal((await ask(`${server.url}/metrics`, { ca: pair.cert })).status, 200);
+    assert.ok(sessions.filter((session) => session.closed || session.destroyed).length < 35);
+    await server.close();
+    await Promise.all(closed);
   });
 
   test("whoever guesses passwords does not hold up a scrape by somebody who was let in before", async () => {

@@ -13,7 +13,6 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { MAX_WAITING } from "../../src/base/bounded.js";
 import { EXIT, Failure } from "../../src/base/failure.js";
-import { createRegistry } from "../../src/telemetry/metrics.js";
 import { parseMetricsAddress } from "../../src/top/address.js";
 import { figuresOf } from "../../src/top/collect.js";
 import { samplesOf } from "../../src/top/parse.js";
@@ -23,7 +22,9 @@ import { Scraper } from "../../src/top/scraper.js";
 import { screen } from "../../src/top/screen.js";
 import { fit, widthOf } from "../../src/top/text.js";
 import { viewOf } from "../../src/top/view.js";
+import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { Folder } from "../support/certificates.js";
+import { metricsOf, textOf } from "../support/exposed.js";
 import { CLI, needsCommands, type Result, said } from "../support/netns.js";
 import { certificate } from "../support/x509.js";
 
@@ -86,13 +87,15 @@ describe("the text exposition format", () => {
 describe("figures", () => {
   test("they are those of pongd's own registry", async () => {
     const counters = new Float64Array(1 << 16).fill(1);
-    const served = { prefixes: [{ text: "10.99.0.0/16", name: "lab" }, { text: "fd00::/64" }], indices: [0, 0] };
-    const registry = createRegistry(
+    const [lab, other] = ["10.99.0.0/16", "fd00::/64"].map(parsePrefix);
+    const [named, unnamed] = serving([lab, other]).prefixes;
+    const served = { prefixes: [{ ...named, name: "lab" }, unnamed], indices: [0, 0] };
+    const metrics = metricsOf(
       [0, 1].map((index) => ({ index, engine: "wasm", io: "uring", counters, restarts: index })),
-      served as never,
+      served,
       { txDropped: () => 3 },
     );
-    const figures = figuresOf(await registry.metrics(), 7);
+    const figures = figuresOf(await textOf(metrics), 7);
     assert.equal(figures.at, 7);
     assert.equal(figures.version, (JSON.parse(
       readFileSync(new URL("../../../package.json", import.meta.url), "utf8"),

@@ -6,9 +6,11 @@ import { BATCH_SIZES, Counter, PREFIX_REPLIES } from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { Served } from "../../src/daemon/served.js";
 import { LinearMemory } from "../../src/engine/memory.js";
-import { expose, toOpenMetrics, wantsGzip, wantsOpenMetrics } from "../../src/web/exposition.js";
-import { createRegistry } from "../../src/telemetry/metrics.js";
+import {
+  expose, formatFor, toOpenMetrics, wantsGzip, wantsOpenMetrics, type Metrics,
+} from "../../src/web/exposition.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
+import { metricsOf, textOf } from "../support/exposed.js";
 import { parseOpenMetrics } from "../support/openmetrics.js";
 
 const OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -25,7 +27,7 @@ const SCRAPERS = {
     + "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
 };
 
-async function registry(name = "lab"): Promise<Registry> {
+async function exposed(name = "lab"): Promise<Metrics> {
   const memory = LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE });
   const { prefixes, ...rest } = serving(["10.99.0.0/16", "192.0.2.0/24"].map(parsePrefix));
   const served = { ...rest, prefixes: prefixes.map((prefix, i) => i === 0 ? { ...prefix, name } : prefix) };
@@ -33,14 +35,13 @@ async function registry(name = "lab"): Promise<Registry> {
   memory.counters[PREFIX_REPLIES] = 900;
   memory.counters[BATCH_SIZES] = 3;
   memory.counters[BATCH_SIZES + 8] = 4;
-  const registry = createRegistry(
+  const metrics = metricsOf(
     [{ index: 0, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: 0 }],
     new Served(served, [], 1),
-    { txDropped: () => 0 },
   );
   // Garbage collections leave traces in Node.js's own metrics.
-  await registry.metrics();
-  return registry;
+  await textOf(metrics);
+  return metrics;
 }
 
 describe("the format of /metrics", () => {
@@ -73,26 +74,30 @@ describe("the format of /metrics", () => {
   });
 
   test("both say the same, in either order, compressed or not", async () => {
-    const metrics = await registry();
+    const metrics = await exposed();
     for (const accept of [SCRAPERS["Prometheus 3"], undefined, SCRAPERS["Prometheus 2.42"], undefined]) {
-      const { body, type, headers } = await expose(metrics, { accept, "accept-encoding": "gzip" });
+      const { pieces, length, headers } = await expose(metrics, formatFor({ accept, "accept-encoding": "gzip" }));
+      const body = Buffer.concat(pieces);
       const text = gunzipSync(body).toString();
-      assert.equal(type, accept === undefined ? CLASSIC : OPENMETRICS);
-      assert.deepEqual(headers, { Vary: "Accept, Accept-Encoding", "Content-Encoding": "gzip" });
+      assert.equal(length, body.length);
+      assert.deepEqual(headers, {
+        "Content-Type": accept === undefined ? CLASSIC : OPENMETRICS, Vary: "Accept, Accept-Encoding",
+        "Content-Encoding": "gzip",
+      });
       assert.match(text, accept === undefined
         ? /^# TYPE pongd_packets_received_total counter$/m
         : /^# TYPE pongd_packets_received counter$/m);
       assert.match(text, /^pongd_packets_received_total\{queue="0"\} 1234$/m);
     }
-    const { body, headers } = await expose(metrics, {});
-    assert.equal(typeof body, "string");
-    assert.deepEqual(headers, { Vary: "Accept, Accept-Encoding" });
+    const { pieces, headers } = await expose(metrics, formatFor({}));
+    assert.match(Buffer.concat(pieces).toString(), /^pongd_packets_received_total\{queue="0"\} 1234$/m);
+    assert.deepEqual(headers, { "Content-Type": CLASSIC, Vary: "Accept, Accept-Encoding" });
   });
 
   test("OpenMetrics is what its grammar allows, and has every sample that the classic text has", async () => {
-    const metrics = await registry("a \"quoted\" \\ name");
-    const classic = await metrics.metrics();
-    const families = parseOpenMetrics(toOpenMetrics(classic));
+    const metrics = await exposed("a \"quoted\" \\ name");
+    const classic = await textOf(metrics);
+    const families = parseOpenMetrics(await textOf(metrics, true));
     const samples = [...families.values()].flatMap(({ samples }) => [...samples.keys()]);
     assert.deepEqual(samples, classic.split("\n")
       .filter((line) => line !== "" && !line.startsWith("#"))

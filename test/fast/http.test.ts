@@ -7,10 +7,9 @@ import { LinearMemory } from "../../src/engine/memory.js";
 import { EXIT, Failure } from "../../src/base/failure.js";
 import { ENDPOINT_EXAMPLES, parseEndpoint } from "../../src/prefix/endpoints.js";
 import { Events } from "../../src/web/events.js";
-import { serve } from "../../src/web/server.js";
-import { createRegistry } from "../../src/telemetry/metrics.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
-import { serveLocally } from "../support/served.js";
+import { metricsOf, textOf } from "../support/exposed.js";
+import { noReload, serveAt, serveLocally } from "../support/served.js";
 import "../support/process.js";
 
 const events = new Events(() => undefined);
@@ -18,10 +17,10 @@ const events = new Events(() => undefined);
 describe("pages", () => {
   test("health, readiness, metrics and the page that links them, before and after it runs", async () => {
     let ready = false;
-    const registry = createRegistry([], new Served(serving([]), [], 1), { txDropped: () => 0 });
+    const metrics = metricsOf([], new Served(serving([]), [], 1));
     const http = await serveLocally({
-      metrics: () => ready ? registry : undefined, obstacle: () => ready ? undefined : "pongd is starting",
-      reload: () => undefined, events,
+      metrics: () => ready ? metrics : undefined, obstacle: () => ready ? undefined : "pongd is starting",
+      reload: noReload, events,
     });
     const get = async (path: string, method = "GET") => {
       const response = await fetch(http.url + path, { method });
@@ -35,9 +34,9 @@ describe("pages", () => {
     assert.equal((await get("/-/healthy")).status, 200);
     ready = true;
     assert.equal((await get("/-/ready")).status, 200);
-    const metrics = await get("/metrics?a=b");
-    assert.equal(metrics.status, 200);
-    assert.equal(metrics.type, "text/plain; version=0.0.4; charset=utf-8");
+    const scraped = await get("/metrics?a=b");
+    assert.equal(scraped.status, 200);
+    assert.equal(scraped.type, "text/plain; version=0.0.4; charset=utf-8");
     const page = await get("/");
     assert.equal(page.type, "text/html; charset=utf-8");
     for (const link of ["/metrics", "/-/healthy", "/-/ready"]) {
@@ -52,13 +51,13 @@ describe("pages", () => {
 
   test("a port in use is a failure that says so", async () => {
     const http = await serveLocally(
-      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events },
+      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
     );
     const port = Number(new URL(http.url).port);
     await assert.rejects(
-      serve(
+      serveAt(
         [{ host: "127.0.0.1", port }],
-        { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events },
+        { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
       ),
       (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME
         && error.message.includes(`127.0.0.1:${port} is in use`),
@@ -98,7 +97,7 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
   }) as const);
   const { prefixes, ...rest } = serving(["10.99.0.0/16", "192.0.2.0/24"].map(parsePrefix));
   const served = { ...rest, prefixes: prefixes.map((prefix, i) => i === 0 ? { ...prefix, name: "lab" } : prefix) };
-  const registry = createRegistry(queues, new Served(served, [], 2), { txDropped: () => 33 }, {
+  const metrics = metricsOf(queues, new Served(served, [], 2), { txDropped: () => 33 }, {
     reach: { answering: false }, config: { successful: false, succeededAt: 1234.5 }, web: { successful: false },
     log: { dropped: 44 },
   });
@@ -114,7 +113,7 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     counters[BATCH_SIZES] = 3;
     counters[BATCH_SIZES + 8] = 4;
   });
-  const text = await registry.metrics();
+  const text = await textOf(metrics);
   for (const sample of [
     "pongd_packets_received_total{queue=\"0\"} 1000", "pongd_packets_received_total{queue=\"1\"} 1001",
     "pongd_bytes_received_total{queue=\"1\"} 84001", "pongd_bytes_sent_total{queue=\"1\"} 83001",
@@ -140,7 +139,7 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
   assert.match(text, /process_resident_memory_bytes \d+/);
   memories[0].counters[Counter.packetsReceived]++;
   assert.ok(
-    (await registry.metrics()).includes("pongd_packets_received_total{queue=\"0\"} 1001\n"),
+    (await textOf(metrics)).includes("pongd_packets_received_total{queue=\"0\"} 1001\n"),
     "a scrape reads what is there now",
   );
 });
@@ -148,9 +147,9 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
 test("metrics: bytes sent do not go back when the device refuses what was on its way", async () => {
   const { counters } = LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE });
   const queue = { index: 0, engine: "wasm", io: "uring", counters, restarts: 0 } as const;
-  const registry = createRegistry([queue], new Served(serving([]), [], 1), { txDropped: () => 0 });
+  const metrics = metricsOf([queue], new Served(serving([]), [], 1));
   for (const [sent, shown] of [[84, 84], [168, 168], [84, 168], [252, 252]]) {
     counters[Counter.bytesSent] = sent;
-    assert.match(await registry.metrics(), new RegExp(`^pongd_bytes_sent_total\\{queue="0"\\} ${shown}$`, "m"));
+    assert.match(await textOf(metrics), new RegExp(`^pongd_bytes_sent_total\\{queue="0"\\} ${shown}$`, "m"));
   }
 });

@@ -13,7 +13,7 @@ import { after, afterEach, describe, test } from "node:test";
 import { EXIT, Failure } from "../../src/base/failure.js";
 import { isSamePlace, parseEndpoint, textOf, urlOf, type Endpoint } from "../../src/prefix/endpoints.js";
 import { Events } from "../../src/web/events.js";
-import { serve, type HttpServer } from "../../src/web/server.js";
+import { type HttpServer, noReload, serveAt as serveAtPlaces } from "../support/served.js";
 import { forgetInheritedSockets, inheritedSockets, type InheritedSocket } from "../../src/sys/activation.js";
 
 const dir = mkdtempSync(join(tmpdir(), "pongd-listener-"));
@@ -23,8 +23,8 @@ const open: HttpServer[] = [];
 afterEach(() => Promise.all(open.splice(0).map((server) => server.close())));
 
 async function serveAt(...places: (Endpoint | InheritedSocket)[]): Promise<HttpServer> {
-  const server = await serve(places, {
-    metrics: () => undefined, obstacle: () => undefined, reload: () => undefined, events: new Events(() => undefined),
+  const server = await serveAtPlaces(places, {
+    metrics: () => undefined, obstacle: () => undefined, reload: noReload, events: new Events(() => undefined),
   });
   open.push(server);
   return server;

@@ -8,7 +8,7 @@ import { createServer, type ServerResponse } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import { Events, MAX_LISTENERS } from "../../src/web/events.js";
-import { serveLocally, type LocalServer } from "../support/served.js";
+import { type LocalServer, noReload, serveLocally } from "../support/served.js";
 import "../support/process.js";
 
 /** Calls `use` with a server whose events are what `make` returns, sent as often as possible. */
@@ -17,7 +17,7 @@ async function withServer(
 ): Promise<void> {
   const events = new Events(make, 1);
   const http = await serveLocally(
-    { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events },
+    { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
   );
   try {
     await body(http, events);
@@ -159,7 +159,7 @@ describe("events", () => {
   test("what comes first is the state there is, at once", async () => {
     const events = new Events(() => "state", 2 ** 31 - 1);
     const http = await serveLocally(
-      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events },
+      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
     );
     for (let i = 0; i < 2; i++) assert.equal(await (await listen(http)).next(), "data: \"state\"\n\n");
     await http.close();
@@ -227,7 +227,7 @@ describe("events", () => {
   test("they can be ended, and end with the server", async () => {
     const events = new Events(() => 1, 1);
     const http = await serveLocally(
-      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: () => undefined, events },
+      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
     );
     const ended = await listen(http);
     events.close();

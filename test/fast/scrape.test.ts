@@ -1,49 +1,45 @@
-/** Tests what a scrape keeps from the one before. */
+/** Tests the metric with a sample for each prefix: its text, its pieces, and what it keeps from the scrape before. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PREFIX_REPLIES } from "../../abi/counters.js";
 import { Served } from "../../src/daemon/served.js";
-import { createRegistry } from "../../src/telemetry/metrics.js";
+import { PrefixList } from "../../src/prefix/list.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
+import { PIECE_LEN, PrefixReplies } from "../../src/telemetry/prefixreplies.js";
+import { listed } from "../support/exposed.js";
 
 const COUNT = 4000;
 const NAME = "pongd_prefix_replies_total";
-
-/** The part of a metric from which a registry writes its samples. */
-interface Samples {
-  getForPromString(): Promise<{
-    readonly values: readonly { readonly sharedLabels: Record<string, string>; readonly value: number }[];
-  }>;
-}
 
 /** Makes prefixes of 10.0.0.0/8, or as many others. */
 const prefixes = (first = 10) => serving(
   Array.from({ length: COUNT }, (_, i) => parsePrefix(`${first}.${i >> 8}.${i & 255}.0/24`)),
 );
+const textOf = (replies: PrefixReplies) => Buffer.concat([...replies.pieces(false)]).toString();
+const linesOf = (replies: PrefixReplies) => textOf(replies).split("\n").filter((line) => line.startsWith(`${NAME}{`));
 
-test("metrics: a prefix's labels are one object from scrape to scrape, its text is made once, and both anew where "
-  + "others are served", async () => {
+test("metrics: each prefix has a sample, in pieces of at most 64 KiB that are no copy of one another", () => {
+  const directory = new Served(prefixes(), [], 1);
+  const counters = [7, 8].map((count) => new Float64Array(PREFIX_REPLIES + COUNT).fill(count));
+  const replies = new PrefixReplies(counters.map((counters) => ({ counters })), listed(directory));
+  const pieces = [...replies.pieces(false)];
+  assert.ok(pieces.length > 1 && pieces.every(({ length }) => length <= PIECE_LEN));
+  assert.equal(Buffer.concat(pieces).toString(), [
+    "", `# HELP ${NAME} Packets answered, by the prefix of the address that answered.`, `# TYPE ${NAME} counter`,
+    ...directory.prefixes.map(({ text }) => `${NAME}{prefix="${text}"} 15`), "",
+  ].join("\n"));
+});
+
+test("metrics: the labels of a list of prefixes are made once, and anew for another list", (t) => {
   const directory = new Served(prefixes(), [], 1);
   const counters = new Float64Array(PREFIX_REPLIES + 2 * COUNT);
-  const registry = createRegistry(
-    [{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0 }], directory, { txDropped: () => 0 },
-  );
-  const labels = async () => (await (registry.getSingleMetric(NAME) as unknown as Samples).getForPromString()).values
-    .map(({ sharedLabels }) => sharedLabels);
-  const lines = async () => (await registry.metrics()).split("\n").filter((line) => line.startsWith(`${NAME}{`));
-
-  const expected = directory.prefixes.map(({ text }) => `${NAME}{prefix="${text}"} 0`);
-  const first = await labels();
-  assert.deepEqual(await lines(), expected);
-  // prom-client does not read labels again that it has seen. If it did, this would show up in the text.
-  for (const set of first) set.prefix = "read again";
-  assert.deepEqual(await lines(), expected);
+  const replies = new PrefixReplies([{ counters }], listed(directory));
+  const read = t.mock.method(PrefixList.prototype, "at");
+  assert.equal(linesOf(replies).length, COUNT);
+  assert.equal(read.mock.callCount(), COUNT);
   counters[PREFIX_REPLIES + COUNT - 1] = 7;
-  assert.deepEqual(await lines(), expected.with(-1, expected[COUNT - 1].replace(/0$/, "7")));
-  const second = await labels();
-  assert.equal(second.length, COUNT);
-  assert.ok(second.every((set, i) => set === first[i]));
-
+  assert.equal(linesOf(replies).at(-1), `${NAME}{prefix="${directory.prefixes[COUNT - 1].text}"} 7`);
+  assert.equal(read.mock.callCount(), COUNT);
   directory.change(prefixes(11));
-  assert.deepEqual(await lines(), directory.prefixes.map(({ text }) => `${NAME}{prefix="${text}"} 0`));
+  assert.deepEqual(linesOf(replies), directory.prefixes.map(({ text }) => `${NAME}{prefix="${text}"} 0`));
 });

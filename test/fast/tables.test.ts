@@ -7,18 +7,18 @@ import { test } from "node:test";
 import { PREFIX_REPLIES } from "../../abi/counters.js";
 import { EXIT } from "../../src/base/failure.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
-import { createRegistry } from "../../src/telemetry/metrics.js";
 import { source } from "../support/assembly.js";
+import { metricsOf, textOf } from "../support/exposed.js";
 
 test("docs/reference.md has every metric with its labels, and no other", async () => {
   const counters = new Float64Array(PREFIX_REPLIES + 1);
   const prefixes = serving([parsePrefix("10.99.0.0/16")]).prefixes.map((prefix) => ({ ...prefix, name: "lab" }));
   const queues = [{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0 }] as const;
-  const registry = createRegistry(
+  const metrics = metricsOf(
     queues, { prefixes, indices: [0] }, { txDropped: () => 0 },
     { reach: { answering: true }, web: { successful: true }, log: { dropped: 0 } },
   );
-  const text = await registry.metrics();
+  const text = await textOf(metrics);
   const samples = [...text.matchAll(/^(pongd_\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? \S+$/gm)];
   const exposed = new Map(samples.map(([, name, labels = ""]) => {
     const names = [...labels.matchAll(/(\w+)=/g)].map(([, label]) => label).filter((label) => label !== "le");

@@ -7,9 +7,12 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { pino } from "pino";
 import { Registry } from "prom-client";
+import { urlOf, type Endpoint } from "../../src/prefix/endpoints.js";
+import type { InheritedSocket } from "../../src/sys/activation.js";
 import { Events } from "../../src/web/events.js";
 import type { Backend } from "../../src/web/routes.js";
-import { serve, type HttpServer, type ServeOptions } from "../../src/web/server.js";
+import { openSockets } from "../../src/web/listener.js";
+import { serve, type ServeOptions } from "../../src/web/server.js";
 import { WebFile } from "../../src/web/webconfig.js";
 import "./process.js";
 import type { Pair } from "./x509.js";
@@ -28,16 +31,41 @@ export class Says extends Registry {
   }
 }
 
+/** A server, and the sockets that it accepts connections from. */
+export interface HttpServer {
+  readonly urls: readonly string[];
+  close(): Promise<void>;
+}
+
 /** A server at one place. */
 export interface LocalServer extends HttpServer {
   readonly url: string;
 }
 
+/** Opens sockets at the places, and serves there in this thread. */
+export async function serveAt(
+  places: readonly (Endpoint | InheritedSocket)[], status: Backend, options: ServeOptions = {},
+): Promise<HttpServer> {
+  const sockets = await openSockets(places);
+  const end = await serve(sockets.map((socket) => socket.duplicate()), status, options);
+  const scheme = options.web?.current().tls ? "https" : "http";
+  return {
+    urls: sockets.map(({ endpoint }) => urlOf(endpoint, scheme)),
+    async close() {
+      await end();
+      for (const socket of sockets) socket.close();
+    },
+  };
+}
+
 /** Serves on any free port of 127.0.0.1. */
 export async function serveLocally(status: Backend, options: ServeOptions = {}): Promise<LocalServer> {
-  const server = await serve([{ host: "127.0.0.1", port: 0 }], status, options);
+  const server = await serveAt([{ host: "127.0.0.1", port: 0 }], status, options);
   return { ...server, url: server.urls[0] };
 }
+
+/** What a Backend without a configuration does when it is asked to reload. */
+export const noReload = (): Promise<undefined> => Promise.resolve(undefined);
 
 export interface Served extends LocalServer {
   readonly port: number;
@@ -67,7 +95,7 @@ export async function served({ web, text = () => "metrics\n", reload, ...options
   );
   const registry = new Says(text);
   const status: Backend = {
-    metrics: () => registry, obstacle: () => undefined, reload: reload ?? (() => undefined),
+    metrics: () => ({ registry }), obstacle: () => undefined, reload: reload ?? noReload,
     events: new Events(() => undefined),
   };
   const server = await serveLocally(

@@ -1,0 +1,67 @@
+/**
+ * The web thread: the HTTP server and all that it needs, apart from the supervisor. It may be slow, hang or die:
+ * nothing but HTTP waits for it, and src/daemon/web.ts starts it again.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { EXIT, Failure, messageOf } from "../base/failure.js";
+import { createLoggerTo, onWarning } from "../base/log.js";
+import type { FromWeb, ToWeb, WebInput } from "./messages.js";
+import { Mirror } from "./mirror.js";
+import { RateLimiter } from "./ratelimiter.js";
+import { serve } from "./server.js";
+
+/** Most lines for the log: this many at once, and one more in this many ms. Outsiders may cause lines. */
+const LINES = 100;
+const LINE_EVERY_MS = 20;
+
+const input = workerData as WebInput;
+
+const lines = new RateLimiter(LINE_EVERY_MS, LINES);
+let dropped = 0;
+const log = createLoggerTo(input.state.logLevel, input.logFormat, (line) => {
+  if (!lines.take()) {
+    dropped++;
+    Atomics.add(input.drops, 0, 1);
+    return;
+  }
+  post({ kind: "line", line });
+  if (dropped === 0) return;
+  const missing = dropped;
+  dropped = 0;
+  log.warn({ droppedLines: missing }, "lines about HTTP were dropped, since there were too many at a time");
+});
+onWarning((message) => { log.warn(message); });
+
+try {
+  const web = input.webConfig === undefined
+    ? undefined
+    : new (await import("./webconfig.js")).WebFile(input.webConfig, log);
+  const status = new Mirror(
+    input.state,
+    { web, log: { get dropped() { return Atomics.load(input.drops, 0); } } },
+    () => { post({ kind: "reload" }); },
+  );
+  Atomics.store(input.taken, 0, 1);
+  const close = await serve(input.sockets, status, { web, maxRequests: input.maxRequests, log });
+  parentPort?.on("message", (message: ToWeb) => {
+    if (message.kind === "close") {
+      status.events.close();
+      void close().finally(() => { process.exit(); });
+      return;
+    }
+    log.level = message.state.logLevel;
+    status.take(message.state);
+    if (message.kind === "reloaded") status.reloaded(message.outcome);
+    else post({ kind: "seen" });
+  });
+  post({ kind: "serving", secure: web?.current().tls !== undefined });
+} catch (error) {
+  const { what, exitStatus, mend } = error instanceof Failure
+    ? error
+    : new Failure(`HTTP cannot be served: ${messageOf(error)}`, EXIT.RUNTIME);
+  post({ kind: "failed", what, exitStatus, mend });
+}
+
+function post(message: FromWeb): void {
+  parentPort?.postMessage(message);
+}
