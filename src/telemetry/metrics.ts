@@ -4,7 +4,8 @@
  */
 import { Counter as PromCounter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import {
-  BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, Protocol, REPLIES,
+  BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, LATENESS,
+  LATENESS_BUCKETS, Protocol, REPLIES,
 } from "../../abi/counters.js";
 import type { EngineName } from "../engine/contract.js";
 import type { IoName } from "../io/contract.js";
@@ -163,7 +164,7 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
     "Whether the web configuration is served as its files have it.",
     () => web.successful ? 1 : 0,
   );
-  new BatchHistogram(registry, queues);
+  for (const buckets of [BATCH_PACKETS, RELEASE_LATENESS]) new CountedHistogram(registry, queues, buckets);
   return registry;
 }
 
@@ -233,37 +234,67 @@ class ReadCounter extends PromCounter {
   }
 }
 
-const BATCH_PACKETS = {
+/** A histogram that the packet loops count, and the engines. */
+interface CountedBuckets {
+  readonly name: string;
+  readonly help: string;
+  /** Index of the first bucket's counter. */
+  readonly first: number;
+  /** Upper bound of each bucket that has one. A further counter may have what is above them. */
+  readonly bounds: readonly number[];
+  readonly counters: number;
+  /** Index of the counter of the sum, and the metric's unit in its terms. */
+  readonly sum: number;
+  readonly unit: number;
+}
+
+const BATCH_PACKETS: CountedBuckets = {
   name: "pongd_batch_packets",
   help: "Packets a round of the packet loop took from the device.",
+  first: BATCH_SIZES, bounds: powersOf2(BATCH_BUCKETS, 1), counters: BATCH_BUCKETS,
+  sum: Counter.packetsReceived, unit: 1,
 };
 
-/** A histogram whose buckets the packet loops have counted; prom-client's own would count observations itself. */
-class BatchHistogram extends Histogram {
-  readonly #queues: readonly Counted[];
+const RELEASE_LATENESS: CountedBuckets = {
+  name: "pongd_release_lateness_seconds",
+  help: "By how much what waits in the engine was late, such as the end of a datagram's time in reassembly.",
+  first: LATENESS, bounds: powersOf2(LATENESS_BUCKETS - 1, 1e6), counters: LATENESS_BUCKETS,
+  sum: Counter.latenessNs, unit: 1e9,
+};
 
-  constructor(registry: Registry, queues: readonly Counted[]) {
-    super(
-      { ...BATCH_PACKETS, buckets: Array.from({ length: BATCH_BUCKETS }, (_, i) => 2 ** i), registers: [registry] },
-    );
+/** Returns 1, 2, 4 and so on, in parts of 1 / `unit`. */
+function powersOf2(count: number, unit: number): number[] {
+  return Array.from({ length: count }, (_, i) => 2 ** i / unit);
+}
+
+/** A histogram whose buckets have been counted already; prom-client's own would count observations itself. */
+class CountedHistogram extends Histogram {
+  readonly #queues: readonly Counted[];
+  readonly #buckets: CountedBuckets;
+
+  constructor(registry: Registry, queues: readonly Counted[], buckets: CountedBuckets) {
+    const { name, help, bounds } = buckets;
+    super({ name, help, buckets: [...bounds], registers: [registry] });
     this.#queues = queues;
+    this.#buckets = buckets;
   }
 
   /** Called by Histogram.get() and the registry to read the samples; prom-client's types leave it out. */
   getForPromString(): Promise<unknown> {
-    const { name } = BATCH_PACKETS;
+    const { name, help, first, bounds, counters, sum, unit } = this.#buckets;
+    const counts = Array.from({ length: counters }, (_, i) => total(this.#queues, first + i));
     let count = 0;
-    const buckets = Array.from({ length: BATCH_BUCKETS }, (_, i) => {
-      count += total(this.#queues, BATCH_SIZES + i);
-      return { metricName: `${name}_bucket`, labels: { le: 2 ** i }, value: count };
+    const buckets = counts.map((more, i) => {
+      count += more;
+      return { metricName: `${name}_bucket`, labels: { le: bounds.at(i) ?? "+Inf" }, value: count };
     });
+    if (bounds.length === counters) buckets.push({ metricName: `${name}_bucket`, labels: { le: "+Inf" }, value: count });
     const values = [
       ...buckets,
-      { metricName: `${name}_bucket`, labels: { le: "+Inf" }, value: count },
-      { metricName: `${name}_sum`, labels: {}, value: total(this.#queues, Counter.packetsReceived) },
+      { metricName: `${name}_sum`, labels: {}, value: total(this.#queues, sum) / unit },
       { metricName: `${name}_count`, labels: {}, value: count },
     ];
-    return Promise.resolve({ ...BATCH_PACKETS, type: "histogram", values });
+    return Promise.resolve({ name, help, type: "histogram", values });
   }
 }
 

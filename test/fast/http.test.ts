@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { BATCH_SIZES, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
+import {
+  BATCH_SIZES, Counter, Drop, DROPPED, LATENESS, LATENESS_BUCKETS, PREFIX_REPLIES, Protocol, REPLIES,
+} from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { Served } from "../../src/daemon/served.js";
 import { LinearMemory } from "../../src/engine/memory.js";
@@ -113,6 +115,9 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     counters[BATCH_SIZES] = 3;
     counters[BATCH_SIZES + 8] = 4;
   });
+  memories[0].counters[LATENESS + 4] = 5;
+  memories[1].counters[LATENESS + LATENESS_BUCKETS - 1] = 1;
+  memories[0].counters[Counter.latenessNs] = 9_000_040_000;
   const text = await textOf(metrics);
   for (const sample of [
     "pongd_packets_received_total{queue=\"0\"} 1000", "pongd_packets_received_total{queue=\"1\"} 1001",
@@ -131,6 +136,11 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     "pongd_config_last_reload_success_timestamp_seconds 1234.5",
     "pongd_device_tx_dropped_total 33", "pongd_log_lines_dropped_total 44", "pongd_batch_packets_sum 2001",
     "pongd_batch_packets_count 14",
+    "pongd_release_lateness_seconds_bucket{le=\"0.000001\"} 0",
+    "pongd_release_lateness_seconds_bucket{le=\"0.000016\"} 5",
+    "pongd_release_lateness_seconds_bucket{le=\"4.194304\"} 5",
+    "pongd_release_lateness_seconds_bucket{le=\"+Inf\"} 6", "pongd_release_lateness_seconds_sum 9.00004",
+    "pongd_release_lateness_seconds_count 6",
     "pongd_queue_info{queue=\"1\",engine=\"wasm\",io=\"readwrite\"} 1",
   ]) {
     assert.ok(text.includes(`${sample}\n`), sample);
