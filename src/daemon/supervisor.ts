@@ -19,7 +19,7 @@ import type { EngineName } from "../engine/contract.js";
 import type { IoName } from "../io/contract.js";
 import { serviceManager } from "../sys/notify.js";
 import { assertUnprivileged, isPrivileged } from "../sys/privileges.js";
-import { total, verdicts, type Verdicts } from "../telemetry/metrics.js";
+import { total, verdicts, type Verdicts } from "../telemetry/verdicts.js";
 import { addressesOf, handOver, openDevice } from "./device.js";
 import { Parts } from "./parts.js";
 import type { Queue } from "./queue.js";

@@ -12,7 +12,7 @@ import type { Engine, EngineName } from "../engine/contract.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { LinearMemory } from "../engine/memory.js";
 import { tableOf } from "../engine/table.js";
-import { verdicts, type Verdicts } from "../telemetry/metrics.js";
+import { verdicts, type Verdicts } from "../telemetry/verdicts.js";
 import type { Address, Serving } from "../prefix/prefixes.js";
 import { readCapture } from "../pcap/capture.js";
 import type { CapturedPacket } from "../pcap/packet.js";

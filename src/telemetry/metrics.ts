@@ -4,12 +4,10 @@
  */
 import { Counter as PromCounter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import {
-  BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, LATENESS,
-  LATENESS_BUCKETS, Protocol, REPLIES,
+  BATCH_BUCKETS, BATCH_SIZES, Counter, DROPPED, ERRORS, ERRORS6, LATENESS, LATENESS_BUCKETS, REPLIES,
 } from "../../abi/counters.js";
-import type { EngineName } from "../engine/contract.js";
-import type { IoName } from "../io/contract.js";
 import { version } from "../base/version.js";
+import { DROP_REASONS, ICMP_ERRORS, PROTOCOLS, total, type Counted } from "./verdicts.js";
 
 /**
  * Interval in ms at which the process metrics sample the event loop's delay. Their timer is nearly all that wakes the
@@ -25,21 +23,6 @@ const MISLEADING = [
   ...["min", "max", "mean", "stddev", "p50", "p90", "p99"].map((what) => `nodejs_eventloop_lag_${what}_seconds`),
   ...["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`),
 ];
-
-export const DROP_REASONS = namesOf(Drop);
-export const PROTOCOLS = namesOf(Protocol);
-export const ICMP_ERRORS = namesOf(IcmpError);
-
-/** A queue's counters and labels. */
-export interface Counted {
-  readonly index: number;
-  readonly engine: EngineName;
-  readonly io: IoName;
-  /** Counters by the indices of abi/counters.ts. */
-  readonly counters: Float64Array;
-  /** Times that its worker was started again. */
-  readonly restarts: number;
-}
 
 /** The device, whose own queues hold packets until pongd reads them. */
 export interface Overrun {
@@ -168,32 +151,6 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
   return registry;
 }
 
-/** Totals by what became of the packets. */
-export interface Verdicts {
-  readonly received: number;
-  readonly replied: number;
-  /** Counts by reason; only reasons that occurred. */
-  readonly dropped: Record<string, number>;
-  /** Fragments that wait for the rest of their datagram and have no verdict yet. */
-  readonly held: number;
-}
-
-/** Sums the verdicts on all packets that these queues have received so far. */
-export function verdicts(queues: readonly Pick<Counted, "counters">[]): Verdicts {
-  const dropped = DROP_REASONS.map((reason, i) => [reason, total(queues, DROPPED + i)] as const);
-  return {
-    received: total(queues, Counter.packetsReceived),
-    replied: PROTOCOLS.reduce((sum, _, i) => sum + total(queues, REPLIES + i), 0),
-    dropped: Object.fromEntries(dropped.filter(([, count]) => count > 0)),
-    held: total(queues, Counter.held),
-  };
-}
-
-/** Sums one counter over all queues. */
-export function total(queues: readonly Pick<Counted, "counters">[], index: number): number {
-  return queues.reduce((sum, { counters }) => sum + counters[index], 0);
-}
-
 type Labels = Readonly<Record<string, string>>;
 
 /** Index of a sample in a queue's counters. */
@@ -296,9 +253,4 @@ class CountedHistogram extends Histogram {
     ];
     return Promise.resolve({ name, help, type: "histogram", values });
   }
-}
-
-/** Returns the names of a numeric enum, in the order of its values, which begin at 0. */
-function namesOf(enumeration: Record<string, string | number>): string[] {
-  return Object.keys(enumeration).filter((key) => Number.isNaN(Number(key)));
 }

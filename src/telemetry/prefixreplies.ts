@@ -5,7 +5,7 @@
  */
 import { PREFIX_REPLIES } from "../../abi/counters.js";
 import type { PrefixList } from "../prefix/list.js";
-import { total, type Counted } from "./metrics.js";
+import { total, type Counted } from "./verdicts.js";
 
 /** Bytes of a piece. */
 export const PIECE_LEN = 65536;

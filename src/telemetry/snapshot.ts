@@ -1,7 +1,7 @@
 /** The snapshot that the page at / shows, read from the counters on request. */
 import { PREFIX_REPLIES } from "../../abi/counters.js";
 import type { Figures } from "./figures.js";
-import { verdicts, type Counted } from "./metrics.js";
+import { verdicts, type Counted } from "./verdicts.js";
 import type { Serves } from "./prefixreplies.js";
 import { version } from "../base/version.js";
 

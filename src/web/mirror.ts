@@ -5,10 +5,11 @@
 import { hostname } from "node:os";
 import { LinearMemory } from "../engine/memory.js";
 import { PrefixList } from "../prefix/list.js";
-import { createRegistry, type Counted, type State } from "../telemetry/metrics.js";
+import { createRegistry, type State } from "../telemetry/metrics.js";
 import { PrefixReplies } from "../telemetry/prefixreplies.js";
 import { ShownCounters } from "../telemetry/shown.js";
 import { figuresOf, type Snapshot } from "../telemetry/snapshot.js";
+import type { Counted } from "../telemetry/verdicts.js";
 import { Netlink } from "../tun/netlink.js";
 import { Overruns } from "../tun/overruns.js";
 import { Events } from "./events.js";

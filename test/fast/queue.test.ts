@@ -1,9 +1,12 @@
 /** Tests a worker by itself, on descriptors that are no device. */
 import assert from "node:assert/strict";
 import { closeSync, openSync } from "node:fs";
+import { once } from "node:events";
 import { test } from "node:test";
+import { Worker } from "node:worker_threads";
 import { EXIT, Failure } from "../../src/base/failure.js";
 import { openDescriptors } from "../../src/sys/descriptors.js";
+import { ShownCounters } from "../../src/telemetry/shown.js";
 import { tableOf } from "../../src/engine/table.js";
 import { serving } from "../../src/prefix/prefixes.js";
 import { Queue } from "../../src/daemon/queue.js";
@@ -41,4 +44,33 @@ test("a worker that sleeps ends when it is asked to, and leaves no descriptor", 
   }
   libc.close(fd);
   assert.deepEqual([...openDescriptors().keys()], [...before.keys()]);
+});
+
+test("the end of a worker closes nothing of a thread that was made at the same time", async () => {
+  const fd = libc.eventfd(0, EFD_NONBLOCK);
+  const queue = new Queue({ ...options, fd });
+  const other = new Worker(
+    "const { parentPort: port } = require('node:worker_threads'); port.on('message', (it) => port.postMessage(it))",
+    { eval: true },
+  );
+  await once(other, "online");
+  await queue.running;
+  queue.stop();
+  await queue.ended;
+  libc.close(fd);
+  other.postMessage("still there");
+  assert.deepEqual(await once(other, "message"), ["still there"]);
+  await other.terminate();
+});
+
+test("hidden counters are shown as they were, to every thread that shares them", () => {
+  const live = new Float64Array(new SharedArrayBuffer(16)).fill(5);
+  const shown = new ShownCounters(live);
+  const elsewhere = new ShownCounters(live, structuredClone(shown.shared));
+  shown.hide();
+  live[1] = 4000;
+  assert.deepEqual([...shown.now, ...elsewhere.now], [5, 5, 5, 5]);
+  live[1] = 6;
+  shown.show();
+  assert.deepEqual([...shown.now, ...elsewhere.now], [5, 6, 5, 6]);
 });

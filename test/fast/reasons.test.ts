@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { DROP_REASONS } from "../../src/telemetry/metrics.js";
+import { DROP_REASONS } from "../../src/telemetry/verdicts.js";
 import { explain, REASONS } from "../../src/telemetry/reasons.js";
 import { source } from "../support/assembly.js";
 

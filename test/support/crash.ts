@@ -8,7 +8,7 @@ import { Counter, Drop, DROPPED } from "../../abi/counters.js";
 import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import { tableOf } from "../../src/engine/table.js";
 import type { IoChoice } from "../../src/io/contract.js";
-import { verdicts } from "../../src/telemetry/metrics.js";
+import { verdicts } from "../../src/telemetry/verdicts.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { Queue } from "../../src/daemon/queue.js";
 import { TunDevice } from "../../src/tun/device.js";

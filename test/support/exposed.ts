@@ -1,8 +1,9 @@
 /** Metrics as pongd exposes them, of queues and prefixes that a test makes. */
 import { PrefixList } from "../../src/prefix/list.js";
 import type { ServedPrefix } from "../../src/prefix/prefixes.js";
-import { createRegistry, type Counted, type Overrun, type State } from "../../src/telemetry/metrics.js";
+import { createRegistry, type Overrun, type State } from "../../src/telemetry/metrics.js";
 import { PrefixReplies, type Serves } from "../../src/telemetry/prefixreplies.js";
+import type { Counted } from "../../src/telemetry/verdicts.js";
 import { expose, type Metrics } from "../../src/web/exposition.js";
 
 /** Prefixes, and the index at which each is counted. */

@@ -11,7 +11,7 @@ import { Counter, DROPPED, PREFIX_REPLIES, REPLIES } from "../../abi/counters.js
 import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import { tableOf } from "../../src/engine/table.js";
 import type { IoChoice } from "../../src/io/contract.js";
-import { verdicts } from "../../src/telemetry/metrics.js";
+import { verdicts } from "../../src/telemetry/verdicts.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { TunDevice } from "../../src/tun/device.js";
 import { Random } from "./random.js";

@@ -1,0 +1,50 @@
+/** Sums of the counters that the queues' packet loops keep, and the names of the counters in the metrics. */
+import { Counter, Drop, DROPPED, IcmpError, Protocol, REPLIES } from "../../abi/counters.js";
+import type { EngineName } from "../engine/contract.js";
+import type { IoName } from "../io/contract.js";
+
+export const DROP_REASONS = namesOf(Drop);
+export const PROTOCOLS = namesOf(Protocol);
+export const ICMP_ERRORS = namesOf(IcmpError);
+
+/** A queue's counters and labels. */
+export interface Counted {
+  readonly index: number;
+  readonly engine: EngineName;
+  readonly io: IoName;
+  /** Counters by the indices of abi/counters.ts. */
+  readonly counters: Float64Array;
+  /** Times that its worker was started again. */
+  readonly restarts: number;
+}
+
+/** Totals by what became of the packets. */
+export interface Verdicts {
+  readonly received: number;
+  readonly replied: number;
+  /** Counts by reason; only reasons that occurred. */
+  readonly dropped: Record<string, number>;
+  /** Fragments that wait for the rest of their datagram and have no verdict yet. */
+  readonly held: number;
+}
+
+/** Sums the verdicts on all packets that these queues have received so far. */
+export function verdicts(queues: readonly Pick<Counted, "counters">[]): Verdicts {
+  const dropped = DROP_REASONS.map((reason, i) => [reason, total(queues, DROPPED + i)] as const);
+  return {
+    received: total(queues, Counter.packetsReceived),
+    replied: PROTOCOLS.reduce((sum, _, i) => sum + total(queues, REPLIES + i), 0),
+    dropped: Object.fromEntries(dropped.filter(([, count]) => count > 0)),
+    held: total(queues, Counter.held),
+  };
+}
+
+/** Sums one counter over all queues. */
+export function total(queues: readonly Pick<Counted, "counters">[], index: number): number {
+  return queues.reduce((sum, { counters }) => sum + counters[index], 0);
+}
+
+/** Returns the names of a numeric enum, in the order of its values, which begin at 0. */
+function namesOf(enumeration: Record<string, string | number>): string[] {
+  return Object.keys(enumeration).filter((key) => Number.isNaN(Number(key)));
+}
