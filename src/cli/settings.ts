@@ -127,7 +127,9 @@ export async function reader(
   if (file === undefined && name === STANDARD_STREAM) {
     throw new Failure("--config -: standard input cannot be read again for a reload; give a file", EXIT.USAGE);
   }
-  const { absolute, checkRegular, ConfigFile } = await import("../config/reader.js");
+  const [{ absolute, checkRegular }, { ConfigFile }] = await Promise.all(
+    [import("../config/bytes.js"), import("../config/reader.js")],
+  );
   // Standard input is open already, as descriptor 0.
   const path = file === STANDARD_STREAM ? 0 : absolute(name);
   return () => {

@@ -20,7 +20,8 @@ import {
 } from "./keys.js";
 import type { RunOptions } from "./runoptions.js";
 import type { Path } from "./path.js";
-import type { ConfigFile, Problem } from "./reader.js";
+import type { Problem } from "./judge.js";
+import type { ConfigFile } from "./reader.js";
 import { withBurst, type LimitSetting, type PrefixMap } from "./types.js";
 
 /** Values from outside the file, each with the flag or the variable that gave it. */

@@ -155,7 +155,7 @@ async function startWeb(
 
 /** Opens the web configuration. The code that reads it is loaded only if there is one. */
 async function openWebConfig(name: string, log: Logger): Promise<WebFile> {
-  const [{ WebFile }, { absolute }] = await Promise.all([import("../web/webconfig.js"), import("../config/reader.js")]);
+  const [{ WebFile }, { absolute }] = await Promise.all([import("../web/webconfig.js"), import("../config/bytes.js")]);
   return new WebFile(absolute(name), log);
 }
 
