@@ -67,7 +67,7 @@ export function readBytes(name: string, path: string | number): Buffer {
 }
 
 /** @throws Failure (configuration), with the place, if the bytes are not UTF-8 */
-export function decode(name: string, bytes: Buffer): string {
+export function decode(name: string, bytes: Uint8Array): string {
   try {
     return withLineFeeds(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {

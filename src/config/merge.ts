@@ -18,7 +18,7 @@ import { flatten } from "./document.js";
 import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, inWords, PREFIX_KEYS, SETTINGS, type Key, type Values,
 } from "./keys.js";
-import type { RunOptions } from "./runoptions.js";
+import type { FullOptions } from "./runoptions.js";
 import type { Path } from "./path.js";
 import type { Problem } from "./judge.js";
 import type { ConfigFile } from "./reader.js";
@@ -36,7 +36,7 @@ export interface Given {
 }
 
 export interface Effective {
-  readonly options: RunOptions;
+  readonly options: FullOptions;
   readonly values: Values;
 }
 

@@ -25,11 +25,11 @@ export class YamlFile<T> {
   readonly #yaml: Yaml;
 
   /**
-   * Reads a file. `name` is its name in messages; `path` is its path, or its descriptor if it is open.
+   * Reads a file. `name` is its name in messages; `file` is its path, or what is in it.
    * @throws Failure (configuration) if the file cannot be read, or is no YAML
    */
-  constructor(readonly name: string, format: Format<T>, path: string | number = name) {
-    const text = decode(name, readBytes(name, path));
+  constructor(readonly name: string, format: Format<T>, file: string | Uint8Array = name) {
+    const text = decode(name, typeof file === "string" ? readBytes(name, file) : file);
     const deep = tooDeep(text);
     if (deep) throw new Failure(`${name}:${deep.line}:${deep.column}: nested more than ${MAX_DEPTH} deep`, EXIT.CONFIG);
     const yaml = this.#yaml = new Yaml(text);
@@ -89,9 +89,9 @@ function salvage(value: unknown): Document {
 /** pongd's own configuration file. */
 export class ConfigFile extends YamlFile<Document> {
   /** @throws Failure (configuration) if the file cannot be read, or is no YAML */
-  constructor(name: string, path?: string | number) {
+  constructor(name: string, file?: string | Uint8Array) {
     super(
-      name, { schema, empty: "the file is empty; expected keys like prefixes", secret: () => false, salvage }, path,
+      name, { schema, empty: "the file is empty; expected keys like prefixes", secret: () => false, salvage }, file,
     );
   }
 }

@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import { Mode } from "../../abi/control.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { word } from "../base/shell.js";
-import { FAMILIES, type Address, type Prefix } from "../prefix/prefixes.js";
+import { FAMILIES, type Address, type Family, type Prefix } from "../prefix/prefixes.js";
 import { inheritedSockets } from "../sys/activation.js";
 import { forwardingLack } from "../sys/forwarding.js";
 import { startWithoutPrivileges } from "../sys/privileges.js";
@@ -22,11 +22,11 @@ export function openDevice(options: RunOptions, log: Logger): TunDevice {
   const { serving: { prefixes }, hostAddresses, hostAddressGiven, link, mtu, queues, queueFds, routes } = options;
   const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues, fds: queueFds });
   try {
-    checkMtu(device, prefixes);
+    checkMtu(device, prefixes.families);
     const addresses = device.premade && !hostAddressGiven ? [] : hostAddresses;
-    for (const line of device.routing.configure(addresses, routes ? prefixes : [])) log.warn(line);
+    for (const line of device.routing.configure(addresses, routes ? [...prefixes] : [])) log.warn(line);
     // With queueFds, the process image before this one had the privileges, and has logged these warnings.
-    if (routes && queueFds === undefined) for (const line of notForwarded(device, prefixes)) log.warn(line);
+    if (routes && queueFds === undefined) for (const line of notForwarded(device, prefixes.families)) log.warn(line);
     log.debug({
       device: device.name, premade: device.premade, mtu: device.mtu, queues: device.queues.length,
     }, "device open");
@@ -66,23 +66,20 @@ export function addressesOf({ routing }: TunDevice): {
 }
 
 /**
- * Returns a line for each address family for which the device has prefixes but no address and this host does not
- * forward. Only other machines send such packets, so without forwarding none arrive.
+ * Returns a line for each of these families, for which the device has prefixes, if it has no address there and this
+ * host does not forward. Only other machines send such packets, so without forwarding none arrive.
  */
-export function notForwarded({ name, routing }: TunDevice, prefixes: readonly Prefix[]): string[] {
-  const families = FAMILIES.filter((family) => {
-    return prefixes.some((prefix) => prefix.family === family)
-      && routing.addresses.every((own) => own.family !== family);
-  });
+export function notForwarded({ name, routing }: TunDevice, families: readonly Family[]): string[] {
   return families.flatMap((family) => {
+    if (routing.addresses.some((own) => own.family === family)) return [];
     const lack = forwardingLack(family, name);
     return lack ? [`${lack.what}; ${lack.mend}`] : [];
   });
 }
 
-/** @throws Failure if the device's MTU is below the IPv6 minimum and a prefix is IPv6. */
-export function checkMtu({ name, mtu }: TunDevice, prefixes: readonly Prefix[]): void {
-  if (mtu >= IPV6_MIN_MTU || prefixes.every(({ family }) => family === 4)) return;
+/** @throws Failure if the device's MTU is below the IPv6 minimum and there are IPv6 prefixes. */
+export function checkMtu({ name, mtu }: TunDevice, families: readonly Family[]): void {
+  if (mtu >= IPV6_MIN_MTU || !families.includes(6)) return;
   throw new Failure(`device ${name} has MTU ${mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}`, EXIT.RUNTIME, {
     mend: `sudo ip link set ${word(name)} mtu ${IPV6_MIN_MTU}, or give IPv4 prefixes alone`,
   });

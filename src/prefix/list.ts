@@ -6,7 +6,7 @@
  *     count entries: u8[16] address, u8 family, u8 length, u16 bytes of the name, u32 offset of the name, u32 index
  *     the names, in UTF-8
  */
-import { formatBytes, type Family, type Prefix } from "./prefixes.js";
+import { FAMILIES, formatBytes, type Block, type Family, type Prefix } from "./prefixes.js";
 
 const HEADER = 8;
 const ENTRY = 28;
@@ -32,9 +32,9 @@ export class PrefixList implements Iterable<Listed> {
     this.#bytes = new Uint8Array(buffer);
   }
 
-  /** Makes the list of these prefixes. `indices` has the index of each. */
+  /** Makes the list of these prefixes. `indices` has the index of each; by default it is the position. */
   static of(
-    prefixes: readonly (Prefix & { readonly name?: string | undefined })[], indices: readonly number[],
+    prefixes: readonly (Prefix & { readonly name?: string | undefined })[], indices?: readonly number[],
   ): PrefixList {
     const encoder = new TextEncoder();
     const names = prefixes.map(({ name }) => name === undefined ? undefined : encoder.encode(name));
@@ -53,7 +53,7 @@ export class PrefixList implements Iterable<Listed> {
       view.setUint8(at + LENGTH, length);
       view.setUint16(at + NAME_LENGTH, name?.length ?? 0);
       view.setUint32(at + NAME, name === undefined ? 0 : nameAt);
-      view.setUint32(at + INDEX, indices[i]);
+      view.setUint32(at + INDEX, indices?.[i] ?? i);
       if (!name) continue;
       list.#bytes.set(name, nameAt);
       nameAt += name.length;
@@ -65,16 +65,31 @@ export class PrefixList implements Iterable<Listed> {
     return this.#view.getUint32(0);
   }
 
+  /** Families of the prefixes. */
+  get families(): Family[] {
+    const found = new Set<number>();
+    for (let i = 0; i < this.length && found.size < FAMILIES.length; i++) {
+      found.add(this.#view.getUint8(HEADER + ENTRY * i + FAMILY));
+    }
+    return FAMILIES.filter((family) => found.has(family));
+  }
+
   /** Returns the index at which prefix `i` is counted. */
   index(i: number): number {
     return this.#view.getUint32(HEADER + ENTRY * i + INDEX);
   }
 
+  /** Returns the addresses of prefix `i`, which is quicker than all about it. */
+  block(i: number): Block {
+    const at = HEADER + ENTRY * i;
+    const bytes = this.#bytes.slice(at, at + (this.#view.getUint8(at + FAMILY) === 4 ? 4 : 16));
+    return { bytes, length: this.#view.getUint8(at + LENGTH) };
+  }
+
   at(i: number): Listed {
     const at = HEADER + ENTRY * i;
     const family = this.#view.getUint8(at + FAMILY) as Family;
-    const length = this.#view.getUint8(at + LENGTH);
-    const bytes = this.#bytes.slice(at, at + (family === 4 ? 4 : 16));
+    const { bytes, length } = this.block(i);
     const nameAt = this.#view.getUint32(at + NAME);
     const name = nameAt === 0
       ? undefined

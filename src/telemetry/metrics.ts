@@ -7,7 +7,7 @@ import {
   BATCH_BUCKETS, BATCH_SIZES, Counter, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, PREFIX_REPLIES, Protocol, REPLIES,
 } from "../../abi/counters.js";
 import type { EngineName } from "../engine/contract.js";
-import type { ServedPrefix } from "../prefix/prefixes.js";
+import type { PrefixList } from "../prefix/list.js";
 import type { IoName } from "../io/contract.js";
 import { version } from "../base/version.js";
 
@@ -41,10 +41,9 @@ export interface Counted {
   readonly restarts: number;
 }
 
-/** The prefixes that are served now, and the index at which each is counted. */
+/** The prefixes that are served now. */
 export interface Indexed {
-  readonly prefixes: readonly ServedPrefix[];
-  readonly indices: readonly number[];
+  readonly prefixes: PrefixList;
 }
 
 /** The device, whose own queues hold packets until pongd reads them. */
@@ -223,14 +222,13 @@ interface Sample {
 
 /** Returns a function that reads the prefixes' samples. It rebuilds them after a reload has changed the prefixes. */
 function prefixSamples(queues: readonly Counted[], served: Indexed): () => readonly Sample[] {
-  let prefixes: readonly ServedPrefix[] = [];
+  let prefixes: PrefixList | undefined;
   let samples: readonly Sample[] = [];
   return () => {
     if (prefixes === served.prefixes) return samples;
     prefixes = served.prefixes;
-    const { indices } = served;
-    samples = prefixes.map((prefix, i) => {
-      const index = PREFIX_REPLIES + indices[i];
+    samples = Array.from(prefixes, (prefix) => {
+      const index = PREFIX_REPLIES + prefix.index;
       return {
         labels: { prefix: prefix.text, ...prefix.name !== undefined && { name: prefix.name } },
         read: () => total(queues, index),

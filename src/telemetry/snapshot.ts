@@ -35,12 +35,12 @@ export interface Device extends DeviceLink {
  * if all served prefixes can be reached.
  */
 export function figuresOf(
-  queues: readonly Counted[], { prefixes, indices }: Indexed, overrun: number, ready: boolean,
+  queues: readonly Counted[], { prefixes }: Indexed, overrun: number, ready: boolean,
 ): Figures {
   const columns = queues.map(({ counters }) => counters);
   const repliedOf = (i: number) => {
     let sum = 0;
-    for (const counters of columns) sum += counters[PREFIX_REPLIES + indices[i]];
+    for (const counters of columns) sum += counters[PREFIX_REPLIES + prefixes.index(i)];
     return sum;
   };
   return {
@@ -58,7 +58,7 @@ export function figuresOf(
     dropped: verdicts(queues).dropped,
     overrun,
     prefixes: greatest(prefixes.length, SHOWN, repliedOf).map(
-      (i) => ({ prefix: prefixes[i].text, name: prefixes[i].name, replied: repliedOf(i) }),
+      (i) => ({ prefix: prefixes.at(i).text, name: prefixes.at(i).name, replied: repliedOf(i) }),
     ),
     prefixCount: prefixes.length,
   };

@@ -13,6 +13,8 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { MAX_WAITING } from "../../src/base/bounded.js";
 import { EXIT, Failure } from "../../src/base/failure.js";
+import { PrefixList } from "../../src/prefix/list.js";
+import { parsePrefix } from "../../src/prefix/prefixes.js";
 import { createRegistry } from "../../src/telemetry/metrics.js";
 import { parseMetricsAddress } from "../../src/top/address.js";
 import { figuresOf } from "../../src/top/collect.js";
@@ -86,10 +88,11 @@ describe("the text exposition format", () => {
 describe("figures", () => {
   test("they are those of pongd's own registry", async () => {
     const counters = new Float64Array(1 << 16).fill(1);
-    const served = { prefixes: [{ text: "10.99.0.0/16", name: "lab" }, { text: "fd00::/64" }], indices: [0, 0] };
+    const [lab, six] = ["10.99.0.0/16", "fd00::/64"].map(parsePrefix);
+    const served = { prefixes: PrefixList.of([{ ...lab, name: "lab" }, six], [0, 0]) };
     const registry = createRegistry(
       [0, 1].map((index) => ({ index, engine: "wasm", io: "uring", counters, restarts: index })),
-      served as never,
+      served,
       { txDropped: () => 3 },
     );
     const figures = figuresOf(await registry.metrics(), 7);

@@ -4,7 +4,7 @@ import { gunzipSync } from "node:zlib";
 import { Counter as PromCounter, Gauge, Registry } from "prom-client";
 import { BATCH_SIZES, Counter, PREFIX_REPLIES } from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
-import { Served } from "../../src/daemon/served.js";
+import { Directory } from "../support/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { expose, toOpenMetrics, wantsGzip, wantsOpenMetrics } from "../../src/web/exposition.js";
 import { createRegistry } from "../../src/telemetry/metrics.js";
@@ -35,7 +35,7 @@ async function registry(name = "lab"): Promise<Registry> {
   memory.counters[BATCH_SIZES + 8] = 4;
   const registry = createRegistry(
     [{ index: 0, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: 0 }],
-    new Served(served, [], 1),
+    new Directory(served, [], 1),
     { txDropped: () => 0 },
   );
   // Garbage collections leave traces in Node.js's own metrics.

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
-import { Served } from "../../src/daemon/served.js";
+import { Directory } from "../support/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { ratesBetween, sumOf, type Figures } from "../../src/telemetry/figures.js";
 import { figuresOf, greatest } from "../../src/telemetry/snapshot.js";
@@ -34,7 +34,7 @@ describe("figuresOf", () => {
 
   test("each queue has its own, and reasons and prefixes are of all queues", (t) => {
     const { prefixes, ...rest } = serving(["10.0.0.0/24", "10.0.1.0/24", "2001:db8::/64"].map(parsePrefix));
-    const directory = new Served(
+    const directory = new Directory(
       { ...rest, prefixes: prefixes.map((prefix, i) => i === 1 ? { ...prefix, name: "<b>" } : prefix) }, [], 2,
     );
     // Rates come from a clock that nobody sets, not from the wall clock.
@@ -65,7 +65,7 @@ describe("figuresOf", () => {
 
   test("of more than a hundred prefixes, those that answered most", () => {
     const prefixes = Array.from({ length: 300 }, (_, i) => parsePrefix(`10.${i % 256}.${Math.floor(i / 256)}.0/24`));
-    const directory = new Served(serving(prefixes), [], 2);
+    const directory = new Directory(serving(prefixes), [], 2);
     prefixes.forEach((_, i) => {
       memories[0].counters[PREFIX_REPLIES + i] = memories[1].counters[PREFIX_REPLIES + i] = (i * 7919) % 300;
     });

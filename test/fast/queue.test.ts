@@ -4,6 +4,7 @@ import { closeSync, openSync } from "node:fs";
 import { test } from "node:test";
 import { EXIT, Failure } from "../../src/base/failure.js";
 import { openDescriptors } from "../../src/sys/descriptors.js";
+import { LinearMemory } from "../../src/engine/memory.js";
 import { tableOf } from "../../src/engine/table.js";
 import { serving } from "../../src/prefix/prefixes.js";
 import { Queue } from "../../src/daemon/queue.js";
@@ -11,7 +12,8 @@ import * as libc from "../../src/sys/libc.js";
 import { EFD_NONBLOCK } from "../../src/sys/uapi.js";
 
 const options = {
-  index: 3, engine: "wasm", io: "readwrite", spin: 0, memory: { mtu: 1500, reassembly: 0, table: tableOf(serving([])) },
+  index: 3, engine: "wasm", io: "readwrite", spin: 0,
+  get memory() { return LinearMemory.create({ mtu: 1500, reassembly: 0, table: tableOf(serving([])) }); },
 } as const;
 
 test("a worker that dies is a failure that says which and why", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PREFIX_REPLIES } from "../../abi/counters.js";
-import { Served } from "../../src/daemon/served.js";
+import { Directory } from "../support/directory.js";
 import { createRegistry } from "../../src/telemetry/metrics.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 
@@ -23,7 +23,7 @@ const prefixes = (first = 10) => serving(
 
 test("metrics: a prefix's labels are one object from scrape to scrape, its text is made once, and both anew where "
   + "others are served", async () => {
-  const directory = new Served(prefixes(), [], 1);
+  const directory = new Directory(prefixes(), [], 1);
   const counters = new Float64Array(PREFIX_REPLIES + 2 * COUNT);
   const registry = createRegistry(
     [{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0 }], directory, { txDropped: () => 0 },
@@ -32,7 +32,7 @@ test("metrics: a prefix's labels are one object from scrape to scrape, its text 
     .map(({ sharedLabels }) => sharedLabels);
   const lines = async () => (await registry.metrics()).split("\n").filter((line) => line.startsWith(`${NAME}{`));
 
-  const expected = directory.prefixes.map(({ text }) => `${NAME}{prefix="${text}"} 0`);
+  const expected = Array.from(directory.prefixes, ({ text }) => `${NAME}{prefix="${text}"} 0`);
   const first = await labels();
   assert.deepEqual(await lines(), expected);
   // prom-client does not read labels again that it has seen. If it did, this would show up in the text.
@@ -45,5 +45,5 @@ test("metrics: a prefix's labels are one object from scrape to scrape, its text 
   assert.ok(second.every((set, i) => set === first[i]));
 
   directory.change(prefixes(11));
-  assert.deepEqual(await lines(), directory.prefixes.map(({ text }) => `${NAME}{prefix="${text}"} 0`));
+  assert.deepEqual(await lines(), Array.from(directory.prefixes, ({ text }) => `${NAME}{prefix="${text}"} 0`));
 });
