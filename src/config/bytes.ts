@@ -1,10 +1,12 @@
 /** Reads a file's bytes as text: a bounded number of them, in UTF-8, with line ends of any kind. */
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 
 /** Largest file that is read. 100,000 prefixes with a comment each take a quarter of it. */
 const MAX_BYTES = 64 << 20;
+/** Bytes that are read at a time from what has no size. */
+const CHUNK_LEN = 1 << 16;
 
 /**
  * Returns a full path, which stays valid in any directory, and when the working directory is gone.
@@ -53,8 +55,10 @@ export function readBytes(name: string, path: string | number): Buffer {
   attempt(name, () => {
     const fd = typeof path === "number" ? path : openSync(path, "r");
     try {
+      // A file whose size is known fits into the first chunk.
+      const { size } = fstatSync(fd);
       for (let read = -1; read !== 0 && total <= MAX_BYTES; total += read) {
-        const chunk = Buffer.allocUnsafe(1 << 18);
+        const chunk = Buffer.allocUnsafe(total === 0 ? Math.min(size, MAX_BYTES) + CHUNK_LEN : CHUNK_LEN);
         read = readSync(fd, chunk);
         chunks.push(chunk.subarray(0, read));
       }
@@ -63,7 +67,7 @@ export function readBytes(name: string, path: string | number): Buffer {
     }
   });
   if (total > MAX_BYTES) throw tooLarge(name);
-  return Buffer.concat(chunks);
+  return chunks[0].length === total ? chunks[0] : Buffer.concat(chunks);
 }
 
 /** @throws Failure (configuration), with the place, if the bytes are not UTF-8 */

@@ -34,7 +34,7 @@ export class YamlFile<T> {
     if (deep) throw new Failure(`${name}:${deep.line}:${deep.column}: nested more than ${MAX_DEPTH} deep`, EXIT.CONFIG);
     const yaml = this.#yaml = new Yaml(text);
     if (yaml.faults.length > 0) throw new Failure(this.#lines(yaml.faults), EXIT.CONFIG);
-    const { value } = yaml;
+    const value = yaml.take();
     const { success, data, error } = format.schema.safeParse(format.empty === undefined ? value ?? {} : value);
     this.problems = success ? [] : judge(format, value, error.issues, (path) => yaml.written(path));
     this.document = data ?? format.salvage(value);

@@ -21,6 +21,10 @@ export interface Fault {
   readonly first?: number;
 }
 
+/** Most lists that values share, and most items of one. */
+const SHARED = 100;
+const SHARED_LEN = 8;
+
 /** A node, and what its offsets lack to be offsets in the text. */
 interface Found {
   readonly node: Node | null;
@@ -35,8 +39,7 @@ const MAX_ALIASES = 100;
 export class Yaml {
   /** Errors in the text as YAML. */
   readonly faults: readonly Fault[];
-  /** Value of the document, if there are no faults. */
-  readonly value: unknown;
+  #value: unknown;
   readonly #text: string;
   readonly #root: Node | null;
   /** The lists of which items were taken out, by the offset at which they begin. */
@@ -52,12 +55,13 @@ export class Yaml {
     const faults = new Map<number, Fault>();
     const repeated: Fault[] = [];
     const values = new Map<number, unknown[]>();
+    const shared = new Shared();
     const documents = compose(text, (list, part) => {
       this.#stripped.set(list.offset, list);
       this.#look(part, faults, repeated);
       const own = values.get(list.offset) ?? [];
       values.set(list.offset, own);
-      if (part.errors.length === 0) for (const value of part.toJS() as unknown[]) own.push(value);
+      if (part.errors.length === 0) for (const value of part.toJS() as unknown[]) own.push(shared.compact(value));
     }, piece);
     const document = documents.next().value as Document.Parsed;
     const second = documents.next().value as Document.Parsed | undefined;
@@ -72,14 +76,21 @@ export class Yaml {
     this.faults = faults.size > 0 ? [...faults.values()] : repeated;
     if (this.faults.length > 0) return;
     try {
-      this.value = document.toJS({ maxAliasCount: MAX_ALIASES });
-      this.#fill(this.value, values);
+      this.#value = document.toJS({ maxAliasCount: MAX_ALIASES });
+      this.#fill(this.#value, values);
     } catch (error) {
       if (!(error instanceof ReferenceError)) throw error;
       this.faults = [{ message: error.message.startsWith("Excessive")
         ? `aliases stand for more than ${MAX_ALIASES} values`
         : withoutText(messageOf(error)), offset: this.#firstAlias() }];
     }
+  }
+
+  /** Returns the value of the document, if there are no faults, and forgets it. */
+  take(): unknown {
+    const value = this.#value;
+    this.#value = undefined;
+    return value;
   }
 
   /**
@@ -205,6 +216,25 @@ export class Yaml {
       },
     });
     return offset;
+  }
+}
+
+/** Lists that values have in common. Very many prefixes may each say what they answer, and say the same. */
+class Shared {
+  readonly #lists = new Map<string, unknown[]>();
+
+  /** Returns a value with the lists in it that others have as well. */
+  compact(value: unknown): unknown {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+    const map = value as Record<string, unknown>;
+    for (const [key, list] of Object.entries(map)) {
+      if (!Array.isArray(list) || list.length > SHARED_LEN || list.some((item) => typeof item !== "string")) continue;
+      const text = JSON.stringify(list);
+      const same = this.#lists.get(text);
+      if (same) map[key] = same;
+      else if (this.#lists.size < SHARED) this.#lists.set(text, list);
+    }
+    return value;
   }
 }
 

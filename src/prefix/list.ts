@@ -36,27 +36,24 @@ export class PrefixList implements Iterable<Listed> {
   static of(
     prefixes: readonly (Prefix & { readonly name?: string | undefined })[], indices?: readonly number[],
   ): PrefixList {
-    const encoder = new TextEncoder();
-    const names = prefixes.map(({ name }) => name === undefined ? undefined : encoder.encode(name));
     const namesAt = HEADER + ENTRY * prefixes.length;
-    const namesLength = names.reduce((sum, name) => sum + (name?.length ?? 0), 0);
+    const namesLength = prefixes.reduce((sum, { name = "" }) => sum + Buffer.byteLength(name), 0);
     const list = new PrefixList(new SharedArrayBuffer(namesAt + namesLength));
+    const names = Buffer.from(list.buffer);
     const view = list.#view;
     view.setUint32(0, prefixes.length);
     view.setUint32(4, namesLength);
     let nameAt = namesAt;
-    for (const [i, { family, bytes, length }] of prefixes.entries()) {
+    for (const [i, { family, bytes, length, name }] of prefixes.entries()) {
       const at = HEADER + ENTRY * i;
-      const name = names[i];
+      const nameLength = name === undefined ? 0 : names.write(name, nameAt);
       list.#bytes.set(bytes, at);
       view.setUint8(at + FAMILY, family);
       view.setUint8(at + LENGTH, length);
-      view.setUint16(at + NAME_LENGTH, name?.length ?? 0);
+      view.setUint16(at + NAME_LENGTH, nameLength);
       view.setUint32(at + NAME, name === undefined ? 0 : nameAt);
       view.setUint32(at + INDEX, indices?.[i] ?? i);
-      if (!name) continue;
-      list.#bytes.set(name, nameAt);
-      nameAt += name.length;
+      nameAt += nameLength;
     }
     return list;
   }
