@@ -7,7 +7,9 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { pino } from "pino";
-import type { RunOptions } from "../config/runoptions.js";
+import { Content } from "../config/content.js";
+import { DEFAULTS } from "../config/keys.js";
+import type { FullOptions } from "../config/runoptions.js";
 import { run } from "../daemon/supervisor.js";
 import type { EngineName } from "../engine/contract.js";
 import { DEFAULT_REASSEMBLY } from "../prefix/policy.js";
@@ -74,7 +76,7 @@ async function main(): Promise<void> {
 
 /** Starts pongd, and resolves once it answers packets. If pongd cannot start, the station fails. */
 function daemon(): Promise<void> {
-  const options: RunOptions = {
+  const options: FullOptions = {
     serving: serving([parsePrefix("10.99.0.0/16")]), hostAddresses: [parseAddress("10.99.0.1")], device: DEVICE,
     mtu: input.mtu, queues: 1,
     engine: input.engine, io: input.io, spin: 0, reassembly: DEFAULT_REASSEMBLY, listen: [LISTEN], listenGiven: true,
@@ -82,7 +84,7 @@ function daemon(): Promise<void> {
     hostAddressGiven: false, routes: true, dropPrivileges: false, queueFds: undefined,
   };
   return new Promise((resolve) => {
-    const ended = run(options, pino({ level: "silent" }), () => { resolve(); });
+    const ended = run(new Content({ options, values: DEFAULTS }), pino({ level: "silent" }), () => { resolve(); });
     ended.then(() => { fail(new Error("pongd ended while it was measured")); }).catch(fail);
   });
 }

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { printable } from "../base/printable.js";
 import { EXIT, Failure } from "../base/failure.js";
+import type { Configuration } from "../config/content.js";
 import { stderr } from "../base/log.js";
 import { filePath } from "./file.js";
 import { notes } from "./notes.js";
@@ -41,25 +42,25 @@ Examples:
       if (file !== undefined && command.getOptionValueSource("config") === "cli") {
         throw new Failure("a file and --config are given; give one", EXIT.USAGE);
       }
-      const [{ oddities, toDocument, toYaml }, read] = await Promise.all(
-        [import("../config/print.js"), reader([], command, "pongd check pongd.yaml", name)],
-      );
+      const read = await reader([], command, "pongd check pongd.yaml", name);
+      let found: Configuration | undefined;
       try {
-        const found = read();
-        if (found.options.webConfig !== undefined) {
-          (await import("../web/webconfig.js")).readWebConfig(found.options.webConfig);
-        }
-        if (!flags.quiet) for (const oddity of oddities(found)) {
+        found = await read();
+        const { webConfig } = found.options;
+        if (webConfig !== undefined) (await import("../web/webconfig.js")).readWebConfig(webConfig);
+        if (flags.quiet) return;
+        const { text, oddities } = await found.print(flags.json === true);
+        for (const oddity of oddities) {
           stderr.write(`${printable(`${name === "-" ? "standard input" : name}: ${oddity}`)}\n`);
         }
-        if (!flags.quiet) process.stdout.write(
-          flags.json ? `${JSON.stringify(toDocument(found), null, 2)}\n` : toYaml(toDocument(found)),
-        );
+        process.stdout.write(text);
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         // The lines are written as they are, for programs that jump to places.
         for (const line of error.lines) stderr.write(`${line}\n`);
         process.exitCode = error.exitStatus;
+      } finally {
+        await found?.end();
       }
     });
 }

@@ -8,7 +8,7 @@
 import { spawnSync } from "node:child_process";
 import { Pace } from "../base/pace.js";
 import { word } from "../base/shell.js";
-import type { RunOptions } from "../config/runoptions.js";
+import type { FullOptions } from "../config/runoptions.js";
 import { BlockSet } from "../prefix/blocks.js";
 import { FAMILIES, type Address, type Family } from "../prefix/prefixes.js";
 import { forwardingLack, strictInterfaces } from "../sys/forwarding.js";
@@ -26,7 +26,7 @@ const PING_SECONDS = 2;
 /** Time limit for another program: nft(8), iptables(8) or ping(8). */
 const TOOL_MS = 10_000;
 
-export async function diagnose(options: RunOptions): Promise<Finding[]> {
+export async function diagnose(options: FullOptions): Promise<Finding[]> {
   const families = FAMILIES.filter((family) => options.serving.prefixes.some((prefix) => prefix.family === family));
   const fromOthers = [
     ...families.map((family) => forwarding(family, options.device)), ...firewall(families),
@@ -47,7 +47,7 @@ export async function diagnose(options: RunOptions): Promise<Finding[]> {
 }
 
 async function routes(
-  netlink: Netlink, link: Link | undefined, { device, serving: { prefixes } }: RunOptions,
+  netlink: Netlink, link: Link | undefined, { device, serving: { prefixes } }: FullOptions,
 ): Promise<Finding[]> {
   const { conflictsOf, linesOf } = await import("../tun/conflicts.js");
   const pace = new Pace();
@@ -119,7 +119,7 @@ function filters(device: string): Finding[] {
 
 /** Checks the way from this machine to one address of each family. */
 async function ways(
-  netlink: Netlink, link: Link | undefined, { device, serving, hostAddresses }: RunOptions,
+  netlink: Netlink, link: Link | undefined, { device, serving, hostAddresses }: FullOptions,
 ): Promise<Finding[]> {
   if (!link?.tun) {
     return [{

@@ -10,7 +10,7 @@ import { capabilitySet } from "../sys/proc.js";
 import { CAP_NET_ADMIN } from "../sys/uapi.js";
 import type { Finding } from "./diagnosis.js";
 import { notes } from "./notes.js";
-import { givenOf, prefixArgument, reader } from "./settings.js";
+import { givenOf, prefixArgument, readHere } from "./settings.js";
 
 /** Linux version from which io_uring's rings may lie in the application's own memory (IORING_SETUP_NO_SQARRAY). */
 const IO_URING_NEEDED = [6, 6];
@@ -40,7 +40,7 @@ Examples:
   pongd doctor --config /etc/pongd.yaml`))
     .action(async (texts: string[], flags: { config?: string }, command: Command) => {
       const asked = flags.config !== undefined || givenOf(texts, command, undefined).values.prefixes !== undefined;
-      const options = asked ? (await reader(texts, command, "pongd doctor 10.99.0.0/16"))().options : undefined;
+      const options = asked ? (await readHere(texts, command, "pongd doctor 10.99.0.0/16")).options : undefined;
       const findings = [node(), await koffi(), await tun(), await capability(), ipv6(), ioUring()];
       if (options) findings.push(...await (await import("./diagnosis.js")).diagnose(options));
       for (const { state, what, mend } of findings) {

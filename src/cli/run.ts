@@ -8,13 +8,14 @@ import type { RunOptions } from "../config/runoptions.js";
 import type { Started, Summary } from "../daemon/supervisor.js";
 import { formatMac, type Ethernet } from "../tun/mac.js";
 import { createLogger, onWarning, speak } from "../base/log.js";
-import { sizeOf, type Address, type Prefix } from "../prefix/prefixes.js";
+import type { PrefixList } from "../prefix/list.js";
+import { sizeOf, type Prefix } from "../prefix/prefixes.js";
 import { load } from "./load.js";
 import { notes } from "./notes.js";
 import { addRunOptions, prefixArgument, reader } from "./settings.js";
 import { tally, waiting } from "./summary.js";
 
-/** Most prefixes, and most exceptions, that standard output lists. */
+/** Most prefixes, and most exceptions, that standard output and the log list. */
 const SHOWN = 10;
 
 export function runCommand(): Command {
@@ -31,40 +32,41 @@ Examples:
   pongd run 10.99.0.0/16 --mode tap               each address an Ethernet host
   pongd run 10.99.0.0/16 --device pong0           one of pongd device create`))
     .action(async (given: string[], _: unknown, command: Command) => {
-      let formatKnown = command.getOptionValueSource("logFormat") !== "default";
-      const read = await reader(given, command, "pongd run 10.99.0.0/16", undefined, (values) => {
-        if (!formatKnown) speak(values["log.format"] ?? DEFAULTS["log.format"]);
-        formatKnown = true;
+      const formatKnown = command.getOptionValueSource("logFormat") !== "default";
+      const read = await reader(given, command, "pongd run 10.99.0.0/16");
+      const configuration = await read(undefined, (format) => {
+        if (!formatKnown) speak(format ?? DEFAULTS["log.format"]);
       });
-      const { options, values } = read();
-      const log = createLogger(options.logLevel, options.logFormat);
-      onWarning((message) => { log.warn(message); });
-      const { run } = await load(import("../daemon/supervisor.js"));
-      const json = options.logFormat === "json";
-      const reread = command.opts<{ config?: string }>().config === undefined
-        ? undefined
-        : () => {
-            const next = read();
-            return { options: next.options, stays: needsRestart(values, next.values) };
-          };
       try {
+        const { options, values } = configuration;
+        const log = createLogger(options.logLevel, options.logFormat);
+        onWarning((message) => { log.warn(message); });
+        const { run } = await load(import("../daemon/supervisor.js"));
+        const json = options.logFormat === "json";
+        const reread = command.opts<{ config?: string }>().config === undefined
+          ? undefined
+          : async (before: PrefixList) => {
+            const next = await read(before);
+            return { configuration: next, stays: needsRestart(values, next.values) };
+          };
         const summary = await run(
-          options, log, (running) => { (json ? logRunning : printRunning)(options, running, log); }, reread,
+          configuration, log, (running) => { (json ? logRunning : printRunning)(options, running, log); }, reread,
         );
         if (json) log.info(summary, "stopped");
         else process.stdout.write(`${summarize(summary)}\n`);
       } finally {
+        await configuration.end();
         endUnread();
       }
     });
 }
 
-function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, started: Started): void {
+function printRunning({ serving: { prefixes, exceptions, timestamps }, link }: RunOptions, started: Started): void {
   const { device, premade, mtu, queues, hostAddresses, engine, io, urls, examples } = started;
   const what = examples.length > 0
     ? "ping"
-    : prefixes.some(({ answers }) => answers.timestamp) ? "timestamps alone" : "nothing";
-  const shown = prefixes.slice(0, SHOWN).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
+    : timestamps ? "timestamps alone" : "nothing";
+  const shown = first(prefixes).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
   const hints = [
     ...examples.length > 0 ? [`try: ${examples.map((address) => `ping ${address}`).join(" or ")}`] : [],
@@ -81,7 +83,7 @@ function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, s
     ...exceptions.length > 0
       ? [
           "  except        "
-          + `${texts(exceptions.slice(0, SHOWN)).join(", ")}${exceptions.length > SHOWN
+          + `${texts(exceptions).join(", ")}${exceptions.length > SHOWN
             ? ` and ${exceptions.length - SHOWN} more`
             : ""}`,
         ]
@@ -96,8 +98,9 @@ function printRunning({ serving: { prefixes, exceptions }, link }: RunOptions, s
 
 function logRunning({ serving: { prefixes, exceptions }, link }: RunOptions, running: Started, log: Logger): void {
   log.info({
-    ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link), prefixes: texts(prefixes),
-    exceptions: texts(exceptions),
+    ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link),
+    prefixes: texts(prefixes), prefixCount: prefixes.length,
+    exceptions: texts(exceptions), exceptionCount: exceptions.length,
   }, "running");
 }
 
@@ -111,8 +114,13 @@ function describeSize(prefix: Prefix): string {
   return bits === 0 ? "1 address" : `${new Intl.NumberFormat("en").format(sizeOf(prefix))} addresses`;
 }
 
-function texts(addresses: readonly Address[]): string[] {
-  return addresses.map(({ text }) => text);
+/** Returns the first prefixes of a list: there may be 100,000. */
+function first(list: PrefixList): Prefix[] {
+  return Array.from({ length: Math.min(SHOWN, list.length) }, (_, i) => list.at(i));
+}
+
+function texts(list: PrefixList): string[] {
+  return first(list).map(({ text }) => text);
 }
 
 function summarize({ received, replied, dropped, held, writeErrors, seconds }: Summary): string {

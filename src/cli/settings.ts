@@ -1,13 +1,16 @@
 /** Makes the command-line options of the settings, and reads the values that they were given. */
 import { Argument, InvalidArgumentError, Option, type Command } from "commander";
 import { EXIT, Failure } from "../base/failure.js";
-import { flatten } from "../config/document.js";
+import { absolute, checkRegular, readBytes } from "../config/bytes.js";
+import type { Configuration } from "../config/content.js";
 import {
   collect, GROUPS, inWords, MAPS, optionOf, SETTINGS, split, variableOf,
-  type CommandOption, type Key, type Setting, type Values,
+  type CommandOption, type Key, type Setting,
 } from "../config/keys.js";
 import { effective, type Effective, type Given } from "../config/merge.js";
+import type { OnFormat } from "../config/reading.js";
 import { GATHERED, type Type } from "../config/types.js";
+import type { PrefixList } from "../prefix/list.js";
 import { filePath } from "./file.js";
 import { notes } from "./notes.js";
 import { exampleOf, listOf, read, readParts, type Parts } from "./values.js";
@@ -114,29 +117,44 @@ function defaultOf({ default: usual, js = usual }: Setting): string {
 }
 
 /**
- * Returns a function that reads the configuration. Each call reads the file anew, as a reload needs. `onValues` gets
- * the file's values before any problem with them is reported.
+ * Returns a function that reads the configuration of `run` or `check`. Each call reads the file anew, as a reload
+ * needs. `file`: the file that `check` is given, which may be standard input or a pipe, since it is read only once.
  */
 export async function reader(
   prefixes: readonly string[], command: Command, example: string, file?: string,
-  onValues: (values: Partial<Values>) => void = () => undefined,
-): Promise<() => Effective> {
+): Promise<(before?: PrefixList, onFormat?: OnFormat) => Promise<Configuration>> {
   const given = givenOf(prefixes, command, example);
   const name = file ?? command.opts<{ config?: string }>().config;
-  if (name === undefined) return () => effective(given);
+  if (name === undefined) {
+    const { Content } = await import("../config/content.js");
+    return () => Promise.resolve(new Content(effective(given)));
+  }
   if (file === undefined && name === STANDARD_STREAM) {
     throw new Failure("--config -: standard input cannot be read again for a reload; give a file", EXIT.USAGE);
   }
-  const { absolute, checkRegular, ConfigFile } = await import("../config/reader.js");
-  // Standard input is open already, as descriptor 0.
-  const path = file === STANDARD_STREAM ? 0 : absolute(name);
-  return () => {
-    // A file that is read only once, by `pongd check`, may be a pipe.
-    if (file === undefined && typeof path === "string") checkRegular(name, path);
-    const config = new ConfigFile(typeof path === "string" ? name : "standard input", path);
-    onValues(flatten(config.document));
-    return effective(given, config);
+  const { Reading } = await import("../config/reading.js");
+  if (file !== undefined) return () => {
+    const [called, bytes] = file === STANDARD_STREAM
+      ? ["standard input", readBytes("standard input", 0)] as const
+      : [name, readBytes(name, absolute(name))] as const;
+    return Reading.start({ name: called, file: bytes, given, before: undefined });
   };
+  const path = absolute(name);
+  return (before, onFormat) => {
+    checkRegular(name, path);
+    return Reading.start({ name, file: path, given, before: before?.buffer }, onFormat);
+  };
+}
+
+/** Reads the configuration of `doctor`, in this thread. */
+export async function readHere(prefixes: readonly string[], command: Command, example: string): Promise<Effective> {
+  const given = givenOf(prefixes, command, example);
+  const { config } = command.opts<{ config?: string }>();
+  if (config === undefined) return effective(given);
+  const path = absolute(config);
+  checkRegular(config, path);
+  const { ConfigFile } = await import("../config/reader.js");
+  return effective(given, new ConfigFile(config, path));
 }
 
 /**

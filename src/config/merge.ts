@@ -18,10 +18,14 @@ import { flatten } from "./document.js";
 import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, inWords, PREFIX_KEYS, SETTINGS, type Key, type Values,
 } from "./keys.js";
-import type { RunOptions } from "./runoptions.js";
+import type { FullOptions } from "./runoptions.js";
 import type { Path } from "./path.js";
-import type { ConfigFile, Problem } from "./reader.js";
+import type { Problem } from "./judge.js";
+import type { ConfigFile } from "./reader.js";
 import { withBurst, type LimitSetting, type PrefixMap } from "./types.js";
+
+/** Most different answers of prefixes that are kept to be used again. */
+const ALIKE = 1000;
 
 /** Values from outside the file, each with the flag or the variable that gave it. */
 export interface Given {
@@ -35,7 +39,7 @@ export interface Given {
 }
 
 export interface Effective {
-  readonly options: RunOptions;
+  readonly options: FullOptions;
   readonly values: Values;
 }
 
@@ -247,10 +251,18 @@ class Merger {
 
   #served(prefixes: readonly Prefix[], values: Values): ServedPrefix[] {
     const common = answersOf({ prefix: "" }, values);
+    // Very many prefixes may have keys of their own, and the same ones.
+    const alike = new Map<string, Answers>();
+    const answersFor = (entry: PrefixMap) => {
+      const own = JSON.stringify(PREFIX_KEYS.map((key) => entry[key]));
+      const known = alike.get(own) ?? answersOf(entry, values);
+      if (alike.size < ALIKE) alike.set(own, known);
+      return known;
+    };
     return prefixes.map(({ family, bytes, length, text }, i) => {
       const entry = values.prefixes[i];
       if (typeof entry === "string") return { family, bytes, length, text, answers: common };
-      const answers = PREFIX_KEYS.every((key) => entry[key] === undefined) ? common : answersOf(entry, values);
+      const answers = PREFIX_KEYS.every((key) => entry[key] === undefined) ? common : answersFor(entry);
       return { family, bytes, length, text, answers, ...entry.name !== undefined && { name: entry.name } };
     });
   }

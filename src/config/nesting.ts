@@ -3,7 +3,7 @@
  * process if their regular expressions run out of stack. The count may be too high, since brackets in quotes count too,
  * but never too low.
  */
-import type { Place } from "./places.js";
+import type { Place } from "./yaml.js";
 
 /** Deepest nesting accepted. No configuration that somebody wrote has a tenth of it. */
 export const MAX_DEPTH = 200;

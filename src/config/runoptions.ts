@@ -3,11 +3,29 @@ import type { LogFormat, LogLevel } from "../base/log.js";
 import type { EngineName } from "../engine/contract.js";
 import type { IoChoice } from "../io/contract.js";
 import type { Endpoint } from "../prefix/endpoints.js";
+import type { PrefixList } from "../prefix/list.js";
 import type { Address, Serving } from "../prefix/prefixes.js";
 import type { Ethernet } from "../tun/mac.js";
 
-export interface RunOptions {
+export interface RunOptions extends Settled {
+  readonly serving: Listing;
+}
+
+/** What is served, in a form that costs the same however much it is. */
+export interface Listing {
+  readonly prefixes: PrefixList;
+  /** Prefixes inside these that are not answered. */
+  readonly exceptions: PrefixList;
+  /** True if a prefix answers timestamp requests. */
+  readonly timestamps: boolean;
+}
+
+/** The options with all of what is served. */
+export interface FullOptions extends Settled {
   readonly serving: Serving;
+}
+
+interface Settled {
   /** The device's name. */
   readonly device: string;
   /** The MAC addresses of a TAP device; undefined for a TUN device. */

@@ -24,12 +24,11 @@ export async function openDevice(options: RunOptions, log: Logger, stop?: Promis
   const end = () => { device.routing.stop(); };
   void stop?.then(end, end);
   try {
-    const families = familiesOf(prefixes);
-    checkMtu(device, families);
+    checkMtu(device, prefixes.families);
     const addresses = device.premade && !hostAddressGiven ? [] : hostAddresses;
-    for (const line of await device.routing.configure(addresses, routes ? prefixes : [])) log.warn(line);
+    for (const line of await device.routing.configure(addresses, routes ? prefixes.blocks : [])) log.warn(line);
     // With queueFds, the process image before this one had the privileges, and has logged these warnings.
-    if (routes && queueFds === undefined) for (const line of notForwarded(device, families)) log.warn(line);
+    if (routes && queueFds === undefined) for (const line of notForwarded(device, prefixes.families)) log.warn(line);
     log.debug({
       device: device.name, premade: device.premade, mtu: device.mtu, queues: device.queues.length,
     }, "device open");
@@ -66,11 +65,6 @@ export function addressesOf({ routing }: TunDevice): {
     return { ...own, length, text: `${own.text}/${length}` };
   });
   return { hosts, others };
-}
-
-/** Returns the families of the prefixes. */
-export function familiesOf(prefixes: readonly Prefix[]): Family[] {
-  return FAMILIES.filter((family) => prefixes.some((prefix) => prefix.family === family));
 }
 
 /**

@@ -5,8 +5,7 @@
 import { createInterface } from "node:readline";
 import { Worker } from "node:worker_threads";
 import type { EngineName } from "../engine/contract.js";
-import { LinearMemory, type MemoryOptions } from "../engine/memory.js";
-import type { Table } from "../engine/table.js";
+import type { LinearMemory } from "../engine/memory.js";
 import { compile } from "../engine/wasm.js";
 import type { IoChoice, IoName } from "../io/contract.js";
 import { checkDescriptors, openDescriptors } from "../sys/descriptors.js";
@@ -27,7 +26,8 @@ export interface QueueOptions {
   readonly io: IoChoice;
   /** Empty rounds after which the packet loop sleeps. */
   readonly spin: number;
-  readonly memory: MemoryOptions;
+  /** Its memory, with a table in use. */
+  readonly memory: LinearMemory;
   /**
    * Called when a worker that ran has crashed. Returns undefined to start it again, or the failure that ends the queue.
    */
@@ -67,7 +67,7 @@ export class Queue {
     this.index = options.index;
     this.engine = options.engine;
     this.#options = options;
-    this.memory = LinearMemory.create(options.memory);
+    this.memory = options.memory;
     this.shown = new ShownCounters(this.memory.counters);
     this.#wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC), "eventfd", `of queue ${this.index}`);
     const first = this.#start();
@@ -86,13 +86,11 @@ export class Queue {
   }
 
   /**
-   * Has the engine use another table, and restarts the counts of the prefixes at the indices in `fresh`. Fulfilled once
-   * nothing uses the previous table any more; call it again only then.
-   * @throws RangeError as LinearMemory.serve() does.
+   * Has the engine use the table at this address of its memory. Fulfilled once nothing uses the previous table any
+   * more; only then may another be written.
    */
-  async serve(table: Table, fresh: readonly number[]): Promise<void> {
-    for (const index of fresh) this.memory.clear(index);
-    this.memory.serve(table);
+  async serve(table: number): Promise<void> {
+    this.memory.use(table);
     await this.atTop();
   }
 

@@ -1,7 +1,7 @@
 /** Runs the queues: starts one worker after the other, and decides what happens when workers crash. */
 import type { Logger } from "pino";
 import { EXIT, Failure } from "../base/failure.js";
-import type { MemoryOptions } from "../engine/memory.js";
+import type { LinearMemory } from "../engine/memory.js";
 import type { TunDevice } from "../tun/device.js";
 import { Queue } from "./queue.js";
 import type { Reachability } from "./reachability.js";
@@ -35,12 +35,15 @@ export class Queues {
    * Starts the queues, and stops early if a signal comes. Fulfilled when each worker that was started answers packets.
    * @throws Failure if a worker cannot have the engine or I/O that was asked for.
    */
-  async start({ engine, io, spin }: RunOptions, memory: MemoryOptions, stop: StopRequest): Promise<void> {
+  async start(
+    { engine, io, spin }: RunOptions, memories: readonly LinearMemory[], stop: StopRequest,
+  ): Promise<void> {
     // Node.js cannot start a thread in a directory that is gone, and the one that pongd was started in may be removed.
     process.chdir("/");
     // One after the other: the first one says whether io_uring can be used here.
     for (const [index, fd] of this.#device.queues.entries()) {
       if (stop.signalled) return;
+      const memory = memories[index];
       const queue = new Queue({
         index, fd, engine, io, spin, memory, crashed: this.#crashed, changed: this.#changed, said: this.#said,
       });

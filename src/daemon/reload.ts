@@ -6,11 +6,11 @@ import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
 import { messageOf } from "../base/failure.js";
 import { Stopped } from "../base/pace.js";
-import { FAMILIES, type Address } from "../prefix/prefixes.js";
+import type { Configuration } from "../config/content.js";
+import { FAMILIES, type Address, type Prefix } from "../prefix/prefixes.js";
 import { reloading, type ServiceManager } from "../sys/notify.js";
-import type { RunOptions } from "../config/runoptions.js";
 import type { TunDevice } from "../tun/device.js";
-import { checkMtu, familiesOf, notForwarded } from "./device.js";
+import { checkMtu, notForwarded } from "./device.js";
 import type { Queues } from "./queues.js";
 import type { Reachability } from "./reachability.js";
 import type { Served } from "./served.js";
@@ -73,7 +73,7 @@ export class Reloads {
 
 /** The configuration as it was read again. */
 export interface Reread {
-  readonly options: RunOptions;
+  readonly configuration: Configuration;
   /** A line for each setting that has changed and that a reload does not change. */
   readonly stays: readonly string[];
 }
@@ -83,6 +83,8 @@ export interface Changeable {
   readonly device: TunDevice;
   /** The host's own addresses on the device. */
   readonly hosts: readonly Address[];
+  /** Other addresses on a pre-made device, which are never answered. */
+  readonly others: readonly Prefix[];
   /** True if the prefixes are routed to the device, which no reload changes. */
   readonly routes: boolean;
   readonly served: Served;
@@ -92,31 +94,35 @@ export interface Changeable {
 }
 
 /**
- * Applies another configuration. All that can fail is done before anything changes. Routes of new prefixes are added
- * first, then the engines get their table, and routes of prefixes that are gone are removed last. Returns what could
- * not be done, a line each.
+ * Applies another configuration. All that can fail is done before anything changes: the tables are written where no
+ * engine looks. Then routes of new prefixes are added, the engines get their tables, and routes of prefixes that are
+ * gone are removed. Returns what could not be done, a line each.
  */
-export async function change(
-  { options, stays }: Reread, { device, hosts, routes, served, queues, reachability, log }: Changeable,
-): Promise<string[]> {
+export async function change({ configuration, stays }: Reread, running: Changeable): Promise<string[]> {
+  const { device, hosts, others, routes, served, queues, reachability, log } = running;
+  const { options } = configuration;
   const { prefixes } = options.serving;
-  const families = familiesOf(prefixes);
-  checkMtu(device, families);
-  const before = familiesOf(served.prefixes);
-  const lines = [...stays];
-  if (routes) {
-    lines.push(...await device.routing.addRoutes(prefixes));
-    lines.push(...notForwarded(device, families.filter((family) => !before.includes(family))));
+  const memories = queues.all.map(({ memory }) => memory.memory);
+  try {
+    checkMtu(device, prefixes.families);
+    const { tables, examples } = await configuration.place({ hosts, others, memories });
+    const families = prefixes.families.filter((family) => !served.prefixes.families.includes(family));
+    const lines = [...stays];
+    if (routes) {
+      lines.push(...await device.routing.addRoutes(prefixes.blocks));
+      lines.push(...notForwarded(device, families));
+    }
+    await Promise.all(queues.all.map((queue, i) => queue.serve(tables[i])));
+    served.change(prefixes, examples);
+    if (routes) lines.push(...await device.routing.keepRoutes(prefixes.blocks));
+    if (!device.premade) lines.push(...hostsThatStay(hosts, options.hostAddresses));
+    log.level = options.logLevel;
+    await reachability.look();
+    reachability.warn(lines);
+    return lines;
+  } finally {
+    await configuration.end();
   }
-  const { table, fresh } = served.change(options.serving);
-  await Promise.all(queues.all.map((queue) => queue.serve(table, fresh)));
-  served.settle();
-  if (routes) lines.push(...await device.routing.keepRoutes(prefixes));
-  if (!device.premade) lines.push(...hostsThatStay(hosts, options.hostAddresses));
-  log.level = options.logLevel;
-  await reachability.look();
-  reachability.warn(lines);
-  return lines;
 }
 
 /** Returns a line for each address of the host that would be different if pongd were started again. */

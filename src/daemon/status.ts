@@ -1,7 +1,6 @@
 /** Reports pongd's state to the web thread and to the service manager, whenever it changes. */
 import type { Logger } from "pino";
 import type { LogLevel } from "../base/log.js";
-import { PrefixList } from "../prefix/list.js";
 import type { ServiceManager } from "../sys/notify.js";
 import type { Reloaded } from "../telemetry/metrics.js";
 import type { TunDevice } from "../tun/device.js";
@@ -32,7 +31,6 @@ export class Status {
   /** True if a SIGHUP came before a reload was possible. */
   #reloadDue = false;
   #told = "";
-  #list: { readonly of: Served["prefixes"]; readonly buffer: SharedArrayBuffer } | undefined;
 
   constructor(manager: ServiceManager, log: Logger) {
     this.#manager = manager;
@@ -112,15 +110,10 @@ export class Status {
       queues: queues.map(({ index, engine, io, restarts, memory, shown }) => {
         return { index, engine, io, restarts, memory: memory.memory, counters: shown.shared };
       }),
-      prefixes: this.#prefixes(served),
+      prefixes: served.prefixes.buffer,
       reloadable: reloads !== undefined,
       reloaded: this.#reloaded(reloads),
     };
-  }
-
-  #prefixes({ prefixes, indices }: Served): SharedArrayBuffer {
-    if (this.#list?.of !== prefixes) this.#list = { of: prefixes, buffer: PrefixList.of(prefixes, indices).buffer };
-    return this.#list.buffer;
   }
 
   /** The start counts as a reload. */

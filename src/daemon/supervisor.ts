@@ -14,12 +14,16 @@ import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { Counter } from "../../abi/counters.js";
 import { Stopped } from "../base/pace.js";
+import type { Configuration } from "../config/content.js";
 import type { RunOptions } from "../config/runoptions.js";
 import type { EngineName } from "../engine/contract.js";
+import { LinearMemory } from "../engine/memory.js";
 import type { IoName } from "../io/contract.js";
+import type { PrefixList } from "../prefix/list.js";
 import { serviceManager } from "../sys/notify.js";
 import { assertUnprivileged, isPrivileged } from "../sys/privileges.js";
 import { total, verdicts, type Verdicts } from "../telemetry/verdicts.js";
+import type { TunDevice } from "../tun/device.js";
 import { addressesOf, handOver, openDevice } from "./device.js";
 import { Parts } from "./parts.js";
 import type { Queue } from "./queue.js";
@@ -56,12 +60,15 @@ export interface Summary extends Verdicts {
 
 /**
  * Runs until SIGINT or SIGTERM, and returns a summary. `onRunning` is called once packets are answered. `reread`
- * returns the new options for a reload; without it there are no reloads.
+ * reads the configuration for a reload, where a prefix keeps the index that it had before; without it there are no
+ * reloads.
  * @throws Failure when something fails; by then all that was made is gone again
  */
 export async function run(
-  options: RunOptions, log: Logger, onRunning: (started: Started) => void, reread?: () => Reread,
+  configuration: Configuration, log: Logger, onRunning: (started: Started) => void,
+  reread?: (before: PrefixList) => Promise<Reread>,
 ): Promise<Summary> {
+  const { options } = configuration;
   // No signal may be caught before this: one that this image had caught would be lost when the next image replaces it.
   if (options.dropPrivileges && options.queueFds === undefined && isPrivileged()) await handOver(options, log);
   const parts = new Parts();
@@ -81,20 +88,23 @@ export async function run(
 
     const device = parts.add(await openDevice(options, log, stop.requested), (part) => { part.close(); });
     const { hosts, others } = addressesOf(device);
-    const served = new Served(options.serving, hosts, device.queues.length, others);
+    const memories = memoriesFor(device, options, others.length, reread !== undefined);
+    const { tables, examples } = await configuration.place(
+      { hosts, others, memories: memories.map(({ memory }) => memory) },
+    );
+    await configuration.end();
+    for (const [i, memory] of memories.entries()) memory.use(tables[i]);
+    const served = new Served(options.serving.prefixes, examples);
     const looked = () => { status.tell(); };
     const reachability = new Reachability(device, log, looked, (failure) => { stop.fail(failure); });
 
     const workers = parts.add(new Queues(device, reachability, log, looked), (part) => part.end());
     queues = workers.all;
-    await workers.start(options, {
-      mtu: device.mtu, reassembly: options.reassembly, link: options.link, table: served.table,
-      reloadable: reread !== undefined, seed: randomBytes(4).readInt32LE(),
-    }, stop);
+    await workers.start(options, memories, stop);
     if (stop.signalled) return summary();
 
-    const running = { device, hosts, routes: options.routes, served, queues: workers, reachability, log };
-    const reloads = reread && new Reloads(() => change(reread(), running), log, manager);
+    const running = { device, hosts, others, routes: options.routes, served, queues: workers, reachability, log };
+    const reloads = reread && new Reloads(async () => change(await reread(served.prefixes), running), log, manager);
     status.begin({ device, queues, served, reachability, reloads });
     parts.add(await reachability.watch(), (end) => { end(); });
     parts.add(setInterval(() => { log.debug(summary(), "summary"); }, SUMMARY_MS).unref(), clearInterval);
@@ -123,6 +133,15 @@ export async function run(
     await parts.end();
   }
   return summary();
+}
+
+/** Makes the memory of each queue, without a table. `others`: addresses on the device that are not answered. */
+function memoriesFor(device: TunDevice, options: RunOptions, others: number, reloadable: boolean): LinearMemory[] {
+  const { reassembly, link, serving: { prefixes, exceptions } } = options;
+  const blocks = prefixes.length + exceptions.length + others;
+  const seed = randomBytes(4).readInt32LE();
+  return device.queues.map(() =>
+    LinearMemory.create({ mtu: device.mtu, reassembly, link, blocks, reloadable, seed }));
 }
 
 function summarize(queues: readonly Queue[], since: number): Summary {

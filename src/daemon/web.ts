@@ -78,7 +78,7 @@ export class Web {
     const inherited = inheritedSockets();
     forgetInheritedSockets();
     // The code that reads the web configuration is loaded only if there is one.
-    const file = webConfig === undefined ? undefined : (await import("../config/reader.js")).absolute(webConfig);
+    const file = webConfig === undefined ? undefined : (await import("../config/bytes.js")).absolute(webConfig);
     const sockets = await openSockets([...inherited, ...listenGiven || inherited.length === 0 ? listen : []]);
     const web = new Web(options, file, sockets, source, log);
     try {

@@ -8,8 +8,10 @@ import {
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
 import { SLOT_ALIGN, SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import {
+  FIRST_NODE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS, PREFIXES, TRIE,
+} from "../../abi/tables.js";
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
-import { FIRST_NODE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS, TRIE } from "../../abi/tables.js";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import type { Ethernet } from "../tun/mac.js";
@@ -17,6 +19,8 @@ import { Slots } from "./slots.js";
 import type { Table } from "./table.js";
 
 const WASM_PAGE = 65536;
+/** Bytes of nodes for what is in every table, besides its prefixes. */
+const MIN_NODES = 8192;
 /** Bytes of an Ethernet header with two VLAN tags. */
 const MAX_HEADER_LEN = 22;
 
@@ -27,8 +31,10 @@ export interface MemoryOptions {
   readonly reassembly: number;
   /** MAC addresses of a device for Ethernet frames; undefined for IP packets. */
   readonly link?: Ethernet | undefined;
-  /** The first table; serve() replaces it. */
-  readonly table: Table;
+  /** The first table; serve() replaces it. Without one, write() and use() have to follow. */
+  readonly table?: Table;
+  /** Most prefixes and exceptions of the table, if it is to follow. */
+  readonly blocks?: number;
   /** True if other tables of any size may follow. This costs address space, and no memory until then. */
   readonly reloadable?: boolean;
   /** Seed of the hash of source addresses. */
@@ -72,13 +78,13 @@ export class LinearMemory {
   }
 
   /** Makes the memory of one queue: every slot free, the first table in place. */
-  static create(
-    { mtu, reassembly, link, table, reloadable = false, seed = 0, slots = SLOTS }: MemoryOptions,
-  ): LinearMemory {
+  static create(options: MemoryOptions): LinearMemory {
+    const { mtu, reassembly, link, table, blocks = 0, reloadable = false, seed = 0, slots = SLOTS } = options;
     const frameOffset = link ? 2 : 0;
     const packetSize = link ? mtu + MAX_HEADER_LEN : mtu;
     const size = slotSize(frameOffset + packetSize);
-    const tableSize = NODES + Math.ceil((reloadable ? MAX_NODES : 4 * table.nodes.length) / SLOT_ALIGN) * SLOT_ALIGN;
+    const nodes = reloadable ? MAX_NODES : table?.nodes.byteLength ?? MAX_NODES / PREFIXES * blocks + MIN_NODES;
+    const tableSize = NODES + Math.ceil(nodes / SLOT_ALIGN) * SLOT_ALIGN;
     const buffers = SLOT_BASE + slots * size + (reloadable ? 2 : 1) * tableSize;
     const pages = Math.ceil(
       (buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0)) / WASM_PAGE,
@@ -101,16 +107,26 @@ export class LinearMemory {
     words[SEED / 4] = seed;
     const linear = new LinearMemory(memory);
     linear.slots.freeAll();
-    linear.serve(table);
+    if (table) linear.serve(table);
     return linear;
   }
 
+  /** Makes the engine use this table from its next batch on. As for write(), nobody may use the last table any more. */
+  serve(table: Table): void {
+    this.use(this.write(table));
+  }
+
+  /** Makes the engine use the table at this address from its next batch on. */
+  use(table: number): void {
+    Atomics.store(new Uint32Array(this.memory.buffer), NEXT_TABLE / 4, table);
+  }
+
   /**
-   * Makes the engine use this table from its next batch on. Before the next call the packet loop must have come to its
-   * top, so that nobody uses the last table any more.
+   * Writes a table, and returns its address. It takes the place of the one before the last: the packet loop must have
+   * come to its top since the last one is in use. Any thread may call this.
    * @throws RangeError if the table does not fit; a memory that is not reloadable has room for the first one only
    */
-  serve({ roots, nodes, answers, limits }: Table): void {
+  write({ roots, nodes, answers, limits }: Table): number {
     const { buffer } = this.memory;
     const words = new Uint32Array(buffer);
     const [first, second] = this.#tables;
@@ -128,13 +144,16 @@ export class LinearMemory {
     place(nodes, (at + NODES) / 4);
     words.set(answers, (at + PREFIX_ANSWERS) / 4);
     new Float32Array(buffer).set(limits, (at + PREFIX_LIMITS) / 4);
-    Atomics.store(words, NEXT_TABLE / 4, at);
+    return at;
   }
 
-  /** Resets the counter and the limit of a prefix's index, which no table in use may have. */
-  clear(index: number): void {
-    this.counters[PREFIX_REPLIES + index] = 0;
-    new Float64Array(this.memory.buffer, PREFIX_BUCKETS + BUCKET_SIZE * index, 2).fill(0);
+  /** Resets the counters and the limits of prefixes' indices, which no table in use may have. */
+  clear(indices: readonly number[]): void {
+    const buckets = new Float64Array(this.memory.buffer, PREFIX_BUCKETS, BUCKET_SIZE / 8 * PREFIX_INDICES);
+    for (const index of indices) {
+      this.counters[PREFIX_REPLIES + index] = 0;
+      buckets.fill(0, BUCKET_SIZE / 8 * index, BUCKET_SIZE / 8 * index + 2);
+    }
   }
 
   /** Repairs a memory whose packet loop crashed. Packets that were in it are counted as lost; earlier counts stay. */

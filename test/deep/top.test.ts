@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { MAX_WAITING } from "../../src/base/bounded.js";
 import { EXIT, Failure } from "../../src/base/failure.js";
+import { PrefixList } from "../../src/prefix/list.js";
 import { parseMetricsAddress } from "../../src/top/address.js";
 import { figuresOf } from "../../src/top/collect.js";
 import { samplesOf } from "../../src/top/parse.js";
@@ -22,7 +23,7 @@ import { Scraper } from "../../src/top/scraper.js";
 import { screen } from "../../src/top/screen.js";
 import { fit, widthOf } from "../../src/top/text.js";
 import { viewOf } from "../../src/top/view.js";
-import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
+import { parsePrefix } from "../../src/prefix/prefixes.js";
 import { Folder } from "../support/certificates.js";
 import { metricsOf, textOf } from "../support/exposed.js";
 import { CLI, needsCommands, type Result, said } from "../support/netns.js";
@@ -87,9 +88,8 @@ describe("the text exposition format", () => {
 describe("figures", () => {
   test("they are those of pongd's own registry", async () => {
     const counters = new Float64Array(1 << 16).fill(1);
-    const [lab, other] = ["10.99.0.0/16", "fd00::/64"].map(parsePrefix);
-    const [named, unnamed] = serving([lab, other]).prefixes;
-    const served = { prefixes: [{ ...named, name: "lab" }, unnamed], indices: [0, 0] };
+    const [lab, six] = ["10.99.0.0/16", "fd00::/64"].map(parsePrefix);
+    const served = { prefixes: PrefixList.of([{ ...lab, name: "lab" }, six], [0, 0]) };
     const metrics = metricsOf(
       [0, 1].map((index) => ({ index, engine: "wasm", io: "uring", counters, restarts: index })),
       served,

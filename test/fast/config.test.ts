@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import { load } from "js-yaml";
+import { parse as load } from "yaml";
 import { SourceRoute, Unreachable } from "../../abi/tables.js";
 import { settingsOf } from "../../src/cli/settings.js";
 import { DEFAULTS, RELOADED } from "../../src/config/keys.js";

@@ -4,7 +4,7 @@ import { gunzipSync } from "node:zlib";
 import { Counter as PromCounter, Gauge, Registry } from "prom-client";
 import { BATCH_SIZES, Counter, PREFIX_REPLIES } from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
-import { Served } from "../../src/daemon/served.js";
+import { Directory } from "../support/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import {
   expose, formatFor, toOpenMetrics, wantsGzip, wantsOpenMetrics, type Metrics,
@@ -37,7 +37,7 @@ async function exposed(name = "lab"): Promise<Metrics> {
   memory.counters[BATCH_SIZES + 8] = 4;
   const metrics = metricsOf(
     [{ index: 0, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: 0 }],
-    new Served(served, [], 1),
+    new Directory(served, [], 1),
   );
   // Garbage collections leave traces in Node.js's own metrics.
   await textOf(metrics);

@@ -3,14 +3,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
-import { Served } from "../../src/daemon/served.js";
+import { Directory } from "../support/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { ratesBetween, sumOf, type Figures } from "../../src/telemetry/figures.js";
 import { figuresOf, greatest } from "../../src/telemetry/snapshot.js";
 import { number, si, whole } from "../../src/telemetry/numbers.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { version } from "../../src/base/version.js";
-import { listed } from "../support/exposed.js";
 import { Random } from "../support/random.js";
 
 const QUEUE = { engine: "wasm", io: "uring", received: 0, replied: 0, dropped: 0, restarts: 0 };
@@ -35,10 +34,10 @@ describe("figuresOf", () => {
 
   test("each queue has its own, and reasons and prefixes are of all queues", () => {
     const { prefixes, ...rest } = serving(["10.0.0.0/24", "10.0.1.0/24", "2001:db8::/64"].map(parsePrefix));
-    const directory = new Served(
+    const directory = new Directory(
       { ...rest, prefixes: prefixes.map((prefix, i) => i === 1 ? { ...prefix, name: "<b>" } : prefix) }, [], 2,
     );
-    assert.deepEqual(figuresOf(queues, listed(directory), 1234.5, 12, false), {
+    assert.deepEqual(figuresOf(queues, directory, 1234.5, 12, false), {
       at: 1234.5,
       version,
       ready: false,
@@ -56,17 +55,17 @@ describe("figuresOf", () => {
     });
     // After a change, a prefix that stays keeps its count.
     directory.change(serving(["10.0.1.0/24", "10.9.0.0/24"].map(parsePrefix)));
-    const { prefixes: later } = figuresOf(queues, listed(directory), 0, 0, true);
+    const { prefixes: later } = figuresOf(queues, directory, 0, 0, true);
     assert.equal(later.find(({ prefix }) => prefix === "10.0.1.0/24")?.replied, 14);
   });
 
   test("of more than a hundred prefixes, those that answered most", () => {
     const prefixes = Array.from({ length: 300 }, (_, i) => parsePrefix(`10.${i % 256}.${Math.floor(i / 256)}.0/24`));
-    const directory = new Served(serving(prefixes), [], 2);
+    const directory = new Directory(serving(prefixes), [], 2);
     prefixes.forEach((_, i) => {
       memories[0].counters[PREFIX_REPLIES + i] = memories[1].counters[PREFIX_REPLIES + i] = (i * 7919) % 300;
     });
-    const { prefixes: shown, prefixCount } = figuresOf(queues, listed(directory), 0, 0, true);
+    const { prefixes: shown, prefixCount } = figuresOf(queues, directory, 0, 0, true);
     assert.equal(prefixCount, 300);
     assert.deepEqual(shown.map(({ replied }) => replied), Array.from({ length: 100 }, (_, i) => 2 * (299 - i)));
   });

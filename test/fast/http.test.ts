@@ -4,7 +4,7 @@ import {
   BATCH_SIZES, Counter, Drop, DROPPED, LATENESS, LATENESS_BUCKETS, PREFIX_REPLIES, Protocol, REPLIES,
 } from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
-import { Served } from "../../src/daemon/served.js";
+import { Directory } from "../support/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { EXIT, Failure } from "../../src/base/failure.js";
 import { ENDPOINT_EXAMPLES, parseEndpoint } from "../../src/prefix/endpoints.js";
@@ -19,7 +19,7 @@ const events = new Events(() => undefined);
 describe("pages", () => {
   test("health, readiness, metrics and the page that links them, before and after it runs", async () => {
     let ready = false;
-    const metrics = metricsOf([], new Served(serving([]), [], 1));
+    const metrics = metricsOf([], new Directory(serving([]), [], 1));
     const http = await serveLocally({
       metrics: () => ready ? metrics : undefined, obstacle: () => ready ? undefined : "pongd is starting",
       reload: noReload, events,
@@ -99,7 +99,7 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
   }) as const);
   const { prefixes, ...rest } = serving(["10.99.0.0/16", "192.0.2.0/24"].map(parsePrefix));
   const served = { ...rest, prefixes: prefixes.map((prefix, i) => i === 0 ? { ...prefix, name: "lab" } : prefix) };
-  const metrics = metricsOf(queues, new Served(served, [], 2), { txDropped: () => 33 }, {
+  const metrics = metricsOf(queues, new Directory(served, [], 2), { txDropped: () => 33 }, {
     reach: { answering: false }, config: { successful: false, succeededAt: 1234.5 }, web: { successful: false },
     log: { dropped: 44 },
   });
@@ -157,7 +157,7 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
 test("metrics: bytes sent do not go back when the device refuses what was on its way", async () => {
   const { counters } = LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE });
   const queue = { index: 0, engine: "wasm", io: "uring", counters, restarts: 0 } as const;
-  const metrics = metricsOf([queue], new Served(serving([]), [], 1));
+  const metrics = metricsOf([queue], new Directory(serving([]), [], 1));
   for (const [sent, shown] of [[84, 84], [168, 168], [84, 168], [252, 252]]) {
     counters[Counter.bytesSent] = sent;
     assert.match(await textOf(metrics), new RegExp(`^pongd_bytes_sent_total\\{queue="0"\\} ${shown}$`, "m"));

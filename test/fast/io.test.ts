@@ -145,7 +145,9 @@ for (const name of IO_NAMES) {
     const fd = libc.eventfd(0, EFD_NONBLOCK);
     const queue = new Queue({
       index: 0, engine: "wasm", io: name, spin: 0,
-      memory: { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([])) }, fd,
+      memory: LinearMemory.create(
+        { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([])) },
+      ), fd,
     });
     const times = new BigUint64Array(queue.memory.memory.buffer);
     times[DEADLINE / 8] = process.hrtime.bigint() + 50_000_000n;

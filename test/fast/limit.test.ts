@@ -5,7 +5,7 @@ import { SEED } from "../../abi/control.js";
 import { Counter, PREFIX_REPLIES } from "../../abi/counters.js";
 import { SOURCES } from "../../abi/limits.js";
 import { Unreachable } from "../../abi/tables.js";
-import { Served } from "../../src/daemon/served.js";
+import { Directory } from "../support/directory.js";
 import { DEFAULT_ANSWERS, DEFAULT_POLICY, type Limit } from "../../src/prefix/policy.js";
 import { parseAddress, parsePrefix, serving, type Serving } from "../../src/prefix/prefixes.js";
 import { BY_DEFAULT, ENGINES, Rig } from "../support/engines.js";
@@ -74,7 +74,7 @@ for (const name of ENGINES) {
 
     test("a bucket owes no more than it holds when a reload makes it smaller", async () => {
       const rig = await Rig.create(name, { prefixes: [PREFIX], reloadable: true });
-      const directory = new Served(served([PREFIX, { rate: 1, burst: 5000 }]), [], 1);
+      const directory = new Directory(served([PREFIX, { rate: 1, burst: 5000 }]), [], 1);
       rig.linear.serve(directory.table);
       const request = icmpPacket({ src: "192.0.2.1" });
       assert.equal(answered(rig, 5200, request), 5000);
@@ -99,7 +99,7 @@ for (const name of ENGINES) {
       const rig = await Rig.create(
         name, { prefixes: [PREFIX, "10.99.7.0/24", "10.99.8.0/24", PREFIX6], reloadable: true },
       );
-      rig.linear.serve(new Served(served([PREFIX, { rate: 1, burst: 3 }], [
+      rig.linear.serve(new Directory(served([PREFIX, { rate: 1, burst: 3 }], [
         "10.99.7.0/24", { rate: 1, burst: 2 },
       ], ["10.99.8.0/24"], [PREFIX6, { rate: 1, burst: 1 }]), [], 1).table);
       const to = (dst: string) => answered(rig, 10, icmpPacket({ src: "192.0.2.1", dst }));
@@ -113,12 +113,12 @@ for (const name of ENGINES) {
     test("engines that share a prefix have their part each, of the rate and of the burst, but at "
       + "least one at once", async () => {
       const rig = await Rig.create(name, { prefixes: [PREFIX], reloadable: true });
-      rig.linear.serve(new Served(served([PREFIX, { rate: 100, burst: 40 }]), [], 4).table);
+      rig.linear.serve(new Directory(served([PREFIX, { rate: 100, burst: 40 }]), [], 4).table);
       assert.equal(answered(rig, 50, icmpPacket({ src: "192.0.2.1" })), 10);
       rig.now += 200;
       assert.equal(answered(rig, 50, icmpPacket({ src: "192.0.2.1" })), 5);
       const small = await Rig.create(name, { prefixes: [PREFIX], reloadable: true });
-      small.linear.serve(new Served(served([PREFIX, { rate: 1, burst: 1 }]), [], 4).table);
+      small.linear.serve(new Directory(served([PREFIX, { rate: 1, burst: 1 }]), [], 4).table);
       assert.equal(answered(small, 5, icmpPacket({ src: "192.0.2.1" })), 1);
     });
 
@@ -203,16 +203,14 @@ describe("another table in the place of the first", () => {
     test(`${name}: holds from the next batch on: owners, TTL, answers; what stays served keeps its count, and what is `
       + "new begins at 0", async () => {
       const rig = await Rig.create(name, { prefixes: [PREFIX, "192.0.2.0/24"], reloadable: true });
-      const directory = new Served(serving([PREFIX, "192.0.2.0/24"].map(parsePrefix)), [], 1);
+      const directory = new Directory(serving([PREFIX, "192.0.2.0/24"].map(parsePrefix)), [], 1);
       const to = (dst: string) => rig.respond(icmpPacket({ src: "203.0.113.1", dst })).map((reply) => reply[8]);
-      const counts = () => Object.fromEntries(directory.prefixes.map(
-        (prefix, i) => [prefix.text, rig.linear.counters[PREFIX_REPLIES + directory.indices[i]]],
-      ));
+      const counts = () => Object.fromEntries(Array.from(directory.prefixes, ({ text, index }) =>
+        [text, rig.linear.counters[PREFIX_REPLIES + index]]));
       const change = (next: Serving) => {
         const { table, fresh } = directory.change(next);
-        for (const index of fresh) rig.linear.clear(index);
+        rig.linear.clear(fresh);
         rig.linear.serve(table);
-        directory.settle();
       };
       assert.deepEqual([to("10.99.1.1"), to("192.0.2.7"), to("198.51.100.7")], [[64], [64], []]);
       change(serving(["198.51.100.0/24", "192.0.2.0/24"].map(parsePrefix), { ttl: 7 }));
@@ -232,21 +230,19 @@ describe("another table in the place of the first", () => {
     const rig = await Rig.create("wasm", { mtu: 1500, policy: BY_DEFAULT, reloadable: true });
     const [head, tail] = fragmentsOf(icmpPacket({ data: pattern(1000), fragment: 0 }), [0, 504, 1008]);
     assert.deepEqual(rig.respond(head), []);
-    rig.linear.serve(new Served(serving([parsePrefix(PREFIX)], { ttl: 9 }), [parseAddress(HOST)], 1).table);
+    rig.linear.serve(new Directory(serving([parsePrefix(PREFIX)], { ttl: 9 }), [parseAddress(HOST)], 1).table);
     const [reply] = rig.respond(tail);
     assert.equal(reply[8], 9);
     assert.deepEqual(reply.subarray(28), pattern(1000));
   });
 
   test("the indices of prefixes that are gone are given again only once nobody uses the table that has them", () => {
-    const directory = new Served(serving(["10.0.0.0/24", "10.0.1.0/24"].map(parsePrefix)), [], 1);
+    const directory = new Directory(serving(["10.0.0.0/24", "10.0.1.0/24"].map(parsePrefix)), [], 1);
     const indices = () => directory.indices;
     assert.deepEqual(indices(), [0, 1]);
     assert.deepEqual(directory.change(serving(["10.0.2.0/24", "10.0.1.0/24"].map(parsePrefix))).fresh, [2]);
     assert.deepEqual(indices(), [2, 1]);
-    directory.settle();
     assert.deepEqual(directory.change(serving(["10.0.3.0/24", "10.0.1.0/24"].map(parsePrefix))).fresh, [0]);
-    directory.settle();
     assert.deepEqual(indices(), [0, 1]);
   });
 });

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { EXIT, Failure } from "../../src/base/failure.js";
 import { openDescriptors } from "../../src/sys/descriptors.js";
+import { LinearMemory } from "../../src/engine/memory.js";
 import { ShownCounters } from "../../src/telemetry/shown.js";
 import { tableOf } from "../../src/engine/table.js";
 import { serving } from "../../src/prefix/prefixes.js";
@@ -14,7 +15,8 @@ import * as libc from "../../src/sys/libc.js";
 import { EFD_NONBLOCK } from "../../src/sys/uapi.js";
 
 const options = {
-  index: 3, engine: "wasm", io: "readwrite", spin: 0, memory: { mtu: 1500, reassembly: 0, table: tableOf(serving([])) },
+  index: 3, engine: "wasm", io: "readwrite", spin: 0,
+  get memory() { return LinearMemory.create({ mtu: 1500, reassembly: 0, table: tableOf(serving([])) }); },
 } as const;
 
 test("a worker that dies is a failure that says which and why", async () => {

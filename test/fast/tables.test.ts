@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { PREFIX_REPLIES } from "../../abi/counters.js";
 import { EXIT } from "../../src/base/failure.js";
+import { PrefixList } from "../../src/prefix/list.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { source } from "../support/assembly.js";
 import { metricsOf, textOf } from "../support/exposed.js";
@@ -15,7 +16,7 @@ test("docs/reference.md has every metric with its labels, and no other", async (
   const prefixes = serving([parsePrefix("10.99.0.0/16")]).prefixes.map((prefix) => ({ ...prefix, name: "lab" }));
   const queues = [{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0 }] as const;
   const metrics = metricsOf(
-    queues, { prefixes, indices: [0] }, { txDropped: () => 0 },
+    queues, { prefixes: PrefixList.of(prefixes) }, { txDropped: () => 0 },
     { reach: { answering: true }, web: { successful: true }, log: { dropped: 0 } },
   );
   const text = await textOf(metrics);

@@ -235,7 +235,7 @@ rate_limit: { interval: 250ms, burst: 2 }
       "a rate", "rate_limit: { interval: 1, burst: -1 }\n",
       "FILE:1:35: rate_limit.burst is -1; expected a whole number, 0 or more",
     ],
-    ["an anchor with a colon, which js-yaml would have", "&a: {}\n", "FILE:1:3: Anchor ending in : is ambiguous"],
+    ["an anchor with a colon", "&a: {}\n", "FILE:1:3: Anchor ending in : is ambiguous"],
     [
       "an interval", "rate_limit: { interval: 1 second }\n",
       "FILE:1:25: rate_limit.interval is \"1 second\"; expected a duration like 1s, 250ms or 1m30s",

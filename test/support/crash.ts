@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { NEXT_TABLE } from "../../abi/control.js";
 import { Counter, Drop, DROPPED } from "../../abi/counters.js";
 import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
+import { LinearMemory } from "../../src/engine/memory.js";
 import { tableOf } from "../../src/engine/table.js";
 import type { IoChoice } from "../../src/io/contract.js";
 import { verdicts } from "../../src/telemetry/verdicts.js";
@@ -19,7 +20,9 @@ await device.routing.configure([host], [prefix]);
 const said: string[] = [];
 const queue = new Queue({
   index: 0, fd: device.queues[0], engine: "wasm", io: process.argv[2] as IoChoice, spin: 0,
-  memory: { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([prefix]), { hosts: [host] }) },
+  memory: LinearMemory.create(
+    { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([prefix]), { hosts: [host] }) },
+  ),
   crashed: (_, crash) => {
     said.push(crash.message);
     words[NEXT_TABLE / 4] = table;

@@ -4,13 +4,15 @@
  */
 import { readdirSync } from "node:fs";
 import { pino } from "pino";
-import type { RunOptions } from "../../src/config/runoptions.js";
+import { Content } from "../../src/config/content.js";
+import { DEFAULTS } from "../../src/config/keys.js";
+import type { FullOptions } from "../../src/config/runoptions.js";
 import { run } from "../../src/daemon/supervisor.js";
 import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import type { IoChoice } from "../../src/io/contract.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 
-const options: RunOptions = {
+const options: FullOptions = {
   serving: serving([parsePrefix("10.99.0.0/16")]),
   hostAddresses: [parseAddress("10.99.0.1")],
   device: "pong0",
@@ -31,9 +33,12 @@ const options: RunOptions = {
   webConfig: undefined,
   maxRequests: 0,
 };
+const configuration = new Content({ options, values: DEFAULTS });
 const open: number[] = [];
 for (let i = 0; i < Number(process.argv[2]); i++) {
-  await run(options, pino({ level: "silent" }), () => { process.kill(process.pid, i % 2 ? "SIGTERM" : "SIGINT"); });
+  await run(configuration, pino({ level: "silent" }), () => {
+    process.kill(process.pid, i % 2 ? "SIGTERM" : "SIGINT");
+  });
   open.push(readdirSync("/proc/self/fd").length);
 }
 console.log(JSON.stringify({ first: open[0], last: open.at(-1) }));

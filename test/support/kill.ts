@@ -9,6 +9,7 @@ import { syncBuiltinESMExports } from "node:module";
 import threads, { type Worker, type WorkerOptions } from "node:worker_threads";
 import { Counter, DROPPED, PREFIX_REPLIES, REPLIES } from "../../abi/counters.js";
 import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
+import { LinearMemory } from "../../src/engine/memory.js";
 import { tableOf } from "../../src/engine/table.js";
 import type { IoChoice } from "../../src/io/contract.js";
 import { verdicts } from "../../src/telemetry/verdicts.js";
@@ -34,7 +35,9 @@ const device = new TunDevice({ name: "pong0", mtu: 1500, queues: 1 });
 await device.routing.configure([host], [prefix]);
 const queue = new Queue({
   index: 0, fd: device.queues[0], engine: "wasm", io: io as IoChoice, spin: 0,
-  memory: { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([prefix]), { hosts: [host] }) },
+  memory: LinearMemory.create(
+    { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([prefix]), { hosts: [host] }) },
+  ),
   crashed: () => undefined,
 });
 

@@ -7,6 +7,7 @@ import { Counter, Protocol, REPLIES } from "../../abi/counters.js";
 import type { EngineName } from "../../src/engine/contract.js";
 import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import type { IoChoice } from "../../src/io/contract.js";
+import { LinearMemory } from "../../src/engine/memory.js";
 import { tableOf } from "../../src/engine/table.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { Queue } from "../../src/daemon/queue.js";
@@ -21,7 +22,7 @@ const table = tableOf(serving([prefix]), { hosts: [host] });
 let written = 0;
 let received = 0;
 for (let i = 0; i < Number(times); i++) {
-  const memory = { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table };
+  const memory = LinearMemory.create({ mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table });
   const queue = new Queue(
     { index: 0, fd: device.queues[0], engine: engine as EngineName, io: io as IoChoice, spin: 0, memory },
   );

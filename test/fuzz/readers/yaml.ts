@@ -1,10 +1,6 @@
 /** Helps to fuzz what is written in YAML. */
-import assert from "node:assert/strict";
-import { YAMLException } from "js-yaml";
-import type { ZodType } from "zod";
-import { PROPERTY, readQuickly } from "../../../src/config/reader.js";
 import { tooDeep } from "../../../src/config/nesting.js";
-import { Places } from "../../../src/config/places.js";
+import { assertAlike } from "../../support/pieces.js";
 
 /** Texts that mean something in YAML. */
 export const YAML = [
@@ -15,21 +11,7 @@ export const YAML = [
   "constructor: ", "toString: ", "@", "`",
 ];
 
-/**
- * Asserts that what the fast reader and the schema accept, the
- * reader that knows places accepts as well, with the same result.
- */
-export function checkAlike(text: string, schema: ZodType): void {
-  if (tooDeep(text) || PROPERTY.test(text)) return;
-  let fast: unknown;
-  try {
-    fast = readQuickly(text);
-  } catch (error) {
-    if (error instanceof YAMLException) return;
-    throw error;
-  }
-  if (!schema.safeParse(fast).success) return;
-  const { faults, value } = new Places(text);
-  assert.deepEqual(faults, []);
-  assert.deepEqual(value, fast);
+/** Asserts that a text read piece by piece comes to the same, at the same places, as the text read as a whole. */
+export function checkPieces(text: string): void {
+  if (!tooDeep(text)) assertAlike(text);
 }

@@ -1,0 +1,94 @@
+/**
+ * What a configuration comes to once it is checked: the options, and the engines' tables. It is made by the thread that
+ * reads a file, or, if there is none, where it is needed.
+ */
+import { LinearMemory } from "../engine/memory.js";
+import { examplesOf, tableOf } from "../engine/table.js";
+import { indicesOf, type Indices } from "../prefix/indices.js";
+import { PrefixList } from "../prefix/list.js";
+import type { Address, Prefix } from "../prefix/prefixes.js";
+import type { Values } from "./keys.js";
+import type { Effective } from "./merge.js";
+import type { RunOptions } from "./runoptions.js";
+
+/** Where tables are to be made. */
+export interface Target {
+  /** The host's own addresses. */
+  readonly hosts: readonly Address[];
+  /** Addresses that are never answered, whatever the configuration says. */
+  readonly others: readonly Prefix[];
+  /** The memory of each queue. All queues share the prefixes' limits. */
+  readonly memories: readonly WebAssembly.Memory[];
+}
+
+/** Tables that were made. */
+export interface Placed {
+  /** Address of the table in each memory. */
+  readonly tables: readonly number[];
+  /** Addresses that answer ping, one of each family where there is one. */
+  readonly examples: readonly string[];
+}
+
+/** A configuration as a file of the same meaning, and what is odd about it, a line each. */
+export interface Printed {
+  readonly text: string;
+  readonly oddities: readonly string[];
+}
+
+/** A configuration that was read, in a form that costs the same however much it serves. */
+export interface Configuration {
+  readonly options: RunOptions;
+  /** The settings, without the lists of prefixes and exceptions. */
+  readonly values: Values;
+  /**
+   * Writes the tables to the unused part of each memory, and clears the counts of new prefixes. Nothing that the
+   * engines use changes.
+   */
+  place(target: Target): Promise<Placed>;
+  print(json: boolean): Promise<Printed>;
+  /** Frees what place() and print() need. */
+  end(): Promise<void>;
+}
+
+export class Content implements Configuration {
+  readonly options: RunOptions;
+  readonly values: Values;
+  readonly #effective: Effective;
+  readonly #indices: Indices;
+
+  /** `before`: the prefixes that are served until now. */
+  constructor(effective: Effective, before?: PrefixList) {
+    const { options, values } = effective;
+    const { prefixes, exceptions } = options.serving;
+    this.#effective = effective;
+    this.#indices = indicesOf(prefixes, before);
+    this.values = { ...values, prefixes: [], except: [] };
+    this.options = { ...options, serving: {
+      prefixes: PrefixList.of(prefixes, this.#indices.all), exceptions: PrefixList.of(exceptions),
+      timestamps: prefixes.some(({ answers }) => answers.timestamp),
+    } };
+  }
+
+  place({ hosts, others, memories }: Target): Promise<Placed> {
+    const { prefixes, exceptions, policy } = this.#effective.options.serving;
+    const serving = { prefixes, exceptions: [...exceptions, ...others], policy };
+    const table = tableOf(serving, { hosts, indices: this.#indices.all, shares: memories.length });
+    const tables = memories.map((memory) => {
+      const linear = new LinearMemory(memory);
+      linear.clear(this.#indices.fresh);
+      return linear.write(table);
+    });
+    return Promise.resolve({ tables, examples: examplesOf(serving, hosts, table) });
+  }
+
+  async print(json: boolean): Promise<Printed> {
+    const { oddities, toDocument, toYaml } = await import("./print.js");
+    const document = toDocument(this.#effective);
+    const text = json ? `${JSON.stringify(document, null, 2)}\n` : toYaml(document);
+    return { text, oddities: oddities(this.#effective) };
+  }
+
+  end(): Promise<void> {
+    return Promise.resolve();
+  }
+}
