@@ -5,10 +5,11 @@
  *  2. yaml.ts makes a value of the text, or says what is wrong and where.
  *  3. The schema checks the value, and judge.ts makes messages of what it objects to.
  */
+import type { z } from "zod";
 import { EXIT, Failure } from "../base/failure.js";
 import { LOG_FORMATS } from "../base/log.js";
 import { decode, readBytes } from "./bytes.js";
-import type { Document } from "./document.js";
+import { isMap, type Document } from "./document.js";
 import { judge, valueAt, type Format, type Problem } from "./judge.js";
 import { MAX_DEPTH, tooDeep } from "./nesting.js";
 import { schema } from "./schema.js";
@@ -16,6 +17,10 @@ import { Yaml, type Fault } from "./yaml.js";
 
 /** Most errors of one file that are reported. */
 const SHOWN = 20;
+/** Items of a list that the schema gets at a time. */
+const CHECKED = 1000;
+
+type Issue = z.core.$ZodIssue;
 
 export class YamlFile<T> {
   /** The content; if there are problems, the part that can still be looked at. */
@@ -35,8 +40,8 @@ export class YamlFile<T> {
     const yaml = this.#yaml = new Yaml(text);
     if (yaml.faults.length > 0) throw new Failure(this.#lines(yaml.faults), EXIT.CONFIG);
     const value = yaml.take();
-    const { success, data, error } = format.schema.safeParse(format.empty === undefined ? value ?? {} : value);
-    this.problems = success ? [] : judge(format, value, error.issues, (path) => yaml.written(path));
+    const { issues, data } = checked(format.schema, format.empty === undefined ? value ?? {} : value);
+    this.problems = issues.length > 0 ? judge(format, value, issues, (path) => yaml.written(path)) : [];
     this.document = data ?? format.salvage(value);
   }
 
@@ -68,6 +73,34 @@ export class YamlFile<T> {
     });
     return count > SHOWN ? [...lines, `${this.name}: and ${count - SHOWN} more`] : lines;
   }
+}
+
+/**
+ * Checks a value by a schema, which copies all that it checks. So of a long list at the top, it gets some items at a
+ * time, and the list itself stays. Returns the value, or what is wrong with it.
+ */
+function checked<T>(schema: z.ZodType<T>, value: unknown): { issues: readonly Issue[]; data?: T | undefined } {
+  const lists = isMap(value) && !Array.isArray(value)
+    ? Object.entries(value).filter((entry): entry is [string, unknown[]] => Array.isArray(entry[1]))
+        .filter(([, list]) => list.length > CHECKED)
+    : [];
+  const parts = lists.flatMap(([key, list]) =>
+    Array.from({ length: Math.ceil(list.length / CHECKED) - 1 }, (_, i) => ({ key, list, from: CHECKED * (i + 1) })));
+  const firsts = lists.map(([key, list]) => [key, list.slice(0, CHECKED)] as const);
+  const { data, error } = schema.safeParse(
+    lists.length > 0 ? { ...value as Document, ...Object.fromEntries(firsts) } : value,
+  );
+  const issues = [...error?.issues ?? [], ...parts.flatMap(({ key, list, from }) => {
+    const { error } = schema.safeParse({ [key]: list.slice(from, from + CHECKED) });
+    return (error?.issues ?? []).map((issue) => ({ ...issue, path: moved(issue.path, from) }));
+  })];
+  if (issues.length > 0) return { issues };
+  return { issues, data: lists.length > 0 ? { ...data, ...Object.fromEntries(lists) } as T : data };
+}
+
+/** Returns the path of an item whose list began with item `from` of another. */
+function moved(path: readonly PropertyKey[], from: number): PropertyKey[] {
+  return path.map((step, i) => i === 1 && typeof step === "number" ? step + from : step);
 }
 
 /**

@@ -219,6 +219,9 @@ export class Yaml {
   }
 }
 
+/** Found in no time. A quoted text is a tree of its characters, of which a search makes one piece. */
+const ONE_PIECE = /$/;
+
 /** Lists that values have in common. Very many prefixes may each say what they answer, and say the same. */
 class Shared {
   readonly #lists = new Map<string, unknown[]>();
@@ -228,6 +231,7 @@ class Shared {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
     const map = value as Record<string, unknown>;
     for (const [key, list] of Object.entries(map)) {
+      if (typeof list === "string") list.search(ONE_PIECE);
       if (!Array.isArray(list) || list.length > SHARED_LEN || list.some((item) => typeof item !== "string")) continue;
       const text = JSON.stringify(list);
       const same = this.#lists.get(text);

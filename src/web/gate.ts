@@ -1,16 +1,21 @@
 /** Limits how many responses are under way at a time, and cuts those that clients do not read. */
 import type { ServerResponse } from "node:http";
 import { Http2ServerResponse } from "node:http2";
-import { setImmediate } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** Milliseconds for which a response may wait for its client while others wait for its place. */
+const PATIENCE_MS = 250;
 
 export class Gate {
   readonly #limit: number;
   /** Responses under way. */
   readonly #open = new Set<ServerResponse>();
-  /** Of these, those that wait for their client, the one that has waited longest first. */
-  readonly #waiting = new Set<ServerResponse>();
+  /** Of these, those that wait for their client, and since when; the one that has waited longest first. */
+  readonly #waiting = new Map<ServerResponse, number>();
   /** Fulfilled when the next response may enter. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** Called when a place is free. */
+  #free: () => void = () => undefined;
 
   /** `limit`: most responses at a time; 0 for no limit. */
   constructor(limit: number) {
@@ -24,9 +29,9 @@ export class Gate {
 
   /**
    * Writes a whole response in pieces, each once the client has taken the ones before it. So what waits for a client is
-   * one piece, and the rest stays shared with other responses. If all places are taken, the response that has waited
-   * longest for its client loses its place. Clients that do not read thus keep nobody out. Fulfilled when all is
-   * written, or the client is gone.
+   * one piece, and the rest stays shared with other responses. If all places are taken, it waits for one. A response
+   * that has waited too long for its client then loses its place. So clients that do not read keep nobody out, and
+   * those that do are not cut. Fulfilled when all is written, or the client is gone.
    */
   async pour(response: ServerResponse, pieces: readonly Uint8Array[]): Promise<void> {
     const client = { gone: false };
@@ -51,26 +56,36 @@ export class Gate {
   async #enter(response: ServerResponse, client: { readonly gone: boolean }): Promise<void> {
     if (this.#limit === 0) return;
     const entered = this.#turn.then(async () => {
-      // Of responses that came all at once, those that are taken as fast as they are written leave by themselves.
-      if (this.#open.size >= this.#limit) await setImmediate();
-      const slowest = this.#waiting.values().next().value;
-      if (slowest && this.#open.size >= this.#limit) {
-        this.#leave(slowest);
-        cut(slowest);
-      }
+      while (!client.gone && this.#open.size >= this.#limit) await this.#makeRoom();
       if (!client.gone) this.#open.add(response);
     });
     this.#turn = entered;
     await entered;
   }
 
+  /** Fulfilled when a place may be free: if need be, that of the response that has waited longest. */
+  async #makeRoom(): Promise<void> {
+    const [slowest, since] = this.#waiting.entries().next().value ?? [undefined, performance.now()];
+    const left = since + PATIENCE_MS - performance.now();
+    if (slowest && left <= 0) {
+      this.#leave(slowest);
+      cut(slowest);
+      return;
+    }
+    const over = new AbortController();
+    const freed = new Promise<void>((resolve) => { this.#free = resolve; });
+    await Promise.race([freed, sleep(left, undefined, { signal: over.signal }).catch(() => undefined)]);
+    over.abort();
+  }
+
   #waits(response: ServerResponse): void {
-    if (this.#open.has(response)) this.#waiting.add(response);
+    if (this.#open.has(response)) this.#waiting.set(response, performance.now());
   }
 
   #leave(response: ServerResponse): void {
     this.#open.delete(response);
     this.#waiting.delete(response);
+    this.#free();
   }
 }
 

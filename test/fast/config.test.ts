@@ -327,6 +327,18 @@ describe("a file that is wrong: every error with its line and column, and what w
     assert.equal(lines[20], "FILE: and 5 more");
   });
 
+  test("anywhere in a list of very many, and in two of them", () => {
+    const item = (i: number) => `  - { prefix: 10.${i >> 8}.${i & 255}.0/24${i === 2345 ? ", ttl: 300" : ""} }\n`;
+    const prefixes = Array.from({ length: 2500 }, (_, i) => i === 1000 ? "  - { prefx: 10.0.0.0/24 }\n" : item(i));
+    const except = Array.from({ length: 1200 }, (_, i) => i === 1100 ? "  - 7\n" : `  - 10.0.${i >> 8}.${i & 255}\n`);
+    const { lines } = refusal(`prefixes:\n${prefixes.join("")}except:\n${except.join("")}`) ?? { lines: [] };
+    assert.deepEqual(lines.map((line) => line.replace(/;.*/, "")), [
+      "FILE:1002:7: unknown key \"prefx\" in prefixes[1000]",
+      "FILE:2347:34: prefixes[2345].ttl is 300",
+      "FILE:3603:5: except[1100] is 7",
+    ]);
+  });
+
   test("deeper than any stack", () => {
     assert.match(refusal("[".repeat(100_000))?.lines[0] ?? "", /^FILE:\d+:\d+: /);
   });

@@ -131,6 +131,21 @@ describe("a gate", () => {
     assert.equal(gate.size, 2);
   });
 
+  test("cuts none of those who read, however many there are: they take turns", async () => {
+    const gate = new Gate(2);
+    const readers = Array.from({ length: 20 }, () => new Unread());
+    const poured = Promise.all(readers.map(({ response }) => gate.pour(response, pieces(3))));
+    const all = poured.then(() => true);
+    while (!await Promise.race([all, setImmediate(false)])) {
+      for (const reader of readers) {
+        reader.take();
+        if (reader.written.length === 3) reader.emit("close");
+      }
+    }
+    for (const reader of readers) assert.deepEqual(reader.written, pieces(3));
+    assert.ok(readers.every(({ destroyed }) => !destroyed));
+  });
+
   test("has no place for a client that left before its turn", async () => {
     const gate = new Gate(1);
     const reader = new Unread();
