@@ -1,5 +1,5 @@
 /** io_uring: the kernel's structures, on pages of their own; assembly/ring.ts. */
-import { TIMERS_END } from "./timers.ts";
+import { POOL_END } from "./pool.ts";
 
 /** Entries of the submission queue: one round's writes and reads. */
 export const SQ_ENTRIES = 512;
@@ -10,7 +10,7 @@ export const SIZEOF_SQE = 64;
 export const SIZEOF_CQE = 16;
 
 /** struct io_rings, followed by the completion queue's entries. The kernel says at set-up where each field is. */
-export const RINGS = (TIMERS_END + 4095) & -4096;
+export const RINGS = (POOL_END + 4095) & -4096;
 /** Bytes of struct io_rings and the completion queue's entries. */
 export const RINGS_SIZE = 4096 + SIZEOF_CQE * CQ_ENTRIES;
 /** struct io_uring_sqe[SQ_ENTRIES]. */

@@ -7,7 +7,8 @@
 
 import { SLOT_SIZE } from "../abi/control";
 import { Counter, Protocol } from "../abi/counters";
-import { KEPT, KEPT_SIZE, SLOT_BASE } from "../abi/slots";
+import { KEPT, KEPT_SIZE } from "../abi/pool";
+import { SLOT_BASE } from "../abi/slots";
 import { NOBODY } from "../abi/tables";
 import { Timer, TIMER_SIZE } from "../abi/timers";
 import { add, answered, queue } from "./memory";

@@ -35,7 +35,8 @@
 
 import { FREE_COUNT, QUEUED, UNJUDGED } from "../abi/control";
 import { COUNTERS, PREFIX_REPLIES, REPLIES } from "../abi/counters";
-import { DESCRIPTOR_SIZE, FREE, RECEIVED, SENDS, SLOT_ALIGN, TO_SEND } from "../abi/slots";
+import { FREE } from "../abi/pool";
+import { DESCRIPTOR_SIZE, RECEIVED, SENDS, SLOT_ALIGN, TO_SEND } from "../abi/slots";
 import { FIRST_PREFIX } from "../abi/tables";
 import { link } from "./packet";
 

@@ -3,7 +3,8 @@ import {
   BATCH_SIZES, Counter, COUNTERS, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES,
 } from "../../abi/counters.js";
 import { MIN_PATH_MTU } from "../../abi/paths.js";
-import { FREE, RECEIVED, SLOT_ALIGN, TO_SEND } from "../../abi/slots.js";
+import { FREE } from "../../abi/pool.js";
+import { RECEIVED, SLOT_ALIGN, TO_SEND } from "../../abi/slots.js";
 import {
   ANSWER_ECHO, ANSWER_TIMESTAMP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX,
   LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS, TRIE, TRIE6,

@@ -4,7 +4,8 @@
  * byte offset into the memory.
  */
 import { FREE_COUNT, SLOT_COUNT, SLOT_SIZE } from "../../abi/control.js";
-import { DESCRIPTOR_SIZE, FREE, RECEIVED, SLOT_ALIGN, SLOT_BASE, TO_SEND } from "../../abi/slots.js";
+import { FREE } from "../../abi/pool.js";
+import { DESCRIPTOR_SIZE, RECEIVED, SLOT_ALIGN, SLOT_BASE, TO_SEND } from "../../abi/slots.js";
 
 const FREE_COUNT_WORD = FREE_COUNT / 4;
 const FREE_WORDS = FREE / 4;

@@ -8,9 +8,8 @@ import {
 } from "../../abi/counters.js";
 import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../abi/limits.js";
 import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.js";
-import {
-  BATCH, DESCRIPTOR_SIZE, FREE, KEPT, KEPT_SIZE, MAX_SLOTS, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, TO_SEND,
-} from "../../abi/slots.js";
+import { FREE, KEPT, KEPT_SIZE, MAX_SLOTS } from "../../abi/pool.js";
+import { BATCH, DESCRIPTOR_SIZE, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, TO_SEND } from "../../abi/slots.js";
 import {
   HOST, HOST6, HOST6_OWNER, HOST_OWNER, LIMIT_SIZE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS,
   ROOT_ENTRIES,

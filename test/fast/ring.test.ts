@@ -10,7 +10,8 @@ import {
 } from "../../abi/control.js";
 import { Counter } from "../../abi/counters.js";
 import { CQ_ENTRIES, QUEUE_FILE, RINGS, SQ_ENTRIES, SQES } from "../../abi/uring.js";
-import { BATCH, FREE, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "../../abi/slots.js";
+import { FREE } from "../../abi/pool.js";
+import { BATCH, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "../../abi/slots.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { type Assembly, compile, load } from "../../src/engine/wasm.js";

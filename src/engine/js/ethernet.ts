@@ -7,7 +7,8 @@
  */
 import { FRAME_OFFSET, FREE_COUNT, QUEUED } from "../../../abi/control.js";
 import { Counter, Drop, DROPPED, PREFIX_REPLIES, REPLIES } from "../../../abi/counters.js";
-import { FREE, RECEIVED, SLOT_ALIGN, TO_SEND } from "../../../abi/slots.js";
+import { FREE } from "../../../abi/pool.js";
+import { RECEIVED, SLOT_ALIGN, TO_SEND } from "../../../abi/slots.js";
 import { FIRST_PREFIX, INVALID } from "../../../abi/tables.js";
 import { createArp } from "./arp.js";
 import type { Core } from "./core.js";
