@@ -163,6 +163,7 @@ export class Queue {
         resolveRunning(message);
       } else if ("refused" in message) {
         refused = message.refused;
+        leftBehind = message.leftBehind;
       } else {
         for (const { asked, resolve } of this.#waiting) if (asked <= message.asked) resolve();
         this.#waiting = this.#waiting.filter(({ asked }) => asked > message.asked);

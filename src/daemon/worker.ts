@@ -21,7 +21,7 @@ import { messageOf } from "../base/failure.js";
 import { FOREVER, type IoChoice, type IoName, type PacketIo } from "../io/contract.js";
 import { ReadWriteIo } from "../io/readwrite.js";
 import { UringIo } from "../io/uring.js";
-import { loopDescriptors } from "../sys/descriptors.js";
+import { loopDescriptors, ownDescriptorTable } from "../sys/descriptors.js";
 
 export interface WorkerInput {
   readonly memory: WebAssembly.Memory;
@@ -55,6 +55,7 @@ export interface Running {
 
 export interface Refused {
   readonly refused: string;
+  readonly leftBehind: readonly number[];
 }
 
 /** Sent from the packet loop's top, with the latest request that the loop has seen there. */
@@ -68,24 +69,31 @@ const clock = new Clock(input.memory);
 const assembly = await load(input.module, input.memory);
 const engine: Engine = input.engine === "wasm" ? new WasmEngine(assembly) : createJsEngine(input.memory);
 
+const table = ownDescriptorTable(input.fd, await loopDescriptors(input.before));
 const uring = input.io === "readwrite" ? undefined : openUring();
 if (uring instanceof UringIo) {
-  post({ io: uring.name, fallback: undefined, leftBehind: [] });
-  loop(uring);
+  run(uring, undefined);
 } else if (input.io === "uring") {
-  post({ refused: String(uring) });
+  post({ refused: String(uring), leftBehind: table.leftBehind });
 } else {
-  const io = new ReadWriteIo(input.fd, input.wakeFd, linear, await loopDescriptors(input.before));
-  post({ io: io.name, fallback: uring, leftBehind: io.leftBehind });
-  loop(io);
+  run(new ReadWriteIo(input.fd, input.wakeFd, linear), uring);
 }
 
 /** Opens io_uring; returns the reason if it cannot be used. */
 function openUring(): UringIo | string {
   try {
-    return new UringIo(input.fd, input.wakeFd, linear, assembly, input.spin);
+    return new UringIo(input.fd, input.wakeFd, linear, assembly, input.spin, table.shared);
   } catch (error) {
     return messageOf(error);
+  }
+}
+
+function run(io: PacketIo, fallback: string | undefined): void {
+  post({ io: io.name, fallback, leftBehind: table.leftBehind });
+  try {
+    loop(io);
+  } finally {
+    table.closeQueue();
   }
 }
 

@@ -7,27 +7,17 @@
  */
 import { BATCH } from "../../abi/slots.js";
 import type { LinearMemory } from "../engine/memory.js";
-import { ownDescriptorTable, type OwnTable } from "../sys/descriptors.js";
 import { batchFor, type PacketIo } from "./contract.js";
 import { Direct } from "./direct.js";
 
 export class ReadWriteIo implements PacketIo {
   readonly name = "readwrite";
   readonly #direct: Direct;
-  readonly #table: OwnTable;
   #limit = 1;
 
-  /**
-   * `fd` and `wakeFd` are as for Direct. `own` are the descriptors of this thread's event loop; see
-   * src/sys/descriptors.ts.
-   */
-  constructor(fd: number, wakeFd: number, linear: LinearMemory, own: ReadonlySet<number>) {
-    this.#table = ownDescriptorTable(fd, own);
+  /** `fd` and `wakeFd` are as for Direct. */
+  constructor(fd: number, wakeFd: number, linear: LinearMemory) {
     this.#direct = new Direct(fd, wakeFd, linear);
-  }
-
-  get leftBehind(): readonly number[] {
-    return this.#table.leftBehind;
   }
 
   receive(timeoutNs: number): number {
@@ -51,6 +41,6 @@ export class ReadWriteIo implements PacketIo {
   }
 
   close(): void {
-    this.#table.closeQueue();
+    // It has nothing of its own.
   }
 }

@@ -54,10 +54,11 @@ export class UringIo implements PacketIo {
   /**
    * Sets the ring up, and tries it with writes and reads. It must run on the thread that then uses the ring, as the
    * kernel requires. `fd` and `wakeFd` are as for Direct. `spin` is the number of rounds that may come up empty before
-   * it sleeps.
+   * it sleeps. `shared` is false if this thread has a descriptor table of its own, which goes with it: nobody else need
+   * close the ring then, nor could.
    * @throws SystemError where this kernel, or whoever confines the process, does not allow it.
    */
-  constructor(fd: number, wakeFd: number, linear: LinearMemory, ring: Assembly, spin: number) {
+  constructor(fd: number, wakeFd: number, linear: LinearMemory, ring: Assembly, spin: number, shared = true) {
     this.#ring = ring;
     this.#words = new Int32Array(linear.memory.buffer);
     this.#slots = linear.slots;
@@ -66,7 +67,7 @@ export class UringIo implements PacketIo {
     const base = libc.addressOf(linear.memory.buffer);
     new BigUint64Array(linear.memory.buffer)[MEMORY_ADDRESS / 8] = base;
     this.#fd = setup(base, this.#words);
-    this.#words[RING_FD / 4] = this.#fd;
+    if (shared) this.#words[RING_FD / 4] = this.#fd;
     try {
       this.#registerSlots(base, linear.slotSize);
       const probeFd = libc.check(

@@ -47,7 +47,7 @@ async function open(name: IoName, packets = 0): Promise<Opened> {
   try {
     const io = name === "uring"
       ? new UringIo(queue, wake, linear, await load(compile(moduleOf("wasm")), linear.memory), 0)
-      : new ReadWriteIo(queue, wake, linear, new Set());
+      : new ReadWriteIo(queue, wake, linear);
     return { io, linear, queue, wake, close };
   } catch (error) {
     close();

@@ -65,7 +65,7 @@ async function lateness(io: "uring" | "readwrite", ms: number, rate: number): Pr
   const wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC), "eventfd", "of a measurement");
   const backend: PacketIo = io === "uring"
     ? new UringIo(device.queues[0], wakeFd, linear, engine.assembly, 0)
-    : new ReadWriteIo(device.queues[0], wakeFd, linear, new Set());
+    : new ReadWriteIo(device.queues[0], wakeFd, linear);
   const steady = fileURLToPath(new URL("../support/steady.js", import.meta.url));
   const sender = spawn(
     process.execPath, [steady, "held0", String(rate), Buffer.from(packet).toString("hex")],
