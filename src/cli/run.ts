@@ -34,6 +34,9 @@ Examples:
     .action(async (given: string[], _: unknown, command: Command) => {
       const formatKnown = command.getOptionValueSource("logFormat") !== "default";
       const read = await reader(given, command, "pongd run 10.99.0.0/16");
+      // The thread that reads a file and this one, which loads the rest, need not wait for each other.
+      const daemon = load(import("../daemon/supervisor.js"));
+      daemon.catch(() => undefined);
       const configuration = await read(undefined, (format) => {
         if (!formatKnown) speak(format ?? DEFAULTS["log.format"]);
       });
@@ -41,7 +44,7 @@ Examples:
         const { options, values } = configuration;
         const log = createLogger(options.logLevel, options.logFormat);
         onWarning((message) => { log.warn(message); });
-        const { run } = await load(import("../daemon/supervisor.js"));
+        const { run } = await daemon;
         const json = options.logFormat === "json";
         const reread = command.opts<{ config?: string }>().config === undefined
           ? undefined
