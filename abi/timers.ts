@@ -28,7 +28,7 @@ export const WHEEL = OCCUPIED + LEVELS * OCCUPIED_SIZE;
 
 export const TIMERS_END = WHEEL + LEVELS * LEVEL_LISTS * LIST_SIZE;
 
-/** What a timer is for. */
+/** Names what a timer is for. */
 export enum Timer {
   /** A datagram in reassembly has had its time. */
   reassembly,

@@ -24,7 +24,7 @@ export function begin(packet: usize, link: usize, family: u32): void {
   store<u64>(packet, load<u64>(NOW), ARRIVAL);
 }
 
-/** Address behind the link header. */
+/** Returns the address behind the link header. */
 export function link(packet: usize): usize {
   return load<u32>(packet, LINK);
 }
@@ -33,7 +33,7 @@ export function setLink(packet: usize, link: usize): void {
   store<u32>(packet, <u32>link, LINK);
 }
 
-/** Owner of the destination. */
+/** Returns the owner of the destination. */
 export function owner(packet: usize): i32 {
   return load<i32>(packet, OWNER);
 }
@@ -45,22 +45,22 @@ export function setOwner(packet: usize, prefix: i32): void {
   store<u32>(packet, prefix < FIRST_PREFIX ? 0 : answersOf(table(), prefix), ANSWERS);
 }
 
-/** What the destination answers: a TTL and ANSWER_ bits. */
+/** Returns what the destination answers: a TTL and ANSWER_ bits. */
 export function answers(packet: usize): u32 {
   return load<u32>(packet, ANSWERS);
 }
 
-/** TTL, or hop limit, of packets from the destination. */
+/** Returns the TTL, or hop limit, of packets from the destination. */
 export function ttl(packet: usize): u32 {
   return load<u8>(packet, ANSWERS);
 }
 
-/** 4 or 6. */
+/** Returns 4 or 6. */
 export function family(packet: usize): u32 {
   return load<u32>(packet, FAMILY);
 }
 
-/** Time at which the packet came, on the clock of NOW. */
+/** Returns the time at which the packet came, on the clock of NOW. */
 export function arrival(packet: usize): u64 {
   return load<u64>(packet, ARRIVAL);
 }

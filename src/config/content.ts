@@ -1,5 +1,5 @@
 /**
- * What a configuration comes to once it is checked: the options, and the engines' tables. It is made by the thread that
+ * The outcome of a configuration once it is checked: the options, and the engines' tables. It is made by the thread that
  * reads a file, or, if there is none, where it is needed.
  */
 import { LinearMemory } from "../engine/memory.js";

@@ -11,7 +11,7 @@ export interface RunOptions extends Settled {
   readonly serving: Listing;
 }
 
-/** What is served, in a form that costs the same however much it is. */
+/** All that is served, in a form that costs the same however much it is. */
 export interface Listing {
   readonly prefixes: PrefixList;
   /** Prefixes inside these that are not answered. */

@@ -27,7 +27,7 @@ const MAX_UNSEEN = 16;
 /** Time in ms for the thread to close its connections at the end, and then to be terminated. */
 const CLOSE_MS = 500;
 
-/** What the thread is told, and what it may ask for. */
+/** Source of what the thread is told, and of what it may ask for. */
 export interface WebSource {
   state(): WebState;
   /** Reads the configuration again; undefined if there is none to read, or not now. @throws what is wrong with it. */
