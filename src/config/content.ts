@@ -1,6 +1,6 @@
 /**
- * The outcome of a configuration once it is checked: the options, and the engines' tables. It is made by the thread that
- * reads a file, or, if there is none, where it is needed.
+ * The outcome of a configuration once it is checked: the options, and the engines' tables. The thread that reads a file
+ * makes it; if there is no file, it is made where it is needed.
  */
 import { LinearMemory } from "../engine/memory.js";
 import { examplesOf, tableOf } from "../engine/table.js";
