@@ -10,6 +10,10 @@
 //          │ path MTUs by destination                 │  paths (pmtu.ts)
 //   TURNED ├──────────────────────────────────────────┤
 //          │ timers: a wheel of lists                 │  timers (timers.ts)
+//     FREE ├──────────────────────────────────────────┤
+//          │ stack of free slots                      │  pool: a slot is here, in a queue, kept, or with the kernel
+//     KEPT ├──────────────────────────────────────────┤
+//          │ a record for each slot                   │  pool: of the packet that is kept in it (kept.ts)
 //    RINGS ├──────────────────────────────────────────┤  page boundary
 //          │ io_uring: struct io_rings, CQEs          │  uring: shared with the kernel (ring.ts)
 //     SQES ├──────────────────────────────────────────┤  page boundary
@@ -18,10 +22,6 @@
 //          │ descriptors: I/O → engine                │  slots
 //  TO_SEND ├──────────────────────────────────────────┤
 //          │ descriptors: engine → I/O                │
-//     FREE ├──────────────────────────────────────────┤
-//          │ stack of free slots                      │  a slot is on the stack, in a queue, kept, or with the kernel
-//     KEPT ├──────────────────────────────────────────┤
-//          │ a record for each slot                   │  of the packet that is kept in it (kept.ts)
 // SLOT_BASE├──────────────────────────────────────────┤  page boundary
 //          │ slots, as many as SLOT_COUNT says, each  │  odd, so that the slots' first lines spread over
 //          │ an odd number of cache lines             │  all sets of the first-level cache
