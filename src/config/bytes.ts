@@ -1,5 +1,5 @@
 /** Reads a file's bytes as text: a bounded number of them, in UTF-8, with line ends of any kind. */
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 
@@ -30,10 +30,8 @@ export function absolute(name: string): string {
  */
 export function checkRegular(name: string, path = name): void {
   const stat = attempt(name, () => statSync(path, { throwIfNoEntry: false }));
-  if (stat?.isFile() === false) {
-    throw new Failure(`${name}: not a regular file, and so not to be read a second time; write it to one`, EXIT.CONFIG);
-  }
-  if (stat && stat.size > MAX_BYTES) throw tooLarge(name);
+  if (stat?.isFile() === false) throw notRegular(name);
+  if (stat && stat.size > MAX_BYTES) throw tooLarge(name, MAX_BYTES);
 }
 
 function attempt<T>(name: string, read: () => T): T {
@@ -44,12 +42,30 @@ function attempt<T>(name: string, read: () => T): T {
   }
 }
 
-function tooLarge(name: string): Failure {
-  return new Failure(`${name}: larger than ${MAX_BYTES >> 20} MiB, which no configuration is`, EXIT.CONFIG);
+function notRegular(name: string): Failure {
+  return new Failure(`${name}: not a regular file, and so not to be read a second time; write it to one`, EXIT.CONFIG);
+}
+
+function tooLarge(name: string, most: number): Failure {
+  return new Failure(`${name}: larger than ${most >> 20} MiB, which no configuration is`, EXIT.CONFIG);
+}
+
+/**
+ * Reads a whole file, which must be a regular one by the time that it is open: it never waits for a writer.
+ * @throws Failure (configuration)
+ */
+export function readRegular(name: string, path: string, most = MAX_BYTES): Buffer {
+  const fd = attempt(name, () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
+  try {
+    if (!attempt(name, () => fstatSync(fd)).isFile()) throw notRegular(name);
+    return readBytes(name, fd, most);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Reads a whole file. `path` is its path, or its descriptor if it is open. @throws Failure (configuration) */
-export function readBytes(name: string, path: string | number): Buffer {
+export function readBytes(name: string, path: string | number, most = MAX_BYTES): Buffer {
   const chunks: Buffer[] = [];
   let total = 0;
   attempt(name, () => {
@@ -57,8 +73,8 @@ export function readBytes(name: string, path: string | number): Buffer {
     try {
       // A file whose size is known fits into the first chunk.
       const { size } = fstatSync(fd);
-      for (let read = -1; read !== 0 && total <= MAX_BYTES; total += read) {
-        const chunk = Buffer.allocUnsafe(total === 0 ? Math.min(size, MAX_BYTES) + CHUNK_LEN : CHUNK_LEN);
+      for (let read = -1; read !== 0 && total <= most; total += read) {
+        const chunk = Buffer.allocUnsafe(total === 0 ? Math.min(size, most) + CHUNK_LEN : CHUNK_LEN);
         read = readSync(fd, chunk);
         chunks.push(chunk.subarray(0, read));
       }
@@ -66,7 +82,7 @@ export function readBytes(name: string, path: string | number): Buffer {
       if (typeof path === "string") closeSync(fd);
     }
   });
-  if (total > MAX_BYTES) throw tooLarge(name);
+  if (total > most) throw tooLarge(name, most);
   return chunks[0].length === total ? chunks[0] : Buffer.concat(chunks);
 }
 

@@ -18,6 +18,8 @@ export interface Problem {
 /** The format of one kind of file. */
 export interface Format<T> {
   readonly schema: z.ZodType<T>;
+  /** Most bytes of a file, if it is less than what a configuration may have. */
+  readonly maxBytes?: number;
   /** The message about an empty file; undefined if an empty file is allowed, and is one without keys. */
   readonly empty: string | undefined;
   /** True for a path whose value is never shown. Its key is cut off where a value may begin. */

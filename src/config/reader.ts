@@ -8,7 +8,7 @@
 import type { z } from "zod";
 import { EXIT, Failure } from "../base/failure.js";
 import { LOG_FORMATS } from "../base/log.js";
-import { decode, readBytes } from "./bytes.js";
+import { decode, readRegular } from "./bytes.js";
 import { isMap, type Document } from "./document.js";
 import { judge, valueAt, type Format, type Problem } from "./judge.js";
 import { MAX_DEPTH, tooDeep } from "./nesting.js";
@@ -34,7 +34,7 @@ export class YamlFile<T> {
    * @throws Failure (configuration) if the file cannot be read, or is no YAML
    */
   constructor(readonly name: string, format: Format<T>, file: string | Uint8Array = name) {
-    const text = decode(name, typeof file === "string" ? readBytes(name, file) : file);
+    const text = decode(name, typeof file === "string" ? readRegular(name, file, format.maxBytes) : file);
     const deep = tooDeep(text);
     if (deep) throw new Failure(`${name}:${deep.line}:${deep.column}: nested more than ${MAX_DEPTH} deep`, EXIT.CONFIG);
     const yaml = this.#yaml = new Yaml(text);

@@ -1,5 +1,6 @@
 /** Reads a configuration: its file in a thread of its own, whose memory and time are bounded. */
 import { closeSync, openSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import type { LogFormat } from "../base/log.js";
@@ -27,6 +28,8 @@ export interface Limits {
 const LIMITS: Limits = { heapMb: 150, ms: 60_000 };
 /** MB of the heap for what is new. V8 copies what is in use each time that it is full: a few pieces have to fit. */
 const YOUNG_MB = 16;
+/** Milliseconds that the end of the thread may take. */
+const END_MS = 1000;
 /** More descriptors than the thread's event loop needs. */
 const DESCRIPTORS = 16;
 
@@ -117,8 +120,9 @@ class Thread {
     }
   }
 
+  /** Ends the thread. One that hangs in a system call, as on a file system that has gone away, is left to itself. */
   async end(): Promise<void> {
-    await this.#worker.terminate();
+    await Promise.race([this.#worker.terminate(), sleep(END_MS, undefined, { ref: false })]);
   }
 
   #explain(error: unknown): unknown {

@@ -13,6 +13,7 @@ import { urlOf } from "../prefix/endpoints.js";
 import { forgetInheritedSockets, inheritedSockets } from "../sys/activation.js";
 import { checkDescriptors } from "../sys/descriptors.js";
 import * as libc from "../sys/libc.js";
+import { openNetlink } from "../tun/socket.js";
 import { openSockets, type ListeningSocket } from "../web/listener.js";
 import type { FromWeb, ReloadOutcome, ToWeb, WebInput, WebState } from "../web/messages.js";
 
@@ -152,6 +153,7 @@ export class Web {
   /** @throws SystemError if no descriptors are left. */
   #start(): Running {
     const sockets: number[] = [];
+    const netlink = openNetlink();
     const taken = new Int32Array(new SharedArrayBuffer(4));
     const giveBack = () => {
       if (Atomics.load(taken, 0) === 0) for (const fd of sockets) libc.close(fd);
@@ -159,12 +161,13 @@ export class Web {
     try {
       for (const socket of this.#sockets) sockets.push(socket.duplicate());
     } catch (error) {
+      libc.close(netlink);
       giveBack();
       throw error;
     }
     const { maxRequests, logFormat } = this.#options;
     const workerData: WebInput = {
-      sockets, taken, webConfig: this.#webConfig, maxRequests, logFormat, state: this.#source.state(),
+      sockets, taken, netlink, webConfig: this.#webConfig, maxRequests, logFormat, state: this.#source.state(),
       drops: stderr.drops,
     };
     const worker = new Worker(
@@ -178,6 +181,7 @@ export class Web {
     worker.once("error", (error) => { cause = error; });
     const ended = new Promise<string>((resolve) => {
       worker.once("exit", (status) => {
+        libc.close(netlink);
         giveBack();
         if (this.#running?.worker === worker) this.#running = undefined;
         resolve(cause === undefined ? `it ended with status ${status}` : messageOf(cause));

@@ -21,9 +21,14 @@ import * as uapi from "../sys/uapi.js";
 const REQUESTS = 64;
 
 export class Netlink {
-  #fd = openNetlink();
+  #fd: number;
   readonly #buffer = Buffer.alloc(DATAGRAM);
   #sequence = 0;
+
+  /** `fd`: a socket of openNetlink(), if there is one to be used. @throws SystemError if none can be opened. */
+  constructor(fd = openNetlink()) {
+    this.#fd = fd;
+  }
 
   /** Requests fail with EBADF from now on. */
   close(): void {

@@ -20,6 +20,8 @@ export interface WebInput {
   readonly maxRequests: number;
   readonly logFormat: LogFormat;
   readonly state: WebState;
+  /** A netlink socket for this thread. The supervisor closes it when the thread has ended. */
+  readonly netlink: number;
   /** How many lines of the log were dropped: one word, which the supervisor adds to. */
   readonly drops: Uint32Array;
 }

@@ -10,7 +10,7 @@ import { PrefixReplies } from "../telemetry/prefixreplies.js";
 import { ShownCounters } from "../telemetry/shown.js";
 import { figuresOf, type Snapshot } from "../telemetry/snapshot.js";
 import type { Counted } from "../telemetry/verdicts.js";
-import { Netlink } from "../tun/netlink.js";
+import type { Netlink } from "../tun/netlink.js";
 import { Overruns } from "../tun/overruns.js";
 import { Events } from "./events.js";
 import type { Metrics } from "./exposition.js";
@@ -20,6 +20,7 @@ import type { Backend } from "./routes.js";
 export class Mirror implements Backend {
   readonly events = new Events(() => this.#snapshot());
   readonly #more: Pick<State, "web" | "log">;
+  readonly #netlink: Netlink;
   readonly #ask: () => void;
   #state: WebState;
   #up: MirroredUp | undefined;
@@ -27,8 +28,9 @@ export class Mirror implements Backend {
   #nextReload: PendingReload | undefined;
 
   /** `more`: sources of metrics of the thread's own. `ask` asks the supervisor for a reload. */
-  constructor(state: WebState, more: Pick<State, "web" | "log">, ask: () => void) {
+  constructor(state: WebState, netlink: Netlink, more: Pick<State, "web" | "log">, ask: () => void) {
     this.#state = state;
+    this.#netlink = netlink;
     this.#more = more;
     this.#ask = ask;
     this.take(state);
@@ -40,7 +42,7 @@ export class Mirror implements Backend {
     const { up } = state;
     if (!up) this.#up = undefined;
     else if (this.#up) this.#up.take(up);
-    else this.#up = new MirroredUp(up, this.#more, () => this.#state.obstacle === undefined);
+    else this.#up = new MirroredUp(up, this.#netlink, this.#more, () => this.#state.obstacle === undefined);
   }
 
   metrics(): Metrics | undefined {
@@ -86,11 +88,11 @@ class MirroredUp {
   readonly #overruns: Overruns;
   #up: UpState;
 
-  constructor(up: UpState, more: Pick<State, "web" | "log">, answering: () => boolean) {
+  constructor(up: UpState, netlink: Netlink, more: Pick<State, "web" | "log">, answering: () => boolean) {
     this.#up = up;
     this.#queues = up.queues.map((queue) => new MirroredQueue(queue));
     this.#served = { prefixes: new PrefixList(up.prefixes) };
-    this.#overruns = new Overruns(new Netlink(), up.overruns);
+    this.#overruns = new Overruns(netlink, up.overruns);
     const reloaded = () => this.#up.reloaded;
     const registry = createRegistry(this.#queues, this.#overruns, {
       ...more,

@@ -120,7 +120,9 @@ export async function serve(
   });
   // This event makes http.Server start to check the terms of requests.
   http1.emit("listening");
-  const http2 = createHttp2Server({ settings: { maxConcurrentStreams: MAX_STREAMS } });
+  const http2 = createHttp2Server({
+    settings: { maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: http.maxHeaderSize },
+  });
   http2.on("request", (request: Http2ServerRequest, response) => {
     const { session } = request.stream;
     // Node.js's compatibility API gives objects that a route can use like those of HTTP/1.

@@ -5,6 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { createLoggerTo, onWarning } from "../base/log.js";
+import { Netlink } from "../tun/netlink.js";
 import type { FromWeb, ToWeb, WebInput } from "./messages.js";
 import { Mirror } from "./mirror.js";
 import { RateLimiter } from "./ratelimiter.js";
@@ -38,6 +39,7 @@ try {
     : new (await import("./webconfig.js")).WebFile(input.webConfig, log);
   const status = new Mirror(
     input.state,
+    new Netlink(input.netlink),
     { web, log: { get dropped() { return Atomics.load(input.drops, 0); } } },
     () => { post({ kind: "reload" }); },
   );

@@ -30,6 +30,8 @@ export interface WebConfig {
 
 export const NO_WEB_CONFIG: WebConfig = { tls: undefined, headers: new Map(), users: new Map(), limiter: undefined };
 
+/** Largest file that is read: ten thousand users. It is read in the thread that serves HTTP. */
+const MAX_BYTES = 1 << 20;
 /** TLS 1.3's cipher suites, which are not configurable in Go, nor here. */
 const TLS13_CIPHERS = Object.keys(CIPHERS).filter((name) => !name.includes("_WITH_"));
 /** RFC 9113 §9.2.2: the suites that every peer has. In Go, an HTTP/2 server does not start without one of them. */
@@ -45,8 +47,9 @@ type TextKey = "cert" | "key" | "client_ca";
  */
 export function readWebConfig(name: string, visit: (file: string) => void = () => undefined): WebConfig {
   visit(name);
-  checkRegular(name);
-  const file = new YamlFile<WebDocument>(name, { schema, empty: undefined, secret: isSecret, salvage: () => ({}) });
+  const file = new YamlFile<WebDocument>(
+    name, { schema, maxBytes: MAX_BYTES, empty: undefined, secret: isSecret, salvage: () => ({}) },
+  );
   file.check();
   const {
     tls_server_config: tls, http_server_config: http, basic_auth_users: users, rate_limit: limit,

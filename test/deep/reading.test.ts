@@ -1,5 +1,6 @@
 /** Tests what the rest of the process notices of a large file that is read in its thread: next to nothing. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -51,6 +52,16 @@ describe("a file of 100,000 prefixes, read twice as by two reloads", () => {
       assert.equal(served?.length, kind === "wrong" ? undefined : COUNT);
     });
   }
+});
+
+test("a file that has become a FIFO by the time that it is opened is refused: nobody waits for it", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "pongd-reading-"));
+  context.after(() => { rmSync(folder, { recursive: true }); });
+  const fifo = join(folder, "fifo");
+  execFileSync("mkfifo", [fifo]);
+  await assert.rejects(
+    Reading.start({ name: "FILE", file: fifo, given: GIVEN, before: undefined }), /^Failure: FILE: not a regular file, /,
+  );
 });
 
 /** Reads a file and has its table used. Returns what is served then, or undefined if the file is refused. */

@@ -1,7 +1,7 @@
 /** Tests what is served over TLS and to whom, on the loopback interface. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpAgent, maxHeaderSize } from "node:http";
 import { Agent } from "node:https";
 import { after, afterEach, before, describe, test } from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
@@ -112,6 +112,15 @@ describe("TLS", () => {
     session.close();
     await assert.rejects(ask(`http://127.0.0.1:${port}/`));
     await assert.rejects(ask(url), "a client that does not know the authority");
+  });
+
+  test("HTTP/2 takes as many bytes of headers as HTTP/1", async () => {
+    const { url } = await served({ web: web("") });
+    const session = await http2(url, authority.cert);
+    const filler = (length: number) => ({ "x-filler": "x".repeat(length) });
+    assert.equal((await askHttp2(session, "/-/healthy", undefined, filler(maxHeaderSize / 2))).status, 200);
+    await assert.rejects(askHttp2(session, "/-/healthy", undefined, filler(maxHeaderSize)));
+    session.close();
   });
 
   test("http2: false leaves HTTP/1.1 alone", async () => {

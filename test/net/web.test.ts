@@ -3,11 +3,11 @@
  * pongd do not wait for it.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { ended, needs, Netns, Pongd, said } from "../support/netns.js";
+import { ended, needs, Netns, Pongd, poll, said } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
 const URL = "http://127.0.0.1:7664";
@@ -62,6 +62,14 @@ describe("the web thread", needs("python3"), () => {
       const path = join(dir, "pongd.sock");
       const pongd = await start("--listen", `127.0.0.1:7664,unix:${path}`);
       const ping = ns.spawn("ping", "-i", "0.01", "-W", "20", "10.99.1.1");
+      const sockets = () => readdirSync(`/proc/${pongd.pid}/fd`).filter((fd) => {
+        try {
+          return readlinkSync(`/proc/${pongd.pid}/fd/${fd}`).startsWith("socket:");
+        } catch {
+          return false;
+        }
+      }).length;
+      const before = sockets();
       let output = "";
       ping.stdout.on("data", (chunk) => { output += String(chunk); });
       for (let times = 1; times <= 2; times++) {
@@ -72,6 +80,7 @@ describe("the web thread", needs("python3"), () => {
         assert.equal((await ns.http(`${URL}/-/ready`)).body, "Ready\n");
         assert.equal((await ns.http("http://localhost/-/ready", "--unix-socket", path)).body, "Ready\n");
       }
+      await poll(() => Promise.resolve(sockets()), (count) => count <= before);
       const metrics = await ns.http(`${URL}/metrics`);
       assert.match(metrics.body, /^pongd_prefix_replies_total\{prefix="10\.99\.0\.0\/16"\} [1-9]/m);
       ping.kill("SIGINT");
