@@ -3,8 +3,8 @@ import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "n
 import { resolve } from "node:path";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 
-/** Largest file that is read. 100,000 prefixes with every key and a comment take two thirds of it. */
-const MAX_BYTES = 32 << 20;
+/** Largest file that is read. 100,000 prefixes with every key and a comment take 20 MB. */
+const MAX_BYTES = 24 << 20;
 /** Bytes that are read at a time from what has no size. */
 const CHUNK_LEN = 1 << 16;
 

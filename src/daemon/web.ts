@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { Logger } from "pino";
+import { leaveGoneDirectory } from "../base/directory.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { stderr } from "../base/log.js";
 import type { RunOptions } from "../config/runoptions.js";
@@ -153,6 +154,7 @@ export class Web {
   /** @throws SystemError if no descriptors are left. */
   #start(): Running {
     const sockets: number[] = [];
+    leaveGoneDirectory();
     const netlink = openNetlink();
     const taken = new Int32Array(new SharedArrayBuffer(4));
     const giveBack = () => {

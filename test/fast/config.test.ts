@@ -357,8 +357,8 @@ describe("a file that is wrong: every error with its line and column, and what w
 
   test("larger than any configuration", () => {
     assert.deepEqual(
-      refusal(Buffer.alloc((32 << 20) + 1, "#")),
-      { lines: ["FILE: larger than 32 MiB, which no configuration is"], status: EXIT.CONFIG },
+      refusal(Buffer.alloc((24 << 20) + 1, "#")),
+      { lines: ["FILE: larger than 24 MiB, which no configuration is"], status: EXIT.CONFIG },
     );
   });
 });
