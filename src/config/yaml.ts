@@ -21,6 +21,8 @@ export interface Fault {
   readonly first?: number;
 }
 
+/** Characters of a text that is read as a whole if something is wrong in it: that takes little memory. */
+const WHOLE = 1 << 18;
 /** Most lists that values share, and most items of one. */
 const SHARED = 100;
 const SHARED_LEN = 8;
@@ -73,7 +75,10 @@ export class Yaml {
         faults.set(offset, { message: "a second document begins here; expected one alone", offset });
       }
     }
-    this.faults = faults.size > 0 ? [...faults.values()] : repeated;
+    const found = faults.size > 0 ? [...faults.values()] : repeated;
+    // What is no YAML may show more errors in pieces than it has as a whole.
+    const again = found.length > 0 && this.#stripped.size > 0 && text.length <= WHOLE;
+    this.faults = again ? new Yaml(text, Infinity).faults : found;
     if (this.faults.length > 0) return;
     try {
       this.#value = document.toJS({ maxAliasCount: MAX_ALIASES });

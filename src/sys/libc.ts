@@ -129,14 +129,19 @@ export function addressOf(buffer: ArrayBufferLike): bigint {
  */
 export function onReadable(fd: number, callback: () => void): () => void {
   const options = { readable: true };
+  let ended = false;
   const polled = (status: unknown) => {
     // libuv stops polling a descriptor that has an error, such as a netlink socket's ENOBUFS.
     if (status !== 0) handle.start(options, polled);
-    callback();
+    // With Node.js 26, promises that are settled in here would wait for whatever else the event loop does next.
+    setImmediate(() => { if (!ended) callback(); });
   };
   const handle = koffi.node.poll(fd, options, polled);
   handle.unref();
-  return () => { handle.close(); };
+  return () => {
+    ended = true;
+    handle.close();
+  };
 }
 
 /** Explanations of errnos that any call may end with, and where to look. */
