@@ -8,6 +8,8 @@ import { eachRoute } from "./dump.js";
 import type { Netlink } from "./netlink.js";
 import { ROUTE_METRIC, type Route } from "./route.js";
 
+/** Times that routes must be missed, one after the other, to count as missing. */
+export const MAX_LOOKS = 4;
 /** Routes on the host below which the kernel finds those of one interface in a moment. */
 const FEW_ROUTES = 100_000;
 
@@ -70,7 +72,7 @@ export class OwnRoutes {
     for (const family of set.families) {
       const absent = () => positions.some((position) => there[position] === 0 && set.familyAt(position) === family);
       // A dump may miss routes if others change theirs meanwhile. It is unlikely to miss the same ones twice.
-      for (let looks = 0; looks < 2 && absent(); looks++) {
+      for (let looks = 0; looks < MAX_LOOKS && absent(); looks++) {
         await this.#eachRoute(family, (route) => {
           const position = set.find(route);
           if (position >= 0) there[position] = 1;

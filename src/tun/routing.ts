@@ -19,7 +19,7 @@ import {
 } from "./lack.js";
 import type { Link } from "./messages.js";
 import type { Netlink } from "./netlink.js";
-import { OwnRoutes, type Target } from "./own.js";
+import { MAX_LOOKS, OwnRoutes, type Target } from "./own.js";
 import { NetlinkError } from "./refusal.js";
 
 /** Packets that the device queues for a reader that falls behind. The kernel's default of 500 loses bursts. */
@@ -282,7 +282,12 @@ export class Routing {
     const refused = await this.#netlink.addRoutes(index, family, prefixes, source, this.#pace);
     const [there, made] = prefixes.split(refused);
     // One of these may be pongd's own after all, see #missing().
-    return { made, lost: await this.#routes.unrouted(family, there) };
+    let lost = await this.#routes.unrouted(family, there);
+    // A dump may miss routes if others change theirs meanwhile. It is unlikely to miss the same ones time and again.
+    for (let looks = 1; looks < MAX_LOOKS && lost.length > 0; looks++) {
+      lost = await this.#routes.unrouted(family, lost);
+    }
+    return { made, lost };
   }
 
   /** Adds what a reload's prefixes lack. Returns lines as addRoutes() does. */
