@@ -76,7 +76,7 @@ export class Yaml {
       }
     }
     const found = faults.size > 0 ? [...faults.values()] : repeated;
-    // What is no YAML may show more errors in pieces than it has as a whole.
+    // A text that is no YAML may show more errors in pieces than it has as a whole.
     const again = found.length > 0 && this.#stripped.size > 0 && text.length <= WHOLE;
     this.faults = again ? new Yaml(text, Infinity).faults : found;
     if (this.faults.length > 0) return;

@@ -3,7 +3,7 @@
  * queue's memory until the counts are set back. Meanwhile a copy from before is shown, to every thread alike.
  */
 
-/** What another thread needs to see the same. */
+/** Shared words by which another thread sees the same. */
 export interface SharedCounters {
   /** One word: 1 while the copy is shown. */
   readonly hidden: Int32Array;

@@ -1,4 +1,4 @@
-/** What a device lacks, in words: what is missing, why pongd does not put it back, and the commands that do. */
+/** Says in words what a device lacks: what is missing, why pongd does not put it back, and the commands that do. */
 import { EXIT, Failure, IPV6_MEND } from "../base/failure.js";
 import { word } from "../base/shell.js";
 import { blockFamily, textOf, type Selection } from "../prefix/blocks.js";

@@ -10,7 +10,7 @@ export class Gate {
   readonly #limit: number;
   /** Responses under way. */
   readonly #open = new Set<ServerResponse>();
-  /** Of these, those that wait for their client, and since when; the one that has waited longest first. */
+  /** Responses that wait for their client, and since when; the one that has waited longest first. */
   readonly #waiting = new Map<ServerResponse, number>();
   /** Fulfilled when the next response may enter. */
   #turn: Promise<unknown> = Promise.resolve();

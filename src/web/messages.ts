@@ -1,4 +1,4 @@
-/** What the supervisor and the web thread tell each other. All of it is small, or lies in memory that both share. */
+/** Messages between the supervisor and the web thread. All of it is small, or lies in memory that both share. */
 import type { Failure } from "../base/failure.js";
 import type { LogFormat, LogLevel } from "../base/log.js";
 import type { EngineName } from "../engine/contract.js";
