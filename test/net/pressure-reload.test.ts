@@ -12,7 +12,7 @@ const PREFIXES = 100_000;
 /** Reloads, and the time between two. */
 const [RELOADS, EVERY_MS] = [12, 500];
 /** Bytes of a file that is below the limit of its size, and that no heap for a configuration holds. */
-const TOO_MUCH = 12 << 20;
+const TOO_MUCH = 23 << 20;
 
 const UNCHANGED = /the configuration was not reloaded: all is as it was$/mg;
 const RELOADED = /configuration reloaded$/mg;
