@@ -21,9 +21,23 @@ export enum Counter {
   kept,
   /** Sum of how late timers were, in nanoseconds; see LATENESS. */
   latenessNs,
+  /** Segments that TCP has taken, which is their verdict, and segments that it has sent. */
+  tcpReceived,
+  tcpSent,
+  /** Segments sent that had been sent before. */
+  tcpRetransmitted,
+  /** Bytes of streams, each once: received in order, and acknowledged by the peer. */
+  tcpBytesReceived,
+  tcpBytesSent,
+  /** Gauges: connections that there are, those of them that are in SYN-RECEIVED, and TIME-WAIT records. */
+  tcpConnections,
+  tcpHalfOpen,
+  tcpTimeWait,
+  /** A gauge: pages in use. */
+  tcpPages,
 }
 /** Room for counters, as in each MAX_ below; test/fast/abi.test.ts says how many places are left. */
-export const MAX_COUNTERS = 16;
+export const MAX_COUNTERS = 32;
 
 /** Replies by protocol; the member's name is the label's value. Counted at REPLIES + protocol. */
 export enum Protocol {
@@ -87,6 +101,18 @@ export enum Drop {
   vlan_reserved,
   icmp_packet_too_big,
   icmp_unrelated,
+  tcp_csum,
+  tcp_flags,
+  /** RFC 7323 §5. */
+  tcp_rfc7323_paws,
+  tcp_invalid_sequence,
+  tcp_invalid_ack_sequence,
+  /** Wholly received already. */
+  tcp_old_data,
+  /** Wholly behind the window. */
+  tcp_overwindow,
+  /** There is no room for another connection. */
+  tcp_limit,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;
@@ -109,8 +135,53 @@ export const ERRORS = BATCH_SIZES + BATCH_BUCKETS;
 export const MAX_ERRORS = 8;
 export const ERRORS6 = ERRORS + MAX_ERRORS;
 
+/** Ends of connections; the member's name is the label's value. Counted at CLOSED + end. */
+export enum Closed {
+  /** Both sides have closed. */
+  closed,
+  /** The peer has reset it. */
+  reset_by_peer,
+  /** It was reset here. */
+  reset,
+  /** The peer was not heard for too long. */
+  timed_out,
+  /** The handshake was not completed. */
+  half_open,
+  /** Counted by the main thread: its worker crashed. */
+  crashed,
+}
+export const CLOSED = ERRORS6 + MAX_ERRORS;
+export const MAX_CLOSED = 8;
+
+/** Resets that were sent, by reason; the member's name is the label's value. Counted at RESETS + reason. */
+export enum Reset {
+  /** Nobody listens at the port. */
+  closed_port,
+  /** The segment belongs to no connection. */
+  no_connection,
+  /** The prefix is gone, or pongd ends. */
+  ended,
+  /** It took too long. */
+  timed_out,
+}
+export const RESETS = CLOSED + MAX_CLOSED;
+export const MAX_RESETS = 8;
+
+/** SYN cookies; the member's name is the label's value. Counted at COOKIES + what. */
+export enum Cookie {
+  sent,
+  accepted,
+  failed,
+}
+export const COOKIES = RESETS + MAX_RESETS;
+export const MAX_COOKIES = 4;
+
+/** Connections that were accepted, by service: at ACCEPTED + its place in abi/tcp.ts, SERVICES. */
+export const ACCEPTED = COOKIES + MAX_COOKIES;
+export const ACCEPTED_SERVICES = 256;
+
 /** Timers by how late they were: bucket i counts up to 2^i microseconds, the last one all others. */
-export const LATENESS = ERRORS6 + MAX_ERRORS;
+export const LATENESS = ACCEPTED + ACCEPTED_SERVICES;
 export const LATENESS_BUCKETS = 24;
 
 /** Replies by prefix. A prefix is counted at PREFIX_REPLIES + its index. */

@@ -22,6 +22,10 @@ export const RECEIVED = URING_END;
 /** Descriptors [SENDS]: packets to send. */
 export const TO_SEND = RECEIVED + DESCRIPTOR_SIZE * BATCH;
 /**
+ * u32[BATCH]: connections that a packet of this batch has changed. They are asked afterwards what they have to send.
+ */
+export const TOUCHED = TO_SEND + DESCRIPTOR_SIZE * SENDS;
+/**
  * The first slot, on a page of its own. The length of a slot follows from the MTU. The tables lie behind the last slot.
  */
-export const SLOT_BASE = (TO_SEND + DESCRIPTOR_SIZE * SENDS + 4095) & -4096;
+export const SLOT_BASE = (TOUCHED + 4 * BATCH + 4095) & -4096;

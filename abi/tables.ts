@@ -42,8 +42,23 @@ export const TRIE6 = TRIE + 4 * ROOT_ENTRIES;
 export const PREFIX_ANSWERS = TRIE6 + 4 * ROOT_ENTRIES;
 /** Limits [PREFIX_INDICES]: those of the prefixes' buckets. */
 export const PREFIX_LIMITS = PREFIX_ANSWERS + 4 * PREFIX_INDICES;
+/**
+ * {u32 address of the prefix's ports, or 0; u32 maximum number of its connections, 0 for no limit}[PREFIX_INDICES]: TCP
+ * of the prefixes.
+ */
+export const PREFIX_TCP = PREFIX_LIMITS + LIMIT_SIZE * PREFIX_INDICES;
+export const PREFIX_TCP_SIZE = 8;
+/**
+ * Ports of TCP: lists of {u32 number of ranges; ranges {u16 first port, u16 last port, u32 address of the service}}. The
+ * ranges are in ascending order, and none overlap. Prefixes with the same ports share a list. A port in no range
+ * refuses. Behind the last list is a 0.
+ */
+export const PORT_LISTS = PREFIX_TCP + PREFIX_TCP_SIZE * PREFIX_INDICES;
+export const PORT_RANGE_SIZE = 8;
+/** Maximum bytes of all port lists. */
+export const MAX_PORT_LISTS = 1 << 20;
 /** The tries' nodes. */
-export const NODES = PREFIX_LIMITS + LIMIT_SIZE * PREFIX_INDICES;
+export const NODES = PORT_LISTS + MAX_PORT_LISTS;
 /** Entries in a node. */
 export const NODE_ENTRIES = 256;
 export const NODE6_ENTRIES = 16;
@@ -70,6 +85,9 @@ export const UNREACHABLE_OTHER_SHIFT = 14;
 /** LIMIT_PREFIX: the prefix has a limit. LIMIT_SOURCE: the sources have one. */
 export const LIMIT_PREFIX = 1 << 16;
 export const LIMIT_SOURCE = 1 << 17;
+
+/** TCP is looked at. Without it, segments are dropped unread. */
+export const ANSWER_TCP = 1 << 18;
 
 /** Treatment of a packet with a source route. The members' names are the flag's values. */
 export enum SourceRoute {

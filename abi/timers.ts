@@ -34,4 +34,8 @@ export enum Timer {
   reassembly,
   /** A kept packet is to be sent. */
   kept,
+  /** A connection has something to do. */
+  connection,
+  /** The oldest TIME-WAIT record may be over. */
+  wait,
 }

@@ -3,26 +3,35 @@ import {
   REASSEMBLY, RING_FD, SEED, SLOT_COUNT, SLOT_SIZE, STOP, TABLE_SIZE, WRITES_PENDING,
 } from "../../abi/control.js";
 import {
-  Counter, COUNTERS, Drop, DROPPED, MAX_PROTOCOLS, MAX_DROPS, PREFIX_REPLIES, REPLIES,
+  CLOSED, Closed, Counter, COUNTERS, Drop, DROPPED, MAX_PROTOCOLS, MAX_DROPS, PREFIX_REPLIES, REPLIES,
 } from "../../abi/counters.js";
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
-import { SLOT_ALIGN, SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
 import {
-  FIRST_NODE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS, PREFIXES, TRIE,
+  FIRST_NODE, MAX_NODES, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE, PREFIX_ANSWERS, PREFIX_INDICES,
+  PREFIX_LIMITS, PREFIX_TCP, PREFIXES, TRIE,
 } from "../../abi/tables.js";
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
+import type { TcpService } from "../prefix/policy.js";
 import type { Ethernet } from "../tun/mac.js";
+import * as services from "./services.js";
 import { Slots } from "./slots.js";
 import type { Table } from "./table.js";
+import * as tcp from "./tcp.js";
 
 const WASM_PAGE = 65536;
 /** Bytes of nodes for what is in every table, besides its prefixes. */
 const MIN_NODES = 8192;
 /** Bytes of an Ethernet header with two VLAN tags. */
 const MAX_HEADER_LEN = 22;
+/** Bytes for the services of a memory that is reloadable. */
+const SERVICE_ROOM = 16 << 20;
+
+/** Gauges of what a crash ends. */
+const TCP_GAUGES = [Counter.tcpConnections, Counter.tcpHalfOpen, Counter.tcpTimeWait, Counter.tcpPages];
 
 export interface MemoryOptions {
   /** Bytes, 68 to 65535. */
@@ -37,8 +46,12 @@ export interface MemoryOptions {
   readonly blocks?: number;
   /** True if other tables of any size may follow. This costs address space, and no memory until then. */
   readonly reloadable?: boolean;
+  /** Services of the table, if it is to follow. */
+  readonly services?: readonly TcpService[];
   /** Seed of the hash of source addresses. */
   readonly seed?: number;
+  /** Limits of TCP. Without them, no connection is accepted. */
+  readonly tcp?: tcp.TcpLimits | undefined;
   /** Number of slots, at most MAX_SLOTS; more than by default only where packets are kept. */
   readonly slots?: number;
 }
@@ -86,10 +99,11 @@ export class LinearMemory {
     const nodes = reloadable ? MAX_NODES : table?.nodes.byteLength ?? MAX_NODES / PREFIXES * blocks + MIN_NODES;
     const tableSize = NODES + Math.ceil(nodes / SLOT_ALIGN) * SLOT_ALIGN;
     const buffers = SLOT_BASE + slots * size + (reloadable ? 2 : 1) * tableSize;
-    const pages = Math.ceil(
-      (buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0)) / WASM_PAGE,
+    const layout = tcp.layoutOf(
+      buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0), options.tcp,
+      reloadable ? SERVICE_ROOM : services.roomFor(table?.services ?? options.services ?? []),
     );
-    const memory = reserve(pages);
+    const memory = reserve(Math.ceil(layout.end / WASM_PAGE));
     const words = new Uint32Array(memory.buffer);
     words[SLOT_COUNT / 4] = slots;
     words[SLOT_SIZE / 4] = size;
@@ -105,6 +119,8 @@ export class LinearMemory {
     words[REASSEMBLIES / 4] = reassembly;
     words[REASSEMBLY / 4] = buffers;
     words[SEED / 4] = seed;
+    tcp.describe(words, options.tcp, layout);
+    services.placeBuiltin(memory);
     const linear = new LinearMemory(memory);
     linear.slots.freeAll();
     if (table) linear.serve(table);
@@ -124,9 +140,10 @@ export class LinearMemory {
   /**
    * Writes a table, and returns its address. It takes the place of the one before the last: the packet loop must have
    * come to its top since the last one is in use. Any thread may call this.
-   * @throws RangeError if the table does not fit; a memory that is not reloadable has room for the first one only
+   * @throws RangeError if the table or a service does not fit; a memory that is not reloadable has room for the first
+   *   table only
    */
-  write({ roots, nodes, answers, limits }: Table): number {
+  write({ roots, nodes, answers, limits, tcp, ports, services: all }: Table): number {
     const { buffer } = this.memory;
     const words = new Uint32Array(buffer);
     const [first, second] = this.#tables;
@@ -144,6 +161,24 @@ export class LinearMemory {
     place(nodes, (at + NODES) / 4);
     words.set(answers, (at + PREFIX_ANSWERS) / 4);
     new Float32Array(buffer).set(limits, (at + PREFIX_LIMITS) / 4);
+
+    const records = services.place(this.memory, all, servicesOf(words, words[NEXT_TABLE / 4]));
+    const lists = [0];
+    let to = (at + PORT_LISTS) / 4;
+    for (const list of ports) {
+      if (4 * (to + 2 + 2 * list.length) > at + PORT_LISTS + MAX_PORT_LISTS) throw new RangeError("too many ports");
+      lists.push(4 * to);
+      words[to++] = list.length;
+      for (const { first, last, service } of list) {
+        words[to++] = first | last << 16;
+        words[to++] = records[all.indexOf(service)];
+      }
+    }
+    words[to] = 0;
+    for (let i = 0; i < tcp.length; i += 2) {
+      words[(at + PREFIX_TCP) / 4 + i] = lists[tcp[i]];
+      words[(at + PREFIX_TCP) / 4 + i + 1] = tcp[i + 1];
+    }
     return at;
   }
 
@@ -161,10 +196,13 @@ export class LinearMemory {
     const words = new Int32Array(this.memory.buffer);
     const counters = this.counters;
     const verdicts = counters.subarray(REPLIES, REPLIES + MAX_PROTOCOLS).reduce((a, b) => a + b)
-      + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b);
+      + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b) + counters[Counter.tcpReceived];
     counters[DROPPED + Drop.worker_crash] += counters[Counter.packetsReceived] - verdicts;
     counters[Counter.held] = 0;
     counters[Counter.kept] = 0;
+    counters[CLOSED + Closed.crashed] += counters[Counter.tcpConnections];
+    for (const gauge of TCP_GAUGES) counters[gauge] = 0;
+    tcp.forget(new Uint32Array(this.memory.buffer), TOUCHED);
     // Replies that had been offered to the kernel were counted as sent; they become write errors.
     for (let i = 0; i < words[WRITES_PENDING / 4]; i++) counters[Counter.bytesSent] -= this.slots.toSendLength(i);
     counters[Counter.writeErrors] += words[WRITES_PENDING / 4];
@@ -196,6 +234,18 @@ export class LinearMemory {
   get stopRequested(): boolean {
     return Atomics.load(new Int32Array(this.memory.buffer), STOP / 4) !== 0;
   }
+}
+
+/** Returns the addresses of the services that a table has; none if there is no table yet. */
+function servicesOf(words: Uint32Array, table: number): Set<number> {
+  const records = new Set<number>();
+  if (table === 0) return records;
+  for (let at = (table + PORT_LISTS) / 4; words[at] > 0;) {
+    const end = at + 1 + PORT_RANGE_SIZE / 4 * words[at];
+    for (at += 2; at < end; at += PORT_RANGE_SIZE / 4) records.add(words[at]);
+    at = end;
+  }
+  return records;
 }
 
 /** @throws Failure if there is no address space for the pages */

@@ -4,14 +4,14 @@
  * the longest match is decided here.
  */
 import {
-  ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TIMESTAMP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID,
-  LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT,
-  UNREACHABLE_UDP_SHIFT,
+  ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TCP, ANSWER_TIMESTAMP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER,
+  HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6,
+  UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
 } from "../../abi/tables.js";
 import {
   FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving,
 } from "../prefix/prefixes.js";
-import type { Limit } from "../prefix/policy.js";
+import type { Limit, PortRange, TcpService } from "../prefix/policy.js";
 
 /** The used parts of a table, without the room between them. */
 export interface Table {
@@ -25,6 +25,12 @@ export interface Table {
   readonly answers: Uint32Array;
   /** Two numbers by a prefix's index. */
   readonly limits: Float32Array;
+  /** Two numbers by a prefix's index: its place in `ports` plus 1, or 0, and its most connections. */
+  readonly tcp: Uint32Array;
+  /** The different lists of ports that the prefixes have, none of which is empty. */
+  readonly ports: readonly (readonly PortRange[])[];
+  /** The services of those lists, each once. */
+  readonly services: readonly TcpService[];
 }
 
 export interface TableOptions {
@@ -65,14 +71,23 @@ export function tableOf(
   const end = indices.reduce((end, index) => Math.max(end, index + 1), 0);
   const answers = new Uint32Array(end);
   const limits = new Float32Array(2 * end);
-  prefixes.forEach(({ answers: { ttl, echo, timestamp, errors, unreachable, limit } }, i) => {
+  const tcps = new Uint32Array(2 * end);
+  /** The lists of ports by their identity: prefixes that have the same ports have the same list. */
+  const ports = new Map<readonly PortRange[], number>();
+  prefixes.forEach(({ answers: { ttl, echo, timestamp, errors, unreachable, tcp, limit } }, i) => {
     const index = indices[i];
     answers[index] = ttl | (echo ? ANSWER_ECHO : 0) | (timestamp ? ANSWER_TIMESTAMP : 0) | (errors ? ANSWER_ERRORS : 0)
       | unreachable.udp << UNREACHABLE_UDP_SHIFT | unreachable.other << UNREACHABLE_OTHER_SHIFT
-      | (limit ? LIMIT_PREFIX : 0) | (sourceLimit ? LIMIT_SOURCE : 0);
+      | (limit ? LIMIT_PREFIX : 0) | (sourceLimit ? LIMIT_SOURCE : 0) | (tcp ? ANSWER_TCP : 0);
     if (limit) setLimit(limits, 2 * index, limit, shares);
+    if (!tcp) return;
+    if (tcp.ports.length > 0 && !ports.has(tcp.ports)) ports.set(tcp.ports, ports.size + 1);
+    tcps[2 * index] = ports.get(tcp.ports) ?? 0;
+    if (tcp.connections !== undefined) tcps[2 * index + 1] = Math.ceil(tcp.connections / shares);
   });
-  return { ...tries, answers, limits };
+  const lists = [...ports.keys()];
+  const services = [...new Set(lists.flatMap((list) => list.map(({ service }) => service)))];
+  return { ...tries, answers, limits, tcp: tcps, ports: lists, services };
 }
 
 /** Offsets at which an example is tried first: the ".1.1" of a /16, and addresses that are not the network's own. */

@@ -1,4 +1,5 @@
 import { SourceRoute, Unreachable } from "../../abi/tables.js";
+import type { Service } from "../../abi/tcp.js";
 
 /**
  * A token bucket: `rate`, above 0, is the long-run number of answers a second. `burst`, at
@@ -7,6 +8,32 @@ import { SourceRoute, Unreachable } from "../../abi/tables.js";
 export interface Limit {
   readonly rate: number;
   readonly burst: number;
+}
+
+/** A TCP service: what a port does. */
+export interface TcpService {
+  /** Label value in metrics: the name in the configuration, or the kind's. */
+  readonly name: string;
+  readonly kind: Service;
+  /** Bytes that a banner or reply sends. */
+  readonly bytes?: Uint8Array;
+  /** End of a request that has a reply, 1 to MAX_AFTER bytes. */
+  readonly after?: Uint8Array;
+}
+
+/** The ports `first` to `last` have this service. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+  readonly service: TcpService;
+}
+
+/** TCP of a prefix's addresses. */
+export interface Tcp {
+  /** In ascending order, none of which overlap. All other ports refuse. */
+  readonly ports: readonly PortRange[];
+  /** Most connections of the whole prefix; undefined for no limit of its own. */
+  readonly connections?: number | undefined;
 }
 
 /** Answers of a prefix's addresses. */
@@ -19,6 +46,8 @@ export interface Answers {
   readonly errors: boolean;
   /** Treatment of UDP to any port, and of protocols that pongd does not speak. Only the wasm engine has it. */
   readonly unreachable: { readonly udp: Unreachable; readonly other: Unreachable };
+  /** Undefined leaves TCP unread. Only the wasm engine has it. */
+  readonly tcp?: Tcp | undefined;
   /** Limit of the whole prefix; undefined for none. */
   readonly limit?: Limit | undefined;
 }
@@ -33,6 +62,7 @@ export interface Policy {
 
 export const DEFAULT_ANSWERS: Answers = {
   ttl: 64, echo: true, timestamp: true, errors: true, unreachable: { udp: Unreachable.on, other: Unreachable.on },
+  tcp: { ports: [] },
 };
 export const DEFAULT_POLICY: Policy = { sourceRoute: SourceRoute.drop };
 /** Maximum number of datagrams in reassembly at a time, up to 67 KiB each. */

@@ -20,7 +20,7 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   nomem: "The reply needs more fragments than there was room for.",
   ip_options: "IPv4 options are malformed or have a source route; with --engine js, any options or extension headers.",
   ipv6_bad_exthdr: "An IPv6 extension header is too long, in the wrong place, or must not be skipped.",
-  no_socket: "UDP or TCP went to a port where nobody listens, which is every port.",
+  no_socket: "UDP or TCP went to a port where nobody listens, and no answer was due.",
   udp_csum: "The UDP checksum is wrong, or missing over IPv6.",
   ip_noproto: "The packet's transport protocol is one that nobody here speaks.",
   unhandled_proto: "The protocol is not handled: UDP and others with --unreachable off, frames of neither IP nor ARP.",
@@ -43,6 +43,14 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   ipv6_ndisc_bad_options: "A neighbor solicitation's options have a wrong length, or must not be there.",
   ipv6_ndisc_ns_otherhost: "A neighbor solicitation went to neither its target nor the target's multicast address.",
   ndisc_probe: "By a neighbor solicitation, somebody about to take an address asked whether it is free.",
+  tcp_csum: "The TCP checksum is wrong.",
+  tcp_flags: "The segment has flags that mean nothing there, such as SYN with FIN, or no ACK on a connection.",
+  tcp_rfc7323_paws: "The segment is a late one: its timestamp is older than those that came before.",
+  tcp_invalid_sequence: "The segment or reset lies outside of what the connection expects.",
+  tcp_invalid_ack_sequence: "The segment acknowledges what was never sent, or what was acknowledged long ago.",
+  tcp_old_data: "All bytes of the segment had come before.",
+  tcp_overwindow: "All bytes of the segment lie behind the window.",
+  tcp_limit: "No other connection was to be had: see --tcp-connections and --tcp-memory.",
   worker_crash: "The packet was with a worker when that crashed.",
 };
 

@@ -1,0 +1,125 @@
+/**
+ * TCP's services in a queue's memory: a record each, and its bytes. A connection keeps its service when a reload takes
+ * that away, so a record is used again only when no connection and no table has it any more.
+ */
+import {
+  MAX_AFTER, MAX_SERVICES, NAMED_SERVICES, Service, SERVICE_AFTER, SERVICE_AFTER_LEN, SERVICE_BYTES, SERVICE_BYTES_LEN,
+  SERVICE_KIND, SERVICE_ROOM, SERVICE_ROOM_SIZE, SERVICE_SIZE, SERVICE_USERS, SERVICES,
+} from "../../abi/tcp.js";
+import type { TcpService } from "../prefix/policy.js";
+
+/** Bytes behind a service's own: the end of a request, and as many of its borders. */
+const AFTER_ROOM = 2 * MAX_AFTER;
+const ALIGN = 16;
+
+/** RFC 864: each line has the 95 printing characters from another one on, 72 of them. */
+const CHARGEN = Buffer.from(
+  Array.from({ length: 95 }, (_, line) => Array.from(
+    { length: 72 }, (_, i) => String.fromCharCode(32 + (line + i) % 95),
+  ).join("") + "\r\n").join(""),
+);
+
+/** Returns the bytes of memory that these services need. */
+export function roomFor(services: readonly TcpService[]): number {
+  return services.reduce((sum, service) => sum + sizeOf(service), sizeOfBytes(CHARGEN));
+}
+
+/** Writes the services that have no bytes in the configuration. Called once, for a new memory. */
+export function placeBuiltin({ buffer }: WebAssembly.Memory): void {
+  const words = new Uint32Array(buffer);
+  for (let kind = 0; kind < NAMED_SERVICES; kind++) words[recordOf(kind) + SERVICE_KIND / 4] = kind;
+  const record = recordOf(Service.chargen);
+  words[record + SERVICE_BYTES / 4] = words[SERVICE_ROOM / 4];
+  words[record + SERVICE_BYTES_LEN / 4] = CHARGEN.length;
+  new Uint8Array(buffer).set(CHARGEN, words[SERVICE_ROOM / 4]);
+}
+
+/**
+ * Writes services where nobody looks, and returns the address of each one's record. `used` are addresses of the records
+ * that the table in use has.
+ * @throws RangeError if there is no room
+ */
+export function place(
+  { buffer }: WebAssembly.Memory, services: readonly TcpService[], used: ReadonlySet<number>,
+): number[] {
+  const words = new Uint32Array(buffer);
+  const taken: Taken[] = [{ from: words[SERVICE_ROOM / 4], end: words[SERVICE_ROOM / 4] + sizeOfBytes(CHARGEN) }];
+  const free: number[] = [];
+  for (let index = NAMED_SERVICES; index < MAX_SERVICES; index++) {
+    const record = recordOf(index);
+    if (!used.has(4 * record) && Atomics.load(words, record + SERVICE_USERS / 4) === 0) {
+      free.push(record);
+    } else {
+      const from = words[record + SERVICE_BYTES / 4];
+      taken.push({ from, end: from + sizeOfBytes({ length: words[record + SERVICE_BYTES_LEN / 4] }) });
+    }
+  }
+  return services.map((service) => {
+    if (!service.bytes) return 4 * recordOf(service.kind);
+    const record = free.shift();
+    if (record === undefined) throw new RangeError(`more than ${MAX_SERVICES - NAMED_SERVICES} services`);
+    const from = gap(taken, sizeOf(service), words[SERVICE_ROOM / 4] + words[SERVICE_ROOM_SIZE / 4]);
+    write(buffer, record, service, service.bytes, from);
+    return 4 * record;
+  });
+}
+
+/** Bytes of the room that are in use. */
+interface Taken {
+  readonly from: number;
+  readonly end: number;
+}
+
+/** Takes the first gap of this size, and returns where it begins. */
+function gap(taken: Taken[], size: number, end: number): number {
+  taken.sort((a, b) => a.from - b.from);
+  const before = taken.findIndex((each, i) => (taken.at(i + 1)?.from ?? end) - each.end >= size);
+  if (before < 0) throw new RangeError(`no room for a service of ${size} bytes`);
+  const from = taken[before].end;
+  taken.push({ from, end: from + size });
+  return from;
+}
+
+function write(
+  buffer: ArrayBufferLike, record: number, { kind, after }: TcpService, data: Uint8Array, at: number,
+): void {
+  const words = new Uint32Array(buffer);
+  const bytes = new Uint8Array(buffer);
+  bytes.set(data, at);
+  words[record + SERVICE_KIND / 4] = kind;
+  words[record + SERVICE_BYTES / 4] = at;
+  words[record + SERVICE_BYTES_LEN / 4] = data.length;
+  if (!after) return;
+  const end = at + Math.ceil(data.length / ALIGN) * ALIGN;
+  bytes.set(after, end);
+  bytes.set(bordersOf(after), end + MAX_AFTER);
+  words[record + SERVICE_AFTER / 4] = end;
+  words[record + SERVICE_AFTER_LEN / 4] = after.length;
+}
+
+/**
+ * Returns for each position in a text the length of the longest border of what ends there: how much still matches when
+ * the next byte does not (Knuth, Morris and Pratt 1977).
+ */
+function bordersOf(text: Uint8Array): Uint8Array {
+  const borders = new Uint8Array(text.length);
+  for (let i = 1, length = 0; i < text.length; i++) {
+    while (length > 0 && text[i] !== text[length]) length = borders[length - 1];
+    if (text[i] === text[length]) length++;
+    borders[i] = length;
+  }
+  return borders;
+}
+
+function sizeOf({ bytes }: TcpService): number {
+  return bytes ? sizeOfBytes(bytes) : 0;
+}
+
+function sizeOfBytes({ length }: { readonly length: number }): number {
+  return Math.ceil(length / ALIGN) * ALIGN + AFTER_ROOM;
+}
+
+/** Returns the index of a record's first word. */
+function recordOf(index: number): number {
+  return (SERVICES + SERVICE_SIZE * index) / 4;
+}
