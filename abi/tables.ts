@@ -49,7 +49,7 @@ export const PREFIX_LIMITS = PREFIX_ANSWERS + 4 * PREFIX_INDICES;
 export const PREFIX_TCP = PREFIX_LIMITS + LIMIT_SIZE * PREFIX_INDICES;
 export const PREFIX_TCP_SIZE = 8;
 /**
- * Ports of TCP: lists of {u32 number of ranges; ranges {u16 first port, u16 last port, u32 address of the service}}. The
+ * Ports of TCP: lists of {u32 number of ranges; ranges {u16 first port, u16 last port, u32 address of a service}}. The
  * ranges are in ascending order, and none overlap. Prefixes with the same ports share a list. A port in no range
  * refuses. Behind the last list is a 0.
  */

@@ -8,7 +8,7 @@ import { TIMER_SIZE, TIMERS_END } from "./timers.ts";
 
 // ---- what holds from the start on; the host writes it --------------------------------------------------------------
 
-/** u64[2] each: keys of the table's hash, of initial sequence numbers, and of cookies. All queues have the same ones. */
+// ---- what holds from the start on; the host writes it ----------------------------------------------------------------
 export const HASH_KEY = (TIMERS_END + 63) & -64;
 export const ISN_KEY = HASH_KEY + 16;
 export const COOKIE_KEY = ISN_KEY + 16;
@@ -224,7 +224,7 @@ export const CONNECTION_END = LAST_PAGE + 4;
 
 // ---- TIME-WAIT ------------------------------------------------------------------------------------------------------
 
-/** A record of TIME-WAIT has one cache line and begins at its NEXT: the address in the table is TIMER_SIZE before it. */
+/** A TIME-WAIT record has one cache line and begins at its NEXT: the address in the table is TIMER_SIZE before it. */
 export const WAIT_SIZE = 64;
 /** u32: what is sent and expected in this state. */
 export const WAIT_SND_NXT = PORTS + 4;

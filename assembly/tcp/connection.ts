@@ -1,0 +1,132 @@
+// A connection: its control block (abi/tcp.ts has the fields) has four cache lines, and its state is RFC 9293's. The
+// fields are read and written by name, load<u32>(c, SND_NXT), where `c` is the block's address.
+
+import { NOW } from "../../abi/control";
+import {
+  ACK_AT, FLAGS, HEARD_AT, MARKS, RETRANSMIT_AT, SERVICE, SERVICE_KIND, Service, STATE, State,
+} from "../../abi/tcp";
+import { TICK_BITS } from "../../abi/timers";
+
+// Bits of FLAGS: what was agreed, and what has been done.
+/** The addresses are IPv6. */
+export const SIX: u32 = 1;
+/** Both sides send timestamps (RFC 7323). */
+export const TIMESTAMPS: u32 = 2;
+/** The peer understands SACK (RFC 2018). */
+export const SACK: u32 = 4;
+/** Both sides scale their windows. */
+export const SCALED: u32 = 8;
+/** Both sides understand ECN (RFC 3168). */
+export const ECN: u32 = 16;
+/** The service has closed: FIN comes behind SND_END. */
+export const CLOSING: u32 = 32;
+/** FIN has been sent, and SND_NXT is behind it. */
+export const FIN_SENT: u32 = 64;
+/** It is in TOUCHED. */
+export const IN_TOUCHED: u32 = 128;
+
+// Bits of MARKS: what holds for now.
+/** An acknowledgement is to leave with this batch. */
+export const ACK_NOW: u32 = 1;
+/** Lost data is being sent again (RFC 6675); until SND_UNA has come to the recovery point. */
+export const RECOVERY: u32 = 2;
+/** The same after the retransmission timer expired (RFC 5681 §3.1). */
+export const LOSS: u32 = 4;
+/** RETRANSMIT_AT is that of a tail loss probe (RFC 8985 §7), not of a retransmission. */
+export const TAIL_PROBE: u32 = 8;
+/** RETRANSMIT_AT is that of a window probe (RFC 9293 §3.8.6.1). */
+export const PERSIST: u32 = 16;
+/** A packet came with Congestion Experienced: ECE is set until the peer says CWR. */
+export const ECHO_CONGESTION: u32 = 32;
+/** The congestion window was reduced for ECN: CWR goes with the next new data. */
+export const CWR_DUE: u32 = 64;
+/** A tail loss probe is in flight. */
+export const PROBED: u32 = 128;
+
+export function state(c: usize): State {
+  return <State>load<u8>(c, STATE);
+}
+
+export function setState(c: usize, state: State): void {
+  store<u8>(c, <u8>state, STATE);
+}
+
+export function has(c: usize, flag: u32): bool {
+  return (load<u8>(c, FLAGS) & flag) != 0;
+}
+
+export function setFlag(c: usize, flag: u32): void {
+  store<u8>(c, <u8>(load<u8>(c, FLAGS) | flag), FLAGS);
+}
+
+export function marked(c: usize, mark: u32): bool {
+  return (load<u8>(c, MARKS) & mark) != 0;
+}
+
+export function mark(c: usize, mark: u32): void {
+  store<u8>(c, <u8>(load<u8>(c, MARKS) | mark), MARKS);
+}
+
+export function unmark(c: usize, mark: u32): void {
+  store<u8>(c, <u8>(load<u8>(c, MARKS) & ~mark), MARKS);
+}
+
+/** Returns what kind of service the connection has. */
+export function kind(c: usize): Service {
+  return <Service>load<u32>(load<u32>(c, SERVICE), SERVICE_KIND);
+}
+
+/** Compares sequence numbers, which wrap (RFC 9293 §3.4). */
+export function before(a: u32, b: u32): bool {
+  return <i32>(a - b) < 0;
+}
+
+export function after(a: u32, b: u32): bool {
+  return <i32>(a - b) > 0;
+}
+
+// ---- time: ticks of 2^14 ns, u32, which wrap after 19 hours; 0 stands for never -------------------------------------
+
+/** Ticks of a millisecond, nearly: one has 61.04. */
+const TICKS_PER_S: u32 = 61_035;
+
+export function tick(): u32 {
+  return <u32>(load<u64>(NOW) >>> TICK_BITS);
+}
+
+/** Returns the microseconds of the clock, which wrap after 71 minutes. */
+export function micros(): u32 {
+  return <u32>(load<u64>(NOW) / 1000);
+}
+
+/** Returns the tick that comes `us` microseconds from now. */
+export function inMicros(us: u32): u32 {
+  const at = <u32>(load<u64>(NOW) + <u64>us * 1000 + (1 << TICK_BITS) - 1 >>> TICK_BITS);
+  return at || 1;
+}
+
+/** Returns how many ticks `seconds` are; they have to be fewer than 35,000. */
+export function ticksOf(seconds: u32): u32 {
+  return seconds * TICKS_PER_S;
+}
+
+/** Returns whether the time has come, which is not 0. */
+export function isDue(at: u32): bool {
+  return at != 0 && <i32>(tick() - at) >= 0;
+}
+
+export function retransmitIn(c: usize, us: u32): void {
+  store<u32>(c, inMicros(us), RETRANSMIT_AT);
+}
+
+export function stopRetransmission(c: usize): void {
+  store<u32>(c, 0, RETRANSMIT_AT);
+}
+
+export function acknowledgeIn(c: usize, us: u32): void {
+  store<u32>(c, inMicros(us), ACK_AT);
+}
+
+export function heard(c: usize): void {
+  store<u32>(c, tick(), HEARD_AT);
+}
