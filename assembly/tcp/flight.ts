@@ -13,6 +13,7 @@
 // Where a connection has no page, because FLIGHT is 0, everything in flight was sent at SENT_AT, once.
 
 import { FLIGHT, MSS, PAGE_SIZE, SENT_AT, SND_NXT, SND_UNA } from "../../abi/tcp";
+import * as wire from "../wire/tcp";
 import { after, before, has, LOSS, marked, PROBED, RECOVERY, TIMESTAMPS, unmark } from "./connection";
 import {
   AGAIN_END, DELIVERED, DSACK_ROUND, ECHOED, FIRST, FORWARD, FORWARD_BEFORE, HAS_ECHO, HEADER_SIZE, LAST, LONGEST,
@@ -21,7 +22,6 @@ import {
 } from "./fields";
 import { givePage, takePage } from "./pages";
 import { smoothed, stamp } from "./rtt";
-import * as wire from "../wire/tcp";
 
 const END: usize = 0; // sequence number behind it
 const SENT: usize = 4; // µs of the clock

@@ -74,7 +74,7 @@ export function judge(c: usize, f: usize, ack: u32, advance: u32, dsack: bool): 
   const again = load<u32>(f, fields.PROBE_AGAIN) != 0;
   let repaired = false;
   if (again && !dsack) {
-    if (load<u32>(f, fields.HAS_ECHO)) repaired = !before(load<u32>(f, fields.ECHOED), load<u32>(f, fields.PROBE_STAMP));
+/** Tells what a probe has shown when `ack` comes. If it has repaired a loss, that was congestion (§7.4). */
     else if (after(ack, end)) repaired = true;
     else if (advance) return; // A D-SACK may follow.
   }

@@ -11,9 +11,12 @@
 // Most connections never lose anything: what is in flight was sent at once, and its ACK takes acknowledgeAll(), which
 // touches the control block alone. Where no page is to be had, starved.ts does what is needed most.
 
+import { Counter } from "../../abi/counters";
 import {
   ACKED, CWND, DUP_ACKS, FLIGHT, HEARD_AT, MSS, RETRANSMIT_AT, SENT_AT, SND_END, SND_NXT, SND_UNA, SND_WND, SSTHRESH,
 } from "../../abi/tcp";
+import { add } from "../memory";
+import * as wire from "../wire/tcp";
 import {
   after, before, CWR_DUE, ECN, FIN_SENT, has, LOSS, mark, marked, micros, PERSIST, PROBED, RECOVERY, retransmitIn, SACK,
   stopRetransmission, TAIL_PROBE, tick, ticksOf, TIMESTAMPS, unmark,
@@ -25,9 +28,10 @@ import * as probe from "./probe";
 import * as rack from "./rack";
 import * as rtt from "./rtt";
 import * as segments from "./segment";
+import { keeps } from "./services";
 import * as starved from "./starved";
+import * as stream from "./stream";
 import * as undo from "./undo";
-import * as wire from "../wire/tcp";
 
 /** RFC 5681 §3.2: duplicate ACKs that show a loss. */
 const DUP_THRESHOLD: u32 = 3;
@@ -36,10 +40,13 @@ const MAX_ECHO: u32 = 120_000;
 /** In s: a peer with a closed window that was heard since then is not given up. */
 const SILENCE: u32 = 120;
 
-/** A connection is established. `us` is a sample of the round-trip time in µs, 0 for none. */
+/**
+ * A connection is established. `us` is a sample of the round-trip time in µs, 0 for none. BACKOFF still says how often
+ * the SYN-ACK was sent again.
+ */
 export function begin(c: usize, us: u32): void {
   congestion.begin(c);
-  rtt.begin(c, us == 0 && rtt.timeouts(c) != 0);
+  rtt.begin(c, rtt.timeouts(c) != 0);
   if (us) rtt.sample(c, us, 1);
   store<u8>(c, 0, DUP_ACKS);
   store<u32>(c, micros(), SENT_AT);
@@ -81,8 +88,8 @@ export function acknowledge(c: usize, segment: usize, windowChanged: bool): void
 /** An ACK for a connection without a page. */
 function acknowledgeAll(c: usize, advance: u32, out: u32, dup: bool, ece: bool): void {
   if (advance) {
-    // The data that was sent last was sent at SENT_AT. What was sent again is none of Karn's business but in recovery.
-    if (advance == out && !marked(c, RECOVERY | LOSS)) rtt.sample(c, micros() - load<u32>(c, SENT_AT), 1);
+    // What was sent last was sent at SENT_AT. A window probe was sent earlier than it seems.
+    if (advance == out && !marked(c, RECOVERY | LOSS | PERSIST)) rtt.sample(c, micros() - load<u32>(c, SENT_AT), 1);
     moveUna(c, advance);
   }
   if (ece && !marked(c, CWR_DUE | RECOVERY | LOSS)) reduceForEcn(c, 0);
@@ -93,9 +100,12 @@ function acknowledgeAll(c: usize, advance: u32, out: u32, dup: bool, ece: bool):
 /** Notes that `advance` more is acknowledged. */
 function moveUna(c: usize, advance: u32): void {
   const una = load<u32>(c, SND_UNA) + advance;
-  const fin: u32 = has(c, FIN_SENT) && after(una, load<u32>(c, SND_END)) ? 1 : 0;
+  const bytes = advance - (has(c, FIN_SENT) && after(una, load<u32>(c, SND_END)) ? 1 : 0);
+  const from = load<u64>(c, ACKED);
   store<u32>(c, una, SND_UNA);
-  store<u64>(c, load<u64>(c, ACKED) + (advance - fin), ACKED);
+  store<u64>(c, from + bytes, ACKED);
+  add(Counter.tcpBytesSent, bytes);
+  if (keeps(c)) stream.trim(c, from);
   rtt.progress(c);
 }
 
