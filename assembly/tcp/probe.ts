@@ -74,7 +74,8 @@ export function judge(c: usize, f: usize, ack: u32, advance: u32, dsack: bool): 
   const again = load<u32>(f, fields.PROBE_AGAIN) != 0;
   let repaired = false;
   if (again && !dsack) {
-/** Tells what a probe has shown when `ack` comes. If it has repaired a loss, that was congestion (§7.4). */
+    const echoed = load<u32>(f, fields.ECHOED);
+    if (load<u32>(f, fields.HAS_ECHO)) repaired = !before(echoed, load<u32>(f, fields.PROBE_STAMP));
     else if (after(ack, end)) repaired = true;
     else if (advance) return; // A D-SACK may follow.
   }
