@@ -6,9 +6,9 @@
 //  page  0 ┌───────────┬──────┬─────┬──────┬──────┐
 //          │ fields.ts │ free │ run │ run… │ free │
 //          └───────────┴──────┴─────┴──────┴──────┘
-//  run   0 ┌─────┬──────┬───────┐
-//          │ end │ sent │ flags │
-//          └─────┴──────┴───────┘
+//  run   0 ┌─────┬─────────────┐
+//          │ end │ sent, flags │
+//          └─────┴─────────────┘
 //
 // Where a connection has no page, because FLIGHT is 0, everything in flight was sent at SENT_AT, once.
 
@@ -24,17 +24,17 @@ import { givePage, takePage } from "./pages";
 import { smoothed, stamp } from "./rtt";
 
 const END: usize = 0; // sequence number behind it
-const SENT: usize = 4; // µs of the clock
-const FLAGS: usize = 8;
-const RUN_SIZE: usize = 12;
+const SENT: usize = 4; // µs of the clock, without their upper 3 bits, times 8; and the flags
+const RUN_SIZE: usize = 8;
 const RUNS: usize = (HEADER_SIZE + 63) & ~63;
 /** Runs that only sending may take, so that it finds room whatever the peer's SACK blocks have done. */
 const RESERVE: usize = 8;
 
-// Bits of a run's flags. Lost data that is sent again is not lost any more.
+// Flags of a run. Lost data that is sent again is not lost any more.
 const IS_SACKED: u32 = 1;
 const IS_LOST: u32 = 2;
 const IS_AGAIN: u32 = 4;
+const FLAGS: u32 = 7;
 
 /**
  * Returns the connection's page, which it takes if there was none; 0 if there is none to be had. What is in flight ends
@@ -107,7 +107,7 @@ export function append(c: usize, f: usize, end: u32, now: u32): void {
   const last = <usize>load<u32>(f, LAST) - RUN_SIZE;
   // Data sent within a small part of the round-trip time is one run: a window has no more of them than fit.
   const together = smoothed(c) >>> 7;
-  if (last >= <usize>load<u32>(f, FIRST) && !load<u32>(last, FLAGS) && now - load<u32>(last, SENT) <= together) {
+  if (last >= <usize>load<u32>(f, FIRST) && !flagsOf(last) && since(last, now) <= together) {
     store<u32>(last, end, END);
   } else {
     room(c, f, 1, 0, now);
@@ -134,7 +134,7 @@ export function appendAgain(c: usize, f: usize, seq: u32, end: u32, now: u32): v
   room(c, f, 2, 0, now);
   let start = load<u32>(c, SND_UNA);
   for (let run: usize = load<u32>(f, FIRST); run < <usize>load<u32>(f, LAST) && before(start, end); run += RUN_SIZE) {
-    const flags = load<u32>(run, FLAGS);
+    const flags = flagsOf(run);
     if (after(load<u32>(run, END), seq) && !(flags & IS_SACKED)) {
       if (before(start, seq)) {
         split(f, run, seq);
@@ -143,8 +143,7 @@ export function appendAgain(c: usize, f: usize, seq: u32, end: u32, now: u32): v
       }
       if (after(load<u32>(run, END), end)) split(f, run, end);
       if (flags & IS_LOST) store<u32>(f, load<u32>(f, LOST) - (load<u32>(run, END) - start), LOST);
-      store<u32>(run, now, SENT);
-      store<u32>(run, IS_AGAIN, FLAGS);
+      store<u32>(run, now << 3 | IS_AGAIN, SENT);
     }
     start = load<u32>(run, END);
   }
@@ -160,7 +159,7 @@ export function acknowledge(c: usize, f: usize, ack: u32, now: u32): void {
   for (; run < last && before(start, ack); run += RUN_SIZE) {
     const end = load<u32>(run, END);
     const to = after(end, ack) ? ack : end;
-    if (load<u32>(run, FLAGS) & IS_SACKED) store<u32>(f, load<u32>(f, SACKED) - (to - start), SACKED);
+    if (flagsOf(run) & IS_SACKED) store<u32>(f, load<u32>(f, SACKED) - (to - start), SACKED);
     else deliver(f, run, start, to, now);
     start = to;
     if (to != end) break;
@@ -182,7 +181,7 @@ export function sack(c: usize, f: usize, first: u32, end: u32, now: u32): void {
   const held = load<u32>(f, SACKED);
   let start = load<u32>(c, SND_UNA);
   for (let run: usize = load<u32>(f, FIRST); run < <usize>load<u32>(f, LAST) && before(start, end); run += RUN_SIZE) {
-    if (after(load<u32>(run, END), first) && !(load<u32>(run, FLAGS) & IS_SACKED)) {
+    if (after(load<u32>(run, END), first) && !(flagsOf(run) & IS_SACKED)) {
       if (before(start, first)) {
         split(f, run, first);
         start = first;
@@ -190,7 +189,7 @@ export function sack(c: usize, f: usize, first: u32, end: u32, now: u32): void {
       }
       if (after(load<u32>(run, END), end)) split(f, run, end);
       deliver(f, run, start, load<u32>(run, END), now);
-      store<u32>(run, IS_SACKED, FLAGS);
+      store<u32>(run, IS_SACKED, SENT);
       store<u32>(f, load<u32>(f, SACKED) + (load<u32>(run, END) - start), SACKED);
     }
     start = load<u32>(run, END);
@@ -200,16 +199,16 @@ export function sack(c: usize, f: usize, first: u32, end: u32, now: u32): void {
 
 /** Notes the delivery of [start, end) of a run (RFC 8985 §6.2, steps 1 to 3). */
 function deliver(f: usize, run: usize, start: u32, end: u32, now: u32): void {
-  const flags = load<u32>(run, FLAGS);
-  const sent = load<u32>(run, SENT);
-  const rtt = max(now - sent, 1);
+  const flags = flagsOf(run);
+  const sent = sentOf(run);
+  const rtt = max(since(run, now), 1);
   store<u32>(f, load<u32>(f, DELIVERED) + (end - start), DELIVERED);
   if (flags & IS_LOST) store<u32>(f, load<u32>(f, LOST) - (end - start), LOST);
   if (after(end, load<u32>(f, FORWARD))) store<u32>(f, end, FORWARD);
   if (flags & IS_AGAIN) {
     // It may be what was sent before that has arrived, which says nothing of the time since then.
     if (rtt < load<u32>(f, MIN_RTT)) return;
-    if (load<u32>(f, HAS_ECHO) && before(load<u32>(f, ECHOED), stamp(now - sent))) return;
+    if (load<u32>(f, HAS_ECHO) && before(load<u32>(f, ECHOED), stamp(since(run, now)))) return;
   } else {
     if (rtt > load<u32>(f, LONGEST)) store<u32>(f, rtt, LONGEST);
     if (load<u32>(f, SHORTEST) == 0 || rtt < load<u32>(f, SHORTEST)) store<u32>(f, rtt, SHORTEST);
@@ -243,9 +242,12 @@ export function detect(c: usize, f: usize, window: u32, now: u32): u32 {
   let timeout: i32 = 0;
   for (let run: usize = load<u32>(f, FIRST); run < last; run += RUN_SIZE) {
     const end = load<u32>(run, END);
-    const sent = load<u32>(run, SENT);
-    if (!(load<u32>(run, FLAGS) & (IS_SACKED | IS_LOST)) && sentAfter(rackSent, rackEnd, sent, end)) {
-      const left = <i32>(rtt + window - (now - sent));
+    const sent = sentOf(run);
+    const flags = flagsOf(run);
+    // What is sent again and new data may go at one time on the clock, in whatever order.
+    const later = flags & IS_AGAIN ? after(rackSent, sent) : sentAfter(rackSent, rackEnd, sent, end);
+    if (!(flags & (IS_SACKED | IS_LOST)) && later) {
+      const left = <i32>(rtt + window - since(run, now));
       if (left <= 0) lose(f, run, end - start);
       else timeout = max(timeout, left);
     }
@@ -255,17 +257,17 @@ export function detect(c: usize, f: usize, window: u32, now: u32): u32 {
 }
 
 /**
- * Marks as lost what is in flight, except what the peer holds: with `since`, only what was sent before the last `since`
- * µs, and with `longer`, only runs of more bytes than that. What comes first is always lost without `longer`.
+ * Marks as lost what is in flight, except what the peer holds: what was sent at least `age` µs ago, or comes first,
+ * and with `longer`, only runs of more bytes than that.
  */
-export function loseAll(c: usize, f: usize, since: u32, longer: u32, now: u32): void {
+export function loseAll(c: usize, f: usize, age: u32, longer: u32, now: u32): void {
   const last: usize = load<u32>(f, LAST);
   const first: usize = load<u32>(f, FIRST);
   let start = load<u32>(c, SND_UNA);
   for (let run = first; run < last; run += RUN_SIZE) {
     const end = load<u32>(run, END);
-    const old = now - load<u32>(run, SENT) >= since || (!longer && run == first);
-    if (!(load<u32>(run, FLAGS) & (IS_SACKED | IS_LOST)) && old && end - start > longer) lose(f, run, end - start);
+    const old = since(run, now) >= age || (!longer && run == first);
+    if (!(flagsOf(run) & (IS_SACKED | IS_LOST)) && old && end - start > longer) lose(f, run, end - start);
     start = end;
   }
 }
@@ -274,14 +276,14 @@ export function loseAll(c: usize, f: usize, since: u32, longer: u32, now: u32): 
 export function loseFirst(c: usize, f: usize, len: u32, now: u32): void {
   room(c, f, 1, 0, now);
   const first: usize = load<u32>(f, FIRST);
-  if (first == <usize>load<u32>(f, LAST) || load<u32>(first, FLAGS) & (IS_SACKED | IS_LOST)) return;
+  if (first == <usize>load<u32>(f, LAST) || flagsOf(first) & (IS_SACKED | IS_LOST)) return;
   const una = load<u32>(c, SND_UNA);
   if (after(load<u32>(first, END), una + len)) split(f, first, una + len);
   lose(f, first, load<u32>(first, END) - una);
 }
 
 function lose(f: usize, run: usize, len: u32): void {
-  store<u32>(run, load<u32>(run, FLAGS) | IS_LOST, FLAGS);
+  store<u32>(run, load<u32>(run, SENT) | IS_LOST, SENT);
   store<u32>(f, load<u32>(f, LOST) + len, LOST);
   store<u32>(f, load<u32>(f, NEWLY_LOST) + len, NEWLY_LOST);
 }
@@ -290,7 +292,7 @@ function lose(f: usize, run: usize, len: u32): void {
 export function findAll(f: usize): void {
   const last: usize = load<u32>(f, LAST);
   for (let run: usize = load<u32>(f, FIRST); run < last; run += RUN_SIZE) {
-    store<u32>(run, load<u32>(run, FLAGS) & ~IS_LOST, FLAGS);
+    store<u32>(run, load<u32>(run, SENT) & ~IS_LOST, SENT);
   }
   store<u32>(f, 0, LOST);
 }
@@ -302,10 +304,10 @@ export function firstLost(c: usize, f: usize): u64 {
   let start = load<u32>(c, SND_UNA);
   for (let run: usize = load<u32>(f, FIRST); run < last; run += RUN_SIZE) {
     const end = load<u32>(run, END);
-    if (load<u32>(run, FLAGS) & IS_LOST) {
+    if (flagsOf(run) & IS_LOST) {
       // Runs that were sent at different times may be lost side by side.
       let to = end;
-      for (run += RUN_SIZE; run < last && load<u32>(run, FLAGS) & IS_LOST; run += RUN_SIZE) to = load<u32>(run, END);
+      for (run += RUN_SIZE; run < last && flagsOf(run) & IS_LOST; run += RUN_SIZE) to = load<u32>(run, END);
       return <u64>start << 32 | (to - start);
     }
     start = end;
@@ -316,16 +318,30 @@ export function firstLost(c: usize, f: usize): u64 {
 /** Returns whether the peer has dropped what it held (RFC 2018 §8): it would have acknowledged what comes first. */
 export function reneged(f: usize): bool {
   const first: usize = load<u32>(f, FIRST);
-  return first < <usize>load<u32>(f, LAST) && (load<u32>(first, FLAGS) & IS_SACKED) != 0;
+  return first < <usize>load<u32>(f, LAST) && (flagsOf(first) & IS_SACKED) != 0;
 }
 
 /** Forgets what the peer holds. */
-export function forgetSacks(f: usize): void {
+export function forgetSacks(f: usize, now: u32): void {
   const last: usize = load<u32>(f, LAST);
   for (let run: usize = load<u32>(f, FIRST); run < last; run += RUN_SIZE) {
-    if (load<u32>(run, FLAGS) & IS_SACKED) store<u32>(run, IS_AGAIN, FLAGS);
+    if (flagsOf(run) & IS_SACKED) store<u32>(run, now << 3 | IS_AGAIN, SENT);
   }
   store<u32>(f, 0, SACKED);
+}
+
+function flagsOf(run: usize): u32 {
+  return load<u32>(run, SENT) & FLAGS;
+}
+
+/** Returns when it was sent; such times are compared by after(). */
+function sentOf(run: usize): u32 {
+  return load<u32>(run, SENT) & ~FLAGS;
+}
+
+/** Returns the µs since it was sent, at most 8 minutes. */
+function since(run: usize, now: u32): u32 {
+  return (now << 3) - sentOf(run) >>> 3;
 }
 
 // ---- the array ------------------------------------------------------------------------------------------------------
@@ -333,8 +349,7 @@ export function forgetSacks(f: usize): void {
 function push(f: usize, end: u32, sent: u32): void {
   const run: usize = load<u32>(f, LAST);
   store<u32>(run, end, END);
-  store<u32>(run, sent, SENT);
-  store<u32>(run, 0, FLAGS);
+  store<u32>(run, sent << 3, SENT);
   store<u32>(f, <u32>(run + RUN_SIZE), LAST);
 }
 
@@ -352,9 +367,8 @@ function tidy(f: usize): void {
   let to: usize = load<u32>(f, FIRST);
   if (to == last) return;
   for (let run = to + RUN_SIZE; run < last; run += RUN_SIZE) {
-    const flags = load<u32>(run, FLAGS);
-    const alike = flags == load<u32>(to, FLAGS)
-      && (flags & IS_SACKED || load<u32>(run, SENT) == load<u32>(to, SENT));
+    const flags = flagsOf(run);
+    const alike = flags == flagsOf(to) && (flags & IS_SACKED || sentOf(run) == sentOf(to));
     if (!alike) to += RUN_SIZE;
     if (to != run) memory.copy(to, run, RUN_SIZE);
   }
@@ -373,14 +387,13 @@ function room(c: usize, f: usize, count: usize, reserve: usize, now: u32): bool 
   halve(f);
   if (fits(f, need)) return true;
   if (reserve) return false;
-  forgetSacks(f);
+  forgetSacks(f, now);
   halve(f);
   if (fits(f, need)) return true;
   const end = load<u32>(<usize>load<u32>(f, LAST) - RUN_SIZE, END);
   const run: usize = f + RUNS;
   store<u32>(run, end, END);
-  store<u32>(run, now, SENT);
-  store<u32>(run, IS_LOST | IS_AGAIN, FLAGS);
+  store<u32>(run, now << 3 | IS_LOST | IS_AGAIN, SENT);
   store<u32>(f, <u32>(run + RUN_SIZE), LAST);
   store<u32>(f, end - load<u32>(c, SND_UNA), LOST);
   return true;
@@ -406,7 +419,7 @@ function halve(f: usize): void {
   for (let run = to; run < last; run += RUN_SIZE) {
     const next = run + RUN_SIZE;
     const sent = load<u32>(run, SENT);
-    const alike = next < last && load<u32>(next, FLAGS) == load<u32>(run, FLAGS);
+    const alike = next < last && flagsOf(next) == flagsOf(run);
     if (alike) run = next;
     memory.copy(to, run, RUN_SIZE);
     if (alike && after(sent, load<u32>(to, SENT))) store<u32>(to, sent, SENT);

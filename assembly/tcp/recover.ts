@@ -172,23 +172,23 @@ function countDuplicates(c: usize, f: usize, advance: u32, dup: bool): void {
   if (advance) {
     store<u8>(c, 0, DUP_ACKS);
     const counted = min(held, advance - min(advance, mss));
-    const left = min(held - counted, load<u32>(c, SND_NXT) - una - load<u32>(f, fields.LOST));
-    store<u32>(f, left, fields.SACKED);
-    store<u32>(f, load<u32>(f, fields.DELIVERED) - min(counted, load<u32>(f, fields.DELIVERED)), fields.DELIVERED);
-    if (!before(una, load<u32>(f, fields.POINT))) store<u32>(f, 0, fields.SACKED);
-    else if (marked(c, RECOVERY)) flight.loseFirst(c, f, mss, micros());
-    return;
+    const delivered = load<u32>(f, fields.DELIVERED);
+    store<u32>(f, delivered - min(counted, delivered), fields.DELIVERED);
+    store<u32>(f, before(una, load<u32>(f, fields.POINT)) ? held - counted : 0, fields.SACKED);
+    if (marked(c, RECOVERY) && before(una, load<u32>(f, fields.POINT))) flight.loseFirst(c, f, mss, micros());
+  } else if (dup && !marked(c, LOSS)) {
+    store<u32>(f, held + mss, fields.SACKED);
+    const dups: u32 = min<u32>(load<u8>(c, DUP_ACKS) + 1, 254);
+    store<u8>(c, <u8>dups, DUP_ACKS);
+    // RFC 6582 §3.2, step 1: duplicates of what was sent again in the last recovery begin no other one.
+    const begins = dups == DUP_THRESHOLD && !marked(c, RECOVERY) && after(una, load<u32>(f, fields.POINT));
+    if (begins) flight.loseFirst(c, f, mss, micros());
   }
-  if (!dup || marked(c, LOSS)) return;
-  const out = load<u32>(c, SND_NXT) - una - load<u32>(f, fields.LOST);
-  const more = min(mss, out - min(out, held + mss));
-  store<u32>(f, held + more, fields.SACKED);
-  store<u32>(f, more, fields.DELIVERED);
-  const dups: u32 = min<u32>(load<u8>(c, DUP_ACKS) + 1, 254);
-  store<u8>(c, <u8>dups, DUP_ACKS);
-  // RFC 6582 §3.2, step 1: duplicates of what was sent again in the last recovery begin no other one.
-  if (dups != DUP_THRESHOLD || marked(c, RECOVERY) || !after(una, load<u32>(f, fields.POINT))) return;
-  flight.loseFirst(c, f, mss, micros());
+  // Whatever a peer pretends, no more has arrived than was sent, and neither the first segment nor what is lost.
+  const rest = load<u32>(c, SND_NXT) - una - load<u32>(f, fields.LOST);
+  const bound = min(load<u32>(f, fields.SACKED), rest - min(rest, mss));
+  if (!advance && bound > held) store<u32>(f, bound - held, fields.DELIVERED);
+  store<u32>(f, bound, fields.SACKED);
 }
 
 /** Takes a sample of the round-trip time: of what was sent once (Karn), or by timestamps (RFC 7323 §4.1). */
@@ -440,7 +440,7 @@ function timeOut(c: usize): void {
     store<u32>(f, nxt, fields.POINT);
     store<u32>(f, nxt, fields.REDUCED_UNTIL);
     store<u32>(f, 0, fields.PROBE_DUE);
-    if (!has(c, SACK) || flight.reneged(f)) flight.forgetSacks(f);
+    if (!has(c, SACK) || flight.reneged(f)) flight.forgetSacks(f, micros());
     // What was sent a moment ago may well arrive.
     const rackRtt = load<u32>(f, fields.RACK_RTT);
     flight.loseAll(c, f, rackRtt ? rackRtt + rack.reorderWindow(c, f) : 0, 0, micros());
