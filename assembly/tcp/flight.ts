@@ -54,7 +54,7 @@ export function open(c: usize, nxt: u32): usize {
   store<u32>(f, <u32>(f + RUNS), LAST);
   store<u32>(f, una, AGAIN_END);
   store<u32>(f, una, FORWARD);
-  store<u32>(f, una, POINT);
+  store<u32>(f, una - 1, POINT);
   store<u32>(f, una, REDUCED_UNTIL);
   store<u32>(f, una, DSACK_ROUND);
   store<u32>(f, 1, REORDER_QUARTERS);
@@ -169,6 +169,7 @@ export function acknowledge(c: usize, f: usize, ack: u32, now: u32): void {
   keepUp(f + AGAIN_END, ack);
   keepUp(f + REDUCED_UNTIL, ack);
   keepUp(f + DSACK_ROUND, ack);
+  keepUp(f + POINT, ack - 1);
 }
 
 function keepUp(field: usize, ack: u32): void {
@@ -295,6 +296,7 @@ export function findAll(f: usize): void {
     store<u32>(run, load<u32>(run, SENT) & ~IS_LOST, SENT);
   }
   store<u32>(f, 0, LOST);
+  store<u32>(f, 0, NEWLY_LOST);
 }
 
 /** Returns the first lost range: its sequence number in the upper half, its bytes in the lower; 0 for none. */
