@@ -206,11 +206,12 @@ function takeSample(c: usize, f: usize, advance: u32, now: u32): void {
 
 /** Ends or begins a recovery, and sets the congestion window. */
 function steer(c: usize, f: usize, advance: u32, ece: bool): void {
-  if (marked(c, RECOVERY | LOSS) && !before(load<u32>(c, SND_UNA), load<u32>(f, fields.POINT))) leave(c, f);
+  const over = marked(c, RECOVERY | LOSS) && !before(load<u32>(c, SND_UNA), load<u32>(f, fields.POINT));
+  if (over) leave(c, f);
   if (load<u32>(f, fields.NEWLY_LOST) && !marked(c, RECOVERY | LOSS)) enter(c, f);
   if (ece && !marked(c, RECOVERY | LOSS) && !congestion.isReduced(c, f)) reduceForEcn(c, f);
   const delivered = load<u32>(f, fields.DELIVERED);
-  if (!delivered) return;
+  if (!delivered || over) return;
   if (marked(c, RECOVERY)) return reduceRate(c, f, delivered, advance);
   congestion.noteRound(c, f, load<u32>(f, fields.SHORTEST));
   // A window that was reduced stays as it is until the peer has answered to what was sent since.

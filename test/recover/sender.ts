@@ -187,6 +187,14 @@ export class Sender {
     return this.recover.timeout(this.c);
   }
 
+  /** Sends FIN, behind everything. */
+  sendFin(): void {
+    const next = this.get(tcp.SND_NXT);
+    this.#bytes[this.c + tcp.FLAGS] |= FLAG.finSent;
+    this.set(tcp.SND_NXT, next + 1);
+    this.recover.sent(this.c, next, next + 1 >>> 0, false);
+  }
+
   /** Has so many more bytes to send. */
   offer(bytes: number): void {
     this.set(tcp.SND_END, this.get(tcp.SND_END) + bytes);
