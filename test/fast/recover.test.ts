@@ -312,7 +312,7 @@ describe("congestion avoidance", () => {
   });
 
   test("is no slower than Reno where windows are small (RFC 9438 §4.3)", async () => {
-    const { before, after } = await afterLoss(30 * MSS, 10 * MS, 3_000_000);
+    const { before, after } = await afterLoss(30 * MSS, 10 * MS, 20_000_000);
     const [{ cwnd: start }] = after;
     // α segments a round trip until the window is what it was, then one.
     const alpha = 3 * 0.3 / 1.7;
@@ -641,4 +641,241 @@ describe("a tail loss probe", () => {
       timerIs(sender, us * MS);
     });
   }
+});
+
+describe("a recovery that was not needed is undone", () => {
+  for (const sack of [false, true]) {
+    test(`by the timestamp of the first ACK (Eifel, RFC 3522), ${sack ? "with" : "without"} SACK`, async () => {
+      const sender = await sending({ timestamps: true, sack });
+      const len = sender.segment;
+      const { cwnd } = sender;
+      const stamp = sender.stamp();
+      sender.wait(20 * MS);
+      // The first segment comes last.
+      for (let held = 1; held <= 3; held++) {
+        sender.ack({ ack: 0, sacks: sack ? [[len, (1 + held) * len]] : [], tsecr: stamp - 40 });
+      }
+      assert.deepEqual(sender.output().at(0), { seq: 0, len, again: true });
+      assert.ok(sender.ssthresh < NO_THRESHOLD);
+      sender.wait(5 * MS);
+      sender.ack({ ack: 4 * len, tsecr: stamp });
+      assert.equal(sender.marked(MARK.recovery), false);
+      assert.equal(sender.ssthresh, NO_THRESHOLD);
+      assert.ok(sender.cwnd >= cwnd);
+    });
+  }
+
+  test("and is not, if the timestamp is that of what was sent again", async () => {
+    const sender = await sending({ timestamps: true });
+    const len = sender.segment;
+    sender.wait(20 * MS);
+    for (let held = 1; held <= 3; held++) sender.ack({ ack: 0, sacks: [[len, (1 + held) * len]], tsecr: sender.stamp() });
+    sender.output();
+    const stamp = sender.stamp();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 4 * len, tsecr: stamp });
+    assert.ok(sender.ssthresh < NO_THRESHOLD);
+    assert.equal(sender.marked(MARK.recovery), true);
+  });
+
+  test("by a D-SACK for all that was sent again (RFC 3708)", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    // Segments 0 and 1 come last.
+    sender.ack({ ack: 0, sacks: [[2 * MSS, 7 * MSS]] });
+    assert.equal(sender.marked(MARK.recovery), true);
+    let again = sender.output().filter((one) => one.again).length;
+    sender.ack({ ack: 0, sacks: [[2 * MSS, 10 * MSS]] });
+    again += sender.output().filter((one) => one.again).length;
+    assert.equal(again, 2);
+    sender.wait(5 * MS);
+    sender.ack({ ack: 10 * MSS });
+    sender.output();
+    assert.ok(sender.ssthresh < NO_THRESHOLD);
+    sender.wait(15 * MS);
+    sender.ack({ ack: 10 * MSS, sacks: [[0, MSS]] });
+    assert.ok(sender.ssthresh < NO_THRESHOLD);
+    // What the path has doubled is none of what was sent again.
+    sender.ack({ ack: 10 * MSS, sacks: [[4 * MSS, 5 * MSS]] });
+    assert.ok(sender.ssthresh < NO_THRESHOLD);
+    sender.ack({ ack: 10 * MSS, sacks: [[MSS, 2 * MSS]] });
+    assert.equal(sender.ssthresh, NO_THRESHOLD);
+    assert.ok(sender.cwnd >= 10 * MSS);
+  });
+
+  test("after a timeout, too, and nothing more is sent again", async () => {
+    const sender = await sending({ timestamps: true, sack: false });
+    const len = sender.segment;
+    const { cwnd } = sender;
+    const stamp = sender.stamp();
+    toTimer(sender);
+    assert.equal(sender.output().length, 1);
+    sender.wait(5 * MS);
+    sender.ack({ ack: 2 * len, tsecr: stamp });
+    assert.equal(sender.marked(MARK.loss), false);
+    assert.equal(sender.ssthresh, NO_THRESHOLD);
+    assert.ok(sender.cwnd >= cwnd);
+    assert.ok(sender.output().every(({ again }) => !again));
+  });
+});
+
+describe("explicit congestion notification", () => {
+  test("reduces the window once for all that was in flight (RFC 3168 §6.1.2)", async () => {
+    const sender = await sending({ ecn: true });
+    sender.wait(20 * MS);
+    sender.ack({ ack: MSS, ece: true });
+    assert.equal(sender.cwnd, 7 * MSS);
+    assert.equal(sender.marked(MARK.cwrDue), true);
+    sender.output();
+    for (let acked = 2; acked <= 10; acked++) {
+      sender.ack({ ack: acked * MSS, ece: true });
+      assert.equal(sender.cwnd, 7 * MSS);
+      sender.output();
+    }
+    sender.wait(20 * MS);
+    sender.ack({ ack: 11 * MSS, ece: true });
+    assert.equal(sender.cwnd, Math.floor(0.7 * 7 * MSS));
+  });
+
+  test("is not believed where it was not agreed", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: MSS, ece: true });
+    assert.equal(sender.ssthresh, NO_THRESHOLD);
+  });
+
+  test("a loss is told, too: CWR goes with new data", async () => {
+    const sender = await sending({ ecn: true });
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 5 * MSS]] });
+    assert.equal(sender.marked(MARK.cwrDue), true);
+    const { ssthresh } = sender;
+    sender.ack({ ack: 0, sacks: [[MSS, 6 * MSS]], ece: true });
+    assert.equal(sender.ssthresh, ssthresh);
+  });
+
+  test("one answer after another touches no page, and reduces once for each", async () => {
+    const sender = await Sender.create({ rtt: 20 * MS, ecn: true });
+    sender.offer(5 * MSS);
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 5 * MSS, ece: true });
+    assert.deepEqual([sender.cwnd, sender.pages], [7 * MSS, 0]);
+  });
+});
+
+describe("a path that became narrower", () => {
+  test("has what is too large sent again in smaller segments, with the window as it was", async () => {
+    const sender = await sending();
+    const { cwnd } = sender;
+    sender.setMss(1000);
+    sender.recover.narrower(sender.c);
+    const sent = sender.output();
+    assert.deepEqual(sent[0], { seq: 0, len: 1000, again: true });
+    assert.equal(sent.filter(({ again }) => again).reduce((sum, { len }) => sum + len, 0), 10 * MSS);
+    assert.ok(sent.every(({ len }) => len <= 1000));
+    assert.deepEqual([sender.cwnd, sender.ssthresh], [cwnd, NO_THRESHOLD]);
+  });
+
+  test("leaves alone what is small enough", async () => {
+    const sender = await Sender.create({ rtt: 20 * MS });
+    sender.offer(900);
+    sender.output();
+    sender.setMss(1000);
+    sender.recover.narrower(sender.c);
+    assert.deepEqual(sender.output(), []);
+  });
+});
+
+describe("without a page", () => {
+  test("three duplicates have one segment sent again, and each partial ACK the next", async () => {
+    const sender = await sending({ pages: 0 });
+    sender.wait(20 * MS);
+    const lines = [];
+    for (const ack of [0, 0, 0, 0, 3, 3, 10]) {
+      sender.ack({ ack: ack * MSS });
+      lines.push(numbers(sender.output(1)));
+    }
+    assert.deepEqual(lines, ["10", "11", "-0", "", "-3", "", "-10"]);
+    assert.equal(sender.ssthresh, 7 * MSS);
+  });
+
+  test("a timeout has all sent again, one by one", async () => {
+    const sender = await sending({ pages: 0, sack: false });
+    toTimer(sender);
+    assert.equal(numbers(sender.output()), "-0");
+    for (let acked = 1; acked < 10; acked++) {
+      sender.wait(20 * MS);
+      sender.ack({ ack: acked * MSS });
+      assert.equal(numbers(sender.output(1)), `-${acked}`);
+    }
+    sender.ack({ ack: 10 * MSS });
+    assert.ok(sender.output().length > 2);
+  });
+});
+
+describe("what others had to mend", () => {
+  test("a clock of 15 ms and packets that overtake each other do not keep the window small", async () => {
+    const random = Random.fromEnvironment();
+    console.log(`SEED=${random.seed}`);
+    const sender = await Sender.create({ rtt: 20 * MS, granularity: 15 * MS });
+    const link = new Link(sender, {
+      delay: 10 * MS, fate: () => random.oneIn(20) ? [random.below(4000)] : PASSED,
+    });
+    sender.offer(10_000_000);
+    assert.ok(link.run());
+    assert.ok(sender.cwnd > 50 * MSS, `${sender.cwnd / MSS} segments`);
+    assert.ok(link.retransmitted < 0.03 * 10_000_000 / MSS, `${link.retransmitted} sent again`);
+  });
+
+  test("a policer gets close to what it lets through", async () => {
+    const sender = await Sender.create({ rtt: 20 * MS });
+    const rate = 1.25;
+    let [tokens, at] = [30_000, sender.now];
+    const link = new Link(sender, {
+      delay: 10 * MS,
+      fate: ({ len }, _index, now) => {
+        tokens = Math.min(tokens + (now - at) * rate, 30_000);
+        at = now;
+        if (tokens < len + 52) return LOST;
+        tokens -= len + 52;
+        return PASSED;
+      },
+    });
+    let [sum, count] = [0, 0];
+    link.watch = () => { sum += sender.cwnd; count++; };
+    sender.offer(10_000_000);
+    const start = sender.now;
+    assert.ok(link.run());
+    const share = 10_000_000 / (sender.now - start) / rate;
+    assert.ok(share > 0.75, `${share.toFixed(2)} of the rate`);
+    assert.ok(sum / count > 10 * MSS, `${(sum / count / MSS).toFixed(1)} segments`);
+    assert.ok(link.duplicates < 20, `${link.duplicates} in vain`);
+  });
+
+  test("jitter that makes recovery begin again and again does not ratchet the window down", async () => {
+    const random = Random.fromEnvironment();
+    console.log(`SEED=${random.seed}`);
+    const sender = await Sender.create({ rtt: 40 * MS, timestamps: true });
+    const link = new Link(sender, {
+      delay: 20 * MS, timestamps: true, fate: () => random.oneIn(50) ? [random.below(40 * MS)] : PASSED,
+    });
+    sender.offer(20_000_000);
+    assert.ok(link.run());
+    assert.ok(sender.cwnd > 100 * MSS, `${sender.cwnd / MSS} segments`);
+  });
+
+  test("a bottleneck's queue overflows, and no timeout comes of it", async () => {
+    const sender = await Sender.create({ rtt: 100 * MS });
+    const link = new Link(sender, { delay: 50 * MS, rate: 12.5e6, queue: 400_000 });
+    let timeouts = 0;
+    link.watch = () => { if (sender.marked(MARK.loss)) timeouts++; };
+    sender.offer(50_000_000);
+    const start = sender.now;
+    assert.ok(link.run());
+    const share = 50_000_000 / (sender.now - start) * 1e6 / 12.5e6;
+    assert.equal(timeouts, 0);
+    assert.ok(link.dropped > 0);
+    assert.ok(share > 0.6, `${share.toFixed(2)} of the rate`);
+  });
 });
