@@ -212,7 +212,7 @@ function steer(c: usize, f: usize, advance: u32, ece: bool): void {
   if (over) leave(c, f);
   if (load<u32>(f, fields.NEWLY_LOST) && !marked(c, RECOVERY | LOSS)) enter(c, f);
   const answered = after(load<u32>(c, SND_UNA), load<u32>(f, fields.REDUCED_UNTIL));
-  if (ece && answered && !marked(c, RECOVERY | LOSS)) reduceForEcn(c, f);
+  if (ece && answered && !marked(c, RECOVERY | LOSS)) return reduceForEcn(c, f);
   const delivered = load<u32>(f, fields.DELIVERED);
   if (!delivered || over) return;
   if (marked(c, RECOVERY)) return reduceRate(c, f, delivered, advance);

@@ -46,7 +46,7 @@ describe("the sending side of TCP", () => {
         assert.ok(sender.pages <= 1, `${sender.pages} pages: ${what}`);
       };
       sender.offer(bytes);
-      assert.ok(link.run(sender.now + 3600e6), `not done: ${what}`);
+      assert.ok(link.run(sender.now + 3600e6), `${link.gaveUp ? "given up" : "not done"}: ${what}`);
       assert.deepEqual([sender.acked, link.next, sender.pages], [bytes, bytes, 0], what);
       // Nothing is sent again where nothing was lost or late. An ACK that is lost or late is a reason, too.
       const clean = loss + ackLoss + reorder + double === 0 && link.dropped === 0;

@@ -78,7 +78,7 @@ describe("the timeout", () => {
     }
   });
 
-  test("doubles until 120 s, and stays so until something that was sent once is acknowledged", async () => {
+  test("doubles, and stays so, up to 3 s, until something that was sent once is acknowledged", async () => {
     const sender = await Sender.create({ rtt: 20 * MS, sack: false });
     sender.offer(1000);
     sender.output();
@@ -92,10 +92,10 @@ describe("the timeout", () => {
     // This may be the ACK of any of the six.
     sender.ack({ ack: 1000 });
     assert.equal(sender.timer, undefined);
-    assert.equal(sender.timeout, base * 2 ** 5);
+    assert.equal(sender.timeout, base * 2 ** 3);
     sender.offer(1000);
     sender.output();
-    timerIs(sender, base * 2 ** 5);
+    timerIs(sender, base * 2 ** 3);
     sender.wait(20 * MS);
     sender.ack({ ack: 2000 });
     assert.ok(sender.timeout < 250_000);
@@ -116,16 +116,16 @@ describe("the timeout", () => {
   });
 
   for (const rtt of [MS, 400 * MS, 30_000 * MS]) {
-    test(`gives up after 100 s and three retransmissions at least, with a round trip of ${rtt / MS} ms`, async () => {
+    test(`gives up after 100 s and eight retransmissions at least, with a round trip of ${rtt / MS} ms`, async () => {
       const sender = await Sender.create({ rtt, sack: false });
       sender.offer(1000);
       sender.output();
       const start = sender.now;
       let again = 0;
       while (toTimer(sender)) again += sender.output().length;
-      assert.ok(again >= 3 && again <= 15, `${again} retransmissions`);
+      assert.ok(again >= 8 && again <= 15, `${again} retransmissions`);
       assert.ok(sender.now - start >= 100_000_000, `after ${(sender.now - start) / 1e6} s`);
-      assert.ok(sender.now - start <= 500_000_000, `after ${(sender.now - start) / 1e6} s`);
+      assert.ok(sender.now - start <= 1_200_000_000, `after ${(sender.now - start) / 1e6} s`);
       sender.recover.end(sender.c);
       assert.equal(sender.pages, 0);
     });
@@ -734,7 +734,7 @@ describe("explicit congestion notification", () => {
     }
     sender.wait(20 * MS);
     sender.ack({ ack: 11 * MSS, ece: true });
-    assert.equal(sender.cwnd, Math.floor(0.7 * 7 * MSS));
+    assert.equal(sender.cwnd, 49 * MSS / 10);
   });
 
   test("is not believed where it was not agreed", async () => {
