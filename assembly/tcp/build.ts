@@ -4,12 +4,11 @@
 import { FRAME_OFFSET, NOW } from "../../abi/control";
 import { Counter } from "../../abi/counters";
 import {
-  ADDRESSES, LINK, LINK_LEN, MAX_RANGES, OWNER, PORTS, RANGES, RCV_NXT, TS_OFFSET, TS_RECENT,
+  ADDRESSES, LINK, LINK_LEN, MAX_RANGES, PORTS, RANGES, RCV_NXT, TS_OFFSET, TS_RECENT, TTL,
 } from "../../abi/tcp";
 import { checksum, sumWide } from "../checksum";
 import { add, queue, take, takeReply } from "../memory";
 import { ttl } from "../packet";
-import { answersOf, table } from "../prefix";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/tcp";
@@ -73,7 +72,7 @@ function rangesToTell(c: usize): u32 {
 
 /** Completes a connection's segment, whose TCP header and `len` bytes of it and behind it are there, and queues it. */
 export function finish(c: usize, ip: usize, len: u32, data: bool): void {
-  const ttl = answersOf(table(), load<i32>(c, OWNER)) & 0xff;
+  const ttl: u32 = load<u8>(c, TTL);
   const addresses = c + ADDRESSES;
   const six = has(c, SIX);
   if (six) ipv6.setHeader(ip, len, ipv6.TCP, ttl, addresses + 16, addresses);
