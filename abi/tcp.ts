@@ -8,7 +8,7 @@ import { TIMER_SIZE, TIMERS_END } from "./timers.ts";
 
 // ---- what holds from the start on; the host writes it --------------------------------------------------------------
 
-// ---- what holds from the start on; the host writes it ----------------------------------------------------------------
+// ---- what holds from the start on; the host writes it ---------------------------------------------------------------
 export const HASH_KEY = (TIMERS_END + 63) & -64;
 export const ISN_KEY = HASH_KEY + 16;
 export const COOKIE_KEY = ISN_KEY + 16;

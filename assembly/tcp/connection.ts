@@ -78,11 +78,11 @@ export function kind(c: usize): Service {
 
 /** Compares sequence numbers, which wrap (RFC 9293 §3.4). */
 export function before(a: u32, b: u32): bool {
-  return <i32>(a - b) < 0;
+  return a - b >>> 31 != 0;
 }
 
 export function after(a: u32, b: u32): bool {
-  return <i32>(a - b) > 0;
+  return before(b, a);
 }
 
 // ---- time: ticks of 2^14 ns, u32, which wrap after 19 hours; 0 stands for never -------------------------------------
@@ -97,6 +97,10 @@ export function tick(): u32 {
 /** Returns the microseconds of the clock, which wrap after 71 minutes. */
 export function micros(): u32 {
   return <u32>(load<u64>(NOW) / 1000);
+}
+
+export function seconds(): u32 {
+  return <u32>(load<u64>(NOW) / 1_000_000_000);
 }
 
 /** Returns the tick that comes `us` microseconds from now. */
