@@ -152,7 +152,7 @@ export class ReferenceTcp {
     const { buffer } = this.#options;
     // RFC 9293 §3.8.6.2.2.
     const gain = this.#rcvNxt + this.#room() - this.#edge;
-    if (this.#isOpen() && gain >= Math.min(buffer / 2, this.#options.mss ?? 536) && gain > 0) this.#acknowledge();
+    if (this.#isOpen() && !this.finished && gain >= Math.min(buffer / 2, this.#options.mss ?? 536) && gain > 0) this.#acknowledge();
   }
 
   /** Resets the connection. */
@@ -296,7 +296,9 @@ export class ReferenceTcp {
     this.#judge(segment, first);
     if (flags & RST) {
       // RFC 5961 §3.2.
-      if (first === this.#rcvNxt) this.#end("reset"); else this.#acknowledge();
+      // A late duplicate may be answered so once pongd has forgotten the connection (RFC 1337 §2).
+      if (first !== this.#rcvNxt) this.#acknowledge();
+      else this.#end(this.state === "time-wait" ? "closed" : "reset");
       return;
     }
     if (flags & SYN) {
@@ -340,7 +342,7 @@ export class ReferenceTcp {
       const end = first + data.length;
       assert.ok(this.#finAt === undefined || this.#finAt === end, `FIN is at ${end}, and was at ${this.#finAt}`);
       this.#finAt = end;
-    } else if (this.#finAt !== undefined) {
+    } else if (this.#finAt !== undefined && data.length > 0) {
       assert.ok(first + data.length <= this.#finAt, "nothing is behind FIN");
     }
   }

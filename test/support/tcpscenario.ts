@@ -161,16 +161,19 @@ class Scenario {
 
   #client(i: number): Client {
     const random = this.#random;
-    const family: Family = random.oneIn(2) ? 4 : 6;
+    // No link of IPv6 has an MTU below 1280 (RFC 8200 §5).
+    const family: Family = this.#host.rig.linear.packetSize < 1280 || random.oneIn(2) ? 4 : 6;
     const plan = planOf(random, this.#network.now);
-    const scale = random.oneIn(3) ? undefined : random.below(random.oneIn(4) ? 15 : 8);
+    const buffer = random.pick([10 + random.below(100), 1000 + random.below(5000), 65535, 200_000]);
+    // A window is told in units that the buffer has several of.
+    const scale = random.oneIn(3) ? undefined : Math.min(random.below(15), Math.floor(Math.log2(buffer)) - 2);
     const mss = random.pick([undefined, 1460, 1440, 536, 100 + random.below(1361), 8940]);
     const timestamps = random.oneIn(2);
     const options: ReferenceOptions = {
       local: ADDRESSES[family].peer, remote: ADDRESSES[family].local, localPort: 20_000 + i,
       remotePort: PORTS[plan.service], isn: random.oneIn(3) ? 2 ** 32 - 1 - random.below(40_000) : random.next(), mss,
       segmentSize: random.oneIn(6) ? 1 + random.below(64) : 200 + random.below(9000),
-      buffer: random.pick([1 + random.below(100), 1000 + random.below(5000), 65535, 200_000]), scale, timestamps,
+      buffer, scale, timestamps,
       sack: !random.oneIn(3), duplicateSack: random.oneIn(2), segments: 1 + random.below(12),
       rtoUs: random.pick([300_000, 1_000_000]), delayedAckUs: random.pick([0, 10_000, 40_000, 200_000]),
       patienceUs: 900e6, expected: expectedOf(plan), transmit: (packet) => { this.#network.fromPeer(packet); },
@@ -246,7 +249,7 @@ function expectedOf({ service, data, wants }: Plan): (position: number) => numbe
 function impairmentsOf(random: Random, mtu: number): Impairments {
   const none = random.oneIn(6);
   const some = (most: number) => none || random.oneIn(2) ? 0 : random.below(1000) / 1000 * most;
-  const mtus = none || random.oneIn(2) ? [65535] : [mtu, mtu, 1280, 1400, 1500, 1300];
+  const mtus = none || random.oneIn(2) ? [65535] : [mtu, mtu, mtu, 1400, 1500, 1300];
   return {
     delayUs: random.pick([0, 50, 1000, 20_000, 100_000]), jitterUs: none || random.oneIn(2) ? 0 : random.below(200_000),
     loss: some(0.2), duplicate: some(0.2), corrupt: some(0.1), batchUs: random.pick([0, 0, 100, 5000]),

@@ -27,9 +27,9 @@ export const SERVICES: readonly Script[] = [
     name: "chargen sends its lines as far as the window goes",
     port: PORTS.chargen, stream: chargenByte,
     rows: [
-      ...OPEN.slice(0, 2), [0, "<", ". 1:1(0) ack 1 win 2000"], [0, ">", ". 1:1001(1000) ack 1"],
-      [0, ">", "P. 1001:2001(1000) ack 1"], [0, "<", ". 1:1(0) ack 2001 win 2000"], [0, ">", ". 2001:3001(1000) ack 1"],
-      [0, ">", "P. 3001:4001(1000) ack 1"],
+      ...OPEN.slice(0, 2), [0, "<", ". 1:1(0) ack 1 win 2000"], [0, ">", "p. 1:1001(1000) ack 1"],
+      [0, ">", "p. 1001:2001(1000) ack 1"], [0, "<", ". 1:1(0) ack 2001 win 2000"], [0, ">", "p. 2001:3001(1000) ack 1"],
+      [0, ">", "p. 3001:4001(1000) ack 1"],
     ],
   },
   {
