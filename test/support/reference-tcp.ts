@@ -274,14 +274,15 @@ export class ReferenceTcp {
     const { flags, options, data } = segment;
     const first = this.#rcvNxt + (segment.seq - (this.#remoteIsn + this.#rcvNxt) | 0);
     const length = spanOf(segment);
-    if (this.#timestamps && !(flags & RST)) {
+    // A forged SYN may have begun another connection once pongd has forgotten this one.
+    if (this.#timestamps && !(flags & (RST | SYN)) && this.state !== "time-wait") {
       assert.ok(options.timestamps, "timestamps on each segment once they are agreed (RFC 7323 §3.2)");
       // PAWS, RFC 7323 §5.3 R1.
       if ((options.timestamps.val - this.#tsRecent | 0) < 0) {
         this.#acknowledge();
         return;
       }
-    } else if (!this.#timestamps) {
+    } else if (!this.#timestamps && !(flags & SYN)) {
       assert.equal(options.timestamps, undefined, "no timestamps unless they were agreed");
     }
     if (options.sacks) assert.ok(this.#sack, "no SACK unless it was agreed");
@@ -416,7 +417,7 @@ export class ReferenceTcp {
   #push(expired = false): boolean {
     if (!["established", "close-wait", "fin-wait-1", "closing", "last-ack"].includes(this.state)) return false;
     const { segments, segmentSize } = this.#options;
-    const size = Math.max(1, Math.min(segmentSize, this.#sendMss - (this.#timestamps ? 12 : 0) - 28));
+    const size = Math.max(1, Math.min(segmentSize, this.#sendMss - 40));
     const end = this.#stream.length + 1;
     let sent = false;
     const edge = Math.max(this.#una + this.#window, expired ? this.#una + 1 : 0);

@@ -67,6 +67,18 @@ export const SERVICES: readonly Script[] = [
     ],
   },
   {
+    name: "a reply finds an end of a request in what came out of order, behind more than a page",
+    port: PORTS.reply,
+    rows: [
+      ...OPEN,
+      [0, "<", "P. 5001:5014(13) ack 1 \"GET /\\r\\n\\r\\nabcd\""],
+      [0, ">", ". 1:1(0) ack 1"],
+      [0, "<", Array.from({ length: 5 }, (_, i) => `P. ${1 + 1000 * i}:${1001 + 1000 * i}(1000) ack 1`)],
+      [0, ">", `P. 1:${1 + r}(${r}) ack 5014 ${JSON.stringify(REPLY.toString())}`],
+    ],
+    pongdOnly: true,
+  },
+  {
     name: "a tarpit accepts, and then takes nothing",
     port: PORTS.tarpit, pongdOnly: true,
     rows: [
