@@ -93,7 +93,7 @@ export const RESET: readonly Script[] = [
     rows: [
       ...OPEN, [0, "?", (player) => { player.flow(1).isn = (player.flow(1).isn ?? 0) - 3_000_000 >>> 0; }],
       [0, "<", "P. 1:11(10) ack 1"],
-      [0, "?", (player) => { player.flow(1).isn = (player.flow(1).isn ?? 0) + 3_000_000 >>> 0; }],
+      [0, ">", ". 3000001:3000001(0) ack 1"],
     ],
     pongdOnly: true,
   },
