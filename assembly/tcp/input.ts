@@ -128,7 +128,6 @@ function challenge(c: usize, why: Drop): i32 {
 function establish(c: usize, s: usize): void {
   settle(c);
   const again = load<u8>(c, BACKOFF) != 0;
-  store<u8>(c, 0, BACKOFF);
   stopRetransmission(c);
   store<u32>(c, load<u32>(c, SND_NXT), SND_UNA);
   setWindow(c, s);
