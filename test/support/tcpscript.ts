@@ -164,6 +164,7 @@ export class Player {
       stage.inject(...(typeof row[2] === "string" ? [row[2]] : row[2]).map((text) => this.packet(text)));
     } else if (row[1] === "?") {
       row[2](this);
+      this.#at = Math.max(this.#at, stage.us);
     }
   }
 

@@ -6,7 +6,7 @@ import type { Row, Script } from "../../support/tcpscript.js";
 import { alive, OPEN, opened } from "./rows.js";
 
 const SENT: readonly Row[] = [
-  ...opened("mss 1400", 1400).slice(0, 2), [0, "<", ". 1:1(0) ack 1 win 1400"], [0, ">", "p. 1:1401(1400) ack 1"],
+  ...opened("mss 1400", 4000).slice(0, 2), [0, "<", ". 1:1(0) ack 1 win 1400"], [0, ">", "p. 1:1401(1400) ack 1"],
 ];
 const CHARGEN = { port: PORTS.chargen, stream: chargenByte };
 
