@@ -11,7 +11,7 @@
  *   late; the times behind it count from when it came;
  * - `~` the next packet from it, at any time until then;
  * - `-` nothing comes until then;
- * - `?` something that the test does or looks at.
+ * - `?` something that the test does or looks at; it may take what has come from `stage.outputs`.
  *
  * A packet is written as flags, first:end(length), and then as needed `ack`, `win`, `urg`, `<options>`, `{fields}` and
  * the data in quotes. `@2 ` before it names another connection. Numbers count from the initial sequence number of
@@ -156,14 +156,15 @@ export class Player {
       this.#expect(row[2], row[1] === "~" ? "by then" : row[0] > 0 ? "then" : "at once", until);
       return;
     }
-    this.#nothing();
+    if (row[1] !== "?") this.#nothing();
     if (row[0] > 0) stage.advanceTo(until);
     this.#at = Math.max(this.#at, until);
-    this.#nothing();
+    if (row[1] !== "?") this.#nothing();
     if (row[1] === "<") {
       stage.inject(...(typeof row[2] === "string" ? [row[2]] : row[2]).map((text) => this.packet(text)));
     } else if (row[1] === "?") {
       row[2](this);
+      this.#at = Math.max(this.#at, stage.us);
     }
   }
 

@@ -127,7 +127,7 @@ export const OPTIONS: readonly Script[] = [
     port: PORTS.discard,
     rows: [
       ...TIMESTAMPED,
-      [0.02, "<", "P. 1:11(10) ack 1 <TS val 99 ecr last>"],
+      [0.02, "<", "P. 1:11(10) ack 1 <TS val 50 ecr last>"],
       [0, ">", ". 1:1(0) ack 1 <TS val * ecr 100>"],
     ],
   },
@@ -136,7 +136,7 @@ export const OPTIONS: readonly Script[] = [
     port: PORTS.discard,
     rows: [
       ...TIMESTAMPED,
-      [0, "<", "R. 1:1(0) ack 1 <TS val 99 ecr last>"],
+      [0, "<", "R. 1:1(0) ack 1 <TS val 50 ecr last>"],
       [0, "<", ". 1:1(0) ack 1 <TS val 101 ecr last>"],
       [0, ">", "R 1:1(0)"],
     ],
