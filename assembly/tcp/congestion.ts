@@ -37,7 +37,8 @@ export function begin(c: usize): void {
   store<u32>(c, 0, W_MAX);
 }
 
-function initialWindow(c: usize): u32 {
+/** RFC 6928 §2. */
+export function initialWindow(c: usize): u32 {
   const mss: u32 = load<u16>(c, MSS);
   return min(INITIAL_SEGMENTS * mss, max(2 * mss, INITIAL_BYTES));
 }

@@ -55,7 +55,7 @@ export function open(c: usize, nxt: u32): usize {
   store<u32>(f, una, AGAIN_END);
   store<u32>(f, una, FORWARD);
   store<u32>(f, una - 1, POINT);
-  store<u32>(f, una, REDUCED_UNTIL);
+  store<u32>(f, una - 1, REDUCED_UNTIL);
   store<u32>(f, una, DSACK_ROUND);
   store<u32>(f, 1, REORDER_QUARTERS);
   store<u32>(f, nxt - una, PEAK);
@@ -167,7 +167,7 @@ export function acknowledge(c: usize, f: usize, ack: u32, now: u32): void {
   store<u32>(f, <u32>run, FIRST);
   // What lies behind must not seem to lie ahead when sequence numbers wrap.
   keepUp(f + AGAIN_END, ack);
-  keepUp(f + REDUCED_UNTIL, ack);
+  keepUp(f + REDUCED_UNTIL, ack - 1);
   keepUp(f + DSACK_ROUND, ack);
   keepUp(f + POINT, ack - 1);
 }

@@ -37,6 +37,7 @@ export function reorderWindow(c: usize, f: usize): u32 {
 /** A D-SACK tells of a retransmission that was not needed: the window becomes wider, once a round trip. */
 export function widen(f: usize, una: u32, nxt: u32): void {
   store<u32>(f, KEPT, fields.REORDER_KEPT);
+  store<u32>(f, 1, fields.REORDERED);
   if (after(load<u32>(f, fields.DSACK_ROUND), una)) return;
   store<u32>(f, nxt, fields.DSACK_ROUND);
   store<u32>(f, min(load<u32>(f, fields.REORDER_QUARTERS) + 1, MAX_QUARTERS), fields.REORDER_QUARTERS);

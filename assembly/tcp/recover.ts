@@ -146,7 +146,9 @@ function takeBlocks(c: usize, f: usize, segment: usize, now: u32): bool {
     if (!after(end, first) || after(end, nxt)) continue;
     if (i == 0 && (before(first, ack) || (count > 1 && within(segment, 1, first, end)))) {
       dsack = true;
-      if (!marked(c, PROBED) || load<u32>(f, fields.PROBE_END) != end) rack.widen(f, una, nxt);
+      // A duplicate made on the path tells nothing.
+      if (!undo.covers(f, first, end)) continue;
+      rack.widen(f, una, nxt);
       undo.noteDsack(c, f, first, end);
       continue;
     }
@@ -206,20 +208,24 @@ function takeSample(c: usize, f: usize, advance: u32, now: u32): void {
 
 /** Ends or begins a recovery, and sets the congestion window. */
 function steer(c: usize, f: usize, advance: u32, ece: bool): void {
-  if (marked(c, RECOVERY | LOSS) && !before(load<u32>(c, SND_UNA), load<u32>(f, fields.POINT))) leave(c, f);
+  const over = marked(c, RECOVERY | LOSS) && !before(load<u32>(c, SND_UNA), load<u32>(f, fields.POINT));
+  if (over) leave(c, f);
   if (load<u32>(f, fields.NEWLY_LOST) && !marked(c, RECOVERY | LOSS)) enter(c, f);
-  if (ece && !marked(c, RECOVERY | LOSS) && !congestion.isReduced(c, f)) reduceForEcn(c, f);
+  const answered = after(load<u32>(c, SND_UNA), load<u32>(f, fields.REDUCED_UNTIL));
+  if (ece && answered && !marked(c, RECOVERY | LOSS)) reduceForEcn(c, f);
   const delivered = load<u32>(f, fields.DELIVERED);
-  if (!delivered) return;
+  if (!delivered || over) return;
   if (marked(c, RECOVERY)) return reduceRate(c, f, delivered, advance);
   congestion.noteRound(c, f, load<u32>(f, fields.SHORTEST));
   // A window that was reduced stays as it is until the peer has answered to what was sent since.
-  if (advance && (marked(c, LOSS) || !congestion.isReduced(c, f))) congestion.grow(c, f, delivered, flight.peak(f));
+  if (advance && (answered || marked(c, LOSS))) congestion.grow(c, f, delivered, flight.peak(f));
 }
 
 function leave(c: usize, f: usize): void {
-  // RFC 9937 §5: at the end of recovery the window is what the reduction aimed at.
-  if (marked(c, RECOVERY)) store<u32>(c, load<u32>(c, SSTHRESH), CWND);
+  // At the end of recovery the window is what the reduction aimed at (RFC 9937 §5). If little is in flight, that would be
+  // a burst: slow start leads there (RFC 6582 §3.2, step 3).
+  const most = flight.pipe(c) + congestion.initialWindow(c);
+  if (marked(c, RECOVERY)) store<u32>(c, min(load<u32>(c, SSTHRESH), most), CWND);
   unmark(c, RECOVERY | LOSS);
   rack.recovered(f);
   if (!has(c, SACK)) store<u32>(f, 0, fields.SACKED);

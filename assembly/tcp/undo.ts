@@ -45,13 +45,15 @@ export function noteAgain(f: usize, seq: u32, end: u32): void {
   store<u32>(f, SENT, fields.UNDO_OPEN);
 }
 
-/** The peer says that it got [first, end) twice. Undoes, if that was all. */
+/** Returns whether [first, end) lies within what was sent again in the last recovery. */
+export function covers(f: usize, first: u32, end: u32): bool {
+  if (!load<u32>(f, fields.UNDO) || !load<u32>(f, fields.UNDO_BYTES)) return false;
+  return !before(first, load<u32>(f, fields.UNDO_FROM)) && !after(end, load<u32>(f, fields.UNDO_END));
+}
+
+/** The peer says that it got [first, end) twice, which covers() says was sent again. Undoes, if that was all. */
 export function noteDsack(c: usize, f: usize, first: u32, end: u32): void {
-  if (!load<u32>(f, fields.UNDO)) return;
-  // A duplicate made on the path tells nothing.
-  if (before(first, load<u32>(f, fields.UNDO_FROM)) || after(end, load<u32>(f, fields.UNDO_END))) return;
   const bytes = load<u32>(f, fields.UNDO_BYTES);
-  if (!bytes) return;
   const left = bytes - min(bytes, end - first);
   store<u32>(f, left, fields.UNDO_BYTES);
   if (!left) undo(c, f);
@@ -73,7 +75,7 @@ function undo(c: usize, f: usize): void {
   store<u32>(c, max(load<u32>(c, SSTHRESH), load<u32>(f, fields.UNDO_SSTHRESH)), SSTHRESH);
   store<u32>(c, load<u32>(f, fields.UNDO_W_MAX), W_MAX);
   store<u64>(f, 0, fields.EPOCH);
-  store<u32>(f, load<u32>(c, SND_UNA), fields.REDUCED_UNTIL);
+  store<u32>(f, load<u32>(c, SND_UNA) - 1, fields.REDUCED_UNTIL);
   flight.findAll(f);
   unmark(c, RECOVERY | LOSS);
   if (has(c, SACK)) store<u32>(f, 1, fields.REORDERED);

@@ -1,4 +1,5 @@
 /** The sending side of TCP in assembly/ over one control block, whose clock, ACKs and timer a test makes. */
+import assert from "node:assert/strict";
 import { NOW } from "../../abi/control.js";
 import { SLOT_BASE } from "../../abi/slots.js";
 import * as tcp from "../../abi/tcp.js";
@@ -93,7 +94,7 @@ export class Sender {
     for (const field of [tcp.SND_UNA, tcp.SND_NXT, tcp.SND_END]) this.set(field, this.iss);
     this.set(tcp.SND_WND, window);
     this.#view.setBigUint64(this.c + tcp.ACKED, 0n, true);
-    this.#view.setUint16(this.c + tcp.MSS, mss, true);
+    this.setMss(mss);
     this.at(this.#us);
     recover.begin(this.c, rtt);
   }
@@ -168,7 +169,11 @@ export class Sender {
 
   /** Bytes of a full segment. */
   get segment(): number {
-    return (this.#options.mss ?? 1460) - (this.#options.timestamps ? 12 : 0);
+    return this.#view.getUint16(this.c + tcp.MSS, true) - (this.#options.timestamps ? 12 : 0);
+  }
+
+  setMss(mss: number): void {
+    this.#view.setUint16(this.c + tcp.MSS, mss, true);
   }
 
   get pages(): number {
@@ -185,6 +190,39 @@ export class Sender {
 
   get timeout(): number {
     return this.recover.timeout(this.c);
+  }
+
+  /** Asserts that the runs of the flight add up (assembly/tcp/flight.ts, fields.ts). */
+  checkFlight(): void {
+    const page = this.get(tcp.FLIGHT);
+    if (page === 0) return;
+    const field = (index: number) => this.#words[page / 4 + index];
+    const [first, last, sacked, lost] = [0, 1, 2, 3].map(field);
+    let [start, held, missing] = [this.get(tcp.SND_UNA), 0, 0];
+    for (let run = first; run < last; run += 8) {
+      const end = this.#words[run / 4];
+      const flags = this.#words[run / 4 + 1] & 7;
+      const len = end - start | 0;
+      assert.ok(len > 0, `a run of ${len} bytes`);
+      if (flags & 1) held += len;
+      if (flags & 2) missing += len;
+      assert.ok((flags & 3) < 3);
+      start = end;
+    }
+    assert.equal(start, this.get(tcp.SND_NXT));
+    assert.equal(lost, missing);
+    const out = this.nxt - this.una;
+    if ((this.byte(tcp.FLAGS) & FLAG.sack) !== 0) assert.equal(sacked, held);
+    else assert.ok(sacked + lost <= out);
+    assert.ok(last <= page + tcp.PAGE_SIZE);
+  }
+
+  /** Sends FIN, behind everything. */
+  sendFin(): void {
+    const next = this.get(tcp.SND_NXT);
+    this.#bytes[this.c + tcp.FLAGS] |= FLAG.finSent;
+    this.set(tcp.SND_NXT, next + 1);
+    this.recover.sent(this.c, next, next + 1 >>> 0, false);
   }
 
   /** Has so many more bytes to send. */
