@@ -1,7 +1,7 @@
 /**
- * Reads the connections of a queue's memory from another thread, while the packet loop changes them. A block may be half
- * written, or be another connection's by the time that it is read. So it is copied, its key is compared with what is
- * there then, and nothing in it is used as an address or an index before it is checked.
+ * Reads the connections of a queue's memory from another thread, while the packet loop changes them. A block may be
+ * half written, or be another connection's by the time that it is read. So it is copied, its key is compared with what
+ * is there then, and nothing in it is used as an address or an index before it is checked.
  */
 import { FIRST_PREFIX } from "../../abi/tables.js";
 import {
@@ -16,7 +16,8 @@ import type { Block } from "../prefix/prefixes.js";
 
 /** A connection, as it was at one moment. Times are milliseconds from that moment on, sizes are bytes. */
 export interface Connection {
-  readonly state: State;
+  /** A State. */
+  readonly state: number;
   readonly local: Endpoint;
   readonly remote: Endpoint;
   /** Undefined for a TIME-WAIT record, which has nothing of it any more. */
@@ -95,6 +96,13 @@ const TICKS_PER_MS = 1e6 / TICK_NS;
 const CHECKED_FROM = STATE;
 const CHECKED_END = PORTS + 4;
 
+/** States as memory has them. */
+const CLOSED: number = State.CLOSED;
+const SYN_RECEIVED: number = State.SYN_RECEIVED;
+const FIN_WAIT_2: number = State.FIN_WAIT_2;
+const LAST_ACK: number = State.LAST_ACK;
+const TIME_WAIT: number = State.TIME_WAIT;
+
 const NAMES = Object.keys(Service).filter((key) => Number.isNaN(Number(key)));
 
 export class Connections {
@@ -113,9 +121,9 @@ export class Connections {
    * returns nanoseconds of CLOCK_MONOTONIC.
    */
   * find(wanted: Wanted, now: () => number): Generator<Connection | undefined, void, undefined> {
-    if (wanted.states & ~(1 << State.TIME_WAIT)) yield* this.#blocks(wanted, now);
+    if (wanted.states & ~(1 << TIME_WAIT)) yield* this.#blocks(wanted, now);
     // A record does not know its service.
-    if (wanted.states & 1 << State.TIME_WAIT && wanted.service === undefined) yield* this.#records(wanted, now);
+    if (wanted.states & 1 << TIME_WAIT && wanted.service === undefined) yield* this.#records(wanted, now);
   }
 
   * #blocks(wanted: Wanted, now: () => number): Generator<Connection | undefined, void, undefined> {
@@ -127,10 +135,10 @@ export class Connections {
     for (let i = 0; i < count; i++) {
       if (i % STEP === STEP - 1) yield undefined;
       const at = first + CONNECTION_SIZE * i;
-      if (!isWanted(wanted, this.#bytes, at, State.LAST_ACK)) continue;
+      if (!isWanted(wanted, this.#bytes, at, LAST_ACK)) continue;
       if (services?.has(this.#word(at + SERVICE)) === false || !this.#copy(at, CONNECTION_SIZE)) continue;
       // The copy may be of the connection that came next.
-      if (isWanted(wanted, this.#block, 0, State.LAST_ACK)) yield this.#connection(now());
+      if (isWanted(wanted, this.#block, 0, LAST_ACK)) yield this.#connection(now());
     }
   }
 
@@ -142,8 +150,8 @@ export class Connections {
     for (let i = 0; i < count; i++) {
       if (i % STEP === STEP - 1) yield undefined;
       const at = waits + WAIT_SIZE * ((first + i) % most) - TIMER_SIZE;
-      if (!isWanted(wanted, this.#bytes, at, State.TIME_WAIT) || !this.#copy(at, TIMER_SIZE + WAIT_SIZE)) continue;
-      if (isWanted(wanted, this.#block, 0, State.TIME_WAIT)) yield this.#record(now());
+      if (!isWanted(wanted, this.#bytes, at, TIME_WAIT) || !this.#copy(at, TIMER_SIZE + WAIT_SIZE)) continue;
+      if (isWanted(wanted, this.#block, 0, TIME_WAIT)) yield this.#record(now());
     }
   }
 
@@ -173,7 +181,7 @@ export class Connections {
     const idleMs = Math.max(0, -msBetween(word(HEARD_AT), now));
     const due = until(RETRANSMIT_AT);
     // SYN and FIN have a sequence number each.
-    const numbers = (state === State.SYN_RECEIVED ? 1 : 0) + (flags & FIN_SENT ? 1 : 0);
+    const numbers = (state === SYN_RECEIVED ? 1 : 0) + (flags & FIN_SENT ? 1 : 0);
     const sending = word(SND_NXT) - word(SND_UNA) | 0;
     return {
       ...this.#ends(), state, expiresMs: undefined,
@@ -199,7 +207,7 @@ export class Connections {
   /** Reads the copy of a TIME-WAIT record. */
   #record(now: number): Connection {
     const expiresMs = Math.max(0, msBetween(this.#view.getUint32(WAIT_UNTIL, true), now));
-    return { ...this.#ends(), state: State.TIME_WAIT, details: undefined, expiresMs };
+    return { ...this.#ends(), state: TIME_WAIT, details: undefined, expiresMs };
   }
 
   /** Addresses and ports, which lie as in a packet of the peer's. */
@@ -236,12 +244,12 @@ export class Connections {
   }
 }
 
-/** Returns whether a block or record is wanted, as far as its state and its key say. `last`: the last state it may have. */
+/** Returns whether a block or record is wanted, by its state and its key. `last`: the last state that it may have. */
 function isWanted(
-  { states, local, remote, port }: Wanted, bytes: Uint8Array, at: number, last: State,
+  { states, local, remote, port }: Wanted, bytes: Uint8Array, at: number, last: number,
 ): boolean {
   const state = bytes[at + STATE];
-  if (state === 0 || state > last || (states & 1 << state) === 0) return false;
+  if (state === CLOSED || state > last || (states & 1 << state) === 0) return false;
   if (port !== undefined && (bytes[at + PORTS + 2] << 8 | bytes[at + PORTS + 3]) !== port) return false;
   const size = bytes[at + FLAGS] & SIX ? 16 : 4;
   return (!local || isWithin(local, bytes, at + ADDRESSES + size, size))
@@ -263,8 +271,8 @@ function rtoOf(srtt: number, variation: number, times: number): number {
   return Math.min(base * 2 ** times, MAX_RTO_US);
 }
 
-function timerOf(state: State, marks: number): TimerKind {
-  if (state === State.FIN_WAIT_2) return "timeout";
+function timerOf(state: number, marks: number): TimerKind {
+  if (state === FIN_WAIT_2) return "timeout";
   return marks & PERSIST ? "persist" : marks & TAIL_PROBE ? "tailProbe" : "retransmit";
 }
 

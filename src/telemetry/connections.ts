@@ -12,13 +12,14 @@ import { PIECE_LEN, type Serves } from "./prefixreplies.js";
 
 /** Connections that are listed unless a limit is given, and at most. */
 export const DEFAULT_LIMIT = 500;
-export const MAX_LIMIT = 100_000;
+export const MAX_LIMIT = 50_000;
 /** Milliseconds of a slice. */
 const SLICE_MS = 5;
 
 /** Names of the states, as RFC 9293 has them, but in lower case. */
 const STATES = new Map(
-  Object.entries(State).filter((entry): entry is [string, State] => typeof entry[1] === "number" && entry[1] > 0)
+  Object.entries(State)
+    .filter((entry): entry is [string, State] => typeof entry[1] === "number" && entry[1] !== State.CLOSED)
     .map(([name, state]) => [name.toLowerCase().replaceAll("_", "-"), state] as const),
 );
 const STATE_NAMES = [...STATES.keys()];

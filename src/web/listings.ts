@@ -1,6 +1,6 @@
 /**
- * Lists connections for requests, so that any number of requests costs a bounded share of the CPU: of all the lists that
- * are being made, one has a slice at a time, and a break follows it.
+ * Lists connections for requests, so that any number of requests costs a bounded share of the CPU: of all the lists
+ * that are being made, one has a slice at a time, and a break follows it.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConnectionList, Query } from "../telemetry/connections.js";

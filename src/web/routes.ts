@@ -1,4 +1,7 @@
-/** Routes requests: /metrics, /connections, /-/healthy, /-/ready, /-/reload, and the page at / with its files and its events. */
+/**
+ * Routes requests: /metrics, /connections, /-/healthy, /-/ready, /-/reload, and the page at / with its files and its
+ * events.
+ */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { Failure } from "../base/failure.js";
 import { queryOf, type ConnectionList, type Query } from "../telemetry/connections.js";
