@@ -3,7 +3,7 @@
 
 import { NOW } from "../../abi/control";
 import {
-  ACK_AT, FLAGS, HEARD_AT, MARKS, RETRANSMIT_AT, SERVICE, SERVICE_KIND, Service, STATE, State,
+  ACK_AT, END_AT, FLAGS, HEARD_AT, MARKS, RETRANSMIT_AT, SERVICE, SERVICE_KIND, Service, STATE, State,
 } from "../../abi/tcp";
 import { TICK_BITS } from "../../abi/timers";
 
@@ -98,6 +98,13 @@ export function stopRetransmission(c: usize): void {
 
 export function acknowledgeIn(c: usize, us: u32): void {
   store<u32>(c, inMicros(us), ACK_AT);
+}
+
+/** Has the connection end at a time, unless that is nearer already. */
+export function endIn(c: usize, us: u32): void {
+  const at = inMicros(us);
+  const last = load<u32>(c, END_AT);
+  if (!last || before(at, last)) store<u32>(c, at, END_AT);
 }
 
 export function heard(c: usize): void {

@@ -11,7 +11,7 @@ import { add } from "../memory";
 import { DONE, drop } from "../verdict";
 import * as wire from "../wire/tcp";
 import {
-  ACK_NOW, after, before, ECHO_CONGESTION, ECN, FIN_SENT, has, heard, mark, marked, micros, PERSIST, retransmitIn,
+  ACK_NOW, after, before, ECHO_CONGESTION, ECN, endIn, FIN_SENT, has, heard, mark, marked, micros, PERSIST,
   seconds, setState, state, stopRetransmission, tick, ticksOf, TIMESTAMPS, unmark,
 } from "./connection";
 import { give, settle } from "./end";
@@ -167,7 +167,7 @@ function finAcknowledged(c: usize): void {
   switch (state(c)) {
     case State.FIN_WAIT_1:
       setState(c, State.FIN_WAIT_2);
-      retransmitIn(c, FIN_WAIT_US);
+      endIn(c, FIN_WAIT_US);
       return;
     case State.CLOSING:
       end(c);

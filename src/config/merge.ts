@@ -28,6 +28,9 @@ import { withBurst, type LimitSetting, type PrefixMap } from "./types.js";
 const ALIKE = 1000;
 
 /** Values from outside the file, each with the flag or the variable that gave it. */
+/** Milliseconds that connections have to end when pongd stops. */
+const SHUTDOWN_DELAY_MS = 5000;
+
 export interface Given {
   readonly values: Partial<Values>;
   readonly names: Partial<Record<Key, string>>;
@@ -109,6 +112,7 @@ class Merger {
         engine: values.engine,
         io: values.io,
         spin: values.spin,
+        shutdownDelayMs: SHUTDOWN_DELAY_MS,
         reassembly: values.reassembly,
         listen: values.listen.map(parseEndpoint),
         listenGiven: !this.#isDefault("listen"),

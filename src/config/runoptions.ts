@@ -46,6 +46,8 @@ interface Settled {
   readonly spin: number;
   /** Datagrams that may be in reassembly at a time, for each queue. */
   readonly reassembly: number;
+  /** Milliseconds that connections have to end when pongd stops. */
+  readonly shutdownDelayMs: number;
   readonly listen: readonly Endpoint[];
   /** True if `listen` was asked for; if not, sockets that systemd hands over replace it. */
   readonly listenGiven: boolean;

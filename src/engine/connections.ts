@@ -5,9 +5,9 @@
  */
 import { FIRST_PREFIX } from "../../abi/tables.js";
 import {
-  ACK_AT, ACKED, ADDRESSES, BACKOFF, CAME, CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, CWND, FIN_SENT, FLAGS,
-  HEARD_AT, INITIAL_RTO_US, KEEPALIVE_INTERVAL_S, KEEPALIVE_S, MARKS, MAX_CONNECTIONS, MAX_RTO_US, MAX_SERVICES,
-  MAX_WAITS, MIN_VARIANCE_US, MSS, OWNER, PATH, PERSIST, PORTS, PROBES, RCV_EDGE, RCV_NXT, RCV_SCALE, RETRANSMIT_AT,
+  ACK_AT, ACKED, ADDRESSES, BACKOFF, CAME, CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, CWND, END_AT, FIN_SENT,
+  FLAGS, HEARD_AT, INITIAL_RTO_US, KEEPALIVE_INTERVAL_S, KEEPALIVE_S, MARKS, MAX_CONNECTIONS, MAX_RTO_US, MAX_SERVICES,
+  MAX_WAITS, MIN_VARIANCE_US, MSS, OWNER, PERSIST, PORTS, PROBES, RCV_EDGE, RCV_NXT, RCV_SCALE, RETRANSMIT_AT,
   RTTVAR, Service, SERVICE, SERVICE_KIND, SERVICE_SIZE, SERVICES, SIX, SND_NXT, SND_SCALE, SND_UNA, SND_WND, SRTT,
   SSTHRESH, State, STATE, TAIL_PROBE, WAIT_COUNT, WAIT_FIRST, WAIT_SIZE, WAIT_UNTIL, WAITS,
 } from "../../abi/tcp.js";
@@ -47,8 +47,6 @@ export interface Details {
   /** The retransmission timeout, with its backoff. */
   readonly rtoMs: number;
   readonly mss: number;
-  /** MTU of the path. */
-  readonly pathMtu: number;
   readonly cwnd: number;
   /** Undefined before the first loss. */
   readonly ssthresh: number | undefined;
@@ -68,10 +66,12 @@ export interface Details {
   readonly timer: { readonly kind: TimerKind; readonly ms: number } | undefined;
   /** Until a delayed acknowledgement leaves. */
   readonly ackMs: number | undefined;
+  /** Until the connection ends whatever its peer does. */
+  readonly endMs: number | undefined;
 }
 
-/** What the retransmission timer of a connection is for. `timeout` ends one in FIN-WAIT-2. */
-export type TimerKind = "retransmit" | "persist" | "tailProbe" | "timeout";
+/** What the retransmission timer of a connection is for. */
+export type TimerKind = "retransmit" | "persist" | "tailProbe";
 
 /** Which connections are wanted. */
 export interface Wanted {
@@ -99,7 +99,6 @@ const CHECKED_END = PORTS + 4;
 /** States as memory has them. */
 const CLOSED: number = State.CLOSED;
 const SYN_RECEIVED: number = State.SYN_RECEIVED;
-const FIN_WAIT_2: number = State.FIN_WAIT_2;
 const LAST_ACK: number = State.LAST_ACK;
 const TIME_WAIT: number = State.TIME_WAIT;
 
@@ -191,15 +190,15 @@ export class Connections {
         flags, sendScale: this.#block[SND_SCALE], receiveScale: this.#block[RCV_SCALE],
         rtt: srtt === 0 ? undefined : { ms: srtt / 8000, variationMs: word(RTTVAR) / 4000 },
         rtoMs: rtoOf(srtt, word(RTTVAR), this.#block[BACKOFF] >> 4) / 1000,
-        mss: this.#view.getUint16(MSS, true), pathMtu: this.#view.getUint16(PATH, true), cwnd: word(CWND),
+        mss: this.#view.getUint16(MSS, true), cwnd: word(CWND),
         ssthresh: word(SSTHRESH) === 0 || word(SSTHRESH) >= NO_THRESHOLD ? undefined : word(SSTHRESH),
         acknowledged: word(ACKED) + HIGH * word(ACKED + 4), received: word(CAME) + HIGH * word(CAME + 4),
         inFlight: Math.max(0, sending - numbers),
         sendWindow: word(SND_WND), receiveWindow: Math.max(0, word(RCV_EDGE) - word(RCV_NXT) | 0),
         retransmits: this.#block[BACKOFF] & 15, probes: this.#block[PROBES],
         idleMs, keepaliveMs: Math.max(0, 1000 * (KEEPALIVE_S + KEEPALIVE_INTERVAL_S * this.#block[PROBES]) - idleMs),
-        timer: due === undefined ? undefined : { kind: timerOf(state, this.#block[MARKS]), ms: due },
-        ackMs: until(ACK_AT),
+        timer: due === undefined ? undefined : { kind: timerOf(this.#block[MARKS]), ms: due },
+        ackMs: until(ACK_AT), endMs: until(END_AT),
       },
     };
   }
@@ -271,8 +270,7 @@ function rtoOf(srtt: number, variation: number, times: number): number {
   return Math.min(base * 2 ** times, MAX_RTO_US);
 }
 
-function timerOf(state: number, marks: number): TimerKind {
-  if (state === FIN_WAIT_2) return "timeout";
+function timerOf(marks: number): TimerKind {
   return marks & PERSIST ? "persist" : marks & TAIL_PROBE ? "tailProbe" : "retransmit";
 }
 

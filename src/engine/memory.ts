@@ -12,6 +12,7 @@ import {
   FIRST_NODE, MAX_NODES, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE, PREFIX_ANSWERS, PREFIX_INDICES,
   PREFIX_LIMITS, PREFIX_TCP, PREFIXES, TRIE,
 } from "../../abi/tables.js";
+import { DRAIN, type Drain } from "../../abi/tcp.js";
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
@@ -224,6 +225,11 @@ export class LinearMemory {
   /** Sets how often the packet loop has been asked to report from its top; wakes nobody. */
   ask(times: number): void {
     Atomics.store(new Int32Array(this.memory.buffer), ASKED / 4, times);
+  }
+
+  /** Says what is to become of connections; wakes nobody. */
+  drain(how: Drain): void {
+    Atomics.store(new Int32Array(this.memory.buffer), DRAIN / 4, how);
   }
 
   /** Asks the packet loop to end after the round it is in; wakes nobody. */

@@ -160,12 +160,12 @@ function describe({ service, flags, rtt, timer, ...rest }: Details): Record<stri
     options: OPTIONS.filter(([, bit]) => flags & bit).map(([name]) => name),
     ...flags & SCALED && { sendScale: rest.sendScale, receiveScale: rest.receiveScale },
     rttMs: rounded(rtt?.ms), rttVarMs: rounded(rtt?.variationMs), rtoMs: rounded(rest.rtoMs),
-    mss: rest.mss, pathMtu: rest.pathMtu, cwnd: rest.cwnd, ssthresh: rest.ssthresh,
+    mss: rest.mss, cwnd: rest.cwnd, ssthresh: rest.ssthresh,
     acknowledged: rest.acknowledged, received: rest.received, inFlight: rest.inFlight,
     sendWindow: rest.sendWindow, receiveWindow: rest.receiveWindow,
     retransmits: rest.retransmits, probes: rest.probes, idleMs: rounded(rest.idleMs),
     ...timer && { [`${timer.kind}Ms`]: rounded(timer.ms) },
-    ackMs: rounded(rest.ackMs), keepaliveMs: rounded(rest.keepaliveMs),
+    ackMs: rounded(rest.ackMs), endMs: rounded(rest.endMs), keepaliveMs: rounded(rest.keepaliveMs),
   };
 }
 

@@ -8,12 +8,12 @@ const HEADINGS = ["STATE", "LOCAL", "REMOTE", "SERVICE", "PREFIX"];
 const MAX_WIDTH = 64;
 /** Fields of the second line: the name there, the key, and the unit. */
 const FIELDS = [
-  ["rto", "rtoMs", "ms"], ["mss", "mss", ""], ["pmtu", "pathMtu", ""], ["cwnd", "cwnd", ""],
+  ["rto", "rtoMs", "ms"], ["mss", "mss", ""], ["cwnd", "cwnd", ""],
   ["ssthresh", "ssthresh", ""], ["acked", "acknowledged", ""], ["received", "received", ""],
   ["in-flight", "inFlight", ""], ["send-window", "sendWindow", ""], ["receive-window", "receiveWindow", ""],
   ["retransmits", "retransmits", ""], ["probes", "probes", ""], ["idle", "idleMs", "ms"],
   ["retransmit-in", "retransmitMs", "ms"], ["probe-in", "persistMs", "ms"], ["tail-probe-in", "tailProbeMs", "ms"],
-  ["timeout-in", "timeoutMs", "ms"], ["ack-in", "ackMs", "ms"], ["keepalive-in", "keepaliveMs", "ms"],
+  ["ack-in", "ackMs", "ms"], ["end-in", "endMs", "ms"], ["keepalive-in", "keepaliveMs", "ms"],
   ["expires-in", "expiresMs", "ms"],
 ] as const;
 

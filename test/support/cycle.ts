@@ -21,6 +21,7 @@ const options: FullOptions = {
   engine: "wasm",
   io: process.argv[3] as IoChoice,
   spin: 0,
+  shutdownDelayMs: 0,
   reassembly: DEFAULT_REASSEMBLY,
   hostAddressGiven: false,
   routes: true,
