@@ -134,10 +134,11 @@ export class Connections {
     for (let i = 0; i < count; i++) {
       if (i % STEP === STEP - 1) yield undefined;
       const at = first + CONNECTION_SIZE * i;
-      if (!isWanted(wanted, this.#bytes, at, LAST_ACK)) continue;
-      if (services?.has(this.#word(at + SERVICE)) === false || !this.#copy(at, CONNECTION_SIZE)) continue;
+      if (!isWanted(wanted, this.#bytes, at, LAST_ACK) || services?.has(this.#word(at + SERVICE)) === false) continue;
+      if (!this.#copy(at, CONNECTION_SIZE)) continue;
       // The copy may be of the connection that came next.
-      if (isWanted(wanted, this.#block, 0, LAST_ACK)) yield this.#connection(now());
+      if (!isWanted(wanted, this.#block, 0, LAST_ACK)) continue;
+      if (services?.has(this.#view.getUint32(SERVICE, true)) !== false) yield this.#connection(now());
     }
   }
 
