@@ -172,9 +172,9 @@ export const CONNECTION_SIZE = 256;
 export const NEXT = TIMER_SIZE;
 /** u8, a State. */
 export const STATE = NEXT + 4;
-/** u8: bits, see assembly/tcp/connection.ts. */
+/** u8: bits, SIX to IN_TOUCHED. */
 export const FLAGS = STATE + 1;
-/** u8: further bits. */
+/** u8: bits, ACK_NOW to PROBED. */
 export const MARKS = FLAGS + 1;
 /** u8: bytes of LINK. */
 export const LINK_LEN = MARKS + 1;
@@ -259,6 +259,51 @@ export const FIRST_PAGE = FLIGHT + 4;
 /** u32, ticks: when the connection ends whatever its peer does; 0 for never. */
 export const END_AT = FIRST_PAGE + 4;
 export const CONNECTION_END = END_AT + 4;
+
+// Bits of FLAGS: what was agreed, and what has been done. A TIME-WAIT record has SIX and TIMESTAMPS.
+/** The addresses are IPv6. */
+export const SIX = 1;
+/** Both sides send timestamps (RFC 7323). */
+export const TIMESTAMPS = 2;
+/** The peer understands SACK (RFC 2018). */
+export const SACK = 4;
+/** Both sides scale their windows. */
+export const SCALED = 8;
+/** Both sides understand ECN (RFC 3168). */
+export const ECN = 16;
+/** The service has closed: FIN comes behind SND_END. */
+export const CLOSING = 32;
+/** FIN has been sent, and SND_NXT is behind it. */
+export const FIN_SENT = 64;
+/** It is in TOUCHED. */
+export const IN_TOUCHED = 128;
+
+// Bits of MARKS: what holds for now.
+/** An acknowledgement is to leave with this batch. */
+export const ACK_NOW = 1;
+/** Lost data is being sent again (RFC 6675); until SND_UNA has come to the recovery point. */
+export const RECOVERY = 2;
+/** The same after the retransmission timer expired (RFC 5681 §3.1). */
+export const LOSS = 4;
+/** RETRANSMIT_AT is that of a tail loss probe (RFC 8985 §7), not of a retransmission. */
+export const TAIL_PROBE = 8;
+/** RETRANSMIT_AT is that of a window probe (RFC 9293 §3.8.6.1). */
+export const PERSIST = 16;
+/** A packet came with Congestion Experienced: ECE is set until the peer says CWR. */
+export const ECHO_CONGESTION = 32;
+/** The congestion window was reduced for ECN: CWR goes with the next new data. */
+export const CWR_DUE = 64;
+/** A tail loss probe is in flight. */
+export const PROBED = 128;
+
+// Times that follow from those fields.
+/** µs: the retransmission timeout without a sample, the least that is added to SRTT for it, and the most it may be. */
+export const INITIAL_RTO_US = 1_000_000;
+export const MIN_VARIANCE_US = 200_000;
+export const MAX_RTO_US = 120_000_000;
+/** Seconds of silence after which the peer is asked whether it is there, and seconds from one such probe to the next. */
+export const KEEPALIVE_S = 7200;
+export const KEEPALIVE_INTERVAL_S = 75;
 
 // ---- TIME-WAIT ------------------------------------------------------------------------------------------------------
 
