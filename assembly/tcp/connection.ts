@@ -82,7 +82,7 @@ export function before(a: u32, b: u32): bool {
 }
 
 export function after(a: u32, b: u32): bool {
-  return <i32>(a - b) > 0;
+  return <i32 > (a - b) > 0;
 }
 
 // ---- time: ticks of 2^14 ns, u32, which wrap after 19 hours; 0 stands for never -------------------------------------
