@@ -8,7 +8,7 @@ import { TIMER_SIZE, TIMERS_END } from "./timers.ts";
 
 // ---- what holds from the start on; the host writes it --------------------------------------------------------------
 
-// ---- what holds from the start on; the host writes it ----------------------------------------------------------------
+// ---- what holds from the start on; the host writes it ---------------------------------------------------------------
 export const HASH_KEY = (TIMERS_END + 63) & -64;
 export const ISN_KEY = HASH_KEY + 16;
 export const COOKIE_KEY = ISN_KEY + 16;
@@ -35,10 +35,21 @@ export const PAGE_NEXT = PAGES + 4;
 /** u32: maximum number of connections of one source (an IPv4 address, an IPv6 /64); 0 for no limit. */
 export const MAX_BY_SOURCE = PAGE_NEXT + 4;
 
+/** u32, a Drain: what is to become of connections. Written by the main thread while the loop runs. */
+export const DRAIN = MAX_BY_SOURCE + 4;
+
+export enum Drain {
+  none,
+  /** No connection is accepted, and those that there are end when all has been sent. */
+  close,
+  /** No connection is accepted, and those that there are are reset. */
+  reset,
+}
+
 // ---- state; zero at the start and after a crash ---------------------------------------------------------------------
 
 /** u32: control blocks that have ever been used. Those behind them have never been touched. */
-export const CONNECTIONS_TOUCHED = MAX_BY_SOURCE + 4;
+export const CONNECTIONS_TOUCHED = DRAIN + 4;
 /** u32: first block of the free list, chained by NEXT; 0 for none. */
 export const CONNECTIONS_FREE = CONNECTIONS_TOUCHED + 4;
 /** u32: connections there are, and how many of them are in SYN-RECEIVED. */
@@ -53,10 +64,15 @@ export const PAGES_FREE = PAGES_TOUCHED + 4;
 export const PAGE_COUNT = PAGES_FREE + 4;
 /** u32: connections in TOUCHED (slots.ts). */
 export const TOUCHED_COUNT = PAGE_COUNT + 4;
-/** Timer of the oldest TIME-WAIT record. */
-export const WAIT_TIMER = (TOUCHED_COUNT + 4 + 7) & -8;
+/** u32: blocks that the sweep has looked at; see assembly/tcp/sweep.ts. */
+export const SWEPT = TOUCHED_COUNT + 4;
+/** u32, a Drain: what the sweep was last begun for. */
+export const SWEPT_FOR = SWEPT + 4;
+/** Timer of the oldest TIME-WAIT record, and that of the sweep. */
+export const WAIT_TIMER = (SWEPT_FOR + 4 + 7) & -8;
+export const SWEEP_TIMER = WAIT_TIMER + TIMER_SIZE;
 /** u32[SOURCES]: connections by a hash of their source. */
-export const SOURCE_CONNECTIONS = WAIT_TIMER + TIMER_SIZE;
+export const SOURCE_CONNECTIONS = SWEEP_TIMER + TIMER_SIZE;
 /** u32[PREFIX_INDICES]: connections by prefix. */
 export const PREFIX_CONNECTIONS = SOURCE_CONNECTIONS + 4 * SOURCES;
 export const TCP_STATE_END = PREFIX_CONNECTIONS + 4 * PREFIX_INDICES;
@@ -156,11 +172,11 @@ export const SERVICE = OWNER + 4;
 export const SERVICE_STATE = SERVICE + 4;
 /** u8[22]: link header of what is sent. */
 export const LINK = SERVICE_STATE + 4;
-/** u16: MTU of the path, at most that of the device. */
-export const PATH = LINK + 22;
+/** u8: TTL, or hop limit, of what is sent. */
+export const TTL = LINK + 22;
 
 // Sending. Names as in RFC 9293 §3.3.1; sequence numbers are u32.
-export const SND_UNA = PATH + 2;
+export const SND_UNA = TTL + 2;
 export const SND_NXT = SND_UNA + 4;
 /** u32: the peer's window in bytes, from SND_UNA on. */
 export const SND_WND = SND_NXT + 4;
@@ -221,10 +237,11 @@ export const SENT_AT = W_MAX + 4;
 /** u32: page that says what is in flight; see assembly/tcp/flight.ts. 0 if it was all sent at once, and never again. */
 export const FLIGHT = SENT_AT + 4;
 // Data.
-/** u32: first and last page of the stream that the service keeps; 0 for none. */
+/** u32: first page of what is kept of the stream; 0 for none. */
 export const FIRST_PAGE = FLIGHT + 4;
-export const LAST_PAGE = FIRST_PAGE + 4;
-export const CONNECTION_END = LAST_PAGE + 4;
+/** u32, ticks: when the connection ends whatever its peer does; 0 for never. */
+export const END_AT = FIRST_PAGE + 4;
+export const CONNECTION_END = END_AT + 4;
 
 // ---- TIME-WAIT ------------------------------------------------------------------------------------------------------
 

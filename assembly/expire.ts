@@ -8,6 +8,9 @@ import { release } from "./kept";
 import { room } from "./memory";
 import { family } from "./packet";
 import * as reassembly from "./reassembly";
+import { sweep } from "./tcp/sweep";
+import { fire } from "./tcp/timer";
+import * as timewait from "./tcp/timewait";
 import * as timers from "./timers";
 
 /** Does what is due, as far as TO_SEND has room for it. What is left over is due at once in the next call. */
@@ -15,8 +18,13 @@ export function expire(): void {
   while (room()) {
     const timer = timers.expired();
     if (!timer) return;
-    if (timers.kind(timer) == Timer.kept) release(timer);
-    else giveUp(timer);
+    switch (timers.kind(timer)) {
+      case Timer.kept: release(timer); break;
+      case Timer.connection: fire(timer); break;
+      case Timer.wait: timewait.expire(); break;
+      case Timer.sweep: sweep(); break;
+      default: giveUp(timer);
+    }
   }
 }
 

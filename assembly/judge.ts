@@ -1,14 +1,16 @@
 // The slow path: everything that is not a plain IPv4 echo request, and work that is due without a packet. Each family's
 // judge looks at a packet from its first byte on and gives a verdict (verdict.ts). This file carries it out and counts
-// it. What is due by then comes first (expire.ts).
+// it. What is due by then comes first (expire.ts), and what connections send comes last (tcp/output.ts).
 
 import { CONTEXT, QUEUED, UNJUDGED } from "../abi/control";
 import { DROPPED } from "../abi/counters";
+import { TOUCHED_COUNT } from "../abi/tcp";
 import { expire } from "./expire";
 import { ipv4Input } from "./judge/ipv4";
 import { ipv6Input } from "./judge/ipv6";
 import { add, free, queue, receivedLength, receivedSlot } from "./memory";
 import { begin } from "./packet";
+import { flush } from "./tcp/output";
 import { due } from "./timers";
 import { isDrop, isReply, KEPT, reason } from "./verdict";
 import * as ipv4 from "./wire/ipv4";
@@ -34,6 +36,10 @@ export function judge(count: u32, replies: u32): u32 {
       free(ip);
       if (isDrop(verdict)) add(DROPPED + reason(verdict), 1);
     }
+  }
+  if (load<u32>(TOUCHED_COUNT)) {
+    store<u32>(UNJUDGED, 0);
+    flush();
   }
   return load<u32>(QUEUED);
 }

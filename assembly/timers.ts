@@ -47,6 +47,15 @@ export function end(record: usize): void {
   if (!timers) store<u64>(DEADLINE, 0);
 }
 
+export function isSet(record: usize): bool {
+  return load<u32>(record, LIST) != 0;
+}
+
+/** Returns the time at which a timer is due that is set, on the clock of NOW. */
+export function dueAt(record: usize): u64 {
+  return load<u64>(record, DUE);
+}
+
 export function kind(record: usize): Timer {
   return load<u32>(record, KIND);
 }

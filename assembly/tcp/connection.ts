@@ -3,7 +3,7 @@
 
 import { NOW } from "../../abi/control";
 import {
-  ACK_AT, FLAGS, HEARD_AT, MARKS, RETRANSMIT_AT, SERVICE, SERVICE_KIND, Service, STATE, State,
+  ACK_AT, END_AT, FLAGS, HEARD_AT, MARKS, RETRANSMIT_AT, SERVICE, SERVICE_KIND, Service, STATE, State,
 } from "../../abi/tcp";
 import { TICK_BITS } from "../../abi/timers";
 
@@ -78,11 +78,11 @@ export function kind(c: usize): Service {
 
 /** Compares sequence numbers, which wrap (RFC 9293 §3.4). */
 export function before(a: u32, b: u32): bool {
-  return <i32>(a - b) < 0;
+  return a - b >>> 31 != 0;
 }
 
 export function after(a: u32, b: u32): bool {
-  return <i32 > (a - b) > 0;
+  return before(b, a);
 }
 
 // ---- time: ticks of 2^14 ns, u32, which wrap after 19 hours; 0 stands for never -------------------------------------
@@ -97,6 +97,10 @@ export function tick(): u32 {
 /** Returns the microseconds of the clock, which wrap after 71 minutes. */
 export function micros(): u32 {
   return <u32>(load<u64>(NOW) / 1000);
+}
+
+export function seconds(): u32 {
+  return <u32>(load<u64>(NOW) / 1_000_000_000);
 }
 
 /** Returns the tick that comes `us` microseconds from now. */
@@ -125,6 +129,13 @@ export function stopRetransmission(c: usize): void {
 
 export function acknowledgeIn(c: usize, us: u32): void {
   store<u32>(c, inMicros(us), ACK_AT);
+}
+
+/** Has the connection end at a time, unless that is nearer already. */
+export function endIn(c: usize, us: u32): void {
+  const at = inMicros(us);
+  const last = load<u32>(c, END_AT);
+  if (!last || before(at, last)) store<u32>(c, at, END_AT);
 }
 
 export function heard(c: usize): void {

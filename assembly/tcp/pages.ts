@@ -1,5 +1,5 @@
-// Pages: 4 KiB each, shared by all connections. A page that is used is on one list, in the order of its list's bytes, by
-// PAGE_NEXT. A page that was never used has never been touched.
+// Pages: 4 KiB each, shared by all connections. A page that is used is on one list, in the order of its list's bytes,
+// by PAGE_NEXT. A page that was never used has never been touched.
 
 import { Counter } from "../../abi/counters";
 import {

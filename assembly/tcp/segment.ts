@@ -46,7 +46,7 @@ export function parse(segment: usize, tcp: usize, len: u32, congested: bool): vo
   store<u32>(segment, len - headerLen, LEN);
   store<u32>(segment, 0, OPTIONS);
   store<u32>(segment, 0, SACKS);
-  store<u32>(segment, congested, CONGESTED);
+  store<u32>(segment, congested ? 1 : 0, CONGESTED);
   const options = tcp + wire.MIN_HEADER_LEN;
   // Almost every segment has either no options or timestamps alone, behind two NOPs (RFC 7323, appendix A).
   if (headerLen == wire.MIN_HEADER_LEN) return;

@@ -9,6 +9,7 @@ import { drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import { icmp4, icmp6 } from "./icmp";
+import { tcp } from "./tcp";
 import { udp } from "./udp";
 
 /**
@@ -20,8 +21,7 @@ export function transport(packet: usize, ip: usize, protocol: u32, field: usize,
   if (protocol == ipv4.PROTOCOL_ICMP && !six) return icmp4(packet, ip, payload, len);
   if (protocol == ipv6.ICMPV6 && six) return icmp6(packet, ip, payload, len);
   if (protocol == ipv4.PROTOCOL_UDP) return udp(packet, ip, payload, len);
-  // RFC 9293 §3.10.7.1 asks for a reset, which pongd does not send yet: a closed port keeps silent.
-  if (protocol == ipv4.PROTOCOL_TCP) return drop(Drop.no_socket);
+  if (protocol == ipv4.PROTOCOL_TCP) return tcp(packet, ip, payload, len);
   return unknown(packet, ip, protocol, field);
 }
 

@@ -164,6 +164,12 @@ export function setCongested(ip: usize): void {
   store<u8>(ip, load<u8>(ip, 1) | 3, 1);
 }
 
+/** Sets the ECN codepoint of a header that has none to ECT(0) (RFC 3168 §5), and mends the checksum. */
+export function setEcnCapable(ip: usize): void {
+  store<u8>(ip, load<u8>(ip, 1) | 2, 1);
+  store<u16>(ip, update(load<u16>(ip, 10), 0, 2 << 8), 10);
+}
+
 /** Exchanges the addresses. The header checksum still holds: a sum does not depend on the order of its words. */
 export function swapAddrs(ip: usize): void {
   store<u64>(ip, rotl<u64>(load<u64>(ip, 12), 32), 12);

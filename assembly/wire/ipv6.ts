@@ -75,6 +75,11 @@ export function setCongested(ip: usize): void {
   store<u8>(ip, load<u8>(ip, 1) | 0x30, 1);
 }
 
+/** Sets the ECN codepoint of a header that has none to ECT(0) (RFC 3168 §5). */
+export function setEcnCapable(ip: usize): void {
+  store<u8>(ip, load<u8>(ip, 1) | 0x20, 1);
+}
+
 export function setPayloadLen(ip: usize, len: u32): void {
   store<u16>(ip, bswap<u16>(<u16>len), PAYLOAD_LEN_AT);
 }

@@ -32,6 +32,9 @@ const ALIKE = 1000;
 const OWN_KEYS = [...PREFIX_KEYS.filter((key) => key !== "tcp"), "tcp_connections"] as const;
 
 /** Values from outside the file, each with the flag or the variable that gave it. */
+/** Milliseconds that connections have to end when pongd stops. */
+const SHUTDOWN_DELAY_MS = 5000;
+
 export interface Given {
   readonly values: Partial<Values>;
   readonly names: Partial<Record<Key, string>>;
@@ -115,6 +118,7 @@ class Merger {
         engine: values.engine,
         io: values.io,
         spin: values.spin,
+        shutdownDelayMs: SHUTDOWN_DELAY_MS,
         reassembly: values.reassembly,
         tcp: values.tcp_connections === 0
           ? undefined

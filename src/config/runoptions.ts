@@ -53,6 +53,8 @@ interface Settled {
   readonly tcp: TcpSettings | undefined;
   /** True if a port has a service that accepts connections. */
   readonly accepts: boolean;
+  /** Milliseconds that connections have to end when pongd stops. */
+  readonly shutdownDelayMs: number;
   readonly listen: readonly Endpoint[];
   /** True if `listen` was asked for; if not, sockets that systemd hands over replace it. */
   readonly listenGiven: boolean;

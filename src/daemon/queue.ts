@@ -4,6 +4,7 @@
  */
 import { createInterface } from "node:readline";
 import { Worker } from "node:worker_threads";
+import type { Drain } from "../../abi/tcp.js";
 import type { EngineName } from "../engine/contract.js";
 import type { LinearMemory } from "../engine/memory.js";
 import { compile } from "../engine/wasm.js";
@@ -103,6 +104,12 @@ export class Queue {
     this.memory.ask(asked);
     this.#wake();
     return new Promise((resolve) => { this.#waiting.push({ asked, resolve }); });
+  }
+
+  /** Says what is to become of connections. */
+  drain(how: Drain): void {
+    this.memory.drain(how);
+    this.#wake();
   }
 
   /** Ends the packet loop after its current round. Does not wait, so an exit handler may call it. */

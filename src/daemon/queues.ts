@@ -1,5 +1,8 @@
 /** Runs the queues: starts one worker after the other, and decides what happens when workers crash. */
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { Counter } from "../../abi/counters.js";
+import { Drain } from "../../abi/tcp.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { LinearMemory } from "../engine/memory.js";
 import type { TunDevice } from "../tun/device.js";
@@ -11,6 +14,9 @@ import type { RunOptions } from "../config/runoptions.js";
 /** MAX_CRASHES crashes of workers within CRASHES_MS end pongd. */
 const MAX_CRASHES = 3;
 const CRASHES_MS = 10_000;
+/** How often it is looked whether connections have ended, in ms, and how long resets of them may take. */
+const LOOK_MS = 20;
+const RESET_MS = 2000;
 
 export class Queues {
   /** Queues that were started. */
@@ -71,11 +77,36 @@ export class Queues {
     await Promise.all(this.all.map((queue) => queue.atTop()));
   }
 
+  /**
+   * Ends all connections: each when it has sent what it has to send, and after `delayMs` the rest at once. New ones are
+   * refused meanwhile. Fulfilled when none is left.
+   */
+  async drain(delayMs: number): Promise<void> {
+    await this.#drain(Drain.close, delayMs);
+    // Nothing depends on the peers any more: this takes a round for each thousand.
+    await this.#drain(Drain.reset, RESET_MS);
+  }
+
   async end(): Promise<void> {
     this.#stop();
     // A queue that failed has rejected `ended`, so it is not reported here.
     await Promise.allSettled(this.all.map((queue) => queue.ended));
     process.off("exit", this.#stop);
+  }
+
+  async #drain(how: Drain, mostMs: number): Promise<void> {
+    if (this.#connections() === 0) return;
+    for (const queue of this.all) queue.drain(how);
+    const ended = this.ended.catch(() => undefined);
+    let over = false;
+    void ended.then(() => { over = true; });
+    for (const since = performance.now(); !over && this.#connections() > 0 && performance.now() - since < mostMs;) {
+      await Promise.race([delay(LOOK_MS), ended]);
+    }
+  }
+
+  #connections(): number {
+    return this.all.reduce((sum, queue) => sum + queue.counters[Counter.tcpConnections], 0);
   }
 
   /**

@@ -2,7 +2,7 @@
  * The supervisor of a run: it starts the parts, one after the other, and ends them in reverse order.
  *
  *  up:    HTTP (not ready) → device → addresses and routes → one worker for each queue → ready
- *  down:  not ready → workers drain and end → device closed, and gone → HTTP closed
+ *  down:  not ready → connections end → workers drain and end → device closed, and gone → HTTP closed
  *
  * To drop privileges, the process makes the device, and then replaces itself by a new image without privileges. That
  * image goes up as above, and finds the device there and its queues open (sys/privileges.ts).
@@ -99,7 +99,10 @@ export async function run(
     const looked = () => { status.tell(); };
     const reachability = new Reachability(device, log, looked, (failure) => { stop.fail(failure); });
 
-    const workers = parts.add(new Queues(device, reachability, log, looked), (part) => part.end());
+    const workers = parts.add(new Queues(device, reachability, log, looked), async (part) => {
+      await part.drain(options.shutdownDelayMs);
+      await part.end();
+    });
     queues = workers.all;
     await workers.start(options, memories, stop);
     if (stop.signalled) return summary();

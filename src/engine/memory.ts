@@ -12,7 +12,7 @@ import {
   FIRST_NODE, MAX_NODES, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE, PREFIX_ANSWERS, PREFIX_INDICES,
   PREFIX_LIMITS, PREFIX_TCP, PREFIXES, TRIE,
 } from "../../abi/tables.js";
-import { MAX_CONNECTIONS, MAX_PAGES, PAGE_SIZE } from "../../abi/tcp.js";
+import { DRAIN, MAX_CONNECTIONS, MAX_PAGES, PAGE_SIZE, type Drain } from "../../abi/tcp.js";
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
@@ -236,6 +236,11 @@ export class LinearMemory {
   /** Sets how often the packet loop has been asked to report from its top; wakes nobody. */
   ask(times: number): void {
     Atomics.store(new Int32Array(this.memory.buffer), ASKED / 4, times);
+  }
+
+  /** Says what is to become of connections; wakes nobody. */
+  drain(how: Drain): void {
+    Atomics.store(new Int32Array(this.memory.buffer), DRAIN / 4, how);
   }
 
   /** Asks the packet loop to end after the round it is in; wakes nobody. */

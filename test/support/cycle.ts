@@ -21,7 +21,7 @@ const options: FullOptions = {
   engine: "wasm",
   io: process.argv[3] as IoChoice,
   spin: 0,
-  reassembly: DEFAULT_REASSEMBLY, tcp: undefined, accepts: false,
+  reassembly: DEFAULT_REASSEMBLY, tcp: undefined, accepts: false, shutdownDelayMs: 0,
   hostAddressGiven: false,
   routes: true,
   dropPrivileges: false,

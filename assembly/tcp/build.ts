@@ -1,0 +1,147 @@
+// Builds segments. A segment has a slot of its own: link header, IP header, TCP header with options, payload. The
+// caller has checked that there is a slot, and room in TO_SEND.
+
+import { FRAME_OFFSET, NOW } from "../../abi/control";
+import { Counter } from "../../abi/counters";
+import {
+  ADDRESSES, LINK, LINK_LEN, MAX_RANGES, PORTS, RANGES, RCV_NXT, TS_OFFSET, TS_RECENT, TTL,
+} from "../../abi/tcp";
+import { checksum, sumWide } from "../checksum";
+import { add, queue, take, takeReply } from "../memory";
+import { ttl } from "../packet";
+import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
+import * as wire from "../wire/tcp";
+import { after, ECN, has, SACK, SIX, TIMESTAMPS } from "./connection";
+
+/** Bytes of the options of a SYN-ACK: MSS; SACK permitted and timestamps, each padded without the other; scale. */
+const MSS_LEN: u32 = 4;
+const SCALE_LEN: u32 = 4;
+const SACK_PERMITTED_LEN: u32 = 4;
+
+/** Returns the value of timestamps for now: milliseconds from an origin that nobody knows. */
+export function timestamp(): u32 {
+  return <u32>(load<u64>(NOW) / 1_000_000) + load<u32>(TS_OFFSET);
+}
+
+// ---- of a connection ------------------------------------------------------------------------------------------------
+
+/** Begins a segment of a connection. Returns the address of its IP header. */
+export function begin(c: usize): usize {
+  const slot = take() + load<u32>(FRAME_OFFSET);
+  const linkLen: usize = load<u8>(c, LINK_LEN);
+  if (linkLen) memory.copy(slot, c + LINK, linkLen);
+  return slot + linkLen;
+}
+
+/** Returns where the TCP header of a connection's segment lies. */
+export function headerOf(c: usize, ip: usize): usize {
+  return ip + (has(c, SIX) ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN);
+}
+
+/**
+ * Returns the bytes of options of a segment that is no SYN-ACK: timestamps, and SACK blocks if something is missing.
+ */
+export function optionsLen(c: usize): u32 {
+  const timestamps: u32 = has(c, TIMESTAMPS) ? wire.TIMESTAMPS_LEN : 0;
+  const ranges = rangesToTell(c);
+  return timestamps + (ranges ? 4 + 8 * ranges : 0);
+}
+
+/** Writes the options of which optionsLen() has told the length. */
+export function writeOptions(c: usize, at: usize): void {
+  if (has(c, TIMESTAMPS)) {
+    writeTimestamps(at, timestamp(), load<u32>(c, TS_RECENT));
+    at += wire.TIMESTAMPS_LEN;
+  }
+  const ranges = rangesToTell(c);
+  if (!ranges) return;
+  store<u32>(at, 2 + 8 * ranges << 24 | wire.OPTION_SACK << 16 | wire.OPTION_NOP << 8 | wire.OPTION_NOP);
+  for (let i: u32 = 0; i < 2 * ranges; i++) store<u32>(at + 4 + (i << 2), bswap<u32>(load<u32>(c + RANGES + (i << 2))));
+}
+
+/** RFC 2018 §3: 40 bytes of options have room for four blocks, or three beside timestamps. */
+function rangesToTell(c: usize): u32 {
+  if (!has(c, SACK)) return 0;
+  const next = load<u32>(c, RCV_NXT);
+  const most: u32 = has(c, TIMESTAMPS) ? MAX_RANGES - 1 : MAX_RANGES;
+  let ranges: u32 = 0;
+  while (ranges < most && after(load<u32>(c + RANGES + (ranges << 3), 4), next)) ranges++;
+  return ranges;
+}
+
+/** Completes a connection's segment, whose TCP header and `len` bytes of it and behind it are there, and queues it. */
+export function finish(c: usize, ip: usize, len: u32, data: bool): void {
+  const ttl: u32 = load<u8>(c, TTL);
+  const addresses = c + ADDRESSES;
+  const six = has(c, SIX);
+  if (six) ipv6.setHeader(ip, len, ipv6.TCP, ttl, addresses + 16, addresses);
+  else ipv4.setHeader(ip, len, ipv4.PROTOCOL_TCP, ttl, addresses + 4, addresses);
+  // RFC 3168 §6.1.4, §6.1.5: only data is ECN-capable.
+  if (data && has(c, ECN)) {
+    if (six) ipv6.setEcnCapable(ip);
+    else ipv4.setEcnCapable(ip);
+  }
+  seal(ip, six, len);
+}
+
+/** Returns both ports as they lie in a segment from here. */
+export function portsOf(c: usize): u32 {
+  return rotl<u32>(load<u32>(c, PORTS), 16);
+}
+
+// ---- in answer to a packet, without a connection --------------------------------------------------------------------
+
+/** Begins a segment to the sender of a packet. Returns the address of its IP header. */
+export function beginReply(packet: usize): usize {
+  return takeReply(packet);
+}
+
+/** Completes the segment at `reply` to the sender of the packet at `ip`, as finish() does. */
+export function finishReply(packet: usize, ip: usize, reply: usize, six: bool, len: u32): void {
+  if (six) ipv6.setHeader(reply, len, ipv6.TCP, ttl(packet), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
+  else ipv4.setHeader(reply, len, ipv4.PROTOCOL_TCP, ttl(packet), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
+  seal(reply, six, len);
+}
+
+// ---- options --------------------------------------------------------------------------------------------------------
+
+/** Writes timestamps with two NOPs before them (RFC 7323, appendix A). */
+export function writeTimestamps(at: usize, value: u32, echo: u32): void {
+  store<u32>(at, wire.PADDED_TIMESTAMPS);
+  store<u32>(at, bswap<u32>(value), 4);
+  store<u32>(at, bswap<u32>(echo), 8);
+}
+
+/** Writes the options of a SYN-ACK. `scale` is the shift count, or -1 for none. Returns how many bytes they have. */
+export function writeSynOptions(
+  at: usize, mss: u32, sack: bool, timestamps: bool, value: u32, echo: u32, scale: i32,
+): u32 {
+  const from = at;
+  store<u32>(at, <u32>bswap<u16>(<u16>mss) << 16 | MSS_LEN << 8 | wire.OPTION_MSS);
+  at += MSS_LEN;
+  if (timestamps) {
+    writeTimestamps(at, value, echo);
+    // In place of the NOPs.
+    if (sack) store<u16>(at, 2 << 8 | wire.OPTION_SACK_PERMITTED);
+    at += wire.TIMESTAMPS_LEN;
+  } else if (sack) {
+    store<u32>(at, 2 << 24 | wire.OPTION_SACK_PERMITTED << 16 | wire.OPTION_NOP << 8 | wire.OPTION_NOP);
+    at += SACK_PERMITTED_LEN;
+  }
+  if (scale >= 0) {
+    store<u32>(at, <u32>scale << 24 | 3 << 16 | wire.OPTION_SCALE << 8 | wire.OPTION_NOP);
+    at += SCALE_LEN;
+  }
+  return <u32>(at - from);
+}
+
+/** Computes the checksum of a segment whose IP header is there, and queues it. */
+function seal(ip: usize, six: bool, len: u32): void {
+  const headerLen: u32 = six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN;
+  const tcp = ip + headerLen;
+  const pseudo = six ? ipv6.pseudoSum(ip, ipv6.TCP, len) : ipv4.pseudoSum(ip, len);
+  wire.setChecksum(tcp, checksum(pseudo + sumWide(tcp, len)));
+  add(Counter.tcpSent, 1);
+  queue(ip, headerLen + len);
+}

@@ -1,0 +1,159 @@
+// Services: what a port does with a stream. Those that send make each byte from its position in the stream, so that
+// they keep nothing of what they have sent. Only the echo keeps its bytes, in pages.
+
+import { ACCEPTED } from "../../abi/counters";
+import { FIRST_PREFIX, PORT_RANGE_SIZE, PREFIX_TCP, PREFIX_TCP_SIZE } from "../../abi/tables";
+import {
+  ACKED, CAME, MAX_AFTER, MAX_PAGES, PAGE_COUNT, Service, SERVICE, SERVICE_AFTER, SERVICE_AFTER_LEN, SERVICE_BYTES,
+  SERVICE_BYTES_LEN, SERVICE_KIND, SERVICE_SIZE, SERVICE_STATE, SERVICE_USERS, SERVICES, SND_END, SND_NXT, SND_UNA,
+} from "../../abi/tcp";
+import { add } from "../memory";
+import { table } from "../prefix";
+import { CLOSING, has, kind, setFlag } from "./connection";
+import * as stream from "./stream";
+
+/** Bytes that chargen is always ahead of what is acknowledged: more than any window. */
+const ENDLESS: u32 = 1 << 30;
+/** Bytes that may wait to be sent before a service takes no further requests. */
+const MOST_REPLIES: u32 = 1 << 20;
+/** Window of a service that keeps nothing of what comes. */
+const FREE_ROOM: u32 = 1 << 20;
+/** Window of a service that keeps what comes: at first or when pages are scarce, and else. */
+const SMALL_ROOM: u32 = 1 << 16;
+const LARGE_ROOM: u32 = 1 << 18;
+
+/** Returns the service at a port of this prefix. */
+export function serviceAt(prefix: i32, port: u32): usize {
+  const entry = table() + <usize>(prefix - FIRST_PREFIX) * PREFIX_TCP_SIZE;
+  const list: usize = load<u32>(entry, PREFIX_TCP);
+  if (!list) return SERVICES;
+  let low: u32 = 0;
+  let high = load<u32>(list);
+  while (low < high) {
+    const middle = low + high >>> 1;
+    const range = list + 4 + <usize>middle * PORT_RANGE_SIZE;
+    if (port < <u32>load<u16>(range)) high = middle;
+    else if (port > <u32>load<u16>(range, 2)) low = middle + 1;
+    else return load<u32>(range, 4);
+  }
+  return SERVICES;
+}
+
+export function kindOf(service: usize): Service {
+  return <Service>load<u32>(service, SERVICE_KIND);
+}
+
+/** Begins a connection's service. */
+export function open(c: usize): void {
+  const service: usize = load<u32>(c, SERVICE);
+  add(ACCEPTED + <u32>(service - SERVICES) / SERVICE_SIZE, 1);
+  if (kind(c) == Service.banner) send(c, load<u32>(service, SERVICE_BYTES_LEN));
+}
+
+/** Gives a service a user, or takes it away. */
+export function use(service: usize, change: i32): void {
+  atomic.add<u32>(service + SERVICE_USERS, change);
+}
+
+/**
+ * Takes bytes of the stream, in order, and returns how many: all, or fewer if the service cannot take more now. CAME is
+ * still their position.
+ */
+export function take(c: usize, data: usize, len: u32): u32 {
+  switch (kind(c)) {
+    case Service.echo:
+      if (!stream.keep(c, load<u64>(c, CAME), data, len)) return 0;
+      send(c, len);
+      return len;
+    case Service.reply: return takeRequests(c, data, len);
+    case Service.tarpit: return 0;
+    default: return len;
+  }
+}
+
+/** Looks for ends of requests. What has matched of the next one is in SERVICE_STATE (see src/engine/services.ts). */
+function takeRequests(c: usize, data: usize, len: u32): u32 {
+  const service: usize = load<u32>(c, SERVICE);
+  const after: usize = load<u32>(service, SERVICE_AFTER);
+  const afterLen = load<u32>(service, SERVICE_AFTER_LEN);
+  const replyLen = load<u32>(service, SERVICE_BYTES_LEN);
+  let matched = load<u32>(c, SERVICE_STATE);
+  let pending = load<u32>(c, SND_END) - load<u32>(c, SND_UNA);
+  let taken: u32 = 0;
+  while (taken < len && pending < MOST_REPLIES) {
+    const byte = load<u8>(data + taken++);
+    while (matched && byte != load<u8>(after + matched)) matched = load<u8>(after + matched - 1, MAX_AFTER);
+    if (byte == load<u8>(after + matched)) matched++;
+    if (matched < afterLen) continue;
+    matched = 0;
+    pending += replyLen;
+    send(c, replyLen);
+  }
+  store<u32>(c, matched, SERVICE_STATE);
+  return taken;
+}
+
+/** The peer has closed: nothing comes any more. All services end with it, once everything has been sent. */
+export function finish(c: usize): void {
+  setFlag(c, CLOSING);
+  if (kind(c) == Service.chargen) store<u32>(c, load<u32>(c, SND_NXT), SND_END);
+}
+
+/** Returns how many bytes the service can take, from CAME on. */
+export function room(c: usize): u32 {
+  switch (kind(c)) {
+    case Service.tarpit: return 0;
+    case Service.reply: return load<u32>(c, SND_END) - load<u32>(c, SND_UNA) < MOST_REPLIES ? pagesRoom() : 0;
+    case Service.echo: {
+      const kept = <u32>(load<u64>(c, CAME) - load<u64>(c, ACKED));
+      const most = pagesRoom();
+      return most > kept ? most - kept : 0;
+    }
+    default: return FREE_ROOM;
+  }
+}
+
+/** Returns whether the service has to look at what came out of order, so that it has to be kept. */
+export function looks(c: usize): bool {
+  const service = kind(c);
+  return service == Service.echo || service == Service.reply;
+}
+
+/** Returns whether the service keeps its stream until the peer has acknowledged it. */
+export function keeps(c: usize): bool {
+  return kind(c) == Service.echo;
+}
+
+/** Takes bytes that are kept already. */
+export function kept(c: usize, len: u32): void {
+  send(c, len);
+}
+
+/** Makes what can be sent without end longer. */
+export function more(c: usize): void {
+  if (kind(c) == Service.chargen && !has(c, CLOSING)) store<u32>(c, load<u32>(c, SND_UNA) + ENDLESS, SND_END);
+}
+
+/** Writes the bytes of the stream that is sent from `position` on. */
+export function fill(c: usize, to: usize, position: u64, len: u32): void {
+  if (kind(c) == Service.echo) { stream.copy(c, to, position, len); return; }
+  const service: usize = load<u32>(c, SERVICE);
+  const bytes: usize = load<u32>(service, SERVICE_BYTES);
+  const bytesLen = load<u32>(service, SERVICE_BYTES_LEN);
+  let at = <u32>(position % bytesLen);
+  while (len) {
+    const count = min(bytesLen - at, len);
+    memory.copy(to, bytes + at, count);
+    to += count;
+    len -= count;
+    at = 0;
+  }
+}
+
+function send(c: usize, len: u32): void {
+  store<u32>(c, load<u32>(c, SND_END) + len, SND_END);
+}
+
+function pagesRoom(): u32 {
+  return load<u32>(PAGE_COUNT) < load<u32>(MAX_PAGES) >>> 1 ? LARGE_ROOM : SMALL_ROOM;
+}

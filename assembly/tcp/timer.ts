@@ -1,0 +1,111 @@
+// A connection's timer. The block has several deadlines, and one timer on the wheel, which is set no later than the
+// first of them. When a deadline moves back, the timer stays where it is: it then comes too early, and is set anew. So
+// a segment hardly ever moves a timer.
+
+import { NOW } from "../../abi/control";
+import { Closed, Reset } from "../../abi/counters";
+import {
+  ACK_AT, BACKOFF, END_AT, HEARD_AT, PROBES, RETRANSMIT_AT, SND_NXT, SND_UNA, State,
+} from "../../abi/tcp";
+import { TICK_BITS, Timer } from "../../abi/timers";
+import { spare } from "../memory";
+import * as timers from "../timers";
+import * as wire from "../wire/tcp";
+import { isDue, marked, PERSIST, retransmitIn, state, stopRetransmission, tick, ticksOf } from "./connection";
+import { abort, give } from "./end";
+import { synAck } from "./listen";
+import { output, probe, segment } from "./output";
+import * as recover from "./recover";
+import * as rtt from "./rtt";
+
+/** Seconds of silence after which the peer is asked whether it is there, and then how often, and how many times. */
+const KEEPALIVE_S: u32 = 7200;
+const KEEPALIVE_INTERVAL_S: u32 = 75;
+const KEEPALIVE_PROBES: u32 = 9;
+/** Times that a SYN-ACK is sent again, after 1, 2, 4, 8 and 16 s. */
+const SYN_ACK_RETRIES: u32 = 5;
+const MAX_PROBE_US: u32 = 60_000_000;
+/** Seconds without any answer after which a peer whose window is closed is given up. */
+const PERSIST_S: u32 = 600;
+
+/** Sets the timer, if it is not set early enough already. */
+export function schedule(c: usize): void {
+  let at = load<u32>(c, HEARD_AT) + ticksOf(KEEPALIVE_S + KEEPALIVE_INTERVAL_S * load<u8>(c, PROBES));
+  at = earlier(at, load<u32>(c, RETRANSMIT_AT));
+  at = earlier(at, load<u32>(c, ACK_AT));
+  at = earlier(at, load<u32>(c, END_AT));
+  setBy(c, <u64>max(<i32>(at - tick()), 1));
+}
+
+/** Has the connection asked again what it has to send, with the next tick, when there may be room. */
+export function soon(c: usize): void {
+  setBy(c, 1);
+}
+
+/**
+ * Sets the timer `ticks` from now, at least one, if it is not set for an earlier time. A timer that came again within
+ * the tick would be found due again and again.
+ */
+function setBy(c: usize, ticks: u64): void {
+  const due = (load<u64>(NOW) >>> TICK_BITS) + ticks << TICK_BITS;
+  if (timers.isSet(c)) {
+    if (timers.dueAt(c) <= due) return;
+    timers.end(c);
+  }
+  timers.set(c, Timer.connection, due);
+}
+
+function earlier(at: u32, other: u32): u32 {
+  return other && <i32>(other - at) < 0 ? other : at;
+}
+
+/** The timer has come: does what is due. */
+export function fire(c: usize): void {
+  if (isDue(load<u32>(c, END_AT))) { abort(c, Reset.ended, Closed.reset); return; }
+  if (isDue(load<u32>(c, RETRANSMIT_AT)) && !retransmit(c)) return;
+  const idle = tick() - load<u32>(c, HEARD_AT);
+  const probes: u32 = load<u8>(c, PROBES);
+  if (!marked(c, PERSIST) && idle >= ticksOf(KEEPALIVE_S + KEEPALIVE_INTERVAL_S * probes)) {
+    if (probes >= KEEPALIVE_PROBES) { abort(c, Reset.timed_out, Closed.timed_out); return; }
+    // RFC 9293 §3.8.4, SHLD-12: a segment without data, before what is expected, has to be answered.
+    if (spare() && load<u32>(c, SND_UNA) == load<u32>(c, SND_NXT)) {
+      store<u8>(c, <u8>(probes + 1), PROBES);
+      segment(c, load<u32>(c, SND_NXT) - 1, 0, wire.ACK, false);
+    }
+  }
+  output(c);
+}
+
+/** RETRANSMIT_AT has come. Returns false if the connection has ended with it. */
+function retransmit(c: usize): bool {
+  stopRetransmission(c);
+  if (state(c) == State.SYN_RECEIVED) return retransmitSyn(c);
+  if (marked(c, PERSIST)) return retransmitProbe(c);
+  if (recover.expired(c)) return true;
+  abort(c, Reset.timed_out, Closed.timed_out);
+  return false;
+}
+
+function retransmitSyn(c: usize): bool {
+  const times = load<u8>(c, BACKOFF);
+  if (times == SYN_ACK_RETRIES) {
+    give(c, Closed.half_open);
+    return false;
+  }
+  store<u8>(c, times + 1, BACKOFF);
+  synAck(c);
+  return true;
+}
+
+/** RFC 9293, SHLD-30: the time between window probes doubles. */
+function retransmitProbe(c: usize): bool {
+  if (tick() - load<u32>(c, HEARD_AT) > ticksOf(PERSIST_S)) {
+    abort(c, Reset.timed_out, Closed.timed_out);
+    return false;
+  }
+  const times: u32 = load<u8>(c, PROBES);
+  if (spare()) probe(c);
+  store<u8>(c, <u8>min<u32>(times + 1, 16), PROBES);
+  retransmitIn(c, <u32>min<u64>(<u64>rtt.timeout(c) << min<u32>(times + 1, 16), MAX_PROBE_US));
+  return true;
+}
