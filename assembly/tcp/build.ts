@@ -4,7 +4,7 @@
 import { FRAME_OFFSET, NOW } from "../../abi/control";
 import { Counter } from "../../abi/counters";
 import {
-  ADDRESSES, LINK, LINK_LEN, MAX_RANGES, PORTS, RANGES, RCV_NXT, TS_OFFSET, TS_RECENT, TTL,
+  ADDRESSES, LINK, LINK_LEN, MAX_RANGES, PORTS, RANGES, TS_OFFSET, TS_RECENT, TTL,
 } from "../../abi/tcp";
 import { checksum, sumWide } from "../checksum";
 import { add, queue, take, takeReply } from "../memory";
@@ -12,7 +12,7 @@ import { ttl } from "../packet";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/tcp";
-import { after, ECN, has, SACK, SIX, TIMESTAMPS } from "./connection";
+import { ECN, has, SACK, SIX, TIMESTAMPS } from "./connection";
 
 /** Bytes of the options of a SYN-ACK: MSS; SACK permitted and timestamps, each padded without the other; scale. */
 const MSS_LEN: u32 = 4;
@@ -63,10 +63,9 @@ export function writeOptions(c: usize, at: usize): void {
 /** RFC 2018 §3: 40 bytes of options have room for four blocks, or three beside timestamps. */
 function rangesToTell(c: usize): u32 {
   if (!has(c, SACK)) return 0;
-  const next = load<u32>(c, RCV_NXT);
   const most: u32 = has(c, TIMESTAMPS) ? MAX_RANGES - 1 : MAX_RANGES;
   let ranges: u32 = 0;
-  while (ranges < most && after(load<u32>(c + RANGES + (ranges << 3), 4), next)) ranges++;
+  while (ranges < most && load<u32>(c + RANGES + (ranges << 3)) != load<u32>(c + RANGES + (ranges << 3), 4)) ranges++;
   return ranges;
 }
 

@@ -97,12 +97,8 @@ export class Queues {
   async #drain(how: Drain, mostMs: number): Promise<void> {
     if (this.#connections() === 0) return;
     for (const queue of this.all) queue.drain(how);
-    const ended = this.ended.catch(() => undefined);
-    let over = false;
-    void ended.then(() => { over = true; });
-    for (const since = performance.now(); !over && this.#connections() > 0 && performance.now() - since < mostMs;) {
-      await Promise.race([delay(LOOK_MS), ended]);
-    }
+    const over = Promise.race([delay(mostMs), this.ended.catch(() => undefined)]).then(() => true);
+    while (this.#connections() > 0 && !await Promise.race([delay(LOOK_MS, false), over]));
   }
 
   #connections(): number {
