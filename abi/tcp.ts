@@ -138,6 +138,10 @@ export const SERVICE_AFTER = 12;
 export const SERVICE_AFTER_LEN = 16;
 /** u32: connections that use it. Only assembly/ writes it. */
 export const SERVICE_USERS = 20;
+/** u32: address of the name, in ASCII, and its length, up to MAX_SERVICE_NAME. Only the host reads it. */
+export const SERVICE_NAME = 24;
+export const SERVICE_NAME_LEN = 28;
+export const MAX_SERVICE_NAME = 64;
 export const MAX_AFTER = 64;
 
 /** Services [MAX_SERVICES]. Their bytes lie at the end of memory, at the address in SERVICE_ROOM. */
