@@ -38,4 +38,6 @@ export enum Timer {
   connection,
   /** The oldest TIME-WAIT record may be over. */
   wait,
+  /** Connections are being looked through. */
+  sweep,
 }

@@ -2,16 +2,22 @@
 
 import { MODE, Mode, NEXT_TABLE, QUEUED, TABLE } from "../abi/control";
 import { BATCH_SIZES, Counter } from "../abi/counters";
+import { DRAIN, SWEPT_FOR } from "../abi/tcp";
 import { unwrap, wrap } from "./ethernet";
 import { input } from "./input";
 import { add } from "./memory";
+import { beginSweep } from "./tcp/sweep";
 
 /**
  * Judges the first `count` descriptors of RECEIVED, at most BATCH, at the time in NOW, and does what is due by then.
  * Returns how many descriptors of TO_SEND it filled.
  */
 export function respond(count: u32): u32 {
-  store<u32>(TABLE, atomic.load<u32>(NEXT_TABLE));
+  const table = atomic.load<u32>(NEXT_TABLE);
+  if (table != load<u32>(TABLE) || atomic.load<u32>(DRAIN) != load<u32>(SWEPT_FOR)) {
+    store<u32>(TABLE, table);
+    beginSweep();
+  }
   if (count) {
     add(Counter.packetsReceived, count);
     add(BATCH_SIZES + 32 - clz(count - 1), 1);

@@ -8,6 +8,7 @@ import { release } from "./kept";
 import { room } from "./memory";
 import { family } from "./packet";
 import * as reassembly from "./reassembly";
+import { sweep } from "./tcp/sweep";
 import { fire } from "./tcp/timer";
 import * as timewait from "./tcp/timewait";
 import * as timers from "./timers";
@@ -21,6 +22,7 @@ export function expire(): void {
       case Timer.kept: release(timer); break;
       case Timer.connection: fire(timer); break;
       case Timer.wait: timewait.expire(); break;
+      case Timer.sweep: sweep(); break;
       default: giveUp(timer);
     }
   }

@@ -4,16 +4,15 @@
 import { FRAME_OFFSET, NOW } from "../../abi/control";
 import { Counter } from "../../abi/counters";
 import {
-  ADDRESSES, LINK, LINK_LEN, MAX_RANGES, OWNER, PORTS, RANGES, RCV_NXT, TS_OFFSET, TS_RECENT,
+  ADDRESSES, LINK, LINK_LEN, MAX_RANGES, PORTS, RANGES, TS_OFFSET, TS_RECENT, TTL,
 } from "../../abi/tcp";
 import { checksum, sumWide } from "../checksum";
 import { add, queue, take, takeReply } from "../memory";
 import { ttl } from "../packet";
-import { answersOf, table } from "../prefix";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/tcp";
-import { after, ECN, has, SACK, SIX, TIMESTAMPS } from "./connection";
+import { ECN, has, SACK, SIX, TIMESTAMPS } from "./connection";
 
 /** Bytes of the options of a SYN-ACK: MSS; SACK permitted and timestamps, each padded without the other; scale. */
 const MSS_LEN: u32 = 4;
@@ -64,16 +63,15 @@ export function writeOptions(c: usize, at: usize): void {
 /** RFC 2018 §3: 40 bytes of options have room for four blocks, or three beside timestamps. */
 function rangesToTell(c: usize): u32 {
   if (!has(c, SACK)) return 0;
-  const next = load<u32>(c, RCV_NXT);
   const most: u32 = has(c, TIMESTAMPS) ? MAX_RANGES - 1 : MAX_RANGES;
   let ranges: u32 = 0;
-  while (ranges < most && after(load<u32>(c + RANGES + (ranges << 3), 4), next)) ranges++;
+  while (ranges < most && load<u32>(c + RANGES + (ranges << 3)) != load<u32>(c + RANGES + (ranges << 3), 4)) ranges++;
   return ranges;
 }
 
 /** Completes a connection's segment, whose TCP header and `len` bytes of it and behind it are there, and queues it. */
 export function finish(c: usize, ip: usize, len: u32, data: bool): void {
-  const ttl = answersOf(table(), load<i32>(c, OWNER)) & 0xff;
+  const ttl: u32 = load<u8>(c, TTL);
   const addresses = c + ADDRESSES;
   const six = has(c, SIX);
   if (six) ipv6.setHeader(ip, len, ipv6.TCP, ttl, addresses + 16, addresses);

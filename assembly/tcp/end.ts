@@ -1,11 +1,10 @@
 // The end of a connection: by both sides' FIN, by a reset, or by giving up.
 
-import { CLOSED, Closed, Reset, RESETS } from "../../abi/counters";
-import { FIRST_PREFIX } from "../../abi/tables";
+import { CLOSED, Closed, Counter, Reset, RESETS } from "../../abi/counters";
+import { FIRST_PREFIX, NOBODY } from "../../abi/tables";
 import {
   ADDRESSES, HALF_OPEN, OWNER, PREFIX_CONNECTIONS, SERVICE, SND_NXT, SOURCE_CONNECTIONS, State,
 } from "../../abi/tcp";
-import { Counter } from "../../abi/counters";
 import { add, spare } from "../memory";
 import * as timers from "../timers";
 import * as wire from "../wire/tcp";
@@ -36,8 +35,16 @@ export function give(c: usize, how: Closed): void {
   recover.end(c);
   services.use(load<u32>(c, SERVICE), -1);
   count(SOURCE_CONNECTIONS + (sourceOf(c + ADDRESSES, has(c, SIX)) << 2), -1);
-  count(PREFIX_CONNECTIONS + (<u32>(load<i32>(c, OWNER) - FIRST_PREFIX) << 2), -1);
+  own(c, NOBODY);
   release(c);
+}
+
+/** Gives the connection another owner: a prefix, or NOBODY. */
+export function own(c: usize, owner: i32): void {
+  const last = load<i32>(c, OWNER);
+  if (last >= FIRST_PREFIX) count(PREFIX_CONNECTIONS + (<u32>(last - FIRST_PREFIX) << 2), -1);
+  if (owner >= FIRST_PREFIX) count(PREFIX_CONNECTIONS + (<u32>(owner - FIRST_PREFIX) << 2), 1);
+  store<i32>(c, owner, OWNER);
 }
 
 /** The connection is not half-open any more, if it was. */

@@ -11,7 +11,7 @@ import { add } from "../memory";
 import { DONE, drop } from "../verdict";
 import * as wire from "../wire/tcp";
 import {
-  ACK_NOW, after, before, ECHO_CONGESTION, ECN, FIN_SENT, has, heard, mark, marked, micros, PERSIST, retransmitIn,
+  ACK_NOW, after, before, ECHO_CONGESTION, ECN, endIn, FIN_SENT, has, heard, mark, marked, micros, PERSIST,
   seconds, setState, state, stopRetransmission, tick, ticksOf, TIMESTAMPS, unmark,
 } from "./connection";
 import { give, settle } from "./end";
@@ -140,8 +140,10 @@ function acknowledge(c: usize, s: usize): bool {
   const ack = segment.ack(s);
   if (isProbes(c, ack)) probeTaken(c);
   if (after(ack, load<u32>(c, SND_NXT)) || before(ack, load<u32>(c, SND_UNA) - load<u32>(c, MAX_WND))) return false;
-  // RFC 9293 §3.10.7.4: a segment that is older than the one which the window is from does not change it.
-  const news = !before(ack, load<u32>(c, SND_UNA)) && !before(segment.seq(s), load<u32>(c, SND_WL1));
+  // RFC 9293 §3.10.7.4: a segment that is older than the one which the window is from does not change it. One that
+  // acknowledges more does: the window counts from there on, and the one before would reach too far.
+  const una = load<u32>(c, SND_UNA);
+  const news = after(ack, una) || (ack == una && !before(segment.seq(s), load<u32>(c, SND_WL1)));
   const inFlight = load<u32>(c, SND_UNA) != load<u32>(c, SND_NXT);
   if (inFlight) recover.acknowledge(c, s, news && windowOf(c, s) != load<u32>(c, SND_WND));
   if (news) setWindow(c, s);
@@ -166,7 +168,7 @@ function finAcknowledged(c: usize): void {
   switch (state(c)) {
     case State.FIN_WAIT_1:
       setState(c, State.FIN_WAIT_2);
-      retransmitIn(c, FIN_WAIT_US);
+      endIn(c, FIN_WAIT_US);
       return;
     case State.CLOSING:
       end(c);

@@ -6,13 +6,13 @@ import { Cookie, COOKIES, Counter, Drop, Reset, RESETS } from "../../abi/counter
 import { SLOT_ALIGN } from "../../abi/slots";
 import { ANSWER_ERRORS, FIRST_PREFIX, PREFIX_TCP, PREFIX_TCP_SIZE } from "../../abi/tables";
 import {
-  ADDRESSES, BACKOFF, CONNECTION_COUNT, HALF_OPEN, ISN_KEY, LAST_ACK_SENT, LINK, LINK_LEN, MAX_BY_SOURCE,
-  MAX_CONNECTIONS, MAX_WND, MSS, OWNER, PATH, PORTS, PREFIX_CONNECTIONS, RCV_EDGE, RCV_NXT, RCV_SCALE, SENT_AT, Service,
-  SERVICE, SND_END, SND_NXT, SND_SCALE, SND_UNA, SND_WL1, SND_WND, SOURCE_CONNECTIONS, State, TS_RECENT, TS_RECENT_AGE,
+  ADDRESSES, BACKOFF, CONNECTION_COUNT, DRAIN, HALF_OPEN, ISN_KEY, LAST_ACK_SENT, LINK, LINK_LEN, MAX_BY_SOURCE,
+  MAX_CONNECTIONS, MAX_WND, MSS, PORTS, PREFIX_CONNECTIONS, RCV_EDGE, RCV_NXT, RCV_SCALE, SENT_AT, Service, SERVICE,
+  SND_END, SND_NXT, SND_SCALE, SND_UNA, SND_WL1, SND_WND, SOURCE_CONNECTIONS, State, TS_RECENT, TS_RECENT_AGE, TTL,
 } from "../../abi/tcp";
 import { permits } from "../limit";
 import { add, spare } from "../memory";
-import { answers, family, link, owner } from "../packet";
+import { answers, family, link, owner, ttl } from "../packet";
 import { table } from "../prefix";
 import { siphash } from "../siphash";
 import { DONE, drop } from "../verdict";
@@ -24,7 +24,7 @@ import {
   ECN, has, heard, micros, retransmitIn, SACK, SCALED, seconds, setFlag, setState, SIX, TIMESTAMPS,
 } from "./connection";
 import * as cookie from "./cookie";
-import { count } from "./end";
+import { count, own } from "./end";
 import * as segment from "./segment";
 import * as services from "./services";
 import { arrive } from "./input";
@@ -52,7 +52,7 @@ export function listen(packet: usize, ip: usize, tcp: usize, s: usize): i32 {
   const bits = segment.flags(s);
   // No answer to a reset, ever.
   if (kind == Service.silent || bits & wire.RST) return drop(Drop.no_socket);
-  if (kind == Service.refuse) return refuse(packet, ip, tcp, s, Reset.closed_port);
+  if (kind == Service.refuse || load<u32>(DRAIN)) return refuse(packet, ip, tcp, s, Reset.closed_port);
   if (bits & wire.ACK) {
     if (!(bits & wire.SYN)) {
       const c = fromCookie(packet, ip, tcp, s, service);
@@ -166,19 +166,18 @@ function create(packet: usize, ip: usize, tcp: usize, s: usize, service: usize, 
   if (six) setFlag(c, SIX);
   setState(c, State.SYN_RECEIVED);
   insert(c);
-  store<i32>(c, owner(packet), OWNER);
+  own(c, owner(packet));
   store<u32>(c, <u32>service, SERVICE);
   services.use(service, 1);
   count(HALF_OPEN, 1);
   add(Counter.tcpHalfOpen, 1);
   count(SOURCE_CONNECTIONS + (sourceOf(c + ADDRESSES, six) << 2), 1);
-  count(PREFIX_CONNECTIONS + (<u32>(owner(packet) - FIRST_PREFIX) << 2), 1);
 
   const frame = load<u32>(FRAME_OFFSET);
   const linkLen = (<u32>link(packet) & (SLOT_ALIGN - 1)) - frame;
   store<u8>(c, <u8>linkLen, LINK_LEN);
   memory.copy(c + LINK, link(packet) - linkLen, linkLen);
-  store<u16>(c, <u16>load<u32>(MTU), PATH);
+  store<u8>(c, <u8>ttl(packet), TTL);
   store<u32>(c, iss, SND_UNA);
   store<u32>(c, iss + 1, SND_NXT);
   store<u32>(c, iss + 1, SND_END);

@@ -2,6 +2,7 @@
 
 import { PACKET_SIZE } from "../../abi/control";
 import { Drop } from "../../abi/counters";
+import { MIN_PATH_MTU, MIN_PATH_MTU6 } from "../../abi/paths";
 import { ANSWER_ECHO, ANSWER_TIMESTAMP } from "../../abi/tables";
 import { holds, sumWide } from "../checksum";
 import { permits } from "../limit";
@@ -9,6 +10,7 @@ import { answers, ttl } from "../packet";
 import { lower } from "../pmtu";
 import { echo6 } from "../respond/echo6";
 import { timestamp } from "../respond/timestamp";
+import { QUOTED_LEN, tooBig } from "../tcp/path";
 import { drop } from "../verdict";
 import * as extension from "../wire/extension";
 import * as icmp from "../wire/icmp";
@@ -34,6 +36,10 @@ export function icmp4(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
       if (!(answers(packet) & ANSWER_TIMESTAMP)) return drop(Drop.icmp_timestamp_ignored);
       if (!permits(packet, ip)) return drop(Drop.rate_limited);
       return timestamp(packet, ip, msg);
+    case icmp.DESTINATION_UNREACHABLE:
+      // All other errors are about what is not sent here, or do not end a connection (RFC 9293, MUST-56; RFC 5927 §5).
+      if (icmp.code(msg) != icmp.FRAGMENTATION_NEEDED) return drop(Drop.unhandled_icmp_type);
+      return drop(fragmentationNeeded(ip, msg, msgLen));
     // RFC 1122 §3.2.2: unknown types are silently discarded. RFC 6918, RFC 6633: so are the deprecated ones.
     default:
       return drop(Drop.unhandled_icmp_type);
@@ -56,14 +62,31 @@ export function icmp6(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
   }
 }
 
+/** RFC 1191 §4: a segment was too big for a link on its way. No other packets from here forbid fragments. */
+function fragmentationNeeded(ip: usize, msg: usize, msgLen: u32): Drop {
+  if (msgLen < icmp.HEADER_LEN + ipv4.MIN_HEADER_LEN + QUOTED_LEN) return Drop.pkt_too_small;
+  const sent = msg + icmp.HEADER_LEN;
+  const headerLen = ipv4.headerLen(sent);
+  if (ipv4.version(sent) != 4 || ipv4.protocol(sent) != ipv4.PROTOCOL_TCP || headerLen < ipv4.MIN_HEADER_LEN
+    || msgLen < icmp.HEADER_LEN + headerLen + QUOTED_LEN) return Drop.icmp_unrelated;
+  if (load<u32>(ipv4.srcAddr(sent)) != load<u32>(ipv4.dstAddr(ip))) return Drop.icmp_unrelated;
+  const mtu = max(icmp.nextHopMtu(msg), <u32>MIN_PATH_MTU);
+  return tooBig(sent, sent + headerLen, false, mtu) ? Drop.icmp_packet_too_big : Drop.icmp_unrelated;
+}
+
 /** RFC 8201 §4: a reply was too big for a link on its way, which takes no more than the message says. */
 function packetTooBig(ip: usize, msg: usize, msgLen: u32): i32 {
   if (msgLen < icmpv6.HEADER_LEN + ipv6.HEADER_LEN + extension.MIN_LEN + 1) return drop(Drop.pkt_too_small);
   const sent = msg + icmpv6.HEADER_LEN;
   const sentLen = ipv6.HEADER_LEN + ipv6.payloadLen(sent);
   const mtu = icmpv6.parameter(msg);
-  if (sentLen <= mtu || sentLen > load<u32>(PACKET_SIZE) || !isReply(sent)
-    || !ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip))) return drop(Drop.icmp_unrelated);
+  const own = ipv4.version(sent) == 6 && ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip));
+  if (own && ipv6.nextHeader(sent) == ipv6.TCP) {
+    // RFC 8201 §4: no path can have a smaller MTU.
+    const known = mtu >= <u32>MIN_PATH_MTU6 && tooBig(sent, sent + ipv6.HEADER_LEN, true, mtu);
+    return drop(known ? Drop.icmp_packet_too_big : Drop.icmp_unrelated);
+  }
+  if (!own || sentLen <= mtu || sentLen > load<u32>(PACKET_SIZE) || !isReply(sent)) return drop(Drop.icmp_unrelated);
   return drop(lower(ipv6.dstAddr(sent), mtu) ? Drop.icmp_packet_too_big : Drop.icmp_unrelated);
 }
 

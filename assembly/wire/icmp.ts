@@ -16,6 +16,7 @@
 //
 // In an error the bytes from 4 on are a parameter of its kind, and those from 8 on the packet that it is about.
 
+import { load16 } from "../bytes";
 import { checksum, sum20, sumScalar, update } from "../checksum";
 
 export const HEADER_LEN: u32 = 8;
@@ -23,6 +24,7 @@ export const ECHO_REPLY: u32 = 0;
 export const DESTINATION_UNREACHABLE: u32 = 3;
 export const PROTOCOL_UNREACHABLE: u32 = 2;
 export const PORT_UNREACHABLE: u32 = 3;
+export const FRAGMENTATION_NEEDED: u32 = 4;
 export const ECHO: u32 = 8;
 export const TIME_EXCEEDED: u32 = 11;
 export const REASSEMBLY_TIME_EXCEEDED: u32 = 1;
@@ -45,6 +47,15 @@ export function type(msg: usize): u32 {
 export function isQuery(msg: usize): bool {
   const kind = type(msg);
   return kind == ECHO || kind == ECHO_REPLY || kind == TIMESTAMP || kind == TIMESTAMP_REPLY;
+}
+
+export function code(msg: usize): u32 {
+  return load<u8>(msg, 1);
+}
+
+/** Returns the MTU that a fragmentation needed tells (RFC 1191 §4); 0 from routers that do not. */
+export function nextHopMtu(msg: usize): u32 {
+  return load16(msg + 6);
 }
 
 /** Returns the checksum as it lies in memory. */

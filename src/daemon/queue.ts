@@ -4,6 +4,7 @@
  */
 import { createInterface } from "node:readline";
 import { Worker } from "node:worker_threads";
+import type { Drain } from "../../abi/tcp.js";
 import type { EngineName } from "../engine/contract.js";
 import type { LinearMemory } from "../engine/memory.js";
 import { compile } from "../engine/wasm.js";
@@ -26,6 +27,8 @@ export interface QueueOptions {
   readonly io: IoChoice;
   /** Empty rounds after which the packet loop sleeps. */
   readonly spin: number;
+  /** Memory of the letters between the queues; undefined where there is one queue alone. */
+  readonly mail?: SharedArrayBuffer | undefined;
   /** Its memory, with a table in use. */
   readonly memory: LinearMemory;
   /**
@@ -105,6 +108,12 @@ export class Queue {
     return new Promise((resolve) => { this.#waiting.push({ asked, resolve }); });
   }
 
+  /** Says what is to become of connections. */
+  drain(how: Drain): void {
+    this.memory.drain(how);
+    this.#wake();
+  }
+
   /** Ends the packet loop after its current round. Does not wait, so an exit handler may call it. */
   stop(): void {
     this.memory.requestStop();
@@ -136,9 +145,9 @@ export class Queue {
   }
 
   #start(): Started {
-    const { engine, io, spin, fd } = this.#options;
+    const { engine, io, spin, fd, mail } = this.#options;
     const workerData: WorkerInput = {
-      memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd,
+      index: this.index, mail, memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd,
       before: new Set(openDescriptors().keys()),
     };
     const worker = new Worker(

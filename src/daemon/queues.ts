@@ -1,8 +1,12 @@
 /** Runs the queues: starts one worker after the other, and decides what happens when workers crash. */
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { Counter } from "../../abi/counters.js";
+import { Drain } from "../../abi/tcp.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { LinearMemory } from "../engine/memory.js";
 import type { TunDevice } from "../tun/device.js";
+import { mailFor } from "./mail.js";
 import { Queue } from "./queue.js";
 import type { Reachability } from "./reachability.js";
 import type { StopRequest } from "./signals.js";
@@ -11,6 +15,9 @@ import type { RunOptions } from "../config/runoptions.js";
 /** MAX_CRASHES crashes of workers within CRASHES_MS end pongd. */
 const MAX_CRASHES = 3;
 const CRASHES_MS = 10_000;
+/** How often it is looked whether connections have ended, in ms, and how long resets of them may take. */
+const LOOK_MS = 20;
+const RESET_MS = 2000;
 
 export class Queues {
   /** Queues that were started. */
@@ -40,12 +47,13 @@ export class Queues {
   ): Promise<void> {
     // Node.js cannot start a thread in a directory that is gone, and the one that pongd was started in may be removed.
     process.chdir("/");
+    const mail = memories.length > 1 ? mailFor(memories.length) : undefined;
     // One after the other: the first one says whether io_uring can be used here.
     for (const [index, fd] of this.#device.queues.entries()) {
       if (stop.signalled) return;
       const memory = memories[index];
       const queue = new Queue({
-        index, fd, engine, io, spin, memory, crashed: this.#crashed, changed: this.#changed, said: this.#said,
+        index, fd, engine, io, spin, mail, memory, crashed: this.#crashed, changed: this.#changed, said: this.#said,
       });
       this.all.push(queue);
       const { fallback } = await queue.running;
@@ -71,11 +79,32 @@ export class Queues {
     await Promise.all(this.all.map((queue) => queue.atTop()));
   }
 
+  /**
+   * Ends all connections: each when it has sent what it has to send, and after `delayMs` the rest at once. New ones are
+   * refused meanwhile. Fulfilled when none is left.
+   */
+  async drain(delayMs: number): Promise<void> {
+    await this.#drain(Drain.close, delayMs);
+    // Nothing depends on the peers any more: this takes a round for each thousand.
+    await this.#drain(Drain.reset, RESET_MS);
+  }
+
   async end(): Promise<void> {
     this.#stop();
     // A queue that failed has rejected `ended`, so it is not reported here.
     await Promise.allSettled(this.all.map((queue) => queue.ended));
     process.off("exit", this.#stop);
+  }
+
+  async #drain(how: Drain, mostMs: number): Promise<void> {
+    if (this.#connections() === 0) return;
+    for (const queue of this.all) queue.drain(how);
+    const over = Promise.race([delay(mostMs), this.ended.catch(() => undefined)]).then(() => true);
+    while (this.#connections() > 0 && !await Promise.race([delay(LOOK_MS, false), over]));
+  }
+
+  #connections(): number {
+    return this.all.reduce((sum, queue) => sum + queue.counters[Counter.tcpConnections], 0);
   }
 
   /**

@@ -229,8 +229,10 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     figures: {
       at: Date.now(), version: "0.1.0", ready: true, overrun: 0, dropped: { icmp_csum: count, [HOSTILE]: 12 },
       prefixCount: prefixes,
+      tcp: { connections: 3, accepted: count, retransmitted: 1, bytesIn: 1000 * count, bytesOut: 10 * count },
       queues: [{
-        queue: "0", engine: "wasm", io: "uring", received: 3 * count, replied: 2 * count, dropped: count, restarts: 0,
+        queue: "0", engine: "wasm", io: "uring", received: 3 * count, replied: 2 * count, dropped: count,
+        tcp: 5 * count, restarts: 0,
       }],
       prefixes: Array.from({ length: Math.min(prefixes, 100) }, (_, i) => {
         return {
@@ -246,7 +248,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     );
     events = new Events(() => live, 50);
     http = await serveLocally(
-      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
+      { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
     );
   });
   after(async () => {
@@ -383,7 +385,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
         } };
       }, 50);
       steady = await serveLocally(
-        { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events: listening },
+        { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events: listening },
       );
     });
     after(() => steady.close());
@@ -476,7 +478,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
 
   test("where nothing is heard any more, it says so and asks again", async (t) => {
     const silent = await serveLocally({
-      metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload,
+      metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload,
       events: new Events(() => live, 2 ** 31 - 1),
     });
     t.after(() => silent.close());

@@ -13,6 +13,7 @@ import {
   DEFAULT_ANSWERS, DEFAULT_POLICY, DEFAULT_REASSEMBLY, type Answers, type Policy,
 } from "../../src/prefix/policy.js";
 import { tableOf } from "../../src/engine/table.js";
+import type { TcpLimits } from "../../src/engine/tcp.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HOST6, PREFIX6 } from "./ipv6.js";
 import { HOST, PREFIX } from "./packets.js";
@@ -35,6 +36,8 @@ export interface BenchOptions {
   link?: Ethernet;
   /** True if another table may follow. */
   reloadable?: boolean;
+  /** Limits of TCP; without them, no connection is accepted. */
+  tcp?: TcpLimits;
 }
 
 /** Every engine, by name. Tests loop over them. */
@@ -88,7 +91,7 @@ export class Rig {
 
   /** Returns a rig with whatever engine `engine` makes over the memory. */
   static async over(engine: Maker, options: BenchOptions = {}): Promise<Rig> {
-    const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link, reloadable = false } = options;
+    const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link, reloadable = false, tcp } = options;
     const host = "host" in options ? options.host : HOST;
     const hosts = options.hosts ?? (host === undefined ? [] : [host, HOST6]);
     const { sourceRoute, sourceLimit, reassembly, ...answers } = { ...STATELESS, ...policy };
@@ -97,7 +100,7 @@ export class Rig {
       parsed, { ...answers, exceptions: exceptions.map(parsePrefix), policy: { sourceRoute, sourceLimit } },
     );
     const linear = LinearMemory.create(
-      { mtu, reassembly, link, reloadable, table: tableOf(served, { hosts: hosts.map(parseAddress) }) },
+      { mtu, reassembly, link, reloadable, tcp, table: tableOf(served, { hosts: hosts.map(parseAddress) }) },
     );
     return new Rig(linear, await engine(linear));
   }

@@ -1,0 +1,25 @@
+/** Rows that many scripts have. */
+import type { Row } from "../../support/tcpscript.js";
+
+/** Opens a connection without options but an MSS of 1000. */
+export const OPEN: readonly Row[] = opened("mss 1000");
+
+/** Opens a connection with these options. */
+export function opened(options: string, win = 65535): readonly Row[] {
+  const last = options.includes("TS") ? " <TS val 100 ecr last>" : "";
+  return [
+    [0, "<", `S 0:0(0) win ${win} <${options}>`],
+    [0, ">", "S. 0:0(0) ack 1"],
+    [0, "<", `. 1:1(0) ack 1 win ${win}${last}`],
+  ];
+}
+
+/** Shows that the connection lives: a segment before the window is answered by an acknowledgement. */
+export function alive(first: number, ack: number): readonly Row[] {
+  return [[0, "<", `. 0:0(0) ack ${ack}`], [0, ">", `. ${ack}:${ack}(0) ack ${first}`]];
+}
+
+/** Shows that there is no connection any more: an acknowledgement is answered by a reset. */
+export function gone(first: number, ack: number): readonly Row[] {
+  return [[0, "<", `. ${first}:${first}(0) ack ${ack}`], [0, ">", `R ${ack}:${ack}(0)`]];
+}
