@@ -64,8 +64,11 @@ export const PAGES_FREE = PAGES_TOUCHED + 4;
 export const PAGE_COUNT = PAGES_FREE + 4;
 /** u32: connections in TOUCHED (slots.ts). */
 export const TOUCHED_COUNT = PAGE_COUNT + 4;
+/** u32: letters in OUTBOX and in INBOX. */
+export const OUTBOX_COUNT = TOUCHED_COUNT + 4;
+export const INBOX_COUNT = OUTBOX_COUNT + 4;
 /** u32: blocks that the sweep has looked at; see assembly/tcp/sweep.ts. */
-export const SWEPT = TOUCHED_COUNT + 4;
+export const SWEPT = INBOX_COUNT + 4;
 /** u32, a Drain: what the sweep was last begun for. */
 export const SWEPT_FOR = SWEPT + 4;
 /** Timer of the oldest TIME-WAIT record, and that of the sweep. */
@@ -80,6 +83,24 @@ export const TCP_STATE_END = PREFIX_CONNECTIONS + 4 * PREFIX_INDICES;
 /** The segment in hand; assembly/tcp/segment.ts has its fields. */
 export const SEGMENT = TCP_STATE_END;
 export const SEGMENT_SIZE = 128;
+
+// ---- letters --------------------------------------------------------------------------------------------------------
+
+/**
+ * An ICMP error may come to another queue than the connection that it is about, so it is handed on by a letter: {u8[32]
+ * addresses and u32 ports as in a packet of the peer's, u32 sequence number, u32 MTU, u32 family}. The host takes
+ * letters out of OUTBOX and puts those of other queues into INBOX.
+ */
+export const LETTER_SIZE = 48;
+export const LETTER_PORTS = 32;
+export const LETTER_SEQ = LETTER_PORTS + 4;
+export const LETTER_MTU = LETTER_SEQ + 4;
+export const LETTER_FAMILY = LETTER_MTU + 4;
+/** Letters of a round. More are lost, as ICMP errors may be. */
+export const MAX_LETTERS = 16;
+export const OUTBOX = SEGMENT + SEGMENT_SIZE;
+export const INBOX = OUTBOX + LETTER_SIZE * MAX_LETTERS;
+export const LETTERS_END = INBOX + LETTER_SIZE * MAX_LETTERS;
 
 // ---- services -------------------------------------------------------------------------------------------------------
 
@@ -117,10 +138,14 @@ export const SERVICE_AFTER = 12;
 export const SERVICE_AFTER_LEN = 16;
 /** u32: connections that use it. Only assembly/ writes it. */
 export const SERVICE_USERS = 20;
+/** u32: address of the name, in ASCII, and its length, up to MAX_SERVICE_NAME. Only the host reads it. */
+export const SERVICE_NAME = 24;
+export const SERVICE_NAME_LEN = 28;
+export const MAX_SERVICE_NAME = 64;
 export const MAX_AFTER = 64;
 
 /** Services [MAX_SERVICES]. Their bytes lie at the end of memory, at the address in SERVICE_ROOM. */
-export const SERVICES = (SEGMENT + SEGMENT_SIZE + 63) & -64;
+export const SERVICES = (LETTERS_END + 63) & -64;
 /** u32: address of the room for services' bytes, and its size. */
 export const SERVICE_ROOM = SERVICES + SERVICE_SIZE * MAX_SERVICES;
 export const SERVICE_ROOM_SIZE = SERVICE_ROOM + 4;

@@ -7,7 +7,7 @@ import type { Replayed } from "../replay/replay.js";
 import { filePath } from "./file.js";
 import { notes } from "./notes.js";
 import { addAnswerOptions, givenOf, hostAddressOption, prefixArgument } from "./settings.js";
-import { tally, waiting } from "./summary.js";
+import { segments, tally, waiting } from "./summary.js";
 
 const STANDARD_STREAM = "-";
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
@@ -42,8 +42,8 @@ Examples:
 }
 
 async function replayFiles(path: string, output: string, given: Given): Promise<Replayed> {
-  const { serving, hostAddresses, engine, reassembly } = effective(given).options;
-  const options = { serving, hostAddresses, engine, reassembly };
+  const { serving, hostAddresses, engine, reassembly, tcp, accepts } = effective(given).options;
+  const options = { serving, hostAddresses, engine, reassembly, tcp: accepts ? tcp : undefined };
   const [{ replay }, { Input }, { openFile, openStream }] = await Promise.all([
     import("../replay/replay.js"), import("../replay/input.js"), import("../base/output.js"),
   ]);
@@ -75,9 +75,9 @@ function standardOutput(): Writable {
   return process.stdout.removeAllListeners("error").on("error", () => undefined);
 }
 
-function summarize({ received, replied, dropped, held, skipped }: Omit<Replayed, "damage">): string {
+function summarize({ received, replied, dropped, held, tcp, skipped }: Omit<Replayed, "damage">): string {
   return [
-    `answered ${replied} of ${received} packets`, ...tally("dropped", dropped), ...waiting(held),
+    `answered ${replied} of ${received} packets`, ...segments(tcp), ...tally("dropped", dropped), ...waiting(held),
     ...tally("skipped", skipped),
   ].join("; ");
 }

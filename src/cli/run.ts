@@ -13,7 +13,7 @@ import { sizeOf, type Prefix } from "../prefix/prefixes.js";
 import { load } from "./load.js";
 import { notes } from "./notes.js";
 import { addRunOptions, prefixArgument, reader } from "./settings.js";
-import { tally, waiting } from "./summary.js";
+import { segments, tally, waiting } from "./summary.js";
 
 /** Most prefixes, and most exceptions, that standard output and the log list. */
 const SHOWN = 10;
@@ -126,9 +126,10 @@ function texts(list: PrefixList): string[] {
   return first(list).map(({ text }) => text);
 }
 
-function summarize({ received, replied, dropped, held, writeErrors, seconds }: Summary): string {
+function summarize({ received, replied, dropped, held, tcp, writeErrors, seconds }: Summary): string {
   return [
     `answered ${replied} of ${received} packets in ${seconds.toFixed(1)} s`,
+    ...segments(tcp),
     ...tally("dropped", dropped),
     ...waiting(held),
     ...writeErrors > 0 ? [`the device refused ${writeErrors} replies`] : [],

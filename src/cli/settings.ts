@@ -23,6 +23,7 @@ const SYNTAX: Partial<Record<Type["kind"], string>> = {
   limit: ", like 1000/100 or 1000; or none",
   endpoints: "; may be given several times",
   exceptions: "; may be given several times",
+  ports: "; like 7=echo or 8000-8010=discard; may be given several times",
 };
 
 /** An option and the settings that it sets: one, or all those of a map that has the option. */

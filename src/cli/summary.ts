@@ -10,3 +10,8 @@ export function tally(verb: string, counts: Readonly<Record<string, number>>): s
 export function waiting(held: number): string[] {
   return held > 0 ? [`held ${held} fragment${held === 1 ? "" : "s"} for the rest of their datagrams`] : [];
 }
+
+/** Makes the part about segments that TCP took, some of which it may have answered; empty if there are none. */
+export function segments(taken: number): string[] {
+  return taken > 0 ? [`took ${taken} TCP segment${taken === 1 ? "" : "s"}`] : [];
+}

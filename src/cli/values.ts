@@ -1,8 +1,9 @@
 /** Reads the text of an option as a value of its setting's type. */
 import { InvalidArgumentError, type Option } from "commander";
 import { Failure } from "../base/failure.js";
-import { eitherOf, MAX_RATE, type LimitSetting, type Type } from "../config/types.js";
+import { eitherOf, MAX_RATE, type LimitSetting, type PortMap, type Type } from "../config/types.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
+import { parsePorts } from "../prefix/ports.js";
 import { filePath } from "./file.js";
 import { integer } from "./integer.js";
 
@@ -17,10 +18,12 @@ export function read(option: Option, type: Type): Option {
     case "exceptions": return option.argParser(gather);
     case "endpoints": return option.argParser(gatherEndpoints);
     case "limit": return option.argParser(parseLimit);
+    case "ports": return option.argParser(gatherPorts);
     // These are checked later, together with the other settings.
     case "text":
     case "boolean":
     case "answers":
+    case "services":
     case "prefixes": return option;
   }
 }
@@ -62,6 +65,25 @@ function gatherEndpoints(text: string, texts: readonly string[]): string[] {
   } catch (error) {
     throw error instanceof Failure ? new InvalidArgumentError(error.what) : error;
   }
+}
+
+/** Adds the ports of `text`, like "7=echo 8000-8010=discard", to those that the option was given before. */
+function gatherPorts(text: string, ports: PortMap): PortMap {
+  const more = listOf(text).map((item) => {
+    const [, port, service] = (/^([^=]+)=([^=]+)$/.exec(item) ?? []) as (string | undefined)[];
+    if (port === undefined || service === undefined || !parsePorts(port)) {
+      throw new InvalidArgumentError("Write a port, or a range of them, and its service, like 7=echo or "
+        + "8000-8010=discard.");
+    }
+    return [port, service] as const;
+  });
+  if (more.length === 0) throw new InvalidArgumentError("It is empty: write a port and its service, like 7=echo.");
+  const all = { ...ports };
+  for (const [port, service] of more) {
+    if (Object.hasOwn(all, port)) throw new InvalidArgumentError(`Port ${port} is given twice.`);
+    all[port] = service;
+  }
+  return all;
 }
 
 function integerOrAuto(min: number, max: number): (text: string) => number | "auto" {

@@ -46,26 +46,27 @@ function notRegular(name: string): Failure {
   return new Failure(`${name}: not a regular file, and so not to be read a second time; write it to one`, EXIT.CONFIG);
 }
 
-function tooLarge(name: string, most: number): Failure {
-  return new Failure(`${name}: larger than ${most >> 20} MiB, which no configuration is`, EXIT.CONFIG);
+function tooLarge(name: string, most: number, kind = "configuration"): Failure {
+  return new Failure(`${name}: larger than ${most >> 20} MiB, which no ${kind} is`, EXIT.CONFIG);
 }
 
 /**
- * Reads a whole file, which must be a regular one by the time that it is open: it never waits for a writer.
+ * Reads a whole file, which must be a regular one by the time that it is open: it never waits for a writer. `kind` says
+ * in messages what it holds.
  * @throws Failure (configuration)
  */
-export function readRegular(name: string, path: string, most = MAX_BYTES): Buffer {
+export function readRegular(name: string, path: string, most = MAX_BYTES, kind?: string): Buffer {
   const fd = attempt(name, () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
   try {
     if (!attempt(name, () => fstatSync(fd)).isFile()) throw notRegular(name);
-    return readBytes(name, fd, most);
+    return readBytes(name, fd, most, kind);
   } finally {
     closeSync(fd);
   }
 }
 
 /** Reads a whole file. `path` is its path, or its descriptor if it is open. @throws Failure (configuration) */
-export function readBytes(name: string, path: string | number, most = MAX_BYTES): Buffer {
+export function readBytes(name: string, path: string | number, most = MAX_BYTES, kind?: string): Buffer {
   const chunks: Buffer[] = [];
   let total = 0;
   attempt(name, () => {
@@ -82,7 +83,7 @@ export function readBytes(name: string, path: string | number, most = MAX_BYTES)
       if (typeof path === "string") closeSync(fd);
     }
   });
-  if (total > most) throw tooLarge(name, most);
+  if (total > most) throw tooLarge(name, most, kind);
   return chunks[0].length === total ? chunks[0] : Buffer.concat(chunks);
 }
 

@@ -2,8 +2,10 @@
  * The outcome of a configuration once it is checked: the options, and the engines' tables. The thread that reads a file
  * makes it; if there is no file, it is made where it is needed.
  */
+import { EXIT, Failure } from "../base/failure.js";
 import { LinearMemory } from "../engine/memory.js";
-import { examplesOf, tableOf } from "../engine/table.js";
+import type { Accepting } from "../engine/services.js";
+import { examplesOf, tableOf, type Table } from "../engine/table.js";
 import { indicesOf, type Indices } from "../prefix/indices.js";
 import { PrefixList } from "../prefix/list.js";
 import type { Address, Prefix } from "../prefix/prefixes.js";
@@ -25,6 +27,8 @@ export interface Target {
 export interface Placed {
   /** Address of the table in each memory. */
   readonly tables: readonly number[];
+  /** Services that accept connections, in each memory. */
+  readonly services: readonly (readonly Accepting[])[];
   /** Addresses that answer ping, one of each family where there is one. */
   readonly examples: readonly string[];
 }
@@ -38,11 +42,12 @@ export interface Printed {
 /** A configuration that was read, in a form that costs the same however much it serves. */
 export interface Configuration {
   readonly options: RunOptions;
-  /** The settings, without the lists of prefixes and exceptions. */
+  /** The settings, without those that may be of any size: prefixes, exceptions, ports and services. */
   readonly values: Values;
   /**
    * Writes the tables to the unused part of each memory, and clears the counts of new prefixes. Nothing that the
    * engines use changes.
+   * @throws Failure (configuration) if there is no room for the services beside those that connections still have
    */
   place(target: Target): Promise<Placed>;
   print(json: boolean): Promise<Printed>;
@@ -62,23 +67,27 @@ export class Content implements Configuration {
     const { prefixes, exceptions } = options.serving;
     this.#effective = effective;
     this.#indices = indicesOf(prefixes, before);
-    this.values = { ...values, prefixes: [], except: [] };
+    this.values = { ...values, prefixes: [], except: [], tcp: {}, services: {} };
     this.options = { ...options, serving: {
       prefixes: PrefixList.of(prefixes, this.#indices.all), exceptions: PrefixList.of(exceptions),
       timestamps: prefixes.some(({ answers }) => answers.timestamp),
     } };
   }
 
-  place({ hosts, others, memories }: Target): Promise<Placed> {
+  async place({ hosts, others, memories }: Target): Promise<Placed> {
     const { prefixes, exceptions, policy } = this.#effective.options.serving;
     const serving = { prefixes, exceptions: [...exceptions, ...others], policy };
     const table = tableOf(serving, { hosts, indices: this.#indices.all, shares: memories.length });
-    const tables = memories.map((memory) => {
+    const written = memories.map((memory) => {
       const linear = new LinearMemory(memory);
       linear.clear(this.#indices.fresh);
-      return linear.write(table);
+      const at = writeTo(linear, table);
+      return { at, services: linear.accepting(at) };
     });
-    return Promise.resolve({ tables, examples: examplesOf(serving, hosts, table) });
+    return Promise.resolve({
+      tables: written.map(({ at }) => at), services: written.map(({ services }) => services),
+      examples: examplesOf(serving, hosts, table),
+    });
   }
 
   async print(json: boolean): Promise<Printed> {
@@ -90,5 +99,15 @@ export class Content implements Configuration {
 
   end(): Promise<void> {
     return Promise.resolve();
+  }
+}
+
+/** Writes a table, and returns its address. @throws Failure (configuration) if it does not fit */
+function writeTo(linear: LinearMemory, table: Table): number {
+  try {
+    return linear.write(table);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new Failure(`there is no room for this configuration: ${error.message}`, EXIT.CONFIG, { cause: error });
   }
 }

@@ -118,7 +118,8 @@ class Judge {
     let nodes: JsonSchema[] = [this.#keys ??= z.toJSONSchema(this.#format.schema, { io: "input" }) as JsonSchema];
     const maps = (all: readonly JsonSchema[]) => all.flatMap((node) => [node, ...node.anyOf ?? []]);
     for (const step of path) nodes = maps(nodes).flatMap(
-      ({ properties, items }) => (typeof step === "number" ? items : properties?.[step]) ?? [],
+      ({ properties, additionalProperties: any, items }) =>
+        (typeof step === "number" ? items : properties?.[step] ?? (typeof any === "object" ? any : undefined)) ?? [],
     );
     return maps(nodes).flatMap(({ properties }) => Object.keys(properties ?? {}));
   }

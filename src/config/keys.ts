@@ -10,7 +10,7 @@ import { ENGINE_NAMES, type EngineName } from "../engine/contract.js";
 import { IO_CHOICES } from "../io/contract.js";
 import { DEFAULT_ANSWERS, DEFAULT_REASSEMBLY } from "../prefix/policy.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU } from "../sys/uapi.js";
-import { ANSWERS, isWords, type PrefixMap, type Type, type ValueOf } from "./types.js";
+import { ANSWERS, BUILTIN_SERVICES, isWords, type PrefixMap, type Type, type ValueOf } from "./types.js";
 
 export const MODES = ["tun", "tap"] as const;
 const MAC_POLICIES = ["shared", "per-address"] as const;
@@ -22,6 +22,9 @@ const PRIVILEGES = ["keep", "drop"] as const;
 export const MAX_QUEUES = 256;
 const MAX_SPIN = 1_000_000;
 const MAX_REQUESTS = 1_000_000;
+const MAX_CONNECTIONS = 1_000_000;
+/** Bytes: all of a queue's memory stays below the 2 GiB that a signed number can tell. */
+const MAX_TCP_MEMORY = 1 << 30;
 /** Device names that the kernel takes as they are. It would refuse, shorten or expand any other. */
 export const DEVICE_NAME = /^(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}$/;
 export const DEVICE_NAME_RULE = "1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\"";
@@ -253,6 +256,30 @@ const ROWS = [
     text: "ICMP errors for protocols that nobody speaks: on, silent (checked, counted) or off (unread)",
   }),
   setting({
+    key: "tcp",
+    type: { kind: "ports" },
+    default: {},
+    reload: true,
+    perPrefix: true,
+    option: { flags: "--tcp <ports>", group: "Answers" },
+    text: `TCP services by port: ${BUILTIN_SERVICES.join(", ")}, or a name under services; all other ports refuse`,
+    note: "Within a map, the narrower of two ranges decides. A prefix's map is laid over that of the whole file, port "
+      + "by port.",
+    examples: [{ 7: "echo", "8000-8010": "discard" }],
+  }),
+  setting({
+    key: "services",
+    type: { kind: "services" },
+    default: {},
+    reload: true,
+    text: "TCP services with bytes of their own, by name: a banner, or a reply to whatever ends with some bytes",
+    note: "The path of a reply's file is relative to the configuration file. A reload reads it again.",
+    examples: [{
+      ssh: { tcp: { banner: "SSH-2.0-OpenSSH_9.6\r\n" } },
+      health: { tcp: { reply: "ok.http", after: "\r\n\r\n" } },
+    }],
+  }),
+  setting({
     key: "source_route",
     type: { kind: "choice", choices: SOURCE_ROUTES },
     default: "drop",
@@ -278,6 +305,30 @@ const ROWS = [
     option: { flags: "--source-rate-limit <limit>", group: "Limits" },
     text: "limit on the replies to each source (an IPv4 /24 or an IPv6 /56), a second and at once",
     examples: ["none", { rate: 50, burst: 100 }],
+  }),
+  setting({
+    key: "tcp_connections",
+    type: { kind: "whole", min: 0, max: MAX_CONNECTIONS },
+    default: 100_000,
+    js: 0,
+    option: { flags: "--tcp-connections <n>", group: "Limits" },
+    text: "TCP connections that there may be at a time, for each queue; 0 accepts none",
+  }),
+  setting({
+    key: "tcp_memory",
+    type: { kind: "whole", min: 0, max: MAX_TCP_MEMORY },
+    default: 64 << 20,
+    js: 0,
+    option: { flags: "--tcp-memory <bytes>", group: "Limits" },
+    text: "bytes of TCP connections' data that are kept at a time, for each queue",
+  }),
+  setting({
+    key: "tcp_source_connections",
+    type: { kind: "whole", min: 0, max: MAX_CONNECTIONS },
+    default: 0,
+    option: { flags: "--tcp-source-connections <n>", group: "Limits" },
+    text: "TCP connections that one source (an IPv4 address or an IPv6 /64) may have at a time, for each queue; 0 for "
+      + "no limit",
   }),
   setting({
     key: "prefixes",
@@ -357,7 +408,7 @@ export function sentence(text: string): string {
 }
 
 export function inWords(value: Values[Key]): string {
-  if (typeof value === "object" && "length" in value && value.length === 0) return "none";
+  if (typeof value === "object" && Object.keys(value).length === 0) return "none";
   if (isWords(value)) return value.join(", ");
   return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -5,9 +5,9 @@
  */
 import { dirname, isAbsolute, join } from "node:path";
 import { MacPolicy } from "../../abi/control.js";
-import { SourceRoute, Unreachable } from "../../abi/tables.js";
+import { MAX_PORT_LISTS, PORT_RANGE_SIZE, SourceRoute, Unreachable } from "../../abi/tables.js";
 import { ethernetOf, type Ethernet } from "../tun/mac.js";
-import type { Answers, Limit } from "../prefix/policy.js";
+import type { Answers, Limit, PortRange, Tcp } from "../prefix/policy.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { isSamePlace, parseEndpoint } from "../prefix/endpoints.js";
 import {
@@ -18,14 +18,18 @@ import { flatten } from "./document.js";
 import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, inWords, PREFIX_KEYS, SETTINGS, type Key, type Values,
 } from "./keys.js";
+import { PortLists } from "./ports.js";
 import type { FullOptions } from "./runoptions.js";
 import type { Path } from "./path.js";
 import type { Problem } from "./judge.js";
 import type { ConfigFile } from "./reader.js";
+import { servicesOf, withFullPaths } from "./services.js";
 import { withBurst, type LimitSetting, type PrefixMap } from "./types.js";
 
 /** Most different answers of prefixes that are kept to be used again. */
 const ALIKE = 1000;
+/** Keys of a prefix that change its answers, but for its ports. */
+const OWN_KEYS = [...PREFIX_KEYS.filter((key) => key !== "tcp"), "tcp_connections"] as const;
 
 /** Values from outside the file, each with the flag or the variable that gave it. */
 /** Milliseconds that connections have to end when pongd stops. */
@@ -62,6 +66,7 @@ class Merger {
   readonly #problems: Problem[];
   /** Problems of flags and environment, a line each. */
   readonly #lines: string[] = [];
+  #ports = new PortLists();
 
   constructor(given: Given, file?: ConfigFile) {
     this.#given = given;
@@ -88,17 +93,18 @@ class Merger {
       this.#sayOf(prefixes.length, index, message, first);
     }
     if (allowed) this.#checkTogether(prefixes);
+    const ports = allowed ? this.#portsOf() : [];
     const whole = prefixes.length > 0 && ![...prefixes, ...exceptions].includes(undefined);
     const hostAddresses = allowed && whole ? this.#hostAddresses(prefixes as Prefix[], exceptions as Prefix[]) : [];
     this.#end();
 
-    const values = this.#values;
+    const values = { ...this.#values, services: withFullPaths(this.#values.services, this.#folder) };
     const mtu = values["device.mtu"];
     return {
       values,
       options: {
         serving: {
-          prefixes: this.#served(prefixes as Prefix[], values),
+          prefixes: this.#served(prefixes as Prefix[], values, ports),
           exceptions: exceptions as Prefix[],
           policy: { sourceRoute: SourceRoute[values.source_route], sourceLimit: toLimit(values.source_rate_limit) },
         },
@@ -114,6 +120,12 @@ class Merger {
         spin: values.spin,
         shutdownDelayMs: SHUTDOWN_DELAY_MS,
         reassembly: values.reassembly,
+        tcp: values.tcp_connections === 0
+          ? undefined
+          : {
+              connections: values.tcp_connections, memory: values.tcp_memory, bySource: values.tcp_source_connections,
+            },
+        accepts: values.engine === "wasm" && this.#ports.accepts,
         listen: values.listen.map(parseEndpoint),
         listenGiven: !this.#isDefault("listen"),
         webConfig: this.#webConfig(values),
@@ -163,9 +175,9 @@ class Merger {
   }
 
   /** Reports a problem with the value of a key. */
-  #say(key: Key, message: string, path: Path = key.split("."), first?: Path): void {
+  #say(key: Key, message: string, path: Path = key.split("."), first?: Path, which?: "key"): void {
     const name = this.#given.names[key];
-    if (this.#given.values[key] === undefined && this.#file) this.#problems.push({ path, message, first });
+    if (this.#given.values[key] === undefined && this.#file) this.#problems.push({ path, message, first, which });
     else this.#lines.push(name?.startsWith("PONGD_") ? `${name}: ${message}` : message);
   }
 
@@ -235,6 +247,52 @@ class Merger {
     }
     if (sourceRoute === "reverse") refuse("source_route", "drops IP options");
     if (reassembly > 0) refuse("reassembly", "does not reassemble");
+    const speaksNone = "speaks no TCP";
+    if (Object.keys(this.#values.tcp).length > 0) refuse("tcp", speaksNone);
+    for (const key of ["tcp_connections", "tcp_memory", "tcp_source_connections"] as const) {
+      if (this.#values[key] > 0) refuse(key, speaksNone);
+    }
+    for (const [i, entry] of prefixes.entries()) {
+      if (typeof entry === "string") continue;
+      const own = (["tcp", "tcp_connections"] as const).find((key) => entry[key] !== undefined);
+      if (own) refuse("prefixes", speaksNone, ["prefixes", i, own], `prefixes[${i}].${own}`);
+    }
+  }
+
+  get #folder(): string {
+    return this.#file?.folder ?? ".";
+  }
+
+  /** Returns the list of ports of each prefix. */
+  #portsOf(): readonly (readonly PortRange[])[] {
+    const { services, tcp, prefixes, tcp_connections: connections } = this.#values;
+    this.#ports = new PortLists(servicesOf(services, this.#folder, (path, message, which) => {
+      this.#say("services", message, path, undefined, which);
+    }));
+    this.#ports.setCommon(tcp, (port, message, which) => {
+      this.#say("tcp", message, ["tcp", port], undefined, which);
+    });
+    let first: Path | undefined;
+    const lists = prefixes.map((entry, i) => {
+      if (typeof entry === "string" || !entry.tcp) return this.#ports.common;
+      const path = ["prefixes", i, "tcp"];
+      const list = this.#ports.of(entry.tcp, (port, message, which) => {
+        this.#say("prefixes", message, [...path, port], undefined, which);
+      });
+      if (!this.#ports.fits) first ??= path;
+      return list;
+    });
+    if (!this.#ports.fits) {
+      const message = `the prefixes' ports have too many different ranges: all together fit into `
+        + `${MAX_PORT_LISTS >> 10} KiB, ${PORT_RANGE_SIZE} bytes each`;
+      if (first) this.#say("prefixes", message, first);
+      else this.#say("tcp", message);
+    }
+    if (connections === 0 && this.#ports.accepts && this.#values.engine !== "js") {
+      const called = this.#called("tcp_connections");
+      this.#say("tcp_connections", `${called} is 0, so no port can have a service: raise it, or leave the services out`);
+    }
+    return lists;
   }
 
   #checkListen(): void {
@@ -253,20 +311,25 @@ class Merger {
     throw new Failure(lines, this.#problems.length > 0 ? EXIT.CONFIG : EXIT.USAGE);
   }
 
-  #served(prefixes: readonly Prefix[], values: Values): ServedPrefix[] {
-    const common = answersOf({ prefix: "" }, values);
-    // Very many prefixes may have keys of their own, and the same ones.
-    const alike = new Map<string, Answers>();
-    const answersFor = (entry: PrefixMap) => {
-      const own = JSON.stringify(PREFIX_KEYS.map((key) => entry[key]));
-      const known = alike.get(own) ?? answersOf(entry, values);
-      if (alike.size < ALIKE) alike.set(own, known);
-      return known;
+  /** `ports` has the list of ports of each prefix. */
+  #served(prefixes: readonly Prefix[], values: Values, ports: readonly (readonly PortRange[])[]): ServedPrefix[] {
+    const common = answersOf({ prefix: "" }, values, this.#ports.common);
+    // Very many prefixes may have keys of their own, and the same ones. Those with the same ports share their list.
+    const alike = new Map<readonly PortRange[], Map<string, Answers>>();
+    let kept = 0;
+    const answersFor = (entry: PrefixMap, list: readonly PortRange[]) => {
+      const own = JSON.stringify(OWN_KEYS.map((key) => entry[key]));
+      const known = alike.get(list)?.get(own);
+      if (known) return known;
+      const answers = answersOf(entry, values, list);
+      if (kept++ < ALIKE) alike.set(list, (alike.get(list) ?? new Map<string, Answers>()).set(own, answers));
+      return answers;
     };
     return prefixes.map(({ family, bytes, length, text }, i) => {
       const entry = values.prefixes[i];
       if (typeof entry === "string") return { family, bytes, length, text, answers: common };
-      const answers = PREFIX_KEYS.every((key) => entry[key] === undefined) ? common : answersFor(entry);
+      const isCommon = ports[i] === this.#ports.common && OWN_KEYS.every((key) => entry[key] === undefined);
+      const answers = isCommon ? common : answersFor(entry, ports[i]);
       return { family, bytes, length, text, answers, ...entry.name !== undefined && { name: entry.name } };
     });
   }
@@ -285,7 +348,7 @@ class Merger {
   }
 }
 
-function answersOf(entry: PrefixMap, values: Values): Answers {
+function answersOf(entry: PrefixMap, values: Values, ports: readonly PortRange[]): Answers {
   const answer = entry.answer ?? values.answer;
   const errors = answer.includes("unreachable");
   const modeOf = (key: "unreachable.udp" | "unreachable.other") =>
@@ -297,8 +360,13 @@ function answersOf(entry: PrefixMap, values: Values): Answers {
     timestamp: answer.includes("timestamp"),
     errors,
     unreachable: { udp: modeOf("unreachable.udp"), other: modeOf("unreachable.other") },
+    tcp: values.engine === "js" ? undefined : tcpOf(ports, entry.tcp_connections),
     limit: toLimit(entry.rate_limit ?? values.rate_limit),
   };
+}
+
+function tcpOf(ports: readonly PortRange[], connections = 0): Tcp {
+  return { ports, ...connections > 0 && { connections } };
 }
 
 function toLimit(setting: LimitSetting): Limit | undefined {

@@ -2,15 +2,17 @@
 import { resolve } from "node:path";
 import { FIRST_NODE, FIRST_PREFIX, TRIE } from "../../abi/tables.js";
 import { tableOf } from "../engine/table.js";
+import type { Limit } from "../prefix/policy.js";
 import { isMap, nest, type Document } from "./document.js";
 import { MAPS, PREFIX_KEYS, SETTINGS, type Key, type Values } from "./keys.js";
 import type { Effective } from "./merge.js";
-import { isWords, ONE_OR_MORE, withBurst, type PrefixEntry } from "./types.js";
+import { isWords, ONE_OR_MORE, withBurst, type PrefixEntry, type Type } from "./types.js";
 
+const LONG: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(["prefixes", "exceptions", "services"]);
 /** Maps and lists that are written with a line for each item. */
 const LISTED: ReadonlySet<string> = new Set([
   ...Object.entries(MAPS).flatMap(([name, map]) => map?.alike ? [] : [name]),
-  ...SETTINGS.filter(({ type: { kind } }) => kind === "prefixes" || kind === "exceptions").map(({ key }) => key),
+  ...SETTINGS.filter(({ type: { kind } }) => LONG.has(kind)).map(({ key }) => key),
 ]);
 /** Most oddities of one kind that are listed. */
 const SHOWN = 10;
@@ -35,9 +37,12 @@ export function toDocument({ options: { serving, hostAddresses, link, webConfig 
 function toEntry(prefix: string, entry: PrefixEntry, values: Values): string | Document {
   if (typeof entry === "string") return prefix;
   const own = PREFIX_KEYS.filter((key) => entry[key] !== undefined && compared(entry[key]) !== compared(values[key]));
-  if (entry.name === undefined && own.length === 0) return prefix;
-  const named = entry.name === undefined ? {} : { name: entry.name };
-  return { prefix, ...named, ...Object.fromEntries(own.map((key) => [key, written(entry[key])])) };
+  const { name, tcp_connections: connections = 0 } = entry;
+  if (name === undefined && own.length === 0 && connections === 0) return prefix;
+  return {
+    prefix, ...name !== undefined && { name }, ...Object.fromEntries(own.map((key) => [key, written(entry[key])])),
+    ...connections > 0 && { tcp_connections: connections },
+  };
 }
 
 /** Returns a text that is equal for values that mean the same: the order of answers means nothing. */
@@ -48,7 +53,11 @@ function compared(value: Values[Key] | undefined): string {
 
 /** Returns a value in the file's form: a limit gets the burst that it has by default. */
 function written(value: Values[Key] | undefined): unknown {
-  return typeof value === "object" && "rate" in value ? withBurst(value) : value;
+  return isLimit(value) ? withBurst(value) : value;
+}
+
+function isLimit(value: unknown): value is Limit {
+  return isMap(value) && typeof value.rate === "number";
 }
 
 /** Writes YAML by hand: a library takes seconds for 100,000 prefixes, and would not keep an entry on its line. */
@@ -60,12 +69,13 @@ export function toYaml(document: Document): string {
 
 function block(value: unknown): string {
   if (Array.isArray(value)) return value.length > 0 ? value.map((item) => `\n  - ${flow(item)}`).join("") : " []";
-  if (!isMap(value)) return ` ${flow(value)}`;
+  if (!isMap(value) || Object.keys(value).length === 0) return ` ${flow(value)}`;
   return Object.entries(value).map(([key, item]) => `\n  ${key}: ${flow(item)}`).join("");
 }
 
 function flow(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(flow).join(", ")}]`;
+  if (isMap(value) && Object.keys(value).length === 0) return "{}";
   if (isMap(value)) return `{ ${Object.entries(value).map(([key, item]) => `${key}: ${flow(item)}`).join(", ")} }`;
   return typeof value === "string" && !isPlain(value) ? JSON.stringify(value) : String(value);
 }

@@ -5,6 +5,7 @@
  *  2. yaml.ts makes a value of the text, or says what is wrong and where.
  *  3. The schema checks the value, and judge.ts makes messages of what it objects to.
  */
+import { dirname } from "node:path";
 import type { z } from "zod";
 import { EXIT, Failure } from "../base/failure.js";
 import { LOG_FORMATS } from "../base/log.js";
@@ -27,6 +28,8 @@ export class YamlFile<T> {
   readonly document: T;
   /** Problems that the schema found. */
   readonly problems: readonly Problem[];
+  /** The folder that the file lies in, in which it names other files. */
+  readonly folder: string;
   readonly #yaml: Yaml;
 
   /**
@@ -34,6 +37,7 @@ export class YamlFile<T> {
    * @throws Failure (configuration) if the file cannot be read, or is no YAML
    */
   constructor(readonly name: string, format: Format<T>, file: string | Uint8Array = name) {
+    this.folder = dirname(typeof file === "string" ? file : name);
     const text = decode(name, typeof file === "string" ? readRegular(name, file, format.maxBytes) : file);
     const deep = tooDeep(text);
     if (deep) throw new Failure(`${name}:${deep.line}:${deep.column}: nested more than ${MAX_DEPTH} deep`, EXIT.CONFIG);

@@ -1,6 +1,7 @@
 /** The options of a run: the configuration, checked and in the form that the daemon works with. */
 import type { LogFormat, LogLevel } from "../base/log.js";
 import type { EngineName } from "../engine/contract.js";
+import type { TcpLimits } from "../engine/tcp.js";
 import type { IoChoice } from "../io/contract.js";
 import type { Endpoint } from "../prefix/endpoints.js";
 import type { PrefixList } from "../prefix/list.js";
@@ -25,6 +26,8 @@ export interface FullOptions extends Settled {
   readonly serving: Serving;
 }
 
+export type TcpSettings = Omit<TcpLimits, "secrets">;
+
 interface Settled {
   /** The device's name. */
   readonly device: string;
@@ -46,6 +49,10 @@ interface Settled {
   readonly spin: number;
   /** Datagrams that may be in reassembly at a time, for each queue. */
   readonly reassembly: number;
+  /** Limits of TCP's connections, for each queue; undefined if there are to be none. */
+  readonly tcp: TcpSettings | undefined;
+  /** True if a port has a service that accepts connections. */
+  readonly accepts: boolean;
   /** Milliseconds that connections have to end when pongd stops. */
   readonly shutdownDelayMs: number;
   readonly listen: readonly Endpoint[];

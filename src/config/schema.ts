@@ -8,13 +8,22 @@ import { parseEndpoint } from "../prefix/endpoints.js";
 import type { Document } from "./document.js";
 import { purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting } from "./keys.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
-import { ANSWERS, eitherOf, ENDPOINT, expected, isWords, MAX_RATE, ONE_OR_MORE, type Type } from "./types.js";
+import {
+  ANSWERS, BUILTIN_SERVICES, eitherOf, ENDPOINT, expected, isWords, MAX_PREFIX_CONNECTIONS, MAX_RATE, ONE_OR_MORE,
+  type Type,
+} from "./types.js";
 
 const PREFIX = "a prefix like 10.99.0.0/16 or 2001:db8::/64, in quotes if it ends with a colon";
 const PREFIX_PATTERN = "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$";
 const EXAMPLES = ["10.99.0.0/16", "2001:db8::/64"];
 const ADDRESS_PATTERN = "^(none|[0-9A-Fa-f.:]+)$";
 const NAME = "1 to 64 printable characters, in quotes if they look like a number";
+const PORTS = "a port or a range of ports, like 80 or 8000-8010";
+const PORTS_PATTERN = "^[0-9]{1,5}(-[0-9]{1,5})?$";
+const SERVICE = eitherOf([...BUILTIN_SERVICES, "a name under services"]);
+const SERVICE_NAME = "a service's name";
+const SERVICE_NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_-]{0,63}$";
+const CONNECTIONS = `a whole number from 0 to ${MAX_PREFIX_CONNECTIONS}`;
 const RATE = `replies a second, above 0 and up to ${MAX_RATE}`;
 const BURST = `replies at once, from 1 to ${MAX_RATE}`;
 
@@ -34,6 +43,8 @@ function shapeOf(type: Type): z.ZodType {
     case "exceptions": return list(text(PREFIX, PREFIX_PATTERN), what);
     case "answers": return list(choice(ANSWERS, eitherOf(ANSWERS)), what);
     case "limit": return limit(what);
+    case "ports": return z.record(text(PORTS, PORTS_PATTERN), z.string(SERVICE), what);
+    case "services": return z.record(text(SERVICE_NAME, SERVICE_NAME_PATTERN), service(), what);
   }
 }
 
@@ -72,11 +83,26 @@ function limit(what: string) {
   ], what);
 }
 
+function service() {
+  const what = "a map like { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } or { tcp: { reply: ok.http, after: "
+    + "\"\\r\\n\\r\\n\" } }";
+  const words = z.string("text").min(1, "at least one character");
+  return map({
+    tcp: map({
+      banner: described(words.optional(), "Text that is sent when a connection is accepted, in UTF-8."),
+      reply: described(z.string("a file's path").min(1, "a file's path").optional(),
+        "File with the bytes that are sent for each end of a request; relative to the configuration file."),
+      after: described(words.optional(), "End of a request that has a reply: 1 to 64 bytes, in UTF-8."),
+    }, "a map with banner, or with reply and after"),
+  }, what);
+}
+
 function prefixEntry() {
   const prefix = text(PREFIX, PREFIX_PATTERN);
   const name = z.string(NAME).regex(/^[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u, NAME);
   const own = SETTINGS.filter(({ perPrefix }) => perPrefix).map(({ key, type, text }) => {
-    const description = `This prefix's own, in place of the whole file's ${key}: ${text}.`;
+    const how = type.kind === "ports" ? "laid over" : "in place of";
+    const description = `This prefix's own, ${how} the whole file's ${key}: ${text}.`;
     return [key, described(shapeOf(type).optional(), description)] as const;
   });
   return z.union([
@@ -85,6 +111,10 @@ function prefixEntry() {
       prefix: described(prefix, "The prefix; an address alone is a prefix of one.", { examples: EXAMPLES }),
       name: described(name.optional(), "Its name in the metrics: the label `name`."),
       ...Object.fromEntries(own),
+      tcp_connections: described(
+        whole(0, MAX_PREFIX_CONNECTIONS, CONNECTIONS).optional(),
+        "TCP connections that all its addresses together may have at a time; 0 for no limit of its own.",
+      ),
       comment: described(z.string("text").optional(), "For whoever reads the file."),
     }, "a map with the key prefix"),
   ], `${PREFIX}, or a map like { prefix: 10.99.0.0/16, name: lab }`);
@@ -154,6 +184,8 @@ export function jsonSchema(): JsonSchema {
 /** The part of JSON Schema that is read here. */
 export interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
+  /** Schema of all other keys, or false if there may be none. */
+  readonly additionalProperties?: JsonSchema | boolean;
   readonly items?: JsonSchema;
   readonly anyOf?: readonly JsonSchema[];
   readonly description?: string;

@@ -68,7 +68,7 @@ if (content) {
   post({ options, values, prefixes: prefixes.buffer, exceptions: exceptions.buffer, timestamps });
   parentPort?.on("message", (request: Request) => {
     const done = "place" in request ? content.place(request.place) : content.print(request.print.json);
-    void done.then((done) => { post({ done }); });
+    void done.then((done) => { post({ done }); }, fail);
   });
 }
 
@@ -77,10 +77,15 @@ function attempt<T>(work: () => T): T | undefined {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    post({ what: error.what.split("\n"), mend: error.mend, status: error.exitStatus });
+    fail(error);
     return undefined;
   }
+}
+
+/** Tells of a failure. @throws every other error, which ends the thread */
+function fail(error: unknown): void {
+  if (!(error instanceof Failure)) throw error;
+  post({ what: error.what.split("\n"), mend: error.mend, status: error.exitStatus });
 }
 
 function post(answer: Answer): void {

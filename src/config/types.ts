@@ -12,6 +12,8 @@ export type Answer = typeof ANSWERS[number];
 /** `none`, or the most replies a second and at once. Without `burst`, it is one second's replies, and at least 1. */
 export type LimitSetting = "none" | { readonly rate: number; readonly burst?: number | undefined };
 export const MAX_RATE = 1_000_000_000;
+/** Most connections of a prefix that can be written: more than all queues have. */
+export const MAX_PREFIX_CONNECTIONS = 1_000_000_000;
 
 /** A prefix with keys of its own. The table marks the settings among them (`perPrefix`). */
 export interface PrefixMap {
@@ -20,9 +22,27 @@ export interface PrefixMap {
   readonly answer?: readonly Answer[] | undefined;
   readonly ttl?: number | undefined;
   readonly rate_limit?: LimitSetting | undefined;
+  readonly tcp?: PortMap | undefined;
+  /** Most connections of the whole prefix; 0 for no limit of its own. */
+  readonly tcp_connections?: number | undefined;
   readonly comment?: string | undefined;
 }
 export type PrefixEntry = string | PrefixMap;
+
+/** The service of each port or range of ports, by its name: `{ "7": "echo", "8000-8010": "site" }`. */
+export type PortMap = Readonly<Record<string, string>>;
+
+/** A service: a banner, or a reply to whatever ends with `after`. */
+export interface ServiceMap {
+  readonly tcp: {
+    readonly banner?: string | undefined;
+    /** A file's path. */
+    readonly reply?: string | undefined;
+    readonly after?: string | undefined;
+  };
+}
+/** Services by name. */
+export type ServiceMaps = Readonly<Record<string, ServiceMap>>;
 
 export type Type = Choice | Whole | Text | Plain;
 
@@ -66,6 +86,8 @@ interface Kinds {
   readonly exceptions: readonly string[];
   readonly answers: readonly Answer[];
   readonly limit: LimitSetting;
+  readonly ports: PortMap;
+  readonly services: ServiceMaps;
 }
 
 export type ValueOf<T extends Type>
@@ -75,6 +97,9 @@ export type ValueOf<T extends Type>
 export const ONE_OR_MORE: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(["addresses", "endpoints"]);
 /** Lists to which an option adds each time it is given. */
 export const GATHERED: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>([...ONE_OR_MORE, "exceptions"]);
+
+/** Services that need no entry under `services`. */
+export const BUILTIN_SERVICES = ["refuse", "silent", "echo", "discard", "chargen", "tarpit"] as const;
 
 export const ENDPOINT = `an address like ${ENDPOINT_EXAMPLES}, in quotes if it begins with a bracket`;
 
@@ -93,6 +118,8 @@ export function expected(type: Type): string {
     case "exceptions": return "a list of prefixes";
     case "answers": return `a list of ${ANSWERS.join(", ")}, or an empty one, []`;
     case "limit": return "none, or a map like { rate: 1000, burst: 100 }";
+    case "ports": return "a map of ports to services, like { 7: echo, 8000-8010: discard }";
+    case "services": return "a map of names to services, like { ssh: { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } }";
   }
 }
 

@@ -23,7 +23,7 @@ export interface Fault {
 
 /** Characters of a text that is read as a whole if something is wrong in it: that takes little memory. */
 const WHOLE = 1 << 18;
-/** Most lists that values share, and most items of one. */
+/** Most lists and maps that values share, and most items of one. */
 const SHARED = 100;
 const SHARED_LEN = 8;
 
@@ -227,21 +227,26 @@ export class Yaml {
 /** Found in no time. A quoted text is a tree of its characters, of which a search makes one piece. */
 const ONE_PIECE = /$/;
 
-/** Lists that values have in common. Very many prefixes may each say what they answer, and say the same. */
+/**
+ * Lists and maps that values have in common. Very many prefixes may each say what they answer, and say the same. A map
+ * by port is large: V8 keeps room for all keys that are less than its key.
+ */
 class Shared {
-  readonly #lists = new Map<string, unknown[]>();
+  readonly #all = new Map<string, object>();
 
-  /** Returns a value with the lists in it that others have as well. */
+  /** Returns a value with the lists and maps in it that others have as well. */
   compact(value: unknown): unknown {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
     const map = value as Record<string, unknown>;
-    for (const [key, list] of Object.entries(map)) {
-      if (typeof list === "string") list.search(ONE_PIECE);
-      if (!Array.isArray(list) || list.length > SHARED_LEN || list.some((item) => typeof item !== "string")) continue;
-      const text = JSON.stringify(list);
-      const same = this.#lists.get(text);
+    for (const [key, inner] of Object.entries(map)) {
+      if (typeof inner === "string") inner.search(ONE_PIECE);
+      if (typeof inner !== "object" || inner === null) continue;
+      const items: unknown[] = Object.values(inner);
+      if (items.length > SHARED_LEN || items.some((item) => typeof item === "object")) continue;
+      const text = JSON.stringify(inner);
+      const same = this.#all.get(text);
       if (same) map[key] = same;
-      else if (this.#lists.size < SHARED) this.#lists.set(text, list);
+      else if (this.#all.size < SHARED) this.#all.set(text, inner);
     }
     return value;
   }

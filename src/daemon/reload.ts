@@ -105,7 +105,7 @@ export async function change({ configuration, stays }: Reread, running: Changeab
   const memories = queues.all.map(({ memory }) => memory.memory);
   try {
     checkMtu(device, prefixes.families);
-    const { tables, examples } = await configuration.place({ hosts, others, memories });
+    const { tables, examples, services } = await configuration.place({ hosts, others, memories });
     const families = prefixes.families.filter((family) => !served.prefixes.families.includes(family));
     const lines = [...stays];
     if (routes) {
@@ -113,7 +113,7 @@ export async function change({ configuration, stays }: Reread, running: Changeab
       lines.push(...notForwarded(device, families));
     }
     await Promise.all(queues.all.map((queue, i) => queue.serve(tables[i])));
-    served.change(prefixes, examples);
+    served.change(prefixes, examples, services);
     if (routes) lines.push(...await device.routing.keepRoutes(prefixes.blocks));
     if (!device.premade) lines.push(...hostsThatStay(hosts, options.hostAddresses));
     log.level = options.logLevel;

@@ -1,13 +1,18 @@
 /** The prefixes that are served now. */
+import type { Accepting } from "../engine/services.js";
 import type { PrefixList } from "../prefix/list.js";
 
 export class Served {
   #prefixes: PrefixList;
   #examples: readonly string[];
+  #services: readonly (readonly Accepting[])[];
 
-  constructor(prefixes: PrefixList, examples: readonly string[] = []) {
+  constructor(
+    prefixes: PrefixList, examples: readonly string[] = [], services: readonly (readonly Accepting[])[] = [],
+  ) {
     this.#prefixes = prefixes;
     this.#examples = examples;
+    this.#services = services;
   }
 
   get prefixes(): PrefixList {
@@ -19,8 +24,16 @@ export class Served {
     return this.#examples;
   }
 
-  change(prefixes: PrefixList, examples: readonly string[]): void {
+  /** TCP services that accept connections, for each queue. */
+  get services(): readonly (readonly Accepting[])[] {
+    return this.#services;
+  }
+
+  change(
+    prefixes: PrefixList, examples: readonly string[], services: readonly (readonly Accepting[])[],
+  ): void {
     this.#prefixes = prefixes;
     this.#examples = examples;
+    this.#services = services;
   }
 }

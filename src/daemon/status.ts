@@ -108,7 +108,8 @@ export class Status {
       device: { name: device.name, ...reachability.link },
       overruns: device.overruns,
       queues: queues.map(({ index, engine, io, restarts, memory, shown }) => {
-        return { index, engine, io, restarts, memory: memory.memory, counters: shown.shared };
+        const accepting = served.services.at(index) ?? [];
+        return { index, engine, io, restarts, memory: memory.memory, counters: shown.shared, accepting };
       }),
       prefixes: served.prefixes.buffer,
       reloadable: reloads !== undefined,

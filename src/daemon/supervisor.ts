@@ -18,6 +18,7 @@ import type { Configuration } from "../config/content.js";
 import type { RunOptions } from "../config/runoptions.js";
 import type { EngineName } from "../engine/contract.js";
 import { LinearMemory } from "../engine/memory.js";
+import { SECRETS } from "../engine/tcp.js";
 import type { IoName } from "../io/contract.js";
 import type { PrefixList } from "../prefix/list.js";
 import { serviceManager } from "../sys/notify.js";
@@ -89,12 +90,12 @@ export async function run(
     const device = parts.add(await openDevice(options, log, stop.requested), (part) => { part.close(); });
     const { hosts, others } = addressesOf(device);
     const memories = memoriesFor(device, options, others.length, reread !== undefined);
-    const { tables, examples } = await configuration.place(
+    const { tables, examples, services } = await configuration.place(
       { hosts, others, memories: memories.map(({ memory }) => memory) },
     );
     await configuration.end();
     for (const [i, memory] of memories.entries()) memory.use(tables[i]);
-    const served = new Served(options.serving.prefixes, examples);
+    const served = new Served(options.serving.prefixes, examples, services);
     const looked = () => { status.tell(); };
     const reachability = new Reachability(device, log, looked, (failure) => { stop.fail(failure); });
 
@@ -140,11 +141,13 @@ export async function run(
 
 /** Makes the memory of each queue, without a table. `others`: addresses on the device that are not answered. */
 function memoriesFor(device: TunDevice, options: RunOptions, others: number, reloadable: boolean): LinearMemory[] {
-  const { reassembly, link, serving: { prefixes, exceptions } } = options;
+  const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts } = options;
   const blocks = prefixes.length + exceptions.length + others;
   const seed = randomBytes(4).readInt32LE();
+  // A connection may come to any queue, and a cookie to another one than it was sent by.
+  const tcp = limits && (accepts || reloadable) ? { ...limits, secrets: randomBytes(SECRETS) } : undefined;
   return device.queues.map(() =>
-    LinearMemory.create({ mtu: device.mtu, reassembly, link, blocks, reloadable, seed }));
+    LinearMemory.create({ mtu: device.mtu, reassembly, link, blocks, reloadable, seed, tcp }));
 }
 
 function summarize(queues: readonly Queue[], since: number): Summary {

@@ -12,7 +12,7 @@ import {
   FIRST_NODE, MAX_NODES, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE, PREFIX_ANSWERS, PREFIX_INDICES,
   PREFIX_LIMITS, PREFIX_TCP, PREFIXES, TRIE,
 } from "../../abi/tables.js";
-import { DRAIN, type Drain } from "../../abi/tcp.js";
+import { DRAIN, MAX_CONNECTIONS, MAX_PAGES, PAGE_SIZE, type Drain } from "../../abi/tcp.js";
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
@@ -181,6 +181,17 @@ export class LinearMemory {
       words[(at + PREFIX_TCP) / 4 + i + 1] = tcp[i + 1];
     }
     return at;
+  }
+
+  /** Returns the services in the table at this address that accept connections. */
+  accepting(table: number): services.Accepting[] {
+    return services.acceptingOf(this.memory, servicesOf(new Uint32Array(this.memory.buffer), table));
+  }
+
+  /** Maximum number of TCP connections, and of bytes that are kept of their data. */
+  get tcpLimits(): { readonly connections: number; readonly memory: number } {
+    const words = new Uint32Array(this.memory.buffer);
+    return { connections: words[MAX_CONNECTIONS / 4], memory: words[MAX_PAGES / 4] * PAGE_SIZE };
   }
 
   /** Resets the counters and the limits of prefixes' indices, which no table in use may have. */

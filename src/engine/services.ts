@@ -2,14 +2,16 @@
  * TCP's services in a queue's memory: a record each, and its bytes. A connection keeps its service when a reload takes
  * that away, so a record is used again only when no connection and no table has it any more.
  */
+import { ACCEPTED, COUNTERS } from "../../abi/counters.js";
 import {
-  MAX_AFTER, MAX_SERVICES, NAMED_SERVICES, Service, SERVICE_AFTER, SERVICE_AFTER_LEN, SERVICE_BYTES, SERVICE_BYTES_LEN,
-  SERVICE_KIND, SERVICE_ROOM, SERVICE_ROOM_SIZE, SERVICE_SIZE, SERVICE_USERS, SERVICES,
+  MAX_AFTER, MAX_SERVICE_NAME, MAX_SERVICES, NAMED_SERVICES, Service, SERVICE_AFTER, SERVICE_AFTER_LEN, SERVICE_BYTES,
+  SERVICE_BYTES_LEN, SERVICE_KIND, SERVICE_NAME, SERVICE_NAME_LEN, SERVICE_ROOM, SERVICE_ROOM_SIZE, SERVICE_SIZE,
+  SERVICE_USERS, SERVICES,
 } from "../../abi/tcp.js";
 import type { TcpService } from "../prefix/policy.js";
 
-/** Bytes behind a service's own: the end of a request, and as many of its borders. */
-const AFTER_ROOM = 2 * MAX_AFTER;
+/** Bytes behind a service's own: the end of a request, as many of its borders, and the service's name. */
+const AFTER_ROOM = 2 * MAX_AFTER + MAX_SERVICE_NAME;
 const ALIGN = 16;
 
 /** RFC 864: each line has the 95 printing characters from another one on, 72 of them. */
@@ -35,8 +37,9 @@ export function placeBuiltin({ buffer }: WebAssembly.Memory): void {
 }
 
 /**
- * Writes services where nobody looks, and returns the address of each one's record. `used` are addresses of the records
- * that the table in use has.
+ * Writes services where nobody looks, and returns the address of each one's record. A service that is there already,
+ * with the same name and bytes, keeps its record, and so its connections and its count. `used` are addresses of the
+ * records that the table in use has.
  * @throws RangeError if there is no room
  */
 export function place(
@@ -45,23 +48,64 @@ export function place(
   const words = new Uint32Array(buffer);
   const taken: Taken[] = [{ from: words[SERVICE_ROOM / 4], end: words[SERVICE_ROOM / 4] + sizeOfBytes(CHARGEN) }];
   const free: number[] = [];
+  /** Records by the service's name: those of the table in use come last, and so first where there are two. */
+  const there = new Map<string, number[]>();
   for (let index = NAMED_SERVICES; index < MAX_SERVICES; index++) {
     const record = recordOf(index);
-    if (!used.has(4 * record) && Atomics.load(words, record + SERVICE_USERS / 4) === 0) {
+    const inUse = used.has(4 * record);
+    if (!inUse && Atomics.load(words, record + SERVICE_USERS / 4) === 0) {
       free.push(record);
-    } else {
-      const from = words[record + SERVICE_BYTES / 4];
-      taken.push({ from, end: from + sizeOfBytes({ length: words[record + SERVICE_BYTES_LEN / 4] }) });
+      continue;
     }
+    const from = words[record + SERVICE_BYTES / 4];
+    taken.push({ from, end: from + sizeOfBytes({ length: words[record + SERVICE_BYTES_LEN / 4] }) });
+    const name = nameOf(words, record);
+    there.set(name, inUse ? [record, ...there.get(name) ?? []] : [...there.get(name) ?? [], record]);
   }
+  const kept = free.length;
   return services.map((service) => {
     if (!service.bytes) return 4 * recordOf(service.kind);
+    const same = there.get(service.name)?.find((record) => isSame(buffer, record, service));
+    if (same !== undefined) return 4 * same;
     const record = free.shift();
-    if (record === undefined) throw new RangeError(`more than ${MAX_SERVICES - NAMED_SERVICES} services`);
+    if (record === undefined) {
+      throw new RangeError(`only ${kept} services can be added while connections have the old ones`);
+    }
     const from = gap(taken, sizeOf(service), words[SERVICE_ROOM / 4] + words[SERVICE_ROOM_SIZE / 4]);
     write(buffer, record, service, service.bytes, from);
     return 4 * record;
   });
+}
+
+/** Returns the services that accept connections among those whose records lie at these addresses. */
+export function acceptingOf({ buffer }: WebAssembly.Memory, records: Iterable<number>): Accepting[] {
+  const words = new Uint32Array(buffer);
+  const silent: readonly number[] = [Service.refuse, Service.silent];
+  const indices = [...records].map((address) => (address - SERVICES) / SERVICE_SIZE).sort((a, b) => a - b);
+  return indices.filter((index) => !silent.includes(index)).map((index) => ({
+    service: index < NAMED_SERVICES ? Service[index] : nameOf(words, recordOf(index)), counter: ACCEPTED + index,
+  }));
+}
+
+/** A service that accepts connections, and the index of the counter that counts them. */
+export interface Accepting {
+  readonly service: string;
+  readonly counter: number;
+}
+
+function nameOf(words: Uint32Array, record: number): string {
+  const from = words[record + SERVICE_NAME / 4];
+  // Text cannot be decoded from shared memory.
+  return Buffer.from(new Uint8Array(words.buffer, from, words[record + SERVICE_NAME_LEN / 4])).toString("latin1");
+}
+
+/** Returns true if a record has this service, whose name it has. */
+function isSame(buffer: ArrayBufferLike, record: number, { kind, bytes, after }: TcpService): boolean {
+  const words = new Uint32Array(buffer);
+  const isAt = (at: number, data: Uint8Array | undefined) => words[at + 1] === (data?.length ?? 0)
+    && (data === undefined || Buffer.from(buffer as ArrayBuffer, words[at], data.length).equals(data));
+  return words[record + SERVICE_KIND / 4] === (kind as number) && isAt(record + SERVICE_BYTES / 4, bytes)
+    && isAt(record + SERVICE_AFTER / 4, after);
 }
 
 /** Bytes of the room that are in use. */
@@ -81,20 +125,25 @@ function gap(taken: Taken[], size: number, end: number): number {
 }
 
 function write(
-  buffer: ArrayBufferLike, record: number, { kind, after }: TcpService, data: Uint8Array, at: number,
+  buffer: ArrayBufferLike, record: number, { kind, name, after }: TcpService, data: Uint8Array, at: number,
 ): void {
   const words = new Uint32Array(buffer);
   const bytes = new Uint8Array(buffer);
+  const end = at + Math.ceil(data.length / ALIGN) * ALIGN;
   bytes.set(data, at);
+  bytes.set(Buffer.from(name, "latin1"), end + 2 * MAX_AFTER);
   words[record + SERVICE_KIND / 4] = kind;
   words[record + SERVICE_BYTES / 4] = at;
   words[record + SERVICE_BYTES_LEN / 4] = data.length;
+  words[record + SERVICE_AFTER / 4] = end;
+  words[record + SERVICE_AFTER_LEN / 4] = after?.length ?? 0;
+  words[record + SERVICE_NAME / 4] = end + 2 * MAX_AFTER;
+  words[record + SERVICE_NAME_LEN / 4] = name.length;
+  // The record may have been another service's.
+  new Float64Array(buffer)[COUNTERS / 8 + ACCEPTED + (4 * record - SERVICES) / SERVICE_SIZE] = 0;
   if (!after) return;
-  const end = at + Math.ceil(data.length / ALIGN) * ALIGN;
   bytes.set(after, end);
   bytes.set(bordersOf(after), end + MAX_AFTER);
-  words[record + SERVICE_AFTER / 4] = end;
-  words[record + SERVICE_AFTER_LEN / 4] = after.length;
 }
 
 /**

@@ -11,6 +11,7 @@ import { createEngine } from "../engine/create.js";
 import type { Engine, EngineName } from "../engine/contract.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { LinearMemory } from "../engine/memory.js";
+import { SECRETS, type TcpLimits } from "../engine/tcp.js";
 import { tableOf } from "../engine/table.js";
 import { verdicts, type Verdicts } from "../telemetry/verdicts.js";
 import type { Address, Serving } from "../prefix/prefixes.js";
@@ -36,6 +37,8 @@ export interface ReplayOptions {
   readonly engine: EngineName;
   /** Most datagrams in reassembly at a time. */
   readonly reassembly: number;
+  /** Limits of TCP's connections; undefined if none are accepted. */
+  readonly tcp?: Omit<TcpLimits, "secrets"> | undefined;
 }
 
 export interface Replayed extends Verdicts {
@@ -57,10 +60,12 @@ export async function replay(
   warn: (message: string) => void,
 ): Promise<Replayed> {
   try {
-    const { serving, hostAddresses, engine, reassembly } = options;
-    const linear = LinearMemory.create(
-      { mtu: PACKET_LEN, reassembly, table: tableOf(serving, { hosts: hostAddresses }) },
-    );
+    const { serving, hostAddresses, engine, reassembly, tcp } = options;
+    // Without secrets, so that the same capture has the same replies.
+    const linear = LinearMemory.create({
+      mtu: PACKET_LEN, reassembly, table: tableOf(serving, { hosts: hostAddresses }),
+      tcp: tcp && { ...tcp, secrets: new Uint8Array(SECRETS) },
+    });
     const writer = new ReplyWriter(output);
     const exchange = new Exchange(linear, await createEngine(engine, linear), writer);
     const selection = new Selection(name, warn);

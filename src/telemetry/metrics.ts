@@ -2,11 +2,13 @@
  * Builds the Prometheus registry. Nothing is counted here: each scrape reads the counters that the packet loops keep in
  * shared memory.
  */
-import { Counter as PromCounter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import {
   BATCH_BUCKETS, BATCH_SIZES, Counter, DROPPED, ERRORS, ERRORS6, LATENESS, LATENESS_BUCKETS, REPLIES,
 } from "../../abi/counters.js";
 import { version } from "../base/version.js";
+import { ReadCounter, type Place, type Sample } from "./readcounter.js";
+import { addTcpMetrics } from "./tcp.js";
 import { DROP_REASONS, ICMP_ERRORS, PROTOCOLS, total, type Counted } from "./verdicts.js";
 
 /**
@@ -114,6 +116,7 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
       for (const { index, counters } of queues) this.set({ queue: String(index) }, counters[Counter.held]);
     },
   });
+  addTcpMetrics(registry, queues, { perQueue, counter });
   perQueue("pongd_write_errors_total", "Replies that the device refused.", Counter.writeErrors);
   perQueue("pongd_syscalls_total", "System calls of the packet loop.", Counter.syscalls);
   const restarts = queues.map((queue) => ({ labels: { queue: String(queue.index) }, read: () => queue.restarts }));
@@ -149,46 +152,6 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
   );
   for (const buckets of [BATCH_PACKETS, RELEASE_LATENESS]) new CountedHistogram(registry, queues, buckets);
   return registry;
-}
-
-type Labels = Readonly<Record<string, string>>;
-
-/** Index of a sample in a queue's counters. */
-interface Place {
-  readonly labels: Labels;
-  readonly index: number;
-}
-
-interface Sample {
-  /** Labels, the same object at each scrape: prom-client caches the text of it. */
-  readonly labels: Labels;
-  readonly read: () => number;
-}
-
-/**
- * A counter that is read, not incremented. prom-client's own looks each sample up by a hash of its labels and validates
- * them; here both would be wasted, since samples and labels are fixed.
- */
-class ReadCounter extends PromCounter {
-  /** Name without the _total suffix where the registry strips it: OpenMetrics has the suffix on the sample only. */
-  declare readonly name: string;
-  readonly #help: string;
-  readonly #samples: () => readonly Sample[];
-
-  constructor(
-    registry: Registry, { name, help }: { readonly name: string; readonly help: string },
-    samples: () => readonly Sample[],
-  ) {
-    super({ name, help, registers: [registry] });
-    this.#help = help;
-    this.#samples = samples;
-  }
-
-  /** Called by the registry to read the samples; prom-client's types leave it out. */
-  getForPromString(): Promise<unknown> {
-    const values = this.#samples().map(({ labels, read }) => ({ sharedLabels: labels, value: read() }));
-    return Promise.resolve({ name: this.name, help: this.#help, type: "counter", values });
-  }
 }
 
 /** A histogram that the packet loops count, and the engines. */

@@ -1,7 +1,7 @@
 /** The snapshot that the page at / shows, read from the counters on request. */
-import { PREFIX_REPLIES } from "../../abi/counters.js";
+import { Counter, PREFIX_REPLIES } from "../../abi/counters.js";
 import type { Figures } from "./figures.js";
-import { verdicts, type Counted } from "./verdicts.js";
+import { total, verdicts, type Counted } from "./verdicts.js";
 import type { Serves } from "./prefixreplies.js";
 import { version } from "../base/version.js";
 
@@ -49,14 +49,22 @@ export function figuresOf(
     version,
     ready,
     queues: queues.map((queue) => {
-      const { received, replied, dropped } = verdicts([queue]);
+      const { received, replied, dropped, tcp } = verdicts([queue]);
       return {
         queue: String(queue.index), engine: queue.engine, io: queue.io, received, replied,
-        dropped: Object.values(dropped).reduce((sum, count) => sum + count, 0), restarts: queue.restarts,
+        dropped: Object.values(dropped).reduce((sum, count) => sum + count, 0), tcp, restarts: queue.restarts,
       };
     }),
     dropped: verdicts(queues).dropped,
     overrun,
+    tcp: {
+      connections: total(queues, Counter.tcpConnections),
+      accepted: queues.reduce((sum, { counters, accepting = [] }) =>
+        accepting.reduce((sum, { counter }) => sum + counters[counter], sum), 0),
+      retransmitted: total(queues, Counter.tcpRetransmitted),
+      bytesIn: total(queues, Counter.tcpBytesReceived),
+      bytesOut: total(queues, Counter.tcpBytesSent),
+    },
     prefixes: greatest(prefixes.length, SHOWN, repliedOf).map((i) => {
       const { text, name } = prefixes.at(i);
       return { prefix: text, name, replied: repliedOf(i) };

@@ -1,11 +1,17 @@
 /** Sums of the counters that the queues' packet loops keep, and the names of the counters in the metrics. */
-import { Counter, Drop, DROPPED, IcmpError, Protocol, REPLIES } from "../../abi/counters.js";
+import {
+  Closed, Cookie, Counter, Drop, DROPPED, IcmpError, Protocol, REPLIES, Reset,
+} from "../../abi/counters.js";
 import type { EngineName } from "../engine/contract.js";
+import type { Accepting } from "../engine/services.js";
 import type { IoName } from "../io/contract.js";
 
 export const DROP_REASONS = namesOf(Drop);
 export const PROTOCOLS = namesOf(Protocol);
 export const ICMP_ERRORS = namesOf(IcmpError);
+export const TCP_ENDS = namesOf(Closed);
+export const TCP_RESETS = namesOf(Reset);
+export const TCP_COOKIES = namesOf(Cookie);
 
 /** A queue's counters and labels. */
 export interface Counted {
@@ -16,6 +22,10 @@ export interface Counted {
   readonly counters: Float64Array;
   /** Times that its worker was started again. */
   readonly restarts: number;
+  /** Its TCP services that accept connections. Another list after a reload. */
+  readonly accepting?: readonly Accepting[];
+  /** Maximum number of its TCP connections, and of bytes that are kept of their data. */
+  readonly tcpLimits?: { readonly connections: number; readonly memory: number };
 }
 
 /** Totals by what became of the packets. */
@@ -26,9 +36,16 @@ export interface Verdicts {
   readonly dropped: Record<string, number>;
   /** Fragments that wait for the rest of their datagram and have no verdict yet. */
   readonly held: number;
+  /** Packets that are kept, and have no verdict yet. */
+  readonly kept: number;
+  /** Segments that TCP took, whether or not they led to an answer. */
+  readonly tcp: number;
 }
 
-/** Sums the verdicts on all packets that these queues have received so far. */
+/**
+ * Sums the verdicts on all packets that these queues have received so far: received is the sum of replied, dropped,
+ * held, kept and tcp.
+ */
 export function verdicts(queues: readonly Pick<Counted, "counters">[]): Verdicts {
   const dropped = DROP_REASONS.map((reason, i) => [reason, total(queues, DROPPED + i)] as const);
   return {
@@ -36,6 +53,8 @@ export function verdicts(queues: readonly Pick<Counted, "counters">[]): Verdicts
     replied: PROTOCOLS.reduce((sum, _, i) => sum + total(queues, REPLIES + i), 0),
     dropped: Object.fromEntries(dropped.filter(([, count]) => count > 0)),
     held: total(queues, Counter.held),
+    kept: total(queues, Counter.kept),
+    tcp: total(queues, Counter.tcpReceived),
   };
 }
 

@@ -1,5 +1,5 @@
 /** Turns the text of /metrics into the figures to show. */
-import type { Figures, PrefixFigures, QueueFigures } from "../telemetry/figures.js";
+import type { Figures, PrefixFigures, QueueFigures, TcpFigures } from "../telemetry/figures.js";
 import { samplesOf, type Sample } from "./parse.js";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -12,6 +12,7 @@ export function figuresOf(text: string, at: number): Figures {
   let version: string | undefined;
   let overrun = 0;
   let ready = true;
+  const tcp: Mutable<TcpFigures> = { connections: 0, accepted: 0, retransmitted: 0, bytesIn: 0, bytesOut: 0 };
   const queues = new Map<string, Mutable<QueueFigures>>();
   const dropped = new Map<string, number>();
   const prefixes: PrefixFigures[] = [];
@@ -20,7 +21,8 @@ export function figuresOf(text: string, at: number): Figures {
     const name = labelOf(sample, "queue");
     let queue = queues.get(name);
     if (!queue) {
-      queues.set(name, queue = { queue: name, engine: "", io: "", received: 0, replied: 0, dropped: 0, restarts: 0 });
+      queue = { queue: name, engine: "", io: "", received: 0, replied: 0, dropped: 0, tcp: 0, restarts: 0 };
+      queues.set(name, queue);
     }
     return queue;
   };
@@ -54,6 +56,21 @@ export function figuresOf(text: string, at: number): Figures {
       case "pongd_device_tx_dropped_total":
         overrun += countOf(sample);
         break;
+      case "pongd_tcp_segments_total":
+        if (labelOf(sample, "direction") === "in") queueOf(sample).tcp += countOf(sample);
+        break;
+      case "pongd_tcp_connections":
+        tcp.connections += countOf(sample);
+        break;
+      case "pongd_tcp_accepted_total":
+        tcp.accepted += countOf(sample);
+        break;
+      case "pongd_tcp_retransmitted_segments_total":
+        tcp.retransmitted += countOf(sample);
+        break;
+      case "pongd_tcp_bytes_total":
+        tcp[labelOf(sample, "direction") === "in" ? "bytesIn" : "bytesOut"] += countOf(sample);
+        break;
       case "pongd_ready":
         ready = sample.value !== 0;
         break;
@@ -64,7 +81,7 @@ export function figuresOf(text: string, at: number): Figures {
   }
   if (version === undefined) throw new Error("there is no pongd_build_info in it");
   return {
-    at, version, ready, queues: [...queues.values()], dropped: recordOf(dropped), overrun, prefixes,
+    at, version, ready, queues: [...queues.values()], dropped: recordOf(dropped), overrun, tcp, prefixes,
     prefixCount: prefixes.length,
   };
 }

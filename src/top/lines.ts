@@ -39,6 +39,7 @@ export function jsonLine(view: View, at: number): string {
     queues: figures.queues,
     dropped: figures.dropped,
     overrun: figures.overrun,
+    tcp: figures.tcp,
     prefixes,
     prefixCount: figures.prefixCount,
   });

@@ -3,7 +3,7 @@
  */
 import { styleText } from "node:util";
 import { printable } from "../base/printable.js";
-import { sumOf } from "../telemetry/figures.js";
+import { hasTcp, sumOf } from "../telemetry/figures.js";
 import { explain } from "../telemetry/reasons.js";
 import { fit, padEnd, padStart, whole, widthOf } from "./text.js";
 import type { View } from "./view.js";
@@ -51,7 +51,8 @@ export function screen(view: View, { columns, rows }: Size, now: number, colour:
   ];
   // Each table takes one line for its heading, and one before it.
   const totals = totalsOf(view);
-  const room = Math.max(0, rows - head.length - 2 - totals.rows.length);
+  const tcp = hasTcp(view.figures) ? tcpOf(view) : undefined;
+  const room = Math.max(0, rows - head.length - 2 - totals.rows.length - (tcp ? 2 + tcp.rows.length : 0));
   const reasons = Object.keys(view.figures.dropped).length;
   const third = Math.floor(room / 3);
   const queues = queuesOf(view, Math.max(1, third - 2));
@@ -60,7 +61,7 @@ export function screen(view: View, { columns, rows }: Size, now: number, colour:
     (sum, table) => sum + (table ? 2 + table.rows.length + (table.more > 0 ? 1 : 0) : 0), 0,
   );
   const prefixes = prefixesOf(view, Math.max(0, left - 3));
-  const tables = [totals, queues, drops, prefixes].filter((table) => table !== undefined);
+  const tables = [totals, tcp, queues, drops, prefixes].filter((table) => table !== undefined);
   return [
     ...head, ...tables.flatMap((table) => ["", ...layOut(table, columns).map(({ text, style }) => paint(style, text))]),
   ].slice(0, rows);
@@ -90,10 +91,19 @@ function totalsOf({ figures, rates }: View): Table {
     rows: [
       row("received", rates?.received, sumOf(figures, "received")),
       row("replied", rates?.replied, sumOf(figures, "replied")),
+      ...hasTcp(figures) ? [row("taken by TCP", rates?.tcp.segments, sumOf(figures, "tcp"))] : [],
       row("dropped", rates?.dropped, sumOf(figures, "dropped")),
       row("overrun in the device", rates?.overrun, figures.overrun, (rates?.overrun ?? 0) > 0),
     ],
     more: 0,
+  };
+}
+
+function tcpOf({ figures: { tcp }, rates }: View): Table {
+  const row = [rates?.tcp.accepted, rates?.tcp.retransmitted, rates?.tcp.bytesIn, rates?.tcp.bytesOut].map(whole);
+  return {
+    names: 1, heading: { cells: ["TCP", "OPEN", "ACCEPTED/S", "RESENT/S", "BYTES IN/S", "BYTES OUT/S"] },
+    rows: [{ cells: ["connections", whole(tcp.connections), ...row] }], more: 0,
   };
 }
 

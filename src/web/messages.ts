@@ -2,6 +2,7 @@
 import type { Failure } from "../base/failure.js";
 import type { LogFormat, LogLevel } from "../base/log.js";
 import type { EngineName } from "../engine/contract.js";
+import type { Accepting } from "../engine/services.js";
 import type { IoName } from "../io/contract.js";
 import type { Reloaded } from "../telemetry/metrics.js";
 import type { SharedCounters } from "../telemetry/shown.js";
@@ -58,6 +59,8 @@ export interface QueueState {
   readonly restarts: number;
   readonly memory: WebAssembly.Memory;
   readonly counters: SharedCounters;
+  /** Its TCP services that accept connections. */
+  readonly accepting: readonly Accepting[];
 }
 
 /** From the supervisor. A reload's outcome comes with the state that it led to. */

@@ -131,9 +131,12 @@ class MirroredUp {
 
 class MirroredQueue implements Counted {
   readonly #counters: ShownCounters;
+  readonly tcpLimits: Counted["tcpLimits"];
 
   constructor(public state: QueueState) {
-    this.#counters = new ShownCounters(new LinearMemory(state.memory).counters, state.counters);
+    const memory = new LinearMemory(state.memory);
+    this.#counters = new ShownCounters(memory.counters, state.counters);
+    this.tcpLimits = memory.tcpLimits;
   }
 
   get index(): number {
@@ -150,6 +153,10 @@ class MirroredQueue implements Counted {
 
   get restarts(): number {
     return this.state.restarts;
+  }
+
+  get accepting(): Counted["accepting"] {
+    return this.state.accepting;
   }
 
   get counters(): Float64Array {

@@ -306,7 +306,7 @@ describe("help is laid out for the terminal that it is on", () => {
   // A backslash, which continues an example's line, is no word.
   const words = (text: string) => text.split(/\s+/).filter((word) => word !== "\\");
 
-  for (const width of [60, 80, 100, 120]) {
+  for (const width of [64, 80, 100, 120]) {
     test(`${width} columns: no line is longer, and every word is whole`, () => {
       for (const command of commands) {
         const text = printed(command, width);

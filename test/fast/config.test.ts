@@ -369,6 +369,9 @@ describe("what a file says", () => {
     assert.deepEqual(values, { ...DEFAULTS, prefixes: ["10.99.0.0/16"] });
     const [{ answers }] = options.serving.prefixes;
     assert.deepEqual({ ...DEFAULT_ANSWERS, limit: undefined }, answers);
+    assert.deepEqual(
+      [options.tcp, options.accepts], [{ connections: 100_000, memory: 64 << 20, bySource: 0 }, false],
+    );
     assert.deepEqual({ ...DEFAULT_POLICY, sourceLimit: undefined }, options.serving.policy);
     assert.deepEqual(options.hostAddresses.map(({ text }) => text), ["10.99.0.1"]);
     assert.deepEqual(
@@ -386,14 +389,17 @@ describe("what a file says", () => {
       {
         text: "10.0.0.0/24", name: undefined, ttl: 9, echo: true, timestamp: false, errors: false,
         unreachable: { udp: Unreachable.silent, other: Unreachable.off }, limit: { rate: 7.5, burst: 7.5 },
+        tcp: { ports: [] },
       },
       {
         text: "10.0.1.0/24", name: "lab", ttl: 8, echo: false, timestamp: true, errors: true,
         unreachable: { udp: Unreachable.on, other: Unreachable.off }, limit: { rate: 0.5, burst: 1 },
+        tcp: { ports: [] },
       },
       {
         text: "10.0.2.0/24", name: undefined, ttl: 9, echo: false, timestamp: false, errors: false,
         unreachable: { udp: Unreachable.silent, other: Unreachable.off }, limit: undefined,
+        tcp: { ports: [] },
       },
     ]);
   });
@@ -413,8 +419,8 @@ describe("what a file says", () => {
     const { options } = read(`${P}engine: js\n`);
     const [{ answers }] = options.serving.prefixes;
     assert.deepEqual(
-      [answers.errors, answers.unreachable, options.reassembly],
-      [false, { udp: Unreachable.off, other: Unreachable.off }, 0],
+      [answers.errors, answers.unreachable, answers.tcp, options.reassembly, options.tcp, options.accepts],
+      [false, { udp: Unreachable.off, other: Unreachable.off }, undefined, 0, undefined, false],
     );
   });
 
@@ -507,17 +513,31 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
     flag: ["--source-rate-limit", "2.5/3"], variable: "none", file: "source_rate_limit: { rate: 5 }",
     values: [{ rate: 2.5, burst: 3 }, "none", { rate: 5 }],
   },
+  tcp: {
+    flag: ["--tcp", "7=echo", "--tcp", "8000-8010=discard"], variable: "9=discard, 19=chargen 13=silent",
+    file: "tcp: { 23: tarpit }",
+    values: [{ 7: "echo", "8000-8010": "discard" }, { 9: "discard", 13: "silent", 19: "chargen" }, { 23: "tarpit" }],
+  },
+  tcpConnections: {
+    flag: ["--tcp-connections", "0"], variable: "1000000", file: "tcp_connections: 2", values: [0, 1_000_000, 2],
+  },
+  tcpMemory: {
+    flag: ["--tcp-memory", "0"], variable: "1073741824", file: "tcp_memory: 8192", values: [0, 1 << 30, 8192],
+  },
+  tcpSourceConnections: {
+    flag: ["--tcp-source-connections", "0"], variable: "1", file: "tcp_source_connections: 2", values: [0, 1, 2],
+  },
 };
 
 describe("flags win over environment, over the file, over defaults", () => {
   const others = ["config", "queueFds"];
   const { options } = parsed([]);
 
-  test("every key of the file is an option's, or prefixes; every option has a key", () => {
+  test("every key of the file is an option's, or prefixes or services; every option has a key", () => {
     const without = options.filter((option) => settingsOf(option).length === 0);
     assert.deepEqual(without.map((option) => option.attributeName()).sort(), others);
     const keys = options.flatMap((option) => settingsOf(option).map(({ key }) => key));
-    assert.deepEqual([...keys, "prefixes"].sort(), Object.keys(DEFAULTS).sort());
+    assert.deepEqual([...keys, "prefixes", "services"].sort(), Object.keys(DEFAULTS).sort());
   });
 
   for (const option of options.filter((option) => !others.includes(option.attributeName()))) {

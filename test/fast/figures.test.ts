@@ -1,7 +1,7 @@
 /** Tests figures: how they come from the counters, the rates between two of them, and their formats. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
+import { ACCEPTED, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { Directory } from "../support/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
@@ -12,16 +12,20 @@ import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { version } from "../../src/base/version.js";
 import { Random } from "../support/random.js";
 
-const QUEUE = { engine: "wasm", io: "uring", received: 0, replied: 0, dropped: 0, restarts: 0 };
+const QUEUE = { engine: "wasm", io: "uring", received: 0, replied: 0, dropped: 0, tcp: 0, restarts: 0 };
+const NO_TCP = { connections: 0, accepted: 0, retransmitted: 0, bytesIn: 0, bytesOut: 0 };
 const NONE: Figures = {
   at: 10_000, version, ready: true, queues: [{ ...QUEUE, queue: "0" }, { ...QUEUE, queue: "1" }], dropped: {},
-  overrun: 0, prefixes: [], prefixCount: 0,
+  overrun: 0, tcp: NO_TCP, prefixes: [], prefixCount: 0,
 };
 
 describe("figuresOf", () => {
   const memories = [0, 1].map(() => LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE }));
   const queues = memories.map(
-    ({ counters }, index) => ({ index, engine: "wasm", io: "uring", counters, restarts: 3 * index }) as const,
+    ({ counters }, index) => ({
+      index, engine: "wasm", io: "uring", counters, restarts: 3 * index,
+      accepting: [{ service: "echo", counter: ACCEPTED + 2 }, { service: "own", counter: ACCEPTED + 9 - index }],
+    }) as const,
   );
   memories.forEach(({ counters }, i) => {
     counters[Counter.packetsReceived] = 1000 + i;
@@ -29,6 +33,13 @@ describe("figuresOf", () => {
     counters[REPLIES + Protocol.icmpv6] = 200;
     counters[DROPPED + Drop.icmp_csum] = 60;
     counters[DROPPED + Drop.rate_limited] = 40 * i;
+    counters[Counter.tcpReceived] = 30 + i;
+    counters[Counter.tcpConnections] = 4;
+    counters[Counter.tcpRetransmitted] = 2 * i;
+    counters[Counter.tcpBytesReceived] = 1500;
+    counters[Counter.tcpBytesSent] = 2500 + i;
+    counters[ACCEPTED + 2] = 20;
+    counters[ACCEPTED + 9 - i] = 3 + i;
     for (const [index, count] of [5, 7, 9].entries()) counters[PREFIX_REPLIES + index] = count;
   });
 
@@ -42,11 +53,12 @@ describe("figuresOf", () => {
       version,
       ready: false,
       queues: [
-        { queue: "0", engine: "wasm", io: "uring", received: 1000, replied: 900, dropped: 60, restarts: 0 },
-        { queue: "1", engine: "wasm", io: "uring", received: 1001, replied: 901, dropped: 100, restarts: 3 },
+        { queue: "0", engine: "wasm", io: "uring", received: 1000, replied: 900, dropped: 60, tcp: 30, restarts: 0 },
+        { queue: "1", engine: "wasm", io: "uring", received: 1001, replied: 901, dropped: 100, tcp: 31, restarts: 3 },
       ],
       dropped: { icmp_csum: 120, rate_limited: 40 },
       overrun: 12,
+      tcp: { connections: 8, accepted: 47, retransmitted: 2, bytesIn: 3000, bytesOut: 5001 },
       prefixes: [
         { prefix: "2001:db8::/64", name: undefined, replied: 18 }, { prefix: "10.0.1.0/24", name: "<b>", replied: 14 },
         { prefix: "10.0.0.0/24", name: undefined, replied: 10 },
@@ -88,18 +100,20 @@ describe("ratesBetween", () => {
   const older: Figures = {
     ...NONE,
     queues: [
-      { ...QUEUE, queue: "0", received: 100, replied: 80, dropped: 20 },
+      { ...QUEUE, queue: "0", received: 100, replied: 80, dropped: 20, tcp: 8 },
       { ...QUEUE, queue: "1", received: 10, replied: 10 },
     ],
     dropped: { icmp_csum: 20 }, overrun: 5,
+    tcp: { connections: 3, accepted: 10, retransmitted: 4, bytesIn: 100, bytesOut: 1000 },
     prefixes: [{ prefix: "10.0.0.0/8", replied: 60 }, { prefix: "::/0", replied: 30 }], prefixCount: 2,
   };
   const newer: Figures = {
     ...older, at: older.at + 2000,
     queues: [
-      { ...QUEUE, queue: "0", received: 300, replied: 270, dropped: 30 },
+      { ...QUEUE, queue: "0", received: 300, replied: 270, dropped: 30, tcp: 14 },
       { ...QUEUE, queue: "1", received: 20, replied: 20 },
     ],
+    tcp: { connections: 2, accepted: 12, retransmitted: 5, bytesIn: 140, bytesOut: 3000 },
     dropped: { icmp_csum: 24, ip_csum: 6 }, overrun: 6, prefixes: [
       { prefix: "10.0.0.0/8", replied: 260 }, { prefix: "192.0.2.0/24", replied: 50 },
     ],
@@ -107,7 +121,9 @@ describe("ratesBetween", () => {
 
   test("a second's share of what came in between, for all queues, by reason and by prefix", () => {
     assert.deepEqual(ratesBetween(older, newer), {
-      received: 105, replied: 100, dropped: 5, overrun: 0.5, reasons: { icmp_csum: 2, ip_csum: 3 },
+      received: 105, replied: 100, dropped: 5, overrun: 0.5,
+      tcp: { segments: 3, accepted: 1, retransmitted: 0.5, bytesIn: 20, bytesOut: 1000 },
+      reasons: { icmp_csum: 2, ip_csum: 3 },
       // 192.0.2.0/24 has only now come into the list, so nobody knows since when it has its 50 replies.
       prefixes: { "10.0.0.0/8": 100, "192.0.2.0/24": 0 },
     });
@@ -116,11 +132,16 @@ describe("ratesBetween", () => {
   test("what went back began at 0", () => {
     const restarted: Figures = {
       ...NONE, at: older.at + 1000, queues: [{ ...QUEUE, queue: "0", received: 7, replied: 4, dropped: 3 }],
-      dropped: { icmp_csum: 3 }, overrun: 1, prefixes: [{ prefix: "10.0.0.0/8", replied: 4 }],
+      dropped: { icmp_csum: 3 }, overrun: 1, tcp: { ...NO_TCP, accepted: 3, retransmitted: 1, bytesOut: 7 },
+      prefixes: [{ prefix: "10.0.0.0/8", replied: 4 }],
     };
     assert.deepEqual(
       ratesBetween(older, restarted),
-      { received: 7, replied: 4, dropped: 3, overrun: 1, reasons: { icmp_csum: 3 }, prefixes: { "10.0.0.0/8": 4 } },
+      {
+        received: 7, replied: 4, dropped: 3, overrun: 1, reasons: { icmp_csum: 3 }, prefixes: { "10.0.0.0/8": 4 },
+        // A reload may take a service away, and its count with it.
+        tcp: { segments: 0, accepted: 0, retransmitted: 1, bytesIn: 0, bytesOut: 7 },
+      },
     );
   });
 

@@ -23,6 +23,8 @@ const options: FullOptions = {
   spin: 0,
   shutdownDelayMs: 0,
   reassembly: DEFAULT_REASSEMBLY,
+  tcp: undefined,
+  accepts: false,
   hostAddressGiven: false,
   routes: true,
   dropPrivileges: false,

@@ -77,6 +77,17 @@ ${chart("replies", "Replies")}
 ${chart("drops", "Drops")}
 </div>
 </section>
+<section id="tcp" hidden>
+<h2>TCP</h2>
+<dl class="tiles">
+<div><dt>Connections</dt><dd class="rate"><span id="connections">–</span></dd><dd>open now</dd></div>
+${tile("accepted", "Accepted", "")}
+${tile("segments", "Segments received", "")}
+${tile("retransmitted", "Segments sent again", "")}
+${tile("bytesIn", "Bytes received", "")}
+${tile("bytesOut", "Bytes sent", "")}
+</dl>
+</section>
 <div class="columns">
 ${table(
   "reasons", "Drops by reason", "Packets that came to pongd and got no reply.", [0], ["Reason", "Packets", "A second"],

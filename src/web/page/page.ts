@@ -1,5 +1,5 @@
 /** Runs in the page at /. Data from elsewhere gets into the page as text only. */
-import { ratesBetween, sumOf, type Figures, type Rates } from "../../telemetry/figures.js";
+import { hasTcp, ratesBetween, sumOf, type Figures, type Rates } from "../../telemetry/figures.js";
 import type { Snapshot } from "../../telemetry/snapshot.js";
 import { si, whole } from "../../telemetry/numbers.js";
 import { explain } from "../../telemetry/reasons.js";
@@ -122,6 +122,18 @@ function fill(figures: Figures, rates: Rates | undefined): void {
   }
   write("overrun", whole(figures.overrun));
   write("overrun-rate", rates ? si(rates.overrun) : "–");
+  place("tcp").hidden = !hasTcp(figures);
+  write("connections", whole(figures.tcp.connections));
+  write("segments", whole(sumOf(figures, "tcp")));
+  write("segments-rate", rates ? si(rates.tcp.segments) : "–");
+  for (const figure of ["accepted", "retransmitted"] as const) {
+    write(figure, whole(figures.tcp[figure]));
+    write(`${figure}-rate`, rates ? si(rates.tcp[figure]) : "–");
+  }
+  for (const figure of ["bytesIn", "bytesOut"] as const) {
+    write(figure, si(figures.tcp[figure], "B"));
+    write(`${figure}-rate`, rates ? si(rates.tcp[figure], "B") : "–");
+  }
   const reasons = Object.entries(figures.dropped).sort(([, a], [, b]) => b - a);
   rows("reasons", [0], reasons.map(
     ([reason, count]) => ({ cells: [reason, whole(count), rate(rates?.reasons[reason])], note: explain(reason) }),

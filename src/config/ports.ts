@@ -1,0 +1,118 @@
+/**
+ * Makes the lists of ports of a configuration. Very many prefixes may have ports of their own: those that come to the
+ * same share a list, and all lists fit into a table.
+ */
+import { MAX_PORT_LISTS, PORT_RANGE_SIZE } from "../../abi/tables.js";
+import { Service } from "../../abi/tcp.js";
+import type { PortRange, TcpService } from "../prefix/policy.js";
+import { joined, laidOver, parsePorts, unnested } from "../prefix/ports.js";
+import { builtinServices } from "./services.js";
+import { BUILTIN_SERVICES, eitherOf, type PortMap } from "./types.js";
+
+/** Most bytes of all lists: a table has a 0 behind them. */
+const MAX_BYTES = MAX_PORT_LISTS - 4;
+const HEADER = 4;
+/** Most texts of maps that are kept. */
+const ALIKE = 1000;
+
+/** Reports what is wrong with a port of a map: with its service, or with the key. */
+export type SayOfPort = (port: string, message: string, which?: "key") => void;
+
+interface WrittenRange extends PortRange {
+  readonly text: string;
+}
+
+export class PortLists {
+  readonly #services: ReadonlyMap<string, TcpService>;
+  readonly #refuse: TcpService;
+  /** The lists by what they come to. */
+  readonly #lists = new Map<string, readonly PortRange[]>();
+  /** The lists by a prefix's map, which prefixes share if a file says the same for them, and by its text. */
+  readonly #byMap = new WeakMap<PortMap, readonly PortRange[]>();
+  readonly #byText = new Map<string, readonly PortRange[]>();
+  /** Ports of the whole file, with those that refuse. */
+  #ranges: readonly PortRange[] = [];
+  #common: readonly PortRange[] = [];
+  #bytes = 0;
+
+  /** `services` by name. */
+  constructor(services: ReadonlyMap<string, TcpService> = builtinServices()) {
+    this.#services = services;
+    this.#refuse = services.get("refuse") ?? { name: "refuse", kind: Service.refuse };
+  }
+
+  /** True if all lists fit into a table. If not, lists are empty from then on. */
+  get fits(): boolean {
+    return this.#bytes <= MAX_BYTES;
+  }
+
+  /** True if a port of any list has a service that accepts connections. */
+  get accepts(): boolean {
+    return [...this.#lists.values()].some((list) => list.some(({ service: { name } }) => name !== "silent"));
+  }
+
+  /** The list of prefixes that have no ports of their own. */
+  get common(): readonly PortRange[] {
+    return this.#common;
+  }
+
+  /** Sets the ports of the whole file. */
+  setCommon(ports: PortMap, say: SayOfPort): void {
+    this.#ranges = this.#rangesOf(ports, say) ?? [];
+    this.#common = this.#listOf(this.#ranges);
+  }
+
+  /** Returns the list of a prefix with ports of its own. */
+  of(ports: PortMap, say: SayOfPort): readonly PortRange[] {
+    const same = this.fits ? this.#byMap.get(ports) : [];
+    if (same) return same;
+    const text = JSON.stringify(ports);
+    const known = this.#byText.get(text);
+    if (known) return known;
+    const own = this.#rangesOf(ports, say);
+    // What is wrong is said again for each prefix that has it.
+    if (!own) return [];
+    const list = this.#listOf(laidOver(this.#ranges, own));
+    this.#byMap.set(ports, list);
+    if (this.#byText.size < ALIKE) this.#byText.set(text, list);
+    return list;
+  }
+
+  /** Returns the ranges of a map, or undefined if something is wrong with it. */
+  #rangesOf(ports: PortMap, say: SayOfPort): PortRange[] | undefined {
+    const ranges: WrittenRange[] = [];
+    for (const [text, name] of Object.entries(ports)) {
+      const range = parsePorts(text);
+      const service = this.#services.get(name);
+      if (!range) say(text, `"${text.slice(0, 40)}" is not a port; expected 1 to 65535, or a range like 8000-8010`, "key");
+      else if (!service) say(text, `port ${text}: ${this.#unknown(name)}`);
+      else ranges.push({ ...range, service, text });
+    }
+    if (ranges.length < Object.keys(ports).length) return undefined;
+    const laid = unnested(ranges);
+    if (Array.isArray(laid)) return laid;
+    const { first, second } = laid as { first: WrittenRange; second: WrittenRange };
+    const same = first.first === second.first && first.last === second.last;
+    say(second.text, `ports ${first.text} and ${second.text} ${same ? "are the same" : "overlap in part"}; expected `
+    + "ranges that are apart, or one within the other", "key");
+    return undefined;
+  }
+
+  #unknown(name: string): string {
+    const own = [...this.#services.keys()].slice(BUILTIN_SERVICES.length);
+    const others = own.length > 0 && own.length <= 10 ? own : ["a name under services"];
+    return `"${name.slice(0, 64)}" is not a service; expected ${eitherOf([...BUILTIN_SERVICES, ...others])}`;
+  }
+
+  /** Returns the list that all share who have these ports. */
+  #listOf(ranges: readonly PortRange[]): readonly PortRange[] {
+    if (!this.fits) return [];
+    const list = joined(ranges, this.#refuse);
+    const text = list.map(({ first, last, service: { name } }) => `${first}-${last}=${name}`).join();
+    const known = this.#lists.get(text);
+    if (known) return known;
+    if (list.length > 0) this.#bytes += HEADER + PORT_RANGE_SIZE * list.length;
+    this.#lists.set(text, list);
+    return list;
+  }
+}
