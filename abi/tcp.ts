@@ -64,8 +64,11 @@ export const PAGES_FREE = PAGES_TOUCHED + 4;
 export const PAGE_COUNT = PAGES_FREE + 4;
 /** u32: connections in TOUCHED (slots.ts). */
 export const TOUCHED_COUNT = PAGE_COUNT + 4;
+/** u32: letters in OUTBOX and in INBOX. */
+export const OUTBOX_COUNT = TOUCHED_COUNT + 4;
+export const INBOX_COUNT = OUTBOX_COUNT + 4;
 /** u32: blocks that the sweep has looked at; see assembly/tcp/sweep.ts. */
-export const SWEPT = TOUCHED_COUNT + 4;
+export const SWEPT = INBOX_COUNT + 4;
 /** u32, a Drain: what the sweep was last begun for. */
 export const SWEPT_FOR = SWEPT + 4;
 /** Timer of the oldest TIME-WAIT record, and that of the sweep. */
@@ -80,6 +83,24 @@ export const TCP_STATE_END = PREFIX_CONNECTIONS + 4 * PREFIX_INDICES;
 /** The segment in hand; assembly/tcp/segment.ts has its fields. */
 export const SEGMENT = TCP_STATE_END;
 export const SEGMENT_SIZE = 128;
+
+// ---- letters --------------------------------------------------------------------------------------------------------
+
+/**
+ * An ICMP error may come to another queue than the connection that it is about, so it is handed on by a letter: {u8[32]
+ * addresses and u32 ports as in a packet of the peer's, u32 sequence number, u32 MTU, u32 family}. The host takes
+ * letters out of OUTBOX and puts those of other queues into INBOX.
+ */
+export const LETTER_SIZE = 48;
+export const LETTER_PORTS = 32;
+export const LETTER_SEQ = LETTER_PORTS + 4;
+export const LETTER_MTU = LETTER_SEQ + 4;
+export const LETTER_FAMILY = LETTER_MTU + 4;
+/** Letters of a round. More are lost, as ICMP errors may be. */
+export const MAX_LETTERS = 16;
+export const OUTBOX = SEGMENT + SEGMENT_SIZE;
+export const INBOX = OUTBOX + LETTER_SIZE * MAX_LETTERS;
+export const LETTERS_END = INBOX + LETTER_SIZE * MAX_LETTERS;
 
 // ---- services -------------------------------------------------------------------------------------------------------
 
@@ -124,7 +145,7 @@ export const MAX_SERVICE_NAME = 64;
 export const MAX_AFTER = 64;
 
 /** Services [MAX_SERVICES]. Their bytes lie at the end of memory, at the address in SERVICE_ROOM. */
-export const SERVICES = (SEGMENT + SEGMENT_SIZE + 63) & -64;
+export const SERVICES = (LETTERS_END + 63) & -64;
 /** u32: address of the room for services' bytes, and its size. */
 export const SERVICE_ROOM = SERVICES + SERVICE_SIZE * MAX_SERVICES;
 export const SERVICE_ROOM_SIZE = SERVICE_ROOM + 4;
@@ -155,9 +176,9 @@ export const CONNECTION_SIZE = 256;
 export const NEXT = TIMER_SIZE;
 /** u8, a State. */
 export const STATE = NEXT + 4;
-/** u8: bits, see assembly/tcp/connection.ts. */
+/** u8: bits, SIX to IN_TOUCHED. */
 export const FLAGS = STATE + 1;
-/** u8: further bits. */
+/** u8: bits, ACK_NOW to PROBED. */
 export const MARKS = FLAGS + 1;
 /** u8: bytes of LINK. */
 export const LINK_LEN = MARKS + 1;
@@ -242,6 +263,51 @@ export const FIRST_PAGE = FLIGHT + 4;
 /** u32, ticks: when the connection ends whatever its peer does; 0 for never. */
 export const END_AT = FIRST_PAGE + 4;
 export const CONNECTION_END = END_AT + 4;
+
+// Bits of FLAGS: what was agreed, and what has been done. A TIME-WAIT record has SIX and TIMESTAMPS.
+/** The addresses are IPv6. */
+export const SIX = 1;
+/** Both sides send timestamps (RFC 7323). */
+export const TIMESTAMPS = 2;
+/** The peer understands SACK (RFC 2018). */
+export const SACK = 4;
+/** Both sides scale their windows. */
+export const SCALED = 8;
+/** Both sides understand ECN (RFC 3168). */
+export const ECN = 16;
+/** The service has closed: FIN comes behind SND_END. */
+export const CLOSING = 32;
+/** FIN has been sent, and SND_NXT is behind it. */
+export const FIN_SENT = 64;
+/** It is in TOUCHED. */
+export const IN_TOUCHED = 128;
+
+// Bits of MARKS: what holds for now.
+/** An acknowledgement is to leave with this batch. */
+export const ACK_NOW = 1;
+/** Lost data is being sent again (RFC 6675); until SND_UNA has come to the recovery point. */
+export const RECOVERY = 2;
+/** The same after the retransmission timer expired (RFC 5681 §3.1). */
+export const LOSS = 4;
+/** RETRANSMIT_AT is that of a tail loss probe (RFC 8985 §7), not of a retransmission. */
+export const TAIL_PROBE = 8;
+/** RETRANSMIT_AT is that of a window probe (RFC 9293 §3.8.6.1). */
+export const PERSIST = 16;
+/** A packet came with Congestion Experienced: ECE is set until the peer says CWR. */
+export const ECHO_CONGESTION = 32;
+/** The congestion window was reduced for ECN: CWR goes with the next new data. */
+export const CWR_DUE = 64;
+/** A tail loss probe is in flight. */
+export const PROBED = 128;
+
+// Times that follow from those fields.
+/** µs: the retransmission timeout without a sample, the least that is added to SRTT for it, and the most it may be. */
+export const INITIAL_RTO_US = 1_000_000;
+export const MIN_VARIANCE_US = 200_000;
+export const MAX_RTO_US = 120_000_000;
+/** Seconds of silence after which the peer is asked whether it is there, and seconds from one such probe to the next. */
+export const KEEPALIVE_S = 7200;
+export const KEEPALIVE_INTERVAL_S = 75;
 
 // ---- TIME-WAIT ------------------------------------------------------------------------------------------------------
 

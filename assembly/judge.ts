@@ -4,13 +4,14 @@
 
 import { CONTEXT, QUEUED, UNJUDGED } from "../abi/control";
 import { DROPPED } from "../abi/counters";
-import { TOUCHED_COUNT } from "../abi/tcp";
+import { INBOX_COUNT, TOUCHED_COUNT } from "../abi/tcp";
 import { expire } from "./expire";
 import { ipv4Input } from "./judge/ipv4";
 import { ipv6Input } from "./judge/ipv6";
 import { add, free, queue, receivedLength, receivedSlot } from "./memory";
 import { begin } from "./packet";
 import { flush } from "./tcp/output";
+import { readAll } from "./tcp/path";
 import { due } from "./timers";
 import { isDrop, isReply, KEPT, reason } from "./verdict";
 import * as ipv4 from "./wire/ipv4";
@@ -22,6 +23,7 @@ import * as ipv4 from "./wire/ipv4";
 export function judge(count: u32, replies: u32): u32 {
   store<u32>(QUEUED, replies);
   store<u32>(UNJUDGED, count);
+  if (load<u32>(INBOX_COUNT)) readAll();
   if (due()) expire();
   for (let i: u32 = 0; i < count; i++) {
     store<u32>(UNJUDGED, count - i);

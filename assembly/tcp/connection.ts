@@ -7,41 +7,10 @@ import {
 } from "../../abi/tcp";
 import { TICK_BITS } from "../../abi/timers";
 
-// Bits of FLAGS: what was agreed, and what has been done.
-/** The addresses are IPv6. */
-export const SIX: u32 = 1;
-/** Both sides send timestamps (RFC 7323). */
-export const TIMESTAMPS: u32 = 2;
-/** The peer understands SACK (RFC 2018). */
-export const SACK: u32 = 4;
-/** Both sides scale their windows. */
-export const SCALED: u32 = 8;
-/** Both sides understand ECN (RFC 3168). */
-export const ECN: u32 = 16;
-/** The service has closed: FIN comes behind SND_END. */
-export const CLOSING: u32 = 32;
-/** FIN has been sent, and SND_NXT is behind it. */
-export const FIN_SENT: u32 = 64;
-/** It is in TOUCHED. */
-export const IN_TOUCHED: u32 = 128;
-
-// Bits of MARKS: what holds for now.
-/** An acknowledgement is to leave with this batch. */
-export const ACK_NOW: u32 = 1;
-/** Lost data is being sent again (RFC 6675); until SND_UNA has come to the recovery point. */
-export const RECOVERY: u32 = 2;
-/** The same after the retransmission timer expired (RFC 5681 §3.1). */
-export const LOSS: u32 = 4;
-/** RETRANSMIT_AT is that of a tail loss probe (RFC 8985 §7), not of a retransmission. */
-export const TAIL_PROBE: u32 = 8;
-/** RETRANSMIT_AT is that of a window probe (RFC 9293 §3.8.6.1). */
-export const PERSIST: u32 = 16;
-/** A packet came with Congestion Experienced: ECE is set until the peer says CWR. */
-export const ECHO_CONGESTION: u32 = 32;
-/** The congestion window was reduced for ECN: CWR goes with the next new data. */
-export const CWR_DUE: u32 = 64;
-/** A tail loss probe is in flight. */
-export const PROBED: u32 = 128;
+export {
+  SIX, TIMESTAMPS, SACK, SCALED, ECN, CLOSING, FIN_SENT, IN_TOUCHED, ACK_NOW, RECOVERY, LOSS, TAIL_PROBE,
+  PERSIST, ECHO_CONGESTION, CWR_DUE, PROBED,
+} from "../../abi/tcp";
 
 export function state(c: usize): State {
   return <State>load<u8>(c, STATE);

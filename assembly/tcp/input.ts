@@ -128,7 +128,6 @@ function challenge(c: usize, why: Drop): i32 {
 function establish(c: usize, s: usize): void {
   settle(c);
   const again = load<u8>(c, BACKOFF) != 0;
-  store<u8>(c, 0, BACKOFF);
   stopRetransmission(c);
   store<u32>(c, load<u32>(c, SND_NXT), SND_UNA);
   setWindow(c, s);
@@ -141,8 +140,10 @@ function acknowledge(c: usize, s: usize): bool {
   const ack = segment.ack(s);
   if (isProbes(c, ack)) probeTaken(c);
   if (after(ack, load<u32>(c, SND_NXT)) || before(ack, load<u32>(c, SND_UNA) - load<u32>(c, MAX_WND))) return false;
-  // RFC 9293 §3.10.7.4: a segment that is older than the one which the window is from does not change it.
-  const news = !before(ack, load<u32>(c, SND_UNA)) && !before(segment.seq(s), load<u32>(c, SND_WL1));
+  // RFC 9293 §3.10.7.4: a segment that is older than the one which the window is from does not change it. One that
+  // acknowledges more does: the window counts from there on, and the one before would reach too far.
+  const una = load<u32>(c, SND_UNA);
+  const news = after(ack, una) || (ack == una && !before(segment.seq(s), load<u32>(c, SND_WL1)));
   const inFlight = load<u32>(c, SND_UNA) != load<u32>(c, SND_NXT);
   if (inFlight) recover.acknowledge(c, s, news && windowOf(c, s) != load<u32>(c, SND_WND));
   if (news) setWindow(c, s);

@@ -1,8 +1,14 @@
 // Path MTU discovery of connections (RFC 1191, RFC 8201): a router says that a segment is too big for its next link. It
 // is believed only if what it quotes is in flight (RFC 5927 §4.1), so that nobody who cannot see the connection can
 // make its segments small.
+//
+// The error may come to another queue than the connection: the kernel chooses an error's queue by its addresses alone.
+// It then goes to the others as a letter (abi/tcp.ts).
 
-import { MSS, SEGMENT, SND_NXT, SND_UNA } from "../../abi/tcp";
+import {
+  INBOX, INBOX_COUNT, LETTER_FAMILY, LETTER_MTU, LETTER_PORTS, LETTER_SEQ, LETTER_SIZE, MAX_LETTERS, MSS, OUTBOX,
+  OUTBOX_COUNT, SND_NXT, SND_UNA,
+} from "../../abi/tcp";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/tcp";
@@ -17,23 +23,45 @@ export const QUOTED_LEN: u32 = 8;
 
 /**
  * A link takes no more than `mtu` bytes of packets like the one that is quoted at `ip`, whose TCP header at `tcp` has
- * at least QUOTED_LEN bytes. Returns whether that is about something in flight.
+ * at least QUOTED_LEN bytes. Returns whether that is about something in flight in this queue.
  */
 export function tooBig(ip: usize, tcp: usize, six: bool, mtu: u32): bool {
-  // The table is asked by addresses and ports as they are in the peer's packets. No segment is in hand now.
+  // It is written where it stays if it is to be handed on. Without room there, the last letter is lost.
+  const count = min(load<u32>(OUTBOX_COUNT), MAX_LETTERS - 1);
+  const letter: usize = OUTBOX + count * LETTER_SIZE;
   if (six) {
-    memory.copy(SEGMENT, ipv6.dstAddr(ip), 16);
-    memory.copy(SEGMENT + 16, ipv6.srcAddr(ip), 16);
+    memory.copy(letter, ipv6.dstAddr(ip), 16);
+    memory.copy(letter + 16, ipv6.srcAddr(ip), 16);
   } else {
-    store<u64>(SEGMENT, rotl<u64>(load<u64>(ipv4.srcAddr(ip)), 32));
+    store<u64>(letter, rotl<u64>(load<u64>(ipv4.srcAddr(ip)), 32));
   }
-  const c = find(SEGMENT, six, rotl<u32>(wire.ports(tcp), 16));
+  store<u32>(letter, rotl<u32>(wire.ports(tcp), 16), LETTER_PORTS);
+  store<u32>(letter, wire.seq(tcp), LETTER_SEQ);
+  store<u32>(letter, mtu, LETTER_MTU);
+  store<u32>(letter, six ? 6 : 4, LETTER_FAMILY);
+  if (read(letter)) return true;
+  store<u32>(OUTBOX_COUNT, count + 1);
+  return false;
+}
+
+/** Reads the letters of other queues. */
+export function readAll(): void {
+  const count = min(load<u32>(INBOX_COUNT), MAX_LETTERS);
+  store<u32>(INBOX_COUNT, 0);
+  for (let i: u32 = 0; i < count; i++) read(INBOX + i * LETTER_SIZE);
+}
+
+/** Reads a letter. Returns whether it is about something in flight in this queue. */
+function read(letter: usize): bool {
+  const six = load<u32>(letter, LETTER_FAMILY) == 6;
+  const c = find(letter, six, load<u32>(letter, LETTER_PORTS));
   if (!c || isRecord(c)) return false;
-  const seq = wire.seq(tcp);
+  const seq = load<u32>(letter, LETTER_SEQ);
   if (before(seq, load<u32>(c, SND_UNA)) || !before(seq, load<u32>(c, SND_NXT))) return false;
   const headers = wire.MIN_HEADER_LEN + (six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN);
-  if (mtu - headers >= <u32>load<u16>(c, MSS)) return true;
-  store<u16>(c, <u16>(mtu - headers), MSS);
+  const mss = load<u32>(letter, LETTER_MTU) - headers;
+  if (mss >= <u32>load<u16>(c, MSS)) return true;
+  store<u16>(c, <u16>mss, MSS);
   recover.narrower(c);
   touch(c);
   return true;

@@ -52,8 +52,11 @@ function delay(c: usize, len: u32, now: bool): void {
 
 /** Hands bytes in order to the service. Returns how many it has taken. */
 function take(c: usize, data: usize, len: u32): u32 {
+  const from = load<u64>(c, CAME);
   const taken = services.take(c, data, len);
   advance(c, taken);
+  // What came early lies in pages that are counted from CAME on.
+  if (!services.keeps(c)) stream.trim(c, from);
   return taken;
 }
 
@@ -128,7 +131,6 @@ function handOn(c: usize, len: u32): bool {
       forget(c);
       return false;
     }
-    stream.trim(c, from);
   }
   if (load<u32>(c, RANGES) == load<u32>(c, RANGES + 4)) stream.drop(c);
   return true;

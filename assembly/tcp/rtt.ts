@@ -1,28 +1,91 @@
-// The round-trip time, and the retransmission timeout that follows from it (RFC 6298).
+// Round-trip time and the retransmission timeout (RFC 6298). Times are microseconds.
 
-import { RTTVAR, SRTT } from "../../abi/tcp";
+import { NOW } from "../../abi/control";
+import { BACKOFF, RTTVAR, SRTT, TS_OFFSET } from "../../abi/tcp";
 
-const MIN_US: u32 = 200_000;
-const MAX_US: u32 = 120_000_000;
-const INITIAL_US: u32 = 1_000_000;
+const INITIAL_RTO: u32 = 1_000_000;
+/** RFC 6298 §5.7: the timeout once data is sent, if that of a SYN-ACK expired. */
+const RTO_AFTER_SYN: u32 = 3_000_000;
+/** As in Linux (TCP_RTO_MIN), this bounds the part that is added to the smoothed time: an ACK may be delayed. */
+const MIN_VARIANCE: u32 = 200_000;
+const MAX_RTO: u32 = 120_000_000;
+/** RFC 9293 §3.8.3: R1 and R2. */
+const MIN_TIMEOUTS: u32 = 3;
+const MAX_TIMEOUTS: u32 = 15;
+const PATIENCE: u64 = 100_000_000;
 
-/** Takes in a sample in microseconds. */
-export function sample(c: usize, us: u32): void {
-  const srtt = load<u32>(c, SRTT);
-  if (!srtt) {
-    store<u32>(c, us << 3, SRTT);
-    store<u32>(c, us << 1, RTTVAR);
-    return;
-  }
-  const error = <i32>us - <i32>(srtt >>> 3);
-  store<u32>(c, srtt + error, SRTT);
-  const variation = load<u32>(c, RTTVAR);
-  store<u32>(c, variation + abs(error) - (variation >>> 2), RTTVAR);
+// BACKOFF has two halves. The lower four bits count expirations in a row, and progress clears them. The upper four bits
+// say how often the timeout has doubled, which only a sample clears (Karn's algorithm, RFC 6298 §5).
+
+/** Forgets all samples. `late` says that the timeout of a SYN-ACK expired. */
+export function begin(c: usize, late: bool): void {
+  store<u32>(c, 0, SRTT);
+  store<u32>(c, late ? RTO_AFTER_SYN : 0, RTTVAR);
+  store<u8>(c, 0, BACKOFF);
 }
 
-/** Returns the timeout in microseconds, without backoff. */
-export function timeout(c: usize): u32 {
+/** Takes a sample, one of `samples` that are expected of this flight (RFC 7323, appendix G). */
+export function sample(c: usize, us: u32, samples: u32): void {
+  const rtt = min(max(us, 1), MAX_RTO);
   const srtt = load<u32>(c, SRTT);
-  if (!srtt) return INITIAL_US;
-  return min(max((srtt >>> 3) + load<u32>(c, RTTVAR), MIN_US), MAX_US);
+  store<u8>(c, 0, BACKOFF);
+  if (!srtt) {
+    store<u32>(c, rtt << 3, SRTT);
+    store<u32>(c, rtt << 1, RTTVAR);
+    return;
+  }
+  const error = <i32>(rtt - (srtt >>> 3));
+  const variance = load<u32>(c, RTTVAR);
+  store<u32>(c, variance + (<i32>(abs(error) - (variance >>> 2)) / <i32>samples), RTTVAR);
+  store<u32>(c, max(srtt + error / <i32>samples, 8), SRTT);
+}
+
+/** Returns the smoothed round-trip time; 0 before the first sample. */
+export function smoothed(c: usize): u32 {
+  return load<u32>(c, SRTT) >>> 3;
+}
+
+/** Returns the retransmission timeout, with its backoff. */
+export function timeout(c: usize): u32 {
+  return doubled(c, load<u8>(c, BACKOFF) >>> 4);
+}
+
+function doubled(c: usize, times: u32): u32 {
+  const srtt = load<u32>(c, SRTT);
+  const variance = load<u32>(c, RTTVAR);
+  const base = srtt ? (srtt >>> 3) + max(variance, MIN_VARIANCE) : variance || INITIAL_RTO;
+  return <u32>min(<u64>base << times, <u64>MAX_RTO);
+}
+
+/** Counts an expiration of the retransmission timer, which doubles the timeout. */
+export function backOff(c: usize): void {
+  const backoff: u32 = load<u8>(c, BACKOFF);
+  const times = min((backoff >>> 4) + 1, 15);
+  store<u8>(c, <u8>(times << 4 | min((backoff & 15) + 1, 15)), BACKOFF);
+}
+
+/** Notes that something new was acknowledged. */
+export function progress(c: usize): void {
+  store<u8>(c, load<u8>(c, BACKOFF) & 0xf0, BACKOFF);
+}
+
+/** Returns how often the retransmission timer has expired since something was last acknowledged. */
+export function timeouts(c: usize): u32 {
+  return load<u8>(c, BACKOFF) & 15;
+}
+
+/** Returns whether R2 is reached: so long nothing has been acknowledged that the peer must be gone. */
+export function hopeless(c: usize): bool {
+  const count = timeouts(c);
+  if (count < MIN_TIMEOUTS) return false;
+  if (count >= MAX_TIMEOUTS) return true;
+  const times: u32 = load<u8>(c, BACKOFF) >>> 4;
+  let waited: u64 = 0;
+  for (let i: u32 = times - min(count, times); i <= times; i++) waited += doubled(c, i);
+  return waited >= PATIENCE;
+}
+
+/** Returns the clock of timestamps, in milliseconds, as it was `us` microseconds ago (RFC 7323 §5.4). */
+export function stamp(us: u32): u32 {
+  return <u32>((load<u64>(NOW) - <u64>us * 1000) / 1_000_000) + load<u32>(TS_OFFSET);
 }

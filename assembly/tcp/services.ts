@@ -16,8 +16,8 @@ import * as stream from "./stream";
 const ENDLESS: u32 = 1 << 30;
 /** Bytes that may wait to be sent before a service takes no further requests. */
 const MOST_REPLIES: u32 = 1 << 20;
-/** Window of a service that keeps nothing of what comes. */
-const FREE_ROOM: u32 = 1 << 20;
+/** Window of a service that keeps nothing of what comes: no more single segments than a device's queue holds, 500. */
+const FREE_ROOM: u32 = 1 << 19;
 /** Window of a service that keeps what comes: at first or when pages are scarce, and else. */
 const SMALL_ROOM: u32 = 1 << 16;
 const LARGE_ROOM: u32 = 1 << 18;

@@ -5,7 +5,7 @@
 import { NOW } from "../../abi/control";
 import { Closed, Reset } from "../../abi/counters";
 import {
-  ACK_AT, BACKOFF, END_AT, HEARD_AT, PROBES, RETRANSMIT_AT, SND_NXT, SND_UNA, State,
+  ACK_AT, BACKOFF, END_AT, HEARD_AT, KEEPALIVE_INTERVAL_S, KEEPALIVE_S, PROBES, RETRANSMIT_AT, SND_NXT, SND_UNA, State,
 } from "../../abi/tcp";
 import { TICK_BITS, Timer } from "../../abi/timers";
 import { spare } from "../memory";
@@ -18,9 +18,7 @@ import { output, probe, segment } from "./output";
 import * as recover from "./recover";
 import * as rtt from "./rtt";
 
-/** Seconds of silence after which the peer is asked whether it is there, and then how often, and how many times. */
-const KEEPALIVE_S: u32 = 7200;
-const KEEPALIVE_INTERVAL_S: u32 = 75;
+/** Probes without an answer after which the peer is given up. */
 const KEEPALIVE_PROBES: u32 = 9;
 /** Times that a SYN-ACK is sent again, after 1, 2, 4, 8 and 16 s. */
 const SYN_ACK_RETRIES: u32 = 5;
@@ -105,6 +103,7 @@ function retransmitProbe(c: usize): bool {
   }
   const times: u32 = load<u8>(c, PROBES);
   if (spare()) probe(c);
+  if (!marked(c, PERSIST)) return true;
   store<u8>(c, <u8>min<u32>(times + 1, 16), PROBES);
   retransmitIn(c, <u32>min<u64>(<u64>rtt.timeout(c) << min<u32>(times + 1, 16), MAX_PROBE_US));
   return true;

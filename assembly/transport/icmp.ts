@@ -80,13 +80,13 @@ function packetTooBig(ip: usize, msg: usize, msgLen: u32): i32 {
   const sent = msg + icmpv6.HEADER_LEN;
   const sentLen = ipv6.HEADER_LEN + ipv6.payloadLen(sent);
   const mtu = icmpv6.parameter(msg);
-  if (ipv4.version(sent) == 6 && ipv6.nextHeader(sent) == ipv6.TCP && ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip))) {
+  const own = ipv4.version(sent) == 6 && ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip));
+  if (own && ipv6.nextHeader(sent) == ipv6.TCP) {
     // RFC 8201 §4: no path can have a smaller MTU.
     const known = mtu >= <u32>MIN_PATH_MTU6 && tooBig(sent, sent + ipv6.HEADER_LEN, true, mtu);
     return drop(known ? Drop.icmp_packet_too_big : Drop.icmp_unrelated);
   }
-  if (sentLen <= mtu || sentLen > load<u32>(PACKET_SIZE) || !isReply(sent)
-    || !ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip))) return drop(Drop.icmp_unrelated);
+  if (!own || sentLen <= mtu || sentLen > load<u32>(PACKET_SIZE) || !isReply(sent)) return drop(Drop.icmp_unrelated);
   return drop(lower(ipv6.dstAddr(sent), mtu) ? Drop.icmp_packet_too_big : Drop.icmp_unrelated);
 }
 

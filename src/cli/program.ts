@@ -7,6 +7,7 @@ import { version } from "../base/version.js";
 import { benchCommand } from "./bench.js";
 import { checkCommand } from "./check.js";
 import { completionCommand } from "./completion.js";
+import { connectionsCommand } from "./connections.js";
 import { deviceCommand } from "./device.js";
 import { doctorCommand } from "./doctor.js";
 import { notes } from "./notes.js";
@@ -27,8 +28,8 @@ export function createProgram(): Command {
       notes("Exit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device."),
     );
   const commands = [
-    runCommand(), checkCommand(), replayCommand(), topCommand(), deviceCommand(), doctorCommand(), benchCommand(),
-    completionCommand(), helpCommand(program),
+    runCommand(), checkCommand(), replayCommand(), topCommand(), connectionsCommand(), deviceCommand(), doctorCommand(),
+    benchCommand(), completionCommand(), helpCommand(program),
   ];
   for (const command of commands) {
     program.addCommand(command.copyInheritedSettings(program));

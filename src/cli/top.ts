@@ -1,14 +1,11 @@
-import { readFileSync } from "node:fs";
-import { createSecureContext } from "node:tls";
 import { Command, Option } from "commander";
 import { BoundedLines, endUnread } from "../base/bounded.js";
-import { EXIT, Failure, messageOf } from "../base/failure.js";
+import { EXIT } from "../base/failure.js";
 import { tell, unread } from "../base/log.js";
-import { DEFAULT_ADDRESS, parseMetricsAddress, type MetricsAddress } from "../top/address.js";
-import type { Credentials } from "../top/scraper.js";
+import { DEFAULT_ADDRESS, parseMetricsAddress } from "../top/address.js";
 import type { View } from "../top/view.js";
 import { isColourful, isScreen } from "./colour.js";
-import { filePath } from "./file.js";
+import { credentialsOf, withCredentials, withPassword, type CredentialFlags } from "./credentials.js";
 import { integer } from "./integer.js";
 import { notes } from "./notes.js";
 import { seconds } from "./seconds.js";
@@ -16,29 +13,22 @@ import { seconds } from "./seconds.js";
 /** Time between two updates of the age that is shown, in ms. */
 const AGE_MS = 1000;
 
-interface Flags {
+interface Flags extends CredentialFlags {
   interval: number;
   count?: number;
   plain?: boolean;
   json?: boolean;
-  passwordFile?: string;
-  ca?: string;
-  cert?: string;
-  key?: string;
 }
 
 export function topCommand(): Command {
-  return new Command("top")
+  const command = new Command("top")
     .description("Show what a running pongd answers and drops, refreshed each second. Needs no rights.")
     .argument("[url]", "where it serves its metrics, as URL, host:port or unix:PATH", DEFAULT_ADDRESS)
     .option("--interval <seconds>", "from one refresh to the next, 0.1 to 3600", seconds(0.1, 3600), 1)
     .option("--count <n>", "end after as many refreshes", integer(1, 999_999_999))
     .option("--plain", "a line a refresh, as where standard output is no terminal")
-    .addOption(new Option("--json", "the same as JSON, an object a line").conflicts("plain"))
-    .option("--password-file <file>", "file with the password for the user in the URL", filePath)
-    .option("--ca <file>", "certificates of the authorities that are trusted, PEM, in place of the system's", filePath)
-    .option("--cert <file>", "a certificate to show, PEM", filePath)
-    .option("--key <file>", "its key, where that is not in the same file", filePath)
+    .addOption(new Option("--json", "the same as JSON, an object a line").conflicts("plain"));
+  return withCredentials(command)
     .addHelpText("after", notes(`
 A screen with the rates, the drops by reason, each queue and the busiest prefixes; q or Ctrl-C ends it. While pongd does not answer, it
 says so and goes on trying; where it does not at the start, the status is 1.
@@ -123,45 +113,4 @@ async function onLines(json = false): Promise<Output> {
     },
     close: () => undefined,
   };
-}
-
-/** @throws Failure (usage) */
-function withPassword(address: MetricsAddress, file: string | undefined): MetricsAddress {
-  if (address.user === undefined) {
-    if (file !== undefined) {
-      throw new Failure("--password-file: the URL has no user; write it like https://USER@host:7664", EXIT.USAGE);
-    }
-    return address;
-  }
-  return { ...address, password: file === undefined
-    ? address.password ?? process.env.PONGD_PASSWORD
-    : read(file, "--password-file").toString().replace(/\r?\n$/, "") };
-}
-
-/** @throws Failure (usage) */
-function credentialsOf({ url }: MetricsAddress, { ca, cert, key }: Flags): Credentials {
-  const given = Object.entries({ ca, cert, key }).filter(([, file]) => file !== undefined).map(([name]) => `--${name}`);
-  if (given.length > 0 && url.protocol !== "https:") {
-    throw new Failure(`${given.join(", ")}: for TLS alone; write https:// before the host`, EXIT.USAGE);
-  }
-  if (key !== undefined && cert === undefined) throw new Failure("--key needs --cert, whose key it is", EXIT.USAGE);
-  const credentials = {
-    ca: ca === undefined ? undefined : read(ca, "--ca"),
-    cert: cert === undefined ? undefined : read(cert, "--cert"),
-    key: cert === undefined ? undefined : key === undefined ? read(cert, "--cert") : read(key, "--key"),
-  };
-  try {
-    createSecureContext(credentials);
-  } catch (error) {
-    throw new Failure(`${given.join(", ")}: ${messageOf(error)}; give files in PEM`, EXIT.USAGE, { cause: error });
-  }
-  return credentials;
-}
-
-function read(file: string, option: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new Failure(`${option}: ${messageOf(error)}`, EXIT.USAGE, { cause: error });
-  }
 }

@@ -27,6 +27,8 @@ export interface QueueOptions {
   readonly io: IoChoice;
   /** Empty rounds after which the packet loop sleeps. */
   readonly spin: number;
+  /** Memory of the letters between the queues; undefined where there is one queue alone. */
+  readonly mail?: SharedArrayBuffer | undefined;
   /** Its memory, with a table in use. */
   readonly memory: LinearMemory;
   /**
@@ -143,9 +145,9 @@ export class Queue {
   }
 
   #start(): Started {
-    const { engine, io, spin, fd } = this.#options;
+    const { engine, io, spin, fd, mail } = this.#options;
     const workerData: WorkerInput = {
-      memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd,
+      index: this.index, mail, memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd,
       before: new Set(openDescriptors().keys()),
     };
     const worker = new Worker(

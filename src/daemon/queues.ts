@@ -6,6 +6,7 @@ import { Drain } from "../../abi/tcp.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { LinearMemory } from "../engine/memory.js";
 import type { TunDevice } from "../tun/device.js";
+import { mailFor } from "./mail.js";
 import { Queue } from "./queue.js";
 import type { Reachability } from "./reachability.js";
 import type { StopRequest } from "./signals.js";
@@ -46,12 +47,13 @@ export class Queues {
   ): Promise<void> {
     // Node.js cannot start a thread in a directory that is gone, and the one that pongd was started in may be removed.
     process.chdir("/");
+    const mail = memories.length > 1 ? mailFor(memories.length) : undefined;
     // One after the other: the first one says whether io_uring can be used here.
     for (const [index, fd] of this.#device.queues.entries()) {
       if (stop.signalled) return;
       const memory = memories[index];
       const queue = new Queue({
-        index, fd, engine, io, spin, memory, crashed: this.#crashed, changed: this.#changed, said: this.#said,
+        index, fd, engine, io, spin, mail, memory, crashed: this.#crashed, changed: this.#changed, said: this.#said,
       });
       this.all.push(queue);
       const { fallback } = await queue.running;

@@ -21,9 +21,14 @@ import { messageOf } from "../base/failure.js";
 import { FOREVER, type IoChoice, type IoName, type PacketIo } from "../io/contract.js";
 import { ReadWriteIo } from "../io/readwrite.js";
 import { UringIo } from "../io/uring.js";
+import { Mail } from "./mail.js";
 import { loopDescriptors, ownDescriptorTable } from "../sys/descriptors.js";
 
 export interface WorkerInput {
+  /** Index of the queue. */
+  readonly index: number;
+  /** Memory of the letters between the queues; undefined where there is one queue alone. */
+  readonly mail: SharedArrayBuffer | undefined;
   readonly memory: WebAssembly.Memory;
   /** Module compiled from assembly/. */
   readonly module: WebAssembly.Module;
@@ -66,6 +71,7 @@ export interface AtTop {
 const input = workerData as WorkerInput;
 const linear = new LinearMemory(input.memory);
 const clock = new Clock(input.memory);
+const mail = input.mail && new Mail(input.mail, input.index, input.memory);
 const assembly = await load(input.module, input.memory);
 const engine: Engine = input.engine === "wasm" ? new WasmEngine(assembly) : createJsEngine(input.memory);
 
@@ -115,7 +121,9 @@ function loop(io: PacketIo): void {
 
 function round(io: PacketIo, received: number): void {
   clock.read();
+  mail?.fetch();
   io.send(engine.respond(received));
+  mail?.post();
 }
 
 function post(message: WorkerMessage): void {

@@ -195,10 +195,10 @@ export function sizeOf(prefix: Prefix): number {
 }
 
 /**
- * Parses prefixes in their plain form by hand, since there may be 100,000. ipaddr.js reads all others, or
- * parseAny() says why not.
+ * Reads `address/length`, or a bare address, of any range. Prefixes in their plain form are parsed by hand, since there
+ * may be 100,000. ipaddr.js reads all others, or parseAny() says why not. @throws Failure (usage)
  */
-function parseBlock(text: string): Prefix {
+export function parseBlock(text: string): Prefix {
   const read = text.includes(":") ? parsePlain6(text) : parsePlain4(text);
   const length = read && lengthAt(text, read.end, 8 * read.bytes.length);
   if (!read || length === undefined || hasBitsBeyond(read.bytes, length)) return parseAny(text);

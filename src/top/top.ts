@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT, Failure } from "../base/failure.js";
 import type { Figures } from "../telemetry/figures.js";
-import { now, ScrapeError, type Scraper } from "./scraper.js";
+import { ScrapeError } from "./client.js";
+import { now, type Scraper } from "./scraper.js";
 import { viewOf, type View } from "./view.js";
 
 export interface TopOptions {

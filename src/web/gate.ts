@@ -33,23 +33,32 @@ export class Gate {
    * that has waited too long for its client then loses its place. So clients that do not read keep nobody out, and
    * those that do are not cut. Fulfilled when all is written, or the client is gone.
    */
-  async pour(response: ServerResponse, pieces: readonly Uint8Array[]): Promise<void> {
+  async pour(response: ServerResponse, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
     const client = { gone: false };
     response.once("close", () => {
       client.gone = true;
       this.#leave(response);
     });
     await this.#enter(response, client);
-    for (const piece of pieces.slice(0, -1)) {
-      if (client.gone || response.destroyed) return;
-      if (response.write(piece)) continue;
-      this.#waits(response);
-      await taken(response);
-      this.#waiting.delete(response);
+    // The end is told with the last piece, which is known as such when no other follows.
+    let last: Uint8Array | undefined;
+    for await (const piece of pieces) {
+      if (last && !await this.#write(response, last)) return;
+      last = piece;
     }
     if (client.gone || response.destroyed) return;
-    response.end(pieces.at(-1));
+    response.end(last);
     this.#waits(response);
+  }
+
+  /** Writes a piece, and waits until there is room for another. Returns false if the client is gone. */
+  async #write(response: ServerResponse, piece: Uint8Array): Promise<boolean> {
+    if (response.closed || response.destroyed) return false;
+    if (response.write(piece)) return true;
+    this.#waits(response);
+    await taken(response);
+    this.#waiting.delete(response);
+    return !response.destroyed;
   }
 
   /** Takes a place, unless the client has gone by then. */

@@ -5,6 +5,7 @@
 import { hostname } from "node:os";
 import { LinearMemory } from "../engine/memory.js";
 import { PrefixList } from "../prefix/list.js";
+import { ConnectionList } from "../telemetry/connections.js";
 import { createRegistry, type State } from "../telemetry/metrics.js";
 import { PrefixReplies } from "../telemetry/prefixreplies.js";
 import { ShownCounters } from "../telemetry/shown.js";
@@ -49,6 +50,10 @@ export class Mirror implements Backend {
     return this.#up?.metrics;
   }
 
+  connections(): ConnectionList | undefined {
+    return this.#up?.connections;
+  }
+
   obstacle(): string | undefined {
     return this.#state.obstacle;
   }
@@ -83,6 +88,7 @@ export class Mirror implements Backend {
 /** Sources of metrics and figures while packets are answered. */
 class MirroredUp {
   readonly metrics: Metrics;
+  readonly connections: ConnectionList;
   readonly #queues: readonly MirroredQueue[];
   readonly #served: { prefixes: PrefixList };
   readonly #overruns: Overruns;
@@ -103,6 +109,7 @@ class MirroredUp {
       },
     });
     this.metrics = { registry, prefixes: new PrefixReplies(this.#queues, this.#served) };
+    this.connections = new ConnectionList(up.queues, this.#served);
   }
 
   take(up: UpState): void {

@@ -1,15 +1,23 @@
-/** Routes requests: /metrics, /-/healthy, /-/ready, /-/reload, and the page at / with its files and its events. */
+/**
+ * Routes requests: /metrics, /connections, /-/healthy, /-/ready, /-/reload, and the page at / with its files and its
+ * events.
+ */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { Failure } from "../base/failure.js";
+import { queryOf, type ConnectionList, type Query } from "../telemetry/connections.js";
 import type { Events } from "./events.js";
 import { formatFor, type Metrics } from "./exposition.js";
 import { fileAt, type File } from "./files.js";
-import { giveTerm, type Gate } from "./gate.js";
+import { cut, giveTerm, type Gate } from "./gate.js";
+import type { Listings } from "./listings.js";
 import { isFromElsewhere } from "./origin.js";
 import type { Renderings } from "./renderings.js";
 
 export interface Backend {
   /** Returns the sources of the metrics, once there are any. */
   metrics(): Metrics | undefined;
+  /** Returns the TCP connections, once there may be any. */
+  connections(): ConnectionList | undefined;
   /** Returns in one line why not everything is answered now; undefined if everything is. */
   obstacle(): string | undefined;
   /**
@@ -22,11 +30,12 @@ export interface Backend {
   readonly events: Events;
 }
 
-/** What requests for metrics pass. */
+/** What requests for metrics and connections pass. */
 export interface Service {
   readonly status: Backend;
   readonly renderings: Renderings;
-  /** Limit on responses with metrics that are being read. */
+  readonly listings: Listings;
+  /** Limit on responses with metrics or connections that are being read. */
   readonly gate: Gate;
   /** Term in ms for a response once it can be written. */
   readonly termMs: number;
@@ -69,6 +78,9 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
   switch (path) {
     case "/metrics":
       await metrics(request, response, service);
+      return;
+    case "/connections":
+      await connections(request, response, service);
       return;
     case "/-/healthy":
       respond(response, 200, "Healthy\n");
@@ -114,6 +126,42 @@ async function metrics(
   renderings.read(rendering, response);
   giveTerm(response, termMs);
   await gate.pour(response, rendering.pieces);
+}
+
+/** Answers with the TCP connections that the query asks for, an object of JSON a line. */
+async function connections(
+  { url = "", method }: IncomingMessage, response: ServerResponse, { status, listings, gate, termMs }: Service,
+): Promise<void> {
+  const list = status.connections();
+  if (!list) {
+    respond(response, 503, "Not Ready\n");
+    return;
+  }
+  let query: Query;
+  try {
+    query = queryOf(new URLSearchParams(/\?(.*)$/s.exec(url)?.[1]));
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    respond(response, 400, `Bad Request: ${error.lines.join(" ")}\n`);
+    return;
+  }
+  response.writeHead(200, { "Content-Type": "application/x-ndjson", "Cache-Control": "no-store" });
+  if (method === "HEAD") response.end();
+  else await gate.pour(response, inTime(response, listings.pieces(list, query), termMs));
+}
+
+/** Passes on pieces, and cuts the response if the next one is not asked for in time: its client does not read. */
+async function* inTime(
+  response: ServerResponse, pieces: AsyncIterable<Uint8Array>, termMs: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const piece of pieces) {
+    const term = setTimeout(() => { cut(response); }, termMs).unref();
+    try {
+      yield piece;
+    } finally {
+      clearTimeout(term);
+    }
+  }
 }
 
 /** Answers with a stream that lasts for as long as the browser wants it. */

@@ -23,6 +23,7 @@ import { BasicAuth, BcryptThread } from "./auth.js";
 import { objection } from "./clients.js";
 import { Crowd, cut, Gate, limitTaking } from "./gate.js";
 import { acceptFrom } from "./listener.js";
+import { Listings } from "./listings.js";
 import { Renderings } from "./renderings.js";
 import { answer, respond, type Backend, type Service } from "./routes.js";
 import type { WebConfig } from "./webconfig.js";
@@ -45,7 +46,7 @@ const CHECK_MS = 1000;
 export interface ServeOptions {
   /** Current TLS, users, headers and rate; without it there are none. */
   readonly web?: { current(): WebConfig } | undefined;
-  /** Most requests for metrics that are served at a time; 0 for no limit. */
+  /** Most requests for metrics or connections that are served at a time; 0 for no limit. */
   readonly maxRequests?: number;
   readonly log?: Logger | undefined;
   readonly termMs?: number;
@@ -58,7 +59,9 @@ export interface ServeOptions {
 export async function serve(
   sockets: readonly number[], status: Backend, { web, maxRequests = 0, log, termMs = TERM_MS }: ServeOptions = {},
 ): Promise<() => Promise<void>> {
-  const service: Service = { status, renderings: new Renderings(), gate: new Gate(maxRequests), termMs };
+  const service: Service = {
+    status, renderings: new Renderings(), listings: new Listings(), gate: new Gate(maxRequests), termMs,
+  };
   const bcrypt = new BcryptThread();
   const auth = new BasicAuth(bcrypt.compare);
 

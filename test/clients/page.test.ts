@@ -248,7 +248,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     );
     events = new Events(() => live, 50);
     http = await serveLocally(
-      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
+      { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
     );
   });
   after(async () => {
@@ -385,7 +385,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
         } };
       }, 50);
       steady = await serveLocally(
-        { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events: listening },
+        { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events: listening },
       );
     });
     after(() => steady.close());
@@ -478,7 +478,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
 
   test("where nothing is heard any more, it says so and asks again", async (t) => {
     const silent = await serveLocally({
-      metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload,
+      metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload,
       events: new Events(() => live, 2 ** 31 - 1),
     });
     t.after(() => silent.close());

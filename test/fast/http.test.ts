@@ -21,7 +21,8 @@ describe("pages", () => {
     let ready = false;
     const metrics = metricsOf([], new Directory(serving([]), [], 1));
     const http = await serveLocally({
-      metrics: () => ready ? metrics : undefined, obstacle: () => ready ? undefined : "pongd is starting",
+      metrics: () => ready ? metrics : undefined, connections: () => undefined,
+      obstacle: () => ready ? undefined : "pongd is starting",
       reload: noReload, events,
     });
     const get = async (path: string, method = "GET") => {
@@ -53,13 +54,13 @@ describe("pages", () => {
 
   test("a port in use is a failure that says so", async () => {
     const http = await serveLocally(
-      { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
+      { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
     );
     const port = Number(new URL(http.url).port);
     await assert.rejects(
       serveAt(
         [{ host: "127.0.0.1", port }],
-        { metrics: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
+        { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
       ),
       (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME
         && error.message.includes(`127.0.0.1:${port} is in use`),

@@ -93,6 +93,7 @@ export class Network {
 
   /** Takes a packet of a peer's. */
   fromPeer(packet: Uint8Array): void {
+    this.#trace(">", packet);
     this.monitor.came(packet);
     this.#convey(packet, -1);
     if (this.#chance(this.#impairments.forged)) this.#forge(packet);
@@ -154,6 +155,7 @@ export class Network {
     for (const { packet } of this.host.take()) {
       if (!isTcp(packet)) continue;
       const segment = decode(packet);
+      this.#trace("<", packet);
       this.monitor.sent(packet);
       const to = this.peers.findIndex(({ options }) => {
         return options.localPort === segment.dstPort && options.remotePort === segment.srcPort
@@ -165,6 +167,14 @@ export class Network {
         this.#convey(packet, to);
       }
     }
+  }
+
+  /** With TRACE in the environment, prints what is sent, with plain numbers. */
+  #trace(direction: string, packet: Uint8Array): void {
+    if (process.env.TRACE === undefined) return;
+    const { srcPort, dstPort, flags, seq, ack, window, data, options } = decode(packet);
+    console.log(`${this.now.toFixed(0)} ${direction} ${srcPort} ${dstPort} ${flagsText(flags)} ${seq} (${data.length}) ack ${ack} `
+      + `win ${window} ${JSON.stringify(options)}`);
   }
 
   #convey(packet: Uint8Array, to: number): void {

@@ -152,7 +152,7 @@ export class ReferenceTcp {
     const { buffer } = this.#options;
     // RFC 9293 §3.8.6.2.2.
     const gain = this.#rcvNxt + this.#room() - this.#edge;
-    if (this.#isOpen() && gain >= Math.min(buffer / 2, this.#options.mss ?? 536) && gain > 0) this.#acknowledge();
+    if (this.#isOpen() && !this.finished && gain >= Math.min(buffer / 2, this.#options.mss ?? 536) && gain > 0) this.#acknowledge();
   }
 
   /** Resets the connection. */
@@ -274,14 +274,15 @@ export class ReferenceTcp {
     const { flags, options, data } = segment;
     const first = this.#rcvNxt + (segment.seq - (this.#remoteIsn + this.#rcvNxt) | 0);
     const length = spanOf(segment);
-    if (this.#timestamps && !(flags & RST)) {
+    // A forged SYN may have begun another connection once pongd has forgotten this one.
+    if (this.#timestamps && !(flags & (RST | SYN)) && this.state !== "time-wait") {
       assert.ok(options.timestamps, "timestamps on each segment once they are agreed (RFC 7323 §3.2)");
       // PAWS, RFC 7323 §5.3 R1.
       if ((options.timestamps.val - this.#tsRecent | 0) < 0) {
         this.#acknowledge();
         return;
       }
-    } else if (!this.#timestamps) {
+    } else if (!this.#timestamps && !(flags & SYN)) {
       assert.equal(options.timestamps, undefined, "no timestamps unless they were agreed");
     }
     if (options.sacks) assert.ok(this.#sack, "no SACK unless it was agreed");
@@ -296,7 +297,9 @@ export class ReferenceTcp {
     this.#judge(segment, first);
     if (flags & RST) {
       // RFC 5961 §3.2.
-      if (first === this.#rcvNxt) this.#end("reset"); else this.#acknowledge();
+      // A late duplicate may be answered so once pongd has forgotten the connection (RFC 1337 §2).
+      if (first !== this.#rcvNxt) this.#acknowledge();
+      else this.#end(this.state === "time-wait" ? "closed" : "reset");
       return;
     }
     if (flags & SYN) {
@@ -340,7 +343,7 @@ export class ReferenceTcp {
       const end = first + data.length;
       assert.ok(this.#finAt === undefined || this.#finAt === end, `FIN is at ${end}, and was at ${this.#finAt}`);
       this.#finAt = end;
-    } else if (this.#finAt !== undefined) {
+    } else if (this.#finAt !== undefined && data.length > 0) {
       assert.ok(first + data.length <= this.#finAt, "nothing is behind FIN");
     }
   }
@@ -414,7 +417,7 @@ export class ReferenceTcp {
   #push(expired = false): boolean {
     if (!["established", "close-wait", "fin-wait-1", "closing", "last-ack"].includes(this.state)) return false;
     const { segments, segmentSize } = this.#options;
-    const size = Math.max(1, Math.min(segmentSize, this.#sendMss - (this.#timestamps ? 12 : 0) - 28));
+    const size = Math.max(1, Math.min(segmentSize, this.#sendMss - 40));
     const end = this.#stream.length + 1;
     let sent = false;
     const edge = Math.max(this.#una + this.#window, expired ? this.#una + 1 : 0);

@@ -43,6 +43,7 @@ interface Client {
 const LIMIT_US = 3600e6;
 const FORGOTTEN_US = 4 * 3600e6;
 const MAX_CLIENTS = 6;
+const MAX_PIECES = 200;
 /** RFC 864: each line has the 95 printing characters from another one on, 72 of them. */
 const LINE = 74;
 
@@ -161,16 +162,19 @@ class Scenario {
 
   #client(i: number): Client {
     const random = this.#random;
-    const family: Family = random.oneIn(2) ? 4 : 6;
-    const plan = planOf(random, this.#network.now);
-    const scale = random.oneIn(3) ? undefined : random.below(random.oneIn(4) ? 15 : 8);
+    // No link of IPv6 has an MTU below 1280 (RFC 8200 §5).
+    const family: Family = this.#host.rig.linear.packetSize < 1280 || random.oneIn(2) ? 4 : 6;
+    const segmentSize = random.oneIn(6) ? 1 + random.below(64) : 200 + random.below(9000);
+    const buffer = random.pick([10 + random.below(100), 1000 + random.below(5000), 65535, 200_000]);
+    // A window is told in units that the buffer has several of.
+    const scale = random.oneIn(3) ? undefined : Math.min(random.below(15), Math.floor(Math.log2(buffer)) - 2);
+    const plan = planOf(random, this.#network.now, Math.min(segmentSize, buffer));
     const mss = random.pick([undefined, 1460, 1440, 536, 100 + random.below(1361), 8940]);
     const timestamps = random.oneIn(2);
     const options: ReferenceOptions = {
       local: ADDRESSES[family].peer, remote: ADDRESSES[family].local, localPort: 20_000 + i,
       remotePort: PORTS[plan.service], isn: random.oneIn(3) ? 2 ** 32 - 1 - random.below(40_000) : random.next(), mss,
-      segmentSize: random.oneIn(6) ? 1 + random.below(64) : 200 + random.below(9000),
-      buffer: random.pick([1 + random.below(100), 1000 + random.below(5000), 65535, 200_000]), scale, timestamps,
+      segmentSize, buffer, scale, timestamps,
       sack: !random.oneIn(3), duplicateSack: random.oneIn(2), segments: 1 + random.below(12),
       rtoUs: random.pick([300_000, 1_000_000]), delayedAckUs: random.pick([0, 10_000, 40_000, 200_000]),
       patienceUs: 900e6, expected: expectedOf(plan), transmit: (packet) => { this.#network.fromPeer(packet); },
@@ -191,14 +195,16 @@ class Scenario {
   }
 }
 
-function planOf(random: Random, now: number): Plan {
+/** `piece`: most bytes that go at once, one way or the other; there are not too many of them. */
+function planOf(random: Random, now: number, piece: number): Plan {
   const service = random.pick(["echo", "echo", "discard", "chargen", "banner", "reply"] as const);
-  const length = random.oneIn(5) ? random.below(3) : random.below(random.oneIn(4) ? 200_000 : 20_000);
+  const most = MAX_PIECES * piece;
+  const length = random.oneIn(5) ? random.below(3) : random.below(Math.min(most, random.oneIn(4) ? 200_000 : 20_000));
   const data = service === "chargen" ? new Uint8Array(0) : dataOf(random, service, length);
   const end = random.oneIn(6) ? "abort" : random.oneIn(12) && service === "echo" ? "vanish" : "shutdown";
   return {
-    service, data, wants: wantsOf(service, data, random), end,
-    startUs: now + (random.oneIn(2) ? 0 : random.below(3e6)), chunk: 1 + random.below(random.oneIn(3) ? 20 : 60_000),
+    service, data, wants: wantsOf(service, data, random, most), end,
+    startUs: now + (random.oneIn(2) ? 0 : random.below(3e6)), chunk: 1 + random.below(random.oneIn(3) ? 100 : 60_000),
     pauseUs: random.below(20_000), reads: 1 + random.below(random.oneIn(4) ? 100 : 60_000), readUs: 1000 + random.below(50_000),
   };
 }
@@ -216,11 +222,11 @@ function dataOf(random: Random, service: string, length: number): Uint8Array {
   return data;
 }
 
-function wantsOf(service: Plan["service"], data: Uint8Array, random: Random): number {
+function wantsOf(service: Plan["service"], data: Uint8Array, random: Random, most: number): number {
   switch (service) {
     case "echo": return data.length;
     case "discard": return 0;
-    case "chargen": return random.below(random.oneIn(4) ? 300_000 : 30_000);
+    case "chargen": return random.below(Math.min(most, random.oneIn(4) ? 300_000 : 30_000));
     case "banner": return BANNER.length;
     case "reply": return REPLY.length * endsIn(data);
   }
@@ -246,7 +252,7 @@ function expectedOf({ service, data, wants }: Plan): (position: number) => numbe
 function impairmentsOf(random: Random, mtu: number): Impairments {
   const none = random.oneIn(6);
   const some = (most: number) => none || random.oneIn(2) ? 0 : random.below(1000) / 1000 * most;
-  const mtus = none || random.oneIn(2) ? [65535] : [mtu, mtu, 1280, 1400, 1500, 1300];
+  const mtus = none || random.oneIn(2) ? [65535] : [mtu, mtu, mtu, 1400, 1500, 1300];
   return {
     delayUs: random.pick([0, 50, 1000, 20_000, 100_000]), jitterUs: none || random.oneIn(2) ? 0 : random.below(200_000),
     loss: some(0.2), duplicate: some(0.2), corrupt: some(0.1), batchUs: random.pick([0, 0, 100, 5000]),

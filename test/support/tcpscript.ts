@@ -11,18 +11,19 @@
  *   late; the times behind it count from when it came;
  * - `~` the next packet from it, at any time until then;
  * - `-` nothing comes until then;
- * - `?` something that the test does or looks at.
+ * - `?` something that the test does or looks at; it may take what has come from `stage.outputs`.
  *
  * A packet is written as flags, first:end(length), and then as needed `ack`, `win`, `urg`, `<options>`, `{fields}` and
  * the data in quotes. `@2 ` before it names another connection. Numbers count from the initial sequence number of
  * whoever sent them, so a SYN is 0:0(0). An answer is compared in what is written of it, but always in its flags, its
  * sequence numbers, its acknowledgement and its data. Without quotes, data is the peer's stream, which an echo sends
- * back, or the script's `stream`. `MSS` stands for 1460 in IPv4 and 1440 in IPv6, `*` for any number.
+ * back, or the script's `stream`. The flag `p` is PSH or not. `MSS` stands for 1460 in IPv4 and 1440 in IPv6, `*` for any number.
  */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { ADDRESSES, TICK_US, type Family, type Output } from "./tcphost.js";
 import {
-  ACK, decode, encode, FIN, flagsOf, flagsText, ipPacket, isTcp, remainder, RST, SYN, type Mistakes, type TcpOptions,
+  ACK, decode, encode, FIN, flagsOf, flagsText, ipPacket, isTcp, PSH, remainder, RST, SYN, type Mistakes, type TcpOptions,
 } from "./tcp.js";
 
 export type Row =
@@ -73,9 +74,11 @@ interface Flow {
 export const FIRST_PORT = 40_000;
 /** Ports of the peer's that a script may use. */
 export const SCRIPT_PORTS = 10;
+/** Bytes of data that a message shows. */
+const SHOWN = 8;
 const ISN = 0xffff_f000;
 const GRAMMAR = new RegExp(
-  "^(?:@(?<flow>\\d+) )?(?<flags>[SFRPUEW.]+|-) (?<first>\\d+):(?<end>\\d+)\\((?<length>\\d+)\\)(?: ack (?<ack>\\d+))?"
+  "^(?:@(?<flow>\\d+) )?(?<flags>[SFRPUEWp.]+|-) (?<first>\\d+):(?<end>\\d+)\\((?<length>\\d+)\\)(?: ack (?<ack>\\d+))?"
   + "(?: win (?<win>\\d+|\\*))?(?: urg (?<urg>\\d+))?(?: <(?<options>[^>]*)>)?(?: \\{(?<fields>[^}]*)\\})?"
   + "(?: (?<data>\"(?:[^\"\\\\]|\\\\.)*\"))?$",
 );
@@ -153,14 +156,15 @@ export class Player {
       this.#expect(row[2], row[1] === "~" ? "by then" : row[0] > 0 ? "then" : "at once", until);
       return;
     }
-    this.#nothing();
+    if (row[1] !== "?") this.#nothing();
     if (row[0] > 0) stage.advanceTo(until);
     this.#at = Math.max(this.#at, until);
-    this.#nothing();
+    if (row[1] !== "?") this.#nothing();
     if (row[1] === "<") {
       stage.inject(...(typeof row[2] === "string" ? [row[2]] : row[2]).map((text) => this.packet(text)));
     } else if (row[1] === "?") {
       row[2](this);
+      this.#at = Math.max(this.#at, stage.us);
     }
   }
 
@@ -313,12 +317,12 @@ export class Player {
     assert.equal(wanted.end - wanted.first, wanted.length, `${text}: first and end are as far apart as it is long`);
     const data = wanted.data ?? bytesOf(this.script.stream ?? peerByte, wanted.first, wanted.length);
     return [
-      `${flagsText(wanted.flags)} ${wanted.first}:${wanted.end}(${wanted.length})`,
+      `${flagsText(wanted.flags)}${wanted.anyPush ? "p" : ""} ${wanted.first}:${wanted.end}(${wanted.length})`,
       wanted.ack === undefined ? "" : ` ack ${wanted.ack}`,
       wanted.win === undefined ? "" : ` win ${wanted.win}`,
       wanted.options === undefined ? "" : ` <${wanted.options.split(",").filter((part) => part !== "nop").sort().join(",")}>`,
       Object.entries(wanted.fields).sort().map(([key, value]) => ` {${key} ${value}}`).join(""),
-      wanted.flags & SYN ? "" : ` ${Buffer.from(data).toString("hex")}`,
+      wanted.flags & SYN ? "" : ` ${dataText(data)}`,
     ].join("");
   }
 
@@ -338,12 +342,12 @@ export class Player {
     const seen: Record<string, string> = { ttl: String(segment.ttl), tos: String(segment.tos) };
     return [
       like === undefined && number !== 1 ? `@${number} ` : "",
-      `${flagsText(flags)} ${first}:${first + data.length}(${data.length})`,
+      `${wanted?.anyPush ? `${flagsText(flags & ~PSH)}p` : flagsText(flags)} ${first}:${first + data.length}(${data.length})`,
       flags & ACK ? ` ack ${relative(ack, flow.peerIsn)}` : "",
       like !== undefined && wanted?.win === undefined ? "" : ` win ${wanted?.win === "*" ? "*" : window}`,
       like !== undefined && wanted?.options === undefined ? "" : ` <${shown}>`,
       Object.keys(fields).sort().map((key) => ` {${key} ${seen[key]}}`).join(""),
-      flags & SYN ? "" : ` ${Buffer.from(data).toString("hex")}`,
+      flags & SYN ? "" : ` ${dataText(data)}`,
     ].join("");
   }
 }
@@ -351,6 +355,8 @@ export class Player {
 interface Parsed {
   readonly flow: number;
   readonly flags: number;
+  /** PSH does not count. */
+  readonly anyPush: boolean;
   readonly first: number;
   readonly end: number;
   readonly length: number;
@@ -368,7 +374,7 @@ function parse(text: string): Parsed {
   if (!found) throw new Error(`this is no packet: ${text}`);
   const { flow = "1", flags = "", first, end, length, ack, win, urg, options, fields = "", data } = found;
   return {
-    flow: Number(flow), flags: flagsOf(flags), first: Number(first), end: Number(end), length: Number(length),
+    flow: Number(flow), flags: flagsOf(flags.replace("p", "")), anyPush: flags.includes("p"), first: Number(first), end: Number(end), length: Number(length),
     ack: ack === undefined ? undefined : Number(ack), win, urg: urg === undefined ? undefined : Number(urg), options,
     fields: Object.fromEntries(fields.split(",").filter(Boolean).map((field) => field.trim().split(" "))) as
       Record<string, string>,
@@ -393,6 +399,13 @@ function optionsText(
     return like ? words.map((word, i) => like[i] === "*" ? "*" : word).join(" ") : part;
   });
   return parts.sort().join(",");
+}
+
+/** Returns data in hexadecimal, and of long data its beginning and a digest of all. */
+function dataText(data: Uint8Array): string {
+  const hex = Buffer.from(data).toString("hex");
+  if (data.length <= 2 * SHOWN) return hex;
+  return `${hex.slice(0, 2 * SHOWN)}…${createHash("sha1").update(data).digest("hex").slice(0, 2 * SHOWN)}`;
 }
 
 function icmpText(packet: Uint8Array): string {

@@ -7,7 +7,7 @@ import { createServer, type Socket } from "node:net";
 import { chargenByte } from "./tcpscenario.js";
 import { AFTER, BANNER, PORTS, REPLY } from "./tcphost.js";
 
-const CHARGEN = Buffer.from(Uint8Array.from({ length: 74 * 95 }, (_, i) => chargenByte(i)));
+const CHARGEN = Buffer.from(Uint8Array.from({ length: 74 * 95 * 20 }, (_, i) => chargenByte(i)));
 
 const SERVERS: Record<number, (socket: Socket) => void> = {
   [PORTS.echo]: (socket) => socket.pipe(socket),

@@ -1,7 +1,7 @@
 /** Scripts of how connections end: RFC 9293 §3.6, §3.10.7.4. */
 import { PORTS } from "../../support/tcphost.js";
 import type { Script } from "../../support/tcpscript.js";
-import { alive, gone, OPEN } from "./rows.js";
+import { alive, gone, OPEN, opened } from "./rows.js";
 
 export const CLOSE: readonly Script[] = [
   {
@@ -20,11 +20,12 @@ export const CLOSE: readonly Script[] = [
     ],
   },
   {
-    name: "a FIN before data that is missing waits for it",
+    name: "a FIN before data that is missing does not close, and does when it comes again",
     port: PORTS.discard,
     rows: [
       ...OPEN, [0, "<", "F. 11:11(0) ack 1"], [0, ">", ". 1:1(0) ack 1"], [0, "<", "P. 1:11(10) ack 1"],
-      [0, ">", "F. 1:1(0) ack 12"], [0, "<", ". 12:12(0) ack 2"],
+      [0, ">", ". 1:1(0) ack 11"], [0, "<", "F. 11:11(0) ack 1"], [0, ">", "F. 1:1(0) ack 12"],
+      [0, "<", ". 12:12(0) ack 2"], ...gone(12, 2),
     ],
   },
   {
@@ -48,7 +49,7 @@ export const CLOSE: readonly Script[] = [
     port: PORTS.discard,
     rows: [
       ...OPEN, [0, "<", "F. 1:1(0) ack 1"], [0, ">", "F. 1:1(0) ack 2"], [0, "<", "P. 2:12(10) ack 1"],
-      [0, "<", ". 2:2(0) ack 2"],
+      [0, ">", ". 2:2(0) ack 2"], [0, "<", ". 2:2(0) ack 2"], ...gone(2, 2),
     ],
     pongdOnly: true,
   },
@@ -62,11 +63,11 @@ export const CLOSE: readonly Script[] = [
   {
     name: "a half-closed peer gets the rest of an echo",
     rows: [
-      ...OPEN.slice(0, 2), [0, "<", ". 1:1(0) ack 1 win 10"], [0, "<", "FP. 1:21(20) ack 1 win 10"],
-      [0, ">", ". 1:11(10) ack 22"], [0, "<", ". 22:22(0) ack 11 win 10"], [0, ">", "FP. 11:21(10) ack 22"],
-      [0, "<", ". 22:22(0) ack 22"], ...gone(22, 22),
+      ...opened("mss 1000", 10), [0, "<", "FP. 1:21(20) ack 1 win 10"],
+      [0, ">", "p. 1:11(10) ack 22"], [0, "<", ". 22:22(0) ack 11 win 10"], [0, ">", "p. 11:21(10) ack 22"],
+      [0, "<", ". 22:22(0) ack 21 win 10"], [0, ">", "Fp. 21:21(0) ack 22"], [0, "<", ". 22:22(0) ack 22"],
+      ...gone(22, 22),
     ],
-    pongdOnly: true,
   },
   {
     name: "an acknowledgement of data alone leaves a connection in LAST-ACK",

@@ -26,8 +26,8 @@ function sends(name: string, syn: string, size: number, only?: Family): Script {
       [0, "<", syn],
       [0, ">", "S. 0:0(0) ack 1"],
       [0, "<", `. 1:1(0) ack 1 win ${2 * size}${ts ? " <TS val 101 ecr last>" : ""}`],
-      [0, ">", `. 1:${1 + size}(${size}) ack 1`],
-      [0, ">", `P. ${1 + size}:${1 + 2 * size}(${size}) ack 1`],
+      [0, ">", `p. 1:${1 + size}(${size}) ack 1`],
+      [0, ">", `p. ${1 + size}:${1 + 2 * size}(${size}) ack 1`],
     ],
   };
 }
@@ -94,8 +94,8 @@ export const OPTIONS: readonly Script[] = [
       [0, "<", "S 0:0(0) win 100 <mss 1000,wscale 3>"],
       [0, ">", "S. 0:0(0) ack 1"],
       [0, "<", ". 1:1(0) ack 1 win 250"],
-      [0, ">", ". 1:1001(1000) ack 1"],
-      [0, ">", "P. 1001:2001(1000) ack 1"],
+      [0, ">", "p. 1:1001(1000) ack 1"],
+      [0, ">", "p. 1001:2001(1000) ack 1"],
     ],
   },
   {
@@ -106,7 +106,7 @@ export const OPTIONS: readonly Script[] = [
       [0, ">", "S. 0:0(0) ack 1"],
       [0, "<", ". 1:1(0) ack 1 win 0"],
       [0, "<", ". 1:1(0) ack 1 win 1"],
-      ...Array.from({ length: 10 }, (_, i): Row => [0, ">", `${i === 9 ? "P." : "."} ${1 + 1000 * i}:${1001 + 1000 * i}(1000) ack 1`]),
+      ...Array.from({ length: 10 }, (_, i): Row => [0, ">", `p. ${1 + 1000 * i}:${1001 + 1000 * i}(1000) ack 1`]),
     ],
     pongdOnly: true,
   },
@@ -127,7 +127,7 @@ export const OPTIONS: readonly Script[] = [
     port: PORTS.discard,
     rows: [
       ...TIMESTAMPED,
-      [0.02, "<", "P. 1:11(10) ack 1 <TS val 99 ecr last>"],
+      [0.02, "<", "P. 1:11(10) ack 1 <TS val 50 ecr last>"],
       [0, ">", ". 1:1(0) ack 1 <TS val * ecr 100>"],
     ],
   },
@@ -136,7 +136,7 @@ export const OPTIONS: readonly Script[] = [
     port: PORTS.discard,
     rows: [
       ...TIMESTAMPED,
-      [0, "<", "R. 1:1(0) ack 1 <TS val 99 ecr last>"],
+      [0, "<", "R. 1:1(0) ack 1 <TS val 50 ecr last>"],
       [0, "<", ". 1:1(0) ack 1 <TS val 101 ecr last>"],
       [0, ">", "R 1:1(0)"],
     ],

@@ -27,9 +27,9 @@ export const SERVICES: readonly Script[] = [
     name: "chargen sends its lines as far as the window goes",
     port: PORTS.chargen, stream: chargenByte,
     rows: [
-      ...OPEN.slice(0, 2), [0, "<", ". 1:1(0) ack 1 win 2000"], [0, ">", ". 1:1001(1000) ack 1"],
-      [0, ">", "P. 1001:2001(1000) ack 1"], [0, "<", ". 1:1(0) ack 2001 win 2000"], [0, ">", ". 2001:3001(1000) ack 1"],
-      [0, ">", "P. 3001:4001(1000) ack 1"],
+      ...OPEN.slice(0, 2), [0, "<", ". 1:1(0) ack 1 win 2000"], [0, ">", "p. 1:1001(1000) ack 1"],
+      [0, ">", "p. 1001:2001(1000) ack 1"], [0, "<", ". 1:1(0) ack 2001 win 2000"], [0, ">", "p. 2001:3001(1000) ack 1"],
+      [0, ">", "p. 3001:4001(1000) ack 1"],
     ],
   },
   {
@@ -65,6 +65,18 @@ export const SERVICES: readonly Script[] = [
       [0, "<", "P. 1:11(10) ack 1 \"a\\r\\n\\r\\nb\\r\\n\\r\\n\""],
       [0, ">", `P. 1:${1 + 2 * r}(${2 * r}) ack 11 ${JSON.stringify(REPLY.toString().repeat(2))}`],
     ],
+  },
+  {
+    name: "a reply finds an end of a request in what came out of order, behind more than a page",
+    port: PORTS.reply,
+    rows: [
+      ...OPEN,
+      [0, "<", "P. 5001:5014(13) ack 1 \"GET /\\r\\n\\r\\nabcd\""],
+      [0, ">", ". 1:1(0) ack 1"],
+      [0, "<", Array.from({ length: 5 }, (_, i) => `P. ${1 + 1000 * i}:${1001 + 1000 * i}(1000) ack 1`)],
+      [0, ">", `P. 1:${1 + r}(${r}) ack 5014 ${JSON.stringify(REPLY.toString())}`],
+    ],
+    pongdOnly: true,
   },
   {
     name: "a tarpit accepts, and then takes nothing",

@@ -1,0 +1,72 @@
+/** Scripts of what is sent again: RFC 6298, RFC 5681, RFC 6675, RFC 9293 §3.8.3. */
+import { PORTS } from "../../support/tcphost.js";
+import { chargenByte } from "../../support/tcpscenario.js";
+import type { Row, Script } from "../../support/tcpscript.js";
+import { gone, OPEN, opened } from "./rows.js";
+
+const CHARGEN = { port: PORTS.chargen, stream: chargenByte };
+const ECHOED: readonly Row[] = [
+  ...OPEN, [0, "<", "P. 1:11(10) ack 1"], [0, ">", "P. 1:11(10) ack 11"],
+];
+
+export const RETRANSMIT: readonly Script[] = [
+  {
+    name: "what is not acknowledged is sent again, each time after twice as long (MUST-19)",
+    pongdOnly: true,
+    rows: [
+      ...ECHOED, [0.2, ">", "P. 1:11(10) ack 11"], [0.4, ">", "P. 1:11(10) ack 11"], [0.8, ">", "P. 1:11(10) ack 11"],
+      [1.6, ">", "P. 1:11(10) ack 11"], [0, "<", ". 11:11(0) ack 11"], [10, "-"],
+    ],
+  },
+  {
+    name: "what is sent again gives no round-trip time (MUST-18)",
+    pongdOnly: true,
+    rows: [
+      ...ECHOED, [0.2, ">", "P. 1:11(10) ack 11"], [0.39, "<", ". 11:11(0) ack 11"],
+      [0, "<", "P. 11:21(10) ack 11"], [0, ">", "P. 11:21(10) ack 21"], [0.2, ">", "P. 11:21(10) ack 21"],
+    ],
+  },
+  {
+    name: "a peer that is silent is given up after 100 s at least, and gets a reset (MUST-20, SHLD-10, SHLD-11)",
+    pongdOnly: true,
+    rows: [
+      ...ECHOED,
+      ...[0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2].map((seconds): Row => [seconds, ">", "P. 1:11(10) ack 11"]),
+      [0, "?", ({ stage }) => {
+        for (let i = 0; i < 20; i++) {
+          stage.advanceToOutput(stage.us + 300e6);
+          if (stage.outputs.splice(0).length === 0) return;
+        }
+        throw new Error("it is never given up");
+      }],
+      ...gone(11, 1),
+    ],
+  },
+  {
+    name: "ten segments go first (RFC 6928)",
+    ...CHARGEN,
+    rows: [
+      ...OPEN, ...Array.from({ length: 10 }, (_, i): Row => [0, ">", `p. ${1 + 1000 * i}:${1001 + 1000 * i}(1000) ack 1`]),
+      [0.1, "-"],
+    ],
+  },
+  {
+    name: "three duplicate acknowledgements have the lost segment sent again at once (RFC 5681 §3.2, RFC 3042)",
+    ...CHARGEN, pongdOnly: true,
+    rows: [
+      ...opened("mss 1000").slice(0, 2), [0.05, "<", ". 1:1(0) ack 1"],
+      ...Array.from({ length: 10 }, (_, i): Row => [0, ">", `. ${1 + 1000 * i}:${1001 + 1000 * i}(1000) ack 1`]),
+      [0.05, "<", ". 1:1(0) ack 1"], [0, ">", ". 10001:11001(1000) ack 1"], [0, "<", ". 1:1(0) ack 1"],
+      [0, ">", ". 11001:12001(1000) ack 1"], [0, "<", ". 1:1(0) ack 1"], [0, ">", ". 1:1001(1000) ack 1"],
+    ],
+  },
+  {
+    name: "SACK tells what is lost, and only that is sent again (RFC 6675)",
+    ...CHARGEN, pongdOnly: true,
+    rows: [
+      ...opened("mss 1000,sackOK").slice(0, 2), [0.05, "<", ". 1:1(0) ack 1 win 10000"],
+      ...Array.from({ length: 10 }, (_, i): Row => [0, ">", `p. ${1 + 1000 * i}:${1001 + 1000 * i}(1000) ack 1`]),
+      [0.05, "<", ". 1:1(0) ack 1 win 10000 <sack 1001:4001>"], [0, ">", ". 1:1001(1000) ack 1"],
+    ],
+  },
+];
