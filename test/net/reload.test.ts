@@ -128,7 +128,7 @@ describe("reload", needs("ping", "fping"), () => {
     const accepted = async () => {
       const found: Record<string, number> = {};
       for (const [key, count] of await pongd.metrics()) {
-        const [, service] = /^pongd_tcp_accepted_total\{service="(\w+)"/.exec(key) ?? [];
+        const [, service] = (/^pongd_tcp_accepted_total\{service="(\w+)"/.exec(key) ?? []) as (string | undefined)[];
         if (service !== undefined) found[service] = (found[service] ?? 0) + count;
       }
       return found;
