@@ -21,9 +21,13 @@ export enum Counter {
   kept,
   /** Sum of how late timers were, in nanoseconds; see LATENESS. */
   latenessNs,
+  /** A gauge: 1 while the kernel may be left to cut packets and to compute checksums, else 0. */
+  offload,
+  /** Packets that the kernel refused for that, and that were cut here. */
+  offloadRefused,
 }
 /** Room for counters, as in each MAX_ below; test/fast/abi.test.ts says how many places are left. */
-export const MAX_COUNTERS = 16;
+export const MAX_COUNTERS = 32;
 
 /** Replies by protocol; the member's name is the label's value. Counted at REPLIES + protocol. */
 export enum Protocol {
@@ -87,6 +91,8 @@ export enum Drop {
   vlan_reserved,
   icmp_packet_too_big,
   icmp_unrelated,
+  /** A packet for several segments that is not TCP. */
+  skb_gso_seg,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;

@@ -34,4 +34,6 @@ export enum Timer {
   reassembly,
   /** A kept packet is to be sent. */
   kept,
+  /** A packet that the kernel has refused is to be cut. */
+  refused,
 }

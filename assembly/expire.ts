@@ -2,6 +2,7 @@
 
 import { Drop } from "../abi/counters";
 import { Timer } from "../abi/timers";
+import { cut } from "./cut";
 import { ipv4Expired } from "./judge/ipv4";
 import { ipv6Expired } from "./judge/ipv6";
 import { release } from "./kept";
@@ -15,7 +16,9 @@ export function expire(): void {
   while (room()) {
     const timer = timers.expired();
     if (!timer) return;
-    if (timers.kind(timer) == Timer.kept) release(timer);
+    const kind = timers.kind(timer);
+    if (kind == Timer.kept) release(timer);
+    else if (kind == Timer.refused) cut(timer);
     else giveUp(timer);
   }
 }

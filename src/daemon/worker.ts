@@ -76,7 +76,7 @@ if (uring instanceof UringIo) {
 } else if (input.io === "uring") {
   post({ refused: String(uring), leftBehind: table.leftBehind });
 } else {
-  run(new ReadWriteIo(input.fd, input.wakeFd, linear), uring);
+  run(new ReadWriteIo(input.fd, input.wakeFd, linear, assembly.refused), uring);
 }
 
 /** Opens io_uring; returns the reason if it cannot be used. */

@@ -43,6 +43,7 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   ipv6_ndisc_bad_options: "A neighbor solicitation's options have a wrong length, or must not be there.",
   ipv6_ndisc_ns_otherhost: "A neighbor solicitation went to neither its target nor the target's multicast address.",
   ndisc_probe: "By a neighbor solicitation, somebody about to take an address asked whether it is free.",
+  skb_gso_seg: "The packet is to be cut into segments, though it is not TCP: no kernel hands that over.",
   worker_crash: "The packet was with a worker when that crashed.",
 };
 
