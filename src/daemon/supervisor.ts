@@ -24,7 +24,7 @@ import { serviceManager } from "../sys/notify.js";
 import { assertUnprivileged, isPrivileged } from "../sys/privileges.js";
 import { total, verdicts, type Verdicts } from "../telemetry/verdicts.js";
 import type { TunDevice } from "../tun/device.js";
-import { addressesOf, handOver, openDevice } from "./device.js";
+import { addressesOf, handOver, openDevice, startOffload } from "./device.js";
 import { Parts } from "./parts.js";
 import type { Queue } from "./queue.js";
 import { Queues } from "./queues.js";
@@ -88,7 +88,8 @@ export async function run(
 
     const device = parts.add(await openDevice(options, log, stop.requested), (part) => { part.close(); });
     const { hosts, others } = addressesOf(device);
-    const memories = memoriesFor(device, options, others.length, reread !== undefined);
+    const offload = startOffload(device, options, log);
+    const memories = memoriesFor(device, options, offload, others.length, reread !== undefined);
     const { tables, examples } = await configuration.place(
       { hosts, others, memories: memories.map(({ memory }) => memory) },
     );
@@ -135,13 +136,18 @@ export async function run(
   return summary();
 }
 
-/** Makes the memory of each queue, without a table. `others`: addresses on the device that are not answered. */
-function memoriesFor(device: TunDevice, options: RunOptions, others: number, reloadable: boolean): LinearMemory[] {
+/**
+ * Makes the memory of each queue, without a table. `offload`: what startOffload() returned. `others`: addresses on the
+ * device that are not answered.
+ */
+function memoriesFor(
+  device: TunDevice, options: RunOptions, offload: number | undefined, others: number, reloadable: boolean,
+): LinearMemory[] {
   const { reassembly, link, serving: { prefixes, exceptions } } = options;
   const blocks = prefixes.length + exceptions.length + others;
   const seed = randomBytes(4).readInt32LE();
   return device.queues.map(() =>
-    LinearMemory.create({ mtu: device.mtu, reassembly, link, blocks, reloadable, seed }));
+    LinearMemory.create({ mtu: device.mtu, reassembly, link, blocks, reloadable, seed, offload }));
 }
 
 function summarize(queues: readonly Queue[], since: number): Summary {

@@ -62,7 +62,7 @@ export class LinearMemory {
    * is never torn.
    */
   readonly counters: Float64Array;
-  /** Most bytes of a read: a packet of the MTU, or a frame around one. Behind struct virtio_net_hdr it is the largest. */
+  /** Most bytes of a read: a packet of the MTU, or a frame around one; with offload, the largest packet there is. */
   readonly packetSize: number;
   /** Offset in a slot at which a packet or frame begins. */
   readonly frameOffset: number;
