@@ -73,7 +73,7 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "no value", `${P}device:\n`,
-      "FILE:2:1: device is empty; expected a map of name, mode, mac, mtu, queues, routes, host_address",
+      "FILE:2:1: device is empty; expected a map of name, mode, mac, mtu, queues, offload, routes, host_address",
     ],
     ["text for a number", `${P}ttl: many\n`, "FILE:2:6: ttl is \"many\"; expected a whole number from 1 to 255"],
     ["a fraction", `${P}ttl: 1.5\n`, "FILE:2:6: ttl is 1.5; expected a whole number from 1 to 255"],
@@ -206,6 +206,10 @@ describe("a file that is wrong: every error with its line and column, and what w
     [
       "source routes by the js engine", `${P}engine: js\nsource_route: reverse\n`,
       "FILE:3:15: the js engine drops IP options: leave source_route out, or engine: js",
+    ],
+    [
+      "offload for the js engine", `${P}engine: js\ndevice: { offload: on }\n`,
+      "FILE:3:20: the js engine takes finished packets alone: leave device.offload out, or engine: js",
     ],
     [
       "reassembly by the js engine", `${P}engine: js\nreassembly: 1\n`,
@@ -641,6 +645,9 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
   },
   mtu: { flag: ["--mtu", "auto"], variable: "1401", file: "device: { mtu: 1402 }", values: ["auto", 1401, 1402] },
   queues: { flag: ["--queues", "auto"], variable: "2", file: "device: { queues: 3 }", values: ["auto", 2, 3] },
+  offload: {
+    flag: ["--offload", "auto"], variable: "on", file: "device: { offload: off }", values: ["auto", "on", "off"],
+  },
   routes: { flag: ["--no-routes"], variable: "0", file: "device: { routes: false }", values: [false, true, false] },
   hostAddress: {
     flag: ["--host-address", "10.99.0.5"], variable: "none", file: "device: { host_address: 10.99.0.7 }",
