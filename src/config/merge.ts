@@ -100,6 +100,7 @@ class Merger {
 
     const values = { ...this.#values, services: withFullPaths(this.#values.services, this.#folder) };
     const mtu = values["device.mtu"];
+    const accepts = values.engine === "wasm" && this.#ports.accepts;
     return {
       values,
       options: {
@@ -114,9 +115,9 @@ class Merger {
         link: this.#link(values),
         routes: values["device.routes"],
         mtu: mtu === "auto" ? undefined : mtu,
-        // With auto it is for those who serve TCP, which nobody can yet: the header that it needs costs each packet a
-        // tenth to a sixth of its time, and only long streams of TCP gain from it.
-        offload: values["device.offload"] === "on",
+        // With auto it is for those who serve TCP: the header that it needs costs each packet a tenth to a sixth of its
+        // time, and only long streams of TCP gain from it.
+        offload: values["device.offload"] === "on" || (values["device.offload"] === "auto" && accepts),
         queues: values["device.queues"],
         engine: values.engine,
         io: values.io,
@@ -128,7 +129,7 @@ class Merger {
           : {
               connections: values.tcp_connections, memory: values.tcp_memory, bySource: values.tcp_source_connections,
             },
-        accepts: values.engine === "wasm" && this.#ports.accepts,
+        accepts,
         listen: values.listen.map(parseEndpoint),
         listenGiven: !this.#isDefault("listen"),
         webConfig: this.#webConfig(values),
