@@ -202,7 +202,7 @@ function takeSample(c: usize, f: usize, advance: u32, now: u32): void {
     rack.noteRtt(f, load<u32>(f, fields.SHORTEST), now);
   } else if (advance && load<u32>(f, fields.HAS_ECHO)) {
     const ms = rtt.stamp(0) - load<u32>(f, fields.ECHOED);
-    if (ms <= MAX_ECHO) rtt.sample(c, max(ms, 1) * 1000, samples);
+    if (ms <= MAX_ECHO) rtt.sampleEcho(c, max(ms, 1) * 1000, samples);
   }
 }
 
@@ -311,7 +311,7 @@ export function lost(c: usize, most: u32): u64 {
   const f: usize = load<u32>(c, FLIGHT);
   if (!f) return starved.lost(c, most);
   const first = flight.firstLost(c, f);
-  if (!first) return probe.range(c, f);
+  if (!first) return probe.range(c, f, most);
   const mss = flight.segmentLen(c);
   const pipe = flight.pipe(c);
   const window = load<u32>(c, CWND);

@@ -19,11 +19,11 @@ export const RETRANSMIT: readonly Script[] = [
     ],
   },
   {
-    name: "what is sent again gives no round-trip time (MUST-18)",
+    name: "what is sent again gives no round-trip time, and the timeout stays doubled until there is one (MUST-18)",
     pongdOnly: true,
     rows: [
       ...ECHOED, [0.2, ">", "P. 1:11(10) ack 11"], [0.39, "<", ". 11:11(0) ack 11"],
-      [0, "<", "P. 11:21(10) ack 11"], [0, ">", "P. 11:21(10) ack 21"], [0.2, ">", "P. 11:21(10) ack 21"],
+      [0, "<", "P. 11:21(10) ack 11"], [0, ">", "P. 11:21(10) ack 21"], [0.4, ">", "P. 11:21(10) ack 21"],
     ],
   },
   {
