@@ -202,7 +202,7 @@ function takeSample(c: usize, f: usize, advance: u32, now: u32): void {
     rack.noteRtt(f, load<u32>(f, fields.SHORTEST), now);
   } else if (advance && load<u32>(f, fields.HAS_ECHO)) {
     const ms = rtt.stamp(0) - load<u32>(f, fields.ECHOED);
-    if (ms <= MAX_ECHO) rtt.sample(c, max(ms, 1) * 1000, samples);
+    if (ms <= MAX_ECHO) rtt.sampleEcho(c, max(ms, 1) * 1000, samples);
   }
 }
 

@@ -38,6 +38,17 @@ export function sample(c: usize, us: u32, samples: u32): void {
   store<u32>(c, max(srtt + error / <i32>samples, 8), SRTT);
 }
 
+/**
+ * Takes a sample that a timestamp gives for what was sent again. If the ACK of what was sent first was lost, it has our
+ * own timeouts in it, which must not make each other longer.
+ */
+export function sampleEcho(c: usize, us: u32, samples: u32): void {
+  const most = max(INITIAL_RTO, smoothed(c) << 1);
+  const backoff = load<u8>(c, BACKOFF);
+  sample(c, min(us, most), samples);
+  if (us > most) store<u8>(c, backoff, BACKOFF);
+}
+
 /** Returns the smoothed round-trip time; 0 before the first sample. */
 export function smoothed(c: usize): u32 {
   return load<u32>(c, SRTT) >>> 3;
@@ -51,8 +62,14 @@ export function timeout(c: usize): u32 {
 function doubled(c: usize, times: u32): u32 {
   const srtt = load<u32>(c, SRTT);
   const variance = load<u32>(c, RTTVAR);
+<<<<<<< HEAD
   const base = srtt ? (srtt >>> 3) + max(variance, MIN_VARIANCE_US) : variance || INITIAL_RTO_US;
   return <u32>min(<u64>base << times, <u64>MAX_RTO_US);
+=======
+  const base = srtt ? (srtt >>> 3) + max(variance, MIN_VARIANCE) : variance || INITIAL_RTO;
+  // RFC 6298 §2, G: a millisecond is fine enough.
+  return <u32>min(<u64>(base / 1000 * 1000) << times, <u64>MAX_RTO);
+>>>>>>> h-recover
 }
 
 /** Counts an expiration of the retransmission timer, which doubles the timeout. */
@@ -77,14 +94,14 @@ export function timeouts(c: usize): u32 {
   return load<u8>(c, BACKOFF) & 15;
 }
 
-/** Returns whether R2 is reached: so long nothing has been acknowledged that the peer must be gone. */
+/** Returns whether R2 is reached: things were sent again for so long that the peer must be gone. */
 export function hopeless(c: usize): bool {
   const count = timeouts(c);
   if (count < MIN_TIMEOUTS) return false;
   if (count >= MAX_TIMEOUTS) return true;
   const times: u32 = load<u8>(c, BACKOFF) >>> 4;
   let waited: u64 = 0;
-  for (let i: u32 = times - min(count, times); i <= times; i++) waited += doubled(c, i);
+  for (let i: u32 = times - min(count, times); i < times; i++) waited += doubled(c, i);
   return waited >= PATIENCE;
 }
 
