@@ -52,10 +52,10 @@ export function isNew(f: usize): bool {
 }
 
 /** Returns the range to be sent again as a probe, as lost() in recover.ts does. */
-export function range(c: usize, f: usize): u64 {
+export function range(c: usize, f: usize, most: u32): u64 {
   if (!load<u32>(f, fields.PROBE_DUE) || !load<u32>(f, fields.PROBE_AGAIN)) return 0;
   const nxt = load<u32>(c, SND_NXT);
-  const len = min(nxt - load<u32>(c, SND_UNA), flight.segmentLen(c));
+  const len = min(min(nxt - load<u32>(c, SND_UNA), flight.segmentLen(c)), most);
   return <u64>(nxt - len) << 32 | len;
 }
 

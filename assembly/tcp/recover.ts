@@ -311,7 +311,7 @@ export function lost(c: usize, most: u32): u64 {
   const f: usize = load<u32>(c, FLIGHT);
   if (!f) return starved.lost(c, most);
   const first = flight.firstLost(c, f);
-  if (!first) return probe.range(c, f);
+  if (!first) return probe.range(c, f, most);
   const mss = flight.segmentLen(c);
   const pipe = flight.pipe(c);
   const window = load<u32>(c, CWND);

@@ -255,7 +255,7 @@ function impairmentsOf(random: Random, mtu: number): Impairments {
   const mtus = none || random.oneIn(2) ? [65535] : [mtu, mtu, mtu, 1400, 1500, 1300];
   return {
     delayUs: random.pick([0, 50, 1000, 20_000, 100_000]), jitterUs: none || random.oneIn(2) ? 0 : random.below(200_000),
-    loss: some(0.2), duplicate: some(0.2), corrupt: some(0.1), batchUs: random.pick([0, 0, 100, 5000]),
+    loss: some(0.08), duplicate: some(0.2), corrupt: some(0.03), batchUs: random.pick([0, 0, 100, 5000]),
     forged: some(0.1), stalls: some(0.02), mtus, told: random.oneIn(3) ? 0.7 : 1,
   };
 }
