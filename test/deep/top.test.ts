@@ -112,6 +112,24 @@ describe("figures", () => {
     );
   });
 
+  test("connections are shown where there are any, and segments that TCP took beside the other packets", () => {
+    const tcp = (n: number) => `${BUILD}pongd_tcp_connections{queue="0"} ${n}\npongd_tcp_connections{queue="1"} 2\n`
+      + `pongd_tcp_accepted_total{service="echo",queue="0"} ${10 * n}\npongd_tcp_bytes_total{direction="in",queue="0"} `
+      + `${1000 * n}\npongd_tcp_bytes_total{direction="out",queue="0"} ${3000 * n}\n`
+      + `pongd_tcp_segments_total{direction="in",queue="0"} ${100 * n}\n`
+      + `pongd_tcp_segments_total{direction="out",queue="0"} 7\npongd_tcp_retransmitted_segments_total{queue="0"} ${n}\n`;
+    const [older, newer] = [figuresOf(tcp(1), 0), figuresOf(tcp(3), 2000)];
+    assert.deepEqual(
+      newer.tcp, { connections: 5, accepted: 30, retransmitted: 3, bytesIn: 3000, bytesOut: 9000 },
+    );
+    assert.deepEqual(newer.queues.map(({ tcp }) => tcp), [300]);
+    const lines = screen(viewOf("http://a/", older, newer), { columns: 100, rows: 40 }, 2000, false);
+    assert.ok(lines.some((shown) => /^taken by TCP +100 +300$/.test(shown)), lines.join("\n"));
+    assert.ok(lines.some((shown) => /^connections +5 +10 +1 +1,000 +3,000$/.test(shown)), lines.join("\n"));
+    const none = screen(viewOf("http://a/", undefined, figuresOf(BUILD, 0)), { columns: 100, rows: 40 }, 0, false);
+    assert.ok(!none.some((shown) => shown.includes("TCP")));
+  });
+
   test("overruns of the device are counted where they are told, and 0 where not", () => {
     assert.equal(figuresOf(BUILD, 0).overrun, 0);
     assert.equal(figuresOf(`${BUILD}pongd_device_tx_dropped_total 5\n`, 0).overrun, 5);
