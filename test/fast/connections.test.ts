@@ -80,7 +80,7 @@ describe("what an engine has", () => {
       sendScale: 3, receiveScale: 7, mss: 1000, acknowledged: 0, received: 5, inFlight: 5, sendWindow: 8000,
       retransmits: 0, probes: 0,
     });
-    assert.ok(Math.abs(Number(rttMs) - 20) < 1 && Math.abs(Number(rttVarMs) - 10) < 1, `${String(rttMs)}`);
+    assert.ok(Math.abs(Number(rttMs) - 20) < 1 && Math.abs(Number(rttVarMs) - 10) < 1, String(rttMs));
     assert.equal(rtoMs, Number(rttMs) + 200);
     assert.ok(Math.abs(Number(idleMs) - 150) < 1, `idle for ${String(idleMs)} ms`);
     assert.ok(Number(retransmitMs) > 0 && Number(retransmitMs) <= 60, `${String(retransmitMs)} ms`);

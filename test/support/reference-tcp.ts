@@ -42,9 +42,9 @@ export interface ReferenceOptions {
   readonly transmit: (packet: Uint8Array) => void;
 }
 
-export type ReferenceState =
-  "closed" | "syn-sent" | "established" | "fin-wait-1" | "fin-wait-2" | "closing" | "time-wait" | "close-wait"
-  | "last-ack";
+export type ReferenceState
+  = "closed" | "syn-sent" | "established" | "fin-wait-1" | "fin-wait-2" | "closing" | "time-wait" | "close-wait"
+    | "last-ack";
 
 /** How a connection ended. */
 export type Outcome = "closed" | "reset" | "timed out" | "aborted";
@@ -249,7 +249,7 @@ export class ReferenceTcp {
     if (options.sackPermitted) assert.ok(sack, "SACK-permitted only in answer to one");
     if (options.timestamps) assert.ok(timestamps, "timestamps only in answer to some (RFC 7323 §3.2)");
     assert.equal(options.sacks, undefined, "no SACK on a SYN");
-    void mss;
+    mss;
     this.#remoteIsn = seq;
     this.#rcvNxt = this.#edge = 1;
     this.#una = 1;
@@ -469,7 +469,8 @@ export class ReferenceTcp {
 
   #blocks(): (readonly [number, number])[] {
     const duplicate = this.#options.duplicateSack && this.#duplicate && this.#duplicate.end > this.#duplicate.first
-      ? [this.#duplicate] : [];
+      ? [this.#duplicate]
+      : [];
     return [...duplicate, ...this.#ranges].slice(0, this.#timestamps ? 3 : 4).map(
       ({ first, end }) => [this.#remoteIsn + first >>> 0, this.#remoteIsn + end >>> 0] as const,
     );

@@ -161,7 +161,8 @@ export function isIntact(packet: Uint8Array): boolean {
   const length = four ? packet[2] * 256 + packet[3] : 40 + packet[4] * 256 + packet[5];
   if (length !== packet.length || length < at + 20) return false;
   const [src, dst] = four
-    ? [packet.subarray(12, 16), packet.subarray(16, 20)] : [packet.subarray(8, 24), packet.subarray(24, 40)];
+    ? [packet.subarray(12, 16), packet.subarray(16, 20)]
+    : [packet.subarray(8, 24), packet.subarray(24, 40)];
   return (!four || remainder(packet.subarray(0, at)) === 0)
     && remainder(packet.subarray(at), pseudoHeader(src, dst, packet.length - at)) === 0;
 }
@@ -192,7 +193,8 @@ export function optionBytes({ mss, scale, sackPermitted, timestamps, sacks = [] 
     ...timestamps ? [1, 1, 8, 10, ...big(timestamps.val), ...big(timestamps.ecr)] : [],
     ...scale === undefined ? [] : [1, 3, 3, scale],
     ...sacks.length === 0
-      ? [] : [1, 1, 5, 2 + 8 * sacks.length, ...sacks.flatMap((block) => block.flatMap((number) => big(number)))],
+      ? []
+      : [1, 1, 5, 2 + 8 * sacks.length, ...sacks.flatMap((block) => block.flatMap((number) => big(number)))],
   ]);
 }
 

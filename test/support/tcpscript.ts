@@ -26,11 +26,11 @@ import {
   ACK, decode, encode, FIN, flagsOf, flagsText, ipPacket, isTcp, PSH, remainder, RST, SYN, type Mistakes, type TcpOptions,
 } from "./tcp.js";
 
-export type Row =
-  | readonly [seconds: number, direction: "<", packet: string | readonly string[]]
-  | readonly [seconds: number, direction: ">" | "~", packet: string]
-  | readonly [seconds: number, direction: "-"]
-  | readonly [seconds: number, direction: "?", look: (player: Player) => void];
+export type Row
+  = | readonly [seconds: number, direction: "<", packet: string | readonly string[]]
+    | readonly [seconds: number, direction: ">" | "~", packet: string]
+    | readonly [seconds: number, direction: "-"]
+    | readonly [seconds: number, direction: "?", look: (player: Player) => void];
 
 export interface Script {
   /** A fact, with the numbers of RFC 9293 that it shows in parentheses. */
@@ -301,8 +301,11 @@ export class Player {
       else if (word === "sackOK") options.sackPermitted = true;
       else if (word === "TS") {
         // Seen from the peer: `ecr last` is what pongd sent last, and a number counts from its first value.
-        const ecr = rest[3] === "last" ? flow.lastVal : rest[3] === "0" && flow.firstVal === undefined
-          ? 0 : (flow.firstVal ?? 0) + Number(rest[3]) >>> 0;
+        const ecr = rest[3] === "last"
+          ? flow.lastVal
+          : rest[3] === "0" && flow.firstVal === undefined
+            ? 0
+            : (flow.firstVal ?? 0) + Number(rest[3]) >>> 0;
         options.timestamps = { val: Number(rest[1]), ecr };
       } else if (word === "sack") {
         options.sacks = rest.map((block) => {
@@ -396,7 +399,8 @@ function optionsText(
     ...timestamps ? [`TS val ${timestamps.val - (flow.firstVal ?? 0) >>> 0} ecr ${timestamps.ecr}`] : [],
     ...scale === undefined ? [] : [`wscale ${scale}`],
     ...sacks
-      ? [`sack ${sacks.map((block) => block.map((at) => relative(at, flow.peerIsn)).join(":")).join(" ")}`] : [],
+      ? [`sack ${sacks.map((block) => block.map((at) => relative(at, flow.peerIsn)).join(":")).join(" ")}`]
+      : [],
   ].map((part) => {
     const words = part.split(" ");
     const like = wild.find((other) => other.startsWith(words[0]))?.split(" ");
