@@ -14,8 +14,8 @@ const TURN = 32;
 const FILES = 60;
 /** Connections to begin with: each of the flows opens, sends, and closes. */
 const SEEDS = Array.from({ length: 12 }, (_, flow) => Uint8Array.of(
-  8, flow, 0, 0xe0, 0x6e, 8, flow, 1, 0xe0, 1, 8, flow, 5, 0xe4, 1, 1, 8, flow, 1, 0xe0, 1, 8, flow, 2, 0xe0, 1, 1, 8, flow,
-  1, 0xe0, 1, 0x30, 8, flow, 0, 0xe0, 2,
+  8, flow, 0, 0xe0, 0x6e, 8, flow, 1, 0xe0, 1, 8, flow, 5, 0xe4, 1, 1, 8, flow, 1, 0xe0, 1, 8, flow, 2, 0xe0, 1, 1, 8,
+  flow, 1, 0xe0, 1, 0x30, 8, flow, 0, 0xe0, 2,
 ));
 
 export const tcpTarget: Target = {
@@ -34,7 +34,8 @@ async function fuzz(corpus: readonly Uint8Array[], { seconds, seed, signal }: Li
   let inputs = 0;
   while (!ended()) {
     const input = inputs < all.length
-      ? all[inputs] : mutator.mutate(random.pick(kept), random.pick(kept));
+      ? all[inputs]
+      : mutator.mutate(random.pick(kept), random.pick(kept));
     const before = world.features.size;
     feed(world, input);
     if (world.features.size > before || kept.length === 0) kept.push(input);

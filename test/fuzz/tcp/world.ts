@@ -1,10 +1,12 @@
 /**
- * What inputs of the fuzzer's TCP target mean: each byte or few is something that happens to an engine, a segment that a
- * peer sends, time that goes by, another table, an ICMP error. Peers know the sequence numbers of what they see, so that
- * most of their segments mean something. After each batch everything is compared with everything else.
+ * Plays an input of the fuzzer's TCP target: every few bytes are something that happens to an engine, such as segments
+ * of a peer's, time that goes by, another table, or an ICMP error. Peers know the sequence numbers of what they see, so
+ * that most of their segments mean something. After each batch everything is compared with everything else.
  */
 import assert from "node:assert/strict";
-import { MAX_CONNECTIONS, CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, PORTS, STATE, State } from "../../../abi/tcp.js";
+import {
+  CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, MAX_CONNECTIONS, PORTS, State, STATE,
+} from "../../../abi/tcp.js";
 import { tableOf, type Table } from "../../../src/engine/table.js";
 import { parsePrefix, serving } from "../../../src/prefix/prefixes.js";
 import { BY_DEFAULT } from "../../support/engines.js";
@@ -34,6 +36,7 @@ interface Flow {
   ts: number;
 }
 
+const CLOSED: number = State.CLOSED;
 const MTU = 1500;
 const START_US = 2 ** 32 * 16.384 - 5e6;
 /** By then the last of what waits for a peer has given up. */
@@ -88,7 +91,7 @@ export class World {
       mtu: MTU, reloadable: true, limits: { connections: 6, memory: 24 * 4096, bySource: 4 },
     });
     const tables = [SERVICES, SERVICES.slice(0, 2), [], undefined].map((ports) => {
-      const { sourceRoute, sourceLimit, reassembly: _, ...answers } = BY_DEFAULT;
+      const { sourceRoute, sourceLimit, ...answers } = BY_DEFAULT;
       const prefixes = ports ? [PREFIX, PREFIX6] : ["10.98.0.0/16"];
       return tableOf(serving(
         prefixes.map(parsePrefix),
@@ -122,7 +125,8 @@ export class World {
     this.#flows = Array.from({ length: 16 }, (_, i): Flow => {
       const nxt = i % 3 === 0 ? 0xffff_ff00 : 1000 * i;
       return {
-        family: i & 1 ? 6 : 4, port: SERVICE_PORTS[(i >> 1) % SERVICE_PORTS.length], peerPort: 50_000 + i, nxt, una: nxt,
+        family: i & 1 ? 6 : 4, port: SERVICE_PORTS[(i >> 1) % SERVICE_PORTS.length], peerPort: 50_000 + i,
+        nxt, una: nxt,
         theirNxt: 0, theirUna: 0, theirIsn: undefined, edge: 0, scale: 0, answered: false, ts: 1000,
       };
     });
@@ -158,6 +162,9 @@ export class World {
         const onlyResets = batch.every(({ flags }) => flags & RST);
         const before = batch.map(({ flow }) => this.#stateOf(flow));
         this.#host.inject(...batch.map(({ packet }) => packet));
+        if (batch.every(({ isDamaged }) => isDamaged)) {
+          assert.equal(this.#host.outputs.length, 0, "nothing answers what is damaged");
+        }
         const answers = this.#after("", onlyResets);
         batch.forEach(({ flow, flags }, i) => {
           this.features.add(`${flow.port} ${before[i]} ${flagsText(flags)} ${this.#stateOf(flow)} ${answers}`);
@@ -171,25 +178,29 @@ export class World {
     this.#host.rig.linear.serve(this.#tables[table]);
   }
 
-  #segment(bytes: Bytes): { flow: Flow; flags: number; packet: Uint8Array } {
+  #segment(bytes: Bytes): { flow: Flow; flags: number; isDamaged: boolean; packet: Uint8Array } {
     const flow = this.#flows[bytes.next() % this.#flows.length];
     const what = bytes.next();
     const flags = FLAGS[what & 15];
     const shape = bytes.next();
     const rest = bytes.next();
+    const isDamaged = rest >= 0xf8;
     const seq = flow.nxt + SEQUENCES[what >> 4] >>> 0;
-    const ack = flags & ACK ? flow.theirNxt - (shape & 8 ? (shape & 16 ? flow.theirNxt - flow.theirUna : 100) : 0) >>> 0 : 0;
+    // It acknowledges all that came, or only what it did before, or less.
+    const behind = shape & 8 ? shape & 16 ? flow.theirNxt - flow.theirUna : 100 : 0;
+    const ack = flags & ACK ? flow.theirNxt - behind >>> 0 : 0;
     const data = new Uint8Array(LENGTHS[shape & 7]).fill(10 + (shape & 3));
     const packet = encode({
       src: ADDRESSES[flow.family].peer, dst: ADDRESSES[flow.family].local, srcPort: flow.peerPort, dstPort: flow.port,
       seq, ack, flags, window: WINDOWS[shape >> 5], data, options: this.#options(flow, flags, rest),
-    }, rest === 255 ? { checksumError: 1 } : {});
+    }, isDamaged ? { checksumError: 1 } : {});
     // A peer goes on from what it has sent in order.
-    if (seq === flow.nxt && rest !== 255) flow.nxt = seq + spanOf({ data, flags }) >>> 0;
+    if (isDamaged) return { flow, flags, isDamaged, packet };
+    if (seq === flow.nxt) flow.nxt = seq + spanOf({ data, flags }) >>> 0;
     if (flags & ACK && flow.theirIsn !== undefined && ack === flow.theirIsn + 1 >>> 0) flow.answered = true;
     if (flags & ACK) flow.theirUna = ack;
     if (flags === SYN || flags === (SYN | 192)) flow.scale = 0;
-    return { flow, flags, packet };
+    return { flow, flags, isDamaged, packet };
   }
 
   #options(flow: Flow, flags: number, rest: number): TcpOptions {
@@ -265,7 +276,7 @@ export class World {
     for (let i = 0; i < Math.min(words[CONNECTIONS_TOUCHED / 4], words[MAX_CONNECTIONS / 4]); i++) {
       const block = words[CONNECTIONS / 4] + CONNECTION_SIZE * i;
       const state = bytes[block + STATE];
-      if (state !== Number(State.CLOSED) && (words[(block + PORTS) / 4] & 0xffff) === port) return `${family}:${state}`;
+      if (state !== CLOSED && (words[(block + PORTS) / 4] & 0xffff) === port) return `${family}:${state}`;
     }
     return "-";
   }
