@@ -8,7 +8,7 @@ import "../support/process.js";
 import { runScenario } from "../support/tcpscenario.js";
 
 /** As many as take about a minute. */
-const SEEDS = Number(process.env.SEEDS ?? 600);
+const SEEDS = Number(process.env.SEEDS ?? 400);
 /** The most failures that are told. */
 const MAX_TOLD = 3;
 

@@ -136,7 +136,7 @@ export class Network {
     this.#collect();
     const batch: Uint8Array[] = [];
     while (this.#events.length > 0 && this.#events[0].us <= now) {
-      const { to, packet } = this.#events.shift() as Event;
+      const [{ to, packet }] = this.#events.splice(0, 1);
       if (to >= 0 && !this.#silent.has(this.peers[to])) this.peers[to].input(packet, now);
       else if (to < 0 && batch.length < MAX_BATCH) batch.push(packet);
     }

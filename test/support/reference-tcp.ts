@@ -1,8 +1,8 @@
 /**
- * A simple TCP that opens connections, written from RFC 9293 §3.10.7 and by no other code: the peer of pongd's in tests.
- * It sends a few segments at a time, and repeats them all when its timer expires. It keeps what comes out of order,
- * tells it by SACK (RFC 2018), scales windows and has timestamps (RFC 7323). Positions count from the SYN, which is 0,
- * and do not wrap: data begins at 1. Time is in microseconds, and whoever uses it says what time it is.
+ * A simple TCP that opens connections, written from RFC 9293 §3.10.7 and no code: the peer of pongd's in tests. It
+ * sends a few segments at a time, and repeats them all when its timer expires. It keeps what comes out of order, tells
+ * it by SACK (RFC 2018), scales windows and has timestamps (RFC 7323). Positions count from the SYN, which is 0, and do
+ * not wrap: data begins at 1. Time is in microseconds, and whoever uses it says what time it is.
  *
  * As it reads, it also judges: what comes must be the stream that was expected, within the window and the MSS that were
  * offered.
@@ -42,9 +42,9 @@ export interface ReferenceOptions {
   readonly transmit: (packet: Uint8Array) => void;
 }
 
-export type ReferenceState =
-  "closed" | "syn-sent" | "established" | "fin-wait-1" | "fin-wait-2" | "closing" | "time-wait" | "close-wait"
-  | "last-ack";
+export type ReferenceState
+  = "closed" | "syn-sent" | "established" | "fin-wait-1" | "fin-wait-2" | "closing" | "time-wait" | "close-wait"
+    | "last-ack";
 
 /** How a connection ended. */
 export type Outcome = "closed" | "reset" | "timed out" | "aborted";
@@ -152,7 +152,8 @@ export class ReferenceTcp {
     const { buffer } = this.#options;
     // RFC 9293 §3.8.6.2.2.
     const gain = this.#rcvNxt + this.#room() - this.#edge;
-    if (this.#isOpen() && !this.finished && gain >= Math.min(buffer / 2, this.#options.mss ?? 536) && gain > 0) this.#acknowledge();
+    const worth = gain > 0 && gain >= Math.min(buffer / 2, this.#options.mss ?? 536);
+    if (worth && this.#isOpen() && !this.finished) this.#acknowledge();
   }
 
   /** Resets the connection. */
@@ -242,14 +243,13 @@ export class ReferenceTcp {
     if (!(flags & SYN) || !(flags & ACK)) return;
     this.#heardAt = this.#now;
     assert.equal(segment.data.length, 0, "a SYN-ACK without data");
-    const { mss, scale, timestamps, sack } = this.#options;
+    const { scale, timestamps, sack } = this.#options;
     assert.ok(options.mss !== undefined, "a SYN-ACK has an MSS (MAY-3)");
     assert.ok(options.mss > 0, "the MSS is not 0");
     if (options.scale !== undefined) assert.ok(scale !== undefined, "wscale only in answer to one (RFC 7323 §2.2)");
     if (options.sackPermitted) assert.ok(sack, "SACK-permitted only in answer to one");
     if (options.timestamps) assert.ok(timestamps, "timestamps only in answer to some (RFC 7323 §3.2)");
     assert.equal(options.sacks, undefined, "no SACK on a SYN");
-    void mss;
     this.#remoteIsn = seq;
     this.#rcvNxt = this.#edge = 1;
     this.#una = 1;
@@ -332,7 +332,9 @@ export class ReferenceTcp {
     const most = (mss ?? (local.length === 4 ? 536 : 1220)) - (options.timestamps ? 12 : 0)
       - (options.sacks ? 4 + 8 * options.sacks.length : 0);
     assert.ok(data.length <= most, `${data.length} bytes of data, and the MSS leaves room for ${most} (MUST-16)`);
-    assert.ok(first + data.length <= this.#edge + 1, `data up to ${first + data.length}, and the window ends at ${this.#edge}`);
+    assert.ok(
+      first + data.length <= this.#edge + 1, `data up to ${first + data.length}, and the window ends at ${this.#edge}`,
+    );
     for (let i = 0; i < data.length; i++) {
       const position = first + i - 1;
       if (data[i] !== expected(position)) {
@@ -366,7 +368,7 @@ export class ReferenceTcp {
     if (finAcked) {
       if (this.state === "fin-wait-1") this.state = "fin-wait-2";
       else if (this.state === "closing") this.#timeWait();
-      else if (this.state === "last-ack") { this.#end("closed"); return; }
+      else if (this.state === "last-ack") this.#end("closed");
     }
     this.#push();
   }
@@ -381,7 +383,8 @@ export class ReferenceTcp {
     if (data.length === 0 && !(flags & FIN)) return;
     const end = Math.min(first + data.length, this.#edge);
     const old = this.#rcvNxt;
-    if (end <= this.#rcvNxt && data.length > 0 || this.#ranges.some((range) => range.first <= first && range.end >= end)) {
+    const came = this.#ranges.some((range) => range.first <= first && range.end >= end);
+    if (came || (end <= this.#rcvNxt && data.length > 0)) {
       this.#duplicate = { first, end };
     }
     if (end > this.#rcvNxt) this.#insert(Math.max(first, this.#rcvNxt), end);
@@ -431,7 +434,7 @@ export class ReferenceTcp {
       this.#sendData(end, end, true);
       sent = true;
     }
-    const waits = this.#nxt > this.#una || this.#una < end && this.#window <= 0;
+    const waits = this.#nxt > this.#una || (this.#una < end && this.#window <= 0);
     if (waits && (this.#timerAt === Infinity || expired)) this.#arm();
     return sent;
   }
@@ -469,7 +472,8 @@ export class ReferenceTcp {
 
   #blocks(): (readonly [number, number])[] {
     const duplicate = this.#options.duplicateSack && this.#duplicate && this.#duplicate.end > this.#duplicate.first
-      ? [this.#duplicate] : [];
+      ? [this.#duplicate]
+      : [];
     return [...duplicate, ...this.#ranges].slice(0, this.#timestamps ? 3 : 4).map(
       ({ first, end }) => [this.#remoteIsn + first >>> 0, this.#remoteIsn + end >>> 0] as const,
     );

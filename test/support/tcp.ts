@@ -16,6 +16,8 @@ export const CWR = 128;
 
 /** A letter for each flag, from the lowest bit on, as packetdrill and tcpdump write them. */
 const LETTERS = "FSRP.UEW";
+/** The order in which they are written. */
+const ORDER = ["S", "F", "R", "P", "U", "E", "W", "."];
 
 export interface TcpOptions {
   readonly mss?: number;
@@ -161,7 +163,8 @@ export function isIntact(packet: Uint8Array): boolean {
   const length = four ? packet[2] * 256 + packet[3] : 40 + packet[4] * 256 + packet[5];
   if (length !== packet.length || length < at + 20) return false;
   const [src, dst] = four
-    ? [packet.subarray(12, 16), packet.subarray(16, 20)] : [packet.subarray(8, 24), packet.subarray(24, 40)];
+    ? [packet.subarray(12, 16), packet.subarray(16, 20)]
+    : [packet.subarray(8, 24), packet.subarray(24, 40)];
   return (!four || remainder(packet.subarray(0, at)) === 0)
     && remainder(packet.subarray(at), pseudoHeader(src, dst, packet.length - at)) === 0;
 }
@@ -172,11 +175,11 @@ export function spanOf({ data, flags }: Pick<Segment, "data" | "flags">): number
 }
 
 export function flagsText(flags: number): string {
-  return [..."SFRPUEW."].filter((letter) => flags & 1 << LETTERS.indexOf(letter)).join("") || "-";
+  return ORDER.filter((letter) => flags & 1 << LETTERS.indexOf(letter)).join("") || "-";
 }
 
 export function flagsOf(text: string): number {
-  return text === "-" ? 0 : [...text].reduce((flags, letter) => flags | 1 << LETTERS.indexOf(letter), 0);
+  return text === "-" ? 0 : text.split("").reduce((flags, letter) => flags | 1 << LETTERS.indexOf(letter), 0);
 }
 
 /** Returns a number of 32 bits, or of 16, in network order. */
@@ -192,7 +195,8 @@ export function optionBytes({ mss, scale, sackPermitted, timestamps, sacks = [] 
     ...timestamps ? [1, 1, 8, 10, ...big(timestamps.val), ...big(timestamps.ecr)] : [],
     ...scale === undefined ? [] : [1, 3, 3, scale],
     ...sacks.length === 0
-      ? [] : [1, 1, 5, 2 + 8 * sacks.length, ...sacks.flatMap((block) => block.flatMap((number) => big(number)))],
+      ? []
+      : [1, 1, 5, 2 + 8 * sacks.length, ...sacks.flatMap((block) => block.flatMap((number) => big(number)))],
   ]);
 }
 
@@ -209,18 +213,30 @@ function readOptions(bytes: Uint8Array): TcpOptions {
       assert.ok(bytes.subarray(at).every((byte) => byte === 0), "zeros pad the header (MUST-69)");
       break;
     }
-    if (kind === 1) { at++; continue; }
+    if (kind === 1) {
+      at++;
+      continue;
+    }
     const len = bytes[at + 1];
     assert.ok(len >= 2 && at + len <= bytes.length, `option ${kind} of ${len} bytes`);
     switch (kind) {
-      case 2: assert.equal(len, 4); set("mss", view.getUint16(at + 2)); break;
-      case 3: assert.equal(len, 3); set("scale", bytes[at + 2]); break;
-      case 4: assert.equal(len, 2); set("sackPermitted", true); break;
+      case 2:
+        assert.equal(len, 4);
+        set("mss", view.getUint16(at + 2));
+        break;
+      case 3:
+        assert.equal(len, 3);
+        set("scale", bytes[at + 2]);
+        break;
+      case 4:
+        assert.equal(len, 2);
+        set("sackPermitted", true);
+        break;
       case 5:
         assert.ok(len > 2 && (len - 2) % 8 === 0, "whole blocks");
-        set("sacks", Array.from(
-          { length: (len - 2) / 8 }, (_, i) => [view.getUint32(at + 2 + 8 * i), view.getUint32(at + 6 + 8 * i)] as const,
-        ));
+        set("sacks", Array.from({ length: (len - 2) / 8 }, (_, i) => {
+          return [view.getUint32(at + 2 + 8 * i), view.getUint32(at + 6 + 8 * i)] as const;
+        }));
         break;
       case 8:
         assert.equal(len, 10);
@@ -237,7 +253,7 @@ function pseudoHeader(src: Uint8Array, dst: Uint8Array, length: number): number 
   return remainder(dst, remainder(src, 6 + length));
 }
 
-/** Returns the remainder modulo 65535 of the number that the bytes write, behind one that has the remainder `before`. */
+/** Returns the remainder modulo 65535 of the number that the bytes write behind one with the remainder `before`. */
 export function remainder(bytes: Uint8Array, before = 0): number {
   let rest = before;
   const even = bytes.length & ~1;

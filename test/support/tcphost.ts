@@ -85,6 +85,13 @@ export class TcpHost {
     return deadline === 0 ? Infinity : deadline / 1000;
   }
 
+  /** Sets the clock anew, where nothing waits any more. */
+  restart(us: number): void {
+    this.#now = Math.round(us * 1000);
+    this.#calls = 0;
+    this.outputs.length = 0;
+  }
+
   /** Hands packets to the engine, all in one batch. */
   inject(...packets: readonly Uint8Array[]): void {
     const { rig } = this;

@@ -17,20 +17,23 @@
  * the data in quotes. `@2 ` before it names another connection. Numbers count from the initial sequence number of
  * whoever sent them, so a SYN is 0:0(0). An answer is compared in what is written of it, but always in its flags, its
  * sequence numbers, its acknowledgement and its data. Without quotes, data is the peer's stream, which an echo sends
- * back, or the script's `stream`. The flag `p` is PSH or not. `MSS` stands for 1460 in IPv4 and 1440 in IPv6, `*` for any number.
+ * back, or the script's `stream`. The flag `p` is PSH or not. `MSS` stands for 1460 in IPv4 and 1440 in IPv6, `*` for
+ * any number.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { ADDRESSES, TICK_US, type Family, type Output } from "./tcphost.js";
+import { addr6 } from "./ipv6.js";
+import { addr } from "./packets.js";
 import {
-  ACK, decode, encode, FIN, flagsOf, flagsText, ipPacket, isTcp, PSH, remainder, RST, SYN, type Mistakes, type TcpOptions,
+  ACK, decode, encode, FIN, flagsOf, flagsText, ipPacket, isTcp, PSH, remainder, RST, SYN, type TcpOptions,
 } from "./tcp.js";
 
-export type Row =
-  | readonly [seconds: number, direction: "<", packet: string | readonly string[]]
-  | readonly [seconds: number, direction: ">" | "~", packet: string]
-  | readonly [seconds: number, direction: "-"]
-  | readonly [seconds: number, direction: "?", look: (player: Player) => void];
+export type Row
+  = | readonly [seconds: number, direction: "<", packet: string | readonly string[]]
+    | readonly [seconds: number, direction: ">" | "~", packet: string]
+    | readonly [seconds: number, direction: "-"]
+    | readonly [seconds: number, direction: "?", look: (player: Player) => void];
 
 export interface Script {
   /** A fact, with the numbers of RFC 9293 that it shows in parentheses. */
@@ -85,6 +88,7 @@ const GRAMMAR = new RegExp(
   + "(?: (?<data>\"(?:[^\"\\\\]|\\\\.)*\"))?$",
 );
 const ICMP = /^(?:@(?<flow>\d+) )?icmp (?<what>[a-z_]+)(?: mtu (?<mtu>\d+))? about (?<first>\d+):(?<end>\d+)\((?<length>\d+)\)$/;
+const ROUTERS = { 4: addr("192.0.2.1"), 6: addr6("2001:db8::fe") };
 /** ICMP errors by family: type and code. */
 const ERRORS: Record<string, Record<Family, readonly [type: number, code: number]>> = {
   net_unreachable: { 4: [3, 0], 6: [1, 0] },
@@ -228,7 +232,8 @@ export class Player {
       const local = ADDRESSES[this.family].local.slice();
       local[local.length - 1] += number - 1;
       flow = {
-        local, peerPort: this.#firstPort + number, peerIsn: this.script.isn ?? ISN, isn: undefined, firstVal: undefined, lastVal: 0,
+        local, peerPort: this.#firstPort + number, peerIsn: this.script.isn ?? ISN, isn: undefined, firstVal: undefined,
+        lastVal: 0,
       };
       this.#flows.set(number, flow);
     }
@@ -260,7 +265,7 @@ export class Player {
       ...fields.offset === undefined ? {} : { dataOffset: Number(fields.offset) },
       checksumError: numberOf(fields.bad, 0), reserved: numberOf(fields.reserved, 0),
       ...fields.ipopt === undefined ? {} : { ipOptions: hexBytes(fields.ipopt) },
-    } satisfies Mistakes);
+    });
   }
 
   /** Returns an ICMP error about a segment that pongd sent. */
@@ -279,7 +284,7 @@ export class Player {
     message[0] = type;
     message[1] = code;
     new DataView(message.buffer).setUint32(4, Number(mtu ?? 0));
-    const src = this.family === 4 ? Uint8Array.of(192, 0, 2, 1) : Uint8Array.of(0x20, 1, 0xd, 0xb8, ...new Uint8Array(11), 0xfe);
+    const src = ROUTERS[this.family];
     const start = this.family === 4 ? 0 : remainder(local, remainder(src, 58 + message.length));
     new DataView(message.buffer).setUint16(2, (65535 - remainder(message, start)) % 65535);
     return ipPacket(this.family === 4 ? 1 : 58, message, { src, dst: local });
@@ -301,8 +306,11 @@ export class Player {
       else if (word === "sackOK") options.sackPermitted = true;
       else if (word === "TS") {
         // Seen from the peer: `ecr last` is what pongd sent last, and a number counts from its first value.
-        const ecr = rest[3] === "last" ? flow.lastVal : rest[3] === "0" && flow.firstVal === undefined
-          ? 0 : (flow.firstVal ?? 0) + Number(rest[3]) >>> 0;
+        const ecr = rest[3] === "last"
+          ? flow.lastVal
+          : rest[3] === "0" && flow.firstVal === undefined
+            ? 0
+            : (flow.firstVal ?? 0) + Number(rest[3]) >>> 0;
         options.timestamps = { val: Number(rest[1]), ecr };
       } else if (word === "sack") {
         options.sacks = rest.map((block) => {
@@ -356,6 +364,9 @@ export class Player {
   }
 }
 
+/** What is said of a packet in braces. */
+type Fields = Partial<Record<string, string>>;
+
 interface Parsed {
   readonly flow: number;
   readonly flags: number;
@@ -368,7 +379,7 @@ interface Parsed {
   readonly win: string | undefined;
   readonly urg: number | undefined;
   readonly options: string | undefined;
-  readonly fields: Record<string, string>;
+  readonly fields: Fields;
   readonly data: Uint8Array | undefined;
 }
 
@@ -378,10 +389,10 @@ function parse(text: string): Parsed {
   if (!found) throw new Error(`this is no packet: ${text}`);
   const { flow = "1", flags = "", first, end, length, ack, win, urg, options, fields = "", data } = found;
   return {
-    flow: Number(flow), flags: flagsOf(flags.replace("p", "")), anyPush: flags.includes("p"), first: Number(first), end: Number(end), length: Number(length),
+    flow: Number(flow), flags: flagsOf(flags.replace("p", "")), anyPush: flags.includes("p"),
+    first: Number(first), end: Number(end), length: Number(length),
     ack: ack === undefined ? undefined : Number(ack), win, urg: urg === undefined ? undefined : Number(urg), options,
-    fields: Object.fromEntries(fields.split(",").filter(Boolean).map((field) => field.trim().split(" "))) as
-      Record<string, string>,
+    fields: fieldsOf(fields),
     data: data === undefined ? undefined : Buffer.from(JSON.parse(data) as string),
   };
 }
@@ -396,7 +407,8 @@ function optionsText(
     ...timestamps ? [`TS val ${timestamps.val - (flow.firstVal ?? 0) >>> 0} ecr ${timestamps.ecr}`] : [],
     ...scale === undefined ? [] : [`wscale ${scale}`],
     ...sacks
-      ? [`sack ${sacks.map((block) => block.map((at) => relative(at, flow.peerIsn)).join(":")).join(" ")}`] : [],
+      ? [`sack ${sacks.map((block) => block.map((at) => relative(at, flow.peerIsn)).join(":")).join(" ")}`]
+      : [],
   ].map((part) => {
     const words = part.split(" ");
     const like = wild.find((other) => other.startsWith(words[0]))?.split(" ");
@@ -430,6 +442,16 @@ export function bytesOf(stream: (position: number) => number, first: number, len
 
 function hexBytes(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, "hex"));
+}
+
+/** Reads `name value, …`. */
+function fieldsOf(text: string): Fields {
+  const fields: Fields = {};
+  for (const field of text.split(",").filter(Boolean)) {
+    const [name, value] = field.trim().split(" ");
+    fields[name] = value;
+  }
+  return fields;
 }
 
 function numberOf(text: string | undefined, otherwise: number): number {

@@ -16,8 +16,8 @@ export const HANDSHAKE: readonly Script[] = [
     ],
   },
   {
-    name: "connections to several addresses of one port are apart, and each is answered from its own (MUST-41, MUST-42, "
-      + "MUST-45)",
+    name: "connections to several addresses of one port are apart, and each is answered from its own "
+      + "(MUST-41, MUST-42, MUST-45)",
     port: PORTS.discard,
     rows: [
       [0, "<", "@1 S 0:0(0) <mss 1000>"],
@@ -104,7 +104,7 @@ export const HANDSHAKE: readonly Script[] = [
     ],
   },
   ...[2, 100].map((ack): Script => ({
-    name: `an acknowledgement of ${ack}, which was not sent, is answered by a reset in SYN-RECEIVED, and the connection stays`,
+    name: `an acknowledgement of ${ack}, which was not sent, is answered by a reset in SYN-RECEIVED, and no more`,
     port: PORTS.discard,
     rows: [
       [0, "<", "S 0:0(0) <mss 1000>"],

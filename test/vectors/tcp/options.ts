@@ -83,8 +83,11 @@ export const OPTIONS: readonly Script[] = [
     port: PORTS.discard,
     rows: [
       [0, "<", `S 0:0(0) <mss 1000,${option}>`],
-      [0, ">", `S. 0:0(0) ack 1 <mss MSS,${option.startsWith("wscale") ? "wscale *" : option.startsWith("TS")
-        ? "TS val 0 ecr 7" : option}>`],
+      [0, ">", `S. 0:0(0) ack 1 <mss MSS,${option.startsWith("wscale")
+        ? "wscale *"
+        : option.startsWith("TS")
+          ? "TS val 0 ecr 7"
+          : option}>`],
     ],
   })),
   {

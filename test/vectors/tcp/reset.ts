@@ -84,7 +84,7 @@ export const RESET: readonly Script[] = [
     rows: [...OPEN, [0, "<", "RU 1:1(0) urg 5"], ...gone(1, 1)],
   },
   {
-    name: "an acknowledgement of what was never sent is answered by one, and dropped with its data (RFC 9293 §3.10.7.4)",
+    name: "an acknowledgement of what was never sent is answered by one, and no more (RFC 9293 §3.10.7.4)",
     port: PORTS.discard,
     rows: [...OPEN, [0, "<", "P. 1:11(10) ack 1000"], [0, ">", ". 1:1(0) ack 1"]],
   },

@@ -11,4 +11,6 @@ import { RETRANSMIT } from "./retransmit.js";
 import { SERVICES } from "./services.js";
 import { WINDOW } from "./window.js";
 
-export const SCRIPTS: readonly Script[] = [HANDSHAKE, OPTIONS, RESET, CLOSE, ACKS, CHECKSUM, SERVICES, WINDOW, RETRANSMIT, ICMP].flat();
+export const SCRIPTS: readonly Script[] = [
+  HANDSHAKE, OPTIONS, RESET, CLOSE, ACKS, CHECKSUM, SERVICES, WINDOW, RETRANSMIT, ICMP,
+].flat();

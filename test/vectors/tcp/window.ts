@@ -12,8 +12,8 @@ const SHUT: readonly Row[] = [
 
 export const WINDOW: readonly Script[] = [
   {
-    name: "a window of zero is probed after a retransmission timeout, then after twice as long each time, and stays for "
-      + "as long as the peer answers (MUST-35, MUST-36, MUST-37, SHLD-29, SHLD-30)",
+    name: "a window of zero is probed after a retransmission timeout, then after twice as long each time, and stays "
+      + "for as long as the peer answers (MUST-35, MUST-36, MUST-37, SHLD-29, SHLD-30)",
     ...CHARGEN, pongdOnly: true,
     rows: [
       ...SHUT,
@@ -39,7 +39,8 @@ export const WINDOW: readonly Script[] = [
     name: "a peer that stops to answer probes is given up",
     ...CHARGEN, pongdOnly: true,
     rows: [
-      ...SHUT, ...[0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2].map((seconds): Row => [seconds, ">", ". 1:2(1) ack 1"]),
+      ...SHUT,
+      ...[0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2].map((seconds): Row => [seconds, ">", ". 1:2(1) ack 1"]),
       ...Array.from({ length: 8 }, (): Row => [60, ">", ". 1:2(1) ack 1"]), [60, ">", "R. 1:1(0) ack 1"],
     ],
   },

@@ -1,0 +1,288 @@
+/**
+ * Plays an input of the fuzzer's TCP target: every few bytes are something that happens to an engine, such as segments
+ * of a peer's, time that goes by, another table, or an ICMP error. Peers know the sequence numbers of what they see, so
+ * that most of their segments mean something. After each batch everything is compared with everything else.
+ */
+import assert from "node:assert/strict";
+import {
+  CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, MAX_CONNECTIONS, PORTS, State, STATE,
+} from "../../../abi/tcp.js";
+import { tableOf, type Table } from "../../../src/engine/table.js";
+import { parsePrefix, serving } from "../../../src/prefix/prefixes.js";
+import { BY_DEFAULT } from "../../support/engines.js";
+import { PREFIX6 } from "../../support/ipv6.js";
+import { PREFIX } from "../../support/packets.js";
+import { ADDRESSES, PORTS as SERVED, SERVICES, TcpHost, TICK_US } from "../../support/tcphost.js";
+import { checkState, stateOf } from "../../support/tcpstate.js";
+import {
+  ACK, decode, encode, FIN, flagsText, ipPacket, isTcp, remainder, RST, spanOf, SYN, type TcpOptions,
+} from "../../support/tcp.js";
+
+/** A peer's side of a connection. */
+interface Flow {
+  readonly family: 4 | 6;
+  readonly port: number;
+  readonly peerPort: number;
+  /** What it sends next, and the first number that was not acknowledged; and those of pongd's. */
+  nxt: number;
+  una: number;
+  theirNxt: number;
+  theirUna: number;
+  theirIsn: number | undefined;
+  edge: number;
+  scale: number;
+  /** True once an acknowledgement of pongd's SYN was sent. */
+  answered: boolean;
+  ts: number;
+}
+
+const CLOSED: number = State.CLOSED;
+const MTU = 1500;
+const START_US = 2 ** 32 * 16.384 - 5e6;
+/** By then the last of what waits for a peer has given up. */
+const FORGOTTEN_US = 5 * 3600e6;
+const MAX_BATCH = 8;
+/** Most operations of an input, whatever its length. */
+const MAX_OPERATIONS = 300;
+
+const SERVICE_PORTS = [SERVED.echo, SERVED.discard, SERVED.chargen, SERVED.reply, SERVED.banner, SERVED.tarpit];
+const FLAGS = [
+  SYN, ACK, ACK | FIN, RST, RST | ACK, ACK | 8, SYN | ACK, FIN, 0, SYN | FIN, ACK | 32, SYN | 64 | 128, ACK | 64,
+  SYN | RST, ACK, ACK | 8,
+];
+const WINDOWS = [0, 1, 10, 500, 1000, 5000, 32767, 65535];
+const LENGTHS = [0, 0, 1, 4, 10, 536, 1000, 1400];
+const TIMES_US = [100, 5000, 40_000, 200_000, 1e6, 10e6, 120e6, 8000e6];
+const SEQUENCES = [0, 0, 0, 0, -1, 1, -1000, 1000, 5000, 65535, -65536, 2 ** 31, 3000, 2000, 10, -10];
+
+/** Reads an input's bytes; behind its end all are 0. */
+class Bytes {
+  #at = 0;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get left(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  next(): number {
+    return this.#bytes.at(this.#at++) ?? 0;
+  }
+}
+
+export class World {
+  readonly #host: TcpHost;
+  readonly #tables: readonly Table[];
+  /** What inputs have made happen, each in a word. */
+  readonly features = new Set<string>();
+  #flows: Flow[] = [];
+  #table = 0;
+
+  private constructor(host: TcpHost, tables: readonly Table[]) {
+    this.#host = host;
+    this.#tables = tables;
+  }
+
+  static async create(): Promise<World> {
+    const host = await TcpHost.create({
+      mtu: MTU, reloadable: true, limits: { connections: 6, memory: 24 * 4096, bySource: 4 },
+    });
+    const tables = [SERVICES, SERVICES.slice(0, 2), [], undefined].map((ports) => {
+      const { sourceRoute, sourceLimit, ...answers } = BY_DEFAULT;
+      const prefixes = ports ? [PREFIX, PREFIX6] : ["10.98.0.0/16"];
+      return tableOf(serving(
+        prefixes.map(parsePrefix),
+        { ...answers, tcp: { ports: ports ?? [] }, exceptions: [], policy: { sourceRoute, sourceLimit } },
+      ));
+    });
+    return new World(host, tables);
+  }
+
+  /** Runs an input. @throws what does not hold */
+  feed(input: Uint8Array): void {
+    this.#begin();
+    const bytes = new Bytes(input);
+    for (let i = 0; i < MAX_OPERATIONS && bytes.left > 0; i++) this.#step(bytes);
+    checkState(this.#host.rig);
+    this.#use(0);
+    this.#host.advance(FORGOTTEN_US);
+    this.#host.take().forEach(({ packet }) => { this.#look(packet, false); });
+    checkState(this.#host.rig);
+    assert.deepEqual(
+      stateOf(this.#host.rig), { connections: 0, halfOpen: 0, waits: 0, pages: 0, timers: 0 }, "nothing is left",
+    );
+  }
+
+  /** Begins anew, as after a crash of the packet loop. */
+  #begin(): void {
+    this.#host.rig.linear.recover();
+    this.#host.restart(START_US);
+    this.#use(0);
+    this.#host.advance(1);
+    this.#flows = Array.from({ length: 16 }, (_, i): Flow => {
+      const nxt = i % 3 === 0 ? 0xffff_ff00 : 1000 * i;
+      return {
+        family: i & 1 ? 6 : 4, port: SERVICE_PORTS[(i >> 1) % SERVICE_PORTS.length], peerPort: 50_000 + i,
+        nxt, una: nxt,
+        theirNxt: 0, theirUna: 0, theirIsn: undefined, edge: 0, scale: 0, answered: false, ts: 1000,
+      };
+    });
+  }
+
+  #step(bytes: Bytes): void {
+    const operation = bytes.next();
+    switch (operation & 15) {
+      case 0: {
+        const us = TIMES_US[operation >> 4 & 7];
+        this.#host.advance(us);
+        this.#after(`time ${us}`, false);
+        return;
+      }
+      case 1: {
+        const { deadlineUs } = this.#host;
+        if (deadlineUs !== Infinity) this.#host.advanceTo(deadlineUs + TICK_US);
+        this.#after("deadline", false);
+        return;
+      }
+      case 2:
+        this.#use(operation >> 4 & 3);
+        this.#host.advance(1000);
+        this.#after(`table ${this.#table}`, false);
+        return;
+      case 3:
+        this.#host.inject(this.#tooBig(bytes));
+        this.#after("too big", false);
+        return;
+      default: {
+        const count = 1 + (operation >> 4) % MAX_BATCH;
+        const batch = Array.from({ length: operation & 8 ? 1 : count }, () => this.#segment(bytes));
+        const onlyResets = batch.every(({ flags }) => flags & RST);
+        const before = batch.map(({ flow }) => this.#stateOf(flow));
+        this.#host.inject(...batch.map(({ packet }) => packet));
+        if (batch.every(({ isDamaged }) => isDamaged)) {
+          assert.equal(this.#host.outputs.length, 0, "nothing answers what is damaged");
+        }
+        const answers = this.#after("", onlyResets);
+        batch.forEach(({ flow, flags }, i) => {
+          this.features.add(`${flow.port} ${before[i]} ${flagsText(flags)} ${this.#stateOf(flow)} ${answers}`);
+        });
+      }
+    }
+  }
+
+  #use(table: number): void {
+    this.#table = table;
+    this.#host.rig.linear.serve(this.#tables[table]);
+  }
+
+  #segment(bytes: Bytes): { flow: Flow; flags: number; isDamaged: boolean; packet: Uint8Array } {
+    const flow = this.#flows[bytes.next() % this.#flows.length];
+    const what = bytes.next();
+    const flags = FLAGS[what & 15];
+    const shape = bytes.next();
+    const rest = bytes.next();
+    const isDamaged = rest >= 0xf8;
+    const seq = flow.nxt + SEQUENCES[what >> 4] >>> 0;
+    // It acknowledges all that came, or only what it did before, or less.
+    const behind = shape & 8 ? shape & 16 ? flow.theirNxt - flow.theirUna : 100 : 0;
+    const ack = flags & ACK ? flow.theirNxt - behind >>> 0 : 0;
+    const data = new Uint8Array(LENGTHS[shape & 7]).fill(10 + (shape & 3));
+    const packet = encode({
+      src: ADDRESSES[flow.family].peer, dst: ADDRESSES[flow.family].local, srcPort: flow.peerPort, dstPort: flow.port,
+      seq, ack, flags, window: WINDOWS[shape >> 5], data, options: this.#options(flow, flags, rest),
+    }, isDamaged ? { checksumError: 1 } : {});
+    // A peer goes on from what it has sent in order.
+    if (isDamaged) return { flow, flags, isDamaged, packet };
+    if (seq === flow.nxt) flow.nxt = seq + spanOf({ data, flags }) >>> 0;
+    if (flags & ACK && flow.theirIsn !== undefined && ack === flow.theirIsn + 1 >>> 0) flow.answered = true;
+    if (flags & ACK) flow.theirUna = ack;
+    if (flags === SYN || flags === (SYN | 192)) flow.scale = 0;
+    return { flow, flags, isDamaged, packet };
+  }
+
+  #options(flow: Flow, flags: number, rest: number): TcpOptions {
+    flow.ts += rest & 64 ? 50 : 0;
+    const timestamps = rest & 1 ? { timestamps: { val: rest & 128 ? flow.ts - 500 : flow.ts, ecr: 0 } } : {};
+    if (flags & SYN) {
+      return {
+        ...timestamps, ...rest & 2 ? { mss: [0, 1, 88, 536, 1000, 1460, 9000, 65535][rest >> 4 & 7] } : {},
+        ...rest & 4 ? { scale: rest >> 4 } : {}, ...rest & 8 ? { sackPermitted: true } : {},
+      };
+    }
+    const first = flow.theirUna + 1000 * (rest >> 5) >>> 0;
+    return { ...timestamps, ...rest & 16 ? { sacks: [[first, first + 1000 >>> 0] as const] } : {} };
+  }
+
+  #tooBig(bytes: Bytes): Uint8Array {
+    const flow = this.#flows[bytes.next() % this.#flows.length];
+    const mtu = [0, 68, 552, 600, 1280, 1300, 1499, 9000][bytes.next() & 7];
+    const { peer, local } = ADDRESSES[flow.family];
+    const about = encode({
+      src: local, dst: peer, srcPort: flow.port, dstPort: flow.peerPort, seq: flow.theirUna, ack: flow.nxt, flags: ACK,
+    });
+    const quoted = about.subarray(0, flow.family === 4 ? 28 : 60);
+    const message = new Uint8Array(8 + quoted.length);
+    message.set(quoted, 8);
+    message.set(flow.family === 4 ? [3, 4] : [2, 0]);
+    new DataView(message.buffer).setUint32(4, mtu);
+    const start = flow.family === 4 ? 0 : remainder(local, remainder(peer, 58 + message.length));
+    new DataView(message.buffer).setUint16(2, (65535 - remainder(message, start)) % 65535);
+    return ipPacket(flow.family === 4 ? 1 : 58, message, { src: peer, dst: local });
+  }
+
+  /** Looks at what was sent and at the state, and returns a few words about the answers. */
+  #after(what: string, onlyResets: boolean): string {
+    const kinds = this.#host.take().map(({ packet }) => this.#look(packet, onlyResets));
+    checkState(this.#host.rig, false);
+    const answers = [...new Set(kinds)].join(" ");
+    if (what !== "") this.features.add(`${what} ${answers} ${this.#states()}`);
+    return answers;
+  }
+
+  #look(packet: Uint8Array, onlyResets: boolean): string {
+    assert.ok(packet.length <= MTU, `a packet of ${packet.length} bytes`);
+    if (!isTcp(packet)) return "icmp";
+    const { flags, data, seq, dstPort, ack, window, options } = decode(packet);
+    const flow = this.#flows.find(({ peerPort }) => peerPort === dstPort);
+    assert.ok(flow, "it goes to a peer");
+    if (flags & RST) {
+      assert.ok(!onlyResets, "no reset answers a reset");
+      assert.equal(data.length, 0);
+      return "R";
+    }
+    assert.ok(flags & ACK, "all else acknowledges");
+    if (flags & SYN) {
+      assert.equal(data.length, 0, "a SYN-ACK has no data");
+      if (flow.theirIsn !== seq) flow.answered = false;
+      flow.theirIsn = seq;
+      flow.theirUna = flow.theirNxt = seq + 1 >>> 0;
+      flow.scale = options.scale ?? 0;
+      flow.edge = ack + window;
+      return "S";
+    }
+    assert.ok(flow.answered || data.length === 0, "no data before the handshake is complete (I7)");
+    const end = seq + spanOf({ data, flags }) >>> 0;
+    if ((end - flow.theirNxt | 0) > 0) flow.theirNxt = end;
+    return `${flagsText(flags & FIN)}${data.length > 0 ? "d" : ""}${options.sacks ? "s" : ""}`;
+  }
+
+  /** Returns the state of a flow's connection, as its number. */
+  #stateOf({ peerPort, family }: Flow): string {
+    const { words, bytes } = this.#host.rig;
+    const port = (peerPort & 255) << 8 | peerPort >> 8;
+    for (let i = 0; i < Math.min(words[CONNECTIONS_TOUCHED / 4], words[MAX_CONNECTIONS / 4]); i++) {
+      const block = words[CONNECTIONS / 4] + CONNECTION_SIZE * i;
+      const state = bytes[block + STATE];
+      if (state !== CLOSED && (words[(block + PORTS) / 4] & 0xffff) === port) return `${family}:${state}`;
+    }
+    return "-";
+  }
+
+  #states(): string {
+    const { connections, halfOpen, waits } = stateOf(this.#host.rig);
+    return `${connections > 0} ${halfOpen > 0} ${waits > 0}`;
+  }
+}
