@@ -155,9 +155,11 @@ export function appendAgain(c: usize, f: usize, seq: u32, end: u32, now: u32): v
 export function acknowledge(c: usize, f: usize, ack: u32, now: u32): void {
   let start = load<u32>(c, SND_UNA);
   let run: usize = load<u32>(f, FIRST);
+  let again: u32 = 0;
   const last: usize = load<u32>(f, LAST);
   for (; run < last && before(start, ack); run += RUN_SIZE) {
     const end = load<u32>(run, END);
+    again |= flagsOf(run) & IS_AGAIN;
     const to = after(end, ack) ? ack : end;
     if (flagsOf(run) & IS_SACKED) store<u32>(f, load<u32>(f, SACKED) - (to - start), SACKED);
     else deliver(f, run, start, to, now);
@@ -165,6 +167,11 @@ export function acknowledge(c: usize, f: usize, ack: u32, now: u32): void {
     if (to != end) break;
   }
   store<u32>(f, <u32>run, FIRST);
+  // What lay behind a hole may have arrived long before the hole was filled.
+  if (again) {
+    store<u32>(f, 0, LONGEST);
+    store<u32>(f, 0, SHORTEST);
+  }
   // What lies behind must not seem to lie ahead when sequence numbers wrap.
   keepUp(f + AGAIN_END, ack);
   keepUp(f + REDUCED_UNTIL, ack - 1);

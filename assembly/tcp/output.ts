@@ -166,11 +166,22 @@ export function unpersist(c: usize): void {
 }
 
 /**
- * Sends the next byte into a window that is closed, so that the peer has to answer. It counts as sent only if the peer
- * takes it.
+ * The window probe's time has come. What the window has room for is sent, however little that is (§3.8.6.2.1, the
+ * override timeout). Into a window that is closed, the next byte is sent, so that the peer has to answer. It counts as
+ * sent only if the peer takes it.
  */
 export function probe(c: usize): void {
   const next = load<u32>(c, SND_NXT);
+  const most = <u32>load<u16>(c, MSS) - build.optionsLen(c);
+  const len = min(min(load<u32>(c, SND_WND), load<u32>(c, SND_END) - next), most);
+  if (len) {
+    // What the window leaves out here is less than a full segment.
+    unpersist(c);
+    segment(c, next, len, wire.ACK, false);
+    store<u32>(c, next + len, SND_NXT);
+    recover.sent(c, next, next + len, false);
+    return;
+  }
   if (next != load<u32>(c, SND_END)) segment(c, next, 1, wire.ACK, false);
   else segment(c, next, 0, wire.ACK | wire.FIN, false);
 }

@@ -212,7 +212,7 @@ function steer(c: usize, f: usize, advance: u32, ece: bool): void {
   if (over) leave(c, f);
   if (load<u32>(f, fields.NEWLY_LOST) && !marked(c, RECOVERY | LOSS)) enter(c, f);
   const answered = after(load<u32>(c, SND_UNA), load<u32>(f, fields.REDUCED_UNTIL));
-  if (ece && answered && !marked(c, RECOVERY | LOSS)) reduceForEcn(c, f);
+  if (ece && answered && !marked(c, RECOVERY | LOSS)) return reduceForEcn(c, f);
   const delivered = load<u32>(f, fields.DELIVERED);
   if (!delivered || over) return;
   if (marked(c, RECOVERY)) return reduceRate(c, f, delivered, advance);
@@ -222,8 +222,8 @@ function steer(c: usize, f: usize, advance: u32, ece: bool): void {
 }
 
 function leave(c: usize, f: usize): void {
-  // At the end of recovery the window is what the reduction aimed at (RFC 9937 §5). If little is in flight, that would be
-  // a burst: slow start leads there (RFC 6582 §3.2, step 3).
+  // At the end of recovery the window is what the reduction aimed at (RFC 9937 §5). If little is in flight, that would
+  // be a burst: slow start leads there (RFC 6582 §3.2, step 3).
   const most = flight.pipe(c) + congestion.initialWindow(c);
   if (marked(c, RECOVERY)) store<u32>(c, min(load<u32>(c, SSTHRESH), most), CWND);
   unmark(c, RECOVERY | LOSS);

@@ -7,13 +7,13 @@ import {
 
 /** RFC 6298 §5.7: the timeout once data is sent, if that of a SYN-ACK expired. */
 const RTO_AFTER_SYN: u32 = 3_000_000;
-/** RFC 9293 §3.8.3: R1 and R2. */
-const MIN_TIMEOUTS: u32 = 3;
+/** RFC 9293 §3.8.3: R2, in µs; and as in Linux (tcp_retries2), so many retransmissions at least and at most. */
+const MIN_TIMEOUTS: u32 = 8;
 const MAX_TIMEOUTS: u32 = 15;
 const PATIENCE: u64 = 100_000_000;
 
 // BACKOFF has two halves. The lower four bits count expirations in a row, and progress clears them. The upper four bits
-// say how often the timeout has doubled, which only a sample clears (Karn's algorithm, RFC 6298 §5).
+// say how often the timeout has doubled, which a sample clears (Karn's algorithm, RFC 6298 §5).
 
 /** Forgets all samples. `late` says that the timeout of a SYN-ACK expired. */
 export function begin(c: usize, late: bool): void {
@@ -62,9 +62,14 @@ export function backOff(c: usize): void {
   store<u8>(c, <u8>(times << 4 | min((backoff & 15) + 1, 15)), BACKOFF);
 }
 
-/** Notes that something new was acknowledged. */
+/**
+ * Notes that something new was acknowledged. The path works, so the timeout does not stay longer than where nothing is
+ * known: with much loss there would be no sample for a long time.
+ */
 export function progress(c: usize): void {
-  store<u8>(c, load<u8>(c, BACKOFF) & 0xf0, BACKOFF);
+  let times: u32 = load<u8>(c, BACKOFF) >>> 4;
+  while (times && doubled(c, times) > RTO_AFTER_SYN) times--;
+  store<u8>(c, <u8>(times << 4), BACKOFF);
 }
 
 /** Returns how often the retransmission timer has expired since something was last acknowledged. */

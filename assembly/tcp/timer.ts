@@ -103,6 +103,7 @@ function retransmitProbe(c: usize): bool {
   }
   const times: u32 = load<u8>(c, PROBES);
   if (spare()) probe(c);
+  if (!marked(c, PERSIST)) return true;
   store<u8>(c, <u8>min<u32>(times + 1, 16), PROBES);
   retransmitIn(c, <u32>min<u64>(<u64>rtt.timeout(c) << min<u32>(times + 1, 16), MAX_PROBE_US));
   return true;

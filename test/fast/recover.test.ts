@@ -41,7 +41,9 @@ function toTimer(sender: Sender): boolean {
 }
 
 describe("the initial window", () => {
-  for (const [mss, expected] of [[536, 5360], [1220, 12200], [1460, 14600], [4000, 14600], [8960, 17920], [65495, 130990]]) {
+  for (const [mss, expected] of [
+    [536, 5360], [1220, 12200], [1460, 14600], [4000, 14600], [8960, 17920], [65495, 130990],
+  ]) {
     test(`is ${expected} bytes for an MSS of ${mss}`, async () => {
       const sender = await Sender.create({ mss, rtt: MS });
       assert.equal(sender.cwnd, expected);
@@ -66,7 +68,7 @@ describe("the timeout", () => {
   test("follows RFC 6298, sample by sample, and is 200 ms above the smoothed time at least", async () => {
     const sender = await Sender.create({ rtt: 50 * MS });
     let [srtt, rttvar] = [50_000, 25_000];
-    for (const rtt of [50_000, 50_000, 900_000, 60_000, 10, 400_000, 400_000, 2_000_000, 300_000, 300_000, 300_000, 1]) {
+    for (const rtt of [50_000, 50_000, 900_000, 60_000, 10, 400_000, 400_000, 2_000_000, 300_000, 300_000, 1]) {
       sender.offer(100);
       sender.output();
       sender.wait(rtt);
@@ -78,7 +80,7 @@ describe("the timeout", () => {
     }
   });
 
-  test("doubles until 120 s, and stays so until something that was sent once is acknowledged", async () => {
+  test("doubles, and stays so, up to 3 s, until something that was sent once is acknowledged", async () => {
     const sender = await Sender.create({ rtt: 20 * MS, sack: false });
     sender.offer(1000);
     sender.output();
@@ -92,10 +94,10 @@ describe("the timeout", () => {
     // This may be the ACK of any of the six.
     sender.ack({ ack: 1000 });
     assert.equal(sender.timer, undefined);
-    assert.equal(sender.timeout, base * 2 ** 5);
+    assert.equal(sender.timeout, base * 2 ** 3);
     sender.offer(1000);
     sender.output();
-    timerIs(sender, base * 2 ** 5);
+    timerIs(sender, base * 2 ** 3);
     sender.wait(20 * MS);
     sender.ack({ ack: 2000 });
     assert.ok(sender.timeout < 250_000);
@@ -116,16 +118,16 @@ describe("the timeout", () => {
   });
 
   for (const rtt of [MS, 400 * MS, 30_000 * MS]) {
-    test(`gives up after 100 s and three retransmissions at least, with a round trip of ${rtt / MS} ms`, async () => {
+    test(`gives up after 100 s and eight retransmissions at least, with a round trip of ${rtt / MS} ms`, async () => {
       const sender = await Sender.create({ rtt, sack: false });
       sender.offer(1000);
       sender.output();
       const start = sender.now;
       let again = 0;
       while (toTimer(sender)) again += sender.output().length;
-      assert.ok(again >= 3 && again <= 15, `${again} retransmissions`);
+      assert.ok(again >= 8 && again <= 15, `${again} retransmissions`);
       assert.ok(sender.now - start >= 100_000_000, `after ${(sender.now - start) / 1e6} s`);
-      assert.ok(sender.now - start <= 500_000_000, `after ${(sender.now - start) / 1e6} s`);
+      assert.ok(sender.now - start <= 1_200_000_000, `after ${(sender.now - start) / 1e6} s`);
       sender.recover.end(sender.c);
       assert.equal(sender.pages, 0);
     });
@@ -377,7 +379,7 @@ describe("loss, with SACK", () => {
     assert.equal(sender.marked(MARK.recovery), false);
   });
 
-  test("of much, and little left: what is in flight grows by slow start to the threshold (RFC 9937, SSRB)", async () => {
+  test("of much, and little left: it grows by slow start to the threshold (RFC 9937, SSRB)", async () => {
     const sender = await sending();
     sender.wait(20 * MS);
     // Segments 0 to 6 are lost.
@@ -412,7 +414,7 @@ describe("loss, with SACK", () => {
     assert.deepEqual([timeouts, link.retransmitted, link.duplicates], [0, 4, 0]);
   });
 
-  test("waits for what may be reordered: two segments behind it are no proof, but a quarter of a round trip is", async () => {
+  test("waits for what may be late: two segments behind it are no proof, a quarter of a round trip is", async () => {
     const sender = await sending();
     sender.wait(20 * MS);
     sender.ack({ ack: 0, sacks: [[MSS, 2 * MSS]] });
@@ -423,7 +425,7 @@ describe("loss, with SACK", () => {
     assert.deepEqual(sender.output().filter(({ again }) => again), [{ seq: 0, len: MSS, again: true }]);
   });
 
-  test("nothing that is overtaken by less than a quarter of a round trip is sent again, once that was seen", async () => {
+  test("once reordering was seen, nothing late by less than a quarter of a round trip is sent again", async () => {
     const random = Random.fromEnvironment();
     console.log(`SEED=${random.seed}`);
     const sender = await Sender.create({ rtt: 40 * MS });
@@ -669,7 +671,9 @@ describe("a recovery that was not needed is undone", () => {
     const sender = await sending({ timestamps: true });
     const len = sender.segment;
     sender.wait(20 * MS);
-    for (let held = 1; held <= 3; held++) sender.ack({ ack: 0, sacks: [[len, (1 + held) * len]], tsecr: sender.stamp() });
+    for (let held = 1; held <= 3; held++) {
+      sender.ack({ ack: 0, sacks: [[len, (1 + held) * len]], tsecr: sender.stamp() });
+    }
     sender.output();
     const stamp = sender.stamp();
     sender.wait(20 * MS);
@@ -734,7 +738,7 @@ describe("explicit congestion notification", () => {
     }
     sender.wait(20 * MS);
     sender.ack({ ack: 11 * MSS, ece: true });
-    assert.equal(sender.cwnd, Math.floor(0.7 * 7 * MSS));
+    assert.equal(sender.cwnd, 49 * MSS / 10);
   });
 
   test("is not believed where it was not agreed", async () => {
@@ -843,7 +847,10 @@ describe("what others had to mend", () => {
       },
     });
     let [sum, count] = [0, 0];
-    link.watch = () => { sum += sender.cwnd; count++; };
+    link.watch = () => {
+      sum += sender.cwnd;
+      count++;
+    };
     sender.offer(10_000_000);
     const start = sender.now;
     assert.ok(link.run());

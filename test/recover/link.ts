@@ -1,6 +1,6 @@
 /**
- * A path in virtual time between a Sender and a receiver that is honest: it acknowledges as RFC 9293, 2018 and 2883 say,
- * and echoes timestamps by RFC 7323. The path has a rate, a queue and a delay, and does with each packet what it is told.
+ * A path in virtual time between a Sender and a receiver that is honest: it acknowledges as RFC 9293, 2018 and 2883
+ * say, and echoes timestamps by RFC 7323. The path has a rate, a queue and a delay, and a fate for each packet.
  */
 import type { Sender, Sent } from "./sender.js";
 
@@ -59,7 +59,7 @@ export class Link {
 
   constructor(readonly sender: Sender, readonly options: LinkOptions) {}
 
-  /** Runs until everything is acknowledged and nothing is on its way, or until the time in µs; returns whether it is. */
+  /** Runs until all is acknowledged and nothing is on its way, or until the time in µs. Returns whether all is. */
   run(until = Infinity): boolean {
     this.#output();
     for (;;) {
@@ -74,7 +74,7 @@ export class Link {
         return false;
       }
       sender.at(Math.max(at, sender.now));
-      if (next && at === next.at) {
+      if (at === next?.at) {
         this.#pop();
         next.run();
       } else if (at === this.#ackAt) {
@@ -101,7 +101,10 @@ export class Link {
       let leaves = now;
       if (rate !== undefined) {
         const waiting = Math.max(this.#busyUntil - now, 0) * rate / 1e6;
-        if (waiting + segment.len + HEADERS > queue) { this.dropped++; continue; }
+        if (waiting + segment.len + HEADERS > queue) {
+          this.dropped++;
+          continue;
+        }
         this.queued = Math.max(this.queued, waiting);
         leaves = Math.max(this.#busyUntil, now) + (segment.len + HEADERS) / rate * 1e6;
         this.#busyUntil = leaves;
@@ -113,9 +116,11 @@ export class Link {
   #receive({ seq, len }: Sent, stamp: number): void {
     const end = seq + len;
     if (seq <= this.#lastAck && (stamp - this.#recent | 0) >= 0) this.#recent = stamp;
-    if (end <= this.next) { this.duplicates++; this.#acknowledge([[seq, end]]); return; }
-    const within = this.#ranges.find(([first, last]) => first <= seq && end <= last);
-    if (within) { this.duplicates++; this.#acknowledge([[seq, end]]); return; }
+    if (end <= this.next || this.#ranges.some(([first, last]) => first <= seq && end <= last)) {
+      this.duplicates++;
+      this.#acknowledge([[seq, end]]);
+      return;
+    }
     if (seq > this.next) {
       let [first, last] = [seq, end];
       this.#ranges = this.#ranges.filter(([a, b]) => {

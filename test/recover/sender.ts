@@ -87,7 +87,8 @@ export class Sender {
     const { mss = 1460, sack = true, timestamps = false, ecn = false, window = 1 << 30, rtt = 0 } = options;
     this.#bytes.fill(0xa5, this.c, this.c + tcp.CONNECTION_SIZE);
     this.#bytes[this.c + tcp.STATE] = tcp.State.ESTABLISHED;
-    this.#bytes[this.c + tcp.FLAGS] = (sack ? FLAG.sack : 0) | (timestamps ? FLAG.timestamps : 0) | (ecn ? FLAG.ecn : 0);
+    const flags = [sack && FLAG.sack, timestamps && FLAG.timestamps, ecn && FLAG.ecn];
+    this.#bytes[this.c + tcp.FLAGS] = flags.reduce<number>((all, flag) => all | Number(flag), 0);
     this.#bytes[this.c + tcp.MARKS] = 0;
     this.#bytes[this.c + tcp.BACKOFF] = options.again ?? 0;
     this.set(tcp.SERVICE, tcp.SERVICES);
