@@ -55,11 +55,7 @@ export function isNew(f: usize): bool {
 export function range(c: usize, f: usize, most: u32): u64 {
   if (!load<u32>(f, fields.PROBE_DUE) || !load<u32>(f, fields.PROBE_AGAIN)) return 0;
   const nxt = load<u32>(c, SND_NXT);
-<<<<<<< HEAD
-  const len = min(min(nxt - load<u32>(c, SND_UNA), flight.segmentLen(c)), most);
-=======
   const len = min(nxt - load<u32>(c, SND_UNA), min(most, flight.segmentLen(c)));
->>>>>>> h-recover
   return <u64>(nxt - len) << 32 | len;
 }
 

@@ -62,14 +62,9 @@ export function timeout(c: usize): u32 {
 function doubled(c: usize, times: u32): u32 {
   const srtt = load<u32>(c, SRTT);
   const variance = load<u32>(c, RTTVAR);
-<<<<<<< HEAD
   const base = srtt ? (srtt >>> 3) + max(variance, MIN_VARIANCE_US) : variance || INITIAL_RTO_US;
-  return <u32>min(<u64>base << times, <u64>MAX_RTO_US);
-=======
-  const base = srtt ? (srtt >>> 3) + max(variance, MIN_VARIANCE) : variance || INITIAL_RTO;
   // RFC 6298 §2, G: a millisecond is fine enough.
-  return <u32>min(<u64>(base / 1000 * 1000) << times, <u64>MAX_RTO);
->>>>>>> h-recover
+  return <u32>min(<u64>(base / 1000 * 1000) << times, <u64>MAX_RTO_US);
 }
 
 /** Counts an expiration of the retransmission timer, which doubles the timeout. */

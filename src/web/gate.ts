@@ -29,7 +29,7 @@ export class Gate {
 
   /**
    * Writes a whole response in pieces, each once the client has taken the ones before it. So what waits for a client is
-   * one piece, and the rest stays shared with other responses. If all places are taken, it waits for one. A response
+   * two pieces, and the rest stays shared with other responses, or is not made yet. If all places are taken, it waits for one. A response
    * that has waited too long for its client then loses its place. So clients that do not read keep nobody out, and
    * those that do are not cut. Fulfilled when all is written, or the client is gone.
    */

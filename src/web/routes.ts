@@ -34,9 +34,11 @@ export interface Backend {
 export interface Service {
   readonly status: Backend;
   readonly renderings: Renderings;
-  readonly listings: Listings;
-  /** Limit on responses with metrics or connections that are being read. */
+  /** Limit on responses with metrics that are being read. */
   readonly gate: Gate;
+  readonly listings: Listings;
+  /** Limit on lists that are being made or read. */
+  readonly listGate: Gate;
   /** Term in ms for a response once it can be written. */
   readonly termMs: number;
 }
@@ -130,7 +132,7 @@ async function metrics(
 
 /** Answers with the TCP connections that the query asks for, an object of JSON a line. */
 async function connections(
-  { url = "", method }: IncomingMessage, response: ServerResponse, { status, listings, gate, termMs }: Service,
+  { url = "", method }: IncomingMessage, response: ServerResponse, { status, listings, listGate, termMs }: Service,
 ): Promise<void> {
   const list = status.connections();
   if (!list) {
@@ -147,7 +149,7 @@ async function connections(
   }
   response.writeHead(200, { "Content-Type": "application/x-ndjson", "Cache-Control": "no-store" });
   if (method === "HEAD") response.end();
-  else await gate.pour(response, inTime(response, listings.pieces(list, query), termMs));
+  else await listGate.pour(response, inTime(response, listings.pieces(list, query), termMs));
 }
 
 /** Passes on pieces, and cuts the response if the next one is not asked for in time: its client does not read. */

@@ -40,13 +40,15 @@ const MAX_CONNECTIONS = 512;
 const MAX_STREAMS = 16;
 /** Most requests under way on all connections. Each costs some 10 KiB. */
 const MAX_REQUESTS = 2 * MAX_CONNECTIONS;
+/** Most lists of connections under way at a time. They have places of their own, so that no scrape waits for them. */
+const MAX_LISTS = 8;
 /** Longest interval in ms between checks of the terms. */
 const CHECK_MS = 1000;
 
 export interface ServeOptions {
   /** Current TLS, users, headers and rate; without it there are none. */
   readonly web?: { current(): WebConfig } | undefined;
-  /** Most requests for metrics or connections that are served at a time; 0 for no limit. */
+  /** Most requests for metrics that are served at a time; 0 for no limit. */
   readonly maxRequests?: number;
   readonly log?: Logger | undefined;
   readonly termMs?: number;
@@ -60,7 +62,8 @@ export async function serve(
   sockets: readonly number[], status: Backend, { web, maxRequests = 0, log, termMs = TERM_MS }: ServeOptions = {},
 ): Promise<() => Promise<void>> {
   const service: Service = {
-    status, renderings: new Renderings(), listings: new Listings(), gate: new Gate(maxRequests), termMs,
+    status, renderings: new Renderings(), gate: new Gate(maxRequests), listings: new Listings(),
+    listGate: new Gate(MAX_LISTS), termMs,
   };
   const bcrypt = new BcryptThread();
   const auth = new BasicAuth(bcrypt.compare);

@@ -71,6 +71,19 @@ describe("very many", () => {
     for (const { body } of bodies) assert.equal(body.split("\n").length, 51);
   });
 
+  test("a scrape waits for none of them", async () => {
+    const { url } = await served({ list: listOf(100_000), maxRequests: 1 });
+    let done = 0;
+    const walks = Array.from({ length: 40 }, async () => {
+      const { body } = await ask(`${url}/connections?port=80`);
+      assert.equal(body.split("\n").length, 101);
+      done++;
+    });
+    assert.equal((await ask(`${url}/metrics`)).status, 200);
+    assert.ok(done < walks.length, "they are still under way");
+    await Promise.all(walks);
+  });
+
   test("who does not read has no more made for him, and is cut", async () => {
     const list = listOf(50_000);
     let steps = 0;

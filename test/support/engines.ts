@@ -94,13 +94,8 @@ export class Rig {
 
   /** Returns a rig with whatever engine `engine` makes over the memory. */
   static async over(engine: Maker, options: BenchOptions = {}): Promise<Rig> {
-<<<<<<< HEAD
     const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link, offload, tcp } = options;
     const { reloadable = false } = options;
-=======
-    const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link, reloadable = false } = options;
-    const { tcp } = options;
->>>>>>> h-harness
     const host = "host" in options ? options.host : HOST;
     const hosts = options.hosts ?? (host === undefined ? [] : [host, HOST6]);
     const { sourceRoute, sourceLimit, reassembly, ...answers } = { ...STATELESS, ...policy };
