@@ -43,7 +43,7 @@ export function sample(c: usize, us: u32, samples: u32): void {
  * own timeouts in it, which must not make each other longer.
  */
 export function sampleEcho(c: usize, us: u32, samples: u32): void {
-  const most = max(INITIAL_RTO, smoothed(c) << 1);
+  const most = max<u32>(INITIAL_RTO_US, smoothed(c) << 1);
   const backoff = load<u8>(c, BACKOFF);
   sample(c, min(us, most), samples);
   if (us > most) store<u8>(c, backoff, BACKOFF);
