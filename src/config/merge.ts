@@ -16,7 +16,8 @@ import {
 import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IPV6_MIN_MTU } from "../sys/uapi.js";
 import { flatten } from "./document.js";
 import {
-  collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, inWords, PREFIX_KEYS, SETTINGS, type Key, type Values,
+  collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, inWords, millisecondsOf, PREFIX_KEYS, SETTINGS, type
+  Key, type Values,
 } from "./keys.js";
 import { PortLists } from "./ports.js";
 import type { FullOptions } from "./runoptions.js";
@@ -32,9 +33,6 @@ const ALIKE = 1000;
 const OWN_KEYS = [...PREFIX_KEYS.filter((key) => key !== "tcp"), "tcp_connections"] as const;
 
 /** Values from outside the file, each with the flag or the variable that gave it. */
-/** Milliseconds that connections have to end when pongd stops. */
-const SHUTDOWN_DELAY_MS = 5000;
-
 export interface Given {
   readonly values: Partial<Values>;
   readonly names: Partial<Record<Key, string>>;
@@ -122,7 +120,7 @@ class Merger {
         engine: values.engine,
         io: values.io,
         spin: values.spin,
-        shutdownDelayMs: SHUTDOWN_DELAY_MS,
+        shutdownDelayMs: millisecondsOf(values.shutdown_delay),
         reassembly: values.reassembly,
         tcp: values.tcp_connections === 0
           ? undefined
