@@ -123,7 +123,10 @@ describe("the timeout", () => {
       sender.offer(1000);
       sender.output();
       const stamp = sender.stamp();
-      for (let i = 0; i < 6; i++) toTimer(sender);
+      for (let i = 0; i < 6; i++) {
+        toTimer(sender);
+        sender.output();
+      }
       sender.ack({ ack: 1000 * round, tsecr: stamp });
     }
     assert.ok(sender.timeout < 10_000 * MS, `${sender.timeout} µs`);
