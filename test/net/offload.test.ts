@@ -29,8 +29,8 @@ for (const mode of ["tun", "tap"]) for (const io of IO_NAMES) {
     before(async () => { ns = await Netns.open(); });
     after(() => ns.close());
 
-    test("pings are answered, and UDP to a port where nobody listens is refused, with a quote that the kernel takes for "
-      + "its own", async () => {
+    test("pings are answered, and UDP to a port where nobody listens is refused, with a quote that the kernel takes "
+      + "for its own", async () => {
       const pongd = await Pongd.start(
         ns, "10.99.0.0/16", "fd99::/64", "--mode", mode, "--io", io, "--offload", "on",
       );
