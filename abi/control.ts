@@ -55,7 +55,7 @@ export const CONTEXT_SIZE = 32;
 export const SLOT_COUNT = CONTEXT + CONTEXT_SIZE;
 /** u32: bytes from one slot to the next. */
 export const SLOT_SIZE = SLOT_COUNT + 4;
-/** u32: maximum bytes of a read. */
+/** u32: maximum bytes of a read, struct virtio_net_hdr included. */
 export const PACKET_SIZE = SLOT_SIZE + 4;
 /** u32: maximum bytes of an IP packet that is sent, the MTU. */
 export const MTU = PACKET_SIZE + 4;
@@ -70,12 +70,20 @@ export const REASSEMBLY = REASSEMBLIES + 4;
 /** u32, a Mode: what the device delivers. */
 export const MODE = REASSEMBLY + 4;
 /**
- * u32: offset in a slot at which a read begins. It is 2 for frames: behind a header of 14, 18 or 22 bytes the
- * packet then lies at a multiple of 4.
+ * u32: offset in a slot at which a packet or frame begins that has come. A packet lies at a multiple of 4, and so does
+ * that in a frame, behind a header of 14, 18 or 22 bytes: 0 for packets and 2 for frames, or, behind struct
+ * virtio_net_hdr, 12 and 14.
  */
 export const FRAME_OFFSET = MODE + 4;
+/**
+ * u32: SIZEOF_VNET_HEADER where the kernel puts struct virtio_net_hdr before each packet or frame, and expects one
+ * there; else 0. Descriptors leave it out: the I/O reads and writes it along.
+ */
+export const VNET_HEADER_LEN = FRAME_OFFSET + 4;
+/** u32: OFFLOAD_ bits, what the kernel may be left to do. They are 0 for good once it has refused a packet for that. */
+export const OFFLOAD = VNET_HEADER_LEN + 4;
 /** u32, a MacPolicy: the MAC addresses of the prefixes' addresses. */
-export const MAC_POLICY = FRAME_OFFSET + 4;
+export const MAC_POLICY = OFFLOAD + 4;
 /** u8[6]: the shared MAC address. As in a frame, it lies two bytes behind a multiple of 4. */
 export const MAC = MAC_POLICY + 4 + 2;
 

@@ -35,6 +35,10 @@ export enum Counter {
   tcpTimeWait,
   /** A gauge: pages in use. */
   tcpPages,
+  /** A gauge: 1 while the kernel may be left to cut packets and to compute checksums, else 0. */
+  offload,
+  /** Packets that the kernel refused for that, and that were cut here. */
+  offloadRefused,
 }
 /** Room for counters, as in each MAX_ below; test/fast/abi.test.ts says how many places are left. */
 export const MAX_COUNTERS = 32;
@@ -113,6 +117,8 @@ export enum Drop {
   tcp_overwindow,
   /** There is no room for another connection. */
   tcp_limit,
+  /** A packet for several segments that is not TCP. */
+  skb_gso_seg,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;

@@ -240,7 +240,10 @@ export const ACK_AT = RETRANSMIT_AT + 4;
 export const HEARD_AT = ACK_AT + 4;
 /** u32, ticks: when the last challenge ACK was sent. */
 export const CHALLENGED_AT = HEARD_AT + 4;
-/** u8: times that the retransmission timer has expired in a row. */
+/**
+ * u8: times that the retransmission timer has expired in a row; once a connection is established, times that the
+ * timeout has doubled in the upper four bits, and expirations in a row in the lower ones.
+ */
 export const BACKOFF = CHALLENGED_AT + 4;
 /** u8: window or keepalive probes since the peer was last heard. */
 export const PROBES = BACKOFF + 1;
@@ -301,7 +304,10 @@ export const CWR_DUE = 64;
 export const PROBED = 128;
 
 // Times that follow from those fields.
-/** µs: the retransmission timeout without a sample, the least that is added to SRTT for it, and the most it may be. */
+/**
+ * µs: the retransmission timeout without a sample, the least that is added to the smoothed time for it, as in Linux
+ * (TCP_RTO_MIN), since an ACK may be delayed, and the most that it may be.
+ */
 export const INITIAL_RTO_US = 1_000_000;
 export const MIN_VARIANCE_US = 200_000;
 export const MAX_RTO_US = 120_000_000;

@@ -40,4 +40,6 @@ export enum Timer {
   wait,
   /** Connections are being looked through. */
   sweep,
+  /** A packet that the kernel has refused is to be cut. */
+  refused,
 }

@@ -23,6 +23,7 @@ import { SLOT_ALIGN } from "../abi/slots";
 import { INVALID } from "../abi/tables";
 import { mac, mac6 } from "./mac";
 import { add, free, receive, receivedLength, receivedSlot, send, toSendLength, toSendSlot } from "./memory";
+import { plain } from "./offload";
 import { owner, owner6, table } from "./prefix";
 import { arp } from "./respond/arp";
 import { isSolicitation, neighbor } from "./respond/neighbor";
@@ -85,10 +86,10 @@ function judge(frame: usize, length: u32): i32 {
     case ethernet.IPV6: {
       const ip = frame + headerLen;
       if (length < headerLen + ipv6.HEADER_LEN || ipv4.version(ip) != 6) return drop(Drop.ip_inhdr);
-      if (isSolicitation(ip, length - headerLen)) return neighbor(frame, headerLen, length);
+      if (isSolicitation(ip, length - headerLen)) { plain(frame); return neighbor(frame, headerLen, length); }
       return packet(frame, headerLen, mac6(ipv6.dstAddr(ip)), owner6(table(), ipv6.dstAddr(ip)));
     }
-    case ethernet.ARP: return arp(frame, headerLen, length);
+    case ethernet.ARP: plain(frame); return arp(frame, headerLen, length);
     default: return drop(Drop.unhandled_proto);
   }
 }

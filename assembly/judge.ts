@@ -9,6 +9,7 @@ import { expire } from "./expire";
 import { ipv4Input } from "./judge/ipv4";
 import { ipv6Input } from "./judge/ipv6";
 import { add, free, queue, receivedLength, receivedSlot } from "./memory";
+import { accept } from "./offload";
 import { begin } from "./packet";
 import { flush } from "./tcp/output";
 import { readAll } from "./tcp/path";
@@ -30,6 +31,7 @@ export function judge(count: u32, replies: u32): u32 {
     const ip = receivedSlot(i);
     const six = ipv4.version(ip) == 6;
     begin(CONTEXT, ip, six ? 6 : 4);
+    accept(CONTEXT, ip);
     const length = receivedLength(i);
     const verdict = six ? ipv6Input(CONTEXT, ip, length) : ipv4Input(CONTEXT, ip, length);
     if (isReply(verdict)) {

@@ -24,13 +24,18 @@ const PROTOCOL: usize = TIMER_SIZE + 12;
  * answered by `owner` then; for a packet in addition to that one, `owner` is NOBODY.
  */
 export function keep(packet: usize, length: u32, due: u64, owner: i32, protocol: Protocol): void {
-  const record: usize = KEPT + (<u32>packet - SLOT_BASE) / load<u32>(SLOT_SIZE) * KEPT_SIZE;
+  const record = recordOf(packet);
   store<u32>(record, <u32>packet, PACKET);
   store<u32>(record, length, LENGTH);
   store<i32>(record, owner, OWNER);
   store<u32>(record, protocol, PROTOCOL);
   if (owner != NOBODY) add(Counter.kept, 1);
   timers.set(record, Timer.kept, due);
+}
+
+/** Returns the record of the slot of the packet or frame at `packet`. */
+export function recordOf(packet: usize): usize {
+  return KEPT + (<u32>packet - SLOT_BASE) / load<u32>(SLOT_SIZE) * KEPT_SIZE;
 }
 
 /** Sends a packet whose time has come. */

@@ -94,7 +94,7 @@ export function take(): usize {
 /**
  * Takes a slot for a new packet to the sender of the one with this context, copies that one's link header in, and
  * returns the address behind it. The header lies at the beginning of the cache line and is turned around already
- * (ethernet.ts). In TUN mode there is none.
+ * (ethernet.ts). In TUN mode there is none. A struct virtio_net_hdr before it is one of zeros (offload.ts).
  */
 export function takeReply(packet: usize): usize {
   const behind = link(packet);
@@ -102,6 +102,19 @@ export function takeReply(packet: usize): usize {
   const slot = take();
   memory.copy(slot, behind - headerLen, headerLen);
   return slot + headerLen;
+}
+
+/**
+ * Takes the slot whose first cache line contains `p` off the free stack, to which it has just been given back. Wherever
+ * it is, the slot on top takes its place.
+ */
+export function retake(p: usize): void {
+  const count = load<u32>(FREE_COUNT) - 1;
+  const top = load<u32>(FREE + (count << 2));
+  let at: usize = FREE + (count << 2);
+  while (load<u32>(at) != (<u32>p & -SLOT_ALIGN)) at -= 4;
+  store<u32>(at, top);
+  store<u32>(FREE_COUNT, count);
 }
 
 /** Gives back the slot whose first cache line contains `p`. */

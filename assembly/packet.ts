@@ -1,9 +1,9 @@
 // A packet's context: what the steps of the slow path hand down with a packet. The packet in hand has the one at
 // CONTEXT. Whatever answers later, as a datagram in reassembly does, has one of its own.
 //
-//  0 ┌──────┬──────┬─────────┬────────┬─────────┐
-//    │ link │ owner│ answers │ family │ arrival │
-//    └──────┴──────┴─────────┴────────┴─────────┘
+//  0 ┌──────┬──────┬─────────┬────────┬─────────┬──────────────────────────────┐
+//    │ link │ owner│ answers │ family │ arrival │ flags, kind, sum (offload.ts)│
+//    └──────┴──────┴─────────┴────────┴─────────┴──────────────────────────────┘
 
 import { NOW } from "../abi/control";
 import { FIRST_PREFIX } from "../abi/tables";
@@ -14,6 +14,10 @@ const OWNER: usize = 4;
 const ANSWERS: usize = 8;
 const FAMILY: usize = 12;
 const ARRIVAL: usize = 16; // u64, on the clock of NOW
+const FLAGS: usize = 24; // u8, as wire/vnet.ts has them
+const KIND: usize = 25; // u8
+const SUM_OFFSET: usize = 26; // u16, of the checksum from where its sum starts
+const SUM_START: usize = 28; // u32, from the packet
 
 /** Begins the context of a packet that has come now. Its link header ends at `link`. */
 export function begin(packet: usize, link: usize, family: u32): void {
@@ -22,6 +26,7 @@ export function begin(packet: usize, link: usize, family: u32): void {
   store<u32>(packet, 0, ANSWERS);
   store<u32>(packet, family, FAMILY);
   store<u64>(packet, load<u64>(NOW), ARRIVAL);
+  store<u64>(packet, 0, FLAGS);
 }
 
 /** Returns the address behind the link header. */
@@ -63,4 +68,35 @@ export function family(packet: usize): u32 {
 /** Returns the time at which the packet came, on the clock of NOW. */
 export function arrival(packet: usize): u64 {
   return load<u64>(packet, ARRIVAL);
+}
+
+/** Returns the flags of wire/vnet.ts. */
+export function flags(packet: usize): u32 {
+  return load<u8>(packet, FLAGS);
+}
+
+/** Forgets the flags: whatever is known of the checksum holds no more. */
+export function clearFlags(packet: usize): void {
+  store<u8>(packet, 0, FLAGS);
+}
+
+/** Returns the kind of wire/vnet.ts. */
+export function kind(packet: usize): u32 {
+  return load<u8>(packet, KIND);
+}
+
+/** Returns where the partial sum of a packet starts, in bytes from the packet. */
+export function sumStart(packet: usize): u32 {
+  return load<u32>(packet, SUM_START);
+}
+
+/** Returns where its checksum is, in bytes from there. */
+export function sumOffset(packet: usize): u32 {
+  return load<u16>(packet, SUM_OFFSET);
+}
+
+/** Sets what of a packet is unfinished. */
+export function setUnfinished(packet: usize, flagsAndKind: u32, sumStart: u32, sumOffset: u32): void {
+  store<u32>(packet, flagsAndKind | sumOffset << 16, FLAGS);
+  store<u32>(packet, sumStart, SUM_START);
 }

@@ -17,11 +17,12 @@
 
 import {
   CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FRAME_OFFSET, MEMORY_ADDRESS, PACKET_SIZE, READ_ERROR, SLOTS_REGISTERED, SQ_HEAD_AT,
-  SQ_TAIL_AT, WRITES_PENDING,
+  SQ_TAIL_AT, VNET_HEADER_LEN, WRITES_PENDING,
 } from "../abi/control";
 import { Counter } from "../abi/counters";
 import { CQ_ENTRIES, QUEUE_FILE, SIZEOF_CQE, SIZEOF_SQE, SQ_ENTRIES, SQES } from "../abi/uring";
-import { add, free, receive, take, toSendLength, toSendSlot } from "./memory";
+import { refused } from "./cut";
+import { add, free, receive, retake, take, toSendLength, toSendSlot } from "./memory";
 
 // <linux/io_uring.h>: enum io_uring_op, sqe->flags
 const IORING_OP_READ_FIXED: u64 = 4;
@@ -34,6 +35,7 @@ const IOSQE_CQE_SKIP_SUCCESS: u64 = 1 << 6;
 const RWF_NOWAIT: u64 = 8;
 const EINTR: i32 = 4;
 const EAGAIN: i32 = 11;
+const EINVAL: i32 = 22;
 
 // user_data: the kind of entry, then a length (24 bits), then a slot (32 bits).
 const READ: u64 = 1;
@@ -46,6 +48,7 @@ const WRITE: u64 = 2;
 export function prepare(replies: u32, reads: u32): u32 {
   let tail = load<u32>(load<u32>(SQ_TAIL_AT));
   const registered: usize = load<u32>(SLOTS_REGISTERED);
+  const headerLen = load<u32>(VNET_HEADER_LEN);
 
   let bytes: u32 = 0;
   for (let i: u32 = 0; i < replies; i++) {
@@ -53,7 +56,7 @@ export function prepare(replies: u32, reads: u32): u32 {
     const length = toSendLength(i);
     entry(
       tail++, slot < registered ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
-      QUEUE_FILE, address(slot), length | RWF_NOWAIT << 32, tag(WRITE, length, slot),
+      QUEUE_FILE, address(slot - headerLen), length + headerLen | RWF_NOWAIT << 32, tag(WRITE, length, slot),
     );
     bytes += length;
   }
@@ -66,8 +69,8 @@ export function prepare(replies: u32, reads: u32): u32 {
   for (let i: u32 = 0; i < reads; i++) {
     const slot = take() + offset;
     entry(
-      tail++, slot < registered ? IORING_OP_READ_FIXED : IORING_OP_READ, IOSQE_FIXED_FILE, QUEUE_FILE, address(slot),
-      size | RWF_NOWAIT << 32, tag(READ, 0, slot),
+      tail++, slot < registered ? IORING_OP_READ_FIXED : IORING_OP_READ, IOSQE_FIXED_FILE, QUEUE_FILE,
+      address(slot - headerLen), size | RWF_NOWAIT << 32, tag(READ, 0, slot),
     );
   }
   atomic.store<u32>(load<u32>(SQ_TAIL_AT), tail);
@@ -85,6 +88,7 @@ export function reap(): u32 {
   for (let i: u32 = 0; i < writes; i++) free(toSendSlot(i));
   store<u32>(WRITES_PENDING, 0);
 
+  const headerLen = load<u32>(VNET_HEADER_LEN);
   let received: u32 = 0;
   let head = load<u32>(load<u32>(CQ_HEAD_AT));
   const tail = atomic.load<u32>(load<u32>(CQ_TAIL_AT));
@@ -96,16 +100,18 @@ export function reap(): u32 {
     if (kind == READ) {
       const slot = <usize>(<u32>userData);
       if (res > 0) {
-        receive(received++, slot, res);
+        receive(received++, slot, res - headerLen);
       } else {
         free(slot);
         if (res != -EAGAIN && res != -EINTR) store<i32>(READ_ERROR, res);
       }
     } else {
       const length = <i32>(userData >>> 32 & 0xffffff);
-      if (res != length) {
-        add(Counter.writeErrors, 1);
+      if (res != length + <i32>headerLen) {
         add(Counter.bytesSent, -length);
+        // Only the writes of the round that is over have been freed, and nothing has been taken since.
+        if (res == -EINVAL && refused(<usize>(<u32>userData), length)) retake(<usize>(<u32>userData));
+        else add(Counter.writeErrors, 1);
       }
     }
   }

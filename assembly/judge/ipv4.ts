@@ -6,6 +6,7 @@ import { MIN_PATH_MTU } from "../../abi/paths";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
 import { holds, sumHeader } from "../checksum";
 import { answered } from "../memory";
+import { finish } from "../offload";
 import { setOwner, ttl } from "../packet";
 import { owner, table } from "../prefix";
 import * as reassembly from "../reassembly";
@@ -45,6 +46,7 @@ export function ipv4Input(packet: usize, ip: usize, length: u32): i32 {
  */
 function fragment(packet: usize, ip: usize, prefix: i32): i32 {
   if (!load<u32>(REASSEMBLIES)) return drop(Drop.ip_fragment);
+  finish(packet, ip);
   const headerLen = ipv4.headerLen(ip);
   const buffer = reassembly.find(packet, ipv4.srcAddr(ip), 8, ipv4.protocol(ip) << 16 | ipv4.id(ip));
   const state = reassembly.insert(

@@ -6,6 +6,7 @@ import { Drop, IcmpError, Protocol } from "../../abi/counters";
 import { MIN_PATH_MTU6 } from "../../abi/paths";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
 import { answered } from "../memory";
+import { finish } from "../offload";
 import { owner as ownerOf, setOwner } from "../packet";
 import { pathMtu } from "../pmtu";
 import { owner6, table } from "../prefix";
@@ -149,6 +150,7 @@ function part(packet: usize, ip: usize, header: usize, end: usize): i32 {
   const headerLen = <u32>(at - ip);
   if (headerLen > reassembly.HEADER_ROOM) return drop(Drop.ipv6_bad_exthdr);
 
+  finish(packet, ip);
   const identification = extension.identification(header);
   const buffer = reassembly.find(packet, ipv6.srcAddr(ip), 32, identification);
   const state = reassembly.insert(buffer, ip, at, len, offset, extension.moreFragments(header), ipv6.ecn(ip));

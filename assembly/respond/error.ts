@@ -7,6 +7,7 @@ import { MIN_PATH_MTU } from "../../abi/paths";
 import { ANSWER_ERRORS } from "../../abi/tables";
 import { permits, take } from "../limit";
 import { add, queue, spare, takeReply } from "../memory";
+import { finish } from "../offload";
 import { answers, ttl } from "../packet";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
@@ -22,6 +23,7 @@ export function error(packet: usize, ip: usize, kind: IcmpError, type: u32, code
   // RFC 1122 §3.2.2: no error is about an error, or about any fragment but the first.
   if (ipv4.fragmentOffset(ip) || (ipv4.protocol(ip) == ipv4.PROTOCOL_ICMP && !isQuery(ip))) return;
   if (!mayError(packet, ip, kind)) return;
+  finish(packet, ip);
   const quoted = min(ipv4.totalLen(ip), min(MAX_LEN, load<u32>(MTU)) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
   const msgLen = icmp.HEADER_LEN + quoted;
   const reply = takeReply(packet);

@@ -3,6 +3,7 @@
 import { MTU } from "../../abi/control";
 import { ERRORS, ERRORS6, IcmpError } from "../../abi/counters";
 import { add, queue, takeReply } from "../memory";
+import { finish } from "../offload";
 import { ttl } from "../packet";
 import * as extension from "../wire/extension";
 import * as icmpv6 from "../wire/icmpv6";
@@ -20,6 +21,7 @@ const MAX_LEN: u32 = 1280;
 export function error6(packet: usize, ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32): void {
   if (isAboutError(ip)) return;
   if (!mayError(packet, ip, ERRORS6 - ERRORS + kind)) return;
+  finish(packet, ip);
   const quoted = min(
     ipv6.HEADER_LEN + ipv6.payloadLen(ip), min(MAX_LEN, load<u32>(MTU)) - ipv6.HEADER_LEN - icmpv6.HEADER_LEN,
   );

@@ -8,6 +8,7 @@ import {
 } from "../../abi/tcp";
 import { checksum, sumWide } from "../checksum";
 import { add, queue, take, takeReply } from "../memory";
+import * as offload from "../offload";
 import { ttl } from "../packet";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
@@ -69,19 +70,23 @@ function rangesToTell(c: usize): u32 {
   return ranges;
 }
 
-/** Completes a connection's segment, whose TCP header and `len` bytes of it and behind it are there, and queues it. */
-export function finish(c: usize, ip: usize, len: u32, data: bool): void {
+/**
+ * Completes a connection's segment, and queues it. Its TCP header of `headerLen` bytes is there, and `len` bytes of
+ * payload behind it, which the kernel cuts if they are more than `mss`. `data` says that the payload is sent for the
+ * first time.
+ */
+export function finish(c: usize, ip: usize, headerLen: u32, len: u32, mss: u32, data: bool): void {
   const ttl: u32 = load<u8>(c, TTL);
   const addresses = c + ADDRESSES;
   const six = has(c, SIX);
-  if (six) ipv6.setHeader(ip, len, ipv6.TCP, ttl, addresses + 16, addresses);
-  else ipv4.setHeader(ip, len, ipv4.PROTOCOL_TCP, ttl, addresses + 4, addresses);
+  if (six) ipv6.setHeader(ip, headerLen + len, ipv6.TCP, ttl, addresses + 16, addresses);
+  else ipv4.setHeader(ip, headerLen + len, ipv4.PROTOCOL_TCP, ttl, addresses + 4, addresses);
   // RFC 3168 §6.1.4, §6.1.5: only data is ECN-capable.
   if (data && has(c, ECN)) {
     if (six) ipv6.setEcnCapable(ip);
     else ipv4.setEcnCapable(ip);
   }
-  seal(ip, six, len);
+  seal(ip, six, headerLen, len, mss);
 }
 
 /** Returns both ports as they lie in a segment from here. */
@@ -96,11 +101,11 @@ export function beginReply(packet: usize): usize {
   return takeReply(packet);
 }
 
-/** Completes the segment at `reply` to the sender of the packet at `ip`, as finish() does. */
-export function finishReply(packet: usize, ip: usize, reply: usize, six: bool, len: u32): void {
-  if (six) ipv6.setHeader(reply, len, ipv6.TCP, ttl(packet), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
-  else ipv4.setHeader(reply, len, ipv4.PROTOCOL_TCP, ttl(packet), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
-  seal(reply, six, len);
+/** Completes the segment at `reply`, a header alone, to the sender of the packet at `ip`, and queues it. */
+export function finishReply(packet: usize, ip: usize, reply: usize, six: bool, headerLen: u32): void {
+  if (six) ipv6.setHeader(reply, headerLen, ipv6.TCP, ttl(packet), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
+  else ipv4.setHeader(reply, headerLen, ipv4.PROTOCOL_TCP, ttl(packet), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
+  seal(reply, six, headerLen, 0, 0);
 }
 
 // ---- options --------------------------------------------------------------------------------------------------------
@@ -135,12 +140,18 @@ export function writeSynOptions(
   return <u32>(at - from);
 }
 
-/** Computes the checksum of a segment whose IP header is there, and queues it. */
-function seal(ip: usize, six: bool, len: u32): void {
-  const headerLen: u32 = six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN;
-  const tcp = ip + headerLen;
-  const pseudo = six ? ipv6.pseudoSum(ip, ipv6.TCP, len) : ipv4.pseudoSum(ip, len);
-  wire.setChecksum(tcp, checksum(pseudo + sumWide(tcp, len)));
+/** Computes the checksum of a segment whose IP header is there, or leaves that to the kernel, and queues it. */
+function seal(ip: usize, six: bool, headerLen: u32, len: u32, mss: u32): void {
+  const ipLen: u32 = six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN;
+  const tcp = ip + ipLen;
+  const pseudo = six ? ipv6.pseudoSum(ip, ipv6.TCP, headerLen + len) : ipv4.pseudoSum(ip, headerLen + len);
+  const reduced = (wire.flags(tcp) & wire.CWR) != 0;
+  if (offload.partial(ip, ipLen, wire.CHECKSUM_AT, ipLen + headerLen, len > mss ? mss : 0, six, reduced)) {
+    wire.setChecksum(tcp, checksum(pseudo) ^ 0xffff);
+  } else {
+    offload.plain(ip);
+    wire.setChecksum(tcp, checksum(pseudo + sumWide(tcp, headerLen + len)));
+  }
   add(Counter.tcpSent, 1);
-  queue(ip, headerLen + len);
+  queue(ip, ipLen + headerLen + len);
 }

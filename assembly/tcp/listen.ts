@@ -108,7 +108,7 @@ export function synAck(c: usize): void {
     wire.SYN | wire.ACK | (has(c, ECN) ? wire.ECE : 0), window,
   );
   if (load<u8>(c, BACKOFF)) add(Counter.tcpRetransmitted, 1);
-  build.finish(c, ip, wire.MIN_HEADER_LEN + optionsLen, false);
+  build.finish(c, ip, wire.MIN_HEADER_LEN + optionsLen, 0, 0, false);
   store<u32>(c, micros(), SENT_AT);
 }
 

@@ -8,11 +8,12 @@ import {
   TOUCHED_COUNT, UNACKED,
 } from "../../abi/tcp";
 import { add, spare } from "../memory";
+import { segmentRoom } from "../offload";
 import * as wire from "../wire/tcp";
 import * as build from "./build";
 import {
   ACK_NOW, CLOSING, CWR_DUE, ECHO_CONGESTION, FIN_SENT, has, IN_TOUCHED, isDue, mark, marked, PERSIST,
-  retransmitIn, setFlag, setState, state, stopRetransmission, unmark,
+  retransmitIn, setFlag, setState, SIX, state, stopRetransmission, unmark,
 } from "./connection";
 import { end } from "./input";
 import { advertise, opens } from "./receive";
@@ -62,9 +63,10 @@ export function output(c: usize): void {
 function sendData(c: usize): bool {
   while (spare()) {
     const mss = <u32>load<u16>(c, MSS) - build.optionsLen(c);
-    const again = recover.lost(c, mss);
+    const room = segmentRoom(has(c, SIX), mss);
+    const again = recover.lost(c, room);
     if (again) resend(c, <u32>(again >>> 32), <u32>again);
-    else if (!sendNew(c, mss)) return true;
+    else if (!sendNew(c, mss, room)) return true;
   }
   return !pending(c);
 }
@@ -74,8 +76,11 @@ function pending(c: usize): bool {
   return load<u32>(c, SND_UNA) != load<u32>(c, SND_END) || (has(c, CLOSING) && !has(c, FIN_SENT));
 }
 
-/** Sends one segment of new data, or FIN, or both. Returns false if there is none, or it may not be sent now. */
-function sendNew(c: usize, mss: u32): bool {
+/**
+ * Sends new data, or FIN, or both: one segment, or several that the kernel cuts from one packet of up to `room` bytes.
+ * Returns false if there is none, or it may not be sent now.
+ */
+function sendNew(c: usize, mss: u32, room: u32): bool {
   if (has(c, FIN_SENT)) return false;
   const next = load<u32>(c, SND_NXT);
   const inFlight = next - load<u32>(c, SND_UNA);
@@ -86,11 +91,13 @@ function sendNew(c: usize, mss: u32): bool {
   const window = load<u32>(c, SND_WND);
   const usable = window > inFlight ? window - inFlight : 0;
   const allowed = data ? recover.allowance(c) : usable;
-  const len = min(min(data, mss), min(usable, allowed));
+  let len = min(min(data, room), min(usable, allowed));
+  // Only the last of several segments may be a short one.
+  if (len > mss && len != data) len -= len % mss;
   const fin = closing && len == data && usable > len;
   // RFC 9293 §3.8.6.2.1: no small segments, unless they are all there is, or half of what the peer ever took. Whatever
   // is held back for the window's sake waits for the peer, or for the window probe's timer.
-  const worth = len == mss || (len && (len == data || len >= load<u32>(c, MAX_WND) >>> 1)) || fin;
+  const worth = len >= mss || (len && (len == data || len >= load<u32>(c, MAX_WND) >>> 1)) || fin;
   if (!worth) {
     if (!inFlight && usable < min(data + 1, mss)) persist(c);
     return false;
@@ -136,7 +143,8 @@ export function segment(c: usize, seq: u32, len: u32, flags: u32, again: bool): 
   build.writeOptions(c, tcp + wire.MIN_HEADER_LEN);
   if (len) services.fill(c, tcp + headerLen, load<u64>(c, ACKED) + (seq - load<u32>(c, SND_UNA)), len);
   if (again) add(Counter.tcpRetransmitted, 1);
-  build.finish(c, ip, headerLen + len, len != 0 && !again);
+  const mss = <u32>load<u16>(c, MSS) - (headerLen - wire.MIN_HEADER_LEN);
+  build.finish(c, ip, headerLen, len, mss, len != 0 && !again);
   acknowledged(c);
 }
 

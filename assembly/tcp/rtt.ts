@@ -1,14 +1,12 @@
 // Round-trip time and the retransmission timeout (RFC 6298). Times are microseconds.
 
 import { NOW } from "../../abi/control";
-import { BACKOFF, RTTVAR, SRTT, TS_OFFSET } from "../../abi/tcp";
+import {
+  BACKOFF, INITIAL_RTO_US, MAX_RTO_US, MIN_VARIANCE_US, RTTVAR, SRTT, TS_OFFSET,
+} from "../../abi/tcp";
 
-const INITIAL_RTO: u32 = 1_000_000;
 /** RFC 6298 §5.7: the timeout once data is sent, if that of a SYN-ACK expired. */
 const RTO_AFTER_SYN: u32 = 3_000_000;
-/** As in Linux (TCP_RTO_MIN), this bounds the part that is added to the smoothed time: an ACK may be delayed. */
-const MIN_VARIANCE: u32 = 200_000;
-const MAX_RTO: u32 = 120_000_000;
 /** RFC 9293 §3.8.3: R2, in µs; and as in Linux (tcp_retries2), so many retransmissions at least and at most. */
 const MIN_TIMEOUTS: u32 = 8;
 const MAX_TIMEOUTS: u32 = 15;
@@ -26,7 +24,7 @@ export function begin(c: usize, late: bool): void {
 
 /** Takes a sample, one of `samples` that are expected of this flight (RFC 7323, appendix G). */
 export function sample(c: usize, us: u32, samples: u32): void {
-  const rtt = min(max(us, 1), MAX_RTO);
+  const rtt = min(max(us, 1), MAX_RTO_US);
   const srtt = load<u32>(c, SRTT);
   store<u8>(c, 0, BACKOFF);
   if (!srtt) {
@@ -53,8 +51,8 @@ export function timeout(c: usize): u32 {
 function doubled(c: usize, times: u32): u32 {
   const srtt = load<u32>(c, SRTT);
   const variance = load<u32>(c, RTTVAR);
-  const base = srtt ? (srtt >>> 3) + max(variance, MIN_VARIANCE) : variance || INITIAL_RTO;
-  return <u32>min(<u64>base << times, <u64>MAX_RTO);
+  const base = srtt ? (srtt >>> 3) + max(variance, MIN_VARIANCE_US) : variance || INITIAL_RTO_US;
+  return <u32>min(<u64>base << times, <u64>MAX_RTO_US);
 }
 
 /** Counts an expiration of the retransmission timer, which doubles the timeout. */

@@ -1,11 +1,12 @@
 // ICMP, RFC 792, and ICMPv6, RFC 4443. Both have a header of the same shape, and requests that are answered in place.
 
-import { PACKET_SIZE } from "../../abi/control";
+import { MTU } from "../../abi/control";
 import { Drop } from "../../abi/counters";
 import { MIN_PATH_MTU, MIN_PATH_MTU6 } from "../../abi/paths";
 import { ANSWER_ECHO, ANSWER_TIMESTAMP } from "../../abi/tables";
 import { holds, sumWide } from "../checksum";
 import { permits } from "../limit";
+import { finish } from "../offload";
 import { answers, ttl } from "../packet";
 import { lower } from "../pmtu";
 import { echo6 } from "../respond/echo6";
@@ -20,6 +21,8 @@ import * as ipv6 from "../wire/ipv6";
 
 export function icmp4(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
   if (msgLen < icmp.HEADER_LEN) return drop(Drop.pkt_too_small);
+  // A reply's checksum follows from the request's, which must hold whoever says so.
+  finish(packet, ip);
   if (!holds(sumWide(msg, msgLen))) return drop(Drop.icmp_csum);
   switch (icmp.type(msg)) {
     case icmp.ECHO:
@@ -48,6 +51,7 @@ export function icmp4(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
 
 export function icmp6(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
   if (msgLen < icmpv6.HEADER_LEN) return drop(Drop.pkt_too_small);
+  finish(packet, ip);
   if (!holds(ipv6.pseudoSum(ip, ipv6.ICMPV6, msgLen) + sumWide(msg, msgLen))) return drop(Drop.icmp_csum);
   switch (icmpv6.type(msg)) {
     case icmpv6.ECHO_REQUEST:
@@ -86,7 +90,7 @@ function packetTooBig(ip: usize, msg: usize, msgLen: u32): i32 {
     const known = mtu >= <u32>MIN_PATH_MTU6 && tooBig(sent, sent + ipv6.HEADER_LEN, true, mtu);
     return drop(known ? Drop.icmp_packet_too_big : Drop.icmp_unrelated);
   }
-  if (!own || sentLen <= mtu || sentLen > load<u32>(PACKET_SIZE) || !isReply(sent)) return drop(Drop.icmp_unrelated);
+  if (!own || sentLen <= mtu || sentLen > load<u32>(MTU) || !isReply(sent)) return drop(Drop.icmp_unrelated);
   return drop(lower(ipv6.dstAddr(sent), mtu) ? Drop.icmp_packet_too_big : Drop.icmp_unrelated);
 }
 

@@ -3,6 +3,7 @@
 
 import { Drop } from "../../abi/counters";
 import { Unreachable, UNREACHABLE_OTHER_SHIFT } from "../../abi/tables";
+import { isSegments } from "../offload";
 import { answers, family } from "../packet";
 import { protocolUnreachable } from "../respond/unreachable";
 import { drop } from "../verdict";
@@ -18,6 +19,8 @@ import { udp } from "./udp";
  */
 export function transport(packet: usize, ip: usize, protocol: u32, field: usize, payload: usize, len: u32): i32 {
   const six = family(packet) == 6;
+  // The kernel has not been told that pongd takes others so (TUNSETOFFLOAD).
+  if (isSegments(packet) && protocol != ipv4.PROTOCOL_TCP) return drop(Drop.skb_gso_seg);
   if (protocol == ipv4.PROTOCOL_ICMP && !six) return icmp4(packet, ip, payload, len);
   if (protocol == ipv6.ICMPV6 && six) return icmp6(packet, ip, payload, len);
   if (protocol == ipv4.PROTOCOL_UDP) return udp(packet, ip, payload, len);

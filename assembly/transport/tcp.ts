@@ -4,6 +4,7 @@ import { Drop } from "../../abi/counters";
 import { ANSWER_TCP } from "../../abi/tables";
 import { SEGMENT } from "../../abi/tcp";
 import { holds, sumWide } from "../checksum";
+import { verified } from "../offload";
 import { answers, family } from "../packet";
 import { arrive } from "../tcp/input";
 import { listen } from "../tcp/listen";
@@ -25,8 +26,10 @@ export function tcp(packet: usize, ip: usize, tcp: usize, len: u32): i32 {
   const headerLen = wire.headerLen(tcp);
   if (headerLen < wire.MIN_HEADER_LEN || headerLen > len) return drop(Drop.pkt_too_small);
   const six = family(packet) == 6;
-  const pseudo = six ? ipv6.pseudoSum(ip, ipv6.TCP, len) : ipv4.pseudoSum(ip, len);
-  if (!holds(pseudo + sumWide(tcp, len))) return drop(Drop.tcp_csum);
+  if (!verified(packet)) {
+    const pseudo = six ? ipv6.pseudoSum(ip, ipv6.TCP, len) : ipv4.pseudoSum(ip, len);
+    if (!holds(pseudo + sumWide(tcp, len))) return drop(Drop.tcp_csum);
+  }
 
   parse(SEGMENT, tcp, len, (six ? ipv6.ecn(ip) : ipv4.ecn(ip)) == CONGESTED);
   const c = find(six ? ipv6.srcAddr(ip) : ipv4.srcAddr(ip), six, wire.ports(tcp));

@@ -3,6 +3,7 @@
 import { Drop } from "../../abi/counters";
 import { Unreachable, UNREACHABLE_UDP_SHIFT } from "../../abi/tables";
 import { holds, sumWide } from "../checksum";
+import { verified } from "../offload";
 import { answers, family } from "../packet";
 import { portUnreachable } from "../respond/unreachable";
 import { drop } from "../verdict";
@@ -17,12 +18,14 @@ export function udp(packet: usize, ip: usize, datagram: usize, len: u32): i32 {
   const udpLen: u32 = len < wire.HEADER_LEN ? 0 : wire.len(datagram);
   if (udpLen < wire.HEADER_LEN || udpLen > len) return drop(Drop.pkt_too_small);
   const six = family(packet) == 6;
-  // RFC 768: 0 means that the sender made no checksum. RFC 8200 §8.1: over IPv6 it is mandatory.
-  if (wire.checksum(datagram) ? !holds(pseudoSum(six, ip, udpLen) + sumWide(datagram, udpLen)) : six) {
-    return drop(Drop.udp_csum);
-  }
+  if (!verified(packet) && !isIntact(six, ip, datagram, udpLen)) return drop(Drop.udp_csum);
   if (mode == Unreachable.on) portUnreachable(packet, ip);
   return drop(Drop.no_socket);
+}
+
+/** RFC 768: 0 means that the sender made no checksum. RFC 8200 §8.1: over IPv6 it is mandatory. */
+function isIntact(six: bool, ip: usize, datagram: usize, len: u32): bool {
+  return wire.checksum(datagram) ? holds(pseudoSum(six, ip, len) + sumWide(datagram, len)) : !six;
 }
 
 function pseudoSum(six: bool, ip: usize, len: u32): u64 {

@@ -57,13 +57,15 @@ export function hasReservedVlan(frame: usize, headerLen: u32): bool {
 }
 
 /**
- * Returns the VLANs of a frame, read from the header before its packet in the slot. That header begins two bytes into a
- * cache line. Returns 0 if there is no tag, or no frame.
+ * Returns the VLANs of a frame, read from the header before its packet in the slot. That header begins 2 bytes into a
+ * cache line, or 14 (FRAME_OFFSET in abi/control.ts). Returns 0 if there is no tag, or no frame.
  */
 export function vlans(packet: usize): u64 {
   switch (<u32>(packet & 63) - 2) {
-    case HEADER_LEN + TAG_LEN: return load<u32>(packet - 6) & VLAN_MASK;
-    case HEADER_LEN + 2 * TAG_LEN: return load<u64>(packet - 10) & (VLAN_MASK | <u64>VLAN_MASK << 32);
+    case HEADER_LEN + TAG_LEN:
+    case 12 + HEADER_LEN + TAG_LEN: return load<u32>(packet - 6) & VLAN_MASK;
+    case HEADER_LEN + 2 * TAG_LEN:
+    case 12 + HEADER_LEN + 2 * TAG_LEN: return load<u64>(packet - 10) & (VLAN_MASK | <u64>VLAN_MASK << 32);
     default: return 0;
   }
 }

@@ -101,6 +101,11 @@ export function dstAddr(ip: usize): usize {
   return ip + 16;
 }
 
+/** Sets the identification. A later set function has to mend the checksum. */
+export function setId(ip: usize, id: u32): void {
+  store<u16>(ip, bswap<u16>(<u16>id), 4);
+}
+
 export function setTotalLen(ip: usize, totalLen: u32): void {
   const from = load<u16>(ip, 2);
   const to = bswap<u16>(<u16>totalLen);

@@ -45,7 +45,7 @@ export async function benchTun(
 ): Promise<TunReport> {
   const { engines, ios, packetBytes, seconds, seed } = options;
   const combinations = engines.flatMap(
-    (engine) => ios.map((io) => ({ engine, io, mtu: Math.max(packetBytes, MTU), seed })),
+    (engine) => ios.map((io) => ({ engine, io, mtu: Math.max(packetBytes, MTU), offload: false, seed })),
   );
   const stations = await start(combinations, onLeftOut);
   const interruption = new Promise<undefined>((resolve) => {

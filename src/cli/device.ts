@@ -16,6 +16,7 @@ interface Flags {
   group?: string;
   mode: typeof MODES[number];
   queues: number;
+  offload?: true;
   mtu: number;
   hostAddress: string[];
   routes: boolean;
@@ -31,6 +32,7 @@ export function deviceCommand(): Command {
     .addOption(new Option("--mode <mode>", "tun (IP packets) or tap (Ethernet frames)").choices(MODES).default("tun"))
     .option("--queues <n>", "queues that pongd will have of it", integer(1, MAX_QUEUES), 1)
     .option("--mtu <bytes>", "its MTU", integer(ETH_MIN_MTU, ETH_MAX_MTU), ETH_DATA_LEN)
+    .option("--offload", "with room before packets for --offload of pongd run")
     .addOption(hostAddressOption("with prefixes, the host's own address on the device, one for each family, or none"))
     .option("--no-routes", "do not route the prefixes to it")
     .addHelpText("after", notes(`
@@ -50,17 +52,18 @@ Examples:
       const { serving: { prefixes }, hostAddresses } = effective(
         { ...given, values: { ...given.values, "device.name": name, prefixes: texts } },
       ).options;
-      const { mtu, queues, routes, mode } = flags;
+      const { mtu, queues, routes, mode, offload = false } = flags;
       const [{ createDevice }, { getpwnam, getgrnam }] = await load(
         Promise.all([import("../tun/persistent.js"), import("../sys/libc.js")]),
       );
       const owner = { user: numberOf(flags.user, "user", getpwnam), group: numberOf(flags.group, "group", getgrnam) };
-      for (const line of await createDevice(
-        { name, mode: Mode[mode], mtu, multiQueue: queues > 1, owner, hostAddresses, prefixes: routes ? prefixes : [] },
-      )) tell("warn", line);
+      for (const line of await createDevice({
+        name, mode: Mode[mode], mtu, multiQueue: queues > 1, offload, owner, hostAddresses,
+        prefixes: routes ? prefixes : [],
+      })) tell("warn", line);
       process.stdout.write(
         `device ${name} is there and up; now run, as ${whoOf(flags)}: pongd run ${texts.join(" ") || "PREFIX"} `
-        + `--device ${word(name)}${mode === "tap" ? " --mode tap" : ""}${queues > 1 ? ` --queues ${queues}` : ""}\n`,
+        + `--device ${word(name)}${mode === "tap" ? " --mode tap" : ""}${queues > 1 ? ` --queues ${queues}` : ""}${offload ? " --offload on" : ""}\n`,
       );
     });
   const remove = new Command("remove")

@@ -77,8 +77,12 @@ async function tun(): Promise<Finding> {
     );
     checkTunPath();
     if (!hasCapability(CAP_NET_ADMIN)) return { state: "ok", what: `${TUN_PATH} opens` };
-    new TunDevice({ name: `pongd${process.pid}`, mtu: 1500, queues: 1 }).close();
-    return { state: "ok", what: `${TUN_PATH} opens, and a device can be made` };
+    const device = new TunDevice({ name: `pongd${process.pid}`, mtu: 1500, queues: 1, vnetHeader: "wanted" });
+    const { enableOffload } = await import("../tun/offload.js");
+    const offload = device.vnetHeader && enableOffload(device.queues[0]) !== 0;
+    device.close();
+    const what = offload ? "with offload (--offload on)" : "without offload, which this kernel has not";
+    return { state: "ok", what: `${TUN_PATH} opens, and a device can be made, ${what}` };
   } catch (error) {
     if (error instanceof Failure) return { state: "missing", what: error.what, mend: error.mend };
     return { state: "missing", what: "/dev/net/tun cannot be tried without koffi", mend: "what mends koffi" };

@@ -17,6 +17,7 @@ const MAC_POLICIES = ["shared", "per-address"] as const;
 const UNREACHABLE_MODES = ["on", "silent", "off"] as const;
 const SOURCE_ROUTES = ["drop", "reverse"] as const;
 const PRIVILEGES = ["keep", "drop"] as const;
+const OFFLOADS = ["auto", "on", "off"] as const;
 
 /** Most queues that the kernel allows one device (MAX_TAP_QUEUES). */
 export const MAX_QUEUES = 256;
@@ -110,6 +111,15 @@ const ROWS = [
     default: 1,
     option: { flags: "--queues <n>", group: "Device" },
     text: "queues of the device, a thread each; auto: one for each CPU",
+  }),
+  setting({
+    key: "device.offload",
+    type: { kind: "choice", choices: OFFLOADS },
+    default: "auto",
+    option: { flags: "--offload <mode>", group: "Device" },
+    text: "whether the kernel computes checksums and cuts long packets of TCP for pongd, where that works; auto: if "
+      + "pongd serves TCP",
+    note: "No release serves TCP yet. What does not gain from it pays for it: a ping then takes the kernel longer.",
   }),
   setting({
     key: "device.routes",

@@ -37,6 +37,8 @@ interface Settled {
   readonly routes: boolean;
   /** Bytes; undefined for 1500, or the MTU of a device that is there already. */
   readonly mtu: number | undefined;
+  /** True if the kernel is to compute checksums and cut packets, where that works. */
+  readonly offload: boolean;
   /** Number of queues; `auto` is one for each CPU. */
   readonly queues: number | "auto";
   /** The host's own addresses on the device, at most one a family. Without one, only routes are made. */

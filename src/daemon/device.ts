@@ -12,6 +12,7 @@ import { forwardingLack } from "../sys/forwarding.js";
 import { startWithoutPrivileges } from "../sys/privileges.js";
 import { IPV6_MIN_MTU } from "../sys/uapi.js";
 import { TunDevice } from "../tun/device.js";
+import { disableOffload, enableOffload, probeOffload } from "../tun/offload.js";
 import type { RunOptions } from "../config/runoptions.js";
 
 /**
@@ -20,7 +21,10 @@ import type { RunOptions } from "../config/runoptions.js";
  */
 export async function openDevice(options: RunOptions, log: Logger, stop?: Promise<unknown>): Promise<TunDevice> {
   const { serving: { prefixes }, hostAddresses, hostAddressGiven, link, mtu, queues, queueFds, routes } = options;
-  const device = new TunDevice({ name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues, fds: queueFds });
+  const device = new TunDevice({
+    name: options.device, mode: link ? Mode.tap : Mode.tun, mtu, queues, fds: queueFds,
+    vnetHeader: options.engine === "js" ? "refused" : options.offload ? "wanted" : "allowed",
+  });
   const end = () => { device.routing.stop(); };
   void stop?.then(end, end);
   try {
@@ -50,6 +54,29 @@ export async function handOver(options: RunOptions, log: Logger): Promise<never>
   } finally {
     device.close();
   }
+}
+
+/**
+ * Turns offload on, where the options want it and a real packet shows that it works. Returns OFFLOAD_ bits, or
+ * undefined if the device puts no header before packets.
+ */
+export function startOffload(device: TunDevice, { link, offload }: RunOptions, log: Logger): number | undefined {
+  const off = (why: string) => { log.info(`offload is off: ${why}`); };
+  if (!device.vnetHeader) {
+    if (offload) off(`device ${device.name} was made without room for it; see --offload of pongd device create`);
+    return undefined;
+  }
+  const [fd] = device.queues;
+  if (!offload) {
+    disableOffload(fd);
+    return 0;
+  }
+  const bits = enableOffload(fd);
+  const refused = bits === 0 ? "this kernel has none (TUNSETOFFLOAD)" : probeOffload(fd, link ? Mode.tap : Mode.tun);
+  if (refused === undefined) return bits;
+  disableOffload(fd);
+  off(refused);
+  return 0;
 }
 
 /**

@@ -37,7 +37,7 @@ export interface QueueOptions {
   readonly crashed?: (queue: Queue, crash: Failure) => Failure | undefined;
   /** Called when a worker was started again, and when its packet loop runs. */
   readonly changed?: () => void;
-  /** Called with each line that the worker writes on its standard error. */
+  /** Called with each line that the worker writes on its standard error, and with what it has to say itself. */
   readonly said?: (queue: Queue, line: string) => void;
 }
 
@@ -170,6 +170,8 @@ export class Queue {
         this.shown.show();
         this.#options.changed?.();
         resolveRunning(message);
+      } else if ("offload" in message) {
+        this.#options.said?.(this, "offload is off: the kernel has refused a packet that it was to cut or to complete");
       } else if ("refused" in message) {
         refused = message.refused;
         leftBehind = message.leftBehind;

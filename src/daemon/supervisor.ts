@@ -25,7 +25,7 @@ import { serviceManager } from "../sys/notify.js";
 import { assertUnprivileged, isPrivileged } from "../sys/privileges.js";
 import { total, verdicts, type Verdicts } from "../telemetry/verdicts.js";
 import type { TunDevice } from "../tun/device.js";
-import { addressesOf, handOver, openDevice } from "./device.js";
+import { addressesOf, handOver, openDevice, startOffload } from "./device.js";
 import { Parts } from "./parts.js";
 import type { Queue } from "./queue.js";
 import { Queues } from "./queues.js";
@@ -89,7 +89,8 @@ export async function run(
 
     const device = parts.add(await openDevice(options, log, stop.requested), (part) => { part.close(); });
     const { hosts, others } = addressesOf(device);
-    const memories = memoriesFor(device, options, others.length, reread !== undefined);
+    const offload = startOffload(device, options, log);
+    const memories = memoriesFor(device, options, offload, others.length, reread !== undefined);
     const { tables, examples, services } = await configuration.place(
       { hosts, others, memories: memories.map(({ memory }) => memory) },
     );
@@ -139,15 +140,20 @@ export async function run(
   return summary();
 }
 
-/** Makes the memory of each queue, without a table. `others`: addresses on the device that are not answered. */
-function memoriesFor(device: TunDevice, options: RunOptions, others: number, reloadable: boolean): LinearMemory[] {
+/**
+ * Makes the memory of each queue, without a table. `offload`: what startOffload() returned. `others`: addresses on the
+ * device that are not answered.
+ */
+function memoriesFor(
+  device: TunDevice, options: RunOptions, offload: number | undefined, others: number, reloadable: boolean,
+): LinearMemory[] {
   const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts } = options;
   const blocks = prefixes.length + exceptions.length + others;
   const seed = randomBytes(4).readInt32LE();
   // A connection may come to any queue, and a cookie to another one than it was sent by.
   const tcp = limits && (accepts || reloadable) ? { ...limits, secrets: randomBytes(SECRETS) } : undefined;
   return device.queues.map(() =>
-    LinearMemory.create({ mtu: device.mtu, reassembly, link, blocks, reloadable, seed, tcp }));
+    LinearMemory.create({ mtu: device.mtu, reassembly, link, blocks, reloadable, seed, tcp, offload }));
 }
 
 function summarize(queues: readonly Queue[], since: number): Summary {

@@ -11,7 +11,7 @@
  * from its top. It is then alive, and every batch that had begun earlier is done.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { ASKED, STOP } from "../../abi/control.js";
+import { ASKED, OFFLOAD, STOP } from "../../abi/control.js";
 import { Clock } from "../engine/clock.js";
 import type { Engine, EngineName } from "../engine/contract.js";
 import { createJsEngine } from "../engine/js.js";
@@ -46,9 +46,10 @@ export interface WorkerInput {
 
 /**
  * Messages to the main thread. Running is sent once, before the first packet. Refused is sent in its place if what was
- * asked for cannot be had, and the thread then ends. AtTop follows each request.
+ * asked for cannot be had, and the thread then ends. AtTop follows each request. OffloadLost is sent when the kernel
+ * has refused a packet that it was to finish.
  */
-export type WorkerMessage = Running | Refused | AtTop;
+export type WorkerMessage = Running | Refused | AtTop | OffloadLost;
 
 export interface Running {
   readonly io: IoName;
@@ -68,6 +69,10 @@ export interface AtTop {
   readonly asked: number;
 }
 
+export interface OffloadLost {
+  readonly offload: false;
+}
+
 const input = workerData as WorkerInput;
 const linear = new LinearMemory(input.memory);
 const clock = new Clock(input.memory);
@@ -82,7 +87,7 @@ if (uring instanceof UringIo) {
 } else if (input.io === "uring") {
   post({ refused: String(uring), leftBehind: table.leftBehind });
 } else {
-  run(new ReadWriteIo(input.fd, input.wakeFd, linear), uring);
+  run(new ReadWriteIo(input.fd, input.wakeFd, linear, assembly.refused), uring);
 }
 
 /** Opens io_uring; returns the reason if it cannot be used. */
@@ -105,11 +110,17 @@ function run(io: PacketIo, fallback: string | undefined): void {
 
 function loop(io: PacketIo): void {
   const control = new Int32Array(input.memory.buffer);
+  let offload = control[OFFLOAD / 4] !== 0;
   try {
     for (let answered = 0; Atomics.load(control, STOP / 4) === 0;) {
       const asked = Atomics.load(control, ASKED / 4);
       if (asked !== answered) post({ asked: answered = asked });
       const { deadline } = clock;
+      // What was refused is due now.
+      if (deadline !== 0 && offload && control[OFFLOAD / 4] === 0) {
+        offload = false;
+        post({ offload });
+      }
       const received = io.receive(deadline === 0 ? FOREVER : Math.max(0, Math.ceil(deadline - clock.now)));
       if (received > 0 || deadline !== 0) round(io, received);
     }

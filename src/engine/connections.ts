@@ -8,11 +8,12 @@ import {
   ACK_AT, ACKED, ADDRESSES, BACKOFF, CAME, CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, CWND, END_AT, FIN_SENT,
   FLAGS, HEARD_AT, INITIAL_RTO_US, KEEPALIVE_INTERVAL_S, KEEPALIVE_S, MARKS, MAX_CONNECTIONS, MAX_RTO_US, MAX_SERVICES,
   MAX_WAITS, MIN_VARIANCE_US, MSS, OWNER, PERSIST, PORTS, PROBES, RCV_EDGE, RCV_NXT, RCV_SCALE, RETRANSMIT_AT,
-  RTTVAR, Service, SERVICE, SERVICE_KIND, SERVICE_SIZE, SERVICES, SIX, SND_NXT, SND_SCALE, SND_UNA, SND_WND, SRTT,
+  RTTVAR, SERVICE, SERVICE_SIZE, SERVICES, SIX, SND_NXT, SND_SCALE, SND_UNA, SND_WND, SRTT,
   SSTHRESH, State, STATE, TAIL_PROBE, WAIT_COUNT, WAIT_FIRST, WAIT_SIZE, WAIT_UNTIL, WAITS,
 } from "../../abi/tcp.js";
 import { TICK_NS, TIMER_SIZE } from "../../abi/timers.js";
 import type { Block } from "../prefix/prefixes.js";
+import { serviceAt } from "./services.js";
 
 /** A connection, as it was at one moment. Times are milliseconds from that moment on, sizes are bytes. */
 export interface Connection {
@@ -102,8 +103,6 @@ const SYN_RECEIVED: number = State.SYN_RECEIVED;
 const LAST_ACK: number = State.LAST_ACK;
 const TIME_WAIT: number = State.TIME_WAIT;
 
-const NAMES = Object.keys(Service).filter((key) => Number.isNaN(Number(key)));
-
 export class Connections {
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
@@ -175,6 +174,7 @@ export class Connections {
   #connection(now: number): Connection {
     const state = this.#block[STATE];
     const flags = this.#block[FLAGS];
+    const backoff = this.#block[BACKOFF];
     const word = (field: number) => this.#view.getUint32(field, true);
     const srtt = word(SRTT);
     const until = (field: number) => word(field) === 0 ? undefined : Math.max(0, msBetween(word(field), now));
@@ -186,17 +186,17 @@ export class Connections {
     return {
       ...this.#ends(), state, expiresMs: undefined,
       details: {
-        service: this.#serviceAt(word(SERVICE)),
+        service: serviceAt(this.#words, word(SERVICE)),
         prefix: this.#view.getInt32(OWNER, true) - FIRST_PREFIX,
         flags, sendScale: this.#block[SND_SCALE], receiveScale: this.#block[RCV_SCALE],
         rtt: srtt === 0 ? undefined : { ms: srtt / 8000, variationMs: word(RTTVAR) / 4000 },
-        rtoMs: rtoOf(srtt, word(RTTVAR), this.#block[BACKOFF] >> 4) / 1000,
+        rtoMs: rtoOf(srtt, word(RTTVAR), state === SYN_RECEIVED ? backoff : backoff >> 4) / 1000,
         mss: this.#view.getUint16(MSS, true), cwnd: word(CWND),
         ssthresh: word(SSTHRESH) === 0 || word(SSTHRESH) >= NO_THRESHOLD ? undefined : word(SSTHRESH),
         acknowledged: word(ACKED) + HIGH * word(ACKED + 4), received: word(CAME) + HIGH * word(CAME + 4),
         inFlight: Math.max(0, sending - numbers),
         sendWindow: word(SND_WND), receiveWindow: Math.max(0, word(RCV_EDGE) - word(RCV_NXT) | 0),
-        retransmits: this.#block[BACKOFF] & 15, probes: this.#block[PROBES],
+        retransmits: state === SYN_RECEIVED ? backoff : backoff & 15, probes: this.#block[PROBES],
         idleMs, keepaliveMs: Math.max(0, 1000 * (KEEPALIVE_S + KEEPALIVE_INTERVAL_S * this.#block[PROBES]) - idleMs),
         timer: due === undefined ? undefined : { kind: timerOf(this.#block[MARKS]), ms: due },
         ackMs: until(ACK_AT), endMs: until(END_AT),
@@ -224,14 +224,7 @@ export class Connections {
   /** Returns the addresses of the services with this name. */
   #servicesCalled(name: string): Set<number> {
     const addresses = Array.from({ length: MAX_SERVICES }, (_, i) => SERVICES + SERVICE_SIZE * i);
-    return new Set(addresses.filter((address) => this.#serviceAt(address) === name));
-  }
-
-  /** Returns the name of the service with its record at this address, if there is one. */
-  #serviceAt(address: number): string | undefined {
-    const index = (address - SERVICES) / SERVICE_SIZE;
-    if (!Number.isInteger(index) || index < 0 || index >= MAX_SERVICES) return undefined;
-    return NAMES.at(this.#word(address + SERVICE_KIND));
+    return new Set(addresses.filter((address) => serviceAt(this.#words, address) === name));
   }
 
   /** Returns how many of this size there are up to the memory's end. */

@@ -1,11 +1,12 @@
 import {
-  ASKED, DEADLINE, FRAME_OFFSET, MAC, MAC_POLICY, Mode, MODE, MTU, NEXT_TABLE, PACKET_SIZE, READ_ERROR, REASSEMBLIES,
-  REASSEMBLY, RING_FD, SEED, SLOT_COUNT, SLOT_SIZE, STOP, TABLE_SIZE, WRITES_PENDING,
+  ASKED, DEADLINE, FRAME_OFFSET, MAC, MAC_POLICY, Mode, MODE, MTU, NEXT_TABLE, OFFLOAD, PACKET_SIZE, READ_ERROR,
+  REASSEMBLIES, REASSEMBLY, RING_FD, SEED, SLOT_COUNT, SLOT_SIZE, STOP, TABLE_SIZE, VNET_HEADER_LEN, WRITES_PENDING,
 } from "../../abi/control.js";
 import {
   CLOSED, Closed, Counter, COUNTERS, Drop, DROPPED, MAX_PROTOCOLS, MAX_DROPS, PREFIX_REPLIES, REPLIES,
 } from "../../abi/counters.js";
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
+import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
 import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
 import {
@@ -33,6 +34,8 @@ const SERVICE_ROOM = 16 << 20;
 
 /** Gauges of what a crash ends. */
 const TCP_GAUGES = [Counter.tcpConnections, Counter.tcpHalfOpen, Counter.tcpTimeWait, Counter.tcpPages];
+/** Bytes of the largest packet that the kernel hands over where it need not cut packets to the MTU. */
+const MAX_PACKET_LEN = 65535;
 
 export interface MemoryOptions {
   /** Bytes, 68 to 65535. */
@@ -53,6 +56,11 @@ export interface MemoryOptions {
   readonly seed?: number;
   /** Limits of TCP. Without them, no connection is accepted. */
   readonly tcp?: tcp.TcpLimits | undefined;
+  /**
+   * What the kernel may be left to do, OFFLOAD_ bits, where struct virtio_net_hdr lies before each packet. Without it
+   * there is no such header.
+   */
+  readonly offload?: number | undefined;
   /** Number of slots, at most MAX_SLOTS; more than by default only where packets are kept. */
   readonly slots?: number;
 }
@@ -68,7 +76,7 @@ export class LinearMemory {
    * is never torn.
    */
   readonly counters: Float64Array;
-  /** Most bytes of a read: a packet of the MTU, or a frame around one. */
+  /** Most bytes of a read: a packet of the MTU, or a frame around one; with offload, the largest packet there is. */
   readonly packetSize: number;
   /** Offset in a slot at which a packet or frame begins. */
   readonly frameOffset: number;
@@ -93,10 +101,12 @@ export class LinearMemory {
 
   /** Makes the memory of one queue: every slot free, the first table in place. */
   static create(options: MemoryOptions): LinearMemory {
-    const { mtu, reassembly, link, table, blocks = 0, reloadable = false, seed = 0, slots = SLOTS } = options;
-    const frameOffset = link ? 2 : 0;
-    const packetSize = link ? mtu + MAX_HEADER_LEN : mtu;
-    const size = slotSize(frameOffset + packetSize);
+    const { mtu, reassembly, link, table, blocks = 0, reloadable = false, seed = 0, offload, slots = SLOTS } = options;
+    const headerLen = offload === undefined ? 0 : SIZEOF_VNET_HEADER;
+    // Both headers have two bytes more than a multiple of 4, and the IP packet is to lie at one.
+    const readOffset = (headerLen > 0 ? 2 : 0) + (link ? 2 : 0);
+    const packetSize = headerLen + (link ? MAX_HEADER_LEN : 0) + (headerLen > 0 ? MAX_PACKET_LEN : mtu);
+    const size = slotSize(readOffset + packetSize);
     const nodes = reloadable ? MAX_NODES : table?.nodes.byteLength ?? MAX_NODES / PREFIXES * blocks + MIN_NODES;
     const tableSize = NODES + Math.ceil(nodes / SLOT_ALIGN) * SLOT_ALIGN;
     const buffers = SLOT_BASE + slots * size + (reloadable ? 2 : 1) * tableSize;
@@ -110,7 +120,9 @@ export class LinearMemory {
     words[SLOT_SIZE / 4] = size;
     words[PACKET_SIZE / 4] = packetSize;
     words[MTU / 4] = mtu;
-    words[FRAME_OFFSET / 4] = frameOffset;
+    words[FRAME_OFFSET / 4] = readOffset + headerLen;
+    words[VNET_HEADER_LEN / 4] = headerLen;
+    words[OFFLOAD / 4] = offload ?? 0;
     if (link) {
       words[MODE / 4] = Mode.tap;
       words[MAC_POLICY / 4] = link.policy;
@@ -123,6 +135,7 @@ export class LinearMemory {
     tcp.describe(words, options.tcp, layout);
     services.placeBuiltin(memory);
     const linear = new LinearMemory(memory);
+    linear.counters[Counter.offload] = words[OFFLOAD / 4] === 0 ? 0 : 1;
     linear.slots.freeAll();
     if (table) linear.serve(table);
     return linear;
@@ -226,6 +239,11 @@ export class LinearMemory {
       words.fill(0, words[REASSEMBLY / 4] / 4, (words[REASSEMBLY / 4] + REASSEMBLY_TABLE_SIZE) / 4);
     }
     this.slots.freeAll();
+  }
+
+  /** Bytes of the header before each packet that the kernel reads and writes along, 0 or SIZEOF_VNET_HEADER. */
+  get headerLen(): number {
+    return new Uint32Array(this.memory.buffer)[VNET_HEADER_LEN / 4];
   }
 
   /** Returns the descriptor of the ring that a packet loop left open, or 0, and forgets it. */

@@ -93,6 +93,20 @@ export interface Accepting {
   readonly counter: number;
 }
 
+/**
+ * Returns the name of the service whose record lies at an address, whatever that is; undefined if there is none.
+ * Another thread may be writing the record.
+ */
+export function serviceAt(words: Uint32Array, address: number): string | undefined {
+  const index = (address - SERVICES) / SERVICE_SIZE;
+  if (!Number.isInteger(index) || index < 0 || index >= MAX_SERVICES) return undefined;
+  if (index < NAMED_SERVICES) return Service[index];
+  const length = words[(address + SERVICE_NAME_LEN) / 4];
+  const isText = length > 0 && length <= MAX_SERVICE_NAME
+    && words[(address + SERVICE_NAME) / 4] + length <= words.byteLength;
+  return isText ? nameOf(words, address / 4) : undefined;
+}
+
 function nameOf(words: Uint32Array, record: number): string {
   const from = words[record + SERVICE_NAME / 4];
   // Text cannot be decoded from shared memory.

@@ -25,6 +25,12 @@ export interface PacketIo {
   close(): void;
 }
 
+/**
+ * Takes back the packet of `length` bytes at `place`, which the kernel has refused as invalid (EINVAL). Returns false
+ * if nothing can be done about it: then it is lost, and its slot is free. Assembly's refused() is one.
+ */
+export type Refuse = (place: number, length: number) => boolean;
+
 /** A timeout that never ends a wait. */
 export const FOREVER = -1;
 

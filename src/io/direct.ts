@@ -11,7 +11,7 @@ import type { LinearMemory } from "../engine/memory.js";
 import type { Slots } from "../engine/slots.js";
 import * as libc from "../sys/libc.js";
 import { POLLIN, PR_SET_TIMERSLACK, SIZEOF_POLLFD, SIZEOF_TIMESPEC } from "../sys/uapi.js";
-import { FOREVER } from "./contract.js";
+import { FOREVER, type Refuse } from "./contract.js";
 
 const NS_PER_S = 1_000_000_000;
 /**
@@ -32,12 +32,14 @@ export class Direct {
   readonly #wakeFd: number;
   readonly #packetSize: number;
   readonly #frameOffset: number;
+  /** Bytes of the header before a packet that are read and written along. */
+  readonly #headerLen: number;
+  readonly #refuse: Refuse | undefined;
   readonly #slotSize: number;
   readonly #slots: Slots;
   readonly #counters: Float64Array;
   /**
-   * Process address of the packet or frame in each of the first SLOTS slots. Almost all replies are written from there
-   * too.
+   * Process address of what is read into each of the first SLOTS slots. Almost all replies are written from there too.
    */
   readonly #addresses: bigint[];
   /** Process address of the memory. */
@@ -51,20 +53,24 @@ export class Direct {
   /**
    * `fd` is the queue, non-blocking. `wakeFd` is an eventfd that ends a wait for packets. It must be made on the thread
    * that uses it: waits of that thread then end as near to their time as the kernel can, instead of 50 µs later, when
-   * several timers can share an interrupt. Where that is not to be had, they end later.
+   * several timers can share an interrupt. Where that is not to be had, they end later. `refuse` gets the packets that
+   * the kernel refuses as invalid.
    */
-  constructor(fd: number, wakeFd: number, linear: LinearMemory) {
+  constructor(fd: number, wakeFd: number, linear: LinearMemory, refuse?: Refuse) {
     this.#fd = fd;
     this.#wakeFd = wakeFd;
     this.#packetSize = linear.packetSize;
     this.#frameOffset = linear.frameOffset;
+    this.#headerLen = linear.headerLen;
+    this.#refuse = refuse;
     this.#slotSize = linear.slotSize;
     this.#slots = linear.slots;
     this.#counters = linear.counters;
     this.#base = libc.addressOf(linear.memory.buffer);
     this.#wokenAddress = this.#base + BigInt(WOKEN);
     this.#addresses = Array.from(
-      { length: SLOTS }, (_, i) => this.#base + BigInt(SLOT_BASE + i * linear.slotSize + linear.frameOffset),
+      { length: SLOTS },
+      (_, i) => this.#base + BigInt(SLOT_BASE + i * linear.slotSize + linear.frameOffset - this.#headerLen),
     );
     this.#poll.set([fd, POLLIN, wakeFd, POLLIN]);
     libc.prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
@@ -87,7 +93,7 @@ export class Direct {
         if (errno === libc.E.EAGAIN || errno === libc.E.EINTR) break;
         throw new libc.SystemError("read", "the device's queue", errno);
       }
-      slots.receive(count++, place, length);
+      slots.receive(count++, place, length - this.#headerLen);
     }
     this.#counters[Counter.syscalls] += count < limit ? count + 1 : count;
     return count;
@@ -100,7 +106,9 @@ export class Direct {
     for (let i = 0; i < count; i++) {
       const place = slots.toSend(i);
       const length = slots.toSendLength(i);
-      if (libc.write(this.#fd, this.#addressOf(place), length) === length) bytes += length;
+      const whole = length + this.#headerLen;
+      if (libc.write(this.#fd, this.#addressOf(place), whole) === whole) bytes += length;
+      else if (this.#refused(place, length)) continue;
       // EIO while the link is down, ENOBUFS or ENOMEM under pressure: this reply is lost and
       // counted, and the loop goes on.
       else this.#counters[Counter.writeErrors]++;
@@ -108,6 +116,11 @@ export class Direct {
     }
     this.#counters[Counter.bytesSent] += bytes;
     this.#counters[Counter.syscalls] += count;
+  }
+
+  /** Returns whether somebody takes the packet back that the kernel has just refused. */
+  #refused(place: number, length: number): boolean {
+    return this.#headerLen > 0 && libc.errno() === libc.E.EINVAL && (this.#refuse?.(place, length) ?? false);
   }
 
   /**
@@ -134,10 +147,11 @@ export class Direct {
     return ready > 0 && poll[QUEUE_EVENTS] >> 16 !== 0;
   }
 
+  /** Returns the process address of the header before what lies at `place`, or of that itself. */
   #addressOf(place: number): bigint {
     const index = (place - SLOT_BASE) / this.#slotSize | 0;
     return index < SLOTS && place - SLOT_BASE - index * this.#slotSize === this.#frameOffset
       ? this.#addresses[index]
-      : this.#base + BigInt(place);
+      : this.#base + BigInt(place - this.#headerLen);
   }
 }

@@ -7,7 +7,7 @@
  */
 import { BATCH } from "../../abi/slots.js";
 import type { LinearMemory } from "../engine/memory.js";
-import { batchFor, type PacketIo } from "./contract.js";
+import { batchFor, type PacketIo, type Refuse } from "./contract.js";
 import { Direct } from "./direct.js";
 
 export class ReadWriteIo implements PacketIo {
@@ -15,9 +15,9 @@ export class ReadWriteIo implements PacketIo {
   readonly #direct: Direct;
   #limit = 1;
 
-  /** `fd` and `wakeFd` are as for Direct. */
-  constructor(fd: number, wakeFd: number, linear: LinearMemory) {
-    this.#direct = new Direct(fd, wakeFd, linear);
+  /** The parameters are as for Direct. */
+  constructor(fd: number, wakeFd: number, linear: LinearMemory, refuse?: Refuse) {
+    this.#direct = new Direct(fd, wakeFd, linear, refuse);
   }
 
   receive(timeoutNs: number): number {

@@ -12,6 +12,7 @@
  */
 import {
   CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, READ_ERROR, RING_FD, SLOTS_REGISTERED, SQ_HEAD_AT, SQ_TAIL_AT,
+  VNET_HEADER_LEN,
 } from "../../abi/control.js";
 import { Counter } from "../../abi/counters.js";
 import { CQ_ENTRIES, RINGS, SQ_ENTRIES, SQES } from "../../abi/uring.js";
@@ -74,6 +75,9 @@ export class UringIo implements PacketIo {
         libc.eventfd(0, uapi.EFD_CLOEXEC | uapi.EFD_NONBLOCK), "eventfd", "to try io_uring with",
       );
       const before = TRIED.map((counter) => this.#counters[counter]);
+      // An eventfd knows no header.
+      const { headerLen } = linear;
+      this.#words[VNET_HEADER_LEN / 4] = 0;
       this.#direct = new Direct(probeFd, wakeFd, linear);
       try {
         this.#registerQueue(probeFd);
@@ -81,11 +85,12 @@ export class UringIo implements PacketIo {
       } finally {
         // The probe is no traffic, whether it worked or not.
         TRIED.forEach((counter, i) => { this.#counters[counter] = before[i]; });
+        this.#words[VNET_HEADER_LEN / 4] = headerLen;
         libc.close(probeFd);
       }
       this.#register(uapi.IORING_UNREGISTER_FILES, "IORING_UNREGISTER_FILES", null, 0);
       this.#registerQueue(fd);
-      this.#direct = new Direct(fd, wakeFd, linear);
+      this.#direct = new Direct(fd, wakeFd, linear, ring.refused);
     } catch (error) {
       this.#closeRing();
       throw error;

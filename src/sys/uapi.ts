@@ -11,6 +11,8 @@ export const TUNSETIFF = 0x400454ca;
 export const TUNSETPERSIST = 0x400454cb;
 export const TUNSETOWNER = 0x400454cc;
 export const TUNSETGROUP = 0x400454ce;
+export const TUNSETOFFLOAD = 0x400454d0;
+export const TUNSETVNETHDRSZ = 0x400454d8;
 export const TUNGETIFF = 0x800454d2;
 
 // <linux/if.h>

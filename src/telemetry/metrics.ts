@@ -117,6 +117,20 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
     },
   });
   addTcpMetrics(registry, queues, { perQueue, counter });
+  new Gauge({
+    name: "pongd_offload",
+    help: "Whether the kernel cuts packets and computes checksums for the queue.",
+    labelNames: ["queue"],
+    registers: [registry],
+    collect() {
+      for (const { index, counters } of queues) this.set({ queue: String(index) }, counters[Counter.offload]);
+    },
+  });
+  perQueue(
+    "pongd_offload_refused_packets_total",
+    "Packets that the kernel refused to cut or to complete, which was then done here.",
+    Counter.offloadRefused,
+  );
   perQueue("pongd_write_errors_total", "Replies that the device refused.", Counter.writeErrors);
   perQueue("pongd_syscalls_total", "System calls of the packet loop.", Counter.syscalls);
   const restarts = queues.map((queue) => ({ labels: { queue: String(queue.index) }, read: () => queue.restarts }));

@@ -51,6 +51,7 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   tcp_old_data: "All bytes of the segment had come before.",
   tcp_overwindow: "All bytes of the segment lie behind the window.",
   tcp_limit: "No other connection was to be had: see --tcp-connections and --tcp-memory.",
+  skb_gso_seg: "The packet is to be cut into segments, though it is not TCP: no kernel hands that over.",
   worker_crash: "The packet was with a worker when that crashed.",
 };
 

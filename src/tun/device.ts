@@ -18,7 +18,8 @@ import { Netlink } from "./netlink.js";
 import type { OverrunsOf } from "./overruns.js";
 import { NetlinkError } from "./refusal.js";
 import { Routing } from "./routing.js";
-import { isQueue, kindOf, openQueueTo, setGroup, setOwner, setPersist } from "./tun.js";
+import { disableOffload, setHeaderSize } from "./offload.js";
+import { hasVnetHeader, isQueue, kindOf, openQueueTo, setGroup, setOwner, setPersist } from "./tun.js";
 import { watchLink } from "./watch.js";
 import * as uapi from "../sys/uapi.js";
 
@@ -42,6 +43,11 @@ export interface DeviceOptions {
    * of them are opened here.
    */
   readonly persistent?: Owner & { readonly multiQueue: boolean } | undefined;
+  /**
+   * Whether struct virtio_net_hdr is to lie before each packet, which offload needs. Only a device that is made here
+   * gets it. A pre-made one has it or not, and `refused` takes none that has it. `allowed` by default.
+   */
+  readonly vnetHeader?: "wanted" | "allowed" | "refused";
   /** Queues to adopt, whatever `queues` says. */
   readonly fds?: readonly number[] | undefined;
 }
@@ -52,6 +58,8 @@ export class TunDevice {
   readonly premade: boolean;
   /** File descriptors of the queues, non-blocking. */
   readonly queues: readonly number[];
+  /** Whether struct virtio_net_hdr lies before each packet that is read or written. */
+  readonly vnetHeader: boolean;
   /** Addresses and routes of the device. */
   readonly routing: Routing;
   readonly #netlink = new Netlink();
@@ -64,7 +72,7 @@ export class TunDevice {
    * @throws Failure where it is in use, not permitted, missing, or not what was asked for.
    */
   constructor(options: DeviceOptions) {
-    const { name, mode = Mode.tun, mtu, persistent, fds } = options;
+    const { name, mode = Mode.tun, mtu, persistent, vnetHeader, fds } = options;
     const opened: number[] = [];
     this.queues = fds ?? opened;
     try {
@@ -75,7 +83,7 @@ export class TunDevice {
       } else if (there?.tun?.persist && !persistent) {
         checkPremade(there, there.tun, options);
         const queues = countOf(options.queues, there.tun.multiQueue);
-        const flags = uapi.IFF_NO_PI | (there.tun.multiQueue ? uapi.IFF_MULTI_QUEUE : 0);
+        const flags = (there.tun.multiQueue ? uapi.IFF_MULTI_QUEUE : 0) | (there.tun.vnetHdr ? uapi.IFF_VNET_HDR : 0);
         for (let queue = 0; queue < queues; queue++) opened.push(attachQueue(name, mode, flags, there.tun));
         link = this.#netlink.link(name);
         // Somebody else may have opened it since or, with privileges, deleted it.
@@ -84,8 +92,12 @@ export class TunDevice {
         if (there) throw exists(there, persistent !== undefined);
         const owner: Owner & { multiQueue: boolean } = persistent ?? { user: process.geteuid?.(), multiQueue: true };
         const queues = countOf(options.queues, owner.multiQueue);
+        // IFF_MULTI_QUEUE from the start: a device made without it never takes a second queue.
+        const flags = (owner.multiQueue ? uapi.IFF_MULTI_QUEUE : 0) | (vnetHeader === "wanted" ? uapi.IFF_VNET_HDR : 0);
         for (let queue = 0; queue < queues; queue++) {
-          opened.push(makeQueue(name, mode, owner.multiQueue, queue === 0));
+          // IFF_TUN_EXCL: without it, a second pongd would silently become another queue of the first one's device and
+          // take a share of its packets.
+          opened.push(makeQueue(name, mode, queue === 0 ? flags | uapi.IFF_TUN_EXCL : flags));
           // A device without an owner gives another queue to anybody who may open /dev/net/tun,
           // which is often everybody.
           if (owner.user !== undefined) setOwner(opened[queue], owner.user);
@@ -95,6 +107,8 @@ export class TunDevice {
       }
       this.#index = link.index;
       this.premade = link.tun?.persist ?? false;
+      this.vnetHeader = hasVnetHeader(this.queues[0]);
+      if (this.vnetHeader) setHeaderSize(this.queues[0]);
       this.mtu = this.premade || fds ? link.mtu : mtu ?? uapi.ETH_DATA_LEN;
       this.routing = new Routing(
         this.#netlink,
@@ -142,6 +156,8 @@ export class TunDevice {
   /** Closes the queues. With the last of them the kernel removes a device that is not persistent. */
   close(): void {
     this.routing.stop();
+    // The device stays, and whoever has it next may know nothing of offload.
+    if (this.premade && this.vnetHeader) disableOffload(this.queues[0]);
     for (const fd of this.queues) libc.close(fd);
     this.#netlink.close();
   }
@@ -155,8 +171,10 @@ function countOf(queues: number | "auto", multiQueue: boolean): number {
  * Returns the link, after checking that the descriptors are the queues of a device of that name and
  * kind. @throws Failure (usage)
  */
-function adopt(link: Link | undefined, fds: readonly number[], { name, mode = Mode.tun }: DeviceOptions): Link {
-  const wrong = fds.find((fd) => !isQueue(fd, name, mode));
+function adopt(
+  link: Link | undefined, fds: readonly number[], { name, mode = Mode.tun, vnetHeader }: DeviceOptions,
+): Link {
+  const wrong = fds.find((fd) => !isQueue(fd, name, mode) || (vnetHeader === "refused" && hasVnetHeader(fd)));
   if (!link?.tun || wrong !== undefined || (link.tun.multiQueue && link.tun.queues !== fds.length)) {
     throw new Failure(
       `--queue-fds ${fds.join(",")}: ${wrong === undefined ? "not all queues" : `${wrong} is no queue`} of ${name}; `
@@ -174,7 +192,7 @@ function adopt(link: Link | undefined, fds: readonly number[], { name, mode = Mo
  * where the device is in use.
  */
 function checkPremade(
-  { name, mtu: own }: Link, tun: TunInfo, { mode = Mode.tun, mtu, queues: asked }: DeviceOptions,
+  { name, mtu: own }: Link, tun: TunInfo, { mode = Mode.tun, mtu, queues: asked, vnetHeader }: DeviceOptions,
 ): void {
   const queues = countOf(asked, tun.multiQueue);
   const remade = `make it anew: sudo pongd device remove ${word(name)} && `
@@ -186,7 +204,9 @@ function checkPremade(
     refuse(`a ${nameOf(tun)} device`, `run with --mode ${nameOf(tun).toLowerCase()}, or ${remade}`);
   }
   if (tun.pi) refuse("puts packet information (pi) before each packet", remade);
-  if (tun.vnetHdr) refuse("puts a virtio-net header (vnet_hdr) before each packet", remade);
+  if (vnetHeader === "refused" && tun.vnetHdr) {
+    refuse("puts a virtio-net header (vnet_hdr) before each packet", `leave --engine out, or ${remade}`);
+  }
   if (queues > 1 && !tun.multiQueue) refuse("has one queue alone", `leave --queues out, or ${remade}`);
   if (mtu !== undefined && mtu !== own) {
     refuse(`has MTU ${own}`, `leave --mtu out, or: sudo ip link set ${word(name)} mtu ${mtu}`);
@@ -229,16 +249,13 @@ function exists({ name, kind, tun }: Link, persistent: boolean): Failure {
   );
 }
 
-function makeQueue(name: string, mode: Mode, multiQueue: boolean, first: boolean): number {
-  // IFF_MULTI_QUEUE from the start: a device made without it never takes a second queue. IFF_TUN_EXCL: without it, a
-  // second pongd would silently become another queue of the first one's device and take a share of its packets.
-  const flags = uapi.IFF_NO_PI | (multiQueue ? uapi.IFF_MULTI_QUEUE : 0) | (first ? uapi.IFF_TUN_EXCL : 0);
+function makeQueue(name: string, mode: Mode, flags: number): number {
   return openQueueTo({
     what: `make device ${name}`,
     busy: existsAlready(name),
     denied: { what: `making device ${name} needs CAP_NET_ADMIN`, mend: NET_ADMIN_MEND },
     mend: (errno) => errno === libc.E.EINVAL ? "choose another name with --device" : undefined,
-  }, name, mode, flags);
+  }, name, mode, uapi.IFF_NO_PI | flags);
 }
 
 function attachQueue(name: string, mode: Mode, flags: number, { owner, group }: TunInfo): number {
@@ -247,7 +264,7 @@ function attachQueue(name: string, mode: Mode, flags: number, { owner, group }: 
     what: `take a queue of ${name}`,
     busy: inUse(name),
     denied: { what: `device ${name} belongs to ${owners.join(" and ")}`, mend: "run pongd as that, or as root (sudo)" },
-  }, name, mode, flags);
+  }, name, mode, uapi.IFF_NO_PI | flags);
 }
 
 function existsAlready(name: string): Failure {

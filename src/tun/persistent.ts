@@ -15,6 +15,8 @@ export interface PersistentOptions {
   readonly mtu: number;
   /** Whether it can have more than one queue. */
   readonly multiQueue: boolean;
+  /** Whether there is room before its packets for what offload needs. */
+  readonly offload: boolean;
   readonly owner: Owner;
   readonly hostAddresses: readonly Address[];
   /** Prefixes to route to it. */
@@ -26,9 +28,11 @@ export interface PersistentOptions {
  * of the prefixes that will not reach it. @throws Failure; there is no device then.
  */
 export async function createDevice(
-  { name, mode, mtu, multiQueue, owner, hostAddresses, prefixes }: PersistentOptions,
+  { name, mode, mtu, multiQueue, offload, owner, hostAddresses, prefixes }: PersistentOptions,
 ): Promise<string[]> {
-  const device = new TunDevice({ name, mode, mtu, queues: 1, persistent: { ...owner, multiQueue } });
+  const device = new TunDevice({
+    name, mode, mtu, queues: 1, persistent: { ...owner, multiQueue }, vnetHeader: offload ? "wanted" : "allowed",
+  });
   try {
     const exceptions = await device.routing.configure(hostAddresses, prefixes);
     // This comes last: until then the device goes with this process, whatever happens.

@@ -75,14 +75,24 @@ export function openQueueTo(purpose: Purpose, name: string, mode: Mode, flags: n
   }
 }
 
-/** Returns whether the descriptor is a queue of that device that carries packets and nothing else. */
+/** Returns whether the descriptor is a queue of that device, without packet information (pi) before each packet. */
 export function isQueue(fd: number, name: string, mode: Mode): boolean {
+  const { name: own, flags } = queueOf(fd) ?? {};
+  const mask = uapi.IFF_TUN | uapi.IFF_TAP | uapi.IFF_NO_PI;
+  return own === name && flags !== undefined && (flags & mask) === (kindOf(mode) | uapi.IFF_NO_PI);
+}
+
+/** Returns whether struct virtio_net_hdr lies before each packet of the queue. */
+export function hasVnetHeader(fd: number): boolean {
+  return ((queueOf(fd)?.flags ?? 0) & uapi.IFF_VNET_HDR) !== 0;
+}
+
+/** Returns what TUNGETIFF says: the name of the device that has this queue, and its flags; undefined if none has it. */
+function queueOf(fd: number): { readonly name: string; readonly flags: number } | undefined {
   const ifreq = Buffer.alloc(uapi.SIZEOF_IFREQ);
-  if (libc.ioctl(fd, uapi.TUNGETIFF, ifreq) < 0) return false;
-  const flags = ifreq.readUInt16LE(uapi.IFNAMSIZ);
-  const mask = uapi.IFF_TUN | uapi.IFF_TAP | uapi.IFF_NO_PI | uapi.IFF_VNET_HDR;
-  return ifreq.toString("latin1", 0, uapi.IFNAMSIZ).replace(/\0.*$/s, "") === name
-    && (flags & mask) === (kindOf(mode) | uapi.IFF_NO_PI);
+  if (libc.ioctl(fd, uapi.TUNGETIFF, ifreq) < 0) return undefined;
+  const name = ifreq.toString("latin1", 0, uapi.IFNAMSIZ).replace(/\0.*$/s, "");
+  return { name, flags: ifreq.readUInt16LE(uapi.IFNAMSIZ) };
 }
 
 /** Sets the owner of the device that has this queue. @throws SystemError */

@@ -42,6 +42,7 @@ const documents = (() => {
       name: fc.stringMatching(/^[!-$&-.0-9;-~]{3,15}$/), mode: fc.constantFrom("tun", "tap"),
       mtu: fc.oneof(fc.constant("auto"), fc.integer({ min: 1280, max: 65521 })),
       queues: fc.oneof(fc.constant("auto"), fc.integer({ min: 1, max: 256 })), routes: fc.boolean(),
+      offload: fc.constantFrom("auto", "on", "off"),
       host_address: fc.constant("none"),
     }, { requiredKeys: [] }),
     io: fc.constantFrom("auto", "uring", "readwrite"), spin: fc.nat(1_000_000), reassembly: fc.nat(1024),

@@ -29,6 +29,7 @@ const KINDS = {
   right: RIGHT,
   ampersand: `# customers & partners\n${RIGHT}`,
   wrong: RIGHT.replace("ttl: 64", "ttl: 300"),
+  ports: `services: { ssh: { tcp: { banner: x } } }\n${RIGHT.replaceAll("ttl: 64", "tcp: { 22: ssh, 8000-8010: echo }")}`,
 };
 
 describe("a file of 100,000 prefixes, read twice as by two reloads", () => {

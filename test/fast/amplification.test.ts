@@ -18,7 +18,7 @@ import { HOST_CASES, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.
 const MTU = 1500;
 /** Time in ms after which every bucket is full again, and every incomplete datagram has been given up. */
 const LATER_MS = 61_000;
-const REPLY = /reply$|advertisement$/;
+const REPLY = /reply$|advertisement$|reset( with acknowledgement)?$/;
 
 /**
  * Makes a datagram with as many options as fit on its first fragment, and none on the others. All fragments are as long

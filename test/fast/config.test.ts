@@ -1,14 +1,18 @@
 /** Tests the configuration file: its values, every error with its place, and precedence. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { parse as load } from "yaml";
 import { SourceRoute, Unreachable } from "../../abi/tables.js";
+import { Service } from "../../abi/tcp.js";
 import { settingsOf } from "../../src/cli/settings.js";
 import { DEFAULTS, RELOADED } from "../../src/config/keys.js";
-import { needsRestart } from "../../src/config/merge.js";
+import { effective, needsRestart, type Given } from "../../src/config/merge.js";
 import { oddities, toDocument, toYaml } from "../../src/config/print.js";
+import { ConfigFile } from "../../src/config/reader.js";
 import { jsonSchema } from "../../src/config/schema.js";
 import { DEFAULT_ANSWERS, DEFAULT_POLICY } from "../../src/prefix/policy.js";
 import { EXIT } from "../../src/base/failure.js";
@@ -69,7 +73,7 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "no value", `${P}device:\n`,
-      "FILE:2:1: device is empty; expected a map of name, mode, mac, mtu, queues, routes, host_address",
+      "FILE:2:1: device is empty; expected a map of name, mode, mac, mtu, queues, offload, routes, host_address",
     ],
     ["text for a number", `${P}ttl: many\n`, "FILE:2:6: ttl is \"many\"; expected a whole number from 1 to 255"],
     ["a fraction", `${P}ttl: 1.5\n`, "FILE:2:6: ttl is 1.5; expected a whole number from 1 to 255"],
@@ -204,6 +208,10 @@ describe("a file that is wrong: every error with its line and column, and what w
       "FILE:3:15: the js engine drops IP options: leave source_route out, or engine: js",
     ],
     [
+      "offload for the js engine", `${P}engine: js\ndevice: { offload: on }\n`,
+      "FILE:3:20: the js engine takes finished packets alone: leave device.offload out, or engine: js",
+    ],
+    [
       "reassembly by the js engine", `${P}engine: js\nreassembly: 1\n`,
       "FILE:3:13: the js engine does not reassemble: leave reassembly out, or engine: js",
     ],
@@ -311,6 +319,125 @@ describe("a file that is wrong: every error with its line and column, and what w
       "FILE:2:6: ttl is \"7\\u00a0\"; expected a whole number from 1 to 255 (leave out \\u00a0, which cannot be seen)",
     ],
     [
+      "a service without bytes", `${P}services: { a: { tcp: {} } }\n`,
+      "FILE:2:23: services.a.tcp: expected either banner, or reply and after",
+    ],
+    [
+      "a service with both", `${P}services: { a: { tcp: { banner: x, reply: y, after: z } } }\n`,
+      "FILE:2:23: services.a.tcp: expected either banner, or reply and after",
+    ],
+    [
+      "a service of a kind that there is not", `${P}services: { a: { http: { root: x } } }\n`,
+      "FILE:2:18: unknown key \"http\" in services.a; expected tcp",
+    ],
+    [
+      "a service's misspelt key", `${P}services: { a: { tcp: { baner: x } } }\n`,
+      "FILE:2:25: unknown key \"baner\" in services.a.tcp; did you mean banner?",
+    ],
+    [
+      "a banner of nothing", `${P}services: { a: { tcp: { banner: \"\" } } }\n`,
+      "FILE:2:33: services.a.tcp.banner is \"\"; expected at least one character",
+    ],
+    [
+      "a built-in service's name", `${P}services: { echo: { tcp: { banner: x } } }\n`,
+      "FILE:2:13: \"echo\" is a word of pongd's own; choose another name for the service",
+    ],
+    [
+      "the name of a service to come", `${P}services:\n  http: { tcp: { banner: x } }\n`,
+      "FILE:3:3: \"http\" is a word of pongd's own; choose another name for the service",
+    ],
+    [
+      "a service's name that is none", `${P}services: { 9p: { tcp: { banner: x } } }\n`,
+      "FILE:2:13: \"9p\" is no name of a service; expected a letter, then up to 63 letters, digits, \"_\" or \"-\"",
+    ],
+    [
+      "an end of a request that is too long", `${P}services: { a: { tcp: { reply: b, after: ${"é".repeat(33)} } } }\n`,
+      "FILE:2:42: services.a.tcp.after has 66 bytes; expected 1 to 64",
+    ],
+    [
+      "a reply that is not there", `${P}services: { a: { tcp: { reply: /nowhere/b, after: c } } }\n`,
+      "FILE:2:32: services.a.tcp.reply: /nowhere/b: cannot be read: ENOENT: no such file or directory, open "
+      + "'/nowhere/b'",
+    ],
+    [
+      "a reply that is no file", `${P}services: { a: { tcp: { reply: /dev/zero, after: c } } }\n`,
+      "FILE:2:32: services.a.tcp.reply: /dev/zero: not a regular file, and so not to be read a second time; write it "
+      + "to one",
+    ],
+    [
+      "a banner that is too large", `${P}services: { a: { tcp: { banner: ${"x".repeat((1 << 20) + 1)} } } }\n`,
+      "FILE:2:33: services.a.tcp.banner has 1048577 bytes; at most 1048576 fit",
+    ],
+    [
+      "banners that are too large together",
+      `${P}services:\n${Array.from("abcde", (name) => `  ${name}: { tcp: { banner: ${"x".repeat(1 << 20)} } }\n`).join("")}`,
+      "FILE:3:3: services have 5242880 bytes in all; at most 4194304 fit",
+    ],
+    [
+      "too many services",
+      `${P}services:\n${Array.from({ length: 121 }, (_, i) => `  s${i}: { tcp: { banner: x } }\n`).join("")}`,
+      "FILE:3:3: 121 services given; at most 120 fit",
+    ],
+    [
+      "a port's service that there is not", `${P}tcp: { 80: http }\n`,
+      "FILE:2:12: port 80: \"http\" is not a service; expected refuse, silent, echo, discard, chargen, tarpit or a "
+      + "name under services",
+    ],
+    [
+      "a port's service to come", `services: { own: { tcp: { banner: x } } }\n${P}tcp: { 80: \"proxy:127.0.0.1:80\" }\n`,
+      "FILE:3:12: port 80: \"proxy:127.0.0.1:80\" is not a service; expected refuse, silent, echo, discard, chargen, "
+      + "tarpit or own",
+    ],
+    [
+      "a port's service that is no word", `${P}tcp: { 80: 7 }\n`, "FILE:2:12: tcp.80 is 7; expected refuse, silent, echo, "
+      + "discard, chargen, tarpit or a name under services",
+    ],
+    [
+      "what is no port, of all and of a prefix",
+      "tcp: { 0: echo, 65536: echo, 5-3: echo, x: echo }\nprefixes:\n  - { prefix: 10.0.0.0/8, tcp: { 80-: echo } }\n",
+      "FILE:1:8: \"0\" is not a port; expected 1 to 65535, or a range like 8000-8010",
+      "FILE:1:17: \"65536\" is not a port; expected 1 to 65535, or a range like 8000-8010",
+      "FILE:1:30: \"5-3\" is not a port; expected 1 to 65535, or a range like 8000-8010",
+      "FILE:1:41: \"x\" is not a port; expected 1 to 65535, or a range like 8000-8010",
+      "FILE:3:34: \"80-\" is not a port; expected 1 to 65535, or a range like 8000-8010",
+    ],
+    [
+      "ranges of ports that cross", `${P}tcp: { 1-10: echo, 5-15: discard }\n`,
+      "FILE:2:20: ports 1-10 and 5-15 overlap in part; expected ranges that are apart, or one within the other",
+    ],
+    [
+      "a port twice, written otherwise", `${P}tcp: { 7: echo, 7-7: discard }\n`,
+      "FILE:2:17: ports 7 and 7-7 are the same; expected ranges that are apart, or one within the other",
+    ],
+    [
+      "ports of a prefix that are a list", "prefixes:\n  - { prefix: 10.0.0.0/8, tcp: [80] }\n", "FILE:2:32: "
+      + "prefixes[0].tcp is a list; expected a map of ports to services, like { 7: echo, 8000-8010: discard }",
+    ],
+    [
+      "connections of a prefix", "prefixes:\n  - { prefix: 10.0.0.0/8, tcp_connections: -1 }\n",
+      "FILE:2:44: prefixes[0].tcp_connections is -1; expected a whole number from 0 to 1000000000",
+    ],
+    [
+      "a service, and no connection", `${P}tcp: { 7: echo }\ntcp_connections: 0\n`,
+      "FILE:3:18: tcp_connections is 0, so no port can have a service: raise it, or leave the services out",
+    ],
+    [
+      "more ports than a table holds",
+      `${P}tcp: { ${Array.from({ length: 65535 }, (_, i) => `${i + 1}: ${i % 2 ? "echo" : "discard"}`).join(", ")} }\n`
+        .replace("10.99.0.0/16", "10.99.0.0/16, { prefix: 10.0.0.0/8, tcp: { 1: chargen } }, "
+        + "{ prefix: 11.0.0.0/8, tcp: { 2: chargen } }"),
+      "FILE:1:98: the prefixes' ports have too many different ranges: all together fit into 1024 KiB, 8 bytes each",
+    ],
+    [
+      "TCP with the js engine",
+      `engine: js\ntcp: { 7: echo }\ntcp_connections: 1\ntcp_source_connections: 1\nprefixes:\n`
+      + "  - { prefix: 10.0.0.0/8, tcp_connections: 5 }\n",
+      "FILE:2:6: the js engine speaks no TCP: leave tcp out, or engine: js",
+      "FILE:3:18: the js engine speaks no TCP: leave tcp_connections out, or engine: js",
+      "FILE:4:25: the js engine speaks no TCP: leave tcp_source_connections out, or engine: js",
+      "FILE:6:44: the js engine speaks no TCP: leave prefixes[0].tcp_connections out, or engine: js",
+    ],
+    [
       "an alias of nothing", "prefixes: [*p]\n",
       "FILE:1:12: Unresolved alias (the anchor must be set before the alias)",
     ],
@@ -415,6 +542,62 @@ describe("what a file says", () => {
     );
   });
 
+  describe("ports", () => {
+    const portsOf = (text: string) => read(text).options.serving.prefixes.map(({ answers: { tcp } }) =>
+      tcp?.ports.map(({ first, last, service }) => `${first}-${last} ${service.name}`).join());
+
+    test("of a prefix are laid over those of all, port by port; the narrower range decides; refuse takes away", () => {
+      assert.deepEqual(portsOf("services: { own: { tcp: { banner: x } } }\n"
+        + "tcp: { 1-100: silent, 7: echo, 22: own, 23: refuse, 24: echo }\nprefixes:\n  - 10.0.0.0/8\n"
+        + "  - { prefix: 11.0.0.0/8, tcp: { 7: refuse, 20-30: tarpit, 200: echo, 201: echo } }\n"
+        + "  - { prefix: 12.0.0.0/8, tcp: { 1-65535: refuse } }\n  - { prefix: 13.0.0.0/8, tcp: {} }\n"), [
+        "1-6 silent,7-7 echo,8-21 silent,22-22 own,24-24 echo,25-100 silent",
+        "1-6 silent,8-19 silent,20-30 tarpit,31-100 silent,200-201 echo", "",
+        "1-6 silent,7-7 echo,8-21 silent,22-22 own,24-24 echo,25-100 silent",
+      ]);
+    });
+
+    test("that come to the same are one list, of however many prefixes and however they are written", () => {
+      const ways = ["{ 7: echo, 8: echo }", "{ 7-8: echo }", "{ 8: echo, 7: echo, 9: refuse }"];
+      const lines = Array.from({ length: 3000 }, (_, i) =>
+        `  - { prefix: 10.${i >> 8}.${i & 255}.0/24, ttl: ${1 + i % 255}, rate_limit: { rate: ${1 + i} }, tcp: `
+        + `${ways[i % 3]}, tcp_connections: ${i} }\n`);
+      const { prefixes } = read(`prefixes:\n  - 11.0.0.0/8\n${lines.join("")}`).options.serving;
+      assert.equal(new Set(prefixes.slice(1).map(({ answers: { tcp } }) => tcp?.ports)).size, 1);
+      assert.equal(prefixes[0].answers.tcp?.ports.length, 0);
+      assert.deepEqual(
+        prefixes.slice(0, 3).map(({ answers: { tcp } }) => tcp?.connections), [undefined, undefined, 1],
+      );
+    });
+
+    test("need connections if a service accepts them", () => {
+      const { options } = read(`${P}tcp: { 7: echo }\ntcp_connections: 5\ntcp_memory: 8192\n`);
+      assert.deepEqual([options.tcp, options.accepts], [{ connections: 5, memory: 8192, bySource: 0 }, true]);
+      assert.equal(read(`${P}tcp: { 7: silent, 8: refuse }\ntcp_connections: 0\n`).options.accepts, false);
+    });
+
+    test("have the bytes of their service: of a text, or of a file beside the configuration's", (context) => {
+      const folder = mkdtempSync(join(tmpdir(), "pongd-config-"));
+      context.after(() => { rmSync(folder, { recursive: true }); });
+      const bytes = Buffer.from([0, 255, 13, 10]);
+      writeFileSync(join(folder, "ok.http"), bytes);
+      writeFileSync(join(folder, "pongd.yaml"), "prefixes: [10.99.0.0/16]\ntcp: { 1: ssh, 2: health }\nservices:\n"
+      + "  ssh: { tcp: { banner: \"SSH é\\r\\n\" } }\n  health: { tcp: { reply: ok.http, after: \"\\r\\n\" } }\n");
+      const file = new ConfigFile(join(folder, "pongd.yaml"));
+      const given: Given = { values: {}, names: {}, ignoreEcho: false, queueFds: undefined, example: undefined };
+      const found = effective(given, file);
+      const [{ answers: { tcp } }] = found.options.serving.prefixes;
+      assert.deepEqual(tcp?.ports, [
+        { first: 1, last: 1, service: { name: "ssh", kind: Service.banner, bytes: Buffer.from("SSH é\r\n") } },
+        { first: 2, last: 2, service: { name: "health", kind: Service.reply, bytes, after: Buffer.from("\r\n") } },
+      ]);
+      // What is printed may lie in another folder.
+      const printed = toYaml(toDocument(found));
+      assert.match(printed, new RegExp(`^ {2}health: { tcp: { reply: "${folder}/ok.http", after: `, "m"));
+      assert.deepEqual(read(printed).options.serving.prefixes[0].answers.tcp?.ports, tcp.ports);
+    });
+  });
+
   test("with the js engine, what it cannot do is off", () => {
     const { options } = read(`${P}engine: js\n`);
     const [{ answers }] = options.serving.prefixes;
@@ -462,6 +645,9 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
   },
   mtu: { flag: ["--mtu", "auto"], variable: "1401", file: "device: { mtu: 1402 }", values: ["auto", 1401, 1402] },
   queues: { flag: ["--queues", "auto"], variable: "2", file: "device: { queues: 3 }", values: ["auto", 2, 3] },
+  offload: {
+    flag: ["--offload", "auto"], variable: "on", file: "device: { offload: off }", values: ["auto", "on", "off"],
+  },
   routes: { flag: ["--no-routes"], variable: "0", file: "device: { routes: false }", values: [false, true, false] },
   hostAddress: {
     flag: ["--host-address", "10.99.0.5"], variable: "none", file: "device: { host_address: 10.99.0.7 }",

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { afterEach, describe, mock, test } from "node:test";
 import { FIRST_PREFIX } from "../../abi/tables.js";
 import {
-  CAME, CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, Drain, DRAIN, OWNER, SERVICE, SERVICE_SIZE, State, STATE,
-  WAIT_COUNT, WAIT_FIRST,
+  CAME, CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, Drain, DRAIN, OWNER, Service, SERVICE, SERVICE_NAME,
+  SERVICE_NAME_LEN, SERVICE_SIZE, State, STATE, WAIT_COUNT, WAIT_FIRST,
 } from "../../abi/tcp.js";
 import { Failure } from "../../src/base/failure.js";
 import { LinearMemory } from "../../src/engine/memory.js";
@@ -73,7 +73,7 @@ describe("what an engine has", () => {
     host.advance(1_000_000);
     peer.say(ACK | PSH, { options: { timestamps }, data: Buffer.from("hello") });
     host.advance(150_000);
-    const [{ rttMs, rttVarMs, rtoMs, idleMs, retransmitMs, keepaliveMs, cwnd, receiveWindow, ...rest }] = linesOf(host);
+    const [{ rttMs, rttVarMs, rtoMs, idleMs, tailProbeMs, keepaliveMs, cwnd, receiveWindow, ...rest }] = linesOf(host);
     assert.deepEqual(rest, {
       queue: 0, state: "established", localAddress: "10.99.1.1", localPort: 7, remoteAddress: "198.51.100.7",
       remotePort: 40_000, prefix: "10.99.0.0/16", name: "lab", service: "echo", options: ["ts", "sack", "wscale"],
@@ -83,13 +83,19 @@ describe("what an engine has", () => {
     assert.ok(Math.abs(Number(rttMs) - 20) < 1 && Math.abs(Number(rttVarMs) - 10) < 1, String(rttMs));
     assert.equal(rtoMs, Number(rttMs) + 200);
     assert.ok(Math.abs(Number(idleMs) - 150) < 1, `idle for ${String(idleMs)} ms`);
-    assert.ok(Number(retransmitMs) > 0 && Number(retransmitMs) <= 60, `${String(retransmitMs)} ms`);
+    assert.ok(Number(tailProbeMs) > 0 && Number(tailProbeMs) < rtoMs - 149, `${String(tailProbeMs)} ms`);
     assert.ok(Math.abs(Number(keepaliveMs) - 7_200_000 + 150) < 1, String(keepaliveMs));
     assert.ok(Number(cwnd) >= 10_000 && Number(receiveWindow) > 60_000, `${String(cwnd)}, ${String(receiveWindow)}`);
 
+    host.advance(2_000_000);
+    const [late] = linesOf(host);
+    assert.ok(Number(late.retransmits) >= 1 && Number(late.retransmitMs) > 0, JSON.stringify(late));
+    assert.equal(late.rtoMs, rtoMs * 2 ** Number(late.retransmits));
+
+    host.take();
     peer.say(ACK, { options: { timestamps } });
     const [after] = linesOf(host);
-    assert.deepEqual([after.acknowledged, after.inFlight, after.retransmitMs], [5, 0, undefined]);
+    assert.deepEqual([after.acknowledged, after.inFlight, after.retransmits, after.retransmitMs], [5, 0, 0, undefined]);
   });
 
   test("one that began without options", async () => {
@@ -160,6 +166,23 @@ describe("what an engine has", () => {
     assert.deepEqual(seen("limit=2"), [0, 0]);
   });
 
+  test("a service has the name that the configuration gives it", async () => {
+    const service = { name: "ssh", kind: Service.banner, bytes: Buffer.from("SSH-2.0-x\r\n") };
+    const host = await TcpHost.create({ ports: [{ first: 22, last: 22, service }] });
+    new Peer(host, 1, 22).open();
+    assert.deepEqual(linesOf(host, "service=ssh").map((line) => line.service), ["ssh"]);
+    const { words, bytes } = host.rig;
+    const record = words[(words[CONNECTIONS / 4] + SERVICE) / 4] / 4;
+    const at = words[record + SERVICE_NAME / 4];
+    for (const [address, length] of [
+      [at, 0], [at, 65], [at, 0xffff_ffff], [bytes.length - 2, 3], [bytes.length, 1], [0xffff_ffff, 64],
+    ]) {
+      words[record + SERVICE_NAME / 4] = address;
+      words[record + SERVICE_NAME_LEN / 4] = length;
+      assert.deepEqual(linesOf(host).map((line) => line.service), [undefined], `${length} bytes at ${address}`);
+    }
+  });
+
   test("a prefix that has another's index by now is not taken for that", async () => {
     const host = await TcpHost.create();
     new Peer(host, 1, PORTS.echo).open();
@@ -214,7 +237,7 @@ describe("a block that nobody would write", () => {
     assert.equal(linesOf(host).length, LIMITS.connections);
   });
 
-  test("one that becomes another connection's while it is read is read again, and left out if that goes on", async () => {
+  test("one that becomes another's while it is read is read again, and left out if that goes on", async () => {
     const host = await TcpHost.create();
     for (const port of [1, 2]) new Peer(host, port, PORTS.echo).open();
     const { words, bytes } = host.rig;
@@ -236,10 +259,13 @@ describe("a block that nobody would write", () => {
         copying.mock.restore();
       }
     };
-    const become = (block: Uint8Array) => { block.forEach((byte, i) => { bytes[first + i] = byte; }); };
+    const become = (block: Uint8Array) => {
+      for (const [i, byte] of block.entries()) bytes[first + i] = byte;
+    };
     const own = bytes.slice(first, first + CONNECTION_SIZE);
     assert.deepEqual(during(() => undefined), [1]);
-    assert.deepEqual(during((copies) => { if (copies === 1) become(other); }), [2]);
+    const becomeOther = (copies: number) => { if (copies === 1) become(other); };
+    assert.deepEqual(during(becomeOther), [2]);
     become(own);
     assert.deepEqual(during((copies) => { become(copies % 2 === 1 ? other : own); }), []);
     become(own);
@@ -247,9 +273,9 @@ describe("a block that nobody would write", () => {
     become(own);
     words[(second + SERVICE) / 4] += SERVICE_SIZE;
     other.set(bytes.subarray(second + SERVICE, second + SERVICE + 4), SERVICE);
-    assert.deepEqual(during((copies) => { if (copies === 1) become(other); }, "service=echo"), [], "the other's service");
+    assert.deepEqual(during(becomeOther, "service=echo"), [], "the other's service");
     become(own);
-    assert.deepEqual(during(() => { words[(first + CAME + 4) / 4]++; }), [], "a count that is half of one and half of another");
+    assert.deepEqual(during(() => { words[(first + CAME + 4) / 4]++; }), [], "a count that passes 2^32");
   });
 });
 
@@ -338,11 +364,15 @@ describe("lines for people", () => {
     receiveScale: 7, rttMs: 0.25, rttVarMs: 0.125, rtoMs: 200.25, mss: 1440, cwnd: 14_400, acknowledged: 5,
     received: 6, inFlight: 7, idleMs: 1, persistMs: 2, unknown: 3,
   };
-  const linesFor = (...lines: readonly unknown[]) => new Lines(lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  const linesFor = (...lines: readonly unknown[]) => {
+    return new Lines(lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  };
 
   test("two for each connection, in columns", () => {
-    const short = { state: "time-wait", localAddress: "10.99.0.1", localPort: 80, remoteAddress: "10.0.0.1", remotePort: 9,
-      expiresMs: 1000 };
+    const short = {
+      state: "time-wait", localAddress: "10.99.0.1", localPort: 80, remoteAddress: "10.0.0.1", remotePort: 9,
+      expiresMs: 1000,
+    };
     assert.equal(linesFor(LINE, short).text(), [
       "STATE        LOCAL         REMOTE               SERVICE  PREFIX",
       "established  [fd99::1]:7   [2001:db8::7]:40000  echo     fd99::/64 lab",
@@ -355,8 +385,10 @@ describe("lines for people", () => {
     assert.equal(linesFor().text(), "STATE  LOCAL  REMOTE  SERVICE  PREFIX\n");
   });
 
-  test("nothing of another program's reaches the terminal but what can be printed, and as JSON it stays what it is", () => {
-    const hostile = { state: "\x1b[31m", localAddress: "\n", service: "a".repeat(1e5), options: ["\x9b", 3], name: {} };
+  test("only what can be printed of another program's reaches the terminal, and as JSON it stays what it is", () => {
+    const hostile = {
+      state: "\x1b[31m", localAddress: "\n", service: "a".repeat(1e5), options: ["\x9b", 3], name: {},
+    };
     const text = linesFor(hostile).text();
     assert.match(text, /^[\x20-\x7e\n…]*$/);
     assert.ok(text.split("\n").every((line) => line.length < 1000), "a line is not endless");
@@ -366,7 +398,8 @@ describe("lines for people", () => {
 
   for (const [body, message] of [
     ["<html>\n", "line 1 is no connection; is it a pongd?"], ["{}\n[]\n", "line 2 is no connection"],
-    ["{}\nnull\n", "line 2 is no connection"], ["{}\n\n", "line 2 is no connection"], ["{}", "the last line does not end"],
+    ["{}\nnull\n", "line 2 is no connection"], ["{}\n\n", "line 2 is no connection"],
+    ["{}", "the last line does not end"],
   ] as const) {
     test(`refused: ${JSON.stringify(body)}`, () => {
       assert.throws(() => new Lines(body), (error) => error instanceof Error && error.message.startsWith(message));

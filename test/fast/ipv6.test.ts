@@ -213,7 +213,7 @@ for (const name of ["wasm", "wasm-scalar"] as const) {
           );
         }
       }
-      assert.deepEqual(rig.dropped, { no_socket: 2, ip_noproto: 2 * 249, pkt_too_small: 2 });
+      assert.deepEqual(rig.dropped, { tcp_csum: 2, ip_noproto: 2 * 249, pkt_too_small: 2 });
     });
 
     test("S-7: next headers that nobody knows are told of only where the policy says so; malformed "

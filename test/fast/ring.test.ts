@@ -6,14 +6,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, FREE_COUNT, MEMORY_ADDRESS, READ_ERROR, SLOTS_REGISTERED, SQ_HEAD_AT, SQ_TAIL_AT,
+  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, DEADLINE, FREE_COUNT, MEMORY_ADDRESS, NOW, OFFLOAD, READ_ERROR, SLOTS_REGISTERED,
+  SQ_HEAD_AT, SQ_TAIL_AT,
 } from "../../abi/control.js";
 import { Counter } from "../../abi/counters.js";
+import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { CQ_ENTRIES, QUEUE_FILE, RINGS, SQ_ENTRIES, SQES } from "../../abi/uring.js";
 import { FREE } from "../../abi/pool.js";
 import { BATCH, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "../../abi/slots.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { LinearMemory } from "../../src/engine/memory.js";
+import { slotOf } from "../../src/engine/slots.js";
 import { type Assembly, compile, load } from "../../src/engine/wasm.js";
 import { Random } from "../support/random.js";
 import { moduleOf } from "../../src/engine/create.js";
@@ -28,6 +31,9 @@ const EAGAIN = 11;
 const EIO = 5;
 const EBADFD = 77;
 const EINTR = 4;
+const EINVAL = 22;
+/** Flag of struct virtio_net_hdr. */
+const NEEDS_CSUM = 1;
 
 interface Entry {
   readonly opcode: number;
@@ -41,12 +47,14 @@ interface Entry {
 
 /** The kernel's side of the two queues. */
 class Kernel {
-  readonly linear = LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE });
-  readonly view = new DataView(this.linear.memory.buffer);
+  readonly linear: LinearMemory;
+  readonly view: DataView;
   readonly base = 0x7f12_3456_0000n;
 
-  /** The indices begin at `start`. */
-  constructor(start: number) {
+  /** The indices begin at `start`. `offload` is as for LinearMemory. */
+  constructor(start: number, offload?: number) {
+    this.linear = LinearMemory.create({ mtu: 1500, reassembly: 0, offload, table: TABLE });
+    this.view = new DataView(this.linear.memory.buffer);
     [SQ_HEAD_AT, SQ_TAIL_AT, CQ_HEAD_AT, CQ_TAIL_AT].forEach((word, i) => {
       this.view.setUint32(word, RINGS + 64 * i, true);
       this.view.setUint32(RINGS + 64 * i, start, true);
@@ -111,13 +119,49 @@ class Kernel {
   }
 }
 
-async function create(start = 0): Promise<{ kernel: Kernel; ring: Assembly }> {
-  const kernel = new Kernel(start);
+async function create(start = 0, offload?: number): Promise<{ kernel: Kernel; ring: Assembly }> {
+  const kernel = new Kernel(start, offload);
   return { kernel, ring: await load(compile(moduleOf("wasm")), kernel.linear.memory) };
 }
 
 describe("ring", () => {
   const random = Random.fromEnvironment();
+
+  test("a header before packets is read and written along; what is refused for it stays with its slot", async () => {
+    const { kernel, ring } = await create(0, 15);
+    const { frameOffset, packetSize, slots, counters } = kernel.linear;
+    kernel.view.setBigUint64(NOW, 1_000_000_000n, true);
+    const places = Array.from({ length: 3 }, () => slots.take() + frameOffset);
+    for (const [i, place] of places.entries()) {
+      new Uint8Array(kernel.view.buffer, place - SIZEOF_VNET_HEADER, SIZEOF_VNET_HEADER).fill(0);
+      slots.send(i, place, 84);
+    }
+    // The second one has a partial checksum.
+    kernel.set(places[1] - SIZEOF_VNET_HEADER, NEEDS_CSUM);
+    kernel.set(places[1] - SIZEOF_VNET_HEADER + 6, 20 | 16 << 16);
+    ring.prepare(3, 1);
+    const entries = kernel.take(4);
+    assert.deepEqual(
+      entries.map(({ slot, length }) => [slot, length]),
+      [
+        ...places.map((place) => [place - SIZEOF_VNET_HEADER, 84 + SIZEOF_VNET_HEADER]),
+        [entries[3].slot, packetSize],
+      ],
+    );
+    for (const entry of entries.slice(0, 3)) kernel.complete(entry, -EINVAL);
+    kernel.complete(entries[3], SIZEOF_VNET_HEADER + 60);
+    assert.equal(ring.reap(), 1);
+    assert.deepEqual(kernel.descriptors(RECEIVED, 1), [[entries[3].slot + SIZEOF_VNET_HEADER, 60]]);
+    const away = [places[1], entries[3].slot + SIZEOF_VNET_HEADER].map(slotOf);
+    assert.deepEqual(away.filter((slot) => kernel.free.includes(slot)), []);
+    assert.equal(new Set(kernel.free).size, SLOTS - 2);
+    assert.deepEqual(
+      [Counter.bytesSent, Counter.writeErrors, Counter.offloadRefused, Counter.offload].map((i) => counters[i]),
+      [0, 2, 1, 0],
+    );
+    assert.equal(kernel.word(OFFLOAD), 0);
+    assert.notEqual(kernel.view.getBigUint64(DEADLINE, true), 0n, "it is due");
+  });
 
   for (const start of [0, 0xffffff00, 0x7fffff80]) {
     test(`against the model, indices from ${start}, seed ${random.seed}`, async () => {

@@ -14,7 +14,8 @@ import { metricsOf, textOf } from "../support/exposed.js";
 test("docs/reference.md has every metric with its labels, and no other", async () => {
   const counters = new Float64Array(PREFIX_REPLIES + 1);
   const prefixes = serving([parsePrefix("10.99.0.0/16")]).prefixes.map((prefix) => ({ ...prefix, name: "lab" }));
-  const queues = [{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0 }] as const;
+  const accepting = [{ service: "echo", counter: 0 }];
+  const queues = [{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0, accepting }] as const;
   const metrics = metricsOf(
     queues, { prefixes: PrefixList.of(prefixes) }, { txDropped: () => 0 },
     { reach: { answering: true }, web: { successful: true }, log: { dropped: 0 } },

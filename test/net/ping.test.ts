@@ -142,7 +142,7 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
 
     for (const [name, reason, args] of [
       ["UDP", engine === "js" ? "unhandled_proto" : "no_socket", ["-2", "-p", "53"]],
-      ["TCP", "no_socket", ["-S", "-p", "80"]],
+      ...engine === "js" ? [["TCP", "no_socket", ["-S", "-p", "80"]]] as const : [],
       ["an ICMP address mask request", "unhandled_icmp_type", ["-1", "-C", "17"]],
       ["a wrong ICMP checksum", "icmp_csum", ["-1", "--icmp-cksum", "4660"]],
       ["a source route", "ip_options", ["-1", "--lsrr", "192.0.2.7"]],
@@ -159,6 +159,12 @@ describe("clients of IP", { ...needs("ping", "fping", "hping3", "nping"), concur
         assert.equal(changes.get("pongd_replies_total{protocol=\"icmp\",queue=\"0\"}"), undefined);
       });
     }
+
+    if (engine === "wasm") test("hping3: TCP to a port where nobody listens is answered with a reset", async () => {
+      const changes = await counted(() => ns.run("hping3", "-c", "3", "-i", "u10000", "-q", "-S", "-p", "80", "10.99.1.1"));
+      const resets = changes.get("pongd_tcp_resets_sent_total{reason=\"closed_port\",queue=\"0\"}");
+      assert.equal(resets, 3, JSON.stringify([...changes]));
+    });
 
     test("T-2: hping3 and nping ask for timestamps, and get the time of day", async () => {
       const sinceMidnight = () => Date.now() % 86_400_000;

@@ -129,7 +129,7 @@ describe("a pre-made device", rootAlone(), () => {
       /\(pi\).*anew: sudo pongd device remove pong0 && sudo pongd device create pong0 PREFIX --user 65534\n/,
     ],
     [
-      "with virtio-net headers", "user 65534 vnet_hdr multi_queue", [], EXIT.RUNTIME,
+      "with virtio-net headers, for the js engine", "user 65534 vnet_hdr multi_queue", ["--engine", "js"], EXIT.RUNTIME,
       /\(vnet_hdr\).*create pong0 PREFIX --user 65534 --queues 2\n/,
     ],
     [

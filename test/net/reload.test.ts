@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, describe, test } from "node:test";
-import { needs, Netns, Pongd, sum } from "../support/netns.js";
+import { addUp, ended, needs, Netns, Pongd, said, sum } from "../support/netns.js";
 
 /** The file that each test writes. */
 const FOLDER = mkdtempSync(join(tmpdir(), "pongd-"));
@@ -102,6 +102,63 @@ describe("reload", needs("ping", "fping"), () => {
       "pongd_prefix_replies_total{prefix=\"10.96.0.0/24\"}": 1,
     });
     assert.equal(metrics.get("pongd_packets_dropped_total{reason=\"rate_limited\",queue=\"0\"}"), 2);
+    await pongd.stop();
+  });
+
+  test("a connection keeps its service, which changes or goes; one that does not change keeps its count", async () => {
+    const reply = (text: string) => { writeFileSync(join(FOLDER, "reply"), `${text}\n`); };
+    const services = "services:\n  own: { tcp: { reply: reply, after: \"\\n\" } }\n"
+      + "  same: { tcp: { banner: \"hello\\n\" } }\n";
+    const connect = (port: number) => {
+      const client = ns.spawn(process.execPath, "-e", `const socket = require("net").connect(${port}, "10.99.1.1");
+        process.stdin.pipe(socket); socket.pipe(process.stdout); socket.on("error", (e) => console.log(e.code));`);
+      return {
+        hears: (pattern: RegExp) => said(client.stdout, pattern),
+        async asks(line: string, pattern: RegExp) {
+          const heard = said(client.stdout, pattern);
+          client.stdin.write(`${line}\n`);
+          await heard;
+        },
+        async ends() {
+          client.stdin.end();
+          await ended(client);
+        },
+      };
+    };
+    const accepted = async () => {
+      const found: Record<string, number> = {};
+      for (const [key, count] of await pongd.metrics()) {
+        const [, service] = (/^pongd_tcp_accepted_total\{service="(\w+)"/.exec(key) ?? []) as (string | undefined)[];
+        if (service !== undefined) found[service] = (found[service] ?? 0) + count;
+      }
+      return found;
+    };
+    reply("first");
+    write(`${services}tcp: { 7: echo, 80: own, 22: same }\nprefixes: [10.99.0.0/16]\n`);
+    const pongd = await start("--queues", "2");
+    const [old, echo] = [connect(80), connect(7)];
+    await old.asks("?", /^first\n/m);
+    await echo.asks("one", /^one\n/m);
+    const greeted = connect(22);
+    await greeted.hears(/^hello\n/m);
+    assert.deepEqual(await accepted(), { echo: 1, own: 1, same: 1 });
+
+    reply("second");
+    write(`${services}tcp: { 80: own, 22: same, 23: same }\nprefixes: [10.99.0.0/16]\n`);
+    await reloaded();
+    const now = connect(80);
+    await now.asks("?", /^second\n/m);
+    await old.asks("?", /^first\n/m);
+    await echo.asks("two", /^two\n/m);
+    const refused = connect(7);
+    await refused.hears(/^ECONNREFUSED\n/m);
+    // The changed service is another one, which counts its own connections.
+    assert.deepEqual(await accepted(), { own: 1, same: 1 });
+
+    for (const client of [old, echo, greeted, now]) await client.ends();
+    const after = await pongd.until((metrics) => sum(metrics, "pongd_tcp_connections") === 0);
+    assert.equal(after.get("pongd_tcp_closed_total{how=\"reset\",queue=\"0\"}"), 0);
+    addUp(await pongd.metrics());
     await pongd.stop();
   });
 

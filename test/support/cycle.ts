@@ -17,6 +17,7 @@ const options: FullOptions = {
   hostAddresses: [parseAddress("10.99.0.1")],
   device: "pong0",
   mtu: 1500,
+  offload: true,
   queues: 2,
   engine: "wasm",
   io: process.argv[3] as IoChoice,

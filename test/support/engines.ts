@@ -34,6 +34,8 @@ export interface BenchOptions {
   mtu?: number;
   /** The Ethernet link, where the engine gets frames instead of packets. */
   link?: Ethernet;
+  /** OFFLOAD_ bits, where struct virtio_net_hdr lies before each packet. */
+  offload?: number;
   /** True if another table may follow. */
   reloadable?: boolean;
   /** Limits of TCP; without them, no connection is accepted. */
@@ -51,6 +53,7 @@ export const BY_DEFAULT: Treatment = { ...DEFAULT_ANSWERS, ...DEFAULT_POLICY, re
 /** The treatment that every engine is able to give. */
 export const STATELESS: Treatment = {
   ...BY_DEFAULT, unreachable: { udp: Unreachable.off, other: Unreachable.off }, reassembly: 0,
+  tcp: undefined,
 };
 
 /** Clears what only one of the engines uses: control words, and what is known of paths. */
@@ -91,8 +94,8 @@ export class Rig {
 
   /** Returns a rig with whatever engine `engine` makes over the memory. */
   static async over(engine: Maker, options: BenchOptions = {}): Promise<Rig> {
-    const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link, reloadable = false } = options;
-    const { tcp } = options;
+    const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link, offload, tcp } = options;
+    const { reloadable = false } = options;
     const host = "host" in options ? options.host : HOST;
     const hosts = options.hosts ?? (host === undefined ? [] : [host, HOST6]);
     const { sourceRoute, sourceLimit, reassembly, ...answers } = { ...STATELESS, ...policy };
@@ -101,7 +104,7 @@ export class Rig {
       parsed, { ...answers, exceptions: exceptions.map(parsePrefix), policy: { sourceRoute, sourceLimit } },
     );
     const linear = LinearMemory.create(
-      { mtu, reassembly, link, reloadable, tcp, table: tableOf(served, { hosts: hosts.map(parseAddress) }) },
+      { mtu, reassembly, link, offload, reloadable, tcp, table: tableOf(served, { hosts: hosts.map(parseAddress) }) },
     );
     return new Rig(linear, await engine(linear));
   }

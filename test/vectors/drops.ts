@@ -269,7 +269,7 @@ export const SILENT: readonly DropVector[] = ([
   { reason: "no_socket", name: "UDP over IPv6 without data", packet: udpPacket6({ data: new Uint8Array(0) }) },
   { reason: "no_socket", name: "UDP behind destination options", packet: udpPacket6({ extensions: [destination()] }) },
   {
-    reason: "no_socket", name: "TCP behind destination options",
+    reason: "tcp_csum", name: "TCP behind destination options",
     packet: ipv6Packet(pattern(40), { nextHeader: 6, extensions: [destination()] }),
   },
   { reason: "udp_csum", name: "C-5: UDP over IPv6 without a checksum", packet: udpPacket6({ checksum: 0 }) },
@@ -433,7 +433,7 @@ export const FRAGMENTS: readonly FragmentVector[] = [
     packets: fragmentsOf(udpPacket({ data: pattern(100), fragment: 0 }), [0, 8, 16, 108]), dropped: 3,
   },
   {
-    reason: "no_socket", name: "TCP",
+    reason: "tcp_csum", name: "TCP",
     packets: fragmentsOf(ipv4Packet(pattern(100), { protocol: 6, fragment: 0 }), [0, 8, 100]), dropped: 2,
   },
   { reason: "dup_frag", name: "S-8: IPv6: the same again", packets: [head6, middle6, middle6], dropped: 1 },
