@@ -311,7 +311,7 @@ export const PROBED = 128;
 export const INITIAL_RTO_US = 1_000_000;
 export const MIN_VARIANCE_US = 200_000;
 export const MAX_RTO_US = 120_000_000;
-/** Seconds of silence after which the peer is asked whether it is there, and seconds from one such probe to the next. */
+/** Seconds of silence after which the peer is asked whether it is there, and from one such probe to the next. */
 export const KEEPALIVE_S = 7200;
 export const KEEPALIVE_INTERVAL_S = 75;
 

@@ -29,9 +29,9 @@ export class Gate {
 
   /**
    * Writes a whole response in pieces, each once the client has taken the ones before it. So what waits for a client is
-   * two pieces, and the rest stays shared with other responses, or is not made yet. If all places are taken, it waits for one. A response
-   * that has waited too long for its client then loses its place. So clients that do not read keep nobody out, and
-   * those that do are not cut. Fulfilled when all is written, or the client is gone.
+   * two pieces, and the rest stays shared with other responses, or is not made yet. If all places are taken, it waits
+   * for one. A response that has waited too long for its client then loses its place. So clients that do not read keep
+   * nobody out, and those that do are not cut. Fulfilled when all is written, or the client is gone.
    */
   async pour(response: ServerResponse, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
     const client = { gone: false };

@@ -248,7 +248,10 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     );
     events = new Events(() => live, 50);
     http = await serveLocally(
-      { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
+      {
+        metrics: () => undefined, connections: () => undefined,
+        obstacle: () => "pongd is starting", reload: noReload, events,
+      },
     );
   });
   after(async () => {
@@ -385,7 +388,10 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
         } };
       }, 50);
       steady = await serveLocally(
-        { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events: listening },
+        {
+          metrics: () => undefined, connections: () => undefined,
+          obstacle: () => "pongd is starting", reload: noReload, events: listening,
+        },
       );
     });
     after(() => steady.close());

@@ -54,13 +54,19 @@ describe("pages", () => {
 
   test("a port in use is a failure that says so", async () => {
     const http = await serveLocally(
-      { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
+      {
+        metrics: () => undefined, connections: () => undefined,
+        obstacle: () => "pongd is starting", reload: noReload, events,
+      },
     );
     const port = Number(new URL(http.url).port);
     await assert.rejects(
       serveAt(
         [{ host: "127.0.0.1", port }],
-        { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
+        {
+          metrics: () => undefined, connections: () => undefined,
+          obstacle: () => "pongd is starting", reload: noReload, events,
+        },
       ),
       (error) => error instanceof Failure && error.exitStatus === EXIT.RUNTIME
         && error.message.includes(`127.0.0.1:${port} is in use`),

@@ -17,7 +17,10 @@ async function withServer(
 ): Promise<void> {
   const events = new Events(make, 1);
   const http = await serveLocally(
-    { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
+    {
+      metrics: () => undefined, connections: () => undefined,
+      obstacle: () => "pongd is starting", reload: noReload, events,
+    },
   );
   try {
     await body(http, events);
@@ -159,7 +162,10 @@ describe("events", () => {
   test("what comes first is the state there is, at once", async () => {
     const events = new Events(() => "state", 2 ** 31 - 1);
     const http = await serveLocally(
-      { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
+      {
+        metrics: () => undefined, connections: () => undefined,
+        obstacle: () => "pongd is starting", reload: noReload, events,
+      },
     );
     for (let i = 0; i < 2; i++) assert.equal(await (await listen(http)).next(), "data: \"state\"\n\n");
     await http.close();
@@ -227,7 +233,10 @@ describe("events", () => {
   test("they can be ended, and end with the server", async () => {
     const events = new Events(() => 1, 1);
     const http = await serveLocally(
-      { metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload, events },
+      {
+        metrics: () => undefined, connections: () => undefined,
+        obstacle: () => "pongd is starting", reload: noReload, events,
+      },
     );
     const ended = await listen(http);
     events.close();
