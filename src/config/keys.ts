@@ -31,8 +31,8 @@ export const DEVICE_NAME = /^(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}$/;
 export const DEVICE_NAME_RULE = "1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\"";
 
 /** A time, in whole milliseconds, seconds or minutes, of at most an hour. */
-const DURATION = /^(?:\d{1,6}ms|\d{1,3}s|[1-2]\d{3}s|3[0-5]\d{2}s|3600s|[1-5]?\dm|60m)$/;
-const DURATION_RULE = "a time like 500ms, 5s or 2m, at most an hour";
+export const DURATION = /^(?:\d{1,6}ms|\d{1,3}s|[1-2]\d{3}s|3[0-5]\d{2}s|3600s|[1-5]?\dm|60m)$/;
+export const DURATION_RULE = "a time like 500ms, 5s or 2m, at most an hour";
 
 /** Returns the milliseconds of a time that matches DURATION. */
 export function millisecondsOf(duration: string): number {
@@ -230,7 +230,7 @@ const ROWS = [
     type: { kind: "text", pattern: DURATION, expected: DURATION_RULE },
     default: "5s",
     option: { flags: "--shutdown-delay <time>", group: "Device" },
-    text: "how long TCP connections may take to end when pongd stops, before they are reset: 500ms, 5s, 2m; 0s for none",
+    text: "how long TCP connections may take to end when pongd stops, such as 500ms, 5s or 2m; the rest is reset",
   }),
   setting({
     key: "privileges",

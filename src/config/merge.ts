@@ -16,8 +16,8 @@ import {
 import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IPV6_MIN_MTU } from "../sys/uapi.js";
 import { flatten } from "./document.js";
 import {
-  collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, inWords, millisecondsOf, PREFIX_KEYS, SETTINGS, type
-  Key, type Values,
+  collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, DURATION, DURATION_RULE, inWords, millisecondsOf,
+  PREFIX_KEYS, SETTINGS, type   Key, type Values,
 } from "./keys.js";
 import { PortLists } from "./ports.js";
 import type { FullOptions } from "./runoptions.js";
@@ -211,6 +211,10 @@ class Merger {
   #checkTogether(prefixes: readonly (Prefix | undefined)[]): void {
     const name = this.#values["device.name"];
     if (!DEVICE_NAME.test(name)) this.#say("device.name", `device name "${name}": write ${DEVICE_NAME_RULE}`);
+    const delay = this.#values.shutdown_delay;
+    if (!DURATION.test(delay)) {
+      this.#say("shutdown_delay", `'--shutdown-delay <time>' is "${delay}": write ${DURATION_RULE}`);
+    }
 
     this.#checkListen();
     const mtu = this.#values["device.mtu"];

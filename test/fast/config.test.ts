@@ -644,6 +644,9 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
     file: "device: { mode: tap, mac: per-address }", values: ["shared", "per-address", "per-address"],
   },
   mtu: { flag: ["--mtu", "auto"], variable: "1401", file: "device: { mtu: 1402 }", values: ["auto", 1401, 1402] },
+  shutdownDelay: {
+    flag: ["--shutdown-delay", "1s"], variable: "0s", file: "shutdown_delay: 2m", values: ["1s", "0s", "2m"],
+  },
   queues: { flag: ["--queues", "auto"], variable: "2", file: "device: { queues: 3 }", values: ["auto", 2, 3] },
   offload: {
     flag: ["--offload", "auto"], variable: "on", file: "device: { offload: off }", values: ["auto", "on", "off"],

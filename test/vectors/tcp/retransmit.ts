@@ -32,8 +32,8 @@ export const RETRANSMIT: readonly Script[] = [
     pongdOnly: true,
     rows: [
       ...ECHOED,
-      ...[0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6].map((seconds): Row => [seconds, ">", "P. 1:11(10) ack 11"]),
-      [51.2, ">", "R. 11:11(0) ack 11"],
+      ...[0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2].map((seconds): Row => [seconds, ">", "P. 1:11(10) ack 11"]),
+      [102.4, ">", "R. 11:11(0) ack 11"],
       ...gone(11, 1),
     ],
   },
