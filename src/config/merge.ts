@@ -17,7 +17,7 @@ import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IPV6_MIN_MTU } from "../sys/uapi.js
 import { flatten } from "./document.js";
 import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, DURATION, DURATION_RULE, inWords, millisecondsOf,
-  PREFIX_KEYS, SETTINGS, type   Key, type Values,
+  PREFIX_KEYS, SETTINGS, type Key, type Values,
 } from "./keys.js";
 import { PortLists } from "./ports.js";
 import type { FullOptions } from "./runoptions.js";
