@@ -56,8 +56,7 @@ export function after(a: u32, b: u32): bool {
 
 // ---- time: ticks of 2^14 ns, u32, which wrap after 19 hours; 0 stands for never -------------------------------------
 
-/** Ticks of a millisecond, nearly: one has 61.04. */
-const TICKS_PER_S: u32 = 61_035;
+const NS_PER_S: u64 = 1_000_000_000;
 
 export function tick(): u32 {
   return <u32>(load<u64>(NOW) >>> TICK_BITS);
@@ -69,7 +68,7 @@ export function micros(): u32 {
 }
 
 export function seconds(): u32 {
-  return <u32>(load<u64>(NOW) / 1_000_000_000);
+  return <u32>(load<u64>(NOW) / NS_PER_S);
 }
 
 /** Returns the tick that comes `us` microseconds from now. */
@@ -78,9 +77,9 @@ export function inMicros(us: u32): u32 {
   return at || 1;
 }
 
-/** Returns how many ticks `seconds` are; they have to be fewer than 35,000. */
+/** Returns how many ticks `seconds` are, rounded up; they have to be fewer than 35,000. */
 export function ticksOf(seconds: u32): u32 {
-  return seconds * TICKS_PER_S;
+  return <u32>(<u64>seconds * NS_PER_S + (1 << TICK_BITS) - 1 >>> TICK_BITS);
 }
 
 /** Returns whether the time has come, which is not 0. */

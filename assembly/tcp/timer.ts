@@ -28,7 +28,7 @@ const PERSIST_S: u32 = 600;
 
 /** Sets the timer, if it is not set early enough already. */
 export function schedule(c: usize): void {
-  let at = load<u32>(c, HEARD_AT) + ticksOf(KEEPALIVE_S + KEEPALIVE_INTERVAL_S * load<u8>(c, PROBES));
+  let at = load<u32>(c, HEARD_AT) + patience(c);
   at = earlier(at, load<u32>(c, RETRANSMIT_AT));
   at = earlier(at, load<u32>(c, ACK_AT));
   at = earlier(at, load<u32>(c, END_AT));
@@ -53,6 +53,12 @@ function setBy(c: usize, ticks: u64): void {
   timers.set(c, Timer.connection, due);
 }
 
+/** Returns how many ticks after the peer was last heard it is asked whether it is there, for the first time or again. */
+function patience(c: usize): u32 {
+  // The tick in which it was heard had begun before.
+  return ticksOf(KEEPALIVE_S + KEEPALIVE_INTERVAL_S * load<u8>(c, PROBES)) + 1;
+}
+
 function earlier(at: u32, other: u32): u32 {
   return other && <i32>(other - at) < 0 ? other : at;
 }
@@ -63,7 +69,7 @@ export function fire(c: usize): void {
   if (isDue(load<u32>(c, RETRANSMIT_AT)) && !retransmit(c)) return;
   const idle = tick() - load<u32>(c, HEARD_AT);
   const probes: u32 = load<u8>(c, PROBES);
-  if (!marked(c, PERSIST) && idle >= ticksOf(KEEPALIVE_S + KEEPALIVE_INTERVAL_S * probes)) {
+  if (!marked(c, PERSIST) && idle >= patience(c)) {
     if (probes >= KEEPALIVE_PROBES) { abort(c, Reset.timed_out, Closed.timed_out); return; }
     // RFC 9293 §3.8.4, SHLD-12: a segment without data, before what is expected, has to be answered.
     if (spare() && load<u32>(c, SND_UNA) == load<u32>(c, SND_NXT)) {

@@ -5,7 +5,7 @@
 import { NOW } from "../../abi/control";
 import { Counter, Drop } from "../../abi/counters";
 import {
-  ADDRESSES, FLAGS, MAX_WAITS, PORTS, RCV_NXT, Service, SND_NXT, STATE, State, TS_RECENT, WAIT_COUNT, WAIT_FIRST,
+  ADDRESSES, DRAIN, FLAGS, MAX_WAITS, PORTS, RCV_NXT, Service, SND_NXT, STATE, State, TS_RECENT, WAIT_COUNT, WAIT_FIRST,
   WAIT_RCV_NXT, WAIT_SIZE, WAIT_SND_NXT, WAIT_TIMER, WAIT_TS_RECENT, WAIT_UNTIL, WAITS,
 } from "../../abi/tcp";
 import { TICK_BITS, Timer, TIMER_SIZE } from "../../abi/timers";
@@ -76,8 +76,8 @@ function isNewer(r: usize, s: usize): bool {
 function begin(packet: usize, ip: usize, tcp: usize, s: usize, r: usize): i32 {
   const service = services.serviceAt(owner(packet), wire.dstPort(tcp));
   const kind = services.kindOf(service);
-  // The port may have another service since.
-  if (kind == Service.silent || kind == Service.refuse) return acknowledge(packet, ip, tcp, r);
+  // The port may have another service since, or pongd may be about to stop.
+  if (kind == Service.silent || kind == Service.refuse || load<u32>(DRAIN)) return acknowledge(packet, ip, tcp, r);
   const iss = load<u32>(r, WAIT_SND_NXT) + BEYOND;
   leave(r);
   return accept(packet, ip, tcp, s, service, iss);

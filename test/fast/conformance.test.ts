@@ -16,7 +16,7 @@ test("each requirement has one status", () => {
 for (const line of lines.filter((text) => text.includes("**done**"))) {
   const id = /^\*\*([A-Z]+-?\d+)\*\*/.exec(line)?.[1] ?? "?";
   test(`${id} is done: its test is there, and named after it`, () => {
-    const [, file, name] = /\*\*done\*\*: (test\/[\w/.]+), “([^”]+)”/.exec(line) ?? [];
+    const [, file, name] = /\*\*done\*\*: (test\/[\w/.-]+), “([^”]+)”/.exec(line) ?? [];
     assert.ok(file && name, `names a test: ${line}`);
     // A test's name may be split over two lines.
     const tests = readFileSync(source(file), "utf8").replace(/["`]\n\s*\+ ["`]/g, "");

@@ -268,11 +268,6 @@ export const DIFFERENCES: readonly Difference[] = [
     ),
   },
   {
-    cases: /^IPv[46] TCP: /,
-    what: "a TCP segment to a closed port", linux: "answers with a reset", pongd: "drops it as `no_socket`",
-    why: "RFC 9293 §3.10.7.1 asks for the reset, which pongd does not send yet", requirements: "P-2", sends: nothing,
-  },
-  {
     cases: /^IPv4 fragments: a length of a part with more that is no multiple of 8$/,
     what: "a fragment with more to follow whose length is no multiple of 8", linux: "cuts it to a multiple",
     pongd: "drops its datagram as `bad_frag`",

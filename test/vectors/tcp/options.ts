@@ -126,7 +126,7 @@ export const OPTIONS: readonly Script[] = [
     pongdOnly: true,
   },
   {
-    name: "PAWS: a segment with an older timestamp is answered by an acknowledgement and dropped (RFC 7323 §5.3)",
+    name: "PAWS: a segment with an older timestamp is answered by an acknowledgement and dropped (P-11, RFC 7323 §5.3)",
     port: PORTS.discard,
     rows: [
       ...TIMESTAMPED,

@@ -8,7 +8,7 @@ function closed(name: string, segment: string, answer: string): Script {
 }
 
 export const RESET: readonly Script[] = [
-  closed("a closed port answers a SYN by a reset", "S 0:0(0) <mss 1000,sackOK,TS val 1 ecr 0>", "R. 0:0(0) ack 1 <>"),
+  closed("a closed port answers a SYN by a reset (P-2)", "S 0:0(0) <mss 1000,sackOK,TS val 1 ecr 0>", "R. 0:0(0) ack 1 <>"),
   closed("a closed port's reset acknowledges a SYN's data", "S 0:10(10)", "R. 0:0(0) ack 11"),
   closed("a closed port answers an acknowledgement by a reset at its number", ". 1:1(0) ack 1234", "R 1234:1234(0) <>"),
   closed("a closed port answers data by a reset at its number", "P. 1:11(10) ack 77", "R 77:77(0)"),
@@ -40,7 +40,7 @@ export const RESET: readonly Script[] = [
     rows: [...OPEN, [0, "<", "R 1:10(9) \"no memory\""], [0.1, "-"], ...gone(1, 1)],
   },
   {
-    name: "a RST elsewhere in the window is challenged, and the one that follows the challenge ends it (RFC 5961 §3.2)",
+    name: "a RST elsewhere in the window is challenged, and the one that follows the challenge ends it (P-3, RFC 5961 §3.2)",
     port: PORTS.discard,
     rows: [
       ...OPEN, [0, "<", "R 2:2(0)"], [0, ">", ". 1:1(0) ack 1"], [0.1, "-"], [0, "<", "R 1:1(0)"], ...gone(1, 1),
@@ -52,7 +52,7 @@ export const RESET: readonly Script[] = [
     rows: [...OPEN, [0, "<", "R 0:0(0)"], [0, "<", "R 2000000:2000000(0)"], [0.1, "-"], ...alive(1, 1)],
   },
   {
-    name: "a SYN in a connection is challenged, wherever it is (RFC 5961 §4.2)",
+    name: "a SYN in a connection is challenged, wherever it is (P-4, RFC 5961 §4.2)",
     port: PORTS.discard,
     rows: [
       ...OPEN, [0, "<", "S 1:1(0)"], [0, ">", ". 1:1(0) ack 1"], [0.6, "<", "S 5000000:5000000(0)"],
@@ -60,7 +60,7 @@ export const RESET: readonly Script[] = [
     ],
   },
   {
-    name: "challenges are limited to one in half a second for each connection (RFC 5961 §7)",
+    name: "challenges are limited to one in half a second for each connection (P-6, RFC 5961 §7)",
     port: PORTS.discard,
     rows: [
       ...OPEN,
@@ -89,7 +89,7 @@ export const RESET: readonly Script[] = [
     rows: [...OPEN, [0, "<", "P. 1:11(10) ack 1000"], [0, ">", ". 1:1(0) ack 1"]],
   },
   {
-    name: "an acknowledgement far in the past is challenged, and dropped with its data (MAY-12, RFC 5961 §5.2)",
+    name: "an acknowledgement far in the past is challenged, and dropped with its data (P-5, MAY-12, RFC 5961 §5.2)",
     port: PORTS.discard,
     rows: [
       ...OPEN, [0, "?", (player) => { player.flow(1).isn = (player.flow(1).isn ?? 0) - 3_000_000 >>> 0; }],

@@ -1,0 +1,246 @@
+/**
+ * Tests what takes long or many: initial sequence numbers, SYN cookies, TIME-WAIT, keepalive, and connections that end
+ * with their prefix or with pongd.
+ */
+import "../support/process.js";
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Closed, CLOSED, Cookie, COOKIES, Counter } from "../../abi/counters.js";
+import { Drain } from "../../abi/tcp.js";
+import { tableOf } from "../../src/engine/table.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
+import { HOST6 } from "../support/ipv6.js";
+import { HOST } from "../support/packets.js";
+import { ACK, decode, encode, FIN, PSH, RST, type Segment, type Sent, SYN } from "../support/tcp.js";
+import { ADDRESSES, type Family, LIMITS, PORTS, TcpHost } from "../support/tcphost.js";
+import { checkState } from "../support/tcpstate.js";
+
+const FAMILIES: readonly Family[] = [4, 6];
+const SECOND = 1e6;
+
+/** A peer that says what it is told to say. */
+class Peer {
+  readonly host: TcpHost;
+  readonly #ends: Pick<Sent, "src" | "dst" | "srcPort" | "dstPort">;
+
+  constructor(host: TcpHost, family: Family, port: number, srcPort = 40_000) {
+    const { peer, local } = ADDRESSES[family];
+    this.host = host;
+    this.#ends = { src: peer, dst: local, srcPort, dstPort: port };
+  }
+
+  /** Sends a segment, and returns the answers. */
+  say(segment: Partial<Sent>): Segment[] {
+    this.host.inject(encode({ window: 65535, ...segment, ...this.#ends }));
+    return this.heard();
+  }
+
+  heard(): Segment[] {
+    return this.host.outputs.splice(0).map(({ packet }) => decode(packet));
+  }
+
+  /** Lets time go by, and returns what came meanwhile, with the seconds from now. */
+  wait(seconds: number): { readonly after: number; readonly segment: Segment }[] {
+    const from = this.host.us;
+    this.host.advance(seconds * SECOND);
+    return this.host.outputs.splice(0).map(({ us, packet }) => ({ after: (us - from) / SECOND, segment: decode(packet) }));
+  }
+
+  /** Opens a connection with this initial sequence number, and returns that of the other side. */
+  open(seq: number, options: Segment["options"] = { mss: 1000 }): number {
+    const [answer] = this.say({ seq, flags: SYN, options });
+    assert.equal(answer.flags, SYN | ACK);
+    assert.deepEqual(this.say({ seq: seq + 1, ack: answer.seq + 1 >>> 0, flags: ACK }), []);
+    return answer.seq;
+  }
+}
+
+function count(host: TcpHost, index: number): number {
+  return host.rig.linear.counters[index];
+}
+
+for (const family of FAMILIES) {
+  describe(`IPv${family}`, () => {
+    test("initial sequence numbers are a clock's, plus what nobody else knows (MUST-8, MUST-9, SHLD-1, P-7)", async () => {
+      const host = await TcpHost.create();
+      const isnOf = (port: number) => {
+        const peer = new Peer(host, family, PORTS.discard, port);
+        const [{ seq }] = peer.say({ seq: 1, flags: SYN });
+        peer.say({ seq: 2, flags: RST });
+        return seq;
+      };
+      const first = isnOf(40_000);
+      host.advance(SECOND);
+      // RFC 6528 §3: the clock of RFC 9293 §3.4.1, here one step each 64 ns.
+      assert.equal(isnOf(40_000) - first >>> 0, 1e9 / 64);
+      const others = Array.from({ length: 50 }, (_, i) => isnOf(41_000 + i));
+      assert.equal(new Set(others.map((isn) => isn >>> 16)).size > 45, true, "those of other ports are far apart");
+      const secrets = LIMITS.secrets.map((byte) => byte ^ 1);
+      const other = await TcpHost.create({ limits: { secrets } });
+      const [{ seq }] = new Peer(other, family, PORTS.discard).say({ seq: 1, flags: SYN });
+      assert.notEqual(seq, first);
+      checkState(host.rig);
+    });
+
+    test("under a flood of SYNs, cookies answer, and nothing is kept of them (P-10, I7)", async () => {
+      const host = await TcpHost.create();
+      for (let i = 0; i < 32; i++) assert.equal(new Peer(host, family, PORTS.echo, 50_000 + i).say({ flags: SYN }).length, 1);
+      const before = count(host, Counter.tcpConnections);
+      assert.equal(before, 32);
+
+      const peer = new Peer(host, family, PORTS.echo);
+      const [answer] = peer.say({ seq: 999, flags: SYN, options: { mss: 1460, scale: 7, sackPermitted: true } });
+      assert.equal(answer.flags, SYN | ACK);
+      assert.equal(answer.ack, 1000);
+      assert.equal(count(host, Counter.tcpConnections), before);
+      assert.equal(count(host, COOKIES + Cookie.sent), 1);
+
+      // It is sent once, and only its own acknowledgement makes a connection, for a while.
+      const right = { seq: 1000, ack: answer.seq + 1 >>> 0, flags: ACK | PSH, data: Buffer.from("hello") };
+      for (const wrong of [{ ack: answer.seq + 2 >>> 0 }, { ack: answer.seq }, { ack: answer.seq + 257 >>> 0 }, { seq: 1001 }]) {
+        const [reset] = peer.say({ ...right, ...wrong });
+        assert.equal(reset.flags, RST, JSON.stringify(wrong));
+      }
+      assert.equal(count(host, COOKIES + Cookie.failed), 4);
+      const [echo] = peer.say(right);
+      assert.equal(Buffer.from(echo.data).toString(), "hello");
+      assert.equal(count(host, Counter.tcpConnections), before + 1);
+      assert.equal(count(host, COOKIES + Cookie.accepted), 1);
+      // What the SYN said is in the cookie: three ranges of SACK and a window of 100 << 7 bytes work.
+      peer.say({ seq: 1010, ack: echo.seq + 5 >>> 0, flags: ACK, data: Buffer.from("!") });
+      const [sack] = peer.say({ seq: 1012, ack: echo.seq + 5 >>> 0, flags: ACK, data: Buffer.from("?") });
+      assert.equal(sack.options.sacks?.length, 2);
+      checkState(host.rig);
+    });
+
+    test("a cookie is good for 15 s at least, and not after 30", async () => {
+      for (const [seconds, flags] of [[14, 0], [31, RST]] as const) {
+        const host = await TcpHost.create({ limits: { connections: 1 } });
+        // The only half-open connection that there may be.
+        new Peer(host, family, PORTS.discard, 50_000).say({ flags: SYN });
+        const peer = new Peer(host, family, PORTS.discard);
+        const other = await TcpHost.create({ limits: { connections: 2 } });
+        new Peer(other, family, PORTS.discard, 50_000).say({ flags: SYN });
+        const late = new Peer(other, family, PORTS.discard);
+        assert.deepEqual(peer.say({ seq: 1, flags: SYN }), [], "the limit is reached");
+        const [answer] = late.say({ seq: 1, flags: SYN });
+        other.sleepTo(other.us + seconds * SECOND);
+        other.outputs.splice(0);
+        const answers = late.say({ seq: 2, ack: answer.seq + 1 >>> 0, flags: ACK });
+        assert.deepEqual(answers.map((segment) => segment.flags), flags ? [flags] : []);
+      }
+    });
+
+    test("at its limits, a new connection is left unanswered, and none has to make room for it", async () => {
+      const host = await TcpHost.create({ limits: { connections: 64, bySource: 3 } });
+      const peers = [0, 1, 2].map((i) => new Peer(host, family, PORTS.echo, 40_000 + i));
+      const isns = peers.map((peer) => peer.open(5));
+      assert.deepEqual(new Peer(host, family, PORTS.echo, 40_009).say({ flags: SYN }), []);
+      assert.equal(host.rig.dropped.tcp_limit, 1);
+      for (const [i, peer] of peers.entries()) {
+        const [echo] = peer.say({ seq: 6, ack: isns[i] + 1 >>> 0, flags: ACK | PSH, data: Buffer.from("x") });
+        assert.equal(Buffer.from(echo.data).toString(), "x");
+      }
+      peers[0].say({ seq: 7, flags: RST });
+      assert.equal(new Peer(host, family, PORTS.echo, 40_009).say({ flags: SYN }).length, 1);
+      checkState(host.rig);
+    });
+
+    test("an idle peer is asked after two hours, then each 75 s, and given up after nine times (MUST-24, MUST-26, MUST-27,"
+      + " MUST-28, MUST-29, SHLD-12)", async () => {
+      const host = await TcpHost.create();
+      const peer = new Peer(host, family, PORTS.discard);
+      const isn = peer.open(0);
+      const probes = peer.wait(7200 + 8 * 75 + 60);
+      assert.equal(probes.length, 9);
+      for (const [i, { after, segment }] of probes.entries()) {
+        const due = 7200 + 75 * i;
+        assert.ok(after >= due && after < due + 0.001, `${after} s, not ${due}`);
+        assert.deepEqual([segment.flags, segment.seq, segment.ack, segment.data.length], [ACK, isn, 1, 0]);
+      }
+      // An answer in time begins a new spell; without one, it is reset.
+      peer.say({ seq: 1, ack: isn + 1 >>> 0, flags: ACK });
+      assert.deepEqual(peer.wait(7199), []);
+      const [...last] = peer.wait(1 + 9 * 75 + 1).map(({ segment }) => segment.flags);
+      assert.deepEqual(last, [...Array.from({ length: 9 }, () => ACK), RST | ACK]);
+      assert.equal(count(host, CLOSED + Closed.timed_out), 1);
+      checkState(host.rig);
+    });
+
+    test("when pongd stops, connections end by FIN behind what there is to send, and new ones are refused (SHLD-3)", async () => {
+      const host = await TcpHost.create();
+      const peer = new Peer(host, family, PORTS.echo);
+      const isn = peer.open(0);
+      host.rig.linear.drain(Drain.close);
+      host.inject();
+      const [{ segment: fin }] = peer.wait(0.001);
+      assert.deepEqual([fin.flags, fin.seq], [FIN | ACK, isn + 1 >>> 0]);
+      assert.equal(new Peer(host, family, PORTS.echo, 40_001).say({ flags: SYN })[0].flags, RST | ACK);
+      host.rig.linear.drain(Drain.reset);
+      host.inject();
+      assert.deepEqual(peer.wait(0.001).map(({ segment }) => segment.flags), [RST | ACK]);
+      assert.equal(count(host, CLOSED + Closed.reset), 1);
+      checkState(host.rig);
+    });
+
+    test("whoever closes first waits a minute for late segments, and a new SYN ends that (MUST-13, MAY-2, SHLD-4)", async () => {
+      const host = await TcpHost.create();
+      const peer = new Peer(host, family, PORTS.echo);
+      const isn = peer.open(0);
+      host.rig.linear.drain(Drain.close);
+      host.inject();
+      peer.wait(0.001);
+      const fin = { seq: 1, ack: isn + 2 >>> 0, flags: FIN | ACK };
+      assert.deepEqual(peer.say(fin).map(({ flags, ack }) => [flags, ack]), [[ACK, 2]]);
+      assert.deepEqual([count(host, Counter.tcpConnections), count(host, Counter.tcpTimeWait)], [0, 1]);
+      host.rig.linear.drain(Drain.none);
+      // FIN again is acknowledged again, and the minute begins anew. An old SYN begins nothing.
+      assert.deepEqual(peer.wait(50), []);
+      assert.deepEqual(peer.say(fin).map(({ flags, ack }) => [flags, ack]), [[ACK, 2]]);
+      assert.deepEqual(peer.wait(50), []);
+      assert.deepEqual(peer.say({ seq: 0, flags: SYN }).map(({ flags, ack }) => [flags, ack]), [[ACK, 2]]);
+      // RFC 5961 §3: a reset elsewhere ends nothing.
+      assert.deepEqual(peer.say({ seq: 100, flags: RST }), []);
+      assert.equal(count(host, Counter.tcpTimeWait), 1);
+      const [answer] = peer.say({ seq: 70_000, flags: SYN });
+      assert.deepEqual([answer.flags, answer.ack], [SYN | ACK, 70_001]);
+      assert.ok(answer.seq - (isn + 2) >>> 0 > 65_535, "its numbers are beyond those of the last one");
+      assert.deepEqual([count(host, Counter.tcpConnections), count(host, Counter.tcpTimeWait)], [1, 0]);
+      peer.say({ seq: 70_001, flags: RST });
+
+      peer.open(200_000);
+      host.rig.linear.drain(Drain.close);
+      host.inject();
+      const [{ segment: second }] = peer.wait(0.001);
+      peer.say({ seq: 200_001, ack: second.seq + 1 >>> 0, flags: FIN | ACK });
+      assert.equal(count(host, Counter.tcpTimeWait), 1);
+      assert.deepEqual(peer.wait(59.9), []);
+      assert.equal(count(host, Counter.tcpTimeWait), 1);
+      assert.deepEqual(peer.wait(0.2), []);
+      assert.equal(count(host, Counter.tcpTimeWait), 0);
+      checkState(host.rig);
+    });
+
+    test("a connection goes on with the prefix that its address has now, and ends where it has none", async () => {
+      const host = await TcpHost.create({ reloadable: true });
+      const peer = new Peer(host, family, PORTS.echo);
+      const isn = peer.open(0);
+      const serve = (prefixes: readonly string[]) => {
+        host.rig.linear.serve(tableOf(
+          serving(prefixes.map(parsePrefix)), { hosts: [HOST, HOST6].map(parseAddress), indices: prefixes.map((_, i) => 7 + i) },
+        ));
+        host.inject();
+      };
+      serve(["10.99.1.0/24", "fd99::1:0/112"]);
+      assert.deepEqual(peer.wait(1), []);
+      const data = { seq: 1, ack: isn + 1 >>> 0, flags: ACK | PSH, data: Buffer.from("still here") };
+      assert.equal(Buffer.from(peer.say(data)[0].data).toString(), "still here");
+      peer.say({ seq: 11, ack: isn + 11 >>> 0, flags: ACK });
+      serve(["10.98.0.0/16", "fd98::/64"]);
+      const ends = peer.wait(6);
+      assert.deepEqual([ends[0].segment.flags, ends.at(-1)?.segment.flags], [FIN | ACK, RST | ACK]);
+      assert.equal(count(host, Counter.tcpConnections), 0);
+      checkState(host.rig);
+    });
+  });
+}
