@@ -53,7 +53,7 @@ function setBy(c: usize, ticks: u64): void {
   timers.set(c, Timer.connection, due);
 }
 
-/** Returns how many ticks after the peer was last heard it is asked whether it is there, for the first time or again. */
+/** Returns how many ticks after the peer was last heard it is asked whether it is there. */
 function patience(c: usize): u32 {
   // The tick in which it was heard had begun before.
   return ticksOf(KEEPALIVE_S + KEEPALIVE_INTERVAL_S * load<u8>(c, PROBES)) + 1;

@@ -183,12 +183,16 @@ async function reloadAndScrape(signal: AbortSignal, reload: () => void): Promise
   }
 }
 
+/** Segments that TCP has taken, which is their verdict. */
+const TAKEN = "pongd_tcp_segments_total{direction=\"in\"";
+
 /** Notes a problem where a packet has not exactly one verdict, once nothing is under way. */
 async function settle(): Promise<void> {
   const metrics = await scrape();
   const received = sum(metrics, "pongd_packets_received_total");
   const verdicts = sum(metrics, "pongd_replies_total") + sum(metrics, "pongd_packets_dropped_total")
-    + sum(metrics, "pongd_fragments_held");
+    + sum(metrics, "pongd_fragments_held")
+    + [...metrics].reduce((all, [key, count]) => key.startsWith(TAKEN) ? all + count : all, 0);
   if (received !== verdicts) problems.add(`${received} packets were received, and ${verdicts} have a verdict`);
 }
 
