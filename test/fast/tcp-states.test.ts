@@ -63,8 +63,8 @@ function count(host: TcpHost, index: number): number {
 
 for (const family of FAMILIES) {
   describe(`IPv${family}`, () => {
-    test("initial sequence numbers are a clock's, plus what nobody else knows (MUST-8, MUST-9, SHLD-1, P-7)", "
-      + "async () => {
+    test("initial sequence numbers are a clock's, plus what nobody else knows (MUST-8, MUST-9, "
+      + "SHLD-1, P-7)", async () => {
       const host = await TcpHost.create();
       const isnOf = (port: number) => {
         const peer = new Peer(host, family, PORTS.discard, port);
@@ -100,8 +100,8 @@ for (const family of FAMILIES) {
 
       // It is sent once, and only its own acknowledgement makes a connection, for a while.
       const right = { seq: 1000, ack: answer.seq + 1 >>> 0, flags: ACK | PSH, data: Buffer.from("hello") };
-      const wrongs = [{ ack: answer.seq + 2 >>> 0 }, { ack: answer.seq }, { ack: answer.seq + 257 >>> 0 }, { "
-      + "seq: 1001 }];
+      const wrongs = [{ ack: answer.seq + 2 >>> 0 }, { ack: answer.seq }, { ack: answer.seq + 257 >>> 0 },
+        { seq: 1001 }];
       for (const wrong of wrongs) {
         const [reset] = peer.say({ ...right, ...wrong });
         assert.equal(reset.flags, RST, JSON.stringify(wrong));
