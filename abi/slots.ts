@@ -2,6 +2,7 @@
  * Slots, which hold one packet each, and the descriptors that say where a packet lies and how long it is. A slot is
  * free, received, queued to be sent, kept, or with the kernel (pool.ts).
  */
+import { MAX_LETTERS } from "./tcp.ts";
 import { URING_END } from "./uring.ts";
 
 /** Maximum number of packets in one call of an engine's respond(). */
@@ -22,10 +23,10 @@ export const RECEIVED = URING_END;
 /** Descriptors [SENDS]: packets to send. */
 export const TO_SEND = RECEIVED + DESCRIPTOR_SIZE * BATCH;
 /**
- * u32[BATCH]: connections that a packet of this batch has changed. They are asked afterwards what they have to send.
+ * u32[BATCH + MAX_LETTERS]: connections that a packet of this batch or a letter has changed. They are asked afterwards what they have to send.
  */
 export const TOUCHED = TO_SEND + DESCRIPTOR_SIZE * SENDS;
 /**
  * The first slot, on a page of its own. The length of a slot follows from the MTU. The tables lie behind the last slot.
  */
-export const SLOT_BASE = (TOUCHED + 4 * BATCH + 4095) & -4096;
+export const SLOT_BASE = (TOUCHED + 4 * (BATCH + MAX_LETTERS) + 4095) & -4096;

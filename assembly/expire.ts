@@ -14,9 +14,12 @@ import { fire } from "./tcp/timer";
 import * as timewait from "./tcp/timewait";
 import * as timers from "./timers";
 
+/** Timers of a round. The others are due at once in the next one, so that packets are not kept waiting. */
+const AT_ONCE = 1024;
+
 /** Does what is due, as far as TO_SEND has room for it. What is left over is due at once in the next call. */
 export function expire(): void {
-  while (room()) {
+  for (let count = 0; count < AT_ONCE && room(); count++) {
     const timer = timers.expired();
     if (!timer) return;
     switch (timers.kind(timer)) {

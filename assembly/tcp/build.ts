@@ -4,7 +4,7 @@
 import { FRAME_OFFSET, NOW } from "../../abi/control";
 import { Counter } from "../../abi/counters";
 import {
-  ADDRESSES, LINK, LINK_LEN, MAX_RANGES, PORTS, RANGES, TS_OFFSET, TS_RECENT, TTL,
+  ADDRESSES, LINK, LINK_LEN, MAX_RANGES, MSS, PORTS, RANGES, TS_OFFSET, TS_RECENT, TTL,
 } from "../../abi/tcp";
 import { checksum, sumWide } from "../checksum";
 import { add, queue, take, takeReply } from "../memory";
@@ -14,6 +14,11 @@ import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/tcp";
 import { ECN, has, SACK, SIX, TIMESTAMPS } from "./connection";
+
+/**
+ * The smallest MSS that is believed (Linux's TCP_MIN_SND_MSS is 48). Timestamps and SACK blocks fit, and some payload.
+ */
+export const MIN_MSS: u32 = 88;
 
 /** Bytes of the options of a SYN-ACK: MSS; SACK permitted and timestamps, each padded without the other; scale. */
 const MSS_LEN: u32 = 4;
@@ -63,7 +68,8 @@ export function writeOptions(c: usize, at: usize): void {
 
 /** RFC 2018 §3: 40 bytes of options have room for four blocks, or three beside timestamps. */
 function rangesToTell(c: usize): u32 {
-  if (!has(c, SACK)) return 0;
+  // Some payload has to fit, too.
+  if (!has(c, SACK) || <u32>load<u16>(c, MSS) < MIN_MSS) return 0;
   const most: u32 = has(c, TIMESTAMPS) ? MAX_RANGES - 1 : MAX_RANGES;
   let ranges: u32 = 0;
   while (ranges < most && load<u32>(c + RANGES + (ranges << 3)) != load<u32>(c + RANGES + (ranges << 3), 4)) ranges++;

@@ -53,6 +53,7 @@ export function arrive(packet: usize, ip: usize, tcp: usize, c: usize, s: usize)
   }
   if (!acknowledge(c, s)) return challenge(c, Drop.tcp_invalid_ack_sequence);
   if (state(c) == State.CLOSED) return taken();
+  updateTimestamp(c, s);
   take(c, s);
   touch(c);
   return taken();
@@ -81,8 +82,7 @@ function acceptable(c: usize, s: usize): i32 {
     // The peer has not got the SYN-ACK, or an acknowledgement. Data that came already is acknowledged again at once.
     if (bits & wire.RST) return drop(Drop.tcp_invalid_sequence);
     if (state(c) == State.SYN_RECEIVED && bits & wire.SYN && end == next) {
-      synAck(c);
-      return drop(Drop.tcp_old_data);
+      return challenge(c, Drop.tcp_old_data);
     }
     if (!span) return challenge(c, Drop.tcp_invalid_sequence);
     mark(c, ACK_NOW);
@@ -93,7 +93,6 @@ function acceptable(c: usize, s: usize): i32 {
   if (after(segment.seq(s), load<u32>(c, RCV_EDGE))) {
     return bits & wire.RST ? drop(Drop.tcp_invalid_sequence) : challenge(c, Drop.tcp_overwindow);
   }
-  updateTimestamp(c, s);
   return DONE;
 }
 
@@ -129,6 +128,7 @@ function establish(c: usize, s: usize): void {
   settle(c);
   const again = load<u8>(c, BACKOFF) != 0;
   stopRetransmission(c);
+  store<u32>(c, 0, CHALLENGED_AT);
   store<u32>(c, load<u32>(c, SND_NXT), SND_UNA);
   setWindow(c, s);
   recover.begin(c, again ? 0 : max(micros() - load<u32>(c, SENT_AT), 1));
@@ -213,7 +213,7 @@ function take(c: usize, s: usize): void {
 /** Returns whether the peer has closed its side. */
 function isClosed(c: usize): bool {
   switch (state(c)) {
-    case State.CLOSE_WAIT: case State.LAST_ACK: case State.CLOSING: return true;
+    case State.CLOSE_WAIT: case State.LAST_ACK: case State.CLOSING: case State.TIME_WAIT: return true;
     default: return false;
   }
 }

@@ -7,8 +7,9 @@ import { SLOT_ALIGN } from "../../abi/slots";
 import { ANSWER_ERRORS, FIRST_PREFIX, PREFIX_TCP, PREFIX_TCP_SIZE } from "../../abi/tables";
 import {
   ADDRESSES, BACKOFF, CONNECTION_COUNT, DRAIN, HALF_OPEN, ISN_KEY, LAST_ACK_SENT, LINK, LINK_LEN, MAX_BY_SOURCE,
-  MAX_CONNECTIONS, MAX_WND, MSS, PORTS, PREFIX_CONNECTIONS, RCV_EDGE, RCV_NXT, RCV_SCALE, SENT_AT, Service, SERVICE,
-  SND_END, SND_NXT, SND_SCALE, SND_UNA, SND_WL1, SND_WND, SOURCE_CONNECTIONS, State, TS_RECENT, TS_RECENT_AGE, TTL,
+  MAX_CONNECTIONS, MAX_WND, MSS, PORTS, PREFIX_CONNECTIONS, RCV_EDGE, RCV_NXT, RCV_SCALE, RETRANSMIT_AT, SENT_AT,
+  Service, SERVICE, SND_END, SND_NXT, SND_SCALE, SND_UNA, SND_WL1, SND_WND, SOURCE_CONNECTIONS, State, TS_RECENT,
+  TS_RECENT_AGE, TTL,
 } from "../../abi/tcp";
 import { permits } from "../limit";
 import { add, spare } from "../memory";
@@ -39,8 +40,6 @@ const SCALE: u32 = 7;
 /** The window of a SYN-ACK, which is never scaled. */
 const SYN_WINDOW: u32 = 65535;
 const SYN_ACK_US: u32 = 1_000_000;
-/** The smallest MSS that is believed (Linux's TCP_MIN_SND_MSS is 48): all options fit, and some payload. */
-const MIN_MSS: u32 = 88;
 /** RFC 9293 §3.7.1, MUST-15. */
 const DEFAULT_MSS: u32 = 536;
 const DEFAULT_MSS6: u32 = 1220;
@@ -90,9 +89,12 @@ export function accept(packet: usize, ip: usize, tcp: usize, s: usize, service: 
   return DONE;
 }
 
-/** Sends a SYN-ACK, for the first time or again. */
+/**
+ * Sends a SYN-ACK, for the first time or again. What the peer sends does not put off the time at which it is sent again
+ * by itself, and so not the end of the attempt.
+ */
 export function synAck(c: usize): void {
-  retransmitIn(c, SYN_ACK_US << load<u8>(c, BACKOFF));
+  if (!load<u32>(c, RETRANSMIT_AT)) retransmitIn(c, SYN_ACK_US << load<u8>(c, BACKOFF));
   if (!spare()) return;
   const ip = build.begin(c);
   const tcp = build.headerOf(c, ip);
@@ -190,7 +192,7 @@ function create(packet: usize, ip: usize, tcp: usize, s: usize, service: usize, 
 
 /** Sets how much a segment may carry: what the peer takes, and what the path has room for (RFC 9293, MUST-16). */
 function setMss(c: usize, peers: u32): void {
-  store<u16>(c, <u16>min(max(peers, MIN_MSS), localMss(has(c, SIX))), MSS);
+  store<u16>(c, <u16>min(max(peers, build.MIN_MSS), localMss(has(c, SIX))), MSS);
 }
 
 /** Returns the MSS that is announced: what a packet of the device has room for (MUST-67). */

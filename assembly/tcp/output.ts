@@ -12,7 +12,7 @@ import { segmentRoom } from "../offload";
 import * as wire from "../wire/tcp";
 import * as build from "./build";
 import {
-  ACK_NOW, CLOSING, CWR_DUE, ECHO_CONGESTION, FIN_SENT, has, IN_TOUCHED, isDue, mark, marked, PERSIST,
+  ACK_NOW, CLOSING, CWR_DUE, ECHO_CONGESTION, endIn, FIN_SENT, has, IN_TOUCHED, isDue, mark, marked, PERSIST,
   retransmitIn, setFlag, setState, SIX, state, stopRetransmission, unmark,
 } from "./connection";
 import { end } from "./input";
@@ -21,6 +21,9 @@ import * as recover from "./recover";
 import * as rtt from "./rtt";
 import * as services from "./services";
 import { schedule, soon } from "./timer";
+
+/** Microseconds in which a peer has to acknowledge FIN and what is before it. */
+const FIN_US: u32 = 600_000_000;
 
 /** Notes that a connection has to be asked what it has to send when all packets of the batch are judged. */
 export function touch(c: usize): void {
@@ -130,6 +133,8 @@ function resend(c: usize, seq: u32, len: u32): void {
 /** FIN has been sent. */
 function closed(c: usize): void {
   setFlag(c, FIN_SENT);
+  // A peer that keeps its window closed does not keep the connection for ever.
+  endIn(c, FIN_US);
   setState(c, state(c) == State.ESTABLISHED ? State.FIN_WAIT_1 : State.LAST_ACK);
 }
 

@@ -3,7 +3,7 @@
 
 import { Counter } from "../../abi/counters";
 import {
-  ACK_AT, CAME, MAX_RANGES, MSS, RANGES, RCV_EDGE, RCV_NXT, RCV_SCALE, UNACKED,
+  ACK_AT, CAME, MAX_PAGES, MAX_RANGES, MSS, PAGE_COUNT, RANGES, RCV_EDGE, RCV_NXT, RCV_SCALE, UNACKED,
 } from "../../abi/tcp";
 import { add } from "../memory";
 import * as wire from "../wire/tcp";
@@ -13,6 +13,8 @@ import * as services from "./services";
 import * as stream from "./stream";
 
 const MAX_WINDOW: u32 = 65535;
+/** Bytes behind what has come in order that are kept if they come early. */
+const MOST_EARLY: u32 = 1 << 16;
 /** Microseconds for which an acknowledgement may wait for more (RFC 9293, MUST-40: less than 0.5 s). */
 const DELAY_US: u32 = 40_000;
 const MAX_OPTIONS_LEN: u32 = wire.MAX_HEADER_LEN - wire.MIN_HEADER_LEN;
@@ -82,6 +84,9 @@ function early(c: usize, seq: u32, data: usize, len: u32): void {
   // One piece too many is not taken: the peer sends it again.
   if (!touched && count == MAX_RANGES) return;
   if (services.looks(c)) {
+    // Pages for what may never be joined are few, and none when they are scarce: the peer sends it again.
+    const ahead = end - load<u32>(c, RCV_NXT);
+    if (ahead > MOST_EARLY || load<u32>(PAGE_COUNT) >= load<u32>(MAX_PAGES) >>> 1) return;
     const position = load<u64>(c, CAME) + (seq - load<u32>(c, RCV_NXT));
     if (!stream.keep(c, position, data, len)) return;
   }
@@ -163,7 +168,10 @@ export function advertise(c: usize): u32 {
   const next = load<u32>(c, RCV_NXT);
   const room = services.room(c);
   // RFC 9293 §3.8.6.2.2, MUST-39: the edge moves by a full segment or half of the room, at least.
-  const edge = gain(c, room) >= min(<u32>load<u16>(c, MSS), room >>> 1) ? next + room : load<u32>(c, RCV_EDGE);
+  const more = gain(c, room);
+  let edge = more && more >= min(<u32>load<u16>(c, MSS), room >>> 1) ? next + room : load<u32>(c, RCV_EDGE);
+  // FIN of the peer may lie behind the edge.
+  if (before(edge, next)) edge = next;
   const scale = load<u8>(c, RCV_SCALE);
   // Rounded up, so that the edge stays where it is.
   const field = min(edge - next + (1 << scale) - 1 >>> scale, MAX_WINDOW);

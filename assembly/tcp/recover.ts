@@ -308,6 +308,7 @@ export function allowance(c: usize): u32 {
  * lower; 0 for none. FIN counts as a byte.
  */
 export function lost(c: usize, most: u32): u64 {
+  if (load<u32>(c, SND_UNA) == load<u32>(c, SND_NXT)) return 0;
   const f: usize = load<u32>(c, FLIGHT);
   if (!f) return starved.lost(c, most);
   const first = flight.firstLost(c, f);

@@ -60,6 +60,8 @@ export function use(service: usize, change: i32): void {
  * still their position.
  */
 export function take(c: usize, data: usize, len: u32): u32 {
+  // FIN goes out behind what there was to send when the service closed.
+  if (has(c, CLOSING)) return len;
   switch (kind(c)) {
     case Service.echo:
       if (!stream.keep(c, load<u64>(c, CAME), data, len)) return 0;
@@ -151,6 +153,7 @@ export function fill(c: usize, to: usize, position: u64, len: u32): void {
 }
 
 function send(c: usize, len: u32): void {
+  if (has(c, CLOSING)) return;
   store<u32>(c, load<u32>(c, SND_END) + len, SND_END);
 }
 

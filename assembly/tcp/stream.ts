@@ -2,7 +2,7 @@
 // needed on. An echo keeps what the peer has not acknowledged yet. Others keep only what came out of order, if they
 // have to look at it.
 
-import { ACKED, CAME, FIRST_PAGE, PAGE_BITS, PAGE_SIZE, Service } from "../../abi/tcp";
+import { ACKED, CAME, FIRST_PAGE, PAGE_BITS, PAGE_SIZE, RANGES, Service } from "../../abi/tcp";
 import { kind } from "./connection";
 import { givePage, nextPage, setNextPage, takePage } from "./pages";
 
@@ -54,6 +54,8 @@ export function piece(c: usize, position: u64): u64 {
 
 /** Gives back the pages whose bytes are not needed any more. They were needed from the position `from` on. */
 export function trim(c: usize, from: u64): void {
+  const early = load<u32>(c, RANGES) != load<u32>(c, RANGES + 4);
+  if (base(c) == load<u64>(c, CAME) && !early) { drop(c); return; }
   let page: usize = load<u32>(c, FIRST_PAGE);
   for (let count = (base(c) >>> PAGE_BITS) - (from >>> PAGE_BITS); count && page; count--) {
     const next = nextPage(page);

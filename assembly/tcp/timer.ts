@@ -71,8 +71,10 @@ export function fire(c: usize): void {
   const probes: u32 = load<u8>(c, PROBES);
   if (!marked(c, PERSIST) && idle >= patience(c)) {
     if (probes >= KEEPALIVE_PROBES) { abort(c, Reset.timed_out, Closed.timed_out); return; }
+    // Something is in flight, and its timeout has been put off for as long as that.
+    if (load<u32>(c, SND_UNA) != load<u32>(c, SND_NXT)) { abort(c, Reset.timed_out, Closed.timed_out); return; }
     // RFC 9293 §3.8.4, SHLD-12: a segment without data, before what is expected, has to be answered.
-    if (spare() && load<u32>(c, SND_UNA) == load<u32>(c, SND_NXT)) {
+    if (spare()) {
       store<u8>(c, <u8>(probes + 1), PROBES);
       segment(c, load<u32>(c, SND_NXT) - 1, 0, wire.ACK, false);
     }

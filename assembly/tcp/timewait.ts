@@ -59,7 +59,8 @@ export function wait(packet: usize, ip: usize, tcp: usize, s: usize, r: usize): 
   if ((bits & (wire.SYN | wire.ACK | wire.FIN)) == wire.SYN && isNewer(r, s)) return begin(packet, ip, tcp, s, r);
   if (!segment.span(s)) return taken();
   // The peer has not got the acknowledgement of its FIN: it gets that again, and time starts anew.
-  if (bits & wire.FIN && segment.seq(s) + segment.span(s) == next) r = renew(r);
+  // Those behind it in the ring live as much longer as it does.
+  if (bits & wire.FIN && segment.seq(s) + segment.span(s) == next) store<u32>(r, until(), WAIT_UNTIL);
   return acknowledge(packet, ip, tcp, r);
 }
 
@@ -118,20 +119,16 @@ function append(flags: u8): usize {
   store<u8>(r, <u8>State.TIME_WAIT, STATE);
   store<u8>(r, flags, FLAGS);
   memory.fill(r + ADDRESSES, 0, 32);
-  store<u32>(r, tick() + ticksOf(SECONDS), WAIT_UNTIL);
+  store<u32>(r, until(), WAIT_UNTIL);
   store<u32>(WAIT_COUNT, counted + 1);
   add(Counter.tcpTimeWait, 1);
   if (!timers.isSet(WAIT_TIMER)) setTimer();
   return r;
 }
 
-/** Moves a record to the end of the ring. */
-function renew(r: usize): usize {
-  leave(r);
-  const renewed = append(load<u8>(r, FLAGS));
-  memory.copy(renewed + ADDRESSES, r + ADDRESSES, WAIT_UNTIL - ADDRESSES);
-  insert(renewed);
-  return renewed;
+/** Returns when a record ends that begins now. */
+function until(): u32 {
+  return tick() + ticksOf(SECONDS) || 1;
 }
 
 /** Ends a record. Its place in the ring becomes free in its turn. */

@@ -6,6 +6,7 @@
 import { dirname, isAbsolute, join } from "node:path";
 import { MacPolicy } from "../../abi/control.js";
 import { MAX_PORT_LISTS, PORT_RANGE_SIZE, SourceRoute, Unreachable } from "../../abi/tables.js";
+import { MIN_TCP_MTU } from "../engine/memory.js";
 import { ethernetOf, type Ethernet } from "../tun/mac.js";
 import type { Answers, Limit, PortRange, Tcp } from "../prefix/policy.js";
 import { EXIT, Failure } from "../base/failure.js";
@@ -211,6 +212,10 @@ class Merger {
   #checkTogether(prefixes: readonly (Prefix | undefined)[]): void {
     const name = this.#values["device.name"];
     if (!DEVICE_NAME.test(name)) this.#say("device.name", `device name "${name}": write ${DEVICE_NAME_RULE}`);
+    const size = this.#values["device.mtu"];
+    if (size !== "auto" && size < MIN_TCP_MTU && Object.keys(this.#values.tcp).length > 0) {
+      this.#say("device.mtu", `MTU ${size} has no room for TCP's services: they need at least ${MIN_TCP_MTU}`);
+    }
     const delay = this.#values.shutdown_delay;
     if (!DURATION.test(delay)) {
       this.#say("shutdown_delay", `'--shutdown-delay <time>' is "${delay}": write ${DURATION_RULE}`);

@@ -53,9 +53,9 @@ export class Mail {
       const written = Atomics.load(words, ringOf(queue));
       this.#read[queue] = written;
       if (queue === this.#own) continue;
-      const from = Math.max(read, written - RING);
-      for (let i = from; i < written && count < MAX_LETTERS; i++) {
-        const letter = letterOf(queue, i);
+      // Counts wrap.
+      for (let left = Math.min(written - read >>> 0, RING); left > 0 && count < MAX_LETTERS; left--) {
+        const letter = letterOf(queue, written - left);
         this.#memory.set(words.subarray(letter, letter + LETTER_WORDS), INBOX / 4 + count++ * LETTER_WORDS);
       }
     }
@@ -83,5 +83,5 @@ function ringOf(queue: number): number {
 
 /** Returns the index of the first word of a queue's letter. */
 function letterOf(queue: number, index: number): number {
-  return ringOf(queue) + 1 + index % RING * LETTER_WORDS;
+  return ringOf(queue) + 1 + (index >>> 0) % RING * LETTER_WORDS;
 }

@@ -29,6 +29,8 @@ const WASM_PAGE = 65536;
 const MIN_NODES = 8192;
 /** Bytes of an Ethernet header with two VLAN tags. */
 const MAX_HEADER_LEN = 22;
+/** Smallest MTU with which connections are accepted. */
+export const MIN_TCP_MTU = 256;
 /** Bytes for the services of a memory that is reloadable. */
 const SERVICE_ROOM = 16 << 20;
 
@@ -54,7 +56,7 @@ export interface MemoryOptions {
   readonly services?: readonly TcpService[];
   /** Seed of the hash of source addresses. */
   readonly seed?: number;
-  /** Limits of TCP. Without them, no connection is accepted. */
+  /** Limits of TCP. Without them, or with an MTU below MIN_TCP_MTU, no connection is accepted. */
   readonly tcp?: tcp.TcpLimits | undefined;
   /**
    * What the kernel may be left to do, OFFLOAD_ bits, where struct virtio_net_hdr lies before each packet. Without it
@@ -101,6 +103,8 @@ export class LinearMemory {
 
   /** Makes the memory of one queue: every slot free, the first table in place. */
   static create(options: MemoryOptions): LinearMemory {
+    // Smaller packets have no room for the headers of TCP with all options, and payload.
+    const limits = options.mtu < MIN_TCP_MTU ? undefined : options.tcp;
     const { mtu, reassembly, link, table, blocks = 0, reloadable = false, seed = 0, offload, slots = SLOTS } = options;
     const headerLen = offload === undefined ? 0 : SIZEOF_VNET_HEADER;
     // Both headers have two bytes more than a multiple of 4, and the IP packet is to lie at one.
@@ -111,7 +115,7 @@ export class LinearMemory {
     const tableSize = NODES + Math.ceil(nodes / SLOT_ALIGN) * SLOT_ALIGN;
     const buffers = SLOT_BASE + slots * size + (reloadable ? 2 : 1) * tableSize;
     const layout = tcp.layoutOf(
-      buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0), options.tcp,
+      buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0), limits,
       reloadable ? SERVICE_ROOM : services.roomFor(table?.services ?? options.services ?? []),
     );
     const memory = reserve(Math.ceil(layout.end / WASM_PAGE));
@@ -132,7 +136,7 @@ export class LinearMemory {
     words[REASSEMBLIES / 4] = reassembly;
     words[REASSEMBLY / 4] = buffers;
     words[SEED / 4] = seed;
-    tcp.describe(words, options.tcp, layout);
+    tcp.describe(words, limits, layout);
     services.placeBuiltin(memory);
     const linear = new LinearMemory(memory);
     linear.counters[Counter.offload] = words[OFFLOAD / 4] === 0 ? 0 : 1;

@@ -4,8 +4,8 @@
 import { BATCH } from "../../abi/slots.js";
 import {
   CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, HASH, HASH_KEY, HASH_MASK, MAX_BY_SOURCE, MAX_CONNECTIONS,
-  MAX_PAGES, MAX_WAITS, PAGE_NEXT, PAGE_SIZE, PAGES, SERVICE_ROOM, SERVICE_ROOM_SIZE, SERVICE_SIZE, SERVICE_USERS,
-  SERVICES, MAX_SERVICES, TCP_STATE_END, TS_OFFSET, WAIT_SIZE, WAITS,
+  MAX_LETTERS, MAX_PAGES, MAX_WAITS, PAGE_NEXT, PAGE_SIZE, PAGES, SERVICE_ROOM, SERVICE_ROOM_SIZE, SERVICE_SIZE,
+  SERVICE_USERS, SERVICES, MAX_SERVICES, TCP_STATE_END, TS_OFFSET, WAIT_SIZE, WAITS,
 } from "../../abi/tcp.js";
 
 export interface TcpLimits {
@@ -81,7 +81,7 @@ export function describe(words: Uint32Array, limits: TcpLimits | undefined, layo
 /** Forgets all connections, as after a crash in the middle of one. What comes for them is reset then. */
 export function forget(words: Uint32Array, touched: number): void {
   words.fill(0, CONNECTIONS_TOUCHED / 4, TCP_STATE_END / 4);
-  words.fill(0, touched / 4, touched / 4 + BATCH);
+  words.fill(0, touched / 4, touched / 4 + BATCH + MAX_LETTERS);
   const hash = words[HASH / 4] / 4;
   if (words[MAX_CONNECTIONS / 4] > 0) words.fill(0, hash, hash + words[HASH_MASK / 4] + 1);
   for (let i = 0; i < MAX_SERVICES; i++) words[(SERVICES + SERVICE_SIZE * i + SERVICE_USERS) / 4] = 0;
