@@ -23,7 +23,8 @@ export const RECEIVED = URING_END;
 /** Descriptors [SENDS]: packets to send. */
 export const TO_SEND = RECEIVED + DESCRIPTOR_SIZE * BATCH;
 /**
- * u32[BATCH + MAX_LETTERS]: connections that a packet of this batch or a letter has changed. They are asked afterwards what they have to send.
+ * u32[BATCH + MAX_LETTERS]: connections that a packet of this batch or a letter has changed. They are asked afterwards
+ * what they have to send.
  */
 export const TOUCHED = TO_SEND + DESCRIPTOR_SIZE * SENDS;
 /**

@@ -69,7 +69,8 @@ export function writeOptions(c: usize, at: usize): void {
 /** RFC 2018 §3: 40 bytes of options have room for four blocks, or three beside timestamps. */
 function rangesToTell(c: usize): u32 {
   // Some payload has to fit, too.
-  if (!has(c, SACK) || <u32>load<u16>(c, MSS) < MIN_MSS) return 0;
+  const mss: u32 = load<u16>(c, MSS);
+  if (!has(c, SACK) || mss < MIN_MSS) return 0;
   const most: u32 = has(c, TIMESTAMPS) ? MAX_RANGES - 1 : MAX_RANGES;
   let ranges: u32 = 0;
   while (ranges < most && load<u32>(c + RANGES + (ranges << 3)) != load<u32>(c + RANGES + (ranges << 3), 4)) ranges++;

@@ -54,8 +54,9 @@ export function piece(c: usize, position: u64): u64 {
 
 /** Gives back the pages whose bytes are not needed any more. They were needed from the position `from` on. */
 export function trim(c: usize, from: u64): void {
+  // An echo whose peer has everything keeps no page.
   const early = load<u32>(c, RANGES) != load<u32>(c, RANGES + 4);
-  if (base(c) == load<u64>(c, CAME) && !early) { drop(c); return; }
+  if (kind(c) == Service.echo && load<u64>(c, ACKED) == load<u64>(c, CAME) && !early) { drop(c); return; }
   let page: usize = load<u32>(c, FIRST_PAGE);
   for (let count = (base(c) >>> PAGE_BITS) - (from >>> PAGE_BITS); count && page; count--) {
     const next = nextPage(page);

@@ -1,7 +1,7 @@
 /**
  * Runs whole connections between a TCP of the tests' own and pongd's over a network that loses, repeats, delays and
- * damages packets (support/tcpscenario.ts). SEEDS=… says how many and SEED=… from which on; with SEED=random others each
- * time.
+ * damages packets (support/tcpscenario.ts). SEEDS=… says how many and SEED=… from which on; with SEED=random others
+ * each time.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

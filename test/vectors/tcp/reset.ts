@@ -8,7 +8,8 @@ function closed(name: string, segment: string, answer: string): Script {
 }
 
 export const RESET: readonly Script[] = [
-  closed("a closed port answers a SYN by a reset (P-2)", "S 0:0(0) <mss 1000,sackOK,TS val 1 ecr 0>", "R. 0:0(0) ack 1 <>"),
+  closed("a closed port answers a SYN by a reset (P-2)",
+    "S 0:0(0) <mss 1000,sackOK,TS val 1 ecr 0>", "R. 0:0(0) ack 1 <>"),
   closed("a closed port's reset acknowledges a SYN's data", "S 0:10(10)", "R. 0:0(0) ack 11"),
   closed("a closed port answers an acknowledgement by a reset at its number", ". 1:1(0) ack 1234", "R 1234:1234(0) <>"),
   closed("a closed port answers data by a reset at its number", "P. 1:11(10) ack 77", "R 77:77(0)"),
@@ -40,7 +41,8 @@ export const RESET: readonly Script[] = [
     rows: [...OPEN, [0, "<", "R 1:10(9) \"no memory\""], [0.1, "-"], ...gone(1, 1)],
   },
   {
-    name: "a RST elsewhere in the window is challenged, and the one that follows the challenge ends it (P-3, RFC 5961 §3.2)",
+    name: "a RST elsewhere in the window is challenged, and the one that follows the challenge ends it (P-3, "
+      + "RFC 5961 §3.2)",
     port: PORTS.discard,
     rows: [
       ...OPEN, [0, "<", "R 2:2(0)"], [0, ">", ". 1:1(0) ack 1"], [0.1, "-"], [0, "<", "R 1:1(0)"], ...gone(1, 1),
