@@ -27,6 +27,8 @@ interface Sent {
 }
 
 const CONFIG = `
+device: { offload: off }
+tcp: { 7: echo }
 prefixes:
   - { prefix: 10.99.0.0/16, name: lab }
   - { prefix: 10.99.7.0/24, name: dark, answer: [] }
