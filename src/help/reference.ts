@@ -19,12 +19,18 @@ function table(): string {
 
 function rowOf(setting: Setting): string[] {
   const { key, type, reload } = setting;
-  const option = optionOf(setting);
   const what = `${purposeOf(setting)} Values: ${expected(type)}.`;
   return [
-    code(key), option ? code(option.flags) : "arguments", code(variableOf(option?.flags)), defaultOf(setting),
+    code(key), ...givenBy(setting), defaultOf(setting),
     reload ? "yes" : "no", what.replaceAll("|", "\\|"),
   ];
+}
+
+/** Returns the option and the variable of a setting. Some settings are for a file alone. */
+function givenBy(setting: Setting): readonly [option: string, variable: string] {
+  const option = optionOf(setting);
+  if (option) return [code(option.flags), code(variableOf(option.flags))];
+  return setting.key === "prefixes" ? ["arguments", code(variableOf())] : ["none", "none"];
 }
 
 function defaultOf({ default: usual, js, defaultText }: Setting): string {
