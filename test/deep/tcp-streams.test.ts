@@ -8,7 +8,7 @@ import { describe, test } from "node:test";
 import "../support/process.js";
 import { runScenario } from "../support/tcpscenario.js";
 
-const SEEDS = Number(process.env.SEEDS ?? 60);
+const SEEDS = Number(process.env.SEEDS ?? 200);
 /** The most failures that are told. */
 const MAX_TOLD = 3;
 

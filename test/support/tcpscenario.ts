@@ -25,7 +25,7 @@ interface Plan {
   /** Bytes that it writes at once, and how often. */
   readonly chunk: number;
   readonly pauseUs: number;
-  /** Bytes that it reads at once, and how often. */
+  /** Bytes that it reads at once, and how often: all of it within an hour. */
   readonly reads: number;
   readonly readUs: number;
 }
@@ -205,7 +205,7 @@ function planOf(random: Random, now: number, piece: number): Plan {
   return {
     service, data, wants: wantsOf(service, data, random, most), end,
     startUs: now + (random.oneIn(2) ? 0 : random.below(3e6)), chunk: 1 + random.below(random.oneIn(3) ? 100 : 60_000),
-    pauseUs: random.below(20_000), reads: 1 + random.below(random.oneIn(4) ? 100 : 60_000),
+    pauseUs: random.below(20_000), reads: 20 + random.below(random.oneIn(4) ? 100 : 60_000),
     readUs: 1000 + random.below(50_000),
   };
 }
