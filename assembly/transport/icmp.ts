@@ -3,7 +3,7 @@
 import { MTU } from "../../abi/control";
 import { Drop } from "../../abi/counters";
 import { MIN_PATH_MTU, MIN_PATH_MTU6 } from "../../abi/paths";
-import { ANSWER_ECHO, ANSWER_TIMESTAMP } from "../../abi/tables";
+import { ANSWER_ECHO, ANSWER_TCP, ANSWER_TIMESTAMP } from "../../abi/tables";
 import { holds, sumWide } from "../checksum";
 import { permits } from "../limit";
 import { finish } from "../offload";
@@ -41,7 +41,9 @@ export function icmp4(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
       return timestamp(packet, ip, msg);
     case icmp.DESTINATION_UNREACHABLE:
       // All other errors are about what is not sent here, or do not end a connection (RFC 9293, MUST-56; RFC 5927 §5).
-      if (icmp.code(msg) != icmp.FRAGMENTATION_NEEDED) return drop(Drop.unhandled_icmp_type);
+      if (icmp.code(msg) != icmp.FRAGMENTATION_NEEDED || !(answers(packet) & ANSWER_TCP)) {
+        return drop(Drop.unhandled_icmp_type);
+      }
       return drop(fragmentationNeeded(ip, msg, msgLen));
     // RFC 1122 §3.2.2: unknown types are silently discarded. RFC 6918, RFC 6633: so are the deprecated ones.
     default:

@@ -6,12 +6,15 @@ import "../support/process.js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Closed, CLOSED, Cookie, COOKIES, Counter } from "../../abi/counters.js";
-import { Drain } from "../../abi/tcp.js";
+import { OFFLOAD_CSUM, OFFLOAD_TSO4, OFFLOAD_TSO6 } from "../../abi/offload.js";
+import {
+  Drain, INBOX, INBOX_COUNT, LETTER_FAMILY, LETTER_MTU, LETTER_PORTS, LETTER_SEQ, LETTER_SIZE, Service,
+} from "../../abi/tcp.js";
 import { tableOf } from "../../src/engine/table.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HOST6 } from "../support/ipv6.js";
 import { HOST } from "../support/packets.js";
-import { ACK, decode, encode, FIN, PSH, RST, type Segment, type Sent, SYN } from "../support/tcp.js";
+import { ACK, CWR, decode, ECE, encode, FIN, PSH, RST, type Segment, type Sent, SYN } from "../support/tcp.js";
 import { ADDRESSES, type Family, LIMITS, PORTS, TcpHost } from "../support/tcphost.js";
 import { checkState } from "../support/tcpstate.js";
 
@@ -226,6 +229,124 @@ for (const family of FAMILIES) {
       assert.deepEqual(peer.wait(0.2), []);
       assert.equal(count(host, Counter.tcpTimeWait), 0);
       checkState(host.rig);
+    });
+
+    test("a letter from another queue makes the segments of its connection shorter, if they are in flight", async () => {
+      const host = await TcpHost.create();
+      const peer = new Peer(host, family, PORTS.chargen);
+      const [{ seq: isn }] = peer.say({ seq: 0, flags: SYN, options: { mss: 1400 } });
+      const [first] = peer.say({ seq: 1, ack: isn + 1 >>> 0, flags: ACK });
+      assert.equal(first.data.length, 1400);
+      const { words, bytes } = host.rig;
+      const write = (seq: number) => {
+        const { peer: src, local: dst } = ADDRESSES[family];
+        bytes.fill(0, INBOX, INBOX + LETTER_SIZE);
+        bytes.set(src, INBOX);
+        bytes.set(dst, INBOX + src.length);
+        new DataView(bytes.buffer).setUint16(INBOX + LETTER_PORTS, 40_000);
+        new DataView(bytes.buffer).setUint16(INBOX + LETTER_PORTS + 2, PORTS.chargen);
+        words[(INBOX + LETTER_SEQ) / 4] = seq;
+        words[(INBOX + LETTER_MTU) / 4] = 1300;
+        words[(INBOX + LETTER_FAMILY) / 4] = family;
+        words[INBOX_COUNT / 4] = 1;
+      };
+      // Letters are read when the next packet comes that is not answered at once.
+      const other = new Peer(host, family, PORTS.silent);
+      write(isn + 1 + 1e6 >>> 0);
+      assert.deepEqual(other.say({ flags: SYN }), []);
+      write(isn + 1 >>> 0);
+      const [again] = other.say({ flags: SYN });
+      assert.deepEqual([again.seq, again.data.length], [isn + 1 >>> 0, 1300 - (family === 4 ? 40 : 60)]);
+      peer.say({ seq: 1, flags: RST });
+      checkState(host.rig);
+    });
+
+    test("what finds no slot in a round goes out in the next ones", async () => {
+      const host = await TcpHost.create();
+      const { peer: src, local: dst } = ADDRESSES[family];
+      const ends = Array.from({ length: 60 }, (_, i) => ({ src, dst, srcPort: 30_000 + i, dstPort: PORTS.chargen }));
+      const syn = { flags: SYN, window: 65535, options: { mss: 500 } };
+      // Half-open connections are few here, so they open by halves.
+      for (const half of [ends.slice(0, 30), ends.slice(30)]) {
+        host.inject(...half.map((each) => encode({ ...each, ...syn })));
+        const answers = host.outputs.splice(0).map(({ packet }) => decode(packet));
+        host.inject(...answers.map(({ seq, srcPort, dstPort }) =>
+          encode({ src, dst, srcPort: dstPort, dstPort: srcPort, seq: 1, ack: seq + 1 >>> 0, flags: ACK, window: 0 })));
+        host.outputs.length = 0;
+      }
+      const isns = new Map<number, number>();
+      host.advance(3 * SECOND);
+      for (const { packet } of host.outputs.splice(0)) {
+        const { dstPort, seq } = decode(packet);
+        isns.set(dstPort, Math.min(isns.get(dstPort) ?? Infinity, seq));
+      }
+      assert.equal(isns.size, 60);
+      host.inject(...ends.map((each) =>
+        encode({ ...each, seq: 1, ack: isns.get(each.srcPort) ?? 0, flags: ACK, window: 65535 })));
+      const atOnce = host.outputs.splice(0).length;
+      assert.ok(atOnce < 500, `${atOnce} at once`);
+      host.advance(1000);
+      assert.equal(atOnce + host.outputs.splice(0).length, 600, "ten segments each (RFC 6928)");
+      host.inject(...ends.map((each) => encode({ ...each, seq: 1, flags: RST })));
+      host.outputs.length = 0;
+      checkState(host.rig);
+    });
+
+    test("what a service cannot take of what came early comes again", async () => {
+      const big = { name: "big", kind: Service.reply, bytes: Buffer.alloc(300_000, "x"), after: Buffer.from("\n") };
+      const host = await TcpHost.create({ ports: [{ first: 80, last: 80, service: big }] });
+      const peer = new Peer(host, family, 80);
+      const isn = peer.open(0, { mss: 1000, sackPermitted: true });
+      const ack = isn + 1 >>> 0;
+      const [early] = peer.say({ seq: 2, ack, flags: ACK, data: Buffer.from("\n".repeat(10)) });
+      assert.deepEqual([early.ack, early.options.sacks?.length], [1, 1]);
+      const answers = peer.say({ seq: 1, ack, flags: ACK, data: Buffer.from("\n") });
+      // Four replies are more than a mebibyte: the other seven requests have to wait.
+      assert.deepEqual([answers[0].ack, answers[0].options.sacks], [5, undefined]);
+      peer.say({ seq: 5, flags: RST });
+      checkState(host.rig);
+    });
+
+    test("ECN: data is ECN-capable, a mark is echoed until CWR, and an echo is answered by CWR (SHLD-8)", async () => {
+      const host = await TcpHost.create();
+      const peer = new Peer(host, family, PORTS.echo);
+      const [answer] = peer.say({ seq: 0, flags: SYN | ECE | CWR, options: { mss: 1000 } });
+      assert.equal(answer.flags, SYN | ACK | ECE);
+      let ack = answer.seq + 1 >>> 0;
+      const ask = (seq: number, rest: Partial<Sent> = {}) => {
+        const [echo] = peer.say({ seq, ack, flags: ACK | PSH, data: Buffer.from("x"), tos: 2, ...rest });
+        ack = echo.seq + 1 >>> 0;
+        return [echo.flags & (ECE | CWR), echo.tos & 3];
+      };
+      assert.deepEqual(ask(1), [0, 2]);
+      assert.deepEqual(ask(2, { tos: 3 }), [ECE, 2]);
+      assert.deepEqual(ask(3), [ECE, 2]);
+      assert.deepEqual(ask(4, { flags: ACK | PSH | CWR }), [0, 2]);
+      assert.deepEqual(ask(5, { flags: ACK | PSH | ECE }), [CWR, 2]);
+      assert.deepEqual(ask(6), [0, 2]);
+      peer.say({ seq: 7, flags: RST });
+      checkState(host.rig);
+    });
+
+    test("with offload, many segments are one packet, which the kernel cuts and sums", async () => {
+      const host = await TcpHost.create({ offload: OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 });
+      const { peer: src, local: dst } = ADDRESSES[family];
+      const ends = { src, dst, srcPort: 40_000, dstPort: PORTS.chargen };
+      const { rig } = host;
+      const ipLen = family === 4 ? 20 : 40;
+      host.inject(encode({ ...ends, seq: 0, flags: SYN, window: 65535, options: { mss: 1000 } }));
+      const view = new DataView(host.outputs[0].packet.slice().buffer);
+      const isn = view.getUint32(ipLen + 4);
+      host.outputs.length = 0;
+      host.inject(encode({ ...ends, seq: 1, ack: isn + 1 >>> 0, flags: ACK, window: 65535 }));
+      assert.equal(host.outputs.length, 1);
+      assert.equal(host.outputs[0].packet.length, ipLen + 20 + 10 * 1000);
+      const at = rig.slots.toSend(0);
+      const header = new DataView(rig.bytes.slice(at - 10, at).buffer);
+      assert.deepEqual(
+        [header.getUint8(0), header.getUint8(1), ...[2, 4, 6, 8].map((i) => header.getUint16(i, true))],
+        [1, family === 4 ? 1 : 4, ipLen + 20, 1000, ipLen, 16],
+      );
     });
 
     test("a connection goes on with the prefix that its address has now, and ends where it has none", async () => {

@@ -99,6 +99,8 @@ export class TcpHost {
       assert.ok(packet.length <= rig.linear.packetSize, `a packet of ${packet.length} bytes`);
       const slot = rig.slots.take();
       rig.bytes.fill(0xa5, slot, slot + rig.linear.slotSize);
+      // Where struct virtio_net_hdr lies, it says nothing.
+      rig.bytes.fill(0, slot, slot + rig.linear.frameOffset);
       rig.bytes.set(packet, slot + rig.linear.frameOffset);
       rig.slots.receive(i, slot + rig.linear.frameOffset, packet.length);
     }
