@@ -892,7 +892,10 @@ describe("what others had to mend", () => {
     });
     // At the end nothing is in flight for a while, and the window begins anew.
     let [sum, count] = [0, 0];
-    link.watch = () => { sum += sender.cwnd; count++; };
+    link.watch = () => {
+      sum += sender.cwnd;
+      count++;
+    };
     sender.offer(20_000_000);
     assert.ok(link.run());
     assert.ok(sum / count > 100 * MSS, `${sum / count / MSS} segments on average`);

@@ -231,7 +231,7 @@ for (const family of FAMILIES) {
       checkState(host.rig);
     });
 
-    test("a letter from another queue makes the segments of its connection shorter, if they are in flight", async () => {
+    test("a letter from another queue makes a connection's segments shorter, if they are in flight", async () => {
       const host = await TcpHost.create();
       const peer = new Peer(host, family, PORTS.chargen);
       const [{ seq: isn }] = peer.say({ seq: 0, flags: SYN, options: { mss: 1400 } });
