@@ -231,6 +231,26 @@ for (const family of FAMILIES) {
       checkState(host.rig);
     });
 
+    test("SYNs that come again do not put off the end of an attempt, and get two answers a second", async () => {
+      const host = await TcpHost.create();
+      const peer = new Peer(host, family, PORTS.echo);
+      let answers = peer.say({ flags: SYN }).length;
+      for (let i = 0; i < 20; i++) {
+        answers += peer.say({ flags: SYN }).length;
+        answers += peer.wait(0.05).length;
+      }
+      // One more after a second by itself.
+      assert.ok(answers >= 2 && answers <= 4, `${answers} answers in a second`);
+      let seconds = 1;
+      for (; count(host, CLOSED + Closed.half_open) === 0 && seconds < 200; seconds += 5) {
+        peer.say({ flags: SYN });
+        peer.wait(5);
+      }
+      assert.ok(seconds < 75, `${seconds} s`);
+      new Peer(host, family, PORTS.echo).say({ seq: 1, flags: RST });
+      checkState(host.rig);
+    });
+
     test("a letter from another queue makes a connection's segments shorter, if they are in flight", async () => {
       const host = await TcpHost.create();
       const peer = new Peer(host, family, PORTS.chargen);
