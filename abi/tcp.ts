@@ -104,7 +104,7 @@ export const LETTERS_END = INBOX + LETTER_SIZE * MAX_LETTERS;
 
 // ---- services -------------------------------------------------------------------------------------------------------
 
-/** What a port does. The members' names are the flag's values. */
+/** A port's treatment. The members' names are the flag's values. */
 export enum Service {
   /** A reset. */
   refuse,
@@ -290,7 +290,7 @@ export const IN_TOUCHED = 128;
 export const ACK_NOW = 1;
 /** Lost data is being sent again (RFC 6675); until SND_UNA has come to the recovery point. */
 export const RECOVERY = 2;
-/** The same after the retransmission timer expired (RFC 5681 §3.1). */
+/** Everything is sent again, since the retransmission timer expired (RFC 5681 §3.1). */
 export const LOSS = 4;
 /** RETRANSMIT_AT is that of a tail loss probe (RFC 8985 §7), not of a retransmission. */
 export const TAIL_PROBE = 8;

@@ -10,6 +10,8 @@
 //          │ path MTUs by destination                 │  paths (pmtu.ts)
 //   TURNED ├──────────────────────────────────────────┤
 //          │ timers: a wheel of lists                 │  timers (timers.ts)
+// HASH_KEY ├──────────────────────────────────────────┤
+//          │ TCP: limits, state, services             │  tcp (tcp/)
 //     FREE ├──────────────────────────────────────────┤
 //          │ stack of free slots                      │  pool: a slot is here, in a queue, kept, or with the kernel
 //     KEPT ├──────────────────────────────────────────┤
@@ -22,6 +24,8 @@
 //          │ descriptors: I/O → engine                │  slots
 //  TO_SEND ├──────────────────────────────────────────┤
 //          │ descriptors: engine → I/O                │
+//  TOUCHED ├──────────────────────────────────────────┤
+//          │ connections that have something to send  │  slots (tcp/output.ts)
 // SLOT_BASE├──────────────────────────────────────────┤  page boundary
 //          │ slots, as many as SLOT_COUNT says, each  │  odd, so that the slots' first lines spread over
 //          │ an odd number of cache lines             │  all sets of the first-level cache
@@ -31,6 +35,9 @@
 //          ├──────────────────────────────────────────┤  where the word REASSEMBLY says
 //          │ reassembly: a table, and a buffer of     │  reassembly (reassembly.ts draws it)
 //          │ 64 KiB and a header for each datagram    │
+//          ├──────────────────────────────────────────┤  page boundary, like those of the parts of TCP
+//          │ TCP: control blocks, table, TIME-WAIT,   │  at the addresses in the words of tcp, as src/engine/tcp.ts
+//          │ pages, bytes of services                 │  lays them out
 //          └──────────────────────────────────────────┘  memory's end: shared, never grown
 
 import { FREE_COUNT, QUEUED, UNJUDGED } from "../abi/control";

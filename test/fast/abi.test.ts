@@ -9,12 +9,13 @@ import {
 import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../abi/limits.js";
 import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.js";
 import { FREE, KEPT, KEPT_SIZE, MAX_SLOTS } from "../../abi/pool.js";
-import { BATCH, DESCRIPTOR_SIZE, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, TO_SEND } from "../../abi/slots.js";
+import { BATCH, DESCRIPTOR_SIZE, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, TO_SEND, TOUCHED } from "../../abi/slots.js";
 import {
   HOST, HOST6, HOST6_OWNER, HOST_OWNER, LIMIT_SIZE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS,
   ROOT_ENTRIES,
   SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6,
 } from "../../abi/tables.js";
+import { CONNECTION_END, CONNECTION_SIZE, HASH_KEY, MAX_LETTERS, TCP_END } from "../../abi/tcp.js";
 import {
   EARLIEST, LEVEL_LISTS, LEVELS, LIST_SIZE, OCCUPIED, OCCUPIED_SIZE, TIMERS, TIMERS_END, TURNED, WHEEL,
 } from "../../abi/timers.js";
@@ -54,6 +55,8 @@ const MEMORY: readonly Region[] = [
   ["TO_SEND", TO_SEND, SENDS * DESCRIPTOR_SIZE, 8],
   ["FREE", FREE, 4 * MAX_SLOTS, 4],
   ["KEPT", KEPT, KEPT_SIZE * MAX_SLOTS, 8],
+  ["TCP", HASH_KEY, TCP_END - HASH_KEY, SLOT_ALIGN],
+  ["TOUCHED", TOUCHED, 4 * (BATCH + MAX_LETTERS), 4],
   ["SLOT_BASE", SLOT_BASE, MAX_SLOTS * SLOT_ALIGN, PAGE],
 ];
 
@@ -121,4 +124,9 @@ describe("what is counted has room to grow", () => {
       assert.ok(count + left <= room, `${count} of ${room} are taken: raise the room in abi/counters.ts`);
     });
   }
+});
+
+test("a control block of TCP has all of its fields in four cache lines", () => {
+  assert.equal(CONNECTION_SIZE, 256);
+  assert.ok(CONNECTION_END <= CONNECTION_SIZE, `${CONNECTION_END} bytes`);
 });

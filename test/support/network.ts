@@ -253,8 +253,7 @@ interface Seen {
 
 /**
  * Judges what the engine sends, whatever happens to it afterwards: acknowledgements and the right edge of the window
- * never go back (RFC 9293 §3.8.6, SHLD-14), nothing answers a reset, and until a handshake is complete it sends no more
- * bytes than came, but for options and a SYN-ACK that is sent again (I7).
+ * never go back (RFC 9293 §3.8.6, SHLD-14).
  */
 export class Monitor {
   readonly #seen = new Map<string, Seen>();

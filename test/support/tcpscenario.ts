@@ -58,7 +58,7 @@ export async function runScenario(seed: number): Promise<void> {
   try {
     scenario.run();
   } catch (error) {
-    throw new Error(`seed ${seed}: ${(error as Error).message}\n${scenario.text}\nagain: SEED=${seed} node `
+    throw new Error(`seed ${seed}: ${(error as Error).message}\n${scenario.text}\nagain: SEED=${seed} SEEDS=1 node `
       + "build/test/deep/tcp-streams.test.js", { cause: error });
   }
 }
