@@ -320,6 +320,7 @@ for (const family of FAMILIES) {
       const ack = isn + 1 >>> 0;
       const [early] = peer.say({ seq: 2, ack, flags: ACK, data: Buffer.from("\n".repeat(10)) });
       assert.deepEqual([early.ack, early.options.sacks?.length], [1, 1]);
+      peer.say({ seq: 20, ack, flags: ACK, data: Buffer.from("x") });
       const answers = peer.say({ seq: 1, ack, flags: ACK, data: Buffer.from("\n") });
       // Four replies are more than a mebibyte: the other seven requests have to wait.
       assert.deepEqual([answers[0].ack, answers[0].options.sacks], [5, undefined]);
