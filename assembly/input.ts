@@ -11,19 +11,17 @@
 // looks at it anew and has a reason for everything. The TTL is not looked at: a host must not drop a
 // datagram for it (RFC 1122 §3.2.1.7).
 
-import { FRAME_OFFSET, VNET_HEADER_LEN } from "../abi/control";
 import { Counter, Protocol } from "../abi/counters";
-import { SLOT_ALIGN } from "../abi/slots";
 import { ANSWER_ECHO, FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY } from "../abi/tables";
 import { holds, sum, sum20 } from "./checksum";
 import { judge } from "./judge";
 import { add, answered, receive, receivedLength, receivedSlot, send } from "./memory";
+import { allFinished } from "./offload";
 import { answersOf, owner, table } from "./prefix";
 import { echo } from "./respond/echo";
 import { due } from "./timers";
 import * as icmp from "./wire/icmp";
 import * as ipv4 from "./wire/ipv4";
-import * as vnet from "./wire/vnet";
 
 /** Bits of an answers word. If only ANSWER_ECHO of them is set, an address answers echo without a limit. */
 const PLAINLY: u32 = ANSWER_ECHO | LIMIT_PREFIX | LIMIT_SOURCE;
@@ -35,10 +33,8 @@ const MIN_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
  */
 export function input(count: u32, replies: u32): u32 {
   const addresses = table();
-  // Where struct virtio_net_hdr is in a slot, and its bits that say that a packet is not finished. Where there is none,
-  // no bit of what lies there counts.
-  const header: usize = load<u32>(FRAME_OFFSET) - load<u32>(VNET_HEADER_LEN);
-  const unplain = load<u32>(VNET_HEADER_LEN) ? vnet.UNPLAIN : 0;
+  // What the kernel has not finished is for the slow path, with all that came beside it: plain packets pay nothing.
+  if (!allFinished(count)) return unfinished(count, replies);
   let rest: u32 = 0;
   let bytes: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
@@ -46,7 +42,6 @@ export function input(count: u32, replies: u32): u32 {
     const length = receivedLength(i);
     bytes += length;
 
-    if (vnet.flagsAndKind((ip & -SLOT_ALIGN) + header) & unplain) { receive(rest++, ip, length); continue; }
     if (length < MIN_LEN || !ipv4.isPlain(ip)) { receive(rest++, ip, length); continue; }
     if (!holds(sum20(ip))) { receive(rest++, ip, length); continue; }
     // The packet's length by its own account: bytes behind it are padding of a lower link (RFC 791 §3.1).
@@ -71,4 +66,11 @@ export function input(count: u32, replies: u32): u32 {
   }
   add(Counter.bytesReceived, bytes);
   return rest || due() ? judge(rest, replies) : replies;
+}
+
+function unfinished(count: u32, replies: u32): u32 {
+  let bytes: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) bytes += receivedLength(i);
+  add(Counter.bytesReceived, bytes);
+  return judge(count, replies);
 }

@@ -7,8 +7,8 @@
 //     └───┴───────────────────────┴─────────────────────────┴──────────────
 //
 //  in    accept() moves what it says into the packet's context, and leaves a header of zeros. Whatever becomes of the
-//        packet, or is made from a copy of what lies before it, then needs nothing of the kernel. The fast path takes
-//        packets alone whose header says nothing (input.ts).
+//        packet, or is made from a copy of what lies before it, then needs nothing of the kernel. The fast path
+//        takes batches alone in which no header says anything (input.ts).
 //  out   plain() or partial() for a packet whose slot had no request
 //
 // A packet from this host has a partial checksum: it has not left the host, so there is nothing to verify, but nobody
@@ -18,6 +18,7 @@ import { FRAME_OFFSET, OFFLOAD, VNET_HEADER_LEN } from "../abi/control";
 import { OFFLOAD_CSUM, OFFLOAD_TSO4, OFFLOAD_TSO6, SIZEOF_VNET_HEADER } from "../abi/offload";
 import { SLOT_ALIGN } from "../abi/slots";
 import { checksum, sumWide } from "./checksum";
+import { receivedSlot } from "./memory";
 import { clearFlags, family, flags, kind, setUnfinished, sumOffset, sumStart } from "./packet";
 import * as ipv4 from "./wire/ipv4";
 import * as ipv6 from "./wire/ipv6";
@@ -40,6 +41,14 @@ export function segmentRoom(six: bool, mss: u32): u32 {
   if (!(load<u32>(OFFLOAD) & (six ? OFFLOAD_TSO6 : OFFLOAD_TSO4))) return mss;
   const room = MAX_LEN - MAX_TCP_HEADER_LEN - (six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN);
   return mss < room ? room - room % mss : mss;
+}
+
+/** Returns whether the kernel has finished each of the first `count` packets of RECEIVED, and none is several in one. */
+export function allFinished(count: u32): bool {
+  if (!load<u32>(VNET_HEADER_LEN)) return true;
+  let said: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) said |= vnet.flagsAndKind(headerOf(receivedSlot(i)));
+  return (said & vnet.UNFINISHED) == 0;
 }
 
 /** Says that the packet at `ip` needs nothing of the kernel. Nothing if there is no header. */

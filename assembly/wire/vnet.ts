@@ -20,7 +20,7 @@ export const GSO_TCPV6: u32 = 4;
 export const GSO_ECN: u32 = 0x80;
 
 /** Flags and kind, in the word at 0, of a packet that is more or less than it seems. */
-export const UNPLAIN: u32 = NEEDS_CSUM | 0xff00;
+export const UNFINISHED: u32 = NEEDS_CSUM | 0xff00;
 
 /** Returns flags and kind as one word. */
 export function flagsAndKind(header: usize): u32 {

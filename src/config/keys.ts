@@ -23,7 +23,7 @@ const OFFLOADS = ["auto", "on", "off"] as const;
 export const MAX_QUEUES = 256;
 const MAX_SPIN = 1_000_000;
 const MAX_REQUESTS = 1_000_000;
-const MAX_CONNECTIONS = 1_000_000;
+const MAX_CONNECTIONS = 2_000_000;
 /** Bytes: all of a queue's memory stays below the 2 GiB that a signed number can tell. */
 const MAX_TCP_MEMORY = 1 << 30;
 /** Device names that the kernel takes as they are. It would refuse, shorten or expand any other. */

@@ -31,9 +31,8 @@ const functions = new Map(
 );
 
 test("no call in the echo path: the loop of the fast path is one piece, the checksum's within it", () => {
-  const [, loop] = /\n {2}loop \$for-loop\|0\n([^]*)\n {4}br \$for-loop\|0\n/.exec(
-    functions.get("assembly/input/input") ?? "",
-  ) ?? [];
+  // Loops before it look for unfinished packets.
+  const loop = /^(?:[^]*\n) {2}loop ([^]*)\n {4}br /.exec(functions.get("assembly/input/input") ?? "")?.[1];
   assert.ok(loop);
   assert.match(loop, /i32x4\.shr_u/);
   assert.doesNotMatch(loop, /\bcall(_indirect)?\b/);
