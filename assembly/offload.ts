@@ -43,7 +43,7 @@ export function segmentRoom(six: bool, mss: u32): u32 {
   return mss < room ? room - room % mss : mss;
 }
 
-/** Returns whether the kernel has finished each of the first `count` packets of RECEIVED, and none is several in one. */
+/** Returns whether each of the first `count` packets of RECEIVED is finished, and none is several in one. */
 export function allFinished(count: u32): bool {
   if (!load<u32>(VNET_HEADER_LEN)) return true;
   let said: u32 = 0;
