@@ -4,7 +4,7 @@ import { MacPolicy, Mode } from "../../abi/control.js";
 import { endUnread } from "../base/bounded.js";
 import { DEFAULTS } from "../config/keys.js";
 import { needsRestart } from "../config/merge.js";
-import type { RunOptions } from "../config/runoptions.js";
+import type { RunOptions, Services } from "../config/runoptions.js";
 import type { Started, Summary } from "../daemon/supervisor.js";
 import { formatMac, type Ethernet } from "../tun/mac.js";
 import { createLogger, onWarning, speak } from "../base/log.js";
@@ -30,6 +30,7 @@ Examples:
   pongd run 192.0.2.0/24 --host-address none      routes alone, no host address
   pongd run 10.0.0.2/32 --host-address 10.0.0.1   a point-to-point pair
   pongd run 10.99.0.0/16 --mode tap               each address an Ethernet host
+  pongd run 10.99.0.0/16 --tcp 7=echo             then: nc 10.99.1.1 7
   pongd run 10.99.0.0/16 --device pong0           one of pongd device create`))
     .action(async (given: string[], _: unknown, command: Command) => {
       const formatKnown = command.getOptionValueSource("logFormat") !== "default";
@@ -64,7 +65,8 @@ Examples:
     });
 }
 
-function printRunning({ serving: { prefixes, exceptions, timestamps }, link }: RunOptions, started: Started): void {
+function printRunning({ serving, link }: RunOptions, started: Started): void {
+  const { prefixes, exceptions, timestamps, services } = serving;
   const { device, premade, mtu, queues, hostAddresses, engine, io, urls, examples } = started;
   const what = examples.length > 0
     ? "ping"
@@ -91,6 +93,7 @@ function printRunning({ serving: { prefixes, exceptions, timestamps }, link }: R
             : ""}`,
         ]
       : [],
+    ...services.count > 0 ? [`  tcp           ${described(services)}`] : [],
     ...urls.map((
       url, i,
     ) => `${i === 0 ? "  metrics      " : "               "} ${url.startsWith("unix:") ? url : `${url}/metrics`}`),
@@ -99,12 +102,17 @@ function printRunning({ serving: { prefixes, exceptions, timestamps }, link }: R
   ].join("\n"));
 }
 
-function logRunning({ serving: { prefixes, exceptions }, link }: RunOptions, running: Started, log: Logger): void {
+function logRunning({ serving, link }: RunOptions, running: Started, log: Logger): void {
+  const { prefixes, exceptions, services } = serving;
   log.info({
     ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link),
     prefixes: texts(prefixes), prefixCount: prefixes.length,
-    exceptions: texts(exceptions), exceptionCount: exceptions.length,
+    exceptions: texts(exceptions), exceptionCount: exceptions.length, tcp: services.first, tcpCount: services.count,
   }, "running");
+}
+
+function described({ first, count }: Services): string {
+  return `${first.join(", ")}${count > first.length ? ` and ${count - first.length} more` : ""}`;
 }
 
 function describeLink({ policy, address }: Ethernet): string {

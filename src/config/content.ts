@@ -11,7 +11,11 @@ import { PrefixList } from "../prefix/list.js";
 import type { Address, Prefix } from "../prefix/prefixes.js";
 import type { Values } from "./keys.js";
 import type { Effective } from "./merge.js";
-import type { RunOptions } from "./runoptions.js";
+import type { RunOptions, Services } from "./runoptions.js";
+import type { PortMap } from "./types.js";
+
+/** Most services that a listing has. */
+const SHOWN = 10;
 
 /** Where tables are to be made. */
 export interface Target {
@@ -70,7 +74,7 @@ export class Content implements Configuration {
     this.values = { ...values, prefixes: [], except: [], tcp: {}, services: {} };
     this.options = { ...options, serving: {
       prefixes: PrefixList.of(prefixes, this.#indices.all), exceptions: PrefixList.of(exceptions),
-      timestamps: prefixes.some(({ answers }) => answers.timestamp),
+      timestamps: prefixes.some(({ answers }) => answers.timestamp), services: servicesOf(values.tcp),
     } };
   }
 
@@ -110,4 +114,9 @@ function writeTo(linear: LinearMemory, table: Table): number {
     if (!(error instanceof RangeError)) throw error;
     throw new Failure(`there is no room for this configuration: ${error.message}`, EXIT.CONFIG, { cause: error });
   }
+}
+
+function servicesOf(tcp: PortMap): Services {
+  const entries = Object.entries(tcp);
+  return { first: entries.slice(0, SHOWN).map(([ports, service]) => `${ports} ${service}`), count: entries.length };
 }

@@ -40,11 +40,11 @@ export class Reading implements Configuration {
   readonly values: Values;
   readonly #thread: Thread;
 
-  private constructor(thread: Thread, { options, values, prefixes, exceptions, timestamps }: Settled) {
+  private constructor(thread: Thread, { options, values, prefixes, exceptions, timestamps, services }: Settled) {
     this.#thread = thread;
     this.values = values;
     this.options = { ...options, serving: {
-      prefixes: new PrefixList(prefixes), exceptions: new PrefixList(exceptions), timestamps,
+      prefixes: new PrefixList(prefixes), exceptions: new PrefixList(exceptions), timestamps, services,
     } };
   }
 

@@ -19,6 +19,14 @@ export interface Listing {
   readonly exceptions: PrefixList;
   /** True if a prefix answers timestamp requests. */
   readonly timestamps: boolean;
+  /** TCP services of all prefixes, by port or range. */
+  readonly services: Services;
+}
+
+/** The first services, each as "7 echo", and how many there are. */
+export interface Services {
+  readonly first: readonly string[];
+  readonly count: number;
 }
 
 /** The options with all of what is served. */

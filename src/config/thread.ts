@@ -11,7 +11,7 @@ import { flatten } from "./document.js";
 import type { Values } from "./keys.js";
 import { effective, type Given } from "./merge.js";
 import { ConfigFile } from "./reader.js";
-import type { RunOptions } from "./runoptions.js";
+import type { RunOptions, Services } from "./runoptions.js";
 
 export interface ReaderInput {
   /** Name of the file in messages. */
@@ -40,6 +40,7 @@ export interface Settled {
   readonly prefixes: SharedArrayBuffer;
   readonly exceptions: SharedArrayBuffer;
   readonly timestamps: boolean;
+  readonly services: Services;
 }
 
 interface Done {
@@ -64,8 +65,8 @@ const content = attempt(() => {
 });
 
 if (content) {
-  const { options: { serving: { prefixes, exceptions, timestamps }, ...options }, values } = content;
-  post({ options, values, prefixes: prefixes.buffer, exceptions: exceptions.buffer, timestamps });
+  const { options: { serving: { prefixes, exceptions, timestamps, services }, ...options }, values } = content;
+  post({ options, values, prefixes: prefixes.buffer, exceptions: exceptions.buffer, timestamps, services });
   parentPort?.on("message", (request: Request) => {
     const done = "place" in request ? content.place(request.place) : content.print(request.print.json);
     void done.then((done) => { post({ done }); }, fail);

@@ -36,12 +36,12 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
   };
 
   test("it says what it did and what to try next, and at the end what was answered; nothing is left", async () => {
-    const pongd = await start(PREFIX);
+    const pongd = await start(PREFIX, "--tcp", "7=echo", "--tcp", "8000-8010=discard");
     await ns.pings(2, "10.99.1.1");
     const { status, stdout, stderr } = await pongd.stop("SIGINT");
     for (const said of [
       `pong0, mtu 1500, 1 queue, engine wasm, io ${io}`, "host address  10.99.0.1", "10.99.0.0/16 (65,536 addresses)",
-      "http://127.0.0.1:7664/metrics", "try: ping 10.99.1.1",
+      "  tcp           7 echo, 8000-8010 discard\n", "http://127.0.0.1:7664/metrics", "try: ping 10.99.1.1",
     ]) {
       assert.ok(stdout.includes(said), `${said} in ${stdout}`);
     }
