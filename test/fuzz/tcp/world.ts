@@ -31,8 +31,9 @@ interface Flow {
   theirIsn: number | undefined;
   edge: number;
   scale: number;
-  /** True once an acknowledgement of pongd's SYN was sent. */
-  answered: boolean;
+  /** The numbers of all SYNs of pongd's, and all numbers that were acknowledged: each cookie is good for a time. */
+  readonly isns: Set<number>;
+  readonly acks: Set<number>;
   ts: number;
 }
 
@@ -42,6 +43,8 @@ const START_US = 2 ** 32 * 16.384 - 5e6;
 /** By then the last of what waits for a peer has given up. */
 const FORGOTTEN_US = 5 * 3600e6;
 const MAX_BATCH = 8;
+/** More bytes than a connection sends. */
+const MOST_SENT = 1 << 26;
 /** Most operations of an input, whatever its length. */
 const MAX_OPERATIONS = 300;
 
@@ -127,7 +130,7 @@ export class World {
       return {
         family: i & 1 ? 6 : 4, port: SERVICE_PORTS[(i >> 1) % SERVICE_PORTS.length], peerPort: 50_000 + i,
         nxt, una: nxt,
-        theirNxt: 0, theirUna: 0, theirIsn: undefined, edge: 0, scale: 0, answered: false, ts: 1000,
+        theirNxt: 0, theirUna: 0, theirIsn: undefined, edge: 0, scale: 0, isns: new Set(), acks: new Set(), ts: 1000,
       };
     });
   }
@@ -197,8 +200,10 @@ export class World {
     // A peer goes on from what it has sent in order.
     if (isDamaged) return { flow, flags, isDamaged, packet };
     if (seq === flow.nxt) flow.nxt = seq + spanOf({ data, flags }) >>> 0;
-    if (flags & ACK && flow.theirIsn !== undefined && ack === flow.theirIsn + 1 >>> 0) flow.answered = true;
-    if (flags & ACK) flow.theirUna = ack;
+    if (flags & ACK) {
+      flow.acks.add(ack);
+      flow.theirUna = ack;
+    }
     if (flags === SYN || flags === (SYN | 192)) flow.scale = 0;
     return { flow, flags, isDamaged, packet };
   }
@@ -256,14 +261,14 @@ export class World {
     assert.ok(flags & ACK, "all else acknowledges");
     if (flags & SYN) {
       assert.equal(data.length, 0, "a SYN-ACK has no data");
-      if (flow.theirIsn !== seq) flow.answered = false;
       flow.theirIsn = seq;
+      flow.isns.add(seq);
       flow.theirUna = flow.theirNxt = seq + 1 >>> 0;
       flow.scale = options.scale ?? 0;
       flow.edge = ack + window;
       return "S";
     }
-    assert.ok(flow.answered || data.length === 0, "no data before the handshake is complete (I7)");
+    assert.ok(data.length === 0 || isOpen(flow, seq), "no data before the handshake is complete (I7)");
     const end = seq + spanOf({ data, flags }) >>> 0;
     if ((end - flow.theirNxt | 0) > 0) flow.theirNxt = end;
     return `${flagsText(flags & FIN)}${data.length > 0 ? "d" : ""}${options.sacks ? "s" : ""}`;
@@ -285,4 +290,9 @@ export class World {
     const { connections, halfOpen, waits } = stateOf(this.#host.rig);
     return `${connections > 0} ${halfOpen > 0} ${waits > 0}`;
   }
+}
+
+/** Returns whether the handshake is complete that data with this sequence number comes after. */
+function isOpen({ isns, acks }: Flow, seq: number): boolean {
+  return [...isns].some((isn) => (seq - isn >>> 0) <= MOST_SENT && acks.has(isn + 1 >>> 0));
 }
