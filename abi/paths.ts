@@ -20,4 +20,7 @@ export const PATH_SETS = 256;
 export const PATH_WAYS = 8;
 export const PATH_SIZE = 32;
 
-export const PATHS_END = PATHS + PATH_SETS * PATH_WAYS * PATH_SIZE;
+/** Room for an IPv4 address as one of IPv6, which the table has (RFC 4291 §2.5.5.2). */
+export const MAPPED = PATHS + PATH_SETS * PATH_WAYS * PATH_SIZE;
+
+export const PATHS_END = MAPPED + 16;

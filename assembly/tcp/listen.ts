@@ -26,6 +26,7 @@ import {
 } from "./connection";
 import * as cookie from "./cookie";
 import { count, own } from "./end";
+import * as path from "./path";
 import * as segment from "./segment";
 import * as services from "./services";
 import { arrive } from "./input";
@@ -192,12 +193,16 @@ function create(packet: usize, ip: usize, tcp: usize, s: usize, service: usize, 
 
 /** Sets how much a segment may carry: what the peer takes, and what the path has room for (RFC 9293, MUST-16). */
 function setMss(c: usize, peers: u32): void {
-  store<u16>(c, <u16>min(max(peers, build.MIN_MSS), localMss(has(c, SIX))), MSS);
+  store<u16>(c, <u16>min(max(peers, build.MIN_MSS), mssOf(has(c, SIX), path.mtuOf(c))), MSS);
 }
 
 /** Returns the MSS that is announced: what a packet of the device has room for (MUST-67). */
 function localMss(six: bool): u32 {
-  return load<u32>(MTU) - (six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN) - wire.MIN_HEADER_LEN;
+  return mssOf(six, load<u32>(MTU));
+}
+
+function mssOf(six: bool, mtu: u32): u32 {
+  return mtu - (six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN) - wire.MIN_HEADER_LEN;
 }
 
 function setScale(c: usize, peers: u32): void {

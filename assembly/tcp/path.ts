@@ -1,18 +1,21 @@
 // Path MTU discovery of connections (RFC 1191, RFC 8201): a router says that a segment is too big for its next link. It
 // is believed only if what it quotes is in flight (RFC 5927 §4.1), so that nobody who cannot see the connection can
-// make its segments small.
+// make its segments small. Connections to the same address that begin later have this MTU, for as long as it is kept
+// (pmtu.ts). Each queue learns by itself.
 //
 // The error may come to another queue than the connection: the kernel chooses an error's queue by its addresses alone.
 // It then goes to the others as a letter (abi/tcp.ts).
 
+import { MAPPED } from "../../abi/paths";
 import {
-  INBOX, INBOX_COUNT, LETTER_FAMILY, LETTER_MTU, LETTER_PORTS, LETTER_SEQ, LETTER_SIZE, MAX_LETTERS, MSS, OUTBOX,
-  OUTBOX_COUNT, SND_NXT, SND_UNA,
+  ADDRESSES, INBOX, INBOX_COUNT, LETTER_FAMILY, LETTER_MTU, LETTER_PORTS, LETTER_SEQ, LETTER_SIZE, MAX_LETTERS, MSS,
+  OUTBOX, OUTBOX_COUNT, SND_NXT, SND_UNA,
 } from "../../abi/tcp";
+import * as pmtu from "../pmtu";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/tcp";
-import { before } from "./connection";
+import { before, has, SIX } from "./connection";
 import { touch } from "./output";
 import * as recover from "./recover";
 import { find } from "./table";
@@ -44,6 +47,21 @@ export function tooBig(ip: usize, tcp: usize, six: bool, mtu: u32): bool {
   return false;
 }
 
+/** Returns the bytes that a packet to the peer of `c` may have, as far as other connections have learnt it. */
+export function mtuOf(c: usize): u32 {
+  return pmtu.knownMtu(peerOf(c));
+}
+
+/** Returns where the peer's address is, as one of IPv6. */
+function peerOf(c: usize): usize {
+  if (has(c, SIX)) return c + ADDRESSES;
+  // In network order, ::ffff:0:0 and the address.
+  store<u64>(MAPPED, 0);
+  store<u32>(MAPPED, 0xffff_0000, 8);
+  store<u32>(MAPPED, load<u32>(c, ADDRESSES), 12);
+  return MAPPED;
+}
+
 /** Reads the letters of other queues. */
 export function readAll(): void {
   const count = min(load<u32>(INBOX_COUNT), MAX_LETTERS);
@@ -61,6 +79,7 @@ function read(letter: usize): bool {
   const headers = wire.MIN_HEADER_LEN + (six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN);
   const mss = load<u32>(letter, LETTER_MTU) - headers;
   if (mss >= <u32>load<u16>(c, MSS)) return true;
+  pmtu.learn(peerOf(c), load<u32>(letter, LETTER_MTU));
   store<u16>(c, <u16>mss, MSS);
   recover.narrower(c);
   touch(c);

@@ -59,6 +59,19 @@ export const ICMP: readonly Script[] = [
     ],
     pongdOnly: true,
   },
+  ...([[4, 1240, 1200], [6, 1300, 1240]] as const).map(([only, mtu, fits]): Script => ({
+    name: `connections to where a link has an MTU of ${mtu} begin with it, for ten minutes (RFC 1191, RFC 8201 §4)`,
+    ...CHARGEN, only, pongdOnly: true,
+    rows: [
+      ...SENT, [0, "<", `icmp too_big mtu ${mtu} about 1:1401(1400)`],
+      [0, ">", `p. 1:${fits + 1}(${fits}) ack 1`], [0, ">", `p. ${fits + 1}:1401(${1400 - fits}) ack 1`],
+      [0, "<", "R 1:1(0)"],
+      [0, "<", "@1 S 0:0(0) <mss 1400>"], [0, ">", "@1 S. 0:0(0) ack 1"], [0, "<", "@1 . 1:1(0) ack 1 win 1400"],
+      [0, ">", `@1 p. 1:${fits + 1}(${fits}) ack 1`], [0, "<", "@1 R 1:1(0)"],
+      [600, "<", "@2 S 0:0(0) <mss 1400>"], [0, ">", "@2 S. 0:0(0) ack 1"], [0, "<", "@2 . 1:1(0) ack 1 win 1400"],
+      [0, ">", "@2 p. 1:1401(1400) ack 1"],
+    ],
+  })),
   {
     name: "too big about what is not in flight is not believed (RFC 5927 §7)",
     ...CHARGEN,
