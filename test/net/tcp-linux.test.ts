@@ -1,6 +1,7 @@
 /**
  * Plays the scripts of TCP to Linux (support/tcplinux.ts): what pongd does there, Linux has to do as well, but for the
  * differences in vectors/tcp/differences.ts. So a script that only repeats what the engine happens to do is found out.
+ * Besides, Linux's sockets are the peers of the engine over a bad path (support/tcppath.ts).
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
@@ -9,6 +10,9 @@ import { ended, needs, Netns } from "../support/netns.js";
 import "../support/process.js";
 import { SCRIPTS } from "../vectors/tcp/scripts.js";
 import { TCP_DIFFERENCES } from "../vectors/tcp/differences.js";
+
+/** Bad paths that are tried; about 3 s each. */
+const SEEDS = 4;
 
 interface Outcome {
   readonly name: string;
@@ -42,15 +46,29 @@ describe("scripts of TCP, played to Linux", needs(), () => {
   }
 });
 
+describe("streams to and from Linux's sockets", needs(), () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    test(`each byte comes once and in order over a bad path, of seed ${seed}, and nothing is left (I8)`, async () => {
+      await inNamespace("tcppath", String(seed));
+    });
+  }
+});
+
 async function playToLinux(): Promise<Outcome[]> {
+  const output = await inNamespace("tcplinux");
+  return output.trim().split("\n").map((line) => JSON.parse(line) as Outcome);
+}
+
+/** Runs a script of support/ in a namespace of its own, and returns what it prints. */
+async function inNamespace(script: string, ...args: readonly string[]): Promise<string> {
   const ns = await Netns.open();
   try {
-    const child = ns.spawn(process.execPath, source("build/test/support/tcplinux.js"));
+    const child = ns.spawn(process.execPath, source(`build/test/support/${script}.js`), ...args);
     let [output, errors] = ["", ""];
     child.stdout.on("data", (chunk) => { output += String(chunk); });
     child.stderr.on("data", (chunk) => { errors += String(chunk); });
     assert.equal(await ended(child), 0, errors);
-    return output.trim().split("\n").map((line) => JSON.parse(line) as Outcome);
+    return output;
   } finally {
     await ns.close();
   }
