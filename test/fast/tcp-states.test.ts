@@ -14,55 +14,12 @@ import { tableOf } from "../../src/engine/table.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HOST6 } from "../support/ipv6.js";
 import { HOST } from "../support/packets.js";
-import { ACK, CWR, decode, ECE, encode, FIN, PSH, RST, type Segment, type Sent, SYN } from "../support/tcp.js";
+import { ACK, CWR, decode, ECE, encode, FIN, PSH, RST, type Sent, SYN } from "../support/tcp.js";
 import { ADDRESSES, type Family, LIMITS, PORTS, TcpHost } from "../support/tcphost.js";
+import { count, Peer, SECOND } from "../support/tcppeer.js";
 import { checkState } from "../support/tcpstate.js";
 
 const FAMILIES: readonly Family[] = [4, 6];
-const SECOND = 1e6;
-
-/** A peer that says what it is told to say. */
-class Peer {
-  readonly host: TcpHost;
-  readonly #ends: Pick<Sent, "src" | "dst" | "srcPort" | "dstPort">;
-
-  constructor(host: TcpHost, family: Family, port: number, srcPort = 40_000) {
-    const { peer, local } = ADDRESSES[family];
-    this.host = host;
-    this.#ends = { src: peer, dst: local, srcPort, dstPort: port };
-  }
-
-  /** Sends a segment, and returns the answers. */
-  say(segment: Partial<Sent>): Segment[] {
-    this.host.inject(encode({ window: 65535, ...segment, ...this.#ends }));
-    return this.heard();
-  }
-
-  heard(): Segment[] {
-    return this.host.outputs.splice(0).map(({ packet }) => decode(packet));
-  }
-
-  /** Lets time go by, and returns what came meanwhile, with the seconds from now. */
-  wait(seconds: number): { readonly after: number; readonly segment: Segment }[] {
-    const from = this.host.us;
-    this.host.advance(seconds * SECOND);
-    return this.host.outputs.splice(0).map(
-      ({ us, packet }) => ({ after: (us - from) / SECOND, segment: decode(packet) }),
-    );
-  }
-
-  /** Opens a connection with this initial sequence number, and returns that of the other side. */
-  open(seq: number, options: Segment["options"] = { mss: 1000 }): number {
-    const [answer] = this.say({ seq, flags: SYN, options });
-    assert.equal(answer.flags, SYN | ACK);
-    assert.deepEqual(this.say({ seq: seq + 1, ack: answer.seq + 1 >>> 0, flags: ACK }), []);
-    return answer.seq;
-  }
-}
-
-function count(host: TcpHost, index: number): number {
-  return host.rig.linear.counters[index];
-}
 
 for (const family of FAMILIES) {
   describe(`IPv${family}`, () => {
@@ -136,6 +93,59 @@ for (const family of FAMILIES) {
         other.outputs.splice(0);
         const answers = late.say({ seq: 2, ack: answer.seq + 1 >>> 0, flags: ACK });
         assert.deepEqual(answers.map((segment) => segment.flags), flags ? [flags] : []);
+      }
+    });
+
+    test("a cookie is accepted only if one was sent here within its lifetime, also before a crash", async () => {
+      // Two queues with the same secrets: one has a flood and sends cookies, the other one hears of them.
+      const [flooded, calm] = await Promise.all([0, 1].map(() => TcpHost.create({ limits: { connections: 2 } })));
+      new Peer(flooded, family, PORTS.discard, 50_000).say({ flags: SYN });
+      const cookieFor = (port: number) => {
+        const [{ flags, seq }] = new Peer(flooded, family, PORTS.discard, port).say({ seq: 1, flags: SYN });
+        assert.equal(flags, SYN | ACK);
+        return seq;
+      };
+      const accepts = (port: number, cookie: number) => {
+        const before = count(calm, COOKIES + Cookie.accepted);
+        const peer = new Peer(calm, family, PORTS.discard, port);
+        const answers = peer.say({ seq: 2, ack: cookie + 1 >>> 0, flags: ACK }).map(({ flags }) => flags);
+        const accepted = count(calm, COOKIES + Cookie.accepted) - before;
+        assert.deepEqual(answers, accepted > 0 ? [] : [RST]);
+        if (accepted > 0) peer.say({ seq: 2, flags: RST });
+        return accepted > 0;
+      };
+      const cookie = cookieFor(40_000);
+      assert.equal(accepts(40_000, cookie), false, "none was ever sent");
+      assert.equal(count(calm, COOKIES + Cookie.failed), 0, "it was not looked at");
+
+      new Peer(calm, family, PORTS.discard, 50_000).say({ flags: SYN });
+      new Peer(calm, family, PORTS.discard, 50_001).say({ flags: SYN });
+      assert.equal(count(calm, COOKIES + Cookie.sent), 1);
+      const sentUs = calm.us;
+      assert.equal(accepts(40_000, cookie), true, "one was sent just now");
+      calm.rig.linear.recover();
+      assert.equal(count(calm, Counter.tcpConnections), 0);
+      assert.equal(accepts(40_000, cookie), true, "one was sent before the crash");
+      for (const [seconds, expected] of [[29.9, true], [30, false]] as const) {
+        for (const host of [flooded, calm]) host.advanceTo(sentUs + seconds * SECOND);
+        for (const host of [flooded, calm]) host.outputs.length = 0;
+        assert.equal(accepts(41_000, cookieFor(41_000)), expected, `${seconds} s after the last one`);
+      }
+      checkState(calm.rig);
+    });
+
+    test("the SYN-ACK with a cookie has the window of the service", async () => {
+      for (const [port, window] of [[PORTS.tarpit, 0], [PORTS.discard, 65535], [PORTS.echo, 65535]] as const) {
+        const host = await TcpHost.create({ limits: { connections: 2 } });
+        new Peer(host, family, PORTS.discard, 50_000).say({ flags: SYN });
+        const peer = new Peer(host, family, port);
+        const [cookie] = peer.say({ seq: 0, flags: SYN });
+        assert.deepEqual([cookie.window, count(host, COOKIES + Cookie.sent)], [window, 1]);
+        // A byte into the window that was told, or a probe of one that is closed.
+        const [answer] = peer.say({ seq: 1, ack: cookie.seq + 1 >>> 0, flags: ACK | PSH, data: Buffer.from("x") })
+          .concat(peer.wait(0.1).map(({ segment }) => segment));
+        assert.equal(answer.ack, window > 0 ? 2 : 1);
+        checkState(host.rig);
       }
     });
 
