@@ -7,12 +7,12 @@
 
 import {
   INBOX, INBOX_COUNT, LETTER_FAMILY, LETTER_MTU, LETTER_PORTS, LETTER_SEQ, LETTER_SIZE, MAX_LETTERS, MSS, OUTBOX,
-  OUTBOX_COUNT, SND_NXT, SND_UNA,
+  OUTBOX_COUNT, SND_NXT, SND_UNA, State,
 } from "../../abi/tcp";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/tcp";
-import { before } from "./connection";
+import { before, state } from "./connection";
 import { touch } from "./output";
 import * as recover from "./recover";
 import { find } from "./table";
@@ -62,6 +62,8 @@ function read(letter: usize): bool {
   const mss = load<u32>(letter, LETTER_MTU) - headers;
   if (mss >= <u32>load<u16>(c, MSS)) return true;
   store<u16>(c, <u16>mss, MSS);
+  // No SYN-ACK is too big, and what is in flight is kept account of once the handshake is complete.
+  if (state(c) == State.SYN_RECEIVED) return true;
   recover.narrower(c);
   touch(c);
   return true;
