@@ -14,10 +14,10 @@ import { tableOf } from "../../src/engine/table.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HOST6 } from "../support/ipv6.js";
 import { HOST } from "../support/packets.js";
-import { ACK, CWR, decode, ECE, encode, FIN, PSH, RST, type Sent, SYN } from "../support/tcp.js";
+import { ACK, CWR, decode, ECE, encode, FIN, PSH, RST, type Segment, type Sent, SYN } from "../support/tcp.js";
 import { ADDRESSES, type Family, LIMITS, PORTS, TcpHost } from "../support/tcphost.js";
 import { count, Peer, SECOND } from "../support/tcppeer.js";
-import { checkState } from "../support/tcpstate.js";
+import { checkState, stateOf } from "../support/tcpstate.js";
 
 const FAMILIES: readonly Family[] = [4, 6];
 
@@ -238,6 +238,138 @@ for (const family of FAMILIES) {
       assert.equal(count(host, Counter.tcpTimeWait), 1);
       assert.deepEqual(peer.wait(0.2), []);
       assert.equal(count(host, Counter.tcpTimeWait), 0);
+      checkState(host.rig);
+    });
+
+    test("FIN that comes again in TIME-WAIT begins the two MSL anew in the same record (RFC 9293 §3.10.7.4)", async () => {
+      const host = await TcpHost.create();
+      const peers = [0, 1].map((i) => new Peer(host, family, PORTS.discard, 40_000 + i));
+      const isns = peers.map((peer) => peer.open(0));
+      host.rig.linear.drain(Drain.close);
+      host.inject();
+      peers[0].wait(0.001);
+      const fin = (i: number) => ({ seq: 1, ack: isns[i] + 2 >>> 0, flags: FIN | ACK });
+      const acknowledged = [[ACK, 2]];
+      const isAcknowledged = (i: number) => {
+        assert.deepEqual(peers[i].say(fin(i)).map(({ flags, ack }) => [flags, ack]), acknowledged);
+      };
+      isAcknowledged(0);
+      assert.deepEqual(peers[0].wait(0.1), []);
+      isAcknowledged(1);
+      assert.deepEqual([count(host, Counter.tcpTimeWait), stateOf(host.rig).waits], [2, 2]);
+      assert.deepEqual(peers[0].wait(49.9), []);
+      isAcknowledged(0);
+      assert.deepEqual([count(host, Counter.tcpTimeWait), stateOf(host.rig).waits], [2, 2], "no second record");
+      // Late data is acknowledged, too, and puts nothing off.
+      assert.deepEqual(peers[0].wait(30), []);
+      const late = { seq: 0, ack: isns[0] + 2 >>> 0, flags: ACK | PSH, data: Buffer.from("x") };
+      assert.deepEqual(peers[0].say(late).map(({ flags, ack }) => [flags, ack]), acknowledged);
+      // The other record waits behind this one in the ring.
+      assert.deepEqual(peers[0].wait(29.9), []);
+      assert.equal(count(host, Counter.tcpTimeWait), 2);
+      assert.deepEqual(peers[0].wait(0.2), []);
+      assert.equal(stateOf(host.rig).waits, 0);
+      host.rig.linear.drain(Drain.none);
+      assert.deepEqual(peers[0].say(fin(0)).map(({ flags }) => flags), [RST]);
+      checkState(host.rig);
+    });
+
+    test("with timestamps, a SYN takes over from TIME-WAIT if its timestamp is later, whatever its number "
+      + "(RFC 6191 §2)", async () => {
+      const host = await TcpHost.create();
+      const peer = new Peer(host, family, PORTS.discard);
+      const stamped = (val: number) => ({ options: { mss: 1000, timestamps: { val, ecr: 0 } } });
+      const [{ seq: isn }] = peer.say({ seq: 1000, flags: SYN, ...stamped(500) });
+      peer.say({ seq: 1001, ack: isn + 1 >>> 0, flags: ACK, ...stamped(501) });
+      host.rig.linear.drain(Drain.close);
+      host.inject();
+      peer.wait(0.001);
+      peer.say({ seq: 1001, ack: isn + 2 >>> 0, flags: FIN | ACK, ...stamped(502) });
+      host.rig.linear.drain(Drain.none);
+      const answers = (seq: number, val: number) => {
+        return peer.say({ seq, flags: SYN, ...stamped(val) }).map(({ flags, ack }) => [flags, ack]);
+      };
+      // An old duplicate, by its timestamp or, with an equal one, by its number.
+      assert.deepEqual(answers(1000, 500), [[ACK, 1002]]);
+      assert.deepEqual(answers(900_000, 501), [[ACK, 1002]]);
+      assert.deepEqual(answers(1000, 502), [[ACK, 1002]]);
+      assert.deepEqual([count(host, Counter.tcpTimeWait), count(host, Counter.tcpConnections)], [1, 0]);
+      assert.deepEqual(answers(500, 503), [[SYN | ACK, 501]]);
+      assert.deepEqual([count(host, Counter.tcpTimeWait), count(host, Counter.tcpConnections)], [0, 1]);
+      peer.say({ seq: 501, flags: RST });
+      checkState(host.rig);
+    });
+
+    test("who never acknowledges the last of it is reset 600 s after FIN, however slowly the rest is acknowledged", async () => {
+      const host = await TcpHost.create();
+      const peer = new Peer(host, family, PORTS.echo);
+      const isn = peer.open(0);
+      const data = Buffer.alloc(100, "x");
+      const [echo] = peer.say({ seq: 1, ack: isn + 1 >>> 0, flags: FIN | ACK | PSH, data });
+      assert.deepEqual([echo.flags & FIN, echo.data.length], [FIN, 100]);
+      const from = host.us;
+      for (let i = 1; i <= 59; i++) {
+        for (const { segment } of peer.wait(10)) assert.equal(segment.flags & RST, 0, `after ${10 * i} s`);
+        peer.say({ seq: 102, ack: isn + 1 + i >>> 0, flags: ACK });
+      }
+      const { after } = peer.wait(20).find(({ segment }) => segment.flags & RST) ?? assert.fail("no reset came");
+      assert.ok(Math.abs(590 + after - 600) < 0.001, `${590 + after} s`);
+      assert.ok(host.us - from > 600 * SECOND);
+      assert.deepEqual([count(host, CLOSED + Closed.reset), count(host, Counter.tcpConnections)], [1, 0]);
+      checkState(host.rig);
+    });
+
+    test("of timers that are due at once, 1024 come in a round, and the others in the next ones", async () => {
+      const connections = 3000;
+      // Half of all may be half-open, and 2048 at most.
+      const host = await TcpHost.create({ limits: { connections: 4096 } });
+      const { peer: src, local: dst } = ADDRESSES[family];
+      const ends = (i: number) => ({ src, dst, srcPort: 20_000 + i, dstPort: PORTS.discard });
+      for (let i = 0; i < connections; i++) {
+        host.inject(encode({ ...ends(i), flags: SYN }));
+        const { seq } = decode(host.outputs[0].packet);
+        host.outputs.length = 0;
+        if (i >= 2000) host.inject(encode({ ...ends(i), seq: 1, ack: seq + 1 >>> 0, flags: ACK }));
+      }
+      assert.deepEqual([stateOf(host.rig).halfOpen, stateOf(host.rig).timers], [2000, connections]);
+      // SYN-ACKs are sent again for 31 s. After 63 s in all, the attempts end, without a packet.
+      host.advance(62.9 * SECOND);
+      host.outputs.length = 0;
+      const left = [1, 2].map(() => {
+        host.sleepTo(host.us + 0.2 * SECOND);
+        return stateOf(host.rig).halfOpen;
+      });
+      assert.deepEqual(left, [2000 - 1024, 0]);
+      assert.equal(count(host, CLOSED + Closed.half_open), 2000);
+      assert.deepEqual([stateOf(host.rig).connections, stateOf(host.rig).timers], [1000, 1000]);
+      assert.deepEqual(host.take(), []);
+      checkState(host.rig);
+    });
+
+    test("segments have the TTL of their prefix, whatever they belong to (MUST-49)", async () => {
+      const host = await TcpHost.create({ policy: { ttl: 37 }, limits: { connections: 4 } });
+      const seen = new Map<string, number>();
+      const look = (what: string, [segment]: readonly Segment[]) => {
+        seen.set(what, segment.ttl);
+        assert.equal(segment.tos, 0, what);
+        return segment;
+      };
+      const peer = new Peer(host, family, PORTS.echo);
+      const { seq: isn } = look("SYN-ACK", peer.say({ seq: 0, flags: SYN, tos: 0x48, ttl: 200 }));
+      const ack = isn + 1 >>> 0;
+      look("data", peer.say({ seq: 1, ack, flags: ACK | PSH, data: Buffer.from("x"), tos: 0x48, ttl: 200 }));
+      look("acknowledgement", peer.say({ seq: 1, ack: ack + 1 >>> 0, flags: ACK | PSH, data: Buffer.from("x") }));
+      look("reset", new Peer(host, family, PORTS.refuse).say({ seq: 0, flags: SYN }));
+      for (let i = 1; i <= 2; i++) new Peer(host, family, PORTS.echo, 50_000 + i).say({ seq: 0, flags: SYN });
+      look("cookie", new Peer(host, family, PORTS.echo, 50_003).say({ seq: 0, flags: SYN }));
+      assert.equal(count(host, COOKIES + Cookie.sent), 1);
+      host.rig.linear.drain(Drain.close);
+      host.inject();
+      look("FIN", peer.wait(0.001).map(({ segment }) => segment));
+      look("end", peer.say({ seq: 2, ack: ack + 2 >>> 0, flags: FIN | ACK }));
+      look("TIME-WAIT", peer.say({ seq: 2, ack: ack + 2 >>> 0, flags: FIN | ACK }));
+      assert.equal(count(host, Counter.tcpTimeWait), 1);
+      assert.deepEqual([...seen].filter(([, ttl]) => ttl !== 37), []);
       checkState(host.rig);
     });
 
