@@ -9,8 +9,8 @@
 // The code is of the addresses, the ports, the peer's initial sequence number, the other bits, and the time, of which
 // the lowest bit is told. A cookie is good for 15 to 30 s. Scale and MSS are rounded down to those of a table.
 //
-// A code has 24 bits, so whoever sends enough acknowledgements hits one. They are looked at only while a cookie that was
-// sent may come back, as in Linux (tcp_synq_no_recent_overflow, include/net/tcp.h).
+// A code has 24 bits, so whoever sends enough acknowledgements hits one. They are looked at only while a cookie that
+// was sent may come back, as in Linux (tcp_synq_no_recent_overflow, include/net/tcp.h).
 
 import { NOW } from "../../abi/control";
 import { COOKIE_KEY, COOKIE_SENT_AT } from "../../abi/tcp";
@@ -23,7 +23,10 @@ const AGE: u32 = 1 << 7;
 export const COOKIE_SACK: u32 = 1 << 6;
 export const COOKIE_ECN: u32 = 1 << 5;
 
-/** Returns the cookie to send now, an initial sequence number. `irs` is the peer's, `scale` a shift count, or -1 for none. */
+/**
+ * Returns the cookie to send now, an initial sequence number. `irs` is the peer's, `scale` a shift count, or -1 for
+ * none.
+ */
 export function make(addresses: usize, six: bool, ports: u32, irs: u32, bits: u32, scale: i32, mss: u32): u32 {
   const now = load<u64>(NOW);
   store<u64>(COOKIE_SENT_AT, now);

@@ -172,7 +172,8 @@ export function advertise(c: usize): u32 {
   // RFC 9293 §3.8.6.2.2, MUST-39: the edge moves by a full segment or half of the room, at least. Where hardly any room
   // is left, half of that would be a silly window.
   const more = gain(c, room);
-  let edge = more && more >= min(<u32>load<u16>(c, MSS), max(room >>> 1, HALF_ROOM)) ? next + room : load<u32>(c, RCV_EDGE);
+  const least = min(<u32>load<u16>(c, MSS), max(room >>> 1, HALF_ROOM));
+  let edge = more && more >= least ? next + room : load<u32>(c, RCV_EDGE);
   // FIN of the peer may lie behind the edge.
   if (before(edge, next)) edge = next;
   const scale = load<u8>(c, RCV_SCALE);

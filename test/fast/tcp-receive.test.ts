@@ -82,7 +82,9 @@ for (const family of [4, 6] as const satisfies readonly Family[]) {
         let most = 0;
         for (const sender of [...senders, ...senders]) {
           // Odd lengths, so that a scaled window has to be rounded. Nothing of the echo is taken.
-          for (let i = 0; i < 400 && sender.room > 0; i++) sender.say(Math.min(sender.room, [999, 1, 1000, 37][i % 4]), 0);
+          for (let i = 0; i < 400 && sender.room > 0; i++) {
+            sender.say(Math.min(sender.room, [999, 1, 1000, 37][i % 4]), 0);
+          }
           most = Math.max(most, stateOf(host.rig).pages);
           for (const other of senders) if (other !== sender) other.say(Math.min(1, other.room), 0);
         }
@@ -122,7 +124,9 @@ for (const family of [4, 6] as const satisfies readonly Family[]) {
         const [{ seq }] = peer.say({ seq: 0, flags: SYN, options: { mss: MSS, sackPermitted: true, scale: SHIFT } });
         const ack = seq + 1 >>> 0;
         peer.say({ seq: 1, ack, flags: ACK });
-        const say = (first: number, length: number) => peer.say({ seq: first, ack, flags: ACK, data: new Uint8Array(length) });
+        const say = (first: number, length: number) => {
+          return peer.say({ seq: first, ack, flags: ACK, data: new Uint8Array(length) });
+        };
         // The window of the SYN-ACK is not scaled. That of what follows is.
         const [{ window }] = say(1, MSS).concat(say(1 + MSS, MSS)).slice(-1);
         assert.ok(window << SHIFT > MAX_EARLY + 10 * MSS, "the window has room for more than that");

@@ -241,7 +241,8 @@ for (const family of FAMILIES) {
       checkState(host.rig);
     });
 
-    test("FIN that comes again in TIME-WAIT begins the two MSL anew in the same record (RFC 9293 §3.10.7.4)", async () => {
+    test("FIN that comes again in TIME-WAIT begins the two MSL anew in the same record "
+      + "(RFC 9293 §3.10.7.4)", async () => {
       const host = await TcpHost.create();
       const peers = [0, 1].map((i) => new Peer(host, family, PORTS.discard, 40_000 + i));
       const isns = peers.map((peer) => peer.open(0));
@@ -300,7 +301,8 @@ for (const family of FAMILIES) {
       checkState(host.rig);
     });
 
-    test("who never acknowledges the last of it is reset 600 s after FIN, however slowly the rest is acknowledged", async () => {
+    test("who never acknowledges the last of it is reset 600 s after FIN, however slowly the rest is "
+      + "acknowledged", async () => {
       const host = await TcpHost.create();
       const peer = new Peer(host, family, PORTS.echo);
       const isn = peer.open(0);

@@ -124,7 +124,7 @@ export const CLOSE: readonly Script[] = [
     ],
   },
   {
-    name: "FINs that cross lead to CLOSING, where nothing is taken, and its acknowledgement to TIME-WAIT (RFC 9293 §3.6)",
+    name: "FINs that cross lead to CLOSING, where nothing is taken, and then to TIME-WAIT (RFC 9293 §3.6)",
     pongdOnly: true,
     rows: [
       ...OPEN, CLOSING, [0.001, "~", "F. 1:1(0) ack 1"],
