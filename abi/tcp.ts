@@ -6,8 +6,6 @@ import { SOURCES } from "./limits.ts";
 import { PREFIX_INDICES } from "./tables.ts";
 import { TIMER_SIZE, TIMERS_END } from "./timers.ts";
 
-// ---- what holds from the start on; the host writes it --------------------------------------------------------------
-
 // ---- what holds from the start on; the host writes it ---------------------------------------------------------------
 export const HASH_KEY = (TIMERS_END + 63) & -64;
 export const ISN_KEY = HASH_KEY + 16;
@@ -46,10 +44,13 @@ export enum Drain {
   reset,
 }
 
+/** u64, ns of NOW: when a SYN cookie was last sent; 0 for never. Only assembly/ writes it. A crash leaves it. */
+export const COOKIE_SENT_AT = (DRAIN + 4 + 7) & -8;
+
 // ---- state; zero at the start and after a crash ---------------------------------------------------------------------
 
 /** u32: control blocks that have ever been used. Those behind them have never been touched. */
-export const CONNECTIONS_TOUCHED = DRAIN + 4;
+export const CONNECTIONS_TOUCHED = COOKIE_SENT_AT + 8;
 /** u32: first block of the free list, chained by NEXT; 0 for none. */
 export const CONNECTIONS_FREE = CONNECTIONS_TOUCHED + 4;
 /** u32: connections there are, and how many of them are in SYN-RECEIVED. */

@@ -8,21 +8,37 @@
 //
 // The code is of the addresses, the ports, the peer's initial sequence number, the other bits, and the time, of which
 // the lowest bit is told. A cookie is good for 15 to 30 s. Scale and MSS are rounded down to those of a table.
+//
+// A code has 24 bits, so whoever sends enough acknowledgements hits one. They are looked at only while a cookie that
+// was sent may come back, as in Linux (tcp_synq_no_recent_overflow, include/net/tcp.h).
 
 import { NOW } from "../../abi/control";
-import { COOKIE_KEY } from "../../abi/tcp";
+import { COOKIE_KEY, COOKIE_SENT_AT } from "../../abi/tcp";
 import { siphash } from "../siphash";
 
 const NS_PER_PERIOD: u64 = 15_000_000_000;
+/** Periods for which a cookie is good: the one in which it was made, and the next one. */
+const LIFETIME: u64 = 2;
 const AGE: u32 = 1 << 7;
 export const COOKIE_SACK: u32 = 1 << 6;
 export const COOKIE_ECN: u32 = 1 << 5;
 
-/** Returns the cookie, an initial sequence number. `irs` is the peer's, `scale` a shift count, or -1 for none. */
+/**
+ * Returns the cookie to send now, an initial sequence number. `irs` is the peer's, `scale` a shift count, or -1 for
+ * none.
+ */
 export function make(addresses: usize, six: bool, ports: u32, irs: u32, bits: u32, scale: i32, mss: u32): u32 {
-  const period = load<u64>(NOW) / NS_PER_PERIOD;
+  const now = load<u64>(NOW);
+  store<u64>(COOKIE_SENT_AT, now);
+  const period = now / NS_PER_PERIOD;
   bits |= <u32>(period & 1) << 7 | scaleIndex(scale) << 2 | mssIndex(six, mss);
   return codeOf(addresses, six, ports, irs, bits, period) << 8 | bits;
+}
+
+/** Returns whether a cookie may be on its way back. */
+export function areAbout(): bool {
+  const sent = load<u64>(COOKIE_SENT_AT);
+  return sent != 0 && load<u64>(NOW) - sent < LIFETIME * NS_PER_PERIOD;
 }
 
 /** Returns whether an initial sequence number is a cookie that was made here a short while ago. */

@@ -72,7 +72,7 @@ export function accept(packet: usize, ip: usize, tcp: usize, s: usize, service: 
   if (!permits(packet, ip)) return drop(Drop.rate_limited);
   if (!hasRoom(packet, ip)) return drop(Drop.tcp_limit);
   const most = min(MAX_HALF_OPEN, load<u32>(MAX_CONNECTIONS) + 1 >>> 1);
-  if (load<u32>(HALF_OPEN) >= most) return sendCookie(packet, ip, tcp, s);
+  if (load<u32>(HALF_OPEN) >= most) return sendCookie(packet, ip, tcp, s, service);
   const c = create(packet, ip, tcp, s, service, iss);
   if (!c) return drop(Drop.tcp_limit);
   if (segment.hasOption(s, segment.HAS_MSS)) setMss(c, segment.mss(s));
@@ -234,7 +234,7 @@ function addressesOf(ip: usize, six: bool): usize {
 // ---- cookies --------------------------------------------------------------------------------------------------------
 
 /** Answers a SYN by a cookie, and keeps nothing. */
-function sendCookie(packet: usize, ip: usize, tcp: usize, s: usize): i32 {
+function sendCookie(packet: usize, ip: usize, tcp: usize, s: usize, service: usize): i32 {
   if (!spare()) return drop(Drop.nomem);
   const six = family(packet) == 6;
   const reply = build.beginReply(packet);
@@ -243,6 +243,8 @@ function sendCookie(packet: usize, ip: usize, tcp: usize, s: usize): i32 {
   const timestamps = segment.hasOption(s, segment.HAS_TIMESTAMPS);
   const scaled = segment.hasOption(s, segment.HAS_SCALE);
   const ecn = wantsEcn(s);
+  // The window that the connection begins with: see synWindow().
+  const window = services.kindOf(service) == Service.tarpit ? 0 : SYN_WINDOW;
   const mss = segment.hasOption(s, segment.HAS_MSS) ? segment.mss(s) : six ? DEFAULT_MSS6 : DEFAULT_MSS;
   const bits = (sack ? cookie.COOKIE_SACK : 0) | (ecn ? cookie.COOKIE_ECN : 0);
   const scale: i32 = scaled ? min(segment.scale(s), wire.MAX_SCALE) : -1;
@@ -252,7 +254,7 @@ function sendCookie(packet: usize, ip: usize, tcp: usize, s: usize): i32 {
   );
   wire.setHeader(
     to, rotl<u32>(wire.ports(tcp), 16), iss, segment.seq(s) + 1, wire.MIN_HEADER_LEN + optionsLen,
-    wire.SYN | wire.ACK | (ecn ? wire.ECE : 0), SYN_WINDOW,
+    wire.SYN | wire.ACK | (ecn ? wire.ECE : 0), window,
   );
   build.finishReply(packet, ip, reply, six, wire.MIN_HEADER_LEN + optionsLen);
   add(COOKIES + Cookie.sent, 1);
@@ -262,6 +264,7 @@ function sendCookie(packet: usize, ip: usize, tcp: usize, s: usize): i32 {
 
 /** Makes the connection that a cookie stands for. Returns 0 if this acknowledges none, or if there is no room. */
 function fromCookie(packet: usize, ip: usize, tcp: usize, s: usize, service: usize): usize {
+  if (!cookie.areAbout()) return 0;
   const six = family(packet) == 6;
   const made = segment.ack(s) - 1;
   const irs = segment.seq(s) - 1;

@@ -9,13 +9,13 @@
 import { MAPPED } from "../../abi/paths";
 import {
   ADDRESSES, INBOX, INBOX_COUNT, LETTER_FAMILY, LETTER_MTU, LETTER_PORTS, LETTER_SEQ, LETTER_SIZE, MAX_LETTERS, MSS,
-  OUTBOX, OUTBOX_COUNT, SND_NXT, SND_UNA,
+  OUTBOX, OUTBOX_COUNT, SND_NXT, SND_UNA, State,
 } from "../../abi/tcp";
 import * as pmtu from "../pmtu";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/tcp";
-import { before, has, SIX } from "./connection";
+import { before, has, SIX, state } from "./connection";
 import { touch } from "./output";
 import * as recover from "./recover";
 import { find } from "./table";
@@ -79,8 +79,10 @@ function read(letter: usize): bool {
   const headers = wire.MIN_HEADER_LEN + (six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN);
   const mss = load<u32>(letter, LETTER_MTU) - headers;
   if (mss >= <u32>load<u16>(c, MSS)) return true;
-  pmtu.learn(peerOf(c), load<u32>(letter, LETTER_MTU));
   store<u16>(c, <u16>mss, MSS);
+  // No SYN-ACK is too big, and what is in flight is kept account of once the handshake is complete.
+  if (state(c) == State.SYN_RECEIVED) return true;
+  pmtu.learn(peerOf(c), load<u32>(letter, LETTER_MTU));
   recover.narrower(c);
   touch(c);
   return true;

@@ -13,6 +13,8 @@ import * as services from "./services";
 import * as stream from "./stream";
 
 const MAX_WINDOW: u32 = 65535;
+/** Half of the least room that a service has when it is not full. */
+const HALF_ROOM: u32 = 1 << 15;
 /** Bytes behind what has come in order that are kept if they come early. */
 const MOST_EARLY: u32 = 1 << 16;
 /** Microseconds for which an acknowledgement may wait for more (RFC 9293, MUST-40: less than 0.5 s). */
@@ -167,9 +169,11 @@ function endOf(c: usize, index: u32): u32 {
 export function advertise(c: usize): u32 {
   const next = load<u32>(c, RCV_NXT);
   const room = services.room(c);
-  // RFC 9293 §3.8.6.2.2, MUST-39: the edge moves by a full segment or half of the room, at least.
+  // RFC 9293 §3.8.6.2.2, MUST-39: the edge moves by a full segment or half of the room, at least. Where hardly any room
+  // is left, half of that would be a silly window.
   const more = gain(c, room);
-  let edge = more && more >= min(<u32>load<u16>(c, MSS), room >>> 1) ? next + room : load<u32>(c, RCV_EDGE);
+  const least = min(<u32>load<u16>(c, MSS), max(room >>> 1, HALF_ROOM));
+  let edge = more && more >= least ? next + room : load<u32>(c, RCV_EDGE);
   // FIN of the peer may lie behind the edge.
   if (before(edge, next)) edge = next;
   const scale = load<u8>(c, RCV_SCALE);
@@ -182,7 +186,7 @@ export function advertise(c: usize): u32 {
 /** Returns whether the peer has hardly any window left, and would have enough now: then it is told by itself. */
 export function opens(c: usize): bool {
   const room = services.room(c);
-  const enough = min<u32>(2 * <u32>load<u16>(c, MSS), room >>> 1);
+  const enough = min<u32>(2 * <u32>load<u16>(c, MSS), max(room >>> 1, HALF_ROOM));
   return load<u32>(c, RCV_EDGE) - load<u32>(c, RCV_NXT) < enough && gain(c, room) >= enough;
 }
 

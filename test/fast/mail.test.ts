@@ -77,3 +77,27 @@ test("a loop that is started again reads none of the letters from before", () =>
   mail.fetch();
   assert.deepEqual(read(new Int32Array(reader.buffer)), []);
 });
+
+for (const start of [2 ** 31 - 3, 2 ** 32 - 3]) {
+  test(`letters keep their order and places when their count passes ${start + 3}`, () => {
+    const shared = mailFor(2);
+    const words = new Int32Array(shared);
+    // The first word counts all letters. Then each ring begins with its own count.
+    const ring = (words.length - 1) / 2;
+    for (const at of [0, 1, 1 + ring]) words[at] = start;
+    const [writer, reader] = [0, 1].map((own) => {
+      const { memory } = LinearMemory.create({ mtu: 1500, reassembly: 0 });
+      return { mail: new Mail(shared, own, memory), words: new Int32Array(memory.buffer) };
+    });
+    for (let letter = 1; letter <= 8; letter += 2) {
+      write(writer.words, letter, letter + 1);
+      writer.mail.post();
+      // The other ring has none, so that its words tell of letters that were written elsewhere.
+      assert.ok(words.subarray(2 + ring).every((word) => word === 0), "nobody writes into another ring");
+      if (letter === 1) continue;
+      reader.mail.fetch();
+      assert.deepEqual(read(reader.words), letter === 3 ? [1, 2, 3, 4] : [letter, letter + 1]);
+    }
+    assert.deepEqual([words[0], words[1]], [start + 8 | 0, start + 8 | 0]);
+  });
+}

@@ -16,53 +16,10 @@ import { HOST6 } from "../support/ipv6.js";
 import { HOST } from "../support/packets.js";
 import { ACK, CWR, decode, ECE, encode, FIN, PSH, RST, type Segment, type Sent, SYN } from "../support/tcp.js";
 import { ADDRESSES, type Family, LIMITS, PORTS, TcpHost } from "../support/tcphost.js";
-import { checkState } from "../support/tcpstate.js";
+import { count, Peer, SECOND } from "../support/tcppeer.js";
+import { checkState, stateOf } from "../support/tcpstate.js";
 
 const FAMILIES: readonly Family[] = [4, 6];
-const SECOND = 1e6;
-
-/** A peer that says what it is told to say. */
-class Peer {
-  readonly host: TcpHost;
-  readonly #ends: Pick<Sent, "src" | "dst" | "srcPort" | "dstPort">;
-
-  constructor(host: TcpHost, family: Family, port: number, srcPort = 40_000) {
-    const { peer, local } = ADDRESSES[family];
-    this.host = host;
-    this.#ends = { src: peer, dst: local, srcPort, dstPort: port };
-  }
-
-  /** Sends a segment, and returns the answers. */
-  say(segment: Partial<Sent>): Segment[] {
-    this.host.inject(encode({ window: 65535, ...segment, ...this.#ends }));
-    return this.heard();
-  }
-
-  heard(): Segment[] {
-    return this.host.outputs.splice(0).map(({ packet }) => decode(packet));
-  }
-
-  /** Lets time go by, and returns what came meanwhile, with the seconds from now. */
-  wait(seconds: number): { readonly after: number; readonly segment: Segment }[] {
-    const from = this.host.us;
-    this.host.advance(seconds * SECOND);
-    return this.host.outputs.splice(0).map(
-      ({ us, packet }) => ({ after: (us - from) / SECOND, segment: decode(packet) }),
-    );
-  }
-
-  /** Opens a connection with this initial sequence number, and returns that of the other side. */
-  open(seq: number, options: Segment["options"] = { mss: 1000 }): number {
-    const [answer] = this.say({ seq, flags: SYN, options });
-    assert.equal(answer.flags, SYN | ACK);
-    assert.deepEqual(this.say({ seq: seq + 1, ack: answer.seq + 1 >>> 0, flags: ACK }), []);
-    return answer.seq;
-  }
-}
-
-function count(host: TcpHost, index: number): number {
-  return host.rig.linear.counters[index];
-}
 
 for (const family of FAMILIES) {
   describe(`IPv${family}`, () => {
@@ -136,6 +93,59 @@ for (const family of FAMILIES) {
         other.outputs.splice(0);
         const answers = late.say({ seq: 2, ack: answer.seq + 1 >>> 0, flags: ACK });
         assert.deepEqual(answers.map((segment) => segment.flags), flags ? [flags] : []);
+      }
+    });
+
+    test("a cookie is accepted only if one was sent here within its lifetime, also before a crash", async () => {
+      // Two queues with the same secrets: one has a flood and sends cookies, the other one hears of them.
+      const [flooded, calm] = await Promise.all([0, 1].map(() => TcpHost.create({ limits: { connections: 2 } })));
+      new Peer(flooded, family, PORTS.discard, 50_000).say({ flags: SYN });
+      const cookieFor = (port: number) => {
+        const [{ flags, seq }] = new Peer(flooded, family, PORTS.discard, port).say({ seq: 1, flags: SYN });
+        assert.equal(flags, SYN | ACK);
+        return seq;
+      };
+      const accepts = (port: number, cookie: number) => {
+        const before = count(calm, COOKIES + Cookie.accepted);
+        const peer = new Peer(calm, family, PORTS.discard, port);
+        const answers = peer.say({ seq: 2, ack: cookie + 1 >>> 0, flags: ACK }).map(({ flags }) => flags);
+        const accepted = count(calm, COOKIES + Cookie.accepted) - before;
+        assert.deepEqual(answers, accepted > 0 ? [] : [RST]);
+        if (accepted > 0) peer.say({ seq: 2, flags: RST });
+        return accepted > 0;
+      };
+      const cookie = cookieFor(40_000);
+      assert.equal(accepts(40_000, cookie), false, "none was ever sent");
+      assert.equal(count(calm, COOKIES + Cookie.failed), 0, "it was not looked at");
+
+      new Peer(calm, family, PORTS.discard, 50_000).say({ flags: SYN });
+      new Peer(calm, family, PORTS.discard, 50_001).say({ flags: SYN });
+      assert.equal(count(calm, COOKIES + Cookie.sent), 1);
+      const sentUs = calm.us;
+      assert.equal(accepts(40_000, cookie), true, "one was sent just now");
+      calm.rig.linear.recover();
+      assert.equal(count(calm, Counter.tcpConnections), 0);
+      assert.equal(accepts(40_000, cookie), true, "one was sent before the crash");
+      for (const [seconds, expected] of [[29.9, true], [30, false]] as const) {
+        for (const host of [flooded, calm]) host.advanceTo(sentUs + seconds * SECOND);
+        for (const host of [flooded, calm]) host.outputs.length = 0;
+        assert.equal(accepts(41_000, cookieFor(41_000)), expected, `${seconds} s after the last one`);
+      }
+      checkState(calm.rig);
+    });
+
+    test("the SYN-ACK with a cookie has the window of the service", async () => {
+      for (const [port, window] of [[PORTS.tarpit, 0], [PORTS.discard, 65535], [PORTS.echo, 65535]] as const) {
+        const host = await TcpHost.create({ limits: { connections: 2 } });
+        new Peer(host, family, PORTS.discard, 50_000).say({ flags: SYN });
+        const peer = new Peer(host, family, port);
+        const [cookie] = peer.say({ seq: 0, flags: SYN });
+        assert.deepEqual([cookie.window, count(host, COOKIES + Cookie.sent)], [window, 1]);
+        // A byte into the window that was told, or a probe of one that is closed.
+        const [answer] = peer.say({ seq: 1, ack: cookie.seq + 1 >>> 0, flags: ACK | PSH, data: Buffer.from("x") })
+          .concat(peer.wait(0.1).map(({ segment }) => segment));
+        assert.equal(answer.ack, window > 0 ? 2 : 1);
+        checkState(host.rig);
       }
     });
 
@@ -228,6 +238,140 @@ for (const family of FAMILIES) {
       assert.equal(count(host, Counter.tcpTimeWait), 1);
       assert.deepEqual(peer.wait(0.2), []);
       assert.equal(count(host, Counter.tcpTimeWait), 0);
+      checkState(host.rig);
+    });
+
+    test("FIN that comes again in TIME-WAIT begins the two MSL anew in the same record "
+      + "(RFC 9293 §3.10.7.4)", async () => {
+      const host = await TcpHost.create();
+      const peers = [0, 1].map((i) => new Peer(host, family, PORTS.discard, 40_000 + i));
+      const isns = peers.map((peer) => peer.open(0));
+      host.rig.linear.drain(Drain.close);
+      host.inject();
+      peers[0].wait(0.001);
+      const fin = (i: number) => ({ seq: 1, ack: isns[i] + 2 >>> 0, flags: FIN | ACK });
+      const acknowledged = [[ACK, 2]];
+      const isAcknowledged = (i: number) => {
+        assert.deepEqual(peers[i].say(fin(i)).map(({ flags, ack }) => [flags, ack]), acknowledged);
+      };
+      isAcknowledged(0);
+      assert.deepEqual(peers[0].wait(0.1), []);
+      isAcknowledged(1);
+      assert.deepEqual([count(host, Counter.tcpTimeWait), stateOf(host.rig).waits], [2, 2]);
+      assert.deepEqual(peers[0].wait(49.9), []);
+      isAcknowledged(0);
+      assert.deepEqual([count(host, Counter.tcpTimeWait), stateOf(host.rig).waits], [2, 2], "no second record");
+      // Late data is acknowledged, too, and puts nothing off.
+      assert.deepEqual(peers[0].wait(30), []);
+      const late = { seq: 0, ack: isns[0] + 2 >>> 0, flags: ACK | PSH, data: Buffer.from("x") };
+      assert.deepEqual(peers[0].say(late).map(({ flags, ack }) => [flags, ack]), acknowledged);
+      // The other record waits behind this one in the ring.
+      assert.deepEqual(peers[0].wait(29.9), []);
+      assert.equal(count(host, Counter.tcpTimeWait), 2);
+      assert.deepEqual(peers[0].wait(0.2), []);
+      assert.equal(stateOf(host.rig).waits, 0);
+      host.rig.linear.drain(Drain.none);
+      assert.deepEqual(peers[0].say(fin(0)).map(({ flags }) => flags), [RST]);
+      checkState(host.rig);
+    });
+
+    test("with timestamps, a SYN takes over from TIME-WAIT if its timestamp is later, whatever its number "
+      + "(RFC 6191 §2)", async () => {
+      const host = await TcpHost.create();
+      const peer = new Peer(host, family, PORTS.discard);
+      const stamped = (val: number) => ({ options: { mss: 1000, timestamps: { val, ecr: 0 } } });
+      const [{ seq: isn }] = peer.say({ seq: 1000, flags: SYN, ...stamped(500) });
+      peer.say({ seq: 1001, ack: isn + 1 >>> 0, flags: ACK, ...stamped(501) });
+      host.rig.linear.drain(Drain.close);
+      host.inject();
+      peer.wait(0.001);
+      peer.say({ seq: 1001, ack: isn + 2 >>> 0, flags: FIN | ACK, ...stamped(502) });
+      host.rig.linear.drain(Drain.none);
+      const answers = (seq: number, val: number) => {
+        return peer.say({ seq, flags: SYN, ...stamped(val) }).map(({ flags, ack }) => [flags, ack]);
+      };
+      // An old duplicate, by its timestamp or, with an equal one, by its number.
+      assert.deepEqual(answers(1000, 500), [[ACK, 1002]]);
+      assert.deepEqual(answers(900_000, 501), [[ACK, 1002]]);
+      assert.deepEqual(answers(1000, 502), [[ACK, 1002]]);
+      assert.deepEqual([count(host, Counter.tcpTimeWait), count(host, Counter.tcpConnections)], [1, 0]);
+      assert.deepEqual(answers(500, 503), [[SYN | ACK, 501]]);
+      assert.deepEqual([count(host, Counter.tcpTimeWait), count(host, Counter.tcpConnections)], [0, 1]);
+      peer.say({ seq: 501, flags: RST });
+      checkState(host.rig);
+    });
+
+    test("who never acknowledges the last of it is reset 600 s after FIN, however slowly the rest is "
+      + "acknowledged", async () => {
+      const host = await TcpHost.create();
+      const peer = new Peer(host, family, PORTS.echo);
+      const isn = peer.open(0);
+      const data = Buffer.alloc(100, "x");
+      const [echo] = peer.say({ seq: 1, ack: isn + 1 >>> 0, flags: FIN | ACK | PSH, data });
+      assert.deepEqual([echo.flags & FIN, echo.data.length], [FIN, 100]);
+      const from = host.us;
+      for (let i = 1; i <= 59; i++) {
+        for (const { segment } of peer.wait(10)) assert.equal(segment.flags & RST, 0, `after ${10 * i} s`);
+        peer.say({ seq: 102, ack: isn + 1 + i >>> 0, flags: ACK });
+      }
+      const { after } = peer.wait(20).find(({ segment }) => segment.flags & RST) ?? assert.fail("no reset came");
+      assert.ok(Math.abs(590 + after - 600) < 0.001, `${590 + after} s`);
+      assert.ok(host.us - from > 600 * SECOND);
+      assert.deepEqual([count(host, CLOSED + Closed.reset), count(host, Counter.tcpConnections)], [1, 0]);
+      checkState(host.rig);
+    });
+
+    test("of timers that are due at once, 1024 come in a round, and the others in the next ones", async () => {
+      const connections = 3000;
+      // Half of all may be half-open, and 2048 at most.
+      const host = await TcpHost.create({ limits: { connections: 4096 } });
+      const { peer: src, local: dst } = ADDRESSES[family];
+      const ends = (i: number) => ({ src, dst, srcPort: 20_000 + i, dstPort: PORTS.discard });
+      for (let i = 0; i < connections; i++) {
+        host.inject(encode({ ...ends(i), flags: SYN }));
+        const { seq } = decode(host.outputs[0].packet);
+        host.outputs.length = 0;
+        if (i >= 2000) host.inject(encode({ ...ends(i), seq: 1, ack: seq + 1 >>> 0, flags: ACK }));
+      }
+      assert.deepEqual([stateOf(host.rig).halfOpen, stateOf(host.rig).timers], [2000, connections]);
+      // SYN-ACKs are sent again for 31 s. After 63 s in all, the attempts end, without a packet.
+      host.advance(62.9 * SECOND);
+      host.outputs.length = 0;
+      const left = [1, 2].map(() => {
+        host.sleepTo(host.us + 0.2 * SECOND);
+        return stateOf(host.rig).halfOpen;
+      });
+      assert.deepEqual(left, [2000 - 1024, 0]);
+      assert.equal(count(host, CLOSED + Closed.half_open), 2000);
+      assert.deepEqual([stateOf(host.rig).connections, stateOf(host.rig).timers], [1000, 1000]);
+      assert.deepEqual(host.take(), []);
+      checkState(host.rig);
+    });
+
+    test("segments have the TTL of their prefix, whatever they belong to (MUST-49)", async () => {
+      const host = await TcpHost.create({ policy: { ttl: 37 }, limits: { connections: 4 } });
+      const seen = new Map<string, number>();
+      const look = (what: string, [segment]: readonly Segment[]) => {
+        seen.set(what, segment.ttl);
+        assert.equal(segment.tos, 0, what);
+        return segment;
+      };
+      const peer = new Peer(host, family, PORTS.echo);
+      const { seq: isn } = look("SYN-ACK", peer.say({ seq: 0, flags: SYN, tos: 0x48, ttl: 200 }));
+      const ack = isn + 1 >>> 0;
+      look("data", peer.say({ seq: 1, ack, flags: ACK | PSH, data: Buffer.from("x"), tos: 0x48, ttl: 200 }));
+      look("acknowledgement", peer.say({ seq: 1, ack: ack + 1 >>> 0, flags: ACK | PSH, data: Buffer.from("x") }));
+      look("reset", new Peer(host, family, PORTS.refuse).say({ seq: 0, flags: SYN }));
+      for (let i = 1; i <= 2; i++) new Peer(host, family, PORTS.echo, 50_000 + i).say({ seq: 0, flags: SYN });
+      look("cookie", new Peer(host, family, PORTS.echo, 50_003).say({ seq: 0, flags: SYN }));
+      assert.equal(count(host, COOKIES + Cookie.sent), 1);
+      host.rig.linear.drain(Drain.close);
+      host.inject();
+      look("FIN", peer.wait(0.001).map(({ segment }) => segment));
+      look("end", peer.say({ seq: 2, ack: ack + 2 >>> 0, flags: FIN | ACK }));
+      look("TIME-WAIT", peer.say({ seq: 2, ack: ack + 2 >>> 0, flags: FIN | ACK }));
+      assert.equal(count(host, Counter.tcpTimeWait), 1);
+      assert.deepEqual([...seen].filter(([, ttl]) => ttl !== 37), []);
       checkState(host.rig);
     });
 

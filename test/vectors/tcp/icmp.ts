@@ -99,4 +99,37 @@ export const ICMP: readonly Script[] = [
       [0, ">", "p. 1401:2801(1400) ack 1"],
     ],
   },
+  {
+    name: "too big about the next number, which is not in flight yet, is not believed (RFC 5927 §7)",
+    ...CHARGEN,
+    rows: [
+      ...SENT, [0, "<", "icmp too_big mtu 1300 about 1401:2801(1400)"], [0.01, "<", ". 1:1(0) ack 1401 win 1400"],
+      [0, ">", "p. 1401:2801(1400) ack 1"],
+    ],
+    pongdOnly: true,
+  },
+  ...[["the one before", -1], ["the one behind", 1]].map(([which, number]): Script => ({
+    name: `too big about ${which} the number of a SYN-ACK is not believed (RFC 5927 §7)`,
+    ...CHARGEN, pongdOnly: true,
+    rows: [
+      ...SENT.slice(0, 2), [0, "?", (player) => {
+        // The grammar has no negative numbers.
+        const flow = player.flow(1);
+        const isn = flow.isn ?? 0;
+        flow.isn = isn + Number(number) >>> 0;
+        player.stage.inject(player.packet("icmp too_big mtu 1300 about 0:0(0)"));
+        flow.isn = isn;
+      }],
+      ...SENT.slice(2),
+    ],
+  })),
+  ...([[4, 1260], [6, 1240]] as const).map(([only, length]): Script => ({
+    name: `too big about a SYN-ACK makes segments shorter in IPv${only} (RFC 1191, RFC 8201)`,
+    ...CHARGEN, only, pongdOnly: true,
+    rows: [
+      ...SENT.slice(0, 2), [0, "<", "icmp too_big mtu 1300 about 0:0(0)"], [0.5, "-"], [0.5, ">", "S. 0:0(0) ack 1"],
+      [0, "<", `. 1:1(0) ack 1 win ${3 * length}`],
+      ...[0, 1, 2].map((i): Row => [0, ">", `p. ${1 + length * i}:${1 + length * (i + 1)}(${length}) ack 1`]),
+    ],
+  })),
 ];

@@ -144,4 +144,34 @@ export const OPTIONS: readonly Script[] = [
       [0, ">", "R 1:1(0)"],
     ],
   },
+  {
+    name: "a segment whose acknowledgement cannot be leaves its timestamp unused (RFC 7323 §4.3, RFC 9293 §3.10.7.4)",
+    rows: [
+      ...TIMESTAMPED,
+      [0.02, "<", "P. 1:11(10) ack 1000 <TS val 300 ecr last>"],
+      [0, ">", ". 1:1(0) ack 1 <TS val * ecr 100>"],
+      [0.02, "<", "P. 1:11(10) ack 1 <TS val 200 ecr last>"],
+      [0, ">", "P. 1:11(10) ack 11 <TS val * ecr 200>"],
+    ],
+  },
+  {
+    name: "in SYN-RECEIVED, too, a segment whose acknowledgement cannot be leaves its timestamp unused (RFC 7323 §4.3)",
+    rows: [
+      ...TIMESTAMPED.slice(0, 2),
+      [0.02, "<", ". 1:1(0) ack 1000 <TS val 300 ecr last>"],
+      [0, ">", "R 1000:1000(0)"],
+      [0.02, "<", "P. 1:11(10) ack 1 <TS val 200 ecr last>"],
+      [0, ">", "P. 1:11(10) ack 11 <TS val * ecr 200>"],
+    ],
+  },
+  {
+    name: "a timestamp of a segment behind a gap is not echoed (RFC 7323 §4.3)",
+    rows: [
+      ...TIMESTAMPED,
+      [0.02, "<", "P. 11:21(10) ack 1 <TS val 200 ecr last>"],
+      [0, ">", ". 1:1(0) ack 1 <TS val * ecr 100>"],
+      [0.02, "<", "P. 1:11(10) ack 1 <TS val 150 ecr last>"],
+      [0, ">", "P. 1:21(20) ack 21 <TS val * ecr 150>"],
+    ],
+  },
 ];

@@ -90,4 +90,25 @@ export const SERVICES: readonly Script[] = [
       ...alive(1, 1),
     ],
   },
+  {
+    name: "a small answer goes at once, whatever is in flight: Nagle's algorithm is off (RFC 9293 §3.7.4, MUST-17)",
+    pongdOnly: true,
+    rows: [
+      ...OPEN, [0, "<", "P. 1:11(10) ack 1"], [0, ">", "P. 1:11(10) ack 11"], [0, "<", "P. 11:12(1) ack 1"],
+      [0, ">", "P. 11:12(1) ack 12"], [0, "<", "P. 12:15(3) ack 1"], [0, ">", "P. 12:15(3) ack 15"],
+    ],
+  },
+  {
+    name: "what is sent has a TTL of 64 and nothing in its type of service, whatever the peer's (RFC 9293 §3.9.2)",
+    rows: [
+      [0, "<", "S 0:0(0) <mss 1000> {ttl 33,tos 72}"], [0, ">", "S. 0:0(0) ack 1 {ttl 64,tos 0}"],
+      [0, "<", ". 1:1(0) ack 1 {ttl 33,tos 72}"],
+      [0, "<", "P. 1:11(10) ack 1 {ttl 33,tos 72}"], [0, ">", "P. 1:11(10) ack 11 {ttl 64,tos 0}"],
+      [0, "<", ". 0:0(0) ack 11 {ttl 33,tos 72}"], [0, ">", ". 11:11(0) ack 11 {ttl 64,tos 0}"],
+      [0, "<", "F. 11:11(0) ack 11 {ttl 33,tos 72}"], [0, ">", "F. 11:11(0) ack 12 {ttl 64,tos 0}"],
+      [0, "<", ". 12:12(0) ack 12 {ttl 33,tos 72}"],
+      // Linux's reset has the type of service of what it answers.
+      [0, "<", ". 12:12(0) ack 12 {ttl 33}"], [0, ">", "R 12:12(0) {ttl 64,tos 0}"],
+    ],
+  },
 ];

@@ -83,7 +83,7 @@ export const WINDOW: readonly Script[] = [
     pongdOnly: true,
   },
   {
-    name: "an echo whose peer takes nothing closes its own window, and opens it by a segment at least (MUST-39)",
+    name: "an echo whose peer takes nothing takes as much as its window has room for",
     pongdOnly: true,
     rows: [
       [0, "<", "S 0:0(0) win 0 <mss 1000>"], [0, ">", "S. 0:0(0) ack 1"],
