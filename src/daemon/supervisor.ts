@@ -150,7 +150,7 @@ function memoriesFor(
   const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts } = options;
   const blocks = prefixes.length + exceptions.length + others;
   const seed = randomBytes(4).readInt32LE();
-  // A connection may come to any queue, and a cookie to another one than it was sent by.
+  // A connection may come to any queue.
   const tcp = limits && (accepts || reloadable) ? { ...limits, secrets: randomBytes(SECRETS) } : undefined;
   return device.queues.map(() =>
     LinearMemory.create({ mtu: device.mtu, reassembly, link, blocks, reloadable, seed, tcp, offload }));
