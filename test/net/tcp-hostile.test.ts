@@ -127,7 +127,8 @@ describe("TCP, beside others", needs("python3"), () => {
 
 /** Returns how many bytes the queue's memory takes: that of the mapping for which most is reserved. */
 function wasmBytes(pongd: Pongd): number {
-  const mappings = readFileSync(`/proc/${pongd.pid}/smaps`, "utf8").matchAll(/^Size: +(\d+) kB\n(?:.*\n)*?Rss: +(\d+) kB$/gm);
+  const mappings = readFileSync(`/proc/${pongd.pid}/smaps`, "utf8")
+    .matchAll(/^Size: +(\d+) kB\n(?:.*\n)*?Rss: +(\d+) kB$/gm);
   const [, rss] = [...mappings].map(([, size, rss]) => [Number(size), Number(rss)])
     .filter(([, rss]) => rss > 0)
     .reduce((a, b) => b[0] > a[0] ? b : a);
