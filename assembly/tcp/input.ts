@@ -81,10 +81,9 @@ function acceptable(c: usize, s: usize): i32 {
   if (before(end, next) || (span && end == next)) {
     // The peer has not got the SYN-ACK, or an acknowledgement. Data that came already is acknowledged again at once.
     if (bits & wire.RST) return drop(Drop.tcp_invalid_sequence);
-    if (state(c) == State.SYN_RECEIVED && bits & wire.SYN && end == next) {
-      return challenge(c, Drop.tcp_old_data);
-    }
     if (!span) return challenge(c, Drop.tcp_invalid_sequence);
+    // Anybody can forge one, so that it is answered as seldom as one in the window (RFC 5961 §4.2, §7).
+    if (bits & wire.SYN) return challenge(c, Drop.tcp_old_data);
     mark(c, ACK_NOW);
     touch(c);
     return drop(Drop.tcp_old_data);
