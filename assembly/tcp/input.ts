@@ -81,7 +81,7 @@ function acceptable(c: usize, s: usize): i32 {
   if (before(end, next) || (span && end == next)) {
     // The peer has not got the SYN-ACK, or an acknowledgement. Data that came already is acknowledged again at once.
     if (bits & wire.RST) return drop(Drop.tcp_invalid_sequence);
-    if (state(c) == State.SYN_RECEIVED && bits & wire.SYN && end == next) {
+    if (state(c) == State.SYN_RECEIVED && bits & wire.SYN) {
       return challenge(c, Drop.tcp_old_data);
     }
     if (!span) return challenge(c, Drop.tcp_invalid_sequence);
@@ -207,7 +207,9 @@ function take(c: usize, s: usize): void {
     mark(c, ACK_NOW);
     segment.cut(s, room);
   }
-  if (receive(c, s) && segment.flags(s) & wire.FIN && services.room(c)) finish(c);
+  if (!receive(c, s) || !(segment.flags(s) & wire.FIN)) return;
+  if (services.room(c)) finish(c);
+  else mark(c, ACK_NOW);
 }
 
 /** Returns whether the peer has closed its side. */
@@ -233,7 +235,6 @@ function finish(c: usize): void {
     default: // FIN-WAIT-2
       // Until the acknowledgement has been sent.
       setState(c, State.TIME_WAIT);
-      stopRetransmission(c);
   }
 }
 

@@ -52,6 +52,10 @@ describe("the initial window", () => {
     });
   }
 
+  test("is the same if one SYN-ACK was lost", async () => {
+    assert.equal((await Sender.create({ again: 1 })).cwnd, 10 * MSS);
+  });
+
   test("is one segment if the SYN-ACK was lost twice, and the timeout is 3 s", async () => {
     const sender = await Sender.create({ again: 2 });
     assert.equal(sender.cwnd, MSS);
@@ -744,6 +748,15 @@ describe("a recovery that was not needed is undone", () => {
     assert.ok(sender.cwnd >= cwnd);
     assert.ok(sender.output().every(({ again }) => !again));
   });
+});
+
+test("a small window halves the threshold to two segments, and no further (RFC 5681 §3.1)", async () => {
+  const sender = await Sender.create({ rtt: 20 * MS, sack: false });
+  sender.set(CWND, MSS);
+  sender.offer(10 * MSS);
+  sender.output();
+  toTimer(sender);
+  assert.equal(sender.ssthresh, 2 * MSS);
 });
 
 describe("explicit congestion notification", () => {

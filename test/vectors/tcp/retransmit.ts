@@ -53,6 +53,14 @@ export const RETRANSMIT: readonly Script[] = [
     ],
   },
   {
+    name: "what is sent again is not ECN-capable (RFC 3168 §6.1.5)",
+    pongdOnly: true,
+    rows: [
+      [0, "<", "SEW 0:0(0) <mss 1000>"], [0, ">", "SE. 0:0(0) ack 1"], [0, "<", ". 1:1(0) ack 1"],
+      [0, "<", "P. 1:11(10) ack 1"], [0, ">", "P. 1:11(10) ack 11 {tos 2}"], [0.2, ">", "P. 1:11(10) ack 11 {tos 0}"],
+    ],
+  },
+  {
     name: "ten segments go first (RFC 6928)",
     ...CHARGEN,
     rows: [
