@@ -153,8 +153,8 @@ describe("a cookie", () => {
     rule({
       name: `keeps an MSS of ${mss} as ${kept}`, ...CHARGEN, ...FLOODED, only,
       rows: [
-        ...flooded(`S 0:0(0) <mss ${mss}>`), [0, "<", `. 1:1(0) ack 1 win ${kept}`],
-        [0, ">", `p. 1:${1 + kept}(${kept}) ack 1`],
+        ...flooded(`S 0:0(0) <mss ${mss}>`), [0, "<", `. 1:1(0) ack 1 win ${2 * kept}`],
+        [0, ">", `p. 1:${1 + kept}(${kept}) ack 1`], [0, ">", `p. ${1 + kept}:${1 + 2 * kept}(${kept}) ack 1`],
       ],
     });
   }
