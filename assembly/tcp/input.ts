@@ -206,7 +206,9 @@ function take(c: usize, s: usize): void {
     mark(c, ACK_NOW);
     segment.cut(s, room);
   }
-  if (receive(c, s) && segment.flags(s) & wire.FIN && services.room(c)) finish(c);
+  if (!receive(c, s) || !(segment.flags(s) & wire.FIN)) return;
+  if (services.room(c)) finish(c);
+  else mark(c, ACK_NOW);
 }
 
 /** Returns whether the peer has closed its side. */
@@ -232,7 +234,6 @@ function finish(c: usize): void {
     default: // FIN-WAIT-2
       // Until the acknowledgement has been sent.
       setState(c, State.TIME_WAIT);
-      stopRetransmission(c);
   }
 }
 

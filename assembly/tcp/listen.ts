@@ -8,7 +8,7 @@ import { ANSWER_ERRORS, FIRST_PREFIX, PREFIX_TCP, PREFIX_TCP_SIZE } from "../../
 import {
   ADDRESSES, BACKOFF, CONNECTION_COUNT, DRAIN, HALF_OPEN, ISN_KEY, LAST_ACK_SENT, LINK, LINK_LEN, MAX_BY_SOURCE,
   MAX_CONNECTIONS, MAX_WND, MSS, PORTS, PREFIX_CONNECTIONS, RCV_EDGE, RCV_NXT, RCV_SCALE, RETRANSMIT_AT, SENT_AT,
-  Service, SERVICE, SND_END, SND_NXT, SND_SCALE, SND_UNA, SND_WL1, SND_WND, SOURCE_CONNECTIONS, State, TS_RECENT,
+  Service, SERVICE, SND_END, SND_NXT, SND_SCALE, SND_UNA, SND_WND, SOURCE_CONNECTIONS, State, TS_RECENT,
   TS_RECENT_AGE, TTL,
 } from "../../abi/tcp";
 import { permits } from "../limit";
@@ -186,7 +186,6 @@ function create(packet: usize, ip: usize, tcp: usize, s: usize, service: usize, 
   store<u32>(c, iss + 1, SND_END);
   store<u32>(c, segment.window(s), SND_WND);
   store<u32>(c, segment.window(s), MAX_WND);
-  store<u32>(c, segment.seq(s), SND_WL1);
   heard(c);
   return c;
 }

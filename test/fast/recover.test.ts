@@ -52,6 +52,10 @@ describe("the initial window", () => {
     });
   }
 
+  test("is the same if one SYN-ACK was lost", async () => {
+    assert.equal((await Sender.create({ again: 1 })).cwnd, 10 * MSS);
+  });
+
   test("is one segment if the SYN-ACK was lost twice, and the timeout is 3 s", async () => {
     const sender = await Sender.create({ again: 2 });
     assert.equal(sender.cwnd, MSS);
@@ -355,6 +359,17 @@ describe("congestion avoidance", () => {
 });
 
 describe("loss, with SACK", () => {
+  test("is not told by a block behind all that was sent, nor by one before what is acknowledged", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[5 * MSS, 11 * MSS]] });
+    assert.equal(sender.marked(MARK.recovery), false);
+    sender.ack({ ack: 4 * MSS, sacks: [[6 * MSS, 7 * MSS], [2 * MSS, 6 * MSS]] });
+    sender.checkFlight();
+    // Five have arrived, so the window has grown to 15, and five are in flight.
+    assert.equal(sender.output().length, 10);
+  });
+
   test("of one segment: sent again once, when three behind it have arrived", async () => {
     const sender = await sending();
     sender.wait(20 * MS);
@@ -467,6 +482,16 @@ describe("loss, with SACK", () => {
       else sender.ack({ ack: sender.una + MSS });
     }
     assert.equal(sender.una, 10 * MSS);
+  });
+
+  test("after a timeout, an ACK for much lets the window grow by one segment (RFC 3465 §2.3)", async () => {
+    const sender = await sending({ sack: false });
+    toTimer(sender);
+    sender.output();
+    assert.equal(sender.cwnd, MSS);
+    sender.wait(20 * MS);
+    sender.ack({ ack: 5 * MSS });
+    assert.equal(sender.cwnd, 2 * MSS);
   });
 
   test("after a timeout, all is sent again by slow start from one segment on", async () => {
@@ -612,7 +637,7 @@ describe("a tail loss probe", () => {
   for (const timestamps of [false, true]) {
     const how = timestamps ? "with" : "without";
     test(`that repairs a loss reduces the window, ${how} timestamps`, async () => {
-      const sender = await Sender.create({ rtt: 20 * MS, timestamps });
+      const sender = await Sender.create({ rtt: 20 * MS, timestamps, ecn: true });
       const len = sender.segment;
       sender.offer(4 * len);
       sender.output();
@@ -630,6 +655,7 @@ describe("a tail loss probe", () => {
       if (!timestamps) sender.ack({ ack: 5 * len });
       assert.ok(sender.ssthresh < NO_THRESHOLD);
       assert.equal(sender.cwnd, sender.ssthresh);
+      assert.equal(sender.marked(MARK.cwrDue), true);
     });
 
     test(`that was not needed does not, ${how} timestamps`, async () => {
@@ -746,6 +772,15 @@ describe("a recovery that was not needed is undone", () => {
   });
 });
 
+test("a small window halves the threshold to two segments, and no further (RFC 5681 §3.1)", async () => {
+  const sender = await Sender.create({ rtt: 20 * MS, sack: false });
+  sender.set(CWND, MSS);
+  sender.offer(10 * MSS);
+  sender.output();
+  toTimer(sender);
+  assert.equal(sender.ssthresh, 2 * MSS);
+});
+
 describe("explicit congestion notification", () => {
   test("reduces the window once for all that was in flight (RFC 3168 §6.1.2)", async () => {
     const sender = await sending({ ecn: true });
@@ -830,6 +865,7 @@ describe("without a page", () => {
   test("a timeout has all sent again, one by one", async () => {
     const sender = await sending({ pages: 0, sack: false });
     toTimer(sender);
+    assert.equal(sender.cwnd, MSS);
     assert.equal(numbers(sender.output()), "-0");
     for (let acked = 1; acked < 10; acked++) {
       sender.wait(20 * MS);

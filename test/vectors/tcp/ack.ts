@@ -1,6 +1,6 @@
 /** Scripts of receiving and acknowledging: RFC 9293 §3.8.6.3, §3.10.7.4; RFC 5681 §4.2; RFC 2018. */
 import { PORTS } from "../../support/tcphost.js";
-import type { Script } from "../../support/tcpscript.js";
+import type { Row, Script } from "../../support/tcpscript.js";
 import { OPEN, opened } from "./rows.js";
 
 const port = PORTS.discard;
@@ -17,6 +17,75 @@ export const ACKS: readonly Script[] = [
     port,
     rows: [...OPEN, [0, "<", [". 1:1001(1000) ack 1", ". 1001:2001(1000) ack 1"]], [0, ">", ". 1:1(0) ack 2001"]],
     pongdOnly: true,
+  },
+  {
+    name: "a segment of 536 bytes counts as full: the way here may have no room for more (SHLD-19)",
+    port,
+    rows: [
+      ...OPEN, [0, "<", [". 1:537(536) ack 1", ". 537:1073(536) ack 1"]], [0, ">", ". 1:1(0) ack 1073"],
+      [0, "<", [". 1073:1608(535) ack 1", ". 1608:2143(535) ack 1"]], [0.04, ">", ". 1:1(0) ack 2143"],
+    ],
+    pongdOnly: true,
+  },
+  {
+    name: "an acknowledgement waits 40 ms, and what comes meanwhile does not put it off (MUST-40)",
+    port,
+    rows: [
+      ...OPEN, [0, "<", ". 1:11(10) ack 1"], [0.03, "<", ". 11:21(10) ack 1"], [0.01, ">", ". 1:1(0) ack 21"],
+      [0, "<", ". 21:1021(1000) ack 1"], [0.04, ">", ". 1:1(0) ack 1021"],
+      [0, "<", ". 1021:2021(1000) ack 1"], [0.04, ">", ". 1:1(0) ack 2021"],
+    ],
+    pongdOnly: true,
+  },
+  {
+    name: "a mark of congestion is told at once (RFC 3168 §6.1.3)",
+    port,
+    rows: [
+      [0, "<", "SEW 0:0(0) <mss 1000>"], [0, ">", "SE. 0:0(0) ack 1"], [0, "<", ". 1:1(0) ack 1"],
+      [0, "<", ". 1:11(10) ack 1 {tos 3}"], [0, ">", "E. 1:1(0) ack 11"],
+    ],
+    pongdOnly: true,
+  },
+  {
+    name: "an older segment than that which the window is from does not change it (RFC 9293 §3.10.7.4)",
+    port: PORTS.chargen,
+    rows: [
+      [0, "<", "S 0:0(0) win 0 <mss 1000>"], [0, ">", "S. 0:0(0) ack 1"], [0, "<", ". 1:1(0) ack 1 win 0"],
+      [0, "<", "P. 11:21(10) ack 1 win 0"], [0, ">", ". 1:1(0) ack 1"],
+      [0, "<", "P. 1:11(10) ack 1 win 1000"], [0, ">", ". 1:1(0) ack 21"],
+    ],
+    pongdOnly: true,
+  },
+  {
+    name: "four pieces that came early are kept, and a fifth only if it joins one (RFC 2018 §4)",
+    port,
+    rows: [
+      ...SACKED,
+      ...[101, 301, 501].map((first): Row => [0, "<", `. ${first}:${first + 10}(10) ack 1`]).flatMap(
+        (row, i): Row[] => [row, [0, ">", `. 1:1(0) ack 1 <sack ${["501:511", "301:311", "101:111"].slice(2 - i).join(" ")}>`]],
+      ),
+      [0, "<", ". 701:711(10) ack 1"], [0, ">", ". 1:1(0) ack 1 <sack 701:711 501:511 301:311 101:111>"],
+      [0, "<", ". 901:911(10) ack 1"], [0, ">", ". 1:1(0) ack 1 <sack 701:711 501:511 301:311 101:111>"],
+      [0, "<", ". 311:321(10) ack 1"], [0, ">", ". 1:1(0) ack 1 <sack 301:321 701:711 501:511 101:111>"],
+    ],
+    pongdOnly: true,
+  },
+  {
+    name: "beside timestamps there is room for three pieces (RFC 2018 §3)",
+    port,
+    rows: [
+      ...opened("mss 1000,sackOK,TS val 100 ecr 0"),
+      [0, "<", [101, 301, 501, 701].map((first) => `. ${first}:${first + 10}(10) ack 1 <TS val 100 ecr last>`)],
+      [0, ">", ". 1:1(0) ack 1 <TS val * ecr 100,sack 701:711 501:511 301:311>"],
+    ],
+    pongdOnly: true,
+  },
+  {
+    name: "a peer with a small MSS is told by SACK, too",
+    port,
+    rows: [
+      ...opened("mss 100,sackOK"), [0, "<", ". 101:111(10) ack 1"], [0, ">", ". 1:1(0) ack 1 <sack 101:111>"],
+    ],
   },
   {
     name: "all that is queued is processed before one acknowledgement is sent (MUST-58, MUST-59)",

@@ -1,6 +1,6 @@
 /** Scripts of how connections begin: RFC 9293 §3.5, §3.10.7.2 to §3.10.7.4; RFC 5961. */
 import { PORTS } from "../../support/tcphost.js";
-import type { Script } from "../../support/tcpscript.js";
+import type { Row, Script } from "../../support/tcpscript.js";
 import { alive, gone } from "./rows.js";
 
 export const HANDSHAKE: readonly Script[] = [
@@ -47,6 +47,24 @@ export const HANDSHAKE: readonly Script[] = [
       ...alive(1, 1),
     ],
   },
+  {
+    name: "an older SYN is answered by the SYN-ACK of the one that is known (RFC 9293 §3.10.7.4)",
+    port: PORTS.discard,
+    rows: [
+      [0, "<", "S 100:100(0) <mss 1000>"],
+      [0, ">", "S. 0:0(0) ack 101"],
+      [0.6, "<", "S 0:0(0) <mss 1000>"],
+      [0, ">", "S. 0:0(0) ack 101"],
+      [0, "<", ". 101:101(0) ack 1"],
+      ...alive(101, 1).map((row): Row => row[1] === "<" ? [0, "<", ". 100:100(0) ack 1"] : row),
+    ],
+    pongdOnly: true,
+  },
+  ...["SE", "SW"].map((flags): Script => ({
+    name: `a SYN with ${flags.slice(1)} alone does not ask for ECN (RFC 3168 §6.1.1)`,
+    port: PORTS.discard,
+    rows: [[0, "<", `${flags} 0:0(0) <mss 1000>`], [0, ">", "S. 0:0(0) ack 1"]],
+  })),
   {
     name: "data on the acknowledgement of the handshake is taken",
     rows: [

@@ -60,6 +60,8 @@ export const OPTIONS: readonly Script[] = [
   sends("segments are as long as the peer's MSS (MUST-14, MUST-16, SHLD-28)", "S 0:0(0) <mss 1000>", 1000),
   sends("an MSS beyond the link's is no longer than the link allows (MUST-16)", "S 0:0(0) <mss 9000>", 1460, 4),
   sends("an MSS beyond the link's is no longer than the link allows in IPv6 (MUST-16)", "S 0:0(0) <mss 9000>", 1440, 6),
+  sends("an MSS below 88 counts as 88", "S 0:0(0) <mss 20>", 88),
+  sends("behind an option of length 1, nothing is read (MUST-7)", "S 0:0(0) <raw fd01020403e80000>", 536, 4),
   sends("timestamps take from a segment's data (MUST-16)", "S 0:0(0) <mss 1000,TS val 100 ecr 0>", 988),
   {
     name: "what a SYN does not offer, the SYN-ACK does not have",
@@ -78,6 +80,13 @@ export const OPTIONS: readonly Script[] = [
       [0.01, "<", ". 1:1(0) ack 1 <TS val 17 ecr 0>"],
     ],
   },
+  ...[["scale", "03040700"], ["timestamps", "080c0000000700000000" + "0000"], ["SACK permitted", "04030000"]].map(
+    ([what, bytes]): Script => ({
+      name: `${what} of the wrong length is none (MUST-7)`,
+      port: PORTS.discard,
+      rows: [[0, "<", `S 0:0(0) <raw 020403e8${bytes}>`], [0, ">", "S. 0:0(0) ack 1 <mss MSS>"]],
+      pongdOnly: true,
+    })),
   ...["sackOK", "wscale 2", "TS val 7 ecr 0"].map((option): Script => ({
     name: `${option.split(" ")[0]} alone is answered alone`,
     port: PORTS.discard,
@@ -112,6 +121,26 @@ export const OPTIONS: readonly Script[] = [
       ...Array.from({ length: 10 }, (_, i): Row => [0, ">", `p. ${1 + 1000 * i}:${1001 + 1000 * i}(1000) ack 1`]),
     ],
     pongdOnly: true,
+  },
+  {
+    name: "a shift of 40 counts as 14, and not as 8 (RFC 7323 §2.3)",
+    port: PORTS.chargen, stream: chargenByte,
+    rows: [
+      [0, "<", "S 0:0(0) win 0 <mss 1000,wscale 40>"],
+      [0, ">", "S. 0:0(0) ack 1"],
+      [0, "<", ". 1:1(0) ack 1 win 1"],
+      ...Array.from({ length: 10 }, (_, i): Row => [0, ">", `p. ${1 + 1000 * i}:${1001 + 1000 * i}(1000) ack 1`]),
+    ],
+    pongdOnly: true,
+  },
+  {
+    name: "the first timestamp behind the SYN's is echoed, wherever the peer's numbers begin (RFC 7323 §4.3)",
+    isn: 5000,
+    rows: [
+      ...TIMESTAMPED.slice(0, 2),
+      [0, "<", "P. 1:11(10) ack 1 <TS val 120 ecr last>"],
+      [0, ">", "P. 1:11(10) ack 11 <TS val * ecr 120>"],
+    ],
   },
   {
     name: "a timestamp is echoed, and the next one is the clock's in milliseconds",

@@ -1,7 +1,7 @@
 /** Scripts of resets: RFC 9293 §3.5.2, §3.5.3, §3.10.7.1; RFC 5961 §3 and §4. */
 import { PORTS } from "../../support/tcphost.js";
 import type { Script } from "../../support/tcpscript.js";
-import { alive, gone, OPEN } from "./rows.js";
+import { alive, gone, OPEN, opened } from "./rows.js";
 
 function closed(name: string, segment: string, answer: string): Script {
   return { name, port: PORTS.refuse, rows: [[0, "<", segment], [0, ">", answer]] };
@@ -54,6 +54,12 @@ export const RESET: readonly Script[] = [
     rows: [...OPEN, [0, "<", "R 0:0(0)"], [0, "<", "R 2000000:2000000(0)"], [0.1, "-"], ...alive(1, 1)],
   },
   {
+    name: "a RST whose data came already is outside of the window (RFC 9293 §3.10.7.4)",
+    port: PORTS.discard,
+    rows: [...OPEN, [0, "<", "R 0:1(1)"], [0.1, "-"], ...alive(1, 1)],
+    pongdOnly: true,
+  },
+  {
     name: "a SYN in a connection is challenged, wherever it is (P-4, RFC 5961 §4.2)",
     port: PORTS.discard,
     rows: [
@@ -98,6 +104,18 @@ export const RESET: readonly Script[] = [
       ...OPEN, [0, "?", (player) => { player.flow(1).isn = (player.flow(1).isn ?? 0) - 3_000_000 >>> 0; }],
       [0, "<", "P. 1:11(10) ack 1"],
       [0, ">", ". 3000001:3000001(0) ack 1"],
+    ],
+    pongdOnly: true,
+  },
+  {
+    name: "an acknowledgement is too old if it is further back than the largest window (RFC 5961 §5.2)",
+    port: PORTS.discard,
+    rows: [
+      ...opened("mss 1000", 1000),
+      [0, "?", (player) => { player.flow(1).isn = (player.flow(1).isn ?? 0) - 1000 >>> 0; }],
+      [0, "<", "P. 1:11(10) ack 1 win 1000"], [0, ">", ". 1001:1001(0) ack 11"],
+      [0, "?", (player) => { player.flow(1).isn = (player.flow(1).isn ?? 0) - 1 >>> 0; }],
+      [0, "<", "P. 11:21(10) ack 1 win 1000"], [0, ">", ". 1002:1002(0) ack 11"],
     ],
     pongdOnly: true,
   },

@@ -38,6 +38,26 @@ export const RETRANSMIT: readonly Script[] = [
     ],
   },
   {
+    name: "a peer that closes its window over what is in flight, and is silent, is given up, too (SHLD-17)",
+    pongdOnly: true,
+    rows: [
+      ...ECHOED, [0, "<", ". 11:11(0) ack 1 win 0"],
+      ...[0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2].map((seconds): Row => [seconds, ">", "P. 1:11(10) ack 11"]),
+      [102.4, ">", "R. 11:11(0) ack 11"],
+    ],
+  },
+  {
+    name: "a peer that answers, but never acknowledges, is given up (MUST-20)",
+    pongdOnly: true,
+    rows: [
+      ...ECHOED,
+      ...[0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2].flatMap((seconds): Row[] => [
+        [seconds, ">", "P. 1:11(10) ack 11"], [0, "<", ". 11:11(0) ack 1"],
+      ]),
+      [102.4, ">", "R. 11:11(0) ack 11"],
+    ],
+  },
+  {
     name: "what is sent again leaves room for SACK that was not told before (MUST-16)",
     pongdOnly: true,
     rows: [
@@ -50,6 +70,14 @@ export const RETRANSMIT: readonly Script[] = [
         const lengths = stage.outputs.splice(0).map(({ packet }) => packet.length);
         assert.ok(lengths.length > 2 && Math.max(...lengths) <= (family === 4 ? 1040 : 1060), lengths.join(" "));
       }],
+    ],
+  },
+  {
+    name: "what is sent again is not ECN-capable (RFC 3168 §6.1.5)",
+    pongdOnly: true,
+    rows: [
+      [0, "<", "SEW 0:0(0) <mss 1000>"], [0, ">", "SE. 0:0(0) ack 1"], [0, "<", ". 1:1(0) ack 1"],
+      [0, "<", "P. 1:11(10) ack 1"], [0, ">", "P. 1:11(10) ack 11 {tos 2}"], [0.2, ">", "P. 1:11(10) ack 11 {tos 0}"],
     ],
   },
   {

@@ -2,7 +2,7 @@
 import { PORTS } from "../../support/tcphost.js";
 import { chargenByte } from "../../support/tcpscenario.js";
 import type { Row, Script } from "../../support/tcpscript.js";
-import { opened } from "./rows.js";
+import { gone, opened } from "./rows.js";
 
 const CHARGEN = { port: PORTS.chargen, stream: chargenByte };
 /** Opens a connection to chargen whose peer takes nothing yet. */
@@ -98,6 +98,41 @@ export const WINDOW: readonly Script[] = [
       [0, "<", "S 0:0(0) <mss 1000>"], [0, ">", "S. 0:0(0) ack 1 win 0"], [0, "<", ". 1:1(0) ack 1"],
       [0, "<", ". 1:2(1) ack 1"], [0, ">", ". 1:1(0) ack 1 win 0"], [1, "<", ". 1:2(1) ack 1"],
       [0, ">", ". 1:1(0) ack 1 win 0"],
+    ],
+  },
+  {
+    name: "the window's edge moves by a full segment at least, and never back for rounding (MUST-39, SHLD-14)",
+    port: PORTS.discard,
+    rows: [
+      ...opened("mss 1000,wscale 7"), [0, "<", "P. 1:11(10) ack 1"], [0, ">", ". 1:1(0) ack 11 win 4096"],
+      [0, "<", "P. 11:511(500) ack 1"], [0, ">", ". 1:1(0) ack 511 win 4093"],
+      [0, "<", "P. 511:1011(500) ack 1"], [0, ">", ". 1:1(0) ack 1011 win 4090"],
+      [0, "<", "P. 1011:1511(500) ack 1"], [0, ">", ". 1:1(0) ack 1511 win 4096"],
+    ],
+    pongdOnly: true,
+  },
+  {
+    name: "an echo's window is smaller by what its peer has not taken",
+    rows: [
+      [0, "<", "S 0:0(0) win 0 <mss 1000,wscale 7>"], [0, ">", "S. 0:0(0) ack 1"],
+      [0, "<", [". 1:1001(1000) ack 1 win 0", ". 1001:2001(1000) ack 1 win 0"]], [0, ">", ". 1:1(0) ack 2001 win 2033"],
+    ],
+    pongdOnly: true,
+  },
+  {
+    name: "a FIN into a window of zero is acknowledged and dropped (RFC 9293 §3.10.7.4)",
+    port: PORTS.tarpit, pongdOnly: true,
+    rows: [
+      [0, "<", "S 0:0(0) <mss 1000>"], [0, ">", "S. 0:0(0) ack 1 win 0"], [0, "<", ". 1:1(0) ack 1"],
+      [0, "<", "F. 1:1(0) ack 1"], [0, ">", ". 1:1(0) ack 1 win 0"],
+    ],
+  },
+  {
+    name: "a FIN for which the peer has no window is its probe (RFC 9293 §3.8.6.1)",
+    port: PORTS.discard, pongdOnly: true,
+    rows: [
+      ...SHUT, [0, "<", "F. 1:1(0) ack 1 win 0"], [0, ">", ". 1:1(0) ack 2"], [0.2, ">", "F. 1:1(0) ack 2"],
+      [0.4, ">", "F. 1:1(0) ack 2"], [0, "<", ". 2:2(0) ack 2 win 0"], ...gone(2, 2),
     ],
   },
 ];
