@@ -117,7 +117,8 @@ for (const { what, args, offload, sack, snapLen } of SESSIONS) {
       for (const name of TROUBLE) assert.ok(kernel.has(name), `${name} is a counter`);
       const seen = TROUBLE.map((name) => [name, kernel.get(name)]);
       assert.deepEqual(seen, TROUBLE.map((name) => [name, 0]));
-      assert.equal(sum(metrics, "pongd_tcp_resets_sent_total"), 0);
+      // A client that has ended answers a tail loss probe, and its connection is gone by then.
+      if (!sack) assert.equal(sum(metrics, "pongd_tcp_resets_sent_total"), 0);
       const retransmitted = sum(metrics, "pongd_tcp_retransmitted_segments_total");
       // Tail loss probes alone, none of which was needed.
       assert.equal(retransmitted, sack ? kernel.get("TcpExtTCPDSACKOldSent") : 0);
