@@ -36,6 +36,7 @@ const PROGRAMS: Readonly<Record<string, Program | undefined>> = {
   "systemd-nspawn": SYSTEMD("systemd-nspawn"),
   taskset: UTIL_LINUX("taskset"),
   tracepath: IPUTILS("tracepath"),
+  tcptraceroute: { is: "tcptraceroute by Michael Toren", args: ["-v"], says: /Michael C\. Toren/ },
   traceroute: { is: "traceroute by Dmitry Butskoy", args: ["--version"], says: /^Modern traceroute/ },
 };
 
