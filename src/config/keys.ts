@@ -129,7 +129,7 @@ const ROWS = [
     option: { flags: "--offload <mode>", group: "Device" },
     text: "whether the kernel computes checksums and cuts long packets of TCP for pongd, where that works; auto: if "
       + "pongd serves TCP",
-    note: "No release serves TCP yet. What does not gain from it pays for it: a ping then takes the kernel longer.",
+    note: "What does not gain from it pays for it: a ping then takes the kernel longer.",
   }),
   setting({
     key: "device.routes",
