@@ -53,9 +53,11 @@ describe("TCP, beside others", needs("python3"), () => {
     // Half of the connections may be half-open; the rest of the SYNs is answered, and forgotten.
     const halfOpen = sum(metrics, "pongd_tcp_half_open_connections");
     assert.ok(halfOpen <= 1500, `${halfOpen} half-open connections`);
-    assert.ok(sum(metrics, "pongd_tcp_connections") <= 1500);
+    // The last of the others may be on their way out.
+    assert.ok(sum(metrics, "pongd_tcp_connections") <= 1550);
     assert.ok((metrics.get("pongd_tcp_syn_cookies_total{what=\"sent\",queue=\"0\"}") ?? 0) > 10_000);
-    assert.ok((metrics.get("pongd_tcp_syn_cookies_total{what=\"failed\",queue=\"0\"}") ?? 0) >= 19_000);
+    // Acknowledgements of before the first cookie are not taken for answers to one.
+    assert.ok((metrics.get("pongd_tcp_syn_cookies_total{what=\"failed\",queue=\"0\"}") ?? 0) >= 15_000);
     assert.equal(sum(metrics, "pongd_tcp_memory_bytes"), 0);
     assert.equal((await pongd.stop()).status, 0);
   });
@@ -97,9 +99,9 @@ describe("TCP, beside others", needs("python3"), () => {
     const full = pongd.until((metrics) => sum(metrics, "pongd_tcp_connections") >= 150
       && sum(metrics, "pongd_tcp_memory_bytes") >= 50 * 65536);
     await honestly(50, full);
-    const metrics = await pongd.metrics();
+    // The others may have been among those that were counted.
+    const metrics = await pongd.until((metrics) => sum(metrics, "pongd_tcp_connections") === 150);
     assert.ok(sum(metrics, "pongd_tcp_memory_bytes") <= 16_777_216);
-    assert.equal(sum(metrics, "pongd_tcp_connections"), 150);
     await Promise.all(stalled.map((each) => each.end()));
     await allGone(pongd);
     assert.equal((await pongd.stop()).status, 0);

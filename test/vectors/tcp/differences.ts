@@ -32,6 +32,12 @@ export const TCP_DIFFERENCES: readonly TcpDifference[] = [
     pongd: "fills it (RFC 9293 §3.8.6.2.1)",
   },
   {
+    scripts: /an MSS below 88/,
+    what: "a peer that says that it takes hardly any data",
+    linux: "sends it segments of 48 bytes (TCP_MIN_SND_MSS)",
+    pongd: "sends it segments of 88 bytes, which have room for data beside all options",
+  },
+  {
     scripts: /IPv6 address that no host can have/,
     what: "a SYN from ::1 that comes by a link",
     linux: "answers it with a SYN-ACK, which goes nowhere",
