@@ -83,7 +83,9 @@ describe("io_uring", needs("ping", "strace"), () => {
     const after = await pongd.metrics();
     const difference = (name: string) => sum(after, name) - sum(before, name);
     assert.equal(difference("pongd_packets_received_total"), 40);
-    assert.equal(difference("pongd_syscalls_total"), 40 * 4);
+    // One that comes while pongd, held up, is still looking for another one saves some of them.
+    const calls = difference("pongd_syscalls_total");
+    assert.ok(calls <= 40 * 4 && calls >= 40 * 3, `${calls} system calls`);
     await pongd.stop();
   });
 
