@@ -33,7 +33,7 @@ const MIN_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
  */
 export function input(count: u32, replies: u32): u32 {
   const addresses = table();
-  // What the kernel has not finished is for the slow path, with all that came beside it: plain packets pay nothing.
+  // A packet that the kernel has not finished is for the slow path, with all that came beside it: others pay nothing.
   if (!allFinished(count)) return unfinished(count, replies);
   let rest: u32 = 0;
   let bytes: u32 = 0;

@@ -1,7 +1,7 @@
 // Path MTU discovery, RFC 8201 and RFC 1191: the maximum length of a packet to an address.
 //
-// What is answered without a connection keeps nothing of its own, so an entry is made when a packet of IPv6 longer than
-// the minimum MTU is sent. A Packet Too Big lowers the MTU of an entry. If it is about a packet that was never sent,
+// Answers without a connection keep nothing of their own, so an entry is made when a packet of IPv6 longer than the
+// minimum MTU is sent. A Packet Too Big lowers the MTU of an entry. If it is about a packet that was never sent,
 // there is no entry to lower. Connections know what they have sent: they make an entry when the path's MTU is learnt,
 // for those that follow. IPv4 addresses are mapped into IPv6 ones.
 //
