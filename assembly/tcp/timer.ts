@@ -2,7 +2,7 @@
 // first of them. When a deadline moves back, the timer stays where it is: it then comes too early, and is set anew. So
 // a segment hardly ever moves a timer.
 
-import { NOW } from "../../abi/control";
+import { NOW, UNREAD } from "../../abi/control";
 import { Closed, Reset } from "../../abi/counters";
 import {
   ACK_AT, BACKOFF, END_AT, HEARD_AT, KEEPALIVE_INTERVAL_S, KEEPALIVE_S, PROBES, RETRANSMIT_AT, SND_NXT, SND_UNA, State,
@@ -66,7 +66,11 @@ function earlier(at: u32, other: u32): u32 {
 /** The timer has come: does what is due. */
 export function fire(c: usize): void {
   if (isDue(load<u32>(c, END_AT))) { abort(c, Reset.ended, Closed.reset); return; }
-  if (isDue(load<u32>(c, RETRANSMIT_AT)) && !retransmit(c)) return;
+  if (isDue(load<u32>(c, RETRANSMIT_AT))) {
+    // A worker that has slept past this time has an acknowledgement yet to read that came in time.
+    if (load<u32>(UNREAD)) { soon(c); return; }
+    if (!retransmit(c)) return;
+  }
   const idle = tick() - load<u32>(c, HEARD_AT);
   const probes: u32 = load<u8>(c, PROBES);
   if (!marked(c, PERSIST) && idle >= patience(c)) {

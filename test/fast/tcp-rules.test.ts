@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ACCEPTED, Closed, CLOSED, Cookie, COOKIES, Counter, Reset, RESETS } from "../../abi/counters.js";
 import { Drain, Service } from "../../abi/tcp.js";
-import { type Family, type HostOptions, PORTS, SERVICES, TcpHost } from "../support/tcphost.js";
+import { type Family, type HostOptions, PORTS, SERVICES, TcpHost, TICK_US } from "../support/tcphost.js";
 import { chargenByte } from "../support/tcpscenario.js";
 import { play, type Row, type Script } from "../support/tcpscript.js";
 import { checkState } from "../support/tcpstate.js";
@@ -104,6 +104,40 @@ describe("a sweep", () => {
       drain(host, Drain.close), [0.1, "-"],
     ],
     counted: { [Counter.tcpConnections]: 0, [CLOSED + Closed.half_open]: 6 * 250 },
+  });
+});
+
+describe("a worker that had no processor when a timeout was due", () => {
+  /** Ten bytes are in flight, and their timeout has passed. */
+  function late(host: TcpHost): readonly Row[] {
+    return [
+      ...OPEN, [0, "<", "P. 1:11(10) ack 1"], [0, ">", "P. 1:11(10) ack 11"],
+      [0, "?", () => {
+        host.inject();
+        host.awayTo(host.us + 0.25e6);
+      }],
+    ];
+  }
+  const other: Row = [0, "<", "@2 . 1:1(0) ack 5"];
+  const refused: Row = [0, ">", "@2 R 5:5(0)"];
+
+  rule({
+    name: "reads first what came meanwhile: an acknowledgement makes the retransmission needless",
+    rows: (host) => [...late(host), other, refused, [0, "<", ". 11:11(0) ack 11"], [0.1, "-"]],
+    counted: { [Counter.tcpRetransmitted]: 0 },
+  });
+  rule({
+    name: "sends again once nothing is left to read",
+    rows: (host) => [...late(host), other, refused, [TICK_US / 1e6, "~", "P. 1:11(10) ack 11"]],
+  });
+  rule({
+    name: "sends again after sixteen batches, however much is left to read",
+    rows: (host) => [
+      ...late(host), ...Array.from({ length: 15 }, () => {
+        return [other, refused, [0, "?", () => { host.awayTo(host.us + 2 * TICK_US); }] satisfies Row];
+      }).flat(),
+      other, [0, ">", "P. 1:11(10) ack 11"], refused,
+    ],
   });
 });
 

@@ -137,9 +137,14 @@ export class TcpHost {
     if (this.outputs.length === 0) this.#now = Math.max(this.#now, end);
   }
 
-  /** Goes on to a later time without a call in between, as when the worker had no processor, and calls the engine. */
-  sleepTo(us: number): void {
+  /** Goes on to a later time without a call in between, as when the worker had no processor. */
+  awayTo(us: number): void {
     this.#now = Math.max(this.#now, Math.round(us * 1000));
+  }
+
+  /** The same, and calls the engine: no packet came meanwhile. */
+  sleepTo(us: number): void {
+    this.awayTo(us);
     this.#call(0);
   }
 
