@@ -82,7 +82,7 @@ export class World {
   /** What inputs have made happen, each in a word. */
   readonly features = new Set<string>();
   #flows: Flow[] = [];
-  #table = 0;
+  #table: number | undefined;
 
   private constructor(host: TcpHost, tables: readonly Table[]) {
     this.#host = host;
@@ -177,6 +177,8 @@ export class World {
   }
 
   #use(table: number): void {
+    // Writing a table takes longer than a batch.
+    if (table === this.#table) return;
     this.#table = table;
     this.#host.rig.linear.serve(this.#tables[table]);
   }
