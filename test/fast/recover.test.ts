@@ -167,6 +167,13 @@ describe("the timeout", () => {
     });
   }
 
+  test("takes no sample from the first of several segments, whose time is not known", async () => {
+    const sender = await sending();
+    sender.wait(300 * MS);
+    sender.ack({ ack: MSS });
+    assert.equal(sender.timeout, 220 * MS);
+  });
+
   test("restarts with each ACK for new data, and stops when all is acknowledged", async () => {
     const sender = await sending({ sack: false });
     sender.wait(20 * MS);
@@ -708,6 +715,58 @@ describe("loss, with SACK", () => {
     assert.deepEqual(sender.output().filter(({ again }) => again), [{ seq: 0, len: MSS, again: true }]);
   });
 
+  test("is waited for by a millisecond at least", async () => {
+    const sender = await sending({ rtt: 2 * MS });
+    sender.wait(2 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 2 * MSS]] });
+    timerIs(sender, MS);
+  });
+
+  test("is waited for once a segment has arrived late, that was sent once (RFC 8985 §6.2)", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[2 * MSS, 3 * MSS]] });
+    sender.ack({ ack: 0, sacks: [[MSS, 3 * MSS]] });
+    sender.ack({ ack: 0, sacks: [[MSS, 9 * MSS]] });
+    assert.equal(sender.marked(MARK.recovery), false);
+    timerIs(sender, 5 * MS);
+  });
+
+  test("is not waited for because of the order of an ACK's blocks", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[4 * MSS, 5 * MSS], [2 * MSS, 3 * MSS]] });
+    sender.ack({ ack: 0, sacks: [[4 * MSS, 6 * MSS], [2 * MSS, 3 * MSS]] });
+    assert.equal(sender.marked(MARK.recovery), true);
+  });
+
+  test("ends with the threshold, and the ACK that ends it lets nothing grow", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 5 * MSS]] });
+    sender.output();
+    sender.ack({ ack: 0, sacks: [[MSS, 10 * MSS]] });
+    sender.output();
+    assert.ok(sender.nxt > 12 * MSS);
+    sender.wait(20 * MS);
+    sender.ack({ ack: sender.nxt - MSS });
+    assert.equal(sender.marked(MARK.recovery), false);
+    assert.equal(sender.cwnd, 7 * MSS);
+  });
+
+  test("ends with no more than an initial window above what is in flight (RFC 9937 §5)", async () => {
+    const sender = await Sender.create({ rtt: 20 * MS });
+    sender.set(CWND, 100 * MSS);
+    sender.offer(100 * MSS);
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 99 * MSS]] });
+    assert.equal(numbers(sender.output()), "-0");
+    sender.wait(20 * MS);
+    sender.ack({ ack: 100 * MSS });
+    assert.deepEqual([sender.cwnd, sender.ssthresh], [10 * MSS, 70 * MSS]);
+  });
+
   test("once reordering was seen, nothing late by less than a quarter of a round trip is sent again", async () => {
     const random = Random.fromEnvironment();
     console.log(`SEED=${random.seed}`);
@@ -880,6 +939,22 @@ describe("loss, with SACK", () => {
     assert.equal(numbers(sender.output()), "-2");
   });
 
+  test("after a timeout, nothing is sent again that the peer holds (RFC 6675 §5.1)", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[5 * MSS, 10 * MSS]] });
+    while (!sender.marked(MARK.loss)) {
+      toTimer(sender);
+      sender.output();
+    }
+    for (let acked = 1; acked < 5; acked++) {
+      sender.wait(20 * MS);
+      sender.ack({ ack: acked * MSS });
+      const again = sender.output().filter((one) => one.again);
+      assert.ok(again.every(({ seq, len }) => seq + len <= 5 * MSS), numbers(again));
+    }
+  });
+
   test("a timeout within a recovery does not reduce the threshold again", async () => {
     const sender = await sending();
     sender.wait(20 * MS);
@@ -961,6 +1036,19 @@ describe("loss, without SACK", () => {
     sender.ack({ ack: 10 * MSS });
     assert.equal(sender.marked(MARK.recovery), false);
     assert.equal(sender.cwnd, 7 * MSS);
+  });
+
+  test("a duplicate, or a partial ACK, lets out as many as it tells have arrived (RFC 6582)", async () => {
+    const sender = await sending({ sack: false });
+    sender.wait(20 * MS);
+    const lines: string[] = [];
+    // Segments 0, 3, 5 and 10 are lost. When the second one is sent again, two of three duplicates are explained.
+    for (const ack of [0, 0, 0, 0, 0, 0, 0, 3, 5, 10]) {
+      if (ack > 0) sender.wait(20 * MS);
+      sender.ack({ ack: ack * MSS });
+      lines.push(numbers(sender.output()));
+    }
+    assert.deepEqual(lines, ["10", "11", "-0", "", "", "12", "13", "-3 14", "-5 15", "-10"]);
   });
 
   test("duplicates of what a timeout had sent again begin no recovery (RFC 6582 §3.2)", async () => {
@@ -1212,6 +1300,18 @@ describe("a recovery that was not needed is undone", () => {
     assert.ok(sender.cwnd >= 10 * MSS);
   });
 
+  test("and what was sent first tells nothing of the time since it was sent again (RFC 8985 §6.2)", async () => {
+    const sender = await sending({ timestamps: true });
+    const len = sender.segment;
+    const stamp = sender.stamp();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[len, 4 * len]], tsecr: stamp });
+    assert.equal(numbers(sender.output().slice(0, 1), len), "-0");
+    sender.wait(25 * MS);
+    sender.ack({ ack: 4 * len, sacks: [[5 * len, 6 * len]], tsecr: stamp });
+    assert.ok(sender.output().every(({ again }) => !again));
+  });
+
   test("but not by a D-SACK for what was sent once, before it", async () => {
     const sender = await sending();
     sender.wait(20 * MS);
@@ -1334,6 +1434,37 @@ describe("explicit congestion notification", () => {
     sender.wait(20 * MS);
     sender.ack({ ack: 10 * MSS, ece: true });
     assert.equal(sender.ssthresh, 7 * MSS);
+  });
+
+  test("a loss in what it reduced the window for does not reduce it again", async () => {
+    const sender = await sending({ ecn: true });
+    sender.wait(20 * MS);
+    sender.ack({ ack: MSS, ece: true });
+    sender.output();
+    sender.ack({ ack: MSS, sacks: [[2 * MSS, 7 * MSS]] });
+    assert.equal(sender.marked(MARK.recovery), true);
+    assert.equal(sender.ssthresh, 7 * MSS);
+  });
+
+  test("is not undone with a recovery that came before it, nor with one that reduced nothing", async () => {
+    const sender = await sending({ ecn: true });
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 5 * MSS]] });
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 10 * MSS });
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: sender.una + MSS, ece: true });
+    sender.output();
+    const { una, ssthresh } = sender;
+    sender.ack({ ack: una, sacks: [[una + MSS, sender.nxt]] });
+    while (!sender.marked(MARK.recovery)) toTimer(sender);
+    sender.output();
+    sender.wait(5 * MS);
+    sender.ack({ ack: sender.nxt - MSS });
+    for (const seq of [una, 0]) sender.ack({ ack: sender.una, sacks: [[seq, seq + MSS]] });
+    assert.equal(sender.ssthresh, ssthresh);
   });
 
   test("is not believed where it was not agreed", async () => {
