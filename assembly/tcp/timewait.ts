@@ -5,8 +5,8 @@
 import { NOW } from "../../abi/control";
 import { Counter, Drop } from "../../abi/counters";
 import {
-  ADDRESSES, DRAIN, FLAGS, MAX_WAITS, NEXT, PORTS, RCV_NXT, Service, SND_NXT, STATE, State, TS_RECENT, WAIT_AGAIN, WAIT_COUNT,
-  WAIT_FIRST, WAIT_RCV_NXT, WAIT_SIZE, WAIT_SND_NXT, WAIT_TIMER, WAIT_TS_RECENT, WAIT_UNTIL, WAITS,
+  ADDRESSES, DRAIN, FLAGS, MAX_WAITS, NEXT, PORTS, RCV_NXT, Service, SND_NXT, STATE, State, TS_RECENT, WAIT_AGAIN,
+  WAIT_COUNT, WAIT_FIRST, WAIT_RCV_NXT, WAIT_SIZE, WAIT_SND_NXT, WAIT_TIMER, WAIT_TS_RECENT, WAIT_UNTIL, WAITS,
 } from "../../abi/tcp";
 import { TICK_BITS, Timer, TIMER_SIZE } from "../../abi/timers";
 import { add, spare } from "../memory";
