@@ -133,7 +133,7 @@ for (const family of [4, 6] as const satisfies readonly Family[]) {
       });
     }
 
-    test("an echo keeps no more than 512 KiB in order, also if a scaled window is pushed on by small segments", async () => {
+    test("an echo keeps no more than 512 KiB in order, also if small segments push its window on", async () => {
       const host = await TcpHost.create();
       const sender = new Sender(host, family, PORTS.echo, 40_000, true);
       const pages: number[] = [];

@@ -8,7 +8,8 @@ import { describe, test } from "node:test";
 import { Closed, CLOSED, Cookie, COOKIES, Counter } from "../../abi/counters.js";
 import { OFFLOAD_CSUM, OFFLOAD_TSO4, OFFLOAD_TSO6 } from "../../abi/offload.js";
 import {
-  Drain, INBOX, INBOX_COUNT, LETTER_FAMILY, LETTER_MTU, LETTER_PORTS, LETTER_SEQ, LETTER_SIZE, PREFIX_CONNECTIONS, Service,
+  Drain, INBOX, INBOX_COUNT, LETTER_FAMILY, LETTER_MTU, LETTER_PORTS, LETTER_SEQ, LETTER_SIZE, PREFIX_CONNECTIONS,
+  Service,
 } from "../../abi/tcp.js";
 import { tableOf } from "../../src/engine/table.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
@@ -460,7 +461,9 @@ for (const family of FAMILIES) {
       assert.equal(isns.size, 60);
       host.inject(...ends.map((each) =>
         encode({ ...each, seq: 1, ack: isns.get(each.srcPort) ?? 0, flags: ACK, window: 65535 })),
-      encode({ src, dst, srcPort: 40_000, dstPort: PORTS.discard, seq: 1, ack, flags: ACK | PSH, data: Buffer.from("x") }));
+      encode({
+        src, dst, srcPort: 40_000, dstPort: PORTS.discard, seq: 1, ack, flags: ACK | PSH, data: Buffer.from("x"),
+      }));
       const atOnce = host.outputs.splice(0).length;
       assert.ok(atOnce < 500, `${atOnce} at once`);
       host.advance(1000);
@@ -539,8 +542,8 @@ for (const family of FAMILIES) {
         host.inject(encode({ ...ends, seq: 0, flags: SYN, options: { mss: 1000 } }));
         const [{ packet }] = host.outputs.splice(0);
         const ack = new DataView(packet.slice().buffer).getUint32(headers - 20 + 4) + 1 >>> 0;
-        host.inject(encode({ ...ends, seq: 1, ack, flags: ACK }), ...!data ? [] : [0, 1000, 2000].map((from) => {
-          return encode({ ...ends, seq: 1 + from, ack, flags: ACK, data: data.subarray(from, from + 1000) });
+        host.inject(encode({ ...ends, seq: 1, ack, flags: ACK }), ...(data ? [0, 1000, 2000] : []).map((from) => {
+          return encode({ ...ends, seq: 1 + from, ack, flags: ACK, data: data?.subarray(from, from + 1000) });
         }));
         return host.outputs.splice(0).map((output) => output.packet.length - headers);
       };
