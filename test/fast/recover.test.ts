@@ -1542,6 +1542,13 @@ describe("without a page", () => {
     }
   });
 
+  test("duplicates count from the last acknowledgement on", async () => {
+    const sender = await sending({ pages: 0 });
+    sender.wait(20 * MS);
+    for (const ack of [0, 0, 1, 1, 1]) sender.ack({ ack: ack * MSS });
+    assert.doesNotMatch(numbers(sender.output()), /-/);
+  });
+
   test("a timeout has all sent again, one by one", async () => {
     const sender = await sending({ pages: 0, sack: false });
     toTimer(sender);
