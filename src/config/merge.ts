@@ -377,8 +377,8 @@ function answersOf(entry: PrefixMap, values: Values, ports: readonly PortRange[]
   };
 }
 
-function tcpOf(ports: readonly PortRange[], connections = 0): Tcp {
-  return { ports, ...connections > 0 && { connections } };
+function tcpOf(ports: readonly PortRange[], connections: number | undefined): Tcp {
+  return { ports, ...connections !== undefined && { connections } };
 }
 
 function toLimit(setting: LimitSetting): Limit | undefined {

@@ -414,8 +414,9 @@ describe("a file that is wrong: every error with its line and column, and what w
       + "prefixes[0].tcp is a list; expected a map of ports to services, like { 7: echo, 8000-8010: discard }",
     ],
     [
-      "connections of a prefix", "prefixes:\n  - { prefix: 10.0.0.0/8, tcp_connections: -1 }\n",
-      "FILE:2:44: prefixes[0].tcp_connections is -1; expected a whole number from 0 to 1000000000",
+      "connections of a prefix", "prefixes:\n  - { prefix: 10.0.0.0/8, tcp_connections: 0 }\n",
+      "FILE:2:44: prefixes[0].tcp_connections is 0; expected a whole number from 1 to 1000000000, or no such key for "
+      + "no limit of its own",
     ],
     [
       "a service, and no connection", `${P}tcp: { 7: echo }\ntcp_connections: 0\n`,
@@ -561,12 +562,12 @@ describe("what a file says", () => {
       const ways = ["{ 7: echo, 8: echo }", "{ 7-8: echo }", "{ 8: echo, 7: echo, 9: refuse }"];
       const lines = Array.from({ length: 3000 }, (_, i) =>
         `  - { prefix: 10.${i >> 8}.${i & 255}.0/24, ttl: ${1 + i % 255}, rate_limit: { rate: ${1 + i} }, tcp: `
-        + `${ways[i % 3]}, tcp_connections: ${i} }\n`);
+        + `${ways[i % 3]}, tcp_connections: ${1 + i} }\n`);
       const { prefixes } = read(`prefixes:\n  - 11.0.0.0/8\n${lines.join("")}`).options.serving;
       assert.equal(new Set(prefixes.slice(1).map(({ answers: { tcp } }) => tcp?.ports)).size, 1);
       assert.equal(prefixes[0].answers.tcp?.ports.length, 0);
       assert.deepEqual(
-        prefixes.slice(0, 3).map(({ answers: { tcp } }) => tcp?.connections), [undefined, undefined, 1],
+        prefixes.slice(0, 3).map(({ answers: { tcp } }) => tcp?.connections), [undefined, 1, 2],
       );
     });
 
