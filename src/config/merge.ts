@@ -281,8 +281,9 @@ class Merger {
     this.#ports = new PortLists(servicesOf(services, this.#folder, (path, message, which) => {
       this.#say("services", message, path, undefined, which);
     }));
+    const flag = this.#given.names.tcp === "--tcp" ? "--tcp: " : "";
     this.#ports.setCommon(tcp, (port, message, which) => {
-      this.#say("tcp", message, ["tcp", port], undefined, which);
+      this.#say("tcp", `${flag}${message}`, ["tcp", port], undefined, which);
     });
     let first: Path | undefined;
     const lists = prefixes.map((entry, i) => {
@@ -300,7 +301,7 @@ class Merger {
       if (first) this.#say("prefixes", message, first);
       else this.#say("tcp", message);
     }
-    if (connections === 0 && this.#ports.accepts && this.#values.engine !== "js") {
+    if (this.#ports.accepts && this.#values.engine !== "js") {
       const called = this.#called("tcp_connections");
       this.#say("tcp_connections", `${called} is 0, so no port can have a service: raise it, or leave the services out`);
     }

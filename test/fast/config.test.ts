@@ -423,6 +423,10 @@ describe("a file that is wrong: every error with its line and column, and what w
       "FILE:3:18: tcp_connections is 0, so no port can have a service: raise it, or leave the services out",
     ],
     [
+      "a service, and hardly any memory", `${P}tcp: { 7: echo }\ntcp_memory: 65535\n`,
+      "FILE:3:13: tcp_memory is 65535; services need 65536: raise it, or leave the services out",
+    ],
+    [
       "more ports than a table holds",
       `${P}tcp: { ${Array.from({ length: 65535 }, (_, i) => `${i + 1}: ${i % 2 ? "echo" : "discard"}`).join(", ")} }\n`
         .replace("10.99.0.0/16", "10.99.0.0/16, { prefix: 10.0.0.0/8, tcp: { 1: chargen } }, "
@@ -704,7 +708,7 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
     values: [{ rate: 2.5, burst: 3 }, "none", { rate: 5 }],
   },
   tcp: {
-    flag: ["--tcp", "7=echo", "--tcp", "8000-8010=discard"], variable: "9=discard, 19=chargen 13=silent",
+    flag: ["--tcp", "007=echo", "--tcp", "8000-8010=discard"], variable: "9=discard, 0019-19=chargen 13=silent",
     file: "tcp: { 23: tarpit }",
     values: [{ 7: "echo", "8000-8010": "discard" }, { 9: "discard", 13: "silent", 19: "chargen" }, { 23: "tarpit" }],
   },
