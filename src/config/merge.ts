@@ -18,7 +18,7 @@ import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IPV6_MIN_MTU } from "../sys/uapi.js
 import { flatten } from "./document.js";
 import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, DURATION, DURATION_RULE, inWords, millisecondsOf,
-  PREFIX_KEYS, SETTINGS, type Key, type Values,
+  MIN_TCP_MEMORY, PREFIX_KEYS, SETTINGS, type Key, type Values,
 } from "./keys.js";
 import { PortLists } from "./ports.js";
 import type { FullOptions } from "./runoptions.js";
@@ -277,7 +277,7 @@ class Merger {
 
   /** Returns the list of ports of each prefix. */
   #portsOf(): readonly (readonly PortRange[])[] {
-    const { services, tcp, prefixes, tcp_connections: connections } = this.#values;
+    const { services, tcp, prefixes, tcp_connections: connections, tcp_memory: memory } = this.#values;
     this.#ports = new PortLists(servicesOf(services, this.#folder, (path, message, which) => {
       this.#say("services", message, path, undefined, which);
     }));
@@ -303,7 +303,11 @@ class Merger {
     }
     if (this.#ports.accepts && this.#values.engine !== "js") {
       const called = this.#called("tcp_connections");
-      this.#say("tcp_connections", `${called} is 0, so no port can have a service: raise it, or leave the services out`);
+      const mend = "raise it, or leave the services out";
+      if (connections === 0) this.#say("tcp_connections", `${called} is 0, so no port can have a service: ${mend}`);
+      if (memory < MIN_TCP_MEMORY) {
+        this.#say("tcp_memory", `${this.#called("tcp_memory")} is ${memory}; services need ${MIN_TCP_MEMORY}: ${mend}`);
+      }
     }
     return lists;
   }

@@ -575,10 +575,11 @@ describe("what a file says", () => {
       );
     });
 
-    test("need connections if a service accepts them", () => {
-      const { options } = read(`${P}tcp: { 7: echo }\ntcp_connections: 5\ntcp_memory: 8192\n`);
-      assert.deepEqual([options.tcp, options.accepts], [{ connections: 5, memory: 8192, bySource: 0 }, true]);
-      assert.equal(read(`${P}tcp: { 7: silent, 8: refuse }\ntcp_connections: 0\n`).options.accepts, false);
+    test("need connections and memory if a service accepts connections", () => {
+      const { options } = read(`${P}tcp: { 7: echo }\ntcp_connections: 5\ntcp_memory: 65536\n`);
+      assert.deepEqual([options.tcp, options.accepts], [{ connections: 5, memory: 65536, bySource: 0 }, true]);
+      const none = read(`${P}tcp: { 7: silent, 8: refuse }\ntcp_connections: 0\ntcp_memory: 0\n`);
+      assert.equal(none.options.accepts, false);
     });
 
     test("have the bytes of their service: of a text, or of a file beside the configuration's", (context) => {
