@@ -46,6 +46,11 @@ describe("a file that is wrong: every error with its line and column, and what w
       "lines behind a list, which are counted", "[a]\nlisten\n  more: x\n", "FILE:2:1: Unexpected scalar at node end",
       "FILE:3:7: Unexpected map-value-ind token in YAML stream", "FILE:3:9: Unexpected scalar token in YAML stream",
     ],
+    [
+      "a service called __proto__", `${P}services: { __proto__: { tcp: { banner: x } } }\n`,
+      "FILE:2:13: no key can be __proto__",
+    ],
+    ["a port called __proto__", `${P}tcp:\n  __proto__: echo\n`, "FILE:3:3: no key can be __proto__"],
     ["a key twice", `ttl: 3\n${P}ttl: 4\n`, "FILE:3:1: key \"ttl\" is given twice; first at 1:1"],
     [
       "a key twice, within", `device: { mtu: 1400,\n  mtu: 1500 }\n${P}`,
