@@ -123,6 +123,10 @@ export enum Service {
   banner,
   /** Sends bytes for each end of a request. */
   reply,
+  /** A service thread has it, from when it is accepted on (streams.ts). */
+  stream,
+  /** The same, from the first byte on that comes. */
+  request,
 }
 /** The first services of the table below are those without bytes of their own, each at its number. */
 export const NAMED_SERVICES = 8;
@@ -155,7 +159,9 @@ export const TCP_END = (SERVICE_ROOM_SIZE + 4 + 63) & -64;
 
 // ---- a control block ------------------------------------------------------------------------------------------------
 
-/** RFC 9293 §3.3.2. TIME-WAIT is a record of its own. CLOSED is a block that is not used. */
+/** RFC 9293 §3.3.2. TIME-WAIT is a record of its own. CLOSED is a block
+ * that is not used, or that a service thread still has (streams.ts).
+ */
 export enum State {
   CLOSED,
   SYN_RECEIVED,

@@ -28,9 +28,8 @@ import * as probe from "./probe";
 import * as rack from "./rack";
 import * as rtt from "./rtt";
 import * as segments from "./segment";
-import { keeps } from "./services";
+import { acknowledged } from "./services";
 import * as starved from "./starved";
-import * as stream from "./stream";
 import * as undo from "./undo";
 
 /** RFC 5681 §3.2: duplicate ACKs that show a loss. */
@@ -105,7 +104,7 @@ function moveUna(c: usize, advance: u32): void {
   store<u32>(c, una, SND_UNA);
   store<u64>(c, from + bytes, ACKED);
   add(Counter.tcpBytesSent, bytes);
-  if (keeps(c)) stream.trim(c, from);
+  acknowledged(c, from);
   rtt.progress(c);
 }
 

@@ -58,7 +58,7 @@ function look(c: usize): void {
   if (now != load<i32>(c, OWNER)) own(c, served ? now : NOBODY);
   if (served && drain == Drain.none) return;
   if (state(c) == State.SYN_RECEIVED) { give(c, Closed.half_open); return; }
-  services.finish(c);
+  services.close(c);
   if (!served) endIn(c, GONE_US);
   output(c);
 }
