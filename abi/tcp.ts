@@ -326,10 +326,12 @@ export const KEEPALIVE_INTERVAL_S = 75;
 
 /** A TIME-WAIT record has one cache line and begins at its NEXT: the address in the table is TIMER_SIZE before it. */
 export const WAIT_SIZE = 64;
+/** u8: whether the peer's FIN came again, so that it waits anew when its time is over. */
+export const WAIT_AGAIN = FLAGS + 1;
 /** u32: what is sent and expected in this state. */
 export const WAIT_SND_NXT = PORTS + 4;
 export const WAIT_RCV_NXT = WAIT_SND_NXT + 4;
-/** u32: TS_RECENT, and its age in seconds. */
+/** u32: TS_RECENT. */
 export const WAIT_TS_RECENT = WAIT_RCV_NXT + 4;
 /** u32, ticks: when it ends. */
 export const WAIT_UNTIL = WAIT_TS_RECENT + 4;

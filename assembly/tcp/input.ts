@@ -34,9 +34,11 @@ const FIN_WAIT_US: u32 = 60_000_000;
 export function arrive(packet: usize, ip: usize, tcp: usize, c: usize, s: usize): i32 {
   const bits = segment.flags(s);
   const verdict = acceptable(c, s);
+  if (verdict == DONE || isKeepalive(c, s)) {
+    heard(c);
+    if (!marked(c, PERSIST)) store<u8>(c, 0, PROBES);
+  }
   if (verdict != DONE) return verdict;
-  heard(c);
-  if (!marked(c, PERSIST)) store<u8>(c, 0, PROBES);
 
   if (bits & wire.RST) {
     // RFC 5961 §3.2: only an exact one resets, so that nobody can guess one.
@@ -93,6 +95,15 @@ function acceptable(c: usize, s: usize): i32 {
     return bits & wire.RST ? drop(Drop.tcp_invalid_sequence) : challenge(c, Drop.tcp_overwindow);
   }
   return DONE;
+}
+
+/**
+ * Returns whether a segment asks whether this side is there (RFC 9293 §3.8.4): it begins before what is expected, with
+ * a byte or none. It is answered for its sequence number. Then nobody has to ask the peer (MUST-26).
+ */
+function isKeepalive(c: usize, s: usize): bool {
+  return (segment.flags(s) & (wire.SYN | wire.FIN | wire.RST | wire.ACK)) == wire.ACK && segment.len(s) <= 1
+    && segment.seq(s) + 1 == load<u32>(c, RCV_NXT);
 }
 
 /** RFC 7323 §4.3 (2): what is echoed is the timestamp of the segment that is acknowledged next. */

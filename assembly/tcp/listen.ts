@@ -246,7 +246,7 @@ function sendCookie(packet: usize, ip: usize, tcp: usize, s: usize, service: usi
   const window = services.kindOf(service) == Service.tarpit ? 0 : SYN_WINDOW;
   const mss = segment.hasOption(s, segment.HAS_MSS) ? segment.mss(s) : six ? DEFAULT_MSS6 : DEFAULT_MSS;
   const bits = (sack ? cookie.COOKIE_SACK : 0) | (ecn ? cookie.COOKIE_ECN : 0);
-  const scale: i32 = scaled ? min(segment.scale(s), wire.MAX_SCALE) : -1;
+  const scale = scaled ? <i32>segment.scale(s) : -1;
   const iss = cookie.make(addressesOf(ip, six), six, wire.ports(tcp), segment.seq(s), bits, scale, mss);
   const optionsLen = build.writeSynOptions(
     to + wire.MIN_HEADER_LEN, localMss(six), sack, timestamps, build.timestamp(), segment.tsval(s), scaled ? SCALE : -1,

@@ -118,23 +118,21 @@ function join(c: usize): void {
     if (after(firstOf(c, i), next)) { i++; continue; }
     const end = endOf(c, i);
     removeRange(c, i);
-    if (after(end, next) && !handOn(c, end - next)) return;
-    // Whatever came before this one may join now.
-    i = 0;
+    if (after(end, next)) handOn(c, end - next);
   }
 }
 
-/** Hands on bytes that came early. Returns false if the service did not take them all: then they are lost. */
-function handOn(c: usize, len: u32): bool {
+/** Hands on bytes that came early. If the service does not take them all, whatever came early is forgotten. */
+function handOn(c: usize, len: u32): void {
   const end = load<u32>(c, RCV_NXT) + len;
   if (!services.looks(c)) {
     take(c, 0, len);
-    return true;
+    return;
   }
   if (services.keeps(c)) {
     services.kept(c, len);
     advance(c, len);
-    return true;
+    return;
   }
   while (load<u32>(c, RCV_NXT) != end) {
     const from = load<u64>(c, CAME);
@@ -142,11 +140,10 @@ function handOn(c: usize, len: u32): bool {
     const count = min(<u32>(piece >>> 32), end - load<u32>(c, RCV_NXT));
     if (take(c, <usize><u32>piece, count) != count) {
       forget(c);
-      return false;
+      return;
     }
   }
   if (load<u32>(c, RANGES) == load<u32>(c, RANGES + 4)) stream.drop(c);
-  return true;
 }
 
 /** Forgets all that came early: the peer sends it again (RFC 2018 §8). */

@@ -7,9 +7,11 @@ import {
 
 /** RFC 6298 §5.7: the timeout once data is sent, if that of a SYN-ACK expired. */
 const RTO_AFTER_SYN: u32 = 3_000_000;
-/** RFC 9293 §3.8.3: R2, in µs; and as in Linux (tcp_retries2), so many retransmissions at least and at most. */
+/**
+ * RFC 9293 §3.8.3: R2, in µs; and so many retransmissions at least. There needs to be no maximum: as the timeout is
+ * 200 ms at first or more, and doubles, R2 has passed when it expires for the tenth time.
+ */
 const MIN_TIMEOUTS: u32 = 8;
-const MAX_TIMEOUTS: u32 = 15;
 const PATIENCE: u64 = 100_000_000;
 
 // BACKOFF has two halves. The lower four bits count expirations in a row, and progress clears them. The upper four bits
@@ -93,7 +95,6 @@ export function timeouts(c: usize): u32 {
 export function hopeless(c: usize): bool {
   const count = timeouts(c);
   if (count < MIN_TIMEOUTS) return false;
-  if (count >= MAX_TIMEOUTS) return true;
   const times: u32 = load<u8>(c, BACKOFF) >>> 4;
   let waited: u64 = 0;
   for (let i: u32 = times - min(count, times); i < times; i++) waited += doubled(c, i);

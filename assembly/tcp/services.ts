@@ -26,6 +26,8 @@ const FREE_ROOM: u32 = 1 << 19;
 /** Window of a service that keeps what comes: at first or when pages are scarce, and else. */
 const SMALL_ROOM: u32 = 1 << 16;
 const LARGE_ROOM: u32 = 1 << 18;
+/** Bytes that an echo keeps at most. A scaled window is rounded up, so that small segments push its edge on and on. */
+const MOST_KEPT: u32 = 1 << 19;
 
 /** Returns the service at a port of this prefix. */
 export function serviceAt(prefix: i32, port: u32): usize {
@@ -87,6 +89,7 @@ export function take(c: usize, data: usize, len: u32): u32 {
   if (has(c, CLOSING)) return len;
   switch (kind(c)) {
     case Service.echo:
+      if (load<u64>(c, CAME) - load<u64>(c, ACKED) + len > MOST_KEPT) return 0;
       if (!stream.keep(c, load<u64>(c, CAME), data, len)) return 0;
       send(c, len);
       return len;

@@ -11,7 +11,9 @@ import { TICK_BITS, Timer } from "../../abi/timers";
 import { spare } from "../memory";
 import * as timers from "../timers";
 import * as wire from "../wire/tcp";
-import { isDue, marked, PERSIST, retransmitIn, state, stopRetransmission, tick, ticksOf } from "./connection";
+import {
+  CLOSING, has, isDue, marked, PERSIST, retransmitIn, state, stopRetransmission, tick, ticksOf,
+} from "./connection";
 import { abort, give } from "./end";
 import { synAck } from "./listen";
 import { output, probe, segment } from "./output";
@@ -25,6 +27,8 @@ const SYN_ACK_RETRIES: u32 = 5;
 const MAX_PROBE_US: u32 = 60_000_000;
 /** Seconds without any answer after which a peer whose window is closed is given up. */
 const PERSIST_S: u32 = 600;
+/** Window probes in a row, ten minutes at least, after which a service that has closed waits no longer for a window. */
+const MAX_PROBES: u32 = 16;
 
 /** Sets the timer, if it is not set early enough already. */
 export function schedule(c: usize): void {
@@ -107,16 +111,19 @@ function retransmitSyn(c: usize): bool {
   return true;
 }
 
-/** RFC 9293, SHLD-30: the time between window probes doubles. */
+/**
+ * RFC 9293, SHLD-30: the time between window probes doubles. A peer that answers them is kept (MUST-37), but not once
+ * nobody here has more to say to it (RFC 6429; Linux does so with sockets that are orphans, tcp_probe_timer).
+ */
 function retransmitProbe(c: usize): bool {
-  if (tick() - load<u32>(c, HEARD_AT) > ticksOf(PERSIST_S)) {
+  const times: u32 = load<u8>(c, PROBES);
+  if (tick() - load<u32>(c, HEARD_AT) > ticksOf(PERSIST_S) || (has(c, CLOSING) && times == MAX_PROBES)) {
     abort(c, Reset.timed_out, Closed.timed_out);
     return false;
   }
-  const times: u32 = load<u8>(c, PROBES);
   if (spare()) probe(c);
   if (!marked(c, PERSIST)) return true;
-  store<u8>(c, <u8>min<u32>(times + 1, 16), PROBES);
-  retransmitIn(c, <u32>min<u64>(<u64>rtt.timeout(c) << min<u32>(times + 1, 16), MAX_PROBE_US));
+  store<u8>(c, <u8>min(times + 1, MAX_PROBES), PROBES);
+  retransmitIn(c, <u32>min<u64>(<u64>rtt.timeout(c) << min(times + 1, MAX_PROBES), MAX_PROBE_US));
   return true;
 }

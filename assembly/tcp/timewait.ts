@@ -1,12 +1,12 @@
 // TIME-WAIT (RFC 9293 §3.3.2): what is left of a connection that was closed from here first, so that late segments of
-// it do no harm. A record is a cache line. Records are a ring in the order of their end, since all live equally long.
-// When it is full, the oldest one makes room.
+// it do no harm. A record is a cache line. Records are a ring in the order of their end, since all live equally long:
+// one that is to wait anew goes to the ring's end when its time is over. When it is full, the oldest one makes room.
 
 import { NOW } from "../../abi/control";
 import { Counter, Drop } from "../../abi/counters";
 import {
-  ADDRESSES, DRAIN, FLAGS, MAX_WAITS, PORTS, RCV_NXT, Service, SND_NXT, STATE, State, TS_RECENT, WAIT_COUNT, WAIT_FIRST,
-  WAIT_RCV_NXT, WAIT_SIZE, WAIT_SND_NXT, WAIT_TIMER, WAIT_TS_RECENT, WAIT_UNTIL, WAITS,
+  ADDRESSES, DRAIN, FLAGS, MAX_WAITS, NEXT, PORTS, RCV_NXT, Service, SND_NXT, STATE, State, TS_RECENT, WAIT_AGAIN,
+  WAIT_COUNT, WAIT_FIRST, WAIT_RCV_NXT, WAIT_SIZE, WAIT_SND_NXT, WAIT_TIMER, WAIT_TS_RECENT, WAIT_UNTIL, WAITS,
 } from "../../abi/tcp";
 import { TICK_BITS, Timer, TIMER_SIZE } from "../../abi/timers";
 import { add, spare } from "../memory";
@@ -58,9 +58,8 @@ export function wait(packet: usize, ip: usize, tcp: usize, s: usize, r: usize): 
   }
   if ((bits & (wire.SYN | wire.ACK | wire.FIN)) == wire.SYN && isNewer(r, s)) return begin(packet, ip, tcp, s, r);
   if (!segment.span(s)) return taken();
-  // The peer has not got the acknowledgement of its FIN: it gets that again, and time starts anew.
-  // Those behind it in the ring live as much longer as it does.
-  if (bits & wire.FIN && segment.seq(s) + segment.span(s) == next) store<u32>(r, until(), WAIT_UNTIL);
+  // The peer has not got the acknowledgement of its FIN: it gets that again, and time starts anew (RFC 9293 §3.10.7.4).
+  if (bits & wire.FIN && segment.seq(s) + segment.span(s) == next) store<u8>(r, 1, WAIT_AGAIN);
   return acknowledge(packet, ip, tcp, r);
 }
 
@@ -118,7 +117,7 @@ function append(flags: u8): usize {
   const r = recordAt((first + counted) % most);
   store<u8>(r, <u8>State.TIME_WAIT, STATE);
   store<u8>(r, flags, FLAGS);
-  memory.fill(r + ADDRESSES, 0, 32);
+  store<u8>(r, 0, WAIT_AGAIN);
   store<u32>(r, until(), WAIT_UNTIL);
   store<u32>(WAIT_COUNT, counted + 1);
   add(Counter.tcpTimeWait, 1);
@@ -147,11 +146,30 @@ function shift(): void {
   store<u32>(WAIT_COUNT, load<u32>(WAIT_COUNT) - 1);
 }
 
-/** The timer has come: ends what is over. */
+/**
+ * Moves the oldest record to the ring's end, so that it waits anew. Only then, not when FIN comes again: a peer that
+ * repeats it would fill the ring.
+ */
+function renew(): void {
+  const most = load<u32>(MAX_WAITS);
+  const first = load<u32>(WAIT_FIRST);
+  const r = recordAt(first);
+  const last = recordAt((first + load<u32>(WAIT_COUNT)) % most);
+  remove(r);
+  store<u32>(WAIT_FIRST, (first + 1) % most);
+  memory.copy(last + NEXT, r + NEXT, WAIT_SIZE);
+  store<u8>(last, 0, WAIT_AGAIN);
+  store<u32>(last, until(), WAIT_UNTIL);
+  insert(last);
+}
+
+/** The timer has come: ends what is over, or has it wait anew. */
 export function expire(): void {
   for (let i = 0; i < AT_ONCE && load<u32>(WAIT_COUNT); i++) {
-    if (!isDue(load<u32>(recordAt(load<u32>(WAIT_FIRST)), WAIT_UNTIL))) break;
-    shift();
+    const r = recordAt(load<u32>(WAIT_FIRST));
+    if (!isDue(load<u32>(r, WAIT_UNTIL))) break;
+    if (load<u8>(r, STATE) == <u8>State.TIME_WAIT && load<u8>(r, WAIT_AGAIN)) renew();
+    else shift();
   }
   if (load<u32>(WAIT_COUNT)) setTimer();
 }

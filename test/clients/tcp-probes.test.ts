@@ -84,6 +84,8 @@ describe("TCP, probed", needs(
     // answers everything (T5 to T7).
     const answered = [...print.matchAll(/(ECN|T\d)\(R=([YN])/g)].map(([, probe, answer]) => `${probe} ${answer}`);
     assert.deepEqual(answered, ["ECN Y", "T1 Y", "T2 N", "T3 N", "T4 Y", "T5 Y", "T6 Y", "T7 Y"]);
+    // The windows of its six SYNs' answers, none of which is closed.
+    assert.match(print, /\)WIN\(W1=FFFF%W2=FFFF%W3=FFFF%W4=FFFF%W5=FFFF%W6=FFFF\)/);
     assert.match(said, /^TCP Sequence Prediction: Difficulty=\d+ \(Good luck!\)$/m);
     assert.match(said, /^IP ID Sequence Generation: All zeros$/m);
   });

@@ -44,6 +44,9 @@ const TROUBLE = [
   "TcpExtTCPOFOQueue", "TcpExtPAWSEstab", "TcpExtTCPSYNChallenge", "TcpExtTCPChallengeACK", "TcpExtTCPAbortOnTimeout",
 ];
 
+/** Fields of tcptrace's for what the clients sent. */
+const TRACED = ["rexmt_data_pkts_a2b", "outoforder_pkts_a2b", "hardware_dups_a2b"];
+
 const SESSIONS = [
   // Packets that are not finished have partial checksums, and are far longer than what is recorded of them.
   { what: "TUN, offload", args: ["--offload", "auto"], offload: true, sack: true, snapLen: 128 },
@@ -111,7 +114,7 @@ for (const { what, args, offload, sack, snapLen } of SESSIONS) {
       assert.doesNotMatch(said, /Socket errors|Non-2xx/);
     });
 
-    test("afterwards tshark and the kernel find nothing lost, doubled, disordered or malformed", async () => {
+    test("afterwards tshark, tcptrace and the kernel find nothing lost, doubled, disordered or malformed", async () => {
       const kernel = await session.kernel();
       const metrics = await session.stop();
       for (const name of TROUBLE) assert.ok(kernel.has(name), `${name} is a counter`);
@@ -129,6 +132,9 @@ for (const { what, args, offload, sack, snapLen } of SESSIONS) {
       );
       assert.ok(packets > 1000, `${packets} packets`);
       assert.deepEqual(faults, []);
+      const traced = await session.trace(...TRACED, ...sack ? [] : TRACED.map((field) => field.replace("a2b", "b2a")));
+      assert.ok(traced.connections > 100, `${traced.connections} connections`);
+      assert.deepEqual(traced.faults, []);
     });
   });
 }

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { CWND, DUP_ACKS, SSTHRESH, W_MAX } from "../../abi/tcp.js";
+import { CWND, DUP_ACKS, RTTVAR, SRTT, SSTHRESH, W_MAX } from "../../abi/tcp.js";
 import { TICK_NS } from "../../abi/timers.js";
 import { LOST, Link, PASSED } from "../recover/link.js";
 import { MARK, Sender, type Sent, type SenderOptions } from "../recover/sender.js";
@@ -108,6 +108,21 @@ describe("the timeout", () => {
     assert.equal(sender.pages, 0);
   });
 
+  test("follows one of many samples of a window by less (RFC 7323, appendix G)", async () => {
+    const sender = await Sender.create({ rtt: 20 * MS });
+    sender.set(CWND, 41 * MSS);
+    sender.offer(40 * MSS);
+    sender.output();
+    sender.wait(MS);
+    sender.offer(MSS);
+    sender.output();
+    sender.wait(99 * MS);
+    sender.ack({ ack: MSS });
+    const samples = Math.ceil(41 / 2);
+    assert.ok(Math.abs(sender.get(SRTT) / 8 - (20_000 + 80_000 / 8 / samples)) < 1);
+    assert.ok(Math.abs(sender.get(RTTVAR) / 4 - (10_000 + (80_000 - 10_000) / 4 / samples)) < 1);
+  });
+
   test("takes a sample from a timestamp where Karn's algorithm has none", async () => {
     const sender = await Sender.create({ rtt: 20 * MS, timestamps: true, sack: false });
     sender.offer(1000);
@@ -151,6 +166,13 @@ describe("the timeout", () => {
       assert.equal(sender.pages, 0);
     });
   }
+
+  test("takes no sample from the first of several segments, whose time is not known", async () => {
+    const sender = await sending();
+    sender.wait(300 * MS);
+    sender.ack({ ack: MSS });
+    assert.equal(sender.timeout, 220 * MS);
+  });
 
   test("restarts with each ACK for new data, and stops when all is acknowledged", async () => {
     const sender = await sending({ sack: false });
@@ -263,6 +285,108 @@ describe("slow start", () => {
     assert.equal(sender.ssthresh, NO_THRESHOLD);
   });
 
+  test("begins anew from no more than the window, and remembers what the path carried (RFC 7661 §4.4.3)", async () => {
+    for (const [cwnd, ssthresh, remembered] of [[100, 20, 75], [100, 90, 90], [4, 20, 20]]) {
+      const sender = await Sender.create({ rtt: 20 * MS });
+      sender.set(CWND, cwnd * MSS);
+      sender.set(SSTHRESH, ssthresh * MSS);
+      sender.wait(10_000 * MS);
+      sender.offer(1000 * MSS);
+      assert.equal(sender.output().length, Math.min(cwnd, 10));
+      assert.equal(sender.ssthresh, remembered * MSS);
+    }
+  });
+
+  /**
+   * Plays a round trip of so many ms, whose ACKs come at its end. Returns by what share of what it acknowledged each of
+   * them let the window grow. The last one is the first sample of the next round.
+   */
+  function round(sender: Sender, rtt: number): number[] {
+    const end = sender.nxt;
+    sender.wait(rtt * MS);
+    const shares: number[] = [];
+    while (sender.una < end) {
+      if (sender.una === end - MSS) sender.output();
+      const { cwnd } = sender;
+      sender.ack({ ack: sender.una + MSS });
+      shares.push((sender.cwnd - cwnd) / MSS);
+    }
+    return shares;
+  }
+
+  /** Returns a sender after three round trips of so many ms, the last of which is a whole round. */
+  async function started(rtt: number, threshold = NO_THRESHOLD): Promise<Sender> {
+    const sender = await sending({ rtt: rtt * MS });
+    sender.set(SSTHRESH, threshold);
+    sender.wait(rtt * MS);
+    for (let acked = 1; acked < 10; acked++) {
+      sender.ack({ ack: acked * MSS });
+      sender.output();
+    }
+    sender.ack({ ack: 10 * MSS });
+    for (let i = 0; i < 2; i++) assert.ok(round(sender, rtt).every((share) => share === 1));
+    return sender;
+  }
+
+  test("grows by a quarter for five rounds once the delay has grown, and then it is over (RFC 9406)", async () => {
+    const sender = await started(40);
+    assert.ok(round(sender, 60).every((share) => share === 1));
+    // The eighth sample of the round tells.
+    assert.deepEqual(round(sender, 60).slice(0, 8), [1, 1, 1, 1, 1, 1, 0.25, 0.25]);
+    for (let rounds = 2; rounds <= 5; rounds++) {
+      assert.equal(sender.ssthresh, NO_THRESHOLD);
+      const shares = round(sender, 60);
+      assert.ok(shares.slice(0, -1).every((share) => share === 0.25));
+    }
+    assert.ok(Math.abs(sender.ssthresh - sender.cwnd) <= MSS);
+    assert.ok(round(sender, 60).every((share) => share < 0.1));
+  });
+
+  test("is not cautious any more once a round has less delay (RFC 9406 §4.2)", async () => {
+    const sender = await started(40);
+    round(sender, 60);
+    assert.equal(round(sender, 60).at(-1), 0.25);
+    assert.deepEqual(round(sender, 59).slice(0, 8), [0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 1, 1]);
+    assert.equal(sender.ssthresh, NO_THRESHOLD);
+  });
+
+  for (const [rtt, more, cautious] of [
+    [8, 3, false], [8, 5, true], [80, 9, false], [80, 11, true], [400, 15, false], [400, 17, true],
+  ] as const) {
+    const what = cautious ? "becomes cautious" : "stays as it is";
+    test(`${what} as ${rtt} ms become ${rtt + more} (RFC 9406 §4.3: an eighth, 4 to 16 ms)`, async () => {
+      const sender = await started(rtt);
+      round(sender, rtt + more);
+      assert.equal(round(sender, rtt + more).at(-1), cautious ? 0.25 : 1);
+    });
+  }
+
+  test("is not cautious after a loss (RFC 9406 §4.3)", async () => {
+    const sender = await started(40);
+    round(sender, 60);
+    assert.equal(round(sender, 60).at(-1), 0.25);
+    while (!sender.marked(MARK.loss)) toTimer(sender);
+    sender.output();
+    const { cwnd } = sender;
+    sender.wait(60 * MS);
+    sender.ack({ ack: sender.una + MSS });
+    assert.equal(sender.cwnd, cwnd + MSS);
+  });
+
+  test("is not cautious when it is not the first (RFC 9406 §4.3)", async () => {
+    const sender = await started(40, 10_000 * MSS);
+    round(sender, 60);
+    assert.ok(round(sender, 60).every((share) => share === 1));
+  });
+
+  test("stops at the threshold", async () => {
+    const sender = await sending();
+    sender.set(SSTHRESH, 11 * MSS);
+    sender.wait(20 * MS);
+    sender.ack({ ack: 4 * MSS });
+    assert.equal(sender.cwnd, 11 * MSS);
+  });
+
   test("ends before a deep queue is full, as the delay grows (HyStart++)", async () => {
     const sender = await Sender.create({ rtt: 40 * MS });
     // A bandwidth-delay product is 500 kB. Without HyStart++, slow start would go on until the queue overflows.
@@ -342,6 +466,124 @@ describe("congestion avoidance", () => {
     assert.ok(Math.abs(at.cwnd - before - 20 * MSS) < 4 * MSS, `${at.cwnd / MSS} segments, before it ${before / MSS}`);
   });
 
+  /** Returns a sender in congestion avoidance whose window, of so many segments, is used, and in this millisecond. */
+  async function avoiding(cwnd: number, most = 0): Promise<Sender> {
+    const sender = await sending();
+    sender.set(CWND, cwnd * MSS);
+    sender.set(SSTHRESH, 2 * MSS);
+    sender.set(W_MAX, most * MSS);
+    sender.wait(MS);
+    sender.output();
+    return sender;
+  }
+
+  /** Has one segment acknowledged, and returns by how many segments the window grows. */
+  function growth(sender: Sender): number {
+    const { cwnd } = sender;
+    sender.ack({ ack: sender.una + MSS });
+    return (sender.cwnd - cwnd) / MSS;
+  }
+
+  test("grows by no more than a half in a round trip (RFC 9438 §4.2)", async () => {
+    const sender = await avoiding(100);
+    sender.wait(20 * MS);
+    assert.ok(growth(sender) < 0.011);
+    sender.output();
+    sender.wait(60_000 * MS);
+    assert.ok(Math.abs(growth(sender) - 0.5) < 0.001);
+  });
+
+  test("does not shrink where the round trips become shorter (RFC 9438 §4.2)", async () => {
+    const sender = await avoiding(100);
+    growth(sender);
+    sender.set(SRTT, 20_000 * MS * 8);
+    sender.wait(2000 * MS);
+    for (let i = 0; i < 10; i++) {
+      sender.set(SRTT, 20_000 * MS * 8);
+      assert.ok(growth(sender) > 0.4);
+      sender.output();
+    }
+    sender.set(SRTT, MS * 8);
+    assert.ok(growth(sender) >= 0);
+  });
+
+  test("time in which the window was not used does not count (RFC 9438 §5.8)", async () => {
+    const sender = await Sender.create({ rtt: 20 * MS });
+    sender.set(CWND, 100 * MSS);
+    sender.set(SSTHRESH, 2 * MSS);
+    sender.offer(60 * MSS);
+    sender.output();
+    sender.wait(MS);
+    sender.offer(40 * MSS);
+    sender.output();
+    sender.wait(20 * MS);
+    growth(sender);
+    for (let i = 0; i < 98; i++) growth(sender);
+    for (let i = 0; i < 3000; i++) {
+      sender.offer(MSS);
+      sender.output();
+      sender.wait(20 * MS);
+      // What was in flight a moment ago still counts at first.
+      assert.ok(growth(sender) === 0 || i < 2);
+    }
+    sender.offer(1000 * MSS);
+    sender.output();
+    sender.wait(20 * MS);
+    assert.ok(growth(sender) < 0.011);
+  });
+
+  test("a loss begins a new curve (RFC 9438 §4.2)", async () => {
+    const sender = await avoiding(100);
+    sender.wait(20 * MS);
+    growth(sender);
+    sender.output();
+    sender.wait(60_000 * MS);
+    const end = sender.nxt;
+    sender.ack({ ack: sender.una, sacks: [[sender.una + MSS, end]] });
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: end });
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: sender.una + MSS });
+    sender.output();
+    assert.ok(growth(sender) < 0.02);
+  });
+
+  test("grows as Reno from where the window was before the last loss on (RFC 9438 §4.3)", async () => {
+    const sender = await avoiding(30);
+    sender.wait(20 * MS);
+    growth(sender);
+    sender.set(CWND, 10 * MSS);
+    const end = sender.nxt;
+    sender.ack({ ack: sender.una, sacks: [[sender.una + MSS, end]] });
+    assert.equal(sender.ssthresh, 7 * MSS);
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: end });
+    sender.output();
+    for (let rounds = 0; rounds < 20; rounds++) {
+      sender.wait(20 * MS);
+      for (const last = sender.nxt; sender.una < last;) {
+        sender.ack({ ack: sender.una + MSS });
+        sender.output();
+      }
+    }
+    const alpha = 3 * 0.3 / 1.7;
+    const expected = 10 + 20 - 3 / alpha;
+    assert.ok(Math.abs(sender.cwnd / MSS - expected) < 3, `${sender.cwnd / MSS} segments, not ${expected}`);
+  });
+
+  test("a loss below the last window leaves room for others (RFC 9438 §4.7)", async () => {
+    for (const [most, left] of [[20, 8.5], [11, 8.5], [10, 10], [0, 10]]) {
+      const sender = await sending();
+      sender.set(W_MAX, most * MSS);
+      sender.wait(20 * MS);
+      sender.ack({ ack: 0, sacks: [[MSS, 5 * MSS]] });
+      assert.deepEqual([sender.ssthresh, sender.get(W_MAX)], [7 * MSS, left * MSS]);
+    }
+  });
+
   test("no time and no window is too large for its arithmetic", async () => {
     const sender = await sending({ window: 2 ** 31 - 1 });
     for (const cwnd of [1, 1000, 2 ** 20, 2 ** 30]) {
@@ -409,6 +651,24 @@ describe("loss, with SACK", () => {
     assert.equal(sender.marked(MARK.recovery), false);
   });
 
+  test("lets out in proportion as long as more than the threshold is in flight (RFC 9937)", async () => {
+    const sender = await Sender.create({ rtt: 20 * MS });
+    sender.set(CWND, 20 * MSS);
+    sender.offer(100_000_000);
+    sender.output();
+    sender.wait(20 * MS);
+    // Segment 0 is lost. Before the third ACK tells so, two new ones go out, so then 20 are in flight, and 14 may be.
+    for (const held of [1, 2]) {
+      sender.ack({ ack: 0, sacks: [[MSS, (1 + held) * MSS]] });
+      sender.output();
+    }
+    for (let delivered = 1, out = 0; delivered <= 10; delivered++) {
+      sender.ack({ ack: 0, sacks: [[MSS, (3 + delivered) * MSS]] });
+      out += sender.output().length;
+      assert.equal(out, Math.max(Math.floor(delivered * 14 / 20), 1), `after ${delivered}`);
+    }
+  });
+
   test("of much, and little left: it grows by slow start to the threshold (RFC 9937, SSRB)", async () => {
     const sender = await sending();
     sender.wait(20 * MS);
@@ -455,6 +715,58 @@ describe("loss, with SACK", () => {
     assert.deepEqual(sender.output().filter(({ again }) => again), [{ seq: 0, len: MSS, again: true }]);
   });
 
+  test("is waited for by a millisecond at least", async () => {
+    const sender = await sending({ rtt: 2 * MS });
+    sender.wait(2 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 2 * MSS]] });
+    timerIs(sender, MS);
+  });
+
+  test("is waited for once a segment has arrived late, that was sent once (RFC 8985 §6.2)", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[2 * MSS, 3 * MSS]] });
+    sender.ack({ ack: 0, sacks: [[MSS, 3 * MSS]] });
+    sender.ack({ ack: 0, sacks: [[MSS, 9 * MSS]] });
+    assert.equal(sender.marked(MARK.recovery), false);
+    timerIs(sender, 5 * MS);
+  });
+
+  test("is not waited for because of the order of an ACK's blocks", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[4 * MSS, 5 * MSS], [2 * MSS, 3 * MSS]] });
+    sender.ack({ ack: 0, sacks: [[4 * MSS, 6 * MSS], [2 * MSS, 3 * MSS]] });
+    assert.equal(sender.marked(MARK.recovery), true);
+  });
+
+  test("ends with the threshold, and the ACK that ends it lets nothing grow", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 5 * MSS]] });
+    sender.output();
+    sender.ack({ ack: 0, sacks: [[MSS, 10 * MSS]] });
+    sender.output();
+    assert.ok(sender.nxt > 12 * MSS);
+    sender.wait(20 * MS);
+    sender.ack({ ack: sender.nxt - MSS });
+    assert.equal(sender.marked(MARK.recovery), false);
+    assert.equal(sender.cwnd, 7 * MSS);
+  });
+
+  test("ends with no more than an initial window above what is in flight (RFC 9937 §5)", async () => {
+    const sender = await Sender.create({ rtt: 20 * MS });
+    sender.set(CWND, 100 * MSS);
+    sender.offer(100 * MSS);
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 99 * MSS]] });
+    assert.equal(numbers(sender.output()), "-0");
+    sender.wait(20 * MS);
+    sender.ack({ ack: 100 * MSS });
+    assert.deepEqual([sender.cwnd, sender.ssthresh], [10 * MSS, 70 * MSS]);
+  });
+
   test("once reordering was seen, nothing late by less than a quarter of a round trip is sent again", async () => {
     const random = Random.fromEnvironment();
     console.log(`SEED=${random.seed}`);
@@ -469,6 +781,94 @@ describe("loss, with SACK", () => {
     assert.ok(link.run());
     assert.equal(link.retransmitted, again);
     assert.ok(sender.cwnd > 100 * MSS);
+  });
+
+  /** Says that the segment behind the first one in flight has arrived, and asserts how many ms the first one has. */
+  function waitsFor(sender: Sender, ms: number): void {
+    sender.ack({ ack: sender.una, sacks: [[sender.una + MSS, sender.una + 2 * MSS]] });
+    assert.equal(sender.marked(MARK.recovery), false);
+    timerIs(sender, ms * MS);
+  }
+
+  for (const [seconds, ms] of [[299, 5], [301, 50]]) {
+    test(`is waited for by the shortest round trip of five minutes, ${seconds} s after it`, async () => {
+      const sender = await Sender.create({ rtt: 20 * MS });
+      const step = (us: number) => {
+        sender.offer(MSS);
+        sender.output();
+        sender.wait(us);
+        sender.ack({ ack: sender.nxt - MSS });
+      };
+      // Two segments are in flight at a time.
+      for (let i = 0; i < 4; i++) step(10 * MS);
+      for (let i = 0; i < 5 * seconds; i++) step(200 * MS);
+      sender.offer(2 * MSS);
+      sender.output();
+      sender.ack({ ack: sender.nxt - 2 * MSS });
+      sender.wait(400 * MS);
+      waitsFor(sender, ms);
+    });
+  }
+
+  /** Has all that is in flight acknowledged but what is sent now, after 20 ms. */
+  function goOn(sender: Sender): void {
+    const end = sender.nxt;
+    sender.wait(20 * MS);
+    sender.ack({ ack: end - MSS });
+    sender.output();
+    sender.ack({ ack: end });
+    sender.output();
+    sender.wait(20 * MS);
+  }
+
+  /** Has the first two segments in flight sent again in vain, and D-SACKs tell so. */
+  function twice(sender: Sender): void {
+    const from = sender.una;
+    const end = sender.nxt;
+    sender.ack({ ack: from, sacks: [[from + 2 * MSS, end]] });
+    while (!sender.marked(MARK.recovery)) toTimer(sender);
+    sender.output();
+    sender.ack({ ack: from, sacks: [[from + 2 * MSS, end]] });
+    sender.output();
+    sender.wait(5 * MS);
+    sender.ack({ ack: end - MSS });
+    sender.output();
+    sender.ack({ ack: end });
+    sender.output();
+    sender.wait(15 * MS);
+    for (const i of [0, 1]) sender.ack({ ack: end, sacks: [[from + i * MSS, from + (i + 1) * MSS]] });
+  }
+
+  test("is waited for by a quarter of a round trip more with each round of D-SACKs (RFC 8985 §6.2)", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    twice(sender);
+    goOn(sender);
+    waitsFor(sender, 10);
+    sender.ack({ ack: sender.una + 2 * MSS });
+    for (const quarters of [3, 4, 5, 6]) {
+      goOn(sender);
+      twice(sender);
+      goOn(sender);
+      waitsFor(sender, Math.min(5 * quarters, sender.get(SRTT) / 8 / MS));
+      sender.ack({ ack: sender.una + 2 * MSS });
+    }
+  });
+
+  test("is waited for by that much until 16 recoveries have ended (RFC 8985 §6.2)", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    twice(sender);
+    // That recovery has ended already; D-SACK came later.
+    for (let recoveries = 0; recoveries <= 16; recoveries++) {
+      goOn(sender);
+      waitsFor(sender, recoveries < 16 ? 10 : 5);
+      toTimer(sender);
+      assert.equal(sender.marked(MARK.recovery), true);
+      sender.output();
+      goOn(sender);
+      assert.equal(sender.marked(MARK.recovery), false);
+    }
   });
 
   test("a peer that drops what it said it has (RFC 2018 §8) gets it again", async () => {
@@ -512,10 +912,59 @@ describe("loss, with SACK", () => {
     sender.ack({ ack: 2 * MSS });
     sender.ack({ ack: 3 * MSS });
     assert.equal(numbers(sender.output()), "-3 -4 -5 -6");
+    // Something was acknowledged, so this is another loss.
+    assert.deepEqual([sender.cwnd, sender.ssthresh], [4 * MSS, 7 * MSS]);
+    toTimer(sender);
+    const { ssthresh } = sender;
+    assert.ok(Math.abs(ssthresh - 2.8 * MSS) <= 1);
     // The threshold stays while the same is lost again and again.
     toTimer(sender);
     toTimer(sender);
-    assert.equal(sender.cwnd, MSS);
+    assert.deepEqual([sender.cwnd, sender.ssthresh], [MSS, ssthresh]);
+  });
+
+  test("a timeout leaves alone what was sent a moment ago (RFC 8985 §6.3)", async () => {
+    const sender = await sending({ sack: false });
+    sender.wait(20 * MS);
+    sender.ack({ ack: MSS });
+    assert.equal(numbers(sender.output()), "10 11");
+    sender.wait(20 * MS);
+    sender.ack({ ack: 2 * MSS });
+    sender.output();
+    sender.wait((sender.timer ?? 0) - 5 * MS);
+    sender.ack({ ack: 2 * MSS });
+    assert.equal(numbers(sender.output()), "14");
+    toTimer(sender);
+    assert.equal(sender.cwnd, 2 * MSS);
+    assert.equal(numbers(sender.output()), "-2");
+  });
+
+  test("after a timeout, nothing is sent again that the peer holds (RFC 6675 §5.1)", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[5 * MSS, 10 * MSS]] });
+    while (!sender.marked(MARK.loss)) {
+      toTimer(sender);
+      sender.output();
+    }
+    for (let acked = 1; acked < 5; acked++) {
+      sender.wait(20 * MS);
+      sender.ack({ ack: acked * MSS });
+      const again = sender.output().filter((one) => one.again);
+      assert.ok(again.every(({ seq, len }) => seq + len <= 5 * MSS), numbers(again));
+    }
+  });
+
+  test("a timeout within a recovery does not reduce the threshold again", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 5 * MSS]] });
+    sender.output();
+    assert.equal(sender.ssthresh, 7 * MSS);
+    toTimer(sender);
+    assert.deepEqual([sender.marked(MARK.loss), sender.marked(MARK.recovery)], [true, false]);
+    assert.equal(sender.ssthresh, 7 * MSS);
+    assert.equal(sender.get(W_MAX), 0);
   });
 });
 
@@ -589,6 +1038,19 @@ describe("loss, without SACK", () => {
     assert.equal(sender.cwnd, 7 * MSS);
   });
 
+  test("a duplicate, or a partial ACK, lets out as many as it tells have arrived (RFC 6582)", async () => {
+    const sender = await sending({ sack: false });
+    sender.wait(20 * MS);
+    const lines: string[] = [];
+    // Segments 0, 3, 5 and 10 are lost. When the second one is sent again, two of three duplicates are explained.
+    for (const ack of [0, 0, 0, 0, 0, 0, 0, 3, 5, 10]) {
+      if (ack > 0) sender.wait(20 * MS);
+      sender.ack({ ack: ack * MSS });
+      lines.push(numbers(sender.output()));
+    }
+    assert.deepEqual(lines, ["10", "11", "-0", "", "", "12", "13", "-3 14", "-5 15", "-10"]);
+  });
+
   test("duplicates of what a timeout had sent again begin no recovery (RFC 6582 §3.2)", async () => {
     const sender = await sending({ sack: false });
     toTimer(sender);
@@ -634,6 +1096,24 @@ describe("a tail loss probe", () => {
     assert.equal(sender.cwnd, 10 * MSS);
   });
 
+  test("is the last segment where the peer's window has no room", async () => {
+    const sender = await sending({ window: 4 * MSS });
+    toTimer(sender);
+    assert.equal(numbers(sender.output()), "-3");
+  });
+
+  test("is followed by no other until what it sent is acknowledged (RFC 8985 §7.2)", async () => {
+    const sender = await sending();
+    toTimer(sender);
+    assert.equal(numbers(sender.output()), "10");
+    timerIs(sender, sender.timeout);
+    sender.ack({ ack: 4 * MSS });
+    sender.output();
+    timerIs(sender, sender.timeout);
+    sender.ack({ ack: 11 * MSS });
+    assert.ok((sender.timer ?? 0) < 100 * MS);
+  });
+
   for (const timestamps of [false, true]) {
     const how = timestamps ? "with" : "without";
     test(`that repairs a loss reduces the window, ${how} timestamps`, async () => {
@@ -656,6 +1136,20 @@ describe("a tail loss probe", () => {
       assert.ok(sender.ssthresh < NO_THRESHOLD);
       assert.equal(sender.cwnd, sender.ssthresh);
       assert.equal(sender.marked(MARK.cwrDue), true);
+    });
+
+    test(`that was not needed, as the ACK for more says by D-SACK, does not, ${how} timestamps`, async () => {
+      const sender = await Sender.create({ rtt: 20 * MS, timestamps });
+      const len = sender.segment;
+      sender.offer(4 * len);
+      sender.output();
+      toTimer(sender);
+      assert.equal(sender.output().length, 1);
+      sender.offer(len);
+      sender.output();
+      sender.wait(20 * MS);
+      sender.ack({ ack: 5 * len, sacks: [[3 * len, 4 * len]], tsecr: timestamps ? sender.stamp() : undefined });
+      assert.equal(sender.ssthresh, NO_THRESHOLD);
     });
 
     test(`that was not needed does not, ${how} timestamps`, async () => {
@@ -729,6 +1223,56 @@ describe("a recovery that was not needed is undone", () => {
     sender.ack({ ack: 4 * len, tsecr: stamp });
     assert.ok(sender.ssthresh < NO_THRESHOLD);
     assert.equal(sender.marked(MARK.recovery), true);
+    // The first one tells, and no later one.
+    sender.ack({ ack: 5 * len, tsecr: stamp - 15 });
+    assert.equal(sender.marked(MARK.recovery), true);
+  });
+
+  test("and is not, if the timestamp is that of the first of several that were sent again", async () => {
+    const sender = await sending({ timestamps: true });
+    const len = sender.segment;
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[2 * len, 5 * len]], tsecr: sender.stamp() });
+    assert.equal(numbers(sender.output(1), len), "-0");
+    const stamp = sender.stamp();
+    sender.wait(5 * MS);
+    sender.ack({ ack: 0, sacks: [[2 * len, 10 * len]], tsecr: sender.stamp() });
+    assert.equal(numbers(sender.output(1), len), "-1");
+    sender.wait(15 * MS);
+    sender.ack({ ack: 10 * len, tsecr: stamp });
+    assert.ok(sender.ssthresh < NO_THRESHOLD);
+  });
+
+  test("by the timestamp of what was sent before the timeout, if that came within a recovery", async () => {
+    const sender = await sending({ timestamps: true });
+    const len = sender.segment;
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[len, 10 * len]], tsecr: sender.stamp() });
+    sender.output();
+    const stamp = sender.stamp();
+    while (!sender.marked(MARK.loss)) toTimer(sender);
+    assert.ok(sender.output().some(({ seq, again }) => again && seq === 0));
+    sender.wait(5 * MS);
+    sender.ack({ ack: 10 * len, tsecr: stamp });
+    assert.equal(sender.marked(MARK.loss), false);
+    assert.equal(sender.ssthresh, NO_THRESHOLD);
+  });
+
+  test("and then packets may be late, and a loss is one again", async () => {
+    const sender = await sending({ timestamps: true });
+    const len = sender.segment;
+    const stamp = sender.stamp();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[len, 4 * len]], tsecr: stamp });
+    sender.output();
+    sender.wait(5 * MS);
+    sender.ack({ ack: 4 * len, tsecr: stamp });
+    assert.deepEqual([sender.ssthresh], [NO_THRESHOLD]);
+    sender.ack({ ack: 4 * len, sacks: [[5 * len, 9 * len]], tsecr: stamp });
+    assert.equal(sender.marked(MARK.recovery), false);
+    toTimer(sender);
+    assert.equal(sender.marked(MARK.recovery), true);
+    assert.ok(sender.ssthresh < NO_THRESHOLD);
   });
 
   test("by a D-SACK for all that was sent again (RFC 3708)", async () => {
@@ -754,6 +1298,89 @@ describe("a recovery that was not needed is undone", () => {
     sender.ack({ ack: 10 * MSS, sacks: [[MSS, 2 * MSS]] });
     assert.equal(sender.ssthresh, NO_THRESHOLD);
     assert.ok(sender.cwnd >= 10 * MSS);
+  });
+
+  test("and what was sent first tells nothing of the time since it was sent again (RFC 8985 §6.2)", async () => {
+    const sender = await sending({ timestamps: true });
+    const len = sender.segment;
+    const stamp = sender.stamp();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[len, 4 * len]], tsecr: stamp });
+    assert.equal(numbers(sender.output().slice(0, 1), len), "-0");
+    sender.wait(25 * MS);
+    sender.ack({ ack: 4 * len, sacks: [[5 * len, 6 * len]], tsecr: stamp });
+    assert.ok(sender.output().every(({ again }) => !again));
+  });
+
+  test("but not by a D-SACK for what was sent once, before it", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 2 * MSS });
+    sender.output();
+    sender.ack({ ack: 2 * MSS, sacks: [[3 * MSS, 8 * MSS]] });
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 10 * MSS, sacks: [[MSS, 2 * MSS]] });
+    sender.ack({ ack: 10 * MSS, sacks: [[MSS, 3 * MSS]] });
+    assert.ok(sender.ssthresh < NO_THRESHOLD);
+  });
+
+  test("by D-SACKs for all of it, in whatever order it was sent", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[2 * MSS, 5 * MSS]] });
+    assert.equal(numbers(sender.output(1)), "-0");
+    sender.wait(MS);
+    sender.ack({ ack: 0, sacks: [[2 * MSS, 9 * MSS]] });
+    assert.equal(numbers(sender.output(1)), "-1");
+    sender.wait(21 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 9 * MSS]] });
+    assert.equal(numbers(sender.output(1)), "-0");
+    sender.wait(20 * MS);
+    sender.ack({ ack: 9 * MSS });
+    for (const [i, seq] of [1, 0, 0].entries()) {
+      assert.ok(sender.ssthresh < NO_THRESHOLD, `after ${i}`);
+      sender.ack({ ack: 9 * MSS, sacks: [[seq * MSS, (seq + 1) * MSS]] });
+    }
+    assert.equal(sender.ssthresh, NO_THRESHOLD);
+  });
+
+  test("and the window grows on from where it was, by the curve that it was on", async () => {
+    const sender = await sending();
+    sender.set(SSTHRESH, 2 * MSS);
+    sender.set(W_MAX, 12 * MSS);
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 5 * MSS]] });
+    sender.output();
+    sender.wait(5 * MS);
+    sender.ack({ ack: 10 * MSS });
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 12 * MSS });
+    sender.output();
+    assert.ok(sender.cwnd < 8 * MSS);
+    sender.ack({ ack: 12 * MSS, sacks: [[0, MSS]] });
+    assert.deepEqual([sender.cwnd, sender.ssthresh, sender.get(W_MAX)], [10 * MSS, 7 * MSS, 12 * MSS]);
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 13 * MSS });
+    assert.ok(sender.cwnd > 10 * MSS);
+  });
+
+  test("by a D-SACK whose second block tells that it is one (RFC 2883 §4.2)", async () => {
+    const sender = await sending();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[2 * MSS, 7 * MSS]] });
+    sender.output();
+    sender.ack({ ack: 0, sacks: [[2 * MSS, 10 * MSS]] });
+    sender.output();
+    sender.wait(5 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 10 * MSS]] });
+    sender.ack({ ack: 0, sacks: [[MSS, 2 * MSS], [MSS, 10 * MSS]] });
+    sender.ack({ ack: 10 * MSS });
+    assert.ok(sender.ssthresh < NO_THRESHOLD);
+    sender.ack({ ack: 10 * MSS, sacks: [[0, MSS]] });
+    assert.equal(sender.ssthresh, NO_THRESHOLD);
   });
 
   test("after a timeout, too, and nothing more is sent again", async () => {
@@ -797,6 +1424,47 @@ describe("explicit congestion notification", () => {
     sender.wait(20 * MS);
     sender.ack({ ack: 11 * MSS, ece: true });
     assert.equal(sender.cwnd, 49 * MSS / 10);
+  });
+
+  test("does not reduce what a timeout has reduced", async () => {
+    const sender = await sending({ ecn: true, sack: false });
+    toTimer(sender);
+    sender.output();
+    assert.equal(sender.ssthresh, 7 * MSS);
+    sender.wait(20 * MS);
+    sender.ack({ ack: 10 * MSS, ece: true });
+    assert.equal(sender.ssthresh, 7 * MSS);
+  });
+
+  test("a loss in what it reduced the window for does not reduce it again", async () => {
+    const sender = await sending({ ecn: true });
+    sender.wait(20 * MS);
+    sender.ack({ ack: MSS, ece: true });
+    sender.output();
+    sender.ack({ ack: MSS, sacks: [[2 * MSS, 7 * MSS]] });
+    assert.equal(sender.marked(MARK.recovery), true);
+    assert.equal(sender.ssthresh, 7 * MSS);
+  });
+
+  test("is not undone with a recovery that came before it, nor with one that reduced nothing", async () => {
+    const sender = await sending({ ecn: true });
+    sender.wait(20 * MS);
+    sender.ack({ ack: 0, sacks: [[MSS, 5 * MSS]] });
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: 10 * MSS });
+    sender.output();
+    sender.wait(20 * MS);
+    sender.ack({ ack: sender.una + MSS, ece: true });
+    sender.output();
+    const { una, ssthresh } = sender;
+    sender.ack({ ack: una, sacks: [[una + MSS, sender.nxt]] });
+    while (!sender.marked(MARK.recovery)) toTimer(sender);
+    sender.output();
+    sender.wait(5 * MS);
+    sender.ack({ ack: sender.nxt - MSS });
+    for (const seq of [una, 0]) sender.ack({ ack: sender.una, sacks: [[seq, seq + MSS]] });
+    assert.equal(sender.ssthresh, ssthresh);
   });
 
   test("is not believed where it was not agreed", async () => {
@@ -860,6 +1528,25 @@ describe("without a page", () => {
     }
     assert.deepEqual(lines, ["10", "11", "-0", "", "-3", "", "-10"]);
     assert.equal(sender.ssthresh, 7 * MSS);
+  });
+
+  test("the window grows by a segment in a round trip, if it is used", async () => {
+    for (const [offered, growth] of [[100, MSS / 10], [5, 0]]) {
+      const sender = await Sender.create({ rtt: 20 * MS, pages: 0 });
+      sender.set(SSTHRESH, 2 * MSS);
+      sender.offer(offered * MSS);
+      sender.output();
+      sender.wait(20 * MS);
+      sender.ack({ ack: MSS });
+      assert.equal(sender.cwnd, 10 * MSS + growth);
+    }
+  });
+
+  test("duplicates count from the last acknowledgement on", async () => {
+    const sender = await sending({ pages: 0 });
+    sender.wait(20 * MS);
+    for (const ack of [0, 0, 1, 1, 1]) sender.ack({ ack: ack * MSS });
+    assert.doesNotMatch(numbers(sender.output()), /-/);
   });
 
   test("a timeout has all sent again, one by one", async () => {

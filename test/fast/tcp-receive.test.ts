@@ -3,7 +3,7 @@ import "../support/process.js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { PAGE_SIZE } from "../../abi/tcp.js";
-import { ACK, PSH, RST, type Segment, SYN } from "../support/tcp.js";
+import { ACK, FIN, PSH, RST, type Segment, SYN } from "../support/tcp.js";
 import { type Family, PORTS, TcpHost } from "../support/tcphost.js";
 import { Peer } from "../support/tcppeer.js";
 import { checkState, stateOf } from "../support/tcpstate.js";
@@ -11,6 +11,8 @@ import { checkState, stateOf } from "../support/tcpstate.js";
 const MSS = 1000;
 /** The shift of pongd's windows where both sides scale. */
 const SHIFT = 7;
+/** A length with which a scaled window need not be rounded. */
+const EXACT = 7 << SHIFT;
 /** Bytes behind a gap that are kept at most. */
 const MAX_EARLY = 65_536;
 
@@ -19,7 +21,7 @@ class Sender {
   readonly peer: Peer;
   readonly #shift: number;
   /** Numbers that count from the initial ones, which are small enough not to wrap. */
-  #next = 1;
+  next = 1;
   #edge = 0;
   readonly #isn: number;
   /** How far the stream that pongd sends has come, and what is acknowledged of it. */
@@ -27,6 +29,8 @@ class Sender {
   acked: number;
   /** Changes of the edge. */
   readonly moves: number[] = [];
+  /** Segments without data that came. */
+  bare = 0;
 
   constructor(host: TcpHost, family: Family, port: number, srcPort: number, scaled: boolean) {
     this.peer = new Peer(host, family, port, srcPort);
@@ -41,7 +45,7 @@ class Sender {
 
   /** Bytes that may be sent. */
   get room(): number {
-    return this.#edge - this.#next;
+    return this.#edge - this.next;
   }
 
   /** Bytes that have come and are not acknowledged. */
@@ -52,9 +56,14 @@ class Sender {
   /** Sends data, and tells of a window of so many bytes behind what is acknowledged. */
   say(length: number, window: number): void {
     const flags = ACK | (length > 0 ? PSH : 0);
-    const segment = { seq: this.#next, ack: this.#isn + this.acked >>> 0, flags, window };
-    this.#next += length;
+    const segment = { seq: this.next, ack: this.#isn + this.acked >>> 0, flags, window };
+    this.next += length;
     this.look(this.peer.say({ ...segment, data: new Uint8Array(length) }));
+  }
+
+  /** Sends FIN, and returns what came. */
+  close(): Segment[] {
+    return this.peer.say({ seq: this.next, ack: this.#isn + this.acked >>> 0, flags: ACK | FIN, window: 0 });
   }
 
   /** Looks at what came. */
@@ -63,6 +72,7 @@ class Sender {
       const edge = ack + (window << this.#shift);
       assert.ok(edge >= this.#edge, `the window's edge moves from ${this.#edge} to ${edge}`);
       if (edge > this.#edge) this.moves.push(edge - this.#edge);
+      if (data.length === 0) this.bare++;
       this.#edge = edge;
       this.#came = Math.max(this.#came, (seq - this.#isn >>> 0) + data.length);
     }
@@ -104,17 +114,47 @@ for (const family of [4, 6] as const satisfies readonly Family[]) {
       });
     }
 
-    test("a window that is closed opens by a full segment at least, however little is taken (MUST-39)", async () => {
+    for (const scaled of [false, true]) {
+      const how = scaled ? "scaled" : "not scaled";
+      test(`a window that is ${how} and closed opens by a full segment at least, however little is taken, and nothing `
+        + "is sent before it does (MUST-39)", async () => {
+        const host = await TcpHost.create();
+        const sender = new Sender(host, family, PORTS.echo, 40_000, scaled);
+        while (sender.room > 0) sender.say(Math.min(sender.room, EXACT), 0);
+        sender.moves.length = 0;
+        sender.bare = 0;
+        for (let i = 0; i < 2000; i++) {
+          sender.acked += Math.min(sender.unacknowledged, 10);
+          sender.say(0, 2 * MSS);
+        }
+        assert.ok(sender.moves.length > 1, "it opens");
+        assert.ok(Math.min(...sender.moves) >= MSS, `it opens by ${sender.moves.slice(0, 5).join(", ")} bytes`);
+        assert.ok(sender.bare <= sender.moves.length, `${sender.bare} segments without data`);
+      });
+    }
+
+    test("an echo keeps no more than 512 KiB in order, also if small segments push its window on", async () => {
       const host = await TcpHost.create();
-      const sender = new Sender(host, family, PORTS.echo, 40_000, false);
-      while (sender.room > 0) sender.say(Math.min(sender.room, MSS), 0);
-      sender.moves.length = 0;
-      for (let i = 0; i < 2000; i++) {
-        sender.acked += Math.min(sender.unacknowledged, 10);
-        sender.say(0, 2 * MSS);
+      const sender = new Sender(host, family, PORTS.echo, 40_000, true);
+      const pages: number[] = [];
+      for (let i = 0; i < 8000; i++) {
+        sender.say(100, 0);
+        if (i % 1000 === 999) pages.push(stateOf(host.rig).pages);
       }
-      assert.ok(sender.moves.length > 1, "it opens");
-      assert.ok(Math.min(...sender.moves) >= MSS, `it opens by ${sender.moves.slice(0, 5).join(", ")} bytes`);
+      assert.ok(pages[7] <= ((1 << 19) + MAX_EARLY) / PAGE_SIZE, `${pages.join(", ")} pages`);
+    });
+
+    test("FIN into a window that is just full is taken, and the window stays closed (SHLD-14)", async () => {
+      const host = await TcpHost.create();
+      const sender = new Sender(host, family, PORTS.echo, 40_000, true);
+      while (sender.room > 0) sender.say(Math.min(sender.room, EXACT), 0);
+      // Some room, but too little to tell of.
+      sender.say(0, 500);
+      sender.acked += sender.unacknowledged;
+      sender.say(0, 0);
+      assert.equal(sender.room, 0);
+      const [answer] = sender.close();
+      assert.deepEqual([answer.ack, answer.window], [sender.next + 1, 0]);
     });
 
     for (const port of [PORTS.echo, PORTS.reply]) {

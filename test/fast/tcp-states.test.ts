@@ -8,14 +8,15 @@ import { describe, test } from "node:test";
 import { Closed, CLOSED, Cookie, COOKIES, Counter } from "../../abi/counters.js";
 import { OFFLOAD_CSUM, OFFLOAD_TSO4, OFFLOAD_TSO6 } from "../../abi/offload.js";
 import {
-  Drain, INBOX, INBOX_COUNT, LETTER_FAMILY, LETTER_MTU, LETTER_PORTS, LETTER_SEQ, LETTER_SIZE, Service,
+  Drain, INBOX, INBOX_COUNT, LETTER_FAMILY, LETTER_MTU, LETTER_PORTS, LETTER_SEQ, LETTER_SIZE, PREFIX_CONNECTIONS,
+  Service,
 } from "../../abi/tcp.js";
 import { tableOf } from "../../src/engine/table.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HOST6 } from "../support/ipv6.js";
 import { HOST } from "../support/packets.js";
 import { ACK, CWR, decode, ECE, encode, FIN, PSH, RST, type Segment, type Sent, SYN } from "../support/tcp.js";
-import { ADDRESSES, type Family, LIMITS, PORTS, TcpHost } from "../support/tcphost.js";
+import { ADDRESSES, type Family, LIMITS, PORTS, SERVICES, TcpHost } from "../support/tcphost.js";
 import { count, Peer, SECOND } from "../support/tcppeer.js";
 import { checkState, stateOf } from "../support/tcpstate.js";
 
@@ -66,7 +67,8 @@ for (const family of FAMILIES) {
         const [reset] = peer.say({ ...right, ...wrong });
         assert.equal(reset.flags, RST, JSON.stringify(wrong));
       }
-      assert.equal(count(host, COOKIES + Cookie.failed), 4);
+      assert.equal(new Peer(host, family, PORTS.echo, 40_001).say(right)[0].flags, RST, "of another port");
+      assert.equal(count(host, COOKIES + Cookie.failed), 5);
       const [echo] = peer.say(right);
       assert.equal(Buffer.from(echo.data).toString(), "hello");
       assert.equal(count(host, Counter.tcpConnections), before + 1);
@@ -91,6 +93,9 @@ for (const family of FAMILIES) {
         const [answer] = late.say({ seq: 1, flags: SYN });
         other.sleepTo(other.us + seconds * SECOND);
         other.outputs.splice(0);
+        // Cookies are about, which this one is not among after that time.
+        new Peer(other, family, PORTS.discard, 50_001).say({ flags: SYN });
+        assert.equal(count(other, COOKIES + Cookie.sent), 2);
         const answers = late.say({ seq: 2, ack: answer.seq + 1 >>> 0, flags: ACK });
         assert.deepEqual(answers.map((segment) => segment.flags), flags ? [flags] : []);
       }
@@ -241,8 +246,8 @@ for (const family of FAMILIES) {
       checkState(host.rig);
     });
 
-    test("FIN that comes again in TIME-WAIT begins the two MSL anew in the same record "
-      + "(RFC 9293 §3.10.7.4)", async () => {
+    test("FIN that comes again in TIME-WAIT begins the two MSL anew, when they are over and in the same record, and "
+      + "no other record waits for it (RFC 9293 §3.10.7.4)", async () => {
       const host = await TcpHost.create();
       const peers = [0, 1].map((i) => new Peer(host, family, PORTS.discard, 40_000 + i));
       const isns = peers.map((peer) => peer.open(0));
@@ -265,9 +270,15 @@ for (const family of FAMILIES) {
       assert.deepEqual(peers[0].wait(30), []);
       const late = { seq: 0, ack: isns[0] + 2 >>> 0, flags: ACK | PSH, data: Buffer.from("x") };
       assert.deepEqual(peers[0].say(late).map(({ flags, ack }) => [flags, ack]), acknowledged);
-      // The other record waits behind this one in the ring.
-      assert.deepEqual(peers[0].wait(29.9), []);
-      assert.equal(count(host, Counter.tcpTimeWait), 2);
+      // The other record was behind this one in the ring.
+      assert.deepEqual([count(host, Counter.tcpTimeWait), stateOf(host.rig).waits], [1, 1]);
+      assert.deepEqual(peers[0].wait(39.8), []);
+      isAcknowledged(0);
+      checkState(host.rig);
+      assert.deepEqual(peers[0].wait(0.3), []);
+      assert.equal(stateOf(host.rig).waits, 1, "FIN came again");
+      assert.deepEqual(peers[0].wait(59.8), []);
+      assert.equal(stateOf(host.rig).waits, 1);
       assert.deepEqual(peers[0].wait(0.2), []);
       assert.equal(stateOf(host.rig).waits, 0);
       host.rig.linear.drain(Drain.none);
@@ -439,18 +450,25 @@ for (const family of FAMILIES) {
         host.outputs.length = 0;
       }
       const isns = new Map<number, number>();
-      host.advance(3 * SECOND);
+      const asker = new Peer(host, family, PORTS.discard, 40_000);
+      const ack = asker.open(0) + 1 >>> 0;
+      // Between two probes, so that no other timer is due.
+      host.advance(2 * SECOND);
       for (const { packet } of host.outputs.splice(0)) {
         const { dstPort, seq } = decode(packet);
         isns.set(dstPort, Math.min(isns.get(dstPort) ?? Infinity, seq));
       }
       assert.equal(isns.size, 60);
       host.inject(...ends.map((each) =>
-        encode({ ...each, seq: 1, ack: isns.get(each.srcPort) ?? 0, flags: ACK, window: 65535 })));
+        encode({ ...each, seq: 1, ack: isns.get(each.srcPort) ?? 0, flags: ACK, window: 65535 })),
+      encode({
+        src, dst, srcPort: 40_000, dstPort: PORTS.discard, seq: 1, ack, flags: ACK | PSH, data: Buffer.from("x"),
+      }));
       const atOnce = host.outputs.splice(0).length;
       assert.ok(atOnce < 500, `${atOnce} at once`);
       host.advance(1000);
-      assert.equal(atOnce + host.outputs.splice(0).length, 600, "ten segments each (RFC 6928)");
+      assert.equal(atOnce + host.outputs.splice(0).length, 600 + 1, "ten segments each (RFC 6928), and an ACK");
+      asker.say({ seq: 2, flags: RST });
       host.inject(...ends.map((each) => encode({ ...each, seq: 1, flags: RST })));
       host.outputs.length = 0;
       checkState(host.rig);
@@ -514,18 +532,41 @@ for (const family of FAMILIES) {
       );
     });
 
+    test("of many segments in one packet, the last is a short one only if it is the last of the data", async () => {
+      const host = await TcpHost.create({ offload: OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 });
+      const { peer: src, local: dst } = ADDRESSES[family];
+      const headers = (family === 4 ? 20 : 40) + 20;
+      /** Opens a connection, and returns what this segment is answered by: bytes of payload, packet by packet. */
+      const answers = (dstPort: number, window: number, data?: Uint8Array) => {
+        const ends = { src, dst, srcPort: 40_000, dstPort, window };
+        host.inject(encode({ ...ends, seq: 0, flags: SYN, options: { mss: 1000 } }));
+        const [{ packet }] = host.outputs.splice(0);
+        const ack = new DataView(packet.slice().buffer).getUint32(headers - 20 + 4) + 1 >>> 0;
+        host.inject(encode({ ...ends, seq: 1, ack, flags: ACK }), ...(data ? [0, 1000, 2000] : []).map((from) => {
+          return encode({ ...ends, seq: 1 + from, ack, flags: ACK, data: data?.subarray(from, from + 1000) });
+        }));
+        return host.outputs.splice(0).map((output) => output.packet.length - headers);
+      };
+      assert.deepEqual(answers(PORTS.chargen, 2500), [2000], "half a segment more has room");
+      assert.deepEqual(answers(PORTS.echo, 65535, new Uint8Array(2500)), [2500]);
+    });
+
     test("a connection goes on with the prefix that its address has now, and ends where it has none", async () => {
       const host = await TcpHost.create({ reloadable: true });
       const peer = new Peer(host, family, PORTS.echo);
       const isn = peer.open(0);
-      const serve = (prefixes: readonly string[]) => {
+      const serve = (prefixes: readonly string[], answers = {}) => {
         const indices = prefixes.map((_, i) => 7 + i);
         const hosts = [HOST, HOST6].map(parseAddress);
-        host.rig.linear.serve(tableOf(serving(prefixes.map(parsePrefix)), { hosts, indices }));
+        host.rig.linear.serve(tableOf(serving(prefixes.map(parsePrefix), answers), { hosts, indices }));
         host.inject();
       };
-      serve(["10.99.1.0/24", "fd99::1:0/112"]);
+      /** Connections of the prefixes that there were first, and of those that a table has here. */
+      const owned = () => [0, 1, 7, 8, 9].filter((index) => host.rig.words[PREFIX_CONNECTIONS / 4 + index] === 1);
+      assert.deepEqual(owned(), [family === 4 ? 0 : 1]);
+      serve(["10.99.1.0/24", "fd99::1:0/112"], { tcp: { ports: [] } });
       assert.deepEqual(peer.wait(1), []);
+      assert.deepEqual(owned(), [family === 4 ? 7 : 8]);
       const data = { seq: 1, ack: isn + 1 >>> 0, flags: ACK | PSH, data: Buffer.from("still here") };
       assert.equal(Buffer.from(peer.say(data)[0].data).toString(), "still here");
       peer.say({ seq: 11, ack: isn + 11 >>> 0, flags: ACK });
@@ -533,6 +574,15 @@ for (const family of FAMILIES) {
       const ends = peer.wait(6);
       assert.deepEqual([ends[0].segment.flags, ends.at(-1)?.segment.flags], [FIN | ACK, RST | ACK]);
       assert.equal(count(host, Counter.tcpConnections), 0);
+
+      const served = ["10.99.0.0/16", "fd99::/64"];
+      serve(served, { tcp: { ports: SERVICES } });
+      peer.open(1000);
+      serve(["192.0.2.0/24", ...served], { tcp: undefined });
+      const [fin] = peer.wait(0.001);
+      assert.equal(fin.segment.flags, FIN | ACK, "a prefix that answers no TCP any more");
+      assert.deepEqual(owned(), []);
+      assert.deepEqual(peer.wait(6).at(-1)?.segment.flags, RST | ACK);
       checkState(host.rig);
     });
   });

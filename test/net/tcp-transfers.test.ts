@@ -36,14 +36,15 @@ describe("transfers", needs("python3", "strace"), () => {
     assert.equal(bytes(metrics, "in"), sent.sent + echoed.sent);
     assert.equal(bytes(metrics, "out"), got.got + echoed.got);
     addUp(metrics);
+    assert.equal(await counted("InErrs"), 0, "segments whose checksum was wrong");
     return metrics;
   };
 
-  /** Returns how many segments the kernel of the peers has sent again. */
-  const retransmitted = async () => {
+  /** Returns a counter of the TCP of the peers' kernel. */
+  const counted = async (name: "InErrs" | "RetransSegs") => {
     const [names, values] = [...(await ns.ok("cat", "/proc/self/net/snmp")).matchAll(/^Tcp: (.*)$/gm)]
       .map(([, fields]) => fields.split(" "));
-    return Number(values[names.indexOf("RetransSegs")]);
+    return Number(values[names.indexOf(name)]);
   };
 
   test("the kernel refuses a packet that it was to finish: no byte is lost, and it says so", async () => {
@@ -81,8 +82,8 @@ describe("transfers", needs("python3", "strace"), () => {
       const pongd = await Pongd.start(ns, ...ARGS, "--io", io);
       const transfers = await begin(pongd);
       process.kill(pongd.pid, "SIGSTOP");
-      const before = await retransmitted();
-      await poll(retransmitted, (now) => now > before + 2);
+      const before = await counted("RetransSegs");
+      await poll(() => counted("RetransSegs"), (now) => now > before + 2);
       process.kill(pongd.pid, "SIGCONT");
       await moved(pongd, MORE, "in", "out");
       await finish(pongd, transfers);

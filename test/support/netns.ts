@@ -328,6 +328,12 @@ export class Pongd {
     };
   }
 
+  /** Waits until the last queue's worker sleeps, for as long as nothing comes: in ppoll(2) of two descriptors. */
+  async asleep(): Promise<void> {
+    const call = `/proc/${this.pid}/task/${this.worker}/syscall`;
+    await poll(() => Promise.resolve(readFileSync(call, "utf8")), (said) => /^\d+ 0x\w+ 0x2 0x0 0x0 /.test(said));
+  }
+
   /** Waits until pongd logs a line that matches. */
   async logged(pattern: RegExp): Promise<void> {
     await said(this.#child.stderr, pattern, this.#stderr);
@@ -386,7 +392,7 @@ export async function ended(child: ChildProcess): Promise<number | null> {
 }
 
 /** Returns what `promise` resolves to. @throws Error where that takes longer than `ms` milliseconds. */
-function within<T>(promise: Promise<T>, what: string, ms = MAX_WAIT_MS): Promise<T> {
+export function within<T>(promise: Promise<T>, what: string, ms = MAX_WAIT_MS): Promise<T> {
   const late = sleep(ms, undefined, { ref: false }).then(() => { throw new Error(`${ms / 1000} s without ${what}`); });
   return Promise.race([promise, late]);
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { createInterface } from "node:readline";
-import { ended, type Netns, type Pongd, sum } from "./netns.js";
+import { ended, type Netns, type Pongd, sum, within } from "./netns.js";
 
 /**
  * Opens connections to port PORT of many addresses, and does with all of them what each line of standard input says.
@@ -137,7 +137,7 @@ export class Clients {
 
   async #ask<T = Counts>(command: string, count: number): Promise<T> {
     this.#child.stdin.write(`${command} ${count}\n`);
-    const { value } = await this.#lines.next() as { value: string | undefined };
+    const { value } = await within(this.#lines.next(), `an answer to ${command} ${count}`) as { value: string | undefined };
     assert.ok(value !== undefined, this.#errors);
     return JSON.parse(value) as T;
   }

@@ -1,6 +1,6 @@
 /**
  * Runs a pongd with every TCP service for real clients, in a namespace of its own, and has tcpdump record what passes
- * its device. At the end tshark examines what pongd sent, and the kernel says how its clients fared.
+ * its device. At the end tshark and tcptrace examine what passed, and the kernel says how its clients fared.
  */
 import assert from "node:assert/strict";
 import { execFile, type ChildProcessWithoutNullStreams } from "node:child_process";
@@ -13,7 +13,7 @@ import { addUp, ended, Netns, Pongd, said, sum } from "./netns.js";
 const execute = promisify(execFile);
 
 /** Commands that a session needs, beside its clients. */
-export const TCP_RECORDERS = ["tcpdump", "tshark", "nstat", "sysctl"];
+export const TCP_RECORDERS = ["tcpdump", "tshark", "tcptrace", "nstat", "sysctl"];
 
 /** Matches the packets on the device that pongd sent, and not what those quote. */
 const SENT = "((ip.src#1 == 10.99.0.0/16 && ip.src#1 != 10.99.0.1) || (ipv6.src#1 == fd99::/64 && "
@@ -117,6 +117,23 @@ export class TcpSession {
       return found.length === 0 ? [] : [`frame ${frame}: ${info}: ${found.join(", ")}`];
     });
     return { packets: lines.length, faults };
+  }
+
+  /**
+   * Returns how many connections tcptrace finds in the recording, once it is stopped, and a line for each of these
+   * fields that is not 0 in one of them. A field's name ends with `_a2b` for what the client sent, with `_b2a` for
+   * pongd.
+   */
+  async trace(...fields: readonly string[]): Promise<{ connections: number; faults: string[] }> {
+    const { stdout } = await execute("tcptrace", ["--csv", "-l", "-n", this.file("capture")], { maxBuffer: 1 << 26 });
+    // Comments come before the names of the fields.
+    const [names, ...rows] = stdout.split("\n").filter((line) => line !== "" && !line.startsWith("#"))
+      .map((line) => line.split(",").map((cell) => cell.trim()));
+    const faults = rows.flatMap((row) => fields.flatMap((field) => {
+      const value = row[names.indexOf(field)];
+      return value === "0" ? [] : [`${row[1]}:${row[3]} to ${row[2]}:${row[4]}: ${field} ${value}`];
+    }));
+    return { connections: rows.length, faults };
   }
 
   clean(): void {

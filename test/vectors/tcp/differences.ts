@@ -38,6 +38,12 @@ export const TCP_DIFFERENCES: readonly TcpDifference[] = [
     pongd: "sends it segments of 88 bytes, which have room for data beside all options",
   },
   {
+    scripts: /a reset has nothing in its type of service/,
+    what: "a reset of a segment that belongs to no connection",
+    linux: "has the type of service of that segment",
+    pongd: "has 0, as all that it sends",
+  },
+  {
     scripts: /IPv6 address that no host can have/,
     what: "a SYN from ::1 that comes by a link",
     linux: "answers it with a SYN-ACK, which goes nowhere",

@@ -107,8 +107,11 @@ export const SERVICES: readonly Script[] = [
       [0, "<", ". 0:0(0) ack 11 {ttl 33,tos 72}"], [0, ">", ". 11:11(0) ack 11 {ttl 64,tos 0}"],
       [0, "<", "F. 11:11(0) ack 11 {ttl 33,tos 72}"], [0, ">", "F. 11:11(0) ack 12 {ttl 64,tos 0}"],
       [0, "<", ". 12:12(0) ack 12 {ttl 33,tos 72}"],
-      // Linux's reset has the type of service of what it answers.
       [0, "<", ". 12:12(0) ack 12 {ttl 33}"], [0, ">", "R 12:12(0) {ttl 64,tos 0}"],
     ],
+  },
+  {
+    name: "a reset has nothing in its type of service, whatever it answers",
+    rows: [[0, "<", ". 1:1(0) ack 5 {tos 72}"], [0, ">", "R 5:5(0) {tos 0}"]],
   },
 ];
