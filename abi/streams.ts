@@ -59,14 +59,18 @@ export const ORDERS_TAIL = LENT_HEAD + 4;
 export const TAKEN = ORDERS_TAIL + 4;
 /** u32: not 0 while the thread sleeps, and has to be woken for news. */
 export const DOZES = TAKEN + 4;
-/** u32, a ThreadState. The main thread writes it. */
+/** u32, a ThreadState. The main thread writes the first three, the packet loop the others. */
 export const THREAD_STATE = 128;
 
 export enum ThreadState {
   none,
   serving,
-  /** It has ended: its streams are to be reset. */
+  /** It has ended, and the packet loop does not know yet. */
   gone,
+  /** Its streams are being reset. */
+  ending,
+  /** Nothing is left of it. Another one may begin. */
+  ended,
 }
 
 export const STREAMS_END = THREADS + THREAD_SIZE * MAX_SERVICE_THREADS;

@@ -125,11 +125,11 @@ export enum Service {
   reply,
   /** A service thread has it, from when it is accepted on (streams.ts). */
   stream,
-  /** The same, from the first byte on that comes. */
-  request,
+  /** The same, from the first byte on that comes: without a request there is nothing to do. */
+  http,
 }
-/** The first services of the table below are those without bytes of their own, each at its number. */
-export const NAMED_SERVICES = 8;
+/** The first services of the table below are those that have the name of their kind, each at its number. */
+export const NAMED_SERVICES = 10;
 export const MAX_SERVICES = 256;
 /** A service; its fields follow. */
 export const SERVICE_SIZE = 32;

@@ -12,10 +12,11 @@ import { CLOSING, has, state } from "../tcp/connection";
 import { abort, releaseHeld } from "../tcp/end";
 import { touch } from "../tcp/output";
 import { givePage } from "../tcp/pages";
+import { beginSweep } from "../tcp/sweep";
 import { connectionAt, recordOf } from "./record";
 import * as sent from "./sent";
 import * as stream from "./stream";
-import { lend, takeBack, threadAt } from "./thread";
+import { isGone, lend, takeBack, threadAt } from "./thread";
 
 /** Returns whether there may be orders. */
 export function ordered(): bool {
@@ -29,6 +30,10 @@ export function takeOrders(): void {
   const count = load<u32>(THREAD_COUNT);
   for (let i: u32 = 0; i < count; i++) {
     const thread = threadAt(i);
+    if (isGone(thread)) {
+      beginSweep();
+      continue;
+    }
     const tail = atomic.load<u32>(thread + ORDERS_TAIL);
     let head = load<u32>(thread, ORDERS_HEAD);
     for (; head != tail && left; left--, head++) {

@@ -7,12 +7,15 @@ import {
   STREAM_END, STREAM_EVENTS, STREAM_FIRST, STREAM_KEPT, STREAM_LISTS, STREAM_NUMBER, STREAM_SERIAL, STREAM_SIZE, STREAM_TAKEN, STREAM_THREAD,
   STREAM_WISHES, TOLD, WISH_ROOM, WISH_SHUT,
 } from "../../abi/streams";
-import { ACKED, CAME, FIRST_PAGE, RANGES, Service } from "../../abi/tcp";
-import { CLOSING, endIn, kind, setFlag } from "../tcp/connection";
+import { ACKED, CAME, END_AT, FIRST_PAGE, RANGES, Service } from "../../abi/tcp";
+import { CLOSING, endIn, has, kind, setFlag } from "../tcp/connection";
 import * as kept from "../tcp/stream";
 import { recordOf } from "./record";
 import * as sent from "./sent";
-import { next, tell, threadAt } from "./thread";
+import { isEnding, next, tell, threadAt } from "./thread";
+
+/** Microseconds that a peer which has to speak first has for that; as long as Node.js waits for headers. */
+const SILENT_US: u32 = 60_000_000;
 
 /** A connection begins. */
 export function begin(c: usize): void {
@@ -25,6 +28,7 @@ export function open(c: usize): void {
   store<u32>(record, next(), STREAM_THREAD);
   store<u32>(record, load<u32>(STREAM_SERIAL) || 1, STREAM_NUMBER);
   if (kind(c) == Service.stream) happened(c, record, EVENT_OPENED);
+  else endIn(c, SILENT_US);
 }
 
 /** Tells the thread what has changed of the connection, whose packets have been judged. */
@@ -40,7 +44,10 @@ export function announce(c: usize): void {
     }
     atomic.store<u32>(record + STREAM_CAME, came);
   }
-  if (moved && !(load<u32>(record, STREAM_EVENTS) & EVENT_OPENED)) happened(c, record, EVENT_OPENED);
+  if (moved && !(load<u32>(record, STREAM_EVENTS) & EVENT_OPENED)) {
+    store<u32>(c, 0, END_AT);
+    happened(c, record, EVENT_OPENED);
+  }
   else if (moved) tell(c, record);
 }
 
@@ -83,10 +90,17 @@ export function isKnown(record: usize): bool {
   return (load<u32>(record, STREAM_EVENTS) & (EVENT_OPENED | EVENT_LET_GO)) == EVENT_OPENED;
 }
 
-/** Returns whether nobody reads any more what comes. Then the connection ends at once, as Linux has it. */
+/** Returns whether the thread that has the stream has ended. */
+export function isOrphan(c: usize): bool {
+  const record = recordOf(c);
+  return isKnown(record) && isEnding(load<u32>(record, STREAM_THREAD));
+}
+
+/** Returns whether nobody reads what comes. If nobody does any more, the connection ends at once, as Linux has it. */
 export function isOver(c: usize): bool {
-  if (!(load<u32>(recordOf(c), STREAM_EVENTS) & EVENT_LET_GO)) return false;
-  endIn(c, 0);
+  const events = load<u32>(recordOf(c), STREAM_EVENTS);
+  if (events & EVENT_LET_GO) endIn(c, 0);
+  else if (events & EVENT_OPENED || !has(c, CLOSING)) return false;
   return true;
 }
 

@@ -3,7 +3,7 @@
 
 import { MAX_PAGES, PAGE_BITS, PAGE_COUNT, PAGES, PAGES_TOUCHED } from "../../abi/tcp";
 import {
-  IN_NEWS, LENT_AT, LENT_COUNT, LENT_ENTRY, LENT_TAIL, MAX_LENT, NEWS_AT, NEWS_ENTRY, NEWS_FOR, NEWS_MASK, NEWS_TAIL,
+  IN_NEWS, LENT_AT, LENT_COUNT, LENT_ENTRY, LENT_TAIL, MAX_LENT, NEWS_AT, NEWS_ENTRY, NEWS_FOR, NEWS_HEAD, NEWS_MASK, NEWS_TAIL,
   ON_LOAN, STREAM_SERIAL, STREAM_THREAD, TAKEN, THREAD_COUNT, THREAD_SIZE, THREAD_STATE, ThreadState, THREADS, TOLD,
 } from "../../abi/streams";
 import { givePage, nextPage, setNextPage, takePage } from "../tcp/pages";
@@ -89,8 +89,29 @@ export function takeBack(index: u32, page: usize): bool {
   return true;
 }
 
-/** Takes back all that the thread has on loan, which has ended. */
-export function takeAllBack(index: u32): void {
+/** Returns whether a thread has ended, once: its streams have to be reset then. */
+export function isGone(thread: usize): bool {
+  return atomic.cmpxchg<u32>(thread + THREAD_STATE, ThreadState.gone, ThreadState.ending) == <u32>ThreadState.gone;
+}
+
+export function isEnding(index: u32): bool {
+  return atomic.load<u32>(threadAt(index) + THREAD_STATE) == <u32>ThreadState.ending;
+}
+
+/** All streams of the threads that have ended are reset: takes back what they had on loan. */
+export function endThreads(): void {
+  const count = load<u32>(THREAD_COUNT);
+  for (let i: u32 = 0; i < count; i++) {
+    if (!isEnding(i)) continue;
+    takeAllBack(i);
+    const thread = threadAt(i);
+    memory.fill(thread + NEWS_TAIL, 0, TOLD + 4 - NEWS_TAIL);
+    memory.fill(thread + NEWS_HEAD, 0, TAKEN + 4 - NEWS_HEAD);
+    atomic.store<u32>(thread + THREAD_STATE, ThreadState.ended);
+  }
+}
+
+function takeAllBack(index: u32): void {
   const touched = load<u32>(PAGES_TOUCHED);
   for (let i: u32 = 0; i < touched; i++) {
     const page: usize = <usize>load<u32>(PAGES) + (<usize>i << PAGE_BITS);

@@ -2,11 +2,11 @@
 // they keep nothing of what they have sent. Only the echo keeps its bytes, in pages, and so does what a service thread
 // has (../stream/).
 
-import { ACCEPTED, Closed } from "../../abi/counters";
+import { ACCEPTED, Closed, Reset } from "../../abi/counters";
 import { FIRST_PREFIX, PORT_RANGE_SIZE, PREFIX_TCP, PREFIX_TCP_SIZE } from "../../abi/tables";
 import {
   ACKED, CAME, MAX_AFTER, MAX_PAGES, PAGE_COUNT, Service, SERVICE, SERVICE_AFTER, SERVICE_AFTER_LEN, SERVICE_BYTES,
-  SERVICE_BYTES_LEN, SERVICE_KIND, SERVICE_SIZE, SERVICE_STATE, SERVICE_USERS, SERVICES, SND_END, SND_NXT, SND_UNA,
+  SERVICE_BYTES_LEN, SERVICE_KIND, SERVICE_SIZE, SERVICE_STATE, SERVICE_USERS, SERVICES, SND_END, SND_NXT, SND_UNA, State,
 } from "../../abi/tcp";
 import { add } from "../memory";
 import { table } from "../prefix";
@@ -14,7 +14,8 @@ import * as handled from "../stream/stream";
 import * as sent from "../stream/sent";
 import { recordOf } from "../stream/record";
 import { anyTakes } from "../stream/thread";
-import { CLOSING, has, kind, setFlag } from "./connection";
+import { CLOSING, has, kind, setFlag, state } from "./connection";
+import { abort, releaseHeld } from "./end";
 import * as stream from "./stream";
 
 /** Bytes that chargen is always ahead of what is acknowledged: more than any window. */
@@ -26,7 +27,7 @@ const FREE_ROOM: u32 = 1 << 19;
 /** Window of a service that keeps what comes: at first or when pages are scarce, and else. */
 const SMALL_ROOM: u32 = 1 << 16;
 const LARGE_ROOM: u32 = 1 << 18;
-/** Bytes that an echo keeps at most. A scaled window is rounded up, so that small segments push its edge on and on. */
+/** Bytes that an echo or a service thread's stream keeps at most. A scaled window is rounded up, so that small segments push its edge on and on. */
 const MOST_KEPT: u32 = 1 << 19;
 
 /** Returns the service at a port of this prefix. */
@@ -84,7 +85,7 @@ export function use(service: usize, change: i32): void {
  * still their position.
  */
 export function take(c: usize, data: usize, len: u32): u32 {
-  if (isStream(kind(c))) return handled.isOver(c) || stream.keep(c, load<u64>(c, CAME), data, len) ? len : 0;
+  if (isStream(kind(c))) return takeForThread(c, data, len);
   // FIN goes out behind what there was to send when the service closed.
   if (has(c, CLOSING)) return len;
   switch (kind(c)) {
@@ -97,6 +98,13 @@ export function take(c: usize, data: usize, len: u32): u32 {
     case Service.tarpit: return 0;
     default: return len;
   }
+}
+
+/** Keeps bytes until a service thread has read them. */
+function takeForThread(c: usize, data: usize, len: u32): u32 {
+  if (handled.isOver(c)) return len;
+  if (handled.unread(c) + len > MOST_KEPT) return 0;
+  return stream.keep(c, load<u64>(c, CAME), data, len) ? len : 0;
 }
 
 /** Looks for ends of requests. What has matched of the next one is in SERVICE_STATE (see src/engine/services.ts). */
@@ -134,6 +142,18 @@ export function close(c: usize): void {
   if (kind(c) == Service.chargen) store<u32>(c, load<u32>(c, SND_NXT), SND_END);
 }
 
+/** Returns whether a connection, or what is left of one, is a stream whose thread has ended. */
+export function isOrphan(c: usize): bool {
+  return isStream(kind(c)) && handled.isOrphan(c);
+}
+
+/** Resets an orphan, and gives back all of it. */
+export function reset(c: usize): void {
+  handled.letGo(recordOf(c));
+  if (state(c) == State.CLOSED) releaseHeld(c);
+  else abort(c, Reset.ended, Closed.reset);
+}
+
 /** The connection is over. Returns whether somebody still needs its block. */
 export function ended(c: usize, how: Closed): bool {
   return isStream(kind(c)) && handled.ended(c, how);
@@ -149,7 +169,7 @@ export function room(c: usize): u32 {
       const most = pagesRoom();
       return most > kept ? most - kept : 0;
     }
-    case Service.stream: case Service.request: {
+    case Service.stream: case Service.http: {
       const unread = handled.unread(c);
       const most = pagesRoom();
       return most > unread ? most - unread : 0;

@@ -11,7 +11,7 @@ import { givePage, nextPage, setNextPage, takePage } from "./pages";
 function base(c: usize): u64 {
   switch (kind(c)) {
     case Service.echo: return load<u64>(c, ACKED);
-    case Service.stream: case Service.request: return keptFrom(c);
+    case Service.stream: case Service.http: return keptFrom(c);
     default: return load<u64>(c, CAME);
   }
 }

@@ -126,7 +126,7 @@ class Merger {
         tcp: values.tcp_connections === 0
           ? undefined
           : {
-              connections: values.tcp_connections, memory: values.tcp_memory, bySource: values.tcp_source_connections,
+              connections: values.tcp_connections, memory: values.tcp_memory, bySource: values.tcp_source_connections, threads: 1,
             },
         accepts,
         listen: values.listen.map(parseEndpoint),

@@ -3,7 +3,7 @@
  * the eventfd that wakes the worker.
  */
 import { createInterface } from "node:readline";
-import { Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { Drain } from "../../abi/tcp.js";
 import type { EngineName } from "../engine/contract.js";
 import type { LinearMemory } from "../engine/memory.js";
@@ -13,7 +13,7 @@ import { checkDescriptors, openDescriptors } from "../sys/descriptors.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import * as libc from "../sys/libc.js";
 import { EFD_CLOEXEC } from "../sys/uapi.js";
-import type { Running, WorkerInput, WorkerMessage } from "./worker.js";
+import type { Running, ToWorker, WorkerInput, WorkerMessage } from "./worker.js";
 import { moduleOf } from "../engine/create.js";
 import { ShownCounters } from "../telemetry/shown.js";
 
@@ -29,6 +29,8 @@ export interface QueueOptions {
   readonly spin: number;
   /** Memory of the letters between the queues; undefined where there is one queue alone. */
   readonly mail?: SharedArrayBuffer | undefined;
+  /** Returns a port to each service thread, for a worker that is about to start. */
+  readonly services?: (queue: Queue) => readonly MessagePort[];
   /** Its memory, with a table in use. */
   readonly memory: LinearMemory;
   /**
@@ -60,9 +62,12 @@ export class Queue {
    */
   readonly ended: Promise<void>;
   readonly #options: QueueOptions;
-  readonly #wakeFd: number;
+  /** Eventfd that wakes the packet loop. */
+  readonly wakeFd: number;
   #io: IoName = "readwrite";
   #over = false;
+  /** The packet loop reads it when it is asked to report from its top. */
+  #mail: MessagePort | undefined;
   #asked = 0;
   #waiting: { readonly asked: number; readonly resolve: () => void }[] = [];
 
@@ -72,7 +77,7 @@ export class Queue {
     this.#options = options;
     this.memory = options.memory;
     this.shown = new ShownCounters(this.memory.counters);
-    this.#wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC), "eventfd", `of queue ${this.index}`);
+    this.wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC), "eventfd", `of queue ${this.index}`);
     const first = this.#start();
     this.ended = this.#supervise(first);
     this.running = Promise.race([first.running, this.ended.then(() => first.running)]);
@@ -104,24 +109,32 @@ export class Queue {
   atTop(): Promise<void> {
     const asked = ++this.#asked;
     this.memory.ask(asked);
-    this.#wake();
+    this.wake();
     return new Promise((resolve) => { this.#waiting.push({ asked, resolve }); });
   }
 
   /** Says what is to become of connections. */
   drain(how: Drain): void {
     this.memory.drain(how);
-    this.#wake();
+    this.wake();
+  }
+
+  /** Has the packet loop wake a service thread, which was started anew, by this port. */
+  async wakeBy(thread: number, port: MessagePort): Promise<void> {
+    const message: ToWorker = { thread, port };
+    this.#mail?.postMessage(message, [port]);
+    await this.atTop();
   }
 
   /** Ends the packet loop after its current round. Does not wait, so an exit handler may call it. */
   stop(): void {
     this.memory.requestStop();
-    this.#wake();
+    this.wake();
   }
 
-  #wake(): void {
-    if (!this.#over) libc.eventfd_write(this.#wakeFd, 1);
+  /** Has the packet loop come to its top, if it sleeps. */
+  wake(): void {
+    if (!this.#over) libc.eventfd_write(this.wakeFd, 1);
   }
 
   async #supervise(first: Started): Promise<void> {
@@ -140,18 +153,22 @@ export class Queue {
       }
     } finally {
       this.#over = true;
-      libc.close(this.#wakeFd);
+      libc.close(this.wakeFd);
     }
   }
 
   #start(): Started {
     const { engine, io, spin, fd, mail } = this.#options;
+    const services = this.#options.services?.(this) ?? [];
+    const { port1, port2 } = new MessageChannel();
+    port1.unref();
+    this.#mail = port1;
     const workerData: WorkerInput = {
-      index: this.index, mail, memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd,
-      before: new Set(openDescriptors().keys()),
+      index: this.index, mail, memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.wakeFd,
+      services: [...services], orders: port2, before: new Set(openDescriptors().keys()),
     };
     const worker = new Worker(
-      new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true },
+      new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true, transferList: [...services, port2] },
     );
     // Node.js writes its warnings there. Piped to this thread's standard error, they would have another format and no
     // limit on their number.

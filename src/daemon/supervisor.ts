@@ -32,6 +32,7 @@ import { Queues } from "./queues.js";
 import { Reachability } from "./reachability.js";
 import { change, Reloads, type Reread } from "./reload.js";
 import { Served } from "./served.js";
+import { Services } from "./services.js";
 import { StopRequest } from "./signals.js";
 import { Status } from "./status.js";
 import { feedWatchdog } from "./watchdog.js";
@@ -100,7 +101,8 @@ export async function run(
     const looked = () => { status.tell(); };
     const reachability = new Reachability(device, log, looked, (failure) => { stop.fail(failure); });
 
-    const workers = parts.add(new Queues(device, reachability, log, looked), async (part) => {
+    const threads = parts.add(new Services(options.tcp?.threads ?? 0, log), (part) => part.end());
+    const workers = parts.add(new Queues(device, reachability, threads, log, looked), async (part) => {
       await part.drain(options.shutdownDelayMs);
       await part.end();
     });

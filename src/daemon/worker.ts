@@ -10,8 +10,9 @@
  * and sends what it has answered. The main thread may also ask for a sign of life by raising ASKED: the loop reports
  * from its top. It is then alive, and every batch that had begun earlier is done.
  */
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { ASKED, OFFLOAD, STOP } from "../../abi/control.js";
+import { DOZES, NEWS_FOR, THREAD_SIZE, THREADS } from "../../abi/streams.js";
 import { Clock } from "../engine/clock.js";
 import type { Engine, EngineName } from "../engine/contract.js";
 import { createJsEngine } from "../engine/js.js";
@@ -40,8 +41,18 @@ export interface WorkerInput {
   readonly fd: number;
   /** Eventfd that becomes readable when the loop is to look at STOP and ASKED. */
   readonly wakeFd: number;
+  /** A port to each service thread; a message wakes it. */
+  readonly services: MessagePort[];
+  /** Brings ToWorker, which is read at the top. */
+  readonly orders: MessagePort;
   /** Descriptors that were open before this thread was made. */
   readonly before: ReadonlySet<number>;
+}
+
+/** A service thread was started anew, and is woken by another port. */
+export interface ToWorker {
+  readonly thread: number;
+  readonly port: MessagePort;
 }
 
 /**
@@ -80,6 +91,7 @@ const mail = input.mail && new Mail(input.mail, input.index, input.memory);
 const assembly = await load(input.module, input.memory);
 const engine: Engine = input.engine === "wasm" ? new WasmEngine(assembly) : createJsEngine(input.memory);
 
+const words = new Int32Array(input.memory.buffer);
 const table = ownDescriptorTable(input.fd, await loopDescriptors(input.before));
 const uring = input.io === "readwrite" ? undefined : openUring();
 if (uring instanceof UringIo) {
@@ -114,7 +126,10 @@ function loop(io: PacketIo): void {
   try {
     for (let answered = 0; Atomics.load(control, STOP / 4) === 0;) {
       const asked = Atomics.load(control, ASKED / 4);
-      if (asked !== answered) post({ asked: answered = asked });
+      if (asked !== answered) {
+        takeOrders();
+        post({ asked: answered = asked });
+      }
       const { deadline } = clock;
       // What was refused is due now.
       if (deadline !== 0 && offload && control[OFFLOAD / 4] === 0) {
@@ -130,11 +145,30 @@ function loop(io: PacketIo): void {
   }
 }
 
+/** Reads what the main thread has sent. */
+function takeOrders(): void {
+  for (let message; (message = receiveMessageOnPort(input.orders)) !== undefined;) {
+    const { thread, port } = message.message as ToWorker;
+    input.services[thread] = port;
+  }
+}
+
 function round(io: PacketIo, received: number): void {
   clock.read();
   mail?.fetch();
   io.send(engine.respond(received));
   mail?.post();
+  if (words[NEWS_FOR / 4] !== 0) wake();
+}
+
+/** Wakes the service threads that there is news for and that sleep. */
+function wake(): void {
+  const news = words[NEWS_FOR / 4];
+  words[NEWS_FOR / 4] = 0;
+  for (const [i, port] of input.services.entries()) {
+    const dozes = (THREADS + THREAD_SIZE * i + DOZES) / 4;
+    if ((news & 1 << i) !== 0 && Atomics.exchange(words, dozes, 0) !== 0) port.postMessage(0);
+  }
 }
 
 function post(message: WorkerMessage): void {

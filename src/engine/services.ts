@@ -65,7 +65,7 @@ export function place(
   }
   const kept = free.length;
   return services.map((service) => {
-    if (service.kind < NAMED_SERVICES && !service.bytes) return 4 * recordOf(service.kind);
+    if (isNamed(service)) return 4 * recordOf(service.kind);
     const same = there.get(service.name)?.find((record) => isSame(buffer, record, service));
     if (same !== undefined) return 4 * same;
     const record = free.shift();
@@ -175,8 +175,13 @@ function bordersOf(text: Uint8Array): Uint8Array {
   return borders;
 }
 
-function sizeOf({ kind, bytes }: TcpService): number {
-  return bytes ?? kind >= NAMED_SERVICES ? sizeOfBytes(bytes ?? NOTHING) : 0;
+/** Returns whether a service is one of the first of the table: it has the name of its kind, and no bytes. */
+function isNamed({ kind, name, bytes }: TcpService): boolean {
+  return bytes === undefined && name === Service[kind];
+}
+
+function sizeOf(service: TcpService): number {
+  return isNamed(service) ? 0 : sizeOfBytes(service.bytes ?? NOTHING);
 }
 
 function sizeOfBytes({ length }: { readonly length: number }): number {

@@ -3,7 +3,7 @@
  * the thread's reads and writes the queue's memory. What leaves it are copies: nobody else sees memory that changes.
  */
 import {
-  DOZES, EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, IN_NEWS, IN_ORDERS, LENT_AT, LENT_HEAD, LENT_TAIL, LET_GO, LOOK,
+  DOZES, EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_OPENED, IN_NEWS, IN_ORDERS, LENT_AT, LENT_HEAD, LENT_TAIL, LET_GO, LOOK,
   MAX_LENT, NEWS_AT, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT, ORDERS_MASK, ORDERS_TAIL, ASLEEP, STREAM_ACKED,
   STREAM_CAME, STREAM_END, STREAM_EPOCH, STREAM_EVENTS, STREAM_FIRST, STREAM_LISTS, STREAM_NUMBER, STREAM_READ, STREAM_SIZE,
   STREAM_WISHES, STREAMS, TAKEN, THREAD_SIZE, THREADS, WISH_RESET, WISH_ROOM, WISH_SHUT,
@@ -134,9 +134,9 @@ export class Port {
   /** Has the packet loop take the orders. */
   flush(): void {
     this.#flushing = false;
-    if (!this.#behind) return;
-    this.#behind = false;
     const { words } = this;
+    if (!this.#behind || Atomics.load(words, STREAM_EPOCH / 4) !== this.#epoch) return;
+    this.#behind = false;
     Atomics.store(words, this.#thread + ORDERS_TAIL / 4, this.#ordersTail);
     Atomics.store(words, ORDERED / 4, 1);
     if (Atomics.load(words, ASLEEP / 4) !== 0) this.#wake();
@@ -194,8 +194,10 @@ export class Port {
       known.look();
       return;
     }
+    // The news may be of a stream that was let go, and the block another one's, which the thread is not told of yet.
     const number = this.words[record + STREAM_NUMBER / 4];
-    if (number === 0 || this.#gone.get(index) === number) return;
+    const isOpened = (Atomics.load(this.words, record + STREAM_EVENTS / 4) & EVENT_OPENED) !== 0;
+    if (!isOpened || this.#gone.get(index) === number) return;
     this.#gone.delete(index);
     const stream = new Stream(this, index, record, number);
     this.#streams.set(index, stream);

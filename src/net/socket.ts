@@ -39,6 +39,8 @@ export class Socket extends Duplex implements Holder {
   readonly pending = false;
   timeout = 0;
   bytesRead = 0;
+  /** True once pongd stops, or the address is not served any more: whoever has the socket should end it soon. */
+  isClosing = false;
   readonly #stream: Stream;
   readonly #ends: Ends;
   #written = 0;
@@ -201,6 +203,7 @@ export class Socket extends Duplex implements Holder {
   }
 
   closing(): void {
+    this.isClosing = true;
     this.emit("closing");
   }
 

@@ -37,7 +37,7 @@ for (const family of [4, 6] as const) describe(`a stream, IPv${family}`, () => {
   });
 
   test("where the peer has to, a connection has a socket from its first byte on", async () => {
-    const rig = await StreamRig.create({ kind: Service.request, handler: (socket) => { socket.resume(); } });
+    const rig = await StreamRig.create({ kind: Service.http, handler: (socket) => { socket.resume(); } });
     const play = rig.player(family);
     await play(...OPEN);
     assert.equal(rig.sockets.length, 0);
@@ -48,7 +48,7 @@ for (const family of [4, 6] as const) describe(`a stream, IPv${family}`, () => {
   });
 
   test("without a byte it ends by itself", async () => {
-    const rig = await StreamRig.create({ kind: Service.request, handler: () => { assert.fail("no socket"); } });
+    const rig = await StreamRig.create({ kind: Service.http, handler: () => { assert.fail("no socket"); } });
     const play = rig.player(family);
     await play(...OPEN, [0, "<", "F. 1:1(0) ack 1"], [0, ">", "F. 1:1(0) ack 2"], [0, "<", ". 2:2(0) ack 2"]);
     rig.isEmpty();
@@ -56,7 +56,7 @@ for (const family of [4, 6] as const) describe(`a stream, IPv${family}`, () => {
 
   test("http.Server serves it, request after request", async () => {
     const server = createServer((request, response) => { response.end(`${request.method} ${request.url}\n`); });
-    const rig = await StreamRig.create({ kind: Service.request, handler: (socket) => { server.emit("connection", socket); } });
+    const rig = await StreamRig.create({ kind: Service.http, handler: (socket) => { server.emit("connection", socket); } });
     const client = await rig.connect(family);
     for (const path of ["/", "/a", "/b"]) {
       const said = (await client.ask(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)).toString();

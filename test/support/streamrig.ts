@@ -16,7 +16,7 @@ export const PORT = 80;
 const QUIET = 4;
 
 export interface RigOptions {
-  readonly kind?: Service.stream | Service.request;
+  readonly kind?: Service.stream | Service.http;
   readonly handler?: (socket: Socket) => void;
   readonly socket?: SocketOptions;
   readonly memory?: number;
