@@ -12,7 +12,7 @@ import { CLOSING, endIn, has, kind, setFlag } from "../tcp/connection";
 import * as kept from "../tcp/stream";
 import { recordOf } from "./record";
 import * as sent from "./sent";
-import { isEnding, next, tell, threadAt } from "./thread";
+import { isEnding, lend, next, tell, threadAt } from "./thread";
 
 /** Microseconds that a peer which has to speak first has for that; as long as Node.js waits for headers. */
 const SILENT_US: u32 = 60_000_000;
@@ -25,7 +25,10 @@ export function begin(c: usize): void {
 /** The handshake is complete. */
 export function open(c: usize): void {
   const record = recordOf(c);
-  store<u32>(record, next(), STREAM_THREAD);
+  const thread = next();
+  store<u32>(record, thread, STREAM_THREAD);
+  // So that it can answer at once.
+  lend(thread);
   store<u32>(record, load<u32>(STREAM_SERIAL) || 1, STREAM_NUMBER);
   if (kind(c) == Service.stream) happened(c, record, EVENT_OPENED);
   else endIn(c, SILENT_US);

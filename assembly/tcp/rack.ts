@@ -14,6 +14,11 @@ const MAX_QUARTERS: u32 = 64;
 /** In µs: for how long a minimum holds, as in Linux (tcp_min_rtt_wlen). */
 const MIN_RTT_LIFE: u32 = 300_000_000;
 
+/** RFC 8985 §6.1: RACK_sent_after. */
+export function sentAfter(sent: u32, end: u32, otherSent: u32, otherEnd: u32): bool {
+  return after(sent, otherSent) || (sent == otherSent && after(end, otherEnd));
+}
+
 /** Notes a round-trip time in µs. */
 export function noteRtt(f: usize, us: u32, now: u32): void {
   const minimum = load<u32>(f, fields.MIN_RTT);

@@ -132,7 +132,7 @@ function takeRequests(c: usize, data: usize, len: u32): u32 {
 /** The peer has closed: nothing comes any more. All services but a thread's end with it. */
 export function finish(c: usize): void {
   if (isStream(kind(c))) handled.finish(c);
-  else close(c);
+  else if (!has(c, CLOSING)) close(c);
 }
 
 /** The service ends, once everything has been sent. */

@@ -31,7 +31,8 @@ const GONE_US: u32 = 5_000_000;
 export function beginSweep(): void {
   store<u32>(SWEPT_FOR, load<u32>(DRAIN));
   store<u32>(SWEPT, 0);
-  if (!timers.isSet(SWEEP_TIMER)) again();
+  if (!load<u32>(CONNECTIONS_TOUCHED)) endThreads();
+  else if (!timers.isSet(SWEEP_TIMER)) again();
 }
 
 /** Looks at the next connections, as far as there is room for what they send. */

@@ -5,7 +5,7 @@
 import { CWND, SND_UNA, SSTHRESH, W_MAX } from "../../abi/tcp";
 import { after, before, has, LOSS, RECOVERY, SACK, unmark } from "./connection";
 import * as fields from "./fields";
-import * as flight from "./flight";
+import * as losses from "./losses";
 import { stamp } from "./rtt";
 
 // Values of UNDO_OPEN.
@@ -76,7 +76,7 @@ function undo(c: usize, f: usize): void {
   store<u32>(c, load<u32>(f, fields.UNDO_W_MAX), W_MAX);
   store<u64>(f, 0, fields.EPOCH);
   store<u32>(f, load<u32>(c, SND_UNA) - 1, fields.REDUCED_UNTIL);
-  flight.findAll(f);
+  losses.findAll(f);
   unmark(c, RECOVERY | LOSS);
   if (has(c, SACK)) store<u32>(f, 1, fields.REORDERED);
   else store<u32>(f, 0, fields.SACKED);

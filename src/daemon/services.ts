@@ -20,19 +20,34 @@ const SETTLED_MS = 10_000;
 const LOOK_MS = 20;
 
 export class Services {
+  readonly #count: number;
   readonly #log: Logger;
-  readonly #threads: Thread[];
+  readonly #queues: Queue[] = [];
+  readonly #threads: Thread[] = [];
   readonly #closing = new AbortController();
-  readonly #supervised: readonly Promise<void>[];
+  readonly #supervised: Promise<void>[] = [];
 
+  /** There are to be `count` threads, once a service needs them. */
   constructor(count: number, log: Logger) {
+    this.#count = count;
     this.#log = log;
-    this.#threads = Array.from({ length: count }, (_, i) => new Thread(i, log));
-    this.#supervised = this.#threads.map((thread) => this.#supervise(thread));
   }
 
-  /** Returns a port to each thread, for a packet loop of this queue that is about to start. */
-  readonly connect = (queue: Queue): readonly MessagePort[] => this.#threads.map((thread) => thread.connect(queue));
+  /** Starts the threads, unless they have been started. */
+  start(): void {
+    while (this.#threads.length < this.#count) {
+      const thread = new Thread(this.#threads.length, this.#queues, this.#log);
+      this.#threads.push(thread);
+      thread.start();
+      this.#supervised.push(this.#supervise(thread));
+    }
+  }
+
+  /** Returns a port to each thread that was started, for a packet loop of this queue that is about to start. */
+  readonly connect = (queue: Queue): readonly MessagePort[] => {
+    if (!this.#queues.includes(queue)) this.#queues.push(queue);
+    return this.#threads.map((thread) => thread.connect(queue));
+  };
 
   async end(): Promise<void> {
     this.#closing.abort();
@@ -62,39 +77,45 @@ export class Services {
 class Thread {
   readonly name: string;
   /** Fulfilled when the thread has ended, with the reason. */
-  ended: Promise<string>;
+  ended: Promise<string> = Promise.resolve("");
   readonly #index: number;
+  readonly #queues: readonly Queue[];
   readonly #log: Logger;
-  readonly #queues = new Map<number, Queue>();
-  #worker: Worker;
+  #worker: Worker | undefined;
 
-  constructor(index: number, log: Logger) {
+  constructor(index: number, queues: readonly Queue[], log: Logger) {
     this.name = `service thread ${index}`;
     this.#index = index;
+    this.#queues = queues;
     this.#log = log;
-    [this.#worker, this.ended] = this.#start();
   }
 
-  /** Starts it anew, and has the packet loops use it. */
+  /** Starts it, or another one in its place, and has the packet loops that run use it. */
   start(): void {
     [this.#worker, this.ended] = this.#start();
-    for (const queue of this.#queues.values()) void queue.wakeBy(this.#index, this.connect(queue));
+    for (const queue of this.#queues) {
+      // Nothing may be told before there is a port to wake it by.
+      void queue.wakeBy(this.#index, this.#introduce(queue)).then(() => { this.#setState(queue, ThreadState.serving); });
+    }
   }
 
-  /** Has streams of the queue go to the thread. Returns the port by which its packet loop wakes it. */
+  /** Has streams of the queue go to the thread. Returns the port by which its packet loop is to wake it. */
   connect(queue: Queue): MessagePort {
-    this.#queues.set(queue.index, queue);
+    this.#setState(queue, ThreadState.serving);
+    return this.#introduce(queue);
+  }
+
+  #introduce(queue: Queue): MessagePort {
     const { port1, port2 } = new MessageChannel();
     const { memory } = queue.memory;
     const message: ToService = { queue: queue.index, memory, wakeFd: queue.wakeFd, port: port2 };
-    this.#worker.postMessage(message, [port2]);
-    this.#setState(queue, ThreadState.serving);
+    this.#worker?.postMessage(message, [port2]);
     return port1;
   }
 
   /** Has the packet loops reset the streams of the thread, which has ended. */
   reset(): void {
-    for (const queue of this.#queues.values()) {
+    for (const queue of this.#queues) {
       this.#setState(queue, ThreadState.gone);
       Atomics.store(wordsOf(queue), ORDERED / 4, 1);
       queue.wake();
@@ -102,13 +123,13 @@ class Thread {
   }
 
   get isReset(): boolean {
-    return [...this.#queues.values()].every((queue) => {
+    return this.#queues.every((queue) => {
       return Atomics.load(wordsOf(queue), this.#stateAt) === (ThreadState.ended as number);
     });
   }
 
   async end(): Promise<void> {
-    await this.#worker.terminate();
+    await this.#worker?.terminate();
   }
 
   get #stateAt(): number {

@@ -16,7 +16,7 @@ const OTHERWISE = ["module", "supply", "package", "scrape"];
 /** Functions that no test enters, and why that is right. */
 const OWN_MODULE = "the module of test/recover/ enters it";
 const UNENTERED: Record<string, string> = {
-  "tcp/flight/halve": OWN_MODULE,
+  "tcp/runs/halve": OWN_MODULE,
   "tcp/starved/begin": OWN_MODULE,
   "tcp/starved/expire": OWN_MODULE,
   "tcp/starved/sendAgain": OWN_MODULE,

@@ -193,7 +193,7 @@ export class Sender {
     return this.recover.timeout(this.c);
   }
 
-  /** Asserts that the runs of the flight add up (assembly/tcp/flight.ts, fields.ts). */
+  /** Asserts that the runs of the flight add up (assembly/tcp/runs.ts, fields.ts). */
   checkFlight(): void {
     const page = this.get(tcp.FLIGHT);
     if (page === 0) return;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { Service } from "../../abi/tcp.js";
-import { LENT_COUNT, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
+import { LENT_COUNT, ORDERED, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
 import { Port } from "../../src/net/port.js";
 import { Socket, type SocketOptions } from "../../src/net/socket.js";
 import { ReferenceTcp, type ReferenceOptions } from "./reference-tcp.js";
@@ -25,21 +25,18 @@ export interface RigOptions {
 /** An engine whose streams this thread has, and their sockets. */
 export class StreamRig {
   readonly host: TcpHost;
-  readonly port: Port;
+  port: Port;
   readonly sockets: Socket[] = [];
 
   readonly clients: Client[] = [];
 
-  private constructor(host: TcpHost, { handler, socket: options }: RigOptions) {
+  readonly #options: RigOptions;
+  #isDead = false;
+
+  private constructor(host: TcpHost, options: RigOptions) {
     this.host = host;
-    const { linear } = host.rig;
-    new Uint32Array(linear.memory.buffer)[(THREADS + THREAD_STATE) / 4] = ThreadState.serving;
-    this.port = new Port(linear.memory, 0, (stream) => {
-      const socket = new Socket(stream, options);
-      this.sockets.push(socket);
-      handler?.(socket);
-      return socket;
-    }, () => undefined);
+    this.#options = options;
+    this.port = this.#begin();
   }
 
   static async create(options: RigOptions): Promise<StreamRig> {
@@ -50,10 +47,45 @@ export class StreamRig {
     return new StreamRig(host, options);
   }
 
+  #begin(): Port {
+    const { linear } = this.host.rig;
+    const { handler, socket: options } = this.#options;
+    const port = new Port(linear.memory, 0, (stream) => {
+      const socket = new Socket(stream, options);
+      this.sockets.push(socket);
+      handler?.(socket);
+      return socket;
+    }, () => undefined);
+    this.#state = ThreadState.serving;
+    return port;
+  }
+
+  get #state(): number {
+    return new Uint32Array(this.host.rig.linear.memory.buffer)[(THREADS + THREAD_STATE) / 4];
+  }
+
+  set #state(state: ThreadState) {
+    new Uint32Array(this.host.rig.linear.memory.buffer)[(THREADS + THREAD_STATE) / 4] = state;
+  }
+
+  /** The service thread ends, without a word. */
+  kill(): void {
+    this.#isDead = true;
+    this.#state = ThreadState.gone;
+    new Uint32Array(this.host.rig.linear.memory.buffer)[ORDERED / 4] = 1;
+  }
+
+  /** Another one begins. */
+  restart(): void {
+    assert.equal(this.#state, ThreadState.ended);
+    this.#isDead = false;
+    this.port = this.#begin();
+  }
+
   /** Lets handlers, packet loop and clients go on until none has anything to do. */
   async settle(): Promise<void> {
     for (let quiet = 0; quiet < QUIET; quiet++) {
-      if (this.port.turn()) quiet = 0;
+      if (!this.#isDead && this.port.turn()) quiet = 0;
       await setImmediate();
       this.host.inject();
       if (this.clients.length > 0 && this.#deliver()) quiet = 0;
@@ -71,11 +103,17 @@ export class StreamRig {
 
   /** Connects a client. */
   async connect(family: Family, options: Partial<ReferenceOptions> = {}): Promise<Client> {
-    const client = new Client(this, family, 50_000 + this.clients.length, options);
-    this.clients.push(client);
+    const client = this.client(family, options);
     client.tcp.connect(this.host.us);
     await this.settle();
-    assert.equal(client.tcp.state, "established");
+    assert.notEqual(client.tcp.state, "syn-sent");
+    return client;
+  }
+
+  /** Makes a client, which has not connected. */
+  client(family: Family, options: Partial<ReferenceOptions> = {}): Client {
+    const client = new Client(this, family, 50_000 + this.clients.length, options);
+    this.clients.push(client);
     return client;
   }
 
@@ -110,6 +148,8 @@ export class Client {
   readonly port: number;
   /** Packets on their way to the engine. */
   readonly sent: Uint8Array[] = [];
+  /** True while it does not read. */
+  holds = false;
   readonly #rig: StreamRig;
   #heard = Buffer.alloc(0);
   #taken = 0;
@@ -131,7 +171,7 @@ export class Client {
     // Nothing is lost or comes twice here.
     if (data.length > 0) this.#heard = Buffer.concat([this.#heard, data]);
     this.tcp.input(packet, this.#rig.host.us);
-    this.tcp.consume(data.length, this.#rig.host.us);
+    if (!this.holds) this.tcp.consume(data.length, this.#rig.host.us);
   }
 
   /** Sends something, and returns all that comes in return. */
