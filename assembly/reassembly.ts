@@ -180,6 +180,12 @@ export function release(buffer: usize): void {
   timers.end(buffer);
 }
 
+/** Frees the buffer of a segment that TCP has taken and counted: all of its fragments count as that. */
+export function taken(buffer: usize): void {
+  add(Counter.tcpReceived, packets(buffer) - 1);
+  release(buffer);
+}
+
 /** Frees the buffer and counts its fragments as dropped. */
 export function drop(buffer: usize, reason: Drop): void {
   add(DROPPED + reason, packets(buffer));

@@ -62,6 +62,7 @@ function fragment(packet: usize, ip: usize, prefix: i32): i32 {
   ipv4.setFragment(whole, totalLen, 0, false);
   const verdict = datagram(packet, whole);
   if (isDrop(verdict)) { reassembly.drop(buffer, reason(verdict)); return DONE; }
+  if (verdict == DONE) { reassembly.taken(buffer); return DONE; }
   if (!transmit(packet, whole, verdict)) { reassembly.drop(buffer, Drop.nomem); return DONE; }
   answered(Protocol.icmp, prefix, reassembly.packets(buffer));
   reassembly.release(buffer);

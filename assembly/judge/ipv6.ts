@@ -176,6 +176,7 @@ function whole(packet: usize, buffer: usize, identification: u32): void {
 
   const verdict = chain(packet, ip, field + extension.MIN_LEN, payload, true);
   if (isDrop(verdict)) { reassembly.drop(buffer, reason(verdict)); return; }
+  if (verdict == DONE) { reassembly.taken(buffer); return; }
   // RFC 8200 §5: the way here had no room for more than the largest fragment, so the way back may not have it either.
   const mtu = min(pathMtu(ipv6.dstAddr(ip), verdict), max(<u32>MIN_PATH_MTU6, reassembly.largest(buffer)));
   if (!transmit6(packet, ip, verdict, identification, mtu)) { reassembly.drop(buffer, Drop.nomem); return; }

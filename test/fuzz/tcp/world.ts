@@ -10,8 +10,8 @@ import {
 import { tableOf, type Table } from "../../../src/engine/table.js";
 import { parsePrefix, serving } from "../../../src/prefix/prefixes.js";
 import { BY_DEFAULT } from "../../support/engines.js";
-import { PREFIX6 } from "../../support/ipv6.js";
-import { PREFIX } from "../../support/packets.js";
+import { fragmentsOf6, PREFIX6 } from "../../support/ipv6.js";
+import { fragmentsOf, PREFIX } from "../../support/packets.js";
 import { ADDRESSES, PORTS as SERVED, SERVICES, TcpHost, TICK_US } from "../../support/tcphost.js";
 import { checkState, stateOf } from "../../support/tcpstate.js";
 import {
@@ -43,6 +43,8 @@ const START_US = 2 ** 32 * 16.384 - 5e6;
 /** By then the last of what waits for a peer has given up. */
 const FORGOTTEN_US = 5 * 3600e6;
 const MAX_BATCH = 8;
+/** Bytes of a TCP header with all options, rounded up to what a fragment may have. */
+const MAX_HEADER_LEN = 64;
 /** More bytes than a connection sends. */
 const MOST_SENT = 1 << 26;
 /** Most operations of an input, whatever its length. */
@@ -83,6 +85,8 @@ export class World {
   readonly features = new Set<string>();
   #flows: Flow[] = [];
   #table: number | undefined;
+  /** Packets that were cut into fragments. */
+  #fragmented = 0;
 
   private constructor(host: TcpHost, tables: readonly Table[]) {
     this.#host = host;
@@ -161,10 +165,11 @@ export class World {
         return;
       default: {
         const count = 1 + (operation >> 4) % MAX_BATCH;
-        const batch = Array.from({ length: operation & 8 ? 1 : count }, () => this.#segment(bytes));
+        const inPieces = (operation & 15) === 4;
+        const batch = Array.from({ length: operation & 8 || inPieces ? 1 : count }, () => this.#segment(bytes));
         const onlyResets = batch.every(({ flags }) => flags & RST);
         const before = batch.map(({ flow }) => this.#stateOf(flow));
-        this.#host.inject(...batch.map(({ packet }) => packet));
+        this.#host.inject(...batch.flatMap(({ packet }) => inPieces ? this.#pieces(packet) : [packet]));
         if (batch.every(({ isDamaged }) => isDamaged)) {
           assert.equal(this.#host.outputs.length, 0, "nothing answers what is damaged");
         }
@@ -208,6 +213,15 @@ export class World {
     }
     if (flags === SYN || flags === (SYN | 192)) flow.scale = 0;
     return { flow, flags, isDamaged, packet };
+  }
+
+  /** Returns a packet in two fragments, if it is long enough. The first one has the whole header. */
+  #pieces(packet: Uint8Array): Uint8Array[] {
+    const six = packet[0] >> 4 === 6;
+    const length = packet.length - (six ? 40 : 20);
+    if (length <= MAX_HEADER_LEN) return [packet];
+    const offsets = [0, MAX_HEADER_LEN, length];
+    return six ? fragmentsOf6(packet, offsets, this.#fragmented++) : fragmentsOf(packet, offsets);
   }
 
   #options(flow: Flow, flags: number, rest: number): TcpOptions {
