@@ -3,7 +3,7 @@
  * the eventfd that wakes the worker.
  */
 import { createInterface } from "node:readline";
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { Worker } from "node:worker_threads";
 import type { Drain } from "../../abi/tcp.js";
 import type { EngineName } from "../engine/contract.js";
 import type { LinearMemory } from "../engine/memory.js";
@@ -13,7 +13,7 @@ import { checkDescriptors, openDescriptors } from "../sys/descriptors.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import * as libc from "../sys/libc.js";
 import { EFD_CLOEXEC } from "../sys/uapi.js";
-import type { Running, ToWorker, WorkerInput, WorkerMessage } from "./worker.js";
+import type { Running, WorkerInput, WorkerMessage } from "./worker.js";
 import { moduleOf } from "../engine/create.js";
 import { ShownCounters } from "../telemetry/shown.js";
 
@@ -29,8 +29,8 @@ export interface QueueOptions {
   readonly spin: number;
   /** Memory of the letters between the queues; undefined where there is one queue alone. */
   readonly mail?: SharedArrayBuffer | undefined;
-  /** Returns a port to each service thread, for a worker that is about to start. */
-  readonly services?: (queue: Queue) => readonly MessagePort[];
+  /** Eventfds that wake the service threads. */
+  readonly serviceFds?: readonly number[];
   /** Its memory, with a table in use. */
   readonly memory: LinearMemory;
   /**
@@ -66,8 +66,6 @@ export class Queue {
   readonly wakeFd: number;
   #io: IoName = "readwrite";
   #over = false;
-  /** The packet loop reads it when it is asked to report from its top. */
-  #mail: MessagePort | undefined;
   #asked = 0;
   #waiting: { readonly asked: number; readonly resolve: () => void }[] = [];
 
@@ -119,13 +117,6 @@ export class Queue {
     this.wake();
   }
 
-  /** Has the packet loop wake a service thread, which was started anew, by this port. */
-  async wakeBy(thread: number, port: MessagePort): Promise<void> {
-    const message: ToWorker = { thread, port };
-    this.#mail?.postMessage(message, [port]);
-    await this.atTop();
-  }
-
   /** Ends the packet loop after its current round. Does not wait, so an exit handler may call it. */
   stop(): void {
     this.memory.requestStop();
@@ -158,17 +149,13 @@ export class Queue {
   }
 
   #start(): Started {
-    const { engine, io, spin, fd, mail } = this.#options;
-    const services = this.#options.services?.(this) ?? [];
-    const { port1, port2 } = new MessageChannel();
-    port1.unref();
-    this.#mail = port1;
+    const { engine, io, spin, fd, mail, serviceFds = [] } = this.#options;
     const workerData: WorkerInput = {
       index: this.index, mail, memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.wakeFd,
-      services: [...services], orders: port2, before: new Set(openDescriptors().keys()),
+      serviceFds, before: new Set(openDescriptors().keys()),
     };
     const worker = new Worker(
-      new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true, transferList: [...services, port2] },
+      new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true },
     );
     // Node.js writes its warnings there. Piped to this thread's standard error, they would have another format and no
     // limit on their number.

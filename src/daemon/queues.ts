@@ -59,9 +59,10 @@ export class Queues {
       const memory = memories[index];
       const queue = new Queue({
         index, fd, engine, io, spin, mail, memory, crashed: this.#crashed, changed: this.#changed, said: this.#said,
-        services: this.#services.connect,
+        serviceFds: this.#services.wakeFds,
       });
       this.all.push(queue);
+      this.#services.connect(queue);
       const { fallback } = await queue.running;
       this.#log.debug({ queue: index, engine, io: queue.io }, "queue running");
       if (fallback !== undefined && index === 0) {

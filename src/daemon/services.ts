@@ -1,15 +1,21 @@
 /**
  * The service threads as the supervisor sees them: it starts them, tells them of the packet loops, and starts a thread
  * again that has died, once its streams are reset. It never waits for one.
+ *
+ * Packet loops wake a thread by an eventfd, which outlasts the thread: a packet loop has a descriptor table of its own
+ * (sys/descriptors.ts), and in that nothing appears which was opened later.
  */
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { Worker } from "node:worker_threads";
 import type { Logger } from "pino";
 import { ORDERED, THREAD_SIZE, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
 import { leaveGoneDirectory } from "../base/directory.js";
 import { messageOf } from "../base/failure.js";
 import type { ServiceInput, ToService } from "../net/thread.js";
+import { checkDescriptors } from "../sys/descriptors.js";
+import * as libc from "../sys/libc.js";
+import { EFD_CLOEXEC, EFD_NONBLOCK } from "../sys/uapi.js";
 import type { Queue } from "./queue.js";
 
 /** Time in ms before a thread is started again: twice as long each time, until it has run for SETTLED_MS. */
@@ -20,39 +26,39 @@ const SETTLED_MS = 10_000;
 const LOOK_MS = 20;
 
 export class Services {
-  readonly #count: number;
   readonly #log: Logger;
   readonly #queues: Queue[] = [];
-  readonly #threads: Thread[] = [];
+  readonly #threads: readonly Thread[];
   readonly #closing = new AbortController();
-  readonly #supervised: Promise<void>[] = [];
+  #supervised: readonly Promise<void>[] | undefined;
 
   /** There are to be `count` threads, once a service needs them. */
   constructor(count: number, log: Logger) {
-    this.#count = count;
     this.#log = log;
+    this.#threads = Array.from({ length: count }, (_, i) => new Thread(i, this.#queues, log));
+  }
+
+  /** Eventfds that wake the threads. */
+  get wakeFds(): readonly number[] {
+    return this.#threads.map(({ wakeFd }) => wakeFd);
   }
 
   /** Starts the threads, unless they have been started. */
   start(): void {
-    while (this.#threads.length < this.#count) {
-      const thread = new Thread(this.#threads.length, this.#queues, this.#log);
-      this.#threads.push(thread);
-      thread.start();
-      this.#supervised.push(this.#supervise(thread));
-    }
+    this.#supervised ??= this.#threads.map((thread) => this.#supervise(thread));
   }
 
-  /** Returns a port to each thread that was started, for a packet loop of this queue that is about to start. */
-  readonly connect = (queue: Queue): readonly MessagePort[] => {
-    if (!this.#queues.includes(queue)) this.#queues.push(queue);
-    return this.#threads.map((thread) => thread.connect(queue));
-  };
+  /** Has the threads serve this queue. */
+  connect(queue: Queue): void {
+    this.#queues.push(queue);
+    for (const thread of this.#threads) thread.connect(queue);
+  }
 
   async end(): Promise<void> {
     this.#closing.abort();
     await Promise.all(this.#threads.map((thread) => thread.end()));
-    await Promise.all(this.#supervised);
+    await Promise.all(this.#supervised ?? []);
+    for (const { wakeFd } of this.#threads) libc.close(wakeFd);
   }
 
   async #supervise(thread: Thread): Promise<void> {
@@ -60,7 +66,7 @@ export class Services {
     const pause = (ms: number) => sleep(ms, undefined, { signal, ref: false }).catch(() => undefined);
     for (let pauseMs = MIN_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       const began = performance.now();
-      const why = await thread.ended;
+      const why = await thread.run();
       if (signal.aborted) return;
       this.#log.error(`${thread.name} died: ${why}; its connections are reset, and it is started again`);
       thread.reset();
@@ -68,16 +74,15 @@ export class Services {
       await pause(pauseMs);
       while (!signal.aborted && !thread.isReset) await pause(LOOK_MS);
       if (signal.aborted) return;
-      thread.start();
     }
   }
 }
 
-/** A thread, and the one after it. */
+/** A thread, and those that are started in its place. */
 class Thread {
   readonly name: string;
-  /** Fulfilled when the thread has ended, with the reason. */
-  ended: Promise<string> = Promise.resolve("");
+  /** Eventfd that wakes it. */
+  readonly wakeFd: number;
   readonly #index: number;
   readonly #queues: readonly Queue[];
   readonly #log: Logger;
@@ -88,44 +93,44 @@ class Thread {
     this.#index = index;
     this.#queues = queues;
     this.#log = log;
+    this.wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", `of ${this.name}`);
   }
 
-  /** Starts it, or another one in its place, and has the packet loops that run use it. */
-  start(): void {
-    [this.#worker, this.ended] = this.#start();
-    for (const queue of this.#queues) {
-      // Nothing may be told before there is a port to wake it by.
-      void queue.wakeBy(this.#index, this.#introduce(queue)).then(() => { this.#setState(queue, ThreadState.serving); });
+  /** Starts it. Fulfilled when it has ended, with the reason. */
+  async run(): Promise<string> {
+    try {
+      checkDescriptors("a service thread");
+      leaveGoneDirectory();
+      return await this.#run();
+    } catch (error) {
+      return messageOf(error);
     }
   }
 
-  /** Has streams of the queue go to the thread. Returns the port by which its packet loop is to wake it. */
-  connect(queue: Queue): MessagePort {
-    this.#setState(queue, ThreadState.serving);
-    return this.#introduce(queue);
-  }
-
-  #introduce(queue: Queue): MessagePort {
-    const { port1, port2 } = new MessageChannel();
-    const { memory } = queue.memory;
-    const message: ToService = { queue: queue.index, memory, wakeFd: queue.wakeFd, port: port2 };
-    this.#worker?.postMessage(message, [port2]);
-    return port1;
+  /** Has streams of the queue go to the thread, if it runs. */
+  connect(queue: Queue): void {
+    if (!this.#worker) return;
+    const message: ToService = { queue: queue.index, memory: queue.memory.memory, wakeFd: queue.wakeFd };
+    this.#worker.postMessage(message);
+    Atomics.store(wordsOf(queue), this.#stateAt, ThreadState.serving);
   }
 
   /** Has the packet loops reset the streams of the thread, which has ended. */
   reset(): void {
     for (const queue of this.#queues) {
-      this.#setState(queue, ThreadState.gone);
-      Atomics.store(wordsOf(queue), ORDERED / 4, 1);
+      const words = wordsOf(queue);
+      const { none, serving, gone } = ThreadState;
+      // It may have ended before it was to serve.
+      Atomics.compareExchange(words, this.#stateAt, none, ThreadState.ended);
+      Atomics.compareExchange(words, this.#stateAt, serving, gone);
+      Atomics.store(words, ORDERED / 4, 1);
       queue.wake();
     }
   }
 
+  /** True once nothing is left of the thread's streams. */
   get isReset(): boolean {
-    return this.#queues.every((queue) => {
-      return Atomics.load(wordsOf(queue), this.#stateAt) === (ThreadState.ended as number);
-    });
+    return this.#queues.every((queue) => Atomics.load(wordsOf(queue), this.#stateAt) === (ThreadState.ended as number));
   }
 
   async end(): Promise<void> {
@@ -136,24 +141,21 @@ class Thread {
     return (THREADS + THREAD_SIZE * this.#index + THREAD_STATE) / 4;
   }
 
-  #setState(queue: Queue, state: ThreadState): void {
-    Atomics.store(wordsOf(queue), this.#stateAt, state);
-  }
-
-  #start(): [Worker, Promise<string>] {
-    leaveGoneDirectory();
-    const workerData: ServiceInput = { thread: this.#index };
-    const worker = new Worker(
+  #run(): Promise<string> {
+    const workerData: ServiceInput = { thread: this.#index, wakeFd: this.wakeFd };
+    const worker = this.#worker = new Worker(
       new URL("../net/thread.js", import.meta.url), { workerData, name: `service ${this.#index}`, stderr: true },
     );
     createInterface(worker.stderr).on("line", (line) => { this.#log.warn({ thread: `service ${this.#index}` }, line); });
+    for (const queue of this.#queues) this.connect(queue);
     let cause: unknown;
     worker.once("error", (error) => { cause = error; });
-    return [worker, new Promise((resolve) => {
+    return new Promise((resolve) => {
       worker.once("exit", (status) => {
+        this.#worker = undefined;
         resolve(cause === undefined ? `it ended with status ${status}` : messageOf(cause));
       });
-    })];
+    });
   }
 }
 

@@ -10,7 +10,7 @@
  * and sends what it has answered. The main thread may also ask for a sign of life by raising ASKED: the loop reports
  * from its top. It is then alive, and every batch that had begun earlier is done.
  */
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { ASKED, OFFLOAD, STOP } from "../../abi/control.js";
 import { DOZES, NEWS_FOR, THREAD_SIZE, THREADS } from "../../abi/streams.js";
 import { Clock } from "../engine/clock.js";
@@ -24,6 +24,7 @@ import { ReadWriteIo } from "../io/readwrite.js";
 import { UringIo } from "../io/uring.js";
 import { Mail } from "./mail.js";
 import { loopDescriptors, ownDescriptorTable } from "../sys/descriptors.js";
+import * as libc from "../sys/libc.js";
 
 export interface WorkerInput {
   /** Index of the queue. */
@@ -41,18 +42,10 @@ export interface WorkerInput {
   readonly fd: number;
   /** Eventfd that becomes readable when the loop is to look at STOP and ASKED. */
   readonly wakeFd: number;
-  /** A port to each service thread; a message wakes it. */
-  readonly services: MessagePort[];
-  /** Brings ToWorker, which is read at the top. */
-  readonly orders: MessagePort;
+  /** Eventfds that wake the service threads. */
+  readonly serviceFds: readonly number[];
   /** Descriptors that were open before this thread was made. */
   readonly before: ReadonlySet<number>;
-}
-
-/** A service thread was started anew, and is woken by another port. */
-export interface ToWorker {
-  readonly thread: number;
-  readonly port: MessagePort;
 }
 
 /**
@@ -126,10 +119,7 @@ function loop(io: PacketIo): void {
   try {
     for (let answered = 0; Atomics.load(control, STOP / 4) === 0;) {
       const asked = Atomics.load(control, ASKED / 4);
-      if (asked !== answered) {
-        takeOrders();
-        post({ asked: answered = asked });
-      }
+      if (asked !== answered) post({ asked: answered = asked });
       const { deadline } = clock;
       // What was refused is due now.
       if (deadline !== 0 && offload && control[OFFLOAD / 4] === 0) {
@@ -145,14 +135,6 @@ function loop(io: PacketIo): void {
   }
 }
 
-/** Reads what the main thread has sent. */
-function takeOrders(): void {
-  for (let message; (message = receiveMessageOnPort(input.orders)) !== undefined;) {
-    const { thread, port } = message.message as ToWorker;
-    input.services[thread] = port;
-  }
-}
-
 function round(io: PacketIo, received: number): void {
   clock.read();
   mail?.fetch();
@@ -165,9 +147,9 @@ function round(io: PacketIo, received: number): void {
 function wake(): void {
   const news = words[NEWS_FOR / 4];
   words[NEWS_FOR / 4] = 0;
-  for (const [i, port] of input.services.entries()) {
+  for (const [i, fd] of input.serviceFds.entries()) {
     const dozes = (THREADS + THREAD_SIZE * i + DOZES) / 4;
-    if ((news & 1 << i) !== 0 && Atomics.exchange(words, dozes, 0) !== 0) port.postMessage(0);
+    if ((news & 1 << i) !== 0 && Atomics.exchange(words, dozes, 0) !== 0) libc.eventfd_write(fd, 1);
   }
 }
 

@@ -2,7 +2,7 @@
  * A service thread: it runs what serves the streams of all queues. It sleeps until a packet loop wakes it, and then
  * takes turns with whatever else its event loop has to do.
  */
-import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import * as libc from "../sys/libc.js";
 import { httpService } from "./http.js";
 import { page } from "./page.js";
@@ -12,31 +12,35 @@ import { Socket } from "./socket.js";
 export interface ServiceInput {
   /** Which of the service threads this is. */
   readonly thread: number;
+  /** Eventfd by which packet loops wake it. */
+  readonly wakeFd: number;
 }
 
-/** The packet loop of a queue is about to start. */
+/** Streams of this queue go to the thread. */
 export interface ToService {
   readonly queue: number;
   readonly memory: WebAssembly.Memory;
   /** Eventfd that wakes it. */
   readonly wakeFd: number;
-  /** It wakes this thread by a message. */
-  readonly port: MessagePort;
 }
 
 const input = workerData as ServiceInput;
 const serveHttp = httpService(page);
 let turning = false;
 
+const woken = new ArrayBuffer(8);
+const wokenAddress = libc.addressOf(woken);
 /** By queue. */
 const ports: Port[] = [];
 
-parentPort?.on("message", ({ queue, memory, wakeFd, port }: ToService) => {
-  ports[queue] ??= new Port(memory, input.thread, serve, () => { libc.eventfd_write(wakeFd, 1); });
-  port.on("message", turn);
+parentPort?.on("message", ({ queue, memory, wakeFd }: ToService) => {
+  ports[queue] = new Port(memory, input.thread, serve, () => { libc.eventfd_write(wakeFd, 1); });
   turn();
 });
-parentPort?.postMessage("serving");
+libc.onReadable(input.wakeFd, () => {
+  libc.read(input.wakeFd, wokenAddress, woken.byteLength);
+  turn();
+});
 
 function serve(stream: Stream): Socket {
   const socket = new Socket(stream);

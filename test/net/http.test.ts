@@ -8,13 +8,18 @@ import { ended, needs, Netns, Pongd, poll, sum } from "../support/netns.js";
 
 const PREFIXES = ["10.99.0.0/16", "fd99::/64"];
 
-/** Opens a connection, asks, and keeps it: prints each answer's first line, and at the end what ended it. */
+/**
+ * Opens a connection, and asks whenever a line comes: prints each answer's first line, and at the end what ended the
+ * connection. `begun` is what it has said of the next request while it waits.
+ */
 const KEEP = `
 import socket, sys
 s = socket.create_connection((sys.argv[1], 80))
+begun = sys.argv[2].encode()
+s.sendall(begun)
 try:
     for _ in sys.stdin:
-        s.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+        s.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"[len(begun):] + begun)
         print(s.recv(4096).split(b"\\r\\n")[0].decode(), flush=True)
     print("end" if s.recv(1) == b"" else "more", flush=True)
 except ConnectionResetError:
@@ -53,9 +58,9 @@ describe("HTTP", needs("curl", "python3", "strace"), () => {
       ns, { wrapper: ["env", `NODE_OPTIONS=--require=${faulty}`] }, ...PREFIXES, "--tcp", "80=http", ...args,
     );
   };
-  /** A client that keeps its connection. Each line that is written asks once. */
-  const keep = (address: string) => {
-    const child = ns.spawn("python3", "-uc", KEEP, address);
+  /** A client that keeps its connection. Unless `begun` is "", it is never idle. */
+  const keep = (address: string, begun = "G") => {
+    const child = ns.spawn("python3", "-uc", KEEP, address, begun);
     let output = "";
     child.stdout.on("data", (chunk) => { output += String(chunk); });
     const lines = (count: number) => poll(
@@ -83,7 +88,7 @@ describe("HTTP", needs("curl", "python3", "strace"), () => {
   }
 
   test("its thread dies: its connections are reset, others are not, and the next thread serves", async () => {
-    const pongd = await open("--tcp", "80=http,7=echo");
+    const pongd = await open("--tcp", "7=echo");
     const http = keep("10.99.1.1");
     http.ask();
     await http.lines(1);
@@ -130,7 +135,7 @@ describe("HTTP", needs("curl", "python3", "strace"), () => {
     http.ask();
     await http.lines(1);
     await pongd.crash();
-    await pongd.until((metrics) => sum(metrics, "pongd_queue_restarts_total") === 1);
+    await pongd.until((metrics) => sum(metrics, "pongd_worker_restarts_total") === 1);
     http.ask();
     http.child.stdin.end();
     assert.deepEqual((await http.lines(2)).slice(1), ["reset"]);
@@ -147,7 +152,7 @@ describe("HTTP", needs("curl", "python3", "strace"), () => {
     process.kill(pongd.pid, "SIGHUP");
     await pongd.logged(/configuration reloaded/);
     assert.match(await get("http://10.99.1.1/"), /answers/);
-    const http = keep("10.99.1.1");
+    const http = keep("10.99.1.1", "");
     http.ask();
     await http.lines(1);
     http.child.stdin.end();

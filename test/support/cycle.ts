@@ -25,7 +25,7 @@ const options: FullOptions = {
   shutdownDelayMs: 0,
   reassembly: DEFAULT_REASSEMBLY,
   tcp: undefined,
-  accepts: false,
+  accepts: false, needsThreads: false,
   hostAddressGiven: false,
   routes: true,
   dropPrivileges: false,
