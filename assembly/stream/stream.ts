@@ -4,8 +4,8 @@
 import { Closed } from "../../abi/counters";
 import {
   EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_LET_GO, EVENT_OPENED, SEND_TOTAL, STREAM_ACKED, STREAM_CAME,
-  STREAM_END, STREAM_EVENTS, STREAM_FIRST, STREAM_KEPT, STREAM_LISTS, STREAM_NUMBER, STREAM_SERIAL, STREAM_SIZE, STREAM_TAKEN, STREAM_THREAD,
-  STREAM_WISHES, TOLD, WISH_ROOM, WISH_SHUT,
+  STREAM_END, STREAM_EVENTS, STREAM_FIRST, STREAM_KEPT, STREAM_LISTS, STREAM_NUMBER, STREAM_SERIAL, STREAM_SIZE,
+  STREAM_TAKEN, STREAM_THREAD, STREAM_WISHES, TOLD, WISH_ROOM, WISH_SHUT,
 } from "../../abi/streams";
 import { ACKED, CAME, END_AT, FIRST_PAGE, RANGES, Service } from "../../abi/tcp";
 import { CLOSING, endIn, has, kind, setFlag } from "../tcp/connection";
@@ -50,8 +50,9 @@ export function announce(c: usize): void {
   if (moved && !(load<u32>(record, STREAM_EVENTS) & EVENT_OPENED)) {
     store<u32>(c, 0, END_AT);
     happened(c, record, EVENT_OPENED);
+  } else if (moved) {
+    tell(c, record);
   }
-  else if (moved) tell(c, record);
 }
 
 /** More of what was sent has been acknowledged. */

@@ -46,8 +46,8 @@ export function receive(c: usize, s: usize): bool {
 }
 
 /**
- * Decides when to acknowledge (RFC 5681 §4.2): at once, or with every second full segment, or after a while. Behind what
- * is pushed nothing more comes for now, so that the peer may wait for its acknowledgement.
+ * Decides when to acknowledge (RFC 5681 §4.2): at once, or with every second full segment, or after a while. Behind
+ * what is pushed nothing more comes for now, so that the peer may wait for its acknowledgement.
  */
 function delay(c: usize, len: u32, now: bool, pushed: bool): void {
   const mss: u32 = load<u16>(c, MSS);

@@ -6,13 +6,14 @@ import { ACCEPTED, Closed, Reset } from "../../abi/counters";
 import { FIRST_PREFIX, PORT_RANGE_SIZE, PREFIX_TCP, PREFIX_TCP_SIZE } from "../../abi/tables";
 import {
   ACKED, CAME, MAX_AFTER, MAX_PAGES, PAGE_COUNT, Service, SERVICE, SERVICE_AFTER, SERVICE_AFTER_LEN, SERVICE_BYTES,
-  SERVICE_BYTES_LEN, SERVICE_KIND, SERVICE_SIZE, SERVICE_STATE, SERVICE_USERS, SERVICES, SND_END, SND_NXT, SND_UNA, State,
+  SERVICE_BYTES_LEN, SERVICE_KIND, SERVICE_SIZE, SERVICE_STATE, SERVICE_USERS, SERVICES, SND_END, SND_NXT, SND_UNA,
+  State,
 } from "../../abi/tcp";
 import { add } from "../memory";
 import { table } from "../prefix";
-import * as handled from "../stream/stream";
-import * as sent from "../stream/sent";
 import { recordOf } from "../stream/record";
+import * as sent from "../stream/sent";
+import * as handled from "../stream/stream";
 import { anyTakes } from "../stream/thread";
 import { CLOSING, has, kind, setFlag, state } from "./connection";
 import { abort, releaseHeld } from "./end";
@@ -27,7 +28,10 @@ const FREE_ROOM: u32 = 1 << 19;
 /** Window of a service that keeps what comes: at first or when pages are scarce, and else. */
 const SMALL_ROOM: u32 = 1 << 16;
 const LARGE_ROOM: u32 = 1 << 18;
-/** Bytes that an echo or a service thread's stream keeps at most. A scaled window is rounded up, so that small segments push its edge on and on. */
+/**
+ * Bytes that an echo or a service thread's stream keeps at most. A scaled window is rounded up, so that small segments
+ * push its edge on and on.
+ */
 const MOST_KEPT: u32 = 1 << 19;
 
 /** Returns the service at a port of this prefix. */
@@ -184,7 +188,7 @@ export function looks(c: usize): bool {
   return service == Service.echo || service == Service.reply || isStream(service);
 }
 
-/** Returns whether the service may have an answer which is not there yet, so that an acknowledgement can wait for it. */
+/** Returns whether the service's answer may be on its way, so that an acknowledgement can wait for it. */
 export function answersSoon(c: usize): bool {
   return isStream(kind(c));
 }

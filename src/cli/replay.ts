@@ -42,10 +42,7 @@ Examples:
 }
 
 async function replayFiles(path: string, output: string, given: Given): Promise<Replayed> {
-  const { serving, hostAddresses, engine, reassembly, tcp, accepts, needsThreads } = effective(given).options;
-  if (needsThreads) {
-    throw new Failure("http needs a service thread, and replay has none: leave it out of --tcp", EXIT.USAGE);
-  }
+  const { serving, hostAddresses, engine, reassembly, tcp, accepts } = effective(given).options;
   const options = { serving, hostAddresses, engine, reassembly, tcp: accepts ? tcp : undefined };
   const [{ replay }, { Input }, { openFile, openStream }] = await Promise.all([
     import("../replay/replay.js"), import("../replay/input.js"), import("../base/output.js"),

@@ -29,8 +29,6 @@ import { servicesOf, withFullPaths } from "./services.js";
 import { withBurst, type LimitSetting, type PrefixMap } from "./types.js";
 
 /** Most different answers of prefixes that are kept to be used again. */
-/** Threads that serve HTTP, once a port has a service for that. */
-const SERVICE_THREADS = 1;
 const ALIKE = 1000;
 /** Keys of a prefix that change its answers, but for its ports. */
 const OWN_KEYS = [...PREFIX_KEYS.filter((key) => key !== "tcp"), "tcp_connections"] as const;
@@ -129,10 +127,8 @@ class Merger {
           ? undefined
           : {
               connections: values.tcp_connections, memory: values.tcp_memory, bySource: values.tcp_source_connections,
-              threads: SERVICE_THREADS,
             },
         accepts,
-        needsThreads: this.#ports.needThreads,
         listen: values.listen.map(parseEndpoint),
         listenGiven: !this.#isDefault("listen"),
         webConfig: this.#webConfig(values),

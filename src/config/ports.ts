@@ -51,11 +51,6 @@ export class PortLists {
     return [...this.#lists.values()].some((list) => list.some(({ service: { name } }) => name !== "silent"));
   }
 
-  /** True if a port of any list has a service that needs a service thread. */
-  get needThreads(): boolean {
-    return [...this.#lists.values()].some((list) => list.some(({ service: { kind } }) => kind >= Service.stream));
-  }
-
   /** The list of prefixes that have no ports of their own. */
   get common(): readonly PortRange[] {
     return this.#common;

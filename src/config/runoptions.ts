@@ -63,8 +63,6 @@ interface Settled {
   readonly tcp: TcpSettings | undefined;
   /** True if a port has a service that accepts connections. */
   readonly accepts: boolean;
-  /** True if a port has a service that needs a service thread. */
-  readonly needsThreads: boolean;
   /** Milliseconds that connections have to end when pongd stops. */
   readonly shutdownDelayMs: number;
   readonly listen: readonly Endpoint[];

@@ -99,7 +99,7 @@ export const ONE_OR_MORE: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(["ad
 export const GATHERED: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>([...ONE_OR_MORE, "exceptions"]);
 
 /** Services that need no entry under `services`. */
-export const BUILTIN_SERVICES = ["refuse", "silent", "echo", "discard", "chargen", "tarpit", "http"] as const;
+export const BUILTIN_SERVICES = ["refuse", "silent", "echo", "discard", "chargen", "tarpit"] as const;
 
 export const ENDPOINT = `an address like ${ENDPOINT_EXAMPLES}, in quotes if it begins with a bracket`;
 

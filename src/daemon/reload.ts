@@ -14,7 +14,6 @@ import { checkMtu, notForwarded } from "./device.js";
 import type { Queues } from "./queues.js";
 import type { Reachability } from "./reachability.js";
 import type { Served } from "./served.js";
-import type { Services } from "./services.js";
 
 export class Reloads {
   /** True if the last reload succeeded; the start counts as one. */
@@ -90,7 +89,6 @@ export interface Changeable {
   readonly routes: boolean;
   readonly served: Served;
   readonly queues: Queues;
-  readonly threads: Services;
   readonly reachability: Reachability;
   readonly log: Logger;
 }
@@ -101,7 +99,7 @@ export interface Changeable {
  * gone are removed. Returns what could not be done, a line each.
  */
 export async function change({ configuration, stays }: Reread, running: Changeable): Promise<string[]> {
-  const { device, hosts, others, routes, served, queues, threads, reachability, log } = running;
+  const { device, hosts, others, routes, served, queues, reachability, log } = running;
   const { options } = configuration;
   const { prefixes } = options.serving;
   const memories = queues.all.map(({ memory }) => memory.memory);
@@ -114,7 +112,6 @@ export async function change({ configuration, stays }: Reread, running: Changeab
       lines.push(...await device.routing.addRoutes(prefixes.blocks));
       lines.push(...notForwarded(device, families));
     }
-    if (options.needsThreads) threads.start();
     await Promise.all(queues.all.map((queue, i) => queue.serve(tables[i])));
     served.change(prefixes, examples, services);
     if (routes) lines.push(...await device.routing.keepRoutes(prefixes.blocks));

@@ -32,7 +32,6 @@ import { Queues } from "./queues.js";
 import { Reachability } from "./reachability.js";
 import { change, Reloads, type Reread } from "./reload.js";
 import { Served } from "./served.js";
-import { Services } from "./services.js";
 import { StopRequest } from "./signals.js";
 import { Status } from "./status.js";
 import { feedWatchdog } from "./watchdog.js";
@@ -101,9 +100,7 @@ export async function run(
     const looked = () => { status.tell(); };
     const reachability = new Reachability(device, log, looked, (failure) => { stop.fail(failure); });
 
-    const threads = parts.add(new Services(options.tcp?.threads ?? 0, log), (part) => part.end());
-    if (options.needsThreads) threads.start();
-    const workers = parts.add(new Queues(device, reachability, threads, log, looked), async (part) => {
+    const workers = parts.add(new Queues(device, reachability, log, looked), async (part) => {
       await part.drain(options.shutdownDelayMs);
       await part.end();
     });
@@ -111,7 +108,7 @@ export async function run(
     await workers.start(options, memories, stop);
     if (stop.signalled) return summary();
 
-    const running = { device, hosts, others, routes: options.routes, served, queues: workers, threads, reachability, log };
+    const running = { device, hosts, others, routes: options.routes, served, queues: workers, reachability, log };
     const reloads = reread && new Reloads(async () => change(await reread(served.prefixes), running), log, manager);
     status.begin({ device, queues, served, reachability, reloads });
     parts.add(await reachability.watch(), (end) => { end(); });

@@ -106,7 +106,8 @@ export function describe(words: Uint32Array, limits: TcpLimits | undefined, layo
   if (layout.streams) describeStreams(words, layout.streams);
 }
 
-function describeStreams(words: Uint32Array, { records, pageFilled, rings, newsEntries, ordersEntries }: StreamLayout): void {
+function describeStreams(words: Uint32Array, layout: StreamLayout): void {
+  const { records, pageFilled, rings, newsEntries, ordersEntries } = layout;
   words[STREAMS / 4] = records;
   words[PAGE_FILLED / 4] = pageFilled;
   words[THREAD_COUNT / 4] = rings.length;

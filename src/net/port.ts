@@ -3,10 +3,11 @@
  * the thread's reads and writes the queue's memory. What leaves it are copies: nobody else sees memory that changes.
  */
 import {
-  DOZES, EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_OPENED, IN_NEWS, IN_ORDERS, LENT_AT, LENT_HEAD, LENT_TAIL, LET_GO, LOOK,
-  MAX_LENT, NEWS_AT, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT, ORDERS_MASK, ORDERS_TAIL, ASLEEP, STREAM_ACKED,
-  STREAM_CAME, STREAM_END, STREAM_EPOCH, STREAM_EVENTS, STREAM_FIRST, STREAM_LISTS, STREAM_NUMBER, STREAM_READ, STREAM_SIZE,
-  STREAM_WISHES, STREAMS, TAKEN, THREAD_SIZE, THREADS, WISH_RESET, WISH_ROOM, WISH_SHUT,
+  ASLEEP, DOZES, EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_OPENED, IN_NEWS, IN_ORDERS, LENT_AT, LENT_HEAD,
+  LENT_TAIL, LET_GO, LOOK, MAX_LENT, NEWS_AT, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT, ORDERS_MASK,
+  ORDERS_TAIL, STREAM_ACKED, STREAM_CAME, STREAM_END, STREAM_EPOCH, STREAM_EVENTS, STREAM_FIRST, STREAM_LISTS,
+  STREAM_NUMBER, STREAM_READ, STREAM_SIZE, STREAM_WISHES, STREAMS, TAKEN, THREAD_SIZE, THREADS, WISH_RESET, WISH_ROOM,
+  WISH_SHUT,
 } from "../../abi/streams.js";
 import {
   ADDRESSES, CONNECTION_SIZE, CONNECTIONS, FLAGS, OWNER, PAGE_BITS, PAGE_NEXT, PAGE_SIZE, PAGES, PORTS, SERVICE,
@@ -365,7 +366,7 @@ export class Stream {
     if (this.readable > 0 || fresh & EVENT_FINISHED) holder.came();
     if (this.#wishes & WISH_ROOM && !this.#isGone) holder.room();
     if (fresh & EVENT_CLOSING && !this.#isGone) holder.closing();
-    if (fresh & EVENT_ENDED && !this.#isGone) holder.ended(events >>> 16);
+    if (fresh & EVENT_ENDED && !this.#isGone) holder.ended(events >>> 16 as Closed);
   }
 
   /** The stream is gone with the packet loop. */

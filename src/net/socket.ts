@@ -166,7 +166,7 @@ export class Socket extends Duplex implements Holder {
     done(error);
   }
 
-  // ---- the packet loop's news ----------------------------------------------------------------------------------------
+  // ---- the packet loop's news ---------------------------------------------------------------------------------------
 
   came(): void {
     while (this.#wantsMore) {

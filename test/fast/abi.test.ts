@@ -9,7 +9,9 @@ import {
 import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../abi/limits.js";
 import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.js";
 import { FREE, KEPT, KEPT_SIZE, MAX_SLOTS } from "../../abi/pool.js";
-import { BATCH, DESCRIPTOR_SIZE, MAX_TOUCHED, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, TO_SEND, TOUCHED } from "../../abi/slots.js";
+import {
+  BATCH, DESCRIPTOR_SIZE, MAX_TOUCHED, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, TO_SEND, TOUCHED,
+} from "../../abi/slots.js";
 import { STREAMS, STREAMS_END } from "../../abi/streams.js";
 import {
   HOST, HOST6, HOST6_OWNER, HOST_OWNER, LIMIT_SIZE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS,

@@ -25,7 +25,7 @@ const options: FullOptions = {
   shutdownDelayMs: 0,
   reassembly: DEFAULT_REASSEMBLY,
   tcp: undefined,
-  accepts: false, needsThreads: false,
+  accepts: false,
   hostAddressGiven: false,
   routes: true,
   dropPrivileges: false,
