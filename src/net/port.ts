@@ -13,7 +13,6 @@ import {
   ADDRESSES, CONNECTION_SIZE, CONNECTIONS, FLAGS, OWNER, PAGE_BITS, PAGE_NEXT, PAGE_SIZE, PAGES, PORTS, SERVICE,
   SERVICE_SIZE, SERVICES, SIX,
 } from "../../abi/tcp.js";
-import type { Closed } from "../../abi/counters.js";
 
 /** Bytes of a stream that may be sent and not acknowledged; at least as many as two of the largest packets. */
 const MAX_UNACKED = 1 << 18;
@@ -43,8 +42,8 @@ export interface Holder {
   room(): void;
   /** pongd stops, or does not serve the address any more. */
   closing(): void;
-  /** The connection is over. */
-  ended(how: Closed): void;
+  /** The connection is over; `how` is a Closed. */
+  ended(how: number): void;
   /** The packet loop has crashed, and the stream is gone. */
   lost(): void;
 }
@@ -366,7 +365,7 @@ export class Stream {
     if (this.readable > 0 || fresh & EVENT_FINISHED) holder.came();
     if (this.#wishes & WISH_ROOM && !this.#isGone) holder.room();
     if (fresh & EVENT_CLOSING && !this.#isGone) holder.closing();
-    if (fresh & EVENT_ENDED && !this.#isGone) holder.ended(events >>> 16 as Closed);
+    if (fresh & EVENT_ENDED && !this.#isGone) holder.ended(events >>> 16);
   }
 
   /** The stream is gone with the packet loop. */

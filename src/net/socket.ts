@@ -207,14 +207,14 @@ export class Socket extends Duplex implements Holder {
     this.emit("closing");
   }
 
-  ended(how: Closed): void {
+  ended(how: number): void {
     this.#isOver = true;
-    if (how === Closed.closed) {
+    if (how === (Closed.closed as number)) {
       // Both sides have closed; what has come may still be read.
       this.came();
       return;
     }
-    this.destroy(new ConnectionError(how === Closed.timed_out ? "ETIMEDOUT" : "ECONNRESET", "read"));
+    this.destroy(new ConnectionError(how === (Closed.timed_out as number) ? "ETIMEDOUT" : "ECONNRESET", "read"));
   }
 
   lost(): void {
