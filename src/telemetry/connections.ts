@@ -13,6 +13,8 @@ import { PIECE_LEN, type Serves } from "./prefixreplies.js";
 /** Connections that are listed unless a limit is given, and at most. */
 export const DEFAULT_LIMIT = 500;
 export const MAX_LIMIT = 50_000;
+/** Bytes of each segment that timestamps take. */
+const TIMESTAMPS_LEN = 12;
 /** Milliseconds of a slice. */
 const SLICE_MS = 5;
 
@@ -160,7 +162,7 @@ function describe({ service, flags, rtt, timer, ...rest }: Details): Record<stri
     options: OPTIONS.filter(([, bit]) => flags & bit).map(([name]) => name),
     ...flags & SCALED && { sendScale: rest.sendScale, receiveScale: rest.receiveScale },
     rttMs: rounded(rtt?.ms), rttVarMs: rounded(rtt?.variationMs), rtoMs: rounded(rest.rtoMs),
-    mss: rest.mss, cwnd: rest.cwnd, ssthresh: rest.ssthresh,
+    mss: Math.max(0, rest.mss - (flags & TIMESTAMPS ? TIMESTAMPS_LEN : 0)), cwnd: rest.cwnd, ssthresh: rest.ssthresh,
     acknowledged: rest.acknowledged, received: rest.received, inFlight: rest.inFlight,
     sendWindow: rest.sendWindow, receiveWindow: rest.receiveWindow,
     retransmits: rest.retransmits, probes: rest.probes, idleMs: rounded(rest.idleMs),

@@ -77,7 +77,7 @@ describe("what an engine has", () => {
     assert.deepEqual(rest, {
       queue: 0, state: "established", localAddress: "10.99.1.1", localPort: 7, remoteAddress: "198.51.100.7",
       remotePort: 40_000, prefix: "10.99.0.0/16", name: "lab", service: "echo", options: ["ts", "sack", "wscale"],
-      sendScale: 3, receiveScale: 7, mss: 1000, acknowledged: 0, received: 5, inFlight: 5, sendWindow: 8000,
+      sendScale: 3, receiveScale: 7, mss: 988, acknowledged: 0, received: 5, inFlight: 5, sendWindow: 8000,
       retransmits: 0, probes: 0,
     });
     assert.ok(Math.abs(Number(rttMs) - 20) < 1 && Math.abs(Number(rttVarMs) - 10) < 1, String(rttMs));
