@@ -185,6 +185,18 @@ describe("a pre-made device", rootAlone(), () => {
     );
   });
 
+  test("an MTU too small for services of TCP is refused where there are any", async () => {
+    await create(PREFIX, "--user", "nobody", "--mtu", "200");
+    failed(
+      await runAsUser("run", PREFIX, "--tcp", "7=echo"),
+      EXIT.RUNTIME,
+      /has MTU 200: TCP's services need at least 256; sudo ip link set pong0 mtu 256, or leave the services out/,
+    );
+    const running = await start(PREFIX, "--tcp", "7=silent");
+    await ping("10.99.1.1");
+    await running.stop();
+  });
+
   test("a TAP device", async () => {
     await create(PREFIX, "--user", "nobody", "--mode", "tap");
     const running = await start(PREFIX, "--mode", "tap");
