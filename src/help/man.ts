@@ -115,7 +115,7 @@ function optionItems(options: readonly OptionInfo[]): string[] {
 
 function optionItem({ flags, description, value, default: fallback, variable }: OptionInfo): string[] {
   const choices = value && value.choices.length > 0
-    ? `${value.list ? "some" : "one"} of ${value.choices.join(", ")}`
+    ? `${value.open ? "such as" : value.list ? "some of" : "one of"} ${value.choices.join(", ")}`
     : undefined;
   const term = flags.replace(/ ?<.*$/, "").split(", ").map(bold).join(", ") + (value ? ` ${italic(value.name)}` : "");
   return item(term, sentence(

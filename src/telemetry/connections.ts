@@ -24,7 +24,7 @@ const STATES = new Map(
     .filter((entry): entry is [string, State] => typeof entry[1] === "number" && entry[1] !== State.CLOSED)
     .map(([name, state]) => [name.toLowerCase().replaceAll("_", "-"), state] as const),
 );
-const STATE_NAMES = [...STATES.keys()];
+export const STATE_NAMES = [...STATES.keys()];
 const ALL = [...STATES.values()].reduce((bits, state) => bits | 1 << state, 0);
 /** In TIME-WAIT there is nothing to see of a connection. */
 const BY_DEFAULT = ALL & ~(1 << State.TIME_WAIT);
@@ -51,7 +51,7 @@ export function queryOf(parameters: URLSearchParams, dashes = ""): Query {
     return values.at(0);
   };
   for (const name of parameters.keys()) {
-    if (!PARAMETERS.some((known) => known === name)) throw wrong(name, `unknown; there are ${PARAMETERS.join(", ")}`);
+    if (!PARAMETERS.some((known) => known === name)) throw wrong(name, `unknown parameter; expected one of ${PARAMETERS.join(", ")}`);
   }
   const whole = (name: "port" | "limit", most: number) => {
     const text = valueOf(name);
@@ -71,7 +71,7 @@ export function queryOf(parameters: URLSearchParams, dashes = ""): Query {
   const states = (text: string) => text.split(",").reduce((bits, name) => {
     if (name === "all") return ALL;
     const state = STATES.get(name);
-    if (state === undefined) throw wrong("state", `"${name}" is none; there are ${STATE_NAMES.join(", ")} and all`);
+    if (state === undefined) throw wrong("state", `"${name}" is not a state; expected ${STATE_NAMES.join(", ")} or all`);
     return bits | 1 << state;
   }, 0);
   const state = valueOf("state");
