@@ -13,7 +13,7 @@ import { sizeOf, type Prefix } from "../prefix/prefixes.js";
 import { load } from "./load.js";
 import { notes } from "./notes.js";
 import { addRunOptions, prefixArgument, reader } from "./settings.js";
-import { segments, tally, waiting } from "./summary.js";
+import { outcome, waiting } from "./summary.js";
 
 /** Most prefixes, and most exceptions, that standard output and the log list. */
 const SHOWN = 10;
@@ -134,11 +134,9 @@ function texts(list: PrefixList): string[] {
   return first(list).map(({ text }) => text);
 }
 
-function summarize({ received, replied, dropped, held, tcp, writeErrors, seconds }: Summary): string {
+function summarize({ held, writeErrors, seconds, ...counts }: Summary): string {
   return [
-    `answered ${replied} of ${received} packets in ${seconds.toFixed(1)} s`,
-    ...segments(tcp),
-    ...tally("dropped", dropped),
+    ...outcome(counts, ` in ${seconds.toFixed(1)} s`),
     ...waiting(held),
     ...writeErrors > 0 ? [`the device refused ${writeErrors} replies`] : [],
   ].join("; ");
