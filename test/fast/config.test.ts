@@ -849,6 +849,13 @@ describe("what pongd check prints", () => {
     );
     assert.deepEqual(odd(`${P}answer: []\n`), ["no prefix answers anything"]);
     assert.deepEqual(odd(`${P}spin: 5\nio: readwrite\n`), ["spin does nothing with io: readwrite"]);
+    const odder = "has a backslash before r or n: YAML makes a line end of it only within double quotes";
+    assert.deepEqual(odd(`${P}services: { a: { tcp: { banner: 'x\\r\\n' } }, b: { tcp: { banner: "x\\r\\n" } } }\n`), [
+      `services.a.tcp.banner ${odder}`,
+    ]);
+    assert.equal(odd(`${P}services:\n${Array.from(
+      { length: 12 }, (_, i) => `  a${i}: { tcp: { banner: '\\n' } }\n`,
+    ).join("")}`).at(-1), "and 2 more like it");
   });
 });
 
