@@ -190,6 +190,12 @@ export function givenOf(prefixes: readonly string[], command: Command, example: 
       else if (nameInMap(key) in (value as Parts)) give(key, (value as Parts)[nameInMap(key)], name);
     }
   }
+  // The shell has split a list of ports that is not in quotes.
+  const port = prefixes.find((text) => /^[\d-]{1,11}=[\w-]{1,64}$/.test(text));
+  if (port !== undefined) {
+    const how = "--tcp takes several ports with commas between them, like 7=echo,9=discard";
+    throw new Failure(`"${port}" is not a prefix; ${how}`, EXIT.USAGE);
+  }
   if (prefixes.length > 0) give("prefixes", prefixes);
   else if (process.env.PONGD_PREFIXES?.trim()) give("prefixes", listOf(process.env.PONGD_PREFIXES), "PONGD_PREFIXES");
   const { queueFds } = command.opts<{ queueFds?: number[] }>();
