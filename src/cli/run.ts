@@ -67,7 +67,7 @@ Examples:
 
 function printRunning({ serving, link }: RunOptions, started: Started): void {
   const { prefixes, exceptions, timestamps, services } = serving;
-  const { device, premade, mtu, queues, hostAddresses, engine, io, urls, examples } = started;
+  const { device, premade, mtu, queues, hostAddresses, engine, io, offload, urls, examples } = started;
   const what = examples.length > 0
     ? "ping"
     : timestamps ? "timestamps alone" : "nothing";
@@ -81,7 +81,7 @@ function printRunning({ serving, link }: RunOptions, started: Started): void {
   process.stdout.write([
     `pongd answers ${what} on ${device}`,
     `  device        ${device}${premade ? ", pre-made" : ""}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, `
-    + `engine ${engine}, io ${io}`,
+    + `engine ${engine}, io ${io}, offload ${offload ? "on" : "off"}`,
     ...link ? [`  mac address   ${describeLink(link)}`] : [],
     `  host address  ${hostAddresses.length > 0 ? hostAddresses.join(", ") : "none"}`,
     ...shown,

@@ -61,8 +61,10 @@ export async function handOver(options: RunOptions, log: Logger): Promise<never>
  * Turns offload on, where the options want it and a real packet shows that it works. Returns OFFLOAD_ bits, or
  * undefined if the device puts no header before packets.
  */
-export function startOffload(device: TunDevice, { link, offload }: RunOptions, log: Logger): number | undefined {
-  const off = (why: string) => { log.info(`offload is off: ${why}`); };
+export function startOffload(
+  device: TunDevice, { link, offload, offloadGiven }: RunOptions, log: Logger,
+): number | undefined {
+  const off = (why: string) => { log[offloadGiven ? "warn" : "info"](`offload is off: ${why}`); };
   if (!device.vnetHeader) {
     if (offload) off(`device ${device.name} was made without room for it; see --offload of pongd device create`);
     return undefined;

@@ -197,6 +197,16 @@ describe("a pre-made device", rootAlone(), () => {
     await running.stop();
   });
 
+  test("offload that is asked for and cannot be is warned of, and that which is chosen is not", async () => {
+    await create(PREFIX, "--user", "nobody");
+    for (const [args, level] of [[["--offload", "on"], "warn"], [["--tcp", "7=echo"], "info"]] as const) {
+      const running = await start(PREFIX, ...args);
+      const { stdout, stderr } = await running.stop();
+      assert.match(stdout, /, offload off\n/);
+      assert.match(stderr, new RegExp(` ${level} offload is off: device pong0 was made without room for it; see [^\n]*\n`));
+    }
+  });
+
   test("a TAP device", async () => {
     await create(PREFIX, "--user", "nobody", "--mode", "tap");
     const running = await start(PREFIX, "--mode", "tap");
