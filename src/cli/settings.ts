@@ -88,7 +88,7 @@ export function forgetEmptyVariables(): void {
   }
 }
 
-/** Makes the options under one heading of the help. `texts`: by key, what the help says in place of the setting's text. */
+/** Makes the options under one heading of the help. `texts`, by key, stand in place of the settings' texts. */
 function optionsIn(group: typeof GROUPS[number], texts: Partial<Record<Key, string>> = {}): Option[] {
   return OPTIONS.filter(({ option }) => option.group === group)
     .map((row) => optionFrom(row, texts[row.settings[0].key]).helpGroup(`${group}:`));

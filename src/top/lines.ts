@@ -7,7 +7,8 @@ import type { View } from "./view.js";
 const BUSIEST = 10;
 
 const COLUMNS = [
-  "RECEIVED/S", "REPLIED/S", "DROPPED/S", "OVERRUN/S", "REPLIED", "DROPPED", "OVERRUN", "RESTARTS", "TCP/S", "CONNECTIONS",
+  "RECEIVED/S", "REPLIED/S", "DROPPED/S", "OVERRUN/S", "REPLIED", "DROPPED", "OVERRUN", "RESTARTS", "TCP/S",
+  "CONNECTIONS",
 ];
 /** Column width, enough for 10^12 - 1 with a gap before it. */
 const WIDTH = 13;
@@ -20,7 +21,8 @@ export function line({ figures, rates, trouble }: View, at: number): string {
   const values = trouble === undefined
     ? [
         rates?.received, rates?.replied, rates?.dropped, rates?.overrun, sumOf(figures, "replied"),
-        sumOf(figures, "dropped"), figures.overrun, sumOf(figures, "restarts"), rates?.tcp.segments, figures.tcp.connections,
+        sumOf(figures, "dropped"), figures.overrun, sumOf(figures, "restarts"), rates?.tcp.segments,
+        figures.tcp.connections,
       ]
     : COLUMNS.map(() => undefined);
   return time(at).padEnd(TIME_WIDTH) + values.map((value) => whole(value).replaceAll(",", "").padStart(WIDTH)).join("");
