@@ -144,7 +144,9 @@ describe("pongd connections", () => {
     const json = await connections(
       `${url}/metrics`, "--json", "--port", "80", "--remote", "10.0.3.233", "--state", "all",
     );
-    assert.deepEqual([json.status, json.stderr, json.stdout], [0, "", ""], "10.0.3.233 has another port");
+    assert.deepEqual(
+      [json.status, json.stderr, json.stdout], [0, "pongd: no connections\n", ""], "10.0.3.233 has another port",
+    );
     const one = await connections(url, "--json", "--remote", "10.0.3.232/29", "--service", "echo");
     assert.deepEqual(
       one.stdout.trimEnd().split("\n").map((line) => (JSON.parse(line) as { remoteAddress: string }).remoteAddress),
@@ -189,7 +191,7 @@ describe("pongd connections", () => {
 
   for (const [args, message] of [
     [["--port", "x"], "--port: \"x\" is not a whole number from 1 to 65535"],
-    [["--state", "ESTAB"], "--state: \"ESTAB\" is none; there are syn-received, .*"],
+    [["--state", "ESTAB"], "--state: \"ESTAB\" is not a state; expected syn-received, .*"],
     [["--local", "1"], "--local: \"1\" is not a prefix; .*"], [["--limit", "1e9"], "--limit: \"1e9\" is not a .*"],
     [["--ca", "x"], "--ca: for TLS alone; write https:// before the host"], [["http://"], "the address is no URL .*"],
     [["a", "b"], ".*too many arguments.*"], [["--sort", "x"], "unknown option '--sort'.*"],
