@@ -4,8 +4,8 @@
 import { MAX_PAGES, PAGE_BITS, PAGE_COUNT, PAGES, PAGES_TOUCHED } from "../../abi/tcp";
 import {
   IN_NEWS, LENT_AT, LENT_COUNT, LENT_ENTRY, LENT_TAIL, MAX_LENT, NEWS_AT, NEWS_ENTRY, NEWS_FOR, NEWS_HEAD, NEWS_MASK,
-  NEWS_TAIL, ON_LOAN, STREAM_SERIAL, STREAM_THREAD, TAKEN, THREAD_COUNT, THREAD_SIZE, THREAD_STATE, ThreadState, THREADS,
-  TOLD,
+  NEWS_TAIL, ON_LOAN, STREAM_SERIAL, STREAM_THREAD, TAKEN, THREAD_COUNT, THREAD_SIZE, THREAD_STATE, ThreadState,
+  THREADS, TOLD,
 } from "../../abi/streams";
 import { givePage, nextPage, setNextPage, takePage } from "../tcp/pages";
 import { indexOf } from "./record";
