@@ -234,10 +234,10 @@ function isClosed(c: usize): bool {
 function finish(c: usize): void {
   store<u32>(c, load<u32>(c, RCV_NXT) + 1, RCV_NXT);
   mark(c, ACK_NOW);
+  services.finish(c);
   switch (state(c)) {
     case State.ESTABLISHED:
       setState(c, State.CLOSE_WAIT);
-      services.finish(c);
       return;
     case State.FIN_WAIT_1:
       setState(c, State.CLOSING);
