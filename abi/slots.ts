@@ -22,12 +22,15 @@ export const DESCRIPTOR_SIZE = 8;
 export const RECEIVED = URING_END;
 /** Descriptors [SENDS]: packets to send. */
 export const TO_SEND = RECEIVED + DESCRIPTOR_SIZE * BATCH;
+/** Maximum number of orders of service threads that a round takes. */
+export const MAX_ORDERS = 256;
 /**
- * u32[BATCH + MAX_LETTERS]: connections that a packet of this batch or a letter has changed. They are asked afterwards
- * what they have to send.
+ * u32[MAX_TOUCHED]: connections that a packet of this batch, a letter or an order has changed. They are asked
+ * afterwards what they have to send.
  */
+export const MAX_TOUCHED = BATCH + MAX_LETTERS + MAX_ORDERS;
 export const TOUCHED = TO_SEND + DESCRIPTOR_SIZE * SENDS;
 /**
  * The first slot, on a page of its own. The length of a slot follows from the MTU. The tables lie behind the last slot.
  */
-export const SLOT_BASE = (TOUCHED + 4 * (BATCH + MAX_LETTERS) + 4095) & -4096;
+export const SLOT_BASE = (TOUCHED + 4 * MAX_TOUCHED + 4095) & -4096;

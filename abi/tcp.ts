@@ -123,9 +123,13 @@ export enum Service {
   banner,
   /** Sends bytes for each end of a request. */
   reply,
+  /** A service thread has it, from when it is accepted on (streams.ts). */
+  stream,
+  /** The same, from the first byte on that comes: without a request there is nothing to do. */
+  http,
 }
-/** The first services of the table below are those without bytes of their own, each at its number. */
-export const NAMED_SERVICES = 8;
+/** The first services of the table below are those that have the name of their kind, each at its number. */
+export const NAMED_SERVICES = 10;
 export const MAX_SERVICES = 256;
 /** A service; its fields follow. */
 export const SERVICE_SIZE = 32;
@@ -155,7 +159,9 @@ export const TCP_END = (SERVICE_ROOM_SIZE + 4 + 63) & -64;
 
 // ---- a control block ------------------------------------------------------------------------------------------------
 
-/** RFC 9293 §3.3.2. TIME-WAIT is a record of its own. CLOSED is a block that is not used. */
+/** RFC 9293 §3.3.2. TIME-WAIT is a record of its own. CLOSED is a block
+ * that is not used, or that a service thread still has (streams.ts).
+ */
 export enum State {
   CLOSED,
   SYN_RECEIVED,

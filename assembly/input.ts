@@ -19,6 +19,7 @@ import { add, answered, receive, receivedLength, receivedSlot, send } from "./me
 import { allFinished } from "./offload";
 import { answersOf, owner, table } from "./prefix";
 import { echo } from "./respond/echo";
+import { ordered } from "./stream/orders";
 import { due } from "./timers";
 import * as icmp from "./wire/icmp";
 import * as ipv4 from "./wire/ipv4";
@@ -65,7 +66,7 @@ export function input(count: u32, replies: u32): u32 {
     send(replies++, ip, totalLen);
   }
   add(Counter.bytesReceived, bytes);
-  return rest || due() ? judge(rest, replies) : replies;
+  return rest || due() || ordered() ? judge(rest, replies) : replies;
 }
 
 function unfinished(count: u32, replies: u32): u32 {

@@ -11,6 +11,7 @@ import { ipv6Input } from "./judge/ipv6";
 import { add, free, queue, receivedLength, receivedSlot } from "./memory";
 import { accept } from "./offload";
 import { begin } from "./packet";
+import { ordered, takeOrders } from "./stream/orders";
 import { flush } from "./tcp/output";
 import { readAll } from "./tcp/path";
 import { due } from "./timers";
@@ -25,6 +26,7 @@ export function judge(count: u32, replies: u32): u32 {
   store<u32>(QUEUED, replies);
   store<u32>(UNJUDGED, count);
   if (load<u32>(INBOX_COUNT)) readAll();
+  if (ordered()) takeOrders();
   if (due()) expire();
   for (let i: u32 = 0; i < count; i++) {
     store<u32>(UNJUDGED, count - i);

@@ -31,11 +31,18 @@ export function give(c: usize, how: Closed): void {
   settle(c);
   remove(c);
   timers.end(c);
-  stream.drop(c);
   recover.end(c);
-  services.use(load<u32>(c, SERVICE), -1);
   count(SOURCE_CONNECTIONS + (sourceOf(c + ADDRESSES, has(c, SIX)) << 2), -1);
   own(c, NOBODY);
+  setState(c, State.CLOSED);
+  // A service thread may still read what has come.
+  if (!services.ended(c, how)) releaseHeld(c);
+}
+
+/** Gives back what is left of a connection that is over: its pages, its block, and its use of the service. */
+export function releaseHeld(c: usize): void {
+  stream.drop(c);
+  services.use(load<u32>(c, SERVICE), -1);
   release(c);
 }
 

@@ -218,8 +218,8 @@ function take(c: usize, s: usize): void {
     segment.cut(s, room);
   }
   if (!receive(c, s) || !(segment.flags(s) & wire.FIN)) return;
-  if (services.room(c)) finish(c);
-  else mark(c, ACK_NOW);
+  // FIN has no data, so that it is taken however small the window is: nobody has to keep a connection for it.
+  finish(c);
 }
 
 /** Returns whether the peer has closed its side. */
@@ -234,10 +234,10 @@ function isClosed(c: usize): bool {
 function finish(c: usize): void {
   store<u32>(c, load<u32>(c, RCV_NXT) + 1, RCV_NXT);
   mark(c, ACK_NOW);
+  services.finish(c);
   switch (state(c)) {
     case State.ESTABLISHED:
       setState(c, State.CLOSE_WAIT);
-      services.finish(c);
       return;
     case State.FIN_WAIT_1:
       setState(c, State.CLOSING);

@@ -70,7 +70,7 @@ export function listen(packet: usize, ip: usize, tcp: usize, s: usize): i32 {
  */
 export function accept(packet: usize, ip: usize, tcp: usize, s: usize, service: usize, iss: u32): i32 {
   if (!permits(packet, ip)) return drop(Drop.rate_limited);
-  if (!hasRoom(packet, ip)) return drop(Drop.tcp_limit);
+  if (!hasRoom(packet, ip) || !services.accepts(service)) return drop(Drop.tcp_limit);
   const most = min(MAX_HALF_OPEN, load<u32>(MAX_CONNECTIONS) + 1 >>> 1);
   if (load<u32>(HALF_OPEN) >= most) return sendCookie(packet, ip, tcp, s, service);
   const c = create(packet, ip, tcp, s, service, iss);
@@ -171,7 +171,7 @@ function create(packet: usize, ip: usize, tcp: usize, s: usize, service: usize, 
   insert(c);
   own(c, owner(packet));
   store<u32>(c, <u32>service, SERVICE);
-  services.use(service, 1);
+  services.begin(c);
   count(HALF_OPEN, 1);
   add(Counter.tcpHalfOpen, 1);
   count(SOURCE_CONNECTIONS + (sourceOf(c + ADDRESSES, six) << 2), 1);
@@ -271,7 +271,7 @@ function fromCookie(packet: usize, ip: usize, tcp: usize, s: usize, service: usi
     add(COOKIES + Cookie.failed, 1);
     return 0;
   }
-  const c = hasRoom(packet, ip) ? create(packet, ip, tcp, s, service, made) : 0;
+  const c = hasRoom(packet, ip) && services.accepts(service) ? create(packet, ip, tcp, s, service, made) : 0;
   if (!c) return 0;
   setMss(c, cookie.mssOf(six, made));
   if (made & cookie.COOKIE_SACK) setFlag(c, SACK);

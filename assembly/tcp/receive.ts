@@ -19,6 +19,8 @@ const HALF_ROOM: u32 = 1 << 15;
 const MOST_EARLY: u32 = 1 << 16;
 /** Microseconds for which an acknowledgement may wait for more (RFC 9293, MUST-40: less than 0.5 s). */
 const DELAY_US: u32 = 40_000;
+/** Microseconds for which it may wait for the answer of a service thread. */
+const PUSHED_US: u32 = 2_000;
 const MAX_OPTIONS_LEN: u32 = wire.MAX_HEADER_LEN - wire.MIN_HEADER_LEN;
 /** A segment of this length may be all that the way here has room for (RFC 9293, MUST-15). */
 const SMALLEST_FULL: u32 = 536;
@@ -39,18 +41,22 @@ export function receive(c: usize, s: usize): bool {
   const taken = take(c, segment.data(s), len);
   const gap = load<u32>(c, RANGES) != load<u32>(c, RANGES + 4);
   if (gap) join(c);
-  delay(c, len, gap || taken != len || (segment.flags(s) & wire.PSH) != 0);
+  delay(c, len, gap || taken != len, (segment.flags(s) & wire.PSH) != 0);
   return taken == len;
 }
 
-/** Decides when to acknowledge (RFC 5681 §4.2): at once, or with every second full segment, or after a while. */
-function delay(c: usize, len: u32, now: bool): void {
+/**
+ * Decides when to acknowledge (RFC 5681 §4.2): at once, or with every second full segment, or after a while. Behind
+ * what is pushed nothing more comes for now, so that the peer may wait for its acknowledgement.
+ */
+function delay(c: usize, len: u32, now: bool, pushed: bool): void {
   const mss: u32 = load<u16>(c, MSS);
   // Segments may be shorter than this side's for the sake of options or of the way here. One may be several in one.
   const full = len >= min(mss - MAX_OPTIONS_LEN, SMALLEST_FULL) ? max((len + MAX_OPTIONS_LEN) / mss, 1) : 0;
   const count = min<u32>(load<u8>(c, UNACKED) + full, 255);
   store<u8>(c, <u8>count, UNACKED);
-  if (now || count >= 2) mark(c, ACK_NOW);
+  if (now || count >= 2 || (pushed && !services.answersSoon(c))) mark(c, ACK_NOW);
+  else if (pushed) acknowledgeIn(c, PUSHED_US);
   else if (!load<u32>(c, ACK_AT)) acknowledgeIn(c, DELAY_US);
 }
 

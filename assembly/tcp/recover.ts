@@ -31,10 +31,9 @@ import * as rack from "./rack";
 import * as rtt from "./rtt";
 import { forgetSacks } from "./runs";
 import * as segments from "./segment";
-import { keeps } from "./services";
+import { acknowledged } from "./services";
 import * as starved from "./starved";
 import { reduceForEcn, steer } from "./steer";
-import * as stream from "./stream";
 import * as undo from "./undo";
 
 /** In s: a peer with a closed window that was heard since then is not given up. */
@@ -105,7 +104,7 @@ function moveUna(c: usize, advance: u32): void {
   store<u32>(c, una, SND_UNA);
   store<u64>(c, from + bytes, ACKED);
   add(Counter.tcpBytesSent, bytes);
-  if (keeps(c)) stream.trim(c, from);
+  acknowledged(c, from);
   rtt.progress(c);
 }
 

@@ -1,14 +1,19 @@
 // The bytes of a stream that are kept: pages in the order of the stream, from the one with the first byte that is still
-// needed on. An echo keeps what the peer has not acknowledged yet. Others keep only what came out of order, if they
-// have to look at it.
+// needed on. An echo keeps what the peer has not acknowledged yet, and a service thread's stream what that has not read
+// yet. Others keep only what came out of order, if they have to look at it.
 
 import { ACKED, CAME, FIRST_PAGE, PAGE_BITS, PAGE_SIZE, RANGES, Service } from "../../abi/tcp";
+import { keptFrom } from "../stream/stream";
 import { kind } from "./connection";
 import { givePage, nextPage, setNextPage, takePage } from "./pages";
 
 /** Returns the position in the stream of the first byte that is still needed. */
 function base(c: usize): u64 {
-  return kind(c) == Service.echo ? load<u64>(c, ACKED) : load<u64>(c, CAME);
+  switch (kind(c)) {
+    case Service.echo: return load<u64>(c, ACKED);
+    case Service.stream: case Service.http: return keptFrom(c);
+    default: return load<u64>(c, CAME);
+  }
 }
 
 /**

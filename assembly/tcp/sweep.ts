@@ -1,4 +1,5 @@
-// The sweep: looks through all connections, some at a time, when there is another table or connections are to end.
+// The sweep: looks through all connections, some at a time, when there is another table, connections are to end, or a
+// service thread has ended.
 //
 // A connection whose local address has another prefix now goes on as that one's, with the service that it has. If
 // the address is nobody's any more, or if pongd is about to stop, the connection is closed: FIN goes out behind what
@@ -14,6 +15,7 @@ import { NOW } from "../../abi/control";
 import { TICK_NS, Timer } from "../../abi/timers";
 import { spare } from "../memory";
 import { answersOf, owner, owner6, table } from "../prefix";
+import { endThreads } from "../stream/thread";
 import * as timers from "../timers";
 import { endIn, has, SIX, state } from "./connection";
 import { abort, give, own } from "./end";
@@ -29,7 +31,8 @@ const GONE_US: u32 = 5_000_000;
 export function beginSweep(): void {
   store<u32>(SWEPT_FOR, load<u32>(DRAIN));
   store<u32>(SWEPT, 0);
-  if (load<u32>(CONNECTIONS_TOUCHED) && !timers.isSet(SWEEP_TIMER)) again();
+  if (!load<u32>(CONNECTIONS_TOUCHED)) endThreads();
+  else if (!timers.isSet(SWEEP_TIMER)) again();
 }
 
 /** Looks at the next connections, as far as there is room for what they send. */
@@ -39,10 +42,12 @@ export function sweep(): void {
   for (let count: u32 = 0; count < AT_ONCE && at < touched && spare(); count++) {
     const c = <usize>load<u32>(CONNECTIONS) + <usize>at * CONNECTION_SIZE;
     at++;
-    if (state(c) != State.CLOSED) look(c);
+    if (services.isOrphan(c)) services.reset(c);
+    else if (state(c) != State.CLOSED) look(c);
   }
   store<u32>(SWEPT, at);
   if (at < touched) again();
+  else endThreads();
 }
 
 function again(): void {
@@ -58,7 +63,7 @@ function look(c: usize): void {
   if (now != load<i32>(c, OWNER)) own(c, served ? now : NOBODY);
   if (served && drain == Drain.none) return;
   if (state(c) == State.SYN_RECEIVED) { give(c, Closed.half_open); return; }
-  services.finish(c);
+  services.close(c);
   if (!served) endIn(c, GONE_US);
   output(c);
 }

@@ -22,11 +22,12 @@ export function speak(as: LogFormat): void {
 }
 
 /**
- * Writes a line outside the log: a command's warning, or why it failed and with which status. As text, the lines of
- * `stack` follow it.
+ * Writes a line outside the log: a command's note or warning, or why it failed and with which status. As text, the
+ * lines of `stack` follow it.
  */
 export function tell(
-  level: "warn" | "error", message: string, fields: { status?: number; stack?: readonly string[] | undefined } = {},
+  level: "info" | "warn" | "error", message: string,
+  fields: { status?: number; stack?: readonly string[] | undefined } = {},
 ): void {
   if (format === "json") jsonLogger("info")[level](fields, message);
   else for (const line of [`pongd: ${message}`, ...fields.stack ?? []]) stderr.write(`${printable(line)}\n`);

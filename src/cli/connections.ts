@@ -1,7 +1,7 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { EXIT, Failure } from "../base/failure.js";
 import { tell } from "../base/log.js";
-import { DEFAULT_LIMIT, PARAMETERS, queryOf } from "../telemetry/connections.js";
+import { DEFAULT_LIMIT, PARAMETERS, queryOf, STATE_NAMES } from "../telemetry/connections.js";
 import { DEFAULT_ADDRESS, parseMetricsAddress } from "../top/address.js";
 import { credentialsOf, withCredentials, withPassword, type CredentialFlags } from "./credentials.js";
 import { notes } from "./notes.js";
@@ -17,19 +17,20 @@ export function connectionsCommand(): Command {
   const command = new Command("connections")
     .description("List the TCP connections of a running pongd. Needs no rights.")
     .argument("[url]", "where it serves its metrics, as URL, host:port or unix:PATH", DEFAULT_ADDRESS)
-    .option("--state <states>", "those in these states, separated by commas; all, too, which has time-wait")
-    .option("--local <prefix>", "those of pongd's addresses in this prefix")
-    .option("--remote <prefix>", "those with addresses in this prefix")
-    .option("--port <port>", "those of this port of pongd's")
-    .option("--service <name>", "those with this service")
-    .option("--limit <n>", "as many at most, 1 to 50000", String(DEFAULT_LIMIT))
+    .addOption(statesOption())
+    .option("--local <prefix>", "only those of pongd's addresses in this prefix")
+    .option("--remote <prefix>", "only those with addresses in this prefix")
+    .option("--port <port>", "only those to this port of pongd")
+    .option("--service <service>", "only those with this service")
+    .addOption(new Option("--limit <n>", "as many at most, 1 to 50000")
+      .default(String(DEFAULT_LIMIT), String(DEFAULT_LIMIT)))
     .option("--json", "an object a line");
   return withCredentials(command)
     .addHelpText("after", notes(`
 Two lines each: state, addresses, service and prefix; then options of TCP, times, and sizes in bytes. There is no order. A list that ends at
 its limit says so.
 
-States: syn-received, established, fin-wait-1, fin-wait-2, closing, close-wait, last-ack, time-wait. Without --state, all but time-wait.
+Without --state, all but time-wait are listed.
 
 Examples:
   pongd connections
@@ -57,8 +58,10 @@ Examples:
       try {
         const lines = await client.get((body) => new Lines(body));
         process.stdout.write(flags.json ? lines.json() : lines.text());
-        if (lines.count === 0 && service !== undefined && !await scrape.get((body) => isService(body, service))) {
-          tell("warn", `no port has a service ${JSON.stringify(service)} that accepts connections`);
+        if (lines.count === 0) {
+          const known = service === undefined || await scrape.get((body) => isService(body, service));
+          if (known) tell("info", "no connections");
+          else tell("warn", `no port has a service ${JSON.stringify(service)} that accepts connections`);
         }
         if (lines.count === limit) tell("warn", `there may be more than these ${limit}; see --limit`);
       } catch (error) {
@@ -68,4 +71,12 @@ Examples:
         scrape.close();
       }
     });
+}
+
+function statesOption(): Option {
+  const about = "only connections in these states, separated by commas, or all (time-wait included)";
+  const option = new Option("--state <states>", about);
+  // Option.choices() would take a list for one word.
+  option.argChoices = [...STATE_NAMES, "all"];
+  return option;
 }

@@ -7,7 +7,7 @@ import type { Replayed } from "../replay/replay.js";
 import { filePath } from "./file.js";
 import { notes } from "./notes.js";
 import { addAnswerOptions, givenOf, hostAddressOption, prefixArgument } from "./settings.js";
-import { segments, tally, waiting } from "./summary.js";
+import { outcome, tally, waiting } from "./summary.js";
 
 const STANDARD_STREAM = "-";
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
@@ -75,9 +75,6 @@ function standardOutput(): Writable {
   return process.stdout.removeAllListeners("error").on("error", () => undefined);
 }
 
-function summarize({ received, replied, dropped, held, tcp, skipped }: Omit<Replayed, "damage">): string {
-  return [
-    `answered ${replied} of ${received} packets`, ...segments(tcp), ...tally("dropped", dropped), ...waiting(held),
-    ...tally("skipped", skipped),
-  ].join("; ");
+function summarize({ held, skipped, ...counts }: Omit<Replayed, "damage">): string {
+  return [...outcome(counts), ...waiting(held), ...tally("skipped", skipped)].join("; ");
 }

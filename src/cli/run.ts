@@ -13,7 +13,7 @@ import { sizeOf, type Prefix } from "../prefix/prefixes.js";
 import { load } from "./load.js";
 import { notes } from "./notes.js";
 import { addRunOptions, prefixArgument, reader } from "./settings.js";
-import { segments, tally, waiting } from "./summary.js";
+import { outcome, waiting } from "./summary.js";
 
 /** Most prefixes, and most exceptions, that standard output and the log list. */
 const SHOWN = 10;
@@ -67,7 +67,7 @@ Examples:
 
 function printRunning({ serving, link }: RunOptions, started: Started): void {
   const { prefixes, exceptions, timestamps, services } = serving;
-  const { device, premade, mtu, queues, hostAddresses, engine, io, urls, examples } = started;
+  const { device, premade, mtu, queues, hostAddresses, engine, io, offload, urls, examples } = started;
   const what = examples.length > 0
     ? "ping"
     : timestamps ? "timestamps alone" : "nothing";
@@ -81,7 +81,7 @@ function printRunning({ serving, link }: RunOptions, started: Started): void {
   process.stdout.write([
     `pongd answers ${what} on ${device}`,
     `  device        ${device}${premade ? ", pre-made" : ""}, mtu ${mtu}, ${queues} queue${queues === 1 ? "" : "s"}, `
-    + `engine ${engine}, io ${io}`,
+    + `engine ${engine}, io ${io}, offload ${offload ? "on" : "off"}`,
     ...link ? [`  mac address   ${describeLink(link)}`] : [],
     `  host address  ${hostAddresses.length > 0 ? hostAddresses.join(", ") : "none"}`,
     ...shown,
@@ -134,11 +134,9 @@ function texts(list: PrefixList): string[] {
   return first(list).map(({ text }) => text);
 }
 
-function summarize({ received, replied, dropped, held, tcp, writeErrors, seconds }: Summary): string {
+function summarize({ held, writeErrors, seconds, ...counts }: Summary): string {
   return [
-    `answered ${replied} of ${received} packets in ${seconds.toFixed(1)} s`,
-    ...segments(tcp),
-    ...tally("dropped", dropped),
+    ...outcome(counts, ` in ${seconds.toFixed(1)} s`),
     ...waiting(held),
     ...writeErrors > 0 ? [`the device refused ${writeErrors} replies`] : [],
   ].join("; ");

@@ -9,7 +9,7 @@ import {
 } from "../config/keys.js";
 import { effective, type Effective, type Given } from "../config/merge.js";
 import type { OnFormat } from "../config/reading.js";
-import { GATHERED, type Type } from "../config/types.js";
+import { BUILTIN_SERVICES, eitherOf, GATHERED, type Type } from "../config/types.js";
 import type { PrefixList } from "../prefix/list.js";
 import { filePath } from "./file.js";
 import { notes } from "./notes.js";
@@ -25,6 +25,9 @@ const SYNTAX: Partial<Record<Type["kind"], string>> = {
   exceptions: "; may be given several times",
   ports: "; like 7=echo or 8000-8010=discard; may be given several times",
 };
+
+/** Text of --tcp in a command that reads no file: there are no services but these. */
+const BUILTIN_PORTS = `TCP services by port: ${eitherOf(BUILTIN_SERVICES)}; all other ports refuse`;
 
 /** An option and the settings that it sets: one, or all those of a map that has the option. */
 interface OptionRow {
@@ -59,16 +62,16 @@ export function hostAddressOption(text: string): Option {
   return optionFrom(row, text);
 }
 
-/** Adds the options about what is answered, which `run` and `replay` share. */
+/** Adds the options about what is answered to `replay`. They are those of `run`. */
 export function addAnswerOptions(command: Command): Command {
-  for (const option of optionsIn("Answers")) command.addOption(option);
+  for (const option of optionsIn("Answers", { tcp: BUILTIN_PORTS })) command.addOption(option);
   return command;
 }
 
 /** Adds the options of `run`, each with its environment variable. */
 export function addRunOptions(command: Command): Command {
   const config = new Option("--config <file>", "configuration file; flags and environment win over it");
-  const options = [config.argParser(filePath), ...GROUPS.flatMap(optionsIn)];
+  const options = [config.argParser(filePath), ...GROUPS.flatMap((group) => optionsIn(group))];
   for (const option of options) command.addOption(option.env(variableOf(option.flags)));
   return command
     .addOption(new Option("--queue-fds <fds>", "queues that are open already").argParser(parseDescriptors).hideHelp())
@@ -85,9 +88,10 @@ export function forgetEmptyVariables(): void {
   }
 }
 
-/** Makes the options under one heading of the help. */
-function optionsIn(group: typeof GROUPS[number]): Option[] {
-  return OPTIONS.filter(({ option }) => option.group === group).map((row) => optionFrom(row).helpGroup(`${group}:`));
+/** Makes the options under one heading of the help. `texts`, by key, stand in place of the settings' texts. */
+function optionsIn(group: typeof GROUPS[number], texts: Partial<Record<Key, string>> = {}): Option[] {
+  return OPTIONS.filter(({ option }) => option.group === group)
+    .map((row) => optionFrom(row, texts[row.settings[0].key]).helpGroup(`${group}:`));
 }
 
 function optionFrom({ option: { flags, text: own }, settings }: OptionRow, text = own): Option {
@@ -105,7 +109,8 @@ function optionFrom({ option: { flags, text: own }, settings }: OptionRow, text 
   if (!option.required) return option;
   read(option, type);
   if (GATHERED.has(type.kind)) return option.default([], defaultText ?? inWords(setting.default));
-  return option.default(setting.default, setting.js === undefined ? undefined : defaultOf(setting));
+  if (setting.js !== undefined) return option.default(setting.default, defaultOf(setting));
+  return option.default(setting.default, type.kind === "ports" ? inWords(setting.default) : undefined);
 }
 
 function nameInMap(key: Key): string {
@@ -184,6 +189,12 @@ export function givenOf(prefixes: readonly string[], command: Command, example: 
       else if (settings.length === 1) give(key, value, name);
       else if (nameInMap(key) in (value as Parts)) give(key, (value as Parts)[nameInMap(key)], name);
     }
+  }
+  // The shell has split a list of ports that is not in quotes.
+  const port = prefixes.find((text) => /^[\d-]{1,11}=[\w-]{1,64}$/.test(text));
+  if (port !== undefined) {
+    const how = "--tcp takes several ports with commas between them, like 7=echo,9=discard";
+    throw new Failure(`"${port}" is not a prefix; ${how}`, EXIT.USAGE);
   }
   if (prefixes.length > 0) give("prefixes", prefixes);
   else if (process.env.PONGD_PREFIXES?.trim()) give("prefixes", listOf(process.env.PONGD_PREFIXES), "PONGD_PREFIXES");

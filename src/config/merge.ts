@@ -117,6 +117,7 @@ class Merger {
         // With auto it is for those who serve TCP: the header that it needs costs each packet a tenth to a sixth of its
         // time, and only long streams of TCP gain from it.
         offload: values["device.offload"] === "on" || (values["device.offload"] === "auto" && accepts),
+        offloadGiven: values["device.offload"] === "on",
         queues: values["device.queues"],
         engine: values.engine,
         io: values.io,
@@ -212,10 +213,6 @@ class Merger {
   #checkTogether(prefixes: readonly (Prefix | undefined)[]): void {
     const name = this.#values["device.name"];
     if (!DEVICE_NAME.test(name)) this.#say("device.name", `device name "${name}": write ${DEVICE_NAME_RULE}`);
-    const size = this.#values["device.mtu"];
-    if (size !== "auto" && size < MIN_TCP_MTU && Object.keys(this.#values.tcp).length > 0) {
-      this.#say("device.mtu", `MTU ${size} has no room for TCP's services: they need at least ${MIN_TCP_MTU}`);
-    }
     const delay = this.#values.shutdown_delay;
     if (!DURATION.test(delay)) {
       this.#say("shutdown_delay", `'--shutdown-delay <time>' is "${delay}": write ${DURATION_RULE}`);
@@ -277,7 +274,7 @@ class Merger {
 
   /** Returns the list of ports of each prefix. */
   #portsOf(): readonly (readonly PortRange[])[] {
-    const { services, tcp, prefixes, tcp_connections: connections, tcp_memory: memory } = this.#values;
+    const { services, tcp, prefixes } = this.#values;
     this.#ports = new PortLists(servicesOf(services, this.#folder, (path, message, which) => {
       this.#say("services", message, path, undefined, which);
     }));
@@ -301,15 +298,25 @@ class Merger {
       if (first) this.#say("prefixes", message, first);
       else this.#say("tcp", message);
     }
-    if (this.#ports.accepts && this.#values.engine !== "js") {
-      const called = this.#called("tcp_connections");
-      const mend = "raise it, or leave the services out";
-      if (connections === 0) this.#say("tcp_connections", `${called} is 0, so no port can have a service: ${mend}`);
-      if (memory < MIN_TCP_MEMORY) {
-        this.#say("tcp_memory", `${this.#called("tcp_memory")} is ${memory}; services need ${MIN_TCP_MEMORY}: ${mend}`);
-      }
-    }
+    if (this.#ports.accepts && this.#values.engine !== "js") this.#checkRoom();
     return lists;
+  }
+
+  /** Refuses limits with which no service could accept a connection. */
+  #checkRoom(): void {
+    const { tcp_connections: connections, tcp_memory: memory, "device.mtu": mtu } = this.#values;
+    if (connections === 0) {
+      const why = `${this.#called("tcp_connections")} is 0, so no port can have a service that accepts connections`;
+      this.#say("tcp_connections", `${why}: raise it, or leave the services out`);
+    }
+    if (memory < MIN_TCP_MEMORY) {
+      const mend = "raise it, or leave the services out";
+      this.#say("tcp_memory", `${this.#called("tcp_memory")} is ${memory}; services need ${MIN_TCP_MEMORY}: ${mend}`);
+    }
+    if (mtu !== "auto" && mtu < MIN_TCP_MTU) {
+      const mend = `raise ${this.#called("device.mtu")}, or leave the services out`;
+      this.#say("device.mtu", `MTU ${mtu}: TCP's services need at least ${MIN_TCP_MTU}; ${mend}`);
+    }
   }
 
   #checkListen(): void {

@@ -86,8 +86,20 @@ function isPlain(text: string): boolean {
   return /^(\d+\.\d+\.\d+\.\d+(\/\d+|:\d+)?|[\da-f]+:[\da-f:]*[\da-f](\/\d+)?|[\da-f]+:[\da-f:]*\/\d+)$/.test(text);
 }
 
+/** Returns the keys of the services whose text has a line end as YAML leaves it without double quotes. */
+function withEscapes(services: Values["services"]): string[] {
+  return Object.entries(services).flatMap(([name, { tcp }]) =>
+    (["banner", "after"] as const).filter((key) => /\\[rn]/.test(tcp[key] ?? ""))
+      .map((key) => `services.${name}.tcp.${key}`));
+}
+
+/** Returns the first of these lines, and how many more there are. */
+function shortened(lines: readonly string[]): string[] {
+  return lines.length > SHOWN ? [...lines.slice(0, SHOWN), `and ${lines.length - SHOWN} more like it`] : [...lines];
+}
+
 /** Returns a line for each thing that is allowed, but probably not meant. */
-export function oddities({ options: { serving, hostAddresses, io, spin } }: Effective): string[] {
+export function oddities({ options: { serving, hostAddresses, io, spin }, values }: Effective): string[] {
   const { prefixes } = serving;
   const { roots, nodes } = tableOf(serving, { hosts: hostAddresses });
   const answered = new Set<number>();
@@ -95,9 +107,12 @@ export function oddities({ options: { serving, hostAddresses, io, spin } }: Effe
     for (const owner of entries) if (owner >= FIRST_PREFIX && owner < FIRST_NODE) answered.add(owner - FIRST_PREFIX);
   }
   const covered = prefixes.filter((_, i) => !answered.has(i));
-  const said = covered.slice(0, SHOWN).map(({ text }) =>
-    `prefix ${text} has no address left: exceptions and longer prefixes take them all`);
-  if (covered.length > SHOWN) said.push(`and ${covered.length - SHOWN} more like it`);
+  const said = [
+    ...shortened(covered.map(({ text }) =>
+      `prefix ${text} has no address left: exceptions and longer prefixes take them all`)),
+    ...shortened(withEscapes(values.services).map((key) =>
+      `${key} has a backslash before r or n: YAML makes a line end of it only within double quotes`)),
+  ];
   const answers = prefixes.some(({ answers: { echo, timestamp, errors } }) => echo || timestamp || errors);
   if (!answers) said.push("no prefix answers anything");
   if (spin > 0 && io === "readwrite") said.push("spin does nothing with io: readwrite");

@@ -47,6 +47,8 @@ interface Settled {
   readonly mtu: number | undefined;
   /** True if the kernel is to compute checksums and cut packets, where that works. */
   readonly offload: boolean;
+  /** True if that was asked for, and not chosen. */
+  readonly offloadGiven: boolean;
   /** Number of queues; `auto` is one for each CPU. */
   readonly queues: number | "auto";
   /** The host's own addresses on the device, at most one a family. Without one, only routes are made. */

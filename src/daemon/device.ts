@@ -7,6 +7,7 @@ import { Mode } from "../../abi/control.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { word } from "../base/shell.js";
 import { FAMILIES, type Address, type Family, type Prefix } from "../prefix/prefixes.js";
+import { MIN_TCP_MTU } from "../engine/memory.js";
 import { inheritedSockets } from "../sys/activation.js";
 import { forwardingLack } from "../sys/forwarding.js";
 import { startWithoutPrivileges } from "../sys/privileges.js";
@@ -28,7 +29,7 @@ export async function openDevice(options: RunOptions, log: Logger, stop?: Promis
   const end = () => { device.routing.stop(); };
   void stop?.then(end, end);
   try {
-    checkMtu(device, prefixes.families);
+    checkMtu(device, options);
     const addresses = device.premade && !hostAddressGiven ? [] : hostAddresses;
     for (const line of await device.routing.configure(addresses, routes ? prefixes.blocks : [])) log.warn(line);
     // With queueFds, the process image before this one had the privileges, and has logged these warnings.
@@ -60,8 +61,10 @@ export async function handOver(options: RunOptions, log: Logger): Promise<never>
  * Turns offload on, where the options want it and a real packet shows that it works. Returns OFFLOAD_ bits, or
  * undefined if the device puts no header before packets.
  */
-export function startOffload(device: TunDevice, { link, offload }: RunOptions, log: Logger): number | undefined {
-  const off = (why: string) => { log.info(`offload is off: ${why}`); };
+export function startOffload(
+  device: TunDevice, { link, offload, offloadGiven }: RunOptions, log: Logger,
+): number | undefined {
+  const off = (why: string) => { log[offloadGiven ? "warn" : "info"](`offload is off: ${why}`); };
   if (!device.vnetHeader) {
     if (offload) off(`device ${device.name} was made without room for it; see --offload of pongd device create`);
     return undefined;
@@ -106,10 +109,15 @@ export function notForwarded({ name, routing }: TunDevice, families: readonly Fa
   });
 }
 
-/** @throws Failure if the device's MTU is below the IPv6 minimum and there are IPv6 prefixes. */
-export function checkMtu({ name, mtu }: TunDevice, families: readonly Family[]): void {
-  if (mtu >= IPV6_MIN_MTU || !families.includes(6)) return;
-  throw new Failure(`device ${name} has MTU ${mtu}: IPv6 prefixes need at least ${IPV6_MIN_MTU}`, EXIT.RUNTIME, {
-    mend: `sudo ip link set ${word(name)} mtu ${IPV6_MIN_MTU}, or give IPv4 prefixes alone`,
-  });
+/** @throws Failure if the device's MTU is too small for IPv6 and there are IPv6 prefixes, or for services of TCP. */
+export function checkMtu({ name, mtu }: TunDevice, { serving: { prefixes }, accepts }: RunOptions): void {
+  const refuse = (what: string, least: number, otherwise: string) => {
+    throw new Failure(`device ${name} has MTU ${mtu}: ${what} need at least ${least}`, EXIT.RUNTIME, {
+      mend: `sudo ip link set ${word(name)} mtu ${least}, or ${otherwise}`,
+    });
+  };
+  if (mtu < IPV6_MIN_MTU && prefixes.families.includes(6)) {
+    refuse("IPv6 prefixes", IPV6_MIN_MTU, "give IPv4 prefixes alone");
+  }
+  if (mtu < MIN_TCP_MTU && accepts) refuse("TCP's services", MIN_TCP_MTU, "leave the services out");
 }

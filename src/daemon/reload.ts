@@ -104,7 +104,7 @@ export async function change({ configuration, stays }: Reread, running: Changeab
   const { prefixes } = options.serving;
   const memories = queues.all.map(({ memory }) => memory.memory);
   try {
-    checkMtu(device, prefixes.families);
+    checkMtu(device, options);
     const { tables, examples, services } = await configuration.place({ hosts, others, memories });
     const families = prefixes.families.filter((family) => !served.prefixes.families.includes(family));
     const lines = [...stays];

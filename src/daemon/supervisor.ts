@@ -48,6 +48,8 @@ export interface Started {
   readonly hostAddresses: readonly string[];
   readonly engine: EngineName;
   readonly io: IoName;
+  /** True if the kernel cuts packets and computes checksums, as the queues begin. */
+  readonly offload: boolean;
   /** URLs of the HTTP server: `http://host:port`, or https, or `unix:PATH`. */
   readonly urls: readonly string[];
   /** An address of each family that answers ping, where there is one. */
@@ -121,8 +123,8 @@ export async function run(
     status.ready();
     onRunning({
       device: device.name, premade: device.premade, mtu: device.mtu, queues: queues.length,
-      hostAddresses: hosts.map(({ text }) => text), engine: options.engine, io: queues[0].io, urls: web.urls,
-      examples: served.examples,
+      hostAddresses: hosts.map(({ text }) => text), engine: options.engine, io: queues[0].io,
+      offload: (offload ?? 0) !== 0, urls: web.urls, examples: served.examples,
     });
     status.catchUp();
     try {

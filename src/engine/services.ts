@@ -13,6 +13,7 @@ import type { TcpService } from "../prefix/policy.js";
 /** Bytes behind a service's own: the end of a request, as many of its borders, and the service's name. */
 const AFTER_ROOM = 2 * MAX_AFTER + MAX_SERVICE_NAME;
 const ALIGN = 16;
+const NOTHING = new Uint8Array(0);
 /** What to do where connections take the room for services. */
 const WAIT = "connections have the old ones until they end (see: pongd connections); try again then, or restart pongd";
 
@@ -66,7 +67,7 @@ export function place(
   }
   const kept = free.length;
   return services.map((service) => {
-    if (!service.bytes) return 4 * recordOf(service.kind);
+    if (isNamed(service)) return 4 * recordOf(service.kind);
     const same = there.get(service.name)?.find((record) => isSame(buffer, record, service));
     if (same !== undefined) return 4 * same;
     const record = free.shift();
@@ -74,7 +75,7 @@ export function place(
       throw new RangeError(`only ${kept} services can be added; ${WAIT}`);
     }
     const from = gap(taken, sizeOf(service), words[SERVICE_ROOM / 4] + words[SERVICE_ROOM_SIZE / 4]);
-    write(buffer, record, service, service.bytes, from);
+    write(buffer, record, service, service.bytes ?? NOTHING, from);
     return 4 * record;
   });
 }
@@ -176,8 +177,13 @@ function bordersOf(text: Uint8Array): Uint8Array {
   return borders;
 }
 
-function sizeOf({ bytes }: TcpService): number {
-  return bytes ? sizeOfBytes(bytes) : 0;
+/** Returns whether a service is one of the first of the table: it has the name of its kind, and no bytes. */
+function isNamed({ kind, name, bytes }: TcpService): boolean {
+  return bytes === undefined && name === Service[kind];
+}
+
+function sizeOf(service: TcpService): number {
+  return isNamed(service) ? 0 : sizeOfBytes(service.bytes ?? NOTHING);
 }
 
 function sizeOfBytes({ length }: { readonly length: number }): number {

@@ -1,10 +1,14 @@
 /**
  * TCP's part of a queue's memory: where connections, TIME-WAIT records, pages and services lie. assembly/tcp/ uses it.
  */
-import { BATCH } from "../../abi/slots.js";
+import { MAX_TOUCHED } from "../../abi/slots.js";
+import {
+  LENT_AT, LENT_ENTRY, MAX_LENT, NEWS_AT, NEWS_ENTRY, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT, ORDERS_ENTRY,
+  ORDERS_MASK, PAGE_FILLED, STREAM_EPOCH, STREAM_SIZE, STREAMS, TAKEN, THREAD_COUNT, THREAD_SIZE, THREADS, TOLD,
+} from "../../abi/streams.js";
 import {
   CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, HASH, HASH_KEY, HASH_MASK, MAX_BY_SOURCE, MAX_CONNECTIONS,
-  MAX_LETTERS, MAX_PAGES, MAX_WAITS, PAGE_NEXT, PAGE_SIZE, PAGES, SERVICE_ROOM, SERVICE_ROOM_SIZE, SERVICE_SIZE,
+  MAX_PAGES, MAX_WAITS, PAGE_NEXT, PAGE_SIZE, PAGES, SERVICE_ROOM, SERVICE_ROOM_SIZE, SERVICE_SIZE,
   SERVICE_USERS, SERVICES, MAX_SERVICES, TCP_STATE_END, TS_OFFSET, WAIT_SIZE, WAITS,
 } from "../../abi/tcp.js";
 
@@ -15,6 +19,8 @@ export interface TcpLimits {
   readonly memory: number;
   /** Maximum number of connections of one source; 0 for no limit. */
   readonly bySource: number;
+  /** Number of service threads, up to MAX_SERVICE_THREADS; none by default. */
+  readonly threads?: number;
   /** Secrets that nobody outside may know, SECRETS bytes; all queues need the same ones. */
   readonly secrets: Uint8Array;
 }
@@ -35,9 +41,20 @@ export interface TcpLayout {
   readonly pageNext: number;
   readonly pages: number;
   readonly maxPages: number;
+  /** Where the parts of streams lie; undefined without service threads. */
+  readonly streams: StreamLayout | undefined;
   readonly services: number;
   readonly servicesSize: number;
   readonly end: number;
+}
+
+/** Addresses of records, of the lengths of pages, and of each thread's rings. */
+interface StreamLayout {
+  readonly records: number;
+  readonly pageFilled: number;
+  readonly rings: readonly { readonly news: number; readonly orders: number; readonly lent: number }[];
+  readonly newsEntries: number;
+  readonly ordersEntries: number;
 }
 
 /** Returns where TCP's parts lie behind `from`, with room for `services` bytes of services. */
@@ -48,14 +65,24 @@ export function layoutOf(from: number, limits: TcpLimits | undefined, services: 
     end = at + bytes;
     return at;
   };
-  const { connections = 0, memory = 0 } = limits ?? {};
+  const { connections = 0, memory = 0, threads = 0 } = limits ?? {};
   const maxWaits = Math.min(connections, MOST_WAITS);
   const maxPages = Math.floor(memory / PAGE_SIZE);
-  const hashEntries = connections > 0 ? 2 ** Math.ceil(Math.log2(connections)) : 0;
+  const hashEntries = connections > 0 ? powerOf2(connections) : 0;
+  const newsEntries = powerOf2(connections);
+  const ordersEntries = powerOf2(2 * connections + MAX_LENT);
+  const streams = () => ({
+    records: reserve(STREAM_SIZE * connections), pageFilled: reserve(2 * maxPages), newsEntries, ordersEntries,
+    rings: Array.from({ length: threads }, () => ({
+      news: reserve(NEWS_ENTRY * newsEntries), orders: reserve(ORDERS_ENTRY * ordersEntries),
+      lent: reserve(LENT_ENTRY * MAX_LENT),
+    })),
+  });
   return {
     connections: reserve(CONNECTION_SIZE * connections), hash: reserve(4 * hashEntries), hashEntries,
     waits: reserve(WAIT_SIZE * maxWaits), maxWaits,
     pageNext: reserve(4 * maxPages), pages: reserve(PAGE_SIZE * maxPages), maxPages,
+    streams: threads > 0 ? streams() : undefined,
     services: reserve(services), servicesSize: services, end,
   };
 }
@@ -76,13 +103,41 @@ export function describe(words: Uint32Array, limits: TcpLimits | undefined, layo
   words[PAGES / 4] = layout.pages;
   words[PAGE_NEXT / 4] = layout.pageNext;
   words[MAX_BY_SOURCE / 4] = limits.bySource;
+  if (layout.streams) describeStreams(words, layout.streams);
+}
+
+function describeStreams(words: Uint32Array, layout: StreamLayout): void {
+  const { records, pageFilled, rings, newsEntries, ordersEntries } = layout;
+  words[STREAMS / 4] = records;
+  words[PAGE_FILLED / 4] = pageFilled;
+  words[THREAD_COUNT / 4] = rings.length;
+  for (const [i, { news, orders, lent }] of rings.entries()) {
+    const thread = (THREADS + THREAD_SIZE * i) / 4;
+    words[thread + NEWS_AT / 4] = news;
+    words[thread + NEWS_MASK / 4] = newsEntries - 1;
+    words[thread + ORDERS_AT / 4] = orders;
+    words[thread + ORDERS_MASK / 4] = ordersEntries - 1;
+    words[thread + LENT_AT / 4] = lent;
+  }
+}
+
+/** Returns the least power of two that is not less than `count`. */
+function powerOf2(count: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(count, 1)));
 }
 
 /** Forgets all connections, as after a crash in the middle of one. What comes for them is reset then. */
 export function forget(words: Uint32Array, touched: number): void {
   words.fill(0, CONNECTIONS_TOUCHED / 4, TCP_STATE_END / 4);
-  words.fill(0, touched / 4, touched / 4 + BATCH + MAX_LETTERS);
+  words.fill(0, touched / 4, touched / 4 + MAX_TOUCHED);
   const hash = words[HASH / 4] / 4;
   if (words[MAX_CONNECTIONS / 4] > 0) words.fill(0, hash, hash + words[HASH_MASK / 4] + 1);
+  for (let i = 0; i < words[THREAD_COUNT / 4]; i++) {
+    const thread = THREADS + THREAD_SIZE * i;
+    words.fill(0, (thread + NEWS_TAIL) / 4, (thread + TOLD) / 4 + 1);
+    words.fill(0, (thread + NEWS_HEAD) / 4, (thread + TAKEN) / 4 + 1);
+  }
+  words[ORDERED / 4] = 0;
+  Atomics.add(words, STREAM_EPOCH / 4, 1);
   for (let i = 0; i < MAX_SERVICES; i++) words[(SERVICES + SERVICE_SIZE * i + SERVICE_USERS) / 4] = 0;
 }

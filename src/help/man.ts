@@ -5,7 +5,7 @@ import { flatten, type ArgumentInfo, type CommandInfo, type OptionInfo } from ".
 
 const DESCRIPTION = [
   "pongd opens a Linux TUN or TAP device, and every address of the prefixes that it is given answers ping like a "
-  + "host: IPv4 and IPv6, with a reason and a counter for every packet that gets no answer. It "
+  + "host, and can serve TCP: IPv4 and IPv6, with a reason and a counter for every packet that gets no answer. It "
   + "needs /dev/net/tun and CAP_NET_ADMIN, or a device that pongd device create has made. It leaves nothing behind, "
   + "however it ends.",
   "Precedence: flags, environment, file, defaults, key by key.",
@@ -116,7 +116,7 @@ function optionItems(options: readonly OptionInfo[]): string[] {
 
 function optionItem({ flags, description, value, default: fallback, variable }: OptionInfo): string[] {
   const choices = value && value.choices.length > 0
-    ? `${value.list ? "some" : "one"} of ${value.choices.join(", ")}`
+    ? `${value.open ? "such as" : value.list ? "some of" : "one of"} ${value.choices.join(", ")}`
     : undefined;
   const term = flags.replace(/ ?<.*$/, "").split(", ").map(bold).join(", ") + (value ? ` ${italic(value.name)}` : "");
   return item(term, sentence(

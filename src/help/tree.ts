@@ -3,6 +3,7 @@
  * on names, which are defined here.
  */
 import type { Argument, Command, Option } from "commander";
+import { BUILTIN_SERVICES } from "../config/types.js";
 
 export interface CommandInfo {
   /** Names from the program's on: ["pongd", "device", "create"]. */
@@ -23,6 +24,8 @@ export interface Value {
   readonly name: string;
   /** Possible values, if there are only a few words. */
   readonly choices: readonly string[];
+  /** True if others are possible, too. */
+  readonly open: boolean;
   /** True if it takes several of them, separated by commas. */
   readonly list: boolean;
   readonly kind: "file" | "user" | "group" | "command" | "other";
@@ -52,7 +55,12 @@ export interface OptionInfo {
 const KINDS: Readonly<Record<string, Value["kind"] | undefined>> = {
   file: "file", in: "file", out: "file", user: "user", group: "group", command: "command",
 };
-const LIST = "names";
+/** Values that are lists. */
+const LISTS: readonly string[] = ["names", "states"];
+/** Words for values that may be others, too: connections have those services, and those of the configuration. */
+const WORDS: Readonly<Record<string, readonly string[] | undefined>> = {
+  service: BUILTIN_SERVICES.filter((name) => name !== "refuse" && name !== "silent"),
+};
 
 export function describe(command: Command, parents: readonly string[] = []): CommandInfo {
   const help = command.createHelp();
@@ -117,6 +125,6 @@ function defaultOf({ defaultValue, defaultValueDescription }: Argument | Option)
   return defaultValue === undefined || typeof defaultValue === "boolean" ? undefined : String(defaultValue);
 }
 
-function valueOf(name: string, choices: readonly string[] = []): Value {
-  return { name, choices, list: name === LIST, kind: KINDS[name] ?? "other" };
+function valueOf(name: string, choices: readonly string[] = WORDS[name] ?? []): Value {
+  return { name, choices, open: name in WORDS, list: LISTS.includes(name), kind: KINDS[name] ?? "other" };
 }

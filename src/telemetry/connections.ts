@@ -13,6 +13,8 @@ import { PIECE_LEN, type Serves } from "./prefixreplies.js";
 /** Connections that are listed unless a limit is given, and at most. */
 export const DEFAULT_LIMIT = 500;
 export const MAX_LIMIT = 50_000;
+/** Bytes of each segment that timestamps take. */
+const TIMESTAMPS_LEN = 12;
 /** Milliseconds of a slice. */
 const SLICE_MS = 5;
 
@@ -22,7 +24,7 @@ const STATES = new Map(
     .filter((entry): entry is [string, State] => typeof entry[1] === "number" && entry[1] !== State.CLOSED)
     .map(([name, state]) => [name.toLowerCase().replaceAll("_", "-"), state] as const),
 );
-const STATE_NAMES = [...STATES.keys()];
+export const STATE_NAMES = [...STATES.keys()];
 const ALL = [...STATES.values()].reduce((bits, state) => bits | 1 << state, 0);
 /** In TIME-WAIT there is nothing to see of a connection. */
 const BY_DEFAULT = ALL & ~(1 << State.TIME_WAIT);
@@ -49,7 +51,7 @@ export function queryOf(parameters: URLSearchParams, dashes = ""): Query {
     return values.at(0);
   };
   for (const name of parameters.keys()) {
-    if (!PARAMETERS.some((known) => known === name)) throw wrong(name, `unknown; there are ${PARAMETERS.join(", ")}`);
+    if (!PARAMETERS.some((known) => known === name)) throw wrong(name, `unknown parameter; expected one of ${PARAMETERS.join(", ")}`);
   }
   const whole = (name: "port" | "limit", most: number) => {
     const text = valueOf(name);
@@ -69,7 +71,7 @@ export function queryOf(parameters: URLSearchParams, dashes = ""): Query {
   const states = (text: string) => text.split(",").reduce((bits, name) => {
     if (name === "all") return ALL;
     const state = STATES.get(name);
-    if (state === undefined) throw wrong("state", `"${name}" is none; there are ${STATE_NAMES.join(", ")} and all`);
+    if (state === undefined) throw wrong("state", `"${name}" is not a state; expected ${STATE_NAMES.join(", ")} or all`);
     return bits | 1 << state;
   }, 0);
   const state = valueOf("state");
@@ -160,7 +162,7 @@ function describe({ service, flags, rtt, timer, ...rest }: Details): Record<stri
     options: OPTIONS.filter(([, bit]) => flags & bit).map(([name]) => name),
     ...flags & SCALED && { sendScale: rest.sendScale, receiveScale: rest.receiveScale },
     rttMs: rounded(rtt?.ms), rttVarMs: rounded(rtt?.variationMs), rtoMs: rounded(rest.rtoMs),
-    mss: rest.mss, cwnd: rest.cwnd, ssthresh: rest.ssthresh,
+    mss: Math.max(0, rest.mss - (flags & TIMESTAMPS ? TIMESTAMPS_LEN : 0)), cwnd: rest.cwnd, ssthresh: rest.ssthresh,
     acknowledged: rest.acknowledged, received: rest.received, inFlight: rest.inFlight,
     sendWindow: rest.sendWindow, receiveWindow: rest.receiveWindow,
     retransmits: rest.retransmits, probes: rest.probes, idleMs: rounded(rest.idleMs),

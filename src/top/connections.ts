@@ -6,7 +6,7 @@ import { fit, padEnd, widthOf } from "./text.js";
 const HEADINGS = ["STATE", "LOCAL", "REMOTE", "SERVICE", "PREFIX"];
 /** Columns that one value takes at most. */
 const MAX_WIDTH = 64;
-/** Fields of the second line: the name there, the key, and the unit. */
+/** Fields of the second line: the name there, the key, and "ms" for a time. */
 const FIELDS = [
   ["rto", "rtoMs", "ms"], ["mss", "mss", ""], ["cwnd", "cwnd", ""],
   ["ssthresh", "ssthresh", ""], ["acked", "acknowledged", ""], ["received", "received", ""],
@@ -95,9 +95,18 @@ function detailsOf(line: Line): string {
     ...rtt === undefined ? [] : [`rtt:${rtt}/${variation ?? "-"}ms`],
     ...FIELDS.flatMap(([name, key, unit]) => {
       const value = numberOf(line[key]);
-      return value === undefined ? [] : [`${name}:${value}${unit}`];
+      return value === undefined ? [] : [`${name}:${unit === "ms" ? timeOf(value) : value}`];
     }),
   ].join(" ");
+}
+
+/** Formats a time: in ms below a second, in seconds below a minute, else in whole seconds as 1h59m58s. */
+function timeOf(ms: number): string {
+  if (ms < 1000) return `${ms}ms`;
+  if (ms < 60_000) return `${Math.round(ms) / 1000}s`;
+  const seconds = Math.round(ms / 1000);
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return `${hours > 0 ? `${hours}h` : ""}${minutes > 0 ? `${minutes}m` : ""}${seconds % 60 > 0 ? `${seconds % 60}s` : ""}`;
 }
 
 function textOf(value: unknown): string {

@@ -6,7 +6,10 @@ import type { View } from "./view.js";
 /** Most prefixes in a JSON object: there may be 100,000. */
 const BUSIEST = 10;
 
-const COLUMNS = ["RECEIVED/S", "REPLIED/S", "DROPPED/S", "OVERRUN/S", "REPLIED", "DROPPED", "OVERRUN", "RESTARTS"];
+const COLUMNS = [
+  "RECEIVED/S", "REPLIED/S", "DROPPED/S", "OVERRUN/S", "REPLIED", "DROPPED", "OVERRUN", "RESTARTS", "TCP/S",
+  "CONNECTIONS",
+];
 /** Column width, enough for 10^12 - 1 with a gap before it. */
 const WIDTH = 13;
 const TIME_WIDTH = 20;
@@ -18,7 +21,8 @@ export function line({ figures, rates, trouble }: View, at: number): string {
   const values = trouble === undefined
     ? [
         rates?.received, rates?.replied, rates?.dropped, rates?.overrun, sumOf(figures, "replied"),
-        sumOf(figures, "dropped"), figures.overrun, sumOf(figures, "restarts"),
+        sumOf(figures, "dropped"), figures.overrun, sumOf(figures, "restarts"), rates?.tcp.segments,
+        figures.tcp.connections,
       ]
     : COLUMNS.map(() => undefined);
   return time(at).padEnd(TIME_WIDTH) + values.map((value) => whole(value).replaceAll(",", "").padStart(WIDTH)).join("");

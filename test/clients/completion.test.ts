@@ -43,6 +43,9 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
   ["pongd bench tun --io read", ["readwrite"]],
   ["pongd bench tun --io uring,r", ["readwrite"]],
   ["pongd top --json --js", []],
+  ["pongd connections --state la", ["last-ack"]],
+  ["pongd connections --state established,cl", ["close-wait", "closing"]],
+  ["pongd connections --service c", ["chargen"]],
 ];
 
 type Complete = (lines: readonly string[]) => string[][];

@@ -288,6 +288,22 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     }
   }
 
+  test("the advice to ping goes once something is answered, or TCP has taken something", async () => {
+    const { figures: { tcp, queues: [queue], ...rest }, ...snapshot } = figures(0, 1);
+    const saying = (replied: number, segments: number): Snapshot => ({
+      ...snapshot, example: "10.99.1.1",
+      figures: { ...rest, tcp: { ...tcp, connections: 0 }, queues: [{ ...queue, replied, tcp: segments }] },
+    });
+    const { page } = await open(browser, http.url);
+    const hint = page.locator("#hint");
+    for (const [replied, segments] of [[1, 0], [0, 1]] as const) {
+      live = saying(0, 0);
+      await hint.waitFor({ state: "visible" });
+      live = saying(replied, segments);
+      await hint.waitFor({ state: "hidden" });
+    }
+  });
+
   test("by keyboard all is reached in the order in which it stands, and is seen to be", async () => {
     live = figures(1, 1234);
     const { page } = await open(browser, http.url);

@@ -144,7 +144,9 @@ describe("pongd connections", () => {
     const json = await connections(
       `${url}/metrics`, "--json", "--port", "80", "--remote", "10.0.3.233", "--state", "all",
     );
-    assert.deepEqual([json.status, json.stderr, json.stdout], [0, "", ""], "10.0.3.233 has another port");
+    assert.deepEqual(
+      [json.status, json.stderr, json.stdout], [0, "pongd: no connections\n", ""], "10.0.3.233 has another port",
+    );
     const one = await connections(url, "--json", "--remote", "10.0.3.232/29", "--service", "echo");
     assert.deepEqual(
       one.stdout.trimEnd().split("\n").map((line) => (JSON.parse(line) as { remoteAddress: string }).remoteAddress),
@@ -158,7 +160,7 @@ describe("pongd connections", () => {
     for (const [service, port, stderr] of [
       ["nope", "80", "pongd: no port has a service \"nope\" that accepts connections\n"],
       ["ech", "80", "pongd: no port has a service \"ech\" that accepts connections\n"],
-      ["echo", "81", ""], ["echo", "80", ""],
+      ["echo", "81", "pongd: no connections\n"], ["echo", "80", ""],
     ]) {
       const listed = await connections(url, "--service", service, "--port", port);
       assert.deepEqual([listed.status, listed.stderr], [0, stderr], service);
@@ -202,7 +204,7 @@ describe("pongd connections", () => {
 
   for (const [args, message] of [
     [["--port", "x"], "--port: \"x\" is not a whole number from 1 to 65535"],
-    [["--state", "ESTAB"], "--state: \"ESTAB\" is none; there are syn-received, .*"],
+    [["--state", "ESTAB"], "--state: \"ESTAB\" is not a state; expected syn-received, .*"],
     [["--local", "1"], "--local: \"1\" is not a prefix; .*"], [["--limit", "1e9"], "--limit: \"1e9\" is not a .*"],
     [["--ca", "x"], "--ca: for TLS alone; write https:// before the host"], [["http://"], "the address is no URL .*"],
     [["a", "b"], ".*too many arguments.*"], [["--sort", "x"], "unknown option '--sort'.*"],

@@ -126,6 +126,8 @@ describe("figures", () => {
     const lines = screen(viewOf("http://a/", older, newer), { columns: 100, rows: 40 }, 2000, false);
     assert.ok(lines.some((shown) => /^taken by TCP +100 +300$/.test(shown)), lines.join("\n"));
     assert.ok(lines.some((shown) => /^connections +5 +10 +1 +1,000 +3,000$/.test(shown)), lines.join("\n"));
+    assert.match(line(viewOf("http://a/", older, newer), 0), / 100 +5$/);
+    assert.match(HEADER, / TCP\/S +CONNECTIONS$/);
     const none = screen(viewOf("http://a/", undefined, figuresOf(BUILD, 0)), { columns: 100, rows: 40 }, 0, false);
     assert.ok(!none.some((shown) => shown.includes("TCP")));
   });
@@ -360,8 +362,8 @@ describe("what is shown", () => {
   test("lines have columns that stay where they are", () => {
     assert.equal(line(view, 0).length, HEADER.length);
     assert.equal(line({ ...view, trouble: "x" }, 0).length, HEADER.length);
-    assert.match(line(view, 0), /^1970-01-01T00:00:00Z +1000 +1000 +1000 +0 +3000 +3000 +0 +0$/);
-    assert.match(line({ ...view, trouble: "x" }, 0), /^1970-01-01T00:00:00Z( +-){8}$/);
+    assert.match(line(view, 0), /^1970-01-01T00:00:00Z +1000 +1000 +1000 +0 +3000 +3000 +0 +0 +0 +0$/);
+    assert.match(line({ ...view, trouble: "x" }, 0), /^1970-01-01T00:00:00Z( +-){10}$/);
   });
 
   test("text is measured and cut as a terminal shows it", () => {
@@ -424,7 +426,7 @@ describe("a server", () => {
       (address) => top([`http://${address}/metrics`, ...FAST, "--count", "2"]),
     );
     assert.deepEqual([status, stderr], [0, ""]);
-    assert.match(stdout, /^TIME [^\n]+\n(\S+Z +0 +0 +0 +0 +5 +0 +0 +0\n){2}$/);
+    assert.match(stdout, /^TIME [^\n]+\n(\S+Z +0 +0 +0 +0 +5 +0 +0 +0 +0 +0\n){2}$/);
   });
 
   test("nobody reads what it prints: what waits is bounded, and SIGTERM ends it", async () => {
@@ -462,7 +464,7 @@ describe("a server", () => {
     assert.match(
       stderr, /^pongd: http:[^\n]*: the connection was closed before the answer's end[^\n]*; trying again\n$/,
     );
-    assert.match(stdout, /^TIME .*\n\S+( +-){8}\n\S+( +-){8}\n\S+Z +\d+ .* 4 +0 +0 +0\n$/);
+    assert.match(stdout, /^TIME .*\n\S+( +-){10}\n\S+( +-){10}\n\S+Z +\d+ .* 4 +0 +0 +0 +0 +0\n$/);
     assert.equal(status, 0);
   });
 

@@ -9,6 +9,7 @@ import type { Command } from "commander";
 import { Linter } from "eslint";
 import { NEEDED_NODE } from "../../src/base/node-version.js";
 import { createProgram, withCommands } from "../../src/cli/program.js";
+import { outcome } from "../../src/cli/summary.js";
 import { source } from "../support/assembly.js";
 import { pongd } from "../support/commands.js";
 import { CLI } from "../support/netns.js";
@@ -93,6 +94,10 @@ describe("usage: status 2 and one line", () => {
       /the js engine does not reassemble: leave --reassembly out/,
     ],
     [["run", "10.99.0.0/16", "--no-such"], /--no-such/],
+    [
+      ["run", "10.99.0.0/16", "--tcp", "7=echo", "9=discard"],
+      /^pongd: "9=discard" is not a prefix; --tcp takes several ports with commas between them, like 7=echo,9=discard/,
+    ],
     [["run", "10.99\n.0.0/16"], /"10\.99\\n\.0\.0\/16" is not a prefix/],
     [["run", "10.99.0.0/16", "--device", "a\nb"], /device name "a\\nb"/],
     [["replay"], /missing required argument 'in'/],
@@ -271,6 +276,41 @@ describe("with the log in JSON every line is JSON, from the first error on", () 
       spawnSync(process.execPath, [CLI, "replay"], { encoding: "utf8", env: { ...process.env, ...env } }).stderr,
       /^pongd: /,
     );
+  });
+});
+
+describe("the line at the end", () => {
+  const counts = { received: 9, replied: 2, tcp: 0, dropped: {} };
+  for (const [name, given, line] of [
+    ["says what was answered", counts, "answered 2 of 9 packets in 3.0 s"],
+    [
+      "says why packets were dropped", { ...counts, dropped: { ip_csum: 4, icmp_csum: 3 } },
+      "answered 2 of 9 packets in 3.0 s; dropped 7 (ip_csum 4, icmp_csum 3)",
+    ],
+    [
+      "says what TCP took, where it took any", { ...counts, replied: 0, tcp: 9 },
+      "9 packets in 3.0 s: answered 0, TCP took 9, dropped 0",
+    ],
+    [
+      "says all of it", { ...counts, tcp: 6, dropped: { tcp_csum: 1 } },
+      "9 packets in 3.0 s: answered 2, TCP took 6, dropped 1 (tcp_csum 1)",
+    ],
+  ] as const) {
+    test(name, () => { assert.equal(outcome(given, " in 3.0 s").join("; "), line); });
+  }
+});
+
+describe("the help", () => {
+  const helpOf = (command: Command): [string, string][] => [
+    [command.name(), command.helpInformation()], ...command.commands.flatMap(helpOf),
+  ];
+
+  test("it shows no default as code, and to replay no services of a file", () => {
+    const helps = new Map(helpOf(createProgram()));
+    for (const [name, help] of helps) assert.doesNotMatch(help, /default: (\{|\[|"\d+")/, name);
+    assert.match(helps.get("run") ?? "", /under\s+services/);
+    assert.match(helps.get("replay") ?? "", /--tcp <ports>/);
+    assert.doesNotMatch(helps.get("replay") ?? "", /under\s+services/);
   });
 });
 

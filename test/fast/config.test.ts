@@ -425,7 +425,17 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "a service, and no connection", `${P}tcp: { 7: echo }\ntcp_connections: 0\n`,
-      "FILE:3:18: tcp_connections is 0, so no port can have a service: raise it, or leave the services out",
+      "FILE:3:18: tcp_connections is 0, so no port can have a service that accepts connections: raise it, or "
+      + "leave the services out",
+    ],
+    [
+      "an MTU that a service does not take", `${P}device: { mtu: 255 }\ntcp: { 7: echo }\n`,
+      "FILE:2:16: MTU 255: TCP's services need at least 256; raise device.mtu, or leave the services out",
+    ],
+    [
+      "an MTU that a prefix's service does not take",
+      "prefixes: [{ prefix: 10.0.0.0/8, tcp: { 7: echo } }]\ndevice: { mtu: 255 }\n",
+      "FILE:2:16: MTU 255: TCP's services need at least 256; raise device.mtu, or leave the services out",
     ],
     [
       "a service, and hardly any memory", `${P}tcp: { 7: echo }\ntcp_memory: 65535\n`,
@@ -850,6 +860,13 @@ describe("what pongd check prints", () => {
     );
     assert.deepEqual(odd(`${P}answer: []\n`), ["no prefix answers anything"]);
     assert.deepEqual(odd(`${P}spin: 5\nio: readwrite\n`), ["spin does nothing with io: readwrite"]);
+    const odder = "has a backslash before r or n: YAML makes a line end of it only within double quotes";
+    assert.deepEqual(odd(`${P}services: { a: { tcp: { banner: 'x\\r\\n' } }, b: { tcp: { banner: "x\\r\\n" } } }\n`), [
+      `services.a.tcp.banner ${odder}`,
+    ]);
+    assert.equal(odd(`${P}services:\n${Array.from(
+      { length: 12 }, (_, i) => `  a${i}: { tcp: { banner: '\\n' } }\n`,
+    ).join("")}`).at(-1), "and 2 more like it");
   });
 });
 

@@ -77,7 +77,7 @@ describe("what an engine has", () => {
     assert.deepEqual(rest, {
       queue: 0, state: "established", localAddress: "10.99.1.1", localPort: 7, remoteAddress: "198.51.100.7",
       remotePort: 40_000, prefix: "10.99.0.0/16", name: "lab", service: "echo", options: ["ts", "sack", "wscale"],
-      sendScale: 3, receiveScale: 7, mss: 1000, acknowledged: 0, received: 5, inFlight: 5, sendWindow: 8000,
+      sendScale: 3, receiveScale: 7, mss: 988, acknowledged: 0, received: 5, inFlight: 5, sendWindow: 8000,
       retransmits: 0, probes: 0,
     });
     assert.ok(Math.abs(Number(rttMs) - 20) < 1 && Math.abs(Number(rttVarMs) - 10) < 1, String(rttMs));
@@ -332,16 +332,16 @@ describe("asking", () => {
   });
 
   for (const [query, message] of [
-    ["state=ESTAB", "state: \"ESTAB\" is none; there are syn-received, established, fin-wait-1, fin-wait-2, closing, "
-    + "close-wait, last-ack, time-wait and all"],
-    ["state=", "state: \"\" is none; "], ["state=closed", "state: \"closed\" is none; "],
+    ["state=ESTAB", "state: \"ESTAB\" is not a state; expected syn-received, established, fin-wait-1, fin-wait-2, "
+    + "closing, close-wait, last-ack, time-wait or all"],
+    ["state=", "state: \"\" is not a state; "], ["state=closed", "state: \"closed\" is not a state; "],
     ["local=10.0.0.1/8", "local: prefix \"10.0.0.1/8\" has bits set beyond its length; did you mean 10.0.0.0/8?"],
     ["remote=x", "remote: \"x\" is not a prefix; write it like 10.99.0.0/16 or 2001:db8::/64"],
     ["port=0", "port: \"0\" is not a whole number from 1 to 65535"],
     ["port=65536", "port: \"65536\" is not a whole number from 1 to 65535"],
     ["port=1e3", "port: \"1e3\" is not"], ["limit=0", "limit: \"0\" is not a whole number from 1 to 50000"],
     ["limit=50001", "limit: \"50001\" is not"], ["port=1&port=2", "port: it is given twice"],
-    ["sort=rtt", "sort: unknown; there are state, local, remote, port, service, limit"],
+    ["sort=rtt", "sort: unknown parameter; expected one of state, local, remote, port, service, limit"],
   ] as const) {
     test(`refused: ${query}`, async () => {
       assert.throws(
@@ -379,10 +379,17 @@ describe("lines for people", () => {
       "    ts wscale:3,7 rtt:0.25/0.125ms rto:200.25ms mss:1440 cwnd:14400 acked:5 received:6 in-flight:7 idle:1ms "
       + "probe-in:2ms",
       "time-wait    10.99.0.1:80  10.0.0.1:9           -        -",
-      "    expires-in:1000ms",
+      "    expires-in:1s",
       "",
     ].join("\n"));
     assert.equal(linesFor().text(), "STATE  LOCAL  REMOTE  SERVICE  PREFIX\n");
+  });
+
+  test("times are in units that suit them", () => {
+    for (const [ms, shown] of [
+      [0, "0ms"], [999.999, "999.999ms"], [1000, "1s"], [1234.567, "1.235s"], [59_999.9, "60s"], [60_000, "1m"],
+      [61_499, "1m1s"], [3_600_000, "1h"], [3_605_000, "1h5s"], [7_198_731.452, "1h59m59s"], [86_400_000, "24h"],
+    ] as const) assert.ok(linesFor({ keepaliveMs: ms }).text().endsWith(` keepalive-in:${shown}\n`), `${ms} ms`);
   });
 
   test("only what can be printed of another program's reaches the terminal, and as JSON it stays what it is", () => {

@@ -43,7 +43,7 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     await ns.pings(2, "10.99.1.1");
     const { status, stdout, stderr } = await pongd.stop("SIGINT");
     for (const said of [
-      `pong0, mtu 1500, 1 queue, engine wasm, io ${io}`, "host address  10.99.0.1", "10.99.0.0/16 (65,536 addresses)",
+      `pong0, mtu 1500, 1 queue, engine wasm, io ${io}, offload on`, "host address  10.99.0.1", "10.99.0.0/16 (65,536 addresses)",
       "  tcp           7 echo, 8000-8010 discard\n", "http://127.0.0.1:7664/metrics", "try: ping 10.99.1.1",
     ]) {
       assert.ok(stdout.includes(said), `${said} in ${stdout}`);

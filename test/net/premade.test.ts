@@ -185,6 +185,28 @@ describe("a pre-made device", rootAlone(), () => {
     );
   });
 
+  test("an MTU too small for services of TCP is refused where there are any", async () => {
+    await create(PREFIX, "--user", "nobody", "--mtu", "200");
+    failed(
+      await runAsUser("run", PREFIX, "--tcp", "7=echo"),
+      EXIT.RUNTIME,
+      /has MTU 200: TCP's services need at least 256; sudo ip link set pong0 mtu 256, or leave the services out/,
+    );
+    const running = await start(PREFIX, "--tcp", "7=silent");
+    await ping("10.99.1.1");
+    await running.stop();
+  });
+
+  test("offload that is asked for and cannot be is warned of, and that which is chosen is not", async () => {
+    await create(PREFIX, "--user", "nobody");
+    for (const [args, level] of [[["--offload", "on"], "warn"], [["--tcp", "7=echo"], "info"]] as const) {
+      const running = await start(PREFIX, ...args);
+      const { stdout, stderr } = await running.stop();
+      assert.match(stdout, /, offload off\n/);
+      assert.match(stderr, new RegExp(` ${level} offload is off: device pong0 was made without room for it; see [^\n]*\n`));
+    }
+  });
+
   test("a TAP device", async () => {
     await create(PREFIX, "--user", "nobody", "--mode", "tap");
     const running = await start(PREFIX, "--mode", "tap");

@@ -18,6 +18,7 @@ const options: FullOptions = {
   device: "pong0",
   mtu: 1500,
   offload: true,
+  offloadGiven: false,
   queues: 2,
   engine: "wasm",
   io: process.argv[3] as IoChoice,

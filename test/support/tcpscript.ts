@@ -139,8 +139,8 @@ export class Player {
     this.#at = stage.us;
   }
 
-  play(): void {
-    const { rows } = this.script;
+  /** Plays rows, those of the script unless told otherwise. Others may follow. */
+  play(rows = this.script.rows): void {
     for (const [i, row] of rows.entries()) {
       try {
         this.#row(row);

@@ -10,6 +10,10 @@ import {
   PAGES_TOUCHED, PREFIX_CONNECTIONS, SERVICE, SERVICE_SIZE, SERVICE_USERS, SERVICES, SOURCE_CONNECTIONS, MAX_SERVICES,
   State, STATE, TOUCHED_COUNT, WAIT_COUNT, WAIT_FIRST, WAIT_SIZE, WAITS,
 } from "../../abi/tcp.js";
+import {
+  EVENT_ENDED, EVENT_LET_GO, LENT_COUNT, SEND_FIRST, STREAM_EVENTS, STREAM_SIZE, STREAMS, THREAD_COUNT, THREAD_SIZE,
+  THREADS,
+} from "../../abi/streams.js";
 import { SOURCES } from "../../abi/limits.js";
 import { FIRST_PREFIX, PREFIX_INDICES } from "../../abi/tables.js";
 import { TIMER_SIZE, TIMERS } from "../../abi/timers.js";
@@ -44,6 +48,23 @@ function connectionsOf({ words, bytes }: Rig): number[] {
   return blocks.filter((block) => bytes[block + STATE] !== CLOSED);
 }
 
+/** Returns the addresses of blocks of connections that are over, and that a service thread still has. */
+function heldOf({ words, bytes }: Rig): number[] {
+  if (words[STREAMS / 4] === 0) return [];
+  const blocks = Array.from(
+    { length: words[CONNECTIONS_TOUCHED / 4] }, (_, i) => words[CONNECTIONS / 4] + CONNECTION_SIZE * i,
+  );
+  return blocks.filter((block) => {
+    const events = words[(recordOf(words, block) + STREAM_EVENTS) / 4];
+    return bytes[block + STATE] === CLOSED && (events & (EVENT_ENDED | EVENT_LET_GO)) === EVENT_ENDED;
+  });
+}
+
+/** Returns the address of a connection's record. */
+function recordOf(words: Rig["words"], block: number): number {
+  return words[STREAMS / 4] + STREAM_SIZE * (block - words[CONNECTIONS / 4]) / CONNECTION_SIZE;
+}
+
 /** Follows a list by its `next`. @throws AssertionError if it has more than `most` members */
 function follow(first: number, next: (at: number) => number, most: number): number[] {
   const members: number[] = [];
@@ -67,10 +88,11 @@ export function checkState(rig: Rig, sums = true): void {
   const touched = word(CONNECTIONS_TOUCHED);
   assert.ok(touched <= word(MAX_CONNECTIONS), "no more blocks than there are");
   const free = follow(word(CONNECTIONS_FREE), (at) => word(at + NEXT), touched);
-  assert.equal(free.length + used.length, touched, "each block is in use or free");
+  const held = heldOf(rig);
+  assert.equal(free.length + used.length + held.length, touched, "each block is in use, held or free");
   for (const block of free) assert.equal(bytes[block + STATE], CLOSED, "a free block is CLOSED");
-  assert.equal(word(CONNECTION_COUNT), used.length, "CONNECTION_COUNT");
-  assert.equal(counters[Counter.tcpConnections], used.length, "the gauge of connections");
+  assert.equal(word(CONNECTION_COUNT), used.length + held.length, "CONNECTION_COUNT");
+  assert.equal(counters[Counter.tcpConnections], used.length + held.length, "the gauge of connections");
   const halfOpen = used.filter((block) => bytes[block + STATE] === SYN_RECEIVED).length;
   assert.equal(word(HALF_OPEN), halfOpen, "HALF_OPEN");
   assert.equal(counters[Counter.tcpHalfOpen], halfOpen, "the gauge of half-open connections");
@@ -80,10 +102,10 @@ export function checkState(rig: Rig, sums = true): void {
   });
   assert.equal(counters[Counter.tcpTimeWait], live(waits, bytes), "the gauge of TIME-WAIT records");
   checkChains(rig, used, waits);
-  checkPages(rig, used);
+  checkPages(rig, [...used, ...held]);
 
   const users = Array.from({ length: MAX_SERVICES }, () => 0);
-  for (const block of used) users[(word(block + SERVICE) - SERVICES) / SERVICE_SIZE]++;
+  for (const block of [...used, ...held]) users[(word(block + SERVICE) - SERVICES) / SERVICE_SIZE]++;
   users.forEach((count, i) => {
     assert.equal(word(SERVICES + SERVICE_SIZE * i + SERVICE_USERS), count, `users of service ${i}`);
   });
@@ -132,10 +154,15 @@ function checkPages({ words, linear: { counters } }: Rig, used: readonly number[
   const reached = used.flatMap((block) => [FIRST_PAGE, FLIGHT].flatMap((list) => {
     return follow(word(block + list), next, touched);
   }));
+  if (word(STREAMS) > 0) {
+    for (const block of used) reached.push(...follow(word(recordOf(words, block) + SEND_FIRST), next, touched));
+  }
+  const lent = Array.from({ length: word(THREAD_COUNT) }, (_, i) => word(THREADS + THREAD_SIZE * i + LENT_COUNT));
+  const onLoan = lent.reduce((a, b) => a + b, 0);
   assert.equal(new Set([...free, ...reached]).size, free.length + reached.length, "each page is on one list");
-  assert.equal(reached.length, word(PAGE_COUNT), "PAGE_COUNT");
-  assert.equal(counters[Counter.tcpPages], reached.length, "the gauge of pages");
-  assert.equal(free.length + reached.length, touched, "each page is in use or free");
+  assert.equal(reached.length + onLoan, word(PAGE_COUNT), "PAGE_COUNT");
+  assert.equal(counters[Counter.tcpPages], reached.length + onLoan, "the gauge of pages");
+  assert.equal(free.length + reached.length + onLoan, touched, "each page is in use, on loan or free");
 }
 
 /** Asserts I5, and that each connection there was has ended once or is there. */

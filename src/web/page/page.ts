@@ -102,7 +102,7 @@ function take(live: Snapshot | null): void {
   write("link", device.state);
   write("device", `${device.name}, MTU ${device.mtu}`);
   write("example", live.example ?? "");
-  place("hint").hidden = live.example === undefined || sumOf(figures, "replied") > 0;
+  place("hint").hidden = live.example === undefined || sumOf(figures, "replied") > 0 || hasTcp(figures);
 }
 
 function show(state: State): void {

@@ -120,11 +120,13 @@ export const WINDOW: readonly Script[] = [
     pongdOnly: true,
   },
   {
-    name: "a FIN into a window of zero is acknowledged and dropped (RFC 9293 §3.10.7.4)",
+    name: "a FIN is taken into a window of zero, too: a tarpit does not keep whoever has closed",
     port: PORTS.tarpit, pongdOnly: true,
     rows: [
       [0, "<", "S 0:0(0) <mss 1000>"], [0, ">", "S. 0:0(0) ack 1 win 0"], [0, "<", ". 1:1(0) ack 1"],
-      [0, "<", "F. 1:1(0) ack 1"], [0, ">", ". 1:1(0) ack 1 win 0"],
+      // Data before it is not taken, and then neither is the FIN.
+      [0, "<", "FP. 1:11(10) ack 1"], [0, ">", ". 1:1(0) ack 1 win 0"],
+      [0, "<", "F. 1:1(0) ack 1"], [0, ">", "F. 1:1(0) ack 2 win 0"], [0, "<", ". 2:2(0) ack 2"], ...gone(2, 2),
     ],
   },
   {

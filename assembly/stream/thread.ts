@@ -1,0 +1,121 @@
+// Service threads as the packet loop sees them: what they are told, and the pages that they have on loan. The other end
+// of the rings is src/net/port.ts.
+
+import { MAX_PAGES, PAGE_BITS, PAGE_COUNT, PAGES, PAGES_TOUCHED } from "../../abi/tcp";
+import {
+  IN_NEWS, LENT_AT, LENT_COUNT, LENT_ENTRY, LENT_TAIL, MAX_LENT, NEWS_AT, NEWS_ENTRY, NEWS_FOR, NEWS_HEAD, NEWS_MASK,
+  NEWS_TAIL, ON_LOAN, STREAM_SERIAL, STREAM_THREAD, TAKEN, THREAD_COUNT, THREAD_SIZE, THREAD_STATE, ThreadState,
+  THREADS, TOLD,
+} from "../../abi/streams";
+import { givePage, nextPage, setNextPage, takePage } from "../tcp/pages";
+import { indexOf } from "./record";
+
+/** Streams that a thread was told of and has not made its own: Linux's SOMAXCONN. */
+const BACKLOG: u32 = 4096;
+/** Pages that are lent in a round. */
+const LENT_AT_ONCE: u32 = 64;
+
+export function threadAt(index: u32): usize {
+  return THREADS + <usize>index * THREAD_SIZE;
+}
+
+/** Returns the thread that the next stream goes to: each in turn, but for those that take none now. */
+export function next(): u32 {
+  const count = load<u32>(THREAD_COUNT);
+  let index: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const serial = load<u32>(STREAM_SERIAL) + 1;
+    store<u32>(STREAM_SERIAL, serial);
+    index = serial % count;
+    if (takes(threadAt(index))) break;
+  }
+  return index;
+}
+
+/** Returns whether any thread takes a stream now. */
+export function anyTakes(): bool {
+  for (let i: u32 = 0; i < load<u32>(THREAD_COUNT); i++) if (takes(threadAt(i))) return true;
+  return false;
+}
+
+function takes(thread: usize): bool {
+  return atomic.load<u32>(thread + THREAD_STATE) == <u32>ThreadState.serving
+    && load<u32>(thread, TOLD) - atomic.load<u32>(thread + TAKEN) < BACKLOG;
+}
+
+/** Has its thread look at the record of the connection `c`. */
+export function tell(c: usize, record: usize): void {
+  if (atomic.xchg<u32>(record + IN_NEWS, 1)) return;
+  const index = load<u32>(record, STREAM_THREAD);
+  const thread = threadAt(index);
+  const tail = load<u32>(thread, NEWS_TAIL);
+  const entry = <usize>load<u32>(thread, NEWS_AT) + <usize>(tail & load<u32>(thread, NEWS_MASK)) * NEWS_ENTRY;
+  store<u32>(entry, indexOf(c));
+  atomic.store<u32>(thread + NEWS_TAIL, tail + 1);
+  store<u32>(NEWS_FOR, load<u32>(NEWS_FOR) | 1 << index);
+}
+
+/** Lends a thread pages, up to MAX_LENT, or few where pages are scarce. */
+export function lend(index: u32): void {
+  const thread = threadAt(index);
+  if (atomic.load<u32>(thread + THREAD_STATE) != <u32>ThreadState.serving) return;
+  const scarce = load<u32>(PAGE_COUNT) >= load<u32>(MAX_PAGES) >>> 1;
+  const most = min<u32>(MAX_LENT, load<u32>(MAX_PAGES) >>> (scarce ? 6 : 3));
+  let lent = load<u32>(thread, LENT_COUNT);
+  // Only when a good part is gone, so that the thread is not told again and again.
+  if (lent > most >>> 1) return;
+  let tail = load<u32>(thread, LENT_TAIL);
+  for (let i: u32 = 0; i < LENT_AT_ONCE && lent < most; i++) {
+    const page = takePage();
+    if (!page) break;
+    setNextPage(page, ON_LOAN + index);
+    store<u32>(<usize>load<u32>(thread, LENT_AT) + <usize>(tail & (MAX_LENT - 1)) * LENT_ENTRY, <u32>page);
+    tail++;
+    lent++;
+  }
+  if (tail == load<u32>(thread, LENT_TAIL)) return;
+  store<u32>(thread, lent, LENT_COUNT);
+  atomic.store<u32>(thread + LENT_TAIL, tail);
+  store<u32>(NEWS_FOR, load<u32>(NEWS_FOR) | 1 << index);
+}
+
+/** Takes back a page that the thread says it has on loan. Returns whether it had: nothing that it says is believed. */
+export function takeBack(index: u32, page: usize): bool {
+  const pages: usize = load<u32>(PAGES);
+  if (page < pages || page - pages >>> PAGE_BITS >= load<u32>(PAGES_TOUCHED)) return false;
+  if (nextPage(page) != <usize>(ON_LOAN + index)) return false;
+  setNextPage(page, 0);
+  const thread = threadAt(index);
+  store<u32>(thread, load<u32>(thread, LENT_COUNT) - 1, LENT_COUNT);
+  return true;
+}
+
+/** Returns whether a thread has ended, once: its streams have to be reset then. */
+export function isGone(thread: usize): bool {
+  return atomic.cmpxchg<u32>(thread + THREAD_STATE, ThreadState.gone, ThreadState.ending) == <u32>ThreadState.gone;
+}
+
+export function isEnding(index: u32): bool {
+  return atomic.load<u32>(threadAt(index) + THREAD_STATE) == <u32>ThreadState.ending;
+}
+
+/** All streams of the threads that have ended are reset: takes back what they had on loan. */
+export function endThreads(): void {
+  const count = load<u32>(THREAD_COUNT);
+  for (let i: u32 = 0; i < count; i++) {
+    if (!isEnding(i)) continue;
+    takeAllBack(i);
+    const thread = threadAt(i);
+    memory.fill(thread + NEWS_TAIL, 0, TOLD + 4 - NEWS_TAIL);
+    memory.fill(thread + NEWS_HEAD, 0, TAKEN + 4 - NEWS_HEAD);
+    atomic.store<u32>(thread + THREAD_STATE, ThreadState.ended);
+  }
+}
+
+function takeAllBack(index: u32): void {
+  const touched = load<u32>(PAGES_TOUCHED);
+  for (let i: u32 = 0; i < touched; i++) {
+    const page: usize = <usize>load<u32>(PAGES) + (<usize>i << PAGE_BITS);
+    if (takeBack(index, page)) givePage(page);
+  }
+}

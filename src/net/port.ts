@@ -1,0 +1,395 @@
+/**
+ * A service thread's side of a queue's streams (abi/streams.ts): the rings, and each stream's record. Only this file of
+ * the thread's reads and writes the queue's memory. What leaves it are copies: nobody else sees memory that changes.
+ */
+import {
+  ASLEEP, DOZES, EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_OPENED, IN_NEWS, IN_ORDERS, LENT_AT, LENT_HEAD,
+  LENT_TAIL, LET_GO, LOOK, MAX_LENT, NEWS_AT, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT, ORDERS_MASK,
+  ORDERS_TAIL, STREAM_ACKED, STREAM_CAME, STREAM_END, STREAM_EPOCH, STREAM_EVENTS, STREAM_FIRST, STREAM_LISTS,
+  STREAM_NUMBER, STREAM_READ, STREAM_SIZE, STREAM_WISHES, STREAMS, TAKEN, THREAD_SIZE, THREADS, WISH_RESET, WISH_ROOM,
+  WISH_SHUT,
+} from "../../abi/streams.js";
+import {
+  ADDRESSES, CONNECTION_SIZE, CONNECTIONS, FLAGS, OWNER, PAGE_BITS, PAGE_NEXT, PAGE_SIZE, PAGES, PORTS, SERVICE,
+  SERVICE_SIZE, SERVICES, SIX,
+} from "../../abi/tcp.js";
+
+/** Bytes of a stream that may be sent and not acknowledged; at least as many as two of the largest packets. */
+const MAX_UNACKED = 1 << 18;
+/** News of a turn, so that the event loop's other work has its turn too. */
+const TURN = 256;
+/** Bytes of a chunk that is read. */
+const CHUNK = 1 << 16;
+
+/** Both ends of a connection, as they lie in the peer's packets. */
+export interface Ends {
+  /** 4 or 16 bytes. */
+  readonly remoteAddress: Uint8Array;
+  readonly localAddress: Uint8Array;
+  readonly remotePort: number;
+  readonly localPort: number;
+  /** Index of the service's record. */
+  readonly service: number;
+  /** Owner of the local address; see abi/tables.ts. */
+  readonly owner: number;
+}
+
+/** Whoever has a stream. Its methods are called when the packet loop has told of it, and never by what it calls. */
+export interface Holder {
+  /** Bytes have come, or the peer has closed. */
+  came(): void;
+  /** There may be room for what could not be written. */
+  room(): void;
+  /** pongd stops, or does not serve the address any more. */
+  closing(): void;
+  /** The connection is over; `how` is a Closed. */
+  ended(how: number): void;
+  /** The packet loop has crashed, and the stream is gone. */
+  lost(): void;
+}
+
+export class Port {
+  /** A connection that the thread has from now on. It has to be given a holder. */
+  readonly #opened: (stream: Stream) => Holder;
+  /** Wakes the packet loop. */
+  readonly #wake: () => void;
+  readonly #streams = new Map<number, Stream>();
+  /** Numbers of the streams that were let go last, by index: the packet loop may have told of them meanwhile. */
+  readonly #gone = new Map<number, number>();
+  /** Streams that wait for a page. */
+  readonly #hungry = new Set<Stream>();
+  /** What the packet loop has been told, as of then. */
+  #ordersTail = 0;
+  #newsHead = 0;
+  #lentHead = 0;
+  #taken = 0;
+  #epoch: number;
+  #turning = false;
+  #flushing = false;
+  #behind = false;
+  readonly #thread: number;
+  readonly #news: number;
+  readonly #newsMask: number;
+  readonly #orders: number;
+  readonly #ordersMask: number;
+  readonly #lent: number;
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+
+  /** `thread`: which of the threads this is. */
+  constructor(
+    { buffer }: WebAssembly.Memory, thread: number, opened: (stream: Stream) => Holder, wake: () => void,
+  ) {
+    const words = this.words = new Int32Array(buffer);
+    this.bytes = new Uint8Array(buffer);
+    this.#opened = opened;
+    this.#wake = wake;
+    const at = this.#thread = (THREADS + THREAD_SIZE * thread) / 4;
+    this.#news = words[at + NEWS_AT / 4] / 4;
+    this.#newsMask = words[at + NEWS_MASK / 4];
+    this.#orders = words[at + ORDERS_AT / 4] / 4;
+    this.#ordersMask = words[at + ORDERS_MASK / 4];
+    this.#lent = words[at + LENT_AT / 4] / 4;
+    this.#epoch = Atomics.load(words, STREAM_EPOCH / 4);
+  }
+
+  /** Streams that the thread has. */
+  get count(): number {
+    return this.#streams.size;
+  }
+
+  /** Looks at news, as much as a turn may take. Returns whether there is more to look at. */
+  turn(): boolean {
+    const { words } = this;
+    if (Atomics.load(words, STREAM_EPOCH / 4) !== this.#epoch) this.#lose();
+    this.#turning = true;
+    const tail = Atomics.load(words, this.#thread + NEWS_TAIL / 4);
+    let left = TURN;
+    for (; this.#newsHead !== tail && left > 0; left--) {
+      const index = words[this.#news + (this.#newsHead & this.#newsMask)];
+      this.#newsHead = this.#newsHead + 1 | 0;
+      this.#look(index);
+    }
+    words[this.#thread + NEWS_HEAD / 4] = this.#newsHead;
+    if (this.#hungry.size > 0 && this.#hasPage()) {
+      const hungry = [...this.#hungry];
+      this.#hungry.clear();
+      for (const stream of hungry) stream.holder?.room();
+    }
+    this.#turning = false;
+    this.flush();
+    return this.#newsHead !== tail;
+  }
+
+  /** Says that the thread is about to sleep. Returns false if there is news: then it must not. */
+  doze(): boolean {
+    const { words } = this;
+    Atomics.store(words, this.#thread + DOZES / 4, 1);
+    const isNews = Atomics.load(words, this.#thread + NEWS_TAIL / 4) !== this.#newsHead
+      || (this.#hungry.size > 0 && this.#hasPage());
+    if (isNews) Atomics.store(words, this.#thread + DOZES / 4, 0);
+    return !isNews;
+  }
+
+  /** Has the packet loop take the orders. */
+  flush(): void {
+    this.#flushing = false;
+    const { words } = this;
+    if (!this.#behind || Atomics.load(words, STREAM_EPOCH / 4) !== this.#epoch) return;
+    this.#behind = false;
+    Atomics.store(words, this.#thread + ORDERS_TAIL / 4, this.#ordersTail);
+    Atomics.store(words, ORDERED / 4, 1);
+    if (Atomics.load(words, ASLEEP / 4) !== 0) this.#wake();
+  }
+
+  order(index: number, what: number): void {
+    const at = this.#orders + 2 * (this.#ordersTail & this.#ordersMask);
+    this.words[at] = index;
+    this.words[at + 1] = what;
+    this.#ordersTail = this.#ordersTail + 1 | 0;
+    this.#behind = true;
+    // What is done within a turn, or within one task, leaves together.
+    if (this.#turning || this.#flushing) return;
+    this.#flushing = true;
+    process.nextTick(this.#flush);
+  }
+
+  /** Takes an empty page, and returns its address; 0 if there is none. */
+  page(): number {
+    if (!this.#hasPage()) return 0;
+    const page = this.words[this.#lent + (this.#lentHead & MAX_LENT - 1)];
+    this.#lentHead = this.#lentHead + 1 | 0;
+    this.words[this.#thread + LENT_HEAD / 4] = this.#lentHead;
+    return page >>> 0;
+  }
+
+  /** Calls the stream's holder when there are pages again. */
+  hungers(stream: Stream): void {
+    this.#hungry.add(stream);
+    // The packet loop lends pages when it has orders.
+    this.order(stream.index, LOOK);
+  }
+
+  letGo(stream: Stream): void {
+    this.#streams.delete(stream.index);
+    this.#gone.set(stream.index, stream.number);
+    this.#hungry.delete(stream);
+    this.order(stream.index, LET_GO);
+  }
+
+  readonly #flush = (): void => {
+    this.flush();
+  };
+
+  #hasPage(): boolean {
+    return Atomics.load(this.words, this.#thread + LENT_TAIL / 4) !== this.#lentHead;
+  }
+
+  #look(index: number): void {
+    const record = (this.words[STREAMS / 4] >>> 0) / 4 + index * STREAM_SIZE / 4;
+    // Before its record is read: what changes from now on is told anew.
+    Atomics.store(this.words, record + IN_NEWS / 4, 0);
+    const known = this.#streams.get(index);
+    if (known) {
+      known.look();
+      return;
+    }
+    // The news may be of a stream that was let go, and the block another one's, which the thread is not told of yet.
+    const number = this.words[record + STREAM_NUMBER / 4];
+    const isOpened = (Atomics.load(this.words, record + STREAM_EVENTS / 4) & EVENT_OPENED) !== 0;
+    if (!isOpened || this.#gone.get(index) === number) return;
+    this.#gone.delete(index);
+    const stream = new Stream(this, index, record, number);
+    this.#streams.set(index, stream);
+    this.#taken = this.#taken + 1 | 0;
+    Atomics.store(this.words, this.#thread + TAKEN / 4, this.#taken);
+    stream.holder = this.#opened(stream);
+    stream.look();
+  }
+
+  /** The packet loop has crashed and forgotten everything. */
+  #lose(): void {
+    this.#epoch = Atomics.load(this.words, STREAM_EPOCH / 4);
+    this.#newsHead = this.#ordersTail = this.#lentHead = this.#taken = 0;
+    this.#behind = false;
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    this.#gone.clear();
+    this.#hungry.clear();
+    for (const stream of streams) stream.lose();
+  }
+}
+
+/** A stream, from when the thread has it until that lets go of it. */
+export class Stream {
+  holder: Holder | undefined;
+  readonly index: number;
+  /** Number that tells the stream from others with its index. */
+  readonly number: number;
+  readonly #port: Port;
+  readonly #words: Int32Array;
+  readonly #record: number;
+  /** Position up to which has been read; the page of that position, and of which of the lists that is. */
+  #read = 0;
+  #page = 0;
+  #lists = 0;
+  /** Bytes that were given to be sent. */
+  #written = 0;
+  #wishes = 0;
+  #events = 0;
+  #isGone = false;
+
+  constructor(port: Port, index: number, record: number, number: number) {
+    this.#port = port;
+    this.#words = port.words;
+    this.#record = record;
+    this.index = index;
+    this.number = number;
+  }
+
+  get ends(): Ends {
+    const { bytes } = this.#port;
+    const words = this.#words;
+    const block = (words[CONNECTIONS / 4] >>> 0) + CONNECTION_SIZE * this.index;
+    const length = bytes[block + FLAGS] & SIX ? 16 : 4;
+    const address = (at: number) => Uint8Array.from(bytes.subarray(at, at + length));
+    const port = (at: number) => bytes[at] << 8 | bytes[at + 1];
+    return {
+      remoteAddress: address(block + ADDRESSES), localAddress: address(block + ADDRESSES + length),
+      remotePort: port(block + PORTS), localPort: port(block + PORTS + 2),
+      service: (words[(block + SERVICE) / 4] - SERVICES) / SERVICE_SIZE, owner: words[(block + OWNER) / 4],
+    };
+  }
+
+  /** Bytes that have come and are not read. */
+  get readable(): number {
+    return this.#isGone ? 0 : Atomics.load(this.#words, this.#record + STREAM_CAME / 4) - this.#read >>> 0;
+  }
+
+  /** True if nothing comes any more but what is readable now. */
+  get finished(): boolean {
+    return (Atomics.load(this.#words, this.#record + STREAM_EVENTS / 4) & EVENT_FINISHED) !== 0;
+  }
+
+  /** Bytes that were given to be sent and that the peer has not acknowledged. */
+  get unacked(): number {
+    return this.#written - Atomics.load(this.#words, this.#record + STREAM_ACKED / 4) >>> 0;
+  }
+
+  /** Returns a copy of bytes that have come, at most CHUNK; undefined if there are none. */
+  read(): Buffer | undefined {
+    const length = Math.min(this.readable, CHUNK);
+    if (length === 0) return undefined;
+    const words = this.#words;
+    const { bytes } = this.#port;
+    const lists = words[this.#record + STREAM_LISTS / 4];
+    let offset = this.#read & PAGE_SIZE - 1;
+    if (lists !== this.#lists) {
+      this.#lists = lists;
+      this.#page = words[this.#record + STREAM_FIRST / 4] >>> 0;
+    } else if (offset === 0) {
+      this.#page = this.#next(this.#page);
+    }
+    const chunk = Buffer.allocUnsafe(length);
+    for (let at = 0; ;) {
+      const count = Math.min(length - at, PAGE_SIZE - offset);
+      chunk.set(bytes.subarray(this.#page + offset, this.#page + offset + count), at);
+      at += count;
+      if (at === length) break;
+      offset = 0;
+      this.#page = this.#next(this.#page);
+    }
+    this.#read = this.#read + length >>> 0;
+    words[this.#record + STREAM_READ / 4] = this.#read;
+    this.#order();
+    return chunk;
+  }
+
+  /**
+   * Gives as much to be sent as there is room for, and returns how many bytes that is. If that is not all of them, the
+   * holder's room() is called later.
+   */
+  write(data: Uint8Array): number {
+    if (this.#isGone) return data.length;
+    const { bytes } = this.#port;
+    let at = 0;
+    while (at < data.length) {
+      if (this.unacked >= MAX_UNACKED) {
+        this.#wish(WISH_ROOM);
+        // It may have been acknowledged before the wish was seen.
+        if (this.unacked >= MAX_UNACKED) return at;
+      }
+      const page = this.#port.page();
+      if (page === 0) {
+        this.#port.hungers(this);
+        return at;
+      }
+      const count = Math.min(data.length - at, PAGE_SIZE);
+      bytes.set(count === data.length ? data : data.subarray(at, at + count), page);
+      this.#port.order(this.index, page + count - 1);
+      this.#written = this.#written + count >>> 0;
+      at += count;
+    }
+    if (this.#wishes & WISH_ROOM) this.#unwish(WISH_ROOM);
+    return at;
+  }
+
+  /** Has FIN sent behind all that was written. */
+  shut(): void {
+    if (this.#isGone) return;
+    this.#words[this.#record + STREAM_END / 4] = this.#written;
+    this.#wish(WISH_SHUT);
+    this.#order();
+  }
+
+  reset(): void {
+    if (this.#isGone) return;
+    this.#wish(WISH_RESET);
+    this.#order();
+  }
+
+  /** Lets go of the stream. What was written is still sent, if shut() was called; otherwise the peer gets a reset. */
+  letGo(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.#port.letGo(this);
+  }
+
+  /** The packet loop has told of it. */
+  look(): void {
+    const events = Atomics.load(this.#words, this.#record + STREAM_EVENTS / 4);
+    const fresh = events & ~this.#events;
+    this.#events = events;
+    const { holder } = this;
+    if (!holder) return;
+    if (this.readable > 0 || fresh & EVENT_FINISHED) holder.came();
+    if (this.#wishes & WISH_ROOM && !this.#isGone) holder.room();
+    if (fresh & EVENT_CLOSING && !this.#isGone) holder.closing();
+    if (fresh & EVENT_ENDED && !this.#isGone) holder.ended(events >>> 16);
+  }
+
+  /** The stream is gone with the packet loop. */
+  lose(): void {
+    this.#isGone = true;
+    this.holder?.lost();
+  }
+
+  #order(): void {
+    if (Atomics.exchange(this.#words, this.#record + IN_ORDERS / 4, 1) === 0) this.#port.order(this.index, LOOK);
+  }
+
+  #wish(wish: number): void {
+    this.#wishes |= wish;
+    Atomics.store(this.#words, this.#record + STREAM_WISHES / 4, this.#wishes);
+  }
+
+  #unwish(wish: number): void {
+    this.#wishes &= ~wish;
+    Atomics.store(this.#words, this.#record + STREAM_WISHES / 4, this.#wishes);
+  }
+
+  #next(page: number): number {
+    const words = this.#words;
+    return words[(words[PAGE_NEXT / 4] >>> 0) / 4 + (page - (words[PAGES / 4] >>> 0) >>> PAGE_BITS)] >>> 0;
+  }
+}

@@ -1,0 +1,337 @@
+/** Tests streams: bytes between a peer and a handler on a service thread, which is this one. */
+import "../support/process.js";
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { Duplex } from "node:stream";
+import { describe, test } from "node:test";
+import { Drain, PAGES, Service } from "../../abi/tcp.js";
+import { ConnectionError } from "../../src/net/socket.js";
+import { httpService } from "../../src/net/http.js";
+import { type Client, PORT, StreamRig } from "../support/streamrig.js";
+import { OPEN } from "../vectors/tcp/rows.js";
+
+const MIB = 1 << 20;
+
+/** Returns what ends a stream as an error; undefined if it ends without. */
+function endOf(stream: Duplex): Promise<unknown> {
+  return new Promise((resolve) => {
+    stream.once("error", resolve);
+    stream.once("close", () => { resolve(undefined); });
+  });
+}
+
+async function isReset(end: Promise<unknown>): Promise<void> {
+  const error = await end;
+  assert.ok(error instanceof ConnectionError);
+  assert.equal(error.code, "ECONNRESET");
+}
+
+function pattern(length: number): Buffer {
+  return Buffer.from(Uint8Array.from({ length }, (_, i) => Math.imul(i + 1, 0x9e37_79b1) >>> 24));
+}
+
+for (const family of [4, 6] as const) describe(`a stream, IPv${family}`, () => {
+  test("what comes is read, and what is written is sent", async () => {
+    const rig = await StreamRig.create({ handler: (socket) => { socket.pipe(socket); } });
+    const play = rig.player(family);
+    await play(...OPEN, [0, "<", "P. 1:11(10) ack 1"]);
+    await play([0, ">", "P. 1:11(10) ack 11"], [0, "<", "F. 11:11(0) ack 11"], [0, ">", ". 11:11(0) ack 12"]);
+    await play([0, ">", "F. 11:11(0) ack 12"], [0, "<", ". 12:12(0) ack 12"]);
+    rig.isEmpty();
+  });
+
+  test("whoever speaks first may", async () => {
+    const rig = await StreamRig.create({ handler: (socket) => { socket.write("220\r\n"); } });
+    const play = rig.player(family);
+    await play(...OPEN);
+    await play([0, ">", "P. 1:6(5) ack 1 \"220\\r\\n\""]);
+    const [socket] = rig.sockets;
+    assert.equal(socket.remotePort, 40_001);
+    assert.equal(socket.localPort, PORT);
+    assert.equal(socket.remoteAddress, family === 4 ? "198.51.100.7" : "2001:db8::7");
+    assert.equal(socket.localAddress, family === 4 ? "10.99.1.1" : "fd99::1:1");
+  });
+
+  test("where the peer has to, a connection has a socket from its first byte on", async () => {
+    const rig = await StreamRig.create({ kind: Service.http, handler: (socket) => { socket.resume(); } });
+    const play = rig.player(family);
+    await play(...OPEN);
+    assert.equal(rig.sockets.length, 0);
+    await play([0, "<", "P. 1:2(1) ack 1"]);
+    assert.equal(rig.sockets.length, 1);
+    // The handler has no answer, so that the acknowledgement goes alone in the end.
+    await play([0.002, ">", ". 1:1(0) ack 2"]);
+  });
+
+  test("without a byte it ends by itself", async () => {
+    const rig = await StreamRig.create({ kind: Service.http, handler: () => { assert.fail("no socket"); } });
+    const play = rig.player(family);
+    await play(...OPEN, [0, "<", "F. 1:1(0) ack 1"], [0, ">", "F. 1:1(0) ack 2"], [0, "<", ". 2:2(0) ack 2"]);
+    rig.isEmpty();
+  });
+
+  test("http.Server serves it, request after request", async () => {
+    const server = createServer((request, response) => { response.end(`${request.method} ${request.url}\n`); });
+    const handler = (socket: Duplex) => { server.emit("connection", socket); };
+    const rig = await StreamRig.create({ kind: Service.http, handler });
+    const client = await rig.connect(family);
+    for (const path of ["/", "/a", "/b"]) {
+      const said = (await client.ask(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)).toString();
+      assert.match(said, /^HTTP\/1\.1 200 OK\r\n/);
+      assert.match(said, new RegExp(`GET ${path}\n`));
+    }
+    const said = (await client.ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).toString();
+    assert.match(said, /Connection: close/);
+    await client.end();
+    rig.isEmpty();
+  });
+});
+
+describe("a socket", () => {
+  test("has the bytes that came and went, in order, more than any window holds", async () => {
+    const got: Buffer[] = [];
+    const rig = await StreamRig.create({ handler: (socket) => {
+      socket.on("data", (chunk: Buffer) => got.push(chunk));
+      socket.on("end", () => { socket.end(pattern(2 * MIB)); });
+    } });
+    const client = await rig.connect(4);
+    await client.ask(pattern(MIB));
+    await client.end();
+    assert.deepEqual(Buffer.concat(got), pattern(MIB));
+    assert.deepEqual(client.heard(), pattern(2 * MIB));
+    const [socket] = rig.sockets;
+    assert.deepEqual([socket.bytesRead, socket.bytesWritten], [MIB, 2 * MIB]);
+    rig.isEmpty();
+  });
+
+  test("that is not read holds the peer back by its window, and loses nothing", async () => {
+    const rig = await StreamRig.create({});
+    const client = await rig.connect(6);
+    client.tcp.write(pattern(MIB), rig.host.us);
+    await rig.settle();
+    const taken = client.tcp.acknowledged;
+    assert.ok(taken >= 1 << 16 && taken <= 1 << 19, `${taken} bytes`);
+    const got: Buffer[] = [];
+    rig.sockets[0].on("data", (chunk: Buffer) => got.push(chunk));
+    await rig.settle();
+    assert.deepEqual(Buffer.concat(got), pattern(MIB));
+  });
+
+  test("of a peer that does not read is full, and drains once that reads", async () => {
+    const rig = await StreamRig.create({});
+    const client = await rig.connect(4, { buffer: 1 << 14 });
+    client.holds = true;
+    const [socket] = rig.sockets;
+    let written = 0;
+    const chunk = pattern(1 << 14);
+    do written += chunk.length; while (socket.write(chunk) && written < 4 * MIB);
+    await rig.settle();
+    assert.ok(written < MIB, `${written} bytes`);
+    let drained = false;
+    socket.once("drain", () => { drained = true; });
+    for (let i = 0; i < 40; i++) {
+      if (!socket.writableNeedDrain) written += socket.write(chunk) ? chunk.length : chunk.length;
+      await rig.settle();
+    }
+    assert.ok(written < MIB, `${written} bytes`);
+    client.holds = false;
+    client.tcp.consume(Infinity, rig.host.us);
+    await rig.settle();
+    assert.ok(drained);
+    assert.equal(client.heard().length, written);
+  });
+
+  test("ends both ways on its own, and the other side may go on", async () => {
+    const rig = await StreamRig.create({ handler: (socket) => { socket.end("bye"); } });
+    const client = await rig.connect(4);
+    assert.equal(client.heard().toString(), "bye");
+    assert.ok(client.tcp.finished);
+    const [socket] = rig.sockets;
+    const got: Buffer[] = [];
+    socket.on("data", (chunk: Buffer) => got.push(chunk));
+    await client.ask("more");
+    assert.equal(Buffer.concat(got).toString(), "more");
+    assert.equal(socket.readyState, "readOnly");
+    await client.end();
+    assert.ok(socket.destroyed);
+    rig.isEmpty();
+  });
+
+  test("without half-open ends when the peer does", async () => {
+    const rig = await StreamRig.create({ socket: { allowHalfOpen: false }, handler: (socket) => { socket.resume(); } });
+    const client = await rig.connect(4);
+    await client.end();
+    assert.ok(client.tcp.finished);
+    rig.isEmpty();
+  });
+
+  test("that the peer resets ends by ECONNRESET", async () => {
+    const rig = await StreamRig.create({});
+    const client = await rig.connect(4);
+    const end = endOf(rig.sockets[0].resume());
+    client.tcp.abort(rig.host.us);
+    await rig.settle();
+    await isReset(end);
+    rig.isEmpty();
+  });
+
+  test("that is destroyed sends what was written, and FIN", async () => {
+    const rig = await StreamRig.create({ handler: (socket) => {
+      socket.end("last");
+      socket.destroySoon();
+    } });
+    const client = await rig.connect(4);
+    assert.equal(client.heard().toString(), "last");
+    assert.ok(client.tcp.finished);
+    await client.end();
+    rig.isEmpty();
+  });
+
+  test("that is destroyed with something unread resets, as the kernel does", async () => {
+    const rig = await StreamRig.create({});
+    const client = await rig.connect(4);
+    await client.ask("unread");
+    rig.sockets[0].destroy();
+    await rig.settle();
+    assert.equal(client.tcp.outcome, "reset");
+    rig.isEmpty();
+  });
+
+  test("that is reset resets", async () => {
+    const rig = await StreamRig.create({ handler: (socket) => { socket.resetAndDestroy(); } });
+    const client = rig.client(4);
+    client.tcp.connect(rig.host.us);
+    await rig.settle();
+    assert.equal(client.tcp.outcome, "reset");
+    rig.isEmpty();
+  });
+
+  test("that is gone resets what comes later", async () => {
+    const rig = await StreamRig.create({ handler: (socket) => { socket.destroy(); } });
+    const client = await rig.connect(4);
+    await client.ask("late");
+    rig.host.advance(100);
+    await rig.settle();
+    assert.equal(client.tcp.outcome, "reset");
+    rig.isEmpty();
+  });
+
+  test("emits timeout when nothing comes or goes", async () => {
+    const rig = await StreamRig.create({});
+    await rig.connect(4);
+    const [socket] = rig.sockets;
+    // Timeouts of sockets keep no process alive.
+    const alive = setInterval(() => undefined, 1000);
+    await new Promise<void>((resolve) => { socket.setTimeout(1, resolve); });
+    clearInterval(alive);
+    assert.equal(socket.timeout, 1);
+  });
+
+  test("ends by ECONNRESET when the packet loop has crashed, and others begin after it", async () => {
+    const rig = await StreamRig.create({ handler: (socket) => { socket.pipe(socket); } });
+    await rig.connect(4);
+    const end = endOf(rig.sockets[0]);
+    rig.host.rig.linear.recover();
+    await rig.settle();
+    await isReset(end);
+    const client = await rig.connect(4);
+    assert.equal((await client.ask("again")).toString(), "again");
+    await client.end();
+    rig.isEmpty();
+  });
+
+  test("of a block that another stream had before is not taken for that", async () => {
+    const rig = await StreamRig.create({ kind: Service.http, handler: (socket) => {
+      socket.on("error", () => undefined).pipe(socket);
+    } });
+    for (let i = 0; i < 20; i++) {
+      const client = await rig.connect(4);
+      assert.equal((await client.ask("x")).toString(), "x");
+      if (i % 2 === 0) client.tcp.abort(rig.host.us);
+      else await client.end();
+      // The next one may come before the thread has let go of this one.
+      if (i % 3 > 0) await rig.settle();
+    }
+    await rig.settle();
+    rig.isEmpty();
+  });
+});
+
+describe("a service thread", () => {
+  test("that has ended has its streams reset, and the next one has streams of its own", async () => {
+    const rig = await StreamRig.create({ handler: (socket) => { socket.pipe(socket); } });
+    const clients = [await rig.connect(4), await rig.connect(6)];
+    await clients[0].ask("x");
+    rig.kill();
+    await rig.settle();
+    for (let i = 0; i < 4; i++) {
+      rig.host.advance(100);
+      await rig.settle();
+    }
+    assert.deepEqual(clients.map(({ tcp }) => tcp.outcome), ["reset", "reset"]);
+    rig.restart();
+    const client = await rig.connect(4);
+    assert.equal((await client.ask("again")).toString(), "again");
+    await client.end();
+    rig.isEmpty();
+  });
+
+  test("whose place nobody has yet gets no connection: SYNs stay unanswered", async () => {
+    const rig = await StreamRig.create({});
+    rig.kill();
+    const client = rig.client(4);
+    client.tcp.connect(rig.host.us);
+    await rig.settle();
+    assert.equal(client.tcp.state, "syn-sent");
+  });
+
+  test("cannot have anything done to what is not its own", async () => {
+    const rig = await StreamRig.create({ handler: (socket) => { socket.pipe(socket); } });
+    const client = await rig.connect(4);
+    await client.ask("x");
+    const words = new Uint32Array(rig.host.rig.linear.memory.buffer);
+    const pages = words[PAGES / 4];
+    const whats = [
+      0, 1, 2, 4095, 4096, pages - 4096, pages, pages + 4095, pages + 4096 * 1000, 0xffff_f000, 0xffff_ffff,
+    ];
+    for (const index of [0, 1, 63, 64, 1 << 20, 0xffff_ffff]) {
+      // Of its own stream it may let go.
+      for (const what of whats.filter((what) => index > 0 || what !== 1)) {
+        rig.port.order(index, what);
+        rig.port.flush();
+        rig.host.inject();
+      }
+    }
+    assert.equal((await client.ask("still")).toString(), "still");
+    await client.end();
+    rig.isEmpty();
+  });
+});
+
+describe("HTTP", () => {
+  async function served(): Promise<{ readonly rig: StreamRig; readonly client: Client }> {
+    const handler = httpService(({ url }, response) => { response.end(`${url}\n`); });
+    const rig = await StreamRig.create({ kind: Service.http, handler });
+    return { rig, client: await rig.connect(6) };
+  }
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+
+  test("pongd stops: idle connections end, and others after their response", async () => {
+    const { rig, client } = await served();
+    await client.ask(get("/"));
+    rig.host.rig.linear.drain(Drain.close);
+    await rig.settle();
+    rig.host.advance(1000);
+    await rig.settle();
+    assert.ok(client.tcp.finished);
+    await client.end();
+    rig.isEmpty();
+  });
+
+  test("what is no request is refused", async () => {
+    const { rig, client } = await served();
+    assert.match((await client.ask("\x16\x03\x01 nonsense\r\n\r\n")).toString(), /^HTTP\/1\.1 400 Bad Request\r\n/);
+    await client.end();
+    rig.isEmpty();
+  });
+});
