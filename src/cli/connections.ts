@@ -44,22 +44,31 @@ Examples:
         if (value !== undefined) parameters.set(name, value);
       }
       const { limit } = queryOf(parameters, "--");
-      const { connectionsAt, Lines } = await import("../top/connections.js");
-      const address = withPassword(connectionsAt(parseMetricsAddress(text), parameters), flags.passwordFile);
+      const { connectionsAt, isService, Lines } = await import("../top/connections.js");
+      const metrics = withPassword(parseMetricsAddress(text), flags.passwordFile);
+      const address = connectionsAt(metrics, parameters);
+      const credentials = credentialsOf(address, flags);
       const { Client, ScrapeError } = await import("../top/client.js");
       const client = new Client(
-        address, credentialsOf(address, flags),
+        address, credentials,
         { what: "connections", accept: "application/x-ndjson", timeoutMs: TIMEOUT_MS },
       );
+      const { service } = flags;
+      const scrape = new Client(metrics, credentials, { what: "metrics", accept: "text/plain", timeoutMs: TIMEOUT_MS });
       try {
         const lines = await client.get((body) => new Lines(body));
         process.stdout.write(flags.json ? lines.json() : lines.text());
-        if (lines.count === 0) tell("info", "no connections");
+        if (lines.count === 0) {
+          const known = service === undefined || await scrape.get((body) => isService(body, service));
+          if (known) tell("info", "no connections");
+          else tell("warn", `no port has a service ${JSON.stringify(service)} that accepts connections`);
+        }
         if (lines.count === limit) tell("warn", `there may be more than these ${limit}; see --limit`);
       } catch (error) {
         throw error instanceof ScrapeError ? new Failure(error.message, EXIT.RUNTIME, { cause: error }) : error;
       } finally {
         client.close();
+        scrape.close();
       }
     });
 }

@@ -3,7 +3,7 @@ import { InvalidArgumentError, type Option } from "commander";
 import { Failure } from "../base/failure.js";
 import { eitherOf, MAX_RATE, type LimitSetting, type PortMap, type Type } from "../config/types.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
-import { parsePorts } from "../prefix/ports.js";
+import { formatPorts, parsePorts } from "../prefix/ports.js";
 import { filePath } from "./file.js";
 import { integer } from "./integer.js";
 
@@ -71,11 +71,12 @@ function gatherEndpoints(text: string, texts: readonly string[]): string[] {
 function gatherPorts(text: string, ports: PortMap): PortMap {
   const more = listOf(text).map((item) => {
     const [, port, service] = (/^([^=]+)=([^=]+)$/.exec(item) ?? []) as (string | undefined)[];
-    if (port === undefined || service === undefined || !parsePorts(port)) {
+    const ports = parsePorts(port ?? "");
+    if (service === undefined || !ports) {
       throw new InvalidArgumentError("Write a port, or a range of them, and its service, like 7=echo or "
         + "8000-8010=discard.");
     }
-    return [port, service] as const;
+    return [formatPorts(ports), service] as const;
   });
   if (more.length === 0) throw new InvalidArgumentError("It is empty: write a port and its service, like 7=echo.");
   const all = { ...ports };

@@ -26,6 +26,8 @@ const MAX_REQUESTS = 1_000_000;
 const MAX_CONNECTIONS = 2_000_000;
 /** Bytes: all of a queue's memory stays below the 2 GiB that a signed number can tell. */
 const MAX_TCP_MEMORY = 1 << 30;
+/** Bytes that services need: what echo keeps of one connection at most. */
+export const MIN_TCP_MEMORY = 1 << 16;
 /** Device names that the kernel takes as they are. It would refuse, shorten or expand any other. */
 export const DEVICE_NAME = /^(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}$/;
 export const DEVICE_NAME_RULE = "1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\"";
@@ -348,6 +350,7 @@ const ROWS = [
     js: 0,
     option: { flags: "--tcp-memory <bytes>", group: "Limits" },
     text: "bytes of TCP connections' data that are kept at a time, for each queue",
+    note: `Where a port has a service, at least ${MIN_TCP_MEMORY}.`,
   }),
   setting({
     key: "tcp_source_connections",

@@ -18,7 +18,7 @@ import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IPV6_MIN_MTU } from "../sys/uapi.js
 import { flatten } from "./document.js";
 import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, DURATION, DURATION_RULE, inWords, millisecondsOf,
-  PREFIX_KEYS, SETTINGS, type Key, type Values,
+  MIN_TCP_MEMORY, PREFIX_KEYS, SETTINGS, type Key, type Values,
 } from "./keys.js";
 import { PortLists } from "./ports.js";
 import type { FullOptions } from "./runoptions.js";
@@ -278,8 +278,9 @@ class Merger {
     this.#ports = new PortLists(servicesOf(services, this.#folder, (path, message, which) => {
       this.#say("services", message, path, undefined, which);
     }));
+    const flag = this.#given.names.tcp === "--tcp" ? "--tcp: " : "";
     this.#ports.setCommon(tcp, (port, message, which) => {
-      this.#say("tcp", message, ["tcp", port], undefined, which);
+      this.#say("tcp", `${flag}${message}`, ["tcp", port], undefined, which);
     });
     let first: Path | undefined;
     const lists = prefixes.map((entry, i) => {
@@ -303,10 +304,14 @@ class Merger {
 
   /** Refuses limits with which no service could accept a connection. */
   #checkRoom(): void {
-    const { tcp_connections: connections, "device.mtu": mtu } = this.#values;
+    const { tcp_connections: connections, tcp_memory: memory, "device.mtu": mtu } = this.#values;
     if (connections === 0) {
       const why = `${this.#called("tcp_connections")} is 0, so no port can have a service that accepts connections`;
       this.#say("tcp_connections", `${why}: raise it, or leave the services out`);
+    }
+    if (memory < MIN_TCP_MEMORY) {
+      const mend = "raise it, or leave the services out";
+      this.#say("tcp_memory", `${this.#called("tcp_memory")} is ${memory}; services need ${MIN_TCP_MEMORY}: ${mend}`);
     }
     if (mtu !== "auto" && mtu < MIN_TCP_MTU) {
       const mend = `raise ${this.#called("device.mtu")}, or leave the services out`;
@@ -384,8 +389,8 @@ function answersOf(entry: PrefixMap, values: Values, ports: readonly PortRange[]
   };
 }
 
-function tcpOf(ports: readonly PortRange[], connections = 0): Tcp {
-  return { ports, ...connections > 0 && { connections } };
+function tcpOf(ports: readonly PortRange[], connections: number | undefined): Tcp {
+  return { ports, ...connections !== undefined && { connections } };
 }
 
 function toLimit(setting: LimitSetting): Limit | undefined {

@@ -37,11 +37,11 @@ export function toDocument({ options: { serving, hostAddresses, link, webConfig 
 function toEntry(prefix: string, entry: PrefixEntry, values: Values): string | Document {
   if (typeof entry === "string") return prefix;
   const own = PREFIX_KEYS.filter((key) => entry[key] !== undefined && compared(entry[key]) !== compared(values[key]));
-  const { name, tcp_connections: connections = 0 } = entry;
-  if (name === undefined && own.length === 0 && connections === 0) return prefix;
+  const { name, tcp_connections: connections } = entry;
+  if (name === undefined && own.length === 0 && connections === undefined) return prefix;
   return {
     prefix, ...name !== undefined && { name }, ...Object.fromEntries(own.map((key) => [key, written(entry[key])])),
-    ...connections > 0 && { tcp_connections: connections },
+    ...connections !== undefined && { tcp_connections: connections },
   };
 }
 

@@ -23,7 +23,7 @@ const PORTS_PATTERN = "^[0-9]{1,5}(-[0-9]{1,5})?$";
 const SERVICE = eitherOf([...BUILTIN_SERVICES, "a name under services"]);
 const SERVICE_NAME = "a service's name";
 const SERVICE_NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_-]{0,63}$";
-const CONNECTIONS = `a whole number from 0 to ${MAX_PREFIX_CONNECTIONS}`;
+const CONNECTIONS = `a whole number from 1 to ${MAX_PREFIX_CONNECTIONS}, or no such key for no limit of its own`;
 const RATE = `replies a second, above 0 and up to ${MAX_RATE}`;
 const BURST = `replies at once, from 1 to ${MAX_RATE}`;
 
@@ -112,8 +112,8 @@ function prefixEntry() {
       name: described(name.optional(), "Its name in the metrics: the label `name`."),
       ...Object.fromEntries(own),
       tcp_connections: described(
-        whole(0, MAX_PREFIX_CONNECTIONS, CONNECTIONS).optional(),
-        "TCP connections that all its addresses together may have at a time; 0 for no limit of its own.",
+        whole(1, MAX_PREFIX_CONNECTIONS, CONNECTIONS).optional(),
+        "TCP connections that all its addresses together may have at a time; by default there is no such limit.",
       ),
       comment: described(z.string("text").optional(), "For whoever reads the file."),
     }, "a map with the key prefix"),

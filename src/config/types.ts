@@ -23,7 +23,7 @@ export interface PrefixMap {
   readonly ttl?: number | undefined;
   readonly rate_limit?: LimitSetting | undefined;
   readonly tcp?: PortMap | undefined;
-  /** Most connections of the whole prefix; 0 for no limit of its own. */
+  /** Most connections of the whole prefix, at least 1; undefined for no limit of its own. */
   readonly tcp_connections?: number | undefined;
   readonly comment?: string | undefined;
 }

@@ -198,7 +198,7 @@ export class Yaml {
     }
   }
 
-  /** Notes the library's errors, and the keys that a map repeats. */
+  /** Notes the library's errors, and the keys that a map repeats or cannot have. */
   #look({ contents, errors, warnings }: Document.Parsed | Part, faults: Map<number, Fault>, repeated: Fault[]): void {
     for (const { message, pos: [offset] } of [...errors, ...warnings]) {
       // If several errors are at one place, the first says most.
@@ -208,7 +208,7 @@ export class Yaml {
       const line = this.#text.slice(start, end < 0 ? undefined : end + 1);
       faults.set(offset, { message: explain(withoutText(message), line, offset - start + 1), offset });
     }
-    if (faults.size === 0) repeatedKeys(contents, repeated);
+    if (faults.size === 0) wrongKeys(contents, repeated);
   }
 
   #firstAlias(): number {
@@ -252,13 +252,17 @@ class Shared {
   }
 }
 
-/** Finds repeated keys with a set per map: the library would compare each key with all others. */
-function repeatedKeys(contents: Node | null, faults: Fault[]): void {
+/**
+ * Finds repeated keys with a set per map: the library would compare each key with all others. Finds keys __proto__ as
+ * well, since zod would leave them out without a word.
+ */
+function wrongKeys(contents: Node | null, faults: Fault[]): void {
   visit(contents, {
     Map: (_, { items }) => {
       const seen = new Map<unknown, number>();
       for (const { key } of items) {
         if (!isScalar(key) || !key.range) continue;
+        if (key.value === "__proto__") faults.push({ message: "no key can be __proto__", offset: key.range[0] });
         const first = seen.get(key.value);
         if (first === undefined) seen.set(key.value, key.range[0]);
         else faults.push({

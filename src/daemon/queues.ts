@@ -84,6 +84,11 @@ export class Queues {
    * refused meanwhile. Fulfilled when none is left.
    */
   async drain(delayMs: number): Promise<void> {
+    const count = this.#connections();
+    if (count > 0 && delayMs > 0) {
+      const connections = `${count} TCP connection${count === 1 ? "" : "s"}`;
+      this.#log.info(`waiting up to ${delayMs / 1000} s for ${connections} to end; another signal ends pongd at once`);
+    }
     await this.#drain(Drain.close, delayMs);
     // Nothing depends on the peers any more: this takes a round for each thousand.
     await this.#drain(Drain.reset, RESET_MS);

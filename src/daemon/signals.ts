@@ -2,11 +2,11 @@
 import { EXIT, type Failure } from "../base/failure.js";
 
 /** Shortest time in ms between a person's first and second signal. */
-const TWICE_MS = 500;
+export const TWICE_MS = 500;
 
 /**
  * A request to stop, by a signal or by a failure, whichever comes first. A later second signal ends the process at
- * once; the kernel then removes the device.
+ * once; the kernel then removes the device, and nobody resets connections.
  */
 export class StopRequest {
   readonly requested: Promise<void>;
@@ -15,7 +15,8 @@ export class StopRequest {
   readonly #signals: readonly NodeJS.Signals[];
   readonly #onSignal: () => void;
 
-  constructor(signals: readonly NodeJS.Signals[]) {
+  /** `atOnce` is called before a second signal ends the process. */
+  constructor(signals: readonly NodeJS.Signals[], atOnce: () => void) {
     this.#signals = signals;
     let signalledAt = 0;
     let stop = (): void => undefined;
@@ -27,7 +28,10 @@ export class StopRequest {
     this.requested.catch(() => undefined);
     this.#onSignal = () => {
       // By way of npm, a terminal's Ctrl-C may arrive twice. A person's second one comes later, and means "at once".
-      if (this.signalled && performance.now() - signalledAt > TWICE_MS) process.exit(EXIT.RUNTIME);
+      if (this.signalled && performance.now() - signalledAt > TWICE_MS) {
+        atOnce();
+        process.exit(EXIT.RUNTIME);
+      }
       if (!this.signalled) signalledAt = performance.now();
       this.signalled = true;
       stop();

@@ -77,7 +77,8 @@ export async function run(
   const parts = new Parts();
   // Without a configuration to read anew, SIGHUP from a terminal that is closed ends pongd.
   const signals: NodeJS.Signals[] = reread ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
-  const stop = parts.add(new StopRequest(signals), (part) => { part.dispose(); });
+  const atOnce = () => { log.warn("ended at once, by a second signal"); };
+  const stop = parts.add(new StopRequest(signals, atOnce), (part) => { part.dispose(); });
   const manager = serviceManager((why) => { log.debug(`the service manager is not told anything: ${why}`); });
   const status = new Status(manager, log);
   if (reread) process.on("SIGHUP", status.hangUp);

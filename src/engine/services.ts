@@ -14,6 +14,8 @@ import type { TcpService } from "../prefix/policy.js";
 const AFTER_ROOM = 2 * MAX_AFTER + MAX_SERVICE_NAME;
 const ALIGN = 16;
 const NOTHING = new Uint8Array(0);
+/** What to do where connections take the room for services. */
+const WAIT = "connections have the old ones until they end (see: pongd connections); try again then, or restart pongd";
 
 /** RFC 864: each line has the 95 printing characters from another one on, 72 of them. */
 const CHARGEN = Buffer.from(
@@ -70,7 +72,7 @@ export function place(
     if (same !== undefined) return 4 * same;
     const record = free.shift();
     if (record === undefined) {
-      throw new RangeError(`only ${kept} services can be added while connections have the old ones`);
+      throw new RangeError(`only ${kept} services can be added; ${WAIT}`);
     }
     const from = gap(taken, sizeOf(service), words[SERVICE_ROOM / 4] + words[SERVICE_ROOM_SIZE / 4]);
     write(buffer, record, service, service.bytes ?? NOTHING, from);
@@ -133,7 +135,7 @@ interface Taken {
 function gap(taken: Taken[], size: number, end: number): number {
   taken.sort((a, b) => a.from - b.from);
   const before = taken.findIndex((each, i) => (taken.at(i + 1)?.from ?? end) - each.end >= size);
-  if (before < 0) throw new RangeError(`no room for a service of ${size} bytes`);
+  if (before < 0) throw new RangeError(`a service of ${size} bytes; ${WAIT}`);
   const from = taken[before].end;
   taken.push({ from, end: from + size });
   return from;

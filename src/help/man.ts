@@ -21,7 +21,7 @@ const ENVIRONMENT: readonly (readonly [string, string])[] = [
 
 const EXIT_STATUS: readonly (readonly [string, string])[] = [
   ["0", "Done."],
-  ["1", "A failure while running."],
+  ["1", "A failure while running, or a second signal."],
   ["2", "Wrong usage."],
   ["3", "The configuration file is wrong, or cannot be read."],
   ["4", "No permission, or the device is missing."],
@@ -36,7 +36,8 @@ const FILES: readonly (readonly [string, string])[] = [
 const SIGNALS: readonly (readonly [string, string])[] = [
   [
     "SIGINT, SIGTERM",
-    "End pongd run: the device is taken down, and what was answered is said. A second one ends it at once.",
+    "End pongd run: connections end, the device is taken down, and what was answered is said. A second one, half a "
+    + "second later or more, ends it at once, with status 1 and without resetting connections.",
   ],
   ["SIGHUP", "Has pongd run read its configuration file anew. A file that is wrong changes nothing."],
   ["SIGTSTP, SIGCONT", "Stop and continue pongd top; the terminal is as it was in between."],

@@ -13,6 +13,11 @@ export function parsePorts(text: string): Ports | undefined {
   return first >= 1 && first <= last && last <= MAX_PORT ? { first, last } : undefined;
 }
 
+/** Returns the shortest text that parsePorts() reads as these ports. */
+export function formatPorts({ first, last }: Ports): string {
+  return first === last ? String(first) : `${first}-${last}`;
+}
+
 /** Two ranges that cross, or that are the same one: `second` comes after `first` in the list. */
 export interface Clash<T> {
   readonly first: T;

@@ -22,6 +22,10 @@ export function parseMetricsAddress(text: string): MetricsAddress {
   if (text.startsWith("unix:/")) {
     return { ...parseUrl("http://localhost"), name: text, connection: { socketPath: text.slice("unix:".length) } };
   }
+  // A host may be called unix, and then a port follows.
+  if (/^unix:(?!\d+(?:\/|$))/.test(text)) {
+    throw new Failure("unix: wants the whole path of a socket; write it like unix:/run/pongd.sock", EXIT.USAGE);
+  }
   // A URL cannot hold the zone of an address, as in [fe80::1%eth0].
   const [, address = "", zone = ""] = /\[([^\]%]*)%(?:25)?([^\]]+)\]/.exec(text) ?? [];
   const hostname = `${address}%${zone}`;

@@ -24,6 +24,11 @@ export function connectionsAt(address: MetricsAddress, parameters: URLSearchPara
   return { ...address, url, name: address.name.replace(/\/metrics(\?.*)?$/, "/connections") };
 }
 
+/** Returns whether a service of this name accepts connections, by the text of the metrics. */
+export function isService(metrics: string, name: string): boolean {
+  return metrics.includes(`\npongd_tcp_accepted_total{service=${JSON.stringify(name)},`);
+}
+
 type Line = Readonly<Record<string, unknown>>;
 
 export class Lines {

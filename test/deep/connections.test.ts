@@ -154,6 +154,19 @@ describe("pongd connections", () => {
     );
   });
 
+  test("a service that there is not: it says so, if its list is empty", async () => {
+    const text = () => "# TYPE x\npongd_tcp_accepted_total{service=\"echo\",queue=\"0\"} 1\n";
+    const { url } = await served({ list: listOf(1), text });
+    for (const [service, port, stderr] of [
+      ["nope", "80", "pongd: no port has a service \"nope\" that accepts connections\n"],
+      ["ech", "80", "pongd: no port has a service \"ech\" that accepts connections\n"],
+      ["echo", "81", "pongd: no connections\n"], ["echo", "80", ""],
+    ]) {
+      const listed = await connections(url, "--service", service, "--port", port);
+      assert.deepEqual([listed.status, listed.stderr], [0, stderr], service);
+    }
+  });
+
   test("a list that ends at its limit says so", async () => {
     const { url } = await served({ list: listOf(600) });
     const byDefault = await connections(url);

@@ -669,6 +669,7 @@ describe("credentials", () => {
 
   for (const [args, message] of [
     [["ftp://x"], /the address is no URL of a pongd; write it like http:\/\/127\.0\.0\.1:7664/],
+    [["unix:pongd.sock"], /unix: wants the whole path of a socket; write it like unix:\/run\/pongd\.sock/],
     [["--interval", "0"], /seconds from 0\.1 to 3600/],
     [["--count", "0"], /1 to 999999999/],
     [["--plain", "--json"], /'--json' cannot be used with option '--plain'/],

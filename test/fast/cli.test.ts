@@ -49,6 +49,16 @@ describe("usage: status 2 and one line", () => {
     [["run", "10.99.0.0/16", "--queues", "0"], /1 to 256/],
     [["run", "10.99.0.0/16", "--ttl", "256"], /1 to 255/],
     [["run", "10.99.0.0/16", "--engine", "go"], /wasm, js/],
+    [["run", "10.99.0.0/16", "--tcp", "7=ech"], /^pongd: --tcp: port 7: "ech" is not a service; expected refuse, /],
+    [
+      ["run", "10.99.0.0/16", "--tcp", "1-10=echo", "--tcp", "5-15=echo"],
+      /^pongd: --tcp: ports 1-10 and 5-15 overlap in part; /,
+    ],
+    [["run", "10.99.0.0/16", "--tcp", "7=echo 007=discard"], /Port 7 is given twice/],
+    [
+      ["run", "10.99.0.0/16", "--tcp", "7=echo", "--tcp-memory", "4096"],
+      /^pongd: --tcp-memory is 4096; services need 65536: raise it, or leave the services out/,
+    ],
     [["run", "10.99.0.0/16", "--source-route", "forward"], /drop, reverse/],
     [
       ["run", "10.99.0.0/16", "--engine", "js", "--source-route", "reverse"],

@@ -46,6 +46,11 @@ describe("a file that is wrong: every error with its line and column, and what w
       "lines behind a list, which are counted", "[a]\nlisten\n  more: x\n", "FILE:2:1: Unexpected scalar at node end",
       "FILE:3:7: Unexpected map-value-ind token in YAML stream", "FILE:3:9: Unexpected scalar token in YAML stream",
     ],
+    [
+      "a service called __proto__", `${P}services: { __proto__: { tcp: { banner: x } } }\n`,
+      "FILE:2:13: no key can be __proto__",
+    ],
+    ["a port called __proto__", `${P}tcp:\n  __proto__: echo\n`, "FILE:3:3: no key can be __proto__"],
     ["a key twice", `ttl: 3\n${P}ttl: 4\n`, "FILE:3:1: key \"ttl\" is given twice; first at 1:1"],
     [
       "a key twice, within", `device: { mtu: 1400,\n  mtu: 1500 }\n${P}`,
@@ -414,8 +419,9 @@ describe("a file that is wrong: every error with its line and column, and what w
       + "prefixes[0].tcp is a list; expected a map of ports to services, like { 7: echo, 8000-8010: discard }",
     ],
     [
-      "connections of a prefix", "prefixes:\n  - { prefix: 10.0.0.0/8, tcp_connections: -1 }\n",
-      "FILE:2:44: prefixes[0].tcp_connections is -1; expected a whole number from 0 to 1000000000",
+      "connections of a prefix", "prefixes:\n  - { prefix: 10.0.0.0/8, tcp_connections: 0 }\n",
+      "FILE:2:44: prefixes[0].tcp_connections is 0; expected a whole number from 1 to 1000000000, or no such key for "
+      + "no limit of its own",
     ],
     [
       "a service, and no connection", `${P}tcp: { 7: echo }\ntcp_connections: 0\n`,
@@ -430,6 +436,10 @@ describe("a file that is wrong: every error with its line and column, and what w
       "an MTU that a prefix's service does not take",
       "prefixes: [{ prefix: 10.0.0.0/8, tcp: { 7: echo } }]\ndevice: { mtu: 255 }\n",
       "FILE:2:16: MTU 255: TCP's services need at least 256; raise device.mtu, or leave the services out",
+    ],
+    [
+      "a service, and hardly any memory", `${P}tcp: { 7: echo }\ntcp_memory: 65535\n`,
+      "FILE:3:13: tcp_memory is 65535; services need 65536: raise it, or leave the services out",
     ],
     [
       "more ports than a table holds",
@@ -571,19 +581,20 @@ describe("what a file says", () => {
       const ways = ["{ 7: echo, 8: echo }", "{ 7-8: echo }", "{ 8: echo, 7: echo, 9: refuse }"];
       const lines = Array.from({ length: 3000 }, (_, i) =>
         `  - { prefix: 10.${i >> 8}.${i & 255}.0/24, ttl: ${1 + i % 255}, rate_limit: { rate: ${1 + i} }, tcp: `
-        + `${ways[i % 3]}, tcp_connections: ${i} }\n`);
+        + `${ways[i % 3]}, tcp_connections: ${1 + i} }\n`);
       const { prefixes } = read(`prefixes:\n  - 11.0.0.0/8\n${lines.join("")}`).options.serving;
       assert.equal(new Set(prefixes.slice(1).map(({ answers: { tcp } }) => tcp?.ports)).size, 1);
       assert.equal(prefixes[0].answers.tcp?.ports.length, 0);
       assert.deepEqual(
-        prefixes.slice(0, 3).map(({ answers: { tcp } }) => tcp?.connections), [undefined, undefined, 1],
+        prefixes.slice(0, 3).map(({ answers: { tcp } }) => tcp?.connections), [undefined, 1, 2],
       );
     });
 
-    test("need connections if a service accepts them", () => {
-      const { options } = read(`${P}tcp: { 7: echo }\ntcp_connections: 5\ntcp_memory: 8192\n`);
-      assert.deepEqual([options.tcp, options.accepts], [{ connections: 5, memory: 8192, bySource: 0 }, true]);
-      assert.equal(read(`${P}tcp: { 7: silent, 8: refuse }\ntcp_connections: 0\n`).options.accepts, false);
+    test("need connections and memory if a service accepts connections", () => {
+      const { options } = read(`${P}tcp: { 7: echo }\ntcp_connections: 5\ntcp_memory: 65536\n`);
+      assert.deepEqual([options.tcp, options.accepts], [{ connections: 5, memory: 65536, bySource: 0 }, true]);
+      const none = read(`${P}tcp: { 7: silent, 8: refuse }\ntcp_connections: 0\ntcp_memory: 0\n`);
+      assert.equal(none.options.accepts, false);
     });
 
     test("have the bytes of their service: of a text, or of a file beside the configuration's", (context) => {
@@ -713,7 +724,7 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
     values: [{ rate: 2.5, burst: 3 }, "none", { rate: 5 }],
   },
   tcp: {
-    flag: ["--tcp", "7=echo", "--tcp", "8000-8010=discard"], variable: "9=discard, 19=chargen 13=silent",
+    flag: ["--tcp", "007=echo", "--tcp", "8000-8010=discard"], variable: "9=discard, 0019-19=chargen 13=silent",
     file: "tcp: { 23: tarpit }",
     values: [{ 7: "echo", "8000-8010": "discard" }, { 9: "discard", 13: "silent", 19: "chargen" }, { 23: "tarpit" }],
   },

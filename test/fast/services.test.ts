@@ -205,7 +205,8 @@ describe("a service", () => {
     await assert.rejects(place(files[2]), (error) => {
       assert.ok(error instanceof Failure);
       assert.deepEqual([error.lines, error.exitStatus], [[
-        "there is no room for this configuration: only 0 services can be added while connections have the old ones",
+        "there is no room for this configuration: only 0 services can be added; connections have the old ones until "
+        + "they end (see: pongd connections); try again then, or restart pongd",
       ], EXIT.CONFIG]);
       return true;
     });
@@ -213,6 +214,22 @@ describe("a service", () => {
     assert.deepEqual(linear.accepting(before).map(({ service }) => service).sort()[0], "b0");
     // The one that is in use is read again, and needs no room.
     linear.use(await place(files[1]));
+  });
+
+  test("for whose bytes there is no room, since connections have the old ones, is refused", () => {
+    const linear = reloadable();
+    const words = wordsOf(linear);
+    let served = 0;
+    const serve = (letter: string) => {
+      const services = Array.from({ length: 4 }, (_, i): TcpService =>
+        ({ name: `${letter}${i}`, kind: Service.banner, bytes: new Uint8Array(1 << 20).fill(letter.charCodeAt(0)) }));
+      linear.use(linear.write(tableWith(services.map((service, i) => port(1 + i, service)))));
+      for (const end = served + services.length; served < end; served++) {
+        words[(recordAt(NAMED_SERVICES + served) + SERVICE_USERS) / 4] = 1;
+      }
+    };
+    for (const letter of ["a", "b", "c"]) serve(letter);
+    assert.throws(() => { serve("d"); }, /^RangeError: a service of \d+ bytes; connections have the old ones until they /);
   });
 });
 

@@ -8,9 +8,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { EXIT } from "../../src/base/failure.js";
+import { TWICE_MS } from "../../src/daemon/signals.js";
 import { IO_NAMES } from "../../src/io/contract.js";
 import { source } from "../support/assembly.js";
+import { Clients } from "../support/tcpclients.js";
 import { CLI, needs, Netns, poll, Pongd, type Result, sum } from "../support/netns.js";
 
 const PREFIX = "10.99.0.0/16";
@@ -84,6 +87,21 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     const { status, stdout } = await (await start(PREFIX)).stop("SIGTERM");
     assert.match(stdout, /\nanswered 0 of /);
     assert.equal(status, 0);
+  });
+
+  test("connections that do not end: it says for how many it waits; a second signal ends it at once", async () => {
+    const pongd = await start(PREFIX, "--tcp", "7=echo", "--shutdown-delay", "1m");
+    const clients = new Clients(ns, 7);
+    assert.deepEqual(await clients.open(1), { open: 1 });
+    process.kill(pongd.pid, "SIGTERM");
+    await pongd.logged(/ info waiting up to 60 s for 1 TCP connection to end; another signal ends pongd at once\n/);
+    // One that comes sooner counts as the same signal.
+    await delay(TWICE_MS + 1);
+    const { status, stderr } = await pongd.stop();
+    await clients.close();
+    assert.equal(status, EXIT.RUNTIME);
+    assert.match(stderr, /^.* info waiting .*\n.* warn ended at once, by a second signal\n$/);
+    await poll(links, ({ length }) => length === 1);
   });
 
   test("in JSON, what came up and what was answered are log lines, and standard output stays empty", async () => {

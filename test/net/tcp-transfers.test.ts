@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { EXIT } from "../../src/base/failure.js";
 import { IO_NAMES } from "../../src/io/contract.js";
 import { addUp, needs, Netns, poll, Pongd } from "../support/netns.js";
-import { allGone, Bulk, bytes, moved } from "../support/tcpclients.js";
+import { allGone, Bulk, bytes, Clients, moved } from "../support/tcpclients.js";
 
 const ARGS = ["10.99.0.0/16", "--tcp", "7=echo 9=discard 19=chargen"];
 const MORE = 5_000_000;
@@ -77,6 +77,17 @@ describe("transfers", needs("python3", "strace"), () => {
       assert.equal(status, 0);
       assert.equal(stderr, "");
     });
+
+    test(`${io}: the device's MTU becomes 255, with which no connection were accepted at the start: others still are`,
+      async () => {
+        const pongd = await Pongd.start(ns, ...ARGS, "--io", io);
+        await ns.ok("ip", "link", "set", "pong0", "mtu", "255");
+        const clients = new Clients(ns, 7);
+        assert.deepEqual(await clients.open(2), { open: 2 });
+        assert.deepEqual(await clients.echo(30_000), { right: 2 });
+        await clients.close();
+        assert.deepEqual([pongd.stderr, (await pongd.stop()).status], ["", 0]);
+      });
 
     test(`${io}: pongd stands still until its peers have sent again, and goes on`, async () => {
       const pongd = await Pongd.start(ns, ...ARGS, "--io", io);
