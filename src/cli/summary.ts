@@ -15,7 +15,7 @@ export function outcome({ received, replied, tcp, dropped }: Outcome, time = "")
   const drops = tally("dropped", dropped);
   if (tcp === 0) return [`answered ${replied} of ${received} packets${time}`, ...drops];
   const [fate] = [...drops, "dropped 0"];
-  return [`${received} packets${time}: answered ${replied}, TCP took ${tcp}, ${fate}`];
+  return [`${received} packet${received === 1 ? "" : "s"}${time}: answered ${replied}, TCP took ${tcp}, ${fate}`];
 }
 
 /** Makes a part of a command's last line: "dropped 3 (ip_csum 1, icmp_csum 2)"; empty if all counts are 0. */
