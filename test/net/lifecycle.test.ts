@@ -90,8 +90,10 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
   });
 
   test("connections that do not end: it says for how many it waits; a second signal ends it at once", async () => {
-    const pongd = await start(PREFIX, "--tcp", "7=echo", "--shutdown-delay", "1m");
-    const clients = new Clients(ns, 7);
+    // Its client's kernel goes on sending for a while, to whoever comes next.
+    const own = await Netns.open();
+    const pongd = await Pongd.start(own, PREFIX, "--io", io, "--tcp", "7=echo", "--shutdown-delay", "1m");
+    const clients = new Clients(own, 7);
     assert.deepEqual(await clients.open(1), { open: 1 });
     process.kill(pongd.pid, "SIGTERM");
     await pongd.logged(/ info waiting up to 60 s for 1 TCP connection to end; another signal ends pongd at once\n/);
@@ -101,7 +103,8 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     await clients.close();
     assert.equal(status, EXIT.RUNTIME);
     assert.match(stderr, /^.* info waiting .*\n.* warn ended at once, by a second signal\n$/);
-    await poll(links, ({ length }) => length === 1);
+    await poll(() => own.ip<unknown>("link"), ({ length }) => length === 1);
+    await own.close();
   });
 
   test("in JSON, what came up and what was answered are log lines, and standard output stays empty", async () => {
@@ -265,7 +268,7 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
       const pongd = await start(PREFIX);
       process.kill(pongd.pid, "SIGINT");
       const { status, stdout } = await pongd.stop("SIGINT");
-      assert.match(stdout, /answered \d+/);
+      assert.match(stdout, /\nanswered /);
       assert.equal(status, 0);
     }
   });
