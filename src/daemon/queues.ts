@@ -81,9 +81,11 @@ export class Queues {
 
   /**
    * Ends all connections: each when it has sent what it has to send, and after `delayMs` the rest at once. New ones are
-   * refused meanwhile. Fulfilled when none is left.
+   * refused meanwhile. Fulfilled when none is left, or when the device is gone.
    */
   async drain(delayMs: number): Promise<void> {
+    // Nothing reaches the peers any more.
+    if (!this.#device.exists) return;
     const count = this.#connections();
     if (count > 0 && delayMs > 0) {
       const connections = `${count} TCP connection${count === 1 ? "" : "s"}`;
