@@ -31,7 +31,7 @@ export const STREAM_EPOCH = STREAM_SERIAL + 4;
 export const NEWS_FOR = STREAM_EPOCH + 4;
 /** u32: not 0 while there may be orders. Threads write it. */
 export const ORDERED = (NEWS_FOR + 4 + 63) & -64;
-/** u32: not 0 while the packet loop sleeps, and has to be woken for an order. */
+/** u32: not 0 while the packet loop sleeps, and has to be woken for an order. No packet loop sets it yet. */
 export const ASLEEP = ORDERED + 4;
 
 /** Threads [MAX_SERVICE_THREADS]; a thread's fields follow. Each cache line has one writer. */
@@ -90,8 +90,11 @@ export const LOOK = 0;
 export const LET_GO = 1;
 /** An entry of LENT: u32 address of a page. */
 export const LENT_ENTRY = 4;
-/** Entry of PAGE_NEXT of a page that thread 0 has on loan; those of the other threads follow. */
-export const ON_LOAN = 0x8000_0000;
+/**
+ * Entry of PAGE_NEXT of a page that thread 0 has on loan; those of the other threads follow. They are no multiples of
+ * PAGE_SIZE, as the addresses of pages are.
+ */
+export const ON_LOAN = 1;
 
 // ---- a record -------------------------------------------------------------------------------------------------------
 

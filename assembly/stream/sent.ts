@@ -1,5 +1,5 @@
-// What a service thread sends: pages that it has filled, in the order of the stream, until the peer has acknowledged
-// them. The first byte of the first one that is needed is at SEND_SKIP.
+// The sending side of a stream: pages that a service thread has filled, in the order of the stream, until the peer has
+// acknowledged them. The first byte of the first one that is needed is at SEND_SKIP.
 
 import { PAGE_FILLED, SEND_FIRST, SEND_LAST, SEND_SKIP } from "../../abi/streams";
 import { PAGE_BITS, PAGES } from "../../abi/tcp";

@@ -1,4 +1,4 @@
-/** What became of the packets, for a command's last line. */
+/** The fate of the packets, for a command's last line. */
 interface Outcome {
   readonly received: number;
   readonly replied: number;

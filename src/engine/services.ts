@@ -14,7 +14,7 @@ import type { TcpService } from "../prefix/policy.js";
 const AFTER_ROOM = 2 * MAX_AFTER + MAX_SERVICE_NAME;
 const ALIGN = 16;
 const NOTHING = new Uint8Array(0);
-/** What to do where connections take the room for services. */
+/** Advice where connections take the room for services. */
 const WAIT = "connections have the old ones until they end (see: pongd connections); try again then, or restart pongd";
 
 /** RFC 864: each line has the 95 printing characters from another one on, 72 of them. */
