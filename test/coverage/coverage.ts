@@ -11,8 +11,8 @@ import { probed } from "../fuzz/engine/probes.js";
 import { asc, source } from "../support/assembly.js";
 import { HITS, PROBED } from "./entered.js";
 
-/** Tests of the module or the package as built, or of how long something takes. */
-const OTHERWISE = ["module", "supply", "package", "scrape"];
+/** Tests of the module or the package as built, or of how long something takes and how much. */
+const OTHERWISE = ["module", "supply", "package", "reading", "scrape"];
 /** Functions that no test enters, and why that is right. */
 const OWN_MODULE = "the module of test/recover/ enters it";
 const UNENTERED: Record<string, string> = {

@@ -62,7 +62,8 @@ describe("timers", () => {
   );
 
   test("expire in order, none early, none late; DEADLINE is never behind the first", () => {
-    fc.assert(fc.property(fc.bigInt(0n, 1n << 52n), fc.array(step, { maxLength: 100 }), (start, steps) => {
+    // Not from 0 on, a time that is always over: DEADLINE says by 0 that there is none.
+    fc.assert(fc.property(fc.bigInt(1n, 1n << 52n), fc.array(step, { maxLength: 100 }), (start, steps) => {
       new Uint8Array(memory.buffer).fill(0, TURNED, TIMERS_END).fill(0, record(0), record(100));
       times[DEADLINE / 8] = 0n;
       let now = start;
