@@ -80,7 +80,7 @@ function daemon(): Promise<void> {
   const options: FullOptions = {
     serving: serving([parsePrefix("10.99.0.0/16")]), hostAddresses: [parseAddress("10.99.0.1")], device: DEVICE,
     mtu: input.mtu, offload: input.offload, offloadGiven: false, queues: 1,
-    engine: input.engine, io: input.io, shutdownDelayMs: 0, tcp: undefined, accepts: false,
+    engine: input.engine, io: input.io, shutdownDelayMs: 0, tcp: undefined, accepts: false, streams: [],
     spin: 0, reassembly: DEFAULT_REASSEMBLY, listen: [LISTEN], listenGiven: true,
     webConfig: undefined, maxRequests: 40, logLevel: "error", logFormat: "text",
     hostAddressGiven: false, routes: true, dropPrivileges: false, queueFds: undefined,

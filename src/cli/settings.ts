@@ -9,7 +9,7 @@ import {
 } from "../config/keys.js";
 import { effective, type Effective, type Given } from "../config/merge.js";
 import type { OnFormat } from "../config/reading.js";
-import { BUILTIN_SERVICES, eitherOf, GATHERED, type Type } from "../config/types.js";
+import { eitherOf, GATHERED, THREADLESS_SERVICES, type Type } from "../config/types.js";
 import type { PrefixList } from "../prefix/list.js";
 import { filePath } from "./file.js";
 import { notes } from "./notes.js";
@@ -26,8 +26,8 @@ const SYNTAX: Partial<Record<Type["kind"], string>> = {
   ports: "; like 7=echo or 8000-8010=discard; may be given several times",
 };
 
-/** Text of --tcp in a command that reads no file: there are no services but these. */
-const BUILTIN_PORTS = `TCP services by port: ${eitherOf(BUILTIN_SERVICES)}; all other ports refuse`;
+/** Text of --tcp in a command that reads no file and has no service threads: there are no services but these. */
+const BUILTIN_PORTS = `TCP services by port: ${eitherOf(THREADLESS_SERVICES)}; all other ports refuse`;
 
 /** An option and the settings that it sets: one, or all those of a map that has the option. */
 interface OptionRow {

@@ -5,6 +5,7 @@
  * code that uses its value (merge.ts).
  */
 import { MAX_REASSEMBLIES } from "../../abi/reassembly.js";
+import { MAX_SERVICE_THREADS } from "../../abi/streams.js";
 import { LOG_FORMATS, LOG_LEVELS } from "../base/log.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/contract.js";
 import { IO_CHOICES } from "../io/contract.js";
@@ -291,7 +292,8 @@ const ROWS = [
     reload: true,
     perPrefix: true,
     option: { flags: "--tcp <ports>", group: "Answers" },
-    text: `TCP services by port: ${BUILTIN_SERVICES.join(", ")}, or a name under services; all other ports refuse`,
+    text: `TCP services by port: ${BUILTIN_SERVICES.join(", ")}, proxy:HOST:PORT, or a name under services; all other `
+      + "ports refuse",
     note: "Within a map, the narrower of two ranges decides. A prefix's map is laid over that of the whole file, port "
       + "by port.",
     examples: [{ 7: "echo", "8000-8010": "discard" }],
@@ -301,12 +303,22 @@ const ROWS = [
     type: { kind: "services" },
     default: {},
     reload: true,
-    text: "TCP services with bytes of their own, by name: a banner, or a reply to whatever ends with some bytes",
-    note: "The path of a reply's file is relative to the configuration file. A reload reads it again.",
+    text: "TCP services by name: a banner, a reply to whatever ends with some bytes, a handler, a proxy, or HTTP",
+    note: "Paths are relative to the configuration file. A reload reads files again, and handlers that have changed.",
     examples: [{
       ssh: { tcp: { banner: "SSH-2.0-OpenSSH_9.6\r\n" } },
       health: { tcp: { reply: "ok.http", after: "\r\n\r\n" } },
+      site: { http: { root: "./site" } },
+      api: { https: { handler: "./api.mjs", cert: "cert.pem", key: "key.pem" } },
+      backend: { tcp: { proxy: "127.0.0.1:8080", proxy_protocol: "v2" } },
     }],
+  }),
+  setting({
+    key: "service_threads",
+    type: { kind: "whole", min: 1, max: MAX_SERVICE_THREADS },
+    default: 1,
+    option: { flags: "--service-threads <n>", group: "Answers" },
+    text: "threads that run handlers and HTTP; connections go to each in turn",
   }),
   setting({
     key: "source_route",

@@ -128,9 +128,11 @@ class Merger {
           ? undefined
           : {
               connections: values.tcp_connections, memory: values.tcp_memory, bySource: values.tcp_source_connections,
+              threads: values.service_threads,
             },
         accepts,
-        listen: values.listen.map(parseEndpoint),
+        streams: this.#ports.streams,
+        listen: values.listen.map((text) => parseEndpoint(text)),
         listenGiven: !this.#isDefault("listen"),
         webConfig: this.#webConfig(values),
         maxRequests: values.max_requests,
@@ -321,7 +323,7 @@ class Merger {
 
   #checkListen(): void {
     const texts = this.#values.listen;
-    const endpoints = texts.map(parseEndpoint);
+    const endpoints = texts.map((text) => parseEndpoint(text));
     for (const [i, endpoint] of endpoints.entries()) {
       const first = endpoints.findIndex((other) => isSamePlace(other, endpoint));
       if (first === i) continue;

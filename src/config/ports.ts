@@ -4,9 +4,12 @@
  */
 import { MAX_PORT_LISTS, PORT_RANGE_SIZE } from "../../abi/tables.js";
 import { Service } from "../../abi/tcp.js";
+import { Failure } from "../base/failure.js";
 import type { PortRange, TcpService } from "../prefix/policy.js";
+import type { StreamService } from "../prefix/streams.js";
 import { joined, laidOver, parsePorts, unnested } from "../prefix/ports.js";
 import { builtinServices } from "./services.js";
+import { proxyOf } from "./streams.js";
 import { BUILTIN_SERVICES, eitherOf, type PortMap } from "./types.js";
 
 /** Most bytes of all lists: a table has a 0 behind them. */
@@ -25,6 +28,8 @@ interface WrittenRange extends PortRange {
 export class PortLists {
   readonly #services: ReadonlyMap<string, TcpService>;
   readonly #refuse: TcpService;
+  /** Services that need no entry but say where to. */
+  readonly #proxies = new Map<string, TcpService>();
   /** The lists by what they come to. */
   readonly #lists = new Map<string, readonly PortRange[]>();
   /** The lists by a prefix's map, which prefixes share if a file says the same for them, and by its text. */
@@ -49,6 +54,12 @@ export class PortLists {
   /** True if a port of any list has a service that accepts connections. */
   get accepts(): boolean {
     return [...this.#lists.values()].some((list) => list.some(({ service: { name } }) => name !== "silent"));
+  }
+
+  /** Services of all lists that service threads have, each once. */
+  get streams(): readonly StreamService[] {
+    const services = [...this.#lists.values()].flatMap((list) => list.map(({ service }) => service));
+    return [...new Set(services)].flatMap(({ stream }) => stream ?? []);
   }
 
   /** The list of prefixes that have no ports of their own. */
@@ -83,10 +94,9 @@ export class PortLists {
     const ranges: WrittenRange[] = [];
     for (const [text, name] of Object.entries(ports)) {
       const range = parsePorts(text);
-      const service = this.#services.get(name);
+      const service = this.#serviceOf(name, (message) => { say(text, `port ${text}: ${message}`); });
       if (!range) say(text, `"${text.slice(0, 40)}" is not a port; expected 1 to 65535, or a range like 8000-8010`, "key");
-      else if (!service) say(text, `port ${text}: ${this.#unknown(name)}`);
-      else ranges.push({ ...range, service, text });
+      else if (service) ranges.push({ ...range, service, text });
     }
     if (ranges.length < Object.keys(ports).length) return undefined;
     const laid = unnested(ranges);
@@ -98,9 +108,26 @@ export class PortLists {
     return undefined;
   }
 
+  /** Returns the service of a name; undefined once it is reported that there is none. */
+  #serviceOf(name: string, say: (message: string) => void): TcpService | undefined {
+    const known = this.#services.get(name) ?? this.#proxies.get(name);
+    if (known) return known;
+    try {
+      const proxy = proxyOf(name);
+      if (!proxy) say(this.#unknown(name));
+      else this.#proxies.set(name, proxy);
+      return proxy;
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      say(error.what);
+      return undefined;
+    }
+  }
+
   #unknown(name: string): string {
     const own = [...this.#services.keys()].slice(BUILTIN_SERVICES.length);
-    const others = own.length > 0 && own.length <= 10 ? own : ["a name under services"];
+    const others = ["proxy:HOST:PORT", ...own.length > 0 && own.length <= 10 ? own : ["a name under services"]];
+    if (name === "https") return "https needs a certificate, which an entry under services names; write that name";
     return `"${name.slice(0, 64)}" is not a service; expected ${eitherOf([...BUILTIN_SERVICES, ...others])}`;
   }
 

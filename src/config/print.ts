@@ -89,7 +89,7 @@ function isPlain(text: string): boolean {
 /** Returns the keys of the services whose text has a line end as YAML leaves it without double quotes. */
 function withEscapes(services: Values["services"]): string[] {
   return Object.entries(services).flatMap(([name, { tcp }]) =>
-    (["banner", "after"] as const).filter((key) => /\\[rn]/.test(tcp[key] ?? ""))
+    (["banner", "after"] as const).filter((key) => /\\[rn]/.test(tcp?.[key] ?? ""))
       .map((key) => `services.${name}.tcp.${key}`));
 }
 

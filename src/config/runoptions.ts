@@ -6,6 +6,7 @@ import type { IoChoice } from "../io/contract.js";
 import type { Endpoint } from "../prefix/endpoints.js";
 import type { PrefixList } from "../prefix/list.js";
 import type { Address, Serving } from "../prefix/prefixes.js";
+import type { StreamService } from "../prefix/streams.js";
 import type { Ethernet } from "../tun/mac.js";
 
 export interface RunOptions extends Settled {
@@ -65,6 +66,8 @@ interface Settled {
   readonly tcp: TcpSettings | undefined;
   /** True if a port has a service that accepts connections. */
   readonly accepts: boolean;
+  /** Services of ports that service threads have. */
+  readonly streams: readonly StreamService[];
   /** Milliseconds that connections have to end when pongd stops. */
   readonly shutdownDelayMs: number;
   readonly listen: readonly Endpoint[];

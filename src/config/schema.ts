@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { Failure } from "../base/failure.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
+import { PROXY_HEADERS } from "../prefix/streams.js";
 import type { Document } from "./document.js";
 import { purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting } from "./keys.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
@@ -20,7 +21,8 @@ const ADDRESS_PATTERN = "^(none|[0-9A-Fa-f.:]+)$";
 const NAME = "1 to 64 printable characters, in quotes if they look like a number";
 const PORTS = "a port or a range of ports, like 80 or 8000-8010";
 const PORTS_PATTERN = "^[0-9]{1,5}(-[0-9]{1,5})?$";
-const SERVICE = eitherOf([...BUILTIN_SERVICES, "a name under services"]);
+const SERVICE = eitherOf([...BUILTIN_SERVICES, "proxy:HOST:PORT", "a name under services"]);
+const TARGET = "where to, like 127.0.0.1:8080 or unix:/run/web.sock";
 const SERVICE_NAME = "a service's name";
 const SERVICE_NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_-]{0,63}$";
 const CONNECTIONS = `a whole number from 1 to ${MAX_PREFIX_CONNECTIONS}, or no such key for no limit of its own`;
@@ -84,17 +86,35 @@ function limit(what: string) {
 }
 
 function service() {
-  const what = "a map like { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } or { tcp: { reply: ok.http, after: "
-    + "\"\\r\\n\\r\\n\" } }";
   const words = z.string("text").min(1, "at least one character");
+  const path = z.string("a file's path").min(1, "a file's path");
+  const handler = described(path.optional(), "ES module whose default export is called; relative to the "
+    + "configuration file.");
+  const content = {
+    root: described(path.optional(), "Folder whose files are served; relative to the configuration file."), handler,
+  };
+  const pair = { cert: described(path, "Certificate and its chain, PEM."), key: described(path, "Its key, PEM.") };
   return map({
     tcp: map({
       banner: described(words.optional(), "Text that is sent when a connection is accepted, in UTF-8."),
-      reply: described(z.string("a file's path").min(1, "a file's path").optional(),
+      reply: described(path.optional(),
         "File with the bytes that are sent for each end of a request; relative to the configuration file."),
       after: described(words.optional(), "End of a request that has a reply: 1 to 64 bytes, in UTF-8."),
-    }, "a map with banner, or with reply and after"),
-  }, what);
+      handler,
+      proxy: described(z.string(TARGET).optional(), "Where connections go: an address and a port, or unix:PATH."),
+      proxy_protocol: described(
+        choice(PROXY_HEADERS, eitherOf(PROXY_HEADERS)).optional(), "Version of the PROXY protocol; none by default.",
+      ),
+    }, "a map with banner, or with reply and after, or with handler, or with proxy").optional(),
+    http: map(content, "a map with root or handler, or an empty one, {}").optional(),
+    https: map({
+      ...content, cert: pair.cert.optional(), key: pair.key.optional(),
+      certificates: described(
+        list(map(pair, "a map with cert and key"), "a list of maps with cert and key").optional(),
+        "Pairs of cert and key; the client's server name chooses one, or else the first is taken.",
+      ),
+    }, "a map with cert and key, and root or handler").optional(),
+  }, "a map like { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } or { http: { root: ./site } }");
 }
 
 function prefixEntry() {

@@ -3,9 +3,11 @@ import { resolve } from "node:path";
 import { MAX_AFTER, Service } from "../../abi/tcp.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { TcpService } from "../prefix/policy.js";
+import { PAGE } from "../prefix/streams.js";
 import { readRegular } from "./bytes.js";
 import type { Path } from "./path.js";
-import { BUILTIN_SERVICES, type ServiceMap, type ServiceMaps } from "./types.js";
+import { streamOf } from "./streams.js";
+import { BUILTIN_SERVICES, type ServiceMap, type ServiceMaps, type TcpMap } from "./types.js";
 
 /** Most services. Those of two configurations fit, and some that old connections keep. */
 const MAX_SERVICES = 120;
@@ -15,15 +17,19 @@ const MAX_ALL_BYTES = 4 << 20;
 const NAME = /^[a-z][\w-]{0,63}$/i;
 /** Words that mean something else than a service of one's own, now or later. */
 const RESERVED: ReadonlySet<string> = new Set(
-  [...BUILTIN_SERVICES, "banner", "reply", "http", "https", "proxy", "unreachable", "stamp", "irtt"],
+  [...BUILTIN_SERVICES, "banner", "reply", "https", "proxy", "unreachable", "stamp", "irtt"],
 );
+
+/** Keys of a service that name a file or a folder. */
+const FILES: ReadonlySet<string> = new Set(["reply", "handler", "root", "cert", "key"]);
 
 /** Reports what is wrong at a path. */
 export type Say = (path: Path, message: string, which?: "key") => void;
 
 /** Returns the services that need no entry, by name. */
 export function builtinServices(): Map<string, TcpService> {
-  return new Map(BUILTIN_SERVICES.map((name) => [name, { name, kind: Service[name] }]));
+  return new Map(BUILTIN_SERVICES.map((name) =>
+    [name, { name, kind: Service[name], ...name === "http" && { stream: PAGE } }]));
 }
 
 /**
@@ -45,7 +51,7 @@ export function servicesOf(maps: ServiceMaps, folder: string, say: Say): Map<str
     } else if (RESERVED.has(name)) {
       say(path, `"${name}" is a word of pongd's own; choose another name for the service`, "key");
     } else {
-      const service = serviceOf(name, map, folder, (key, message) => { say([...path, "tcp", ...key], message); });
+      const service = serviceOf(name, map, folder, (key, message) => { say([...path, ...key], message); });
       bytes += service?.bytes?.length ?? 0;
       // A port may name a service that is wrong: that has been reported.
       services.set(name, service ?? { name, kind: Service.banner });
@@ -56,16 +62,33 @@ export function servicesOf(maps: ServiceMaps, folder: string, say: Say): Map<str
 }
 
 function serviceOf(
-  name: string, { tcp: { banner, reply, after } }: ServiceMap, folder: string,
+  name: string, map: ServiceMap, folder: string, say: (path: Path, message: string) => void,
+): TcpService | undefined {
+  const { tcp, http, https } = map;
+  if ([tcp, http, https].filter((each) => each !== undefined).length !== 1) {
+    say([], `services.${name}: expected exactly one of tcp, http and https`);
+    return undefined;
+  }
+  const sent = tcp && [tcp.banner, tcp.reply ?? tcp.after].some((each) => each !== undefined);
+  if (sent) return fixedOf(name, tcp, folder, (key, message) => { say(["tcp", ...key], message); });
+  const stream = streamOf(name, map, folder, say);
+  const kind = tcp ? Service.stream : Service.http;
+  return stream && { name, kind, bytes: Buffer.from(stream.id, "hex"), stream };
+}
+
+/** Returns a service that sends the same bytes to everybody. */
+function fixedOf(
+  name: string, { banner, reply, after, handler, proxy, proxy_protocol: header }: TcpMap, folder: string,
   say: (path: Path, message: string) => void,
 ): TcpService | undefined {
   const tcp = `services.${name}.tcp`;
-  if (banner !== undefined && (reply ?? after) === undefined) {
+  const others = handler ?? proxy ?? header;
+  if (banner !== undefined && (reply ?? after ?? others) === undefined) {
     const bytes = Buffer.from(banner);
     if (bytes.length <= MAX_BYTES) return { name, kind: Service.banner, bytes };
     say(["banner"], `${tcp}.banner has ${bytes.length} bytes; at most ${MAX_BYTES} fit`);
-  } else if (banner !== undefined || reply === undefined || after === undefined) {
-    say([], `${tcp}: expected either banner, or reply and after`);
+  } else if (banner !== undefined || reply === undefined || after === undefined || others !== undefined) {
+    say([], `${tcp}: expected banner, or reply and after, or handler, or proxy`);
   } else if (Buffer.byteLength(after) > MAX_AFTER) {
     say(["after"], `${tcp}.after has ${Buffer.byteLength(after)} bytes; expected 1 to ${MAX_AFTER}`);
   } else {
@@ -90,6 +113,14 @@ function bytesOf(reply: string, folder: string, say: (message: string) => void):
 
 /** Returns the services with full paths of their files. */
 export function withFullPaths(maps: ServiceMaps, folder: string): ServiceMaps {
-  return Object.fromEntries(Object.entries(maps).map(([name, { tcp }]) =>
-    [name, { tcp: tcp.reply === undefined ? tcp : { ...tcp, reply: resolve(folder, tcp.reply) } }]));
+  const full = (path: string) => resolve(folder, path);
+  return Object.fromEntries(Object.entries(maps).map(([name, map]) => [name, mapped(map, full) as ServiceMap]));
+}
+
+/** Returns a part of a service with each file's path replaced. */
+function mapped(value: unknown, full: (path: string) => string): unknown {
+  if (Array.isArray(value)) return value.map((item) => mapped(item, full));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) =>
+    [key, FILES.has(key) && typeof item === "string" ? full(item) : mapped(item, full)]));
 }

@@ -5,6 +5,7 @@
  */
 import { ENDPOINT_EXAMPLES } from "../prefix/endpoints.js";
 import type { Limit } from "../prefix/policy.js";
+import type { ProxyHeader } from "../prefix/streams.js";
 
 export const ANSWERS = ["echo", "timestamp", "unreachable"] as const;
 export type Answer = typeof ANSWERS[number];
@@ -32,14 +33,35 @@ export type PrefixEntry = string | PrefixMap;
 /** The service of each port or range of ports, by its name: `{ "7": "echo", "8000-8010": "site" }`. */
 export type PortMap = Readonly<Record<string, string>>;
 
-/** A service: a banner, or a reply to whatever ends with `after`. */
+/** A service, which has exactly one of these keys. All paths are those of files, or of a folder. */
 export interface ServiceMap {
-  readonly tcp: {
-    readonly banner?: string | undefined;
-    /** A file's path. */
-    readonly reply?: string | undefined;
-    readonly after?: string | undefined;
-  };
+  readonly tcp?: TcpMap | undefined;
+  readonly http?: ContentMap | undefined;
+  readonly https?: HttpsMap | undefined;
+}
+
+/** A banner; a reply to whatever ends with `after`; a handler; or a proxy. */
+export interface TcpMap {
+  readonly banner?: string | undefined;
+  readonly reply?: string | undefined;
+  readonly after?: string | undefined;
+  readonly handler?: string | undefined;
+  /** Where to, as parseTarget() reads it. */
+  readonly proxy?: string | undefined;
+  readonly proxy_protocol?: ProxyHeader | undefined;
+}
+
+/** Files of a folder, or a handler; without either, a page that says who asks and whom. */
+export interface ContentMap {
+  readonly root?: string | undefined;
+  readonly handler?: string | undefined;
+}
+
+/** One certificate with its key, or several. */
+export interface HttpsMap extends ContentMap {
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly certificates?: readonly { readonly cert: string; readonly key: string }[] | undefined;
 }
 /** Services by name. */
 export type ServiceMaps = Readonly<Record<string, ServiceMap>>;
@@ -98,8 +120,9 @@ export const ONE_OR_MORE: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(["ad
 /** Lists to which an option adds each time it is given. */
 export const GATHERED: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>([...ONE_OR_MORE, "exceptions"]);
 
-/** Services that need no entry under `services`. */
-export const BUILTIN_SERVICES = ["refuse", "silent", "echo", "discard", "chargen", "tarpit"] as const;
+/** Services that need no entry under `services`, and those among them that need no service thread. */
+export const THREADLESS_SERVICES = ["refuse", "silent", "echo", "discard", "chargen", "tarpit"] as const;
+export const BUILTIN_SERVICES = [...THREADLESS_SERVICES, "http"] as const;
 
 export const ENDPOINT = `an address like ${ENDPOINT_EXAMPLES}, in quotes if it begins with a bracket`;
 

@@ -29,6 +29,8 @@ export interface QueueOptions {
   readonly spin: number;
   /** Memory of the letters between the queues; undefined where there is one queue alone. */
   readonly mail?: SharedArrayBuffer | undefined;
+  /** Eventfds that wake the service threads. */
+  readonly serviceFds?: readonly number[];
   /** Its memory, with a table in use. */
   readonly memory: LinearMemory;
   /**
@@ -60,7 +62,8 @@ export class Queue {
    */
   readonly ended: Promise<void>;
   readonly #options: QueueOptions;
-  readonly #wakeFd: number;
+  /** Eventfd that wakes the packet loop. */
+  readonly wakeFd: number;
   #io: IoName = "readwrite";
   #over = false;
   #asked = 0;
@@ -72,7 +75,7 @@ export class Queue {
     this.#options = options;
     this.memory = options.memory;
     this.shown = new ShownCounters(this.memory.counters);
-    this.#wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC), "eventfd", `of queue ${this.index}`);
+    this.wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC), "eventfd", `of queue ${this.index}`);
     const first = this.#start();
     this.ended = this.#supervise(first);
     this.running = Promise.race([first.running, this.ended.then(() => first.running)]);
@@ -104,24 +107,25 @@ export class Queue {
   atTop(): Promise<void> {
     const asked = ++this.#asked;
     this.memory.ask(asked);
-    this.#wake();
+    this.wake();
     return new Promise((resolve) => { this.#waiting.push({ asked, resolve }); });
   }
 
   /** Says what is to become of connections. */
   drain(how: Drain): void {
     this.memory.drain(how);
-    this.#wake();
+    this.wake();
   }
 
   /** Ends the packet loop after its current round. Does not wait, so an exit handler may call it. */
   stop(): void {
     this.memory.requestStop();
-    this.#wake();
+    this.wake();
   }
 
-  #wake(): void {
-    if (!this.#over) libc.eventfd_write(this.#wakeFd, 1);
+  /** Has the packet loop come to its top, if it sleeps. */
+  wake(): void {
+    if (!this.#over) libc.eventfd_write(this.wakeFd, 1);
   }
 
   async #supervise(first: Started): Promise<void> {
@@ -140,15 +144,15 @@ export class Queue {
       }
     } finally {
       this.#over = true;
-      libc.close(this.#wakeFd);
+      libc.close(this.wakeFd);
     }
   }
 
   #start(): Started {
-    const { engine, io, spin, fd, mail } = this.#options;
+    const { engine, io, spin, fd, mail, serviceFds = [] } = this.#options;
     const workerData: WorkerInput = {
-      index: this.index, mail, memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.#wakeFd,
-      before: new Set(openDescriptors().keys()),
+      index: this.index, mail, memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.wakeFd,
+      serviceFds, before: new Set(openDescriptors().keys()),
     };
     const worker = new Worker(
       new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true },

@@ -9,6 +9,7 @@ import type { TunDevice } from "../tun/device.js";
 import { mailFor } from "./mail.js";
 import { Queue } from "./queue.js";
 import type { Reachability } from "./reachability.js";
+import type { Services } from "./services.js";
 import type { StopRequest } from "./signals.js";
 import type { RunOptions } from "../config/runoptions.js";
 
@@ -26,11 +27,15 @@ export class Queues {
   readonly #crashes: number[] = [];
   readonly #device: TunDevice;
   readonly #reachability: Reachability;
+  readonly #services: Services;
   readonly #log: Logger;
   readonly #changed: () => void;
 
   /** `changed` is called when a worker was started again, and when its packet loop runs. */
-  constructor(device: TunDevice, reachability: Reachability, log: Logger, changed: () => void) {
+  constructor(
+    device: TunDevice, reachability: Reachability, services: Services, log: Logger, changed: () => void,
+  ) {
+    this.#services = services;
     this.#device = device;
     this.#reachability = reachability;
     this.#log = log;
@@ -54,8 +59,10 @@ export class Queues {
       const memory = memories[index];
       const queue = new Queue({
         index, fd, engine, io, spin, mail, memory, crashed: this.#crashed, changed: this.#changed, said: this.#said,
+        serviceFds: this.#services.wakeFds,
       });
       this.all.push(queue);
+      this.#services.connect(queue);
       const { fallback } = await queue.running;
       this.#log.debug({ queue: index, engine, io: queue.io }, "queue running");
       if (fallback !== undefined && index === 0) {

@@ -14,6 +14,7 @@ import { checkMtu, notForwarded } from "./device.js";
 import type { Queues } from "./queues.js";
 import type { Reachability } from "./reachability.js";
 import type { Served } from "./served.js";
+import type { Services } from "./services.js";
 
 export class Reloads {
   /** True if the last reload succeeded; the start counts as one. */
@@ -89,22 +90,24 @@ export interface Changeable {
   readonly routes: boolean;
   readonly served: Served;
   readonly queues: Queues;
+  readonly threads: Services;
   readonly reachability: Reachability;
   readonly log: Logger;
 }
 
 /**
- * Applies another configuration. All that can fail is done before anything changes: the tables are written where no
- * engine looks. Then routes of new prefixes are added, the engines get their tables, and routes of prefixes that are
- * gone are removed. Returns what could not be done, a line each.
+ * Applies another configuration. All that can fail is done before anything changes: services are loaded, and the tables
+ * are written where no engine looks. Then routes of new prefixes are added, the engines get their tables, and routes of
+ * prefixes that are gone are removed. Returns what could not be done, a line each.
  */
 export async function change({ configuration, stays }: Reread, running: Changeable): Promise<string[]> {
-  const { device, hosts, others, routes, served, queues, reachability, log } = running;
+  const { device, hosts, others, routes, served, queues, threads, reachability, log } = running;
   const { options } = configuration;
   const { prefixes } = options.serving;
   const memories = queues.all.map(({ memory }) => memory.memory);
   try {
     checkMtu(device, options);
+    const useServices = await threads.prepare(options.streams, prefixes, options.logLevel);
     const { tables, examples, services } = await configuration.place({ hosts, others, memories });
     const families = prefixes.families.filter((family) => !served.prefixes.families.includes(family));
     const lines = [...stays];
@@ -112,6 +115,7 @@ export async function change({ configuration, stays }: Reread, running: Changeab
       lines.push(...await device.routing.addRoutes(prefixes.blocks));
       lines.push(...notForwarded(device, families));
     }
+    useServices();
     await Promise.all(queues.all.map((queue, i) => queue.serve(tables[i])));
     served.change(prefixes, examples, services);
     if (routes) lines.push(...await device.routing.keepRoutes(prefixes.blocks));

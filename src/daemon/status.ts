@@ -9,12 +9,14 @@ import type { Queue } from "./queue.js";
 import type { Reachability } from "./reachability.js";
 import type { Reloads } from "./reload.js";
 import type { Served } from "./served.js";
+import type { Services } from "./services.js";
 
 /** Sources of the state once packets are answered. */
 export interface Up {
   readonly device: TunDevice;
   readonly queues: readonly Queue[];
   readonly served: Served;
+  readonly threads: Services;
   readonly reachability: Reachability;
   /** Undefined if there is no configuration to read again. */
   readonly reloads: Reloads | undefined;
@@ -101,7 +103,7 @@ export class Status {
     return this.#up ? this.#up.reachability.obstacle : `pongd is ${this.#stage}`;
   }
 
-  #upState({ device, queues, served, reachability, reloads }: Up): UpState {
+  #upState({ device, queues, served, threads, reachability, reloads }: Up): UpState {
     return {
       ...this.#since,
       example: served.examples.at(0),
@@ -112,6 +114,7 @@ export class Status {
         return { index, engine, io, restarts, memory: memory.memory, counters: shown.shared, accepting };
       }),
       prefixes: served.prefixes.buffer,
+      services: threads.counted,
       reloadable: reloads !== undefined,
       reloaded: this.#reloaded(reloads),
     };

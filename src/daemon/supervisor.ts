@@ -1,8 +1,8 @@
 /**
  * The supervisor of a run: it starts the parts, one after the other, and ends them in reverse order.
  *
- *  up:    HTTP (not ready) → device → addresses and routes → one worker for each queue → ready
- *  down:  not ready → connections end → workers drain and end → device closed, and gone → HTTP closed
+ *  up:    HTTP (not ready) → device → addresses and routes → service threads → one worker for each queue → ready
+ *  down:  not ready → connections end → workers drain and end → service threads end → device closed → HTTP closed
  *
  * To drop privileges, the process makes the device, and then replaces itself by a new image without privileges. That
  * image goes up as above, and finds the device there and its queues open (sys/privileges.ts).
@@ -32,6 +32,7 @@ import { Queues } from "./queues.js";
 import { Reachability } from "./reachability.js";
 import { change, Reloads, type Reread } from "./reload.js";
 import { Served } from "./served.js";
+import { Services } from "./services.js";
 import { StopRequest } from "./signals.js";
 import { Status } from "./status.js";
 import { feedWatchdog } from "./watchdog.js";
@@ -103,7 +104,12 @@ export async function run(
     const looked = () => { status.tell(); };
     const reachability = new Reachability(device, log, looked, (failure) => { stop.fail(failure); });
 
-    const workers = parts.add(new Queues(device, reachability, log, looked), async (part) => {
+    const threads = parts.add(
+      new Services(options.tcp?.threads ?? 0, options.logFormat, log), (part) => part.end(),
+    );
+    const useServices = await threads.prepare(options.streams, options.serving.prefixes, options.logLevel);
+    useServices();
+    const workers = parts.add(new Queues(device, reachability, threads, log, looked), async (part) => {
       await part.drain(options.shutdownDelayMs);
       await part.end();
     });
@@ -111,9 +117,10 @@ export async function run(
     await workers.start(options, memories, stop);
     if (stop.signalled) return summary();
 
-    const running = { device, hosts, others, routes: options.routes, served, queues: workers, reachability, log };
+    const { routes } = options;
+    const running = { device, hosts, others, routes, served, queues: workers, threads, reachability, log };
     const reloads = reread && new Reloads(async () => change(await reread(served.prefixes), running), log, manager);
-    status.begin({ device, queues, served, reachability, reloads });
+    status.begin({ device, queues, served, threads, reachability, reloads });
     parts.add(await reachability.watch(), (end) => { end(); });
     parts.add(setInterval(() => { log.debug(summary(), "summary"); }, SUMMARY_MS).unref(), clearInterval);
     parts.add(feedWatchdog(manager, workers), (end) => { end(); });

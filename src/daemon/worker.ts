@@ -12,6 +12,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { ASKED, OFFLOAD, STOP } from "../../abi/control.js";
+import { DOZES, NEWS_FOR, ORDERED, THREAD_SIZE, THREADS } from "../../abi/streams.js";
 import { Clock } from "../engine/clock.js";
 import type { Engine, EngineName } from "../engine/contract.js";
 import { createJsEngine } from "../engine/js.js";
@@ -23,6 +24,7 @@ import { ReadWriteIo } from "../io/readwrite.js";
 import { UringIo } from "../io/uring.js";
 import { Mail } from "./mail.js";
 import { loopDescriptors, ownDescriptorTable } from "../sys/descriptors.js";
+import * as libc from "../sys/libc.js";
 
 export interface WorkerInput {
   /** Index of the queue. */
@@ -40,6 +42,8 @@ export interface WorkerInput {
   readonly fd: number;
   /** Eventfd that becomes readable when the loop is to look at STOP and ASKED. */
   readonly wakeFd: number;
+  /** Eventfds that wake the service threads. */
+  readonly serviceFds: readonly number[];
   /** Descriptors that were open before this thread was made. */
   readonly before: ReadonlySet<number>;
 }
@@ -80,6 +84,7 @@ const mail = input.mail && new Mail(input.mail, input.index, input.memory);
 const assembly = await load(input.module, input.memory);
 const engine: Engine = input.engine === "wasm" ? new WasmEngine(assembly) : createJsEngine(input.memory);
 
+const words = new Int32Array(input.memory.buffer);
 const table = ownDescriptorTable(input.fd, await loopDescriptors(input.before));
 const uring = input.io === "readwrite" ? undefined : openUring();
 if (uring instanceof UringIo) {
@@ -122,7 +127,7 @@ function loop(io: PacketIo): void {
         post({ offload });
       }
       const received = io.receive(deadline === 0 ? FOREVER : Math.max(0, Math.ceil(deadline - clock.now)));
-      if (received > 0 || deadline !== 0) round(io, received);
+      if (received > 0 || deadline !== 0 || Atomics.load(words, ORDERED / 4) !== 0) round(io, received);
     }
     io.flush();
   } finally {
@@ -135,6 +140,17 @@ function round(io: PacketIo, received: number): void {
   mail?.fetch();
   io.send(engine.respond(received));
   mail?.post();
+  if (words[NEWS_FOR / 4] !== 0) wake();
+}
+
+/** Wakes the service threads that there is news for and that sleep. */
+function wake(): void {
+  const news = words[NEWS_FOR / 4];
+  words[NEWS_FOR / 4] = 0;
+  for (const [i, fd] of input.serviceFds.entries()) {
+    const dozes = (THREADS + THREAD_SIZE * i + DOZES) / 4;
+    if ((news & 1 << i) !== 0 && Atomics.exchange(words, dozes, 0) !== 0) libc.eventfd_write(fd, 1);
+  }
 }
 
 function post(message: WorkerMessage): void {

@@ -7,6 +7,7 @@
 import { WOKEN } from "../../abi/control.js";
 import { Counter } from "../../abi/counters.js";
 import { SLOT_BASE, SLOTS } from "../../abi/slots.js";
+import { ASLEEP, ORDERED } from "../../abi/streams.js";
 import type { LinearMemory } from "../engine/memory.js";
 import type { Slots } from "../engine/slots.js";
 import * as libc from "../sys/libc.js";
@@ -38,6 +39,7 @@ export class Direct {
   readonly #slotSize: number;
   readonly #slots: Slots;
   readonly #counters: Float64Array;
+  readonly #words: Int32Array;
   /**
    * Process address of what is read into each of the first SLOTS slots. Almost all replies are written from there too.
    */
@@ -66,6 +68,7 @@ export class Direct {
     this.#slotSize = linear.slotSize;
     this.#slots = linear.slots;
     this.#counters = linear.counters;
+    this.#words = new Int32Array(linear.memory.buffer);
     this.#base = libc.addressOf(linear.memory.buffer);
     this.#wokenAddress = this.#base + BigInt(WOKEN);
     this.#addresses = Array.from(
@@ -138,8 +141,15 @@ export class Direct {
       poll[TV_NSEC] = ns - seconds * NS_PER_S;
       timespec = this.#timespecAddress;
     }
+    // A service thread that has orders from now on wakes this one. One that had some already did not.
+    Atomics.store(this.#words, ASLEEP / 4, 1);
+    if (Atomics.load(this.#words, ORDERED / 4) !== 0) {
+      poll[TV_SEC] = poll[TV_NSEC] = 0;
+      timespec = this.#timespecAddress;
+    }
     this.#counters[Counter.syscalls]++;
     const ready = libc.ppoll(this.#pollAddress, 2, timespec, 0n);
+    Atomics.store(this.#words, ASLEEP / 4, 0);
     if (ready < 0 && libc.errno() !== libc.E.EINTR) {
       throw new libc.SystemError("ppoll", "the device's queue", libc.errno());
     }

@@ -11,8 +11,9 @@ import {
 } from "../../abi/streams.js";
 import {
   ADDRESSES, CONNECTION_SIZE, CONNECTIONS, FLAGS, OWNER, PAGE_BITS, PAGE_NEXT, PAGE_SIZE, PAGES, PORTS, SERVICE,
-  SERVICE_SIZE, SERVICES, SIX,
+  SERVICE_BYTES, SERVICE_BYTES_LEN, SIX,
 } from "../../abi/tcp.js";
+import { ID_BYTES } from "../prefix/streams.js";
 
 /** Bytes of a stream that may be sent and not acknowledged; at least as many as two of the largest packets. */
 const MAX_UNACKED = 1 << 18;
@@ -28,8 +29,6 @@ export interface Ends {
   readonly localAddress: Uint8Array;
   readonly remotePort: number;
   readonly localPort: number;
-  /** Index of the service's record. */
-  readonly service: number;
   /** Owner of the local address; see abi/tables.ts. */
   readonly owner: number;
 }
@@ -257,8 +256,16 @@ export class Stream {
     return {
       remoteAddress: address(block + ADDRESSES), localAddress: address(block + ADDRESSES + length),
       remotePort: port(block + PORTS), localPort: port(block + PORTS + 2),
-      service: (words[(block + SERVICE) / 4] - SERVICES) / SERVICE_SIZE, owner: words[(block + OWNER) / 4],
+      owner: words[(block + OWNER) / 4],
     };
+  }
+
+  /** Id of the connection's service (prefix/streams.ts); "" for the one that needs no entry. */
+  get service(): string {
+    const words = this.#words;
+    const service = words[((words[CONNECTIONS / 4] >>> 0) + CONNECTION_SIZE * this.index + SERVICE) / 4] / 4;
+    const [at, length] = [words[service + SERVICE_BYTES / 4] >>> 0, words[service + SERVICE_BYTES_LEN / 4]];
+    return Buffer.from(this.#port.bytes.subarray(at, at + Math.min(length, ID_BYTES))).toString("hex");
   }
 
   /** Bytes that have come and are not read. */

@@ -80,6 +80,11 @@ export class Socket extends Duplex implements Holder {
     return familyOf(this.#ends.localAddress);
   }
 
+  /** Owner of the local address (abi/tables.ts), as it was when the connection came. */
+  get owner(): number {
+    return this.#ends.owner;
+  }
+
   get bytesWritten(): number {
     return this.#written + this.writableLength;
   }

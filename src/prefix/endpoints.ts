@@ -21,13 +21,16 @@ export const ENDPOINT_EXAMPLES = "127.0.0.1:7664, [::1]:7664, :7664 or unix:/run
 /** unix(7): sun_path holds this many bytes and a NUL. */
 const MAX_PATH = 107;
 
-/** Reads `host:port`, `[v6]:port`, `[v6%zone]:port`, `:port` or `unix:PATH`. @throws Failure (usage). */
-export function parseEndpoint(text: string): Endpoint {
-  if (text.startsWith("unix:")) return { path: parsePath(text) };
+/**
+ * Reads `host:port`, `[v6]:port`, `[v6%zone]:port`, `:port` or `unix:PATH`. `what` is the endpoint's name in messages.
+ * @throws Failure (usage).
+ */
+export function parseEndpoint(text: string, what = "listen address"): Endpoint {
+  if (text.startsWith("unix:")) return { path: parsePath(text, what) };
   const match = /^(?:\[([^\]]+)\]|([^:\s[\]]*)):(\d{1,5})$/.exec(text);
   const [, v6, host, port] = (match ?? []) as (string | undefined)[];
   if (!match || Number(port) > 65535 || (v6 !== undefined && !isIPv6(v6)) || isIncomplete(host ?? "")) {
-    throw new Failure(`listen address "${text}": ${adviceOn(text)}`, EXIT.USAGE);
+    throw new Failure(`${what} "${text}": ${adviceOn(text)}`, EXIT.USAGE);
   }
   return { host: host === "" ? undefined : v6 ?? host, port: Number(port) };
 }
@@ -56,11 +59,19 @@ function adviceOn(text: string): string {
   return `write it like ${ENDPOINT_EXAMPLES}`;
 }
 
-function parsePath(text: string): string {
+/** Reads an endpoint to connect to: one with a host and a port, or a socket's file. @throws Failure (usage). */
+export function parseTarget(text: string, what: string): Endpoint {
+  // A port alone means a place to listen at, not one to connect to.
+  const endpoint = /^:?\d+$/.test(text) ? { host: undefined, port: 0 } : parseEndpoint(text, what);
+  if ("path" in endpoint || (endpoint.host !== undefined && endpoint.port > 0)) return endpoint;
+  throw new Failure(`${what} "${text}": write an address and a port, like 127.0.0.1:8080`, EXIT.USAGE);
+}
+
+function parsePath(text: string, what: string): string {
   const path = text.slice("unix:".length);
   if (!/^\/(?:[^\p{Cc}]*[^\p{Cc}/])$/u.test(path) || Buffer.byteLength(path) > MAX_PATH) {
     throw new Failure(
-      `listen address "${text}": write the whole path, of ${MAX_PATH} bytes at most, like unix:/run/pongd.sock`,
+      `${what} "${text}": write the whole path, of ${MAX_PATH} bytes at most, like unix:/run/pongd.sock`,
       EXIT.USAGE,
     );
   }

@@ -1,5 +1,6 @@
 import { SourceRoute, Unreachable } from "../../abi/tables.js";
 import type { Service } from "../../abi/tcp.js";
+import type { StreamService } from "./streams.js";
 
 /**
  * A token bucket: `rate`, above 0, is the long-run number of answers a second. `burst`, at
@@ -19,6 +20,8 @@ export interface TcpService {
   readonly bytes?: Uint8Array;
   /** End of a request that has a reply, 1 to MAX_AFTER bytes. */
   readonly after?: Uint8Array;
+  /** What a service thread does with its connections, if one has them. `bytes` are then its id. */
+  readonly stream?: StreamService;
 }
 
 /** The ports `first` to `last` have this service. */

@@ -2,12 +2,14 @@
  * Builds the Prometheus registry. Nothing is counted here: each scrape reads the counters that the packet loops keep in
  * shared memory.
  */
-import { Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { Gauge, Registry, collectDefaultMetrics } from "prom-client";
 import {
   BATCH_BUCKETS, BATCH_SIZES, Counter, DROPPED, ERRORS, ERRORS6, LATENESS, LATENESS_BUCKETS, REPLIES,
 } from "../../abi/counters.js";
 import { version } from "../base/version.js";
 import { ReadCounter, type Place, type Sample } from "./readcounter.js";
+import { ReadHistogram, type HistogramOptions } from "./readhistogram.js";
+import { addServiceMetrics, type CountedServices } from "./services.js";
 import { addTcpMetrics } from "./tcp.js";
 import { DROP_REASONS, ICMP_ERRORS, PROTOCOLS, total, type Counted } from "./verdicts.js";
 
@@ -47,11 +49,13 @@ export interface State {
   readonly web?: { readonly successful: boolean } | undefined;
   /** The log's lines. */
   readonly log?: { readonly dropped: number } | undefined;
+  /** The service threads. */
+  readonly services?: (() => CountedServices) | undefined;
 }
 
 /** Builds the registry for the running queues. The samples of the prefixes are apart from it (prefixreplies.ts). */
 export function createRegistry(queues: readonly Counted[], device: Overrun, state: State = {}): Registry {
-  const { reach, config = { successful: true, succeededAt: Date.now() / 1000 }, web, log } = state;
+  const { reach, config = { successful: true, succeededAt: Date.now() / 1000 }, web, log, services } = state;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS });
   for (const name of MISLEADING) registry.removeSingleMetric(name);
@@ -164,18 +168,19 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
     "Whether the web configuration is served as its files have it.",
     () => web.successful ? 1 : 0,
   );
-  for (const buckets of [BATCH_PACKETS, RELEASE_LATENESS]) new CountedHistogram(registry, queues, buckets);
+  for (const { first, counters, sum, unit, ...options } of [BATCH_PACKETS, RELEASE_LATENESS]) {
+    new ReadHistogram(registry, options, () => [{
+      buckets: Array.from({ length: counters }, (_, i) => total(queues, first + i)), sum: total(queues, sum) / unit,
+    }]);
+  }
+  if (services) addServiceMetrics(registry, services);
   return registry;
 }
 
 /** A histogram that the packet loops count, and the engines. */
-interface CountedBuckets {
-  readonly name: string;
-  readonly help: string;
+interface CountedBuckets extends HistogramOptions {
   /** Index of the first bucket's counter. */
   readonly first: number;
-  /** Upper bound of each bucket that has one. A further counter may have what is above them. */
-  readonly bounds: readonly number[];
   readonly counters: number;
   /** Index of the counter of the sum, and the metric's unit in its terms. */
   readonly sum: number;
@@ -199,35 +204,4 @@ const RELEASE_LATENESS: CountedBuckets = {
 /** Returns 1, 2, 4 and so on, in parts of 1 / `unit`. */
 function powersOf2(count: number, unit: number): number[] {
   return Array.from({ length: count }, (_, i) => 2 ** i / unit);
-}
-
-/** A histogram whose buckets have been counted already; prom-client's own would count observations itself. */
-class CountedHistogram extends Histogram {
-  readonly #queues: readonly Counted[];
-  readonly #buckets: CountedBuckets;
-
-  constructor(registry: Registry, queues: readonly Counted[], buckets: CountedBuckets) {
-    const { name, help, bounds } = buckets;
-    super({ name, help, buckets: [...bounds], registers: [registry] });
-    this.#queues = queues;
-    this.#buckets = buckets;
-  }
-
-  /** Called by Histogram.get() and the registry to read the samples; prom-client's types leave it out. */
-  getForPromString(): Promise<unknown> {
-    const { name, help, first, bounds, counters, sum, unit } = this.#buckets;
-    const counts = Array.from({ length: counters }, (_, i) => total(this.#queues, first + i));
-    let count = 0;
-    const buckets = counts.map((more, i) => {
-      count += more;
-      return { metricName: `${name}_bucket`, labels: { le: bounds.at(i) ?? "+Inf" }, value: count };
-    });
-    if (bounds.length === counters) buckets.push({ metricName: `${name}_bucket`, labels: { le: "+Inf" }, value: count });
-    const values = [
-      ...buckets,
-      { metricName: `${name}_sum`, labels: {}, value: total(this.#queues, sum) / unit },
-      { metricName: `${name}_count`, labels: {}, value: count },
-    ];
-    return Promise.resolve({ name, help, type: "histogram", values });
-  }
 }

@@ -6,6 +6,7 @@ import type { Accepting } from "../engine/services.js";
 import type { IoName } from "../io/contract.js";
 import type { Reloaded } from "../telemetry/metrics.js";
 import type { SharedCounters } from "../telemetry/shown.js";
+import type { CountedServices } from "../telemetry/services.js";
 import type { Device } from "../telemetry/snapshot.js";
 import type { OverrunsOf } from "../tun/overruns.js";
 
@@ -47,6 +48,7 @@ export interface UpState {
   readonly queues: readonly QueueState[];
   /** A PrefixList's. */
   readonly prefixes: SharedArrayBuffer;
+  readonly services: CountedServices;
   /** Whether there is a configuration to read again. */
   readonly reloadable: boolean;
   readonly reloaded: Reloaded;

@@ -102,6 +102,7 @@ class MirroredUp {
     const reloaded = () => this.#up.reloaded;
     const registry = createRegistry(this.#queues, this.#overruns, {
       ...more,
+      services: () => this.#up.services,
       reach: { get answering() { return answering(); } },
       config: {
         get successful() { return reloaded().successful; },

@@ -4,34 +4,19 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
-import { createLoggerTo, onWarning } from "../base/log.js";
+import { limitedLogger } from "../base/limitedlog.js";
 import { Netlink } from "../tun/netlink.js";
 import type { FromWeb, ToWeb, WebInput } from "./messages.js";
 import { Mirror } from "./mirror.js";
-import { RateLimiter } from "./ratelimiter.js";
 import { serve } from "./server.js";
 
-/** Most lines for the log: this many at once, and one more in this many ms. Outsiders may cause lines. */
-const LINES = 100;
-const LINE_EVERY_MS = 20;
+const LIMIT = { lines: 100, everyMs: 20, about: "HTTP" };
 
 const input = workerData as WebInput;
 
-const lines = new RateLimiter(LINE_EVERY_MS, LINES);
-let dropped = 0;
-const log = createLoggerTo(input.state.logLevel, input.logFormat, (line) => {
-  if (!lines.take()) {
-    dropped++;
-    Atomics.add(input.drops, 0, 1);
-    return;
-  }
-  post({ kind: "line", line });
-  if (dropped === 0) return;
-  const missing = dropped;
-  dropped = 0;
-  log.warn({ droppedLines: missing }, "lines about HTTP were dropped, since there were too many at a time");
-});
-onWarning((message) => { log.warn(message); });
+const log = limitedLogger(
+  input.state.logLevel, input.logFormat, input.drops, (line) => { post({ kind: "line", line }); }, LIMIT,
+);
 
 try {
   const web = input.webConfig === undefined

@@ -15,7 +15,7 @@ import { YamlFile } from "../config/reader.js";
 import type { Path } from "../config/path.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import type { ClientPolicy } from "./clients.js";
-import { RateLimiter } from "./ratelimiter.js";
+import { RateLimiter } from "../base/ratelimiter.js";
 import { CIPHERS, CLIENT_AUTH, CURVES, durationMs, schema, VERSIONS, type WebDocument } from "./webschema.js";
 
 export interface WebConfig {

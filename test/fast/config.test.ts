@@ -325,15 +325,57 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "a service without bytes", `${P}services: { a: { tcp: {} } }\n`,
-      "FILE:2:23: services.a.tcp: expected either banner, or reply and after",
+      "FILE:2:23: services.a.tcp: expected banner, or reply and after, or handler, or proxy",
     ],
     [
       "a service with both", `${P}services: { a: { tcp: { banner: x, reply: y, after: z } } }\n`,
-      "FILE:2:23: services.a.tcp: expected either banner, or reply and after",
+      "FILE:2:23: services.a.tcp: expected banner, or reply and after, or handler, or proxy",
     ],
     [
-      "a service of a kind that there is not", `${P}services: { a: { http: { root: x } } }\n`,
-      "FILE:2:18: unknown key \"http\" in services.a; expected tcp",
+      "a service of a kind that there is not", `${P}services: { a: { gopher: { root: x } } }\n`,
+      "FILE:2:18: unknown key \"gopher\" in services.a; expected tcp, http, https",
+    ],
+    [
+      "a service of two kinds", `${P}services: { a: { http: {}, tcp: { banner: x } } }\n`,
+      "FILE:2:16: services.a: expected exactly one of tcp, http and https",
+    ],
+    ["a service of no kind", `${P}services: { a: {} }\n`, "FILE:2:16: services.a: expected exactly one of tcp, http and https"],
+    [
+      "a folder that is not there", `${P}services: { a: { http: { root: /nowhere } } }\n`,
+      "FILE:2:32: services.a.http.root: /nowhere: cannot be read: ENOENT: no such file or directory, stat '/nowhere'",
+    ],
+    [
+      "a folder that is none", `${P}services: { a: { http: { root: /dev/null } } }\n`,
+      "FILE:2:32: services.a.http.root: /dev/null is no folder",
+    ],
+    [
+      "a handler that is no file", `${P}services: { a: { http: { handler: /tmp } } }\n`,
+      "FILE:2:35: services.a.http.handler: /tmp is no regular file",
+    ],
+    [
+      "files and a handler", `${P}services: { a: { http: { handler: x, root: y } } }\n`,
+      "FILE:2:24: services.a.http: expected either root or handler",
+    ],
+    [
+      "a handler and a proxy", `${P}services: { a: { tcp: { handler: x, proxy: "1.2.3.4:5" } } }\n`,
+      "FILE:2:23: services.a.tcp: expected banner, or reply and after, or handler, or proxy",
+    ],
+    [
+      "a proxy to nowhere", `${P}services: { a: { tcp: { proxy: ":80" } } }\n`,
+      "FILE:2:32: services.a.tcp.proxy: proxy \":80\": write an address and a port, like 127.0.0.1:8080",
+    ],
+    [
+      "a PROXY protocol that there is not", `${P}services: { a: { tcp: { proxy: "1.2.3.4:5", proxy_protocol: v3 } } }\n`,
+      "FILE:2:61: services.a.tcp.proxy_protocol is \"v3\"; expected v1 or v2",
+    ],
+    [
+      "HTTPS without a key", `${P}services: { a: { https: { cert: x } } }\n`,
+      "FILE:2:25: services.a.https: expected cert and key, or certificates, a list of such pairs",
+    ],
+    [
+      "a certificate that is not there", `${P}services: { a: { https: { certificates: [{ cert: /nowhere, key: x }] } } }\n`,
+      "FILE:2:50: services.a.https.certificates[0].cert: /nowhere: cannot be read: ENOENT: no such file or directory, "
+      + "stat '/nowhere'",
     ],
     [
       "a service's misspelt key", `${P}services: { a: { tcp: { baner: x } } }\n`,
@@ -384,18 +426,26 @@ describe("a file that is wrong: every error with its line and column, and what w
       "FILE:3:3: 121 services given; at most 120 fit",
     ],
     [
-      "a port's service that there is not", `${P}tcp: { 80: http }\n`,
-      "FILE:2:12: port 80: \"http\" is not a service; expected refuse, silent, echo, discard, chargen, tarpit or a "
-      + "name under services",
+      "a port's service that there is not", `${P}tcp: { 80: gopher }\n`,
+      "FILE:2:12: port 80: \"gopher\" is not a service; expected refuse, silent, echo, discard, chargen, tarpit, http, "
+      + "proxy:HOST:PORT or a name under services",
     ],
     [
-      "a port's service to come", `services: { own: { tcp: { banner: x } } }\n${P}tcp: { 80: \"proxy:127.0.0.1:80\" }\n`,
-      "FILE:3:12: port 80: \"proxy:127.0.0.1:80\" is not a service; expected refuse, silent, echo, discard, chargen, "
-      + "tarpit or own",
+      "a port's service to come", `services: { own: { tcp: { banner: x } } }\n${P}tcp: { 80: irtt }\n`,
+      "FILE:3:12: port 80: \"irtt\" is not a service; expected refuse, silent, echo, discard, chargen, tarpit, http, "
+      + "proxy:HOST:PORT or own",
+    ],
+    [
+      "HTTPS without a certificate", `${P}tcp: { 443: https }\n`,
+      "FILE:2:13: port 443: https needs a certificate, which an entry under services names; write that name",
+    ],
+    [
+      "a port's proxy to nowhere", `${P}tcp: { 80: "proxy:8080" }\n`,
+      "FILE:2:12: port 80: proxy \"8080\": write an address and a port, like 127.0.0.1:8080",
     ],
     [
       "a port's service that is no word", `${P}tcp: { 80: 7 }\n`, "FILE:2:12: tcp.80 is 7; expected refuse, silent, echo, "
-      + "discard, chargen, tarpit or a name under services",
+      + "discard, chargen, tarpit, http, proxy:HOST:PORT or a name under services",
     ],
     [
       "what is no port, of all and of a prefix",
@@ -517,7 +567,8 @@ describe("what a file says", () => {
     const [{ answers }] = options.serving.prefixes;
     assert.deepEqual({ ...DEFAULT_ANSWERS, limit: undefined }, answers);
     assert.deepEqual(
-      [options.tcp, options.accepts], [{ connections: 100_000, memory: 64 << 20, bySource: 0 }, false],
+      [options.tcp, options.accepts],
+      [{ connections: 100_000, memory: 64 << 20, bySource: 0, threads: 1 }, false],
     );
     assert.deepEqual({ ...DEFAULT_POLICY, sourceLimit: undefined }, options.serving.policy);
     assert.deepEqual(options.hostAddresses.map(({ text }) => text), ["10.99.0.1"]);
@@ -592,7 +643,8 @@ describe("what a file says", () => {
 
     test("need connections and memory if a service accepts connections", () => {
       const { options } = read(`${P}tcp: { 7: echo }\ntcp_connections: 5\ntcp_memory: 65536\n`);
-      assert.deepEqual([options.tcp, options.accepts], [{ connections: 5, memory: 65536, bySource: 0 }, true]);
+      assert.equal(options.accepts, true);
+      assert.deepEqual(options.tcp, { connections: 5, memory: 65536, bySource: 0, threads: 1 });
       const none = read(`${P}tcp: { 7: silent, 8: refuse }\ntcp_connections: 0\ntcp_memory: 0\n`);
       assert.equal(none.options.accepts, false);
     });
@@ -728,6 +780,7 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
     file: "tcp: { 23: tarpit }",
     values: [{ 7: "echo", "8000-8010": "discard" }, { 9: "discard", 13: "silent", 19: "chargen" }, { 23: "tarpit" }],
   },
+  serviceThreads: { flag: ["--service-threads", "1"], variable: "16", file: "service_threads: 2", values: [1, 16, 2] },
   tcpConnections: {
     flag: ["--tcp-connections", "0"], variable: "1000000", file: "tcp_connections: 2", values: [0, 1_000_000, 2],
   },

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { pino } from "pino";
 import { EXIT, Failure } from "../../src/base/failure.js";
 import { sansOf } from "../../src/web/clients.js";
-import { RateLimiter } from "../../src/web/ratelimiter.js";
+import { RateLimiter } from "../../src/base/ratelimiter.js";
 import { readWebConfig, WebFile, type WebConfig } from "../../src/web/webconfig.js";
 import { CIPHERS, durationMs } from "../../src/web/webschema.js";
 import { source } from "../support/assembly.js";

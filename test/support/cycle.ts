@@ -27,6 +27,7 @@ const options: FullOptions = {
   reassembly: DEFAULT_REASSEMBLY,
   tcp: undefined,
   accepts: false,
+  streams: [],
   hostAddressGiven: false,
   routes: true,
   dropPrivileges: false,

@@ -1,0 +1,303 @@
+/**
+ * The service threads as the supervisor sees them: it starts them, tells them of services and packet loops, and starts
+ * a thread again that has died or hangs, once its streams are reset. It waits for one only while a configuration is
+ * loaded, and not for long.
+ *
+ * Packet loops wake a thread by an eventfd, which outlasts the thread: a packet loop has a descriptor table of its own
+ * (sys/descriptors.ts), and in that nothing appears which was opened later.
+ */
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import type { Logger } from "pino";
+import { ORDERED, THREAD_SIZE, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
+import { leaveGoneDirectory } from "../base/directory.js";
+import { EXIT, Failure, messageOf } from "../base/failure.js";
+import { stderr, type LogFormat, type LogLevel } from "../base/log.js";
+import type { Counted, FromService, ServiceInput, ToService } from "../net/messages.js";
+import type { PrefixList } from "../prefix/list.js";
+import type { StreamService } from "../prefix/streams.js";
+import { checkDescriptors } from "../sys/descriptors.js";
+import * as libc from "../sys/libc.js";
+import { EFD_CLOEXEC, EFD_NONBLOCK } from "../sys/uapi.js";
+import { MAX_COUNTED, ServiceCounts } from "../telemetry/servicecounts.js";
+import type { CountedServices } from "../telemetry/services.js";
+import type { Queue } from "./queue.js";
+
+/** MB of a thread's heap for what lasts. Buffers lie outside of it. */
+const HEAP_MB = 512;
+/** Time in ms before a thread is started again: twice as long each time, until it has run for SETTLED_MS. */
+const MIN_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 10_000;
+const SETTLED_MS = 10_000;
+/** Time in ms for services to be loaded. */
+const LOAD_MS = 10_000;
+/** A thread that has not come round for so many looks hangs; time in ms between two of them. */
+const HANGS = 30;
+const LOOK_MS = 1000;
+/** How often it is looked whether the streams of a thread that has ended are reset, in ms. */
+const RESET_LOOK_MS = 20;
+/** Time in ms that the end of a thread may take: one that hangs in a system call is left to itself. */
+const END_MS = 500;
+
+/** What there is to serve. */
+interface Content {
+  readonly services: readonly Counted[];
+  readonly prefixes: PrefixList;
+  readonly logLevel: LogLevel;
+}
+
+export class Services {
+  readonly #log: Logger;
+  readonly #queues: Queue[] = [];
+  readonly #threads: readonly Thread[];
+  readonly #closing = new AbortController();
+  /** Names of services by their place among what is counted. */
+  readonly #names: string[] = [];
+  #supervised: readonly Promise<void>[] | undefined;
+
+  /** There are to be `count` threads, once a service needs them. */
+  constructor(count: number, format: LogFormat, log: Logger) {
+    this.#log = log;
+    this.#threads = Array.from({ length: count }, (_, i) => new Thread(i, this.#queues, format, log));
+  }
+
+  /** Eventfds that wake the threads. */
+  get wakeFds(): readonly number[] {
+    return this.#threads.map(({ wakeFd }) => wakeFd);
+  }
+
+  /** Names of services by their place among what is counted, and the threads' counts. */
+  get counted(): CountedServices {
+    const threads = this.#supervised ? this.#threads : [];
+    return { names: [...this.#names], threads: threads.map(({ counts }) => counts.buffer) };
+  }
+
+  /**
+   * Has the threads load services, beside those that they have. Nothing uses them yet. Returns what is to be called
+   * when something does.
+   * @throws Failure (configuration) with a line for each that cannot be loaded
+   */
+  async prepare(streams: readonly StreamService[], prefixes: PrefixList, logLevel: LogLevel): Promise<() => void> {
+    const content = { services: this.#placed(streams), prefixes, logLevel };
+    if (streams.length > 0 && !this.#supervised) {
+      // What runs at first is what is prepared here.
+      for (const thread of this.#threads) thread.content = content;
+      this.#supervised = this.#threads.map((thread) => this.#supervise(thread));
+    }
+    const threads = this.#supervised ? this.#threads : [];
+    const failures = await Promise.all(threads.map((thread) => thread.prepare(content)));
+    // All threads have the same trouble.
+    const lines = [...new Set(failures.flat())];
+    if (lines.length > 0) throw new Failure(lines, EXIT.CONFIG);
+    return () => { for (const thread of threads) thread.use(content); };
+  }
+
+  /** Has the threads serve this queue. */
+  connect(queue: Queue): void {
+    this.#queues.push(queue);
+    for (const thread of this.#threads) thread.connect(queue);
+  }
+
+  async end(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#threads.map((thread) => thread.end()));
+    await Promise.all(this.#supervised ?? []);
+    for (const { wakeFd } of this.#threads) libc.close(wakeFd);
+  }
+
+  /** Returns services with their places: a name keeps its own as long as that is not needed for another one. */
+  #placed(streams: readonly StreamService[]): Counted[] {
+    const names = this.#names;
+    const wanted = new Set(streams.map(({ name }) => name));
+    for (const name of wanted) {
+      if (names.includes(name)) continue;
+      const free = names.length < MAX_COUNTED ? names.length : names.findIndex((each) => !wanted.has(each));
+      names[free] = name;
+      for (const { counts } of this.#threads) counts.clear(free);
+    }
+    return streams.map((service) => ({ service, counted: names.indexOf(service.name) }));
+  }
+
+  async #supervise(thread: Thread): Promise<void> {
+    const { signal } = this.#closing;
+    const closing = () => signal.aborted;
+    const closed = new Promise<undefined>((resolve) => {
+      signal.addEventListener("abort", () => { resolve(undefined); }, { once: true });
+    });
+    const pause = (ms: number) => sleep(ms, undefined, { signal, ref: false }).catch(() => undefined);
+    for (let pauseMs = MIN_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
+      const began = performance.now();
+      const why = await Promise.race([thread.run(), closed]);
+      if (closing()) return;
+      this.#log.error(`${thread.name} died: ${String(why)}; its connections are reset, and it is started again`);
+      thread.reset();
+      if (performance.now() - began > SETTLED_MS) pauseMs = MIN_PAUSE_MS;
+      await pause(pauseMs);
+      while (!closing() && !thread.isReset) await pause(RESET_LOOK_MS);
+      if (closing()) return;
+    }
+  }
+}
+
+/** A thread, and those that are started in its place. */
+class Thread {
+  readonly name: string;
+  /** Eventfd that wakes it. */
+  readonly wakeFd: number;
+  readonly counts = new ServiceCounts();
+  /** What it serves. */
+  content: Content | undefined;
+  readonly #index: number;
+  readonly #queues: readonly Queue[];
+  readonly #format: LogFormat;
+  readonly #log: Logger;
+  #worker: Worker | undefined;
+  #asked: Promise<readonly string[]> = Promise.resolve([]);
+  #answered: ((failures: readonly string[]) => void) | undefined;
+  #isReady = false;
+
+  constructor(index: number, queues: readonly Queue[], format: LogFormat, log: Logger) {
+    this.name = `service thread ${index}`;
+    this.#index = index;
+    this.#queues = queues;
+    this.#format = format;
+    this.#log = log;
+    this.wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", `of ${this.name}`);
+  }
+
+  /** Starts it. Fulfilled when it has ended, with the reason. */
+  async run(): Promise<string> {
+    try {
+      checkDescriptors("a service thread");
+      leaveGoneDirectory();
+      return await this.#run();
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  /** Has it load services. Fulfilled with a line for each that cannot be loaded. */
+  prepare(content: Content): Promise<readonly string[]> {
+    // One after the other, so that an answer is to what was asked last.
+    return this.#asked = this.#asked.then(() => this.#prepare(content));
+  }
+
+  async #prepare({ services }: Content): Promise<readonly string[]> {
+    if (!this.#worker) return [`${this.name} is being started again; try it once more`];
+    const answered = new Promise<readonly string[]>((resolve) => { this.#answered = resolve; });
+    this.#post({ kind: "prepare", services });
+    const late = [`services are not loaded after ${LOAD_MS / 1000} s: a handler hangs, or waits for something`];
+    const failures = await Promise.race([answered, sleep(LOAD_MS, late, { ref: false })]);
+    this.#answered = undefined;
+    return failures;
+  }
+
+  /** Has it serve what it has prepared. */
+  use(content: Content): void {
+    this.content = content;
+    const { prefixes, logLevel } = content;
+    this.#post({ kind: "use", prefixes: prefixes.buffer, logLevel });
+    if (this.#isReady) return;
+    this.#isReady = true;
+    for (const queue of this.#queues) this.connect(queue);
+  }
+
+  /** Has streams of the queue go to the thread, if it serves. */
+  connect(queue: Queue): void {
+    if (!this.#isReady) return;
+    this.#post({ kind: "queue", queue: queue.index, memory: queue.memory.memory, wakeFd: queue.wakeFd });
+    Atomics.store(wordsOf(queue), this.#stateAt, ThreadState.serving);
+  }
+
+  /** Has the packet loops reset the streams of the thread, which has ended. */
+  reset(): void {
+    this.counts.restarted();
+    for (const queue of this.#queues) {
+      const words = wordsOf(queue);
+      const { none, serving, gone } = ThreadState;
+      // It may have ended before it was to serve.
+      Atomics.compareExchange(words, this.#stateAt, none, ThreadState.ended);
+      Atomics.compareExchange(words, this.#stateAt, serving, gone);
+      Atomics.store(words, ORDERED / 4, 1);
+      queue.wake();
+    }
+  }
+
+  /** True once nothing is left of the thread's streams. */
+  get isReset(): boolean {
+    return this.#queues.every((queue) => Atomics.load(wordsOf(queue), this.#stateAt) === (ThreadState.ended as number));
+  }
+
+  async end(): Promise<void> {
+    const ended = this.#worker?.terminate();
+    await Promise.race([ended, sleep(END_MS, undefined, { ref: false })]);
+  }
+
+  get #stateAt(): number {
+    return (THREADS + THREAD_SIZE * this.#index + THREAD_STATE) / 4;
+  }
+
+  #run(): Promise<string> {
+    const workerData: ServiceInput = {
+      thread: this.#index, wakeFd: this.wakeFd, counts: this.counts.buffer, drops: stderr.drops,
+      logFormat: this.#format, logLevel: this.#log.level as LogLevel,
+    };
+    const worker = this.#worker = new Worker(new URL("../net/thread.js", import.meta.url), {
+      workerData, name: `service ${this.#index}`, stderr: true, stdout: true,
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+    });
+    // What its log does not get: Node.js's own words.
+    worker.stdout.resume();
+    createInterface(worker.stderr).on("line", (line) => { this.#log.warn({ thread: `service ${this.#index}` }, line); });
+    worker.on("message", (message: FromService) => {
+      if (message.kind === "line") stderr.write(message.line);
+      else this.#answered?.(message.failures);
+    });
+    let cause: unknown;
+    worker.once("error", (error) => { cause = error; });
+    const watch = this.#watch(worker, () => { cause = new Error(`it has hung for ${HANGS * LOOK_MS / 1000} s`); });
+    if (this.counts.restarts > 0) void this.#resume();
+    return new Promise((resolve) => {
+      worker.once("exit", (status) => {
+        clearInterval(watch);
+        this.#worker = undefined;
+        this.#isReady = false;
+        const why = cause === undefined ? `it ended with status ${status}` : messageOf(cause);
+        this.#answered?.([`${this.name} died: ${why}`]);
+        resolve(why);
+      });
+    });
+  }
+
+  /** Has a thread that was started again serve what the one before it did. */
+  async #resume(): Promise<void> {
+    const { content } = this;
+    if (!content) return;
+    for (const line of await this.prepare(content)) this.#log.error(`${line}; its connections are reset`);
+    if (this.#worker) this.use(this.content ?? content);
+  }
+
+  /** Ends the thread when it has not come round for long. */
+  #watch(worker: Worker, hangs: () => void): NodeJS.Timeout {
+    let last = -1;
+    let looks = 0;
+    return setInterval(() => {
+      const { beats } = this.counts;
+      looks = beats === last ? looks + 1 : 0;
+      last = beats;
+      if (looks < HANGS) return;
+      looks = 0;
+      hangs();
+      void worker.terminate();
+    }, LOOK_MS).unref();
+  }
+
+  #post(message: ToService): void {
+    this.#worker?.postMessage(message);
+  }
+}
+
+function wordsOf(queue: Queue): Int32Array {
+  return new Int32Array(queue.memory.memory.buffer);
+}

@@ -1,0 +1,73 @@
+/** Makes what takes a service's connections. */
+import type { RequestListener } from "node:http";
+import { pathToFileURL } from "node:url";
+import type { Logger } from "pino";
+import { messageOf } from "../base/failure.js";
+import type { Content, Handler, StreamService } from "../prefix/streams.js";
+import type { ServiceCounts } from "../telemetry/servicecounts.js";
+import { counted, guarded } from "./guard.js";
+import { httpService } from "./http.js";
+import { page } from "./page.js";
+import type { PrefixIndex } from "./prefixindex.js";
+import { proxy } from "./proxy.js";
+import type { Socket } from "./socket.js";
+
+/** Whoever takes a service's connections. */
+export interface Taker {
+  /** False ends this side of a connection when the peer has ended its own. */
+  readonly allowHalfOpen: boolean;
+  take(socket: Socket): void;
+}
+
+/** What a service needs of the thread that it runs in. */
+export interface Surroundings {
+  readonly log: Logger;
+  /** Where the thread counts, and the service's place there. */
+  readonly counts: ServiceCounts;
+  readonly place: number;
+  readonly prefixes: () => PrefixIndex;
+}
+
+/** Loads a service. @throws whatever its handler throws */
+export async function load({ name, does }: StreamService, around: Surroundings): Promise<Taker> {
+  if ("http" in does) return http(await listenerOf(name, does.http, around));
+  if ("tcp" in does) return tcp(name, await importHandler(does.tcp), around);
+  if ("proxy" in does) return { allowHalfOpen: true, take: proxy(does.proxy, does.header, around.log) };
+  throw new Error("https is not there yet");
+}
+
+function http(listener: RequestListener): Taker {
+  return { allowHalfOpen: true, take: httpService(listener) };
+}
+
+function tcp(name: string, handler: (socket: Socket) => unknown, { log, counts, place }: Surroundings): Taker {
+  const failed = (error: unknown, socket: Socket) => {
+    counts.failed(place);
+    log.error(`service ${name}: its handler has failed: ${messageOf(error)}; the connection is reset`);
+    socket.resetAndDestroy();
+  };
+  return { allowHalfOpen: false, take: guarded(handler, failed) };
+}
+
+async function listenerOf(
+  name: string, content: Content, { log, counts, place, prefixes }: Surroundings,
+): Promise<RequestListener> {
+  if ("page" in content) return counted(page(prefixes), counts, place);
+  if ("root" in content) throw new Error("files are not there yet");
+  const handler = await importHandler(content);
+  return counted(guarded(handler as RequestListener, (error, _request, response) => {
+    counts.failed(place);
+    log.error(`service ${name}: its handler has failed: ${messageOf(error)}`);
+    if (response.headersSent) response.destroy();
+    else response.writeHead(500, { "Content-Type": "text/plain; charset=utf-8" }).end("the handler has failed\n");
+  }), counts, place);
+}
+
+/** Imports a handler: each version of the file is a module of its own. */
+async function importHandler({ handler, version }: Handler): Promise<(...args: unknown[]) => unknown> {
+  const url = pathToFileURL(handler);
+  url.searchParams.set("version", version);
+  const { default: called } = await import(url.href) as { default?: unknown };
+  if (typeof called !== "function") throw new Error(`${handler}: it has no default export that is a function`);
+  return called as (...args: unknown[]) => unknown;
+}

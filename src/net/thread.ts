@@ -1,0 +1,133 @@
+/**
+ * A service thread: it runs what has the streams of all queues. It sleeps until a packet loop wakes it, and then takes
+ * turns with whatever else its event loop has to do.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { messageOf } from "../base/failure.js";
+import type { LogLevel } from "../base/log.js";
+import { PrefixList } from "../prefix/list.js";
+import * as libc from "../sys/libc.js";
+import { ServiceCounts } from "../telemetry/servicecounts.js";
+import { threadLog } from "./log.js";
+import type { Counted, FromService, ServiceInput, ToService } from "./messages.js";
+import { Port, type Stream } from "./port.js";
+import { PrefixIndex } from "./prefixindex.js";
+import { load, type Taker } from "./services.js";
+import { Socket } from "./socket.js";
+
+const BEAT_MS = 1000;
+
+/** A service that is loaded, and its place among what is counted. */
+interface Loaded {
+  readonly taker: Taker;
+  readonly place: number;
+}
+
+const input = workerData as ServiceInput;
+const log = threadLog(input);
+const counts = new ServiceCounts(input.counts);
+/** By queue. */
+const ports: Port[] = [];
+/** Services by id: those that are in use, and those that were prepared last. */
+let services = new Map<string, Loaded>();
+let prepared = services;
+let prefixes = new PrefixIndex();
+
+beat();
+
+let turning = false;
+const woken = new ArrayBuffer(8);
+const wokenAddress = libc.addressOf(woken);
+libc.onReadable(input.wakeFd, () => {
+  libc.read(input.wakeFd, wokenAddress, woken.byteLength);
+  turn();
+});
+
+parentPort?.on("message", (message: ToService) => {
+  switch (message.kind) {
+    case "queue": {
+      const { queue, memory, wakeFd } = message;
+      ports[queue] = new Port(memory, input.thread, serve, () => { libc.eventfd_write(wakeFd, 1); });
+      turn();
+      return;
+    }
+    case "prepare":
+      void prepare(message.services).then((failures) => { post({ kind: "prepared", failures }); });
+      return;
+    case "use":
+      use(message.prefixes, message.logLevel);
+  }
+});
+
+/** Counts how late the event loop is, which is also the sign that it goes round. */
+function beat(): void {
+  let due = performance.now() + BEAT_MS;
+  setInterval(() => {
+    const now = performance.now();
+    counts.beat(Math.max(0, now - due) / 1000);
+    due = now + BEAT_MS;
+  }, BEAT_MS).unref();
+}
+
+/** Loads what is not loaded yet. Returns a line for each service that cannot be. */
+async function prepare(wanted: readonly Counted[]): Promise<string[]> {
+  const next = new Map<string, Loaded>();
+  const failures: string[] = [];
+  for (const { service, counted: place } of wanted) {
+    try {
+      const { id } = service;
+      const taker = services.get(id)?.taker ?? await load(service, { log, counts, place, prefixes: () => prefixes });
+      next.set(id, { taker, place });
+    } catch (error) {
+      failures.push(`service ${service.name}: ${messageOf(error)}`);
+    }
+  }
+  prepared = next;
+  return failures;
+}
+
+function use(list: SharedArrayBuffer, level: LogLevel): void {
+  services = prepared;
+  prefixes = new PrefixIndex(new PrefixList(list));
+  log.level = level;
+}
+
+/** Gives a connection to its service. One that came before a reload took its service away is reset. */
+function serve(stream: Stream): Socket {
+  const { service } = stream;
+  const found = prepared.get(service) ?? services.get(service);
+  const socket = new Socket(stream, found?.taker);
+  if (!found) return socket.resetAndDestroy();
+  const { taker, place } = found;
+  counts.opened(place);
+  // Peers reset connections. That is for whoever wants to know, and ends nothing else.
+  socket.on("error", ignore);
+  socket.once("close", () => { counts.closed(place); });
+  taker.take(socket);
+  return socket;
+}
+
+function ignore(): void {
+  // The socket is destroyed.
+}
+
+function turn(): void {
+  if (turning) return;
+  turning = true;
+  again(true);
+}
+
+/** Takes turns until there is no news, and then sleeps. */
+function again(more: boolean): void {
+  for (const port of ports) more = port.turn() || more;
+  if (more) {
+    setImmediate(again, false);
+    return;
+  }
+  turning = false;
+  if (!ports.every((port) => port.doze())) turn();
+}
+
+function post(message: FromService): void {
+  parentPort?.postMessage(message);
+}
