@@ -1,12 +1,15 @@
 /**
- * A service thread's side of a queue's streams (abi/streams.ts): the rings, and each stream's record. Only this file of
+ * A service thread's side of a queue's streams (abi/streams.ts): the rings,
+  and each stream's record. Only this file of
  * the thread's reads and writes the queue's memory. What leaves it are copies: nobody else sees memory that changes.
  */
 import {
   ASLEEP, DOZES, EPOCH_SEEN, EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_OPENED, IN_NEWS, IN_ORDERS, LENT_AT,
-  LENT_HEAD, LENT_TAIL, LET_GO, LOOK, MAX_LENT, NEWS_AT, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT, ORDERS_MASK,
+  LENT_HEAD, LENT_TAIL, LET_GO, LOOK, MAX_LENT, NEWS_AT, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT,
+  ORDERS_MASK,
   ORDERS_TAIL, STREAM_ACKED, STREAM_CAME, STREAM_END, STREAM_EPOCH, STREAM_EVENTS, STREAM_FIRST, STREAM_LISTS,
-  STREAM_NUMBER, STREAM_READ, STREAM_SIZE, STREAM_THREAD, STREAM_WISHES, STREAMS, TAKEN, THREAD_SIZE, THREADS, WISH_RESET, WISH_ROOM,
+  STREAM_NUMBER, STREAM_READ, STREAM_SIZE, STREAM_THREAD, STREAM_WISHES, STREAMS, TAKEN, THREAD_SIZE, THREADS,
+  WISH_RESET, WISH_ROOM,
   WISH_SHUT,
 } from "../../abi/streams.js";
 import {
@@ -275,7 +278,8 @@ export class Stream {
 
   /** Bytes that have come and are not read. */
   get readable(): number {
-    return this.#isGone || this.#port.isStale ? 0 : Atomics.load(this.#words, this.#record + STREAM_CAME / 4) - this.#read >>> 0;
+    if (this.#isGone || this.#port.isStale) return 0;
+    return Atomics.load(this.#words, this.#record + STREAM_CAME / 4) - this.#read >>> 0;
   }
 
   /** True if nothing comes any more but what is readable now. */

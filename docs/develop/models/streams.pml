@@ -40,6 +40,7 @@
 #ifndef MAX_ORDERS
 #define MAX_ORDERS 2
 #endif
+/* NO_TIMERS: handlers do nothing but when they hear of their streams. */
 
 /* abi/streams.ts: a place for each block; and for each block's LOOK and LET_GO, and for each page on loan. */
 #define NEWS_ENTRIES   BLOCKS
@@ -711,6 +712,7 @@ work:
 end2:
     do
     :: threadFd[t] -> threadFd[t] = 0; goto work
+#ifndef NO_TIMERS
     :: d_step { number[AT(t, 0)] != 0 && SAME_EPOCH(t) && !hungry[AT(t, 0)] && !silent -> b = 0 }
       if
       :: writes > 0 && !hungry[AT(t, 0)] -> write(t, 0)
@@ -718,6 +720,7 @@ end2:
       :: else
       fi;
       flush(t)
+#endif
     od
   } unless { dead[t] };
   ran[t] = 0
