@@ -2,7 +2,7 @@
  * Streams: connections whose bytes a service thread has. The packet loop and the thread share a record for each stream,
  * and three rings for each thread, none of which can overflow:
  *
- *  NEWS    loop → thread   streams to look at, each at most once
+ *  NEWS    loop → thread   blocks whose streams to look at, each at most once
  *  ORDERS  thread → loop   pages to send, streams to look at, each at most once, and streams that are let go, each once
  *  LENT    loop → thread   empty pages that the thread may fill
  *
@@ -29,8 +29,10 @@ export const STREAM_SERIAL = THREAD_COUNT + 4;
 export const STREAM_EPOCH = STREAM_SERIAL + 4;
 /** u32: a bit for each thread that there was news for since the host last looked. */
 export const NEWS_FOR = STREAM_EPOCH + 4;
+/** u32: a bit for each thread that has no page on loan, since there was none to lend. */
+export const STARVED = NEWS_FOR + 4;
 /** u32: not 0 while there may be orders. Threads write it. */
-export const ORDERED = (NEWS_FOR + 4 + 63) & -64;
+export const ORDERED = (STARVED + 4 + 63) & -64;
 /** u32: not 0 while the packet loop sleeps, and has to be woken for an order. No packet loop sets it yet. */
 export const ASLEEP = ORDERED + 4;
 
@@ -59,6 +61,8 @@ export const ORDERS_TAIL = LENT_HEAD + 4;
 export const TAKEN = ORDERS_TAIL + 4;
 /** u32: not 0 while the thread sleeps, and has to be woken for news. */
 export const DOZES = TAKEN + 4;
+/** u32: STREAM_EPOCH as the thread knows it. After a crash it has no streams, and orders nothing, until it does. */
+export const EPOCH_SEEN = DOZES + 4;
 /** u32, a ThreadState. The main thread writes the first three, the packet loop the others. */
 export const THREAD_STATE = 128;
 
@@ -100,7 +104,10 @@ export const ON_LOAN = 1;
 
 export const STREAM_SIZE = 128;
 // The packet loop writes the first line. Positions in a stream are the lower half of a u64.
-/** u32: 1 while the stream is in NEWS. */
+/**
+ * u32: a bit for each thread in whose NEWS the block is. The next stream of the block has the record's bits: what the
+ * last one's thread has not read yet stays in its ring.
+ */
 export const IN_NEWS = 0;
 /** u32: position up to which bytes have come, and up to which the peer has acknowledged. */
 export const STREAM_CAME = IN_NEWS + 4;

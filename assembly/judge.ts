@@ -4,6 +4,7 @@
 
 import { CONTEXT, QUEUED, UNJUDGED } from "../abi/control";
 import { DROPPED } from "../abi/counters";
+import { STARVED } from "../abi/streams";
 import { INBOX_COUNT, TOUCHED_COUNT } from "../abi/tcp";
 import { expire } from "./expire";
 import { ipv4Input } from "./judge/ipv4";
@@ -12,6 +13,7 @@ import { add, free, queue, receivedLength, receivedSlot } from "./memory";
 import { accept } from "./offload";
 import { begin } from "./packet";
 import { ordered, takeOrders } from "./stream/orders";
+import { lendAgain } from "./stream/thread";
 import { flush } from "./tcp/output";
 import { readAll } from "./tcp/path";
 import { due } from "./timers";
@@ -47,5 +49,6 @@ export function judge(count: u32, replies: u32): u32 {
     store<u32>(UNJUDGED, 0);
     flush();
   }
+  if (load<u32>(STARVED)) lendAgain();
   return load<u32>(QUEUED);
 }

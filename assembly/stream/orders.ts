@@ -16,7 +16,7 @@ import { beginSweep } from "../tcp/sweep";
 import { connectionAt, recordOf } from "./record";
 import * as sent from "./sent";
 import * as stream from "./stream";
-import { isGone, lend, takeBack, threadAt } from "./thread";
+import { hasSeenEpoch, isGone, lend, takeBack, threadAt } from "./thread";
 
 /** Returns whether there may be orders. */
 export function ordered(): bool {
@@ -34,6 +34,8 @@ export function takeOrders(): void {
       beginSweep();
       continue;
     }
+    // What it has ordered, it ordered before a crash.
+    if (!hasSeenEpoch(thread)) continue;
     const tail = atomic.load<u32>(thread + ORDERS_TAIL);
     let head = load<u32>(thread, ORDERS_HEAD);
     for (; head != tail && left; left--, head++) {

@@ -3,13 +3,15 @@
 
 import { Closed } from "../../abi/counters";
 import {
-  EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_LET_GO, EVENT_OPENED, SEND_TOTAL, STREAM_ACKED, STREAM_CAME,
+  EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_LET_GO, EVENT_OPENED, IN_NEWS, SEND_TOTAL, STREAM_ACKED,
+  STREAM_CAME,
   STREAM_END, STREAM_EVENTS, STREAM_FIRST, STREAM_KEPT, STREAM_LISTS, STREAM_NUMBER, STREAM_SERIAL, STREAM_SIZE,
   STREAM_TAKEN, STREAM_THREAD, STREAM_WISHES, TOLD, WISH_ROOM, WISH_SHUT,
 } from "../../abi/streams";
 import { ACKED, CAME, END_AT, FIRST_PAGE, RANGES, Service } from "../../abi/tcp";
 import { CLOSING, endIn, has, kind, setFlag } from "../tcp/connection";
 import * as kept from "../tcp/stream";
+import { beginSweep } from "../tcp/sweep";
 import { recordOf } from "./record";
 import * as sent from "./sent";
 import { isEnding, lend, next, tell, threadAt } from "./thread";
@@ -17,9 +19,9 @@ import { isEnding, lend, next, tell, threadAt } from "./thread";
 /** Microseconds that a peer which has to speak first has for that; as long as Node.js waits for headers. */
 const SILENT_US: u32 = 60_000_000;
 
-/** A connection begins. */
+/** A connection begins. A thread may still have news of the block's last one in its ring: IN_NEWS stays. */
 export function begin(c: usize): void {
-  memory.fill(recordOf(c), 0, STREAM_SIZE);
+  memory.fill(recordOf(c) + IN_NEWS + 4, 0, STREAM_SIZE - IN_NEWS - 4);
 }
 
 /** The handshake is complete. */
@@ -29,7 +31,7 @@ export function open(c: usize): void {
   store<u32>(record, thread, STREAM_THREAD);
   // So that it can answer at once.
   lend(thread);
-  store<u32>(record, load<u32>(STREAM_SERIAL) || 1, STREAM_NUMBER);
+  atomic.store<u32>(record + STREAM_NUMBER, load<u32>(STREAM_SERIAL) || 1);
   if (kind(c) == Service.stream) happened(c, record, EVENT_OPENED);
   else endIn(c, SILENT_US);
 }
@@ -156,6 +158,8 @@ function happened(c: usize, record: usize, event: u32): void {
   if (event & EVENT_OPENED) {
     const thread = threadAt(load<u32>(record, STREAM_THREAD));
     store<u32>(thread, load<u32>(thread, TOLD) + 1, TOLD);
+    // The sweep that ends the thread may have passed the block.
+    if (isEnding(load<u32>(record, STREAM_THREAD))) beginSweep();
   }
   atomic.store<u32>(record + STREAM_EVENTS, events | event);
   tell(c, record);

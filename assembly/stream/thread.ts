@@ -1,11 +1,11 @@
 // Service threads as the packet loop sees them: what they are told, and the pages that they have on loan. The other end
 // of the rings is src/net/port.ts.
 
-import { MAX_PAGES, PAGE_BITS, PAGE_COUNT, PAGES, PAGES_TOUCHED } from "../../abi/tcp";
+import { CONNECTIONS_TOUCHED, MAX_PAGES, PAGE_BITS, PAGE_COUNT, PAGES, PAGES_TOUCHED } from "../../abi/tcp";
 import {
-  IN_NEWS, LENT_AT, LENT_COUNT, LENT_ENTRY, LENT_TAIL, MAX_LENT, NEWS_AT, NEWS_ENTRY, NEWS_FOR, NEWS_HEAD, NEWS_MASK,
-  NEWS_TAIL, ON_LOAN, STREAM_SERIAL, STREAM_THREAD, TAKEN, THREAD_COUNT, THREAD_SIZE, THREAD_STATE, ThreadState,
-  THREADS, TOLD,
+  EPOCH_SEEN, EVENT_LET_GO, IN_NEWS, LENT_AT, LENT_COUNT, LENT_ENTRY, LENT_TAIL, MAX_LENT, NEWS_AT, NEWS_ENTRY,
+  NEWS_FOR, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ON_LOAN, STARVED, STREAM_EPOCH, STREAM_EVENTS, STREAM_SERIAL, STREAM_SIZE,
+  STREAM_THREAD, STREAMS, TAKEN, THREAD_COUNT, THREAD_SIZE, THREAD_STATE, ThreadState, THREADS, TOLD,
 } from "../../abi/streams";
 import { givePage, nextPage, setNextPage, takePage } from "../tcp/pages";
 import { indexOf } from "./record";
@@ -39,14 +39,20 @@ export function anyTakes(): bool {
 }
 
 function takes(thread: usize): bool {
-  return atomic.load<u32>(thread + THREAD_STATE) == <u32>ThreadState.serving
+  return atomic.load<u32>(thread + THREAD_STATE) == <u32>ThreadState.serving && hasSeenEpoch(thread)
     && load<u32>(thread, TOLD) - atomic.load<u32>(thread + TAKEN) < BACKLOG;
 }
 
-/** Has its thread look at the record of the connection `c`. */
+/** Returns whether a thread knows that the packet loop has crashed, if it has. */
+export function hasSeenEpoch(thread: usize): bool {
+  return atomic.load<u32>(thread + EPOCH_SEEN) == load<u32>(STREAM_EPOCH);
+}
+
+/** Has its thread look at the record of the connection `c`, unless it has let go of the stream. */
 export function tell(c: usize, record: usize): void {
-  if (atomic.xchg<u32>(record + IN_NEWS, 1)) return;
+  if (load<u32>(record, STREAM_EVENTS) & EVENT_LET_GO) return;
   const index = load<u32>(record, STREAM_THREAD);
+  if (atomic.or<u32>(record + IN_NEWS, 1 << index) & 1 << index) return;
   const thread = threadAt(index);
   const tail = load<u32>(thread, NEWS_TAIL);
   const entry = <usize>load<u32>(thread, NEWS_AT) + <usize>(tail & load<u32>(thread, NEWS_MASK)) * NEWS_ENTRY;
@@ -58,9 +64,10 @@ export function tell(c: usize, record: usize): void {
 /** Lends a thread pages, up to MAX_LENT, or few where pages are scarce. */
 export function lend(index: u32): void {
   const thread = threadAt(index);
-  if (atomic.load<u32>(thread + THREAD_STATE) != <u32>ThreadState.serving) return;
+  store<u32>(STARVED, load<u32>(STARVED) & ~(1 << index));
+  if (atomic.load<u32>(thread + THREAD_STATE) != <u32>ThreadState.serving || !hasSeenEpoch(thread)) return;
   const scarce = load<u32>(PAGE_COUNT) >= load<u32>(MAX_PAGES) >>> 1;
-  const most = min<u32>(MAX_LENT, load<u32>(MAX_PAGES) >>> (scarce ? 6 : 3));
+  const most = max<u32>(min<u32>(MAX_LENT, load<u32>(MAX_PAGES) >>> (scarce ? 6 : 3)), 1);
   let lent = load<u32>(thread, LENT_COUNT);
   // Only when a good part is gone, so that the thread is not told again and again.
   if (lent > most >>> 1) return;
@@ -73,10 +80,19 @@ export function lend(index: u32): void {
     tail++;
     lent++;
   }
+  // Streams that wait for a page order nothing more.
+  if (!lent) store<u32>(STARVED, load<u32>(STARVED) | 1 << index);
   if (tail == load<u32>(thread, LENT_TAIL)) return;
   store<u32>(thread, lent, LENT_COUNT);
   atomic.store<u32>(thread + LENT_TAIL, tail);
   store<u32>(NEWS_FOR, load<u32>(NEWS_FOR) | 1 << index);
+}
+
+/** Lends pages that have become free to the threads that there were none for. */
+export function lendAgain(): void {
+  if (load<u32>(PAGE_COUNT) == load<u32>(MAX_PAGES)) return;
+  const starved = load<u32>(STARVED);
+  for (let i: u32 = 0; starved >>> i; i++) if (starved >>> i & 1) lend(i);
 }
 
 /** Takes back a page that the thread says it has on loan. Returns whether it had: nothing that it says is believed. */
@@ -105,10 +121,20 @@ export function endThreads(): void {
   for (let i: u32 = 0; i < count; i++) {
     if (!isEnding(i)) continue;
     takeAllBack(i);
+    forgetNews(i);
     const thread = threadAt(i);
     memory.fill(thread + NEWS_TAIL, 0, TOLD + 4 - NEWS_TAIL);
     memory.fill(thread + NEWS_HEAD, 0, TAKEN + 4 - NEWS_HEAD);
+    atomic.store<u32>(thread + EPOCH_SEEN, load<u32>(STREAM_EPOCH));
     atomic.store<u32>(thread + THREAD_STATE, ThreadState.ended);
+  }
+}
+
+/** Nothing is in the thread's NEWS any more. */
+function forgetNews(index: u32): void {
+  const touched = load<u32>(CONNECTIONS_TOUCHED);
+  for (let i: u32 = 0; i < touched; i++) {
+    atomic.and<u32>(<usize>load<u32>(STREAMS) + <usize>i * STREAM_SIZE + IN_NEWS, ~(1 << index));
   }
 }
 

@@ -3,8 +3,9 @@
  */
 import { MAX_TOUCHED } from "../../abi/slots.js";
 import {
-  LENT_AT, LENT_ENTRY, MAX_LENT, NEWS_AT, NEWS_ENTRY, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT, ORDERS_ENTRY,
-  ORDERS_MASK, PAGE_FILLED, STREAM_EPOCH, STREAM_SIZE, STREAMS, TAKEN, THREAD_COUNT, THREAD_SIZE, THREADS, TOLD,
+  LENT_AT, LENT_ENTRY, MAX_LENT, NEWS_AT, NEWS_ENTRY, NEWS_FOR, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT, ORDERS_ENTRY,
+  ORDERS_MASK, PAGE_FILLED, STARVED, STREAM_EPOCH, STREAM_SIZE, STREAMS, THREAD_COUNT, THREAD_SIZE, THREAD_STATE,
+  ThreadState, THREADS, TOLD,
 } from "../../abi/streams.js";
 import {
   CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, HASH, HASH_KEY, HASH_MASK, MAX_BY_SOURCE, MAX_CONNECTIONS,
@@ -128,16 +129,29 @@ function powerOf2(count: number): number {
 
 /** Forgets all connections, as after a crash in the middle of one. What comes for them is reset then. */
 export function forget(words: Uint32Array, touched: number): void {
+  // First: a thread that still sees the last epoch has seen nothing of what follows.
+  Atomics.add(words, STREAM_EPOCH / 4, 1);
+  if (words[THREAD_COUNT / 4] > 0) forgetStreams(words);
   words.fill(0, CONNECTIONS_TOUCHED / 4, TCP_STATE_END / 4);
   words.fill(0, touched / 4, touched / 4 + MAX_TOUCHED);
   const hash = words[HASH / 4] / 4;
   if (words[MAX_CONNECTIONS / 4] > 0) words.fill(0, hash, hash + words[HASH_MASK / 4] + 1);
+  for (let i = 0; i < MAX_SERVICES; i++) words[(SERVICES + SERVICE_SIZE * i + SERVICE_USERS) / 4] = 0;
+}
+
+/** Empties the rings. A thread has streams again, and may order something, when it has seen the new epoch. */
+function forgetStreams(words: Uint32Array): void {
+  const { ending, gone } = ThreadState;
   for (let i = 0; i < words[THREAD_COUNT / 4]; i++) {
     const thread = THREADS + THREAD_SIZE * i;
     words.fill(0, (thread + NEWS_TAIL) / 4, (thread + TOLD) / 4 + 1);
-    words.fill(0, (thread + NEWS_HEAD) / 4, (thread + TAKEN) / 4 + 1);
+    // The sweep that was to end it is forgotten, too.
+    Atomics.compareExchange(words, (thread + THREAD_STATE) / 4, ending, gone);
   }
-  words[ORDERED / 4] = 0;
-  Atomics.add(words, STREAM_EPOCH / 4, 1);
-  for (let i = 0; i < MAX_SERVICES; i++) words[(SERVICES + SERVICE_SIZE * i + SERVICE_USERS) / 4] = 0;
+  const records = words[STREAMS / 4] / 4;
+  words.fill(0, records, records + STREAM_SIZE / 4 * words[CONNECTIONS_TOUCHED / 4]);
+  words[STARVED / 4] = 0;
+  // Threads that sleep are woken, and lose their streams; and those that are gone are looked for.
+  words[NEWS_FOR / 4] = 2 ** words[THREAD_COUNT / 4] - 1;
+  Atomics.store(words, ORDERED / 4, 1);
 }

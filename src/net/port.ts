@@ -1,12 +1,15 @@
 /**
- * A service thread's side of a queue's streams (abi/streams.ts): the rings, and each stream's record. Only this file of
+ * A service thread's side of a queue's streams (abi/streams.ts): the rings,
+  and each stream's record. Only this file of
  * the thread's reads and writes the queue's memory. What leaves it are copies: nobody else sees memory that changes.
  */
 import {
-  ASLEEP, DOZES, EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_OPENED, IN_NEWS, IN_ORDERS, LENT_AT, LENT_HEAD,
-  LENT_TAIL, LET_GO, LOOK, MAX_LENT, NEWS_AT, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT, ORDERS_MASK,
+  ASLEEP, DOZES, EPOCH_SEEN, EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_OPENED, IN_NEWS, IN_ORDERS, LENT_AT,
+  LENT_HEAD, LENT_TAIL, LET_GO, LOOK, MAX_LENT, NEWS_AT, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT,
+  ORDERS_MASK,
   ORDERS_TAIL, STREAM_ACKED, STREAM_CAME, STREAM_END, STREAM_EPOCH, STREAM_EVENTS, STREAM_FIRST, STREAM_LISTS,
-  STREAM_NUMBER, STREAM_READ, STREAM_SIZE, STREAM_WISHES, STREAMS, TAKEN, THREAD_SIZE, THREADS, WISH_RESET, WISH_ROOM,
+  STREAM_NUMBER, STREAM_READ, STREAM_SIZE, STREAM_THREAD, STREAM_WISHES, STREAMS, TAKEN, THREAD_SIZE, THREADS,
+  WISH_RESET, WISH_ROOM,
   WISH_SHUT,
 } from "../../abi/streams.js";
 import {
@@ -66,6 +69,7 @@ export class Port {
   #turning = false;
   #flushing = false;
   #behind = false;
+  readonly #index: number;
   readonly #thread: number;
   readonly #news: number;
   readonly #newsMask: number;
@@ -83,6 +87,7 @@ export class Port {
     this.bytes = new Uint8Array(buffer);
     this.#opened = opened;
     this.#wake = wake;
+    this.#index = thread;
     const at = this.#thread = (THREADS + THREAD_SIZE * thread) / 4;
     this.#news = words[at + NEWS_AT / 4] / 4;
     this.#newsMask = words[at + NEWS_MASK / 4];
@@ -90,6 +95,12 @@ export class Port {
     this.#ordersMask = words[at + ORDERS_MASK / 4];
     this.#lent = words[at + LENT_AT / 4] / 4;
     this.#epoch = Atomics.load(words, STREAM_EPOCH / 4);
+    Atomics.store(words, at + EPOCH_SEEN / 4, this.#epoch);
+  }
+
+  /** True once the packet loop has crashed, and so has forgotten everything, and turn() has not been called since. */
+  get isStale(): boolean {
+    return Atomics.load(this.words, STREAM_EPOCH / 4) !== this.#epoch;
   }
 
   /** Streams that the thread has. */
@@ -100,11 +111,11 @@ export class Port {
   /** Looks at news, as much as a turn may take. Returns whether there is more to look at. */
   turn(): boolean {
     const { words } = this;
-    if (Atomics.load(words, STREAM_EPOCH / 4) !== this.#epoch) this.#lose();
+    if (this.isStale) this.#lose();
     this.#turning = true;
     const tail = Atomics.load(words, this.#thread + NEWS_TAIL / 4);
     let left = TURN;
-    for (; this.#newsHead !== tail && left > 0; left--) {
+    for (; this.#newsHead !== tail && left > 0 && !this.isStale; left--) {
       const index = words[this.#news + (this.#newsHead & this.#newsMask)];
       this.#newsHead = this.#newsHead + 1 | 0;
       this.#look(index);
@@ -125,7 +136,7 @@ export class Port {
     const { words } = this;
     Atomics.store(words, this.#thread + DOZES / 4, 1);
     const isNews = Atomics.load(words, this.#thread + NEWS_TAIL / 4) !== this.#newsHead
-      || (this.#hungry.size > 0 && this.#hasPage());
+      || (this.#hungry.size > 0 && this.#hasPage()) || this.isStale;
     if (isNews) Atomics.store(words, this.#thread + DOZES / 4, 0);
     return !isNews;
   }
@@ -134,7 +145,7 @@ export class Port {
   flush(): void {
     this.#flushing = false;
     const { words } = this;
-    if (!this.#behind || Atomics.load(words, STREAM_EPOCH / 4) !== this.#epoch) return;
+    if (!this.#behind || this.isStale) return;
     this.#behind = false;
     Atomics.store(words, this.#thread + ORDERS_TAIL / 4, this.#ordersTail);
     Atomics.store(words, ORDERED / 4, 1);
@@ -155,18 +166,16 @@ export class Port {
 
   /** Takes an empty page, and returns its address; 0 if there is none. */
   page(): number {
-    if (!this.#hasPage()) return 0;
+    if (!this.#hasPage() || this.isStale) return 0;
     const page = this.words[this.#lent + (this.#lentHead & MAX_LENT - 1)];
     this.#lentHead = this.#lentHead + 1 | 0;
     this.words[this.#thread + LENT_HEAD / 4] = this.#lentHead;
     return page >>> 0;
   }
 
-  /** Calls the stream's holder when there are pages again. */
+  /** Calls the stream's holder when there are pages again. The packet loop lends them when it has orders. */
   hungers(stream: Stream): void {
     this.#hungry.add(stream);
-    // The packet loop lends pages when it has orders.
-    this.order(stream.index, LOOK);
   }
 
   letGo(stream: Stream): void {
@@ -187,16 +196,19 @@ export class Port {
   #look(index: number): void {
     const record = (this.words[STREAMS / 4] >>> 0) / 4 + index * STREAM_SIZE / 4;
     // Before its record is read: what changes from now on is told anew.
-    Atomics.store(this.words, record + IN_NEWS / 4, 0);
+    Atomics.and(this.words, record + IN_NEWS / 4, ~(1 << this.#index));
     const known = this.#streams.get(index);
     if (known) {
       known.look();
       return;
     }
-    // The news may be of a stream that was let go, and the block another one's, which the thread is not told of yet.
-    const number = this.words[record + STREAM_NUMBER / 4];
+    // The news may be of a stream that was let go, and the block another one's, or another thread's, by now. If that
+    // changes while the record is read, whoever has the block then is told anew.
+    const number = Atomics.load(this.words, record + STREAM_NUMBER / 4);
     const isOpened = (Atomics.load(this.words, record + STREAM_EVENTS / 4) & EVENT_OPENED) !== 0;
-    if (!isOpened || this.#gone.get(index) === number) return;
+    const isMine = Atomics.load(this.words, record + STREAM_THREAD / 4) === this.#index;
+    if (!isOpened || !isMine || this.#gone.get(index) === number || this.isStale) return;
+    if (Atomics.load(this.words, record + STREAM_NUMBER / 4) !== number) return;
     this.#gone.delete(index);
     const stream = new Stream(this, index, record, number);
     this.#streams.set(index, stream);
@@ -208,9 +220,12 @@ export class Port {
 
   /** The packet loop has crashed and forgotten everything. */
   #lose(): void {
-    this.#epoch = Atomics.load(this.words, STREAM_EPOCH / 4);
+    const { words } = this;
+    this.#epoch = Atomics.load(words, STREAM_EPOCH / 4);
     this.#newsHead = this.#ordersTail = this.#lentHead = this.#taken = 0;
     this.#behind = false;
+    words.fill(0, this.#thread + NEWS_HEAD / 4, this.#thread + TAKEN / 4 + 1);
+    Atomics.store(words, this.#thread + EPOCH_SEEN / 4, this.#epoch);
     const streams = [...this.#streams.values()];
     this.#streams.clear();
     this.#gone.clear();
@@ -270,7 +285,8 @@ export class Stream {
 
   /** Bytes that have come and are not read. */
   get readable(): number {
-    return this.#isGone ? 0 : Atomics.load(this.#words, this.#record + STREAM_CAME / 4) - this.#read >>> 0;
+    if (this.#isGone || this.#port.isStale) return 0;
+    return Atomics.load(this.#words, this.#record + STREAM_CAME / 4) - this.#read >>> 0;
   }
 
   /** True if nothing comes any more but what is readable now. */
@@ -306,8 +322,10 @@ export class Stream {
       offset = 0;
       this.#page = this.#next(this.#page);
     }
+    // What was copied may be another stream's if the packet loop has crashed meanwhile.
+    if (this.#port.isStale) return undefined;
     this.#read = this.#read + length >>> 0;
-    words[this.#record + STREAM_READ / 4] = this.#read;
+    Atomics.store(words, this.#record + STREAM_READ / 4, this.#read);
     this.#order();
     return chunk;
   }
@@ -329,6 +347,7 @@ export class Stream {
       const page = this.#port.page();
       if (page === 0) {
         this.#port.hungers(this);
+        this.#order();
         return at;
       }
       const count = Math.min(data.length - at, PAGE_SIZE);
