@@ -1,25 +1,48 @@
-/** HTTP over sockets that did not come by a port of the host. */
-import { createServer, type RequestListener } from "node:http";
+/** HTTP over connections that did not come by a port of the host. */
+import { createServer, type RequestListener, type Server, type ServerOptions, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Socket } from "./socket.js";
 
 /** Returns what gives sockets to an http.Server of their own. */
 export function httpService(listener: RequestListener): (socket: Socket) => void {
-  const server = createServer(listener);
-  // http.Server looks for requests that take too long only while it listens.
-  server.emit("listening");
-  /** Responses that a socket still owes. */
-  const owed = new WeakMap<object, number>();
-  server.prependListener("request", ({ socket }, response) => {
-    owed.set(socket, (owed.get(socket) ?? 0) + 1);
-    if ((socket as unknown as Socket).isClosing) response.shouldKeepAlive = false;
-    response.once("close", () => {
-      const left = (owed.get(socket) ?? 1) - 1;
-      owed.set(socket, left);
-      if (left === 0 && (socket as unknown as Socket).isClosing) socket.end();
+  const http = new Http1(listener);
+  return (socket) => { http.serve(socket, socket); };
+}
+
+/** An http.Server that is given its connections: sockets, or what is decrypted above them. */
+export class Http1 {
+  readonly #server: Server;
+  /** Responses that a connection still owes. */
+  readonly #owed = new WeakMap<object, Set<ServerResponse>>();
+  /** The socket of a connection. */
+  readonly #sockets = new WeakMap<object, Socket>();
+
+  constructor(listener: RequestListener, options: ServerOptions = {}) {
+    const server = this.#server = createServer(options, listener);
+    // http.Server looks for requests that take too long only while it listens.
+    server.emit("listening");
+    server.prependListener("request", ({ socket: connection }, response) => {
+      const isClosing = () => this.#sockets.get(connection)?.isClosing === true;
+      const owed = this.#owed.get(connection);
+      owed?.add(response);
+      if (isClosing()) response.shouldKeepAlive = false;
+      response.once("close", () => {
+        owed?.delete(response);
+        if (owed?.size === 0 && isClosing()) connection.end();
+      });
     });
-  });
-  return (socket) => {
-    socket.once("closing", () => { if (!owed.get(socket)) socket.end(); });
-    server.emit("connection", socket);
-  };
+  }
+
+  /** Serves a connection. Once its socket is closing, it ends behind the responses that it owes. */
+  serve(connection: Duplex, socket: Socket): void {
+    const owed = new Set<ServerResponse>();
+    this.#owed.set(connection, owed);
+    this.#sockets.set(connection, socket);
+    socket.once("closing", () => { if (owed.size === 0) connection.end(); });
+    // A response that waits for the one before it has no socket yet, and Node.js does not tell it of the end.
+    connection.once("close", () => {
+      for (const response of owed) if (response.socket === null) response.emit("close");
+    });
+    this.#server.emit("connection", connection);
+  }
 }

@@ -1,7 +1,7 @@
 /** Limits how many responses are under way at a time, and cuts those that clients do not read. */
 import type { ServerResponse } from "node:http";
-import { Http2ServerResponse } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
+import { cut, taken } from "../net/response.js";
 
 /** Milliseconds for which a response may wait for its client while others wait for its place. */
 const PATIENCE_MS = 250;
@@ -98,17 +98,6 @@ export class Gate {
   }
 }
 
-/** Fulfilled when a response has room for more, or is closed. */
-function taken(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      response.off("drain", done).off("close", done);
-      resolve();
-    };
-    response.on("drain", done).on("close", done);
-  });
-}
-
 /**
  * Limits how many requests are under way over all connections. Of HTTP/2, a connection may have many. If there are too
  * many, the connection with the most is closed.
@@ -160,13 +149,4 @@ export function limitTaking(response: ServerResponse, termMs: number): void {
 export function giveTerm(response: ServerResponse, termMs: number): void {
   const term = setTimeout(() => { cut(response); }, termMs).unref();
   response.once("close", () => { clearTimeout(term); });
-}
-
-/**
- * Ends a response where it is, and its connection: an HTTP/2 session would go on counting what a destroyed stream left
- * behind, and take no new ones for it.
- */
-export function cut(response: ServerResponse | Http2ServerResponse): void {
-  if (response instanceof Http2ServerResponse) response.stream.session?.destroy();
-  else response.destroy();
 }

@@ -8,8 +8,8 @@
  */
 import type { ServerResponse } from "node:http";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { cut } from "../net/response.js";
 import { expose, type Exposition, type Format, type Metrics } from "./exposition.js";
-import { cut } from "./gate.js";
 
 /** A break takes so many times the time of the rendering before it, and at most MAX_BREAK_MS. */
 const BREAK = 10;

@@ -4,11 +4,12 @@
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { Failure } from "../base/failure.js";
+import { cut } from "../net/response.js";
 import { queryOf, type ConnectionList, type Query } from "../telemetry/connections.js";
 import type { Events } from "./events.js";
 import { formatFor, type Metrics } from "./exposition.js";
 import { fileAt, type File } from "./files.js";
-import { cut, giveTerm, type Gate } from "./gate.js";
+import { giveTerm, type Gate } from "./gate.js";
 import type { Listings } from "./listings.js";
 import { isFromElsewhere } from "./origin.js";
 import type { Renderings } from "./renderings.js";

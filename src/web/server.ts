@@ -18,10 +18,11 @@ import { createServer as createTlsServer, type Server as TlsServer, type TLSSock
 import type { Logger } from "pino";
 import { http } from "../base/builtin.js";
 import { messageOf } from "../base/failure.js";
+import { cut } from "../net/response.js";
 import * as libc from "../sys/libc.js";
 import { BasicAuth, BcryptThread } from "./auth.js";
 import { objection } from "./clients.js";
-import { Crowd, cut, Gate, limitTaking } from "./gate.js";
+import { Crowd, Gate, limitTaking } from "./gate.js";
 import { acceptFrom } from "./listener.js";
 import { Listings } from "./listings.js";
 import { Renderings } from "./renderings.js";

@@ -5,7 +5,7 @@
  * configuration stays.
  */
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { createSecureContext, DEFAULT_CIPHERS, type TlsOptions } from "node:tls";
 import type { Logger } from "pino";
@@ -14,6 +14,7 @@ import type { Problem } from "../config/judge.js";
 import { YamlFile } from "../config/reader.js";
 import type { Path } from "../config/path.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
+import { Sources } from "../base/sources.js";
 import type { ClientPolicy } from "./clients.js";
 import { RateLimiter } from "../base/ratelimiter.js";
 import { CIPHERS, CLIENT_AUTH, CURVES, durationMs, schema, VERSIONS, type WebDocument } from "./webschema.js";
@@ -224,26 +225,23 @@ export class WebFile {
   /** True if the newest configuration is served, and not an older one. */
   successful = true;
   #config: WebConfig;
-  #files: ReadonlySet<string>;
-  #fingerprint: string;
+  #sources: Sources;
 
   /** @throws Failure (configuration) if it is wrong at the start. */
   constructor(name: string, log: Logger) {
     this.#name = name;
     this.#log = log;
-    const { config, files, fingerprint } = this.#read();
+    const { config, sources } = this.#read();
     if (config instanceof Failure) throw config;
     this.#config = config;
-    this.#files = files;
-    this.#fingerprint = fingerprint;
+    this.#sources = sources;
   }
 
   /** Returns the last valid configuration, after reading the files again if they have changed. */
   current(): WebConfig {
-    if (fingerprintOf(this.#files) === this.#fingerprint) return this.#config;
-    const { config: read, files, fingerprint } = this.#read();
-    this.#files = files;
-    this.#fingerprint = fingerprint;
+    if (!this.#sources.changed) return this.#config;
+    const { config: read, sources } = this.#read();
+    this.#sources = sources;
     const config = opens(this.#config, read)
       ? new Failure(
           `${this.#name}: TLS and users are all gone from it; pongd takes that up when it is started again`,
@@ -260,25 +258,17 @@ export class WebFile {
     return this.#config;
   }
 
-  /**
-   * Reads the files and takes their fingerprints, each before its file. A file that changes meanwhile no longer
-   * matches, and is read again.
-   */
-  #read(): { config: WebConfig | Failure; files: ReadonlySet<string>; fingerprint: string } {
-    const files = new Set<string>();
-    const prints: string[] = [];
+  #read(): { config: WebConfig | Failure; sources: Sources } {
+    const sources = new Sources();
     let config: WebConfig | Failure;
     try {
-      config = readWebConfig(this.#name, (file) => {
-        if (!files.has(file)) prints.push(printOf(file));
-        files.add(file);
-      });
+      config = readWebConfig(this.#name, (file) => { sources.visit(file); });
     } catch (error) {
       config = error instanceof Failure
         ? error
         : new Failure(`${this.#name}: ${messageOf(error)}`, EXIT.CONFIG, { cause: error });
     }
-    return { config, files, fingerprint: prints.join() };
+    return { config, sources };
   }
 }
 
@@ -289,18 +279,4 @@ export class WebFile {
 function opens(before: WebConfig, after: WebConfig | Failure): boolean {
   const isClosed = ({ tls, users }: WebConfig) => tls !== undefined || users.size > 0;
   return !(after instanceof Failure) && isClosed(before) && !isClosed(after);
-}
-
-function fingerprintOf(files: ReadonlySet<string>): string {
-  return Array.from(files, printOf).join();
-}
-
-/** Returns a fingerprint that changes when the file is written or replaced, or its permissions change. */
-function printOf(file: string): string {
-  try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
-    return [dev, ino, size, mtimeNs, ctimeNs].join(" ");
-  } catch (error) {
-    return String((error as NodeJS.ErrnoException).code);
-  }
 }

@@ -1,0 +1,23 @@
+/** What http.ServerResponse has no method for, of HTTP/1 and HTTP/2 alike. */
+import type { ServerResponse } from "node:http";
+import { Http2ServerResponse } from "node:http2";
+
+/** Fulfilled when a response has room for more, or is closed. */
+export function taken(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off("drain", done).off("close", done);
+      resolve();
+    };
+    response.on("drain", done).on("close", done);
+  });
+}
+
+/**
+ * Ends a response where it is, and its connection: an HTTP/2 session would go on counting what a destroyed stream left
+ * behind, and take no new ones for it.
+ */
+export function cut(response: ServerResponse | Http2ServerResponse): void {
+  if (response instanceof Http2ServerResponse) response.stream.session?.destroy();
+  else response.destroy();
+}
