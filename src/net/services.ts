@@ -5,8 +5,10 @@ import type { Logger } from "pino";
 import { messageOf } from "../base/failure.js";
 import type { Content, Handler, StreamService } from "../prefix/streams.js";
 import type { ServiceCounts } from "../telemetry/servicecounts.js";
+import { files } from "./files.js";
 import { counted, guarded } from "./guard.js";
 import { httpService } from "./http.js";
+import { httpsService } from "./https.js";
 import { page } from "./page.js";
 import type { PrefixIndex } from "./prefixindex.js";
 import { proxy } from "./proxy.js";
@@ -33,7 +35,9 @@ export async function load({ name, does }: StreamService, around: Surroundings):
   if ("http" in does) return http(await listenerOf(name, does.http, around));
   if ("tcp" in does) return tcp(name, await importHandler(does.tcp), around);
   if ("proxy" in does) return { allowHalfOpen: true, take: proxy(does.proxy, does.header, around.log) };
-  throw new Error("https is not there yet");
+  const { certificates: pairs } = does.https;
+  const log = (line: string) => { around.log.error(`service ${name}: ${line}`); };
+  return { allowHalfOpen: true, take: httpsService({ pairs, log }, await listenerOf(name, does.https, around)) };
 }
 
 function http(listener: RequestListener): Taker {
@@ -53,7 +57,7 @@ async function listenerOf(
   name: string, content: Content, { log, counts, place, prefixes }: Surroundings,
 ): Promise<RequestListener> {
   if ("page" in content) return counted(page(prefixes), counts, place);
-  if ("root" in content) throw new Error("files are not there yet");
+  if ("root" in content) return counted(files(content.root), counts, place);
   const handler = await importHandler(content);
   return counted(guarded(handler as RequestListener, (error, _request, response) => {
     counts.failed(place);
