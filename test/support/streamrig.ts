@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { Service } from "../../abi/tcp.js";
 import { LENT_COUNT, ORDERED, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
-import { Port } from "../../src/net/port.js";
+import { Port, type Target } from "../../src/net/port.js";
 import { Socket, type SocketOptions } from "../../src/net/socket.js";
 import { ReferenceTcp, type ReferenceOptions } from "./reference-tcp.js";
 import { decode, isTcp } from "./tcp.js";
@@ -110,6 +110,16 @@ export class StreamRig {
     return client;
   }
 
+  /** Makes a server, which has one connection, and says what connects to it. */
+  server(family: Family, options: Partial<ReferenceOptions> = {}): Server {
+    const client = this.client(family, { remotePort: 0, ...options });
+    client.tcp.listen();
+    const { peer, local } = ADDRESSES[family];
+    return Object.assign(client, {
+      target: { localAddress: local, localPort: 0, remoteAddress: peer, remotePort: client.port },
+    });
+  }
+
   /** Makes a client, which has not connected. */
   client(family: Family, options: Partial<ReferenceOptions> = {}): Client {
     const client = new Client(this, family, 50_000 + this.clients.length, options);
@@ -141,6 +151,9 @@ export class StreamRig {
     return any;
   }
 }
+
+/** A client that is connected to. */
+export type Server = Client & { readonly target: Target };
 
 /** A client: a simple TCP, and what it has heard. */
 export class Client {
