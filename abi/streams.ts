@@ -2,7 +2,7 @@
  * Streams: connections whose bytes a service thread has. The packet loop and the thread share a record for each stream,
  * and three rings for each thread, none of which can overflow:
  *
- *  NEWS    loop → thread   streams to look at, each at most once
+ *  NEWS    loop → thread   streams to look at, each at most once, and one more by its index that it has let go of
  *  ORDERS  thread → loop   pages to send, streams to look at, each at most once, streams that are let go, each once,
  *                          and connections that are asked for, each in a page
  *  LENT    loop → thread   empty pages that the thread may fill, also those of connections that are refused at once

@@ -69,7 +69,8 @@ export function layoutOf(from: number, limits: TcpLimits | undefined, services: 
   const maxWaits = Math.min(connections, MOST_WAITS);
   const maxPages = Math.floor(memory / PAGE_SIZE);
   const hashEntries = connections > 0 ? powerOf2(connections) : 0;
-  const newsEntries = powerOf2(connections);
+  // Behind news of a stream that the thread has let go of, unread, may be some of the one that has its block now.
+  const newsEntries = powerOf2(2 * connections);
   const ordersEntries = powerOf2(2 * connections + MAX_LENT);
   const streams = () => ({
     records: reserve(STREAM_SIZE * connections), pageFilled: reserve(2 * maxPages), newsEntries, ordersEntries,

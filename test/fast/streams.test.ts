@@ -260,6 +260,29 @@ describe("a socket", () => {
   });
 });
 
+test("streams whose news the thread has not read are not forgotten for those that take others' blocks", async () => {
+  const rig = await StreamRig.create({ connections: 4 });
+  const clients: Client[] = [];
+  for (let i = 0; i < 4; i++) clients.push(await rig.connect(4));
+  const got: string[] = [];
+  const listen = (socket: Socket, i: number) => {
+    socket.on("error", () => undefined).on("data", (chunk: Buffer) => got.push(`${i}: ${chunk.toString()}`));
+  };
+  rig.sockets.forEach(listen);
+  await rig.settle();
+  // The thread looks at nothing from here on.
+  for (const client of clients) client.tcp.write(Buffer.from("x"), rig.host.us);
+  rig.deliver();
+  for (const socket of rig.sockets.slice(2)) socket.destroy();
+  rig.port.flush();
+  rig.host.inject();
+  for (let i = 0; i < 2; i++) rig.client(4).tcp.connect(rig.host.us);
+  while (rig.deliver());
+  await rig.settle();
+  assert.deepEqual(got, ["0: x", "1: x"]);
+  assert.equal(rig.sockets.length, 6);
+});
+
 describe("a socket that connects", () => {
   for (const family of [4, 6] as const) {
     test(`to an IPv${family} address is connecting, then open, and what was written before is sent`, async () => {

@@ -20,6 +20,7 @@ export interface RigOptions {
   readonly handler?: (socket: Socket) => void;
   readonly socket?: SocketOptions;
   readonly memory?: number;
+  readonly connections?: number;
 }
 
 /** An engine whose streams this thread has, and their sockets. */
@@ -40,9 +41,9 @@ export class StreamRig {
   }
 
   static async create(options: RigOptions): Promise<StreamRig> {
-    const { kind = Service.stream, memory = 4 << 20 } = options;
+    const { kind = Service.stream, memory = 4 << 20, connections = 64 } = options;
     const host = await TcpHost.create({
-      ports: [{ first: PORT, last: PORT, service: { name: "mine", kind } }], limits: { threads: 1, memory },
+      ports: [{ first: PORT, last: PORT, service: { name: "mine", kind } }], limits: { threads: 1, memory, connections },
     });
     return new StreamRig(host, options);
   }
@@ -88,7 +89,7 @@ export class StreamRig {
       if (!this.#isDead && this.port.turn()) quiet = 0;
       await setImmediate();
       this.host.inject();
-      if (this.clients.length > 0 && this.#deliver()) quiet = 0;
+      if (this.clients.length > 0 && this.deliver()) quiet = 0;
     }
   }
 
@@ -136,7 +137,7 @@ export class StreamRig {
   }
 
   /** Hands packets on, both ways. Returns whether there were any. */
-  #deliver(): boolean {
+  deliver(): boolean {
     let any = false;
     for (const { packet } of this.host.take()) {
       any = true;
