@@ -40,7 +40,7 @@ function reset(rig: OpenRig, seq = 1): void {
 }
 
 describe("a connection that is opened", () => {
-  each("sends a SYN with all options, and is open when it is answered (MUST-44)", (rig) => {
+  each("sends a SYN with all options, from the address that was given, and is open when it is answered (MUST-43, MUST-44)", (rig) => {
     const listener = rig.ask();
     rig.play(SENT, [0.05, "-"]);
     assert.deepEqual(listener.heard, []);
