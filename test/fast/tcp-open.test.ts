@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Closed, CLOSED, Counter } from "../../abi/counters.js";
 import { MacPolicy } from "../../abi/control.js";
-import { Drain, PAGE_SIZE } from "../../abi/tcp.js";
+import {
+  Drain, INBOX, INBOX_COUNT, LETTER_SEQ, LETTER_SIZE, OUTBOX, OUTBOX_COUNT, PAGE_SIZE,
+} from "../../abi/tcp.js";
 import { ORDERED, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
 import { tableOf } from "../../src/engine/table.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
@@ -204,6 +206,30 @@ describe("in SYN-SENT", () => {
     });
   }
 
+  each("an error may come to another queue, which hands it on", (rig, family) => {
+    const listener = rig.ask();
+    rig.play(SENT);
+    const { words } = rig;
+    // As it comes to a queue that has no such connection, after which this one has its letter.
+    const about = rig.player.packet("icmp port_unreachable about 0:0(0)");
+    rig.host.inject(about.slice(0, family === 4 ? 40 : 60));
+    assert.equal(words[OUTBOX_COUNT / 4], 0, "it is too short");
+    const flow = rig.player.flow(1);
+    const isn = flow.isn ?? 0;
+    flow.isn = isn + 9 >>> 0;
+    rig.host.inject(rig.player.packet("icmp port_unreachable about 0:0(0)"));
+    flow.isn = isn;
+    assert.equal(words[OUTBOX_COUNT / 4], 1);
+    words.copyWithin(INBOX / 4, OUTBOX / 4, (OUTBOX + LETTER_SIZE) / 4);
+    words[OUTBOX_COUNT / 4] = 0;
+    words[(INBOX + LETTER_SEQ) / 4] = isn;
+    words[INBOX_COUNT / 4] = 1;
+    // Letters are read with the next packet, or what is due.
+    rig.host.inject(rig.player.packet("R 0:0(0)"));
+    rig.turn();
+    assert.deepEqual(listener.heard, ["refused"]);
+  });
+
   each("a router's error does not matter once the connection is established (RFC 5927 §5.2)", (rig) => {
     const listener = rig.ask();
     rig.play(
@@ -359,6 +385,33 @@ describe("a local port", () => {
     rig.host.advance(1000);
     rig.turn();
   }, { limits: { connections: 512 } });
+});
+
+describe("a service thread", () => {
+  test("hears of what it has asked for, whichever thread's turn it is", async () => {
+    const rig = await OpenRig.create(4, {}, 1);
+    const listener = rig.ask();
+    rig.play(SENT, [0, "<", "S. 0:0(0) ack 1"], [0, ">", ". 1:1(0) ack 1"]);
+    assert.deepEqual(listener.heard, ["opened"]);
+    reset(rig);
+    rig.isEmpty();
+  });
+
+  test("does not sleep while an answer waits", async () => {
+    const rig = await OpenRig.create(4);
+    rig.ask(1, { remotePort: 0 });
+    assert.ok(rig.port.doze());
+    const listener = new Listener();
+    const { local } = rig.player.flow(1);
+    rig.port.connect({ localAddress: local, localPort: 0, remoteAddress: local, remotePort: 1 }, listener);
+    rig.port.flush();
+    assert.ok(rig.port.doze());
+    rig.host.inject();
+    assert.equal(rig.port.doze(), false);
+    rig.turn();
+    assert.ok(rig.port.doze());
+    assert.deepEqual(listener.heard, ["no_destination"]);
+  });
 });
 
 describe("connections that are being opened", () => {

@@ -1,6 +1,6 @@
 /** An engine that this thread has open connections, and what becomes of them. */
 import assert from "node:assert/strict";
-import { LENT_COUNT, THREAD_STATE, THREADS, ThreadState, Unopened } from "../../abi/streams.js";
+import { LENT_COUNT, THREAD_SIZE, THREAD_STATE, THREADS, ThreadState, Unopened } from "../../abi/streams.js";
 import { Port, type Holder, type Opener, type Opening, type Stream, type Target } from "../../src/net/port.js";
 import { ADDRESSES, type Family, type HostOptions, TcpHost } from "./tcphost.js";
 import { Player, type Row } from "./tcpscript.js";
@@ -54,18 +54,22 @@ export class OpenRig {
   readonly port: Port;
   readonly family: Family;
   readonly player: Player;
+  /** Address of the thread's fields. */
+  readonly thread: number;
 
-  private constructor(host: TcpHost, family: Family) {
+  private constructor(host: TcpHost, family: Family, thread: number) {
     this.host = host;
     this.family = family;
-    this.words[(THREADS + THREAD_STATE) / 4] = ThreadState.serving;
-    this.port = new Port(host.rig.linear.memory, 0, () => { throw new Error("no connection comes"); }, () => undefined);
+    this.thread = THREADS + THREAD_SIZE * thread;
+    this.words[(this.thread + THREAD_STATE) / 4] = ThreadState.serving;
+    const opened = () => { throw new Error("no connection comes"); };
+    this.port = new Port(host.rig.linear.memory, thread, opened, () => undefined);
     this.player = new Player({ name: "opened", port: LOCAL_PORT, rows: [] }, family, host);
   }
 
-  static async create(family: Family, options: HostOptions = {}): Promise<OpenRig> {
-    const host = await TcpHost.create({ ...options, limits: { threads: 1, ...options.limits } });
-    return new OpenRig(host, family);
+  static async create(family: Family, options: HostOptions = {}, thread = 0): Promise<OpenRig> {
+    const host = await TcpHost.create({ ...options, limits: { threads: thread + 1, ...options.limits } });
+    return new OpenRig(host, family, thread);
   }
 
   get words(): Uint32Array {
@@ -103,7 +107,7 @@ export class OpenRig {
   isEmpty(waits = 0): void {
     checkState(this.host.rig);
     const state = stateOf(this.host.rig);
-    const lent = this.words[(THREADS + LENT_COUNT) / 4];
+    const lent = this.words[(this.thread + LENT_COUNT) / 4];
     assert.deepEqual(
       [state.connections, state.pages - lent, state.waits, this.port.count], [0, 0, waits, 0],
       "connections, pages, TIME-WAIT, streams",
