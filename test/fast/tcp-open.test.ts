@@ -7,7 +7,9 @@ import { MacPolicy } from "../../abi/control.js";
 import {
   Drain, INBOX, INBOX_COUNT, LETTER_SEQ, LETTER_SIZE, OUTBOX, OUTBOX_COUNT, PAGE_SIZE,
 } from "../../abi/tcp.js";
-import { ORDERED, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
+import {
+  ORDERED, STREAM_WISHES, STREAMS, THREAD_STATE, THREADS, ThreadState, WISH_SHUT,
+} from "../../abi/streams.js";
 import { tableOf } from "../../src/engine/table.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { addr6 } from "../support/ipv6.js";
@@ -42,7 +44,8 @@ function reset(rig: OpenRig, seq = 1): void {
 }
 
 describe("a connection that is opened", () => {
-  each("sends a SYN with all options, from the address that was given, and is open when it is answered (MUST-43, MUST-44)", (rig) => {
+  each("sends a SYN with all options, from the address that was given, and is open when it is answered (MUST-43, "
+    + "MUST-44)", (rig) => {
     const listener = rig.ask();
     rig.play(SENT, [0.05, "-"]);
     assert.deepEqual(listener.heard, []);
@@ -130,6 +133,15 @@ describe("a connection that is opened", () => {
     rig.isEmpty();
     rig.play([300, "-"]);
     assert.deepEqual(listener.heard, []);
+  });
+
+  each("that is closed before it is answered is forgotten, too (RFC 9293 §3.10.4)", (rig) => {
+    const listener = rig.ask();
+    rig.play(SENT);
+    rig.words[(rig.words[STREAMS / 4] + STREAM_WISHES) / 4] = WISH_SHUT;
+    listener.opening?.giveUp();
+    rig.turn();
+    rig.isEmpty();
   });
 
   each("that nobody wants before the packet loop has looked is never begun", (rig) => {
@@ -420,15 +432,20 @@ describe("connections that are being opened", () => {
     rig.ask(2);
     rig.host.take();
     rig.words[(THREADS + THREAD_STATE) / 4] = ThreadState.gone;
-    rig.words[ORDERED / 4] = 1;
-    rig.host.inject();
+    const { local } = rig.player.flow(3);
+    const { peer } = ADDRESSES[rig.family];
+    const last = { localAddress: local, localPort: 1, remoteAddress: peer, remotePort: 2 };
+    rig.port.connect(last, listener);
+    rig.port.flush();
+    for (let i = 0; i < 2; i++) {
+      rig.words[ORDERED / 4] = 1;
+      rig.host.inject();
+    }
+    assert.deepEqual(rig.host.take(), [], "its last words open nothing");
     rig.host.advance(1000);
     assert.deepEqual(rig.host.take(), []);
     assert.equal(rig.words[(THREADS + THREAD_STATE) / 4], ThreadState.ended);
-    // What the thread that was says is heeded no more.
-    rig.port.connect({
-      localAddress: rig.player.flow(3).local, localPort: 1, remoteAddress: ADDRESSES[rig.family].peer, remotePort: 2,
-    }, listener);
+    rig.port.connect(last, listener);
     rig.port.flush();
     rig.host.inject();
     assert.deepEqual(rig.host.take(), []);
@@ -466,8 +483,16 @@ describe("connections that are being opened", () => {
     const listener = rig.ask();
     rig.play(SENT, [0, "<", "S. 0:0(0) ack 1"], [0, ">", ". 1:1(0) ack 1"], [0, "<", "@2 S 0:0(0)"]);
     assert.deepEqual(listener.heard, ["opened"]);
+    // Another table, by which all connections are looked at.
+    const served = serving(["10.99.0.0/16", "fd99::/64"].map(parsePrefix), { tcp: undefined });
+    rig.host.rig.linear.serve(tableOf(served, { hosts: [] }));
+    rig.turn();
+    rig.host.advance(1e6);
+    rig.turn();
+    assert.deepEqual(rig.host.take(), []);
+    assert.deepEqual(listener.heard, ["opened"]);
     reset(rig);
-  }, { policy: { tcp: undefined } });
+  }, { policy: { tcp: undefined }, reloadable: true });
 
   each("do not count against the limit of their peer, as one that comes does", (rig) => {
     rig.ask(1);

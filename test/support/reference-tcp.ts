@@ -1,8 +1,8 @@
 /**
- * A simple TCP that opens connections, or waits for one, written from RFC 9293 §3.10.7 and no code: the peer of pongd's in tests. It
- * sends a few segments at a time, and repeats them all when its timer expires. It keeps what comes out of order, tells
- * it by SACK (RFC 2018), scales windows and has timestamps (RFC 7323). Positions count from the SYN, which is 0, and do
- * not wrap: data begins at 1. Time is in microseconds, and whoever uses it says what time it is.
+ * A simple TCP that opens connections, or waits for one, written from RFC 9293 §3.10.7 and no code: the peer of pongd's
+ * in tests. It sends a few segments at a time, and repeats them all when its timer expires. It keeps what comes out of
+ * order, tells it by SACK (RFC 2018), scales windows and has timestamps (RFC 7323). Positions count from the SYN, which
+ * is 0, and do not wrap: data begins at 1. Time is in microseconds, and whoever uses it says what time it is.
  *
  * As it reads, it also judges: what comes must be the stream that was expected, within the window and the MSS that were
  * offered.
@@ -44,8 +44,8 @@ export interface ReferenceOptions {
 }
 
 export type ReferenceState
-  = "closed" | "listen" | "syn-sent" | "syn-received" | "established" | "fin-wait-1" | "fin-wait-2" | "closing" | "time-wait" | "close-wait"
-    | "last-ack";
+  = "closed" | "listen" | "syn-sent" | "syn-received" | "established" | "fin-wait-1" | "fin-wait-2" | "closing"
+    | "time-wait" | "close-wait" | "last-ack";
 
 /** How a connection ended. */
 export type Outcome = "closed" | "reset" | "timed out" | "aborted";

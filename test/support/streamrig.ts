@@ -43,7 +43,8 @@ export class StreamRig {
   static async create(options: RigOptions): Promise<StreamRig> {
     const { kind = Service.stream, memory = 4 << 20, connections = 64 } = options;
     const host = await TcpHost.create({
-      ports: [{ first: PORT, last: PORT, service: { name: "mine", kind } }], limits: { threads: 1, memory, connections },
+      ports: [{ first: PORT, last: PORT, service: { name: "mine", kind } }],
+      limits: { threads: 1, memory, connections },
     });
     return new StreamRig(host, options);
   }
