@@ -129,5 +129,13 @@ export const SLOTS_REGISTERED = READ_ERROR + 4;
 /** u8[40]: options of a reply, kept here while its header still has those of the request. */
 export const REPLY_OPTIONS = SLOTS_REGISTERED + 4;
 
+// ---- the host -------------------------------------------------------------------------------------------------------
+
+/**
+ * u64: MAC address of the device itself, which the host has on this link, with its first byte lowest; 0 where it is not
+ * known. Frames that answer none go there. The main thread may write it while the loop runs.
+ */
+export const DEVICE_MAC = (REPLY_OPTIONS + 40 + 7) & -8;
+
 /** End of the control words, rounded up so that the counters begin on a cache line of their own. */
-export const CONTROL_END = (REPLY_OPTIONS + 40 + 63) & -64;
+export const CONTROL_END = (DEVICE_MAC + 8 + 63) & -64;

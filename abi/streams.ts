@@ -3,8 +3,9 @@
  * and three rings for each thread, none of which can overflow:
  *
  *  NEWS    loop → thread   blocks whose streams to look at, each at most once
- *  ORDERS  thread → loop   pages to send, streams to look at, each at most once, and streams that are let go, each once
- *  LENT    loop → thread   empty pages that the thread may fill
+ *  ORDERS  thread → loop   pages to send, streams to look at, each at most once, streams that are let go, each once,
+ *                          and connections that are asked for, each in a page
+ *  LENT    loop → thread   empty pages that the thread may fill, also those of connections that are refused at once
  *
  * So whatever is told twice before it is read is told once, and a thread that hangs costs what it already has.
  */
@@ -85,14 +86,19 @@ export const STREAMS_END = THREADS + THREAD_SIZE * MAX_SERVICE_THREADS;
 export const NEWS_ENTRY = 4;
 /**
  * An entry of ORDERS: {u32 index of the control block, u32 what}: LOOK, LET_GO, or else the address of a page, plus how
- * many bytes of it are to be sent, less one.
+ * many bytes of it are to be sent, less one. With CONNECT, the first word is the address of a page.
  */
 export const ORDERS_ENTRY = 8;
 /** The stream's record is to be looked at. */
 export const LOOK = 0;
 /** The thread lets go of the stream: it reads and writes nothing of it any more. */
 export const LET_GO = 1;
-/** An entry of LENT: u32 address of a page. */
+/** The thread asks for the connection that the page describes (REQUEST_SIZE). */
+export const CONNECT = 2;
+/**
+ * An entry of LENT: u32 address of a page, plus an Unopened if that is one with a request, which is all that becomes of
+ * it. A page whose request is granted is the packet loop's.
+ */
 export const LENT_ENTRY = 4;
 /**
  * Entry of PAGE_NEXT of a page that thread 0 has on loan; those of the other threads follow. They are no multiples of
@@ -115,15 +121,20 @@ export const STREAM_ACKED = STREAM_CAME + 4;
 /** u32: first page of what has come, and how many lists of pages there were. */
 export const STREAM_FIRST = STREAM_ACKED + 4;
 export const STREAM_LISTS = STREAM_FIRST + 4;
-/** u32: EVENT_ bits; with EVENT_ENDED, a Closed in the upper half. */
+/**
+ * u32: EVENT_ bits; with EVENT_ENDED, a Closed in bits 16 to 23, and an Unopened in the upper ones if the connection
+ * was asked for and never established.
+ */
 export const STREAM_EVENTS = STREAM_LISTS + 4;
 /** u32: a number that no other stream of the queue has had lately, not 0; and the thread's. */
 export const STREAM_NUMBER = STREAM_EVENTS + 4;
 export const STREAM_THREAD = STREAM_NUMBER + 4;
 /** u32: position up to which the thread has read, as far as the loop knows. */
 export const STREAM_TAKEN = STREAM_THREAD + 4;
+/** u32: with EVENT_ASKED, the thread's number of the request. */
+export const STREAM_REQUEST = STREAM_TAKEN + 4;
 /** u64: position from which on bytes that came are kept. */
-export const STREAM_KEPT = (STREAM_TAKEN + 4 + 7) & -8;
+export const STREAM_KEPT = (STREAM_REQUEST + 4 + 7) & -8;
 /** u32: pages to be sent, the first and the last; bytes of the first that are acknowledged; bytes of all so far. */
 export const SEND_FIRST = STREAM_KEPT + 8;
 export const SEND_LAST = SEND_FIRST + 4;
@@ -149,6 +160,8 @@ export const EVENT_ENDED = 4;
 export const EVENT_CLOSING = 8;
 /** The thread has let go of it. Only the loop reads that. */
 export const EVENT_LET_GO = 16;
+/** The thread has asked for it, and has it from then on; EVENT_OPENED comes when it is established. */
+export const EVENT_ASKED = 32;
 
 /** The thread wants to know when more is acknowledged. */
 export const WISH_ROOM = 1;
@@ -156,3 +169,44 @@ export const WISH_ROOM = 1;
 export const WISH_SHUT = 2;
 /** The connection is to be reset. */
 export const WISH_RESET = 4;
+
+// ---- a request for a connection -------------------------------------------------------------------------------------
+
+/** The request is at the beginning of its page. u32: the thread's number of it. */
+export const REQUEST_NUMBER = 0;
+/** u32: 4 or 6. */
+export const REQUEST_FAMILY = REQUEST_NUMBER + 4;
+/** As in a control block: the remote address and the local one, 8 or 32 bytes. */
+export const REQUEST_ADDRESSES = REQUEST_FAMILY + 4;
+/** {u16 remote, u16 local}, in network order: the ports; 0 has the local one chosen. */
+export const REQUEST_PORTS = REQUEST_ADDRESSES + 32;
+export const REQUEST_SIZE = REQUEST_PORTS + 4;
+
+/** Why a connection that was asked for was not opened. */
+export enum Unopened {
+  /** It was. */
+  not,
+  // Known at once.
+  /** There are as many connections as there may be. */
+  no_room,
+  /** The local address is no prefix's, or not one of IP's. */
+  no_address,
+  /** The remote address is no host's, or pongd's own, or the port is 0. */
+  no_destination,
+  /** There is a connection with these addresses and ports, or one that waits in TIME-WAIT. */
+  in_use,
+  /** No local port was found that is free. */
+  no_port,
+  /** The device's MAC address is not known. */
+  no_link,
+  // Known later, or at once.
+  /** pongd stops, or the address is not served any more. */
+  ended,
+  /** The peer has not answered. */
+  timed_out,
+  /** The peer has refused it. */
+  refused,
+  /** A router has said that it knows no way to the network, or to the host, or that it must not. */
+  net_unreachable,
+  host_unreachable,
+}

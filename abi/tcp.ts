@@ -72,8 +72,10 @@ export const INBOX_COUNT = OUTBOX_COUNT + 4;
 export const SWEPT = INBOX_COUNT + 4;
 /** u32, a Drain: what the sweep was last begun for. */
 export const SWEPT_FOR = SWEPT + 4;
+/** u32: local ports that were tried for connections opened from here. */
+export const EPHEMERAL = SWEPT_FOR + 4;
 /** Timer of the oldest TIME-WAIT record, and that of the sweep. */
-export const WAIT_TIMER = (SWEPT_FOR + 4 + 7) & -8;
+export const WAIT_TIMER = (EPHEMERAL + 4 + 7) & -8;
 export const SWEEP_TIMER = WAIT_TIMER + TIMER_SIZE;
 /** u32[SOURCES]: connections by a hash of their source. */
 export const SOURCE_CONNECTIONS = SWEEP_TIMER + TIMER_SIZE;
@@ -89,14 +91,16 @@ export const SEGMENT_SIZE = 128;
 
 /**
  * An ICMP error may come to another queue than the connection that it is about, so it is handed on by a letter: {u8[32]
- * addresses and u32 ports as in a packet of the peer's, u32 sequence number, u32 MTU, u32 family}. The host takes
- * letters out of OUTBOX and puts those of other queues into INBOX.
+ * addresses and u32 ports as in a packet of the peer's, u32 sequence number, u32 MTU, u32 family}. In place of an MTU,
+ * which is never that small, it may have an Unopened (streams.ts), with HARD_ERROR if no attempt is to go on. The host
+ * takes letters out of OUTBOX and puts those of other queues into INBOX.
  */
 export const LETTER_SIZE = 48;
 export const LETTER_PORTS = 32;
 export const LETTER_SEQ = LETTER_PORTS + 4;
 export const LETTER_MTU = LETTER_SEQ + 4;
 export const LETTER_FAMILY = LETTER_MTU + 4;
+export const HARD_ERROR = 32;
 /** Letters of a round. More are lost, as ICMP errors may be. */
 export const MAX_LETTERS = 16;
 export const OUTBOX = SEGMENT + SEGMENT_SIZE;
@@ -164,6 +168,7 @@ export const TCP_END = (SERVICE_ROOM_SIZE + 4 + 63) & -64;
  */
 export enum State {
   CLOSED,
+  SYN_SENT,
   SYN_RECEIVED,
   ESTABLISHED,
   FIN_WAIT_1,
@@ -196,7 +201,7 @@ export const PORTS = ADDRESSES + 32;
 export const OWNER = PORTS + 4;
 /** u32: address of the service's record. */
 export const SERVICE = OWNER + 4;
-/** u32: what the service remembers. */
+/** u32: what the service remembers; of a stream, the Unopened that an ICMP error has told of. */
 export const SERVICE_STATE = SERVICE + 4;
 /** u8[22]: link header of what is sent. */
 export const LINK = SERVICE_STATE + 4;

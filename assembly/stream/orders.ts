@@ -4,19 +4,20 @@
 import { Closed, Reset } from "../../abi/counters";
 import { MAX_ORDERS } from "../../abi/slots";
 import {
-  IN_ORDERS, LET_GO, LOOK, ORDERED, ORDERS_AT, ORDERS_ENTRY, ORDERS_HEAD, ORDERS_MASK, ORDERS_TAIL, SEND_TOTAL,
+  CONNECT, IN_ORDERS, LET_GO, LOOK, ORDERED, ORDERS_AT, ORDERS_ENTRY, ORDERS_HEAD, ORDERS_MASK, ORDERS_TAIL, SEND_TOTAL,
   STREAM_READ, STREAM_THREAD, STREAM_WISHES, THREAD_COUNT, WISH_RESET,
 } from "../../abi/streams";
 import { PAGE_SIZE, SND_END, State } from "../../abi/tcp";
 import { CLOSING, has, state } from "../tcp/connection";
 import { abort, releaseHeld } from "../tcp/end";
+import { open } from "../tcp/open";
 import { touch } from "../tcp/output";
 import { givePage } from "../tcp/pages";
 import { beginSweep } from "../tcp/sweep";
 import { connectionAt, recordOf } from "./record";
 import * as sent from "./sent";
 import * as stream from "./stream";
-import { hasSeenEpoch, isGone, lend, takeBack, threadAt } from "./thread";
+import { handBack, hasSeenEpoch, isGone, isLent, lend, serves, takeBack, threadAt } from "./thread";
 
 /** Returns whether there may be orders. */
 export function ordered(): bool {
@@ -58,6 +59,9 @@ function take(thread: u32, index: u32, what: u32): void {
     case LET_GO:
       if (mine) letGo(c);
       return;
+    case CONNECT:
+      connect(thread, index & -PAGE_SIZE);
+      return;
     default:
       send(thread, mine ? c : 0, what & -PAGE_SIZE, (what & (PAGE_SIZE - 1)) + 1);
   }
@@ -84,6 +88,22 @@ function send(thread: u32, c: usize, page: usize, len: u32): void {
   touch(c);
 }
 
+/**
+ * Opens the connection that a page describes, which the packet loop then keeps. Otherwise the page goes back at once
+ * with the reason, so that no request ever waits in one. A thread that asks twice by the same page spoils its own ring.
+ */
+function connect(thread: u32, page: usize): void {
+  // One that is gone would never hear of the connection, and the sweep may have passed the block already.
+  if (!isLent(thread, page) || !serves(thread)) return;
+  const why = open(thread, page);
+  if (why) {
+    handBack(thread, page, why);
+  } else {
+    takeBack(thread, page);
+    givePage(page);
+  }
+}
+
 /** Looks at what the thread wants of a stream. */
 function look(c: usize): void {
   const record = recordOf(c);
@@ -104,5 +124,5 @@ function letGo(c: usize): void {
   stream.letGo(recordOf(c));
   if (state(c) == State.CLOSED) releaseHeld(c);
   // A reset tells the peer that not all of its data was read (RFC 2525 §2.17), or that there is no end of this side's.
-  else if (stream.unread(c) || !has(c, CLOSING)) abort(c, Reset.ended, Closed.reset);
+  else if (stream.unread(c) || !has(c, CLOSING) || !stream.isOpen(c)) abort(c, Reset.ended, Closed.reset);
 }

@@ -3,12 +3,11 @@
 
 import { Closed } from "../../abi/counters";
 import {
-  EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_LET_GO, EVENT_OPENED, IN_NEWS, SEND_TOTAL, STREAM_ACKED,
-  STREAM_CAME,
-  STREAM_END, STREAM_EVENTS, STREAM_FIRST, STREAM_KEPT, STREAM_LISTS, STREAM_NUMBER, STREAM_SERIAL, STREAM_SIZE,
-  STREAM_TAKEN, STREAM_THREAD, STREAM_WISHES, TOLD, WISH_ROOM, WISH_SHUT,
+  EVENT_ASKED, EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_LET_GO, EVENT_OPENED, IN_NEWS, SEND_TOTAL,
+  STREAM_ACKED, STREAM_CAME, STREAM_END, STREAM_EVENTS, STREAM_FIRST, STREAM_KEPT, STREAM_LISTS, STREAM_NUMBER,
+  STREAM_REQUEST, STREAM_SERIAL, STREAM_SIZE, STREAM_TAKEN, STREAM_THREAD, STREAM_WISHES, TOLD, WISH_ROOM, WISH_SHUT,
 } from "../../abi/streams";
-import { ACKED, CAME, END_AT, FIRST_PAGE, RANGES, Service } from "../../abi/tcp";
+import { ACKED, CAME, END_AT, FIRST_PAGE, RANGES, Service, SERVICE_STATE } from "../../abi/tcp";
 import { CLOSING, endIn, has, kind, setFlag } from "../tcp/connection";
 import * as kept from "../tcp/stream";
 import { beginSweep } from "../tcp/sweep";
@@ -22,6 +21,29 @@ const SILENT_US: u32 = 60_000_000;
 /** A connection begins. A thread may still have news of the block's last one in its ring: IN_NEWS stays. */
 export function begin(c: usize): void {
   memory.fill(recordOf(c) + IN_NEWS + 4, 0, STREAM_SIZE - IN_NEWS - 4);
+}
+
+/** A connection begins that a thread has asked for, and has from now on. */
+export function ask(c: usize, thread: u32, request: u32): void {
+  begin(c);
+  const record = recordOf(c);
+  store<u32>(record, thread, STREAM_THREAD);
+  store<u32>(record, request, STREAM_REQUEST);
+  store<u32>(STREAM_SERIAL, load<u32>(STREAM_SERIAL) + 1);
+  store<u32>(record, load<u32>(STREAM_SERIAL) || 1, STREAM_NUMBER);
+  happened(c, record, EVENT_ASKED);
+}
+
+/** Returns whether a thread has asked for the connection. */
+export function isAsked(c: usize): bool {
+  return (load<u32>(recordOf(c), STREAM_EVENTS) & EVENT_ASKED) != 0;
+}
+
+/** The handshake of a connection that a thread has asked for is complete. */
+export function answered(c: usize): void {
+  const record = recordOf(c);
+  lend(load<u32>(record, STREAM_THREAD));
+  happened(c, record, EVENT_OPENED);
 }
 
 /** The handshake is complete. */
@@ -87,13 +109,20 @@ export function ended(c: usize, how: Closed): bool {
   sent.drop(record);
   if (!isKnown(record)) return false;
   announce(c);
-  happened(c, record, EVENT_ENDED | <u32>how << 16);
+  const why = load<u32>(record, STREAM_EVENTS) & EVENT_OPENED ? 0 : load<u32>(c, SERVICE_STATE);
+  happened(c, record, EVENT_ENDED | <u32>how << 16 | why << 24);
   return true;
 }
 
 /** Returns whether a thread has the stream. */
 export function isKnown(record: usize): bool {
-  return (load<u32>(record, STREAM_EVENTS) & (EVENT_OPENED | EVENT_LET_GO)) == EVENT_OPENED;
+  const events = load<u32>(record, STREAM_EVENTS);
+  return (events & (EVENT_OPENED | EVENT_ASKED)) != 0 && !(events & EVENT_LET_GO);
+}
+
+/** Returns whether the handshake of a stream that a thread has is complete. */
+export function isOpen(c: usize): bool {
+  return (load<u32>(recordOf(c), STREAM_EVENTS) & EVENT_OPENED) != 0;
 }
 
 /** Returns whether the thread that has the stream has ended. */
@@ -155,7 +184,8 @@ export function shut(c: usize, record: usize): void {
 
 function happened(c: usize, record: usize, event: u32): void {
   const events = load<u32>(record, STREAM_EVENTS);
-  if (event & EVENT_OPENED) {
+  // Of what it has asked for, a thread need not make itself aware.
+  if (event & EVENT_OPENED && !(events & EVENT_ASKED)) {
     const thread = threadAt(load<u32>(record, STREAM_THREAD));
     store<u32>(thread, load<u32>(thread, TOLD) + 1, TOLD);
     // The sweep that ends the thread may have passed the block.

@@ -5,7 +5,7 @@ import { CONNECTIONS_TOUCHED, MAX_PAGES, PAGE_BITS, PAGE_COUNT, PAGES, PAGES_TOU
 import {
   EPOCH_SEEN, EVENT_LET_GO, IN_NEWS, LENT_AT, LENT_COUNT, LENT_ENTRY, LENT_TAIL, MAX_LENT, NEWS_AT, NEWS_ENTRY,
   NEWS_FOR, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ON_LOAN, STARVED, STREAM_EPOCH, STREAM_EVENTS, STREAM_SERIAL, STREAM_SIZE,
-  STREAM_THREAD, STREAMS, TAKEN, THREAD_COUNT, THREAD_SIZE, THREAD_STATE, ThreadState, THREADS, TOLD,
+  STREAM_THREAD, STREAMS, TAKEN, THREAD_COUNT, THREAD_SIZE, THREAD_STATE, ThreadState, THREADS, TOLD, Unopened,
 } from "../../abi/streams";
 import { givePage, nextPage, setNextPage, takePage } from "../tcp/pages";
 import { indexOf } from "./record";
@@ -38,6 +38,11 @@ export function anyTakes(): bool {
   return false;
 }
 
+/** Returns whether a thread serves. */
+export function serves(index: u32): bool {
+  return atomic.load<u32>(threadAt(index) + THREAD_STATE) == <u32>ThreadState.serving;
+}
+
 function takes(thread: usize): bool {
   return atomic.load<u32>(thread + THREAD_STATE) == <u32>ThreadState.serving && hasSeenEpoch(thread)
     && load<u32>(thread, TOLD) - atomic.load<u32>(thread + TAKEN) < BACKLOG;
@@ -65,7 +70,7 @@ export function tell(c: usize, record: usize): void {
 export function lend(index: u32): void {
   const thread = threadAt(index);
   store<u32>(STARVED, load<u32>(STARVED) & ~(1 << index));
-  if (atomic.load<u32>(thread + THREAD_STATE) != <u32>ThreadState.serving || !hasSeenEpoch(thread)) return;
+  if (!serves(index) || !hasSeenEpoch(thread)) return;
   const scarce = load<u32>(PAGE_COUNT) >= load<u32>(MAX_PAGES) >>> 1;
   const most = max<u32>(min<u32>(MAX_LENT, load<u32>(MAX_PAGES) >>> (scarce ? 6 : 3)), 1);
   let lent = load<u32>(thread, LENT_COUNT);
@@ -95,11 +100,25 @@ export function lendAgain(): void {
   for (let i: u32 = 0; starved >>> i; i++) if (starved >>> i & 1) lend(i);
 }
 
-/** Takes back a page that the thread says it has on loan. Returns whether it had: nothing that it says is believed. */
-export function takeBack(index: u32, page: usize): bool {
+/** Returns whether the thread has a page on loan, as it says: nothing that it says is believed. */
+export function isLent(index: u32, page: usize): bool {
   const pages: usize = load<u32>(PAGES);
   if (page < pages || page - pages >>> PAGE_BITS >= load<u32>(PAGES_TOUCHED)) return false;
-  if (nextPage(page) != <usize>(ON_LOAN + index)) return false;
+  return nextPage(page) == <usize>(ON_LOAN + index);
+}
+
+/** Gives a page that the thread has on loan back to it, since the request in it is refused. */
+export function handBack(index: u32, page: usize, why: Unopened): void {
+  const thread = threadAt(index);
+  const tail = load<u32>(thread, LENT_TAIL);
+  store<u32>(<usize>load<u32>(thread, LENT_AT) + <usize>(tail & (MAX_LENT - 1)) * LENT_ENTRY, <u32>page + <u32>why);
+  atomic.store<u32>(thread + LENT_TAIL, tail + 1);
+  store<u32>(NEWS_FOR, load<u32>(NEWS_FOR) | 1 << index);
+}
+
+/** Takes back a page that the thread says it has on loan. Returns whether it had. */
+export function takeBack(index: u32, page: usize): bool {
+  if (!isLent(index, page)) return false;
   setNextPage(page, 0);
   const thread = threadAt(index);
   store<u32>(thread, load<u32>(thread, LENT_COUNT) - 1, LENT_COUNT);

@@ -1,9 +1,10 @@
 // The end of a connection: by both sides' FIN, by a reset, or by giving up.
 
 import { CLOSED, Closed, Counter, Reset, RESETS } from "../../abi/counters";
+import { Unopened } from "../../abi/streams";
 import { FIRST_PREFIX, NOBODY } from "../../abi/tables";
 import {
-  ADDRESSES, HALF_OPEN, OWNER, PREFIX_CONNECTIONS, SERVICE, SND_NXT, SOURCE_CONNECTIONS, State,
+  ADDRESSES, HALF_OPEN, OWNER, PREFIX_CONNECTIONS, SERVICE, SERVICE_STATE, SND_NXT, SOURCE_CONNECTIONS, State,
 } from "../../abi/tcp";
 import { add, spare } from "../memory";
 import * as timers from "../timers";
@@ -18,11 +19,19 @@ import { release, remove } from "./table";
 
 /** Resets a connection. Where there is no room for the segment, what the peer sends next is reset. */
 export function abort(c: usize, reason: Reset, how: Closed): void {
+  // RFC 9293 §3.10.5: the peer knows of nothing.
+  if (state(c) == State.SYN_SENT) { fail(c, Unopened.ended); return; }
   if (spare()) {
     segment(c, load<u32>(c, SND_NXT), 0, wire.RST | wire.ACK, false);
     add(RESETS + reason, 1);
   }
   give(c, how);
+}
+
+/** Ends a connection that was asked for and is not established. */
+export function fail(c: usize, why: Unopened): void {
+  store<u32>(c, why, SERVICE_STATE);
+  give(c, Closed.half_open);
 }
 
 /** Ends a connection, and gives back all that it has. */
@@ -32,7 +41,8 @@ export function give(c: usize, how: Closed): void {
   remove(c);
   timers.end(c);
   recover.end(c);
-  count(SOURCE_CONNECTIONS + (sourceOf(c + ADDRESSES, has(c, SIX)) << 2), -1);
+  // The limit of a source is about what comes from outside.
+  if (!services.isAsked(c)) count(SOURCE_CONNECTIONS + (sourceOf(c + ADDRESSES, has(c, SIX)) << 2), -1);
   own(c, NOBODY);
   setState(c, State.CLOSED);
   // A service thread may still read what has come.

@@ -3,6 +3,7 @@
 // (output.ts).
 
 import { Closed, Counter, Drop, Reset } from "../../abi/counters";
+import { Unopened } from "../../abi/streams";
 import {
   BACKOFF, CHALLENGED_AT, LAST_ACK_SENT, MAX_WND, PROBES, RCV_EDGE, RCV_NXT, SENT_AT, SND_NXT, SND_SCALE, SND_UNA,
   SND_WL1, SND_WND, State, TS_RECENT, TS_RECENT_AGE,
@@ -14,8 +15,9 @@ import {
   ACK_NOW, after, before, ECHO_CONGESTION, ECN, endIn, FIN_SENT, has, heard, mark, marked, micros, PERSIST,
   seconds, setState, state, stopRetransmission, tick, ticksOf, TIMESTAMPS, unmark,
 } from "./connection";
-import { give, settle } from "./end";
+import { fail, give, settle } from "./end";
 import { refuse, synAck } from "./listen";
+import { synSent } from "./open";
 import { isProbes, probeTaken, touch, unpersist } from "./output";
 import { receive } from "./receive";
 import * as recover from "./recover";
@@ -32,6 +34,8 @@ const FIN_WAIT_US: u32 = 60_000_000;
 
 /** Judges the segment at `s` of the packet at `ip`, whose TCP header is at `tcp`. */
 export function arrive(packet: usize, ip: usize, tcp: usize, c: usize, s: usize): i32 {
+  if (state(c) == State.SYN_SENT) return synSent(packet, ip, tcp, c, s);
+  if (state(c) == State.SYN_RECEIVED) cross(c, s);
   const bits = segment.flags(s);
   const verdict = acceptable(c, s);
   if (verdict == DONE || isKeepalive(c, s)) {
@@ -43,7 +47,8 @@ export function arrive(packet: usize, ip: usize, tcp: usize, c: usize, s: usize)
   if (bits & wire.RST) {
     // RFC 5961 §3.2: only an exact one resets, so that nobody can guess one.
     if (segment.seq(s) != load<u32>(c, RCV_NXT)) return challenge(c, Drop.tcp_invalid_sequence);
-    give(c, state(c) == State.SYN_RECEIVED ? Closed.half_open : Closed.reset_by_peer);
+    if (state(c) != State.SYN_RECEIVED) give(c, Closed.reset_by_peer);
+    else fail(c, Unopened.refused);
     return taken();
   }
   // RFC 5961 §4.2.
@@ -59,6 +64,18 @@ export function arrive(packet: usize, ip: usize, tcp: usize, c: usize, s: usize)
   take(c, s);
   touch(c);
   return taken();
+}
+
+/**
+ * After a simultaneous open, the peer's SYN-ACK has its SYN again, which is before what is expected, and the ACK that
+ * is waited for (RFC 9293 §3.5, figure 8). Our own may be lost, so that the peer gets an ACK by itself.
+ */
+function cross(c: usize, s: usize): void {
+  if ((segment.flags(s) & (wire.SYN | wire.ACK | wire.RST | wire.FIN)) != (wire.SYN | wire.ACK)) return;
+  if (segment.seq(s) + 1 != load<u32>(c, RCV_NXT) || segment.ack(s) != load<u32>(c, SND_NXT)) return;
+  if (!services.isAsked(c)) return;
+  segment.dropSyn(s, load<u8>(c, SND_SCALE));
+  mark(c, ACK_NOW);
 }
 
 /** Counts a segment that TCP has taken, which is its verdict. */
@@ -199,7 +216,7 @@ export function end(c: usize): void {
 // ---- payload and FIN ------------------------------------------------------------------------------------------------
 
 /** Takes the segment's payload and FIN, as far as they are new and within the window. */
-function take(c: usize, s: usize): void {
+export function take(c: usize, s: usize): void {
   if (has(c, ECN)) noteCongestion(c, s);
   if (!segment.span(s)) return;
   const next = load<u32>(c, RCV_NXT);

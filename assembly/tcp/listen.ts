@@ -37,7 +37,7 @@ import { schedule } from "./timer";
 /** Half-open connections from which on SYNs are answered by cookies. */
 const MAX_HALF_OPEN: u32 = 2048;
 /** The shift count of windows here. */
-const SCALE: u32 = 7;
+export const SCALE: u32 = 7;
 /** The window of a SYN-ACK, which is never scaled. */
 const SYN_WINDOW: u32 = 65535;
 const SYN_ACK_US: u32 = 1_000_000;
@@ -61,7 +61,8 @@ export function listen(packet: usize, ip: usize, tcp: usize, s: usize): i32 {
     return refuse(packet, ip, tcp, s, Reset.no_connection);
   }
   if ((bits & (wire.SYN | wire.FIN)) != wire.SYN) return drop(Drop.tcp_flags);
-  return accept(packet, ip, tcp, s, service, isn(packet, ip, tcp));
+  const six = family(packet) == 6;
+  return accept(packet, ip, tcp, s, service, isn(addressesOf(ip, six), six, wire.ports(tcp)));
 }
 
 /**
@@ -75,11 +76,7 @@ export function accept(packet: usize, ip: usize, tcp: usize, s: usize, service: 
   if (load<u32>(HALF_OPEN) >= most) return sendCookie(packet, ip, tcp, s, service);
   const c = create(packet, ip, tcp, s, service, iss);
   if (!c) return drop(Drop.tcp_limit);
-  if (segment.hasOption(s, segment.HAS_MSS)) setMss(c, segment.mss(s));
-  else setMss(c, has(c, SIX) ? DEFAULT_MSS6 : DEFAULT_MSS);
-  if (segment.hasOption(s, segment.SACK_PERMITTED)) setFlag(c, SACK);
-  if (segment.hasOption(s, segment.HAS_SCALE)) setScale(c, segment.scale(s));
-  if (segment.hasOption(s, segment.HAS_TIMESTAMPS)) setTimestamps(c, segment.tsval(s));
+  agree(c, s);
   if (wantsEcn(s)) setFlag(c, ECN);
   store<u32>(c, segment.seq(s) + 1, RCV_NXT);
   store<u32>(c, segment.seq(s) + 1, RCV_EDGE);
@@ -88,6 +85,15 @@ export function accept(packet: usize, ip: usize, tcp: usize, s: usize, service: 
   schedule(c);
   add(Counter.tcpReceived, 1);
   return DONE;
+}
+
+/** Takes the options of a SYN or SYN-ACK, all of which this side has. */
+export function agree(c: usize, s: usize): void {
+  if (segment.hasOption(s, segment.HAS_MSS)) setMss(c, segment.mss(s));
+  else setMss(c, has(c, SIX) ? DEFAULT_MSS6 : DEFAULT_MSS);
+  if (segment.hasOption(s, segment.SACK_PERMITTED)) setFlag(c, SACK);
+  if (segment.hasOption(s, segment.HAS_SCALE)) setScale(c, segment.scale(s));
+  if (segment.hasOption(s, segment.HAS_TIMESTAMPS)) setTimestamps(c, segment.tsval(s));
 }
 
 /**
@@ -142,9 +148,8 @@ export function refuse(packet: usize, ip: usize, tcp: usize, s: usize, why: Rese
 // ---- a new connection -----------------------------------------------------------------------------------------------
 
 /** Returns an initial sequence number: a secret function of the addresses and ports, plus a clock (RFC 6528). */
-function isn(packet: usize, ip: usize, tcp: usize): u32 {
-  const six = family(packet) == 6;
-  const code = <u32>siphash(ISN_KEY, addressesOf(ip, six), six, wire.ports(tcp), 0, 2, 4);
+export function isn(addresses: usize, six: bool, ports: u32): u32 {
+  const code = <u32>siphash(ISN_KEY, addresses, six, ports, 0, 2, 4);
   return code + <u32>(load<u64>(NOW) >>> 6);
 }
 
@@ -196,7 +201,7 @@ function setMss(c: usize, peers: u32): void {
 }
 
 /** Returns the MSS that is announced: what a packet of the device has room for (MUST-67). */
-function localMss(six: bool): u32 {
+export function localMss(six: bool): u32 {
   return mssOf(six, load<u32>(MTU));
 }
 
@@ -216,13 +221,13 @@ function setTimestamps(c: usize, value: u32): void {
   store<u32>(c, seconds(), TS_RECENT_AGE);
 }
 
-/** Returns the window of the SYN-ACK. A service that never takes anything says so at once. */
-function synWindow(c: usize): u32 {
+/** Returns the window of a SYN or SYN-ACK. A service that never takes anything says so at once. */
+export function synWindow(c: usize): u32 {
   return min(services.room(c), SYN_WINDOW);
 }
 
 /** RFC 3168 §6.1.1. */
-function wantsEcn(s: usize): bool {
+export function wantsEcn(s: usize): bool {
   return (segment.flags(s) & (wire.ECE | wire.CWR)) == (wire.ECE | wire.CWR);
 }
 

@@ -4,8 +4,8 @@
 import { Counter } from "../../abi/counters";
 import { TOUCHED } from "../../abi/slots";
 import {
-  ACK_AT, ACKED, FLAGS, LAST_ACK_SENT, MAX_WND, MSS, PROBES, RCV_NXT, SND_END, SND_NXT, SND_UNA, SND_WND, State,
-  TOUCHED_COUNT, UNACKED,
+  ACK_AT, ACKED, FLAGS, LAST_ACK_SENT, MAX_WND, MSS, PROBES, RCV_NXT, RETRANSMIT_AT, SND_END, SND_NXT, SND_UNA, SND_WND,
+  State, TOUCHED_COUNT, UNACKED,
 } from "../../abi/tcp";
 import { add, spare } from "../memory";
 import { segmentRoom } from "../offload";
@@ -16,6 +16,7 @@ import {
   retransmitIn, setFlag, setState, SIX, state, stopRetransmission, unmark,
 } from "./connection";
 import { end } from "./input";
+import { syn } from "./open";
 import { advertise, opens } from "./receive";
 import * as recover from "./recover";
 import * as rtt from "./rtt";
@@ -50,7 +51,12 @@ export function flush(): void {
 /** Sends what there is to send, as far as there is room, and sets the timer. */
 export function output(c: usize): void {
   if (state(c) == State.CLOSED) return;
-  if (state(c) != State.SYN_RECEIVED) {
+  if (state(c) == State.SYN_SENT) {
+    if (!load<u32>(c, RETRANSMIT_AT)) {
+      if (!spare()) { soon(c); return; }
+      syn(c);
+    }
+  } else if (state(c) != State.SYN_RECEIVED) {
     services.more(c);
     if (!sendData(c)) { soon(c); return; }
     if (marked(c, ACK_NOW) || isDue(load<u32>(c, ACK_AT)) || opens(c)) {

@@ -134,6 +134,13 @@ export function skip(segment: usize, count: u32): void {
   store<u32>(segment, len(segment) - count, LEN);
 }
 
+/** Drops the SYN. The window, which is not scaled, becomes one that is, by `scale`. */
+export function dropSyn(segment: usize, scale: u32): void {
+  store<u32>(segment, seq(segment) + 1, SEQ);
+  store<u32>(segment, flags(segment) & ~wire.SYN, FLAGS);
+  store<u32>(segment, window(segment) >>> scale, WINDOW);
+}
+
 /** Drops what is behind the first `count` bytes of the payload, FIN too. */
 export function cut(segment: usize, count: u32): void {
   store<u32>(segment, count, LEN);

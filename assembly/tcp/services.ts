@@ -71,8 +71,20 @@ export function begin(c: usize): void {
   if (isStream(kind(c))) handled.begin(c);
 }
 
+/** A service thread has asked for a connection. */
+export function ask(c: usize, thread: u32, request: u32): void {
+  use(load<u32>(c, SERVICE), 1);
+  handled.ask(c, thread, request);
+}
+
+/** Returns whether the connection was opened from here. */
+export function isAsked(c: usize): bool {
+  return isStream(kind(c)) && handled.isAsked(c);
+}
+
 /** Begins a connection's service. */
 export function open(c: usize): void {
+  if (isAsked(c)) { handled.answered(c); return; }
   const service: usize = load<u32>(c, SERVICE);
   add(ACCEPTED + <u32>(service - SERVICES) / SERVICE_SIZE, 1);
   if (isStream(kind(c))) handled.open(c);

@@ -6,6 +6,7 @@
 // there is to send, and what is not over after a while is reset.
 
 import { Closed, Reset } from "../../abi/counters";
+import { Unopened } from "../../abi/streams";
 import { ANSWER_TCP, FIRST_PREFIX, NOBODY } from "../../abi/tables";
 import {
   ADDRESSES, CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, DRAIN, Drain, OWNER, State, SWEEP_TIMER, SWEPT,
@@ -18,7 +19,7 @@ import { answersOf, owner, owner6, table } from "../prefix";
 import { endThreads } from "../stream/thread";
 import * as timers from "../timers";
 import { endIn, has, SIX, state } from "./connection";
-import { abort, give, own } from "./end";
+import { abort, fail, own } from "./end";
 import { output } from "./output";
 import * as services from "./services";
 
@@ -59,10 +60,11 @@ function look(c: usize): void {
   if (drain == Drain.reset) { abort(c, Reset.ended, Closed.reset); return; }
   const six = has(c, SIX);
   const now = six ? owner6(table(), c + ADDRESSES + 16) : owner(table(), c + ADDRESSES + 4);
-  const served = now >= FIRST_PREFIX && answersOf(table(), now) & ANSWER_TCP;
+  // What was opened from here needs no port that answers.
+  const served = now >= FIRST_PREFIX && (services.isAsked(c) || (answersOf(table(), now) & ANSWER_TCP) != 0);
   if (now != load<i32>(c, OWNER)) own(c, served ? now : NOBODY);
   if (served && drain == Drain.none) return;
-  if (state(c) == State.SYN_RECEIVED) { give(c, Closed.half_open); return; }
+  if (state(c) == State.SYN_RECEIVED || state(c) == State.SYN_SENT) { fail(c, Unopened.ended); return; }
   services.close(c);
   if (!served) endIn(c, GONE_US);
   output(c);

@@ -4,8 +4,10 @@
 
 import { NOW, UNREAD } from "../../abi/control";
 import { Closed, Reset } from "../../abi/counters";
+import { Unopened } from "../../abi/streams";
 import {
-  ACK_AT, BACKOFF, END_AT, HEARD_AT, KEEPALIVE_INTERVAL_S, KEEPALIVE_S, PROBES, RETRANSMIT_AT, SND_NXT, SND_UNA, State,
+  ACK_AT, BACKOFF, END_AT, HEARD_AT, KEEPALIVE_INTERVAL_S, KEEPALIVE_S, PROBES, RETRANSMIT_AT, SERVICE_STATE, SND_NXT,
+  SND_UNA, State,
 } from "../../abi/tcp";
 import { TICK_BITS, Timer } from "../../abi/timers";
 import { spare } from "../memory";
@@ -14,16 +16,20 @@ import * as wire from "../wire/tcp";
 import {
   CLOSING, has, isDue, marked, PERSIST, retransmitIn, state, stopRetransmission, tick, ticksOf,
 } from "./connection";
-import { abort, give } from "./end";
+import { abort, fail, give } from "./end";
 import { synAck } from "./listen";
+import { syn } from "./open";
 import { output, probe, segment } from "./output";
 import * as recover from "./recover";
 import * as rtt from "./rtt";
+import * as services from "./services";
 
 /** Probes without an answer after which the peer is given up. */
 const KEEPALIVE_PROBES: u32 = 9;
 /** Times that a SYN-ACK is sent again, after 1, 2, 4, 8 and 16 s. */
 const SYN_ACK_RETRIES: u32 = 5;
+/** The same for a SYN, and for a SYN-ACK after a simultaneous open: 255 s in all (RFC 9293, MUST-23: three minutes). */
+const SYN_RETRIES: u32 = 7;
 const MAX_PROBE_US: u32 = 60_000_000;
 /** Seconds without any answer after which a peer whose window is closed is given up. */
 const PERSIST_S: u32 = 600;
@@ -93,7 +99,7 @@ export function fire(c: usize): void {
 /** RETRANSMIT_AT has come. Returns false if the connection has ended with it. */
 function retransmit(c: usize): bool {
   stopRetransmission(c);
-  if (state(c) == State.SYN_RECEIVED) return retransmitSyn(c);
+  if (state(c) == State.SYN_RECEIVED || state(c) == State.SYN_SENT) return retransmitSyn(c);
   if (marked(c, PERSIST)) return retransmitProbe(c);
   if (recover.expired(c)) return true;
   abort(c, Reset.timed_out, Closed.timed_out);
@@ -101,13 +107,17 @@ function retransmit(c: usize): bool {
 }
 
 function retransmitSyn(c: usize): bool {
-  const times = load<u8>(c, BACKOFF);
-  if (times == SYN_ACK_RETRIES) {
-    give(c, Closed.half_open);
+  const times: u32 = load<u8>(c, BACKOFF);
+  const asked = services.isAsked(c);
+  if (times == (asked ? SYN_RETRIES : SYN_ACK_RETRIES)) {
+    // A soft error tells most about the peer's silence (RFC 5461 §3).
+    if (asked) fail(c, <Unopened>load<u32>(c, SERVICE_STATE) || Unopened.timed_out);
+    else give(c, Closed.half_open);
     return false;
   }
-  store<u8>(c, times + 1, BACKOFF);
-  synAck(c);
+  store<u8>(c, <u8>(times + 1), BACKOFF);
+  if (state(c) == State.SYN_SENT) syn(c);
+  else synAck(c);
   return true;
 }
 

@@ -3,7 +3,9 @@
 import { MTU } from "../../abi/control";
 import { Drop } from "../../abi/counters";
 import { MIN_PATH_MTU, MIN_PATH_MTU6 } from "../../abi/paths";
+import { THREAD_COUNT, Unopened } from "../../abi/streams";
 import { ANSWER_ECHO, ANSWER_TCP, ANSWER_TIMESTAMP } from "../../abi/tables";
+import { HARD_ERROR } from "../../abi/tcp";
 import { holds, sumWide } from "../checksum";
 import { permits } from "../limit";
 import { finish } from "../offload";
@@ -11,7 +13,7 @@ import { answers, ttl } from "../packet";
 import { lower } from "../pmtu";
 import { echo6 } from "../respond/echo6";
 import { timestamp } from "../respond/timestamp";
-import { QUOTED_LEN, tooBig } from "../tcp/path";
+import { QUOTED_LEN, tell } from "../tcp/path";
 import { drop } from "../verdict";
 import * as extension from "../wire/extension";
 import * as icmp from "../wire/icmp";
@@ -40,11 +42,11 @@ export function icmp4(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
       if (!permits(packet, ip)) return drop(Drop.rate_limited);
       return timestamp(packet, ip, msg);
     case icmp.DESTINATION_UNREACHABLE:
-      // All other errors are about what is not sent here, or do not end a connection (RFC 9293, MUST-56; RFC 5927 §5).
-      if (icmp.code(msg) != icmp.FRAGMENTATION_NEEDED || !(answers(packet) & ANSWER_TCP)) {
-        return drop(Drop.unhandled_icmp_type);
-      }
-      return drop(fragmentationNeeded(ip, msg, msgLen));
+      // Other errors are about what is not sent here, or do not end a connection (RFC 9293, MUST-56; RFC 5927 §5).
+      if (icmp.code(msg) != icmp.FRAGMENTATION_NEEDED) return unreachable(ip, msg, msgLen);
+      if (!(answers(packet) & ANSWER_TCP) && !load<u32>(THREAD_COUNT)) return drop(Drop.unhandled_icmp_type);
+      return drop(aboutSegment(ip, msg, msgLen, max(icmp.nextHopMtu(msg), <u32>MIN_PATH_MTU)));
+    case icmp.TIME_EXCEEDED: case icmp.PARAMETER_PROBLEM: return unreachable(ip, msg, msgLen);
     // RFC 1122 §3.2.2: unknown types are silently discarded. RFC 6918, RFC 6633: so are the deprecated ones.
     default:
       return drop(Drop.unhandled_icmp_type);
@@ -62,22 +64,67 @@ export function icmp6(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
       return echo6(packet, ip, msg, msgLen);
     case icmpv6.PACKET_TOO_BIG:
       return packetTooBig(ip, msg, msgLen);
+    case icmpv6.DESTINATION_UNREACHABLE: case icmpv6.TIME_EXCEEDED: case icmpv6.PARAMETER_PROBLEM:
+      return unreachable6(ip, msg, msgLen);
     // RFC 4443 §2.4 a, b: all other types are silently discarded.
     default:
       return drop(Drop.unhandled_icmp_type);
   }
 }
 
-/** RFC 1191 §4: a segment was too big for a link on its way. No other packets from here forbid fragments. */
-function fragmentationNeeded(ip: usize, msg: usize, msgLen: u32): Drop {
+/** Judges an error that only connections heed that were asked for and are not established. */
+function unreachable(ip: usize, msg: usize, msgLen: u32): i32 {
+  if (load<u32>(THREAD_COUNT)) aboutSegment(ip, msg, msgLen, meaning(msg));
+  return drop(Drop.unhandled_icmp_type);
+}
+
+/** RFC 9293 §3.9.2.2: says what an error means for a connection, as LETTER_MTU has it. */
+function meaning(msg: usize): u32 {
+  if (icmp.type(msg) != icmp.DESTINATION_UNREACHABLE) return Unopened.host_unreachable;
+  switch (icmp.code(msg)) {
+    // SHLD-26. Nobody else than the host itself says so.
+    case icmp.PROTOCOL_UNREACHABLE: case icmp.PORT_UNREACHABLE: return Unopened.refused | HARD_ERROR;
+    // These will not change soon either. MUST-56 does not name them.
+    case icmp.NET_PROHIBITED: return Unopened.net_unreachable | HARD_ERROR;
+    case icmp.HOST_PROHIBITED: case icmp.PROHIBITED: return Unopened.host_unreachable | HARD_ERROR;
+    case icmp.NET_UNREACHABLE: case icmp.NET_UNKNOWN: case icmp.NET_UNREACHABLE_FOR_TOS:
+      return Unopened.net_unreachable;
+    default: return Unopened.host_unreachable;
+  }
+}
+
+function unreachable6(ip: usize, msg: usize, msgLen: u32): i32 {
+  const enough = msgLen >= icmpv6.HEADER_LEN + ipv6.HEADER_LEN + QUOTED_LEN;
+  if (!load<u32>(THREAD_COUNT) || !enough) return drop(Drop.unhandled_icmp_type);
+  const sent = msg + icmpv6.HEADER_LEN;
+  const own = ipv4.version(sent) == 6 && ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip));
+  if (own && ipv6.nextHeader(sent) == ipv6.TCP) tell(sent, sent + ipv6.HEADER_LEN, true, meaning6(msg));
+  return drop(Drop.unhandled_icmp_type);
+}
+
+function meaning6(msg: usize): u32 {
+  if (icmpv6.type(msg) != icmpv6.DESTINATION_UNREACHABLE) return Unopened.host_unreachable;
+  switch (icmpv6.code(msg)) {
+    case icmpv6.PORT_UNREACHABLE: return Unopened.refused | HARD_ERROR;
+    case icmpv6.PROHIBITED: case icmpv6.POLICY_FAILED: case icmpv6.ROUTE_REJECTED:
+      return Unopened.host_unreachable | HARD_ERROR;
+    case icmpv6.NO_ROUTE: return Unopened.net_unreachable;
+    default: return Unopened.host_unreachable;
+  }
+}
+
+/**
+ * Judges an error about a segment; `mtu` is what is told of it. RFC 1191 §4: the segment was too big for a link on its
+ * way. No other packets from here forbid fragments.
+ */
+function aboutSegment(ip: usize, msg: usize, msgLen: u32, mtu: u32): Drop {
   if (msgLen < icmp.HEADER_LEN + ipv4.MIN_HEADER_LEN + QUOTED_LEN) return Drop.pkt_too_small;
   const sent = msg + icmp.HEADER_LEN;
   const headerLen = ipv4.headerLen(sent);
   if (ipv4.version(sent) != 4 || ipv4.protocol(sent) != ipv4.PROTOCOL_TCP || headerLen < ipv4.MIN_HEADER_LEN
     || msgLen < icmp.HEADER_LEN + headerLen + QUOTED_LEN) return Drop.icmp_unrelated;
   if (load<u32>(ipv4.srcAddr(sent)) != load<u32>(ipv4.dstAddr(ip))) return Drop.icmp_unrelated;
-  const mtu = max(icmp.nextHopMtu(msg), <u32>MIN_PATH_MTU);
-  return tooBig(sent, sent + headerLen, false, mtu) ? Drop.icmp_packet_too_big : Drop.icmp_unrelated;
+  return tell(sent, sent + headerLen, false, mtu) ? Drop.icmp_packet_too_big : Drop.icmp_unrelated;
 }
 
 /** RFC 8201 §4: a reply was too big for a link on its way, which takes no more than the message says. */
@@ -89,7 +136,7 @@ function packetTooBig(ip: usize, msg: usize, msgLen: u32): i32 {
   const own = ipv4.version(sent) == 6 && ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip));
   if (own && ipv6.nextHeader(sent) == ipv6.TCP) {
     // RFC 8201 §4: no path can have a smaller MTU.
-    const known = mtu >= <u32>MIN_PATH_MTU6 && tooBig(sent, sent + ipv6.HEADER_LEN, true, mtu);
+    const known = mtu >= <u32>MIN_PATH_MTU6 && tell(sent, sent + ipv6.HEADER_LEN, true, mtu);
     return drop(known ? Drop.icmp_packet_too_big : Drop.icmp_unrelated);
   }
   if (!own || sentLen <= mtu || sentLen > load<u32>(MTU) || !isReply(sent)) return drop(Drop.icmp_unrelated);

@@ -1,6 +1,7 @@
 // TCP, RFC 9293: finds the connection of a segment, or has one begun.
 
 import { Drop } from "../../abi/counters";
+import { THREAD_COUNT } from "../../abi/streams";
 import { ANSWER_TCP } from "../../abi/tables";
 import { SEGMENT } from "../../abi/tcp";
 import { holds, sumWide } from "../checksum";
@@ -21,7 +22,9 @@ const CONGESTED: u32 = 3;
 
 /** Judges the segment of `len` bytes at `tcp`. */
 export function tcp(packet: usize, ip: usize, tcp: usize, len: u32): i32 {
-  if (!(answers(packet) & ANSWER_TCP)) return drop(Drop.no_socket);
+  const listens = (answers(packet) & ANSWER_TCP) != 0;
+  // A connection that was opened from here needs no port that answers.
+  if (!listens && !load<u32>(THREAD_COUNT)) return drop(Drop.no_socket);
   if (len < wire.MIN_HEADER_LEN) return drop(Drop.pkt_too_small);
   const headerLen = wire.headerLen(tcp);
   if (headerLen < wire.MIN_HEADER_LEN || headerLen > len) return drop(Drop.pkt_too_small);
@@ -33,7 +36,7 @@ export function tcp(packet: usize, ip: usize, tcp: usize, len: u32): i32 {
 
   parse(SEGMENT, tcp, len, (six ? ipv6.ecn(ip) : ipv4.ecn(ip)) == CONGESTED);
   const c = find(six ? ipv6.srcAddr(ip) : ipv4.srcAddr(ip), six, wire.ports(tcp));
-  if (!c) return listen(packet, ip, tcp, SEGMENT);
+  if (!c) return listens ? listen(packet, ip, tcp, SEGMENT) : drop(Drop.no_socket);
   if (isRecord(c)) return wait(packet, ip, tcp, SEGMENT, c);
   return arrive(packet, ip, tcp, c, SEGMENT);
 }

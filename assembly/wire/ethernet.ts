@@ -42,6 +42,11 @@ export function type(frame: usize, headerLen: u32): u32 {
   return load16(frame + headerLen - 2);
 }
 
+/** Sets the EtherType of a frame without tags. */
+export function setType(frame: usize, type: u32): void {
+  store<u16>(frame, bswap<u16>(<u16>type), HEADER_LEN - 2);
+}
+
 function isTag(type: u32): bool {
   return type == CUSTOMER_TAG || type == SERVICE_TAG;
 }

@@ -22,9 +22,16 @@ import { checksum, sum20, sumScalar, update } from "../checksum";
 export const HEADER_LEN: u32 = 8;
 export const ECHO_REPLY: u32 = 0;
 export const DESTINATION_UNREACHABLE: u32 = 3;
+export const NET_UNREACHABLE: u32 = 0;
 export const PROTOCOL_UNREACHABLE: u32 = 2;
 export const PORT_UNREACHABLE: u32 = 3;
 export const FRAGMENTATION_NEEDED: u32 = 4;
+/** RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1. */
+export const NET_UNKNOWN: u32 = 6;
+export const NET_PROHIBITED: u32 = 9;
+export const HOST_PROHIBITED: u32 = 10;
+export const NET_UNREACHABLE_FOR_TOS: u32 = 11;
+export const PROHIBITED: u32 = 13;
 export const ECHO: u32 = 8;
 export const TIME_EXCEEDED: u32 = 11;
 export const REASSEMBLY_TIME_EXCEEDED: u32 = 1;

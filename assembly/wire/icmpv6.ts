@@ -15,7 +15,11 @@ import { checksum, sumWide, update } from "../checksum";
 
 export const HEADER_LEN: u32 = 8;
 export const DESTINATION_UNREACHABLE: u32 = 1;
+export const NO_ROUTE: u32 = 0;
+export const PROHIBITED: u32 = 1;
 export const PORT_UNREACHABLE: u32 = 4;
+export const POLICY_FAILED: u32 = 5;
+export const ROUTE_REJECTED: u32 = 6;
 export const PACKET_TOO_BIG: u32 = 2;
 export const TIME_EXCEEDED: u32 = 3;
 export const REASSEMBLY_TIME_EXCEEDED: u32 = 1;
@@ -31,6 +35,10 @@ const REDIRECT: u32 = 137;
 
 export function type(msg: usize): u32 {
   return load<u8>(msg);
+}
+
+export function code(msg: usize): u32 {
+  return load<u8>(msg, 1);
 }
 
 /** Returns the 32 bits behind the checksum of an error. In a Packet Too Big they are the MTU. */

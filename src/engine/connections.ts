@@ -99,6 +99,7 @@ const CHECKED_END = PORTS + 4;
 
 /** States as memory has them. */
 const CLOSED: number = State.CLOSED;
+const SYN_SENT: number = State.SYN_SENT;
 const SYN_RECEIVED: number = State.SYN_RECEIVED;
 const LAST_ACK: number = State.LAST_ACK;
 const TIME_WAIT: number = State.TIME_WAIT;
@@ -181,7 +182,8 @@ export class Connections {
     const idleMs = Math.max(0, -msBetween(word(HEARD_AT), now));
     const due = until(RETRANSMIT_AT);
     // SYN and FIN have a sequence number each.
-    const numbers = (state === SYN_RECEIVED ? 1 : 0) + (flags & FIN_SENT ? 1 : 0);
+    const half = state === SYN_RECEIVED || state === SYN_SENT;
+    const numbers = (half ? 1 : 0) + (flags & FIN_SENT ? 1 : 0);
     const sending = word(SND_NXT) - word(SND_UNA) | 0;
     return {
       ...this.#ends(), state, expiresMs: undefined,
@@ -190,13 +192,13 @@ export class Connections {
         prefix: this.#view.getInt32(OWNER, true) - FIRST_PREFIX,
         flags, sendScale: this.#block[SND_SCALE], receiveScale: this.#block[RCV_SCALE],
         rtt: srtt === 0 ? undefined : { ms: srtt / 8000, variationMs: word(RTTVAR) / 4000 },
-        rtoMs: rtoOf(srtt, word(RTTVAR), state === SYN_RECEIVED ? backoff : backoff >> 4) / 1000,
+        rtoMs: rtoOf(srtt, word(RTTVAR), half ? backoff : backoff >> 4) / 1000,
         mss: this.#view.getUint16(MSS, true), cwnd: word(CWND),
         ssthresh: word(SSTHRESH) === 0 || word(SSTHRESH) >= NO_THRESHOLD ? undefined : word(SSTHRESH),
         acknowledged: word(ACKED) + HIGH * word(ACKED + 4), received: word(CAME) + HIGH * word(CAME + 4),
         inFlight: Math.max(0, sending - numbers),
         sendWindow: word(SND_WND), receiveWindow: Math.max(0, word(RCV_EDGE) - word(RCV_NXT) | 0),
-        retransmits: state === SYN_RECEIVED ? backoff : backoff & 15, probes: this.#block[PROBES],
+        retransmits: half ? backoff : backoff & 15, probes: this.#block[PROBES],
         idleMs, keepaliveMs: Math.max(0, 1000 * (KEEPALIVE_S + KEEPALIVE_INTERVAL_S * this.#block[PROBES]) - idleMs),
         timer: due === undefined ? undefined : { kind: timerOf(this.#block[MARKS]), ms: due },
         ackMs: until(ACK_AT), endMs: until(END_AT),

@@ -1,6 +1,7 @@
 import {
-  ASKED, DEADLINE, FRAME_OFFSET, MAC, MAC_POLICY, Mode, MODE, MTU, NEXT_TABLE, OFFLOAD, PACKET_SIZE, READ_ERROR,
-  REASSEMBLIES, REASSEMBLY, RING_FD, SEED, SLOT_COUNT, SLOT_SIZE, STOP, TABLE_SIZE, VNET_HEADER_LEN, WRITES_PENDING,
+  ASKED, DEADLINE, DEVICE_MAC, FRAME_OFFSET, MAC, MAC_POLICY, Mode, MODE, MTU, NEXT_TABLE, OFFLOAD, PACKET_SIZE,
+  READ_ERROR, REASSEMBLIES, REASSEMBLY, RING_FD, SEED, SLOT_COUNT, SLOT_SIZE, STOP, TABLE_SIZE, VNET_HEADER_LEN,
+  WRITES_PENDING,
 } from "../../abi/control.js";
 import {
   CLOSED, Closed, Counter, COUNTERS, Drop, DROPPED, MAX_PROTOCOLS, MAX_DROPS, PREFIX_REPLIES, REPLIES,
@@ -148,6 +149,12 @@ export class LinearMemory {
   /** Makes the engine use this table from its next batch on. As for write(), nobody may use the last table any more. */
   serve(table: Table): void {
     this.use(this.write(table));
+  }
+
+  /** Tells the engine the MAC address of the TAP device itself, 6 bytes, where connections are opened from. */
+  set deviceMac(address: Uint8Array) {
+    const number = address.reduceRight((sum, byte) => sum << 8n | BigInt(byte), 0n);
+    Atomics.store(new BigUint64Array(this.memory.buffer), DEVICE_MAC / 8, number);
   }
 
   /** Makes the engine use the table at this address from its next batch on. */

@@ -1,7 +1,8 @@
 /** The page of an address: who answers, and to whom. As text for a person, as JSON for a program. */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { isIPv6 } from "node:net";
-import { PrefixIndex } from "./prefixindex.js";
+import { formatBytes } from "../prefix/prefixes.js";
+import type { PrefixIndex } from "./prefixindex.js";
 import type { Socket } from "./socket.js";
 
 /** What a page tells, and the JSON form of it. */
@@ -33,8 +34,9 @@ export function page(prefixes: () => PrefixIndex): RequestListener {
 }
 
 function tell(socket: Socket, prefixes: PrefixIndex): Told {
-  const { localAddress: address, localPort: port, remoteAddress: client, remotePort: clientPort } = socket;
-  const { text = null, name } = prefixes.of(socket.owner) ?? {};
+  const { localAddress, localPort: port, remoteAddress, remotePort: clientPort, owner } = socket.ends;
+  const [address, client] = [localAddress, remoteAddress].map(formatBytes);
+  const { text = null, name } = prefixes.of(owner) ?? {};
   return { address, port, prefix: text, ...name !== undefined && { name }, client, clientPort };
 }
 

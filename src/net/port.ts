@@ -4,13 +4,12 @@
  * the thread's reads and writes the queue's memory. What leaves it are copies: nobody else sees memory that changes.
  */
 import {
-  ASLEEP, DOZES, EPOCH_SEEN, EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_OPENED, IN_NEWS, IN_ORDERS, LENT_AT,
-  LENT_HEAD, LENT_TAIL, LET_GO, LOOK, MAX_LENT, NEWS_AT, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT,
-  ORDERS_MASK,
-  ORDERS_TAIL, STREAM_ACKED, STREAM_CAME, STREAM_END, STREAM_EPOCH, STREAM_EVENTS, STREAM_FIRST, STREAM_LISTS,
-  STREAM_NUMBER, STREAM_READ, STREAM_SIZE, STREAM_THREAD, STREAM_WISHES, STREAMS, TAKEN, THREAD_SIZE, THREADS,
-  WISH_RESET, WISH_ROOM,
-  WISH_SHUT,
+  ASLEEP, CONNECT, DOZES, EPOCH_SEEN, EVENT_ASKED, EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_OPENED, IN_NEWS,
+  IN_ORDERS, LENT_AT, LENT_HEAD, LENT_TAIL, LET_GO, LOOK, MAX_LENT, NEWS_AT, NEWS_HEAD, NEWS_MASK, NEWS_TAIL, ORDERED,
+  ORDERS_AT, ORDERS_MASK, ORDERS_TAIL, REQUEST_ADDRESSES, REQUEST_FAMILY, REQUEST_NUMBER, REQUEST_PORTS, STREAM_ACKED,
+  STREAM_CAME, STREAM_END, STREAM_EPOCH, STREAM_EVENTS, STREAM_FIRST, STREAM_LISTS, STREAM_NUMBER, STREAM_READ,
+  STREAM_REQUEST, STREAM_SIZE, STREAM_THREAD, STREAM_WISHES, STREAMS, TAKEN, THREAD_SIZE, THREADS, Unopened, WISH_RESET,
+  WISH_ROOM, WISH_SHUT,
 } from "../../abi/streams.js";
 import {
   ADDRESSES, CONNECTION_SIZE, CONNECTIONS, FLAGS, OWNER, PAGE_BITS, PAGE_NEXT, PAGE_SIZE, PAGES, PORTS, SERVICE,
@@ -24,6 +23,8 @@ const MAX_UNACKED = 1 << 18;
 const TURN = 256;
 /** Bytes of a chunk that is read. */
 const CHUNK = 1 << 16;
+/** Index that no stream has. */
+const NO_STREAM = -1;
 
 /** Both ends of a connection, as they lie in the peer's packets. */
 export interface Ends {
@@ -50,6 +51,30 @@ export interface Holder {
   lost(): void;
 }
 
+/** Both ends of a connection that is to be opened. The addresses are of one family. */
+export interface Target {
+  /** 4 or 16 bytes, of a prefix that is served. */
+  readonly localAddress: Uint8Array;
+  /** 0 has the packet loop choose one. */
+  readonly localPort: number;
+  readonly remoteAddress: Uint8Array;
+  readonly remotePort: number;
+}
+
+/** Whoever has asked for a connection. One of its methods is called, once, and never by what it calls. */
+export interface Opener {
+  /** The connection is established. Returns who has its stream. */
+  opened(stream: Stream): Holder;
+  /** There is no connection; `why` is an Unopened. */
+  failed(why: number): void;
+}
+
+/** A connection that was asked for and is not established. */
+export interface Opening {
+  /** Nobody wants it any more: the opener hears nothing of it. */
+  giveUp(): void;
+}
+
 export class Port {
   /** A connection that the thread has from now on. It has to be given a holder. */
   readonly #opened: (stream: Stream) => Holder;
@@ -60,6 +85,13 @@ export class Port {
   readonly #gone = new Map<number, number>();
   /** Streams that wait for a page. */
   readonly #hungry = new Set<Stream>();
+  /** Connections to be asked for once there is a page, and those that were, by their number. */
+  readonly #waiting = new Set<Attempt>();
+  readonly #asked = new Map<number, Attempt>();
+  #request = 0;
+  /** Pages that were taken out of LENT, and answers that were found there: a number and an Unopened. */
+  readonly #pages: number[] = [];
+  readonly #answers: (readonly [number, number])[] = [];
   /** What the packet loop has been told, as of then. */
   #ordersTail = 0;
   #newsHead = 0;
@@ -121,6 +153,8 @@ export class Port {
       this.#look(index);
     }
     words[this.#thread + NEWS_HEAD / 4] = this.#newsHead;
+    if (this.#asked.size > 0) this.#hear();
+    if (this.#waiting.size > 0) this.#askWaiting();
     if (this.#hungry.size > 0 && this.#hasPage()) {
       const hungry = [...this.#hungry];
       this.#hungry.clear();
@@ -135,8 +169,9 @@ export class Port {
   doze(): boolean {
     const { words } = this;
     Atomics.store(words, this.#thread + DOZES / 4, 1);
-    const isNews = Atomics.load(words, this.#thread + NEWS_TAIL / 4) !== this.#newsHead
-      || (this.#hungry.size > 0 && this.#hasPage()) || this.isStale;
+    const isNews = Atomics.load(words, this.#thread + NEWS_TAIL / 4) !== this.#newsHead || this.#answers.length > 0
+      || (this.#hungry.size + this.#waiting.size > 0 && this.#hasPage()) || (this.#asked.size > 0 && this.#isLent())
+      || this.isStale;
     if (isNews) Atomics.store(words, this.#thread + DOZES / 4, 0);
     return !isNews;
   }
@@ -166,11 +201,27 @@ export class Port {
 
   /** Takes an empty page, and returns its address; 0 if there is none. */
   page(): number {
-    if (!this.#hasPage() || this.isStale) return 0;
-    const page = this.words[this.#lent + (this.#lentHead & MAX_LENT - 1)];
-    this.#lentHead = this.#lentHead + 1 | 0;
-    this.words[this.#thread + LENT_HEAD / 4] = this.#lentHead;
-    return page >>> 0;
+    if (this.isStale) return 0;
+    if (this.#pages.length === 0 && this.#isLent()) this.#takeLent();
+    return this.#pages.pop() ?? 0;
+  }
+
+  /**
+   * Asks for a connection.
+   * @throws RangeError for addresses of two families, or no port's number
+   */
+  connect(target: Target, opener: Opener): Opening {
+    const { localAddress, localPort, remoteAddress, remotePort } = target;
+    const { length } = localAddress;
+    if (length !== remoteAddress.length || (length !== 4 && length !== 16)) throw new RangeError("not of one family");
+    for (const port of [localPort, remotePort]) if (!(port >= 0 && port <= 65535)) throw new RangeError(`port ${port}`);
+    const attempt = new Attempt(target, opener);
+    if (!this.#ask(attempt)) {
+      this.#waiting.add(attempt);
+      // The packet loop lends pages when it has orders.
+      if (this.#waiting.size === 1) this.order(NO_STREAM, LOOK);
+    }
+    return attempt;
   }
 
   /** Calls the stream's holder when there are pages again. The packet loop lends them when it has orders. */
@@ -190,7 +241,55 @@ export class Port {
   };
 
   #hasPage(): boolean {
+    return this.#pages.length > 0 || this.#isLent();
+  }
+
+  #isLent(): boolean {
     return Atomics.load(this.words, this.#thread + LENT_TAIL / 4) !== this.#lentHead;
+  }
+
+  /** Takes a page out of LENT. If it has a request that was refused, the answer waits for the next turn. */
+  #takeLent(): void {
+    const entry = this.words[this.#lent + (this.#lentHead & MAX_LENT - 1)] >>> 0;
+    this.#lentHead = this.#lentHead + 1 | 0;
+    this.words[this.#thread + LENT_HEAD / 4] = this.#lentHead;
+    const why = entry & PAGE_SIZE - 1;
+    if (why > 0) this.#answers.push([this.words[(entry - why + REQUEST_NUMBER) / 4], why]);
+    this.#pages.push(entry - why);
+  }
+
+  /** Looks for answers of requests that were refused at once. */
+  #hear(): void {
+    while (this.#isLent()) this.#takeLent();
+    for (const [number, why] of this.#answers.splice(0)) {
+      const attempt = this.#asked.get(number);
+      this.#asked.delete(number);
+      attempt?.fail(why);
+    }
+  }
+
+  /** Writes a request into a page. Returns false if there is none. */
+  #ask(attempt: Attempt): boolean {
+    const page = this.page();
+    if (page === 0) return false;
+    const { localAddress, localPort, remoteAddress, remotePort } = attempt.target;
+    const { words, bytes } = this;
+    this.#request = this.#request + 1 | 0;
+    words[(page + REQUEST_NUMBER) / 4] = this.#request;
+    words[(page + REQUEST_FAMILY) / 4] = localAddress.length === 4 ? 4 : 6;
+    bytes.set(remoteAddress, page + REQUEST_ADDRESSES);
+    bytes.set(localAddress, page + REQUEST_ADDRESSES + remoteAddress.length);
+    bytes.set([remotePort >> 8, remotePort & 255, localPort >> 8, localPort & 255], page + REQUEST_PORTS);
+    this.#asked.set(this.#request, attempt);
+    this.order(page | 0, CONNECT);
+    return true;
+  }
+
+  #askWaiting(): void {
+    for (const attempt of this.#waiting) {
+      if (!attempt.isOver && !this.#ask(attempt)) return;
+      this.#waiting.delete(attempt);
+    }
   }
 
   #look(index: number): void {
@@ -205,13 +304,21 @@ export class Port {
     // The news may be of a stream that was let go, and the block another one's, or another thread's, by now. If that
     // changes while the record is read, whoever has the block then is told anew.
     const number = Atomics.load(this.words, record + STREAM_NUMBER / 4);
-    const isOpened = (Atomics.load(this.words, record + STREAM_EVENTS / 4) & EVENT_OPENED) !== 0;
+    const events = Atomics.load(this.words, record + STREAM_EVENTS / 4) & (EVENT_OPENED | EVENT_ASKED);
     const isMine = Atomics.load(this.words, record + STREAM_THREAD / 4) === this.#index;
-    if (!isOpened || !isMine || this.#gone.get(index) === number || this.isStale) return;
+    if (events === 0 || !isMine || this.#gone.get(index) === number || this.isStale) return;
     if (Atomics.load(this.words, record + STREAM_NUMBER / 4) !== number) return;
     this.#gone.delete(index);
     const stream = new Stream(this, index, record, number);
     this.#streams.set(index, stream);
+    if (events & EVENT_ASKED) {
+      const request = this.words[record + STREAM_REQUEST / 4];
+      const attempt = this.#asked.get(request);
+      this.#asked.delete(request);
+      if (attempt) attempt.has(stream);
+      else stream.letGo();
+      return;
+    }
     this.#taken = this.#taken + 1 | 0;
     Atomics.store(this.words, this.#thread + TAKEN / 4, this.#taken);
     stream.holder = this.#opened(stream);
@@ -227,16 +334,63 @@ export class Port {
     words.fill(0, this.#thread + NEWS_HEAD / 4, this.#thread + TAKEN / 4 + 1);
     Atomics.store(words, this.#thread + EPOCH_SEEN / 4, this.#epoch);
     const streams = [...this.#streams.values()];
+    const attempts = [...this.#asked.values(), ...this.#waiting];
     this.#streams.clear();
     this.#gone.clear();
     this.#hungry.clear();
+    this.#waiting.clear();
+    this.#asked.clear();
+    this.#pages.length = this.#answers.length = 0;
     for (const stream of streams) stream.lose();
+    for (const attempt of attempts) attempt.fail(Unopened.ended);
+  }
+}
+
+/** A connection that was asked for, until it is established or there is none. */
+class Attempt implements Opening {
+  isOver = false;
+  readonly target: Target;
+  readonly #opener: Opener;
+  #stream: Stream | undefined;
+
+  constructor(target: Target, opener: Opener) {
+    this.target = target;
+    this.#opener = opener;
+  }
+
+  giveUp(): void {
+    this.isOver = true;
+    this.#stream?.letGo();
+  }
+
+  /** The packet loop has a block for it. */
+  has(stream: Stream): void {
+    if (this.isOver) {
+      stream.letGo();
+      return;
+    }
+    this.#stream = stream;
+    stream.attempt = this;
+    stream.look();
+  }
+
+  open(stream: Stream): Holder {
+    this.isOver = true;
+    return this.#opener.opened(stream);
+  }
+
+  fail(why: number): void {
+    if (this.isOver) return;
+    this.giveUp();
+    this.#opener.failed(why);
   }
 }
 
 /** A stream, from when the thread has it until that lets go of it. */
 export class Stream {
   holder: Holder | undefined;
+  /** Set until the connection is established, if the thread has asked for it. */
+  attempt: Attempt | undefined;
   readonly index: number;
   /** Number that tells the stream from others with its index. */
   readonly number: number;
@@ -386,18 +540,30 @@ export class Stream {
     const events = Atomics.load(this.#words, this.#record + STREAM_EVENTS / 4);
     const fresh = events & ~this.#events;
     this.#events = events;
+    if (this.attempt) this.#tryOpen(this.attempt, events);
     const { holder } = this;
     if (!holder) return;
     if (this.readable > 0 || fresh & EVENT_FINISHED) holder.came();
     if (this.#wishes & WISH_ROOM && !this.#isGone) holder.room();
     if (fresh & EVENT_CLOSING && !this.#isGone) holder.closing();
-    if (fresh & EVENT_ENDED && !this.#isGone) holder.ended(events >>> 16);
+    if (fresh & EVENT_ENDED && !this.#isGone) holder.ended(events >>> 16 & 255);
+  }
+
+  #tryOpen(attempt: Attempt, events: number): void {
+    if (events & EVENT_OPENED) {
+      this.attempt = undefined;
+      this.holder = attempt.open(this);
+    } else if (events & EVENT_ENDED) {
+      this.attempt = undefined;
+      attempt.fail(events >>> 24);
+    }
   }
 
   /** The stream is gone with the packet loop. */
   lose(): void {
     this.#isGone = true;
     this.holder?.lost();
+    this.attempt?.fail(Unopened.ended);
   }
 
   #order(): void {

@@ -1,11 +1,12 @@
 /** Connections that go on to a TCP or a unix socket of the host, on request with a header that says whose they are. */
-import { connect, isIPv6, type Socket as NetSocket } from "node:net";
+import { connect, type Socket as NetSocket } from "node:net";
 import type { Logger } from "pino";
 import { messageOf } from "../base/failure.js";
 import { RateLimiter } from "../base/ratelimiter.js";
 import { textOf, type Endpoint } from "../prefix/endpoints.js";
-import { parseAddress } from "../prefix/prefixes.js";
+import { formatBytes } from "../prefix/prefixes.js";
 import type { ProxyHeader } from "../prefix/streams.js";
+import type { Ends } from "./port.js";
 import type { Socket } from "./socket.js";
 
 /** Time in ms for the other side to accept. */
@@ -29,7 +30,7 @@ export function proxy(to: Endpoint, header: ProxyHeader | undefined, log: Logger
     backend.once("connect", () => {
       isConnected = true;
       backend.setTimeout(0);
-      if (header !== undefined) backend.write(headerOf(header, socket));
+      if (header !== undefined) backend.write(headerOf(header, socket.ends));
       join(socket, backend);
     });
     backend.once("timeout", () => { backend.destroy(new Error("it does not accept connections")); });
@@ -58,16 +59,14 @@ function reset(backend: NetSocket): void {
 
 /** Formats the header of the PROXY protocol (haproxy's proxy-protocol.txt, §2.1 and §2.2). */
 export function headerOf(
-  version: ProxyHeader,
-  { remoteAddress, remotePort, localAddress, localPort }:
-  Pick<Socket, "remoteAddress" | "remotePort" | "localAddress" | "localPort">,
+  version: ProxyHeader, { remoteAddress, remotePort, localAddress, localPort }: Ends,
 ): Buffer {
-  const six = isIPv6(localAddress);
+  const six = localAddress.length === 16;
   if (version === "v1") {
-    return Buffer.from(`PROXY TCP${six ? 6 : 4} ${remoteAddress} ${localAddress} ${remotePort} ${localPort}\r\n`);
+    const [remote, local] = [remoteAddress, localAddress].map(formatBytes);
+    return Buffer.from(`PROXY TCP${six ? 6 : 4} ${remote} ${local} ${remotePort} ${localPort}\r\n`);
   }
-  const [remote, local] = [remoteAddress, localAddress].map((address) => parseAddress(address).bytes);
-  const addresses = Buffer.concat([remote, local, Buffer.alloc(4)]);
+  const addresses = Buffer.concat([remoteAddress, localAddress, Buffer.alloc(4)]);
   addresses.writeUInt16BE(remotePort, addresses.length - 4);
   addresses.writeUInt16BE(localPort, addresses.length - 2);
   const start = Buffer.from([

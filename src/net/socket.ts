@@ -2,22 +2,47 @@
  * What a handler has of a connection: a Duplex with the properties and methods of a net.Socket that Node.js's http,
  * https, http2 and tls use, and their users.
  */
+import { constants } from "node:os";
 import { Duplex } from "node:stream";
 import { Closed } from "../../abi/counters.js";
+import { Unopened } from "../../abi/streams.js";
 import { formatBytes } from "../prefix/prefixes.js";
-import type { Ends, Holder, Stream } from "./port.js";
+import type { Ends, Holder, Opener, Opening, Port, Stream, Target } from "./port.js";
 
-/** An error of a connection; `code` as the kernel's sockets have it. */
+type Code = Extract<keyof typeof constants.errno, string>;
+
+/** An error of a connection; `code` and `errno` as the kernel's sockets have them. */
 export class ConnectionError extends Error {
   readonly code: string;
+  readonly errno: number;
   readonly syscall: string;
+  /** The other end, of a connection that could not be opened. */
+  readonly address?: string;
+  readonly port?: number;
 
-  constructor(code: string, syscall: string) {
-    super(`${syscall} ${code}`);
+  constructor(code: Code, syscall: string, to?: { readonly address: string; readonly port: number }) {
+    super(to ? `${syscall} ${code} ${to.address}:${to.port}` : `${syscall} ${code}`);
     this.code = code;
+    this.errno = -constants.errno[code];
     this.syscall = syscall;
+    if (to) Object.assign(this, to);
   }
 }
+
+/** What the kernel's connect() says in each case. */
+const CODES: Readonly<Partial<Record<number, Code>>> = {
+  [Unopened.no_room]: "EAGAIN",
+  [Unopened.no_address]: "EADDRNOTAVAIL",
+  [Unopened.no_destination]: "EINVAL",
+  [Unopened.in_use]: "EADDRINUSE",
+  [Unopened.no_port]: "EADDRNOTAVAIL",
+  [Unopened.no_link]: "ENETDOWN",
+  [Unopened.ended]: "ECONNABORTED",
+  [Unopened.timed_out]: "ETIMEDOUT",
+  [Unopened.refused]: "ECONNREFUSED",
+  [Unopened.net_unreachable]: "ENETUNREACH",
+  [Unopened.host_unreachable]: "EHOSTUNREACH",
+};
 
 /** What was written and has not been taken yet. */
 interface Pending {
@@ -33,16 +58,17 @@ export interface SocketOptions {
   readonly allowHalfOpen?: boolean;
 }
 
-export class Socket extends Duplex implements Holder {
-  /** As in net.Socket. */
-  readonly connecting = false;
-  readonly pending = false;
+export class Socket extends Duplex implements Holder, Opener {
   timeout = 0;
   bytesRead = 0;
   /** True once pongd stops, or the address is not served any more: whoever has the socket should end it soon. */
   isClosing = false;
-  readonly #stream: Stream;
-  readonly #ends: Ends;
+  /** Undefined until the connection is established. */
+  #stream: Stream | undefined;
+  #ends: Ends | undefined;
+  #target: Target | undefined;
+  /** The attempt, until it has succeeded or failed. */
+  #opening: Opening | undefined;
   #written = 0;
   #pending: Pending | undefined;
   #wantsMore = false;
@@ -50,53 +76,79 @@ export class Socket extends Duplex implements Holder {
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(stream: Stream, { allowHalfOpen = true }: SocketOptions = {}) {
+  /** `stream`: an established one; without it the socket is to be opened by connect(). */
+  constructor(stream?: Stream, { allowHalfOpen = true }: SocketOptions = {}) {
     super({ allowHalfOpen, emitClose: true, autoDestroy: true });
     this.#stream = stream;
-    this.#ends = stream.ends;
+    this.#ends = stream?.ends;
   }
 
-  get remoteAddress(): string {
-    return formatBytes(this.#ends.remoteAddress);
+  /**
+   * Returns a socket that is being connected, as net.connect() does: "connect" and "ready" come when it is, or an
+   * "error" that says why not.
+   */
+  static connect(port: Port, target: Target, options: SocketOptions = {}): Socket {
+    const socket = new Socket(undefined, options);
+    socket.#target = target;
+    socket.#opening = port.connect(target, socket);
+    return socket;
   }
 
-  get remotePort(): number {
-    return this.#ends.remotePort;
+  /** As in net.Socket. */
+  get connecting(): boolean {
+    return this.#opening !== undefined;
   }
 
-  get remoteFamily(): "IPv4" | "IPv6" {
-    return familyOf(this.#ends.remoteAddress);
+  get pending(): boolean {
+    return this.#stream === undefined;
   }
 
-  get localAddress(): string {
-    return formatBytes(this.#ends.localAddress);
+  get remoteAddress(): string | undefined {
+    return this.#ends && formatBytes(this.#ends.remoteAddress);
   }
 
-  get localPort(): number {
-    return this.#ends.localPort;
+  get remotePort(): number | undefined {
+    return this.#ends?.remotePort;
   }
 
-  get localFamily(): "IPv4" | "IPv6" {
-    return familyOf(this.#ends.localAddress);
+  get remoteFamily(): "IPv4" | "IPv6" | undefined {
+    return this.#ends && familyOf(this.#ends.remoteAddress);
   }
 
-  /** Owner of the local address (abi/tables.ts), as it was when the connection came. */
-  get owner(): number {
-    return this.#ends.owner;
+  get localAddress(): string | undefined {
+    return this.#ends && formatBytes(this.#ends.localAddress);
+  }
+
+  get localPort(): number | undefined {
+    return this.#ends?.localPort;
+  }
+
+  get localFamily(): "IPv4" | "IPv6" | undefined {
+    return this.#ends && familyOf(this.#ends.localAddress);
+  }
+
+  /** Both ends of the connection. @throws Error if it is not established */
+  get ends(): Ends {
+    if (!this.#ends) throw new Error("the socket is not connected");
+    return this.#ends;
   }
 
   get bytesWritten(): number {
     return this.#written + this.writableLength;
   }
 
-  get readyState(): "open" | "readOnly" | "writeOnly" | "closed" {
+  get readyState(): "opening" | "open" | "readOnly" | "writeOnly" | "closed" {
+    if (this.connecting) return "opening";
     if (this.destroyed) return "closed";
     if (this.readable) return this.writable ? "open" : "readOnly";
     return this.writable ? "writeOnly" : "closed";
   }
 
-  address(): { address: string; family: string; port: number } {
-    return { address: this.localAddress, family: this.localFamily, port: this.localPort };
+  /** Returns the local end, or nothing until there is one. */
+  address(): { address?: string; family?: string; port?: number } {
+    if (!this.#ends) return {};
+    const { localAddress, localPort } = this.#ends;
+    return { address: formatBytes(localAddress), family: familyOf(localAddress), port: localPort };
   }
 
   /** Emits "timeout" when nothing was sent or has come for that many milliseconds; 0 never does. */
@@ -138,7 +190,7 @@ export class Socket extends Duplex implements Holder {
 
   /** Resets the connection, and destroys the socket. */
   resetAndDestroy(): this {
-    this.#stream.reset();
+    this.#stream?.reset();
     return this.destroy();
   }
 
@@ -158,42 +210,71 @@ export class Socket extends Duplex implements Holder {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.#stream.shut();
-    done();
+    // All that was written before it has been sent then.
+    if (this.#opening) this.once("connect", () => { this._final(done); });
+    else {
+      this.#stream?.shut();
+      done();
+    }
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     clearTimeout(this.#timer);
     this.#pending = undefined;
     // As the kernel does for a socket that is closed.
-    if (!this.#isOver) this.#stream.shut();
-    this.#stream.letGo();
+    if (!this.#isOver) this.#stream?.shut();
+    this.#stream?.letGo();
+    // Nobody needs to know: in SYN-SENT the peer hears nothing of it (RFC 9293 §3.10.4).
+    this.#opening?.giveUp();
+    this.#opening = undefined;
     done(error);
   }
 
   // ---- the packet loop's news ---------------------------------------------------------------------------------------
 
+  opened(stream: Stream): Holder {
+    this.#opening = undefined;
+    this.#stream = stream;
+    this.#ends = stream.ends;
+    this.#refresh();
+    this.emit("connect");
+    this.emit("ready");
+    this.room();
+    return this;
+  }
+
+  failed(why: number): void {
+    this.#opening = undefined;
+    this.#isOver = true;
+    const target = this.#target;
+    const to = target && { address: formatBytes(target.remoteAddress), port: target.remotePort };
+    this.destroy(new ConnectionError(CODES[why] ?? "ECONNABORTED", "connect", to));
+  }
+
   came(): void {
+    const stream = this.#stream;
+    if (!stream) return;
     while (this.#wantsMore) {
-      const chunk = this.#stream.read();
+      const chunk = stream.read();
       if (!chunk) break;
       this.#refresh();
       this.bytesRead += chunk.length;
       this.#wantsMore = this.push(chunk);
     }
-    if (this.#isFinished || !this.#stream.finished || this.#stream.readable > 0) return;
+    if (this.#isFinished || !stream.finished || stream.readable > 0) return;
     this.#isFinished = true;
     this.push(null);
   }
 
   room(): void {
     const pending = this.#pending;
-    if (!pending) return;
+    const stream = this.#stream;
+    if (!pending || !stream) return;
     const { chunks } = pending;
     while (pending.taken < chunks.length) {
       const chunk = chunks[pending.taken];
       const rest = pending.offset === 0 ? chunk : chunk.subarray(pending.offset);
-      const count = this.#stream.write(rest);
+      const count = stream.write(rest);
       if (count > 0) this.#refresh();
       this.#written += count;
       if (count < rest.length) {

@@ -32,7 +32,7 @@ type Region = readonly [name: string, at: number, size: number, align: number];
 /** Words of abi/control.ts that are not 4 bytes long: their size and alignment. */
 const WIDE: Partial<Record<string, readonly [size: number, align: number]>> = {
   MEMORY_ADDRESS: [8, 8], WOKEN: [8, 8], NOW: [8, 8], WALL: [8, 8], DEADLINE: [8, 8],
-  CONTEXT: [control.CONTEXT_SIZE, 8], MAC: [6, 2], REPLY_OPTIONS: [40, 4],
+  CONTEXT: [control.CONTEXT_SIZE, 8], MAC: [6, 2], REPLY_OPTIONS: [40, 4], DEVICE_MAC: [8, 8],
 };
 
 const words = Object.entries(control)

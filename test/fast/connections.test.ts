@@ -332,8 +332,8 @@ describe("asking", () => {
   });
 
   for (const [query, message] of [
-    ["state=ESTAB", "state: \"ESTAB\" is not a state; expected syn-received, established, fin-wait-1, fin-wait-2, "
-    + "closing, close-wait, last-ack, time-wait or all"],
+    ["state=ESTAB", "state: \"ESTAB\" is not a state; expected syn-sent, syn-received, established, fin-wait-1, "
+    + "fin-wait-2, closing, close-wait, last-ack, time-wait or all"],
     ["state=", "state: \"\" is not a state; "], ["state=closed", "state: \"closed\" is not a state; "],
     ["local=10.0.0.1/8", "local: prefix \"10.0.0.1/8\" has bits set beyond its length; did you mean 10.0.0.0/8?"],
     ["remote=x", "remote: \"x\" is not a prefix; write it like 10.99.0.0/16 or 2001:db8::/64"],

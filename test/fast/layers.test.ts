@@ -8,7 +8,7 @@ import { source } from "../support/assembly.js";
 /** Layers from the bottom up. Folders on one line do not import from each other. */
 const LAYERS = [
   ["abi"], ["base"], ["sys"], ["prefix"], ["tun"], ["engine"], ["io"],
-  ["pcap", "config", "telemetry"], ["web", "net"], ["daemon"],
+  ["pcap", "config", "telemetry"], ["net"], ["web"], ["daemon"],
   ["replay", "bench", "top", "help"], ["cli"],
 ];
 

@@ -1,13 +1,15 @@
 /** Tests streams: bytes between a peer and a handler on a service thread, which is this one. */
 import "../support/process.js";
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
+import { createServer, request } from "node:http";
+import { constants } from "node:os";
 import type { Duplex } from "node:stream";
 import { describe, test } from "node:test";
 import { Drain, PAGES, Service } from "../../abi/tcp.js";
-import { ConnectionError } from "../../src/net/socket.js";
+import { ConnectionError, Socket } from "../../src/net/socket.js";
 import { httpService } from "../../src/net/http.js";
 import { type Client, PORT, StreamRig } from "../support/streamrig.js";
+import { stateOf } from "../support/tcpstate.js";
 import { OPEN } from "../vectors/tcp/rows.js";
 
 const MIB = 1 << 20;
@@ -253,6 +255,202 @@ describe("a socket", () => {
       if (i % 3 > 0) await rig.settle();
     }
     await rig.settle();
+    rig.isEmpty();
+  });
+});
+
+test("streams whose news the thread has not read are not forgotten for those that take others' blocks", async () => {
+  const rig = await StreamRig.create({ connections: 4 });
+  const clients: Client[] = [];
+  for (let i = 0; i < 4; i++) clients.push(await rig.connect(4));
+  const got: string[] = [];
+  const listen = (socket: Socket, i: number) => {
+    socket.on("error", () => undefined).on("data", (chunk: Buffer) => got.push(`${i}: ${chunk.toString()}`));
+  };
+  rig.sockets.forEach(listen);
+  await rig.settle();
+  // The thread looks at nothing from here on.
+  for (const client of clients) client.tcp.write(Buffer.from("x"), rig.host.us);
+  rig.deliver();
+  for (const socket of rig.sockets.slice(2)) socket.destroy();
+  rig.port.flush();
+  rig.host.inject();
+  for (let i = 0; i < 2; i++) rig.client(4).tcp.connect(rig.host.us);
+  while (rig.deliver());
+  await rig.settle();
+  assert.deepEqual(got, ["0: x", "1: x"]);
+  assert.equal(rig.sockets.length, 6);
+});
+
+describe("a socket that connects", () => {
+  for (const family of [4, 6] as const) {
+    test(`to an IPv${family} address is connecting, then open, and what was written before is sent`, async () => {
+      const rig = await StreamRig.create({});
+      const server = rig.server(family, { timestamps: true, scale: 4 });
+      const socket = Socket.connect(rig.port, server.target);
+      const events: string[] = [];
+      for (const event of ["connect", "ready", "end", "close"]) socket.on(event, () => { events.push(event); });
+      const got: Buffer[] = [];
+      socket.on("data", (chunk: Buffer) => got.push(chunk));
+      socket.write("GET / ");
+      socket.write("HTTP/1.0\r\n\r\n");
+      assert.deepEqual([socket.connecting, socket.pending, socket.readyState], [true, true, "opening"]);
+      assert.deepEqual([socket.localPort, socket.remoteAddress, socket.address()], [undefined, undefined, {}]);
+      assert.deepEqual([socket.bytesWritten, socket.destroyed], [18, false]);
+      await rig.settle();
+      assert.deepEqual(events, ["connect", "ready"]);
+      assert.deepEqual([socket.connecting, socket.pending, socket.readyState], [false, false, "open"]);
+      assert.equal(server.heard().toString(), "GET / HTTP/1.0\r\n\r\n");
+      assert.equal(socket.remotePort, server.port);
+      assert.equal(socket.remoteFamily, `IPv${family}`);
+      assert.ok(Number(socket.localPort) >= 32_768);
+      assert.equal((await server.ask("200")).length, 0);
+      assert.equal(Buffer.concat(got).toString(), "200");
+      await server.end();
+      socket.end();
+      await rig.settle();
+      assert.deepEqual(events, ["connect", "ready", "end", "close"]);
+      rig.isEmpty();
+    });
+  }
+
+  test("moves more than any window holds, both ways", async () => {
+    const rig = await StreamRig.create({});
+    const server = rig.server(4, { scale: 3 });
+    const socket = Socket.connect(rig.port, server.target);
+    const got: Buffer[] = [];
+    socket.on("data", (chunk: Buffer) => got.push(chunk));
+    socket.end(pattern(2 * MIB));
+    server.tcp.write(pattern(MIB), rig.host.us);
+    await rig.settle();
+    assert.ok(server.tcp.finished);
+    await server.end();
+    assert.deepEqual(server.heard(), pattern(2 * MIB));
+    assert.deepEqual(Buffer.concat(got), pattern(MIB));
+    rig.isEmpty();
+  });
+
+  test("and is ended before it is connected says what was written, and FIN", async () => {
+    const rig = await StreamRig.create({});
+    const server = rig.server(6);
+    const socket = Socket.connect(rig.port, server.target);
+    socket.resume().end();
+    await rig.settle();
+    assert.ok(server.tcp.finished);
+    assert.equal(server.heard().length, 0);
+    await server.end();
+    assert.ok(socket.destroyed);
+    rig.isEmpty();
+  });
+
+  test("speaks HTTP", async () => {
+    const rig = await StreamRig.create({});
+    const server = rig.server(4);
+    const socket = Socket.connect(rig.port, server.target);
+    const answer = new Promise<string>((resolve, reject) => {
+      const asked = request({ createConnection: () => socket, path: "/x", host: "there" });
+      asked.on("response", (response) => { response.setEncoding("utf8").on("data", resolve); });
+      asked.on("error", reject).end();
+    });
+    await rig.settle();
+    assert.match(server.heard().toString(), /^GET \/x HTTP\/1\.1\r\n/);
+    await server.ask("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi");
+    assert.equal(await answer, "hi");
+    await server.end();
+    await rig.settle();
+    rig.isEmpty();
+  });
+
+  /** Lets a socket fail, and returns its error. */
+  async function failed(rig: StreamRig, socket: Socket): Promise<ConnectionError> {
+    const end = endOf(socket);
+    await rig.settle();
+    const error = await end;
+    assert.ok(error instanceof ConnectionError);
+    assert.deepEqual([socket.connecting, socket.destroyed], [false, true]);
+    return error;
+  }
+
+  test("to where nobody listens ends by ECONNREFUSED, as the kernel's do", async () => {
+    const rig = await StreamRig.create({});
+    const server = rig.server(4);
+    // It is closed, and so refuses.
+    server.tcp.state = "closed";
+    const error = await failed(rig, Socket.connect(rig.port, server.target));
+    const { code, errno, syscall, address, port, message } = error;
+    assert.deepEqual(
+      { code, errno, syscall, address, port, message },
+      {
+        code: "ECONNREFUSED", errno: -constants.errno.ECONNREFUSED, syscall: "connect", address: "198.51.100.7",
+        port: server.port, message: `connect ECONNREFUSED 198.51.100.7:${server.port}`,
+      },
+    );
+    rig.isEmpty();
+  });
+
+  test("to where nobody answers ends by ETIMEDOUT, and earlier if it is destroyed", async () => {
+    const rig = await StreamRig.create({});
+    const { target } = rig.server(6, { localPort: 7 });
+    const socket = Socket.connect(rig.port, { ...target, remotePort: 8 });
+    const other = Socket.connect(rig.port, { ...target, remotePort: 9 });
+    await rig.settle();
+    const close = endOf(other);
+    other.destroy();
+    assert.equal(await close, undefined);
+    await rig.settle();
+    assert.equal(stateOf(rig.host.rig).connections, 1);
+    rig.host.advance(256e6);
+    assert.equal((await failed(rig, socket)).code, "ETIMEDOUT");
+    rig.isEmpty();
+  });
+
+  test("emits timeout while it is connecting", async () => {
+    const rig = await StreamRig.create({});
+    const { target } = rig.server(4, { localPort: 7 });
+    const socket = Socket.connect(rig.port, { ...target, remotePort: 8 });
+    const alive = setInterval(() => undefined, 1000);
+    await new Promise<void>((resolve) => { socket.setTimeout(1, resolve); });
+    clearInterval(alive);
+    assert.ok(socket.connecting);
+    socket.destroy();
+    await rig.settle();
+    rig.isEmpty();
+  });
+
+  test("to what cannot be connected to, or from what is not served, says so", async () => {
+    const rig = await StreamRig.create({});
+    const { target } = rig.server(4);
+    for (const [change, code] of [
+      [{ remoteAddress: Uint8Array.of(255, 255, 255, 255) }, "EINVAL"],
+      [{ localAddress: Uint8Array.of(10, 99, 0, 1) }, "EADDRNOTAVAIL"],
+    ] as const) {
+      assert.equal((await failed(rig, Socket.connect(rig.port, { ...target, ...change }))).code, code);
+    }
+    assert.throws(() => Socket.connect(rig.port, { ...target, remotePort: 65536 }), RangeError);
+    assert.throws(() => Socket.connect(rig.port, { ...target, remoteAddress: new Uint8Array(16) }), RangeError);
+    rig.isEmpty();
+  });
+
+  test("waits for a page if none is to be had", async () => {
+    const rig = await StreamRig.create({});
+    const servers = Array.from({ length: 40 }, () => rig.server(4));
+    // Before any page is lent.
+    const sockets = servers.map(({ target }) => Socket.connect(rig.port, target));
+    await rig.settle();
+    assert.deepEqual(sockets.map(({ connecting }) => connecting), servers.map(() => false));
+    for (const socket of sockets) socket.resume().end();
+    await rig.settle();
+    for (const server of servers) await server.end();
+    rig.isEmpty();
+  });
+
+  test("ends when the packet loop has crashed", async () => {
+    const rig = await StreamRig.create({});
+    const { target } = rig.server(4, { localPort: 7 });
+    const socket = Socket.connect(rig.port, { ...target, remotePort: 8 });
+    await rig.settle();
+    rig.host.rig.linear.recover();
+    assert.equal((await failed(rig, socket)).code, "ECONNABORTED");
     rig.isEmpty();
   });
 });

@@ -1,8 +1,8 @@
 /**
- * A simple TCP that opens connections, written from RFC 9293 §3.10.7 and no code: the peer of pongd's in tests. It
- * sends a few segments at a time, and repeats them all when its timer expires. It keeps what comes out of order, tells
- * it by SACK (RFC 2018), scales windows and has timestamps (RFC 7323). Positions count from the SYN, which is 0, and do
- * not wrap: data begins at 1. Time is in microseconds, and whoever uses it says what time it is.
+ * A simple TCP that opens connections, or waits for one, written from RFC 9293 §3.10.7 and no code: the peer of pongd's
+ * in tests. It sends a few segments at a time, and repeats them all when its timer expires. It keeps what comes out of
+ * order, tells it by SACK (RFC 2018), scales windows and has timestamps (RFC 7323). Positions count from the SYN, which
+ * is 0, and do not wrap: data begins at 1. Time is in microseconds, and whoever uses it says what time it is.
  *
  * As it reads, it also judges: what comes must be the stream that was expected, within the window and the MSS that were
  * offered.
@@ -16,6 +16,7 @@ export interface ReferenceOptions {
   readonly local: Uint8Array;
   readonly remote: Uint8Array;
   readonly localPort: number;
+  /** 0 for whichever a SYN comes from. */
   readonly remotePort: number;
   readonly isn: number;
   /** The MSS that is offered; undefined sends no option, which means 536 or 1220. */
@@ -43,8 +44,8 @@ export interface ReferenceOptions {
 }
 
 export type ReferenceState
-  = "closed" | "syn-sent" | "established" | "fin-wait-1" | "fin-wait-2" | "closing" | "time-wait" | "close-wait"
-    | "last-ack";
+  = "closed" | "listen" | "syn-sent" | "syn-received" | "established" | "fin-wait-1" | "fin-wait-2" | "closing"
+    | "time-wait" | "close-wait" | "last-ack";
 
 /** How a connection ended. */
 export type Outcome = "closed" | "reset" | "timed out" | "aborted";
@@ -62,6 +63,7 @@ export class ReferenceTcp {
   /** True if the peer has ended its stream. */
   finished = false;
   readonly #options: ReferenceOptions;
+  #remotePort: number;
   #now = 0;
   /** What is to be sent; its end is sent too once `#shut` is set. */
   #stream = new Uint8Array(0);
@@ -94,6 +96,7 @@ export class ReferenceTcp {
 
   constructor(options: ReferenceOptions) {
     this.#options = options;
+    this.#remotePort = options.remotePort;
   }
 
   /** The time at which tick() has to be called; Infinity for never. */
@@ -126,6 +129,11 @@ export class ReferenceTcp {
     this.#nxt = this.#max = 1;
     this.#sendSyn();
     this.#arm();
+  }
+
+  /** Waits for a SYN. */
+  listen(): void {
+    this.state = "listen";
   }
 
   write(bytes: Uint8Array, now: number): void {
@@ -190,16 +198,24 @@ export class ReferenceTcp {
       this.#arm();
       return;
     }
+    if (this.state === "syn-received") {
+      this.#sendSyn(ACK);
+      this.#arm();
+      return;
+    }
     // All that was in flight is sent again, and a window of zero is probed by a byte.
     this.#nxt = this.#una;
     this.#push(true);
   }
 
-  #sendSyn(): void {
+  /** Sends a SYN with all that this side has, or a SYN-ACK with what of it has been agreed. */
+  #sendSyn(ack = 0): void {
     const { mss, scale, timestamps, sack } = this.#options;
-    this.#transmit(SYN, 0, new Uint8Array(0), Math.min(this.#options.buffer, 65535), {
-      ...mss === undefined ? {} : { mss }, ...scale === undefined ? {} : { scale },
-      ...sack ? { sackPermitted: true } : {}, ...timestamps ? { timestamps: { val: this.#clock(), ecr: 0 } } : {},
+    const agreed = (is: boolean) => ack === 0 || is;
+    this.#transmit(SYN | ack, 0, new Uint8Array(0), Math.min(this.#options.buffer, 65535), {
+      ...mss === undefined ? {} : { mss }, ...scale === undefined || !agreed(this.#scaled) ? {} : { scale },
+      ...sack && agreed(this.#sack) ? { sackPermitted: true } : {},
+      ...timestamps && agreed(this.#timestamps) ? { timestamps: { val: this.#clock(), ecr: this.#tsRecent } } : {},
     });
   }
 
@@ -207,11 +223,14 @@ export class ReferenceTcp {
     this.#now = now;
     if (!isTcp(packet) || !isIntact(packet)) return;
     const segment = decode(packet);
-    const { local, remote, localPort, remotePort } = this.#options;
-    if (segment.dstPort !== localPort || segment.srcPort !== remotePort) return;
+    const { local, remote, localPort } = this.#options;
+    if (this.state === "listen" && this.#remotePort === 0) this.#remotePort = segment.srcPort;
+    if (segment.dstPort !== localPort || ![0, segment.srcPort].includes(this.#remotePort)) return;
     if (Buffer.compare(segment.dst, local) !== 0 || Buffer.compare(segment.src, remote) !== 0) return;
     if (this.state === "closed") {
       this.#refuse(segment);
+    } else if (this.state === "listen") {
+      this.#listen(segment);
     } else if (this.state === "syn-sent") {
       this.#synSent(segment);
     } else {
@@ -220,17 +239,35 @@ export class ReferenceTcp {
   }
 
   /** RFC 9293 §3.10.7.1. */
-  #refuse({ flags, seq, ack, data }: Segment): void {
+  #refuse({ flags, seq, ack, data, srcPort: dstPort }: Segment): void {
     if (flags & RST) return;
-    const { local: src, remote: dst, localPort: srcPort, remotePort: dstPort } = this.#options;
+    const { local: src, remote: dst, localPort: srcPort } = this.#options;
     this.#options.transmit(encode(flags & ACK
       ? { src, dst, srcPort, dstPort, seq: ack, flags: RST }
       : { src, dst, srcPort, dstPort, ack: seq + spanOf({ data, flags }) >>> 0, flags: RST | ACK }));
   }
 
+  /** RFC 9293 §3.10.7.2. */
+  #listen(segment: Segment): void {
+    const { flags, data } = segment;
+    if (flags & RST) return;
+    if (flags & ACK) {
+      this.#refuse(segment);
+      return;
+    }
+    assert.equal(flags & SYN, SYN, "a connection begins with a SYN");
+    assert.equal(data.length, 0, "a SYN without data");
+    this.#agree(segment);
+    this.#nxt = this.#max = 1;
+    this.#una = 0;
+    this.state = "syn-received";
+    this.#sendSyn(ACK);
+    this.#arm();
+  }
+
   /** RFC 9293 §3.10.7.3. */
   #synSent(segment: Segment): void {
-    const { flags, seq, ack, options, window } = segment;
+    const { flags, ack, options } = segment;
     const isn = this.#options.isn;
     if (flags & ACK && (ack - isn >>> 0) !== 1) {
       this.#refuse(segment);
@@ -241,30 +278,36 @@ export class ReferenceTcp {
       return;
     }
     if (!(flags & SYN) || !(flags & ACK)) return;
-    this.#heardAt = this.#now;
     assert.equal(segment.data.length, 0, "a SYN-ACK without data");
     const { scale, timestamps, sack } = this.#options;
-    assert.ok(options.mss !== undefined, "a SYN-ACK has an MSS (MAY-3)");
-    assert.ok(options.mss > 0, "the MSS is not 0");
     if (options.scale !== undefined) assert.ok(scale !== undefined, "wscale only in answer to one (RFC 7323 §2.2)");
     if (options.sackPermitted) assert.ok(sack, "SACK-permitted only in answer to one");
     if (options.timestamps) assert.ok(timestamps, "timestamps only in answer to some (RFC 7323 §3.2)");
-    assert.equal(options.sacks, undefined, "no SACK on a SYN");
-    this.#remoteIsn = seq;
-    this.#rcvNxt = this.#edge = 1;
+    this.#agree(segment);
     this.#una = 1;
-    this.#sendMss = options.mss;
-    this.#scaled = options.scale !== undefined;
-    this.#sendScale = Math.min(14, options.scale ?? 0);
-    this.#timestamps = options.timestamps !== undefined;
-    this.#sack = options.sackPermitted === true;
-    if (options.timestamps) this.#tsRecent = options.timestamps.val;
-    this.#window = window;
-    this.#windowSeq = 0;
     this.state = "established";
     this.#backoff = 0;
     this.#timerAt = Infinity;
     if (!this.#push()) this.#acknowledge();
+  }
+
+  /** Takes what a SYN or SYN-ACK says. */
+  #agree({ seq, options, window }: Segment): void {
+    this.#heardAt = this.#now;
+    const { scale, timestamps, sack } = this.#options;
+    assert.ok(options.mss !== undefined, "it has an MSS (MAY-3)");
+    assert.ok(options.mss > 0, "the MSS is not 0");
+    assert.equal(options.sacks, undefined, "no SACK on a SYN");
+    this.#remoteIsn = seq;
+    this.#rcvNxt = this.#edge = 1;
+    this.#sendMss = options.mss;
+    this.#scaled = options.scale !== undefined && scale !== undefined;
+    this.#sendScale = this.#scaled ? Math.min(14, options.scale ?? 0) : 0;
+    this.#timestamps = options.timestamps !== undefined && timestamps;
+    this.#sack = options.sackPermitted === true && sack;
+    if (options.timestamps) this.#tsRecent = options.timestamps.val;
+    this.#window = window;
+    this.#windowSeq = 0;
   }
 
   #sendMss = 536;
@@ -312,6 +355,10 @@ export class ReferenceTcp {
       assert.fail(`an acknowledgement of ${ack}, and ${this.#max} was sent`);
     }
     this.#heardAt = this.#now;
+    if (this.state === "syn-received" && ack === 1) {
+      this.state = "established";
+      this.#backoff = 0;
+    }
     if (this.#timestamps && options.timestamps && first <= this.#lastAckSent) this.#tsRecent = options.timestamps.val;
     this.#takeAck(segment, first, ack);
     // TIME-WAIT and a closed connection take nothing more.
@@ -485,9 +532,9 @@ export class ReferenceTcp {
   }
 
   #transmit(flags: number, first: number, data: Uint8Array, window: number, options: TcpOptions): void {
-    const { local, remote, localPort, remotePort, isn } = this.#options;
+    const { local, remote, localPort, isn } = this.#options;
     this.#options.transmit(encode({
-      src: local, dst: remote, srcPort: localPort, dstPort: remotePort, seq: isn + first >>> 0,
+      src: local, dst: remote, srcPort: localPort, dstPort: this.#remotePort, seq: isn + first >>> 0,
       ack: flags & ACK ? this.#remoteIsn + this.#rcvNxt >>> 0 : 0, flags, window, options, data,
     }));
   }
@@ -501,12 +548,12 @@ export class ReferenceTcp {
   }
 
   #isOpen(): boolean {
-    return this.state !== "closed" && this.state !== "syn-sent";
+    return !["closed", "listen", "syn-sent"].includes(this.state);
   }
 
   /** True while it waits for something of the peer's. */
   #waits(): boolean {
-    return this.state !== "closed" && this.state !== "time-wait";
+    return !["closed", "listen", "time-wait"].includes(this.state);
   }
 
   #end(outcome: Outcome): void {

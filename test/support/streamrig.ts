@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { Service } from "../../abi/tcp.js";
 import { LENT_COUNT, ORDERED, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
-import { Port } from "../../src/net/port.js";
+import { Port, type Target } from "../../src/net/port.js";
 import { Socket, type SocketOptions } from "../../src/net/socket.js";
 import { ReferenceTcp, type ReferenceOptions } from "./reference-tcp.js";
 import { decode, isTcp } from "./tcp.js";
@@ -20,6 +20,7 @@ export interface RigOptions {
   readonly handler?: (socket: Socket) => void;
   readonly socket?: SocketOptions;
   readonly memory?: number;
+  readonly connections?: number;
 }
 
 /** An engine whose streams this thread has, and their sockets. */
@@ -40,9 +41,10 @@ export class StreamRig {
   }
 
   static async create(options: RigOptions): Promise<StreamRig> {
-    const { kind = Service.stream, memory = 4 << 20 } = options;
+    const { kind = Service.stream, memory = 4 << 20, connections = 64 } = options;
     const host = await TcpHost.create({
-      ports: [{ first: PORT, last: PORT, service: { name: "mine", kind } }], limits: { threads: 1, memory },
+      ports: [{ first: PORT, last: PORT, service: { name: "mine", kind } }],
+      limits: { threads: 1, memory, connections },
     });
     return new StreamRig(host, options);
   }
@@ -88,7 +90,7 @@ export class StreamRig {
       if (!this.#isDead && this.port.turn()) quiet = 0;
       await setImmediate();
       this.host.inject();
-      if (this.clients.length > 0 && this.#deliver()) quiet = 0;
+      if (this.clients.length > 0 && this.deliver()) quiet = 0;
     }
   }
 
@@ -110,6 +112,16 @@ export class StreamRig {
     return client;
   }
 
+  /** Makes a server, which has one connection, and says what connects to it. */
+  server(family: Family, options: Partial<ReferenceOptions> = {}): Server {
+    const client = this.client(family, { remotePort: 0, ...options });
+    client.tcp.listen();
+    const { peer, local } = ADDRESSES[family];
+    return Object.assign(client, {
+      target: { localAddress: local, localPort: 0, remoteAddress: peer, remotePort: client.port },
+    });
+  }
+
   /** Makes a client, which has not connected. */
   client(family: Family, options: Partial<ReferenceOptions> = {}): Client {
     const client = new Client(this, family, 50_000 + this.clients.length, options);
@@ -126,7 +138,7 @@ export class StreamRig {
   }
 
   /** Hands packets on, both ways. Returns whether there were any. */
-  #deliver(): boolean {
+  deliver(): boolean {
     let any = false;
     for (const { packet } of this.host.take()) {
       any = true;
@@ -141,6 +153,9 @@ export class StreamRig {
     return any;
   }
 }
+
+/** A client that is connected to. */
+export type Server = Client & { readonly target: Target };
 
 /** A client: a simple TCP, and what it has heard. */
 export class Client {

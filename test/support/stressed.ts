@@ -46,7 +46,7 @@ function delay(random: Random, names: readonly ("load" | "store" | "exchange" | 
 }
 
 function serve(socket: Socket, random: Random, wrong: (what: typeof WRONG[number]) => void): void {
-  const port = socket.remotePort;
+  const port = socket.ends.remotePort;
   let came = 0;
   let length = 0;
   const limit = random.oneIn(3) ? random.below(60_000) : Infinity;
