@@ -12,8 +12,8 @@ import {
   WISH_ROOM, WISH_SHUT,
 } from "../../abi/streams.js";
 import {
-  ADDRESSES, CONNECTION_SIZE, CONNECTIONS, FLAGS, OWNER, PAGE_BITS, PAGE_NEXT, PAGE_SIZE, PAGES, PORTS, SERVICE,
-  SERVICE_BYTES, SERVICE_BYTES_LEN, SIX,
+  ADDRESSES, CONNECTION_SIZE, CONNECTIONS, FLAGS, MAX_SERVICES, NAMED_SERVICES, OWNER, PAGE_BITS, PAGE_NEXT,
+  PAGE_SIZE, PAGES, PORTS, SERVICE, SERVICE_BYTES, SERVICE_BYTES_LEN, SERVICE_SIZE, SERVICE_USERS, SERVICES, SIX,
 } from "../../abi/tcp.js";
 import { ID_BYTES } from "../prefix/streams.js";
 
@@ -138,6 +138,22 @@ export class Port {
   /** Streams that the thread has. */
   get count(): number {
     return this.#streams.size;
+  }
+
+  /** Ids of the services that connections have (prefix/streams.ts), whichever thread has these. */
+  get services(): Set<string> {
+    const ids = new Set<string>();
+    for (let index = NAMED_SERVICES; index < MAX_SERVICES; index++) {
+      const service = (SERVICES + SERVICE_SIZE * index) / 4;
+      if (Atomics.load(this.words, service + SERVICE_USERS / 4) > 0) ids.add(this.idOf(service));
+    }
+    return ids;
+  }
+
+  /** Returns the id of the service whose record begins at this word. */
+  idOf(service: number): string {
+    const [at, length] = [this.words[service + SERVICE_BYTES / 4] >>> 0, this.words[service + SERVICE_BYTES_LEN / 4]];
+    return Buffer.from(this.bytes.subarray(at, at + Math.min(length, ID_BYTES))).toString("hex");
   }
 
   /** Looks at news, as much as a turn may take. Returns whether there is more to look at. */
@@ -432,9 +448,7 @@ export class Stream {
   /** Id of the connection's service (prefix/streams.ts); "" for the one that needs no entry. */
   get service(): string {
     const words = this.#words;
-    const service = words[((words[CONNECTIONS / 4] >>> 0) + CONNECTION_SIZE * this.index + SERVICE) / 4] / 4;
-    const [at, length] = [words[service + SERVICE_BYTES / 4] >>> 0, words[service + SERVICE_BYTES_LEN / 4]];
-    return Buffer.from(this.#port.bytes.subarray(at, at + Math.min(length, ID_BYTES))).toString("hex");
+    return this.#port.idOf(words[((words[CONNECTIONS / 4] >>> 0) + CONNECTION_SIZE * this.index + SERVICE) / 4] / 4);
   }
 
   /** Bytes that have come and are not read. */

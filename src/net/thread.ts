@@ -28,9 +28,11 @@ const log = threadLog(input);
 const counts = new ServiceCounts(input.counts);
 /** By queue. */
 const ports: Port[] = [];
-/** Services by id: those that are in use, and those that were prepared last. */
-let services = new Map<string, Loaded>();
-let prepared = services;
+/** Services by id, as long as there may be connections to them. */
+const services = new Map<string, Loaded>();
+/** Ids of those that were prepared last, and of those that are in use. */
+let prepared: readonly string[] = [];
+let used: readonly string[] = [];
 let prefixes = new PrefixIndex();
 
 beat();
@@ -71,31 +73,32 @@ function beat(): void {
 
 /** Loads what is not loaded yet. Returns a line for each service that cannot be. */
 async function prepare(wanted: readonly Counted[]): Promise<string[]> {
-  const next = new Map<string, Loaded>();
   const failures: string[] = [];
   for (const { service, counted: place } of wanted) {
     try {
-      const { id } = service;
-      const taker = services.get(id)?.taker ?? await load(service, { log, counts, place, prefixes: () => prefixes });
-      next.set(id, { taker, place });
+      const known = services.get(service.id);
+      const taker = known?.taker ?? await load(service, { log, counts, place, prefixes: () => prefixes });
+      services.set(service.id, { taker, place });
     } catch (error) {
       failures.push(`service ${service.name}: ${messageOf(error)}`);
     }
   }
-  prepared = next;
+  prepared = wanted.map(({ service: { id } }) => id);
   return failures;
 }
 
 function use(list: SharedArrayBuffer, level: LogLevel): void {
-  services = prepared;
+  // Packet loops still have connections begin with the services of before, until they have the next tables.
+  const kept = new Set([...prepared, ...used, ...ports.flatMap((port) => [...port.services])]);
+  for (const id of services.keys()) if (!kept.has(id)) services.delete(id);
+  used = prepared;
   prefixes = new PrefixIndex(new PrefixList(list));
   log.level = level;
 }
 
-/** Gives a connection to its service. One that came before a reload took its service away is reset. */
+/** Gives a connection to its service. If that could not be loaded when the thread was started again, it is reset. */
 function serve(stream: Stream): Socket {
-  const { service } = stream;
-  const found = prepared.get(service) ?? services.get(service);
+  const found = services.get(stream.service);
   const socket = new Socket(stream, found?.taker);
   if (!found) return socket.resetAndDestroy();
   const { taker, place } = found;

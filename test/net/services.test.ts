@@ -225,6 +225,24 @@ tcp: { 80: api, 9000: lines, 7: echo }\n${more}`);
     assert.equal((await pongd.stop()).status, 0);
   });
 
+  test("reloads cut no response short", needs("ab"), async () => {
+    const pongd = await withHandlers();
+    const ab = ns.spawn("ab", "-q", "-l", "-n", "20000", "-c", "8", "http://10.99.1.1/");
+    let [output, isOver] = ["", false];
+    for (const stream of [ab.stdout, ab.stderr]) stream.on("data", (chunk) => { output += String(chunk); });
+    const over = ended(ab).finally(() => { isOver = true; });
+    for (let i = 0; !isOver || i < 10; i++) {
+      version(`v${i}`);
+      process.kill(pongd.pid, "SIGHUP");
+      await poll(() => get("http://10.99.1.2/"), (text) => text.startsWith(`v${i} `));
+    }
+    assert.equal(await over, 0, output);
+    assert.match(output, /^Complete requests: +20000$[^]*^Failed requests: +0$/m);
+    const metrics = await pongd.metrics();
+    assert.equal(metrics.get("pongd_tcp_closed_total{how=\"reset\",queue=\"0\"}"), 0);
+    assert.equal((await pongd.stop()).status, 0);
+  });
+
   test("a reload starts the threads; a stop ends what is idle at once", async () => {
     writeFileSync(config, CONTENT);
     const pongd = await Pongd.start(ns, "--config", config, "--shutdown-delay", "60s");
