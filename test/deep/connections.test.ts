@@ -204,7 +204,7 @@ describe("pongd connections", () => {
 
   for (const [args, message] of [
     [["--port", "x"], "--port: \"x\" is not a whole number from 1 to 65535"],
-    [["--state", "ESTAB"], "--state: \"ESTAB\" is not a state; expected syn-received, .*"],
+    [["--state", "ESTAB"], "--state: \"ESTAB\" is not a state; expected syn-sent, .*"],
     [["--local", "1"], "--local: \"1\" is not a prefix; .*"], [["--limit", "1e9"], "--limit: \"1e9\" is not a .*"],
     [["--ca", "x"], "--ca: for TLS alone; write https:// before the host"], [["http://"], "the address is no URL .*"],
     [["a", "b"], ".*too many arguments.*"], [["--sort", "x"], "unknown option '--sort'.*"],

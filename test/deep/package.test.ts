@@ -32,7 +32,7 @@ describe("package", () => {
       assert.ok(paths.includes(path), path);
     }
     const built = /^build\/((?:abi|src)\/.*\.js|completion\/(pongd\.(bash|fish)|_pongd)|man\/pongd\.1|release\.(wasm|js|d\.ts)|scalar\.wasm)$/;
-    const written = /^(package\.json|(README|CHANGELOG|SECURITY)\.md|LICENSE|docs\/[\w/-]+\.md|deploy\/[\w./-]+)$/;
+    const written = /^(package\.json|(README|CHANGELOG|SECURITY)\.md|LICENSE|docs\/[\w/-]+\.(?:md|pml)|deploy\/[\w./-]+)$/;
     for (const path of paths) assert.match(path, path.startsWith("build/") ? built : written);
   });
 
