@@ -23,7 +23,7 @@ export interface Recipe {
   readonly steps: readonly Step[];
 }
 
-/** Returns a page's recipes in order, one for each section. @throws Error for a block that does not say what it is for */
+/** Returns a page's recipes, one for each section. @throws Error for a block that does not say what it is for */
 export function recipes(page: string): Recipe[] {
   const [, ...sections] = readFileSync(source(page), "utf8").split(/^## /m);
   return sections.map((section) => ({
