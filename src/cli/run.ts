@@ -30,6 +30,7 @@ Examples:
   pongd run 192.0.2.0/24 --host-address none      routes alone, no host address
   pongd run 10.0.0.2/32 --host-address 10.0.0.1   a point-to-point pair
   pongd run 10.99.0.0/16 --mode tap               each address an Ethernet host
+  pongd run 10.99.0.0/16 --tcp 80=http            then: curl http://10.99.1.1/
   pongd run 10.99.0.0/16 --tcp 7=echo             then: nc 10.99.1.1 7
   pongd run 10.99.0.0/16 --device pong0           one of pongd device create`))
     .action(async (given: string[], _: unknown, command: Command) => {
@@ -54,7 +55,9 @@ Examples:
             return { configuration: next, stays: needsRestart(values, next.values) };
           };
         const summary = await run(
-          configuration, log, (running) => { (json ? logRunning : printRunning)(options, running, log); }, reread,
+          configuration, log, (started) => {
+            (json ? logRunning : printRunning)(options, { ...started, page: configuration.page }, log);
+          }, reread,
         );
         if (json) log.info(summary, "stopped");
         else process.stdout.write(`${summarize(summary)}\n`);
@@ -65,16 +68,22 @@ Examples:
     });
 }
 
-function printRunning({ serving, link }: RunOptions, started: Started): void {
+/** What to say once pongd runs; `page` is the URL of a page, if there is one. */
+interface Running extends Started {
+  readonly page: string | undefined;
+}
+
+function printRunning({ serving, link }: RunOptions, running: Running): void {
   const { prefixes, exceptions, timestamps, services } = serving;
-  const { device, premade, mtu, queues, hostAddresses, engine, io, offload, urls, examples } = started;
+  const { device, premade, mtu, queues, hostAddresses, engine, io, offload, urls, examples, page } = running;
   const what = examples.length > 0
     ? "ping"
     : timestamps ? "timestamps alone" : "nothing";
   const shown = first(prefixes).map((prefix) => `  prefix        ${prefix.text} (${describeSize(prefix)})`);
   if (prefixes.length > shown.length) shown.push(`                and ${prefixes.length - shown.length} more`);
+  const commands = [...examples.map((address) => `ping ${address}`), ...page === undefined ? [] : [`curl ${page}`]];
   const hints = [
-    ...examples.length > 0 ? [`try: ${examples.map((address) => `ping ${address}`).join(" or ")}`] : [],
+    ...commands.length > 0 ? [`try: ${commands.join(" or ")}`] : [],
     // Nobody can press Ctrl-C in a journal.
     ...process.stdout.isTTY ? ["stop: Ctrl-C"] : [],
   ];
@@ -102,7 +111,7 @@ function printRunning({ serving, link }: RunOptions, started: Started): void {
   ].join("\n"));
 }
 
-function logRunning({ serving, link }: RunOptions, running: Started, log: Logger): void {
+function logRunning({ serving, link }: RunOptions, running: Running, log: Logger): void {
   const { prefixes, exceptions, services } = serving;
   log.info({
     ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link),

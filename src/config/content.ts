@@ -5,7 +5,7 @@
 import { EXIT, Failure } from "../base/failure.js";
 import { LinearMemory } from "../engine/memory.js";
 import type { Accepting } from "../engine/services.js";
-import { examplesOf, tableOf, type Table } from "../engine/table.js";
+import { examplesOf, pageOf, tableOf, type Table } from "../engine/table.js";
 import { indicesOf, type Indices } from "../prefix/indices.js";
 import { PrefixList } from "../prefix/list.js";
 import type { Address, Prefix } from "../prefix/prefixes.js";
@@ -35,6 +35,8 @@ export interface Placed {
   readonly services: readonly (readonly Accepting[])[];
   /** Addresses that answer ping, one of each family where there is one. */
   readonly examples: readonly string[];
+  /** URL of a page, if a port has the service http. */
+  readonly page: string | undefined;
 }
 
 /** A configuration as a file of the same meaning, and what is odd about it, a line each. */
@@ -48,6 +50,8 @@ export interface Configuration {
   readonly options: RunOptions;
   /** The settings, without those that may be of any size: prefixes, exceptions, ports and services. */
   readonly values: Values;
+  /** URL of a page, if a port has the service http; known once tables are placed. */
+  readonly page: string | undefined;
   /**
    * Writes the tables to the unused part of each memory, and clears the counts of new prefixes. Nothing that the
    * engines use changes.
@@ -62,6 +66,7 @@ export interface Configuration {
 export class Content implements Configuration {
   readonly options: RunOptions;
   readonly values: Values;
+  page: string | undefined;
   readonly #effective: Effective;
   readonly #indices: Indices;
 
@@ -88,9 +93,10 @@ export class Content implements Configuration {
       const at = writeTo(linear, table);
       return { at, services: linear.accepting(at) };
     });
+    const page = this.page = pageOf(serving, hosts, table);
     return Promise.resolve({
       tables: written.map(({ at }) => at), services: written.map(({ services }) => services),
-      examples: examplesOf(serving, hosts, table),
+      examples: examplesOf(serving, hosts, table), page,
     });
   }
 

@@ -38,6 +38,7 @@ const DESCRIPTORS = 16;
 export class Reading implements Configuration {
   readonly options: RunOptions;
   readonly values: Values;
+  page: string | undefined;
   readonly #thread: Thread;
 
   private constructor(thread: Thread, { options, values, prefixes, exceptions, timestamps, services }: Settled) {
@@ -65,7 +66,9 @@ export class Reading implements Configuration {
   }
 
   async place(target: Target): Promise<Placed> {
-    return await this.#thread.ask({ place: target }) as Placed;
+    const placed = await this.#thread.ask({ place: target }) as Placed;
+    this.page = placed.page;
+    return placed;
   }
 
   async print(json: boolean): Promise<Printed> {

@@ -12,6 +12,7 @@ import {
   FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving,
 } from "../prefix/prefixes.js";
 import type { Limit, PortRange, TcpService } from "../prefix/policy.js";
+import { PAGE } from "../prefix/streams.js";
 
 /** The used parts of a table, without the room between them. */
 export interface Table {
@@ -92,32 +93,65 @@ export function tableOf(
 
 /** Offsets at which an example is tried first: the ".1.1" of a /16, and addresses that are not the network's own. */
 const EXAMPLE_OFFSETS = [257, 2, 1, 0];
+/** The port of URLs that name none. */
+const HTTP_PORT = 80;
 
 /**
  * Returns an address of each family that answers ping; none for a family that has none. `hosts` are the host's own
  * addresses, as in the table.
  */
-export function examplesOf({ prefixes, exceptions }: Serving, hosts: readonly Address[], table: Table): string[] {
+export function examplesOf(serving: Serving, hosts: readonly Address[], table: Table): string[] {
+  const own = serving.prefixes.filter(({ answers }) => answers.echo);
+  const isAnswered = (index: number) => (table.answers[index] & ANSWER_ECHO) !== 0;
   return FAMILIES.flatMap((family) => {
-    const answers = (bytes: Uint8Array) => {
-      const owner = ownerOf(table, { family, bytes });
-      return owner >= FIRST_PREFIX && (table.answers[owner - FIRST_PREFIX] & ANSWER_ECHO) !== 0;
-    };
-    for (const bytes of candidatesOf(family, prefixes, exceptions, hosts)) {
-      if (answers(bytes)) return formatBytes(bytes);
-    }
-    return [];
+    const found = firstOf(candidatesOf(family, own, serving, hosts), { family, table, isAnswered });
+    return found ? formatBytes(found.bytes) : [];
   });
 }
 
+/** Returns the URL of a page, if a port has the service http: of an IPv4 address, or else of an IPv6 one. */
+export function pageOf(serving: Serving, hosts: readonly Address[], table: Table): string | undefined {
+  // Very many prefixes may share a list of ports.
+  const ports = new Map(table.ports.map((list) => [list, pagePortOf(list)]));
+  const own = serving.prefixes.filter(({ answers: { tcp } }) => tcp && ports.get(tcp.ports) !== undefined);
+  const portOf = (index: number) => ports.get(table.ports[table.tcp[2 * index] - 1]);
+  const isAnswered = (index: number) => portOf(index) !== undefined;
+  for (const family of FAMILIES) {
+    const found = firstOf(candidatesOf(family, own, serving, hosts), { family, table, isAnswered });
+    if (!found) continue;
+    const address = formatBytes(found.bytes);
+    const port = portOf(found.index);
+    return `http://${family === 6 ? `[${address}]` : address}${port === HTTP_PORT ? "" : `:${port}`}/`;
+  }
+  return undefined;
+}
+
+/** Returns the port of a list that has the service http: 80, or else the first one. */
+function pagePortOf(list: readonly PortRange[]): number | undefined {
+  const pages = list.filter(({ service }) => service.name === PAGE.name);
+  return pages.some(({ first, last }) => first <= HTTP_PORT && HTTP_PORT <= last) ? HTTP_PORT : pages.at(0)?.first;
+}
+
+/** Returns the first of these addresses whose prefix has an index for which `isAnswered` is true, with the index. */
+function firstOf(
+  candidates: Iterable<Uint8Array>,
+  { family, table, isAnswered }: { family: Family; table: Table; isAnswered: (index: number) => boolean },
+): { bytes: Uint8Array; index: number } | undefined {
+  for (const bytes of candidates) {
+    const index = ownerOf(table, { family, bytes }) - FIRST_PREFIX;
+    if (index >= 0 && isAnswered(index)) return { bytes, index };
+  }
+  return undefined;
+}
+
 /**
- * Yields addresses of which at least one is answered, if any address is. The reason: each range of answered addresses
- * begins with a prefix, or behind something that is cut out of one.
+ * Yields addresses of which at least one is of these prefixes, if any address is. The reason: each range of a prefix's
+ * addresses begins with it, or behind something that is cut out of it.
  */
 function* candidatesOf(
-  family: Family, prefixes: Serving["prefixes"], exceptions: readonly Prefix[], hosts: readonly Address[],
+  family: Family, all: readonly Prefix[], { prefixes, exceptions }: Serving, hosts: readonly Address[],
 ): Generator<Uint8Array, void, undefined> {
-  const own = prefixes.filter((prefix) => prefix.family === family && prefix.answers.echo);
+  const own = all.filter((prefix) => prefix.family === family);
   if (own.length === 0) return;
   for (const prefix of own) {
     const size = sizeOf(prefix);

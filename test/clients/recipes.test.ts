@@ -1,6 +1,6 @@
 /**
- * Follows docs/recipes.md as it is written: its files, its commands, and what they print. Each recipe has a folder and
- * namespaces of its own.
+ * Follows docs/recipes.md and docs/http.md as they are written: their files, their commands, and what these print. Each
+ * recipe has a folder and namespaces of its own.
  */
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
@@ -16,16 +16,16 @@ import { withTun } from "../support/user.js";
 import { missing, recipes, type Step, type Word } from "../support/recipes.js";
 
 /** Matches what a program says once it does its work. */
-const UP = /pongd answers |[Ll]istening on|Serving HTTP on|ready to receive web requests/;
+const UP = /pongd answers |[Ll]istening on|Serving HTTP on|ready to receive web requests|start worker processes/;
 
 const COMMANDS = [
   "fping", "ping", "curl", "smokeping", "prometheus", "promtool", "prometheus-blackbox-exporter",
-  "prometheus-smokeping-prober", "podman", "runc", "setpriv", "python3",
+  "prometheus-smokeping-prober", "podman", "runc", "setpriv", "python3", "openssl", "nginx", "socat",
 ];
 
-describe("recipes", needs(...COMMANDS), () => {
-  const all = recipes();
-  for (const { title, steps } of all) test(title, async (context) => {
+for (const page of ["docs/recipes.md", "docs/http.md"]) describe(page, () => {
+  const all = recipes(page).filter(({ steps }) => steps.length > 0);
+  for (const { title, steps } of all) test(title, needs(...commandsOf(steps)), async (context) => {
     if (process.getuid?.() !== 0) {
       context.skip("needs root, as the recipe does");
       return;
@@ -56,6 +56,8 @@ describe("recipes", needs(...COMMANDS), () => {
       for (const step of steps) {
         if (step.kind === "file") {
           writeFileSync(join(folder, step.name), step.text);
+        } else if (step.kind === "part") {
+          continue;
         } else if (step.kind === "output") {
           assert.equal(missing(step.lines, output), undefined, `in:\n${output}`);
         } else {
@@ -98,6 +100,13 @@ describe("recipes", needs(...COMMANDS), () => {
     }
   });
 });
+
+/** Returns the commands that have to be installed for these steps. */
+function commandsOf(steps: readonly Step[]): string[] {
+  const scripts = steps.map((step) => step.kind === "run" ? step.script : "").join("\n");
+  return COMMANDS.filter((command) => new RegExp(`(?<![\\w./-])${command}(?![\\w./-])`).test(scripts)
+    || (command === "runc" && scripts.includes("podman")));
+}
 
 /** Makes a host and a router on one link. */
 async function routed(): Promise<Record<"host" | "router", Netns>> {

@@ -6,11 +6,12 @@ import ipaddr from "ipaddr.js";
 import {
   FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER, HOST_OWNER, INVALID, NOBODY, PREFIXES, TRIE, TRIE6,
 } from "../../abi/tables.js";
+import { Service } from "../../abi/tcp.js";
 import { EXIT, Failure } from "../../src/base/failure.js";
 import {
   type Address, formatBytes, misfits, parseAddress, parseHostAddresses, parsePrefix, type Prefix, serving,
 } from "../../src/prefix/prefixes.js";
-import { examplesOf, tableOf, type Table } from "../../src/engine/table.js";
+import { examplesOf, pageOf, tableOf, type Table } from "../../src/engine/table.js";
 
 const usage = (pattern: RegExp) => (error: unknown) => error instanceof Failure && error.exitStatus === EXIT.USAGE
   && pattern.test(error.message) && !error.message.includes("\n");
@@ -241,6 +242,58 @@ describe("what is tried a ping on", () => {
       if (example !== undefined) assert.ok(answered.includes(Number(example.split(".")[3])), example);
     }), { numRuns: 1000 });
   });
+});
+
+describe("what is tried curl on", () => {
+  type Ports = Readonly<Record<string, string>>;
+  const page = (written: Readonly<Record<string, Ports>>, exceptions: readonly string[] = [], ...hosts: string[]) => {
+    const { prefixes, ...rest } = serving(
+      Object.keys(written).map(parsePrefix), { exceptions: exceptions.map(parsePrefix) },
+    );
+    const lists = Object.values(written).map((ports) => Object.entries(ports).map(([text, name]) => {
+      const [first, last = first] = text.split("-").map(Number);
+      return { first, last, service: { name, kind: name === "echo" ? Service.echo : Service.http } };
+    }).sort((a, b) => a.first - b.first));
+    const served = { ...rest, prefixes: prefixes.map(
+      (prefix, i) => ({ ...prefix, answers: { ...prefix.answers, echo: false, tcp: { ports: lists[i] } } }),
+    ) };
+    const own = hosts.map(parseAddress);
+    return pageOf(served, own, tableOf(served, { hosts: own }));
+  };
+
+  for (const [what, expected, ...given] of [
+    ["the .1.1 of a /16, ping or no ping", "http://10.99.1.1/", { "10.99.0.0/16": { 80: "http" } }],
+    ["another port is written", "http://10.99.1.1:8080/", { "10.99.0.0/16": { 7: "echo", 8080: "http" } }],
+    ["port 80, if it is one of several", "http://10.99.1.1/", { "10.99.0.0/16": { 8: "http", "79-81": "http" } }],
+    ["or else the first", "http://10.99.1.1:8000/", { "10.99.0.0/16": { "8000-8010": "http", 9000: "http" } }],
+    [
+      "of the prefix that has one", "http://10.98.1.1/",
+      { "10.99.0.0/16": { 80: "echo" }, "10.97.0.0/16": {}, "10.98.0.0/16": { 80: "http" } },
+    ],
+    [
+      "not within a prefix that has none", "http://10.99.128.0/",
+      { "10.99.0.0/16": { 80: "http" }, "10.99.0.0/17": { 80: "echo" } },
+    ],
+    [
+      "within a prefix that has another port, that one", "http://10.99.1.1:81/",
+      { "10.99.0.0/16": { 80: "http" }, "10.99.1.0/24": { 81: "http" } },
+    ],
+    [
+      "neither the host's own address nor an exception", "http://10.99.0.6/",
+      { "10.99.0.0/29": { 80: "http" } }, ["10.99.0.0/30", "10.99.0.4/32"], "10.99.0.5",
+    ],
+    ["IPv4 first", "http://192.0.2.1:82/", { "2001:db8::/64": { 80: "http" }, "192.0.2.1/32": { 82: "http" } }],
+    [
+      "IPv6, where IPv4 has none", "http://[2001:db8::101]/",
+      { "2001:db8::/64": { 80: "http" }, "192.0.2.0/24": { 80: "echo" } },
+    ],
+    ["IPv6, another port", "http://[2001:db8::101]:8080/", { "2001:db8::/64": { 8080: "http" } }],
+    ["no service of another name", undefined, { "10.99.0.0/16": { 80: "site" } }],
+    ["nothing, where exceptions take all", undefined, { "10.99.0.0/16": { 80: "http" } }, ["10.99.0.0/16"]],
+    ["nothing, where no port has anything", undefined, { "10.99.0.0/16": {} }],
+  ] as const) {
+    test(what, () => { assert.equal(page(...given as unknown as Parameters<typeof page>), expected); });
+  }
 });
 
 describe("table", () => {

@@ -8,6 +8,7 @@ import { PREFIX_REPLIES } from "../../abi/counters.js";
 import { EXIT } from "../../src/base/failure.js";
 import { PrefixList } from "../../src/prefix/list.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
+import { ServiceCounts } from "../../src/telemetry/servicecounts.js";
 import { source } from "../support/assembly.js";
 import { metricsOf, textOf } from "../support/exposed.js";
 
@@ -15,10 +16,14 @@ test("docs/reference.md has every metric with its labels, and no other", async (
   const counters = new Float64Array(PREFIX_REPLIES + 1);
   const prefixes = serving([parsePrefix("10.99.0.0/16")]).prefixes.map((prefix) => ({ ...prefix, name: "lab" }));
   const accepting = [{ service: "echo", counter: 0 }];
+  const threads = [new ServiceCounts()];
+  threads[0].beat(0);
+  threads[0].responded(0, 200, 0);
+  const services = () => ({ names: ["http"], threads: threads.map(({ buffer }) => buffer) });
   const queues = [{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0, accepting }] as const;
   const metrics = metricsOf(
     queues, { prefixes: PrefixList.of(prefixes) }, { txDropped: () => 0 },
-    { reach: { answering: true }, web: { successful: true }, log: { dropped: 0 } },
+    { reach: { answering: true }, web: { successful: true }, log: { dropped: 0 }, services },
   );
   const text = await textOf(metrics);
   const samples = [...text.matchAll(/^(pongd_\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? \S+$/gm)];

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
@@ -18,7 +18,7 @@ import { CLI, needs, Netns, poll, Pongd, type Result, sum } from "../support/net
 
 const PREFIX = "10.99.0.0/16";
 
-for (const io of IO_NAMES) describe(io, needs("ping"), () => {
+for (const io of IO_NAMES) describe(io, needs("ping", "curl"), () => {
   const start = (...args: string[]) => Pongd.start(ns, ...args, "--io", io);
   const fail = (...args: string[]) => Pongd.fail(ns, ...args, "--io", io);
   let ns: Netns;
@@ -73,6 +73,24 @@ for (const io of IO_NAMES) describe(io, needs("ping"), () => {
     }
     assert.match(said, /^try: ping 10\.99\.128\.1 or ping fd00:99::101 {4}stop: Ctrl-C\r?$/m);
     assert.match(said, /answered \d+ of \d+ packets/);
+  });
+
+  test("npm start: all that it says to try is answered, and README.md shows the same words", async () => {
+    const { scripts: { start: script } } = JSON.parse(readFileSync(source("package.json"), "utf8")) as {
+      scripts: { start: string };
+    };
+    const pongd = await start(...script.replace(/^exec node build\/src\/cli\.js run /, "").split(" "));
+    await ns.pings(2, "10.99.1.1");
+    assert.match(await ns.ok("curl", "-sS", "http://10.99.1.1/"), /^10\.99\.1\.1:80 of 10\.99\.0\.0\/16 answers /);
+    const { status, stdout } = await pongd.stop();
+    assert.equal(status, 0);
+    // The last line has figures.
+    const told = stdout.trimEnd().replace(/\n.*$/, "");
+    assert.match(told, /^try: ping 10\.99\.1\.1 or curl http:\/\/10\.99\.1\.1\/$/m);
+    const readme = readFileSync(source("README.md"), "utf8");
+    for (const shown of [script.replace("exec node build/src/cli.js", "pongd"), told.replace(`io ${io}`, "io uring")]) {
+      assert.ok(readme.replaceAll("\n    ", "\n").includes(shown), shown);
+    }
   });
 
   test("where no address answers ping, it says so, and nothing to try", async () => {

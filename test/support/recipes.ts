@@ -1,4 +1,4 @@
-/** Reads docs/recipes.md as a list of things to do: its fenced blocks, whose info strings say what each is. */
+/** Reads a page of docs/ as a list of things to do: its fenced blocks, whose info strings say what each is. */
 import { readFileSync } from "node:fs";
 import { source } from "./assembly.js";
 
@@ -13,6 +13,8 @@ export type Step
      * this project's folder.
      */
     | { readonly kind: "run"; readonly script: string; readonly words: readonly Word[] }
+    /** A part of a file, to look at. */
+    | { readonly kind: "part" }
     /** Lines that the script before has to print, among others. */
     | { readonly kind: "output"; readonly lines: readonly string[] };
 
@@ -21,9 +23,9 @@ export interface Recipe {
   readonly steps: readonly Step[];
 }
 
-/** Returns the recipes in order. @throws Error for a block that does not say what it is for. */
-export function recipes(): Recipe[] {
-  const [, ...sections] = readFileSync(source("docs/recipes.md"), "utf8").split(/^## /m);
+/** Returns a page's recipes, one for each section. @throws Error for a block that does not say what it is for */
+export function recipes(page: string): Recipe[] {
+  const [, ...sections] = readFileSync(source(page), "utf8").split(/^## /m);
   return sections.map((section) => ({
     title: section.slice(0, section.indexOf("\n")),
     steps: [...section.matchAll(/^```(\w+)(.*)\n([^]*?)^```$/gm)].map(
@@ -37,7 +39,8 @@ function step(language: string, words: readonly string[], text: string): Step {
   if (language === "sh" && words.every((word) => WORDS.includes(word as Word))) {
     return { kind: "run", script: text, words: words as Word[] };
   }
-  if (words.length === 1) return { kind: "file", name: words[0], text };
+  if (words.length === 1 && words[0] !== "part") return { kind: "file", name: words[0], text };
+  if (words.length === 1) return { kind: "part" };
   throw new Error(`a block of ${language} ${words.join(" ")}: what is it for?`);
 }
 
