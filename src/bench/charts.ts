@@ -3,8 +3,8 @@ import { ENGINE_NAMES } from "../engine/contract.js";
 import { IO_NAMES } from "../io/contract.js";
 import { number, si } from "../telemetry/numbers.js";
 import {
-  BENCH_ENGINES, resultsOfOneBatch, type EngineReport, type EngineResult, type Latency, type Report, type TunReport,
-  type TunResult,
+  BENCH_ENGINES, HTTP_SERVERS, HTTP_TESTS, resultsOfOneBatch, type EngineReport, type EngineResult, type HttpReport,
+  type HttpTest, type Latency, type Report, type TunReport, type TunResult,
 } from "./report.js";
 
 /**
@@ -62,7 +62,11 @@ const LOOKS: readonly Look[] = [
 const TUN_SERIES = ENGINE_NAMES.flatMap((engine) => IO_NAMES.map((io) => `${engine} ${io}`));
 
 export function chartsOf(report: Report): ChartData[] {
-  return report.benchmark === "engine" ? engineCharts(report) : tunCharts(report);
+  switch (report.benchmark) {
+    case "engine": return engineCharts(report);
+    case "tun": return tunCharts(report);
+    case "http": return httpCharts(report);
+  }
 }
 
 function engineCharts({ prefixes, results }: EngineReport): ChartData[] {
@@ -130,10 +134,34 @@ function repliesChart(title: string, results: readonly TunResult[]): ChartData {
     const { median, low, high } = result.repliesPerSecond;
     return tunSeries(result, xs.map((x) => x === i ? { value: median, low, high, text: si(median) } : null));
   });
-  const x = {
-    log: false, range: [-0.5, xs.length - 0.5] satisfies [number, number], ticks: xs,
-    labels: results.map(({ engine, io }) => `${engine}\n${io}`),
-  };
+  return barChart(title, results.map(({ engine, io }) => `${engine}\n${io}`), series);
+}
+
+/** Titles of charts. */
+const HTTP_CHARTS: Readonly<Record<HttpTest, string>> = {
+  keepalive: "Requests per second on 64 connections",
+  lone: "Requests per second, one after the other",
+  connect: "Connections per second, each with a request",
+  bulk: "Bytes per second of a long response",
+};
+
+function httpCharts({ results }: HttpReport): ChartData[] {
+  return HTTP_TESTS.flatMap((test) => {
+    const shown = results.filter((result) => result.test === test);
+    if (shown.length === 0) return [];
+    const xs = shown.map((_, i) => i);
+    const series = shown.map(({ server, perSecond: { median, low, high } }, i): Series => ({
+      label: server,
+      look: LOOKS[HTTP_SERVERS.indexOf(server)],
+      points: xs.map((x) => x === i ? { value: median, low, high, text: si(median) } : null),
+    }));
+    return [barChart(HTTP_CHARTS[test], shown.map(({ server }) => server), series)];
+  });
+}
+
+function barChart(title: string, labels: readonly string[], series: readonly Series[]): ChartData {
+  const xs = labels.map((_, i) => i);
+  const x = { log: false, range: [-0.5, xs.length - 0.5] satisfies [number, number], ticks: xs, labels };
   return { title, bars: true, bounded: true, xs, xTexts: [], x, y: linearAxis(extent(series), si), series };
 }
 

@@ -68,19 +68,34 @@ export function differences(before: Environment, now: Environment): string[] {
 
 /** Returns a report's figures by name: times, and ratios, which stay the same on a machine that is slower today. */
 function figures(report: Report): Map<string, Figure> {
-  const rounds = ({ median, min, p95 }: Spread): Figure => ({ median, spread: p95 - min });
-  return new Map(report.benchmark === "engine"
-    ? report.results.flatMap((
-        { engine, packetBytes, batch, nsPerPacket, ratioToJs, ratioToJsInterval },
-      ): [string, Figure][] => {
-        const what = `${engine}, ${packetBytes} bytes, batches of `
-          + `${batch}${report.prefixes > 1 ? `, ${report.prefixes} prefixes` : ""}`;
-        const ratio: [string, Figure][] = ratioToJs === null || ratioToJsInterval === null || engine === "js"
-          ? []
-          : [[`${what}, × js`, { median: ratioToJs, spread: 2 * (ratioToJsInterval[1] - ratioToJsInterval[0]) }]];
-        return [[`${what}, ns/packet`, rounds(nsPerPacket)], ...ratio];
-      })
-    : report.results.map(({ engine, io, packetBytes, repliesPerSecond }): [string, Figure] => [
-        `${engine}, ${io}, ${packetBytes} bytes, replies/s`, rounds(repliesPerSecond),
-      ]));
+  switch (report.benchmark) {
+    case "engine": return new Map(report.results.flatMap((
+      { engine, packetBytes, batch, nsPerPacket, ratioToJs, ratioToJsInterval },
+    ): [string, Figure][] => {
+      const what = `${engine}, ${packetBytes} bytes, batches of `
+        + `${batch}${report.prefixes > 1 ? `, ${report.prefixes} prefixes` : ""}`;
+      const ratio = engine === "js" ? [] : ratioOf(`${what}, × js`, ratioToJs, ratioToJsInterval);
+      return [[`${what}, ns/packet`, rounds(nsPerPacket)], ...ratio];
+    }));
+    case "tun": return new Map(report.results.map(({ engine, io, packetBytes, repliesPerSecond }) => [
+      `${engine}, ${io}, ${packetBytes} bytes, replies/s`, rounds(repliesPerSecond),
+    ]));
+    case "http": return new Map(report.results.flatMap((
+      { test, server, client, perSecond, ratioToKernel, ratioToKernelInterval },
+    ): [string, Figure][] => {
+      const what = `${test}, ${server}${client === "wrk" ? ", by wrk" : ""}`;
+      const ratio = server === "kernel" ? [] : ratioOf(`${what}, × kernel`, ratioToKernel, ratioToKernelInterval);
+      return [[`${what}, ${test === "bulk" ? "bytes" : "requests"}/s`, rounds(perSecond)], ...ratio];
+    }));
+  }
+}
+
+function rounds({ median, min, p95 }: Spread): Figure {
+  return { median, spread: p95 - min };
+}
+
+function ratioOf(
+  what: string, median: number | null, interval: readonly [low: number, high: number] | null,
+): [string, Figure][] {
+  return median === null || interval === null ? [] : [[what, { median, spread: 2 * (interval[1] - interval[0]) }]];
 }

@@ -8,12 +8,12 @@ import { STYLE } from "../web/style.js";
 import { uplotScript, uplotStyle } from "../web/uplot.js";
 import { chartsOf, type ChartData, type Series } from "./charts.js";
 import { draw } from "./draw.js";
-import type { EngineReport, Environment, Report, TunReport } from "./report.js";
+import type { EngineReport, Environment, HttpReport, Report, TunReport } from "./report.js";
+import { HTTP_TITLES } from "./text.js";
 
 /** Renders the page. `headline`: the answer, in a sentence. */
 export function renderHtml(report: Report, headline: string): string {
   const charts = chartsOf(report);
-  const tables = report.benchmark === "engine" ? engineTables(report) : tunTables(report);
   const title = escape(`pongd bench ${report.benchmark}, ${report.environment.date.slice(0, 10)}`);
   const script = `${uplotScript()}\n(${draw.toString()})(uPlot, `
     + `JSON.parse(document.getElementById("charts").textContent));\n`;
@@ -37,7 +37,7 @@ ${report.complete ? "" : "<p>It was interrupted: this is what had been measured 
 </header>
 <main>
 <div class="charts">${charts.map(figure).join("")}</div>
-${tables}
+${tablesOf(report)}
 <h2>Environment</h2>
 ${definitions(report.environment)}
 </main>
@@ -46,6 +46,14 @@ ${definitions(report.environment)}
 </body>
 </html>
 `;
+}
+
+function tablesOf(report: Report): string {
+  switch (report.benchmark) {
+    case "engine": return engineTables(report);
+    case "tun": return tunTables(report);
+    case "http": return httpTables(report);
+  }
 }
 
 function engineTables({ prefixes, results, cold }: EngineReport): string {
@@ -91,6 +99,21 @@ function tunTables({ results }: TunReport): string {
         latency.packetsPerSecond, number(latency.count, 12), number(latency.lost, 12),
         latency.p50Us, latency.p90Us, latency.p99Us, latency.p999Us, latency.maxUs,
       ])));
+}
+
+function httpTables({ results }: HttpReport): string {
+  return table("Results", `${Object.values(HTTP_TITLES).join("; ")}. Medians of the rounds, in brackets their bounds `
+    + "with 95 % confidence. The CPU time is the server's, for each request; for bulk it is for each MiB.", 3,
+  [
+    "test", "server", "client", "requests, or bytes, per second", "least", "most", "95th percentile",
+    "times the kernel's", "CPU µs", "50 %, µs", "99 %, µs",
+  ],
+  results.map((
+    { test, server, client, perSecond: rate, ratioToKernel, ratioToKernelInterval, cpuUs, p50Us, p99Us },
+  ) => [
+    test, server, client === "wrk" ? "wrk" : "pongd's own", `${si(rate.median)} (${si(rate.low)}–${si(rate.high)})`,
+    si(rate.min), si(rate.max), si(rate.p95), within(ratioToKernel, ratioToKernelInterval), cpuUs, p50Us, p99Us,
+  ]));
 }
 
 function within(value: number | null, bounds: readonly [number, number] | null): string | null {

@@ -140,4 +140,36 @@ export interface TunReport {
   readonly results: readonly TunResult[];
 }
 
-export type Report = EngineReport | TunReport;
+/** What `bench http` measures under load. */
+export const HTTP_TESTS = ["keepalive", "lone", "connect", "bulk"] as const;
+export type HttpTest = typeof HTTP_TESTS[number];
+
+/** Whose TCP is under http.Server. */
+export const HTTP_SERVERS = ["pongd", "kernel"] as const;
+export type HttpServer = typeof HTTP_SERVERS[number];
+
+export interface HttpResult {
+  readonly test: HttpTest;
+  readonly server: HttpServer;
+  /** The client: wrk(1), or pongd's own. */
+  readonly client: "wrk" | "own";
+  /** Requests answered, for `connect` each on a connection of its own; for `bulk` bytes of a response. */
+  readonly perSecond: Spread;
+  /** Relative to the kernel: the median of the rounds' own ratios, and their bounds with 95 % confidence. */
+  readonly ratioToKernel: number | null;
+  readonly ratioToKernelInterval: readonly [low: number, high: number] | null;
+  /** CPU time of the server's process for each request; for `bulk` for each MiB. */
+  readonly cpuUs: number;
+  /** Time from a request, or from the beginning of its connection, to the end of its response; null for `bulk`. */
+  readonly p50Us: number | null;
+  readonly p99Us: number | null;
+}
+
+export interface HttpReport {
+  readonly benchmark: "http";
+  readonly complete: boolean;
+  readonly environment: Environment;
+  readonly results: readonly HttpResult[];
+}
+
+export type Report = EngineReport | TunReport | HttpReport;

@@ -2,8 +2,8 @@
 import { styleText } from "node:util";
 import type { Change } from "./compare.js";
 import {
-  isToldApart, resultsOfOneBatch, type EngineReport, type EngineResult, type Environment, type Latency, type Report,
-  type TunReport, type TunResult,
+  HTTP_TESTS, isToldApart, resultsOfOneBatch, type EngineReport, type EngineResult, type Environment, type HttpReport,
+  type HttpResult, type HttpTest, type Latency, type Report, type TunReport, type TunResult,
 } from "./report.js";
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -12,21 +12,33 @@ type Cell = string | undefined;
 
 /** Returns the report's answer, in a sentence or two. */
 export function headline(report: Report): string {
-  return report.benchmark === "engine" ? engineHeadline(report) : tunHeadline(report);
+  switch (report.benchmark) {
+    case "engine": return engineHeadline(report);
+    case "tun": return tunHeadline(report);
+    case "http": return httpHeadline(report);
+  }
+}
+
+function sectionsOf(report: Report): Section[] {
+  switch (report.benchmark) {
+    case "engine": return engineSections(report);
+    case "tun": return tunSections(report);
+    case "http": return httpSections(report);
+  }
 }
 
 /** Renders the report. `colour`: whether to use a terminal's escapes. */
 export function renderText(report: Report, colour: boolean): string {
   const bold = (text: string) => colour ? styleText("bold", text, { validateStream: false }) : text;
   const dim = (text: string) => colour ? styleText("dim", text, { validateStream: false }) : text;
-  const sections = report.benchmark === "engine" ? engineSections(report) : tunSections(report);
+  const sender = report.benchmark === "http" ? "client" : "sender";
   return [
     bold(headline(report)),
     ...report.complete ? [] : ["Interrupted: this is what had been measured."],
-    ...report.benchmark === "tun" && report.environment.cores < 2
-      ? ["There is one CPU, and the sender takes its share of it: compare with runs on one CPU alone."]
+    ...report.benchmark !== "engine" && report.environment.cores < 2
+      ? [`There is one CPU, and the ${sender} takes its share of it: compare with runs on one CPU alone.`]
       : [],
-    ...sections.flatMap(({ title, rows }) => rows.length > 1
+    ...sectionsOf(report).flatMap(({ title, rows }) => rows.length > 1
       ? ["", title, ...table(rows).map((line, i) => i === 0 ? dim(line) : line)]
       : []),
     "",
@@ -119,6 +131,35 @@ function tunHeadline({ results }: TunReport): string {
   ].join(" ");
 }
 
+/** What a server does in a test: more of something than another. */
+const DOES: Readonly<Record<HttpTest, readonly [verb: string, many: string]>> = {
+  keepalive: ["serves", "as many requests a second"],
+  lone: ["answers", "as many requests one after the other"],
+  connect: ["takes", "as many connections a second"],
+  bulk: ["sends", "as many bytes a second"],
+};
+
+function httpHeadline({ results }: HttpReport): string {
+  const first = results.at(0);
+  if (!first) return "Nothing was measured.";
+  const compared = results.filter(({ server, ratioToKernel }) => server === "pongd" && ratioToKernel !== null);
+  if (compared.length === 0) {
+    return `${first.server} serves ${WHOLE.format(first.perSecond.median)} requests a second (${first.test}).`;
+  }
+  const told = compared.filter(({ ratioToKernelInterval }) => isToldApart(ratioToKernelInterval));
+  const alike = compared.filter((result) => !told.includes(result)).map(({ test }) => test).join(" and ");
+  if (told.length === 0) {
+    return `Under the same http.Server, pongd and the kernel's sockets are not told apart by ${alike}.`;
+  }
+  const than = " as the kernel's sockets under the same http.Server";
+  const parts = told.map(({ test, ratioToKernel }, i) => {
+    const [verb, many] = DOES[test];
+    return `${verb} ${(ratioToKernel ?? 1).toFixed(2)} times ${many}${i === 0 ? than : ""}`;
+  });
+  const list = parts.length > 1 ? `${parts.slice(0, -1).join(", ")} and ${parts[parts.length - 1]}` : parts[0];
+  return `pongd ${list}${alike === "" ? "" : `; by ${alike} the two are not told apart`}.`;
+}
+
 interface Section {
   readonly title: string;
   /** Rows of the table; the first is the head. */
@@ -180,6 +221,43 @@ function tunSections({ results }: TunReport): Section[] {
     },
     { title: "Round trips when idle, µs", rows: [head, ...latencies(({ idle }) => idle)] },
     { title: "Round trips at half of that load, µs", rows: [head, ...latencies(({ halfLoad }) => halfLoad)] },
+  ];
+}
+
+/** What each test of `bench http` is, for a title. */
+export const HTTP_TITLES: Readonly<Record<HttpTest, string>> = {
+  keepalive: "keepalive: 64 connections, each with one request after the other",
+  lone: "lone: one connection, one request after the other",
+  connect: "connect: a connection for each request, 64 at a time, to 60,000 addresses",
+  bulk: "bulk: one long response",
+};
+
+function httpSections({ results }: HttpReport): Section[] {
+  return HTTP_TESTS.map((test) => {
+    const shown = results.filter((result) => result.test === test);
+    const one = test === "bulk" ? "MiB" : test === "connect" ? "connection" : "request";
+    const many = test === "bulk" ? "MB/s" : `${one}s/s`;
+    const latencies = test === "bulk" ? [] : ["p50 µs", "p99 µs"];
+    const client = shown.at(0)?.client === "wrk" ? "wrk" : "a client of pongd's own";
+    return {
+      title: `${HTTP_TITLES[test]} (measured by ${client})`,
+      rows: [
+        ["server", many, "min", "max", "× kernel", "95 %", `CPU µs/${one}`, ...latencies],
+        ...shown.map(httpRow),
+      ],
+    };
+  });
+}
+
+function httpRow(
+  { test, server, perSecond, ratioToKernel, ratioToKernelInterval, cpuUs, p50Us, p99Us }: HttpResult,
+): Cell[] {
+  const { median, min, max } = perSecond;
+  const unit = test === "bulk" ? 1e6 : 1;
+  return [
+    server, ...[median, min, max].map((value) => WHOLE.format(value / unit)), ratioToKernel?.toFixed(2),
+    ratioToKernelInterval?.map((bound) => bound.toFixed(2)).join("–"), figure(cpuUs),
+    ...test === "bulk" ? [] : [p50Us, p99Us].map((value) => value === null ? "" : figure(value)),
   ];
 }
 

@@ -3,12 +3,10 @@
  * process of its own (station.ts) that lives from the first round to the last. The combinations are measured in turns,
  * so that if the machine's speed drifts, it drifts under all of them.
  */
-import { fork, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import type { EngineName } from "../engine/contract.js";
-import { EXIT, Failure, messageOf } from "../base/failure.js";
+import { Failure, messageOf } from "../base/failure.js";
 import type { IoName } from "../io/contract.js";
+import { Child } from "./child.js";
 import { environment } from "./environment.js";
 import type { Latency, TunReport, TunResult } from "./report.js";
 import type { Command } from "./sender.js";
@@ -19,7 +17,6 @@ const ROUNDS = 15;
 /** Fewest rounds for a result, if a run is interrupted. Fewer say too little. */
 const MIN_ROUNDS = 5;
 const MTU = 1500;
-const STATION = fileURLToPath(new URL("./station.js", import.meta.url));
 
 export interface TunBenchOptions {
   readonly engines: readonly EngineName[];
@@ -144,55 +141,32 @@ function rate({ flood }: Flood): number {
 /** A station, as its parent sees it. */
 export class Station {
   readonly input: StationInput;
-  readonly #child: ChildProcess;
-  readonly #died: Promise<never>;
+  readonly #child: Child<StationMessage>;
 
-  private constructor(input: StationInput, child: ChildProcess) {
+  private constructor(input: StationInput, child: Child<StationMessage>) {
     this.input = input;
     this.#child = child;
-    this.#died = once(child, "exit").then(
-      () => { throw new Failure(`the process that ran ${input.engine} with ${input.io} died`, EXIT.RUNTIME); },
-    );
-    // The process exits in the end, when nobody awaits #died any more.
-    this.#died.catch(() => undefined);
   }
 
   /** @throws Failure if it cannot run here. */
   static async start(input: StationInput): Promise<Station> {
-    // The terminal's Ctrl-C must not reach the child. Only this process gets it, and it still wants the results so far.
-    const child = fork(
-      STATION,
-      [JSON.stringify(input)],
-      { detached: true, stdio: ["ignore", "ignore", "inherit", "ipc"], serialization: "advanced" },
-    );
-    const station = new Station(input, child);
-    await station.#hear("ready");
-    return station;
+    return new Station(input, await Child.start("./station.js", input, `${input.engine} with ${input.io}`));
   }
 
   async flood(command: Command): Promise<Flood> {
-    this.#child.send(command);
-    return this.#hear("flood");
+    return this.#child.ask(command, "flood");
   }
 
   async ping(command: Command): Promise<Latency> {
-    this.#child.send(command);
-    return (await this.#hear("ping")).ping;
+    return (await this.#child.ask(command, "ping")).ping;
   }
 
   get ended(): boolean {
-    return !this.#child.connected;
+    return this.#child.ended;
   }
 
-  /** Ends the station, whatever it is doing: it exits when its parent disconnects. */
+  /** Ends the station, whatever it is doing. */
   end(): void {
-    if (this.#child.connected) this.#child.disconnect();
-  }
-
-  async #hear<K extends StationMessage["kind"]>(kind: K): Promise<Extract<StationMessage, { kind: K }>> {
-    const [message] = await Promise.race([once(this.#child, "message"), this.#died]) as [StationMessage];
-    if (message.kind === "failed") throw new Failure(message.what, message.status, { mend: message.mend });
-    if (message.kind !== kind) throw new Failure(`${kind} was asked for, and ${message.kind} came`, EXIT.RUNTIME);
-    return message as Extract<StationMessage, { kind: K }>;
+    this.#child.end();
   }
 }

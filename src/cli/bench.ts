@@ -6,6 +6,7 @@ import { BATCH } from "../../abi/slots.js";
 import { PREFIXES } from "../../abi/tables.js";
 import { benchEngine } from "../bench/engine.js";
 import { BENCH_ENGINES, type BenchEngine, type Report } from "../bench/report.js";
+import { benchHttp } from "../bench/http.js";
 import { benchTun } from "../bench/tun.js";
 import { headline, renderChanges, renderText } from "../bench/text.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/contract.js";
@@ -45,11 +46,16 @@ interface TunFlags extends OutputFlags {
   seconds: number;
 }
 
+interface HttpFlags extends OutputFlags {
+  seconds: number;
+}
+
 export function benchCommand(): Command {
   return new Command("bench")
-    .description("Measure, on this machine, what answers packets how fast.")
+    .description("Measure, on this machine, what answers packets, or requests, how fast.")
     .addCommand(engineCommand())
-    .addCommand(tunCommand());
+    .addCommand(tunCommand())
+    .addCommand(httpCommand());
 }
 
 function engineCommand(): Command {
@@ -118,9 +124,41 @@ Examples:
     });
 }
 
-function withOutput(command: Command): Command {
+function httpCommand(): Command {
+  const command = new Command("http")
+    .description(
+      "HTTP on pongd's TCP against HTTP on the kernel's sockets, both in Node.js's http.Server with the same handler. "
+      + "Needs root, or: unshare -r.",
+    )
+    .option(
+      "--seconds <s>", "to spend on each of the two in each test, 0.05 to 600", seconds(0.05, 600), 5,
+    );
+  return withOutput(command, "of the order of addresses")
+    .addHelpText("after", notes(`
+Tests:
+  keepalive  64 connections, each with one request after the other
+  lone       one connection, one request after the other
+  connect    a connection for each request, 64 at a time, to 60,000 addresses
+  bulk       one long response
+
+wrk(1) measures the first two where it is installed, and a client of pongd's own the others. Both servers are on the
+last CPU, and the clients on the first. CPU time is that of the server's process.
+
+Examples:
+  sudo pongd bench http                                    all of it, a minute
+  sudo pongd bench http --json new.json --compare old.json what changed since another run`))
+    .action(async (flags: HttpFlags) => {
+      const { seconds, seed } = flags;
+      const leftOut = (what: string) => { tell("warn", `left out: ${what}`); };
+      await measure(
+        "http", flags, (interrupted) => benchHttp({ seconds, seed }, interrupted, showProgress, leftOut),
+      );
+    });
+}
+
+function withOutput(command: Command, seedOf = "of the packets' contents"): Command {
   return command
-    .option("--seed <n>", "of the packets' contents", integer(0, 999_999_999), 1)
+    .option("--seed <n>", seedOf, integer(0, 999_999_999), 1)
     .option(
       "--json <file>", "write the report as JSON; \"-\" for standard output, and then nothing else there", filePath,
     )

@@ -13,6 +13,7 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { Counter } from "../../abi/counters.js";
+import { Service } from "../../abi/tcp.js";
 import { Stopped } from "../base/pace.js";
 import type { Configuration } from "../config/content.js";
 import type { RunOptions } from "../config/runoptions.js";
@@ -157,13 +158,15 @@ export async function run(
 function memoriesFor(
   device: TunDevice, options: RunOptions, offload: number | undefined, others: number, reloadable: boolean,
 ): LinearMemory[] {
-  const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts } = options;
+  const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts, streams } = options;
   const blocks = prefixes.length + exceptions.length + others;
   const seed = randomBytes(4).readInt32LE();
   // A connection may come to any queue.
   const tcp = limits && (accepts || reloadable) ? { ...limits, secrets: randomBytes(SECRETS) } : undefined;
+  // Only a file has services with other bytes than an id, and then there is room for any.
+  const services = streams.map(({ name, id }) => ({ name, kind: Service.stream, bytes: Buffer.from(id, "hex") }));
   return device.queues.map(() =>
-    LinearMemory.create({ mtu: device.mtu, reassembly, link, blocks, reloadable, seed, tcp, offload }));
+    LinearMemory.create({ mtu: device.mtu, reassembly, link, blocks, reloadable, services, seed, tcp, offload }));
 }
 
 function summarize(queues: readonly Queue[], since: number): Summary {

@@ -114,8 +114,8 @@ export function getgrnam(name: string): number | undefined {
 /** errno of the last call made on this thread. */
 export const errno: () => number = () => koffi.errno();
 
-type Errno = "EACCES" | "EADDRNOTAVAIL" | "EAFNOSUPPORT" | "EAGAIN" | "EBUSY" | "EEXIST" | "EINVAL" | "EINTR" | "EIO"
-  | "ENOBUFS" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EOPNOTSUPP" | "EPERM" | "ESRCH" | "ETIME";
+type Errno = "EACCES" | "EADDRNOTAVAIL" | "EAFNOSUPPORT" | "EAGAIN" | "EBUSY" | "EEXIST" | "EINPROGRESS" | "EINVAL"
+  | "EINTR" | "EIO" | "ENOBUFS" | "ENOTTY" | "ENETDOWN" | "ENODEV" | "EOPNOTSUPP" | "EPERM" | "ESRCH" | "ETIME";
 export const E = koffi.os.errno as Record<Errno, number>;
 
 /** Returns the address of the first byte. It stays the same, since the contents of a buffer never move. */

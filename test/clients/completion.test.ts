@@ -23,6 +23,8 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
   ["pongd d", ["device", "doctor"]],
   ["pongd device ", ["create", "remove"]],
   ["pongd bench t", ["tun"]],
+  ["pongd bench h", ["http"]],
+  ["pongd bench http --com", ["--compare"]],
   ["pongd help ", program.commands.map(({ path }) => path[1])],
   ["pongd help device ", ["create", "remove"]],
   ["pongd completion ", ["bash", "fish", "zsh"]],

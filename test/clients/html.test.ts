@@ -9,7 +9,8 @@ import { pathToFileURL } from "node:url";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { renderHtml } from "../../src/bench/html.js";
 import {
-  BENCH_ENGINES, type EngineReport, type Environment, type Latency, type Report, type Spread, type TunReport,
+  BENCH_ENGINES, HTTP_SERVERS, HTTP_TESTS, type EngineReport, type Environment, type HttpReport, type Latency,
+  type Report, type Spread, type TunReport,
 } from "../../src/bench/report.js";
 import { ENGINE_NAMES } from "../../src/engine/contract.js";
 import { IO_NAMES } from "../../src/io/contract.js";
@@ -75,6 +76,26 @@ const TUN: TunReport = {
       ? null
       : latency(60 + 30 * i + 9 * e, 612_345, 180_000),
   }))),
+};
+
+const HTTP: HttpReport = {
+  benchmark: "http",
+  complete: true,
+  environment: ENVIRONMENT,
+  results: HTTP_TESTS.flatMap((test, t) => HTTP_SERVERS.map((server, s) => {
+    const [p50Us, p99Us] = test === "bulk" ? [null, null] : [31.2 + s, 4567 + t];
+    return {
+      test, server, client: t < 2 ? "wrk" as const : "own" as const, perSecond: spread(98_765 * 10 ** t / (1 + s)),
+      ratioToKernel: 2 - s, ratioToKernelInterval: [1.8 - s, 2.2 - s] as const, cpuUs: 38.4, p50Us, p99Us,
+    };
+  })),
+};
+
+/** What a report's page shows: colours of series and whether there are error bars, chart by chart. */
+const CHARTS: Readonly<Record<Report["benchmark"], { drawn: readonly number[]; bounded: readonly boolean[] }>> = {
+  engine: { drawn: [4, 4, 4], bounded: [true, true, true] },
+  tun: { drawn: [4, 4, 3], bounded: [true, false, false] },
+  http: { drawn: [2, 2, 2, 2], bounded: [true, true, true, true] },
 };
 
 interface Shown {
@@ -150,7 +171,7 @@ describe("the page of a benchmark", needs("chromium"), () => {
     return { page, complaints };
   }
 
-  for (const report of [ENGINE, TUN]) {
+  for (const report of [ENGINE, TUN, HTTP]) {
     const backgrounds = new Set<string>();
     for (const colorScheme of ["light", "dark"] as const) {
       for (const [name, viewport] of Object.entries(VIEWPORTS)) {
@@ -162,8 +183,10 @@ describe("the page of a benchmark", needs("chromium"), () => {
           assert.equal(shown.images, 0);
           assert.equal(shown.text.split(HOSTILE).length - 1, 3, "headline, CPU and arguments show the hostile text");
           assert.ok(shown.scrollWidth <= viewport.width, `${shown.scrollWidth} pixels wide`);
-          assert.deepEqual(shown.drawn, report === ENGINE ? [4, 4, 4] : [4, 4, 3]);
-          assert.ok(shown.readings.length > 3 && !shown.readings.includes(""), String(shown.readings));
+          assert.deepEqual(shown.drawn, CHARTS[report.benchmark].drawn);
+          // Bars have their figures written on them.
+          const isRead = report === HTTP ? shown.readings.length === 0 : shown.readings.length > 3;
+          assert.ok(isRead && !shown.readings.includes(""), String(shown.readings));
           for (const legend of shown.legends) {
             assert.deepEqual(legend.filter((a, i) => legend.slice(0, i).some((b) => overlap(a, b))), []);
           }
@@ -178,7 +201,7 @@ describe("the page of a benchmark", needs("chromium"), () => {
       const said = await page.locator("figure").evaluateAll((figures) => figures.map(
         (figure) => figure.textContent.includes("Error bars: bounds of the medians with 95 % confidence."),
       ));
-      assert.deepEqual(said, report === ENGINE ? [true, true, true] : [true, false, false]);
+      assert.deepEqual(said, CHARTS[report.benchmark].bounded);
       await page.close();
     });
 

@@ -11,10 +11,13 @@ import { compare, differences, parseReport } from "../../src/bench/compare.js";
 import { Histogram } from "../../src/bench/histogram.js";
 import { createEngine } from "../../src/bench/engines.js";
 import { renderHtml } from "../../src/bench/html.js";
-import { BENCH_ENGINES, type EngineReport, type EngineResult, type TunReport } from "../../src/bench/report.js";
+import {
+  BENCH_ENGINES, type EngineReport, type EngineResult, type HttpReport, type HttpResult, type TunReport,
+} from "../../src/bench/report.js";
 import { median, medianInterval, percentile, spreadOf } from "../../src/bench/stats.js";
 import { headline, renderChanges, renderText } from "../../src/bench/text.js";
 import { trafficOf, Workload } from "../../src/bench/workload.js";
+import { parseWrk } from "../../src/bench/wrk.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { CLI } from "../support/netns.js";
 import { Random } from "../support/random.js";
@@ -123,6 +126,50 @@ function report(ns: Record<string, number>): EngineReport {
   return { benchmark: "engine", complete: true, environment, prefixes: 1, results, cold: [] };
 }
 
+/** Makes a report of tests in which pongd does so many times what the kernel's sockets do. */
+function http(...tests: readonly (readonly [test: HttpResult["test"], ratio: number])[]): HttpReport {
+  const results = tests.flatMap(([test, ratio]) => ([["pongd", ratio], ["kernel", 1]] as const).map(
+    ([server, times]): HttpResult => ({
+      test, server, client: test === "keepalive" || test === "lone" ? "wrk" : "own",
+      perSecond: spreadOf([times * (test === "bulk" ? 1e9 : 1000)]), ratioToKernel: times,
+      ratioToKernelInterval: server === "kernel" ? [1, 1] : [times * 0.9, times * 1.1], cpuUs: 38.4,
+      p50Us: test === "bulk" ? null : 51.2, p99Us: test === "bulk" ? null : 987,
+    }),
+  ));
+  return { ...report({}), benchmark: "http", results };
+}
+
+describe("wrk", () => {
+  const said = `Running 11s test @ http://10.99.1.1:80/
+  1 threads and 64 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.43ms    4.09ms  38.28ms   94.25%
+    Req/Sec    14.30k     8.52k   28.85k    60.00%
+  Latency Distribution
+     50%   65.00us
+     75%    1.05ms
+     90%    3.16ms
+     99%    1.02s
+  14299 requests in 1.01s, 1.94MB read
+Requests/sec:  14299.00
+Transfer/sec:      1.93MB
+`;
+
+  test("its figures are read, in their units", () => {
+    assert.deepEqual(parseWrk(said), { count: 14_299, seconds: 1, p50Us: 65, p99Us: 1_020_000 });
+  });
+
+  test("requests that have failed are an error, and so is a wrk without figures", () => {
+    const failures = ["Non-2xx or 3xx responses: 14299", "Socket errors: connect 0, read 3, write 0, timeout 0"];
+    for (const failure of failures) {
+      const failed = said.replace("Requests/sec", `  ${failure}\nRequests/sec`);
+      assert.throws(() => parseWrk(failed), { message: `wrk: ${failure}` });
+    }
+    const refused = "unable to connect to 10.99.1.1:80 Connection refused";
+    assert.throws(() => parseWrk(`${refused}\n`), { message: `wrk: no figures, but "${refused}"` });
+  });
+});
+
 describe("what it says", () => {
   test("the headline names the winner, whichever it is", () => {
     assert.match(
@@ -179,6 +226,62 @@ describe("what it says", () => {
       headline(tun(["js", "readwrite", 1], ["js", "uring", 2], ["wasm", "readwrite", 1.01])),
       /JavaScript with readwrite .*, 0\.50 × as many as with uring; it is not told apart from WebAssembly\.$/,
     );
+  });
+
+  test("pongd's TCP and the kernel's sockets, too", () => {
+    const than = "as the kernel's sockets under the same http.Server";
+    assert.equal(
+      headline(http(["keepalive", 1.9], ["lone", 0.8], ["connect", 2.25], ["bulk", 1.01])),
+      `pongd serves 1.90 times as many requests a second ${than}, answers 0.80 times as many requests one after the `
+      + "other and takes 2.25 times as many connections a second; by bulk the two are not told apart.",
+    );
+    assert.equal(headline(http(["bulk", 0.5])), `pongd sends 0.50 times as many bytes a second ${than}.`);
+    assert.equal(
+      headline(http(["lone", 1.05], ["connect", 0.95])),
+      "Under the same http.Server, pongd and the kernel's sockets are not told apart by lone and connect.",
+    );
+    const one = http(["keepalive", 1.9]).results[0];
+    assert.equal(
+      headline({ ...http(), results: [{ ...one, ratioToKernel: null, ratioToKernelInterval: null }] }),
+      "pongd serves 1,900 requests a second (keepalive).",
+    );
+    assert.equal(headline(http()), "Nothing was measured.");
+  });
+
+  test("figures of http have their units, and say who has measured", () => {
+    const text = renderText(http(["keepalive", 1.9], ["bulk", 0.5]), false);
+    assert.match(text, /^keepalive: .* \(measured by wrk\)\nserver  requests\/s .* CPU µs\/request  p50 µs  p99 µs\npongd +1,900 .* 1\.90  1\.71–2\.09 +38\.4 +51\.2 +987\nkernel +1,000 .* 1\.00  1\.00–1\.00 /m);
+    assert.match(text, /^bulk: .* \(measured by a client of pongd's own\)\nserver +MB\/s .* CPU µs\/MiB\npongd +500 .* 38\.4\nkernel +1,000 .* 38\.4$/m);
+    assert.doesNotMatch(text, /^(lone|connect): /m);
+    const { environment } = http();
+    const alone = { ...http(["lone", 1]), environment: { ...environment, cores: 1 } };
+    assert.match(renderText(alone, false), /^There is one CPU, and the client takes its share of it/m);
+    assert.deepEqual(
+      chartsOf(http(["keepalive", 1.9], ["bulk", 0.5])).map(({ title, bars, series }) => [
+        title, bars, series.map(({ label, points }) => [label, points.map((point) => point?.text)]),
+      ]),
+      [
+        ["Requests per second on 64 connections", true,
+          [["pongd", ["1.9\u00a0k", undefined]], ["kernel", [undefined, "1\u00a0k"]]]],
+        ["Bytes per second of a long response", true,
+          [["pongd", ["500\u00a0M", undefined]], ["kernel", [undefined, "1\u00a0G"]]]],
+      ],
+    );
+    assert.match(renderHtml(http(["lone", 2]), ""),
+      /<th scope="row">lone<\/th><th scope="row">pongd<\/th><th scope="row">wrk<\/th><td>2\u00a0k /);
+  });
+
+  test("figures of http that different clients have measured are not compared", () => {
+    const wrk = http(["keepalive", 1.9], ["connect", 2]);
+    const names = compare(wrk, wrk).map(({ what }) => what);
+    assert.deepEqual(names, [
+      "keepalive, pongd, by wrk, requests/s", "keepalive, pongd, by wrk, × kernel",
+      "keepalive, kernel, by wrk, requests/s",
+      "connect, pongd, requests/s", "connect, pongd, × kernel", "connect, kernel, requests/s",
+    ]);
+    const own = { ...wrk, results: wrk.results.map((result) => ({ ...result, client: "own" as const })) };
+    assert.deepEqual(compare(wrk, own).map(({ what }) => what), names.slice(3));
+    assert.deepEqual(parseReport(JSON.stringify(wrk), "old.json", "http"), wrk);
   });
 
   test("headline and charts are of one batch, and in the terminal's units", () => {

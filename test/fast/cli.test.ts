@@ -150,6 +150,9 @@ describe("usage: status 2 and one line", () => {
     [["bench", "engine", "--compare", "/no/such/file"], /--compare: ENOENT/],
     [["bench", "engine", "--compare", CLI], /cli\.js is not a report of pongd bench; give a file that --json wrote/],
     [["bench", "tun", "--io", "auto"], /Allowed are uring, readwrite/],
+    [["bench", "http", "--seconds", "601"], /0\.05 to 600/],
+    [["bench", "http", "--engine", "js"], /unknown option '--engine'; see: pongd bench http --help/],
+    [["bench", "http", "--compare", CLI], /cli\.js is not a report of pongd bench; give a file that --json wrote/],
     [
       ["run", "10.99.0.0/16", "--queue-fds", "x"],
       /'--queue-fds <fds>' argument 'x' is invalid. It is for pongd's own use: leave it out/,
@@ -203,7 +206,7 @@ test("--version is the package's", () => {
   assert.equal(started("--version").stdout, `${version}\n`);
 });
 
-for (const names of [[], ["run"], ["device"], ["device", "create"], ["bench", "tun"]]) {
+for (const names of [[], ["run"], ["device"], ["device", "create"], ["bench", "tun"], ["bench", "http"]]) {
   test(`pongd help ${names.join(" ")} is what --help of it is`, async () => {
     const { status, stdout, stderr } = await pongd("help", ...names);
     assert.equal(stdout, (await pongd(...names, "--help")).stdout);

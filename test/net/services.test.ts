@@ -286,6 +286,19 @@ tcp: { 80: api, 9000: lines, 7: echo }\n${more}`);
     assert.equal((await pongd.stop()).status, 0);
   });
 
+  test("proxies of the command line, which has no file to reload", async () => {
+    const backend = ns.spawn(process.execPath, "--input-type=module", "-e", BACKEND, "127.0.0.1", "8080");
+    await said(backend.stdout, /listens\n/);
+    const pongd = await Pongd.start(ns, ...PREFIXES, "--tcp", "80=proxy:127.0.0.1:8080,81=proxy:127.0.0.1:9,82=http");
+    const client = ns.spawn("socat", "-t", "100", "-", "TCP:10.99.1.1:80");
+    client.stdin.end("hello");
+    assert.match(await said(client.stdout, /heard\n/), /^heard\n$/);
+    assert.equal(await ended(client), 0);
+    assert.equal((await pongd.stop()).status, 0);
+    backend.kill();
+    await once(backend, "close");
+  });
+
   test("a proxy: to TCP and unix sockets, both halves, whose it is; without a backend it resets", async () => {
     const path = join(dir, "backend.sock");
     const backends = await Promise.all([["127.0.0.1", "8080"], ["::1", "8080"], [path]].map(async (args) => {
