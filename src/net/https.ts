@@ -39,7 +39,7 @@ export interface HttpsOptions {
 }
 
 const ADDRESSES = [
-  "localAddress", "localPort", "localFamily", "remoteAddress", "remotePort", "remoteFamily", "address",
+  "localAddress", "localPort", "localFamily", "remoteAddress", "remotePort", "remoteFamily", "address", "ends",
 ] as const;
 
 /**
