@@ -6,7 +6,7 @@ import { constants, type Stats } from "node:fs";
 import { open, readlink, realpath, type FileHandle } from "node:fs/promises";
 import { STATUS_CODES, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { send } from "@fastify/send";
-import { cut, taken } from "./response.js";
+import { breakOff, taken } from "./response.js";
 
 /** Bytes that are read at a time. */
 const CHUNK = 1 << 16;
@@ -35,7 +35,7 @@ class Refusal extends Error {
 export function files(root: string): RequestListener {
   return (request, response) => {
     serve(root, request, response).catch((error: unknown) => {
-      if (response.headersSent) cut(response);
+      if (response.headersSent) breakOff(response);
       else refuse(response, error instanceof Refusal ? error : new Refusal(statusOf(error)));
     });
   };

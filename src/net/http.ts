@@ -3,10 +3,20 @@ import { createServer, type RequestListener, type Server, type ServerOptions, ty
 import type { Duplex } from "node:stream";
 import type { Socket } from "./socket.js";
 
+/** Whatever serves sockets. */
+export interface HttpService {
+  readonly take: (socket: Socket) => void;
+  /** Called when there is no socket any more, nor will there be one: ends what goes on without them. */
+  readonly close: () => void;
+}
+
 /** Returns what gives sockets to an http.Server of their own. */
-export function httpService(listener: RequestListener): (socket: Socket) => void {
+export function httpService(listener: RequestListener): HttpService {
   const http = new Http1(listener);
-  return (socket) => { http.serve(socket, socket); };
+  return {
+    take(socket) { http.serve(socket, socket); },
+    close() { http.close(); },
+  };
 }
 
 /** An http.Server that is given its connections: sockets, or what is decrypted above them. */
@@ -44,5 +54,10 @@ export class Http1 {
       for (const response of owed) if (response.socket === null) response.emit("close");
     });
     this.#server.emit("connection", connection);
+  }
+
+  /** Looks for requests that take too long no more. */
+  close(): void {
+    this.#server.close();
   }
 }

@@ -43,13 +43,19 @@ export class Http2 {
     const { idleTimeout } = this.#options;
     let open = 0;
     let read = 0;
-    const idle = setTimeout(() => {
+    const look = () => {
       // Bytes alone do not count: neither pings nor headers that never end keep a connection. One on which nghttp2 has
       // given up, as it does in a flood, is not read any more, not even its end, and Node.js leaves it open.
       if (open === 0 || (socket.isPaused() && socket.bytesRead === read)) session.destroy();
-      else idle.refresh();
+      else wait();
       read = socket.bytesRead;
-    }, idleTimeout).unref();
+    };
+    let idle: NodeJS.Timeout | undefined;
+    const wait = () => {
+      clearTimeout(idle);
+      idle = setTimeout(look, idleTimeout).unref();
+    };
+    wait();
     const close = () => { if (!session.closed) session.close(); };
     socket.once("closing", close);
     // As http.Server does it: whoever has ended awaits no response.
@@ -61,7 +67,7 @@ export class Http2 {
       this.#giveTerm(stream);
       stream.once("close", () => {
         open--;
-        if (!session.closed) idle.refresh();
+        if (!session.closed) wait();
       });
     });
   }

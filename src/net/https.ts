@@ -8,7 +8,7 @@
 import type { RequestListener } from "node:http";
 import { createServer, type TLSSocket } from "node:tls";
 import { Certificates, type PairFiles } from "./certificates.js";
-import { Http1 } from "./http.js";
+import { Http1, type HttpService } from "./http.js";
 import { Http2 } from "./http2.js";
 import type { Socket } from "./socket.js";
 
@@ -39,14 +39,14 @@ export interface HttpsOptions {
 }
 
 const ADDRESSES = [
-  "localAddress", "localPort", "localFamily", "remoteAddress", "remotePort", "remoteFamily", "address",
+  "localAddress", "localPort", "localFamily", "remoteAddress", "remotePort", "remoteFamily", "address", "ends",
 ] as const;
 
 /**
  * Returns what serves sockets. A request's socket has the addresses of the socket beneath.
  * @throws Failure (configuration) if a pair does not do
  */
-export function httpsService(options: HttpsOptions, listener: RequestListener): (socket: Socket) => void {
+export function httpsService(options: HttpsOptions, listener: RequestListener): HttpService {
   const terms = { ...TERMS, ...options.terms };
   const certificates = new Certificates(options.pairs, options.log);
   const http1 = new Http1(listener, {
@@ -54,36 +54,51 @@ export function httpsService(options: HttpsOptions, listener: RequestListener): 
     connectionsCheckingInterval: Math.min(terms.headers, CHECK_MS),
   });
   const http2 = new Http2(listener, { requestTimeout: terms.request, idleTimeout: terms.idle });
-  /** Sockets whose handshake is done. */
-  const secured = new WeakSet<Socket>();
+  /** Handshake of the socket whose bytes are being decrypted: it is done while they are. */
+  let current: Handshake | undefined;
   let unnamed = certificates.unnamed;
   const server = createServer({
-    ...unnamed, ALPNProtocols: ["h2", "http/1.1"], handshakeTimeout: terms.handshake,
+    ...unnamed, ALPNProtocols: ["h2", "http/1.1"],
     SNICallback: (name, done) => { done(null, certificates.for(name)); },
   }, (connection) => {
     // The server that has the connection handles its end.
     connection.on("error", () => undefined);
-    const socket = socketBeneath(connection);
-    secured.add(socket);
+    if (!current) {
+      connection.destroy();
+      return;
+    }
+    const { socket, done } = current;
+    done();
     lendAddresses(connection, socket);
     (connection.alpnProtocol === "h2" ? http2 : http1).serve(connection, socket);
   });
-  // When a handshake's term is over, Node.js leaves it to this listener to close the connection.
-  server.on("tlsClientError", (_error, connection) => { connection.destroy(); });
-  return (socket) => {
-    certificates.refresh();
-    if (unnamed !== certificates.unnamed) server.setSecureContext(unnamed = certificates.unnamed);
-    socket.on("error", () => undefined);
-    const leave = () => { if (!secured.has(socket)) socket.destroy(); };
-    socket.once("closing", leave).once("end", leave);
-    server.emit("connection", socket);
+  return {
+    take(socket) {
+      certificates.refresh();
+      if (unnamed !== certificates.unnamed) server.setSecureContext(unnamed = certificates.unnamed);
+      const leave = () => { socket.destroy(); };
+      const term = setTimeout(leave, terms.handshake).unref();
+      const begin = () => { current = { socket, done }; };
+      const end = () => { current = undefined; };
+      const done = () => {
+        clearTimeout(term);
+        socket.off("closing", leave).off("end", leave).off("close", done).off("data", begin).off("data", end);
+      };
+      socket.on("error", () => undefined).once("closing", leave).once("end", leave).once("close", done);
+      // Node.js does not say which socket a connection is decrypted from. So one of these is called before, and one
+      // behind what decrypts. Nothing is read until that has the socket.
+      socket.pause().on("data", begin);
+      server.emit("connection", socket);
+      socket.on("data", end);
+    },
+    close() { http1.close(); },
   };
 }
 
-/** Returns the socket that a connection is decrypted from, which Node.js has no public way to. */
-function socketBeneath(connection: TLSSocket): Socket {
-  return (connection as unknown as { readonly _handle: { readonly _parentWrap: { readonly stream: Socket } } })
-    ._handle._parentWrap.stream;
+interface Handshake {
+  readonly socket: Socket;
+  /** To be called when it is done. */
+  readonly done: () => void;
 }
 
 /** Gives a connection the addresses of a socket: TLS over a stream of JavaScript's has none. */

@@ -1,6 +1,6 @@
 /** What http.ServerResponse has no method for, of HTTP/1 and HTTP/2 alike. */
 import type { ServerResponse } from "node:http";
-import { Http2ServerResponse } from "node:http2";
+import { constants, Http2ServerResponse } from "node:http2";
 
 /** Fulfilled when a response has room for more, or is closed. */
 export function taken(response: ServerResponse): Promise<void> {
@@ -20,4 +20,18 @@ export function taken(response: ServerResponse): Promise<void> {
 export function cut(response: ServerResponse | Http2ServerResponse): void {
   if (response instanceof Http2ServerResponse) response.stream.session?.destroy();
   else response.destroy();
+}
+
+/**
+ * Ends a response that cannot be finished, so that its client notices. In an HTTP/2 session, other responses are: it
+ * only takes no more requests.
+ */
+export function breakOff(response: ServerResponse | Http2ServerResponse): void {
+  if (response instanceof Http2ServerResponse) {
+    const { stream } = response;
+    stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    stream.session?.close();
+  } else {
+    response.destroy();
+  }
 }

@@ -12,6 +12,7 @@ import { httpsService } from "./https.js";
 import { page } from "./page.js";
 import type { PrefixIndex } from "./prefixindex.js";
 import { proxy } from "./proxy.js";
+import { breakOff } from "./response.js";
 import type { Socket } from "./socket.js";
 
 /** Whoever takes a service's connections. */
@@ -19,6 +20,8 @@ export interface Taker {
   /** False ends this side of a connection when the peer has ended its own. */
   readonly allowHalfOpen: boolean;
   take(socket: Socket): void;
+  /** Called when it has no connection any more, and gets none. */
+  close?(): void;
 }
 
 /** What a service needs of the thread that it runs in. */
@@ -37,11 +40,11 @@ export async function load({ name, does }: StreamService, around: Surroundings):
   if ("proxy" in does) return { allowHalfOpen: true, take: proxy(does.proxy, does.header, around.log) };
   const { certificates: pairs } = does.https;
   const log = (line: string) => { around.log.error(`service ${name}: ${line}`); };
-  return { allowHalfOpen: true, take: httpsService({ pairs, log }, await listenerOf(name, does.https, around)) };
+  return { allowHalfOpen: true, ...httpsService({ pairs, log }, await listenerOf(name, does.https, around)) };
 }
 
 function http(listener: RequestListener): Taker {
-  return { allowHalfOpen: true, take: httpService(listener) };
+  return { allowHalfOpen: true, ...httpService(listener) };
 }
 
 function tcp(name: string, handler: (socket: Socket) => unknown, { log, counts, place }: Surroundings): Taker {
@@ -62,7 +65,7 @@ async function listenerOf(
   return counted(guarded(handler as RequestListener, (error, _request, response) => {
     counts.failed(place);
     log.error(`service ${name}: its handler has failed: ${messageOf(error)}`);
-    if (response.headersSent) response.destroy();
+    if (response.headersSent) breakOff(response);
     else response.writeHead(500, { "Content-Type": "text/plain; charset=utf-8" }).end("the handler has failed\n");
   }), counts, place);
 }

@@ -14,6 +14,7 @@ import { Port, type Stream } from "./port.js";
 import { PrefixIndex } from "./prefixindex.js";
 import { load, type Taker } from "./services.js";
 import { Socket } from "./socket.js";
+import { Takers } from "./takers.js";
 
 const BEAT_MS = 1000;
 
@@ -30,6 +31,7 @@ const counts = new ServiceCounts(input.counts);
 const ports: Port[] = [];
 /** Services by id, as long as there may be connections to them. */
 const services = new Map<string, Loaded>();
+const takers = new Takers();
 /** Ids of those that were prepared last, and of those that are in use. */
 let prepared: readonly string[] = [];
 let used: readonly string[] = [];
@@ -84,6 +86,7 @@ async function prepare(wanted: readonly Counted[]): Promise<string[]> {
     }
   }
   prepared = wanted.map(({ service: { id } }) => id);
+  hold();
   return failures;
 }
 
@@ -92,8 +95,14 @@ function use(list: SharedArrayBuffer, level: LogLevel): void {
   const kept = new Set([...prepared, ...used, ...ports.flatMap((port) => [...port.services])]);
   for (const id of services.keys()) if (!kept.has(id)) services.delete(id);
   used = prepared;
+  hold();
   prefixes = new PrefixIndex(new PrefixList(list));
   log.level = level;
+}
+
+/** Has the takers closed of services that there are no more. */
+function hold(): void {
+  takers.use(Array.from(services.values(), ({ taker }) => taker));
 }
 
 /** Gives a connection to its service. If that could not be loaded when the thread was started again, it is reset. */
@@ -103,9 +112,13 @@ function serve(stream: Stream): Socket {
   if (!found) return socket.resetAndDestroy();
   const { taker, place } = found;
   counts.opened(place);
+  takers.opened(taker);
   // Peers reset connections. That is for whoever wants to know, and ends nothing else.
   socket.on("error", ignore);
-  socket.once("close", () => { counts.closed(place); });
+  socket.once("close", () => {
+    counts.closed(place);
+    takers.closed(taker);
+  });
   taker.take(socket);
   return socket;
 }

@@ -42,7 +42,7 @@ describe("files", () => {
   after(() => { rmSync(dir, { recursive: true }); });
 
   async function served(folder = root): Promise<RigWire> {
-    return new RigWire(await StreamRig.create({ kind: Service.http, handler: httpService(files(folder)) }));
+    return new RigWire(await StreamRig.create({ kind: Service.http, handler: httpService(files(folder)).take }));
   }
 
   /** Asks over a connection of its own. `target` may hold anything. */

@@ -69,8 +69,8 @@ describe("a request that may be read in two ways", () => {
     seen.push(request.url ?? "");
     request.resume().on("end", () => response.end());
   };
-  const handler = httpService(listener);
-  const secure = httpsService({
+  const { take: handler } = httpService(listener);
+  const { take: secure } = httpsService({
     pairs: [{ cert: folder.file("one.crt"), key: folder.file("one.key") }], log: () => undefined,
   }, listener);
   const all = [

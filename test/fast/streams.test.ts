@@ -508,7 +508,7 @@ describe("a service thread", () => {
 
 describe("HTTP", () => {
   async function served(): Promise<{ readonly rig: StreamRig; readonly client: Client }> {
-    const handler = httpService(({ url }, response) => { response.end(`${url}\n`); });
+    const { take: handler } = httpService(({ url }, response) => { response.end(`${url}\n`); });
     const rig = await StreamRig.create({ kind: Service.http, handler });
     return { rig, client: await rig.connect(6) };
   }

@@ -1,15 +1,19 @@
 /** Tests the services of a running pongd that have threads: what they answer, and how a thread fails. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { EXIT } from "../../src/base/failure.js";
+import { Folder } from "../support/certificates.js";
 import { ended, needs, Netns, Pongd, poll, said, sum } from "../support/netns.js";
+import { certificate } from "../support/x509.js";
 
 /** curl's status when it cannot connect. */
 const REFUSED = 7;
+/** curl's status when it does not know who has signed the certificate. */
+const UNKNOWN_CA = 60;
 const PREFIXES = ["10.99.0.0/16", "fd99::/64"];
 const CONTENT = `prefixes: [10.99.0.0/16, { prefix: "fd99::/64", name: lab }]\n`;
 
@@ -45,6 +49,15 @@ const server = createServer({ allowHalfOpen: true }, (socket) => {
   });
 });
 server.listen(...port ? [Number(port), host] : [host], () => console.log("listens"));
+`;
+
+/** Asks by HTTP/2, and prints the status. It ends when the server ends the connection, by status 0 if by GOAWAY. */
+const IDLE = `
+import { connect } from "node:http2";
+const session = connect(process.argv[1], { rejectUnauthorized: false });
+process.exitCode = 1;
+session.on("goaway", (code) => { process.exitCode = code; });
+session.request({ ":path": "/" }).on("response", (headers) => console.log(headers[":status"])).resume();
 `;
 
 describe("services with threads", needs("curl", "python3", "socat"), () => {
@@ -346,5 +359,56 @@ tcp: { 81: plain, 82: v1, 83: v2, 84: "proxy:127.0.0.1:9", 85: "proxy:unix:${pat
       backend.kill();
       await once(backend, "close");
     }
+  });
+
+  test("files of a folder, and nothing outside of it", async () => {
+    const root = join(dir, "site");
+    mkdirSync(root);
+    writeFileSync(join(root, "digits.txt"), "0123456789");
+    writeFileSync(join(dir, "secret"), "secret");
+    symlinkSync("../secret", join(root, "link"));
+    await ns.ok("mkfifo", join(root, "pipe"));
+    writeFileSync(config, `${CONTENT}services: { site: { http: { root: ./site } } }\ntcp: { 80: site }\n`);
+    const pongd = await Pongd.start(ns, "--config", config);
+    const url = "http://10.99.1.1";
+    assert.equal(await get(`${url}/digits.txt`, "-r", "2-4"), "234");
+    const etag = /^etag: (.*)\r$/im.exec(await get(`${url}/digits.txt`, "-I"))?.[1] ?? "";
+    const status = (path: string, ...options: string[]) => {
+      return get(`${url}${path}`, "-o", "/dev/null", "-w", "%{http_code}", ...options);
+    };
+    assert.equal(await status("/digits.txt", "-H", `If-None-Match: ${etag}`), "304");
+    assert.equal(await status("/../secret", "--path-as-is"), "403");
+    for (const path of ["/link", "/pipe", "/none"]) assert.equal(await status(path), "404", path);
+    assert.equal((await pongd.stop()).status, 0);
+  });
+
+  test("HTTPS: certificates by name, which change while it runs; a stop ends an idle connection", async () => {
+    const files = new Folder();
+    const names = ["one.example", "two.example"];
+    const pairs = names.map((name) => certificate(`DNS:${name}`));
+    for (const [i, name] of names.entries()) files.writePair(name, pairs[i]);
+    const ca = files.write("ca.crt", pairs.map(({ cert }) => cert).join(""));
+    const listed = names.map((name) => `{ cert: ${files.file(`${name}.crt`)}, key: ${files.file(`${name}.key`)} }`);
+    writeFileSync(config, `${CONTENT}services: { secure: { https: { certificates: [${listed.join()}] } } }
+tcp: { 443: secure }\n`);
+    const pongd = await Pongd.start(ns, "--config", config, "--shutdown-delay", "60s");
+    const ask = (name: string, ...options: string[]) => ns.run(
+      "curl", "-sS", "--max-time", "100", "--cacert", ca, "--resolve", `${name}:443:10.99.1.1`,
+      "-w", "%{http_version}", ...options, `https://${name}/`,
+    );
+    for (const name of names) for (const [option, version] of [["--http1.1", "1.1"], ["--http2", "2"]]) {
+      const { stdout, stderr } = await ask(name, option);
+      assert.match(`${stdout}${stderr}`, new RegExp(`^10\\.99\\.1\\.1:443 .*\\n${version}$`));
+    }
+    const next = certificate("DNS:two.example");
+    files.writePair("two.example", next);
+    assert.equal((await ask("two.example")).status, UNKNOWN_CA);
+    files.write("ca.crt", next.cert);
+    assert.equal((await ask("two.example")).status, 0);
+    const idle = ns.spawn("node", "--input-type=module", "-e", IDLE, "https://10.99.1.1");
+    await said(idle.stdout, /200\n/);
+    assert.equal((await pongd.stop()).status, 0);
+    assert.equal(await ended(idle), 0);
+    await files.remove();
   });
 });

@@ -20,12 +20,15 @@ export class RigWire {
     return end;
   }
 
-  /** Lets packets go to and fro until a promise is settled. */
-  async during<T>(awaited: Promise<T>): Promise<T> {
+  /** Lets packets go to and fro until a promise is settled. `between`: called again and again meanwhile. */
+  async during<T>(awaited: Promise<T>, between?: () => void): Promise<T> {
     const wait = { isOver: false };
     const end = () => { wait.isOver = true; };
     awaited.then(end, end);
-    while (!wait.isOver) await this.turn();
+    while (!wait.isOver) {
+      await this.turn();
+      between?.();
+    }
     return await awaited;
   }
 
