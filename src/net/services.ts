@@ -59,10 +59,10 @@ function tcp(name: string, handler: (socket: Socket) => unknown, { log, counts, 
 async function listenerOf(
   name: string, content: Content, { log, counts, place, prefixes }: Surroundings,
 ): Promise<RequestListener> {
-  if ("page" in content) return counted(page(prefixes), counts, place);
-  if ("root" in content) return counted(files(content.root), counts, place);
-  const handler = await importHandler(content);
-  return counted(guarded(handler as RequestListener, (error, _request, response) => {
+  const listener = "page" in content
+    ? page(prefixes)
+    : "root" in content ? files(content.root) : await importHandler(content) as RequestListener;
+  return counted(guarded(listener, (error, _request, response) => {
     counts.failed(place);
     log.error(`service ${name}: its handler has failed: ${messageOf(error)}`);
     if (response.headersSent) breakOff(response);
