@@ -203,7 +203,11 @@ tcp: { 80: api, 9000: lines, 7: echo }\n${more}`);
     const pongd = await withHandlers();
     const mine = connected("10.99.1.1", 9000);
     await mine.ask("?", /^one\n$/);
+    // The next read of a packet crashes it.
+    const ping = ns.spawn("ping", "-i", "0.1", "10.99.1.1");
     await pongd.crash();
+    ping.kill();
+    await ended(ping);
     await poll(() => pongd.metrics(), (metrics) => sum(metrics, "pongd_worker_restarts_total") === 1);
     mine.child.stdin.write("?\n");
     await mine.reset();
