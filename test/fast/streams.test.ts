@@ -5,7 +5,8 @@ import { createServer, request } from "node:http";
 import { constants } from "node:os";
 import type { Duplex } from "node:stream";
 import { describe, test } from "node:test";
-import { Drain, PAGES, Service } from "../../abi/tcp.js";
+import { LENT_COUNT, THREADS } from "../../abi/streams.js";
+import { Drain, MAX_PAGES, PAGE_COUNT, PAGES, Service } from "../../abi/tcp.js";
 import { ConnectionError, Socket } from "../../src/net/socket.js";
 import { httpService } from "../../src/net/http.js";
 import { type Client, PORT, StreamRig } from "../support/streamrig.js";
@@ -257,6 +258,23 @@ describe("a socket", () => {
     await rig.settle();
     rig.isEmpty();
   });
+});
+
+test("streams that wait for a page go on once the peers have acknowledged others", async () => {
+  const rig = await StreamRig.create({ memory: 1 << 16, handler: (socket) => {
+    socket.once("data", () => { socket.end(pattern(MIB)); });
+  } });
+  const clients = await Promise.all([4, 6, 4].map((family) => rig.connect(family as 4 | 6)));
+  rig.holdsBack = true;
+  for (const client of clients) client.tcp.write(Buffer.from("?"), rig.host.us);
+  const words = new Uint32Array(rig.host.rig.linear.memory.buffer);
+  // A few pages are written each time.
+  for (let i = 0; i < 16; i++) await rig.settle();
+  // All pages are in use, and the thread has none.
+  assert.deepEqual([words[PAGE_COUNT / 4], words[(THREADS + LENT_COUNT) / 4]], [words[MAX_PAGES / 4], 0]);
+  rig.holdsBack = false;
+  await rig.settle();
+  for (const client of clients) assert.ok(client.heard().equals(pattern(MIB)));
 });
 
 test("streams whose news the thread has not read are not forgotten for those that take others' blocks", async () => {

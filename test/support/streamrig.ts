@@ -30,6 +30,8 @@ export class StreamRig {
   readonly sockets: Socket[] = [];
 
   readonly clients: Client[] = [];
+  /** True while what is sent to the clients is on its way. */
+  holdsBack = false;
 
   readonly #options: RigOptions;
   #isDead = false;
@@ -140,7 +142,7 @@ export class StreamRig {
   /** Hands packets on, both ways. Returns whether there were any. */
   deliver(): boolean {
     let any = false;
-    for (const { packet } of this.host.take()) {
+    for (const { packet } of this.holdsBack ? [] : this.host.take()) {
       any = true;
       if (isTcp(packet)) this.clients.find(({ port }) => port === decode(packet).dstPort)?.receive(packet);
     }
