@@ -34,7 +34,7 @@ export const NEWS_FOR = STREAM_EPOCH + 4;
 export const STARVED = NEWS_FOR + 4;
 /** u32: not 0 while there may be orders. Threads write it. */
 export const ORDERED = (STARVED + 4 + 63) & -64;
-/** u32: not 0 while the packet loop sleeps, and has to be woken for an order. No packet loop sets it yet. */
+/** u32: not 0 while the packet loop sleeps, and has to be woken for an order. The host sets it (src/io/direct.ts). */
 export const ASLEEP = ORDERED + 4;
 
 /** Threads [MAX_SERVICE_THREADS]; a thread's fields follow. Each cache line has one writer. */
