@@ -130,18 +130,16 @@ function ignore(): void {
 function turn(): void {
   if (turning) return;
   turning = true;
-  again(true);
+  again();
 }
 
 /** Takes turns until there is no news, and then sleeps. */
-function again(more: boolean): void {
+function again(): void {
+  let more = false;
   for (const port of ports) more = port.turn() || more;
-  if (more) {
-    setImmediate(again, false);
-    return;
-  }
-  turning = false;
-  if (!ports.every((port) => port.doze())) turn();
+  turning = more || !ports.every((port) => port.doze());
+  // The event loop's other work has its turn in between.
+  if (turning) setImmediate(again);
 }
 
 function post(message: FromService): void {
