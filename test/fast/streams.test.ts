@@ -627,10 +627,30 @@ describe("HTTP", () => {
     rig.isEmpty();
   });
 
-  test("what is no request is refused", async () => {
-    const { rig, client } = await served();
-    assert.match((await client.ask("\x16\x03\x01 nonsense\r\n\r\n")).toString(), /^HTTP\/1\.1 400 Bad Request\r\n/);
+  for (const [what, text, status] of [
+    ["is no request", "\x16\x03\x01 nonsense\r\n\r\n", "400 Bad Request"],
+    ["has a body of two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+      "400 Bad Request"],
+    ["has headers without end", `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}`,
+      "431 Request Header Fields Too Large"],
+  ] as const) test(`what ${what} is refused, and counted`, async () => {
+    const refused: number[] = [];
+    const { take: handler } = httpService(() => assert.fail("the listener is called"), (code) => refused.push(code));
+    const rig = await StreamRig.create({ kind: Service.http, handler });
+    const client = await rig.connect(6);
+    assert.match((await client.ask(text)).toString(), RegExp(`^HTTP/1\\.1 ${status}\r\n`));
+    assert.deepEqual(refused, [Number(status.slice(0, 3))]);
     await client.end();
     rig.isEmpty();
+  });
+
+  test("nothing is written into a response that has begun", async () => {
+    const refused: number[] = [];
+    const { take: handler } = httpService((_, response) => { response.write("begun"); }, (code) => refused.push(code));
+    const rig = await StreamRig.create({ kind: Service.http, handler });
+    const client = await rig.connect(4);
+    assert.match((await client.ask(get("/"))).toString(), /^HTTP\/1\.1 200 OK\r\n/);
+    assert.equal((await client.ask("nonsense\r\n\r\n")).toString(), "");
+    assert.deepEqual(refused, []);
   });
 });
