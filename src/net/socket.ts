@@ -78,7 +78,7 @@ export class Socket extends Duplex implements Holder, Opener {
 
   /** `stream`: an established one; without it the socket is to be opened by connect(). */
   constructor(stream?: Stream, { allowHalfOpen = true }: SocketOptions = {}) {
-    super({ allowHalfOpen, emitClose: true, autoDestroy: true });
+    super({ allowHalfOpen, emitClose: false, autoDestroy: true });
     this.#stream = stream;
     this.#ends = stream?.ends;
   }
@@ -228,6 +228,8 @@ export class Socket extends Duplex implements Holder, Opener {
     this.#opening?.giveUp();
     this.#opening = undefined;
     done(error);
+    // Behind "error", even if nobody listens to that: it says whether there was one.
+    process.nextTick(() => { this.emit("close", error !== null); });
   }
 
   // ---- the packet loop's news ---------------------------------------------------------------------------------------

@@ -243,6 +243,20 @@ describe("a socket", () => {
     rig.isEmpty();
   });
 
+  test("says at its close whether there was an error, and behind that", async () => {
+    const rig = await StreamRig.create({});
+    const clients = [await rig.connect(4), await rig.connect(4)];
+    const events: unknown[] = [];
+    for (const socket of rig.sockets) {
+      socket.on("error", () => events.push("error")).on("close", (hadError?: boolean) => events.push(hadError));
+    }
+    clients[0].tcp.abort(rig.host.us);
+    await rig.settle();
+    rig.sockets[1].destroy();
+    await rig.settle();
+    assert.deepEqual(events, ["error", true, false]);
+  });
+
   test("of a block that another stream had before is not taken for that", async () => {
     const rig = await StreamRig.create({ kind: Service.http, handler: (socket) => {
       socket.on("error", () => undefined).pipe(socket);
