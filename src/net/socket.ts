@@ -265,7 +265,9 @@ export class Socket extends Duplex implements Holder, Opener {
     }
     if (this.#isFinished || !stream.finished || stream.readable > 0) return;
     this.#isFinished = true;
-    this.push(null);
+    // What the last bytes give rise to is done first, as with the kernel's sockets: an http.Server that hears of the
+    // end before it has responded does not respond.
+    setImmediate(finish, this);
   }
 
   room(): void {
@@ -317,6 +319,13 @@ export class Socket extends Duplex implements Holder, Opener {
   #refresh(): void {
     this.#timer?.refresh();
   }
+}
+
+function finish(socket: Socket): void {
+  if (socket.destroyed) return;
+  socket.push(null);
+  // Whoever does not read hears of it all the same, if nothing came before it.
+  socket.read(0);
 }
 
 function familyOf(address: Uint8Array): "IPv4" | "IPv6" {

@@ -257,6 +257,28 @@ describe("a socket", () => {
     assert.deepEqual(events, ["error", true, false]);
   });
 
+  test("hears of the peer's end though nobody reads", async () => {
+    const rig = await StreamRig.create({ socket: { allowHalfOpen: false } });
+    const client = await rig.connect(4);
+    await client.end();
+    assert.ok(rig.sockets[0].destroyed);
+    assert.ok(client.tcp.finished);
+    rig.isEmpty();
+  });
+
+  test("has what the last bytes give rise to done before the end that came with them", async () => {
+    const server = createServer((request, response) => {
+      request.resume().on("end", () => { response.end("answered"); });
+    });
+    const handler = (socket: Duplex) => { server.emit("connection", socket); };
+    const rig = await StreamRig.create({ kind: Service.http, handler });
+    const client = await rig.connect(4);
+    client.tcp.write(Buffer.from("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"), rig.host.us);
+    await client.end();
+    assert.match(client.heard().toString(), /answered$/);
+    rig.isEmpty();
+  });
+
   test("of a block that another stream had before is not taken for that", async () => {
     const rig = await StreamRig.create({ kind: Service.http, handler: (socket) => {
       socket.on("error", () => undefined).pipe(socket);
