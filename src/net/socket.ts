@@ -239,8 +239,8 @@ export class Socket extends Duplex implements Holder, Opener {
     this.#stream = stream;
     this.#ends = stream.ends;
     this.#refresh();
-    this.emit("connect");
-    this.emit("ready");
+    this.#tell("connect");
+    this.#tell("ready");
     this.room();
     return this;
   }
@@ -261,7 +261,11 @@ export class Socket extends Duplex implements Holder, Opener {
       if (!chunk) break;
       this.#refresh();
       this.bytesRead += chunk.length;
-      this.#wantsMore = this.push(chunk);
+      try {
+        this.#wantsMore = this.push(chunk);
+      } catch (error) {
+        uncaught(error);
+      }
     }
     if (this.#isFinished || !stream.finished || stream.readable > 0) return;
     this.#isFinished = true;
@@ -289,12 +293,16 @@ export class Socket extends Duplex implements Holder, Opener {
       pending.offset = 0;
     }
     this.#pending = undefined;
-    pending.done();
+    try {
+      pending.done();
+    } catch (error) {
+      uncaught(error);
+    }
   }
 
   closing(): void {
     this.isClosing = true;
-    this.emit("closing");
+    this.#tell("closing");
   }
 
   ended(how: number): void {
@@ -312,6 +320,14 @@ export class Socket extends Duplex implements Holder, Opener {
     this.destroy(new ConnectionError("ECONNRESET", "read"));
   }
 
+  #tell(event: string): void {
+    try {
+      this.emit(event);
+    } catch (error) {
+      uncaught(error);
+    }
+  }
+
   readonly #timedOut = (): void => {
     this.emit("timeout");
   };
@@ -326,6 +342,11 @@ function finish(socket: Socket): void {
   socket.push(null);
   // Whoever does not read hears of it all the same, if nothing came before it.
   socket.read(0);
+}
+
+/** Throws what a listener has thrown where nobody catches it. Whoever called the listener goes on. */
+function uncaught(error: unknown): void {
+  process.nextTick(() => { throw error; });
 }
 
 function familyOf(address: Uint8Array): "IPv4" | "IPv6" {

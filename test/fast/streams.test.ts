@@ -279,6 +279,36 @@ describe("a socket", () => {
     rig.isEmpty();
   });
 
+  test("hears everything though listeners throw, which is uncaught", async () => {
+    const thrown: string[] = [];
+    const fail = (event: string) => () => { throw new Error(event); };
+    process.setUncaughtExceptionCaptureCallback(({ message }) => { thrown.push(message); });
+    try {
+      const rig = await StreamRig.create({ handler: (socket) => {
+        for (const event of ["data", "closing"]) socket.on(event, fail(event));
+      } });
+      const clients = [await rig.connect(4), await rig.connect(4)];
+      const [first, second] = rig.sockets;
+      for (const client of clients) client.tcp.write(pattern(1000), rig.host.us);
+      await rig.settle();
+      assert.deepEqual(thrown.splice(0), ["data", "data"]);
+      // It takes several turns to write this.
+      first.write(pattern(MIB), fail("written"));
+      second.closing();
+      await rig.settle();
+      assert.deepEqual(thrown.splice(0), ["closing", "written"]);
+      const server = rig.server(4);
+      Socket.connect(rig.port, server.target).once("connect", fail("connect")).once("ready", fail("ready")).write("x");
+      await rig.settle();
+      assert.deepEqual([thrown.splice(0), server.heard().toString()], [["connect", "ready"], "x"]);
+      await clients[0].ask("x");
+      assert.deepEqual(thrown, ["data"]);
+      assert.equal(first.bytesRead, 1001);
+    } finally {
+      process.setUncaughtExceptionCaptureCallback(null);
+    }
+  });
+
   test("of a block that another stream had before is not taken for that", async () => {
     const rig = await StreamRig.create({ kind: Service.http, handler: (socket) => {
       socket.on("error", () => undefined).pipe(socket);
