@@ -86,7 +86,7 @@ export class Socket extends Duplex implements Holder, Opener {
 
   /** `stream`: an established one; without it the socket is to be opened by connect(). */
   constructor(stream?: Stream, { allowHalfOpen = true }: SocketOptions = {}) {
-    super({ allowHalfOpen, emitClose: true, autoDestroy: true, decodeStrings: false });
+    super({ allowHalfOpen, emitClose: false, autoDestroy: true, decodeStrings: false });
     this.#stream = stream;
     this.#ends = stream?.ends;
   }
@@ -236,6 +236,8 @@ export class Socket extends Duplex implements Holder, Opener {
     this.#opening?.giveUp();
     this.#opening = undefined;
     done(error);
+    // Behind "error", even if nobody listens to that: it says whether there was one.
+    process.nextTick(() => { this.emit("close", error !== null); });
   }
 
   // ---- the packet loop's news ---------------------------------------------------------------------------------------
@@ -245,8 +247,8 @@ export class Socket extends Duplex implements Holder, Opener {
     this.#stream = stream;
     this.#ends = stream.ends;
     this.#refresh();
-    this.emit("connect");
-    this.emit("ready");
+    this.#tell("connect");
+    this.#tell("ready");
     this.room();
     return this;
   }
@@ -267,11 +269,17 @@ export class Socket extends Duplex implements Holder, Opener {
       if (!chunk) break;
       this.#refresh();
       this.bytesRead += chunk.length;
-      this.#wantsMore = this.push(chunk);
+      try {
+        this.#wantsMore = this.push(chunk);
+      } catch (error) {
+        uncaught(error);
+      }
     }
     if (this.#isFinished || !stream.finished || stream.readable > 0) return;
     this.#isFinished = true;
-    this.push(null);
+    // What the last bytes give rise to is done first, as with the kernel's sockets: an http.Server that hears of the
+    // end before it has responded does not respond.
+    setImmediate(finish, this);
   }
 
   room(): void {
@@ -284,7 +292,11 @@ export class Socket extends Duplex implements Holder, Opener {
     if (this.#written !== before) this.#refresh();
     if (pending.taken < chunks.length) return;
     this.#pending = undefined;
-    pending.done();
+    try {
+      pending.done();
+    } catch (error) {
+      uncaught(error);
+    }
   }
 
   /** Gives the next chunk to the stream. Returns whether it has taken all of it. */
@@ -306,7 +318,7 @@ export class Socket extends Duplex implements Holder, Opener {
 
   closing(): void {
     this.isClosing = true;
-    this.emit("closing");
+    this.#tell("closing");
   }
 
   ended(how: number): void {
@@ -322,6 +334,14 @@ export class Socket extends Duplex implements Holder, Opener {
   lost(): void {
     this.#isOver = true;
     this.destroy(new ConnectionError("ECONNRESET", "read"));
+  }
+
+  #tell(event: string): void {
+    try {
+      this.emit(event);
+    } catch (error) {
+      uncaught(error);
+    }
   }
 
   /** Time in ms by performance.now(). */
@@ -372,6 +392,18 @@ function sizeOf(chunks: readonly Chunk[]): number {
 
 function bytesOf(chunk: Chunk["chunk"], encoding: BufferEncoding): Uint8Array {
   return typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk;
+}
+
+function finish(socket: Socket): void {
+  if (socket.destroyed) return;
+  socket.push(null);
+  // Whoever does not read hears of it all the same, if nothing came before it.
+  socket.read(0);
+}
+
+/** Throws what a listener has thrown where nobody catches it. Whoever called the listener goes on. */
+function uncaught(error: unknown): void {
+  process.nextTick(() => { throw error; });
 }
 
 function familyOf(address: Uint8Array): "IPv4" | "IPv6" {

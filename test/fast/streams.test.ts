@@ -326,6 +326,72 @@ describe("a socket", () => {
     rig.isEmpty();
   });
 
+  test("says at its close whether there was an error, and behind that", async () => {
+    const rig = await StreamRig.create({});
+    const clients = [await rig.connect(4), await rig.connect(4)];
+    const events: unknown[] = [];
+    for (const socket of rig.sockets) {
+      socket.on("error", () => events.push("error")).on("close", (hadError?: boolean) => events.push(hadError));
+    }
+    clients[0].tcp.abort(rig.host.us);
+    await rig.settle();
+    rig.sockets[1].destroy();
+    await rig.settle();
+    assert.deepEqual(events, ["error", true, false]);
+  });
+
+  test("hears of the peer's end though nobody reads", async () => {
+    const rig = await StreamRig.create({ socket: { allowHalfOpen: false } });
+    const client = await rig.connect(4);
+    await client.end();
+    assert.ok(rig.sockets[0].destroyed);
+    assert.ok(client.tcp.finished);
+    rig.isEmpty();
+  });
+
+  test("has what the last bytes give rise to done before the end that came with them", async () => {
+    const server = createServer((request, response) => {
+      request.resume().on("end", () => { response.end("answered"); });
+    });
+    const handler = (socket: Duplex) => { server.emit("connection", socket); };
+    const rig = await StreamRig.create({ kind: Service.http, handler });
+    const client = await rig.connect(4);
+    client.tcp.write(Buffer.from("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"), rig.host.us);
+    await client.end();
+    assert.match(client.heard().toString(), /answered$/);
+    rig.isEmpty();
+  });
+
+  test("hears everything though listeners throw, which is uncaught", async () => {
+    const thrown: string[] = [];
+    const fail = (event: string) => () => { throw new Error(event); };
+    process.setUncaughtExceptionCaptureCallback(({ message }) => { thrown.push(message); });
+    try {
+      const rig = await StreamRig.create({ handler: (socket) => {
+        for (const event of ["data", "closing"]) socket.on(event, fail(event));
+      } });
+      const clients = [await rig.connect(4), await rig.connect(4)];
+      const [first, second] = rig.sockets;
+      for (const client of clients) client.tcp.write(pattern(1000), rig.host.us);
+      await rig.settle();
+      assert.deepEqual(thrown.splice(0), ["data", "data"]);
+      // It takes several turns to write this.
+      first.write(pattern(MIB), fail("written"));
+      second.closing();
+      await rig.settle();
+      assert.deepEqual(thrown.splice(0), ["closing", "written"]);
+      const server = rig.server(4);
+      Socket.connect(rig.port, server.target).once("connect", fail("connect")).once("ready", fail("ready")).write("x");
+      await rig.settle();
+      assert.deepEqual([thrown.splice(0), server.heard().toString()], [["connect", "ready"], "x"]);
+      await clients[0].ask("x");
+      assert.deepEqual(thrown, ["data"]);
+      assert.equal(first.bytesRead, 1001);
+    } finally {
+      process.setUncaughtExceptionCaptureCallback(null);
+    }
+  });
+
   test("of a block that another stream had before is not taken for that", async () => {
     const rig = await StreamRig.create({ kind: Service.http, handler: (socket) => {
       socket.on("error", () => undefined).pipe(socket);

@@ -1,0 +1,22 @@
+/** Why tests of Node.js fail with pongd's Sockets, and not with other streams. */
+const DIFFERENCES: readonly { readonly why: string; readonly tests: readonly string[] }[] = [{
+  why: "wants addresses of 127.0.0.0/8",
+  tests: ["http-localaddress", "net-local-address-port", "net-remote-address-port"],
+}, {
+  why: "looks for a call that net.Socket makes of its handle or prototype",
+  tests: ["http-nodelay"],
+}, {
+  why: "the server here does not count connections before they are accepted",
+  tests: [
+    "net-server-drop-connections", "net-server-max-connections-close-makes-more-available",
+    "net-server-max-connections",
+  ],
+}, {
+  why: "depends on which of two connections is heard of first",
+  tests: ["http-writable-true-after-close"],
+}];
+
+/** Returns why a test fails; nothing if it has to pass. */
+export function differenceOf(name: string): string | undefined {
+  return DIFFERENCES.find(({ tests }) => tests.some((test) => name === `test-${test}.js`))?.why;
+}
