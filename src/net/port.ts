@@ -1,6 +1,5 @@
 /**
- * A service thread's side of a queue's streams (abi/streams.ts): the rings,
-  and each stream's record. Only this file of
+ * A service thread's side of a queue's streams (abi/streams.ts): the rings, and each stream's record. Only this file of
  * the thread's reads and writes the queue's memory. What leaves it are copies: nobody else sees memory that changes.
  */
 import {
@@ -16,6 +15,7 @@ import {
   PAGE_SIZE, PAGES, PORTS, SERVICE, SERVICE_BYTES, SERVICE_BYTES_LEN, SERVICE_SIZE, SERVICE_USERS, SERVICES, SIX,
 } from "../../abi/tcp.js";
 import { ID_BYTES } from "../prefix/streams.js";
+import { apart } from "./apart.js";
 
 /** Bytes of a stream that may be sent and not acknowledged; at least as many as two of the largest packets. */
 const MAX_UNACKED = 1 << 18;
@@ -37,7 +37,10 @@ export interface Ends {
   readonly owner: number;
 }
 
-/** Whoever has a stream. Its methods are called when the packet loop has told of it, and never by what it calls. */
+/**
+ * Whoever has a stream. Its methods are called when the packet loop has told of it, and never by what it calls. What
+ * they throw is thrown later on (apart.ts).
+ */
 export interface Holder {
   /** Bytes have come, or the peer has closed. */
   came(): void;
@@ -63,7 +66,7 @@ export interface Target {
 
 /** Whoever has asked for a connection. One of its methods is called, once, and never by what it calls. */
 export interface Opener {
-  /** The connection is established. Returns who has its stream. */
+  /** The connection is established. Returns who has its stream, and does not throw. */
   opened(stream: Stream): Holder;
   /** There is no connection; `why` is an Unopened. */
   failed(why: number): void;
@@ -174,7 +177,7 @@ export class Port {
     if (this.#hungry.size > 0 && this.#hasPage()) {
       const hungry = [...this.#hungry];
       this.#hungry.clear();
-      for (const stream of hungry) stream.holder?.room();
+      for (const stream of hungry) apart(() => stream.holder?.room());
     }
     this.#turning = false;
     this.flush();
@@ -201,6 +204,12 @@ export class Port {
     Atomics.store(words, this.#thread + ORDERS_TAIL / 4, this.#ordersTail);
     Atomics.store(words, ORDERED / 4, 1);
     if (Atomics.load(words, ASLEEP / 4) !== 0) this.#wake();
+  }
+
+  /** The packet loop has ended: hears what it has told, and then nothing is left of any stream. */
+  end(): void {
+    while (this.turn());
+    this.#forget();
   }
 
   order(index: number, what: number): void {
@@ -280,7 +289,7 @@ export class Port {
     for (const [number, why] of this.#answers.splice(0)) {
       const attempt = this.#asked.get(number);
       this.#asked.delete(number);
-      attempt?.fail(why);
+      if (attempt) apart(() => { attempt.fail(why); });
     }
   }
 
@@ -349,6 +358,11 @@ export class Port {
     this.#behind = false;
     words.fill(0, this.#thread + NEWS_HEAD / 4, this.#thread + TAKEN / 4 + 1);
     Atomics.store(words, this.#thread + EPOCH_SEEN / 4, this.#epoch);
+    this.#forget();
+  }
+
+  /** Nothing is left of any stream. */
+  #forget(): void {
     const streams = [...this.#streams.values()];
     const attempts = [...this.#asked.values(), ...this.#waiting];
     this.#streams.clear();
@@ -357,8 +371,8 @@ export class Port {
     this.#waiting.clear();
     this.#asked.clear();
     this.#pages.length = this.#answers.length = 0;
-    for (const stream of streams) stream.lose();
-    for (const attempt of attempts) attempt.fail(Unopened.ended);
+    for (const stream of streams) apart(() => { stream.lose(); });
+    for (const attempt of attempts) apart(() => { attempt.fail(Unopened.ended); });
   }
 }
 
@@ -557,10 +571,10 @@ export class Stream {
     if (this.attempt) this.#tryOpen(this.attempt, events);
     const { holder } = this;
     if (!holder) return;
-    if (this.readable > 0 || fresh & EVENT_FINISHED) holder.came();
-    if (this.#wishes & WISH_ROOM && !this.#isGone) holder.room();
-    if (fresh & EVENT_CLOSING && !this.#isGone) holder.closing();
-    if (fresh & EVENT_ENDED && !this.#isGone) holder.ended(events >>> 16 & 255);
+    if (this.readable > 0 || fresh & EVENT_FINISHED) apart(() => { holder.came(); });
+    if (this.#wishes & WISH_ROOM && !this.#isGone) apart(() => { holder.room(); });
+    if (fresh & EVENT_CLOSING && !this.#isGone) apart(() => { holder.closing(); });
+    if (fresh & EVENT_ENDED && !this.#isGone) apart(() => { holder.ended(events >>> 16 & 255); });
   }
 
   #tryOpen(attempt: Attempt, events: number): void {
@@ -569,7 +583,7 @@ export class Stream {
       this.holder = attempt.open(this);
     } else if (events & EVENT_ENDED) {
       this.attempt = undefined;
-      attempt.fail(events >>> 24);
+      apart(() => { attempt.fail(events >>> 24); });
     }
   }
 

@@ -7,6 +7,7 @@ import { Duplex } from "node:stream";
 import { Closed } from "../../abi/counters.js";
 import { Unopened } from "../../abi/streams.js";
 import { formatBytes } from "../prefix/prefixes.js";
+import { apart } from "./apart.js";
 import type { Ends, Holder, Opener, Opening, Port, Stream, Target } from "./port.js";
 
 type Code = Extract<keyof typeof constants.errno, string>;
@@ -237,8 +238,7 @@ export class Socket extends Duplex implements Holder, Opener {
     this.#stream = stream;
     this.#ends = stream.ends;
     this.#refresh();
-    this.emit("connect");
-    this.emit("ready");
+    for (const event of ["connect", "ready"]) apart(() => this.emit(event));
     this.room();
     return this;
   }
