@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { Counter } from "../../abi/counters.js";
 import { Drain } from "../../abi/tcp.js";
+import { leaveGoneDirectory } from "../base/directory.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { LinearMemory } from "../engine/memory.js";
 import type { TunDevice } from "../tun/device.js";
@@ -44,14 +45,13 @@ export class Queues {
   }
 
   /**
-   * Starts the queues, and stops early if a signal comes. Fulfilled when each worker that was started answers packets.
+   * Starts the queues, and stops early if a signal comes. Packet loops sleep for `maxWaitMs` at most. Fulfilled when each worker that was started answers packets.
    * @throws Failure if a worker cannot have the engine or I/O that was asked for.
    */
   async start(
-    { engine, io, spin }: RunOptions, memories: readonly LinearMemory[], stop: StopRequest,
+    { engine, io, spin }: RunOptions, memories: readonly LinearMemory[], stop: StopRequest, maxWaitMs?: number,
   ): Promise<void> {
-    // Node.js cannot start a thread in a directory that is gone, and the one that pongd was started in may be removed.
-    process.chdir("/");
+    leaveGoneDirectory();
     const mail = memories.length > 1 ? mailFor(memories.length) : undefined;
     // One after the other: the first one says whether io_uring can be used here.
     for (const [index, fd] of this.#device.queues.entries()) {
@@ -59,7 +59,7 @@ export class Queues {
       const memory = memories[index];
       const queue = new Queue({
         index, fd, engine, io, spin, mail, memory, crashed: this.#crashed, changed: this.#changed, said: this.#said,
-        serviceFds: this.#services.wakeFds,
+        serviceFds: this.#services.wakeFds, maxWaitMs,
       });
       this.all.push(queue);
       this.#services.connect(queue);

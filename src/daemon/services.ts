@@ -240,7 +240,6 @@ class CallersThread extends Thread {
     port.on("message", (message: FromService) => {
       if (message.kind === "prepared") this.heard(message.failures);
     });
-    port.unref();
   }
 
   protected get absence(): undefined {

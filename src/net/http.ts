@@ -1,5 +1,5 @@
 /** HTTP over connections that did not come by a port of the host. */
-import { createServer, type RequestListener, type Server, type ServerOptions, type ServerResponse } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Socket } from "./socket.js";
 
@@ -12,7 +12,7 @@ export interface HttpService {
 
 /** Returns what gives sockets to an http.Server of their own. */
 export function httpService(listener: RequestListener): HttpService {
-  const http = new Http1(listener);
+  const http = new Http1(createServer(listener));
   return {
     take(socket) { http.serve(socket, socket); },
     close() { http.close(); },
@@ -21,16 +21,16 @@ export function httpService(listener: RequestListener): HttpService {
 
 /** An http.Server that is given its connections: sockets, or what is decrypted above them. */
 export class Http1 {
-  readonly #server: Server;
+  readonly #server: Pick<Server, "emit" | "close">;
   /** Responses that a connection still owes. */
   readonly #owed = new WeakMap<object, Set<ServerResponse>>();
   /** The socket of a connection. */
   readonly #sockets = new WeakMap<object, Socket>();
 
-  constructor(listener: RequestListener, options: ServerOptions = {}) {
-    const server = this.#server = createServer(options, listener);
+  constructor(server: Pick<Server, "listening" | "prependListener" | "emit" | "close">) {
+    this.#server = server;
     // http.Server looks for requests that take too long only while it listens.
-    server.emit("listening");
+    if (!server.listening) server.emit("listening");
     server.prependListener("request", ({ socket: connection }, response) => {
       const isClosing = () => this.#sockets.get(connection)?.isClosing === true;
       const owed = this.#owed.get(connection);
@@ -43,8 +43,14 @@ export class Http1 {
     });
   }
 
-  /** Serves a connection. Once its socket is closing, it ends behind the responses that it owes. */
+  /** Serves a connection, as begin() says. */
   serve(connection: Duplex, socket: Socket): void {
+    this.begin(connection, socket);
+    this.#server.emit("connection", connection);
+  }
+
+  /** The server has this connection from now on. Once its socket is closing, it ends behind the responses it owes. */
+  begin(connection: Duplex, socket: Socket): void {
     const owed = new Set<ServerResponse>();
     this.#owed.set(connection, owed);
     this.#sockets.set(connection, socket);
@@ -53,7 +59,6 @@ export class Http1 {
     connection.once("close", () => {
       for (const response of owed) if (response.socket === null) response.emit("close");
     });
-    this.#server.emit("connection", connection);
   }
 
   /** Looks for requests that take too long no more. */

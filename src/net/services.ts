@@ -37,6 +37,7 @@ export interface Surroundings {
 export async function load({ name, does }: StreamService, around: Surroundings): Promise<Taker> {
   if ("http" in does) return http(await listenerOf(name, does.http, around));
   if ("tcp" in does) return tcp(name, await importHandler(does.tcp), around);
+  if ("caller" in does) throw new Error("nobody takes its connections");
   if ("proxy" in does) return { allowHalfOpen: true, take: proxy(does.proxy, does.header, around.log) };
   const { certificates: pairs } = does.https;
   const log = (line: string) => { around.log.error(`service ${name}: ${line}`); };

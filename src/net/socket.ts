@@ -89,10 +89,23 @@ export class Socket extends Duplex implements Holder, Opener {
    * "error" that says why not.
    */
   static connect(port: Port, target: Target, options: SocketOptions = {}): Socket {
-    const socket = new Socket(undefined, options);
-    socket.#target = target;
-    socket.#opening = port.connect(target, socket);
+    const socket = Socket.toConnect(options);
+    socket.connectTo(port, target);
     return socket;
+  }
+
+  /** Returns a socket that is being connected as soon as connectTo() says where to. */
+  static toConnect(options: SocketOptions = {}): Socket {
+    const socket = new Socket(undefined, options);
+    socket.#opening = { giveUp: () => undefined };
+    return socket;
+  }
+
+  /** Connects a socket that toConnect() has made, unless it was destroyed. */
+  connectTo(port: Port, target: Target): void {
+    if (this.destroyed) return;
+    this.#target = target;
+    this.#opening = port.connect(target, this);
   }
 
   /** As in net.Socket. */

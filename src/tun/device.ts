@@ -54,6 +54,8 @@ export interface DeviceOptions {
 
 export class TunDevice {
   readonly mtu: number;
+  /** The device's own MAC address; empty for a TUN device. */
+  readonly address: Uint8Array;
   /** Whether the device existed before, and stays. */
   readonly premade: boolean;
   /** File descriptors of the queues, non-blocking. */
@@ -106,6 +108,7 @@ export class TunDevice {
         link = this.#netlink.link(name);
       }
       this.#index = link.index;
+      this.address = link.address;
       this.premade = link.tun?.persist ?? false;
       this.vnetHeader = hasVnetHeader(this.queues[0]);
       if (this.vnetHeader) setHeaderSize(this.queues[0]);
