@@ -88,15 +88,16 @@ export class Queues {
 
   /**
    * Ends all connections: each when it has sent what it has to send, and after `delayMs` the rest at once. New ones are
-   * refused meanwhile. Fulfilled when none is left, or when the device is gone.
+   * refused meanwhile. Fulfilled when none is left, or when the device is gone. `signals`: a signal ends this.
    */
-  async drain(delayMs: number): Promise<void> {
+  async drain(delayMs: number, signals: boolean): Promise<void> {
     // Nothing reaches the peers any more.
     if (!this.#device.exists) return;
     const count = this.#connections();
     if (count > 0 && delayMs > 0) {
       const connections = `${count} TCP connection${count === 1 ? "" : "s"}`;
-      this.#log.info(`waiting up to ${delayMs / 1000} s for ${connections} to end; another signal ends pongd at once`);
+      const hint = signals ? "; another signal ends pongd at once" : "";
+      this.#log.info(`waiting up to ${delayMs / 1000} s for ${connections} to end${hint}`);
     }
     await this.#drain(Drain.close, delayMs);
     // Nothing depends on the peers any more: this takes a round for each thousand.

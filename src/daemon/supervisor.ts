@@ -139,7 +139,7 @@ export async function run(
     const useServices = await threads.prepare(options.streams, options.serving.prefixes, options.logLevel);
     useServices();
     const workers = parts.add(new Queues(device, reachability, threads, log, looked), async (part) => {
-      await part.drain(options.shutdownDelayMs);
+      await part.drain(options.shutdownDelayMs, owner === undefined);
       await part.end();
     });
     queues = workers.all;

@@ -19,7 +19,7 @@ import type { OverrunsOf } from "./overruns.js";
 import { NetlinkError } from "./refusal.js";
 import { Routing } from "./routing.js";
 import { disableOffload, setHeaderSize } from "./offload.js";
-import { hasVnetHeader, isQueue, kindOf, openQueueTo, setGroup, setOwner, setPersist } from "./tun.js";
+import { closeQueue, hasVnetHeader, isQueue, kindOf, openQueueTo, setGroup, setOwner, setPersist } from "./tun.js";
 import { watchLink } from "./watch.js";
 import * as uapi from "../sys/uapi.js";
 
@@ -122,7 +122,7 @@ export class TunDevice {
         index: link.index, before: this.premade ? this.#netlink.stats(link.index).txDropped : 0,
       };
     } catch (error) {
-      for (const fd of opened) libc.close(fd);
+      for (const fd of opened) closeQueue(fd);
       this.#netlink.close();
       throw error;
     }
@@ -161,7 +161,7 @@ export class TunDevice {
     this.routing.stop();
     // The device stays, and whoever has it next may know nothing of offload.
     if (this.premade && this.vnetHeader) disableOffload(this.queues[0]);
-    for (const fd of this.queues) libc.close(fd);
+    for (const fd of this.queues) closeQueue(fd);
     this.#netlink.close();
   }
 }
