@@ -2,7 +2,7 @@
 import type { Document } from "./document.js";
 import { judge, type Problem } from "./judge.js";
 import type { Source } from "./merge.js";
-import type { Path } from "./path.js";
+import { nameOf, type Path } from "./path.js";
 import { salvage } from "./salvage.js";
 import { schema } from "./schema.js";
 
@@ -28,8 +28,11 @@ export class ConfigObject implements Source {
   /** Returns a line for each problem, which begins with where it is: `configuration.device.mtu: …` */
   linesOf(problems: readonly Problem[]): string[] {
     const lines = problems.slice(0, SHOWN).map(({ path, message, first }) => {
-      const said = message.replace(/^the file\b/, "it");
-      return `${placeOf(path)}: ${said}${first ? `; first at ${placeOf(first)}` : ""}`;
+      const name = nameOf(path);
+      // Most messages begin with the key's name already.
+      const isNamed = path.length > 0 && /^[ :]/.test(message.slice(name.length)) && message.startsWith(name);
+      const said = isNamed ? `${NAME}.${message}` : `${placeOf(path)}: ${message.replace(/^the file\b/, "it")}`;
+      return `${said}${first ? `; first at ${placeOf(first)}` : ""}`;
     });
     return problems.length > SHOWN ? [...lines, `${NAME}: and ${problems.length - SHOWN} more`] : lines;
   }

@@ -132,7 +132,6 @@ export class Pongd implements AsyncDisposable {
           this.#serving.take(message);
       }
     });
-    for (const stream of [this.#worker.stdout, this.#worker.stderr]) stream.resume();
     this.#worker.once("error", (error) => {
       failure = new PongdError("ERR_PONGD_RUNTIME", `pongd's supervisor died: ${error.message}`, { cause: error });
     });
@@ -358,7 +357,7 @@ function start(workerData: SupervisorInput): Worker {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !MANAGED.includes(name)));
   try {
     return new Worker(new URL("./supervisor.js", import.meta.url), {
-      workerData, env, name: "pongd", execArgv: [], stdout: true, stderr: true,
+      workerData, env, name: "pongd", execArgv: [],
     });
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "DataCloneError") throw error;

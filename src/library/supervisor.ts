@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
-import { createLoggerTo } from "../base/log.js";
+import { createLoggerTo, onWarning } from "../base/log.js";
 import { Content } from "../config/content.js";
 import { flatten } from "../config/document.js";
 import { effective } from "../config/merge.js";
@@ -53,6 +53,7 @@ async function main(): Promise<void> {
   const content = contentOf([]);
   const { options } = content;
   const log = createLoggerTo(options.logLevel, "json", (line) => { post({ kind: "log", line }); });
+  onWarning((message) => { log.warn(message); });
   await run(content, log, (started, running) => {
     control = running;
     const { device, mtu, queues, hostAddresses, examples, urls } = started;

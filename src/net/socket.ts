@@ -272,7 +272,8 @@ export class Socket extends Duplex implements Holder, Opener {
       if (!chunk) break;
       this.#refresh();
       this.bytesRead += chunk.length;
-      this.#wantsMore = this.push(chunk);
+      // A listener that fails does not keep the end from the others.
+      apart(() => { this.#wantsMore = this.push(chunk); });
     }
     if (this.#isFinished || !stream.finished || stream.readable > 0) return;
     this.#isFinished = true;
