@@ -45,7 +45,8 @@ export class Queues {
   }
 
   /**
-   * Starts the queues, and stops early if a signal comes. Packet loops sleep for `maxWaitMs` at most. Fulfilled when each worker that was started answers packets.
+   * Starts the queues, and stops early if a signal comes. Packet loops sleep for `maxWaitMs` at most. Fulfilled when
+   * each worker that was started answers packets.
    * @throws Failure if a worker cannot have the engine or I/O that was asked for.
    */
   async start(

@@ -42,8 +42,8 @@ import { Web } from "./web.js";
 
 const SUMMARY_MS = 60_000;
 /**
- * Longest time in ms that a packet loop of a library sleeps. Whoever has opened pongd may be ended at any moment by what
- * tells nobody, like Worker.terminate(). Node.js then waits for each packet loop to come out of its system call.
+ * Longest time in ms that a packet loop of a library sleeps. Whoever has opened pongd may be ended at any moment by
+ * what tells nobody, like Worker.terminate(). Node.js then waits for each packet loop to come out of its system call.
  */
 const MAX_WAIT_MS = 1000;
 
@@ -148,7 +148,8 @@ export async function run(
 
     const { routes } = options;
     const running = { device, hosts, others, routes, served, queues: workers, threads, reachability, log };
-    const reload = async (read: (before: PrefixList) => Promise<Reread>) => change(await read(served.prefixes), running);
+    const reload = async (read: (before: PrefixList) => Promise<Reread>) =>
+      change(await read(served.prefixes), running);
     const reloads = reread && new Reloads(() => reload(reread), log, manager);
     status.begin({ device, queues, served, threads, reachability, reloads });
     parts.add(await reachability.watch(), (end) => { end(); });

@@ -1,4 +1,4 @@
-/** The configuration of the library: what a configuration file has, as an object. Derived from the table of settings. */
+/** The configuration of the library: what a file has, as an object. Its type is derived from the table of settings. */
 import type { Key, Values } from "../config/keys.js";
 import type { LimitSetting, PrefixMap, ServiceMap } from "../config/types.js";
 

@@ -1,4 +1,4 @@
-/** Messages between whoever uses pongd as a library and its supervisor. Those about streams are src/net/messages.ts's. */
+/** Messages between the library's caller and its supervisor. Those about streams are in src/net/messages.ts. */
 import type { Failed } from "./error.js";
 
 /** What the supervisor is given when it is made. */

@@ -244,9 +244,10 @@ export class Pongd implements AsyncDisposable {
     if (family > 0) process.nextTick(connectTo, host);
     else (options.lookup ?? lookUp)(host, { family: familyOf(options), all: false }, (error, address, family) => {
       if (socket.destroyed) return;
-      socket.emit("lookup", error, address, family, host);
+      const [first] = typeof address === "string" ? [address] : address.map((each) => each.address);
+      socket.emit("lookup", error, first, family, host);
       if (error) socket.destroy(error);
-      else connectTo(address);
+      else connectTo(first);
     });
     return socket;
   }

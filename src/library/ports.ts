@@ -20,7 +20,8 @@ export function withTaken(configuration: unknown, taken: readonly Taken[]): unkn
   return taken.reduce<Document>((document, each) => {
     if (each.prefix === undefined) return { ...document, tcp: added(document.tcp, each) };
     const wanted = normal(each.prefix);
-    const at = document.prefixes.findIndex((entry) => normal(typeof entry === "string" ? entry : entry.prefix) === wanted);
+    const texts = document.prefixes.map((entry) => typeof entry === "string" ? entry : entry.prefix);
+    const at = texts.findIndex((text) => normal(text) === wanted);
     if (at < 0) throw new PongdError("ERR_PONGD_PORT", `${each.prefix} is none of the prefixes`);
     const entry = document.prefixes[at];
     const own = typeof entry === "string" ? { prefix: entry } : entry;
@@ -43,7 +44,8 @@ function nameOf({ ports, prefix }: Pick<Taken, "ports" | "prefix">): string {
 function added(there: Ports = {}, taken: Taken): Ports {
   const range = parsePorts(taken.ports);
   if (!range) {
-    throw new PongdError("ERR_PONGD_PORT", `"${taken.ports}" is not a port; expected 1 to 65535, or a range like 8000-8010`);
+    const what = `"${taken.ports}" is not a port; expected 1 to 65535, or a range like 8000-8010`;
+    throw new PongdError("ERR_PONGD_PORT", what);
   }
   for (const [text, service] of Object.entries(there)) {
     const other = parsePorts(text);

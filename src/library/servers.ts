@@ -47,8 +47,8 @@ function secure(server: TlsServer): Take {
     http?.begin(connection, current);
   });
   return (socket) => {
-    // Node.js does not say which socket a connection is decrypted from. So one of these is called before, and one behind
-    // what decrypts. Nothing is read until that has the socket.
+    // Node.js does not say which socket a connection is decrypted from. So one of these is called before, and one
+    // behind what decrypts. Nothing is read until that has the socket.
     const begin = () => { current = socket; };
     const end = () => { current = undefined; };
     socket.pause().on("data", begin);

@@ -2,7 +2,7 @@
  * The supervisor of the library, in a thread of its own: it runs what the daemon's main thread runs, for whoever has
  * opened pongd. The caller's thread serves, and may compute meanwhile.
  */
-import { parentPort, workerData, type MessagePort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { createLoggerTo, onWarning } from "../base/log.js";
 import { Content } from "../config/content.js";
@@ -21,7 +21,8 @@ import type { FromSupervisor, SupervisorInput, Taken, ToSupervisor } from "./mes
 import { serviceOf, withTaken } from "./ports.js";
 
 const { configuration, wakeFd, counts } = workerData as SupervisorInput;
-const port = parentPort as MessagePort;
+if (!parentPort) throw new Error("it is a thread of its own");
+const port = parentPort;
 const stop = new StopRequest([], () => undefined);
 let control: Control | undefined;
 let taken: readonly Taken[] = [];

@@ -1,6 +1,5 @@
 /** Finds out where a connection goes, and from where. */
-import { lookup as lookUp } from "node:dns";
-import { isIP } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import type { Target } from "../net/port.js";
 import { parseAddress } from "../prefix/prefixes.js";
 import { PongdError } from "./error.js";
@@ -20,7 +19,7 @@ export interface ConnectOptions {
   /** 4 or 6 has `host` looked up for that family alone; 0, the default, for either. */
   readonly family?: number | string | undefined;
   /** Looks up `host` in place of dns.lookup(). */
-  readonly lookup?: typeof lookUp | undefined;
+  readonly lookup?: LookupFunction | undefined;
   /** Milliseconds without anything sent or received after which the socket emits "timeout"; see setTimeout(). */
   readonly timeout?: number | undefined;
   /** Destroys the socket. */

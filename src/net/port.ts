@@ -116,7 +116,8 @@ export class Port {
 
   /** `thread`: which of the threads this is. */
   constructor(
-    { buffer }: WebAssembly.Memory, thread: number, opened: (stream: Stream) => Holder, wake: () => void,
+    { buffer }: { readonly buffer: ArrayBufferLike }, thread: number, opened: (stream: Stream) => Holder,
+    wake: () => void,
   ) {
     const words = this.words = new Int32Array(buffer);
     this.bytes = new Uint8Array(buffer);

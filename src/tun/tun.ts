@@ -1,7 +1,7 @@
 /**
  * /dev/net/tun: open(2), and the ioctls that bind a descriptor to a device and set the device's properties. Node.js
- * opens and closes it: what a thread other than the main one has opened so is closed when that thread is terminated, and
- * with its last queue a device goes that a library has made.
+ * opens and closes it: what a thread other than the main one has opened so is closed when that thread is terminated,
+ * and with its last queue goes a device that a library has made.
  */
 import { closeSync, openSync } from "node:fs";
 import { Mode } from "../../abi/control.js";
