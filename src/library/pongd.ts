@@ -244,7 +244,8 @@ export class Pongd implements AsyncDisposable {
     if (family > 0) process.nextTick(connectTo, host);
     else (options.lookup ?? lookUp)(host, { family: familyOf(options), all: false }, (error, address, family) => {
       if (socket.destroyed) return;
-      const [first] = typeof address === "string" ? [address] : address.map((each) => each.address);
+      // With an error there is no address, whatever the types say.
+      const first = Array.isArray(address) ? address[0]?.address : address;
       socket.emit("lookup", error, first, family, host);
       if (error) socket.destroy(error);
       else connectTo(first);
