@@ -28,6 +28,12 @@ export default defineConfig(
     },
   },
   {
+    // They are what users copy: JavaScript that no project of TypeScript's has.
+    files: ["examples/*.mjs"],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { parserOptions: { projectService: false } },
+  },
+  {
     // To TypeScript all of AssemblyScript's integers are one type: what a rule concludes from types there is wrong.
     files: ["assembly/**/*.ts", "test/{held,recover}/assembly/*.ts"],
     extends: [tseslint.configs.disableTypeChecked],

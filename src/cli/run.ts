@@ -56,6 +56,8 @@ Examples:
           };
         const summary = await run(
           configuration, log, (started) => {
+            // Node.js cannot start a thread in a directory that is gone, and this one may be removed.
+            process.chdir("/");
             (json ? logRunning : printRunning)(options, { ...started, page: configuration.page }, log);
           }, reread,
         );

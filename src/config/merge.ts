@@ -8,14 +8,14 @@ import { MacPolicy } from "../../abi/control.js";
 import { MAX_PORT_LISTS, PORT_RANGE_SIZE, SourceRoute, Unreachable } from "../../abi/tables.js";
 import { MIN_TCP_MTU } from "../engine/memory.js";
 import { ethernetOf, type Ethernet } from "../tun/mac.js";
-import type { Answers, Limit, PortRange, Tcp } from "../prefix/policy.js";
+import type { Answers, Limit, PortRange, Tcp, TcpService } from "../prefix/policy.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { isSamePlace, parseEndpoint } from "../prefix/endpoints.js";
 import {
   misfits, parseHostAddresses, parsePrefix, type Address, type Prefix, type ServedPrefix,
 } from "../prefix/prefixes.js";
 import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IPV6_MIN_MTU } from "../sys/uapi.js";
-import { flatten } from "./document.js";
+import { flatten, type Document } from "./document.js";
 import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, DURATION, DURATION_RULE, inWords, millisecondsOf,
   MIN_TCP_MEMORY, PREFIX_KEYS, SETTINGS, type Key, type Values,
@@ -24,7 +24,6 @@ import { PortLists } from "./ports.js";
 import type { FullOptions } from "./runoptions.js";
 import type { Path } from "./path.js";
 import type { Problem } from "./judge.js";
-import type { ConfigFile } from "./reader.js";
 import { servicesOf, withFullPaths } from "./services.js";
 import { withBurst, type LimitSetting, type PrefixMap } from "./types.js";
 
@@ -40,8 +39,24 @@ export interface Given {
   /** True with --ignore-echo, which takes echo out of the answers that the file or the default gives. */
   readonly ignoreEcho: boolean;
   readonly queueFds: readonly number[] | undefined;
+  /** Services that ports may name besides those of the configuration. */
+  readonly services?: readonly TcpService[];
   /** A command line that would be right, for the message about missing prefixes; undefined if none are needed. */
   readonly example: string | undefined;
+}
+
+/** A file, or what stands for one. */
+export interface Source {
+  /** Its name in messages. */
+  readonly name: string;
+  /** The folder in which it names other files. */
+  readonly folder: string;
+  /** The content; if there are problems, the part that can still be looked at. */
+  readonly document: Document;
+  /** Problems that the schema found. */
+  readonly problems: readonly Problem[];
+  /** Returns a line for each problem; only the first ones if there are very many. */
+  linesOf(problems: readonly Problem[]): string[];
 }
 
 export interface Effective {
@@ -53,13 +68,13 @@ export interface Effective {
  * Merges flags and environment with the file, if there is one, and with the defaults.
  * @throws Failure with a line for each problem: configuration if one of them is in the file, else usage
  */
-export function effective(given: Given, file?: ConfigFile): Effective {
+export function effective(given: Given, file?: Source): Effective {
   return new Merger(given, file).merge();
 }
 
 class Merger {
   readonly #given: Given;
-  readonly #file: ConfigFile | undefined;
+  readonly #file: Source | undefined;
   readonly #inFile: Partial<Values>;
   readonly #values: Values;
   readonly #problems: Problem[];
@@ -67,7 +82,7 @@ class Merger {
   readonly #lines: string[] = [];
   #ports = new PortLists();
 
-  constructor(given: Given, file?: ConfigFile) {
+  constructor(given: Given, file?: Source) {
     this.#given = given;
     this.#file = file;
     this.#inFile = file ? flatten(file.document) : {};
@@ -277,9 +292,11 @@ class Merger {
   /** Returns the list of ports of each prefix. */
   #portsOf(): readonly (readonly PortRange[])[] {
     const { services, tcp, prefixes } = this.#values;
-    this.#ports = new PortLists(servicesOf(services, this.#folder, (path, message, which) => {
+    const known = servicesOf(services, this.#folder, (path, message, which) => {
       this.#say("services", message, path, undefined, which);
-    }));
+    });
+    for (const service of this.#given.services ?? []) known.set(service.name, service);
+    this.#ports = new PortLists(known);
     const flag = this.#given.names.tcp === "--tcp" ? "--tcp: " : "";
     this.#ports.setCommon(tcp, (port, message, which) => {
       this.#say("tcp", `${flag}${message}`, ["tcp", port], undefined, which);

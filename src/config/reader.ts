@@ -8,11 +8,11 @@
 import { dirname } from "node:path";
 import type { z } from "zod";
 import { EXIT, Failure } from "../base/failure.js";
-import { LOG_FORMATS } from "../base/log.js";
 import { decode, readRegular } from "./bytes.js";
 import { isMap, type Document } from "./document.js";
-import { judge, valueAt, type Format, type Problem } from "./judge.js";
+import { judge, type Format, type Problem } from "./judge.js";
 import { MAX_DEPTH, tooDeep } from "./nesting.js";
+import { salvage } from "./salvage.js";
 import { schema } from "./schema.js";
 import { Yaml, type Fault } from "./yaml.js";
 
@@ -105,22 +105,6 @@ function checked<T>(schema: z.ZodType<T>, value: unknown): { issues: readonly Is
 /** Returns the path of an item whose list began with item `from` of another. */
 function moved(path: readonly PropertyKey[], from: number): PropertyKey[] {
   return path.map((step, i) => i === 1 && typeof step === "number" ? step + from : step);
-}
-
-/**
- * Keeps the texts of prefixes and exceptions, "" where an entry has none, and the log's format, to report problems in.
- */
-function salvage(value: unknown): Document {
-  const list = (name: string) => {
-    const entries = valueAt(value, [name]);
-    return Array.isArray(entries)
-      ? entries.map(
-          (entry: unknown) => [entry, valueAt(entry, ["prefix"])].find((text) => typeof text === "string") ?? "",
-        )
-      : [];
-  };
-  const format = LOG_FORMATS.find((name) => name === valueAt(value, ["log", "format"]));
-  return { prefixes: list("prefixes"), except: list("except"), log: { format } };
 }
 
 /** pongd's own configuration file. */

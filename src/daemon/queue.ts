@@ -31,6 +31,8 @@ export interface QueueOptions {
   readonly mail?: SharedArrayBuffer | undefined;
   /** Eventfds that wake the service threads. */
   readonly serviceFds?: readonly number[];
+  /** Longest time in ms that the packet loop sleeps; without it, for as long as nothing is to be done. */
+  readonly maxWaitMs?: number | undefined;
   /** Its memory, with a table in use. */
   readonly memory: LinearMemory;
   /**
@@ -149,10 +151,10 @@ export class Queue {
   }
 
   #start(): Started {
-    const { engine, io, spin, fd, mail, serviceFds = [] } = this.#options;
+    const { engine, io, spin, fd, mail, serviceFds = [], maxWaitMs } = this.#options;
     const workerData: WorkerInput = {
       index: this.index, mail, memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.wakeFd,
-      serviceFds, before: new Set(openDescriptors().keys()),
+      serviceFds, maxWaitMs, before: new Set(openDescriptors().keys()),
     };
     const worker = new Worker(
       new URL("./worker.js", import.meta.url), { workerData, name: `queue ${this.index}`, stderr: true },

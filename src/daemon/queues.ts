@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { Counter } from "../../abi/counters.js";
 import { Drain } from "../../abi/tcp.js";
+import { leaveGoneDirectory } from "../base/directory.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { LinearMemory } from "../engine/memory.js";
 import type { TunDevice } from "../tun/device.js";
@@ -44,14 +45,14 @@ export class Queues {
   }
 
   /**
-   * Starts the queues, and stops early if a signal comes. Fulfilled when each worker that was started answers packets.
+   * Starts the queues, and stops early if a signal comes. Packet loops sleep for `maxWaitMs` at most. Fulfilled when
+   * each worker that was started answers packets.
    * @throws Failure if a worker cannot have the engine or I/O that was asked for.
    */
   async start(
-    { engine, io, spin }: RunOptions, memories: readonly LinearMemory[], stop: StopRequest,
+    { engine, io, spin }: RunOptions, memories: readonly LinearMemory[], stop: StopRequest, maxWaitMs?: number,
   ): Promise<void> {
-    // Node.js cannot start a thread in a directory that is gone, and the one that pongd was started in may be removed.
-    process.chdir("/");
+    leaveGoneDirectory();
     const mail = memories.length > 1 ? mailFor(memories.length) : undefined;
     // One after the other: the first one says whether io_uring can be used here.
     for (const [index, fd] of this.#device.queues.entries()) {
@@ -59,7 +60,7 @@ export class Queues {
       const memory = memories[index];
       const queue = new Queue({
         index, fd, engine, io, spin, mail, memory, crashed: this.#crashed, changed: this.#changed, said: this.#said,
-        serviceFds: this.#services.wakeFds,
+        serviceFds: this.#services.wakeFds, maxWaitMs,
       });
       this.all.push(queue);
       this.#services.connect(queue);
@@ -88,15 +89,16 @@ export class Queues {
 
   /**
    * Ends all connections: each when it has sent what it has to send, and after `delayMs` the rest at once. New ones are
-   * refused meanwhile. Fulfilled when none is left, or when the device is gone.
+   * refused meanwhile. Fulfilled when none is left, or when the device is gone. `signals`: a signal ends this.
    */
-  async drain(delayMs: number): Promise<void> {
+  async drain(delayMs: number, signals: boolean): Promise<void> {
     // Nothing reaches the peers any more.
     if (!this.#device.exists) return;
     const count = this.#connections();
     if (count > 0 && delayMs > 0) {
       const connections = `${count} TCP connection${count === 1 ? "" : "s"}`;
-      this.#log.info(`waiting up to ${delayMs / 1000} s for ${connections} to end; another signal ends pongd at once`);
+      const hint = signals ? "; another signal ends pongd at once" : "";
+      this.#log.info(`waiting up to ${delayMs / 1000} s for ${connections} to end${hint}`);
     }
     await this.#drain(Drain.close, delayMs);
     // Nothing depends on the peers any more: this takes a round for each thousand.

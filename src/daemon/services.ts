@@ -1,14 +1,14 @@
 /**
  * The service threads as the supervisor sees them: it starts them, tells them of services and packet loops, and starts
  * a thread again that has died or hangs, once its streams are reset. It waits for one only while a configuration is
- * loaded, and not for long.
+ * loaded, and not for long. Where pongd is a library, there is the caller's thread instead, which is only told.
  *
  * Packet loops wake a thread by an eventfd, which outlasts the thread: a packet loop has a descriptor table of its own
  * (sys/descriptors.ts), and in that nothing appears which was opened later.
  */
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Worker } from "node:worker_threads";
+import { Worker, type MessagePort } from "node:worker_threads";
 import type { Logger } from "pino";
 import { ORDERED, THREAD_SIZE, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
 import { leaveGoneDirectory } from "../base/directory.js";
@@ -19,7 +19,7 @@ import type { PrefixList } from "../prefix/list.js";
 import type { StreamService } from "../prefix/streams.js";
 import { checkDescriptors } from "../sys/descriptors.js";
 import * as libc from "../sys/libc.js";
-import { EFD_CLOEXEC, EFD_NONBLOCK } from "../sys/uapi.js";
+import { EFD_CLOEXEC, EFD_NONBLOCK, F_DUPFD_CLOEXEC } from "../sys/uapi.js";
 import { MAX_COUNTED, ServiceCounts } from "../telemetry/servicecounts.js";
 import type { CountedServices } from "../telemetry/services.js";
 import type { Queue } from "./queue.js";
@@ -47,19 +47,33 @@ interface Content {
   readonly logLevel: LogLevel;
 }
 
+/** The thread that uses pongd as a library: it serves by itself, and is neither started nor watched. */
+export interface Caller {
+  /** By which it is told what service threads are told. */
+  readonly port: MessagePort;
+  /** Eventfd that wakes it, which it keeps. */
+  readonly wakeFd: number;
+  /** What it counts. */
+  readonly counts: SharedArrayBuffer;
+}
+
 export class Services {
   readonly #log: Logger;
   readonly #queues: Queue[] = [];
   readonly #threads: readonly Thread[];
+  /** Those that are started here. */
+  readonly #own: readonly OwnThread[];
   readonly #closing = new AbortController();
   /** Names of services by their place among what is counted. */
   readonly #names: string[] = [];
   #supervised: readonly Promise<void>[] | undefined;
 
-  /** There are to be `count` threads, once a service needs them. */
-  constructor(count: number, format: LogFormat, log: Logger) {
+  /** There are to be `count` threads, once a service needs them; or the caller's from now on. */
+  constructor(count: number, format: LogFormat, log: Logger, caller?: Caller) {
     this.#log = log;
-    this.#threads = Array.from({ length: count }, (_, i) => new Thread(i, this.#queues, format, log));
+    this.#own = caller ? [] : Array.from({ length: count }, (_, i) => new OwnThread(i, this.#queues, format, log));
+    this.#threads = caller ? [new CallersThread(caller, this.#queues)] : this.#own;
+    if (caller) this.#supervised = [];
   }
 
   /** Eventfds that wake the threads. */
@@ -82,8 +96,8 @@ export class Services {
     const content = { services: this.#placed(streams), prefixes, logLevel };
     if (streams.length > 0 && !this.#supervised) {
       // What runs at first is what is prepared here.
-      for (const thread of this.#threads) thread.content = content;
-      this.#supervised = this.#threads.map((thread) => this.#supervise(thread));
+      for (const thread of this.#own) thread.content = content;
+      this.#supervised = this.#own.map((thread) => this.#supervise(thread));
     }
     const threads = this.#supervised ? this.#threads : [];
     const failures = await Promise.all(threads.map((thread) => thread.prepare(content)));
@@ -101,9 +115,9 @@ export class Services {
 
   async end(): Promise<void> {
     this.#closing.abort();
-    await Promise.all(this.#threads.map((thread) => thread.end()));
+    await Promise.all(this.#own.map((thread) => thread.end()));
     await Promise.all(this.#supervised ?? []);
-    for (const { wakeFd } of this.#threads) libc.close(wakeFd);
+    for (const { wakeFd } of this.#own) libc.close(wakeFd);
   }
 
   /** Returns services with their places: a name keeps its own as long as that is not needed for another one. */
@@ -119,7 +133,7 @@ export class Services {
     return streams.map((service) => ({ service, counted: names.indexOf(service.name) }));
   }
 
-  async #supervise(thread: Thread): Promise<void> {
+  async #supervise(thread: OwnThread): Promise<void> {
     const { signal } = this.#closing;
     const closing = () => signal.aborted;
     const closed = new Promise<undefined>((resolve) => {
@@ -140,30 +154,127 @@ export class Services {
   }
 }
 
-/** A thread, and those that are started in its place. */
-class Thread {
-  readonly name: string;
+/** A thread that serves. */
+abstract class Thread {
+  abstract readonly name: string;
   /** Eventfd that wakes it. */
   readonly wakeFd: number;
-  readonly counts = new ServiceCounts();
+  readonly counts: ServiceCounts;
   /** What it serves. */
   content: Content | undefined;
-  readonly #index: number;
-  readonly #queues: readonly Queue[];
+  protected readonly index: number;
+  protected readonly queues: readonly Queue[];
+  protected isReady = false;
+  #asked: Promise<readonly string[]> = Promise.resolve([]);
+  #answered: ((failures: readonly string[]) => void) | undefined;
+
+  constructor(index: number, queues: readonly Queue[], wakeFd: number, counts: ServiceCounts) {
+    this.index = index;
+    this.queues = queues;
+    this.wakeFd = wakeFd;
+    this.counts = counts;
+  }
+
+  /** Has it load services. Fulfilled with a line for each that cannot be loaded. */
+  prepare(content: Content): Promise<readonly string[]> {
+    // One after the other, so that an answer is to what was asked last.
+    return this.#asked = this.#asked.then(() => this.#prepare(content));
+  }
+
+  /** Has it serve what it has prepared. */
+  use(content: Content): void {
+    this.content = content;
+    const { prefixes, logLevel } = content;
+    this.post({ kind: "use", prefixes: prefixes.buffer, logLevel });
+    if (this.isReady) return;
+    this.isReady = true;
+    for (const queue of this.queues) this.connect(queue);
+  }
+
+  /** Has streams of the queue go to the thread, if it serves. */
+  connect(queue: Queue): void {
+    if (!this.isReady) return;
+    this.post({ kind: "queue", queue: queue.index, memory: queue.memory.memory, wakeFd: this.wakeFdOf(queue) });
+    Atomics.store(wordsOf(queue), this.stateAt, ThreadState.serving);
+  }
+
+  /** Hands over what the thread says. */
+  protected heard(failures: readonly string[]): void {
+    this.#answered?.(failures);
+  }
+
+  /** Returns why it cannot be asked, if it cannot. */
+  protected abstract get absence(): string | undefined;
+
+  /** Fulfilled, with what is said then, when it has had enough time to load services. */
+  protected abstract tooLate(): Promise<readonly string[]>;
+
+  protected abstract post(message: ToService): void;
+
+  /** Returns the eventfd by which the thread wakes the packet loop. */
+  protected abstract wakeFdOf(queue: Queue): number;
+
+  protected get stateAt(): number {
+    return (THREADS + THREAD_SIZE * this.index + THREAD_STATE) / 4;
+  }
+
+  async #prepare({ services }: Content): Promise<readonly string[]> {
+    const { absence } = this;
+    if (absence !== undefined) return [absence];
+    const answered = new Promise<readonly string[]>((resolve) => { this.#answered = resolve; });
+    this.post({ kind: "prepare", services });
+    const failures = await Promise.race([answered, this.tooLate()]);
+    this.#answered = undefined;
+    return failures;
+  }
+}
+
+/** The caller's thread. */
+class CallersThread extends Thread {
+  readonly name = "the caller's thread";
+  readonly #port: MessagePort;
+
+  constructor({ port, wakeFd, counts }: Caller, queues: readonly Queue[]) {
+    super(0, queues, wakeFd, new ServiceCounts(counts));
+    this.#port = port;
+    port.on("message", (message: FromService) => {
+      if (message.kind === "prepared") this.heard(message.failures);
+    });
+  }
+
+  protected get absence(): undefined {
+    return undefined;
+  }
+
+  /** Its handlers may compute for as long as they like. */
+  protected tooLate(): Promise<never> {
+    return new Promise(() => undefined);
+  }
+
+  protected post(message: ToService): void {
+    this.#port.postMessage(message);
+  }
+
+  /** The caller gets one of its own, to write at any time, even when the queue has ended, and closes it. */
+  protected wakeFdOf({ wakeFd }: Queue): number {
+    return libc.check(libc.fcntl(wakeFd, F_DUPFD_CLOEXEC, 0), "fcntl", "F_DUPFD_CLOEXEC of an eventfd");
+  }
+}
+
+/** A thread that is started here, and those that are started in its place. */
+class OwnThread extends Thread {
+  readonly name: string;
   readonly #format: LogFormat;
   readonly #log: Logger;
   #worker: Worker | undefined;
-  #asked: Promise<readonly string[]> = Promise.resolve([]);
-  #answered: ((failures: readonly string[]) => void) | undefined;
-  #isReady = false;
 
   constructor(index: number, queues: readonly Queue[], format: LogFormat, log: Logger) {
-    this.name = `service thread ${index}`;
-    this.#index = index;
-    this.#queues = queues;
+    const name = `service thread ${index}`;
+    const wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", `of ${name}`);
+    super(index, queues, wakeFd, new ServiceCounts());
+    this.name = name;
     this.#format = format;
     this.#log = log;
-    this.wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", `of ${this.name}`);
   }
 
   /** Starts it. Fulfilled when it has ended, with the reason. */
@@ -177,48 +288,15 @@ class Thread {
     }
   }
 
-  /** Has it load services. Fulfilled with a line for each that cannot be loaded. */
-  prepare(content: Content): Promise<readonly string[]> {
-    // One after the other, so that an answer is to what was asked last.
-    return this.#asked = this.#asked.then(() => this.#prepare(content));
-  }
-
-  async #prepare({ services }: Content): Promise<readonly string[]> {
-    if (!this.#worker) return [`${this.name} is being started again; try it once more`];
-    const answered = new Promise<readonly string[]>((resolve) => { this.#answered = resolve; });
-    this.#post({ kind: "prepare", services });
-    const late = [`services are not loaded after ${LOAD_MS / 1000} s: a handler hangs, or waits for something`];
-    const failures = await Promise.race([answered, sleep(LOAD_MS, late, { ref: false })]);
-    this.#answered = undefined;
-    return failures;
-  }
-
-  /** Has it serve what it has prepared. */
-  use(content: Content): void {
-    this.content = content;
-    const { prefixes, logLevel } = content;
-    this.#post({ kind: "use", prefixes: prefixes.buffer, logLevel });
-    if (this.#isReady) return;
-    this.#isReady = true;
-    for (const queue of this.#queues) this.connect(queue);
-  }
-
-  /** Has streams of the queue go to the thread, if it serves. */
-  connect(queue: Queue): void {
-    if (!this.#isReady) return;
-    this.#post({ kind: "queue", queue: queue.index, memory: queue.memory.memory, wakeFd: queue.wakeFd });
-    Atomics.store(wordsOf(queue), this.#stateAt, ThreadState.serving);
-  }
-
   /** Has the packet loops reset the streams of the thread, which has ended. */
   reset(): void {
     this.counts.restarted();
-    for (const queue of this.#queues) {
+    for (const queue of this.queues) {
       const words = wordsOf(queue);
       const { none, serving, gone } = ThreadState;
       // It may have ended before it was to serve.
-      Atomics.compareExchange(words, this.#stateAt, none, ThreadState.ended);
-      Atomics.compareExchange(words, this.#stateAt, serving, gone);
+      Atomics.compareExchange(words, this.stateAt, none, ThreadState.ended);
+      Atomics.compareExchange(words, this.stateAt, serving, gone);
       Atomics.store(words, ORDERED / 4, 1);
       queue.wake();
     }
@@ -226,7 +304,7 @@ class Thread {
 
   /** True once nothing is left of the thread's streams. */
   get isReset(): boolean {
-    return this.#queues.every((queue) => Atomics.load(wordsOf(queue), this.#stateAt) === (ThreadState.ended as number));
+    return this.queues.every((queue) => Atomics.load(wordsOf(queue), this.stateAt) === (ThreadState.ended as number));
   }
 
   async end(): Promise<void> {
@@ -234,25 +312,38 @@ class Thread {
     await Promise.race([ended, sleep(END_MS, undefined, { ref: false })]);
   }
 
-  get #stateAt(): number {
-    return (THREADS + THREAD_SIZE * this.#index + THREAD_STATE) / 4;
+  protected get absence(): string | undefined {
+    return this.#worker ? undefined : `${this.name} is being started again; try it once more`;
+  }
+
+  protected tooLate(): Promise<readonly string[]> {
+    const late = [`services are not loaded after ${LOAD_MS / 1000} s: a handler hangs, or waits for something`];
+    return sleep(LOAD_MS, late, { ref: false });
+  }
+
+  protected post(message: ToService): void {
+    this.#worker?.postMessage(message);
+  }
+
+  protected wakeFdOf({ wakeFd }: Queue): number {
+    return wakeFd;
   }
 
   #run(): Promise<string> {
     const workerData: ServiceInput = {
-      thread: this.#index, wakeFd: this.wakeFd, counts: this.counts.buffer, drops: stderr.drops,
+      thread: this.index, wakeFd: this.wakeFd, counts: this.counts.buffer, drops: stderr.drops,
       logFormat: this.#format, logLevel: this.#log.level as LogLevel,
     };
     const worker = this.#worker = new Worker(new URL("../net/thread.js", import.meta.url), {
-      workerData, name: `service ${this.#index}`, stderr: true, stdout: true,
+      workerData, name: `service ${this.index}`, stderr: true, stdout: true,
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
     });
     // What its log does not get: Node.js's own words.
     worker.stdout.resume();
-    createInterface(worker.stderr).on("line", (line) => { this.#log.warn({ thread: `service ${this.#index}` }, line); });
+    createInterface(worker.stderr).on("line", (line) => { this.#log.warn({ thread: `service ${this.index}` }, line); });
     worker.on("message", (message: FromService) => {
       if (message.kind === "line") stderr.write(message.line);
-      else this.#answered?.(message.failures);
+      else this.heard(message.failures);
     });
     let cause: unknown;
     worker.once("error", (error) => { cause = error; });
@@ -262,9 +353,9 @@ class Thread {
       worker.once("exit", (status) => {
         clearInterval(watch);
         this.#worker = undefined;
-        this.#isReady = false;
+        this.isReady = false;
         const why = cause === undefined ? `it ended with status ${status}` : messageOf(cause);
-        this.#answered?.([`${this.name} died: ${why}`]);
+        this.heard([`${this.name} died: ${why}`]);
         resolve(why);
       });
     });
@@ -291,10 +382,6 @@ class Thread {
       hangs();
       void worker.terminate();
     }, LOOK_MS).unref();
-  }
-
-  #post(message: ToService): void {
-    this.#worker?.postMessage(message);
   }
 }
 

@@ -12,6 +12,8 @@ export class StopRequest {
   readonly requested: Promise<void>;
   signalled = false;
   fail: (failure: Failure) => void = () => undefined;
+  /** Asks to stop, as the first signal does. */
+  readonly stop: () => void;
   readonly #signals: readonly NodeJS.Signals[];
   readonly #onSignal: () => void;
 
@@ -19,9 +21,9 @@ export class StopRequest {
   constructor(signals: readonly NodeJS.Signals[], atOnce: () => void) {
     this.#signals = signals;
     let signalledAt = 0;
-    let stop = (): void => undefined;
+    let resolveRequested = (): void => undefined;
     this.requested = new Promise((resolve, reject) => {
-      stop = resolve;
+      resolveRequested = resolve;
       this.fail = reject;
     });
     // A failure may come before anybody awaits `requested`. Without this handler Node.js would end the process.
@@ -33,8 +35,11 @@ export class StopRequest {
         process.exit(EXIT.RUNTIME);
       }
       if (!this.signalled) signalledAt = performance.now();
+      this.stop();
+    };
+    this.stop = () => {
       this.signalled = true;
-      stop();
+      resolveRequested();
     };
     for (const signal of this.#signals) process.on(signal, this.#onSignal);
   }

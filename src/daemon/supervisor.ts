@@ -33,13 +33,19 @@ import { Queues } from "./queues.js";
 import { Reachability } from "./reachability.js";
 import { change, Reloads, type Reread } from "./reload.js";
 import { Served } from "./served.js";
-import { Services } from "./services.js";
+import { Services, type Caller } from "./services.js";
 import { StopRequest } from "./signals.js";
 import { Status } from "./status.js";
 import { feedWatchdog } from "./watchdog.js";
+import type { WebState } from "../web/messages.js";
 import { Web } from "./web.js";
 
 const SUMMARY_MS = 60_000;
+/**
+ * Longest time in ms that a packet loop of a library sleeps. Whoever has opened pongd may be ended at any moment by
+ * what tells nobody, like Worker.terminate(). Node.js then waits for each packet loop to come out of its system call.
+ */
+const MAX_WAIT_MS = 1000;
 
 /** Facts about a run that has started, to report. */
 export interface Started {
@@ -58,6 +64,20 @@ export interface Started {
   readonly examples: readonly string[];
 }
 
+/** Who runs pongd where it is a library: its thread, and how it has pongd stop. */
+export interface Owner {
+  readonly caller: Caller;
+  readonly stop: StopRequest;
+}
+
+/** What may be asked of a pongd that runs. */
+export interface Control {
+  /** Applies another configuration, which is read for the prefixes that are served now. @throws as change() does */
+  change(read: (before: PrefixList) => Promise<Reread>): Promise<readonly string[]>;
+  /** Its state, as the web thread is told it. */
+  state(): WebState;
+}
+
 export interface Summary extends Verdicts {
   readonly writeErrors: number;
   readonly seconds: number;
@@ -66,12 +86,13 @@ export interface Summary extends Verdicts {
 /**
  * Runs until SIGINT or SIGTERM, and returns a summary. `onRunning` is called once packets are answered. `reread`
  * reads the configuration for a reload, where a prefix keeps the index that it had before; without it there are no
- * reloads.
+ * reloads. An `owner` has pongd stop in place of signals, and serves in place of service threads; then pongd has no web
+ * thread unless the options say where to listen.
  * @throws Failure when something fails; by then all that was made is gone again
  */
 export async function run(
-  configuration: Configuration, log: Logger, onRunning: (started: Started) => void,
-  reread?: (before: PrefixList) => Promise<Reread>,
+  configuration: Configuration, log: Logger, onRunning: (started: Started, control: Control) => void,
+  reread?: (before: PrefixList) => Promise<Reread>, owner?: Owner,
 ): Promise<Summary> {
   const { options } = configuration;
   // No signal may be caught before this: one that this image had caught would be lost when the next image replaces it.
@@ -80,7 +101,7 @@ export async function run(
   // Without a configuration to read anew, SIGHUP from a terminal that is closed ends pongd.
   const signals: NodeJS.Signals[] = reread ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
   const atOnce = () => { log.warn("ended at once, by a second signal"); };
-  const stop = parts.add(new StopRequest(signals, atOnce), (part) => { part.dispose(); });
+  const stop = parts.add(owner?.stop ?? new StopRequest(signals, atOnce), (part) => { part.dispose(); });
   const manager = serviceManager((why) => { log.debug(`the service manager is not told anything: ${why}`); });
   const status = new Status(manager, log);
   if (reread) process.on("SIGHUP", status.hangUp);
@@ -89,38 +110,47 @@ export async function run(
   let since = performance.now();
   const summary = () => summarize(queues, since);
   try {
-    const web = parts.add(await Web.start(options, status, log, stop.requested), (part) => part.close());
-    status.changed = () => { web.tell(); };
+    const web = owner && options.listen.length === 0
+      ? undefined
+      : parts.add(await Web.start(options, status, log, stop.requested), (part) => part.close());
+    status.changed = () => { web?.tell(); };
 
     const device = parts.add(await openDevice(options, log, stop.requested), (part) => { part.close(); });
     const { hosts, others } = addressesOf(device);
     const offload = startOffload(device, options, log);
-    const memories = memoriesFor(device, options, offload, others.length, reread !== undefined);
+    const reloadable = (reread ?? owner) !== undefined;
+    const memories = memoriesFor(device, options, offload, others.length, reloadable);
     const { tables, examples, services } = await configuration.place(
       { hosts, others, memories: memories.map(({ memory }) => memory) },
     );
     await configuration.end();
-    for (const [i, memory] of memories.entries()) memory.use(tables[i]);
+    for (const [i, memory] of memories.entries()) {
+      memory.use(tables[i]);
+      // Where connections that are opened here begin, there is no frame to take it from.
+      if (device.address.length > 0) memory.deviceMac = device.address;
+    }
     const served = new Served(options.serving.prefixes, examples, services);
     const looked = () => { status.tell(); };
     const reachability = new Reachability(device, log, looked, (failure) => { stop.fail(failure); });
 
     const threads = parts.add(
-      new Services(options.tcp?.threads ?? 0, options.logFormat, log), (part) => part.end(),
+      new Services(options.tcp?.threads ?? 0, options.logFormat, log, owner?.caller), (part) => part.end(),
     );
     const useServices = await threads.prepare(options.streams, options.serving.prefixes, options.logLevel);
     useServices();
     const workers = parts.add(new Queues(device, reachability, threads, log, looked), async (part) => {
-      await part.drain(options.shutdownDelayMs);
+      await part.drain(options.shutdownDelayMs, owner === undefined);
       await part.end();
     });
     queues = workers.all;
-    await workers.start(options, memories, stop);
+    await workers.start(options, memories, stop, owner && MAX_WAIT_MS);
     if (stop.signalled) return summary();
 
     const { routes } = options;
     const running = { device, hosts, others, routes, served, queues: workers, threads, reachability, log };
-    const reloads = reread && new Reloads(async () => change(await reread(served.prefixes), running), log, manager);
+    const reload = async (read: (before: PrefixList) => Promise<Reread>) =>
+      change(await read(served.prefixes), running);
+    const reloads = reread && new Reloads(() => reload(reread), log, manager);
     status.begin({ device, queues, served, threads, reachability, reloads });
     parts.add(await reachability.watch(), (end) => { end(); });
     parts.add(setInterval(() => { log.debug(summary(), "summary"); }, SUMMARY_MS).unref(), clearInterval);
@@ -132,7 +162,10 @@ export async function run(
     onRunning({
       device: device.name, premade: device.premade, mtu: device.mtu, queues: queues.length,
       hostAddresses: hosts.map(({ text }) => text), engine: options.engine, io: queues[0].io,
-      offload: (offload ?? 0) !== 0, urls: web.urls, examples: served.examples,
+      offload: (offload ?? 0) !== 0, urls: web?.urls ?? [], examples: served.examples,
+    }, {
+      change: (read) => reload(read).finally(() => { status.tell(); }),
+      state: () => status.state(),
     });
     status.catchUp();
     try {

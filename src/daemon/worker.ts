@@ -44,6 +44,8 @@ export interface WorkerInput {
   readonly wakeFd: number;
   /** Eventfds that wake the service threads. */
   readonly serviceFds: readonly number[];
+  /** Longest time in ms that the loop sleeps, if there is one. */
+  readonly maxWaitMs: number | undefined;
   /** Descriptors that were open before this thread was made. */
   readonly before: ReadonlySet<number>;
 }
@@ -83,6 +85,8 @@ const clock = new Clock(input.memory);
 const mail = input.mail && new Mail(input.mail, input.index, input.memory);
 const assembly = await load(input.module, input.memory);
 const engine: Engine = input.engine === "wasm" ? new WasmEngine(assembly) : createJsEngine(input.memory);
+
+const maxWait = input.maxWaitMs === undefined ? FOREVER : 1e6 * input.maxWaitMs;
 
 const words = new Int32Array(input.memory.buffer);
 const table = ownDescriptorTable(input.fd, await loopDescriptors(input.before));
@@ -126,7 +130,8 @@ function loop(io: PacketIo): void {
         offload = false;
         post({ offload });
       }
-      const received = io.receive(deadline === 0 ? FOREVER : Math.max(0, Math.ceil(deadline - clock.now)));
+      const wait = deadline === 0 ? FOREVER : Math.max(0, Math.ceil(deadline - clock.now));
+      const received = io.receive(maxWait === FOREVER || (wait !== FOREVER && wait < maxWait) ? wait : maxWait);
       if (received > 0 || deadline !== 0 || Atomics.load(words, ORDERED / 4) !== 0) round(io, received);
     }
     io.flush();

@@ -1,7 +1,6 @@
 /** HTTP over connections that did not come by a port of the host. */
 import {
-  createServer, STATUS_CODES, type IncomingMessage, type RequestListener, type Server, type ServerOptions,
-  type ServerResponse,
+  createServer, STATUS_CODES, type IncomingMessage, type RequestListener, type Server, type ServerResponse,
 } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Socket } from "./socket.js";
@@ -18,7 +17,8 @@ export type Refused = (status: number) => void;
 
 /** Returns what gives sockets to an http.Server of their own. */
 export function httpService(listener: RequestListener, refused?: Refused): HttpService {
-  const http = new Http1(listener, {}, refused);
+  const server = createServer(listener);
+  const http = new Http1(server, refused);
   return {
     take(socket) { http.serve(socket, socket); },
     close() { http.close(); },
@@ -27,20 +27,28 @@ export function httpService(listener: RequestListener, refused?: Refused): HttpS
 
 /** An http.Server that is given its connections: sockets, or what is decrypted above them. */
 export class Http1 {
-  readonly #server: Server;
-  readonly #refused: Refused;
+  readonly #server: Pick<Server, "emit" | "close">;
 
-  constructor(listener: RequestListener, options: ServerOptions = {}, refused: Refused = () => undefined) {
-    this.#refused = refused;
-    const server = this.#server = createServer(options, listener);
+  /** `refused`: where it is not given, the server does what it does with what it refuses. */
+  constructor(
+    server: Pick<Server, "listening" | "prependListener" | "on" | "emit" | "close">, refused?: Refused,
+  ) {
+    this.#server = server;
     // http.Server looks for requests that take too long only while it listens.
-    server.emit("listening");
+    if (!server.listening) server.emit("listening");
     server.prependListener("request", owe);
-    server.on("clientError", (error: NodeJS.ErrnoException, connection) => { this.#refuse(error.code, connection); });
+    if (!refused) return;
+    server.on("clientError", ({ code }: NodeJS.ErrnoException, connection) => { refuse(code, connection, refused); });
   }
 
-  /** Serves a connection. Once its socket is closing, it ends behind the responses that it owes. */
+  /** Serves a connection, as begin() says. */
   serve(connection: Duplex, socket: Socket): void {
+    this.begin(connection, socket);
+    this.#server.emit("connection", connection);
+  }
+
+  /** The server has this connection from now on. Once its socket is closing, it ends behind the responses it owes. */
+  begin(connection: Duplex, socket: Socket): void {
     const owed = new Set<ServerResponse>();
     (connection as Partial<Debtor>)[DEBT] = { socket, owed };
     socket.once("closing", () => { if (owed.size === 0) connection.end(); });
@@ -48,24 +56,11 @@ export class Http1 {
     connection.once("close", () => {
       for (const response of owed) if (response.socket === null) response.emit("close");
     });
-    this.#server.emit("connection", connection);
   }
 
   /** Looks for requests that take too long no more. */
   close(): void {
     this.#server.close();
-  }
-
-  /** Answers a request that is none, or that takes too long, as http.Server does where nobody listens. */
-  #refuse(code: string | undefined, connection: Duplex): void {
-    const { owed } = (connection as unknown as Debtor)[DEBT];
-    const status = code === undefined ? undefined : REFUSALS[code] ?? (code.startsWith("HPE_") ? 400 : undefined);
-    // Within a response that has begun, another one would be taken for a part of it.
-    if (status !== undefined && connection.writable && ![...owed].some(({ headersSent }) => headersSent)) {
-      connection.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`, "latin1");
-      this.#refused(status);
-    }
-    connection.destroy();
   }
 }
 
@@ -82,18 +77,32 @@ interface Debtor {
 }
 
 function owe(request: IncomingMessage, response: ServerResponse): void {
-  const { socket, owed } = debtOf(request);
-  owed.add(response);
-  if (socket.isClosing) response.shouldKeepAlive = false;
+  const debt = debtOf(request);
+  // A server may have connections of the kernel's, too.
+  if (!debt) return;
+  debt.owed.add(response);
+  if (debt.socket.isClosing) response.shouldKeepAlive = false;
   response.on("close", settle);
 }
 
 function settle(this: ServerResponse): void {
-  const { socket, owed } = debtOf(this.req);
-  owed.delete(this);
-  if (owed.size === 0 && socket.isClosing) this.req.socket.end();
+  const debt = debtOf(this.req);
+  debt?.owed.delete(this);
+  if (debt?.owed.size === 0 && debt.socket.isClosing) this.req.socket.end();
 }
 
-function debtOf(request: IncomingMessage): Debtor[typeof DEBT] {
-  return (request.socket as unknown as Debtor)[DEBT];
+function debtOf(request: IncomingMessage): Debtor[typeof DEBT] | undefined {
+  return (request.socket as Partial<Debtor>)[DEBT];
+}
+
+/** Answers a request that is none, or that takes too long, as http.Server does where nobody listens. */
+function refuse(code: string | undefined, connection: Duplex, refused: Refused): void {
+  const { owed } = (connection as unknown as Debtor)[DEBT];
+  const status = code === undefined ? undefined : REFUSALS[code] ?? (code.startsWith("HPE_") ? 400 : undefined);
+  // Within a response that has begun, another one would be taken for a part of it.
+  if (status !== undefined && connection.writable && ![...owed].some(({ headersSent }) => headersSent)) {
+    connection.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`, "latin1");
+    refused(status);
+  }
+  connection.destroy();
 }

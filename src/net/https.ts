@@ -5,7 +5,7 @@
  *     the protocol by ALPN.
  *  2. One http.Server and one HTTP/2 server take what is decrypted. None of the three listens.
  */
-import type { RequestListener } from "node:http";
+import { createServer as createHttp, type RequestListener } from "node:http";
 import { createServer, type TLSSocket } from "node:tls";
 import { Certificates, type PairFiles } from "./certificates.js";
 import { Http1, type HttpService, type Refused } from "./http.js";
@@ -50,10 +50,10 @@ const ADDRESSES = [
 export function httpsService(options: HttpsOptions, listener: RequestListener): HttpService {
   const terms = { ...TERMS, ...options.terms };
   const certificates = new Certificates(options.pairs, options.log);
-  const http1 = new Http1(listener, {
+  const http1 = new Http1(createHttp({
     headersTimeout: terms.headers, requestTimeout: terms.request, keepAliveTimeout: terms.keepAlive,
     connectionsCheckingInterval: Math.min(terms.headers, CHECK_MS),
-  }, options.refused);
+  }, listener), options.refused);
   const http2 = new Http2(listener, { requestTimeout: terms.request, idleTimeout: terms.idle });
   /** Handshake of the socket whose bytes are being decrypted: it is done while they are. */
   let current: Handshake | undefined;
@@ -103,7 +103,7 @@ interface Handshake {
 }
 
 /** Gives a connection the addresses of a socket: TLS over a stream of JavaScript's has none. */
-function lendAddresses(connection: TLSSocket, socket: Socket): void {
+export function lendAddresses(connection: TLSSocket, socket: Socket): void {
   Object.defineProperties(connection, Object.fromEntries(ADDRESSES.map((name) => [name, {
     configurable: true,
     get: () => name === "address" ? () => socket.address() : socket[name],

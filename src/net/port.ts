@@ -1,6 +1,5 @@
 /**
- * A service thread's side of a queue's streams (abi/streams.ts): the rings,
-  and each stream's record. Only this file of
+ * A service thread's side of a queue's streams (abi/streams.ts): the rings, and each stream's record. Only this file of
  * the thread's reads and writes the queue's memory. What leaves it are copies: nobody else sees memory that changes.
  */
 import {
@@ -37,7 +36,10 @@ export interface Ends {
   readonly owner: number;
 }
 
-/** Whoever has a stream. Its methods are called when the packet loop has told of it, and never by what it calls. */
+/**
+ * Whoever has a stream. Its methods are called when the packet loop has told of it, and never by what it calls. They do
+ * not throw: it would leave a ring half read.
+ */
 export interface Holder {
   /** Bytes have come, or the peer has closed. */
   came(): void;
@@ -63,7 +65,7 @@ export interface Target {
 
 /** Whoever has asked for a connection. One of its methods is called, once, and never by what it calls. */
 export interface Opener {
-  /** The connection is established. Returns who has its stream. */
+  /** The connection is established. Returns who has its stream, and does not throw. */
   opened(stream: Stream): Holder;
   /** There is no connection; `why` is an Unopened. */
   failed(why: number): void;
@@ -116,7 +118,8 @@ export class Port {
 
   /** `thread`: which of the threads this is. */
   constructor(
-    { buffer }: WebAssembly.Memory, thread: number, opened: (stream: Stream) => Holder, wake: () => void,
+    { buffer }: { readonly buffer: ArrayBufferLike }, thread: number, opened: (stream: Stream) => Holder,
+    wake: () => void,
   ) {
     const words = this.words = new Int32Array(buffer);
     this.bytes = Buffer.from(buffer);
@@ -211,6 +214,12 @@ export class Port {
     Atomics.store(words, this.#thread + ORDERS_TAIL / 4, this.#ordersTail);
     Atomics.store(words, ORDERED / 4, 1);
     if (Atomics.load(words, ASLEEP / 4) !== 0) this.#wake();
+  }
+
+  /** The packet loop has ended: hears what it has told, and then nothing is left of any stream. */
+  end(): void {
+    while (this.turn());
+    this.#forget();
   }
 
   /** Returns which order it is, for amend(). */
@@ -368,6 +377,11 @@ export class Port {
     this.flushes++;
     words.fill(0, this.#thread + NEWS_HEAD / 4, this.#thread + TAKEN / 4 + 1);
     Atomics.store(words, this.#thread + EPOCH_SEEN / 4, this.#epoch);
+    this.#forget();
+  }
+
+  /** Nothing is left of any stream. */
+  #forget(): void {
     const streams = [...this.#streams.values()];
     const attempts = [...this.#asked.values(), ...this.#waiting];
     this.#streams.clear();

@@ -40,6 +40,7 @@ export async function load({ name, does }: StreamService, around: Surroundings):
     return { allowHalfOpen: true, ...httpService(await listenerOf(name, does.http, around), refused) };
   }
   if ("tcp" in does) return tcp(name, await importHandler(does.tcp), around);
+  if ("caller" in does) throw new Error("nobody takes its connections");
   if ("proxy" in does) return { allowHalfOpen: true, take: proxy(does.proxy, does.header, around.log) };
   const { certificates: pairs } = does.https;
   const log = (line: string) => { around.log.error(`service ${name}: ${line}`); };

@@ -7,6 +7,7 @@ import { Duplex } from "node:stream";
 import { Closed } from "../../abi/counters.js";
 import { Unopened } from "../../abi/streams.js";
 import { formatBytes } from "../prefix/prefixes.js";
+import { apart } from "./apart.js";
 import type { Ends, Holder, Opener, Opening, Port, Stream, Target } from "./port.js";
 
 type Code = Extract<keyof typeof constants.errno, string>;
@@ -96,10 +97,23 @@ export class Socket extends Duplex implements Holder, Opener {
    * "error" that says why not.
    */
   static connect(port: Port, target: Target, options: SocketOptions = {}): Socket {
-    const socket = new Socket(undefined, options);
-    socket.#target = target;
-    socket.#opening = port.connect(target, socket);
+    const socket = Socket.toConnect(options);
+    socket.connectTo(port, target);
     return socket;
+  }
+
+  /** Returns a socket that is being connected as soon as connectTo() says where to. */
+  static toConnect(options: SocketOptions = {}): Socket {
+    const socket = new Socket(undefined, options);
+    socket.#opening = { giveUp: () => undefined };
+    return socket;
+  }
+
+  /** Connects a socket that toConnect() has made, unless it was destroyed. */
+  connectTo(port: Port, target: Target): void {
+    if (this.destroyed) return;
+    this.#target = target;
+    this.#opening = port.connect(target, this);
   }
 
   /** As in net.Socket. */
@@ -269,11 +283,8 @@ export class Socket extends Duplex implements Holder, Opener {
       if (!chunk) break;
       this.#refresh();
       this.bytesRead += chunk.length;
-      try {
-        this.#wantsMore = this.push(chunk);
-      } catch (error) {
-        uncaught(error);
-      }
+      // A listener that fails does not keep the end from the others.
+      apart(() => { this.#wantsMore = this.push(chunk); });
     }
     if (this.#isFinished || !stream.finished || stream.readable > 0) return;
     this.#isFinished = true;
@@ -292,11 +303,7 @@ export class Socket extends Duplex implements Holder, Opener {
     if (this.#written !== before) this.#refresh();
     if (pending.taken < chunks.length) return;
     this.#pending = undefined;
-    try {
-      pending.done();
-    } catch (error) {
-      uncaught(error);
-    }
+    apart(pending.done);
   }
 
   /** Gives the next chunk to the stream. Returns whether it has taken all of it. */
@@ -337,11 +344,7 @@ export class Socket extends Duplex implements Holder, Opener {
   }
 
   #tell(event: string): void {
-    try {
-      this.emit(event);
-    } catch (error) {
-      uncaught(error);
-    }
+    apart(() => this.emit(event));
   }
 
   /** Time in ms by performance.now(). */
@@ -399,11 +402,6 @@ function finish(socket: Socket): void {
   socket.push(null);
   // Whoever does not read hears of it all the same, if nothing came before it.
   socket.read(0);
-}
-
-/** Throws what a listener has thrown where nobody catches it. Whoever called the listener goes on. */
-function uncaught(error: unknown): void {
-  process.nextTick(() => { throw error; });
 }
 
 function familyOf(address: Uint8Array): "IPv4" | "IPv6" {

@@ -17,6 +17,8 @@ export type Does
   = | { readonly http: Content }
     | { readonly https: Content & { readonly certificates: readonly Certificate[] } }
     | { readonly tcp: Handler }
+    /** Whoever uses pongd as a library takes the connections itself, and knows the service by this number. */
+    | { readonly caller: number }
     | { readonly proxy: Endpoint; readonly header: ProxyHeader | undefined };
 
 /** What answers requests: files of a folder, a handler, or a page that says who asks and whom. */

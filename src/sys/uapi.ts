@@ -123,6 +123,7 @@ export const RTM_GETROUTE = 26;
 export const SIZEOF_IFINFOMSG = 16;
 export const SIZEOF_IFADDRMSG = 8;
 export const SIZEOF_RTMSG = 12;
+export const IFLA_ADDRESS = 1;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 export const IFLA_TXQLEN = 13;

@@ -19,7 +19,7 @@ import type { OverrunsOf } from "./overruns.js";
 import { NetlinkError } from "./refusal.js";
 import { Routing } from "./routing.js";
 import { disableOffload, setHeaderSize } from "./offload.js";
-import { hasVnetHeader, isQueue, kindOf, openQueueTo, setGroup, setOwner, setPersist } from "./tun.js";
+import { closeQueue, hasVnetHeader, isQueue, kindOf, openQueueTo, setGroup, setOwner, setPersist } from "./tun.js";
 import { watchLink } from "./watch.js";
 import * as uapi from "../sys/uapi.js";
 
@@ -54,6 +54,8 @@ export interface DeviceOptions {
 
 export class TunDevice {
   readonly mtu: number;
+  /** The device's own MAC address; empty for a TUN device. */
+  readonly address: Uint8Array;
   /** Whether the device existed before, and stays. */
   readonly premade: boolean;
   /** File descriptors of the queues, non-blocking. */
@@ -106,6 +108,7 @@ export class TunDevice {
         link = this.#netlink.link(name);
       }
       this.#index = link.index;
+      this.address = link.address;
       this.premade = link.tun?.persist ?? false;
       this.vnetHeader = hasVnetHeader(this.queues[0]);
       if (this.vnetHeader) setHeaderSize(this.queues[0]);
@@ -119,7 +122,7 @@ export class TunDevice {
         index: link.index, before: this.premade ? this.#netlink.stats(link.index).txDropped : 0,
       };
     } catch (error) {
-      for (const fd of opened) libc.close(fd);
+      for (const fd of opened) closeQueue(fd);
       this.#netlink.close();
       throw error;
     }
@@ -158,7 +161,7 @@ export class TunDevice {
     this.routing.stop();
     // The device stays, and whoever has it next may know nothing of offload.
     if (this.premade && this.vnetHeader) disableOffload(this.queues[0]);
-    for (const fd of this.queues) libc.close(fd);
+    for (const fd of this.queues) closeQueue(fd);
     this.#netlink.close();
   }
 }

@@ -13,6 +13,8 @@ export interface Link {
   /** Whether the link has a carrier. Without one it carries no packets, even if it is up. */
   readonly carrier: boolean;
   readonly mtu: number;
+  /** MAC address; empty where the link has none. */
+  readonly address: Uint8Array;
   /** IN6_ADDR_GEN_MODE_*; undefined where the link has no IPv6. */
   readonly addrGenMode: number | undefined;
   /** Kind of a virtual link: "tun", "bridge", "dummy" … */
@@ -166,6 +168,7 @@ export function linkOf(payload: Buffer): Link {
     up: (payload.readUInt32LE(8) & uapi.IFF_UP) !== 0,
     carrier: (payload.readUInt32LE(8) & uapi.IFF_LOWER_UP) !== 0,
     mtu: numberOf(attributes, uapi.IFLA_MTU) ?? 0,
+    address: Uint8Array.from(attributes.get(uapi.IFLA_ADDRESS) ?? []),
     addrGenMode: addrGenModeOf(attributes.get(uapi.IFLA_AF_SPEC)),
     ...linkInfoOf(attributes.get(uapi.IFLA_LINKINFO)),
   };

@@ -3,9 +3,8 @@ import { Mode } from "../../abi/control.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { Address, Prefix } from "../prefix/prefixes.js";
 import { inUse, TunDevice, type Owner } from "./device.js";
-import * as libc from "../sys/libc.js";
 import { Netlink } from "./netlink.js";
-import { openQueueTo, setPersist } from "./tun.js";
+import { closeQueue, openQueueTo, setPersist } from "./tun.js";
 import { IFF_MULTI_QUEUE, IFF_NO_PI, IFF_TAP } from "../sys/uapi.js";
 
 export interface PersistentOptions {
@@ -68,7 +67,7 @@ export function removeDevice(name: string): void {
     try {
       setPersist(fd, false);
     } finally {
-      libc.close(fd);
+      closeQueue(fd);
     }
   } finally {
     netlink.close();

@@ -1,4 +1,9 @@
-/** /dev/net/tun: open(2), and the ioctls that bind a descriptor to a device and set the device's properties. */
+/**
+ * /dev/net/tun: open(2), and the ioctls that bind a descriptor to a device and set the device's properties. Node.js
+ * opens and closes it: what a thread other than the main one has opened so is closed when that thread is terminated,
+ * and with its last queue goes a device that a library has made.
+ */
+import { closeSync, openSync } from "node:fs";
 import { Mode } from "../../abi/control.js";
 import { EXIT, Failure } from "../base/failure.js";
 import * as libc from "../sys/libc.js";
@@ -22,7 +27,7 @@ const TUN_PROBLEMS: Partial<Record<string, readonly [why: string, mend: string]>
  * @throws Failure: one line for each way in which it can be out of reach, and how to mend it.
  */
 export function checkTunPath(): void {
-  libc.close(openTun());
+  closeQueue(openTun());
 }
 
 /**
@@ -37,7 +42,7 @@ export function openQueue(name: string, mode: Mode, flags: number): number {
   ifreq.writeUInt16LE(kindOf(mode) | flags, uapi.IFNAMSIZ);
   if (libc.ioctl(fd, uapi.TUNSETIFF, ifreq) === 0) return fd;
   const error = new libc.SystemError("TUNSETIFF", name, libc.errno());
-  libc.close(fd);
+  closeQueue(fd);
   if (error.errno === libc.E.ENOTTY) {
     throw new Failure(
       `${TUN_PATH} is not the TUN driver's`,
@@ -46,6 +51,11 @@ export function openQueue(name: string, mode: Mode, flags: number): number {
     );
   }
   throw error;
+}
+
+/** Closes a queue that openQueue() has opened, or that another process image has. */
+export function closeQueue(fd: number): void {
+  closeSync(fd);
 }
 
 /** Purpose of opening a queue, and the messages if that fails. `mend` is for errors without a message of their own. */
@@ -116,11 +126,16 @@ export function kindOf(mode: Mode): number {
 }
 
 function openTun(): number {
-  const fd = libc.open(TUN_PATH, uapi.O_RDWR | uapi.O_NONBLOCK | uapi.O_CLOEXEC);
-  if (fd >= 0) return fd;
-  const error = new libc.SystemError("open", TUN_PATH, libc.errno());
+  try {
+    return openSync(TUN_PATH, uapi.O_RDWR | uapi.O_NONBLOCK | uapi.O_CLOEXEC);
+  } catch (thrown) {
+    throw unopened(new libc.SystemError("open", TUN_PATH, -((thrown as NodeJS.ErrnoException).errno ?? 0)));
+  }
+}
+
+function unopened(error: libc.SystemError): Failure {
   const problem = TUN_PROBLEMS[error.code];
-  if (!problem) throw new Failure(`cannot ${error.message}`, EXIT.RUNTIME, { cause: error });
+  if (!problem) return new Failure(`cannot ${error.message}`, EXIT.RUNTIME, { cause: error });
   const [why, mend] = problem;
-  throw new Failure(`cannot open ${TUN_PATH}: ${error.code}, ${why}`, EXIT.PERMISSION, { mend, cause: error });
+  return new Failure(`cannot open ${TUN_PATH}: ${error.code}, ${why}`, EXIT.PERMISSION, { mend, cause: error });
 }

@@ -1,0 +1,66 @@
+/** Finds out where a connection goes, and from where. */
+import { isIP, type LookupFunction } from "node:net";
+import type { Target } from "../net/port.js";
+import { parseAddress } from "../prefix/prefixes.js";
+import { PongdError } from "./error.js";
+
+/** What pongd.connect() takes: options of net.connect() that have a meaning here. */
+export interface ConnectOptions {
+  /** The port to connect to. */
+  readonly port: number | string;
+  /** An address, or a name, which dns.lookup() looks up. By default "localhost", as in net.connect(). */
+  readonly host?: string | null | undefined;
+  /** The address to connect from: any of the prefixes'. By default one of `pongd.addresses`, of the right family. */
+  readonly localAddress?: string | undefined;
+  /** The port to connect from. By default, and with 0, a free one is chosen. */
+  readonly localPort?: number | undefined;
+  /** False, the default, ends this side when the peer has ended its own. */
+  readonly allowHalfOpen?: boolean | undefined;
+  /** 4 or 6 has `host` looked up for that family alone; 0, the default, for either. */
+  readonly family?: number | string | undefined;
+  /** Looks up `host` in place of dns.lookup(). */
+  readonly lookup?: LookupFunction | undefined;
+  /** Milliseconds without anything sent or received after which the socket emits "timeout"; see setTimeout(). */
+  readonly timeout?: number | undefined;
+  /** Destroys the socket. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Returns the family of the addresses that are wanted: that of the local one, if that is given. */
+export function familyOf({ localAddress, family }: ConnectOptions): number {
+  return localAddress === undefined ? Number(String(family ?? 0).replace(/^IPv/, "")) : isIP(localAddress);
+}
+
+/** @throws PongdError (ERR_PONGD_ADDRESS) */
+export function targetOf(
+  { port, localAddress, localPort = 0 }: ConnectOptions, address: string, addresses: readonly string[],
+): Target {
+  const remote = parseAddress(address);
+  const from = localAddress ?? addresses.find((each) => isIP(each) === remote.family);
+  if (from === undefined) {
+    const mend = "give localAddress, an address of a prefix of that family";
+    throw new PongdError("ERR_PONGD_ADDRESS", `no address to connect to ${address} from`, { mend });
+  }
+  const local = parseAddress(from);
+  if (local.family !== remote.family) {
+    throw new PongdError("ERR_PONGD_ADDRESS", `no connection goes from ${from} to ${address}: they are of two families`);
+  }
+  return { localAddress: local.bytes, localPort, remoteAddress: remote.bytes, remotePort: Number(port) };
+}
+
+/** @throws RangeError or TypeError, as net.connect() does */
+export function checkConnect({ port, localPort = 0, localAddress }: ConnectOptions): void {
+  const isPort = (value: unknown, least: number) =>
+    value !== "" && Number.isInteger(Number(value)) && Number(value) >= least && Number(value) <= 65_535;
+  if (!isPort(port, 1)) throw coded(new RangeError(`port is ${String(port)}; expected 1 to 65535`), "ERR_SOCKET_BAD_PORT");
+  if (!isPort(localPort, 0)) {
+    throw coded(new RangeError(`localPort is ${localPort}; expected 0 to 65535`), "ERR_SOCKET_BAD_PORT");
+  }
+  if (localAddress !== undefined && isIP(localAddress) === 0) {
+    throw coded(new TypeError(`localAddress is "${localAddress}"; expected an IP address`), "ERR_INVALID_IP_ADDRESS");
+  }
+}
+
+function coded<E extends Error>(error: E, code: string): E {
+  return Object.assign(error, { code });
+}

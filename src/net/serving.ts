@@ -1,0 +1,181 @@
+/**
+ * Serves the streams of all queues in this thread: it sleeps until a packet loop wakes it, and then takes turns with
+ * whatever else the thread's event loop has to do. A service thread does that (thread.ts), and whoever uses pongd as a
+ * library.
+ */
+import type { Logger } from "pino";
+import { messageOf } from "../base/failure.js";
+import type { LogLevel } from "../base/log.js";
+import { PrefixList } from "../prefix/list.js";
+import type { StreamService } from "../prefix/streams.js";
+import * as libc from "../sys/libc.js";
+import type { ServiceCounts } from "../telemetry/servicecounts.js";
+import { apart } from "./apart.js";
+import type { Counted, FromService, ToService } from "./messages.js";
+import { Port, type Stream } from "./port.js";
+import { PrefixIndex } from "./prefixindex.js";
+import { load, type Taker } from "./services.js";
+import { Socket } from "./socket.js";
+import { Takers } from "./takers.js";
+
+const BEAT_MS = 1000;
+
+export interface ServingOptions {
+  /** Which of the service threads this is. */
+  readonly thread: number;
+  /** Eventfd by which packet loops wake it. */
+  readonly wakeFd: number;
+  readonly counts: ServiceCounts;
+  readonly log: Logger;
+  readonly post: (message: FromService) => void;
+  /** Returns the taker of a service that need not be loaded. */
+  readonly own?: (service: StreamService) => Taker | undefined;
+}
+
+/** A service that is loaded, and its place among what is counted. */
+interface Loaded {
+  readonly taker: Taker;
+  readonly place: number;
+}
+
+export class Serving {
+  /** By queue. */
+  readonly ports: Port[] = [];
+  readonly #options: ServingOptions;
+  /** Services by id, as long as there may be connections to them. */
+  readonly #services = new Map<string, Loaded>();
+  readonly #takers = new Takers();
+  /** Ids of those that were prepared last, and of those that are in use. */
+  #prepared: readonly string[] = [];
+  #used: readonly string[] = [];
+  #prefixes = new PrefixIndex();
+  #isTurning = false;
+  #isOver = false;
+  readonly #ends: readonly (() => void)[];
+
+  constructor(options: ServingOptions) {
+    this.#options = options;
+    const { wakeFd } = options;
+    const woken = new ArrayBuffer(8);
+    const address = libc.addressOf(woken);
+    const unread = libc.onReadable(wakeFd, () => {
+      libc.read(wakeFd, address, woken.byteLength);
+      this.#turn();
+    });
+    this.#ends = [unread, this.#beat()];
+  }
+
+  /** Takes up a message. */
+  take(message: ToService): void {
+    switch (message.kind) {
+      case "queue": {
+        const { queue, memory, wakeFd } = message;
+        this.ports[queue] = new Port(memory, this.#options.thread, this.#serve, () => {
+          if (!this.#isOver) libc.eventfd_write(wakeFd, 1);
+        });
+        this.#turn();
+        return;
+      }
+      case "prepare":
+        void this.#prepare(message.services).then((failures) => {
+          this.#options.post({ kind: "prepared", failures });
+        });
+        return;
+      case "use":
+        this.#use(message.prefixes, message.logLevel);
+    }
+  }
+
+  /** All packet loops have ended: what they have told is heard, and streams that are still there are lost. */
+  end(): void {
+    for (const port of this.ports) port.end();
+    this.#isOver = true;
+    for (const end of this.#ends) end();
+    this.#services.clear();
+    this.#hold();
+  }
+
+  /** Counts how late the event loop is, which is also the sign that it goes round. Returns what ends this. */
+  #beat(): () => void {
+    let due = performance.now() + BEAT_MS;
+    const timer = setInterval(() => {
+      const now = performance.now();
+      this.#options.counts.beat(Math.max(0, now - due) / 1000);
+      due = now + BEAT_MS;
+    }, BEAT_MS).unref();
+    return () => { clearInterval(timer); };
+  }
+
+  /** Loads what is not loaded yet. Returns a line for each service that cannot be. */
+  async #prepare(wanted: readonly Counted[]): Promise<string[]> {
+    const { log, counts, own } = this.#options;
+    const failures: string[] = [];
+    for (const { service, counted: place } of wanted) {
+      try {
+        const known = this.#services.get(service.id);
+        const taker = known?.taker ?? own?.(service)
+          ?? await load(service, { log, counts, place, prefixes: () => this.#prefixes });
+        this.#services.set(service.id, { taker, place });
+      } catch (error) {
+        failures.push(`service ${service.name}: ${messageOf(error)}`);
+      }
+    }
+    this.#prepared = wanted.map(({ service: { id } }) => id);
+    this.#hold();
+    return failures;
+  }
+
+  #use(list: SharedArrayBuffer, level: LogLevel): void {
+    // Packet loops still have connections begin with the services of before, until they have the next tables.
+    const kept = new Set([...this.#prepared, ...this.#used, ...this.ports.flatMap((port) => [...port.services])]);
+    for (const id of this.#services.keys()) if (!kept.has(id)) this.#services.delete(id);
+    this.#used = this.#prepared;
+    this.#hold();
+    this.#prefixes = new PrefixIndex(new PrefixList(list));
+    this.#options.log.level = level;
+  }
+
+  /** Has the takers closed of services that there are no more. */
+  #hold(): void {
+    this.#takers.use(Array.from(this.#services.values(), ({ taker }) => taker));
+  }
+
+  /** Gives a connection to its service. If that could not be loaded when the thread was started again, it is reset. */
+  readonly #serve = (stream: Stream): Socket => {
+    const { counts } = this.#options;
+    const found = this.#services.get(stream.service);
+    const socket = new Socket(stream, found?.taker);
+    if (!found) return socket.resetAndDestroy();
+    const { taker, place } = found;
+    counts.opened(place);
+    this.#takers.opened(taker);
+    // Peers reset connections. That is for whoever wants to know, and ends nothing else.
+    socket.on("error", ignore);
+    socket.once("close", () => {
+      counts.closed(place);
+      this.#takers.closed(taker);
+    });
+    apart(() => { taker.take(socket); });
+    return socket;
+  };
+
+  #turn(): void {
+    if (this.#isTurning || this.#isOver) return;
+    this.#isTurning = true;
+    this.#again();
+  }
+
+  /** Takes turns until there is no news, and then sleeps. */
+  readonly #again = (): void => {
+    if (this.#isOver) return;
+    let more = false;
+    for (const port of this.ports) more = port.turn() || more;
+    this.#isTurning = more || !this.ports.every((port) => port.doze());
+    // The event loop's other work has its turn in between.
+    if (this.#isTurning) setImmediate(this.#again);
+  };
+}
+
+function ignore(): void {
+  // The socket is destroyed.
+}
