@@ -49,9 +49,11 @@ export enum Protocol {
   icmpv6,
   arp,
   ndisc,
+  /** Of services that answer without a thread. */
+  udp,
 }
 export const REPLIES = MAX_COUNTERS;
-export const MAX_PROTOCOLS = 8;
+export const MAX_PROTOCOLS = 16;
 
 /**
  * Reasons why a packet was not answered; src/telemetry/reasons.ts has a sentence for each. The names are the metric's
@@ -119,6 +121,10 @@ export enum Drop {
   tcp_limit,
   /** A packet for several segments that is not TCP. */
   skb_gso_seg,
+  /** The answer might be answered in turn, without end. */
+  udp_loop,
+  /** Taken, and thrown away as asked. */
+  udp_discard,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;
@@ -186,8 +192,11 @@ export const MAX_COOKIES = 4;
 export const ACCEPTED = COOKIES + MAX_COOKIES;
 export const ACCEPTED_SERVICES = 256;
 
+/** Datagrams that UDP services took: at SERVED + the service's place in abi/tcp.ts, SERVICES. */
+export const SERVED = ACCEPTED + ACCEPTED_SERVICES;
+
 /** Timers by how late they were: bucket i counts up to 2^i microseconds, the last one all others. */
-export const LATENESS = ACCEPTED + ACCEPTED_SERVICES;
+export const LATENESS = SERVED + ACCEPTED_SERVICES;
 export const LATENESS_BUCKETS = 24;
 
 /** Replies by prefix. A prefix is counted at PREFIX_REPLIES + its index. */

@@ -109,7 +109,7 @@ export const LETTERS_END = INBOX + LETTER_SIZE * MAX_LETTERS;
 
 // ---- services -------------------------------------------------------------------------------------------------------
 
-/** A port's treatment. The members' names are the flag's values. */
+/** A port's treatment, of TCP or UDP. The members' names are the flags' values; refuse is unreachable with UDP. */
 export enum Service {
   /** A reset. */
   refuse,

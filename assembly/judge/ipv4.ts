@@ -36,7 +36,7 @@ export function ipv4Input(packet: usize, ip: usize, length: u32): i32 {
   if (ipv4.isFragment(ip)) return fragment(packet, ip, prefix);
 
   const verdict = datagram(packet, ip);
-  if (isReply(verdict)) answered(Protocol.icmp, prefix, 1);
+  if (isReply(verdict)) answered(protocolOf(ip), prefix, 1);
   return verdict;
 }
 
@@ -64,9 +64,14 @@ function fragment(packet: usize, ip: usize, prefix: i32): i32 {
   if (isDrop(verdict)) { reassembly.drop(buffer, reason(verdict)); return DONE; }
   if (verdict == DONE) { reassembly.taken(buffer); return DONE; }
   if (!transmit(packet, whole, verdict)) { reassembly.drop(buffer, Drop.nomem); return DONE; }
-  answered(Protocol.icmp, prefix, reassembly.packets(buffer));
+  answered(protocolOf(whole), prefix, reassembly.packets(buffer));
   reassembly.release(buffer);
   return DONE;
+}
+
+/** Returns what a reply is counted as. */
+function protocolOf(ip: usize): Protocol {
+  return ipv4.protocol(ip) == ipv4.PROTOCOL_UDP ? Protocol.udp : Protocol.icmp;
 }
 
 /** RFC 1122 §3.3.2: tells the sender that a datagram did not become whole. Its first fragment lies at `ip`. */

@@ -54,8 +54,13 @@ function reply(packet: usize, ip: usize, len: u32, prefix: i32): i32 {
   const mtu = pathMtu(ipv6.dstAddr(ip), len);
   const fits = len <= mtu;
   if (!fits && !transmit6(packet, ip, len, icmpv6.identity(ip + ipv6.HEADER_LEN), mtu)) return drop(Drop.nomem);
-  answered(Protocol.icmpv6, prefix, 1);
+  answered(protocolOf(ip), prefix, 1);
   return fits ? len : DONE;
+}
+
+/** Returns what a reply is counted as. It has no extension headers. */
+function protocolOf(ip: usize): Protocol {
+  return ipv6.nextHeader(ip) == ipv6.UDP ? Protocol.udp : Protocol.icmpv6;
 }
 
 /**
@@ -180,7 +185,7 @@ function whole(packet: usize, buffer: usize, identification: u32): void {
   // RFC 8200 §5: the way here had no room for more than the largest fragment, so the way back may not have it either.
   const mtu = min(pathMtu(ipv6.dstAddr(ip), verdict), max(<u32>MIN_PATH_MTU6, reassembly.largest(buffer)));
   if (!transmit6(packet, ip, verdict, identification, mtu)) { reassembly.drop(buffer, Drop.nomem); return; }
-  answered(Protocol.icmpv6, ownerOf(packet), reassembly.packets(buffer));
+  answered(protocolOf(ip), ownerOf(packet), reassembly.packets(buffer));
   reassembly.release(buffer);
 }
 

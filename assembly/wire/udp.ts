@@ -16,6 +16,19 @@ export function len(datagram: usize): u32 {
   return load16(datagram + 4);
 }
 
+export function srcPort(datagram: usize): u32 {
+  return load16(datagram);
+}
+
+export function dstPort(datagram: usize): u32 {
+  return load16(datagram + 2);
+}
+
+/** Exchanges the ports. The sum does not change. */
+export function swapPorts(datagram: usize): void {
+  store<u32>(datagram, rotl<u32>(load<u32>(datagram), 16));
+}
+
 /** Returns the checksum as it lies in memory. */
 export function checksum(datagram: usize): u32 {
   return load<u16>(datagram, 6);

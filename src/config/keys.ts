@@ -11,7 +11,7 @@ import { ENGINE_NAMES, type EngineName } from "../engine/contract.js";
 import { IO_CHOICES } from "../io/contract.js";
 import { DEFAULT_ANSWERS, DEFAULT_REASSEMBLY } from "../prefix/policy.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU } from "../sys/uapi.js";
-import { ANSWERS, BUILTIN_SERVICES, isWords, type PrefixMap, type Type, type ValueOf } from "./types.js";
+import { ANSWERS, BUILTIN_SERVICES, isWords, UDP_SERVICES, type PrefixMap, type Type, type ValueOf } from "./types.js";
 
 export const MODES = ["tun", "tap"] as const;
 const MAC_POLICIES = ["shared", "per-address"] as const;
@@ -287,7 +287,7 @@ const ROWS = [
   }),
   setting({
     key: "tcp",
-    type: { kind: "ports" },
+    type: { kind: "ports", protocol: "tcp" },
     default: {},
     reload: true,
     perPrefix: true,
@@ -297,6 +297,17 @@ const ROWS = [
     note: "Within a map, the narrower of two ranges decides. A prefix's map is laid over that of the whole file, port "
       + "by port.",
     examples: [{ 7: "echo", "8000-8010": "discard" }],
+  }),
+  setting({
+    key: "udp",
+    type: { kind: "ports", protocol: "udp" },
+    default: {},
+    reload: true,
+    perPrefix: true,
+    option: { flags: "--udp <ports>", group: "Answers" },
+    text: `UDP services by port: ${UDP_SERVICES.join(", ")}; at all other ports, unreachable says what happens`,
+    note: "Ranges and prefixes are as with tcp.",
+    examples: [{ 7: "echo", "9000-9010": "discard" }],
   }),
   setting({
     key: "services",

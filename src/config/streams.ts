@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { Service } from "../../abi/tcp.js";
 import { Failure, messageOf } from "../base/failure.js";
 import { parseTarget } from "../prefix/endpoints.js";
-import type { TcpService } from "../prefix/policy.js";
+import type { PortService } from "../prefix/policy.js";
 import {
   streamService, type Certificate, type Content, type Does, type Handler, type StreamService,
 } from "../prefix/streams.js";
@@ -43,7 +43,7 @@ class Wrong extends Error {
  * Returns the service of a port that says "proxy:127.0.0.1:8080"; undefined for other texts.
  * @throws Failure (usage) if it cannot connect there
  */
-export function proxyOf(text: string): TcpService | undefined {
+export function proxyOf(text: string): PortService | undefined {
   if (!text.startsWith(PROXY)) return undefined;
   const stream = streamService(text, { proxy: parseTarget(text.slice(PROXY.length), "proxy"), header: undefined });
   return { name: text, kind: Service.stream, bytes: Buffer.from(stream.id, "hex"), stream };

@@ -11,6 +11,7 @@ import { ReadCounter, type Place, type Sample } from "./readcounter.js";
 import { ReadHistogram, type HistogramOptions } from "./readhistogram.js";
 import { addServiceMetrics, type CountedServices } from "./services.js";
 import { addTcpMetrics } from "./tcp.js";
+import { byService } from "./byservice.js";
 import { DROP_REASONS, ICMP_ERRORS, PROTOCOLS, total, type Counted } from "./verdicts.js";
 
 /**
@@ -121,6 +122,7 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
     },
   });
   addTcpMetrics(registry, queues, { perQueue, counter });
+  counter("pongd_udp_datagrams_total", "Datagrams that UDP services took, by service.", byService(queues, "udp"));
   new Gauge({
     name: "pongd_offload",
     help: "Whether the kernel cuts packets and computes checksums for the queue.",

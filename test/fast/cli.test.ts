@@ -96,7 +96,7 @@ describe("usage: status 2 and one line", () => {
     [["run", "10.99.0.0/16", "--no-such"], /--no-such/],
     [
       ["run", "10.99.0.0/16", "--tcp", "7=echo", "9=discard"],
-      /^pongd: "9=discard" is not a prefix; --tcp takes several ports with commas between them, like 7=echo,9=discard/,
+      /^pongd: "9=discard" is not a prefix; --tcp and --udp take several ports with commas between them, like 7=echo,9=discard/,
     ],
     [["run", "10.99\n.0.0/16"], /"10\.99\\n\.0\.0\/16" is not a prefix/],
     [["run", "10.99.0.0/16", "--device", "a\nb"], /device name "a\\nb"/],
