@@ -39,6 +39,11 @@ export enum Counter {
   offload,
   /** Packets that the kernel refused for that, and that were cut here. */
   offloadRefused,
+  /** Datagrams that service threads were handed, which is their verdict. */
+  udpHandled,
+  /** Datagrams that threads had sent, and those that could not be sent, or must not be. */
+  udpSent,
+  udpUnsent,
 }
 /** Room for counters, as in each MAX_ below; test/fast/abi.test.ts says how many places are left. */
 export const MAX_COUNTERS = 32;
@@ -125,6 +130,8 @@ export enum Drop {
   udp_loop,
   /** Taken, and thrown away as asked. */
   udp_discard,
+  /** There was no room for it with the service thread of its port. */
+  socket_rcvbuff,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;

@@ -3,18 +3,21 @@
 
 import { Drop, SERVED } from "../../abi/counters";
 import { LIMIT_SOURCE } from "../../abi/tables";
-import { Service, SERVICE_SIZE, SERVICES } from "../../abi/tcp";
+import { Service, SERVICE_BYTES, SERVICE_SIZE, SERVICES } from "../../abi/tcp";
 import { permitsWithin } from "../limit";
 import { add } from "../memory";
 import { answers, family, ttl } from "../packet";
 import { kindOf, serviceIn } from "../ports";
-import { drop } from "../verdict";
+import { DONE, drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/udp";
+import { hand } from "./datagrams";
 
 /** Ports below are not those of clients. */
 const FIRST_UNPRIVILEGED: u32 = 1024;
+/** Bytes of a service's id. */
+const ID_LEN: usize = 8;
 
 /**
  * Judges a datagram of `len` bytes, which is intact, at a port that has this service. `list` are the ports of its
@@ -27,8 +30,14 @@ export function serve(packet: usize, ip: usize, datagram: usize, len: u32, list:
     count(service);
     return drop(Drop.udp_discard);
   }
-  if (mayAnswer(list, wire.srcPort(datagram))) return drop(Drop.udp_loop);
+  const isThreads = kind == Service.datagram;
+  if (!(isThreads && takesAny(service)) && mayAnswer(list, wire.srcPort(datagram))) return drop(Drop.udp_loop);
   if (!permitsWithin(packet, ip, answers(packet) | LIMIT_SOURCE)) return drop(Drop.rate_limited);
+  if (isThreads) {
+    const verdict = hand(packet, ip, datagram, len, service);
+    if (verdict == DONE) count(service);
+    return verdict;
+  }
   count(service);
   return family(packet) == 6 ? echo6(packet, ip, datagram, len) : echo4(packet, ip, datagram, len);
 }
@@ -45,6 +54,11 @@ function mayAnswer(list: usize, port: u32): bool {
   }
   const service = serviceIn(list, port);
   return service != 0 && kindOf(service) != Service.silent && kindOf(service) != Service.discard;
+}
+
+/** Returns whether a service of a thread's wants to hear from any port. */
+function takesAny(service: usize): bool {
+  return load<u8>(<usize>load<u32>(service, SERVICE_BYTES) + ID_LEN) != 0;
 }
 
 function count(service: usize): void {

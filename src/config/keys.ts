@@ -305,7 +305,8 @@ const ROWS = [
     reload: true,
     perPrefix: true,
     option: { flags: "--udp <ports>", group: "Answers" },
-    text: `UDP services by port: ${UDP_SERVICES.join(", ")}; at all other ports, unreachable says what happens`,
+    text: `UDP services by port: ${UDP_SERVICES.join(", ")}; or a name under services; at all other ports, `
+      + "unreachable says what happens",
     note: "Ranges and prefixes are as with tcp.",
     examples: [{ 7: "echo", "9000-9010": "discard" }],
   }),
@@ -314,7 +315,8 @@ const ROWS = [
     type: { kind: "services" },
     default: {},
     reload: true,
-    text: "TCP services by name: a banner, a reply to whatever ends with some bytes, a handler, a proxy, or HTTP",
+    text: "services by name: of TCP, a banner, a reply to whatever ends with some bytes, a handler, a proxy, or HTTP; "
+      + "of UDP, a handler",
     note: "Paths are relative to the configuration file. A reload reads files again, and handlers that have changed.",
     examples: [{
       ssh: { tcp: { banner: "SSH-2.0-OpenSSH_9.6\r\n" } },
@@ -322,6 +324,7 @@ const ROWS = [
       site: { http: { root: "./site" } },
       api: { https: { handler: "./api.mjs", cert: "cert.pem", key: "key.pem" } },
       backend: { tcp: { proxy: "127.0.0.1:8080", proxy_protocol: "v2" } },
+      dns: { udp: { handler: "./dns.mjs" } },
     }],
   }),
   setting({

@@ -287,7 +287,10 @@ class Merger {
     const room = new ListRoom();
     this.#ports = { tcp: new PortLists("tcp", services, room), udp: new PortLists("udp", services, room) };
     const [tcp, udp] = PORT_PROTOCOLS.map((protocol) => this.#listsOf(protocol));
-    if (this.#ports.tcp.accepts && this.#values.engine !== "js") this.#checkRoom();
+    if (this.#values.engine !== "js") {
+      if (this.#ports.tcp.accepts) this.#checkRoom();
+      else this.#checkThreads();
+    }
     return tcp.map((list, i) => ({ tcp: list, udp: udp[i] }));
   }
 
@@ -318,6 +321,21 @@ class Merger {
       else this.#say(protocol, message);
     }
     return lists;
+  }
+
+  /** Refuses limits with which there are no service threads, since these come with connections. */
+  #checkThreads(): void {
+    const service = this.#ports.udp.streams.at(0)?.name;
+    const { tcp_connections: connections, "device.mtu": mtu } = this.#values;
+    if (service === undefined) return;
+    if (connections === 0) {
+      const why = `${this.#called("tcp_connections")} is 0, so there are no service threads, which ${service} needs`;
+      this.#say("tcp_connections", `${why}: raise it, or leave the service out`);
+    }
+    if (mtu !== "auto" && mtu < MIN_TCP_MTU) {
+      const why = `MTU ${mtu}: service threads, which ${service} needs, need at least ${MIN_TCP_MTU}`;
+      this.#say("device.mtu", `${why}; raise ${this.#called("device.mtu")}, or leave the service out`);
+    }
   }
 
   /** Refuses limits with which no service could accept a connection. */

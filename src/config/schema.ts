@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { Failure } from "../base/failure.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
-import { PROXY_HEADERS } from "../prefix/streams.js";
+import { PROXY_HEADERS, UDP_SOURCES } from "../prefix/streams.js";
 import type { Document } from "./document.js";
 import { purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting } from "./keys.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
@@ -116,6 +116,14 @@ function service() {
         "Pairs of cert and key; the client's server name chooses one, or else the first is taken.",
       ),
     }, "a map with cert and key, and root or handler").optional(),
+    udp: map({
+      handler: described(path,
+        "ES module whose default export is called for each datagram; relative to the configuration file."),
+      sources: described(
+        choice(UDP_SOURCES, eitherOf(UDP_SOURCES)).optional(),
+        "Source ports that may ask: unprivileged are those of clients, from 1024 on; any are those of services, too.",
+      ),
+    }, "a map with handler").optional(),
   }, "a map like { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } or { http: { root: ./site } }");
 }
 

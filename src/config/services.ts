@@ -19,7 +19,7 @@ const MAX_ALL_BYTES = 4 << 20;
 const NAME = /^[a-z][\w-]{0,63}$/i;
 /** Words that mean something else than a service of one's own, now or later. */
 const RESERVED: ReadonlySet<string> = new Set(
-  [...BUILTIN_SERVICES, ...UDP_SERVICES, "banner", "reply", "https", "proxy", "stamp", "irtt"],
+  [...BUILTIN_SERVICES, ...UDP_SERVICES, "banner", "reply", "https", "proxy", "datagram", "stamp", "irtt"],
 );
 
 /** Keys of a service that name a file or a folder. */
@@ -64,7 +64,7 @@ export function servicesOf(maps: ServiceMaps, folder: string, say: Say): Service
       const service = serviceOf(name, map, folder, (key, message) => { say([...path, ...key], message); });
       bytes += service?.bytes?.length ?? 0;
       // A port may name a service that is wrong: that has been reported.
-      services.tcp.set(name, service ?? { name, kind: Service.banner });
+      services[map.udp ? "udp" : "tcp"].set(name, service ?? { name, kind: Service.banner });
     }
   }
   if (bytes > MAX_ALL_BYTES) say(["services"], `services have ${bytes} bytes in all; at most ${MAX_ALL_BYTES} fit`);
@@ -74,16 +74,18 @@ export function servicesOf(maps: ServiceMaps, folder: string, say: Say): Service
 function serviceOf(
   name: string, map: ServiceMap, folder: string, say: (path: Path, message: string) => void,
 ): PortService | undefined {
-  const { tcp, http, https } = map;
-  if ([tcp, http, https].filter((each) => each !== undefined).length !== 1) {
-    say([], `services.${name}: expected exactly one of tcp, http and https`);
+  const { tcp, http, https, udp } = map;
+  if ([tcp, http, https, udp].filter((each) => each !== undefined).length !== 1) {
+    say([], `services.${name}: expected exactly one of tcp, http, https and udp`);
     return undefined;
   }
   const sent = tcp && [tcp.banner, tcp.reply ?? tcp.after].some((each) => each !== undefined);
   if (sent) return fixedOf(name, tcp, folder, (key, message) => { say(["tcp", ...key], message); });
   const stream = streamOf(name, map, folder, say);
-  const kind = tcp ? Service.stream : Service.http;
-  return stream && { name, kind, bytes: Buffer.from(stream.id, "hex"), stream };
+  if (!stream) return undefined;
+  const id = Buffer.from(stream.id, "hex");
+  if (udp) return { name, kind: Service.datagram, bytes: Buffer.of(...id, udp.sources === "any" ? 1 : 0), stream };
+  return { name, kind: tcp ? Service.stream : Service.http, bytes: id, stream };
 }
 
 /** Returns a service that sends the same bytes to everybody. */

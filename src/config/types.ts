@@ -5,7 +5,7 @@
  */
 import { ENDPOINT_EXAMPLES } from "../prefix/endpoints.js";
 import type { Limit } from "../prefix/policy.js";
-import type { ProxyHeader } from "../prefix/streams.js";
+import type { ProxyHeader, Sources } from "../prefix/streams.js";
 
 export const ANSWERS = ["echo", "timestamp", "unreachable"] as const;
 export type Answer = typeof ANSWERS[number];
@@ -39,6 +39,7 @@ export interface ServiceMap {
   readonly tcp?: TcpMap | undefined;
   readonly http?: ContentMap | undefined;
   readonly https?: HttpsMap | undefined;
+  readonly udp?: UdpMap | undefined;
 }
 
 /** A banner; a reply to whatever ends with `after`; a handler; or a proxy. */
@@ -50,6 +51,12 @@ export interface TcpMap {
   /** Where to, as parseTarget() reads it. */
   readonly proxy?: string | undefined;
   readonly proxy_protocol?: ProxyHeader | undefined;
+}
+
+/** A handler of datagrams. */
+export interface UdpMap {
+  readonly handler: string;
+  readonly sources?: Sources | undefined;
 }
 
 /** Files of a folder, or a handler; without either, a page that says who asks and whom. */

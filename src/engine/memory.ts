@@ -241,7 +241,8 @@ export class LinearMemory {
     const words = new Int32Array(this.memory.buffer);
     const counters = this.counters;
     const verdicts = counters.subarray(REPLIES, REPLIES + MAX_PROTOCOLS).reduce((a, b) => a + b)
-      + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b) + counters[Counter.tcpReceived];
+      + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b) + counters[Counter.tcpReceived]
+      + counters[Counter.udpHandled];
     counters[DROPPED + Drop.worker_crash] += counters[Counter.packetsReceived] - verdicts;
     counters[Counter.held] = 0;
     counters[Counter.kept] = 0;

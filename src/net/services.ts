@@ -4,12 +4,15 @@ import { pathToFileURL } from "node:url";
 import type { Logger } from "pino";
 import { messageOf } from "../base/failure.js";
 import type { Content, Handler, StreamService } from "../prefix/streams.js";
+import { formatBytes } from "../prefix/prefixes.js";
 import type { ServiceCounts } from "../telemetry/servicecounts.js";
+import type { Datagram, Reply } from "./datagrams.js";
 import { files } from "./files.js";
 import { counted, guarded } from "./guard.js";
 import { httpService } from "./http.js";
 import { httpsService } from "./https.js";
 import { page } from "./page.js";
+import type { Ends } from "./port.js";
 import type { PrefixIndex } from "./prefixindex.js";
 import { proxy } from "./proxy.js";
 import { breakOff } from "./response.js";
@@ -20,6 +23,8 @@ export interface Taker {
   /** False ends this side of a connection when the peer has ended its own. */
   readonly allowHalfOpen: boolean;
   take(socket: Socket): void;
+  /** Called for a datagram, in a service of UDP. */
+  receive?(datagram: Datagram): void;
   /** Called when it has no connection any more, and gets none. */
   close?(): void;
 }
@@ -37,6 +42,7 @@ export interface Surroundings {
 export async function load({ name, does }: StreamService, around: Surroundings): Promise<Taker> {
   if ("http" in does) return http(await listenerOf(name, does.http, around));
   if ("tcp" in does) return tcp(name, await importHandler(does.tcp), around);
+  if ("udp" in does) return udp(name, await importHandler(does.udp), around);
   if ("proxy" in does) return { allowHalfOpen: true, take: proxy(does.proxy, does.header, around.log) };
   const { certificates: pairs } = does.https;
   const log = (line: string) => { around.log.error(`service ${name}: ${line}`); };
@@ -54,6 +60,42 @@ function tcp(name: string, handler: (socket: Socket) => unknown, { log, counts, 
     socket.resetAndDestroy();
   };
   return { allowHalfOpen: false, take: guarded(handler, failed) };
+}
+
+/** What a handler is told of a datagram, with the names of dgram's rinfo and of a socket. */
+export interface Remote {
+  readonly address: string;
+  readonly port: number;
+  readonly family: "IPv4" | "IPv6";
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** The prefix that the local address belongs to, and its name, if it has one. */
+  readonly prefix?: string;
+  readonly name?: string;
+}
+
+function udp(
+  name: string, handler: (message: Buffer, remote: Remote, reply: Reply) => unknown,
+  { log, counts, place, prefixes }: Surroundings,
+): Taker {
+  const called = guarded(handler, (error) => {
+    counts.failed(place);
+    log.error(`service ${name}: its handler has failed: ${messageOf(error)}; nothing is sent for it`);
+  });
+  return {
+    allowHalfOpen: false,
+    take(socket) { socket.resetAndDestroy(); },
+    receive({ ends, message, reply }) { called(message, remoteOf(ends, prefixes()), reply); },
+  };
+}
+
+function remoteOf({ remoteAddress, remotePort, localAddress, localPort, owner }: Ends, prefixes: PrefixIndex): Remote {
+  const { text, name } = prefixes.of(owner) ?? {};
+  return {
+    address: formatBytes(remoteAddress), port: remotePort, family: remoteAddress.length === 4 ? "IPv4" : "IPv6",
+    localAddress: formatBytes(localAddress), localPort,
+    ...text !== undefined && { prefix: text }, ...name !== undefined && { name },
+  };
 }
 
 async function listenerOf(

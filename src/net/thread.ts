@@ -10,6 +10,7 @@ import * as libc from "../sys/libc.js";
 import { ServiceCounts } from "../telemetry/servicecounts.js";
 import { threadLog } from "./log.js";
 import type { Counted, FromService, ServiceInput, ToService } from "./messages.js";
+import { Datagrams, type Datagram } from "./datagrams.js";
 import { Port, type Stream } from "./port.js";
 import { PrefixIndex } from "./prefixindex.js";
 import { load, type Taker } from "./services.js";
@@ -29,6 +30,7 @@ const log = threadLog(input);
 const counts = new ServiceCounts(input.counts);
 /** By queue. */
 const ports: Port[] = [];
+const datagrams: Datagrams[] = [];
 /** Services by id, as long as there may be connections to them. */
 const services = new Map<string, Loaded>();
 const takers = new Takers();
@@ -51,7 +53,9 @@ parentPort?.on("message", (message: ToService) => {
   switch (message.kind) {
     case "queue": {
       const { queue, memory, wakeFd } = message;
-      ports[queue] = new Port(memory, input.thread, serve, () => { libc.eventfd_write(wakeFd, 1); });
+      const wake = () => { libc.eventfd_write(wakeFd, 1); };
+      ports[queue] = new Port(memory, input.thread, serve, wake);
+      datagrams[queue] = new Datagrams(memory, input.thread, deliver, wake);
       turn();
       return;
     }
@@ -123,6 +127,11 @@ function serve(stream: Stream): Socket {
   return socket;
 }
 
+/** Gives a datagram to its service. One that could not be loaded, or is gone, takes none. */
+function deliver(datagram: Datagram): void {
+  services.get(datagram.service)?.taker.receive?.(datagram);
+}
+
 function ignore(): void {
   // The socket is destroyed.
 }
@@ -136,12 +145,14 @@ function turn(): void {
 /** Takes turns until there is no news, and then sleeps. */
 function again(more: boolean): void {
   for (const port of ports) more = port.turn() || more;
+  // After the port, which notices a crash of the packet loop.
+  for (const each of datagrams) more = each.turn() || more;
   if (more) {
     setImmediate(again, false);
     return;
   }
   turning = false;
-  if (!ports.every((port) => port.doze())) turn();
+  if (!ports.every((port) => port.doze()) || datagrams.some(({ isNews }) => isNews)) turn();
 }
 
 function post(message: FromService): void {

@@ -123,6 +123,11 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
   });
   addTcpMetrics(registry, queues, { perQueue, counter });
   counter("pongd_udp_datagrams_total", "Datagrams that UDP services took, by service.", byService(queues, "udp"));
+  const ways = { in: Counter.udpHandled, out: Counter.udpSent, lost: Counter.udpUnsent };
+  perQueue(
+    "pongd_udp_handler_datagrams_total", "Datagrams that UDP handlers were given, sent, and could not send.",
+    Object.entries(ways).map(([direction, index]) => ({ labels: { direction }, index })),
+  );
   new Gauge({
     name: "pongd_offload",
     help: "Whether the kernel cuts packets and computes checksums for the queue.",

@@ -333,13 +333,13 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "a service of a kind that there is not", `${P}services: { a: { gopher: { root: x } } }\n`,
-      "FILE:2:18: unknown key \"gopher\" in services.a; expected tcp, http, https",
+      "FILE:2:18: unknown key \"gopher\" in services.a; expected tcp, http, https, udp",
     ],
     [
       "a service of two kinds", `${P}services: { a: { http: {}, tcp: { banner: x } } }\n`,
-      "FILE:2:16: services.a: expected exactly one of tcp, http and https",
+      "FILE:2:16: services.a: expected exactly one of tcp, http, https and udp",
     ],
-    ["a service of no kind", `${P}services: { a: {} }\n`, "FILE:2:16: services.a: expected exactly one of tcp, http and https"],
+    ["a service of no kind", `${P}services: { a: {} }\n`, "FILE:2:16: services.a: expected exactly one of tcp, http, https and udp"],
     [
       "a folder that is not there", `${P}services: { a: { http: { root: /nowhere } } }\n`,
       "FILE:2:32: services.a.http.root: /nowhere: cannot be read: ENOENT: no such file or directory, stat '/nowhere'",
@@ -520,6 +520,28 @@ describe("a file that is wrong: every error with its line and column, and what w
       "FILE:3:52: port 3: \"x\" is not a service; expected unreachable, silent, echo, discard or a name under services",
       "FILE:4:11: port 1: \"unreachable\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, "
       + "chargen, tarpit, http, proxy:HOST:PORT or ssh",
+    ],
+    [
+      "handlers of datagrams",
+      `${P}services: { a: { udp: {} }, b: { udp: { handler: /nowhere } }, c: { udp: { handler: x, sources: all } } }\n`,
+      "FILE:2:23: services.a.udp.handler is missing; expected a file's path",
+      "FILE:2:97: services.c.udp.sources is \"all\"; expected unprivileged or any",
+    ],
+    [
+      "a handler of datagrams that is not there, at a port of TCP",
+      `${P}services: { b: { udp: { handler: /nowhere } } }\ntcp: { 53: b }\n`,
+      "FILE:2:34: services.b.udp.handler: /nowhere: cannot be read: ENOENT: no such file or directory, stat '/nowhere'",
+      "FILE:3:12: port 53: \"b\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, chargen, "
+      + "tarpit, http, proxy:HOST:PORT or a name under services",
+    ],
+    [
+      "a handler of datagrams, and no threads",
+      `${P}services: { b: { udp: { handler: ${process.execPath} } } }\nudp: { 53: b }\ntcp_connections: 0\n`
+      + "device: { mtu: 255 }\n",
+      "FILE:4:18: tcp_connections is 0, so there are no service threads, which b needs: raise it, or leave the "
+      + "service out",
+      "FILE:5:16: MTU 255: service threads, which b needs, need at least 256; raise device.mtu, or leave the "
+      + "service out",
     ],
     [
       "UDP with the js engine", "engine: js\nudp: { 7: echo }\nprefixes:\n  - { prefix: 10.0.0.0/8, udp: {} }\n",

@@ -261,7 +261,7 @@ export class Harness {
 
   /** Checks I5, and the rates of errors. */
   #account(counters: Float64Array): void {
-    let verdicts = counters[Counter.held] + counters[Counter.tcpReceived];
+    let verdicts = counters[Counter.held] + counters[Counter.tcpReceived] + counters[Counter.udpHandled];
     for (let i = REPLIES; i < REPLIES + MAX_PROTOCOLS; i++) verdicts += counters[i];
     for (let i = DROPPED; i < DROPPED + MAX_DROPS; i++) verdicts += counters[i];
     if (counters[Counter.packetsReceived] !== verdicts || verdicts !== this.packets) throw new Error("I5: of "
