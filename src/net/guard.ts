@@ -20,7 +20,7 @@ export function guarded<A extends unknown[]>(
 export function counted(listener: RequestListener, counts: ServiceCounts, place: number): RequestListener {
   return (request: IncomingMessage, response: ServerResponse) => {
     const began = performance.now();
-    response.once("close", () => {
+    response.on("close", () => {
       counts.responded(place, response.statusCode, (performance.now() - began) / 1000);
     });
     listener(request, response);

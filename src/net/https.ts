@@ -8,7 +8,7 @@
 import type { RequestListener } from "node:http";
 import { createServer, type TLSSocket } from "node:tls";
 import { Certificates, type PairFiles } from "./certificates.js";
-import { Http1, type HttpService } from "./http.js";
+import { Http1, type HttpService, type Refused } from "./http.js";
 import { Http2 } from "./http2.js";
 import type { Socket } from "./socket.js";
 
@@ -35,6 +35,7 @@ export interface HttpsOptions {
   readonly pairs: readonly PairFiles[];
   /** Takes a line about a pair that has changed and does not do. */
   readonly log: (line: string) => void;
+  readonly refused?: Refused;
   readonly terms?: Partial<HttpsTerms>;
 }
 
@@ -52,7 +53,7 @@ export function httpsService(options: HttpsOptions, listener: RequestListener): 
   const http1 = new Http1(listener, {
     headersTimeout: terms.headers, requestTimeout: terms.request, keepAliveTimeout: terms.keepAlive,
     connectionsCheckingInterval: Math.min(terms.headers, CHECK_MS),
-  });
+  }, options.refused);
   const http2 = new Http2(listener, { requestTimeout: terms.request, idleTimeout: terms.idle });
   /** Handshake of the socket whose bytes are being decrypted: it is done while they are. */
   let current: Handshake | undefined;

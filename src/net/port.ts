@@ -101,6 +101,9 @@ export class Port {
   #turning = false;
   #flushing = false;
   #behind = false;
+  #now = 0;
+  /** How often the packet loop was told of orders: what was ordered since may still be changed. */
+  flushes = 0;
   readonly #index: number;
   readonly #thread: number;
   readonly #news: number;
@@ -109,14 +112,14 @@ export class Port {
   readonly #ordersMask: number;
   readonly #lent: number;
   readonly words: Int32Array;
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
 
   /** `thread`: which of the threads this is. */
   constructor(
     { buffer }: WebAssembly.Memory, thread: number, opened: (stream: Stream) => Holder, wake: () => void,
   ) {
     const words = this.words = new Int32Array(buffer);
-    this.bytes = new Uint8Array(buffer);
+    this.bytes = Buffer.from(buffer);
     this.#opened = opened;
     this.#wake = wake;
     this.#index = thread;
@@ -133,6 +136,11 @@ export class Port {
   /** True once the packet loop has crashed, and so has forgotten everything, and turn() has not been called since. */
   get isStale(): boolean {
     return Atomics.load(this.words, STREAM_EPOCH / 4) !== this.#epoch;
+  }
+
+  /** Time in ms, by performance.now(); within a turn, that of its beginning. */
+  get now(): number {
+    return this.#turning ? this.#now : performance.now();
   }
 
   /** Streams that the thread has. */
@@ -160,6 +168,7 @@ export class Port {
   turn(): boolean {
     const { words } = this;
     if (this.isStale) this.#lose();
+    this.#now = performance.now();
     this.#turning = true;
     const tail = Atomics.load(words, this.#thread + NEWS_TAIL / 4);
     let left = TURN;
@@ -198,21 +207,30 @@ export class Port {
     const { words } = this;
     if (!this.#behind || this.isStale) return;
     this.#behind = false;
+    this.flushes++;
     Atomics.store(words, this.#thread + ORDERS_TAIL / 4, this.#ordersTail);
     Atomics.store(words, ORDERED / 4, 1);
     if (Atomics.load(words, ASLEEP / 4) !== 0) this.#wake();
   }
 
-  order(index: number, what: number): void {
+  /** Returns which order it is, for amend(). */
+  order(index: number, what: number): number {
     const at = this.#orders + 2 * (this.#ordersTail & this.#ordersMask);
     this.words[at] = index;
     this.words[at + 1] = what;
     this.#ordersTail = this.#ordersTail + 1 | 0;
     this.#behind = true;
     // What is done within a turn, or within one task, leaves together.
-    if (this.#turning || this.#flushing) return;
-    this.#flushing = true;
-    process.nextTick(this.#flush);
+    if (!this.#turning && !this.#flushing) {
+      this.#flushing = true;
+      process.nextTick(this.#flush);
+    }
+    return at;
+  }
+
+  /** Changes an order that the packet loop has not been told of. */
+  amend(order: number, what: number): void {
+    this.words[order + 1] = what;
   }
 
   /** Takes an empty page, and returns its address; 0 if there is none. */
@@ -347,6 +365,7 @@ export class Port {
     this.#epoch = Atomics.load(words, STREAM_EPOCH / 4);
     this.#newsHead = this.#ordersTail = this.#lentHead = this.#taken = 0;
     this.#behind = false;
+    this.flushes++;
     words.fill(0, this.#thread + NEWS_HEAD / 4, this.#thread + TAKEN / 4 + 1);
     Atomics.store(words, this.#thread + EPOCH_SEEN / 4, this.#epoch);
     const streams = [...this.#streams.values()];
@@ -419,6 +438,11 @@ export class Stream {
   #lists = 0;
   /** Bytes that were given to be sent. */
   #written = 0;
+  /** The page that they are in, how many, since which of the port's flushes, and its order. */
+  #sendPage = 0;
+  #filled = PAGE_SIZE;
+  #flushes = 0;
+  #sendOrder = 0;
   #wishes = 0;
   #events = 0;
   #isGone = false;
@@ -443,6 +467,11 @@ export class Stream {
       remotePort: port(block + PORTS), localPort: port(block + PORTS + 2),
       owner: words[(block + OWNER) / 4],
     };
+  }
+
+  /** As of the port. */
+  get now(): number {
+    return this.#port.now;
   }
 
   /** Id of the connection's service (prefix/streams.ts); "" for the one that needs no entry. */
@@ -504,28 +533,61 @@ export class Stream {
    */
   write(data: Uint8Array): number {
     if (this.#isGone) return data.length;
-    const { bytes } = this.#port;
-    let at = 0;
-    while (at < data.length) {
-      if (this.unacked >= MAX_UNACKED) {
-        this.#wish(WISH_ROOM);
-        // It may have been acknowledged before the wish was seen.
-        if (this.unacked >= MAX_UNACKED) return at;
-      }
-      const page = this.#port.page();
-      if (page === 0) {
-        this.#port.hungers(this);
-        this.#order();
-        return at;
-      }
-      const count = Math.min(data.length - at, PAGE_SIZE);
-      bytes.set(count === data.length ? data : data.subarray(at, at + count), page);
-      this.#port.order(this.index, page + count - 1);
-      this.#written = this.#written + count >>> 0;
+    for (let at = 0; ;) {
+      const place = at < data.length ? this.#place(1) : 0;
+      if (place === 0) return at;
+      const count = Math.min(data.length - at, PAGE_SIZE - this.#filled);
+      this.#port.bytes.set(count === data.length ? data : data.subarray(at, at + count), place);
+      this.#fill(count);
       at += count;
     }
+  }
+
+  /**
+   * Gives a short text to be sent, whose bytes are not made first. Returns how many these are; undefined if none was
+   * taken, since there may be no room, or the encoding is none that this does.
+   */
+  writeText(text: string, encoding: BufferEncoding): number | undefined {
+    const most = encoding === "latin1" ? text.length : encoding === "utf8" ? 3 * text.length : Infinity;
+    if (most === 0 || most > PAGE_SIZE) return undefined;
+    if (this.#isGone) return Buffer.byteLength(text, encoding);
+    const place = this.#place(most);
+    if (place === 0) return undefined;
+    const count = this.#port.bytes.write(text, place, encoding);
+    this.#fill(count);
+    return count;
+  }
+
+  /** Returns where there is room for so many bytes, at most PAGE_SIZE; 0 if there is none now. */
+  #place(bytes: number): number {
+    const port = this.#port;
+    if (this.#flushes === port.flushes && bytes <= PAGE_SIZE - this.#filled) return this.#sendPage + this.#filled;
+    if (this.unacked >= MAX_UNACKED) {
+      this.#wish(WISH_ROOM);
+      // It may have been acknowledged before the wish was seen.
+      if (this.unacked >= MAX_UNACKED) return 0;
+    }
+    const page = port.page();
+    if (page === 0) {
+      port.hungers(this);
+      this.#order();
+      return 0;
+    }
     if (this.#wishes & WISH_ROOM) this.#unwish(WISH_ROOM);
-    return at;
+    this.#sendPage = page;
+    this.#filled = 0;
+    this.#flushes = port.flushes;
+    return page;
+  }
+
+  /** So many bytes have been put where #place() said. */
+  #fill(count: number): void {
+    const isNew = this.#filled === 0;
+    this.#filled += count;
+    this.#written = this.#written + count >>> 0;
+    const what = this.#sendPage + this.#filled - 1;
+    if (isNew) this.#sendOrder = this.#port.order(this.index, what);
+    else this.#port.amend(this.#sendOrder, what);
   }
 
   /** Has FIN sent behind all that was written. */

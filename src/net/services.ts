@@ -40,17 +40,16 @@ export interface Surroundings {
 
 /** Loads a service. @throws whatever its handler throws */
 export async function load({ name, does }: StreamService, around: Surroundings): Promise<Taker> {
-  if ("http" in does) return http(await listenerOf(name, does.http, around));
+  const refused = (status: number) => { around.counts.refused(around.place, status); };
+  if ("http" in does) {
+    return { allowHalfOpen: true, ...httpService(await listenerOf(name, does.http, around), refused) };
+  }
   if ("tcp" in does) return tcp(name, await importHandler(does.tcp), around);
   if ("udp" in does) return udp(name, await importHandler(does.udp), around);
   if ("proxy" in does) return { allowHalfOpen: true, take: proxy(does.proxy, does.header, around.log) };
   const { certificates: pairs } = does.https;
   const log = (line: string) => { around.log.error(`service ${name}: ${line}`); };
-  return { allowHalfOpen: true, ...httpsService({ pairs, log }, await listenerOf(name, does.https, around)) };
-}
-
-function http(listener: RequestListener): Taker {
-  return { allowHalfOpen: true, ...httpService(listener) };
+  return { allowHalfOpen: true, ...httpsService({ pairs, log, refused }, await listenerOf(name, does.https, around)) };
 }
 
 function tcp(name: string, handler: (socket: Socket) => unknown, { log, counts, place }: Surroundings): Taker {

@@ -44,12 +44,17 @@ const CODES: Readonly<Partial<Record<number, Code>>> = {
   [Unopened.host_unreachable]: "EHOSTUNREACH",
 };
 
+interface Chunk {
+  readonly chunk: Uint8Array | string;
+  readonly encoding: BufferEncoding;
+}
+
 /** What was written and has not been taken yet. */
 interface Pending {
-  readonly chunks: readonly Uint8Array[];
-  /** Chunks, and bytes of the next one, that have been taken. */
+  readonly chunks: readonly Chunk[];
+  /** Chunks that have been taken, and what is left of the next one if a part of it has. */
   taken: number;
-  offset: number;
+  rest: Uint8Array | undefined;
   readonly done: (error?: Error | null) => void;
 }
 
@@ -75,10 +80,13 @@ export class Socket extends Duplex implements Holder, Opener {
   #isFinished = false;
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
+  /** When the timer is over, and when something was last sent or has come; time in ms by performance.now(). */
+  #timerAt = 0;
+  #activeAt = 0;
 
   /** `stream`: an established one; without it the socket is to be opened by connect(). */
   constructor(stream?: Stream, { allowHalfOpen = true }: SocketOptions = {}) {
-    super({ allowHalfOpen, emitClose: true, autoDestroy: true });
+    super({ allowHalfOpen, emitClose: true, autoDestroy: true, decodeStrings: false });
     this.#stream = stream;
     this.#ends = stream?.ends;
   }
@@ -134,7 +142,8 @@ export class Socket extends Duplex implements Holder, Opener {
   }
 
   get bytesWritten(): number {
-    return this.#written + this.writableLength;
+    const { writableBuffer = [] } = this as { writableBuffer?: readonly Chunk[] };
+    return this.#written + sizeOf(writableBuffer) + restOf(this.#pending);
   }
 
   get readyState(): "opening" | "open" | "readOnly" | "writeOnly" | "closed" {
@@ -154,8 +163,8 @@ export class Socket extends Duplex implements Holder, Opener {
   /** Emits "timeout" when nothing was sent or has come for that many milliseconds; 0 never does. */
   setTimeout(ms: number, listener?: () => void): this {
     this.timeout = ms;
-    clearTimeout(this.#timer);
-    this.#timer = ms > 0 && !this.destroyed ? setTimeout(this.#timedOut, ms).unref() : undefined;
+    if (this.#timer && this.#timerAt > this.#now + ms) this.#endTimer();
+    this.#refresh();
     if (listener) {
       if (ms > 0) this.once("timeout", listener);
       else this.removeListener("timeout", listener);
@@ -199,13 +208,12 @@ export class Socket extends Duplex implements Holder, Opener {
     this.came();
   }
 
-  override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: Pending["done"]): void {
-    this.#pending = { chunks: [chunk], taken: 0, offset: 0, done };
-    this.room();
+  override _write(chunk: Chunk["chunk"], encoding: BufferEncoding, done: Pending["done"]): void {
+    this._writev([{ chunk, encoding }], done);
   }
 
-  override _writev(chunks: readonly { readonly chunk: Uint8Array }[], done: Pending["done"]): void {
-    this.#pending = { chunks: chunks.map(({ chunk }) => chunk), taken: 0, offset: 0, done };
+  override _writev(chunks: readonly Chunk[], done: Pending["done"]): void {
+    this.#pending = { chunks, taken: 0, rest: undefined, done };
     this.room();
   }
 
@@ -219,7 +227,7 @@ export class Socket extends Duplex implements Holder, Opener {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    clearTimeout(this.#timer);
+    this.#endTimer();
     this.#pending = undefined;
     // As the kernel does for a socket that is closed.
     if (!this.#isOver) this.#stream?.shut();
@@ -271,21 +279,29 @@ export class Socket extends Duplex implements Holder, Opener {
     const stream = this.#stream;
     if (!pending || !stream) return;
     const { chunks } = pending;
-    while (pending.taken < chunks.length) {
-      const chunk = chunks[pending.taken];
-      const rest = pending.offset === 0 ? chunk : chunk.subarray(pending.offset);
-      const count = stream.write(rest);
-      if (count > 0) this.#refresh();
-      this.#written += count;
-      if (count < rest.length) {
-        pending.offset += count;
-        return;
-      }
-      pending.taken++;
-      pending.offset = 0;
-    }
+    const before = this.#written;
+    for (; pending.taken < chunks.length && this.#take(stream, pending); pending.taken++);
+    if (this.#written !== before) this.#refresh();
+    if (pending.taken < chunks.length) return;
     this.#pending = undefined;
     pending.done();
+  }
+
+  /** Gives the next chunk to the stream. Returns whether it has taken all of it. */
+  #take(stream: Stream, pending: Pending): boolean {
+    const { chunk, encoding } = pending.chunks[pending.taken];
+    if (typeof chunk === "string" && !pending.rest) {
+      const taken = stream.writeText(chunk, encoding);
+      if (taken !== undefined) {
+        this.#written += taken;
+        return true;
+      }
+    }
+    const rest = pending.rest ?? bytesOf(chunk, encoding);
+    const count = stream.write(rest);
+    this.#written += count;
+    pending.rest = count < rest.length ? rest.subarray(count) : undefined;
+    return !pending.rest;
   }
 
   closing(): void {
@@ -308,13 +324,54 @@ export class Socket extends Duplex implements Holder, Opener {
     this.destroy(new ConnectionError("ECONNRESET", "read"));
   }
 
-  readonly #timedOut = (): void => {
-    this.emit("timeout");
-  };
-
-  #refresh(): void {
-    this.#timer?.refresh();
+  /** Time in ms by performance.now(). */
+  get #now(): number {
+    return this.#stream?.now ?? performance.now();
   }
+
+  /**
+   * Something was sent or has come. There is a timer already if there was one for whatever was before, and when that is
+   * over, it is seen how long nothing has been: HTTP sets its timeouts anew with each request.
+   */
+  #refresh(): void {
+    if (this.timeout === 0) return;
+    this.#activeAt = this.#now;
+    if (!this.#timer && !this.destroyed) this.#startTimer(this.timeout);
+  }
+
+  #startTimer(ms: number): void {
+    this.#timerAt = performance.now() + ms;
+    this.#timer = setTimeout(this.#timerOver, ms).unref();
+  }
+
+  #endTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  readonly #timerOver = (): void => {
+    this.#timer = undefined;
+    if (this.timeout === 0) return;
+    const left = this.#activeAt + this.timeout - performance.now();
+    // Timers of Node.js have whole milliseconds.
+    if (left >= 1) this.#startTimer(left);
+    else this.emit("timeout");
+  };
+}
+
+/** Returns how many bytes of what was written have not been taken yet. */
+function restOf(pending: Pending | undefined): number {
+  if (!pending) return 0;
+  const { chunks, taken, rest } = pending;
+  return rest ? rest.length + sizeOf(chunks.slice(taken + 1)) : sizeOf(chunks.slice(taken));
+}
+
+function sizeOf(chunks: readonly Chunk[]): number {
+  return chunks.reduce((sum, { chunk, encoding }) => sum + Buffer.byteLength(chunk, encoding), 0);
+}
+
+function bytesOf(chunk: Chunk["chunk"], encoding: BufferEncoding): Uint8Array {
+  return typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk;
 }
 
 function familyOf(address: Uint8Array): "IPv4" | "IPv6" {

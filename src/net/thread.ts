@@ -139,20 +139,18 @@ function ignore(): void {
 function turn(): void {
   if (turning) return;
   turning = true;
-  again(true);
+  again();
 }
 
 /** Takes turns until there is no news, and then sleeps. */
-function again(more: boolean): void {
+function again(): void {
+  let more = false;
   for (const port of ports) more = port.turn() || more;
   // After the port, which notices a crash of the packet loop.
   for (const each of datagrams) more = each.turn() || more;
-  if (more) {
-    setImmediate(again, false);
-    return;
-  }
-  turning = false;
-  if (!ports.every((port) => port.doze()) || datagrams.some(({ isNews }) => isNews)) turn();
+  turning = more || !ports.every((port) => port.doze()) || datagrams.some(({ isNews }) => isNews);
+  // The event loop's other work has its turn in between.
+  if (turning) setImmediate(again);
 }
 
 function post(message: FromService): void {

@@ -75,9 +75,13 @@ export class ServiceCounts {
 
   /** A response with this status has ended, so many seconds after its request. */
   responded(service: number, status: number, seconds: number): void {
-    const at = place(service);
-    if (status >= FIRST_CODE && status < FIRST_CODE + CODES) this.#counts[at + BY_CODE + status - FIRST_CODE]++;
-    this.#observe(at + DURATIONS, DURATION_BUCKETS, seconds);
+    this.#count(service, status);
+    this.#observe(place(service) + DURATIONS, DURATION_BUCKETS, seconds);
+  }
+
+  /** A request was refused with this status before anybody has seen it. */
+  refused(service: number, status: number): void {
+    this.#count(service, status);
   }
 
   /** Responses by their status, those of which there were any. */
@@ -101,6 +105,11 @@ export class ServiceCounts {
   /** The place of a service is another one's from now on. */
   clear(service: number): void {
     this.#counts.fill(0, place(service), place(service + 1));
+  }
+
+  #count(service: number, status: number): void {
+    if (status < FIRST_CODE || status >= FIRST_CODE + CODES) return;
+    this.#counts[place(service) + BY_CODE + status - FIRST_CODE]++;
   }
 
   #observe(at: number, bounds: readonly number[], seconds: number): void {

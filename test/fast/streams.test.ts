@@ -5,6 +5,7 @@ import { createServer, request } from "node:http";
 import { constants } from "node:os";
 import type { Duplex } from "node:stream";
 import { describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { LENT_COUNT, THREADS } from "../../abi/streams.js";
 import { Drain, MAX_PAGES, PAGE_COUNT, PAGES, Service } from "../../abi/tcp.js";
 import { ConnectionError, Socket } from "../../src/net/socket.js";
@@ -118,6 +119,88 @@ describe("a socket", () => {
     rig.sockets[0].on("data", (chunk: Buffer) => got.push(chunk));
     await rig.settle();
     assert.deepEqual(Buffer.concat(got), pattern(MIB));
+  });
+
+  test("what is written at once goes out whole, texts of any encoding as well, and takes one page", async () => {
+    const chunks: readonly [string | Buffer, BufferEncoding?][] = [
+      ["héllo "], ["wörld", "latin1"], [Buffer.from([1, 2, 3])], ["€".repeat(300)], ["6162", "hex"], ["öl", "utf16le"],
+      ["", "utf8"], ["Zm9v", "base64"],
+    ];
+    const rig = await StreamRig.create({});
+    const client = await rig.connect(4);
+    const [socket] = rig.sockets;
+    const words = new Uint32Array(rig.host.rig.linear.memory.buffer);
+    const all = Buffer.concat(chunks.map(([chunk, encoding]) =>
+      typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk));
+    rig.holdsBack = true;
+    const before = words[PAGE_COUNT / 4] - words[(THREADS + LENT_COUNT) / 4];
+    socket.cork();
+    for (const [chunk, encoding = "utf8"] of chunks) socket.write(chunk, encoding);
+    assert.equal(socket.bytesWritten, all.length);
+    socket.uncork();
+    assert.equal(socket.bytesWritten, all.length);
+    await rig.settle();
+    assert.equal(words[PAGE_COUNT / 4] - words[(THREADS + LENT_COUNT) / 4] - before, 1, "pages");
+    rig.holdsBack = false;
+    await rig.settle();
+    assert.ok(client.heard().equals(all));
+    // What the packet loop has been told of is not changed any more.
+    socket.write("more");
+    await rig.settle();
+    assert.equal(client.heard().toString(), "more");
+    assert.equal(socket.bytesWritten, all.length + 4);
+  });
+
+  test("a text that a page has no room for begins another", async () => {
+    const rig = await StreamRig.create({});
+    const client = await rig.connect(4);
+    const [socket] = rig.sockets;
+    socket.cork();
+    for (let i = 0; i < 40; i++) socket.write(`${i}`.repeat(700), i % 2 === 0 ? "latin1" : "utf8");
+    socket.uncork();
+    await rig.settle();
+    const all = Array.from({ length: 40 }, (_, i) => `${i}`.repeat(700)).join("");
+    assert.ok(client.heard().equals(Buffer.from(all)));
+  });
+
+  test("times out after the last byte, not the first, and sooner if it is told so later", async (t) => {
+    const rig = await StreamRig.create({ handler: (socket) => { socket.resume(); } });
+    const client = await rig.connect(4);
+    const [socket] = rig.sockets;
+    // The socket's own timers keep no process alive.
+    const awake = setInterval(() => undefined, 1000);
+    t.after(() => { clearInterval(awake); });
+    const order: string[] = [];
+    const timeout = new Promise<void>((resolve) => { socket.setTimeout(60, resolve); })
+      .then(() => order.push("timeout"));
+    await delay(50);
+    await client.ask("?");
+    // This ends after the socket would have timed out without that, and before it does now.
+    await Promise.all([delay(30).then(() => order.push("later")), timeout]);
+    assert.deepEqual(order, ["later", "timeout"]);
+    socket.setTimeout(1_000_000);
+    await new Promise<void>((resolve) => { socket.setTimeout(1, resolve); });
+    socket.on("timeout", () => order.push("late"));
+    socket.setTimeout(1).setTimeout(0);
+    await delay(20);
+    assert.equal(order.length, 2);
+  });
+
+  test("long texts are written as they are sent, and counted in bytes all along", async () => {
+    const rig = await StreamRig.create({});
+    const client = await rig.connect(4, { buffer: 1 << 14 });
+    client.holds = true;
+    const [socket] = rig.sockets;
+    const text = "ä€x".repeat(100_000);
+    for (const encoding of ["utf8", "latin1"] as const) socket.write(text, encoding);
+    const size = Buffer.byteLength(text) + text.length;
+    await rig.settle();
+    assert.equal(socket.bytesWritten, size);
+    client.holds = false;
+    client.tcp.consume(Infinity, rig.host.us);
+    await rig.settle();
+    assert.equal(socket.bytesWritten, size);
+    assert.ok(client.heard().equals(Buffer.concat([Buffer.from(text), Buffer.from(text, "latin1")])));
   });
 
   test("of a peer that does not read is full, and drains once that reads", async () => {
@@ -544,10 +627,30 @@ describe("HTTP", () => {
     rig.isEmpty();
   });
 
-  test("what is no request is refused", async () => {
-    const { rig, client } = await served();
-    assert.match((await client.ask("\x16\x03\x01 nonsense\r\n\r\n")).toString(), /^HTTP\/1\.1 400 Bad Request\r\n/);
+  for (const [what, text, status] of [
+    ["is no request", "\x16\x03\x01 nonsense\r\n\r\n", "400 Bad Request"],
+    ["has a body of two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+      "400 Bad Request"],
+    ["has headers without end", `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}`,
+      "431 Request Header Fields Too Large"],
+  ] as const) test(`what ${what} is refused, and counted`, async () => {
+    const refused: number[] = [];
+    const { take: handler } = httpService(() => assert.fail("the listener is called"), (code) => refused.push(code));
+    const rig = await StreamRig.create({ kind: Service.http, handler });
+    const client = await rig.connect(6);
+    assert.match((await client.ask(text)).toString(), RegExp(`^HTTP/1\\.1 ${status}\r\n`));
+    assert.deepEqual(refused, [Number(status.slice(0, 3))]);
     await client.end();
     rig.isEmpty();
+  });
+
+  test("nothing is written into a response that has begun", async () => {
+    const refused: number[] = [];
+    const { take: handler } = httpService((_, response) => { response.write("begun"); }, (code) => refused.push(code));
+    const rig = await StreamRig.create({ kind: Service.http, handler });
+    const client = await rig.connect(4);
+    assert.match((await client.ask(get("/"))).toString(), /^HTTP\/1\.1 200 OK\r\n/);
+    assert.equal((await client.ask("nonsense\r\n\r\n")).toString(), "");
+    assert.deepEqual(refused, []);
   });
 });
