@@ -283,7 +283,7 @@ describe("with the log in JSON every line is JSON, from the first error on", () 
 });
 
 describe("the line at the end", () => {
-  const counts = { received: 9, replied: 2, tcp: 0, dropped: {} };
+  const counts = { received: 9, replied: 2, tcp: 0, handled: 0, dropped: {} };
   for (const [name, given, line] of [
     ["says what was answered", counts, "answered 2 of 9 packets in 3.0 s"],
     [
@@ -293,6 +293,10 @@ describe("the line at the end", () => {
     [
       "says what TCP took, where it took any", { ...counts, replied: 0, tcp: 9 },
       "9 packets in 3.0 s: answered 0, TCP took 9, dropped 0",
+    ],
+    [
+      "says what handlers took", { ...counts, replied: 1, handled: 8 },
+      "9 packets in 3.0 s: answered 1, handlers took 8, dropped 0",
     ],
     [
       "says all of it", { ...counts, tcp: 6, dropped: { tcp_csum: 1 } },

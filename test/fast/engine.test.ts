@@ -285,12 +285,12 @@ for (const name of ENGINES) {
 
 test("every drop reason has a vector", () => {
   const reasons = Object.keys(Drop).filter((key) => Number.isNaN(Number(key)));
-  // Three reasons have tests elsewhere: worker_crash is counted by the main thread and belongs to no packet,
+  // Four reasons have tests elsewhere: worker_crash is counted by the main thread and belongs to no packet,
   // icmp_packet_too_big (pmtu.test.ts) is about a packet that was answered, and skb_gso_seg (offload.test.ts) is about
-  // the header before a packet. Most reasons of TCP need a connection, which test/vectors/tcp/ has.
+  // the header before a packet; socket_rcvbuff needs a service thread (datagrams.test.ts). Most reasons of TCP need a connection, which test/vectors/tcp/ has.
   const ofConnections = reasons.filter((reason) => reason.startsWith("tcp_") && reason !== "tcp_csum");
   assert.deepEqual([
-    "worker_crash", "icmp_packet_too_big", "skb_gso_seg", ...ofConnections,
+    "worker_crash", "icmp_packet_too_big", "skb_gso_seg", "socket_rcvbuff", ...ofConnections,
     ...new Set(
       [...DROPS, ...IGNORED, ...LIMITED, ...SILENT, ...UDP, ...FRAGMENTS, ...DROP_FRAMES].map(({ reason }) => reason),
     ),

@@ -95,7 +95,7 @@ describe("UDP services", needs("python3", "nping"), () => {
     assert.equal(answer, `1234850000010001${"0".repeat(8)}${QUERY.slice(24)}c00c000100010000003c00040a630709`);
     const other = QUERY.replace(/00010001$/, "00100001");
     assert.match((await ns.ok("python3", "-c", ASK, "10.99.7.9", "53", other)).trim(), /^123485000001000000000000/);
-    await pongd.stop();
+    assert.match((await pongd.stop()).stdout, /, handlers took 2, dropped /);
   });
 
   test("a handler: it is told who asks; one that fails costs its answer, one that dies is started again", async () => {
