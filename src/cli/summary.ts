@@ -10,8 +10,8 @@ interface Outcome {
 }
 
 /**
- * Makes the first parts of a command's last line. Where TCP or handlers took most packets, "answered 0 of 9" would read like a
- * failure. `time`: how long it took, as " in 3.0 s".
+ * Makes the first parts of a command's last line. Where TCP or handlers took most packets, "answered 0 of 9" would read
+ * like a failure. `time`: how long it took, as " in 3.0 s".
  */
 export function outcome({ received, replied, tcp, handled, dropped }: Outcome, time = ""): string[] {
   const drops = tally("dropped", dropped);

@@ -286,8 +286,9 @@ for (const name of ENGINES) {
 test("every drop reason has a vector", () => {
   const reasons = Object.keys(Drop).filter((key) => Number.isNaN(Number(key)));
   // Four reasons have tests elsewhere: worker_crash is counted by the main thread and belongs to no packet,
-  // icmp_packet_too_big (pmtu.test.ts) is about a packet that was answered, and skb_gso_seg (offload.test.ts) is about
-  // the header before a packet; socket_rcvbuff needs a service thread (datagrams.test.ts). Most reasons of TCP need a connection, which test/vectors/tcp/ has.
+  // icmp_packet_too_big (pmtu.test.ts) is about a packet that was answered, skb_gso_seg (offload.test.ts) about the
+  // header before a packet, and socket_rcvbuff (datagrams.test.ts) about a service thread. Most reasons of TCP need a
+  // connection, which test/vectors/tcp/ has.
   const ofConnections = reasons.filter((reason) => reason.startsWith("tcp_") && reason !== "tcp_csum");
   assert.deepEqual([
     "worker_crash", "icmp_packet_too_big", "skb_gso_seg", "socket_rcvbuff", ...ofConnections,
