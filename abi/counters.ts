@@ -39,6 +39,11 @@ export enum Counter {
   offload,
   /** Packets that the kernel refused for that, and that were cut here. */
   offloadRefused,
+  /** Datagrams that service threads were handed, which is their verdict. */
+  udpHandled,
+  /** Datagrams that threads had sent, and those that could not be sent, or must not be. */
+  udpSent,
+  udpUnsent,
 }
 /** Room for counters, as in each MAX_ below; test/fast/abi.test.ts says how many places are left. */
 export const MAX_COUNTERS = 32;
@@ -49,9 +54,11 @@ export enum Protocol {
   icmpv6,
   arp,
   ndisc,
+  /** Of services that answer without a thread. */
+  udp,
 }
 export const REPLIES = MAX_COUNTERS;
-export const MAX_PROTOCOLS = 8;
+export const MAX_PROTOCOLS = 16;
 
 /**
  * Reasons why a packet was not answered; src/telemetry/reasons.ts has a sentence for each. The names are the metric's
@@ -119,6 +126,12 @@ export enum Drop {
   tcp_limit,
   /** A packet for several segments that is not TCP. */
   skb_gso_seg,
+  /** The answer might be answered in turn, without end. */
+  udp_loop,
+  /** Taken, and thrown away as asked. */
+  udp_discard,
+  /** There was no room for it with the service thread of its port. */
+  socket_rcvbuff,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;
@@ -186,8 +199,11 @@ export const MAX_COOKIES = 4;
 export const ACCEPTED = COOKIES + MAX_COOKIES;
 export const ACCEPTED_SERVICES = 256;
 
+/** Datagrams that UDP services took: at SERVED + the service's place in abi/tcp.ts, SERVICES. */
+export const SERVED = ACCEPTED + ACCEPTED_SERVICES;
+
 /** Timers by how late they were: bucket i counts up to 2^i microseconds, the last one all others. */
-export const LATENESS = ACCEPTED + ACCEPTED_SERVICES;
+export const LATENESS = SERVED + ACCEPTED_SERVICES;
 export const LATENESS_BUCKETS = 24;
 
 /** Replies by prefix. A prefix is counted at PREFIX_REPLIES + its index. */

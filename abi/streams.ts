@@ -46,20 +46,28 @@ export const NEWS_MASK = NEWS_AT + 4;
 export const ORDERS_AT = NEWS_MASK + 4;
 export const ORDERS_MASK = ORDERS_AT + 4;
 export const LENT_AT = ORDERS_MASK + 4;
+/** u32: address of the ring of datagrams; that of answers follows it (datagrams.ts). */
+export const DATAGRAMS_AT = LENT_AT + 4;
 /** u32: entries that the packet loop has written, or read, so far. */
-export const NEWS_TAIL = LENT_AT + 4;
+export const NEWS_TAIL = DATAGRAMS_AT + 4;
 export const LENT_TAIL = NEWS_TAIL + 4;
 export const ORDERS_HEAD = LENT_TAIL + 4;
 /** u32: pages that the thread has on loan. */
 export const LENT_COUNT = ORDERS_HEAD + 4;
+/** u32: positions up to which the packet loop has written datagrams, and read answers. */
+export const DATAGRAMS_TAIL = LENT_COUNT + 4;
+export const ANSWERS_HEAD = DATAGRAMS_TAIL + 4;
 /** u32: streams that the thread was told of so far. */
-export const TOLD = LENT_COUNT + 4;
+export const TOLD = ANSWERS_HEAD + 4;
 /** u32: entries that the thread has read, or written, so far. */
 export const NEWS_HEAD = 64;
 export const LENT_HEAD = NEWS_HEAD + 4;
 export const ORDERS_TAIL = LENT_HEAD + 4;
+/** u32: positions up to which the thread has read datagrams, and written answers. */
+export const DATAGRAMS_HEAD = ORDERS_TAIL + 4;
+export const ANSWERS_TAIL = DATAGRAMS_HEAD + 4;
 /** u32: streams that the thread has made its own so far. */
-export const TAKEN = ORDERS_TAIL + 4;
+export const TAKEN = ANSWERS_TAIL + 4;
 /** u32: not 0 while the thread sleeps, and has to be woken for news. */
 export const DOZES = TAKEN + 4;
 /** u32: STREAM_EPOCH as the thread knows it. After a crash it has no streams, and orders nothing, until it does. */

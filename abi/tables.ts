@@ -23,7 +23,7 @@ export const HOST6 = HOST6_OWNER + 4 + 4;
 export const SOURCE_ROUTE = HOST6 + 16;
 /** A limit: {f32 tokens that a bucket gains a millisecond, f32 tokens that it holds}. */
 export const LIMIT_SIZE = 8;
-/** A limit: that of the sources' buckets. */
+/** A limit: that of the sources' buckets; without LIMIT_SOURCE it holds for UDP services alone. */
 export const SOURCE_LIMIT = SOURCE_ROUTE + 4 + 4;
 /** Entries of a trie's root, one for each value of an address's first two bytes. */
 export const ROOT_ENTRIES = 65536;
@@ -48,12 +48,14 @@ export const PREFIX_LIMITS = PREFIX_ANSWERS + 4 * PREFIX_INDICES;
  */
 export const PREFIX_TCP = PREFIX_LIMITS + LIMIT_SIZE * PREFIX_INDICES;
 export const PREFIX_TCP_SIZE = 8;
+/** u32[PREFIX_INDICES]: address of the prefix's UDP ports, or 0. */
+export const PREFIX_UDP = PREFIX_TCP + PREFIX_TCP_SIZE * PREFIX_INDICES;
 /**
- * Ports of TCP: lists of {u32 number of ranges; ranges {u16 first port, u16 last port, u32 address of a service}}. The
- * ranges are in ascending order, and none overlap. Prefixes with the same ports share a list. A port in no range
- * refuses. Behind the last list is a 0.
+ * Ports: lists of {u32 number of ranges; ranges {u16 first port, u16 last port, u32 address of a service}}. The ranges
+ * are in ascending order, and none overlap. Prefixes with the same ports share a list. A port in no range refuses, or
+ * is unreachable. Those of TCP come first, then a 0, then those of UDP, and another 0.
  */
-export const PORT_LISTS = PREFIX_TCP + PREFIX_TCP_SIZE * PREFIX_INDICES;
+export const PORT_LISTS = PREFIX_UDP + 4 * PREFIX_INDICES;
 export const PORT_RANGE_SIZE = 8;
 /** Maximum bytes of all port lists. */
 export const MAX_PORT_LISTS = 1 << 20;
@@ -88,6 +90,9 @@ export const LIMIT_SOURCE = 1 << 17;
 
 /** TCP is looked at. Without it, segments are dropped unread. */
 export const ANSWER_TCP = 1 << 18;
+
+/** A UDP port has a service. Without it, UNREACHABLE_UDP_SHIFT says all that there is to know. */
+export const ANSWER_UDP = 1 << 19;
 
 /** Treatment of a packet with a source route. The members' names are the flag's values. */
 export enum SourceRoute {

@@ -109,7 +109,7 @@ export const LETTERS_END = INBOX + LETTER_SIZE * MAX_LETTERS;
 
 // ---- services -------------------------------------------------------------------------------------------------------
 
-/** A port's treatment. The members' names are the flag's values. */
+/** A port's treatment, of TCP or UDP. The members' names are the flags' values; refuse is unreachable with UDP. */
 export enum Service {
   /** A reset. */
   refuse,
@@ -131,9 +131,11 @@ export enum Service {
   stream,
   /** The same, from the first byte on that comes: without a request there is nothing to do. */
   http,
+  /** A service thread has its datagrams. `bytes` are its id, and 1 if any source port may ask (datagrams.ts). */
+  datagram,
 }
 /** The first services of the table below are those that have the name of their kind, each at its number. */
-export const NAMED_SERVICES = 10;
+export const NAMED_SERVICES = 11;
 export const MAX_SERVICES = 256;
 /** A service; its fields follow. */
 export const SERVICE_SIZE = 32;

@@ -30,7 +30,12 @@ export function take(bucket: usize, perMs: f64, most: f64, now: u64): bool {
 
 /** Returns whether the rates of the source and of the destination's prefix allow an answer to the packet at `ip`. */
 export function permits(packet: usize, ip: usize): bool {
-  const limited = answers(packet) & (LIMIT_PREFIX | LIMIT_SOURCE);
+  return permitsWithin(packet, ip, answers(packet));
+}
+
+/** Returns the same, for the rates that LIMIT_PREFIX and LIMIT_SOURCE in `limits` name. */
+export function permitsWithin(packet: usize, ip: usize, limits: u32): bool {
+  const limited = limits & (LIMIT_PREFIX | LIMIT_SOURCE);
   if (!limited) return true;
   const at = table();
   const now = load<u64>(NOW);

@@ -180,9 +180,9 @@ export function release(buffer: usize): void {
   timers.end(buffer);
 }
 
-/** Frees the buffer of a segment that TCP has taken and counted: all of its fragments count as that. */
-export function taken(buffer: usize): void {
-  add(Counter.tcpReceived, packets(buffer) - 1);
+/** Frees the buffer of what was taken and counted by `counter`: all of its fragments count as that. */
+export function taken(buffer: usize, counter: Counter): void {
+  add(counter, packets(buffer) - 1);
   release(buffer);
 }
 

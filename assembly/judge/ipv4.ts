@@ -1,7 +1,7 @@
 // The judge of IPv4: header and addresses, options, fragments. What a whole datagram carries is for ../transport/.
 
 import { REASSEMBLIES } from "../../abi/control";
-import { Drop, IcmpError, Protocol } from "../../abi/counters";
+import { Counter, Drop, IcmpError, Protocol } from "../../abi/counters";
 import { MIN_PATH_MTU } from "../../abi/paths";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
 import { holds, sumHeader } from "../checksum";
@@ -36,7 +36,7 @@ export function ipv4Input(packet: usize, ip: usize, length: u32): i32 {
   if (ipv4.isFragment(ip)) return fragment(packet, ip, prefix);
 
   const verdict = datagram(packet, ip);
-  if (isReply(verdict)) answered(Protocol.icmp, prefix, 1);
+  if (isReply(verdict)) answered(protocolOf(ip), prefix, 1);
   return verdict;
 }
 
@@ -62,11 +62,21 @@ function fragment(packet: usize, ip: usize, prefix: i32): i32 {
   ipv4.setFragment(whole, totalLen, 0, false);
   const verdict = datagram(packet, whole);
   if (isDrop(verdict)) { reassembly.drop(buffer, reason(verdict)); return DONE; }
-  if (verdict == DONE) { reassembly.taken(buffer); return DONE; }
+  if (verdict == DONE) { reassembly.taken(buffer, takenAs(whole)); return DONE; }
   if (!transmit(packet, whole, verdict)) { reassembly.drop(buffer, Drop.nomem); return DONE; }
-  answered(Protocol.icmp, prefix, reassembly.packets(buffer));
+  answered(protocolOf(whole), prefix, reassembly.packets(buffer));
   reassembly.release(buffer);
   return DONE;
+}
+
+/** Returns what a reply is counted as. */
+function protocolOf(ip: usize): Protocol {
+  return ipv4.protocol(ip) == ipv4.PROTOCOL_UDP ? Protocol.udp : Protocol.icmp;
+}
+
+/** Returns how a datagram counts that was neither answered nor dropped. */
+function takenAs(ip: usize): Counter {
+  return ipv4.protocol(ip) == ipv4.PROTOCOL_UDP ? Counter.udpHandled : Counter.tcpReceived;
 }
 
 /** RFC 1122 §3.3.2: tells the sender that a datagram did not become whole. Its first fragment lies at `ip`. */

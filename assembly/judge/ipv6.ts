@@ -2,7 +2,7 @@
 // ../transport/.
 
 import { REASSEMBLIES } from "../../abi/control";
-import { Drop, IcmpError, Protocol } from "../../abi/counters";
+import { Counter, Drop, IcmpError, Protocol } from "../../abi/counters";
 import { MIN_PATH_MTU6 } from "../../abi/paths";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
 import { answered } from "../memory";
@@ -54,8 +54,13 @@ function reply(packet: usize, ip: usize, len: u32, prefix: i32): i32 {
   const mtu = pathMtu(ipv6.dstAddr(ip), len);
   const fits = len <= mtu;
   if (!fits && !transmit6(packet, ip, len, icmpv6.identity(ip + ipv6.HEADER_LEN), mtu)) return drop(Drop.nomem);
-  answered(Protocol.icmpv6, prefix, 1);
+  answered(protocolOf(ip), prefix, 1);
   return fits ? len : DONE;
+}
+
+/** Returns what a reply is counted as. It has no extension headers. */
+function protocolOf(ip: usize): Protocol {
+  return ipv6.nextHeader(ip) == ipv6.UDP ? Protocol.udp : Protocol.icmpv6;
 }
 
 /**
@@ -176,12 +181,19 @@ function whole(packet: usize, buffer: usize, identification: u32): void {
 
   const verdict = chain(packet, ip, field + extension.MIN_LEN, payload, true);
   if (isDrop(verdict)) { reassembly.drop(buffer, reason(verdict)); return; }
-  if (verdict == DONE) { reassembly.taken(buffer); return; }
+  if (verdict == DONE) { reassembly.taken(buffer, takenAs(ip)); return; }
   // RFC 8200 §5: the way here had no room for more than the largest fragment, so the way back may not have it either.
   const mtu = min(pathMtu(ipv6.dstAddr(ip), verdict), max(<u32>MIN_PATH_MTU6, reassembly.largest(buffer)));
   if (!transmit6(packet, ip, verdict, identification, mtu)) { reassembly.drop(buffer, Drop.nomem); return; }
-  answered(Protocol.icmpv6, ownerOf(packet), reassembly.packets(buffer));
+  answered(protocolOf(ip), ownerOf(packet), reassembly.packets(buffer));
   reassembly.release(buffer);
+}
+
+/** Returns how a datagram counts that was neither answered nor dropped. */
+function takenAs(ip: usize): Counter {
+  const end = ip + ipv6.HEADER_LEN + ipv6.payloadLen(ip);
+  const message = extension.behind(ip + ipv6.HEADER_LEN, ipv6.nextHeader(ip), end);
+  return <u32>(message >>> 32) == ipv6.UDP ? Counter.udpHandled : Counter.tcpReceived;
 }
 
 /** RFC 8200 §4.5: tells the sender that a datagram did not become whole. Its first fragment lies at `ip`. */

@@ -14,6 +14,7 @@ import { open } from "../tcp/open";
 import { touch } from "../tcp/output";
 import { givePage } from "../tcp/pages";
 import { beginSweep } from "../tcp/sweep";
+import { sendAnswers } from "../udp/datagrams";
 import { connectionAt, recordOf } from "./record";
 import * as sent from "./sent";
 import * as stream from "./stream";
@@ -45,6 +46,7 @@ export function takeOrders(): void {
     }
     store<u32>(thread, head, ORDERS_HEAD);
     if (head != tail) atomic.store<u32>(ORDERED, 1);
+    left = sendAnswers(thread, left);
     lend(i);
   }
 }

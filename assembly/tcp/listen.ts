@@ -14,6 +14,7 @@ import {
 import { permits } from "../limit";
 import { add, spare } from "../memory";
 import { answers, family, link, owner, ttl } from "../packet";
+import { kindOf } from "../ports";
 import { table } from "../prefix";
 import { siphash } from "../siphash";
 import { DONE, drop } from "../verdict";
@@ -48,7 +49,7 @@ const DEFAULT_MSS6: u32 = 1220;
 /** Judges a segment that belongs to no connection. */
 export function listen(packet: usize, ip: usize, tcp: usize, s: usize): i32 {
   const service = services.serviceAt(owner(packet), wire.dstPort(tcp));
-  const kind = services.kindOf(service);
+  const kind = kindOf(service);
   const bits = segment.flags(s);
   // No answer to a reset, ever.
   if (kind == Service.silent || bits & wire.RST) return drop(Drop.no_socket);
@@ -248,7 +249,7 @@ function sendCookie(packet: usize, ip: usize, tcp: usize, s: usize, service: usi
   const scaled = segment.hasOption(s, segment.HAS_SCALE);
   const ecn = wantsEcn(s);
   // The window that the connection begins with: see synWindow().
-  const window = services.kindOf(service) == Service.tarpit ? 0 : SYN_WINDOW;
+  const window = kindOf(service) == Service.tarpit ? 0 : SYN_WINDOW;
   const mss = segment.hasOption(s, segment.HAS_MSS) ? segment.mss(s) : six ? DEFAULT_MSS6 : DEFAULT_MSS;
   const bits = (sack ? cookie.COOKIE_SACK : 0) | (ecn ? cookie.COOKIE_ECN : 0);
   const scale = scaled ? <i32>segment.scale(s) : -1;

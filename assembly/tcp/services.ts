@@ -3,13 +3,14 @@
 // has (../stream/).
 
 import { ACCEPTED, Closed, Reset } from "../../abi/counters";
-import { FIRST_PREFIX, PORT_RANGE_SIZE, PREFIX_TCP, PREFIX_TCP_SIZE } from "../../abi/tables";
+import { FIRST_PREFIX, PREFIX_TCP, PREFIX_TCP_SIZE } from "../../abi/tables";
 import {
   ACKED, CAME, MAX_AFTER, MAX_PAGES, PAGE_COUNT, Service, SERVICE, SERVICE_AFTER, SERVICE_AFTER_LEN, SERVICE_BYTES,
-  SERVICE_BYTES_LEN, SERVICE_KIND, SERVICE_SIZE, SERVICE_STATE, SERVICE_USERS, SERVICES, SND_END, SND_NXT, SND_UNA,
+  SERVICE_BYTES_LEN, SERVICE_SIZE, SERVICE_STATE, SERVICE_USERS, SERVICES, SND_END, SND_NXT, SND_UNA,
   State,
 } from "../../abi/tcp";
 import { add } from "../memory";
+import { kindOf, serviceIn } from "../ports";
 import { table } from "../prefix";
 import { recordOf } from "../stream/record";
 import * as sent from "../stream/sent";
@@ -37,22 +38,8 @@ const MOST_KEPT: u32 = 1 << 19;
 /** Returns the service at a port of this prefix. */
 export function serviceAt(prefix: i32, port: u32): usize {
   const entry = table() + <usize>(prefix - FIRST_PREFIX) * PREFIX_TCP_SIZE;
-  const list: usize = load<u32>(entry, PREFIX_TCP);
-  if (!list) return SERVICES;
-  let low: u32 = 0;
-  let high = load<u32>(list);
-  while (low < high) {
-    const middle = low + high >>> 1;
-    const range = list + 4 + <usize>middle * PORT_RANGE_SIZE;
-    if (port < <u32>load<u16>(range)) high = middle;
-    else if (port > <u32>load<u16>(range, 2)) low = middle + 1;
-    else return load<u32>(range, 4);
-  }
-  return SERVICES;
-}
-
-export function kindOf(service: usize): Service {
-  return <Service>load<u32>(service, SERVICE_KIND);
+  // The first one refuses.
+  return serviceIn(load<u32>(entry, PREFIX_TCP), port) || SERVICES;
 }
 
 /** Returns whether service threads have its connections. */

@@ -11,6 +11,7 @@ import {
 import { TICK_BITS, Timer, TIMER_SIZE } from "../../abi/timers";
 import { add, spare } from "../memory";
 import { family, owner } from "../packet";
+import { kindOf } from "../ports";
 import * as timers from "../timers";
 import { DONE, drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
@@ -75,7 +76,7 @@ function isNewer(r: usize, s: usize): bool {
 /** Begins a new connection, whose sequence numbers are beyond those of the one that was. */
 function begin(packet: usize, ip: usize, tcp: usize, s: usize, r: usize): i32 {
   const service = services.serviceAt(owner(packet), wire.dstPort(tcp));
-  const kind = services.kindOf(service);
+  const kind = kindOf(service);
   // The port may have another service since, or pongd may be about to stop.
   if (kind == Service.silent || kind == Service.refuse || load<u32>(DRAIN)) return acknowledge(packet, ip, tcp, r);
   const iss = load<u32>(r, WAIT_SND_NXT) + BEYOND;

@@ -169,6 +169,13 @@ export function setCongested(ip: usize): void {
   store<u8>(ip, load<u8>(ip, 1) | 3, 1);
 }
 
+/** Sets the ECN codepoint to Not-ECT (RFC 3168 §5), and returns the change of the header's sum for setTtl(). */
+export function clearEcn(ip: usize): u32 {
+  const ecn = <u32>load<u8>(ip, 1) & 3;
+  store<u8>(ip, load<u8>(ip, 1) & ~3, 1);
+  return ecn << 8 ^ 0xffff;
+}
+
 /** Sets the ECN codepoint of a header that has none to ECT(0) (RFC 3168 §5), and mends the checksum. */
 export function setEcnCapable(ip: usize): void {
   store<u8>(ip, load<u8>(ip, 1) | 2, 1);

@@ -75,6 +75,11 @@ export function setCongested(ip: usize): void {
   store<u8>(ip, load<u8>(ip, 1) | 0x30, 1);
 }
 
+/** Sets the ECN codepoint to Not-ECT (RFC 3168 §5). */
+export function clearEcn(ip: usize): void {
+  store<u8>(ip, load<u8>(ip, 1) & ~0x30, 1);
+}
+
 /** Sets the ECN codepoint of a header that has none to ECT(0) (RFC 3168 §5). */
 export function setEcnCapable(ip: usize): void {
   store<u8>(ip, load<u8>(ip, 1) | 0x20, 1);

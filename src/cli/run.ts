@@ -5,6 +5,7 @@ import { endUnread } from "../base/bounded.js";
 import { DEFAULTS } from "../config/keys.js";
 import { needsRestart } from "../config/merge.js";
 import type { RunOptions, Services } from "../config/runoptions.js";
+import { PORT_PROTOCOLS } from "../config/types.js";
 import type { Started, Summary } from "../daemon/supervisor.js";
 import { formatMac, type Ethernet } from "../tun/mac.js";
 import { createLogger, onWarning, speak } from "../base/log.js";
@@ -104,7 +105,8 @@ function printRunning({ serving, link }: RunOptions, running: Running): void {
             : ""}`,
         ]
       : [],
-    ...services.count > 0 ? [`  tcp           ${described(services)}`] : [],
+    ...PORT_PROTOCOLS.filter((protocol) => services[protocol].count > 0)
+      .map((protocol) => `  ${protocol}           ${described(services[protocol])}`),
     ...urls.map((
       url, i,
     ) => `${i === 0 ? "  metrics      " : "               "} ${url.startsWith("unix:") ? url : `${url}/metrics`}`),
@@ -118,7 +120,8 @@ function logRunning({ serving, link }: RunOptions, running: Running, log: Logger
   log.info({
     ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link),
     prefixes: texts(prefixes), prefixCount: prefixes.length,
-    exceptions: texts(exceptions), exceptionCount: exceptions.length, tcp: services.first, tcpCount: services.count,
+    exceptions: texts(exceptions), exceptionCount: exceptions.length,
+    tcp: services.tcp.first, tcpCount: services.tcp.count, udp: services.udp.first, udpCount: services.udp.count,
   }, "running");
 }
 

@@ -9,7 +9,7 @@ import {
 } from "../config/keys.js";
 import { effective, type Effective, type Given } from "../config/merge.js";
 import type { OnFormat } from "../config/reading.js";
-import { eitherOf, GATHERED, THREADLESS_SERVICES, type Type } from "../config/types.js";
+import { eitherOf, GATHERED, THREADLESS_SERVICES, UDP_SERVICES, type Type } from "../config/types.js";
 import type { PrefixList } from "../prefix/list.js";
 import { filePath } from "./file.js";
 import { notes } from "./notes.js";
@@ -26,8 +26,11 @@ const SYNTAX: Partial<Record<Type["kind"], string>> = {
   ports: "; like 7=echo or 8000-8010=discard; may be given several times",
 };
 
-/** Text of --tcp in a command that reads no file and has no service threads: there are no services but these. */
-const BUILTIN_PORTS = `TCP services by port: ${eitherOf(THREADLESS_SERVICES)}; all other ports refuse`;
+/** Texts in a command that reads no file and has no service threads: there are no services but these. */
+const BUILTIN_PORTS = {
+  tcp: `TCP services by port: ${eitherOf(THREADLESS_SERVICES)}; all other ports refuse`,
+  udp: `UDP services by port: ${eitherOf(UDP_SERVICES)}; all other ports are unreachable`,
+};
 
 /** An option and the settings that it sets: one, or all those of a map that has the option. */
 interface OptionRow {
@@ -64,7 +67,7 @@ export function hostAddressOption(text: string): Option {
 
 /** Adds the options about what is answered to `replay`. They are those of `run`. */
 export function addAnswerOptions(command: Command): Command {
-  for (const option of optionsIn("Answers", { tcp: BUILTIN_PORTS })) command.addOption(option);
+  for (const option of optionsIn("Answers", BUILTIN_PORTS)) command.addOption(option);
   return command;
 }
 
@@ -193,7 +196,7 @@ export function givenOf(prefixes: readonly string[], command: Command, example: 
   // The shell has split a list of ports that is not in quotes.
   const port = prefixes.find((text) => /^[\d-]{1,11}=[\w-]{1,64}$/.test(text));
   if (port !== undefined) {
-    const how = "--tcp takes several ports with commas between them, like 7=echo,9=discard";
+    const how = "--tcp and --udp take several ports with commas between them, like 7=echo,9=discard";
     throw new Failure(`"${port}" is not a prefix; ${how}`, EXIT.USAGE);
   }
   if (prefixes.length > 0) give("prefixes", prefixes);

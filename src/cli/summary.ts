@@ -4,18 +4,21 @@ interface Outcome {
   readonly replied: number;
   /** Segments that TCP took, some of which it may have answered. */
   readonly tcp: number;
+  /** Datagrams that handlers took, some of which they may have answered. */
+  readonly handled: number;
   readonly dropped: Readonly<Record<string, number>>;
 }
 
 /**
- * Makes the first parts of a command's last line. Where TCP took most packets, "answered 0 of 9" would read like a
- * failure. `time`: how long it took, as " in 3.0 s".
+ * Makes the first parts of a command's last line. Where TCP or handlers took most packets, "answered 0 of 9" would read
+ * like a failure. `time`: how long it took, as " in 3.0 s".
  */
-export function outcome({ received, replied, tcp, dropped }: Outcome, time = ""): string[] {
+export function outcome({ received, replied, tcp, handled, dropped }: Outcome, time = ""): string[] {
   const drops = tally("dropped", dropped);
-  if (tcp === 0) return [`answered ${replied} of ${received} packets${time}`, ...drops];
+  if (tcp + handled === 0) return [`answered ${replied} of ${received} packets${time}`, ...drops];
   const [fate] = [...drops, "dropped 0"];
-  return [`${received} packet${received === 1 ? "" : "s"}${time}: answered ${replied}, TCP took ${tcp}, ${fate}`];
+  const took = [...tcp > 0 ? [`TCP took ${tcp}`] : [], ...handled > 0 ? [`handlers took ${handled}`] : []];
+  return [`${received} packet${received === 1 ? "" : "s"}${time}: ${[`answered ${replied}`, ...took, fate].join(", ")}`];
 }
 
 /** Makes a part of a command's last line: "dropped 3 (ip_csum 1, icmp_csum 2)"; empty if all counts are 0. */

@@ -31,7 +31,7 @@ export interface Target {
 export interface Placed {
   /** Address of the table in each memory. */
   readonly tables: readonly number[];
-  /** Services that accept connections, in each memory. */
+  /** Services that accept connections or take datagrams, in each memory. */
   readonly services: readonly (readonly Accepting[])[];
   /** Addresses that answer ping, one of each family where there is one. */
   readonly examples: readonly string[];
@@ -76,10 +76,11 @@ export class Content implements Configuration {
     const { prefixes, exceptions } = options.serving;
     this.#effective = effective;
     this.#indices = indicesOf(prefixes, before);
-    this.values = { ...values, prefixes: [], except: [], tcp: {}, services: {} };
+    this.values = { ...values, prefixes: [], except: [], tcp: {}, udp: {}, services: {} };
     this.options = { ...options, serving: {
       prefixes: PrefixList.of(prefixes, this.#indices.all), exceptions: PrefixList.of(exceptions),
-      timestamps: prefixes.some(({ answers }) => answers.timestamp), services: servicesOf(values.tcp),
+      timestamps: prefixes.some(({ answers }) => answers.timestamp),
+      services: { tcp: servicesOf(values.tcp), udp: servicesOf(values.udp) },
     } };
   }
 
@@ -122,7 +123,7 @@ function writeTo(linear: LinearMemory, table: Table): number {
   }
 }
 
-function servicesOf(tcp: PortMap): Services {
-  const entries = Object.entries(tcp);
+function servicesOf(ports: PortMap): Services {
+  const entries = Object.entries(ports);
   return { first: entries.slice(0, SHOWN).map(([ports, service]) => `${ports} ${service}`), count: entries.length };
 }

@@ -11,7 +11,7 @@ import { ENGINE_NAMES, type EngineName } from "../engine/contract.js";
 import { IO_CHOICES } from "../io/contract.js";
 import { DEFAULT_ANSWERS, DEFAULT_REASSEMBLY } from "../prefix/policy.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU } from "../sys/uapi.js";
-import { ANSWERS, BUILTIN_SERVICES, isWords, type PrefixMap, type Type, type ValueOf } from "./types.js";
+import { ANSWERS, BUILTIN_SERVICES, isWords, UDP_SERVICES, type PrefixMap, type Type, type ValueOf } from "./types.js";
 
 export const MODES = ["tun", "tap"] as const;
 const MAC_POLICIES = ["shared", "per-address"] as const;
@@ -287,7 +287,7 @@ const ROWS = [
   }),
   setting({
     key: "tcp",
-    type: { kind: "ports" },
+    type: { kind: "ports", protocol: "tcp" },
     default: {},
     reload: true,
     perPrefix: true,
@@ -299,11 +299,24 @@ const ROWS = [
     examples: [{ 7: "echo", "8000-8010": "discard" }],
   }),
   setting({
+    key: "udp",
+    type: { kind: "ports", protocol: "udp" },
+    default: {},
+    reload: true,
+    perPrefix: true,
+    option: { flags: "--udp <ports>", group: "Answers" },
+    text: `UDP services by port: ${UDP_SERVICES.join(", ")}; or a name under services; at all other ports, `
+      + "unreachable says what happens",
+    note: "Ranges and prefixes are as with tcp.",
+    examples: [{ 7: "echo", "9000-9010": "discard" }],
+  }),
+  setting({
     key: "services",
     type: { kind: "services" },
     default: {},
     reload: true,
-    text: "TCP services by name: a banner, a reply to whatever ends with some bytes, a handler, a proxy, or HTTP",
+    text: "services by name: of TCP, a banner, a reply to whatever ends with some bytes, a handler, a proxy, or HTTP; "
+      + "of UDP, a handler",
     note: "Paths are relative to the configuration file. A reload reads files again, and handlers that have changed.",
     examples: [{
       ssh: { tcp: { banner: "SSH-2.0-OpenSSH_9.6\r\n" } },
@@ -311,6 +324,7 @@ const ROWS = [
       site: { http: { root: "./site" } },
       api: { https: { handler: "./api.mjs", cert: "cert.pem", key: "key.pem" } },
       backend: { tcp: { proxy: "127.0.0.1:8080", proxy_protocol: "v2" } },
+      dns: { udp: { handler: "./dns.mjs" } },
     }],
   }),
   setting({

@@ -8,7 +8,7 @@ import { MacPolicy } from "../../abi/control.js";
 import { MAX_PORT_LISTS, PORT_RANGE_SIZE, SourceRoute, Unreachable } from "../../abi/tables.js";
 import { MIN_TCP_MTU } from "../engine/memory.js";
 import { ethernetOf, type Ethernet } from "../tun/mac.js";
-import type { Answers, Limit, PortRange, Tcp, TcpService } from "../prefix/policy.js";
+import type { Answers, Limit, PortRange, PortService, Tcp } from "../prefix/policy.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { isSamePlace, parseEndpoint } from "../prefix/endpoints.js";
 import {
@@ -20,17 +20,19 @@ import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, DURATION, DURATION_RULE, inWords, millisecondsOf,
   MIN_TCP_MEMORY, PREFIX_KEYS, SETTINGS, type Key, type Values,
 } from "./keys.js";
-import { PortLists } from "./ports.js";
+import { ListRoom, PortLists } from "./ports.js";
 import type { FullOptions } from "./runoptions.js";
 import type { Path } from "./path.js";
 import type { Problem } from "./judge.js";
 import { servicesOf, withFullPaths } from "./services.js";
-import { withBurst, type LimitSetting, type PrefixMap } from "./types.js";
+import { PORT_PROTOCOLS, withBurst, type LimitSetting, type PortProtocol, type PrefixMap } from "./types.js";
 
 /** Most different answers of prefixes that are kept to be used again. */
 const ALIKE = 1000;
 /** Keys of a prefix that change its answers, but for its ports. */
-const OWN_KEYS = [...PREFIX_KEYS.filter((key) => key !== "tcp"), "tcp_connections"] as const;
+const OWN_KEYS = [...PREFIX_KEYS.filter((key) => key !== "tcp" && key !== "udp"), "tcp_connections"] as const;
+/** The lists of ports of a prefix. */
+type Ports = Readonly<Record<PortProtocol, readonly PortRange[]>>;
 
 /** Values from outside the file, each with the flag or the variable that gave it. */
 export interface Given {
@@ -40,7 +42,7 @@ export interface Given {
   readonly ignoreEcho: boolean;
   readonly queueFds: readonly number[] | undefined;
   /** Services that ports may name besides those of the configuration. */
-  readonly services?: readonly TcpService[];
+  readonly services?: Readonly<Partial<Record<PortProtocol, readonly PortService[]>>>;
   /** A command line that would be right, for the message about missing prefixes; undefined if none are needed. */
   readonly example: string | undefined;
 }
@@ -80,7 +82,7 @@ class Merger {
   readonly #problems: Problem[];
   /** Problems of flags and environment, a line each. */
   readonly #lines: string[] = [];
-  #ports = new PortLists();
+  #ports: Readonly<Record<PortProtocol, PortLists>> = { tcp: new PortLists("tcp"), udp: new PortLists("udp") };
 
   constructor(given: Given, file?: Source) {
     this.#given = given;
@@ -114,7 +116,7 @@ class Merger {
 
     const values = { ...this.#values, services: withFullPaths(this.#values.services, this.#folder) };
     const mtu = values["device.mtu"];
-    const accepts = values.engine === "wasm" && this.#ports.accepts;
+    const accepts = values.engine === "wasm" && this.#ports.tcp.accepts;
     return {
       values,
       options: {
@@ -146,7 +148,7 @@ class Merger {
               threads: values.service_threads,
             },
         accepts,
-        streams: this.#ports.streams,
+        streams: PORT_PROTOCOLS.flatMap((protocol) => this.#ports[protocol].streams),
         listen: values.listen.map((text) => parseEndpoint(text)),
         listenGiven: !this.#isDefault("listen"),
         webConfig: this.#webConfig(values),
@@ -274,14 +276,17 @@ class Merger {
     if (reassembly > 0) refuse("reassembly", "does not reassemble");
     if (this.#values["device.offload"] === "on") refuse("device.offload", "takes finished packets alone");
     const speaksNone = "speaks no TCP";
+    const servesNone = "has no UDP services";
     if (Object.keys(this.#values.tcp).length > 0) refuse("tcp", speaksNone);
+    if (Object.keys(this.#values.udp).length > 0) refuse("udp", servesNone);
     for (const key of ["tcp_connections", "tcp_memory", "tcp_source_connections"] as const) {
       if (this.#values[key] > 0) refuse(key, speaksNone);
     }
     for (const [i, entry] of prefixes.entries()) {
       if (typeof entry === "string") continue;
-      const own = (["tcp", "tcp_connections"] as const).find((key) => entry[key] !== undefined);
-      if (own) refuse("prefixes", speaksNone, ["prefixes", i, own], `prefixes[${i}].${own}`);
+      const own = (["tcp", "tcp_connections", "udp"] as const).find((key) => entry[key] !== undefined);
+      const what = own === "udp" ? servesNone : speaksNone;
+      if (own) refuse("prefixes", what, ["prefixes", i, own], `prefixes[${i}].${own}`);
     }
   }
 
@@ -289,36 +294,66 @@ class Merger {
     return this.#file?.folder ?? ".";
   }
 
-  /** Returns the list of ports of each prefix. */
-  #portsOf(): readonly (readonly PortRange[])[] {
-    const { services, tcp, prefixes } = this.#values;
-    const known = servicesOf(services, this.#folder, (path, message, which) => {
+  /** Returns the lists of ports of each prefix. */
+  #portsOf(): readonly Ports[] {
+    const services = servicesOf(this.#values.services, this.#folder, (path, message, which) => {
       this.#say("services", message, path, undefined, which);
     });
-    for (const service of this.#given.services ?? []) known.set(service.name, service);
-    this.#ports = new PortLists(known);
-    const flag = this.#given.names.tcp === "--tcp" ? "--tcp: " : "";
-    this.#ports.setCommon(tcp, (port, message, which) => {
-      this.#say("tcp", `${flag}${message}`, ["tcp", port], undefined, which);
+    for (const protocol of PORT_PROTOCOLS) {
+      for (const service of this.#given.services?.[protocol] ?? []) services[protocol].set(service.name, service);
+    }
+    const room = new ListRoom();
+    this.#ports = { tcp: new PortLists("tcp", services, room), udp: new PortLists("udp", services, room) };
+    const [tcp, udp] = PORT_PROTOCOLS.map((protocol) => this.#listsOf(protocol));
+    if (this.#values.engine !== "js") {
+      if (this.#ports.tcp.accepts) this.#checkRoom();
+      else this.#checkThreads();
+    }
+    return tcp.map((list, i) => ({ tcp: list, udp: udp[i] }));
+  }
+
+  /** Returns each prefix's list of the ports of a protocol. */
+  #listsOf(protocol: PortProtocol): readonly (readonly PortRange[])[] {
+    const ports = this.#ports[protocol];
+    // What does not fit any more is said once.
+    const fitted = ports.fits;
+    const flag = this.#given.names[protocol] === `--${protocol}` ? `--${protocol}: ` : "";
+    ports.setCommon(this.#values[protocol], (port, message, which) => {
+      this.#say(protocol, `${flag}${message}`, [protocol, port], undefined, which);
     });
     let first: Path | undefined;
-    const lists = prefixes.map((entry, i) => {
-      if (typeof entry === "string" || !entry.tcp) return this.#ports.common;
-      const path = ["prefixes", i, "tcp"];
-      const list = this.#ports.of(entry.tcp, (port, message, which) => {
+    const lists = this.#values.prefixes.map((entry, i) => {
+      const own = typeof entry === "string" ? undefined : entry[protocol];
+      if (!own) return ports.common;
+      const path = ["prefixes", i, protocol];
+      const list = ports.of(own, (port, message, which) => {
         this.#say("prefixes", message, [...path, port], undefined, which);
       });
-      if (!this.#ports.fits) first ??= path;
+      if (!ports.fits) first ??= path;
       return list;
     });
-    if (!this.#ports.fits) {
+    if (!ports.fits && fitted) {
       const message = `the prefixes' ports have too many different ranges: all together fit into `
         + `${MAX_PORT_LISTS >> 10} KiB, ${PORT_RANGE_SIZE} bytes each`;
       if (first) this.#say("prefixes", message, first);
-      else this.#say("tcp", message);
+      else this.#say(protocol, message);
     }
-    if (this.#ports.accepts && this.#values.engine !== "js") this.#checkRoom();
     return lists;
+  }
+
+  /** Refuses limits with which there are no service threads, since these come with connections. */
+  #checkThreads(): void {
+    const service = this.#ports.udp.streams.at(0)?.name;
+    const { tcp_connections: connections, "device.mtu": mtu } = this.#values;
+    if (service === undefined) return;
+    if (connections === 0) {
+      const why = `${this.#called("tcp_connections")} is 0, so there are no service threads, which ${service} needs`;
+      this.#say("tcp_connections", `${why}: raise it, or leave the service out`);
+    }
+    if (mtu !== "auto" && mtu < MIN_TCP_MTU) {
+      const why = `MTU ${mtu}: service threads, which ${service} needs, need at least ${MIN_TCP_MTU}`;
+      this.#say("device.mtu", `${why}; raise ${this.#called("device.mtu")}, or leave the service out`);
+    }
   }
 
   /** Refuses limits with which no service could accept a connection. */
@@ -354,25 +389,31 @@ class Merger {
     throw new Failure(lines, this.#problems.length > 0 ? EXIT.CONFIG : EXIT.USAGE);
   }
 
-  /** `ports` has the list of ports of each prefix. */
-  #served(prefixes: readonly Prefix[], values: Values, ports: readonly (readonly PortRange[])[]): ServedPrefix[] {
-    const common = answersOf({ prefix: "" }, values, this.#ports.common);
-    // Very many prefixes may have keys of their own, and the same ones. Those with the same ports share their list.
-    const alike = new Map<readonly PortRange[], Map<string, Answers>>();
-    let kept = 0;
-    const answersFor = (entry: PrefixMap, list: readonly PortRange[]) => {
-      const own = JSON.stringify(OWN_KEYS.map((key) => entry[key]));
-      const known = alike.get(list)?.get(own);
+  /** `ports` has the lists of ports of each prefix. */
+  #served(prefixes: readonly Prefix[], values: Values, ports: readonly Ports[]): ServedPrefix[] {
+    const common: Ports = { tcp: this.#ports.tcp.common, udp: this.#ports.udp.common };
+    const commonAnswers = answersOf({ prefix: "" }, values, common);
+    const isCommonPorts = ({ tcp, udp }: Ports) => tcp === common.tcp && udp === common.udp;
+    // Very many prefixes may have keys of their own, and the same ones. Those with the same ports share their lists.
+    const ids = new Map<readonly PortRange[], number>();
+    const idOf = (list: readonly PortRange[]) => {
+      if (!ids.has(list)) ids.set(list, ids.size);
+      return ids.get(list);
+    };
+    const alike = new Map<string, Answers>();
+    const answersFor = (entry: PrefixMap, lists: Ports) => {
+      const own = JSON.stringify([idOf(lists.tcp), idOf(lists.udp), ...OWN_KEYS.map((key) => entry[key])]);
+      const known = alike.get(own);
       if (known) return known;
-      const answers = answersOf(entry, values, list);
-      if (kept++ < ALIKE) alike.set(list, (alike.get(list) ?? new Map<string, Answers>()).set(own, answers));
+      const answers = answersOf(entry, values, lists);
+      if (alike.size < ALIKE) alike.set(own, answers);
       return answers;
     };
     return prefixes.map(({ family, bytes, length, text }, i) => {
       const entry = values.prefixes[i];
-      if (typeof entry === "string") return { family, bytes, length, text, answers: common };
-      const isCommon = ports[i] === this.#ports.common && OWN_KEYS.every((key) => entry[key] === undefined);
-      const answers = isCommon ? common : answersFor(entry, ports[i]);
+      if (typeof entry === "string") return { family, bytes, length, text, answers: commonAnswers };
+      const isCommon = isCommonPorts(ports[i]) && OWN_KEYS.every((key) => entry[key] === undefined);
+      const answers = isCommon ? commonAnswers : answersFor(entry, ports[i]);
       return { family, bytes, length, text, answers, ...entry.name !== undefined && { name: entry.name } };
     });
   }
@@ -391,7 +432,7 @@ class Merger {
   }
 }
 
-function answersOf(entry: PrefixMap, values: Values, ports: readonly PortRange[]): Answers {
+function answersOf(entry: PrefixMap, values: Values, ports: Ports): Answers {
   const answer = entry.answer ?? values.answer;
   const errors = answer.includes("unreachable");
   const modeOf = (key: "unreachable.udp" | "unreachable.other") =>
@@ -403,7 +444,8 @@ function answersOf(entry: PrefixMap, values: Values, ports: readonly PortRange[]
     timestamp: answer.includes("timestamp"),
     errors,
     unreachable: { udp: modeOf("unreachable.udp"), other: modeOf("unreachable.other") },
-    tcp: values.engine === "js" ? undefined : tcpOf(ports, entry.tcp_connections),
+    tcp: values.engine === "js" ? undefined : tcpOf(ports.tcp, entry.tcp_connections),
+    udp: values.engine === "js" ? undefined : { ports: ports.udp },
     limit: toLimit(entry.rate_limit ?? values.rate_limit),
   };
 }

@@ -3,17 +3,16 @@
  * same share a list, and all lists fit into a table.
  */
 import { MAX_PORT_LISTS, PORT_RANGE_SIZE } from "../../abi/tables.js";
-import { Service } from "../../abi/tcp.js";
 import { Failure } from "../base/failure.js";
-import type { PortRange, TcpService } from "../prefix/policy.js";
+import type { PortRange, PortService } from "../prefix/policy.js";
 import type { StreamService } from "../prefix/streams.js";
 import { joined, laidOver, parsePorts, unnested } from "../prefix/ports.js";
-import { builtinServices } from "./services.js";
+import { builtinServices, type ServicesByName } from "./services.js";
 import { proxyOf } from "./streams.js";
-import { BUILTIN_SERVICES, eitherOf, type PortMap } from "./types.js";
+import { eitherOf, namable, type PortMap, type PortProtocol } from "./types.js";
 
-/** Most bytes of all lists: a table has a 0 behind them. */
-const MAX_BYTES = MAX_PORT_LISTS - 4;
+/** Most bytes of all lists: a table has a 0 behind those of each protocol. */
+const MAX_BYTES = MAX_PORT_LISTS - 8;
 const HEADER = 4;
 /** Most texts of maps that are kept. */
 const ALIKE = 1000;
@@ -25,11 +24,30 @@ interface WrittenRange extends PortRange {
   readonly text: string;
 }
 
+/** RFCs of services that UDP once had, by name. Each answers anybody with more than was asked. */
+const DANGEROUS: Readonly<Record<string, string | undefined>> = {
+  chargen: "RFC 864", daytime: "RFC 867", qotd: "RFC 865", time: "RFC 868",
+};
+
+/** Room that lists of several protocols share. */
+export class ListRoom {
+  bytes = 0;
+
+  /** True if all lists fit into a table. If not, lists are empty from then on. */
+  get fits(): boolean {
+    return this.bytes <= MAX_BYTES;
+  }
+}
+
 export class PortLists {
-  readonly #services: ReadonlyMap<string, TcpService>;
-  readonly #refuse: TcpService;
+  readonly #protocol: PortProtocol;
+  readonly #services: ReadonlyMap<string, PortService>;
+  readonly #others: ReadonlyMap<string, PortService>;
+  readonly #room: ListRoom;
+  /** What a port is that has no other service. */
+  readonly #none: PortService;
   /** Services that need no entry but say where to. */
-  readonly #proxies = new Map<string, TcpService>();
+  readonly #proxies = new Map<string, PortService>();
   /** The lists by what they come to. */
   readonly #lists = new Map<string, readonly PortRange[]>();
   /** The lists by a prefix's map, which prefixes share if a file says the same for them, and by its text. */
@@ -38,20 +56,20 @@ export class PortLists {
   /** Ports of the whole file, with those that refuse. */
   #ranges: readonly PortRange[] = [];
   #common: readonly PortRange[] = [];
-  #bytes = 0;
 
-  /** `services` by name. */
-  constructor(services: ReadonlyMap<string, TcpService> = builtinServices()) {
-    this.#services = services;
-    this.#refuse = services.get("refuse") ?? { name: "refuse", kind: Service.refuse };
+  constructor(protocol: PortProtocol, services: ServicesByName = builtinServices(), room = new ListRoom()) {
+    this.#protocol = protocol;
+    this.#services = services[protocol];
+    this.#others = services[protocol === "tcp" ? "udp" : "tcp"];
+    this.#room = room;
+    [this.#none] = this.#services.values();
   }
 
-  /** True if all lists fit into a table. If not, lists are empty from then on. */
   get fits(): boolean {
-    return this.#bytes <= MAX_BYTES;
+    return this.#room.fits;
   }
 
-  /** True if a port of any list has a service that accepts connections. */
+  /** True if a port of any list has a service that accepts connections, or takes datagrams. */
   get accepts(): boolean {
     return [...this.#lists.values()].some((list) => list.some(({ service: { name } }) => name !== "silent"));
   }
@@ -109,11 +127,11 @@ export class PortLists {
   }
 
   /** Returns the service of a name; undefined once it is reported that there is none. */
-  #serviceOf(name: string, say: (message: string) => void): TcpService | undefined {
+  #serviceOf(name: string, say: (message: string) => void): PortService | undefined {
     const known = this.#services.get(name) ?? this.#proxies.get(name);
     if (known) return known;
     try {
-      const proxy = proxyOf(name);
+      const proxy = this.#protocol === "tcp" ? proxyOf(name) : undefined;
       if (!proxy) say(this.#unknown(name));
       else this.#proxies.set(name, proxy);
       return proxy;
@@ -125,20 +143,30 @@ export class PortLists {
   }
 
   #unknown(name: string): string {
-    const own = [...this.#services.keys()].slice(BUILTIN_SERVICES.length);
-    const others = ["proxy:HOST:PORT", ...own.length > 0 && own.length <= 10 ? own : ["a name under services"]];
-    if (name === "https") return "https needs a certificate, which an entry under services names; write that name";
-    return `"${name.slice(0, 64)}" is not a service; expected ${eitherOf([...BUILTIN_SERVICES, ...others])}`;
+    const rfc = this.#protocol === "udp" ? DANGEROUS[name] : undefined;
+    if (rfc !== undefined) {
+      return `pongd has no ${name} over UDP (${rfc}): it answers whoever seems to ask, and so helps to flood others; `
+        + "expected another service, such as echo or discard";
+    }
+    if (name === "https" && this.#protocol === "tcp") {
+      return "https needs a certificate, which an entry under services names; write that name";
+    }
+    const known = namable(this.#protocol);
+    const own = [...this.#services.keys()].filter((each) => !known.includes(each));
+    const expected = [...known, ...own.length > 0 && own.length <= 10 ? own : ["a name under services"]];
+    const [here, there] = this.#protocol === "tcp" ? ["TCP", "UDP"] : ["UDP", "TCP"];
+    const what = this.#others.has(name) ? `a service of ${there}, not of ${here}` : "not a service";
+    return `"${name.slice(0, 64)}" is ${what}; expected ${eitherOf(expected)}`;
   }
 
   /** Returns the list that all share who have these ports. */
   #listOf(ranges: readonly PortRange[]): readonly PortRange[] {
     if (!this.fits) return [];
-    const list = joined(ranges, this.#refuse);
+    const list = joined(ranges, this.#none);
     const text = list.map(({ first, last, service: { name } }) => `${first}-${last}=${name}`).join();
     const known = this.#lists.get(text);
     if (known) return known;
-    if (list.length > 0) this.#bytes += HEADER + PORT_RANGE_SIZE * list.length;
+    if (list.length > 0) this.#room.bytes += HEADER + PORT_RANGE_SIZE * list.length;
     this.#lists.set(text, list);
     return list;
   }

@@ -8,6 +8,7 @@ import type { PrefixList } from "../prefix/list.js";
 import type { Address, Serving } from "../prefix/prefixes.js";
 import type { StreamService } from "../prefix/streams.js";
 import type { Ethernet } from "../tun/mac.js";
+import type { PortProtocol } from "./types.js";
 
 export interface RunOptions extends Settled {
   readonly serving: Listing;
@@ -20,8 +21,8 @@ export interface Listing {
   readonly exceptions: PrefixList;
   /** True if a prefix answers timestamp requests. */
   readonly timestamps: boolean;
-  /** TCP services of all prefixes, by port or range. */
-  readonly services: Services;
+  /** Services of all prefixes, by port or range. */
+  readonly services: Readonly<Record<PortProtocol, Services>>;
 }
 
 /** The first services, each as "7 echo", and how many there are. */

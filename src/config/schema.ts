@@ -5,12 +5,12 @@
 import { z } from "zod";
 import { Failure } from "../base/failure.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
-import { PROXY_HEADERS } from "../prefix/streams.js";
+import { PROXY_HEADERS, UDP_SOURCES } from "../prefix/streams.js";
 import type { Document } from "./document.js";
 import { purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting } from "./keys.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
 import {
-  ANSWERS, BUILTIN_SERVICES, eitherOf, ENDPOINT, expected, isWords, MAX_PREFIX_CONNECTIONS, MAX_RATE, ONE_OR_MORE,
+  ANSWERS, eitherOf, ENDPOINT, expected, isWords, MAX_PREFIX_CONNECTIONS, MAX_RATE, namable, ONE_OR_MORE,
   type Type,
 } from "./types.js";
 
@@ -21,7 +21,6 @@ const ADDRESS_PATTERN = "^(none|[0-9A-Fa-f.:]+)$";
 const NAME = "1 to 64 printable characters, in quotes if they look like a number";
 const PORTS = "a port or a range of ports, like 80 or 8000-8010";
 const PORTS_PATTERN = "^[0-9]{1,5}(-[0-9]{1,5})?$";
-const SERVICE = eitherOf([...BUILTIN_SERVICES, "proxy:HOST:PORT", "a name under services"]);
 const TARGET = "where to, like 127.0.0.1:8080 or unix:/run/web.sock";
 const SERVICE_NAME = "a service's name";
 const SERVICE_NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_-]{0,63}$";
@@ -45,7 +44,10 @@ function shapeOf(type: Type): z.ZodType {
     case "exceptions": return list(text(PREFIX, PREFIX_PATTERN), what);
     case "answers": return list(choice(ANSWERS, eitherOf(ANSWERS)), what);
     case "limit": return limit(what);
-    case "ports": return z.record(text(PORTS, PORTS_PATTERN), z.string(SERVICE), what);
+    case "ports": {
+      const services = eitherOf([...namable(type.protocol), "a name under services"]);
+      return z.record(text(PORTS, PORTS_PATTERN), z.string(services), what);
+    }
     case "services": return z.record(text(SERVICE_NAME, SERVICE_NAME_PATTERN), service(), what);
   }
 }
@@ -114,6 +116,14 @@ function service() {
         "Pairs of cert and key; the client's server name chooses one, or else the first is taken.",
       ),
     }, "a map with cert and key, and root or handler").optional(),
+    udp: map({
+      handler: described(path,
+        "ES module whose default export is called for each datagram; relative to the configuration file."),
+      sources: described(
+        choice(UDP_SOURCES, eitherOf(UDP_SOURCES)).optional(),
+        "Source ports that may ask: unprivileged are those of clients, from 1024 on; any are those of services, too.",
+      ),
+    }, "a map with handler").optional(),
   }, "a map like { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } or { http: { root: ./site } }");
 }
 

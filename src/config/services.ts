@@ -1,13 +1,15 @@
-/** Makes TCP services of what a configuration says about them, and reads the files with their bytes. */
+/** Makes services of what a configuration says about them, and reads the files with their bytes. */
 import { resolve } from "node:path";
 import { MAX_AFTER, Service } from "../../abi/tcp.js";
 import { EXIT, Failure } from "../base/failure.js";
-import type { TcpService } from "../prefix/policy.js";
+import type { PortService } from "../prefix/policy.js";
 import { PAGE } from "../prefix/streams.js";
 import { readRegular } from "./bytes.js";
 import type { Path } from "./path.js";
 import { streamOf } from "./streams.js";
-import { BUILTIN_SERVICES, type ServiceMap, type ServiceMaps, type TcpMap } from "./types.js";
+import {
+  BUILTIN_SERVICES, UDP_SERVICES, type PortProtocol, type ServiceMap, type ServiceMaps, type TcpMap,
+} from "./types.js";
 
 /** Most services. Those of two configurations fit, and some that old connections keep. */
 const MAX_SERVICES = 120;
@@ -17,7 +19,7 @@ const MAX_ALL_BYTES = 4 << 20;
 const NAME = /^[a-z][\w-]{0,63}$/i;
 /** Words that mean something else than a service of one's own, now or later. */
 const RESERVED: ReadonlySet<string> = new Set(
-  [...BUILTIN_SERVICES, "banner", "reply", "https", "proxy", "unreachable", "stamp", "irtt"],
+  [...BUILTIN_SERVICES, ...UDP_SERVICES, "banner", "reply", "https", "proxy", "datagram", "stamp", "irtt"],
 );
 
 /** Keys of a service that name a file or a folder. */
@@ -26,17 +28,25 @@ const FILES: ReadonlySet<string> = new Set(["reply", "handler", "root", "cert", 
 /** Reports what is wrong at a path. */
 export type Say = (path: Path, message: string, which?: "key") => void;
 
-/** Returns the services that need no entry, by name. */
-export function builtinServices(): Map<string, TcpService> {
-  return new Map(BUILTIN_SERVICES.map((name) =>
-    [name, { name, kind: Service[name], ...name === "http" && { stream: PAGE } }]));
+/** Services by name, for each protocol. */
+export type ServicesByName = Readonly<Record<PortProtocol, Map<string, PortService>>>;
+
+/** Returns the services that need no entry. */
+export function builtinServices(): ServicesByName {
+  return {
+    tcp: new Map(BUILTIN_SERVICES.map((name) =>
+      [name, { name, kind: Service[name], ...name === "http" && { stream: PAGE } }])),
+    // What a port is that no list has: no record of its own.
+    udp: new Map(UDP_SERVICES.map((name) =>
+      [name, { name, kind: name === "unreachable" ? Service.refuse : Service[name] }])),
+  };
 }
 
 /**
- * Returns the services of a configuration by name, the built-in ones among them. Relative paths of files are relative
- * to `folder`.
+ * Returns the services of a configuration, the built-in ones among them. Relative paths of files are relative to
+ * `folder`.
  */
-export function servicesOf(maps: ServiceMaps, folder: string, say: Say): Map<string, TcpService> {
+export function servicesOf(maps: ServiceMaps, folder: string, say: Say): ServicesByName {
   const services = builtinServices();
   const entries = Object.entries(maps);
   if (entries.length > MAX_SERVICES) {
@@ -54,7 +64,7 @@ export function servicesOf(maps: ServiceMaps, folder: string, say: Say): Map<str
       const service = serviceOf(name, map, folder, (key, message) => { say([...path, ...key], message); });
       bytes += service?.bytes?.length ?? 0;
       // A port may name a service that is wrong: that has been reported.
-      services.set(name, service ?? { name, kind: Service.banner });
+      services[map.udp ? "udp" : "tcp"].set(name, service ?? { name, kind: Service.banner });
     }
   }
   if (bytes > MAX_ALL_BYTES) say(["services"], `services have ${bytes} bytes in all; at most ${MAX_ALL_BYTES} fit`);
@@ -63,24 +73,26 @@ export function servicesOf(maps: ServiceMaps, folder: string, say: Say): Map<str
 
 function serviceOf(
   name: string, map: ServiceMap, folder: string, say: (path: Path, message: string) => void,
-): TcpService | undefined {
-  const { tcp, http, https } = map;
-  if ([tcp, http, https].filter((each) => each !== undefined).length !== 1) {
-    say([], `services.${name}: expected exactly one of tcp, http and https`);
+): PortService | undefined {
+  const { tcp, http, https, udp } = map;
+  if ([tcp, http, https, udp].filter((each) => each !== undefined).length !== 1) {
+    say([], `services.${name}: expected exactly one of tcp, http, https and udp`);
     return undefined;
   }
   const sent = tcp && [tcp.banner, tcp.reply ?? tcp.after].some((each) => each !== undefined);
   if (sent) return fixedOf(name, tcp, folder, (key, message) => { say(["tcp", ...key], message); });
   const stream = streamOf(name, map, folder, say);
-  const kind = tcp ? Service.stream : Service.http;
-  return stream && { name, kind, bytes: Buffer.from(stream.id, "hex"), stream };
+  if (!stream) return undefined;
+  const id = Buffer.from(stream.id, "hex");
+  if (udp) return { name, kind: Service.datagram, bytes: Buffer.of(...id, udp.sources === "any" ? 1 : 0), stream };
+  return { name, kind: tcp ? Service.stream : Service.http, bytes: id, stream };
 }
 
 /** Returns a service that sends the same bytes to everybody. */
 function fixedOf(
   name: string, { banner, reply, after, handler, proxy, proxy_protocol: header }: TcpMap, folder: string,
   say: (path: Path, message: string) => void,
-): TcpService | undefined {
+): PortService | undefined {
   const tcp = `services.${name}.tcp`;
   const others = handler ?? proxy ?? header;
   if (banner !== undefined && (reply ?? after ?? others) === undefined) {

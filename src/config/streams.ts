@@ -4,25 +4,27 @@ import { resolve } from "node:path";
 import { Service } from "../../abi/tcp.js";
 import { Failure, messageOf } from "../base/failure.js";
 import { parseTarget } from "../prefix/endpoints.js";
-import type { TcpService } from "../prefix/policy.js";
+import type { PortService } from "../prefix/policy.js";
 import {
   streamService, type Certificate, type Content, type Does, type Handler, type StreamService,
 } from "../prefix/streams.js";
 import type { Path } from "./path.js";
-import type { ContentMap, HttpsMap, ServiceMap, TcpMap } from "./types.js";
+import type { ContentMap, HttpsMap, ServiceMap, TcpMap, UdpMap } from "./types.js";
 
 /** Services that need no entry are written like this in a map of ports, with where they connect to. */
 const PROXY = "proxy:";
 
 type Say = (path: Path, message: string) => void;
 
-/** Returns what a service with streams does, or undefined once it is reported what is wrong with it. */
+/** Returns what a service of service threads does, or undefined once it is reported what is wrong with it. */
 export function streamOf(
-  name: string, { tcp, http, https }: ServiceMap, folder: string, say: Say,
+  name: string, { tcp, http, https, udp }: ServiceMap, folder: string, say: Say,
 ): StreamService | undefined {
   const services = new Streams(folder);
   try {
-    const does = tcp ? services.tcp(tcp) : http ? services.http(http) : https && services.https(https);
+    const does = tcp
+      ? services.tcp(tcp)
+      : http ? services.http(http) : https ? services.https(https) : udp && services.udp(udp);
     return does && streamService(name, does);
   } catch (error) {
     if (!(error instanceof Wrong)) throw error;
@@ -43,7 +45,7 @@ class Wrong extends Error {
  * Returns the service of a port that says "proxy:127.0.0.1:8080"; undefined for other texts.
  * @throws Failure (usage) if it cannot connect there
  */
-export function proxyOf(text: string): TcpService | undefined {
+export function proxyOf(text: string): PortService | undefined {
   if (!text.startsWith(PROXY)) return undefined;
   const stream = streamService(text, { proxy: parseTarget(text.slice(PROXY.length), "proxy"), header: undefined });
   return { name: text, kind: Service.stream, bytes: Buffer.from(stream.id, "hex"), stream };
@@ -69,6 +71,10 @@ class Streams {
     } catch (error) {
       throw error instanceof Failure ? new Wrong(["tcp", "proxy"], error.what) : error;
     }
+  }
+
+  udp({ handler, sources = "unprivileged" }: UdpMap): Does {
+    return { udp: this.#handler(["udp", "handler"], handler), sources };
   }
 
   http(map: ContentMap): Does {

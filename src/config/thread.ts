@@ -11,7 +11,7 @@ import { flatten } from "./document.js";
 import type { Values } from "./keys.js";
 import { effective, type Given } from "./merge.js";
 import { ConfigFile } from "./reader.js";
-import type { RunOptions, Services } from "./runoptions.js";
+import type { Listing, RunOptions } from "./runoptions.js";
 
 export interface ReaderInput {
   /** Name of the file in messages. */
@@ -40,7 +40,7 @@ export interface Settled {
   readonly prefixes: SharedArrayBuffer;
   readonly exceptions: SharedArrayBuffer;
   readonly timestamps: boolean;
-  readonly services: Services;
+  readonly services: Listing["services"];
 }
 
 interface Done {

@@ -5,7 +5,7 @@
  */
 import { ENDPOINT_EXAMPLES } from "../prefix/endpoints.js";
 import type { Limit } from "../prefix/policy.js";
-import type { ProxyHeader } from "../prefix/streams.js";
+import type { ProxyHeader, Sources } from "../prefix/streams.js";
 
 export const ANSWERS = ["echo", "timestamp", "unreachable"] as const;
 export type Answer = typeof ANSWERS[number];
@@ -24,6 +24,7 @@ export interface PrefixMap {
   readonly ttl?: number | undefined;
   readonly rate_limit?: LimitSetting | undefined;
   readonly tcp?: PortMap | undefined;
+  readonly udp?: PortMap | undefined;
   /** Most connections of the whole prefix, at least 1; undefined for no limit of its own. */
   readonly tcp_connections?: number | undefined;
   readonly comment?: string | undefined;
@@ -38,6 +39,7 @@ export interface ServiceMap {
   readonly tcp?: TcpMap | undefined;
   readonly http?: ContentMap | undefined;
   readonly https?: HttpsMap | undefined;
+  readonly udp?: UdpMap | undefined;
 }
 
 /** A banner; a reply to whatever ends with `after`; a handler; or a proxy. */
@@ -49,6 +51,12 @@ export interface TcpMap {
   /** Where to, as parseTarget() reads it. */
   readonly proxy?: string | undefined;
   readonly proxy_protocol?: ProxyHeader | undefined;
+}
+
+/** A handler of datagrams. */
+export interface UdpMap {
+  readonly handler: string;
+  readonly sources?: Sources | undefined;
 }
 
 /** Files of a folder, or a handler; without either, a page that says who asks and whom. */
@@ -66,7 +74,7 @@ export interface HttpsMap extends ContentMap {
 /** Services by name. */
 export type ServiceMaps = Readonly<Record<string, ServiceMap>>;
 
-export type Type = Choice | Whole | Text | Plain;
+export type Type = Choice | Whole | Text | PortsOf | Plain;
 
 interface Choice {
   readonly kind: "choice";
@@ -86,9 +94,14 @@ interface Text {
   readonly expected: string;
 }
 
+interface PortsOf {
+  readonly kind: "ports";
+  readonly protocol: PortProtocol;
+}
+
 /** A type that needs no more than its name. */
 interface Plain {
-  readonly kind: Exclude<keyof Kinds, (Whole | Text)["kind"]>;
+  readonly kind: Exclude<keyof Kinds, (Whole | Text | PortsOf)["kind"]>;
 }
 
 /** The values in memory, by the kind of their type. A choice is one of its words. */
@@ -120,9 +133,21 @@ export const ONE_OR_MORE: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(["ad
 /** Lists to which an option adds each time it is given. */
 export const GATHERED: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>([...ONE_OR_MORE, "exceptions"]);
 
-/** Services that need no entry under `services`, and those among them that need no service thread. */
+/** Protocols that have ports. Each is a setting with a map of them. */
+export const PORT_PROTOCOLS = ["tcp", "udp"] as const;
+export type PortProtocol = typeof PORT_PROTOCOLS[number];
+
+/** Services of TCP that need no entry under `services`, and those among them that need no service thread. */
 export const THREADLESS_SERVICES = ["refuse", "silent", "echo", "discard", "chargen", "tarpit"] as const;
 export const BUILTIN_SERVICES = [...THREADLESS_SERVICES, "http"] as const;
+
+/** Services of UDP that need no entry. The first of either list is what a port has that no map names. */
+export const UDP_SERVICES = ["unreachable", "silent", "echo", "discard"] as const;
+
+/** Returns the services of a port that a map may name, in words. */
+export function namable(protocol: PortProtocol): readonly string[] {
+  return protocol === "tcp" ? [...BUILTIN_SERVICES, "proxy:HOST:PORT"] : UDP_SERVICES;
+}
 
 export const ENDPOINT = `an address like ${ENDPOINT_EXAMPLES}, in quotes if it begins with a bracket`;
 

@@ -12,13 +12,13 @@ import { RINGS, URING_END } from "../../abi/uring.js";
 import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
 import {
   FIRST_NODE, MAX_NODES, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE, PREFIX_ANSWERS, PREFIX_INDICES,
-  PREFIX_LIMITS, PREFIX_TCP, PREFIXES, TRIE,
+  PREFIX_LIMITS, PREFIX_TCP, PREFIX_UDP, PREFIXES, TRIE,
 } from "../../abi/tables.js";
 import { DRAIN, MAX_CONNECTIONS, MAX_PAGES, PAGE_SIZE, type Drain } from "../../abi/tcp.js";
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
-import type { TcpService } from "../prefix/policy.js";
+import type { PortService } from "../prefix/policy.js";
 import type { Ethernet } from "../tun/mac.js";
 import * as services from "./services.js";
 import { Slots } from "./slots.js";
@@ -54,7 +54,7 @@ export interface MemoryOptions {
   /** True if other tables of any size may follow. This costs address space, and no memory until then. */
   readonly reloadable?: boolean;
   /** Services of the table, if it is to follow. */
-  readonly services?: readonly TcpService[];
+  readonly services?: readonly PortService[];
   /** Seed of the hash of source addresses. */
   readonly seed?: number;
   /** Limits of TCP. Without them, or with an MTU below MIN_TCP_MTU, no connection is accepted. */
@@ -168,7 +168,7 @@ export class LinearMemory {
    * @throws RangeError if the table or a service does not fit; a memory that is not reloadable has room for the first
    *   table only
    */
-  write({ roots, nodes, answers, limits, tcp, ports, services: all }: Table): number {
+  write({ roots, nodes, answers, limits, tcp, udp, ports, udpPorts, services: all }: Table): number {
     const { buffer } = this.memory;
     const words = new Uint32Array(buffer);
     const [first, second] = this.#tables;
@@ -187,27 +187,36 @@ export class LinearMemory {
     words.set(answers, (at + PREFIX_ANSWERS) / 4);
     new Float32Array(buffer).set(limits, (at + PREFIX_LIMITS) / 4);
 
-    const records = services.place(this.memory, all, servicesOf(words, words[NEXT_TABLE / 4]));
-    const lists = [0];
+    const used = servicesOf(words, words[NEXT_TABLE / 4]);
+    const records = services.place(this.memory, all, new Set([...used.tcp, ...used.udp]));
     let to = (at + PORT_LISTS) / 4;
-    for (const list of ports) {
-      if (4 * (to + 2 + 2 * list.length) > at + PORT_LISTS + MAX_PORT_LISTS) throw new RangeError("too many ports");
-      lists.push(4 * to);
-      words[to++] = list.length;
-      for (const { first, last, service } of list) {
-        words[to++] = first | last << 16;
-        words[to++] = records[all.indexOf(service)];
+    /** Writes lists and a 0, and returns their addresses by their places. */
+    const write = (own: Table["ports"]) => {
+      const addresses = [0];
+      for (const list of own) {
+        // Behind it, both zeros still have room.
+        if (4 * (to + 3 + 2 * list.length) > at + PORT_LISTS + MAX_PORT_LISTS) throw new RangeError("too many ports");
+        addresses.push(4 * to);
+        words[to++] = list.length;
+        for (const { first, last, service } of list) {
+          words[to++] = first | last << 16;
+          words[to++] = records[all.indexOf(service)];
+        }
       }
-    }
-    words[to] = 0;
+      words[to++] = 0;
+      return addresses;
+    };
+    const lists = write(ports);
     for (let i = 0; i < tcp.length; i += 2) {
       words[(at + PREFIX_TCP) / 4 + i] = lists[tcp[i]];
       words[(at + PREFIX_TCP) / 4 + i + 1] = tcp[i + 1];
     }
+    const udpLists = write(udpPorts);
+    for (let i = 0; i < udp.length; i++) words[(at + PREFIX_UDP) / 4 + i] = udpLists[udp[i]];
     return at;
   }
 
-  /** Returns the services in the table at this address that accept connections. */
+  /** Returns the services in the table at this address that accept connections or take datagrams. */
   accepting(table: number): services.Accepting[] {
     return services.acceptingOf(this.memory, servicesOf(new Uint32Array(this.memory.buffer), table));
   }
@@ -232,7 +241,8 @@ export class LinearMemory {
     const words = new Int32Array(this.memory.buffer);
     const counters = this.counters;
     const verdicts = counters.subarray(REPLIES, REPLIES + MAX_PROTOCOLS).reduce((a, b) => a + b)
-      + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b) + counters[Counter.tcpReceived];
+      + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b) + counters[Counter.tcpReceived]
+      + counters[Counter.udpHandled];
     counters[DROPPED + Drop.worker_crash] += counters[Counter.packetsReceived] - verdicts;
     counters[Counter.held] = 0;
     counters[Counter.kept] = 0;
@@ -283,13 +293,17 @@ export class LinearMemory {
 }
 
 /** Returns the addresses of the services that a table has; none if there is no table yet. */
-function servicesOf(words: Uint32Array, table: number): Set<number> {
-  const records = new Set<number>();
+function servicesOf(words: Uint32Array, table: number): services.Records {
+  const records = { tcp: new Set<number>(), udp: new Set<number>() };
   if (table === 0) return records;
-  for (let at = (table + PORT_LISTS) / 4; words[at] > 0;) {
-    const end = at + 1 + PORT_RANGE_SIZE / 4 * words[at];
-    for (at += 2; at < end; at += PORT_RANGE_SIZE / 4) records.add(words[at]);
-    at = end;
+  let at = (table + PORT_LISTS) / 4;
+  for (const own of [records.tcp, records.udp]) {
+    while (words[at] > 0) {
+      const end = at + 1 + PORT_RANGE_SIZE / 4 * words[at];
+      for (at += 2; at < end; at += PORT_RANGE_SIZE / 4) own.add(words[at]);
+      at = end;
+    }
+    at++;
   }
   return records;
 }

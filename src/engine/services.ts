@@ -1,14 +1,14 @@
 /**
- * TCP's services in a queue's memory: a record each, and its bytes. A connection keeps its service when a reload takes
- * that away, so a record is used again only when no connection and no table has it any more.
+ * Services of ports in a queue's memory: a record each, and its bytes. A connection keeps its service when a reload
+ * takes that away, so a record is used again only when no connection and no table has it any more.
  */
-import { ACCEPTED, COUNTERS } from "../../abi/counters.js";
+import { ACCEPTED, COUNTERS, SERVED } from "../../abi/counters.js";
 import {
   MAX_AFTER, MAX_SERVICE_NAME, MAX_SERVICES, NAMED_SERVICES, Service, SERVICE_AFTER, SERVICE_AFTER_LEN, SERVICE_BYTES,
   SERVICE_BYTES_LEN, SERVICE_KIND, SERVICE_NAME, SERVICE_NAME_LEN, SERVICE_ROOM, SERVICE_ROOM_SIZE, SERVICE_SIZE,
   SERVICE_USERS, SERVICES,
 } from "../../abi/tcp.js";
-import type { TcpService } from "../prefix/policy.js";
+import type { PortService } from "../prefix/policy.js";
 
 /** Bytes behind a service's own: the end of a request, as many of its borders, and the service's name. */
 const AFTER_ROOM = 2 * MAX_AFTER + MAX_SERVICE_NAME;
@@ -25,7 +25,7 @@ const CHARGEN = Buffer.from(
 );
 
 /** Returns the bytes of memory that these services need. */
-export function roomFor(services: readonly TcpService[]): number {
+export function roomFor(services: readonly PortService[]): number {
   return services.reduce((sum, service) => sum + sizeOf(service), sizeOfBytes(CHARGEN));
 }
 
@@ -46,7 +46,7 @@ export function placeBuiltin({ buffer }: WebAssembly.Memory): void {
  * @throws RangeError if there is no room
  */
 export function place(
-  { buffer }: WebAssembly.Memory, services: readonly TcpService[], used: ReadonlySet<number>,
+  { buffer }: WebAssembly.Memory, services: readonly PortService[], used: ReadonlySet<number>,
 ): number[] {
   const words = new Uint32Array(buffer);
   const taken: Taken[] = [{ from: words[SERVICE_ROOM / 4], end: words[SERVICE_ROOM / 4] + sizeOfBytes(CHARGEN) }];
@@ -80,18 +80,25 @@ export function place(
   });
 }
 
-/** Returns the services that accept connections among those whose records lie at these addresses. */
-export function acceptingOf({ buffer }: WebAssembly.Memory, records: Iterable<number>): Accepting[] {
+/** Addresses of the records that a table's ports of a protocol have. */
+export type Records = Readonly<Record<"tcp" | "udp", ReadonlySet<number>>>;
+
+/** Returns the services that accept connections or take datagrams among those with these records. */
+export function acceptingOf({ buffer }: WebAssembly.Memory, records: Records): Accepting[] {
   const words = new Uint32Array(buffer);
   const silent: readonly number[] = [Service.refuse, Service.silent];
-  const indices = [...records].map((address) => (address - SERVICES) / SERVICE_SIZE).sort((a, b) => a - b);
-  return indices.filter((index) => !silent.includes(index)).map((index) => ({
-    service: index < NAMED_SERVICES ? Service[index] : nameOf(words, recordOf(index)), counter: ACCEPTED + index,
-  }));
+  return (["tcp", "udp"] as const).flatMap((protocol) => {
+    const indices = [...records[protocol]].map((address) => (address - SERVICES) / SERVICE_SIZE).sort((a, b) => a - b);
+    return indices.filter((index) => !silent.includes(index)).map((index) => ({
+      protocol, service: index < NAMED_SERVICES ? Service[index] : nameOf(words, recordOf(index)),
+      counter: (protocol === "tcp" ? ACCEPTED : SERVED) + index,
+    }));
+  });
 }
 
-/** A service that accepts connections, and the index of the counter that counts them. */
+/** A service that accepts connections or takes datagrams, and the index of the counter that counts them. */
 export interface Accepting {
+  readonly protocol: "tcp" | "udp";
   readonly service: string;
   readonly counter: number;
 }
@@ -117,7 +124,7 @@ function nameOf(words: Uint32Array, record: number): string {
 }
 
 /** Returns true if a record has this service, whose name it has. */
-function isSame(buffer: ArrayBufferLike, record: number, { kind, bytes, after }: TcpService): boolean {
+function isSame(buffer: ArrayBufferLike, record: number, { kind, bytes, after }: PortService): boolean {
   const words = new Uint32Array(buffer);
   const isAt = (at: number, data: Uint8Array | undefined) => words[at + 1] === (data?.length ?? 0)
     && (data === undefined || Buffer.from(buffer as ArrayBuffer, words[at], data.length).equals(data));
@@ -142,7 +149,7 @@ function gap(taken: Taken[], size: number, end: number): number {
 }
 
 function write(
-  buffer: ArrayBufferLike, record: number, { kind, name, after }: TcpService, data: Uint8Array, at: number,
+  buffer: ArrayBufferLike, record: number, { kind, name, after }: PortService, data: Uint8Array, at: number,
 ): void {
   const words = new Uint32Array(buffer);
   const bytes = new Uint8Array(buffer);
@@ -157,7 +164,9 @@ function write(
   words[record + SERVICE_NAME / 4] = end + 2 * MAX_AFTER;
   words[record + SERVICE_NAME_LEN / 4] = name.length;
   // The record may have been another service's.
-  new Float64Array(buffer)[COUNTERS / 8 + ACCEPTED + (4 * record - SERVICES) / SERVICE_SIZE] = 0;
+  for (const first of [ACCEPTED, SERVED]) {
+    new Float64Array(buffer)[COUNTERS / 8 + first + (4 * record - SERVICES) / SERVICE_SIZE] = 0;
+  }
   if (!after) return;
   bytes.set(after, end);
   bytes.set(bordersOf(after), end + MAX_AFTER);
@@ -178,11 +187,11 @@ function bordersOf(text: Uint8Array): Uint8Array {
 }
 
 /** Returns whether a service is one of the first of the table: it has the name of its kind, and no bytes. */
-function isNamed({ kind, name, bytes }: TcpService): boolean {
+function isNamed({ kind, name, bytes }: PortService): boolean {
   return bytes === undefined && name === Service[kind];
 }
 
-function sizeOf(service: TcpService): number {
+function sizeOf(service: PortService): number {
   return isNamed(service) ? 0 : sizeOfBytes(service.bytes ?? NOTHING);
 }
 

@@ -4,15 +4,18 @@
  * the longest match is decided here.
  */
 import {
-  ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TCP, ANSWER_TIMESTAMP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6, HOST6_OWNER,
-  HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6,
-  UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
+  ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TCP, ANSWER_TIMESTAMP, ANSWER_UDP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6,
+  HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT, SOURCE_ROUTE,
+  TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
 } from "../../abi/tables.js";
 import {
   FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving,
 } from "../prefix/prefixes.js";
-import type { Limit, PortRange, TcpService } from "../prefix/policy.js";
+import type { Limit, PortRange, PortService } from "../prefix/policy.js";
 import { PAGE } from "../prefix/streams.js";
+
+/** Limit of each source's answers from UDP services where no other is set: a loop has no TTL of which it would die. */
+const UDP_SOURCE_LIMIT: Limit = { rate: 1000, burst: 1000 };
 
 /** The used parts of a table, without the room between them. */
 export interface Table {
@@ -28,10 +31,13 @@ export interface Table {
   readonly limits: Float32Array;
   /** Two numbers by a prefix's index: its place in `ports` plus 1, or 0, and its most connections. */
   readonly tcp: Uint32Array;
+  /** By a prefix's index: the place of its UDP ports in `udpPorts` plus 1, or 0. */
+  readonly udp: Uint32Array;
   /** The different lists of ports that the prefixes have, none of which is empty. */
   readonly ports: readonly (readonly PortRange[])[];
+  readonly udpPorts: readonly (readonly PortRange[])[];
   /** The services of those lists, each once. */
-  readonly services: readonly TcpService[];
+  readonly services: readonly PortService[];
 }
 
 export interface TableOptions {
@@ -67,28 +73,45 @@ export function tableOf(
     limits[at] = rate / 1000 / shares;
     limits[at + 1] = Math.max(1, burst / shares);
   };
-  if (sourceLimit) setLimit(new Float32Array(roots.buffer), SOURCE_LIMIT / 4, sourceLimit, 1);
+  setLimit(new Float32Array(roots.buffer), SOURCE_LIMIT / 4, sourceLimit ?? UDP_SOURCE_LIMIT, 1);
 
   const end = indices.reduce((end, index) => Math.max(end, index + 1), 0);
   const answers = new Uint32Array(end);
   const limits = new Float32Array(2 * end);
   const tcps = new Uint32Array(2 * end);
-  /** The lists of ports by their identity: prefixes that have the same ports have the same list. */
-  const ports = new Map<readonly PortRange[], number>();
-  prefixes.forEach(({ answers: { ttl, echo, timestamp, errors, unreachable, tcp, limit } }, i) => {
+  const udps = new Uint32Array(end);
+  const [ports, udpPorts] = [new Lists(), new Lists()];
+  prefixes.forEach(({ answers: { ttl, echo, timestamp, errors, unreachable, tcp, udp, limit } }, i) => {
     const index = indices[i];
     answers[index] = ttl | (echo ? ANSWER_ECHO : 0) | (timestamp ? ANSWER_TIMESTAMP : 0) | (errors ? ANSWER_ERRORS : 0)
       | unreachable.udp << UNREACHABLE_UDP_SHIFT | unreachable.other << UNREACHABLE_OTHER_SHIFT
-      | (limit ? LIMIT_PREFIX : 0) | (sourceLimit ? LIMIT_SOURCE : 0) | (tcp ? ANSWER_TCP : 0);
+      | (limit ? LIMIT_PREFIX : 0) | (sourceLimit ? LIMIT_SOURCE : 0) | (tcp ? ANSWER_TCP : 0)
+      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0);
     if (limit) setLimit(limits, 2 * index, limit, shares);
+    if (udp) udps[index] = udpPorts.placeOf(udp.ports);
     if (!tcp) return;
-    if (tcp.ports.length > 0 && !ports.has(tcp.ports)) ports.set(tcp.ports, ports.size + 1);
-    tcps[2 * index] = ports.get(tcp.ports) ?? 0;
+    tcps[2 * index] = ports.placeOf(tcp.ports);
     if (tcp.connections !== undefined) tcps[2 * index + 1] = Math.ceil(tcp.connections / shares);
   });
-  const lists = [...ports.keys()];
-  const services = [...new Set(lists.flatMap((list) => list.map(({ service }) => service)))];
-  return { ...tries, answers, limits, tcp: tcps, ports: lists, services };
+  const services = [...new Set([...ports.all, ...udpPorts.all].flatMap((list) => list.map(({ service }) => service)))];
+  return { ...tries, answers, limits, tcp: tcps, udp: udps, ports: ports.all, udpPorts: udpPorts.all, services };
+}
+
+/** Lists of ports by their identity: prefixes that have the same ports have the same list. */
+class Lists {
+  readonly #places = new Map<readonly PortRange[], number>();
+
+  /** Returns the list's place in `all` plus 1, or 0 for an empty one. */
+  placeOf(list: readonly PortRange[]): number {
+    if (list.length === 0) return 0;
+    const place = this.#places.get(list) ?? this.#places.size + 1;
+    this.#places.set(list, place);
+    return place;
+  }
+
+  get all(): readonly (readonly PortRange[])[] {
+    return [...this.#places.keys()];
+  }
 }
 
 /** Offsets at which an example is tried first: the ".1.1" of a /16, and addresses that are not the network's own. */

@@ -1,11 +1,12 @@
 /**
  * TCP's part of a queue's memory: where connections, TIME-WAIT records, pages and services lie. assembly/tcp/ uses it.
  */
+import { DATAGRAM_RING } from "../../abi/datagrams.js";
 import { MAX_TOUCHED } from "../../abi/slots.js";
 import {
-  LENT_AT, LENT_ENTRY, MAX_LENT, NEWS_AT, NEWS_ENTRY, NEWS_FOR, NEWS_MASK, NEWS_TAIL, ORDERED, ORDERS_AT, ORDERS_ENTRY,
-  ORDERS_MASK, PAGE_FILLED, STARVED, STREAM_EPOCH, STREAM_SIZE, STREAMS, THREAD_COUNT, THREAD_SIZE, THREAD_STATE,
-  ThreadState, THREADS, TOLD,
+  DATAGRAMS_AT, LENT_AT, LENT_ENTRY, MAX_LENT, NEWS_AT, NEWS_ENTRY, NEWS_FOR, NEWS_MASK, NEWS_TAIL, ORDERED,
+  ORDERS_AT, ORDERS_ENTRY, ORDERS_MASK, PAGE_FILLED, STARVED, STREAM_EPOCH, STREAM_SIZE, STREAMS, THREAD_COUNT,
+  THREAD_SIZE, THREAD_STATE, ThreadState, THREADS, TOLD,
 } from "../../abi/streams.js";
 import {
   CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, HASH, HASH_KEY, HASH_MASK, MAX_BY_SOURCE, MAX_CONNECTIONS,
@@ -49,11 +50,18 @@ export interface TcpLayout {
   readonly end: number;
 }
 
+interface Rings {
+  readonly news: number;
+  readonly orders: number;
+  readonly lent: number;
+  readonly datagrams: number;
+}
+
 /** Addresses of records, of the lengths of pages, and of each thread's rings. */
 interface StreamLayout {
   readonly records: number;
   readonly pageFilled: number;
-  readonly rings: readonly { readonly news: number; readonly orders: number; readonly lent: number }[];
+  readonly rings: readonly Rings[];
   readonly newsEntries: number;
   readonly ordersEntries: number;
 }
@@ -76,7 +84,7 @@ export function layoutOf(from: number, limits: TcpLimits | undefined, services: 
     records: reserve(STREAM_SIZE * connections), pageFilled: reserve(2 * maxPages), newsEntries, ordersEntries,
     rings: Array.from({ length: threads }, () => ({
       news: reserve(NEWS_ENTRY * newsEntries), orders: reserve(ORDERS_ENTRY * ordersEntries),
-      lent: reserve(LENT_ENTRY * MAX_LENT),
+      lent: reserve(LENT_ENTRY * MAX_LENT), datagrams: reserve(2 * DATAGRAM_RING),
     })),
   });
   return {
@@ -112,13 +120,14 @@ function describeStreams(words: Uint32Array, layout: StreamLayout): void {
   words[STREAMS / 4] = records;
   words[PAGE_FILLED / 4] = pageFilled;
   words[THREAD_COUNT / 4] = rings.length;
-  for (const [i, { news, orders, lent }] of rings.entries()) {
+  for (const [i, { news, orders, lent, datagrams }] of rings.entries()) {
     const thread = (THREADS + THREAD_SIZE * i) / 4;
     words[thread + NEWS_AT / 4] = news;
     words[thread + NEWS_MASK / 4] = newsEntries - 1;
     words[thread + ORDERS_AT / 4] = orders;
     words[thread + ORDERS_MASK / 4] = ordersEntries - 1;
     words[thread + LENT_AT / 4] = lent;
+    words[thread + DATAGRAMS_AT / 4] = datagrams;
   }
 }
 

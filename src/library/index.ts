@@ -12,9 +12,11 @@ import { Pongd, type OpenOptions } from "./pongd.js";
 export type { Configuration, LimitSetting, PrefixMap, PrefixSetting, ServiceMap } from "./configuration.js";
 export { PongdError, type PongdErrorCode } from "./error.js";
 export type { LogEntry } from "./log.js";
-export type { OpenOptions, Pongd, PortOptions, Served } from "./pongd.js";
+export type { BindOptions, DatagramHandler, OpenOptions, Pongd, PortOptions, Served } from "./pongd.js";
 export type { ConnectionServer } from "./servers.js";
 export type { ConnectOptions } from "./target.js";
+export type { Reply } from "../net/datagrams.js";
+export type { Remote } from "../net/remote.js";
 export type { Socket } from "../net/socket.js";
 
 /**

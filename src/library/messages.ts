@@ -1,4 +1,5 @@
 /** Messages between the library's caller and its supervisor. Those about streams are in src/net/messages.ts. */
+import type { Sources } from "../prefix/streams.js";
 import type { Failed } from "./error.js";
 
 /** What the supervisor is given when it is made. */
@@ -11,17 +12,19 @@ export interface SupervisorInput {
   readonly counts: SharedArrayBuffer;
 }
 
-/** Ports whose connections the caller takes. */
-export interface Taken {
+/** Ports whose connections, or datagrams, the caller takes. */
+export type Taken = {
   /** Tells it from every other one. */
   readonly id: number;
   /** A port, or a range of ports. */
   readonly ports: string;
   /** The prefix whose ports they are; undefined for all prefixes. */
   readonly prefix: string | undefined;
-  /** True if the peer speaks first: the connection is handed over when it has. */
-  readonly peerFirst: boolean;
-}
+} & (
+  /** With `peerFirst`, a connection is handed over when the peer has spoken. */
+  | { readonly protocol: "tcp"; readonly peerFirst: boolean }
+  | { readonly protocol: "udp"; readonly sources: Sources }
+);
 
 /** Each request is answered by its number. */
 export type ToSupervisor

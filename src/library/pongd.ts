@@ -6,9 +6,12 @@ import { Worker } from "node:worker_threads";
 import { STOP } from "../../abi/control.js";
 import { createLoggerTo } from "../base/log.js";
 import type { FromService, ToService } from "../net/messages.js";
+import type { Reply } from "../net/datagrams.js";
+import type { Remote } from "../net/remote.js";
 import { Serving } from "../net/serving.js";
 import type { Taker } from "../net/services.js";
 import { Socket } from "../net/socket.js";
+import type { Sources } from "../prefix/streams.js";
 import { checkDescriptors } from "../sys/descriptors.js";
 import * as libc from "../sys/libc.js";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../sys/uapi.js";
@@ -45,12 +48,24 @@ export interface PortOptions {
   readonly allowHalfOpen?: boolean | undefined;
 }
 
-/** Ports that accept connections. */
+/** Which datagrams to ports are handed over. */
+export interface BindOptions extends Pick<PortOptions, "prefix"> {
+  /**
+   * Source ports that may ask: "unprivileged", 1024 and above but for those of services (by default), or "any". Answers
+   * to a service's port might go round for ever.
+   */
+  readonly sources?: Sources | undefined;
+}
+
+/** Takes a datagram. `reply` sends from the address and port that were asked to those that asked. */
+export type DatagramHandler = (message: Buffer, remote: Remote, reply: Reply) => void;
+
+/** Ports that accept connections, or datagrams. */
 export interface Served extends AsyncDisposable {
   /** The ports, as they were given. */
   readonly ports: string;
   /**
-   * Has the ports refuse connections again. Those that are there stay. Fulfilled when it is so; calling it again does
+   * Has the ports refuse again. Those that are there stay. Fulfilled when it is so; calling it again does
    * nothing more. @throws PongdError (ERR_PONGD_CLOSED) if pongd is closed before it is done
    */
   close(): Promise<void>;
@@ -65,6 +80,8 @@ interface Waiting {
   readonly resolve: (text: string | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
+
+type PortsOf<T> = T extends Taken ? Omit<T, "id"> : never;
 
 /** A pongd that answers. open() makes it. */
 export class Pongd implements AsyncDisposable {
@@ -200,7 +217,9 @@ export class Pongd implements AsyncDisposable {
    * @throws PongdError: ERR_PONGD_PORT if the port has a service; ERR_PONGD_CONFIG, ERR_PONGD_CLOSED
    */
   serve(port: number | string, server: ConnectionServer, options: PortOptions = {}): Promise<Served> {
-    return this.#take(port, takerOf(server, options.allowHalfOpen), hearsFirst(server), options);
+    const { prefix, allowHalfOpen } = options;
+    const peerFirst = hearsFirst(server);
+    return this.#take(takerOf(server, allowHalfOpen), { protocol: "tcp", ports: String(port), prefix, peerFirst });
   }
 
   /**
@@ -208,10 +227,20 @@ export class Pongd implements AsyncDisposable {
    * in this thread, as by net.Server. As serve() otherwise.
    */
   listen(port: number | string, handler: (socket: Socket) => void, options: PortOptions = {}): Promise<Served> {
-    return this.#take(port, { allowHalfOpen: options.allowHalfOpen ?? false, take: handler }, false, options);
+    const { prefix, allowHalfOpen = false } = options;
+    const taker: Taker = { allowHalfOpen, take: handler };
+    return this.#take(taker, { protocol: "tcp", ports: String(port), prefix, peerFirst: false });
   }
 
-  // Datagrams, bind(), come here.
+  /**
+   * Calls a handler with each datagram to a port: its data, where it comes from and goes to, and what answers it from
+   * there, at once or later. What the handler throws is thrown in this thread. As serve() otherwise.
+   */
+  bind(port: number | string, handler: DatagramHandler, options: BindOptions = {}): Promise<Served> {
+    const { prefix, sources = "unprivileged" } = options;
+    const taker: Taker = { allowHalfOpen: false, take: refuse, receive: handler };
+    return this.#take(taker, { protocol: "udp", ports: String(port), prefix, sources });
+  }
 
   /**
    * Connects to a port from any address of the prefixes, as net.connect() does from the host's. The socket emits
@@ -288,9 +317,9 @@ export class Pongd implements AsyncDisposable {
     return this.#facts;
   }
 
-  async #take(port: number | string, taker: Taker, peerFirst: boolean, { prefix }: PortOptions): Promise<Served> {
+  async #take(taker: Taker, ports: PortsOf<Taken>): Promise<Served> {
     const id = ++this.#ids;
-    const taken: Taken = { id, ports: String(port), prefix, peerFirst };
+    const taken: Taken = { ...ports, id };
     this.#takers.set(id, taker);
     try {
       await this.#ask((request) => ({ kind: "serve", request, taken }));
@@ -352,6 +381,11 @@ export class Pongd implements AsyncDisposable {
   #report({ message }: PongdError): void {
     this.#log(JSON.stringify({ level: "error", time: new Date().toISOString(), msg: message }));
   }
+}
+
+/** Nothing connects to a port of UDP. */
+function refuse(socket: Socket): void {
+  socket.resetAndDestroy();
 }
 
 /** @throws PongdError if the configuration has what no thread can be handed */

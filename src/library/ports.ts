@@ -1,44 +1,57 @@
 /** Adds the ports that the caller takes to a configuration. */
 import { Service } from "../../abi/tcp.js";
 import { Failure } from "../base/failure.js";
-import type { TcpService } from "../prefix/policy.js";
+import { PORT_PROTOCOLS, type PortProtocol } from "../config/types.js";
+import type { PortService } from "../prefix/policy.js";
 import { formatPorts, parsePorts } from "../prefix/ports.js";
 import { parsePrefix } from "../prefix/prefixes.js";
 import { streamService } from "../prefix/streams.js";
 import { PongdError } from "./error.js";
 import type { Taken } from "./messages.js";
 
-type Entry = string | { readonly prefix: string; readonly tcp?: Ports };
 type Ports = Readonly<Record<string, string>>;
-interface Document {
+type PortMaps = Readonly<Partial<Record<PortProtocol, Ports>>>;
+type Entry = string | (PortMaps & { readonly prefix: string });
+interface Document extends PortMaps {
   readonly prefixes: readonly Entry[];
-  readonly tcp?: Ports;
 }
 
 /** Returns a configuration that was right, with the ports that are taken. @throws PongdError (ERR_PONGD_PORT) */
 export function withTaken(configuration: unknown, taken: readonly Taken[]): unknown {
   return taken.reduce<Document>((document, each) => {
-    if (each.prefix === undefined) return { ...document, tcp: added(document.tcp, each) };
+    const { protocol } = each;
+    if (each.prefix === undefined) return { ...document, [protocol]: added(document[protocol], each) };
     const wanted = normal(each.prefix);
     const texts = document.prefixes.map((entry) => typeof entry === "string" ? entry : entry.prefix);
     const at = texts.findIndex((text) => normal(text) === wanted);
     if (at < 0) throw new PongdError("ERR_PONGD_PORT", `${each.prefix} is none of the prefixes`);
     const entry = document.prefixes[at];
     const own = typeof entry === "string" ? { prefix: entry } : entry;
-    return { ...document, prefixes: document.prefixes.with(at, { ...own, tcp: added(own.tcp, each) }) };
+    return { ...document, prefixes: document.prefixes.with(at, { ...own, [protocol]: added(own[protocol], each) }) };
   }, configuration as Document);
 }
 
-/** Returns the service that ports have which are taken. */
-export function serviceOf({ id, ports, prefix, peerFirst }: Taken): TcpService {
-  const stream = streamService(nameOf({ ports, prefix }), { caller: id });
-  const kind = peerFirst ? Service.http : Service.stream;
-  return { name: stream.name, kind, bytes: Buffer.from(stream.id, "hex"), stream };
+/** Returns the services that ports have which are taken. */
+export function servicesOf(taken: readonly Taken[]): Record<PortProtocol, PortService[]> {
+  const [tcp, udp] = PORT_PROTOCOLS.map(
+    (protocol) => taken.filter((each) => each.protocol === protocol).map((each) => serviceOf(each)),
+  );
+  return { tcp, udp };
+}
+
+function serviceOf(taken: Taken): PortService {
+  const stream = streamService(nameOf(taken), { caller: taken.id });
+  const id = Buffer.from(stream.id, "hex");
+  const { name } = stream;
+  if (taken.protocol === "udp") {
+    return { name, kind: Service.datagram, bytes: Buffer.of(...id, taken.sources === "any" ? 1 : 0), stream };
+  }
+  return { name, kind: taken.peerFirst ? Service.http : Service.stream, bytes: id, stream };
 }
 
 /** No name of a configuration's has a colon and a space. */
-function nameOf({ ports, prefix }: Pick<Taken, "ports" | "prefix">): string {
-  return `${prefix === undefined ? "" : `${normal(prefix)} `}port ${ports}`;
+function nameOf({ protocol, ports, prefix }: Taken): string {
+  return `${prefix === undefined ? "" : `${normal(prefix)} `}${protocol === "udp" ? "UDP " : ""}port ${ports}`;
 }
 
 function added(there: Ports = {}, taken: Taken): Ports {

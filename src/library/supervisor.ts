@@ -18,7 +18,7 @@ import { Mirror } from "../web/mirror.js";
 import { UNUSED } from "./configuration.js";
 import { failedOf, isClosed, PongdError, type Failed } from "./error.js";
 import type { FromSupervisor, SupervisorInput, Taken, ToSupervisor } from "./messages.js";
-import { serviceOf, withTaken } from "./ports.js";
+import { servicesOf, withTaken } from "./ports.js";
 
 const { configuration, wakeFd, counts } = workerData as SupervisorInput;
 if (!parentPort) throw new Error("it is a thread of its own");
@@ -72,7 +72,7 @@ function contentOf(all: readonly Taken[], before?: PrefixList): Content {
   }
   return new Content(effective({
     values: given.listen === undefined ? { listen: [] } : {}, names: {}, ignoreEcho: false, queueFds: undefined,
-    services: all.map(serviceOf), example: undefined,
+    services: servicesOf(all), example: undefined,
   }, source), before);
 }
 

@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { messageOf } from "../base/failure.js";
 import type { Content, Handler, StreamService } from "../prefix/streams.js";
 import type { ServiceCounts } from "../telemetry/servicecounts.js";
+import type { Reply } from "./datagrams.js";
 import { files } from "./files.js";
 import { counted, guarded } from "./guard.js";
 import { httpService } from "./http.js";
@@ -12,6 +13,7 @@ import { httpsService } from "./https.js";
 import { page } from "./page.js";
 import type { PrefixIndex } from "./prefixindex.js";
 import { proxy } from "./proxy.js";
+import type { Remote } from "./remote.js";
 import { breakOff } from "./response.js";
 import type { Socket } from "./socket.js";
 
@@ -20,6 +22,8 @@ export interface Taker {
   /** False ends this side of a connection when the peer has ended its own. */
   readonly allowHalfOpen: boolean;
   take(socket: Socket): void;
+  /** Called for a datagram, in a service of UDP. */
+  receive?(message: Buffer, remote: Remote, reply: Reply): void;
   /** Called when it has no connection any more, and gets none. */
   close?(): void;
 }
@@ -40,7 +44,8 @@ export async function load({ name, does }: StreamService, around: Surroundings):
     return { allowHalfOpen: true, ...httpService(await listenerOf(name, does.http, around), refused) };
   }
   if ("tcp" in does) return tcp(name, await importHandler(does.tcp), around);
-  if ("caller" in does) throw new Error("nobody takes its connections");
+  if ("udp" in does) return udp(name, await importHandler(does.udp), around);
+  if ("caller" in does) throw new Error("nobody takes what comes to it");
   if ("proxy" in does) return { allowHalfOpen: true, take: proxy(does.proxy, does.header, around.log) };
   const { certificates: pairs } = does.https;
   const log = (line: string) => { around.log.error(`service ${name}: ${line}`); };
@@ -54,6 +59,21 @@ function tcp(name: string, handler: (socket: Socket) => unknown, { log, counts, 
     socket.resetAndDestroy();
   };
   return { allowHalfOpen: false, take: guarded(handler, failed) };
+}
+
+function udp(
+  name: string, handler: (message: Buffer, remote: Remote, reply: Reply) => unknown,
+  { log, counts, place }: Surroundings,
+): Taker {
+  const called = guarded(handler, (error) => {
+    counts.failed(place);
+    log.error(`service ${name}: its handler has failed: ${messageOf(error)}; nothing is sent for it`);
+  });
+  return {
+    allowHalfOpen: false,
+    take(socket) { socket.resetAndDestroy(); },
+    receive: called,
+  };
 }
 
 async function listenerOf(

@@ -1,7 +1,7 @@
 /**
- * Serves the streams of all queues in this thread: it sleeps until a packet loop wakes it, and then takes turns with
- * whatever else the thread's event loop has to do. A service thread does that (thread.ts), and whoever uses pongd as a
- * library.
+ * Serves the streams and datagrams of all queues in this thread: it sleeps until a packet loop wakes it, and then takes
+ * turns with whatever else the thread's event loop has to do. A service thread does that (thread.ts), and whoever uses
+ * pongd as a library.
  */
 import type { Logger } from "pino";
 import { messageOf } from "../base/failure.js";
@@ -11,9 +11,11 @@ import type { StreamService } from "../prefix/streams.js";
 import * as libc from "../sys/libc.js";
 import type { ServiceCounts } from "../telemetry/servicecounts.js";
 import { apart } from "./apart.js";
+import { Datagrams, type Datagram } from "./datagrams.js";
 import type { Counted, FromService, ToService } from "./messages.js";
 import { Port, type Stream } from "./port.js";
 import { PrefixIndex } from "./prefixindex.js";
+import { remoteOf } from "./remote.js";
 import { load, type Taker } from "./services.js";
 import { Socket } from "./socket.js";
 import { Takers } from "./takers.js";
@@ -41,6 +43,7 @@ interface Loaded {
 export class Serving {
   /** By queue. */
   readonly ports: Port[] = [];
+  readonly #datagrams: Datagrams[] = [];
   readonly #options: ServingOptions;
   /** Services by id, as long as there may be connections to them. */
   readonly #services = new Map<string, Loaded>();
@@ -70,9 +73,10 @@ export class Serving {
     switch (message.kind) {
       case "queue": {
         const { queue, memory, wakeFd } = message;
-        this.ports[queue] = new Port(memory, this.#options.thread, this.#serve, () => {
-          if (!this.#isOver) libc.eventfd_write(wakeFd, 1);
-        });
+        const wake = () => { if (!this.#isOver) libc.eventfd_write(wakeFd, 1); };
+        const { thread } = this.#options;
+        this.ports[queue] = new Port(memory, thread, this.#serve, wake);
+        this.#datagrams[queue] = new Datagrams(memory, thread, this.#deliver, wake);
         this.#turn();
         return;
       }
@@ -159,6 +163,12 @@ export class Serving {
     return socket;
   };
 
+  /** Gives a datagram to its service. One that could not be loaded, or is gone, takes none. */
+  readonly #deliver = ({ service, ends, message, reply }: Datagram): void => {
+    const taker = this.#services.get(service)?.taker;
+    if (taker?.receive) apart(() => taker.receive?.(message, remoteOf(ends, this.#prefixes), reply));
+  };
+
   #turn(): void {
     if (this.#isTurning || this.#isOver) return;
     this.#isTurning = true;
@@ -170,7 +180,9 @@ export class Serving {
     if (this.#isOver) return;
     let more = false;
     for (const port of this.ports) more = port.turn() || more;
-    this.#isTurning = more || !this.ports.every((port) => port.doze());
+    // After the port, which notices a crash of the packet loop.
+    for (const each of this.#datagrams) more = each.turn() || more;
+    this.#isTurning = more || !this.ports.every((port) => port.doze()) || this.#datagrams.some(({ isNews }) => isNews);
     // The event loop's other work has its turn in between.
     if (this.#isTurning) setImmediate(this.#again);
   };

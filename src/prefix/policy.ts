@@ -11,8 +11,8 @@ export interface Limit {
   readonly burst: number;
 }
 
-/** A TCP service: what a port does. */
-export interface TcpService {
+/** A service of TCP or UDP: what a port does. */
+export interface PortService {
   /** Label value in metrics: the name in the configuration, or the kind's. */
   readonly name: string;
   readonly kind: Service;
@@ -28,7 +28,7 @@ export interface TcpService {
 export interface PortRange {
   readonly first: number;
   readonly last: number;
-  readonly service: TcpService;
+  readonly service: PortService;
 }
 
 /** TCP of a prefix's addresses. */
@@ -39,6 +39,12 @@ export interface Tcp {
   readonly connections?: number | undefined;
 }
 
+/** UDP of a prefix's addresses. */
+export interface Udp {
+  /** In ascending order, none of which overlap. All other ports are unreachable. */
+  readonly ports: readonly PortRange[];
+}
+
 /** Answers of a prefix's addresses. */
 export interface Answers {
   /** TTL, or hop limit, of their packets, 1 to 255. */
@@ -47,10 +53,12 @@ export interface Answers {
   readonly timestamp: boolean;
   /** ICMP errors of any kind. Only the wasm engine has them. */
   readonly errors: boolean;
-  /** Treatment of UDP to any port, and of protocols that pongd does not speak. Only the wasm engine has it. */
+  /** Treatment of UDP to a port without a service, and of other protocols. Only the wasm engine has it. */
   readonly unreachable: { readonly udp: Unreachable; readonly other: Unreachable };
   /** Undefined leaves TCP unread. Only the wasm engine has it. */
   readonly tcp?: Tcp | undefined;
+  /** Undefined is as if no port had a service. Only the wasm engine has it. */
+  readonly udp?: Udp | undefined;
   /** Limit of the whole prefix; undefined for none. */
   readonly limit?: Limit | undefined;
 }
@@ -65,7 +73,7 @@ export interface Policy {
 
 export const DEFAULT_ANSWERS: Answers = {
   ttl: 64, echo: true, timestamp: true, errors: true, unreachable: { udp: Unreachable.on, other: Unreachable.on },
-  tcp: { ports: [] },
+  tcp: { ports: [] }, udp: { ports: [] },
 };
 export const DEFAULT_POLICY: Policy = { sourceRoute: SourceRoute.drop };
 /** Maximum number of datagrams in reassembly at a time, up to 67 KiB each. */

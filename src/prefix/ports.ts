@@ -1,5 +1,5 @@
 /** Ranges of ports, each with the service that it has: read from text, nested, and laid over each other. */
-import type { PortRange, TcpService } from "./policy.js";
+import type { PortRange, PortService } from "./policy.js";
 
 export const MAX_PORT = 65_535;
 
@@ -82,7 +82,7 @@ export function laidOver(below: readonly PortRange[], above: readonly PortRange[
 }
 
 /** Joins ranges that touch and have the same service, and leaves those out whose service is `none`. */
-export function joined(ranges: readonly PortRange[], none: TcpService): PortRange[] {
+export function joined(ranges: readonly PortRange[], none: PortService): PortRange[] {
   const all: PortRange[] = [];
   for (const range of ranges) {
     if (range.service === none) continue;

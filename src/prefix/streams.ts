@@ -1,4 +1,7 @@
-/** What service threads do with connections, as a configuration says it: plain data that any thread can be handed. */
+/**
+ * What service threads do with connections and datagrams, as a configuration says it: plain data that any thread can be
+ * handed.
+ */
 import { createHash } from "node:crypto";
 import type { Endpoint } from "./endpoints.js";
 
@@ -17,7 +20,8 @@ export type Does
   = | { readonly http: Content }
     | { readonly https: Content & { readonly certificates: readonly Certificate[] } }
     | { readonly tcp: Handler }
-    /** Whoever uses pongd as a library takes the connections itself, and knows the service by this number. */
+    | { readonly udp: Handler; readonly sources: Sources }
+    /** Whoever uses pongd as a library takes them itself, and knows the service by this number. */
     | { readonly caller: number }
     | { readonly proxy: Endpoint; readonly header: ProxyHeader | undefined };
 
@@ -41,6 +45,10 @@ export interface Certificate {
 /** Version of the PROXY protocol in which a proxied connection says where it comes from. */
 export const PROXY_HEADERS = ["v1", "v2"] as const;
 export type ProxyHeader = typeof PROXY_HEADERS[number];
+
+/** Source ports from which a service of UDP is asked: those of clients, or any. */
+export const UDP_SOURCES = ["unprivileged", "any"] as const;
+export type Sources = typeof UDP_SOURCES[number];
 
 /** The service that needs no entry: a page on HTTP. */
 export const PAGE: StreamService = { name: "http", does: { http: { page: true } }, id: "" };

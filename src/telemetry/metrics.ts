@@ -11,6 +11,7 @@ import { ReadCounter, type Place, type Sample } from "./readcounter.js";
 import { ReadHistogram, type HistogramOptions } from "./readhistogram.js";
 import { addServiceMetrics, type CountedServices } from "./services.js";
 import { addTcpMetrics } from "./tcp.js";
+import { byService } from "./byservice.js";
 import { DROP_REASONS, ICMP_ERRORS, PROTOCOLS, total, type Counted } from "./verdicts.js";
 
 /**
@@ -121,6 +122,12 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
     },
   });
   addTcpMetrics(registry, queues, { perQueue, counter });
+  counter("pongd_udp_datagrams_total", "Datagrams that UDP services took, by service.", byService(queues, "udp"));
+  const ways = { in: Counter.udpHandled, out: Counter.udpSent, lost: Counter.udpUnsent };
+  perQueue(
+    "pongd_udp_handler_datagrams_total", "Datagrams that UDP handlers were given, sent, and could not send.",
+    Object.entries(ways).map(([direction, index]) => ({ labels: { direction }, index })),
+  );
   new Gauge({
     name: "pongd_offload",
     help: "Whether the kernel cuts packets and computes checksums for the queue.",

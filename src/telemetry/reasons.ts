@@ -51,6 +51,9 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   tcp_old_data: "All bytes of the segment had come before.",
   tcp_overwindow: "All bytes of the segment lie behind the window.",
   tcp_limit: "A limit was reached: --tcp-connections, --tcp-source-connections, or tcp_connections of the prefix.",
+  udp_loop: "A UDP service was asked from a port where its answer might be answered in turn, without end.",
+  udp_discard: "The datagram went to a UDP port with the service discard.",
+  socket_rcvbuff: "The service thread of the UDP port had no room: it is slow, hangs, or is being started again.",
   skb_gso_seg: "The packet is to be cut into segments, though it is not TCP: no kernel hands that over.",
   worker_crash: "The packet was with a worker when that crashed.",
 };

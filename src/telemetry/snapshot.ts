@@ -60,7 +60,7 @@ export function figuresOf(
     tcp: {
       connections: total(queues, Counter.tcpConnections),
       accepted: queues.reduce((sum, { counters, accepting = [] }) =>
-        accepting.reduce((sum, { counter }) => sum + counters[counter], sum), 0),
+        accepting.reduce((sum, { protocol, counter }) => sum + (protocol === "tcp" ? counters[counter] : 0), sum), 0),
       retransmitted: total(queues, Counter.tcpRetransmitted),
       bytesIn: total(queues, Counter.tcpBytesReceived),
       bytesOut: total(queues, Counter.tcpBytesSent),

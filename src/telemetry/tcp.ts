@@ -2,7 +2,7 @@
 import { Gauge, type Registry } from "prom-client";
 import { CLOSED, COOKIES, Counter, RESETS } from "../../abi/counters.js";
 import { PAGE_SIZE } from "../../abi/tcp.js";
-import type { Accepting } from "../engine/services.js";
+import { byService } from "./byservice.js";
 import type { Place, Sample } from "./readcounter.js";
 import { TCP_COOKIES, TCP_ENDS, TCP_RESETS, type Counted } from "./verdicts.js";
 
@@ -47,7 +47,7 @@ export function addTcpMetrics(registry: Registry, queues: readonly Counted[], { 
     "Memory for the data of TCP connections that there is.",
     ({ tcpLimits }) => tcpLimits?.memory ?? 0,
   );
-  counter("pongd_tcp_accepted_total", "TCP connections that were accepted, by service.", acceptedOf(queues));
+  counter("pongd_tcp_accepted_total", "TCP connections that were accepted, by service.", byService(queues, "tcp"));
   const labelled = (label: string, names: readonly string[], first: number) =>
     names.map((name, i) => ({ labels: { [label]: name }, index: first + i }));
   const [ends, resets, cookies] = [
@@ -70,19 +70,4 @@ export function addTcpMetrics(registry: Registry, queues: readonly Counted[], { 
     "Bytes of TCP connections, each once: received in order, and acknowledged.",
     ways(Counter.tcpBytesReceived, Counter.tcpBytesSent),
   );
-}
-
-/** Returns a function that returns the samples by service: the same ones until a reload changes the services. */
-function acceptedOf(queues: readonly Counted[]): () => readonly Sample[] {
-  let known: (readonly Accepting[] | undefined)[] = [];
-  let samples: readonly Sample[] = [];
-  return () => {
-    const now = queues.map(({ accepting }) => accepting);
-    if (now.some((accepting, i) => accepting !== known[i])) {
-      known = now;
-      samples = queues.flatMap((queue) => (queue.accepting ?? []).map(({ service, counter }) =>
-        ({ labels: { service, queue: String(queue.index) }, read: () => queue.counters[counter] })));
-    }
-    return samples;
-  };
 }

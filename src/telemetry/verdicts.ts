@@ -40,11 +40,13 @@ export interface Verdicts {
   readonly kept: number;
   /** Segments that TCP took, whether or not they led to an answer. */
   readonly tcp: number;
+  /** Datagrams that service threads were handed, whether or not they answered. */
+  readonly handled: number;
 }
 
 /**
  * Sums the verdicts on all packets that these queues have received so far: received is the sum of replied, dropped,
- * held, kept and tcp.
+ * held, kept, tcp and handled.
  */
 export function verdicts(queues: readonly Pick<Counted, "counters">[]): Verdicts {
   const dropped = DROP_REASONS.map((reason, i) => [reason, total(queues, DROPPED + i)] as const);
@@ -55,6 +57,7 @@ export function verdicts(queues: readonly Pick<Counted, "counters">[]): Verdicts
     held: total(queues, Counter.held),
     kept: total(queues, Counter.kept),
     tcp: total(queues, Counter.tcpReceived),
+    handled: total(queues, Counter.udpHandled),
   };
 }
 

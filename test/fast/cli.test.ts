@@ -96,7 +96,7 @@ describe("usage: status 2 and one line", () => {
     [["run", "10.99.0.0/16", "--no-such"], /--no-such/],
     [
       ["run", "10.99.0.0/16", "--tcp", "7=echo", "9=discard"],
-      /^pongd: "9=discard" is not a prefix; --tcp takes several ports with commas between them, like 7=echo,9=discard/,
+      /^pongd: "9=discard" is not a prefix; --tcp and --udp take several ports with commas between them, like 7=echo,9=discard/,
     ],
     [["run", "10.99\n.0.0/16"], /"10\.99\\n\.0\.0\/16" is not a prefix/],
     [["run", "10.99.0.0/16", "--device", "a\nb"], /device name "a\\nb"/],
@@ -283,7 +283,7 @@ describe("with the log in JSON every line is JSON, from the first error on", () 
 });
 
 describe("the line at the end", () => {
-  const counts = { received: 9, replied: 2, tcp: 0, dropped: {} };
+  const counts = { received: 9, replied: 2, tcp: 0, handled: 0, dropped: {} };
   for (const [name, given, line] of [
     ["says what was answered", counts, "answered 2 of 9 packets in 3.0 s"],
     [
@@ -293,6 +293,10 @@ describe("the line at the end", () => {
     [
       "says what TCP took, where it took any", { ...counts, replied: 0, tcp: 9 },
       "9 packets in 3.0 s: answered 0, TCP took 9, dropped 0",
+    ],
+    [
+      "says what handlers took", { ...counts, replied: 1, handled: 8 },
+      "9 packets in 3.0 s: answered 1, handlers took 8, dropped 0",
     ],
     [
       "says all of it", { ...counts, tcp: 6, dropped: { tcp_csum: 1 } },

@@ -333,13 +333,13 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "a service of a kind that there is not", `${P}services: { a: { gopher: { root: x } } }\n`,
-      "FILE:2:18: unknown key \"gopher\" in services.a; expected tcp, http, https",
+      "FILE:2:18: unknown key \"gopher\" in services.a; expected tcp, http, https, udp",
     ],
     [
       "a service of two kinds", `${P}services: { a: { http: {}, tcp: { banner: x } } }\n`,
-      "FILE:2:16: services.a: expected exactly one of tcp, http and https",
+      "FILE:2:16: services.a: expected exactly one of tcp, http, https and udp",
     ],
-    ["a service of no kind", `${P}services: { a: {} }\n`, "FILE:2:16: services.a: expected exactly one of tcp, http and https"],
+    ["a service of no kind", `${P}services: { a: {} }\n`, "FILE:2:16: services.a: expected exactly one of tcp, http, https and udp"],
     [
       "a folder that is not there", `${P}services: { a: { http: { root: /nowhere } } }\n`,
       "FILE:2:32: services.a.http.root: /nowhere: cannot be read: ENOENT: no such file or directory, stat '/nowhere'",
@@ -499,6 +499,56 @@ describe("a file that is wrong: every error with its line and column, and what w
       "FILE:1:98: the prefixes' ports have too many different ranges: all together fit into 1024 KiB, 8 bytes each",
     ],
     [
+      "UX-1: services that UDP must not have", `${P}udp: { 13: daytime, 17: qotd, 19: chargen, 37: time }\n`,
+      ...[[12, "daytime", 867], [25, "qotd", 865], [35, "chargen", 864], [48, "time", 868]].map(([column, name, rfc]) =>
+        `FILE:2:${column}: port ${{ daytime: 13, qotd: 17, chargen: 19, time: 37 }[name]}: pongd has no ${name} over UDP `
+        + `(RFC ${rfc}): it answers whoever seems to ask, and so helps to flood others; expected another service, such as `
+        + "echo or discard"),
+    ],
+    [
+      "services of one protocol at a port of the other",
+      `${P}services: { ssh: { tcp: { banner: x } } }\nudp: { 22: ssh, 80: http, 1: tarpit, 2: refuse, 3: x }\n`
+      + "tcp: { 1: unreachable, 2: \"proxy:127.0.0.1:1\" }\n",
+      "FILE:3:12: port 22: \"ssh\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard or a "
+      + "name under services",
+      "FILE:3:21: port 80: \"http\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard or a "
+      + "name under services",
+      "FILE:3:30: port 1: \"tarpit\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard or a "
+      + "name under services",
+      "FILE:3:41: port 2: \"refuse\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard or a "
+      + "name under services",
+      "FILE:3:52: port 3: \"x\" is not a service; expected unreachable, silent, echo, discard or a name under services",
+      "FILE:4:11: port 1: \"unreachable\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, "
+      + "chargen, tarpit, http, proxy:HOST:PORT or ssh",
+    ],
+    [
+      "handlers of datagrams",
+      `${P}services: { a: { udp: {} }, b: { udp: { handler: /nowhere } }, c: { udp: { handler: x, sources: all } } }\n`,
+      "FILE:2:23: services.a.udp.handler is missing; expected a file's path",
+      "FILE:2:97: services.c.udp.sources is \"all\"; expected unprivileged or any",
+    ],
+    [
+      "a handler of datagrams that is not there, at a port of TCP",
+      `${P}services: { b: { udp: { handler: /nowhere } } }\ntcp: { 53: b }\n`,
+      "FILE:2:34: services.b.udp.handler: /nowhere: cannot be read: ENOENT: no such file or directory, stat '/nowhere'",
+      "FILE:3:12: port 53: \"b\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, chargen, "
+      + "tarpit, http, proxy:HOST:PORT or a name under services",
+    ],
+    [
+      "a handler of datagrams, and no threads",
+      `${P}services: { b: { udp: { handler: ${process.execPath} } } }\nudp: { 53: b }\ntcp_connections: 0\n`
+      + "device: { mtu: 255 }\n",
+      "FILE:4:18: tcp_connections is 0, so there are no service threads, which b needs: raise it, or leave the "
+      + "service out",
+      "FILE:5:16: MTU 255: service threads, which b needs, need at least 256; raise device.mtu, or leave the "
+      + "service out",
+    ],
+    [
+      "UDP with the js engine", "engine: js\nudp: { 7: echo }\nprefixes:\n  - { prefix: 10.0.0.0/8, udp: {} }\n",
+      "FILE:2:6: the js engine has no UDP services: leave udp out, or engine: js",
+      "FILE:4:32: the js engine has no UDP services: leave prefixes[0].udp out, or engine: js",
+    ],
+    [
       "TCP with the js engine",
       `engine: js\ntcp: { 7: echo }\ntcp_connections: 1\ntcp_source_connections: 1\nprefixes:\n`
       + "  - { prefix: 10.0.0.0/8, tcp_connections: 5 }\n",
@@ -587,17 +637,17 @@ describe("what a file says", () => {
       {
         text: "10.0.0.0/24", name: undefined, ttl: 9, echo: true, timestamp: false, errors: false,
         unreachable: { udp: Unreachable.silent, other: Unreachable.off }, limit: { rate: 7.5, burst: 7.5 },
-        tcp: { ports: [] },
+        tcp: { ports: [] }, udp: { ports: [] },
       },
       {
         text: "10.0.1.0/24", name: "lab", ttl: 8, echo: false, timestamp: true, errors: true,
         unreachable: { udp: Unreachable.on, other: Unreachable.off }, limit: { rate: 0.5, burst: 1 },
-        tcp: { ports: [] },
+        tcp: { ports: [] }, udp: { ports: [] },
       },
       {
         text: "10.0.2.0/24", name: undefined, ttl: 9, echo: false, timestamp: false, errors: false,
         unreachable: { udp: Unreachable.silent, other: Unreachable.off }, limit: undefined,
-        tcp: { ports: [] },
+        tcp: { ports: [] }, udp: { ports: [] },
       },
     ]);
   });
@@ -639,6 +689,17 @@ describe("what a file says", () => {
       assert.deepEqual(
         prefixes.slice(0, 3).map(({ answers: { tcp } }) => tcp?.connections), [undefined, 1, 2],
       );
+    });
+
+    test("of UDP are apart from those of TCP, and need no connections", () => {
+      const { options } = read("udp: { 7: echo, 9: discard }\ntcp_connections: 0\nprefixes:\n  - 10.0.0.0/8\n"
+        + "  - { prefix: 11.0.0.0/8, udp: { 9: unreachable, 1-6: silent } }\n"
+        + "  - { prefix: 12.0.0.0/8, udp: { 1-65535: unreachable } }\n");
+      assert.deepEqual(options.serving.prefixes.map(({ answers: { udp, tcp } }) => [
+        udp?.ports.map(({ first, last, service }) => `${first}-${last} ${service.name}`).join(), tcp?.ports.length,
+      ]), [["7-7 echo,9-9 discard", 0], ["1-6 silent,7-7 echo", 0], ["", 0]]);
+      assert.equal(options.accepts, false);
+      assert.deepEqual(options.serving.prefixes[0].answers.udp?.ports[0].service, { name: "echo", kind: Service.echo });
     });
 
     test("need connections and memory if a service accepts connections", () => {
@@ -781,6 +842,11 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
     values: [{ 7: "echo", "8000-8010": "discard" }, { 9: "discard", 13: "silent", 19: "chargen" }, { 23: "tarpit" }],
   },
   serviceThreads: { flag: ["--service-threads", "1"], variable: "16", file: "service_threads: 2", values: [1, 16, 2] },
+  udp: {
+    flag: ["--udp", "007=echo", "--udp", "8000-8010=discard"], variable: "9=discard, 0019-19=silent",
+    file: "udp: { 23: unreachable }",
+    values: [{ 7: "echo", "8000-8010": "discard" }, { 9: "discard", 19: "silent" }, { 23: "unreachable" }],
+  },
   tcpConnections: {
     flag: ["--tcp-connections", "0"], variable: "1000000", file: "tcp_connections: 2", values: [0, 1_000_000, 2],
   },

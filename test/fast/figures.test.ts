@@ -1,7 +1,7 @@
 /** Tests figures: how they come from the counters, the rates between two of them, and their formats. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ACCEPTED, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
+import { ACCEPTED, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES, SERVED } from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { Directory } from "../support/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
@@ -24,7 +24,11 @@ describe("figuresOf", () => {
   const queues = memories.map(
     ({ counters }, index) => ({
       index, engine: "wasm", io: "uring", counters, restarts: 3 * index,
-      accepting: [{ service: "echo", counter: ACCEPTED + 2 }, { service: "own", counter: ACCEPTED + 9 - index }],
+      accepting: [
+        { protocol: "tcp", service: "echo", counter: ACCEPTED + 2 },
+        { protocol: "tcp", service: "own", counter: ACCEPTED + 9 - index },
+        { protocol: "udp", service: "echo", counter: SERVED + 2 },
+      ],
     }) as const,
   );
   memories.forEach(({ counters }, i) => {

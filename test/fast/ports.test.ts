@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Service } from "../../abi/tcp.js";
-import type { PortRange, TcpService } from "../../src/prefix/policy.js";
+import type { PortRange, PortService } from "../../src/prefix/policy.js";
 import { joined, laidOver, MAX_PORT, parsePorts, unnested } from "../../src/prefix/ports.js";
 import { Random } from "../support/random.js";
 
-const SERVICES = ["a", "b", "c", "none"].map((name): TcpService => ({ name, kind: Service.echo }));
+const SERVICES = ["a", "b", "c", "none"].map((name): PortService => ({ name, kind: Service.echo }));
 const NONE = SERVICES[3];
 const ROUNDS = 500;
 
@@ -94,8 +94,8 @@ function apartOf(random: Random): PortRange[] {
 }
 
 /** Returns the service of each port: the last range that has it decides. */
-function portsOf(ranges: readonly PortRange[]): (TcpService | undefined)[] {
-  const ports = new Array<TcpService | undefined>(80).fill(undefined);
+function portsOf(ranges: readonly PortRange[]): (PortService | undefined)[] {
+  const ports = new Array<PortService | undefined>(80).fill(undefined);
   for (const { first, last, service } of ranges) ports.fill(service, first, last + 1);
   return ports;
 }

@@ -15,14 +15,14 @@ import { Content } from "../../src/config/content.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { SECRETS } from "../../src/engine/tcp.js";
 import { tableOf, type Table } from "../../src/engine/table.js";
-import type { PortRange, TcpService } from "../../src/prefix/policy.js";
+import type { PortRange, PortService } from "../../src/prefix/policy.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { read } from "../support/config.js";
 
-const ECHO: TcpService = { name: "echo", kind: Service.echo };
-const banner = (name: string, text: string): TcpService => ({ name, kind: Service.banner, bytes: Buffer.from(text) });
+const ECHO: PortService = { name: "echo", kind: Service.echo };
+const banner = (name: string, text: string): PortService => ({ name, kind: Service.banner, bytes: Buffer.from(text) });
 const SSH = banner("ssh", "SSH-2.0-x\r\n");
-const HEALTH: TcpService = {
+const HEALTH: PortService = {
   name: "health", kind: Service.reply, bytes: Buffer.from("HTTP/1.1 200 OK\r\n\r\n"), after: Buffer.from("\r\n\r\n"),
 };
 
@@ -42,7 +42,7 @@ function tableWith(...lists: readonly (readonly PortRange[])[]): Table {
   return tableOf({ ...serving([]), prefixes });
 }
 
-function port(first: number, service: TcpService, last = first): PortRange {
+function port(first: number, service: PortService, last = first): PortRange {
   return { first, last, service };
 }
 
@@ -85,12 +85,13 @@ describe("ports in a table", () => {
       assert.equal(four.list, 0);
       assert.deepEqual([one.list, two.list], [at + PORT_LISTS, at + PORT_LISTS + 20]);
       assert.equal(wordsOf(linear)[(two.list + 12) / 4], 0);
+      assert.equal(wordsOf(linear)[(two.list + 16) / 4], 0, "and there are no ports of UDP");
     }
   });
 
   test("as many as there is room for, and not one more", () => {
     const linear = reloadable();
-    const most = (MAX_PORT_LISTS - 8) / 8;
+    const most = (MAX_PORT_LISTS - 12) / 8;
     const listOf = (length: number) => Array.from({ length }, (_, i) => port(1 + i % 65535, ECHO));
     linear.use(linear.write(tableWith(listOf(Math.floor(most)))));
     const before = wordsOf(linear)[NEXT_TABLE / 4];
@@ -125,7 +126,7 @@ describe("a service", () => {
 
   test("that does not change keeps its record and its count, whatever comes and goes beside it", () => {
     const linear = reloadable();
-    const reload = (...services: TcpService[]) => {
+    const reload = (...services: PortService[]) => {
       const at = linear.write(tableWith(services.map((service, i) => port(1 + i, service))));
       linear.use(at);
       return new Map(linear.accepting(at).map(({ service, counter }) => [service, counter]));
@@ -150,7 +151,7 @@ describe("a service", () => {
     test(`of another ${what} is another one, which counts from 0; connections keep the old one`, () => {
       const linear = reloadable();
       const words = wordsOf(linear);
-      const serve = (service: TcpService) => {
+      const serve = (service: PortService) => {
         const at = linear.write(tableWith([port(22, service)]));
         linear.use(at);
         return linear.accepting(at)[0].counter;
@@ -182,10 +183,11 @@ describe("a service", () => {
 
   test("is named as the configuration names it; those that accept nothing are left out", () => {
     const linear = reloadable();
-    const silent: TcpService = { name: "silent", kind: Service.silent };
+    const silent: PortService = { name: "silent", kind: Service.silent };
     const at = linear.write(tableWith([port(1, silent), port(7, ECHO), port(22, SSH)]));
     assert.deepEqual(linear.accepting(at), [
-      { service: "echo", counter: ACCEPTED + Service.echo }, { service: "ssh", counter: ACCEPTED + NAMED_SERVICES },
+      { protocol: "tcp", service: "echo", counter: ACCEPTED + Service.echo },
+      { protocol: "tcp", service: "ssh", counter: ACCEPTED + NAMED_SERVICES },
     ]);
   });
 
@@ -221,7 +223,7 @@ describe("a service", () => {
     const words = wordsOf(linear);
     let served = 0;
     const serve = (letter: string) => {
-      const services = Array.from({ length: 4 }, (_, i): TcpService =>
+      const services = Array.from({ length: 4 }, (_, i): PortService =>
         ({ name: `${letter}${i}`, kind: Service.banner, bytes: new Uint8Array(1 << 20).fill(letter.charCodeAt(0)) }));
       linear.use(linear.write(tableWith(services.map((service, i) => port(1 + i, service)))));
       for (const end = served + services.length; served < end; served++) {

@@ -15,7 +15,9 @@ import { metricsOf, textOf } from "../support/exposed.js";
 test("docs/reference.md has every metric with its labels, and no other", async () => {
   const counters = new Float64Array(PREFIX_REPLIES + 1);
   const prefixes = serving([parsePrefix("10.99.0.0/16")]).prefixes.map((prefix) => ({ ...prefix, name: "lab" }));
-  const accepting = [{ service: "echo", counter: 0 }];
+  const accepting = [
+    { protocol: "tcp", service: "echo", counter: 0 }, { protocol: "udp", service: "echo", counter: 0 },
+  ] as const;
   const threads = [new ServiceCounts()];
   threads[0].beat(0);
   threads[0].responded(0, 200, 0);

@@ -75,6 +75,19 @@ describe("the examples", needs("curl", "socat"), () => {
     await proxy.end("SIGINT");
   });
 
+  test("dns: each name has the address that is asked, in both families", async () => {
+    const dns = await start("dns", /try: dig \+short anything\.example @10\.99\.1\.1, or @fd99::101\n/);
+    const asked = await ns.ok(process.execPath, "--input-type=module", "-e", `
+      import { Resolver } from "node:dns/promises";
+      for (const [address, type] of [["10.99.7.7", "A"], ["fd99::7", "AAAA"], ["10.99.7.7", "AAAA"]]) {
+        const resolver = new Resolver();
+        resolver.setServers([address]);
+        console.log(await resolver.resolve("a.b.example", type).catch(({ code }) => code));
+      }`);
+    assert.equal(asked, "[ '10.99.7.7' ]\n[ 'fd99::7' ]\nENODATA\n");
+    await dns.end("SIGINT");
+  });
+
   test("clients: the server sees as many addresses as there are clients", async () => {
     const clients = await start("clients", /\n/);
     assert.equal(clients.text, "1000 clients were answered; the server saw 1000 addresses\n");

@@ -53,7 +53,7 @@ export const BY_DEFAULT: Treatment = { ...DEFAULT_ANSWERS, ...DEFAULT_POLICY, re
 /** The treatment that every engine is able to give. */
 export const STATELESS: Treatment = {
   ...BY_DEFAULT, unreachable: { udp: Unreachable.off, other: Unreachable.off }, reassembly: 0,
-  tcp: undefined,
+  tcp: undefined, udp: undefined,
 };
 
 /** Clears what only one of the engines uses: control words, and what is known of paths. */

@@ -1,6 +1,6 @@
 /** Builds IPv6 packets for tests field by field, as packets.ts does for IPv4. */
 import ipaddr from "ipaddr.js";
-import { bytes, checksum, pattern, type UdpOptions } from "./packets.js";
+import { bytes, checksum, pattern, type EchoOptions, type UdpOptions } from "./packets.js";
 
 /** The host's own address in tests; it lies in the prefix, and is the usual source. */
 export const HOST6 = "fd99::1";
@@ -71,12 +71,14 @@ export function ipv6Packet(payload: Uint8Array, options: Ipv6Options = {}): Uint
 }
 
 /** Builds a correct UDP over IPv6 packet, unless told otherwise. */
-export function udpPacket6(options: Ipv6Options & Pick<UdpOptions, "data" | "length" | "checksum"> = {}): Uint8Array {
-  const { data = pattern(16) } = options;
+export function udpPacket6(
+  options: Ipv6Options & Omit<UdpOptions, keyof EchoOptions> & Pick<EchoOptions, "data"> = {},
+): Uint8Array {
+  const { data = pattern(16), sourcePort = 40000, destinationPort = 33434 } = options;
   const datagram = bytes(new Uint8Array(8), data);
   const view = new DataView(datagram.buffer);
-  view.setUint16(0, 40000);
-  view.setUint16(2, 33434);
+  view.setUint16(0, sourcePort);
+  view.setUint16(2, destinationPort);
   view.setUint16(4, options.length ?? datagram.length);
   view.setUint16(6, options.checksum ?? (checksum6(datagram, 17, options) || 0xffff));
   return ipv6Packet(datagram, { ...options, nextHeader: 17 });

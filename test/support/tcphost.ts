@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { Unreachable } from "../../abi/tables.js";
 import { Service } from "../../abi/tcp.js";
 import { SECRETS, type TcpLimits } from "../../src/engine/tcp.js";
-import type { PortRange, TcpService } from "../../src/prefix/policy.js";
+import type { PortRange, PortService } from "../../src/prefix/policy.js";
 import { BY_DEFAULT, Rig, type BenchOptions, type TestEngine } from "./engines.js";
 import { addr } from "./packets.js";
 import { addr6 } from "./ipv6.js";
@@ -20,7 +20,7 @@ export const BANNER = Buffer.from("220 pong\r\n");
 export const REPLY = Buffer.from("HTTP/1.1 204 No Content\r\n\r\n");
 export const AFTER = Buffer.from("\r\n\r\n");
 
-function service(kind: Service, rest: Partial<TcpService> = {}): TcpService {
+function service(kind: Service, rest: Partial<PortService> = {}): PortService {
   return { name: Service[kind], kind, ...rest };
 }
 
@@ -30,7 +30,7 @@ export const SERVICES: readonly PortRange[] = [
   [PORTS.discard, service(Service.discard)], [PORTS.tarpit, service(Service.tarpit)],
   [PORTS.chargen, service(Service.chargen)], [PORTS.banner, service(Service.banner, { bytes: BANNER })],
   [PORTS.reply, service(Service.reply, { bytes: REPLY, after: AFTER })],
-].map(([port, service]) => ({ first: port as number, last: port as number, service: service as TcpService }));
+].map(([port, service]) => ({ first: port as number, last: port as number, service: service as PortService }));
 
 export interface HostOptions extends BenchOptions {
   readonly engine?: TestEngine;

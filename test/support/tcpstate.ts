@@ -179,7 +179,7 @@ export function checkCounters({ linear: { counters } }: Rig): void {
   assert.equal(
     counters[Counter.packetsReceived],
     sum(REPLIES, MAX_PROTOCOLS) + sum(DROPPED, MAX_DROPS) + counters[Counter.held] + counters[Counter.kept]
-    + counters[Counter.tcpReceived],
+    + counters[Counter.tcpReceived] + counters[Counter.udpHandled],
     "received = replied + dropped + held + kept + taken by TCP (I5)",
   );
 }

@@ -4,6 +4,7 @@
  */
 import { type Drop } from "../../abi/counters.js";
 import { Unreachable } from "../../abi/tables.js";
+import { Service } from "../../abi/tcp.js";
 import {
   destination, fragmentHeader, fragmentsOf6, hopByHop, icmpv6Packet, ipv6Packet, raw, setIcmpv6Checksum, udpPacket6,
   type Extension, type Ipv6Options,
@@ -12,6 +13,7 @@ import {
   bytes, fragmentsOf, icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum, udpPacket, type EchoOptions,
 } from "../support/packets.js";
 import { type Treatment } from "../support/engines.js";
+import type { PortRange } from "../../src/prefix/policy.js";
 
 export interface DropVector {
   readonly reason: keyof typeof Drop;
@@ -250,6 +252,58 @@ const BAD_CHAINS: readonly (readonly [name: string, ...extensions: Extension[]])
   ["eight bytes of padding in two options", raw(60, 1, 0x1e, 4, 0, 0, 0, 0, 1, 2, 0, 0, 1, 2, 0, 0)],
   ["padding that is not of zeros", raw(60, 0, 1, 4, 0, 0, 1, 0)],
 ];
+
+/** The UDP ports of the vectors below. */
+export const UDP_PORTS: readonly PortRange[] = ([
+  [7, "echo"], [9, "discard"], [10, "silent"], [2000, "echo"],
+] as const).map(([port, name]) => ({ first: port, last: port, service: { name, kind: Service[name] } }));
+
+/** Ports from which nobody is answered. */
+const SERVICE_PORTS = [
+  0, 1, 7, 9, 13, 17, 19, 37, 53, 123, 1023, 1900, 2000, 2112, 3478, 3702, 5353, 7784, 11211,
+];
+
+export const UDP: readonly DropVector[] = ([
+  ...SERVICE_PORTS.flatMap((sourcePort) => [
+    udpPacket({ destinationPort: 7, sourcePort }), udpPacket6({ destinationPort: 7, sourcePort }),
+  ].map((packet) => ({
+    reason: "udp_loop", name: `UE-2: IPv${packet[0] >> 4}: UDP echo from port ${sourcePort}`, packet,
+  }) as const)),
+  ...[{}, { sourcePort: 7 }, { data: new Uint8Array(0) }, { checksum: 0 }].map((options) => ({
+    reason: "udp_discard", name: `UD-1: ${JSON.stringify(options)}`,
+    packet: udpPacket({ ...options, destinationPort: 9 }),
+  }) as const),
+  { reason: "udp_discard", name: "UD-1: IPv6", packet: udpPacket6({ destinationPort: 9 }) },
+  { reason: "no_socket", name: "a silent UDP port", packet: udpPacket({ destinationPort: 10 }) },
+  ...[7, 9, 10].flatMap((destinationPort) => [
+    {
+      reason: "udp_csum", name: `a wrong checksum to UDP port ${destinationPort}`,
+      packet: corrupt(udpPacket({ destinationPort }), 27),
+    },
+    {
+      reason: "udp_csum", name: `no checksum over IPv6 to UDP port ${destinationPort}`,
+      packet: udpPacket6({ destinationPort, checksum: 0 }),
+    },
+    {
+      reason: "pkt_too_small", name: `a length of seven to UDP port ${destinationPort}`,
+      packet: udpPacket({ destinationPort, length: 7 }),
+    },
+  ] as const),
+  {
+    reason: "martian_source", name: "UE-4: UDP echo to an address of pongd's from another one",
+    packet: udpPacket({ destinationPort: 7, src: "10.99.2.2" }),
+  },
+  {
+    reason: "martian_source", name: "UE-4: from a broadcast",
+    packet: udpPacket({ destinationPort: 7, src: "255.255.255.255" }),
+  },
+  {
+    reason: "ip_invalid_dest", name: "UE-4: to a multicast",
+    packet: udpPacket({ destinationPort: 7, dst: "224.0.0.1", src: "192.0.2.1" }),
+  },
+] as const satisfies readonly DropVector[]).map((vector) => ({
+  ...vector, policy: { ...silent, udp: { ports: UDP_PORTS } },
+}));
 
 export const SILENT: readonly DropVector[] = ([
   { reason: "no_socket", name: "UDP", packet: udpPacket() },

@@ -8,7 +8,7 @@
  *   and well-formed: lengths, checksums, TTL
  */
 import { Unreachable } from "../../../abi/tables.js";
-import { isInvalid, isInvalid6, isMacOf, isOurs, isOurs6, type World } from "./world.js";
+import { isInvalid, isInvalid6, isMacOf, isOurs, isOurs6, mayBeEcho, type World } from "./world.js";
 
 /** A packet that was sent. */
 export interface Sent {
@@ -63,12 +63,23 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
   if (type(b, at + 2) !== length) fail("IPv4 total length");
   if (sum(b, at, headerLen) !== 0xffff) fail("IPv4 header checksum");
   if (b[at + 8] !== world.ttl) fail("TTL");
-  if (b[at + 9] !== 1) fail("IPv4 protocol");
+  const isUdp = b[at + 9] === 17;
+  if (b[at + 9] !== 1 && !isUdp) fail("IPv4 protocol");
   if (!isOurs(b, at + 12)) fail("I1: from an IPv4 address that is not ours");
   if (isInvalid(b, at + 16) || isOurs(b, at + 16)) fail("I3: to an IPv4 address that is no host's, or ours");
   const fragment = type(b, at + 6) & 0x3fff;
   if (fragment) {
     if (world.reassembly === 0) fail("a fragment where none are put together");
+    return { at, isError: false, extra: 0 };
+  }
+  if (isUdp) {
+    const datagramLen = length - headerLen;
+    if (datagramLen < 8 || type(b, at + headerLen + 4) !== datagramLen) fail("UDP length");
+    const isSummed = type(b, at + headerLen + 6) !== 0;
+    // RFC 1122 §4.1.3.4: the pseudo-header has the final destination, which may be the end of a source route.
+    const pseudo = sum(b, at + 12, 4, sum(b, finalDestination(b, at, headerLen), 4, 17 + datagramLen));
+    if (isSummed && sum(b, at + headerLen, datagramLen, pseudo) !== 0xffff) fail("UDP checksum");
+    datagram(world, b, at + headerLen, b[at + 1] & 3);
     return { at, isError: false, extra: 0 };
   }
   if (length < headerLen + 8 || sum(b, at + headerLen, length - headerLen) !== 0xffff) fail("ICMP checksum");
@@ -88,6 +99,21 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
   return { at, isError, extra: 0 };
 }
 
+/** Returns where the final destination's address is. */
+function finalDestination(b: Uint8Array, at: number, headerLen: number): number {
+  const end = at + headerLen;
+  for (let option = at + 20; option < end && b[option] !== 0; option += b[option] === 1 ? 1 : b[option + 1]) {
+    if (b[option] === 131 || b[option] === 137) return option + b[option + 1] - 4;
+  }
+  return at + 16;
+}
+
+/** Checks the ports, and the ECN codepoint, of an answer by UDP. */
+function datagram(world: World, b: Uint8Array, at: number, ecn: number): void {
+  if (!mayBeEcho(world, type(b, at), type(b, at + 2))) fail("UE-2: an echo from or to a port that has none");
+  if (ecn !== 0) fail("UE-5: an ECN codepoint");
+}
+
 function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
   const length = end - at;
   if (length < 40 || b[at] >> 4 !== 6) fail("no IPv6 header");
@@ -101,6 +127,15 @@ function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
     }
     if (b[at + 7] !== world.ttl) fail("hop limit");
     return { at, isError: false, extra: 48 + 8 };
+  }
+  if (b[at + 6] === 17) {
+    if (b[at + 7] !== world.ttl) fail("hop limit");
+    const datagramLen = length - 40;
+    if (datagramLen < 8 || type(b, at + 44) !== datagramLen) fail("UDP length");
+    if (type(b, at + 46) === 0) fail("no UDP checksum");
+    if (sum(b, at + 8, length - 8, 17 + datagramLen) !== 0xffff) fail("UDP checksum");
+    datagram(world, b, at + 40, b[at + 1] >> 4 & 3);
+    return { at, isError: false, extra: 0 };
   }
   if (b[at + 6] !== 58) fail("IPv6 next header");
   if (length < 48 || sum6(b, at, length) !== 0xffff) fail("ICMPv6 checksum");
@@ -138,6 +173,15 @@ export function compare(
     const quoted = six ? 48 : 28;
     if (!same(b, at + quoted, asked, from, length - quoted)) fail("an error quotes something else");
     if (!same(b, at + dst, asked, from + src, count)) fail("an error to somebody else");
+  } else if ((six ? b[at + 6] : b[at + 9]) === 17) {
+    const headerLen = six ? 40 : (b[at] & 15) * 4;
+    // The request may have more headers than the answer: its datagram is looked for.
+    const [ports, swapped] = [at + headerLen, [type(b, at + headerLen + 2), type(b, at + headerLen)]];
+    for (let i = from; i + length - headerLen <= end; i++) {
+      if (type(asked, i) === swapped[0] && type(asked, i + 2) === swapped[1]
+        && same(b, ports + 4, asked, i + 4, length - headerLen - 4)) return;
+    }
+    fail("an echo of something else");
   } else if (six ? b[at + 40] === 129 : b[at + (b[at] & 15) * 4] === 0) {
     const headerLen = six ? 40 : (b[at] & 15) * 4;
     const messageLen = length - headerLen;

@@ -4,6 +4,7 @@
  */
 import { MacPolicy } from "../../../abi/control.js";
 import { SourceRoute, Unreachable } from "../../../abi/tables.js";
+import { Service } from "../../../abi/tcp.js";
 import type { BenchOptions, Treatment } from "../../support/engines.js";
 import { SHARED_MAC, macBytes } from "../../support/frames.js";
 
@@ -19,6 +20,11 @@ export const EXCEPTIONS6 = ["fd99::9:0/112"];
 const MTUS: Record<Family, readonly number[]> = {
   ipv4: [68, 256, 576, 1500], ipv6: [1280, 1500], frames: [1280, 1500],
 };
+
+/** UDP ports in some worlds: any 16 bits are likely to be one of each. */
+const UDP = { ports: ([[1, 20000, "echo"], [20001, 30000, "silent"], [30001, 40000, "discard"]] as const).map(
+  ([first, last, name]) => ({ first, last, service: { name, kind: Service[name] } }),
+) };
 
 export interface World extends Treatment {
   readonly mtu: number;
@@ -47,9 +53,10 @@ export function worldOf(family: Family, configuration: number): World {
     pick(true, true, true, false), pick(true, true, true, false), pick(true, true, true, false),
   ];
   const ttl = pick(64, 1, 255);
+  const udpServices = pick({ ports: [] }, UDP);
   return {
     mtu, tap: family === "frames", perAddress, limited, reassembly, unreachable: { udp, other }, sourceRoute, echo,
-    timestamp, errors, ttl,
+    timestamp, errors, ttl, udp: udpServices,
     ...limited ? { limit: { rate: 100, burst: 20 }, sourceLimit: { rate: 50, burst: 10 } } : {},
   };
 }
@@ -121,4 +128,10 @@ export function macOf6(b: Uint8Array, address: number): number[] {
     bits = mixed << 15 | mixed >>> 17;
   }
   return [0x02, 0x76, bits & 255, bits >>> 8 & 255, bits >>> 16 & 255, bits >>> 24];
+}
+
+/** True if a datagram from one of our ports to another one may be the echo of one that came. */
+export function mayBeEcho({ udp }: World, port: number, to: number): boolean {
+  const isEcho = (each: number) => udp !== undefined && udp.ports.length > 0 && each >= 1 && each <= 20000;
+  return isEcho(port) && to >= 1024 && !isEcho(to);
 }
