@@ -47,7 +47,8 @@ export class Datagrams {
 
   /** `thread`: which of the threads this is, whose Port of the queue has been made. `wake` wakes the packet loop. */
   constructor(
-    { buffer }: WebAssembly.Memory, thread: number, received: (datagram: Datagram) => void, wake: () => void,
+    { buffer }: { readonly buffer: ArrayBufferLike }, thread: number, received: (datagram: Datagram) => void,
+    wake: () => void,
   ) {
     this.#words = new Int32Array(buffer);
     this.#bytes = new Uint8Array(buffer);

@@ -167,6 +167,60 @@ describe("the library", needs("curl", "socat"), () => {
     assert.equal(await program.status(), 0, program.wrong);
   });
 
+  test("bind() hands over datagrams, of all prefixes or of one; answers come at any time", async () => {
+    const lines = await run(`
+      import dgram from "node:dgram";
+      process.on("uncaughtException", ({ message }) => say(\`uncaught: \${message}\`));
+      const pongd = await open({ prefixes: ["10.99.0.0/16", { prefix: "fd99::/64", name: "lab" }] });
+      const bound = await pongd.bind("53-54", (message, { address, port, ...remote }, reply) => {
+        if (message.length === 0) throw new Error("told to fail");
+        reply(JSON.stringify(remote));
+        setTimeout(() => reply(message), 1);
+      });
+      await pongd.bind(55, (message, remote, reply) => reply("one"), { prefix: "10.99.0.0/16", sources: "any" });
+      const ask = async (address, port, data) => {
+        const socket = dgram.createSocket(address.includes(":") ? "udp6" : "udp4");
+        socket.connect(port, address);
+        await once(socket, "connect");
+        socket.send(data);
+        const heard = [];
+        const over = once(socket, "error").then(([{ code }]) => code);
+        const two = new Promise((resolve) => socket.on("message", (text) => {
+          if (heard.push(String(text)) === (port === 55 ? 1 : 2)) resolve(heard);
+        }));
+        say(await Promise.race([two, over]));
+        socket.close();
+      };
+      await ask("10.99.7.7", 54, "four");
+      await ask("fd99::7", 53, "six");
+      await ask("10.99.7.7", 55, "?");
+      await ask("fd99::7", 55, "?");
+      const thrown = once(process, "uncaughtException");
+      const socket = dgram.createSocket("udp4");
+      socket.send("", 53, "10.99.1.1");
+      await thrown;
+      socket.close();
+      await ask("10.99.1.1", 53, "goes on");
+      say(await failing(pongd.bind(54, () => {})));
+      await bound.close();
+      await ask("10.99.7.7", 53, "?");
+      await pongd.close();
+    `);
+    const remote = (family: string, localAddress: string, localPort: number, more: object) =>
+      JSON.stringify([JSON.stringify({ family, localAddress, localPort, ...more }), ""]).slice(0, -3);
+    const [four, six, one, refused, failed, again, taken, closed, ...rest] = lines;
+    assert.ok(four.startsWith(remote("IPv4", "10.99.7.7", 54, { prefix: "10.99.0.0/16" })), four);
+    assert.ok(four.endsWith("\"four\"]"), four);
+    assert.ok(six.startsWith(remote("IPv6", "fd99::7", 53, { prefix: "fd99::/64", name: "lab" })), six);
+    assert.deepEqual([one, refused, failed], ["[\"one\"]", "ECONNREFUSED", "uncaught: told to fail"]);
+    assert.ok(again.endsWith("\"goes on\"]"), again);
+    assert.deepEqual(JSON.parse(taken), {
+      name: "PongdError", code: "ERR_PONGD_PORT",
+      message: "port 54 is taken: 53-54 has the service \"UDP port 53-54\"",
+    });
+    assert.deepEqual([closed, rest], ["ECONNREFUSED", []]);
+  });
+
   for (const mode of ["tun", "tap"]) {
     test(`${mode}: connect() reaches a server of the kernel's from any address, or says why not`, async () => {
       const heard = await run(`
