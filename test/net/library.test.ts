@@ -391,6 +391,25 @@ describe("the library", needs("curl", "socat"), () => {
     assert.equal(await program.status(), 0, program.wrong);
   });
 
+  test("a thread that alone has pongd is terminated, and the process goes on", async () => {
+    // Without the prelude, which has the main thread import pongd.
+    const code = `
+      const { Worker } = require("node:worker_threads");
+      const worker = new Worker(\`
+        import("pongd").then(async ({ open }) => {
+          await open({ prefixes: ["10.99.0.0/16"] });
+          require("node:worker_threads").parentPort.postMessage("open");
+        });
+      \`, { eval: true });
+      worker.once("message", async () => {
+        await worker.terminate();
+        console.log("goes on");
+      });
+    `;
+    assert.equal(await ns.ok(process.execPath, "-e", code), "goes on\n");
+    await gone();
+  });
+
   test("ports are served and closed under load: connections that are there lose nothing", async () => {
     const [count] = await run(`
       const pongd = await open({ prefixes: ["10.99.0.0/16"] });
