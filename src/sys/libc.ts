@@ -4,6 +4,8 @@
  */
 import { createRequire } from "node:module";
 import { isMainThread } from "node:worker_threads";
+// Before koffi, since modules run in this order.
+import { leave } from "./gate.js";
 import koffi from "koffi";
 import { RTLD_LAZY, RTLD_NODELETE } from "./uapi.js";
 
@@ -185,3 +187,5 @@ export function check(result: number, syscall: string, subject: string): number 
 function errnoName(errno: number): string {
   return Object.entries(koffi.os.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
 }
+
+leave();
