@@ -460,6 +460,16 @@ describe("the library", needs("curl", "socat"), () => {
     assert.equal(count, "many");
   });
 
+  test("listen() and bind() take a function, and say so at once", async () => {
+    assert.deepEqual(await run(`
+      const pongd = await open({ prefixes: ["10.99.0.0/16"] });
+      for (const call of [() => pongd.listen(7), () => pongd.bind(7, "echo")]) {
+        try { await call(); } catch ({ name, message }) { say(name + ": " + message); }
+      }
+      await pongd.close();
+    `), Array(2).fill("TypeError: the handler is no function"));
+  });
+
   test("a configuration that is wrong is refused, line by line", async () => {
     const heard = (await run(`
       const refused = async (configuration) => say(await failing(open(configuration)));
