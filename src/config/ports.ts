@@ -25,9 +25,9 @@ interface WrittenRange extends PortRange {
 }
 
 /** RFCs of services that UDP once had, by name. Each answers anybody with more than was asked. */
-const DANGEROUS: Readonly<Record<string, string | undefined>> = {
-  chargen: "RFC 864", daytime: "RFC 867", qotd: "RFC 865", time: "RFC 868",
-};
+const DANGEROUS: ReadonlyMap<string, string> = new Map([
+  ["chargen", "RFC 864"], ["daytime", "RFC 867"], ["qotd", "RFC 865"], ["time", "RFC 868"],
+]);
 
 /** Room that lists of several protocols share. */
 export class ListRoom {
@@ -143,7 +143,7 @@ export class PortLists {
   }
 
   #unknown(name: string): string {
-    const rfc = this.#protocol === "udp" ? DANGEROUS[name] : undefined;
+    const rfc = this.#protocol === "udp" ? DANGEROUS.get(name) : undefined;
     if (rfc !== undefined) {
       return `pongd has no ${name} over UDP (${rfc}): it answers whoever seems to ask, and so helps to flood others; `
         + "expected another service, such as echo or discard";

@@ -224,9 +224,10 @@ export class Pongd implements AsyncDisposable {
 
   /**
    * Calls a handler with each connection to a port, a Socket, when it is established. What the handler throws is thrown
-   * in this thread, as by net.Server. As serve() otherwise.
+   * in this thread, as by net.Server. As serve() otherwise. @throws TypeError if it is no function
    */
   listen(port: number | string, handler: (socket: Socket) => void, options: PortOptions = {}): Promise<Served> {
+    checkHandler(handler);
     const { prefix, allowHalfOpen = false } = options;
     const taker: Taker = { allowHalfOpen, take: handler };
     return this.#take(taker, { protocol: "tcp", ports: String(port), prefix, peerFirst: false });
@@ -234,9 +235,10 @@ export class Pongd implements AsyncDisposable {
 
   /**
    * Calls a handler with each datagram to a port: its data, where it comes from and goes to, and what answers it from
-   * there, at once or later. What the handler throws is thrown in this thread. As serve() otherwise.
+   * there, at once or later. What the handler throws is thrown in this thread. As listen() otherwise.
    */
   bind(port: number | string, handler: DatagramHandler, options: BindOptions = {}): Promise<Served> {
+    checkHandler(handler);
     const { prefix, sources = "unprivileged" } = options;
     const taker: Taker = { allowHalfOpen: false, take: refuse, receive: handler };
     return this.#take(taker, { protocol: "udp", ports: String(port), prefix, sources });
@@ -381,6 +383,11 @@ export class Pongd implements AsyncDisposable {
   #report({ message }: PongdError): void {
     this.#log(JSON.stringify({ level: "error", time: new Date().toISOString(), msg: message }));
   }
+}
+
+/** @throws TypeError */
+function checkHandler(handler: unknown): void {
+  if (typeof handler !== "function") throw new TypeError("the handler is no function");
 }
 
 /** Nothing connects to a port of UDP. */

@@ -2,9 +2,22 @@
  * The C library by FFI: the only file that uses koffi. Prototypes follow the man pages, except that ssize_t is read as
  * int. A packet's length fits, and koffi converts an int in three quarters of the time.
  */
+import { createRequire } from "node:module";
+import { isMainThread } from "node:worker_threads";
+// Before koffi, since modules run in this order.
+import { leave } from "./gate.js";
 import koffi from "koffi";
+import { RTLD_LAZY, RTLD_NODELETE } from "./uapi.js";
 
 const libc = koffi.load(null);
+
+const dlopen = libc.func("void *dlopen(const char *filename, int flags)") as (name: string, flags: number) => unknown;
+// When the last thread that has koffi ends, Node.js unmaps it before the event loop closes what onReadable() has
+// opened, for which libuv calls koffi. So it stays. The main thread keeps it for as long as the process lives.
+if (!isMainThread) {
+  const addon = Object.keys(createRequire(import.meta.url).cache).find((path) => path.endsWith("/koffi.node"));
+  if (addon !== undefined) dlopen(addon, RTLD_LAZY | RTLD_NODELETE);
+}
 
 export const open: (pathname: string, flags: number) => number = libc.func("int open(const char *pathname, int flags)");
 export const close: (fd: number) => number = libc.func("int close(int fd)");
@@ -174,3 +187,5 @@ export function check(result: number, syscall: string, subject: string): number 
 function errnoName(errno: number): string {
   return Object.entries(koffi.os.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
 }
+
+leave();

@@ -203,3 +203,7 @@ export const PR_CAP_AMBIENT = 47;
 export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 /** SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP and SECBIT_NO_CAP_AMBIENT_RAISE, each with the bit that locks it. */
 export const SECUREBITS = 0b1100_1111;
+
+// <bits/dlfcn.h>, which is glibc's; musl has the same values
+export const RTLD_LAZY = 0x1;
+export const RTLD_NODELETE = 0x1000;

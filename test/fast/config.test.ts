@@ -499,6 +499,11 @@ describe("a file that is wrong: every error with its line and column, and what w
       "FILE:1:98: the prefixes' ports have too many different ranges: all together fit into 1024 KiB, 8 bytes each",
     ],
     [
+      "a name that every object has", `${P}udp: { 53: constructor }\n`,
+      "FILE:2:12: port 53: \"constructor\" is not a service; expected unreachable, silent, echo, discard or a name "
+      + "under services",
+    ],
+    [
       "UX-1: services that UDP must not have", `${P}udp: { 13: daytime, 17: qotd, 19: chargen, 37: time }\n`,
       ...[[12, "daytime", 867], [25, "qotd", 865], [35, "chargen", 864], [48, "time", 868]].map(([column, name, rfc]) =>
         `FILE:2:${column}: port ${{ daytime: 13, qotd: 17, chargen: 19, time: 37 }[name]}: pongd has no ${name} over UDP `

@@ -445,6 +445,25 @@ describe("the library", needs("curl", "socat"), () => {
     assert.equal(await program.status(), 0, program.wrong);
   });
 
+  test("a thread that alone has pongd is terminated, and the process goes on", async () => {
+    // Without the prelude, which has the main thread import pongd.
+    const code = `
+      const { Worker } = require("node:worker_threads");
+      const worker = new Worker(\`
+        import("pongd").then(async ({ open }) => {
+          await open({ prefixes: ["10.99.0.0/16"] });
+          require("node:worker_threads").parentPort.postMessage("open");
+        });
+      \`, { eval: true });
+      worker.once("message", async () => {
+        await worker.terminate();
+        console.log("goes on");
+      });
+    `;
+    assert.equal(await ns.ok(process.execPath, "-e", code), "goes on\n");
+    await gone();
+  });
+
   test("ports are served and closed under load: connections that are there lose nothing", async () => {
     const [count] = await run(`
       const pongd = await open({ prefixes: ["10.99.0.0/16"] });
@@ -493,6 +512,16 @@ describe("the library", needs("curl", "socat"), () => {
       say(rounds > 10 ? "many" : rounds);
     `);
     assert.equal(count, "many");
+  });
+
+  test("listen() and bind() take a function, and say so at once", async () => {
+    assert.deepEqual(await run(`
+      const pongd = await open({ prefixes: ["10.99.0.0/16"] });
+      for (const call of [() => pongd.listen(7), () => pongd.bind(7, "echo")]) {
+        try { await call(); } catch ({ name, message }) { say(name + ": " + message); }
+      }
+      await pongd.close();
+    `), Array(2).fill("TypeError: the handler is no function"));
   });
 
   test("a configuration that is wrong is refused, line by line", async () => {
