@@ -1,7 +1,7 @@
 /** Finds out where a connection goes, and from where. */
 import { isIP, type LookupFunction } from "node:net";
 import type { Target } from "../net/port.js";
-import { parseAddress } from "../prefix/prefixes.js";
+import { parseAddress, type Address } from "../prefix/prefixes.js";
 import { PongdError } from "./error.js";
 
 /** What pongd.connect() takes: options of net.connect() that have a meaning here. */
@@ -31,17 +31,17 @@ export function familyOf({ localAddress, family }: ConnectOptions): number {
   return localAddress === undefined ? Number(String(family ?? 0).replace(/^IPv/, "")) : isIP(localAddress);
 }
 
-/** @throws PongdError (ERR_PONGD_ADDRESS) */
+/** @throws PongdError (ERR_PONGD_ADDRESS); TypeError for what is no address, one with a zone among it */
 export function targetOf(
   { port, localAddress, localPort = 0 }: ConnectOptions, address: string, addresses: readonly string[],
 ): Target {
-  const remote = parseAddress(address);
+  const remote = parsed("host", address);
   const from = localAddress ?? addresses.find((each) => isIP(each) === remote.family);
   if (from === undefined) {
     const mend = "give localAddress, an address of a prefix of that family";
     throw new PongdError("ERR_PONGD_ADDRESS", `no address to connect to ${address} from`, { mend });
   }
-  const local = parseAddress(from);
+  const local = parsed("localAddress", from);
   if (local.family !== remote.family) {
     throw new PongdError("ERR_PONGD_ADDRESS", `no connection goes from ${from} to ${address}: they are of two families`);
   }
@@ -56,9 +56,13 @@ export function checkConnect({ port, localPort = 0, localAddress }: ConnectOptio
   if (!isPort(localPort, 0)) {
     throw coded(new RangeError(`localPort is ${localPort}; expected 0 to 65535`), "ERR_SOCKET_BAD_PORT");
   }
-  if (localAddress !== undefined && isIP(localAddress) === 0) {
-    throw coded(new TypeError(`localAddress is "${localAddress}"; expected an IP address`), "ERR_INVALID_IP_ADDRESS");
-  }
+  if (localAddress !== undefined) parsed("localAddress", localAddress);
+}
+
+function parsed(name: string, address: unknown): Address {
+  if (typeof address === "string" && isIP(address) > 0 && !address.includes("%")) return parseAddress(address);
+  const message = `${name} is ${JSON.stringify(address)}; expected an IP address without a zone`;
+  throw coded(new TypeError(message), "ERR_INVALID_IP_ADDRESS");
 }
 
 function coded<E extends Error>(error: E, code: string): E {
