@@ -214,32 +214,38 @@ export class Pongd implements AsyncDisposable {
    * Gives the connections to a port to a server, which need not listen: an http.Server or https.Server, one of http2,
    * tls or net, or whatever takes a socket by an event "connection". `port`: a number, or a range like "8000-8010".
    * Fulfilled when the port accepts.
-   * @throws PongdError: ERR_PONGD_PORT if the port has a service; ERR_PONGD_CONFIG, ERR_PONGD_CLOSED
+   * @throws PongdError: ERR_PONGD_PORT if the port has a service; ERR_PONGD_CONFIG, ERR_PONGD_CLOSED; TypeError for
+   *   what is no server
    */
-  serve(port: number | string, server: ConnectionServer, options: PortOptions = {}): Promise<Served> {
+  async serve(port: number | string, server: ConnectionServer, options: PortOptions = {}): Promise<Served> {
     const { prefix, allowHalfOpen } = options;
+    if (typeof (server as ConnectionServer | undefined)?.emit !== "function") {
+      throw new TypeError("serve() needs a server; listen() takes a function");
+    }
     const peerFirst = hearsFirst(server);
-    return this.#take(takerOf(server, allowHalfOpen), { protocol: "tcp", ports: String(port), prefix, peerFirst });
+    return await this.#take(takerOf(server, allowHalfOpen), { protocol: "tcp", ports: String(port), prefix, peerFirst });
   }
 
   /**
    * Calls a handler with each connection to a port, a Socket, when it is established. What the handler throws is thrown
    * in this thread, as by net.Server. As serve() otherwise.
    */
-  listen(port: number | string, handler: (socket: Socket) => void, options: PortOptions = {}): Promise<Served> {
+  async listen(port: number | string, handler: (socket: Socket) => void, options: PortOptions = {}): Promise<Served> {
     const { prefix, allowHalfOpen = false } = options;
+    if (typeof handler !== "function") throw new TypeError("listen() needs a function; serve() takes a server");
     const taker: Taker = { allowHalfOpen, take: handler };
-    return this.#take(taker, { protocol: "tcp", ports: String(port), prefix, peerFirst: false });
+    return await this.#take(taker, { protocol: "tcp", ports: String(port), prefix, peerFirst: false });
   }
 
   /**
    * Calls a handler with each datagram to a port: its data, where it comes from and goes to, and what answers it from
    * there, at once or later. What the handler throws is thrown in this thread. As serve() otherwise.
    */
-  bind(port: number | string, handler: DatagramHandler, options: BindOptions = {}): Promise<Served> {
+  async bind(port: number | string, handler: DatagramHandler, options: BindOptions = {}): Promise<Served> {
     const { prefix, sources = "unprivileged" } = options;
+    if (typeof handler !== "function") throw new TypeError("bind() needs a function");
     const taker: Taker = { allowHalfOpen: false, take: refuse, receive: handler };
-    return this.#take(taker, { protocol: "udp", ports: String(port), prefix, sources });
+    return await this.#take(taker, { protocol: "udp", ports: String(port), prefix, sources });
   }
 
   /**
