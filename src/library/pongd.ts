@@ -214,8 +214,8 @@ export class Pongd implements AsyncDisposable {
    * Gives the connections to a port to a server, which need not listen: an http.Server or https.Server, one of http2,
    * tls or net, or whatever takes a socket by an event "connection". `port`: a number, or a range like "8000-8010".
    * Fulfilled when the port accepts.
-   * @throws PongdError: ERR_PONGD_PORT if the port has a service; ERR_PONGD_CONFIG, ERR_PONGD_CLOSED; TypeError for
-   *   what is no server
+   * @throws PongdError: ERR_PONGD_PORT if the port has a service; ERR_PONGD_CONFIG, ERR_PONGD_CLOSED; TypeError
+   *   for what is no server
    */
   async serve(port: number | string, server: ConnectionServer, options: PortOptions = {}): Promise<Served> {
     const { prefix, allowHalfOpen } = options;
@@ -223,7 +223,8 @@ export class Pongd implements AsyncDisposable {
       throw new TypeError("serve() needs a server; listen() takes a function");
     }
     const peerFirst = hearsFirst(server);
-    return await this.#take(takerOf(server, allowHalfOpen), { protocol: "tcp", ports: String(port), prefix, peerFirst });
+    const taker = takerOf(server, allowHalfOpen);
+    return await this.#take(taker, { protocol: "tcp", ports: String(port), prefix, peerFirst });
   }
 
   /**
