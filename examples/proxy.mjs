@@ -1,5 +1,5 @@
-// A proxy: connections to any address of a prefix go on to one server, which a line tells first whose they are (PROXY
-// protocol, version 1).
+// A proxy: connections to any address of a prefix go on to one server. A line tells it first whose they are (PROXY
+// protocol, version 1), which the server has to expect.
 //
 //     sudo node examples/proxy.mjs 127.0.0.1 8080
 //     curl http://10.99.1.1/

@@ -16,7 +16,7 @@ const BACKLOG: u32 = 4096;
 const LENT_AT_ONCE: u32 = 64;
 
 export function threadAt(index: u32): usize {
-  return THREADS + <usize>index * THREAD_SIZE;
+  return <usize>THREADS + <usize>index * THREAD_SIZE;
 }
 
 /** Returns the thread that the next stream goes to: each in turn, but for those that take none now. */

@@ -11,7 +11,7 @@ import type { Remote } from "../net/remote.js";
 import { Serving } from "../net/serving.js";
 import type { Taker } from "../net/services.js";
 import { Socket } from "../net/socket.js";
-import type { Sources } from "../prefix/streams.js";
+import { UDP_SOURCES, type Sources } from "../prefix/streams.js";
 import { checkDescriptors } from "../sys/descriptors.js";
 import * as libc from "../sys/libc.js";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../sys/uapi.js";
@@ -214,34 +214,40 @@ export class Pongd implements AsyncDisposable {
    * Gives the connections to a port to a server, which need not listen: an http.Server or https.Server, one of http2,
    * tls or net, or whatever takes a socket by an event "connection". `port`: a number, or a range like "8000-8010".
    * Fulfilled when the port accepts.
-   * @throws PongdError: ERR_PONGD_PORT if the port has a service; ERR_PONGD_CONFIG, ERR_PONGD_CLOSED
+   * @throws PongdError: ERR_PONGD_PORT if the port has a service; ERR_PONGD_CONFIG, ERR_PONGD_CLOSED; TypeError
+   *   for what is no server
    */
-  serve(port: number | string, server: ConnectionServer, options: PortOptions = {}): Promise<Served> {
+  async serve(port: number | string, server: ConnectionServer, options: PortOptions = {}): Promise<Served> {
     const { prefix, allowHalfOpen } = options;
+    if (typeof (server as ConnectionServer | undefined)?.emit !== "function") {
+      throw new TypeError("serve() needs a server; listen() takes a function");
+    }
     const peerFirst = hearsFirst(server);
-    return this.#take(takerOf(server, allowHalfOpen), { protocol: "tcp", ports: String(port), prefix, peerFirst });
+    const taker = takerOf(server, allowHalfOpen);
+    return await this.#take(taker, { protocol: "tcp", ports: String(port), prefix, peerFirst });
   }
 
   /**
    * Calls a handler with each connection to a port, a Socket, when it is established. What the handler throws is thrown
    * in this thread, as by net.Server. As serve() otherwise. @throws TypeError if it is no function
    */
-  listen(port: number | string, handler: (socket: Socket) => void, options: PortOptions = {}): Promise<Served> {
-    checkHandler(handler);
+  async listen(port: number | string, handler: (socket: Socket) => void, options: PortOptions = {}): Promise<Served> {
     const { prefix, allowHalfOpen = false } = options;
+    if (typeof handler !== "function") throw new TypeError("listen() needs a function; serve() takes a server");
     const taker: Taker = { allowHalfOpen, take: handler };
-    return this.#take(taker, { protocol: "tcp", ports: String(port), prefix, peerFirst: false });
+    return await this.#take(taker, { protocol: "tcp", ports: String(port), prefix, peerFirst: false });
   }
 
   /**
    * Calls a handler with each datagram to a port: its data, where it comes from and goes to, and what answers it from
    * there, at once or later. What the handler throws is thrown in this thread. As listen() otherwise.
    */
-  bind(port: number | string, handler: DatagramHandler, options: BindOptions = {}): Promise<Served> {
-    checkHandler(handler);
+  async bind(port: number | string, handler: DatagramHandler, options: BindOptions = {}): Promise<Served> {
     const { prefix, sources = "unprivileged" } = options;
+    if (typeof handler !== "function") throw new TypeError("bind() needs a function");
+    if (!UDP_SOURCES.includes(sources)) throw new TypeError(`sources need to be ${UDP_SOURCES.join(" or ")}`);
     const taker: Taker = { allowHalfOpen: false, take: refuse, receive: handler };
-    return this.#take(taker, { protocol: "udp", ports: String(port), prefix, sources });
+    return await this.#take(taker, { protocol: "udp", ports: String(port), prefix, sources });
   }
 
   /**
@@ -320,6 +326,8 @@ export class Pongd implements AsyncDisposable {
   }
 
   async #take(taker: Taker, ports: PortsOf<Taken>): Promise<Served> {
+    const { prefix } = ports;
+    if (prefix !== undefined && typeof prefix !== "string") throw new TypeError("prefix needs to be a string");
     const id = ++this.#ids;
     const taken: Taken = { ...ports, id };
     this.#takers.set(id, taker);
@@ -383,11 +391,6 @@ export class Pongd implements AsyncDisposable {
   #report({ message }: PongdError): void {
     this.#log(JSON.stringify({ level: "error", time: new Date().toISOString(), msg: message }));
   }
-}
-
-/** @throws TypeError */
-function checkHandler(handler: unknown): void {
-  if (typeof handler !== "function") throw new TypeError("the handler is no function");
 }
 
 /** Nothing connects to a port of UDP. */

@@ -94,7 +94,10 @@ async function listenerOf(
 async function importHandler({ handler, version }: Handler): Promise<(...args: unknown[]) => unknown> {
   const url = pathToFileURL(handler);
   url.searchParams.set("version", version);
-  const { default: called } = await import(url.href) as { default?: unknown };
+  const { default: called } = await import(url.href).catch((error: unknown) => {
+    // A SyntaxError's message has no file.
+    throw new Error(`${handler}: ${messageOf(error)}`, { cause: error });
+  }) as { default?: unknown };
   if (typeof called !== "function") throw new Error(`${handler}: it has no default export that is a function`);
   return called as (...args: unknown[]) => unknown;
 }

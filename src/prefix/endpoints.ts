@@ -18,6 +18,9 @@ export interface UnixEndpoint {
 }
 
 export const ENDPOINT_EXAMPLES = "127.0.0.1:7664, [::1]:7664, :7664 or unix:/run/pongd.sock";
+/** What advice names as an example: a port, and endpoints. */
+const TO_LISTEN_AT = { port: 7664, endpoints: ENDPOINT_EXAMPLES };
+const TO_CONNECT_TO = { port: 8080, endpoints: "127.0.0.1:8080, [::1]:8080 or unix:/run/server.sock" };
 /** unix(7): sun_path holds this many bytes and a NUL. */
 const MAX_PATH = 107;
 
@@ -25,12 +28,12 @@ const MAX_PATH = 107;
  * Reads `host:port`, `[v6]:port`, `[v6%zone]:port`, `:port` or `unix:PATH`. `what` is the endpoint's name in messages.
  * @throws Failure (usage).
  */
-export function parseEndpoint(text: string, what = "listen address"): Endpoint {
+export function parseEndpoint(text: string, what = "listen address", examples = TO_LISTEN_AT): Endpoint {
   if (text.startsWith("unix:")) return { path: parsePath(text, what) };
   const match = /^(?:\[([^\]]+)\]|([^:\s[\]]*)):(\d{1,5})$/.exec(text);
   const [, v6, host, port] = (match ?? []) as (string | undefined)[];
   if (!match || Number(port) > 65535 || (v6 !== undefined && !isIPv6(v6)) || isIncomplete(host ?? "")) {
-    throw new Failure(`${what} "${text}": ${adviceOn(text)}`, EXIT.USAGE);
+    throw new Failure(`${what} "${text}": ${adviceOn(text, examples)}`, EXIT.USAGE);
   }
   return { host: host === "" ? undefined : v6 ?? host, port: Number(port) };
 }
@@ -44,25 +47,25 @@ export function isIncomplete(host: string): boolean {
 }
 
 /** Says what to write instead of an invalid endpoint. */
-function adviceOn(text: string): string {
+function adviceOn(text: string, examples: typeof TO_LISTEN_AT): string {
   const [, host = "", port] = (/^(.*):(\d+)$/s.exec(text) ?? []) as (string | undefined)[];
-  if (/^\w+:\/\//.test(text)) return "leave out the scheme, and write it like 127.0.0.1:7664";
+  if (/^\w+:\/\//.test(text)) return `leave out the scheme, and write it like 127.0.0.1:${examples.port}`;
   if (/^\d+$/.test(text)) {
     return `write a colon before the port, :${text}, or an address and the port, 127.0.0.1:${text}`;
   }
-  if (isIPv6(text)) return "put the IPv6 address in brackets, and its port behind it, like [::1]:7664";
-  if (isIP(text.replace(/^\[(.*)\]$/s, "$1")) !== 0) return `add a port: ${text}:7664`;
+  if (isIPv6(text)) return `put the IPv6 address in brackets, and its port behind it, like [::1]:${examples.port}`;
+  if (isIP(text.replace(/^\[(.*)\]$/s, "$1")) !== 0) return `add a port: ${text}:${examples.port}`;
   if (isIncomplete(port === undefined ? text : host)) {
-    return "write the address as four numbers from 0 to 255, like 127.0.0.1:7664";
+    return `write the address as four numbers from 0 to 255, like 127.0.0.1:${examples.port}`;
   }
   if (Number(port) > 65535) return "write a port from 0 to 65535";
-  return `write it like ${ENDPOINT_EXAMPLES}`;
+  return `write it like ${examples.endpoints}`;
 }
 
 /** Reads an endpoint to connect to: one with a host and a port, or a socket's file. @throws Failure (usage). */
 export function parseTarget(text: string, what: string): Endpoint {
   // A port alone means a place to listen at, not one to connect to.
-  const endpoint = /^:?\d+$/.test(text) ? { host: undefined, port: 0 } : parseEndpoint(text, what);
+  const endpoint = /^:?\d+$/.test(text) ? { host: undefined, port: 0 } : parseEndpoint(text, what, TO_CONNECT_TO);
   if ("path" in endpoint || (endpoint.host !== undefined && endpoint.port > 0)) return endpoint;
   throw new Failure(`${what} "${text}": write an address and a port, like 127.0.0.1:8080`, EXIT.USAGE);
 }

@@ -23,6 +23,9 @@ import { closeQueue, hasVnetHeader, isQueue, kindOf, openQueueTo, setGroup, setO
 import { watchLink } from "./watch.js";
 import * as uapi from "../sys/uapi.js";
 
+/** The flag, and the key of a configuration or of the library's. */
+const OTHER_NAME = "choose another name (--device or device.name)";
+
 /** Owner of a persistent device. If both are given, a program must have both to open it. */
 export interface Owner {
   readonly user?: number | undefined;
@@ -257,7 +260,7 @@ function makeQueue(name: string, mode: Mode, flags: number): number {
     what: `make device ${name}`,
     busy: existsAlready(name),
     denied: { what: `making device ${name} needs CAP_NET_ADMIN`, mend: NET_ADMIN_MEND },
-    mend: (errno) => errno === libc.E.EINVAL ? "choose another name with --device" : undefined,
+    mend: (errno) => errno === libc.E.EINVAL ? OTHER_NAME : undefined,
   }, name, mode, uapi.IFF_NO_PI | flags);
 }
 
@@ -271,6 +274,6 @@ function attachQueue(name: string, mode: Mode, flags: number, { owner, group }: 
 }
 
 function existsAlready(name: string): Failure {
-  const what = `an interface named ${name} exists already, perhaps of another pongd; choose another name with --device`;
-  return new Failure(what, EXIT.RUNTIME);
+  const what = `an interface named ${name} exists already, perhaps of another pongd`;
+  return new Failure(what, EXIT.RUNTIME, { mend: OTHER_NAME });
 }

@@ -364,6 +364,14 @@ describe("a file that is wrong: every error with its line and column, and what w
       "a proxy to nowhere", `${P}services: { a: { tcp: { proxy: ":80" } } }\n`,
       "FILE:2:32: services.a.tcp.proxy: proxy \":80\": write an address and a port, like 127.0.0.1:8080",
     ],
+    ...[
+      ["1.2.3.4", "add a port: 1.2.3.4:8080"],
+      ["http://1.2.3.4", "leave out the scheme, and write it like 127.0.0.1:8080"],
+      ["a b", "write it like 127.0.0.1:8080, [::1]:8080 or unix:/run/server.sock"],
+    ].map(([proxy, advice]) => [
+      `a proxy to ${proxy}`, `${P}services: { a: { tcp: { proxy: "${proxy}" } } }\n`,
+      `FILE:2:32: services.a.tcp.proxy: proxy "${proxy}": ${advice}`,
+    ] as const),
     [
       "a PROXY protocol that there is not", `${P}services: { a: { tcp: { proxy: "1.2.3.4:5", proxy_protocol: v3 } } }\n`,
       "FILE:2:61: services.a.tcp.proxy_protocol is \"v3\"; expected v1 or v2",

@@ -514,16 +514,6 @@ describe("the library", needs("curl", "socat"), () => {
     assert.equal(count, "many");
   });
 
-  test("listen() and bind() take a function, and say so at once", async () => {
-    assert.deepEqual(await run(`
-      const pongd = await open({ prefixes: ["10.99.0.0/16"] });
-      for (const call of [() => pongd.listen(7), () => pongd.bind(7, "echo")]) {
-        try { await call(); } catch ({ name, message }) { say(name + ": " + message); }
-      }
-      await pongd.close();
-    `), Array(2).fill("TypeError: the handler is no function"));
-  });
-
   test("a configuration that is wrong is refused, line by line", async () => {
     const heard = (await run(`
       const refused = async (configuration) => say(await failing(open(configuration)));
@@ -546,11 +536,16 @@ describe("the library", needs("curl", "socat"), () => {
       }
       await pongd.listen(7, () => {});
       say(await failing(pongd.listen(7, () => {})));
+      say(await failing(pongd.serve(8, () => {})));
+      say(await failing(pongd.serve(8)));
+      say(await failing(pongd.listen(8, server)));
+      say(await failing(pongd.bind(8)));
       await pongd.close();
     `)).map((line) => line.startsWith("{") ? JSON.parse(line) as unknown : line);
     const error = (code: string, message: string) => ({ name: "PongdError", code, message });
     const config = (...lines: string[]) => error("ERR_PONGD_CONFIG", lines.join("\n"));
     const port = (message: string) => error("ERR_PONGD_PORT", message);
+    const noServer = { name: "TypeError", message: "serve() needs a server; listen() takes a function" };
     const unused = ["service_threads", "privileges", "log.format"];
     const none = "configuration.prefixes: there is none; expected at least one, like 10.99.0.0/16";
     assert.deepEqual(heard, [
@@ -572,6 +567,9 @@ describe("the library", needs("curl", "socat"), () => {
       port("port 79-80 is taken: 80-90 has the service \"echo\""),
       port("10.98.0.0/16 is none of the prefixes"),
       port("port 7 is taken: 7 has the service \"port 7\""),
+      noServer, noServer,
+      { name: "TypeError", message: "listen() needs a function; serve() takes a server" },
+      { name: "TypeError", message: "bind() needs a function" },
     ]);
   });
 
@@ -627,7 +625,7 @@ describe("the library", needs("curl", "socat"), () => {
       await two.close();
     `);
     await program.says("ready");
-    assert.match(program.lines[0], /"ERR_PONGD_RUNTIME".*lib0/);
+    assert.match(program.lines[0], /"ERR_PONGD_RUNTIME".*lib0 .*; choose another name \(--device or device\.name\)"/);
     assert.equal(await get("http://10.98.1.1/"), "one");
     assert.equal(await get("http://10.99.1.1/"), "two");
     program.tell();

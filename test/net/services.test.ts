@@ -230,7 +230,7 @@ tcp: { 80: api, 9000: lines, 7: echo }\n${more}`);
     assert.match(await get("http://10.99.1.1/"), /^two /);
     writeFileSync(api, "export default (");
     process.kill(pongd.pid, "SIGHUP");
-    await pongd.logged(/service api: .*Unexpected end of input.*\n.*all is as it was/);
+    await pongd.logged(/service api: \S+\/api\.mjs: Unexpected end of input\n.*all is as it was/);
     assert.match(await get("http://10.99.1.1/"), /^two /);
 
     writeFileSync(config, CONTENT);
