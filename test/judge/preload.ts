@@ -138,6 +138,8 @@ const wire = await Wire.create((stream) => {
   if (!connection) {
     const server = servers.get(localPort);
     if (!server) throw new Error(`nobody listens on port ${localPort}`);
+    // As the kernel does with what a server that is closed has not accepted.
+    if (!server.listening) return new Socket(stream).resetAndDestroy();
     server._connections++;
     connection = { server };
   }
