@@ -254,8 +254,8 @@ export class Socket extends Duplex implements Holder, Opener {
     this.#endTimer();
     const pending = this.#pending;
     this.#pending = undefined;
-    // Whoever has written hears of the end: until this is called, writes behind it would not. As a net.Socket has it, the
-    // first one hears of no error if there is none.
+    // Without this, no callback of a write is called. As a net.Socket has it, the first one hears of no error if there
+    // is none.
     if (pending) process.nextTick(() => { pending.done(error); });
     // As the kernel does for a socket that is closed.
     if (!this.#isOver) this.#stream?.shut();

@@ -38,7 +38,9 @@ test("a proxy: a connection that is reset while its end goes on leaves no socket
   const closed = once(backend, "close");
   const [socket] = rig.sockets;
   // Behind the listener that ends the backend: this is between the call of shutdown() and its end.
-  socket.once("end", () => { process.nextTick(() => { socket.destroy(new Error("reset")); }); });
+  socket.once("end", () => {
+    process.nextTick(() => { socket.destroy(new Error("reset")); });
+  });
   await client.end();
   await closed;
   assert.equal(openSockets(), before);
