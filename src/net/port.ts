@@ -409,13 +409,13 @@ class Attempt implements Opening {
 
   giveUp(): void {
     this.isOver = true;
-    if (this.#stream) close(this.#stream);
+    this.#stream?.letGo();
   }
 
   /** The packet loop has a block for it. */
   has(stream: Stream): void {
     if (this.isOver) {
-      close(stream);
+      stream.letGo();
       return;
     }
     this.#stream = stream;
@@ -433,12 +433,6 @@ class Attempt implements Opening {
     this.giveUp();
     this.#opener.failed(why);
   }
-}
-
-/** It may be established by now, without the thread having heard of it. */
-function close(stream: Stream): void {
-  stream.shut();
-  stream.letGo();
 }
 
 /** A stream, from when the thread has it until that lets go of it. */

@@ -623,25 +623,6 @@ describe("a socket that connects", () => {
     rig.isEmpty();
   });
 
-  test("and is destroyed when it is established, and has not heard of that, ends as the kernel's do", async () => {
-    const rig = await StreamRig.create({});
-    const server = rig.server(4);
-    const socket = Socket.connect(rig.port, server.target);
-    // The first one is for a page.
-    for (let i = 0; i < 2; i++) {
-      rig.port.turn();
-      rig.host.inject();
-    }
-    while (rig.deliver());
-    assert.ok(socket.connecting);
-    assert.equal(server.tcp.state, "established");
-    socket.destroy();
-    await rig.settle();
-    assert.ok(server.tcp.finished);
-    await server.end();
-    rig.isEmpty();
-  });
-
   test("emits timeout while it is connecting", async () => {
     const rig = await StreamRig.create({});
     const { target } = rig.server(4, { localPort: 7 });
