@@ -7,6 +7,7 @@ import { textOf, type Endpoint } from "../prefix/endpoints.js";
 import { formatBytes } from "../prefix/prefixes.js";
 import type { ProxyHeader } from "../prefix/streams.js";
 import type { Ends } from "./port.js";
+import { reset } from "./reset.js";
 import type { Socket } from "./socket.js";
 
 /** Time in ms for the other side to accept. */
@@ -49,12 +50,6 @@ export function proxy(to: Endpoint, header: ProxyHeader | undefined, log: Logger
 function join(socket: Socket, backend: NetSocket): void {
   socket.pipe(backend);
   backend.pipe(socket);
-}
-
-function reset(backend: NetSocket): void {
-  // A socket of a unix path, or one that is not connected, cannot be reset.
-  if (backend.remoteFamily === undefined) backend.destroy();
-  else backend.resetAndDestroy();
 }
 
 /** Formats the header of the PROXY protocol (haproxy's proxy-protocol.txt, §2.1 and §2.2). */

@@ -4,6 +4,7 @@
  */
 import { constants } from "node:os";
 import { Duplex } from "node:stream";
+import { inspect } from "node:util";
 import { Closed } from "../../abi/counters.js";
 import { Unopened } from "../../abi/streams.js";
 import { formatBytes } from "../prefix/prefixes.js";
@@ -44,6 +45,9 @@ const CODES: Readonly<Partial<Record<number, Code>>> = {
   [Unopened.net_unreachable]: "ENETUNREACH",
   [Unopened.host_unreachable]: "EHOSTUNREACH",
 };
+
+/** Longest time in ms that a timer of Node.js takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 interface Chunk {
   readonly chunk: Uint8Array | string;
@@ -174,8 +178,14 @@ export class Socket extends Duplex implements Holder, Opener {
     return { address: formatBytes(localAddress), family: familyOf(localAddress), port: localPort };
   }
 
-  /** Emits "timeout" when nothing was sent or has come for that many milliseconds; 0 never does. */
+  /**
+   * Emits "timeout" when nothing was sent or has come for that many milliseconds; 0 never does.
+   *
+   * @throws TypeError and RangeError as a net.Socket does
+   */
   setTimeout(ms: number, listener?: () => void): this {
+    if (this.destroyed) return this;
+    checkTimeout(ms, listener);
     this.timeout = ms;
     if (this.#timer && this.#timerAt > this.#now + ms) this.#endTimer();
     this.#refresh();
@@ -242,7 +252,11 @@ export class Socket extends Duplex implements Holder, Opener {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#endTimer();
+    const pending = this.#pending;
     this.#pending = undefined;
+    // Without this, no callback of a write is called. As a net.Socket has it, the first one hears of no error if there
+    // is none.
+    if (pending) process.nextTick(() => { pending.done(error); });
     // As the kernel does for a socket that is closed.
     if (!this.#isOver) this.#stream?.shut();
     this.#stream?.letGo();
@@ -363,8 +377,9 @@ export class Socket extends Duplex implements Holder, Opener {
   }
 
   #startTimer(ms: number): void {
-    this.#timerAt = performance.now() + ms;
-    this.#timer = setTimeout(this.#timerOver, ms).unref();
+    const part = Math.min(ms, MAX_TIMER_MS);
+    this.#timerAt = performance.now() + part;
+    this.#timer = setTimeout(this.#timerOver, part).unref();
   }
 
   #endTimer(): void {
@@ -380,6 +395,19 @@ export class Socket extends Duplex implements Holder, Opener {
     if (left >= 1) this.#startTimer(left);
     else this.emit("timeout");
   };
+}
+
+function checkTimeout(ms: unknown, listener: unknown): void {
+  const wrong = (what: string, type: string, value: unknown) => Object.assign(
+    new TypeError(`The "${what}" argument must be of type ${type}. Received ${inspect(value)}`),
+    { code: "ERR_INVALID_ARG_TYPE" },
+  );
+  if (typeof ms !== "number") throw wrong("msecs", "number", ms);
+  if (!(ms >= 0 && ms < Infinity)) {
+    const message = `The value of "msecs" is out of range. It must be a non-negative finite number. Received ${ms}`;
+    throw Object.assign(new RangeError(message), { code: "ERR_OUT_OF_RANGE" });
+  }
+  if (listener !== undefined && typeof listener !== "function") throw wrong("callback", "function", listener);
 }
 
 /** Returns how many bytes of what was written have not been taken yet. */

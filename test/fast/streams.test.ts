@@ -2,6 +2,7 @@
 import "../support/process.js";
 import assert from "node:assert/strict";
 import { createServer, request } from "node:http";
+import { Socket as NetSocket } from "node:net";
 import { constants } from "node:os";
 import type { Duplex } from "node:stream";
 import { describe, test } from "node:test";
@@ -225,6 +226,57 @@ describe("a socket", () => {
     await rig.settle();
     assert.ok(drained);
     assert.equal(client.heard().length, written);
+  });
+
+  test("that is destroyed calls back for each write before its close, as a net.Socket does", async () => {
+    for (const [error, ...expected] of [[undefined, undefined, "ERR_STREAM_DESTROYED"], [new Error("x"), "x", "x"]]) {
+      const rig = await StreamRig.create({});
+      const client = await rig.connect(4);
+      client.holds = true;
+      const [socket] = rig.sockets;
+      const said: unknown[] = [];
+      const written = (why?: NodeJS.ErrnoException | null) => { said.push(why?.code ?? why?.message); };
+      socket.on("error", () => undefined).on("close", () => { said.push("close"); });
+      socket.write(pattern(MIB), written);
+      socket.write("more", written);
+      await rig.settle();
+      assert.deepEqual(said, []);
+      socket.destroy(error as Error | undefined);
+      await rig.settle();
+      assert.deepEqual(said, [...expected, "close"]);
+    }
+  });
+
+  test("checks what setTimeout() is given as a net.Socket does, and takes any time", async (t) => {
+    const rig = await StreamRig.create({});
+    await rig.connect(4);
+    const [socket] = rig.sockets;
+    const other = new NetSocket();
+    t.after(() => { other.destroy(); });
+    for (const args of [["1"], [undefined], [null], [-1], [NaN], [Infinity], [1, 1], [0, "f"], [1, null]]) {
+      const thrown = [socket, other].map((each) => {
+        try {
+          (each.setTimeout as (...args: unknown[]) => unknown)(...args);
+        } catch (error) {
+          return [(error as Error).name, (error as { code?: string }).code];
+        }
+        return [];
+      });
+      assert.deepEqual(thrown[0], thrown[1]);
+      assert.equal(thrown[0].length, 2);
+      assert.equal(socket.timeout, 0);
+    }
+    let outs = 0;
+    const warnings: Error[] = [];
+    const warned = (warning: Error) => warnings.push(warning);
+    process.on("warning", warned);
+    socket.setTimeout(2 ** 31, () => outs++);
+    await delay(5);
+    process.off("warning", warned);
+    assert.deepEqual([outs, warnings], [0, []]);
+    socket.destroy();
+    assert.equal(socket.setTimeout(1), socket);
+    assert.equal(socket.timeout, 2 ** 31);
   });
 
   test("ends both ways on its own, and the other side may go on", async () => {

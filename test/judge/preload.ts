@@ -16,6 +16,7 @@ import { addAbortSignal } from "node:stream";
 import { clearInterval, setInterval } from "node:timers";
 import { createRequire, syncBuiltinESMExports } from "node:module";
 import type { Stream } from "../../src/net/port.js";
+import { reset } from "../../src/net/reset.js";
 import { Socket } from "../../src/net/socket.js";
 import { Plain } from "./plain.js";
 import { Wire } from "./wire.js";
@@ -137,6 +138,8 @@ const wire = await Wire.create((stream) => {
   if (!connection) {
     const server = servers.get(localPort);
     if (!server) throw new Error(`nobody listens on port ${localPort}`);
+    // As the kernel does with what a server that is closed has not accepted.
+    if (!server.listening) return new Socket(stream).resetAndDestroy();
     server._connections++;
     connection = { server };
   }
@@ -190,7 +193,7 @@ function bridge(server: Internals, near: net.Socket): void {
   near.on("error", () => { far.resetAndDestroy(); });
   far.on("error", () => {
     if (accepted.delete(remotePort)) leave(server);
-    near.resetAndDestroy();
+    reset(near);
   });
   near.pipe(far).pipe(near);
 }
