@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker, type MessagePort } from "node:worker_threads";
 import type { Logger } from "pino";
-import { ORDERED, THREAD_SIZE, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
+import { DOZES, ORDERED, THREAD_SIZE, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
 import { leaveGoneDirectory } from "../base/directory.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { stderr, type LogFormat, type LogLevel } from "../base/log.js";
@@ -39,6 +39,8 @@ const LOOK_MS = 1000;
 const RESET_LOOK_MS = 20;
 /** Time in ms that the end of a thread may take: one that hangs in a system call is left to itself. */
 const END_MS = 500;
+/** Time in ms after which a packet loop that was about to wake a thread has done so. */
+const WAKE_MS = 20;
 
 /** What there is to serve. */
 interface Content {
@@ -214,6 +216,10 @@ abstract class Thread {
   /** Returns the eventfd by which the thread wakes the packet loop. */
   protected abstract wakeFdOf(queue: Queue): number;
 
+  protected get dozesAt(): number {
+    return (THREADS + THREAD_SIZE * this.index + DOZES) / 4;
+  }
+
   protected get stateAt(): number {
     return (THREADS + THREAD_SIZE * this.index + THREAD_STATE) / 4;
   }
@@ -308,7 +314,7 @@ class OwnThread extends Thread {
   }
 
   async end(): Promise<void> {
-    const ended = this.#worker?.terminate();
+    const ended = this.#worker && this.#terminate(this.#worker);
     await Promise.race([ended, sleep(END_MS, undefined, { ref: false })]);
   }
 
@@ -369,6 +375,18 @@ class OwnThread extends Thread {
     if (this.#worker) this.use(this.content ?? content);
   }
 
+  /**
+   * Ends the thread, wherever it is. It must not wake up meanwhile: koffi cannot call a thread that is being ended, and
+   * aborts the process. So nobody is to wake it, and what woke it last is read here.
+   */
+  async #terminate(worker: Worker): Promise<void> {
+    for (const queue of this.queues) Atomics.store(wordsOf(queue), this.dozesAt, 0);
+    await sleep(WAKE_MS, undefined, { ref: false });
+    const woken = new ArrayBuffer(8);
+    libc.read(this.wakeFd, libc.addressOf(woken), woken.byteLength);
+    await worker.terminate();
+  }
+
   /** Ends the thread when it has not come round for long. */
   #watch(worker: Worker, hangs: () => void): NodeJS.Timeout {
     let last = -1;
@@ -380,7 +398,7 @@ class OwnThread extends Thread {
       if (looks < HANGS) return;
       looks = 0;
       hangs();
-      void worker.terminate();
+      void this.#terminate(worker);
     }, LOOK_MS).unref();
   }
 }

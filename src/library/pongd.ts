@@ -124,7 +124,10 @@ export class Pongd implements AsyncDisposable {
     let notRunning: (error: unknown) => void;
     this.#running = new Promise((resolve, reject) => { [running, notRunning] = [resolve, reject]; });
     this.#running.catch(() => undefined);
-    const keep = atExit(() => { this.#stop(); });
+    const keep = atExit(() => {
+      this.#serving.deafen();
+      this.#stop();
+    });
     let failure: PongdError | undefined;
     this.#worker.on("message", (message: FromSupervisor | ToService) => {
       switch (message.kind) {

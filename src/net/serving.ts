@@ -54,18 +54,23 @@ export class Serving {
   #prefixes = new PrefixIndex();
   #isTurning = false;
   #isOver = false;
-  readonly #ends: readonly (() => void)[];
+  /**
+   * Has the thread wake up no more. It has to be called at the thread's "exit" at the latest: koffi cannot call a
+   * thread that is being ended, and aborts the process.
+   */
+  readonly deafen: () => void;
+  readonly #endBeat: () => void;
 
   constructor(options: ServingOptions) {
     this.#options = options;
     const { wakeFd } = options;
     const woken = new ArrayBuffer(8);
     const address = libc.addressOf(woken);
-    const unread = libc.onReadable(wakeFd, () => {
+    this.deafen = libc.onReadable(wakeFd, () => {
       libc.read(wakeFd, address, woken.byteLength);
       this.#turn();
     });
-    this.#ends = [unread, this.#beat()];
+    this.#endBeat = this.#beat();
   }
 
   /** Takes up a message. */
@@ -94,7 +99,8 @@ export class Serving {
   end(): void {
     for (const port of this.ports) port.end();
     this.#isOver = true;
-    for (const end of this.#ends) end();
+    this.deafen();
+    this.#endBeat();
     this.#services.clear();
     this.#hold();
   }
@@ -172,19 +178,18 @@ export class Serving {
   #turn(): void {
     if (this.#isTurning || this.#isOver) return;
     this.#isTurning = true;
-    this.#again();
+    this.#again(true);
   }
 
-  /** Takes turns until there is no news, and then sleeps. */
-  readonly #again = (): void => {
+  /** Takes turns until there is no news, and then sleeps: not after the first one, which may have begun a lot. */
+  readonly #again = (more: boolean): void => {
     if (this.#isOver) return;
-    let more = false;
     for (const port of this.ports) more = port.turn() || more;
     // After the port, which notices a crash of the packet loop.
     for (const each of this.#datagrams) more = each.turn() || more;
     this.#isTurning = more || !this.ports.every((port) => port.doze()) || this.#datagrams.some(({ isNews }) => isNews);
     // The event loop's other work has its turn in between.
-    if (this.#isTurning) setImmediate(this.#again);
+    if (this.#isTurning) setImmediate(this.#again, false);
   };
 }
 

@@ -152,6 +152,7 @@ export function onReadable(fd: number, callback: () => void): () => void {
   const handle = koffi.node.poll(fd, options, polled);
   handle.unref();
   return () => {
+    if (ended) return;
     ended = true;
     handle.close();
   };

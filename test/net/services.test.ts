@@ -278,7 +278,7 @@ tcp: { 80: api, 9000: lines, 7: echo }\n${more}`);
     writeFileSync(config, `${CONTENT}services: { api: { http: { handler: ./api.mjs } } }\ntcp: { 80: api }\n`);
     const { status, stdout, stderr } = await Pongd.fail(ns, "--config", config);
     assert.deepEqual([status, stdout], [EXIT.CONFIG, ""]);
-    assert.match(stderr, /^pongd: service api: Cannot find module '\S+nowhere\.mjs' imported from \S+api\.mjs\n$/);
+    assert.match(stderr, /^pongd: service api: \S+api\.mjs: Cannot find module '\S+nowhere\.mjs' imported from \S+api\.mjs\n$/);
     assert.deepEqual(await ns.ip("link", "show", "type", "tun"), []);
   });
 

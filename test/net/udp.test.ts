@@ -85,7 +85,7 @@ describe("UDP services", needs("python3", "nping"), () => {
   });
 
   test("a handler: docs/udp.md's DNS server answers at every address", async () => {
-    const [, yaml, code] = /```yaml\n(services: \{ dns:[^]*?)```\n\n```js\n([^]*?)```/.exec(
+    const [, yaml, code] = /```yaml\n(?:#.*\n)?(services: \{ dns:[^]*?)```\n\n```js\n([^]*?)```/.exec(
       readFileSync(source("docs/udp.md"), "utf8"),
     ) ?? [];
     writeFileSync(config, yaml);
