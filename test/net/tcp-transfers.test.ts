@@ -36,12 +36,12 @@ describe("transfers", needs("python3", "strace"), () => {
     assert.equal(bytes(metrics, "in"), sent.sent + echoed.sent);
     assert.equal(bytes(metrics, "out"), got.got + echoed.got);
     addUp(metrics);
-    assert.equal(await counted("InErrs"), 0, "segments whose checksum was wrong");
+    assert.equal(await counted("InCsumErrors"), 0, "segments whose checksum was wrong");
     return metrics;
   };
 
   /** Returns a counter of the TCP of the peers' kernel. */
-  const counted = async (name: "InErrs" | "RetransSegs") => {
+  const counted = async (name: "InCsumErrors" | "RetransSegs") => {
     const [names, values] = [...(await ns.ok("cat", "/proc/self/net/snmp")).matchAll(/^Tcp: (.*)$/gm)]
       .map(([, fields]) => fields.split(" "));
     return Number(values[names.indexOf(name)]);
