@@ -42,16 +42,18 @@ export const QUEUED = FREE_COUNT + 4;
 /** u32: packets of the batch that the slow path has not judged yet. Each may need a descriptor of TO_SEND. */
 export const UNJUDGED = QUEUED + 4;
 /**
- * u32: how many batches with packets have come since the queue was last found empty, modulo a maximum. At 0 everything
- * counts as read that had come (assembly/batch.ts).
+ * u32: how many packets have come since the queue was last found empty, or since the worker was last held up. At 0
+ * everything counts as read that had come (assembly/batch.ts).
  */
 export const UNREAD = UNJUDGED + 4;
 /** u32: the table of this batch: whose the addresses are, and what they answer. */
 export const TABLE = UNREAD + 4;
 /** u32: number of datagrams whose reassembly has begun. */
 export const SERIAL = TABLE + 4;
+/** u64: NOW of the batch before. */
+export const BATCH_AT = (SERIAL + 4 + 7) & -8;
 /** Context of the packet being judged; assembly/packet.ts has its fields. */
-export const CONTEXT = (SERIAL + 4 + 7) & -8;
+export const CONTEXT = BATCH_AT + 8;
 export const CONTEXT_SIZE = 32;
 
 // ---- what holds from the start on -----------------------------------------------------------------------------------

@@ -5,6 +5,8 @@
 import { MAX_LETTERS } from "./tcp.ts";
 import { URING_END } from "./uring.ts";
 
+/** Packets that the device queues for a reader that falls behind. The kernel's default of 500 loses bursts. */
+export const TX_QUEUE_LEN = 4096;
 /** Maximum number of packets in one call of an engine's respond(). */
 export const BATCH = 256;
 /** Packets to send that one call of respond() may leave: a reply to each packet, and as many of its own accord. */

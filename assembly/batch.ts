@@ -1,18 +1,16 @@
 // One batch: the function that the host calls.
 
-import { MODE, Mode, NEXT_TABLE, QUEUED, TABLE, UNREAD } from "../abi/control";
+import { BATCH_AT, MODE, Mode, NEXT_TABLE, NOW, QUEUED, TABLE, UNREAD } from "../abi/control";
 import { BATCH_SIZES, Counter } from "../abi/counters";
+import { TX_QUEUE_LEN } from "../abi/slots";
 import { DRAIN, SWEPT_FOR } from "../abi/tcp";
 import { unwrap, wrap } from "./ethernet";
 import { input } from "./input";
 import { add } from "./memory";
 import { beginSweep } from "./tcp/sweep";
 
-/**
- * After that many batches in a row everything counts as read that had come, so that a flood puts off no timer for long.
- * A power of two. While something is due a batch is short, and so this takes a millisecond or two.
- */
-const MAX_UNREAD: u32 = 16;
+/** Time between two batches after which the queue may have filled up: the worker had no processor. */
+const HELD_UP_NS: u64 = 5_000_000;
 
 /**
  * Judges the first `count` descriptors of RECEIVED, at most BATCH, at the time in NOW, and does what is due by then.
@@ -24,7 +22,7 @@ export function respond(count: u32): u32 {
     store<u32>(TABLE, table);
     beginSweep();
   }
-  store<u32>(UNREAD, count ? load<u32>(UNREAD) + 1 & (MAX_UNREAD - 1) : 0);
+  store<u32>(UNREAD, unread(count));
   if (count) {
     add(Counter.packetsReceived, count);
     add(BATCH_SIZES + 32 - clz(count - 1), 1);
@@ -35,4 +33,17 @@ export function respond(count: u32): u32 {
   const replies = input(packets, answered);
   wrap(answered, replies);
   return replies;
+}
+
+/**
+ * Returns UNREAD after a batch. Once as many packets have been read as the queue holds, all that had come are among
+ * them: so a flood puts off no timer for long.
+ */
+function unread(count: u32): u32 {
+  const now = load<u64>(NOW);
+  const heldUp = now - load<u64>(BATCH_AT) >= HELD_UP_NS;
+  store<u64>(BATCH_AT, now);
+  if (!count) return 0;
+  const packets = heldUp ? count : load<u32>(UNREAD) + count;
+  return packets < <u32>TX_QUEUE_LEN ? packets : 0;
 }

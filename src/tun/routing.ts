@@ -7,6 +7,7 @@
  * turn in between. One job runs at a time; the others wait for it.
  */
 import { Mode } from "../../abi/control.js";
+import { TX_QUEUE_LEN } from "../../abi/slots.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { Pace, Stopped } from "../base/pace.js";
 import { BlockSet, Selection, textOf } from "../prefix/blocks.js";
@@ -22,8 +23,6 @@ import type { Netlink } from "./netlink.js";
 import { MAX_LOOKS, OwnRoutes, type Target } from "./own.js";
 import { NetlinkError } from "./refusal.js";
 
-/** Packets that the device queues for a reader that falls behind. The kernel's default of 500 loses bursts. */
-const TX_QUEUE_LEN = 4096;
 /** Maximum number of lost prefixes that are named. */
 const LOST_SHOWN = 10;
 /** State of a device's link, and what restore() did about it. */

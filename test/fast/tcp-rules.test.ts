@@ -3,6 +3,7 @@ import "../support/process.js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ACCEPTED, Closed, CLOSED, Cookie, COOKIES, Counter, Reset, RESETS } from "../../abi/counters.js";
+import { BATCH, TX_QUEUE_LEN } from "../../abi/slots.js";
 import { Drain, PAGE_SIZE, Service } from "../../abi/tcp.js";
 import { tableOf } from "../../src/engine/table.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
@@ -149,11 +150,12 @@ describe("a sweep", () => {
 
 describe("a worker that had no processor when a timeout was due", () => {
   /** Ten bytes are in flight, and their timeout has passed. */
-  function late(host: TcpHost): readonly Row[] {
+  function late(host: TcpHost, readBefore = 0): readonly Row[] {
     return [
       ...OPEN, [0, "<", "P. 1:11(10) ack 1"], [0, ">", "P. 1:11(10) ack 11"],
       [0, "?", () => {
         host.inject();
+        readMore(host, readBefore);
         host.awayTo(host.us + 0.25e6);
       }],
     ];
@@ -171,15 +173,29 @@ describe("a worker that had no processor when a timeout was due", () => {
     rows: (host) => [...late(host), other, refused, [TICK_US / 1e6, "~", "P. 1:11(10) ack 11"]],
   });
   rule({
-    name: "sends again after sixteen batches, however much is left to read",
+    name: "sends again after as many packets as the queue holds, however much is left to read",
     rows: (host) => [
-      ...late(host), ...Array.from({ length: 15 }, () => {
-        return [other, refused, [0, "?", () => { host.awayTo(host.us + 2 * TICK_US); }] satisfies Row];
-      }).flat(),
+      ...late(host), [0, "?", () => { readMore(host, TX_QUEUE_LEN - 1); }], [0, "-"],
       other, [0, ">", "P. 1:11(10) ack 11"], refused,
     ],
   });
+  rule({
+    name: "looks for as many that came meanwhile, whatever it had read before",
+    rows: (host) => [
+      ...late(host, TX_QUEUE_LEN - 8), [0, "?", () => { readMore(host, 16); }],
+      [0, "<", ". 11:11(0) ack 11"], [0.1, "-"],
+    ],
+    counted: { [Counter.tcpRetransmitted]: 0 },
+  });
 });
+
+/** Has the worker read that many packets, each of which is dropped, while what is due comes up again and again. */
+function readMore(host: TcpHost, packets: number): void {
+  for (let left = packets; left > 0; left -= BATCH) {
+    host.inject(...new Array<Uint8Array>(Math.min(left, BATCH)).fill(new Uint8Array(20)));
+    host.awayTo(host.us + 2 * TICK_US);
+  }
+}
 
 describe("a limit", () => {
   rule({
