@@ -11,7 +11,7 @@ import { Events, MAX_LISTENERS } from "../../src/web/events.js";
 import type { Snapshot } from "../../src/telemetry/snapshot.js";
 import { explain } from "../../src/telemetry/reasons.js";
 import { goto } from "../support/browser.js";
-import { needs, Netns, Pongd, said, sum } from "../support/netns.js";
+import { needs, Netns, poll, Pongd, said, sum } from "../support/netns.js";
 import { type LocalServer, noReload, serveLocally } from "../support/served.js";
 
 const HOSTILE = `<img src=x onerror=alert(1)>"'&amp;</script>`;
@@ -110,14 +110,13 @@ prefixes:
     await pongd.stop();
   });
 
-  /** Waits until the page shows what /metrics has. */
-  async function settled(page: Page): Promise<ReturnType<typeof shown>> {
-    const metrics = await pongd.metrics();
-    await page.waitForFunction(
-      (received) => document.getElementById("received")?.textContent.replaceAll(",", "") === received,
-      String(sum(metrics, "pongd_packets_received_total")),
-    );
-    return page.evaluate(shown);
+  /** Waits until the page shows what /metrics and the device have, and returns all of it. */
+  function settled(page: Page) {
+    return poll(async () => {
+      const [{ stats64 }] = await ns.ip<{ stats64: { tx: { dropped: number } } }>("-s", "link", "show", "pong0");
+      return { overrun: stats64.tx.dropped, metrics: await pongd.metrics(), ...await page.evaluate(shown) };
+    }, ({ overrun, metrics, tiles }) =>
+      tiles.received === sum(metrics, "pongd_packets_received_total") && tiles.overrun === overrun);
   }
 
   test("its numbers move with the traffic, and afterwards are those of /metrics and of the device", async () => {
@@ -138,14 +137,12 @@ prefixes:
     process.kill(pongd.pid, "SIGSTOP");
     await ns.run("ping", "-q", "-l", "6000", "-c", "6000", "-W", "0.1", "10.99.1.1");
     process.kill(pongd.pid, "SIGCONT");
-    const { tiles, tables } = await settled(page);
-    const metrics = await pongd.metrics();
-    const [{ stats64 }] = await ns.ip<{ stats64: { tx: { dropped: number } } }>("-s", "link", "show", "pong0");
-    assert.ok(stats64.tx.dropped > 1000);
+    const { overrun, metrics, tiles, tables } = await settled(page);
+    assert.ok(overrun > 1000);
     const total = (name: string) => sum(metrics, `pongd_${name}_total`);
     assert.deepEqual(tiles, {
       received: total("packets_received"), replied: total("replies"), dropped: total("packets_dropped"),
-      overrun: stats64.tx.dropped,
+      overrun,
     });
     assert.equal(tiles.received, tiles.replied + tiles.dropped);
     const reasons = new Map<string, number>();

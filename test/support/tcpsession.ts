@@ -22,8 +22,10 @@ const SENT = "((ip.src#1 == 10.99.0.0/16 && ip.src#1 != 10.99.0.1) || (ipv6.src#
 /** Bytes of the reply on port 81. */
 export const LARGE = 100_000;
 
+const PREFIXES = ["10.99.0.0/16", "fd99::/64"];
+
 const CONFIG = `
-prefixes: [10.99.0.0/16, fd99::/64]
+prefixes: [${PREFIXES.join(", ")}]
 services:
   ssh: { tcp: { banner: "SSH-2.0-OpenSSH_9.6\\r\\n" } }
   small: { tcp: { reply: small.http, after: "\\r\\n\\r\\n" } }
@@ -62,9 +64,10 @@ export class TcpSession {
     writeFileSync(join(dir, "small.http"), response("ok\n"));
     writeFileSync(join(dir, "large.http"), response("x".repeat(LARGE)));
     const ns = await Netns.open();
-    // The clients' kernel sends no probes either, so what it sends again was lost.
+    // The clients' kernel sends no probes either, and waits for pongd on a busy machine: what it sends again was lost.
     await ns.ok("sysctl", "-qw", "net.ipv4.tcp_early_retrans=0", `net.ipv4.tcp_sack=${sack ? 1 : 0}`);
     const pongd = await Pongd.start(ns, "--config", join(dir, "pongd.yaml"), ...args);
+    for (const prefix of PREFIXES) await ns.ok("ip", "route", "change", prefix, "dev", "pong0", "rto_min", "60s");
     // The buffer has room for all of them, so none is missing among those that are recorded.
     const tcpdump = ns.spawn(
       "tcpdump", "-i", "pong0", "-n", "--immediate-mode", "-Z", "root", "-B", "65536", "-s", String(snapLen), "-c",
