@@ -58,7 +58,7 @@ for (const { what, args, offload, sack, snapLen } of SESSIONS) {
   describe(`TCP: ${what}`, needs(...TCP_RECORDERS, "ab", "h2load", "wrk", "socat", "ncat", "cmp", "python3"), () => {
     let session: TcpSession;
     const ok = (command: string, ...all: string[]) => session.ns.ok(command, ...all);
-    before(async () => { session = await TcpSession.open({ sack, packets: 10_000, snapLen }, ...args); });
+    before(async () => { session = await TcpSession.open({ sack, packets: 20_000, snapLen }, ...args); });
     after(() => { session.clean(); });
 
     for (const [family, address] of [["IPv4", "10.99.1.1"], ["IPv6", "fd99::1:1"]]) {
