@@ -1,6 +1,7 @@
 /** Makes servers that never listen take pongd's connections. */
 import type { EventEmitter } from "node:events";
 import { Server as HttpServer } from "node:http";
+import type { ServerHttp2Session } from "node:http2";
 import { Server as HttpsServer } from "node:https";
 import { Server as TlsServer, type TLSSocket } from "node:tls";
 import { Http1 } from "../net/http.js";
@@ -9,7 +10,7 @@ import type { Taker } from "../net/services.js";
 import type { Socket } from "../net/socket.js";
 
 /** A server of Node.js's, or whatever else takes connections by an event "connection". */
-export type ConnectionServer = Pick<EventEmitter, "emit">;
+export type ConnectionServer = Pick<EventEmitter, "emit" | "prependListener" | "off">;
 
 type Take = Taker["take"];
 
@@ -31,9 +32,30 @@ export function hearsFirst(server: ConnectionServer): boolean {
 
 function takeFor(server: ConnectionServer): Take {
   if (server instanceof TlsServer) return secure(server);
-  if (!(server instanceof HttpServer)) return (socket) => { server.emit("connection", socket); };
-  const http = new Http1(server);
-  return (socket) => { http.serve(socket, socket); };
+  if (server instanceof HttpServer) {
+    const http = new Http1(server);
+    return (socket) => { http.serve(socket, socket); };
+  }
+  return (socket) => {
+    const end = onSession(server, () => socket);
+    server.emit("connection", socket);
+    end();
+  };
+}
+
+/**
+ * Has sessions of HTTP/2, which a server begins as soon as it has a connection, end once their socket is closing,
+ * behind the responses that they owe. Returns what ends this for sessions to come.
+ */
+function onSession(server: ConnectionServer, socketOf: () => Socket | undefined): () => void {
+  const watch = (session: ServerHttp2Session) => {
+    const socket = socketOf();
+    const close = () => { if (!session.closed) session.close(); };
+    if (socket?.isClosing) close();
+    else socket?.once("closing", close);
+  };
+  server.prependListener("session", watch);
+  return () => { server.off("session", watch); };
 }
 
 /** A server of TLS: what it decrypts has the addresses of the socket beneath. */
@@ -46,6 +68,7 @@ function secure(server: TlsServer): Take {
     lendAddresses(connection, current);
     http?.begin(connection, current);
   });
+  onSession(server, () => current);
   return (socket) => {
     // Node.js does not say which socket a connection is decrypted from. So one of these is called before, and one
     // behind what decrypts. Nothing is read until that has the socket.

@@ -339,6 +339,50 @@ describe("the library", needs("curl", "socat"), () => {
     assert.deepEqual(program.lines, ["ready", "closing", "ECONNRESET", "close", "over"]);
   });
 
+  for (const [what, scheme, create] of [
+    ["HTTP/2", "http", "http2.createServer"],
+    ["HTTP/2 over TLS", "https", `http2.createSecureServer.bind(undefined, ${JSON.stringify(certificate("DNS:pongd.test"))})`],
+  ]) {
+    test(`close() ends sessions of ${what} behind the responses that they owe`, async () => {
+      const program = new Program(ns, `
+        const http2 = await import("node:http2");
+        const pongd = await open({ prefixes: ["10.99.0.0/16"], shutdown_delay: "100s" });
+        const owed = [];
+        await pongd.serve(80, (${create})((request, response) => {
+          if (request.url === "/later") owed.push(response);
+          else response.end();
+        }));
+        const begin = async (name, path) => {
+          const session = http2.connect("${scheme}://10.99.1.1:80", { rejectUnauthorized: false });
+          session.on("goaway", (code) => say(\`\${name}: goaway \${code}\`)).on("error", ({ code }) => say(code));
+          session.on("close", () => say(\`\${name}: close\`));
+          const stream = session.request({ ":path": path });
+          stream.on("response", ({ ":status": status }) => say(\`\${name}: \${status}\`)).resume().end();
+          if (path === "/") await once(stream, "close");
+        };
+        await begin("idle", "/");
+        await begin("busy", "/later");
+        while (owed.length === 0) await new Promise(setImmediate);
+        say("ready");
+        await asked();
+        const closed = pongd.close();
+        await asked();
+        for (const response of owed) response.end();
+        await closed;
+        say("over");
+      `);
+      await program.says("ready");
+      program.tell();
+      await Promise.all(["idle: close", "busy: goaway 0"].map((line) => program.says(line)));
+      program.tell();
+      assert.equal(await program.status(), 0, program.wrong);
+      const of = (name: string) => program.lines.filter((line) => line.startsWith(name));
+      assert.deepEqual(of("idle"), ["idle: 200", "idle: goaway 0", "idle: close"]);
+      assert.deepEqual(of("busy"), ["busy: goaway 0", "busy: 200", "busy: close"]);
+      assert.deepEqual(of("over"), ["over"]);
+    });
+  }
+
   test("what a handler throws is the caller's, and the connections that are there go on", async () => {
     const program = new Program(ns, `
       process.on("uncaughtException", ({ message }) => say(\`uncaught: \${message}\`));
