@@ -4,7 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { LENT_COUNT, THREAD_STATE, THREADS, ThreadState, Unopened } from "../../../abi/streams.js";
-import { Port, type Holder, type Opener as Asker, type Opening, type Stream, type Target } from "../../../src/net/port.js";
+import {
+  Port, type Holder, type Opener as Asker, type Opening, type Stream, type Target,
+} from "../../../src/net/port.js";
 import type { TcpHost } from "../../support/tcphost.js";
 
 /** Rounds in which a thread and a packet loop tell each other all that they have to tell. */
@@ -19,13 +21,16 @@ class Attempt implements Asker, Holder {
   /** The last that it has heard. */
   heard = "nothing";
   readonly #peerBytes: ReadonlySet<number>;
+  readonly #isAnswered: () => boolean;
   #isGone = false;
 
-  constructor(peerBytes: ReadonlySet<number>) {
+  constructor(peerBytes: ReadonlySet<number>, isAnswered: () => boolean) {
     this.#peerBytes = peerBytes;
+    this.#isAnswered = isAnswered;
   }
 
   opened(stream: Stream): Holder {
+    assert.ok(this.#isAnswered(), "the peer has acknowledged the SYN");
     this.#hear("nothing", "opened");
     this.stream = stream;
     return this;
@@ -33,7 +38,7 @@ class Attempt implements Asker, Holder {
 
   failed(why: number): void {
     this.#hear("nothing", Unopened[why]);
-    assert.ok(why > 0 && why < Unopened.given_up, "it has failed for a reason");
+    assert.ok(why > 0 && Unopened[why] !== "given_up", "it has failed for a reason");
     this.#isGone = true;
   }
 
@@ -101,11 +106,14 @@ export class Opener {
   readonly #host: TcpHost;
   readonly #port: Port;
   readonly #peerBytes: ReadonlySet<number>;
+  readonly #isAnswered: (number: number) => boolean;
   #attempts: (Attempt | undefined)[] = [];
 
-  constructor(host: TcpHost, peerBytes: ReadonlySet<number>) {
+  /** `isAnswered`: returns whether the peer of that number has acknowledged a SYN. */
+  constructor(host: TcpHost, peerBytes: ReadonlySet<number>, isAnswered: (number: number) => boolean) {
     this.#host = host;
     this.#peerBytes = peerBytes;
+    this.#isAnswered = isAnswered;
     this.#words[(THREADS + THREAD_STATE) / 4] = ThreadState.serving;
     this.#port = new Port(host.rig.linear.memory, 0, () => assert.fail("no connection comes"), () => undefined);
   }
@@ -133,17 +141,17 @@ export class Opener {
   /** Asks for a connection in place of the one with that number, which goes on without anybody. */
   open(number: number, target: Target): void {
     this.#attempts[number]?.leave();
-    const attempt = new Attempt(this.#peerBytes);
+    const attempt = new Attempt(this.#peerBytes, () => this.#isAnswered(number));
     this.#attempts[number] = attempt;
     attempt.opening = this.#port.connect(target, attempt);
   }
 
-  order(number: number, what: number): string {
-    const attempt = this.#attempts.at(number);
-    attempt?.order(what);
-    return attempt?.heard ?? "-";
+  /** Has an attempt carry out what an input says. */
+  order(number: number, what: number): void {
+    this.#attempts.at(number)?.order(what);
   }
 
+  /** Returns the last that an attempt has heard. */
   heardOf(number: number): string {
     return this.#attempts.at(number)?.heard ?? "-";
   }

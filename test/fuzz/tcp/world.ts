@@ -74,6 +74,8 @@ const SEQUENCES = [0, 0, 0, 0, -1, 1, -1000, 1000, 5000, 65535, -65536, 2 ** 31,
 /** Flows that peers open, and those that are opened from here. */
 const FLOWS = 16;
 const OPENED_FLOWS = 6;
+/** Bytes that a peer acknowledges before they are sent. */
+const AHEAD = 1000;
 /** What peers' bytes are. */
 const PEER_BYTES = new Set([10, 11, 12, 13]);
 /** Types and codes of ICMP errors, of each family. */
@@ -114,7 +116,7 @@ export class World {
   private constructor(host: TcpHost, tables: readonly Table[]) {
     this.#host = host;
     this.#tables = tables;
-    this.#opener = new Opener(host, PEER_BYTES);
+    this.#opener = new Opener(host, PEER_BYTES, (number) => isAnswered(this.#flows[FLOWS + number]));
   }
 
   static async create(): Promise<World> {
@@ -266,8 +268,9 @@ export class World {
     const rest = bytes.next();
     const isDamaged = rest >= 0xf8;
     const seq = flow.nxt + SEQUENCES[what >> 4] >>> 0;
-    // It acknowledges all that came, or only what it did before, or less.
-    const behind = shape & 8 ? shape & 16 ? flow.theirNxt - flow.theirUna : 100 : 0;
+    // It acknowledges all that came, or only what it did before, or less; or what was never sent.
+    const ahead = flow.isOpened && shape & 16 ? -AHEAD : 0;
+    const behind = shape & 8 ? shape & 16 ? flow.theirNxt - flow.theirUna : 100 : ahead;
     const ack = flags & ACK ? flow.theirNxt - behind >>> 0 : 0;
     const data = new Uint8Array(LENGTHS[shape & 7]).fill(10 + (shape & 3));
     const packet = encode({
@@ -393,6 +396,11 @@ export class World {
     const { connections, halfOpen, waits } = stateOf(this.#host.rig);
     return `${connections > 0} ${halfOpen > 0} ${waits > 0}`;
   }
+}
+
+/** Returns whether the peer has acknowledged a SYN. */
+function isAnswered({ isns, acks }: Flow): boolean {
+  return [...isns].some((isn) => acks.has(isn + 1 >>> 0));
 }
 
 /** Returns whether the handshake is complete that data with this sequence number comes after. */
