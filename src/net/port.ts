@@ -73,8 +73,11 @@ export interface Opener {
 
 /** A connection that was asked for and is not established. */
 export interface Opening {
-  /** Nobody wants it any more: the opener hears nothing of it. */
-  giveUp(): void;
+  /**
+   * Nobody wants it any more: the opener hears nothing of it. It may be established without the thread having heard of
+   * that; then it ends by FIN, or with `resets` by a reset.
+   */
+  giveUp(resets?: boolean): void;
 }
 
 export class Port {
@@ -401,21 +404,24 @@ class Attempt implements Opening {
   readonly target: Target;
   readonly #opener: Opener;
   #stream: Stream | undefined;
+  #resets = false;
 
   constructor(target: Target, opener: Opener) {
     this.target = target;
     this.#opener = opener;
   }
 
-  giveUp(): void {
+  giveUp(resets = false): void {
+    if (this.isOver) return;
     this.isOver = true;
-    this.#stream?.letGo();
+    this.#resets = resets;
+    if (this.#stream) this.#end(this.#stream);
   }
 
   /** The packet loop has a block for it. */
   has(stream: Stream): void {
     if (this.isOver) {
-      stream.letGo();
+      this.#end(stream);
       return;
     }
     this.#stream = stream;
@@ -430,8 +436,14 @@ class Attempt implements Opening {
 
   fail(why: number): void {
     if (this.isOver) return;
-    this.giveUp();
+    this.isOver = true;
+    this.#stream?.letGo();
     this.#opener.failed(why);
+  }
+
+  #end(stream: Stream): void {
+    if (!this.#resets) stream.shut();
+    stream.letGo();
   }
 }
 

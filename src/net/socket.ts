@@ -224,6 +224,7 @@ export class Socket extends Duplex implements Holder, Opener {
   /** Resets the connection, and destroys the socket. */
   resetAndDestroy(): this {
     this.#stream?.reset();
+    this.#opening?.giveUp(true);
     return this.destroy();
   }
 
@@ -260,7 +261,7 @@ export class Socket extends Duplex implements Holder, Opener {
     // As the kernel does for a socket that is closed.
     if (!this.#isOver) this.#stream?.shut();
     this.#stream?.letGo();
-    // Nobody needs to know: in SYN-SENT the peer hears nothing of it (RFC 9293 §3.10.4).
+    // In SYN-SENT the peer hears nothing of it (RFC 9293 §3.10.4).
     this.#opening?.giveUp();
     this.#opening = undefined;
     done(error);

@@ -21,6 +21,8 @@ export interface TcpFigures {
   readonly connections: number;
   /** Connections that were accepted. */
   readonly accepted: number;
+  /** Connections that were opened from here. */
+  readonly opened: number;
   /** Segments that were sent again. */
   readonly retransmitted: number;
   /** Bytes of streams that came, and that were acknowledged. */
@@ -95,8 +97,8 @@ export function ratesBetween(older: Figures, newer: Figures): Rates {
     dropped: sum("dropped"),
     overrun: rate(older.overrun, newer.overrun),
     tcp: {
-      segments: sum("tcp"), accepted, retransmitted: tcp("retransmitted"), bytesIn: tcp("bytesIn"),
-      bytesOut: tcp("bytesOut"),
+      segments: sum("tcp"), accepted, opened: tcp("opened"), retransmitted: tcp("retransmitted"),
+      bytesIn: tcp("bytesIn"), bytesOut: tcp("bytesOut"),
     },
     reasons: Object.fromEntries(
       Object.entries(newer.dropped).map(([reason, now]) => [reason, rate(older.dropped[reason] ?? 0, now)]),

@@ -61,6 +61,7 @@ export function figuresOf(
       connections: total(queues, Counter.tcpConnections),
       accepted: queues.reduce((sum, { counters, accepting = [] }) =>
         accepting.reduce((sum, { protocol, counter }) => sum + (protocol === "tcp" ? counters[counter] : 0), sum), 0),
+      opened: total(queues, Counter.tcpOpened),
       retransmitted: total(queues, Counter.tcpRetransmitted),
       bytesIn: total(queues, Counter.tcpBytesReceived),
       bytesOut: total(queues, Counter.tcpBytesSent),

@@ -12,7 +12,9 @@ export function figuresOf(text: string, at: number): Figures {
   let version: string | undefined;
   let overrun = 0;
   let ready = true;
-  const tcp: Mutable<TcpFigures> = { connections: 0, accepted: 0, retransmitted: 0, bytesIn: 0, bytesOut: 0 };
+  const tcp: Mutable<TcpFigures> = {
+    connections: 0, accepted: 0, opened: 0, retransmitted: 0, bytesIn: 0, bytesOut: 0,
+  };
   const queues = new Map<string, Mutable<QueueFigures>>();
   const dropped = new Map<string, number>();
   const prefixes: PrefixFigures[] = [];
@@ -64,6 +66,9 @@ export function figuresOf(text: string, at: number): Figures {
         break;
       case "pongd_tcp_accepted_total":
         tcp.accepted += countOf(sample);
+        break;
+      case "pongd_tcp_opened_total":
+        tcp.opened += countOf(sample);
         break;
       case "pongd_tcp_retransmitted_segments_total":
         tcp.retransmitted += countOf(sample);

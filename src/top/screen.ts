@@ -100,9 +100,10 @@ function totalsOf({ figures, rates }: View): Table {
 }
 
 function tcpOf({ figures: { tcp }, rates }: View): Table {
-  const row = [rates?.tcp.accepted, rates?.tcp.retransmitted, rates?.tcp.bytesIn, rates?.tcp.bytesOut].map(whole);
+  const { accepted, opened, retransmitted, bytesIn, bytesOut } = rates?.tcp ?? {};
+  const row = [accepted, opened, retransmitted, bytesIn, bytesOut].map(whole);
   return {
-    names: 1, heading: { cells: ["TCP", "OPEN", "ACCEPTED/S", "RESENT/S", "BYTES IN/S", "BYTES OUT/S"] },
+    names: 1, heading: { cells: ["TCP", "OPEN", "ACCEPTED/S", "OPENED/S", "RESENT/S", "BYTES IN/S", "BYTES OUT/S"] },
     rows: [{ cells: ["connections", whole(tcp.connections), ...row] }], more: 0,
   };
 }

@@ -226,7 +226,9 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     figures: {
       at: Date.now(), version: "0.1.0", ready: true, overrun: 0, dropped: { icmp_csum: count, [HOSTILE]: 12 },
       prefixCount: prefixes,
-      tcp: { connections: 3, accepted: count, retransmitted: 1, bytesIn: 1000 * count, bytesOut: 10 * count },
+      tcp: {
+        connections: 3, accepted: count, opened: 2, retransmitted: 1, bytesIn: 1000 * count, bytesOut: 10 * count,
+      },
       queues: [{
         queue: "0", engine: "wasm", io: "uring", received: 3 * count, replied: 2 * count, dropped: count,
         tcp: 5 * count, restarts: 0,

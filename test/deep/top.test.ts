@@ -117,15 +117,16 @@ describe("figures", () => {
       + `pongd_tcp_accepted_total{service="echo",queue="0"} ${10 * n}\npongd_tcp_bytes_total{direction="in",queue="0"} `
       + `${1000 * n}\npongd_tcp_bytes_total{direction="out",queue="0"} ${3000 * n}\n`
       + `pongd_tcp_segments_total{direction="in",queue="0"} ${100 * n}\n`
-      + `pongd_tcp_segments_total{direction="out",queue="0"} 7\npongd_tcp_retransmitted_segments_total{queue="0"} ${n}\n`;
+      + `pongd_tcp_segments_total{direction="out",queue="0"} 7\npongd_tcp_retransmitted_segments_total{queue="0"} ${n}\n`
+      + `pongd_tcp_opened_total{queue="0"} ${4 * n}\n`;
     const [older, newer] = [figuresOf(tcp(1), 0), figuresOf(tcp(3), 2000)];
     assert.deepEqual(
-      newer.tcp, { connections: 5, accepted: 30, retransmitted: 3, bytesIn: 3000, bytesOut: 9000 },
+      newer.tcp, { connections: 5, accepted: 30, opened: 12, retransmitted: 3, bytesIn: 3000, bytesOut: 9000 },
     );
     assert.deepEqual(newer.queues.map(({ tcp }) => tcp), [300]);
     const lines = screen(viewOf("http://a/", older, newer), { columns: 100, rows: 40 }, 2000, false);
     assert.ok(lines.some((shown) => /^taken by TCP +100 +300$/.test(shown)), lines.join("\n"));
-    assert.ok(lines.some((shown) => /^connections +5 +10 +1 +1,000 +3,000$/.test(shown)), lines.join("\n"));
+    assert.ok(lines.some((shown) => /^connections +5 +10 +4 +1 +1,000 +3,000$/.test(shown)), lines.join("\n"));
     assert.match(line(viewOf("http://a/", older, newer), 0), / 100 +5$/);
     assert.match(HEADER, / TCP\/S +CONNECTIONS$/);
     const none = screen(viewOf("http://a/", undefined, figuresOf(BUILD, 0)), { columns: 100, rows: 40 }, 0, false);

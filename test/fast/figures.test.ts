@@ -13,7 +13,7 @@ import { version } from "../../src/base/version.js";
 import { Random } from "../support/random.js";
 
 const QUEUE = { engine: "wasm", io: "uring", received: 0, replied: 0, dropped: 0, tcp: 0, restarts: 0 };
-const NO_TCP = { connections: 0, accepted: 0, retransmitted: 0, bytesIn: 0, bytesOut: 0 };
+const NO_TCP = { connections: 0, accepted: 0, opened: 0, retransmitted: 0, bytesIn: 0, bytesOut: 0 };
 const NONE: Figures = {
   at: 10_000, version, ready: true, queues: [{ ...QUEUE, queue: "0" }, { ...QUEUE, queue: "1" }], dropped: {},
   overrun: 0, tcp: NO_TCP, prefixes: [], prefixCount: 0,
@@ -40,6 +40,7 @@ describe("figuresOf", () => {
     counters[Counter.tcpReceived] = 30 + i;
     counters[Counter.tcpConnections] = 4;
     counters[Counter.tcpRetransmitted] = 2 * i;
+    counters[Counter.tcpOpened] = 6 + i;
     counters[Counter.tcpBytesReceived] = 1500;
     counters[Counter.tcpBytesSent] = 2500 + i;
     counters[ACCEPTED + 2] = 20;
@@ -62,7 +63,7 @@ describe("figuresOf", () => {
       ],
       dropped: { icmp_csum: 120, rate_limited: 40 },
       overrun: 12,
-      tcp: { connections: 8, accepted: 47, retransmitted: 2, bytesIn: 3000, bytesOut: 5001 },
+      tcp: { connections: 8, accepted: 47, opened: 13, retransmitted: 2, bytesIn: 3000, bytesOut: 5001 },
       prefixes: [
         { prefix: "2001:db8::/64", name: undefined, replied: 18 }, { prefix: "10.0.1.0/24", name: "<b>", replied: 14 },
         { prefix: "10.0.0.0/24", name: undefined, replied: 10 },
@@ -108,7 +109,7 @@ describe("ratesBetween", () => {
       { ...QUEUE, queue: "1", received: 10, replied: 10 },
     ],
     dropped: { icmp_csum: 20 }, overrun: 5,
-    tcp: { connections: 3, accepted: 10, retransmitted: 4, bytesIn: 100, bytesOut: 1000 },
+    tcp: { connections: 3, accepted: 10, opened: 6, retransmitted: 4, bytesIn: 100, bytesOut: 1000 },
     prefixes: [{ prefix: "10.0.0.0/8", replied: 60 }, { prefix: "::/0", replied: 30 }], prefixCount: 2,
   };
   const newer: Figures = {
@@ -117,7 +118,7 @@ describe("ratesBetween", () => {
       { ...QUEUE, queue: "0", received: 300, replied: 270, dropped: 30, tcp: 14 },
       { ...QUEUE, queue: "1", received: 20, replied: 20 },
     ],
-    tcp: { connections: 2, accepted: 12, retransmitted: 5, bytesIn: 140, bytesOut: 3000 },
+    tcp: { connections: 2, accepted: 12, opened: 9, retransmitted: 5, bytesIn: 140, bytesOut: 3000 },
     dropped: { icmp_csum: 24, ip_csum: 6 }, overrun: 6, prefixes: [
       { prefix: "10.0.0.0/8", replied: 260 }, { prefix: "192.0.2.0/24", replied: 50 },
     ],
@@ -126,7 +127,7 @@ describe("ratesBetween", () => {
   test("a second's share of what came in between, for all queues, by reason and by prefix", () => {
     assert.deepEqual(ratesBetween(older, newer), {
       received: 105, replied: 100, dropped: 5, overrun: 0.5,
-      tcp: { segments: 3, accepted: 1, retransmitted: 0.5, bytesIn: 20, bytesOut: 1000 },
+      tcp: { segments: 3, accepted: 1, opened: 1.5, retransmitted: 0.5, bytesIn: 20, bytesOut: 1000 },
       reasons: { icmp_csum: 2, ip_csum: 3 },
       // 192.0.2.0/24 has only now come into the list, so nobody knows since when it has its 50 replies.
       prefixes: { "10.0.0.0/8": 100, "192.0.2.0/24": 0 },
@@ -136,7 +137,7 @@ describe("ratesBetween", () => {
   test("what went back began at 0", () => {
     const restarted: Figures = {
       ...NONE, at: older.at + 1000, queues: [{ ...QUEUE, queue: "0", received: 7, replied: 4, dropped: 3 }],
-      dropped: { icmp_csum: 3 }, overrun: 1, tcp: { ...NO_TCP, accepted: 3, retransmitted: 1, bytesOut: 7 },
+      dropped: { icmp_csum: 3 }, overrun: 1, tcp: { ...NO_TCP, accepted: 3, opened: 2, retransmitted: 1, bytesOut: 7 },
       prefixes: [{ prefix: "10.0.0.0/8", replied: 4 }],
     };
     assert.deepEqual(
@@ -144,7 +145,7 @@ describe("ratesBetween", () => {
       {
         received: 7, replied: 4, dropped: 3, overrun: 1, reasons: { icmp_csum: 3 }, prefixes: { "10.0.0.0/8": 4 },
         // A reload may take a service away, and its count with it.
-        tcp: { segments: 0, accepted: 0, retransmitted: 1, bytesIn: 0, bytesOut: 7 },
+        tcp: { segments: 0, accepted: 0, opened: 2, retransmitted: 1, bytesIn: 0, bytesOut: 7 },
       },
     );
   });

@@ -623,6 +623,48 @@ describe("a socket that connects", () => {
     rig.isEmpty();
   });
 
+  for (const way of ["destroy", "resetAndDestroy"] as const) {
+    test(`and has not heard yet that it is connected ends by ${way}() as the kernel's do`, async () => {
+      const rig = await StreamRig.create({});
+      const server = rig.server(4);
+      const socket = Socket.connect(rig.port, server.target);
+      // The first round is for a page.
+      for (let i = 0; i < 2; i++) {
+        rig.port.turn();
+        rig.host.inject();
+      }
+      while (rig.deliver());
+      assert.ok(socket.connecting);
+      assert.equal(server.tcp.state, "established");
+      socket[way]();
+      await rig.settle();
+      if (way === "destroy") {
+        assert.ok(server.tcp.finished);
+        await server.end();
+      }
+      assert.equal(server.tcp.outcome, way === "destroy" ? "closed" : "reset");
+      rig.isEmpty();
+    });
+
+    test(`and is ended by ${way}() before it has a connection block ends the same way`, async () => {
+      const rig = await StreamRig.create({});
+      const server = rig.server(4);
+      const socket = Socket.connect(rig.port, server.target);
+      // The request is on its way when the socket is destroyed, and the answer comes before the order.
+      rig.port.turn();
+      rig.host.inject();
+      rig.port.turn();
+      socket[way]();
+      rig.host.inject();
+      while (rig.deliver());
+      assert.equal(server.tcp.state, "established");
+      await rig.settle();
+      if (way === "destroy") await server.end();
+      assert.equal(server.tcp.outcome, way === "destroy" ? "closed" : "reset");
+      rig.isEmpty();
+    });
+  }
+
   test("emits timeout while it is connecting", async () => {
     const rig = await StreamRig.create({});
     const { target } = rig.server(4, { localPort: 7 });

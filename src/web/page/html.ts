@@ -82,6 +82,7 @@ ${chart("drops", "Drops")}
 <dl class="tiles">
 <div><dt>Connections</dt><dd class="rate"><span id="connections">–</span></dd><dd>open now</dd></div>
 ${tile("accepted", "Accepted", "")}
+${tile("opened", "Opened from here", "")}
 ${tile("segments", "Segments received", "")}
 ${tile("retransmitted", "Segments sent again", "")}
 ${tile("bytesIn", "Bytes received", "")}

@@ -126,7 +126,7 @@ function fill(figures: Figures, rates: Rates | undefined): void {
   write("connections", whole(figures.tcp.connections));
   write("segments", whole(sumOf(figures, "tcp")));
   write("segments-rate", rates ? si(rates.tcp.segments) : "–");
-  for (const figure of ["accepted", "retransmitted"] as const) {
+  for (const figure of ["accepted", "opened", "retransmitted"] as const) {
     write(figure, whole(figures.tcp[figure]));
     write(`${figure}-rate`, rates ? si(rates.tcp[figure]) : "–");
   }
