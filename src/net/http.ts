@@ -17,11 +17,31 @@ export type Refused = (status: number) => void;
 
 /** Returns what gives sockets to an http.Server of their own. */
 export function httpService(listener: RequestListener, refused?: Refused): HttpService {
-  const server = createServer(listener);
+  const server = createServer({ requireHostHeader: false }, withHost(listener, refused));
   const http = new Http1(server, refused);
   return {
     take(socket) { http.serve(socket, socket); },
     close() { http.close(); },
+  };
+}
+
+/**
+ * RFC 9112 §3.2: a request of HTTP/1.1 has a Host, and none has two. Returns a listener that refuses others. Node.js
+ * itself looks only whether there is one, and says nothing of a request that has none.
+ */
+export function withHost(listener: RequestListener, refused?: Refused): RequestListener {
+  return (request, response) => {
+    const { rawHeaders, httpVersion } = request;
+    let hosts = 0;
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      if (rawHeaders[i].length === 4 && rawHeaders[i].toLowerCase() === "host") hosts++;
+    }
+    if (hosts === 1 || (hosts === 0 && httpVersion === "1.0")) {
+      listener(request, response);
+      return;
+    }
+    response.writeHead(400, { Connection: "close" }).end();
+    refused?.(400);
   };
 }
 
@@ -39,6 +59,11 @@ export class Http1 {
     server.prependListener("request", owe);
     if (!refused) return;
     server.on("clientError", ({ code }: NodeJS.ErrnoException, connection) => { refuse(code, connection, refused); });
+    server.on("checkExpectation", (request, response) => {
+      owe(request, response);
+      response.writeHead(417).end();
+      refused(417);
+    });
   }
 
   /** Serves a connection, as begin() says. */
@@ -71,9 +96,20 @@ const REFUSALS: Readonly<Partial<Record<string, number>>> = {
 
 const DEBT = Symbol("debt");
 
+/**
+ * Requests of a connection that are under way when no more of them are read; those of the chunk that has them are. Each
+ * may keep a handler's memory and files, and Node.js reads on for as long as nothing waits to be sent.
+ */
+const MAX_OWED = 100;
+
 /** A connection, with its socket and the responses that it still owes. */
 interface Debtor {
-  [DEBT]: { readonly socket: Socket; readonly owed: Set<ServerResponse> };
+  [DEBT]: {
+    readonly socket: Socket;
+    readonly owed: Set<ServerResponse>;
+    /** Refuses what has come behind the requests of those responses. */
+    refuse?: () => void;
+  };
 }
 
 function owe(request: IncomingMessage, response: ServerResponse): void {
@@ -81,26 +117,42 @@ function owe(request: IncomingMessage, response: ServerResponse): void {
   // A server may have connections of the kernel's, too.
   if (!debt) return;
   debt.owed.add(response);
-  if (debt.socket.isClosing) response.shouldKeepAlive = false;
+  if (debt.owed.size === MAX_OWED) debt.socket.hold(true);
+  // Where nobody listens for "upgrade", Node.js answers as if nothing had been said of one, but throws away what has
+  // come behind the request, be it half of the next one.
+  if (debt.socket.isClosing || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
   response.on("close", settle);
 }
 
 function settle(this: ServerResponse): void {
   const debt = debtOf(this.req);
-  debt?.owed.delete(this);
-  if (debt?.owed.size === 0 && debt.socket.isClosing) this.req.socket.end();
+  if (!debt) return;
+  debt.owed.delete(this);
+  debt.refuse?.();
+  if (debt.owed.size === 0 && debt.socket.isClosing) this.req.socket.end();
+  if (debt.owed.size < MAX_OWED) debt.socket.hold(false);
 }
 
 function debtOf(request: IncomingMessage): Debtor[typeof DEBT] | undefined {
   return (request.socket as Partial<Debtor>)[DEBT];
 }
 
-/** Answers a request that is none, or that takes too long, as http.Server does where nobody listens. */
+/**
+ * Answers a request that is none, or that takes too long, as http.Server does where nobody listens, but behind the
+ * responses to requests before it: each of those would be taken for the response to another one.
+ */
 function refuse(code: string | undefined, connection: Duplex, refused: Refused): void {
-  const { owed } = (connection as unknown as Debtor)[DEBT];
+  const debt = (connection as unknown as Debtor)[DEBT];
+  const owed = [...debt.owed];
   const status = code === undefined ? undefined : REFUSALS[code] ?? (code.startsWith("HPE_") ? 400 : undefined);
+  // Whoever has ended awaits no response. A request that is not complete is the one that is refused.
+  if (status !== undefined && !connection.readableEnded && owed.some(({ req }) => req.complete)) {
+    debt.refuse = () => { refuse(code, connection, refused); };
+    return;
+  }
+  debt.refuse = undefined;
   // Within a response that has begun, another one would be taken for a part of it.
-  if (status !== undefined && connection.writable && ![...owed].some(({ headersSent }) => headersSent)) {
+  if (status !== undefined && connection.writable && !owed.some(({ headersSent }) => headersSent)) {
     connection.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`, "latin1");
     refused(status);
   }

@@ -82,6 +82,7 @@ export class Socket extends Duplex implements Holder, Opener {
   #written = 0;
   #pending: Pending | undefined;
   #wantsMore = false;
+  #isHeld = false;
   #isFinished = false;
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
@@ -221,6 +222,13 @@ export class Socket extends Duplex implements Holder, Opener {
     else this.once("finish", () => { this.destroy(); });
   }
 
+  /** While `isHeld`, nothing more is read, whoever asks for it. Bytes that come then use up the peer's window. */
+  hold(isHeld: boolean): void {
+    if (this.#isHeld === isHeld) return;
+    this.#isHeld = isHeld;
+    if (!isHeld && !this.destroyed) this.came();
+  }
+
   /** Resets the connection, and destroys the socket. */
   resetAndDestroy(): this {
     this.#stream?.reset();
@@ -292,7 +300,7 @@ export class Socket extends Duplex implements Holder, Opener {
   came(): void {
     const stream = this.#stream;
     if (!stream) return;
-    while (this.#wantsMore) {
+    while (this.#wantsMore && !this.#isHeld) {
       const chunk = stream.read();
       if (!chunk) break;
       this.#refresh();
