@@ -75,7 +75,9 @@ export class Http1 {
   /** The server has this connection from now on. Once its socket is closing, it ends behind the responses it owes. */
   begin(connection: Duplex, socket: Socket): void {
     const owed = new Set<ServerResponse>();
-    (connection as Partial<Debtor>)[DEBT] = { socket, owed };
+    const debt: Debt = { socket, owed, last: undefined, lastAt: 0 };
+    (connection as Partial<Debtor>)[DEBT] = debt;
+    socket.allows = () => allowance(connection, debt);
     socket.once("closing", () => { if (owed.size === 0) connection.end(); });
     // A response that waits for the one before it has no socket yet, and Node.js does not tell it of the end.
     connection.once("close", () => {
@@ -96,20 +98,41 @@ const REFUSALS: Readonly<Partial<Record<string, number>>> = {
 
 const DEBT = Symbol("debt");
 
+/** Requests of a connection that are under way when no more of them are read, but those of the piece that has them. */
+const MAX_OWED = 16;
 /**
- * Requests of a connection that are under way when no more of them are read; those of the chunk that has them are. Each
- * may keep a handler's memory and files, and Node.js reads on for as long as nothing waits to be sent.
+ * Bytes that are read at a time where requests may begin, and in bodies whose length is not known. Node.js parses all
+ * that it is given, and each request may keep a handler's memory and files until the responses before its own are sent.
  */
-const MAX_OWED = 100;
+const HEADER_PIECE = 1024;
+const BODY_PIECE = 4096;
+/** Time in ms after which handlers leave the event loop to others, if they are called for what had to wait. */
+const TURN_MS = 20;
 
-/** A connection, with its socket and the responses that it still owes. */
+/** The responses that a connection still owes. */
+interface Debt {
+  readonly socket: Socket;
+  readonly owed: Set<ServerResponse>;
+  /** The request that came last, and how many bytes had been read then. */
+  last: IncomingMessage | undefined;
+  lastAt: number;
+  /** Refuses what has come behind the requests of those responses. */
+  refuse?: () => void;
+}
+
+/** A connection. */
 interface Debtor {
-  [DEBT]: {
-    readonly socket: Socket;
-    readonly owed: Set<ServerResponse>;
-    /** Refuses what has come behind the requests of those responses. */
-    refuse?: () => void;
-  };
+  [DEBT]: Debt;
+}
+
+/** Returns how many bytes of a connection may be read now. */
+function allowance(connection: Duplex & { parser?: unknown }, { owed, socket, last, lastAt }: Debt): number {
+  // The connection has been upgraded, and is somebody else's.
+  if (!connection.parser) return Infinity;
+  if (owed.size >= MAX_OWED) return 0;
+  if (!last || last.complete) return HEADER_PIECE;
+  const length = Number(last.headers["content-length"] ?? 0);
+  return Math.max(length - (socket.bytesRead - lastAt), BODY_PIECE);
 }
 
 function owe(request: IncomingMessage, response: ServerResponse): void {
@@ -117,7 +140,8 @@ function owe(request: IncomingMessage, response: ServerResponse): void {
   // A server may have connections of the kernel's, too.
   if (!debt) return;
   debt.owed.add(response);
-  if (debt.owed.size === MAX_OWED) debt.socket.hold(true);
+  debt.last = request;
+  debt.lastAt = debt.socket.bytesRead;
   // Where nobody listens for "upgrade", Node.js answers as if nothing had been said of one, but throws away what has
   // come behind the request, be it half of the next one.
   if (debt.socket.isClosing || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
@@ -130,10 +154,25 @@ function settle(this: ServerResponse): void {
   debt.owed.delete(this);
   debt.refuse?.();
   if (debt.owed.size === 0 && debt.socket.isClosing) this.req.socket.end();
-  if (debt.owed.size < MAX_OWED) debt.socket.hold(false);
+  if (debt.owed.size !== MAX_OWED - 1) return;
+  waiting.add(debt.socket);
+  if (waiting.size === 1) setImmediate(readOn);
 }
 
-function debtOf(request: IncomingMessage): Debtor[typeof DEBT] | undefined {
+/** Sockets of which more may be read. It is done in a turn of the event loop's own: handlers may respond at once. */
+const waiting = new Set<Socket>();
+
+function readOn(): void {
+  const end = performance.now() + TURN_MS;
+  for (const socket of waiting) {
+    waiting.delete(socket);
+    socket.readOn();
+    if (performance.now() > end) break;
+  }
+  if (waiting.size > 0) setImmediate(readOn);
+}
+
+function debtOf(request: IncomingMessage): Debt | undefined {
   return (request.socket as Partial<Debtor>)[DEBT];
 }
 

@@ -694,6 +694,21 @@ describe("a service thread", () => {
     rig.isEmpty();
   });
 
+  test("whose handlers take long comes back to what else it has to do between two of them", async () => {
+    const rig = await StreamRig.create({ handler: () => {
+      for (const began = performance.now(); performance.now() - began < 50;);
+    } });
+    const clients = [rig.client(4), rig.client(6)];
+    for (const client of clients) {
+      client.tcp.connect(rig.host.us);
+      for (let i = 0; i < 3; i++) rig.deliver();
+    }
+    assert.equal(rig.port.turn(), true);
+    assert.equal(rig.sockets.length, 1);
+    assert.equal(rig.port.turn(), false);
+    assert.equal(rig.sockets.length, 2);
+  });
+
   test("whose place nobody has yet gets no connection: SYNs stay unanswered", async () => {
     const rig = await StreamRig.create({});
     rig.kill();
@@ -826,13 +841,11 @@ describe("HTTP", () => {
     rig.isEmpty();
   });
 
-  test("behind a hundred requests without a response, no more is read", async () => {
+  test("behind a few requests without a response, no more is read", async () => {
     const { rig, client, asked } = await unanswered();
     const paths = Array.from({ length: 5000 }, (_, i) => `/${i}`);
     await client.ask(paths.map(get).join(""));
-    // A chunk has 64 KiB.
-    const atOnce = asked.size;
-    assert.ok(atOnce > 100 && atOnce < 2200, `${atOnce} requests`);
+    assert.ok(asked.size >= 16 && asked.size < 64, `${asked.size} requests`);
     const answers: string[] = [];
     for (let answered = 0; answered < asked.size;) {
       for (const [path, response] of [...asked].slice(answered)) response.end(`body of ${path}\n`);
