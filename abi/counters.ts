@@ -44,6 +44,9 @@ export enum Counter {
   /** Datagrams that threads had sent, and those that could not be sent, or must not be. */
   udpSent,
   udpUnsent,
+  /** Connections that service threads have asked for, and those of them that were established. */
+  tcpActiveOpens,
+  tcpOpened,
 }
 /** Room for counters, as in each MAX_ below; test/fast/abi.test.ts says how many places are left. */
 export const MAX_COUNTERS = 32;
@@ -197,8 +200,12 @@ export enum Cookie {
 export const COOKIES = RESETS + MAX_RESETS;
 export const MAX_COOKIES = 4;
 
+/** Connections that were asked for and never established: at ATTEMPT_FAILS + Unopened (abi/streams.ts). */
+export const ATTEMPT_FAILS = COOKIES + MAX_COOKIES;
+export const MAX_UNOPENED = 32;
+
 /** Connections that were accepted, by service: at ACCEPTED + its place in abi/tcp.ts, SERVICES. */
-export const ACCEPTED = COOKIES + MAX_COOKIES;
+export const ACCEPTED = ATTEMPT_FAILS + MAX_UNOPENED;
 export const ACCEPTED_SERVICES = 256;
 
 /** Datagrams that UDP services took: at SERVED + the service's place in abi/tcp.ts, SERVICES. */

@@ -217,4 +217,6 @@ export enum Unopened {
   /** A router has said that it knows no way to the network, or to the host, or that it must not. */
   net_unreachable,
   host_unreachable,
+  /** Nobody wants it any more. */
+  given_up,
 }

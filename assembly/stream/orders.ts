@@ -1,13 +1,14 @@
 // Orders of the service threads: pages to be sent, and records to be looked at. Threads run what users wrote, so that
 // whatever they say is checked: a thread can spoil its own streams and nothing else.
 
-import { Closed, Reset } from "../../abi/counters";
+import { ATTEMPT_FAILS, Closed, Counter, Reset } from "../../abi/counters";
 import { MAX_ORDERS } from "../../abi/slots";
 import {
   CONNECT, IN_ORDERS, LET_GO, LOOK, ORDERED, ORDERS_AT, ORDERS_ENTRY, ORDERS_HEAD, ORDERS_MASK, ORDERS_TAIL, SEND_TOTAL,
   STREAM_READ, STREAM_THREAD, STREAM_WISHES, THREAD_COUNT, WISH_RESET,
 } from "../../abi/streams";
 import { PAGE_SIZE, SND_END, State } from "../../abi/tcp";
+import { add } from "../memory";
 import { CLOSING, has, state } from "../tcp/connection";
 import { abort, releaseHeld } from "../tcp/end";
 import { open } from "../tcp/open";
@@ -97,8 +98,10 @@ function send(thread: u32, c: usize, page: usize, len: u32): void {
 function connect(thread: u32, page: usize): void {
   // One that is gone would never hear of the connection, and the sweep may have passed the block already.
   if (!isLent(thread, page) || !serves(thread)) return;
+  add(Counter.tcpActiveOpens, 1);
   const why = open(thread, page);
   if (why) {
+    add(ATTEMPT_FAILS + why, 1);
     handBack(thread, page, why);
   } else {
     takeBack(thread, page);

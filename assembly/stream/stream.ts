@@ -5,7 +5,8 @@ import { Closed } from "../../abi/counters";
 import {
   EVENT_ASKED, EVENT_CLOSING, EVENT_ENDED, EVENT_FINISHED, EVENT_LET_GO, EVENT_OPENED, IN_NEWS, SEND_TOTAL,
   STREAM_ACKED, STREAM_CAME, STREAM_END, STREAM_EVENTS, STREAM_FIRST, STREAM_KEPT, STREAM_LISTS, STREAM_NUMBER,
-  STREAM_REQUEST, STREAM_SERIAL, STREAM_SIZE, STREAM_TAKEN, STREAM_THREAD, STREAM_WISHES, TOLD, WISH_ROOM, WISH_SHUT,
+  STREAM_REQUEST, STREAM_SERIAL, STREAM_SIZE, STREAM_TAKEN, STREAM_THREAD, STREAM_WISHES, TOLD, Unopened, WISH_ROOM,
+  WISH_SHUT,
 } from "../../abi/streams";
 import { ACKED, CAME, END_AT, FIRST_PAGE, RANGES, Service, SERVICE_STATE } from "../../abi/tcp";
 import { CLOSING, endIn, has, kind, setFlag } from "../tcp/connection";
@@ -109,7 +110,7 @@ export function ended(c: usize, how: Closed): bool {
   sent.drop(record);
   if (!isKnown(record)) return false;
   announce(c);
-  const why = load<u32>(record, STREAM_EVENTS) & EVENT_OPENED ? 0 : load<u32>(c, SERVICE_STATE);
+  const why: u32 = load<u32>(record, STREAM_EVENTS) & EVENT_ASKED ? unopened(c) : 0;
   happened(c, record, EVENT_ENDED | <u32>how << 16 | why << 24);
   return true;
 }
@@ -123,6 +124,14 @@ export function isKnown(record: usize): bool {
 /** Returns whether the handshake of a stream that a thread has is complete. */
 export function isOpen(c: usize): bool {
   return (load<u32>(recordOf(c), STREAM_EVENTS) & EVENT_OPENED) != 0;
+}
+
+/** Returns why a connection that a thread has asked for was not established; Unopened.not if it was. */
+export function unopened(c: usize): Unopened {
+  const events = load<u32>(recordOf(c), STREAM_EVENTS);
+  if (events & EVENT_OPENED) return Unopened.not;
+  if (events & EVENT_LET_GO) return Unopened.given_up;
+  return <Unopened>load<u32>(c, SERVICE_STATE) || Unopened.ended;
 }
 
 /** Returns whether the thread that has the stream has ended. */

@@ -1,6 +1,6 @@
 // The end of a connection: by both sides' FIN, by a reset, or by giving up.
 
-import { CLOSED, Closed, Counter, Reset, RESETS } from "../../abi/counters";
+import { ATTEMPT_FAILS, CLOSED, Closed, Counter, Reset, RESETS } from "../../abi/counters";
 import { Unopened } from "../../abi/streams";
 import { FIRST_PREFIX, NOBODY } from "../../abi/tables";
 import {
@@ -43,6 +43,7 @@ export function give(c: usize, how: Closed): void {
   recover.end(c);
   // The limit of a source is about what comes from outside.
   if (!services.isAsked(c)) count(SOURCE_CONNECTIONS + (sourceOf(c + ADDRESSES, has(c, SIX)) << 2), -1);
+  else if (services.unopened(c)) add(ATTEMPT_FAILS + services.unopened(c), 1);
   own(c, NOBODY);
   setState(c, State.CLOSED);
   // A service thread may still read what has come.

@@ -2,7 +2,8 @@
 // they keep nothing of what they have sent. Only the echo keeps its bytes, in pages, and so does what a service thread
 // has (../stream/).
 
-import { ACCEPTED, Closed, Reset } from "../../abi/counters";
+import { ACCEPTED, Closed, Counter, Reset } from "../../abi/counters";
+import { Unopened } from "../../abi/streams";
 import { FIRST_PREFIX, PREFIX_TCP, PREFIX_TCP_SIZE } from "../../abi/tables";
 import {
   ACKED, CAME, MAX_AFTER, MAX_PAGES, PAGE_COUNT, Service, SERVICE, SERVICE_AFTER, SERVICE_AFTER_LEN, SERVICE_BYTES,
@@ -69,9 +70,18 @@ export function isAsked(c: usize): bool {
   return isStream(kind(c)) && handled.isAsked(c);
 }
 
+/** Returns why a connection that was opened from here was not established; Unopened.not if it was. */
+export function unopened(c: usize): Unopened {
+  return handled.unopened(c);
+}
+
 /** Begins a connection's service. */
 export function open(c: usize): void {
-  if (isAsked(c)) { handled.answered(c); return; }
+  if (isAsked(c)) {
+    add(Counter.tcpOpened, 1);
+    handled.answered(c);
+    return;
+  }
   const service: usize = load<u32>(c, SERVICE);
   add(ACCEPTED + <u32>(service - SERVICES) / SERVICE_SIZE, 1);
   if (isStream(kind(c))) handled.open(c);

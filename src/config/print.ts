@@ -1,8 +1,9 @@
 /** Prints the configuration that pongd runs with in the file's form: every key, and each prefix's own keys. */
 import { resolve } from "node:path";
 import { FIRST_NODE, FIRST_PREFIX, TRIE } from "../../abi/tables.js";
+import { Service } from "../../abi/tcp.js";
 import { tableOf } from "../engine/table.js";
-import type { Limit } from "../prefix/policy.js";
+import type { Limit, PortRange, Udp } from "../prefix/policy.js";
 import { isMap, nest, type Document } from "./document.js";
 import { MAPS, PREFIX_KEYS, SETTINGS, type Key, type Values } from "./keys.js";
 import type { Effective } from "./merge.js";
@@ -14,6 +15,8 @@ const LISTED: ReadonlySet<string> = new Set([
   ...Object.entries(MAPS).flatMap(([name, map]) => map?.alike ? [] : [name]),
   ...SETTINGS.filter(({ type: { kind } }) => LONG.has(kind)).map(({ key }) => key),
 ]);
+/** Ports with services of UDP that answer which are so many that clients are likely to ask from one of them. */
+const MANY_PORTS = 4096;
 /** Most oddities of one kind that are listed. */
 const SHOWN = 10;
 
@@ -98,6 +101,15 @@ function shortened(lines: readonly string[]): string[] {
   return lines.length > SHOWN ? [...lines.slice(0, SHOWN), `and ${lines.length - SHOWN} more like it`] : [...lines];
 }
 
+/** Returns the number of ports with a service that answers, and that would not answer a port with such a service. */
+function answeringPorts(udp: Udp | undefined): number {
+  const answers = ({ service: { kind, stream } }: PortRange) => {
+    const takesAny = stream && "sources" in stream.does && stream.does.sources === "any";
+    return kind !== Service.silent && kind !== Service.discard && !takesAny;
+  };
+  return (udp?.ports ?? []).filter(answers).reduce((sum, { first, last }) => sum + last - first + 1, 0);
+}
+
 /** Returns a line for each thing that is allowed, but probably not meant. */
 export function oddities({ options: { serving, hostAddresses, io, spin }, values }: Effective): string[] {
   const { prefixes } = serving;
@@ -113,6 +125,10 @@ export function oddities({ options: { serving, hostAddresses, io, spin }, values
     ...shortened(withEscapes(values.services).map((key) =>
       `${key} has a backslash before r or n: YAML makes a line end of it only within double quotes`)),
   ];
+  const loops = prefixes.filter(({ answers: { udp } }) => answeringPorts(udp) >= MANY_PORTS);
+  said.push(...shortened(loops.map(({ text, answers: { udp } }) =>
+    `prefix ${text} has services of UDP that answer at ${answeringPorts(udp)} ports: nothing that comes from these ports `
+    + "is answered, lest a loop begin, and clients use any of them; name fewer ports")));
   const answers = prefixes.some(({ answers: { echo, timestamp, errors } }) => echo || timestamp || errors);
   if (!answers) said.push("no prefix answers anything");
   if (spin > 0 && io === "readwrite") said.push("spin does nothing with io: readwrite");

@@ -29,7 +29,7 @@ export interface QueueOptions {
   readonly spin: number;
   /** Memory of the letters between the queues; undefined where there is one queue alone. */
   readonly mail?: SharedArrayBuffer | undefined;
-  /** Eventfds that wake the service threads. */
+  /** Write ends of the pipes by which the service threads are woken. */
   readonly serviceFds?: readonly number[];
   /** Longest time in ms that the packet loop sleeps; without it, for as long as nothing is to be done. */
   readonly maxWaitMs?: number | undefined;

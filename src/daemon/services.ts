@@ -3,14 +3,14 @@
  * a thread again that has died or hangs, once its streams are reset. It waits for one only while a configuration is
  * loaded, and not for long. Where pongd is a library, there is the caller's thread instead, which is only told.
  *
- * Packet loops wake a thread by an eventfd, which outlasts the thread: a packet loop has a descriptor table of its own
+ * Packet loops wake a thread by a pipe, which outlasts the thread: a packet loop has a descriptor table of its own
  * (sys/descriptors.ts), and in that nothing appears which was opened later.
  */
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker, type MessagePort } from "node:worker_threads";
 import type { Logger } from "pino";
-import { DOZES, ORDERED, THREAD_SIZE, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
+import { ORDERED, THREAD_SIZE, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
 import { leaveGoneDirectory } from "../base/directory.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { stderr, type LogFormat, type LogLevel } from "../base/log.js";
@@ -19,7 +19,8 @@ import type { PrefixList } from "../prefix/list.js";
 import type { StreamService } from "../prefix/streams.js";
 import { checkDescriptors } from "../sys/descriptors.js";
 import * as libc from "../sys/libc.js";
-import { EFD_CLOEXEC, EFD_NONBLOCK, F_DUPFD_CLOEXEC } from "../sys/uapi.js";
+import { F_DUPFD_CLOEXEC } from "../sys/uapi.js";
+import { openWakePipe } from "../sys/wakepipe.js";
 import { MAX_COUNTED, ServiceCounts } from "../telemetry/servicecounts.js";
 import type { CountedServices } from "../telemetry/services.js";
 import type { Queue } from "./queue.js";
@@ -39,8 +40,6 @@ const LOOK_MS = 1000;
 const RESET_LOOK_MS = 20;
 /** Time in ms that the end of a thread may take: one that hangs in a system call is left to itself. */
 const END_MS = 500;
-/** Time in ms after which a packet loop that was about to wake a thread has done so. */
-const WAKE_MS = 20;
 
 /** What there is to serve. */
 interface Content {
@@ -53,7 +52,7 @@ interface Content {
 export interface Caller {
   /** By which it is told what service threads are told. */
   readonly port: MessagePort;
-  /** Eventfd that wakes it, which it keeps. */
+  /** Write end of the pipe by which it is woken, which it keeps. */
   readonly wakeFd: number;
   /** What it counts. */
   readonly counts: SharedArrayBuffer;
@@ -78,7 +77,7 @@ export class Services {
     if (caller) this.#supervised = [];
   }
 
-  /** Eventfds that wake the threads. */
+  /** Write ends of the pipes by which the threads are woken. */
   get wakeFds(): readonly number[] {
     return this.#threads.map(({ wakeFd }) => wakeFd);
   }
@@ -119,7 +118,7 @@ export class Services {
     this.#closing.abort();
     await Promise.all(this.#own.map((thread) => thread.end()));
     await Promise.all(this.#supervised ?? []);
-    for (const { wakeFd } of this.#own) libc.close(wakeFd);
+    for (const thread of this.#own) thread.close();
   }
 
   /** Returns services with their places: a name keeps its own as long as that is not needed for another one. */
@@ -159,7 +158,7 @@ export class Services {
 /** A thread that serves. */
 abstract class Thread {
   abstract readonly name: string;
-  /** Eventfd that wakes it. */
+  /** Write end of the pipe by which it is woken. */
   readonly wakeFd: number;
   readonly counts: ServiceCounts;
   /** What it serves. */
@@ -216,10 +215,6 @@ abstract class Thread {
   /** Returns the eventfd by which the thread wakes the packet loop. */
   protected abstract wakeFdOf(queue: Queue): number;
 
-  protected get dozesAt(): number {
-    return (THREADS + THREAD_SIZE * this.index + DOZES) / 4;
-  }
-
   protected get stateAt(): number {
     return (THREADS + THREAD_SIZE * this.index + THREAD_STATE) / 4;
   }
@@ -263,7 +258,7 @@ class CallersThread extends Thread {
 
   /** The caller gets one of its own, to write at any time, even when the queue has ended, and closes it. */
   protected wakeFdOf({ wakeFd }: Queue): number {
-    return libc.check(libc.fcntl(wakeFd, F_DUPFD_CLOEXEC, 0), "fcntl", "F_DUPFD_CLOEXEC of an eventfd");
+    return duplicate(wakeFd, "an eventfd");
   }
 }
 
@@ -272,12 +267,15 @@ class OwnThread extends Thread {
   readonly name: string;
   readonly #format: LogFormat;
   readonly #log: Logger;
+  /** Read end of the pipe. Each thread has a duplicate of its own, which goes with it. */
+  readonly #readFd: number;
   #worker: Worker | undefined;
 
   constructor(index: number, queues: readonly Queue[], format: LogFormat, log: Logger) {
     const name = `service thread ${index}`;
-    const wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", `of ${name}`);
-    super(index, queues, wakeFd, new ServiceCounts());
+    const { readFd, writeFd } = openWakePipe(`of ${name}`);
+    super(index, queues, writeFd, new ServiceCounts());
+    this.#readFd = readFd;
     this.name = name;
     this.#format = format;
     this.#log = log;
@@ -314,8 +312,14 @@ class OwnThread extends Thread {
   }
 
   async end(): Promise<void> {
-    const ended = this.#worker && this.#terminate(this.#worker);
+    const ended = this.#worker?.terminate();
     await Promise.race([ended, sleep(END_MS, undefined, { ref: false })]);
+  }
+
+  /** The pipe is not needed any more. */
+  close(): void {
+    libc.close(this.#readFd);
+    libc.close(this.wakeFd);
   }
 
   protected get absence(): string | undefined {
@@ -337,7 +341,7 @@ class OwnThread extends Thread {
 
   #run(): Promise<string> {
     const workerData: ServiceInput = {
-      thread: this.index, wakeFd: this.wakeFd, counts: this.counts.buffer, drops: stderr.drops,
+      thread: this.index, wakeFd: duplicate(this.#readFd, "a pipe"), counts: this.counts.buffer, drops: stderr.drops,
       logFormat: this.#format, logLevel: this.#log.level as LogLevel,
     };
     const worker = this.#worker = new Worker(new URL("../net/thread.js", import.meta.url), {
@@ -375,18 +379,6 @@ class OwnThread extends Thread {
     if (this.#worker) this.use(this.content ?? content);
   }
 
-  /**
-   * Ends the thread, wherever it is. It must not wake up meanwhile: koffi cannot call a thread that is being ended, and
-   * aborts the process. So nobody is to wake it, and what woke it last is read here.
-   */
-  async #terminate(worker: Worker): Promise<void> {
-    for (const queue of this.queues) Atomics.store(wordsOf(queue), this.dozesAt, 0);
-    await sleep(WAKE_MS, undefined, { ref: false });
-    const woken = new ArrayBuffer(8);
-    libc.read(this.wakeFd, libc.addressOf(woken), woken.byteLength);
-    await worker.terminate();
-  }
-
   /** Ends the thread when it has not come round for long. */
   #watch(worker: Worker, hangs: () => void): NodeJS.Timeout {
     let last = -1;
@@ -398,9 +390,13 @@ class OwnThread extends Thread {
       if (looks < HANGS) return;
       looks = 0;
       hangs();
-      void this.#terminate(worker);
+      void worker.terminate();
     }, LOOK_MS).unref();
   }
+}
+
+function duplicate(fd: number, of: string): number {
+  return libc.check(libc.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `F_DUPFD_CLOEXEC of ${of}`);
 }
 
 function wordsOf(queue: Queue): Int32Array {

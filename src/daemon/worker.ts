@@ -24,8 +24,8 @@ import { ReadWriteIo } from "../io/readwrite.js";
 import { UringIo } from "../io/uring.js";
 import { Mail } from "./mail.js";
 import { loopDescriptors, ownDescriptorTable } from "../sys/descriptors.js";
-import * as libc from "../sys/libc.js";
 import { realtime } from "../sys/realtime.js";
+import { wake } from "../sys/wakepipe.js";
 
 export interface WorkerInput {
   /** Index of the queue. */
@@ -43,7 +43,7 @@ export interface WorkerInput {
   readonly fd: number;
   /** Eventfd that becomes readable when the loop is to look at STOP and ASKED. */
   readonly wakeFd: number;
-  /** Eventfds that wake the service threads. */
+  /** Write ends of the pipes by which the service threads are woken. */
   readonly serviceFds: readonly number[];
   /** Longest time in ms that the loop sleeps, if there is one. */
   readonly maxWaitMs: number | undefined;
@@ -150,16 +150,16 @@ function round(io: PacketIo, received: number): void {
   mail?.fetch();
   io.send(engine.respond(received));
   mail?.post();
-  if (words[NEWS_FOR / 4] !== 0) wake();
+  if (words[NEWS_FOR / 4] !== 0) wakeThreads();
 }
 
 /** Wakes the service threads that there is news for and that sleep. */
-function wake(): void {
+function wakeThreads(): void {
   const news = words[NEWS_FOR / 4];
   words[NEWS_FOR / 4] = 0;
   for (const [i, fd] of input.serviceFds.entries()) {
     const dozes = (THREADS + THREAD_SIZE * i + DOZES) / 4;
-    if ((news & 1 << i) !== 0 && Atomics.exchange(words, dozes, 0) !== 0) libc.eventfd_write(fd, 1);
+    if ((news & 1 << i) !== 0 && Atomics.exchange(words, dozes, 0) !== 0) wake(fd);
   }
 }
 

@@ -4,12 +4,14 @@ import {
   TABLE_SIZE, UNKNOWN_ERROR, VNET_HEADER_LEN, WRITES_PENDING,
 } from "../../abi/control.js";
 import {
-  CLOSED, Closed, Counter, COUNTERS, Drop, DROPPED, MAX_PROTOCOLS, MAX_DROPS, PREFIX_REPLIES, REPLIES,
+  ATTEMPT_FAILS, CLOSED, Closed, Counter, COUNTERS, Drop, DROPPED, MAX_DROPS, MAX_PROTOCOLS, MAX_UNOPENED,
+  PREFIX_REPLIES, REPLIES,
 } from "../../abi/counters.js";
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
 import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
 import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
+import { Unopened } from "../../abi/streams.js";
 import {
   FIRST_NODE, MAX_NODES, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE, PREFIX_ANSWERS, PREFIX_INDICES,
   PREFIX_LIMITS, PREFIX_TCP, PREFIX_UDP, PREFIXES, TRIE,
@@ -248,6 +250,9 @@ export class LinearMemory {
     counters[Counter.held] = 0;
     counters[Counter.kept] = 0;
     counters[CLOSED + Closed.crashed] += counters[Counter.tcpConnections];
+    const attempts = counters[Counter.tcpOpened]
+      + counters.subarray(ATTEMPT_FAILS, ATTEMPT_FAILS + MAX_UNOPENED).reduce((a, b) => a + b);
+    counters[ATTEMPT_FAILS + Unopened.ended] += counters[Counter.tcpActiveOpens] - attempts;
     for (const gauge of TCP_GAUGES) counters[gauge] = 0;
     tcp.forget(new Uint32Array(this.memory.buffer), TOUCHED);
     // Replies that had been offered to the kernel were counted as sent; they become write errors.

@@ -6,7 +6,7 @@ import type { Failed } from "./error.js";
 export interface SupervisorInput {
   /** What a configuration file would have been read as. */
   readonly configuration: unknown;
-  /** Eventfd by which packet loops wake the caller's thread. */
+  /** Write end of the pipe by which packet loops wake the caller's thread. */
   readonly wakeFd: number;
   /** What the caller's thread counts. */
   readonly counts: SharedArrayBuffer;

@@ -14,7 +14,7 @@ import { Socket } from "../net/socket.js";
 import { UDP_SOURCES, type Sources } from "../prefix/streams.js";
 import { checkDescriptors } from "../sys/descriptors.js";
 import * as libc from "../sys/libc.js";
-import { EFD_CLOEXEC, EFD_NONBLOCK } from "../sys/uapi.js";
+import { openWakePipe } from "../sys/wakepipe.js";
 import { ServiceCounts } from "../telemetry/servicecounts.js";
 import type { Configuration } from "./configuration.js";
 import { errorOf, isClosed, PongdError } from "./error.js";
@@ -107,16 +107,18 @@ export class Pongd implements AsyncDisposable {
   private constructor(configuration: Configuration, { log }: OpenOptions) {
     this.#log = logTo(log);
     checkDescriptors("pongd");
-    this.#wakeFd = libc.check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", "of the caller's thread");
+    const { readFd, writeFd } = openWakePipe("of the caller's thread");
+    this.#wakeFd = writeFd;
     const counts = new ServiceCounts();
     try {
-      this.#worker = start({ configuration, wakeFd: this.#wakeFd, counts: counts.buffer });
+      this.#worker = start({ configuration, wakeFd: writeFd, counts: counts.buffer });
     } catch (error) {
-      libc.close(this.#wakeFd);
+      libc.close(readFd);
+      libc.close(writeFd);
       throw error;
     }
     this.#serving = new Serving({
-      thread: 0, wakeFd: this.#wakeFd, counts, log: createLoggerTo("info", "json", this.#log),
+      thread: 0, wakeFd: readFd, counts, log: createLoggerTo("info", "json", this.#log),
       post: (message: FromService) => { this.#worker.postMessage(message); },
       own: ({ does }) => "caller" in does ? this.#takers.get(does.caller) : undefined,
     });
@@ -124,10 +126,7 @@ export class Pongd implements AsyncDisposable {
     let notRunning: (error: unknown) => void;
     this.#running = new Promise((resolve, reject) => { [running, notRunning] = [resolve, reject]; });
     this.#running.catch(() => undefined);
-    const keep = atExit(() => {
-      this.#serving.deafen();
-      this.#stop();
-    });
+    const keep = atExit(() => { this.#stop(); });
     let failure: PongdError | undefined;
     this.#worker.on("message", (message: FromSupervisor | ToService) => {
       switch (message.kind) {

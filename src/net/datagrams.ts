@@ -11,9 +11,9 @@ import {
   THREAD_SIZE, THREADS,
 } from "../../abi/streams.js";
 import { ID_BYTES } from "../prefix/streams.js";
-import type { Ends } from "./port.js";
+import { type Ends, TURN_MS } from "./port.js";
 
-/** Datagrams of a turn, so that the event loop's other work has its turn too. */
+/** Datagrams of a turn, which also ends after TURN_MS, so that the event loop's other work has its turn too. */
 const TURN = 64;
 
 /**
@@ -67,7 +67,8 @@ export class Datagrams {
 
   /** Takes datagrams, as many as a turn may. Returns whether there are more. */
   turn(): boolean {
-    for (let left = TURN; left > 0 && this.isNews; left--) this.#received(this.#take());
+    const end = performance.now() + TURN_MS;
+    for (let left = TURN; left > 0 && this.isNews && performance.now() < end; left--) this.#received(this.#take());
     return this.isNews;
   }
 

@@ -6,7 +6,7 @@ import { constants, type Stats } from "node:fs";
 import { open, readlink, realpath, type FileHandle } from "node:fs/promises";
 import { STATUS_CODES, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { send } from "@fastify/send";
-import { breakOff, taken } from "./response.js";
+import { breakOff, taken, turnOf } from "./response.js";
 
 /** Bytes that are read at a time. */
 const CHUNK = 1 << 16;
@@ -44,6 +44,8 @@ export function files(root: string): RequestListener {
 async function serve(root: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const client: Client = { isGone: false };
   response.once("close", () => { client.isGone = true; });
+  await turnOf(response);
+  if (client.isGone) return;
   const { method, url = "" } = request;
   if (method !== "GET" && method !== "HEAD") throw new Refusal(405, { Allow: "GET, HEAD" });
   const target = TARGET.exec(url);

@@ -8,7 +8,7 @@
 import { createServer as createHttp, type RequestListener } from "node:http";
 import { createServer, type TLSSocket } from "node:tls";
 import { Certificates, type PairFiles } from "./certificates.js";
-import { Http1, type HttpService, type Refused } from "./http.js";
+import { Http1, type HttpService, type Refused, withHost } from "./http.js";
 import { Http2 } from "./http2.js";
 import type { Socket } from "./socket.js";
 
@@ -52,8 +52,8 @@ export function httpsService(options: HttpsOptions, listener: RequestListener): 
   const certificates = new Certificates(options.pairs, options.log);
   const http1 = new Http1(createHttp({
     headersTimeout: terms.headers, requestTimeout: terms.request, keepAliveTimeout: terms.keepAlive,
-    connectionsCheckingInterval: Math.min(terms.headers, CHECK_MS),
-  }, listener), options.refused);
+    connectionsCheckingInterval: Math.min(terms.headers, CHECK_MS), requireHostHeader: false,
+  }, withHost(listener, options.refused)), options.refused);
   const http2 = new Http2(listener, { requestTimeout: terms.request, idleTimeout: terms.idle });
   /** Handshake of the socket whose bytes are being decrypted: it is done while they are. */
   let current: Handshake | undefined;

@@ -6,7 +6,7 @@ import type { StreamService } from "../prefix/streams.js";
 export interface ServiceInput {
   /** Which of the service threads this is. */
   readonly thread: number;
-  /** Eventfd by which packet loops wake it. */
+  /** Read end of the pipe by which packet loops wake it. */
   readonly wakeFd: number;
   /** What it counts. */
   readonly counts: SharedArrayBuffer;

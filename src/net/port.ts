@@ -18,8 +18,9 @@ import { ID_BYTES } from "../prefix/streams.js";
 
 /** Bytes of a stream that may be sent and not acknowledged; at least as many as two of the largest packets. */
 const MAX_UNACKED = 1 << 18;
-/** News of a turn, so that the event loop's other work has its turn too. */
+/** News of a turn, and the time in ms that they may take, so that the event loop's other work has its turn too. */
 const TURN = 256;
+export const TURN_MS = 20;
 /** Bytes of a chunk that is read. */
 const CHUNK = 1 << 16;
 /** Index that no stream has. */
@@ -73,8 +74,11 @@ export interface Opener {
 
 /** A connection that was asked for and is not established. */
 export interface Opening {
-  /** Nobody wants it any more: the opener hears nothing of it. */
-  giveUp(): void;
+  /**
+   * Nobody wants it any more: the opener hears nothing of it. It may be established without the thread having heard of
+   * that; then it ends by FIN, or with `resets` by a reset.
+   */
+  giveUp(resets?: boolean): void;
 }
 
 export class Port {
@@ -179,6 +183,7 @@ export class Port {
       const index = words[this.#news + (this.#newsHead & this.#newsMask)];
       this.#newsHead = this.#newsHead + 1 | 0;
       this.#look(index);
+      if (performance.now() - this.#now > TURN_MS) break;
     }
     words[this.#thread + NEWS_HEAD / 4] = this.#newsHead;
     if (this.#asked.size > 0) this.#hear();
@@ -401,21 +406,24 @@ class Attempt implements Opening {
   readonly target: Target;
   readonly #opener: Opener;
   #stream: Stream | undefined;
+  #resets = false;
 
   constructor(target: Target, opener: Opener) {
     this.target = target;
     this.#opener = opener;
   }
 
-  giveUp(): void {
+  giveUp(resets = false): void {
+    if (this.isOver) return;
     this.isOver = true;
-    this.#stream?.letGo();
+    this.#resets = resets;
+    if (this.#stream) this.#end(this.#stream);
   }
 
   /** The packet loop has a block for it. */
   has(stream: Stream): void {
     if (this.isOver) {
-      stream.letGo();
+      this.#end(stream);
       return;
     }
     this.#stream = stream;
@@ -430,8 +438,14 @@ class Attempt implements Opening {
 
   fail(why: number): void {
     if (this.isOver) return;
-    this.giveUp();
+    this.isOver = true;
+    this.#stream?.letGo();
     this.#opener.failed(why);
+  }
+
+  #end(stream: Stream): void {
+    if (!this.#resets) stream.shut();
+    stream.letGo();
   }
 }
 
@@ -510,9 +524,9 @@ export class Stream {
     return this.#written - Atomics.load(this.#words, this.#record + STREAM_ACKED / 4) >>> 0;
   }
 
-  /** Returns a copy of bytes that have come, at most CHUNK; undefined if there are none. */
-  read(): Buffer | undefined {
-    const length = Math.min(this.readable, CHUNK);
+  /** Returns a copy of bytes that have come, at most CHUNK or `most`; undefined if there are none. */
+  read(most = CHUNK): Buffer | undefined {
+    const length = Math.min(this.readable, CHUNK, most);
     if (length === 0) return undefined;
     const words = this.#words;
     const { bytes } = this.#port;

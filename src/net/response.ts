@@ -2,6 +2,22 @@
 import type { ServerResponse } from "node:http";
 import { constants, Http2ServerResponse } from "node:http2";
 
+/**
+ * Fulfilled when a response is the next one of its connection, or is closed. Until then HTTP/1 keeps in memory what is
+ * written to it.
+ */
+export async function turnOf(response: ServerResponse | Http2ServerResponse): Promise<void> {
+  // Of HTTP/2, none waits for another one.
+  if (response instanceof Http2ServerResponse || response.socket !== null) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      response.off("socket", done).off("close", done);
+      resolve();
+    };
+    response.on("socket", done).on("close", done);
+  });
+}
+
 /** Fulfilled when a response has room for more, or is closed. */
 export function taken(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {

@@ -9,6 +9,7 @@ import type { LogLevel } from "../base/log.js";
 import { PrefixList } from "../prefix/list.js";
 import type { StreamService } from "../prefix/streams.js";
 import * as libc from "../sys/libc.js";
+import { onWoken } from "../sys/wakepipe.js";
 import type { ServiceCounts } from "../telemetry/servicecounts.js";
 import { apart } from "./apart.js";
 import { Datagrams, type Datagram } from "./datagrams.js";
@@ -25,7 +26,7 @@ const BEAT_MS = 1000;
 export interface ServingOptions {
   /** Which of the service threads this is. */
   readonly thread: number;
-  /** Eventfd by which packet loops wake it. */
+  /** Read end of the pipe by which packet loops wake it (sys/wakepipe.ts). It is closed in the end. */
   readonly wakeFd: number;
   readonly counts: ServiceCounts;
   readonly log: Logger;
@@ -54,22 +55,12 @@ export class Serving {
   #prefixes = new PrefixIndex();
   #isTurning = false;
   #isOver = false;
-  /**
-   * Has the thread wake up no more. It has to be called at the thread's "exit" at the latest: koffi cannot call a
-   * thread that is being ended, and aborts the process.
-   */
-  readonly deafen: () => void;
+  readonly #deafen: () => void;
   readonly #endBeat: () => void;
 
   constructor(options: ServingOptions) {
     this.#options = options;
-    const { wakeFd } = options;
-    const woken = new ArrayBuffer(8);
-    const address = libc.addressOf(woken);
-    this.deafen = libc.onReadable(wakeFd, () => {
-      libc.read(wakeFd, address, woken.byteLength);
-      this.#turn();
-    });
+    this.#deafen = onWoken(options.wakeFd, () => { this.#turn(); });
     this.#endBeat = this.#beat();
   }
 
@@ -99,7 +90,7 @@ export class Serving {
   end(): void {
     for (const port of this.ports) port.end();
     this.#isOver = true;
-    this.deafen();
+    this.#deafen();
     this.#endBeat();
     this.#services.clear();
     this.#hold();

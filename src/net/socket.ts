@@ -73,6 +73,11 @@ export class Socket extends Duplex implements Holder, Opener {
   bytesRead = 0;
   /** True once pongd stops, or the address is not served any more: whoever has the socket should end it soon. */
   isClosing = false;
+  /**
+   * Returns how many bytes may be read at a time, whoever asks for them, and no more before these are taken; after 0,
+   * none are until readOn(). What comes then uses up the peer's window.
+   */
+  allows: (() => number) | undefined;
   /** Undefined until the connection is established. */
   #stream: Stream | undefined;
   #ends: Ends | undefined;
@@ -221,10 +226,23 @@ export class Socket extends Duplex implements Holder, Opener {
     else this.once("finish", () => { this.destroy(); });
   }
 
+  /** Reads again what `allows` has kept from being read. */
+  readOn(): void {
+    if (!this.destroyed) this.came();
+  }
+
   /** Resets the connection, and destroys the socket. */
   resetAndDestroy(): this {
     this.#stream?.reset();
+    this.#opening?.giveUp(true);
     return this.destroy();
+  }
+
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    // Where came() has waited for that, nobody asks for more.
+    if (this.allows && this.#wantsMore && chunk !== null && this.readableLength === 0) process.nextTick(readOn, this);
+    return chunk;
   }
 
   override _read(): void {
@@ -257,15 +275,28 @@ export class Socket extends Duplex implements Holder, Opener {
     // Without this, no callback of a write is called. As a net.Socket has it, the first one hears of no error if there
     // is none.
     if (pending) process.nextTick(() => { pending.done(error); });
+    if (this.allows) this.#discard();
     // As the kernel does for a socket that is closed.
     if (!this.#isOver) this.#stream?.shut();
     this.#stream?.letGo();
-    // Nobody needs to know: in SYN-SENT the peer hears nothing of it (RFC 9293 §3.10.4).
+    // In SYN-SENT the peer hears nothing of it (RFC 9293 §3.10.4).
     this.#opening?.giveUp();
     this.#opening = undefined;
     done(error);
     // Behind "error", even if nobody listens to that: it says whether there was one.
     process.nextTick(() => { this.emit("close", error !== null); });
+  }
+
+  /**
+   * Throws away what has come, which the peer has sent before it could know better: if it were not read, the peer would
+   * be reset, and might miss why.
+   */
+  #discard(): void {
+    for (let left = this.#stream?.readable ?? 0; left > 0;) {
+      const chunk = this.#stream?.read(left);
+      if (!chunk) return;
+      left -= chunk.length;
+    }
   }
 
   // ---- the packet loop's news ---------------------------------------------------------------------------------------
@@ -292,8 +323,8 @@ export class Socket extends Duplex implements Holder, Opener {
   came(): void {
     const stream = this.#stream;
     if (!stream) return;
-    while (this.#wantsMore) {
-      const chunk = stream.read();
+    while (this.#wantsMore && !(this.allows && this.readableLength > 0)) {
+      const chunk = stream.read(this.allows?.());
       if (!chunk) break;
       this.#refresh();
       this.bytesRead += chunk.length;
@@ -423,6 +454,10 @@ function sizeOf(chunks: readonly Chunk[]): number {
 
 function bytesOf(chunk: Chunk["chunk"], encoding: BufferEncoding): Uint8Array {
   return typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk;
+}
+
+function readOn(socket: Socket): void {
+  socket.readOn();
 }
 
 function finish(socket: Socket): void {

@@ -12,4 +12,3 @@ const serving = new Serving({
   post: (message: FromService) => parentPort?.postMessage(message),
 });
 parentPort?.on("message", (message: ToService) => { serving.take(message); });
-process.once("exit", serving.deafen);

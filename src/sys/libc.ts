@@ -53,6 +53,8 @@ export const eventfd: (initval: number, flags: number) => number = libc.func(
 export const eventfd_write: (fd: number, value: number) => number = libc.func(
   "int eventfd_write(int fd, uint64_t value)",
 );
+/** `pipefd` gets the descriptors of the read end and of the write end, two ints. */
+export const pipe2: (pipefd: Uint8Array, flags: number) => number = libc.func("int pipe2(void *pipefd, int flags)");
 export const socket: (domain: number, type: number, protocol: number) => number = libc
   .func("int socket(int domain, int type, int protocol)");
 export const bind: (fd: number, addr: Uint8Array, addrlen: number) => number = libc

@@ -21,11 +21,48 @@ export interface TcpFigures {
   readonly connections: number;
   /** Connections that were accepted. */
   readonly accepted: number;
+  /** Connections that were opened from here. */
+  readonly opened: number;
   /** Segments that were sent again. */
   readonly retransmitted: number;
   /** Bytes of streams that came, and that were acknowledged. */
   readonly bytesIn: number;
   readonly bytesOut: number;
+}
+
+/** Datagrams of UDP services. */
+export interface UdpFigures {
+  /** Datagrams that services took, whatever became of them. */
+  readonly taken: number;
+  /** Datagrams that were sent in answer, by services without a thread and by handlers. */
+  readonly answered: number;
+  /** Datagrams to services that were dropped for want of room with a handler, or lest a loop begin. */
+  readonly dropped: number;
+  /** Datagrams of handlers that could not be sent. */
+  readonly unsent: number;
+}
+
+/** A service of ports. */
+export interface ServiceFigures {
+  readonly service: string;
+  readonly protocol: "tcp" | "udp";
+  /** Connections that it accepted, or datagrams that it took. */
+  readonly taken: number;
+  /** Connections that service threads have; undefined if it has none of their counts. */
+  readonly connections?: number | undefined;
+  /** Responses of HTTP, by the first digit of their status, which is 1 to 5. */
+  readonly responses: readonly number[];
+  /** Times that its handler has thrown or rejected. */
+  readonly errors: number;
+}
+
+/** A service thread. */
+export interface ThreadFigures {
+  readonly thread: string;
+  readonly restarts: number;
+  /** How often its event loop has come round, which it does once a second, and by how much it was late in all, in s. */
+  readonly beats: number;
+  readonly late: number;
 }
 
 export interface PrefixFigures {
@@ -46,6 +83,12 @@ export interface Figures {
   /** Packets that found no room in the device's own queue, so pongd never saw them. */
   readonly overrun: number;
   readonly tcp: TcpFigures;
+  readonly udp: UdpFigures;
+  /** Services that took most; not all, if there are many. */
+  readonly services: readonly ServiceFigures[];
+  /** Number of all services. */
+  readonly serviceCount: number;
+  readonly threads: readonly ThreadFigures[];
   /** Prefixes that answered most; not all, if there are many. */
   readonly prefixes: readonly PrefixFigures[];
   /** Number of all prefixes. */
@@ -55,6 +98,28 @@ export interface Figures {
 /** What is counted of TCP, and whose rates are shown. */
 type Counts = Exclude<keyof TcpFigures, "connections"> | "segments";
 
+/** First digits of a status of HTTP; those that a response ends with are shown. */
+export const STATUS_CLASSES = [1, 2, 3, 4, 5];
+export const SHOWN_CLASSES = [2, 3, 4, 5];
+/** Reasons for which datagrams to services are dropped, other than that a service or a limit says so. */
+export const UDP_DROPS = ["socket_rcvbuff", "udp_loop"];
+/** Time in s after which a thread that has not come round is late: it comes round once a second. */
+const SILENCE = 2;
+
+/** Rates of a service. */
+export interface ServiceRates {
+  readonly taken: number;
+  readonly responses: readonly number[];
+}
+
+/** How late a service thread is. */
+export interface Lateness {
+  /** Time in s by which it was late on average; undefined while nobody knows. */
+  readonly late: number | undefined;
+  /** Time in s for which it has not come round. */
+  readonly silent: number;
+}
+
 /** Rates per second. */
 export interface Rates {
   readonly received: number;
@@ -62,6 +127,10 @@ export interface Rates {
   readonly dropped: number;
   readonly overrun: number;
   readonly tcp: Readonly<Record<Counts, number>>;
+  readonly udp: Readonly<Record<keyof UdpFigures, number>>;
+  /** By keyOf(). */
+  readonly services: Readonly<Record<string, ServiceRates>>;
+  readonly threads: Readonly<Record<string, Lateness>>;
   /** Dropped packets by reason. */
   readonly reasons: Readonly<Record<string, number>>;
   /** Replies by prefix. */
@@ -78,32 +147,74 @@ export function hasTcp(figures: Figures): boolean {
   return sumOf(figures, "tcp") > 0 || figures.tcp.connections > 0;
 }
 
+/** Returns how many responses a second begin with this digit; undefined if the service has had none at all. */
+export function responseRate(
+  { responses }: ServiceFigures, rates: ServiceRates | undefined, firstDigit: number,
+): number | undefined {
+  return responses.some((count) => count > 0) ? rates?.responses[STATUS_CLASSES.indexOf(firstDigit)] : undefined;
+}
+
+/** Returns what tells a service from all others: one of UDP may have the name of one of TCP. */
+export function keyOf({ protocol, service }: Pick<ServiceFigures, "protocol" | "service">): string {
+  return `${protocol} ${service}`;
+}
+
 /**
  * Returns the rates between two moments. A figure that went down started again from 0 in between: pongd was restarted.
+ * `before`: the rates up to the first of the moments, if they are known.
  */
-export function ratesBetween(older: Figures, newer: Figures): Rates {
+export function ratesBetween(older: Figures, newer: Figures, before?: Rates): Rates {
   const seconds = (newer.at - older.at) / 1000;
   const rate = (then: number, now: number) => seconds > 0 ? (now < then ? now : now - then) / seconds : 0;
   const sum = (figure: "received" | "replied" | "dropped" | "tcp") => rate(sumOf(older, figure), sumOf(newer, figure));
   const tcp = (figure: keyof TcpFigures) => rate(older.tcp[figure], newer.tcp[figure]);
-  // A reload may take a service away, and with it the connections that it accepted.
+  // A reload may take a service away, and with it what it accepted or took.
   const accepted = newer.tcp.accepted < older.tcp.accepted ? 0 : tcp("accepted");
-  const before = new Map(older.prefixes.map(({ prefix, replied }) => [prefix, replied]));
+  const udp = (figure: keyof UdpFigures) => rate(older.udp[figure], newer.udp[figure]);
+  const taken = newer.udp.taken < older.udp.taken ? 0 : udp("taken");
+  const replied = new Map(older.prefixes.map(({ prefix, replied }) => [prefix, replied]));
+  const services = new Map(older.services.map((service) => [keyOf(service), service]));
+  const lateness = new Map(Object.entries(before?.threads ?? {}));
+  const threads = new Map(older.threads.map((thread) => [thread.thread, thread]));
   return {
     received: sum("received"),
     replied: sum("replied"),
     dropped: sum("dropped"),
     overrun: rate(older.overrun, newer.overrun),
     tcp: {
-      segments: sum("tcp"), accepted, retransmitted: tcp("retransmitted"), bytesIn: tcp("bytesIn"),
-      bytesOut: tcp("bytesOut"),
+      segments: sum("tcp"), accepted, opened: tcp("opened"), retransmitted: tcp("retransmitted"),
+      bytesIn: tcp("bytesIn"), bytesOut: tcp("bytesOut"),
     },
+    udp: { taken, answered: udp("answered"), dropped: udp("dropped"), unsent: udp("unsent") },
+    // Like a prefix, a service that has just entered the list has no older figure to compare with.
+    services: Object.fromEntries(newer.services.map((service) => {
+      const { taken, responses } = services.get(keyOf(service)) ?? service;
+      return [keyOf(service), {
+        taken: rate(taken, service.taken),
+        responses: service.responses.map((count, i) => rate(responses[i], count)),
+      }];
+    })),
+    threads: Object.fromEntries(newer.threads.map((thread) => {
+      const { thread: name } = thread;
+      return [name, latenessOf(threads.get(name) ?? thread, thread, seconds, lateness.get(name))];
+    })),
     reasons: Object.fromEntries(
       Object.entries(newer.dropped).map(([reason, now]) => [reason, rate(older.dropped[reason] ?? 0, now)]),
     ),
     // A prefix that has just entered the list has no older figure to compare with.
     prefixes: Object.fromEntries(
-      newer.prefixes.map(({ prefix, replied }) => [prefix, rate(before.get(prefix) ?? replied, replied)]),
+      newer.prefixes.map(({ prefix, replied: now }) => [prefix, rate(replied.get(prefix) ?? now, now)]),
     ),
   };
+}
+
+/** Returns how late a thread was between two moments, or if it has not come round since, up to the last time it did. */
+function latenessOf(
+  older: ThreadFigures, newer: ThreadFigures, seconds: number, before: Lateness = { late: undefined, silent: 0 },
+): Lateness {
+  const then = newer.beats < older.beats ? { beats: 0, late: 0 } : older;
+  const beats = newer.beats - then.beats;
+  if (beats > 0) return { late: Math.max(0, newer.late - then.late) / beats, silent: 0 };
+  const silent = before.silent + Math.max(0, seconds);
+  return { late: silent > SILENCE ? silent - 1 : before.late, silent };
 }

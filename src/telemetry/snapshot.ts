@@ -1,11 +1,13 @@
 /** The snapshot that the page at / shows, read from the counters on request. */
-import { Counter, PREFIX_REPLIES } from "../../abi/counters.js";
-import type { Figures } from "./figures.js";
+import { Counter, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
+import { keyOf, STATUS_CLASSES, UDP_DROPS, type Figures, type ServiceFigures, type ThreadFigures } from "./figures.js";
+import { ServiceCounts } from "./servicecounts.js";
+import type { CountedServices } from "./services.js";
 import { total, verdicts, type Counted } from "./verdicts.js";
 import type { Serves } from "./prefixreplies.js";
 import { version } from "../base/version.js";
 
-/** Most prefixes in a snapshot: those that answered most. */
+/** Most prefixes and most services in a snapshot: those that answered or took most. */
 const SHOWN = 100;
 
 export interface Snapshot {
@@ -33,10 +35,12 @@ export interface Device extends DeviceLink {
 
 /**
  * Reads the figures from the counters. `at`: Unix time in ms on a monotonic clock. `overrun`: packets that found no
- * room in the device's own queue. `ready`: true if all served prefixes can be reached.
+ * room in the device's own queue. `ready`: true if all served prefixes can be reached. `threads`: what service threads
+ * count.
  */
 export function figuresOf(
   queues: readonly Counted[], { prefixes }: Serves, at: number, overrun: number, ready: boolean,
+  threads: CountedServices = { names: [], threads: [] },
 ): Figures {
   const columns = queues.map(({ counters }) => counters);
   const repliedOf = (i: number) => {
@@ -44,6 +48,9 @@ export function figuresOf(
     for (const counters of columns) sum += counters[PREFIX_REPLIES + prefixes.index(i)];
     return sum;
   };
+  const { dropped } = verdicts(queues);
+  const services = takenOf(queues);
+  const counts = threads.threads.map((buffer) => new ServiceCounts(buffer));
   return {
     at,
     version,
@@ -55,21 +62,66 @@ export function figuresOf(
         dropped: Object.values(dropped).reduce((sum, count) => sum + count, 0), tcp, restarts: queue.restarts,
       };
     }),
-    dropped: verdicts(queues).dropped,
+    dropped,
     overrun,
     tcp: {
       connections: total(queues, Counter.tcpConnections),
       accepted: queues.reduce((sum, { counters, accepting = [] }) =>
         accepting.reduce((sum, { protocol, counter }) => sum + (protocol === "tcp" ? counters[counter] : 0), sum), 0),
+      opened: total(queues, Counter.tcpOpened),
       retransmitted: total(queues, Counter.tcpRetransmitted),
       bytesIn: total(queues, Counter.tcpBytesReceived),
       bytesOut: total(queues, Counter.tcpBytesSent),
     },
+    udp: {
+      taken: services.reduce((sum, { protocol, taken }) => sum + (protocol === "udp" ? taken : 0), 0),
+      dropped: UDP_DROPS.reduce((sum, reason) => sum + (dropped[reason] ?? 0), 0),
+      answered: total(queues, REPLIES + Protocol.udp) + total(queues, Counter.udpSent),
+      unsent: total(queues, Counter.udpUnsent),
+    },
+    services: greatest(services.length, SHOWN, (i) => services[i].taken)
+      .map((i) => withCounts(services[i], threads.names.indexOf(services[i].service), counts)),
+    serviceCount: services.length,
+    threads: counts.map(threadOf),
     prefixes: greatest(prefixes.length, SHOWN, repliedOf).map((i) => {
       const { text, name } = prefixes.at(i);
       return { prefix: text, name, replied: repliedOf(i) };
     }),
     prefixCount: prefixes.length,
+  };
+}
+
+type Taken = Pick<ServiceFigures, "protocol" | "service" | "taken">;
+
+/** Returns what each service took, over all queues. */
+function takenOf(queues: readonly Counted[]): Taken[] {
+  const found = new Map<string, Taken>();
+  for (const { counters, accepting = [] } of queues) {
+    for (const { protocol, service, counter } of accepting) {
+      const key = keyOf({ protocol, service });
+      found.set(key, { protocol, service, taken: (found.get(key)?.taken ?? 0) + counters[counter] });
+    }
+  }
+  return [...found.values()];
+}
+
+/** Adds what service threads count of a service, at its place there; -1 if it has none. */
+function withCounts(service: Taken, place: number, threads: readonly ServiceCounts[]): ServiceFigures {
+  const responses = STATUS_CLASSES.map(() => 0);
+  if (place < 0) return { ...service, responses, errors: 0 };
+  for (const counts of threads) {
+    for (const [status, count] of counts.responses(place)) responses[Math.floor(status / 100) - 1] += count;
+  }
+  const sum = (of: (counts: ServiceCounts) => number) => threads.reduce((all, counts) => all + of(counts), 0);
+  return {
+    ...service, connections: service.protocol === "tcp" ? sum((counts) => counts.streams(place)) : undefined, responses,
+    errors: sum((counts) => counts.errors(place)),
+  };
+}
+
+function threadOf({ restarts, delays }: ServiceCounts, index: number): ThreadFigures {
+  return {
+    thread: String(index), restarts, beats: delays.buckets.reduce((sum, count) => sum + count, 0), late: delays.sum,
   };
 }
 

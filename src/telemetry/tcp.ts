@@ -1,10 +1,10 @@
 /** The metrics of TCP. */
 import { Gauge, type Registry } from "prom-client";
-import { CLOSED, COOKIES, Counter, RESETS } from "../../abi/counters.js";
+import { ATTEMPT_FAILS, CLOSED, COOKIES, Counter, RESETS } from "../../abi/counters.js";
 import { PAGE_SIZE } from "../../abi/tcp.js";
 import { byService } from "./byservice.js";
 import type { Place, Sample } from "./readcounter.js";
-import { TCP_COOKIES, TCP_ENDS, TCP_RESETS, type Counted } from "./verdicts.js";
+import { TCP_COOKIES, TCP_ENDS, TCP_RESETS, TCP_UNOPENED, type Counted } from "./verdicts.js";
 
 /** Functions that add a counter to the registry. */
 interface Adding {
@@ -53,6 +53,13 @@ export function addTcpMetrics(registry: Registry, queues: readonly Counted[], { 
   const [ends, resets, cookies] = [
     labelled("how", TCP_ENDS, CLOSED), labelled("reason", TCP_RESETS, RESETS), labelled("what", TCP_COOKIES, COOKIES),
   ];
+  perQueue("pongd_tcp_active_opens_total", "TCP connections that were to be opened from here.", Counter.tcpActiveOpens);
+  perQueue("pongd_tcp_opened_total", "Those of them that were established.", Counter.tcpOpened);
+  perQueue(
+    "pongd_tcp_attempt_fails_total",
+    "Those of them that never were, by reason.",
+    labelled("reason", TCP_UNOPENED.slice(1), ATTEMPT_FAILS + 1),
+  );
   perQueue("pongd_tcp_closed_total", "TCP connections that ended, by how.", ends);
   const ways = (received: Counter, sent: Counter) => [
     { labels: { direction: "in" }, index: received }, { labels: { direction: "out" }, index: sent },

@@ -2,6 +2,7 @@
 import {
   Closed, Cookie, Counter, Drop, DROPPED, IcmpError, Protocol, REPLIES, Reset,
 } from "../../abi/counters.js";
+import { Unopened } from "../../abi/streams.js";
 import type { EngineName } from "../engine/contract.js";
 import type { Accepting } from "../engine/services.js";
 import type { IoName } from "../io/contract.js";
@@ -12,6 +13,8 @@ export const ICMP_ERRORS = namesOf(IcmpError);
 export const TCP_ENDS = namesOf(Closed);
 export const TCP_RESETS = namesOf(Reset);
 export const TCP_COOKIES = namesOf(Cookie);
+/** Why attempts fail; the first one is that they did not. */
+export const TCP_UNOPENED = namesOf(Unopened);
 
 /** A queue's counters and labels. */
 export interface Counted {

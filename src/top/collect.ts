@@ -1,6 +1,16 @@
 /** Turns the text of /metrics into the figures to show. */
-import type { Figures, PrefixFigures, QueueFigures, TcpFigures } from "../telemetry/figures.js";
+import {
+  keyOf, STATUS_CLASSES, UDP_DROPS, type Figures, type PrefixFigures, type QueueFigures, type ServiceFigures,
+  type TcpFigures, type ThreadFigures, type UdpFigures,
+} from "../telemetry/figures.js";
 import { samplesOf, type Sample } from "./parse.js";
+
+/** What service threads count of a service, whatever its protocol. */
+interface ServiceCounts {
+  connections?: number;
+  readonly responses: number[];
+  errors: number;
+}
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -12,8 +22,14 @@ export function figuresOf(text: string, at: number): Figures {
   let version: string | undefined;
   let overrun = 0;
   let ready = true;
-  const tcp: Mutable<TcpFigures> = { connections: 0, accepted: 0, retransmitted: 0, bytesIn: 0, bytesOut: 0 };
+  const tcp: Mutable<TcpFigures> = {
+    connections: 0, accepted: 0, opened: 0, retransmitted: 0, bytesIn: 0, bytesOut: 0,
+  };
+  const udp: Mutable<UdpFigures> = { taken: 0, answered: 0, dropped: 0, unsent: 0 };
   const queues = new Map<string, Mutable<QueueFigures>>();
+  const services = new Map<string, ServiceFigures>();
+  const counted = new Map<string, ServiceCounts>();
+  const threads = new Map<string, Mutable<ThreadFigures>>();
   const dropped = new Map<string, number>();
   const prefixes: PrefixFigures[] = [];
 
@@ -25,6 +41,24 @@ export function figuresOf(text: string, at: number): Figures {
       queues.set(name, queue);
     }
     return queue;
+  };
+  const take = (sample: Sample, protocol: "tcp" | "udp") => {
+    const service = labelOf(sample, "service");
+    const key = keyOf({ protocol, service });
+    const taken = (services.get(key)?.taken ?? 0) + countOf(sample);
+    services.set(key, { service, protocol, taken, responses: STATUS_CLASSES.map(() => 0), errors: 0 });
+  };
+  const countsOf = (sample: Sample) => {
+    const name = labelOf(sample, "service");
+    const counts = counted.get(name) ?? { responses: STATUS_CLASSES.map(() => 0), errors: 0 };
+    counted.set(name, counts);
+    return counts;
+  };
+  const threadOf = (sample: Sample) => {
+    const name = labelOf(sample, "thread");
+    const thread = threads.get(name) ?? { thread: name, restarts: 0, beats: 0, late: 0 };
+    threads.set(name, thread);
+    return thread;
   };
   for (const sample of samplesOf(text)) {
     switch (sample.name) {
@@ -42,11 +76,13 @@ export function figuresOf(text: string, at: number): Figures {
         break;
       case "pongd_replies_total":
         queueOf(sample).replied += countOf(sample);
+        if (labelOf(sample, "protocol") === "udp") udp.answered += countOf(sample);
         break;
       case "pongd_packets_dropped_total": {
         const count = countOf(sample);
         const reason = labelOf(sample, "reason");
         queueOf(sample).dropped += count;
+        if (UDP_DROPS.includes(reason)) udp.dropped += count;
         if (count > 0) dropped.set(reason, (dropped.get(reason) ?? 0) + count);
         break;
       }
@@ -64,6 +100,42 @@ export function figuresOf(text: string, at: number): Figures {
         break;
       case "pongd_tcp_accepted_total":
         tcp.accepted += countOf(sample);
+        take(sample, "tcp");
+        break;
+      case "pongd_udp_datagrams_total":
+        udp.taken += countOf(sample);
+        take(sample, "udp");
+        break;
+      case "pongd_udp_handler_datagrams_total": {
+        const direction = labelOf(sample, "direction");
+        if (direction === "out") udp.answered += countOf(sample);
+        if (direction === "lost") udp.unsent += countOf(sample);
+        break;
+      }
+      case "pongd_http_requests_total": {
+        const place = STATUS_CLASSES.indexOf(Number(labelOf(sample, "code")[0]));
+        if (place >= 0) countsOf(sample).responses[place] += countOf(sample);
+        break;
+      }
+      case "pongd_service_connections": {
+        const counts = countsOf(sample);
+        counts.connections = (counts.connections ?? 0) + countOf(sample);
+        break;
+      }
+      case "pongd_service_errors_total":
+        countsOf(sample).errors += countOf(sample);
+        break;
+      case "pongd_service_thread_restarts_total":
+        threadOf(sample).restarts += countOf(sample);
+        break;
+      case "pongd_service_thread_delay_seconds_count":
+        threadOf(sample).beats += countOf(sample);
+        break;
+      case "pongd_service_thread_delay_seconds_sum":
+        threadOf(sample).late += countOf(sample);
+        break;
+      case "pongd_tcp_opened_total":
+        tcp.opened += countOf(sample);
         break;
       case "pongd_tcp_retransmitted_segments_total":
         tcp.retransmitted += countOf(sample);
@@ -81,8 +153,12 @@ export function figuresOf(text: string, at: number): Figures {
   }
   if (version === undefined) throw new Error("there is no pongd_build_info in it");
   return {
-    at, version, ready, queues: [...queues.values()], dropped: recordOf(dropped), overrun, tcp, prefixes,
-    prefixCount: prefixes.length,
+    at, version, ready, queues: [...queues.values()], dropped: recordOf(dropped), overrun, tcp, udp,
+    services: Array.from(services.values(), (service) => {
+      const { connections, ...counts } = counted.get(service.service) ?? {};
+      return { ...service, ...counts, ...service.protocol === "tcp" && { connections } };
+    }),
+    serviceCount: services.size, threads: [...threads.values()], prefixes, prefixCount: prefixes.length,
   };
 }
 

@@ -1,9 +1,9 @@
 /** Formats a line per refresh, for whatever reads lines. */
-import { sumOf } from "../telemetry/figures.js";
+import { keyOf, sumOf } from "../telemetry/figures.js";
 import { whole } from "./text.js";
 import type { View } from "./view.js";
 
-/** Most prefixes in a JSON object: there may be 100,000. */
+/** Most prefixes and most services in a JSON object: there may be 100,000. */
 const BUSIEST = 10;
 
 const COLUMNS = [
@@ -28,22 +28,31 @@ export function line({ figures, rates, trouble }: View, at: number): string {
   return time(at).padEnd(TIME_WIDTH) + values.map((value) => whole(value).replaceAll(",", "").padStart(WIDTH)).join("");
 }
 
-/** Formats a view as JSON, with all but the prefixes that are not among the busiest. */
+/** Formats a view as JSON, with all but the prefixes and services that are not among the busiest. */
 export function jsonLine(view: View, at: number): string {
   if (view.trouble !== undefined) return json({ time: time(at), error: view.trouble });
   const { figures, rates } = view;
   const prefixes = figures.prefixes.slice(0, BUSIEST);
+  const services = figures.services.slice(0, BUSIEST);
   return json({
     time: time(at),
     version: figures.version,
     ready: figures.ready,
     ...rates && {
-      rates: { ...rates, prefixes: Object.fromEntries(prefixes.map(({ prefix }) => [prefix, rates.prefixes[prefix]])) },
+      rates: {
+        ...rates,
+        services: Object.fromEntries(services.map(keyOf).map((key) => [key, rates.services[key]])),
+        prefixes: Object.fromEntries(prefixes.map(({ prefix }) => [prefix, rates.prefixes[prefix]])),
+      },
     },
     queues: figures.queues,
     dropped: figures.dropped,
     overrun: figures.overrun,
     tcp: figures.tcp,
+    udp: figures.udp,
+    services,
+    serviceCount: figures.serviceCount,
+    threads: figures.threads,
     prefixes,
     prefixCount: figures.prefixCount,
   });

@@ -3,7 +3,7 @@
  */
 import { styleText } from "node:util";
 import { printable } from "../base/printable.js";
-import { hasTcp, sumOf } from "../telemetry/figures.js";
+import { hasTcp, keyOf, responseRate, SHOWN_CLASSES, sumOf } from "../telemetry/figures.js";
 import { explain } from "../telemetry/reasons.js";
 import { fit, padEnd, padStart, whole, widthOf } from "./text.js";
 import type { View } from "./view.js";
@@ -52,16 +52,22 @@ export function screen(view: View, { columns, rows }: Size, now: number, colour:
   // Each table takes one line for its heading, and one before it.
   const totals = totalsOf(view);
   const tcp = hasTcp(view.figures) ? tcpOf(view) : undefined;
-  const room = Math.max(0, rows - head.length - 2 - totals.rows.length - (tcp ? 2 + tcp.rows.length : 0));
+  const udp = view.figures.services.some(({ protocol }) => protocol === "udp") ? udpOf(view) : undefined;
+  const fixed = [totals, tcp, udp].reduce((sum, table) => sum + (table ? 2 + table.rows.length : 0), 0);
+  const room = Math.max(0, rows - head.length - fixed);
   const reasons = Object.keys(view.figures.dropped).length;
-  const third = Math.floor(room / 3);
-  const queues = queuesOf(view, Math.max(1, third - 2));
-  const drops = reasons > 0 ? dropsOf(view, Math.max(1, third - 2)) : undefined;
-  const left = room - [queues, drops].reduce(
+  const { services: { length: serviceCount }, threads: { length: threadCount } } = view.figures;
+  const share = Math.floor(room / (3 + Math.min(1, serviceCount) + Math.min(1, threadCount)));
+  const most = Math.max(1, share - 2);
+  const services = serviceCount > 0 ? servicesOf(view, most) : undefined;
+  const threads = threadCount > 0 ? threadsOf(view, most) : undefined;
+  const queues = queuesOf(view, most);
+  const drops = reasons > 0 ? dropsOf(view, most) : undefined;
+  const left = room - [services, threads, queues, drops].reduce(
     (sum, table) => sum + (table ? 2 + table.rows.length + (table.more > 0 ? 1 : 0) : 0), 0,
   );
   const prefixes = prefixesOf(view, Math.max(0, left - 3));
-  const tables = [totals, tcp, queues, drops, prefixes].filter((table) => table !== undefined);
+  const tables = [totals, tcp, udp, services, threads, queues, drops, prefixes].filter((table) => table !== undefined);
   return [
     ...head, ...tables.flatMap((table) => ["", ...layOut(table, columns).map(({ text, style }) => paint(style, text))]),
   ].slice(0, rows);
@@ -100,10 +106,48 @@ function totalsOf({ figures, rates }: View): Table {
 }
 
 function tcpOf({ figures: { tcp }, rates }: View): Table {
-  const row = [rates?.tcp.accepted, rates?.tcp.retransmitted, rates?.tcp.bytesIn, rates?.tcp.bytesOut].map(whole);
+  const { accepted, opened, retransmitted, bytesIn, bytesOut } = rates?.tcp ?? {};
+  const row = [accepted, opened, retransmitted, bytesIn, bytesOut].map(whole);
   return {
-    names: 1, heading: { cells: ["TCP", "OPEN", "ACCEPTED/S", "RESENT/S", "BYTES IN/S", "BYTES OUT/S"] },
+    names: 1, heading: { cells: ["TCP", "OPEN", "ACCEPTED/S", "OPENED/S", "RESENT/S", "BYTES IN/S", "BYTES OUT/S"] },
     rows: [{ cells: ["connections", whole(tcp.connections), ...row] }], more: 0,
+  };
+}
+
+function udpOf({ rates }: View): Table {
+  const row = [rates?.udp.taken, rates?.udp.answered, rates?.udp.dropped, rates?.udp.unsent].map(whole);
+  return {
+    names: 1, heading: { cells: ["UDP", "TAKEN/S", "ANSWERED/S", "DROPPED/S", "UNSENT/S"] },
+    rows: [{ cells: ["datagrams", ...row] }], more: 0,
+  };
+}
+
+function servicesOf({ figures: { services, serviceCount }, rates }: View, room: number): Table {
+  const rows = services.slice(0, room).map((service): Row => {
+    const { protocol, connections, errors } = service;
+    const its = rates?.services[keyOf(service)];
+    const responses = SHOWN_CLASSES.map((digit) => responseRate(service, its, digit));
+    return { cells: [service.service, protocol, ...[connections, its?.taken, ...responses, errors].map(whole)] };
+  });
+  return {
+    names: 2,
+    heading: {
+      cells: ["SERVICE", "OF", "OPEN", "TAKEN/S", ...SHOWN_CLASSES.map((digit) => `${digit}XX/S`), "ERRORS"],
+    },
+    rows, more: serviceCount - rows.length,
+  };
+}
+
+function threadsOf({ figures: { threads }, rates }: View, room: number): Table {
+  const rows = threads.slice(0, room).map(({ thread, restarts }): Row => {
+    const late = rates?.threads[thread].late;
+    return {
+      cells: [thread, whole(late === undefined ? undefined : 1000 * late), whole(restarts)],
+      ...restarts > 0 && { style: "red" },
+    };
+  });
+  return {
+    names: 1, heading: { cells: ["SERVICE THREAD", "MS LATE", "RESTARTS"] }, rows, more: threads.length - rows.length,
   };
 }
 

@@ -38,7 +38,7 @@ export async function top(
       await sleep(next - now(), undefined, { signal });
       try {
         const newer = await scraper.scrape(signal);
-        view = viewOf(url, older, newer);
+        view = viewOf(url, older, newer, view.rates);
         older = newer;
       } catch (error) {
         if (!(error instanceof ScrapeError)) throw error;

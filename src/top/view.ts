@@ -1,13 +1,15 @@
 /** Computes what to show at a moment, for the screen and for lines. */
-import { ratesBetween, type Figures, type PrefixFigures, type QueueFigures, type Rates } from "../telemetry/figures.js";
+import {
+  keyOf, ratesBetween, type Figures, type PrefixFigures, type QueueFigures, type Rates,
+} from "../telemetry/figures.js";
 
-/** Most prefixes in a view, more than a screen has lines. */
+/** Most prefixes and most services in a view, more than a screen has lines. */
 const BUSIEST = 500;
 
 export interface View {
   /** URL without credentials. */
   readonly url: string;
-  /** Newest figures, however old. Their prefixes are those that answer most now, the busiest first. */
+  /** Newest figures, however old. Their prefixes and services are those that answer most now, the busiest first. */
   readonly figures: Figures;
   /** Rates up to these figures; undefined at the start. */
   readonly rates: Rates | undefined;
@@ -17,30 +19,36 @@ export interface View {
   readonly trouble: string | undefined;
 }
 
-/** Returns the view of two scrapes. `older`: undefined at the start. */
-export function viewOf(url: string, older: Figures | undefined, newer: Figures): View {
+/** Returns the view of two scrapes. `older`: undefined at the start. `before`: the rates up to that, if known. */
+export function viewOf(url: string, older: Figures | undefined, newer: Figures, before?: Rates): View {
   const queues = new Map(older?.queues.map((queue) => [queue.queue, queue]));
   const queueRates = new Map<string, Rates>();
   for (const queue of newer.queues) {
     const before = queues.get(queue.queue);
     if (older && before) queueRates.set(queue.queue, ratesBetween(alone(older, before), alone(newer, queue)));
   }
-  const figures = { ...newer, prefixes: busiest(older?.prefixes ?? [], newer.prefixes) };
-  return { url, figures, rates: older && ratesBetween(older, figures), queueRates, trouble: undefined };
+  const figures = {
+    ...newer,
+    prefixes: busiest(older?.prefixes ?? [], newer.prefixes, ({ prefix }: PrefixFigures) => prefix, "replied"),
+    services: busiest(older?.services ?? [], newer.services, keyOf, "taken"),
+  };
+  return { url, figures, rates: older && ratesBetween(older, figures, before), queueRates, trouble: undefined };
 }
 
-/** Returns the prefixes that answered most between the two, and of equal ones those that have answered most in all. */
-function busiest(older: readonly PrefixFigures[], newer: readonly PrefixFigures[]): PrefixFigures[] {
-  const before = new Map(older.map(({ prefix, replied }) => [prefix, replied]));
+/** Returns those that counted most between the two, and of equal ones those that have counted most in all. */
+function busiest<T extends Record<F, number>, F extends string>(
+  older: readonly T[], newer: readonly T[], nameOf: (item: T) => string, figure: F,
+): T[] {
+  const before = new Map(older.map((item) => [nameOf(item), item[figure]]));
   const rated = newer.map(
-    (prefix) => ({ prefix, since: Math.max(0, prefix.replied - (before.get(prefix.prefix) ?? prefix.replied)) }),
+    (item) => ({ item, since: Math.max(0, item[figure] - (before.get(nameOf(item)) ?? item[figure])) }),
   );
-  return rated.sort((a, b) => b.since - a.since || b.prefix.replied - a.prefix.replied)
+  return rated.sort((a, b) => b.since - a.since || b.item[figure] - a.item[figure])
     .slice(0, BUSIEST)
-    .map(({ prefix }) => prefix);
+    .map(({ item }) => item);
 }
 
 /** Returns one queue's figures, as if there were no other queue. */
 function alone(figures: Figures, queue: QueueFigures): Figures {
-  return { ...figures, queues: [queue], dropped: {}, prefixes: [] };
+  return { ...figures, queues: [queue], dropped: {}, services: [], threads: [], prefixes: [] };
 }

@@ -125,7 +125,7 @@ class MirroredUp {
     const at = since + Number(process.hrtime.bigint() - sinceNs) / 1e6;
     return {
       since, example, host: hostname(), device,
-      figures: figuresOf(this.#queues, this.#served, at, this.#overruns.txDropped(), ready),
+      figures: figuresOf(this.#queues, this.#served, at, this.#overruns.txDropped(), ready, this.#up.services),
     };
   }
 }

@@ -17,6 +17,17 @@ import { type LocalServer, noReload, serveLocally } from "../support/served.js";
 const HOSTILE = `<img src=x onerror=alert(1)>"'&amp;</script>`;
 const VIEWPORTS = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 900 } };
 const SCHEMES = ["light", "dark"] as const;
+const THREAD = { thread: "0", restarts: 2, beats: 60, late: 1.5 };
+
+/** Services of either protocol, one of them with a name as long as names may be. */
+function services(count: number): Snapshot["figures"]["services"] {
+  const none = [0, 0, 0, 0, 0];
+  return [
+    { service: "api", protocol: "tcp", taken: count, connections: 3, responses: [0, 5 * count, 0, 0, 7], errors: 1 },
+    { service: "echo", protocol: "tcp", taken: 2, responses: none, errors: 0 },
+    { service: "x".repeat(64), protocol: "udp", taken: count, responses: none, errors: 0 },
+  ];
+}
 
 /** Opens a page, and collects complaints: whatever the console says, and requests to elsewhere. */
 async function open(
@@ -226,7 +237,11 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     figures: {
       at: Date.now(), version: "0.1.0", ready: true, overrun: 0, dropped: { icmp_csum: count, [HOSTILE]: 12 },
       prefixCount: prefixes,
-      tcp: { connections: 3, accepted: count, retransmitted: 1, bytesIn: 1000 * count, bytesOut: 10 * count },
+      tcp: {
+        connections: 3, accepted: count, opened: 2, retransmitted: 1, bytesIn: 1000 * count, bytesOut: 10 * count,
+      },
+      udp: { taken: count, answered: 2 * count, dropped: 3, unsent: 1 },
+      services: services(count), serviceCount: services(count).length, threads: [THREAD],
       queues: [{
         queue: "0", engine: "wasm", io: "uring", received: 3 * count, replied: 2 * count, dropped: count,
         tcp: 5 * count, restarts: 0,
@@ -306,7 +321,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     const { page } = await open(browser, http.url);
     await page.locator("#queues tr").waitFor();
     const reached: (string | undefined)[] = [];
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 10; i++) {
       await page.keyboard.press("Tab");
       const { what, outline } = await page.evaluate(() => {
         const focused = document.activeElement;
@@ -320,7 +335,10 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
       reached.push(what);
     }
     assert.deepEqual(
-      reached, ["Pause", "Metrics", "Healthy", "Ready", "Drops by reason", "Prefixes", "/metrics", "Queues"],
+      reached, [
+        "Pause", "Metrics", "Healthy", "Ready", "Services", "Service threads", "Drops by reason", "Prefixes",
+        "/metrics", "Queues",
+      ],
     );
     assert.equal(await page.locator("#more").innerText(), "1,134 more are counted at /metrics.");
     await page.locator("[aria-labelledby=prefixes-title][role=region]").focus();
@@ -335,6 +353,49 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     while (events.listeners > 0) await new Promise((resolve) => { setImmediate(resolve); });
     await page.keyboard.press("Space");
     await state(page, "Live");
+  });
+
+  test("services and their threads are shown where there are any", async () => {
+    const parts = ["services-part", "threads-part", "udp"];
+    const visible = () => page.evaluate((ids) => ids.filter((id) => !document.getElementById(id)?.hidden), parts);
+    const all = live ?? assert.fail();
+    live = { ...all, figures: { ...all.figures, serviceCount: 203 } };
+    const { page } = await open(browser, http.url);
+    await page.waitForFunction(() => document.querySelector("#services td:nth-child(5)")?.textContent === "0");
+    assert.deepEqual(await visible(), parts);
+    const { tables } = await page.evaluate(shown);
+    assert.deepEqual(tables.services, [
+      ["api", "TCP", 3, 1_000_000, 0, 0, 0, 0, 0, 1], ["echo", "TCP", "–", 2, 0, "–", "–", "–", "–", 0],
+      ["x".repeat(64), "UDP", "–", 1_000_000, 0, "–", "–", "–", "–", 0],
+    ]);
+    assert.deepEqual(tables.threads, [[0, "–", 2]]);
+    assert.equal(await page.locator("#more-services").innerText(), "200 more are counted at /metrics.");
+    assert.deepEqual(
+      await page.locator("#udp-taken, #udp-answered, #udp-dropped, #udp-unsent").allInnerTexts(),
+      ["1,000,000", "2,000,000", "3", "1"],
+    );
+    live = { ...live, figures: { ...live.figures, services: [], serviceCount: 0, threads: [] } };
+    await page.locator("#services-part").waitFor({ state: "hidden" });
+    assert.deepEqual(await visible(), []);
+  });
+
+  test("rates of services and how late their threads are, are of the time between two events", async (t) => {
+    let seconds = 0;
+    const server = await serveLocally({
+      metrics: () => undefined, connections: () => undefined, obstacle: () => undefined, reload: noReload,
+      events: new Events(() => {
+        const next = figures(4 * ++seconds, 1);
+        const threads = [{ ...THREAD, beats: seconds, late: seconds / 8 }];
+        return { ...next, figures: { ...next.figures, at: 1000 * seconds, threads } };
+      }, 50),
+    });
+    t.after(() => server.close());
+    const { page } = await open(browser, server.url);
+    const texts = () => page.locator(
+      "#services tr:first-child td:nth-child(n+5), #threads td:nth-child(2), #udp-taken-rate, #udp-answered-rate",
+    ).allInnerTexts();
+    await page.waitForFunction(() => document.querySelector("#threads td:nth-child(2)")?.textContent !== "–");
+    assert.deepEqual(await texts(), ["4", "8", "4", "20", "0", "0", "0", "1", "125\u00a0ms"]);
   });
 
   test("what a reason or a prefix is called stays text", async () => {

@@ -28,12 +28,23 @@ interface Sent {
 
 const CONFIG = `
 device: { offload: off }
-tcp: { 7: echo }
+services:
+  api: { http: { handler: ./api.mjs } }
+  dns: { udp: { handler: ./dns.mjs } }
+tcp: { 7: echo, 80: api }
+udp: { 53: dns }
 prefixes:
   - { prefix: 10.99.0.0/16, name: lab }
   - { prefix: 10.99.7.0/24, name: dark, answer: [] }
   - { prefix: 10.99.8.0/24, name: limited, rate_limit: { rate: 1, burst: 1 } }
   - { prefix: "fd99::/64", name: six }
+`;
+
+/** A handler that fails when it is asked to. */
+const API = `export default (request, response) => {
+  if (request.url === "/wrong") throw new Error("as asked");
+  response.end("right");
+};
 `;
 
 /** Packets of each kind that are sent a second, in turn. */
@@ -63,11 +74,14 @@ describe("prometheus", needs("prometheus", "strace"), () => {
   before(async () => {
     ns = await Netns.open();
     writeFileSync(config, CONFIG);
+    writeFileSync(join(folder, "api.mjs"), API);
+    writeFileSync(join(folder, "dns.mjs"), "export default (message, remote, reply) => { reply(message); };\n");
     const web = join(folder, "web.yml");
     writeFileSync(web, "http_server_config: { headers: { X-Frame-Options: deny } }\n");
     pongd = await Pongd.start(ns, "--config", config, "--web-config", web, "--io", "readwrite");
     // The queue holds seconds of packets: on a busy machine pongd may get no time for as long as the usual queue lasts.
     await ns.ok("ip", "link", "set", "pong0", "txqueuelen", "10000");
+    for (const path of ["", "wrong"]) await ns.ok("curl", "-s", `http://10.99.1.1/${path}`);
     cpSync(source("deploy/prometheus"), folder, { recursive: true });
     // Only times are replaced, so that the test takes less of it.
     const substitute = (file: string, pattern: RegExp, text: string) => {
@@ -225,7 +239,12 @@ describe("prometheus", needs("prometheus", "strace"), () => {
         assert.ok(labels, `${where}: ${metric}`);
         for (const { label, operator, value } of matchers) {
           for (const one of operator.includes("~") ? value.split("|") : [value]) {
-            assert.ok(labels.get(label)?.has(one), `${where}: ${metric}{${label}="${one}"}`);
+            const known = [...labels.get(label) ?? []];
+            const pattern = new RegExp(`^(?:${one})$`);
+            assert.ok(
+              known.some((value) => operator.includes("~") ? pattern.test(value) : value === one),
+              `${where}: ${metric}{${label}="${one}"}`,
+            );
           }
         }
       }

@@ -11,6 +11,7 @@ import { createServer as createTcpServer, type AddressInfo, type Server } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { ACCEPTED, SERVED } from "../../abi/counters.js";
 import { MAX_WAITING } from "../../src/base/bounded.js";
 import { EXIT, Failure } from "../../src/base/failure.js";
 import { PrefixList } from "../../src/prefix/list.js";
@@ -18,11 +19,14 @@ import { parseMetricsAddress } from "../../src/top/address.js";
 import { figuresOf } from "../../src/top/collect.js";
 import { samplesOf } from "../../src/top/parse.js";
 import { HEADER, jsonLine, line } from "../../src/top/lines.js";
+import { keyOf, type Figures, type Rates } from "../../src/telemetry/figures.js";
 import { explain } from "../../src/telemetry/reasons.js";
 import { Scraper } from "../../src/top/scraper.js";
 import { screen } from "../../src/top/screen.js";
 import { fit, widthOf } from "../../src/top/text.js";
 import { viewOf } from "../../src/top/view.js";
+import { ServiceCounts } from "../../src/telemetry/servicecounts.js";
+import { figuresOf as snapshotOf } from "../../src/telemetry/snapshot.js";
 import { parsePrefix } from "../../src/prefix/prefixes.js";
 import { Folder } from "../support/certificates.js";
 import { metricsOf, textOf } from "../support/exposed.js";
@@ -117,19 +121,106 @@ describe("figures", () => {
       + `pongd_tcp_accepted_total{service="echo",queue="0"} ${10 * n}\npongd_tcp_bytes_total{direction="in",queue="0"} `
       + `${1000 * n}\npongd_tcp_bytes_total{direction="out",queue="0"} ${3000 * n}\n`
       + `pongd_tcp_segments_total{direction="in",queue="0"} ${100 * n}\n`
-      + `pongd_tcp_segments_total{direction="out",queue="0"} 7\npongd_tcp_retransmitted_segments_total{queue="0"} ${n}\n`;
+      + `pongd_tcp_segments_total{direction="out",queue="0"} 7\npongd_tcp_retransmitted_segments_total{queue="0"} ${n}\n`
+      + `pongd_tcp_opened_total{queue="0"} ${4 * n}\n`;
     const [older, newer] = [figuresOf(tcp(1), 0), figuresOf(tcp(3), 2000)];
     assert.deepEqual(
-      newer.tcp, { connections: 5, accepted: 30, retransmitted: 3, bytesIn: 3000, bytesOut: 9000 },
+      newer.tcp, { connections: 5, accepted: 30, opened: 12, retransmitted: 3, bytesIn: 3000, bytesOut: 9000 },
     );
     assert.deepEqual(newer.queues.map(({ tcp }) => tcp), [300]);
     const lines = screen(viewOf("http://a/", older, newer), { columns: 100, rows: 40 }, 2000, false);
     assert.ok(lines.some((shown) => /^taken by TCP +100 +300$/.test(shown)), lines.join("\n"));
-    assert.ok(lines.some((shown) => /^connections +5 +10 +1 +1,000 +3,000$/.test(shown)), lines.join("\n"));
+    assert.ok(lines.some((shown) => /^connections +5 +10 +4 +1 +1,000 +3,000$/.test(shown)), lines.join("\n"));
     assert.match(line(viewOf("http://a/", older, newer), 0), / 100 +5$/);
     assert.match(HEADER, / TCP\/S +CONNECTIONS$/);
     const none = screen(viewOf("http://a/", undefined, figuresOf(BUILD, 0)), { columns: 100, rows: 40 }, 0, false);
     assert.ok(!none.some((shown) => shown.includes("TCP")));
+  });
+
+  test("services, their threads and UDP are as the page has them", async () => {
+    const counters = new Float64Array(1 << 16).fill(2);
+    const accepting = [
+      { protocol: "tcp", service: "api", counter: ACCEPTED + 9 },
+      { protocol: "tcp", service: "echo", counter: ACCEPTED },
+      { protocol: "udp", service: "echo", counter: SERVED }, { protocol: "udp", service: "dns", counter: SERVED + 9 },
+    ] as const;
+    const queues = [0, 1].map(
+      (index) => ({ index, engine: "wasm", io: "uring", counters, restarts: 0, accepting }) as const,
+    );
+    const counts = [new ServiceCounts(), new ServiceCounts()];
+    for (const status of [200, 200, 304, 500]) counts[1].responded(0, status, 0.01);
+    for (const seconds of [0.25, 0.5]) counts[1].beat(seconds);
+    counts[0].opened(0);
+    counts[1].failed(1);
+    counts[1].restarted();
+    const services = { names: ["api", "dns"], threads: counts.map(({ buffer }) => buffer) };
+    const served = { prefixes: PrefixList.of([], []) };
+    const text = await textOf(metricsOf(queues, served, { txDropped: () => 0 }, { services: () => services }));
+    const parts = ({ services, serviceCount, threads, udp }: Figures) => JSON.parse(JSON.stringify(
+      { services: [...services].sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1), serviceCount, threads, udp },
+    )) as unknown;
+    const figures = figuresOf(text, 7);
+    assert.deepEqual(parts(figures), parts(snapshotOf(queues, served, 7, 0, true, services)));
+    assert.deepEqual(figures.services.map(keyOf), ["tcp api", "tcp echo", "udp echo", "udp dns"]);
+  });
+
+  describe("services", () => {
+    const at = (n: number) => figuresOf(`${BUILD}pongd_tcp_accepted_total{service="api",queue="0"} ${n}
+pongd_tcp_accepted_total{service="api",queue="1"} ${n}\npongd_tcp_accepted_total{service="echo",queue="0"} 1000
+pongd_udp_datagrams_total{service="dns",queue="0"} ${10 * n}
+pongd_udp_handler_datagrams_total{direction="in",queue="0"} ${10 * n}
+pongd_udp_handler_datagrams_total{direction="out",queue="0"} ${6 * n}
+pongd_udp_handler_datagrams_total{direction="lost",queue="0"} ${n}
+pongd_packets_dropped_total{reason="socket_rcvbuff",queue="0"} ${2 * n}
+pongd_http_requests_total{service="api",code="200"} ${4 * n}\npongd_http_requests_total{service="api",code="204"} ${n}
+pongd_http_requests_total{service="api",code="503"} ${n}\npongd_service_connections{service="api"} 12
+pongd_service_errors_total{service="api"} ${n}\npongd_service_errors_total{service="dns"} 0
+pongd_service_thread_restarts_total{thread="0"} ${n}
+pongd_service_thread_delay_seconds_sum{thread="0"} ${n / 4}\npongd_service_thread_delay_seconds_count{thread="0"} ${n}
+`, 1000 * n);
+    const [older, newer] = [at(2), at(4)];
+    const view = viewOf("http://a/", older, newer);
+    const shown = (rows: number, columns = 100) => screen(view, { columns, rows }, 4000, false);
+
+    test("they are on the screen, the busiest first", () => {
+      const lines = shown(50).filter((line) => !line.startsWith("0 ") || /^0 +\d+ +\d+$/.test(line));
+      assert.deepEqual(lines.map((line) => line.split(/ +/)).filter(([first]) => ["api", "dns", "echo", "0", "datagrams"].includes(first)), [
+        ["datagrams", "10", "6", "2", "1"],
+        ["dns", "udp", "-", "10", "-", "-", "-", "-", "0"],
+        ["api", "tcp", "12", "2", "5", "0", "0", "1", "4"],
+        ["echo", "tcp", "-", "0", "-", "-", "-", "-", "0"],
+        ["0", "250", "4"],
+      ]);
+    });
+
+    test("a screen that is short has some of each, and says how many more there are", () => {
+      const lines = shown(30);
+      assert.ok(lines.length <= 30);
+      for (const heading of ["UDP", "SERVICE", "SERVICE THREAD", "QUEUE", "DROPPED FOR"]) {
+        assert.ok(lines.some((line) => line.startsWith(`${heading} `)), `${heading}\n${lines.join("\n")}`);
+      }
+      assert.ok(lines.includes("and 1 more"), lines.join("\n"));
+    });
+
+    test("a line of JSON has them, with their rates", () => {
+      const parsed = JSON.parse(jsonLine(view, 0)) as Figures & { rates: Rates };
+      const { rates, services, serviceCount, threads, udp } = parsed;
+      assert.deepEqual(services.map(keyOf), ["udp dns", "tcp api", "tcp echo"]);
+      assert.deepEqual(rates.services["tcp api"], { taken: 2, responses: [0, 5, 0, 0, 1] });
+      assert.deepEqual(rates.threads, { 0: { late: 0.25, silent: 0 } });
+      assert.deepEqual([serviceCount, threads[0].restarts, udp.dropped], [3, 4, 8]);
+    });
+
+    test("a thread that hangs is late, and has not been restarted yet", () => {
+      const silent = viewOf("http://a/", newer, { ...newer, at: newer.at + 9000 }, view.rates);
+      const lines = screen(silent, { columns: 100, rows: 50 }, 0, false);
+      assert.ok(lines.some((line) => /^0 +8,000 +4$/.test(line)), lines.join("\n"));
+    });
+
+    test("where there are none, there is nothing about them", () => {
+      const lines = screen(viewOf("http://a/", undefined, figuresOf(BUILD, 0)), { columns: 100, rows: 40 }, 0, false);
+      assert.ok(!lines.some((line) => /SERVICE|UDP/.test(line)), lines.join("\n"));
+    });
   });
 
   test("overruns of the device are counted where they are told, and 0 where not", () => {

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as control from "../../abi/control.js";
 import {
-  BATCH_BUCKETS, BATCH_SIZES, Counter, COUNTERS, COUNTERS_END, Drop, DROPPED, ERRORS, ERRORS6, IcmpError, LATENESS,
-  LATENESS_BUCKETS, MAX_COUNTERS, MAX_DROPS, MAX_ERRORS, MAX_PROTOCOLS, PREFIX_REPLIES, Protocol, REPLIES,
+  ATTEMPT_FAILS, BATCH_BUCKETS, BATCH_SIZES, Counter, COUNTERS, COUNTERS_END, Drop, DROPPED, ERRORS, ERRORS6, IcmpError,
+  LATENESS, LATENESS_BUCKETS, MAX_COUNTERS, MAX_DROPS, MAX_ERRORS, MAX_PROTOCOLS, MAX_UNOPENED, PREFIX_REPLIES,
+  Protocol, REPLIES,
 } from "../../abi/counters.js";
 import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../abi/limits.js";
 import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.js";
@@ -12,7 +13,7 @@ import { FREE, KEPT, KEPT_SIZE, MAX_SLOTS } from "../../abi/pool.js";
 import {
   BATCH, DESCRIPTOR_SIZE, MAX_TOUCHED, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, STAMPED, TO_SEND, TOUCHED,
 } from "../../abi/slots.js";
-import { STREAMS, STREAMS_END } from "../../abi/streams.js";
+import { STREAMS, STREAMS_END, Unopened } from "../../abi/streams.js";
 import {
   HOST, HOST6, HOST6_OWNER, HOST_OWNER, LIMIT_SIZE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS,
   ROOT_ENTRIES,
@@ -73,6 +74,7 @@ const COUNTED: readonly Region[] = [
   ["BATCH_SIZES", BATCH_SIZES, BATCH_BUCKETS, 1],
   ["ERRORS", ERRORS, MAX_ERRORS, 1],
   ["ERRORS6", ERRORS6, MAX_ERRORS, 1],
+  ["ATTEMPT_FAILS", ATTEMPT_FAILS, MAX_UNOPENED, 1],
   ["LATENESS", LATENESS, LATENESS_BUCKETS, 1],
   ["PREFIX_REPLIES", PREFIX_REPLIES, PREFIX_INDICES, 1],
 ];
@@ -124,6 +126,7 @@ describe("what is counted has room to grow", () => {
     ["Protocol", Protocol, MAX_PROTOCOLS, 4],
     ["Drop", Drop, MAX_DROPS, 20],
     ["IcmpError", IcmpError, MAX_ERRORS, 2],
+    ["Unopened", Unopened, MAX_UNOPENED, 8],
   ] as const) {
     test(`${name}: at least ${left} more`, () => {
       const count = Object.keys(members).length / 2;

@@ -10,9 +10,10 @@ import { ERROR_BURST, ERRORS_PER_MS } from "../../abi/limits.js";
 import { source } from "../support/assembly.js";
 import { BY_DEFAULT, Rig } from "../support/engines.js";
 import { arpFrame, frame, SHARED, solicitationFrame } from "../support/frames.js";
-import { fragmentHeader, ipv6Packet, udpPacket6 } from "../support/ipv6.js";
+import { fragmentHeader, fragmentsOf6, ipv6Packet, udpPacket6 } from "../support/ipv6.js";
 import { bytes, fragmentsOf, icmpPacket, ipv4Packet, pattern, udpPacket } from "../support/packets.js";
 import { kind } from "../support/replies.js";
+import { UDP_PORTS } from "../vectors/drops.js";
 import { HOST_CASES, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.js";
 
 const MTU = 1500;
@@ -52,6 +53,20 @@ const CASES: readonly HostCase[] = [
     name: `${length} bytes, options on the first fragment alone`, packets: optionsOnFirst(MTU, length),
   })),
 ];
+
+/** Datagrams to the UDP service echo: in one piece, with options, and in fragments as long as the MTU allows. */
+const ECHOED: readonly (readonly Uint8Array[])[] = [0, 1, 22, 512, 1400, 1600, 9000, 60_000].flatMap((length) => {
+  const datagram = { destinationPort: 7, data: pattern(length) };
+  const six = udpPacket6(datagram);
+  if (length < MTU) {
+    const options = bytes(7, 39, 4, new Uint8Array(36), 0);
+    return [[udpPacket(datagram)], [six], [udpPacket({ ...datagram, options })]];
+  }
+  const offsets = (step: number) => {
+    return [...Array.from({ length: Math.ceil((length + 8) / step) }, (_, i) => step * i), length + 8];
+  };
+  return [fragmentsOf(udpPacket({ ...datagram, fragment: 0 }), offsets(1480)), fragmentsOf6(six, offsets(1448))];
+});
 
 /** Answers of one kind: the highest ratio of bytes out to bytes in, and the packets that caused it. */
 interface Worst {
@@ -101,6 +116,19 @@ async function measure(mode: "tun" | "tap"): Promise<Map<string, Worst>> {
       note(what, { packets: sent, in: length, out });
     }
   }
+  const echo = await Rig.create("wasm", {
+    mtu: MTU, ...mode === "tap" && { link: SHARED },
+    policy: { ...BY_DEFAULT, udp: { ports: UDP_PORTS }, sourceLimit: { rate: 1e9, burst: 1e9 } },
+  });
+  for (const packets of ECHOED) {
+    const six = packets[0][0] >> 4 === 6;
+    const sent = mode === "tun" ? packets : packets.map((packet) => frame(packet, { type: six ? 0x86dd : 0x0800 }));
+    const total = (all: readonly Uint8Array[]) => all.reduce((sum, { length }) => sum + length, 0);
+    note(`${six ? "IPv6" : "IPv4"} UDP echo reply`, {
+      packets: sent, in: total(sent), out: total(sent.flatMap((packet) => echo.respond(packet))),
+    });
+  }
+  assert.deepEqual(echo.dropped, {});
   if (mode === "tap") {
     const unnamed = solicitationFrame({ options: new Uint8Array(0) });
     for (const [what, request] of [

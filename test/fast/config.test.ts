@@ -993,6 +993,14 @@ describe("what pongd check prints", () => {
     );
     assert.deepEqual(odd(`${P}answer: []\n`), ["no prefix answers anything"]);
     assert.deepEqual(odd(`${P}spin: 5\nio: readwrite\n`), ["spin does nothing with io: readwrite"]);
+    const looping = (ports: number) => `prefix 10.99.0.0/16 has services of UDP that answer at ${ports} ports: nothing `
+      + "that comes from these ports is answered, lest a loop begin, and clients use any of them; name fewer ports";
+    assert.deepEqual(odd(`${P}udp: { 1-65535: echo }
+`), [looping(65_535)]);
+    assert.deepEqual(odd(`${P}udp: { 1-65535: echo, 1024-65535: discard, 30000-34095: echo }
+`), [looping(5119)]);
+    assert.deepEqual(odd(`${P}udp: { 1-65535: silent, 1024-65534: discard, 30000-34000: echo }
+`), []);
     const odder = "has a backslash before r or n: YAML makes a line end of it only within double quotes";
     assert.deepEqual(odd(`${P}services: { a: { tcp: { banner: 'x\\r\\n' } }, b: { tcp: { banner: "x\\r\\n" } } }\n`), [
       `services.a.tcp.banner ${odder}`,

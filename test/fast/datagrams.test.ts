@@ -228,6 +228,17 @@ describe("a datagram to a port of a service thread", () => {
     assert.ok(threads.came.every(({ message }) => message.equals(pattern(1000))));
   });
 
+  test("for which its handler takes long ends a turn", async () => {
+    const threads = await Threads.create({}, () => {
+      for (const began = performance.now(); performance.now() - began < 50;);
+    });
+    for (let i = 0; i < 2; i++) threads.rig.respond(udpPacket({ destinationPort: DNS }));
+    assert.equal(threads.datagrams[0].turn(), true);
+    assert.equal(threads.came.length, 1);
+    assert.equal(threads.datagrams[0].turn(), false);
+    assert.equal(threads.came.length, 2);
+  });
+
   test("answers for which there is no room are refused, and those that there is no slot for are counted", async () => {
     const threads = await Threads.create();
     const { rig, came } = threads;

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  BATCH_SIZES, Counter, Drop, DROPPED, LATENESS, LATENESS_BUCKETS, PREFIX_REPLIES, Protocol, REPLIES,
+  ATTEMPT_FAILS, BATCH_SIZES, Counter, Drop, DROPPED, LATENESS, LATENESS_BUCKETS, PREFIX_REPLIES, Protocol, REPLIES,
 } from "../../abi/counters.js";
+import { Unopened } from "../../abi/streams.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { Directory } from "../support/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
@@ -116,6 +117,9 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     counters[Counter.bytesSent] = 83000 + i;
     counters[Counter.writeErrors] = 5 + i;
     counters[Counter.held] = 7 + i;
+    counters[Counter.tcpActiveOpens] = 60 + i;
+    counters[Counter.tcpOpened] = 50 + i;
+    counters[ATTEMPT_FAILS + Unopened.refused] = 10 + i;
     counters[REPLIES + Protocol.icmp] = 900 + i;
     counters[DROPPED + Drop.icmp_csum] = 100 + i;
     counters[PREFIX_REPLIES + 1] = 900 + i;
@@ -134,6 +138,9 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     "pongd_packets_dropped_total{reason=\"icmp_csum\",queue=\"1\"} 101",
     "pongd_packets_dropped_total{reason=\"ip_csum\",queue=\"0\"} 0",
     "pongd_fragments_held{queue=\"1\"} 8",
+    "pongd_tcp_active_opens_total{queue=\"1\"} 61", "pongd_tcp_opened_total{queue=\"1\"} 51",
+    "pongd_tcp_attempt_fails_total{reason=\"refused\",queue=\"1\"} 11",
+    "pongd_tcp_attempt_fails_total{reason=\"given_up\",queue=\"0\"} 0",
     "pongd_prefix_replies_total{prefix=\"10.99.0.0/16\",name=\"lab\"} 0",
     "pongd_prefix_replies_total{prefix=\"192.0.2.0/24\"} 1801",
     "pongd_batch_packets_bucket{le=\"1\"} 6", "pongd_batch_packets_bucket{le=\"128\"} 6",

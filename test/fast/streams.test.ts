@@ -1,6 +1,7 @@
 /** Tests streams: bytes between a peer and a handler on a service thread, which is this one. */
 import "../support/process.js";
 import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
 import { createServer, request } from "node:http";
 import { Socket as NetSocket } from "node:net";
 import { constants } from "node:os";
@@ -623,6 +624,48 @@ describe("a socket that connects", () => {
     rig.isEmpty();
   });
 
+  for (const way of ["destroy", "resetAndDestroy"] as const) {
+    test(`and has not heard yet that it is connected ends by ${way}() as the kernel's do`, async () => {
+      const rig = await StreamRig.create({});
+      const server = rig.server(4);
+      const socket = Socket.connect(rig.port, server.target);
+      // The first round is for a page.
+      for (let i = 0; i < 2; i++) {
+        rig.port.turn();
+        rig.host.inject();
+      }
+      while (rig.deliver());
+      assert.ok(socket.connecting);
+      assert.equal(server.tcp.state, "established");
+      socket[way]();
+      await rig.settle();
+      if (way === "destroy") {
+        assert.ok(server.tcp.finished);
+        await server.end();
+      }
+      assert.equal(server.tcp.outcome, way === "destroy" ? "closed" : "reset");
+      rig.isEmpty();
+    });
+
+    test(`and is ended by ${way}() before it has a connection block ends the same way`, async () => {
+      const rig = await StreamRig.create({});
+      const server = rig.server(4);
+      const socket = Socket.connect(rig.port, server.target);
+      // The request is on its way when the socket is destroyed, and the answer comes before the order.
+      rig.port.turn();
+      rig.host.inject();
+      rig.port.turn();
+      socket[way]();
+      rig.host.inject();
+      while (rig.deliver());
+      assert.equal(server.tcp.state, "established");
+      await rig.settle();
+      if (way === "destroy") await server.end();
+      assert.equal(server.tcp.outcome, way === "destroy" ? "closed" : "reset");
+      rig.isEmpty();
+    });
+  }
+
   test("emits timeout while it is connecting", async () => {
     const rig = await StreamRig.create({});
     const { target } = rig.server(4, { localPort: 7 });
@@ -693,6 +736,21 @@ describe("a service thread", () => {
     rig.isEmpty();
   });
 
+  test("whose handlers take long comes back to what else it has to do between two of them", async () => {
+    const rig = await StreamRig.create({ handler: () => {
+      for (const began = performance.now(); performance.now() - began < 50;);
+    } });
+    const clients = [rig.client(4), rig.client(6)];
+    for (const client of clients) {
+      client.tcp.connect(rig.host.us);
+      for (let i = 0; i < 3; i++) rig.deliver();
+    }
+    assert.equal(rig.port.turn(), true);
+    assert.equal(rig.sockets.length, 1);
+    assert.equal(rig.port.turn(), false);
+    assert.equal(rig.sockets.length, 2);
+  });
+
   test("whose place nobody has yet gets no connection: SYNs stay unanswered", async () => {
     const rig = await StreamRig.create({});
     rig.kill();
@@ -751,6 +809,10 @@ describe("HTTP", () => {
       "400 Bad Request"],
     ["has headers without end", `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}`,
       "431 Request Header Fields Too Large"],
+    ["has no host", "GET / HTTP/1.1\r\n\r\n", "400 Bad Request"],
+    ["has two hosts", "GET / HTTP/1.0\r\nHost: x\r\nhost: y\r\n\r\n", "400 Bad Request"],
+    ["expects what nobody knows", "GET / HTTP/1.1\r\nHost: x\r\nExpect: more\r\nConnection: close\r\n\r\n",
+      "417 Expectation Failed"],
   ] as const) test(`what ${what} is refused, and counted`, async () => {
     const refused: number[] = [];
     const { take: handler } = httpService(() => assert.fail("the listener is called"), (code) => refused.push(code));
@@ -770,5 +832,81 @@ describe("HTTP", () => {
     assert.match((await client.ask(get("/"))).toString(), /^HTTP\/1\.1 200 OK\r\n/);
     assert.equal((await client.ask("nonsense\r\n\r\n")).toString(), "");
     assert.deepEqual(refused, []);
+  });
+
+  /** A client, and what it asks for, which the test answers. */
+  async function unanswered(refused?: (status: number) => void): Promise<{
+    readonly rig: StreamRig; readonly client: Client; readonly asked: Map<string, ServerResponse>;
+  }> {
+    const asked = new Map<string, ServerResponse>();
+    const { take: handler } = httpService(({ url = "" }, response) => { asked.set(url, response); }, refused);
+    const rig = await StreamRig.create({ kind: Service.http, handler });
+    return { rig, client: await rig.connect(4), asked };
+  }
+  const bodies = (text: Buffer) => [...text.toString().matchAll(/^(?:body of .*|HTTP\/1\.1 4.*)$/gm)].map(([line]) => line.trim());
+
+  test("what is refused behind other requests is refused behind their responses", async () => {
+    const refused: number[] = [];
+    const { rig, client, asked } = await unanswered((code) => refused.push(code));
+    assert.equal((await client.ask(`${get("/one")}${get("/two")}nonsense\r\n\r\n`)).toString(), "");
+    asked.get("/two")?.end("body of two\n");
+    assert.equal((await client.ask(get("/never"))).toString(), "");
+    assert.deepEqual(refused, []);
+    asked.get("/one")?.end("body of one\n");
+    await rig.settle();
+    assert.deepEqual(bodies(client.heard()), ["body of one", "body of two", "HTTP/1.1 400 Bad Request"]);
+    assert.deepEqual([refused, [...asked.keys()]], [[400], ["/one", "/two"]]);
+    await client.end();
+    rig.isEmpty();
+  });
+
+  test("a body that is refused is answered behind the responses before its own", async () => {
+    const { rig, client, asked } = await unanswered(() => undefined);
+    const post = "POST /two HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n";
+    await client.ask(get("/one") + post);
+    asked.get("/one")?.end("body of one\n");
+    await rig.settle();
+    assert.deepEqual(bodies(client.heard()), ["body of one", "HTTP/1.1 400 Bad Request"]);
+    await client.end();
+    rig.isEmpty();
+  });
+
+  test("who sends nonsense and ends, or is reset, leaves nothing", async () => {
+    const { rig, client, asked } = await unanswered(() => undefined);
+    await client.ask(`${get("/one")}nonsense\r\n\r\n`);
+    await client.end();
+    const other = await rig.connect(6);
+    await other.ask(`${get("/two")}nonsense\r\n\r\n`);
+    other.tcp.abort(rig.host.us);
+    await rig.settle();
+    assert.deepEqual([...asked.values()].map(({ destroyed }) => destroyed), [true, true]);
+    rig.isEmpty();
+  });
+
+  test("behind a few requests without a response, no more is read", async () => {
+    const { rig, client, asked } = await unanswered();
+    const paths = Array.from({ length: 5000 }, (_, i) => `/${i}`);
+    await client.ask(paths.map(get).join(""));
+    assert.ok(asked.size >= 16 && asked.size < 64, `${asked.size} requests`);
+    const answers: string[] = [];
+    for (let answered = 0; answered < asked.size;) {
+      for (const [path, response] of [...asked].slice(answered)) response.end(`body of ${path}\n`);
+      answered = asked.size;
+      await rig.settle();
+      answers.push(...bodies(client.heard()));
+    }
+    assert.deepEqual(answers, paths.map((path) => `body of ${path}`));
+    assert.equal(asked.size, paths.length);
+    await client.end();
+    rig.isEmpty();
+  });
+
+  test("a request to upgrade is the last one of its connection", async () => {
+    const { rig, client } = await served();
+    const upgrade = "GET /one HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
+    assert.match((await client.ask(`${upgrade}${get("/two")}`)).toString(), /\r\nConnection: close\r\n[^]*\r\n\/one\n$/);
+    assert.ok(client.tcp.finished);
+    await client.end();
+    rig.isEmpty();
   });
 });

@@ -2,13 +2,13 @@
 import "../support/process.js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Closed, CLOSED, Counter } from "../../abi/counters.js";
+import { ATTEMPT_FAILS, Closed, CLOSED, Counter } from "../../abi/counters.js";
 import { MacPolicy } from "../../abi/control.js";
 import {
   Drain, INBOX, INBOX_COUNT, LETTER_SEQ, LETTER_SIZE, OUTBOX, OUTBOX_COUNT, PAGE_SIZE,
 } from "../../abi/tcp.js";
 import {
-  ORDERED, STREAM_WISHES, STREAMS, THREAD_STATE, THREADS, ThreadState, WISH_SHUT,
+  ORDERED, STREAM_WISHES, STREAMS, THREAD_STATE, THREADS, ThreadState, Unopened, WISH_SHUT,
 } from "../../abi/streams.js";
 import { tableOf } from "../../src/engine/table.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
@@ -27,13 +27,21 @@ const SENT: Row = [0, ">", SYN];
 /** Seconds from each SYN to the next. */
 const GAPS = [1, 2, 4, 8, 16, 32, 64];
 
-function each(name: string, run: (rig: OpenRig, family: Family) => void, options: HostOptions = {}): void {
+interface Options extends HostOptions {
+  /** True if the thread does not hear what becomes of its attempts. */
+  readonly isDeaf?: boolean;
+}
+
+function each(
+  name: string, run: (rig: OpenRig, family: Family) => void, { isDeaf = false, ...options }: Options = {},
+): void {
   for (const family of [4, 6] as const) {
     test(`IPv${family}: ${name}`, async () => {
       const rig = await OpenRig.create(family, options);
       run(rig, family);
       rig.turn();
       rig.isEmpty(rig.host.rig.linear.counters[Counter.tcpTimeWait]);
+      if (!isDeaf) rig.isCounted();
     });
   }
 }
@@ -131,6 +139,7 @@ describe("a connection that is opened", () => {
     listener.opening?.giveUp();
     rig.turn();
     rig.isEmpty();
+    assert.equal(rig.host.rig.linear.counters[ATTEMPT_FAILS + Unopened.given_up], 1);
     rig.play([300, "-"]);
     assert.deepEqual(listener.heard, []);
   });
@@ -451,7 +460,7 @@ describe("connections that are being opened", () => {
     assert.deepEqual(rig.host.take(), []);
     rig.host.rig.linear.recover();
     rig.port.turn();
-  });
+  }, { isDeaf: true });
 
   each("are lost when the packet loop crashes", (rig) => {
     const listeners = [rig.ask(1), rig.ask(2)];
@@ -523,7 +532,7 @@ describe("connections that are being opened", () => {
     rig.host.advance(1000);
     rig.turn();
     rig.host.take();
-  });
+  }, { isDeaf: true });
 });
 
 describe("in TAP mode", () => {

@@ -95,6 +95,11 @@ function hold(socket: Socket): void {
   };
 }
 
+/** Has a socket hear of the peer's end, though nobody reads: a net.Socket reads at once, unless it is paused. */
+function begin(socket: Socket | Plain): void {
+  if (!socket.isPaused()) socket.read(0);
+}
+
 /** A server's. */
 class Served extends Socket {
   readonly server: Internals;
@@ -153,6 +158,7 @@ const wire = await Wire.create((stream) => {
 function give(server: Internals, socket: Socket | Plain): void {
   given.servers++;
   if (server.pauseOnConnect) socket.pause();
+  begin(socket);
   server.emit("connection", socket);
 }
 
@@ -217,6 +223,7 @@ if (process.env.JUDGE_CLIENTS !== undefined) {
     given.clients++;
     if (socket instanceof Socket) {
       hold(socket);
+      socket.once("ready", () => { begin(socket); });
       if (options.timeout !== undefined && options.timeout > 0) socket.setTimeout(options.timeout);
     }
     if (options.signal) addAbortSignal(options.signal, socket);

@@ -402,9 +402,11 @@ export function addUp(metrics: Map<string, number>): void {
   const [received, ...verdicts] = [
     "pongd_packets_received_total", "pongd_replies_total", "pongd_packets_dropped_total", "pongd_fragments_held",
   ].map((name) => sum(metrics, name));
-  const taken = [...metrics].filter(([key]) => key.startsWith("pongd_tcp_segments_total{direction=\"in\""));
+  const taken = [...metrics].filter(
+    ([key]) => /^pongd_(tcp_segments|udp_handler_datagrams)_total\{direction="in"/.test(key),
+  );
   const all = [...verdicts, ...taken.map(([, count]) => count)].reduce((a, b) => a + b);
-  assert.equal(received, all, "received = replied + dropped + held + taken by TCP");
+  assert.equal(received, all, "received = replied + dropped + held + taken by TCP and handlers");
 }
 
 /** Asserts that no counter went back. */

@@ -1,5 +1,6 @@
 /** An engine that this thread has open connections, and what becomes of them. */
 import assert from "node:assert/strict";
+import { ATTEMPT_FAILS, Counter } from "../../abi/counters.js";
 import { LENT_COUNT, THREAD_SIZE, THREAD_STATE, THREADS, ThreadState, Unopened } from "../../abi/streams.js";
 import { Port, type Holder, type Opener, type Opening, type Stream, type Target } from "../../src/net/port.js";
 import { ADDRESSES, type Family, type HostOptions, TcpHost } from "./tcphost.js";
@@ -54,6 +55,7 @@ export class OpenRig {
   readonly port: Port;
   readonly family: Family;
   readonly player: Player;
+  readonly #listeners: Listener[] = [];
   /** Address of the thread's fields. */
   readonly thread: number;
 
@@ -80,6 +82,7 @@ export class OpenRig {
   ask(flow = 1, target: Partial<Target> = {}): Listener {
     const { local, peerPort } = this.player.flow(flow);
     const listener = new Listener();
+    this.#listeners.push(listener);
     listener.opening = this.port.connect({
       localAddress: local, localPort: LOCAL_PORT, remoteAddress: ADDRESSES[this.family].peer, remotePort: peerPort,
       ...target,
@@ -101,6 +104,18 @@ export class OpenRig {
   play(...rows: readonly Row[]): void {
     this.player.play(rows);
     this.turn();
+  }
+
+  /** Asserts that each attempt has been counted by what became of it. */
+  isCounted(): void {
+    const { counters } = this.host.rig.linear;
+    const heard = (what: string) => this.#listeners.filter(({ heard: [first] }) => first === what).length;
+    assert.equal(counters[Counter.tcpOpened], heard("opened"), "opened");
+    for (const [name, why] of Object.entries(Unopened)) {
+      // Of what it has given up it hears nothing.
+      if (typeof why === "string" || name === "given_up") continue;
+      assert.equal(counters[ATTEMPT_FAILS + why], heard(name), name);
+    }
   }
 
   /** Asserts that nothing is left. */

@@ -2,7 +2,9 @@
  * Looks at what an engine keeps of TCP, by abi/tcp.ts, and says what does not agree: lists, chains, pages, counters.
  */
 import assert from "node:assert/strict";
-import { Closed, CLOSED as ENDS, Counter, DROPPED, MAX_DROPS, MAX_PROTOCOLS, REPLIES } from "../../abi/counters.js";
+import {
+  ATTEMPT_FAILS, Closed, CLOSED as ENDS, Counter, DROPPED, MAX_DROPS, MAX_PROTOCOLS, MAX_UNOPENED, REPLIES,
+} from "../../abi/counters.js";
 import {
   CONNECTION_COUNT, CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_FREE, CONNECTIONS_TOUCHED, FIRST_PAGE, FLIGHT, HALF_OPEN,
   HASH, HASH_MASK, MAX_CONNECTIONS, MAX_PAGES, MAX_WAITS, NEXT, OWNER, PAGE_BITS, PAGE_COUNT, PAGE_NEXT, PAGES,
@@ -11,8 +13,8 @@ import {
   SOURCE_CONNECTIONS, MAX_SERVICES, State, STATE, TOUCHED_COUNT, WAIT_COUNT, WAIT_FIRST, WAIT_SIZE, WAITS,
 } from "../../abi/tcp.js";
 import {
-  EVENT_ASKED, EVENT_ENDED, EVENT_LET_GO, LENT_COUNT, SEND_FIRST, STREAM_EVENTS, STREAM_SIZE, STREAMS, THREAD_COUNT,
-  THREAD_SIZE, THREADS,
+  EVENT_ASKED, EVENT_ENDED, EVENT_LET_GO, EVENT_OPENED, LENT_COUNT, SEND_FIRST, STREAM_EVENTS, STREAM_SIZE, STREAMS,
+  THREAD_COUNT, THREAD_SIZE, THREADS,
 } from "../../abi/streams.js";
 import { SOURCES } from "../../abi/limits.js";
 import { FIRST_PREFIX, PREFIX_INDICES } from "../../abi/tables.js";
@@ -117,6 +119,13 @@ export function checkState(rig: Rig, sums = true): void {
     assert.equal(word(SERVICES + SERVICE_SIZE * i + SERVICE_USERS), count, `users of service ${i}`);
   });
   checkCounters(rig);
+  const attempts = used.filter((block) => isAsked(words, block)
+    && (words[(recordOf(words, block) + STREAM_EVENTS) / 4] & EVENT_OPENED) === 0);
+  const fails = counters.subarray(ATTEMPT_FAILS, ATTEMPT_FAILS + MAX_UNOPENED).reduce((a, b) => a + b);
+  assert.equal(
+    counters[Counter.tcpActiveOpens], counters[Counter.tcpOpened] + fails + attempts.length,
+    "each attempt has been established, has failed, or goes on",
+  );
   if (!sums) return;
   // A loop, as this is most of what a check costs.
   const total = (at: number, length: number) => {

@@ -3,6 +3,7 @@
  * lie behind a proxy, in a folder.
  */
 import { version } from "../../base/version.js";
+import { SHOWN_CLASSES } from "../../telemetry/figures.js";
 
 /** Draws a short line like the one in a chart. */
 function swatch(colour: string): string {
@@ -24,12 +25,17 @@ aria-label="Chart of ${title.toLowerCase()} a second, of up to five minutes. The
 </figure>`;
 }
 
-/** Makes a section with a table. `names`: the columns that are text. The caller closes the section. */
-function table(id: string, title: string, note: string, names: readonly number[], headings: readonly string[]): string {
+/**
+ * Makes a section with a table. `names`: the columns that are text. A section that is `hidden` is shown when there is
+ * something to show. The caller closes the section.
+ */
+function table(
+  id: string, title: string, note: string, names: readonly number[], headings: readonly string[], hidden = false,
+): string {
   const head = headings.map(
     (heading, i) => `<th scope="col"${names.includes(i) ? ` class="name"` : ""}>${heading}</th>`,
   ).join("");
-  return `<section>
+  return `<section${hidden ? ` id="${id}-part" hidden` : ""}>
 <h2 id="${id}-title">${title}</h2>
 <p id="${id}-note">${note}</p>
 <div class="scroll" role="region" aria-labelledby="${id}-title" tabindex="0"><table
@@ -82,11 +88,35 @@ ${chart("drops", "Drops")}
 <dl class="tiles">
 <div><dt>Connections</dt><dd class="rate"><span id="connections">–</span></dd><dd>open now</dd></div>
 ${tile("accepted", "Accepted", "")}
+${tile("opened", "Opened from here", "")}
 ${tile("segments", "Segments received", "")}
 ${tile("retransmitted", "Segments sent again", "")}
 ${tile("bytesIn", "Bytes received", "")}
 ${tile("bytesOut", "Bytes sent", "")}
 </dl>
+</section>
+<section id="udp" hidden>
+<h2>UDP services</h2>
+<dl class="tiles">
+${tile("udp-taken", "Datagrams taken", "")}
+${tile("udp-answered", "Datagrams sent", "")}
+${tile("udp-dropped", "Datagrams dropped", "")}
+${tile("udp-unsent", "Datagrams not sent", "")}
+</dl>
+<p>Dropped are those for which a handler had no room, and those that might have begun a loop.</p>
+</section>
+${table(
+  "services", "Services", "Those that took most connections or datagrams come first. Rates are a second’s; responses "
+  + "are those of HTTP, by status.", [0, 1], [
+    "Service", "Protocol", "Open", "Taken", "A second", ...SHOWN_CLASSES.map((digit) => `${digit}xx`), "Errors",
+  ], true,
+)}
+<p id="more-services" hidden><span id="other-services"></span> more are counted at <a href="metrics">/metrics</a>.</p>
+</section>
+${table(
+  "threads", "Service threads", "How late their event loops are: a handler that computes for long holds up all others "
+  + "of its thread.", [0], ["Thread", "Late", "Restarts"], true,
+)}
 </section>
 <div class="columns">
 ${table(

@@ -1,7 +1,9 @@
 /** Runs in the page at /. Data from elsewhere gets into the page as text only. */
-import { hasTcp, ratesBetween, sumOf, type Figures, type Rates } from "../../telemetry/figures.js";
+import {
+  hasTcp, keyOf, ratesBetween, responseRate, SHOWN_CLASSES, sumOf, type Figures, type Rates,
+} from "../../telemetry/figures.js";
 import type { Snapshot } from "../../telemetry/snapshot.js";
-import { si, whole } from "../../telemetry/numbers.js";
+import { number, si, whole } from "../../telemetry/numbers.js";
 import { explain } from "../../telemetry/reasons.js";
 import { Chart } from "./chart.js";
 
@@ -41,6 +43,8 @@ let timer: number | undefined;
 let paused = false;
 /** Last figures of this connection. */
 let last: Figures | undefined;
+/** Rates up to these. */
+let lastRates: Rates | undefined;
 /** Figures that are shown, from whichever connection they came. */
 let shown: Figures | undefined;
 
@@ -54,7 +58,7 @@ function open(): void {
 function close(): void {
   clearTimeout(timer);
   source?.close();
-  source = last = undefined;
+  source = last = lastRates = undefined;
 }
 
 function watch(): void {
@@ -81,13 +85,14 @@ function follow(): void {
 function take(live: Snapshot | null): void {
   watch();
   if (live === null) {
-    last = undefined;
+    last = lastRates = undefined;
     show("starting");
     return;
   }
   const { figures, device } = live;
-  const rates = last && ratesBetween(last, figures);
+  const rates = last && ratesBetween(last, figures, lastRates);
   last = figures;
+  lastRates = rates;
   show(figures.ready ? "live" : device.state === "up" ? "unreachable" : "down");
   fill(figures, rates);
   const at = figures.at / 1000;
@@ -102,7 +107,8 @@ function take(live: Snapshot | null): void {
   write("link", device.state);
   write("device", `${device.name}, MTU ${device.mtu}`);
   write("example", live.example ?? "");
-  place("hint").hidden = live.example === undefined || sumOf(figures, "replied") > 0 || hasTcp(figures);
+  place("hint").hidden = live.example === undefined || sumOf(figures, "replied") > 0 || hasTcp(figures)
+    || figures.udp.taken > 0;
 }
 
 function show(state: State): void {
@@ -126,7 +132,7 @@ function fill(figures: Figures, rates: Rates | undefined): void {
   write("connections", whole(figures.tcp.connections));
   write("segments", whole(sumOf(figures, "tcp")));
   write("segments-rate", rates ? si(rates.tcp.segments) : "–");
-  for (const figure of ["accepted", "retransmitted"] as const) {
+  for (const figure of ["accepted", "opened", "retransmitted"] as const) {
     write(figure, whole(figures.tcp[figure]));
     write(`${figure}-rate`, rates ? si(rates.tcp[figure]) : "–");
   }
@@ -134,6 +140,7 @@ function fill(figures: Figures, rates: Rates | undefined): void {
     write(figure, si(figures.tcp[figure], "B"));
     write(`${figure}-rate`, rates ? si(rates.tcp[figure], "B") : "–");
   }
+  fillServices(figures, rates, rate);
   const reasons = Object.entries(figures.dropped).sort(([, a], [, b]) => b - a);
   rows("reasons", [0], reasons.map(
     ([reason, count]) => ({ cells: [reason, whole(count), rate(rates?.reasons[reason])], note: explain(reason) }),
@@ -148,6 +155,33 @@ function fill(figures: Figures, rates: Rates | undefined): void {
   const others = figures.prefixCount - figures.prefixes.length;
   write("others", whole(others));
   place("more").hidden = others === 0;
+}
+
+function fillServices(
+  { udp, services, serviceCount, threads }: Figures, rates: Rates | undefined,
+  rate: (value: number | undefined) => string,
+): void {
+  place("udp").hidden = !services.some(({ protocol }) => protocol === "udp");
+  for (const figure of ["taken", "answered", "dropped", "unsent"] as const) {
+    write(`udp-${figure}`, whole(udp[figure]));
+    write(`udp-${figure}-rate`, rates ? si(rates.udp[figure]) : "–");
+  }
+  place("services-part").hidden = services.length === 0;
+  rows("services", [0, 1], services.map((service) => {
+    const its = rates?.services[keyOf(service)];
+    const responses = SHOWN_CLASSES.map((digit) => responseRate(service, its, digit));
+    return { cells: [
+      service.service, service.protocol.toUpperCase(),
+      ...[service.connections, service.taken, its?.taken, ...responses, service.errors].map(rate),
+    ] };
+  }));
+  write("other-services", whole(serviceCount - services.length));
+  place("more-services").hidden = serviceCount === services.length;
+  place("threads-part").hidden = threads.length === 0;
+  rows("threads", [0], threads.map(({ thread, restarts }) => {
+    const late = rates?.threads[thread].late;
+    return { cells: [thread, late === undefined ? "–" : `${number(1000 * late)}\u00a0ms`, whole(restarts)] };
+  }));
 }
 
 interface Entry {

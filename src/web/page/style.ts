@@ -57,8 +57,8 @@ section > p { font-size: 0.875rem; }
 .columns { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
 .columns section { min-width: 0; }
 .columns .tiles { align-self: start; }
-.columns .scroll { max-height: 26rem; overflow: auto; }
-.columns thead { position: sticky; top: 0; background: var(--paper); box-shadow: inset 0 -1px var(--line); }
+.columns .scroll, #services-part .scroll { max-height: 26rem; overflow: auto; }
+.columns thead, #services-part thead { position: sticky; top: 0; background: var(--paper); box-shadow: inset 0 -1px var(--line); }
 table { width: 100%; }
 tr > :first-child { padding-left: 0; }
 tr > :last-child { padding-right: 0; }

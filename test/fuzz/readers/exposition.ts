@@ -23,6 +23,15 @@ pongd_replies_total{protocol="icmp",queue="0"} 12000
 pongd_packets_dropped_total{reason="ip_csum",queue="0"} 345
 pongd_worker_restarts_total{queue="0"} 1
 pongd_device_tx_dropped_total 2
+pongd_tcp_accepted_total{service="api",queue="0"} 5
+pongd_udp_datagrams_total{service="dns",queue="0"} 7
+pongd_udp_handler_datagrams_total{direction="out",queue="0"} 6
+pongd_http_requests_total{service="api",code="200"} 4
+pongd_service_connections{service="api"} 1
+pongd_service_errors_total{service="dns"} 1
+pongd_service_thread_restarts_total{thread="0"} 1
+pongd_service_thread_delay_seconds_sum{thread="0"} 0.5
+pongd_service_thread_delay_seconds_count{thread="0"} 60
 pongd_prefix_replies_total{prefix="10.99.0.0/16",name="lab"} 12000
 pongd_prefix_replies_total{prefix="2001:db8::/64"} 0
 `;
@@ -49,7 +58,7 @@ export const exposition: Reader = {
     const older = {
       ...figures, at: figures.at - 1000,
       queues: figures.queues.map((queue) => ({ ...queue, received: queue.received / 2 })),
-      prefixes: figures.prefixes.slice(1),
+      prefixes: figures.prefixes.slice(1), services: figures.services.slice(1), threads: figures.threads.slice(1),
     };
     for (const rate of Object.values(ratesBetween(older, figures).reasons)) assert.equal(rate, 0);
     for (const view of [

@@ -13,10 +13,20 @@ const MAX_LEN = 512;
 const TURN = 32;
 const FILES = 60;
 /** Connections to begin with: each of the flows opens, sends, and closes. */
-const SEEDS = Array.from({ length: 12 }, (_, flow) => Uint8Array.of(
+const ACCEPTED = Array.from({ length: 12 }, (_, flow) => Uint8Array.of(
   8, flow, 0, 0xe0, 0x6e, 8, flow, 1, 0xe0, 1, 8, flow, 5, 0xe4, 1, 1, 8, flow, 1, 0xe0, 1, 8, flow, 2, 0xe0, 1, 1, 8,
   flow, 1, 0xe0, 1, 0x30, 8, flow, 0, 0xe0, 2,
 ));
+/** The same of those that are opened from here: answered, crossed, answered wrongly, refused, and refused by ICMP. */
+const OPENED = [0, 1, 2, 3].flatMap((flow) => [
+  [5, flow, 0x55, flow, 6, 0xe0, 0x6e, 0x25, flow, 8, 0x55, flow, 1, 0xe0, 1, 0x55, flow, 5, 0xe4, 1, 0x25, flow, 2,
+    0x55, flow, 2, 0xe0, 1, 1, 0x55, flow, 1, 0xe0, 1],
+  [5, flow, 0x55, flow, 0, 0xe0, 0x6e, 0x55, flow, 6, 0xe0, 0x6e, 0x55, flow, 1, 0xe0, 1, 0x25, flow, 3],
+  [0x15, flow, 0x55, flow, 6, 0xe8, 0x6e, 1, 0x55, flow, 6, 0xe3, 0x6e, 0x25, flow, 4],
+  [5, flow, 0x55, flow, 3, 0xe0, 0, 0x55, flow, 4, 0xe8, 0, 0x55, flow, 4, 0xe0, 0],
+  [5, flow, 0x45, flow, 0, 0, 1, 1, 0x45, flow, 3, 0],
+]).map((bytes) => Uint8Array.from(bytes));
+const SEEDS = [...ACCEPTED, ...OPENED];
 
 export const tcpTarget: Target = {
   name: "tcp", fuzz, replay, minimize, close: () => Promise.resolve(),

@@ -14,6 +14,7 @@ import { fragmentsOf6, PREFIX6 } from "../../support/ipv6.js";
 import { fragmentsOf, PREFIX } from "../../support/packets.js";
 import { ADDRESSES, PORTS as SERVED, SERVICES, TcpHost, TICK_US } from "../../support/tcphost.js";
 import { checkState, stateOf } from "../../support/tcpstate.js";
+import { Opener, ORDERS } from "./opener.js";
 import {
   ACK, decode, encode, FIN, flagsText, ipPacket, isTcp, remainder, RST, spanOf, SYN, type TcpOptions,
 } from "../../support/tcp.js";
@@ -21,7 +22,9 @@ import {
 /** A peer's side of a connection. */
 interface Flow {
   readonly family: 4 | 6;
-  readonly port: number;
+  /** True if it is opened from here. */
+  readonly isOpened: boolean;
+  port: number;
   readonly peerPort: number;
   /** What it sends next, and the first number that was not acknowledged; and those of pongd's. */
   nxt: number;
@@ -35,6 +38,14 @@ interface Flow {
   readonly isns: Set<number>;
   readonly acks: Set<number>;
   ts: number;
+}
+
+/** A segment of a peer's. */
+interface Segment {
+  readonly flow: Flow;
+  readonly flags: number;
+  readonly isDamaged: boolean;
+  readonly packet: Uint8Array;
 }
 
 const CLOSED: number = State.CLOSED;
@@ -60,6 +71,19 @@ const LENGTHS = [0, 0, 1, 4, 10, 536, 1000, 1400];
 const TIMES_US = [100, 5000, 40_000, 200_000, 1e6, 10e6, 120e6, 8000e6];
 const SEQUENCES = [0, 0, 0, 0, -1, 1, -1000, 1000, 5000, 65535, -65536, 2 ** 31, 3000, 2000, 10, -10];
 
+/** Flows that peers open, and those that are opened from here. */
+const FLOWS = 16;
+const OPENED_FLOWS = 6;
+/** Bytes that a peer acknowledges before they are sent. */
+const AHEAD = 1000;
+/** What peers' bytes are. */
+const PEER_BYTES = new Set([10, 11, 12, 13]);
+/** Types and codes of ICMP errors, of each family. */
+const ERRORS = {
+  4: [[3, 0], [3, 1], [3, 2], [3, 3], [3, 9], [3, 10], [3, 13], [3, 99], [11, 0], [12, 0], [4, 0], [3, 15]],
+  6: [[1, 0], [1, 1], [1, 2], [1, 3], [1, 4], [1, 5], [1, 6], [1, 99], [3, 0], [4, 0], [4, 1], [3, 1]],
+} as const;
+
 /** Reads an input's bytes; behind its end all are 0. */
 class Bytes {
   #at = 0;
@@ -81,6 +105,7 @@ class Bytes {
 export class World {
   readonly #host: TcpHost;
   readonly #tables: readonly Table[];
+  readonly #opener: Opener;
   /** What inputs have made happen, each in a word. */
   readonly features = new Set<string>();
   #flows: Flow[] = [];
@@ -91,11 +116,12 @@ export class World {
   private constructor(host: TcpHost, tables: readonly Table[]) {
     this.#host = host;
     this.#tables = tables;
+    this.#opener = new Opener(host, PEER_BYTES, (number) => isAnswered(this.#flows[FLOWS + number]));
   }
 
   static async create(): Promise<World> {
     const host = await TcpHost.create({
-      mtu: MTU, reloadable: true, limits: { connections: 6, memory: 24 * 4096, bySource: 4 },
+      mtu: MTU, reloadable: true, limits: { connections: 6, memory: 27 * 4096, bySource: 4, threads: 1 },
     });
     const tables = [SERVICES, SERVICES.slice(0, 2), [], undefined].map((ports) => {
       const { sourceRoute, sourceLimit, ...answers } = BY_DEFAULT;
@@ -115,11 +141,15 @@ export class World {
     for (let i = 0; i < MAX_OPERATIONS && bytes.left > 0; i++) this.#step(bytes);
     checkState(this.#host.rig);
     this.#use(0);
+    this.#opener.end();
     this.#host.advance(FORGOTTEN_US);
+    this.#opener.turn();
     this.#host.take().forEach(({ packet }) => { this.#look(packet, false); });
     checkState(this.#host.rig);
+    this.#opener.isEmpty();
+    const { lent } = this.#opener;
     assert.deepEqual(
-      stateOf(this.#host.rig), { connections: 0, halfOpen: 0, waits: 0, pages: 0, timers: 0 }, "nothing is left",
+      stateOf(this.#host.rig), { connections: 0, halfOpen: 0, waits: 0, pages: lent, timers: 0 }, "nothing is left",
     );
   }
 
@@ -129,10 +159,13 @@ export class World {
     this.#host.restart(START_US);
     this.#use(0);
     this.#host.advance(1);
-    this.#flows = Array.from({ length: 16 }, (_, i): Flow => {
+    this.#opener.begin();
+    this.#flows = Array.from({ length: FLOWS + OPENED_FLOWS }, (_, i): Flow => {
       const nxt = i % 3 === 0 ? 0xffff_ff00 : 1000 * i;
+      const isOpened = i >= FLOWS;
       return {
-        family: i & 1 ? 6 : 4, port: SERVICE_PORTS[(i >> 1) % SERVICE_PORTS.length], peerPort: 50_000 + i,
+        family: i & 1 ? 6 : 4, isOpened, peerPort: 50_000 + i,
+        port: isOpened ? 60_000 + i : SERVICE_PORTS[(i >> 1) % SERVICE_PORTS.length],
         nxt, una: nxt,
         theirNxt: 0, theirUna: 0, theirIsn: undefined, edge: 0, scale: 0, isns: new Set(), acks: new Set(), ts: 1000,
       };
@@ -163,22 +196,62 @@ export class World {
         this.#host.inject(this.#tooBig(bytes));
         this.#after("too big", false);
         return;
+      case 5:
+        this.#opened(operation >> 4, bytes);
+        return;
       default: {
         const count = 1 + (operation >> 4) % MAX_BATCH;
         const inPieces = (operation & 15) === 4;
-        const batch = Array.from({ length: operation & 8 || inPieces ? 1 : count }, () => this.#segment(bytes));
-        const onlyResets = batch.every(({ flags }) => flags & RST);
-        const before = batch.map(({ flow }) => this.#stateOf(flow));
-        this.#host.inject(...batch.flatMap(({ packet }) => inPieces ? this.#pieces(packet) : [packet]));
-        if (batch.every(({ isDamaged }) => isDamaged)) {
-          assert.equal(this.#host.outputs.length, 0, "nothing answers what is damaged");
-        }
-        const answers = this.#after("", onlyResets);
-        batch.forEach(({ flow, flags }, i) => {
-          this.features.add(`${flow.port} ${before[i]} ${flagsText(flags)} ${this.#stateOf(flow)} ${answers}`);
-        });
+        const length = operation & 8 || inPieces ? 1 : count;
+        this.#segments(
+          Array.from({ length }, () => this.#segment(this.#flows[bytes.next() % FLOWS], bytes)), inPieces,
+        );
       }
     }
+  }
+
+  #segments(batch: readonly Segment[], inPieces: boolean): void {
+    const onlyResets = batch.every(({ flags }) => flags & RST);
+    const before = batch.map(({ flow }) => this.#stateOf(flow));
+    this.#host.inject(...batch.flatMap(({ packet }) => inPieces ? this.#pieces(packet) : [packet]));
+    if (batch.every(({ isDamaged }) => isDamaged)) {
+      assert.equal(this.#host.outputs.length, 0, "nothing answers what is damaged");
+    }
+    const answers = this.#after("", onlyResets);
+    batch.forEach(({ flow, flags }, i) => {
+      const what = flow.isOpened ? "opened" : flow.port;
+      this.features.add(`${what} ${before[i]} ${flagsText(flags)} ${this.#stateOf(flow)} ${answers}`);
+    });
+  }
+
+  /** What happens to a connection that is opened from here. */
+  #opened(what: number, bytes: Bytes): void {
+    const number = bytes.next() % OPENED_FLOWS;
+    const flow = this.#flows[FLOWS + number];
+    const { local, peer } = ADDRESSES[flow.family];
+    switch (what) {
+      case 0: case 1:
+        // Half of them have their port chosen.
+        this.#opener.open(number, {
+          localAddress: local, localPort: what === 0 ? 60_000 + FLOWS + number : 0, remoteAddress: peer,
+          remotePort: flow.peerPort,
+        });
+        break;
+      case 2: case 3:
+        this.#opener.order(number, bytes.next() % ORDERS);
+        break;
+      case 4: {
+        const errors = ERRORS[flow.family];
+        const [type, code] = errors[bytes.next() % errors.length];
+        this.#host.inject(this.#icmp(flow, type, code, 0, bytes.next() & 1 ? flow.theirNxt : flow.theirUna));
+        break;
+      }
+      default:
+        this.#segments([this.#segment(flow, bytes)], false);
+        return;
+    }
+    this.#after(`opened ${what}`, false);
+    this.features.add(`opened ${what} ${this.#stateOf(flow)} ${this.#opener.heardOf(number)}`);
   }
 
   #use(table: number): void {
@@ -188,16 +261,16 @@ export class World {
     this.#host.rig.linear.serve(this.#tables[table]);
   }
 
-  #segment(bytes: Bytes): { flow: Flow; flags: number; isDamaged: boolean; packet: Uint8Array } {
-    const flow = this.#flows[bytes.next() % this.#flows.length];
+  #segment(flow: Flow, bytes: Bytes): Segment {
     const what = bytes.next();
     const flags = FLAGS[what & 15];
     const shape = bytes.next();
     const rest = bytes.next();
     const isDamaged = rest >= 0xf8;
     const seq = flow.nxt + SEQUENCES[what >> 4] >>> 0;
-    // It acknowledges all that came, or only what it did before, or less.
-    const behind = shape & 8 ? shape & 16 ? flow.theirNxt - flow.theirUna : 100 : 0;
+    // It acknowledges all that came, or only what it did before, or less; or what was never sent.
+    const ahead = flow.isOpened && shape & 16 ? -AHEAD : 0;
+    const behind = shape & 8 ? shape & 16 ? flow.theirNxt - flow.theirUna : 100 : ahead;
     const ack = flags & ACK ? flow.theirNxt - behind >>> 0 : 0;
     const data = new Uint8Array(LENGTHS[shape & 7]).fill(10 + (shape & 3));
     const packet = encode({
@@ -238,17 +311,22 @@ export class World {
   }
 
   #tooBig(bytes: Bytes): Uint8Array {
-    const flow = this.#flows[bytes.next() % this.#flows.length];
+    const flow = this.#flows[bytes.next() % FLOWS];
     const mtu = [0, 68, 552, 600, 1280, 1300, 1499, 9000][bytes.next() & 7];
+    return this.#icmp(flow, flow.family === 4 ? 3 : 2, flow.family === 4 ? 4 : 0, mtu, flow.theirUna);
+  }
+
+  /** Returns an ICMP error about a segment with this number. */
+  #icmp(flow: Flow, type: number, code: number, rest: number, seq: number): Uint8Array {
     const { peer, local } = ADDRESSES[flow.family];
     const about = encode({
-      src: local, dst: peer, srcPort: flow.port, dstPort: flow.peerPort, seq: flow.theirUna, ack: flow.nxt, flags: ACK,
+      src: local, dst: peer, srcPort: flow.port, dstPort: flow.peerPort, seq, ack: flow.nxt, flags: ACK,
     });
     const quoted = about.subarray(0, flow.family === 4 ? 28 : 60);
     const message = new Uint8Array(8 + quoted.length);
     message.set(quoted, 8);
-    message.set(flow.family === 4 ? [3, 4] : [2, 0]);
-    new DataView(message.buffer).setUint32(4, mtu);
+    message.set([type, code]);
+    new DataView(message.buffer).setUint32(4, rest);
     const start = flow.family === 4 ? 0 : remainder(local, remainder(peer, 58 + message.length));
     new DataView(message.buffer).setUint16(2, (65535 - remainder(message, start)) % 65535);
     return ipPacket(flow.family === 4 ? 1 : 58, message, { src: peer, dst: local });
@@ -257,6 +335,10 @@ export class World {
   /** Looks at what was sent and at the state, and returns a few words about the answers. */
   #after(what: string, onlyResets: boolean): string {
     const kinds = this.#host.take().map(({ packet }) => this.#look(packet, onlyResets));
+    if (this.#opener.isUsed) {
+      this.#opener.turn();
+      kinds.push(...this.#host.take().map(({ packet }) => this.#look(packet, false)));
+    }
     checkState(this.#host.rig, false);
     const answers = [...new Set(kinds)].join(" ");
     if (what !== "") this.features.add(`${what} ${answers} ${this.#states()}`);
@@ -266,13 +348,21 @@ export class World {
   #look(packet: Uint8Array, onlyResets: boolean): string {
     assert.ok(packet.length <= MTU, `a packet of ${packet.length} bytes`);
     if (!isTcp(packet)) return "icmp";
-    const { flags, data, seq, dstPort, ack, window, options } = decode(packet);
+    const { flags, data, seq, srcPort, dstPort, ack, window, options } = decode(packet);
     const flow = this.#flows.find(({ peerPort }) => peerPort === dstPort);
     assert.ok(flow, "it goes to a peer");
     if (flags & RST) {
       assert.ok(!onlyResets, "no reset answers a reset");
       assert.equal(data.length, 0);
       return "R";
+    }
+    if (flow.isOpened && flags & SYN && !(flags & ACK)) {
+      assert.equal(data.length, 0, "a SYN has no data");
+      flow.port = srcPort;
+      flow.isns.add(seq);
+      flow.theirUna = seq;
+      flow.theirNxt = seq + 1 >>> 0;
+      return "O";
     }
     assert.ok(flags & ACK, "all else acknowledges");
     if (flags & SYN) {
@@ -306,6 +396,11 @@ export class World {
     const { connections, halfOpen, waits } = stateOf(this.#host.rig);
     return `${connections > 0} ${halfOpen > 0} ${waits > 0}`;
   }
+}
+
+/** Returns whether the peer has acknowledged a SYN. */
+function isAnswered({ isns, acks }: Flow): boolean {
+  return [...isns].some((isn) => acks.has(isn + 1 >>> 0));
 }
 
 /** Returns whether the handshake is complete that data with this sequence number comes after. */
