@@ -32,11 +32,18 @@ export const ASKED = STOP + 4;
 export const NEXT_TABLE = ASKED + 4;
 /** i32: the ring's descriptor, which the main thread closes if the packet loop could not; 0 where there is none. */
 export const RING_FD = NEXT_TABLE + 4;
+/**
+ * u32: how far WALL may be off, as an error estimate of RFC 4656 §4.1.2, in the host's order; see src/sys/timex.ts.
+ * Written by the main thread while the loop runs.
+ */
+export const ERROR_ESTIMATE = RING_FD + 4;
+/** That of a clock of which nothing is known: not synchronized, and off by as much as can be said. */
+export const UNKNOWN_ERROR = 0x3fff;
 
 // ---- the batch, and the packet in hand ------------------------------------------------------------------------------
 
 /** u32: how many slots lie on the free stack. */
-export const FREE_COUNT = RING_FD + 4;
+export const FREE_COUNT = ERROR_ESTIMATE + 4;
 /** u32: descriptors of TO_SEND that the slow path has filled so far. */
 export const QUEUED = FREE_COUNT + 4;
 /** u32: packets of the batch that the slow path has not judged yet. Each may need a descriptor of TO_SEND. */
@@ -50,8 +57,10 @@ export const UNREAD = UNJUDGED + 4;
 export const TABLE = UNREAD + 4;
 /** u32: number of datagrams whose reassembly has begun. */
 export const SERIAL = TABLE + 4;
+/** u32: how many replies STAMPED has. */
+export const STAMPED_COUNT = SERIAL + 4;
 /** u64: NOW of the batch before. */
-export const BATCH_AT = (SERIAL + 4 + 7) & -8;
+export const BATCH_AT = (STAMPED_COUNT + 4 + 7) & -8;
 /** Context of the packet being judged; assembly/packet.ts has its fields. */
 export const CONTEXT = BATCH_AT + 8;
 export const CONTEXT_SIZE = 32;

@@ -135,6 +135,8 @@ export enum Drop {
   udp_discard,
   /** There was no room for it with the service thread of its port. */
   socket_rcvbuff,
+  /** Shorter than a STAMP packet: the reply would be longer. */
+  stamp_short,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;

@@ -32,7 +32,9 @@ export const MAX_ORDERS = 256;
  */
 export const MAX_TOUCHED = BATCH + MAX_LETTERS + MAX_ORDERS;
 export const TOUCHED = TO_SEND + DESCRIPTOR_SIZE * SENDS;
+/** u32[BATCH]: replies of this batch that have to be completed before they are sent (assembly/udp/stamp.ts). */
+export const STAMPED = TOUCHED + 4 * MAX_TOUCHED;
 /**
  * The first slot, on a page of its own. The length of a slot follows from the MTU. The tables lie behind the last slot.
  */
-export const SLOT_BASE = (TOUCHED + 4 * MAX_TOUCHED + 4095) & -4096;
+export const SLOT_BASE = (STAMPED + 4 * BATCH + 4095) & -4096;

@@ -133,9 +133,11 @@ export enum Service {
   http,
   /** A service thread has its datagrams. `bytes` are its id, and 1 if any source port may ask (datagrams.ts). */
   datagram,
+  /** RFC 8762. */
+  stamp,
 }
 /** The first services of the table below are those that have the name of their kind, each at its number. */
-export const NAMED_SERVICES = 11;
+export const NAMED_SERVICES = 12;
 export const MAX_SERVICES = 256;
 /** A service; its fields follow. */
 export const SERVICE_SIZE = 32;

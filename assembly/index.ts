@@ -3,3 +3,4 @@
 export { respond } from "./batch";
 export { refused } from "./cut";
 export { prepare, reap, unsubmitted } from "./ring";
+export { stamp } from "./udp/stamp";

@@ -40,10 +40,10 @@
 //          │ pages, bytes of services                 │  lays them out
 //          └──────────────────────────────────────────┘  memory's end: shared, never grown
 
-import { FREE_COUNT, QUEUED, UNJUDGED } from "../abi/control";
+import { FREE_COUNT, QUEUED, SLOT_COUNT, SLOT_SIZE, UNJUDGED } from "../abi/control";
 import { COUNTERS, PREFIX_REPLIES, REPLIES } from "../abi/counters";
 import { FREE } from "../abi/pool";
-import { DESCRIPTOR_SIZE, RECEIVED, SENDS, SLOT_ALIGN, TO_SEND } from "../abi/slots";
+import { DESCRIPTOR_SIZE, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, TO_SEND } from "../abi/slots";
 import { FIRST_PREFIX } from "../abi/tables";
 import { link } from "./packet";
 
@@ -122,6 +122,11 @@ export function retake(p: usize): void {
   while (load<u32>(at) != (<u32>p & -SLOT_ALIGN)) at -= 4;
   store<u32>(at, top);
   store<u32>(FREE_COUNT, count);
+}
+
+/** Returns whether what lies at `p` lies in a slot, and not in a reassembly buffer. */
+export function isInSlot(p: usize): bool {
+  return <u32>(p - SLOT_BASE) < load<u32>(SLOT_COUNT) * load<u32>(SLOT_SIZE);
 }
 
 /** Gives back the slot whose first cache line contains `p`. */

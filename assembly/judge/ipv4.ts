@@ -7,7 +7,7 @@ import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
 import { holds, sumHeader } from "../checksum";
 import { answered } from "../memory";
 import { finish } from "../offload";
-import { setOwner, ttl } from "../packet";
+import { setOwner } from "../packet";
 import { owner, table } from "../prefix";
 import * as reassembly from "../reassembly";
 import { error } from "../respond/error";
@@ -94,7 +94,7 @@ function datagram(packet: usize, ip: usize): i32 {
   ipv4.clearReserved(ip);
   const replyLen = ipv4.isPlain(ip) ? verdict : options.reply(ip, verdict);
   if (replyLen > MIN_PATH_MTU) {
-    ipv4.setTtl(ip, ttl(packet), ipv4.allowFragments(ip, icmp.identity(ip + ipv4.headerLen(ip))));
+    ipv4.setTtl(ip, ipv4.ttl(ip), ipv4.allowFragments(ip, icmp.identity(ip + ipv4.headerLen(ip))));
   }
   return replyLen;
 }

@@ -6,13 +6,13 @@ import { LIMIT_SOURCE } from "../../abi/tables";
 import { Service, SERVICE_BYTES, SERVICE_SIZE, SERVICES } from "../../abi/tcp";
 import { permitsWithin } from "../limit";
 import { add } from "../memory";
-import { answers, family, ttl } from "../packet";
+import { answers, ttl } from "../packet";
 import { kindOf, serviceIn } from "../ports";
-import { DONE, drop } from "../verdict";
-import * as ipv4 from "../wire/ipv4";
-import * as ipv6 from "../wire/ipv6";
+import { DONE, drop, isReply } from "../verdict";
 import * as wire from "../wire/udp";
 import { hand } from "./datagrams";
+import { reply } from "./reply";
+import { reflect } from "./stamp";
 
 /** Ports below are not those of clients. */
 const FIRST_UNPRIVILEGED: u32 = 1024;
@@ -38,8 +38,11 @@ export function serve(packet: usize, ip: usize, datagram: usize, len: u32, list:
     if (verdict == DONE) count(service);
     return verdict;
   }
-  count(service);
-  return family(packet) == 6 ? echo6(packet, ip, datagram, len) : echo4(packet, ip, datagram, len);
+  const verdict = kind == Service.stamp
+    ? reflect(packet, ip, datagram, len)
+    : reply(packet, ip, datagram, len, ttl(packet));
+  if (isReply(verdict)) count(service);
+  return verdict;
 }
 
 /**
@@ -63,28 +66,4 @@ function takesAny(service: usize): bool {
 
 function count(service: usize): void {
   add(SERVED + <u32>(service - SERVICES) / SERVICE_SIZE, 1);
-}
-
-/**
- * RFC 862: the datagram becomes the answer where it lies. Its checksum still holds, or there is still none. The DSCP
- * goes back; the ECN codepoint does not, since a reflected Congestion Experienced would tell of the wrong way. Bytes
- * behind the datagram do not go back.
- */
-function echo4(packet: usize, ip: usize, datagram: usize, len: u32): i32 {
-  wire.swapPorts(datagram);
-  ipv4.swapAddrs(ip);
-  const replyLen = ipv4.headerLen(ip) + len;
-  if (replyLen != ipv4.totalLen(ip)) ipv4.setTotalLen(ip, replyLen);
-  ipv4.setTtl(ip, ttl(packet), ipv4.clearEcn(ip));
-  return replyLen;
-}
-
-/** The same over IPv6: see ../respond/echo6.ts. */
-function echo6(packet: usize, ip: usize, datagram: usize, len: u32): i32 {
-  wire.swapPorts(datagram);
-  if (datagram != ip + ipv6.HEADER_LEN) memory.copy(ip + ipv6.HEADER_LEN, datagram, len);
-  ipv6.swapAddrs(ip);
-  ipv6.clearEcn(ip);
-  ipv6.setPayload(ip, len, ipv6.UDP, ttl(packet));
-  return ipv6.HEADER_LEN + len;
 }

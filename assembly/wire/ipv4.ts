@@ -87,6 +87,10 @@ export function ecn(ip: usize): u32 {
   return load<u8>(ip, 1) & 3;
 }
 
+export function ttl(ip: usize): u32 {
+  return load<u8>(ip, 8);
+}
+
 export function protocol(ip: usize): u32 {
   return load<u8>(ip, PROTOCOL_AT);
 }

@@ -35,6 +35,10 @@ export function setChecksum(datagram: usize, checksum: u32): void {
   store<u16>(datagram, checksum ? <u16>checksum : 0xffff, 6);
 }
 
+export function clearChecksum(datagram: usize): void {
+  store<u16>(datagram, 0, 6);
+}
+
 /** Exchanges the ports. The sum does not change. */
 export function swapPorts(datagram: usize): void {
   store<u32>(datagram, rotl<u32>(load<u32>(datagram), 16));

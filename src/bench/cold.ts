@@ -35,7 +35,7 @@ async function webAssembly(file: URL): Promise<Engine> {
   lap();
   const module = new WebAssembly.Module(bytes);
   lap();
-  return new WasmEngine(await load(module, linear.memory));
+  return new WasmEngine(await load(module, linear.memory), linear.memory);
 }
 
 async function javaScript(): Promise<Engine> {

@@ -19,7 +19,7 @@ const MAX_ALL_BYTES = 4 << 20;
 const NAME = /^[a-z][\w-]{0,63}$/i;
 /** Words that mean something else than a service of one's own, now or later. */
 const RESERVED: ReadonlySet<string> = new Set(
-  [...BUILTIN_SERVICES, ...UDP_SERVICES, "banner", "reply", "https", "proxy", "datagram", "stamp", "irtt"],
+  [...BUILTIN_SERVICES, ...UDP_SERVICES, "banner", "reply", "https", "proxy", "datagram", "irtt"],
 );
 
 /** Keys of a service that name a file or a folder. */

@@ -142,7 +142,7 @@ export const THREADLESS_SERVICES = ["refuse", "silent", "echo", "discard", "char
 export const BUILTIN_SERVICES = [...THREADLESS_SERVICES, "http"] as const;
 
 /** Services of UDP that need no entry. The first of either list is what a port has that no map names. */
-export const UDP_SERVICES = ["unreachable", "silent", "echo", "discard"] as const;
+export const UDP_SERVICES = ["unreachable", "silent", "echo", "discard", "stamp"] as const;
 
 /** Returns the services of a port that a map may name, in words. */
 export function namable(protocol: PortProtocol): readonly string[] {

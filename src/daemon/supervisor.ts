@@ -24,6 +24,7 @@ import type { IoName } from "../io/contract.js";
 import type { PrefixList } from "../prefix/list.js";
 import { serviceManager } from "../sys/notify.js";
 import { assertUnprivileged, isPrivileged } from "../sys/privileges.js";
+import { errorEstimate } from "../sys/realtime.js";
 import { total, verdicts, type Verdicts } from "../telemetry/verdicts.js";
 import type { TunDevice } from "../tun/device.js";
 import { addressesOf, handOver, openDevice, startOffload } from "./device.js";
@@ -41,6 +42,8 @@ import type { WebState } from "../web/messages.js";
 import { Web } from "./web.js";
 
 const SUMMARY_MS = 60_000;
+/** How often the kernel is asked how far the wall clock may be off. */
+const ESTIMATE_MS = 16_000;
 /**
  * Longest time in ms that a packet loop of a library sleeps. Whoever has opened pongd may be ended at any moment by
  * what tells nobody, like Worker.terminate(). Node.js then waits for each packet loop to come out of its system call.
@@ -129,6 +132,12 @@ export async function run(
       // Where connections that are opened here begin, there is no frame to take it from.
       if (device.address.length > 0) memory.deviceMac = device.address;
     }
+    const estimate = () => {
+      const error = errorEstimate();
+      for (const memory of memories) memory.errorEstimate = error;
+    };
+    estimate();
+    parts.add(setInterval(estimate, ESTIMATE_MS).unref(), clearInterval);
     const served = new Served(options.serving.prefixes, examples, services);
     const looked = () => { status.tell(); };
     const reachability = new Reachability(device, log, looked, (failure) => { stop.fail(failure); });

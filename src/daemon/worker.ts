@@ -24,6 +24,7 @@ import { ReadWriteIo } from "../io/readwrite.js";
 import { UringIo } from "../io/uring.js";
 import { Mail } from "./mail.js";
 import { loopDescriptors, ownDescriptorTable } from "../sys/descriptors.js";
+import { realtime } from "../sys/realtime.js";
 import { wake } from "../sys/wakepipe.js";
 
 export interface WorkerInput {
@@ -81,10 +82,12 @@ export interface OffloadLost {
 
 const input = workerData as WorkerInput;
 const linear = new LinearMemory(input.memory);
-const clock = new Clock(input.memory);
+const clock = new Clock(input.memory, realtime);
 const mail = input.mail && new Mail(input.mail, input.index, input.memory);
 const assembly = await load(input.module, input.memory);
-const engine: Engine = input.engine === "wasm" ? new WasmEngine(assembly) : createJsEngine(input.memory);
+const engine: Engine = input.engine === "wasm"
+  ? new WasmEngine(assembly, input.memory, () => { clock.read(); })
+  : createJsEngine(input.memory);
 
 const maxWait = input.maxWaitMs === undefined ? FOREVER : 1e6 * input.maxWaitMs;
 
@@ -120,6 +123,8 @@ function run(io: PacketIo, fallback: string | undefined): void {
 function loop(io: PacketIo): void {
   const control = new Int32Array(input.memory.buffer);
   let offload = control[OFFLOAD / 4] !== 0;
+  // It compares the two clocks now, and not while the first packet waits.
+  clock.read();
   try {
     for (let answered = 0; Atomics.load(control, STOP / 4) === 0;) {
       const asked = Atomics.load(control, ASKED / 4);

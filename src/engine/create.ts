@@ -11,7 +11,7 @@ export type ModuleName = "wasm" | "wasm-scalar";
 export async function createEngine(name: EngineName | ModuleName, { memory }: LinearMemory): Promise<Engine> {
   if (name === "js") return (await import("./js.js")).createJsEngine(memory);
   const { compile, load, WasmEngine } = await import("./wasm.js");
-  return new WasmEngine(await load(compile(moduleOf(name)), memory));
+  return new WasmEngine(await load(compile(moduleOf(name)), memory), memory);
 }
 
 /** Returns where the built module lies. */

@@ -1,7 +1,7 @@
 import {
-  ASKED, DEADLINE, DEVICE_MAC, FRAME_OFFSET, MAC, MAC_POLICY, Mode, MODE, MTU, NEXT_TABLE, OFFLOAD, PACKET_SIZE,
-  READ_ERROR, REASSEMBLIES, REASSEMBLY, RING_FD, SEED, SLOT_COUNT, SLOT_SIZE, STOP, TABLE_SIZE, VNET_HEADER_LEN,
-  WRITES_PENDING,
+  ASKED, DEADLINE, DEVICE_MAC, ERROR_ESTIMATE, FRAME_OFFSET, MAC, MAC_POLICY, Mode, MODE, MTU, NEXT_TABLE, OFFLOAD,
+  PACKET_SIZE, READ_ERROR, REASSEMBLIES, REASSEMBLY, RING_FD, SEED, SLOT_COUNT, SLOT_SIZE, STAMPED_COUNT, STOP,
+  TABLE_SIZE, UNKNOWN_ERROR, VNET_HEADER_LEN, WRITES_PENDING,
 } from "../../abi/control.js";
 import {
   ATTEMPT_FAILS, CLOSED, Closed, Counter, COUNTERS, Drop, DROPPED, MAX_DROPS, MAX_PROTOCOLS, MAX_UNOPENED,
@@ -123,6 +123,7 @@ export class LinearMemory {
     );
     const memory = reserve(Math.ceil(layout.end / WASM_PAGE));
     const words = new Uint32Array(memory.buffer);
+    words[ERROR_ESTIMATE / 4] = UNKNOWN_ERROR;
     words[SLOT_COUNT / 4] = slots;
     words[SLOT_SIZE / 4] = size;
     words[PACKET_SIZE / 4] = packetSize;
@@ -257,7 +258,7 @@ export class LinearMemory {
     // Replies that had been offered to the kernel were counted as sent; they become write errors.
     for (let i = 0; i < words[WRITES_PENDING / 4]; i++) counters[Counter.bytesSent] -= this.slots.toSendLength(i);
     counters[Counter.writeErrors] += words[WRITES_PENDING / 4];
-    for (const word of [WRITES_PENDING, READ_ERROR, DEADLINE]) words[word / 4] = 0;
+    for (const word of [WRITES_PENDING, READ_ERROR, DEADLINE, STAMPED_COUNT]) words[word / 4] = 0;
     words[DEADLINE / 4 + 1] = 0;
     words.fill(0, TURNED / 4, TIMERS_END / 4);
     words.fill(0, RINGS / 4, URING_END / 4);
@@ -280,6 +281,11 @@ export class LinearMemory {
   /** Sets how often the packet loop has been asked to report from its top; wakes nobody. */
   ask(times: number): void {
     Atomics.store(new Int32Array(this.memory.buffer), ASKED / 4, times);
+  }
+
+  /** Sets how far the wall clock may be off; see errorEstimate() in sys/realtime.ts. */
+  set errorEstimate(estimate: number) {
+    Atomics.store(new Int32Array(this.memory.buffer), ERROR_ESTIMATE / 4, estimate);
   }
 
   /** Says what is to become of connections; wakes nobody. */

@@ -3,6 +3,7 @@
  * come with the built module.
  */
 import { readFileSync } from "node:fs";
+import { STAMPED_COUNT } from "../../abi/control.js";
 import { instantiate } from "#release";
 import type { Engine } from "./contract.js";
 
@@ -21,7 +22,16 @@ export function load(module: WebAssembly.Module, memory: WebAssembly.Memory): Pr
 export class WasmEngine implements Engine {
   readonly respond: Engine["respond"];
 
-  constructor({ respond }: Assembly) {
-    this.respond = respond;
+  /** `setTime` writes the time again for what says when it is sent; without it, it is the time of the call. */
+  constructor({ respond, stamp }: Assembly, { buffer }: WebAssembly.Memory, setTime?: () => void) {
+    const words = new Uint32Array(buffer);
+    this.respond = (count) => {
+      const replies = respond(count);
+      if (words[STAMPED_COUNT / 4] !== 0) {
+        setTime?.();
+        stamp();
+      }
+      return replies;
+    };
   }
 }

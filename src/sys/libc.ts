@@ -43,6 +43,10 @@ export const poll: (fds: Uint8Array, nfds: number, timeout: number) => number = 
  */
 export const ppoll: (fds: bigint, nfds: number, timeout: bigint, sigmask: bigint) => number = libc
   .func("int ppoll(void *fds, unsigned long nfds, const void *tmo_p, const void *sigmask)");
+export const clock_gettime: (clockid: number, tp: Uint8Array) => number = libc
+  .func("int clock_gettime(int clockid, void *tp)");
+/** Returns the state of the clock, or -1. */
+export const adjtimex: (buf: Uint8Array) => number = libc.func("int adjtimex(void *buf)");
 export const eventfd: (initval: number, flags: number) => number = libc.func(
   "int eventfd(unsigned int initval, int flags)",
 );

@@ -35,6 +35,14 @@ export const IPV6_MIN_MTU = 1280;
 /** Metric of an IPv6 route that was given none. */
 export const IP6_RT_PRIO_USER = 1024;
 
+// <linux/time.h>, <linux/timex.h>
+export const CLOCK_REALTIME = 0;
+export const SIZEOF_TIMEX = 208;
+/** Offsets of fields of struct timex: a long of microseconds, and an int. */
+export const TIMEX_MAXERROR = 24;
+export const TIMEX_STATUS = 40;
+export const STA_UNSYNC = 0x0040;
+
 // <asm-generic/fcntl.h>, <linux/eventfd.h>, <asm-generic/poll.h>
 export const O_RDWR = 0o2;
 export const O_NONBLOCK = 0o4000;

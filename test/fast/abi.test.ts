@@ -11,7 +11,7 @@ import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS,
 import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.js";
 import { FREE, KEPT, KEPT_SIZE, MAX_SLOTS } from "../../abi/pool.js";
 import {
-  BATCH, DESCRIPTOR_SIZE, MAX_TOUCHED, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, TO_SEND, TOUCHED,
+  BATCH, DESCRIPTOR_SIZE, MAX_TOUCHED, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, STAMPED, TO_SEND, TOUCHED,
 } from "../../abi/slots.js";
 import { STREAMS, STREAMS_END, Unopened } from "../../abi/streams.js";
 import {
@@ -32,13 +32,14 @@ type Region = readonly [name: string, at: number, size: number, align: number];
 
 /** Words of abi/control.ts that are not 4 bytes long: their size and alignment. */
 const WIDE: Partial<Record<string, readonly [size: number, align: number]>> = {
-  MEMORY_ADDRESS: [8, 8], WOKEN: [8, 8], NOW: [8, 8], WALL: [8, 8], DEADLINE: [8, 8],
+  MEMORY_ADDRESS: [8, 8], WOKEN: [8, 8], NOW: [8, 8], WALL: [8, 8], DEADLINE: [8, 8], BATCH_AT: [8, 8],
   CONTEXT: [control.CONTEXT_SIZE, 8], MAC: [6, 2], REPLY_OPTIONS: [40, 4], DEVICE_MAC: [8, 8],
 };
 
+const NO_WORDS: readonly string[] = ["CONTROL_END", "CONTEXT_SIZE", "UNKNOWN_ERROR"];
 const words = Object.entries(control)
   .filter((entry): entry is [string, number] => typeof entry[1] === "number")
-  .filter(([name]) => name !== "CONTROL_END" && name !== "CONTEXT_SIZE")
+  .filter(([name]) => !NO_WORDS.includes(name))
   .map(([name, at]): Region => [name, at, ...WIDE[name] ?? [4, 4] as const]);
 
 const MEMORY: readonly Region[] = [
@@ -62,6 +63,7 @@ const MEMORY: readonly Region[] = [
   ["TCP", HASH_KEY, TCP_END - HASH_KEY, SLOT_ALIGN],
   ["STREAMS", STREAMS, STREAMS_END - STREAMS, SLOT_ALIGN],
   ["TOUCHED", TOUCHED, 4 * MAX_TOUCHED, 4],
+  ["STAMPED", STAMPED, 4 * BATCH, 4],
   ["SLOT_BASE", SLOT_BASE, MAX_SLOTS * SLOT_ALIGN, PAGE],
 ];
 

@@ -508,8 +508,8 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "a name that every object has", `${P}udp: { 53: constructor }\n`,
-      "FILE:2:12: port 53: \"constructor\" is not a service; expected unreachable, silent, echo, discard or a name "
-      + "under services",
+      "FILE:2:12: port 53: \"constructor\" is not a service; expected unreachable, silent, echo, discard, stamp or a "
+      + "name under services",
     ],
     [
       "UX-1: services that UDP must not have", `${P}udp: { 13: daytime, 17: qotd, 19: chargen, 37: time }\n`,
@@ -522,15 +522,16 @@ describe("a file that is wrong: every error with its line and column, and what w
       "services of one protocol at a port of the other",
       `${P}services: { ssh: { tcp: { banner: x } } }\nudp: { 22: ssh, 80: http, 1: tarpit, 2: refuse, 3: x }\n`
       + "tcp: { 1: unreachable, 2: \"proxy:127.0.0.1:1\" }\n",
-      "FILE:3:12: port 22: \"ssh\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard or a "
+      "FILE:3:12: port 22: \"ssh\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard, "
+      + "stamp or a name under services",
+      "FILE:3:21: port 80: \"http\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard, "
+      + "stamp or a name under services",
+      "FILE:3:30: port 1: \"tarpit\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard, "
+      + "stamp or a name under services",
+      "FILE:3:41: port 2: \"refuse\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard, "
+      + "stamp or a name under services",
+      "FILE:3:52: port 3: \"x\" is not a service; expected unreachable, silent, echo, discard, stamp or a "
       + "name under services",
-      "FILE:3:21: port 80: \"http\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard or a "
-      + "name under services",
-      "FILE:3:30: port 1: \"tarpit\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard or a "
-      + "name under services",
-      "FILE:3:41: port 2: \"refuse\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard or a "
-      + "name under services",
-      "FILE:3:52: port 3: \"x\" is not a service; expected unreachable, silent, echo, discard or a name under services",
       "FILE:4:11: port 1: \"unreachable\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, "
       + "chargen, tarpit, http, proxy:HOST:PORT or ssh",
     ],

@@ -9,7 +9,7 @@ import { moduleOf } from "../../src/engine/create.js";
 const text = readFileSync(source("build/release.wat"), "utf8");
 
 test("it exports what the host calls, and nothing else", () => {
-  const functions = ["prepare", "reap", "refused", "respond", "unsubmitted"];
+  const functions = ["prepare", "reap", "refused", "respond", "stamp", "unsubmitted"];
   assert.deepEqual(
     WebAssembly.Module.exports(compile(moduleOf("wasm"))).sort((a, b) => a.name.localeCompare(b.name)),
     functions.map((name) => ({ name, kind: "function" })),

@@ -39,7 +39,7 @@ async function create(options: BenchOptions = {}): Promise<Setup> {
   let assembly: Assembly | undefined;
   const rig = await Rig.over(async ({ memory }) => {
     assembly = await load(released, memory);
-    return new WasmEngine(assembly);
+    return new WasmEngine(assembly, memory);
   }, { policy: BY_DEFAULT, mtu: 1500, offload: ALL, ...options });
   assert.ok(assembly);
   rig.now = 1000;

@@ -255,7 +255,7 @@ const BAD_CHAINS: readonly (readonly [name: string, ...extensions: Extension[]])
 
 /** The UDP ports of the vectors below. */
 export const UDP_PORTS: readonly PortRange[] = ([
-  [7, "echo"], [9, "discard"], [10, "silent"], [2000, "echo"],
+  [7, "echo"], [9, "discard"], [10, "silent"], [862, "stamp"], [2000, "echo"],
 ] as const).map(([port, name]) => ({ first: port, last: port, service: { name, kind: Service[name] } }));
 
 /** Ports from which nobody is answered. */
@@ -274,6 +274,11 @@ export const UDP: readonly DropVector[] = ([
     packet: udpPacket({ ...options, destinationPort: 9 }),
   }) as const),
   { reason: "udp_discard", name: "UD-1: IPv6", packet: udpPacket6({ destinationPort: 9 }) },
+  ...[0, 43].map((length) => ({
+    reason: "stamp_short", name: `M-11: ${length} octets for STAMP`,
+    packet: udpPacket({ data: new Uint8Array(length), destinationPort: 862 }),
+  }) as const),
+  { reason: "stamp_short", name: "M-11: IPv6", packet: udpPacket6({ data: pattern(43), destinationPort: 862 }) },
   { reason: "no_socket", name: "a silent UDP port", packet: udpPacket({ destinationPort: 10 }) },
   ...[7, 9, 10].flatMap((destinationPort) => [
     {

@@ -31,7 +31,7 @@ export class Makers {
 
   all(): Maker[] {
     return [
-      async ({ memory }) => new WasmEngine(await load(this.#release, memory)),
+      async ({ memory }) => new WasmEngine(await load(this.#release, memory), memory),
       ({ memory }) => {
         const { exports } = new WebAssembly.Instance(this.#scalar, { env: { memory } });
         // Branches that other engines have run through are not new.
