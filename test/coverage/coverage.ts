@@ -11,8 +11,11 @@ import { probed } from "../fuzz/engine/probes.js";
 import { asc, source } from "../support/assembly.js";
 import { HITS, PROBED } from "./entered.js";
 
-/** Tests of the module or the package as built, or of how long something takes and how much. */
-const OTHERWISE = ["module", "supply", "package", "reading", "scrape"];
+/**
+ * Tests of the module or the package as built, or of how long something takes and how much; and those that go on for
+ * long in what others enter, which an unoptimized module would slow down most.
+ */
+const OTHERWISE = ["module", "supply", "package", "reading", "scrape", "fuzz", "reassembly"];
 /** Functions that no test enters, and why that is right. */
 const OWN_MODULE = "the module of test/recover/ enters it";
 const UNENTERED: Record<string, string> = {
