@@ -1,5 +1,5 @@
 /** Sets up each engine under test over a memory of its own, as a worker does, but without a device. */
-import { CONTEXT, CONTEXT_SIZE, TABLE, UNJUDGED, UNREAD } from "../../abi/control.js";
+import { BATCH_AT, CONTEXT, CONTEXT_SIZE, TABLE, UNJUDGED, UNREAD } from "../../abi/control.js";
 import { Counter, Drop, DROPPED, Protocol, REPLIES } from "../../abi/counters.js";
 import { PATHS, PATHS_END } from "../../abi/paths.js";
 import { BATCH, SLOT_BASE } from "../../abi/slots.js";
@@ -59,7 +59,7 @@ export const STATELESS: Treatment = {
 /** Clears what only one of the engines uses: control words, and what is known of paths. */
 export function clearPrivate({ words }: Rig): void {
   words.fill(0, CONTEXT / 4, (CONTEXT + CONTEXT_SIZE) / 4);
-  for (const word of [TABLE, UNJUDGED, UNREAD]) words[word / 4] = 0;
+  for (const word of [TABLE, UNJUDGED, UNREAD, BATCH_AT, BATCH_AT + 4]) words[word / 4] = 0;
   words.fill(0, PATHS / 4, PATHS_END / 4);
 }
 
