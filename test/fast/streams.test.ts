@@ -887,7 +887,8 @@ describe("HTTP", () => {
     const { rig, client, asked } = await unanswered();
     const paths = Array.from({ length: 5000 }, (_, i) => `/${i}`);
     await client.ask(paths.map(get).join(""));
-    assert.ok(asked.size >= 16 && asked.size < 64, `${asked.size} requests`);
+    // A piece has 35 of these, and Node.js 26 is given a second one before it has parsed the first.
+    assert.ok(asked.size >= 16 && asked.size <= 2 * 36, `${asked.size} requests`);
     const answers: string[] = [];
     for (let answered = 0; answered < asked.size;) {
       for (const [path, response] of [...asked].slice(answered)) response.end(`body of ${path}\n`);
