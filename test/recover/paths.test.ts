@@ -140,7 +140,8 @@ describe("what others had to mend", () => {
     };
     sender.offer(20_000_000);
     assert.ok(link.run());
-    assert.ok(sum / count > 100 * MSS, `${sum / count / MSS} segments on average`);
+    // The median of 250 seeds is 253, and the least 108.
+    assert.ok(sum / count > 50 * MSS, `${sum / count / MSS} segments on average`);
   });
 
   test("a bottleneck's queue overflows, and no timeout comes of it", async () => {
