@@ -15,7 +15,7 @@ export interface WakePipe {
 }
 
 const READ_LEN = 64;
-/** What is written does not matter. */
+/** One byte, whose value does not matter. */
 const written = libc.addressOf(new ArrayBuffer(1));
 
 /** Opens a pipe. @throws SystemError */

@@ -885,10 +885,10 @@ describe("HTTP", () => {
 
   test("behind a few requests without a response, no more is read", async () => {
     const { rig, client, asked } = await unanswered();
-    const paths = Array.from({ length: 5000 }, (_, i) => `/${i}`);
+    // A piece has 17 of these, and Node.js 26 is given a second one before it has parsed the first.
+    const paths = Array.from({ length: 5000 }, (_, i) => `/${"long/".repeat(6)}${i}`);
     await client.ask(paths.map(get).join(""));
-    // A piece has 35 of these, and Node.js 26 is given a second one before it has parsed the first.
-    assert.ok(asked.size >= 16 && asked.size <= 2 * 36, `${asked.size} requests`);
+    assert.ok(asked.size >= 16 && asked.size < 64, `${asked.size} requests`);
     const answers: string[] = [];
     for (let answered = 0; answered < asked.size;) {
       for (const [path, response] of [...asked].slice(answered)) response.end(`body of ${path}\n`);

@@ -128,20 +128,24 @@ describe("what others had to mend", () => {
   test("jitter that makes recovery begin again and again does not ratchet the window down", async () => {
     const random = Random.fromEnvironment();
     console.log(`SEED=${random.seed}`);
-    const sender = await Sender.create({ rtt: 40 * MS, timestamps: true });
-    const link = new Link(sender, {
-      delay: 20 * MS, timestamps: true, fate: () => random.oneIn(50) ? [random.below(40 * MS)] : PASSED,
-    });
-    // At the end nothing is in flight for a while, and the window begins anew.
-    let [sum, count] = [0, 0];
-    link.watch = () => {
-      sum += sender.cwnd;
-      count++;
-    };
-    sender.offer(20_000_000);
-    assert.ok(link.run());
-    // The median of 250 seeds is 253, and the least 108.
-    assert.ok(sum / count > 50 * MSS, `${sum / count / MSS} segments on average`);
+    // One transfer in about 500 stays a little below the bound by chance: the median of three counts.
+    const averages: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const sender = await Sender.create({ rtt: 40 * MS, timestamps: true });
+      const link = new Link(sender, {
+        delay: 20 * MS, timestamps: true, fate: () => random.oneIn(50) ? [random.below(40 * MS)] : PASSED,
+      });
+      // At the end nothing is in flight for a while, and the window begins anew.
+      let [sum, count] = [0, 0];
+      link.watch = () => {
+        sum += sender.cwnd;
+        count++;
+      };
+      sender.offer(20_000_000);
+      assert.ok(link.run());
+      averages.push(sum / count / MSS);
+    }
+    assert.ok(averages.sort((a, b) => a - b)[1] > 100, `${averages.join(", ")} segments on average`);
   });
 
   test("a bottleneck's queue overflows, and no timeout comes of it", async () => {
