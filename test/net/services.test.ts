@@ -385,6 +385,11 @@ tcp: { 81: plain, 82: v1, 83: v2, 84: "proxy:127.0.0.1:9", 85: "proxy:unix:${pat
     assert.equal(await status("/digits.txt", "-H", `If-None-Match: ${etag}`), "304");
     assert.equal(await status("/../secret", "--path-as-is"), "403");
     for (const path of ["/link", "/pipe", "/none"]) assert.equal(await status(path), "404", path);
+    // A client that has nothing more to say.
+    const half = ns.spawn("socat", "-t", "60", "-", "TCP:10.99.1.1:80");
+    half.stdin.end("GET /digits.txt HTTP/1.0\r\n\r\n");
+    await said(half.stdout, /\r\n\r\n0123456789$/);
+    assert.equal(await ended(half), 0);
     assert.equal((await pongd.stop()).status, 0);
   });
 
