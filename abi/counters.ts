@@ -137,6 +137,8 @@ export enum Drop {
   socket_rcvbuff,
   /** Shorter than a STAMP packet: the reply would be longer. */
   stamp_short,
+  /** A STAMP packet that is not authenticated, or whose HMAC is wrong. */
+  stamp_hmac,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;

@@ -2,9 +2,9 @@
 import { DATAGRAMS_END } from "./datagrams.ts";
 
 /** u32[64]: the constants of its rounds, which the host writes. */
-export const SHA_ROUNDS = (DATAGRAMS_END + 63) & -64;
+export const SHA_K = (DATAGRAMS_END + 63) & -64;
 /** u32[64]: the message schedule of the block in hand. */
-export const SHA_SCHEDULE = SHA_ROUNDS + 256;
+export const SHA_SCHEDULE = SHA_K + 256;
 export const SHA_SCHEDULE_SIZE = 256;
 /** u8[128]: the last bytes of a text, and its padding. */
 export const SHA_LAST = SHA_SCHEDULE + SHA_SCHEDULE_SIZE;

@@ -1,7 +1,7 @@
 // SHA-256 (FIPS 180-4), and HMAC with it (RFC 2104). All that is known of a key is the states of SHA-256 after the
 // blocks of its two pads, which src/base/sha256.ts makes. Their words are little-endian, as WebAssembly has them.
 
-import { SHA_BLOCK, SHA_LAST, SHA_LEN, SHA_ROUNDS, SHA_SCHEDULE, SHA_SCHEDULE_SIZE, SHA_STATE } from "../abi/sha256";
+import { SHA_BLOCK, SHA_LAST, SHA_LEN, SHA_K, SHA_SCHEDULE, SHA_SCHEDULE_SIZE, SHA_STATE } from "../abi/sha256";
 
 const BLOCK: u32 = SHA_BLOCK;
 const LEN: u32 = SHA_LEN;
@@ -9,7 +9,7 @@ const STATE: usize = SHA_STATE;
 const LAST: usize = SHA_LAST;
 const SCHEDULE: usize = SHA_SCHEDULE;
 const SCHEDULE_SIZE: usize = SHA_SCHEDULE_SIZE;
-const CONSTANTS: usize = SHA_ROUNDS;
+const CONSTANTS: usize = SHA_K;
 /** Bytes of the length, in bits, with which a text's padding ends. */
 const LENGTH_LEN: u32 = 8;
 /** Bytes of an HMAC that STAMP sends, RFC 8762 §4.4. */

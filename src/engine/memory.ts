@@ -10,7 +10,7 @@ import {
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
 import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
-import { SHA_ROUNDS } from "../../abi/sha256.js";
+import { SHA_K } from "../../abi/sha256.js";
 import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
 import { Unopened } from "../../abi/streams.js";
 import {
@@ -142,7 +142,7 @@ export class LinearMemory {
     words[REASSEMBLIES / 4] = reassembly;
     words[REASSEMBLY / 4] = buffers;
     words[SEED / 4] = seed;
-    words.set(ROUND_CONSTANTS, SHA_ROUNDS / 4);
+    words.set(ROUND_CONSTANTS, SHA_K / 4);
     tcp.describe(words, limits, layout);
     services.placeBuiltin(memory);
     const linear = new LinearMemory(memory);
