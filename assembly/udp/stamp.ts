@@ -18,11 +18,13 @@
 
 import { ERROR_ESTIMATE, MTU, STAMPED_COUNT, WALL } from "../../abi/control";
 import { Drop } from "../../abi/counters";
+import { MIN_PATH_MTU6 } from "../../abi/paths";
 import { STAMPED } from "../../abi/slots";
 import { ANSWERS_SHORT, ANY_SOURCE, STAMP_FLAGS, STAMP_TTL } from "../../abi/stamp";
 import { checksum, sumWide } from "../checksum";
 import { isInSlot } from "../memory";
 import { family } from "../packet";
+import { knownMtu } from "../pmtu";
 import { drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
@@ -69,15 +71,20 @@ export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, opt
   store<u16>(message, bswap<u16>(<u16>load<u32>(ERROR_ESTIMATE)), ERROR);
   store<u64>(message, bswap<u64>(ntp()), RECEIVED_AT);
   const replyLen = reply(packet, ip, datagram, len, load<u8>(options, STAMP_TTL), dscp);
-  if (isInSlot(ip)) {
+  if (isInSlot(ip) && leavesWhole(packet, ip, replyLen)) {
     const count = load<u32>(STAMPED_COUNT);
     store<u32>(STAMPED + (count << 2), <u32>ip);
     store<u32>(STAMPED_COUNT, count + 1);
   } else {
-    // It was reassembled, and fragments are made of it at once.
+    // Fragments are made of it at once.
     complete(ip);
   }
   return replyLen;
+}
+
+/** Returns whether the path of a reply that was not reassembled has room for it (../judge/ipv6.ts). */
+function leavesWhole(packet: usize, ip: usize, len: u32): bool {
+  return family(packet) == 4 || len <= <u32>MIN_PATH_MTU6 || len <= knownMtu(ipv6.dstAddr(ip));
 }
 
 /** RFC 8762 §4.6: fills a packet of TWAMP Light up with zeros. Returns false if it is none, or if there is no room. */

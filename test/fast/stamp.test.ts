@@ -10,7 +10,7 @@ import { DEFAULT_STAMP, stampBytes, type StampOptions } from "../../src/prefix/s
 import { estimateOf } from "../../src/sys/realtime.js";
 import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
-import { checksum6, fragmentsOf6, hopByHop, udpPacket6 } from "../support/ipv6.js";
+import { checksum6, fragmentsOf6, hopByHop, icmpv6Packet, udpPacket6 } from "../support/ipv6.js";
 import { bytes, fragmentsOf, plainSum, udpPacket, type UdpOptions } from "../support/packets.js";
 import { BASE, sent } from "../support/stamp.js";
 
@@ -223,5 +223,22 @@ describe("STAMP", () => {
     assert.deepEqual(rig.dropped, { udp_loop: 2 });
     // Without it, it is the port that counts.
     assert.ok(ask(await rigWith(), reply));
+  });
+
+  test("M-5: a reply that its path has no room for has both times, and a checksum, in fragments, too", async () => {
+    const rig = await rigWith({ mtu: 1500 });
+    const request = sent({ rest: new Uint8Array(1350) });
+    const packet = udpPacket6({ destinationPort: PORT, data: request });
+    const [whole] = rig.respond(packet);
+    assert.equal(whole.length, packet.length);
+    rig.respond(icmpv6Packet({ type: 2, identifier: 0, sequence: 1280, data: whole.slice(0, 1232) }));
+    const fragments = rig.respond(packet);
+    assert.equal(fragments.length, 2);
+    const datagram = bytes(...fragments.map((fragment) => fragment.slice(48)));
+    assert.deepEqual(datagram.slice(8), reflected(request));
+    const [src, dst] = [whole.slice(8, 24), whole.slice(24, 40)].map((address) =>
+      Buffer.from(address).toString("hex").replace(/(.{4})(?!$)/g, "$1:"));
+    const sum = datagram[6] << 8 | datagram[7];
+    assert.equal(checksum6(bytes(datagram.slice(0, 6), 0, 0, datagram.slice(8)), 17, { src, dst }) || 0xffff, sum);
   });
 });
