@@ -12,7 +12,7 @@ import { kindOf, serviceIn } from "../ports";
 import { DONE, drop, isReply } from "../verdict";
 import * as wire from "../wire/udp";
 import { hand } from "./datagrams";
-import { reply } from "./reply";
+import { dscpOf, reply } from "./reply";
 import { reflect } from "./stamp";
 
 /** Ports below are not those of clients. */
@@ -41,7 +41,7 @@ export function serve(packet: usize, ip: usize, datagram: usize, len: u32, list:
   }
   const verdict = kind == Service.stamp
     ? reflect(packet, ip, datagram, len, load<u32>(service, SERVICE_BYTES))
-    : reply(packet, ip, datagram, len, ttl(packet));
+    : reply(packet, ip, datagram, len, ttl(packet), dscpOf(packet, ip));
   if (isReply(verdict)) count(service);
   return verdict;
 }

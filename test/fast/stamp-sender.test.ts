@@ -318,7 +318,8 @@ describe("the command", () => {
     }
     assert.deepEqual(lines.slice(3, 5), ["--- 127.0.0.1 ---", "3 sent, 3 received, 0 lost (0 %)"]);
     assert.match(lines[5], /^ms +min +median +p95 +p99 +max$/);
-    assert.deepEqual(lines.slice(6, 10).map((line) => line.slice(0, 11).trim()), ["round trip", "there", "back", "reflector"]);
+    const names = lines.slice(6, 10).map((line) => line.slice(0, 11).trim());
+    assert.deepEqual(names, ["round trip", "there", "back", "reflector"]);
     assert.match(stdout, /There and back are as right as both clocks: here .*, there off by up to 16 ms\.\n$/);
   });
 
