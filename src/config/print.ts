@@ -103,15 +103,13 @@ function shortened(lines: readonly string[]): string[] {
 
 /** Returns the number of ports with a service that answers, and that would not answer a port with such a service. */
 function answeringPorts(udp: Udp | undefined): number {
-  const answers = ({ service: { kind, stream } }: PortRange) => {
-    const takesAny = stream && "sources" in stream.does && stream.does.sources === "any";
-    return kind !== Service.silent && kind !== Service.discard && !takesAny;
-  };
+  const answers = ({ service: { kind, anySource = false } }: PortRange) =>
+    kind !== Service.silent && kind !== Service.discard && !anySource;
   return (udp?.ports ?? []).filter(answers).reduce((sum, { first, last }) => sum + last - first + 1, 0);
 }
 
 /** Returns a line for each thing that is allowed, but probably not meant. */
-export function oddities({ options: { serving, hostAddresses, io, spin }, values }: Effective): string[] {
+export function oddities({ options: { serving, hostAddresses, io, spin, exposed }, values }: Effective): string[] {
   const { prefixes } = serving;
   const { roots, nodes } = tableOf(serving, { hosts: hostAddresses });
   const answered = new Set<number>();
@@ -124,6 +122,7 @@ export function oddities({ options: { serving, hostAddresses, io, spin }, values
       `prefix ${text} has no address left: exceptions and longer prefixes take them all`)),
     ...shortened(withEscapes(values.services).map((key) =>
       `${key} has a backslash before r or n: YAML makes a line end of it only within double quotes`)),
+    ...shortened(exposed),
   ];
   const loops = prefixes.filter(({ answers: { udp } }) => answeringPorts(udp) >= MANY_PORTS);
   said.push(...shortened(loops.map(({ text, answers: { udp } }) =>

@@ -5,9 +5,12 @@
 import { z } from "zod";
 import { Failure } from "../base/failure.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
+import { MAX_DSCP, STAMP_MODES, STAMP_SHORT, STAMP_TIMESTAMPS } from "../prefix/stamp.js";
 import { PROXY_HEADERS, UDP_SOURCES } from "../prefix/streams.js";
 import type { Document } from "./document.js";
-import { purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting } from "./keys.js";
+import {
+  DURATION, DURATION_RULE, purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting,
+} from "./keys.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
 import {
   ANSWERS, eitherOf, ENDPOINT, expected, isWords, MAX_PREFIX_CONNECTIONS, MAX_RATE, namable, ONE_OR_MORE,
@@ -24,6 +27,10 @@ const PORTS_PATTERN = "^[0-9]{1,5}(-[0-9]{1,5})?$";
 const TARGET = "where to, like 127.0.0.1:8080 or unix:/run/web.sock";
 const SERVICE_NAME = "a service's name";
 const SERVICE_NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_-]{0,63}$";
+const DSCP = `a whole number from 0 to ${MAX_DSCP}`;
+const DSCP_OR_REFLECT = `reflect, or ${DSCP}`;
+const COS = `none, any, or a list of whole numbers from 0 to ${MAX_DSCP}`;
+const TTL = "a whole number from 1 to 255";
 const CONNECTIONS = `a whole number from 1 to ${MAX_PREFIX_CONNECTIONS}, or no such key for no limit of its own`;
 const RATE = `replies a second, above 0 and up to ${MAX_RATE}`;
 const BURST = `replies at once, from 1 to ${MAX_RATE}`;
@@ -89,7 +96,7 @@ function limit(what: string) {
 
 function service() {
   const words = z.string("text").min(1, "at least one character");
-  const path = z.string("a file's path").min(1, "a file's path");
+  const path = filePath();
   const handler = described(path.optional(), "ES module whose default export is called; relative to the "
     + "configuration file.");
   const content = {
@@ -124,7 +131,43 @@ function service() {
         "Source ports that may ask: unprivileged are those of clients, from 1024 on; any are those of services, too.",
       ),
     }, "a map with handler").optional(),
+    stamp: stamp().optional(),
   }, "a map like { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } or { http: { root: ./site } }");
+}
+
+function filePath() {
+  return z.string("a file's path").min(1, "a file's path");
+}
+
+function stamp() {
+  const path = filePath();
+  return map({
+    mode: described(choice(STAMP_MODES, eitherOf(STAMP_MODES)).optional(),
+      "Whether replies have the sender's sequence number, or one of the session's own; stateless by default."),
+    timestamp: described(choice(STAMP_TIMESTAMPS, eitherOf(STAMP_TIMESTAMPS)).optional(),
+      "Format of the times in replies; ntp by default."),
+    cos: described(z.union([choice(["none", "any"], COS), list(whole(0, MAX_DSCP, DSCP), COS)], COS).optional(),
+      "DSCPs that a sender may ask for by a Class of Service TLV; none by default."),
+    dscp: described(
+      z.union([z.literal("reflect"), whole(0, MAX_DSCP, DSCP_OR_REFLECT)], DSCP_OR_REFLECT).optional(),
+      "DSCP of replies: that of the request by default.",
+    ),
+    ttl: described(whole(1, 255, TTL).optional(), "TTL, or hop limit, of replies; 255 by default."),
+    short: described(choice(STAMP_SHORT, eitherOf(STAMP_SHORT)).optional(),
+      "Packets that are shorter than a reply, as those of TWAMP Light may be: dropped by default, or answered."),
+    sources: described(
+      choice(UDP_SOURCES, eitherOf(UDP_SOURCES)).optional(),
+      "Source ports that may ask: unprivileged are those of clients, from 1024 on; any are those of services, too.",
+    ),
+    location: described(boolean().optional(),
+      "Whether a Location TLV is told at which addresses and ports its packet came; true by default."),
+    idle_timeout: described(z.string(DURATION_RULE).regex(DURATION, DURATION_RULE).optional(),
+      "How long a session of the stateful mode may be silent; 15m by default."),
+    key_file: described(path.optional(),
+      "File with the key of all sessions, whose packets are then authenticated; relative to the configuration file."),
+    key_dir: described(path.optional(),
+      "Folder with a key for each SSID, in a file of that name; relative to the configuration file."),
+  }, "a map like { mode: stateful }, or an empty one, {}");
 }
 
 function prefixEntry() {

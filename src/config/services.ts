@@ -3,12 +3,15 @@ import { resolve } from "node:path";
 import { MAX_AFTER, Service } from "../../abi/tcp.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { PortService } from "../prefix/policy.js";
+import { DEFAULT_STAMP, stampBytes, withKeys } from "../prefix/stamp.js";
 import { PAGE } from "../prefix/streams.js";
 import { readRegular } from "./bytes.js";
+import { millisecondsOf } from "./keys.js";
 import type { Path } from "./path.js";
+import { keyAt, keysIn } from "./stampkeys.js";
 import { streamOf } from "./streams.js";
 import {
-  BUILTIN_SERVICES, UDP_SERVICES, type PortProtocol, type ServiceMap, type ServiceMaps, type TcpMap,
+  BUILTIN_SERVICES, UDP_SERVICES, type PortProtocol, type ServiceMap, type ServiceMaps, type StampMap, type TcpMap,
 } from "./types.js";
 
 /** Most services. Those of two configurations fit, and some that old connections keep. */
@@ -23,7 +26,9 @@ const RESERVED: ReadonlySet<string> = new Set(
 );
 
 /** Keys of a service that name a file or a folder. */
-const FILES: ReadonlySet<string> = new Set(["reply", "handler", "root", "cert", "key"]);
+const FILES: ReadonlySet<string> = new Set(
+  ["reply", "handler", "root", "cert", "key", "key_file", "key_dir"],
+);
 
 /** Reports what is wrong at a path. */
 export type Say = (path: Path, message: string, which?: "key") => void;
@@ -64,7 +69,7 @@ export function servicesOf(maps: ServiceMaps, folder: string, say: Say): Service
       const service = serviceOf(name, map, folder, (key, message) => { say([...path, ...key], message); });
       bytes += service?.bytes?.length ?? 0;
       // A port may name a service that is wrong: that has been reported.
-      services[map.udp ? "udp" : "tcp"].set(name, service ?? { name, kind: Service.banner });
+      services[map.udp ?? map.stamp ? "udp" : "tcp"].set(name, service ?? { name, kind: Service.banner });
     }
   }
   if (bytes > MAX_ALL_BYTES) say(["services"], `services have ${bytes} bytes in all; at most ${MAX_ALL_BYTES} fit`);
@@ -74,18 +79,48 @@ export function servicesOf(maps: ServiceMaps, folder: string, say: Say): Service
 function serviceOf(
   name: string, map: ServiceMap, folder: string, say: (path: Path, message: string) => void,
 ): PortService | undefined {
-  const { tcp, http, https, udp } = map;
-  if ([tcp, http, https, udp].filter((each) => each !== undefined).length !== 1) {
-    say([], `services.${name}: expected exactly one of tcp, http, https and udp`);
+  const { tcp, http, https, udp, stamp } = map;
+  if ([tcp, http, https, udp, stamp].filter((each) => each !== undefined).length !== 1) {
+    say([], `services.${name}: expected exactly one of tcp, http, https, udp and stamp`);
     return undefined;
   }
+  if (stamp) return stampOf(name, stamp, folder, (key, message) => { say(["stamp", ...key], message); });
   const sent = tcp && [tcp.banner, tcp.reply ?? tcp.after].some((each) => each !== undefined);
   if (sent) return fixedOf(name, tcp, folder, (key, message) => { say(["tcp", ...key], message); });
   const stream = streamOf(name, map, folder, say);
   if (!stream) return undefined;
   const id = Buffer.from(stream.id, "hex");
-  if (udp) return { name, kind: Service.datagram, bytes: Buffer.of(...id, udp.sources === "any" ? 1 : 0), stream };
+  if (udp) {
+    const anySource = udp.sources === "any";
+    return { name, kind: Service.datagram, bytes: Buffer.of(...id, anySource ? 1 : 0), stream, anySource };
+  }
   return { name, kind: tcp ? Service.stream : Service.http, bytes: id, stream };
+}
+
+/** Returns a STAMP reflector. */
+function stampOf(
+  name: string, { idle_timeout: idle, key_file: file, key_dir: dir, ...given }: StampMap, folder: string,
+  say: (path: Path, message: string) => void,
+): PortService | undefined {
+  const options = { ...DEFAULT_STAMP, ...given, ...idle !== undefined && { idleMs: millisecondsOf(idle) } };
+  const service = { name, kind: Service.stamp, bytes: stampBytes(options), anySource: options.sources === "any" };
+  if (file === undefined && dir === undefined) return service;
+  const stamp = `services.${name}.stamp`;
+  if (file !== undefined && dir !== undefined) {
+    say(["key_dir"], `${stamp}: expected key_file or key_dir, and not both`);
+    return undefined;
+  }
+  const key = file === undefined ? "key_dir" : "key_file";
+  try {
+    const { keys, exposed } = file === undefined ? keysIn(dir ?? "", folder) : keyAt(file, folder);
+    return {
+      ...service, bytes: withKeys(service.bytes, keys), exposed: exposed && `${stamp}.${key}: ${exposed}`,
+    };
+  } catch (error) {
+    if (!(error instanceof Failure) || error.exitStatus !== EXIT.CONFIG) throw error;
+    say([key], `${stamp}.${key}: ${error.what}`);
+    return undefined;
+  }
 }
 
 /** Returns a service that sends the same bytes to everybody. */

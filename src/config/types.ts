@@ -5,6 +5,7 @@
  */
 import { ENDPOINT_EXAMPLES } from "../prefix/endpoints.js";
 import type { Limit } from "../prefix/policy.js";
+import type { StampOptions } from "../prefix/stamp.js";
 import type { ProxyHeader, Sources } from "../prefix/streams.js";
 
 export const ANSWERS = ["echo", "timestamp", "unreachable"] as const;
@@ -40,6 +41,7 @@ export interface ServiceMap {
   readonly http?: ContentMap | undefined;
   readonly https?: HttpsMap | undefined;
   readonly udp?: UdpMap | undefined;
+  readonly stamp?: StampMap | undefined;
 }
 
 /** A banner; a reply to whatever ends with `after`; a handler; or a proxy. */
@@ -57,6 +59,15 @@ export interface TcpMap {
 export interface UdpMap {
   readonly handler: string;
   readonly sources?: Sources | undefined;
+}
+
+/** A STAMP reflector, each of whose options has a default. */
+export interface StampMap extends Partial<Omit<StampOptions, "idleMs">> {
+  /** A time, as DURATION in keys.ts has it. */
+  readonly idle_timeout?: string | undefined;
+  /** A file with the key of all sessions, or a folder with one for each SSID. */
+  readonly key_file?: string | undefined;
+  readonly key_dir?: string | undefined;
 }
 
 /** Files of a folder, or a handler; without either, a page that says who asks and whom. */

@@ -10,6 +10,7 @@ import {
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
 import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
+import { SHA_K } from "../../abi/sha256.js";
 import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
 import { Unopened } from "../../abi/streams.js";
 import {
@@ -20,9 +21,11 @@ import { DRAIN, MAX_CONNECTIONS, MAX_PAGES, PAGE_SIZE, type Drain } from "../../
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
+import { ROUND_CONSTANTS } from "../base/sha256.js";
 import type { PortService } from "../prefix/policy.js";
 import type { Ethernet } from "../tun/mac.js";
 import * as services from "./services.js";
+import * as sessionsOf from "./sessions.js";
 import { Slots } from "./slots.js";
 import type { Table } from "./table.js";
 import * as tcp from "./tcp.js";
@@ -66,6 +69,8 @@ export interface MemoryOptions {
    * there is no such header.
    */
   readonly offload?: number | undefined;
+  /** Most sessions of UDP services; none by default. */
+  readonly sessions?: number | undefined;
   /** Number of slots, at most MAX_SLOTS; more than by default only where packets are kept. */
   readonly slots?: number;
 }
@@ -109,6 +114,7 @@ export class LinearMemory {
     // Smaller packets have no room for the headers of TCP with all options, and payload.
     const limits = options.mtu < MIN_TCP_MTU ? undefined : options.tcp;
     const { mtu, reassembly, link, table, blocks = 0, reloadable = false, seed = 0, offload, slots = SLOTS } = options;
+    const { sessions = 0 } = options;
     const headerLen = offload === undefined ? 0 : SIZEOF_VNET_HEADER;
     // Both headers have two bytes more than a multiple of 4, and the IP packet is to lie at one.
     const readOffset = (headerLen > 0 ? 2 : 0) + (link ? 2 : 0);
@@ -121,7 +127,8 @@ export class LinearMemory {
       buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0), limits,
       reloadable ? SERVICE_ROOM : services.roomFor(table?.services ?? options.services ?? []),
     );
-    const memory = reserve(Math.ceil(layout.end / WASM_PAGE));
+    const sessionsLayout = sessionsOf.layoutOf(layout.end, sessions);
+    const memory = reserve(Math.ceil(sessionsLayout.end / WASM_PAGE));
     const words = new Uint32Array(memory.buffer);
     words[ERROR_ESTIMATE / 4] = UNKNOWN_ERROR;
     words[SLOT_COUNT / 4] = slots;
@@ -140,7 +147,9 @@ export class LinearMemory {
     words[REASSEMBLIES / 4] = reassembly;
     words[REASSEMBLY / 4] = buffers;
     words[SEED / 4] = seed;
+    words.set(ROUND_CONSTANTS, SHA_K / 4);
     tcp.describe(words, limits, layout);
+    sessionsOf.describe(words, sessions, sessionsLayout);
     services.placeBuiltin(memory);
     const linear = new LinearMemory(memory);
     linear.counters[Counter.offload] = words[OFFLOAD / 4] === 0 ? 0 : 1;
@@ -255,6 +264,7 @@ export class LinearMemory {
     counters[ATTEMPT_FAILS + Unopened.ended] += counters[Counter.tcpActiveOpens] - attempts;
     for (const gauge of TCP_GAUGES) counters[gauge] = 0;
     tcp.forget(new Uint32Array(this.memory.buffer), TOUCHED);
+    sessionsOf.keep(new Uint32Array(this.memory.buffer));
     // Replies that had been offered to the kernel were counted as sent; they become write errors.
     for (let i = 0; i < words[WRITES_PENDING / 4]; i++) counters[Counter.bytesSent] -= this.slots.toSendLength(i);
     counters[Counter.writeErrors] += words[WRITES_PENDING / 4];

@@ -14,6 +14,8 @@ import {
 } from "../support/packets.js";
 import { type Treatment } from "../support/engines.js";
 import type { PortRange } from "../../src/prefix/policy.js";
+import { DEFAULT_STAMP, stampBytes, withKeys } from "../../src/prefix/stamp.js";
+import { padsOf } from "../../src/base/sha256.js";
 
 export interface DropVector {
   readonly reason: keyof typeof Drop;
@@ -254,9 +256,18 @@ const BAD_CHAINS: readonly (readonly [name: string, ...extensions: Extension[]])
 ];
 
 /** The UDP ports of the vectors below. */
-export const UDP_PORTS: readonly PortRange[] = ([
-  [7, "echo"], [9, "discard"], [10, "silent"], [862, "stamp"], [2000, "echo"],
-] as const).map(([port, name]) => ({ first: port, last: port, service: { name, kind: Service[name] } }));
+export const UDP_PORTS: readonly PortRange[] = [
+  ...([[7, "echo"], [9, "discard"], [10, "silent"], [862, "stamp"]] as const).map(([port, name]) => portOf(port, name)),
+  {
+    first: 863, last: 863,
+    service: { name: "keyed", kind: Service.stamp, bytes: withKeys(stampBytes(DEFAULT_STAMP), padsOf(pattern(16))) },
+  },
+  portOf(2000, "echo"),
+];
+
+function portOf(port: number, name: "echo" | "discard" | "silent" | "stamp"): PortRange {
+  return { first: port, last: port, service: { name, kind: Service[name] } };
+}
 
 /** Ports from which nobody is answered. */
 const SERVICE_PORTS = [
@@ -279,6 +290,18 @@ export const UDP: readonly DropVector[] = ([
     packet: udpPacket({ data: new Uint8Array(length), destinationPort: 862 }),
   }) as const),
   { reason: "stamp_short", name: "M-11: IPv6", packet: udpPacket6({ data: pattern(43), destinationPort: 862 }) },
+  // RFC 9503 §4.1.1: a Return Path TLV with the control code for no reply.
+  {
+    reason: "stamp_no_reply", name: "M-9: no reply is wanted",
+    packet: udpPacket({
+      data: bytes(new Uint8Array(44), 0x80, 10, 0, 8, 0x80, 1, 0, 4, 0, 0, 0, 0), destinationPort: 862,
+    }),
+  },
+  ...[44, 111, 112, 200].map((length) => ({
+    reason: "stamp_hmac", name: `M-10: ${length} octets that are not authenticated`,
+    packet: udpPacket({ data: new Uint8Array(length), destinationPort: 863 }),
+  }) as const),
+  { reason: "stamp_hmac", name: "M-10: IPv6", packet: udpPacket6({ data: pattern(112), destinationPort: 863 }) },
   { reason: "no_socket", name: "a silent UDP port", packet: udpPacket({ destinationPort: 10 }) },
   ...[7, 9, 10].flatMap((destinationPort) => [
     {
