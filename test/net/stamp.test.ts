@@ -9,9 +9,7 @@ import { CLI, needs, Netns, Pongd } from "../support/netns.js";
 const DIR = mkdtempSync(join(tmpdir(), "pongd-stamp-"));
 after(() => { rmSync(DIR, { recursive: true }); });
 const [CONFIG, KEY, OTHER, KEYS] = ["pongd.yaml", "stamp.key", "other.key", "keys"].map((name) => join(DIR, name));
-const SECRETS = [
-  "a secret of thirty-three octets !", "another secret, longer than a block of SHA-256, which has 64 octets",
-];
+const SECRETS = ["a secret of thirty-three octets !", `another secret, which is ${"longer, and ".repeat(5)}longer`];
 
 /** What of a report the tests look at. */
 interface Report {
@@ -36,12 +34,11 @@ describe("pongd stamp", needs(), () => {
     mkdirSync(KEYS);
     writeKey(join(KEYS, "7"), SECRETS[0]);
     writeKey(join(KEYS, "300"), SECRETS[1]);
-    writeFileSync(
-      CONFIG,
-      "services:\n  keyed: { stamp: { key_file: stamp.key } }\n  many: { stamp: { key_dir: keys } }\n"
-      + "udp: { 862: stamp, 863: keyed, 864: many }\nprefixes: [10.99.0.0/16, \"fd99::/64\"]\n"
-      + "source_rate_limit: { rate: 1000000 }\n",
-    );
+    writeFileSync(CONFIG, [
+      "services:", "  keyed: { stamp: { key_file: stamp.key } }", "  many: { stamp: { key_dir: keys } }",
+      "udp: { 862: stamp, 863: keyed, 864: many }", "prefixes: [10.99.0.0/16, \"fd99::/64\"]",
+      "source_rate_limit: { rate: 1000000 }\n",
+    ].join("\n"));
   });
   afterEach(() => ns.close());
 
