@@ -57,8 +57,9 @@ export enum Protocol {
   icmpv6,
   arp,
   ndisc,
-  /** Of services that answer without a thread. */
+  /** Of services that answer without a thread, but for those below. */
   udp,
+  sbfd,
 }
 export const REPLIES = MAX_COUNTERS;
 export const MAX_PROTOCOLS = 16;
@@ -137,6 +138,10 @@ export enum Drop {
   socket_rcvbuff,
   /** Shorter than a STAMP packet: the reply would be longer. */
   stamp_short,
+  /** No control packet of an S-BFD initiator. */
+  sbfd_malformed,
+  /** To a discriminator that no S-BFD reflector here has. */
+  sbfd_discriminator,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;

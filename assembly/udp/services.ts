@@ -12,6 +12,7 @@ import { DONE, drop, isReply } from "../verdict";
 import * as wire from "../wire/udp";
 import { hand } from "./datagrams";
 import { reply } from "./reply";
+import { reflectSbfd } from "./sbfd";
 import { reflect } from "./stamp";
 
 /** Ports below are not those of clients. */
@@ -38,11 +39,17 @@ export function serve(packet: usize, ip: usize, datagram: usize, len: u32, list:
     if (verdict == DONE) count(service);
     return verdict;
   }
-  const verdict = kind == Service.stamp
-    ? reflect(packet, ip, datagram, len)
-    : reply(packet, ip, datagram, len, ttl(packet));
+  const verdict = answer(packet, ip, datagram, len, service);
   if (isReply(verdict)) count(service);
   return verdict;
+}
+
+function answer(packet: usize, ip: usize, datagram: usize, len: u32, service: usize): i32 {
+  switch (kindOf(service)) {
+    case Service.stamp: return reflect(packet, ip, datagram, len);
+    case Service.sbfd: return reflectSbfd(packet, ip, datagram, len, service);
+    default: return reply(packet, ip, datagram, len, ttl(packet));
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ import { Failure } from "../base/failure.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
 import { PROXY_HEADERS, UDP_SOURCES } from "../prefix/streams.js";
 import type { Document } from "./document.js";
+import { DISCRIMINATOR, MAX_DISCRIMINATORS } from "./measurement.js";
 import { purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting } from "./keys.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
 import {
@@ -24,6 +25,7 @@ const PORTS_PATTERN = "^[0-9]{1,5}(-[0-9]{1,5})?$";
 const TARGET = "where to, like 127.0.0.1:8080 or unix:/run/web.sock";
 const SERVICE_NAME = "a service's name";
 const SERVICE_NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_-]{0,63}$";
+const DISCRIMINATORS = `any, or a list of 1 to ${MAX_DISCRIMINATORS} discriminators`;
 const CONNECTIONS = `a whole number from 1 to ${MAX_PREFIX_CONNECTIONS}, or no such key for no limit of its own`;
 const RATE = `replies a second, above 0 and up to ${MAX_RATE}`;
 const BURST = `replies at once, from 1 to ${MAX_RATE}`;
@@ -124,7 +126,19 @@ function service() {
         "Source ports that may ask: unprivileged are those of clients, from 1024 on; any are those of services, too.",
       ),
     }, "a map with handler").optional(),
+    sbfd: map({
+      discriminators: described(
+        z.union([z.literal("any"), discriminators()], DISCRIMINATORS).optional(),
+        "Discriminators that the reflectors have; any by default.",
+      ),
+      admin_down: described(boolean().optional(), "Whether the reflectors say that they are AdminDown."),
+    }, "a map with discriminators or admin_down, or an empty one, {}").optional(),
   }, "a map like { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } or { http: { root: ./site } }");
+}
+
+function discriminators() {
+  const item = z.union([whole(1, 0xffff_ffff, DISCRIMINATOR), z.string(DISCRIMINATOR)], DISCRIMINATOR);
+  return list(item, DISCRIMINATORS).min(1, DISCRIMINATORS).max(MAX_DISCRIMINATORS, DISCRIMINATORS);
 }
 
 function prefixEntry() {

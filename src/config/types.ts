@@ -40,7 +40,13 @@ export interface ServiceMap {
   readonly http?: ContentMap | undefined;
   readonly https?: HttpsMap | undefined;
   readonly udp?: UdpMap | undefined;
+  readonly sbfd?: SbfdMap | undefined;
 }
+
+/** Kinds of services: the keys of ServiceMap, by their protocol. */
+export const SERVICE_KINDS = {
+  tcp: "tcp", http: "tcp", https: "tcp", udp: "udp", sbfd: "udp",
+} as const satisfies Record<keyof ServiceMap, PortProtocol>;
 
 /** A banner; a reply to whatever ends with `after`; a handler; or a proxy. */
 export interface TcpMap {
@@ -57,6 +63,13 @@ export interface TcpMap {
 export interface UdpMap {
   readonly handler: string;
   readonly sources?: Sources | undefined;
+}
+
+/** An S-BFD reflector. */
+export interface SbfdMap {
+  /** Each a number, or an IPv4 address; by default any. */
+  readonly discriminators?: "any" | readonly (number | string)[] | undefined;
+  readonly admin_down?: boolean | undefined;
 }
 
 /** Files of a folder, or a handler; without either, a page that says who asks and whom. */
@@ -142,7 +155,7 @@ export const THREADLESS_SERVICES = ["refuse", "silent", "echo", "discard", "char
 export const BUILTIN_SERVICES = [...THREADLESS_SERVICES, "http"] as const;
 
 /** Services of UDP that need no entry. The first of either list is what a port has that no map names. */
-export const UDP_SERVICES = ["unreachable", "silent", "echo", "discard", "stamp"] as const;
+export const UDP_SERVICES = ["unreachable", "silent", "echo", "discard", "stamp", "sbfd"] as const;
 
 /** Returns the services of a port that a map may name, in words. */
 export function namable(protocol: PortProtocol): readonly string[] {

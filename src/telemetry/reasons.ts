@@ -51,10 +51,12 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   tcp_old_data: "All bytes of the segment had come before.",
   tcp_overwindow: "All bytes of the segment lie behind the window.",
   tcp_limit: "A limit was reached: --tcp-connections, --tcp-source-connections, or tcp_connections of the prefix.",
-  udp_loop: "A UDP service was asked from a port where its answer might be answered in turn, without end.",
+  udp_loop: "A UDP service was asked from where its answer might be answered in turn, without end, or by an answer.",
   udp_discard: "The datagram went to a UDP port with the service discard.",
   socket_rcvbuff: "The service thread of the UDP port had no room: it is slow, hangs, or is being started again.",
   stamp_short: "A STAMP packet of less than 44 bytes, whose reply would have been longer.",
+  sbfd_malformed: "A datagram to an S-BFD reflector that is no control packet of RFC 5880, or one with authentication.",
+  sbfd_discriminator: "An S-BFD control packet to a discriminator that the reflector does not have.",
   skb_gso_seg: "The packet is to be cut into segments, though it is not TCP: no kernel hands that over.",
   worker_crash: "The packet was with a worker when that crashed.",
 };

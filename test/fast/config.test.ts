@@ -333,13 +333,16 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "a service of a kind that there is not", `${P}services: { a: { gopher: { root: x } } }\n`,
-      "FILE:2:18: unknown key \"gopher\" in services.a; expected tcp, http, https, udp",
+      "FILE:2:18: unknown key \"gopher\" in services.a; expected tcp, http, https, udp, sbfd",
     ],
     [
       "a service of two kinds", `${P}services: { a: { http: {}, tcp: { banner: x } } }\n`,
-      "FILE:2:16: services.a: expected exactly one of tcp, http, https and udp",
+      "FILE:2:16: services.a: expected exactly one of tcp, http, https, udp and sbfd",
     ],
-    ["a service of no kind", `${P}services: { a: {} }\n`, "FILE:2:16: services.a: expected exactly one of tcp, http, https and udp"],
+    [
+      "a service of no kind", `${P}services: { a: {} }\n`,
+      "FILE:2:16: services.a: expected exactly one of tcp, http, https, udp and sbfd",
+    ],
     [
       "a folder that is not there", `${P}services: { a: { http: { root: /nowhere } } }\n`,
       "FILE:2:32: services.a.http.root: /nowhere: cannot be read: ENOENT: no such file or directory, stat '/nowhere'",
@@ -508,8 +511,8 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "a name that every object has", `${P}udp: { 53: constructor }\n`,
-      "FILE:2:12: port 53: \"constructor\" is not a service; expected unreachable, silent, echo, discard, stamp or a "
-      + "name under services",
+      "FILE:2:12: port 53: \"constructor\" is not a service; expected unreachable, silent, echo, discard, stamp, "
+      + "sbfd or a name under services",
     ],
     [
       "UX-1: services that UDP must not have", `${P}udp: { 13: daytime, 17: qotd, 19: chargen, 37: time }\n`,
@@ -523,17 +526,36 @@ describe("a file that is wrong: every error with its line and column, and what w
       `${P}services: { ssh: { tcp: { banner: x } } }\nudp: { 22: ssh, 80: http, 1: tarpit, 2: refuse, 3: x }\n`
       + "tcp: { 1: unreachable, 2: \"proxy:127.0.0.1:1\" }\n",
       "FILE:3:12: port 22: \"ssh\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard, "
-      + "stamp or a name under services",
+      + "stamp, sbfd or a name under services",
       "FILE:3:21: port 80: \"http\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard, "
-      + "stamp or a name under services",
+      + "stamp, sbfd or a name under services",
       "FILE:3:30: port 1: \"tarpit\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard, "
-      + "stamp or a name under services",
+      + "stamp, sbfd or a name under services",
       "FILE:3:41: port 2: \"refuse\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard, "
-      + "stamp or a name under services",
-      "FILE:3:52: port 3: \"x\" is not a service; expected unreachable, silent, echo, discard, stamp or a "
-      + "name under services",
+      + "stamp, sbfd or a name under services",
+      "FILE:3:52: port 3: \"x\" is not a service; expected unreachable, silent, echo, discard, stamp, "
+      + "sbfd or a name under services",
       "FILE:4:11: port 1: \"unreachable\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, "
       + "chargen, tarpit, http, proxy:HOST:PORT or ssh",
+    ],
+    [
+      "S-BFD reflectors without discriminators, or with some that are none",
+      `${P}services:\n  a: { sbfd: { discriminators: [] } }\n  b: { sbfd: { discriminators: [1, 0] } }\n`
+      + "  c: { sbfd: { discriminators: [10.99.0.0/16] } }\n  d: { sbfd: { admin_down: 1, up: true } }\n",
+      "FILE:3:32: services.a.sbfd.discriminators is a list; expected any, or a list of 1 to 256 discriminators",
+      "FILE:4:36: services.b.sbfd.discriminators[1] is 0; expected a whole number from 1 to 4294967295, or an IPv4 "
+      + "address",
+      "FILE:6:28: services.d.sbfd.admin_down is 1; expected true or false",
+      "FILE:6:31: unknown key \"up\" in services.d.sbfd; expected discriminators, admin_down",
+    ],
+    [
+      "an S-BFD discriminator that is no address, and a reflector at a port of TCP",
+      `${P}services:\n  a: { sbfd: { discriminators: [10.99.0.1, 10.99.0.0/16] } }\n  b: { sbfd: {} }\n`
+      + "tcp: { 1: b }\n",
+      "FILE:3:44: services.a.sbfd.discriminators[1] is \"10.99.0.0/16\"; expected a whole number from 1 to 4294967295, "
+      + "or an IPv4 address",
+      "FILE:5:11: port 1: \"b\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, chargen, tarpit, "
+      + "http, proxy:HOST:PORT or a name under services",
     ],
     [
       "handlers of datagrams",

@@ -253,10 +253,17 @@ const BAD_CHAINS: readonly (readonly [name: string, ...extensions: Extension[]])
   ["padding that is not of zeros", raw(60, 0, 1, 4, 0, 0, 1, 0)],
 ];
 
+/** An S-BFD control packet, RFC 5880 §4.1, from discriminator 1 to 2: State Down and the D bit of an initiator. */
+const SBFD_CONTROL = bytes(0x20, 0x42, 3, 24, 0, 0, 0, 1, 0, 0, 0, 2, new Uint8Array(12));
+
 /** The UDP ports of the vectors below. */
-export const UDP_PORTS: readonly PortRange[] = ([
-  [7, "echo"], [9, "discard"], [10, "silent"], [862, "stamp"], [2000, "echo"],
-] as const).map(([port, name]) => ({ first: port, last: port, service: { name, kind: Service[name] } }));
+export const UDP_PORTS: readonly PortRange[] = [
+  ...([
+    [7, "echo"], [9, "discard"], [10, "silent"], [862, "stamp"], [2000, "echo"], [7784, "sbfd"],
+  ] as const).map(([port, name]) => ({ first: port, last: port, service: { name, kind: Service[name] } })),
+  // Its discriminator is 7.
+  { first: 7785, last: 7785, service: { name: "own", kind: Service.sbfd, bytes: bytes(0, 0, 0, 0, 0, 0, 0, 7) } },
+];
 
 /** Ports from which nobody is answered. */
 const SERVICE_PORTS = [
@@ -279,6 +286,18 @@ export const UDP: readonly DropVector[] = ([
     packet: udpPacket({ data: new Uint8Array(length), destinationPort: 862 }),
   }) as const),
   { reason: "stamp_short", name: "M-11: IPv6", packet: udpPacket6({ data: pattern(43), destinationPort: 862 }) },
+  ...[new Uint8Array(0), pattern(23), pattern(40)].map((data) => ({
+    reason: "sbfd_malformed", name: `SB-1: ${data.length} octets for S-BFD`,
+    packet: udpPacket({ data, destinationPort: 7784 }),
+  }) as const),
+  {
+    reason: "sbfd_discriminator", name: "SB-1: a discriminator that is another's",
+    packet: udpPacket6({ data: SBFD_CONTROL, destinationPort: 7785 }),
+  },
+  {
+    reason: "udp_loop", name: "SB-1: what a reflector has sent",
+    packet: udpPacket({ data: SBFD_CONTROL.with(1, 0xc0), destinationPort: 7784 }),
+  },
   { reason: "no_socket", name: "a silent UDP port", packet: udpPacket({ destinationPort: 10 }) },
   ...[7, 9, 10].flatMap((destinationPort) => [
     {
