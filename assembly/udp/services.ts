@@ -2,6 +2,7 @@
 // TTL of which it would die. So no answer goes to a port where there may be a service, and each source has a limit.
 
 import { Drop, SERVED } from "../../abi/counters";
+import { ANY_SOURCE, STAMP_FLAGS } from "../../abi/stamp";
 import { LIMIT_SOURCE } from "../../abi/tables";
 import { Service, SERVICE_BYTES, SERVICE_SIZE, SERVICES } from "../../abi/tcp";
 import { permitsWithin } from "../limit";
@@ -32,7 +33,7 @@ export function serve(packet: usize, ip: usize, datagram: usize, len: u32, list:
     return drop(Drop.udp_discard);
   }
   const isThreads = kind == Service.datagram;
-  if (!(isThreads && takesAny(service)) && mayAnswer(list, wire.srcPort(datagram))) return drop(Drop.udp_loop);
+  if (!takesAny(service, kind) && mayAnswer(list, wire.srcPort(datagram))) return drop(Drop.udp_loop);
   if (!permitsWithin(packet, ip, answers(packet) | LIMIT_SOURCE)) return drop(Drop.rate_limited);
   if (isThreads) {
     const verdict = hand(packet, ip, datagram, len, service);
@@ -46,7 +47,7 @@ export function serve(packet: usize, ip: usize, datagram: usize, len: u32, list:
 
 function answer(packet: usize, ip: usize, datagram: usize, len: u32, service: usize): i32 {
   switch (kindOf(service)) {
-    case Service.stamp: return reflect(packet, ip, datagram, len);
+    case Service.stamp: return reflect(packet, ip, datagram, len, load<u32>(service, SERVICE_BYTES));
     case Service.sbfd: return reflectSbfd(packet, ip, datagram, len, service);
     default: return reply(packet, ip, datagram, len, ttl(packet));
   }
@@ -66,9 +67,11 @@ function mayAnswer(list: usize, port: u32): bool {
   return service != 0 && kindOf(service) != Service.silent && kindOf(service) != Service.discard;
 }
 
-/** Returns whether a service of a thread's wants to hear from any port. */
-function takesAny(service: usize): bool {
-  return load<u8>(<usize>load<u32>(service, SERVICE_BYTES) + ID_LEN) != 0;
+/** Returns whether a service wants to hear from any port. */
+function takesAny(service: usize, kind: Service): bool {
+  const bytes: usize = load<u32>(service, SERVICE_BYTES);
+  if (kind == Service.datagram) return load<u8>(bytes + ID_LEN) != 0;
+  return kind == Service.stamp && (load<u8>(bytes, STAMP_FLAGS) & ANY_SOURCE) != 0;
 }
 
 function count(service: usize): void {

@@ -19,6 +19,7 @@
 import { ERROR_ESTIMATE, STAMPED_COUNT, WALL } from "../../abi/control";
 import { Drop } from "../../abi/counters";
 import { STAMPED } from "../../abi/slots";
+import { STAMP_TTL } from "../../abi/stamp";
 import { load16 } from "../bytes";
 import { checksum, sumWide } from "../checksum";
 import { isInSlot } from "../memory";
@@ -30,8 +31,6 @@ import * as wire from "../wire/udp";
 import { reply } from "./reply";
 
 const BASE_LEN: u32 = 44;
-/** The reply's TTL and hop limit, from which the sender knows how many routers there were on the way back. */
-const TTL: u32 = 255;
 
 const SEQUENCE: usize = 0;
 const TIMESTAMP: usize = 4;
@@ -52,8 +51,11 @@ const MALFORMED: u32 = 0x40;
 const EXTRA_PADDING: u32 = 1;
 const TLV_HEADER_LEN: u32 = 4;
 
-/** Answers a datagram of `len` bytes, or drops one that is too short: no reply is longer than its request. */
-export function reflect(packet: usize, ip: usize, datagram: usize, len: u32): i32 {
+/**
+ * Answers a datagram of `len` bytes, or drops one that is too short: no reply is longer than its request. The options
+ * are as in ../../abi/stamp.ts.
+ */
+export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, options: usize): i32 {
   if (len < wire.HEADER_LEN + BASE_LEN) return drop(Drop.stamp_short);
   const message = datagram + wire.HEADER_LEN;
   store<u32>(message, load<u32>(message, SEQUENCE), SENDER_SEQUENCE);
@@ -63,7 +65,7 @@ export function reflect(packet: usize, ip: usize, datagram: usize, len: u32): i3
   store<u16>(message, bswap<u16>(<u16>load<u32>(ERROR_ESTIMATE)), ERROR);
   store<u64>(message, bswap<u64>(ntp()), RECEIVED_AT);
   flag(message + BASE_LEN, len - wire.HEADER_LEN - BASE_LEN);
-  const replyLen = reply(packet, ip, datagram, len, TTL);
+  const replyLen = reply(packet, ip, datagram, len, load<u8>(options, STAMP_TTL));
   if (isInSlot(ip)) {
     const count = load<u32>(STAMPED_COUNT);
     store<u32>(STAMPED + (count << 2), <u32>ip);

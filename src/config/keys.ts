@@ -316,7 +316,7 @@ const ROWS = [
     default: {},
     reload: true,
     text: "services by name: of TCP, a banner, a reply to whatever ends with some bytes, a handler, a proxy, or HTTP; "
-      + "of UDP, a handler",
+      + "of UDP, a handler, or a STAMP or S-BFD reflector",
     note: "Paths are relative to the configuration file. A reload reads files again, and handlers that have changed.",
     examples: [{
       ssh: { tcp: { banner: "SSH-2.0-OpenSSH_9.6\r\n" } },
@@ -325,6 +325,7 @@ const ROWS = [
       api: { https: { handler: "./api.mjs", cert: "cert.pem", key: "key.pem" } },
       backend: { tcp: { proxy: "127.0.0.1:8080", proxy_protocol: "v2" } },
       dns: { udp: { handler: "./dns.mjs" } },
+      reflector: { stamp: { mode: "stateful", cos: [0, 46] } },
     }],
   }),
   setting({

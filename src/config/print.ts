@@ -103,10 +103,8 @@ function shortened(lines: readonly string[]): string[] {
 
 /** Returns the number of ports with a service that answers, and that would not answer a port with such a service. */
 function answeringPorts(udp: Udp | undefined): number {
-  const answers = ({ service: { kind, stream } }: PortRange) => {
-    const takesAny = stream && "sources" in stream.does && stream.does.sources === "any";
-    return kind !== Service.silent && kind !== Service.discard && !takesAny;
-  };
+  const answers = ({ service: { kind, anySource = false } }: PortRange) =>
+    kind !== Service.silent && kind !== Service.discard && !anySource;
   return (udp?.ports ?? []).filter(answers).reduce((sum, { first, last }) => sum + last - first + 1, 0);
 }
 

@@ -5,10 +5,13 @@
 import { z } from "zod";
 import { Failure } from "../base/failure.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
+import { MAX_DSCP, STAMP_MODES, STAMP_SHORT, STAMP_TIMESTAMPS } from "../prefix/stamp.js";
 import { PROXY_HEADERS, UDP_SOURCES } from "../prefix/streams.js";
 import type { Document } from "./document.js";
+import {
+  DURATION, DURATION_RULE, purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting,
+} from "./keys.js";
 import { DISCRIMINATOR, MAX_DISCRIMINATORS } from "./measurement.js";
-import { purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting } from "./keys.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
 import {
   ANSWERS, eitherOf, ENDPOINT, expected, isWords, MAX_PREFIX_CONNECTIONS, MAX_RATE, namable, ONE_OR_MORE,
@@ -25,6 +28,10 @@ const PORTS_PATTERN = "^[0-9]{1,5}(-[0-9]{1,5})?$";
 const TARGET = "where to, like 127.0.0.1:8080 or unix:/run/web.sock";
 const SERVICE_NAME = "a service's name";
 const SERVICE_NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_-]{0,63}$";
+const DSCP = `a whole number from 0 to ${MAX_DSCP}`;
+const DSCP_OR_REFLECT = `reflect, or ${DSCP}`;
+const COS = `none, any, or a list of whole numbers from 0 to ${MAX_DSCP}`;
+const TTL = "a whole number from 1 to 255";
 const DISCRIMINATORS = `any, or a list of 1 to ${MAX_DISCRIMINATORS} discriminators`;
 const CONNECTIONS = `a whole number from 1 to ${MAX_PREFIX_CONNECTIONS}, or no such key for no limit of its own`;
 const RATE = `replies a second, above 0 and up to ${MAX_RATE}`;
@@ -126,19 +133,47 @@ function service() {
         "Source ports that may ask: unprivileged are those of clients, from 1024 on; any are those of services, too.",
       ),
     }, "a map with handler").optional(),
-    sbfd: map({
-      discriminators: described(
-        z.union([z.literal("any"), discriminators()], DISCRIMINATORS).optional(),
-        "Discriminators that the reflectors have; any by default.",
-      ),
-      admin_down: described(boolean().optional(), "Whether the reflectors say that they are AdminDown."),
-    }, "a map with discriminators or admin_down, or an empty one, {}").optional(),
+    stamp: stamp().optional(),
+    sbfd: sbfd().optional(),
   }, "a map like { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } or { http: { root: ./site } }");
 }
 
-function discriminators() {
+function stamp() {
+  return map({
+    mode: described(choice(STAMP_MODES, eitherOf(STAMP_MODES)).optional(),
+      "Whether replies have the sender's sequence number, or one of the session's own; stateless by default."),
+    timestamp: described(choice(STAMP_TIMESTAMPS, eitherOf(STAMP_TIMESTAMPS)).optional(),
+      "Format of the times in replies; ntp by default."),
+    cos: described(z.union([choice(["none", "any"], COS), list(whole(0, MAX_DSCP, DSCP), COS)], COS).optional(),
+      "DSCPs that a sender may ask for by a Class of Service TLV; none by default."),
+    dscp: described(
+      z.union([z.literal("reflect"), whole(0, MAX_DSCP, DSCP_OR_REFLECT)], DSCP_OR_REFLECT).optional(),
+      "DSCP of replies: that of the request by default.",
+    ),
+    ttl: described(whole(1, 255, TTL).optional(), "TTL, or hop limit, of replies; 255 by default."),
+    short: described(choice(STAMP_SHORT, eitherOf(STAMP_SHORT)).optional(),
+      "Packets that are shorter than a reply, as those of TWAMP Light may be: dropped by default, or answered."),
+    sources: described(
+      choice(UDP_SOURCES, eitherOf(UDP_SOURCES)).optional(),
+      "Source ports that may ask: unprivileged are those of clients, from 1024 on; any are those of services, too.",
+    ),
+    location: described(boolean().optional(),
+      "Whether a Location TLV is told at which addresses and ports its packet came; true by default."),
+    idle_timeout: described(z.string(DURATION_RULE).regex(DURATION, DURATION_RULE).optional(),
+      "How long a session of the stateful mode may be silent; 15m by default."),
+  }, "a map like { mode: stateful }, or an empty one, {}");
+}
+
+function sbfd() {
   const item = z.union([whole(1, 0xffff_ffff, DISCRIMINATOR), z.string(DISCRIMINATOR)], DISCRIMINATOR);
-  return list(item, DISCRIMINATORS).min(1, DISCRIMINATORS).max(MAX_DISCRIMINATORS, DISCRIMINATORS);
+  const own = list(item, DISCRIMINATORS).min(1, DISCRIMINATORS).max(MAX_DISCRIMINATORS, DISCRIMINATORS);
+  return map({
+    discriminators: described(
+      z.union([z.literal("any"), own], DISCRIMINATORS).optional(),
+      "Discriminators that the reflectors have; any by default.",
+    ),
+    admin_down: described(boolean().optional(), "Whether the reflectors say that they are AdminDown."),
+  }, "a map with discriminators or admin_down, or an empty one, {}");
 }
 
 function prefixEntry() {

@@ -3,13 +3,16 @@ import { resolve } from "node:path";
 import { MAX_AFTER, Service } from "../../abi/tcp.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { PortService } from "../prefix/policy.js";
+import { DEFAULT_STAMP, stampBytes } from "../prefix/stamp.js";
 import { PAGE } from "../prefix/streams.js";
 import { readRegular } from "./bytes.js";
+import { millisecondsOf } from "./keys.js";
 import type { Path } from "./path.js";
 import { sbfdOf } from "./measurement.js";
 import { streamOf } from "./streams.js";
 import {
-  BUILTIN_SERVICES, SERVICE_KINDS, UDP_SERVICES, type PortProtocol, type ServiceMap, type ServiceMaps, type TcpMap,
+  BUILTIN_SERVICES, SERVICE_KINDS, UDP_SERVICES, type PortProtocol, type ServiceMap, type ServiceMaps, type StampMap,
+  type TcpMap,
 } from "./types.js";
 
 /** Most services. Those of two configurations fit, and some that old connections keep. */
@@ -81,20 +84,30 @@ function kindsOf(map: ServiceMap): (keyof ServiceMap)[] {
 function serviceOf(
   name: string, map: ServiceMap, folder: string, say: (path: Path, message: string) => void,
 ): PortService | undefined {
-  const { tcp, udp, sbfd } = map;
+  const { tcp, udp, stamp, sbfd } = map;
   if (kindsOf(map).length !== 1) {
     const kinds = Object.keys(SERVICE_KINDS);
     say([], `services.${name}: expected exactly one of ${kinds.slice(0, -1).join(", ")} and ${kinds.slice(-1).join("")}`);
     return undefined;
   }
+  if (stamp) return stampOf(name, stamp);
   if (sbfd) return sbfdOf(name, sbfd, (key, message) => { say(["sbfd", ...key], message); });
   const sent = tcp && [tcp.banner, tcp.reply ?? tcp.after].some((each) => each !== undefined);
   if (sent) return fixedOf(name, tcp, folder, (key, message) => { say(["tcp", ...key], message); });
   const stream = streamOf(name, map, folder, say);
   if (!stream) return undefined;
   const id = Buffer.from(stream.id, "hex");
-  if (udp) return { name, kind: Service.datagram, bytes: Buffer.of(...id, udp.sources === "any" ? 1 : 0), stream };
+  if (udp) {
+    const anySource = udp.sources === "any";
+    return { name, kind: Service.datagram, bytes: Buffer.of(...id, anySource ? 1 : 0), stream, anySource };
+  }
   return { name, kind: tcp ? Service.stream : Service.http, bytes: id, stream };
+}
+
+/** Returns a STAMP reflector. */
+function stampOf(name: string, { idle_timeout: idle, ...given }: StampMap): PortService {
+  const options = { ...DEFAULT_STAMP, ...given, ...idle !== undefined && { idleMs: millisecondsOf(idle) } };
+  return { name, kind: Service.stamp, bytes: stampBytes(options), anySource: options.sources === "any" };
 }
 
 /** Returns a service that sends the same bytes to everybody. */

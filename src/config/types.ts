@@ -5,6 +5,7 @@
  */
 import { ENDPOINT_EXAMPLES } from "../prefix/endpoints.js";
 import type { Limit } from "../prefix/policy.js";
+import type { StampOptions } from "../prefix/stamp.js";
 import type { ProxyHeader, Sources } from "../prefix/streams.js";
 
 export const ANSWERS = ["echo", "timestamp", "unreachable"] as const;
@@ -40,12 +41,13 @@ export interface ServiceMap {
   readonly http?: ContentMap | undefined;
   readonly https?: HttpsMap | undefined;
   readonly udp?: UdpMap | undefined;
+  readonly stamp?: StampMap | undefined;
   readonly sbfd?: SbfdMap | undefined;
 }
 
 /** Kinds of services: the keys of ServiceMap, by their protocol. */
 export const SERVICE_KINDS = {
-  tcp: "tcp", http: "tcp", https: "tcp", udp: "udp", sbfd: "udp",
+  tcp: "tcp", http: "tcp", https: "tcp", udp: "udp", stamp: "udp", sbfd: "udp",
 } as const satisfies Record<keyof ServiceMap, PortProtocol>;
 
 /** A banner; a reply to whatever ends with `after`; a handler; or a proxy. */
@@ -63,6 +65,12 @@ export interface TcpMap {
 export interface UdpMap {
   readonly handler: string;
   readonly sources?: Sources | undefined;
+}
+
+/** A STAMP reflector, each of whose options has a default. */
+export interface StampMap extends Partial<Omit<StampOptions, "idleMs">> {
+  /** A time, as DURATION in keys.ts has it. */
+  readonly idle_timeout?: string | undefined;
 }
 
 /** An S-BFD reflector. */

@@ -9,6 +9,7 @@ import {
   SERVICE_USERS, SERVICES,
 } from "../../abi/tcp.js";
 import type { PortService } from "../prefix/policy.js";
+import { DEFAULT_STAMP, stampBytes } from "../prefix/stamp.js";
 
 /** Bytes behind a service's own: the end of a request, as many of its borders, and the service's name. */
 const AFTER_ROOM = 2 * MAX_AFTER + MAX_SERVICE_NAME;
@@ -24,19 +25,28 @@ const CHARGEN = Buffer.from(
   ).join("") + "\r\n").join(""),
 );
 
+/** Services that have bytes although a configuration says nothing of them. They lie first in the room. */
+const BUILTIN: readonly (readonly [kind: Service, bytes: Uint8Array])[] = [
+  [Service.chargen, CHARGEN], [Service.stamp, stampBytes(DEFAULT_STAMP)],
+];
+const BUILTIN_SIZE = BUILTIN.reduce((sum, [, bytes]) => sum + sizeOfBytes(bytes), 0);
+
 /** Returns the bytes of memory that these services need. */
 export function roomFor(services: readonly PortService[]): number {
-  return services.reduce((sum, service) => sum + sizeOf(service), sizeOfBytes(CHARGEN));
+  return services.reduce((sum, service) => sum + sizeOf(service), BUILTIN_SIZE);
 }
 
-/** Writes the services that have no bytes in the configuration. Called once, for a new memory. */
+/** Writes the services of which no configuration says more than the name. Called once, for a new memory. */
 export function placeBuiltin({ buffer }: WebAssembly.Memory): void {
   const words = new Uint32Array(buffer);
   for (let kind = 0; kind < NAMED_SERVICES; kind++) words[recordOf(kind) + SERVICE_KIND / 4] = kind;
-  const record = recordOf(Service.chargen);
-  words[record + SERVICE_BYTES / 4] = words[SERVICE_ROOM / 4];
-  words[record + SERVICE_BYTES_LEN / 4] = CHARGEN.length;
-  new Uint8Array(buffer).set(CHARGEN, words[SERVICE_ROOM / 4]);
+  let at = words[SERVICE_ROOM / 4];
+  for (const [kind, bytes] of BUILTIN) {
+    words[recordOf(kind) + SERVICE_BYTES / 4] = at;
+    words[recordOf(kind) + SERVICE_BYTES_LEN / 4] = bytes.length;
+    new Uint8Array(buffer).set(bytes, at);
+    at += sizeOfBytes(bytes);
+  }
 }
 
 /**
@@ -49,7 +59,7 @@ export function place(
   { buffer }: WebAssembly.Memory, services: readonly PortService[], used: ReadonlySet<number>,
 ): number[] {
   const words = new Uint32Array(buffer);
-  const taken: Taken[] = [{ from: words[SERVICE_ROOM / 4], end: words[SERVICE_ROOM / 4] + sizeOfBytes(CHARGEN) }];
+  const taken: Taken[] = [{ from: words[SERVICE_ROOM / 4], end: words[SERVICE_ROOM / 4] + BUILTIN_SIZE }];
   const free: number[] = [];
   /** Records by the service's name: those of the table in use come last, and so first where there are two. */
   const there = new Map<string, number[]>();

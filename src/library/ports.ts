@@ -44,7 +44,8 @@ function serviceOf(taken: Taken): PortService {
   const id = Buffer.from(stream.id, "hex");
   const { name } = stream;
   if (taken.protocol === "udp") {
-    return { name, kind: Service.datagram, bytes: Buffer.of(...id, taken.sources === "any" ? 1 : 0), stream };
+    const anySource = taken.sources === "any";
+    return { name, kind: Service.datagram, bytes: Buffer.of(...id, anySource ? 1 : 0), stream, anySource };
   }
   return { name, kind: taken.peerFirst ? Service.http : Service.stream, bytes: id, stream };
 }

@@ -16,12 +16,14 @@ export interface PortService {
   /** Label value in metrics: the name in the configuration, or the kind's. */
   readonly name: string;
   readonly kind: Service;
-  /** Bytes that a banner or reply sends. */
+  /** Bytes that a banner or reply sends, or what else pongd has to know of the service. */
   readonly bytes?: Uint8Array;
   /** End of a request that has a reply, 1 to MAX_AFTER bytes. */
   readonly after?: Uint8Array;
   /** What a service thread does with its connections, if one has them. `bytes` are then its id. */
   readonly stream?: StreamService;
+  /** True if it answers datagrams from the ports of services, too. */
+  readonly anySource?: boolean;
 }
 
 /** The ports `first` to `last` have this service. */

@@ -15,6 +15,7 @@ import { oddities, toDocument, toYaml } from "../../src/config/print.js";
 import { ConfigFile } from "../../src/config/reader.js";
 import { jsonSchema } from "../../src/config/schema.js";
 import { DEFAULT_ANSWERS, DEFAULT_POLICY } from "../../src/prefix/policy.js";
+import { DEFAULT_STAMP, stampBytes } from "../../src/prefix/stamp.js";
 import { EXIT } from "../../src/base/failure.js";
 import { source } from "../support/assembly.js";
 import { parsed, read, refusal } from "../support/config.js";
@@ -333,15 +334,15 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "a service of a kind that there is not", `${P}services: { a: { gopher: { root: x } } }\n`,
-      "FILE:2:18: unknown key \"gopher\" in services.a; expected tcp, http, https, udp, sbfd",
+      "FILE:2:18: unknown key \"gopher\" in services.a; expected tcp, http, https, udp, stamp, sbfd",
     ],
     [
       "a service of two kinds", `${P}services: { a: { http: {}, tcp: { banner: x } } }\n`,
-      "FILE:2:16: services.a: expected exactly one of tcp, http, https, udp and sbfd",
+      "FILE:2:16: services.a: expected exactly one of tcp, http, https, udp, stamp and sbfd",
     ],
     [
       "a service of no kind", `${P}services: { a: {} }\n`,
-      "FILE:2:16: services.a: expected exactly one of tcp, http, https, udp and sbfd",
+      "FILE:2:16: services.a: expected exactly one of tcp, http, https, udp, stamp and sbfd",
     ],
     [
       "a folder that is not there", `${P}services: { a: { http: { root: /nowhere } } }\n`,
@@ -554,8 +555,8 @@ describe("a file that is wrong: every error with its line and column, and what w
       + "tcp: { 1: b }\n",
       "FILE:3:44: services.a.sbfd.discriminators[1] is \"10.99.0.0/16\"; expected a whole number from 1 to 4294967295, "
       + "or an IPv4 address",
-      "FILE:5:11: port 1: \"b\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, chargen, tarpit, "
-      + "http, proxy:HOST:PORT or a name under services",
+      "FILE:5:11: port 1: \"b\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, chargen, "
+      + "tarpit, http, proxy:HOST:PORT or a name under services",
     ],
     [
       "handlers of datagrams",
@@ -563,6 +564,28 @@ describe("a file that is wrong: every error with its line and column, and what w
       "FILE:2:23: services.a.udp.handler is missing; expected a file's path",
       "FILE:2:97: services.c.udp.sources is \"all\"; expected unprivileged or any",
     ],
+    [
+      "options of STAMP that there are not",
+      `${P}services:\n  a: { stamp: { mode: tcp, timestamp: iso, cos: 46, dscp: 64, ttl: 0 } }\n`
+      + "  b: { stamp: { cos: [0, 64], dscp: copy, short: pad, sources: all, location: 1, idle_timeout: 2h } }\n"
+      + "  c: { stamp: { keys: x } }\n",
+      "FILE:3:23: services.a.stamp.mode is \"tcp\"; expected stateless or stateful",
+      "FILE:3:39: services.a.stamp.timestamp is \"iso\"; expected ntp or ptp",
+      "FILE:3:49: services.a.stamp.cos is 46; expected none, any, or a list of whole numbers from 0 to 63",
+      "FILE:3:59: services.a.stamp.dscp is 64; expected reflect, or a whole number from 0 to 63",
+      "FILE:3:68: services.a.stamp.ttl is 0; expected a whole number from 1 to 255",
+      "FILE:4:26: services.b.stamp.cos[1] is 64; expected a whole number from 0 to 63",
+      "FILE:4:37: services.b.stamp.dscp is \"copy\"; expected reflect, or a whole number from 0 to 63",
+      "FILE:4:50: services.b.stamp.short is \"pad\"; expected drop or answer",
+      "FILE:4:64: services.b.stamp.sources is \"all\"; expected unprivileged or any",
+      "FILE:4:79: services.b.stamp.location is 1; expected true or false",
+      "FILE:4:96: services.b.stamp.idle_timeout is \"2h\"; expected a time like 500ms, 5s or 2m, at most an hour",
+      "FILE:5:17: unknown key \"keys\" in services.c.stamp; expected mode, timestamp, cos, dscp, ttl, short, sources, "
+      + "location, idle_timeout",
+    ],
+    ["STAMP at a port of TCP", `${P}services: { a: { stamp: {} } }\ntcp: { 862: a }\n`,
+      "FILE:3:13: port 862: \"a\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, chargen, "
+      + "tarpit, http, proxy:HOST:PORT or a name under services"],
     [
       "a handler of datagrams that is not there, at a port of TCP",
       `${P}services: { b: { udp: { handler: /nowhere } } }\ntcp: { 53: b }\n`,
@@ -736,6 +759,24 @@ describe("what a file says", () => {
       ]), [["7-7 echo,9-9 discard", 0], ["1-6 silent,7-7 echo", 0], ["", 0]]);
       assert.equal(options.accepts, false);
       assert.deepEqual(options.serving.prefixes[0].answers.udp?.ports[0].service, { name: "echo", kind: Service.echo });
+    });
+
+    test("have the options of STAMP, whose defaults are those of the service that needs no entry", () => {
+      const options = "{ mode: stateful, timestamp: ptp, cos: [0, 46, 63], dscp: 10, ttl: 64, short: answer, "
+        + "sources: any, location: false, idle_timeout: 90s }";
+      const { options: { serving } } = read(
+        `${P}services: { a: { stamp: {} }, b: { stamp: ${options} }, c: { stamp: { cos: any } } }\n`
+        + "udp: { 1: a, 2: b, 3: c, 862: stamp }\n",
+      );
+      const [a, b, c, plain] = serving.prefixes[0].answers.udp?.ports.map(({ service }) => service) ?? [];
+      assert.deepEqual(plain, { name: "stamp", kind: Service.stamp });
+      assert.deepEqual(a, { name: "a", kind: Service.stamp, bytes: stampBytes(DEFAULT_STAMP), anySource: false });
+      const hex = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString("hex");
+      // abi/stamp.ts: flags, DSCP, TTL, milliseconds, a bit for each DSCP.
+      assert.equal(hex(a.bytes), "10ffff00" + "a0bb0d00" + "0000000000000000");
+      assert.equal(hex(b.bytes), "0f0a4000" + "905f0100" + "0100000000400080");
+      assert.equal(hex(c.bytes), "10ffff00" + "a0bb0d00" + "ffffffffffffffff");
+      assert.equal(b.anySource, true);
     });
 
     test("need connections and memory if a service accepts connections", () => {
