@@ -138,6 +138,8 @@ export enum Drop {
   socket_rcvbuff,
   /** Shorter than a STAMP packet: the reply would be longer. */
   stamp_short,
+  /** A STAMP packet that is not authenticated, or whose HMAC is wrong. */
+  stamp_hmac,
   /** No control packet of an S-BFD initiator. */
   sbfd_malformed,
   /** To a discriminator that no S-BFD reflector here has. */

@@ -32,9 +32,13 @@ export const MAX_ORDERS = 256;
  */
 export const MAX_TOUCHED = BATCH + MAX_LETTERS + MAX_ORDERS;
 export const TOUCHED = TO_SEND + DESCRIPTOR_SIZE * SENDS;
-/** u32[BATCH]: replies of this batch that have to be completed before they are sent (assembly/udp/stamp.ts). */
+/**
+ * {u32 address of the packet, u32 that of its service's options} [BATCH]: replies of this batch that have to be
+ * completed before they are sent (assembly/udp/stamp.ts).
+ */
 export const STAMPED = TOUCHED + 4 * MAX_TOUCHED;
+export const STAMPED_SIZE = 8;
 /**
  * The first slot, on a page of its own. The length of a slot follows from the MTU. The tables lie behind the last slot.
  */
-export const SLOT_BASE = (STAMPED + 4 * BATCH + 4095) & -4096;
+export const SLOT_BASE = (STAMPED + STAMPED_SIZE * BATCH + 4095) & -4096;

@@ -12,6 +12,8 @@
 //          │ timers: a wheel of lists                 │  timers (timers.ts)
 // HASH_KEY ├──────────────────────────────────────────┤
 //          │ TCP: limits, state, services             │  tcp (tcp/)
+//    SHA_K ├──────────────────────────────────────────┤
+//          │ SHA-256: constants, and room to work in  │  sha256 (sha256.ts)
 //     FREE ├──────────────────────────────────────────┤
 //          │ stack of free slots                      │  pool: a slot is here, in a queue, kept, or with the kernel
 //     KEPT ├──────────────────────────────────────────┤

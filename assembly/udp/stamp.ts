@@ -1,5 +1,5 @@
-// A STAMP reflector, RFC 8762: unauthenticated and stateless. TLVs (RFC 8972) go back as they came, with flags that say
-// which were understood. A reply is as long as its request.
+// A STAMP reflector, RFC 8762: stateless. authentic.ts has packets that are authenticated, and this file all others.
+// TLVs (RFC 8972) go back as they came, with flags that say which were understood. A reply is as long as its request.
 //
 //        sender's packet        reply
 //   0    sequence number        the same
@@ -18,8 +18,8 @@
 
 import { ERROR_ESTIMATE, STAMPED_COUNT, WALL } from "../../abi/control";
 import { Drop } from "../../abi/counters";
-import { STAMPED } from "../../abi/slots";
-import { STAMP_TTL } from "../../abi/stamp";
+import { STAMPED, STAMPED_SIZE } from "../../abi/slots";
+import { AUTHENTICATED, STAMP_FLAGS, STAMP_TTL } from "../../abi/stamp";
 import { load16 } from "../bytes";
 import { checksum, sumWide } from "../checksum";
 import { isInSlot } from "../memory";
@@ -28,6 +28,7 @@ import { drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/udp";
+import { answer, AUTHENTICATED_LEN, AUTHENTICATED_TIMESTAMP, authenticate, isAuthentic } from "./authentic";
 import { reply } from "./reply";
 
 const BASE_LEN: u32 = 44;
@@ -56,40 +57,67 @@ const TLV_HEADER_LEN: u32 = 4;
  * are as in ../../abi/stamp.ts.
  */
 export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, options: usize): i32 {
-  if (len < wire.HEADER_LEN + BASE_LEN) return drop(Drop.stamp_short);
+  const authenticated = isAuthenticated(options);
+  const baseLen: u32 = authenticated ? AUTHENTICATED_LEN : BASE_LEN;
   const message = datagram + wire.HEADER_LEN;
-  store<u32>(message, load<u32>(message, SEQUENCE), SENDER_SEQUENCE);
-  store<u64>(message, load<u64>(message, TIMESTAMP), SENDER_TIMESTAMP);
-  store<u32>(message, load<u16>(message, ERROR), SENDER_ERROR);
-  store<u32>(message, family(packet) == 6 ? ipv6.hopLimit(ip) : ipv4.ttl(ip), SENDER_TTL);
-  store<u16>(message, bswap<u16>(<u16>load<u32>(ERROR_ESTIMATE)), ERROR);
-  store<u64>(message, bswap<u64>(ntp()), RECEIVED_AT);
-  flag(message + BASE_LEN, len - wire.HEADER_LEN - BASE_LEN);
+  const isLong = len >= wire.HEADER_LEN + baseLen;
+  // RFC 8762 §4.4: before anything else is looked at.
+  if (authenticated && !(isLong && isAuthentic(message, options))) return drop(Drop.stamp_hmac);
+  if (!isLong) return drop(Drop.stamp_short);
+  const ttl: u32 = family(packet) == 6 ? ipv6.hopLimit(ip) : ipv4.ttl(ip);
+  const error = bswap<u16>(<u16>load<u32>(ERROR_ESTIMATE));
+  const received = bswap<u64>(ntp());
+  if (authenticated) {
+    answer(message, received, error, ttl);
+  } else {
+    store<u32>(message, load<u32>(message, SEQUENCE), SENDER_SEQUENCE);
+    store<u64>(message, load<u64>(message, TIMESTAMP), SENDER_TIMESTAMP);
+    store<u32>(message, load<u16>(message, ERROR), SENDER_ERROR);
+    store<u32>(message, ttl, SENDER_TTL);
+    store<u16>(message, error, ERROR);
+    store<u64>(message, received, RECEIVED_AT);
+  }
+  flag(message + baseLen, len - wire.HEADER_LEN - baseLen);
   const replyLen = reply(packet, ip, datagram, len, load<u8>(options, STAMP_TTL));
   if (isInSlot(ip)) {
     const count = load<u32>(STAMPED_COUNT);
-    store<u32>(STAMPED + (count << 2), <u32>ip);
+    const stamped = STAMPED + count * STAMPED_SIZE;
+    store<u32>(stamped, <u32>ip);
+    store<u32>(stamped, <u32>options, 4);
     store<u32>(STAMPED_COUNT, count + 1);
   } else {
     // It was reassembled, and fragments are made of it at once.
-    complete(ip);
+    complete(ip, options);
   }
   return replyLen;
+}
+
+function isAuthenticated(options: usize): bool {
+  return (load<u8>(options, STAMP_FLAGS) & AUTHENTICATED) != 0;
 }
 
 /** Completes the replies of a batch, which are about to be sent. */
 export function stamp(): void {
   const count = load<u32>(STAMPED_COUNT);
-  for (let i: u32 = 0; i < count; i++) complete(load<u32>(STAMPED + (i << 2)));
+  for (let i: u32 = 0; i < count; i++) {
+    const stamped = STAMPED + i * STAMPED_SIZE;
+    complete(load<u32>(stamped), load<u32>(stamped, 4));
+  }
   store<u32>(STAMPED_COUNT, 0);
 }
 
-/** Writes T3, and the checksum. */
-function complete(ip: usize): void {
+/** Writes T3, the HMAC, and the checksum. */
+function complete(ip: usize, options: usize): void {
   const six = ipv4.version(ip) == 6;
   const datagram = ip + (six ? ipv6.HEADER_LEN : ipv4.headerLen(ip));
+  const message = datagram + wire.HEADER_LEN;
   const len = wire.len(datagram);
-  store<u64>(datagram + wire.HEADER_LEN, bswap<u64>(ntp()), TIMESTAMP);
+  if (isAuthenticated(options)) {
+    store<u64>(message + AUTHENTICATED_TIMESTAMP, bswap<u64>(ntp()));
+    authenticate(message, options);
+  } else {
+    store<u64>(message, bswap<u64>(ntp()), TIMESTAMP);
+  }
   wire.clearChecksum(datagram);
   const pseudo = six ? ipv6.pseudoSum(ip, ipv6.UDP, len) : ipv4.pseudoSum(ip, len);
   wire.setChecksum(datagram, checksum(pseudo + sumWide(datagram, len)));

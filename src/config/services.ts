@@ -3,12 +3,13 @@ import { resolve } from "node:path";
 import { MAX_AFTER, Service } from "../../abi/tcp.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { PortService } from "../prefix/policy.js";
-import { DEFAULT_STAMP, stampBytes } from "../prefix/stamp.js";
+import { DEFAULT_STAMP, stampBytes, withKeys } from "../prefix/stamp.js";
 import { PAGE } from "../prefix/streams.js";
 import { readRegular } from "./bytes.js";
 import { millisecondsOf } from "./keys.js";
 import type { Path } from "./path.js";
 import { sbfdOf } from "./measurement.js";
+import { keyAt, keysIn } from "./stampkeys.js";
 import { streamOf } from "./streams.js";
 import {
   BUILTIN_SERVICES, SERVICE_KINDS, UDP_SERVICES, type PortProtocol, type ServiceMap, type ServiceMaps, type StampMap,
@@ -27,7 +28,9 @@ const RESERVED: ReadonlySet<string> = new Set(
 );
 
 /** Keys of a service that name a file or a folder. */
-const FILES: ReadonlySet<string> = new Set(["reply", "handler", "root", "cert", "key"]);
+const FILES: ReadonlySet<string> = new Set(
+  ["reply", "handler", "root", "cert", "key", "key_file", "key_dir"],
+);
 
 /** Reports what is wrong at a path. */
 export type Say = (path: Path, message: string, which?: "key") => void;
@@ -90,7 +93,7 @@ function serviceOf(
     say([], `services.${name}: expected exactly one of ${kinds.slice(0, -1).join(", ")} and ${kinds.slice(-1).join("")}`);
     return undefined;
   }
-  if (stamp) return stampOf(name, stamp);
+  if (stamp) return stampOf(name, stamp, folder, (key, message) => { say(["stamp", ...key], message); });
   if (sbfd) return sbfdOf(name, sbfd, (key, message) => { say(["sbfd", ...key], message); });
   const sent = tcp && [tcp.banner, tcp.reply ?? tcp.after].some((each) => each !== undefined);
   if (sent) return fixedOf(name, tcp, folder, (key, message) => { say(["tcp", ...key], message); });
@@ -105,9 +108,29 @@ function serviceOf(
 }
 
 /** Returns a STAMP reflector. */
-function stampOf(name: string, { idle_timeout: idle, ...given }: StampMap): PortService {
+function stampOf(
+  name: string, { idle_timeout: idle, key_file: file, key_dir: dir, ...given }: StampMap, folder: string,
+  say: (path: Path, message: string) => void,
+): PortService | undefined {
   const options = { ...DEFAULT_STAMP, ...given, ...idle !== undefined && { idleMs: millisecondsOf(idle) } };
-  return { name, kind: Service.stamp, bytes: stampBytes(options), anySource: options.sources === "any" };
+  const service = { name, kind: Service.stamp, bytes: stampBytes(options), anySource: options.sources === "any" };
+  if (file === undefined && dir === undefined) return service;
+  const stamp = `services.${name}.stamp`;
+  if (file !== undefined && dir !== undefined) {
+    say(["key_dir"], `${stamp}: expected key_file or key_dir, and not both`);
+    return undefined;
+  }
+  const key = file === undefined ? "key_dir" : "key_file";
+  try {
+    const { keys, exposed } = file === undefined ? keysIn(dir ?? "", folder) : keyAt(file, folder);
+    return {
+      ...service, bytes: withKeys(service.bytes, keys), exposed: exposed && `${stamp}.${key}: ${exposed}`,
+    };
+  } catch (error) {
+    if (!(error instanceof Failure) || error.exitStatus !== EXIT.CONFIG) throw error;
+    say([key], `${stamp}.${key}: ${error.what}`);
+    return undefined;
+  }
 }
 
 /** Returns a service that sends the same bytes to everybody. */

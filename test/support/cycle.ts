@@ -27,7 +27,7 @@ const options: FullOptions = {
   reassembly: DEFAULT_REASSEMBLY,
   tcp: undefined,
   accepts: false,
-  streams: [],
+  streams: [], exposed: [],
   hostAddressGiven: false,
   routes: true,
   dropPrivileges: false,

@@ -14,6 +14,8 @@ import {
 } from "../support/packets.js";
 import { type Treatment } from "../support/engines.js";
 import type { PortRange } from "../../src/prefix/policy.js";
+import { DEFAULT_STAMP, stampBytes, withKeys } from "../../src/prefix/stamp.js";
+import { padsOf } from "../../src/base/sha256.js";
 
 export interface DropVector {
   readonly reason: keyof typeof Drop;
@@ -258,12 +260,20 @@ const SBFD_CONTROL = bytes(0x20, 0x42, 3, 24, 0, 0, 0, 1, 0, 0, 0, 2, new Uint8A
 
 /** The UDP ports of the vectors below. */
 export const UDP_PORTS: readonly PortRange[] = [
-  ...([
-    [7, "echo"], [9, "discard"], [10, "silent"], [862, "stamp"], [2000, "echo"], [7784, "sbfd"],
-  ] as const).map(([port, name]) => ({ first: port, last: port, service: { name, kind: Service[name] } })),
+  ...([[7, "echo"], [9, "discard"], [10, "silent"], [862, "stamp"]] as const).map(([port, name]) => portOf(port, name)),
+  {
+    first: 863, last: 863,
+    service: { name: "keyed", kind: Service.stamp, bytes: withKeys(stampBytes(DEFAULT_STAMP), padsOf(pattern(16))) },
+  },
+  portOf(2000, "echo"),
+  portOf(7784, "sbfd"),
   // Its discriminator is 7.
   { first: 7785, last: 7785, service: { name: "own", kind: Service.sbfd, bytes: bytes(0, 0, 0, 0, 0, 0, 0, 7) } },
 ];
+
+function portOf(port: number, name: "echo" | "discard" | "silent" | "stamp" | "sbfd"): PortRange {
+  return { first: port, last: port, service: { name, kind: Service[name] } };
+}
 
 /** Ports from which nobody is answered. */
 const SERVICE_PORTS = [
@@ -286,6 +296,11 @@ export const UDP: readonly DropVector[] = ([
     packet: udpPacket({ data: new Uint8Array(length), destinationPort: 862 }),
   }) as const),
   { reason: "stamp_short", name: "M-11: IPv6", packet: udpPacket6({ data: pattern(43), destinationPort: 862 }) },
+  ...[44, 111, 112, 200].map((length) => ({
+    reason: "stamp_hmac", name: `M-10: ${length} octets that are not authenticated`,
+    packet: udpPacket({ data: new Uint8Array(length), destinationPort: 863 }),
+  }) as const),
+  { reason: "stamp_hmac", name: "M-10: IPv6", packet: udpPacket6({ data: pattern(112), destinationPort: 863 }) },
   ...[new Uint8Array(0), pattern(23), pattern(40)].map((data) => ({
     reason: "sbfd_malformed", name: `SB-1: ${data.length} octets for S-BFD`,
     packet: udpPacket({ data, destinationPort: 7784 }),
