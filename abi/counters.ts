@@ -60,6 +60,7 @@ export enum Protocol {
   /** Of services that answer without a thread, but for those below. */
   udp,
   sbfd,
+  irtt,
 }
 export const REPLIES = MAX_COUNTERS;
 export const MAX_PROTOCOLS = 16;
@@ -144,6 +145,16 @@ export enum Drop {
   sbfd_malformed,
   /** To a discriminator that no S-BFD reflector here has. */
   sbfd_discriminator,
+  /** No request of IRTT's, or one that asks for a reply that is longer. */
+  irtt_malformed,
+  /** It has no token of a session from its address and port. */
+  irtt_token,
+  /** It came sooner than the least interval allows. */
+  irtt_interval,
+  /** There is no room for another session. */
+  irtt_sessions,
+  /** It ended its session. */
+  irtt_close,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;

@@ -29,6 +29,7 @@ import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/udp";
 import { answer, AUTHENTICATED_LEN, AUTHENTICATED_TIMESTAMP, authenticate, isAuthentic } from "./authentic";
+import { completeIrtt } from "./irtt";
 import { reply } from "./reply";
 
 const BASE_LEN: u32 = 44;
@@ -79,17 +80,22 @@ export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, opt
   }
   flag(message + baseLen, len - wire.HEADER_LEN - baseLen);
   const replyLen = reply(packet, ip, datagram, len, load<u8>(options, STAMP_TTL));
+  later(ip, <u32>options);
+  return replyLen;
+}
+
+/** Has a reply completed when its batch leaves. `word` says by whom, as STAMPED has it. */
+export function later(ip: usize, word: u32): void {
   if (isInSlot(ip)) {
     const count = load<u32>(STAMPED_COUNT);
     const stamped = STAMPED + count * STAMPED_SIZE;
     store<u32>(stamped, <u32>ip);
-    store<u32>(stamped, <u32>options, 4);
+    store<u32>(stamped, word, 4);
     store<u32>(STAMPED_COUNT, count + 1);
   } else {
     // It was reassembled, and fragments are made of it at once.
-    complete(ip, options);
+    complete(ip, word);
   }
-  return replyLen;
 }
 
 function isAuthenticated(options: usize): bool {
@@ -106,13 +112,16 @@ export function stamp(): void {
   store<u32>(STAMPED_COUNT, 0);
 }
 
-/** Writes T3, the HMAC, and the checksum. */
-function complete(ip: usize, options: usize): void {
+/** Writes the time at which a reply leaves, what covers that, and the checksum. */
+function complete(ip: usize, word: u32): void {
   const six = ipv4.version(ip) == 6;
   const datagram = ip + (six ? ipv6.HEADER_LEN : ipv4.headerLen(ip));
   const message = datagram + wire.HEADER_LEN;
   const len = wire.len(datagram);
-  if (isAuthenticated(options)) {
+  const options: usize = word;
+  if (word & 1) {
+    completeIrtt(message, word);
+  } else if (isAuthenticated(options)) {
     store<u64>(message + AUTHENTICATED_TIMESTAMP, bswap<u64>(ntp()));
     authenticate(message, options);
   } else {

@@ -3,8 +3,10 @@ import { isIPv4 } from "node:net";
 import { Service } from "../../abi/tcp.js";
 import { SBFD_ADMIN_DOWN, SBFD_DISCRIMINATORS } from "../../abi/sbfd.js";
 import type { PortService } from "../prefix/policy.js";
+import { DEFAULT_IRTT, irttBytes } from "../prefix/irtt.js";
+import { millisecondsOf } from "./keys.js";
 import type { Path } from "./path.js";
-import type { SbfdMap } from "./types.js";
+import type { IrttMap, SbfdMap } from "./types.js";
 
 type Say = (path: Path, message: string) => void;
 
@@ -34,4 +36,17 @@ function discriminatorOf(value: number | string): number | undefined {
   if (typeof value === "number") return value;
   const discriminator = isIPv4(value) ? Buffer.from(value.split(".").map(Number)).readUInt32BE() : 0;
   return discriminator > 0 ? discriminator : undefined;
+}
+
+/** Returns an IRTT server. */
+export function irttOf(
+  name: string, { min_interval: interval, max_duration: duration, max_length: maxLength }: IrttMap,
+): PortService {
+  const bytes = irttBytes({
+    ...DEFAULT_IRTT,
+    ...interval !== undefined && { minIntervalMs: millisecondsOf(interval) },
+    ...duration !== undefined && { maxDurationMs: millisecondsOf(duration) },
+    ...maxLength !== undefined && { maxLength },
+  });
+  return { name, kind: Service.irtt, bytes };
 }

@@ -8,7 +8,7 @@ import { PAGE } from "../prefix/streams.js";
 import { readRegular } from "./bytes.js";
 import { millisecondsOf } from "./keys.js";
 import type { Path } from "./path.js";
-import { sbfdOf } from "./measurement.js";
+import { irttOf, sbfdOf } from "./measurement.js";
 import { keyAt, keysIn } from "./stampkeys.js";
 import { streamOf } from "./streams.js";
 import {
@@ -24,7 +24,7 @@ const MAX_ALL_BYTES = 4 << 20;
 const NAME = /^[a-z][\w-]{0,63}$/i;
 /** Words that mean something else than a service of one's own, now or later. */
 const RESERVED: ReadonlySet<string> = new Set(
-  [...BUILTIN_SERVICES, ...UDP_SERVICES, "banner", "reply", "https", "proxy", "datagram", "irtt"],
+  [...BUILTIN_SERVICES, ...UDP_SERVICES, "banner", "reply", "https", "proxy", "datagram"],
 );
 
 /** Keys of a service that name a file or a folder. */
@@ -87,13 +87,14 @@ function kindsOf(map: ServiceMap): (keyof ServiceMap)[] {
 function serviceOf(
   name: string, map: ServiceMap, folder: string, say: (path: Path, message: string) => void,
 ): PortService | undefined {
-  const { tcp, udp, stamp, sbfd } = map;
+  const { tcp, udp, stamp, sbfd, irtt } = map;
   if (kindsOf(map).length !== 1) {
     const kinds = Object.keys(SERVICE_KINDS);
     say([], `services.${name}: expected exactly one of ${kinds.slice(0, -1).join(", ")} and ${kinds.slice(-1).join("")}`);
     return undefined;
   }
   if (stamp) return stampOf(name, stamp, folder, (key, message) => { say(["stamp", ...key], message); });
+  if (irtt) return irttOf(name, irtt);
   if (sbfd) return sbfdOf(name, sbfd, (key, message) => { say(["sbfd", ...key], message); });
   const sent = tcp && [tcp.banner, tcp.reply ?? tcp.after].some((each) => each !== undefined);
   if (sent) return fixedOf(name, tcp, folder, (key, message) => { say(["tcp", ...key], message); });

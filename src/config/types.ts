@@ -43,11 +43,12 @@ export interface ServiceMap {
   readonly udp?: UdpMap | undefined;
   readonly stamp?: StampMap | undefined;
   readonly sbfd?: SbfdMap | undefined;
+  readonly irtt?: IrttMap | undefined;
 }
 
 /** Kinds of services: the keys of ServiceMap, by their protocol. */
 export const SERVICE_KINDS = {
-  tcp: "tcp", http: "tcp", https: "tcp", udp: "udp", stamp: "udp", sbfd: "udp",
+  tcp: "tcp", http: "tcp", https: "tcp", udp: "udp", stamp: "udp", sbfd: "udp", irtt: "udp",
 } as const satisfies Record<keyof ServiceMap, PortProtocol>;
 
 /** A banner; a reply to whatever ends with `after`; a handler; or a proxy. */
@@ -74,6 +75,14 @@ export interface StampMap extends Partial<Omit<StampOptions, "idleMs">> {
   /** A file with the key of all sessions, or a folder with one for each SSID. */
   readonly key_file?: string | undefined;
   readonly key_dir?: string | undefined;
+}
+
+/** An IRTT server. */
+export interface IrttMap {
+  /** Times, as DURATION in keys.ts has them. */
+  readonly min_interval?: string | undefined;
+  readonly max_duration?: string | undefined;
+  readonly max_length?: number | undefined;
 }
 
 /** An S-BFD reflector. */
@@ -166,7 +175,7 @@ export const THREADLESS_SERVICES = ["refuse", "silent", "echo", "discard", "char
 export const BUILTIN_SERVICES = [...THREADLESS_SERVICES, "http"] as const;
 
 /** Services of UDP that need no entry. The first of either list is what a port has that no map names. */
-export const UDP_SERVICES = ["unreachable", "silent", "echo", "discard", "stamp", "sbfd"] as const;
+export const UDP_SERVICES = ["unreachable", "silent", "echo", "discard", "stamp", "sbfd", "irtt"] as const;
 
 /** Returns the services of a port that a map may name, in words. */
 export function namable(protocol: PortProtocol): readonly string[] {

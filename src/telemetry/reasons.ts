@@ -58,6 +58,11 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   stamp_hmac: "A STAMP packet that is not authenticated by a key of its reflector's.",
   sbfd_malformed: "A datagram to an S-BFD reflector that is no control packet of RFC 5880, or one with authentication.",
   sbfd_discriminator: "An S-BFD control packet to a discriminator that the reflector does not have.",
+  irtt_malformed: "A datagram to an IRTT server that is no request, is too long, or has no room for its reply.",
+  irtt_token: "An IRTT request that names no session of its address and port: none was opened, or it is over.",
+  irtt_interval: "An IRTT request that came sooner than the least interval of the server allows.",
+  irtt_sessions: "An IRTT client found no room for another session.",
+  irtt_close: "An IRTT client ended its session, which is not answered.",
   skb_gso_seg: "The packet is to be cut into segments, though it is not TCP: no kernel hands that over.",
   worker_crash: "The packet was with a worker when that crashed.",
 };

@@ -266,12 +266,13 @@ export const UDP_PORTS: readonly PortRange[] = [
     service: { name: "keyed", kind: Service.stamp, bytes: withKeys(stampBytes(DEFAULT_STAMP), padsOf(pattern(16))) },
   },
   portOf(2000, "echo"),
+  portOf(2112, "irtt"),
   portOf(7784, "sbfd"),
   // Its discriminator is 7.
   { first: 7785, last: 7785, service: { name: "own", kind: Service.sbfd, bytes: bytes(0, 0, 0, 0, 0, 0, 0, 7) } },
 ];
 
-function portOf(port: number, name: "echo" | "discard" | "silent" | "stamp" | "sbfd"): PortRange {
+function portOf(port: number, name: "echo" | "discard" | "silent" | "stamp" | "sbfd" | "irtt"): PortRange {
   return { first: port, last: port, service: { name, kind: Service[name] } };
 }
 
@@ -308,6 +309,18 @@ export const UDP: readonly DropVector[] = ([
   {
     reason: "sbfd_discriminator", name: "SB-1: a discriminator that is another's",
     packet: udpPacket6({ data: SBFD_CONTROL, destinationPort: 7785 }),
+  },
+  ...[[], [0x14, 0xa7, 0x5b], [0x14, 0xa7, 0x5c, 0], [0x14, 0xa7, 0x5b, 8], [0x14, 0xa7, 0x5b, 1]].map((data) => ({
+    reason: "irtt_malformed", name: `IR-2: ${data.length} octets for IRTT, ${data.join()}`,
+    packet: udpPacket({ data: Uint8Array.from(data), destinationPort: 2112 }),
+  }) as const),
+  {
+    reason: "irtt_token", name: "IR-4: a request without a session",
+    packet: udpPacket6({ data: bytes(0x14, 0xa7, 0x5b, 0, pattern(56)), destinationPort: 2112 }),
+  },
+  {
+    reason: "udp_loop", name: "IR-4: a reply of an IRTT server's",
+    packet: udpPacket({ data: bytes(0x14, 0xa7, 0x5b, 2, pattern(56)), destinationPort: 2112 }),
   },
   {
     reason: "udp_loop", name: "SB-1: what a reflector has sent",
