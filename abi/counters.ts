@@ -139,6 +139,8 @@ export enum Drop {
   socket_rcvbuff,
   /** Shorter than a STAMP packet: the reply would be longer. */
   stamp_short,
+  /** RFC 9503 §4.1.1. */
+  stamp_no_reply,
   /** A STAMP packet that is not authenticated, or whose HMAC is wrong. */
   stamp_hmac,
   /** No control packet of an S-BFD initiator. */
@@ -233,7 +235,16 @@ export const SERVED = ACCEPTED + ACCEPTED_SERVICES;
 export const LATENESS = SERVED + ACCEPTED_SERVICES;
 export const LATENESS_BUCKETS = 24;
 
+/** Flags that were set in TLVs of STAMP (RFC 8972 §4); the member's name is the label's value. At TLV_FLAGS + flag. */
+export enum TlvFlag {
+  unrecognized,
+  malformed,
+  integrity,
+}
+export const TLV_FLAGS = LATENESS + LATENESS_BUCKETS;
+export const MAX_TLV_FLAGS = 4;
+
 /** Replies by prefix. A prefix is counted at PREFIX_REPLIES + its index. */
-export const PREFIX_REPLIES = LATENESS + LATENESS_BUCKETS;
+export const PREFIX_REPLIES = TLV_FLAGS + MAX_TLV_FLAGS;
 
 export const COUNTERS_END = COUNTERS + 8 * (PREFIX_REPLIES + PREFIX_INDICES);

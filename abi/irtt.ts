@@ -27,33 +27,32 @@ export const IRTT_TYPES = 10;
 export const IRTT_SESSIONS = (IRTT_PARAMETERS + 8 * IRTT_TYPES + 63) & -64;
 export const IRTT_SETS = 512;
 export const IRTT_WAYS = 8;
-/** A session has two cache lines; its fields follow. */
-export const SESSION_SIZE = 128;
+/** A session has two cache lines, of which its fields use most. */
+export const IRTT_SESSION_SIZE = 128;
 /** u64: its token, as it lies in a packet; 0 where there is no session. */
-export const SESSION_TOKEN = 0;
+export const IRTT_TOKEN = 0;
 /** u64, ns of NOW: when it was opened, or last used. */
-export const SESSION_USED_AT = SESSION_TOKEN + 8;
+export const IRTT_USED_AT = IRTT_TOKEN + 8;
 /** u64, ns of NOW: when it was opened. */
-export const SESSION_OPENED_AT = SESSION_USED_AT + 8;
+export const IRTT_OPENED_AT = IRTT_USED_AT + 8;
 /** u64, ns of NOW: when its first request came; 0 before. */
-export const SESSION_BEGAN_AT = SESSION_OPENED_AT + 8;
+export const IRTT_BEGAN_AT = IRTT_OPENED_AT + 8;
 /** Both addresses as they lie in a packet of the client's, 8 or 32 bytes, the rest 0; then both ports. */
-export const SESSION_ADDRESSES = SESSION_BEGAN_AT + 8;
-export const SESSION_PORTS = SESSION_ADDRESSES + 32;
+export const IRTT_ADDRESSES = IRTT_BEGAN_AT + 8;
+export const IRTT_PORTS = IRTT_ADDRESSES + 32;
 /** u8: 1 if the addresses are IPv6. */
-export const SESSION_SIX = SESSION_PORTS + 4;
+export const IRTT_SIX = IRTT_PORTS + 4;
 /** u8: which of the optional fields its packets have: RECEIVED_COUNT to WALL_CLOCK. */
-export const SESSION_FIELDS = SESSION_SIX + 1;
+export const IRTT_FIELDS = IRTT_SIX + 1;
 /** u8: 1 if replies are filled with random bytes. */
-export const SESSION_RANDOM = SESSION_FIELDS + 1;
+export const IRTT_RANDOM = IRTT_FIELDS + 1;
 /** u32: length of its packets. */
-export const SESSION_LENGTH = SESSION_PORTS + 8;
+export const IRTT_LENGTH = IRTT_PORTS + 8;
 /** u32: requests that came; the highest sequence number; and u64: a bit for each of the last 64 that came. */
-export const SESSION_COUNT = SESSION_LENGTH + 4;
-export const SESSION_HIGHEST = SESSION_COUNT + 4;
-export const SESSION_WINDOW = (SESSION_HIGHEST + 4 + 7) & -8;
+export const IRTT_COUNT = IRTT_LENGTH + 4;
+export const IRTT_HIGHEST = IRTT_COUNT + 4;
+export const IRTT_WINDOW = (IRTT_HIGHEST + 4 + 7) & -8;
 /** A token bucket (limits.ts). */
-export const SESSION_BUCKET = SESSION_WINDOW + 8;
-export const SESSION_END = SESSION_BUCKET + 16;
+export const IRTT_BUCKET = IRTT_WINDOW + 8;
 
-export const IRTT_END = IRTT_SESSIONS + SESSION_SIZE * IRTT_SETS * IRTT_WAYS;
+export const IRTT_END = IRTT_SESSIONS + IRTT_SESSION_SIZE * IRTT_SETS * IRTT_WAYS;

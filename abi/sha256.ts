@@ -1,8 +1,8 @@
 /** Room in which SHA-256 is computed, and its constants (assembly/sha256.ts). */
-import { DATAGRAMS_END } from "./datagrams.ts";
+import { SESSIONS_END } from "./sessions.ts";
 
 /** u32[64]: the constants of its rounds, which the host writes. */
-export const SHA_K = (DATAGRAMS_END + 63) & -64;
+export const SHA_K = (SESSIONS_END + 63) & -64;
 /** u32[64]: the message schedule of the block in hand. */
 export const SHA_SCHEDULE = SHA_K + 256;
 export const SHA_SCHEDULE_SIZE = 256;

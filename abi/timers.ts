@@ -42,4 +42,6 @@ export enum Timer {
   sweep,
   /** A packet that the kernel has refused is to be cut. */
   refused,
+  /** Sessions are being looked through. */
+  sessions,
 }

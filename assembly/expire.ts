@@ -13,6 +13,7 @@ import { sweep } from "./tcp/sweep";
 import { fire } from "./tcp/timer";
 import * as timewait from "./tcp/timewait";
 import * as timers from "./timers";
+import * as sessions from "./udp/sessions";
 
 /** Timers of a round. The others are due at once in the next one, so that packets are not kept waiting. */
 const AT_ONCE = 1024;
@@ -28,6 +29,7 @@ export function expire(): void {
       case Timer.connection: fire(timer); break;
       case Timer.wait: timewait.expire(); break;
       case Timer.sweep: sweep(); break;
+      case Timer.sessions: sessions.sweep(); break;
       default: giveUp(timer);
     }
   }

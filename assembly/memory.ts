@@ -12,6 +12,8 @@
 //          │ timers: a wheel of lists                 │  timers (timers.ts)
 // HASH_KEY ├──────────────────────────────────────────┤
 //          │ TCP: limits, state, services             │  tcp (tcp/)
+//          ├──────────────────────────────────────────┤
+//          │ sessions of UDP services: limits, state  │  sessions (udp/sessions.ts)
 //    SHA_K ├──────────────────────────────────────────┤
 //          │ SHA-256: constants, and room to work in  │  sha256 (sha256.ts)
 //     FREE ├──────────────────────────────────────────┤
@@ -40,6 +42,9 @@
 //          ├──────────────────────────────────────────┤  page boundary, like those of the parts of TCP
 //          │ TCP: control blocks, table, TIME-WAIT,   │  at the addresses in the words of tcp, as src/engine/tcp.ts
 //          │ pages, bytes of services                 │  lays them out
+//          ├──────────────────────────────────────────┤
+//          │ sessions of UDP services, and their table│  at the addresses in the words of sessions, likewise by
+//          │                                          │  src/engine/sessions.ts
 //          └──────────────────────────────────────────┘  memory's end: shared, never grown
 
 import { FREE_COUNT, QUEUED, SLOT_COUNT, SLOT_SIZE, UNJUDGED } from "../abi/control";

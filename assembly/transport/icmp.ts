@@ -4,7 +4,7 @@ import { MTU } from "../../abi/control";
 import { Drop } from "../../abi/counters";
 import { MIN_PATH_MTU, MIN_PATH_MTU6 } from "../../abi/paths";
 import { THREAD_COUNT, Unopened } from "../../abi/streams";
-import { ANSWER_ECHO, ANSWER_TCP, ANSWER_TIMESTAMP } from "../../abi/tables";
+import { ANSWER_ECHO, ANSWER_TCP, ANSWER_TIMESTAMP, ANSWER_UDP } from "../../abi/tables";
 import { HARD_ERROR } from "../../abi/tcp";
 import { holds, sumWide } from "../checksum";
 import { permits } from "../limit";
@@ -63,7 +63,7 @@ export function icmp6(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
       if (!permits(packet, ip)) return drop(Drop.rate_limited);
       return echo6(packet, ip, msg, msgLen);
     case icmpv6.PACKET_TOO_BIG:
-      return packetTooBig(ip, msg, msgLen);
+      return packetTooBig(packet, ip, msg, msgLen);
     case icmpv6.DESTINATION_UNREACHABLE: case icmpv6.TIME_EXCEEDED: case icmpv6.PARAMETER_PROBLEM:
       return unreachable6(ip, msg, msgLen);
     // RFC 4443 §2.4 a, b: all other types are silently discarded.
@@ -128,7 +128,7 @@ function aboutSegment(ip: usize, msg: usize, msgLen: u32, mtu: u32): Drop {
 }
 
 /** RFC 8201 §4: a reply was too big for a link on its way, which takes no more than the message says. */
-function packetTooBig(ip: usize, msg: usize, msgLen: u32): i32 {
+function packetTooBig(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
   if (msgLen < icmpv6.HEADER_LEN + ipv6.HEADER_LEN + extension.MIN_LEN + 1) return drop(Drop.pkt_too_small);
   const sent = msg + icmpv6.HEADER_LEN;
   const sentLen = ipv6.HEADER_LEN + ipv6.payloadLen(sent);
@@ -139,14 +139,21 @@ function packetTooBig(ip: usize, msg: usize, msgLen: u32): i32 {
     const known = mtu >= <u32>MIN_PATH_MTU6 && tell(sent, sent + ipv6.HEADER_LEN, true, mtu);
     return drop(known ? Drop.icmp_packet_too_big : Drop.icmp_unrelated);
   }
-  if (!own || sentLen <= mtu || sentLen > load<u32>(MTU) || !isReply(sent)) return drop(Drop.icmp_unrelated);
+  if (!own || sentLen <= mtu || sentLen > load<u32>(MTU) || !isReply(packet, sent)) return drop(Drop.icmp_unrelated);
   return drop(lower(ipv6.dstAddr(sent), mtu) ? Drop.icmp_packet_too_big : Drop.icmp_unrelated);
 }
 
-/** Returns whether a quoted packet is one that pongd sends: an echo reply, or a fragment of one. */
-function isReply(ip: usize): bool {
+/**
+ * Returns whether a quoted packet is one that the destination of the packet in hand sends: an echo reply, or a datagram
+ * if it has services of UDP, or a fragment of one.
+ */
+function isReply(packet: usize, ip: usize): bool {
   if (ipv4.version(ip) != 6) return false;
   const payload = ip + ipv6.HEADER_LEN;
+  const isFragment = ipv6.nextHeader(ip) == extension.FRAGMENT;
+  if ((isFragment ? extension.nextHeader(payload) : ipv6.nextHeader(ip)) == ipv6.UDP) {
+    return (answers(packet) & ANSWER_UDP) != 0;
+  }
   if (ipv6.nextHeader(ip) == ipv6.ICMPV6) return icmpv6.type(payload) == icmpv6.ECHO_REPLY;
   if (ipv6.nextHeader(ip) != extension.FRAGMENT || extension.nextHeader(payload) != ipv6.ICMPV6) return false;
   return extension.fragmentOffset(payload) != 0 || icmpv6.type(payload + extension.MIN_LEN) == icmpv6.ECHO_REPLY;

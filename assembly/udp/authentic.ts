@@ -23,10 +23,9 @@ import { KEY_BY_SSID, STAMP_FLAGS, STAMP_KEY_COUNT, STAMP_KEY_PADS, STAMP_KEY_SI
 import { load16 } from "../bytes";
 import { isTag, setTag } from "../sha256";
 
-export const AUTHENTICATED_LEN: u32 = 112;
-export const AUTHENTICATED_TIMESTAMP: usize = 16;
+export const BASE_LEN: u32 = 112;
 
-const TIMESTAMP = AUTHENTICATED_TIMESTAMP;
+const TIMESTAMP: usize = 16;
 const ERROR: usize = 24;
 const SSID: usize = 26;
 const RECEIVED_AT: usize = 32;
@@ -37,10 +36,17 @@ const SENDER_TTL: usize = 80;
 /** The HMAC is behind what it covers. */
 const HMAC: u32 = 96;
 
-/** Returns whether a packet, which is long enough, has the HMAC of its key. */
-export function isAuthentic(message: usize, options: usize): bool {
-  const pads = padsOf(message, options);
-  return pads != 0 && isTag(message + HMAC, pads, message, HMAC);
+/** Returns whether a packet, which is long enough, has the HMAC of this key. */
+export function isAuthentic(message: usize, pads: usize): bool {
+  return isTag(message + HMAC, pads, message, HMAC);
+}
+
+/** Returns whether a packet is as a reflector makes it: see stamp.ts. */
+export function isReflected(message: usize): bool {
+  const zeros = load<u16>(message, SENDER_ERROR + 2) | load<u32>(message, SENDER_ERROR + 4)
+    | load<u32>(message, SENDER_TTL) & 0xffffff00 | load<u32>(message, SENDER_TTL + 4)
+    | load<u32>(message, SENDER_TTL + 8) | load<u32>(message, SENDER_TTL + 12);
+  return !zeros && load<u64>(message, RECEIVED_AT) != 0 && load<u8>(message, SENDER_TTL) != 0;
 }
 
 /** Makes an authentic packet its reply, but for T3 and the HMAC. `received` and `error` are in network order. */
@@ -58,13 +64,14 @@ export function answer(message: usize, received: u64, error: u16, ttl: u32): voi
   store<u8>(message, <u8>ttl, SENDER_TTL);
 }
 
-/** Writes the HMAC of a reply. */
-export function authenticate(message: usize, options: usize): void {
+/** Writes T3, in network order, and the HMAC. */
+export function complete(message: usize, left: u64, options: usize): void {
+  store<u64>(message, left, TIMESTAMP);
   setTag(message + HMAC, padsOf(message, options), message, HMAC);
 }
 
 /** Returns the address of the pads of a packet's key; 0 if there is no key for its SSID. */
-function padsOf(message: usize, options: usize): usize {
+export function padsOf(message: usize, options: usize): usize {
   const keys = options + STAMP_KEYS;
   if (!(load<u8>(options, STAMP_FLAGS) & KEY_BY_SSID)) return keys + STAMP_KEY_PADS;
   const ssid = load16(message + SSID);

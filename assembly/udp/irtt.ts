@@ -16,9 +16,9 @@ import { MTU, NOW, WALL } from "../../abi/control";
 import { Drop, Protocol } from "../../abi/counters";
 import {
   IRTT_KEY, IRTT_MAX_DURATION, IRTT_MAX_LENGTH, IRTT_MIN_INTERVAL, IRTT_PARAMETERS, IRTT_SESSIONS, IRTT_SETS,
-  IRTT_TOKENS, IRTT_TYPES, IRTT_WAYS, SESSION_ADDRESSES, SESSION_BEGAN_AT, SESSION_BUCKET, SESSION_COUNT,
-  SESSION_FIELDS, SESSION_HIGHEST, SESSION_LENGTH, SESSION_OPENED_AT, SESSION_PORTS, SESSION_RANDOM, SESSION_SIX,
-  SESSION_SIZE, SESSION_TOKEN, SESSION_USED_AT, SESSION_WINDOW,
+  IRTT_TOKENS, IRTT_TYPES, IRTT_WAYS, IRTT_ADDRESSES, IRTT_BEGAN_AT, IRTT_BUCKET, IRTT_COUNT,
+  IRTT_FIELDS, IRTT_HIGHEST, IRTT_LENGTH, IRTT_OPENED_AT, IRTT_PORTS, IRTT_RANDOM, IRTT_SIX,
+  IRTT_SESSION_SIZE, IRTT_TOKEN, IRTT_USED_AT, IRTT_WINDOW,
 } from "../../abi/irtt";
 import { take } from "../limit";
 import { family, setCountedAs, ttl } from "../packet";
@@ -95,9 +95,9 @@ export function answerIrtt(packet: usize, ip: usize, datagram: usize, len: u32, 
   if (flags & OPEN) return open(packet, ip, datagram, messageLen, options);
   if (messageLen < HEADER_LEN + TOKEN_LEN) return drop(Drop.irtt_malformed);
   const session = find(packet, ip, datagram);
-  if (!session || load<u64>(message, TOKEN) != load<u64>(session, SESSION_TOKEN)) return drop(Drop.irtt_token);
+  if (!session || load<u64>(message, TOKEN) != load<u64>(session, IRTT_TOKEN)) return drop(Drop.irtt_token);
   if (flags & CLOSE) {
-    store<u64>(session, 0, SESSION_TOKEN);
+    store<u64>(session, 0, IRTT_TOKEN);
     return drop(Drop.irtt_close);
   }
   return echo(packet, ip, datagram, messageLen, options, session);
@@ -112,7 +112,7 @@ function addressesOf(packet: usize, ip: usize): usize {
 /** Returns the first session of the set of a datagram's addresses and ports. */
 function setOf(packet: usize, ip: usize, datagram: usize): usize {
   const hash = siphash(IRTT_KEY, addressesOf(packet, ip), family(packet) == 6, load<u32>(datagram), 0, 1, 3);
-  return IRTT_SESSIONS + (<u32>hash & (IRTT_SETS - 1)) * (SESSION_SIZE * IRTT_WAYS);
+  return IRTT_SESSIONS + (<u32>hash & (IRTT_SETS - 1)) * (IRTT_SESSION_SIZE * IRTT_WAYS);
 }
 
 /** Returns the session of a datagram's addresses and ports; 0 if there is none, or it has been silent for too long. */
@@ -121,12 +121,12 @@ function find(packet: usize, ip: usize, datagram: usize): usize {
   const addresses = addressesOf(packet, ip);
   const first = setOf(packet, ip, datagram);
   for (let way = 0; way < IRTT_WAYS; way++) {
-    const session = first + way * SESSION_SIZE;
-    if (!load<u64>(session, SESSION_TOKEN) || load<u32>(session, SESSION_PORTS) != load<u32>(datagram)) continue;
-    if (<bool>load<u8>(session, SESSION_SIX) != six) continue;
-    if (memory.compare(session + SESSION_ADDRESSES, addresses, six ? 32 : 8)) continue;
+    const session = first + way * IRTT_SESSION_SIZE;
+    if (!load<u64>(session, IRTT_TOKEN) || load<u32>(session, IRTT_PORTS) != load<u32>(datagram)) continue;
+    if (<bool>load<u8>(session, IRTT_SIX) != six) continue;
+    if (memory.compare(session + IRTT_ADDRESSES, addresses, six ? 32 : 8)) continue;
     if (!isOver(session)) return session;
-    store<u64>(session, 0, SESSION_TOKEN);
+    store<u64>(session, 0, IRTT_TOKEN);
   }
   return 0;
 }
@@ -137,7 +137,7 @@ function time(): u64 {
 }
 
 function isOver(session: usize): bool {
-  return time() - load<u64>(session, SESSION_USED_AT) > IDLE_NS;
+  return time() - load<u64>(session, IRTT_USED_AT) > IDLE_NS;
 }
 
 /**
@@ -149,22 +149,22 @@ function create(packet: usize, ip: usize, datagram: usize): usize {
   const first = setOf(packet, ip, datagram);
   let session: usize = 0;
   for (let way = 0; way < IRTT_WAYS; way++) {
-    const other = first + way * SESSION_SIZE;
-    if (!load<u64>(other, SESSION_TOKEN) || isOver(other)) { session = other; break; }
-    if (load<u64>(other, SESSION_BEGAN_AT)) continue;
-    if (!session || load<u64>(other, SESSION_OPENED_AT) < load<u64>(session, SESSION_OPENED_AT)) session = other;
+    const other = first + way * IRTT_SESSION_SIZE;
+    if (!load<u64>(other, IRTT_TOKEN) || isOver(other)) { session = other; break; }
+    if (load<u64>(other, IRTT_BEGAN_AT)) continue;
+    if (!session || load<u64>(other, IRTT_OPENED_AT) < load<u64>(session, IRTT_OPENED_AT)) session = other;
   }
   if (!session) return 0;
-  memory.fill(session, 0, SESSION_SIZE);
-  memory.copy(session + SESSION_ADDRESSES, addressesOf(packet, ip), six ? 32 : 8);
-  store<u32>(session, load<u32>(datagram), SESSION_PORTS);
-  store<u8>(session, six ? 1 : 0, SESSION_SIX);
-  store<u64>(session, time(), SESSION_OPENED_AT);
-  store<u64>(session, time(), SESSION_USED_AT);
+  memory.fill(session, 0, IRTT_SESSION_SIZE);
+  memory.copy(session + IRTT_ADDRESSES, addressesOf(packet, ip), six ? 32 : 8);
+  store<u32>(session, load<u32>(datagram), IRTT_PORTS);
+  store<u8>(session, six ? 1 : 0, IRTT_SIX);
+  store<u64>(session, time(), IRTT_OPENED_AT);
+  store<u64>(session, time(), IRTT_USED_AT);
   const serial = load<u32>(IRTT_TOKENS) + 1;
   store<u32>(IRTT_TOKENS, serial);
   const token = siphash(IRTT_KEY, addressesOf(packet, ip), six, load<u32>(datagram), serial, 2, 4);
-  store<u64>(session, token ? token : 1, SESSION_TOKEN);
+  store<u64>(session, token ? token : 1, IRTT_TOKEN);
   return session;
 }
 
@@ -188,18 +188,18 @@ function open(packet: usize, ip: usize, datagram: usize, messageLen: u32, option
   let token: u64 = 0;
   if (!(flags & CLOSE)) {
     let session = find(packet, ip, datagram);
-    if (session && load<u64>(session, SESSION_BEGAN_AT)) {
+    if (session && load<u64>(session, IRTT_BEGAN_AT)) {
       // A new test from the same port. One that is only asked for again keeps its token, whichever reply arrives.
-      store<u64>(session, 0, SESSION_TOKEN);
+      store<u64>(session, 0, IRTT_TOKEN);
       session = 0;
     }
     if (!session) session = create(packet, ip, datagram);
     if (!session) return drop(Drop.irtt_sessions);
-    store<u64>(session, time(), SESSION_USED_AT);
-    store<u8>(session, <u8>fields, SESSION_FIELDS);
-    store<u8>(session, <u8>random, SESSION_RANDOM);
-    store<u32>(session, <u32>max<i64>(0, min<i64>(parameter(LENGTH), 0xffff)), SESSION_LENGTH);
-    token = load<u64>(session, SESSION_TOKEN);
+    store<u64>(session, time(), IRTT_USED_AT);
+    store<u8>(session, <u8>fields, IRTT_FIELDS);
+    store<u8>(session, <u8>random, IRTT_RANDOM);
+    store<u32>(session, <u32>max<i64>(0, min<i64>(parameter(LENGTH), 0xffff)), IRTT_LENGTH);
+    token = load<u64>(session, IRTT_TOKEN);
   }
   store<u8>(message, <u8>flags, FLAGS);
   store<u64>(message, token, TOKEN);
@@ -301,51 +301,51 @@ function writeVarint(at: usize, value: u64): usize {
 /** Answers a request of a session. */
 function echo(packet: usize, ip: usize, datagram: usize, messageLen: u32, options: usize, session: usize): i32 {
   const message = datagram + wire.HEADER_LEN;
-  const fields: u32 = load<u8>(session, SESSION_FIELDS);
+  const fields: u32 = load<u8>(session, IRTT_FIELDS);
   const fieldsEnd = MIN_LEN + fieldsLen(fields);
   const maxLength = load<u32>(options, IRTT_MAX_LENGTH);
   // I2: what has no room for the fields would get a longer reply.
   if (messageLen < fieldsEnd || (maxLength && messageLen > maxLength)) return drop(Drop.irtt_malformed);
   const now = time();
   const interval = load<u64>(options, IRTT_MIN_INTERVAL);
-  if (!load<u64>(session, SESSION_BEGAN_AT)) store<u64>(session, now, SESSION_BEGAN_AT);
-  store<u64>(session, now, SESSION_USED_AT);
-  if (interval && !take(session + SESSION_BUCKET, NS_PER_MS / <f64>interval, BURST, now)) {
+  if (!load<u64>(session, IRTT_BEGAN_AT)) store<u64>(session, now, IRTT_BEGAN_AT);
+  store<u64>(session, now, IRTT_USED_AT);
+  if (interval && !take(session + IRTT_BUCKET, NS_PER_MS / <f64>interval, BURST, now)) {
     return drop(Drop.irtt_interval);
   }
   const isLatest = note(session, load<u32>(message, SEQUENCE));
   let flags = REPLY;
   const maxDuration = load<u64>(options, IRTT_MAX_DURATION);
-  if (maxDuration && now - load<u64>(session, SESSION_BEGAN_AT) > maxDuration + DURATION_GRACE_NS) {
+  if (maxDuration && now - load<u64>(session, IRTT_BEGAN_AT) > maxDuration + DURATION_GRACE_NS) {
     // The session is over; this one is answered all the same.
     flags |= CLOSE;
-    store<u64>(session, 0, SESSION_TOKEN);
+    store<u64>(session, 0, IRTT_TOKEN);
   }
   store<u8>(message, <u8>flags, FLAGS);
 
   let at = message + MIN_LEN;
   if (fields & RECEIVED_COUNT) {
-    store<u32>(at, load<u32>(session, SESSION_COUNT));
+    store<u32>(at, load<u32>(session, IRTT_COUNT));
     at += 4;
   }
   if (fields & RECEIVED_WINDOW) {
-    store<u64>(at, isLatest ? load<u64>(session, SESSION_WINDOW) : 0);
+    store<u64>(at, isLatest ? load<u64>(session, IRTT_WINDOW) : 0);
     at += 8;
   }
   // Times of the session's own, which begin at a second: how long this machine has been up is nobody's business.
-  const since = NS_PER_S - load<u64>(session, SESSION_OPENED_AT);
+  const since = NS_PER_S - load<u64>(session, IRTT_OPENED_AT);
   if (fields & AT_RECEIVE) at = writeTimes(at, fields, load<u64>(WALL), now + since);
   // These are completed by adding the time at which the batch leaves.
   const last = <u32>(at - message);
   if (fields & AT_SEND) at = writeTimes(at, fields, 0, since);
   if (fields & AT_MIDPOINT) at = writeTimes(at, fields, load<u64>(WALL), now + 2 * since);
 
-  const length = min(messageLen, max(fieldsEnd, load<u32>(session, SESSION_LENGTH)));
-  const random = load<u8>(session, SESSION_RANDOM) != 0;
+  const length = min(messageLen, max(fieldsEnd, load<u32>(session, IRTT_LENGTH)));
+  const random = load<u8>(session, IRTT_RANDOM) != 0;
   fill(message + fieldsEnd, length - fieldsEnd, random, load<u64>(message, TOKEN) + now);
   const replyLen = send(packet, ip, datagram, wire.HEADER_LEN + length);
   const word = STAMPED_IRTT | fields << STAMPED_FIELDS_SHIFT | last << STAMPED_AT_SHIFT;
-  if (fields & (AT_SEND | AT_MIDPOINT)) later(ip, word);
+  if (fields & (AT_SEND | AT_MIDPOINT)) later(packet, ip, replyLen, word);
   return replyLen;
 }
 
@@ -358,16 +358,16 @@ function fieldsLen(fields: u32): u32 {
 
 /** Notes that a request came. Returns whether no later one has come before it. */
 function note(session: usize, sequence: u32): bool {
-  const count = load<u32>(session, SESSION_COUNT);
-  store<u32>(session, count + 1, SESSION_COUNT);
-  const window = load<u64>(session, SESSION_WINDOW);
-  const ahead = count ? <i32>(sequence - load<u32>(session, SESSION_HIGHEST)) : 64;
+  const count = load<u32>(session, IRTT_COUNT);
+  store<u32>(session, count + 1, IRTT_COUNT);
+  const window = load<u64>(session, IRTT_WINDOW);
+  const ahead = count ? <i32>(sequence - load<u32>(session, IRTT_HIGHEST)) : 64;
   if (ahead < 0) {
-    if (ahead > -64) store<u64>(session, window | <u64>1 << <u64>-ahead, SESSION_WINDOW);
+    if (ahead > -64) store<u64>(session, window | <u64>1 << <u64>-ahead, IRTT_WINDOW);
     return false;
   }
-  store<u64>(session, (ahead < 64 ? window << <u64>ahead : 0) | 1, SESSION_WINDOW);
-  store<u32>(session, sequence, SESSION_HIGHEST);
+  store<u64>(session, (ahead < 64 ? window << <u64>ahead : 0) | 1, IRTT_WINDOW);
+  store<u32>(session, sequence, IRTT_HIGHEST);
   return true;
 }
 

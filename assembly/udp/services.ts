@@ -13,7 +13,7 @@ import { DONE, drop, isReply } from "../verdict";
 import * as wire from "../wire/udp";
 import { hand } from "./datagrams";
 import { answerIrtt } from "./irtt";
-import { reply } from "./reply";
+import { dscpOf, reply } from "./reply";
 import { reflectSbfd } from "./sbfd";
 import { reflect } from "./stamp";
 
@@ -51,7 +51,7 @@ function answer(packet: usize, ip: usize, datagram: usize, len: u32, service: us
     case Service.stamp: return reflect(packet, ip, datagram, len, load<u32>(service, SERVICE_BYTES));
     case Service.irtt: return answerIrtt(packet, ip, datagram, len, load<u32>(service, SERVICE_BYTES));
     case Service.sbfd: return reflectSbfd(packet, ip, datagram, len, service);
-    default: return reply(packet, ip, datagram, len, ttl(packet));
+    default: return reply(packet, ip, datagram, len, ttl(packet), dscpOf(packet, ip));
   }
 }
 

@@ -1,5 +1,5 @@
-// A STAMP reflector, RFC 8762: stateless. authentic.ts has packets that are authenticated, and this file all others.
-// TLVs (RFC 8972) go back as they came, with flags that say which were understood. A reply is as long as its request.
+// A STAMP reflector, RFC 8762: stateless. authentic.ts has packets that are authenticated, this file all others, and
+// tlv.ts the TLVs of both (RFC 8972). A reply is as long as its request.
 //
 //        sender's packet        reply
 //   0    sequence number        the same
@@ -11,26 +11,28 @@
 //  28    0                      sender's timestamp
 //  36    0                      sender's error estimate, and 0
 //  40    0                      sender's TTL, and 0
-//  44    TLVs                   the same, with flags
+//  44    TLVs                   the same, answered
 //
 // T3 is the last thing that is known of a reply, and its checksum covers it. So both are made for a whole batch, once
 // everything in it is judged.
 
-import { ERROR_ESTIMATE, STAMPED_COUNT, WALL } from "../../abi/control";
+import { ERROR_ESTIMATE, MTU, STAMPED_COUNT, WALL } from "../../abi/control";
 import { Drop } from "../../abi/counters";
+import { MIN_PATH_MTU6 } from "../../abi/paths";
 import { STAMPED, STAMPED_SIZE } from "../../abi/slots";
-import { AUTHENTICATED, STAMP_FLAGS, STAMP_TTL } from "../../abi/stamp";
-import { load16 } from "../bytes";
+import { ANSWERS_SHORT, ANY_SOURCE, AUTHENTICATED, STAMP_FLAGS, STAMP_TTL } from "../../abi/stamp";
 import { checksum, sumWide } from "../checksum";
 import { isInSlot } from "../memory";
 import { family } from "../packet";
+import { knownMtu } from "../pmtu";
 import { drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/udp";
-import { answer, AUTHENTICATED_LEN, AUTHENTICATED_TIMESTAMP, authenticate, isAuthentic } from "./authentic";
+import * as authentic from "./authentic";
 import { completeIrtt } from "./irtt";
 import { reply } from "./reply";
+import * as tlv from "./tlv";
 
 const BASE_LEN: u32 = 44;
 
@@ -47,29 +49,41 @@ const NS_PER_S: u64 = 1_000_000_000;
 /** Seconds from the beginning of 1900, of NTP's first era, to that of 1970. */
 const NTP_EPOCH: u64 = 2_208_988_800;
 
-/** Flags of a TLV, RFC 8972 §4. */
-const UNRECOGNIZED: u32 = 0x80;
-const MALFORMED: u32 = 0x40;
-const EXTRA_PADDING: u32 = 1;
-const TLV_HEADER_LEN: u32 = 4;
+/** Bytes of the shortest packet of TWAMP Light (RFC 5357 §4.1.2): sequence number, timestamp and error estimate. */
+const MIN_LEN: u32 = 14;
 
 /**
- * Answers a datagram of `len` bytes, or drops one that is too short: no reply is longer than its request. The options
- * are as in ../../abi/stamp.ts.
+ * Answers a datagram of `len` bytes with the options at `options` (../../abi/stamp.ts), or drops it: one that is too
+ * short because the reply would be longer.
  */
 export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, options: usize): i32 {
-  const authenticated = isAuthenticated(options);
-  const baseLen: u32 = authenticated ? AUTHENTICATED_LEN : BASE_LEN;
   const message = datagram + wire.HEADER_LEN;
-  const isLong = len >= wire.HEADER_LEN + baseLen;
-  // RFC 8762 §4.4: before anything else is looked at.
-  if (authenticated && !(isLong && isAuthentic(message, options))) return drop(Drop.stamp_hmac);
-  if (!isLong) return drop(Drop.stamp_short);
+  const flags: u32 = load<u8>(options, STAMP_FLAGS);
+  const authenticated = (flags & AUTHENTICATED) != 0;
+  const baseLen: u32 = authenticated ? authentic.BASE_LEN : BASE_LEN;
+  if (len < wire.HEADER_LEN + baseLen) {
+    // RFC 8762 §4.4: a packet that is not authentic is nothing to complete.
+    if (authenticated) return drop(Drop.stamp_hmac);
+    if (!(flags & ANSWERS_SHORT) || !lengthen(ip, datagram, len)) return drop(Drop.stamp_short);
+    len = wire.HEADER_LEN + BASE_LEN;
+  }
+  // Before anything else in it is looked at.
+  const pads: usize = authenticated ? authentic.padsOf(message, options) : 0;
+  if (authenticated && !(pads && authentic.isAuthentic(message, pads))) return drop(Drop.stamp_hmac);
+  if (flags & ANY_SOURCE && (authenticated ? authentic.isReflected(message) : isReflected(message))) {
+    return drop(Drop.udp_loop);
+  }
+  const tlvs = message + baseLen;
+  const tlvsLen = len - wire.HEADER_LEN - baseLen;
+  const hmac = authenticated ? tlv.verify(message, tlvs, tlvsLen, pads) : tlv.NO_HMAC;
+  const dscp = tlv.answer(packet, ip, datagram, tlvs, tlvsLen, options, hmac);
+  if (dscp == tlv.NO_REPLY) return drop(Drop.stamp_no_reply);
   const ttl: u32 = family(packet) == 6 ? ipv6.hopLimit(ip) : ipv4.ttl(ip);
   const error = bswap<u16>(<u16>load<u32>(ERROR_ESTIMATE));
   const received = bswap<u64>(ntp());
   if (authenticated) {
-    answer(message, received, error, ttl);
+    authentic.answer(message, received, error, ttl);
+    if (hmac >= 0) tlv.sign(message, tlvs, hmac, pads);
   } else {
     store<u32>(message, load<u32>(message, SEQUENCE), SENDER_SEQUENCE);
     store<u64>(message, load<u64>(message, TIMESTAMP), SENDER_TIMESTAMP);
@@ -78,28 +92,46 @@ export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, opt
     store<u16>(message, error, ERROR);
     store<u64>(message, received, RECEIVED_AT);
   }
-  flag(message + baseLen, len - wire.HEADER_LEN - baseLen);
-  const replyLen = reply(packet, ip, datagram, len, load<u8>(options, STAMP_TTL));
-  later(ip, <u32>options);
+  const replyLen = reply(packet, ip, datagram, len, load<u8>(options, STAMP_TTL), dscp);
+  later(packet, ip, replyLen, <u32>options);
   return replyLen;
 }
 
-/** Has a reply completed when its batch leaves. `word` says by whom, as STAMPED has it. */
-export function later(ip: usize, word: u32): void {
-  if (isInSlot(ip)) {
+/** Has a reply of `len` bytes completed when its batch leaves. `word` says by whom, as STAMPED has it. */
+export function later(packet: usize, ip: usize, len: u32, word: u32): void {
+  if (isInSlot(ip) && leavesWhole(packet, ip, len)) {
     const count = load<u32>(STAMPED_COUNT);
     const stamped = STAMPED + count * STAMPED_SIZE;
     store<u32>(stamped, <u32>ip);
     store<u32>(stamped, word, 4);
     store<u32>(STAMPED_COUNT, count + 1);
   } else {
-    // It was reassembled, and fragments are made of it at once.
+    // Fragments are made of it at once.
     complete(ip, word);
   }
 }
 
-function isAuthenticated(options: usize): bool {
-  return (load<u8>(options, STAMP_FLAGS) & AUTHENTICATED) != 0;
+/** Returns whether the path of a reply that was not reassembled has room for it (../judge/ipv6.ts). */
+function leavesWhole(packet: usize, ip: usize, len: u32): bool {
+  return family(packet) == 4 || len <= <u32>MIN_PATH_MTU6 || len <= knownMtu(ipv6.dstAddr(ip));
+}
+
+/** RFC 8762 §4.6: fills a packet of TWAMP Light up with zeros. Returns false if it is none, or if there is no room. */
+function lengthen(ip: usize, datagram: usize, len: u32): bool {
+  const end = datagram + wire.HEADER_LEN + BASE_LEN;
+  if (len < wire.HEADER_LEN + MIN_LEN || <u32 > (end - ip) > load<u32>(MTU)) return false;
+  memory.fill(datagram + len, 0, end - datagram - len);
+  wire.setHeader(datagram, load<u32>(datagram), wire.HEADER_LEN + BASE_LEN);
+  return true;
+}
+
+/**
+ * Returns whether a packet is as a reflector makes it: with a time at which it came and a TTL, and zeros around that.
+ * If it were answered, two reflectors might answer each other without end.
+ */
+function isReflected(message: usize): bool {
+  const isZero = !load<u16>(message, SENDER_ERROR + 2) && !(load<u32>(message, SENDER_TTL) & 0xffffff00);
+  return isZero && load<u64>(message, RECEIVED_AT) != 0 && load<u8>(message, SENDER_TTL) != 0;
 }
 
 /** Completes the replies of a batch, which are about to be sent. */
@@ -121,9 +153,8 @@ function complete(ip: usize, word: u32): void {
   const options: usize = word;
   if (word & 1) {
     completeIrtt(message, word);
-  } else if (isAuthenticated(options)) {
-    store<u64>(message + AUTHENTICATED_TIMESTAMP, bswap<u64>(ntp()));
-    authenticate(message, options);
+  } else if (load<u8>(options, STAMP_FLAGS) & AUTHENTICATED) {
+    authentic.complete(message, bswap<u64>(ntp()), options);
   } else {
     store<u64>(message, bswap<u64>(ntp()), TIMESTAMP);
   }
@@ -136,21 +167,4 @@ function complete(ip: usize, word: u32): void {
 function ntp(): u64 {
   const wall = load<u64>(WALL);
   return wall / NS_PER_S + NTP_EPOCH << 32 | (wall % NS_PER_S << 32) / NS_PER_S;
-}
-
-/**
- * Overwrites the flags of TLVs. Padding is the only one that is understood. Zeros to the end are a TWAMP Light sender's
- * padding, and stay as they are.
- */
-function flag(tlvs: usize, len: u32): void {
-  for (let at: u32 = 0; len - at >= TLV_HEADER_LEN;) {
-    const tlv = tlvs + at;
-    if (!load<u32>(tlv)) return;
-    const whole = TLV_HEADER_LEN + load16(tlv + 2);
-    const fits = whole <= len - at;
-    const type: u32 = load<u8>(tlv, 1);
-    store<u8>(tlv, <u8>((type == EXTRA_PADDING ? 0 : UNRECOGNIZED) | (fits ? 0 : MALFORMED)));
-    if (!fits) return;
-    at += whole;
-  }
 }

@@ -87,6 +87,11 @@ export function ecn(ip: usize): u32 {
   return load<u8>(ip, 1) & 3;
 }
 
+/** Returns the DSCP (RFC 2474 §3). */
+export function dscp(ip: usize): u32 {
+  return <u32>load<u8>(ip, 1) >>> 2;
+}
+
 export function ttl(ip: usize): u32 {
   return load<u8>(ip, 8);
 }
@@ -173,11 +178,11 @@ export function setCongested(ip: usize): void {
   store<u8>(ip, load<u8>(ip, 1) | 3, 1);
 }
 
-/** Sets the ECN codepoint to Not-ECT (RFC 3168 §5), and returns the change of the header's sum for setTtl(). */
-export function clearEcn(ip: usize): u32 {
-  const ecn = <u32>load<u8>(ip, 1) & 3;
-  store<u8>(ip, load<u8>(ip, 1) & ~3, 1);
-  return ecn << 8 ^ 0xffff;
+/** Sets the DSCP (RFC 2474 §3), and the ECN codepoint to Not-ECT. Returns the change of the sum for setTtl(). */
+export function setDscp(ip: usize, dscp: u32): u32 {
+  const from: u32 = load<u8>(ip, 1);
+  store<u8>(ip, <u8>(dscp << 2), 1);
+  return (dscp << 10) + (from << 8 ^ 0xffff);
 }
 
 /** Sets the ECN codepoint of a header that has none to ECT(0) (RFC 3168 §5), and mends the checksum. */

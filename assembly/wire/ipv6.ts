@@ -65,6 +65,11 @@ function pairSum(p: usize): u64 {
   return <u64>load<u32>(p) + <u64>load<u32>(p, 4);
 }
 
+/** Returns the DSCP (RFC 2474 §3). */
+export function dscp(ip: usize): u32 {
+  return <u32>(load<u8>(ip) & 0x0f) << 2 | load<u8>(ip, 1) >>> 6;
+}
+
 /** Returns the ECN codepoint (RFC 3168 §5). */
 export function ecn(ip: usize): u32 {
   return load<u8>(ip, 1) >>> 4 & 3;
@@ -75,9 +80,10 @@ export function setCongested(ip: usize): void {
   store<u8>(ip, load<u8>(ip, 1) | 0x30, 1);
 }
 
-/** Sets the ECN codepoint to Not-ECT (RFC 3168 §5). */
-export function clearEcn(ip: usize): void {
-  store<u8>(ip, load<u8>(ip, 1) & ~0x30, 1);
+/** Sets the DSCP (RFC 2474 §3), and the ECN codepoint to Not-ECT. */
+export function setDscp(ip: usize, dscp: u32): void {
+  store<u8>(ip, <u8>(load<u8>(ip) & 0xf0 | dscp >>> 2));
+  store<u8>(ip, <u8>(dscp << 6 | load<u8>(ip, 1) & 0x0f), 1);
 }
 
 /** Sets the ECN codepoint of a header that has none to ECT(0) (RFC 3168 §5). */

@@ -26,6 +26,7 @@ import { ROUND_CONSTANTS } from "../base/sha256.js";
 import type { PortService } from "../prefix/policy.js";
 import type { Ethernet } from "../tun/mac.js";
 import * as services from "./services.js";
+import * as sessionsOf from "./sessions.js";
 import { Slots } from "./slots.js";
 import type { Table } from "./table.js";
 import * as tcp from "./tcp.js";
@@ -71,6 +72,8 @@ export interface MemoryOptions {
    * there is no such header.
    */
   readonly offload?: number | undefined;
+  /** Most sessions of UDP services; none by default. */
+  readonly sessions?: number | undefined;
   /** Number of slots, at most MAX_SLOTS; more than by default only where packets are kept. */
   readonly slots?: number;
 }
@@ -114,6 +117,7 @@ export class LinearMemory {
     // Smaller packets have no room for the headers of TCP with all options, and payload.
     const limits = options.mtu < MIN_TCP_MTU ? undefined : options.tcp;
     const { mtu, reassembly, link, table, blocks = 0, reloadable = false, seed = 0, offload, slots = SLOTS } = options;
+    const { sessions = 0 } = options;
     const headerLen = offload === undefined ? 0 : SIZEOF_VNET_HEADER;
     // Both headers have two bytes more than a multiple of 4, and the IP packet is to lie at one.
     const readOffset = (headerLen > 0 ? 2 : 0) + (link ? 2 : 0);
@@ -126,7 +130,8 @@ export class LinearMemory {
       buffers + (reassembly > 0 ? REASSEMBLY_TABLE_SIZE + reassembly * REASSEMBLY_BUFFER_SIZE : 0), limits,
       reloadable ? SERVICE_ROOM : services.roomFor(table?.services ?? options.services ?? []),
     );
-    const memory = reserve(Math.ceil(layout.end / WASM_PAGE));
+    const sessionsLayout = sessionsOf.layoutOf(layout.end, sessions);
+    const memory = reserve(Math.ceil(sessionsLayout.end / WASM_PAGE));
     const words = new Uint32Array(memory.buffer);
     words[ERROR_ESTIMATE / 4] = UNKNOWN_ERROR;
     words[SLOT_COUNT / 4] = slots;
@@ -148,6 +153,7 @@ export class LinearMemory {
     if (options.tokenKey) new Uint8Array(memory.buffer).set(options.tokenKey, IRTT_KEY);
     words.set(ROUND_CONSTANTS, SHA_K / 4);
     tcp.describe(words, limits, layout);
+    sessionsOf.describe(words, sessions, sessionsLayout);
     services.placeBuiltin(memory);
     const linear = new LinearMemory(memory);
     linear.counters[Counter.offload] = words[OFFLOAD / 4] === 0 ? 0 : 1;
@@ -262,6 +268,7 @@ export class LinearMemory {
     counters[ATTEMPT_FAILS + Unopened.ended] += counters[Counter.tcpActiveOpens] - attempts;
     for (const gauge of TCP_GAUGES) counters[gauge] = 0;
     tcp.forget(new Uint32Array(this.memory.buffer), TOUCHED);
+    sessionsOf.keep(new Uint32Array(this.memory.buffer));
     // Replies that had been offered to the kernel were counted as sent; they become write errors.
     for (let i = 0; i < words[WRITES_PENDING / 4]; i++) counters[Counter.bytesSent] -= this.slots.toSendLength(i);
     counters[Counter.writeErrors] += words[WRITES_PENDING / 4];

@@ -55,6 +55,7 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   udp_discard: "The datagram went to a UDP port with the service discard.",
   socket_rcvbuff: "The service thread of the UDP port had no room: it is slow, hangs, or is being started again.",
   stamp_short: "A STAMP packet of less than 44 bytes, whose reply would have been longer.",
+  stamp_no_reply: "A STAMP packet whose sender wants no reply (RFC 9503).",
   stamp_hmac: "A STAMP packet that is not authenticated by a key of its reflector's.",
   sbfd_malformed: "A datagram to an S-BFD reflector that is no control packet of RFC 5880, or one with authentication.",
   sbfd_discriminator: "An S-BFD control packet to a discriminator that the reflector does not have.",

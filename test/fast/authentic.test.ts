@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { describe, test } from "node:test";
-import { Protocol, REPLIES } from "../../abi/counters.js";
+import { Protocol, REPLIES, TLV_FLAGS, TlvFlag } from "../../abi/counters.js";
 import { Service } from "../../abi/tcp.js";
 import { padsOf } from "../../src/base/sha256.js";
 import { moduleOf } from "../../src/engine/create.js";
@@ -15,6 +15,7 @@ import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
 import { checksum6, fragmentsOf6, HOST6, PREFIX6, udpPacket6 } from "../support/ipv6.js";
 import { bytes, fragmentsOf, HOST, pattern, plainSum, PREFIX, udpPacket } from "../support/packets.js";
+import { M, tlv, U } from "../support/stamp.js";
 
 const PORT = 862;
 const KEY = pattern(20);
@@ -22,6 +23,8 @@ const KEY = pattern(20);
 const NOON = Date.UTC(2026, 11, 1, 12, 0, 0, 250);
 const NTP_NOON = `${(NOON / 1000 - 0.25 + 2_208_988_800).toString(16)}40000000`;
 const BASE = 112;
+/** RFC 8972 §4: the TLVs are not authentic. */
+const I = 0x20;
 
 function hex(digits: string): Uint8Array {
   return Uint8Array.from(Buffer.from(digits, "hex"));
@@ -203,6 +206,95 @@ describe("STAMP, authenticated", () => {
     assert.deepEqual(replies[0].slice(28), reflected(sent(), { left }));
     assert.deepEqual(replies[2].slice(28), reflected(sent({ ssid: 1 }), { left }));
     assert.ok(holds(replies[0]) && holds(replies[2]));
+  });
+
+  const sequence = hex("00000007");
+  /** An HMAC TLV, RFC 8972 §4.8, behind these TLVs. */
+  const hmac = (tlvs: Uint8Array, flags = U, key = KEY) =>
+    tlv(8, tagOf(bytes(sequence, tlvs), key), { flags });
+  const signed = (...tlvs: Uint8Array[]) => bytes(...tlvs, hmac(bytes(...tlvs)));
+  const cos = (flags: number, value: readonly number[]) => tlv(4, value, { flags });
+  const padding = (flags: number, length = 5) => tlv(1, pattern(length), { flags });
+  const unknown = (flags: number) => tlv(200, pattern(9), { flags });
+  /** Asked for DSCP 46; the answer's second DSCP is that of the request, 0. */
+  const [asked, served] = [cos(U, [46 << 2, 0, 0, 0]), cos(0, [46 << 2, 0, 0, 0])];
+  const answered = (...tlvs: Uint8Array[]) => bytes(...tlvs, hmac(bytes(...tlvs), 0));
+  const wrong = hmac(pattern(3));
+  for (const [name, rest, expected] of [
+    ["TLVs that are authentic are answered, and their HMAC is that of the answers", signed(asked, unknown(0)),
+      answered(served, unknown(U))],
+    ["padding may lie before the HMAC, and behind it", bytes(signed(padding(U), asked), padding(U), padding(U)),
+      bytes(answered(padding(0), served), padding(0), padding(0))],
+    ["an HMAC of nothing but the sequence number", signed(), answered()],
+    ["zeros behind it", bytes(signed(asked), new Uint8Array(9)), bytes(answered(served), new Uint8Array(9))],
+    ["three octets behind it", bytes(signed(asked), pattern(3)), bytes(answered(served), pattern(3))],
+    ["padding that is the only TLV needs none", padding(U), padding(0)],
+    ["nor do zeros", new Uint8Array(12), new Uint8Array(12)],
+    ["a malformed TLV before it", signed(tlv(4, [1, 2, 3]), asked), answered(tlv(4, [1, 2, 3], { flags: M }), asked)
+      .map((octet, i, all) => i === all.length - 20 ? U : octet)],
+  ] as const) {
+    test(`M-9: authenticated: ${name}`, async () => {
+      const rig = await rigWith(serviceOf(padsOf(KEY), { cos: [46] }));
+      const request = sent({ rest });
+      assert.deepEqual(ask(rig, request), reflected(request, { rest: Uint8Array.from(expected) }));
+      const [reply] = rig.respond(udpPacket6({ destinationPort: PORT, data: request }));
+      assert.deepEqual(reply.slice(48), reflected(request, { rest: Uint8Array.from(expected) }));
+      const isServed = Buffer.from(expected).includes(Buffer.from(served));
+      assert.equal(reply[0] << 4 & 0xff | reply[1] >> 4, isServed ? 46 << 2 : 0);
+    });
+  }
+
+  for (const [name, tlvs] of [
+    ["with another HMAC", [asked, padding(U), wrong]],
+    ["with the HMAC of another key", [asked, hmac(asked, U, pattern(19))]],
+    ["with the HMAC of another packet", [asked, tlv(8, tagOf(bytes(hex("00000008"), asked), KEY))]],
+    ["with a TLV behind the HMAC", [asked, hmac(asked), unknown(U)]],
+    ["with two of them", [asked, hmac(asked), hmac(bytes(asked, hmac(asked)))]],
+    ["with an HMAC that is short", [asked, tlv(8, hmac(asked).slice(4, 19))]],
+    ["with an HMAC that is cut off", [asked, hmac(asked).slice(0, 12)]],
+    ["without one", [asked]],
+    ["that are malformed, without one", [tlv(4, [1, 2, 3, 4], { length: 5 })]],
+    ["without one, of which several are padding", [padding(U), padding(U)]],
+  ] as const) {
+    test(`M-9: authenticated: TLVs ${name} are marked, and go back as they came`, async () => {
+      const rig = await rigWith(serviceOf(padsOf(KEY), { cos: [46] }));
+      const request = sent({ rest: bytes(...tlvs) });
+      const marked = tlvs.map((each) => Uint8Array.from([I, ...each.subarray(1)]));
+      assert.deepEqual(ask(rig, request), reflected(request, { rest: Uint8Array.from(bytes(...marked)) }));
+      const [reply] = rig.respond(udpPacket6({ destinationPort: PORT, data: request }));
+      assert.deepEqual(reply.slice(0, 2), Uint8Array.of(0x60, 0), "no DSCP is asked for");
+      assert.equal(rig.linear.counters[TLV_FLAGS + TlvFlag.integrity], 2 * tlvs.length);
+    });
+  }
+
+  test("M-9: authenticated: any other bit of the TLVs is found, but for those of padding behind", async () => {
+    const rig = await rigWith();
+    const rest = bytes(signed(padding(U, 3), asked, unknown(U)), padding(U));
+    const end = rest.length - 9;
+    for (let bit = 0; bit < 8 * rest.length; bit++) {
+      const changed = rest.slice();
+      changed[bit >> 3] ^= 1 << (bit & 7);
+      const reply = ask(rig, sent({ rest: changed })) ?? assert.fail();
+      assert.equal(reply.length, BASE + rest.length);
+      // The HMAC does not cover its own flags, nor what lies behind it: with another header, that may be no padding.
+      const isCovered = bit >> 3 < end && bit >> 3 !== end - 20;
+      if (isCovered) assert.equal(reply[BASE], I, `bit ${bit}`);
+      else if (bit >> 3 <= end || bit >> 3 >= end + 4) assert.equal(reply[BASE], 0, `bit ${bit}`);
+    }
+  });
+
+  test("M-11: with sources: any, a packet that looks like a reply is not answered", async () => {
+    const rig = await rigWith(serviceOf(padsOf(KEY), { sources: "any" }));
+    const request = sent();
+    const reply = ask(rig, request) ?? assert.fail();
+    for (const sourcePort of [PORT, 50_000]) {
+      const packet = (data: Uint8Array) =>
+        udpPacket({ destinationPort: PORT, sourcePort, data: Uint8Array.from(data) });
+      assert.equal(rig.respond(packet(request)).length, 1);
+      assert.equal(rig.respond(packet(sent({ zero: 0xff }))).length, 1);
+      assert.equal(rig.respond(packet(reply)).length, 0);
+    }
+    assert.deepEqual(rig.dropped, { udp_loop: 2 });
   });
 
   test("a reload changes keys at once", async () => {

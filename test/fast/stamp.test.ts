@@ -1,4 +1,4 @@
-/** Tests the STAMP reflector against RFC 8762 §4 and RFC 8972 §4: what it sends, octet by octet. */
+/** Tests the STAMP reflector against RFC 8762 §4: what it sends, octet by octet. stamp-tlv.test.ts has its TLVs. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ERROR_ESTIMATE } from "../../abi/control.js";
@@ -6,11 +6,13 @@ import { Protocol, REPLIES, SERVED } from "../../abi/counters.js";
 import { Service } from "../../abi/tcp.js";
 import { compile, load, WasmEngine } from "../../src/engine/wasm.js";
 import { moduleOf } from "../../src/engine/create.js";
+import { DEFAULT_STAMP, stampBytes, type StampOptions } from "../../src/prefix/stamp.js";
 import { estimateOf } from "../../src/sys/realtime.js";
 import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
-import { checksum6, fragmentsOf6, udpPacket6 } from "../support/ipv6.js";
-import { bytes, fragmentsOf, pattern, plainSum, udpPacket, type UdpOptions } from "../support/packets.js";
+import { checksum6, fragmentsOf6, hopByHop, icmpv6Packet, udpPacket6 } from "../support/ipv6.js";
+import { bytes, fragmentsOf, plainSum, udpPacket, type UdpOptions } from "../support/packets.js";
+import { BASE, sent } from "../support/stamp.js";
 
 const PORT = 862;
 const POLICY = {
@@ -22,7 +24,6 @@ const NOON = Date.UTC(2026, 11, 1, 12, 0, 0, 250);
 const NTP_NOON = hex(`${(NOON / 1000 - 0.25 + 2_208_988_800).toString(16)}40000000`);
 /** Not synchronized, and off by as much as can be said. */
 const UNKNOWN = hex("3fff");
-const BASE = 44;
 
 function hex(digits: string): Uint8Array {
   return Uint8Array.from(Buffer.from(digits, "hex"));
@@ -32,11 +33,6 @@ async function rigWith(options: BenchOptions = {}): Promise<Rig> {
   const rig = await Rig.create("wasm", { ...options, policy: { ...POLICY, ...options.policy } });
   rig.wall = NOON;
   return rig;
-}
-
-/** A sender's packet, RFC 8762 §4.2.1 with the SSID of RFC 8972 §3; `rest` lies behind its 44 octets. */
-function sent({ zero = new Uint8Array(28), rest = new Uint8Array(0) }: { zero?: Uint8Array; rest?: Uint8Array } = {}) {
-  return Uint8Array.from(bytes(hex("00000007e5f6a7b8c9dadbec8a0bc0de"), zero, rest));
 }
 
 /** The reflector's packet, RFC 8762 §4.3.1, that answers one. */
@@ -49,7 +45,13 @@ function reflected(request: Uint8Array, {
   );
 }
 
-function ask(rig: Rig, data: Uint8Array<ArrayBuffer>, options: UdpOptions = {}): Uint8Array | undefined {
+/** Returns a rig with a service of one's own. */
+function rigOf(stamp: Partial<StampOptions>, options: BenchOptions = {}): Promise<Rig> {
+  const service = { name: "own", kind: Service.stamp, bytes: stampBytes({ ...DEFAULT_STAMP, ...stamp }) };
+  return rigWith({ ...options, policy: { udp: { ports: [{ first: PORT, last: PORT, service }] } } });
+}
+
+function ask(rig: Rig, data: Uint8Array, options: UdpOptions = {}): Uint8Array | undefined {
   const [reply] = rig.respond(udpPacket({ destinationPort: PORT, ...options, data })) as (Uint8Array | undefined)[];
   return reply?.slice(28);
 }
@@ -175,53 +177,68 @@ describe("STAMP", () => {
     assert.deepEqual(rig.dropped, { stamp_short: BASE, udp_loop: 3 });
   });
 
-  const tlv = (flags: number, type: number, value: Uint8Array, length = value.length) =>
-    bytes(flags, type, length >> 8, length & 255, value);
-  const unknown = (flags: number) => tlv(flags, 200, pattern(9));
-  const padding = (flags: number, length = 5) => tlv(flags, 1, pattern(length));
-  for (const [name, before, after] of [
-    ["M-9: padding comes back", padding(0x80), padding(0)],
-    ["M-9: other flags than U are cleared, too", padding(0xff), padding(0)],
-    ["M-9: an unknown TLV is marked, and those behind it are read", bytes(unknown(0x80), padding(0x80)),
-      bytes(unknown(0x80), padding(0))],
-    ["M-9: and is marked where the sender did not", unknown(0), unknown(0x80)],
-    ["M-9: types that are known elsewhere", bytes(tlv(0x80, 2, pattern(4)), tlv(0, 11, pattern(4))),
-      bytes(tlv(0x80, 2, pattern(4)), tlv(0x80, 11, pattern(4)))],
-    ["M-9: one that goes beyond the packet is malformed, and the last",
-      bytes(padding(0x80), tlv(0x80, 1, pattern(8), 9)), bytes(padding(0), tlv(0x40, 1, pattern(8), 9))],
-    ["M-9: an unknown one, likewise", tlv(0, 200, pattern(8), 65_535), tlv(0xc0, 200, pattern(8), 65_535)],
-    ["M-9: up to three octets behind the last are padding", bytes(padding(0x80), pattern(3)),
-      bytes(padding(0), pattern(3))],
-    ["M-9: of length 0", bytes(tlv(0x80, 1, new Uint8Array(0)), unknown(0)),
-      bytes(tlv(0, 1, new Uint8Array(0)), unknown(0x80))],
-    ["M-9: zeros are TWAMP Light's padding", new Uint8Array(37), new Uint8Array(37)],
-    ["M-9: also behind TLVs", bytes(padding(0x80), new Uint8Array(9)), bytes(padding(0), new Uint8Array(9))],
-  ] as const) {
-    test(name, async () => {
-      const rig = await rigWith();
-      const request = sent({ rest: before });
-      assert.deepEqual(ask(rig, request), reflected(request, { rest: Uint8Array.from(after) }));
-    });
-  }
-
-  test("M-9: whatever the TLVs are, the reply is as long as the request, and differs in flags alone", async () => {
-    const rig = await rigWith();
-    let seed = 1;
-    const random = () => (seed = Math.imul(seed, 1_664_525) + 1_013_904_223 >>> 0) >>> 24;
-    for (let i = 0; i < 3000; i++) {
-      // Lengths are small, so that there are many.
-      const rest = Uint8Array.from({ length: random() }, (_, at) => at % 4 === 2 ? 0 : random() >> (i % 8));
-      const request = sent({ rest });
-      const reply = ask(rig, request);
-      assert.ok(reply);
-      assert.equal(reply.length, request.length);
-      const flags = new Set<number>();
-      for (let at = 0; rest.length - at >= 4;) {
-        flags.add(at);
-        at += 4 + (rest[at + 2] << 8 | rest[at + 3]);
-      }
-      rest.forEach((octet, at) => { if (!flags.has(at)) assert.equal(reply[BASE + at], octet); });
-      assert.deepEqual(reply.slice(0, BASE), reflected(sent()));
+  test("M-12: the DSCP and the TTL of replies are those of the service", async () => {
+    const rig = await rigOf({ dscp: 46, ttl: 7 });
+    for (let tos = 0; tos < 256; tos++) {
+      const [reply, six] = rig.respond(
+        udpPacket({ destinationPort: PORT, data: sent(), tos }),
+        udpPacket6({ destinationPort: PORT, data: sent(), trafficClass: tos, flowLabel: 0xabcde }),
+      );
+      assert.deepEqual([reply[1], reply[8], plainSum(reply.subarray(0, 20))], [46 << 2, 7, 0xffff]);
+      assert.deepEqual([...six.slice(0, 4), six[7]], [0x60 | 46 >> 2, (46 & 3) << 6 | 0xa, 0xbc, 0xde, 7]);
     }
+  });
+
+  test("M-11: a packet of TWAMP Light's gets a reply of 44 octets if the service says so", async () => {
+    const rig = await rigOf({ short: "answer" });
+    for (let length = 14; length < BASE; length++) {
+      const request = sent().slice(0, length);
+      const whole = bytes(request, new Uint8Array(BASE - length));
+      assert.deepEqual(ask(rig, request), reflected(whole), `${length} octets`);
+      const [reply] = rig.respond(udpPacket6({ destinationPort: PORT, data: request, extensions: [hopByHop()] }));
+      assert.deepEqual(reply.slice(48), reflected(whole));
+      assert.equal(reply[4] << 8 | reply[5], 52);
+    }
+    const [reply] = rig.respond(udpPacket({ destinationPort: PORT, data: sent().slice(0, 14) }));
+    assert.equal(reply.length, 72);
+    assert.ok(holds(reply) && plainSum(reply.subarray(0, 20)) === 0xffff);
+    for (let length = 0; length < 14; length++) assert.equal(ask(rig, sent().slice(0, length)), undefined);
+    assert.deepEqual(rig.dropped, { stamp_short: 14 });
+    // Where a reply of that length would not fit.
+    const narrow = await rigOf({ short: "answer" }, { mtu: 71 });
+    assert.equal(ask(narrow, sent().slice(0, 14)), undefined);
+    assert.deepEqual(narrow.dropped, { stamp_short: 1 });
+  });
+
+  test("M-13: with sources: any, every port is answered, and what a reflector sent never is", async () => {
+    const rig = await rigOf({ sources: "any" });
+    for (const sourcePort of [0, 7, 53, PORT, 2112]) assert.ok(ask(rig, sent(), { sourcePort }));
+    assert.ok(ask(rig, sent({ zero: new Uint8Array(28).fill(255) }), { sourcePort: PORT }));
+    const reply = ask(rig, sent(), { sourcePort: PORT });
+    assert.ok(reply);
+    assert.equal(ask(rig, reply, { sourcePort: PORT }), undefined);
+    // A reflector whose clock is another one, and whose packets are longer.
+    const other = bytes(reflected(sent(), { received: hex("0102030405060708") }), new Uint8Array(60));
+    assert.equal(ask(rig, other, { sourcePort: PORT }), undefined);
+    assert.deepEqual(rig.dropped, { udp_loop: 2 });
+    // Without it, it is the port that counts.
+    assert.ok(ask(await rigWith(), reply));
+  });
+
+  test("M-5: a reply that its path has no room for has both times, and a checksum, in fragments, too", async () => {
+    const rig = await rigWith({ mtu: 1500 });
+    const request = sent({ rest: new Uint8Array(1350) });
+    const packet = udpPacket6({ destinationPort: PORT, data: request });
+    const [whole] = rig.respond(packet);
+    assert.equal(whole.length, packet.length);
+    rig.respond(icmpv6Packet({ type: 2, identifier: 0, sequence: 1280, data: whole.slice(0, 1232) }));
+    const fragments = rig.respond(packet);
+    assert.equal(fragments.length, 2);
+    const datagram = bytes(...fragments.map((fragment) => fragment.slice(48)));
+    assert.deepEqual(datagram.slice(8), reflected(request));
+    const [src, dst] = [whole.slice(8, 24), whole.slice(24, 40)].map((address) =>
+      Buffer.from(address).toString("hex").replace(/(.{4})(?!$)/g, "$1:"));
+    const sum = datagram[6] << 8 | datagram[7];
+    assert.equal(checksum6(bytes(datagram.slice(0, 6), 0, 0, datagram.slice(8)), 17, { src, dst }) || 0xffff, sum);
   });
 });

@@ -38,6 +38,8 @@ export interface BenchOptions {
   offload?: number;
   /** True if another table may follow. */
   reloadable?: boolean;
+  /** Most sessions of UDP services. */
+  sessions?: number;
   /** Limits of TCP; without them, no connection is accepted. */
   tcp?: TcpLimits;
 }
@@ -95,7 +97,7 @@ export class Rig {
   /** Returns a rig with whatever engine `engine` makes over the memory. */
   static async over(engine: Maker, options: BenchOptions = {}): Promise<Rig> {
     const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link, offload, tcp } = options;
-    const { reloadable = false } = options;
+    const { reloadable = false, sessions } = options;
     const host = "host" in options ? options.host : HOST;
     const hosts = options.hosts ?? (host === undefined ? [] : [host, HOST6]);
     const { sourceRoute, sourceLimit, reassembly, ...answers } = { ...STATELESS, ...policy };
@@ -104,7 +106,10 @@ export class Rig {
       parsed, { ...answers, exceptions: exceptions.map(parsePrefix), policy: { sourceRoute, sourceLimit } },
     );
     const linear = LinearMemory.create(
-      { mtu, reassembly, link, offload, reloadable, tcp, table: tableOf(served, { hosts: hosts.map(parseAddress) }) },
+      {
+        mtu, reassembly, link, offload, reloadable, sessions, tcp,
+        table: tableOf(served, { hosts: hosts.map(parseAddress) }),
+      },
     );
     return new Rig(linear, await engine(linear));
   }

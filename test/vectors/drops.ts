@@ -297,6 +297,13 @@ export const UDP: readonly DropVector[] = ([
     packet: udpPacket({ data: new Uint8Array(length), destinationPort: 862 }),
   }) as const),
   { reason: "stamp_short", name: "M-11: IPv6", packet: udpPacket6({ data: pattern(43), destinationPort: 862 }) },
+  // RFC 9503 §4.1.1: a Return Path TLV with the control code for no reply.
+  {
+    reason: "stamp_no_reply", name: "M-9: no reply is wanted",
+    packet: udpPacket({
+      data: bytes(new Uint8Array(44), 0x80, 10, 0, 8, 0x80, 1, 0, 4, 0, 0, 0, 0), destinationPort: 862,
+    }),
+  },
   ...[44, 111, 112, 200].map((length) => ({
     reason: "stamp_hmac", name: `M-10: ${length} octets that are not authenticated`,
     packet: udpPacket({ data: new Uint8Array(length), destinationPort: 863 }),

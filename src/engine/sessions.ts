@@ -1,0 +1,42 @@
+/** Sessions of UDP services in a queue's memory: where they lie, and what becomes of them after a crash. */
+import {
+  MAX_SESSIONS, SESSION_HASH, SESSION_HASH_MASK, SESSION_SERVICE, SESSION_SIZE, SESSION_TIMER, SESSIONS,
+  SESSIONS_SPOILT, SESSIONS_TOUCHED, SOURCE_SESSIONS,
+} from "../../abi/sessions.js";
+import { SERVICE_USERS } from "../../abi/tcp.js";
+
+const ALIGN = 64;
+
+interface SessionsLayout {
+  readonly hash: number;
+  readonly hashEntries: number;
+  readonly records: number;
+  readonly end: number;
+}
+
+/** Returns where the table and the records of so many sessions lie behind `from`. */
+export function layoutOf(from: number, sessions: number): SessionsLayout {
+  const hashEntries = sessions > 0 ? 2 ** Math.ceil(Math.log2(sessions)) : 0;
+  const hash = Math.ceil(from / ALIGN) * ALIGN;
+  const records = Math.ceil((hash + 4 * hashEntries) / ALIGN) * ALIGN;
+  return { hash, hashEntries, records, end: records + SESSION_SIZE * sessions };
+}
+
+/** Writes the words that say where they lie. */
+export function describe(words: Uint32Array, sessions: number, { hash, hashEntries, records }: SessionsLayout): void {
+  if (sessions === 0) return;
+  words[MAX_SESSIONS / 4] = sessions;
+  words[SESSIONS / 4] = records;
+  words[SESSION_HASH / 4] = hash;
+  words[SESSION_HASH_MASK / 4] = hashEntries - 1;
+}
+
+/** Keeps the sessions after a crash, as the engine's restore() then finds them. Nobody else uses services by now. */
+export function keep(words: Uint32Array): void {
+  words.fill(0, SESSION_TIMER / 4, SOURCE_SESSIONS / 4);
+  for (let i = 0; i < words[SESSIONS_TOUCHED / 4]; i++) {
+    const service = words[(words[SESSIONS / 4] + SESSION_SIZE * i + SESSION_SERVICE) / 4];
+    if (service !== 0) words[(service + SERVICE_USERS) / 4]++;
+  }
+  if (words[SESSIONS_TOUCHED / 4] > 0) words[SESSIONS_SPOILT / 4] = 1;
+}
