@@ -131,7 +131,7 @@ describe("IRTT", () => {
       const rig: Rig = await Rig.over(async ({ memory }) => new WasmEngine(await load(module, memory), memory, () => {
         rig.clock.set(BigInt(rig.now) * 1_000_000n + 40n, BigInt(NOON) * 1_000_000n + 40n);
       }), { policy: policyOf() });
-      rig.now = 1000;
+      rig.now = 5000;
       rig.wall = NOON;
       const token = opened(rig, { ...USUAL, 5: 0, 6: stampAt });
       rig.now += 1000;
@@ -198,7 +198,7 @@ describe("IRTT", () => {
     let count = 0;
     for (const [seq, window] of [
       [5, 1n], [6, 3n], [8, 0b1101n], [7, 0n], [9, 0b11111n], [9, 0b11111n], [73, 1n], [74, 3n], [500, 1n], [0, 0n],
-      [563, 1n << 63n | 1n],
+      [501, 3n], [564, 1n << 63n | 1n],
     ] as const) {
       const data = ask(rig, request(token, seq, { length: 28 }));
       assert.equal(data[16], ++count);
@@ -216,6 +216,15 @@ describe("IRTT", () => {
     assert.equal(ask(rig, request(new Uint8Array(8), 0)).length, 0);
     assert.deepEqual(rig.dropped, { irtt_token: 5 });
     assert.equal(ask(rig, request(token, 0)).length, 60);
+  });
+
+  test("IR-4: clients with the same port have sessions of their own", async () => {
+    const rig = await rigWith();
+    const sources = Array.from({ length: 1000 }, (_, i) =>
+      ({ src: `192.0.2.${1 + (i & 127)}`, dst: `10.99.9.${1 + (i >> 7)}` }));
+    const tokens = sources.map((from) => opened(rig, USUAL, from));
+    sources.forEach((from, i) => { assert.equal(ask(rig, request(tokens[i], 0), from).length, 60); });
+    assert.equal(new Set(tokens.map(String)).size, sources.length);
   });
 
   test("IR-4: no session after 65 s of silence", async () => {
