@@ -57,8 +57,10 @@ export enum Protocol {
   icmpv6,
   arp,
   ndisc,
-  /** Of services that answer without a thread. */
+  /** Of services that answer without a thread, but for those below. */
   udp,
+  sbfd,
+  irtt,
 }
 export const REPLIES = MAX_COUNTERS;
 export const MAX_PROTOCOLS = 16;
@@ -141,6 +143,20 @@ export enum Drop {
   stamp_no_reply,
   /** A STAMP packet that is not authenticated, or whose HMAC is wrong. */
   stamp_hmac,
+  /** No control packet of an S-BFD initiator. */
+  sbfd_malformed,
+  /** To a discriminator that no S-BFD reflector here has. */
+  sbfd_discriminator,
+  /** No request of IRTT's, or one that asks for a reply that is longer. */
+  irtt_malformed,
+  /** It has no token of a session from its address and port. */
+  irtt_token,
+  /** It came sooner than the least interval allows. */
+  irtt_interval,
+  /** There is no room for another session. */
+  irtt_sessions,
+  /** It ended its session. */
+  irtt_close,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;

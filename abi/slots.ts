@@ -34,7 +34,8 @@ export const MAX_TOUCHED = BATCH + MAX_LETTERS + MAX_ORDERS;
 export const TOUCHED = TO_SEND + DESCRIPTOR_SIZE * SENDS;
 /**
  * {u32 address of the packet, u32 that of its service's options} [BATCH]: replies of this batch that have to be
- * completed before they are sent (assembly/udp/stamp.ts).
+ * completed before they are sent (assembly/udp/stamp.ts). If the second word is odd, it is one of IRTT's, as
+ * assembly/udp/irtt.ts has it.
  */
 export const STAMPED = TOUCHED + 4 * MAX_TOUCHED;
 export const STAMPED_SIZE = 8;

@@ -135,9 +135,13 @@ export enum Service {
   datagram,
   /** RFC 8762. */
   stamp,
+  /** RFC 7880. `bytes`, if there are any, are as in sbfd.ts. */
+  sbfd,
+  /** IRTT. `bytes` are its options (irtt.ts). */
+  irtt,
 }
 /** The first services of the table below are those that have the name of their kind, each at its number. */
-export const NAMED_SERVICES = 12;
+export const NAMED_SERVICES = 14;
 export const MAX_SERVICES = 256;
 /** A service; its fields follow. */
 export const SERVICE_SIZE = 32;

@@ -6,13 +6,15 @@
 //    └──────┴──────┴─────────┴────────┴─────────┴──────────────────────────────┘
 
 import { NOW } from "../abi/control";
+import { Protocol } from "../abi/counters";
 import { FIRST_PREFIX } from "../abi/tables";
 import { answersOf, table } from "./prefix";
 
 const LINK: usize = 0; // address behind the link header, which is copied for replies in slots of their own
 const OWNER: usize = 4;
 const ANSWERS: usize = 8;
-const FAMILY: usize = 12;
+const FAMILY: usize = 12; // u8
+const COUNTED_AS: usize = 13; // u8
 const ARRIVAL: usize = 16; // u64, on the clock of NOW
 const FLAGS: usize = 24; // u8, as wire/vnet.ts has them
 const KIND: usize = 25; // u8
@@ -24,7 +26,7 @@ export function begin(packet: usize, link: usize, family: u32): void {
   store<u32>(packet, <u32>link, LINK);
   store<u32>(packet, 0, OWNER);
   store<u32>(packet, 0, ANSWERS);
-  store<u32>(packet, family, FAMILY);
+  store<u32>(packet, family | Protocol.udp << 8, FAMILY);
   store<u64>(packet, load<u64>(NOW), ARRIVAL);
   store<u64>(packet, 0, FLAGS);
 }
@@ -62,7 +64,16 @@ export function ttl(packet: usize): u32 {
 
 /** Returns 4 or 6. */
 export function family(packet: usize): u32 {
-  return load<u32>(packet, FAMILY);
+  return load<u8>(packet, FAMILY);
+}
+
+/** Returns what a reply of a UDP service is counted as. */
+export function countedAs(packet: usize): Protocol {
+  return <Protocol>load<u8>(packet, COUNTED_AS);
+}
+
+export function setCountedAs(packet: usize, protocol: Protocol): void {
+  store<u8>(packet, <u8>protocol, COUNTED_AS);
 }
 
 /** Returns the time at which the packet came, on the clock of NOW. */

@@ -1,5 +1,6 @@
 // A reply that goes back to where its request came from. It lies where that lay, and is as long.
 
+import { checksum, sumWide } from "../checksum";
 import { family } from "../packet";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
@@ -35,4 +36,15 @@ function reply6(ip: usize, datagram: usize, len: u32, ttl: u32, dscp: u32): i32 
   ipv6.setDscp(ip, dscp);
   ipv6.setPayload(ip, len, ipv6.UDP, ttl);
   return ipv6.HEADER_LEN + len;
+}
+
+/** Does what reply() does for data that has changed, and makes its checksum. */
+export function replySummed(packet: usize, ip: usize, datagram: usize, len: u32, ttl: u32): i32 {
+  const replyLen = reply(packet, ip, datagram, len, ttl, dscpOf(packet, ip));
+  const six = family(packet) == 6;
+  const answer = six ? ip + ipv6.HEADER_LEN : datagram;
+  wire.clearChecksum(answer);
+  const pseudo = six ? ipv6.pseudoSum(ip, ipv6.UDP, len) : ipv4.pseudoSum(ip, len);
+  wire.setChecksum(answer, checksum(pseudo + sumWide(answer, len)));
+  return replyLen;
 }

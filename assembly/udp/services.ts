@@ -12,7 +12,9 @@ import { kindOf, serviceIn } from "../ports";
 import { DONE, drop, isReply } from "../verdict";
 import * as wire from "../wire/udp";
 import { hand } from "./datagrams";
+import { answerIrtt } from "./irtt";
 import { dscpOf, reply } from "./reply";
+import { reflectSbfd } from "./sbfd";
 import { reflect } from "./stamp";
 
 /** Ports below are not those of clients. */
@@ -39,11 +41,18 @@ export function serve(packet: usize, ip: usize, datagram: usize, len: u32, list:
     if (verdict == DONE) count(service);
     return verdict;
   }
-  const verdict = kind == Service.stamp
-    ? reflect(packet, ip, datagram, len, load<u32>(service, SERVICE_BYTES))
-    : reply(packet, ip, datagram, len, ttl(packet), dscpOf(packet, ip));
+  const verdict = answer(packet, ip, datagram, len, service);
   if (isReply(verdict)) count(service);
   return verdict;
+}
+
+function answer(packet: usize, ip: usize, datagram: usize, len: u32, service: usize): i32 {
+  switch (kindOf(service)) {
+    case Service.stamp: return reflect(packet, ip, datagram, len, load<u32>(service, SERVICE_BYTES));
+    case Service.irtt: return answerIrtt(packet, ip, datagram, len, load<u32>(service, SERVICE_BYTES));
+    case Service.sbfd: return reflectSbfd(packet, ip, datagram, len, service);
+    default: return reply(packet, ip, datagram, len, ttl(packet), dscpOf(packet, ip));
+  }
 }
 
 /**
@@ -53,7 +62,7 @@ export function serve(packet: usize, ip: usize, datagram: usize, len: u32, list:
 function mayAnswer(list: usize, port: u32): bool {
   if (port < FIRST_UNPRIVILEGED) return true;
   switch (port) {
-    // SSDP, TWAMP's sender, STUN, WS-Discovery, mDNS, S-BFD, memcached.
+    // SSDP, IRTT, STUN, WS-Discovery, mDNS, S-BFD, memcached.
     case 1900: case 2112: case 3478: case 3702: case 5353: case 7784: case 11211: return true;
   }
   const service = serviceIn(list, port);

@@ -30,6 +30,7 @@ import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/udp";
 import * as authentic from "./authentic";
+import { completeIrtt } from "./irtt";
 import { reply } from "./reply";
 import * as tlv from "./tlv";
 
@@ -92,17 +93,22 @@ export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, opt
     store<u64>(message, received, RECEIVED_AT);
   }
   const replyLen = reply(packet, ip, datagram, len, load<u8>(options, STAMP_TTL), dscp);
-  if (isInSlot(ip) && leavesWhole(packet, ip, replyLen)) {
+  later(packet, ip, replyLen, <u32>options);
+  return replyLen;
+}
+
+/** Has a reply of `len` bytes completed when its batch leaves. `word` says by whom, as STAMPED has it. */
+export function later(packet: usize, ip: usize, len: u32, word: u32): void {
+  if (isInSlot(ip) && leavesWhole(packet, ip, len)) {
     const count = load<u32>(STAMPED_COUNT);
     const stamped = STAMPED + count * STAMPED_SIZE;
     store<u32>(stamped, <u32>ip);
-    store<u32>(stamped, <u32>options, 4);
+    store<u32>(stamped, word, 4);
     store<u32>(STAMPED_COUNT, count + 1);
   } else {
     // Fragments are made of it at once.
-    complete(ip, options);
+    complete(ip, word);
   }
-  return replyLen;
 }
 
 /** Returns whether the path of a reply that was not reassembled has room for it (../judge/ipv6.ts). */
@@ -138,13 +144,16 @@ export function stamp(): void {
   store<u32>(STAMPED_COUNT, 0);
 }
 
-/** Writes T3, the HMAC, and the checksum. */
-function complete(ip: usize, options: usize): void {
+/** Writes the time at which a reply leaves, what covers that, and the checksum. */
+function complete(ip: usize, word: u32): void {
   const six = ipv4.version(ip) == 6;
   const datagram = ip + (six ? ipv6.HEADER_LEN : ipv4.headerLen(ip));
   const message = datagram + wire.HEADER_LEN;
   const len = wire.len(datagram);
-  if (load<u8>(options, STAMP_FLAGS) & AUTHENTICATED) {
+  const options: usize = word;
+  if (word & 1) {
+    completeIrtt(message, word);
+  } else if (load<u8>(options, STAMP_FLAGS) & AUTHENTICATED) {
     authentic.complete(message, bswap<u64>(ntp()), options);
   } else {
     store<u64>(message, bswap<u64>(ntp()), TIMESTAMP);

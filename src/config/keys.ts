@@ -316,7 +316,7 @@ const ROWS = [
     default: {},
     reload: true,
     text: "services by name: of TCP, a banner, a reply to whatever ends with some bytes, a handler, a proxy, or HTTP; "
-      + "of UDP, a handler, or a STAMP reflector",
+      + "of UDP, a handler, a STAMP or S-BFD reflector, or an IRTT server",
     note: "Paths are relative to the configuration file. A reload reads files again, and handlers that have changed.",
     examples: [{
       ssh: { tcp: { banner: "SSH-2.0-OpenSSH_9.6\r\n" } },

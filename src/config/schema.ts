@@ -5,12 +5,14 @@
 import { z } from "zod";
 import { Failure } from "../base/failure.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
+import { MAX_IRTT_LENGTH } from "../prefix/irtt.js";
 import { MAX_DSCP, STAMP_MODES, STAMP_SHORT, STAMP_TIMESTAMPS } from "../prefix/stamp.js";
 import { PROXY_HEADERS, UDP_SOURCES } from "../prefix/streams.js";
 import type { Document } from "./document.js";
 import {
   DURATION, DURATION_RULE, purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting,
 } from "./keys.js";
+import { DISCRIMINATOR, MAX_DISCRIMINATORS } from "./measurement.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
 import {
   ANSWERS, eitherOf, ENDPOINT, expected, isWords, MAX_PREFIX_CONNECTIONS, MAX_RATE, namable, ONE_OR_MORE,
@@ -31,6 +33,8 @@ const DSCP = `a whole number from 0 to ${MAX_DSCP}`;
 const DSCP_OR_REFLECT = `reflect, or ${DSCP}`;
 const COS = `none, any, or a list of whole numbers from 0 to ${MAX_DSCP}`;
 const TTL = "a whole number from 1 to 255";
+const IRTT_LENGTH = `a whole number from 16 to ${MAX_IRTT_LENGTH}`;
+const DISCRIMINATORS = `any, or a list of 1 to ${MAX_DISCRIMINATORS} discriminators`;
 const CONNECTIONS = `a whole number from 1 to ${MAX_PREFIX_CONNECTIONS}, or no such key for no limit of its own`;
 const RATE = `replies a second, above 0 and up to ${MAX_RATE}`;
 const BURST = `replies at once, from 1 to ${MAX_RATE}`;
@@ -132,6 +136,8 @@ function service() {
       ),
     }, "a map with handler").optional(),
     stamp: stamp().optional(),
+    sbfd: sbfd().optional(),
+    irtt: irtt().optional(),
   }, "a map like { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } or { http: { root: ./site } }");
 }
 
@@ -168,6 +174,29 @@ function stamp() {
     key_dir: described(path.optional(),
       "Folder with a key for each SSID, in a file of that name; relative to the configuration file."),
   }, "a map like { mode: stateful }, or an empty one, {}");
+}
+
+function irtt() {
+  return map({
+    min_interval: described(z.string(DURATION_RULE).regex(DURATION, DURATION_RULE).optional(),
+      "Least time between two requests of a client; 10ms by default."),
+    max_duration: described(z.string(DURATION_RULE).regex(DURATION, DURATION_RULE).optional(),
+      "Longest test that a client may make; none by default."),
+    max_length: described(whole(16, MAX_IRTT_LENGTH, IRTT_LENGTH).optional(),
+      "Longest packets that a client may send, in bytes; any by default."),
+  }, "a map like { max_duration: 5m }, or an empty one, {}");
+}
+
+function sbfd() {
+  const item = z.union([whole(1, 0xffff_ffff, DISCRIMINATOR), z.string(DISCRIMINATOR)], DISCRIMINATOR);
+  const own = list(item, DISCRIMINATORS).min(1, DISCRIMINATORS).max(MAX_DISCRIMINATORS, DISCRIMINATORS);
+  return map({
+    discriminators: described(
+      z.union([z.literal("any"), own], DISCRIMINATORS).optional(),
+      "Discriminators that the reflectors have; any by default.",
+    ),
+    admin_down: described(boolean().optional(), "Whether the reflectors say that they are AdminDown."),
+  }, "a map with discriminators or admin_down, or an empty one, {}");
 }
 
 function prefixEntry() {

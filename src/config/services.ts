@@ -8,10 +8,12 @@ import { PAGE } from "../prefix/streams.js";
 import { readRegular } from "./bytes.js";
 import { millisecondsOf } from "./keys.js";
 import type { Path } from "./path.js";
+import { irttOf, sbfdOf } from "./measurement.js";
 import { keyAt, keysIn } from "./stampkeys.js";
 import { streamOf } from "./streams.js";
 import {
-  BUILTIN_SERVICES, UDP_SERVICES, type PortProtocol, type ServiceMap, type ServiceMaps, type StampMap, type TcpMap,
+  BUILTIN_SERVICES, SERVICE_KINDS, UDP_SERVICES, type PortProtocol, type ServiceMap, type ServiceMaps, type StampMap,
+  type TcpMap,
 } from "./types.js";
 
 /** Most services. Those of two configurations fit, and some that old connections keep. */
@@ -22,7 +24,7 @@ const MAX_ALL_BYTES = 4 << 20;
 const NAME = /^[a-z][\w-]{0,63}$/i;
 /** Words that mean something else than a service of one's own, now or later. */
 const RESERVED: ReadonlySet<string> = new Set(
-  [...BUILTIN_SERVICES, ...UDP_SERVICES, "banner", "reply", "https", "proxy", "datagram", "irtt"],
+  [...BUILTIN_SERVICES, ...UDP_SERVICES, "banner", "reply", "https", "proxy", "datagram"],
 );
 
 /** Keys of a service that name a file or a folder. */
@@ -69,22 +71,31 @@ export function servicesOf(maps: ServiceMaps, folder: string, say: Say): Service
       const service = serviceOf(name, map, folder, (key, message) => { say([...path, ...key], message); });
       bytes += service?.bytes?.length ?? 0;
       // A port may name a service that is wrong: that has been reported.
-      services[map.udp ?? map.stamp ? "udp" : "tcp"].set(name, service ?? { name, kind: Service.banner });
+      const [kind = "tcp"] = kindsOf(map);
+      services[SERVICE_KINDS[kind]].set(name, service ?? { name, kind: Service.banner });
     }
   }
   if (bytes > MAX_ALL_BYTES) say(["services"], `services have ${bytes} bytes in all; at most ${MAX_ALL_BYTES} fit`);
   return services;
 }
 
+/** Returns the kinds that a service is of, which should be a single one. */
+function kindsOf(map: ServiceMap): (keyof ServiceMap)[] {
+  return (Object.keys(SERVICE_KINDS) as (keyof ServiceMap)[]).filter((kind) => map[kind] !== undefined);
+}
+
 function serviceOf(
   name: string, map: ServiceMap, folder: string, say: (path: Path, message: string) => void,
 ): PortService | undefined {
-  const { tcp, http, https, udp, stamp } = map;
-  if ([tcp, http, https, udp, stamp].filter((each) => each !== undefined).length !== 1) {
-    say([], `services.${name}: expected exactly one of tcp, http, https, udp and stamp`);
+  const { tcp, udp, stamp, sbfd, irtt } = map;
+  if (kindsOf(map).length !== 1) {
+    const kinds = Object.keys(SERVICE_KINDS);
+    say([], `services.${name}: expected exactly one of ${kinds.slice(0, -1).join(", ")} and ${kinds.slice(-1).join("")}`);
     return undefined;
   }
   if (stamp) return stampOf(name, stamp, folder, (key, message) => { say(["stamp", ...key], message); });
+  if (irtt) return irttOf(name, irtt);
+  if (sbfd) return sbfdOf(name, sbfd, (key, message) => { say(["sbfd", ...key], message); });
   const sent = tcp && [tcp.banner, tcp.reply ?? tcp.after].some((each) => each !== undefined);
   if (sent) return fixedOf(name, tcp, folder, (key, message) => { say(["tcp", ...key], message); });
   const stream = streamOf(name, map, folder, say);

@@ -42,7 +42,14 @@ export interface ServiceMap {
   readonly https?: HttpsMap | undefined;
   readonly udp?: UdpMap | undefined;
   readonly stamp?: StampMap | undefined;
+  readonly sbfd?: SbfdMap | undefined;
+  readonly irtt?: IrttMap | undefined;
 }
+
+/** Kinds of services: the keys of ServiceMap, by their protocol. */
+export const SERVICE_KINDS = {
+  tcp: "tcp", http: "tcp", https: "tcp", udp: "udp", stamp: "udp", sbfd: "udp", irtt: "udp",
+} as const satisfies Record<keyof ServiceMap, PortProtocol>;
 
 /** A banner; a reply to whatever ends with `after`; a handler; or a proxy. */
 export interface TcpMap {
@@ -68,6 +75,21 @@ export interface StampMap extends Partial<Omit<StampOptions, "idleMs">> {
   /** A file with the key of all sessions, or a folder with one for each SSID. */
   readonly key_file?: string | undefined;
   readonly key_dir?: string | undefined;
+}
+
+/** An IRTT server. */
+export interface IrttMap {
+  /** Times, as DURATION in keys.ts has them. */
+  readonly min_interval?: string | undefined;
+  readonly max_duration?: string | undefined;
+  readonly max_length?: number | undefined;
+}
+
+/** An S-BFD reflector. */
+export interface SbfdMap {
+  /** Each a number, or an IPv4 address; by default any. */
+  readonly discriminators?: "any" | readonly (number | string)[] | undefined;
+  readonly admin_down?: boolean | undefined;
 }
 
 /** Files of a folder, or a handler; without either, a page that says who asks and whom. */
@@ -153,7 +175,7 @@ export const THREADLESS_SERVICES = ["refuse", "silent", "echo", "discard", "char
 export const BUILTIN_SERVICES = [...THREADLESS_SERVICES, "http"] as const;
 
 /** Services of UDP that need no entry. The first of either list is what a port has that no map names. */
-export const UDP_SERVICES = ["unreachable", "silent", "echo", "discard", "stamp"] as const;
+export const UDP_SERVICES = ["unreachable", "silent", "echo", "discard", "stamp", "sbfd", "irtt"] as const;
 
 /** Returns the services of a port that a map may name, in words. */
 export function namable(protocol: PortProtocol): readonly string[] {

@@ -13,6 +13,7 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { Counter } from "../../abi/counters.js";
+import { IRTT_KEY_LEN } from "../../abi/irtt.js";
 import { Service } from "../../abi/tcp.js";
 import { Stopped } from "../base/pace.js";
 import type { Configuration } from "../config/content.js";
@@ -209,7 +210,10 @@ function memoriesFor(
   // Only a file has services with other bytes than an id, and then there is room for any.
   const services = streams.map(({ name, id }) => ({ name, kind: Service.stream, bytes: Buffer.from(id, "hex") }));
   return device.queues.map(() =>
-    LinearMemory.create({ mtu: device.mtu, reassembly, link, blocks, reloadable, services, seed, tcp, offload }));
+    LinearMemory.create({
+      mtu: device.mtu, reassembly, link, blocks, reloadable, services, seed, tokenKey: randomBytes(IRTT_KEY_LEN), tcp,
+      offload,
+    }));
 }
 
 function summarize(queues: readonly Queue[], since: number): Summary {

@@ -7,6 +7,7 @@ import {
   ATTEMPT_FAILS, CLOSED, Closed, Counter, COUNTERS, Drop, DROPPED, MAX_DROPS, MAX_PROTOCOLS, MAX_UNOPENED,
   PREFIX_REPLIES, REPLIES,
 } from "../../abi/counters.js";
+import { IRTT_KEY } from "../../abi/irtt.js";
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
 import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
@@ -62,6 +63,8 @@ export interface MemoryOptions {
   readonly services?: readonly PortService[];
   /** Seed of the hash of source addresses. */
   readonly seed?: number;
+  /** Key of the tokens that others are told, IRTT_KEY_LEN bytes. Without it, it is 0 as in tests. */
+  readonly tokenKey?: Uint8Array;
   /** Limits of TCP. Without them, or with an MTU below MIN_TCP_MTU, no connection is accepted. */
   readonly tcp?: tcp.TcpLimits | undefined;
   /**
@@ -147,6 +150,7 @@ export class LinearMemory {
     words[REASSEMBLIES / 4] = reassembly;
     words[REASSEMBLY / 4] = buffers;
     words[SEED / 4] = seed;
+    if (options.tokenKey) new Uint8Array(memory.buffer).set(options.tokenKey, IRTT_KEY);
     words.set(ROUND_CONSTANTS, SHA_K / 4);
     tcp.describe(words, limits, layout);
     sessionsOf.describe(words, sessions, sessionsLayout);

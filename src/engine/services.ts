@@ -9,6 +9,7 @@ import {
   SERVICE_USERS, SERVICES,
 } from "../../abi/tcp.js";
 import type { PortService } from "../prefix/policy.js";
+import { DEFAULT_IRTT, irttBytes } from "../prefix/irtt.js";
 import { DEFAULT_STAMP, stampBytes } from "../prefix/stamp.js";
 
 /** Bytes behind a service's own: the end of a request, as many of its borders, and the service's name. */
@@ -28,6 +29,7 @@ const CHARGEN = Buffer.from(
 /** Services that have bytes although a configuration says nothing of them. They lie first in the room. */
 const BUILTIN: readonly (readonly [kind: Service, bytes: Uint8Array])[] = [
   [Service.chargen, CHARGEN], [Service.stamp, stampBytes(DEFAULT_STAMP)],
+  [Service.irtt, irttBytes(DEFAULT_IRTT)],
 ];
 const BUILTIN_SIZE = BUILTIN.reduce((sum, [, bytes]) => sum + sizeOfBytes(bytes), 0);
 

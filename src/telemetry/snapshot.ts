@@ -1,9 +1,11 @@
 /** The snapshot that the page at / shows, read from the counters on request. */
-import { Counter, PREFIX_REPLIES, Protocol, REPLIES } from "../../abi/counters.js";
-import { keyOf, STATUS_CLASSES, UDP_DROPS, type Figures, type ServiceFigures, type ThreadFigures } from "./figures.js";
+import { Counter, PREFIX_REPLIES, REPLIES } from "../../abi/counters.js";
+import {
+  keyOf, STATUS_CLASSES, UDP_DROPS, UDP_PROTOCOLS, type Figures, type ServiceFigures, type ThreadFigures,
+} from "./figures.js";
 import { ServiceCounts } from "./servicecounts.js";
 import type { CountedServices } from "./services.js";
-import { total, verdicts, type Counted } from "./verdicts.js";
+import { PROTOCOLS, total, verdicts, type Counted } from "./verdicts.js";
 import type { Serves } from "./prefixreplies.js";
 import { version } from "../base/version.js";
 
@@ -76,7 +78,9 @@ export function figuresOf(
     udp: {
       taken: services.reduce((sum, { protocol, taken }) => sum + (protocol === "udp" ? taken : 0), 0),
       dropped: UDP_DROPS.reduce((sum, reason) => sum + (dropped[reason] ?? 0), 0),
-      answered: total(queues, REPLIES + Protocol.udp) + total(queues, Counter.udpSent),
+      answered: UDP_PROTOCOLS.reduce(
+        (sum, protocol) => sum + total(queues, REPLIES + PROTOCOLS.indexOf(protocol)), total(queues, Counter.udpSent),
+      ),
       unsent: total(queues, Counter.udpUnsent),
     },
     services: greatest(services.length, SHOWN, (i) => services[i].taken)

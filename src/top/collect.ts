@@ -1,7 +1,7 @@
 /** Turns the text of /metrics into the figures to show. */
 import {
-  keyOf, STATUS_CLASSES, UDP_DROPS, type Figures, type PrefixFigures, type QueueFigures, type ServiceFigures,
-  type TcpFigures, type ThreadFigures, type UdpFigures,
+  keyOf, STATUS_CLASSES, UDP_DROPS, UDP_PROTOCOLS, type Figures, type PrefixFigures, type QueueFigures,
+  type ServiceFigures, type TcpFigures, type ThreadFigures, type UdpFigures,
 } from "../telemetry/figures.js";
 import { samplesOf, type Sample } from "./parse.js";
 
@@ -76,7 +76,7 @@ export function figuresOf(text: string, at: number): Figures {
         break;
       case "pongd_replies_total":
         queueOf(sample).replied += countOf(sample);
-        if (labelOf(sample, "protocol") === "udp") udp.answered += countOf(sample);
+        if (UDP_PROTOCOLS.includes(labelOf(sample, "protocol"))) udp.answered += countOf(sample);
         break;
       case "pongd_packets_dropped_total": {
         const count = countOf(sample);

@@ -7,6 +7,7 @@ import {
   LATENESS, LATENESS_BUCKETS, MAX_COUNTERS, MAX_DROPS, MAX_ERRORS, MAX_PROTOCOLS, MAX_UNOPENED, PREFIX_REPLIES,
   Protocol, REPLIES,
 } from "../../abi/counters.js";
+import { IRTT_BUCKET, IRTT_END, IRTT_KEY, IRTT_SESSION_SIZE, IRTT_SESSIONS } from "../../abi/irtt.js";
 import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../abi/limits.js";
 import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.js";
 import { FREE, KEPT, KEPT_SIZE, MAX_SLOTS } from "../../abi/pool.js";
@@ -64,6 +65,8 @@ const MEMORY: readonly Region[] = [
   ["TCP", HASH_KEY, TCP_END - HASH_KEY, SLOT_ALIGN],
   ["STREAMS", STREAMS, STREAMS_END - STREAMS, SLOT_ALIGN],
   ["SHA", SHA_K, SHA_END - SHA_K, SLOT_ALIGN],
+  ["IRTT", IRTT_KEY, IRTT_SESSIONS - IRTT_KEY, SLOT_ALIGN],
+  ["IRTT_SESSIONS", IRTT_SESSIONS, IRTT_END - IRTT_SESSIONS, SLOT_ALIGN],
   ["TOUCHED", TOUCHED, 4 * MAX_TOUCHED, 4],
   ["STAMPED", STAMPED, STAMPED_SIZE * BATCH, 4],
   ["SLOT_BASE", SLOT_BASE, MAX_SLOTS * SLOT_ALIGN, PAGE],
@@ -140,4 +143,9 @@ describe("what is counted has room to grow", () => {
 test("a control block of TCP has all of its fields in four cache lines", () => {
   assert.equal(CONNECTION_SIZE, 256);
   assert.ok(CONNECTION_END <= CONNECTION_SIZE, `${CONNECTION_END} bytes`);
+});
+
+test("a session of IRTT has all of its fields in two cache lines", () => {
+  assert.equal(IRTT_SESSION_SIZE, 128);
+  assert.ok(IRTT_BUCKET + BUCKET_SIZE <= IRTT_SESSION_SIZE);
 });

@@ -7,6 +7,8 @@ import { readFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
 import { Counter } from "../../abi/counters.js";
 import { ERROR_BURST, ERRORS_PER_MS } from "../../abi/limits.js";
+import { Service } from "../../abi/tcp.js";
+import type { PortRange } from "../../src/prefix/policy.js";
 import { source } from "../support/assembly.js";
 import { BY_DEFAULT, Rig } from "../support/engines.js";
 import { arpFrame, frame, SHARED, solicitationFrame } from "../support/frames.js";
@@ -177,6 +179,26 @@ describe("amplification", () => {
       readFileSync(source("docs/security.md"), "utf8").includes(`\n\n${table}\n\n`),
       `docs/security.md is to have\n${table}`,
     );
+  });
+
+  test("I2 has one exemption: the reply to an open of IRTT's is longer, and each source has a limit", async () => {
+    const ports: readonly PortRange[] = [{ first: 2112, last: 2112, service: { name: "irtt", kind: Service.irtt } }];
+    const rig = await Rig.create("wasm", { policy: { ...BY_DEFAULT, udp: { ports } } });
+    // What irtt's client sends: version, duration, interval, statistics, times and clocks. And a version alone.
+    const usual = "14a75b0101020280a8d6b9070380b48913050606060706";
+    const open = (data: Uint8Array) => udpPacket({ destinationPort: 2112, data: Uint8Array.from(data) });
+    const least = open(bytes(0x14, 0xa7, 0x5b, 1, 1, 2));
+    for (const [packet, came, out] of [
+      [open(Buffer.from(usual, "hex")), 51, 59], [least, 34, 47],
+    ] as const) {
+      const [reply] = rig.respond(packet);
+      assert.deepEqual([packet.length, reply.length], [came, out]);
+    }
+    rig.now += 5000;
+    let answered = 0;
+    for (let i = 0; i < 3000; i++) answered += rig.respond(least).length;
+    assert.equal(answered, 1000);
+    assert.equal(rig.dropped.rate_limited, 2000);
   });
 
   for (const mtu of [68, 576, 1280, 9000]) {

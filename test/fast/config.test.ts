@@ -334,15 +334,15 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "a service of a kind that there is not", `${P}services: { a: { gopher: { root: x } } }\n`,
-      "FILE:2:18: unknown key \"gopher\" in services.a; expected tcp, http, https, udp, stamp",
+      "FILE:2:18: unknown key \"gopher\" in services.a; expected tcp, http, https, udp, stamp, sbfd, irtt",
     ],
     [
       "a service of two kinds", `${P}services: { a: { http: {}, tcp: { banner: x } } }\n`,
-      "FILE:2:16: services.a: expected exactly one of tcp, http, https, udp and stamp",
+      "FILE:2:16: services.a: expected exactly one of tcp, http, https, udp, stamp, sbfd and irtt",
     ],
     [
       "a service of no kind", `${P}services: { a: {} }\n`,
-      "FILE:2:16: services.a: expected exactly one of tcp, http, https, udp and stamp",
+      "FILE:2:16: services.a: expected exactly one of tcp, http, https, udp, stamp, sbfd and irtt",
     ],
     [
       "a folder that is not there", `${P}services: { a: { http: { root: /nowhere } } }\n`,
@@ -443,9 +443,9 @@ describe("a file that is wrong: every error with its line and column, and what w
       + "proxy:HOST:PORT or a name under services",
     ],
     [
-      "a port's service to come", `services: { own: { tcp: { banner: x } } }\n${P}tcp: { 80: irtt }\n`,
-      "FILE:3:12: port 80: \"irtt\" is not a service; expected refuse, silent, echo, discard, chargen, tarpit, http, "
-      + "proxy:HOST:PORT or own",
+      "a service of UDP's at a port of TCP", `services: { own: { tcp: { banner: x } } }\n${P}tcp: { 80: irtt }\n`,
+      "FILE:3:12: port 80: \"irtt\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, chargen, "
+      + "tarpit, http, proxy:HOST:PORT or own",
     ],
     [
       "HTTPS without a certificate", `${P}tcp: { 443: https }\n`,
@@ -512,8 +512,8 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "a name that every object has", `${P}udp: { 53: constructor }\n`,
-      "FILE:2:12: port 53: \"constructor\" is not a service; expected unreachable, silent, echo, discard, stamp or a "
-      + "name under services",
+      "FILE:2:12: port 53: \"constructor\" is not a service; expected unreachable, silent, echo, discard, stamp, "
+      + "sbfd, irtt or a name under services",
     ],
     [
       "UX-1: services that UDP must not have", `${P}udp: { 13: daytime, 17: qotd, 19: chargen, 37: time }\n`,
@@ -527,17 +527,45 @@ describe("a file that is wrong: every error with its line and column, and what w
       `${P}services: { ssh: { tcp: { banner: x } } }\nudp: { 22: ssh, 80: http, 1: tarpit, 2: refuse, 3: x }\n`
       + "tcp: { 1: unreachable, 2: \"proxy:127.0.0.1:1\" }\n",
       "FILE:3:12: port 22: \"ssh\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard, "
-      + "stamp or a name under services",
+      + "stamp, sbfd, irtt or a name under services",
       "FILE:3:21: port 80: \"http\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard, "
-      + "stamp or a name under services",
+      + "stamp, sbfd, irtt or a name under services",
       "FILE:3:30: port 1: \"tarpit\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard, "
-      + "stamp or a name under services",
+      + "stamp, sbfd, irtt or a name under services",
       "FILE:3:41: port 2: \"refuse\" is a service of TCP, not of UDP; expected unreachable, silent, echo, discard, "
-      + "stamp or a name under services",
-      "FILE:3:52: port 3: \"x\" is not a service; expected unreachable, silent, echo, discard, stamp or a "
-      + "name under services",
+      + "stamp, sbfd, irtt or a name under services",
+      "FILE:3:52: port 3: \"x\" is not a service; expected unreachable, silent, echo, discard, stamp, "
+      + "sbfd, irtt or a name under services",
       "FILE:4:11: port 1: \"unreachable\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, "
       + "chargen, tarpit, http, proxy:HOST:PORT or ssh",
+    ],
+    [
+      "IRTT servers that allow too much or too little",
+      `${P}services:\n  a: { irtt: { min_interval: 10 } }\n  b: { irtt: { max_duration: 2h } }\n`
+      + "  c: { irtt: { max_length: 15 } }\n  d: { irtt: { key_file: k } }\n",
+      "FILE:3:30: services.a.irtt.min_interval is 10; expected a time like 500ms, 5s or 2m, at most an hour",
+      "FILE:4:30: services.b.irtt.max_duration is \"2h\"; expected a time like 500ms, 5s or 2m, at most an hour",
+      "FILE:5:28: services.c.irtt.max_length is 15; expected a whole number from 16 to 65527",
+      "FILE:6:16: unknown key \"key_file\" in services.d.irtt; expected min_interval, max_duration, max_length",
+    ],
+    [
+      "S-BFD reflectors without discriminators, or with some that are none",
+      `${P}services:\n  a: { sbfd: { discriminators: [] } }\n  b: { sbfd: { discriminators: [1, 0] } }\n`
+      + "  c: { sbfd: { discriminators: [10.99.0.0/16] } }\n  d: { sbfd: { admin_down: 1, up: true } }\n",
+      "FILE:3:32: services.a.sbfd.discriminators is a list; expected any, or a list of 1 to 256 discriminators",
+      "FILE:4:36: services.b.sbfd.discriminators[1] is 0; expected a whole number from 1 to 4294967295, or an IPv4 "
+      + "address",
+      "FILE:6:28: services.d.sbfd.admin_down is 1; expected true or false",
+      "FILE:6:31: unknown key \"up\" in services.d.sbfd; expected discriminators, admin_down",
+    ],
+    [
+      "an S-BFD discriminator that is no address, and a reflector at a port of TCP",
+      `${P}services:\n  a: { sbfd: { discriminators: [10.99.0.1, 10.99.0.0/16] } }\n  b: { sbfd: {} }\n`
+      + "tcp: { 1: b }\n",
+      "FILE:3:44: services.a.sbfd.discriminators[1] is \"10.99.0.0/16\"; expected a whole number from 1 to 4294967295, "
+      + "or an IPv4 address",
+      "FILE:5:11: port 1: \"b\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, chargen, "
+      + "tarpit, http, proxy:HOST:PORT or a name under services",
     ],
     [
       "handlers of datagrams",

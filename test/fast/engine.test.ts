@@ -288,10 +288,11 @@ test("every drop reason has a vector", () => {
   // Four reasons have tests elsewhere: worker_crash is counted by the main thread and belongs to no packet,
   // icmp_packet_too_big (pmtu.test.ts) is about a packet that was answered, skb_gso_seg (offload.test.ts) about the
   // header before a packet, and socket_rcvbuff (datagrams.test.ts) about a service thread. Most reasons of TCP need a
-  // connection, which test/vectors/tcp/ has.
+  // connection, which test/vectors/tcp/ has, and three of IRTT's a session (irtt.test.ts).
   const ofConnections = reasons.filter((reason) => reason.startsWith("tcp_") && reason !== "tcp_csum");
   assert.deepEqual([
-    "worker_crash", "icmp_packet_too_big", "skb_gso_seg", "socket_rcvbuff", ...ofConnections,
+    "worker_crash", "icmp_packet_too_big", "skb_gso_seg", "socket_rcvbuff", "irtt_interval", "irtt_sessions",
+    "irtt_close", ...ofConnections,
     ...new Set(
       [...DROPS, ...IGNORED, ...LIMITED, ...SILENT, ...UDP, ...FRAGMENTS, ...DROP_FRAMES].map(({ reason }) => reason),
     ),

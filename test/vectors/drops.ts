@@ -255,6 +255,9 @@ const BAD_CHAINS: readonly (readonly [name: string, ...extensions: Extension[]])
   ["padding that is not of zeros", raw(60, 0, 1, 4, 0, 0, 1, 0)],
 ];
 
+/** An S-BFD control packet, RFC 5880 §4.1, from discriminator 1 to 2: State Down and the D bit of an initiator. */
+const SBFD_CONTROL = bytes(0x20, 0x42, 3, 24, 0, 0, 0, 1, 0, 0, 0, 2, new Uint8Array(12));
+
 /** The UDP ports of the vectors below. */
 export const UDP_PORTS: readonly PortRange[] = [
   ...([[7, "echo"], [9, "discard"], [10, "silent"], [862, "stamp"]] as const).map(([port, name]) => portOf(port, name)),
@@ -263,9 +266,13 @@ export const UDP_PORTS: readonly PortRange[] = [
     service: { name: "keyed", kind: Service.stamp, bytes: withKeys(stampBytes(DEFAULT_STAMP), padsOf(pattern(16))) },
   },
   portOf(2000, "echo"),
+  portOf(2112, "irtt"),
+  portOf(7784, "sbfd"),
+  // Its discriminator is 7.
+  { first: 7785, last: 7785, service: { name: "own", kind: Service.sbfd, bytes: bytes(0, 0, 0, 0, 0, 0, 0, 7) } },
 ];
 
-function portOf(port: number, name: "echo" | "discard" | "silent" | "stamp"): PortRange {
+function portOf(port: number, name: "echo" | "discard" | "silent" | "stamp" | "sbfd" | "irtt"): PortRange {
   return { first: port, last: port, service: { name, kind: Service[name] } };
 }
 
@@ -302,6 +309,30 @@ export const UDP: readonly DropVector[] = ([
     packet: udpPacket({ data: new Uint8Array(length), destinationPort: 863 }),
   }) as const),
   { reason: "stamp_hmac", name: "M-10: IPv6", packet: udpPacket6({ data: pattern(112), destinationPort: 863 }) },
+  ...[new Uint8Array(0), pattern(23), pattern(40)].map((data) => ({
+    reason: "sbfd_malformed", name: `SB-1: ${data.length} octets for S-BFD`,
+    packet: udpPacket({ data, destinationPort: 7784 }),
+  }) as const),
+  {
+    reason: "sbfd_discriminator", name: "SB-1: a discriminator that is another's",
+    packet: udpPacket6({ data: SBFD_CONTROL, destinationPort: 7785 }),
+  },
+  ...[[], [0x14, 0xa7, 0x5b], [0x14, 0xa7, 0x5c, 0], [0x14, 0xa7, 0x5b, 8], [0x14, 0xa7, 0x5b, 1]].map((data) => ({
+    reason: "irtt_malformed", name: `IR-2: ${data.length} octets for IRTT, ${data.join()}`,
+    packet: udpPacket({ data: Uint8Array.from(data), destinationPort: 2112 }),
+  }) as const),
+  {
+    reason: "irtt_token", name: "IR-4: a request without a session",
+    packet: udpPacket6({ data: bytes(0x14, 0xa7, 0x5b, 0, pattern(56)), destinationPort: 2112 }),
+  },
+  {
+    reason: "udp_loop", name: "IR-4: a reply of an IRTT server's",
+    packet: udpPacket({ data: bytes(0x14, 0xa7, 0x5b, 2, pattern(56)), destinationPort: 2112 }),
+  },
+  {
+    reason: "udp_loop", name: "SB-1: what a reflector has sent",
+    packet: udpPacket({ data: SBFD_CONTROL.with(1, 0xc0), destinationPort: 7784 }),
+  },
   { reason: "no_socket", name: "a silent UDP port", packet: udpPacket({ destinationPort: 10 }) },
   ...[7, 9, 10].flatMap((destinationPort) => [
     {

@@ -1,0 +1,106 @@
+/** Has irtt's own client measure pongd: every packet comes back, with times that lie between the client's. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { IO_NAMES } from "../../src/io/contract.js";
+import { addUp, needs, Netns, Pongd } from "../support/netns.js";
+
+interface Times {
+  readonly wall: number;
+  readonly monotonic: number;
+}
+
+/** The part of the client's JSON that is read here. */
+interface Result {
+  readonly config: { readonly params: Readonly<Record<string, unknown>> };
+  readonly stats: Readonly<Record<"packets_sent" | "packets_received" | "server_packets_received" | "duplicates"
+  | "late_packets" | "bytes_sent" | "bytes_received", number>>;
+  readonly round_trips: readonly {
+    readonly lost: string;
+    readonly timestamps: {
+      readonly client: { readonly send: Times; readonly receive: Times };
+      readonly server: { readonly receive?: Partial<Times>; readonly send?: Partial<Times> };
+    };
+  }[];
+}
+
+for (const mode of ["tun", "tap"]) {
+  for (const io of IO_NAMES) {
+    describe(`IRTT: ${mode}, ${io}`, needs("irtt"), () => {
+      let ns: Netns;
+      let pongd: Pongd;
+      before(async () => {
+        ns = await Netns.open();
+        pongd = await Pongd.start(
+          ns, "10.99.0.0/16", "fd99::/64", "--mode", mode, "--io", io, "--udp", "2112=irtt",
+        );
+      });
+      after(async () => { await ns.close(); });
+
+      const run = async (...args: string[]): Promise<Result> => JSON.parse(await ns.ok(
+        "irtt", "client", "-q", "-o", "-", "-i", "10ms", "-d", "980ms", ...args,
+      )) as Result;
+
+      /** Checks that nothing was lost, and that the times are in order; returns the bytes of a packet. */
+      const check = ({ stats, round_trips: trips }: Result): number => {
+        // The client sends fewer than 98 if it gets too little of the processor.
+        const sent = stats.packets_sent;
+        assert.ok(sent > 0);
+        assert.deepEqual(
+          [stats.packets_received, stats.server_packets_received, stats.duplicates], [sent, sent, 0],
+        );
+        assert.equal(stats.bytes_sent, stats.bytes_received);
+        let last = 0;
+        for (const { lost, timestamps: { client, server } } of trips) {
+          assert.equal(lost, "false");
+          const { receive, send } = server;
+          // The client knows when it sent a packet only once it has, and may be late then.
+          const walls = [receive?.wall, send?.wall, client.receive.wall].filter((time) => time !== undefined);
+          assert.deepEqual([...walls].sort((a, b) => a - b), walls);
+          const monotonics = [receive?.monotonic, send?.monotonic].filter((time) => time !== undefined);
+          for (const time of monotonics) {
+            assert.ok(time >= last, `${time} after ${last}`);
+            last = time;
+          }
+          if (monotonics.length > 0) assert.ok(monotonics[0] >= 1e9 && last < 3600e9, "the times of a session's own");
+        }
+        return stats.bytes_sent / sent;
+      };
+
+      test("IR-6: every packet comes back, over both families, with both clocks", async () => {
+        for (const address of ["10.99.200.7", "[fd99::abcd]"]) assert.equal(check(await run(address)), 60);
+      });
+
+      test("IR-1: as long as the client wants them, and with what it fills them", async () => {
+        assert.equal(check(await run("-l", "200", "10.99.200.8")), 200);
+        assert.equal(check(await run("-l", "1472", "--fill=rand", "--sfill=rand", "10.99.200.8")), 1472);
+        assert.equal(check(await run("-l", "200", "--fill=pattern:00ff", "[fd99::8]")), 200);
+      });
+
+      test("IR-1: with every choice of fields", async () => {
+        for (const [stats, at, clock, bytes] of [
+          ["none", "none", "both", 16], ["count", "send", "wall", 28], ["window", "receive", "monotonic", 32],
+          ["both", "midpoint", "both", 44], ["both", "midpoint", "wall", 36], ["none", "both", "monotonic", 32],
+        ] as const) {
+          const { stats: { packets_sent: sent, packets_received: received, bytes_received: length } } = await run(
+            "-d", "100ms", `--stats=${stats}`, `--tstamp=${at}`, `--clock=${clock}`, "10.99.200.9",
+          );
+          assert.deepEqual([received, length / received], [sent, bytes]);
+        }
+      });
+
+      test("IR-2: an interval that is too short is refused, or made longer where the client lets it", async () => {
+        assert.match((await ns.run("irtt", "client", "-i", "1ms", "-d", "50ms", "10.99.200.9")).stderr, /interval/);
+        const { stats } = await run("--loose", "-i", "1ms", "-d", "100ms", "10.99.200.9");
+        assert.ok(stats.packets_sent > 0 && stats.packets_sent <= 10);
+        assert.equal(stats.packets_received, stats.packets_sent);
+      });
+
+      test("each packet is counted once", async () => {
+        const metrics = await pongd.metrics();
+        addUp(metrics);
+        assert.equal(metrics.get("pongd_packets_dropped_total{reason=\"irtt_token\",queue=\"0\"}"), 0);
+        assert.equal((await pongd.stop()).status, 0);
+      });
+    });
+  }
+}

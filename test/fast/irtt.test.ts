@@ -1,0 +1,434 @@
+/** Tests the IRTT server against what irtt 0.9's own client and server do: what it sends, octet by octet. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Protocol, REPLIES, SERVED } from "../../abi/counters.js";
+import { IRTT_KEY, IRTT_KEY_LEN, IRTT_SETS, IRTT_WAYS } from "../../abi/irtt.js";
+import { Service } from "../../abi/tcp.js";
+import { irttOf } from "../../src/config/measurement.js";
+import type { IrttMap } from "../../src/config/types.js";
+import { compile, load, WasmEngine } from "../../src/engine/wasm.js";
+import { moduleOf } from "../../src/engine/create.js";
+import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.js";
+import { frame, SHARED } from "../support/frames.js";
+import { checksum6, destination, fragmentsOf6, ipv6Packet, udpPacket6 } from "../support/ipv6.js";
+import { bytes, fragmentsOf, pattern, plainSum, udpPacket } from "../support/packets.js";
+
+const PORT = 2112;
+const [OPEN, REPLY, CLOSE] = [1, 2, 4];
+const MAGIC = [0x14, 0xa7, 0x5b];
+const NOON = Date.UTC(2026, 11, 1, 12);
+const SECOND = 1_000_000_000n;
+
+/** Parameters by type, as the client writes them: {uvarint type, varint value} each. */
+type Parameters = Partial<Record<number, number>>;
+/** Version 1, 1 s, 20 ms, length 0, both statistics, both times on both clocks: 19 octets. */
+const USUAL: Parameters = { 1: 1, 2: 1e9, 3: 2e7, 5: 3, 6: 3, 7: 3 };
+
+function varint(value: number): number[] {
+  const out: number[] = [];
+  let rest = BigInt(value) << 1n ^ BigInt(value) >> 63n;
+  for (; rest >= 0x80n; rest >>= 7n) out.push(Number(rest & 0x7fn) | 0x80);
+  return [...out, Number(rest)];
+}
+
+function parameters(values: Parameters): Uint8Array {
+  return Uint8Array.from(Object.entries(values).flatMap(([type, value]) => [Number(type), ...varint(value ?? 0)]));
+}
+
+function open(
+  values: Parameters = USUAL, { flags = OPEN, rest }: { flags?: number; rest?: Uint8Array } = {},
+): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(bytes(...MAGIC, flags, parameters(values), rest ?? new Uint8Array(0)));
+}
+
+function u32(value: number): number[] {
+  return [value & 255, value >> 8 & 255, value >> 16 & 255, value >>> 24];
+}
+
+/** A request, 60 octets long by default as the client's are. */
+function request(token: Uint8Array, seq: number, { length = 60, flags = 0 } = {}): Uint8Array<ArrayBuffer> {
+  const head = bytes(...MAGIC, flags, token, ...u32(seq));
+  return Uint8Array.from(bytes(head, pattern(Math.max(0, length - head.length))));
+}
+
+function number(data: Uint8Array, at: number): bigint {
+  return new DataView(data.buffer, data.byteOffset).getBigUint64(at, true);
+}
+
+async function rigWith(map?: IrttMap, options: BenchOptions = {}): Promise<Rig> {
+  const rig = await Rig.create("wasm", { ...options, policy: policyOf(map) });
+  rig.now = 1000;
+  rig.wall = NOON;
+  return rig;
+}
+
+function policyOf(map?: IrttMap) {
+  const service = map ? irttOf("mine", map) : { name: "irtt", kind: Service.irtt };
+  return {
+    ...BY_DEFAULT, sourceLimit: { rate: 1e9, burst: 1e9 }, udp: { ports: [{ first: PORT, last: PORT, service }] },
+  };
+}
+
+function ask(rig: Rig, data: Uint8Array<ArrayBuffer>, options = {}): Uint8Array {
+  const replies = rig.respond(udpPacket({ destinationPort: PORT, sourcePort: 50_000, ...options, data }));
+  return replies.length > 0 ? replies[0].slice(28) : new Uint8Array(0);
+}
+
+/** Opens a session, and returns its token. */
+function opened(rig: Rig, values = USUAL, options = {}): Uint8Array {
+  const reply = ask(rig, open(values), options);
+  assert.deepEqual([...reply.slice(0, 4)], [...MAGIC, OPEN | REPLY], String(reply));
+  return reply.slice(4, 12);
+}
+
+describe("IRTT", () => {
+  test("IR-2: an open is answered with a token and the parameters, IPv4", async () => {
+    const rig = await rigWith();
+    const [reply] = rig.respond(udpPacket({ destinationPort: PORT, sourcePort: 50_000, data: open(), tos: 0xb9 }));
+    const data = reply.slice(28);
+    assert.deepEqual(data, bytes(...MAGIC, OPEN | REPLY, data.slice(4, 12), parameters(USUAL)));
+    assert.notEqual(number(data, 4), 0n);
+    assert.deepEqual([...reply.slice(20, 24)], [PORT >> 8, PORT & 255, 50_000 >> 8, 50_000 & 255]);
+    assert.equal(reply[1], 0xb8);
+    const datagram = reply.subarray(20);
+    assert.equal(plainSum(bytes(reply.subarray(12, 20), 0, 17, 0, datagram.length, datagram)), 0xffff);
+    assert.equal(plainSum(reply.subarray(0, 20)), 0xffff);
+    assert.equal(rig.linear.counters[REPLIES + Protocol.irtt], 1);
+    assert.equal(rig.linear.counters[SERVED + Service.irtt], 1);
+  });
+
+  test("IR-2: and IPv6, behind an extension header, too", async () => {
+    const rig = await rigWith();
+    const asked = udpPacket6({ destinationPort: PORT, sourcePort: 50_000, data: open() });
+    const [reply] = rig.respond(asked);
+    const data = reply.slice(48);
+    assert.deepEqual(data, bytes(...MAGIC, OPEN | REPLY, data.slice(4, 12), parameters(USUAL)));
+    const datagram = reply.slice(40);
+    datagram.set([0, 0], 6);
+    const [src, dst] = [reply.slice(8, 24), reply.slice(24, 40)].map((address) =>
+      Buffer.from(address).toString("hex").replace(/(.{4})(?!$)/g, "$1:"));
+    assert.equal(checksum6(datagram, 17, { src, dst }) || 0xffff, reply[46] << 8 | reply[47]);
+    const behind = ipv6Packet(asked.slice(40), { nextHeader: 17, extensions: [destination()] });
+    assert.deepEqual(rig.respond(behind), [reply]);
+  });
+
+  test("IR-1: a request gets counts and times, on both clocks", async () => {
+    const rig = await rigWith();
+    const token = opened(rig);
+    rig.now += 250;
+    const data = ask(rig, request(token, 0));
+    assert.deepEqual(data.slice(0, 28), bytes(
+      ...MAGIC, REPLY, token, ...u32(0), ...u32(1), ...u32(1), ...u32(0),
+    ));
+    const [wall, monotonic] = [BigInt(NOON) * 1_000_000n, SECOND + 250_000_000n];
+    assert.deepEqual([28, 36, 44, 52].map((at) => number(data, at)), [wall, monotonic, wall, monotonic]);
+    assert.equal(data.length, 60);
+  });
+
+  test("IR-1: the time at which it leaves is that of the batch, and the checksum covers it", async () => {
+    const module = compile(moduleOf("wasm"));
+    for (const [stampAt, fields] of [[1, [40n]], [2, [0n]], [3, [0n, 40n]], [4, [20n]]] as const) {
+      const rig: Rig = await Rig.over(async ({ memory }) => new WasmEngine(await load(module, memory), memory, () => {
+        rig.clock.set(BigInt(rig.now) * 1_000_000n + 40n, BigInt(NOON) * 1_000_000n + 40n);
+      }), { policy: policyOf() });
+      rig.now = 5000;
+      rig.wall = NOON;
+      const token = opened(rig, { ...USUAL, 5: 0, 6: stampAt });
+      rig.now += 1000;
+      const asked = udpPacket({ destinationPort: PORT, sourcePort: 50_000, data: request(token, 9) });
+      const [, reply] = rig.respond(udpPacket(), asked);
+      const data = reply.slice(28);
+      assert.deepEqual(data.slice(0, 16), bytes(...MAGIC, REPLY, token, ...u32(9)));
+      assert.deepEqual(
+        fields.flatMap((_, i) => [number(data, 16 + 16 * i), number(data, 24 + 16 * i)]),
+        fields.flatMap((ns) => [BigInt(NOON) * 1_000_000n + ns, 2n * SECOND + ns]),
+      );
+      const datagram = reply.subarray(20);
+      assert.equal(plainSum(bytes(reply.subarray(12, 20), 0, 17, 0, datagram.length, datagram)), 0xffff);
+    }
+  });
+
+  test("IR-1: fields are those that were agreed, and the rest is filled", async () => {
+    const fill = (length: number) => Uint8Array.from({ length }, (_, i) => "irtt".charCodeAt(i % 4));
+    for (const stats of [0, 1, 2, 3]) {
+      for (const stampAt of [0, 1, 2, 3, 4]) {
+        for (const clock of [1, 2, 3]) {
+          const rig = await rigWith();
+          const token = opened(rig, { 1: 1, 4: 100, 5: stats, 6: stampAt, 7: clock });
+          const times = [0, 1, 1, 2, 1][stampAt] * (clock === 3 ? 2 : 1);
+          const end = 16 + [0, 4, 8, 12][stats] + 8 * times;
+          const data = ask(rig, request(token, 1, { length: 100 }));
+          assert.equal(data.length, 100);
+          assert.deepEqual(data.slice(end), fill(100 - end), `${stats} ${stampAt} ${clock}`);
+          // What has just enough room is answered, and nothing longer is ever sent.
+          assert.equal(ask(rig, request(token, 2, { length: end })).length, end);
+          assert.equal(ask(rig, request(token, 3, { length: end }).slice(0, end - 1)).length, 0);
+          assert.deepEqual(rig.dropped, { irtt_malformed: 1 });
+        }
+      }
+    }
+  });
+
+  test("IR-3: a reply is as long as was agreed, and no longer than its request", async () => {
+    const rig = await rigWith();
+    const token = opened(rig, { ...USUAL, 4: 80 });
+    for (const [seq, length, expected] of [[0, 60, 60], [1, 79, 79], [2, 80, 80], [3, 1000, 80]]) {
+      assert.equal(ask(rig, request(token, seq, { length })).length, expected);
+    }
+    assert.deepEqual(rig.dropped, {});
+  });
+
+  test("IR-1: random bytes where the client asks for them", async () => {
+    const rig = await rigWith();
+    const rand = bytes(9, 4, Buffer.from("rand"));
+    const reply = ask(rig, open({ 1: 1, 4: 500 }, { rest: rand }));
+    assert.deepEqual(reply.slice(12), bytes(parameters({ 1: 1, 3: 1e7, 4: 500 }), rand));
+    const data = ask(rig, request(reply.slice(4, 12), 0, { length: 500 })).slice(16);
+    assert.ok(new Set(data).size > 200);
+    // Other fills are not what the server has.
+    const restricted = ask(
+      rig, open({ 1: 1, 4: 500 }, { rest: bytes(9, 12, Buffer.from("pattern:00ff")) }), { sourcePort: 6000 },
+    );
+    assert.deepEqual(restricted.slice(12), parameters({ 1: 1, 3: 1e7, 4: 500 }));
+  });
+
+  test("IR-4: the window has a bit for each of the last 64 requests, and none where one came late", async () => {
+    const rig = await rigWith({ min_interval: "0ms" });
+    const token = opened(rig, { 1: 1, 5: 3 });
+    let count = 0;
+    for (const [seq, window] of [
+      [5, 1n], [6, 3n], [8, 0b1101n], [7, 0n], [9, 0b11111n], [9, 0b11111n], [73, 1n], [74, 3n], [500, 1n], [0, 0n],
+      [501, 3n], [564, 1n << 63n | 1n],
+    ] as const) {
+      const data = ask(rig, request(token, seq, { length: 28 }));
+      assert.equal(data[16], ++count);
+      assert.equal(number(data, 20), window, `request ${seq}`);
+    }
+  });
+
+  test("IR-4: only the address and the port that have opened it may use a session", async () => {
+    const rig = await rigWith();
+    const token = opened(rig);
+    assert.equal(ask(rig, request(token, 0), { sourcePort: 50_001 }).length, 0);
+    assert.equal(ask(rig, request(token, 0), { src: "192.0.2.77" }).length, 0);
+    assert.equal(ask(rig, request(token, 0), { dst: "10.99.7.7" }).length, 0);
+    assert.equal(ask(rig, request(token.map((octet) => octet ^ 1), 0)).length, 0);
+    assert.equal(ask(rig, request(new Uint8Array(8), 0)).length, 0);
+    assert.deepEqual(rig.dropped, { irtt_token: 5 });
+    assert.equal(ask(rig, request(token, 0)).length, 60);
+  });
+
+  test("IR-4: clients with the same port have sessions of their own", async () => {
+    const rig = await rigWith();
+    const sources = Array.from({ length: 1000 }, (_, i) =>
+      ({ src: `192.0.2.${1 + (i & 127)}`, dst: `10.99.9.${1 + (i >> 7)}` }));
+    const tokens = sources.map((from) => opened(rig, USUAL, from));
+    sources.forEach((from, i) => { assert.equal(ask(rig, request(tokens[i], 0), from).length, 60); });
+    assert.equal(new Set(tokens.map(String)).size, sources.length);
+  });
+
+  test("IR-4: no session after 65 s of silence", async () => {
+    const rig = await rigWith();
+    const token = opened(rig);
+    rig.now += 65_000;
+    assert.equal(ask(rig, request(token, 0)).length, 60);
+    rig.now += 65_000;
+    assert.equal(ask(rig, request(token, 1)).length, 60);
+    rig.now += 65_001;
+    assert.equal(ask(rig, request(token, 2)).length, 0);
+    assert.deepEqual(rig.dropped, { irtt_token: 1 });
+  });
+
+  test("IR-4: five requests at once, then one for each interval", async () => {
+    const rig = await rigWith();
+    const token = opened(rig);
+    const answered = (count: number) =>
+      Array.from({ length: count }, (_, i) => ask(rig, request(token, i))).filter(({ length }) => length > 0).length;
+    assert.equal(answered(9), 5);
+    rig.now += 9;
+    assert.equal(answered(1), 0);
+    rig.now += 1;
+    assert.equal(answered(2), 1);
+    rig.now += 30;
+    assert.equal(answered(9), 3);
+    assert.deepEqual(rig.dropped, { irtt_interval: 12 });
+    const own = await rigWith({ min_interval: "1s" });
+    const slow = opened(own);
+    for (let i = 0; i < 6; i++) assert.equal(ask(own, request(slow, i)).length, i < 5 ? 60 : 0);
+  });
+
+  test("IR-2: parameters are restricted, and unknown ones are not answered", async () => {
+    const rig = await rigWith({ max_duration: "10s", min_interval: "50ms", max_length: 100 });
+    const asked = { 1: 1, 2: 6e10, 3: 1e6, 4: 1400, 5: 1, 6: 3, 7: 3, 8: 184 };
+    const reply = ask(rig, open(asked, { rest: bytes(77, ...varint(-5), 0x80, 1, 7) }));
+    assert.deepEqual(reply.slice(12), parameters({ ...asked, 2: 1e10, 3: 5e7, 4: 100 }));
+    // An interval of more than a quarter of the time after which a session is over.
+    const slow = ask(rig, open({ 1: 1, 3: 6e10 }), { sourcePort: 6000 });
+    assert.deepEqual(slow.slice(12), parameters({ 1: 1, 3: 1.5e10 }));
+    const token = opened(rig, USUAL, { sourcePort: 6001 });
+    assert.equal(ask(rig, request(token, 0, { length: 101 }), { sourcePort: 6001 }).length, 0);
+    assert.equal(ask(rig, request(token, 0, { length: 100 }), { sourcePort: 6001 }).length, 60);
+    assert.deepEqual(rig.dropped, { irtt_malformed: 1 });
+  });
+
+  test("IR-2: a test that goes on for too long is closed with a reply", async () => {
+    const rig = await rigWith({ max_duration: "10s" });
+    const token = opened(rig);
+    assert.equal(ask(rig, request(token, 0))[3], REPLY);
+    rig.now += 12_000;
+    assert.equal(ask(rig, request(token, 1))[3], REPLY);
+    rig.now += 1;
+    assert.equal(ask(rig, request(token, 2))[3], REPLY | CLOSE);
+    assert.equal(ask(rig, request(token, 3)).length, 0);
+  });
+
+  test("IR-2: another version is told ours, and open with close tests nothing: neither has a token", async () => {
+    const rig = await rigWith();
+    for (const data of [open({ ...USUAL, 1: 2 }), open(USUAL, { flags: OPEN | CLOSE })]) {
+      assert.deepEqual(
+        ask(rig, data), bytes(...MAGIC, OPEN | REPLY | CLOSE, new Uint8Array(8), parameters(USUAL)),
+      );
+    }
+    assert.equal(ask(rig, request(new Uint8Array(8), 0)).length, 0);
+    assert.deepEqual(rig.dropped, { irtt_token: 1 });
+  });
+
+  test("IR-5: a close is not answered, and ends the session", async () => {
+    const rig = await rigWith();
+    const token = opened(rig);
+    assert.equal(ask(rig, request(token, 0, { flags: CLOSE, length: 12 }), { sourcePort: 50_001 }).length, 0);
+    assert.equal(ask(rig, request(token, 0)).length, 60);
+    assert.equal(ask(rig, request(token, 0, { flags: CLOSE, length: 12 }).slice(0, 12)).length, 0);
+    assert.equal(ask(rig, request(token, 1)).length, 0);
+    assert.deepEqual(rig.dropped, { irtt_token: 2, irtt_close: 1 });
+  });
+
+  test("IR-5: an open that is sent again gets the same token until the session is used, then another one", async () => {
+    const rig = await rigWith();
+    const token = opened(rig);
+    assert.deepEqual(opened(rig), token);
+    assert.equal(ask(rig, request(token, 0)).length, 60);
+    const again = opened(rig);
+    assert.notDeepEqual(again, token);
+    assert.equal(ask(rig, request(token, 1)).length, 0);
+    const data = ask(rig, request(again, 0));
+    assert.equal(data[16], 1, "the count begins again");
+  });
+
+  test("IR-5: tokens are all different, and others with another key", async () => {
+    const tokens = new Set<string>();
+    for (const key of [1, 2]) {
+      const rig = await rigWith();
+      rig.bytes.fill(key, IRTT_KEY, IRTT_KEY + IRTT_KEY_LEN);
+      for (let port = 0; port < 500; port++) {
+        tokens.add(String(opened(rig, USUAL, { sourcePort: 40_000 + port })));
+      }
+    }
+    assert.equal(tokens.size, 1000);
+  });
+
+  test("IR-4: sessions are bounded: those that nobody has used make room, and those in use stay", async () => {
+    const rig = await rigWith();
+    const capacity = IRTT_SETS * IRTT_WAYS;
+    const used: [Uint8Array, object][] = [];
+    for (let i = 0; i < 40; i++) {
+      const from = { sourcePort: 20_000 + i };
+      const token = opened(rig, USUAL, from);
+      assert.equal(ask(rig, request(token, 0), from).length, 60);
+      used.push([token, from]);
+    }
+    for (let i = 0; i < 2 * capacity; i++) opened(rig, USUAL, { sourcePort: 30_000 + i });
+    rig.now += 100;
+    for (const [token, from] of used) assert.equal(ask(rig, request(token, 1), from).length, 60);
+    assert.deepEqual(rig.dropped, {});
+    // In use, all of them: for others there is no room.
+    let refused = 0;
+    for (let i = 0; i < 2 * capacity; i++) {
+      const from = { sourcePort: 40_000 + i % 20_000, src: i < 20_000 ? "192.0.2.1" : "192.0.2.2" };
+      const reply = ask(rig, open(), from);
+      if (reply.length === 0) refused++;
+      else ask(rig, request(reply.slice(4, 12), 0), from);
+    }
+    assert.ok(refused >= capacity, String(refused));
+    assert.deepEqual(rig.dropped, { irtt_sessions: refused });
+    rig.now += 66_000;
+    opened(rig, USUAL, { sourcePort: 2000 });
+  });
+
+  test("IR-3: whatever an open says, the reply is at most 14 octets longer", async () => {
+    const rig = await rigWith({ min_interval: "60m" });
+    let seed = 1;
+    const random = () => (seed = Math.imul(seed, 1_664_525) + 1_013_904_223 >>> 0) >>> 24;
+    let answered = 0;
+    for (let i = 0; i < 5000; i++) {
+      const octet = (_: unknown, at: number) => at % 2 ? random() >> random() % 8 : random() % 12;
+      const rest = Uint8Array.from({ length: random() % 40 }, octet);
+      const data = open({ 1: 1 + (random() & 1) }, { rest });
+      const reply = ask(rig, data, { sourcePort: 1024 + i });
+      if (reply.length > 0) answered++;
+      assert.ok(reply.length <= data.length + 14, Buffer.from(data).toString("hex"));
+    }
+    assert.ok(answered > 500, String(answered));
+    assert.equal(ask(rig, open({ 1: 1 }), { sourcePort: 60_000 }).length, open({ 1: 1 }).length + 14);
+  });
+
+  for (const [what, data] of [
+    ["no parameters", open({})], ["no version", open({ 2: 1e9 })], ["a number that does not end", open({ 1: 1 }, {
+      rest: bytes(2, 0x80, 0x80),
+    })],
+    ["a number of 11 octets", open({ 1: 1 }, { rest: bytes(2, ...new Uint8Array(10).fill(0x80), 0) })],
+    ["a type without a value", open({ 1: 1 }, { rest: bytes(2) })],
+    ["a fill beyond the packet", open({ 1: 1 }, { rest: bytes(9, 5, Buffer.from("rand")) })],
+    ["statistics that there are not", open({ ...USUAL, 5: 4 })], ["times that there are not", open({ ...USUAL, 6: 5 })],
+    ["clocks that there are not", open({ ...USUAL, 7: 4 })], ["times without a clock", open({ ...USUAL, 7: 0 })],
+    ["a negative duration", open({ ...USUAL, 2: -1 })], ["a negative interval", open({ ...USUAL, 3: -1 })],
+    ["129 octets of parameters", open({ 1: 1 }, { rest: new Uint8Array(127).fill(50) })],
+    ["an HMAC", open(USUAL, { flags: OPEN | 8 })], ["a flag that there is not", open(USUAL, { flags: OPEN | 16 })],
+    ["another magic number", open().with(2, 0x5c)],
+    ["a token that is cut off", request(new Uint8Array(8), 0).slice(0, 11)],
+  ] as const) {
+    test(`IR-2: ${what} is dropped`, async () => {
+      const rig = await rigWith();
+      assert.equal(ask(rig, Uint8Array.from(data)).length, 0);
+      assert.deepEqual(rig.dropped, { irtt_malformed: 1 });
+    });
+  }
+
+  test("what a server has sent is not answered", async () => {
+    const rig = await rigWith();
+    const token = opened(rig);
+    assert.equal(ask(rig, request(token, 0, { flags: REPLY })).length, 0);
+    assert.equal(ask(rig, open(USUAL, { flags: OPEN | REPLY })).length, 0);
+    assert.equal(ask(rig, open(), { sourcePort: PORT }).length, 0);
+    assert.deepEqual(rig.dropped, { udp_loop: 3 });
+  });
+
+  test("an open that leaves no room for its reply within the MTU is dropped", async () => {
+    const rig = await rigWith(undefined, { mtu: 68 });
+    assert.equal(ask(rig, open()).length, 31);
+    assert.equal(ask(rig, open(USUAL, { rest: bytes(77, 0) })).length, 0);
+    assert.deepEqual(rig.dropped, { irtt_malformed: 1 });
+  });
+
+  test("in TAP mode, and in fragments", async () => {
+    const tap = await rigWith(undefined, { link: SHARED });
+    const [framed] = tap.respond(frame(udpPacket({ destinationPort: PORT, data: open() })));
+    assert.deepEqual(framed.slice(14 + 28 + 12), parameters(USUAL));
+    const token = framed.slice(14 + 28 + 4, 14 + 28 + 12);
+    const [again] = tap.respond(frame(udpPacket({ destinationPort: PORT, data: request(token, 0) })));
+    assert.equal(again.length, 14 + 28 + 60);
+    const rig = await rigWith();
+    for (const six of [false, true]) {
+      const make = (data: Uint8Array<ArrayBuffer>) =>
+        (six ? udpPacket6 : udpPacket)({ destinationPort: PORT, sourcePort: 50_000, data });
+      const [reply] = rig.respond(make(open({ ...USUAL, 4: 4000 })));
+      const data = request(reply.slice(six ? 52 : 32, six ? 60 : 40), 0, { length: 4000 });
+      const replies = rig.respond(...six
+        ? fragmentsOf6(make(data), [0, 1448, 2896, 4008])
+        : fragmentsOf(make(data), [0, 1480, 2960, 4008]));
+      const back = bytes(...replies.map((fragment) => fragment.slice(six ? 48 : 20))).slice(8);
+      assert.equal(back.length, 4000);
+      assert.equal(number(back, 44), BigInt(NOON) * 1_000_000n);
+    }
+  });
+});
