@@ -94,8 +94,9 @@ export function answerIrtt(packet: usize, ip: usize, datagram: usize, len: u32, 
   setCountedAs(packet, Protocol.irtt);
   if (flags & OPEN) return open(packet, ip, datagram, messageLen, options);
   if (messageLen < HEADER_LEN + TOKEN_LEN) return drop(Drop.irtt_malformed);
-  const session = find(packet, ip, datagram);
-  if (!session || load<u64>(message, TOKEN) != load<u64>(session, IRTT_TOKEN)) return drop(Drop.irtt_token);
+  const token = load<u64>(message, TOKEN);
+  const session: usize = token ? find(packet, ip, datagram, token) : 0;
+  if (!session) return drop(Drop.irtt_token);
   if (flags & CLOSE) {
     store<u64>(session, 0, IRTT_TOKEN);
     return drop(Drop.irtt_close);
@@ -115,8 +116,11 @@ function setOf(packet: usize, ip: usize, datagram: usize): usize {
   return IRTT_SESSIONS + (<u32>hash & (IRTT_SETS - 1)) * (IRTT_SESSION_SIZE * IRTT_WAYS);
 }
 
-/** Returns the session of a datagram's addresses and ports; 0 if there is none, or it has been silent for too long. */
-function find(packet: usize, ip: usize, datagram: usize): usize {
+/**
+ * Returns the session of a datagram's addresses and ports that has a token, or, if `token` is 0, that nobody has used
+ * since it was opened; 0 if there is none, or it has been silent for too long.
+ */
+function find(packet: usize, ip: usize, datagram: usize, token: u64): usize {
   const six = family(packet) == 6;
   const addresses = addressesOf(packet, ip);
   const first = setOf(packet, ip, datagram);
@@ -125,6 +129,7 @@ function find(packet: usize, ip: usize, datagram: usize): usize {
     if (!load<u64>(session, IRTT_TOKEN) || load<u32>(session, IRTT_PORTS) != load<u32>(datagram)) continue;
     if (<bool>load<u8>(session, IRTT_SIX) != six) continue;
     if (memory.compare(session + IRTT_ADDRESSES, addresses, six ? 32 : 8)) continue;
+    if (token ? load<u64>(session, IRTT_TOKEN) != token : load<u64>(session, IRTT_BEGAN_AT) != 0) continue;
     if (!isOver(session)) return session;
     store<u64>(session, 0, IRTT_TOKEN);
   }
@@ -187,12 +192,9 @@ function open(packet: usize, ip: usize, datagram: usize, messageLen: u32, option
   if (<u32>(message - ip) + messageLen + 16 > load<u32>(MTU)) return drop(Drop.irtt_malformed);
   let token: u64 = 0;
   if (!(flags & CLOSE)) {
-    let session = find(packet, ip, datagram);
-    if (session && load<u64>(session, IRTT_BEGAN_AT)) {
-      // A new test from the same port. One that is only asked for again keeps its token, whichever reply arrives.
-      store<u64>(session, 0, IRTT_TOKEN);
-      session = 0;
-    }
+    // One that is only asked for again keeps its token, whichever reply arrives. One in use stays beside a new one:
+    // otherwise whoever forges an open from its client's port would end it.
+    let session = find(packet, ip, datagram, 0);
     if (!session) session = create(packet, ip, datagram);
     if (!session) return drop(Drop.irtt_sessions);
     store<u64>(session, time(), IRTT_USED_AT);

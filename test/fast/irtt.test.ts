@@ -310,9 +310,17 @@ describe("IRTT", () => {
     assert.equal(ask(rig, request(token, 0)).length, 60);
     const again = opened(rig);
     assert.notDeepEqual(again, token);
-    assert.equal(ask(rig, request(token, 1)).length, 0);
     const data = ask(rig, request(again, 0));
     assert.equal(data[16], 1, "the count begins again");
+  });
+
+  test("IR-5: opens that are forged do not end the session of the client whose port they name", async () => {
+    const rig = await rigWith();
+    const token = opened(rig);
+    assert.equal(ask(rig, request(token, 0)).length, 60);
+    for (let i = 0; i < 100; i++) assert.notDeepEqual(opened(rig), token);
+    assert.equal(ask(rig, request(token, 1))[16], 2);
+    assert.deepEqual(rig.dropped, {});
   });
 
   test("IR-5: tokens are all different, and others with another key", async () => {
