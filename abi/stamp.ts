@@ -16,6 +16,14 @@ export const STAMP_IDLE_MS = (STAMP_TTL + 1 + 3) & -4;
 export const STAMP_COS = (STAMP_IDLE_MS + 4 + 7) & -8;
 export const STAMP_OPTIONS_END = STAMP_COS + 8;
 
+// What a session of the stateful mode remembers, at its SESSION_DATA (sessions.ts).
+/** u32: packets that came, and replies to them. The next reply has that number. */
+export const STAMP_RECEIVED = 0;
+export const STAMP_SENT = STAMP_RECEIVED + 4;
+/** {u32 sequence number, u64 T3} of the last reply that was completed, as it had them; 0 before the first one. */
+export const STAMP_LAST_SEQUENCE = STAMP_SENT + 4;
+export const STAMP_LAST_TIME = STAMP_LAST_SEQUENCE + 4;
+
 // Bits of STAMP_FLAGS.
 /** Sessions count their replies (RFC 8762 §4). */
 export const STATEFUL = 1;

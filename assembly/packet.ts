@@ -12,7 +12,8 @@ import { answersOf, table } from "./prefix";
 const LINK: usize = 0; // address behind the link header, which is copied for replies in slots of their own
 const OWNER: usize = 4;
 const ANSWERS: usize = 8;
-const FAMILY: usize = 12;
+const FAMILY: usize = 12; // u8
+const PROTOCOL: usize = 13; // u8
 const ARRIVAL: usize = 16; // u64, on the clock of NOW
 const FLAGS: usize = 24; // u8, as wire/vnet.ts has them
 const KIND: usize = 25; // u8
@@ -62,7 +63,16 @@ export function ttl(packet: usize): u32 {
 
 /** Returns 4 or 6. */
 export function family(packet: usize): u32 {
-  return load<u32>(packet, FAMILY);
+  return load<u8>(packet, FAMILY);
+}
+
+/** Returns the Protocol that a reply counts as where a service has one of its own; otherwise 0. */
+export function protocol(packet: usize): u32 {
+  return load<u8>(packet, PROTOCOL);
+}
+
+export function setProtocol(packet: usize, protocol: u32): void {
+  store<u8>(packet, <u8>protocol, PROTOCOL);
 }
 
 /** Returns the time at which the packet came, on the clock of NOW. */

@@ -7,7 +7,7 @@ import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
 import { holds, sumHeader } from "../checksum";
 import { answered } from "../memory";
 import { finish } from "../offload";
-import { setOwner } from "../packet";
+import { protocol, setOwner } from "../packet";
 import { owner, table } from "../prefix";
 import * as reassembly from "../reassembly";
 import { error } from "../respond/error";
@@ -36,7 +36,7 @@ export function ipv4Input(packet: usize, ip: usize, length: u32): i32 {
   if (ipv4.isFragment(ip)) return fragment(packet, ip, prefix);
 
   const verdict = datagram(packet, ip);
-  if (isReply(verdict)) answered(protocolOf(ip), prefix, 1);
+  if (isReply(verdict)) answered(protocolOf(packet, ip), prefix, 1);
   return verdict;
 }
 
@@ -64,13 +64,15 @@ function fragment(packet: usize, ip: usize, prefix: i32): i32 {
   if (isDrop(verdict)) { reassembly.drop(buffer, reason(verdict)); return DONE; }
   if (verdict == DONE) { reassembly.taken(buffer, takenAs(whole)); return DONE; }
   if (!transmit(packet, whole, verdict)) { reassembly.drop(buffer, Drop.nomem); return DONE; }
-  answered(protocolOf(whole), prefix, reassembly.packets(buffer));
+  answered(protocolOf(packet, whole), prefix, reassembly.packets(buffer));
   reassembly.release(buffer);
   return DONE;
 }
 
 /** Returns what a reply is counted as. */
-function protocolOf(ip: usize): Protocol {
+function protocolOf(packet: usize, ip: usize): Protocol {
+  const own = protocol(packet);
+  if (own) return own;
   return ipv4.protocol(ip) == ipv4.PROTOCOL_UDP ? Protocol.udp : Protocol.icmp;
 }
 

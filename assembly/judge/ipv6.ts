@@ -7,7 +7,7 @@ import { MIN_PATH_MTU6 } from "../../abi/paths";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
 import { answered } from "../memory";
 import { finish } from "../offload";
-import { owner as ownerOf, setOwner } from "../packet";
+import { owner as ownerOf, protocol, setOwner } from "../packet";
 import { pathMtu } from "../pmtu";
 import { owner6, table } from "../prefix";
 import * as reassembly from "../reassembly";
@@ -54,12 +54,14 @@ function reply(packet: usize, ip: usize, len: u32, prefix: i32): i32 {
   const mtu = pathMtu(ipv6.dstAddr(ip), len);
   const fits = len <= mtu;
   if (!fits && !transmit6(packet, ip, len, icmpv6.identity(ip + ipv6.HEADER_LEN), mtu)) return drop(Drop.nomem);
-  answered(protocolOf(ip), prefix, 1);
+  answered(protocolOf(packet, ip), prefix, 1);
   return fits ? len : DONE;
 }
 
 /** Returns what a reply is counted as. It has no extension headers. */
-function protocolOf(ip: usize): Protocol {
+function protocolOf(packet: usize, ip: usize): Protocol {
+  const own = protocol(packet);
+  if (own) return own;
   return ipv6.nextHeader(ip) == ipv6.UDP ? Protocol.udp : Protocol.icmpv6;
 }
 
@@ -185,7 +187,7 @@ function whole(packet: usize, buffer: usize, identification: u32): void {
   // RFC 8200 §5: the way here had no room for more than the largest fragment, so the way back may not have it either.
   const mtu = min(pathMtu(ipv6.dstAddr(ip), verdict), max(<u32>MIN_PATH_MTU6, reassembly.largest(buffer)));
   if (!transmit6(packet, ip, verdict, identification, mtu)) { reassembly.drop(buffer, Drop.nomem); return; }
-  answered(protocolOf(ip), ownerOf(packet), reassembly.packets(buffer));
+  answered(protocolOf(packet, ip), ownerOf(packet), reassembly.packets(buffer));
   reassembly.release(buffer);
 }
 

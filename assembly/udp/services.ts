@@ -40,7 +40,7 @@ export function serve(packet: usize, ip: usize, datagram: usize, len: u32, list:
     return verdict;
   }
   const verdict = kind == Service.stamp
-    ? reflect(packet, ip, datagram, len, load<u32>(service, SERVICE_BYTES))
+    ? reflect(packet, ip, datagram, len, service)
     : reply(packet, ip, datagram, len, ttl(packet), dscpOf(packet, ip));
   if (isReply(verdict)) count(service);
   return verdict;

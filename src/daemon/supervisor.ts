@@ -200,7 +200,7 @@ export async function run(
 function memoriesFor(
   device: TunDevice, options: RunOptions, offload: number | undefined, others: number, reloadable: boolean,
 ): LinearMemory[] {
-  const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts, streams } = options;
+  const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts, streams, sessions } = options;
   const blocks = prefixes.length + exceptions.length + others;
   const seed = randomBytes(4).readInt32LE();
   // A connection may come to any queue.
@@ -208,7 +208,9 @@ function memoriesFor(
   // Only a file has services with other bytes than an id, and then there is room for any.
   const services = streams.map(({ name, id }) => ({ name, kind: Service.stream, bytes: Buffer.from(id, "hex") }));
   return device.queues.map(() =>
-    LinearMemory.create({ mtu: device.mtu, reassembly, link, blocks, reloadable, services, seed, tcp, offload }));
+    LinearMemory.create(
+      { mtu: device.mtu, reassembly, link, blocks, reloadable, services, seed, sessions, tcp, offload },
+    ));
 }
 
 function summarize(queues: readonly Queue[], since: number): Summary {

@@ -76,7 +76,8 @@ export function figuresOf(
     udp: {
       taken: services.reduce((sum, { protocol, taken }) => sum + (protocol === "udp" ? taken : 0), 0),
       dropped: UDP_DROPS.reduce((sum, reason) => sum + (dropped[reason] ?? 0), 0),
-      answered: total(queues, REPLIES + Protocol.udp) + total(queues, Counter.udpSent),
+      answered: total(queues, REPLIES + Protocol.udp) + total(queues, REPLIES + Protocol.stamp)
+        + total(queues, Counter.udpSent),
       unsent: total(queues, Counter.udpUnsent),
     },
     services: greatest(services.length, SHOWN, (i) => services[i].taken)

@@ -14,6 +14,7 @@ import {
 } from "../support/packets.js";
 import { type Treatment } from "../support/engines.js";
 import type { PortRange } from "../../src/prefix/policy.js";
+import { DEFAULT_STAMP, stampBytes } from "../../src/prefix/stamp.js";
 
 export interface DropVector {
   readonly reason: keyof typeof Drop;
@@ -254,9 +255,15 @@ const BAD_CHAINS: readonly (readonly [name: string, ...extensions: Extension[]])
 ];
 
 /** The UDP ports of the vectors below. */
-export const UDP_PORTS: readonly PortRange[] = ([
-  [7, "echo"], [9, "discard"], [10, "silent"], [862, "stamp"], [2000, "echo"],
-] as const).map(([port, name]) => ({ first: port, last: port, service: { name, kind: Service[name] } }));
+export const UDP_PORTS: readonly PortRange[] = [
+  ...([
+    [7, "echo"], [9, "discard"], [10, "silent"], [862, "stamp"], [2000, "echo"],
+  ] as const).map(([port, name]) => ({ first: port, last: port, service: { name, kind: Service[name] } })),
+  {
+    first: 2001, last: 2001,
+    service: { name: "stateful", kind: Service.stamp, bytes: stampBytes({ ...DEFAULT_STAMP, mode: "stateful" }) },
+  },
+];
 
 /** Ports from which nobody is answered. */
 const SERVICE_PORTS = [
@@ -285,6 +292,11 @@ export const UDP: readonly DropVector[] = ([
     packet: udpPacket({
       data: bytes(new Uint8Array(44), 0x80, 10, 0, 8, 0x80, 1, 0, 4, 0, 0, 0, 0), destinationPort: 862,
     }),
+  },
+  // The memory has room for none.
+  {
+    reason: "stamp_sessions", name: "M-7: a session too many",
+    packet: udpPacket({ data: new Uint8Array(44), destinationPort: 2001 }),
   },
   { reason: "no_socket", name: "a silent UDP port", packet: udpPacket({ destinationPort: 10 }) },
   ...[7, 9, 10].flatMap((destinationPort) => [
