@@ -144,6 +144,8 @@ export enum Drop {
   stamp_short,
   /** RFC 9503 §4.1.1. */
   stamp_no_reply,
+  /** A STAMP packet that is not authenticated, or whose HMAC is wrong. */
+  stamp_hmac,
   /** There is no room for another session. */
   stamp_sessions,
 }
@@ -228,6 +230,7 @@ export const LATENESS_BUCKETS = 24;
 export enum TlvFlag {
   unrecognized,
   malformed,
+  integrity,
 }
 export const TLV_FLAGS = LATENESS + LATENESS_BUCKETS;
 export const MAX_TLV_FLAGS = 4;

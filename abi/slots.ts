@@ -37,7 +37,7 @@ export const TOUCHED = TO_SEND + DESCRIPTOR_SIZE * SENDS;
  * STAMPED_REPLY and what follows there.
  */
 export const STAMPED = TOUCHED + 4 * MAX_TOUCHED;
-export const STAMPED_SIZE = 16;
+export const STAMPED_SIZE = 20;
 /** u32: address of the packet. */
 export const STAMPED_REPLY = 0;
 /** u32: address of the service's options (stamp.ts). */
@@ -46,6 +46,8 @@ export const STAMPED_OPTIONS = STAMPED_REPLY + 4;
 export const STAMPED_SESSION = STAMPED_OPTIONS + 4;
 /** u32: offset in UDP's data of the value of a Follow-Up Telemetry TLV that is to have the times, or 0. */
 export const STAMPED_FOLLOW_UP = STAMPED_SESSION + 4;
+/** u32: offset in UDP's data of an HMAC TLV that is to have the HMAC, or 0. */
+export const STAMPED_HMAC = STAMPED_FOLLOW_UP + 4;
 /**
  * The first slot, on a page of its own. The length of a slot follows from the MTU. The tables lie behind the last slot.
  */

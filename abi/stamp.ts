@@ -2,6 +2,7 @@
  * STAMP: the options of a service, at the beginning of its bytes (SERVICE_BYTES in tcp.ts). The service `stamp`, which
  * needs no entry, has those that hold by default.
  */
+import { PADS_LEN } from "./sha256.ts";
 
 /** u8: bits, STATEFUL to LOCATION. */
 export const STAMP_FLAGS = 0;
@@ -16,6 +17,13 @@ export const STAMP_IDLE_MS = (STAMP_TTL + 1 + 3) & -4;
 export const STAMP_COS = (STAMP_IDLE_MS + 4 + 7) & -8;
 export const STAMP_OPTIONS_END = STAMP_COS + 8;
 
+// Behind them, where packets are authenticated:
+/** u32: number of keys. */
+export const STAMP_KEY_COUNT = STAMP_OPTIONS_END;
+/** Keys, by ascending SSID: {u32 SSID, u8[PADS_LEN] what assembly/sha256.ts knows of it}. */
+export const STAMP_KEYS = STAMP_KEY_COUNT + 4;
+export const STAMP_KEY_PADS = 4;
+export const STAMP_KEY_SIZE = STAMP_KEY_PADS + PADS_LEN;
 // What a session of the stateful mode remembers, at its SESSION_DATA (sessions.ts).
 /** u32: packets that came, and replies to them. The next reply has that number. */
 export const STAMP_RECEIVED = 0;
@@ -35,3 +43,7 @@ export const ANSWERS_SHORT = 4;
 export const ANY_SOURCE = 8;
 /** A Location TLV is told the addresses and ports (RFC 8972 §4.2). */
 export const LOCATION = 16;
+/** Packets are authenticated (RFC 8762 §4.4). */
+export const AUTHENTICATED = 64;
+/** Each session has the key of its SSID. Else there is one key for all, whatever SSID it lies at. */
+export const KEY_BY_SSID = 128;

@@ -14,6 +14,8 @@
 //          │ TCP: limits, state, services             │  tcp (tcp/)
 //          ├──────────────────────────────────────────┤
 //          │ sessions of UDP services: limits, state  │  sessions (udp/sessions.ts)
+//    SHA_K ├──────────────────────────────────────────┤
+//          │ SHA-256: constants, and room to work in  │  sha256 (sha256.ts)
 //     FREE ├──────────────────────────────────────────┤
 //          │ stack of free slots                      │  pool: a slot is here, in a queue, kept, or with the kernel
 //     KEPT ├──────────────────────────────────────────┤

@@ -1,8 +1,9 @@
 /**
- * `node build/test/run.js TIER… [FILE…] [FLAG…]` runs the tests of whole tiers, of single files, or of both, two files
- * at a time, and prints which files took longest. A tier is a folder of test/; flags are those of `node --test`,
- * written as --name=value. Files that measure how fast something is come last, one at a time, so that no other test
- * disturbs them. The status is 2 if no file is named, and 1 if a test fails.
+ * `node build/test/run.js TIER… [FILE…] [FLAG…]` runs the tests of whole tiers, of single files, or of both, and
+ * prints which files took longest. A tier is a folder of test/; flags are those of `node --test`, written as
+ * --name=value. Three files run at a time: many wait for other programs most of their time. Files that measure how fast
+ * something is come last, one at a time, so that no other test disturbs them. The status is 2 if no file is named, and
+ * 1 if a test fails.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -10,8 +11,9 @@ import { source } from "./support/assembly.js";
 
 const TIERS = ["fast", "deep", "net", "clients"];
 const MEASURING = [
-  "build/test/net/bench.test.js", "build/test/net/overload.test.js", "build/test/net/pressure-reload.test.js",
-  "build/test/net/pressure-web.test.js", "build/test/clients/icmp.test.js", "build/test/clients/prometheus.test.js",
+  "build/test/net/bench-overload.test.js", "build/test/net/overload.test.js",
+  "build/test/net/pressure-reload.test.js", "build/test/net/pressure-web.test.js", "build/test/clients/icmp.test.js",
+  "build/test/clients/prometheus.test.js",
 ];
 const FLAGS = [
   "--test-timeout=600000",
@@ -27,7 +29,7 @@ if (measuring.length + others.length === 0) {
   process.stderr.write(`usage: node build/test/run.js TIER… [FILE…] [--FLAG=VALUE…], where a tier is ${TIERS.join(", ")}\n`);
   process.exitCode = 2;
 }
-for (const [files, atATime] of [[others, 2], [measuring, 1]] as const) {
+for (const [files, atATime] of [[others, 3], [measuring, 1]] as const) {
   if (files.length === 0) continue;
   const args = ["--test", ...FLAGS, `--test-concurrency=${atATime}`, ...flags, ...files];
   const { status } = spawnSync(process.execPath, args, { cwd: source(""), stdio: "inherit" });

@@ -1,5 +1,5 @@
-// A STAMP reflector, RFC 8762: unauthenticated, and stateless or with sessions (sessions.ts). tlv.ts has its TLVs (RFC
-// 8972). A reply is as long as its request.
+// A STAMP reflector, RFC 8762: stateless or with sessions (sessions.ts). authentic.ts has packets that are
+// authenticated, this file all others, and tlv.ts the TLVs of both (RFC 8972). A reply is as long as its request.
 //
 //        sender's packet        reply
 //   0    sequence number        the same, or that of the session's reply
@@ -21,11 +21,11 @@ import { Counter, Drop, Protocol, TURNAROUND, TURNAROUND_BUCKETS } from "../../a
 import { MIN_PATH_MTU6 } from "../../abi/paths";
 import { SESSION_DATA } from "../../abi/sessions";
 import {
-  STAMPED, STAMPED_FOLLOW_UP, STAMPED_OPTIONS, STAMPED_REPLY, STAMPED_SESSION, STAMPED_SIZE,
+  STAMPED, STAMPED_FOLLOW_UP, STAMPED_HMAC, STAMPED_OPTIONS, STAMPED_REPLY, STAMPED_SESSION, STAMPED_SIZE,
 } from "../../abi/slots";
 import {
-  ANSWERS_SHORT, ANY_SOURCE, PTP, STAMP_FLAGS, STAMP_IDLE_MS, STAMP_LAST_SEQUENCE, STAMP_LAST_TIME, STAMP_RECEIVED,
-  STAMP_SENT, STAMP_TTL, STATEFUL,
+  ANSWERS_SHORT, ANY_SOURCE, AUTHENTICATED, PTP, STAMP_FLAGS, STAMP_IDLE_MS, STAMP_LAST_SEQUENCE, STAMP_LAST_TIME,
+  STAMP_RECEIVED, STAMP_SENT, STAMP_TTL, STATEFUL,
 } from "../../abi/stamp";
 import { SERVICE_BYTES } from "../../abi/tcp";
 import { load16 } from "../bytes";
@@ -37,6 +37,7 @@ import { drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/udp";
+import * as authentic from "./authentic";
 import { reply } from "./reply";
 import * as sessions from "./sessions";
 import * as tlv from "./tlv";
@@ -70,30 +71,36 @@ export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, ser
   const options: usize = load<u32>(service, SERVICE_BYTES);
   const message = datagram + wire.HEADER_LEN;
   const flags: u32 = load<u8>(options, STAMP_FLAGS);
-  if (len < wire.HEADER_LEN + BASE_LEN) {
+  const authenticated = (flags & AUTHENTICATED) != 0;
+  const baseLen: u32 = authenticated ? authentic.BASE_LEN : BASE_LEN;
+  if (len < wire.HEADER_LEN + baseLen) {
+    // RFC 8762 §4.4: a packet that is not authentic is nothing to complete.
+    if (authenticated) return drop(Drop.stamp_hmac);
     if (!(flags & ANSWERS_SHORT) || !lengthen(ip, datagram, len)) return drop(Drop.stamp_short);
     len = wire.HEADER_LEN + BASE_LEN;
   }
-  if (flags & ANY_SOURCE && isReflected(message)) return drop(Drop.udp_loop);
+  // Before anything else in it is looked at.
+  const pads: usize = authenticated ? authentic.padsOf(message, options) : 0;
+  if (authenticated && !(pads && authentic.isAuthentic(message, pads))) return drop(Drop.stamp_hmac);
+  if (flags & ANY_SOURCE && (authenticated ? authentic.isReflected(message) : isReflected(message))) {
+    return drop(Drop.udp_loop);
+  }
   let session: usize = 0;
   if (flags & STATEFUL) {
     session = sessionOf(packet, ip, datagram, service, options);
     if (!session) return drop(Drop.stamp_sessions);
   }
   const entry: usize = STAMPED + load<u32>(STAMPED_COUNT) * STAMPED_SIZE;
+  const dataLen = len - wire.HEADER_LEN;
+  const hmac = authenticated ? tlv.verify(message, message + baseLen, dataLen - baseLen, pads) : tlv.NO_HMAC;
   store<u32>(entry, <u32>ip, STAMPED_REPLY);
   store<u32>(entry, <u32>options, STAMPED_OPTIONS);
   store<u32>(entry, <u32>session, STAMPED_SESSION);
   store<u32>(entry, 0, STAMPED_FOLLOW_UP);
-  const dscp = tlv.answer(packet, ip, datagram, BASE_LEN, len - wire.HEADER_LEN, entry);
+  store<u32>(entry, hmac >= 0 ? baseLen + hmac : 0, STAMPED_HMAC);
+  const dscp = tlv.answer(packet, ip, datagram, baseLen, dataLen, entry, hmac);
   if (dscp == tlv.NO_REPLY) return drop(Drop.stamp_no_reply);
-  const error = load<u32>(ERROR_ESTIMATE) | (flags & PTP ? PTP_FORMAT : 0);
-  store<u32>(message, load<u32>(message, SEQUENCE), SENDER_SEQUENCE);
-  store<u64>(message, load<u64>(message, TIMESTAMP), SENDER_TIMESTAMP);
-  store<u32>(message, load<u16>(message, ERROR), SENDER_ERROR);
-  store<u32>(message, family(packet) == 6 ? ipv6.hopLimit(ip) : ipv4.ttl(ip), SENDER_TTL);
-  store<u16>(message, bswap<u16>(<u16>error), ERROR);
-  store<u64>(message, bswap<u64>(time(flags)), RECEIVED_AT);
+  fill(message, flags, family(packet) == 6 ? ipv6.hopLimit(ip) : ipv4.ttl(ip));
   if (session) store<u32>(message, bswap<u32>(next(session)), SEQUENCE);
   setProtocol(packet, Protocol.stamp);
   const replyLen = reply(packet, ip, datagram, len, load<u8>(options, STAMP_TTL), dscp);
@@ -106,12 +113,29 @@ export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, ser
   return replyLen;
 }
 
+/** Makes a packet its reply, but for what complete() adds. */
+function fill(message: usize, flags: u32, ttl: u32): void {
+  const error = bswap<u16>(<u16>(load<u32>(ERROR_ESTIMATE) | (flags & PTP ? PTP_FORMAT : 0)));
+  const received = bswap<u64>(time(flags));
+  if (flags & AUTHENTICATED) {
+    authentic.answer(message, received, error, ttl);
+    return;
+  }
+  store<u32>(message, load<u32>(message, SEQUENCE), SENDER_SEQUENCE);
+  store<u64>(message, load<u64>(message, TIMESTAMP), SENDER_TIMESTAMP);
+  store<u32>(message, load<u16>(message, ERROR), SENDER_ERROR);
+  store<u32>(message, ttl, SENDER_TTL);
+  store<u16>(message, error, ERROR);
+  store<u64>(message, received, RECEIVED_AT);
+}
+
 /**
  * Returns the session of a packet, which counts it; 0 if there is no room for another one. RFC 8972 §3: the SSID tells
  * a sender's sessions from each other.
  */
 function sessionOf(packet: usize, ip: usize, datagram: usize, service: usize, options: usize): usize {
-  const ssid = load16(datagram + wire.HEADER_LEN + SSID);
+  const at = load<u8>(options, STAMP_FLAGS) & AUTHENTICATED ? authentic.SSID : SSID;
+  const ssid = load16(datagram + wire.HEADER_LEN + at);
   let session = sessions.find(packet, ip, datagram, service, ssid);
   if (session) sessions.touch(session);
   else session = sessions.open(packet, ip, datagram, service, ssid, load<u32>(options, STAMP_IDLE_MS));
@@ -137,7 +161,7 @@ function leavesWhole(packet: usize, ip: usize, len: u32): bool {
 /** RFC 8762 §4.6: fills a packet of TWAMP Light up with zeros. Returns false if it is none, or if there is no room. */
 function lengthen(ip: usize, datagram: usize, len: u32): bool {
   const end = datagram + wire.HEADER_LEN + BASE_LEN;
-  if (len < wire.HEADER_LEN + MIN_LEN || <u32 > (end - ip) > load<u32>(MTU)) return false;
+  if (len < wire.HEADER_LEN + MIN_LEN || end - ip > <usize>load<u32>(MTU)) return false;
   memory.fill(datagram + len, 0, end - datagram - len);
   wire.setHeader(datagram, load<u32>(datagram), wire.HEADER_LEN + BASE_LEN);
   return true;
@@ -165,16 +189,20 @@ export function stamp(): void {
   addLarge(Counter.turnaroundNs, <f64>ns * <f64>count);
 }
 
-/** Writes T3, and the checksum. */
+/** Writes T3, and what covers it: HMACs, and the checksum. */
 function complete(entry: usize): void {
   const ip: usize = load<u32>(entry, STAMPED_REPLY);
+  const options: usize = load<u32>(entry, STAMPED_OPTIONS);
   const session: usize = load<u32>(entry, STAMPED_SESSION);
+  const flags: u32 = load<u8>(options, STAMP_FLAGS);
   const six = ipv4.version(ip) == 6;
   const datagram = ip + (six ? ipv6.HEADER_LEN : ipv4.headerLen(ip));
   const message = datagram + wire.HEADER_LEN;
   const len = wire.len(datagram);
-  store<u64>(message, bswap<u64>(time(load<u8>(load<u32>(entry, STAMPED_OPTIONS), STAMP_FLAGS))), TIMESTAMP);
-  if (session) follow(session + SESSION_DATA, message, load<u32>(entry, STAMPED_FOLLOW_UP));
+  const timestamp = message + (flags & AUTHENTICATED ? authentic.TIMESTAMP : TIMESTAMP);
+  store<u64>(timestamp, bswap<u64>(time(flags)));
+  if (session) follow(session + SESSION_DATA, message, timestamp, load<u32>(entry, STAMPED_FOLLOW_UP));
+  if (flags & AUTHENTICATED) authentic.sign(message, options, load<u32>(entry, STAMPED_HMAC));
   wire.clearChecksum(datagram);
   const pseudo = six ? ipv6.pseudoSum(ip, ipv6.UDP, len) : ipv4.pseudoSum(ip, len);
   wire.setChecksum(datagram, checksum(pseudo + sumWide(datagram, len)));
@@ -182,9 +210,9 @@ function complete(entry: usize): void {
 
 /**
  * RFC 8972 §4.7: tells of the session's last reply in the one at `message` if that has room for it at `offset`, and
- * remembers this one in its place.
+ * remembers this one in its place, which has its time at `timestamp`.
  */
-function follow(data: usize, message: usize, offset: u32): void {
+function follow(data: usize, message: usize, timestamp: usize, offset: u32): void {
   if (offset && load<u64>(data, STAMP_LAST_TIME)) {
     const value = message + offset;
     store<u32>(value, load<u32>(data, STAMP_LAST_SEQUENCE));
@@ -192,7 +220,7 @@ function follow(data: usize, message: usize, offset: u32): void {
     store<u32>(value, tlv.TAKEN_BY_SOFTWARE, 12);
   }
   store<u32>(data, load<u32>(message, SEQUENCE), STAMP_LAST_SEQUENCE);
-  store<u64>(data, load<u64>(message, TIMESTAMP), STAMP_LAST_TIME);
+  store<u64>(data, load<u64>(timestamp), STAMP_LAST_TIME);
 }
 
 /** Returns the time in the format of the options' flags: RFC 5905 §6, or that of PTP with its seconds cut off. */

@@ -18,6 +18,7 @@ import {
   DSCP_REFLECTED, LOCATION, STAMP_COS, STAMP_DSCP, STAMP_FLAGS, STAMP_RECEIVED, STAMP_SENT,
 } from "../../abi/stamp";
 import { load16 } from "../bytes";
+import { isTag, setTag } from "../sha256";
 import { add } from "../memory";
 import { family, link } from "../packet";
 import * as ethernet from "../wire/ethernet";
@@ -31,6 +32,7 @@ const HEADER_LEN: u32 = 4;
 // Flags.
 const UNRECOGNIZED: u32 = 0x80;
 const MALFORMED: u32 = 0x40;
+const INTEGRITY_FAILED: u32 = 0x20;
 
 // Types. Others are not understood: among them 11 (Micro-session ID), and 12 (Reflected Test Packet Control), which
 // asks for more packets than one, and longer ones.
@@ -41,6 +43,8 @@ const CLASS_OF_SERVICE: u32 = 4;
 const DIRECT_MEASUREMENT: u32 = 5;
 const ACCESS_REPORT: u32 = 6;
 const FOLLOW_UP_TELEMETRY: u32 = 7;
+/** Understood in packets that are authenticated alone: in others there is no key. */
+const HMAC: u32 = 8;
 const DESTINATION_NODE_ADDRESS: u32 = 9;
 const RETURN_PATH: u32 = 10;
 
@@ -63,19 +67,77 @@ export const TAKEN_BY_SOFTWARE: u32 = 2;
 /** Bit of an error estimate: the clock is synchronized. */
 const SYNCHRONIZED: u32 = 0x8000;
 
+/** verify() returns it where there is no HMAC TLV, and need not be; and where the TLVs are not authentic. */
+export const NO_HMAC: i32 = -1;
+const NOT_AUTHENTIC: i32 = -2;
+const HMAC_LEN: u32 = 16;
+
 /** answer() returns it where the sender wants no reply. */
 export const NO_REPLY: i32 = -1;
 const NOT_ASKED: i32 = -1;
 
 /**
- * Answers the TLVs of a datagram with `len` bytes of data, which begin at offset `at` of that. Its headers are still
- * those of the request. `entry` is the reply's in STAMPED (../../abi/slots.ts). Returns the DSCP that the reply is to
- * have, or NO_REPLY.
+ * §4.8: looks for the HMAC of the TLVs in a packet that is authentic. It covers the packet's sequence number and all
+ * TLVs before it, and only padding may lie behind it. A single TLV of padding needs none. Returns the offset of the
+ * HMAC's TLV, NO_HMAC, or NOT_AUTHENTIC.
  */
-export function answer(packet: usize, ip: usize, datagram: usize, at: u32, len: u32, entry: usize): i32 {
+export function verify(message: usize, tlvs: usize, len: u32, pads: usize): i32 {
+  let hmac = NO_HMAC;
+  let count = 0;
+  let onlyPadding = true;
+  for (let at: u32 = 0; len - at >= HEADER_LEN;) {
+    const tlv = tlvs + at;
+    if (!load<u32>(tlv)) break;
+    const type: u32 = load<u8>(tlv, 1);
+    const valueLen = load16(tlv + 2);
+    const fits = valueLen <= len - at - HEADER_LEN;
+    if (type == HMAC) {
+      if (hmac >= 0 || !fits || valueLen != HMAC_LEN) return NOT_AUTHENTIC;
+      hmac = at;
+    } else if (type != EXTRA_PADDING) {
+      if (hmac >= 0) return NOT_AUTHENTIC;
+      onlyPadding = false;
+    }
+    if (!fits) {
+      // It may hide others.
+      onlyPadding = false;
+      break;
+    }
+    count++;
+    at += HEADER_LEN + valueLen;
+  }
+  if (hmac < 0) return onlyPadding && count <= 1 ? NO_HMAC : NOT_AUTHENTIC;
+  coverSequence(message, tlvs);
+  return isTag(tlvs + hmac + HEADER_LEN, pads, tlvs - 4, 4 + hmac) ? hmac : NOT_AUTHENTIC;
+}
+
+/** Writes the HMAC of a reply's TLVs, once they and the sequence number are the reply's. */
+export function sign(message: usize, tlvs: usize, hmac: u32, pads: usize): void {
+  coverSequence(message, tlvs);
+  setTag(tlvs + hmac + HEADER_LEN, pads, tlvs - 4, 4 + hmac);
+}
+
+/**
+ * Puts the sequence number before the TLVs, where the HMAC of the packet ends. The request's has been verified, and the
+ * reply's follows.
+ */
+function coverSequence(message: usize, tlvs: usize): void {
+  store<u32>(tlvs - 4, load<u32>(message));
+}
+
+/**
+ * Answers the TLVs of a datagram with `len` bytes of data, which begin at offset `at` of that. Its headers are still
+ * those of the request. `entry` is the reply's in STAMPED (../../abi/slots.ts), `hmac` what verify() has returned.
+ * Returns the DSCP that the reply is to have, or NO_REPLY.
+ */
+export function answer(packet: usize, ip: usize, datagram: usize, at: u32, len: u32, entry: usize, hmac: i32): i32 {
   const options: usize = load<u32>(entry, STAMPED_OPTIONS);
   const session: usize = load<u32>(entry, STAMPED_SESSION);
   const received = dscpOf(packet, ip);
+  if (hmac == NOT_AUTHENTIC) {
+    refuse(datagram + wire.HEADER_LEN + at, len - at);
+    return ownDscp(received, options);
+  }
   let dscp = NOT_ASKED;
   let paths = 0;
   while (len - at >= HEADER_LEN) {
@@ -112,6 +174,7 @@ export function answer(packet: usize, ip: usize, datagram: usize, at: u32, len: 
         memory.fill(value, 0, valueLen);
         if (session) store<u32>(entry, at + HEADER_LEN, STAMPED_FOLLOW_UP);
         break;
+      case HMAC: if (hmac < 0) flags = UNRECOGNIZED; break;
       case DESTINATION_NODE_ADDRESS: if (!isDestination(packet, ip, value, valueLen)) flags = UNRECOGNIZED; break;
       case RETURN_PATH: {
         // RFC 9503 §4: only the first one counts.
@@ -125,9 +188,25 @@ export function answer(packet: usize, ip: usize, datagram: usize, at: u32, len: 
     mark(tlv, flags);
     at += HEADER_LEN + valueLen;
   }
-  if (dscp != NOT_ASKED) return dscp;
+  return dscp == NOT_ASKED ? ownDscp(received, options) : dscp;
+}
+
+/** Returns the DSCP of a reply whose sender does not ask for one. */
+function ownDscp(received: u32, options: usize): i32 {
   const own: u32 = load<u8>(options, STAMP_DSCP);
   return own == DSCP_REFLECTED ? received : own;
+}
+
+/** §4.8: TLVs that are not authentic go back as they are, but for their flags. */
+function refuse(tlvs: usize, len: u32): void {
+  for (let at: u32 = 0; len - at >= HEADER_LEN;) {
+    const tlv = tlvs + at;
+    if (!load<u32>(tlv)) return;
+    const valueLen = load16(tlv + 2);
+    mark(tlv, INTEGRITY_FAILED);
+    if (valueLen > len - at - HEADER_LEN) return;
+    at += HEADER_LEN + valueLen;
+  }
 }
 
 /** Overwrites the flags of a TLV, or of one within another: the sender's mean nothing. */
@@ -135,6 +214,7 @@ function mark(tlv: usize, flags: u32): void {
   store<u8>(tlv, <u8>flags);
   if (flags & UNRECOGNIZED) add(TLV_FLAGS + TlvFlag.unrecognized, 1);
   if (flags & MALFORMED) add(TLV_FLAGS + TlvFlag.malformed, 1);
+  if (flags & INTEGRITY_FAILED) add(TLV_FLAGS + TlvFlag.integrity, 1);
 }
 
 function isKnown(type: u32): bool {

@@ -24,7 +24,8 @@ export function startPongd({ ports = [], ...chosen }: Chosen, onEnd: (error: unk
   const options: FullOptions = {
     ...chosen, serving: serving([PREFIX], { tcp: { ports } }), hostAddresses: [HOST], device: DEVICE,
     offloadGiven: false, queues: 1, shutdownDelayMs: 0, sessions: 0, accepts: ports.length > 0,
-    streams: ports.flatMap(({ service: { stream } }) => stream ?? []), spin: 0, reassembly: DEFAULT_REASSEMBLY,
+    streams: ports.flatMap(({ service: { stream } }) => stream ?? []), exposed: [], spin: 0,
+    reassembly: DEFAULT_REASSEMBLY,
     listen: [LISTEN], listenGiven: true, webConfig: undefined, maxRequests: 40, logLevel: "error", logFormat: "text",
     hostAddressGiven: false, routes: true, dropPrivileges: false, queueFds: undefined,
   };

@@ -47,7 +47,8 @@ function notRegular(name: string): Failure {
 }
 
 function tooLarge(name: string, most: number, kind = "configuration"): Failure {
-  return new Failure(`${name}: larger than ${most >> 20} MiB, which no ${kind} is`, EXIT.CONFIG);
+  const size = most >= 1 << 20 ? `${most >> 20} MiB` : `${most >> 10} KiB`;
+  return new Failure(`${name}: larger than ${size}, which no ${kind} is`, EXIT.CONFIG);
 }
 
 /**

@@ -82,6 +82,7 @@ class Merger {
   readonly #problems: Problem[];
   /** Problems of flags and environment, a line each. */
   readonly #lines: string[] = [];
+  #exposed: readonly string[] = [];
   #ports: Readonly<Record<PortProtocol, PortLists>> = { tcp: new PortLists("tcp"), udp: new PortLists("udp") };
 
   constructor(given: Given, file?: Source) {
@@ -151,6 +152,7 @@ class Merger {
         sessions: this.#file ? values.udp_sessions : 0,
         accepts,
         streams: PORT_PROTOCOLS.flatMap((protocol) => this.#ports[protocol].streams),
+        exposed: this.#exposed,
         listen: values.listen.map((text) => parseEndpoint(text)),
         listenGiven: !this.#isDefault("listen"),
         webConfig: this.#webConfig(values),
@@ -301,6 +303,7 @@ class Merger {
     const services = servicesOf(this.#values.services, this.#folder, (path, message, which) => {
       this.#say("services", message, path, undefined, which);
     });
+    this.#exposed = [...services.udp.values()].flatMap(({ exposed }) => exposed ?? []);
     for (const protocol of PORT_PROTOCOLS) {
       for (const service of this.#given.services?.[protocol] ?? []) services[protocol].set(service.name, service);
     }

@@ -109,7 +109,7 @@ function answeringPorts(udp: Udp | undefined): number {
 }
 
 /** Returns a line for each thing that is allowed, but probably not meant. */
-export function oddities({ options: { serving, hostAddresses, io, spin }, values }: Effective): string[] {
+export function oddities({ options: { serving, hostAddresses, io, spin, exposed }, values }: Effective): string[] {
   const { prefixes } = serving;
   const { roots, nodes } = tableOf(serving, { hosts: hostAddresses });
   const answered = new Set<number>();
@@ -122,6 +122,7 @@ export function oddities({ options: { serving, hostAddresses, io, spin }, values
       `prefix ${text} has no address left: exceptions and longer prefixes take them all`)),
     ...shortened(withEscapes(values.services).map((key) =>
       `${key} has a backslash before r or n: YAML makes a line end of it only within double quotes`)),
+    ...shortened(exposed),
   ];
   const loops = prefixes.filter(({ answers: { udp } }) => answeringPorts(udp) >= MANY_PORTS);
   said.push(...shortened(loops.map(({ text, answers: { udp } }) =>

@@ -71,6 +71,8 @@ interface Settled {
   readonly accepts: boolean;
   /** Services of ports that service threads have. */
   readonly streams: readonly StreamService[];
+  /** A line for each service whose keys others than their owner may read. */
+  readonly exposed: readonly string[];
   /** Milliseconds that connections have to end when pongd stops. */
   readonly shutdownDelayMs: number;
   readonly listen: readonly Endpoint[];

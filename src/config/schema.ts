@@ -96,7 +96,7 @@ function limit(what: string) {
 
 function service() {
   const words = z.string("text").min(1, "at least one character");
-  const path = z.string("a file's path").min(1, "a file's path");
+  const path = filePath();
   const handler = described(path.optional(), "ES module whose default export is called; relative to the "
     + "configuration file.");
   const content = {
@@ -135,7 +135,12 @@ function service() {
   }, "a map like { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } or { http: { root: ./site } }");
 }
 
+function filePath() {
+  return z.string("a file's path").min(1, "a file's path");
+}
+
 function stamp() {
+  const path = filePath();
   return map({
     mode: described(choice(STAMP_MODES, eitherOf(STAMP_MODES)).optional(),
       "Whether replies have the sender's sequence number, or one of the session's own; stateless by default."),
@@ -158,6 +163,10 @@ function stamp() {
       "Whether a Location TLV is told at which addresses and ports its packet came; true by default."),
     idle_timeout: described(z.string(DURATION_RULE).regex(DURATION, DURATION_RULE).optional(),
       "How long a session of the stateful mode may be silent; 15m by default."),
+    key_file: described(path.optional(),
+      "File with the key of all sessions, whose packets are then authenticated; relative to the configuration file."),
+    key_dir: described(path.optional(),
+      "Folder with a key for each SSID, in a file of that name; relative to the configuration file."),
   }, "a map like { mode: stateful }, or an empty one, {}");
 }
 

@@ -3,11 +3,12 @@ import { resolve } from "node:path";
 import { MAX_AFTER, Service } from "../../abi/tcp.js";
 import { EXIT, Failure } from "../base/failure.js";
 import type { PortService } from "../prefix/policy.js";
-import { DEFAULT_STAMP, stampBytes } from "../prefix/stamp.js";
+import { DEFAULT_STAMP, stampBytes, withKeys } from "../prefix/stamp.js";
 import { PAGE } from "../prefix/streams.js";
 import { readRegular } from "./bytes.js";
 import { millisecondsOf } from "./keys.js";
 import type { Path } from "./path.js";
+import { keyAt, keysIn } from "./stampkeys.js";
 import { streamOf } from "./streams.js";
 import {
   BUILTIN_SERVICES, UDP_SERVICES, type PortProtocol, type ServiceMap, type ServiceMaps, type StampMap, type TcpMap,
@@ -25,7 +26,9 @@ const RESERVED: ReadonlySet<string> = new Set(
 );
 
 /** Keys of a service that name a file or a folder. */
-const FILES: ReadonlySet<string> = new Set(["reply", "handler", "root", "cert", "key"]);
+const FILES: ReadonlySet<string> = new Set(
+  ["reply", "handler", "root", "cert", "key", "key_file", "key_dir"],
+);
 
 /** Reports what is wrong at a path. */
 export type Say = (path: Path, message: string, which?: "key") => void;
@@ -81,7 +84,7 @@ function serviceOf(
     say([], `services.${name}: expected exactly one of tcp, http, https, udp and stamp`);
     return undefined;
   }
-  if (stamp) return stampOf(name, stamp);
+  if (stamp) return stampOf(name, stamp, folder, (key, message) => { say(["stamp", ...key], message); });
   const sent = tcp && [tcp.banner, tcp.reply ?? tcp.after].some((each) => each !== undefined);
   if (sent) return fixedOf(name, tcp, folder, (key, message) => { say(["tcp", ...key], message); });
   const stream = streamOf(name, map, folder, say);
@@ -95,9 +98,29 @@ function serviceOf(
 }
 
 /** Returns a STAMP reflector. */
-function stampOf(name: string, { idle_timeout: idle, ...given }: StampMap): PortService {
+function stampOf(
+  name: string, { idle_timeout: idle, key_file: file, key_dir: dir, ...given }: StampMap, folder: string,
+  say: (path: Path, message: string) => void,
+): PortService | undefined {
   const options = { ...DEFAULT_STAMP, ...given, ...idle !== undefined && { idleMs: millisecondsOf(idle) } };
-  return { name, kind: Service.stamp, bytes: stampBytes(options), anySource: options.sources === "any" };
+  const service = { name, kind: Service.stamp, bytes: stampBytes(options), anySource: options.sources === "any" };
+  if (file === undefined && dir === undefined) return service;
+  const stamp = `services.${name}.stamp`;
+  if (file !== undefined && dir !== undefined) {
+    say(["key_dir"], `${stamp}: expected key_file or key_dir, and not both`);
+    return undefined;
+  }
+  const key = file === undefined ? "key_dir" : "key_file";
+  try {
+    const { keys, exposed } = file === undefined ? keysIn(dir ?? "", folder) : keyAt(file, folder);
+    return {
+      ...service, bytes: withKeys(service.bytes, keys), exposed: exposed && `${stamp}.${key}: ${exposed}`,
+    };
+  } catch (error) {
+    if (!(error instanceof Failure) || error.exitStatus !== EXIT.CONFIG) throw error;
+    say([key], `${stamp}.${key}: ${error.what}`);
+    return undefined;
+  }
 }
 
 /** Returns a service that sends the same bytes to everybody. */

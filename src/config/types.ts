@@ -65,6 +65,9 @@ export interface UdpMap {
 export interface StampMap extends Partial<Omit<StampOptions, "idleMs">> {
   /** A time, as DURATION in keys.ts has it. */
   readonly idle_timeout?: string | undefined;
+  /** A file with the key of all sessions, or a folder with one for each SSID. */
+  readonly key_file?: string | undefined;
+  readonly key_dir?: string | undefined;
 }
 
 /** Files of a folder, or a handler; without either, a page that says who asks and whom. */

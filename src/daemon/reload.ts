@@ -110,7 +110,7 @@ export async function change({ configuration, stays }: Reread, running: Changeab
     const useServices = await threads.prepare(options.streams, prefixes, options.logLevel);
     const { tables, examples, services } = await configuration.place({ hosts, others, memories });
     const families = prefixes.families.filter((family) => !served.prefixes.families.includes(family));
-    const lines = [...stays];
+    const lines = [...stays, ...options.exposed];
     if (routes) {
       lines.push(...await device.routing.addRoutes(prefixes.blocks));
       lines.push(...notForwarded(device, families));

@@ -100,6 +100,7 @@ export async function run(
   const { options } = configuration;
   // No signal may be caught before this: one that this image had caught would be lost when the next image replaces it.
   if (options.dropPrivileges && options.queueFds === undefined && isPrivileged()) await handOver(options, log);
+  for (const line of options.exposed) log.warn(line);
   const parts = new Parts();
   // Without a configuration to read anew, SIGHUP from a terminal that is closed ends pongd.
   const signals: NodeJS.Signals[] = reread ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];

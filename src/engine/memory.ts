@@ -10,6 +10,7 @@ import {
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
 import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
+import { SHA_K } from "../../abi/sha256.js";
 import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
 import { Unopened } from "../../abi/streams.js";
 import {
@@ -20,6 +21,7 @@ import { DRAIN, MAX_CONNECTIONS, MAX_PAGES, PAGE_SIZE, type Drain } from "../../
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
+import { ROUND_CONSTANTS } from "../base/sha256.js";
 import type { PortService } from "../prefix/policy.js";
 import type { Ethernet } from "../tun/mac.js";
 import * as services from "./services.js";
@@ -145,6 +147,7 @@ export class LinearMemory {
     words[REASSEMBLIES / 4] = reassembly;
     words[REASSEMBLY / 4] = buffers;
     words[SEED / 4] = seed;
+    words.set(ROUND_CONSTANTS, SHA_K / 4);
     tcp.describe(words, limits, layout);
     sessionsOf.describe(words, sessions, sessionsLayout);
     services.placeBuiltin(memory);

@@ -1,6 +1,6 @@
 /** Finds out where a connection goes, and from where. */
 import { isIP, type LookupFunction } from "node:net";
-import type { Target } from "../net/port.js";
+import type { Target } from "../net/attempt.js";
 import { parseAddress, type Address } from "../prefix/prefixes.js";
 import { PongdError } from "./error.js";
 

@@ -11,7 +11,8 @@ import {
   THREAD_SIZE, THREADS,
 } from "../../abi/streams.js";
 import { ID_BYTES } from "../prefix/streams.js";
-import { type Ends, TURN_MS } from "./port.js";
+import type { Ends } from "./stream.js";
+import { TURN_MS } from "./port.js";
 
 /** Datagrams of a turn, which also ends after TURN_MS, so that the event loop's other work has its turn too. */
 const TURN = 64;

@@ -15,9 +15,15 @@ export interface HttpService {
 /** Takes the status of each request that is refused before the listener hears of it. */
 export type Refused = (status: number) => void;
 
-/** Returns what gives sockets to an http.Server of their own. */
-export function httpService(listener: RequestListener, refused?: Refused): HttpService {
+/**
+ * Returns what gives sockets to an http.Server of their own. A client that has ended its side after its request, as
+ * `nc -N` does, gets its response if the listener `ends` each one soon, whatever the client does. Another listener's
+ * requests are broken off then, as Node.js does: whoever is gone cannot be told from whoever waits.
+ */
+export function httpService(listener: RequestListener, refused?: Refused, ends = false): HttpService {
   const server = createServer({ requireHostHeader: false }, withHost(listener, refused));
+  // Node.js has this property, though its types and its documentation have not.
+  Object.assign(server, { httpAllowHalfOpen: ends });
   const http = new Http1(server, refused);
   return {
     take(socket) { http.serve(socket, socket); },

@@ -6,7 +6,7 @@ import { RateLimiter } from "../base/ratelimiter.js";
 import { textOf, type Endpoint } from "../prefix/endpoints.js";
 import { formatBytes } from "../prefix/prefixes.js";
 import type { ProxyHeader } from "../prefix/streams.js";
-import type { Ends } from "./port.js";
+import type { Ends } from "./stream.js";
 import { reset } from "./reset.js";
 import type { Socket } from "./socket.js";
 

@@ -1,6 +1,6 @@
 /** Where a datagram comes from and goes to, as handlers are told. */
 import { formatBytes } from "../prefix/prefixes.js";
-import type { Ends } from "./port.js";
+import type { Ends } from "./stream.js";
 import type { PrefixIndex } from "./prefixindex.js";
 
 /** What a handler is told of a datagram, with the names of dgram's rinfo and of a socket. */

@@ -41,7 +41,8 @@ export interface Surroundings {
 export async function load({ name, does }: StreamService, around: Surroundings): Promise<Taker> {
   const refused = (status: number) => { around.counts.refused(around.place, status); };
   if ("http" in does) {
-    return { allowHalfOpen: true, ...httpService(await listenerOf(name, does.http, around), refused) };
+    const ends = !("handler" in does.http);
+    return { allowHalfOpen: true, ...httpService(await listenerOf(name, does.http, around), refused, ends) };
   }
   if ("tcp" in does) return tcp(name, await importHandler(does.tcp), around);
   if ("udp" in does) return udp(name, await importHandler(does.udp), around);

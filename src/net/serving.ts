@@ -14,11 +14,12 @@ import type { ServiceCounts } from "../telemetry/servicecounts.js";
 import { apart } from "./apart.js";
 import { Datagrams, type Datagram } from "./datagrams.js";
 import type { Counted, FromService, ToService } from "./messages.js";
-import { Port, type Stream } from "./port.js";
+import { Port } from "./port.js";
 import { PrefixIndex } from "./prefixindex.js";
 import { remoteOf } from "./remote.js";
 import { load, type Taker } from "./services.js";
 import { Socket } from "./socket.js";
+import type { Stream } from "./stream.js";
 import { Takers } from "./takers.js";
 
 const BEAT_MS = 1000;

@@ -9,7 +9,9 @@ import { Closed } from "../../abi/counters.js";
 import { Unopened } from "../../abi/streams.js";
 import { formatBytes } from "../prefix/prefixes.js";
 import { apart } from "./apart.js";
-import type { Ends, Holder, Opener, Opening, Port, Stream, Target } from "./port.js";
+import type { Opening, Target } from "./attempt.js";
+import type { Port } from "./port.js";
+import type { Ends, Holder, Opener, Stream } from "./stream.js";
 
 type Code = Extract<keyof typeof constants.errno, string>;
 

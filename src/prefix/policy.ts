@@ -24,6 +24,8 @@ export interface PortService {
   readonly stream?: StreamService;
   /** True if it answers datagrams from the ports of services, too. */
   readonly anySource?: boolean;
+  /** A line if others than their owner may read the files with its keys. */
+  readonly exposed?: string | undefined;
 }
 
 /** The ports `first` to `last` have this service. */

@@ -1,7 +1,8 @@
 /** What a STAMP reflector does, as a configuration says it, and as its service's bytes have it (abi/stamp.ts). */
 import {
-  ANSWERS_SHORT, ANY_SOURCE, DSCP_REFLECTED, LOCATION, PTP, STAMP_COS, STAMP_DSCP, STAMP_FLAGS, STAMP_IDLE_MS,
-  STAMP_OPTIONS_END, STAMP_TTL, STATEFUL,
+  ANSWERS_SHORT, ANY_SOURCE, AUTHENTICATED, DSCP_REFLECTED, KEY_BY_SSID, LOCATION, PTP, STAMP_COS, STAMP_DSCP,
+  STAMP_FLAGS, STAMP_IDLE_MS, STAMP_KEY_COUNT, STAMP_KEY_PADS, STAMP_KEY_SIZE, STAMP_KEYS, STAMP_OPTIONS_END, STAMP_TTL,
+  STATEFUL,
 } from "../../abi/stamp.js";
 import type { Sources } from "./streams.js";
 
@@ -33,6 +34,25 @@ export const DEFAULT_STAMP: StampOptions = {
   mode: "stateless", timestamp: "ntp", cos: "none", dscp: "reflect", ttl: 255, short: "drop", sources: "unprivileged",
   location: true, idleMs: 15 * 60_000,
 };
+
+/** Keys of authenticated packets, as padsOf() in ../base/sha256.ts makes them: one for all, or one for each SSID. */
+export type StampKeys = Uint8Array | ReadonlyMap<number, Uint8Array>;
+
+/** Returns the bytes of a service with these options and keys. */
+export function withKeys(options: Uint8Array, keys: StampKeys): Buffer {
+  const bySsid = !(keys instanceof Uint8Array);
+  const sorted = [...bySsid ? keys : [[0, keys] as const]].sort(([a], [b]) => a - b);
+  const bytes = Buffer.alloc(STAMP_KEYS + STAMP_KEY_SIZE * sorted.length);
+  bytes.set(options);
+  bytes[STAMP_FLAGS] |= AUTHENTICATED | (bySsid ? KEY_BY_SSID : 0);
+  bytes.writeUInt32LE(sorted.length, STAMP_KEY_COUNT);
+  for (const [i, [ssid, pads]] of sorted.entries()) {
+    const at = STAMP_KEYS + STAMP_KEY_SIZE * i;
+    bytes.writeUInt32LE(ssid, at);
+    bytes.set(pads, at + STAMP_KEY_PADS);
+  }
+  return bytes;
+}
 
 /** Returns the bytes of a service with these options. */
 export function stampBytes(

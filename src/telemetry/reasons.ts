@@ -56,6 +56,7 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   socket_rcvbuff: "The service thread of the UDP port had no room: it is slow, hangs, or is being started again.",
   stamp_short: "A STAMP packet of less than 44 bytes, whose reply would have been longer.",
   stamp_no_reply: "A STAMP packet whose sender wants no reply (RFC 9503).",
+  stamp_hmac: "A STAMP packet that is not authenticated by a key of its reflector's.",
   stamp_sessions: "A stateful STAMP reflector has no room for another session, or for one of that source.",
   skb_gso_seg: "The packet is to be cut into segments, though it is not TCP: no kernel hands that over.",
   worker_crash: "The packet was with a worker when that crashed.",

@@ -32,7 +32,7 @@ const KINDS = {
   ports: `services: { ssh: { tcp: { banner: x } } }\n${RIGHT.replaceAll("ttl: 64", "tcp: { 22: ssh, 8000-8010: echo }")}`,
 };
 
-describe("a file of 100,000 prefixes, read twice as by two reloads", () => {
+describe("a file of 100,000 prefixes, read again as by a reload", () => {
   let folder: string;
   before(() => { folder = mkdtempSync(join(tmpdir(), "pongd-reading-")); });
   after(() => { rmSync(folder, { recursive: true }); });
@@ -45,11 +45,9 @@ describe("a file of 100,000 prefixes, read twice as by two reloads", () => {
       // The daemon has read the file once when it is idle.
       let served = await reload(file, linear);
       const idle = await watched(() => delay(500));
-      for (let i = 0; i < 2; i++) {
-        const reading = await watched(async () => { served = await reload(file, linear, served) ?? served; });
-        assert.ok(reading.share < MAX_SHARE, `this thread did ${reading.share} of the work`);
-        assert.ok(reading.rss < idle.rss + MAX_RSS, `${reading.rss >> 20} MiB, idle ${idle.rss >> 20} MiB`);
-      }
+      const reading = await watched(async () => { served = await reload(file, linear, served) ?? served; });
+      assert.ok(reading.share < MAX_SHARE, `this thread did ${reading.share} of the work`);
+      assert.ok(reading.rss < idle.rss + MAX_RSS, `${reading.rss >> 20} MiB, idle ${idle.rss >> 20} MiB`);
       assert.equal(served?.length, kind === "wrong" ? undefined : COUNT);
     });
   }

@@ -10,8 +10,9 @@ import {
 import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../abi/limits.js";
 import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.js";
 import { FREE, KEPT, KEPT_SIZE, MAX_SLOTS } from "../../abi/pool.js";
+import { SHA_END, SHA_K } from "../../abi/sha256.js";
 import {
-  BATCH, DESCRIPTOR_SIZE, MAX_TOUCHED, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, STAMPED, TO_SEND, TOUCHED,
+  BATCH, DESCRIPTOR_SIZE, MAX_TOUCHED, RECEIVED, SENDS, SLOT_ALIGN, SLOT_BASE, STAMPED, STAMPED_SIZE, TO_SEND, TOUCHED,
 } from "../../abi/slots.js";
 import { STREAMS, STREAMS_END, Unopened } from "../../abi/streams.js";
 import {
@@ -62,8 +63,9 @@ const MEMORY: readonly Region[] = [
   ["KEPT", KEPT, KEPT_SIZE * MAX_SLOTS, 8],
   ["TCP", HASH_KEY, TCP_END - HASH_KEY, SLOT_ALIGN],
   ["STREAMS", STREAMS, STREAMS_END - STREAMS, SLOT_ALIGN],
+  ["SHA", SHA_K, SHA_END - SHA_K, SLOT_ALIGN],
   ["TOUCHED", TOUCHED, 4 * MAX_TOUCHED, 4],
-  ["STAMPED", STAMPED, 4 * BATCH, 4],
+  ["STAMPED", STAMPED, STAMPED_SIZE * BATCH, 4],
   ["SLOT_BASE", SLOT_BASE, MAX_SLOTS * SLOT_ALIGN, PAGE],
 ];
 

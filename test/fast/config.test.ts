@@ -562,7 +562,7 @@ describe("a file that is wrong: every error with its line and column, and what w
       "FILE:4:79: services.b.stamp.location is 1; expected true or false",
       "FILE:4:96: services.b.stamp.idle_timeout is \"2h\"; expected a time like 500ms, 5s or 2m, at most an hour",
       "FILE:5:17: unknown key \"keys\" in services.c.stamp; expected mode, timestamp, cos, dscp, ttl, short, sources, "
-      + "location, idle_timeout",
+      + "location, idle_timeout, key_file, key_dir",
     ],
     ["STAMP at a port of TCP", `${P}services: { a: { stamp: {} } }\ntcp: { 862: a }\n`,
       "FILE:3:13: port 862: \"a\" is a service of UDP, not of TCP; expected refuse, silent, echo, discard, chargen, "

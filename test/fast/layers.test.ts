@@ -9,7 +9,7 @@ import { source } from "../support/assembly.js";
 const LAYERS = [
   ["abi"], ["base"], ["sys"], ["prefix"], ["tun"], ["engine"], ["io"],
   ["pcap", "config", "telemetry"], ["net"], ["web"], ["daemon"],
-  ["replay", "bench", "top", "help", "library"], ["cli"],
+  ["replay", "bench", "top", "help", "library"], ["stamp"], ["cli"],
 ];
 
 const rank = new Map(LAYERS.flatMap((names, i) => names.map((name) => [name, i] as const)));

@@ -1,15 +1,17 @@
 /** Tests the stateful mode of STAMP, RFC 8762 §4 and RFC 8972 §3, and the table of its sessions. */
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { describe, test } from "node:test";
 import { Counter, Protocol, REPLIES, TURNAROUND } from "../../abi/counters.js";
 import { SESSION_COUNT, SESSIONS_TOUCHED } from "../../abi/sessions.js";
 import { Service, SERVICE_SIZE, SERVICE_USERS, SERVICES } from "../../abi/tcp.js";
+import { padsOf } from "../../src/base/sha256.js";
 import { moduleOf } from "../../src/engine/create.js";
 import { tableOf } from "../../src/engine/table.js";
 import { compile, load, WasmEngine } from "../../src/engine/wasm.js";
 import type { PortRange } from "../../src/prefix/policy.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
-import { DEFAULT_STAMP, stampBytes, type StampOptions } from "../../src/prefix/stamp.js";
+import { DEFAULT_STAMP, stampBytes, withKeys, type StampOptions } from "../../src/prefix/stamp.js";
 import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.js";
 import { udpPacket6 } from "../support/ipv6.js";
 import { bytes, HOST, PREFIX, udpPacket, type UdpOptions } from "../support/packets.js";
@@ -235,6 +237,50 @@ describe("stateful STAMP", () => {
     // 5 ms from when the first batch came; the clock stands still in the second one.
     assert.equal(rig.linear.counters[TURNAROUND + 13], 4);
     assert.equal(rig.linear.counters[Counter.turnaroundNs], 20_000_000);
+  });
+
+  test("M-10: authentic packets have sessions, and the HMACs cover what is told of the reply before", async () => {
+    const key = Buffer.from("a key of the test's own");
+    const hmacOf = (...parts: Uint8Array[]) =>
+      createHmac("sha256", key).update(bytes(...parts)).digest().subarray(0, 16);
+    const authentic = (sequence: number, ssid: number) => {
+      const base = new Uint8Array(96);
+      const view = new DataView(base.buffer);
+      view.setUint32(0, sequence);
+      view.setUint16(26, ssid);
+      const tlvs = bytes(tlv(7, new Uint8Array(16)), tlv(5, new Uint8Array(12)));
+      return bytes(base, hmacOf(base), tlvs, tlv(8, hmacOf(base.subarray(0, 4), tlvs)));
+    };
+    const service = {
+      name: "own", kind: Service.stamp,
+      bytes: withKeys(stampBytes({ ...DEFAULT_STAMP, mode: "stateful", timestamp: "ptp" }), padsOf(key)),
+    };
+    const rig = await Rig.create("wasm", {
+      sessions: 64, policy: { ...policyOf(), udp: { ports: [{ first: PORT, last: PORT, service }] } },
+    });
+    let before = new Uint8Array(12);
+    for (let i = 0; i < 3; i++) {
+      rig.wall = 1000 * (i + 1);
+      for (const [ssid, own] of [[5, i], [6, i]] as const) {
+        const [packet] = rig.respond(udpPacket({ destinationPort: PORT, data: authentic(900 + i, ssid) }));
+        const reply = packet.slice(28);
+        const [base, tlvs] = [reply.slice(0, 96), reply.slice(112, 112 + 36)];
+        const view = new DataView(base.buffer);
+        assert.deepEqual([view.getUint32(0), view.getUint32(48), view.getUint16(26)], [own, 900 + i, ssid]);
+        assert.equal(view.getUint32(16), i + 1, "T3");
+        assert.deepEqual(reply.slice(96, 112), Uint8Array.from(hmacOf(base)));
+        assert.deepEqual(reply.slice(112 + 36), tlv(8, hmacOf(base.subarray(0, 4), tlvs), { flags: 0 }));
+        assert.deepEqual(tlvs.slice(0, 16), bytes(0, 7, 0, 16, before));
+        assert.deepEqual([...tlvs.slice(28)], [0, 0, 0, own + 1, 0, 0, 0, own + 1]);
+        if (ssid === 6) before = Uint8Array.from(bytes(base.subarray(0, 4), base.subarray(16, 24)));
+      }
+    }
+    // What is not authentic is no session's.
+    const forged = authentic(0, 5);
+    forged[100] ^= 1;
+    assert.deepEqual(rig.respond(udpPacket({ destinationPort: PORT, data: forged, sourcePort: 2000 })), []);
+    assert.deepEqual(rig.dropped, { stamp_hmac: 1 });
+    assert.equal(sessions(rig), 2);
   });
 
   test("M-5: times are in PTP's format if the service says so, with Z set", async () => {

@@ -15,7 +15,7 @@ import net from "node:net";
 import { addAbortSignal } from "node:stream";
 import { clearInterval, setInterval } from "node:timers";
 import { createRequire, syncBuiltinESMExports } from "node:module";
-import type { Stream } from "../../src/net/port.js";
+import type { Stream } from "../../src/net/stream.js";
 import { reset } from "../../src/net/reset.js";
 import { Socket } from "../../src/net/socket.js";
 import { Plain } from "./plain.js";

@@ -9,7 +9,8 @@ import { BATCH } from "../../abi/slots.js";
 import { ASLEEP, ORDERED, THREAD_STATE, THREADS, ThreadState } from "../../abi/streams.js";
 import { Service } from "../../abi/tcp.js";
 import { SECRETS } from "../../src/engine/tcp.js";
-import { Port, type Holder, type Stream } from "../../src/net/port.js";
+import { Port } from "../../src/net/port.js";
+import type { Holder, Stream } from "../../src/net/stream.js";
 import { BY_DEFAULT, Rig } from "../support/engines.js";
 import { addr } from "../support/packets.js";
 

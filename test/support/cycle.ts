@@ -28,7 +28,7 @@ const options: FullOptions = {
   tcp: undefined,
   sessions: 0,
   accepts: false,
-  streams: [],
+  streams: [], exposed: [],
   hostAddressGiven: false,
   routes: true,
   dropPrivileges: false,

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { ATTEMPT_FAILS, Counter } from "../../abi/counters.js";
 import { LENT_COUNT, THREAD_SIZE, THREAD_STATE, THREADS, ThreadState, Unopened } from "../../abi/streams.js";
-import { Port, type Holder, type Opener, type Opening, type Stream, type Target } from "../../src/net/port.js";
+import type { Opening, Target } from "../../src/net/attempt.js";
+import { Port } from "../../src/net/port.js";
+import type { Holder, Opener, Stream } from "../../src/net/stream.js";
 import { ADDRESSES, type Family, type HostOptions, TcpHost } from "./tcphost.js";
 import { Player, type Row } from "./tcpscript.js";
 import { checkState, stateOf } from "./tcpstate.js";

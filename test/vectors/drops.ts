@@ -14,7 +14,8 @@ import {
 } from "../support/packets.js";
 import { type Treatment } from "../support/engines.js";
 import type { PortRange } from "../../src/prefix/policy.js";
-import { DEFAULT_STAMP, stampBytes } from "../../src/prefix/stamp.js";
+import { DEFAULT_STAMP, stampBytes, withKeys } from "../../src/prefix/stamp.js";
+import { padsOf } from "../../src/base/sha256.js";
 
 export interface DropVector {
   readonly reason: keyof typeof Drop;
@@ -256,14 +257,21 @@ const BAD_CHAINS: readonly (readonly [name: string, ...extensions: Extension[]])
 
 /** The UDP ports of the vectors below. */
 export const UDP_PORTS: readonly PortRange[] = [
-  ...([
-    [7, "echo"], [9, "discard"], [10, "silent"], [862, "stamp"], [2000, "echo"],
-  ] as const).map(([port, name]) => ({ first: port, last: port, service: { name, kind: Service[name] } })),
+  ...([[7, "echo"], [9, "discard"], [10, "silent"], [862, "stamp"]] as const).map(([port, name]) => portOf(port, name)),
+  {
+    first: 863, last: 863,
+    service: { name: "keyed", kind: Service.stamp, bytes: withKeys(stampBytes(DEFAULT_STAMP), padsOf(pattern(16))) },
+  },
+  portOf(2000, "echo"),
   {
     first: 2001, last: 2001,
     service: { name: "stateful", kind: Service.stamp, bytes: stampBytes({ ...DEFAULT_STAMP, mode: "stateful" }) },
   },
 ];
+
+function portOf(port: number, name: "echo" | "discard" | "silent" | "stamp"): PortRange {
+  return { first: port, last: port, service: { name, kind: Service[name] } };
+}
 
 /** Ports from which nobody is answered. */
 const SERVICE_PORTS = [
@@ -293,6 +301,11 @@ export const UDP: readonly DropVector[] = ([
       data: bytes(new Uint8Array(44), 0x80, 10, 0, 8, 0x80, 1, 0, 4, 0, 0, 0, 0), destinationPort: 862,
     }),
   },
+  ...[44, 111, 112, 200].map((length) => ({
+    reason: "stamp_hmac", name: `M-10: ${length} octets that are not authenticated`,
+    packet: udpPacket({ data: new Uint8Array(length), destinationPort: 863 }),
+  }) as const),
+  { reason: "stamp_hmac", name: "M-10: IPv6", packet: udpPacket6({ data: pattern(112), destinationPort: 863 }) },
   // The memory has room for none.
   {
     reason: "stamp_sessions", name: "M-7: a session too many",

@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { LENT_COUNT, THREAD_STATE, THREADS, ThreadState, Unopened } from "../../../abi/streams.js";
-import {
-  Port, type Holder, type Opener as Asker, type Opening, type Stream, type Target,
-} from "../../../src/net/port.js";
+import type { Opening, Target } from "../../../src/net/attempt.js";
+import { Port } from "../../../src/net/port.js";
+import type { Holder, Opener as Asker, Stream } from "../../../src/net/stream.js";
 import type { TcpHost } from "../../support/tcphost.js";
 
 /** Rounds in which a thread and a packet loop tell each other all that they have to tell. */

@@ -1,0 +1,50 @@
+/** Writes what a sender of STAMP has found out, as ping does. */
+import { clockErrorOf, type ClockError } from "./packet.js";
+import type { Losses, Spread, Times, Totals } from "./tally.js";
+
+const COLUMNS = ["min", "median", "p95", "p99", "max"] as const;
+
+/** A line for a reply. */
+export function lineOf(size: number, address: string, { sequence, roundTrip, there, back }: Times): string {
+  return `${size} bytes from ${address}: seq=${sequence} time=${ms(roundTrip)} ms there=${ms(there)} ms `
+    + `back=${ms(back)} ms`;
+}
+
+/** The last lines. `error` is what the clock here says of itself, as it is sent. */
+export function summaryOf(address: string, totals: Totals, error: number): string {
+  const { sent, received, lost, late, duplicates, reordered, wrong, losses, times, clock } = totals;
+  const share = sent > 0 ? ` (${Number((100 * lost / sent).toFixed(1))} %)` : "";
+  const counts = [
+    `${sent} sent`, `${received} received`, `${lost} lost${share}`, ...late > 0 ? [`${late} too late`] : [],
+    ...duplicates > 0 ? [`${duplicates} duplicate${duplicates > 1 ? "s" : ""}`] : [],
+    ...reordered > 0 ? [`${reordered} reordered`] : [], ...wrong > 0 ? [`${wrong} wrong`] : [],
+  ];
+  const lines = [`--- ${address} ---`, counts.join(", "), ...losses ? [placesOf(losses)] : []];
+  if (times && clock) {
+    lines.push(
+      `ms          ${COLUMNS.map((name) => name.padStart(10)).join("")}`,
+      rowOf("round trip", times.roundTrip), rowOf("there", times.there), rowOf("back", times.back),
+      rowOf("reflector", times.inside),
+      "The round trip is without the reflector's own time.",
+      `There and back are as right as both clocks: here ${inWords(clockErrorOf(error))}, there ${inWords(clock)}.`,
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function placesOf({ there, back, unknown }: Losses): string {
+  return `lost on the way there ${there}, on the way back ${back}`
+    + (unknown > 0 ? `, after the last reply ${unknown}` : "");
+}
+
+function rowOf(name: string, spread: Spread): string {
+  return name.padEnd(12) + COLUMNS.map((column) => ms(spread[column]).padStart(10)).join("");
+}
+
+function ms(value: number): string {
+  return value.toFixed(3);
+}
+
+function inWords({ synchronized, ms }: ClockError): string {
+  return synchronized ? `off by up to ${Number(ms.toPrecision(2))} ms` : "not synchronized";
+}
