@@ -47,9 +47,13 @@ export enum Counter {
   /** Connections that service threads have asked for, and those of them that were established. */
   tcpActiveOpens,
   tcpOpened,
+  /** Sum of the times of TURNAROUND, in nanoseconds. */
+  turnaroundNs,
+  /** A gauge: sessions of stateful STAMP reflectors. */
+  stampSessions,
 }
 /** Room for counters, as in each MAX_ below; test/fast/abi.test.ts says how many places are left. */
-export const MAX_COUNTERS = 32;
+export const MAX_COUNTERS = 40;
 
 /** Replies by protocol; the member's name is the label's value. Counted at REPLIES + protocol. */
 export enum Protocol {
@@ -61,6 +65,7 @@ export enum Protocol {
   udp,
   sbfd,
   irtt,
+  stamp,
 }
 export const REPLIES = MAX_COUNTERS;
 export const MAX_PROTOCOLS = 16;
@@ -157,6 +162,8 @@ export enum Drop {
   irtt_sessions,
   /** It ended its session. */
   irtt_close,
+  /** There is no room for another session. */
+  stamp_sessions,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;
@@ -244,7 +251,14 @@ export enum TlvFlag {
 export const TLV_FLAGS = LATENESS + LATENESS_BUCKETS;
 export const MAX_TLV_FLAGS = 4;
 
+/**
+ * Replies of STAMP by the time from when their requests were read to when they were about to be sent: bucket i counts
+ * up to 2^i microseconds, the last one all others.
+ */
+export const TURNAROUND = TLV_FLAGS + MAX_TLV_FLAGS;
+export const TURNAROUND_BUCKETS = 24;
+
 /** Replies by prefix. A prefix is counted at PREFIX_REPLIES + its index. */
-export const PREFIX_REPLIES = TLV_FLAGS + MAX_TLV_FLAGS;
+export const PREFIX_REPLIES = TURNAROUND + TURNAROUND_BUCKETS;
 
 export const COUNTERS_END = COUNTERS + 8 * (PREFIX_REPLIES + PREFIX_INDICES);

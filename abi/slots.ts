@@ -33,12 +33,22 @@ export const MAX_ORDERS = 256;
 export const MAX_TOUCHED = BATCH + MAX_LETTERS + MAX_ORDERS;
 export const TOUCHED = TO_SEND + DESCRIPTOR_SIZE * SENDS;
 /**
- * {u32 address of the packet, u32 that of its service's options} [BATCH]: replies of this batch that have to be
- * completed before they are sent (assembly/udp/stamp.ts). If the second word is odd, it is one of IRTT's, as
- * assembly/udp/irtt.ts has it.
+ * Replies [BATCH] of this batch that have to be completed before they are sent (assembly/udp/stamp.ts): each as at
+ * STAMPED_REPLY and what follows there. If the options' word is odd, it is one of
+ * IRTT's, as assembly/udp/irtt.ts has it, and nothing else follows.
  */
 export const STAMPED = TOUCHED + 4 * MAX_TOUCHED;
-export const STAMPED_SIZE = 8;
+export const STAMPED_SIZE = 20;
+/** u32: address of the packet. */
+export const STAMPED_REPLY = 0;
+/** u32: address of the service's options (stamp.ts). */
+export const STAMPED_OPTIONS = STAMPED_REPLY + 4;
+/** u32: address of the session, or 0. */
+export const STAMPED_SESSION = STAMPED_OPTIONS + 4;
+/** u32: offset in UDP's data of the value of a Follow-Up Telemetry TLV that is to have the times, or 0. */
+export const STAMPED_FOLLOW_UP = STAMPED_SESSION + 4;
+/** u32: offset in UDP's data of an HMAC TLV that is to have the HMAC, or 0. */
+export const STAMPED_HMAC = STAMPED_FOLLOW_UP + 4;
 /**
  * The first slot, on a page of its own. The length of a slot follows from the MTU. The tables lie behind the last slot.
  */

@@ -24,6 +24,13 @@ export const STAMP_KEY_COUNT = STAMP_OPTIONS_END;
 export const STAMP_KEYS = STAMP_KEY_COUNT + 4;
 export const STAMP_KEY_PADS = 4;
 export const STAMP_KEY_SIZE = STAMP_KEY_PADS + PADS_LEN;
+// What a session of the stateful mode remembers, at its SESSION_DATA (sessions.ts).
+/** u32: packets that came, and replies to them. The next reply has that number. */
+export const STAMP_RECEIVED = 0;
+export const STAMP_SENT = STAMP_RECEIVED + 4;
+/** {u32 sequence number, u64 T3} of the last reply that was completed, as it had them; 0 before the first one. */
+export const STAMP_LAST_SEQUENCE = STAMP_SENT + 4;
+export const STAMP_LAST_TIME = STAMP_LAST_SEQUENCE + 4;
 
 // Bits of STAMP_FLAGS.
 /** Sessions count their replies (RFC 8762 §4). */

@@ -144,8 +144,13 @@ export function free(p: usize): void {
 }
 
 export function add(counter: u32, amount: i32): void {
+  addLarge(counter, <f64>amount);
+}
+
+/** Adds what 32 bits may have no room for. */
+export function addLarge(counter: u32, amount: f64): void {
   const at = COUNTERS + (counter << 3);
-  store<f64>(at, load<f64>(at) + <f64>amount);
+  store<f64>(at, load<f64>(at) + amount);
 }
 
 /** Counts `packets` as answered by an address of the prefix. */

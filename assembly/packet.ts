@@ -6,7 +6,6 @@
 //    └──────┴──────┴─────────┴────────┴─────────┴──────────────────────────────┘
 
 import { NOW } from "../abi/control";
-import { Protocol } from "../abi/counters";
 import { FIRST_PREFIX } from "../abi/tables";
 import { answersOf, table } from "./prefix";
 
@@ -14,7 +13,7 @@ const LINK: usize = 0; // address behind the link header, which is copied for re
 const OWNER: usize = 4;
 const ANSWERS: usize = 8;
 const FAMILY: usize = 12; // u8
-const COUNTED_AS: usize = 13; // u8
+const PROTOCOL: usize = 13; // u8
 const ARRIVAL: usize = 16; // u64, on the clock of NOW
 const FLAGS: usize = 24; // u8, as wire/vnet.ts has them
 const KIND: usize = 25; // u8
@@ -26,7 +25,7 @@ export function begin(packet: usize, link: usize, family: u32): void {
   store<u32>(packet, <u32>link, LINK);
   store<u32>(packet, 0, OWNER);
   store<u32>(packet, 0, ANSWERS);
-  store<u32>(packet, family | Protocol.udp << 8, FAMILY);
+  store<u32>(packet, family, FAMILY);
   store<u64>(packet, load<u64>(NOW), ARRIVAL);
   store<u64>(packet, 0, FLAGS);
 }
@@ -67,13 +66,13 @@ export function family(packet: usize): u32 {
   return load<u8>(packet, FAMILY);
 }
 
-/** Returns what a reply of a UDP service is counted as. */
-export function countedAs(packet: usize): Protocol {
-  return <Protocol>load<u8>(packet, COUNTED_AS);
+/** Returns the Protocol that a reply counts as where a service has one of its own; otherwise 0. */
+export function protocol(packet: usize): u32 {
+  return load<u8>(packet, PROTOCOL);
 }
 
-export function setCountedAs(packet: usize, protocol: Protocol): void {
-  store<u8>(packet, <u8>protocol, COUNTED_AS);
+export function setProtocol(packet: usize, protocol: u32): void {
+  store<u8>(packet, <u8>protocol, PROTOCOL);
 }
 
 /** Returns the time at which the packet came, on the clock of NOW. */

@@ -7,7 +7,7 @@ import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
 import { holds, sumHeader } from "../checksum";
 import { answered } from "../memory";
 import { finish } from "../offload";
-import { countedAs, setOwner } from "../packet";
+import { protocol, setOwner } from "../packet";
 import { owner, table } from "../prefix";
 import * as reassembly from "../reassembly";
 import { error } from "../respond/error";
@@ -71,7 +71,9 @@ function fragment(packet: usize, ip: usize, prefix: i32): i32 {
 
 /** Returns what a reply is counted as. */
 function protocolOf(packet: usize, ip: usize): Protocol {
-  return ipv4.protocol(ip) == ipv4.PROTOCOL_UDP ? countedAs(packet) : Protocol.icmp;
+  const own = protocol(packet);
+  if (own) return own;
+  return ipv4.protocol(ip) == ipv4.PROTOCOL_UDP ? Protocol.udp : Protocol.icmp;
 }
 
 /** Returns how a datagram counts that was neither answered nor dropped. */

@@ -7,7 +7,7 @@ import { MIN_PATH_MTU6 } from "../../abi/paths";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
 import { answered } from "../memory";
 import { finish } from "../offload";
-import { countedAs, owner as ownerOf, setOwner } from "../packet";
+import { owner as ownerOf, protocol, setOwner } from "../packet";
 import { pathMtu } from "../pmtu";
 import { owner6, table } from "../prefix";
 import * as reassembly from "../reassembly";
@@ -60,7 +60,9 @@ function reply(packet: usize, ip: usize, len: u32, prefix: i32): i32 {
 
 /** Returns what a reply is counted as. It has no extension headers. */
 function protocolOf(packet: usize, ip: usize): Protocol {
-  return ipv6.nextHeader(ip) == ipv6.UDP ? countedAs(packet) : Protocol.icmpv6;
+  const own = protocol(packet);
+  if (own) return own;
+  return ipv6.nextHeader(ip) == ipv6.UDP ? Protocol.udp : Protocol.icmpv6;
 }
 
 /**

@@ -22,12 +22,13 @@
 import { KEY_BY_SSID, STAMP_FLAGS, STAMP_KEY_COUNT, STAMP_KEY_PADS, STAMP_KEY_SIZE, STAMP_KEYS } from "../../abi/stamp";
 import { load16 } from "../bytes";
 import { isTag, setTag } from "../sha256";
+import * as tlv from "./tlv";
 
 export const BASE_LEN: u32 = 112;
 
-const TIMESTAMP: usize = 16;
+export const TIMESTAMP: usize = 16;
 const ERROR: usize = 24;
-const SSID: usize = 26;
+export const SSID: usize = 26;
 const RECEIVED_AT: usize = 32;
 const SENDER_SEQUENCE: usize = 48;
 const SENDER_TIMESTAMP: usize = 64;
@@ -64,10 +65,15 @@ export function answer(message: usize, received: u64, error: u16, ttl: u32): voi
   store<u8>(message, <u8>ttl, SENDER_TTL);
 }
 
-/** Writes T3, in network order, and the HMAC. */
-export function complete(message: usize, left: u64, options: usize): void {
-  store<u64>(message, left, TIMESTAMP);
-  setTag(message + HMAC, padsOf(message, options), message, HMAC);
+/**
+ * Writes the HMACs of a reply that is complete but for them: that of the TLVs if their HMAC TLV lies at offset `hmac`,
+ * which is 0 if there is none, and that of the packet.
+ */
+export function sign(message: usize, options: usize, hmac: u32): void {
+  const pads = padsOf(message, options);
+  // The first one is made with the room of the second one.
+  if (hmac) tlv.sign(message, message + BASE_LEN, hmac - BASE_LEN, pads);
+  setTag(message + HMAC, pads, message, HMAC);
 }
 
 /** Returns the address of the pads of a packet's key; 0 if there is no key for its SSID. */

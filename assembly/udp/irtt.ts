@@ -21,14 +21,14 @@ import {
   IRTT_SESSION_SIZE, IRTT_TOKEN, IRTT_USED_AT, IRTT_WINDOW,
 } from "../../abi/irtt";
 import { take } from "../limit";
-import { family, setCountedAs, ttl } from "../packet";
+import { family, setProtocol, ttl } from "../packet";
 import { siphash } from "../siphash";
 import { drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/udp";
 import { replySummed } from "./reply";
-import { later } from "./stamp";
+import { entryFor, later } from "./stamp";
 
 const MAGIC: u32 = 0x5ba714;
 const FLAGS: usize = 3;
@@ -91,7 +91,7 @@ export function answerIrtt(packet: usize, ip: usize, datagram: usize, len: u32, 
   const flags: u32 = load<u8>(message, FLAGS);
   if (flags & ~ALL_FLAGS) return drop(Drop.irtt_malformed);
   if (flags & REPLY) return drop(Drop.udp_loop);
-  setCountedAs(packet, Protocol.irtt);
+  setProtocol(packet, Protocol.irtt);
   if (flags & OPEN) return open(packet, ip, datagram, messageLen, options);
   if (messageLen < HEADER_LEN + TOKEN_LEN) return drop(Drop.irtt_malformed);
   const token = load<u64>(message, TOKEN);
@@ -347,7 +347,7 @@ function echo(packet: usize, ip: usize, datagram: usize, messageLen: u32, option
   fill(message + fieldsEnd, length - fieldsEnd, random, load<u64>(message, TOKEN) + now);
   const replyLen = send(packet, ip, datagram, wire.HEADER_LEN + length);
   const word = STAMPED_IRTT | fields << STAMPED_FIELDS_SHIFT | last << STAMPED_AT_SHIFT;
-  if (fields & (AT_SEND | AT_MIDPOINT)) later(packet, ip, replyLen, word);
+  if (fields & (AT_SEND | AT_MIDPOINT)) later(packet, ip, replyLen, entryFor(ip, word));
   return replyLen;
 }
 

@@ -17,7 +17,7 @@ import { Drop, Protocol } from "../../abi/counters";
 import { SBFD_ADMIN_DOWN, SBFD_DISCRIMINATORS } from "../../abi/sbfd";
 import { SOURCE_LIMIT } from "../../abi/tables";
 import { SERVICE_BYTES, SERVICE_BYTES_LEN } from "../../abi/tcp";
-import { setCountedAs } from "../packet";
+import { setProtocol } from "../packet";
 import { table } from "../prefix";
 import { drop } from "../verdict";
 import * as wire from "../wire/udp";
@@ -67,7 +67,7 @@ export function reflectSbfd(packet: usize, ip: usize, datagram: usize, len: u32,
   store<u32>(control, discriminator, MY_DISCRIMINATOR);
   store<u32>(control, bswap<u32>(interval()), REQUIRED_MIN_RX);
   store<u32>(control, 0, REQUIRED_MIN_ECHO_RX);
-  setCountedAs(packet, Protocol.sbfd);
+  setProtocol(packet, Protocol.sbfd);
   return replySummed(packet, ip, datagram, len, TTL);
 }
 

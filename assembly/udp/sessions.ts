@@ -11,6 +11,7 @@
 // middle of open() or end() leaves none that is half made.
 
 import { NOW, SEED } from "../../abi/control";
+import { Counter } from "../../abi/counters";
 import { SOURCES } from "../../abi/limits";
 import {
   MAX_SESSIONS, SESSION_ADDRESSES, SESSION_COUNT, SESSION_DISCRIMINATOR, SESSION_FAMILY, SESSION_HASH,
@@ -22,6 +23,7 @@ import { ANSWER_UDP, FIRST_PREFIX, PREFIX_UDP } from "../../abi/tables";
 import { SERVICE_USERS } from "../../abi/tcp";
 import { Timer } from "../../abi/timers";
 import { mix } from "../limit";
+import { add } from "../memory";
 import { family } from "../packet";
 import { serviceIn } from "../ports";
 import { answersOf, owner, owner6, table } from "../prefix";
@@ -103,6 +105,7 @@ export function end(session: usize): void {
     before = load<u32>(before, SESSION_NEXT);
   }
   store<u32>(before, load<u32>(session, SESSION_NEXT), SESSION_NEXT);
+  add(Counter.stampSessions, -1);
   store<u32>(session, 0, SESSION_SERVICE);
   store<u32>(service, load<u32>(service, SERVICE_USERS) - 1, SERVICE_USERS);
   const source = sourceOf(addrs, six);
@@ -169,6 +172,8 @@ function link(session: usize, entry: usize, source: usize): void {
   store<u32>(entry, <u32>session);
   store<u32>(source, load<u32>(source) + 1);
   store<u32>(SESSION_COUNT, load<u32>(SESSION_COUNT) + 1);
+  // Only STAMP has sessions.
+  add(Counter.stampSessions, 1);
 }
 
 /** Returns a record that is free, or 0. */

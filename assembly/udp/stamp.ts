@@ -1,8 +1,8 @@
-// A STAMP reflector, RFC 8762: stateless. authentic.ts has packets that are authenticated, this file all others, and
-// tlv.ts the TLVs of both (RFC 8972). A reply is as long as its request.
+// A STAMP reflector, RFC 8762: stateless or with sessions (sessions.ts). authentic.ts has packets that are
+// authenticated, this file all others, and tlv.ts the TLVs of both (RFC 8972). A reply is as long as its request.
 //
 //        sender's packet        reply
-//   0    sequence number        the same
+//   0    sequence number        the same, or that of the session's reply
 //   4    timestamp              T3, when it is sent
 //  12    error estimate         that of both times
 //  14    SSID                   the same
@@ -16,14 +16,22 @@
 // T3 is the last thing that is known of a reply, and its checksum covers it. So both are made for a whole batch, once
 // everything in it is judged.
 
-import { ERROR_ESTIMATE, MTU, STAMPED_COUNT, WALL } from "../../abi/control";
-import { Drop } from "../../abi/counters";
+import { BATCH_AT, ERROR_ESTIMATE, MTU, NOW, STAMPED_COUNT, WALL } from "../../abi/control";
+import { Counter, Drop, Protocol, TURNAROUND, TURNAROUND_BUCKETS } from "../../abi/counters";
 import { MIN_PATH_MTU6 } from "../../abi/paths";
-import { STAMPED, STAMPED_SIZE } from "../../abi/slots";
-import { ANSWERS_SHORT, ANY_SOURCE, AUTHENTICATED, STAMP_FLAGS, STAMP_TTL } from "../../abi/stamp";
+import { SESSION_DATA } from "../../abi/sessions";
+import {
+  STAMPED, STAMPED_FOLLOW_UP, STAMPED_HMAC, STAMPED_OPTIONS, STAMPED_REPLY, STAMPED_SESSION, STAMPED_SIZE,
+} from "../../abi/slots";
+import {
+  ANSWERS_SHORT, ANY_SOURCE, AUTHENTICATED, PTP, STAMP_FLAGS, STAMP_IDLE_MS, STAMP_LAST_SEQUENCE, STAMP_LAST_TIME,
+  STAMP_RECEIVED, STAMP_SENT, STAMP_TTL, STATEFUL,
+} from "../../abi/stamp";
+import { SERVICE_BYTES } from "../../abi/tcp";
+import { load16 } from "../bytes";
 import { checksum, sumWide } from "../checksum";
-import { isInSlot } from "../memory";
-import { family } from "../packet";
+import { add, addLarge, isInSlot } from "../memory";
+import { family, setProtocol } from "../packet";
 import { knownMtu } from "../pmtu";
 import { drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
@@ -32,6 +40,7 @@ import * as wire from "../wire/udp";
 import * as authentic from "./authentic";
 import { completeIrtt } from "./irtt";
 import { reply } from "./reply";
+import * as sessions from "./sessions";
 import * as tlv from "./tlv";
 
 const BASE_LEN: u32 = 44;
@@ -39,6 +48,7 @@ const BASE_LEN: u32 = 44;
 const SEQUENCE: usize = 0;
 const TIMESTAMP: usize = 4;
 const ERROR: usize = 12;
+const SSID: usize = 14;
 const RECEIVED_AT: usize = 16;
 const SENDER_SEQUENCE: usize = 24;
 const SENDER_TIMESTAMP: usize = 28;
@@ -48,15 +58,18 @@ const SENDER_TTL: usize = 40;
 const NS_PER_S: u64 = 1_000_000_000;
 /** Seconds from the beginning of 1900, of NTP's first era, to that of 1970. */
 const NTP_EPOCH: u64 = 2_208_988_800;
+/** Bit of an error estimate (Z): the times are in PTP's format. */
+const PTP_FORMAT: u32 = 0x4000;
 
 /** Bytes of the shortest packet of TWAMP Light (RFC 5357 §4.1.2): sequence number, timestamp and error estimate. */
 const MIN_LEN: u32 = 14;
 
 /**
- * Answers a datagram of `len` bytes with the options at `options` (../../abi/stamp.ts), or drops it: one that is too
+ * Answers a datagram of `len` bytes as the service's options say (../../abi/stamp.ts), or drops it: one that is too
  * short because the reply would be longer.
  */
-export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, options: usize): i32 {
+export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, service: usize): i32 {
+  const options: usize = load<u32>(service, SERVICE_BYTES);
   const message = datagram + wire.HEADER_LEN;
   const flags: u32 = load<u8>(options, STAMP_FLAGS);
   const authenticated = (flags & AUTHENTICATED) != 0;
@@ -73,42 +86,88 @@ export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, opt
   if (flags & ANY_SOURCE && (authenticated ? authentic.isReflected(message) : isReflected(message))) {
     return drop(Drop.udp_loop);
   }
-  const tlvs = message + baseLen;
-  const tlvsLen = len - wire.HEADER_LEN - baseLen;
-  const hmac = authenticated ? tlv.verify(message, tlvs, tlvsLen, pads) : tlv.NO_HMAC;
-  const dscp = tlv.answer(packet, ip, datagram, tlvs, tlvsLen, options, hmac);
-  if (dscp == tlv.NO_REPLY) return drop(Drop.stamp_no_reply);
-  const ttl: u32 = family(packet) == 6 ? ipv6.hopLimit(ip) : ipv4.ttl(ip);
-  const error = bswap<u16>(<u16>load<u32>(ERROR_ESTIMATE));
-  const received = bswap<u64>(ntp());
-  if (authenticated) {
-    authentic.answer(message, received, error, ttl);
-    if (hmac >= 0) tlv.sign(message, tlvs, hmac, pads);
-  } else {
-    store<u32>(message, load<u32>(message, SEQUENCE), SENDER_SEQUENCE);
-    store<u64>(message, load<u64>(message, TIMESTAMP), SENDER_TIMESTAMP);
-    store<u32>(message, load<u16>(message, ERROR), SENDER_ERROR);
-    store<u32>(message, ttl, SENDER_TTL);
-    store<u16>(message, error, ERROR);
-    store<u64>(message, received, RECEIVED_AT);
+  let session: usize = 0;
+  if (flags & STATEFUL) {
+    session = sessionOf(packet, ip, datagram, service, options);
+    if (!session) return drop(Drop.stamp_sessions);
   }
+  const entry = entryFor(ip, <u32>options);
+  const dataLen = len - wire.HEADER_LEN;
+  const hmac = authenticated ? tlv.verify(message, message + baseLen, dataLen - baseLen, pads) : tlv.NO_HMAC;
+  store<u32>(entry, <u32>session, STAMPED_SESSION);
+  store<u32>(entry, hmac >= 0 ? baseLen + hmac : 0, STAMPED_HMAC);
+  const dscp = tlv.answer(packet, ip, datagram, baseLen, dataLen, entry, hmac);
+  if (dscp == tlv.NO_REPLY) return drop(Drop.stamp_no_reply);
+  fill(message, flags, family(packet) == 6 ? ipv6.hopLimit(ip) : ipv4.ttl(ip));
+  if (session) store<u32>(message, bswap<u32>(next(session)), SEQUENCE);
+  setProtocol(packet, Protocol.stamp);
   const replyLen = reply(packet, ip, datagram, len, load<u8>(options, STAMP_TTL), dscp);
-  later(packet, ip, replyLen, <u32>options);
+  later(packet, ip, replyLen, entry);
   return replyLen;
 }
 
-/** Has a reply of `len` bytes completed when its batch leaves. `word` says by whom, as STAMPED has it. */
-export function later(packet: usize, ip: usize, len: u32, word: u32): void {
+/**
+ * Returns the entry of STAMPED that is the next one's, for a reply whose service has these options, and which needs
+ * nothing else yet.
+ */
+export function entryFor(ip: usize, options: u32): usize {
+  const entry: usize = STAMPED + load<u32>(STAMPED_COUNT) * STAMPED_SIZE;
+  store<u32>(entry, <u32>ip, STAMPED_REPLY);
+  store<u32>(entry, options, STAMPED_OPTIONS);
+  store<u32>(entry, 0, STAMPED_SESSION);
+  store<u32>(entry, 0, STAMPED_FOLLOW_UP);
+  store<u32>(entry, 0, STAMPED_HMAC);
+  return entry;
+}
+
+/** Has a reply of `len` bytes completed when its batch leaves, as its entry says. */
+export function later(packet: usize, ip: usize, len: u32, entry: usize): void {
   if (isInSlot(ip) && leavesWhole(packet, ip, len)) {
-    const count = load<u32>(STAMPED_COUNT);
-    const stamped = STAMPED + count * STAMPED_SIZE;
-    store<u32>(stamped, <u32>ip);
-    store<u32>(stamped, word, 4);
-    store<u32>(STAMPED_COUNT, count + 1);
+    store<u32>(STAMPED_COUNT, load<u32>(STAMPED_COUNT) + 1);
   } else {
     // Fragments are made of it at once.
-    complete(ip, word);
+    complete(entry);
   }
+}
+
+/** Makes a packet its reply, but for what complete() adds. */
+function fill(message: usize, flags: u32, ttl: u32): void {
+  const error = bswap<u16>(<u16>(load<u32>(ERROR_ESTIMATE) | (flags & PTP ? PTP_FORMAT : 0)));
+  const received = bswap<u64>(time(flags));
+  if (flags & AUTHENTICATED) {
+    authentic.answer(message, received, error, ttl);
+    return;
+  }
+  store<u32>(message, load<u32>(message, SEQUENCE), SENDER_SEQUENCE);
+  store<u64>(message, load<u64>(message, TIMESTAMP), SENDER_TIMESTAMP);
+  store<u32>(message, load<u16>(message, ERROR), SENDER_ERROR);
+  store<u32>(message, ttl, SENDER_TTL);
+  store<u16>(message, error, ERROR);
+  store<u64>(message, received, RECEIVED_AT);
+}
+
+/**
+ * Returns the session of a packet, which counts it; 0 if there is no room for another one. RFC 8972 §3: the SSID tells
+ * a sender's sessions from each other.
+ */
+function sessionOf(packet: usize, ip: usize, datagram: usize, service: usize, options: usize): usize {
+  const at = load<u8>(options, STAMP_FLAGS) & AUTHENTICATED ? authentic.SSID : SSID;
+  const ssid = load16(datagram + wire.HEADER_LEN + at);
+  let session = sessions.find(packet, ip, datagram, service, ssid);
+  if (session) sessions.touch(session);
+  else session = sessions.open(packet, ip, datagram, service, ssid, load<u32>(options, STAMP_IDLE_MS));
+  if (!session) return 0;
+  const data = session + SESSION_DATA;
+  store<u32>(data, load<u32>(data, STAMP_RECEIVED) + 1, STAMP_RECEIVED);
+  return session;
+}
+
+/** Takes the number of a session's next reply. */
+function next(session: usize): u32 {
+  const data = session + SESSION_DATA;
+  const sequence = load<u32>(data, STAMP_SENT);
+  store<u32>(data, sequence + 1, STAMP_SENT);
+  return sequence;
 }
 
 /** Returns whether the path of a reply that was not reassembled has room for it (../judge/ipv6.ts). */
@@ -119,7 +178,7 @@ function leavesWhole(packet: usize, ip: usize, len: u32): bool {
 /** RFC 8762 §4.6: fills a packet of TWAMP Light up with zeros. Returns false if it is none, or if there is no room. */
 function lengthen(ip: usize, datagram: usize, len: u32): bool {
   const end = datagram + wire.HEADER_LEN + BASE_LEN;
-  if (len < wire.HEADER_LEN + MIN_LEN || <u32 > (end - ip) > load<u32>(MTU)) return false;
+  if (len < wire.HEADER_LEN + MIN_LEN || end - ip > <usize>load<u32>(MTU)) return false;
   memory.fill(datagram + len, 0, end - datagram - len);
   wire.setHeader(datagram, load<u32>(datagram), wire.HEADER_LEN + BASE_LEN);
   return true;
@@ -137,34 +196,60 @@ function isReflected(message: usize): bool {
 /** Completes the replies of a batch, which are about to be sent. */
 export function stamp(): void {
   const count = load<u32>(STAMPED_COUNT);
-  for (let i: u32 = 0; i < count; i++) {
-    const stamped = STAMPED + i * STAMPED_SIZE;
-    complete(load<u32>(stamped), load<u32>(stamped, 4));
-  }
+  for (let i: u32 = 0; i < count; i++) complete(STAMPED + i * STAMPED_SIZE);
   store<u32>(STAMPED_COUNT, 0);
+  // All have come with the batch.
+  const ns = load<u64>(NOW) - load<u64>(BATCH_AT);
+  const us = (ns + 999) / 1000;
+  const bucket = us <= 1 ? 0 : min<u32>(64 - <u32>clz(us - 1), TURNAROUND_BUCKETS - 1);
+  add(TURNAROUND + bucket, count);
+  addLarge(Counter.turnaroundNs, <f64>ns * <f64>count);
 }
 
 /** Writes the time at which a reply leaves, what covers that, and the checksum. */
-function complete(ip: usize, word: u32): void {
+function complete(entry: usize): void {
+  const ip: usize = load<u32>(entry, STAMPED_REPLY);
   const six = ipv4.version(ip) == 6;
   const datagram = ip + (six ? ipv6.HEADER_LEN : ipv4.headerLen(ip));
   const message = datagram + wire.HEADER_LEN;
   const len = wire.len(datagram);
-  const options: usize = word;
-  if (word & 1) {
-    completeIrtt(message, word);
-  } else if (load<u8>(options, STAMP_FLAGS) & AUTHENTICATED) {
-    authentic.complete(message, bswap<u64>(ntp()), options);
-  } else {
-    store<u64>(message, bswap<u64>(ntp()), TIMESTAMP);
-  }
+  if (load<u32>(entry, STAMPED_OPTIONS) & 1) completeIrtt(message, load<u32>(entry, STAMPED_OPTIONS));
+  else finish(message, entry);
   wire.clearChecksum(datagram);
   const pseudo = six ? ipv6.pseudoSum(ip, ipv6.UDP, len) : ipv4.pseudoSum(ip, len);
   wire.setChecksum(datagram, checksum(pseudo + sumWide(datagram, len)));
 }
 
-/** Returns the time in NTP's format, RFC 5905 §6: seconds, and a fraction of 32 bits. */
-function ntp(): u64 {
+/** Writes T3, and the HMACs over it. */
+function finish(message: usize, entry: usize): void {
+  const options: usize = load<u32>(entry, STAMPED_OPTIONS);
+  const session: usize = load<u32>(entry, STAMPED_SESSION);
+  const flags: u32 = load<u8>(options, STAMP_FLAGS);
+  const timestamp = message + (flags & AUTHENTICATED ? authentic.TIMESTAMP : TIMESTAMP);
+  store<u64>(timestamp, bswap<u64>(time(flags)));
+  if (session) follow(session + SESSION_DATA, message, timestamp, load<u32>(entry, STAMPED_FOLLOW_UP));
+  if (flags & AUTHENTICATED) authentic.sign(message, options, load<u32>(entry, STAMPED_HMAC));
+}
+
+/**
+ * RFC 8972 §4.7: tells of the session's last reply in the one at `message` if that has room for it at `offset`, and
+ * remembers this one in its place, which has its time at `timestamp`.
+ */
+function follow(data: usize, message: usize, timestamp: usize, offset: u32): void {
+  if (offset && load<u64>(data, STAMP_LAST_TIME)) {
+    const value = message + offset;
+    store<u32>(value, load<u32>(data, STAMP_LAST_SEQUENCE));
+    store<u64>(value, load<u64>(data, STAMP_LAST_TIME), 4);
+    store<u32>(value, tlv.TAKEN_BY_SOFTWARE, 12);
+  }
+  store<u32>(data, load<u32>(message, SEQUENCE), STAMP_LAST_SEQUENCE);
+  store<u64>(data, load<u64>(timestamp), STAMP_LAST_TIME);
+}
+
+/** Returns the time in the format of the options' flags: RFC 5905 §6, or that of PTP with its seconds cut off. */
+function time(flags: u32): u64 {
   const wall = load<u64>(WALL);
-  return wall / NS_PER_S + NTP_EPOCH << 32 | (wall % NS_PER_S << 32) / NS_PER_S;
+  const seconds = wall / NS_PER_S;
+  const ns = wall % NS_PER_S;
+  return flags & PTP ? seconds << 32 | ns : seconds + NTP_EPOCH << 32 | (ns << 32) / NS_PER_S;
 }

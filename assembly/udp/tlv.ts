@@ -12,8 +12,11 @@
 
 import { ERROR_ESTIMATE, FRAME_OFFSET, MODE, Mode } from "../../abi/control";
 import { TLV_FLAGS, TlvFlag } from "../../abi/counters";
-import { SLOT_ALIGN } from "../../abi/slots";
-import { DSCP_REFLECTED, LOCATION, STAMP_COS, STAMP_DSCP, STAMP_FLAGS } from "../../abi/stamp";
+import { SESSION_DATA } from "../../abi/sessions";
+import { SLOT_ALIGN, STAMPED_FOLLOW_UP, STAMPED_OPTIONS, STAMPED_SESSION } from "../../abi/slots";
+import {
+  DSCP_REFLECTED, LOCATION, STAMP_COS, STAMP_DSCP, STAMP_FLAGS, STAMP_RECEIVED, STAMP_SENT,
+} from "../../abi/stamp";
 import { load16 } from "../bytes";
 import { isTag, setTag } from "../sha256";
 import { add } from "../memory";
@@ -21,6 +24,7 @@ import { family, link } from "../packet";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
+import * as wire from "../wire/udp";
 import { dscpOf } from "./reply";
 
 const HEADER_LEN: u32 = 4;
@@ -59,7 +63,7 @@ const CONTROL_CODE: u32 = 1;
 /** What is known of a clock, RFC 8972 §4.3: what it follows, and how times are taken. */
 const SYNCHRONIZED_BY_NTP: u32 = 1;
 const FREE_RUNNING: u32 = 5;
-const TAKEN_BY_SOFTWARE: u32 = 2;
+export const TAKEN_BY_SOFTWARE: u32 = 2;
 /** Bit of an error estimate: the clock is synchronized. */
 const SYNCHRONIZED: u32 = 0x8000;
 
@@ -122,21 +126,22 @@ function coverSequence(message: usize, tlvs: usize): void {
 }
 
 /**
- * Answers the `len` bytes of TLVs at `tlvs`, behind the base packet of the datagram, whose headers are still those of
- * the request. `hmac` is what verify() has returned. Returns the DSCP that the reply is to have, or NO_REPLY.
+ * Answers the TLVs of a datagram with `len` bytes of data, which begin at offset `at` of that. Its headers are still
+ * those of the request. `entry` is the reply's in STAMPED (../../abi/slots.ts), `hmac` what verify() has returned.
+ * Returns the DSCP that the reply is to have, or NO_REPLY.
  */
-export function answer(
-  packet: usize, ip: usize, datagram: usize, tlvs: usize, len: u32, options: usize, hmac: i32,
-): i32 {
+export function answer(packet: usize, ip: usize, datagram: usize, at: u32, len: u32, entry: usize, hmac: i32): i32 {
+  const options: usize = load<u32>(entry, STAMPED_OPTIONS);
+  const session: usize = load<u32>(entry, STAMPED_SESSION);
   const received = dscpOf(packet, ip);
   if (hmac == NOT_AUTHENTIC) {
-    refuse(tlvs, len);
+    refuse(datagram + wire.HEADER_LEN + at, len - at);
     return ownDscp(received, options);
   }
   let dscp = NOT_ASKED;
   let paths = 0;
-  for (let at: u32 = 0; len - at >= HEADER_LEN;) {
-    const tlv = tlvs + at;
+  while (len - at >= HEADER_LEN) {
+    const tlv = datagram + wire.HEADER_LEN + at;
     // Zeros to the end are a TWAMP Light sender's padding, and stay as they are.
     if (!load<u32>(tlv)) break;
     const type: u32 = load<u8>(tlv, 1);
@@ -159,7 +164,16 @@ export function answer(
         dscp = serveClass(value, received, ecn(packet, ip), load<u64>(options, STAMP_COS), dscp);
         break;
       case ACCESS_REPORT: if (!isAccess(value)) flags = UNRECOGNIZED; break;
-      case FOLLOW_UP_TELEMETRY: memory.fill(value, 0, valueLen); break;
+      case DIRECT_MEASUREMENT:
+        // Without a session there is nothing that it could count.
+        if (session) tellCounts(value, session + SESSION_DATA);
+        else flags = UNRECOGNIZED;
+        break;
+      case FOLLOW_UP_TELEMETRY:
+        // What is known of the session's last reply follows when this one is completed.
+        memory.fill(value, 0, valueLen);
+        if (session) store<u32>(entry, at + HEADER_LEN, STAMPED_FOLLOW_UP);
+        break;
       case HMAC: if (hmac < 0) flags = UNRECOGNIZED; break;
       case DESTINATION_NODE_ADDRESS: if (!isDestination(packet, ip, value, valueLen)) flags = UNRECOGNIZED; break;
       case RETURN_PATH: {
@@ -169,7 +183,6 @@ export function answer(
         if (code == NOT_ASKED) flags = UNRECOGNIZED;
         break;
       }
-      // Without a session there is nothing that a Direct Measurement TLV could count.
       default: flags = UNRECOGNIZED;
     }
     mark(tlv, flags);
@@ -293,6 +306,12 @@ function serveClass(value: usize, received: u32, ecn: u32, permitted: u64, dscp:
 
 function ecn(packet: usize, ip: usize): u32 {
   return family(packet) == 6 ? ipv6.ecn(ip) : ipv4.ecn(ip);
+}
+
+/** §4.5: tells how many packets have come, and how many replies have left with this one. */
+function tellCounts(value: usize, data: usize): void {
+  store<u32>(value, bswap<u32>(load<u32>(data, STAMP_RECEIVED)), 4);
+  store<u32>(value, bswap<u32>(load<u32>(data, STAMP_SENT) + 1), 8);
 }
 
 /** §4.6: returns whether it is about an access network of a kind that there is: of 3GPP, or another one. */

@@ -25,6 +25,7 @@ export const MAX_QUEUES = 256;
 const MAX_SPIN = 1_000_000;
 const MAX_REQUESTS = 1_000_000;
 const MAX_CONNECTIONS = 2_000_000;
+const MAX_SESSIONS = 65_536;
 /** Bytes: all of a queue's memory stays below the 2 GiB that a signed number can tell. */
 const MAX_TCP_MEMORY = 1 << 30;
 /** Bytes that services need: what echo keeps of one connection at most. */
@@ -386,6 +387,14 @@ const ROWS = [
     option: { flags: "--tcp-source-connections <n>", group: "Limits" },
     text: "TCP connections that one source (an IPv4 address or an IPv6 /64) may have at a time, for each queue; 0 for "
       + "no limit",
+  }),
+  setting({
+    key: "udp_sessions",
+    type: { kind: "whole", min: 1, max: MAX_SESSIONS },
+    default: 4096,
+    option: { flags: "--udp-sessions <n>", group: "Limits" },
+    text: "sessions of UDP services, such as stateful STAMP, that there may be at a time, for each queue",
+    note: "A source (an IPv4 /24 or an IPv6 /56) may have a quarter of them.",
   }),
   setting({
     key: "prefixes",

@@ -148,6 +148,8 @@ class Merger {
               connections: values.tcp_connections, memory: values.tcp_memory, bySource: values.tcp_source_connections,
               threads: values.service_threads,
             },
+        // Only a file says of a service that it has sessions, and a reload may.
+        sessions: this.#file ? values.udp_sessions : 0,
         accepts,
         streams: PORT_PROTOCOLS.flatMap((protocol) => this.#ports[protocol].streams),
         exposed: this.#exposed,

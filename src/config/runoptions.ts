@@ -65,6 +65,8 @@ interface Settled {
   readonly reassembly: number;
   /** Limits of TCP's connections, for each queue; undefined if there are to be none. */
   readonly tcp: TcpSettings | undefined;
+  /** Most sessions of UDP services, for each queue; 0 if no service can have any. */
+  readonly sessions: number;
   /** True if a port has a service that accepts connections. */
   readonly accepts: boolean;
   /** Services of ports that service threads have. */

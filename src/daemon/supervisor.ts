@@ -202,7 +202,7 @@ export async function run(
 function memoriesFor(
   device: TunDevice, options: RunOptions, offload: number | undefined, others: number, reloadable: boolean,
 ): LinearMemory[] {
-  const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts, streams } = options;
+  const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts, streams, sessions } = options;
   const blocks = prefixes.length + exceptions.length + others;
   const seed = randomBytes(4).readInt32LE();
   // A connection may come to any queue.
@@ -211,8 +211,8 @@ function memoriesFor(
   const services = streams.map(({ name, id }) => ({ name, kind: Service.stream, bytes: Buffer.from(id, "hex") }));
   return device.queues.map(() =>
     LinearMemory.create({
-      mtu: device.mtu, reassembly, link, blocks, reloadable, services, seed, tokenKey: randomBytes(IRTT_KEY_LEN), tcp,
-      offload,
+      mtu: device.mtu, reassembly, link, blocks, reloadable, services, seed, sessions, tcp, offload,
+      tokenKey: randomBytes(IRTT_KEY_LEN),
     }));
 }
 

@@ -262,6 +262,8 @@ export class LinearMemory {
     counters[DROPPED + Drop.worker_crash] += counters[Counter.packetsReceived] - verdicts;
     counters[Counter.held] = 0;
     counters[Counter.kept] = 0;
+    // The engine counts anew those that it finds.
+    counters[Counter.stampSessions] = 0;
     counters[CLOSED + Closed.crashed] += counters[Counter.tcpConnections];
     const attempts = counters[Counter.tcpOpened]
       + counters.subarray(ATTEMPT_FAILS, ATTEMPT_FAILS + MAX_UNOPENED).reduce((a, b) => a + b);

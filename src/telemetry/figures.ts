@@ -102,7 +102,7 @@ type Counts = Exclude<keyof TcpFigures, "connections"> | "segments";
 export const STATUS_CLASSES = [1, 2, 3, 4, 5];
 export const SHOWN_CLASSES = [2, 3, 4, 5];
 /** Protocols of replies, as they are counted, that UDP services send. */
-export const UDP_PROTOCOLS: readonly string[] = ["udp", "sbfd", "irtt"];
+export const UDP_PROTOCOLS: readonly string[] = ["udp", "stamp", "sbfd", "irtt"];
 /** Reasons for which datagrams to services are dropped, other than that a service or a limit says so. */
 export const UDP_DROPS = ["socket_rcvbuff", "udp_loop"];
 /** Time in s after which a thread that has not come round is late: it comes round once a second. */

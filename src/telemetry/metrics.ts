@@ -4,7 +4,8 @@
  */
 import { Gauge, Registry, collectDefaultMetrics } from "prom-client";
 import {
-  BATCH_BUCKETS, BATCH_SIZES, Counter, DROPPED, ERRORS, ERRORS6, LATENESS, LATENESS_BUCKETS, REPLIES,
+  BATCH_BUCKETS, BATCH_SIZES, Counter, DROPPED, ERRORS, ERRORS6, LATENESS, LATENESS_BUCKETS, REPLIES, TLV_FLAGS,
+  TURNAROUND, TURNAROUND_BUCKETS,
 } from "../../abi/counters.js";
 import { version } from "../base/version.js";
 import { ReadCounter, type Place, type Sample } from "./readcounter.js";
@@ -12,7 +13,7 @@ import { ReadHistogram, type HistogramOptions } from "./readhistogram.js";
 import { addServiceMetrics, type CountedServices } from "./services.js";
 import { addTcpMetrics } from "./tcp.js";
 import { byService } from "./byservice.js";
-import { DROP_REASONS, ICMP_ERRORS, PROTOCOLS, total, type Counted } from "./verdicts.js";
+import { DROP_REASONS, ICMP_ERRORS, PROTOCOLS, TLV_FLAGS as TLV_FLAG_NAMES, total, type Counted } from "./verdicts.js";
 
 /**
  * Interval in ms at which the process metrics sample the event loop's delay. Their timer is nearly all that wakes the
@@ -128,6 +129,17 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
     "pongd_udp_handler_datagrams_total", "Datagrams that UDP handlers were given, sent, and could not send.",
     Object.entries(ways).map(([direction, index]) => ({ labels: { direction }, index })),
   );
+  perQueue(
+    "pongd_stamp_tlv_flags_total", "Flags that were set in TLVs of STAMP, which say what was not understood.",
+    TLV_FLAG_NAMES.map((flag, i) => ({ labels: { flag }, index: TLV_FLAGS + i })),
+  );
+  new Gauge({
+    name: "pongd_stamp_sessions", help: "Sessions of stateful STAMP reflectors.", labelNames: ["queue"],
+    registers: [registry],
+    collect() {
+      for (const { index, counters } of queues) this.set({ queue: String(index) }, counters[Counter.stampSessions]);
+    },
+  });
   new Gauge({
     name: "pongd_offload",
     help: "Whether the kernel cuts packets and computes checksums for the queue.",
@@ -175,7 +187,7 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
     "Whether the web configuration is served as its files have it.",
     () => web.successful ? 1 : 0,
   );
-  for (const { first, counters, sum, unit, ...options } of [BATCH_PACKETS, RELEASE_LATENESS]) {
+  for (const { first, counters, sum, unit, ...options } of [BATCH_PACKETS, RELEASE_LATENESS, STAMP_TURNAROUND]) {
     new ReadHistogram(registry, options, () => [{
       buckets: Array.from({ length: counters }, (_, i) => total(queues, first + i)), sum: total(queues, sum) / unit,
     }]);
@@ -206,6 +218,13 @@ const RELEASE_LATENESS: CountedBuckets = {
   help: "By how much what waits in the engine was late, such as the end of a datagram's time in reassembly.",
   first: LATENESS, bounds: powersOf2(LATENESS_BUCKETS - 1, 1e6), counters: LATENESS_BUCKETS,
   sum: Counter.latenessNs, unit: 1e9,
+};
+
+const STAMP_TURNAROUND: CountedBuckets = {
+  name: "pongd_stamp_turnaround_seconds",
+  help: "Time from when STAMP's packets were read to when their replies were about to be sent.",
+  first: TURNAROUND, bounds: powersOf2(TURNAROUND_BUCKETS - 1, 1e6), counters: TURNAROUND_BUCKETS,
+  sum: Counter.turnaroundNs, unit: 1e9,
 };
 
 /** Returns 1, 2, 4 and so on, in parts of 1 / `unit`. */

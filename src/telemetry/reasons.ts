@@ -64,6 +64,7 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   irtt_interval: "An IRTT request that came sooner than the least interval of the server allows.",
   irtt_sessions: "An IRTT client found no room for another session.",
   irtt_close: "An IRTT client ended its session, which is not answered.",
+  stamp_sessions: "A stateful STAMP reflector has no room for another session, or for one of that source.",
   skb_gso_seg: "The packet is to be cut into segments, though it is not TCP: no kernel hands that over.",
   worker_crash: "The packet was with a worker when that crashed.",
 };

@@ -1,6 +1,6 @@
 /** Sums of the counters that the queues' packet loops keep, and the names of the counters in the metrics. */
 import {
-  Closed, Cookie, Counter, Drop, DROPPED, IcmpError, Protocol, REPLIES, Reset,
+  Closed, Cookie, Counter, Drop, DROPPED, IcmpError, Protocol, REPLIES, Reset, TlvFlag,
 } from "../../abi/counters.js";
 import { Unopened } from "../../abi/streams.js";
 import type { EngineName } from "../engine/contract.js";
@@ -13,6 +13,7 @@ export const ICMP_ERRORS = namesOf(IcmpError);
 export const TCP_ENDS = namesOf(Closed);
 export const TCP_RESETS = namesOf(Reset);
 export const TCP_COOKIES = namesOf(Cookie);
+export const TLV_FLAGS = namesOf(TlvFlag);
 /** Why attempts fail; the first one is that they did not. */
 export const TCP_UNOPENED = namesOf(Unopened);
 

@@ -942,6 +942,7 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
   tcpSourceConnections: {
     flag: ["--tcp-source-connections", "0"], variable: "1", file: "tcp_source_connections: 2", values: [0, 1, 2],
   },
+  udpSessions: { flag: ["--udp-sessions", "1"], variable: "65536", file: "udp_sessions: 9", values: [1, 65_536, 9] },
 };
 
 describe("flags win over environment, over the file, over defaults", () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   ATTEMPT_FAILS, BATCH_SIZES, Counter, Drop, DROPPED, LATENESS, LATENESS_BUCKETS, PREFIX_REPLIES, Protocol, REPLIES,
+  TLV_FLAGS, TlvFlag, TURNAROUND,
 } from "../../abi/counters.js";
 import { Unopened } from "../../abi/streams.js";
 import { TABLE } from "../../src/bench/workload.js";
@@ -123,12 +124,16 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     counters[REPLIES + Protocol.icmp] = 900 + i;
     counters[DROPPED + Drop.icmp_csum] = 100 + i;
     counters[PREFIX_REPLIES + 1] = 900 + i;
+    counters[Counter.stampSessions] = 20 + i;
+    counters[TLV_FLAGS + TlvFlag.malformed] = 30 + i;
     counters[BATCH_SIZES] = 3;
     counters[BATCH_SIZES + 8] = 4;
   });
   memories[0].counters[LATENESS + 4] = 5;
   memories[1].counters[LATENESS + LATENESS_BUCKETS - 1] = 1;
   memories[0].counters[Counter.latenessNs] = 9_000_040_000;
+  memories[1].counters[TURNAROUND + 6] = 3;
+  memories[1].counters[Counter.turnaroundNs] = 150_000;
   const text = await textOf(metrics);
   for (const sample of [
     "pongd_packets_received_total{queue=\"0\"} 1000", "pongd_packets_received_total{queue=\"1\"} 1001",
@@ -141,6 +146,10 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     "pongd_tcp_active_opens_total{queue=\"1\"} 61", "pongd_tcp_opened_total{queue=\"1\"} 51",
     "pongd_tcp_attempt_fails_total{reason=\"refused\",queue=\"1\"} 11",
     "pongd_tcp_attempt_fails_total{reason=\"given_up\",queue=\"0\"} 0",
+    "pongd_stamp_sessions{queue=\"1\"} 21", "pongd_stamp_tlv_flags_total{flag=\"malformed\",queue=\"1\"} 31",
+    "pongd_stamp_tlv_flags_total{flag=\"unrecognized\",queue=\"0\"} 0",
+    "pongd_stamp_turnaround_seconds_bucket{le=\"0.000032\"} 0",
+    "pongd_stamp_turnaround_seconds_bucket{le=\"0.000064\"} 3", "pongd_stamp_turnaround_seconds_sum 0.00015",
     "pongd_prefix_replies_total{prefix=\"10.99.0.0/16\",name=\"lab\"} 0",
     "pongd_prefix_replies_total{prefix=\"192.0.2.0/24\"} 1801",
     "pongd_batch_packets_bucket{le=\"1\"} 6", "pongd_batch_packets_bucket{le=\"128\"} 6",

@@ -76,7 +76,7 @@ describe("STAMP", () => {
       assert.ok(holds(reply));
     }
     assert.equal(rig.linear.counters[SERVED + Service.stamp], 256);
-    assert.equal(rig.linear.counters[REPLIES + Protocol.udp], 256);
+    assert.equal(rig.linear.counters[REPLIES + Protocol.stamp], 256);
   });
 
   test("M-4: and IPv6", async () => {

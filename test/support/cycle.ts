@@ -26,6 +26,7 @@ const options: FullOptions = {
   shutdownDelayMs: 0,
   reassembly: DEFAULT_REASSEMBLY,
   tcp: undefined,
+  sessions: 0,
   accepts: false,
   streams: [], exposed: [],
   hostAddressGiven: false,

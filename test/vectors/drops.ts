@@ -266,6 +266,10 @@ export const UDP_PORTS: readonly PortRange[] = [
     service: { name: "keyed", kind: Service.stamp, bytes: withKeys(stampBytes(DEFAULT_STAMP), padsOf(pattern(16))) },
   },
   portOf(2000, "echo"),
+  {
+    first: 2001, last: 2001,
+    service: { name: "stateful", kind: Service.stamp, bytes: stampBytes({ ...DEFAULT_STAMP, mode: "stateful" }) },
+  },
   portOf(2112, "irtt"),
   portOf(7784, "sbfd"),
   // Its discriminator is 7.
@@ -332,6 +336,11 @@ export const UDP: readonly DropVector[] = ([
   {
     reason: "udp_loop", name: "SB-1: what a reflector has sent",
     packet: udpPacket({ data: SBFD_CONTROL.with(1, 0xc0), destinationPort: 7784 }),
+  },
+  // The memory has room for none.
+  {
+    reason: "stamp_sessions", name: "M-7: a session too many",
+    packet: udpPacket({ data: new Uint8Array(44), destinationPort: 2001 }),
   },
   { reason: "no_socket", name: "a silent UDP port", packet: udpPacket({ destinationPort: 10 }) },
   ...[7, 9, 10].flatMap((destinationPort) => [
