@@ -11,7 +11,7 @@ import { source } from "./support/assembly.js";
 
 const TIERS = ["fast", "deep", "net", "clients"];
 const MEASURING = [
-  "build/test/net/bench-overload.test.js", "build/test/net/overload.test.js",
+  "build/test/deep/reading.test.js", "build/test/net/bench-overload.test.js", "build/test/net/overload.test.js",
   "build/test/net/pressure-reload.test.js", "build/test/net/pressure-web.test.js", "build/test/clients/icmp.test.js",
   "build/test/clients/prometheus.test.js",
 ];

@@ -115,7 +115,7 @@ describe("STAMP, authenticated", () => {
           Buffer.from(address).toString("hex").replace(/(.{4})(?!$)/g, "$1:"));
         assert.equal(checksum6(datagram, 17, { src, dst }) || 0xffff, reply6[46] << 8 | reply6[47]);
       }
-      assert.equal(rig.linear.counters[REPLIES + Protocol.udp], 4);
+      assert.equal(rig.linear.counters[REPLIES + Protocol.stamp], 4);
       assert.deepEqual(rig.dropped, {});
     });
   }
