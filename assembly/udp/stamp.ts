@@ -196,14 +196,20 @@ function isReflected(message: usize): bool {
 /** Completes the replies of a batch, which are about to be sent. */
 export function stamp(): void {
   const count = load<u32>(STAMPED_COUNT);
-  for (let i: u32 = 0; i < count; i++) complete(STAMPED + i * STAMPED_SIZE);
+  let own: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const entry: usize = STAMPED + i * STAMPED_SIZE;
+    complete(entry);
+    if (!isIrtts(entry)) own++;
+  }
   store<u32>(STAMPED_COUNT, 0);
+  if (!own) return;
   // All have come with the batch.
   const ns = load<u64>(NOW) - load<u64>(BATCH_AT);
   const us = (ns + 999) / 1000;
   const bucket = us <= 1 ? 0 : min<u32>(64 - <u32>clz(us - 1), TURNAROUND_BUCKETS - 1);
-  add(TURNAROUND + bucket, count);
-  addLarge(Counter.turnaroundNs, <f64>ns * <f64>count);
+  add(TURNAROUND + bucket, own);
+  addLarge(Counter.turnaroundNs, <f64>ns * <f64>own);
 }
 
 /** Writes the time at which a reply leaves, what covers that, and the checksum. */
@@ -213,11 +219,15 @@ function complete(entry: usize): void {
   const datagram = ip + (six ? ipv6.HEADER_LEN : ipv4.headerLen(ip));
   const message = datagram + wire.HEADER_LEN;
   const len = wire.len(datagram);
-  if (load<u32>(entry, STAMPED_OPTIONS) & 1) completeIrtt(message, load<u32>(entry, STAMPED_OPTIONS));
+  if (isIrtts(entry)) completeIrtt(message, load<u32>(entry, STAMPED_OPTIONS));
   else finish(message, entry);
   wire.clearChecksum(datagram);
   const pseudo = six ? ipv6.pseudoSum(ip, ipv6.UDP, len) : ipv4.pseudoSum(ip, len);
   wire.setChecksum(datagram, checksum(pseudo + sumWide(datagram, len)));
+}
+
+function isIrtts(entry: usize): bool {
+  return (load<u32>(entry, STAMPED_OPTIONS) & 1) != 0;
 }
 
 /** Writes T3, and the HMACs over it. */
