@@ -95,7 +95,7 @@ for (const mode of ["tun", "tap"]) {
       test("each packet is counted once", async () => {
         const metrics = await pongd.metrics();
         addUp(metrics);
-        assert.equal(metrics.get("pongd_replies_total{protocol=\"udp\",queue=\"0\"}"), 2 * PACKETS);
+        assert.equal(metrics.get("pongd_replies_total{protocol=\"stamp\",queue=\"0\"}"), 2 * PACKETS);
         assert.equal((await pongd.stop()).status, 0);
       });
     });
