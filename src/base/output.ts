@@ -43,6 +43,17 @@ export async function openFile(path: string): Promise<Output> {
   }
 }
 
+/** Writes a file as a whole, or not at all. */
+export async function writeFile(file: string, text: string): Promise<void> {
+  const output = await openFile(file);
+  try {
+    await output.write(Buffer.from(text));
+    await output.commit();
+  } finally {
+    await output.discard();
+  }
+}
+
 /** Returns an output that writes to standard output as bytes come. */
 export function openStream(stream: Writable): Output {
   return {

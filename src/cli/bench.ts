@@ -13,7 +13,7 @@ import { ENGINE_NAMES, type EngineName } from "../engine/contract.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { IO_NAMES, type IoName } from "../io/contract.js";
 import { tell } from "../base/log.js";
-import { openFile } from "../base/output.js";
+import { openFile, writeFile } from "../base/output.js";
 import { isColourful } from "./colour.js";
 import { filePath } from "./file.js";
 import { integer } from "./integer.js";
@@ -199,24 +199,14 @@ async function measure(
   if (report.results.length === 0) return;
 
   const failures: unknown[] = [];
-  const save = (file: string, text: string) => write(file, text).catch((error: unknown) => { failures.push(error); });
+  const save = (file: string, text: string) =>
+    writeFile(file, text).catch((error: unknown) => { failures.push(error); });
   if (json !== undefined && json !== STANDARD_OUTPUT) await save(json, toJson(report));
   if (html !== undefined) {
     const { renderHtml } = await import("../bench/html.js");
     await save(html, renderHtml(report, headline(report)));
   }
   if (failures.length > 0) throw failures[0];
-}
-
-/** Writes a file as a whole, or not at all. */
-async function write(file: string, text: string): Promise<void> {
-  const output = await openFile(file);
-  try {
-    await output.write(Buffer.from(text));
-    await output.commit();
-  } finally {
-    await output.discard();
-  }
 }
 
 /** Shows a progress bar on standard error, if that is a terminal. It is gone when all is done. */

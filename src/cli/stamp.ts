@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { Command } from "commander";
-import { openFile } from "../base/output.js";
+import { openFile, writeFile } from "../base/output.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { tell } from "../base/log.js";
 import { filePath } from "./file.js";
@@ -99,7 +99,7 @@ Examples:
       if (json === undefined) return;
       const text = `${JSON.stringify({ address, port, size, ssid, authenticated: key !== undefined, ...totals }, null, 2)}\n`;
       if (!isText) process.stdout.write(text);
-      else await write(json, text);
+      else await writeFile(json, text);
     });
 }
 
@@ -138,16 +138,5 @@ async function lookUp(name: string, family: number): Promise<{ readonly address:
     return await lookup(name, { family });
   } catch (error) {
     throw new Failure(`"${name}" has no address: ${messageOf(error)}`, EXIT.USAGE, { cause: error });
-  }
-}
-
-/** Writes a file as a whole, or not at all. */
-async function write(file: string, text: string): Promise<void> {
-  const output = await openFile(file);
-  try {
-    await output.write(Buffer.from(text));
-    await output.commit();
-  } finally {
-    await output.discard();
   }
 }
