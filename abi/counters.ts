@@ -61,7 +61,7 @@ export enum Protocol {
   icmpv6,
   arp,
   ndisc,
-  /** Of services that answer without a thread, but for those below. */
+  /** Counts services that answer without a thread, but for those below. */
   udp,
   sbfd,
   irtt,

@@ -57,6 +57,6 @@ export const SESSION_IDLE_MS = SESSION_FAMILY + 4;
 /** u64, ns of NOW: when it began, and when a datagram of it last came. */
 export const SESSION_SINCE = SESSION_IDLE_MS + 4;
 export const SESSION_USED = SESSION_SINCE + 8;
-/** What the service remembers; zeros in a session that begins. */
+/** Holds what the service remembers; zeros in a session that begins. */
 export const SESSION_DATA = SESSION_USED + 8;
 export const SESSION_DATA_SIZE = SESSION_SIZE - SESSION_DATA;

@@ -24,7 +24,7 @@ export const STAMP_KEY_COUNT = STAMP_OPTIONS_END;
 export const STAMP_KEYS = STAMP_KEY_COUNT + 4;
 export const STAMP_KEY_PADS = 4;
 export const STAMP_KEY_SIZE = STAMP_KEY_PADS + PADS_LEN;
-// What a session of the stateful mode remembers, at its SESSION_DATA (sessions.ts).
+// A session of the stateful mode remembers this, at its SESSION_DATA (sessions.ts).
 /** u32: packets that came, and replies to them. The next reply has that number. */
 export const STAMP_RECEIVED = 0;
 export const STAMP_SENT = STAMP_RECEIVED + 4;

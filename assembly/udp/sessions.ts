@@ -58,7 +58,7 @@ export function find(packet: usize, ip: usize, datagram: usize, service: usize, 
 
 /**
  * Begins a session of a datagram that has none, and that may be silent for `idleMs`. Returns 0 if there is no room.
- * What the service remembers of it is at SESSION_DATA, and zero.
+ * The service may remember something of it at SESSION_DATA, which is zero.
  */
 export function open(
   packet: usize, ip: usize, datagram: usize, service: usize, discriminator: u32, idleMs: u32,

@@ -60,7 +60,7 @@ const IP_LEN: u32 = 16;
 /** Type within a Return Path TLV (RFC 9503 §4.1.1). Others name third parties, or ways through a network. */
 const CONTROL_CODE: u32 = 1;
 
-/** What is known of a clock, RFC 8972 §4.3: what it follows, and how times are taken. */
+/** RFC 8972 §4.3 has these numbers for what a clock follows, and how times are taken. */
 const SYNCHRONIZED_BY_NTP: u32 = 1;
 const FREE_RUNNING: u32 = 5;
 export const TAKEN_BY_SOFTWARE: u32 = 2;

@@ -97,7 +97,8 @@ Examples:
       if (totals.received === 0) process.exitCode = EXIT.RUNTIME;
       if (isText) process.stdout.write(summaryOf(address, totals, error));
       if (json === undefined) return;
-      const text = `${JSON.stringify({ address, port, size, ssid, authenticated: key !== undefined, ...totals }, null, 2)}\n`;
+      const report = { address, port, size, ssid, authenticated: key !== undefined, ...totals };
+      const text = `${JSON.stringify(report, null, 2)}\n`;
       if (!isText) process.stdout.write(text);
       else await writeFile(json, text);
     });

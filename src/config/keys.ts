@@ -393,7 +393,7 @@ const ROWS = [
     type: { kind: "whole", min: 1, max: MAX_SESSIONS },
     default: 4096,
     option: { flags: "--udp-sessions <n>", group: "Limits" },
-    text: "sessions of UDP services, such as stateful STAMP, that there may be at a time, for each queue",
+    text: "sessions that STAMP reflectors with mode: stateful may have at a time, for each queue",
     note: "A source (an IPv4 /24 or an IPv6 /56) may have a quarter of them.",
   }),
   setting({

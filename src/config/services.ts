@@ -90,7 +90,8 @@ function serviceOf(
   const { tcp, udp, stamp, sbfd, irtt } = map;
   if (kindsOf(map).length !== 1) {
     const kinds = Object.keys(SERVICE_KINDS);
-    say([], `services.${name}: expected exactly one of ${kinds.slice(0, -1).join(", ")} and ${kinds.slice(-1).join("")}`);
+    const all = `${kinds.slice(0, -1).join(", ")} and ${kinds.slice(-1).join("")}`;
+    say([], `services.${name}: expected exactly one of ${all}`);
     return undefined;
   }
   if (stamp) return stampOf(name, stamp, folder, (key, message) => { say(["stamp", ...key], message); });

@@ -43,7 +43,9 @@ export function keysIn(name: string, folder: string): KeysRead {
   for (const file of namesIn(name, resolve(folder, name))) {
     const ssid = /^(0|[1-9]\d{0,4})$/.test(file) ? Number(file) : Infinity;
     if (ssid > MAX_SSID) {
-      throw new Failure(`${name}: "${file.slice(0, 64)}" is no SSID; expected files named 0 to ${MAX_SSID}`, EXIT.CONFIG);
+      throw new Failure(
+        `${name}: "${file.slice(0, 64)}" is no SSID; expected files named 0 to ${MAX_SSID}`, EXIT.CONFIG,
+      );
     }
     const { pads, mode } = padsAt(join(name, file), join(resolve(folder, name), file));
     keys.set(ssid, pads);
