@@ -51,6 +51,10 @@ export enum Counter {
   turnaroundNs,
   /** A gauge: sessions of stateful STAMP reflectors. */
   stampSessions,
+  /** A gauge: packets that are kept, whatever they are. */
+  keptAll,
+  /** Packets that links on the way in made, which have a verdict as if they had been received. */
+  linkCopies,
 }
 /** Room for counters, as in each MAX_ below; test/fast/abi.test.ts says how many places are left. */
 export const MAX_COUNTERS = 40;
@@ -164,6 +168,15 @@ export enum Drop {
   irtt_close,
   /** There is no room for another session. */
   stamp_sessions,
+  /** Lost by the link of its prefix on the way in, or its reply on the way out. */
+  link_loss,
+  link_loss_out,
+  /** The queue of the link of its prefix has no room, for it or for its reply. */
+  link_queue_full,
+  /** As many packets are kept as may be. */
+  held_full,
+  /** It was kept when pongd ended. Counted by the main thread. */
+  stopped,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;

@@ -44,4 +44,6 @@ export enum Timer {
   refused,
   /** Sessions are being looked through. */
   sessions,
+  /** A kept packet comes, to be judged. */
+  arriving,
 }

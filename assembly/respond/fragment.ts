@@ -2,7 +2,8 @@
 // each in a slot of its own.
 
 import { MTU } from "../../abi/control";
-import { queue, spare, takeReply } from "../memory";
+import { emit } from "../link/link";
+import { spare, takeReply } from "../memory";
 import * as ipv4 from "../wire/ipv4";
 
 /**
@@ -28,7 +29,7 @@ export function transmit(packet: usize, ip: usize, totalLen: u32): bool {
     memory.copy(fragment, ip, headerLen);
     memory.copy(fragment + headerLen, payload + offset, len);
     ipv4.setFragment(fragment, headerLen + len, offset, more);
-    queue(fragment, headerLen + len);
+    emit(packet, fragment, headerLen + len);
     if (!offset) ipv4.stripOptions(ip);
     offset += len;
   } while (offset < payloadLen);

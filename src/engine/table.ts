@@ -5,12 +5,13 @@
  */
 import {
   ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TCP, ANSWER_TIMESTAMP, ANSWER_UDP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6,
-  HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT, SOURCE_ROUTE,
+  HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, LINKED, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT, SOURCE_ROUTE,
   TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
 } from "../../abi/tables.js";
 import {
   FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving,
 } from "../prefix/prefixes.js";
+import type { Link } from "../prefix/link.js";
 import type { Limit, PortRange, PortService } from "../prefix/policy.js";
 import { PAGE } from "../prefix/streams.js";
 
@@ -38,6 +39,12 @@ export interface Table {
   readonly udpPorts: readonly (readonly PortRange[])[];
   /** The services of those lists, each once. */
   readonly services: readonly PortService[];
+  /** By a prefix's index: the place of its link in `links` plus 1, or 0. */
+  readonly linkOf: Uint32Array;
+  /** The different links that the prefixes have. */
+  readonly links: readonly Link[];
+  /** Seed of what links leave to chance. */
+  readonly seed: bigint;
 }
 
 export interface TableOptions {
@@ -81,12 +88,15 @@ export function tableOf(
   const tcps = new Uint32Array(2 * end);
   const udps = new Uint32Array(end);
   const [ports, udpPorts] = [new Lists(), new Lists()];
-  prefixes.forEach(({ answers: { ttl, echo, timestamp, errors, unreachable, tcp, udp, limit } }, i) => {
+  const linkOf = new Uint32Array(end);
+  const links: Link[] = [];
+  prefixes.forEach(({ answers: { ttl, echo, timestamp, errors, unreachable, tcp, udp, limit, link } }, i) => {
     const index = indices[i];
     answers[index] = ttl | (echo ? ANSWER_ECHO : 0) | (timestamp ? ANSWER_TIMESTAMP : 0) | (errors ? ANSWER_ERRORS : 0)
       | unreachable.udp << UNREACHABLE_UDP_SHIFT | unreachable.other << UNREACHABLE_OTHER_SHIFT
       | (limit ? LIMIT_PREFIX : 0) | (sourceLimit ? LIMIT_SOURCE : 0) | (tcp ? ANSWER_TCP : 0)
-      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0);
+      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0) | (link ? LINKED : 0);
+    if (link) linkOf[index] = placeIn(links, link);
     if (limit) setLimit(limits, 2 * index, limit, shares);
     if (udp) udps[index] = udpPorts.placeOf(udp.ports);
     if (!tcp) return;
@@ -94,7 +104,17 @@ export function tableOf(
     if (tcp.connections !== undefined) tcps[2 * index + 1] = Math.ceil(tcp.connections / shares);
   });
   const services = [...new Set([...ports.all, ...udpPorts.all].flatMap((list) => list.map(({ service }) => service)))];
-  return { ...tries, answers, limits, tcp: tcps, udp: udps, ports: ports.all, udpPorts: udpPorts.all, services };
+  return {
+    ...tries, answers, limits, tcp: tcps, udp: udps, ports: ports.all, udpPorts: udpPorts.all, services, linkOf, links,
+    seed: policy.seed ?? 0n,
+  };
+}
+
+/** Returns the link's place plus 1. A queue of a number of packets cannot be shared, unless the link is. */
+function placeIn(links: Link[], link: Link): number {
+  const isOwn = link.name === undefined && [link.in, link.out].some(({ rate }) => rate?.queuePackets !== undefined);
+  const known = isOwn ? -1 : links.indexOf(link);
+  return known < 0 ? links.push(link) : known + 1;
 }
 
 /** Lists of ports by their identity: prefixes that have the same ports have the same list. */
