@@ -53,6 +53,8 @@ export enum Counter {
   stampSessions,
   /** A gauge: packets that are kept, whatever they are. */
   keptAll,
+  /** A gauge: the seed of what links leave to chance. */
+  linkSeed,
   /** Packets that links on the way in made, which have a verdict as if they had been received. */
   linkCopies,
 }

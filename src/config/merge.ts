@@ -8,6 +8,7 @@ import { MacPolicy } from "../../abi/control.js";
 import { MAX_PORT_LISTS, PORT_RANGE_SIZE, SourceRoute, Unreachable } from "../../abi/tables.js";
 import { MIN_TCP_MTU } from "../engine/memory.js";
 import { ethernetOf, type Ethernet } from "../tun/mac.js";
+import type { Link } from "../prefix/link.js";
 import type { Answers, Limit, PortRange, PortService, Tcp } from "../prefix/policy.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { isSamePlace, parseEndpoint } from "../prefix/endpoints.js";
@@ -20,6 +21,7 @@ import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, DURATION, DURATION_RULE, inWords, millisecondsOf,
   MIN_TCP_MEMORY, PREFIX_KEYS, SETTINGS, type Key, type Values,
 } from "./keys.js";
+import { Links } from "./links.js";
 import { ListRoom, PortLists } from "./ports.js";
 import type { FullOptions } from "./runoptions.js";
 import type { Path } from "./path.js";
@@ -27,6 +29,8 @@ import type { Problem } from "./judge.js";
 import { servicesOf, withFullPaths } from "./services.js";
 import { PORT_PROTOCOLS, withBurst, type LimitSetting, type PortProtocol, type PrefixMap } from "./types.js";
 
+/** Seeds that are drawn are short enough to be typed. */
+export const MAX_DRAWN_SEED = 2 ** 31;
 /** Most different answers of prefixes that are kept to be used again. */
 const ALIKE = 1000;
 /** Keys of a prefix that change its answers, but for its ports. */
@@ -41,6 +45,8 @@ export interface Given {
   /** True with --ignore-echo, which takes echo out of the answers that the file or the default gives. */
   readonly ignoreEcho: boolean;
   readonly queueFds: readonly number[] | undefined;
+  /** Seed of links where none is given. */
+  readonly drawnSeed?: number;
   /** Services that ports may name besides those of the configuration. */
   readonly services?: Readonly<Partial<Record<PortProtocol, readonly PortService[]>>>;
   /** A command line that would be right, for the message about missing prefixes; undefined if none are needed. */
@@ -111,6 +117,7 @@ class Merger {
     }
     if (allowed) this.#checkTogether(prefixes);
     const ports = allowed ? this.#portsOf() : [];
+    const links = allowed ? this.#linksOf() : [];
     const whole = prefixes.length > 0 && ![...prefixes, ...exceptions].includes(undefined);
     const hostAddresses = allowed && whole ? this.#hostAddresses(prefixes as Prefix[], exceptions as Prefix[]) : [];
     this.#end();
@@ -118,13 +125,15 @@ class Merger {
     const values = { ...this.#values, services: withFullPaths(this.#values.services, this.#folder) };
     const mtu = values["device.mtu"];
     const accepts = values.engine === "wasm" && this.#ports.tcp.accepts;
+    const seed = values.seed === 0 ? this.#given.drawnSeed ?? 0 : values.seed;
+    const hasLinks = links.some((link) => link !== undefined);
     return {
       values,
       options: {
         serving: {
-          prefixes: this.#served(prefixes as Prefix[], values, ports),
+          prefixes: this.#served(prefixes as Prefix[], values, ports, links),
           exceptions: exceptions as Prefix[],
-          policy: { sourceRoute: SourceRoute[values.source_route], sourceLimit: toLimit(values.source_rate_limit) },
+          policy: { sourceRoute: SourceRoute[values.source_route], sourceLimit: toLimit(values.source_rate_limit), seed: BigInt(seed) },
         },
         hostAddresses,
         hostAddressGiven: !this.#isDefault("device.host_address") && hostAddresses.length > 0,
@@ -133,8 +142,8 @@ class Merger {
         routes: values["device.routes"],
         mtu: mtu === "auto" ? undefined : mtu,
         // With auto it is for those who serve TCP: the header that it needs costs each packet a tenth to a sixth of its
-        // time, and only long streams of TCP gain from it.
-        offload: values["device.offload"] === "on" || (values["device.offload"] === "auto" && accepts),
+        // time, and only long streams of TCP gain from it. Behind a link, each packet has a fate of its own.
+        offload: values["device.offload"] === "on" || (values["device.offload"] === "auto" && accepts && !hasLinks),
         offloadGiven: values["device.offload"] === "on",
         queues: values["device.queues"],
         engine: values.engine,
@@ -150,6 +159,10 @@ class Merger {
             },
         // Only a file says of a service that it has sessions, and a reload may.
         sessions: this.#file ? values.udp_sessions : 0,
+        // A reload may bring links.
+        kept: this.#file || hasLinks ? values.held_packets : 0,
+        linked: hasLinks,
+        seed,
         accepts,
         streams: PORT_PROTOCOLS.flatMap((protocol) => this.#ports[protocol].streams),
         exposed: this.#exposed,
@@ -278,6 +291,8 @@ class Merger {
     }
     if (sourceRoute === "reverse") refuse("source_route", "drops IP options");
     if (reassembly > 0) refuse("reassembly", "does not reassemble");
+    if (this.#values.link !== "none") refuse("link", "has no links");
+    if (this.#values.held_packets > 0) refuse("held_packets", "has no links");
     if (this.#values["device.offload"] === "on") refuse("device.offload", "takes finished packets alone");
     const speaksNone = "speaks no TCP";
     const servesNone = "has no UDP services";
@@ -288,8 +303,8 @@ class Merger {
     }
     for (const [i, entry] of prefixes.entries()) {
       if (typeof entry === "string") continue;
-      const own = (["tcp", "tcp_connections", "udp"] as const).find((key) => entry[key] !== undefined);
-      const what = own === "udp" ? servesNone : speaksNone;
+      const own = (["tcp", "tcp_connections", "udp", "link"] as const).find((key) => entry[key] !== undefined);
+      const what = own === "udp" ? servesNone : own === "link" ? "has no links" : speaksNone;
       if (own) refuse("prefixes", what, ["prefixes", i, own], `prefixes[${i}].${own}`);
     }
   }
@@ -394,10 +409,24 @@ class Merger {
     throw new Failure(lines, this.#problems.length > 0 ? EXIT.CONFIG : EXIT.USAGE);
   }
 
-  /** `ports` has the lists of ports of each prefix. */
-  #served(prefixes: readonly Prefix[], values: Values, ports: readonly Ports[]): ServedPrefix[] {
+  /** Returns the link of each prefix. */
+  #linksOf(): readonly (Link | undefined)[] {
+    const say = (key: Key) => (path: Path, message: string, which?: "key") => { this.#say(key, message, path, undefined, which); };
+    const links = new Links(this.#values.links, this.#folder, say("links"));
+    const flag = this.#given.names.link === "--link" ? "--link: " : "";
+    const common = links.of(this.#values.link, ["link"], (path, message) => { this.#say("link", `${flag}${message}`, path); });
+    return this.#values.prefixes.map((entry, i) => typeof entry === "string" || entry.link === undefined
+      ? common
+      : links.of(entry.link, ["prefixes", i, "link"], say("prefixes")));
+  }
+
+  /** `ports` and `links` have the lists of ports and the link of each prefix. */
+  #served(
+    prefixes: readonly Prefix[], values: Values, ports: readonly Ports[], links: readonly (Link | undefined)[],
+  ): ServedPrefix[] {
     const common: Ports = { tcp: this.#ports.tcp.common, udp: this.#ports.udp.common };
-    const commonAnswers = answersOf({ prefix: "" }, values, common);
+    const commonLink = links[values.prefixes.findIndex((entry) => typeof entry === "string" || entry.link === undefined)];
+    const commonAnswers = answersOf({ prefix: "" }, values, common, commonLink);
     const isCommonPorts = ({ tcp, udp }: Ports) => tcp === common.tcp && udp === common.udp;
     // Very many prefixes may have keys of their own, and the same ones. Those with the same ports share their lists.
     const ids = new Map<readonly PortRange[], number>();
@@ -406,11 +435,11 @@ class Merger {
       return ids.get(list);
     };
     const alike = new Map<string, Answers>();
-    const answersFor = (entry: PrefixMap, lists: Ports) => {
+    const answersFor = (entry: PrefixMap, lists: Ports, link: Link | undefined) => {
       const own = JSON.stringify([idOf(lists.tcp), idOf(lists.udp), ...OWN_KEYS.map((key) => entry[key])]);
       const known = alike.get(own);
       if (known) return known;
-      const answers = answersOf(entry, values, lists);
+      const answers = answersOf(entry, values, lists, link);
       if (alike.size < ALIKE) alike.set(own, answers);
       return answers;
     };
@@ -418,7 +447,7 @@ class Merger {
       const entry = values.prefixes[i];
       if (typeof entry === "string") return { family, bytes, length, text, answers: commonAnswers };
       const isCommon = isCommonPorts(ports[i]) && OWN_KEYS.every((key) => entry[key] === undefined);
-      const answers = isCommon ? commonAnswers : answersFor(entry, ports[i]);
+      const answers = isCommon ? commonAnswers : answersFor(entry, ports[i], links[i]);
       return { family, bytes, length, text, answers, ...entry.name !== undefined && { name: entry.name } };
     });
   }
@@ -437,7 +466,7 @@ class Merger {
   }
 }
 
-function answersOf(entry: PrefixMap, values: Values, ports: Ports): Answers {
+function answersOf(entry: PrefixMap, values: Values, ports: Ports, link: Link | undefined): Answers {
   const answer = entry.answer ?? values.answer;
   const errors = answer.includes("unreachable");
   const modeOf = (key: "unreachable.udp" | "unreachable.other") =>
@@ -452,6 +481,7 @@ function answersOf(entry: PrefixMap, values: Values, ports: Ports): Answers {
     tcp: values.engine === "js" ? undefined : tcpOf(ports.tcp, entry.tcp_connections),
     udp: values.engine === "js" ? undefined : { ports: ports.udp },
     limit: toLimit(entry.rate_limit ?? values.rate_limit),
+    link: values.engine === "js" ? undefined : link,
   };
 }
 

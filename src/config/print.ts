@@ -9,7 +9,7 @@ import { MAPS, PREFIX_KEYS, SETTINGS, type Key, type Values } from "./keys.js";
 import type { Effective } from "./merge.js";
 import { isWords, ONE_OR_MORE, withBurst, type PrefixEntry, type Type } from "./types.js";
 
-const LONG: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(["prefixes", "exceptions", "services"]);
+const LONG: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(["prefixes", "exceptions", "services", "links"]);
 /** Maps and lists that are written with a line for each item. */
 const LISTED: ReadonlySet<string> = new Set([
   ...Object.entries(MAPS).flatMap(([name, map]) => map?.alike ? [] : [name]),

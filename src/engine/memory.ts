@@ -236,6 +236,7 @@ export class LinearMemory {
     }
     const udpLists = write(udpPorts);
     for (let i = 0; i < udp.length; i++) words[(at + PREFIX_UDP) / 4 + i] = udpLists[udp[i]];
+    this.counters[Counter.linkSeed] = Number(table.seed);
     const placed = [0, ...links.place(this.memory, at, table.links, table.seed)];
     for (let i = 0; i < table.linkOf.length; i++) words[(at + PREFIX_LINK) / 4 + i] = placed[table.linkOf[i]];
     return at;
@@ -260,6 +261,13 @@ export class LinearMemory {
       buckets.fill(0, BUCKET_SIZE / 8 * index, BUCKET_SIZE / 8 * index + 2);
     }
     links.clear(this.memory, indices);
+  }
+
+  /** Counts what was kept when the packet loop ended. */
+  stopped(): void {
+    const { counters } = this;
+    counters[DROPPED + Drop.stopped] += counters[Counter.kept];
+    counters[Counter.kept] = counters[Counter.keptAll] = 0;
   }
 
   /** Repairs a memory whose packet loop crashed. Packets that were in it are counted as lost; earlier counts stay. */
