@@ -35,7 +35,10 @@ export function cross(
   nextPacket(way, state);
   const flags = load<u32>(way, WAY_FLAGS);
   let crossed: u32 = 0;
-  if (!copy && happens(way + WAY_DUPLICATE, state, STATE_WAS_DUPLICATED, Draw.duplicate)) crossed |= CROSSED_DUPLICATED;
+  if (!copy && happens(way + WAY_DUPLICATE, state, STATE_WAS_DUPLICATED, Draw.duplicate)) {
+    crossed |= CROSSED_DUPLICATED;
+    count(effects, Effect.duplicated);
+  }
   if (isLost(way, state)) {
     if (!ecn || !(flags & WAY_ECN)) {
       store<u32>(CROSSED, crossed);

@@ -9,6 +9,7 @@ import {
 } from "../../abi/counters.js";
 import { IRTT_KEY } from "../../abi/irtt.js";
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
+import { EFFECTS_AT, PREFIX_EFFECTS_SIZE } from "../../abi/links.js";
 import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
 import { SHA_K } from "../../abi/sha256.js";
@@ -251,6 +252,15 @@ export class LinearMemory {
   get tcpLimits(): { readonly connections: number; readonly memory: number } {
     const words = new Uint32Array(this.memory.buffer);
     return { connections: words[MAX_CONNECTIONS / 4], memory: words[MAX_PAGES / 4] * PAGE_SIZE };
+  }
+
+  /**
+   * What links have done, by a prefix's index, the way (in, then out) and MAX_EFFECTS effects; undefined where there can
+   * be no links.
+   */
+  get effects(): Float64Array | undefined {
+    const at = new Uint32Array(this.memory.buffer)[EFFECTS_AT / 4];
+    return at === 0 ? undefined : new Float64Array(this.memory.buffer, at, PREFIX_EFFECTS_SIZE / 8 * PREFIX_INDICES);
   }
 
   /** Resets the counters and the limits of prefixes' indices, which no table in use may have. */

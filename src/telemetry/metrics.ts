@@ -141,6 +141,16 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
     },
   });
   new Gauge({
+    name: "pongd_held_packets", help: "Packets that links delay now.", labelNames: ["queue"], registers: [registry],
+    collect() {
+      for (const { index, counters } of queues) this.set({ queue: String(index) }, counters[Counter.keptAll]);
+    },
+  });
+  new Gauge({
+    name: "pongd_link_seed", help: "Seed of what links leave to chance.", registers: [registry],
+    collect() { this.set(queues[0].counters[Counter.linkSeed]); },
+  });
+  new Gauge({
     name: "pongd_offload",
     help: "Whether the kernel cuts packets and computes checksums for the queue.",
     labelNames: ["queue"],

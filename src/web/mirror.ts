@@ -6,6 +6,7 @@ import { hostname } from "node:os";
 import { LinearMemory } from "../engine/memory.js";
 import { PrefixList } from "../prefix/list.js";
 import { ConnectionList } from "../telemetry/connections.js";
+import { LinkPackets } from "../telemetry/linkpackets.js";
 import { createRegistry, type State } from "../telemetry/metrics.js";
 import { PrefixReplies } from "../telemetry/prefixreplies.js";
 import { ShownCounters } from "../telemetry/shown.js";
@@ -109,7 +110,9 @@ class MirroredUp {
         get succeededAt() { return reloaded().succeededAt; },
       },
     });
-    this.metrics = { registry, prefixes: new PrefixReplies(this.#queues, this.#served) };
+    this.metrics = {
+      registry, more: [new PrefixReplies(this.#queues, this.#served), new LinkPackets(this.#queues, this.#served)],
+    };
     this.connections = new ConnectionList(up.queues, this.#served);
   }
 
@@ -133,11 +136,13 @@ class MirroredUp {
 class MirroredQueue implements Counted {
   readonly #counters: ShownCounters;
   readonly tcpLimits: Counted["tcpLimits"];
+  readonly effects: Float64Array | undefined;
 
   constructor(public state: QueueState) {
     const memory = new LinearMemory(state.memory);
     this.#counters = new ShownCounters(memory.counters, state.counters);
     this.tcpLimits = memory.tcpLimits;
+    this.effects = memory.effects;
   }
 
   get index(): number {

@@ -7,7 +7,7 @@ import { expose, type Metrics } from "../../src/web/exposition.js";
 export function metricsOf(
   queues: readonly Counted[], served: Serves, device: Overrun = { txDropped: () => 0 }, state: State = {},
 ): Metrics {
-  return { registry: createRegistry(queues, device, state), prefixes: new PrefixReplies(queues, served) };
+  return { registry: createRegistry(queues, device, state), more: [new PrefixReplies(queues, served)] };
 }
 
 export async function textOf(metrics: Metrics, openMetrics = false): Promise<string> {
