@@ -390,7 +390,7 @@ describe("IRTT", () => {
   });
 
   test("IR-3: whatever an open says, the reply is at most 14 octets longer", async () => {
-    const rig = await rigWith({ min_interval: "60m" });
+    const rig = await rigWith({ min_interval: "15s" });
     let seed = 1;
     const random = () => (seed = Math.imul(seed, 1_664_525) + 1_013_904_223 >>> 0) >>> 24;
     let answered = 0;
