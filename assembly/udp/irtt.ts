@@ -147,7 +147,8 @@ function isOver(session: usize): bool {
 
 /**
  * Returns a session for a datagram whose addresses and ports have none; 0 if there is no room. One that nobody has used
- * since it was opened makes room, the oldest first: whoever forges a source cannot use a session.
+ * since it was opened makes room, the oldest first: whoever forges a source cannot use a session. If all are in use,
+ * one of another network that has more than its share makes room.
  */
 function create(packet: usize, ip: usize, datagram: usize): usize {
   const six = family(packet) == 6;
@@ -159,6 +160,7 @@ function create(packet: usize, ip: usize, datagram: usize): usize {
     if (load<u64>(other, IRTT_BEGAN_AT)) continue;
     if (!session || load<u64>(other, IRTT_OPENED_AT) < load<u64>(session, IRTT_OPENED_AT)) session = other;
   }
+  if (!session) session = spareOf(first, networkOf(addressesOf(packet, ip), six));
   if (!session) return 0;
   memory.fill(session, 0, IRTT_SESSION_SIZE);
   memory.copy(session + IRTT_ADDRESSES, addressesOf(packet, ip), six ? 32 : 8);
@@ -171,6 +173,34 @@ function create(packet: usize, ip: usize, datagram: usize): usize {
   const token = siphash(IRTT_KEY, addressesOf(packet, ip), six, load<u32>(datagram), serial, 2, 4);
   store<u64>(session, token ? token : 1, IRTT_TOKEN);
   return session;
+}
+
+/**
+ * Returns, of the sessions of a full set, the one that has been silent for the longest, among those of networks other
+ * than `network` that have more than a quarter of the set; 0 if there is none.
+ */
+function spareOf(first: usize, network: u64): usize {
+  let spare: usize = 0;
+  for (let way = 0; way < IRTT_WAYS; way++) {
+    const session = first + way * IRTT_SESSION_SIZE;
+    const own = networkAt(session);
+    if (own == network) continue;
+    if (spare && load<u64>(session, IRTT_USED_AT) >= load<u64>(spare, IRTT_USED_AT)) continue;
+    let count = 0;
+    for (let i = 0; i < IRTT_WAYS; i++) if (networkAt(first + i * IRTT_SESSION_SIZE) == own) count++;
+    if (count > IRTT_WAYS / 4) spare = session;
+  }
+  return spare;
+}
+
+function networkAt(session: usize): u64 {
+  return networkOf(session + IRTT_ADDRESSES, <bool>load<u8>(session, IRTT_SIX));
+}
+
+/** Returns an IPv4 /24 or an IPv6 /56 by the source address at `addresses`, as ../limit.ts tells networks apart. */
+function networkOf(addresses: usize, six: bool): u64 {
+  // The last byte is not a part of it, and tells the families apart.
+  return six ? load<u64>(addresses) & 0x00ffffffffffffff | <u64>1 << 63 : <u64>(load<u32>(addresses) & 0x00ffffff);
 }
 
 // ---- open -----------------------------------------------------------------------------------------------------------

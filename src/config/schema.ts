@@ -176,9 +176,13 @@ function stamp() {
   }, "a map like { mode: stateful }, or an empty one, {}");
 }
 
+/** No more than assembly/udp/irtt.ts tells a client (MAX_INTERVAL_NS): what it sends in time has to be in time. */
+const IRTT_INTERVAL = /^(?:\d{1,4}ms|1[0-4]\d{3}ms|15000ms|\ds|1[0-5]s)$/;
+const IRTT_INTERVAL_RULE = "a time like 10ms or 1s, at most 15s";
+
 function irtt() {
   return map({
-    min_interval: described(z.string(DURATION_RULE).regex(DURATION, DURATION_RULE).optional(),
+    min_interval: described(z.string(IRTT_INTERVAL_RULE).regex(IRTT_INTERVAL, IRTT_INTERVAL_RULE).optional(),
       "Least time between two requests of a client; 10ms by default."),
     max_duration: described(z.string(DURATION_RULE).regex(DURATION, DURATION_RULE).optional(),
       "Longest test that a client may make; none by default."),
