@@ -118,9 +118,11 @@ function setOf(packet: usize, ip: usize, datagram: usize): usize {
 
 /**
  * Returns the session of a datagram's addresses and ports that has a token, or, if `token` is 0, that nobody has used
- * since it was opened; 0 if there is none, or it has been silent for too long.
+ * since it was opened with the same parameters; 0 if there is none, or it has been silent for too long.
  */
-function find(packet: usize, ip: usize, datagram: usize, token: u64): usize {
+function find(
+  packet: usize, ip: usize, datagram: usize, token: u64, fields: u32 = 0, random: u32 = 0, length: u32 = 0,
+): usize {
   const six = family(packet) == 6;
   const addresses = addressesOf(packet, ip);
   const first = setOf(packet, ip, datagram);
@@ -129,7 +131,12 @@ function find(packet: usize, ip: usize, datagram: usize, token: u64): usize {
     if (!load<u64>(session, IRTT_TOKEN) || load<u32>(session, IRTT_PORTS) != load<u32>(datagram)) continue;
     if (<bool>load<u8>(session, IRTT_SIX) != six) continue;
     if (memory.compare(session + IRTT_ADDRESSES, addresses, six ? 32 : 8)) continue;
-    if (token ? load<u64>(session, IRTT_TOKEN) != token : load<u64>(session, IRTT_BEGAN_AT) != 0) continue;
+    if (token) {
+      if (load<u64>(session, IRTT_TOKEN) != token) continue;
+    } else if (load<u64>(session, IRTT_BEGAN_AT) || load<u8>(session, IRTT_FIELDS) != fields
+      || load<u8>(session, IRTT_RANDOM) != random || load<u32>(session, IRTT_LENGTH) != length) {
+      continue;
+    }
     if (!isOver(session)) return session;
     store<u64>(session, 0, IRTT_TOKEN);
   }
@@ -222,15 +229,16 @@ function open(packet: usize, ip: usize, datagram: usize, messageLen: u32, option
   if (<u32>(message - ip) + messageLen + 16 > load<u32>(MTU)) return drop(Drop.irtt_malformed);
   let token: u64 = 0;
   if (!(flags & CLOSE)) {
-    // One that is only asked for again keeps its token, whichever reply arrives. One in use stays beside a new one:
-    // otherwise whoever forges an open from its client's port would end it.
-    let session = find(packet, ip, datagram, 0);
+    const length = <u32>max<i64>(0, min<i64>(parameter(LENGTH), 0xffff));
+    // One that is only asked for again keeps its token, whichever reply arrives. One that is in use, or was opened with
+    // other parameters, stays beside a new one: otherwise whoever forges an open from its client's port would end it.
+    let session = find(packet, ip, datagram, 0, fields, random, length);
     if (!session) session = create(packet, ip, datagram);
     if (!session) return drop(Drop.irtt_sessions);
     store<u64>(session, time(), IRTT_USED_AT);
     store<u8>(session, <u8>fields, IRTT_FIELDS);
     store<u8>(session, <u8>random, IRTT_RANDOM);
-    store<u32>(session, <u32>max<i64>(0, min<i64>(parameter(LENGTH), 0xffff)), IRTT_LENGTH);
+    store<u32>(session, length, IRTT_LENGTH);
     token = load<u64>(session, IRTT_TOKEN);
   }
   store<u8>(message, <u8>flags, FLAGS);

@@ -335,6 +335,20 @@ describe("IRTT", () => {
     assert.equal(tokens.size, 1000);
   });
 
+  test("IR-5: an open with other parameters leaves a session that nobody has used as it was", async () => {
+    const rig = await rigWith();
+    const token = opened(rig);
+    // Nobody but the client can use what a forged open begins.
+    const others = [{ ...USUAL, 5: 0 }, { ...USUAL, 4: 30 }, { 1: 1 }].map((values) => opened(rig, values));
+    assert.equal(new Set([token, ...others].map(String)).size, 4);
+    const random = ask(rig, open(USUAL, { rest: bytes(9, 4 << 1, Buffer.from("rand")) })).slice(4, 12);
+    assert.notDeepEqual(random, token);
+    assert.deepEqual(opened(rig), token);
+    const data = ask(rig, request(token, 7));
+    assert.deepEqual(data.slice(0, 28), bytes(...MAGIC, REPLY, token, ...u32(7), ...u32(1), ...u32(1), ...u32(0)));
+    assert.equal(data.length, 60);
+  });
+
   test("IR-4: sessions are bounded: those that nobody has used make room, and those in use stay", async () => {
     const rig = await rigWith();
     const capacity = IRTT_SETS * IRTT_WAYS;
