@@ -170,6 +170,8 @@ export enum Drop {
   irtt_close,
   /** There is no room for another session. */
   stamp_sessions,
+  /** RFC 8335 §4: a query of a kind that is not enabled. */
+  icmp_probe_ignored,
   /** Lost by the link of its prefix on the way in, or its reply on the way out. */
   link_loss,
   link_loss_out,

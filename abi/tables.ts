@@ -52,8 +52,14 @@ export const PREFIX_TCP = PREFIX_LIMITS + LIMIT_SIZE * PREFIX_INDICES;
 export const PREFIX_TCP_SIZE = 8;
 /** u32[PREFIX_INDICES]: address of the prefix's UDP ports, or 0. */
 export const PREFIX_UDP = PREFIX_TCP + PREFIX_TCP_SIZE * PREFIX_INDICES;
+/** u32[PREFIX_INDICES]: address of the prefix's list of interfaces (probe.ts), or 0. */
+export const PREFIX_INTERFACES = PREFIX_UDP + 4 * PREFIX_INDICES;
+/** The lists of interfaces. Prefixes with the same interfaces share a list. */
+export const INTERFACE_LISTS = PREFIX_INTERFACES + 4 * PREFIX_INDICES;
+/** Maximum bytes of all lists of interfaces. */
+export const MAX_INTERFACE_LISTS = 1 << 20;
 /** u32[PREFIX_INDICES]: address of the prefix's link, or 0. */
-export const PREFIX_LINK = PREFIX_UDP + 4 * PREFIX_INDICES;
+export const PREFIX_LINK = INTERFACE_LISTS + MAX_INTERFACE_LISTS;
 /** Tables that all links use (ways.ts). */
 export const LINK_TABLES = (PREFIX_LINK + 4 * PREFIX_INDICES + 63) & -64;
 /** The links [MAX_LINKS], and behind them what they need besides: quantiles, traces, lists of packets, and rings. */
@@ -105,8 +111,11 @@ export const ANSWER_TCP = 1 << 18;
 /** A UDP port has a service. Without it, UNREACHABLE_UDP_SHIFT says all that there is to know. */
 export const ANSWER_UDP = 1 << 19;
 
+/** The prefix has interfaces: PROBE is answered. */
+export const ANSWER_PROBE = 1 << 20;
+
 /** The prefix stands behind a link. */
-export const LINKED = 1 << 20;
+export const LINKED = 1 << 21;
 
 /** Treatment of a packet with a source route. The members' names are the flag's values. */
 export enum SourceRoute {

@@ -24,6 +24,7 @@ export function read(option: Option, type: Type): Option {
     case "text":
     case "boolean":
     case "answers":
+    case "interfaces":
     case "links":
     case "services":
     case "prefixes": return option;

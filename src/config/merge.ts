@@ -5,7 +5,7 @@
  */
 import { dirname, isAbsolute, join } from "node:path";
 import { MacPolicy } from "../../abi/control.js";
-import { MAX_PORT_LISTS, PORT_RANGE_SIZE, SourceRoute, Unreachable } from "../../abi/tables.js";
+import { MAX_INTERFACE_LISTS, MAX_PORT_LISTS, PORT_RANGE_SIZE, SourceRoute, Unreachable } from "../../abi/tables.js";
 import { MIN_TCP_MTU } from "../engine/memory.js";
 import { ethernetOf, type Ethernet } from "../tun/mac.js";
 import type { Link } from "../prefix/link.js";
@@ -17,6 +17,7 @@ import {
 } from "../prefix/prefixes.js";
 import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IPV6_MIN_MTU } from "../sys/uapi.js";
 import { flatten, type Document } from "./document.js";
+import { InterfaceLists } from "./interfaces.js";
 import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, DURATION, DURATION_RULE, inWords, millisecondsOf,
   MIN_TCP_MEMORY, PREFIX_KEYS, SETTINGS, type Key, type Values,
@@ -37,6 +38,12 @@ const ALIKE = 1000;
 const OWN_KEYS = [...PREFIX_KEYS.filter((key) => key !== "tcp" && key !== "udp"), "tcp_connections"] as const;
 /** The lists of ports of a prefix. */
 type Ports = Readonly<Record<PortProtocol, readonly PortRange[]>>;
+
+/** What each prefix has, and what those have that have none of their own. */
+interface OfPrefixes<T> {
+  readonly common: T | undefined;
+  readonly all: readonly (T | undefined)[];
+}
 
 /** Values from outside the file, each with the flag or the variable that gave it. */
 export interface Given {
@@ -117,7 +124,8 @@ class Merger {
     }
     if (allowed) this.#checkTogether(prefixes);
     const ports = allowed ? this.#portsOf() : [];
-    const links = allowed ? this.#linksOf() : [];
+    const interfaces = allowed ? this.#interfacesOf() : { common: undefined, all: [] };
+    const links = allowed ? this.#linksOf() : { common: undefined, all: [] };
     const whole = prefixes.length > 0 && ![...prefixes, ...exceptions].includes(undefined);
     const hostAddresses = allowed && whole ? this.#hostAddresses(prefixes as Prefix[], exceptions as Prefix[]) : [];
     this.#end();
@@ -126,14 +134,17 @@ class Merger {
     const mtu = values["device.mtu"];
     const accepts = values.engine === "wasm" && this.#ports.tcp.accepts;
     const seed = values.seed === 0 ? this.#given.drawnSeed ?? 0 : values.seed;
-    const hasLinks = links.some((link) => link !== undefined);
+    const hasLinks = links.all.some((link) => link !== undefined);
     return {
       values,
       options: {
         serving: {
-          prefixes: this.#served(prefixes as Prefix[], values, ports, links),
+          prefixes: this.#served(prefixes as Prefix[], values, { ports, interfaces, links }),
           exceptions: exceptions as Prefix[],
-          policy: { sourceRoute: SourceRoute[values.source_route], sourceLimit: toLimit(values.source_rate_limit), seed: BigInt(seed) },
+          policy: {
+            sourceRoute: SourceRoute[values.source_route], sourceLimit: toLimit(values.source_rate_limit),
+            seed: BigInt(seed),
+          },
         },
         hostAddresses,
         hostAddressGiven: !this.#isDefault("device.host_address") && hostAddresses.length > 0,
@@ -291,20 +302,25 @@ class Merger {
     }
     if (sourceRoute === "reverse") refuse("source_route", "drops IP options");
     if (reassembly > 0) refuse("reassembly", "does not reassemble");
-    if (this.#values.link !== "none") refuse("link", "has no links");
-    if (this.#values.held_packets > 0) refuse("held_packets", "has no links");
+    const impairsNone = "has no links";
+    if (this.#values.link !== "none") refuse("link", impairsNone);
+    if (this.#values.held_packets > 0) refuse("held_packets", impairsNone);
     if (this.#values["device.offload"] === "on") refuse("device.offload", "takes finished packets alone");
     const speaksNone = "speaks no TCP";
     const servesNone = "has no UDP services";
+    const probesNone = "does not answer PROBE";
     if (Object.keys(this.#values.tcp).length > 0) refuse("tcp", speaksNone);
     if (Object.keys(this.#values.udp).length > 0) refuse("udp", servesNone);
+    if (this.#values.interfaces.length > 0) refuse("interfaces", probesNone);
     for (const key of ["tcp_connections", "tcp_memory", "tcp_source_connections"] as const) {
       if (this.#values[key] > 0) refuse(key, speaksNone);
     }
     for (const [i, entry] of prefixes.entries()) {
       if (typeof entry === "string") continue;
-      const own = (["tcp", "tcp_connections", "udp", "link"] as const).find((key) => entry[key] !== undefined);
-      const what = own === "udp" ? servesNone : own === "link" ? "has no links" : speaksNone;
+      const own = (["tcp", "tcp_connections", "udp", "interfaces", "link"] as const)
+        .find((key) => entry[key] !== undefined);
+      const what = own === "udp" ? servesNone
+        : own === "interfaces" ? probesNone : own === "link" ? impairsNone : speaksNone;
       if (own) refuse("prefixes", what, ["prefixes", i, own], `prefixes[${i}].${own}`);
     }
   }
@@ -361,6 +377,26 @@ class Merger {
     return lists;
   }
 
+  #interfacesOf(): OfPrefixes<Uint8Array> {
+    const lists = new InterfaceLists();
+    const { interfaces, prefixes } = this.#values;
+    const common = lists.of(interfaces, (at, message) => { this.#say("interfaces", message, ["interfaces", ...at]); });
+    let first: Path | undefined;
+    const all = prefixes.map((entry, i) => {
+      if (typeof entry === "string" || !entry.interfaces) return common;
+      const path = ["prefixes", i, "interfaces"];
+      const own = lists.of(entry.interfaces, (at, message) => { this.#say("prefixes", message, [...path, ...at]); });
+      if (!lists.fits) first ??= path;
+      return own;
+    });
+    if (!lists.fits) {
+      const message = `the prefixes have too many different interfaces: all together fit into `
+        + `${MAX_INTERFACE_LISTS >> 10} KiB`;
+      this.#say("prefixes", message, first);
+    }
+    return { common, all };
+  }
+
   /** Refuses limits with which there are no service threads, since these come with connections. */
   #checkThreads(): void {
     const service = this.#ports.udp.streams.at(0)?.name;
@@ -409,24 +445,30 @@ class Merger {
     throw new Failure(lines, this.#problems.length > 0 ? EXIT.CONFIG : EXIT.USAGE);
   }
 
-  /** Returns the link of each prefix. */
-  #linksOf(): readonly (Link | undefined)[] {
-    const say = (key: Key) => (path: Path, message: string, which?: "key") => { this.#say(key, message, path, undefined, which); };
-    const links = new Links(this.#values.links, this.#folder, say("links"));
+  /** Returns the link of each prefix, and the one of those that have none of their own. */
+  #linksOf(): OfPrefixes<Link> {
+    const sayOf = (key: Key) => (path: Path, message: string, which?: "key") => {
+      this.#say(key, message, path, undefined, which);
+    };
+    const links = new Links(this.#values.links, this.#folder, sayOf("links"));
     const flag = this.#given.names.link === "--link" ? "--link: " : "";
-    const common = links.of(this.#values.link, ["link"], (path, message) => { this.#say("link", `${flag}${message}`, path); });
-    return this.#values.prefixes.map((entry, i) => typeof entry === "string" || entry.link === undefined
+    const common = links.of(this.#values.link, ["link"], (path, message) => {
+      this.#say("link", `${flag}${message}`, path);
+    });
+    const all = this.#values.prefixes.map((entry, i) => typeof entry === "string" || entry.link === undefined
       ? common
-      : links.of(entry.link, ["prefixes", i, "link"], say("prefixes")));
+      : links.of(entry.link, ["prefixes", i, "link"], sayOf("prefixes")));
+    return { common, all };
   }
 
-  /** `ports` and `links` have the lists of ports and the link of each prefix. */
+  /** `ports`, `interfaces` and `links` are those of each prefix. */
   #served(
-    prefixes: readonly Prefix[], values: Values, ports: readonly Ports[], links: readonly (Link | undefined)[],
+    prefixes: readonly Prefix[], values: Values,
+    { ports, interfaces, links }:
+    { readonly ports: readonly Ports[]; readonly interfaces: OfPrefixes<Uint8Array>; readonly links: OfPrefixes<Link> },
   ): ServedPrefix[] {
     const common: Ports = { tcp: this.#ports.tcp.common, udp: this.#ports.udp.common };
-    const commonLink = links[values.prefixes.findIndex((entry) => typeof entry === "string" || entry.link === undefined)];
-    const commonAnswers = answersOf({ prefix: "" }, values, common, commonLink);
+    const commonAnswers = answersOf({ prefix: "" }, values, common, interfaces.common, links.common);
     const isCommonPorts = ({ tcp, udp }: Ports) => tcp === common.tcp && udp === common.udp;
     // Very many prefixes may have keys of their own, and the same ones. Those with the same ports share their lists.
     const ids = new Map<readonly PortRange[], number>();
@@ -435,11 +477,13 @@ class Merger {
       return ids.get(list);
     };
     const alike = new Map<string, Answers>();
-    const answersFor = (entry: PrefixMap, lists: Ports, link: Link | undefined) => {
+    const answersFor = (
+      entry: PrefixMap, lists: Ports, interfaces: Uint8Array | undefined, link: Link | undefined,
+    ) => {
       const own = JSON.stringify([idOf(lists.tcp), idOf(lists.udp), ...OWN_KEYS.map((key) => entry[key])]);
       const known = alike.get(own);
       if (known) return known;
-      const answers = answersOf(entry, values, lists, link);
+      const answers = answersOf(entry, values, lists, interfaces, link);
       if (alike.size < ALIKE) alike.set(own, answers);
       return answers;
     };
@@ -447,7 +491,7 @@ class Merger {
       const entry = values.prefixes[i];
       if (typeof entry === "string") return { family, bytes, length, text, answers: commonAnswers };
       const isCommon = isCommonPorts(ports[i]) && OWN_KEYS.every((key) => entry[key] === undefined);
-      const answers = isCommon ? commonAnswers : answersFor(entry, ports[i], links[i]);
+      const answers = isCommon ? commonAnswers : answersFor(entry, ports[i], interfaces.all[i], links.all[i]);
       return { family, bytes, length, text, answers, ...entry.name !== undefined && { name: entry.name } };
     });
   }
@@ -466,7 +510,9 @@ class Merger {
   }
 }
 
-function answersOf(entry: PrefixMap, values: Values, ports: Ports, link: Link | undefined): Answers {
+function answersOf(
+  entry: PrefixMap, values: Values, ports: Ports, interfaces: Uint8Array | undefined, link: Link | undefined,
+): Answers {
   const answer = entry.answer ?? values.answer;
   const errors = answer.includes("unreachable");
   const modeOf = (key: "unreachable.udp" | "unreachable.other") =>
@@ -480,6 +526,7 @@ function answersOf(entry: PrefixMap, values: Values, ports: Ports, link: Link | 
     unreachable: { udp: modeOf("unreachable.udp"), other: modeOf("unreachable.other") },
     tcp: values.engine === "js" ? undefined : tcpOf(ports.tcp, entry.tcp_connections),
     udp: values.engine === "js" ? undefined : { ports: ports.udp },
+    ...values.engine !== "js" && interfaces && { interfaces },
     limit: toLimit(entry.rate_limit ?? values.rate_limit),
     link: values.engine === "js" ? undefined : link,
   };

@@ -4,9 +4,9 @@
  * the longest match is decided here.
  */
 import {
-  ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TCP, ANSWER_TIMESTAMP, ANSWER_UDP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6,
-  HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, LINKED, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT, SOURCE_ROUTE,
-  TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
+  ANSWER_ECHO, ANSWER_ERRORS, ANSWER_PROBE, ANSWER_TCP, ANSWER_TIMESTAMP, ANSWER_UDP, FIRST_NODE, FIRST_PREFIX, HOST,
+  HOST6, HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, LINKED, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT,
+  SOURCE_ROUTE, TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
 } from "../../abi/tables.js";
 import {
   FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving,
@@ -34,6 +34,9 @@ export interface Table {
   readonly tcp: Uint32Array;
   /** By a prefix's index: the place of its UDP ports in `udpPorts` plus 1, or 0. */
   readonly udp: Uint32Array;
+  /** By a prefix's index: the place of its interfaces in `interfaceLists` plus 1, or 0. */
+  readonly interfaces: Uint32Array;
+  readonly interfaceLists: readonly Uint8Array[];
   /** The different lists of ports that the prefixes have, none of which is empty. */
   readonly ports: readonly (readonly PortRange[])[];
   readonly udpPorts: readonly (readonly PortRange[])[];
@@ -83,53 +86,65 @@ export function tableOf(
   setLimit(new Float32Array(roots.buffer), SOURCE_LIMIT / 4, sourceLimit ?? UDP_SOURCE_LIMIT, 1);
 
   const end = indices.reduce((end, index) => Math.max(end, index + 1), 0);
-  const answers = new Uint32Array(end);
+  const known = new Uint32Array(end);
   const limits = new Float32Array(2 * end);
   const tcps = new Uint32Array(2 * end);
   const udps = new Uint32Array(end);
-  const [ports, udpPorts] = [new Lists(), new Lists()];
+  const probed = new Uint32Array(end);
   const linkOf = new Uint32Array(end);
-  const links: Link[] = [];
-  prefixes.forEach(({ answers: { ttl, echo, timestamp, errors, unreachable, tcp, udp, limit, link } }, i) => {
+  const [ports, udpPorts] = [new Lists<readonly PortRange[]>(), new Lists<readonly PortRange[]>()];
+  const interfaceLists = new Lists<Uint8Array>();
+  const links = new LinkList();
+  prefixes.forEach(({ answers }, i) => {
+    const { ttl, echo, timestamp, errors, unreachable, tcp, udp, interfaces, limit, link } = answers;
     const index = indices[i];
-    answers[index] = ttl | (echo ? ANSWER_ECHO : 0) | (timestamp ? ANSWER_TIMESTAMP : 0) | (errors ? ANSWER_ERRORS : 0)
+    known[index] = ttl | (echo ? ANSWER_ECHO : 0) | (timestamp ? ANSWER_TIMESTAMP : 0) | (errors ? ANSWER_ERRORS : 0)
       | unreachable.udp << UNREACHABLE_UDP_SHIFT | unreachable.other << UNREACHABLE_OTHER_SHIFT
       | (limit ? LIMIT_PREFIX : 0) | (sourceLimit ? LIMIT_SOURCE : 0) | (tcp ? ANSWER_TCP : 0)
-      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0) | (link ? LINKED : 0);
-    if (link) linkOf[index] = placeIn(links, link);
+      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0) | (interfaces ? ANSWER_PROBE : 0) | (link ? LINKED : 0);
+    if (link) linkOf[index] = links.placeOf(link);
     if (limit) setLimit(limits, 2 * index, limit, shares);
     if (udp) udps[index] = udpPorts.placeOf(udp.ports);
+    if (interfaces) probed[index] = interfaceLists.placeOf(interfaces);
     if (!tcp) return;
     tcps[2 * index] = ports.placeOf(tcp.ports);
     if (tcp.connections !== undefined) tcps[2 * index + 1] = Math.ceil(tcp.connections / shares);
   });
   const services = [...new Set([...ports.all, ...udpPorts.all].flatMap((list) => list.map(({ service }) => service)))];
   return {
-    ...tries, answers, limits, tcp: tcps, udp: udps, ports: ports.all, udpPorts: udpPorts.all, services, linkOf, links,
-    seed: policy.seed ?? 0n,
+    ...tries, answers: known, limits, tcp: tcps, udp: udps, interfaces: probed, interfaceLists: interfaceLists.all,
+    ports: ports.all, udpPorts: udpPorts.all, services, linkOf, links: links.all, seed: policy.seed ?? 0n,
   };
 }
 
-/** Returns the link's place plus 1. A queue of a number of packets cannot be shared, unless the link is. */
-function placeIn(links: Link[], link: Link): number {
-  const isOwn = link.name === undefined && [link.in, link.out].some(({ rate }) => rate?.queuePackets !== undefined);
-  const known = isOwn ? -1 : links.indexOf(link);
-  return known < 0 ? links.push(link) : known + 1;
+/** The different links that prefixes have. */
+class LinkList {
+  readonly all: Link[] = [];
+  readonly #places = new Map<Link, number>();
+
+  /** Returns the link's place in `all` plus 1. A queue of so many packets is one prefix's, unless the link is shared. */
+  placeOf(link: Link): number {
+    const isOwn = link.name === undefined && [link.in, link.out].some(({ rate }) => rate?.queuePackets !== undefined);
+    const place = isOwn ? undefined : this.#places.get(link);
+    if (place !== undefined) return place;
+    this.#places.set(link, this.all.push(link));
+    return this.all.length;
+  }
 }
 
-/** Lists of ports by their identity: prefixes that have the same ports have the same list. */
-class Lists {
-  readonly #places = new Map<readonly PortRange[], number>();
+/** Lists by their identity: prefixes that have the same ports, say, have the same list. */
+class Lists<T extends { readonly length: number }> {
+  readonly #places = new Map<T, number>();
 
   /** Returns the list's place in `all` plus 1, or 0 for an empty one. */
-  placeOf(list: readonly PortRange[]): number {
+  placeOf(list: T): number {
     if (list.length === 0) return 0;
     const place = this.#places.get(list) ?? this.#places.size + 1;
     this.#places.set(list, place);
     return place;
   }
 
-  get all(): readonly (readonly PortRange[])[] {
+  get all(): readonly T[] {
     return [...this.#places.keys()];
   }
 }
