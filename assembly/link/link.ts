@@ -3,7 +3,8 @@
 //
 // What has been delayed on the way in comes in the future. A reply that is made of the packet where it lies, and needs
 // nothing but the packet, is made at once, as of that time (packet.ts, arrival), and goes through the way out from then
-// on: so it is kept once. What needs to come in its time has itself kept for that, and is judged again (keepEarly).
+// on: so it is kept once. What needs to come in its time has itself kept for that, and is judged again (keepEarly). So
+// is everything where the way out has a queue, slots or an order: what is sent meanwhile must not wait for the future.
 
 import { NOW } from "../../abi/control";
 import { Counter, Drop, DROPPED, Protocol } from "../../abi/counters";
@@ -13,7 +14,7 @@ import {
 } from "../../abi/links";
 import { SLOT_ALIGN } from "../../abi/slots";
 import { FIRST_PREFIX, LINKED, NOBODY, PREFIX_LINK } from "../../abi/tables";
-import { MAX_LINKS, NO_STATE, WAY_DUPLICATE, WAY_SIZE, WAY_STATE } from "../../abi/ways";
+import { MAX_LINKS, NO_STATE, WAY_DUPLICATE, WAY_FLAGS, WAY_IN_TIME, WAY_SIZE, WAY_STATE } from "../../abi/ways";
 import { flipBit, keep, keepArriving, mayKeep } from "../kept";
 import { add, answered, free, queue, spare, take } from "../memory";
 import { finish } from "../offload";
@@ -50,16 +51,23 @@ export function arrive(packet: usize, ip: usize, len: u32): i32 {
   if (at == FULL) return drop(Drop.link_queue_full);
   setArrival(packet, at);
   if (crossed & CROSSED_MARKED) mark(ip);
-  if (!flip) return DONE;
-  flipBit(ip, flip - 1);
-  return SPOILT;
+  if (flip) flipBit(ip, flip - 1);
+  if (load<u32>(wayOf(owner(packet), IN), WAY_FLAGS) & WAY_IN_TIME) {
+    const early = keepUntil(packet, ip, len);
+    if (early != DONE) return early;
+  }
+  return flip ? SPOILT : DONE;
 }
 
 /** Returns KEPT if the packet has yet to come, and has it judged again when it has; DONE if it is there. */
 export function keepEarly(packet: usize, ip: usize): i32 {
+  return keepUntil(packet, ip, lenOf(ip));
+}
+
+function keepUntil(packet: usize, ip: usize, len: u32): i32 {
   if (!isAhead(packet)) return DONE;
   if (!mayKeep()) return drop(Drop.held_full);
-  keepArriving(ip, lenOf(ip), arrival(packet));
+  keepArriving(ip, len, arrival(packet));
   return KEPT;
 }
 
