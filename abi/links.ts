@@ -71,7 +71,7 @@ export const STATE_LEAVES = STATE_CAME + 8;
 /** u64, ns of NOW: until when the rate's sender is busy, and when the next slot opens. */
 export const STATE_BUSY = STATE_LEAVES + 8;
 export const STATE_SLOT = STATE_BUSY + 8;
-/** f64: the last normal variate of correlated jitter. */
+/** f64: the last normal variate of correlated jitter; 0 for none. */
 export const STATE_NORMAL = STATE_SLOT + 8;
 /** u32: packets since one went ahead, and packets that the slot has room for. */
 export const STATE_SINCE = STATE_NORMAL + 8;

@@ -65,6 +65,8 @@ export const WAY_MAY_PASS = 1;
 export const WAY_ECN = 2;
 /** Packets leave in slots. */
 export const WAY_SLOTTED = 4;
+/** Of a way in: what comes out of it waits until then, since the way out has to have packets in the order of time. */
+export const WAY_IN_TIME = 8;
 
 /** What decides which packets are lost, and what is at WAY_LOSS_AT for it. */
 export enum Loss {

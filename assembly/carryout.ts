@@ -1,6 +1,6 @@
 // One packet of the slow path: has it judged, carries out the verdict and counts it.
 
-import { CONTEXT } from "../abi/control";
+import { CONTEXT, UNJUDGED } from "../abi/control";
 import { DROPPED } from "../abi/counters";
 import { LINKED } from "../abi/tables";
 import { ipv4Input } from "./judge/ipv4";
@@ -43,7 +43,11 @@ export function arrived(record: usize): void {
   kept.arrived();
   begin(CONTEXT, ip, familyOf(ip));
   setCrossed(CONTEXT);
+  // The caller has seen that there is room for its reply. Nothing else may take that.
+  const unjudged = load<u32>(UNJUDGED);
+  store<u32>(UNJUDGED, unjudged + 1);
   carryOut(ip, kept.lengthOf(record));
+  store<u32>(UNJUDGED, unjudged);
 }
 
 function input(ip: usize, length: u32): i32 {

@@ -1,6 +1,6 @@
 // Delay: how long a packet is under way.
 
-import { STATE_NORMAL, STATE_PACKETS } from "../../abi/links";
+import { STATE_NORMAL } from "../../abi/links";
 import { LINK_TABLES } from "../../abi/tables";
 import {
   NORMAL, PHI, PHI_RANGE, QUANTILES, WAY_CORRELATION, WAY_DELAY, WAY_JITTER, WAY_QUANTILES, WAY_REST, WAY_TRACE,
@@ -28,9 +28,9 @@ function variate(way: usize, state: usize): f64 {
   if (correlation) {
     // The normal variates are an autoregressive process, and keep their distribution; so does what is made of them.
     let normal = interpolate(table() + LINK_TABLES + NORMAL, u);
-    if (load<u64>(state, STATE_PACKETS) > 1) {
-      normal = correlation * load<f64>(state, STATE_NORMAL) + load<f64>(way, WAY_REST) * normal;
-    }
+    // The first one has none before it. That packets came before does not say so: they may have been lost.
+    const last = load<f64>(state, STATE_NORMAL);
+    if (last) normal = correlation * last + load<f64>(way, WAY_REST) * normal;
     store<f64>(state, normal, STATE_NORMAL);
     const place = max<f64>(0, min<f64>(1, normal / (2 * PHI_RANGE) + 0.5));
     u = interpolate(table() + LINK_TABLES + PHI, place);

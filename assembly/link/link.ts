@@ -3,7 +3,8 @@
 //
 // What has been delayed on the way in comes in the future. A reply that is made of the packet where it lies, and needs
 // nothing but the packet, is made at once, as of that time (packet.ts, arrival), and goes through the way out from then
-// on: so it is kept once. What needs to come in its time has itself kept for that, and is judged again (keepEarly).
+// on: so it is kept once. What needs to come in its time has itself kept for that, and is judged again (keepEarly). So
+// is everything where the way out has a queue, slots or an order: what is sent meanwhile must not wait for the future.
 
 import { NOW } from "../../abi/control";
 import { Counter, Drop, DROPPED, Protocol } from "../../abi/counters";
@@ -13,7 +14,7 @@ import {
 } from "../../abi/links";
 import { SLOT_ALIGN } from "../../abi/slots";
 import { FIRST_PREFIX, LINKED, NOBODY, PREFIX_LINK } from "../../abi/tables";
-import { MAX_LINKS, NO_STATE, WAY_SIZE, WAY_STATE } from "../../abi/ways";
+import { MAX_LINKS, NO_STATE, WAY_DUPLICATE, WAY_FLAGS, WAY_IN_TIME, WAY_SIZE, WAY_STATE } from "../../abi/ways";
 import { flipBit, keep, keepArriving, mayKeep } from "../kept";
 import { add, answered, free, queue, spare, take } from "../memory";
 import { finish } from "../offload";
@@ -50,22 +51,35 @@ export function arrive(packet: usize, ip: usize, len: u32): i32 {
   if (at == FULL) return drop(Drop.link_queue_full);
   setArrival(packet, at);
   if (crossed & CROSSED_MARKED) mark(ip);
-  if (!flip) return DONE;
-  flipBit(ip, flip - 1);
-  return SPOILT;
+  if (flip) flipBit(ip, flip - 1);
+  if (load<u32>(wayOf(owner(packet), IN), WAY_FLAGS) & WAY_IN_TIME) {
+    const early = keepUntil(packet, ip, len);
+    if (early != DONE) return early;
+  }
+  return flip ? SPOILT : DONE;
 }
 
 /** Returns KEPT if the packet has yet to come, and has it judged again when it has; DONE if it is there. */
 export function keepEarly(packet: usize, ip: usize): i32 {
+  return keepUntil(packet, ip, lenOf(ip));
+}
+
+function keepUntil(packet: usize, ip: usize, len: u32): i32 {
   if (!isAhead(packet)) return DONE;
   if (!mayKeep()) return drop(Drop.held_full);
-  keepArriving(ip, lenOf(ip), arrival(packet));
+  keepArriving(ip, len, arrival(packet));
   return KEPT;
 }
 
 /** Has the packet at `ip`, which has become a reply of `len` bytes, go through the way out, and counts its verdict. */
 export function leave(packet: usize, ip: usize, len: u32): void {
   send(owner(packet), arrival(packet), ip, len, owner(packet), protocol(packet));
+}
+
+/** Returns how many slots so many packets of a prefix take at most, with what the way out makes of them. */
+export function slotsFor(prefix: i32, packets: u32): u32 {
+  const isLinked = prefix >= FIRST_PREFIX && (answersOf(table(), prefix) & LINKED) != 0;
+  return isLinked && load<f64>(wayOf(prefix, OUT), WAY_DUPLICATE) ? 2 * packets : packets;
 }
 
 /** Sends a packet in answer to the one with this context, in addition to a reply. */
@@ -142,12 +156,16 @@ function copyOf(ip: usize, len: u32): usize {
 /** Has a packet of `len` bytes go through a way of a prefix's link from `from` on, as cross() does. */
 function pass(prefix: i32, direction: u32, from: u64, ip: usize, len: u32, copy: bool): u64 {
   const index = <u32>(prefix - FIRST_PREFIX);
-  const way = <usize>load<u32>(table() + (<usize>index << 2), PREFIX_LINK) + direction * WAY_SIZE;
+  const way = wayOf(prefix, direction);
   const named = load<u32>(way, WAY_STATE);
   const place = named == NO_STATE ? MAX_LINKS + index : named;
   const state = load<u32>(LINK_STATES_AT) + place * LINK_STATE_SIZE + direction * WAY_STATE_SIZE;
   const effects = load<u32>(EFFECTS_AT) + index * PREFIX_EFFECTS_SIZE + direction * (MAX_EFFECTS << 3);
   return cross(way, state, from, len, isEcnCapable(ip), copy, effects);
+}
+
+function wayOf(prefix: i32, direction: u32): usize {
+  return <usize>load<u32>(table() + (<usize>(prefix - FIRST_PREFIX) << 2), PREFIX_LINK) + direction * WAY_SIZE;
 }
 
 /** Returns the number of the bit that changes, from 1 on, or 0. */

@@ -1,7 +1,8 @@
 // Fragmentation, RFC 8200 §4.5. As in fragment.ts, each fragment of a reply has a slot of its own.
 
-import { emit } from "../link/link";
+import { emit, slotsFor } from "../link/link";
 import { spare, takeReply } from "../memory";
+import { owner } from "../packet";
 import * as extension from "../wire/extension";
 import * as ipv6 from "../wire/ipv6";
 
@@ -23,7 +24,7 @@ export function transmit6(packet: usize, ip: usize, totalLen: u32, identificatio
   }
   // All fragments but the last consist of whole blocks of 8 bytes.
   const blocksLen = mtu - HEADERS_LEN & ~7;
-  if ((payloadLen + blocksLen - 1) / blocksLen > spare()) return false;
+  if (slotsFor(owner(packet), (payloadLen + blocksLen - 1) / blocksLen) > spare()) return false;
   let offset: u32 = 0;
   do {
     const left = payloadLen - offset;

@@ -19,7 +19,7 @@ import { Service, SERVICE_BYTES } from "../../abi/tcp";
 import { checksum, sumWide } from "../checksum";
 import { mix } from "../limit";
 import { mac, mac6 } from "../mac";
-import { emitOf } from "../link/link";
+import { emitOf, slotsFor } from "../link/link";
 import { add, spare, takeReply } from "../memory";
 import { begin, family, link, owner as ownerOf } from "../packet";
 import { pathMtu } from "../pmtu";
@@ -160,7 +160,7 @@ function transmit(
   const isWhole = headerLen + len <= mtu;
   const before = six && !isWhole ? headerLen + extension.MIN_LEN : headerLen;
   const most = isWhole ? len : mtu - before & ~7;
-  if ((len + most - 1) / most > spare()) return false;
+  if (slotsFor(prefix, (len + most - 1) / most) > spare()) return false;
   for (let offset: u32 = 0; offset < len; offset += most) {
     const pieceLen = min(most, len - offset);
     const more = offset + pieceLen < len;

@@ -7,9 +7,9 @@ import {
 import { LINK_DATA, LINK_TABLES, LINKS, MAX_LINK_DATA, PREFIX_INDICES } from "../../abi/tables.js";
 import {
   LINK_SIZE, Loss, MAX_LINKS, NO_STATE, NORMAL, PHI, WAY_BYTE_NS, WAY_CORRELATION, WAY_CORRUPT, WAY_DELAY,
-  WAY_DUPLICATE, WAY_ECN, WAY_FLAGS, WAY_GAP, WAY_JITTER, WAY_LOSS, WAY_LOSS_AT, WAY_MAY_PASS, WAY_OVERHEAD,
-  WAY_QUANTILES, WAY_QUEUE_NS, WAY_QUEUE_RING, WAY_REORDER, WAY_REST, WAY_SEED, WAY_SIZE, WAY_SLOT_BYTES, WAY_SLOT_MIN,
-  WAY_SLOT_PACKETS, WAY_SLOT_RANGE, WAY_SLOTTED, WAY_STATE, WAY_TRACE, WAY_TRACE_LEN, WAY_TRACE_STEP,
+  WAY_DUPLICATE, WAY_ECN, WAY_FLAGS, WAY_GAP, WAY_IN_TIME, WAY_JITTER, WAY_LOSS, WAY_LOSS_AT, WAY_MAY_PASS,
+  WAY_OVERHEAD, WAY_QUANTILES, WAY_QUEUE_NS, WAY_QUEUE_RING, WAY_REORDER, WAY_REST, WAY_SEED, WAY_SIZE, WAY_SLOT_BYTES,
+  WAY_SLOT_MIN, WAY_SLOT_PACKETS, WAY_SLOT_RANGE, WAY_SLOTTED, WAY_STATE, WAY_TRACE, WAY_TRACE_LEN, WAY_TRACE_STEP,
 } from "../../abi/ways.js";
 import { DISTRIBUTIONS, normalCorrelation, PHI_VALUES } from "../prefix/distribution.js";
 import type { Chance, Link, LossModel, Way } from "../prefix/link.js";
@@ -32,7 +32,7 @@ export function layoutOf(from: number, hasLinks: boolean): LinksLayout {
   return { states, effects, names, end: names + LINK_NAME_SIZE * MAX_LINKS };
 }
 
-/** Writes the words that say where they lie. `kept` is the maximum number of packets that are kept; without it, none. */
+/** Writes the words that say where they lie. `kept` is the maximum number of packets that are kept; 0 for no links. */
 export function describe(words: Uint32Array, kept: number, queue: number, layout: LinksLayout): void {
   if (kept === 0) return;
   words[MAX_KEPT / 4] = kept;
@@ -62,8 +62,14 @@ export function place(memory: WebAssembly.Memory, table: number, links: readonly
     for (const [direction, way] of [link.in, link.out].entries()) {
       writeWay(memory, at + WAY_SIZE * direction, way, room, state, seedOf(seed, link.name, direction));
     }
+    if (needsTime(link.out)) words[(at + WAY_FLAGS) / 4] |= WAY_IN_TIME;
     return at;
   });
+}
+
+/** Returns whether it matters to a way in which order packets come to it. */
+function needsTime({ rate, slots, mayPass, jitterNs, trace }: Way): boolean {
+  return rate !== undefined || slots !== undefined || (!mayPass && (jitterNs > 0 || trace !== undefined));
 }
 
 /** Forgets what links remember of prefixes with these indices. */

@@ -110,7 +110,29 @@ export function ofSamples(samples: readonly number[]): Float32Array {
  */
 export function normalCorrelation(correlation: number, quantiles: Float32Array | undefined): number {
   if (correlation === 0) return 0;
-  const shares = new Float64Array(TERMS + 1);
+  const shares = sharesOf(quantiles);
+  const made = (normal: number) => shares.reduce((sum, share, k) => sum + share * normal ** k, 0);
+  let [low, high] = [0, 1];
+  for (let i = 0; i < HALVINGS; i++) {
+    const middle = (low + high) / 2;
+    if (made(middle) < correlation) low = middle;
+    else high = middle;
+  }
+  return (low + high) / 2;
+}
+
+/** Shares of each table: links by the thousand have the same few tables. */
+const known = new WeakMap<Float32Array, Float64Array>();
+const UNIFORM = new Float32Array(0);
+
+/** Returns what share of a distribution's variance each polynomial has. */
+function sharesOf(quantiles: Float32Array | undefined): Float64Array {
+  const shares = known.get(quantiles ?? UNIFORM) ?? expand(quantiles);
+  known.set(quantiles ?? UNIFORM, shares);
+  return shares;
+}
+
+function expand(quantiles: Float32Array | undefined): Float64Array {
   const step = 2 * PHI_RANGE / STEPS;
   const terms = new Float64Array(TERMS + 1);
   for (let i = 0; i < STEPS; i++) {
@@ -123,16 +145,9 @@ export function normalCorrelation(correlation: number, quantiles: Float32Array |
       [before, now] = [now, (z * now - Math.sqrt(k) * before) / Math.sqrt(k + 1)];
     }
   }
-  let total = 0;
-  for (let k = 1; k <= TERMS; k++) total += shares[k] = terms[k] ** 2;
-  const made = (normal: number) => shares.reduce((sum, share, k) => sum + share * normal ** k, 0) / total;
-  let [low, high] = [0, 1];
-  for (let i = 0; i < HALVINGS; i++) {
-    const middle = (low + high) / 2;
-    if (made(middle) < correlation) low = middle;
-    else high = middle;
-  }
-  return (low + high) / 2;
+  const squares = terms.map((term, k) => k === 0 ? 0 : term ** 2);
+  const total = squares.reduce((a, b) => a + b);
+  return squares.map((square) => square / total);
 }
 
 function quantileAt(quantiles: Float32Array | undefined, u: number): number {
