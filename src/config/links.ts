@@ -124,10 +124,12 @@ function wayOf(map: WayMap, path: Path, delayNs: number, folder: string): Way {
   const { delay, jitter, distribution, correlation, reorder, loss, duplicate, corrupt, rate, slot } = map;
   const isTrace = typeof delay === "object";
   const fixed = delay === undefined || isTrace ? 0 : quantity(at("delay"), delay, TIME, nanosecondsOf);
-  const trace = isTrace ? {
-    delaysNs: Float64Array.from(numbersOf(delay.file, at("delay", "file"), folder), (ms) => ms * 1e6),
-    stepNs: positive(at("delay", "step"), delay.step),
-  } : undefined;
+  const trace = isTrace
+    ? {
+        delaysNs: Float64Array.from(numbersOf(delay.file, at("delay", "file"), folder), (ms) => ms * 1e6),
+        stepNs: positive(at("delay", "step"), delay.step),
+      }
+    : undefined;
   if (rate === undefined && (map.queue !== undefined || map.overhead !== undefined)) {
     throw new Wrong(at(map.queue === undefined ? "overhead" : "queue"), "nothing waits without a rate; give rate, too");
   }

@@ -319,7 +319,8 @@ class Merger {
       if (typeof entry === "string") continue;
       const own = (["tcp", "tcp_connections", "udp", "interfaces", "link"] as const)
         .find((key) => entry[key] !== undefined);
-      const what = own === "udp" ? servesNone
+      const what = own === "udp"
+        ? servesNone
         : own === "interfaces" ? probesNone : own === "link" ? impairsNone : speaksNone;
       if (own) refuse("prefixes", what, ["prefixes", i, own], `prefixes[${i}].${own}`);
     }
