@@ -453,7 +453,9 @@ class Merger {
     };
     const links = new Links(this.#values.links, this.#folder, sayOf("links"));
     const flag = this.#given.names.link === "--link" ? "--link: " : "";
-    const common = links.of(this.#values.link, ["link"], (path, message) => {
+    // What an option gives has no place in the file.
+    const place = this.#given.values.link === undefined ? ["link"] : [];
+    const common = links.of(this.#values.link, place, (path, message) => {
       this.#say("link", `${flag}${message}`, path);
     });
     const all = this.#values.prefixes.map((entry, i) => typeof entry === "string" || entry.link === undefined
