@@ -90,6 +90,9 @@ function gatherPorts(text: string, ports: PortMap): PortMap {
   return all;
 }
 
+/** Keys of a link whose values are numbers. */
+const LINK_NUMBERS = /^(?:length|gap|overhead|packets|bytes)$/;
+
 /** Reads a link's name, or what the link is: "rtt=50ms,out.loss=1%". */
 function parseLink(text: string): LinkSetting {
   if (!text.includes("=")) return text;
@@ -101,12 +104,20 @@ function parseLink(text: string): LinkSetting {
     if (last === "" || value === "") {
       throw new InvalidArgumentError(`"${item.slice(0, 40)}" is not a part of a link: write it like rtt=50ms,out.loss=1%.`);
     }
-    let map = link;
-    for (const key of keys) map = (map[key] ??= {}) as Record<string, unknown>;
-    if (typeof map !== "object" || Object.hasOwn(map, last)) throw new InvalidArgumentError(`${path} is given twice.`);
-    map[last] = /^(true|false)$/.test(value) ? value === "true" : /^\d{1,9}$/.test(value) ? Number(value) : value;
+    let map: unknown = link;
+    for (const key of keys) {
+      if (isMap(map) && !Object.hasOwn(map, key)) map[key] = {};
+      map = isMap(map) ? map[key] : undefined;
+    }
+    if (!isMap(map) || Object.hasOwn(map, last)) throw new InvalidArgumentError(`${path} is given twice.`);
+    const isNumber = LINK_NUMBERS.test(last) && /^-?\d{1,9}(?:\.\d{1,9})?$/.test(value);
+    map[last] = /^(true|false)$/.test(value) ? value === "true" : isNumber ? Number(value) : value;
   }
   return link;
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }
 
 function integerOrAuto(min: number, max: number): (text: string) => number | "auto" {

@@ -26,7 +26,8 @@ function described<T extends z.ZodType>(type: T, description: string): z.ZodOpti
 
 function chance(more: Record<string, z.ZodType> = {}) {
   return map({
-    probability: percent(), correlation: described(percent(), "With what happened to the packet before."), ...more,
+    probability: percent().meta({ description: "Share of the packets." }),
+    correlation: described(percent(), "With what happened to the packet before; the share stays."), ...more,
   }, "a map like { probability: 1%, correlation: 25% }");
 }
 
@@ -35,15 +36,22 @@ function loss() {
     probability: described(percent(), "Share of the packets that is lost."),
     correlation: described(percent(), "Correlation of a packet's loss with that of the one before; the share stays."),
     burst: described(map({
-      loss: percent(), length: z.number(LENGTH).min(1, LENGTH),
+      loss: percent().meta({ description: "Share of the packets that is lost." }),
+      length: z.number(LENGTH).min(1, LENGTH).meta({ description: "Packets that are lost in a row, on average." }),
     }, "a map like { loss: 1%, length: 8 }"), "A share that is lost in bursts of this length on average."),
     gemodel: described(map({
-      p: percent(), r: percent().optional(), bad: percent().optional(), good: percent().optional(),
+      p: percent().meta({ description: "Chance to go from good to bad." }),
+      r: described(percent(), "Chance to go from bad to good; 100% - p by default."),
+      bad: described(percent(), "Share that is lost while it is bad, tc's 1-h; 100% by default."),
+      good: described(percent(), "Share that is lost while it is good, tc's 1-k; none by default."),
     }, "a map like { p: 1%, r: 10%, bad: 60%, good: 0.1% }"),
     "Gilbert-Elliott: chances to go bad and good again, and to be lost in each state."),
     state: described(map({
-      p13: percent(), p31: percent().optional(), p32: percent().optional(), p23: percent().optional(),
-      p14: percent().optional(),
+      p13: percent().meta({ description: "Chance that a burst of losses begins." }),
+      p31: described(percent(), "Chance that the burst ends; 100% - p13 by default."),
+      p32: described(percent(), "Chance that packets come within the burst; none by default."),
+      p23: described(percent(), "Chance that they are lost again within it; 100% by default."),
+      p14: described(percent(), "Chance that a single packet is lost outside of bursts; none by default."),
     }, "a map like { p13: 1%, p31: 10% }"), "The four states of tc-netem(8)."),
     packets: described(
       list(z.union([whole(1, 0xffff_ffff, PACKETS), z.string(PACKETS)], PACKETS), PACKETS),
@@ -59,18 +67,26 @@ function chances() {
 
 function way() {
   const names = eitherOf(DISTRIBUTION_NAMES);
-  const trace = map({ file: z.string(FILE).min(1, FILE), step: time() }, "a map with file and step");
+  const file = () => z.string(FILE).min(1, FILE);
+  const trace = map({
+    file: file().meta({ description: "File with a delay in milliseconds on each line." }),
+    step: time().meta({ description: "How long each of them applies." }),
+  }, "a map with file and step");
   return map({
     delay: described(z.union([time(), trace], `${TIME.expected}, or a map with file and step`),
       "How long every packet is under way; or a file with milliseconds, each for one step."),
     jitter: described(time(),
       "How much the delay varies: by this at most if it is uniform, or by this standard deviation."),
     distribution: described(
-      z.union([choice(DISTRIBUTION_NAMES, names), map({ file: z.string(FILE).min(1, FILE) }, "a map with file")],
-        `${names}, or a map with file`), "How the jitter is distributed; uniform by default."),
+      z.union([choice(DISTRIBUTION_NAMES, names), map({
+        file: file().meta({ description: "File with measured delays, or a table of tc's." }),
+      }, "a map with file")],
+      `${names}, or a map with file`), "How the jitter is distributed; uniform by default."),
     correlation: described(percent(), "Correlation of a packet's jitter with that of the one before."),
-    reorder: described(z.union([boolean(), chance({ gap: count().optional() })],
-      "true, false, or a map like { probability: 25%, gap: 5 }"),
+    reorder: described(z.union([boolean(), chance({
+      gap: described(count(), "At most one of so many packets goes ahead; 1 by default."),
+    })],
+    "true, false, or a map like { probability: 25%, gap: 5 }"),
     "Whether jitter may reorder packets, false by default; or how many go ahead of others without a delay."),
     loss: described(loss(), "Packets that are lost."),
     ecn: described(boolean(), "Whether packets that can say so are marked where they would be lost (RFC 3168)."),
@@ -80,7 +96,10 @@ function way() {
     overhead: described(z.int("whole bytes"), "Bytes of each packet besides the IP packet, for the rate."),
     queue: described(quantity(QUEUE), "What may wait for the rate; 1000packets by default."),
     slot: described(map({
-      min: time(), max: time().optional(), packets: count().optional(), bytes: count().optional(),
+      min: time().meta({ description: "Shortest time between two slots." }),
+      max: described(time(), "Longest one; min by default."),
+      packets: described(count(), "Packets that leave in one slot."),
+      bytes: described(count(), "Bytes that leave in one slot."),
     }, "a map like { min: 1ms, max: 10ms, packets: 42 }"), "Packets leave together, so many at a time."),
   }, "a map like { delay: 20ms, jitter: 2ms }");
 }
@@ -97,7 +116,7 @@ export function link(expected: string) {
     netem: described(z.string("words of netem").min(1, "words of netem"), "What out does, in the words of tc-netem(8)."),
     shared: described(boolean(), "Whether all prefixes that name the link share it; true by default."),
     // Which way would it be?
-    delay: z.never(BOTH_WAYS).optional(),
-    jitter: z.never("a jitter in `in` or in `out`").optional(),
+    delay: described(z.never(BOTH_WAYS), "Not here: it belongs in `in` or `out`, and rtt is there for both."),
+    jitter: described(z.never("one in `in` or `out`"), "Not here: it belongs in `in` or `out`."),
   }, expected);
 }

@@ -319,7 +319,8 @@ class Merger {
       if (typeof entry === "string") continue;
       const own = (["tcp", "tcp_connections", "udp", "interfaces", "link"] as const)
         .find((key) => entry[key] !== undefined);
-      const what = own === "udp" ? servesNone
+      const what = own === "udp"
+        ? servesNone
         : own === "interfaces" ? probesNone : own === "link" ? impairsNone : speaksNone;
       if (own) refuse("prefixes", what, ["prefixes", i, own], `prefixes[${i}].${own}`);
     }
@@ -452,7 +453,9 @@ class Merger {
     };
     const links = new Links(this.#values.links, this.#folder, sayOf("links"));
     const flag = this.#given.names.link === "--link" ? "--link: " : "";
-    const common = links.of(this.#values.link, ["link"], (path, message) => {
+    // What an option gives has no place in the file.
+    const place = this.#given.values.link === undefined ? ["link"] : [];
+    const common = links.of(this.#values.link, place, (path, message) => {
       this.#say("link", `${flag}${message}`, path);
     });
     const all = this.#values.prefixes.map((entry, i) => typeof entry === "string" || entry.link === undefined

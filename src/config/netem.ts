@@ -2,7 +2,7 @@
  * netem's own words: what `tc qdisc add … netem` takes, as tc-netem(8) describes it. They come to the same as the words
  * of a way, and so to what they say: a correlation is one, and a loss of 10 % with a correlation is still 10 %.
  */
-import type { LossMap, WayMap } from "./types.js";
+import type { LossMap, SlotMap, WayMap } from "./types.js";
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -11,6 +11,8 @@ const WORDS: ReadonlySet<string> = new Set([
   "delay", "latency", "loss", "drop", "duplicate", "corrupt", "reorder", "gap", "rate", "slot", "limit", "distribution",
   "ecn", "seed",
 ]);
+
+const WHOLE = /^\d{1,9}$/;
 
 /** Returns what the words say; or what is wrong with them. */
 export function netemOf(text: string): WayMap | string {
@@ -26,8 +28,6 @@ export function netemOf(text: string): WayMap | string {
       case "delay": case "latency": {
         if (rest.length < 1 || rest.length > 3) return `"${word}" takes a time, a jitter and a correlation`;
         [way.delay, way.jitter, way.correlation] = [timeOf(rest[0]), timeOf(rest[1]), percentOf(rest[2])];
-        // In netem jitter reorders.
-        if (way.jitter !== undefined) way.reorder ??= true;
         break;
       }
       case "distribution": {
@@ -45,6 +45,7 @@ export function netemOf(text: string): WayMap | string {
         break;
       }
       case "ecn":
+        if (rest.length > 0) return `"ecn" takes nothing; there is "${shown(rest[0])}"`;
         way.ecn = true;
         break;
       case "duplicate": case "corrupt": {
@@ -58,22 +59,27 @@ export function netemOf(text: string): WayMap | string {
         break;
       }
       case "gap":
+        if (rest.length !== 1 || !WHOLE.test(rest[0])) return "\"gap\" takes a number of packets";
         gap = Number(rest[0]);
         break;
       case "rate": {
         if (rest.length < 1 || rest.length > 2) return `"rate" takes a rate and an overhead in bytes`;
-        way.rate = rest[0].toLowerCase();
+        if (rest[1] !== undefined && !/^-?\d{1,9}$/.test(rest[1])) return "\"rate\" takes an overhead in whole bytes";
+        // tc takes a rate without a unit for bits a second.
+        way.rate = /^[\d.]+$/.test(rest[0]) ? `${rest[0]}bit` : rest[0].toLowerCase();
         if (rest[1] !== undefined) way.overhead = Number(rest[1]);
         break;
       }
       case "limit":
+        if (rest.length !== 1 || !WHOLE.test(rest[0])) return "\"limit\" takes a number of packets";
         limit = rest[0];
         break;
       case "slot": {
-        const [min, second, ...more] = rest;
+        const [min, second, ...more] = rest as readonly (string | undefined)[];
+        if (min === undefined) return "\"slot\" takes a time, a second one, packets and bytes; distributions are not known";
         const max = second !== undefined && /^\d/.test(second) ? timeOf(second) : undefined;
         const options = max === undefined && second !== undefined ? [second, ...more] : more;
-        const slot: { min: string; max?: string; packets?: number; bytes?: number } = { min: timeOf(min) ?? "", ...max && { max } };
+        const slot: Writable<SlotMap> = { min: timeOf(min) ?? "", ...max !== undefined && { max } };
         for (let i = 0; i < options.length; i += 2) {
           const key = options[i];
           if (key !== "packets" && key !== "bytes") return `"slot" takes two times, packets and bytes`;
@@ -85,7 +91,7 @@ export function netemOf(text: string): WayMap | string {
       case "seed":
         return "\"seed\" is the seed of all links: give it as seed, outside of links";
       default:
-        return `"${word.slice(0, 40)}" is no word of netem's that is known here`;
+        return `"${shown(word)}" is no word of netem's that is known here; expected ${[...WORDS].slice(0, -1).join(", ")}`;
     }
   }
   if (gap !== undefined) {
@@ -95,6 +101,10 @@ export function netemOf(text: string): WayMap | string {
   if (typeof way.reorder === "object" && way.delay === undefined) return "\"reorder\" needs a delay, as in netem";
   if (limit !== undefined && way.rate !== undefined) way.queue = `${limit}packets`;
   return way;
+}
+
+function shown(word: string): string {
+  return word.slice(0, 40);
 }
 
 /** Takes what belongs to a word off the words. */
@@ -117,6 +127,8 @@ function percentOf(text: string | undefined): string | undefined {
 
 function lossOf([kind, ...rest]: readonly string[]): string | LossMap {
   const values = rest.map((text) => percentOf(text) ?? "");
+  const other = rest.find((text) => !/^[\d.]+%?$/.test(text));
+  if (other !== undefined) return `"${shown(other)}" is no percentage of "loss"`;
   if (kind === "state") {
     const [p13, p31, p32, p23, p14] = values;
     return values.length < 1 || values.length > 5
@@ -128,7 +140,7 @@ function lossOf([kind, ...rest]: readonly string[]): string | LossMap {
     if (values.length < 1 || values.length > 4) return "\"loss gemodel\" takes p, r, 1-h and 1-k";
     return { gemodel: { p, r, bad: h, good: k } };
   }
-  const [probability, correlation] = kind === "random" ? values : [percentOf(kind), ...values];
-  if (probability === undefined) return "\"loss\" takes a percentage and a correlation, or state, or gemodel";
+  const [probability, correlation, ...more] = kind === "random" ? values : [percentOf(kind), ...values];
+  if (probability === undefined || more.length > 0) return "\"loss\" takes a percentage and a correlation, or state, or gemodel";
   return { probability, correlation };
 }

@@ -11,7 +11,7 @@ export const TIME: Quantity = {
   pattern: new RegExp(`^${NUMBER}(ns|us|ms|s)$`), expected: "a time like 100us, 5ms or 1.5s, at most an hour",
 };
 export const PERCENT: Quantity = {
-  pattern: /^(100|\d{1,2}(?:\.\d{1,9})?)%$/, expected: "a percentage like 0.5%, at most 100%",
+  pattern: /^(100(?:\.0{1,9})?|\d{1,2}(?:\.\d{1,9})?)%$/, expected: "a percentage like 0.5%, at most 100%",
 };
 export const RATE: Quantity = {
   pattern: new RegExp(`^${NUMBER}([kmgt]?)(bit|bps)$`),

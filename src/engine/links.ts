@@ -102,7 +102,7 @@ class Room {
   /** Returns the address of so many bytes. @throws RangeError */
   take(bytes: number): number {
     const at = this.#at;
-    this.#at = Math.ceil((at + bytes) / 8) * 8;
+    this.#at = roundUp(at + bytes);
     if (this.#at > this.#end) throw new RangeError(`links need more than ${MAX_LINK_DATA} bytes`);
     return at;
   }
@@ -116,6 +116,36 @@ class Room {
     this.#shared.set(values, at);
     return at;
   }
+}
+
+/** Counts the bytes that links need besides, as a Room would. */
+export class LinkData {
+  readonly #shared = new Set<Float32Array | Float64Array>();
+
+  /** Returns how many more bytes another link needs. */
+  of(link: Link): number {
+    return [link.in, link.out].reduce((sum, way) => sum + this.#ofWay(way), 0);
+  }
+
+  #ofWay({ quantiles, trace, loss, rate }: Way): number {
+    let bytes = 0;
+    for (const values of [quantiles, trace?.delaysNs]) {
+      if (values === undefined || this.#shared.has(values)) continue;
+      this.#shared.add(values);
+      bytes += roundUp(values.byteLength);
+    }
+    if (loss?.kind === "packets") bytes += 8 * loss.ranges.length;
+    return bytes + (rate?.queuePackets === undefined ? 0 : queueLen(rate.queuePackets));
+  }
+}
+
+function roundUp(bytes: number): number {
+  return Math.ceil(bytes / 8) * 8;
+}
+
+/** Returns the bytes of the queue of a rate, which notes when each packet leaves. */
+function queueLen(packets: number): number {
+  return 8 + 8 * packets;
 }
 
 /** Returns the index of the state of a name, which it keeps for as long as every table has it. */
@@ -197,8 +227,9 @@ function writeWay(
     number(WAY_QUEUE_NS, rate.queueNs);
     view.setInt32(WAY_OVERHEAD, rate.overhead, true);
     if (rate.queuePackets !== undefined) {
-      const ring = room.take(8 + 8 * rate.queuePackets);
-      new Uint8Array(buffer).fill(0, ring, ring + 8 + 8 * rate.queuePackets);
+      const len = queueLen(rate.queuePackets);
+      const ring = room.take(len);
+      new Uint8Array(buffer).fill(0, ring, ring + len);
       new Uint32Array(buffer)[ring / 4] = rate.queuePackets;
       word(WAY_QUEUE_RING, ring);
     }

@@ -5,6 +5,7 @@ import { Counter, Drop, Protocol, REPLIES } from "../../abi/counters.js";
 import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
 import { expectedReply, icmpPacket } from "../support/packets.js";
+import { LINKED } from "../vectors/drops.js";
 
 const MS = 1e6;
 
@@ -64,6 +65,17 @@ describe("delay", () => {
     const request = ping();
     assert.deepEqual(rig.respond(request), [expectedReply(request)]);
   });
+});
+
+describe("drops", () => {
+  for (const { reason, name, link, kept, packets, dropped } of LINKED) {
+    test(`${name} → ${reason}`, async () => {
+      const rig = await rigWith(link, { kept });
+      rig.respond(...packets);
+      assert.deepEqual(rig.dropped, { [reason]: dropped });
+      isBalanced(rig);
+    });
+  }
 });
 
 describe("loss", () => {
