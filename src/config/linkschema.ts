@@ -113,7 +113,9 @@ export function link(expected: string) {
     loss: described(loss(), "The same in out."),
     duplicate: described(chances(), "The same in out."),
     corrupt: described(chances(), "The same in out."),
-    netem: described(z.string("words of netem").min(1, "words of netem"), "What out does, in the words of tc-netem(8)."),
+    netem: described(
+      z.string("words of netem").min(1, "words of netem"), "What out does, in the words of tc-netem(8).",
+    ),
     shared: described(boolean(), "Whether all prefixes that name the link share it; true by default."),
     // Which way would it be?
     delay: described(z.never(BOTH_WAYS), "Not here: it belongs in `in` or `out`, and rtt is there for both."),

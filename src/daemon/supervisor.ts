@@ -202,7 +202,8 @@ export async function run(
 function memoriesFor(
   device: TunDevice, options: RunOptions, offload: number | undefined, others: number, reloadable: boolean,
 ): LinearMemory[] {
-  const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts, streams, sessions, kept } = options;
+  const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts, streams } = options;
+  const { sessions, kept } = options;
   const blocks = prefixes.length + exceptions.length + others;
   const seed = randomBytes(4).readInt32LE();
   // A connection may come to any queue.

@@ -272,8 +272,8 @@ export class LinearMemory {
   }
 
   /**
-   * What links have done, by a prefix's index, the way (in, then out) and MAX_EFFECTS effects; undefined where there can
-   * be no links.
+   * What links have done, by a prefix's index, the way (in, then out) and the effect, of MAX_EFFECTS; undefined where
+   * there can be no links.
    */
   get effects(): Float64Array | undefined {
     const at = new Uint32Array(this.memory.buffer)[EFFECTS_AT / 4];
@@ -304,7 +304,8 @@ export class LinearMemory {
     const verdicts = counters.subarray(REPLIES, REPLIES + MAX_PROTOCOLS).reduce((a, b) => a + b)
       + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b) + counters[Counter.tcpReceived]
       + counters[Counter.udpHandled];
-    counters[DROPPED + Drop.worker_crash] += counters[Counter.packetsReceived] + counters[Counter.linkCopies] - verdicts;
+    const judged = counters[Counter.packetsReceived] + counters[Counter.linkCopies];
+    counters[DROPPED + Drop.worker_crash] += judged - verdicts;
     for (const gauge of [Counter.held, Counter.kept, Counter.keptAll]) counters[gauge] = 0;
     // The engine counts anew those that it finds.
     counters[Counter.stampSessions] = 0;

@@ -122,7 +122,7 @@ class LinkList {
   readonly all: Link[] = [];
   readonly #places = new Map<Link, number>();
 
-  /** Returns the link's place in `all` plus 1. A queue of so many packets is one prefix's, unless the link is shared. */
+  /** Returns the link's place in `all` plus 1. A queue of so many packets is one prefix's unless the link is shared. */
   placeOf(link: Link): number {
     const isOwn = link.name === undefined && [link.in, link.out].some(({ rate }) => rate?.queuePackets !== undefined);
     const place = isOwn ? undefined : this.#places.get(link);

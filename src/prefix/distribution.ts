@@ -58,7 +58,8 @@ function tableOf(quantile: (u: number) => number): Float32Array {
     for (let i = 0; i < ends; i++) sum += quantile((from + (i + 0.5) / ends) / QUANTILES);
     return sum / ends;
   };
-  const values = Float64Array.from({ length: QUANTILES + 1 }, (_, i) => i % QUANTILES === 0 ? 0 : quantile(i / QUANTILES));
+  const values = new Float64Array(QUANTILES + 1);
+  for (let i = 1; i < QUANTILES; i++) values[i] = quantile(i / QUANTILES);
   values[0] = 2 * mean(0) - values[1];
   values[QUANTILES] = 2 * mean(QUANTILES - 1) - values[QUANTILES - 1];
   return scaled(values);

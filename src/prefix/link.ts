@@ -10,20 +10,20 @@ export interface Chance {
 }
 
 /** What decides which packets are lost. */
-export type LossModel =
-  | { readonly kind: "random"; readonly probability: number }
+export type LossModel
+  = | { readonly kind: "random"; readonly probability: number }
   /** Gilbert-Elliott: the chances to go to the other state, and to be lost in each. */
-  | {
-    readonly kind: "gilbert"; readonly toBad: number; readonly toGood: number;
-    readonly inGood: number; readonly inBad: number;
-  }
+    | {
+      readonly kind: "gilbert"; readonly toBad: number; readonly toGood: number;
+      readonly inGood: number; readonly inBad: number;
+    }
   /** The four states of Salsano, Ludovici and Ordine. */
-  | {
-    readonly kind: "states"; readonly p13: number; readonly p31: number; readonly p32: number; readonly p23: number;
-    readonly p14: number;
-  }
+    | {
+      readonly kind: "states"; readonly p13: number; readonly p31: number; readonly p32: number; readonly p23: number;
+      readonly p14: number;
+    }
   /** The packets with these numbers, from 1 on: ranges in ascending order. */
-  | { readonly kind: "packets"; readonly ranges: readonly (readonly [first: number, last: number])[] };
+    | { readonly kind: "packets"; readonly ranges: readonly (readonly [first: number, last: number])[] };
 
 /** A limit on how many bytes there may be in a time, with a queue. */
 export interface Rate {

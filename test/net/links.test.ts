@@ -38,8 +38,10 @@ describe("links", needs("ping", "curl"), () => {
   for (const [io, mode] of [["uring", "tun"], ["readwrite", "tun"], ["uring", "tap"]]) {
     test(`${io}, ${mode}: nothing comes back early, and exactly the packets that are named are lost`, async () => {
       write(
-        "links: { far: { rtt: 40ms, out: { jitter: 5ms } }, drill: { in: { loss: { packets: [3] } }, out: { loss: { packets: [6-7] } } } }",
-        "prefixes:", "  - 10.99.0.0/24", "  - { prefix: 10.99.1.0/24, link: far }", "  - { prefix: \"fd99:1::/64\", link: far }",
+        "links:", "  far: { rtt: 40ms, out: { jitter: 5ms } }",
+        "  drill: { in: { loss: { packets: [3] } }, out: { loss: { packets: [6-7] } } }",
+        "prefixes:", "  - 10.99.0.0/24", "  - { prefix: 10.99.1.0/24, link: far }",
+        "  - { prefix: \"fd99:1::/64\", link: far }",
         "  - { prefix: 10.99.2.0/24, link: drill }",
       );
       const pongd = await start("--io", io, "--mode", mode);
@@ -71,9 +73,8 @@ describe("links", needs("ping", "curl"), () => {
       "prefixes: [10.99.0.0/16]",
     );
     await start();
-    const { stdout } = await ns.run(
-      process.execPath, CLI, "stamp", "--json", "-", "--count", "20", "--interval", "0.01", "--timeout", "5", "10.99.3.4",
-    );
+    const args = ["--json", "-", "--count", "20", "--interval", "0.01", "--timeout", "5"];
+    const { stdout } = await ns.run(process.execPath, CLI, "stamp", ...args, "10.99.3.4");
     const { losses, times } = JSON.parse(stdout) as {
       losses: { there: number; back: number };
       times: Record<"there" | "back" | "inside" | "roundTrip", { min: number; max: number }>;
@@ -87,7 +88,8 @@ describe("links", needs("ping", "curl"), () => {
   test("TCP goes through it whole, whatever is lost, doubled and spoilt on the way", async () => {
     write(
       `services: { site: { http: { root: ${SITE} } } }`, "tcp: { 80: site }",
-      "link: { rtt: 10ms, in: { loss: 1%, duplicate: 1%, corrupt: 1% }, out: { loss: 1%, duplicate: 1%, corrupt: 1% } }",
+      "link:", "  rtt: 10ms", "  in: { loss: 1%, duplicate: 1%, corrupt: 1% }",
+      "  out: { loss: 1%, duplicate: 1%, corrupt: 1% }",
       "prefixes: [10.99.0.0/16]", "seed: 7",
     );
     const pongd = await start();
@@ -97,7 +99,8 @@ describe("links", needs("ping", "curl"), () => {
     assert.equal(await hash("file"), createHash("sha256").update(BYTES).digest("hex"));
     const metrics = await pongd.metrics();
     for (const effect of ["dropped", "duplicated", "corrupted"]) {
-      assert.ok((metrics.get(`pongd_link_packets_total{prefix="10.99.0.0/16",direction="out",effect="${effect}"}`) ?? 0) > 0, effect);
+      const labels = `{prefix="10.99.0.0/16",direction="out",effect="${effect}"}`;
+      assert.ok((metrics.get(`pongd_link_packets_total${labels}`) ?? 0) > 0, effect);
     }
   });
 
