@@ -325,7 +325,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     const { page } = await open(browser, http.url);
     await page.locator("#queues tr").waitFor();
     const reached: (string | undefined)[] = [];
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < 11; i++) {
       await page.keyboard.press("Tab");
       const { what, outline } = await page.evaluate(() => {
         const focused = document.activeElement;
@@ -340,8 +340,8 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     }
     assert.deepEqual(
       reached, [
-        "Pause", "Metrics", "Healthy", "Ready", "Services", "Service threads", "Drops by reason", "Prefixes",
-        "/metrics", "Queues",
+        "Pause", "Metrics", "Healthy", "Ready", "Sessions", "Services", "Service threads", "Drops by reason",
+        "Prefixes", "/metrics", "Queues",
       ],
     );
     assert.equal(await page.locator("#more").innerText(), "1,134 more are counted at /metrics.");
