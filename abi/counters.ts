@@ -166,6 +166,8 @@ export enum Drop {
   irtt_close,
   /** There is no room for another session. */
   stamp_sessions,
+  /** RFC 8335 §4: a query of a kind that is not enabled. */
+  icmp_probe_ignored,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;

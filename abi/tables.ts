@@ -50,12 +50,18 @@ export const PREFIX_TCP = PREFIX_LIMITS + LIMIT_SIZE * PREFIX_INDICES;
 export const PREFIX_TCP_SIZE = 8;
 /** u32[PREFIX_INDICES]: address of the prefix's UDP ports, or 0. */
 export const PREFIX_UDP = PREFIX_TCP + PREFIX_TCP_SIZE * PREFIX_INDICES;
+/** u32[PREFIX_INDICES]: address of the prefix's list of interfaces (probe.ts), or 0. */
+export const PREFIX_INTERFACES = PREFIX_UDP + 4 * PREFIX_INDICES;
+/** The lists of interfaces. Prefixes with the same interfaces share a list. */
+export const INTERFACE_LISTS = PREFIX_INTERFACES + 4 * PREFIX_INDICES;
+/** Maximum bytes of all lists of interfaces. */
+export const MAX_INTERFACE_LISTS = 1 << 20;
 /**
  * Ports: lists of {u32 number of ranges; ranges {u16 first port, u16 last port, u32 address of a service}}. The ranges
  * are in ascending order, and none overlap. Prefixes with the same ports share a list. A port in no range refuses, or
  * is unreachable. Those of TCP come first, then a 0, then those of UDP, and another 0.
  */
-export const PORT_LISTS = PREFIX_UDP + 4 * PREFIX_INDICES;
+export const PORT_LISTS = INTERFACE_LISTS + MAX_INTERFACE_LISTS;
 export const PORT_RANGE_SIZE = 8;
 /** Maximum bytes of all port lists. */
 export const MAX_PORT_LISTS = 1 << 20;
@@ -93,6 +99,9 @@ export const ANSWER_TCP = 1 << 18;
 
 /** A UDP port has a service. Without it, UNREACHABLE_UDP_SHIFT says all that there is to know. */
 export const ANSWER_UDP = 1 << 19;
+
+/** The prefix has interfaces: PROBE is answered. */
+export const ANSWER_PROBE = 1 << 20;
 
 /** Treatment of a packet with a source route. The members' names are the flag's values. */
 export enum SourceRoute {

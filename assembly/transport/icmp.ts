@@ -4,7 +4,7 @@ import { MTU } from "../../abi/control";
 import { Drop } from "../../abi/counters";
 import { MIN_PATH_MTU, MIN_PATH_MTU6 } from "../../abi/paths";
 import { THREAD_COUNT, Unopened } from "../../abi/streams";
-import { ANSWER_ECHO, ANSWER_TCP, ANSWER_TIMESTAMP, ANSWER_UDP } from "../../abi/tables";
+import { ANSWER_ECHO, ANSWER_PROBE, ANSWER_TCP, ANSWER_TIMESTAMP, ANSWER_UDP } from "../../abi/tables";
 import { HARD_ERROR } from "../../abi/tcp";
 import { holds, sumWide } from "../checksum";
 import { permits } from "../limit";
@@ -12,6 +12,7 @@ import { finish } from "../offload";
 import { answers, ttl } from "../packet";
 import { lower } from "../pmtu";
 import { echo6 } from "../respond/echo6";
+import { probe, probe6 } from "../respond/probe";
 import { timestamp } from "../respond/timestamp";
 import { QUOTED_LEN, tell } from "../tcp/path";
 import { drop } from "../verdict";
@@ -20,6 +21,7 @@ import * as icmp from "../wire/icmp";
 import * as icmpv6 from "../wire/icmpv6";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
+import * as extended from "../wire/probe";
 
 export function icmp4(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
   if (msgLen < icmp.HEADER_LEN) return drop(Drop.pkt_too_small);
@@ -41,6 +43,10 @@ export function icmp4(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
       if (!(answers(packet) & ANSWER_TIMESTAMP)) return drop(Drop.icmp_timestamp_ignored);
       if (!permits(packet, ip)) return drop(Drop.rate_limited);
       return timestamp(packet, ip, msg);
+    case extended.REQUEST:
+      // RFC 8335 §8: it is off unless the prefix has interfaces.
+      if (!(answers(packet) & ANSWER_PROBE)) return drop(Drop.unhandled_icmp_type);
+      return probe(packet, ip, msg, msgLen);
     case icmp.DESTINATION_UNREACHABLE:
       // Other errors are about what is not sent here, or do not end a connection (RFC 9293, MUST-56; RFC 5927 §5).
       if (icmp.code(msg) != icmp.FRAGMENTATION_NEEDED) return unreachable(ip, msg, msgLen);
@@ -62,6 +68,9 @@ export function icmp6(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
       if (!(answers(packet) & ANSWER_ECHO)) return drop(Drop.icmp_echo_ignored);
       if (!permits(packet, ip)) return drop(Drop.rate_limited);
       return echo6(packet, ip, msg, msgLen);
+    case extended.REQUEST6:
+      if (!(answers(packet) & ANSWER_PROBE)) return drop(Drop.unhandled_icmp_type);
+      return probe6(packet, ip, msg, msgLen);
     case icmpv6.PACKET_TOO_BIG:
       return packetTooBig(packet, ip, msg, msgLen);
     case icmpv6.DESTINATION_UNREACHABLE: case icmpv6.TIME_EXCEEDED: case icmpv6.PARAMETER_PROBLEM:
@@ -145,7 +154,7 @@ function packetTooBig(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
 
 /**
  * Returns whether a quoted packet is one that the destination of the packet in hand sends: an echo reply, or a datagram
- * if it has services of UDP, or a fragment of one.
+ * if it has services of UDP, or a reply of PROBE's if it has interfaces, or a fragment of one.
  */
 function isReply(packet: usize, ip: usize): bool {
   if (ipv4.version(ip) != 6) return false;
@@ -154,7 +163,11 @@ function isReply(packet: usize, ip: usize): bool {
   if ((isFragment ? extension.nextHeader(payload) : ipv6.nextHeader(ip)) == ipv6.UDP) {
     return (answers(packet) & ANSWER_UDP) != 0;
   }
-  if (ipv6.nextHeader(ip) == ipv6.ICMPV6) return icmpv6.type(payload) == icmpv6.ECHO_REPLY;
+  if (ipv6.nextHeader(ip) == ipv6.ICMPV6) return isReplyType(packet, icmpv6.type(payload));
   if (ipv6.nextHeader(ip) != extension.FRAGMENT || extension.nextHeader(payload) != ipv6.ICMPV6) return false;
-  return extension.fragmentOffset(payload) != 0 || icmpv6.type(payload + extension.MIN_LEN) == icmpv6.ECHO_REPLY;
+  return extension.fragmentOffset(payload) != 0 || isReplyType(packet, icmpv6.type(payload + extension.MIN_LEN));
+}
+
+function isReplyType(packet: usize, type: u32): bool {
+  return type == icmpv6.ECHO_REPLY || (type == extended.REPLY6 && (answers(packet) & ANSWER_PROBE) != 0);
 }

@@ -125,9 +125,11 @@ function setOf(packet: usize, ip: usize, datagram: usize): usize {
 
 /**
  * Returns the session of a datagram's addresses and ports that has a token, or, if `token` is 0, that nobody has used
- * since it was opened; 0 if there is none, or it has been silent for too long.
+ * since it was opened with the same parameters; 0 if there is none, or it has been silent for too long.
  */
-function find(packet: usize, ip: usize, datagram: usize, token: u64): usize {
+function find(
+  packet: usize, ip: usize, datagram: usize, token: u64, fields: u32 = 0, random: u32 = 0, length: u32 = 0,
+): usize {
   const six = family(packet) == 6;
   const addresses = addressesOf(packet, ip);
   const first = setOf(packet, ip, datagram);
@@ -136,7 +138,12 @@ function find(packet: usize, ip: usize, datagram: usize, token: u64): usize {
     if (!load<u64>(session, IRTT_TOKEN) || load<u32>(session, IRTT_PORTS) != load<u32>(datagram)) continue;
     if (<bool>load<u8>(session, IRTT_SIX) != six) continue;
     if (memory.compare(session + IRTT_ADDRESSES, addresses, six ? 32 : 8)) continue;
-    if (token ? load<u64>(session, IRTT_TOKEN) != token : load<u64>(session, IRTT_BEGAN_AT) != 0) continue;
+    if (token) {
+      if (load<u64>(session, IRTT_TOKEN) != token) continue;
+    } else if (load<u64>(session, IRTT_BEGAN_AT) || load<u8>(session, IRTT_FIELDS) != fields
+      || load<u8>(session, IRTT_RANDOM) != random || load<u32>(session, IRTT_LENGTH) != length) {
+      continue;
+    }
     if (!isOver(session)) return session;
     end(session);
   }
@@ -154,7 +161,8 @@ function isOver(session: usize): bool {
 
 /**
  * Returns a session for a datagram whose addresses and ports have none; 0 if there is no room. One that nobody has used
- * since it was opened makes room, the oldest first: whoever forges a source cannot use a session.
+ * since it was opened makes room, the oldest first: whoever forges a source cannot use a session. If all are in use,
+ * one of another network that has more than its share makes room.
  */
 function create(packet: usize, ip: usize, datagram: usize): usize {
   const six = family(packet) == 6;
@@ -166,6 +174,7 @@ function create(packet: usize, ip: usize, datagram: usize): usize {
     if (load<u64>(other, IRTT_BEGAN_AT)) continue;
     if (!session || load<u64>(other, IRTT_OPENED_AT) < load<u64>(session, IRTT_OPENED_AT)) session = other;
   }
+  if (!session) session = spareOf(first, networkOf(addressesOf(packet, ip), six));
   if (!session) return 0;
   if (load<u64>(session, IRTT_TOKEN)) end(session);
   memory.fill(session, 0, IRTT_SESSION_SIZE);
@@ -221,6 +230,34 @@ function sessionAt(index: u32): usize {
   return <usize>IRTT_SESSIONS + <usize>index * IRTT_SESSION_SIZE;
 }
 
+/**
+ * Returns, of the sessions of a full set, the one that has been silent for the longest, among those of networks other
+ * than `network` that have more than a quarter of the set; 0 if there is none.
+ */
+function spareOf(first: usize, network: u64): usize {
+  let spare: usize = 0;
+  for (let way = 0; way < IRTT_WAYS; way++) {
+    const session = first + way * IRTT_SESSION_SIZE;
+    const own = networkAt(session);
+    if (own == network) continue;
+    if (spare && load<u64>(session, IRTT_USED_AT) >= load<u64>(spare, IRTT_USED_AT)) continue;
+    let count = 0;
+    for (let i = 0; i < IRTT_WAYS; i++) if (networkAt(first + i * IRTT_SESSION_SIZE) == own) count++;
+    if (count > IRTT_WAYS / 4) spare = session;
+  }
+  return spare;
+}
+
+function networkAt(session: usize): u64 {
+  return networkOf(session + IRTT_ADDRESSES, <bool>load<u8>(session, IRTT_SIX));
+}
+
+/** Returns an IPv4 /24 or an IPv6 /56 by the source address at `addresses`, as ../limit.ts tells networks apart. */
+function networkOf(addresses: usize, six: bool): u64 {
+  // The last byte is not a part of it, and tells the families apart.
+  return six ? load<u64>(addresses) & 0x00ffffffffffffff | <u64>1 << 63 : <u64>(load<u32>(addresses) & 0x00ffffff);
+}
+
 // ---- open -----------------------------------------------------------------------------------------------------------
 
 /** Answers an open with the parameters that the session has, and with its token. */
@@ -240,16 +277,17 @@ function open(packet: usize, ip: usize, datagram: usize, messageLen: u32, servic
   if (<u32>(message - ip) + messageLen + 16 > load<u32>(MTU)) return drop(Drop.irtt_malformed);
   let token: u64 = 0;
   if (!(flags & CLOSE)) {
-    // One that is only asked for again keeps its token, whichever reply arrives. One in use stays beside a new one:
-    // otherwise whoever forges an open from its client's port would end it.
-    let session = find(packet, ip, datagram, 0);
+    const length = <u32>max<i64>(0, min<i64>(parameter(LENGTH), 0xffff));
+    // One that is only asked for again keeps its token, whichever reply arrives. One that is in use, or was opened with
+    // other parameters, stays beside a new one: otherwise whoever forges an open from its client's port would end it.
+    let session = find(packet, ip, datagram, 0, fields, random, length);
     if (!session) session = create(packet, ip, datagram);
     if (!session) return drop(Drop.irtt_sessions);
     store<u64>(session, time(), IRTT_USED_AT);
     store<u32>(session, <u32>service, IRTT_SERVICE);
     store<u8>(session, <u8>fields, IRTT_FIELDS);
     store<u8>(session, <u8>random, IRTT_RANDOM);
-    store<u32>(session, <u32>max<i64>(0, min<i64>(parameter(LENGTH), 0xffff)), IRTT_LENGTH);
+    store<u32>(session, length, IRTT_LENGTH);
     token = load<u64>(session, IRTT_TOKEN);
   }
   store<u8>(message, <u8>flags, FLAGS);

@@ -24,7 +24,7 @@ import {
   STAMPED, STAMPED_FOLLOW_UP, STAMPED_HMAC, STAMPED_OPTIONS, STAMPED_REPLY, STAMPED_SESSION, STAMPED_SIZE,
 } from "../../abi/slots";
 import {
-  ANSWERS_SHORT, ANY_SOURCE, AUTHENTICATED, PTP, STAMP_FLAGS, STAMP_IDLE_MS, STAMP_LAST_SEQUENCE, STAMP_LAST_TIME,
+  ANSWERS_SHORT, AUTHENTICATED, PTP, STAMP_FLAGS, STAMP_IDLE_MS, STAMP_LAST_SEQUENCE, STAMP_LAST_TIME,
   STAMP_RECEIVED, STAMP_SENT, STAMP_TTL, STATEFUL,
 } from "../../abi/stamp";
 import { SERVICE_BYTES } from "../../abi/tcp";
@@ -83,9 +83,8 @@ export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, ser
   // Before anything else in it is looked at.
   const pads: usize = authenticated ? authentic.padsOf(message, options) : 0;
   if (authenticated && !(pads && authentic.isAuthentic(message, pads))) return drop(Drop.stamp_hmac);
-  if (flags & ANY_SOURCE && (authenticated ? authentic.isReflected(message) : isReflected(message))) {
-    return drop(Drop.udp_loop);
-  }
+  // Another reflector may have any port.
+  if (authenticated ? authentic.isReflected(message) : isReflected(message)) return drop(Drop.udp_loop);
   let session: usize = 0;
   if (flags & STATEFUL) {
     session = sessionOf(packet, ip, datagram, service, options);

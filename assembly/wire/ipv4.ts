@@ -222,6 +222,14 @@ export function allowFragments(ip: usize, identity: u32): u32 {
   return change + identity;
 }
 
+/** Sets don't-fragment. Returns the change of the header's sum for setTtl(). */
+export function forbidFragments(ip: usize): u32 {
+  const from: u32 = load<u16>(ip, 6);
+  const to = from | DONT_FRAGMENT >>> 16;
+  store<u16>(ip, <u16>to, 6);
+  return to + (from ^ 0xffff);
+}
+
 /** Returns the sum of the pseudo-header of a payload (RFC 768, RFC 9293 §3.1), as checksum.ts sums. */
 export function pseudoSum(ip: usize, payloadLen: u32): u64 {
   return <u64>load<u32>(ip, 12) + <u64>load<u32>(ip, 16) + <u64>(protocol(ip) << 8) + <u64>bswap<u16>(<u16>payloadLen);

@@ -23,6 +23,7 @@ export function read(option: Option, type: Type): Option {
     case "text":
     case "boolean":
     case "answers":
+    case "interfaces":
     case "services":
     case "prefixes": return option;
   }

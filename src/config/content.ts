@@ -76,7 +76,7 @@ export class Content implements Configuration {
     const { prefixes, exceptions } = options.serving;
     this.#effective = effective;
     this.#indices = indicesOf(prefixes, before);
-    this.values = { ...values, prefixes: [], except: [], tcp: {}, udp: {}, services: {} };
+    this.values = { ...values, prefixes: [], except: [], tcp: {}, udp: {}, interfaces: [], services: {} };
     this.options = { ...options, serving: {
       prefixes: PrefixList.of(prefixes, this.#indices.all), exceptions: PrefixList.of(exceptions),
       timestamps: prefixes.some(({ answers }) => answers.timestamp),

@@ -312,6 +312,15 @@ const ROWS = [
     examples: [{ 7: "echo", "9000-9010": "discard" }],
   }),
   setting({
+    key: "interfaces",
+    type: { kind: "interfaces" },
+    default: [],
+    reload: true,
+    perPrefix: true,
+    text: "interfaces that PROBE (RFC 8335) is told of; without any, it is not answered",
+    examples: [[{ name: "eth0", index: 2, address: ["192.0.2.1", "2001:db8::1"] }, { name: "eth1", active: false }]],
+  }),
+  setting({
     key: "services",
     type: { kind: "services" },
     default: {},

@@ -5,7 +5,7 @@
  */
 import { dirname, isAbsolute, join } from "node:path";
 import { MacPolicy } from "../../abi/control.js";
-import { MAX_PORT_LISTS, PORT_RANGE_SIZE, SourceRoute, Unreachable } from "../../abi/tables.js";
+import { MAX_INTERFACE_LISTS, MAX_PORT_LISTS, PORT_RANGE_SIZE, SourceRoute, Unreachable } from "../../abi/tables.js";
 import { MIN_TCP_MTU } from "../engine/memory.js";
 import { ethernetOf, type Ethernet } from "../tun/mac.js";
 import type { Answers, Limit, PortRange, PortService, Tcp } from "../prefix/policy.js";
@@ -16,6 +16,7 @@ import {
 } from "../prefix/prefixes.js";
 import { ETH_HLEN, ETH_MAX_MTU, ETH_MIN_MTU, IPV6_MIN_MTU } from "../sys/uapi.js";
 import { flatten, type Document } from "./document.js";
+import { InterfaceLists } from "./interfaces.js";
 import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, DURATION, DURATION_RULE, inWords, millisecondsOf,
   MIN_TCP_MEMORY, PREFIX_KEYS, SETTINGS, type Key, type Values,
@@ -33,6 +34,12 @@ const ALIKE = 1000;
 const OWN_KEYS = [...PREFIX_KEYS.filter((key) => key !== "tcp" && key !== "udp"), "tcp_connections"] as const;
 /** The lists of ports of a prefix. */
 type Ports = Readonly<Record<PortProtocol, readonly PortRange[]>>;
+
+/** Lists of interfaces: that of prefixes that have none of their own, and that of each prefix. */
+interface Interfaces {
+  readonly common: Uint8Array | undefined;
+  readonly all: readonly (Uint8Array | undefined)[];
+}
 
 /** Values from outside the file, each with the flag or the variable that gave it. */
 export interface Given {
@@ -111,6 +118,7 @@ class Merger {
     }
     if (allowed) this.#checkTogether(prefixes);
     const ports = allowed ? this.#portsOf() : [];
+    const interfaces = allowed ? this.#interfacesOf() : { common: undefined, all: [] };
     const whole = prefixes.length > 0 && ![...prefixes, ...exceptions].includes(undefined);
     const hostAddresses = allowed && whole ? this.#hostAddresses(prefixes as Prefix[], exceptions as Prefix[]) : [];
     this.#end();
@@ -122,7 +130,7 @@ class Merger {
       values,
       options: {
         serving: {
-          prefixes: this.#served(prefixes as Prefix[], values, ports),
+          prefixes: this.#served(prefixes as Prefix[], values, { ports, interfaces }),
           exceptions: exceptions as Prefix[],
           policy: { sourceRoute: SourceRoute[values.source_route], sourceLimit: toLimit(values.source_rate_limit) },
         },
@@ -281,15 +289,17 @@ class Merger {
     if (this.#values["device.offload"] === "on") refuse("device.offload", "takes finished packets alone");
     const speaksNone = "speaks no TCP";
     const servesNone = "has no UDP services";
+    const probesNone = "does not answer PROBE";
     if (Object.keys(this.#values.tcp).length > 0) refuse("tcp", speaksNone);
     if (Object.keys(this.#values.udp).length > 0) refuse("udp", servesNone);
+    if (this.#values.interfaces.length > 0) refuse("interfaces", probesNone);
     for (const key of ["tcp_connections", "tcp_memory", "tcp_source_connections"] as const) {
       if (this.#values[key] > 0) refuse(key, speaksNone);
     }
     for (const [i, entry] of prefixes.entries()) {
       if (typeof entry === "string") continue;
-      const own = (["tcp", "tcp_connections", "udp"] as const).find((key) => entry[key] !== undefined);
-      const what = own === "udp" ? servesNone : speaksNone;
+      const own = (["tcp", "tcp_connections", "udp", "interfaces"] as const).find((key) => entry[key] !== undefined);
+      const what = own === "udp" ? servesNone : own === "interfaces" ? probesNone : speaksNone;
       if (own) refuse("prefixes", what, ["prefixes", i, own], `prefixes[${i}].${own}`);
     }
   }
@@ -346,6 +356,26 @@ class Merger {
     return lists;
   }
 
+  #interfacesOf(): Interfaces {
+    const lists = new InterfaceLists();
+    const { interfaces, prefixes } = this.#values;
+    const common = lists.of(interfaces, (at, message) => { this.#say("interfaces", message, ["interfaces", ...at]); });
+    let first: Path | undefined;
+    const all = prefixes.map((entry, i) => {
+      if (typeof entry === "string" || !entry.interfaces) return common;
+      const path = ["prefixes", i, "interfaces"];
+      const own = lists.of(entry.interfaces, (at, message) => { this.#say("prefixes", message, [...path, ...at]); });
+      if (!lists.fits) first ??= path;
+      return own;
+    });
+    if (!lists.fits) {
+      const message = `the prefixes have too many different interfaces: all together fit into `
+        + `${MAX_INTERFACE_LISTS >> 10} KiB`;
+      this.#say("prefixes", message, first);
+    }
+    return { common, all };
+  }
+
   /** Refuses limits with which there are no service threads, since these come with connections. */
   #checkThreads(): void {
     const service = this.#ports.udp.streams.at(0)?.name;
@@ -395,9 +425,12 @@ class Merger {
   }
 
   /** `ports` has the lists of ports of each prefix. */
-  #served(prefixes: readonly Prefix[], values: Values, ports: readonly Ports[]): ServedPrefix[] {
+  #served(
+    prefixes: readonly Prefix[], values: Values,
+    { ports, interfaces }: { readonly ports: readonly Ports[]; readonly interfaces: Interfaces },
+  ): ServedPrefix[] {
     const common: Ports = { tcp: this.#ports.tcp.common, udp: this.#ports.udp.common };
-    const commonAnswers = answersOf({ prefix: "" }, values, common);
+    const commonAnswers = answersOf({ prefix: "" }, values, common, interfaces.common);
     const isCommonPorts = ({ tcp, udp }: Ports) => tcp === common.tcp && udp === common.udp;
     // Very many prefixes may have keys of their own, and the same ones. Those with the same ports share their lists.
     const ids = new Map<readonly PortRange[], number>();
@@ -406,11 +439,11 @@ class Merger {
       return ids.get(list);
     };
     const alike = new Map<string, Answers>();
-    const answersFor = (entry: PrefixMap, lists: Ports) => {
+    const answersFor = (entry: PrefixMap, lists: Ports, interfaces: Uint8Array | undefined) => {
       const own = JSON.stringify([idOf(lists.tcp), idOf(lists.udp), ...OWN_KEYS.map((key) => entry[key])]);
       const known = alike.get(own);
       if (known) return known;
-      const answers = answersOf(entry, values, lists);
+      const answers = answersOf(entry, values, lists, interfaces);
       if (alike.size < ALIKE) alike.set(own, answers);
       return answers;
     };
@@ -418,7 +451,7 @@ class Merger {
       const entry = values.prefixes[i];
       if (typeof entry === "string") return { family, bytes, length, text, answers: commonAnswers };
       const isCommon = isCommonPorts(ports[i]) && OWN_KEYS.every((key) => entry[key] === undefined);
-      const answers = isCommon ? commonAnswers : answersFor(entry, ports[i]);
+      const answers = isCommon ? commonAnswers : answersFor(entry, ports[i], interfaces.all[i]);
       return { family, bytes, length, text, answers, ...entry.name !== undefined && { name: entry.name } };
     });
   }
@@ -437,7 +470,9 @@ class Merger {
   }
 }
 
-function answersOf(entry: PrefixMap, values: Values, ports: Ports): Answers {
+function answersOf(
+  entry: PrefixMap, values: Values, ports: Ports, interfaces: Uint8Array | undefined,
+): Answers {
   const answer = entry.answer ?? values.answer;
   const errors = answer.includes("unreachable");
   const modeOf = (key: "unreachable.udp" | "unreachable.other") =>
@@ -451,6 +486,7 @@ function answersOf(entry: PrefixMap, values: Values, ports: Ports): Answers {
     unreachable: { udp: modeOf("unreachable.udp"), other: modeOf("unreachable.other") },
     tcp: values.engine === "js" ? undefined : tcpOf(ports.tcp, entry.tcp_connections),
     udp: values.engine === "js" ? undefined : { ports: ports.udp },
+    ...values.engine !== "js" && interfaces && { interfaces },
     limit: toLimit(entry.rate_limit ?? values.rate_limit),
   };
 }

@@ -9,7 +9,7 @@ import { MAPS, PREFIX_KEYS, SETTINGS, type Key, type Values } from "./keys.js";
 import type { Effective } from "./merge.js";
 import { isWords, ONE_OR_MORE, withBurst, type PrefixEntry, type Type } from "./types.js";
 
-const LONG: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(["prefixes", "exceptions", "services"]);
+const LONG: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(["prefixes", "exceptions", "interfaces", "services"]);
 /** Maps and lists that are written with a line for each item. */
 const LISTED: ReadonlySet<string> = new Set([
   ...Object.entries(MAPS).flatMap(([name, map]) => map?.alike ? [] : [name]),
@@ -128,7 +128,8 @@ export function oddities({ options: { serving, hostAddresses, io, spin, exposed 
   said.push(...shortened(loops.map(({ text, answers: { udp } }) =>
     `prefix ${text} has services of UDP that answer at ${answeringPorts(udp)} ports: nothing that comes from these ports `
     + "is answered, lest a loop begin, and clients use any of them; name fewer ports")));
-  const answers = prefixes.some(({ answers: { echo, timestamp, errors } }) => echo || timestamp || errors);
+  const answers = prefixes.some(({ answers: { echo, timestamp, errors, interfaces } }) =>
+    echo || timestamp || errors || interfaces !== undefined);
   if (!answers) said.push("no prefix answers anything");
   if (spin > 0 && io === "readwrite") said.push("spin does nothing with io: readwrite");
   return said;

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { Failure } from "../base/failure.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
+import { NEIGHBOR_STATES } from "../prefix/interfaces.js";
 import { MAX_IRTT_LENGTH } from "../prefix/irtt.js";
 import { MAX_DSCP, STAMP_MODES, STAMP_SHORT, STAMP_TIMESTAMPS } from "../prefix/stamp.js";
 import { PROXY_HEADERS, UDP_SOURCES } from "../prefix/streams.js";
@@ -12,6 +13,7 @@ import type { Document } from "./document.js";
 import {
   DURATION, DURATION_RULE, purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting,
 } from "./keys.js";
+import { INTERFACE_ADDRESS, MAX_ADDRESSES, MAX_INTERFACES, MAX_NAME } from "./interfaces.js";
 import { DISCRIMINATOR, MAX_DISCRIMINATORS } from "./measurement.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
 import {
@@ -35,6 +37,10 @@ const COS = `none, any, or a list of whole numbers from 0 to ${MAX_DSCP}`;
 const TTL = "a whole number from 1 to 255";
 const IRTT_LENGTH = `a whole number from 16 to ${MAX_IRTT_LENGTH}`;
 const DISCRIMINATORS = `any, or a list of 1 to ${MAX_DISCRIMINATORS} discriminators`;
+const INTERFACE = "a map like { name: eth0, index: 2, address: 192.0.2.1 }";
+const INTERFACE_NAME = `1 to ${MAX_NAME} printable ASCII characters, in quotes if they look like a number`;
+const INDEX = "a whole number from 1 to 4294967295";
+const ADDRESSES = `${INTERFACE_ADDRESS}, or a list of 1 to ${MAX_ADDRESSES} of them`;
 const CONNECTIONS = `a whole number from 1 to ${MAX_PREFIX_CONNECTIONS}, or no such key for no limit of its own`;
 const RATE = `replies a second, above 0 and up to ${MAX_RATE}`;
 const BURST = `replies at once, from 1 to ${MAX_RATE}`;
@@ -59,6 +65,7 @@ function shapeOf(type: Type): z.ZodType {
       const services = eitherOf([...namable(type.protocol), "a name under services"]);
       return z.record(text(PORTS, PORTS_PATTERN), z.string(services), what);
     }
+    case "interfaces": return list(probed(), what).max(MAX_INTERFACES, `a list of at most ${MAX_INTERFACES} interfaces`);
     case "services": return z.record(text(SERVICE_NAME, SERVICE_NAME_PATTERN), service(), what);
   }
 }
@@ -176,9 +183,13 @@ function stamp() {
   }, "a map like { mode: stateful }, or an empty one, {}");
 }
 
+/** No more than assembly/udp/irtt.ts tells a client (MAX_INTERVAL_NS): what it sends in time has to be in time. */
+const IRTT_INTERVAL = /^(?:\d{1,4}ms|1[0-4]\d{3}ms|15000ms|\ds|1[0-5]s)$/;
+const IRTT_INTERVAL_RULE = "a time like 10ms or 1s, at most 15s";
+
 function irtt() {
   return map({
-    min_interval: described(z.string(DURATION_RULE).regex(DURATION, DURATION_RULE).optional(),
+    min_interval: described(z.string(IRTT_INTERVAL_RULE).regex(IRTT_INTERVAL, IRTT_INTERVAL_RULE).optional(),
       "Least time between two requests of a client; 10ms by default."),
     max_duration: described(z.string(DURATION_RULE).regex(DURATION, DURATION_RULE).optional(),
       "Longest test that a client may make; none by default."),
@@ -197,6 +208,24 @@ function sbfd() {
     ),
     admin_down: described(boolean().optional(), "Whether the reflectors say that they are AdminDown."),
   }, "a map with discriminators or admin_down, or an empty one, {}");
+}
+
+function probed() {
+  const address = z.string(ADDRESSES);
+  return map({
+    name: described(z.string(INTERFACE_NAME).regex(new RegExp(`^[!-~]{1,${MAX_NAME}}$`), INTERFACE_NAME).optional(),
+      "Its name. As with all of them, several interfaces that have the same one are told apart by no query."),
+    index: described(whole(1, 0xffff_ffff, INDEX).optional(), "Its index."),
+    address: described(
+      z.union([address, list(address, ADDRESSES).min(1).max(MAX_ADDRESSES)], ADDRESSES).optional(),
+      "Its addresses: IPv4, IPv6 and MAC addresses, one or a list.",
+    ),
+    active: described(boolean().optional(), "Whether it is active; true by default."),
+    ipv4: described(boolean().optional(), "Whether IPv4 runs on it; true by default."),
+    ipv6: described(boolean().optional(), "Whether IPv6 runs on it; true by default."),
+    neighbor: described(choice(NEIGHBOR_STATES, eitherOf(NEIGHBOR_STATES)).optional(),
+      "For an interface of a node beside this one: its state in the table of neighbors."),
+  }, INTERFACE);
 }
 
 function prefixEntry() {

@@ -44,7 +44,7 @@ export function keysIn(name: string, folder: string): KeysRead {
     const ssid = /^(0|[1-9]\d{0,4})$/.test(file) ? Number(file) : Infinity;
     if (ssid > MAX_SSID) {
       throw new Failure(
-        `${name}: "${file.slice(0, 64)}" is no SSID; expected files named 0 to ${MAX_SSID}`, EXIT.CONFIG,
+        `${name}: ${JSON.stringify(file.slice(0, 64))} is no SSID; expected files named 0 to ${MAX_SSID}`, EXIT.CONFIG,
       );
     }
     const { pads, mode } = padsAt(join(name, file), join(resolve(folder, name), file));

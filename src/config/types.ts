@@ -4,6 +4,7 @@
  * does not load it.
  */
 import { ENDPOINT_EXAMPLES } from "../prefix/endpoints.js";
+import type { NeighborState } from "../prefix/interfaces.js";
 import type { Limit } from "../prefix/policy.js";
 import type { StampOptions } from "../prefix/stamp.js";
 import type { ProxyHeader, Sources } from "../prefix/streams.js";
@@ -26,6 +27,7 @@ export interface PrefixMap {
   readonly rate_limit?: LimitSetting | undefined;
   readonly tcp?: PortMap | undefined;
   readonly udp?: PortMap | undefined;
+  readonly interfaces?: readonly InterfaceMap[] | undefined;
   /** Most connections of the whole prefix, at least 1; undefined for no limit of its own. */
   readonly tcp_connections?: number | undefined;
   readonly comment?: string | undefined;
@@ -34,6 +36,19 @@ export type PrefixEntry = string | PrefixMap;
 
 /** The service of each port or range of ports, by its name: `{ "7": "echo", "8000-8010": "site" }`. */
 export type PortMap = Readonly<Record<string, string>>;
+
+/** An interface that PROBE tells of: one of the node that is asked, or with `neighbor` one of a node beside it. */
+export interface InterfaceMap {
+  readonly name?: string | undefined;
+  readonly index?: number | undefined;
+  /** IPv4, IPv6 and MAC addresses. */
+  readonly address?: string | readonly string[] | undefined;
+  /** These are true by default. */
+  readonly active?: boolean | undefined;
+  readonly ipv4?: boolean | undefined;
+  readonly ipv6?: boolean | undefined;
+  readonly neighbor?: NeighborState | undefined;
+}
 
 /** A service, which has exactly one of these keys. All paths are those of files, or of a folder. */
 export interface ServiceMap {
@@ -156,6 +171,7 @@ interface Kinds {
   readonly limit: LimitSetting;
   readonly ports: PortMap;
   readonly services: ServiceMaps;
+  readonly interfaces: readonly InterfaceMap[];
 }
 
 export type ValueOf<T extends Type>
@@ -200,6 +216,7 @@ export function expected(type: Type): string {
     case "answers": return `a list of ${ANSWERS.join(", ")}, or an empty one, []`;
     case "limit": return "none, or a map like { rate: 1000, burst: 100 }";
     case "ports": return "a map of ports to services, like { 7: echo, 8000-8010: discard }";
+    case "interfaces": return "a list of interfaces, like [{ name: eth0, index: 2, address: 192.0.2.1 }]";
     case "services": return "a map of names to services, like { ssh: { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } }";
   }
 }

@@ -15,8 +15,8 @@ import { SHA_K } from "../../abi/sha256.js";
 import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
 import { Unopened } from "../../abi/streams.js";
 import {
-  FIRST_NODE, MAX_NODES, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE, PREFIX_ANSWERS, PREFIX_INDICES,
-  PREFIX_LIMITS, PREFIX_TCP, PREFIX_UDP, PREFIXES, TRIE,
+  FIRST_NODE, INTERFACE_LISTS, MAX_INTERFACE_LISTS, MAX_NODES, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE,
+  PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_INTERFACES, PREFIX_LIMITS, PREFIX_TCP, PREFIX_UDP, PREFIXES, TRIE,
 } from "../../abi/tables.js";
 import { DRAIN, MAX_CONNECTIONS, MAX_PAGES, PAGE_SIZE, type Drain } from "../../abi/tcp.js";
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
@@ -184,7 +184,8 @@ export class LinearMemory {
    * @throws RangeError if the table or a service does not fit; a memory that is not reloadable has room for the first
    *   table only
    */
-  write({ roots, nodes, answers, limits, tcp, udp, ports, udpPorts, services: all }: Table): number {
+  write(table: Table): number {
+    const { roots, nodes, answers, limits, tcp, udp, ports, udpPorts, services: all } = table;
     const { buffer } = this.memory;
     const words = new Uint32Array(buffer);
     const [first, second] = this.#tables;
@@ -229,7 +230,23 @@ export class LinearMemory {
     }
     const udpLists = write(udpPorts);
     for (let i = 0; i < udp.length; i++) words[(at + PREFIX_UDP) / 4 + i] = udpLists[udp[i]];
+    this.#writeInterfaces(at, table);
     return at;
+  }
+
+  /** Writes the lists of interfaces of a table at an address. @throws RangeError if they do not fit */
+  #writeInterfaces(at: number, { interfaces, interfaceLists }: Table): void {
+    const { buffer } = this.memory;
+    let to = at + INTERFACE_LISTS;
+    const addresses = [0];
+    for (const list of interfaceLists) {
+      if (to + list.length > at + INTERFACE_LISTS + MAX_INTERFACE_LISTS) throw new RangeError("too many interfaces");
+      new Uint8Array(buffer).set(list, to);
+      addresses.push(to);
+      to += list.length;
+    }
+    const words = new Uint32Array(buffer, at + PREFIX_INTERFACES, interfaces.length);
+    for (let i = 0; i < interfaces.length; i++) words[i] = addresses[interfaces[i]];
   }
 
   /** Returns the services in the table at this address that accept connections or take datagrams. */

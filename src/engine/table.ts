@@ -4,9 +4,9 @@
  * the longest match is decided here.
  */
 import {
-  ANSWER_ECHO, ANSWER_ERRORS, ANSWER_TCP, ANSWER_TIMESTAMP, ANSWER_UDP, FIRST_NODE, FIRST_PREFIX, HOST, HOST6,
-  HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT, SOURCE_ROUTE,
-  TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
+  ANSWER_ECHO, ANSWER_ERRORS, ANSWER_PROBE, ANSWER_TCP, ANSWER_TIMESTAMP, ANSWER_UDP, FIRST_NODE, FIRST_PREFIX, HOST,
+  HOST6, HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT,
+  SOURCE_ROUTE, TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
 } from "../../abi/tables.js";
 import {
   FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving,
@@ -33,6 +33,9 @@ export interface Table {
   readonly tcp: Uint32Array;
   /** By a prefix's index: the place of its UDP ports in `udpPorts` plus 1, or 0. */
   readonly udp: Uint32Array;
+  /** By a prefix's index: the place of its interfaces in `interfaceLists` plus 1, or 0. */
+  readonly interfaces: Uint32Array;
+  readonly interfaceLists: readonly Uint8Array[];
   /** The different lists of ports that the prefixes have, none of which is empty. */
   readonly ports: readonly (readonly PortRange[])[];
   readonly udpPorts: readonly (readonly PortRange[])[];
@@ -80,36 +83,42 @@ export function tableOf(
   const limits = new Float32Array(2 * end);
   const tcps = new Uint32Array(2 * end);
   const udps = new Uint32Array(end);
-  const [ports, udpPorts] = [new Lists(), new Lists()];
-  prefixes.forEach(({ answers: { ttl, echo, timestamp, errors, unreachable, tcp, udp, limit } }, i) => {
+  const probed = new Uint32Array(end);
+  const [ports, udpPorts] = [new Lists<readonly PortRange[]>(), new Lists<readonly PortRange[]>()];
+  const interfaceLists = new Lists<Uint8Array>();
+  prefixes.forEach(({ answers: { ttl, echo, timestamp, errors, unreachable, tcp, udp, interfaces, limit } }, i) => {
     const index = indices[i];
     answers[index] = ttl | (echo ? ANSWER_ECHO : 0) | (timestamp ? ANSWER_TIMESTAMP : 0) | (errors ? ANSWER_ERRORS : 0)
       | unreachable.udp << UNREACHABLE_UDP_SHIFT | unreachable.other << UNREACHABLE_OTHER_SHIFT
       | (limit ? LIMIT_PREFIX : 0) | (sourceLimit ? LIMIT_SOURCE : 0) | (tcp ? ANSWER_TCP : 0)
-      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0);
+      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0) | (interfaces ? ANSWER_PROBE : 0);
     if (limit) setLimit(limits, 2 * index, limit, shares);
     if (udp) udps[index] = udpPorts.placeOf(udp.ports);
+    if (interfaces) probed[index] = interfaceLists.placeOf(interfaces);
     if (!tcp) return;
     tcps[2 * index] = ports.placeOf(tcp.ports);
     if (tcp.connections !== undefined) tcps[2 * index + 1] = Math.ceil(tcp.connections / shares);
   });
   const services = [...new Set([...ports.all, ...udpPorts.all].flatMap((list) => list.map(({ service }) => service)))];
-  return { ...tries, answers, limits, tcp: tcps, udp: udps, ports: ports.all, udpPorts: udpPorts.all, services };
+  return {
+    ...tries, answers, limits, tcp: tcps, udp: udps, interfaces: probed, interfaceLists: interfaceLists.all,
+    ports: ports.all, udpPorts: udpPorts.all, services,
+  };
 }
 
-/** Lists of ports by their identity: prefixes that have the same ports have the same list. */
-class Lists {
-  readonly #places = new Map<readonly PortRange[], number>();
+/** Lists by their identity: prefixes that have the same ports, say, have the same list. */
+class Lists<T extends { readonly length: number }> {
+  readonly #places = new Map<T, number>();
 
   /** Returns the list's place in `all` plus 1, or 0 for an empty one. */
-  placeOf(list: readonly PortRange[]): number {
+  placeOf(list: T): number {
     if (list.length === 0) return 0;
     const place = this.#places.get(list) ?? this.#places.size + 1;
     this.#places.set(list, place);
     return place;
   }
 
-  get all(): readonly (readonly PortRange[])[] {
+  get all(): readonly T[] {
     return [...this.#places.keys()];
   }
 }

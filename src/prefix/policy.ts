@@ -63,6 +63,8 @@ export interface Answers {
   readonly tcp?: Tcp | undefined;
   /** Undefined is as if no port had a service. Only the wasm engine has it. */
   readonly udp?: Udp | undefined;
+  /** Interfaces that PROBE tells of, as interfaceBytes() makes them; undefined for none. Only for the wasm engine. */
+  readonly interfaces?: Uint8Array | undefined;
   /** Limit of the whole prefix; undefined for none. */
   readonly limit?: Limit | undefined;
 }

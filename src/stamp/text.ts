@@ -22,9 +22,9 @@ export function summaryOf(address: string, totals: Totals, error: number): strin
   const lines = [`--- ${address} ---`, counts.join(", "), ...losses ? [placesOf(losses)] : []];
   if (times && clock) {
     lines.push(
-      `ms          ${COLUMNS.map((name) => name.padStart(10)).join("")}`,
-      rowOf("round trip", times.roundTrip), rowOf("there", times.there), rowOf("back", times.back),
-      rowOf("reflector", times.inside),
+      ...tableOf([
+        ["round trip", times.roundTrip], ["there", times.there], ["back", times.back], ["reflector", times.inside],
+      ]),
       "The round trip is without the reflector's own time.",
       `There and back are as right as both clocks: here ${inWords(clockErrorOf(error))}, there ${inWords(clock)}.`,
     );
@@ -37,8 +37,12 @@ function placesOf({ there, back, unknown }: Losses): string {
     + (unknown > 0 ? `, after the last reply ${unknown}` : "");
 }
 
-function rowOf(name: string, spread: Spread): string {
-  return name.padEnd(12) + COLUMNS.map((column) => ms(spread[column]).padStart(10)).join("");
+/** Columns are wider if a clock is so wrong that delays need it. */
+function tableOf(rows: readonly (readonly [name: string, spread: Spread])[]): string[] {
+  const texts = rows.map(([name, spread]) => ({ name, cells: COLUMNS.map((column) => ms(spread[column])) }));
+  const width = 1 + Math.max(9, ...texts.flatMap(({ cells }) => cells.map(({ length }) => length)));
+  return [{ name: "ms", cells: COLUMNS }, ...texts].map(({ name, cells }) =>
+    name.padEnd(12) + cells.map((cell) => cell.padStart(width)).join(""));
 }
 
 function ms(value: number): string {

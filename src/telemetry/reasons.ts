@@ -30,6 +30,7 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   icmp_unrelated: "A router told of a narrow link about nothing that this queue sent, or its MTU is impossible.",
   icmp_echo_ignored: "An echo request went to a prefix that is not to answer it: see answer and --ignore-echo.",
   icmp_timestamp_ignored: "A timestamp request went to a prefix that is not to answer it: see answer.",
+  icmp_probe_ignored: "A query of PROBE's is of a kind that the prefix's interfaces do not allow: see interfaces.",
   rate_limited: "The request is above the rate limit of its prefix or of its source.",
   otherhost: "The frame's destination is another MAC address than that of the packet's destination.",
   mac_invalid_source: "The frame's source is a multicast MAC address, all zero, or the one that would answer.",

@@ -21,7 +21,7 @@ const UP = /pongd answers |[Ll]istening on|Serving HTTP on|ready to receive web 
 const COMMANDS = [
   "fping", "ping", "curl", "smokeping", "prometheus", "promtool", "prometheus-blackbox-exporter",
   "prometheus-smokeping-prober", "podman", "runc", "setpriv", "python3", "openssl", "nginx", "socat",
-  "zmap", "masscan", "nmap", "hping3", "irtt",
+  "zmap", "masscan", "nmap", "hping3", "irtt", "flent",
 ];
 
 for (const page of ["docs/recipes.md", "docs/http.md"]) describe(page, () => {

@@ -9,14 +9,16 @@ import { Counter } from "../../abi/counters.js";
 import { ERROR_BURST, ERRORS_PER_MS } from "../../abi/limits.js";
 import { Service } from "../../abi/tcp.js";
 import type { PortRange } from "../../src/prefix/policy.js";
+import { DEFAULT_STAMP, stampBytes } from "../../src/prefix/stamp.js";
 import { source } from "../support/assembly.js";
 import { BY_DEFAULT, Rig } from "../support/engines.js";
 import { arpFrame, frame, SHARED, solicitationFrame } from "../support/frames.js";
 import { fragmentHeader, fragmentsOf6, ipv6Packet, udpPacket6 } from "../support/ipv6.js";
 import { bytes, fragmentsOf, icmpPacket, ipv4Packet, pattern, udpPacket } from "../support/packets.js";
+import { interfacesOf } from "../support/probe.js";
 import { kind } from "../support/replies.js";
 import { UDP_PORTS } from "../vectors/drops.js";
-import { HOST_CASES, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.js";
+import { HOST_CASES, PROBE_CASES, PROBED, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.js";
 
 const MTU = 1500;
 /** Time in ms after which every bucket is full again, and every incomplete datagram has been given up. */
@@ -131,6 +133,17 @@ async function measure(mode: "tun" | "tap"): Promise<Map<string, Worst>> {
     });
   }
   assert.deepEqual(echo.dropped, {});
+  const probed = await Rig.create("wasm", {
+    mtu: MTU, ...mode === "tap" && { link: SHARED }, policy: { ...BY_DEFAULT, interfaces: interfacesOf(PROBED) },
+  });
+  for (const { packets: [packet] } of PROBE_CASES) {
+    const six = packet[0] >> 4 === 6;
+    const request = mode === "tun" ? packet : frame(packet, { type: six ? 0x86dd : 0x0800 });
+    for (const reply of probed.respond(request)) {
+      const what = whatOf(mode === "tun" ? reply : reply.subarray(14));
+      note(what, { packets: [request], in: request.length, out: reply.length });
+    }
+  }
   if (mode === "tap") {
     const unnamed = solicitationFrame({ options: new Uint8Array(0) });
     for (const [what, request] of [
@@ -199,6 +212,36 @@ describe("amplification", () => {
     for (let i = 0; i < 3000; i++) answered += rig.respond(least).length;
     assert.equal(answered, 1000);
     assert.equal(rig.dropped.rate_limited, 2000);
+  });
+
+  test("I2 has another one on request: short: answer of STAMP, and each source has a limit", async () => {
+    const service = { name: "lax", kind: Service.stamp, bytes: stampBytes({ ...DEFAULT_STAMP, short: "answer" }) };
+    const ports: readonly PortRange[] = [{ first: 862, last: 862, service }];
+    const rig = await Rig.create("wasm", { policy: { ...BY_DEFAULT, udp: { ports } } });
+    const asked = (length: number, six = false) => {
+      const datagram = { destinationPort: 862, data: pattern(length) };
+      return six ? udpPacket6(datagram) : udpPacket(datagram);
+    };
+    let most = { came: 1, out: 0 };
+    for (const six of [false, true]) {
+      for (let length = 0; length <= 44; length++) {
+        const packet = asked(length, six);
+        for (const reply of rig.respond(packet)) {
+          if (reply.length * most.came > most.out * packet.length) most = { came: packet.length, out: reply.length };
+        }
+      }
+    }
+    assert.deepEqual(most, { came: 42, out: 72 });
+    assert.ok(
+      readFileSync(source("docs/security.md"), "utf8").includes(
+        `\`short: answer\`: ${(most.out / most.came).toFixed(2)} at most (${most.came} → ${most.out}).`,
+      ),
+    );
+    rig.now += 5000;
+    const { stamp_short: shorter } = rig.dropped;
+    let answered = 0;
+    for (let i = 0; i < 3000; i++) answered += rig.respond(asked(14)).length;
+    assert.deepEqual([answered, rig.dropped], [1000, { stamp_short: shorter, rate_limited: 2000 }]);
   });
 
   for (const mtu of [68, 576, 1280, 9000]) {

@@ -9,6 +9,7 @@ import { parse as load } from "yaml";
 import { SourceRoute, Unreachable } from "../../abi/tables.js";
 import { Service } from "../../abi/tcp.js";
 import { settingsOf } from "../../src/cli/settings.js";
+import { InterfaceLists } from "../../src/config/interfaces.js";
 import { DEFAULTS, RELOADED } from "../../src/config/keys.js";
 import { effective, needsRestart, type Given } from "../../src/config/merge.js";
 import { oddities, toDocument, toYaml } from "../../src/config/print.js";
@@ -20,6 +21,8 @@ import { EXIT } from "../../src/base/failure.js";
 import { source } from "../support/assembly.js";
 import { parsed, read, refusal } from "../support/config.js";
 
+const INTERFACE_NAME = "expected 1 to 64 printable ASCII characters, in quotes if they look like a number";
+const INTERFACE_ADDRESS = "expected an IPv4, IPv6 or MAC address, like 192.0.2.1, 2001:db8::1 or 02:00:5e:00:53:01";
 const P = "prefixes: [10.99.0.0/16]\n";
 const validate = new Ajv2020({ strict: true, allErrors: true, allowUnionTypes: true }).compile(jsonSchema());
 
@@ -542,11 +545,14 @@ describe("a file that is wrong: every error with its line and column, and what w
     [
       "IRTT servers that allow too much or too little",
       `${P}services:\n  a: { irtt: { min_interval: 10 } }\n  b: { irtt: { max_duration: 2h } }\n`
-      + "  c: { irtt: { max_length: 15 } }\n  d: { irtt: { key_file: k } }\n",
-      "FILE:3:30: services.a.irtt.min_interval is 10; expected a time like 500ms, 5s or 2m, at most an hour",
+      + "  c: { irtt: { max_length: 15 } }\n  d: { irtt: { key_file: k } }\n  e: { irtt: { min_interval: 16s } }\n"
+      + "  f: { irtt: { min_interval: 15001ms } }\n",
+      "FILE:3:30: services.a.irtt.min_interval is 10; expected a time like 10ms or 1s, at most 15s",
       "FILE:4:30: services.b.irtt.max_duration is \"2h\"; expected a time like 500ms, 5s or 2m, at most an hour",
       "FILE:5:28: services.c.irtt.max_length is 15; expected a whole number from 16 to 65527",
       "FILE:6:16: unknown key \"key_file\" in services.d.irtt; expected min_interval, max_duration, max_length",
+      "FILE:7:30: services.e.irtt.min_interval is \"16s\"; expected a time like 10ms or 1s, at most 15s",
+      "FILE:8:30: services.f.irtt.min_interval is \"15001ms\"; expected a time like 10ms or 1s, at most 15s",
     ],
     [
       "S-BFD reflectors without discriminators, or with some that are none",
@@ -626,6 +632,54 @@ describe("a file that is wrong: every error with its line and column, and what w
       "FILE:6:44: the js engine speaks no TCP: leave prefixes[0].tcp_connections out, or engine: js",
     ],
     [
+      "no list of interfaces", `${P}interfaces: eth0\n`,
+      "FILE:2:13: interfaces is \"eth0\"; expected a list of interfaces, like [{ name: eth0, index: 2, address: "
+      + "192.0.2.1 }]",
+    ],
+    [
+      "interfaces whose keys have wrong values",
+      `${P}interfaces:\n  - eth0\n  - { name: 5 }\n  - { name: a b, index: 0 }\n  - { address: [] }\n`
+      + "  - { address: 7, active: 1 }\n  - { neighbor: up, mtu: 3 }\n",
+      "FILE:3:5: interfaces[0] is \"eth0\"; expected a map like { name: eth0, index: 2, address: 192.0.2.1 }",
+      `FILE:4:13: interfaces[1].name is 5; ${INTERFACE_NAME}`,
+      `FILE:5:13: interfaces[2].name is "a b"; ${INTERFACE_NAME}`,
+      "FILE:5:25: interfaces[2].index is 0; expected a whole number from 1 to 4294967295",
+      `FILE:6:16: interfaces[3].address is a list; ${INTERFACE_ADDRESS}, or a list of 1 to 16 of them`,
+      `FILE:7:16: interfaces[4].address is 7; ${INTERFACE_ADDRESS}, or a list of 1 to 16 of them`,
+      "FILE:7:27: interfaces[4].active is 1; expected true or false",
+      "FILE:8:17: interfaces[5].neighbor is \"up\"; expected incomplete, reachable, stale, delay, probe or failed",
+      "FILE:8:21: unknown key \"mtu\" in interfaces[5]; expected name, index, address, active, ipv4, ipv6, neighbor",
+    ],
+    [
+      "interfaces that are none",
+      `${P}interfaces:\n  - {}\n  - { address: eth0 }\n  - { address: [10.0.0.1, 10.0.0.0/8] }\n`
+      + "  - { address: fe80::1%eth0 }\n  - { address: 02:00:5e:00:53 }\n  - { neighbor: stale }\n"
+      + "  - { neighbor: stale, address: 10.0.0.1, name: x }\n  - { neighbor: stale, address: ::1, ipv4: false }\n",
+      "FILE:3:5: an interface needs a name, an index or an address",
+      `FILE:4:16: "eth0" is no address of an interface; ${INTERFACE_ADDRESS}`,
+      `FILE:5:27: "10.0.0.0/8" is no address of an interface; ${INTERFACE_ADDRESS}`,
+      `FILE:6:16: "fe80::1%eth0" is no address of an interface; ${INTERFACE_ADDRESS}`,
+      `FILE:7:16: "02:00:5e:00:53" is no address of an interface; ${INTERFACE_ADDRESS}`,
+      "FILE:8:5: an interface with neighbor needs an address",
+      "FILE:9:49: an interface with neighbor has no name; expected address alone with it",
+      "FILE:10:44: an interface with neighbor has no ipv4; expected address alone with it",
+    ],
+    [
+      "more interfaces than there may be", `${P}interfaces:\n${"  - { index: 1 }\n".repeat(65)}`,
+      "FILE:3:3: interfaces is a list; expected a list of at most 64 interfaces",
+    ],
+    [
+      "an interface of a prefix that is none",
+      "prefixes:\n  - { prefix: 10.0.0.0/8, interfaces: [{ index: 1 }, {}] }\n",
+      "FILE:2:54: an interface needs a name, an index or an address",
+    ],
+    [
+      "PROBE with the js engine",
+      "engine: js\ninterfaces: [{ name: x }]\nprefixes: [{ prefix: 10.0.0.0/8, interfaces: [] }]\n",
+      "FILE:2:13: the js engine does not answer PROBE: leave interfaces out, or engine: js",
+      "FILE:3:46: the js engine does not answer PROBE: leave prefixes[0].interfaces out, or engine: js",
+    ],
+    [
       "an alias of nothing", "prefixes: [*p]\n",
       "FILE:1:12: Unresolved alias (the anchor must be set before the alias)",
     ],
@@ -634,6 +688,24 @@ describe("a file that is wrong: every error with its line and column, and what w
       assert.deepEqual(refusal(text), { lines, status: EXIT.CONFIG });
     });
   }
+
+  test("so many interfaces that they do not fit", () => {
+    const mapsOf = (i: number) => Array.from({ length: 64 }, (_, k) => ({ name: `${"x".repeat(58)}${100_000 + 64 * i + k}` }));
+    // 8 bytes, and for each of 64 names 64 and 8.
+    const most = Math.floor((1 << 20) / (8 + 64 * 72));
+    const lists = new InterfaceLists();
+    for (let i = 0; i < most; i++) assert.ok(lists.of(mapsOf(i), () => { assert.fail(); }) && lists.fits);
+    lists.of(mapsOf(0), () => { assert.fail(); });
+    assert.ok(lists.fits, "the same once more");
+    lists.of(mapsOf(most), () => { assert.fail(); });
+    assert.ok(!lists.fits);
+    const prefixes = Array.from({ length: most + 1 }, (_, i) =>
+      `  - { prefix: 10.1.${i}.0/24, interfaces: [${mapsOf(i).map(({ name }) => `{ name: ${name} }`).join(", ")}] }\n`);
+    assert.deepEqual(refusal(`prefixes:\n${prefixes.join("")}`), {
+      lines: ["FILE:229:42: the prefixes have too many different interfaces: all together fit into 1024 KiB"],
+      status: EXIT.CONFIG,
+    });
+  });
 
   test("the first twenty, and how many more", () => {
     const { lines } = refusal(`prefixes:\n${"  - 7\n".repeat(25)}`) ?? { lines: [] };
@@ -818,6 +890,32 @@ describe("what a file says", () => {
     });
   });
 
+  test("interfaces: a prefix has its own in place of those of all, and equal ones are one list", () => {
+    const neighbor = "[{ address: 10.0.0.2, neighbor: stale }]";
+    const text = "interfaces: [{ name: \"5\", address: 02:00:00:00:00:01 }, { name: eth1/0, index: 9, address: "
+      + `[10.0.0.1, ::1], active: false }]\nprefixes:\n  - 10.0.0.0/8\n`
+      + `  - { prefix: 11.0.0.0/8, interfaces: ${neighbor} }\n  - { prefix: 12.0.0.0/8, interfaces: [] }\n  - { prefix: 13.0.0.0/8, interfaces: ${neighbor} }\n`
+      + "  - { prefix: 14.0.0.0/8, ttl: 3 }\n";
+    const lists = (text: string) =>
+      read(text).options.serving.prefixes.map(({ answers: { interfaces } }) => interfaces);
+    const [all, own, none, same, other] = lists(text);
+    // abi/probe.ts: queries, number; C-Type, state, interface, length, family, 0, value.
+    assert.equal(
+      Buffer.from(all ?? []).toString("hex"), "0e000000" + "06000000" + "01070001" + "00000000" + "35000000"
+      + "03070006" + "05400000" + "0200000000010000" + "01000106" + "00000000" + "657468312f300000"
+      + "02000104" + "00000000" + "00000009" + "03000104" + "01000000" + "0a000001"
+      + "03000110" + "02000000" + "00000000000000000000000000000001",
+    );
+    assert.equal(
+      Buffer.from(own ?? []).toString("hex"), "10000000" + "01000000" + "04600004" + "01000000" + "0a000002",
+    );
+    assert.equal(none, undefined);
+    assert.equal(same, own);
+    assert.equal(other, all);
+    assert.deepEqual(lists(toYaml(toDocument(read(text)))), [all, own, none, same, other]);
+    assert.deepEqual(lists(P), [undefined]);
+  });
+
   test("with the js engine, what it cannot do is off", () => {
     const { options } = read(`${P}engine: js\n`);
     const [{ answers }] = options.serving.prefixes;
@@ -949,11 +1047,11 @@ describe("flags win over environment, over the file, over defaults", () => {
   const others = ["config", "queueFds"];
   const { options } = parsed([]);
 
-  test("every key of the file is an option's, or prefixes or services; every option has a key", () => {
+  test("every key of the file is an option's, or prefixes, interfaces or services; every option has a key", () => {
     const without = options.filter((option) => settingsOf(option).length === 0);
     assert.deepEqual(without.map((option) => option.attributeName()).sort(), others);
     const keys = options.flatMap((option) => settingsOf(option).map(({ key }) => key));
-    assert.deepEqual([...keys, "prefixes", "services"].sort(), Object.keys(DEFAULTS).sort());
+    assert.deepEqual([...keys, "interfaces", "prefixes", "services"].sort(), Object.keys(DEFAULTS).sort());
   });
 
   for (const option of options.filter((option) => !others.includes(option.attributeName()))) {

@@ -337,6 +337,20 @@ describe("IRTT", () => {
     assert.equal(tokens.size, 1000);
   });
 
+  test("IR-5: an open with other parameters leaves a session that nobody has used as it was", async () => {
+    const rig = await rigWith();
+    const token = opened(rig);
+    // Nobody but the client can use what a forged open begins.
+    const others = [{ ...USUAL, 5: 0 }, { ...USUAL, 4: 30 }, { 1: 1 }].map((values) => opened(rig, values));
+    assert.equal(new Set([token, ...others].map(String)).size, 4);
+    const random = ask(rig, open(USUAL, { rest: bytes(9, 4 << 1, Buffer.from("rand")) })).slice(4, 12);
+    assert.notDeepEqual(random, token);
+    assert.deepEqual(opened(rig), token);
+    const data = ask(rig, request(token, 7));
+    assert.deepEqual(data.slice(0, 28), bytes(...MAGIC, REPLY, token, ...u32(7), ...u32(1), ...u32(1), ...u32(0)));
+    assert.equal(data.length, 60);
+  });
+
   test("IR-4: sessions are bounded: those that nobody has used make room, and those in use stay", async () => {
     const rig = await rigWith();
     const capacity = IRTT_SETS * IRTT_WAYS;
@@ -422,8 +436,34 @@ describe("IRTT", () => {
     assert.deepEqual([rig.words[IRTT_OPEN / 4], rig.linear.counters[Counter.irttSessions]], [1, 1]);
   });
 
+  test("IR-4: a network that has all sessions in use makes room for others, and for them alone", async () => {
+    const rig = await rigWith();
+    const use = (from: object, make: typeof ask = ask) => {
+      const reply = make(rig, open(), from);
+      return reply.length > 0 && make(rig, request(reply.slice(4, 12), 0), from).length > 0;
+    };
+    const ask6: typeof ask = (_, data, options) => {
+      const replies = rig.respond(udpPacket6({ destinationPort: PORT, ...options, data }));
+      return replies.length > 0 ? replies[0].slice(48) : new Uint8Array(0);
+    };
+    const greedy = (i: number) => ({ sourcePort: 20_000 + i % 5000, src: `192.0.2.${1 + Math.floor(i / 5000)}` });
+    const capacity = IRTT_SETS * IRTT_WAYS;
+    for (let i = 0; i < 3 * capacity; i++) use(greedy(i));
+    const refused = rig.dropped.irtt_sessions;
+    assert.ok(refused > capacity, String(refused));
+    for (let i = 0; i < 100; i++) {
+      const sourcePort = 20_000 + i;
+      assert.ok(use({ sourcePort, src: `198.51.${i}.9` }));
+      assert.ok(use({ sourcePort, src: `2001:db8:${i}::9` }, ask6));
+    }
+    assert.deepEqual(rig.dropped, { irtt_sessions: refused });
+    // The others' sessions stay, whatever the greedy one does.
+    for (let i = 0; i < capacity; i++) use(greedy(3 * capacity + i));
+    assert.deepEqual(rig.dropped, { irtt_sessions: refused + capacity });
+  });
+
   test("IR-3: whatever an open says, the reply is at most 14 octets longer", async () => {
-    const rig = await rigWith({ min_interval: "60m" });
+    const rig = await rigWith({ min_interval: "15s" });
     let seed = 1;
     const random = () => (seed = Math.imul(seed, 1_664_525) + 1_013_904_223 >>> 0) >>> 24;
     let answered = 0;

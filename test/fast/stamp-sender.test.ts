@@ -10,6 +10,7 @@ import { after, describe, test } from "node:test";
 import { clockErrorOf, replyOf, requestOf } from "../../src/stamp/packet.js";
 import { measure, type SenderOptions } from "../../src/stamp/sender.js";
 import { Tally, type Times } from "../../src/stamp/tally.js";
+import { summaryOf } from "../../src/stamp/text.js";
 import { pongd } from "../support/commands.js";
 import { pattern } from "../support/packets.js";
 
@@ -231,6 +232,18 @@ describe("requests and replies", () => {
     for (let i = 0; i < 10; i++) tally.sent(i, at(i));
     for (let i = 0; i < 9; i++) tally.came(reply(i, i, 5000 + i), at(i + 3));
     assert.equal(tally.totals().losses, undefined);
+  });
+
+  test("times stand apart from each other however wrong a clock is", () => {
+    for (const year of [0, 50 * 365 * 86_400_000]) {
+      const tally = new Tally(1, 1000n * NS);
+      tally.sent(0, at(year + 100));
+      tally.came(reply(0, 110), at(year + 120));
+      const rows = summaryOf("192.0.2.1", tally.totals(), 0x8001).split("\n").slice(2, 7);
+      for (const row of rows) assert.equal(row.slice(12).trim().split(/ +/).length, 5, row);
+      assert.equal(new Set(rows.map(({ length }) => length)).size, 1);
+      if (year === 0) assert.equal(rows[0].length, 62);
+    }
   });
 
   test("percentiles", () => {

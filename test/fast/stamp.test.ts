@@ -221,8 +221,19 @@ describe("STAMP", () => {
     const other = bytes(reflected(sent(), { received: hex("0102030405060708") }), new Uint8Array(60));
     assert.equal(ask(rig, other, { sourcePort: PORT }), undefined);
     assert.deepEqual(rig.dropped, { udp_loop: 2 });
-    // Without it, it is the port that counts.
-    assert.ok(ask(await rigWith(), reply));
+  });
+
+  test("M-13: reflectors at ports of clients answer each other once, whatever a third one forges", async () => {
+    const at = (first: number, prefixes: readonly string[], host: string) => rigWith({
+      prefixes: [...prefixes], host,
+      policy: { udp: { ports: [{ first, last: first, service: { name: "stamp", kind: Service.stamp } }] } },
+    });
+    const [a, b] = [await at(8620, ["10.99.0.0/16"], "10.99.0.1"), await at(8621, ["10.98.0.0/16"], "10.98.0.1")];
+    const forged = udpPacket({ src: "10.98.1.1", sourcePort: 8621, destinationPort: 8620, data: sent() });
+    const answers = a.respond(forged);
+    assert.equal(answers.length, 1);
+    assert.deepEqual(b.respond(...answers), []);
+    assert.deepEqual(b.dropped, { udp_loop: 1 });
   });
 
   test("M-5: a reply that its path has no room for has both times, and a checksum, in fragments, too", async () => {

@@ -100,6 +100,7 @@ describe("a folder with keys", () => {
     ["with another file", keyDir({ 7: SECRET, "7.bak": SECRET }), `: "7.bak" ${NO_SSID}`],
     ["with an SSID that is too large", keyDir({ 65536: SECRET }), `: "65536" ${NO_SSID}`],
     ["with an SSID written twice", keyDir({ "07": SECRET, 7: SECRET }), `: "07" ${NO_SSID}`],
+    ["with a name of two lines", keyDir({ "7\n8": SECRET }), `: "7\\n8" ${NO_SSID}`],
     ["with a key that is short", keyDir({ 7: SECRET, 9: "short" }), "/9: a key of 5 bytes; expected 16 to 65536"],
     [
       "with too many",

@@ -7,8 +7,9 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { source } from "../support/assembly.js";
 import { fragmentsOf6, udpPacket6 } from "../support/ipv6.js";
 import { addUp, ended, needs, Netns, Pongd, poll, said, sum } from "../support/netns.js";
-import { fragmentsOf, pattern, setHeaderChecksum, udpPacket } from "../support/packets.js";
+import { bytes, fragmentsOf, pattern, setHeaderChecksum, udpPacket } from "../support/packets.js";
 import { Random } from "../support/random.js";
+import { sent, tlv } from "../support/stamp.js";
 
 const PREFIXES = "prefixes: [10.99.0.0/16, \"fd99::/64\"]\n";
 /** Connections to each port. */
@@ -50,10 +51,19 @@ const server = createServer({ allowHalfOpen: true }, (socket) => {
 });
 server.listen(8080, "127.0.0.1", () => console.log("listens"));`;
 
+/** What the services that measure are sent: to STAMP with each TLV, to S-BFD, and to irtt when a test begins. */
+const MEASURED: Readonly<Record<number, Uint8Array>> = {
+  862: sent({ rest: bytes(...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((type) => tlv(type, pattern(16)))) }),
+  863: sent({ rest: bytes(tlv(5, pattern(12)), tlv(7, pattern(16)), tlv(10, tlv(1, [0, 0, 0, 1]))) }),
+  864: bytes(pattern(112), tlv(1, pattern(20)), tlv(8, pattern(16))),
+  2112: Uint8Array.from([0x14, 0xa7, 0x5b, 1, 1, 2, 2, 0x80, 0xa8, 0xd6, 0xb9, 7, 5, 6, 6, 6, 7, 6]),
+  7784: Uint8Array.from(Buffer.from("20c203180000000700000009000f4240000f424000000000", "hex")),
+};
+
 /** Returns datagrams to each service, whole, in fragments, and wrong. */
 function datagrams(): Uint8Array[] {
-  return [7, 9, 10, 5000, 5555].flatMap((destinationPort) => {
-    const whole = { src: "192.0.2.7", destinationPort, data: pattern(32) };
+  return [7, 9, 10, 5000, 5555, ...Object.keys(MEASURED).map(Number)].flatMap((destinationPort) => {
+    const whole = { src: "192.0.2.7", destinationPort, data: MEASURED[destinationPort] ?? pattern(32) };
     const six = { ...whole, src: "2001:db8::7" };
     const long = { destinationPort, data: pattern(2000) };
     return [
@@ -78,7 +88,7 @@ function disturbed(packets: readonly Uint8Array[], count: number, random: Random
   return Array.from({ length: count }, (_, i) => {
     const packet = packets[random.below(packets.length)].slice();
     if (i % 2 === 0) return packet;
-    const length = Math.min(packet.length, 60);
+    const length = Math.min(packet.length, 100);
     for (let left = 1 + random.below(3); left > 0; left--) packet[random.below(length)] = random.next();
     if (packet[0] === 0x45) setHeaderChecksum(packet);
     return packet;
@@ -169,8 +179,12 @@ connect({ port: ${80 + version}, host: "10.99.1.1", localAddress: "10.99.0.1", l
     context.diagnostic(`SEED=${random.seed}`);
     writeFileSync(join(dir, "back.mjs"), "export default (message, remote, reply) => { reply(message); };");
     writeFileSync(config, `${PREFIXES}source_rate_limit: { rate: 1000000, burst: 1000000 }
-services: { back: { udp: { handler: back.mjs } } }
-udp: { 7: echo, 9: discard, 10: silent, 5000: back }\n`);
+services:
+  back: { udp: { handler: back.mjs } }
+  own: { stamp: { mode: stateful, cos: any, short: answer, sources: any } }
+  keyed: { stamp: { mode: stateful, key_file: key } }
+udp: { 7: echo, 9: discard, 10: silent, 862: stamp, 863: own, 864: keyed, 2112: irtt, 5000: back, 7784: sbfd }\n`);
+    writeFileSync(join(dir, "key"), pattern(32), { mode: 0o600 });
     const pongd = await Pongd.start(ns, "--config", config);
     const all = datagrams();
     const round = async () => {
@@ -190,6 +204,9 @@ udp: { 7: echo, 9: discard, 10: silent, 5000: back }\n`);
     const metrics = await pongd.metrics();
     addUp(metrics);
     assert.ok(sum(metrics, "pongd_packets_received_total") >= 60_000);
+    for (const protocol of ["udp", "stamp", "irtt", "sbfd"]) {
+      assert.ok((metrics.get(`pongd_replies_total{protocol="${protocol}",queue="0"}`) ?? 0) > 0, protocol);
+    }
     assert.equal(sum(metrics, "pongd_service_thread_restarts_total"), 0);
     assert.equal(sum(metrics, "pongd_worker_restarts_total"), 0);
     assert.equal((await pongd.stop()).status, 0);

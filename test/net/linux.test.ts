@@ -2,7 +2,7 @@
  * Compares pongd with Linux: the engine and a kernel with  ip route add local PREFIX dev lo  in a namespace of its
  * own (support/linux.ts) get the same packets, and their replies are compared with TTL, identification and
  * checksums set aside. vectors/differences.ts has what may differ. A second namespace, and a second policy, accept
- * source routes (E-7).
+ * source routes (E-7). A third one answers PROBE (PR-1).
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
@@ -10,11 +10,12 @@ import { SourceRoute } from "../../abi/tables.js";
 import { source } from "../support/assembly.js";
 import { BY_DEFAULT, Rig, type Treatment } from "../support/engines.js";
 import { ended, needs, Netns } from "../support/netns.js";
+import { interfacesOf } from "../support/probe.js";
 import { comparable, groupBy, kind, type Reply } from "../support/replies.js";
 import { DEPENDS_ON_MODULES, DIFFERENCES, type Difference } from "../vectors/differences.js";
-import { HOST_CASES, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.js";
+import { HOST_CASES, PROBE_CASES, PROBED, SOURCE_ROUTE_CASES, type HostCase } from "../vectors/hosts.js";
 
-const ALL = [...HOST_CASES, ...SOURCE_ROUTE_CASES];
+const ALL = [...HOST_CASES, ...SOURCE_ROUTE_CASES, ...PROBE_CASES];
 
 /** Bytes of each packet that a message shows. */
 const SHOWN = 160;
@@ -35,6 +36,9 @@ describe("Linux", needs(), () => {
         SOURCE_ROUTE_CASES,
         { ...BY_DEFAULT, sourceRoute: SourceRoute.reverse },
         "net.ipv4.conf.all.accept_source_route=1",
+      ),
+      ...await compare(
+        PROBE_CASES, { ...BY_DEFAULT, interfaces: interfacesOf(PROBED) }, "net.ipv4.icmp_echo_enable_probe=1",
       ),
     ];
   });

@@ -108,6 +108,7 @@ function kindOf({ protocol, payload: [type, code, ...rest] }: Parts): string {
         case 11: return "time exceeded";
         case 12: return "parameter problem";
         case 14: return "timestamp reply";
+        case 43: return `PROBE reply, code ${code}`;
         default: return `ICMP type ${type}, code ${code}`;
       }
     case ICMPV6:
@@ -116,6 +117,7 @@ function kindOf({ protocol, payload: [type, code, ...rest] }: Parts): string {
         case 3: return "time exceeded";
         case 4: return `parameter problem, code ${code}`;
         case 129: return "echo reply";
+        case 161: return `PROBE reply, code ${code}`;
         default: return `ICMPv6 type ${type}, code ${code}`;
       }
     // The flags are byte 13 of the header.

@@ -31,6 +31,13 @@ const changed = (change: (bytes: Uint8Array, packet: Uint8Array) => void) => (
   return { bytes: copy, fault };
 });
 
+/** Sets the code of PROBE's replies, and the state of the interface if it is given. */
+const answeredBy = (code: number, state?: number) => changed((bytes) => {
+  const msg = bytes.subarray(bytes[0] >> 4 === 6 ? 40 : 20);
+  msg[1] = code;
+  msg[7] = state ?? msg[7];
+});
+
 /** A range without any time in it: packets that are made here have no time of their own. */
 const NO_TIMES = [1, 0] as const;
 
@@ -296,6 +303,36 @@ export const DIFFERENCES: readonly Difference[] = [
     why: "RFC 791 §3.2 asks for it; with no-operations, the reply could be longer than its request (I2)",
     requirements: "E-4",
     sends: refragmented,
+  },
+  {
+    cases: /^PROBE, IPv4: /,
+    what: "the flag don't-fragment of a reply of PROBE's", linux: "is clear", pongd: "is set",
+    why: "RFC 8335 §4: it is 1", requirements: "PR-1", sends: changed((bytes) => { bytes[6] |= 0x40; }),
+  },
+  {
+    cases: /^PROBE, IPv[46]: a type of service$/,
+    what: "the type of service, or traffic class, of a reply of PROBE's", linux: "is that of the request",
+    pongd: "is 0", why: "RFC 8335 §4: the DSCP is CS0", requirements: "PR-1", sends: changed((bytes) => {
+      bytes.set(bytes[0] >> 4 === 6 ? [0x60, bytes[1] & 0x0f] : [bytes[0], 0]);
+    }),
+  },
+  {
+    cases: /^PROBE, IPv[46]: another code$/,
+    what: "the code of a request of PROBE's", linux: "comes back if nothing is wrong", pongd: "is ignored",
+    why: "RFC 8335 §2: the code of a request is ignored, and §4 says the reply's", requirements: "PR-1",
+    sends: answeredBy(0),
+  },
+  {
+    cases: /^PROBE, IPv[46]: (a long name|a MAC address|a family that nothing has)$/,
+    what: "a name of more than 15 bytes, or an address that is neither IPv4 nor IPv6",
+    linux: "is malformed (code 1)", pongd: "is that of an interface, or of none (code 2)",
+    why: "RFC 8335 §2.1 allows them", requirements: "PR-1", sends: answeredBy(2),
+  },
+  {
+    cases: /^PROBE, IPv[46]: (another class|another version|a wrong checksum)$/,
+    what: "the version, the checksum and the object's class in a request of PROBE's", linux: "are not looked at",
+    pongd: "make it malformed (code 1) if they are wrong",
+    why: "RFC 8335 §4.1; RFC 4884 §7, §7.1", requirements: "PR-1", sends: answeredBy(1, 0),
   },
 ];
 

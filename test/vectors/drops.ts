@@ -12,6 +12,7 @@ import {
 import {
   bytes, fragmentsOf, icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum, udpPacket, type EchoOptions,
 } from "../support/packets.js";
+import { byAddress, byIndex, byName, probe4, probe6 } from "../support/probe.js";
 import { type Treatment } from "../support/engines.js";
 import type { PortRange } from "../../src/prefix/policy.js";
 import { DEFAULT_STAMP, stampBytes, withKeys } from "../../src/prefix/stamp.js";
@@ -221,6 +222,13 @@ export const IGNORED: readonly DropVector[] = [
     policy: { timestamp: false },
   },
 ];
+
+/** Requests of PROBE's for a prefix with an interface that has an index. */
+export const PROBES: readonly DropVector[] = ([
+  ["a name", byName("eth0")], ["an address", byAddress(1, pattern(4))], ["an index, with L clear", byIndex(2), 0],
+] as const).flatMap(([name, object, flags = 1]) =>
+  [probe4(object, { flags }), probe6(object, { flags })].map((packet) =>
+    ({ reason: "icmp_probe_ignored", name: `PR-1: IPv${packet[0] >> 4}: ${name}`, packet })));
 
 /**
  * Packets that are answered once, and dropped when they come again at once and the prefix, or the source, is limited.

@@ -2,15 +2,17 @@
  * Lists what any host may be sent: packets of every kind that decides something, each with a name. Linux and pongd both
  * get them.
  */
+import type { InterfaceMap } from "../../src/config/types.js";
 import {
   addr6, checksum6, destination, FRAGMENT, fragmentHeader, hopByHop, HOST6, icmpv6Message, icmpv6Packet, ipv6Packet,
   raw, ROUTING, routing, shortRouting, TARGET6, type Extension,
-  type Ipv6Options,
+  type Icmpv6Options, type Ipv6Options,
 } from "../support/ipv6.js";
 import {
   addr, bytes, checksum, HOST, icmpPacket, ipv4Packet, pattern, setHeaderChecksum, setIcmpChecksum, TARGET,
   type EchoOptions,
 } from "../support/packets.js";
+import { byAddress, byIndex, byName, object, probe4, probe6, type ProbeOptions } from "../support/probe.js";
 import { DROPS } from "./drops.js";
 
 /** Packets that are sent in this order, and are to be answered as a whole. */
@@ -1080,3 +1082,48 @@ export const SOURCE_ROUTE_CASES: readonly HostCase[] = HOST_CASES.filter(
   ({ name }) => /^IPv4 options: .*source route/i.test(name),
 )
   .map(({ name, packets }) => ({ name: `${name}, accepted`, packets }));
+
+// ---- PROBE ----------------------------------------------------------------------------------------------------------
+
+/** The interfaces of Linux in test/support/linux.ts. The index of the second one is not known. */
+export const PROBED: readonly InterfaceMap[] = [
+  { name: "lo", index: 1, address: ["127.0.0.1", "::1", TARGET6] }, { name: "tun0", ipv4: false, ipv6: false },
+];
+
+const probes = (
+  [name, object, options, packet = {}]: readonly [string, Uint8Array, ProbeOptions?, (EchoOptions & Icmpv6Options)?],
+) => [
+  one(`PROBE, IPv4: ${name}`, probe4(object, options, { fragment: 0, ...packet })),
+  one(`PROBE, IPv6: ${name}`, probe6(object, options, packet)),
+];
+
+/** Requests of RFC 8335, for hosts that answer them and have these interfaces. */
+export const PROBE_CASES: readonly HostCase[] = [
+  ...([
+    ["a name", byName("lo")], ["a name of an interface without addresses", byName("tun0")],
+    ["a name that nothing has", byName("eth99")], ["a name of 12 bytes", byName("x".repeat(12))],
+    ["a long name", byName("x".repeat(32))], ["a name of NULs", object(1, zeros(4))], ["no name", object(1, zeros(0))],
+    ["an index", byIndex(1)], ["an index that nothing has", byIndex(0x00ff_ff00)], ["index 0", byIndex(0)],
+    ["an index of 3 bytes", object(2, zeros(3))], ["an index of 8 bytes", object(2, zeros(8))],
+    ["an IPv4 address", byAddress(1, addr("127.0.0.1"))], ["an IPv6 address", byAddress(2, addr6("::1"))],
+    ["another IPv6 address", byAddress(2, addr6(TARGET6))],
+    ["an IPv4 address that nothing has", byAddress(1, addr("192.0.2.77"))],
+    ["an IPv6 address that nothing has", byAddress(2, addr6("2001:db8::77"))],
+    ["an IPv4 address with a wrong length", byAddress(1, zeros(16))], ["half a family", object(3, zeros(2))],
+    ["a MAC address", byAddress(16389, pattern(6))], ["a family that nothing has", byAddress(25, pattern(4))],
+    ["C-Type 0", object(0, zeros(4))], ["C-Type 4", object(4, zeros(4))],
+    ["another class", object(1, byName("lo").subarray(4), { classNum: 2 })],
+    ["an object beyond the message", object(1, zeros(4), { len: 12 })],
+    ["an object of length 0", object(1, zeros(4), { len: 0 })],
+    ["L is clear", byName("lo"), { flags: 0 }], ["L is clear, an address", byAddress(1, addr(HOST)), { flags: 0xfe }],
+    ["reserved bits", byName("lo"), { flags: 0xff }], ["data", byName("lo"), { data: pattern(99) }],
+    ["another version", byName("lo"), { version: 0x10 }], ["a wrong checksum", byName("lo"), { sum: 0x1234 }],
+    ["no checksum", byName("lo"), { sum: 0 }], ["another code", byName("lo"), {}, { code: 9 }],
+    ["a type of service", byName("lo"), {}, { tos: 0xb8, trafficClass: 0xb8 }],
+    ["identifier and sequence number", byName("lo"), {}, { identifier: 0xffff, sequence: 0xff01 }],
+  ] as const).flatMap(probes),
+  one("PROBE, IPv4: no extension structure", icmpPacket({ type: 42, data: zeros(0), fragment: 0 })),
+  one("PROBE, IPv6: no extension structure", icmpv6Packet({ type: 160, data: zeros(0) })),
+  one("PROBE, IPv4: half an extension structure", icmpPacket({ type: 42, data: pattern(6), fragment: 0 })),
+  one("PROBE, IPv6: half an extension structure", icmpv6Packet({ type: 160, data: pattern(6) })),
+];

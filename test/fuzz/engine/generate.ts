@@ -219,6 +219,7 @@ export class Generator {
         b[at] = 13;
         length = Math.min(random.oneIn(4) ? length : 20, this.#world.mtu - headerLen);
       }
+      if (this.#world.interfaces && random.oneIn(6)) this.#probe(at, length, 42);
     } else if (protocol === 17) {
       const udpLen = random.oneIn(8) ? random.below(length + 9) : length;
       b[at + 4] = udpLen >> 8;
@@ -300,6 +301,7 @@ export class Generator {
     const length = Math.max(0, Math.min(8 + this.#dataLen(most - at - 8), most - at));
     this.#noise(at, length);
     if (next === 58) b[at] = random.oneIn(6) ? random.next() : 128;
+    if (next === 58 && this.#world.interfaces && random.oneIn(6)) this.#probe(at, length, 160);
     if (next === 58 && length >= 64 && random.oneIn(8)) this.#tooBig(at, ip);
     if (next === 17 && length >= 8) {
       const udpLen = random.oneIn(8) ? random.below(length + 9) : length;
@@ -311,6 +313,27 @@ export class Generator {
     b[ip + 5] = payloadLen & 255;
     if (!random.oneIn(24)) this.#mend6(ip, payloadLen);
     return 40 + payloadLen;
+  }
+
+  /** Writes a query of PROBE's, or something like it, as far as the message has room for it. */
+  #probe(msg: number, length: number, type: number): void {
+    const random = this.#random;
+    const b = this.#b;
+    b[msg] = type;
+    if (length < 40) return;
+    const cType = 1 + random.below(random.oneIn(8) ? 5 : 3);
+    const afi = random.oneIn(8) ? random.pick([0, 6, 16389, 16390]) : 1 + random.below(2);
+    const payloadLen = cType === 3 ? 4 + (afi === 1 ? 4 : 16) : 4;
+    b[msg + 7] = random.oneIn(8) ? random.next() : random.below(2);
+    const classNum = random.oneIn(16) ? 2 : 3;
+    b.set([random.oneIn(16) ? random.next() : 0x20, 0, 0, 0, 0, 4 + payloadLen, classNum, cType], msg + 8);
+    if (random.oneIn(12)) b[msg + 13] = random.next();
+    b.fill(0, msg + 16, msg + 36);
+    if (cType === 1) b.write(random.pick(["a", "bb", "c"]), msg + 16);
+    if (cType === 2) b[msg + 19] = random.below(3);
+    if (cType === 3) b.set([afi >> 8, afi & 255, random.oneIn(16) ? random.next() & 31 : payloadLen - 4, 0], msg + 16);
+    if (random.oneIn(8)) b[msg + 20] = random.next();
+    if (!random.oneIn(4)) this.#setSum(b, msg + 10, msg + 8, Math.min(4 + b[msg + 13], length - 8), 0);
   }
 
   /** Writes a Packet Too Big about what the packet's destination may have sent, or something like it. */

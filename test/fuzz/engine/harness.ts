@@ -337,13 +337,15 @@ export class Harness {
 
   /** True if the JavaScript engine does with a packet what the other does. docs/reference.md has what it leaves out. */
   #isKnown(b: Buffer, start: number, end: number): boolean {
-    const { tap, reassembly, unreachable, udp } = this.world;
+    const { tap, reassembly, unreachable, udp, interfaces } = this.world;
     const at = tap ? start + headerLen(b, start, end) : start;
     const six = tap ? end - at > 1 && type(b, at - 2) === 0x86dd : b[at] >> 4 === 6;
     if (tap && !six && type(b, at - 2) !== 0x0800) return true;
     const services = udp !== undefined && udp.ports.length > 0 && b[six ? at + 6 : at + 9] === 17;
     const silent = unreachable.udp === Unreachable.off && unreachable.other === Unreachable.off && !services;
-    // The JavaScript engine knows no path's MTU.
+    // The JavaScript engine does not answer PROBE.
+    if (interfaces && (six ? b[at + 40] === 160 : b[at + 20] === 42)) return false;
+    // Nor does it know any path's MTU.
     if (six && (end - at > 1280 || (b[at + 6] === 58 && b[at + 40] === 2))) return false;
     if (six) return end - at < 40 || b[at + 6] === 58 || (silent && ![0, 43, 44, 60].includes(b[at + 6]));
     if (end - at < 20) return true;

@@ -62,7 +62,8 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
   if (length > most(world)) fail("longer than the MTU");
   if (type(b, at + 2) !== length) fail("IPv4 total length");
   if (sum(b, at, headerLen) !== 0xffff) fail("IPv4 header checksum");
-  if (b[at + 8] !== world.ttl) fail("TTL");
+  const [ttl, probeTtl] = [b[at + 8] === world.ttl, world.interfaces !== undefined && b[at + 8] === 255];
+  if (!ttl && !probeTtl) fail("TTL");
   const isUdp = b[at + 9] === 17;
   if (b[at + 9] !== 1 && !isUdp) fail("IPv4 protocol");
   if (!isOurs(b, at + 12)) fail("I1: from an IPv4 address that is not ours");
@@ -85,7 +86,15 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
   if (length < headerLen + 8 || sum(b, at + headerLen, length - headerLen) !== 0xffff) fail("ICMP checksum");
   const icmp = b[at + headerLen];
   const isError = icmp === 3 || icmp === 11 || icmp === 12;
+  if (icmp === 43) {
+    probed(world, b, at + headerLen, probeTtl, b[at + 1]);
+    // What came in fragments is answered without don't-fragment.
+    const whole = length <= 552 && world.reassembly === 0;
+    if (whole && type(b, at + 6) !== 0x4000) fail("a reply of PROBE's without don't-fragment");
+    return { at, isError: false, extra: 0 };
+  }
   if (!isError && icmp !== 0 && icmp !== 14) fail("ICMP type");
+  if (!ttl) fail("TTL");
   if (isError) {
     if (length > world.mtu) fail("an error longer than the MTU");
     if (length > 576) fail("I2: an ICMP error of more than 576 bytes");
@@ -97,6 +106,15 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
   if (icmp === 0 && !world.echo) fail("an echo reply where there are to be none");
   if (icmp === 14 && !world.timestamp) fail("a timestamp reply where there are to be none");
   return { at, isError, extra: 0 };
+}
+
+/** Checks a reply of PROBE's, RFC 8335 §3 and §4. */
+function probed({ interfaces }: World, b: Uint8Array, msg: number, ttl: boolean, trafficClass: number): void {
+  if (interfaces === undefined) fail("a reply of PROBE's where there are to be none");
+  if (!ttl) fail("TTL of a reply of PROBE's");
+  if (trafficClass !== 0) fail("a reply of PROBE's with a traffic class");
+  const [code, state] = [b[msg + 1], b[msg + 7]];
+  if (code > 4 || (code !== 0 && state !== 0) || ![0, 7, 6 << 5].includes(state)) fail("a code or a state of PROBE's");
 }
 
 /** Returns where the final destination's address is. */
@@ -125,7 +143,7 @@ function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
     if (world.reassembly === 0 && most(world) <= 1280) {
       fail("a fragment where none are put together, and the path is wide enough");
     }
-    if (b[at + 7] !== world.ttl) fail("hop limit");
+    if (b[at + 7] !== world.ttl && !(world.interfaces && b[at + 7] === 255)) fail("hop limit");
     return { at, isError: false, extra: 48 + 8 };
   }
   if (b[at + 6] === 17) {
@@ -144,6 +162,10 @@ function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
     if (b[at + 7] !== 255) fail("hop limit of an advertisement");
     if (length < 64 || !isOurs6(b, at + 48)) fail("I1: an advertisement of an address that is not ours");
     return { at, isError: false, extra: 8 };
+  }
+  if (icmp === 161) {
+    probed(world, b, at + 40, b[at + 7] === 255, type(b, at) >> 4 & 255);
+    return { at, isError: false, extra: 0 };
   }
   if (b[at + 7] !== world.ttl) fail("hop limit");
   const isError = icmp < 128;
@@ -182,13 +204,16 @@ export function compare(
         && same(b, ports + 4, asked, i + 4, length - headerLen - 4)) return;
     }
     fail("an echo of something else");
-  } else if (six ? b[at + 40] === 129 : b[at + (b[at] & 15) * 4] === 0) {
+  } else if (six ? b[at + 40] === 129 || b[at + 40] === 161 : [0, 43].includes(b[at + (b[at] & 15) * 4])) {
     const headerLen = six ? 40 : (b[at] & 15) * 4;
     const messageLen = length - headerLen;
     const total = six ? 40 + type(asked, from + 4) : type(asked, from + 2);
-    if (!same(b, at + headerLen + 4, asked, from + total - messageLen + 4, messageLen - 4)) {
-      fail("an echo of something else");
-    }
+    const begin = from + total - messageLen;
+    // In a reply of PROBE's, the byte at 7 is the state.
+    const probe = b[at + headerLen] === (six ? 161 : 43);
+    if (!same(b, at + headerLen + 4, asked, begin + 4, 3)
+      || (!probe && b[at + headerLen + 7] !== asked[begin + 7])
+      || !same(b, at + headerLen + 8, asked, begin + 8, messageLen - 8)) fail("an echo of something else");
   }
 }
 
@@ -203,14 +228,14 @@ export function isSilent(b: Uint8Array, from: number, end: number, link: boolean
     const headerLen = (b[from] & 15) * 4;
     if (b[from + 9] !== 1 || headerLen >= type(b, from + 2) || type(b, from + 6) & 0x3fff) return false;
     const icmp = b[from + headerLen];
-    return [3, 4, 5, 11, 12].includes(icmp) || (headerLen === 20 && icmp !== 8 && icmp !== 13);
+    return [3, 4, 5, 11, 12].includes(icmp) || (headerLen === 20 && ![8, 13, 42].includes(icmp));
   }
   if (version !== 6) return !link;
   if (end - from < 40) return true;
   const icmpv6 = b[from + 6] === 58 && end - from > 40 && type(b, from + 4) > 0 ? b[from + 40] : undefined;
   if (isInvalid6(b, from + 8) || isOurs6(b, from + 8)) return true;
   if (link && icmpv6 === 135) return false;
-  return !isOurs6(b, from + 24) || (icmpv6 !== undefined && icmpv6 !== 128);
+  return !isOurs6(b, from + 24) || (icmpv6 !== undefined && icmpv6 !== 128 && icmpv6 !== 160);
 }
 
 /**

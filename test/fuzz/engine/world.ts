@@ -5,6 +5,7 @@
 import { MacPolicy } from "../../../abi/control.js";
 import { SourceRoute, Unreachable } from "../../../abi/tables.js";
 import { Service } from "../../../abi/tcp.js";
+import { interfaceBytes } from "../../../src/prefix/interfaces.js";
 import type { BenchOptions, Treatment } from "../../support/engines.js";
 import { SHARED_MAC, macBytes } from "../../support/frames.js";
 
@@ -25,6 +26,16 @@ const MTUS: Record<Family, readonly number[]> = {
 const UDP = { ports: ([[1, 20000, "echo"], [20001, 30000, "silent"], [30001, 40000, "discard"]] as const).map(
   ([first, last, name]) => ({ first, last, service: { name, kind: Service[name] } }),
 ) };
+
+/** Interfaces in some worlds: what the generator asks for is likely to be one's, or several's, or nothing's. */
+const INTERFACES = interfaceBytes([
+  { name: Buffer.from("a"), index: 1, addresses: [], active: true, ipv4: true, ipv6: true },
+  {
+    name: Buffer.from("bb"), index: 1, addresses: [{ afi: 1, bytes: new Uint8Array(4) }], active: false, ipv4: true,
+    ipv6: true,
+  },
+  { addresses: [{ afi: 1, bytes: new Uint8Array(4) }, { afi: 2, bytes: new Uint8Array(16) }], neighbor: "failed" },
+]);
 
 export interface World extends Treatment {
   readonly mtu: number;
@@ -54,9 +65,10 @@ export function worldOf(family: Family, configuration: number): World {
   ];
   const ttl = pick(64, 1, 255);
   const udpServices = pick({ ports: [] }, UDP);
+  const interfaces = pick(undefined, INTERFACES);
   return {
     mtu, tap: family === "frames", perAddress, limited, reassembly, unreachable: { udp, other }, sourceRoute, echo,
-    timestamp, errors, ttl, udp: udpServices,
+    timestamp, errors, ttl, udp: udpServices, interfaces,
     ...limited ? { limit: { rate: 100, burst: 20 }, sourceLimit: { rate: 50, burst: 10 } } : {},
   };
 }
