@@ -51,6 +51,8 @@ export enum Counter {
   turnaroundNs,
   /** A gauge: sessions of stateful STAMP reflectors. */
   stampSessions,
+  /** A gauge: sessions of IRTT. */
+  irttSessions,
 }
 /** Room for counters, as in each MAX_ below; test/fast/abi.test.ts says how many places are left. */
 export const MAX_COUNTERS = 40;

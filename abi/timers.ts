@@ -44,4 +44,6 @@ export enum Timer {
   refused,
   /** Sessions are being looked through. */
   sessions,
+  /** Sessions of IRTT are being looked through. */
+  irtt,
 }

@@ -260,6 +260,11 @@ export class LinearMemory {
     return { connections: words[MAX_CONNECTIONS / 4], memory: words[MAX_PAGES / 4] * PAGE_SIZE };
   }
 
+  /** Maximum number of sessions of UDP services, by protocol. */
+  get sessionLimits(): sessionsOf.SessionLimits {
+    return sessionsOf.limitsOf(new Uint32Array(this.memory.buffer));
+  }
+
   /** Resets the counters and the limits of prefixes' indices, which no table in use may have. */
   clear(indices: readonly number[]): void {
     const buckets = new Float64Array(this.memory.buffer, PREFIX_BUCKETS, BUCKET_SIZE / 8 * PREFIX_INDICES);
@@ -281,6 +286,7 @@ export class LinearMemory {
     counters[Counter.kept] = 0;
     // The engine counts anew those that it finds.
     counters[Counter.stampSessions] = 0;
+    counters[Counter.irttSessions] = 0;
     counters[CLOSED + Closed.crashed] += counters[Counter.tcpConnections];
     const attempts = counters[Counter.tcpOpened]
       + counters.subarray(ATTEMPT_FAILS, ATTEMPT_FAILS + MAX_UNOPENED).reduce((a, b) => a + b);

@@ -6,8 +6,10 @@ import { hostname } from "node:os";
 import { LinearMemory } from "../engine/memory.js";
 import { PrefixList } from "../prefix/list.js";
 import { ConnectionList } from "../telemetry/connections.js";
+import type { List, ListName } from "../telemetry/lists.js";
 import { createRegistry, type State } from "../telemetry/metrics.js";
 import { PrefixReplies } from "../telemetry/prefixreplies.js";
+import { SessionList } from "../telemetry/sessions.js";
 import { ShownCounters } from "../telemetry/shown.js";
 import { figuresOf, type Snapshot } from "../telemetry/snapshot.js";
 import type { Counted } from "../telemetry/verdicts.js";
@@ -50,8 +52,8 @@ export class Mirror implements Backend {
     return this.#up?.metrics;
   }
 
-  connections(): ConnectionList | undefined {
-    return this.#up?.connections;
+  list(name: ListName): List | undefined {
+    return this.#up?.lists[name];
   }
 
   obstacle(): string | undefined {
@@ -88,7 +90,7 @@ export class Mirror implements Backend {
 /** Sources of metrics and figures while packets are answered. */
 class MirroredUp {
   readonly metrics: Metrics;
-  readonly connections: ConnectionList;
+  readonly lists: Readonly<Record<ListName, List>>;
   readonly #queues: readonly MirroredQueue[];
   readonly #served: { prefixes: PrefixList };
   readonly #overruns: Overruns;
@@ -110,7 +112,7 @@ class MirroredUp {
       },
     });
     this.metrics = { registry, prefixes: new PrefixReplies(this.#queues, this.#served) };
-    this.connections = new ConnectionList(up.queues, this.#served);
+    this.lists = { connections: new ConnectionList(up.queues, this.#served), sessions: new SessionList(up.queues) };
   }
 
   take(up: UpState): void {
@@ -133,11 +135,13 @@ class MirroredUp {
 class MirroredQueue implements Counted {
   readonly #counters: ShownCounters;
   readonly tcpLimits: Counted["tcpLimits"];
+  readonly sessionLimits: Counted["sessionLimits"];
 
   constructor(public state: QueueState) {
     const memory = new LinearMemory(state.memory);
     this.#counters = new ShownCounters(memory.counters, state.counters);
     this.tcpLimits = memory.tcpLimits;
+    this.sessionLimits = memory.sessionLimits;
   }
 
   get index(): number {
