@@ -51,6 +51,8 @@ export enum Counter {
   turnaroundNs,
   /** A gauge: sessions of stateful STAMP reflectors. */
   stampSessions,
+  /** A gauge: sessions of IRTT. */
+  irttSessions,
   /** A gauge: packets that are kept, whatever they are. */
   keptAll,
   /** A gauge: the seed of what links leave to chance. */

@@ -1,5 +1,10 @@
 /** IRTT: the sessions of a queue, and the options of a service (assembly/udp/irtt.ts). */
+import { BUCKET_SIZE } from "./limits.ts";
 import { SHA_END } from "./sha256.ts";
+import { TIMER_SIZE } from "./timers.ts";
+
+/** Time in s after which a silent session is over, as irtt's server has it. */
+export const IRTT_IDLE_S = 65;
 
 // ---- options: the bytes of a service (SERVICE_BYTES in tcp.ts) ------------------------------------------------------
 
@@ -18,16 +23,24 @@ export const IRTT_KEY = (SHA_END + 63) & -64;
 export const IRTT_KEY_LEN = 16;
 /** u32: number of tokens that were made. */
 export const IRTT_TOKENS = IRTT_KEY + IRTT_KEY_LEN;
+/** u32: sessions that the sweep has looked at. */
+export const IRTT_SWEPT = IRTT_TOKENS + 4;
 /** i64[]: parameters of the request in hand, by their type; 0 for one that it does not have. */
-export const IRTT_PARAMETERS = IRTT_TOKENS + 8;
+export const IRTT_PARAMETERS = IRTT_SWEPT + 4;
 /** Types of parameters, from 1 on. That of a fill's name is the last. */
 export const IRTT_TYPES = 10;
+/** Timer of the sweep. */
+export const IRTT_TIMER = IRTT_PARAMETERS + 8 * IRTT_TYPES;
+/** u32: sessions that there are. */
+export const IRTT_OPEN = IRTT_TIMER + TIMER_SIZE;
+/** u32: not 0 after a crash: the sessions hold, but are not counted, and nobody sweeps them. The host writes it. */
+export const IRTT_SPOILT = IRTT_OPEN + 4;
 
 /** Sessions [IRTT_SETS * IRTT_WAYS]. Those of a hash share a set. */
-export const IRTT_SESSIONS = (IRTT_PARAMETERS + 8 * IRTT_TYPES + 63) & -64;
+export const IRTT_SESSIONS = (IRTT_SPOILT + 4 + 63) & -64;
 export const IRTT_SETS = 512;
 export const IRTT_WAYS = 8;
-/** A session has two cache lines, of which its fields use most. */
+/** A session has two cache lines, of which its fields use most. Its token is the last that is written. */
 export const IRTT_SESSION_SIZE = 128;
 /** u64: its token, as it lies in a packet; 0 where there is no session. */
 export const IRTT_TOKEN = 0;
@@ -54,5 +67,7 @@ export const IRTT_HIGHEST = IRTT_COUNT + 4;
 export const IRTT_WINDOW = (IRTT_HIGHEST + 4 + 7) & -8;
 /** A token bucket (limits.ts). */
 export const IRTT_BUCKET = IRTT_WINDOW + 8;
+/** u32: address of the service's record (tcp.ts) by which it was last answered. */
+export const IRTT_SERVICE = IRTT_BUCKET + BUCKET_SIZE;
 
 export const IRTT_END = IRTT_SESSIONS + IRTT_SESSION_SIZE * IRTT_SETS * IRTT_WAYS;

@@ -44,6 +44,8 @@ export enum Timer {
   refused,
   /** Sessions are being looked through. */
   sessions,
+  /** Sessions of IRTT are being looked through. */
+  irtt,
   /** A kept packet comes, to be judged. */
   arriving,
 }

@@ -2,6 +2,7 @@
 
 import { BATCH_AT, MODE, Mode, NEXT_TABLE, NOW, QUEUED, TABLE, UNREAD } from "../abi/control";
 import { BATCH_SIZES, Counter } from "../abi/counters";
+import { IRTT_SPOILT } from "../abi/irtt";
 import { SESSIONS_SPOILT } from "../abi/sessions";
 import { TX_QUEUE_LEN } from "../abi/slots";
 import { DRAIN, SWEPT_FOR } from "../abi/tcp";
@@ -9,7 +10,8 @@ import { unwrap, wrap } from "./ethernet";
 import { input } from "./input";
 import { add } from "./memory";
 import { beginSweep } from "./tcp/sweep";
-import { restore } from "./udp/sessions";
+import * as irtt from "./udp/irtt";
+import * as sessions from "./udp/sessions";
 
 /** Time between two batches after which the queue may have filled up: the worker had no processor. */
 const HELD_UP_NS: u64 = 5_000_000;
@@ -24,7 +26,8 @@ export function respond(count: u32): u32 {
     store<u32>(TABLE, table);
     beginSweep();
   }
-  if (load<u32>(SESSIONS_SPOILT)) restore();
+  if (load<u32>(SESSIONS_SPOILT)) sessions.restore();
+  if (load<u32>(IRTT_SPOILT)) irtt.restore();
   store<u32>(UNREAD, unread(count));
   if (count) {
     add(Counter.packetsReceived, count);

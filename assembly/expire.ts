@@ -14,6 +14,7 @@ import { sweep } from "./tcp/sweep";
 import { fire } from "./tcp/timer";
 import * as timewait from "./tcp/timewait";
 import * as timers from "./timers";
+import * as irtt from "./udp/irtt";
 import * as sessions from "./udp/sessions";
 
 /** Timers of a round. The others are due at once in the next one, so that packets are not kept waiting. */
@@ -32,6 +33,7 @@ export function expire(): void {
       case Timer.wait: timewait.expire(); break;
       case Timer.sweep: sweep(); break;
       case Timer.sessions: sessions.sweep(); break;
+      case Timer.irtt: irtt.sweep(); break;
       default: giveUp(timer);
     }
   }

@@ -13,16 +13,20 @@
 // A reply's times are those of its batch, as STAMP's are (stamp.ts).
 
 import { MTU, NOW } from "../../abi/control";
-import { Drop, Protocol } from "../../abi/counters";
+import { Counter, Drop, Protocol } from "../../abi/counters";
 import {
-  IRTT_KEY, IRTT_MAX_DURATION, IRTT_MAX_LENGTH, IRTT_MIN_INTERVAL, IRTT_PARAMETERS, IRTT_SESSIONS, IRTT_SETS,
-  IRTT_TOKENS, IRTT_TYPES, IRTT_WAYS, IRTT_ADDRESSES, IRTT_BEGAN_AT, IRTT_BUCKET, IRTT_COUNT,
-  IRTT_FIELDS, IRTT_HIGHEST, IRTT_LENGTH, IRTT_OPENED_AT, IRTT_PORTS, IRTT_RANDOM, IRTT_SIX,
-  IRTT_SESSION_SIZE, IRTT_TOKEN, IRTT_USED_AT, IRTT_WINDOW,
+  IRTT_ADDRESSES, IRTT_BEGAN_AT, IRTT_BUCKET, IRTT_COUNT, IRTT_FIELDS, IRTT_HIGHEST, IRTT_IDLE_S, IRTT_KEY,
+  IRTT_LENGTH, IRTT_MAX_DURATION, IRTT_MAX_LENGTH, IRTT_MIN_INTERVAL, IRTT_OPEN, IRTT_OPENED_AT, IRTT_PARAMETERS,
+  IRTT_PORTS, IRTT_RANDOM, IRTT_SERVICE, IRTT_SESSION_SIZE, IRTT_SESSIONS, IRTT_SETS, IRTT_SIX, IRTT_SPOILT, IRTT_SWEPT,
+  IRTT_TIMER, IRTT_TOKEN, IRTT_TOKENS, IRTT_TYPES, IRTT_USED_AT, IRTT_WAYS, IRTT_WINDOW,
 } from "../../abi/irtt";
+import { SERVICE_BYTES } from "../../abi/tcp";
+import { Timer } from "../../abi/timers";
 import { take } from "../limit";
+import { add } from "../memory";
 import { arrival, family, setProtocol, ttl, wall } from "../packet";
 import { siphash } from "../siphash";
+import * as timers from "../timers";
 import { drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
@@ -77,14 +81,17 @@ const PATTERN: u32 = 0x74747269;
 
 const NS_PER_MS: f64 = 1e6;
 const NS_PER_S: u64 = 1_000_000_000;
-/** As irtt's server has them: the time after which a silent session is over, and requests at once. */
-const IDLE_NS: u64 = 65 * NS_PER_S;
+const IDLE_NS: u64 = IRTT_IDLE_S * NS_PER_S;
 const MAX_INTERVAL_NS: u64 = 15 * NS_PER_S;
+/** As irtt's server has them. */
 const DURATION_GRACE_NS: u64 = 2 * NS_PER_S;
 const BURST: f64 = 5;
+/** Time from one sweep to the next, and sessions that one looks at. */
+const SWEEP_NS: u64 = NS_PER_S;
+const AT_ONCE: u32 = 1024;
 
-/** Answers a datagram of `len` bytes with the options at `options` (../../abi/irtt.ts). */
-export function answerIrtt(packet: usize, ip: usize, datagram: usize, len: u32, options: usize): i32 {
+/** Answers a datagram of `len` bytes as the service's options say (../../abi/irtt.ts). */
+export function answerIrtt(packet: usize, ip: usize, datagram: usize, len: u32, service: usize): i32 {
   const message = datagram + wire.HEADER_LEN;
   const messageLen = len - wire.HEADER_LEN;
   if (messageLen < HEADER_LEN || (load<u32>(message) & 0xffffff) != MAGIC) return drop(Drop.irtt_malformed);
@@ -92,16 +99,16 @@ export function answerIrtt(packet: usize, ip: usize, datagram: usize, len: u32, 
   if (flags & ~ALL_FLAGS) return drop(Drop.irtt_malformed);
   if (flags & REPLY) return drop(Drop.udp_loop);
   setProtocol(packet, Protocol.irtt);
-  if (flags & OPEN) return open(packet, ip, datagram, messageLen, options);
+  if (flags & OPEN) return open(packet, ip, datagram, messageLen, service);
   if (messageLen < HEADER_LEN + TOKEN_LEN) return drop(Drop.irtt_malformed);
   const token = load<u64>(message, TOKEN);
   const session: usize = token ? find(packet, ip, datagram, token) : 0;
   if (!session) return drop(Drop.irtt_token);
   if (flags & CLOSE) {
-    store<u64>(session, 0, IRTT_TOKEN);
+    end(session);
     return drop(Drop.irtt_close);
   }
-  return echo(packet, ip, datagram, messageLen, options, session);
+  return echo(packet, ip, datagram, messageLen, service, session);
 }
 
 // ---- sessions -------------------------------------------------------------------------------------------------------
@@ -138,7 +145,7 @@ function find(
       continue;
     }
     if (!isOver(session)) return session;
-    store<u64>(session, 0, IRTT_TOKEN);
+    end(session);
   }
   return 0;
 }
@@ -169,6 +176,7 @@ function create(packet: usize, ip: usize, datagram: usize): usize {
   }
   if (!session) session = spareOf(first, networkOf(addressesOf(packet, ip), six));
   if (!session) return 0;
+  if (load<u64>(session, IRTT_TOKEN)) end(session);
   memory.fill(session, 0, IRTT_SESSION_SIZE);
   memory.copy(session + IRTT_ADDRESSES, addressesOf(packet, ip), six ? 32 : 8);
   store<u32>(session, load<u32>(datagram), IRTT_PORTS);
@@ -179,7 +187,47 @@ function create(packet: usize, ip: usize, datagram: usize): usize {
   store<u32>(IRTT_TOKENS, serial);
   const token = siphash(IRTT_KEY, addressesOf(packet, ip), six, load<u32>(datagram), serial, 2, 4);
   store<u64>(session, token ? token : 1, IRTT_TOKEN);
+  begin();
   return session;
+}
+
+/** Counts a session, and sees to the sweep. */
+function begin(): void {
+  store<u32>(IRTT_OPEN, load<u32>(IRTT_OPEN) + 1);
+  add(Counter.irttSessions, 1);
+  if (!timers.isSet(IRTT_TIMER)) again();
+}
+
+function end(session: usize): void {
+  store<u64>(session, 0, IRTT_TOKEN);
+  store<u32>(IRTT_OPEN, load<u32>(IRTT_OPEN) - 1);
+  add(Counter.irttSessions, -1);
+}
+
+/** Ends, of the next sessions, those that are over. They would be over without it, but would be counted. */
+export function sweep(): void {
+  let at = load<u32>(IRTT_SWEPT);
+  for (let i: u32 = 0; i < AT_ONCE; i++) {
+    const session = sessionAt(at++ & (IRTT_SETS * IRTT_WAYS - 1));
+    if (load<u64>(session, IRTT_TOKEN) && isOver(session)) end(session);
+  }
+  store<u32>(IRTT_SWEPT, at);
+  if (load<u32>(IRTT_OPEN)) again();
+}
+
+/** Counts the sessions that there are after a crash, and has them swept. */
+export function restore(): void {
+  store<u32>(IRTT_SPOILT, 0);
+  store<u32>(IRTT_OPEN, 0);
+  for (let i: u32 = 0; i < <u32>(IRTT_SETS * IRTT_WAYS); i++) if (load<u64>(sessionAt(i), IRTT_TOKEN)) begin();
+}
+
+function again(): void {
+  timers.set(IRTT_TIMER, Timer.irtt, load<u64>(NOW) + SWEEP_NS);
+}
+
+function sessionAt(index: u32): usize {
+  return <usize>IRTT_SESSIONS + <usize>index * IRTT_SESSION_SIZE;
 }
 
 /**
@@ -213,13 +261,13 @@ function networkOf(addresses: usize, six: bool): u64 {
 // ---- open -----------------------------------------------------------------------------------------------------------
 
 /** Answers an open with the parameters that the session has, and with its token. */
-function open(packet: usize, ip: usize, datagram: usize, messageLen: u32, options: usize): i32 {
+function open(packet: usize, ip: usize, datagram: usize, messageLen: u32, service: usize): i32 {
   const message = datagram + wire.HEADER_LEN;
   const random = readParameters(message + HEADER_LEN, messageLen - HEADER_LEN);
   if (random < 0) return drop(Drop.irtt_malformed);
   const fields = fieldsOf();
   if (fields < 0) return drop(Drop.irtt_malformed);
-  restrict(options);
+  restrict(load<u32>(service, SERVICE_BYTES));
   let flags: u32 = load<u8>(message, FLAGS) | REPLY;
   if (parameter(VERSION) != PROTOCOL_VERSION) {
     setParameter(VERSION, PROTOCOL_VERSION);
@@ -236,6 +284,7 @@ function open(packet: usize, ip: usize, datagram: usize, messageLen: u32, option
     if (!session) session = create(packet, ip, datagram);
     if (!session) return drop(Drop.irtt_sessions);
     store<u64>(session, time(), IRTT_USED_AT);
+    store<u32>(session, <u32>service, IRTT_SERVICE);
     store<u8>(session, <u8>fields, IRTT_FIELDS);
     store<u8>(session, <u8>random, IRTT_RANDOM);
     store<u32>(session, length, IRTT_LENGTH);
@@ -339,7 +388,8 @@ function writeVarint(at: usize, value: u64): usize {
 // ---- requests -------------------------------------------------------------------------------------------------------
 
 /** Answers a request of a session. */
-function echo(packet: usize, ip: usize, datagram: usize, messageLen: u32, options: usize, session: usize): i32 {
+function echo(packet: usize, ip: usize, datagram: usize, messageLen: u32, service: usize, session: usize): i32 {
+  const options: usize = load<u32>(service, SERVICE_BYTES);
   const message = datagram + wire.HEADER_LEN;
   const fields: u32 = load<u8>(session, IRTT_FIELDS);
   const fieldsEnd = MIN_LEN + fieldsLen(fields);
@@ -350,6 +400,7 @@ function echo(packet: usize, ip: usize, datagram: usize, messageLen: u32, option
   const interval = load<u64>(options, IRTT_MIN_INTERVAL);
   if (!load<u64>(session, IRTT_BEGAN_AT)) store<u64>(session, now, IRTT_BEGAN_AT);
   store<u64>(session, now, IRTT_USED_AT);
+  store<u32>(session, <u32>service, IRTT_SERVICE);
   if (interval && !take(session + IRTT_BUCKET, NS_PER_MS / <f64>interval, BURST, now)) {
     return drop(Drop.irtt_interval);
   }
@@ -359,7 +410,7 @@ function echo(packet: usize, ip: usize, datagram: usize, messageLen: u32, option
   if (maxDuration && now - load<u64>(session, IRTT_BEGAN_AT) > maxDuration + DURATION_GRACE_NS) {
     // The session is over; this one is answered all the same.
     flags |= CLOSE;
-    store<u64>(session, 0, IRTT_TOKEN);
+    end(session);
   }
   store<u8>(message, <u8>flags, FLAGS);
 

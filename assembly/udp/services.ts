@@ -54,7 +54,7 @@ export function serve(packet: usize, ip: usize, datagram: usize, len: u32, list:
 function answer(packet: usize, ip: usize, datagram: usize, len: u32, service: usize): i32 {
   switch (kindOf(service)) {
     case Service.stamp: return reflect(packet, ip, datagram, len, service);
-    case Service.irtt: return answerIrtt(packet, ip, datagram, len, load<u32>(service, SERVICE_BYTES));
+    case Service.irtt: return answerIrtt(packet, ip, datagram, len, service);
     case Service.sbfd: return reflectSbfd(packet, ip, datagram, len, service);
     default: return reply(packet, ip, datagram, len, ttl(packet), dscpOf(packet, ip));
   }

@@ -13,6 +13,7 @@ import { doctorCommand } from "./doctor.js";
 import { notes } from "./notes.js";
 import { replayCommand } from "./replay.js";
 import { runCommand } from "./run.js";
+import { sessionsCommand } from "./sessions.js";
 import { stampCommand } from "./stamp.js";
 import { topCommand } from "./top.js";
 
@@ -29,8 +30,8 @@ export function createProgram(): Command {
       notes("Exit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device."),
     );
   const commands = [
-    runCommand(), checkCommand(), replayCommand(), topCommand(), connectionsCommand(), stampCommand(), deviceCommand(),
-    doctorCommand(), benchCommand(), completionCommand(), helpCommand(program),
+    runCommand(), checkCommand(), replayCommand(), topCommand(), connectionsCommand(), sessionsCommand(),
+    stampCommand(), deviceCommand(), doctorCommand(), benchCommand(), completionCommand(), helpCommand(program),
   ];
   for (const command of commands) {
     program.addCommand(command.copyInheritedSettings(program));

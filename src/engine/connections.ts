@@ -1,19 +1,19 @@
 /**
- * Reads the connections of a queue's memory from another thread, while the packet loop changes them. A block may be
- * half written, or be another connection's by the time that it is read. So it is copied, its key is compared with what
- * is there then, and nothing in it is used as an address or an index before it is checked.
+ * Reads the connections of a queue's memory from another thread, while the packet loop changes them (records.ts). State
+ * and key say whose a block is. Nothing in it is used as an address or an index before it is checked.
  */
 import { FIRST_PREFIX } from "../../abi/tables.js";
 import {
   ACK_AT, ACKED, ADDRESSES, BACKOFF, CAME, CONNECTION_SIZE, CONNECTIONS, CONNECTIONS_TOUCHED, CWND, END_AT, FIN_SENT,
-  FLAGS, HEARD_AT, INITIAL_RTO_US, KEEPALIVE_INTERVAL_S, KEEPALIVE_S, MARKS, MAX_CONNECTIONS, MAX_RTO_US, MAX_SERVICES,
+  FLAGS, HEARD_AT, INITIAL_RTO_US, KEEPALIVE_INTERVAL_S, KEEPALIVE_S, MARKS, MAX_CONNECTIONS, MAX_RTO_US,
   MAX_WAITS, MIN_VARIANCE_US, MSS, OWNER, PERSIST, PORTS, PROBES, RCV_EDGE, RCV_NXT, RCV_SCALE, RETRANSMIT_AT,
-  RTTVAR, SERVICE, SERVICE_SIZE, SERVICES, SIX, SND_NXT, SND_SCALE, SND_UNA, SND_WND, SRTT,
+  RTTVAR, SERVICE, SIX, SND_NXT, SND_SCALE, SND_UNA, SND_WND, SRTT,
   SSTHRESH, State, STATE, TAIL_PROBE, WAIT_COUNT, WAIT_FIRST, WAIT_SIZE, WAIT_UNTIL, WAITS,
 } from "../../abi/tcp.js";
 import { TICK_NS, TIMER_SIZE } from "../../abi/timers.js";
 import type { Block } from "../prefix/prefixes.js";
-import { serviceAt } from "./services.js";
+import { isWithin, RecordCopy, roomFor, STEP, type Endpoint, type Span } from "./records.js";
+import { serviceAt, servicesCalled } from "./services.js";
 
 /** A connection, as it was at one moment. Times are milliseconds from that moment on, sizes are bytes. */
 export interface Connection {
@@ -25,12 +25,6 @@ export interface Connection {
   readonly details: Details | undefined;
   /** Until a TIME-WAIT record ends. */
   readonly expiresMs: number | undefined;
-}
-
-export interface Endpoint {
-  /** Address, 4 or 16 bytes. */
-  readonly bytes: Uint8Array;
-  readonly port: number;
 }
 
 export interface Details {
@@ -85,17 +79,13 @@ export interface Wanted {
   readonly service?: string | undefined;
 }
 
-/** Blocks and records that are looked at between two looks at the time. */
-const STEP = 1024;
-/** Times that a block which changes is read. */
-const READS = 4;
 /** Threshold of slow start from which on there is none. */
 const NO_THRESHOLD = 0x7fff_ffff;
 const HIGH = 2 ** 32;
 const TICKS_PER_MS = 1e6 / TICK_NS;
-/** The state and the key, which a reader compares. */
-const CHECKED_FROM = STATE;
-const CHECKED_END = PORTS + 4;
+/** The state and the key; and in a block the upper halves of its counts. */
+const KEY: Span = [STATE, PORTS + 4];
+const CHECKED: readonly Span[] = [KEY, [ACKED + 4, ACKED + 8], [CAME + 4, CAME + 8]];
 
 /** States as memory has them. */
 const CLOSED: number = State.CLOSED;
@@ -107,12 +97,12 @@ const TIME_WAIT: number = State.TIME_WAIT;
 export class Connections {
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
-  readonly #block = new Uint8Array(CONNECTION_SIZE);
-  readonly #view = new DataView(this.#block.buffer);
+  readonly #copy: RecordCopy;
 
   constructor({ buffer }: WebAssembly.Memory) {
     this.#bytes = new Uint8Array(buffer);
     this.#words = new Uint32Array(buffer);
+    this.#copy = new RecordCopy(this.#bytes, CONNECTION_SIZE);
   }
 
   /**
@@ -128,55 +118,41 @@ export class Connections {
   * #blocks(wanted: Wanted, now: () => number): Generator<Connection | undefined, void, undefined> {
     const first = this.#word(CONNECTIONS);
     const count = Math.min(
-      this.#word(CONNECTIONS_TOUCHED), this.#word(MAX_CONNECTIONS), this.#roomFor(first, CONNECTION_SIZE),
+      this.#word(CONNECTIONS_TOUCHED), this.#word(MAX_CONNECTIONS), roomFor(this.#bytes, first, CONNECTION_SIZE),
     );
-    const services = wanted.service === undefined ? undefined : this.#servicesCalled(wanted.service);
+    const services = wanted.service === undefined ? undefined : servicesCalled(this.#words, wanted.service);
     for (let i = 0; i < count; i++) {
       if (i % STEP === STEP - 1) yield undefined;
       const at = first + CONNECTION_SIZE * i;
       if (!isWanted(wanted, this.#bytes, at, LAST_ACK) || services?.has(this.#word(at + SERVICE)) === false) continue;
-      if (!this.#copy(at, CONNECTION_SIZE)) continue;
+      if (!this.#copy.take(at, CONNECTION_SIZE, CHECKED)) continue;
       // The copy may be of the connection that came next.
-      if (!isWanted(wanted, this.#block, 0, LAST_ACK)) continue;
-      if (services?.has(this.#view.getUint32(SERVICE, true)) !== false) yield this.#connection(now());
+      if (!isWanted(wanted, this.#copy.bytes, 0, LAST_ACK)) continue;
+      if (services?.has(this.#copy.view.getUint32(SERVICE, true)) !== false) yield this.#connection(now());
     }
   }
 
   * #records(wanted: Wanted, now: () => number): Generator<Connection | undefined, void, undefined> {
     const waits = this.#word(WAITS);
-    const most = Math.min(this.#word(MAX_WAITS), this.#roomFor(waits, WAIT_SIZE));
+    const most = Math.min(this.#word(MAX_WAITS), roomFor(this.#bytes, waits, WAIT_SIZE));
     const first = this.#word(WAIT_FIRST);
     const count = Math.min(this.#word(WAIT_COUNT), most);
     for (let i = 0; i < count; i++) {
       if (i % STEP === STEP - 1) yield undefined;
       const at = waits + WAIT_SIZE * ((first + i) % most) - TIMER_SIZE;
-      if (!isWanted(wanted, this.#bytes, at, TIME_WAIT) || !this.#copy(at, TIMER_SIZE + WAIT_SIZE)) continue;
-      if (isWanted(wanted, this.#block, 0, TIME_WAIT)) yield this.#record(now());
+      if (!isWanted(wanted, this.#bytes, at, TIME_WAIT)) continue;
+      if (!this.#copy.take(at, TIMER_SIZE + WAIT_SIZE, [KEY])) continue;
+      if (isWanted(wanted, this.#copy.bytes, 0, TIME_WAIT)) yield this.#record(now());
     }
-  }
-
-  /** Copies a block or record. Returns false if it has become another one's each time. */
-  #copy(at: number, size: number): boolean {
-    for (let i = 0; i < READS; i++) {
-      this.#block.set(this.#bytes.subarray(at, at + size));
-      if (this.#isStill(at, size)) return true;
-    }
-    return false;
-  }
-
-  /** Returns whether state and key are those of the copy, and no count has passed 2^32 meanwhile. */
-  #isStill(at: number, size: number): boolean {
-    for (let i = CHECKED_FROM; i < CHECKED_END; i++) if (this.#bytes[at + i] !== this.#block[i]) return false;
-    return size < CONNECTION_SIZE
-      || [ACKED, CAME].every((field) => this.#word(at + field + 4) === this.#view.getUint32(field + 4, true));
   }
 
   /** Reads the copy of a block. */
   #connection(now: number): Connection {
-    const state = this.#block[STATE];
-    const flags = this.#block[FLAGS];
-    const backoff = this.#block[BACKOFF];
-    const word = (field: number) => this.#view.getUint32(field, true);
+    const { bytes: block, view } = this.#copy;
+    const state = block[STATE];
+    const flags = block[FLAGS];
+    const backoff = block[BACKOFF];
+    const word = (field: number) => view.getUint32(field, true);
     const srtt = word(SRTT);
     const until = (field: number) => word(field) === 0 ? undefined : Math.max(0, msBetween(word(field), now));
     const idleMs = Math.max(0, -msBetween(word(HEARD_AT), now));
@@ -189,18 +165,18 @@ export class Connections {
       ...this.#ends(), state, expiresMs: undefined,
       details: {
         service: serviceAt(this.#words, word(SERVICE)),
-        prefix: this.#view.getInt32(OWNER, true) - FIRST_PREFIX,
-        flags, sendScale: this.#block[SND_SCALE], receiveScale: this.#block[RCV_SCALE],
+        prefix: view.getInt32(OWNER, true) - FIRST_PREFIX,
+        flags, sendScale: block[SND_SCALE], receiveScale: block[RCV_SCALE],
         rtt: srtt === 0 ? undefined : { ms: srtt / 8000, variationMs: word(RTTVAR) / 4000 },
         rtoMs: rtoOf(srtt, word(RTTVAR), half ? backoff : backoff >> 4) / 1000,
-        mss: this.#view.getUint16(MSS, true), cwnd: word(CWND),
+        mss: view.getUint16(MSS, true), cwnd: word(CWND),
         ssthresh: word(SSTHRESH) === 0 || word(SSTHRESH) >= NO_THRESHOLD ? undefined : word(SSTHRESH),
         acknowledged: word(ACKED) + HIGH * word(ACKED + 4), received: word(CAME) + HIGH * word(CAME + 4),
         inFlight: Math.max(0, sending - numbers),
         sendWindow: word(SND_WND), receiveWindow: Math.max(0, word(RCV_EDGE) - word(RCV_NXT) | 0),
-        retransmits: half ? backoff : backoff & 15, probes: this.#block[PROBES],
-        idleMs, keepaliveMs: Math.max(0, 1000 * (KEEPALIVE_S + KEEPALIVE_INTERVAL_S * this.#block[PROBES]) - idleMs),
-        timer: due === undefined ? undefined : { kind: timerOf(this.#block[MARKS]), ms: due },
+        retransmits: half ? backoff : backoff & 15, probes: block[PROBES],
+        idleMs, keepaliveMs: Math.max(0, 1000 * (KEEPALIVE_S + KEEPALIVE_INTERVAL_S * block[PROBES]) - idleMs),
+        timer: due === undefined ? undefined : { kind: timerOf(block[MARKS]), ms: due },
         ackMs: until(ACK_AT), endMs: until(END_AT),
       },
     };
@@ -208,30 +184,12 @@ export class Connections {
 
   /** Reads the copy of a TIME-WAIT record. */
   #record(now: number): Connection {
-    const expiresMs = Math.max(0, msBetween(this.#view.getUint32(WAIT_UNTIL, true), now));
+    const expiresMs = Math.max(0, msBetween(this.#copy.view.getUint32(WAIT_UNTIL, true), now));
     return { ...this.#ends(), state: TIME_WAIT, details: undefined, expiresMs };
   }
 
-  /** Addresses and ports, which lie as in a packet of the peer's. */
   #ends(): Pick<Connection, "local" | "remote"> {
-    const size = this.#block[FLAGS] & SIX ? 16 : 4;
-    return {
-      remote: { bytes: this.#block.slice(ADDRESSES, ADDRESSES + size), port: this.#view.getUint16(PORTS) },
-      local: {
-        bytes: this.#block.slice(ADDRESSES + size, ADDRESSES + 2 * size), port: this.#view.getUint16(PORTS + 2),
-      },
-    };
-  }
-
-  /** Returns the addresses of the services with this name. */
-  #servicesCalled(name: string): Set<number> {
-    const addresses = Array.from({ length: MAX_SERVICES }, (_, i) => SERVICES + SERVICE_SIZE * i);
-    return new Set(addresses.filter((address) => serviceAt(this.#words, address) === name));
-  }
-
-  /** Returns how many of this size there are up to the memory's end. */
-  #roomFor(from: number, size: number): number {
-    return Math.floor((this.#bytes.length - from) / size);
+    return this.#copy.ends(ADDRESSES, this.#copy.bytes[FLAGS] & SIX ? 16 : 4, PORTS);
   }
 
   #word(address: number): number {
@@ -249,15 +207,6 @@ function isWanted(
   const size = bytes[at + FLAGS] & SIX ? 16 : 4;
   return (!local || isWithin(local, bytes, at + ADDRESSES + size, size))
     && (!remote || isWithin(remote, bytes, at + ADDRESSES, size));
-}
-
-/** Returns whether a block contains the address of `size` bytes at `at`. */
-function isWithin(block: Block, bytes: Uint8Array, at: number, size: number): boolean {
-  if (block.bytes.length !== size) return false;
-  const whole = block.length >> 3;
-  for (let i = 0; i < whole; i++) if (bytes[at + i] !== block.bytes[i]) return false;
-  const bits = block.length & 7;
-  return bits === 0 || (bytes[at + whole] ^ block.bytes[whole]) >> 8 - bits === 0;
 }
 
 /** RFC 6298: returns the retransmission timeout in µs, doubled `times` times; see assembly/tcp/rtt.ts. */

@@ -271,6 +271,11 @@ export class LinearMemory {
     return { connections: words[MAX_CONNECTIONS / 4], memory: words[MAX_PAGES / 4] * PAGE_SIZE };
   }
 
+  /** Maximum number of sessions of UDP services, by protocol. */
+  get sessionLimits(): sessionsOf.SessionLimits {
+    return sessionsOf.limitsOf(new Uint32Array(this.memory.buffer));
+  }
+
   /**
    * What links have done, by a prefix's index, the way (in, then out) and the effect, of MAX_EFFECTS; undefined where
    * there can be no links.
@@ -309,6 +314,7 @@ export class LinearMemory {
     for (const gauge of [Counter.held, Counter.kept, Counter.keptAll]) counters[gauge] = 0;
     // The engine counts anew those that it finds.
     counters[Counter.stampSessions] = 0;
+    counters[Counter.irttSessions] = 0;
     counters[CLOSED + Closed.crashed] += counters[Counter.tcpConnections];
     const attempts = counters[Counter.tcpOpened]
       + counters.subarray(ATTEMPT_FAILS, ATTEMPT_FAILS + MAX_UNOPENED).reduce((a, b) => a + b);

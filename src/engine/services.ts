@@ -129,6 +129,12 @@ export function serviceAt(words: Uint32Array, address: number): string | undefin
   return isText ? nameOf(words, address / 4) : undefined;
 }
 
+/** Returns the addresses of the records of the services with this name. */
+export function servicesCalled(words: Uint32Array, name: string): Set<number> {
+  const addresses = Array.from({ length: MAX_SERVICES }, (_, i) => SERVICES + SERVICE_SIZE * i);
+  return new Set(addresses.filter((address) => serviceAt(words, address) === name));
+}
+
 function nameOf(words: Uint32Array, record: number): string {
   const from = words[record + SERVICE_NAME / 4];
   // Text cannot be decoded from shared memory.

@@ -1,11 +1,18 @@
 /** Sessions of UDP services in a queue's memory: where they lie, and what becomes of them after a crash. */
+import { IRTT_SETS, IRTT_SPOILT, IRTT_TIMER, IRTT_WAYS } from "../../abi/irtt.js";
 import {
   MAX_SESSIONS, SESSION_HASH, SESSION_HASH_MASK, SESSION_SERVICE, SESSION_SIZE, SESSION_TIMER, SESSIONS,
   SESSIONS_SPOILT, SESSIONS_TOUCHED, SOURCE_SESSIONS,
 } from "../../abi/sessions.js";
 import { SERVICE_USERS } from "../../abi/tcp.js";
+import { TIMER_SIZE } from "../../abi/timers.js";
 
 const ALIGN = 64;
+
+/** Protocols that have sessions. */
+export const SESSION_PROTOCOLS = ["stamp", "irtt"] as const;
+export type SessionProtocol = typeof SESSION_PROTOCOLS[number];
+export type SessionLimits = Readonly<Record<SessionProtocol, number>>;
 
 interface SessionsLayout {
   readonly hash: number;
@@ -31,6 +38,11 @@ export function describe(words: Uint32Array, sessions: number, { hash, hashEntri
   words[SESSION_HASH_MASK / 4] = hashEntries - 1;
 }
 
+/** Returns the maximum number of sessions. */
+export function limitsOf(words: Uint32Array): SessionLimits {
+  return { stamp: words[MAX_SESSIONS / 4], irtt: IRTT_SETS * IRTT_WAYS };
+}
+
 /** Keeps the sessions after a crash, as the engine's restore() then finds them. Nobody else uses services by now. */
 export function keep(words: Uint32Array): void {
   words.fill(0, SESSION_TIMER / 4, SOURCE_SESSIONS / 4);
@@ -39,4 +51,6 @@ export function keep(words: Uint32Array): void {
     if (service !== 0) words[(service + SERVICE_USERS) / 4]++;
   }
   if (words[SESSIONS_TOUCHED / 4] > 0) words[SESSIONS_SPOILT / 4] = 1;
+  words.fill(0, IRTT_TIMER / 4, (IRTT_TIMER + TIMER_SIZE) / 4);
+  words[IRTT_SPOILT / 4] = 1;
 }

@@ -1,22 +1,17 @@
-/**
- * Lists the TCP connections of all queues as lines of JSON, and reads from a URL's parameters which ones are wanted. A
- * walk over a million of them takes a while, so it is made in slices.
- */
+/** Lists the TCP connections of all queues, and reads from a URL's parameters which ones are wanted. */
 import { PREFIX_INDICES } from "../../abi/tables.js";
 import { ECN, SACK, SCALED, State, TIMESTAMPS } from "../../abi/tcp.js";
-import { EXIT, Failure } from "../base/failure.js";
-import { Connections, type Connection, type Details, type Endpoint, type Wanted } from "../engine/connections.js";
+import { Connections, type Connection, type Details, type Wanted } from "../engine/connections.js";
+import type { Endpoint } from "../engine/records.js";
 import type { PrefixList } from "../prefix/list.js";
-import { formatBytes, parseBlock, type Block } from "../prefix/prefixes.js";
-import { PIECE_LEN, type Serves } from "./prefixreplies.js";
+import type { Block } from "../prefix/prefixes.js";
+import {
+  DEFAULT_LIMIT, endsOf, MAX_LIMIT, monotonic, Parameters, piecesOf, rounded, type List, type Listed,
+} from "./lists.js";
+import type { Serves } from "./prefixreplies.js";
 
-/** Connections that are listed unless a limit is given, and at most. */
-export const DEFAULT_LIMIT = 500;
-export const MAX_LIMIT = 50_000;
 /** Bytes of each segment that timestamps take. */
 const TIMESTAMPS_LEN = 12;
-/** Milliseconds of a slice. */
-const SLICE_MS = 5;
 
 /** Names of the states, as RFC 9293 has them, but in lower case. */
 const STATES = new Map(
@@ -44,53 +39,27 @@ export const PARAMETERS = ["state", "local", "remote", "port", "service", "limit
  * @throws Failure (usage)
  */
 export function queryOf(parameters: URLSearchParams, dashes = ""): Query {
-  const wrong = (name: string, what: string) => new Failure(`${dashes}${name}: ${what}`, EXIT.USAGE);
-  const valueOf = (name: typeof PARAMETERS[number]) => {
-    const values = parameters.getAll(name);
-    if (values.length > 1) throw wrong(name, "it is given twice");
-    return values.at(0);
-  };
-  for (const name of parameters.keys()) {
-    if (!PARAMETERS.some((known) => known === name)) throw wrong(name, `unknown parameter; expected one of ${PARAMETERS.join(", ")}`);
-  }
-  const whole = (name: "port" | "limit", most: number) => {
-    const text = valueOf(name);
-    if (text === undefined) return undefined;
-    const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
-    if (!(value >= 1 && value <= most)) throw wrong(name, `"${text}" is not a whole number from 1 to ${most}`);
-    return value;
-  };
-  const block = (name: "local" | "remote"): Block | undefined => {
-    const text = valueOf(name);
-    try {
-      return text === undefined ? undefined : parseBlock(text);
-    } catch (error) {
-      throw error instanceof Failure ? wrong(name, error.message) : error;
-    }
-  };
+  const given = new Parameters(parameters, PARAMETERS, dashes);
   const states = (text: string) => text.split(",").reduce((bits, name) => {
     if (name === "all") return ALL;
     const state = STATES.get(name);
-    if (state === undefined) throw wrong("state", `"${name}" is not a state; expected ${STATE_NAMES.join(", ")} or all`);
+    if (state === undefined) {
+      throw given.wrong("state", `"${name}" is not a state; expected ${STATE_NAMES.join(", ")} or all`);
+    }
     return bits | 1 << state;
   }, 0);
-  const state = valueOf("state");
+  const state = given.value("state");
   return {
     wanted: {
       states: state === undefined ? BY_DEFAULT : states(state),
-      local: block("local"), remote: block("remote"), port: whole("port", 65_535), service: valueOf("service"),
+      local: given.block("local"), remote: given.block("remote"), port: given.whole("port", 65_535),
+      service: given.value("service"),
     },
-    limit: whole("limit", MAX_LIMIT) ?? DEFAULT_LIMIT,
+    limit: given.whole("limit", MAX_LIMIT) ?? DEFAULT_LIMIT,
   };
 }
 
-/** A queue whose connections are listed. */
-export interface Listed {
-  readonly index: number;
-  readonly memory: WebAssembly.Memory;
-}
-
-export class ConnectionList {
+export class ConnectionList implements List {
   readonly #queues: readonly { readonly index: number; readonly connections: Connections }[];
   readonly #served: Serves;
   #prefixes: PrefixNames | undefined;
@@ -100,34 +69,23 @@ export class ConnectionList {
     this.#served = served;
   }
 
-  /**
-   * Yields the lines of what is asked for, in pieces. Each step of the iteration is a slice of the walk; an empty piece
-   * says that it found nothing. The next step may come at any time. `now` returns nanoseconds of CLOCK_MONOTONIC.
-   */
-  * pieces({ wanted, limit }: Query, now = monotonic): Generator<string, void, undefined> {
-    let piece = "";
-    let left = limit;
-    let since = performance.now();
-    for (const { index, connections } of this.#queues) {
-      for (const connection of connections.find(wanted, now)) {
-        if (connection) {
-          piece += `${JSON.stringify(this.#describe(index, connection))}\n`;
-          if (--left === 0) break;
-        }
-        if (piece.length < PIECE_LEN && performance.now() - since < SLICE_MS) continue;
-        yield piece;
-        piece = "";
-        since = performance.now();
-      }
-      if (left === 0) break;
-    }
-    yield piece;
+  lines(parameters: URLSearchParams): Generator<string, void, undefined> {
+    return this.pieces(queryOf(parameters));
   }
 
-  #describe(queue: number, { state, local, remote, details, expiresMs }: Connection): Record<string, unknown> {
+  /** Yields the lines of what is asked for, in pieces. `now` returns nanoseconds of CLOCK_MONOTONIC. */
+  pieces({ wanted, limit }: Query, now = monotonic): Generator<string, void, undefined> {
+    const describe = this.#describe.bind(this);
+    return piecesOf(this.#queues, limit, function* ({ index, connections }) {
+      for (const connection of connections.find(wanted, now)) yield connection && describe(index, connection);
+    });
+  }
+
+  #describe(queue: number, connection: Connection): object {
+    const { state, details, expiresMs } = connection;
     return {
-      queue, state: STATE_NAMES[state - 1], ...endOf("local", local), ...endOf("remote", remote),
-      ...details && { ...this.#prefixOf(details, local), ...describe(details) },
+      queue, state: STATE_NAMES[state - 1], ...endsOf(connection),
+      ...details && { ...this.#prefixOf(details, connection.local), ...describe(details) },
       expiresMs: rounded(expiresMs),
     };
   }
@@ -171,20 +129,7 @@ function describe({ service, flags, rtt, timer, ...rest }: Details): Record<stri
   };
 }
 
-function endOf(name: "local" | "remote", { bytes, port }: Endpoint): Record<string, unknown> {
-  return { [`${name}Address`]: formatBytes(bytes), [`${name}Port`]: port };
-}
-
 function contains({ bytes, length }: Block, address: Uint8Array): boolean {
   if (bytes.length !== address.length) return false;
   return bytes.every((byte, i) => (byte ^ address[i]) >> Math.max(0, Math.min(8, 8 * (i + 1) - length)) === 0);
-}
-
-/** Rounds to microseconds. */
-function rounded(ms: number | undefined): number | undefined {
-  return ms === undefined ? undefined : Math.round(1000 * ms) / 1000;
-}
-
-function monotonic(): number {
-  return Number(process.hrtime.bigint());
 }

@@ -42,6 +42,21 @@ export interface UdpFigures {
   readonly unsent: number;
 }
 
+/** Sessions of a protocol of UDP services, in all queues. */
+export interface SessionFigures {
+  readonly protocol: "stamp" | "irtt";
+  /** Sessions that there are, and that there may be. */
+  readonly sessions: number;
+  readonly limit: number;
+}
+
+/** How long replies of STAMP took from when their requests were read to when they were about to be sent. */
+export interface TurnaroundFigures {
+  readonly replies: number;
+  /** The sum, in s. */
+  readonly seconds: number;
+}
+
 /** A service of ports. */
 export interface ServiceFigures {
   readonly service: string;
@@ -84,6 +99,8 @@ export interface Figures {
   readonly overrun: number;
   readonly tcp: TcpFigures;
   readonly udp: UdpFigures;
+  readonly sessions: readonly SessionFigures[];
+  readonly turnaround: TurnaroundFigures;
   /** Services that took most; not all, if there are many. */
   readonly services: readonly ServiceFigures[];
   /** Number of all services. */
@@ -130,6 +147,8 @@ export interface Rates {
   readonly overrun: number;
   readonly tcp: Readonly<Record<Counts, number>>;
   readonly udp: Readonly<Record<keyof UdpFigures, number>>;
+  /** Average time that replies of STAMP took, in s; undefined if there were none. */
+  readonly turnaround: number | undefined;
   /** By keyOf(). */
   readonly services: Readonly<Record<string, ServiceRates>>;
   readonly threads: Readonly<Record<string, Lateness>>;
@@ -147,6 +166,16 @@ export function sumOf({ queues }: Figures, figure: "received" | "replied" | "dro
 /** Returns true if there is or was any TCP, so that its figures are worth showing. */
 export function hasTcp(figures: Figures): boolean {
   return sumOf(figures, "tcp") > 0 || figures.tcp.connections > 0;
+}
+
+/** Returns the reason for which packets of a protocol are dropped that find no room for another session. */
+export function refusalOf({ protocol }: SessionFigures): string {
+  return `${protocol}_sessions`;
+}
+
+/** Returns the protocols whose sessions are worth showing: there are some, or there was no room for some. */
+export function withSessions({ sessions, dropped }: Figures): SessionFigures[] {
+  return sessions.filter((each) => each.sessions > 0 || (dropped[refusalOf(each)] ?? 0) > 0);
 }
 
 /** Returns how many responses a second begin with this digit; undefined if the service has had none at all. */
@@ -188,6 +217,7 @@ export function ratesBetween(older: Figures, newer: Figures, before?: Rates): Ra
       bytesIn: tcp("bytesIn"), bytesOut: tcp("bytesOut"),
     },
     udp: { taken, answered: udp("answered"), dropped: udp("dropped"), unsent: udp("unsent") },
+    turnaround: turnaroundBetween(older.turnaround, newer.turnaround),
     // Like a prefix, a service that has just entered the list has no older figure to compare with.
     services: Object.fromEntries(newer.services.map((service) => {
       const { taken, responses } = services.get(keyOf(service)) ?? service;
@@ -208,6 +238,12 @@ export function ratesBetween(older: Figures, newer: Figures, before?: Rates): Ra
       newer.prefixes.map(({ prefix, replied: now }) => [prefix, rate(replied.get(prefix) ?? now, now)]),
     ),
   };
+}
+
+function turnaroundBetween(older: TurnaroundFigures, newer: TurnaroundFigures): number | undefined {
+  const then = newer.replies < older.replies ? { replies: 0, seconds: 0 } : older;
+  const replies = newer.replies - then.replies;
+  return replies > 0 ? Math.max(0, newer.seconds - then.seconds) / replies : undefined;
 }
 
 /** Returns how late a thread was between two moments, or if it has not come round since, up to the last time it did. */

@@ -115,13 +115,14 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
     "Packets that the device's queues had no room for, before pongd could read them.",
     () => overruns,
   );
-  new Gauge({
-    name: "pongd_fragments_held", help: "Fragments that wait for the rest of their datagrams.", labelNames: ["queue"],
-    registers: [registry],
-    collect() {
-      for (const { index, counters } of queues) this.set({ queue: String(index) }, counters[Counter.held]);
-    },
-  });
+  const gauges = (name: string, help: string, read: (queue: Counted) => number) => {
+    new Gauge({
+      name, help, labelNames: ["queue"], registers: [registry],
+      collect() { for (const queue of queues) this.set({ queue: String(queue.index) }, read(queue)); },
+    });
+  };
+  const counted = (index: Counter) => ({ counters }: Counted) => counters[index];
+  gauges("pongd_fragments_held", "Fragments that wait for the rest of their datagrams.", counted(Counter.held));
   addTcpMetrics(registry, queues, { perQueue, counter });
   counter("pongd_udp_datagrams_total", "Datagrams that UDP services took, by service.", byService(queues, "udp"));
   const ways = { in: Counter.udpHandled, out: Counter.udpSent, lost: Counter.udpUnsent };
@@ -133,32 +134,23 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
     "pongd_stamp_tlv_flags_total", "Flags that were set in TLVs of STAMP, which say what was not understood.",
     TLV_FLAG_NAMES.map((flag, i) => ({ labels: { flag }, index: TLV_FLAGS + i })),
   );
-  new Gauge({
-    name: "pongd_stamp_sessions", help: "Sessions of stateful STAMP reflectors.", labelNames: ["queue"],
-    registers: [registry],
-    collect() {
-      for (const { index, counters } of queues) this.set({ queue: String(index) }, counters[Counter.stampSessions]);
-    },
-  });
-  new Gauge({
-    name: "pongd_held_packets", help: "Packets that links delay now.", labelNames: ["queue"], registers: [registry],
-    collect() {
-      for (const { index, counters } of queues) this.set({ queue: String(index) }, counters[Counter.keptAll]);
-    },
-  });
+  gauges("pongd_stamp_sessions", "Sessions of stateful STAMP reflectors.", counted(Counter.stampSessions));
+  gauges(
+    "pongd_stamp_sessions_limit", "Sessions of stateful STAMP reflectors that there may be.",
+    ({ sessionLimits }) => sessionLimits?.stamp ?? 0,
+  );
+  gauges("pongd_irtt_sessions", "Sessions of IRTT.", counted(Counter.irttSessions));
+  gauges(
+    "pongd_irtt_sessions_limit", "Sessions of IRTT that there may be.", ({ sessionLimits }) => sessionLimits?.irtt ?? 0,
+  );
+  gauges("pongd_held_packets", "Packets that links delay now.", counted(Counter.keptAll));
   new Gauge({
     name: "pongd_link_seed", help: "Seed of what links leave to chance.", registers: [registry],
     collect() { this.set(queues[0].counters[Counter.linkSeed]); },
   });
-  new Gauge({
-    name: "pongd_offload",
-    help: "Whether the kernel cuts packets and computes checksums for the queue.",
-    labelNames: ["queue"],
-    registers: [registry],
-    collect() {
-      for (const { index, counters } of queues) this.set({ queue: String(index) }, counters[Counter.offload]);
-    },
-  });
+  gauges(
+    "pongd_offload", "Whether the kernel cuts packets and computes checksums for the queue.", counted(Counter.offload),
+  );
   perQueue(
     "pongd_offload_refused_packets_total",
     "Packets that the kernel refused to cut or to complete, which was then done here.",

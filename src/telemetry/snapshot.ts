@@ -1,5 +1,6 @@
 /** The snapshot that the page at / shows, read from the counters on request. */
-import { Counter, PREFIX_REPLIES, REPLIES } from "../../abi/counters.js";
+import { Counter, PREFIX_REPLIES, REPLIES, TURNAROUND, TURNAROUND_BUCKETS } from "../../abi/counters.js";
+import { SESSION_PROTOCOLS } from "../engine/sessions.js";
 import {
   keyOf, STATUS_CLASSES, UDP_DROPS, UDP_PROTOCOLS, type Figures, type ServiceFigures, type ThreadFigures,
 } from "./figures.js";
@@ -82,6 +83,15 @@ export function figuresOf(
         (sum, protocol) => sum + total(queues, REPLIES + PROTOCOLS.indexOf(protocol)), total(queues, Counter.udpSent),
       ),
       unsent: total(queues, Counter.udpUnsent),
+    },
+    sessions: SESSION_PROTOCOLS.map((protocol) => ({
+      protocol, sessions: total(queues, protocol === "stamp" ? Counter.stampSessions : Counter.irttSessions),
+      limit: queues.reduce((sum, { sessionLimits }) => sum + (sessionLimits?.[protocol] ?? 0), 0),
+    })),
+    turnaround: {
+      replies: Array.from({ length: TURNAROUND_BUCKETS }, (_, i) => total(queues, TURNAROUND + i))
+        .reduce((sum, count) => sum + count, 0),
+      seconds: total(queues, Counter.turnaroundNs) / 1e9,
     },
     services: greatest(services.length, SHOWN, (i) => services[i].taken)
       .map((i) => withCounts(services[i], threads.names.indexOf(services[i].service), counts)),

@@ -5,6 +5,7 @@ import {
 import { Unopened } from "../../abi/streams.js";
 import type { EngineName } from "../engine/contract.js";
 import type { Accepting } from "../engine/services.js";
+import type { SessionLimits } from "../engine/sessions.js";
 import type { IoName } from "../io/contract.js";
 
 export const DROP_REASONS = namesOf(Drop);
@@ -30,6 +31,8 @@ export interface Counted {
   readonly accepting?: readonly Accepting[];
   /** Maximum number of its TCP connections, and of bytes that are kept of their data. */
   readonly tcpLimits?: { readonly connections: number; readonly memory: number };
+  /** Maximum number of its sessions of UDP services. */
+  readonly sessionLimits?: SessionLimits;
 }
 
 /** Totals by what became of the packets. */

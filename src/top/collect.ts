@@ -1,7 +1,8 @@
 /** Turns the text of /metrics into the figures to show. */
 import {
   keyOf, STATUS_CLASSES, UDP_DROPS, UDP_PROTOCOLS, type Figures, type PrefixFigures, type QueueFigures,
-  type ServiceFigures, type TcpFigures, type ThreadFigures, type UdpFigures,
+  type ServiceFigures, type SessionFigures, type TcpFigures, type ThreadFigures, type TurnaroundFigures,
+  type UdpFigures,
 } from "../telemetry/figures.js";
 import { samplesOf, type Sample } from "./parse.js";
 
@@ -25,6 +26,9 @@ export function figuresOf(text: string, at: number): Figures {
   const tcp: Mutable<TcpFigures> = {
     connections: 0, accepted: 0, opened: 0, retransmitted: 0, bytesIn: 0, bytesOut: 0,
   };
+  const stamp: Mutable<SessionFigures> = { protocol: "stamp", sessions: 0, limit: 0 };
+  const irtt: Mutable<SessionFigures> = { protocol: "irtt", sessions: 0, limit: 0 };
+  const turnaround: Mutable<TurnaroundFigures> = { replies: 0, seconds: 0 };
   const udp: Mutable<UdpFigures> = { taken: 0, answered: 0, dropped: 0, unsent: 0 };
   const queues = new Map<string, Mutable<QueueFigures>>();
   const services = new Map<string, ServiceFigures>();
@@ -112,6 +116,24 @@ export function figuresOf(text: string, at: number): Figures {
         if (direction === "lost") udp.unsent += countOf(sample);
         break;
       }
+      case "pongd_stamp_sessions":
+        stamp.sessions += countOf(sample);
+        break;
+      case "pongd_stamp_sessions_limit":
+        stamp.limit += countOf(sample);
+        break;
+      case "pongd_irtt_sessions":
+        irtt.sessions += countOf(sample);
+        break;
+      case "pongd_irtt_sessions_limit":
+        irtt.limit += countOf(sample);
+        break;
+      case "pongd_stamp_turnaround_seconds_count":
+        turnaround.replies += countOf(sample);
+        break;
+      case "pongd_stamp_turnaround_seconds_sum":
+        turnaround.seconds += countOf(sample);
+        break;
       case "pongd_http_requests_total": {
         const place = STATUS_CLASSES.indexOf(Number(labelOf(sample, "code")[0]));
         if (place >= 0) countsOf(sample).responses[place] += countOf(sample);
@@ -154,6 +176,7 @@ export function figuresOf(text: string, at: number): Figures {
   if (version === undefined) throw new Error("there is no pongd_build_info in it");
   return {
     at, version, ready, queues: [...queues.values()], dropped: recordOf(dropped), overrun, tcp, udp,
+    sessions: [stamp, irtt], turnaround,
     services: Array.from(services.values(), (service) => {
       const { connections, ...counts } = counted.get(service.service) ?? {};
       return { ...service, ...counts, ...service.protocol === "tcp" && { connections } };

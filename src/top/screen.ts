@@ -3,7 +3,7 @@
  */
 import { styleText } from "node:util";
 import { printable } from "../base/printable.js";
-import { hasTcp, keyOf, responseRate, SHOWN_CLASSES, sumOf } from "../telemetry/figures.js";
+import { hasTcp, keyOf, refusalOf, responseRate, SHOWN_CLASSES, sumOf, withSessions } from "../telemetry/figures.js";
 import { explain } from "../telemetry/reasons.js";
 import { fit, padEnd, padStart, whole, widthOf } from "./text.js";
 import type { View } from "./view.js";
@@ -53,7 +53,8 @@ export function screen(view: View, { columns, rows }: Size, now: number, colour:
   const totals = totalsOf(view);
   const tcp = hasTcp(view.figures) ? tcpOf(view) : undefined;
   const udp = view.figures.services.some(({ protocol }) => protocol === "udp") ? udpOf(view) : undefined;
-  const fixed = [totals, tcp, udp].reduce((sum, table) => sum + (table ? 2 + table.rows.length : 0), 0);
+  const sessions = withSessions(view.figures).length > 0 ? sessionsOf(view) : undefined;
+  const fixed = [totals, tcp, udp, sessions].reduce((sum, table) => sum + (table ? 2 + table.rows.length : 0), 0);
   const room = Math.max(0, rows - head.length - fixed);
   const reasons = Object.keys(view.figures.dropped).length;
   const { services: { length: serviceCount }, threads: { length: threadCount } } = view.figures;
@@ -67,7 +68,8 @@ export function screen(view: View, { columns, rows }: Size, now: number, colour:
     (sum, table) => sum + (table ? 2 + table.rows.length + (table.more > 0 ? 1 : 0) : 0), 0,
   );
   const prefixes = prefixesOf(view, Math.max(0, left - 3));
-  const tables = [totals, tcp, udp, services, threads, queues, drops, prefixes].filter((table) => table !== undefined);
+  const tables = [totals, tcp, udp, sessions, services, threads, queues, drops, prefixes]
+    .filter((table) => table !== undefined);
   return [
     ...head, ...tables.flatMap((table) => ["", ...layOut(table, columns).map(({ text, style }) => paint(style, text))]),
   ].slice(0, rows);
@@ -119,6 +121,20 @@ function udpOf({ rates }: View): Table {
   return {
     names: 1, heading: { cells: ["UDP", "TAKEN/S", "ANSWERED/S", "DROPPED/S", "UNSENT/S"] },
     rows: [{ cells: ["datagrams", ...row] }], more: 0,
+  };
+}
+
+function sessionsOf({ figures, rates }: View): Table {
+  const turnaround = rates?.turnaround === undefined ? undefined : 1e6 * rates.turnaround;
+  return {
+    names: 1, heading: { cells: ["SESSIONS", "OPEN", "AT MOST", "REFUSED/S", "µS TAKEN"] },
+    rows: withSessions(figures).map((each) => ({
+      cells: [
+        each.protocol, whole(each.sessions), whole(each.limit), whole(rates && (rates.reasons[refusalOf(each)] ?? 0)),
+        whole(each.protocol === "stamp" ? turnaround : undefined),
+      ],
+    })),
+    more: 0,
   };
 }
 

@@ -1,9 +1,8 @@
 /**
- * Lists connections for requests, so that any number of requests costs a bounded share of the CPU: of all the lists
- * that are being made, one has a slice at a time, and a break follows it.
+ * Makes lists for requests, so that any number of requests costs a bounded share of the CPU: of all the lists that are
+ * being made, one has a slice at a time, and a break follows it.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ConnectionList, Query } from "../telemetry/connections.js";
 
 /** A break takes so many times the time of the slice before it. */
 const BREAK = 3;
@@ -12,9 +11,8 @@ export class Listings {
   /** Fulfilled when the next slice may begin. */
   #free: Promise<unknown> = Promise.resolve();
 
-  /** Yields what is asked for in pieces. Nothing is done unless the next piece is asked for. */
-  async* pieces(list: ConnectionList, query: Query): AsyncGenerator<Buffer, void, undefined> {
-    const pieces = list.pieces(query);
+  /** Yields the pieces of a list (List in telemetry/lists.ts). Nothing is done unless the next piece is asked for. */
+  async* inTurn(pieces: Generator<string, void, undefined>): AsyncGenerator<Buffer, void, undefined> {
     for (;;) {
       const { value, done } = await this.#slice(() => pieces.next());
       if (done) return;

@@ -7,8 +7,10 @@ import { LinearMemory } from "../engine/memory.js";
 import { PrefixList } from "../prefix/list.js";
 import { ConnectionList } from "../telemetry/connections.js";
 import { LinkPackets } from "../telemetry/linkpackets.js";
+import type { List, ListName } from "../telemetry/lists.js";
 import { createRegistry, type State } from "../telemetry/metrics.js";
 import { PrefixReplies } from "../telemetry/prefixreplies.js";
+import { SessionList } from "../telemetry/sessions.js";
 import { ShownCounters } from "../telemetry/shown.js";
 import { figuresOf, type Snapshot } from "../telemetry/snapshot.js";
 import type { Counted } from "../telemetry/verdicts.js";
@@ -51,8 +53,8 @@ export class Mirror implements Backend {
     return this.#up?.metrics;
   }
 
-  connections(): ConnectionList | undefined {
-    return this.#up?.connections;
+  list(name: ListName): List | undefined {
+    return this.#up?.lists[name];
   }
 
   obstacle(): string | undefined {
@@ -89,7 +91,7 @@ export class Mirror implements Backend {
 /** Sources of metrics and figures while packets are answered. */
 class MirroredUp {
   readonly metrics: Metrics;
-  readonly connections: ConnectionList;
+  readonly lists: Readonly<Record<ListName, List>>;
   readonly #queues: readonly MirroredQueue[];
   readonly #served: { prefixes: PrefixList };
   readonly #overruns: Overruns;
@@ -113,7 +115,7 @@ class MirroredUp {
     this.metrics = {
       registry, more: [new PrefixReplies(this.#queues, this.#served), new LinkPackets(this.#queues, this.#served)],
     };
-    this.connections = new ConnectionList(up.queues, this.#served);
+    this.lists = { connections: new ConnectionList(up.queues, this.#served), sessions: new SessionList(up.queues) };
   }
 
   take(up: UpState): void {
@@ -136,12 +138,14 @@ class MirroredUp {
 class MirroredQueue implements Counted {
   readonly #counters: ShownCounters;
   readonly tcpLimits: Counted["tcpLimits"];
+  readonly sessionLimits: Counted["sessionLimits"];
   readonly effects: Float64Array | undefined;
 
   constructor(public state: QueueState) {
     const memory = new LinearMemory(state.memory);
     this.#counters = new ShownCounters(memory.counters, state.counters);
     this.tcpLimits = memory.tcpLimits;
+    this.sessionLimits = memory.sessionLimits;
     this.effects = memory.effects;
   }
 

@@ -1,11 +1,11 @@
 /**
- * Routes requests: /metrics, /connections, /-/healthy, /-/ready, /-/reload, and the page at / with its files and its
- * events.
+ * Routes requests: /metrics, /connections, /sessions, /-/healthy, /-/ready, /-/reload, and the page at / with its files
+ * and its events.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { Failure } from "../base/failure.js";
 import { cut } from "../net/response.js";
-import { queryOf, type ConnectionList, type Query } from "../telemetry/connections.js";
+import type { List, ListName } from "../telemetry/lists.js";
 import type { Events } from "./events.js";
 import { formatFor, type Metrics } from "./exposition.js";
 import { fileAt, type File } from "./files.js";
@@ -17,8 +17,8 @@ import type { Renderings } from "./renderings.js";
 export interface Backend {
   /** Returns the sources of the metrics, once there are any. */
   metrics(): Metrics | undefined;
-  /** Returns the TCP connections, once there may be any. */
-  connections(): ConnectionList | undefined;
+  /** Returns the list of TCP connections or of sessions of UDP services, once there may be any. */
+  list(name: ListName): List | undefined;
   /** Returns in one line why not everything is answered now; undefined if everything is. */
   obstacle(): string | undefined;
   /**
@@ -31,7 +31,7 @@ export interface Backend {
   readonly events: Events;
 }
 
-/** What requests for metrics and connections pass. */
+/** What requests for metrics and lists pass. */
 export interface Service {
   readonly status: Backend;
   readonly renderings: Renderings;
@@ -83,7 +83,10 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
       await metrics(request, response, service);
       return;
     case "/connections":
-      await connections(request, response, service);
+      await list(request, response, service, status.list("connections"));
+      return;
+    case "/sessions":
+      await list(request, response, service, status.list("sessions"));
       return;
     case "/-/healthy":
       respond(response, 200, "Healthy\n");
@@ -131,18 +134,18 @@ async function metrics(
   await gate.pour(response, rendering.pieces);
 }
 
-/** Answers with the TCP connections that the query asks for, an object of JSON a line. */
-async function connections(
-  { url = "", method }: IncomingMessage, response: ServerResponse, { status, listings, listGate, termMs }: Service,
+/** Answers with those lines of a list that the query asks for, an object of JSON each. */
+async function list(
+  { url = "", method }: IncomingMessage, response: ServerResponse, { listings, listGate, termMs }: Service,
+  from: List | undefined,
 ): Promise<void> {
-  const list = status.connections();
-  if (!list) {
+  if (!from) {
     respond(response, 503, "Not Ready\n");
     return;
   }
-  let query: Query;
+  let lines: ReturnType<List["lines"]>;
   try {
-    query = queryOf(new URLSearchParams(/\?(.*)$/s.exec(url)?.[1]));
+    lines = from.lines(new URLSearchParams(/\?(.*)$/s.exec(url)?.[1]));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     respond(response, 400, `Bad Request: ${error.lines.join(" ")}\n`);
@@ -150,7 +153,7 @@ async function connections(
   }
   response.writeHead(200, { "Content-Type": "application/x-ndjson", "Cache-Control": "no-store" });
   if (method === "HEAD") response.end();
-  else await listGate.pour(response, inTime(response, listings.pieces(list, query), termMs));
+  else await listGate.pour(response, inTime(response, listings.inTurn(lines), termMs));
 }
 
 /** Passes on pieces, and cuts the response if the next one is not asked for in time: its client does not read. */

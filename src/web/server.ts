@@ -41,7 +41,7 @@ const MAX_CONNECTIONS = 512;
 const MAX_STREAMS = 16;
 /** Most requests under way on all connections. Each costs some 10 KiB. */
 const MAX_REQUESTS = 2 * MAX_CONNECTIONS;
-/** Most lists of connections under way at a time. They have places of their own, so that no scrape waits for them. */
+/** Most lists under way at a time. They have places of their own, so that no scrape waits for them. */
 const MAX_LISTS = 8;
 /** Longest interval in ms between checks of the terms. */
 const CHECK_MS = 1000;

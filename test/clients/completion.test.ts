@@ -48,6 +48,7 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
   ["pongd connections --state la", ["last-ack"]],
   ["pongd connections --state established,cl", ["close-wait", "closing"]],
   ["pongd connections --service c", ["chargen"]],
+  ["pongd sessions --protocol s", ["stamp"]],
 ];
 
 type Complete = (lines: readonly string[]) => string[][];

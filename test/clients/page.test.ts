@@ -241,6 +241,10 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
         connections: 3, accepted: count, opened: 2, retransmitted: 1, bytesIn: 1000 * count, bytesOut: 10 * count,
       },
       udp: { taken: count, answered: 2 * count, dropped: 3, unsent: 1 },
+      sessions: [
+        { protocol: "stamp", sessions: count, limit: 2 * count }, { protocol: "irtt", sessions: 0, limit: 4096 },
+      ],
+      turnaround: { replies: count, seconds: count / 4000 },
       services: services(count), serviceCount: services(count).length, threads: [THREAD],
       queues: [{
         queue: "0", engine: "wasm", io: "uring", received: 3 * count, replied: 2 * count, dropped: count,
@@ -261,7 +265,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     events = new Events(() => live, 50);
     http = await serveLocally(
       {
-        metrics: () => undefined, connections: () => undefined,
+        metrics: () => undefined, list: () => undefined,
         obstacle: () => "pongd is starting", reload: noReload, events,
       },
     );
@@ -321,7 +325,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     const { page } = await open(browser, http.url);
     await page.locator("#queues tr").waitFor();
     const reached: (string | undefined)[] = [];
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < 11; i++) {
       await page.keyboard.press("Tab");
       const { what, outline } = await page.evaluate(() => {
         const focused = document.activeElement;
@@ -336,8 +340,8 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     }
     assert.deepEqual(
       reached, [
-        "Pause", "Metrics", "Healthy", "Ready", "Services", "Service threads", "Drops by reason", "Prefixes",
-        "/metrics", "Queues",
+        "Pause", "Metrics", "Healthy", "Ready", "Sessions", "Services", "Service threads", "Drops by reason",
+        "Prefixes", "/metrics", "Queues",
       ],
     );
     assert.equal(await page.locator("#more").innerText(), "1,134 more are counted at /metrics.");
@@ -356,7 +360,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   });
 
   test("services and their threads are shown where there are any", async () => {
-    const parts = ["services-part", "threads-part", "udp"];
+    const parts = ["services-part", "sessions-part", "threads-part", "turnaround-part", "udp"];
     const visible = () => page.evaluate((ids) => ids.filter((id) => !document.getElementById(id)?.hidden), parts);
     const all = live ?? assert.fail();
     live = { ...all, figures: { ...all.figures, serviceCount: 203 } };
@@ -374,7 +378,14 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
       await page.locator("#udp-taken, #udp-answered, #udp-dropped, #udp-unsent").allInnerTexts(),
       ["1,000,000", "2,000,000", "3", "1"],
     );
-    live = { ...live, figures: { ...live.figures, services: [], serviceCount: 0, threads: [] } };
+    assert.deepEqual(tables.sessions, [["STAMP", 1_000_000, 2_000_000, 0, 0]]);
+    live = {
+      ...live,
+      figures: {
+        ...live.figures, services: [], serviceCount: 0, threads: [], sessions: [],
+        turnaround: { replies: 0, seconds: 0 },
+      },
+    };
     await page.locator("#services-part").waitFor({ state: "hidden" });
     assert.deepEqual(await visible(), []);
   });
@@ -382,7 +393,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   test("rates of services and how late their threads are, are of the time between two events", async (t) => {
     let seconds = 0;
     const server = await serveLocally({
-      metrics: () => undefined, connections: () => undefined, obstacle: () => undefined, reload: noReload,
+      metrics: () => undefined, list: () => undefined, obstacle: () => undefined, reload: noReload,
       events: new Events(() => {
         const next = figures(4 * ++seconds, 1);
         const threads = [{ ...THREAD, beats: seconds, late: seconds / 8 }];
@@ -396,6 +407,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     ).allInnerTexts();
     await page.waitForFunction(() => document.querySelector("#threads td:nth-child(2)")?.textContent !== "–");
     assert.deepEqual(await texts(), ["4", "8", "4", "20", "0", "0", "0", "1", "125\u00a0ms"]);
+    assert.equal(await page.locator("#turnaround").innerText(), "250\u00a0µs");
   });
 
   test("what a reason or a prefix is called stays text", async () => {
@@ -463,7 +475,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
       }, 50);
       steady = await serveLocally(
         {
-          metrics: () => undefined, connections: () => undefined,
+          metrics: () => undefined, list: () => undefined,
           obstacle: () => "pongd is starting", reload: noReload, events: listening,
         },
       );
@@ -558,7 +570,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
 
   test("where nothing is heard any more, it says so and asks again", async (t) => {
     const silent = await serveLocally({
-      metrics: () => undefined, connections: () => undefined, obstacle: () => "pongd is starting", reload: noReload,
+      metrics: () => undefined, list: () => undefined, obstacle: () => "pongd is starting", reload: noReload,
       events: new Events(() => live, 2 ** 31 - 1),
     });
     t.after(() => silent.close());

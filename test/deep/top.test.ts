@@ -144,8 +144,9 @@ describe("figures", () => {
       { protocol: "tcp", service: "echo", counter: ACCEPTED },
       { protocol: "udp", service: "echo", counter: SERVED }, { protocol: "udp", service: "dns", counter: SERVED + 9 },
     ] as const;
+    const sessionLimits = { stamp: 16, irtt: 9 };
     const queues = [0, 1].map(
-      (index) => ({ index, engine: "wasm", io: "uring", counters, restarts: 0, accepting }) as const,
+      (index) => ({ index, engine: "wasm", io: "uring", counters, restarts: 0, accepting, sessionLimits }) as const,
     );
     const counts = [new ServiceCounts(), new ServiceCounts()];
     for (const status of [200, 200, 304, 500]) counts[1].responded(0, status, 0.01);
@@ -156,12 +157,17 @@ describe("figures", () => {
     const services = { names: ["api", "dns"], threads: counts.map(({ buffer }) => buffer) };
     const served = { prefixes: PrefixList.of([], []) };
     const text = await textOf(metricsOf(queues, served, { txDropped: () => 0 }, { services: () => services }));
-    const parts = ({ services, serviceCount, threads, udp }: Figures) => JSON.parse(JSON.stringify(
-      { services: [...services].sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1), serviceCount, threads, udp },
-    )) as unknown;
+    const parts = ({ services, serviceCount, threads, udp, sessions, turnaround }: Figures) => {
+      const sorted = [...services].sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1);
+      return JSON.parse(JSON.stringify([sorted, serviceCount, threads, udp, sessions, turnaround])) as unknown;
+    };
     const figures = figuresOf(text, 7);
     assert.deepEqual(parts(figures), parts(snapshotOf(queues, served, 7, 0, true, services)));
     assert.deepEqual(figures.services.map(keyOf), ["tcp api", "tcp echo", "udp echo", "udp dns"]);
+    assert.deepEqual(
+      figures.sessions, [{ protocol: "stamp", sessions: 4, limit: 32 }, { protocol: "irtt", sessions: 4, limit: 18 }],
+    );
+    assert.equal(figures.turnaround.replies, 96);
   });
 
   describe("services", () => {
@@ -172,6 +178,10 @@ pongd_udp_handler_datagrams_total{direction="in",queue="0"} ${10 * n}
 pongd_udp_handler_datagrams_total{direction="out",queue="0"} ${6 * n}
 pongd_udp_handler_datagrams_total{direction="lost",queue="0"} ${n}
 pongd_packets_dropped_total{reason="socket_rcvbuff",queue="0"} ${2 * n}
+pongd_packets_dropped_total{reason="stamp_sessions",queue="0"} ${6 * n}
+pongd_stamp_sessions{queue="0"} ${3 * n}\npongd_stamp_sessions_limit{queue="0"} 16\npongd_irtt_sessions{queue="0"} ${n}
+pongd_irtt_sessions_limit{queue="0"} 4096
+pongd_stamp_turnaround_seconds_sum ${n / 8000}\npongd_stamp_turnaround_seconds_count ${n}
 pongd_http_requests_total{service="api",code="200"} ${4 * n}\npongd_http_requests_total{service="api",code="204"} ${n}
 pongd_http_requests_total{service="api",code="503"} ${n}\npongd_service_connections{service="api"} 12
 pongd_service_errors_total{service="api"} ${n}\npongd_service_errors_total{service="dns"} 0
@@ -184,8 +194,8 @@ pongd_service_thread_delay_seconds_sum{thread="0"} ${n / 4}\npongd_service_threa
 
     test("they are on the screen, the busiest first", () => {
       const lines = shown(50).filter((line) => !line.startsWith("0 ") || /^0 +\d+ +\d+$/.test(line));
-      assert.deepEqual(lines.map((line) => line.split(/ +/)).filter(([first]) => ["api", "dns", "echo", "0", "datagrams"].includes(first)), [
-        ["datagrams", "10", "6", "2", "1"],
+      assert.deepEqual(lines.map((line) => line.split(/ +/)).filter(([first]) => ["api", "dns", "echo", "0", "datagrams", "stamp", "irtt"].includes(first)), [
+        ["datagrams", "10", "6", "2", "1"], ["stamp", "12", "16", "6", "125"], ["irtt", "4", "4,096", "0", "-"],
         ["dns", "udp", "-", "10", "-", "-", "-", "-", "0"],
         ["api", "tcp", "12", "2", "5", "0", "0", "1", "4"],
         ["echo", "tcp", "-", "0", "-", "-", "-", "-", "0"],

@@ -1093,6 +1093,14 @@ describe("flags win over environment, over the file, over defaults", () => {
     });
   }
 
+  test("udp_sessions is what queues get, if a file says which services there are: no option can", () => {
+    const sessions = (...given: Parameters<typeof read>) => read(...given).options.sessions;
+    assert.equal(sessions(P), 4096);
+    assert.equal(sessions(`${P}udp_sessions: 9\n`), 9);
+    assert.equal(sessions(`${P}udp_sessions: 9\n`, ["--udp-sessions", "7"]), 7);
+    assert.equal(sessions(undefined, ["10.99.0.0/16", "--udp-sessions", "7"]), 0);
+  });
+
   test("prefixes: arguments, PONGD_PREFIXES, file", () => {
     const prefixes = (...given: Parameters<typeof read>) => read(...given).options.serving.prefixes
       .map(({ text }) => text);

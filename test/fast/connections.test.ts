@@ -11,7 +11,8 @@ import { LinearMemory } from "../../src/engine/memory.js";
 import { PrefixList } from "../../src/prefix/list.js";
 import { parsePrefix } from "../../src/prefix/prefixes.js";
 import { ConnectionList, queryOf } from "../../src/telemetry/connections.js";
-import { Lines } from "../../src/top/connections.js";
+import { CONNECTIONS as FORM } from "../../src/top/connections.js";
+import { Lines } from "../../src/top/listing.js";
 import { Random } from "../support/random.js";
 import { ask, closeServed, served } from "../support/served.js";
 import { ACK, decode, encode, FIN, PSH, SYN, type Segment } from "../support/tcp.js";
@@ -365,7 +366,7 @@ describe("lines for people", () => {
     received: 6, inFlight: 7, idleMs: 1, persistMs: 2, unknown: 3,
   };
   const linesFor = (...lines: readonly unknown[]) => {
-    return new Lines(lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    return new Lines(lines.map((line) => `${JSON.stringify(line)}\n`).join(""), FORM);
   };
 
   test("two for each connection, in columns", () => {
@@ -409,7 +410,9 @@ describe("lines for people", () => {
     ["{}", "the last line does not end"],
   ] as const) {
     test(`refused: ${JSON.stringify(body)}`, () => {
-      assert.throws(() => new Lines(body), (error) => error instanceof Error && error.message.startsWith(message));
+      assert.throws(
+        () => new Lines(body, FORM), (error) => error instanceof Error && error.message.startsWith(message),
+      );
     });
   }
 });

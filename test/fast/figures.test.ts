@@ -1,12 +1,14 @@
 /** Tests figures: how they come from the counters, the rates between two of them, and their formats. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ACCEPTED, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES, SERVED } from "../../abi/counters.js";
+import {
+  ACCEPTED, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES, SERVED, TURNAROUND, TURNAROUND_BUCKETS,
+} from "../../abi/counters.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { Directory } from "../support/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import {
-  ratesBetween, sumOf, type Figures, type ServiceFigures, type ThreadFigures,
+  ratesBetween, sumOf, withSessions, type Figures, type ServiceFigures, type ThreadFigures,
 } from "../../src/telemetry/figures.js";
 import { figuresOf, greatest } from "../../src/telemetry/snapshot.js";
 import { ServiceCounts } from "../../src/telemetry/servicecounts.js";
@@ -18,9 +20,13 @@ import { Random } from "../support/random.js";
 const QUEUE = { engine: "wasm", io: "uring", received: 0, replied: 0, dropped: 0, tcp: 0, restarts: 0 };
 const NO_TCP = { connections: 0, accepted: 0, opened: 0, retransmitted: 0, bytesIn: 0, bytesOut: 0 };
 const NO_UDP = { taken: 0, answered: 0, dropped: 0, unsent: 0 };
+const SESSIONS = [
+  { protocol: "stamp", sessions: 3, limit: 64 }, { protocol: "irtt", sessions: 5, limit: 4096 },
+] as const;
 const NONE: Figures = {
   at: 10_000, version, ready: true, queues: [{ ...QUEUE, queue: "0" }, { ...QUEUE, queue: "1" }], dropped: {},
-  overrun: 0, tcp: NO_TCP, udp: NO_UDP, services: [], serviceCount: 0, threads: [], prefixes: [], prefixCount: 0,
+  overrun: 0, tcp: NO_TCP, udp: NO_UDP, sessions: [], turnaround: { replies: 0, seconds: 0 },
+  services: [], serviceCount: 0, threads: [], prefixes: [], prefixCount: 0,
 };
 const OWN: ServiceFigures = { service: "own", protocol: "tcp", taken: 7, responses: [0, 0, 0, 0, 0], errors: 0 };
 const THREAD: ThreadFigures = { thread: "0", restarts: 0, beats: 60, late: 0.5 };
@@ -30,6 +36,7 @@ describe("figuresOf", () => {
   const queues = memories.map(
     ({ counters }, index) => ({
       index, engine: "wasm", io: "uring", counters, restarts: 3 * index,
+      sessionLimits: { stamp: 50, irtt: 4096 },
       accepting: [
         { protocol: "tcp", service: "echo", counter: ACCEPTED + 2 },
         { protocol: "tcp", service: "own", counter: ACCEPTED + 9 - index },
@@ -50,6 +57,11 @@ describe("figuresOf", () => {
     counters[Counter.tcpOpened] = 6 + i;
     counters[Counter.tcpBytesReceived] = 1500;
     counters[Counter.tcpBytesSent] = 2500 + i;
+    counters[Counter.stampSessions] = 3 + i;
+    counters[Counter.irttSessions] = 5;
+    counters[TURNAROUND] = 2;
+    counters[TURNAROUND + TURNAROUND_BUCKETS - 1] = 7;
+    counters[Counter.turnaroundNs] = 375e6;
     counters[REPLIES + Protocol.udp] = 5;
     counters[DROPPED + Drop.socket_rcvbuff] = 2;
     counters[DROPPED + Drop.udp_loop] = 1;
@@ -90,6 +102,8 @@ describe("figuresOf", () => {
       overrun: 12,
       tcp: { connections: 8, accepted: 47, opened: 13, retransmitted: 2, bytesIn: 3000, bytesOut: 5001 },
       udp: { taken: 213, answered: 32, dropped: 6, unsent: 6 },
+      sessions: [{ protocol: "stamp", sessions: 7, limit: 100 }, { protocol: "irtt", sessions: 10, limit: 8192 }],
+      turnaround: { replies: 18, seconds: 0.75 },
       services: [
         { service: "dns", protocol: "udp", taken: 201, connections: undefined, responses: [0, 0, 0, 0, 0], errors: 1 },
         { service: "echo", protocol: "tcp", taken: 40, responses: [0, 0, 0, 0, 0], errors: 0 },
@@ -149,6 +163,16 @@ test("greatest: as sorting all of them finds them, and of equal ones the earlier
   }
 });
 
+test("protocols with sessions, and those whose sessions were refused, are worth showing", () => {
+  const shown = (figures: Partial<Figures>) =>
+    withSessions({ ...NONE, ...figures }).map(({ protocol }) => protocol);
+  const none = SESSIONS.map((each) => ({ ...each, sessions: 0 }));
+  assert.deepEqual(shown({ sessions: SESSIONS }), ["stamp", "irtt"]);
+  assert.deepEqual(shown({ sessions: none }), []);
+  assert.deepEqual(shown({ sessions: none, dropped: { irtt_sessions: 1, stamp_hmac: 1 } }), ["irtt"]);
+  assert.deepEqual(shown({ sessions: none, dropped: { stamp_sessions: 1 } }), ["stamp"]);
+});
+
 describe("ratesBetween", () => {
   const older: Figures = {
     ...NONE,
@@ -158,7 +182,7 @@ describe("ratesBetween", () => {
     ],
     dropped: { icmp_csum: 20 }, overrun: 5,
     tcp: { connections: 3, accepted: 10, opened: 6, retransmitted: 4, bytesIn: 100, bytesOut: 1000 },
-    udp: { taken: 20, answered: 15, dropped: 4, unsent: 1 },
+    udp: { taken: 20, answered: 15, dropped: 4, unsent: 1 }, turnaround: { replies: 10, seconds: 2 },
     services: [OWN, { ...OWN, protocol: "udp", taken: 20 }], serviceCount: 2,
     prefixes: [{ prefix: "10.0.0.0/8", replied: 60 }, { prefix: "::/0", replied: 30 }], prefixCount: 2,
   };
@@ -169,7 +193,7 @@ describe("ratesBetween", () => {
       { ...QUEUE, queue: "1", received: 20, replied: 20 },
     ],
     tcp: { connections: 2, accepted: 12, opened: 9, retransmitted: 5, bytesIn: 140, bytesOut: 3000 },
-    udp: { taken: 40, answered: 25, dropped: 6, unsent: 2 },
+    udp: { taken: 40, answered: 25, dropped: 6, unsent: 2 }, turnaround: { replies: 14, seconds: 3 },
     services: [
       { ...OWN, taken: 17, responses: [0, 6, 0, 2, 1] }, { ...OWN, protocol: "udp", taken: 40 },
       { ...OWN, service: "new", taken: 9 },
@@ -183,7 +207,7 @@ describe("ratesBetween", () => {
     assert.deepEqual(ratesBetween(older, newer), {
       received: 105, replied: 100, dropped: 5, overrun: 0.5,
       tcp: { segments: 3, accepted: 1, opened: 1.5, retransmitted: 0.5, bytesIn: 20, bytesOut: 1000 },
-      udp: { taken: 10, answered: 5, dropped: 1, unsent: 0.5 },
+      udp: { taken: 10, answered: 5, dropped: 1, unsent: 0.5 }, turnaround: 0.25,
       services: {
         "tcp own": { taken: 5, responses: [0, 3, 0, 1, 0.5] }, "udp own": { taken: 10, responses: [0, 0, 0, 0, 0] },
         "tcp new": { taken: 0, responses: [0, 0, 0, 0, 0] },
@@ -195,11 +219,15 @@ describe("ratesBetween", () => {
     });
   });
 
+  test("without a reply of STAMP nobody knows how long one takes", () => {
+    assert.equal(ratesBetween(older, { ...older, at: older.at + 1000 }).turnaround, undefined);
+  });
+
   test("what went back began at 0", () => {
     const restarted: Figures = {
       ...NONE, at: older.at + 1000, queues: [{ ...QUEUE, queue: "0", received: 7, replied: 4, dropped: 3 }],
       dropped: { icmp_csum: 3 }, overrun: 1, tcp: { ...NO_TCP, accepted: 3, opened: 2, retransmitted: 1, bytesOut: 7 },
-      udp: { ...NO_UDP, answered: 2 }, services: [{ ...OWN, taken: 3 }],
+      udp: { ...NO_UDP, answered: 2 }, services: [{ ...OWN, taken: 3 }], turnaround: { replies: 2, seconds: 1 },
       prefixes: [{ prefix: "10.0.0.0/8", replied: 4 }],
     };
     assert.deepEqual(
@@ -208,7 +236,7 @@ describe("ratesBetween", () => {
         received: 7, replied: 4, dropped: 3, overrun: 1, reasons: { icmp_csum: 3 }, prefixes: { "10.0.0.0/8": 4 },
         // A reload may take a service away, and its count with it.
         tcp: { segments: 0, accepted: 0, opened: 2, retransmitted: 1, bytesIn: 0, bytesOut: 7 },
-        udp: { ...NO_UDP, answered: 2 },
+        udp: { ...NO_UDP, answered: 2 }, turnaround: 0.5,
         services: { "tcp own": { taken: 3, responses: [0, 0, 0, 0, 0] } }, threads: {},
       },
     );

@@ -23,7 +23,7 @@ describe("pages", () => {
     let ready = false;
     const metrics = metricsOf([], new Directory(serving([]), [], 1));
     const http = await serveLocally({
-      metrics: () => ready ? metrics : undefined, connections: () => undefined,
+      metrics: () => ready ? metrics : undefined, list: () => undefined,
       obstacle: () => ready ? undefined : "pongd is starting",
       reload: noReload, events,
     });
@@ -57,7 +57,7 @@ describe("pages", () => {
   test("a port in use is a failure that says so", async () => {
     const http = await serveLocally(
       {
-        metrics: () => undefined, connections: () => undefined,
+        metrics: () => undefined, list: () => undefined,
         obstacle: () => "pongd is starting", reload: noReload, events,
       },
     );
@@ -66,7 +66,7 @@ describe("pages", () => {
       serveAt(
         [{ host: "127.0.0.1", port }],
         {
-          metrics: () => undefined, connections: () => undefined,
+          metrics: () => undefined, list: () => undefined,
           obstacle: () => "pongd is starting", reload: noReload, events,
         },
       ),
@@ -101,10 +101,11 @@ for (const [text, advice] of [
 test("metrics: each counter of the memory is a sample, with bounded labels", async () => {
   const memories = [
     LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE }),
-    LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE }),
+    LinearMemory.create({ mtu: 1500, reassembly: 0, table: TABLE, sessions: 9 }),
   ];
   const queues = memories.map((memory, index) => ({
     index, engine: "wasm", io: "readwrite", counters: memory.counters, restarts: index,
+    sessionLimits: memory.sessionLimits,
   }) as const);
   const { prefixes, ...rest } = serving(["10.99.0.0/16", "192.0.2.0/24"].map(parsePrefix));
   const served = { ...rest, prefixes: prefixes.map((prefix, i) => i === 0 ? { ...prefix, name: "lab" } : prefix) };
@@ -125,6 +126,7 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     counters[DROPPED + Drop.icmp_csum] = 100 + i;
     counters[PREFIX_REPLIES + 1] = 900 + i;
     counters[Counter.stampSessions] = 20 + i;
+    counters[Counter.irttSessions] = 40 + i;
     counters[TLV_FLAGS + TlvFlag.malformed] = 30 + i;
     counters[BATCH_SIZES] = 3;
     counters[BATCH_SIZES + 8] = 4;
@@ -146,7 +148,9 @@ test("metrics: each counter of the memory is a sample, with bounded labels", asy
     "pongd_tcp_active_opens_total{queue=\"1\"} 61", "pongd_tcp_opened_total{queue=\"1\"} 51",
     "pongd_tcp_attempt_fails_total{reason=\"refused\",queue=\"1\"} 11",
     "pongd_tcp_attempt_fails_total{reason=\"given_up\",queue=\"0\"} 0",
-    "pongd_stamp_sessions{queue=\"1\"} 21", "pongd_stamp_tlv_flags_total{flag=\"malformed\",queue=\"1\"} 31",
+    "pongd_stamp_sessions{queue=\"1\"} 21", "pongd_stamp_sessions_limit{queue=\"1\"} 9",
+    "pongd_irtt_sessions{queue=\"1\"} 41", "pongd_irtt_sessions_limit{queue=\"0\"} 4096",
+    "pongd_stamp_tlv_flags_total{flag=\"malformed\",queue=\"1\"} 31",
     "pongd_stamp_tlv_flags_total{flag=\"unrecognized\",queue=\"0\"} 0",
     "pongd_stamp_turnaround_seconds_bucket{le=\"0.000032\"} 0",
     "pongd_stamp_turnaround_seconds_bucket{le=\"0.000064\"} 3", "pongd_stamp_turnaround_seconds_sum 0.00015",

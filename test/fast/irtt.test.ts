@@ -1,8 +1,10 @@
 /** Tests the IRTT server against what irtt 0.9's own client and server do: what it sends, octet by octet. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Protocol, REPLIES, SERVED } from "../../abi/counters.js";
-import { IRTT_KEY, IRTT_KEY_LEN, IRTT_SETS, IRTT_WAYS } from "../../abi/irtt.js";
+import { Counter, Protocol, REPLIES, SERVED } from "../../abi/counters.js";
+import {
+  IRTT_KEY, IRTT_KEY_LEN, IRTT_OPEN, IRTT_SESSION_SIZE, IRTT_SESSIONS, IRTT_SETS, IRTT_WAYS,
+} from "../../abi/irtt.js";
 import { Service } from "../../abi/tcp.js";
 import { irttOf } from "../../src/config/measurement.js";
 import type { IrttMap } from "../../src/config/types.js";
@@ -375,6 +377,63 @@ describe("IRTT", () => {
     assert.deepEqual(rig.dropped, { irtt_sessions: refused });
     rig.now += 66_000;
     opened(rig, USUAL, { sourcePort: 2000 });
+  });
+
+  test("IR-4: sessions are counted, and those that are over are not, though nobody sends anything", async () => {
+    const rig = await rigWith({ max_duration: "1s" });
+    const count = () => rig.linear.counters[Counter.irttSessions];
+    const close = (token: Uint8Array, from: object) => {
+      ask(rig, Uint8Array.from(bytes(...MAGIC, CLOSE, token, pattern(4))), from);
+    };
+    for (let i = 0; i < 300; i++) {
+      const from = { sourcePort: 20_000 + i };
+      const token = opened(rig, USUAL, from);
+      assert.deepEqual(opened(rig, USUAL, from), token);
+      if (i % 3 === 0) close(token, from);
+      if (i % 3 === 1) assert.equal(ask(rig, request(token, 0), from).length, 60);
+    }
+    assert.equal(count(), 200);
+    // Of 100, the time is over: the next request is the last.
+    rig.now += 10_000;
+    const first = opened(rig, USUAL, { sourcePort: 1999 });
+    ask(rig, request(first, 0), { sourcePort: 1999 });
+    rig.now += 4000;
+    assert.equal(ask(rig, request(first, 1), { sourcePort: 1999 })[3], REPLY | CLOSE);
+    assert.equal(count(), 200);
+    // As the packet loop does, when a deadline has come. Each time, a quarter of them is looked at.
+    rig.now += 50_000;
+    const left = new Set<number>();
+    for (let i = 0; i < 30; i++, rig.now += 1000) {
+      rig.respond();
+      left.add(count());
+    }
+    assert.equal(count(), 0);
+    assert.ok(left.size > 3, [...left].join());
+    assert.equal(rig.clock.deadline, 0, "nothing is waited for");
+  });
+
+  test("IR-4: one that makes room is counted no longer", async () => {
+    const rig = await rigWith();
+    for (let i = 0; i < 3 * IRTT_SETS * IRTT_WAYS; i++) opened(rig, USUAL, { sourcePort: 20_000 + i });
+    const tokens = Array.from({ length: IRTT_SETS * IRTT_WAYS }, (_, i) =>
+      rig.words[(IRTT_SESSIONS + i * IRTT_SESSION_SIZE) / 4]).filter((token) => token !== 0);
+    assert.equal(rig.linear.counters[Counter.irttSessions], tokens.length);
+  });
+
+  test("IR-4: sessions outlast a crash, are counted, and end as they would have", async () => {
+    const rig = await rigWith();
+    const tokens = Array.from({ length: 20 }, (_, i) => opened(rig, USUAL, { sourcePort: 20_000 + i }));
+    rig.now += 60_000;
+    rig.linear.recover();
+    assert.equal(ask(rig, request(tokens[7], 0), { sourcePort: 20_007 }).length, 60);
+    assert.equal(rig.linear.counters[Counter.irttSessions], 20);
+    for (let i = 0; i < 15; i++, rig.now += 1000) rig.respond();
+    assert.equal(rig.linear.counters[Counter.irttSessions], 1);
+    // The crash may come in the middle of a batch that has changed their number.
+    rig.words[IRTT_OPEN / 4] = 7;
+    rig.linear.recover();
+    rig.respond();
+    assert.deepEqual([rig.words[IRTT_OPEN / 4], rig.linear.counters[Counter.irttSessions]], [1, 1]);
   });
 
   test("IR-4: a network that has all sessions in use makes room for others, and for them alone", async () => {

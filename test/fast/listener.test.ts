@@ -24,7 +24,7 @@ afterEach(() => Promise.all(open.splice(0).map((server) => server.close())));
 
 async function serveAt(...places: (Endpoint | InheritedSocket)[]): Promise<HttpServer> {
   const server = await serveAtPlaces(places, {
-    metrics: () => undefined, connections: () => undefined,
+    metrics: () => undefined, list: () => undefined,
     obstacle: () => undefined, reload: noReload, events: new Events(() => undefined),
   });
   open.push(server);

@@ -18,7 +18,7 @@ async function withServer(
   const events = new Events(make, 1);
   const http = await serveLocally(
     {
-      metrics: () => undefined, connections: () => undefined,
+      metrics: () => undefined, list: () => undefined,
       obstacle: () => "pongd is starting", reload: noReload, events,
     },
   );
@@ -163,7 +163,7 @@ describe("events", () => {
     const events = new Events(() => "state", 2 ** 31 - 1);
     const http = await serveLocally(
       {
-        metrics: () => undefined, connections: () => undefined,
+        metrics: () => undefined, list: () => undefined,
         obstacle: () => "pongd is starting", reload: noReload, events,
       },
     );
@@ -234,7 +234,7 @@ describe("events", () => {
     const events = new Events(() => 1, 1);
     const http = await serveLocally(
       {
-        metrics: () => undefined, connections: () => undefined,
+        metrics: () => undefined, list: () => undefined,
         obstacle: () => "pongd is starting", reload: noReload, events,
       },
     );

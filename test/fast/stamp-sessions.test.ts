@@ -239,6 +239,46 @@ describe("stateful STAMP", () => {
     assert.equal(rig.linear.counters[Counter.turnaroundNs], 20_000_000);
   });
 
+  test("M-5: a step of the wall clock changes the times in replies alone", async () => {
+    const NOON = 1_800_000_000_000;
+    const module = compile(moduleOf("wasm"));
+    /** By how much the wall clock is set while a batch is judged, in ms. */
+    let step = 0;
+    const rig: Rig = await Rig.over(async ({ memory }) => new WasmEngine(await load(module, memory), memory, () => {
+      rig.clock.set(BigInt(rig.now) * 1_000_000n + 4000n, BigInt((rig.wall ?? 0) + step) * 1_000_000n + 4000n);
+    }), { sessions: 16, policy: policyOf({ idleMs: 10 * MINUTE, timestamp: "ptp" }) });
+    rig.now = 5000;
+    /** Returns the number of a reply, how many came and left, and T2 and T3 in ms. */
+    const asked = () => {
+      const rest = tlv(5, new Uint8Array(12));
+      const [packet] = rig.respond(udpPacket({ destinationPort: PORT, data: sent({ rest }) }));
+      const view = new DataView(packet.slice(28).buffer);
+      const at = (offset: number) => 1000 * view.getUint32(offset) + Math.floor(view.getUint32(offset + 4) / 1e6);
+      return [view.getUint32(0), view.getUint32(BASE + 8), view.getUint32(BASE + 12), at(16), at(4)];
+    };
+    // What is set is far more than the session may be silent for.
+    const walls = [NOON, NOON + 24 * 60 * MINUTE, NOON - 24 * 60 * MINUTE, 0, NOON];
+    for (const [i, wall] of walls.entries()) {
+      rig.wall = wall;
+      assert.deepEqual(asked(), [i, i + 1, i + 1, wall, wall], `the clock says ${wall}`);
+      rig.now += 9 * MINUTE;
+    }
+    step = -60 * MINUTE;
+    assert.deepEqual(asked(), [5, 6, 6, NOON, NOON - 60 * MINUTE], "it is set while the packet is here");
+    // How long replies take is measured by the other clock, 4 µs each.
+    assert.equal(rig.linear.counters[TURNAROUND + 2], 6);
+    assert.equal(rig.linear.counters[Counter.turnaroundNs], 24_000);
+    step = 0;
+    rig.now += 9 * MINUTE;
+    rig.wall = 2 * NOON;
+    rig.respond();
+    assert.equal(sessions(rig), 1, "it has been silent for 9 minutes");
+    rig.now += MINUTE + 1000;
+    rig.wall = 0;
+    rig.respond();
+    assert.equal(sessions(rig), 0, "and now for more than 10");
+  });
+
   test("M-10: authentic packets have sessions, and the HMACs cover what is told of the reply before", async () => {
     const key = Buffer.from("a key of the test's own");
     const hmacOf = (...parts: Uint8Array[]) =>

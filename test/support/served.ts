@@ -11,7 +11,7 @@ import { urlOf, type Endpoint } from "../../src/prefix/endpoints.js";
 import type { InheritedSocket } from "../../src/sys/activation.js";
 import { Events } from "../../src/web/events.js";
 import type { Backend } from "../../src/web/routes.js";
-import type { ConnectionList } from "../../src/telemetry/connections.js";
+import type { List } from "../../src/telemetry/lists.js";
 import { openSockets } from "../../src/web/listener.js";
 import { serve, type ServeOptions } from "../../src/web/server.js";
 import { WebFile } from "../../src/web/webconfig.js";
@@ -85,10 +85,12 @@ export async function closeServed(): Promise<void> {
 }
 
 /** Serves on any free port of 127.0.0.1, until closeServed() at the latest. `web`: a web configuration's file. */
-export async function served({ web, text = () => "metrics\n", list, reload, ...options }: {
+export async function served({ web, text = () => "metrics\n", list, sessions, reload, ...options }: {
   web?: string;
   text?: () => string | Promise<string>;
-  list?: ConnectionList;
+  /** The list of connections. */
+  list?: List;
+  sessions?: List;
   reload?: Backend["reload"];
 } & Omit<ServeOptions, "web"> = {}): Promise<Served> {
   const lines: string[] = [];
@@ -97,8 +99,8 @@ export async function served({ web, text = () => "metrics\n", list, reload, ...o
   );
   const registry = new Says(text);
   const status: Backend = {
-    metrics: () => ({ registry }), connections: () => list, obstacle: () => undefined, reload: reload ?? noReload,
-    events: new Events(() => undefined),
+    metrics: () => ({ registry }), list: (name) => name === "sessions" ? sessions : list, obstacle: () => undefined,
+    reload: reload ?? noReload, events: new Events(() => undefined),
   };
   const server = await serveLocally(
     status, { ...options, web: web === undefined ? undefined : new WebFile(web, log), log },

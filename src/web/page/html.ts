@@ -104,6 +104,13 @@ ${tile("udp-dropped", "Datagrams dropped", "")}
 ${tile("udp-unsent", "Datagrams not sent", "")}
 </dl>
 <p>Dropped are those for which a handler had no room, and those that might have begun a loop.</p>
+<p id="turnaround-part" hidden>STAMP’s replies leave <span id="turnaround">–</span> after their requests have been read,
+on average.</p>
+</section>
+${table(
+  "sessions", "Sessions", "Of stateful STAMP reflectors and of IRTT, in all queues. Packets are refused that find no "
+  + "room for another session.", [0], ["Protocol", "Open", "At most", "Refused", "A second"], true,
+)}
 </section>
 ${table(
   "services", "Services", "Those that took most connections or datagrams come first. Rates are a second’s; responses "

@@ -1,6 +1,6 @@
 /** Runs in the page at /. Data from elsewhere gets into the page as text only. */
 import {
-  hasTcp, keyOf, ratesBetween, responseRate, SHOWN_CLASSES, sumOf, type Figures, type Rates,
+  hasTcp, keyOf, ratesBetween, refusalOf, responseRate, SHOWN_CLASSES, sumOf, withSessions, type Figures, type Rates,
 } from "../../telemetry/figures.js";
 import type { Snapshot } from "../../telemetry/snapshot.js";
 import { number, si, whole } from "../../telemetry/numbers.js";
@@ -158,14 +158,26 @@ function fill(figures: Figures, rates: Rates | undefined): void {
 }
 
 function fillServices(
-  { udp, services, serviceCount, threads }: Figures, rates: Rates | undefined,
-  rate: (value: number | undefined) => string,
+  figures: Figures, rates: Rates | undefined, rate: (value: number | undefined) => string,
 ): void {
+  const { udp, turnaround, dropped, services, serviceCount, threads } = figures;
   place("udp").hidden = !services.some(({ protocol }) => protocol === "udp");
   for (const figure of ["taken", "answered", "dropped", "unsent"] as const) {
     write(`udp-${figure}`, whole(udp[figure]));
     write(`udp-${figure}-rate`, rates ? si(rates.udp[figure]) : "–");
   }
+  place("turnaround-part").hidden = turnaround.replies === 0;
+  const taken = rates?.turnaround;
+  write("turnaround", taken === undefined ? "–" : `${number(1e6 * taken)}\u00a0µs`);
+  const open = withSessions(figures);
+  place("sessions-part").hidden = open.length === 0;
+  rows("sessions", [0], open.map((each) => {
+    const reason = refusalOf(each);
+    return { cells: [
+      each.protocol.toUpperCase(), ...[each.sessions, each.limit, dropped[reason] ?? 0].map(whole),
+      rate(rates && (rates.reasons[reason] ?? 0)),
+    ] };
+  }));
   place("services-part").hidden = services.length === 0;
   rows("services", [0, 1], services.map((service) => {
     const its = rates?.services[keyOf(service)];
