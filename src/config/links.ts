@@ -12,7 +12,9 @@ import { nameOf, type Path } from "./path.js";
 import {
   byteNsOf, nanosecondsOf, PERCENT, queueOf, QUEUE, RATE, shareOf, TIME, type Quantity,
 } from "./quantities.js";
-import { eitherOf, type ChanceMap, type LinkMap, type LossMap, type ReorderMap, type SlotMap, type WayMap } from "./types.js";
+import {
+  eitherOf, type ChanceMap, type LinkMap, type LossMap, type ReorderMap, type SlotMap, type WayMap,
+} from "./types.js";
 
 /** Most bytes of a file with delays, and most delays. */
 const MAX_BYTES = 4 << 20;
@@ -32,7 +34,7 @@ const NAME = /^[a-z][\w-]{0,63}$/i;
 export type Say = (path: Path, message: string, which?: "key") => void;
 
 /** What a value may be: a text, a number, true or false, a list, or a map with these keys. */
-type Shape = "text" | "number" | "boolean" | "list" | { readonly [key: string]: readonly Shape[] };
+type Shape = "text" | "number" | "boolean" | "list" | Readonly<Record<string, readonly Shape[]>>;
 
 const TEXT = ["text"] as const;
 const NUMBER = ["number"] as const;
@@ -49,7 +51,7 @@ const WAY = {
   slot: [{ min: TEXT, max: TEXT, packets: NUMBER, bytes: NUMBER }],
 } as const;
 /** The shape of a link. The file's schema sees to it as well, but not to what an option gives. */
-const LINK: { readonly [key: string]: readonly Shape[] } = {
+const LINK: Readonly<Record<string, readonly Shape[]>> = {
   rtt: TEXT, in: [WAY], out: [WAY], loss: WAY.loss, duplicate: WAY.duplicate, corrupt: WAY.corrupt, netem: TEXT,
   shared: SWITCH,
 };
@@ -78,7 +80,7 @@ export class Links {
       const path = ["links", name];
       if (!NAME.test(name) || name === "none") {
         say(path, `"${name.slice(0, 64)}" is no name of a link; expected a letter, then up to 63 letters, digits, "_" or `
-          + `"-"${name === "none" ? "; none stands for no link" : ""}`, "key");
+        + `"-"${name === "none" ? "; none stands for no link" : ""}`, "key");
       }
       // A prefix may name a link that is wrong: that has been reported.
       const link = this.#linkOf(map, path, say) ?? { in: CLEAR_WAY, out: CLEAR_WAY };
@@ -117,7 +119,7 @@ export class Links {
       say(path, `prefixes have more than ${MAX_LINKS} different links; let some of them have the same`);
     } else if (this.#bytes > MAX_LINK_DATA) {
       say(path, `the tables, traces, queues and lists of packets of links need more than ${MAX_LINK_DATA >> 20} MiB; let `
-        + "some prefixes have the same link, or shorten queues");
+      + "some prefixes have the same link, or shorten queues");
     }
     return link;
   }
@@ -210,9 +212,12 @@ function wayOf(map: WayMap, path: Path, delayNs: number, folder: string): Way {
   const at = (...keys: Path) => [...path, ...keys];
   const { delay, jitter, distribution, correlation, reorder, loss, duplicate, corrupt, rate, slot } = map;
   if (jitter === undefined && (distribution !== undefined || correlation !== undefined)) {
-    throw new Wrong(at(distribution === undefined ? "correlation" : "distribution"), " is of the jitter; give jitter, too");
+    const key = distribution === undefined ? "correlation" : "distribution";
+    throw new Wrong(at(key), " is of the jitter; give jitter, too");
   }
-  if (map.ecn === true && loss === undefined) throw new Wrong(at("ecn"), " marks packets in place of a loss; give loss, too");
+  if (map.ecn === true && loss === undefined) {
+    throw new Wrong(at("ecn"), " marks packets in place of a loss; give loss, too");
+  }
   const isTrace = typeof delay === "object";
   const fixed = delay === undefined || isTrace ? 0 : quantity(at("delay"), delay, TIME, nanosecondsOf);
   const trace = isTrace
@@ -246,7 +251,9 @@ function shown(value: unknown): string {
 }
 
 /** Reads a quantity. */
-function quantity(path: Path, text: string, { expected }: Quantity, read: (text: string) => number | undefined): number {
+function quantity(
+  path: Path, text: string, { expected }: Quantity, read: (text: string) => number | undefined,
+): number {
   const value = read(text);
   if (value === undefined) throw new Wrong(path, ` is ${shown(text)}; expected ${expected}`);
   return value;
@@ -301,7 +308,8 @@ function lossOf(loss: string | LossMap, path: Path): LossModel {
     const share = percent([...path, "burst", "loss"], burst.loss);
     const { length } = burst;
     if (!(length >= 1 && length <= 1e6)) {
-      throw new Wrong([...path, "burst", "length"], ` is ${shown(length)}; expected a number of packets from 1 to 1000000`);
+      const expected = "expected a number of packets from 1 to 1000000";
+      throw new Wrong([...path, "burst", "length"], ` is ${shown(length)}; ${expected}`);
     }
     const toGood = 1 / length;
     const toBad = share < 1 ? share * toGood / (1 - share) : 1;
@@ -326,7 +334,9 @@ function lossOf(loss: string | LossMap, path: Path): LossModel {
       state[key] === undefined ? usual : percent([...path, "state", key], state[key]);
     // As in tc-netem(8).
     const [p31, p32, p23, p14] = [each("p31", 1 - p13), each("p32", 0), each("p23", 1), each("p14", 0)];
-    if (p13 + p14 > 1 || p31 + p32 > 1) throw new Wrong([...path, "state"], ": p13 + p14 and p31 + p32 are at most 100%");
+    if (p13 + p14 > 1 || p31 + p32 > 1) {
+      throw new Wrong([...path, "state"], ": p13 + p14 and p31 + p32 are at most 100%");
+    }
     return { kind: "states", p13, p31, p32, p23, p14 };
   }
   return { kind: "packets", ranges: rangesOf(packets ?? [], [...path, "packets"]) };
@@ -380,14 +390,16 @@ function quantilesOf(
 ): Float32Array | undefined {
   if (typeof distribution === "object") {
     const samples = numbersOf(distribution.file, [...path, "file"], folder);
-    if (new Set(samples).size < 2) throw new Wrong([...path, "file"], `: ${distribution.file}: expected samples that differ`);
+    if (new Set(samples).size < 2) {
+      throw new Wrong([...path, "file"], `: ${distribution.file}: expected samples that differ`);
+    }
     const text = samples.join();
     const known = FILES.get(text) ?? ofSamples(samples);
     FILES.set(text, known);
     return known;
   }
   if (!DISTRIBUTION_NAMES.includes(distribution)) {
-    throw new Wrong(path, ` is "${String(distribution)}"; expected ${eitherOf(DISTRIBUTION_NAMES)}, or a map with file`);
+    throw new Wrong(path, ` is "${distribution}"; expected ${eitherOf(DISTRIBUTION_NAMES)}, or a map with file`);
   }
   return distribution === "uniform" ? undefined : DISTRIBUTIONS[distribution];
 }
@@ -414,7 +426,9 @@ function numbersOf(file: string | undefined, path: Path, folder: string): number
     }
   }
   if (numbers.length === 0) throw new Wrong(path, `: ${file}: no number; expected at least one`);
-  if (numbers.length > MAX_DELAYS) throw new Wrong(path, `: ${file}: ${numbers.length} numbers; at most ${MAX_DELAYS} fit`);
+  if (numbers.length > MAX_DELAYS) {
+    throw new Wrong(path, `: ${file}: ${numbers.length} numbers; at most ${MAX_DELAYS} fit`);
+  }
   return numbers;
 }
 
