@@ -32,7 +32,10 @@ const NAME = /^[a-z][\w-]{0,63}$/i;
 export type Say = (path: Path, message: string, which?: "key") => void;
 
 /** What a value may be: a text, a number, true or false, a list, or a map with these keys. */
-type Shape = "text" | "number" | "boolean" | "list" | { readonly [key: string]: readonly Shape[] };
+type Shape = "text" | "number" | "boolean" | "list" | Shapes;
+/** The shapes that each key's value may have. */
+// eslint-disable-next-line @typescript-eslint/consistent-indexed-object-style -- a Record may not refer to itself
+interface Shapes { readonly [key: string]: readonly Shape[] }
 
 const TEXT = ["text"] as const;
 const NUMBER = ["number"] as const;
@@ -49,7 +52,7 @@ const WAY = {
   slot: [{ min: TEXT, max: TEXT, packets: NUMBER, bytes: NUMBER }],
 } as const;
 /** The shape of a link. The file's schema sees to it as well, but not to what an option gives. */
-const LINK: { readonly [key: string]: readonly Shape[] } = {
+const LINK: Shapes = {
   rtt: TEXT, in: [WAY], out: [WAY], loss: WAY.loss, duplicate: WAY.duplicate, corrupt: WAY.corrupt, netem: TEXT,
   shared: SWITCH,
 };
@@ -78,7 +81,7 @@ export class Links {
       const path = ["links", name];
       if (!NAME.test(name) || name === "none") {
         say(path, `"${name.slice(0, 64)}" is no name of a link; expected a letter, then up to 63 letters, digits, "_" or `
-          + `"-"${name === "none" ? "; none stands for no link" : ""}`, "key");
+        + `"-"${name === "none" ? "; none stands for no link" : ""}`, "key");
       }
       // A prefix may name a link that is wrong: that has been reported.
       const link = this.#linkOf(map, path, say) ?? { in: CLEAR_WAY, out: CLEAR_WAY };
@@ -117,7 +120,7 @@ export class Links {
       say(path, `prefixes have more than ${MAX_LINKS} different links; let some of them have the same`);
     } else if (this.#bytes > MAX_LINK_DATA) {
       say(path, `the tables, traces, queues and lists of packets of links need more than ${MAX_LINK_DATA >> 20} MiB; let `
-        + "some prefixes have the same link, or shorten queues");
+      + "some prefixes have the same link, or shorten queues");
     }
     return link;
   }
@@ -175,14 +178,15 @@ function linkOf(map: LinkMap, folder: string): Link {
     }
   }
   const there = wayOf(inward, ["in"], half, folder);
-  if (!parsed) return { in: there, out: wayOf({ ...outward, ...given(both) }, ["out"], half, folder) };
-  const back = inNetem(() => wayOf(parsed, ["out"], half, folder));
+  const beside = wayWith(both);
+  const isLossy = loss !== undefined;
+  if (!parsed) return { in: there, out: { ...wayOf(outward ?? {}, ["out"], half, folder, isLossy), ...beside } };
+  const back = inNetem(() => wayOf(parsed, ["out"], half, folder, isLossy));
   // In netem, jitter reorders.
-  const mayPass = parsed.jitter !== undefined;
-  return { in: there, out: { ...back, ...wayWith(both), mayPass } };
+  return { in: there, out: { ...back, ...beside, mayPass: parsed.jitter !== undefined } };
 }
 
-/** Reads what lies beside netem's words. */
+/** Reads what a link says of the way out outside of out. */
 function wayWith({ loss, duplicate, corrupt }: Pick<LinkMap, "loss" | "duplicate" | "corrupt">): Partial<Way> {
   return given({
     loss: loss === undefined ? undefined : lossOf(loss, ["loss"]),
@@ -206,13 +210,14 @@ function given<T extends object>(map: T): Partial<T> {
   return Object.fromEntries(Object.entries(map).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
 
-function wayOf(map: WayMap, path: Path, delayNs: number, folder: string): Way {
+/** `isLossy` says whether packets are lost even if the map does not say so. */
+function wayOf(map: WayMap, path: Path, delayNs: number, folder: string, isLossy = false): Way {
   const at = (...keys: Path) => [...path, ...keys];
   const { delay, jitter, distribution, correlation, reorder, loss, duplicate, corrupt, rate, slot } = map;
   if (jitter === undefined && (distribution !== undefined || correlation !== undefined)) {
     throw new Wrong(at(distribution === undefined ? "correlation" : "distribution"), " is of the jitter; give jitter, too");
   }
-  if (map.ecn === true && loss === undefined) throw new Wrong(at("ecn"), " marks packets in place of a loss; give loss, too");
+  if (map.ecn === true && loss === undefined && !isLossy) throw new Wrong(at("ecn"), " marks packets in place of a loss; give loss, too");
   const isTrace = typeof delay === "object";
   const fixed = delay === undefined || isTrace ? 0 : quantity(at("delay"), delay, TIME, nanosecondsOf);
   const trace = isTrace
@@ -387,7 +392,7 @@ function quantilesOf(
     return known;
   }
   if (!DISTRIBUTION_NAMES.includes(distribution)) {
-    throw new Wrong(path, ` is "${String(distribution)}"; expected ${eitherOf(DISTRIBUTION_NAMES)}, or a map with file`);
+    throw new Wrong(path, ` is ${shown(distribution)}; expected ${eitherOf(DISTRIBUTION_NAMES)}, or a map with file`);
   }
   return distribution === "uniform" ? undefined : DISTRIBUTIONS[distribution];
 }

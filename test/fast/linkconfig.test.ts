@@ -235,12 +235,147 @@ describe("whose a link is", () => {
     ], [0, 16_384, 16_384, 5, 0]);
   });
 
-  test("100,000 prefixes may have links of their own, if they are the same ones", () => {
-    const entries = Array.from({ length: 100_000 }, (_, i) =>
+  test("20,000 prefixes may have links of their own, if they are the same ones", () => {
+    const entries = Array.from({ length: 20_000 }, (_, i) =>
       `  - { prefix: 10.${i >> 16}.${(i >> 8) & 255}.${i & 255}, link: { rtt: ${i % 1000 + 1}ms } }\n`);
     const found = linksOf(`prefixes:\n${entries.join("")}`);
     assert.equal(new Set(found).size, 1000);
-    assert.equal(found[99_999]?.out.delayNs, 500 * MS);
+    assert.equal(found[19_999]?.out.delayNs, 500 * MS);
+  });
+});
+
+describe("a link that is wrong: where, what, and what was expected", () => {
+  const empty = file("empty", "# nothing\n");
+  const text = file("words", "1\ntwo\n");
+  const alike = file("alike", "1\n1\n");
+  const early = file("early", "5\n-1\n");
+  const many = file("many", "1 ".repeat(200_001));
+  const huge = file("huge", "1".repeat((4 << 20) + 1));
+  const time = "expected a time like 100us, 5ms or 1.5s, at most an hour";
+  const percentage = "expected a percentage like 0.5%, at most 100%";
+
+  for (const [link, ...lines] of [
+    ["{ delay: 5ms }", "2:16: link.delay is \"5ms\"; expected rtt, for the time there and back, or one in `in` or `out`"],
+    ["{ jitter: 5ms }", "2:17: link.jitter is \"5ms\"; expected one in `in` or `out`"],
+    ["{ rt: 5ms }", "2:9: unknown key \"rt\" in link; did you mean rtt?"],
+    ["{ out: { dely: 5ms } }", "2:16: unknown key \"dely\" in link.out; did you mean delay?"],
+    ["{ rtt: 5 }", `2:14: link.rtt is 5; ${time}`],
+    ["{ rtt: 2h }", `2:14: link.rtt is "2h"; ${time}`],
+    ["{ rtt: 3601s }", `2:14: link.rtt is "3601s"; ${time}`],
+    ["{ rtt: -5ms }", `2:14: link.rtt is "-5ms"; ${time}`],
+    ["{ out: { jitter: 1ms, correlation: 101% } }", `2:42: link.out.correlation is "101%"; ${percentage}`],
+    ["{ loss: 1 }", `2:15: link.loss is 1; ${percentage}, or a map like { burst: { loss: 1%, length: 8 } }`],
+    ["dsl", "2:7: \"dsl\" is no link's name; expected one under links, which has none, or none"],
+    ["{ out: { correlation: 1% } }", "2:29: link.out.correlation is of the jitter; give jitter, too"],
+    ["{ out: { distribution: normal } }", "2:30: link.out.distribution is of the jitter; give jitter, too"],
+    ["{ out: { ecn: true } }", "2:21: link.out.ecn marks packets in place of a loss; give loss, too"],
+    ["{ loss: { probability: 1%, burst: { loss: 1%, length: 2 } } }",
+      "2:15: link.loss: expected exactly one of probability, burst, gemodel, state and packets"],
+    ["{ loss: {} }", "2:15: link.loss: expected exactly one of probability, burst, gemodel, state and packets"],
+    ["{ loss: { gemodel: { p: 1% }, correlation: 1% } }",
+      "2:50: link.loss.correlation goes with probability alone; leave it out"],
+    ["{ loss: { probability: 1%, correlation: 100% } }",
+      "2:47: link.loss.correlation is 100%, by which all are lost or none; expected less"],
+    ["{ loss: { burst: { loss: 60%, length: 1 } } }",
+      "2:24: link.loss.burst: 60% cannot be lost in bursts of 1, since at least one packet comes between two bursts; "
+      + "raise length"],
+    ["{ loss: { burst: { loss: 60%, length: 1e7 } } }",
+      "2:45: link.loss.burst.length is 10000000; expected a number of packets from 1 to 1000000"],
+    ["{ loss: { state: { p13: 60%, p14: 50% } } }", "2:24: link.loss.state: p13 + p14 and p31 + p32 are at most 100%"],
+    ["{ loss: { packets: [3, 2] } }",
+      "2:30: link.loss.packets[1] is 2; expected numbers of packets, from 1 on, or ranges like 20-25, in ascending order"],
+    ["{ out: { slot: { min: 1ms } } }", "2:22: link.out.slot: expected packets or bytes, of which so many leave together"],
+    ["{ out: { slot: { min: 0ms, packets: 1 } } }", "2:29: link.out.slot.min is 0; expected a time above 0"],
+    ["{ out: { slot: { min: 2ms, max: 1ms, packets: 1 } } }",
+      "2:39: link.out.slot.max is 1ms, which is less than min; expected more"],
+    ["{ out: { queue: 100ms } }", "2:23: link.out.queue is for a rate; give rate, too"],
+    ["{ in: { overhead: 14 } }", "2:25: link.in.overhead is for a rate; give rate, too"],
+    ["{ in: { rate: 0bit } }", "2:21: link.in.rate is \"0bit\"; expected a rate like 56kbit or 10mbit, or of bytes like 1mbps"],
+    ["{ in: { rate: 1bit, queue: 10001packets } }", "2:34: link.in.queue is \"10001packets\"; expected what may wait, "
+    + "like 100ms, 64kb or 50packets, at most 10000 packets"],
+    [`{ out: { delay: { file: ${folder}/none, step: 1ms } } }`, "2:31: link.out.delay.file: DIR/none: cannot be read: "
+    + "ENOENT: no such file or directory, open 'DIR/none'"],
+    [`{ out: { delay: { file: ${empty}, step: 1ms } } }`, "2:31: link.out.delay.file: DIR/empty: no number; expected at least one"],
+    [`{ out: { delay: { file: ${text}, step: 1ms } } }`, "2:31: link.out.delay.file: DIR/words:2: \"two\"; expected numbers alone"],
+    [`{ out: { delay: { file: ${early}, step: 1ms } } }`,
+      "2:31: link.out.delay.file: DIR/early: -1; expected milliseconds from 0 to 3600000"],
+    [`{ out: { delay: { file: ${many}, step: 1ms } } }`, "2:31: link.out.delay.file: DIR/many: 200001 numbers; at most 200000 fit"],
+    [`{ out: { delay: { file: ${huge}, step: 1ms } } }`, "2:31: link.out.delay.file: DIR/huge: larger than 4 MiB, which no file is"],
+    [`{ out: { jitter: 1ms, distribution: { file: ${alike} } } }`,
+      "2:51: link.out.distribution.file: DIR/alike: expected samples that differ"],
+    ["{ loss: 1%, out: { loss: 2% } }", "2:15: link.loss is given here and in out; give one of them"],
+    ["{ loss: 1%, netem: loss 2% }", "2:15: link.loss is given here and in netem; give one of them"],
+    ["{ netem: delay 1ms, out: {} }", "2:16: link.netem says what out does, which is given, too; give one"],
+    ["{ netem: delay 1parsec }", `2:16: link.netem: delay is "1parsec"; ${time}`],
+    ["{ netem: delay }", "2:16: link.netem: \"delay\" takes a time, a jitter and a correlation"],
+    ["{ netem: loss 1% 2% 3% }", "2:16: link.netem: \"loss\" takes a percentage and a correlation, or state, or gemodel"],
+    ["{ netem: loss 1% bogus }", "2:16: link.netem: \"bogus\" is no percentage of \"loss\""],
+    ["{ netem: loss 1% ecn now }", "2:16: link.netem: \"ecn\" takes nothing; there is \"now\""],
+    ["{ netem: reorder 1% }", "2:16: link.netem: \"reorder\" needs a delay, as in netem"],
+    ["{ netem: delay 1ms gap 5 }", "2:16: link.netem: \"gap\" goes with reorder"],
+    ["{ netem: delay 1ms reorder 1% gap x }", "2:16: link.netem: \"gap\" takes a number of packets"],
+    ["{ netem: delay 1ms limit many }", "2:16: link.netem: \"limit\" takes a number of packets"],
+    ["{ netem: rate 1mbit limit 20000 }", "2:16: link.netem: queue is \"20000packets\"; expected what may wait, like "
+    + "100ms, 64kb or 50packets, at most 10000 packets"],
+    ["{ netem: rate 1mbit much }", "2:16: link.netem: \"rate\" takes an overhead in whole bytes"],
+    ["{ netem: slot distribution normal 1ms 2ms }", "2:16: link.netem: \"slot\" takes a time, a second one, packets and "
+    + "bytes; distributions are not known"],
+    ["{ netem: delay 1ms distribution normal }", "2:16: link.netem: distribution is of the jitter; give jitter, too"],
+    ["{ netem: delay 1ms seed 5 }", "2:16: link.netem: \"seed\" is the seed of all links: give it as seed, outside of links"],
+    ["{ netem: jam 1ms }", "2:16: link.netem: \"jam\" is no word of netem's that is known here; expected delay, latency, loss, "
+    + "drop, duplicate, corrupt, reorder, gap, rate, slot, limit, distribution, ecn"],
+  ]) {
+    test(link.replace(folder, ""), () => {
+      const found = refusal(`${P}link: ${link}\n`);
+      assert.deepEqual(
+        { ...found, lines: found?.lines.map((line) => line.replaceAll(folder, "DIR")) },
+        { lines: lines.map((line) => `FILE:${line}`), status: EXIT.CONFIG },
+      );
+    });
+  }
+
+  test("under links, and of a prefix", () => {
+    assert.deepEqual(refusal("links:\n  dsl: { out: { queue: 1ms } }\n  none: { rtt: 1ms }\nprefixes:\n"
+      + "  - { prefix: 10.0.0.0/24, link: dls }\n  - { prefix: 10.0.1.0/24, link: { in: { ecn: true } } }\n")?.lines, [
+      "FILE:2:24: links.dsl.out.queue is for a rate; give rate, too",
+      "FILE:3:3: \"none\" is no name of a link; expected a letter, then up to 63 letters, digits, \"_\" or \"-\"; none "
+      + "stands for no link",
+      "FILE:5:34: \"dls\" is no link's name; expected one under links, which has dsl, none, or none",
+      "FILE:6:47: prefixes[1].link.in.ecn marks packets in place of a loss; give loss, too",
+    ]);
+  });
+
+  test("the engine js has none", () => {
+    assert.match(refusal(`${P}link: { rtt: 1ms }\nengine: js\n`)?.lines.join() ?? "", /^FILE:2:7: .*has no links/);
+    assert.match(refusal("prefixes: [{ prefix: 10.0.0.0/24, link: { rtt: 1ms } }]\nengine: js\n")?.lines.join() ?? "",
+      /^FILE:1:41: .*has no links/);
+    assert.deepEqual(linksOf(`${P}links: { dsl: { rtt: 1ms } }\nengine: js\n`), [undefined]);
+  });
+
+  /** Returns a file with so many prefixes, each with a link of its own. */
+  const different = (count: number, linkAt: (i: number) => string) => `prefixes:\n${Array.from({ length: count }, (_, i) =>
+    `  - { prefix: 10.0.${i >> 8}.${i & 255}, link: ${linkAt(i)} }\n`).join("")}`;
+
+  test("more different links than fit", () => {
+    assert.equal(refusal(different(4096, (i) => `{ rtt: ${i}us }`)), undefined);
+    assert.deepEqual(refusal(different(5000, (i) => `{ rtt: ${i}us }`))?.lines, [
+      "FILE:4098:32: prefixes have more than 4096 different links; let some of them have the same",
+    ]);
+  });
+
+  test("5,000 links with names fit, if no more than 4,096 of them are a prefix's", () => {
+    const names = Array.from({ length: 5000 }, (_, i) => `  l${i}: { rtt: 1ms }\n`).join("");
+    assert.deepEqual(linksOf(`links:\n${names}${P}link: l4999\n`).map((link) => link?.name), ["l4999"]);
+  });
+
+  test("more data of links than fits", () => {
+    // A queue of 10,000 packets takes 80,008 bytes, and 104 of them are the last that fit in 8 MiB.
+    const queue = (i: number) => `{ out: { delay: ${i}us, rate: 1mbit, queue: 10000packets } }`;
+    assert.equal(refusal(different(104, queue)), undefined);
+    assert.deepEqual(refusal(different(200, queue))?.lines, [
+      "FILE:106:33: the tables, traces, queues and lists of packets of links need more than 8 MiB; let some prefixes have "
+      + "the same link, or shorten queues",
+    ]);
   });
 });
 
@@ -276,19 +411,19 @@ describe("--link", () => {
     ["rtt=5", "--link: rtt is \"5\"; expected a time like 100us, 5ms or 1.5s, at most an hour"],
     ["out.delay=2h", "--link: out.delay is \"2h\"; expected a time like 100us, 5ms or 1.5s, at most an hour"],
     ["out.foo=1", "--link: out.foo: unknown key; expected delay, jitter, distribution, correlation, reorder, loss, ecn, "
-      + "duplicate, corrupt, rate, overhead, queue, slot"],
+    + "duplicate, corrupt, rate, overhead, queue, slot"],
     ["constructor.keys=1", "--link: constructor: unknown key; expected rtt, in, out, loss, duplicate, corrupt, netem, shared"],
     ["in=5", "--link: in is \"5\"; expected a map of delay, jitter, distribution, correlation, reorder, loss, ecn, "
-      + "duplicate, corrupt, rate, overhead, queue, slot"],
+    + "duplicate, corrupt, rate, overhead, queue, slot"],
     ["out.reorder=5%", "--link: out.reorder is \"5%\"; expected true or false, or a map of probability, correlation, gap"],
     ["out.ecn=5", "--link: out.ecn is \"5\"; expected true or false"],
     ["netem=true", "--link: netem is true; expected text"],
     ["out.loss.packets=3", "--link: out.loss.packets is 3; expected a list"],
     ["out.loss.burst.loss=1%", "--link: out.loss.burst.length is missing; expected a number of packets from 1 to 1000000"],
-    ["out.delay.file=/x", "--link: out.delay.file: cannot read /x: no such file or directory"],
+    ["out.delay.file=/x", "--link: out.delay.file: /x: cannot be read: ENOENT: no such file or directory, open '/x'"],
     ["out.slot.packets=3", "--link: out.slot.min is missing; expected a time like 100us, 5ms or 1.5s, at most an hour"],
     ["out.jitter=1ms,out.distribution=constructor", "--link: out.distribution is \"constructor\"; expected uniform, normal, "
-      + "pareto or paretonormal, or a map with file"],
+    + "pareto or paretonormal, or a map with file"],
   ]) {
     test(`refused: ${spec}`, () => {
       assert.deepEqual(
