@@ -15,7 +15,8 @@ export const FULL: u64 = u64.MAX_VALUE;
 /** Returns when a packet of `len` bytes has been sent that comes at a time of NOW; FULL if it finds no room. */
 export function transmit(way: usize, state: usize, came: u64, len: u32): u64 {
   const begins = max(came, load<u64>(state, STATE_BUSY));
-  if (<f64>(begins - came) > load<f64>(way, WAY_QUEUE_NS)) return FULL;
+  const wait = <f64>(begins - came);
+  if (wait > load<f64>(way, WAY_QUEUE_NS)) return FULL;
   const bytes = max<i32>(0, <i32>len + load<i32>(way, WAY_OVERHEAD));
   const leaves = begins + <u64>(<f64>bytes * load<f64>(way, WAY_BYTE_NS));
   const ring: usize = load<u32>(way, WAY_QUEUE_RING);

@@ -34,7 +34,10 @@ const NAME = /^[a-z][\w-]{0,63}$/i;
 export type Say = (path: Path, message: string, which?: "key") => void;
 
 /** What a value may be: a text, a number, true or false, a list, or a map with these keys. */
-type Shape = "text" | "number" | "boolean" | "list" | Readonly<Record<string, readonly Shape[]>>;
+type Shape = "text" | "number" | "boolean" | "list" | Shapes;
+/** The shapes that each key's value may have. */
+// eslint-disable-next-line @typescript-eslint/consistent-indexed-object-style -- a Record may not refer to itself
+interface Shapes { readonly [key: string]: readonly Shape[] }
 
 const TEXT = ["text"] as const;
 const NUMBER = ["number"] as const;
@@ -51,7 +54,7 @@ const WAY = {
   slot: [{ min: TEXT, max: TEXT, packets: NUMBER, bytes: NUMBER }],
 } as const;
 /** The shape of a link. The file's schema sees to it as well, but not to what an option gives. */
-const LINK: Readonly<Record<string, readonly Shape[]>> = {
+const LINK: Shapes = {
   rtt: TEXT, in: [WAY], out: [WAY], loss: WAY.loss, duplicate: WAY.duplicate, corrupt: WAY.corrupt, netem: TEXT,
   shared: SWITCH,
 };
@@ -177,14 +180,15 @@ function linkOf(map: LinkMap, folder: string): Link {
     }
   }
   const there = wayOf(inward, ["in"], half, folder);
-  if (!parsed) return { in: there, out: wayOf({ ...outward, ...given(both) }, ["out"], half, folder) };
-  const back = inNetem(() => wayOf(parsed, ["out"], half, folder));
+  const beside = wayWith(both);
+  const isLossy = loss !== undefined;
+  if (!parsed) return { in: there, out: { ...wayOf(outward ?? {}, ["out"], half, folder, isLossy), ...beside } };
+  const back = inNetem(() => wayOf(parsed, ["out"], half, folder, isLossy));
   // In netem, jitter reorders.
-  const mayPass = parsed.jitter !== undefined;
-  return { in: there, out: { ...back, ...wayWith(both), mayPass } };
+  return { in: there, out: { ...back, ...beside, mayPass: parsed.jitter !== undefined } };
 }
 
-/** Reads what lies beside netem's words. */
+/** Reads what a link says of the way out outside of out. */
 function wayWith({ loss, duplicate, corrupt }: Pick<LinkMap, "loss" | "duplicate" | "corrupt">): Partial<Way> {
   return given({
     loss: loss === undefined ? undefined : lossOf(loss, ["loss"]),
@@ -208,14 +212,15 @@ function given<T extends object>(map: T): Partial<T> {
   return Object.fromEntries(Object.entries(map).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
 
-function wayOf(map: WayMap, path: Path, delayNs: number, folder: string): Way {
+/** `isLossy` says whether packets are lost even if the map does not say so. */
+function wayOf(map: WayMap, path: Path, delayNs: number, folder: string, isLossy = false): Way {
   const at = (...keys: Path) => [...path, ...keys];
   const { delay, jitter, distribution, correlation, reorder, loss, duplicate, corrupt, rate, slot } = map;
   if (jitter === undefined && (distribution !== undefined || correlation !== undefined)) {
     const key = distribution === undefined ? "correlation" : "distribution";
     throw new Wrong(at(key), " is of the jitter; give jitter, too");
   }
-  if (map.ecn === true && loss === undefined) {
+  if (map.ecn === true && loss === undefined && !isLossy) {
     throw new Wrong(at("ecn"), " marks packets in place of a loss; give loss, too");
   }
   const isTrace = typeof delay === "object";
@@ -308,8 +313,7 @@ function lossOf(loss: string | LossMap, path: Path): LossModel {
     const share = percent([...path, "burst", "loss"], burst.loss);
     const { length } = burst;
     if (!(length >= 1 && length <= 1e6)) {
-      const expected = "expected a number of packets from 1 to 1000000";
-      throw new Wrong([...path, "burst", "length"], ` is ${shown(length)}; ${expected}`);
+      throw new Wrong([...path, "burst", "length"], ` is ${shown(length)}; expected a number of packets from 1 to 1000000`);
     }
     const toGood = 1 / length;
     const toBad = share < 1 ? share * toGood / (1 - share) : 1;
@@ -390,16 +394,14 @@ function quantilesOf(
 ): Float32Array | undefined {
   if (typeof distribution === "object") {
     const samples = numbersOf(distribution.file, [...path, "file"], folder);
-    if (new Set(samples).size < 2) {
-      throw new Wrong([...path, "file"], `: ${distribution.file}: expected samples that differ`);
-    }
+    if (new Set(samples).size < 2) throw new Wrong([...path, "file"], `: ${distribution.file}: expected samples that differ`);
     const text = samples.join();
     const known = FILES.get(text) ?? ofSamples(samples);
     FILES.set(text, known);
     return known;
   }
   if (!DISTRIBUTION_NAMES.includes(distribution)) {
-    throw new Wrong(path, ` is "${distribution}"; expected ${eitherOf(DISTRIBUTION_NAMES)}, or a map with file`);
+    throw new Wrong(path, ` is ${shown(distribution)}; expected ${eitherOf(DISTRIBUTION_NAMES)}, or a map with file`);
   }
   return distribution === "uniform" ? undefined : DISTRIBUTIONS[distribution];
 }
@@ -426,9 +428,7 @@ function numbersOf(file: string | undefined, path: Path, folder: string): number
     }
   }
   if (numbers.length === 0) throw new Wrong(path, `: ${file}: no number; expected at least one`);
-  if (numbers.length > MAX_DELAYS) {
-    throw new Wrong(path, `: ${file}: ${numbers.length} numbers; at most ${MAX_DELAYS} fit`);
-  }
+  if (numbers.length > MAX_DELAYS) throw new Wrong(path, `: ${file}: ${numbers.length} numbers; at most ${MAX_DELAYS} fit`);
   return numbers;
 }
 

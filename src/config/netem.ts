@@ -64,13 +64,10 @@ export function netemOf(text: string): WayMap | string {
         break;
       case "rate": {
         if (rest.length < 1 || rest.length > 2) return `"rate" takes a rate and an overhead in bytes`;
-        const [rate, overhead] = rest as [string, string?];
-        if (overhead !== undefined && !/^-?\d{1,9}$/.test(overhead)) {
-          return "\"rate\" takes an overhead in whole bytes";
-        }
+        if (rest.length === 2 && !/^-?\d{1,9}$/.test(rest[1])) return "\"rate\" takes an overhead in whole bytes";
         // tc takes a rate without a unit for bits a second.
-        way.rate = /^[\d.]+$/.test(rate) ? `${rate}bit` : rate.toLowerCase();
-        if (overhead !== undefined) way.overhead = Number(overhead);
+        way.rate = /^[\d.]+$/.test(rest[0]) ? `${rest[0]}bit` : rest[0].toLowerCase();
+        if (rest.length === 2) way.overhead = Number(rest[1]);
         break;
       }
       case "limit":
@@ -96,7 +93,8 @@ export function netemOf(text: string): WayMap | string {
       case "seed":
         return "\"seed\" is the seed of all links: give it as seed, outside of links";
       default:
-        return `"${shown(word)}" is no word of netem's that is known here; expected ${[...WORDS].slice(0, -1).join(", ")}`;
+        return `"${shown(word)}" is no word of netem's that is known here; expected `
+          + [...WORDS].filter((known) => known !== "seed").join(", ");
     }
   }
   if (gap !== undefined) {

@@ -218,7 +218,8 @@ describe("whose a link is", () => {
   const links = "links: { dsl: { rtt: 2ms }, own: { rtt: 4ms, shared: false } }\n";
 
   test("prefixes that name a link share it, unless it says otherwise; one of a prefix's own has no name", () => {
-    const found = linksOf(`${links}prefixes:\n  - { prefix: 10.0.0.0/24, link: dsl }\n  - { prefix: 10.0.1.0/24, link: dsl }\n`
+    const found = linksOf(`${links}prefixes:\n  - { prefix: 10.0.0.0/24, link: dsl }\n`
+      + "  - { prefix: 10.0.1.0/24, link: dsl }\n"
       + "  - { prefix: 10.0.2.0/24, link: own }\n  - { prefix: 10.0.3.0/24, link: { rtt: 2ms } }\n");
     assert.deepEqual(found.map((link) => [link?.name, link?.in.delayNs]), [
       ["dsl", MS], ["dsl", MS], [undefined, 2 * MS], [undefined, MS],
@@ -241,12 +242,12 @@ describe("whose a link is", () => {
     ], [0, 16_384, 16_384, 5, 0]);
   });
 
-  test("100,000 prefixes may have links of their own, if they are the same ones", () => {
-    const entries = Array.from({ length: 100_000 }, (_, i) =>
+  test("20,000 prefixes may have links of their own, if they are the same ones", () => {
+    const entries = Array.from({ length: 20_000 }, (_, i) =>
       `  - { prefix: 10.${i >> 16}.${(i >> 8) & 255}.${i & 255}, link: { rtt: ${i % 1000 + 1}ms } }\n`);
     const found = linksOf(`prefixes:\n${entries.join("")}`);
     assert.equal(new Set(found).size, 1000);
-    assert.equal(found[99_999]?.out.delayNs, 500 * MS);
+    assert.equal(found[19_999]?.out.delayNs, 500 * MS);
   });
 });
 
@@ -292,8 +293,8 @@ describe("a link that is wrong: where, what, and what was expected", () => {
       "2:45: link.loss.burst.length is 10000000; expected a number of packets from 1 to 1000000"],
     ["{ loss: { state: { p13: 60%, p14: 50% } } }", "2:24: link.loss.state: p13 + p14 and p31 + p32 are at most 100%"],
     ["{ loss: { packets: [3, 2] } }",
-      "2:30: link.loss.packets[1] is 2; expected numbers of packets, from 1 on, or ranges like 20-25, in ascending "
-      + "order"],
+      "2:30: link.loss.packets[1] is 2; expected numbers of packets, from 1 on, or ranges like 20-25, in "
+      + "ascending order"],
     [
       "{ out: { slot: { min: 1ms } } }",
       "2:22: link.out.slot: expected packets or bytes, of which so many leave together",
@@ -395,7 +396,7 @@ describe("a link that is wrong: where, what, and what was expected", () => {
   test("more different links than fit", () => {
     assert.equal(refusal(different(4096, (i) => `{ rtt: ${i}us }`)), undefined);
     assert.deepEqual(refusal(different(5000, (i) => `{ rtt: ${i}us }`))?.lines, [
-      "FILE:4098:35: prefixes have more than 4096 different links; let some of them have the same",
+      "FILE:4098:32: prefixes have more than 4096 different links; let some of them have the same",
     ]);
   });
 
@@ -409,8 +410,8 @@ describe("a link that is wrong: where, what, and what was expected", () => {
     const queue = (i: number) => `{ out: { delay: ${i}us, rate: 1mbit, queue: 10000packets } }`;
     assert.equal(refusal(different(104, queue)), undefined);
     assert.deepEqual(refusal(different(200, queue))?.lines, [
-      "FILE:106:34: the tables, traces, queues and lists of packets of links need more than 8 MiB; let some prefixes "
-      + "have the same link, or shorten queues",
+      "FILE:106:33: the tables, traces, queues and lists of packets of links need more than 8 MiB; let some "
+      + "prefixes have the same link, or shorten queues",
     ]);
   });
 });
@@ -440,7 +441,8 @@ describe("--link", () => {
   }
 
   test("a name is of a link in the file", () => {
-    assert.deepEqual(linksOf(`${P}links: { dsl: { rtt: 2ms } }\n`, ["--link", "dsl"]).map((link) => link?.name), ["dsl"]);
+    const [link] = linksOf(`${P}links: { dsl: { rtt: 2ms } }\n`, ["--link", "dsl"]);
+    assert.equal(link?.name, "dsl");
   });
 
   for (const [spec, line] of [
@@ -496,7 +498,7 @@ describe("--link", () => {
   });
 
   test("the engine js has none", () => {
-    const refused = refusal(undefined, ["10.99.0.0/16", "--link", "rtt=5ms", "--engine", "js"]);
-    assert.match(refused?.lines.join() ?? "", /has no links/);
+    const { lines } = refusal(undefined, ["10.99.0.0/16", "--link", "rtt=5ms", "--engine", "js"]) ?? { lines: [] };
+    assert.match(lines.join(), /has no links/);
   });
 });
