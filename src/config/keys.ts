@@ -358,7 +358,9 @@ const ROWS = [
     note: "Prefixes that name one share it, unless it has shared: false.",
     examples: [{
       dsl: { rtt: "20ms", in: { rate: "10mbit" }, out: { rate: "100mbit", queue: "100ms" } },
-      lte: { rtt: "90ms", out: { jitter: "12ms", distribution: "paretonormal", loss: { burst: { loss: "1%", length: 8 } } } },
+      lte: {
+        rtt: "90ms", out: { jitter: "12ms", distribution: "paretonormal", loss: { burst: { loss: "1%", length: 8 } } },
+      },
       pasted: { netem: "delay 100ms 10ms 25% distribution normal loss 1%" },
     }],
   }),

@@ -12,7 +12,9 @@ import { nameOf, type Path } from "./path.js";
 import {
   byteNsOf, nanosecondsOf, PERCENT, queueOf, QUEUE, RATE, shareOf, TIME, type Quantity,
 } from "./quantities.js";
-import { eitherOf, type ChanceMap, type LinkMap, type LossMap, type ReorderMap, type SlotMap, type WayMap } from "./types.js";
+import {
+  eitherOf, type ChanceMap, type LinkMap, type LossMap, type ReorderMap, type SlotMap, type WayMap,
+} from "./types.js";
 
 /** Most bytes of a file with delays, and most delays. */
 const MAX_BYTES = 4 << 20;
@@ -215,9 +217,12 @@ function wayOf(map: WayMap, path: Path, delayNs: number, folder: string, isLossy
   const at = (...keys: Path) => [...path, ...keys];
   const { delay, jitter, distribution, correlation, reorder, loss, duplicate, corrupt, rate, slot } = map;
   if (jitter === undefined && (distribution !== undefined || correlation !== undefined)) {
-    throw new Wrong(at(distribution === undefined ? "correlation" : "distribution"), " is of the jitter; give jitter, too");
+    const key = distribution === undefined ? "correlation" : "distribution";
+    throw new Wrong(at(key), " is of the jitter; give jitter, too");
   }
-  if (map.ecn === true && loss === undefined && !isLossy) throw new Wrong(at("ecn"), " marks packets in place of a loss; give loss, too");
+  if (map.ecn === true && loss === undefined && !isLossy) {
+    throw new Wrong(at("ecn"), " marks packets in place of a loss; give loss, too");
+  }
   const isTrace = typeof delay === "object";
   const fixed = delay === undefined || isTrace ? 0 : quantity(at("delay"), delay, TIME, nanosecondsOf);
   const trace = isTrace
@@ -251,7 +256,9 @@ function shown(value: unknown): string {
 }
 
 /** Reads a quantity. */
-function quantity(path: Path, text: string, { expected }: Quantity, read: (text: string) => number | undefined): number {
+function quantity(
+  path: Path, text: string, { expected }: Quantity, read: (text: string) => number | undefined,
+): number {
   const value = read(text);
   if (value === undefined) throw new Wrong(path, ` is ${shown(text)}; expected ${expected}`);
   return value;
@@ -331,7 +338,9 @@ function lossOf(loss: string | LossMap, path: Path): LossModel {
       state[key] === undefined ? usual : percent([...path, "state", key], state[key]);
     // As in tc-netem(8).
     const [p31, p32, p23, p14] = [each("p31", 1 - p13), each("p32", 0), each("p23", 1), each("p14", 0)];
-    if (p13 + p14 > 1 || p31 + p32 > 1) throw new Wrong([...path, "state"], ": p13 + p14 and p31 + p32 are at most 100%");
+    if (p13 + p14 > 1 || p31 + p32 > 1) {
+      throw new Wrong([...path, "state"], ": p13 + p14 and p31 + p32 are at most 100%");
+    }
     return { kind: "states", p13, p31, p32, p23, p14 };
   }
   return { kind: "packets", ranges: rangesOf(packets ?? [], [...path, "packets"]) };

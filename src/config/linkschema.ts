@@ -8,6 +8,7 @@ import { eitherOf } from "./types.js";
 const MAX_COUNT = 0x7fff_ffff;
 const COUNT = `a whole number from 1 to ${MAX_COUNT}`;
 const FILE = "a file's path";
+const WORDS = "words of netem";
 const LENGTH = "a number of packets from 1 on";
 const PACKETS = "a list of packets' numbers and ranges, like [3, 20-25]";
 const BOTH_WAYS = "rtt, for the time there and back, or one in `in` or `out`";
@@ -113,7 +114,7 @@ export function link(expected: string) {
     loss: described(loss(), "The same in out."),
     duplicate: described(chances(), "The same in out."),
     corrupt: described(chances(), "The same in out."),
-    netem: described(z.string("words of netem").min(1, "words of netem"), "What out does, in the words of tc-netem(8)."),
+    netem: described(z.string(WORDS).min(1, WORDS), "What out does, in the words of tc-netem(8)."),
     shared: described(boolean(), "Whether all prefixes that name the link share it; true by default."),
     // Which way would it be?
     delay: described(z.never(BOTH_WAYS), "Not here: it belongs in `in` or `out`, and rtt is there for both."),

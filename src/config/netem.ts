@@ -64,10 +64,10 @@ export function netemOf(text: string): WayMap | string {
         break;
       case "rate": {
         if (rest.length < 1 || rest.length > 2) return `"rate" takes a rate and an overhead in bytes`;
-        if (rest[1] !== undefined && !/^-?\d{1,9}$/.test(rest[1])) return "\"rate\" takes an overhead in whole bytes";
+        if (rest.length === 2 && !/^-?\d{1,9}$/.test(rest[1])) return "\"rate\" takes an overhead in whole bytes";
         // tc takes a rate without a unit for bits a second.
         way.rate = /^[\d.]+$/.test(rest[0]) ? `${rest[0]}bit` : rest[0].toLowerCase();
-        if (rest[1] !== undefined) way.overhead = Number(rest[1]);
+        if (rest.length === 2) way.overhead = Number(rest[1]);
         break;
       }
       case "limit":
@@ -76,7 +76,9 @@ export function netemOf(text: string): WayMap | string {
         break;
       case "slot": {
         const [min, second, ...more] = rest as readonly (string | undefined)[];
-        if (min === undefined) return "\"slot\" takes a time, a second one, packets and bytes; distributions are not known";
+        if (min === undefined) {
+          return "\"slot\" takes a time, a second one, packets and bytes; distributions are not known";
+        }
         const max = second !== undefined && /^\d/.test(second) ? timeOf(second) : undefined;
         const options = max === undefined && second !== undefined ? [second, ...more] : more;
         const slot: Writable<SlotMap> = { min: timeOf(min) ?? "", ...max !== undefined && { max } };
@@ -91,7 +93,8 @@ export function netemOf(text: string): WayMap | string {
       case "seed":
         return "\"seed\" is the seed of all links: give it as seed, outside of links";
       default:
-        return `"${shown(word)}" is no word of netem's that is known here; expected ${[...WORDS].slice(0, -1).join(", ")}`;
+        return `"${shown(word)}" is no word of netem's that is known here; expected `
+          + [...WORDS].filter((known) => known !== "seed").join(", ");
     }
   }
   if (gap !== undefined) {
@@ -141,6 +144,8 @@ function lossOf([kind, ...rest]: readonly string[]): string | LossMap {
     return { gemodel: { p, r, bad: h, good: k } };
   }
   const [probability, correlation, ...more] = kind === "random" ? values : [percentOf(kind), ...values];
-  if (probability === undefined || more.length > 0) return "\"loss\" takes a percentage and a correlation, or state, or gemodel";
+  if (probability === undefined || more.length > 0) {
+    return "\"loss\" takes a percentage and a correlation, or state, or gemodel";
+  }
   return { probability, correlation };
 }

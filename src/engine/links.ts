@@ -32,7 +32,7 @@ export function layoutOf(from: number, hasLinks: boolean): LinksLayout {
   return { states, effects, names, end: names + LINK_NAME_SIZE * MAX_LINKS };
 }
 
-/** Writes the words that say where they lie. `kept` is the maximum number of packets that are kept; without it, none. */
+/** Writes the words that say where they lie. `kept` is the maximum number of packets that are kept; 0 if none are. */
 export function describe(words: Uint32Array, kept: number, queue: number, layout: LinksLayout): void {
   if (kept === 0) return;
   words[MAX_KEPT / 4] = kept;

@@ -1056,7 +1056,7 @@ describe("flags win over environment, over the file, over defaults", () => {
   const others = ["config", "queueFds"];
   const { options } = parsed([]);
 
-  test("every key of the file is an option's, or prefixes, interfaces, links or services; every option has a key", () => {
+  test("every key of the file is an option's, or one of those for the file alone; every option has a key", () => {
     const without = options.filter((option) => settingsOf(option).length === 0);
     assert.deepEqual(without.map((option) => option.attributeName()).sort(), others);
     const keys = options.flatMap((option) => settingsOf(option).map(({ key }) => key));
