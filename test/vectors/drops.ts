@@ -646,7 +646,10 @@ const narrow: Way = { ...CLEAR_WAY, rate: { byteNs: 1e7, overhead: 0, queueNs: I
 
 /** Packets that a link loses, or for which there is no room on it. */
 export const LINKED: readonly LinkVector[] = [
-  { reason: "link_loss", name: "all is lost on the way in", link: { in: lossy, out: CLEAR_WAY }, kept: 8, packets: two, dropped: 2 },
+  {
+    reason: "link_loss", name: "all is lost on the way in", link: { in: lossy, out: CLEAR_WAY }, kept: 8, packets: two,
+    dropped: 2,
+  },
   {
     reason: "link_loss_out", name: "all is lost on the way back", link: { in: CLEAR_WAY, out: lossy }, kept: 8,
     packets: two, dropped: 2,
