@@ -19,8 +19,8 @@ export function timestamp(packet: usize, ip: usize, msg: usize): u32 {
 }
 
 /**
- * Returns the milliseconds since midnight UTC when the packet is judged. Unix time has no leap seconds, so each midnight
- * is a multiple of a day.
+ * Returns the milliseconds since midnight UTC when the packet is judged. Unix time has no leap seconds, so each
+ * midnight is a multiple of a day.
  */
 export function sinceMidnight(packet: usize): u32 {
   return <u32>(wall(packet) / NS_PER_MS % MS_PER_DAY);
