@@ -65,7 +65,8 @@ function shapeOf(type: Type): z.ZodType {
       const services = eitherOf([...namable(type.protocol), "a name under services"]);
       return z.record(text(PORTS, PORTS_PATTERN), z.string(services), what);
     }
-    case "interfaces": return list(probed(), what).max(MAX_INTERFACES, `a list of at most ${MAX_INTERFACES} interfaces`);
+    case "interfaces":
+      return list(probed(), what).max(MAX_INTERFACES, `a list of at most ${MAX_INTERFACES} interfaces`);
     case "services": return z.record(text(SERVICE_NAME, SERVICE_NAME_PATTERN), service(), what);
   }
 }

@@ -76,9 +76,16 @@ export async function measure(options: SenderOptions, listener: Listener, stoppe
     if (stopped.aborted) break;
     send(i);
   }
-  const end = AbortSignal.any([stopped, AbortSignal.timeout(Math.ceil(1000 * timeout))]);
-  end.addEventListener("abort", () => { changed(); }, { once: true });
-  while (tally.waiting > 0 && !end.aborted) await new Promise<void>((resolve) => { changed = resolve; });
+  // Not AbortSignal.timeout(): Node.js 20 may free one that AbortSignal.any() alone knows, and it then never ends.
+  let over = stopped.aborted;
+  const end = () => {
+    over = true;
+    changed();
+  };
+  const timer = setTimeout(end, Math.ceil(1000 * timeout));
+  stopped.addEventListener("abort", end, { once: true });
+  while (tally.waiting > 0 && !over) await new Promise<void>((resolve) => { changed = resolve; });
+  clearTimeout(timer);
   socket.close();
   return tally.totals();
 }
