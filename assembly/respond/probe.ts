@@ -26,7 +26,7 @@ const INDEX_LEN: u32 = 4;
 /** RFC 8335 §4. */
 const TTL: u32 = 255;
 
-// What find() returns if it is not a single interface. Any other number is the state of one.
+// find() returns one of these if there is no single interface, and otherwise the state of the one that there is.
 const NONE: u32 = 256;
 const SEVERAL: u32 = 257;
 

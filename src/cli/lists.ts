@@ -1,4 +1,4 @@
-/** What the commands that list something of a running pongd have in common. */
+/** Makes the commands that list something of a running pongd. */
 import { Command, Option } from "commander";
 import { EXIT, Failure } from "../base/failure.js";
 import { tell } from "../base/log.js";

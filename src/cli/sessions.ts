@@ -16,9 +16,9 @@ export function sessionsCommand(): Command {
     form: async () => (await import("../top/sessions.js")).SESSIONS,
     services: { metric: "pongd_udp_datagrams_total", do: "takes datagrams" },
     notes: `
-A line each: protocol, addresses, what tells sessions of the same ends from each other (the SSID of STAMP, or the place in the table of IRTT),
-packets that came, time since the session began and since the last packet, and service. There is no order. A list that ends at its limit says
-so.
+A line each: protocol, addresses, what tells sessions of the same ends from each other (the SSID of STAMP, or the
+place in the table of IRTT), packets that came, time since the session began and since the last packet, and service.
+There is no order. A list that ends at its limit says so.
 
 Examples:
   pongd sessions

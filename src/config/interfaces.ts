@@ -38,7 +38,7 @@ export class InterfaceLists {
     const known = this.#lists.get(text);
     if (known) return known;
     const interfaces = maps.map((map, i) => interfaceOf(map, (key, message) => { say([i, ...key], message); }));
-    // What is wrong is said again for each prefix that has it.
+    // It is not kept: each prefix that has it says what is wrong.
     if (interfaces.includes(undefined)) return undefined;
     const bytes = interfaceBytes(interfaces as ProbedInterface[]);
     this.#lists.set(text, bytes);

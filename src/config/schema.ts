@@ -68,7 +68,8 @@ function shapeOf(type: Type): z.ZodType {
       const services = eitherOf([...namable(type.protocol), "a name under services"]);
       return z.record(text(PORTS, PORTS_PATTERN), z.string(services), what);
     }
-    case "interfaces": return list(probed(), what).max(MAX_INTERFACES, `a list of at most ${MAX_INTERFACES} interfaces`);
+    case "interfaces":
+      return list(probed(), what).max(MAX_INTERFACES, `a list of at most ${MAX_INTERFACES} interfaces`);
     case "links": return z.record(text(LINK_NAME, SERVICE_NAME_PATTERN), link(LINK), what);
     case "link": return z.union([text(what, SERVICE_NAME_PATTERN), link(what)], what);
     case "services": return z.record(text(SERVICE_NAME, SERVICE_NAME_PATTERN), service(), what);

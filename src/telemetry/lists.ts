@@ -1,6 +1,6 @@
 /**
- * What lists over HTTP have in common: which parameters a URL may have, and how a walk over all queues' memories
- * becomes lines of JSON. A walk over a million records takes a while, so it is made in slices.
+ * Makes lists for HTTP: reads the parameters that a URL may have, and turns a walk over all queues' memories into lines
+ * of JSON. A walk over a million records takes a while, so it is made in slices.
  */
 import { EXIT, Failure } from "../base/failure.js";
 import type { Endpoint } from "../engine/records.js";

@@ -82,7 +82,8 @@ export function timeOf(ms: number): string {
   if (ms < 60_000) return `${Math.round(ms) / 1000}s`;
   const seconds = Math.round(ms / 1000);
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  return `${hours > 0 ? `${hours}h` : ""}${minutes > 0 ? `${minutes}m` : ""}${seconds % 60 > 0 ? `${seconds % 60}s` : ""}`;
+  const parts = [[hours, "h"], [minutes, "m"], [seconds % 60, "s"]] as const;
+  return parts.map(([count, unit]) => count > 0 ? `${count}${unit}` : "").join("");
 }
 
 export function textOf(value: unknown): string {

@@ -31,7 +31,7 @@ export interface Backend {
   readonly events: Events;
 }
 
-/** What requests for metrics and lists pass. */
+/** Serves requests for metrics and lists, which pass all of these. */
 export interface Service {
   readonly status: Backend;
   readonly renderings: Renderings;

@@ -690,7 +690,8 @@ describe("a file that is wrong: every error with its line and column, and what w
   }
 
   test("so many interfaces that they do not fit", () => {
-    const mapsOf = (i: number) => Array.from({ length: 64 }, (_, k) => ({ name: `${"x".repeat(58)}${100_000 + 64 * i + k}` }));
+    const nameOf = (i: number) => `${"x".repeat(58)}${100_000 + i}`;
+    const mapsOf = (i: number) => Array.from({ length: 64 }, (_, k) => ({ name: nameOf(64 * i + k) }));
     // 8 bytes, and for each of 64 names 64 and 8.
     const most = Math.floor((1 << 20) / (8 + 64 * 72));
     const lists = new InterfaceLists();
@@ -897,7 +898,8 @@ describe("what a file says", () => {
     const neighbor = "[{ address: 10.0.0.2, neighbor: stale }]";
     const text = "interfaces: [{ name: \"5\", address: 02:00:00:00:00:01 }, { name: eth1/0, index: 9, address: "
       + `[10.0.0.1, ::1], active: false }]\nprefixes:\n  - 10.0.0.0/8\n`
-      + `  - { prefix: 11.0.0.0/8, interfaces: ${neighbor} }\n  - { prefix: 12.0.0.0/8, interfaces: [] }\n  - { prefix: 13.0.0.0/8, interfaces: ${neighbor} }\n`
+      + `  - { prefix: 11.0.0.0/8, interfaces: ${neighbor} }\n  - { prefix: 12.0.0.0/8, interfaces: [] }\n`
+      + `  - { prefix: 13.0.0.0/8, interfaces: ${neighbor} }\n`
       + "  - { prefix: 14.0.0.0/8, ttl: 3 }\n";
     const lists = (text: string) =>
       read(text).options.serving.prefixes.map(({ answers: { interfaces } }) => interfaces);
