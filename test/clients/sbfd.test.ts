@@ -42,14 +42,15 @@ for (const mode of ["tun", "tap"]) {
 
     test("SB-1: an initiator is answered from port 7784, and tshark reads what it should in the replies", async () => {
       const tcpdump = ns.spawn(
-        "tcpdump", "-i", "pong0", "-n", "--immediate-mode", "-Z", "root", "-w", capture, "udp port 7784",
+        "tcpdump", "-i", "pong0", "-n", "--immediate-mode", "-Z", "root", "-B", "65536", "-s", "2048",
+        "-c", String(4 * PACKETS), "-w", capture, "udp port 7784",
       );
+      const captured = ended(tcpdump);
       await said(tcpdump.stderr, /listening on/);
       for (const address of ["10.99.200.7", "fd99::abcd"]) {
         await ns.ok("python3", "-c", INITIATOR, address, String(PACKETS));
       }
-      tcpdump.kill("SIGINT");
-      await ended(tcpdump);
+      await captured;
       const { stdout } = await execute("tshark", [
         "-r", capture, "-n", "-d", "udp.port==7784,bfd", "-o", "udp.check_checksum:TRUE",
         "-o", "ip.check_checksum:TRUE", "-Y", "udp.srcport == 7784 && bfd.flags.d == 0", "-T", "fields",
