@@ -1,6 +1,6 @@
 // The slow path: everything that is not a plain IPv4 echo request, and work that is due without a packet. Each family's
-// judge looks at a packet from its first byte on and gives a verdict (verdict.ts), which carryout.ts carries out. What is
-// due by then comes first (expire.ts), and what connections send comes last (tcp/output.ts).
+// judge looks at a packet from its first byte on and gives a verdict (verdict.ts); carryout.ts carries that out.
+// What is due by then comes first (expire.ts), and what connections send comes last (tcp/output.ts).
 
 import { CONTEXT, QUEUED, UNJUDGED } from "../abi/control";
 import { STARVED } from "../abi/streams";
