@@ -53,6 +53,12 @@ export enum Counter {
   stampSessions,
   /** A gauge: sessions of IRTT. */
   irttSessions,
+  /** A gauge: packets that are kept, whatever they are. */
+  keptAll,
+  /** A gauge: the seed of what links leave to chance. */
+  linkSeed,
+  /** Packets that links on the way in made, which have a verdict as if they had been received. */
+  linkCopies,
 }
 /** Room for counters, as in each MAX_ below; test/fast/abi.test.ts says how many places are left. */
 export const MAX_COUNTERS = 40;
@@ -168,6 +174,15 @@ export enum Drop {
   stamp_sessions,
   /** RFC 8335 §4: a query of a kind that is not enabled. */
   icmp_probe_ignored,
+  /** Lost by the link of its prefix on the way in, or its reply on the way out. */
+  link_loss,
+  link_loss_out,
+  /** The queue of the link of its prefix has no room, for it or for its reply. */
+  link_queue_full,
+  /** As many packets are kept as may be. */
+  held_full,
+  /** It was kept when pongd ended. Counted by the main thread. */
+  stopped,
 }
 export const DROPPED = REPLIES + MAX_PROTOCOLS;
 export const MAX_DROPS = 96;

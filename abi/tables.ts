@@ -3,6 +3,8 @@
  * while one is in use, the next is written to the other. Offsets are from a table's first byte.
  */
 
+import { LINK_SIZE, LINK_TABLES_SIZE, MAX_LINKS } from "./ways.ts";
+
 /** Maximum number of prefixes in a configuration, exceptions included. */
 export const PREFIXES = 100_000;
 /**
@@ -56,12 +58,21 @@ export const PREFIX_INTERFACES = PREFIX_UDP + 4 * PREFIX_INDICES;
 export const INTERFACE_LISTS = PREFIX_INTERFACES + 4 * PREFIX_INDICES;
 /** Maximum bytes of all lists of interfaces. */
 export const MAX_INTERFACE_LISTS = 1 << 20;
+/** u32[PREFIX_INDICES]: address of the prefix's link, or 0. */
+export const PREFIX_LINK = INTERFACE_LISTS + MAX_INTERFACE_LISTS;
+/** Tables that all links use (ways.ts). */
+export const LINK_TABLES = (PREFIX_LINK + 4 * PREFIX_INDICES + 63) & -64;
+/** The links [MAX_LINKS], and behind them what they need besides: quantiles, traces, lists of packets, and rings. */
+export const LINKS = (LINK_TABLES + LINK_TABLES_SIZE + 63) & -64;
+export const LINK_DATA = LINKS + LINK_SIZE * MAX_LINKS;
+/** Maximum bytes of what links need besides. */
+export const MAX_LINK_DATA = 8 << 20;
 /**
  * Ports: lists of {u32 number of ranges; ranges {u16 first port, u16 last port, u32 address of a service}}. The ranges
  * are in ascending order, and none overlap. Prefixes with the same ports share a list. A port in no range refuses, or
  * is unreachable. Those of TCP come first, then a 0, then those of UDP, and another 0.
  */
-export const PORT_LISTS = INTERFACE_LISTS + MAX_INTERFACE_LISTS;
+export const PORT_LISTS = LINK_DATA + MAX_LINK_DATA;
 export const PORT_RANGE_SIZE = 8;
 /** Maximum bytes of all port lists. */
 export const MAX_PORT_LISTS = 1 << 20;
@@ -102,6 +113,9 @@ export const ANSWER_UDP = 1 << 19;
 
 /** The prefix has interfaces: PROBE is answered. */
 export const ANSWER_PROBE = 1 << 20;
+
+/** The prefix stands behind a link. */
+export const LINKED = 1 << 21;
 
 /** Treatment of a packet with a source route. The members' names are the flag's values. */
 export enum SourceRoute {

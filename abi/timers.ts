@@ -46,4 +46,6 @@ export enum Timer {
   sessions,
   /** Sessions of IRTT are being looked through. */
   irtt,
+  /** A kept packet comes, to be judged. */
+  arriving,
 }

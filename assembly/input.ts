@@ -12,7 +12,7 @@
 // datagram for it (RFC 1122 §3.2.1.7).
 
 import { Counter, Protocol } from "../abi/counters";
-import { ANSWER_ECHO, FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY } from "../abi/tables";
+import { ANSWER_ECHO, FIRST_PREFIX, LIMIT_PREFIX, LIMIT_SOURCE, LINKED, NOBODY } from "../abi/tables";
 import { holds, sum, sum20 } from "./checksum";
 import { judge } from "./judge";
 import { add, answered, receive, receivedLength, receivedSlot, send } from "./memory";
@@ -24,8 +24,8 @@ import { due } from "./timers";
 import * as icmp from "./wire/icmp";
 import * as ipv4 from "./wire/ipv4";
 
-/** Bits of an answers word. If only ANSWER_ECHO of them is set, an address answers echo without a limit. */
-const PLAINLY: u32 = ANSWER_ECHO | LIMIT_PREFIX | LIMIT_SOURCE;
+/** Bits of an answers word. If only ANSWER_ECHO of them is set, an address answers echo without a limit or link. */
+const PLAINLY: u32 = ANSWER_ECHO | LIMIT_PREFIX | LIMIT_SOURCE | LINKED;
 const MIN_LEN: u32 = ipv4.MIN_HEADER_LEN + icmp.HEADER_LEN;
 
 /**

@@ -1,12 +1,13 @@
-// Kept packets: they stay in their slots until their time, and are sent then. A packet keeps a slot, and the record of
-// that slot, but none of the receive loop's room: nothing about it is looked at before its time.
+// Kept packets: they stay in their slots until their time, and are sent then, or judged. A packet keeps a slot, and the
+// record of that slot, but none of the receive loop's room: nothing about it is looked at before its time.
 //
-//  record  0 ┌──────────┬────────┬────────┬───────┬──────────┐
-//            │ timer    │ packet │ length │ owner │ protocol │
-//            └──────────┴────────┴────────┴───────┴──────────┘
+//  record  0 ┌───────┬────────┬────────┬───────┬──────────┬──────┐
+//            │ timer │ packet │ length │ owner │ protocol │ flip │
+//            └───────┴────────┴────────┴───────┴──────────┴──────┘
 
 import { SLOT_SIZE } from "../abi/control";
-import { Counter, Protocol } from "../abi/counters";
+import { COUNTERS, Counter, Protocol } from "../abi/counters";
+import { MAX_KEPT } from "../abi/links";
 import { KEPT, KEPT_SIZE } from "../abi/pool";
 import { SLOT_BASE } from "../abi/slots";
 import { NOBODY } from "../abi/tables";
@@ -18,19 +19,38 @@ const PACKET: usize = TIMER_SIZE;
 const LENGTH: usize = TIMER_SIZE + 4;
 const OWNER: usize = TIMER_SIZE + 8;
 const PROTOCOL: usize = TIMER_SIZE + 12;
+const FLIP: usize = TIMER_SIZE + 16;
+
+/** Returns whether another packet may be kept. */
+export function mayKeep(): bool {
+  return load<f64>(COUNTERS + (Counter.keptAll << 3)) < <f64>load<u32>(MAX_KEPT);
+}
 
 /**
  * Keeps the packet of `length` bytes at `packet`, which is to be sent at `due`. If it came as a request, it counts as
- * answered by `owner` then; for a packet in addition to that one, `owner` is NOBODY.
+ * answered by `owner` then; for a packet in addition to that one, `owner` is NOBODY. If `flip` is not 0, it is the
+ * number of a bit, from 1 on, that changes under way.
  */
-export function keep(packet: usize, length: u32, due: u64, owner: i32, protocol: Protocol): void {
+export function keep(packet: usize, length: u32, due: u64, owner: i32, protocol: Protocol, flip: u32): void {
   const record = recordOf(packet);
-  store<u32>(record, <u32>packet, PACKET);
-  store<u32>(record, length, LENGTH);
   store<i32>(record, owner, OWNER);
   store<u32>(record, protocol, PROTOCOL);
+  store<u32>(record, flip, FLIP);
+  set(record, packet, length, Timer.kept, due);
   if (owner != NOBODY) add(Counter.kept, 1);
-  timers.set(record, Timer.kept, due);
+}
+
+/** Keeps the packet of `length` bytes at `packet`, which is to be judged at `due`. */
+export function keepArriving(packet: usize, length: u32, due: u64): void {
+  set(recordOf(packet), packet, length, Timer.arriving, due);
+  add(Counter.kept, 1);
+}
+
+function set(record: usize, packet: usize, length: u32, kind: Timer, due: u64): void {
+  store<u32>(record, <u32>packet, PACKET);
+  store<u32>(record, length, LENGTH);
+  add(Counter.keptAll, 1);
+  timers.set(record, kind, due);
 }
 
 /** Returns the record of the slot of the packet or frame at `packet`. */
@@ -41,9 +61,33 @@ export function recordOf(packet: usize): usize {
 /** Sends a packet whose time has come. */
 export function release(record: usize): void {
   const owner = load<i32>(record, OWNER);
+  add(Counter.keptAll, -1);
   if (owner != NOBODY) {
     add(Counter.kept, -1);
     answered(load<u32>(record, PROTOCOL), owner, 1);
   }
-  queue(load<u32>(record, PACKET), load<u32>(record, LENGTH));
+  const packet = packetOf(record);
+  const flip = load<u32>(record, FLIP);
+  if (flip) flipBit(packet, flip - 1);
+  queue(packet, lengthOf(record));
+}
+
+/** Lets go of a packet that is about to be judged. */
+export function arrived(): void {
+  add(Counter.keptAll, -1);
+  add(Counter.kept, -1);
+}
+
+export function packetOf(record: usize): usize {
+  return load<u32>(record, PACKET);
+}
+
+export function lengthOf(record: usize): u32 {
+  return load<u32>(record, LENGTH);
+}
+
+/** Changes a bit of a packet. */
+export function flipBit(packet: usize, bit: u32): void {
+  const at = packet + (bit >>> 3);
+  store<u8>(at, load<u8>(at) ^ <u8>(<u32>1 << (bit & 7)));
 }

@@ -5,7 +5,7 @@
 //    │ link │ owner│ answers │ family │ arrival │ flags, kind, sum (offload.ts)│
 //    └──────┴──────┴─────────┴────────┴─────────┴──────────────────────────────┘
 
-import { NOW } from "../abi/control";
+import { NOW, WALL } from "../abi/control";
 import { FIRST_PREFIX } from "../abi/tables";
 import { answersOf, table } from "./prefix";
 
@@ -14,6 +14,7 @@ const OWNER: usize = 4;
 const ANSWERS: usize = 8;
 const FAMILY: usize = 12; // u8
 const PROTOCOL: usize = 13; // u8
+const CROSSED: usize = 14; // u8
 const ARRIVAL: usize = 16; // u64, on the clock of NOW
 const FLAGS: usize = 24; // u8, as wire/vnet.ts has them
 const KIND: usize = 25; // u8
@@ -66,6 +67,11 @@ export function family(packet: usize): u32 {
   return load<u8>(packet, FAMILY);
 }
 
+/** Sets 4 or 6. */
+export function setFamily(packet: usize, family: u32): void {
+  store<u8>(packet, <u8>family, FAMILY);
+}
+
 /** Returns the Protocol that a reply counts as where a service has one of its own; otherwise 0. */
 export function protocol(packet: usize): u32 {
   return load<u8>(packet, PROTOCOL);
@@ -75,9 +81,33 @@ export function setProtocol(packet: usize, protocol: u32): void {
   store<u8>(packet, <u8>protocol, PROTOCOL);
 }
 
-/** Returns the time at which the packet came, on the clock of NOW. */
+/** Returns the time at which the packet came, on the clock of NOW; or comes, if its link delays it (link/link.ts). */
 export function arrival(packet: usize): u64 {
   return load<u64>(packet, ARRIVAL);
+}
+
+export function setArrival(packet: usize, at: u64): void {
+  store<u64>(packet, at, ARRIVAL);
+}
+
+/** Returns whether the packet has yet to come. */
+export function isAhead(packet: usize): bool {
+  return load<u64>(packet, ARRIVAL) > load<u64>(NOW);
+}
+
+/** Returns the time on the wall clock at which the packet is judged, which is not before it comes. */
+export function wall(packet: usize): u64 {
+  const now = load<u64>(WALL);
+  return isAhead(packet) ? now + (load<u64>(packet, ARRIVAL) - load<u64>(NOW)) : now;
+}
+
+/** Returns whether the packet has been through the link of its destination. */
+export function hasCrossed(packet: usize): bool {
+  return load<u8>(packet, CROSSED) != 0;
+}
+
+export function setCrossed(packet: usize): void {
+  store<u8>(packet, 1, CROSSED);
 }
 
 /** Returns the flags of wire/vnet.ts. */

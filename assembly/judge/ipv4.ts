@@ -1,13 +1,14 @@
 // The judge of IPv4: header and addresses, options, fragments. What a whole datagram carries is for ../transport/.
 
-import { REASSEMBLIES } from "../../abi/control";
+import { NOW, REASSEMBLIES } from "../../abi/control";
 import { Counter, Drop, IcmpError, Protocol } from "../../abi/counters";
 import { MIN_PATH_MTU } from "../../abi/paths";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
 import { holds, sumHeader } from "../checksum";
+import { arrive, isBehindLink, keepEarly } from "../link/link";
 import { answered } from "../memory";
 import { finish } from "../offload";
-import { protocol, setOwner } from "../packet";
+import { protocol, setArrival, setOwner, setProtocol } from "../packet";
 import { owner, table } from "../prefix";
 import * as reassembly from "../reassembly";
 import { error } from "../respond/error";
@@ -32,11 +33,15 @@ export function ipv4Input(packet: usize, ip: usize, length: u32): i32 {
   if (prefix < FIRST_PREFIX) return prefix == INVALID ? drop(Drop.ip_invalid_dest) : drop(Drop.not_our_prefix);
   if (owner(table(), ipv4.srcAddr(ip)) != NOBODY) return drop(Drop.martian_source);
   setOwner(packet, prefix);
+  if (isBehindLink(packet)) {
+    const lost = arrive(packet, ip, totalLen);
+    if (lost != DONE) return lost;
+  }
   if (!ipv4.isPlain(ip) && !options.accept(packet, ip)) return drop(Drop.ip_options);
   if (ipv4.isFragment(ip)) return fragment(packet, ip, prefix);
 
   const verdict = datagram(packet, ip);
-  if (isReply(verdict)) answered(protocolOf(packet, ip), prefix, 1);
+  if (isReply(verdict)) setProtocol(packet, protocolOf(packet, ip));
   return verdict;
 }
 
@@ -46,6 +51,9 @@ export function ipv4Input(packet: usize, ip: usize, length: u32): i32 {
  */
 function fragment(packet: usize, ip: usize, prefix: i32): i32 {
   if (!load<u32>(REASSEMBLIES)) return drop(Drop.ip_fragment);
+  // The rest may come sooner, or not at all.
+  const early = keepEarly(packet, ip);
+  if (early != DONE) return early;
   finish(packet, ip);
   const headerLen = ipv4.headerLen(ip);
   const buffer = reassembly.find(packet, ipv4.srcAddr(ip), 8, ipv4.protocol(ip) << 16 | ipv4.id(ip));
@@ -84,6 +92,7 @@ function takenAs(ip: usize): Counter {
 /** RFC 1122 §3.3.2: tells the sender that a datagram did not become whole. Its first fragment lies at `ip`. */
 export function ipv4Expired(packet: usize, ip: usize): void {
   setOwner(packet, owner(table(), ipv4.dstAddr(ip)));
+  setArrival(packet, load<u64>(NOW));
   error(packet, ip, IcmpError.time_exceeded, icmp.TIME_EXCEEDED, icmp.REASSEMBLY_TIME_EXCEEDED, 0);
 }
 
@@ -94,7 +103,7 @@ function datagram(packet: usize, ip: usize): i32 {
   const verdict = transport(packet, ip, ipv4.protocol(ip), ip + ipv4.PROTOCOL_AT, ip + headerLen, payloadLen);
   if (!isReply(verdict)) return verdict;
   ipv4.clearReserved(ip);
-  const replyLen = ipv4.isPlain(ip) ? verdict : options.reply(ip, verdict);
+  const replyLen = ipv4.isPlain(ip) ? verdict : options.reply(packet, ip, verdict);
   if (replyLen > MIN_PATH_MTU) {
     ipv4.setTtl(ip, ipv4.ttl(ip), ipv4.allowFragments(ip, icmp.identity(ip + ipv4.headerLen(ip))));
   }

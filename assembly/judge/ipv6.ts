@@ -1,13 +1,14 @@
 // The judge of IPv6: header and addresses, extension headers, fragments. What a whole datagram carries is for
 // ../transport/.
 
-import { REASSEMBLIES } from "../../abi/control";
+import { NOW, REASSEMBLIES } from "../../abi/control";
 import { Counter, Drop, IcmpError, Protocol } from "../../abi/counters";
 import { MIN_PATH_MTU6 } from "../../abi/paths";
 import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
+import { arrive, isBehindLink, keepEarly } from "../link/link";
 import { answered } from "../memory";
 import { finish } from "../offload";
-import { owner as ownerOf, protocol, setOwner } from "../packet";
+import { owner as ownerOf, protocol, setArrival, setOwner, setProtocol } from "../packet";
 import { pathMtu } from "../pmtu";
 import { owner6, table } from "../prefix";
 import * as reassembly from "../reassembly";
@@ -41,21 +42,26 @@ export function ipv6Input(packet: usize, ip: usize, length: u32): i32 {
   if (prefix < FIRST_PREFIX) return prefix == INVALID ? drop(Drop.ip_invalid_dest) : drop(Drop.not_our_prefix);
   if (owner6(table(), ipv6.srcAddr(ip)) != NOBODY) return drop(Drop.martian_source);
   setOwner(packet, prefix);
+  if (isBehindLink(packet)) {
+    const lost = arrive(packet, ip, ipv6.HEADER_LEN + ipv6.payloadLen(ip));
+    if (lost != DONE) return lost;
+  }
 
   const verdict = chain(packet, ip, ip + ipv6.NEXT_HEADER_AT, ip + ipv6.HEADER_LEN, false);
-  return isReply(verdict) ? reply(packet, ip, verdict, prefix) : verdict;
+  return isReply(verdict) ? reply(packet, ip, verdict) : verdict;
 }
 
 /**
  * Returns the verdict for a packet that has become a reply where it lies. The reply is sent in fragments if its
  * path has no room for all of it.
  */
-function reply(packet: usize, ip: usize, len: u32, prefix: i32): i32 {
+function reply(packet: usize, ip: usize, len: u32): i32 {
   const mtu = pathMtu(ipv6.dstAddr(ip), len);
-  const fits = len <= mtu;
-  if (!fits && !transmit6(packet, ip, len, icmpv6.identity(ip + ipv6.HEADER_LEN), mtu)) return drop(Drop.nomem);
-  answered(protocolOf(packet, ip), prefix, 1);
-  return fits ? len : DONE;
+  setProtocol(packet, protocolOf(packet, ip));
+  if (len <= mtu) return len;
+  if (!transmit6(packet, ip, len, icmpv6.identity(ip + ipv6.HEADER_LEN), mtu)) return drop(Drop.nomem);
+  answered(protocol(packet), ownerOf(packet), 1);
+  return DONE;
 }
 
 /** Returns what a reply is counted as. It has no extension headers. */
@@ -139,6 +145,9 @@ function isZero(at: usize, end: usize): bool {
 
 /** Judges a fragment that is not its whole packet (RFC 8200 §4.5). */
 function part(packet: usize, ip: usize, header: usize, end: usize): i32 {
+  // The rest may come sooner, or not at all.
+  const early = keepEarly(packet, ip);
+  if (early != DONE) return early;
   const offset = extension.fragmentOffset(header);
   const at = header + extension.MIN_LEN;
   const len = <u32>(end - at);
@@ -201,6 +210,7 @@ function takenAs(ip: usize): Counter {
 /** RFC 8200 §4.5: tells the sender that a datagram did not become whole. Its first fragment lies at `ip`. */
 export function ipv6Expired(packet: usize, ip: usize): void {
   setOwner(packet, owner6(table(), ipv6.dstAddr(ip)));
+  setArrival(packet, load<u64>(NOW));
   error6(packet, ip, IcmpError.time_exceeded, icmpv6.TIME_EXCEEDED, icmpv6.REASSEMBLY_TIME_EXCEEDED, 0);
 }
 

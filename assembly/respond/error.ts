@@ -6,7 +6,8 @@ import { BUCKET_SIZE, ERROR_BUCKETS, ERROR_BURST, ERRORS_PER_MS } from "../../ab
 import { MIN_PATH_MTU } from "../../abi/paths";
 import { ANSWER_ERRORS } from "../../abi/tables";
 import { permits, take } from "../limit";
-import { add, queue, spare, takeReply } from "../memory";
+import { emit } from "../link/link";
+import { add, spare, takeReply } from "../memory";
 import { finish } from "../offload";
 import { answers, ttl } from "../packet";
 import * as icmp from "../wire/icmp";
@@ -36,7 +37,7 @@ export function error(packet: usize, ip: usize, kind: IcmpError, type: u32, code
     ipv4.setTtl(reply, ttl(packet), ipv4.allowFragments(reply, icmp.checksumOf(msg)));
   }
   add(ERRORS + kind, 1);
-  queue(reply, ipv4.MIN_HEADER_LEN + msgLen);
+  emit(packet, reply, ipv4.MIN_HEADER_LEN + msgLen);
 }
 
 /** Returns whether the ICMP message is a query. A message without a first byte is none. */

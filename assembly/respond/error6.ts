@@ -2,7 +2,8 @@
 
 import { MTU } from "../../abi/control";
 import { ERRORS, ERRORS6, IcmpError } from "../../abi/counters";
-import { add, queue, takeReply } from "../memory";
+import { emit } from "../link/link";
+import { add, takeReply } from "../memory";
 import { finish } from "../offload";
 import { ttl } from "../packet";
 import * as extension from "../wire/extension";
@@ -32,7 +33,7 @@ export function error6(packet: usize, ip: usize, kind: IcmpError, type: u32, cod
   ipv6.setHeader(reply, msgLen, ipv6.ICMPV6, ttl(packet), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
   icmpv6.setError(msg, msgLen, type, code, parameter, ipv6.pseudoSum(reply, ipv6.ICMPV6, msgLen));
   add(ERRORS6 + kind, 1);
-  queue(reply, ipv6.HEADER_LEN + msgLen);
+  emit(packet, reply, ipv6.HEADER_LEN + msgLen);
 }
 
 /** §2.4 e: returns whether the message behind all extension headers is an ICMPv6 error. A missing message is none. */

@@ -2,7 +2,9 @@
 // each in a slot of its own.
 
 import { MTU } from "../../abi/control";
-import { queue, spare, takeReply } from "../memory";
+import { emit, slotsFor } from "../link/link";
+import { spare, takeReply } from "../memory";
+import { owner } from "../packet";
 import * as ipv4 from "../wire/ipv4";
 
 /**
@@ -16,7 +18,7 @@ export function transmit(packet: usize, ip: usize, totalLen: u32): bool {
   // All fragments but the last consist of whole blocks of 8 bytes. No header is longer than the first one's.
   const blocksLen = mtu - ipv4.headerLen(ip) & ~7;
   const most = totalLen > mtu ? (payloadLen + blocksLen - 1) / blocksLen : 1;
-  if (most > spare()) return false;
+  if (slotsFor(owner(packet), most) > spare()) return false;
 
   let offset: u32 = 0;
   do {
@@ -28,7 +30,7 @@ export function transmit(packet: usize, ip: usize, totalLen: u32): bool {
     memory.copy(fragment, ip, headerLen);
     memory.copy(fragment + headerLen, payload + offset, len);
     ipv4.setFragment(fragment, headerLen + len, offset, more);
-    queue(fragment, headerLen + len);
+    emit(packet, fragment, headerLen + len);
     if (!offset) ipv4.stripOptions(ip);
     offset += len;
   } while (offset < payloadLen);

@@ -1,6 +1,8 @@
 // Fragmentation, RFC 8200 §4.5. As in fragment.ts, each fragment of a reply has a slot of its own.
 
-import { queue, spare, takeReply } from "../memory";
+import { emit, slotsFor } from "../link/link";
+import { spare, takeReply } from "../memory";
+import { owner } from "../packet";
 import * as extension from "../wire/extension";
 import * as ipv6 from "../wire/ipv6";
 
@@ -17,12 +19,12 @@ export function transmit6(packet: usize, ip: usize, totalLen: u32, identificatio
     if (!spare()) return false;
     const reply = takeReply(packet);
     memory.copy(reply, ip, totalLen);
-    queue(reply, totalLen);
+    emit(packet, reply, totalLen);
     return true;
   }
   // All fragments but the last consist of whole blocks of 8 bytes.
   const blocksLen = mtu - HEADERS_LEN & ~7;
-  if ((payloadLen + blocksLen - 1) / blocksLen > spare()) return false;
+  if (slotsFor(owner(packet), (payloadLen + blocksLen - 1) / blocksLen) > spare()) return false;
   let offset: u32 = 0;
   do {
     const left = payloadLen - offset;
@@ -33,7 +35,7 @@ export function transmit6(packet: usize, ip: usize, totalLen: u32, identificatio
     ipv6.setPayload(fragment, extension.MIN_LEN + len, extension.FRAGMENT, ipv6.hopLimit(ip));
     extension.setFragment(fragment + ipv6.HEADER_LEN, ipv6.nextHeader(ip), offset, more, identification);
     memory.copy(fragment + HEADERS_LEN, payload + offset, len);
-    queue(fragment, HEADERS_LEN + len);
+    emit(packet, fragment, HEADERS_LEN + len);
     offset += len;
   } while (offset < payloadLen);
   return true;

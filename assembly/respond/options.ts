@@ -104,7 +104,7 @@ function isCounted(option: usize): bool {
  * Updates the header's options in a reply of `length` bytes that is otherwise complete. Returns the verdict: its
  * new length, or a reason to drop it.
  */
-export function reply(ip: usize, length: u32): i32 {
+export function reply(packet: usize, ip: usize, length: u32): i32 {
   const host = ipv4.srcAddr(ip);
   let end: usize = REPLY_OPTIONS;
   const record = options.find(ip, options.RECORD_ROUTE);
@@ -114,7 +114,7 @@ export function reply(ip: usize, length: u32): i32 {
   }
   const timestamp = options.find(ip, options.TIMESTAMP);
   if (timestamp) {
-    if (!stamp(timestamp, host, sinceMidnight())) return drop(Drop.ip_options);
+    if (!stamp(timestamp, host, sinceMidnight(packet))) return drop(Drop.ip_options);
     end = append(end, timestamp);
   }
   const route = options.find(ip, options.LOOSE_SOURCE_ROUTE);

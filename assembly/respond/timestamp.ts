@@ -1,8 +1,7 @@
 // Timestamp: the request becomes the reply where it lies (RFC 792; RFC 1122 §3.2.2.8). As in Linux, the reply has the
 // message's own 20 bytes and none that came behind them.
 
-import { WALL } from "../../abi/control";
-import { ttl } from "../packet";
+import { ttl, wall } from "../packet";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 
@@ -15,13 +14,14 @@ export function timestamp(packet: usize, ip: usize, msg: usize): u32 {
   ipv4.swapAddrs(ip);
   ipv4.setTtl(ip, ttl(packet));
   ipv4.setTotalLen(ip, length);
-  icmp.setTimestamps(msg, sinceMidnight());
+  icmp.setTimestamps(msg, sinceMidnight(packet));
   return length;
 }
 
 /**
- * Returns the milliseconds since midnight UTC. Unix time has no leap seconds, so each midnight is a multiple of a day.
+ * Returns the milliseconds since midnight UTC when the packet is judged. Unix time has no leap seconds, so each
+ * midnight is a multiple of a day.
  */
-export function sinceMidnight(): u32 {
-  return <u32>(load<u64>(WALL) / NS_PER_MS % MS_PER_DAY);
+export function sinceMidnight(packet: usize): u32 {
+  return <u32>(wall(packet) / NS_PER_MS % MS_PER_DAY);
 }

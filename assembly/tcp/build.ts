@@ -3,13 +3,16 @@
 
 import { FRAME_OFFSET, NOW } from "../../abi/control";
 import { Counter } from "../../abi/counters";
+import { FIRST_PREFIX, LINKED } from "../../abi/tables";
 import {
-  ADDRESSES, LINK, LINK_LEN, MAX_RANGES, MSS, PORTS, RANGES, TS_OFFSET, TS_RECENT, TTL,
+  ADDRESSES, LINK, LINK_LEN, MAX_RANGES, MSS, OWNER, PORTS, RANGES, TS_OFFSET, TS_RECENT, TTL,
 } from "../../abi/tcp";
 import { checksum, sumWide } from "../checksum";
-import { add, queue, take, takeReply } from "../memory";
+import { emit, emitOf } from "../link/link";
+import { add, take, takeReply } from "../memory";
 import * as offload from "../offload";
-import { ttl } from "../packet";
+import { answers, ttl } from "../packet";
+import { answersOf, table } from "../prefix";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/tcp";
@@ -93,7 +96,17 @@ export function finish(c: usize, ip: usize, headerLen: u32, len: u32, mss: u32, 
     if (six) ipv6.setEcnCapable(ip);
     else ipv4.setEcnCapable(ip);
   }
-  seal(ip, six, headerLen, len, mss);
+  seal(ip, six, headerLen, len, mss, isBehindLink(c));
+  emitOf(load<i32>(c, OWNER), ip, (six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN) + headerLen + len);
+}
+
+/**
+ * Returns whether a connection's segments go through a link, where each has a fate of its own: then the kernel has
+ * nothing left to do to them.
+ */
+export function isBehindLink(c: usize): bool {
+  const owner = load<i32>(c, OWNER);
+  return owner >= FIRST_PREFIX && (answersOf(table(), owner) & LINKED) != 0;
 }
 
 /** Returns both ports as they lie in a segment from here. */
@@ -112,7 +125,8 @@ export function beginReply(packet: usize): usize {
 export function finishReply(packet: usize, ip: usize, reply: usize, six: bool, headerLen: u32): void {
   if (six) ipv6.setHeader(reply, headerLen, ipv6.TCP, ttl(packet), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
   else ipv4.setHeader(reply, headerLen, ipv4.PROTOCOL_TCP, ttl(packet), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
-  seal(reply, six, headerLen, 0, 0);
+  seal(reply, six, headerLen, 0, 0, (answers(packet) & LINKED) != 0);
+  emit(packet, reply, (six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN) + headerLen);
 }
 
 // ---- options --------------------------------------------------------------------------------------------------------
@@ -147,18 +161,17 @@ export function writeSynOptions(
   return <u32>(at - from);
 }
 
-/** Computes the checksum of a segment whose IP header is there, or leaves that to the kernel, and queues it. */
-function seal(ip: usize, six: bool, headerLen: u32, len: u32, mss: u32): void {
+/** Computes the checksum of a segment whose IP header is there, or leaves that to the kernel unless it is `linked`. */
+function seal(ip: usize, six: bool, headerLen: u32, len: u32, mss: u32, linked: bool): void {
   const ipLen: u32 = six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN;
   const tcp = ip + ipLen;
   const pseudo = six ? ipv6.pseudoSum(ip, ipv6.TCP, headerLen + len) : ipv4.pseudoSum(ip, headerLen + len);
   const reduced = (wire.flags(tcp) & wire.CWR) != 0;
-  if (offload.partial(ip, ipLen, wire.CHECKSUM_AT, ipLen + headerLen, len > mss ? mss : 0, six, reduced)) {
+  if (!linked && offload.partial(ip, ipLen, wire.CHECKSUM_AT, ipLen + headerLen, len > mss ? mss : 0, six, reduced)) {
     wire.setChecksum(tcp, checksum(pseudo) ^ 0xffff);
   } else {
     offload.plain(ip);
     wire.setChecksum(tcp, checksum(pseudo + sumWide(tcp, headerLen + len)));
   }
   add(Counter.tcpSent, 1);
-  queue(ip, ipLen + headerLen + len);
 }

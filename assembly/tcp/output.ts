@@ -72,7 +72,7 @@ export function output(c: usize): void {
 function sendData(c: usize): bool {
   while (spare()) {
     const mss = <u32>load<u16>(c, MSS) - build.optionsLen(c);
-    const room = segmentRoom(has(c, SIX), mss);
+    const room = build.isBehindLink(c) ? mss : segmentRoom(has(c, SIX), mss);
     const again = recover.lost(c, room);
     if (again) resend(c, <u32>(again >>> 32), <u32>again);
     else if (!sendNew(c, mss, room)) return true;

@@ -5,6 +5,7 @@ import { THREAD_COUNT } from "../../abi/streams";
 import { ANSWER_TCP } from "../../abi/tables";
 import { SEGMENT } from "../../abi/tcp";
 import { holds, sumWide } from "../checksum";
+import { keepEarly } from "../link/link";
 import { verified } from "../offload";
 import { answers, family } from "../packet";
 import { arrive } from "../tcp/input";
@@ -12,7 +13,7 @@ import { listen } from "../tcp/listen";
 import { parse } from "../tcp/segment";
 import { find } from "../tcp/table";
 import { isRecord, wait } from "../tcp/timewait";
-import { drop } from "../verdict";
+import { DONE, drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/tcp";
@@ -25,6 +26,9 @@ export function tcp(packet: usize, ip: usize, tcp: usize, len: u32): i32 {
   const listens = (answers(packet) & ANSWER_TCP) != 0;
   // A connection that was opened from here needs no port that answers.
   if (!listens && !load<u32>(THREAD_COUNT)) return drop(Drop.no_socket);
+  // A connection has one time for all that it does.
+  const early = keepEarly(packet, ip);
+  if (early != DONE) return early;
   if (len < wire.MIN_HEADER_LEN) return drop(Drop.pkt_too_small);
   const headerLen = wire.headerLen(tcp);
   if (headerLen < wire.MIN_HEADER_LEN || headerLen > len) return drop(Drop.pkt_too_small);

@@ -19,7 +19,8 @@ import { Service, SERVICE_BYTES } from "../../abi/tcp";
 import { checksum, sumWide } from "../checksum";
 import { mix } from "../limit";
 import { mac, mac6 } from "../mac";
-import { add, queue, spare, takeReply } from "../memory";
+import { emitOf, slotsFor } from "../link/link";
+import { add, spare, takeReply } from "../memory";
 import { begin, family, link, owner as ownerOf } from "../packet";
 import { pathMtu } from "../pmtu";
 import { kindOf, serviceIn } from "../ports";
@@ -125,7 +126,7 @@ function sendAnswer(ring: usize, from: u32, len: u32): bool {
   const ttl = answersOf(table(), prefix) & 0xff;
   const id = mix(load<u32>(ANSWER_ID) ^ load<u32>(SEED));
   store<u32>(ANSWER_ID, load<u32>(ANSWER_ID) + 1);
-  return transmit(six, ring, from, wire.HEADER_LEN + len, ttl, id, local, remote);
+  return transmit(six, prefix, ring, from, wire.HEADER_LEN + len, ttl, id, local, remote);
 }
 
 /** Returns whether service threads have a UDP port of this prefix. */
@@ -152,14 +153,14 @@ function linkOf(six: bool, local: usize): usize {
 
 /** Sends a datagram of `len` bytes in as many fragments as its path needs, each in a slot of its own. */
 function transmit(
-  six: bool, ring: usize, from: u32, len: u32, ttl: u32, id: u32, local: usize, remote: usize,
+  six: bool, prefix: i32, ring: usize, from: u32, len: u32, ttl: u32, id: u32, local: usize, remote: usize,
 ): bool {
   const headerLen: u32 = six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN;
   const mtu = six ? pathMtu(remote, headerLen + len) : load<u32>(MTU);
   const isWhole = headerLen + len <= mtu;
   const before = six && !isWhole ? headerLen + extension.MIN_LEN : headerLen;
   const most = isWhole ? len : mtu - before & ~7;
-  if ((len + most - 1) / most > spare()) return false;
+  if (slotsFor(prefix, (len + most - 1) / most) > spare()) return false;
   for (let offset: u32 = 0; offset < len; offset += most) {
     const pieceLen = min(most, len - offset);
     const more = offset + pieceLen < len;
@@ -183,7 +184,7 @@ function transmit(
       copyData(piece + wire.HEADER_LEN, ring, from, pieceLen - wire.HEADER_LEN);
       writeHeader(piece, ip, six, ring, from, len);
     }
-    queue(ip, before + pieceLen);
+    emitOf(prefix, ip, before + pieceLen);
   }
   return true;
 }

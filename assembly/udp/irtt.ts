@@ -12,7 +12,7 @@
 //
 // A reply's times are those of its batch, as STAMP's are (stamp.ts).
 
-import { MTU, NOW, WALL } from "../../abi/control";
+import { MTU, NOW } from "../../abi/control";
 import { Counter, Drop, Protocol } from "../../abi/counters";
 import {
   IRTT_ADDRESSES, IRTT_BEGAN_AT, IRTT_BUCKET, IRTT_COUNT, IRTT_FIELDS, IRTT_HIGHEST, IRTT_IDLE_S, IRTT_KEY,
@@ -24,7 +24,7 @@ import { SERVICE_BYTES } from "../../abi/tcp";
 import { Timer } from "../../abi/timers";
 import { take } from "../limit";
 import { add } from "../memory";
-import { family, setProtocol, ttl } from "../packet";
+import { arrival, family, setProtocol, ttl, wall } from "../packet";
 import { siphash } from "../siphash";
 import * as timers from "../timers";
 import { drop } from "../verdict";
@@ -425,11 +425,12 @@ function echo(packet: usize, ip: usize, datagram: usize, messageLen: u32, servic
   }
   // Times of the session's own, which begin at a second: how long this machine has been up is nobody's business.
   const since = NS_PER_S - load<u64>(session, IRTT_OPENED_AT);
-  if (fields & AT_RECEIVE) at = writeTimes(at, fields, load<u64>(WALL), now + since);
+  const came = max(now, arrival(packet));
+  if (fields & AT_RECEIVE) at = writeTimes(at, fields, wall(packet), came + since);
   // These are completed by adding the time at which the batch leaves.
   const last = <u32>(at - message);
   if (fields & AT_SEND) at = writeTimes(at, fields, 0, since);
-  if (fields & AT_MIDPOINT) at = writeTimes(at, fields, load<u64>(WALL), now + 2 * since);
+  if (fields & AT_MIDPOINT) at = writeTimes(at, fields, wall(packet), came + 2 * since);
 
   const length = min(messageLen, max(fieldsEnd, load<u32>(session, IRTT_LENGTH)));
   const random = load<u8>(session, IRTT_RANDOM) != 0;
@@ -486,14 +487,14 @@ function send(packet: usize, ip: usize, datagram: usize, len: u32): i32 {
   return replySummed(packet, ip, datagram, len, ttl(packet));
 }
 
-/** Completes the last time in a reply whose message lies at `message`. `word` is that of STAMPED. */
-export function completeIrtt(message: usize, word: u32): void {
+/** Completes the last time in a reply whose message lies at `message`, on both clocks. `word` is that of STAMPED. */
+export function completeIrtt(message: usize, word: u32, wall: u64, now: u64): void {
   const fields = word >>> STAMPED_FIELDS_SHIFT & 0xff;
   let at = message + <usize>(word >>> STAMPED_AT_SHIFT);
   const half: u64 = fields & AT_MIDPOINT ? 1 : 0;
   if (fields & WALL_CLOCK) {
-    store<u64>(at, load<u64>(at) + load<u64>(WALL) >>> half);
+    store<u64>(at, load<u64>(at) + wall >>> half);
     at += 8;
   }
-  if (fields & MONOTONIC_CLOCK) store<u64>(at, load<u64>(at) + load<u64>(NOW) >>> half);
+  if (fields & MONOTONIC_CLOCK) store<u64>(at, load<u64>(at) + now >>> half);
 }

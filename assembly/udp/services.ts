@@ -6,6 +6,7 @@ import { ANY_SOURCE, STAMP_FLAGS } from "../../abi/stamp";
 import { LIMIT_SOURCE } from "../../abi/tables";
 import { Service, SERVICE_BYTES, SERVICE_SIZE, SERVICES } from "../../abi/tcp";
 import { permitsWithin } from "../limit";
+import { keepEarly } from "../link/link";
 import { add } from "../memory";
 import { answers, ttl } from "../packet";
 import { kindOf, serviceIn } from "../ports";
@@ -34,6 +35,10 @@ export function serve(packet: usize, ip: usize, datagram: usize, len: u32, list:
     return drop(Drop.udp_discard);
   }
   const isThreads = kind == Service.datagram;
+  if (isThreads) {
+    const early = keepEarly(packet, ip);
+    if (early != DONE) return early;
+  }
   if (!takesAny(service, kind) && mayAnswer(list, wire.srcPort(datagram))) return drop(Drop.udp_loop);
   if (!permitsWithin(packet, ip, answers(packet) | LIMIT_SOURCE)) return drop(Drop.rate_limited);
   if (isThreads) {

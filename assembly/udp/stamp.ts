@@ -27,11 +27,12 @@ import {
   ANSWERS_SHORT, AUTHENTICATED, PTP, STAMP_FLAGS, STAMP_IDLE_MS, STAMP_LAST_SEQUENCE, STAMP_LAST_TIME,
   STAMP_RECEIVED, STAMP_SENT, STAMP_TTL, STATEFUL,
 } from "../../abi/stamp";
+import { LINKED } from "../../abi/tables";
 import { SERVICE_BYTES } from "../../abi/tcp";
 import { load16 } from "../bytes";
 import { checksum, sumWide } from "../checksum";
 import { add, addLarge, isInSlot } from "../memory";
-import { family, setProtocol } from "../packet";
+import { answers, arrival, family, setProtocol, wall } from "../packet";
 import { knownMtu } from "../pmtu";
 import { drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
@@ -97,7 +98,7 @@ export function reflect(packet: usize, ip: usize, datagram: usize, len: u32, ser
   store<u32>(entry, hmac >= 0 ? baseLen + hmac : 0, STAMPED_HMAC);
   const dscp = tlv.answer(packet, ip, datagram, baseLen, dataLen, entry, hmac);
   if (dscp == tlv.NO_REPLY) return drop(Drop.stamp_no_reply);
-  fill(message, flags, family(packet) == 6 ? ipv6.hopLimit(ip) : ipv4.ttl(ip));
+  fill(packet, message, flags, family(packet) == 6 ? ipv6.hopLimit(ip) : ipv4.ttl(ip));
   if (session) store<u32>(message, bswap<u32>(next(session)), SEQUENCE);
   setProtocol(packet, Protocol.stamp);
   const replyLen = reply(packet, ip, datagram, len, load<u8>(options, STAMP_TTL), dscp);
@@ -121,18 +122,18 @@ export function entryFor(ip: usize, options: u32): usize {
 
 /** Has a reply of `len` bytes completed when its batch leaves, as its entry says. */
 export function later(packet: usize, ip: usize, len: u32, entry: usize): void {
-  if (isInSlot(ip) && leavesWhole(packet, ip, len)) {
+  if (isInSlot(ip) && !(answers(packet) & LINKED) && leavesWhole(packet, ip, len)) {
     store<u32>(STAMPED_COUNT, load<u32>(STAMPED_COUNT) + 1);
   } else {
-    // Fragments are made of it at once.
-    complete(entry);
+    // Fragments are made of it, or a link has it, at once.
+    complete(entry, wall(packet), arrival(packet));
   }
 }
 
 /** Makes a packet its reply, but for what complete() adds. */
-function fill(message: usize, flags: u32, ttl: u32): void {
+function fill(packet: usize, message: usize, flags: u32, ttl: u32): void {
   const error = bswap<u16>(<u16>(load<u32>(ERROR_ESTIMATE) | (flags & PTP ? PTP_FORMAT : 0)));
-  const received = bswap<u64>(time(flags));
+  const received = bswap<u64>(timeOf(wall(packet), flags));
   if (flags & AUTHENTICATED) {
     authentic.answer(message, received, error, ttl);
     return;
@@ -198,7 +199,7 @@ export function stamp(): void {
   let own: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const entry: usize = STAMPED + i * STAMPED_SIZE;
-    complete(entry);
+    complete(entry, load<u64>(WALL), load<u64>(NOW));
     if (!isIrtts(entry)) own++;
   }
   store<u32>(STAMPED_COUNT, 0);
@@ -211,15 +212,15 @@ export function stamp(): void {
   addLarge(Counter.turnaroundNs, <f64>ns * <f64>own);
 }
 
-/** Writes the time at which a reply leaves, what covers that, and the checksum. */
-function complete(entry: usize): void {
+/** Writes the time at which a reply leaves, on both clocks, what covers that, and the checksum. */
+function complete(entry: usize, wall: u64, now: u64): void {
   const ip: usize = load<u32>(entry, STAMPED_REPLY);
   const six = ipv4.version(ip) == 6;
   const datagram = ip + (six ? ipv6.HEADER_LEN : ipv4.headerLen(ip));
   const message = datagram + wire.HEADER_LEN;
   const len = wire.len(datagram);
-  if (isIrtts(entry)) completeIrtt(message, load<u32>(entry, STAMPED_OPTIONS));
-  else finish(message, entry);
+  if (isIrtts(entry)) completeIrtt(message, load<u32>(entry, STAMPED_OPTIONS), wall, now);
+  else finish(message, entry, wall);
   wire.clearChecksum(datagram);
   const pseudo = six ? ipv6.pseudoSum(ip, ipv6.UDP, len) : ipv4.pseudoSum(ip, len);
   wire.setChecksum(datagram, checksum(pseudo + sumWide(datagram, len)));
@@ -230,12 +231,12 @@ function isIrtts(entry: usize): bool {
 }
 
 /** Writes T3, and the HMACs over it. */
-function finish(message: usize, entry: usize): void {
+function finish(message: usize, entry: usize, wall: u64): void {
   const options: usize = load<u32>(entry, STAMPED_OPTIONS);
   const session: usize = load<u32>(entry, STAMPED_SESSION);
   const flags: u32 = load<u8>(options, STAMP_FLAGS);
   const timestamp = message + (flags & AUTHENTICATED ? authentic.TIMESTAMP : TIMESTAMP);
-  store<u64>(timestamp, bswap<u64>(time(flags)));
+  store<u64>(timestamp, bswap<u64>(timeOf(wall, flags)));
   if (session) follow(session + SESSION_DATA, message, timestamp, load<u32>(entry, STAMPED_FOLLOW_UP));
   if (flags & AUTHENTICATED) authentic.sign(message, options, load<u32>(entry, STAMPED_HMAC));
 }
@@ -255,9 +256,8 @@ function follow(data: usize, message: usize, timestamp: usize, offset: u32): voi
   store<u64>(data, load<u64>(timestamp), STAMP_LAST_TIME);
 }
 
-/** Returns the time in the format of the options' flags: RFC 5905 §6, or that of PTP with its seconds cut off. */
-function time(flags: u32): u64 {
-  const wall = load<u64>(WALL);
+/** Returns a time in the format of the options' flags: RFC 5905 §6, or that of PTP with its seconds cut off. */
+function timeOf(wall: u64, flags: u32): u64 {
   const seconds = wall / NS_PER_S;
   const ns = wall % NS_PER_S;
   return flags & PTP ? seconds << 32 | ns : seconds + NTP_EPOCH << 32 | (ns << 32) / NS_PER_S;

@@ -178,6 +178,13 @@ export function setCongested(ip: usize): void {
   store<u8>(ip, load<u8>(ip, 1) | 3, 1);
 }
 
+/** Does the same, and mends the checksum. */
+export function markCongested(ip: usize): void {
+  const from: u32 = load<u8>(ip, 1);
+  setCongested(ip);
+  store<u16>(ip, update(load<u16>(ip, 10), from << 8, (from | 3) << 8), 10);
+}
+
 /** Sets the DSCP (RFC 2474 §3), and the ECN codepoint to Not-ECT. Returns the change of the sum for setTtl(). */
 export function setDscp(ip: usize, dscp: u32): u32 {
   const from: u32 = load<u8>(ip, 1);

@@ -23,7 +23,8 @@ type Chosen = Pick<FullOptions, "engine" | "io" | "mtu" | "offload" | "tcp"> & {
 export function startPongd({ ports = [], ...chosen }: Chosen, onEnd: (error: unknown) => void): Promise<void> {
   const options: FullOptions = {
     ...chosen, serving: serving([PREFIX], { tcp: { ports } }), hostAddresses: [HOST], device: DEVICE,
-    offloadGiven: false, queues: 1, shutdownDelayMs: 0, sessions: 0, accepts: ports.length > 0,
+    offloadGiven: false, queues: 1, shutdownDelayMs: 0, sessions: 0, kept: 0, linked: false, seed: 0,
+    accepts: ports.length > 0,
     streams: ports.flatMap(({ service: { stream } }) => stream ?? []), exposed: [], spin: 0,
     reassembly: DEFAULT_REASSEMBLY,
     listen: [LISTEN], listenGiven: true, webConfig: undefined, maxRequests: 40, logLevel: "error", logFormat: "text",

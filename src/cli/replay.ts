@@ -42,12 +42,14 @@ Examples:
 }
 
 async function replayFiles(path: string, output: string, given: Given): Promise<Replayed> {
-  const { serving, hostAddresses, engine, reassembly, tcp, accepts, streams } = effective(given).options;
+  // Without a seed, the same one each time: the same capture gives the same replies.
+  const { options: run } = effective({ ...given, drawnSeed: 0 });
+  const { serving, hostAddresses, engine, reassembly, kept, tcp, accepts, streams } = run;
   if (streams.length > 0) {
     const names = streams.map(({ name }) => name).join(", ");
     throw new Failure(`replay has no service threads, which ${names} needs: leave it out of --tcp`, EXIT.USAGE);
   }
-  const options = { serving, hostAddresses, engine, reassembly, tcp: accepts ? tcp : undefined };
+  const options = { serving, hostAddresses, engine, reassembly, kept, tcp: accepts ? tcp : undefined };
   const [{ replay }, { Input }, { openFile, openStream }] = await Promise.all([
     import("../replay/replay.js"), import("../replay/input.js"), import("../base/output.js"),
   ]);

@@ -1,4 +1,5 @@
 /** Makes the command-line options of the settings, and reads the values that they were given. */
+import { randomInt } from "node:crypto";
 import { Argument, InvalidArgumentError, Option, type Command } from "commander";
 import { EXIT, Failure } from "../base/failure.js";
 import { absolute, checkRegular, readBytes } from "../config/bytes.js";
@@ -7,7 +8,7 @@ import {
   collect, GROUPS, inWords, MAPS, optionOf, SETTINGS, split, variableOf,
   type CommandOption, type Key, type Setting,
 } from "../config/keys.js";
-import { effective, type Effective, type Given } from "../config/merge.js";
+import { effective, MAX_DRAWN_SEED, type Effective, type Given } from "../config/merge.js";
 import type { OnFormat } from "../config/reading.js";
 import { eitherOf, GATHERED, THREADLESS_SERVICES, UDP_SERVICES, type Type } from "../config/types.js";
 import type { PrefixList } from "../prefix/list.js";
@@ -20,6 +21,7 @@ const STANDARD_STREAM = "-";
 
 /** Text added to an option's help, by the kind of its value. */
 const SYNTAX: Partial<Record<Type["kind"], string>> = {
+  link: "; like rtt=50ms,loss=1%, or in.delay=20ms,out.jitter=2ms",
   limit: ", like 1000/100 or 1000; or none",
   endpoints: "; may be given several times",
   exceptions: "; may be given several times",
@@ -202,7 +204,8 @@ export function givenOf(prefixes: readonly string[], command: Command, example: 
   if (prefixes.length > 0) give("prefixes", prefixes);
   else if (process.env.PONGD_PREFIXES?.trim()) give("prefixes", listOf(process.env.PONGD_PREFIXES), "PONGD_PREFIXES");
   const { queueFds } = command.opts<{ queueFds?: number[] }>();
-  return { values: collect(({ key }) => values.get(key)), names, ignoreEcho, queueFds, example };
+  const drawnSeed = randomInt(1, MAX_DRAWN_SEED);
+  return { values: collect(({ key }) => values.get(key)), names, ignoreEcho, queueFds, drawnSeed, example };
 }
 
 /** Reads the variable of a switch. @throws Failure (usage) */

@@ -1,7 +1,7 @@
 /** Reads the text of an option as a value of its setting's type. */
 import { InvalidArgumentError, type Option } from "commander";
 import { Failure } from "../base/failure.js";
-import { eitherOf, MAX_RATE, type LimitSetting, type PortMap, type Type } from "../config/types.js";
+import { eitherOf, MAX_RATE, type LimitSetting, type LinkSetting, type PortMap, type Type } from "../config/types.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
 import { formatPorts, parsePorts } from "../prefix/ports.js";
 import { filePath } from "./file.js";
@@ -19,11 +19,13 @@ export function read(option: Option, type: Type): Option {
     case "endpoints": return option.argParser(gatherEndpoints);
     case "limit": return option.argParser(parseLimit);
     case "ports": return option.argParser(gatherPorts);
+    case "link": return option.argParser(parseLink);
     // These are checked later, together with the other settings.
     case "text":
     case "boolean":
     case "answers":
     case "interfaces":
+    case "links":
     case "services":
     case "prefixes": return option;
   }
@@ -86,6 +88,36 @@ function gatherPorts(text: string, ports: PortMap): PortMap {
     all[port] = service;
   }
   return all;
+}
+
+/** Keys of a link whose values are numbers. */
+const LINK_NUMBERS = /^(?:length|gap|overhead|packets|bytes)$/;
+
+/** Reads a link's name, or what the link is: "rtt=50ms,out.loss=1%". */
+function parseLink(text: string): LinkSetting {
+  if (!text.includes("=")) return text;
+  const link: Record<string, unknown> = {};
+  for (const item of text.split(",")) {
+    const [, path = "", value = ""] = (/^\s*([a-z][\w.]{0,40})=(.+?)\s*$/.exec(item) ?? []) as (string | undefined)[];
+    const keys = path.split(".");
+    const last = keys.pop() ?? "";
+    if (last === "" || value === "") {
+      throw new InvalidArgumentError(`"${item.slice(0, 40)}" is not a part of a link: write it like rtt=50ms,out.loss=1%.`);
+    }
+    let map: unknown = link;
+    for (const key of keys) {
+      if (isMap(map) && !Object.hasOwn(map, key)) map[key] = {};
+      map = isMap(map) ? map[key] : undefined;
+    }
+    if (!isMap(map) || Object.hasOwn(map, last)) throw new InvalidArgumentError(`${path} is given twice.`);
+    const isNumber = LINK_NUMBERS.test(last) && /^-?\d{1,9}(?:\.\d{1,9})?$/.test(value);
+    map[last] = /^(true|false)$/.test(value) ? value === "true" : isNumber ? Number(value) : value;
+  }
+  return link;
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }
 
 function integerOrAuto(min: number, max: number): (text: string) => number | "auto" {

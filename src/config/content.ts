@@ -102,9 +102,9 @@ export class Content implements Configuration {
   }
 
   async print(json: boolean): Promise<Printed> {
-    const { oddities, toDocument, toYaml } = await import("./print.js");
+    const { linkNotes, oddities, toDocument, toYaml } = await import("./print.js");
     const document = toDocument(this.#effective);
-    const text = json ? `${JSON.stringify(document, null, 2)}\n` : toYaml(document);
+    const text = json ? `${JSON.stringify(document, null, 2)}\n` : toYaml(document) + linkNotes(this.#effective);
     return { text, oddities: oddities(this.#effective) };
   }
 

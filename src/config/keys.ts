@@ -4,7 +4,9 @@
  * check prints (print.ts), and the table in docs/reference.md (help/reference.ts). A new setting is a new row, and the
  * code that uses its value (merge.ts).
  */
+import { MAX_SLOTS } from "../../abi/pool.js";
 import { MAX_REASSEMBLIES } from "../../abi/reassembly.js";
+import { SLOTS } from "../../abi/slots.js";
 import { MAX_SERVICE_THREADS } from "../../abi/streams.js";
 import { LOG_FORMATS, LOG_LEVELS } from "../base/log.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/contract.js";
@@ -26,6 +28,8 @@ const MAX_SPIN = 1_000_000;
 const MAX_REQUESTS = 1_000_000;
 const MAX_CONNECTIONS = 2_000_000;
 const MAX_SESSIONS = 65_536;
+/** As many as there may be slots besides those that every queue has. */
+export const MAX_HELD = MAX_SLOTS - SLOTS;
 /** Bytes: all of a queue's memory stays below the 2 GiB that a signed number can tell. */
 const MAX_TCP_MEMORY = 1 << 30;
 /** Bytes that services need: what echo keeps of one connection at most. */
@@ -346,6 +350,41 @@ const ROWS = [
     text: "threads that run handlers and HTTP; connections go to each in turn",
   }),
   setting({
+    key: "links",
+    type: { kind: "links" },
+    default: {},
+    reload: true,
+    text: "links by name: what packets go through on their way to a prefix and back, such as delay, loss and a rate",
+    note: "Prefixes that name one share it, unless it has shared: false.",
+    examples: [{
+      dsl: { rtt: "20ms", in: { rate: "10mbit" }, out: { rate: "100mbit", queue: "100ms" } },
+      lte: {
+        rtt: "90ms",
+        out: { jitter: "12ms", distribution: "paretonormal", loss: { burst: { loss: "1%", length: 8 } } },
+      },
+      pasted: { netem: "delay 100ms 10ms 25% distribution normal loss 1%" },
+    }],
+  }),
+  setting({
+    key: "link",
+    type: { kind: "link" },
+    default: "none",
+    reload: true,
+    perPrefix: true,
+    option: { flags: "--link <spec>", group: "Answers" },
+    text: "link that the prefixes stand behind: the name of one under links, or a link of each prefix's own",
+    examples: ["none", "dsl", { rtt: "50ms", loss: "1%" }],
+  }),
+  setting({
+    key: "seed",
+    type: { kind: "whole", min: 0, max: Number.MAX_SAFE_INTEGER },
+    default: 0,
+    reload: true,
+    option: { flags: "--seed <n>", group: "Answers" },
+    text: "seed of what links leave to chance: with the same one, the same packets meet the same fate; 0: one that is "
+      + "drawn at the start, and logged",
+  }),
+  setting({
     key: "source_route",
     type: { kind: "choice", choices: SOURCE_ROUTES },
     default: "drop",
@@ -404,6 +443,16 @@ const ROWS = [
     option: { flags: "--udp-sessions <n>", group: "Limits" },
     text: "sessions that STAMP reflectors with mode: stateful may have at a time, for each queue",
     note: "A source (an IPv4 /24 or an IPv6 /56) may have a quarter of them.",
+  }),
+  setting({
+    key: "held_packets",
+    type: { kind: "whole", min: 0, max: MAX_HELD },
+    default: 16_384,
+    js: 0,
+    option: { flags: "--held-packets <n>", group: "Limits" },
+    text: "packets that links may delay at a time, for each queue; those for which there is no room are dropped",
+    note: "Each takes the memory of one packet of the MTU, but not before it is needed. Without a file and without "
+      + "--link, there are none.",
   }),
   setting({
     key: "prefixes",

@@ -8,6 +8,7 @@ import { MacPolicy } from "../../abi/control.js";
 import { MAX_INTERFACE_LISTS, MAX_PORT_LISTS, PORT_RANGE_SIZE, SourceRoute, Unreachable } from "../../abi/tables.js";
 import { MIN_TCP_MTU } from "../engine/memory.js";
 import { ethernetOf, type Ethernet } from "../tun/mac.js";
+import type { Link } from "../prefix/link.js";
 import type { Answers, Limit, PortRange, PortService, Tcp } from "../prefix/policy.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { isSamePlace, parseEndpoint } from "../prefix/endpoints.js";
@@ -21,6 +22,7 @@ import {
   collect, DEFAULTS, defaultsWith, DEVICE_NAME, DEVICE_NAME_RULE, DURATION, DURATION_RULE, inWords, millisecondsOf,
   MIN_TCP_MEMORY, PREFIX_KEYS, SETTINGS, type Key, type Values,
 } from "./keys.js";
+import { Links } from "./links.js";
 import { ListRoom, PortLists } from "./ports.js";
 import type { FullOptions } from "./runoptions.js";
 import type { Path } from "./path.js";
@@ -28,6 +30,8 @@ import type { Problem } from "./judge.js";
 import { servicesOf, withFullPaths } from "./services.js";
 import { PORT_PROTOCOLS, withBurst, type LimitSetting, type PortProtocol, type PrefixMap } from "./types.js";
 
+/** Seeds that are drawn are short enough to be typed. */
+export const MAX_DRAWN_SEED = 2 ** 31;
 /** Most different answers of prefixes that are kept to be used again. */
 const ALIKE = 1000;
 /** Keys of a prefix that change its answers, but for its ports. */
@@ -35,10 +39,10 @@ const OWN_KEYS = [...PREFIX_KEYS.filter((key) => key !== "tcp" && key !== "udp")
 /** The lists of ports of a prefix. */
 type Ports = Readonly<Record<PortProtocol, readonly PortRange[]>>;
 
-/** Lists of interfaces: that of prefixes that have none of their own, and that of each prefix. */
-interface Interfaces {
-  readonly common: Uint8Array | undefined;
-  readonly all: readonly (Uint8Array | undefined)[];
+/** What each prefix has, and what those have that have none of their own. */
+interface OfPrefixes<T> {
+  readonly common: T | undefined;
+  readonly all: readonly (T | undefined)[];
 }
 
 /** Values from outside the file, each with the flag or the variable that gave it. */
@@ -48,6 +52,8 @@ export interface Given {
   /** True with --ignore-echo, which takes echo out of the answers that the file or the default gives. */
   readonly ignoreEcho: boolean;
   readonly queueFds: readonly number[] | undefined;
+  /** Seed of links where none is given. */
+  readonly drawnSeed?: number;
   /** Services that ports may name besides those of the configuration. */
   readonly services?: Readonly<Partial<Record<PortProtocol, readonly PortService[]>>>;
   /** A command line that would be right, for the message about missing prefixes; undefined if none are needed. */
@@ -119,6 +125,7 @@ class Merger {
     if (allowed) this.#checkTogether(prefixes);
     const ports = allowed ? this.#portsOf() : [];
     const interfaces = allowed ? this.#interfacesOf() : { common: undefined, all: [] };
+    const links = allowed ? this.#linksOf() : { common: undefined, all: [] };
     const whole = prefixes.length > 0 && ![...prefixes, ...exceptions].includes(undefined);
     const hostAddresses = allowed && whole ? this.#hostAddresses(prefixes as Prefix[], exceptions as Prefix[]) : [];
     this.#end();
@@ -126,13 +133,18 @@ class Merger {
     const values = { ...this.#values, services: withFullPaths(this.#values.services, this.#folder) };
     const mtu = values["device.mtu"];
     const accepts = values.engine === "wasm" && this.#ports.tcp.accepts;
+    const seed = values.seed === 0 ? this.#given.drawnSeed ?? 0 : values.seed;
+    const hasLinks = links.all.some((link) => link !== undefined);
     return {
       values,
       options: {
         serving: {
-          prefixes: this.#served(prefixes as Prefix[], values, { ports, interfaces }),
+          prefixes: this.#served(prefixes as Prefix[], values, { ports, interfaces, links }),
           exceptions: exceptions as Prefix[],
-          policy: { sourceRoute: SourceRoute[values.source_route], sourceLimit: toLimit(values.source_rate_limit) },
+          policy: {
+            sourceRoute: SourceRoute[values.source_route], sourceLimit: toLimit(values.source_rate_limit),
+            seed: BigInt(seed),
+          },
         },
         hostAddresses,
         hostAddressGiven: !this.#isDefault("device.host_address") && hostAddresses.length > 0,
@@ -141,8 +153,8 @@ class Merger {
         routes: values["device.routes"],
         mtu: mtu === "auto" ? undefined : mtu,
         // With auto it is for those who serve TCP: the header that it needs costs each packet a tenth to a sixth of its
-        // time, and only long streams of TCP gain from it.
-        offload: values["device.offload"] === "on" || (values["device.offload"] === "auto" && accepts),
+        // time, and only long streams of TCP gain from it. Behind a link, each packet has a fate of its own.
+        offload: values["device.offload"] === "on" || (values["device.offload"] === "auto" && accepts && !hasLinks),
         offloadGiven: values["device.offload"] === "on",
         queues: values["device.queues"],
         engine: values.engine,
@@ -158,6 +170,10 @@ class Merger {
             },
         // Only a file says of a service that it has sessions, and a reload may.
         sessions: this.#file ? values.udp_sessions : 0,
+        // A reload may bring links.
+        kept: this.#file || hasLinks ? values.held_packets : 0,
+        linked: hasLinks,
+        seed,
         accepts,
         streams: PORT_PROTOCOLS.flatMap((protocol) => this.#ports[protocol].streams),
         exposed: this.#exposed,
@@ -286,6 +302,9 @@ class Merger {
     }
     if (sourceRoute === "reverse") refuse("source_route", "drops IP options");
     if (reassembly > 0) refuse("reassembly", "does not reassemble");
+    const impairsNone = "has no links";
+    if (this.#values.link !== "none") refuse("link", impairsNone);
+    if (this.#values.held_packets > 0) refuse("held_packets", impairsNone);
     if (this.#values["device.offload"] === "on") refuse("device.offload", "takes finished packets alone");
     const speaksNone = "speaks no TCP";
     const servesNone = "has no UDP services";
@@ -298,8 +317,11 @@ class Merger {
     }
     for (const [i, entry] of prefixes.entries()) {
       if (typeof entry === "string") continue;
-      const own = (["tcp", "tcp_connections", "udp", "interfaces"] as const).find((key) => entry[key] !== undefined);
-      const what = own === "udp" ? servesNone : own === "interfaces" ? probesNone : speaksNone;
+      const own = (["tcp", "tcp_connections", "udp", "interfaces", "link"] as const)
+        .find((key) => entry[key] !== undefined);
+      const what = own === "udp"
+        ? servesNone
+        : own === "interfaces" ? probesNone : own === "link" ? impairsNone : speaksNone;
       if (own) refuse("prefixes", what, ["prefixes", i, own], `prefixes[${i}].${own}`);
     }
   }
@@ -356,7 +378,7 @@ class Merger {
     return lists;
   }
 
-  #interfacesOf(): Interfaces {
+  #interfacesOf(): OfPrefixes<Uint8Array> {
     const lists = new InterfaceLists();
     const { interfaces, prefixes } = this.#values;
     const common = lists.of(interfaces, (at, message) => { this.#say("interfaces", message, ["interfaces", ...at]); });
@@ -424,13 +446,32 @@ class Merger {
     throw new Failure(lines, this.#problems.length > 0 ? EXIT.CONFIG : EXIT.USAGE);
   }
 
-  /** `ports` has the lists of ports of each prefix. */
+  /** Returns the link of each prefix, and the one of those that have none of their own. */
+  #linksOf(): OfPrefixes<Link> {
+    const sayOf = (key: Key) => (path: Path, message: string, which?: "key") => {
+      this.#say(key, message, path, undefined, which);
+    };
+    const links = new Links(this.#values.links, this.#folder, sayOf("links"));
+    const flag = this.#given.names.link === "--link" ? "--link: " : "";
+    // What an option gives has no place in the file.
+    const place = this.#given.values.link === undefined ? ["link"] : [];
+    const common = links.of(this.#values.link, place, (path, message) => {
+      this.#say("link", `${flag}${message}`, path);
+    });
+    const all = this.#values.prefixes.map((entry, i) => typeof entry === "string" || entry.link === undefined
+      ? common
+      : links.of(entry.link, ["prefixes", i, "link"], sayOf("prefixes")));
+    return { common, all };
+  }
+
+  /** `ports`, `interfaces` and `links` are those of each prefix. */
   #served(
     prefixes: readonly Prefix[], values: Values,
-    { ports, interfaces }: { readonly ports: readonly Ports[]; readonly interfaces: Interfaces },
+    { ports, interfaces, links }:
+    { readonly ports: readonly Ports[]; readonly interfaces: OfPrefixes<Uint8Array>; readonly links: OfPrefixes<Link> },
   ): ServedPrefix[] {
     const common: Ports = { tcp: this.#ports.tcp.common, udp: this.#ports.udp.common };
-    const commonAnswers = answersOf({ prefix: "" }, values, common, interfaces.common);
+    const commonAnswers = answersOf({ prefix: "" }, values, common, interfaces.common, links.common);
     const isCommonPorts = ({ tcp, udp }: Ports) => tcp === common.tcp && udp === common.udp;
     // Very many prefixes may have keys of their own, and the same ones. Those with the same ports share their lists.
     const ids = new Map<readonly PortRange[], number>();
@@ -439,11 +480,13 @@ class Merger {
       return ids.get(list);
     };
     const alike = new Map<string, Answers>();
-    const answersFor = (entry: PrefixMap, lists: Ports, interfaces: Uint8Array | undefined) => {
+    const answersFor = (
+      entry: PrefixMap, lists: Ports, interfaces: Uint8Array | undefined, link: Link | undefined,
+    ) => {
       const own = JSON.stringify([idOf(lists.tcp), idOf(lists.udp), ...OWN_KEYS.map((key) => entry[key])]);
       const known = alike.get(own);
       if (known) return known;
-      const answers = answersOf(entry, values, lists, interfaces);
+      const answers = answersOf(entry, values, lists, interfaces, link);
       if (alike.size < ALIKE) alike.set(own, answers);
       return answers;
     };
@@ -451,7 +494,7 @@ class Merger {
       const entry = values.prefixes[i];
       if (typeof entry === "string") return { family, bytes, length, text, answers: commonAnswers };
       const isCommon = isCommonPorts(ports[i]) && OWN_KEYS.every((key) => entry[key] === undefined);
-      const answers = isCommon ? commonAnswers : answersFor(entry, ports[i], interfaces.all[i]);
+      const answers = isCommon ? commonAnswers : answersFor(entry, ports[i], interfaces.all[i], links.all[i]);
       return { family, bytes, length, text, answers, ...entry.name !== undefined && { name: entry.name } };
     });
   }
@@ -471,7 +514,7 @@ class Merger {
 }
 
 function answersOf(
-  entry: PrefixMap, values: Values, ports: Ports, interfaces: Uint8Array | undefined,
+  entry: PrefixMap, values: Values, ports: Ports, interfaces: Uint8Array | undefined, link: Link | undefined,
 ): Answers {
   const answer = entry.answer ?? values.answer;
   const errors = answer.includes("unreachable");
@@ -488,6 +531,7 @@ function answersOf(
     udp: values.engine === "js" ? undefined : { ports: ports.udp },
     ...values.engine !== "js" && interfaces && { interfaces },
     limit: toLimit(entry.rate_limit ?? values.rate_limit),
+    link: values.engine === "js" ? undefined : link,
   };
 }
 

@@ -3,13 +3,17 @@ import { resolve } from "node:path";
 import { FIRST_NODE, FIRST_PREFIX, TRIE } from "../../abi/tables.js";
 import { Service } from "../../abi/tcp.js";
 import { tableOf } from "../engine/table.js";
+import type { Link } from "../prefix/link.js";
 import type { Limit, PortRange, Udp } from "../prefix/policy.js";
 import { isMap, nest, type Document } from "./document.js";
+import { expectationOf, idleWords } from "./expectation.js";
 import { MAPS, PREFIX_KEYS, SETTINGS, type Key, type Values } from "./keys.js";
 import type { Effective } from "./merge.js";
 import { isWords, ONE_OR_MORE, withBurst, type PrefixEntry, type Type } from "./types.js";
 
-const LONG: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(["prefixes", "exceptions", "interfaces", "services"]);
+const LONG: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(
+  ["prefixes", "exceptions", "interfaces", "services", "links"],
+);
 /** Maps and lists that are written with a line for each item. */
 const LISTED: ReadonlySet<string> = new Set([
   ...Object.entries(MAPS).flatMap(([name, map]) => map?.alike ? [] : [name]),
@@ -108,8 +112,26 @@ function answeringPorts(udp: Udp | undefined): number {
   return (udp?.ports ?? []).filter(answers).reduce((sum, { first, last }) => sum + last - first + 1, 0);
 }
 
+/** Returns the links that prefixes have, each with a name for it. */
+function linksOf({ options: { serving: { prefixes } } }: Effective): (readonly [string, Link])[] {
+  const names = new Map<Link, string>();
+  for (const { text, answers: { link } } of prefixes) {
+    if (link && !names.has(link)) names.set(link, link.name === undefined ? `the link of ${text}` : `link ${link.name}`);
+  }
+  return Array.from(names, ([link, name]) => [name, link] as const);
+}
+
+/** Returns comments that say what may be expected of links. */
+export function linkNotes(effective: Effective): string {
+  const links = linksOf(effective);
+  const lines = links.slice(0, SHOWN).map(([name, link]) => `${name}: ${expectationOf(link)}`);
+  return [...lines, ...links.length > SHOWN ? [`and ${links.length - SHOWN} more links`] : []]
+    .map((line) => `# ${line}\n`).join("");
+}
+
 /** Returns a line for each thing that is allowed, but probably not meant. */
-export function oddities({ options: { serving, hostAddresses, io, spin, exposed }, values }: Effective): string[] {
+export function oddities(effective: Effective): string[] {
+  const { options: { serving, hostAddresses, io, spin, exposed }, values } = effective;
   const { prefixes } = serving;
   const { roots, nodes } = tableOf(serving, { hosts: hostAddresses });
   const answered = new Set<number>();
@@ -123,6 +145,7 @@ export function oddities({ options: { serving, hostAddresses, io, spin, exposed 
     ...shortened(withEscapes(values.services).map((key) =>
       `${key} has a backslash before r or n: YAML makes a line end of it only within double quotes`)),
     ...shortened(exposed),
+    ...shortened(linksOf(effective).flatMap(([name, link]) => idleWords(link).map((line) => `${name}: ${line}`))),
   ];
   const loops = prefixes.filter(({ answers: { udp } }) => answeringPorts(udp) >= MANY_PORTS);
   said.push(...shortened(loops.map(({ text, answers: { udp } }) =>

@@ -67,6 +67,12 @@ interface Settled {
   readonly tcp: TcpSettings | undefined;
   /** Most sessions of UDP services, for each queue; 0 if no service can have any. */
   readonly sessions: number;
+  /** Most packets that links keep, for each queue; 0 if there can be no links. */
+  readonly kept: number;
+  /** True if a prefix stands behind a link. */
+  readonly linked: boolean;
+  /** Seed of what links leave to chance. */
+  readonly seed: number;
   /** True if a port has a service that accepts connections. */
   readonly accepts: boolean;
   /** Services of ports that service threads have. */

@@ -28,11 +28,82 @@ export interface PrefixMap {
   readonly tcp?: PortMap | undefined;
   readonly udp?: PortMap | undefined;
   readonly interfaces?: readonly InterfaceMap[] | undefined;
+  readonly link?: LinkSetting | undefined;
   /** Most connections of the whole prefix, at least 1; undefined for no limit of its own. */
   readonly tcp_connections?: number | undefined;
   readonly comment?: string | undefined;
 }
 export type PrefixEntry = string | PrefixMap;
+
+/** `none`, the name of a link, or a link of its own. */
+export type LinkSetting = string | LinkMap;
+
+/** A link. Quantities are text with a unit (quantities.ts). */
+export interface LinkMap {
+  /** Time there and back, half of it each way, besides the delays of `in` and `out`. */
+  readonly rtt?: string | undefined;
+  readonly in?: WayMap | undefined;
+  readonly out?: WayMap | undefined;
+  /** The same in `out`. */
+  readonly loss?: string | LossMap | undefined;
+  readonly duplicate?: string | ChanceMap | undefined;
+  readonly corrupt?: string | ChanceMap | undefined;
+  /** What `out` does, in netem's words. */
+  readonly netem?: string | undefined;
+  /** Whether all prefixes that name it share its rate, its losses and its order; true by default. */
+  readonly shared?: boolean | undefined;
+}
+
+/** One way of a link. */
+export interface WayMap {
+  readonly delay?: string | { readonly file: string; readonly step: string } | undefined;
+  readonly jitter?: string | undefined;
+  readonly distribution?: "uniform" | "normal" | "pareto" | "paretonormal" | { readonly file: string } | undefined;
+  readonly correlation?: string | undefined;
+  readonly reorder?: boolean | ReorderMap | undefined;
+  readonly loss?: string | LossMap | undefined;
+  readonly ecn?: boolean | undefined;
+  readonly duplicate?: string | ChanceMap | undefined;
+  readonly corrupt?: string | ChanceMap | undefined;
+  readonly rate?: string | undefined;
+  readonly overhead?: number | undefined;
+  readonly queue?: string | undefined;
+  readonly slot?: SlotMap | undefined;
+}
+
+export interface ChanceMap {
+  readonly probability: string;
+  readonly correlation?: string | undefined;
+}
+
+export interface ReorderMap extends ChanceMap {
+  readonly gap?: number | undefined;
+}
+
+/** Exactly one of `probability`, `burst`, `gemodel`, `state` and `packets`. */
+export interface LossMap {
+  readonly probability?: string | undefined;
+  readonly correlation?: string | undefined;
+  readonly burst?: { readonly loss: string; readonly length: number } | undefined;
+  readonly gemodel?: {
+    readonly p: string; readonly r?: string | undefined; readonly bad?: string | undefined;
+    readonly good?: string | undefined;
+  } | undefined;
+  readonly state?: {
+    readonly p13: string; readonly p31?: string | undefined; readonly p32?: string | undefined;
+    readonly p23?: string | undefined; readonly p14?: string | undefined;
+  } | undefined;
+  readonly packets?: readonly (number | string)[] | undefined;
+}
+
+export interface SlotMap {
+  readonly min: string;
+  readonly max?: string | undefined;
+  readonly packets?: number | undefined;
+  readonly bytes?: number | undefined;
+}
+
+export type LinkMaps = Readonly<Record<string, LinkMap>>;
 
 /** The service of each port or range of ports, by its name: `{ "7": "echo", "8000-8010": "site" }`. */
 export type PortMap = Readonly<Record<string, string>>;
@@ -172,6 +243,8 @@ interface Kinds {
   readonly ports: PortMap;
   readonly services: ServiceMaps;
   readonly interfaces: readonly InterfaceMap[];
+  readonly links: LinkMaps;
+  readonly link: LinkSetting;
 }
 
 export type ValueOf<T extends Type>
@@ -217,6 +290,8 @@ export function expected(type: Type): string {
     case "limit": return "none, or a map like { rate: 1000, burst: 100 }";
     case "ports": return "a map of ports to services, like { 7: echo, 8000-8010: discard }";
     case "interfaces": return "a list of interfaces, like [{ name: eth0, index: 2, address: 192.0.2.1 }]";
+    case "links": return "a map of names to links, like { dsl: { rtt: 20ms, loss: 0.1% } }";
+    case "link": return "none, a link's name, or a map like { rtt: 20ms, loss: 0.1% }";
     case "services": return "a map of names to services, like { ssh: { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } }";
   }
 }

@@ -134,7 +134,10 @@ export class Queue {
     try {
       for (let started = first; ; started = this.#start()) {
         const crash = await started.ended;
-        if (!crash) return;
+        if (!crash) {
+          this.memory.stopped();
+          return;
+        }
         const { crashed = () => crash } = this.#options;
         const failure = (started === first && !started.ran) || this.memory.stopRequested ? crash : crashed(this, crash);
         if (failure) throw failure;

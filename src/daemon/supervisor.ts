@@ -202,16 +202,17 @@ export async function run(
 function memoriesFor(
   device: TunDevice, options: RunOptions, offload: number | undefined, others: number, reloadable: boolean,
 ): LinearMemory[] {
-  const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts, streams, sessions } = options;
+  const { reassembly, link, serving: { prefixes, exceptions }, tcp: limits, accepts, streams } = options;
+  const { sessions, kept } = options;
   const blocks = prefixes.length + exceptions.length + others;
   const seed = randomBytes(4).readInt32LE();
   // A connection may come to any queue.
   const tcp = limits && (accepts || reloadable) ? { ...limits, secrets: randomBytes(SECRETS) } : undefined;
   // Only a file has services with other bytes than an id, and then there is room for any.
   const services = streams.map(({ name, id }) => ({ name, kind: Service.stream, bytes: Buffer.from(id, "hex") }));
-  return device.queues.map(() =>
+  return device.queues.map((_, queue) =>
     LinearMemory.create({
-      mtu: device.mtu, reassembly, link, blocks, reloadable, services, seed, sessions, tcp, offload,
+      mtu: device.mtu, reassembly, link, blocks, reloadable, services, seed, sessions, kept, queue, tcp, offload,
       tokenKey: randomBytes(IRTT_KEY_LEN),
     }));
 }

@@ -9,6 +9,7 @@ import {
 } from "../../abi/counters.js";
 import { IRTT_KEY } from "../../abi/irtt.js";
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
+import { EFFECTS_AT, PREFIX_EFFECTS_SIZE } from "../../abi/links.js";
 import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
 import { SHA_K } from "../../abi/sha256.js";
@@ -16,7 +17,8 @@ import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
 import { Unopened } from "../../abi/streams.js";
 import {
   FIRST_NODE, INTERFACE_LISTS, MAX_INTERFACE_LISTS, MAX_NODES, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE,
-  PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_INTERFACES, PREFIX_LIMITS, PREFIX_TCP, PREFIX_UDP, PREFIXES, TRIE,
+  PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_INTERFACES, PREFIX_LIMITS, PREFIX_LINK, PREFIX_TCP, PREFIX_UDP, PREFIXES,
+  TRIE,
 } from "../../abi/tables.js";
 import { DRAIN, MAX_CONNECTIONS, MAX_PAGES, PAGE_SIZE, type Drain } from "../../abi/tcp.js";
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
@@ -25,6 +27,7 @@ import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { ROUND_CONSTANTS } from "../base/sha256.js";
 import type { PortService } from "../prefix/policy.js";
 import type { Ethernet } from "../tun/mac.js";
+import * as links from "./links.js";
 import * as services from "./services.js";
 import * as sessionsOf from "./sessions.js";
 import { Slots } from "./slots.js";
@@ -74,8 +77,10 @@ export interface MemoryOptions {
   readonly offload?: number | undefined;
   /** Most sessions of UDP services; none by default. */
   readonly sessions?: number | undefined;
-  /** Number of slots, at most MAX_SLOTS; more than by default only where packets are kept. */
-  readonly slots?: number;
+  /** Most packets that links keep at a time; without it there can be no links. */
+  readonly kept?: number | undefined;
+  /** Index of the queue; 0 by default. */
+  readonly queue?: number;
 }
 
 /**
@@ -116,8 +121,9 @@ export class LinearMemory {
   static create(options: MemoryOptions): LinearMemory {
     // Smaller packets have no room for the headers of TCP with all options, and payload.
     const limits = options.mtu < MIN_TCP_MTU ? undefined : options.tcp;
-    const { mtu, reassembly, link, table, blocks = 0, reloadable = false, seed = 0, offload, slots = SLOTS } = options;
-    const { sessions = 0 } = options;
+    const { mtu, reassembly, link, table, blocks = 0, reloadable = false, seed = 0, offload, kept = 0 } = options;
+    const { sessions = 0, queue = 0 } = options;
+    const slots = SLOTS + kept;
     const headerLen = offload === undefined ? 0 : SIZEOF_VNET_HEADER;
     // Both headers have two bytes more than a multiple of 4, and the IP packet is to lie at one.
     const readOffset = (headerLen > 0 ? 2 : 0) + (link ? 2 : 0);
@@ -131,7 +137,8 @@ export class LinearMemory {
       reloadable ? SERVICE_ROOM : services.roomFor(table?.services ?? options.services ?? []),
     );
     const sessionsLayout = sessionsOf.layoutOf(layout.end, sessions);
-    const memory = reserve(Math.ceil(sessionsLayout.end / WASM_PAGE));
+    const linksLayout = links.layoutOf(sessionsLayout.end, kept > 0);
+    const memory = reserve(Math.ceil(linksLayout.end / WASM_PAGE));
     const words = new Uint32Array(memory.buffer);
     words[ERROR_ESTIMATE / 4] = UNKNOWN_ERROR;
     words[SLOT_COUNT / 4] = slots;
@@ -154,6 +161,7 @@ export class LinearMemory {
     words.set(ROUND_CONSTANTS, SHA_K / 4);
     tcp.describe(words, limits, layout);
     sessionsOf.describe(words, sessions, sessionsLayout);
+    links.describe(words, kept, queue, linksLayout);
     services.placeBuiltin(memory);
     const linear = new LinearMemory(memory);
     linear.counters[Counter.offload] = words[OFFLOAD / 4] === 0 ? 0 : 1;
@@ -231,6 +239,9 @@ export class LinearMemory {
     const udpLists = write(udpPorts);
     for (let i = 0; i < udp.length; i++) words[(at + PREFIX_UDP) / 4 + i] = udpLists[udp[i]];
     this.#writeInterfaces(at, table);
+    this.counters[Counter.linkSeed] = Number(table.seed);
+    const placed = [0, ...links.place(this.memory, at, table.links, table.seed)];
+    for (let i = 0; i < table.linkOf.length; i++) words[(at + PREFIX_LINK) / 4 + i] = placed[table.linkOf[i]];
     return at;
   }
 
@@ -265,6 +276,15 @@ export class LinearMemory {
     return sessionsOf.limitsOf(new Uint32Array(this.memory.buffer));
   }
 
+  /**
+   * What links have done, by a prefix's index, the way (in, then out) and the effect, of MAX_EFFECTS; undefined where
+   * there can be no links.
+   */
+  get effects(): Float64Array | undefined {
+    const at = new Uint32Array(this.memory.buffer)[EFFECTS_AT / 4];
+    return at === 0 ? undefined : new Float64Array(this.memory.buffer, at, PREFIX_EFFECTS_SIZE / 8 * PREFIX_INDICES);
+  }
+
   /** Resets the counters and the limits of prefixes' indices, which no table in use may have. */
   clear(indices: readonly number[]): void {
     const buckets = new Float64Array(this.memory.buffer, PREFIX_BUCKETS, BUCKET_SIZE / 8 * PREFIX_INDICES);
@@ -272,6 +292,14 @@ export class LinearMemory {
       this.counters[PREFIX_REPLIES + index] = 0;
       buckets.fill(0, BUCKET_SIZE / 8 * index, BUCKET_SIZE / 8 * index + 2);
     }
+    links.clear(this.memory, indices);
+  }
+
+  /** Counts what was kept when the packet loop ended. */
+  stopped(): void {
+    const { counters } = this;
+    counters[DROPPED + Drop.stopped] += counters[Counter.kept];
+    counters[Counter.kept] = counters[Counter.keptAll] = 0;
   }
 
   /** Repairs a memory whose packet loop crashed. Packets that were in it are counted as lost; earlier counts stay. */
@@ -281,9 +309,9 @@ export class LinearMemory {
     const verdicts = counters.subarray(REPLIES, REPLIES + MAX_PROTOCOLS).reduce((a, b) => a + b)
       + counters.subarray(DROPPED, DROPPED + MAX_DROPS).reduce((a, b) => a + b) + counters[Counter.tcpReceived]
       + counters[Counter.udpHandled];
-    counters[DROPPED + Drop.worker_crash] += counters[Counter.packetsReceived] - verdicts;
-    counters[Counter.held] = 0;
-    counters[Counter.kept] = 0;
+    const judged = counters[Counter.packetsReceived] + counters[Counter.linkCopies];
+    counters[DROPPED + Drop.worker_crash] += judged - verdicts;
+    for (const gauge of [Counter.held, Counter.kept, Counter.keptAll]) counters[gauge] = 0;
     // The engine counts anew those that it finds.
     counters[Counter.stampSessions] = 0;
     counters[Counter.irttSessions] = 0;

@@ -5,12 +5,13 @@
  */
 import {
   ANSWER_ECHO, ANSWER_ERRORS, ANSWER_PROBE, ANSWER_TCP, ANSWER_TIMESTAMP, ANSWER_UDP, FIRST_NODE, FIRST_PREFIX, HOST,
-  HOST6, HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT,
+  HOST6, HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, LINKED, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT,
   SOURCE_ROUTE, TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
 } from "../../abi/tables.js";
 import {
   FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving,
 } from "../prefix/prefixes.js";
+import type { Link } from "../prefix/link.js";
 import type { Limit, PortRange, PortService } from "../prefix/policy.js";
 import { PAGE } from "../prefix/streams.js";
 
@@ -41,6 +42,12 @@ export interface Table {
   readonly udpPorts: readonly (readonly PortRange[])[];
   /** The services of those lists, each once. */
   readonly services: readonly PortService[];
+  /** By a prefix's index: the place of its link in `links` plus 1, or 0. */
+  readonly linkOf: Uint32Array;
+  /** The different links that the prefixes have. */
+  readonly links: readonly Link[];
+  /** Seed of what links leave to chance. */
+  readonly seed: bigint;
 }
 
 export interface TableOptions {
@@ -79,19 +86,23 @@ export function tableOf(
   setLimit(new Float32Array(roots.buffer), SOURCE_LIMIT / 4, sourceLimit ?? UDP_SOURCE_LIMIT, 1);
 
   const end = indices.reduce((end, index) => Math.max(end, index + 1), 0);
-  const answers = new Uint32Array(end);
+  const known = new Uint32Array(end);
   const limits = new Float32Array(2 * end);
   const tcps = new Uint32Array(2 * end);
   const udps = new Uint32Array(end);
   const probed = new Uint32Array(end);
+  const linkOf = new Uint32Array(end);
   const [ports, udpPorts] = [new Lists<readonly PortRange[]>(), new Lists<readonly PortRange[]>()];
   const interfaceLists = new Lists<Uint8Array>();
-  prefixes.forEach(({ answers: { ttl, echo, timestamp, errors, unreachable, tcp, udp, interfaces, limit } }, i) => {
+  const links = new LinkList();
+  prefixes.forEach(({ answers }, i) => {
+    const { ttl, echo, timestamp, errors, unreachable, tcp, udp, interfaces, limit, link } = answers;
     const index = indices[i];
-    answers[index] = ttl | (echo ? ANSWER_ECHO : 0) | (timestamp ? ANSWER_TIMESTAMP : 0) | (errors ? ANSWER_ERRORS : 0)
+    known[index] = ttl | (echo ? ANSWER_ECHO : 0) | (timestamp ? ANSWER_TIMESTAMP : 0) | (errors ? ANSWER_ERRORS : 0)
       | unreachable.udp << UNREACHABLE_UDP_SHIFT | unreachable.other << UNREACHABLE_OTHER_SHIFT
       | (limit ? LIMIT_PREFIX : 0) | (sourceLimit ? LIMIT_SOURCE : 0) | (tcp ? ANSWER_TCP : 0)
-      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0) | (interfaces ? ANSWER_PROBE : 0);
+      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0) | (interfaces ? ANSWER_PROBE : 0) | (link ? LINKED : 0);
+    if (link) linkOf[index] = links.placeOf(link);
     if (limit) setLimit(limits, 2 * index, limit, shares);
     if (udp) udps[index] = udpPorts.placeOf(udp.ports);
     if (interfaces) probed[index] = interfaceLists.placeOf(interfaces);
@@ -101,9 +112,24 @@ export function tableOf(
   });
   const services = [...new Set([...ports.all, ...udpPorts.all].flatMap((list) => list.map(({ service }) => service)))];
   return {
-    ...tries, answers, limits, tcp: tcps, udp: udps, interfaces: probed, interfaceLists: interfaceLists.all,
-    ports: ports.all, udpPorts: udpPorts.all, services,
+    ...tries, answers: known, limits, tcp: tcps, udp: udps, interfaces: probed, interfaceLists: interfaceLists.all,
+    ports: ports.all, udpPorts: udpPorts.all, services, linkOf, links: links.all, seed: policy.seed ?? 0n,
   };
+}
+
+/** The different links that prefixes have. */
+class LinkList {
+  readonly all: Link[] = [];
+  readonly #places = new Map<Link, number>();
+
+  /** Returns the link's place in `all` plus 1. A queue of so many packets is one prefix's unless the link is shared. */
+  placeOf(link: Link): number {
+    const isOwn = link.name === undefined && [link.in, link.out].some(({ rate }) => rate?.queuePackets !== undefined);
+    const place = isOwn ? undefined : this.#places.get(link);
+    if (place !== undefined) return place;
+    this.#places.set(link, this.all.push(link));
+    return this.all.length;
+  }
 }
 
 /** Lists by their identity: prefixes that have the same ports, say, have the same list. */

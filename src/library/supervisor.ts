@@ -2,12 +2,13 @@
  * The supervisor of the library, in a thread of its own: it runs what the daemon's main thread runs, for whoever has
  * opened pongd. The caller's thread serves, and may compute meanwhile.
  */
+import { randomInt } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { createLoggerTo, onWarning } from "../base/log.js";
 import { Content } from "../config/content.js";
 import { flatten } from "../config/document.js";
-import { effective } from "../config/merge.js";
+import { effective, MAX_DRAWN_SEED } from "../config/merge.js";
 import { ConfigObject } from "../config/object.js";
 import { StopRequest } from "../daemon/signals.js";
 import { run, type Control } from "../daemon/supervisor.js";
@@ -62,6 +63,9 @@ async function main(): Promise<void> {
   }, undefined, { caller: { port, wakeFd, counts }, stop });
 }
 
+/** The same for as long as this pongd runs. */
+const drawnSeed = randomInt(1, MAX_DRAWN_SEED);
+
 /** Reads the configuration, with ports that the caller takes. @throws Failure, PongdError */
 function contentOf(all: readonly Taken[], before?: PrefixList): Content {
   const source = new ConfigObject(withTaken(configuration, all));
@@ -72,7 +76,7 @@ function contentOf(all: readonly Taken[], before?: PrefixList): Content {
   }
   return new Content(effective({
     values: given.listen === undefined ? { listen: [] } : {}, names: {}, ignoreEcho: false, queueFds: undefined,
-    services: servicesOf(all), example: undefined,
+    services: servicesOf(all), drawnSeed, example: undefined,
   }, source), before);
 }
 

@@ -1,5 +1,6 @@
 import { SourceRoute, Unreachable } from "../../abi/tables.js";
 import type { Service } from "../../abi/tcp.js";
+import type { Link } from "./link.js";
 import type { StreamService } from "./streams.js";
 
 /**
@@ -67,6 +68,8 @@ export interface Answers {
   readonly interfaces?: Uint8Array | undefined;
   /** Limit of the whole prefix; undefined for none. */
   readonly limit?: Limit | undefined;
+  /** What its packets go through, there and back; undefined for none. Only the wasm engine has it. */
+  readonly link?: Link | undefined;
 }
 
 /** Settings that hold for all addresses. */
@@ -75,6 +78,8 @@ export interface Policy {
   readonly sourceRoute: SourceRoute;
   /** Limit of all answers to one source, IPv4 /24 or IPv6 /56; undefined for none. */
   readonly sourceLimit?: Limit | undefined;
+  /** Seed of what links leave to chance; 0 by default. */
+  readonly seed?: bigint | undefined;
 }
 
 export const DEFAULT_ANSWERS: Answers = {

@@ -6,6 +6,7 @@
  *  3. respond: one packet a call, so that all that the call sends has that packet's time
  *  4. write: replies to the packets of a chunk, before waiting for the next chunk (pcap/writer.ts)
  */
+import { Counter } from "../../abi/counters.js";
 import { Clock } from "../engine/clock.js";
 import { createEngine } from "../engine/create.js";
 import type { Engine, EngineName } from "../engine/contract.js";
@@ -37,6 +38,8 @@ export interface ReplayOptions {
   readonly engine: EngineName;
   /** Most datagrams in reassembly at a time. */
   readonly reassembly: number;
+  /** Most packets that links keep at a time; 0 if there are none. */
+  readonly kept?: number;
   /** Limits of TCP's connections; undefined if none are accepted. */
   readonly tcp?: Omit<TcpLimits, "secrets"> | undefined;
 }
@@ -60,14 +63,15 @@ export async function replay(
   warn: (message: string) => void,
 ): Promise<Replayed> {
   try {
-    const { serving, hostAddresses, engine, reassembly, tcp } = options;
+    const { serving, hostAddresses, engine, reassembly, kept, tcp } = options;
     // Without secrets, so that the same capture has the same replies.
     const linear = LinearMemory.create({
-      mtu: PACKET_LEN, reassembly, table: tableOf(serving, { hosts: hostAddresses }),
+      mtu: PACKET_LEN, reassembly, kept, table: tableOf(serving, { hosts: hostAddresses }),
       tcp: tcp && { ...tcp, secrets: new Uint8Array(SECRETS) },
     });
     const writer = new ReplyWriter(output);
     const exchange = new Exchange(linear, await createEngine(engine, linear), writer);
+    const { counters } = linear;
     const selection = new Selection(name, warn);
     const times = new Times();
     const damage = await untilDamage(readCapture(flushing(capture, writer), name), (captured) => {
@@ -75,6 +79,7 @@ export async function replay(
       const packet = selection.ipPacket(captured);
       if (packet) exchange.respond(packet, timestampNs);
     });
+    exchange.passWhile(() => counters[Counter.keptAll] > 0);
     if (!damage) selection.check();
     for (const message of changedTimes(name, times.unusable, writer.lifted)) warn(message);
     await writer.finish();
@@ -212,6 +217,11 @@ export class Exchange {
     this.#bytes.set(packet, slot);
     this.#slots.receive(0, slot, packet.length);
     this.#call(1, this.#nowNs, timestampNs);
+  }
+
+  /** Lets time pass, from one of the engine's deadlines to the next. */
+  passWhile(isLeft: () => boolean): void {
+    for (let due = this.#deadlineNs; due !== 0n && isLeft(); due = this.#deadlineNs) this.#call(0, due, due);
   }
 
   /** The engine's next deadline; 0 for none. */

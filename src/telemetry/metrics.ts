@@ -143,6 +143,11 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
   gauges(
     "pongd_irtt_sessions_limit", "Sessions of IRTT that there may be.", ({ sessionLimits }) => sessionLimits?.irtt ?? 0,
   );
+  gauges("pongd_held_packets", "Packets that links delay now.", counted(Counter.keptAll));
+  new Gauge({
+    name: "pongd_link_seed", help: "Seed of what links leave to chance.", registers: [registry],
+    collect() { for (const { counters } of queues) this.set(counters[Counter.linkSeed]); },
+  });
   gauges(
     "pongd_offload", "Whether the kernel cuts packets and computes checksums for the queue.", counted(Counter.offload),
   );

@@ -4,7 +4,7 @@
  * prefixes, and a piece is filled with them and the numbers.
  */
 import { PREFIX_REPLIES } from "../../abi/counters.js";
-import type { PrefixList } from "../prefix/list.js";
+import type { Listed, PrefixList } from "../prefix/list.js";
 import { total, type Counted } from "./verdicts.js";
 
 /** Bytes of a piece. */
@@ -68,8 +68,7 @@ function label(prefixes: PrefixList): Labelled {
     let block = "";
     let before = length;
     for (let i = first; i < Math.min(first + BLOCK, prefixes.length); i++) {
-      const { text, name } = prefixes.at(i);
-      const line = `${NAME}_total{prefix="${text}"${name === undefined ? "" : `,name="${escape(name)}"`}} `;
+      const line = `${NAME}_total{${labelsOf(prefixes.at(i))}} `;
       ends[i] = before += Buffer.byteLength(line);
       block += line;
     }
@@ -77,6 +76,11 @@ function label(prefixes: PrefixList): Labelled {
     length = before;
   }
   return { prefixes, labels: Buffer.concat(blocks, length), ends };
+}
+
+/** Returns the labels of a prefix. */
+export function labelsOf({ text, name }: Pick<Listed, "text" | "name">): string {
+  return `prefix="${text}"${name === undefined ? "" : `,name="${escape(name)}"`}`;
 }
 
 /** A name has no line ends: the configuration allows none. */

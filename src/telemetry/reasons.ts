@@ -66,6 +66,11 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   irtt_sessions: "An IRTT client found no room for another session.",
   irtt_close: "An IRTT client ended its session, which is not answered.",
   stamp_sessions: "A stateful STAMP reflector has no room for another session, or for one of that source.",
+  link_loss: "The link of the prefix lost the packet on its way in.",
+  link_loss_out: "The link of the prefix lost the reply on its way out.",
+  link_queue_full: "The queue of the prefix's link had no room for the packet or for its reply.",
+  held_full: "As many packets were kept as --held-packets allows.",
+  stopped: "The packet was kept when pongd ended.",
   skb_gso_seg: "The packet is to be cut into segments, though it is not TCP: no kernel hands that over.",
   worker_crash: "The packet was with a worker when that crashed.",
 };

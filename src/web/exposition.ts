@@ -12,7 +12,7 @@ import { PIECE_LEN } from "../telemetry/prefixreplies.js";
 export interface Metrics {
   readonly registry: Pick<Registry, "metrics">;
   /** Further metrics, in pieces. */
-  readonly prefixes?: { pieces(openMetrics: boolean): Iterable<Buffer> };
+  readonly more?: readonly { pieces(openMetrics: boolean): Iterable<Buffer> }[];
 }
 
 export interface Format {
@@ -52,12 +52,12 @@ export async function expose(metrics: Metrics, { openMetrics, gzip }: Format): P
 }
 
 async function* piecesOf(
-  { registry, prefixes }: Metrics, openMetrics: boolean,
+  { registry, more = [] }: Metrics, openMetrics: boolean,
 ): AsyncGenerator<Buffer, void, undefined> {
   const classic = await registry.metrics();
   const text = Buffer.from(openMetrics ? familiesOf(classic) : classic);
   for (let at = 0; at < text.length; at += PIECE_LEN) yield text.subarray(at, at + PIECE_LEN);
-  if (prefixes) yield* prefixes.pieces(openMetrics);
+  for (const metric of more) yield* metric.pieces(openMetrics);
   if (openMetrics) yield Buffer.from(END);
 }
 

@@ -6,6 +6,7 @@ import { hostname } from "node:os";
 import { LinearMemory } from "../engine/memory.js";
 import { PrefixList } from "../prefix/list.js";
 import { ConnectionList } from "../telemetry/connections.js";
+import { LinkPackets } from "../telemetry/linkpackets.js";
 import type { List, ListName } from "../telemetry/lists.js";
 import { createRegistry, type State } from "../telemetry/metrics.js";
 import { PrefixReplies } from "../telemetry/prefixreplies.js";
@@ -111,7 +112,9 @@ class MirroredUp {
         get succeededAt() { return reloaded().succeededAt; },
       },
     });
-    this.metrics = { registry, prefixes: new PrefixReplies(this.#queues, this.#served) };
+    this.metrics = {
+      registry, more: [new PrefixReplies(this.#queues, this.#served), new LinkPackets(this.#queues, this.#served)],
+    };
     this.lists = { connections: new ConnectionList(up.queues, this.#served), sessions: new SessionList(up.queues) };
   }
 
@@ -136,12 +139,14 @@ class MirroredQueue implements Counted {
   readonly #counters: ShownCounters;
   readonly tcpLimits: Counted["tcpLimits"];
   readonly sessionLimits: Counted["sessionLimits"];
+  readonly effects: Float64Array | undefined;
 
   constructor(public state: QueueState) {
     const memory = new LinearMemory(state.memory);
     this.#counters = new ShownCounters(memory.counters, state.counters);
     this.tcpLimits = memory.tcpLimits;
     this.sessionLimits = memory.sessionLimits;
+    this.effects = memory.effects;
   }
 
   get index(): number {

@@ -9,6 +9,7 @@ import {
 } from "../../abi/counters.js";
 import { IRTT_END, IRTT_KEY, IRTT_SERVICE, IRTT_SESSION_SIZE, IRTT_SESSIONS } from "../../abi/irtt.js";
 import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../abi/limits.js";
+import { LINKS_END, MAX_KEPT, STATE_WAS, WAY_STATE_SIZE } from "../../abi/links.js";
 import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.js";
 import { FREE, KEPT, KEPT_SIZE, MAX_SLOTS } from "../../abi/pool.js";
 import { SHA_END, SHA_K } from "../../abi/sha256.js";
@@ -17,14 +18,15 @@ import {
 } from "../../abi/slots.js";
 import { STREAMS, STREAMS_END, Unopened } from "../../abi/streams.js";
 import {
-  HOST, HOST6, HOST6_OWNER, HOST_OWNER, LIMIT_SIZE, MAX_NODES, NODES, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS,
-  ROOT_ENTRIES,
+  HOST, HOST6, HOST6_OWNER, HOST_OWNER, LIMIT_SIZE, LINK_DATA, LINK_TABLES, LINKS, MAX_LINK_DATA, MAX_NODES,
+  MAX_PORT_LISTS, NODES, PORT_LISTS, PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_LIMITS, PREFIX_LINK, ROOT_ENTRIES,
   SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6,
 } from "../../abi/tables.js";
 import { CONNECTION_END, CONNECTION_SIZE, HASH_KEY, TCP_END } from "../../abi/tcp.js";
 import {
   EARLIEST, LEVEL_LISTS, LEVELS, LIST_SIZE, OCCUPIED, OCCUPIED_SIZE, TIMERS, TIMERS_END, TURNED, WHEEL,
 } from "../../abi/timers.js";
+import { LINK_SIZE, LINK_TABLES_SIZE, MAX_LINKS, WAY_END, WAY_SIZE } from "../../abi/ways.js";
 import { RINGS, RINGS_SIZE, SIZEOF_SQE, SQ_ENTRIES, SQES, URING_END } from "../../abi/uring.js";
 
 const PAGE = 4096;
@@ -67,6 +69,7 @@ const MEMORY: readonly Region[] = [
   ["SHA", SHA_K, SHA_END - SHA_K, SLOT_ALIGN],
   ["IRTT", IRTT_KEY, IRTT_SESSIONS - IRTT_KEY, SLOT_ALIGN],
   ["IRTT_SESSIONS", IRTT_SESSIONS, IRTT_END - IRTT_SESSIONS, SLOT_ALIGN],
+  ["LINKS", MAX_KEPT, LINKS_END - MAX_KEPT, SLOT_ALIGN],
   ["TOUCHED", TOUCHED, 4 * MAX_TOUCHED, 4],
   ["STAMPED", STAMPED, STAMPED_SIZE * BATCH, 4],
   ["SLOT_BASE", SLOT_BASE, MAX_SLOTS * SLOT_ALIGN, PAGE],
@@ -95,6 +98,11 @@ const TABLE: readonly Region[] = [
   ["TRIE6", TRIE6, 4 * ROOT_ENTRIES, SLOT_ALIGN],
   ["PREFIX_ANSWERS", PREFIX_ANSWERS, 4 * PREFIX_INDICES, 4],
   ["PREFIX_LIMITS", PREFIX_LIMITS, LIMIT_SIZE * PREFIX_INDICES, 4],
+  ["PREFIX_LINK", PREFIX_LINK, 4 * PREFIX_INDICES, 4],
+  ["LINK_TABLES", LINK_TABLES, LINK_TABLES_SIZE, 8],
+  ["LINKS", LINKS, LINK_SIZE * MAX_LINKS, SLOT_ALIGN],
+  ["LINK_DATA", LINK_DATA, MAX_LINK_DATA, 8],
+  ["PORT_LISTS", PORT_LISTS, MAX_PORT_LISTS, 4],
   ["NODES", NODES, MAX_NODES, SLOT_ALIGN],
 ];
 
@@ -148,4 +156,9 @@ test("a control block of TCP has all of its fields in four cache lines", () => {
 test("a session of IRTT has all of its fields in two cache lines", () => {
   assert.equal(IRTT_SESSION_SIZE, 128);
   assert.ok(IRTT_SERVICE + 4 <= IRTT_SESSION_SIZE);
+});
+
+test("a way of a link, and its state, have room for all of their fields", () => {
+  assert.ok(WAY_END <= WAY_SIZE, `${WAY_END} bytes`);
+  assert.ok(STATE_WAS < WAY_STATE_SIZE);
 });

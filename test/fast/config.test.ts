@@ -756,12 +756,15 @@ describe("what a file says", () => {
     const { options, values } = read(P);
     assert.deepEqual(values, { ...DEFAULTS, prefixes: ["10.99.0.0/16"] });
     const [{ answers }] = options.serving.prefixes;
-    assert.deepEqual({ ...DEFAULT_ANSWERS, limit: undefined }, answers);
+    assert.deepEqual({ ...DEFAULT_ANSWERS, limit: undefined, link: undefined }, answers);
     assert.deepEqual(
       [options.tcp, options.accepts],
       [{ connections: 100_000, memory: 64 << 20, bySource: 0, threads: 1 }, false],
     );
-    assert.deepEqual({ ...DEFAULT_POLICY, sourceLimit: undefined }, options.serving.policy);
+    assert.ok(options.seed > 0, "a seed is drawn");
+    assert.deepEqual(
+      { ...DEFAULT_POLICY, sourceLimit: undefined, seed: BigInt(options.seed) }, options.serving.policy,
+    );
     assert.deepEqual(options.hostAddresses.map(({ text }) => text), ["10.99.0.1"]);
     assert.deepEqual(
       [options.mtu, options.link, options.reassembly, options.dropPrivileges, options.listen],
@@ -778,17 +781,17 @@ describe("what a file says", () => {
       {
         text: "10.0.0.0/24", name: undefined, ttl: 9, echo: true, timestamp: false, errors: false,
         unreachable: { udp: Unreachable.silent, other: Unreachable.off }, limit: { rate: 7.5, burst: 7.5 },
-        tcp: { ports: [] }, udp: { ports: [] },
+        tcp: { ports: [] }, udp: { ports: [] }, link: undefined,
       },
       {
         text: "10.0.1.0/24", name: "lab", ttl: 8, echo: false, timestamp: true, errors: true,
         unreachable: { udp: Unreachable.on, other: Unreachable.off }, limit: { rate: 0.5, burst: 1 },
-        tcp: { ports: [] }, udp: { ports: [] },
+        tcp: { ports: [] }, udp: { ports: [] }, link: undefined,
       },
       {
         text: "10.0.2.0/24", name: undefined, ttl: 9, echo: false, timestamp: false, errors: false,
         unreachable: { udp: Unreachable.silent, other: Unreachable.off }, limit: undefined,
-        tcp: { ports: [] }, udp: { ports: [] },
+        tcp: { ports: [] }, udp: { ports: [] }, link: undefined,
       },
     ]);
   });
@@ -929,8 +932,8 @@ describe("what a file says", () => {
 
   test("source routes and limits of a source", () => {
     assert.deepEqual(
-      read(`${P}source_route: reverse\nsource_rate_limit: { rate: 50, burst: 100 }\n`).options.serving.policy,
-      { sourceRoute: SourceRoute.reverse, sourceLimit: { rate: 50, burst: 100 } },
+      read(`${P}source_route: reverse\nsource_rate_limit: { rate: 50, burst: 100 }\nseed: 7\n`).options.serving.policy,
+      { sourceRoute: SourceRoute.reverse, sourceLimit: { rate: 50, burst: 100 }, seed: 7n },
     );
   });
 
@@ -1042,6 +1045,12 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
   tcpSourceConnections: {
     flag: ["--tcp-source-connections", "0"], variable: "1", file: "tcp_source_connections: 2", values: [0, 1, 2],
   },
+  link: {
+    flag: ["--link", "rtt=50ms,out.loss=1%"], variable: "none", file: "link: { rtt: 20ms }",
+    values: [{ rtt: "50ms", out: { loss: "1%" } }, "none", { rtt: "20ms" }],
+  },
+  seed: { flag: ["--seed", "0"], variable: "1", file: "seed: 2", values: [0, 1, 2] },
+  heldPackets: { flag: ["--held-packets", "1"], variable: "2", file: "held_packets: 3", values: [1, 2, 3] },
   udpSessions: { flag: ["--udp-sessions", "1"], variable: "65536", file: "udp_sessions: 9", values: [1, 65_536, 9] },
 };
 
@@ -1049,11 +1058,11 @@ describe("flags win over environment, over the file, over defaults", () => {
   const others = ["config", "queueFds"];
   const { options } = parsed([]);
 
-  test("every key of the file is an option's, or prefixes, interfaces or services; every option has a key", () => {
+  test("every key of the file is an option's, or one that only a file has; every option has a key", () => {
     const without = options.filter((option) => settingsOf(option).length === 0);
     assert.deepEqual(without.map((option) => option.attributeName()).sort(), others);
     const keys = options.flatMap((option) => settingsOf(option).map(({ key }) => key));
-    assert.deepEqual([...keys, "interfaces", "prefixes", "services"].sort(), Object.keys(DEFAULTS).sort());
+    assert.deepEqual([...keys, "interfaces", "links", "prefixes", "services"].sort(), Object.keys(DEFAULTS).sort());
   });
 
   for (const option of options.filter((option) => !others.includes(option.attributeName()))) {

@@ -5,7 +5,7 @@ import { BATCH_SIZES, Counter, Drop, PREFIX_REPLIES } from "../../abi/counters.j
 import { BATCH, SLOTS } from "../../abi/slots.js";
 import { ENGINES, Rig } from "../support/engines.js";
 import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum, setIcmpChecksum } from "../support/packets.js";
-import { DROPS, FRAGMENTS, IGNORED, LIMITED, PROBES, SILENT, UDP } from "../vectors/drops.js";
+import { DROPS, FRAGMENTS, IGNORED, LIMITED, LINKED, PROBES, SILENT, UDP } from "../vectors/drops.js";
 import { DROP_FRAMES } from "../vectors/frames.js";
 
 for (const name of ENGINES) {
@@ -285,16 +285,16 @@ for (const name of ENGINES) {
 
 test("every drop reason has a vector", () => {
   const reasons = Object.keys(Drop).filter((key) => Number.isNaN(Number(key)));
-  // Four reasons have tests elsewhere: worker_crash is counted by the main thread and belongs to no packet,
+  // Five reasons have tests elsewhere: worker_crash and stopped are counted by the host and belong to no packet,
   // icmp_packet_too_big (pmtu.test.ts) is about a packet that was answered, skb_gso_seg (offload.test.ts) about the
   // header before a packet, and socket_rcvbuff (datagrams.test.ts) about a service thread. Most reasons of TCP need a
   // connection, which test/vectors/tcp/ has, and three of IRTT's a session (irtt.test.ts).
   const ofConnections = reasons.filter((reason) => reason.startsWith("tcp_") && reason !== "tcp_csum");
   assert.deepEqual([
-    "worker_crash", "icmp_packet_too_big", "skb_gso_seg", "socket_rcvbuff", "irtt_interval", "irtt_sessions",
+    "worker_crash", "stopped", "icmp_packet_too_big", "skb_gso_seg", "socket_rcvbuff", "irtt_interval", "irtt_sessions",
     "irtt_close", ...ofConnections,
     ...new Set(
-      [...DROPS, ...IGNORED, ...PROBES, ...LIMITED, ...SILENT, ...UDP, ...FRAGMENTS, ...DROP_FRAMES]
+      [...DROPS, ...IGNORED, ...PROBES, ...LIMITED, ...SILENT, ...UDP, ...FRAGMENTS, ...LINKED, ...DROP_FRAMES]
         .map(({ reason }) => reason),
     ),
   ].sort(), reasons.sort());

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { PREFIX_REPLIES } from "../../abi/counters.js";
+import { PREFIX_EFFECTS_SIZE } from "../../abi/links.js";
 import { EXIT } from "../../src/base/failure.js";
 import { PrefixList } from "../../src/prefix/list.js";
 import { parsePrefix, serving } from "../../src/prefix/prefixes.js";
@@ -22,7 +23,8 @@ test("docs/reference.md has every metric with its labels, and no other", async (
   threads[0].beat(0);
   threads[0].responded(0, 200, 0);
   const services = () => ({ names: ["http"], threads: threads.map(({ buffer }) => buffer) });
-  const queues = [{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0, accepting }] as const;
+  const effects = new Float64Array(PREFIX_EFFECTS_SIZE / 8).fill(1);
+  const queues = [{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0, accepting, effects }] as const;
   const metrics = metricsOf(
     queues, { prefixes: PrefixList.of(prefixes) }, { txDropped: () => 0 },
     { reach: { answering: true }, web: { successful: true }, log: { dropped: 0 }, services },

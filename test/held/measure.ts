@@ -27,13 +27,13 @@ const module = await HeldEngine.compile();
 const table = tableOf(serving([parsePrefix("10.99.0.0/16")]));
 const packet = icmpPacket({ data: new Uint8Array(56) });
 
-function make(slots = KEPT + 2 * BATCH): Promise<HeldEngine> {
-  return HeldEngine.create(module, LinearMemory.create({ mtu: 1500, reassembly: 0, table, slots }));
+function make(kept = KEPT): Promise<HeldEngine> {
+  return HeldEngine.create(module, LinearMemory.create({ mtu: 1500, reassembly: 0, table, kept }));
 }
 
 /** Returns ns a packet for keeping and sending, with `kept` packets at a time, without the copies into slots. */
 async function inMemory(kept: number): Promise<number> {
-  const engine = await make(kept + 2 * BATCH);
+  const engine = await make(kept);
   const { slots } = engine.linear;
   // So many come in the mean time that a packet is kept, give or take a tenth of it.
   const roundNs = 100_000;

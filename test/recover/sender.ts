@@ -104,7 +104,7 @@ export class Sender {
     this.#module ??= WebAssembly.compile(asc("test/recover/assembly/index.ts", "release"));
     const { pages = 8 } = options;
     const linear = LinearMemory.create({
-      mtu: 1500, reassembly: 0, slots: 1024,
+      mtu: 1500, reassembly: 0, kept: 512,
       tcp: { connections: 1, memory: pages * tcp.PAGE_SIZE, bySource: 0, secrets: new Uint8Array(SECRETS) },
     });
     const { exports } = await WebAssembly.instantiate(await this.#module, { env: { memory: linear.memory } });

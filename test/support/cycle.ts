@@ -26,7 +26,7 @@ const options: FullOptions = {
   shutdownDelayMs: 0,
   reassembly: DEFAULT_REASSEMBLY,
   tcp: undefined,
-  sessions: 0,
+  sessions: 0, kept: 0, linked: false, seed: 0,
   accepts: false,
   streams: [], exposed: [],
   hostAddressGiven: false,

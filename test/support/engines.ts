@@ -40,6 +40,8 @@ export interface BenchOptions {
   reloadable?: boolean;
   /** Most sessions of UDP services. */
   sessions?: number;
+  /** Most packets that links keep. */
+  kept?: number;
   /** Limits of TCP; without them, no connection is accepted. */
   tcp?: TcpLimits;
 }
@@ -97,17 +99,17 @@ export class Rig {
   /** Returns a rig with whatever engine `engine` makes over the memory. */
   static async over(engine: Maker, options: BenchOptions = {}): Promise<Rig> {
     const { prefixes = [PREFIX, PREFIX6], exceptions = [], policy, mtu = 65535, link, offload, tcp } = options;
-    const { reloadable = false, sessions } = options;
+    const { reloadable = false, sessions, kept } = options;
     const host = "host" in options ? options.host : HOST;
     const hosts = options.hosts ?? (host === undefined ? [] : [host, HOST6]);
-    const { sourceRoute, sourceLimit, reassembly, ...answers } = { ...STATELESS, ...policy };
+    const { sourceRoute, sourceLimit, seed, reassembly, ...answers } = { ...STATELESS, ...policy };
     const parsed = prefixes.map(parsePrefix);
     const served = serving(
-      parsed, { ...answers, exceptions: exceptions.map(parsePrefix), policy: { sourceRoute, sourceLimit } },
+      parsed, { ...answers, exceptions: exceptions.map(parsePrefix), policy: { sourceRoute, sourceLimit, seed } },
     );
     const linear = LinearMemory.create(
       {
-        mtu, reassembly, link, offload, reloadable, sessions, tcp,
+        mtu, reassembly, link, offload, reloadable, sessions, kept, tcp,
         table: tableOf(served, { hosts: hosts.map(parseAddress) }),
       },
     );

@@ -1,13 +1,19 @@
 /** Metrics as pongd exposes them, of queues and prefixes that a test makes. */
 import { createRegistry, type Overrun, type State } from "../../src/telemetry/metrics.js";
+import { LinkPackets } from "../../src/telemetry/linkpackets.js";
 import { PrefixReplies, type Serves } from "../../src/telemetry/prefixreplies.js";
 import type { Counted } from "../../src/telemetry/verdicts.js";
 import { expose, type Metrics } from "../../src/web/exposition.js";
 
 export function metricsOf(
-  queues: readonly Counted[], served: Serves, device: Overrun = { txDropped: () => 0 }, state: State = {},
+  queues: readonly (Counted & { readonly effects?: Float64Array })[], served: Serves,
+  device: Overrun = { txDropped: () => 0 }, state: State = {},
 ): Metrics {
-  return { registry: createRegistry(queues, device, state), prefixes: new PrefixReplies(queues, served) };
+  const impaired = queues.map(({ effects }) => ({ effects }));
+  return {
+    registry: createRegistry(queues, device, state),
+    more: [new PrefixReplies(queues, served), new LinkPackets(impaired, served)],
+  };
 }
 
 export async function textOf(metrics: Metrics, openMetrics = false): Promise<string> {

@@ -14,6 +14,7 @@ import {
 } from "../support/packets.js";
 import { byAddress, byIndex, byName, probe4, probe6 } from "../support/probe.js";
 import { type Treatment } from "../support/engines.js";
+import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
 import type { PortRange } from "../../src/prefix/policy.js";
 import { DEFAULT_STAMP, stampBytes, withKeys } from "../../src/prefix/stamp.js";
 import { padsOf } from "../../src/base/sha256.js";
@@ -622,6 +623,52 @@ export const FRAGMENTS: readonly FragmentVector[] = [
   {
     reason: "no_socket", name: "S-8: IPv6: UDP", policy: silent,
     packets: fragmentsOf6(udpPacket6({ data: pattern(100) }), [0, 8, 16, 108]), dropped: 3,
+  },
+];
+
+export interface LinkVector {
+  readonly reason: keyof typeof Drop;
+  readonly name: string;
+  readonly link: Link;
+  /** Most packets that are kept. */
+  readonly kept: number;
+  /** Packets that come together. The first ones are kept, or answered. */
+  readonly packets: readonly Uint8Array[];
+  /** How many of them are dropped for that reason. */
+  readonly dropped: number;
+}
+
+const two = [icmpPacket({ sequence: 1 }), icmpPacket({ sequence: 2 })];
+const lossy: Way = { ...CLEAR_WAY, loss: { kind: "random", probability: 1 } };
+const far: Way = { ...CLEAR_WAY, delayNs: 1e9 };
+/** A packet in a second, and room for one to wait. */
+const narrow: Way = { ...CLEAR_WAY, rate: { byteNs: 1e7, overhead: 0, queueNs: Infinity, queuePackets: 1 } };
+
+/** Packets that a link loses, or for which there is no room on it. */
+export const LINKED: readonly LinkVector[] = [
+  {
+    reason: "link_loss", name: "all is lost on the way in",
+    link: { in: lossy, out: CLEAR_WAY }, kept: 8, packets: two, dropped: 2,
+  },
+  {
+    reason: "link_loss_out", name: "all is lost on the way back", link: { in: CLEAR_WAY, out: lossy }, kept: 8,
+    packets: two, dropped: 2,
+  },
+  {
+    reason: "link_queue_full", name: "four packets through a narrow way in", link: { in: narrow, out: CLEAR_WAY },
+    kept: 8, packets: [...two, ...two], dropped: 3,
+  },
+  {
+    reason: "link_queue_full", name: "four replies through a narrow way back", link: { in: CLEAR_WAY, out: narrow },
+    kept: 8, packets: [...two, ...two], dropped: 3,
+  },
+  {
+    reason: "held_full", name: "two packets on their way in, and room for one", link: { in: far, out: CLEAR_WAY },
+    kept: 1, packets: two, dropped: 1,
+  },
+  {
+    reason: "held_full", name: "two replies on their way back, and room for one", link: { in: CLEAR_WAY, out: far },
+    kept: 1, packets: two, dropped: 1,
   },
 ];
 

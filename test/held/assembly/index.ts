@@ -57,7 +57,7 @@ export function respond(count: u32): u32 {
 function later(ip: usize, length: u32, owner: i32): void {
   const due = arrival(CONTEXT) + leastNs + draw() % rangeNs;
   store<u64>(ip, due, ipv4.MIN_HEADER_LEN);
-  keep(ip, length, due, owner, Protocol.icmp);
+  keep(ip, length, due, owner, Protocol.icmp, 0);
 }
 
 /** Xorshift (Marsaglia 2003). */

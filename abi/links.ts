@@ -1,0 +1,87 @@
+/**
+ * Links: what becomes of packets on the way to a prefix, and on the way back. What a link does is part of a table
+ * (tables.ts). What it remembers from one packet to the next outlasts tables: that of prefixes and of links with a name
+ * lies at the end of memory, at the addresses in the words below; assembly/link/ has the code.
+ */
+import { IRTT_END } from "./irtt.ts";
+import { PREFIX_INDICES } from "./tables.ts";
+import { MAX_LINKS } from "./ways.ts";
+
+// ---- what holds from the start on; the host writes it ---------------------------------------------------------------
+
+/** u32: maximum number of packets that are kept; 0 where there are no links. */
+export const MAX_KEPT = (IRTT_END + 63) & -64;
+/** u32: address of the states [LINK_STATES], or 0 where there are no links. */
+export const LINK_STATES_AT = MAX_KEPT + 4;
+/** u32: address of the effects [PREFIX_INDICES], f64[2][MAX_EFFECTS] each, of the ways in and out of each prefix. */
+export const EFFECTS_AT = LINK_STATES_AT + 4;
+/** u32: index of the queue, so that no two draw the same. */
+export const QUEUE_INDEX = EFFECTS_AT + 4;
+/**
+ * u32: address of the names [MAX_LINKS] of the states: {u64 hash of the name, u32 number of the last table that had
+ * it}. The host alone uses them, and the number of tables.
+ */
+export const LINK_NAMES_AT = QUEUE_INDEX + 4;
+export const LINK_NAME_SIZE = 16;
+/** u32: number of tables that had links. */
+export const LINKED_TABLES = LINK_NAMES_AT + 4;
+
+// ---- state ----------------------------------------------------------------------------------------------------------
+
+/** u32: bits of what has just happened to a packet, CROSSED_. */
+export const CROSSED = LINKED_TABLES + 4;
+/** u64: the key of that packet's draws. */
+export const DRAW_KEY = (CROSSED + 4 + 7) & -8;
+
+export const LINKS_END = DRAW_KEY + 8;
+
+export const CROSSED_DUPLICATED = 1;
+export const CROSSED_CORRUPTED = 2;
+export const CROSSED_MARKED = 4;
+
+/**
+ * Effects of links; the member's name is the label's value. The names are those of the kernel's counters
+ * (tc_netem_xstats), but for queue_full.
+ */
+export enum Effect {
+  delayed,
+  dropped,
+  corrupted,
+  duplicated,
+  reordered,
+  ecn_marked,
+  queue_full,
+}
+export const MAX_EFFECTS = 8;
+/** Bytes of the effects of a prefix. */
+export const PREFIX_EFFECTS_SIZE = 8 * 2 * MAX_EFFECTS;
+
+// ---- a state: of the way in, then of the way out --------------------------------------------------------------------
+
+export const WAY_STATE_SIZE = 64;
+export const LINK_STATE_SIZE = 2 * WAY_STATE_SIZE;
+/** Links with a name have a state of their own, and prefixes whose link has none have one each, behind those. */
+export const LINK_STATES = MAX_LINKS + PREFIX_INDICES;
+
+/** u64: packets that have come. */
+export const STATE_PACKETS = 0;
+/** u64, ns of NOW: when the last packet came, and when the last one that keeps its place leaves. */
+export const STATE_CAME = STATE_PACKETS + 8;
+export const STATE_LEAVES = STATE_CAME + 8;
+/** u64, ns of NOW: until when the rate's sender is busy, and when the next slot opens. */
+export const STATE_BUSY = STATE_LEAVES + 8;
+export const STATE_SLOT = STATE_BUSY + 8;
+/** f64: the last normal variate of correlated jitter; 0 for none. */
+export const STATE_NORMAL = STATE_SLOT + 8;
+/** u32: packets since one went ahead, and packets that the slot has room for. */
+export const STATE_SINCE = STATE_NORMAL + 8;
+export const STATE_SLOT_LEFT = STATE_SINCE + 4;
+/** i32: bytes that the slot has room for. */
+export const STATE_SLOT_BYTES = STATE_SLOT_LEFT + 4;
+/** u8: state of the loss, from 1 on; and STATE_WAS_ bits. */
+export const STATE_LOSS = STATE_SLOT_BYTES + 4;
+export const STATE_WAS = STATE_LOSS + 1;
+
+export const STATE_WAS_DUPLICATED = 1;
+export const STATE_WAS_CORRUPTED = 2;
+export const STATE_WAS_AHEAD = 4;

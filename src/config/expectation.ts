@@ -1,0 +1,108 @@
+/** Says in a user's terms what a link does, and which of its words do nothing. */
+import { QUANTILES } from "../../abi/ways.js";
+import type { Link, LossModel, Way } from "../prefix/link.js";
+
+/** Round trips from which quantiles are taken. */
+const SAMPLES = 20_000;
+/** Rate in packets a second for which it is said how many packets are kept. */
+const RATE = 1000;
+/** Steps after which the four states have settled. */
+const STEPS = 10_000;
+const NS_PER_MS = 1e6;
+
+/** Returns a line about a link: what a ping through it may expect. */
+export function expectationOf({ in: inward, out }: Link): string {
+  const trips = Float64Array.from({ length: SAMPLES }, (_, i) => delayAt(inward, i, 0) + delayAt(out, i, 1)).sort();
+  const at = (share: number) => inMs(trips[Math.min(SAMPLES - 1, Math.floor(share * SAMPLES))]);
+  const mean = trips.reduce((a, b) => a + b, 0) / SAMPLES;
+  const constant = trips[0] === trips[SAMPLES - 1];
+  const kept = Math.ceil(mean / 1e9 * RATE);
+  return [
+    constant ? `a round trip takes ${at(0)}` : `a round trip takes ${at(0.5)} at the median, and ${at(0.99)} for 99 of 100`,
+    ...[lossIn("in", inward), lossIn("out", out)].filter(Boolean),
+    ...[rateIn("in", inward), rateIn("out", out)].filter(Boolean),
+    ...kept > 0 ? [`at ${RATE} packets a second, ${kept} are kept at a time`] : [],
+  ].join("; ");
+}
+
+/** Returns a line for each word of a link that does nothing. */
+export function idleWords({ in: inward, out }: Link): string[] {
+  return Object.entries({ in: inward, out }).flatMap(([direction, way]) => {
+    const { jitterNs, quantiles, correlation, mayPass, loss, ecn, ahead, delayNs, trace, rate, slots } = way;
+    const idle = (word: string, why: string) => `${direction}.${word} does nothing ${why}`;
+    const isDelayed = delayNs > 0 || jitterNs > 0 || trace !== undefined || rate !== undefined || slots !== undefined;
+    return [
+      ...quantiles && jitterNs === 0 ? [idle("distribution", "without jitter")] : [],
+      ...correlation > 0 && jitterNs === 0 ? [idle("correlation", "without jitter")] : [],
+      ...mayPass && jitterNs === 0 && !trace ? [idle("reorder", "without jitter")] : [],
+      ...ahead && !isDelayed ? [idle("reorder", "without a delay")] : [],
+      ...ecn && !loss ? [idle("ecn", "without loss")] : [],
+    ];
+  });
+}
+
+/** Returns the share of packets that is lost in the long run; undefined where that means nothing. */
+export function shareLost(loss: LossModel | undefined): number | undefined {
+  switch (loss?.kind) {
+    case undefined: return 0;
+    case "random": return loss.probability;
+    case "gilbert": {
+      const { toBad, toGood, inGood, inBad } = loss;
+      const bad = toBad + toGood > 0 ? toBad / (toBad + toGood) : 0;
+      return bad * inBad + (1 - bad) * inGood;
+    }
+    case "states": {
+      const { p13, p31, p32, p23, p14 } = loss;
+      // Shares of the four states, halfway between one step and the next lest they swing.
+      let [gap, received, burst, alone] = [1, 0, 0, 0];
+      for (let i = 0; i < STEPS; i++) {
+        const next = [
+          gap * (1 - p13 - p14) + burst * p31 + alone, received * (1 - p23) + burst * p32,
+          gap * p13 + received * p23 + burst * (1 - p31 - p32), gap * p14,
+        ];
+        [gap, received, burst, alone] = [gap, received, burst, alone].map((share, j) => (share + next[j]) / 2);
+      }
+      return burst + alone;
+    }
+    case "packets": return undefined;
+  }
+}
+
+function lossIn(direction: string, { loss, ecn }: Way): string {
+  if (!loss) return "";
+  const share = shareLost(loss);
+  const what = ecn ? "is marked or lost" : "is lost";
+  if (share === undefined) return `exactly the packets that it names are lost on the way ${direction}`;
+  return `${percent(share)} ${what} on the way ${direction}`;
+}
+
+function rateIn(direction: string, { rate }: Way): string {
+  if (!rate) return "";
+  const bits = 8e9 / rate.byteNs;
+  const units = [["Gbit/s", 1e9], ["Mbit/s", 1e6], ["kbit/s", 1e3]] as const;
+  const [unit, size] = units.find(([, size]) => bits >= size) ?? ["bit/s", 1];
+  return `at most ${round(bits / size)} ${unit} on the way ${direction}, and ${inMs(1500 * rate.byteNs)} for 1,500 bytes`;
+}
+
+/** Returns a delay of the way: number `i` of SAMPLES that are spread evenly over its distribution, in another order. */
+function delayAt({ delayNs, jitterNs, quantiles, trace }: Way, i: number, direction: number): number {
+  // Multiples of irrational numbers, modulo 1: a pair of them fills the square evenly.
+  const u = (i + 0.5) * (direction === 0 ? 0.7548776662466927 : 0.5698402909980532) % 1;
+  const traced = trace ? trace.delaysNs[i % trace.delaysNs.length] : 0;
+  const at = u * QUANTILES;
+  const index = Math.floor(at);
+  const variate = quantiles ? quantiles[index] + (quantiles[index + 1] - quantiles[index]) * (at - index) : 2 * u - 1;
+  return Math.max(0, delayNs + traced + jitterNs * variate);
+}
+
+function inMs(ns: number): string {
+  return `${round(ns / NS_PER_MS)} ms`;
+}
+
+function percent(share: number): string {
+  return `${round(100 * share)} %`;
+}
+
+function round(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}

@@ -1,0 +1,151 @@
+/**
+ * netem's own words: what `tc qdisc add … netem` takes, as tc-netem(8) describes it. They come to the same as the words
+ * of a way, and so to what they say: a correlation is one, and a loss of 10 % with a correlation is still 10 %.
+ */
+import type { LossMap, SlotMap, WayMap } from "./types.js";
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Words by which tc finds the end of what came before. */
+const WORDS: ReadonlySet<string> = new Set([
+  "delay", "latency", "loss", "drop", "duplicate", "corrupt", "reorder", "gap", "rate", "slot", "limit", "distribution",
+  "ecn", "seed",
+]);
+
+const WHOLE = /^\d{1,9}$/;
+
+/** Returns what the words say; or what is wrong with them. */
+export function netemOf(text: string): WayMap | string {
+  const words = text.trim().split(/\s+/).filter(Boolean);
+  if (words.length === 0) return "expected words of netem, like delay 100ms 10ms";
+  const way: Writable<WayMap> = {};
+  let limit: string | undefined;
+  let gap: number | undefined;
+  while (words.length > 0) {
+    const word = words.shift() ?? "";
+    const rest = takeRest(words);
+    switch (word) {
+      case "delay": case "latency": {
+        if (rest.length < 1 || rest.length > 3) return `"${word}" takes a time, a jitter and a correlation`;
+        [way.delay, way.jitter, way.correlation] = [timeOf(rest[0]), timeOf(rest[1]), percentOf(rest[2])];
+        break;
+      }
+      case "distribution": {
+        const [name] = rest;
+        if (rest.length !== 1 || !["uniform", "normal", "pareto", "paretonormal"].includes(name)) {
+          return `"distribution" is one of uniform, normal, pareto and paretonormal`;
+        }
+        way.distribution = name as "normal";
+        break;
+      }
+      case "loss": case "drop": {
+        const loss = lossOf(rest);
+        if (typeof loss === "string") return loss;
+        way.loss = loss;
+        break;
+      }
+      case "ecn":
+        if (rest.length > 0) return `"ecn" takes nothing; there is "${shown(rest[0])}"`;
+        way.ecn = true;
+        break;
+      case "duplicate": case "corrupt": {
+        if (rest.length < 1 || rest.length > 2) return `"${word}" takes a percentage and a correlation`;
+        way[word] = { probability: percentOf(rest[0]) ?? "", correlation: percentOf(rest[1]) };
+        break;
+      }
+      case "reorder": {
+        if (rest.length < 1 || rest.length > 2) return `"reorder" takes a percentage and a correlation`;
+        way.reorder = { probability: percentOf(rest[0]) ?? "", correlation: percentOf(rest[1]) };
+        break;
+      }
+      case "gap":
+        if (rest.length !== 1 || !WHOLE.test(rest[0])) return "\"gap\" takes a number of packets";
+        gap = Number(rest[0]);
+        break;
+      case "rate": {
+        if (rest.length < 1 || rest.length > 2) return `"rate" takes a rate and an overhead in bytes`;
+        if (rest.length === 2 && !/^-?\d{1,9}$/.test(rest[1])) return "\"rate\" takes an overhead in whole bytes";
+        // tc takes a rate without a unit for bits a second.
+        way.rate = /^[\d.]+$/.test(rest[0]) ? `${rest[0]}bit` : rest[0].toLowerCase();
+        if (rest.length === 2) way.overhead = Number(rest[1]);
+        break;
+      }
+      case "limit":
+        if (rest.length !== 1 || !WHOLE.test(rest[0])) return "\"limit\" takes a number of packets";
+        limit = rest[0];
+        break;
+      case "slot": {
+        const [min, second, ...more] = rest as readonly (string | undefined)[];
+        if (min === undefined) {
+          return "\"slot\" takes a time, a second one, packets and bytes; distributions are not known";
+        }
+        const max = second !== undefined && /^\d/.test(second) ? timeOf(second) : undefined;
+        const options = max === undefined && second !== undefined ? [second, ...more] : more;
+        const slot: Writable<SlotMap> = { min: timeOf(min) ?? "", ...max !== undefined && { max } };
+        for (let i = 0; i < options.length; i += 2) {
+          const key = options[i];
+          if (key !== "packets" && key !== "bytes") return `"slot" takes two times, packets and bytes`;
+          slot[key] = Number(options[i + 1]);
+        }
+        way.slot = slot;
+        break;
+      }
+      case "seed":
+        return "\"seed\" is the seed of all links: give it as seed, outside of links";
+      default:
+        return `"${shown(word)}" is no word of netem's that is known here; expected `
+          + [...WORDS].filter((known) => known !== "seed").join(", ");
+    }
+  }
+  if (gap !== undefined) {
+    if (typeof way.reorder !== "object") return "\"gap\" goes with reorder";
+    way.reorder = { ...way.reorder, gap };
+  }
+  if (typeof way.reorder === "object" && way.delay === undefined) return "\"reorder\" needs a delay, as in netem";
+  if (limit !== undefined && way.rate !== undefined) way.queue = `${limit}packets`;
+  return way;
+}
+
+function shown(word: string): string {
+  return word.slice(0, 40);
+}
+
+/** Takes what belongs to a word off the words. */
+function takeRest(words: string[]): string[] {
+  const end = words.findIndex((word) => WORDS.has(word));
+  return words.splice(0, end < 0 ? words.length : end);
+}
+
+/** tc takes a time without a unit for microseconds. */
+function timeOf(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const time = text.toLowerCase().replace(/(\d)(?:secs?)$/, "$1s").replace(/msecs?$/, "ms").replace(/usecs?$/, "us");
+  return /^[\d.]+$/.test(time) ? `${time}us` : time;
+}
+
+/** tc takes a number without a unit for a percentage. */
+function percentOf(text: string | undefined): string | undefined {
+  return text === undefined || text.endsWith("%") ? text : `${text}%`;
+}
+
+function lossOf([kind, ...rest]: readonly string[]): string | LossMap {
+  const values = rest.map((text) => percentOf(text) ?? "");
+  const other = rest.find((text) => !/^[\d.]+%?$/.test(text));
+  if (other !== undefined) return `"${shown(other)}" is no percentage of "loss"`;
+  if (kind === "state") {
+    const [p13, p31, p32, p23, p14] = values;
+    return values.length < 1 || values.length > 5
+      ? "\"loss state\" takes p13, p31, p32, p23 and p14"
+      : { state: { p13, p31, p32, p23, p14 } };
+  }
+  if (kind === "gemodel") {
+    const [p, r, h, k] = values;
+    if (values.length < 1 || values.length > 4) return "\"loss gemodel\" takes p, r, 1-h and 1-k";
+    return { gemodel: { p, r, bad: h, good: k } };
+  }
+  const [probability, correlation, ...more] = kind === "random" ? values : [percentOf(kind), ...values];
+  if (probability === undefined || more.length > 0) {
+    return "\"loss\" takes a percentage and a correlation, or state, or gemodel";
+  }
+  return { probability, correlation };
+}

@@ -1,0 +1,450 @@
+/** Tests prefixes behind links in the engine: what is counted, which slots are in use, and what comes when. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { Counter, LATENESS, LATENESS_BUCKETS, Protocol, REPLIES } from "../../abi/counters.js";
+import { OFFLOAD_CSUM, OFFLOAD_TSO4, OFFLOAD_TSO6 } from "../../abi/offload.js";
+import { SENDS } from "../../abi/slots.js";
+import { Service } from "../../abi/tcp.js";
+import { tableOf } from "../../src/engine/table.js";
+import { DISTRIBUTIONS } from "../../src/prefix/distribution.js";
+import { CLEAR_WAY, type Link, type LossModel, type Way } from "../../src/prefix/link.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
+import { DEFAULT_STAMP, stampBytes } from "../../src/prefix/stamp.js";
+import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
+import { fragmentsOf6, icmpv6Packet, udpPacket6 } from "../support/ipv6.js";
+import {
+  addr, bytes, expectedReply, fragmentsOf, HOST, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, udpPacket,
+} from "../support/packets.js";
+import { sent } from "../support/stamp.js";
+import { ACK, encode, SYN } from "../support/tcp.js";
+import { LIMITS, SERVICES } from "../support/tcphost.js";
+
+const MS = 1_000_000;
+const STAMP = 862;
+const KEPT = 400;
+const UDP = {
+  ports: [
+    { first: 7, last: 7, service: { name: "echo", kind: Service.echo } },
+    {
+      first: STAMP, last: STAMP,
+      service: { name: "stamp", kind: Service.stamp, bytes: stampBytes({ ...DEFAULT_STAMP, mode: "stateful" }) },
+    },
+  ],
+};
+
+function linkOf(way: { in?: Partial<Way>; out?: Partial<Way>; name?: string }): Link {
+  return { name: way.name, in: { ...CLEAR_WAY, ...way.in }, out: { ...CLEAR_WAY, ...way.out } };
+}
+
+interface Output {
+  readonly at: number;
+  readonly packet: Uint8Array;
+}
+
+class Linked {
+  readonly rig: Rig;
+  readonly outputs: Output[] = [];
+
+  private constructor(rig: Rig) {
+    this.rig = rig;
+    rig.now = 1000;
+  }
+
+  static async create(link: Link | undefined, { policy, ...options }: BenchOptions = {}): Promise<Linked> {
+    return new Linked(await Rig.create("wasm", {
+      kept: KEPT, sessions: 16, tcp: LIMITS, mtu: 1500, ...options,
+      policy: {
+        ...BY_DEFAULT, sourceLimit: { rate: 1e9, burst: 1e9 }, udp: UDP, tcp: { ports: SERVICES }, link, ...policy,
+      },
+    }));
+  }
+
+  send(...packets: readonly Uint8Array[]): void {
+    const sent = this.rig.respond(...packets);
+    assert.ok(sent.length <= SENDS, `${sent.length} packets in a call`);
+    for (const packet of sent) this.outputs.push({ at: this.rig.now, packet });
+    this.check();
+  }
+
+  /** Lets time go by until then, and calls the engine at each of its deadlines. */
+  advanceTo(ms: number): void {
+    const { rig } = this;
+    for (let calls = 0; rig.clock.deadline > 0 && rig.clock.deadline / MS <= ms; calls++) {
+      assert.ok(calls < 100_000, "the engine's deadlines end");
+      rig.now = Math.max(rig.now, rig.clock.deadline / MS);
+      this.send();
+    }
+    rig.now = Math.max(rig.now, ms);
+  }
+
+  /** Asserts that each packet that came has one verdict, or waits for one, and that each slot is free or kept. */
+  check(): void {
+    const { linear: { counters, slots }, dropped } = this.rig;
+    const replied = counters.subarray(REPLIES, REPLIES + Object.keys(Protocol).length / 2).reduce((a, b) => a + b);
+    const all = Object.values(dropped).reduce((a, b) => a + b, 0);
+    assert.equal(
+      counters[Counter.packetsReceived] + counters[Counter.linkCopies],
+      replied + all + counters[Counter.held] + counters[Counter.kept] + counters[Counter.tcpReceived]
+      + counters[Counter.udpHandled],
+      "I5",
+    );
+    assert.ok(counters[Counter.keptAll] <= KEPT && counters[Counter.kept] <= counters[Counter.keptAll]);
+    assert.equal(slots.count - slots.free, counters[Counter.keptAll], "a slot is free, or a packet is kept in it");
+  }
+
+  /** Asserts that nothing is kept or held once all time has passed. */
+  end(): void {
+    this.advanceTo(this.rig.now + 600_000);
+    const { counters, slots } = this.rig.linear;
+    for (const gauge of [Counter.kept, Counter.keptAll, Counter.held]) assert.equal(counters[gauge], 0);
+    assert.equal(slots.free, slots.count);
+    assert.equal(new Set(slots.stack).size, slots.count);
+  }
+}
+
+const TARGET = "10.99.1.1";
+const tcp = { src: addr(HOST), dst: addr(TARGET), srcPort: 4000 };
+
+function ping(sequence = 1, more = {}): Uint8Array {
+  return icmpPacket({ sequence, ...more });
+}
+
+const sequenceOf = (packet: Uint8Array) => packet[26] * 256 + packet[27];
+
+describe("random links and packets", () => {
+  const probability = fc.double({ min: 0, max: 1, noNaN: true });
+  const chance = fc.record({ probability, correlation: probability });
+  const loss: fc.Arbitrary<LossModel> = fc.oneof(
+    fc.record({ kind: fc.constant("random" as const), probability }),
+    fc.record({
+      kind: fc.constant("gilbert" as const), toBad: probability, toGood: probability, inGood: probability,
+      inBad: probability,
+    }),
+    fc.constant({ kind: "states" as const, p13: 0.1, p31: 0.3, p32: 0.4, p23: 0.5, p14: 0.05 }),
+    fc.constant({ kind: "packets" as const, ranges: [[2, 3], [10, 20]] as const }),
+  );
+  const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
+  const ms = (max: number) => fc.double({ min: 0, max, noNaN: true }).map((value) => Math.round(value * MS));
+  const way: fc.Arbitrary<Way> = fc.record({
+    delayNs: fc.oneof(fc.constant(0), ms(200)), jitterNs: fc.oneof(fc.constant(0), ms(50)),
+    quantiles: maybe(fc.constantFrom(...Object.values(DISTRIBUTIONS))), correlation: fc.constantFrom(0, 0, 0.5, 1),
+    trace: maybe(fc.constant({ delaysNs: Float64Array.of(0, 5 * MS, 50 * MS), stepNs: 10 * MS })),
+    mayPass: fc.boolean(), loss: maybe(loss), ecn: fc.boolean(), duplicate: maybe(chance), corrupt: maybe(chance),
+    ahead: maybe(fc.record({ probability, correlation: probability, gap: fc.nat(5) })),
+    rate: maybe(fc.record({
+      byteNs: fc.integer({ min: 1, max: 20_000 }), overhead: fc.integer({ min: -20, max: 40 }),
+      queueNs: fc.constantFrom(MS, 20 * MS, Infinity), queuePackets: maybe(fc.integer({ min: 1, max: 50 })),
+    })),
+    slots: maybe(fc.record({
+      minNs: ms(5), maxNs: fc.constant(10 * MS), packets: maybe(fc.integer({ min: 1, max: 20 })),
+      bytes: maybe(fc.integer({ min: 1, max: 5000 })),
+    })),
+  });
+  const link = fc.record({ name: maybe(fc.constant("own")), in: way, out: way });
+
+  const large = icmpPacket({ data: pattern(8000), fragment: 0 });
+  const large6 = icmpv6Packet({ data: pattern(8000) });
+  const KINDS: readonly ((n: number) => Uint8Array[])[] = [
+    (n) => [ping(n, { tos: n & 3 })], (n) => [icmpv6Packet({ sequence: n, trafficClass: n & 3 })],
+    (n) => [udpPacket({ destinationPort: 7, sourcePort: 2000 + n })], (n) => [udpPacket6({ destinationPort: 7 + n })],
+    (n) => [udpPacket({ destinationPort: STAMP, data: sent({ sequence: n }) })],
+    (n) => [encode({ ...tcp, dstPort: [7, 19, 22, 80, 443][n % 5], srcPort: 3000 + n, flags: SYN, window: 65_535 })],
+    (n) => [encode({ ...tcp, dstPort: 80, srcPort: 3000 + n, flags: ACK, ack: 7 })],
+    () => fragmentsOf(large, [0, 1480, 2960, 4440, 5920, 7400, 8008]),
+    (n) => fragmentsOf6(large6, [0, 1448, 2896, 4344, 5792, 7240, 8008], n),
+    () => [icmpPacket({ type: 13, data: new Uint8Array(12) })], () => [ipv4Packet(pattern(20), { protocol: 99 })],
+    (n) => [ping(n, { options: Uint8Array.of(7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0) })],
+    (n) => fragmentsOf(large, [0, 1480, 2960, 4440, 5920, 7400, 8008]).slice(n % 3),
+  ];
+  const packets = fc.array(fc.record({ kind: fc.nat(KINDS.length - 1), number: fc.nat(999) }), {
+    minLength: 1, maxLength: 40,
+  }).map((all) => all.flatMap(({ kind, number }) => KINDS[kind](number)).slice(0, 256));
+  const steps = fc.array(fc.record({ packets, wait: fc.oneof(fc.constant(0), fc.nat(100)) }), {
+    minLength: 1, maxLength: 8,
+  });
+
+  test("each packet is counted once, no slot is lost, and all that is kept leaves", async () => {
+    await fc.assert(fc.asyncProperty(link, steps, async (link, steps) => {
+      const linked = await Linked.create(link);
+      for (const { packets, wait } of steps) {
+        linked.send(...packets);
+        linked.advanceTo(linked.rig.now + wait);
+      }
+      linked.end();
+      // Up to 32 µs: a tick is shorter.
+      const late = linked.rig.linear.counters.subarray(LATENESS + 6, LATENESS + LATENESS_BUCKETS);
+      assert.equal(late.reduce((a, b) => a + b, 0), 0, "nothing was late");
+    }), { numRuns: 150, seed: Number(process.env.SEED ?? 42) });
+  });
+
+  test("the same seed sends the same bytes at the same times, and another one others", async () => {
+    await fc.assert(fc.asyncProperty(link, steps, async (link, steps) => {
+      const outputs = async () => {
+        const linked = await Linked.create(link);
+        for (const { packets, wait } of steps) {
+          linked.send(...packets);
+          linked.advanceTo(linked.rig.now + wait);
+        }
+        linked.end();
+        return linked.outputs;
+      };
+      assert.deepEqual(await outputs(), await outputs());
+    }), { numRuns: 25, seed: Number(process.env.SEED ?? 42) });
+    const lossy = linkOf({ out: { loss: { kind: "random", probability: 0.5 } } });
+    const which = async (seed: bigint) => {
+      const linked = await Linked.create(lossy, { policy: { seed } });
+      linked.send(...Array.from({ length: 200 }, (_, i) => ping(i)));
+      return linked.outputs.map(({ packet }) => sequenceOf(packet));
+    };
+    assert.deepEqual(await which(1n), await which(1n));
+    assert.notDeepEqual(await which(1n), await which(2n));
+  });
+
+  test("packets that are not duplicates keep their order unless they may pass each other", async () => {
+    const orderly = link.map(({ name, ...ways }) => {
+      const [way, back] = [ways.in, ways.out].map((each) =>
+        ({ ...each, mayPass: false, duplicate: undefined, corrupt: undefined, ahead: undefined }));
+      return { name, in: way, out: back };
+    });
+    await fc.assert(fc.asyncProperty(orderly, fc.array(fc.nat(20), { maxLength: 30 }), async (link, waits) => {
+      const linked = await Linked.create(link);
+      let sequence = 0;
+      for (const wait of waits) {
+        linked.send(...Array.from({ length: 1 + wait % 5 }, () => ping(++sequence)));
+        linked.advanceTo(linked.rig.now + wait);
+      }
+      linked.end();
+      const order = linked.outputs.map(({ packet }) => sequenceOf(packet));
+      assert.deepEqual(order, [...order].sort((a, b) => a - b));
+    }), { numRuns: 100, seed: Number(process.env.SEED ?? 42) });
+  });
+});
+
+describe("times", () => {
+  const NTP_EPOCH = 2_208_988_800;
+  /** Returns ms of the rig's wall clock. */
+  const ntp = (view: DataView, at: number) =>
+    (view.getUint32(at) - NTP_EPOCH + view.getUint32(at + 4) / 2 ** 32) * 1000;
+
+  for (const [name, out] of [
+    ["kept once", {}], ["kept each way", { rate: { byteNs: 1, overhead: 0, queueNs: Infinity } }],
+  ] as const) {
+    test(`STAMP's and ICMP's times are those at the far end, ${name}`, async () => {
+      const linked = await Linked.create(
+        linkOf({ in: { delayNs: 30 * MS }, out: { delayNs: 20 * MS, ...out } }), { policy: { udp: UDP } },
+      );
+      linked.send(
+        udpPacket({ destinationPort: STAMP, data: sent() }), icmpPacket({ type: 13, data: new Uint8Array(12) }),
+      );
+      linked.end();
+      assert.equal(linked.outputs.length, 2);
+      const [stamp, timestamp] = linked.outputs;
+      const view = new DataView(stamp.packet.slice(28).buffer);
+      const [t2, t3] = [ntp(view, 16), ntp(view, 4)];
+      const near = (found: number, expected: number, what: string) => { assert.ok(Math.abs(found - expected) <= 0.05, `${what}: ${found}, not ${expected}`); };
+      near(t2, 1030, "T2 has the way in");
+      assert.equal(t3, t2);
+      near(stamp.at - t3, 20, "and T4 the way out");
+      const icmp = new DataView(timestamp.packet.slice(20).buffer);
+      assert.deepEqual([icmp.getUint32(12), icmp.getUint32(16)], [1030, 1030]);
+      near(timestamp.at, 1050, "the reply to a Timestamp");
+    });
+  }
+
+  test("a stateful session counts what was lost on the way out, and not what was lost on the way in", async () => {
+    const lost = (direction: "in" | "out") =>
+      linkOf({ [direction]: { loss: { kind: "packets", ranges: [[2, 3], [5, 5]] } } });
+    for (const [direction, expected] of [["in", [0, 1, 2]], ["out", [0, 3, 5]]] as const) {
+      const linked = await Linked.create(lost(direction));
+      for (let i = 0; i < 6; i++) linked.send(udpPacket({ destinationPort: STAMP, data: sent({ sequence: i }) }));
+      const read = (at: number) => linked.outputs.map(({ packet }) => new DataView(packet.buffer, 28).getUint32(at));
+      assert.deepEqual(read(24), [0, 3, 5], "the sender's numbers");
+      assert.deepEqual(read(0), expected, "the reflector's");
+      assert.deepEqual(linked.rig.dropped, { [direction === "in" ? "link_loss" : "link_loss_out"]: 3 });
+    }
+  });
+});
+
+describe("what else happens meanwhile", () => {
+  const SLOW = linkOf({ in: { delayNs: 50 * MS }, out: { delayNs: 50 * MS } });
+
+  test("a crash counts kept packets as lost with it, and all slots are free", async () => {
+    for (const link of [SLOW, linkOf({ in: { delayNs: 50 * MS, duplicate: { probability: 1, correlation: 0 } } })]) {
+      const linked = await Linked.create(link);
+      linked.send(...Array.from({ length: 20 }, (_, i) => ping(i)), encode({ ...tcp, dstPort: 7, flags: SYN }));
+      const { counters } = linked.rig.linear;
+      const kept = counters[Counter.kept];
+      assert.ok(kept >= 21);
+      linked.rig.linear.recover();
+      assert.deepEqual(linked.rig.dropped, { worker_crash: kept });
+      linked.check();
+      linked.end();
+      assert.deepEqual(linked.outputs, []);
+      linked.send(ping(99));
+      linked.end();
+      assert.ok(linked.outputs.length > 0);
+    }
+  });
+
+  test("a reload that takes the link or the prefix away leaves what is under way", async () => {
+    const answers = { ...BY_DEFAULT, policy: BY_DEFAULT, exceptions: [] };
+    for (const prefix of [PREFIX, "10.98.0.0/16"]) {
+      const linked = await Linked.create(SLOW, { reloadable: true });
+      linked.send(...Array.from({ length: 20 }, (_, i) => ping(i)));
+      linked.advanceTo(1010);
+      linked.rig.linear.serve(tableOf(serving([parsePrefix(prefix)], answers), { hosts: [parseAddress(HOST)] }));
+      linked.send(ping(20));
+      linked.end();
+      const ways = linked.outputs.map(({ at, packet }) => [sequenceOf(packet), Math.round(at)]);
+      const slow = Array.from({ length: 20 }, (_, i) => [i, 1100]);
+      assert.deepEqual(ways, prefix === PREFIX ? [[20, 1010], ...slow] : slow);
+    }
+  });
+
+  test("a prefix without a link beside it is as it was", async () => {
+    const lossy: Link = linkOf({
+      in: { delayNs: 9 * MS, loss: { kind: "random", probability: 0.5 } },
+      out: { duplicate: { probability: 0.5, correlation: 0 }, rate: { byteNs: 1000, overhead: 0, queueNs: 50 * MS } },
+    });
+    const linked = await Linked.create(undefined, { reloadable: true });
+    const [near, far] = serving([parsePrefix("10.98.0.0/16"), parsePrefix(PREFIX)], BY_DEFAULT).prefixes;
+    linked.rig.linear.serve(tableOf({
+      prefixes: [near, { ...far, answers: { ...far.answers, link: lossy } }], exceptions: [], policy: BY_DEFAULT,
+    }, { hosts: [parseAddress(HOST)] }));
+    for (let i = 0; i < 100; i++) {
+      const requests = Array.from({ length: 10 }, (_, n) => ping(n, { dst: "10.98.0.1" }));
+      const others = Array.from({ length: 10 }, (_, n) => ping(n));
+      const before = linked.outputs.length;
+      linked.send(...requests.flatMap((request, n) => [others[n], request]));
+      const replies = linked.outputs.slice(before).map(({ packet }) => packet).filter((packet) => packet[13] === 98);
+      assert.deepEqual(replies, requests.map((request) => expectedReply(request)));
+      linked.advanceTo(linked.rig.now + 3);
+    }
+    linked.end();
+    assert.equal(linked.outputs.filter(({ packet }) => packet[13] === 98).length, 1000, "and none comes later");
+    assert.ok(linked.rig.dropped.link_loss > 400);
+  });
+
+  test("a corrupted reply differs in one bit, which is any", async () => {
+    const linked = await Linked.create(linkOf({ out: { corrupt: { probability: 1, correlation: 0 } } }));
+    const request = ping();
+    const right = expectedReply(request);
+    const found = new Map<number, number>();
+    for (let i = 0; i < 100; i++) {
+      linked.send(...Array.from({ length: 100 }, () => request));
+      linked.advanceTo(linked.rig.now + 1);
+    }
+    for (const { packet } of linked.outputs) {
+      const bits = Array.from({ length: 8 * right.length }, (_, bit) => bit)
+        .filter((bit) => (packet[bit >> 3] ^ right[bit >> 3]) >> (bit & 7) & 1);
+      assert.equal(bits.length, 1);
+      found.set(bits[0], (found.get(bits[0]) ?? 0) + 1);
+    }
+    assert.equal(linked.outputs.length, 10_000);
+    assert.equal(found.size, 8 * right.length);
+    const expected = 10_000 / found.size;
+    const chi = [...found.values()].reduce((sum, n) => sum + (n - expected) ** 2 / expected, 0);
+    assert.ok(chi < found.size + 3.3 * Math.sqrt(2 * found.size), `${chi}`);
+  });
+
+  test("a corrupted request is judged as it has become", async () => {
+    const linked = await Linked.create(linkOf({ in: { corrupt: { probability: 1, correlation: 0 } } }));
+    for (let i = 0; i < 20; i++) linked.send(...Array.from({ length: 100 }, () => ping()));
+    linked.end();
+    const { ip_csum: header = 0, icmp_csum: message = 0, ...others } = linked.rig.dropped;
+    assert.ok(header > 300 && message > 1000 && linked.outputs.length === 0, JSON.stringify(linked.rig.dropped));
+    const known = ["invalid_proto", "pkt_too_small", "ip_inhdr"];
+    assert.deepEqual(Object.keys(others).filter((reason) => !known.includes(reason)), []);
+  });
+
+  test("duplicates on the way out take neither the slots nor the room of others", async () => {
+    // Fragments of a large reply: all of them and their duplicates are more than a call sends.
+    const doubled = linkOf({ out: { duplicate: { probability: 1, correlation: 0 } } });
+    const linked = await Linked.create(doubled, { mtu: 76 });
+    const pieces = 268;
+    const whole = icmpPacket({ data: pattern(56 * pieces - 8), fragment: 0 });
+    const all = fragmentsOf(whole, Array.from({ length: pieces + 1 }, (_, i) => 56 * i));
+    linked.send(...all.slice(0, pieces / 2));
+    linked.send(...all.slice(pieces / 2));
+    assert.deepEqual(linked.rig.dropped, { nomem: pieces });
+    const small = icmpPacket({ data: pattern(552), fragment: 0 });
+    linked.send(...fragmentsOf(small, Array.from({ length: 11 }, (_, i) => 56 * i)));
+    assert.equal(linked.outputs.length, 20);
+    // Requests that were kept and come at the same time.
+    const many = await Linked.create(linkOf({
+      in: { delayNs: MS },
+      out: { duplicate: { probability: 0.7, correlation: 0 }, rate: { byteNs: 1e-6, overhead: 0, queueNs: Infinity } },
+    }));
+    for (let i = 0; i < 20; i++) {
+      many.send(...Array.from({ length: 200 }, (_, n) => ping(n)));
+      many.send(...Array.from({ length: 200 }, (_, n) => ping(n)));
+      many.advanceTo(many.rig.now + 5);
+    }
+    assert.equal(many.rig.replied, 8000);
+  });
+
+  test("segments of a connection do not wait in a queue for what has yet to come", async () => {
+    const rate = { byteNs: 100, overhead: 0, queueNs: 100 * MS };
+    const linked = await Linked.create(linkOf({ in: { delayNs: 300 * MS }, out: { rate } }));
+    const from = { ...tcp, dstPort: 19, window: 65_535 };
+    linked.send(encode({ ...from, seq: 1, flags: SYN }));
+    linked.advanceTo(1301);
+    const [synAck] = linked.outputs.splice(0);
+    const ack = new DataView(synAck.packet.buffer, 24).getUint32(0) + 1;
+    linked.send(encode({ ...from, seq: 2, ack, flags: ACK }));
+    linked.advanceTo(1600);
+    // Just before the connection sends, pings come.
+    linked.send(...Array.from({ length: 20 }, (_, i) => ping(i)));
+    linked.advanceTo(1610);
+    const segments = linked.outputs.filter(({ packet }) => packet[9] === 6);
+    assert.ok(segments.length >= 2, `${segments.length} segments`);
+    assert.ok(segments.every(({ at }) => at < 1605));
+  });
+
+  test("where the kernel could finish segments, those behind a link are whole, each of its own", async () => {
+    for (const [link, most] of [[SLOW, 1500], [undefined, 65_535]] as const) {
+      const linked = await Linked.create(link, { offload: OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 });
+      const { rig } = linked;
+      const headers: Uint8Array[] = [];
+      const packets: Uint8Array[] = [];
+      const call = (...all: Uint8Array[]) => {
+        all.forEach((packet, i) => {
+          const slot = rig.slots.take();
+          rig.bytes.fill(0, slot, slot + rig.linear.slotSize);
+          rig.bytes.set(packet, slot + rig.linear.frameOffset);
+          rig.slots.receive(i, slot + rig.linear.frameOffset, packet.length);
+        });
+        const count = rig.call(all.length);
+        for (let i = 0; i < count; i++) {
+          const at = rig.slots.toSend(i);
+          headers.push(rig.bytes.slice(at - 10, at));
+          packets.push(rig.bytes.slice(at, at + rig.slots.toSendLength(i)));
+          rig.slots.give(at);
+        }
+      };
+      const advance = (ms: number) => {
+        for (const end = rig.now + ms; rig.clock.deadline > 0 && rig.clock.deadline / MS <= end;) {
+          rig.now = Math.max(rig.now, rig.clock.deadline / MS);
+          call();
+        }
+      };
+      const from = { ...tcp, dstPort: 19, window: 65_535 };
+      call(encode({ ...from, seq: 1, flags: SYN, options: { mss: 1460 } }));
+      advance(110);
+      const ack = new DataView(packets[0].buffer, 24).getUint32(0) + 1;
+      call(encode({ ...from, seq: 2, ack, flags: ACK }));
+      advance(110);
+      const data = packets.filter((packet) => packet[9] === 6 && packet.length > 100);
+      assert.ok(data.length > 0);
+      assert.equal(data.some((packet) => packet.length > 1500), most > 1500);
+      if (!link) continue;
+      assert.ok(headers.every((header) => header.every((byte) => byte === 0)), "nothing is left to do");
+      for (const packet of packets) {
+        const segment = packet.subarray(20);
+        const pseudo = bytes(packet.subarray(12, 20), 0, 6, segment.length >> 8, segment.length & 255, segment);
+        assert.equal(plainSum(pseudo), 0xffff);
+      }
+    }
+  });
+});
