@@ -25,6 +25,8 @@ const { configuration, wakeFd, counts } = workerData as SupervisorInput;
 if (!parentPort) throw new Error("it is a thread of its own");
 const port = parentPort;
 const stop = new StopRequest([], () => undefined);
+/** The same for as long as this pongd runs. */
+const drawnSeed = randomInt(1, MAX_DRAWN_SEED);
 let control: Control | undefined;
 let taken: readonly Taken[] = [];
 /** Changes come one after the other. */
@@ -62,9 +64,6 @@ async function main(): Promise<void> {
     post({ kind: "running", facts: { device, mtu, queues, hostAddresses, addresses: examples, urls } });
   }, undefined, { caller: { port, wakeFd, counts }, stop });
 }
-
-/** The same for as long as this pongd runs. */
-const drawnSeed = randomInt(1, MAX_DRAWN_SEED);
 
 /** Reads the configuration, with ports that the caller takes. @throws Failure, PongdError */
 function contentOf(all: readonly Taken[], before?: PrefixList): Content {

@@ -25,6 +25,9 @@ export function parsed(args: readonly string[], environment: Readonly<Record<str
   }
 }
 
+/** The seed where none is given, which is drawn otherwise. */
+const DRAWN_SEED = 4242;
+
 /** Returns what pongd would run with. */
 export function read(
   text: string | undefined, args: readonly string[] = [], environment: Readonly<Record<string, string>> = {},
@@ -33,7 +36,7 @@ export function read(
   const before = process.env;
   process.env = { ...environment };
   try {
-    const given = givenOf(command.args, command, EXAMPLE);
+    const given = { ...givenOf(command.args, command, EXAMPLE), drawnSeed: DRAWN_SEED };
     return text === undefined ? effective(given) : withFile(text, (name) => effective(given, new ConfigFile(name)));
   } finally {
     process.env = before;
