@@ -8,6 +8,7 @@ import { ANSWER_ECHO, ANSWER_PROBE, ANSWER_TCP, ANSWER_TIMESTAMP, ANSWER_UDP } f
 import { HARD_ERROR } from "../../abi/tcp";
 import { holds, sumWide } from "../checksum";
 import { permits } from "../limit";
+import { keepEarly } from "../link/link";
 import { finish } from "../offload";
 import { answers, ttl } from "../packet";
 import { lower } from "../pmtu";
@@ -15,7 +16,7 @@ import { echo6 } from "../respond/echo6";
 import { probe, probe6 } from "../respond/probe";
 import { timestamp } from "../respond/timestamp";
 import { QUOTED_LEN, tell } from "../tcp/path";
-import { drop } from "../verdict";
+import { DONE, drop, KEPT } from "../verdict";
 import * as extension from "../wire/extension";
 import * as icmp from "../wire/icmp";
 import * as icmpv6 from "../wire/icmpv6";
@@ -49,10 +50,10 @@ export function icmp4(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
       return probe(packet, ip, msg, msgLen);
     case icmp.DESTINATION_UNREACHABLE:
       // Other errors are about what is not sent here, or do not end a connection (RFC 9293, MUST-56; RFC 5927 §5).
-      if (icmp.code(msg) != icmp.FRAGMENTATION_NEEDED) return unreachable(ip, msg, msgLen);
+      if (icmp.code(msg) != icmp.FRAGMENTATION_NEEDED) return unreachable(packet, ip, msg, msgLen);
       if (!(answers(packet) & ANSWER_TCP) && !load<u32>(THREAD_COUNT)) return drop(Drop.unhandled_icmp_type);
-      return drop(aboutSegment(ip, msg, msgLen, max(icmp.nextHopMtu(msg), <u32>MIN_PATH_MTU)));
-    case icmp.TIME_EXCEEDED: case icmp.PARAMETER_PROBLEM: return unreachable(ip, msg, msgLen);
+      return aboutSegment(packet, ip, msg, msgLen, max(icmp.nextHopMtu(msg), <u32>MIN_PATH_MTU));
+    case icmp.TIME_EXCEEDED: case icmp.PARAMETER_PROBLEM: return unreachable(packet, ip, msg, msgLen);
     // RFC 1122 §3.2.2: unknown types are silently discarded. RFC 6918, RFC 6633: so are the deprecated ones.
     default:
       return drop(Drop.unhandled_icmp_type);
@@ -74,7 +75,7 @@ export function icmp6(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
     case icmpv6.PACKET_TOO_BIG:
       return packetTooBig(packet, ip, msg, msgLen);
     case icmpv6.DESTINATION_UNREACHABLE: case icmpv6.TIME_EXCEEDED: case icmpv6.PARAMETER_PROBLEM:
-      return unreachable6(ip, msg, msgLen);
+      return unreachable6(packet, ip, msg, msgLen);
     // RFC 4443 §2.4 a, b: all other types are silently discarded.
     default:
       return drop(Drop.unhandled_icmp_type);
@@ -82,9 +83,9 @@ export function icmp6(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
 }
 
 /** Judges an error that only connections heed that were asked for and are not established. */
-function unreachable(ip: usize, msg: usize, msgLen: u32): i32 {
-  if (load<u32>(THREAD_COUNT)) aboutSegment(ip, msg, msgLen, meaning(msg));
-  return drop(Drop.unhandled_icmp_type);
+function unreachable(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
+  const verdict = load<u32>(THREAD_COUNT) ? aboutSegment(packet, ip, msg, msgLen, meaning(msg)) : DONE;
+  return verdict == KEPT ? KEPT : drop(Drop.unhandled_icmp_type);
 }
 
 /** RFC 9293 §3.9.2.2: says what an error means for a connection, as LETTER_MTU has it. */
@@ -102,12 +103,16 @@ function meaning(msg: usize): u32 {
   }
 }
 
-function unreachable6(ip: usize, msg: usize, msgLen: u32): i32 {
+function unreachable6(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
   const enough = msgLen >= icmpv6.HEADER_LEN + ipv6.HEADER_LEN + QUOTED_LEN;
   if (!load<u32>(THREAD_COUNT) || !enough) return drop(Drop.unhandled_icmp_type);
   const sent = msg + icmpv6.HEADER_LEN;
   const own = ipv4.version(sent) == 6 && ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip));
-  if (own && ipv6.nextHeader(sent) == ipv6.TCP) tell(sent, sent + ipv6.HEADER_LEN, true, meaning6(msg));
+  if (own && ipv6.nextHeader(sent) == ipv6.TCP) {
+    const early = keepEarly(packet, ip);
+    if (early != DONE) return early;
+    tell(sent, sent + ipv6.HEADER_LEN, true, meaning6(msg));
+  }
   return drop(Drop.unhandled_icmp_type);
 }
 
@@ -124,16 +129,18 @@ function meaning6(msg: usize): u32 {
 
 /**
  * Judges an error about a segment; `mtu` is what is told of it. RFC 1191 §4: the segment was too big for a link on its
- * way. No other packets from here forbid fragments.
+ * way. No other packets from here forbid fragments. What goes on in a connection waits until the error has come.
  */
-function aboutSegment(ip: usize, msg: usize, msgLen: u32, mtu: u32): Drop {
-  if (msgLen < icmp.HEADER_LEN + ipv4.MIN_HEADER_LEN + QUOTED_LEN) return Drop.pkt_too_small;
+function aboutSegment(packet: usize, ip: usize, msg: usize, msgLen: u32, mtu: u32): i32 {
+  if (msgLen < icmp.HEADER_LEN + ipv4.MIN_HEADER_LEN + QUOTED_LEN) return drop(Drop.pkt_too_small);
   const sent = msg + icmp.HEADER_LEN;
   const headerLen = ipv4.headerLen(sent);
   if (ipv4.version(sent) != 4 || ipv4.protocol(sent) != ipv4.PROTOCOL_TCP || headerLen < ipv4.MIN_HEADER_LEN
-    || msgLen < icmp.HEADER_LEN + headerLen + QUOTED_LEN) return Drop.icmp_unrelated;
-  if (load<u32>(ipv4.srcAddr(sent)) != load<u32>(ipv4.dstAddr(ip))) return Drop.icmp_unrelated;
-  return tell(sent, sent + headerLen, false, mtu) ? Drop.icmp_packet_too_big : Drop.icmp_unrelated;
+    || msgLen < icmp.HEADER_LEN + headerLen + QUOTED_LEN) return drop(Drop.icmp_unrelated);
+  if (load<u32>(ipv4.srcAddr(sent)) != load<u32>(ipv4.dstAddr(ip))) return drop(Drop.icmp_unrelated);
+  const early = keepEarly(packet, ip);
+  if (early != DONE) return early;
+  return drop(tell(sent, sent + headerLen, false, mtu) ? Drop.icmp_packet_too_big : Drop.icmp_unrelated);
 }
 
 /** RFC 8201 §4: a reply was too big for a link on its way, which takes no more than the message says. */
@@ -144,6 +151,8 @@ function packetTooBig(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
   const mtu = icmpv6.parameter(msg);
   const own = ipv4.version(sent) == 6 && ipv6.isSame(ipv6.srcAddr(sent), ipv6.dstAddr(ip));
   if (own && ipv6.nextHeader(sent) == ipv6.TCP) {
+    const early = keepEarly(packet, ip);
+    if (early != DONE) return early;
     // RFC 8201 §4: no path can have a smaller MTU.
     const known = mtu >= <u32>MIN_PATH_MTU6 && tell(sent, sent + ipv6.HEADER_LEN, true, mtu);
     return drop(known ? Drop.icmp_packet_too_big : Drop.icmp_unrelated);

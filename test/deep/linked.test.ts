@@ -402,6 +402,19 @@ describe("what else happens meanwhile", () => {
     assert.ok(segments.every(({ at }) => at < 1605));
   });
 
+  test("what a router says of a connection's segment is heeded when it has come", async () => {
+    const linked = await Linked.create(linkOf({ in: { delayNs: 50 * MS } }));
+    linked.send(encode({ ...tcp, dstPort: 7, seq: 1, flags: SYN }));
+    linked.advanceTo(1100);
+    const [synAck] = linked.outputs;
+    const about = icmpPacket({ src: "192.0.2.1", type: 3, code: 4, id: 0, sequence: 576, data: synAck.packet });
+    linked.send(about);
+    assert.deepEqual([linked.rig.dropped, linked.rig.linear.counters[Counter.kept]], [{}, 1]);
+    linked.advanceTo(1160);
+    assert.deepEqual(linked.rig.dropped, { icmp_packet_too_big: 1 });
+    linked.end();
+  });
+
   test("where the kernel could finish segments, those behind a link are whole, each of its own", async () => {
     for (const [link, most] of [[SLOW, 1500], [undefined, 65_535]] as const) {
       const linked = await Linked.create(link, { offload: OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 });
