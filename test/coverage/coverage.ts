@@ -15,7 +15,9 @@ import { HITS, PROBED } from "./entered.js";
  * Tests of the module or the package as built, or of how long something takes and how much; and those that go on for
  * long in what others enter, which an unoptimized module would slow down most.
  */
-const OTHERWISE = ["module", "supply", "package", "reading", "scrape", "fuzz", "reassembly"];
+const OTHERWISE = [
+  "module", "supply", "package", "reading", "scrape", "fuzz", "reassembly", "replay", "stream-stress",
+];
 /** Functions that no test enters, and why that is right. */
 const OWN_MODULE = "the module of test/recover/ enters it";
 const UNENTERED: Record<string, string> = {
@@ -24,7 +26,6 @@ const UNENTERED: Record<string, string> = {
   "tcp/starved/expire": OWN_MODULE,
   "tcp/starved/sendAgain": OWN_MODULE,
   "tcp/starved/sentAgain": OWN_MODULE,
-  "kept/release": "nothing in pongd keeps packets yet, and the engine of test/held/ is a module of its own",
 };
 
 const folder = mkdtempSync(join(tmpdir(), "pongd-coverage-"));
