@@ -46,7 +46,7 @@ for (const mode of ["tun", "tap"]) {
       });
 
       const run = async (...args: string[]): Promise<Result> => JSON.parse(await ns.ok(
-        "irtt", "client", "-q", "-o", "-", "-i", "10ms", "-d", "980ms", ...args,
+        "irtt", "client", "-q", "-o", "-", "-i", "10ms", "-d", "980ms", "--wait=500ms", ...args,
       )) as Result;
 
       /** Checks that nothing was lost, and that the times are in order; returns the bytes of a packet. */
