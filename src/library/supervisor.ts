@@ -25,7 +25,7 @@ const { configuration, wakeFd, counts } = workerData as SupervisorInput;
 if (!parentPort) throw new Error("it is a thread of its own");
 const port = parentPort;
 const stop = new StopRequest([], () => undefined);
-/** The same for as long as this pongd runs. */
+/** Seed of links where none is given: it stays for as long as this pongd runs. */
 const drawnSeed = randomInt(1, MAX_DRAWN_SEED);
 let control: Control | undefined;
 let taken: readonly Taken[] = [];
