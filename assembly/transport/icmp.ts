@@ -85,7 +85,7 @@ export function icmp6(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
 /** Judges an error that only connections heed that were asked for and are not established. */
 function unreachable(packet: usize, ip: usize, msg: usize, msgLen: u32): i32 {
   const verdict = load<u32>(THREAD_COUNT) ? aboutSegment(packet, ip, msg, msgLen, meaning(msg)) : DONE;
-  return verdict == KEPT ? KEPT : drop(Drop.unhandled_icmp_type);
+  return verdict == KEPT || verdict == drop(Drop.held_full) ? verdict : drop(Drop.unhandled_icmp_type);
 }
 
 /** RFC 9293 §3.9.2.2: says what an error means for a connection, as LETTER_MTU has it. */
@@ -129,7 +129,7 @@ function meaning6(msg: usize): u32 {
 
 /**
  * Judges an error about a segment; `mtu` is what is told of it. RFC 1191 §4: the segment was too big for a link on its
- * way. No other packets from here forbid fragments. What goes on in a connection waits until the error has come.
+ * way. No other packets from here forbid fragments. The connection hears of it only once it has come through a link.
  */
 function aboutSegment(packet: usize, ip: usize, msg: usize, msgLen: u32, mtu: u32): i32 {
   if (msgLen < icmp.HEADER_LEN + ipv4.MIN_HEADER_LEN + QUOTED_LEN) return drop(Drop.pkt_too_small);

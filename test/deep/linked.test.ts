@@ -12,7 +12,7 @@ import { CLEAR_WAY, type Link, type LossModel, type Way } from "../../src/prefix
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { DEFAULT_STAMP, stampBytes } from "../../src/prefix/stamp.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
-import { fragmentsOf6, icmpv6Packet, udpPacket6 } from "../support/ipv6.js";
+import { addr6, fragmentsOf6, HOST6, icmpv6Packet, TARGET6, udpPacket6 } from "../support/ipv6.js";
 import {
   addr, bytes, expectedReply, fragmentsOf, HOST, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, udpPacket,
 } from "../support/packets.js";
@@ -403,16 +403,20 @@ describe("what else happens meanwhile", () => {
   });
 
   test("what a router says of a connection's segment is heeded when it has come", async () => {
-    const linked = await Linked.create(linkOf({ in: { delayNs: 50 * MS } }));
-    linked.send(encode({ ...tcp, dstPort: 7, seq: 1, flags: SYN }));
-    linked.advanceTo(1100);
-    const [synAck] = linked.outputs;
-    const about = icmpPacket({ src: "192.0.2.1", type: 3, code: 4, id: 0, sequence: 576, data: synAck.packet });
-    linked.send(about);
-    assert.deepEqual([linked.rig.dropped, linked.rig.linear.counters[Counter.kept]], [{}, 1]);
-    linked.advanceTo(1160);
-    assert.deepEqual(linked.rig.dropped, { icmp_packet_too_big: 1 });
-    linked.end();
+    const six = { src: addr6(HOST6), dst: addr6(TARGET6) };
+    for (const [from, about] of [
+      [{}, (data: Uint8Array) => icmpPacket({ src: "192.0.2.1", type: 3, code: 4, id: 0, sequence: 576, data })],
+      [six, (data: Uint8Array) => icmpv6Packet({ src: "2001:db8::1", type: 2, identifier: 0, sequence: 1280, data })],
+    ] as const) {
+      const linked = await Linked.create(linkOf({ in: { delayNs: 50 * MS } }));
+      linked.send(encode({ ...tcp, ...from, dstPort: 7, seq: 1, flags: SYN }));
+      linked.advanceTo(1100);
+      linked.send(about(linked.outputs[0].packet));
+      assert.deepEqual([linked.rig.dropped, linked.rig.linear.counters[Counter.kept]], [{}, 1]);
+      linked.advanceTo(1160);
+      assert.deepEqual(linked.rig.dropped, { icmp_packet_too_big: 1 });
+      linked.end();
+    }
   });
 
   test("where the kernel could finish segments, those behind a link are whole, each of its own", async () => {
