@@ -25,7 +25,7 @@ export function startPongd({ ports = [], ...chosen }: Chosen, onEnd: (error: unk
     ...chosen, serving: serving([PREFIX], { tcp: { ports } }), hostAddresses: [HOST], device: DEVICE,
     offloadGiven: false, queues: 1, shutdownDelayMs: 0, sessions: 0, kept: 0, linked: false, seed: 0,
     accepts: ports.length > 0,
-    streams: ports.flatMap(({ service: { stream } }) => stream ?? []), exposed: [], spin: 0,
+    streams: ports.flatMap(({ service: { stream } }) => stream ?? []), exposed: [], spin: 0, precision: "coarse",
     reassembly: DEFAULT_REASSEMBLY,
     listen: [LISTEN], listenGiven: true, webConfig: undefined, maxRequests: 40, logLevel: "error", logFormat: "text",
     hostAddressGiven: false, routes: true, dropPrivileges: false, queueFds: undefined,

@@ -11,6 +11,7 @@ import { MAX_SERVICE_THREADS } from "../../abi/streams.js";
 import { LOG_FORMATS, LOG_LEVELS } from "../base/log.js";
 import { ENGINE_NAMES, type EngineName } from "../engine/contract.js";
 import { IO_CHOICES } from "../io/contract.js";
+import { PRECISIONS } from "../io/wait.js";
 import { DEFAULT_ANSWERS, DEFAULT_REASSEMBLY } from "../prefix/policy.js";
 import { ETH_MAX_MTU, ETH_MIN_MTU } from "../sys/uapi.js";
 import { ANSWERS, BUILTIN_SERVICES, isWords, UDP_SERVICES, type PrefixMap, type Type, type ValueOf } from "./types.js";
@@ -182,6 +183,14 @@ const ROWS = [
     default: 0,
     option: { flags: "--spin <rounds>", group: "Device" },
     text: "with io_uring: rounds that may come up empty before the thread sleeps",
+  }),
+  setting({
+    key: "precision",
+    type: { kind: "choice", choices: PRECISIONS },
+    default: "coarse",
+    option: { flags: "--precision <name>", group: "Device" },
+    text: "how exactly delayed packets are released: by the kernel's timers alone, or fine, by watching the clock for "
+      + "up to 0.1 ms before each",
   }),
   setting({
     key: "reassembly",

@@ -160,6 +160,7 @@ class Merger {
         engine: values.engine,
         io: values.io,
         spin: values.spin,
+        precision: values.precision,
         shutdownDelayMs: millisecondsOf(values.shutdown_delay),
         reassembly: values.reassembly,
         tcp: values.tcp_connections === 0

@@ -131,7 +131,7 @@ export function linkNotes(effective: Effective): string {
 
 /** Returns a line for each thing that is allowed, but probably not meant. */
 export function oddities(effective: Effective): string[] {
-  const { options: { serving, hostAddresses, io, spin, exposed }, values } = effective;
+  const { options: { serving, hostAddresses, io, spin, precision, exposed }, values } = effective;
   const { prefixes } = serving;
   const { roots, nodes } = tableOf(serving, { hosts: hostAddresses });
   const answered = new Set<number>();
@@ -155,5 +155,8 @@ export function oddities(effective: Effective): string[] {
     echo || timestamp || errors || interfaces !== undefined);
   if (!answers) said.push("no prefix answers anything");
   if (spin > 0 && io === "readwrite") said.push("spin does nothing with io: readwrite");
+  if (precision === "fine" && linksOf(effective).length === 0) {
+    said.push("precision: fine is for links, and no prefix has one");
+  }
   return said;
 }

@@ -3,6 +3,7 @@ import type { LogFormat, LogLevel } from "../base/log.js";
 import type { EngineName } from "../engine/contract.js";
 import type { TcpLimits } from "../engine/tcp.js";
 import type { IoChoice } from "../io/contract.js";
+import type { Precision } from "../io/wait.js";
 import type { Endpoint } from "../prefix/endpoints.js";
 import type { PrefixList } from "../prefix/list.js";
 import type { Address, Serving } from "../prefix/prefixes.js";
@@ -61,6 +62,7 @@ interface Settled {
   readonly io: IoChoice;
   /** Rounds of the packet loop that may come up empty before it sleeps. */
   readonly spin: number;
+  readonly precision: Precision;
   /** Datagrams that may be in reassembly at a time, for each queue. */
   readonly reassembly: number;
   /** Limits of TCP's connections, for each queue; undefined if there are to be none. */

@@ -9,6 +9,7 @@ import type { EngineName } from "../engine/contract.js";
 import type { LinearMemory } from "../engine/memory.js";
 import { compile } from "../engine/wasm.js";
 import type { IoChoice, IoName } from "../io/contract.js";
+import type { Precision } from "../io/wait.js";
 import { checkDescriptors, openDescriptors } from "../sys/descriptors.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import * as libc from "../sys/libc.js";
@@ -27,6 +28,7 @@ export interface QueueOptions {
   readonly io: IoChoice;
   /** Empty rounds after which the packet loop sleeps. */
   readonly spin: number;
+  readonly precision: Precision;
   /** Memory of the letters between the queues; undefined where there is one queue alone. */
   readonly mail?: SharedArrayBuffer | undefined;
   /** Write ends of the pipes by which the service threads are woken. */
@@ -154,9 +156,9 @@ export class Queue {
   }
 
   #start(): Started {
-    const { engine, io, spin, fd, mail, serviceFds = [], maxWaitMs } = this.#options;
+    const { engine, io, spin, precision, fd, mail, serviceFds = [], maxWaitMs } = this.#options;
     const workerData: WorkerInput = {
-      index: this.index, mail, memory: this.memory.memory, module, engine, io, spin, fd, wakeFd: this.wakeFd,
+      index: this.index, mail, memory: this.memory.memory, module, engine, io, spin, precision, fd, wakeFd: this.wakeFd,
       serviceFds, maxWaitMs, before: new Set(openDescriptors().keys()),
     };
     const worker = new Worker(

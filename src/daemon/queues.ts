@@ -50,7 +50,8 @@ export class Queues {
    * @throws Failure if a worker cannot have the engine or I/O that was asked for.
    */
   async start(
-    { engine, io, spin }: RunOptions, memories: readonly LinearMemory[], stop: StopRequest, maxWaitMs?: number,
+    { engine, io, spin, precision }: RunOptions, memories: readonly LinearMemory[], stop: StopRequest,
+    maxWaitMs?: number,
   ): Promise<void> {
     leaveGoneDirectory();
     const mail = memories.length > 1 ? mailFor(memories.length) : undefined;
@@ -59,7 +60,8 @@ export class Queues {
       if (stop.signalled) return;
       const memory = memories[index];
       const queue = new Queue({
-        index, fd, engine, io, spin, mail, memory, crashed: this.#crashed, changed: this.#changed, said: this.#said,
+        index, fd, engine, io, spin, precision, mail, memory,
+        crashed: this.#crashed, changed: this.#changed, said: this.#said,
         serviceFds: this.#services.wakeFds, maxWaitMs,
       });
       this.all.push(queue);

@@ -22,6 +22,7 @@ import { messageOf } from "../base/failure.js";
 import { FOREVER, type IoChoice, type IoName, type PacketIo } from "../io/contract.js";
 import { ReadWriteIo } from "../io/readwrite.js";
 import { UringIo } from "../io/uring.js";
+import { Wait, type Precision } from "../io/wait.js";
 import { Mail } from "./mail.js";
 import { loopDescriptors, ownDescriptorTable } from "../sys/descriptors.js";
 import { realtime } from "../sys/realtime.js";
@@ -39,6 +40,8 @@ export interface WorkerInput {
   readonly io: IoChoice;
   /** Empty rounds after which the loop sleeps; for io_uring. */
   readonly spin: number;
+  /** How exactly the loop wakes up for what is due. */
+  readonly precision: Precision;
   /** Descriptor of the queue. */
   readonly fd: number;
   /** Eventfd that becomes readable when the loop is to look at STOP and ASKED. */
@@ -89,6 +92,7 @@ const engine: Engine = input.engine === "wasm"
   ? new WasmEngine(assembly, input.memory, () => { clock.read(); })
   : createJsEngine(input.memory);
 
+const fine = input.precision === "fine" ? new Wait(() => clock.now) : undefined;
 const maxWait = input.maxWaitMs === undefined ? FOREVER : 1e6 * input.maxWaitMs;
 
 const words = new Int32Array(input.memory.buffer);
@@ -135,8 +139,9 @@ function loop(io: PacketIo): void {
         offload = false;
         post({ offload });
       }
-      const wait = deadline === 0 ? FOREVER : Math.max(0, Math.ceil(deadline - clock.now));
+      const wait = deadline === 0 ? FOREVER : fine?.before(deadline) ?? Math.max(0, Math.ceil(deadline - clock.now));
       const received = io.receive(maxWait === FOREVER || (wait !== FOREVER && wait < maxWait) ? wait : maxWait);
+      if (received === 0) fine?.slept();
       if (received > 0 || deadline !== 0 || Atomics.load(words, ORDERED / 4) !== 0) round(io, received);
     }
     io.flush();

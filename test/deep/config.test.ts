@@ -45,7 +45,8 @@ const documents = (() => {
       offload: fc.constantFrom("auto", "on", "off"),
       host_address: fc.constant("none"),
     }, { requiredKeys: [] }),
-    io: fc.constantFrom("auto", "uring", "readwrite"), spin: fc.nat(1_000_000), reassembly: fc.nat(1024),
+    io: fc.constantFrom("auto", "uring", "readwrite"), spin: fc.nat(1_000_000),
+    precision: fc.constantFrom("coarse", "fine"), reassembly: fc.nat(1024),
     listen: fc.oneof(fc.constantFrom(...LISTEN), fc.subarray(LISTEN, { minLength: 1 })),
     log: fc.record(
       { level: fc.constantFrom("debug", "info", "warn", "error"), format: fc.constantFrom("text", "json") },

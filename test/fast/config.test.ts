@@ -986,6 +986,9 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
   engine: { flag: ["--engine", "wasm"], variable: "js", file: "engine: js", values: ["wasm", "js", "js"] },
   io: { flag: ["--io", "auto"], variable: "uring", file: "io: readwrite", values: ["auto", "uring", "readwrite"] },
   spin: { flag: ["--spin", "0"], variable: "1", file: "spin: 2", values: [0, 1, 2] },
+  precision: {
+    flag: ["--precision", "coarse"], variable: "fine", file: "precision: fine", values: ["coarse", "fine", "fine"],
+  },
   reassembly: { flag: ["--reassembly", "64"], variable: "1", file: "reassembly: 2", values: [64, 1, 2] },
   listen: { flag: [
     "--listen", ":1", "--listen", "unix:/f",
@@ -1183,6 +1186,9 @@ describe("what pongd check prints", () => {
     );
     assert.deepEqual(odd(`${P}answer: []\n`), ["no prefix answers anything"]);
     assert.deepEqual(odd(`${P}spin: 5\nio: readwrite\n`), ["spin does nothing with io: readwrite"]);
+    const fine = "precision: fine\n";
+    assert.deepEqual(odd(P + fine), ["precision: fine is for links, and no prefix has one"]);
+    assert.deepEqual(odd(`${P}link: { rtt: 20ms }\n${fine}`), []);
     const looping = (ports: number) => `prefix 10.99.0.0/16 has services of UDP that answer at ${ports} ports: nothing `
       + "that comes from these ports is answered, lest a loop begin, and clients use any of them; name fewer ports";
     assert.deepEqual(odd(`${P}udp: { 1-65535: echo }

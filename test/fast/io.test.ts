@@ -144,7 +144,7 @@ for (const name of IO_NAMES) {
   }, async () => {
     const fd = libc.eventfd(0, EFD_NONBLOCK);
     const queue = new Queue({
-      index: 0, engine: "wasm", io: name, spin: 0,
+      index: 0, engine: "wasm", io: name, spin: 0, precision: "coarse",
       memory: LinearMemory.create(
         { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([])) },
       ), fd,

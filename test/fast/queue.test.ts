@@ -15,7 +15,7 @@ import * as libc from "../../src/sys/libc.js";
 import { EFD_NONBLOCK } from "../../src/sys/uapi.js";
 
 const options = {
-  index: 3, engine: "wasm", io: "readwrite", spin: 0,
+  index: 3, engine: "wasm", io: "readwrite", spin: 0, precision: "coarse",
   get memory() { return LinearMemory.create({ mtu: 1500, reassembly: 0, table: tableOf(serving([])) }); },
 } as const;
 

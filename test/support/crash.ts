@@ -19,7 +19,7 @@ const device = new TunDevice({ name: "pong0", mtu: 1500, queues: 1 });
 await device.routing.configure([host], [prefix]);
 const said: string[] = [];
 const queue = new Queue({
-  index: 0, fd: device.queues[0], engine: "wasm", io: process.argv[2] as IoChoice, spin: 0,
+  index: 0, fd: device.queues[0], engine: "wasm", io: process.argv[2] as IoChoice, spin: 0, precision: "coarse",
   memory: LinearMemory.create(
     { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([prefix]), { hosts: [host] }) },
   ),

@@ -22,7 +22,7 @@ const options: FullOptions = {
   queues: 2,
   engine: "wasm",
   io: process.argv[3] as IoChoice,
-  spin: 0,
+  spin: 0, precision: "coarse",
   shutdownDelayMs: 0,
   reassembly: DEFAULT_REASSEMBLY,
   tcp: undefined,

@@ -34,7 +34,7 @@ const [host, prefix] = [parseAddress("10.99.0.1"), parsePrefix("10.99.0.0/16")];
 const device = new TunDevice({ name: "pong0", mtu: 1500, queues: 1 });
 await device.routing.configure([host], [prefix]);
 const queue = new Queue({
-  index: 0, fd: device.queues[0], engine: "wasm", io: io as IoChoice, spin: 0,
+  index: 0, fd: device.queues[0], engine: "wasm", io: io as IoChoice, spin: 0, precision: "coarse",
   memory: LinearMemory.create(
     { mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table: tableOf(serving([prefix]), { hosts: [host] }) },
   ),

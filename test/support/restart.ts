@@ -24,7 +24,8 @@ let received = 0;
 for (let i = 0; i < Number(times); i++) {
   const memory = LinearMemory.create({ mtu: 1500, reassembly: DEFAULT_REASSEMBLY, table });
   const queue = new Queue(
-    { index: 0, fd: device.queues[0], engine: engine as EngineName, io: io as IoChoice, spin: 0, memory },
+    { index: 0, fd: device.queues[0], engine: engine as EngineName, io: io as IoChoice, spin: 0, precision: "coarse",
+      memory },
   );
   await queue.running;
   const { counters } = queue;

@@ -41,7 +41,7 @@ export const config: Reader = {
   seeds: [
     "prefixes: [10.99.0.0/16]\n",
     "device: { name: pong0, mode: tap, mac: per-address, mtu: 1400, queues: auto, routes: false, host_address: "
-    + "[10.99.0.1, \"2001:db8::1\"] }\nengine: wasm\nio: readwrite\nspin: 5\nreassembly: 8\n"
+    + "[10.99.0.1, \"2001:db8::1\"] }\nengine: wasm\nio: readwrite\nspin: 5\nprecision: fine\nreassembly: 8\n"
     + "listen: \"[::1]:7664\"\nweb_config: web.yml\nmax_requests: 7\nlog: { level: debug, format: json }\nprivileges: "
     + "drop\nprefixes:\n  - 10.99.0.0/16\n  - prefix: 2001:db8::/64\n    name: six\nexcept: [10.99.7.0/24]\n",
     "engine: js\nanswer: [echo]\nttl: 9\nunreachable: off\nsource_route: drop\nrate_limit: { rate: 1000, burst: 100 "
