@@ -11,7 +11,7 @@ import {
   WAY_OVERHEAD, WAY_QUANTILES, WAY_QUEUE_NS, WAY_QUEUE_RING, WAY_REORDER, WAY_REST, WAY_SEED, WAY_SIZE, WAY_SLOT_BYTES,
   WAY_SLOT_MIN, WAY_SLOT_PACKETS, WAY_SLOT_RANGE, WAY_SLOTTED, WAY_STATE, WAY_TRACE, WAY_TRACE_LEN, WAY_TRACE_STEP,
 } from "../../abi/ways.js";
-import { DISTRIBUTIONS, normalCorrelation, PHI_VALUES } from "../prefix/distribution.js";
+import { DISTRIBUTIONS, normalCorrelation, phiValues } from "../prefix/distribution.js";
 import type { Chance, Link, LossModel, Way } from "../prefix/link.js";
 
 const ALIGN = 64;
@@ -53,7 +53,7 @@ export function place(memory: WebAssembly.Memory, table: number, links: readonly
   if (links.length > MAX_LINKS) throw new RangeError(`${links.length} links; at most ${MAX_LINKS} fit`);
   const floats = new Float32Array(memory.buffer);
   floats.set(DISTRIBUTIONS.normal, (table + LINK_TABLES + NORMAL) / 4);
-  floats.set(PHI_VALUES, (table + LINK_TABLES + PHI) / 4);
+  floats.set(phiValues(), (table + LINK_TABLES + PHI) / 4);
   words[LINKED_TABLES / 4]++;
   const room = new Room(memory, table + LINK_DATA);
   return links.map((link, i) => {

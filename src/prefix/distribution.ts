@@ -17,8 +17,14 @@ function density(z: number): number {
   return Math.exp(-z * z / 2) / Math.sqrt(2 * Math.PI);
 }
 
-/** The normal distribution function at QUANTILES + 1 places from -PHI_RANGE to PHI_RANGE. */
-export const PHI_VALUES = cumulated();
+/** Tables are made when they are needed: most threads load this file for nothing of it. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => made ??= make();
+}
+
+/** Returns the normal distribution function at QUANTILES + 1 places from -PHI_RANGE to PHI_RANGE. */
+export const phiValues = once(cumulated);
 
 function cumulated(): Float64Array {
   const values = new Float64Array(QUANTILES + 1);
@@ -46,7 +52,8 @@ function normalQuantile(u: number): number {
 function phi(z: number): number {
   const at = Math.max(0, Math.min(QUANTILES, (z / PHI_RANGE + 1) / 2 * QUANTILES));
   const index = Math.min(QUANTILES - 1, Math.floor(at));
-  return PHI_VALUES[index] + (PHI_VALUES[index + 1] - PHI_VALUES[index]) * (at - index);
+  const values = phiValues();
+  return values[index] + (values[index + 1] - values[index]) * (at - index);
 }
 
 /** Returns a table of the quantiles of a distribution, scaled to mean 0 and standard deviation 1. */
@@ -85,12 +92,17 @@ function pareto(u: number): number {
 
 const [PARETO_MEAN, PARETO_DEVIATION] = [1.5, Math.sqrt(0.75)];
 
+const normal = once(() => tableOf(normalQuantile));
+const paretoTable = once(() => tableOf(pareto));
+// A quarter of one and three of the other, as in iproute2 (netem/paretonormal.c).
+const paretonormal = once(() =>
+  tableOf((u) => 0.25 * normalQuantile(u) + 0.75 * (pareto(u) - PARETO_MEAN) / PARETO_DEVIATION));
+
 /** Distributions by the names that tc(8) has for them. */
 export const DISTRIBUTIONS = {
-  normal: tableOf(normalQuantile),
-  pareto: tableOf(pareto),
-  // A quarter of one and three of the other, as in iproute2 (netem/paretonormal.c).
-  paretonormal: tableOf((u) => 0.25 * normalQuantile(u) + 0.75 * (pareto(u) - PARETO_MEAN) / PARETO_DEVIATION),
+  get normal() { return normal(); },
+  get pareto() { return paretoTable(); },
+  get paretonormal() { return paretonormal(); },
 } as const;
 
 /** Returns the table of a distribution of which there are samples: at least two that differ. */
