@@ -86,6 +86,17 @@ export interface PrefixFigures {
   readonly replied: number;
 }
 
+/** What the link of a prefix has done to packets on one way. */
+export interface LinkFigures {
+  readonly prefix: string;
+  readonly name?: string | undefined;
+  readonly direction: typeof DIRECTIONS[number];
+  /** Packets by effect, in the order of LINK_EFFECTS. */
+  readonly effects: readonly number[];
+  /** The sum of these. */
+  readonly affected: number;
+}
+
 export interface Figures {
   /** Unix time in ms, on a monotonic clock. */
   readonly at: number;
@@ -110,7 +121,18 @@ export interface Figures {
   readonly prefixes: readonly PrefixFigures[];
   /** Number of all prefixes. */
   readonly prefixCount: number;
+  /** Ways of links that have done most to packets; not all, if there are many. */
+  readonly links: readonly LinkFigures[];
+  /** Number of all that have done anything. */
+  readonly linkCount: number;
 }
+
+/** Ways of a link: to the prefix, and back. */
+export const DIRECTIONS = ["in", "out"] as const;
+/** Effects of links, in the order of Effect (abi/links.ts). */
+export const LINK_EFFECTS = [
+  "delayed", "dropped", "corrupted", "duplicated", "reordered", "ecn_marked", "queue_full",
+] as const;
 
 /** What is counted of TCP, and whose rates are shown. */
 type Counts = Exclude<keyof TcpFigures, "connections"> | "segments";
@@ -156,6 +178,8 @@ export interface Rates {
   readonly reasons: Readonly<Record<string, number>>;
   /** Replies by prefix. */
   readonly prefixes: Readonly<Record<string, number>>;
+  /** Packets by wayOf(), and by effect as in LinkFigures. */
+  readonly links: Readonly<Record<string, readonly number[]>>;
 }
 
 /** Sums one figure over the queues. */
@@ -190,6 +214,11 @@ export function keyOf({ protocol, service }: Pick<ServiceFigures, "protocol" | "
   return `${protocol} ${service}`;
 }
 
+/** Returns what tells a way of a prefix's link from all others. */
+export function wayOf({ prefix, direction }: Pick<LinkFigures, "prefix" | "direction">): string {
+  return `${prefix} ${direction}`;
+}
+
 /**
  * Returns the rates between two moments. A figure that went down started again from 0 in between: pongd was restarted.
  * `before`: the rates up to the first of the moments, if they are known.
@@ -207,6 +236,7 @@ export function ratesBetween(older: Figures, newer: Figures, before?: Rates): Ra
   const services = new Map(older.services.map((service) => [keyOf(service), service]));
   const lateness = new Map(Object.entries(before?.threads ?? {}));
   const threads = new Map(older.threads.map((thread) => [thread.thread, thread]));
+  const links = new Map(older.links.map((link) => [wayOf(link), link]));
   return {
     received: sum("received"),
     replied: sum("replied"),
@@ -237,6 +267,10 @@ export function ratesBetween(older: Figures, newer: Figures, before?: Rates): Ra
     prefixes: Object.fromEntries(
       newer.prefixes.map(({ prefix, replied: now }) => [prefix, rate(replied.get(prefix) ?? now, now)]),
     ),
+    links: Object.fromEntries(newer.links.map((link) => {
+      const { effects } = links.get(wayOf(link)) ?? link;
+      return [wayOf(link), link.effects.map((count, i) => rate(effects[i], count))];
+    })),
   };
 }
 

@@ -2,8 +2,10 @@
 import { Counter, PREFIX_REPLIES, REPLIES, TURNAROUND, TURNAROUND_BUCKETS } from "../../abi/counters.js";
 import { SESSION_PROTOCOLS } from "../engine/sessions.js";
 import {
-  keyOf, STATUS_CLASSES, UDP_DROPS, UDP_PROTOCOLS, type Figures, type ServiceFigures, type ThreadFigures,
+  DIRECTIONS, keyOf, LINK_EFFECTS, STATUS_CLASSES, UDP_DROPS, UDP_PROTOCOLS, type Figures, type ServiceFigures,
+  type ThreadFigures,
 } from "./figures.js";
+import { effectsAt } from "./linkpackets.js";
 import { ServiceCounts } from "./servicecounts.js";
 import type { CountedServices } from "./services.js";
 import { PROTOCOLS, total, verdicts, type Counted } from "./verdicts.js";
@@ -102,6 +104,34 @@ export function figuresOf(
       return { prefix: text, name, replied: repliedOf(i) };
     }),
     prefixCount: prefixes.length,
+    ...linksOf(queues, prefixes),
+  };
+}
+
+/** Returns the ways that have done most to packets, and how many have done anything. */
+function linksOf(queues: readonly Counted[], prefixes: Serves["prefixes"]): Pick<Figures, "links" | "linkCount"> {
+  const all = queues.flatMap(({ effects }) => effects ?? []);
+  if (all.length === 0) return { links: [], linkCount: 0 };
+  const countOf = (way: number, effect: number) => {
+    const at = effectsAt(prefixes.index(Math.floor(way / DIRECTIONS.length)), way % DIRECTIONS.length) + effect;
+    let sum = 0;
+    for (const effects of all) sum += effects[at];
+    return sum;
+  };
+  const ways = DIRECTIONS.length * prefixes.length;
+  const affected = new Float64Array(ways);
+  for (let way = 0; way < ways; way++) {
+    for (let effect = 0; effect < LINK_EFFECTS.length; effect++) affected[way] += countOf(way, effect);
+  }
+  return {
+    links: greatest(ways, SHOWN, (way) => affected[way]).filter((way) => affected[way] > 0).map((way) => {
+      const { text, name } = prefixes.at(Math.floor(way / DIRECTIONS.length));
+      return {
+        prefix: text, name, direction: DIRECTIONS[way % DIRECTIONS.length],
+        effects: LINK_EFFECTS.map((_, effect) => countOf(way, effect)), affected: affected[way],
+      };
+    }),
+    linkCount: affected.reduce((count, packets) => count + (packets > 0 ? 1 : 0), 0),
   };
 }
 

@@ -33,6 +33,8 @@ export interface Counted {
   readonly tcpLimits?: { readonly connections: number; readonly memory: number };
   /** Maximum number of its sessions of UDP services. */
   readonly sessionLimits?: SessionLimits;
+  /** What links have done to its packets; undefined where there can be none. See effectsAt(). */
+  readonly effects?: Float64Array | undefined;
 }
 
 /** Totals by what became of the packets. */

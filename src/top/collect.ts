@@ -1,8 +1,8 @@
 /** Turns the text of /metrics into the figures to show. */
 import {
-  keyOf, STATUS_CLASSES, UDP_DROPS, UDP_PROTOCOLS, type Figures, type PrefixFigures, type QueueFigures,
-  type ServiceFigures, type SessionFigures, type TcpFigures, type ThreadFigures, type TurnaroundFigures,
-  type UdpFigures,
+  DIRECTIONS, keyOf, LINK_EFFECTS, STATUS_CLASSES, UDP_DROPS, UDP_PROTOCOLS, wayOf, type Figures, type LinkFigures,
+  type PrefixFigures, type QueueFigures, type ServiceFigures, type SessionFigures, type TcpFigures, type ThreadFigures,
+  type TurnaroundFigures, type UdpFigures,
 } from "../telemetry/figures.js";
 import { samplesOf, type Sample } from "./parse.js";
 
@@ -36,6 +36,7 @@ export function figuresOf(text: string, at: number): Figures {
   const threads = new Map<string, Mutable<ThreadFigures>>();
   const dropped = new Map<string, number>();
   const prefixes: PrefixFigures[] = [];
+  const links = new Map<string, Omit<LinkFigures, "affected"> & { readonly effects: number[] }>();
 
   const queueOf = (sample: Sample) => {
     const name = labelOf(sample, "queue");
@@ -63,6 +64,16 @@ export function figuresOf(text: string, at: number): Figures {
     const thread = threads.get(name) ?? { thread: name, restarts: 0, beats: 0, late: 0 };
     threads.set(name, thread);
     return thread;
+  };
+  const affect = (sample: Sample) => {
+    const direction = DIRECTIONS.find((direction) => direction === labelOf(sample, "direction"));
+    const effect = LINK_EFFECTS.findIndex((effect) => effect === labelOf(sample, "effect"));
+    // A newer pongd may know others.
+    if (direction === undefined || effect < 0) return;
+    const way = { prefix: labelOf(sample, "prefix"), name: sample.labels.get("name"), direction };
+    const link = links.get(wayOf(way)) ?? { ...way, effects: LINK_EFFECTS.map(() => 0) };
+    link.effects[effect] += countOf(sample);
+    links.set(wayOf(way), link);
   };
   for (const sample of samplesOf(text)) {
     switch (sample.name) {
@@ -165,6 +176,9 @@ export function figuresOf(text: string, at: number): Figures {
       case "pongd_tcp_bytes_total":
         tcp[labelOf(sample, "direction") === "in" ? "bytesIn" : "bytesOut"] += countOf(sample);
         break;
+      case "pongd_link_packets_total":
+        affect(sample);
+        break;
       case "pongd_ready":
         ready = sample.value !== 0;
         break;
@@ -182,6 +196,10 @@ export function figuresOf(text: string, at: number): Figures {
       return { ...service, ...counts, ...service.protocol === "tcp" && { connections } };
     }),
     serviceCount: services.size, threads: [...threads.values()], prefixes, prefixCount: prefixes.length,
+    links: Array.from(links.values(), (link) => {
+      return { ...link, affected: link.effects.reduce((sum, count) => sum + count, 0) };
+    }),
+    linkCount: links.size,
   };
 }
 

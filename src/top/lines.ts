@@ -1,9 +1,9 @@
 /** Formats a line per refresh, for whatever reads lines. */
-import { keyOf, sumOf } from "../telemetry/figures.js";
+import { keyOf, sumOf, wayOf } from "../telemetry/figures.js";
 import { whole } from "./text.js";
 import type { View } from "./view.js";
 
-/** Most prefixes and most services in a JSON object: there may be 100,000. */
+/** Most prefixes, services and ways of links in a JSON object: there may be 100,000. */
 const BUSIEST = 10;
 
 const COLUMNS = [
@@ -28,12 +28,13 @@ export function line({ figures, rates, trouble }: View, at: number): string {
   return time(at).padEnd(TIME_WIDTH) + values.map((value) => whole(value).replaceAll(",", "").padStart(WIDTH)).join("");
 }
 
-/** Formats a view as JSON, with all but the prefixes and services that are not among the busiest. */
+/** Formats a view as JSON, with all but the prefixes, services and ways of links that are not among the busiest. */
 export function jsonLine(view: View, at: number): string {
   if (view.trouble !== undefined) return json({ time: time(at), error: view.trouble });
   const { figures, rates } = view;
   const prefixes = figures.prefixes.slice(0, BUSIEST);
   const services = figures.services.slice(0, BUSIEST);
+  const links = figures.links.slice(0, BUSIEST);
   return json({
     time: time(at),
     version: figures.version,
@@ -43,6 +44,7 @@ export function jsonLine(view: View, at: number): string {
         ...rates,
         services: Object.fromEntries(services.map(keyOf).map((key) => [key, rates.services[key]])),
         prefixes: Object.fromEntries(prefixes.map(({ prefix }) => [prefix, rates.prefixes[prefix]])),
+        links: Object.fromEntries(links.map(wayOf).map((way) => [way, rates.links[way]])),
       },
     },
     queues: figures.queues,
@@ -55,6 +57,8 @@ export function jsonLine(view: View, at: number): string {
     threads: figures.threads,
     prefixes,
     prefixCount: figures.prefixCount,
+    links,
+    linkCount: figures.linkCount,
   });
 }
 

@@ -3,7 +3,9 @@
  */
 import { styleText } from "node:util";
 import { printable } from "../base/printable.js";
-import { hasTcp, keyOf, refusalOf, responseRate, SHOWN_CLASSES, sumOf, withSessions } from "../telemetry/figures.js";
+import {
+  hasTcp, keyOf, LINK_EFFECTS, refusalOf, responseRate, SHOWN_CLASSES, sumOf, wayOf, withSessions,
+} from "../telemetry/figures.js";
 import { explain } from "../telemetry/reasons.js";
 import { fit, padEnd, padStart, whole, widthOf } from "./text.js";
 import type { View } from "./view.js";
@@ -58,17 +60,19 @@ export function screen(view: View, { columns, rows }: Size, now: number, colour:
   const room = Math.max(0, rows - head.length - fixed);
   const reasons = Object.keys(view.figures.dropped).length;
   const { services: { length: serviceCount }, threads: { length: threadCount } } = view.figures;
-  const share = Math.floor(room / (3 + Math.min(1, serviceCount) + Math.min(1, threadCount)));
+  const linkCount = view.figures.links.length;
+  const share = Math.floor(room / (3 + [serviceCount, threadCount, linkCount].filter((count) => count > 0).length));
   const most = Math.max(1, share - 2);
   const services = serviceCount > 0 ? servicesOf(view, most) : undefined;
   const threads = threadCount > 0 ? threadsOf(view, most) : undefined;
   const queues = queuesOf(view, most);
   const drops = reasons > 0 ? dropsOf(view, most) : undefined;
-  const left = room - [services, threads, queues, drops].reduce(
+  const links = linkCount > 0 ? linksOf(view, most) : undefined;
+  const left = room - [services, threads, queues, drops, links].reduce(
     (sum, table) => sum + (table ? 2 + table.rows.length + (table.more > 0 ? 1 : 0) : 0), 0,
   );
   const prefixes = prefixesOf(view, Math.max(0, left - 3));
-  const tables = [totals, tcp, udp, sessions, services, threads, queues, drops, prefixes]
+  const tables = [totals, tcp, udp, sessions, services, threads, queues, drops, links, prefixes]
     .filter((table) => table !== undefined);
   return [
     ...head, ...tables.flatMap((table) => ["", ...layOut(table, columns).map(({ text, style }) => paint(style, text))]),
@@ -190,6 +194,20 @@ function dropsOf({ figures: { dropped }, rates }: View, room: number): Table {
   return {
     names: 1, explained: true, heading: { cells: ["DROPPED FOR", "A SECOND", "IN ALL", ""] }, rows,
     more: reasons.length - rows.length,
+  };
+}
+
+function linksOf({ figures: { links, linkCount }, rates }: View, room: number): Table {
+  const rows = links.slice(0, room).map((link): Row => {
+    const effects = rates?.links[wayOf(link)] ?? link.effects.map(() => undefined);
+    return { cells: [link.prefix, link.direction, ...effects.map(whole)] };
+  });
+  return {
+    names: 2,
+    heading: {
+      cells: ["LINK OF", "WAY", ...LINK_EFFECTS.map((effect) => `${effect.replace("_", " ").toUpperCase()}/S`)],
+    },
+    rows, more: linkCount - rows.length,
   };
 }
 

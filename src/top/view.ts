@@ -1,9 +1,9 @@
 /** Computes what to show at a moment, for the screen and for lines. */
 import {
-  keyOf, ratesBetween, type Figures, type PrefixFigures, type QueueFigures, type Rates,
+  keyOf, ratesBetween, wayOf, type Figures, type PrefixFigures, type QueueFigures, type Rates,
 } from "../telemetry/figures.js";
 
-/** Most prefixes and most services in a view, more than a screen has lines. */
+/** Most prefixes, services and ways of links in a view, more than a screen has lines. */
 const BUSIEST = 500;
 
 export interface View {
@@ -31,6 +31,7 @@ export function viewOf(url: string, older: Figures | undefined, newer: Figures, 
     ...newer,
     prefixes: busiest(older?.prefixes ?? [], newer.prefixes, ({ prefix }: PrefixFigures) => prefix, "replied"),
     services: busiest(older?.services ?? [], newer.services, keyOf, "taken"),
+    links: busiest(older?.links ?? [], newer.links, wayOf, "affected"),
   };
   return { url, figures, rates: older && ratesBetween(older, figures, before), queueRates, trouble: undefined };
 }
@@ -50,5 +51,5 @@ function busiest<T extends Record<F, number>, F extends string>(
 
 /** Returns one queue's figures, as if there were no other queue. */
 function alone(figures: Figures, queue: QueueFigures): Figures {
-  return { ...figures, queues: [queue], dropped: {}, services: [], threads: [], prefixes: [] };
+  return { ...figures, queues: [queue], dropped: {}, services: [], threads: [], prefixes: [], links: [] };
 }

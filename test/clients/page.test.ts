@@ -246,6 +246,10 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
       ],
       turnaround: { replies: count, seconds: count / 4000 },
       services: services(count), serviceCount: services(count).length, threads: [THREAD],
+      links: [{
+        prefix: HOSTILE, name: HOSTILE, direction: "out", effects: [count, 0, 0, 7, 0, 0, 2], affected: count + 9,
+      }],
+      linkCount: 2,
       queues: [{
         queue: "0", engine: "wasm", io: "uring", received: 3 * count, replied: 2 * count, dropped: count,
         tcp: 5 * count, restarts: 0,
@@ -325,7 +329,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     const { page } = await open(browser, http.url);
     await page.locator("#queues tr").waitFor();
     const reached: (string | undefined)[] = [];
-    for (let i = 0; i < 11; i++) {
+    for (let i = 0; i < 13; i++) {
       await page.keyboard.press("Tab");
       const { what, outline } = await page.evaluate(() => {
         const focused = document.activeElement;
@@ -341,7 +345,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
     assert.deepEqual(
       reached, [
         "Pause", "Metrics", "Healthy", "Ready", "Sessions", "Services", "Service threads", "Drops by reason",
-        "Prefixes", "/metrics", "Queues",
+        "Prefixes", "/metrics", "Links", "/metrics", "Queues",
       ],
     );
     assert.equal(await page.locator("#more").innerText(), "1,134 more are counted at /metrics.");
@@ -360,7 +364,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   });
 
   test("services and their threads are shown where there are any", async () => {
-    const parts = ["services-part", "sessions-part", "threads-part", "turnaround-part", "udp"];
+    const parts = ["links-part", "services-part", "sessions-part", "threads-part", "turnaround-part", "udp"];
     const visible = () => page.evaluate((ids) => ids.filter((id) => !document.getElementById(id)?.hidden), parts);
     const all = live ?? assert.fail();
     live = { ...all, figures: { ...all.figures, serviceCount: 203 } };
@@ -379,10 +383,12 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
       ["1,000,000", "2,000,000", "3", "1"],
     );
     assert.deepEqual(tables.sessions, [["STAMP", 1_000_000, 2_000_000, 0, 0]]);
+    assert.deepEqual(tables.links, [[HOSTILE, "out", 0, 0, 0, 0, 0, 0, 0, HOSTILE]]);
+    assert.equal(await page.locator("#more-links").innerText(), "1 more are counted at /metrics.");
     live = {
       ...live,
       figures: {
-        ...live.figures, services: [], serviceCount: 0, threads: [], sessions: [],
+        ...live.figures, services: [], serviceCount: 0, threads: [], sessions: [], links: [], linkCount: 0,
         turnaround: { replies: 0, seconds: 0 },
       },
     };
@@ -413,7 +419,7 @@ describe("the page at /, of figures that are made up", needs("chromium"), () => 
   test("what a reason or a prefix is called stays text", async () => {
     const { page, complaints } = await open(browser, http.url);
     await page.locator("#queues tr").waitFor();
-    assert.equal((await page.locator("body").innerText()).split(HOSTILE).length - 1, 2);
+    assert.equal((await page.locator("body").innerText()).split(HOSTILE).length - 1, 4);
     assert.equal(await page.evaluate(() => document.images.length), 0);
     assert.deepEqual(complaints, []);
   });

@@ -19,7 +19,7 @@ import { parseMetricsAddress } from "../../src/top/address.js";
 import { figuresOf } from "../../src/top/collect.js";
 import { samplesOf } from "../../src/top/parse.js";
 import { HEADER, jsonLine, line } from "../../src/top/lines.js";
-import { keyOf, type Figures, type Rates } from "../../src/telemetry/figures.js";
+import { keyOf, wayOf, type Figures, type Rates } from "../../src/telemetry/figures.js";
 import { explain } from "../../src/telemetry/reasons.js";
 import { Scraper } from "../../src/top/scraper.js";
 import { screen } from "../../src/top/screen.js";
@@ -231,6 +231,44 @@ pongd_service_thread_delay_seconds_sum{thread="0"} ${n / 4}\npongd_service_threa
     test("where there are none, there is nothing about them", () => {
       const lines = screen(viewOf("http://a/", undefined, figuresOf(BUILD, 0)), { columns: 100, rows: 40 }, 0, false);
       assert.ok(!lines.some((line) => /SERVICE|UDP/.test(line)), lines.join("\n"));
+    });
+  });
+
+  describe("links", () => {
+    const at = (n: number) => figuresOf(`${BUILD}pongd_prefix_replies_total{prefix="10.99.0.0/16"} ${n}
+pongd_link_packets_total{prefix="10.99.0.0/16",direction="in",effect="dropped"} ${n}
+pongd_link_packets_total{prefix="10.99.0.0/16",direction="out",effect="delayed"} ${8 * n}
+pongd_link_packets_total{prefix="10.99.0.0/16",direction="out",effect="ecn_marked"} ${2 * n}
+pongd_link_packets_total{prefix="fd99::/64",name="far",direction="out",effect="dropped"} 10000
+pongd_link_packets_total{prefix="fd99::/64",name="far",direction="out",effect="unheard_of"} 1
+`, 1000 * n);
+    const [older, newer] = [at(2), at(4)];
+    const view = viewOf("http://a/", older, newer);
+
+    test("what they do is on the screen, by prefix and way, the busiest first", () => {
+      const lines = screen(view, { columns: 140, rows: 40 }, 4000, false);
+      const heading = lines.findIndex((line) => line.startsWith("LINK OF"));
+      assert.deepEqual(lines.slice(heading, heading + 4).map((line) => line.split(/ {2,}/)), [
+        [
+          "LINK OF", "WAY", "DELAYED/S", "DROPPED/S", "CORRUPTED/S", "DUPLICATED/S", "REORDERED/S", "ECN MARKED/S",
+          "QUEUE FULL/S",
+        ],
+        ["10.99.0.0/16", "out", "8", "0", "0", "0", "0", "2", "0"],
+        ["10.99.0.0/16", "in", "0", "1", "0", "0", "0", "0", "0"],
+        ["fd99::/64", "out", "0", "0", "0", "0", "0", "0", "0"],
+      ]);
+    });
+
+    test("a line of JSON has it, with the rates", () => {
+      const { rates, links, linkCount } = JSON.parse(jsonLine(view, 0)) as Figures & { rates: Rates };
+      assert.deepEqual(links.map(wayOf), ["10.99.0.0/16 out", "10.99.0.0/16 in", "fd99::/64 out"]);
+      assert.deepEqual([links[0].affected, linkCount], [40, 3]);
+      assert.deepEqual(rates.links["10.99.0.0/16 out"], [8, 0, 0, 0, 0, 2, 0]);
+    });
+
+    test("where there are none, there is nothing about them", () => {
+      const lines = screen(viewOf("http://a/", undefined, figuresOf(BUILD, 0)), { columns: 140, rows: 40 }, 0, false);
+      assert.ok(!lines.some((line) => line.startsWith("LINK OF")));
     });
   });
 

@@ -4,12 +4,15 @@ import { describe, test } from "node:test";
 import {
   ACCEPTED, Counter, Drop, DROPPED, PREFIX_REPLIES, Protocol, REPLIES, SERVED, TURNAROUND, TURNAROUND_BUCKETS,
 } from "../../abi/counters.js";
+import { Effect, PREFIX_EFFECTS_SIZE } from "../../abi/links.js";
 import { TABLE } from "../../src/bench/workload.js";
 import { Directory } from "../support/directory.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import {
-  ratesBetween, sumOf, withSessions, type Figures, type ServiceFigures, type ThreadFigures,
+  LINK_EFFECTS, ratesBetween, sumOf, withSessions, type Figures, type LinkFigures, type ServiceFigures,
+  type ThreadFigures,
 } from "../../src/telemetry/figures.js";
+import { effectsAt } from "../../src/telemetry/linkpackets.js";
 import { figuresOf, greatest } from "../../src/telemetry/snapshot.js";
 import { ServiceCounts } from "../../src/telemetry/servicecounts.js";
 import { number, si, whole } from "../../src/telemetry/numbers.js";
@@ -26,9 +29,10 @@ const SESSIONS = [
 const NONE: Figures = {
   at: 10_000, version, ready: true, queues: [{ ...QUEUE, queue: "0" }, { ...QUEUE, queue: "1" }], dropped: {},
   overrun: 0, tcp: NO_TCP, udp: NO_UDP, sessions: [], turnaround: { replies: 0, seconds: 0 },
-  services: [], serviceCount: 0, threads: [], prefixes: [], prefixCount: 0,
+  services: [], serviceCount: 0, threads: [], prefixes: [], prefixCount: 0, links: [], linkCount: 0,
 };
 const OWN: ServiceFigures = { service: "own", protocol: "tcp", taken: 7, responses: [0, 0, 0, 0, 0], errors: 0 };
+const WAY: LinkFigures = { prefix: "10.0.0.0/8", direction: "out", effects: [6, 3, 0, 0, 0, 0, 0], affected: 9 };
 const THREAD: ThreadFigures = { thread: "0", restarts: 0, beats: 60, late: 0.5 };
 
 describe("figuresOf", () => {
@@ -37,6 +41,7 @@ describe("figuresOf", () => {
     ({ counters }, index) => ({
       index, engine: "wasm", io: "uring", counters, restarts: 3 * index,
       sessionLimits: { stamp: 50, irtt: 4096 },
+      effects: new Float64Array(3 * PREFIX_EFFECTS_SIZE / 8),
       accepting: [
         { protocol: "tcp", service: "echo", counter: ACCEPTED + 2 },
         { protocol: "tcp", service: "own", counter: ACCEPTED + 9 - index },
@@ -72,6 +77,10 @@ describe("figuresOf", () => {
     counters[ACCEPTED + 2] = 20;
     counters[ACCEPTED + 9 - i] = 3 + i;
     for (const [index, count] of [5, 7, 9].entries()) counters[PREFIX_REPLIES + index] = count;
+    const { effects } = queues[i];
+    effects[effectsAt(1, 0) + Effect.dropped] = 6;
+    effects[effectsAt(1, 0) + Effect.queue_full] = 4 + i;
+    effects[effectsAt(2, 1) + Effect.delayed] = 1;
   });
 
   test("each queue has its own, and reasons and prefixes are of all queues", () => {
@@ -117,11 +126,23 @@ describe("figuresOf", () => {
         { prefix: "10.0.0.0/24", name: undefined, replied: 10 },
       ],
       prefixCount: 3,
+      links: [
+        { prefix: "10.0.1.0/24", name: "<b>", direction: "in", effects: [0, 12, 0, 0, 0, 0, 9], affected: 21 },
+        {
+          prefix: "2001:db8::/64", name: undefined, direction: "out", effects: [2, 0, 0, 0, 0, 0, 0], affected: 2,
+        },
+      ],
+      linkCount: 2,
     });
     // After a change, a prefix that stays keeps its count.
     directory.change(serving(["10.0.1.0/24", "10.9.0.0/24"].map(parsePrefix)));
     const { prefixes: later } = figuresOf(queues, directory, 0, 0, true);
     assert.equal(later.find(({ prefix }) => prefix === "10.0.1.0/24")?.replied, 14);
+  });
+
+  test("effects of links have the names that the engine's have", () => {
+    assert.deepEqual(LINK_EFFECTS.map((effect) => Effect[effect]), LINK_EFFECTS.map((_, i) => i));
+    assert.equal(Object.keys(Effect).length, 2 * LINK_EFFECTS.length);
   });
 
   test("of more than a hundred services, those that took most", () => {
@@ -185,6 +206,7 @@ describe("ratesBetween", () => {
     udp: { taken: 20, answered: 15, dropped: 4, unsent: 1 }, turnaround: { replies: 10, seconds: 2 },
     services: [OWN, { ...OWN, protocol: "udp", taken: 20 }], serviceCount: 2,
     prefixes: [{ prefix: "10.0.0.0/8", replied: 60 }, { prefix: "::/0", replied: 30 }], prefixCount: 2,
+    links: [WAY], linkCount: 1,
   };
   const newer: Figures = {
     ...older, at: older.at + 2000,
@@ -201,6 +223,7 @@ describe("ratesBetween", () => {
     dropped: { icmp_csum: 24, ip_csum: 6 }, overrun: 6, prefixes: [
       { prefix: "10.0.0.0/8", replied: 260 }, { prefix: "192.0.2.0/24", replied: 50 },
     ],
+    links: [{ ...WAY, effects: [10, 5, 0, 0, 0, 0, 1] }, { ...WAY, direction: "in" }],
   };
 
   test("a second's share of what came in between, for all queues, by reason and by prefix", () => {
@@ -216,6 +239,7 @@ describe("ratesBetween", () => {
       reasons: { icmp_csum: 2, ip_csum: 3 },
       // 192.0.2.0/24 has only now come into the list, so nobody knows since when it has its 50 replies.
       prefixes: { "10.0.0.0/8": 100, "192.0.2.0/24": 0 },
+      links: { "10.0.0.0/8 out": [2, 1, 0, 0, 0, 0, 0.5], "10.0.0.0/8 in": [0, 0, 0, 0, 0, 0, 0] },
     });
   });
 
@@ -228,7 +252,7 @@ describe("ratesBetween", () => {
       ...NONE, at: older.at + 1000, queues: [{ ...QUEUE, queue: "0", received: 7, replied: 4, dropped: 3 }],
       dropped: { icmp_csum: 3 }, overrun: 1, tcp: { ...NO_TCP, accepted: 3, opened: 2, retransmitted: 1, bytesOut: 7 },
       udp: { ...NO_UDP, answered: 2 }, services: [{ ...OWN, taken: 3 }], turnaround: { replies: 2, seconds: 1 },
-      prefixes: [{ prefix: "10.0.0.0/8", replied: 4 }],
+      prefixes: [{ prefix: "10.0.0.0/8", replied: 4 }], links: [{ ...WAY, effects: [2, 0, 0, 0, 0, 0, 0] }],
     };
     assert.deepEqual(
       ratesBetween(older, restarted),
@@ -238,6 +262,7 @@ describe("ratesBetween", () => {
         tcp: { segments: 0, accepted: 0, opened: 2, retransmitted: 1, bytesIn: 0, bytesOut: 7 },
         udp: { ...NO_UDP, answered: 2 }, turnaround: 0.5,
         services: { "tcp own": { taken: 3, responses: [0, 0, 0, 0, 0] } }, threads: {},
+        links: { "10.0.0.0/8 out": [2, 0, 0, 0, 0, 0, 0] },
       },
     );
   });

@@ -3,7 +3,7 @@
  * lie behind a proxy, in a folder.
  */
 import { version } from "../../base/version.js";
-import { SHOWN_CLASSES } from "../../telemetry/figures.js";
+import { LINK_EFFECTS, SHOWN_CLASSES } from "../../telemetry/figures.js";
 
 /** Draws a short line like the one in a chart. */
 function swatch(colour: string): string {
@@ -43,6 +43,11 @@ aria-labelledby="${id}-title" aria-describedby="${id}-note">
 <thead><tr>${head}</tr></thead>
 <tbody id="${id}"></tbody>
 </table></div>`;
+}
+
+/** Makes a heading of a label's value. */
+function titled(effect: string): string {
+  return effect[0].toUpperCase() + effect.slice(1).replace("_", " ");
 }
 
 export const PAGE = `<!DOCTYPE html>
@@ -135,6 +140,12 @@ ${table("prefixes", "Prefixes", "Those that answered most come first.", [0], ["P
 <p id="more" hidden><span id="others"></span> more are counted at <a href="metrics">/metrics</a>.</p>
 </section>
 </div>
+${table(
+  "links", "Links", "What is done to packets on their way to a prefix (in) and back (out): packets a second. Those "
+  + "that did most come first.", [0, 1], ["Prefix", "Way", ...LINK_EFFECTS.map(titled)], true,
+)}
+<p id="more-links" hidden><span id="other-links"></span> more are counted at <a href="metrics">/metrics</a>.</p>
+</section>
 <section>
 <h2>Device</h2>
 <p>Overruns are packets that came while the device’s own queue was full.

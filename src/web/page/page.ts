@@ -1,6 +1,7 @@
 /** Runs in the page at /. Data from elsewhere gets into the page as text only. */
 import {
-  hasTcp, keyOf, ratesBetween, refusalOf, responseRate, SHOWN_CLASSES, sumOf, withSessions, type Figures, type Rates,
+  hasTcp, keyOf, ratesBetween, refusalOf, responseRate, SHOWN_CLASSES, sumOf, wayOf, withSessions, type Figures,
+  type Rates,
 } from "../../telemetry/figures.js";
 import type { Snapshot } from "../../telemetry/snapshot.js";
 import { number, si, whole } from "../../telemetry/numbers.js";
@@ -149,6 +150,13 @@ function fill(figures: Figures, rates: Rates | undefined): void {
   rows("prefixes", [0], figures.prefixes.map(
     ({ prefix, name, replied }) => ({ cells: [prefix, whole(replied), rate(rates?.prefixes[prefix])], note: name }),
   ));
+  place("links-part").hidden = figures.links.length === 0;
+  rows("links", [0, 1], figures.links.map((link) => {
+    const effects = rates?.links[wayOf(link)] ?? link.effects.map(() => undefined);
+    return { cells: [link.prefix, link.direction, ...effects.map(rate)], note: link.name };
+  }));
+  write("other-links", whole(figures.linkCount - figures.links.length));
+  place("more-links").hidden = figures.linkCount === figures.links.length;
   rows("queues", [0, 1, 2], figures.queues.map(({ queue, engine, io, received, replied, dropped, restarts }) => {
     return { cells: [queue, engine, io, ...[received, replied, dropped, restarts].map(whole)] };
   }));
