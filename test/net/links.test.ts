@@ -35,8 +35,10 @@ describe("links", needs("ping", "curl"), () => {
     };
   };
 
-  for (const [io, mode] of [["uring", "tun"], ["readwrite", "tun"], ["uring", "tap"]]) {
-    test(`${io}, ${mode}: nothing comes back early, and exactly the packets that are named are lost`, async () => {
+  for (const [io, mode, precision] of [
+    ["uring", "tun", "coarse"], ["readwrite", "tun", "fine"], ["uring", "tap", "fine"],
+  ]) {
+    test(`${io}, ${mode}, ${precision}: nothing comes back early, and exactly the packets that are named are lost`, async () => {
       write(
         "links:", "  far: { rtt: 40ms, out: { jitter: 5ms } }",
         "  drill: { in: { loss: { packets: [3] } }, out: { loss: { packets: [6-7] } } }",
@@ -44,7 +46,7 @@ describe("links", needs("ping", "curl"), () => {
         "  - { prefix: \"fd99:1::/64\", link: far }",
         "  - { prefix: 10.99.2.0/24, link: drill }",
       );
-      const pongd = await start("--io", io, "--mode", mode);
+      const pongd = await start("--io", io, "--mode", mode, "--precision", precision);
       assert.equal((await ping("10.99.0.7", 20)).answered.length, 20);
       for (const address of ["10.99.1.7", "fd99:1::7"]) {
         const { answered, shortest } = await ping(address, 50);
