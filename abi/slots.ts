@@ -35,7 +35,7 @@ export const TOUCHED = TO_SEND + DESCRIPTOR_SIZE * SENDS;
 /**
  * Replies [BATCH] of this batch that have to be completed before they are sent (assembly/udp/stamp.ts): each as at
  * STAMPED_REPLY and what follows there. If the options' word is odd, it is one of
- * IRTT's, as assembly/udp/irtt.ts has it, and nothing else follows.
+ * IRTT's, as assembly/udp/irtt/packet.ts has it, and nothing else follows.
  */
 export const STAMPED = TOUCHED + 4 * MAX_TOUCHED;
 export const STAMPED_SIZE = 20;
