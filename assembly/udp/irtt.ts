@@ -14,7 +14,9 @@ import { drop } from "../verdict";
 import * as wire from "../wire/udp";
 import { echo } from "./irtt/echo";
 import { open } from "./irtt/open";
-import { ALL_FLAGS, CLOSE, FLAGS, HEADER_LEN, MAGIC, OPEN, REPLY, TOKEN, TOKEN_LEN } from "./irtt/packet";
+import {
+  ALL_FLAGS, CLOSE, FLAGS, HEADER_LEN, HMAC_LEN, isAuthentic, MAGIC, OPEN, padsOf, REPLY, TOKEN, TOKEN_LEN,
+} from "./irtt/packet";
 import { end, find } from "./irtt/sessions";
 
 /** Answers a datagram of `len` bytes as the service's options say (../../abi/irtt.ts). */
@@ -25,15 +27,19 @@ export function answerIrtt(packet: usize, ip: usize, datagram: usize, len: u32, 
   const flags: u32 = load<u8>(message, FLAGS);
   if (flags & ~ALL_FLAGS) return drop(Drop.irtt_malformed);
   if (flags & REPLY) return drop(Drop.udp_loop);
+  const pads = padsOf(service);
+  // Before anything else in it is looked at.
+  if (!isAuthentic(message, messageLen, pads)) return drop(Drop.irtt_hmac);
   setProtocol(packet, Protocol.irtt);
-  if (flags & OPEN) return open(packet, ip, datagram, messageLen, service);
-  if (messageLen < HEADER_LEN + TOKEN_LEN) return drop(Drop.irtt_malformed);
-  const token = load<u64>(message, TOKEN);
+  if (flags & OPEN) return open(packet, ip, datagram, messageLen, service, pads);
+  const hmacLen: u32 = pads ? HMAC_LEN : 0;
+  if (messageLen < hmacLen + HEADER_LEN + TOKEN_LEN) return drop(Drop.irtt_malformed);
+  const token = load<u64>(message + hmacLen, TOKEN);
   const session: usize = token ? find(packet, ip, datagram, token) : 0;
   if (!session) return drop(Drop.irtt_token);
   if (flags & CLOSE) {
     end(session);
     return drop(Drop.irtt_close);
   }
-  return echo(packet, ip, datagram, messageLen, service, session);
+  return echo(packet, ip, datagram, messageLen, service, session, pads);
 }

@@ -219,8 +219,12 @@ function complete(entry: usize, wall: u64, now: u64): void {
   const datagram = ip + (six ? ipv6.HEADER_LEN : ipv4.headerLen(ip));
   const message = datagram + wire.HEADER_LEN;
   const len = wire.len(datagram);
-  if (isIrtts(entry)) irtt.complete(message, load<u32>(entry, STAMPED_OPTIONS), wall, now);
-  else finish(message, entry, wall);
+  if (isIrtts(entry)) {
+    const word = load<u32>(entry, STAMPED_OPTIONS);
+    irtt.complete(message, len - wire.HEADER_LEN, word, load<u32>(entry, STAMPED_HMAC), wall, now);
+  } else {
+    finish(message, entry, wall);
+  }
   wire.clearChecksum(datagram);
   const pseudo = six ? ipv6.pseudoSum(ip, ipv6.UDP, len) : ipv4.pseudoSum(ip, len);
   wire.setChecksum(datagram, checksum(pseudo + sumWide(datagram, len)));

@@ -204,6 +204,8 @@ function irtt() {
       "Longest test that a client may make; none by default."),
     max_length: described(whole(16, MAX_IRTT_LENGTH, IRTT_LENGTH).optional(),
       "Longest packets that a client may send, in bytes; any by default."),
+    key_file: described(filePath().optional(),
+      "File with the key of all packets' HMACs; relative to the configuration file."),
   }, "a map like { max_duration: 5m }, or an empty one, {}");
 }
 

@@ -169,6 +169,8 @@ export interface IrttMap {
   readonly min_interval?: string | undefined;
   readonly max_duration?: string | undefined;
   readonly max_length?: number | undefined;
+  /** A file with the key of all sessions. */
+  readonly key_file?: string | undefined;
 }
 
 /** An S-BFD reflector. */

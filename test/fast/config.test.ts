@@ -545,12 +545,13 @@ describe("a file that is wrong: every error with its line and column, and what w
     [
       "IRTT servers that allow too much or too little",
       `${P}services:\n  a: { irtt: { min_interval: 10 } }\n  b: { irtt: { max_duration: 2h } }\n`
-      + "  c: { irtt: { max_length: 15 } }\n  d: { irtt: { key_file: k } }\n  e: { irtt: { min_interval: 16s } }\n"
+      + "  c: { irtt: { max_length: 15 } }\n  d: { irtt: { key_dir: k } }\n  e: { irtt: { min_interval: 16s } }\n"
       + "  f: { irtt: { min_interval: 15001ms } }\n",
       "FILE:3:30: services.a.irtt.min_interval is 10; expected a time like 10ms or 1s, at most 15s",
       "FILE:4:30: services.b.irtt.max_duration is \"2h\"; expected a time like 500ms, 5s or 2m, at most an hour",
       "FILE:5:28: services.c.irtt.max_length is 15; expected a whole number from 16 to 65527",
-      "FILE:6:16: unknown key \"key_file\" in services.d.irtt; expected min_interval, max_duration, max_length",
+      "FILE:6:16: unknown key \"key_dir\" in services.d.irtt; expected min_interval, max_duration, max_length, "
+      + "key_file",
       "FILE:7:30: services.e.irtt.min_interval is \"16s\"; expected a time like 10ms or 1s, at most 15s",
       "FILE:8:30: services.f.irtt.min_interval is \"15001ms\"; expected a time like 10ms or 1s, at most 15s",
     ],

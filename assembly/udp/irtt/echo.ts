@@ -5,6 +5,7 @@ import {
   IRTT_BEGAN_AT, IRTT_BUCKET, IRTT_COUNT, IRTT_FIELDS, IRTT_LENGTH, IRTT_MAX_DURATION, IRTT_MAX_LENGTH,
   IRTT_MIN_INTERVAL, IRTT_OPENED_AT, IRTT_RANDOM, IRTT_SERVICE, IRTT_USED_AT, IRTT_WINDOW,
 } from "../../../abi/irtt";
+import { STAMPED_HMAC } from "../../../abi/slots";
 import { SERVICE_BYTES } from "../../../abi/tcp";
 import { take } from "../../limit";
 import { arrival, wall } from "../../packet";
@@ -12,8 +13,8 @@ import { drop } from "../../verdict";
 import * as wire from "../../wire/udp";
 import { entryFor, later } from "../stamp";
 import {
-  AT_MIDPOINT, AT_RECEIVE, AT_SEND, CLOSE, fieldsLen, FLAGS, MIN_LEN, RECEIVED_COUNT, RECEIVED_WINDOW, REPLY, send,
-  SEQUENCE, stampedOf, TOKEN, writeTimes,
+  AT_MIDPOINT, AT_RECEIVE, AT_SEND, CLOSE, fieldsLen, FLAGS, HMAC, HMAC_LEN, MIN_LEN, RECEIVED_COUNT, RECEIVED_WINDOW,
+  REPLY, send, SEQUENCE, sign, stampedOf, TOKEN, writeTimes,
 } from "./packet";
 import { end, note, NS_PER_S, time } from "./sessions";
 
@@ -25,11 +26,15 @@ const BURST: f64 = 5;
 const PATTERN: u32 = 0x74747269;
 
 /** Answers a request of a session. */
-export function echo(packet: usize, ip: usize, datagram: usize, messageLen: u32, service: usize, session: usize): i32 {
+export function echo(
+  packet: usize, ip: usize, datagram: usize, messageLen: u32, service: usize, session: usize, pads: usize,
+): i32 {
   const options: usize = load<u32>(service, SERVICE_BYTES);
   const message = datagram + wire.HEADER_LEN;
+  const hmacLen: u32 = pads ? HMAC_LEN : 0;
+  const body = message + hmacLen;
   const fields: u32 = load<u8>(session, IRTT_FIELDS);
-  const fieldsEnd = MIN_LEN + fieldsLen(fields);
+  const fieldsEnd = hmacLen + MIN_LEN + fieldsLen(fields);
   const maxLength = load<u32>(options, IRTT_MAX_LENGTH);
   // I2: what has no room for the fields would get a longer reply.
   if (messageLen < fieldsEnd || (maxLength && messageLen > maxLength)) return drop(Drop.irtt_malformed);
@@ -41,17 +46,33 @@ export function echo(packet: usize, ip: usize, datagram: usize, messageLen: u32,
   if (interval && !take(session + IRTT_BUCKET, NS_PER_MS / <f64>interval, BURST, now)) {
     return drop(Drop.irtt_interval);
   }
-  const isLatest = note(session, load<u32>(message, SEQUENCE));
-  let flags = REPLY;
-  const maxDuration = load<u64>(options, IRTT_MAX_DURATION);
-  if (maxDuration && now - load<u64>(session, IRTT_BEGAN_AT) > maxDuration + DURATION_GRACE_NS) {
-    // The session is over; this one is answered all the same.
-    flags |= CLOSE;
-    end(session);
-  }
-  store<u8>(message, <u8>flags, FLAGS);
+  const isLatest = note(session, load<u32>(body, SEQUENCE));
+  store<u8>(message, <u8>(REPLY | (pads ? HMAC : 0) | (isTimeOver(session, options, now) ? CLOSE : 0)), FLAGS);
+  const last = writeFields(packet, message, body + MIN_LEN, session, isLatest, now);
+  const length = min(messageLen, max(fieldsEnd, load<u32>(session, IRTT_LENGTH)));
+  const random = load<u8>(session, IRTT_RANDOM) != 0;
+  fill(message + fieldsEnd, length - fieldsEnd, random, load<u64>(body, TOKEN) + now);
+  const isComplete = !(fields & (AT_SEND | AT_MIDPOINT));
+  if (isComplete && pads) sign(message, length, pads);
+  const replyLen = send(packet, ip, datagram, wire.HEADER_LEN + length);
+  if (isComplete) return replyLen;
+  const entry = entryFor(ip, stampedOf(fields, last));
+  store<u32>(entry, <u32>pads, STAMPED_HMAC);
+  later(packet, ip, replyLen, entry);
+  return replyLen;
+}
 
-  let at = message + MIN_LEN;
+/** Returns whether a session has taken too long. It is over then; the request in hand is answered all the same. */
+function isTimeOver(session: usize, options: usize, now: u64): bool {
+  const maxDuration = load<u64>(options, IRTT_MAX_DURATION);
+  if (!maxDuration || now - load<u64>(session, IRTT_BEGAN_AT) <= maxDuration + DURATION_GRACE_NS) return false;
+  end(session);
+  return true;
+}
+
+/** Writes the optional fields to `at`. Returns how far behind the message's beginning the last time lies. */
+function writeFields(packet: usize, message: usize, at: usize, session: usize, isLatest: bool, now: u64): u32 {
+  const fields: u32 = load<u8>(session, IRTT_FIELDS);
   if (fields & RECEIVED_COUNT) {
     store<u32>(at, load<u32>(session, IRTT_COUNT));
     at += 4;
@@ -66,15 +87,9 @@ export function echo(packet: usize, ip: usize, datagram: usize, messageLen: u32,
   if (fields & AT_RECEIVE) at = writeTimes(at, fields, wall(packet), came + since);
   // These are completed by adding the time at which the batch leaves.
   const last = <u32>(at - message);
-  if (fields & AT_SEND) at = writeTimes(at, fields, 0, since);
-  if (fields & AT_MIDPOINT) at = writeTimes(at, fields, wall(packet), came + 2 * since);
-
-  const length = min(messageLen, max(fieldsEnd, load<u32>(session, IRTT_LENGTH)));
-  const random = load<u8>(session, IRTT_RANDOM) != 0;
-  fill(message + fieldsEnd, length - fieldsEnd, random, load<u64>(message, TOKEN) + now);
-  const replyLen = send(packet, ip, datagram, wire.HEADER_LEN + length);
-  if (fields & (AT_SEND | AT_MIDPOINT)) later(packet, ip, replyLen, entryFor(ip, stampedOf(fields, last)));
-  return replyLen;
+  if (fields & AT_SEND) writeTimes(at, fields, 0, since);
+  if (fields & AT_MIDPOINT) writeTimes(at, fields, wall(packet), came + 2 * since);
+  return last;
 }
 
 /** Fills what lies behind the fields, as irtt's server does. */

@@ -6,16 +6,17 @@ import { IRTT_FIELDS, IRTT_LENGTH, IRTT_RANDOM, IRTT_SERVICE, IRTT_TOKEN, IRTT_U
 import { SERVICE_BYTES } from "../../../abi/tcp";
 import { drop } from "../../verdict";
 import * as wire from "../../wire/udp";
-import { CLOSE, FLAGS, HEADER_LEN, REPLY, send, TOKEN, TOKEN_LEN } from "./packet";
+import { CLOSE, FLAGS, HEADER_LEN, HMAC_LEN, REPLY, send, sign, TOKEN, TOKEN_LEN } from "./packet";
 import {
   fieldsOf, LENGTH, parameter, PROTOCOL_VERSION, read, restrict, setParameter, VERSION, write,
 } from "./parameters";
 import { create, find, time } from "./sessions";
 
 /** Answers an open with the parameters that the session has, and with its token. */
-export function open(packet: usize, ip: usize, datagram: usize, messageLen: u32, service: usize): i32 {
+export function open(packet: usize, ip: usize, datagram: usize, messageLen: u32, service: usize, pads: usize): i32 {
   const message = datagram + wire.HEADER_LEN;
-  const random = read(message + HEADER_LEN, messageLen - HEADER_LEN);
+  const hmacLen: u32 = pads ? HMAC_LEN : 0;
+  const random = read(message + hmacLen + HEADER_LEN, messageLen - hmacLen - HEADER_LEN);
   if (random < 0) return drop(Drop.irtt_malformed);
   const fields = fieldsOf();
   if (fields < 0) return drop(Drop.irtt_malformed);
@@ -43,7 +44,8 @@ export function open(packet: usize, ip: usize, datagram: usize, messageLen: u32,
     token = load<u64>(session, IRTT_TOKEN);
   }
   store<u8>(message, <u8>flags, FLAGS);
-  store<u64>(message, token, TOKEN);
-  const end = write(message + HEADER_LEN + TOKEN_LEN, random != 0);
+  store<u64>(message + hmacLen, token, TOKEN);
+  const end = write(message + hmacLen + HEADER_LEN + TOKEN_LEN, random != 0);
+  if (pads) sign(message, <u32>(end - message), pads);
   return send(packet, ip, datagram, <u32>(end - datagram));
 }
