@@ -7,17 +7,21 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { Counter, Protocol, REPLIES, SERVED } from "../../abi/counters.js";
 import {
-  IRTT_KEY, IRTT_KEY_LEN, IRTT_OPEN, IRTT_SESSION_SIZE, IRTT_SESSIONS, IRTT_SETS, IRTT_WAYS,
+  IRTT_KEY, IRTT_KEY_LEN, IRTT_OPEN, IRTT_SERVICE, IRTT_SESSION_SIZE, IRTT_SESSIONS, IRTT_SETS, IRTT_TOKEN, IRTT_WAYS,
 } from "../../abi/irtt.js";
-import { Service } from "../../abi/tcp.js";
+import { MAX_SERVICES, Service, SERVICE_SIZE, SERVICE_USERS, SERVICES } from "../../abi/tcp.js";
 import { irttOf } from "../../src/config/measurement.js";
 import type { IrttMap } from "../../src/config/types.js";
 import { compile, load, WasmEngine } from "../../src/engine/wasm.js";
 import { moduleOf } from "../../src/engine/create.js";
+import { serviceAt } from "../../src/engine/services.js";
+import { tableOf } from "../../src/engine/table.js";
+import { DEFAULT_IRTT, irttBytes } from "../../src/prefix/irtt.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
 import { checksum6, destination, fragmentsOf6, ipv6Packet, udpPacket6 } from "../support/ipv6.js";
-import { bytes, fragmentsOf, pattern, plainSum, udpPacket } from "../support/packets.js";
+import { bytes, fragmentsOf, HOST, pattern, plainSum, PREFIX, udpPacket } from "../support/packets.js";
 
 const PORT = 2112;
 const [OPEN, REPLY, CLOSE, HMAC] = [1, 2, 4, 8];
@@ -468,6 +472,64 @@ describe("IRTT", () => {
     rig.linear.recover();
     rig.respond();
     assert.deepEqual([rig.words[IRTT_OPEN / 4], rig.linear.counters[Counter.irttSessions]], [1, 1]);
+  });
+
+  test("IR-4: a service is used by as many sessions as it has, also after a crash", async () => {
+    const rig = await rigWith({ max_duration: "10s" });
+    const users = () => Array.from({ length: MAX_SERVICES }, (_, i) =>
+      rig.words[(SERVICES + SERVICE_SIZE * i + SERVICE_USERS) / 4]).reduce((a, b) => a + b);
+    // Some make room for others.
+    for (let i = 0; i < 2 * IRTT_SETS * IRTT_WAYS; i++) opened(rig, USUAL, { sourcePort: 20_000 + i });
+    const count = () => rig.linear.counters[Counter.irttSessions];
+    assert.ok(count() > IRTT_SETS * IRTT_WAYS / 2);
+    assert.equal(users(), count());
+    const tokens = [1, 2, 3].map((sourcePort) => opened(rig, USUAL, { sourcePort: 2000 + sourcePort }));
+    ask(rig, request(tokens[0], 0, { flags: CLOSE }), { sourcePort: 2001 });
+    for (const after of [0, 13_000]) {
+      rig.now += after;
+      assert.equal(ask(rig, request(tokens[1], 0), { sourcePort: 2002 })[3], REPLY | (after > 0 ? CLOSE : 0));
+    }
+    assert.equal(users(), count());
+    rig.now += 40_000;
+    ask(rig, request(tokens[2], 0), { sourcePort: 2003 });
+    rig.linear.recover();
+    assert.equal(ask(rig, request(tokens[2], 1), { sourcePort: 2003 }).length, 60);
+    assert.equal(users(), count());
+    for (let i = 0; i < 30; i++, rig.now += 1000) rig.respond();
+    assert.deepEqual([users(), count()], [1, 1]);
+    rig.now += 66_000;
+    for (let i = 0; i < 10; i++, rig.now += 1000) rig.respond();
+    assert.deepEqual([users(), count()], [0, 0]);
+  });
+
+  test("IR-4: no reload gives the service of a session away, until a request comes to another one", async () => {
+    const rig = await rigWith({ max_length: 1000 }, { reloadable: true });
+    const token = opened(rig);
+    const [place] = Array.from({ length: IRTT_SETS * IRTT_WAYS }, (_, i) => (IRTT_SESSIONS + i * IRTT_SESSION_SIZE) / 4)
+      .filter((word) => rig.words[word + IRTT_TOKEN / 4] !== 0);
+    const serviceOf = () => rig.words[place + IRTT_SERVICE / 4];
+    const old = serviceOf();
+    /** Gives each of some ports another service, whose names begin with this. */
+    const reload = (name: string) => {
+      const ports = Array.from({ length: 100 }, (_, i) => ({
+        first: PORT + i, last: PORT + i,
+        service: { name: `${name}${i}`, kind: Service.irtt, bytes: irttBytes({ ...DEFAULT_IRTT, maxLength: 999 - i }) },
+      }));
+      rig.linear.serve(tableOf(
+        serving([parsePrefix(PREFIX)], { ...policyOf(), udp: { ports } }), { hosts: [parseAddress(HOST)] },
+      ));
+    };
+    for (const name of ["a", "b", "c"]) {
+      reload(name);
+      rig.respond();
+      assert.deepEqual([serviceOf(), serviceAt(rig.words, old)], [old, "mine"]);
+    }
+    assert.equal(ask(rig, request(token, 0)).length, 60);
+    assert.equal(serviceAt(rig.words, serviceOf()), "c0");
+    assert.deepEqual([old, serviceOf()].map((record) => rig.words[(record + SERVICE_USERS) / 4]), [0, 1]);
+    for (const name of ["d", "e"]) reload(name);
+    assert.notEqual(serviceAt(rig.words, old), "mine");
+    assert.equal(serviceAt(rig.words, serviceOf()), "c0");
   });
 
   test("IR-4: a network that has all sessions in use makes room for others, and for them alone", async () => {

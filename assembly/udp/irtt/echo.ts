@@ -3,7 +3,7 @@
 import { Drop } from "../../../abi/counters";
 import {
   IRTT_BEGAN_AT, IRTT_BUCKET, IRTT_COUNT, IRTT_FIELDS, IRTT_LENGTH, IRTT_MAX_DURATION, IRTT_MAX_LENGTH,
-  IRTT_MIN_INTERVAL, IRTT_OPENED_AT, IRTT_RANDOM, IRTT_SERVICE, IRTT_USED_AT, IRTT_WINDOW,
+  IRTT_MIN_INTERVAL, IRTT_OPENED_AT, IRTT_RANDOM, IRTT_USED_AT, IRTT_WINDOW,
 } from "../../../abi/irtt";
 import { STAMPED_HMAC } from "../../../abi/slots";
 import { SERVICE_BYTES } from "../../../abi/tcp";
@@ -16,7 +16,7 @@ import {
   AT_MIDPOINT, AT_RECEIVE, AT_SEND, CLOSE, fieldsLen, FLAGS, HMAC, HMAC_LEN, MIN_LEN, RECEIVED_COUNT, RECEIVED_WINDOW,
   REPLY, send, SEQUENCE, sign, stampedOf, TOKEN, writeTimes,
 } from "./packet";
-import { end, note, NS_PER_S, time } from "./sessions";
+import { assign, end, note, NS_PER_S, time } from "./sessions";
 
 const NS_PER_MS: f64 = 1e6;
 /** As irtt's server has them. */
@@ -42,7 +42,7 @@ export function echo(
   const interval = load<u64>(options, IRTT_MIN_INTERVAL);
   if (!load<u64>(session, IRTT_BEGAN_AT)) store<u64>(session, now, IRTT_BEGAN_AT);
   store<u64>(session, now, IRTT_USED_AT);
-  store<u32>(session, <u32>service, IRTT_SERVICE);
+  assign(session, service);
   if (interval && !take(session + IRTT_BUCKET, NS_PER_MS / <f64>interval, BURST, now)) {
     return drop(Drop.irtt_interval);
   }

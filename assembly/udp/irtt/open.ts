@@ -2,7 +2,7 @@
 
 import { MTU } from "../../../abi/control";
 import { Drop } from "../../../abi/counters";
-import { IRTT_FIELDS, IRTT_LENGTH, IRTT_RANDOM, IRTT_SERVICE, IRTT_TOKEN, IRTT_USED_AT } from "../../../abi/irtt";
+import { IRTT_FIELDS, IRTT_LENGTH, IRTT_RANDOM, IRTT_TOKEN, IRTT_USED_AT } from "../../../abi/irtt";
 import { SERVICE_BYTES } from "../../../abi/tcp";
 import { drop } from "../../verdict";
 import * as wire from "../../wire/udp";
@@ -10,7 +10,7 @@ import { CLOSE, FLAGS, HEADER_LEN, HMAC_LEN, REPLY, send, sign, TOKEN, TOKEN_LEN
 import {
   fieldsOf, LENGTH, parameter, PROTOCOL_VERSION, read, restrict, setParameter, VERSION, write,
 } from "./parameters";
-import { create, find, time } from "./sessions";
+import { assign, create, find, time } from "./sessions";
 
 /** Answers an open with the parameters that the session has, and with its token. */
 export function open(packet: usize, ip: usize, datagram: usize, messageLen: u32, service: usize, pads: usize): i32 {
@@ -37,7 +37,7 @@ export function open(packet: usize, ip: usize, datagram: usize, messageLen: u32,
     if (!session) session = create(packet, ip, datagram);
     if (!session) return drop(Drop.irtt_sessions);
     store<u64>(session, time(), IRTT_USED_AT);
-    store<u32>(session, <u32>service, IRTT_SERVICE);
+    assign(session, service);
     store<u8>(session, <u8>fields, IRTT_FIELDS);
     store<u8>(session, <u8>random, IRTT_RANDOM);
     store<u32>(session, length, IRTT_LENGTH);

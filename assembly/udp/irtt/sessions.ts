@@ -5,9 +5,10 @@ import { NOW } from "../../../abi/control";
 import { Counter } from "../../../abi/counters";
 import {
   IRTT_ADDRESSES, IRTT_BEGAN_AT, IRTT_COUNT, IRTT_FIELDS, IRTT_HIGHEST, IRTT_IDLE_S, IRTT_KEY, IRTT_LENGTH, IRTT_OPEN,
-  IRTT_OPENED_AT, IRTT_PORTS, IRTT_RANDOM, IRTT_SESSION_SIZE, IRTT_SESSIONS, IRTT_SETS, IRTT_SIX, IRTT_SPOILT,
+  IRTT_OPENED_AT, IRTT_PORTS, IRTT_RANDOM, IRTT_SERVICE, IRTT_SESSION_SIZE, IRTT_SESSIONS, IRTT_SETS, IRTT_SIX, IRTT_SPOILT,
   IRTT_SWEPT, IRTT_TIMER, IRTT_TOKEN, IRTT_TOKENS, IRTT_USED_AT, IRTT_WAYS, IRTT_WINDOW,
 } from "../../../abi/irtt";
+import { SERVICE_USERS } from "../../../abi/tcp";
 import { Timer } from "../../../abi/timers";
 import { add } from "../../memory";
 import { family } from "../../packet";
@@ -103,8 +104,27 @@ export function time(): u64 {
 
 export function end(session: usize): void {
   store<u64>(session, 0, IRTT_TOKEN);
+  leave(session);
   store<u32>(IRTT_OPEN, load<u32>(IRTT_OPEN) - 1);
   add(Counter.irttSessions, -1);
+}
+
+/**
+ * Notes that a session is one of a service's, which keeps its record as long as it has any (../../../abi/tcp.ts). It may
+ * have been another one's, which its port had before a reload.
+ */
+export function assign(session: usize, service: usize): void {
+  if (load<u32>(session, IRTT_SERVICE) == <u32>service) return;
+  leave(session);
+  store<u32>(service, load<u32>(service, SERVICE_USERS) + 1, SERVICE_USERS);
+  store<u32>(session, <u32>service, IRTT_SERVICE);
+}
+
+function leave(session: usize): void {
+  const service: usize = load<u32>(session, IRTT_SERVICE);
+  if (!service) return;
+  store<u32>(service, load<u32>(service, SERVICE_USERS) - 1, SERVICE_USERS);
+  store<u32>(session, 0, IRTT_SERVICE);
 }
 
 /** Ends, of the next sessions, those that are over. They would be over without it, but would be counted. */
@@ -118,7 +138,7 @@ export function sweep(): void {
   if (load<u32>(IRTT_OPEN)) again();
 }
 
-/** Counts the sessions that there are after a crash, and has them swept. */
+/** Counts the sessions that there are after a crash, and has them swept. The host has counted services' users. */
 export function restore(): void {
   store<u32>(IRTT_SPOILT, 0);
   store<u32>(IRTT_OPEN, 0);
