@@ -218,7 +218,9 @@ describe("requests and replies", () => {
     const tally = new Tally(2, 1000n * NS);
     tally.sent(0, at(100));
     tally.sent(1, at(101));
-    assert.deepEqual(tally.came(reply(0, 103, 0, 100), at(109)), { sequence: 0, roundTrip: 7, there: 3, back: 4, inside: 2 });
+    assert.deepEqual(
+      tally.came(reply(0, 103, 0, 100), at(109)), { sequence: 0, roundTrip: 7, there: 3, back: 4, inside: 2 },
+    );
     assert.deepEqual(
       tally.came(reply(1, 104, 1, 101), at(110, 50)), { sequence: 1, roundTrip: 7, there: 3, back: 54, inside: 2 },
     );
