@@ -5,8 +5,8 @@ import { NOW } from "../../../abi/control";
 import { Counter } from "../../../abi/counters";
 import {
   IRTT_ADDRESSES, IRTT_BEGAN_AT, IRTT_COUNT, IRTT_FIELDS, IRTT_HIGHEST, IRTT_IDLE_S, IRTT_KEY, IRTT_LENGTH, IRTT_OPEN,
-  IRTT_OPENED_AT, IRTT_PORTS, IRTT_RANDOM, IRTT_SERVICE, IRTT_SESSION_SIZE, IRTT_SESSIONS, IRTT_SETS, IRTT_SIX, IRTT_SPOILT,
-  IRTT_SWEPT, IRTT_TIMER, IRTT_TOKEN, IRTT_TOKENS, IRTT_USED_AT, IRTT_WAYS, IRTT_WINDOW,
+  IRTT_OPENED_AT, IRTT_PORTS, IRTT_RANDOM, IRTT_SERVICE, IRTT_SESSION_SIZE, IRTT_SESSIONS, IRTT_SETS, IRTT_SIX,
+  IRTT_SPOILT, IRTT_SWEPT, IRTT_TIMER, IRTT_TOKEN, IRTT_TOKENS, IRTT_USED_AT, IRTT_WAYS, IRTT_WINDOW,
 } from "../../../abi/irtt";
 import { SERVICE_USERS } from "../../../abi/tcp";
 import { Timer } from "../../../abi/timers";
@@ -110,8 +110,8 @@ export function end(session: usize): void {
 }
 
 /**
- * Notes that a session is one of a service's, which keeps its record as long as it has any (../../../abi/tcp.ts). It may
- * have been another one's, which its port had before a reload.
+ * Notes that a session is one of a service's, which keeps its record as long as it has any (../../../abi/tcp.ts). It
+ * may have been another one's, which its port had before a reload.
  */
 export function assign(session: usize, service: usize): void {
   if (load<u32>(session, IRTT_SERVICE) == <u32>service) return;
