@@ -162,6 +162,8 @@ export enum Drop {
   sbfd_discriminator,
   /** No request of IRTT's, or one that asks for a reply that is longer. */
   irtt_malformed,
+  /** It has no HMAC where there is a key, a wrong one, or one where there is no key. */
+  irtt_hmac,
   /** It has no token of a session from its address and port. */
   irtt_token,
   /** It came sooner than the least interval allows. */

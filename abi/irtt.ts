@@ -1,6 +1,6 @@
 /** IRTT: the sessions of a queue, and the options of a service (assembly/udp/irtt.ts). */
 import { BUCKET_SIZE } from "./limits.ts";
-import { SHA_END } from "./sha256.ts";
+import { MD5_END, MD5_PADS_LEN } from "./md5.ts";
 import { TIMER_SIZE } from "./timers.ts";
 
 /** Time in s after which a silent session is over, as irtt's server has it. */
@@ -14,12 +14,16 @@ export const IRTT_MIN_INTERVAL = 0;
 export const IRTT_MAX_DURATION = IRTT_MIN_INTERVAL + 8;
 /** u32: maximum length of a request and of a reply, 0 for none. */
 export const IRTT_MAX_LENGTH = IRTT_MAX_DURATION + 8;
-export const IRTT_OPTIONS_END = IRTT_MAX_LENGTH + 4;
+/** u32: 1 if there is a key, whose pads (assembly/md5.ts) then follow. */
+export const IRTT_IS_KEYED = IRTT_MAX_LENGTH + 4;
+export const IRTT_OPTIONS_END = IRTT_IS_KEYED + 4;
+export const IRTT_PADS = IRTT_OPTIONS_END;
+export const IRTT_KEYED_END = IRTT_PADS + MD5_PADS_LEN;
 
 // ---- what a queue has -----------------------------------------------------------------------------------------------
 
 /** u8[16]: key of the hashes that find sessions, and of their tokens. The host writes it. */
-export const IRTT_KEY = (SHA_END + 63) & -64;
+export const IRTT_KEY = (MD5_END + 63) & -64;
 export const IRTT_KEY_LEN = 16;
 /** u32: number of tokens that were made. */
 export const IRTT_TOKENS = IRTT_KEY + IRTT_KEY_LEN;

@@ -34,8 +34,8 @@ export const MAX_TOUCHED = BATCH + MAX_LETTERS + MAX_ORDERS;
 export const TOUCHED = TO_SEND + DESCRIPTOR_SIZE * SENDS;
 /**
  * Replies [BATCH] of this batch that have to be completed before they are sent (assembly/udp/stamp.ts): each as at
- * STAMPED_REPLY and what follows there. If the options' word is odd, it is one of
- * IRTT's, as assembly/udp/irtt.ts has it, and nothing else follows.
+ * STAMPED_REPLY and what follows there. If the options' word is odd, it is one of IRTT's, as
+ * assembly/udp/irtt/packet.ts has it, and of what follows there is STAMPED_HMAC alone.
  */
 export const STAMPED = TOUCHED + 4 * MAX_TOUCHED;
 export const STAMPED_SIZE = 20;
@@ -47,7 +47,10 @@ export const STAMPED_OPTIONS = STAMPED_REPLY + 4;
 export const STAMPED_SESSION = STAMPED_OPTIONS + 4;
 /** u32: offset in UDP's data of the value of a Follow-Up Telemetry TLV that is to have the times, or 0. */
 export const STAMPED_FOLLOW_UP = STAMPED_SESSION + 4;
-/** u32: offset in UDP's data of an HMAC TLV that is to have the HMAC, or 0. */
+/**
+ * u32: offset in UDP's data of an HMAC TLV that is to have the HMAC, or 0; of IRTT, the address of the pads of its key,
+ * or 0.
+ */
 export const STAMPED_HMAC = STAMPED_FOLLOW_UP + 4;
 /**
  * The first slot, on a page of its own. The length of a slot follows from the MTU. The tables lie behind the last slot.

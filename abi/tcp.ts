@@ -153,7 +153,7 @@ export const SERVICE_BYTES_LEN = 8;
 /** u32: address of the end of a request, and its length, 1 to MAX_AFTER. */
 export const SERVICE_AFTER = 12;
 export const SERVICE_AFTER_LEN = 16;
-/** u32: connections that use it. Only assembly/ writes it. */
+/** u32: connections and sessions that use it. Only assembly/ writes it. */
 export const SERVICE_USERS = 20;
 /** u32: address of the name, in ASCII, and its length, up to MAX_SERVICE_NAME. Only the host reads it. */
 export const SERVICE_NAME = 24;

@@ -10,7 +10,7 @@ import { unwrap, wrap } from "./ethernet";
 import { input } from "./input";
 import { add } from "./memory";
 import { beginSweep } from "./tcp/sweep";
-import * as irtt from "./udp/irtt";
+import * as irtt from "./udp/irtt/sessions";
 import * as sessions from "./udp/sessions";
 
 /** Time between two batches after which the queue may have filled up: the worker had no processor. */

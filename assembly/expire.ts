@@ -14,7 +14,7 @@ import { sweep } from "./tcp/sweep";
 import { fire } from "./tcp/timer";
 import * as timewait from "./tcp/timewait";
 import * as timers from "./timers";
-import * as irtt from "./udp/irtt";
+import * as irtt from "./udp/irtt/sessions";
 import * as sessions from "./udp/sessions";
 
 /** Timers of a round. The others are due at once in the next one, so that packets are not kept waiting. */

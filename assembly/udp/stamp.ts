@@ -39,7 +39,7 @@ import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/udp";
 import * as authentic from "./authentic";
-import { completeIrtt } from "./irtt";
+import * as irtt from "./irtt/packet";
 import { reply } from "./reply";
 import * as sessions from "./sessions";
 import * as tlv from "./tlv";
@@ -219,8 +219,12 @@ function complete(entry: usize, wall: u64, now: u64): void {
   const datagram = ip + (six ? ipv6.HEADER_LEN : ipv4.headerLen(ip));
   const message = datagram + wire.HEADER_LEN;
   const len = wire.len(datagram);
-  if (isIrtts(entry)) completeIrtt(message, load<u32>(entry, STAMPED_OPTIONS), wall, now);
-  else finish(message, entry, wall);
+  if (isIrtts(entry)) {
+    const word = load<u32>(entry, STAMPED_OPTIONS);
+    irtt.complete(message, len - wire.HEADER_LEN, word, load<u32>(entry, STAMPED_HMAC), wall, now);
+  } else {
+    finish(message, entry, wall);
+  }
   wire.clearChecksum(datagram);
   const pseudo = six ? ipv6.pseudoSum(ip, ipv6.UDP, len) : ipv4.pseudoSum(ip, len);
   wire.setChecksum(datagram, checksum(pseudo + sumWide(datagram, len)));

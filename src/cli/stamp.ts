@@ -106,7 +106,7 @@ Examples:
 
 async function keyOf(file: string | undefined): Promise<Buffer | undefined> {
   if (file === undefined) return undefined;
-  const { readKey } = await import("../config/stampkeys.js");
+  const { readKey } = await import("../config/hmackeys.js");
   try {
     return readKey(file, file);
   } catch (error) {

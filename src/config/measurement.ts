@@ -2,8 +2,10 @@
 import { isIPv4 } from "node:net";
 import { Service } from "../../abi/tcp.js";
 import { SBFD_ADMIN_DOWN, SBFD_DISCRIMINATORS } from "../../abi/sbfd.js";
+import { md5PadsOf } from "../base/md5.js";
 import type { PortService } from "../prefix/policy.js";
-import { DEFAULT_IRTT, irttBytes } from "../prefix/irtt.js";
+import { DEFAULT_IRTT, irttBytes, withPads } from "../prefix/irtt.js";
+import { keyAt, keysAt } from "./hmackeys.js";
 import { millisecondsOf } from "./keys.js";
 import type { Path } from "./path.js";
 import type { IrttMap, SbfdMap } from "./types.js";
@@ -38,15 +40,22 @@ function discriminatorOf(value: number | string): number | undefined {
   return discriminator > 0 ? discriminator : undefined;
 }
 
-/** Returns an IRTT server. */
+/** Returns an IRTT server; undefined once it is reported what is wrong with it. */
 export function irttOf(
-  name: string, { min_interval: interval, max_duration: duration, max_length: maxLength }: IrttMap,
-): PortService {
-  const bytes = irttBytes({
+  name: string, { min_interval: interval, max_duration: duration, max_length: maxLength, key_file: file }: IrttMap,
+  folder: string, say: Say,
+): PortService | undefined {
+  const options = irttBytes({
     ...DEFAULT_IRTT,
     ...interval !== undefined && { minIntervalMs: millisecondsOf(interval) },
     ...duration !== undefined && { maxDurationMs: millisecondsOf(duration) },
     ...maxLength !== undefined && { maxLength },
   });
-  return { name, kind: Service.irtt, bytes };
+  const service = { name, kind: Service.irtt, bytes: options };
+  if (file === undefined) return service;
+  const found = keysAt(
+    `services.${name}.irtt.key_file`, () => keyAt(file, folder, md5PadsOf),
+    (message) => { say(["key_file"], message); },
+  );
+  return found && { ...service, bytes: withPads(options, found.keys), exposed: found.exposed };
 }

@@ -11,7 +11,7 @@ import { MAX_DSCP, STAMP_MODES, STAMP_SHORT, STAMP_TIMESTAMPS } from "../prefix/
 import { PROXY_HEADERS, UDP_SOURCES } from "../prefix/streams.js";
 import type { Document } from "./document.js";
 import {
-  DURATION, DURATION_RULE, purposeOf, inWords, MAPS, sentence, SETTINGS, split, type Setting,
+  inWords, MAPS, POSITIVE_DURATION, POSITIVE_DURATION_RULE, purposeOf, sentence, SETTINGS, split, type Setting,
 } from "./keys.js";
 import { INTERFACE_ADDRESS, MAX_ADDRESSES, MAX_INTERFACES, MAX_NAME } from "./interfaces.js";
 import { link } from "./linkschema.js";
@@ -158,6 +158,10 @@ function filePath() {
   return z.string("a file's path").min(1, "a file's path");
 }
 
+function duration() {
+  return z.string(POSITIVE_DURATION_RULE).regex(POSITIVE_DURATION, POSITIVE_DURATION_RULE);
+}
+
 function stamp() {
   const path = filePath();
   return map({
@@ -180,7 +184,7 @@ function stamp() {
     ),
     location: described(boolean().optional(),
       "Whether a Location TLV is told at which addresses and ports its packet came; true by default."),
-    idle_timeout: described(z.string(DURATION_RULE).regex(DURATION, DURATION_RULE).optional(),
+    idle_timeout: described(duration().optional(),
       "How long a session of the stateful mode may be silent; 15m by default."),
     key_file: described(path.optional(),
       "File with the key of all sessions, whose packets are then authenticated; relative to the configuration file."),
@@ -189,7 +193,10 @@ function stamp() {
   }, "a map like { mode: stateful }, or an empty one, {}");
 }
 
-/** No more than assembly/udp/irtt.ts tells a client (MAX_INTERVAL_NS): what it sends in time has to be in time. */
+/**
+ * No more than assembly/udp/irtt/parameters.ts tells a client (MAX_INTERVAL_NS): what it sends in time has to be in
+ * time.
+ */
 const IRTT_INTERVAL = /^(?:\d{1,4}ms|1[0-4]\d{3}ms|15000ms|\ds|1[0-5]s)$/;
 const IRTT_INTERVAL_RULE = "a time like 10ms or 1s, at most 15s";
 
@@ -197,10 +204,12 @@ function irtt() {
   return map({
     min_interval: described(z.string(IRTT_INTERVAL_RULE).regex(IRTT_INTERVAL, IRTT_INTERVAL_RULE).optional(),
       "Least time between two requests of a client; 10ms by default."),
-    max_duration: described(z.string(DURATION_RULE).regex(DURATION, DURATION_RULE).optional(),
+    max_duration: described(duration().optional(),
       "Longest test that a client may make; none by default."),
     max_length: described(whole(16, MAX_IRTT_LENGTH, IRTT_LENGTH).optional(),
       "Longest packets that a client may send, in bytes; any by default."),
+    key_file: described(filePath().optional(),
+      "File with the key of all packets' HMACs; relative to the configuration file."),
   }, "a map like { max_duration: 5m }, or an empty one, {}");
 }
 

@@ -2,14 +2,15 @@
 import { resolve } from "node:path";
 import { MAX_AFTER, Service } from "../../abi/tcp.js";
 import { EXIT, Failure } from "../base/failure.js";
+import { padsOf } from "../base/sha256.js";
 import type { PortService } from "../prefix/policy.js";
-import { DEFAULT_STAMP, stampBytes, withKeys } from "../prefix/stamp.js";
+import { DEFAULT_STAMP, stampBytes, withKeys, type StampKeys } from "../prefix/stamp.js";
 import { PAGE } from "../prefix/streams.js";
 import { readRegular } from "./bytes.js";
 import { millisecondsOf } from "./keys.js";
 import type { Path } from "./path.js";
 import { irttOf, sbfdOf } from "./measurement.js";
-import { keyAt, keysIn } from "./stampkeys.js";
+import { keyAt, keysAt, keysIn } from "./hmackeys.js";
 import { streamOf } from "./streams.js";
 import {
   BUILTIN_SERVICES, SERVICE_KINDS, UDP_SERVICES, type PortProtocol, type ServiceMap, type ServiceMaps, type StampMap,
@@ -95,7 +96,7 @@ function serviceOf(
     return undefined;
   }
   if (stamp) return stampOf(name, stamp, folder, (key, message) => { say(["stamp", ...key], message); });
-  if (irtt) return irttOf(name, irtt);
+  if (irtt) return irttOf(name, irtt, folder, (key, message) => { say(["irtt", ...key], message); });
   if (sbfd) return sbfdOf(name, sbfd, (key, message) => { say(["sbfd", ...key], message); });
   const sent = tcp && [tcp.banner, tcp.reply ?? tcp.after].some((each) => each !== undefined);
   if (sent) return fixedOf(name, tcp, folder, (key, message) => { say(["tcp", ...key], message); });
@@ -123,16 +124,11 @@ function stampOf(
     return undefined;
   }
   const key = file === undefined ? "key_dir" : "key_file";
-  try {
-    const { keys, exposed } = file === undefined ? keysIn(dir ?? "", folder) : keyAt(file, folder);
-    return {
-      ...service, bytes: withKeys(service.bytes, keys), exposed: exposed && `${stamp}.${key}: ${exposed}`,
-    };
-  } catch (error) {
-    if (!(error instanceof Failure) || error.exitStatus !== EXIT.CONFIG) throw error;
-    say([key], `${stamp}.${key}: ${error.what}`);
-    return undefined;
-  }
+  const found = keysAt<StampKeys>(
+    `${stamp}.${key}`, () => file === undefined ? keysIn(dir ?? "", folder) : keyAt(file, folder, padsOf),
+    (message) => { say([key], message); },
+  );
+  return found && { ...service, bytes: withKeys(service.bytes, found.keys), exposed: found.exposed };
 }
 
 /** Returns a service that sends the same bytes to everybody. */

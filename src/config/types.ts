@@ -156,7 +156,7 @@ export interface UdpMap {
 
 /** A STAMP reflector, each of whose options has a default. */
 export interface StampMap extends Partial<Omit<StampOptions, "idleMs">> {
-  /** A time, as DURATION in keys.ts has it. */
+  /** A time, as POSITIVE_DURATION in keys.ts has it. */
   readonly idle_timeout?: string | undefined;
   /** A file with the key of all sessions, or a folder with one for each SSID. */
   readonly key_file?: string | undefined;
@@ -169,6 +169,8 @@ export interface IrttMap {
   readonly min_interval?: string | undefined;
   readonly max_duration?: string | undefined;
   readonly max_length?: number | undefined;
+  /** A file with the key of all sessions. */
+  readonly key_file?: string | undefined;
 }
 
 /** An S-BFD reflector. */

@@ -12,6 +12,7 @@ import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
 import { EFFECTS_AT, PREFIX_EFFECTS_SIZE } from "../../abi/links.js";
 import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
+import { MD5_T } from "../../abi/md5.js";
 import { SHA_K } from "../../abi/sha256.js";
 import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
 import { Unopened } from "../../abi/streams.js";
@@ -24,6 +25,7 @@ import { DRAIN, MAX_CONNECTIONS, MAX_PAGES, PAGE_SIZE, type Drain } from "../../
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
+import { MD5_CONSTANTS } from "../base/md5.js";
 import { ROUND_CONSTANTS } from "../base/sha256.js";
 import type { PortService } from "../prefix/policy.js";
 import type { Ethernet } from "../tun/mac.js";
@@ -159,6 +161,7 @@ export class LinearMemory {
     words[SEED / 4] = seed;
     if (options.tokenKey) new Uint8Array(memory.buffer).set(options.tokenKey, IRTT_KEY);
     words.set(ROUND_CONSTANTS, SHA_K / 4);
+    words.set(MD5_CONSTANTS, MD5_T / 4);
     tcp.describe(words, limits, layout);
     sessionsOf.describe(words, sessions, sessionsLayout);
     links.describe(words, kept, queue, linksLayout);

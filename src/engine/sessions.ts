@@ -1,5 +1,7 @@
 /** Sessions of UDP services in a queue's memory: where they lie, and what becomes of them after a crash. */
-import { IRTT_SETS, IRTT_SPOILT, IRTT_TIMER, IRTT_WAYS } from "../../abi/irtt.js";
+import {
+  IRTT_SERVICE, IRTT_SESSION_SIZE, IRTT_SESSIONS, IRTT_SETS, IRTT_SPOILT, IRTT_TIMER, IRTT_TOKEN, IRTT_WAYS,
+} from "../../abi/irtt.js";
 import {
   MAX_SESSIONS, SESSION_HASH, SESSION_HASH_MASK, SESSION_SERVICE, SESSION_SIZE, SESSION_TIMER, SESSIONS,
   SESSIONS_SPOILT, SESSIONS_TOUCHED, SOURCE_SESSIONS,
@@ -51,6 +53,13 @@ export function keep(words: Uint32Array): void {
     if (service !== 0) words[(service + SERVICE_USERS) / 4]++;
   }
   if (words[SESSIONS_TOUCHED / 4] > 0) words[SESSIONS_SPOILT / 4] = 1;
+  for (let i = 0; i < IRTT_SETS * IRTT_WAYS; i++) {
+    const session = (IRTT_SESSIONS + IRTT_SESSION_SIZE * i) / 4;
+    const isOpen = words[session + IRTT_TOKEN / 4] !== 0 || words[session + IRTT_TOKEN / 4 + 1] !== 0;
+    const service = words[session + IRTT_SERVICE / 4];
+    if (!isOpen) words[session + IRTT_SERVICE / 4] = 0;
+    else if (service !== 0) words[(service + SERVICE_USERS) / 4]++;
+  }
   words.fill(0, IRTT_TIMER / 4, (IRTT_TIMER + TIMER_SIZE) / 4);
   words[IRTT_SPOILT / 4] = 1;
 }

@@ -31,10 +31,16 @@ export interface Request {
   readonly key: Uint8Array | undefined;
 }
 
+/** What may be wrong with a packet that seems to be a reply. */
+export const FAULTS = ["length", "hmac", "sequence", "timestamp", "times", "address"] as const;
+export type Fault = typeof FAULTS[number];
+
 export interface Reply {
   /** The sequence number of the request, and that of the reply. */
   readonly sequence: number;
   readonly reflected: number;
+  /** The time of the request, as it was sent. */
+  readonly sent: bigint;
   /** When the request came, and when the reply left: nanoseconds since 1970 by the reflector's clock. */
   readonly received: bigint;
   readonly left: bigint;
@@ -54,10 +60,13 @@ interface Layout {
   readonly error: number;
   readonly received: number;
   readonly senderSequence: number;
+  readonly senderTime: number;
 }
 
-const PLAIN: Layout = { len: BASE_LEN, time: 4, error: 12, received: 16, senderSequence: 24 };
-const AUTHENTICATED: Layout = { len: AUTHENTICATED_LEN, time: 16, error: 24, received: 32, senderSequence: 48 };
+const PLAIN: Layout = { len: BASE_LEN, time: 4, error: 12, received: 16, senderSequence: 24, senderTime: 28 };
+const AUTHENTICATED: Layout = {
+  len: AUTHENTICATED_LEN, time: 16, error: 24, received: 32, senderSequence: 48, senderTime: 64,
+};
 
 /** Returns a request. What it has more than a packet without TLVs is Extra Padding. */
 export function requestOf({ sequence, time, error, ssid, size, key }: Request): Buffer {
@@ -75,19 +84,24 @@ export function requestOf({ sequence, time, error, ssid, size, key }: Request): 
   return packet;
 }
 
-/** Reads a reply; undefined if it is none, or not authentic. `now`: about when it came, in nanoseconds since 1970. */
-export function replyOf(packet: Buffer, key: Uint8Array | undefined, now: bigint): Reply | undefined {
+/**
+ * Reads a reply, or says what is wrong with it by itself: it is not as long as a request, `size` octets, or not
+ * authentic, or left before it came. `now`: about when it came, in nanoseconds since 1970.
+ */
+export function replyOf(packet: Buffer, size: number, key: Uint8Array | undefined, now: bigint): Reply | Fault {
   const at = key ? AUTHENTICATED : PLAIN;
-  if (packet.length < at.len) return undefined;
-  if (key && !timingSafeEqual(tagOf(packet, key), packet.subarray(COVERED, COVERED + TAG_LEN))) return undefined;
+  if (packet.length !== size) return "length";
+  if (key && !timingSafeEqual(tagOf(packet, key), packet.subarray(COVERED, COVERED + TAG_LEN))) return "hmac";
   const error = packet.readUInt16BE(at.error);
   const timeAt = (offset: number) => {
     const time = packet.readBigUInt64BE(offset);
     return (error & PTP) === 0 ? fromNtp(time, now) : fromPtp(time, now);
   };
+  const [received, left] = [timeAt(at.received), timeAt(at.time)];
+  if (left < received) return "times";
   return {
     sequence: packet.readUInt32BE(at.senderSequence), reflected: packet.readUInt32BE(0),
-    received: timeAt(at.received), left: timeAt(at.time), clock: clockErrorOf(error),
+    sent: packet.readBigUInt64BE(at.senderTime), received, left, clock: clockErrorOf(error),
   };
 }
 
@@ -104,7 +118,7 @@ function tagOf(packet: Buffer, key: Uint8Array): Buffer {
 }
 
 /** RFC 5905 §6: seconds since 1900, modulo 2^32, and a fraction of 32 bits. */
-function ntpOf(ns: bigint): bigint {
+export function ntpOf(ns: bigint): bigint {
   return BigInt.asUintN(32, ns / NS_PER_S + NTP_EPOCH) << 32n | (ns % NS_PER_S << 32n) / NS_PER_S;
 }
 

@@ -1,7 +1,7 @@
 /** A Session-Sender of STAMP (RFC 8762 §4.2), for a look at what lies between it and a reflector. */
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { realtime } from "../sys/realtime.js";
 import { replyOf, requestOf } from "./packet.js";
@@ -41,9 +41,10 @@ export interface Listener {
  * @throws Failure (usage) if it cannot send from `source`
  */
 export async function measure(options: SenderOptions, listener: Listener, stopped: AbortSignal): Promise<Totals> {
-  const { count, interval, timeout, key } = options;
+  const { count, interval, timeout, size, key } = options;
   const tally = new Tally(count, BigInt(Math.round(timeout * NS_PER_S)));
   const socket = await open(options);
+  const others = await openForOthers(socket, options);
   const told = new Set<string>();
   const fail = (error: Error) => {
     const { code = error.message } = error as NodeJS.ErrnoException;
@@ -54,10 +55,12 @@ export async function measure(options: SenderOptions, listener: Listener, stoppe
   socket.on("error", fail);
   socket.on("message", (packet) => {
     const at = moment();
-    const times = tally.came(replyOf(packet, key, at.wall), at);
+    const times = tally.came(replyOf(packet, size, key, at.wall), at);
     if (times) listener.replied(times);
     changed();
   });
+
+  others?.on("message", () => { tally.came("address", moment()); });
 
   const send = (sequence: number, again = true) => {
     const at = moment();
@@ -86,18 +89,22 @@ export async function measure(options: SenderOptions, listener: Listener, stoppe
   stopped.addEventListener("abort", end, { once: true });
   while (tally.waiting > 0 && !over) await new Promise<void>((resolve) => { changed = resolve; });
   clearTimeout(timer);
+  // Node.js looks at sockets once between these two, so what has come to the other one by now is counted.
+  await setImmediate();
+  await setImmediate();
   socket.close();
+  others?.close();
   return tally.totals();
 }
 
 async function open({ address, family, port, source }: SenderOptions): Promise<Socket> {
-  const socket = createSocket(family === 6 ? "udp6" : "udp4");
+  const socket = createSocket({ type: family === 6 ? "udp6" : "udp4", reuseAddr: true });
   try {
     if (source !== undefined) {
       socket.bind({ address: source, port: 0 });
       await once(socket, "listening");
     }
-    // From then on, packets of others do not come.
+    // From then on, packets of others do not come, and ICMP errors do.
     socket.connect(port, address);
     await once(socket, "connect");
     socket.setTTL(TTL);
@@ -107,6 +114,22 @@ async function open({ address, family, port, source }: SenderOptions): Promise<S
     throw new Failure(`nothing can be sent to ${address}${from}: ${messageOf(error)}`, EXIT.RUNTIME, { cause: error });
   }
   return socket;
+}
+
+/** Opens a socket to which comes what others send to the first one's port; undefined if that cannot be. */
+async function openForOthers(first: Socket, { family }: SenderOptions): Promise<Socket | undefined> {
+  const socket = createSocket({ type: family === 6 ? "udp6" : "udp4", reuseAddr: true });
+  try {
+    const { address, port } = first.address();
+    socket.bind({ address, port });
+    await once(socket, "listening");
+    socket.on("error", () => undefined);
+    return socket;
+  } catch {
+    // They are not counted then. They are not used in any case.
+    socket.close();
+    return undefined;
+  }
 }
 
 function explain(error: Error, { address, port, size }: SenderOptions): string {

@@ -3,7 +3,7 @@
  * there is a number or two.
  */
 import { percentile } from "../bench/stats.js";
-import type { ClockError, Reply } from "./packet.js";
+import { FAULTS, ntpOf, type ClockError, type Fault, type Reply } from "./packet.js";
 
 const NS_PER_MS = 1e6;
 
@@ -40,8 +40,9 @@ export interface Totals {
   readonly late: number;
   readonly duplicates: number;
   readonly reordered: number;
-  /** Packets that were no replies to what was sent, or not authentic. */
+  /** Packets that were no replies to what was sent, and how many there were of each kind. */
   readonly wrong: number;
+  readonly faults: Readonly<Record<Fault, number>>;
   /** Where they were lost; undefined if the reflector does not count its replies, or nothing was lost. */
   readonly losses: Losses | undefined;
   readonly times: Readonly<Record<Exclude<keyof Times, "sequence">, Spread>> | undefined;
@@ -63,13 +64,15 @@ export class Tally {
   readonly #answered: Uint8Array;
   /** The sequence number of the first reply to each request. */
   readonly #reflected: Uint32Array;
+  /** The time of each request, as it was sent. */
+  readonly #stamps: BigUint64Array;
   readonly #times: Times[] = [];
   #sent = 0;
   #received = 0;
   #late = 0;
   #duplicates = 0;
   #reordered = 0;
-  #wrong = 0;
+  readonly #faults = Object.fromEntries(FAULTS.map((fault) => [fault, 0])) as Record<Fault, number>;
   /** The highest sequence number among the requests that were answered, and among the replies. */
   #last = -1;
   #lastReflected = -1;
@@ -82,6 +85,7 @@ export class Tally {
     this.#timeoutNs = timeoutNs;
     this.#answered = new Uint8Array(count);
     this.#reflected = new Uint32Array(count);
+    this.#stamps = new BigUint64Array(count);
   }
 
   /** Number of requests that may still be answered. */
@@ -94,14 +98,23 @@ export class Tally {
     // Those that were sent first stand first.
     this.#waiting.delete(sequence);
     this.#waiting.set(sequence, at);
+    this.#stamps[sequence] = ntpOf(at.wall);
     this.#expire(at.steady);
   }
 
+  /** Returns what is wrong with a packet that is no reply to what was sent. */
+  #faultOf(reply: Reply | Fault): Fault | undefined {
+    if (typeof reply === "string") return reply;
+    if (reply.sequence >= this.#sent) return "sequence";
+    return reply.sent === this.#stamps[reply.sequence] ? undefined : "timestamp";
+  }
+
   /** Counts a reply, and returns its times; undefined if it is the second one to its request, or late, or none. */
-  came(reply: Reply | undefined, at: Moment): Times | undefined {
+  came(reply: Reply | Fault, at: Moment): Times | undefined {
     this.#expire(at.steady);
-    if (!reply || reply.sequence >= this.#sent) {
-      this.#wrong++;
+    const fault = this.#faultOf(reply);
+    if (fault !== undefined || typeof reply === "string") {
+      if (fault !== undefined) this.#faults[fault]++;
       return undefined;
     }
     const { sequence, reflected } = reply;
@@ -145,7 +158,9 @@ export class Tally {
   totals(): Totals {
     return {
       sent: this.#sent, received: this.#received, lost: this.#sent - this.#received, late: this.#late,
-      duplicates: this.#duplicates, reordered: this.#reordered, wrong: this.#wrong, losses: this.#losses(),
+      duplicates: this.#duplicates, reordered: this.#reordered,
+      wrong: FAULTS.reduce((sum, fault) => sum + this.#faults[fault], 0), faults: { ...this.#faults },
+      losses: this.#losses(),
       times: this.#times.length === 0
         ? undefined
         : {

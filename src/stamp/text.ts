@@ -1,6 +1,11 @@
 /** Writes what a sender of STAMP has found out, as ping does. */
-import { clockErrorOf, type ClockError } from "./packet.js";
+import { clockErrorOf, FAULTS, type ClockError, type Fault } from "./packet.js";
 import type { Losses, Spread, Times, Totals } from "./tally.js";
+
+const FAULT_WORDS: Readonly<Record<Fault, string>> = {
+  length: "of another length than was sent", hmac: "not authentic", sequence: "with a number that was not sent",
+  timestamp: "with another time than was sent", times: "that left before they came", address: "from another address",
+};
 
 const COLUMNS = ["min", "median", "p95", "p99", "max"] as const;
 
@@ -12,14 +17,14 @@ export function lineOf(size: number, address: string, { sequence, roundTrip, the
 
 /** The last lines. `error` is what the clock here says of itself, as it is sent. */
 export function summaryOf(address: string, totals: Totals, error: number): string {
-  const { sent, received, lost, late, duplicates, reordered, wrong, losses, times, clock } = totals;
+  const { sent, received, lost, late, duplicates, reordered, wrong, faults, losses, times, clock } = totals;
   const share = sent > 0 ? ` (${Number((100 * lost / sent).toFixed(1))} %)` : "";
   const counts = [
     `${sent} sent`, `${received} received`, `${lost} lost${share}`, ...late > 0 ? [`${late} too late`] : [],
     ...duplicates > 0 ? [`${duplicates} duplicate${duplicates > 1 ? "s" : ""}`] : [],
     ...reordered > 0 ? [`${reordered} reordered`] : [], ...wrong > 0 ? [`${wrong} wrong`] : [],
   ];
-  const lines = [`--- ${address} ---`, counts.join(", "), ...losses ? [placesOf(losses)] : []];
+  const lines = [`--- ${address} ---`, counts.join(", "), ...wrong > 0 ? [wrongsOf(faults)] : [], ...losses ? [placesOf(losses)] : []];
   if (times && clock) {
     lines.push(
       ...tableOf([
@@ -30,6 +35,11 @@ export function summaryOf(address: string, totals: Totals, error: number): strin
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+function wrongsOf(faults: Totals["faults"]): string {
+  const some = FAULTS.filter((fault) => faults[fault] > 0);
+  return `wrong, and not used: ${some.map((fault) => `${faults[fault]} ${FAULT_WORDS[fault]}`).join(", ")}`;
 }
 
 function placesOf({ there, back, unknown }: Losses): string {

@@ -61,6 +61,7 @@ export const REASONS: Readonly<Record<keyof typeof Drop, string>> = {
   sbfd_malformed: "A datagram to an S-BFD reflector that is no control packet of RFC 5880, or one with authentication.",
   sbfd_discriminator: "An S-BFD control packet to a discriminator that the reflector does not have.",
   irtt_malformed: "A datagram to an IRTT server that is no request, is too long, or has no room for its reply.",
+  irtt_hmac: "An IRTT packet without an HMAC of the server's key, or with one to a server that has no key.",
   irtt_token: "An IRTT request that names no session of its address and port: none was opened, or it is over.",
   irtt_interval: "An IRTT request that came sooner than the least interval of the server allows.",
   irtt_sessions: "An IRTT client found no room for another session.",

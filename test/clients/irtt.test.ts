@@ -7,6 +7,8 @@ import { after, before, describe, test } from "node:test";
 import { IO_NAMES } from "../../src/io/contract.js";
 import { addUp, needs, Netns, Pongd } from "../support/netns.js";
 
+const KEY = "correct horse battery staple";
+
 interface Times {
   readonly wall: number;
   readonly monotonic: number;
@@ -32,12 +34,15 @@ for (const mode of ["tun", "tap"]) {
       let ns: Netns;
       let pongd: Pongd;
       const dir = mkdtempSync(join(tmpdir(), "pongd-irtt-"));
+      const key = join(dir, "irtt.key");
       before(async () => {
         ns = await Netns.open();
         const config = join(dir, "pongd.yaml");
         // A client that had no processor for a while sends at once what it owes.
-        writeFileSync(config, "services: { patient: { irtt: { min_interval: 0ms } } }\n"
-        + "udp: { 2112: patient, 2113: irtt }\nprefixes: [10.99.0.0/16, fd99::/64]\n");
+        writeFileSync(key, `${KEY}\n`, { mode: 0o600 });
+        writeFileSync(config, "services:\n  patient: { irtt: { min_interval: 0ms } }\n"
+        + "  keyed: { irtt: { min_interval: 0ms, key_file: irtt.key } }\n"
+        + "udp: { 2112: patient, 2113: irtt, 2114: keyed }\nprefixes: [10.99.0.0/16, fd99::/64]\n");
         pongd = await Pongd.start(ns, "--config", config, "--mode", mode, "--io", io);
       });
       after(async () => {
@@ -101,6 +106,40 @@ for (const mode of ["tun", "tap"]) {
         assert.match((await ns.run("irtt", "client", "-i", "1ms", "-d", "50ms", target)).stderr, /interval/);
         const { stats } = await run("--loose", "-i", "1ms", "-d", "100ms", target);
         assert.ok(stats.packets_received > 0 && stats.packets_sent <= 10);
+      });
+
+      test("IR-1: with a key at either end, at both, or at none", async () => {
+        const signed = (port: number, secret: string, ...args: string[]) =>
+          run(`--hmac=${secret}`, ...args, `10.99.200.10:${port}`);
+        // Of the length that the client says, the HMAC is a part.
+        for (const [args, bytes] of [[[], 76], [["-l", "200"], 200], [["-l", "1472", "--sfill=rand"], 1472]] as const) {
+          assert.equal(check(await signed(2114, KEY, ...args)), bytes);
+        }
+        for (const [args, bytes] of [[["--tstamp=midpoint", "--clock=wall"], 52], [["--tstamp=none"], 44]] as const) {
+          const { stats } = await signed(2114, KEY, "-d", "100ms", ...args);
+          assert.equal(stats.packets_received, stats.packets_sent);
+          assert.equal(stats.bytes_received / stats.packets_received, bytes);
+        }
+        assert.equal(check(await run(`--hmac=${KEY}`, "[fd99::8]:2114")), 76);
+        const refused = async (...args: string[]) => {
+          const { status, stderr } = await ns.run("irtt", "client", "--timeouts=200ms,200ms", ...args);
+          assert.notEqual(status, 0);
+          assert.match(stderr, /no reply from server/);
+        };
+        const dropped = async () =>
+          (await pongd.metrics()).get("pongd_packets_dropped_total{reason=\"irtt_hmac\",queue=\"0\"}");
+        assert.equal(await dropped(), 0);
+        await refused("10.99.200.10:2114");
+        assert.equal(await dropped(), 2);
+        await refused(`--hmac=${KEY}`, "10.99.200.10:2112");
+        await refused("--hmac=wrong horse battery staple", "10.99.200.10:2114");
+        assert.equal(await dropped(), 6);
+        // A reload reads it again.
+        writeFileSync(key, "wrong horse battery staple");
+        assert.equal((await ns.http("http://127.0.0.1:7664/-/reload", "-X", "POST")).status, 200);
+        await refused(`--hmac=${KEY}`, "10.99.200.10:2114");
+        assert.equal(check(await signed(2114, "wrong horse battery staple")), 76);
+        assert.equal(await dropped(), 8);
       });
 
       test("each packet is counted once", async () => {

@@ -10,7 +10,7 @@ import { SourceRoute, Unreachable } from "../../abi/tables.js";
 import { Service } from "../../abi/tcp.js";
 import { settingsOf } from "../../src/cli/settings.js";
 import { InterfaceLists } from "../../src/config/interfaces.js";
-import { DEFAULTS, RELOADED } from "../../src/config/keys.js";
+import { DEFAULTS, DURATION, millisecondsOf, RELOADED } from "../../src/config/keys.js";
 import { effective, needsRestart, type Given } from "../../src/config/merge.js";
 import { oddities, toDocument, toYaml } from "../../src/config/print.js";
 import { ConfigFile } from "../../src/config/reader.js";
@@ -545,14 +545,22 @@ describe("a file that is wrong: every error with its line and column, and what w
     [
       "IRTT servers that allow too much or too little",
       `${P}services:\n  a: { irtt: { min_interval: 10 } }\n  b: { irtt: { max_duration: 2h } }\n`
-      + "  c: { irtt: { max_length: 15 } }\n  d: { irtt: { key_file: k } }\n  e: { irtt: { min_interval: 16s } }\n"
-      + "  f: { irtt: { min_interval: 15001ms } }\n",
+      + "  c: { irtt: { max_length: 15 } }\n  d: { irtt: { key_dir: k } }\n  e: { irtt: { min_interval: 16s } }\n"
+      + "  f: { irtt: { min_interval: 15001ms } }\n  g: { irtt: { max_duration: 0s } }\n"
+      + "  h: { irtt: { max_duration: 00m } }\n  i: { stamp: { idle_timeout: 0h } }\n"
+      + "  j: { irtt: { max_duration: 1h } }\n  k: { stamp: { idle_timeout: 1h } }\n",
       "FILE:3:30: services.a.irtt.min_interval is 10; expected a time like 10ms or 1s, at most 15s",
-      "FILE:4:30: services.b.irtt.max_duration is \"2h\"; expected a time like 500ms, 5s or 2m, at most an hour",
+      "FILE:4:30: services.b.irtt.max_duration is \"2h\"; expected "
+      + "a time like 500ms, 5s or 2m, more than 0 and at most 1h",
       "FILE:5:28: services.c.irtt.max_length is 15; expected a whole number from 16 to 65527",
-      "FILE:6:16: unknown key \"key_file\" in services.d.irtt; expected min_interval, max_duration, max_length",
+      "FILE:6:16: unknown key \"key_dir\" in services.d.irtt; expected min_interval, max_duration, max_length, "
+      + "key_file",
       "FILE:7:30: services.e.irtt.min_interval is \"16s\"; expected a time like 10ms or 1s, at most 15s",
       "FILE:8:30: services.f.irtt.min_interval is \"15001ms\"; expected a time like 10ms or 1s, at most 15s",
+      ...[
+        "FILE:9:30: services.g.irtt.max_duration is \"0s\"", "FILE:10:30: services.h.irtt.max_duration is \"00m\"",
+        "FILE:11:31: services.i.stamp.idle_timeout is \"0h\"",
+      ].map((what) => `${what}; expected a time like 500ms, 5s or 2m, more than 0 and at most 1h`),
     ],
     [
       "S-BFD reflectors without discriminators, or with some that are none",
@@ -594,7 +602,8 @@ describe("a file that is wrong: every error with its line and column, and what w
       "FILE:4:50: services.b.stamp.short is \"pad\"; expected drop or answer",
       "FILE:4:64: services.b.stamp.sources is \"all\"; expected unprivileged or any",
       "FILE:4:79: services.b.stamp.location is 1; expected true or false",
-      "FILE:4:96: services.b.stamp.idle_timeout is \"2h\"; expected a time like 500ms, 5s or 2m, at most an hour",
+      "FILE:4:96: services.b.stamp.idle_timeout is \"2h\"; expected "
+      + "a time like 500ms, 5s or 2m, more than 0 and at most 1h",
       "FILE:5:17: unknown key \"keys\" in services.c.stamp; expected mode, timestamp, cos, dscp, ttl, short, sources, "
       + "location, idle_timeout, key_file, key_dir",
     ],
@@ -953,6 +962,16 @@ describe("what a file says", () => {
   });
 });
 
+test("times are in milliseconds, seconds, minutes or hours", () => {
+  for (const [text, ms] of [
+    ["0s", 0], ["0h", 0], ["999999ms", 999_999], ["3600s", 3.6e6], ["2m", 120_000], ["1h", 3.6e6],
+  ] as const) {
+    assert.match(text, DURATION);
+    assert.equal(millisecondsOf(text), ms);
+  }
+  for (const text of ["2h", "61m", "3601s", "1.5h", "1 h", "1H", "1d", "h", "1"]) assert.doesNotMatch(text, DURATION);
+});
+
 /**
  * Samples for each option, by its attribute: a flag, a variable and a file's text, each with a different value, and the
  * values that the key then has.
@@ -968,7 +987,7 @@ const SAMPLES: Record<string, { flag: string[]; variable: string; file: string; 
   },
   mtu: { flag: ["--mtu", "auto"], variable: "1401", file: "device: { mtu: 1402 }", values: ["auto", 1401, 1402] },
   shutdownDelay: {
-    flag: ["--shutdown-delay", "1s"], variable: "0s", file: "shutdown_delay: 2m", values: ["1s", "0s", "2m"],
+    flag: ["--shutdown-delay", "1s"], variable: "0s", file: "shutdown_delay: 1h", values: ["1s", "0s", "1h"],
   },
   queues: { flag: ["--queues", "auto"], variable: "2", file: "device: { queues: 3 }", values: ["auto", 2, 3] },
   offload: {

@@ -1,25 +1,41 @@
 /** Tests the IRTT server against what irtt 0.9's own client and server do: what it sends, octet by octet. */
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { createHmac } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
 import { Counter, Protocol, REPLIES, SERVED } from "../../abi/counters.js";
 import {
-  IRTT_KEY, IRTT_KEY_LEN, IRTT_OPEN, IRTT_SESSION_SIZE, IRTT_SESSIONS, IRTT_SETS, IRTT_WAYS,
+  IRTT_KEY, IRTT_KEY_LEN, IRTT_OPEN, IRTT_SERVICE, IRTT_SESSION_SIZE, IRTT_SESSIONS, IRTT_SETS, IRTT_TOKEN, IRTT_WAYS,
 } from "../../abi/irtt.js";
-import { Service } from "../../abi/tcp.js";
+import { MAX_SERVICES, Service, SERVICE_SIZE, SERVICE_USERS, SERVICES } from "../../abi/tcp.js";
 import { irttOf } from "../../src/config/measurement.js";
 import type { IrttMap } from "../../src/config/types.js";
 import { compile, load, WasmEngine } from "../../src/engine/wasm.js";
 import { moduleOf } from "../../src/engine/create.js";
+import { serviceAt } from "../../src/engine/services.js";
+import { tableOf } from "../../src/engine/table.js";
+import { DEFAULT_IRTT, irttBytes } from "../../src/prefix/irtt.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
 import { checksum6, destination, fragmentsOf6, ipv6Packet, udpPacket6 } from "../support/ipv6.js";
-import { bytes, fragmentsOf, pattern, plainSum, udpPacket } from "../support/packets.js";
+import { bytes, fragmentsOf, HOST, pattern, plainSum, PREFIX, udpPacket } from "../support/packets.js";
 
 const PORT = 2112;
-const [OPEN, REPLY, CLOSE] = [1, 2, 4];
+const [OPEN, REPLY, CLOSE, HMAC] = [1, 2, 4, 8];
 const MAGIC = [0x14, 0xa7, 0x5b];
 const NOON = Date.UTC(2026, 11, 1, 12);
 const SECOND = 1_000_000_000n;
+const KEY = "correct horse battery staple";
+const DIR = mkdtempSync(join(tmpdir(), "pongd-irtt-"));
+writeFileSync(join(DIR, "key"), `${KEY}\n`, { mode: 0o600 });
+after(() => { rmSync(DIR, { recursive: true }); });
+
+function fail(_: unknown, message: string): never {
+  throw new Error(message);
+}
 
 /** Parameters by type, as the client writes them: {uvarint type, varint value} each. */
 type Parameters = Partial<Record<number, number>>;
@@ -65,7 +81,8 @@ async function rigWith(map?: IrttMap, options: BenchOptions = {}): Promise<Rig> 
 }
 
 function policyOf(map?: IrttMap) {
-  const service = map ? irttOf("mine", map) : { name: "irtt", kind: Service.irtt };
+  const service = map ? irttOf("mine", map, DIR, fail) : { name: "irtt", kind: Service.irtt };
+  assert.ok(service);
   return {
     ...BY_DEFAULT, sourceLimit: { rate: 1e9, burst: 1e9 }, udp: { ports: [{ first: PORT, last: PORT, service }] },
   };
@@ -74,6 +91,27 @@ function policyOf(map?: IrttMap) {
 function ask(rig: Rig, data: Uint8Array<ArrayBuffer>, options = {}): Uint8Array {
   const replies = rig.respond(udpPacket({ destinationPort: PORT, sourcePort: 50_000, ...options, data }));
   return replies.length > 0 ? replies[0].slice(28) : new Uint8Array(0);
+}
+
+function ask6(rig: Rig, data: Uint8Array<ArrayBuffer>, options = {}): Uint8Array {
+  const replies = rig.respond(udpPacket6({ destinationPort: PORT, sourcePort: 50_000, ...options, data }));
+  return replies.length > 0 ? replies[0].slice(48) : new Uint8Array(0);
+}
+
+function keyedRig(map: IrttMap = {}): Promise<Rig> {
+  return rigWith({ ...map, key_file: "key" });
+}
+
+/** Returns a packet with the flag and the HMAC that irtt gives it: over all of it, with zeros in the HMAC's place. */
+function signed(packet: Uint8Array, key: string | Uint8Array = KEY): Uint8Array<ArrayBuffer> {
+  const data = bytes(...MAGIC, packet[3] | HMAC, new Uint8Array(16), packet.subarray(4));
+  data.set(createHmac("md5", key).update(data).digest(), 4);
+  return Uint8Array.from(data);
+}
+
+/** Returns a packet that has an HMAC with the one that it should have. */
+function resigned(packet: Uint8Array): Uint8Array {
+  return signed(bytes(packet.subarray(0, 4), packet.subarray(20)));
 }
 
 /** Opens a session, and returns its token. */
@@ -436,15 +474,69 @@ describe("IRTT", () => {
     assert.deepEqual([rig.words[IRTT_OPEN / 4], rig.linear.counters[Counter.irttSessions]], [1, 1]);
   });
 
+  test("IR-4: a service is used by as many sessions as it has, also after a crash", async () => {
+    const rig = await rigWith({ max_duration: "10s" });
+    const users = () => Array.from({ length: MAX_SERVICES }, (_, i) =>
+      rig.words[(SERVICES + SERVICE_SIZE * i + SERVICE_USERS) / 4]).reduce((a, b) => a + b);
+    // Some make room for others.
+    for (let i = 0; i < 2 * IRTT_SETS * IRTT_WAYS; i++) opened(rig, USUAL, { sourcePort: 20_000 + i });
+    const count = () => rig.linear.counters[Counter.irttSessions];
+    assert.ok(count() > IRTT_SETS * IRTT_WAYS / 2);
+    assert.equal(users(), count());
+    const tokens = [1, 2, 3].map((sourcePort) => opened(rig, USUAL, { sourcePort: 2000 + sourcePort }));
+    ask(rig, request(tokens[0], 0, { flags: CLOSE }), { sourcePort: 2001 });
+    for (const after of [0, 13_000]) {
+      rig.now += after;
+      assert.equal(ask(rig, request(tokens[1], 0), { sourcePort: 2002 })[3], REPLY | (after > 0 ? CLOSE : 0));
+    }
+    assert.equal(users(), count());
+    rig.now += 40_000;
+    ask(rig, request(tokens[2], 0), { sourcePort: 2003 });
+    rig.linear.recover();
+    assert.equal(ask(rig, request(tokens[2], 1), { sourcePort: 2003 }).length, 60);
+    assert.equal(users(), count());
+    for (let i = 0; i < 30; i++, rig.now += 1000) rig.respond();
+    assert.deepEqual([users(), count()], [1, 1]);
+    rig.now += 66_000;
+    for (let i = 0; i < 10; i++, rig.now += 1000) rig.respond();
+    assert.deepEqual([users(), count()], [0, 0]);
+  });
+
+  test("IR-4: no reload gives the service of a session away, until a request comes to another one", async () => {
+    const rig = await rigWith({ max_length: 1000 }, { reloadable: true });
+    const token = opened(rig);
+    const [place] = Array.from({ length: IRTT_SETS * IRTT_WAYS }, (_, i) => (IRTT_SESSIONS + i * IRTT_SESSION_SIZE) / 4)
+      .filter((word) => rig.words[word + IRTT_TOKEN / 4] !== 0);
+    const serviceOf = () => rig.words[place + IRTT_SERVICE / 4];
+    const old = serviceOf();
+    /** Gives each of some ports another service, whose names begin with this. */
+    const reload = (name: string) => {
+      const ports = Array.from({ length: 100 }, (_, i) => ({
+        first: PORT + i, last: PORT + i,
+        service: { name: `${name}${i}`, kind: Service.irtt, bytes: irttBytes({ ...DEFAULT_IRTT, maxLength: 999 - i }) },
+      }));
+      rig.linear.serve(tableOf(
+        serving([parsePrefix(PREFIX)], { ...policyOf(), udp: { ports } }), { hosts: [parseAddress(HOST)] },
+      ));
+    };
+    for (const name of ["a", "b", "c"]) {
+      reload(name);
+      rig.respond();
+      assert.deepEqual([serviceOf(), serviceAt(rig.words, old)], [old, "mine"]);
+    }
+    assert.equal(ask(rig, request(token, 0)).length, 60);
+    assert.equal(serviceAt(rig.words, serviceOf()), "c0");
+    assert.deepEqual([old, serviceOf()].map((record) => rig.words[(record + SERVICE_USERS) / 4]), [0, 1]);
+    for (const name of ["d", "e"]) reload(name);
+    assert.notEqual(serviceAt(rig.words, old), "mine");
+    assert.equal(serviceAt(rig.words, serviceOf()), "c0");
+  });
+
   test("IR-4: a network that has all sessions in use makes room for others, and for them alone", async () => {
     const rig = await rigWith();
     const use = (from: object, make: typeof ask = ask) => {
       const reply = make(rig, open(), from);
       return reply.length > 0 && make(rig, request(reply.slice(4, 12), 0), from).length > 0;
-    };
-    const ask6: typeof ask = (_, data, options) => {
-      const replies = rig.respond(udpPacket6({ destinationPort: PORT, ...options, data }));
-      return replies.length > 0 ? replies[0].slice(48) : new Uint8Array(0);
     };
     const greedy = (i: number) => ({ sourcePort: 20_000 + i % 5000, src: `192.0.2.${1 + Math.floor(i / 5000)}` });
     const capacity = IRTT_SETS * IRTT_WAYS;
@@ -490,7 +582,7 @@ describe("IRTT", () => {
     ["clocks that there are not", open({ ...USUAL, 7: 4 })], ["times without a clock", open({ ...USUAL, 7: 0 })],
     ["a negative duration", open({ ...USUAL, 2: -1 })], ["a negative interval", open({ ...USUAL, 3: -1 })],
     ["129 octets of parameters", open({ 1: 1 }, { rest: new Uint8Array(127).fill(50) })],
-    ["an HMAC", open(USUAL, { flags: OPEN | 8 })], ["a flag that there is not", open(USUAL, { flags: OPEN | 16 })],
+    ["a flag that there is not", open(USUAL, { flags: OPEN | 16 })],
     ["another magic number", open().with(2, 0x5c)],
     ["a token that is cut off", request(new Uint8Array(8), 0).slice(0, 11)],
   ] as const) {
@@ -500,6 +592,106 @@ describe("IRTT", () => {
       assert.deepEqual(rig.dropped, { irtt_malformed: 1 });
     });
   }
+
+  describe("with a key", () => {
+    test("IR-1: packets with its HMAC are answered, and the replies have one, IPv4 and IPv6", async () => {
+      const rig = await keyedRig();
+      for (const six of [false, true]) {
+        const askAny = six ? ask6 : ask;
+        for (const [i, stampAt] of [0, 1, 2, 3, 4].entries()) {
+          const values: Parameters = { 1: 1, 3: 2e7, 4: 1000, 5: 3, ...stampAt > 0 && { 6: stampAt }, 7: 3 };
+          const from = { sourcePort: 50_000 + i };
+          const reply = askAny(rig, signed(open(values)), from);
+          const token = reply.slice(20, 28);
+          assert.deepEqual(reply, signed(bytes(...MAGIC, OPEN | REPLY, token, parameters(values))));
+          rig.now += 20;
+          const end = 44 + 16 * [0, 1, 1, 2, 1][stampAt];
+          // Without an HMAC it would have 16 octets less.
+          const echoed = askAny(rig, signed(request(token, 7, { length: end + 4 - 16 })), from);
+          const head = bytes(...MAGIC, REPLY, token, ...u32(7), ...u32(1), ...u32(1), ...u32(0));
+          const [wall, monotonic] = [BigInt(NOON) * 1_000_000n, SECOND + 20_000_000n];
+          const times = new BigUint64Array([[], [wall, monotonic], [wall, monotonic],
+            [wall, monotonic, wall, monotonic], [wall, monotonic]][stampAt]);
+          assert.deepEqual(
+            echoed, signed(bytes(head, new Uint8Array(times.buffer), Buffer.from("irtt"))), `${six} ${stampAt}`,
+          );
+          // Exactly the fields have room.
+          assert.equal(askAny(rig, signed(request(token, 8, { length: end - 16 })), from).length, end);
+          assert.equal(askAny(rig, signed(request(token, 9, { length: end - 16 }).slice(0, end - 17)), from).length, 0);
+          assert.equal(askAny(rig, signed(request(token, 0, { flags: CLOSE, length: 16 })), from).length, 0);
+          assert.equal(askAny(rig, signed(request(token, 10)), from).length, 0);
+        }
+      }
+      assert.deepEqual(rig.dropped, { irtt_malformed: 10, irtt_close: 10, irtt_token: 10 });
+    });
+
+    test("IR-1: the HMAC covers the time at which a reply leaves, and the checksum covers the HMAC", async () => {
+      const module = compile(moduleOf("wasm"));
+      const rig: Rig = await Rig.over(async ({ memory }) => new WasmEngine(await load(module, memory), memory, () => {
+        rig.clock.set(BigInt(rig.now) * 1_000_000n + 40n, BigInt(NOON) * 1_000_000n + 40n);
+      }), { policy: policyOf({ key_file: "key" }) });
+      rig.now = 5000;
+      rig.wall = NOON;
+      const token = ask(rig, signed(open({ ...USUAL, 5: 0, 6: 3 }))).slice(20, 28);
+      rig.now += 1000;
+      const asked = udpPacket({ destinationPort: PORT, sourcePort: 50_000, data: signed(request(token, 9)) });
+      const [, reply] = rig.respond(udpPacket(), asked);
+      const data = reply.slice(28);
+      assert.deepEqual(
+        [32, 40, 48, 56].map((at) => number(data, at)),
+        [0n, 40n].flatMap((ns) => [BigInt(NOON) * 1_000_000n + ns, 2n * SECOND + ns]),
+      );
+      assert.deepEqual(data, resigned(data));
+      const datagram = reply.subarray(20);
+      assert.equal(plainSum(bytes(reply.subarray(12, 20), 0, 17, 0, datagram.length, datagram)), 0xffff);
+    });
+
+    test("IR-1: a packet whose HMAC is wrong, or that has none, changes nothing", async () => {
+      const rig = await keyedRig();
+      const token = ask(rig, signed(open())).slice(20, 28);
+      let dropped = 0;
+      const isDropped = (data: Uint8Array<ArrayBuffer>) => {
+        assert.equal(ask(rig, data).length, 0);
+        assert.deepEqual(rig.dropped, { irtt_hmac: ++dropped });
+      };
+      for (const data of [open(), request(token, 0), request(token, 0, { flags: CLOSE, length: 12 })]) {
+        isDropped(data);
+        isDropped(signed(data, pattern(17)));
+        const right = signed(data);
+        for (let bit = 32; bit < 8 * right.length; bit += bit < 160 ? 1 : 37) {
+          isDropped(right.with(bit >> 3, right[bit >> 3] ^ 1 << (bit & 7)));
+        }
+        for (const length of [4, 5, 19]) isDropped(right.slice(0, length));
+      }
+      // No request had a count, and no session has ended.
+      assert.equal(ask(rig, signed(request(token, 0)))[32], 1);
+      assert.equal(rig.linear.counters[Counter.irttSessions], 1);
+      assert.equal(ask(rig, signed(bytes(...MAGIC, 0))).length, 0);
+      assert.deepEqual(rig.dropped, { irtt_hmac: dropped, irtt_malformed: 1 });
+    });
+
+    test("IR-1: without a key, what has an HMAC is not answered", async () => {
+      const rig = await rigWith();
+      assert.equal(ask(rig, signed(open())).length, 0);
+      assert.equal(ask(rig, signed(request(opened(rig), 0))).length, 0);
+      assert.deepEqual(rig.dropped, { irtt_hmac: 2 });
+    });
+
+    test("IR-1: requests of 1 to 9,000 octets, in fragments", async () => {
+      const rig = await keyedRig({ min_interval: "0ms" });
+      const reply = ask(rig, signed(open({ 1: 1, 4: 9000, 6: 3, 7: 3 })));
+      const token = reply.slice(20, 28);
+      for (const length of [64, 72, 73, 1472, 4000, 9000]) {
+        const data = signed(request(token, 0, { length: length - 16 }));
+        const packet = udpPacket({ destinationPort: PORT, sourcePort: 50_000, data });
+        const cuts = [0, ...[1480, 2960, 4440, 5920, 7400, 8880].filter((at) => at < data.length + 8), data.length + 8];
+        const replies = rig.respond(...fragmentsOf(packet, cuts));
+        const back = bytes(...replies.map((fragment) => fragment.slice(20))).slice(8);
+        assert.equal(back.length, length);
+        assert.deepEqual(back, resigned(back), String(length));
+      }
+    });
+  });
 
   test("what a server has sent is not answered", async () => {
     const rig = await rigWith();

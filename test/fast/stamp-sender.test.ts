@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { clockErrorOf, replyOf, requestOf } from "../../src/stamp/packet.js";
+import { clockErrorOf, ntpOf, replyOf, requestOf, type Fault, type Reply } from "../../src/stamp/packet.js";
 import { measure, type SenderOptions } from "../../src/stamp/sender.js";
 import { Tally, type Times } from "../../src/stamp/tally.js";
 import { summaryOf } from "../../src/stamp/text.js";
@@ -52,6 +52,8 @@ function reflect(request: Buffer, sequence: number, key?: Uint8Array): Buffer {
 interface Path {
   there?(sequence: number): "lost" | "twice" | undefined;
   back?(sequence: number): "lost" | "twice" | "swapped" | undefined;
+  /** Sends what is no reply, before the reply. */
+  wrong?(reply: Buffer, send: (packet: Buffer) => void, port: number): void;
 }
 
 class Reflector {
@@ -78,6 +80,7 @@ class Reflector {
       if (there === "lost") return;
       for (let i = 0; i < (there === "twice" ? 2 : 1); i++) {
         const reply = reflect(request, counts ? count++ : sequence, key);
+        path.wrong?.(reply, (packet) => { socket.send(packet, port, address); }, port);
         const back = path.back?.(sequence);
         if (back === "lost") continue;
         if (back === "swapped") {
@@ -126,6 +129,11 @@ async function measured(reflector: Reflector, options: Partial<SenderOptions>, r
   return { ...totals, seen };
 }
 
+function taken(reply: Reply | Fault): Reply {
+  if (typeof reply === "string") assert.fail(reply);
+  return reply;
+}
+
 describe("packets", () => {
   const request = { sequence: 7, time: NOON, error: 0x8a3b, ssid: 0xc0de };
   const hex = (packet: Buffer) => packet.toString("hex");
@@ -150,15 +158,22 @@ describe("packets", () => {
   for (const [what, key] of [["a reply", undefined], ["one that is authenticated", KEY]] as const) {
     test(what, () => {
       const packet = reflect(requestOf({ ...request, size: key ? 112 : 44, key }), 9, key);
-      const { left, ...reply } = replyOf(packet, key, NOON) ?? assert.fail();
+      const size = packet.length;
+      const { left, ...reply } = taken(replyOf(packet, size, key, NOON));
       assert.deepEqual(reply, {
-        sequence: 7, reflected: 9, received: NOON, clock: { synchronized: true, ms: 1000 * 2 ** -6 },
+        sequence: 7, reflected: 9, sent: ntpOf(NOON), received: NOON, clock: { synchronized: true, ms: 1000 * 2 ** -6 },
       });
       assert.ok(left - NOON - BigInt(INSIDE) * 1_000_000n <= 1n);
-      assert.equal(replyOf(packet.subarray(0, -1), key, NOON), undefined, "too short");
+      assert.equal(replyOf(packet.subarray(0, -1), size, key, NOON), "length");
+      assert.equal(replyOf(Buffer.concat([packet, Buffer.alloc(1)]), size, key, NOON), "length");
+      const early = Buffer.from(packet);
+      // T3 is a second less.
+      early[key ? 19 : 7]--;
+      if (key) tagOf(early, key).copy(early, 96);
+      assert.equal(replyOf(early, size, key, NOON), "times");
       if (!key) return;
       packet[5] ^= 1;
-      assert.equal(replyOf(packet, key, NOON), undefined, "its HMAC is wrong");
+      assert.equal(replyOf(packet, size, key, NOON), "hmac");
     });
   }
 
@@ -171,11 +186,12 @@ describe("packets", () => {
       assert.equal(hex(requestOf({ ...request, time, size: 44, key: undefined })).slice(8, 24), ntp);
       for (const [error, from] of [[0x0001, ntp], [0x4001, `${ptp(at)}00000000`]] as const) {
         const reply = Buffer.alloc(44);
+        reply.write(from, 4, "hex");
         reply.write(from, 16, "hex");
         reply.writeUInt16BE(error, 12);
         // The clocks need not agree.
         for (const now of [time, time + BigInt(1e18), time - BigInt(1e18)]) {
-          assert.equal(replyOf(reply, undefined, now)?.received, time, new Date(at).toISOString());
+          assert.equal(taken(replyOf(reply, 44, undefined, now)).received, time, new Date(at).toISOString());
         }
       }
     }
@@ -193,16 +209,20 @@ describe("requests and replies", () => {
   const NS = 1_000_000n;
   const clock = { synchronized: true, ms: 1 };
   const at = (ms: number, offset = 0) => ({ steady: BigInt(ms) * NS, wall: BigInt(ms + offset) * NS });
-  const reply = (sequence: number, ms: number, reflected = sequence) =>
-    ({ sequence, reflected, received: BigInt(ms) * NS, left: BigInt(ms + 2) * NS, clock });
+  /** A reply to a request that was sent at `sent` ms, or as many as its number. */
+  const reply = (sequence: number, ms: number, reflected = sequence, sent = sequence) => ({
+    sequence, reflected, sent: ntpOf(at(sent).wall), received: BigInt(ms) * NS, left: BigInt(ms + 2) * NS, clock,
+  });
 
   test("the round trip is without the reflector's own time, and a step of the wall clock changes delays alone", () => {
     const tally = new Tally(2, 1000n * NS);
     tally.sent(0, at(100));
     tally.sent(1, at(101));
-    assert.deepEqual(tally.came(reply(0, 103), at(109)), { sequence: 0, roundTrip: 7, there: 3, back: 4, inside: 2 });
     assert.deepEqual(
-      tally.came(reply(1, 104), at(110, 50)), { sequence: 1, roundTrip: 7, there: 3, back: 54, inside: 2 },
+      tally.came(reply(0, 103, 0, 100), at(109)), { sequence: 0, roundTrip: 7, there: 3, back: 4, inside: 2 },
+    );
+    assert.deepEqual(
+      tally.came(reply(1, 104, 1, 101), at(110, 50)), { sequence: 1, roundTrip: 7, there: 3, back: 54, inside: 2 },
     );
   });
 
@@ -223,8 +243,18 @@ describe("requests and replies", () => {
     const tally = new Tally(10, 1000n * NS);
     tally.sent(0, at(0));
     for (const sequence of [1, 9, 10, 0xffff_ffff]) assert.equal(tally.came(reply(sequence, 1), at(2)), undefined);
-    tally.came(undefined, at(2));
-    assert.equal(tally.totals().wrong, 5);
+    for (const fault of ["length", "hmac", "hmac", "address"] as const) tally.came(fault, at(2));
+    assert.equal(tally.came(reply(0, 1, 0, 1), at(2)), undefined);
+    const { received, wrong, faults } = tally.totals();
+    assert.deepEqual(
+      { received, wrong, faults },
+      { received: 0, wrong: 9, faults: { length: 1, hmac: 2, sequence: 4, timestamp: 1, times: 0, address: 1 } },
+    );
+    assert.ok(tally.came(reply(0, 1), at(2)));
+    assert.match(summaryOf("192.0.2.1", tally.totals(), 0x8001), new RegExp([
+      "9 wrong\nwrong, and not used: 1 of another length than was sent, 2 not authentic, ",
+      "4 with a number that was not sent, 1 with another time than was sent, 1 from another address\n",
+    ].join("")));
   });
 
   test("a session that was there before says nothing of where packets were lost", () => {
@@ -238,7 +268,7 @@ describe("requests and replies", () => {
     for (const year of [0, 50 * 365 * 86_400_000]) {
       const tally = new Tally(1, 1000n * NS);
       tally.sent(0, at(year + 100));
-      tally.came(reply(0, 110), at(year + 120));
+      tally.came(reply(0, 110, 0, year + 100), at(year + 120));
       const rows = summaryOf("192.0.2.1", tally.totals(), 0x8001).split("\n").slice(2, 7);
       for (const row of rows) assert.equal(row.slice(12).trim().split(/ +/).length, 5, row);
       assert.equal(new Set(rows.map(({ length }) => length)).size, 1);
@@ -250,7 +280,7 @@ describe("requests and replies", () => {
     const tally = new Tally(100, 1000n * NS);
     for (let i = 0; i < 100; i++) {
       tally.sent(i, at(0));
-      tally.came(reply(i, 0), at(102 - i));
+      tally.came(reply(i, 0, i, 0), at(102 - i));
     }
     assert.deepEqual(tally.totals().times?.roundTrip, { min: 1, median: 50, p95: 95, p99: 99, max: 100 });
   });
@@ -299,6 +329,37 @@ describe("a reflector on loopback", () => {
       assert.deepEqual(found, expected);
       assert.equal(totals.sent, 20);
       assert.equal(totals.received, replies);
+    });
+  }
+
+  for (const host of ["127.0.0.1", "::1"]) {
+    test(`what cannot be a reply is counted, and not used, ${host}`, async () => {
+      const other = createSocket(host.includes(":") ? "udp6" : "udp4").bind(0, host);
+      await once(other, "listening");
+      /** Changes a copy of a reply. */
+      const changed = (packet: Buffer, change: (copy: Buffer) => unknown) => {
+        const copy = Buffer.from(packet);
+        change(copy);
+        return copy;
+      };
+      const reflector = await Reflector.open({
+        wrong: (reply, send, port) => {
+          send(reply.subarray(0, -1));
+          send(changed(reply, (copy) => copy.writeUInt32BE(20, 24)));
+          send(changed(reply, (copy) => copy.writeUInt32BE(0, 32)));
+          // T2 is ten seconds later.
+          send(changed(reply, (copy) => copy.writeUInt32BE(copy.readUInt32BE(16) + 10, 16)));
+          other.send(reply, port, host);
+        },
+      }, { host });
+      const { seen, received, wrong, faults, duplicates, times } = await measured(
+        reflector, { address: host, family: host.includes(":") ? 6 : 4 }, 20,
+      );
+      other.close();
+      assert.deepEqual([seen.length, received, duplicates], [20, 20, 0]);
+      assert.equal(Math.round(times?.inside.max ?? 0), INSIDE);
+      assert.deepEqual(faults, { length: 20, hmac: 0, sequence: 20, timestamp: 20, times: 20, address: 20 });
+      assert.equal(wrong, 100);
     });
   }
 

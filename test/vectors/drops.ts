@@ -17,6 +17,8 @@ import { type Treatment } from "../support/engines.js";
 import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
 import type { PortRange } from "../../src/prefix/policy.js";
 import { DEFAULT_STAMP, stampBytes, withKeys } from "../../src/prefix/stamp.js";
+import { DEFAULT_IRTT, irttBytes, withPads } from "../../src/prefix/irtt.js";
+import { md5PadsOf } from "../../src/base/md5.js";
 import { padsOf } from "../../src/base/sha256.js";
 
 export interface DropVector {
@@ -280,6 +282,11 @@ export const UDP_PORTS: readonly PortRange[] = [
     service: { name: "stateful", kind: Service.stamp, bytes: stampBytes({ ...DEFAULT_STAMP, mode: "stateful" }) },
   },
   portOf(2112, "irtt"),
+  {
+    first: 2113, last: 2113, service: {
+      name: "signed", kind: Service.irtt, bytes: withPads(irttBytes(DEFAULT_IRTT), md5PadsOf(pattern(16))),
+    },
+  },
   portOf(7784, "sbfd"),
   // Its discriminator is 7.
   { first: 7785, last: 7785, service: { name: "own", kind: Service.sbfd, bytes: bytes(0, 0, 0, 0, 0, 0, 0, 7) } },
@@ -330,9 +337,13 @@ export const UDP: readonly DropVector[] = ([
     reason: "sbfd_discriminator", name: "SB-1: a discriminator that is another's",
     packet: udpPacket6({ data: SBFD_CONTROL, destinationPort: 7785 }),
   },
-  ...[[], [0x14, 0xa7, 0x5b], [0x14, 0xa7, 0x5c, 0], [0x14, 0xa7, 0x5b, 8], [0x14, 0xa7, 0x5b, 1]].map((data) => ({
+  ...[[], [0x14, 0xa7, 0x5b], [0x14, 0xa7, 0x5c, 0], [0x14, 0xa7, 0x5b, 16], [0x14, 0xa7, 0x5b, 1]].map((data) => ({
     reason: "irtt_malformed", name: `IR-2: ${data.length} octets for IRTT, ${data.join()}`,
     packet: udpPacket({ data: Uint8Array.from(data), destinationPort: 2112 }),
+  }) as const),
+  ...[[2112, 9], [2113, 1], [2113, 9], [2113, 0], [2113, 8]].map(([destinationPort, flags]) => ({
+    reason: "irtt_hmac", name: `IR-1: IRTT's flags ${flags} to port ${destinationPort}`,
+    packet: udpPacket({ data: bytes(0x14, 0xa7, 0x5b, flags, pattern(56)), destinationPort }),
   }) as const),
   {
     reason: "irtt_token", name: "IR-4: a request without a session",

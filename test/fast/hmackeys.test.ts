@@ -1,13 +1,15 @@
-/** Tests keys of STAMP: the files that they are read from, and that no key is told to anybody. */
+/** Tests keys of STAMP and IRTT: the files that they are read from, and that no key is told to anybody. */
 import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, describe, test } from "node:test";
 import { Service } from "../../abi/tcp.js";
+import { md5PadsOf } from "../../src/base/md5.js";
 import { padsOf } from "../../src/base/sha256.js";
 import { EXIT } from "../../src/base/failure.js";
 import { oddities, toDocument, toYaml } from "../../src/config/print.js";
+import { DEFAULT_IRTT, irttBytes, withPads } from "../../src/prefix/irtt.js";
 import { DEFAULT_STAMP, stampBytes, withKeys } from "../../src/prefix/stamp.js";
 import { pongd } from "../support/commands.js";
 import { read, refusal } from "../support/config.js";
@@ -80,6 +82,38 @@ describe("a file with a key", () => {
       });
     });
   }
+});
+
+describe("a file with a key of IRTT", () => {
+  const irtt = (file: string) => configOf("").replace("stamp: {  }", `irtt: { max_length: 99, key_file: ${file} }`);
+
+  test("IR-1: is read as one of STAMP's", () => {
+    for (const content of [`${SECRET}\n`, SECRET]) {
+      assert.deepEqual(read(irtt(keyFile(content))).options.serving.prefixes[0].answers.udp?.ports[0].service, {
+        name: "r", kind: Service.irtt, exposed: undefined,
+        bytes: withPads(irttBytes({ ...DEFAULT_IRTT, maxLength: 99 }), md5PadsOf(Buffer.from(SECRET))),
+      });
+    }
+  });
+
+  test("and refused as one of STAMP's", () => {
+    const path = keyFile("fifteen octets!\n");
+    assert.deepEqual(refusal(irtt(path)), {
+      lines: [`FILE:2:52: services.r.irtt.key_file: ${path}: a key of 15 bytes; expected 16 to 65536`],
+      status: EXIT.CONFIG,
+    });
+  });
+
+  test("and said where others may read it", () => {
+    const path = keyFile(SECRET, 0o640);
+    const { options, values } = read(irtt(path));
+    assert.deepEqual(options.exposed, [
+      `services.r.irtt.key_file: others than its owner may read ${path}, whose mode is 0640; chmod 600 ${path}`,
+    ]);
+    const pads = md5PadsOf(Buffer.from(SECRET)).toString("hex");
+    const text = toYaml(toDocument({ options, values }));
+    assert.ok(text.includes(path) && !text.includes(SECRET) && !text.includes(pads), text);
+  });
 });
 
 describe("a folder with keys", () => {

@@ -1,12 +1,11 @@
 /**
- * Reads the keys of STAMP (RFC 8762 §4.4) from files. A key is in no message, and is cleared as soon as its pads are
- * known.
+ * Reads keys of HMACs from files: those of STAMP (RFC 8762 §4.4) and of IRTT. A key is in no message, and is cleared as
+ * soon as its pads are known, which are all that is kept of it.
  */
 import { opendirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { EXIT, Failure, messageOf } from "../base/failure.js";
 import { padsOf } from "../base/sha256.js";
-import type { StampKeys } from "../prefix/stamp.js";
 import { readRegular } from "./bytes.js";
 
 /** Bytes of a key. Those of fewer are too easy to find out. */
@@ -18,15 +17,32 @@ const MAX_SSID = 65_535;
 /** Bits of a file's mode that let others than its owner read or change it. */
 const OTHERS = 0o077;
 
-/** Keys, and a line if others than their owner may read them. */
-export interface KeysRead {
-  readonly keys: StampKeys;
+/** Keys, or a key, and a line if others than their owner may read them. */
+export interface KeysRead<Keys> {
+  readonly keys: Keys;
   readonly exposed: string | undefined;
 }
 
+/** Makes a key's pads, as padsOf() in ../base/sha256.ts and md5PadsOf() in ../base/md5.ts do. */
+type ToPads = (key: Uint8Array) => Uint8Array;
+
+/** Reads keys that the configuration has at `path`; undefined once it is reported what is wrong with them. */
+export function keysAt<Keys>(
+  path: string, read: () => KeysRead<Keys>, say: (message: string) => void,
+): KeysRead<Keys> | undefined {
+  try {
+    const { keys, exposed } = read();
+    return { keys, exposed: exposed && `${path}: ${exposed}` };
+  } catch (error) {
+    if (!(error instanceof Failure) || error.exitStatus !== EXIT.CONFIG) throw error;
+    say(`${path}: ${error.what}`);
+    return undefined;
+  }
+}
+
 /** Reads the key of all sessions. @throws Failure (configuration) */
-export function keyAt(name: string, folder: string): KeysRead {
-  const { pads, mode } = padsAt(name, resolve(folder, name));
+export function keyAt(name: string, folder: string, toPads: ToPads): KeysRead<Uint8Array> {
+  const { pads, mode } = padsAt(name, resolve(folder, name), toPads);
   const octal = mode.toString(8).padStart(4, "0");
   return {
     keys: pads,
@@ -36,8 +52,8 @@ export function keyAt(name: string, folder: string): KeysRead {
   };
 }
 
-/** Reads the keys of a folder, whose files are named by SSID. @throws Failure (configuration) */
-export function keysIn(name: string, folder: string): KeysRead {
+/** Reads the keys of STAMP in a folder, whose files are named by SSID. @throws Failure (configuration) */
+export function keysIn(name: string, folder: string): KeysRead<ReadonlyMap<number, Uint8Array>> {
   const keys = new Map<number, Uint8Array>();
   let exposed = 0;
   for (const file of namesIn(name, resolve(folder, name))) {
@@ -47,7 +63,7 @@ export function keysIn(name: string, folder: string): KeysRead {
         `${name}: ${JSON.stringify(file.slice(0, 64))} is no SSID; expected files named 0 to ${MAX_SSID}`, EXIT.CONFIG,
       );
     }
-    const { pads, mode } = padsAt(join(name, file), join(resolve(folder, name), file));
+    const { pads, mode } = padsAt(join(name, file), join(resolve(folder, name), file), padsOf);
     keys.set(ssid, pads);
     if ((mode & OTHERS) !== 0) exposed++;
   }
@@ -81,9 +97,9 @@ function namesIn(name: string, path: string): string[] {
 }
 
 /** Returns what is kept of a key, and the permissions of its file. */
-function padsAt(name: string, path: string): { readonly pads: Uint8Array; readonly mode: number } {
+function padsAt(name: string, path: string, toPads: ToPads): { readonly pads: Uint8Array; readonly mode: number } {
   const key = readKey(name, path);
-  const pads = padsOf(key);
+  const pads = toPads(key);
   key.fill(0);
   return { pads, mode: (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777 };
 }
