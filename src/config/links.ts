@@ -186,7 +186,9 @@ function linkOf(map: LinkMap, folder: string): Link {
   const there = wayOf(inward, ["in"], half, folder);
   const beside = wayWith(both);
   const isLossy = loss !== undefined;
-  if (!words || !parsed) return { in: there, out: { ...wayOf(outward ?? {}, ["out"], half, folder, isLossy), ...beside } };
+  if (!words || !parsed) {
+    return { in: there, out: { ...wayOf(outward ?? {}, ["out"], half, folder, isLossy), ...beside } };
+  }
   const back = inNetem(() => wayOf(parsed, ["out"], half, folder, isLossy));
   // In netem, jitter reorders.
   const out = { ...back, ...beside, mayPass: parsed.jitter !== undefined };

@@ -35,7 +35,7 @@ export function enqueue(
   const netem: usize = load<u32>(way, WAY_NETEM);
   begin(netem, state);
   const doubled = happens(state, netem + NETEM_DUPLICATE, state + STATE_LAST_DUPLICATE);
-  let crossed = fateOf(way, netem, state, came, ecn, doubled, effects);
+  const crossed = fateOf(way, netem, state, came, ecn, doubled, effects);
   if (crossed & DROPPED) {
     store<u32>(CROSSED, 0);
     return crossed & TOO_MUCH ? FULL : LOST;

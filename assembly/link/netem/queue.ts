@@ -1,6 +1,6 @@
 // Netem's queue: when each packet leaves that is in it. How many there are is what its limit is about. The packets
-// themselves are kept like all others (kept.ts). One that is not in the queue any more has been sent, or will be as soon
-// as the engine is called.
+// themselves are kept like all others (kept.ts). One that is not in the queue any more has been sent, or will be when
+// the engine is called next.
 
 /** Takes those out of a queue that have left by `now`, and returns how many are left. */
 export function settle(queue: usize, now: u64): u32 {
