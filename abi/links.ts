@@ -58,7 +58,7 @@ export const PREFIX_EFFECTS_SIZE = 8 * 2 * MAX_EFFECTS;
 
 // ---- a state: of the way in, then of the way out --------------------------------------------------------------------
 
-export const WAY_STATE_SIZE = 64;
+export const WAY_STATE_SIZE = 128;
 export const LINK_STATE_SIZE = 2 * WAY_STATE_SIZE;
 /** Links with a name have a state of their own, and prefixes whose link has none have one each, behind those. */
 export const LINK_STATES = MAX_LINKS + PREFIX_INDICES;
@@ -85,3 +85,18 @@ export const STATE_WAS = STATE_LOSS + 1;
 export const STATE_WAS_DUPLICATED = 1;
 export const STATE_WAS_CORRUPTED = 2;
 export const STATE_WAS_AHEAD = 4;
+
+// ---- behind that: the state of a way with netem's arithmetic --------------------------------------------------------
+
+/** u32[4]: state of the generator; the first is not 0 once it has a seed. */
+export const STATE_PRNG = 64;
+/** u32: the last value of each correlation. */
+export const STATE_LAST_DELAY = STATE_PRNG + 16;
+export const STATE_LAST_LOSS = STATE_LAST_DELAY + 4;
+export const STATE_LAST_DUPLICATE = STATE_LAST_LOSS + 4;
+export const STATE_LAST_REORDER = STATE_LAST_DUPLICATE + 4;
+export const STATE_LAST_CORRUPT = STATE_LAST_REORDER + 4;
+/** u32: CROSSED_ bits of the copy of the packet in hand; u64: when that leaves. */
+export const STATE_COPY_CROSSED = STATE_LAST_CORRUPT + 4;
+export const STATE_COPY_LEAVES = STATE_COPY_CROSSED + 4;
+export const STATE_END = STATE_COPY_LEAVES + 8;

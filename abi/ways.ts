@@ -57,7 +57,9 @@ export const WAY_SLOT_BYTES = WAY_SLOT_PACKETS + 4;
 /** f64, ns: the shortest time between two slots, and by how much it may be longer. */
 export const WAY_SLOT_MIN = (WAY_SLOT_BYTES + 4 + 7) & -8;
 export const WAY_SLOT_RANGE = WAY_SLOT_MIN + 8;
-export const WAY_END = WAY_SLOT_RANGE + 8;
+/** u32: address of what netem's arithmetic needs (netem.ts), if WAY_COMPAT is set. */
+export const WAY_NETEM = WAY_SLOT_RANGE + 8;
+export const WAY_END = WAY_NETEM + 4;
 
 /** A packet that is late may pass those before it. */
 export const WAY_MAY_PASS = 1;
@@ -67,6 +69,8 @@ export const WAY_ECN = 2;
 export const WAY_SLOTTED = 4;
 /** Of a way in: what comes out of it waits until then, since the way out has to have packets in the order of time. */
 export const WAY_IN_TIME = 8;
+/** What becomes of a packet is what netem's arithmetic makes of it. */
+export const WAY_COMPAT = 16;
 
 /** What decides which packets are lost, and what is at WAY_LOSS_AT for it. */
 export enum Loss {

@@ -13,16 +13,17 @@ import {
   STATE_SINCE, STATE_WAS, STATE_WAS_AHEAD, STATE_WAS_CORRUPTED, STATE_WAS_DUPLICATED,
 } from "../../abi/links";
 import {
-  WAY_BYTE_NS, WAY_CORRUPT, WAY_DUPLICATE, WAY_ECN, WAY_FLAGS, WAY_GAP, WAY_MAY_PASS, WAY_REORDER, WAY_SLOTTED,
+  WAY_BYTE_NS, WAY_COMPAT, WAY_CORRUPT, WAY_DUPLICATE, WAY_ECN, WAY_FLAGS, WAY_GAP, WAY_MAY_PASS, WAY_REORDER,
+  WAY_SLOTTED,
 } from "../../abi/ways";
+import { count } from "./count";
 import { delayOf } from "./delay";
 import { Draw, nextPacket, unit } from "./draw";
 import { isLost } from "./loss";
-import { FULL, slot, transmit } from "./rate";
+import { enqueue } from "./netem/enqueue";
+import { FULL, LOST, slot, transmit } from "./rate";
 
-export { FULL } from "./rate";
-/** The packet does not come. */
-export const LOST: u64 = u64.MAX_VALUE - 1;
+export { FULL, LOST } from "./rate";
 
 /**
  * Returns when a packet of `len` bytes comes out of a way that comes to it at `came`, both on the clock of NOW; or
@@ -34,6 +35,7 @@ export function cross(
 ): u64 {
   nextPacket(way, state);
   const flags = load<u32>(way, WAY_FLAGS);
+  if (flags & WAY_COMPAT) return enqueue(way, state, came, len, ecn, copy, effects);
   let crossed: u32 = 0;
   if (!copy && happens(way + WAY_DUPLICATE, state, STATE_WAS_DUPLICATED, Draw.duplicate)) {
     crossed |= CROSSED_DUPLICATED;
@@ -107,9 +109,4 @@ function happens(chance: usize, state: usize, was: u32, draw: Draw): bool {
   const is = unit(draw) < p;
   store<u8>(state, <u8>(is ? before | was : before & ~was), STATE_WAS);
   return is;
-}
-
-function count(effects: usize, effect: Effect): void {
-  const at = effects + (effect << 3);
-  store<f64>(at, load<f64>(at) + 1);
 }

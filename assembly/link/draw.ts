@@ -3,7 +3,7 @@
 // The function is the finalizer of SplitMix64 (Steele, Lea and Flood 2014), whose outputs for consecutive numbers pass
 // for random.
 
-import { DRAW_KEY, LINK_STATES_AT, QUEUE_INDEX, STATE_PACKETS } from "../../abi/links";
+import { DRAW_KEY, LINK_STATES_AT, QUEUE_INDEX, STATE_PACKETS, WAY_STATE_SIZE } from "../../abi/links";
 import { NO_STATE, WAY_SEED, WAY_STATE } from "../../abi/ways";
 
 /** What a draw is for. */
@@ -16,6 +16,12 @@ export const enum Draw {
   ahead,
   jitter,
   slot,
+  seed,
+  lastDelay,
+  lastLoss,
+  lastDuplicate,
+  lastReorder,
+  lastCorrupt,
 }
 
 /** 2^64 divided by the golden ratio: consecutive multiples of it spread evenly. */
@@ -26,9 +32,14 @@ export function nextPacket(way: usize, state: usize): void {
   const packets = load<u64>(state, STATE_PACKETS);
   store<u64>(state, packets + 1, STATE_PACKETS);
   // Neither two queues nor two prefixes with links alike draw the same.
-  const own: u32 = load<u32>(way, WAY_STATE) == NO_STATE ? <u32>state - load<u32>(LINK_STATES_AT) : 0;
+  const own: u32 = load<u32>(way, WAY_STATE) == NO_STATE ? numberOf(state) : 0;
   const place = mix64(<u64>load<u32>(QUEUE_INDEX) << 32 | own);
   store<u64>(DRAW_KEY, mix64((load<u64>(way, WAY_SEED) ^ place) + packets * GOLDEN));
+}
+
+/** Returns a number of a state's own: 64 times its place, whatever its size, so that what a seed means stays. */
+function numberOf(state: usize): u32 {
+  return (<u32>state - load<u32>(LINK_STATES_AT)) / WAY_STATE_SIZE << 6;
 }
 
 /** Returns 64 random bits. */

@@ -11,6 +11,8 @@ import { Draw, unit } from "./draw";
 
 /** The queue has no room. */
 export const FULL: u64 = u64.MAX_VALUE;
+/** The packet does not come. */
+export const LOST: u64 = u64.MAX_VALUE - 1;
 
 /** Returns when a packet of `len` bytes has been sent that comes at a time of NOW; FULL if it finds no room. */
 export function transmit(way: usize, state: usize, came: u64, len: u32): u64 {

@@ -1,6 +1,8 @@
 /** Says in a user's terms what a link does, and which of its words do nothing. */
+import { NETEM_ALL } from "../../abi/netem.js";
 import { QUANTILES } from "../../abi/ways.js";
 import type { Link, LossModel, Way } from "../prefix/link.js";
+import { shareOf } from "../prefix/netem.js";
 
 /** Round trips from which quantiles are taken. */
 const SAMPLES = 20_000;
@@ -20,6 +22,7 @@ export function expectationOf({ in: inward, out }: Link): string {
   return [
     constant ? `a round trip takes ${at(0)}` : `a round trip takes ${at(0.5)} at the median, and ${at(0.99)} for 99 of 100`,
     ...[lossIn("in", inward), lossIn("out", out)].filter(Boolean),
+    ...netemIn(out),
     ...[rateIn("in", inward), rateIn("out", out)].filter(Boolean),
     ...kept > 0 ? [`at ${RATE} packets a second, ${kept} are kept at a time`] : [],
   ].join("; ");
@@ -68,12 +71,23 @@ export function shareLost(loss: LossModel | undefined): number | undefined {
   }
 }
 
-function lossIn(direction: string, { loss, ecn }: Way): string {
+function lossIn(direction: string, { loss, ecn, netem }: Way): string {
   if (!loss) return "";
-  const share = shareLost(loss);
+  // Netem's models lose what they say, but its correlation changes the share.
+  const share = netem && !netem.model ? shareOf(netem.loss) : shareLost(loss);
   const what = ecn ? "is marked or lost" : "is lost";
   if (share === undefined) return `exactly the packets that it names are lost on the way ${direction}`;
   return `${percent(share)} ${what} on the way ${direction}`;
+}
+
+/** Returns what netem's correlations make of other shares. */
+function netemIn({ netem }: Way): string[] {
+  if (!netem) return [];
+  const { duplicate, corrupt, reorder } = netem;
+  return Object.entries({ duplicate, corrupt, reorder })
+    .filter(([, { correlation }]) => correlation > 0)
+    .map(([word, chance]) =>
+      `netem's ${word} of ${percent(chance.probability / NETEM_ALL)} comes to ${percent(shareOf(chance))}`);
 }
 
 function rateIn(direction: string, { rate }: Way): string {

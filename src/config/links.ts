@@ -7,6 +7,7 @@ import { LinkData } from "../engine/links.js";
 import { DISTRIBUTIONS, ofSamples } from "../prefix/distribution.js";
 import { CLEAR_WAY, type Chance, type Link, type LossModel, type Rate, type Slots, type Way } from "../prefix/link.js";
 import { readRegular } from "./bytes.js";
+import { arithmeticOf } from "./compat.js";
 import { netemOf } from "./netem.js";
 import { nameOf, type Path } from "./path.js";
 import {
@@ -56,7 +57,7 @@ const WAY = {
 /** The shape of a link. The file's schema sees to it as well, but not to what an option gives. */
 const LINK: Shapes = {
   rtt: TEXT, in: [WAY], out: [WAY], loss: WAY.loss, duplicate: WAY.duplicate, corrupt: WAY.corrupt, netem: TEXT,
-  shared: SWITCH,
+  compat: TEXT, shared: SWITCH,
 };
 
 /** Something is wrong at a path. `what` goes on from the path's name. */
@@ -168,12 +169,15 @@ function hintFor(key: string, map: object): string {
 
 function linkOf(map: LinkMap, folder: string): Link {
   check(map, [LINK], []);
-  const { rtt, in: inward = {}, out: outward, loss, duplicate, corrupt, netem } = map;
+  const { rtt, in: inward = {}, out: outward, loss, duplicate, corrupt, netem, compat } = map;
   const half = rtt === undefined ? 0 : quantity(["rtt"], rtt, TIME, nanosecondsOf) / 2;
   const both = { loss, duplicate, corrupt };
   if (netem !== undefined && outward) throw new Wrong(["netem"], " says what out does, which is given, too; give one");
-  const parsed = netem === undefined ? undefined : netemOf(netem);
-  if (typeof parsed === "string") throw new Wrong(["netem"], `: ${parsed}`);
+  const isCompat = compat !== undefined;
+  if (isCompat) checkCompat(map);
+  const words = netem === undefined ? undefined : netemOf(netem, isCompat);
+  if (typeof words === "string") throw new Wrong(["netem"], `: ${words}`);
+  const parsed = words?.map;
   for (const [key, value] of Object.entries(both)) {
     if (value !== undefined && Object.hasOwn(parsed ?? outward ?? {}, key)) {
       throw new Wrong([key], ` is given here and in ${parsed ? "netem" : "out"}; give one of them`);
@@ -182,10 +186,22 @@ function linkOf(map: LinkMap, folder: string): Link {
   const there = wayOf(inward, ["in"], half, folder);
   const beside = wayWith(both);
   const isLossy = loss !== undefined;
-  if (!parsed) return { in: there, out: { ...wayOf(outward ?? {}, ["out"], half, folder, isLossy), ...beside } };
+  if (!words || !parsed) {
+    return { in: there, out: { ...wayOf(outward ?? {}, ["out"], half, folder, isLossy), ...beside } };
+  }
   const back = inNetem(() => wayOf(parsed, ["out"], half, folder, isLossy));
   // In netem, jitter reorders.
-  return { in: there, out: { ...back, ...beside, mayPass: parsed.jitter !== undefined } };
+  const out = { ...back, ...beside, mayPass: parsed.jitter !== undefined };
+  return { in: there, out: isCompat ? { ...out, netem: arithmeticOf(words, out) } : out };
+}
+
+/** Checks what stands beside `compat`. */
+function checkCompat({ compat, netem, loss, duplicate, corrupt }: LinkMap): void {
+  if (compat !== "netem") throw new Wrong(["compat"], ` is ${shown(compat)}; expected netem`);
+  if (netem === undefined) throw new Wrong(["compat"], " is for netem's words; give netem, too");
+  for (const [key, value] of Object.entries({ loss, duplicate, corrupt })) {
+    if (value !== undefined) throw new Wrong([key], " is to be among netem's words where compat is given");
+  }
 }
 
 /** Reads what a link says of the way out outside of out. */

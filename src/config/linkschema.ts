@@ -115,6 +115,8 @@ export function link(expected: string) {
     duplicate: described(chances(), "The same in out."),
     corrupt: described(chances(), "The same in out."),
     netem: described(z.string(WORDS).min(1, WORDS), "What out does, in the words of tc-netem(8)."),
+    compat: described(choice(["netem"], "netem"),
+      "netem: those words do what they do in netem, with its arithmetic and its random numbers."),
     shared: described(boolean(), "Whether all prefixes that name the link share it; true by default."),
     // Which way would it be?
     delay: described(z.never(BOTH_WAYS), "Not here: it belongs in `in` or `out`, and rtt is there for both."),

@@ -1,6 +1,7 @@
 /**
  * netem's own words: what `tc qdisc add … netem` takes, as tc-netem(8) describes it. They come to the same as the words
- * of a way, and so to what they say: a correlation is one, and a loss of 10 % with a correlation is still 10 %.
+ * of a way, and so to what they say: a correlation is one, and a loss of 10 % with a correlation is still 10 %. With
+ * `compat: netem` they come to what the kernel makes of them (compat.ts).
  */
 import type { LossMap, SlotMap, WayMap } from "./types.js";
 
@@ -13,14 +14,27 @@ const WORDS: ReadonlySet<string> = new Set([
 ]);
 
 const WHOLE = /^\d{1,9}$/;
+const MAX_SEED = 2n ** 64n - 1n;
 
-/** Returns what the words say; or what is wrong with them. */
-export function netemOf(text: string): WayMap | string {
+/** What netem's words say. */
+export interface Netems {
+  readonly map: WayMap;
+  /** Packets that may be in the queue. */
+  readonly limit?: number | undefined;
+  readonly seed?: bigint | undefined;
+}
+
+/**
+ * Returns what the words say; or what is wrong with them. `compat` says that netem's own arithmetic is meant, which has
+ * a seed of its own, and a limit even where there is no rate.
+ */
+export function netemOf(text: string, compat: boolean): Netems | string {
   const words = text.trim().split(/\s+/).filter(Boolean);
   if (words.length === 0) return "expected words of netem, like delay 100ms 10ms";
   const way: Writable<WayMap> = {};
   let limit: string | undefined;
   let gap: number | undefined;
+  let seed: bigint | undefined;
   while (words.length > 0) {
     const word = words.shift() ?? "";
     const rest = takeRest(words);
@@ -91,6 +105,13 @@ export function netemOf(text: string): WayMap | string {
         break;
       }
       case "seed":
+        if (compat) {
+          if (rest.length !== 1 || !/^\d{1,20}$/.test(rest[0]) || BigInt(rest[0]) > MAX_SEED) {
+            return "\"seed\" takes a whole number of 64 bits";
+          }
+          seed = BigInt(rest[0]);
+          break;
+        }
         return "\"seed\" is the seed of all links: give it as seed, outside of links";
       default:
         return `"${shown(word)}" is no word of netem's that is known here; expected `
@@ -102,8 +123,9 @@ export function netemOf(text: string): WayMap | string {
     way.reorder = { ...way.reorder, gap };
   }
   if (typeof way.reorder === "object" && way.delay === undefined) return "\"reorder\" needs a delay, as in netem";
+  if (compat) return { map: way, limit: limit === undefined ? undefined : Number(limit), seed };
   if (limit !== undefined && way.rate !== undefined) way.queue = `${limit}packets`;
-  return way;
+  return { map: way };
 }
 
 function shown(word: string): string {

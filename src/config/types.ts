@@ -50,6 +50,8 @@ export interface LinkMap {
   readonly corrupt?: string | ChanceMap | undefined;
   /** What `out` does, in netem's words. */
   readonly netem?: string | undefined;
+  /** `netem` has those words do what they do in netem. */
+  readonly compat?: string | undefined;
   /** Whether all prefixes that name it share its rate, its losses and its order; true by default. */
   readonly shared?: boolean | undefined;
 }

@@ -6,15 +6,18 @@ import {
 } from "../../abi/links.js";
 import { LINK_DATA, LINK_TABLES, LINKS, MAX_LINK_DATA, PREFIX_INDICES } from "../../abi/tables.js";
 import {
-  LINK_SIZE, Loss, MAX_LINKS, NO_STATE, NORMAL, PHI, WAY_BYTE_NS, WAY_CORRELATION, WAY_CORRUPT, WAY_DELAY,
-  WAY_DUPLICATE, WAY_ECN, WAY_FLAGS, WAY_GAP, WAY_IN_TIME, WAY_JITTER, WAY_LOSS, WAY_LOSS_AT, WAY_MAY_PASS,
+  LINK_SIZE, Loss, MAX_LINKS, NO_STATE, NORMAL, PHI, WAY_BYTE_NS, WAY_COMPAT, WAY_CORRELATION, WAY_CORRUPT, WAY_DELAY,
+  WAY_DUPLICATE, WAY_ECN, WAY_FLAGS, WAY_GAP, WAY_IN_TIME, WAY_JITTER, WAY_LOSS, WAY_LOSS_AT, WAY_MAY_PASS, WAY_NETEM,
   WAY_OVERHEAD, WAY_QUANTILES, WAY_QUEUE_NS, WAY_QUEUE_RING, WAY_REORDER, WAY_REST, WAY_SEED, WAY_SIZE, WAY_SLOT_BYTES,
   WAY_SLOT_MIN, WAY_SLOT_PACKETS, WAY_SLOT_RANGE, WAY_SLOTTED, WAY_STATE, WAY_TRACE, WAY_TRACE_LEN, WAY_TRACE_STEP,
 } from "../../abi/ways.js";
 import { DISTRIBUTIONS, normalCorrelation, phiValues } from "../prefix/distribution.js";
 import type { Chance, Link, LossModel, Way } from "../prefix/link.js";
+import { NETEM_RECORD_LEN, netemQueueLen, writeNetem } from "./netem.js";
 
 const ALIGN = 64;
+
+type Values = Float32Array | Float64Array | Int16Array;
 
 export interface LinksLayout {
   readonly states: number;
@@ -68,8 +71,9 @@ export function place(memory: WebAssembly.Memory, table: number, links: readonly
 }
 
 /** Returns whether it matters to a way in which order packets come to it. */
-function needsTime({ rate, slots, mayPass, jitterNs, trace }: Way): boolean {
-  return rate !== undefined || slots !== undefined || (!mayPass && (jitterNs > 0 || trace !== undefined));
+function needsTime({ rate, slots, mayPass, jitterNs, trace, netem }: Way): boolean {
+  return netem !== undefined || rate !== undefined || slots !== undefined
+    || (!mayPass && (jitterNs > 0 || trace !== undefined));
 }
 
 /** Forgets what links remember of prefixes with these indices. */
@@ -91,7 +95,7 @@ class Room {
   readonly #end: number;
   #at: number;
   /** Addresses of what several links have. */
-  readonly #shared = new Map<Float32Array | Float64Array, number>();
+  readonly #shared = new Map<Values, number>();
 
   constructor(memory: WebAssembly.Memory, at: number) {
     this.#memory = memory;
@@ -108,7 +112,7 @@ class Room {
   }
 
   /** Returns the address of a copy of these values. */
-  place(values: Float32Array | Float64Array): number {
+  place(values: Values): number {
     let at = this.#shared.get(values);
     if (at !== undefined) return at;
     at = this.take(values.byteLength);
@@ -120,21 +124,22 @@ class Room {
 
 /** Counts the bytes that links need besides, as a Room would. */
 export class LinkData {
-  readonly #shared = new Set<Float32Array | Float64Array>();
+  readonly #shared = new Set<Values>();
 
   /** Returns how many more bytes another link needs. */
   of(link: Link): number {
     return [link.in, link.out].reduce((sum, way) => sum + this.#ofWay(way), 0);
   }
 
-  #ofWay({ quantiles, trace, loss, rate }: Way): number {
+  #ofWay({ quantiles, trace, loss, rate, netem }: Way): number {
     let bytes = 0;
-    for (const values of [quantiles, trace?.delaysNs]) {
+    for (const values of [quantiles, trace?.delaysNs, netem?.table]) {
       if (values === undefined || this.#shared.has(values)) continue;
       this.#shared.add(values);
       bytes += roundUp(values.byteLength);
     }
     if (loss?.kind === "packets") bytes += 8 * loss.ranges.length;
+    if (netem) bytes += NETEM_RECORD_LEN + netemQueueLen(netem.limit);
     return bytes + (rate?.queuePackets === undefined ? 0 : queueLen(rate.queuePackets));
   }
 }
@@ -200,7 +205,7 @@ function writeWay(
     number(offset, probability);
     number(offset + 8, correlation);
   };
-  const { quantiles, correlation, trace, loss, duplicate, corrupt, ahead, rate, slots } = way;
+  const { quantiles, correlation, trace, loss, duplicate, corrupt, ahead, rate, slots, netem } = way;
   view.setBigUint64(WAY_SEED, seed, true);
   word(WAY_STATE, state);
   word(WAY_FLAGS, (way.mayPass ? WAY_MAY_PASS : 0) | (way.ecn ? WAY_ECN : 0) | (slots ? WAY_SLOTTED : 0));
@@ -239,6 +244,13 @@ function writeWay(
     number(WAY_SLOT_RANGE, slots.maxNs - slots.minNs);
     word(WAY_SLOT_PACKETS, slots.packets ?? 0);
     word(WAY_SLOT_BYTES, slots.bytes ?? 0);
+  }
+  if (netem) {
+    const record = room.take(NETEM_RECORD_LEN);
+    const table = netem.table ? room.place(netem.table) : 0;
+    writeNetem(buffer, record, netem, slots, room.take(netemQueueLen(netem.limit)), table);
+    word(WAY_NETEM, record);
+    word(WAY_FLAGS, view.getUint32(WAY_FLAGS, true) | WAY_COMPAT);
   }
 }
 

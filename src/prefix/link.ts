@@ -2,6 +2,7 @@
  * Links: what becomes of packets on the way to a prefix, and on the way back. Times are in nanoseconds; probabilities
  * and correlations are from 0 to 1. abi/ways.ts has the form in which an engine reads it.
  */
+import type { Netem } from "./netem.js";
 
 /** How likely something happens to a packet, and how much that depends on whether it happened to the one before. */
 export interface Chance {
@@ -66,6 +67,8 @@ export interface Way {
   readonly ahead?: Chance & { readonly gap: number } | undefined;
   readonly rate?: Rate | undefined;
   readonly slots?: Slots | undefined;
+  /** What decides in place of all of these but slots, ecn and whether the jitter reorders: netem's arithmetic. */
+  readonly netem?: Netem | undefined;
 }
 
 export interface Link {

@@ -9,8 +9,10 @@ import { Service } from "../../abi/tcp.js";
 import { tableOf } from "../../src/engine/table.js";
 import { DISTRIBUTIONS } from "../../src/prefix/distribution.js";
 import { CLEAR_WAY, type Link, type LossModel, type Way } from "../../src/prefix/link.js";
+import { tableOf as netemTable, type Netem } from "../../src/prefix/netem.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { DEFAULT_STAMP, stampBytes } from "../../src/prefix/stamp.js";
+import { read } from "../support/config.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
 import { addr6, fragmentsOf6, HOST6, icmpv6Packet, TARGET6, udpPacket6 } from "../support/ipv6.js";
 import {
@@ -126,6 +128,18 @@ describe("random links and packets", () => {
   );
   const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
   const ms = (max: number) => fc.double({ min: 0, max, noNaN: true }).map((value) => Math.round(value * MS));
+  const parts = fc.integer({ min: 0, max: 0xffff_ffff });
+  const netemChance = fc.record({ probability: fc.oneof(fc.constant(0), parts), correlation: parts });
+  const netem: fc.Arbitrary<Netem> = fc.record({
+    latencyNs: ms(100), jitterNs: fc.oneof(fc.constant(0), ms(200)), delayCorrelation: parts,
+    table: maybe(fc.constant(netemTable("normal"))), limit: fc.integer({ min: 0, max: 60 }), gap: fc.nat(5),
+    loss: netemChance, duplicate: netemChance, corrupt: netemChance, reorder: netemChance,
+    model: maybe(fc.record({
+      kind: fc.constantFrom("states" as const, "gilbert" as const),
+      parameters: fc.array(parts, { minLength: 5, maxLength: 5 }),
+    })),
+    rate: fc.oneof(fc.constant(0), fc.integer({ min: 50_000, max: 1e9 })), overhead: fc.integer({ min: -40, max: 40 }),
+  });
   const way: fc.Arbitrary<Way> = fc.record({
     delayNs: fc.oneof(fc.constant(0), ms(200)), jitterNs: fc.oneof(fc.constant(0), ms(50)),
     quantiles: maybe(fc.constantFrom(...Object.values(DISTRIBUTIONS))), correlation: fc.constantFrom(0, 0, 0.5, 1),
@@ -140,6 +154,7 @@ describe("random links and packets", () => {
       minNs: ms(5), maxNs: fc.constant(10 * MS), packets: maybe(fc.integer({ min: 1, max: 20 })),
       bytes: maybe(fc.integer({ min: 1, max: 5000 })),
     })),
+    netem: fc.option(netem, { nil: undefined, freq: 4 }),
   });
   const link = fc.record({ name: maybe(fc.constant("own")), in: way, out: way });
 
@@ -204,7 +219,7 @@ describe("random links and packets", () => {
   test("packets that are not duplicates keep their order unless they may pass each other", async () => {
     const orderly = link.map(({ name, ...ways }) => {
       const [way, back] = [ways.in, ways.out].map((each) =>
-        ({ ...each, mayPass: false, duplicate: undefined, corrupt: undefined, ahead: undefined }));
+        ({ ...each, mayPass: false, duplicate: undefined, corrupt: undefined, ahead: undefined, netem: undefined }));
       return { name, in: way, out: back };
     });
     await fc.assert(fc.asyncProperty(orderly, fc.array(fc.nat(20), { maxLength: 30 }), async (link, waits) => {
@@ -285,6 +300,27 @@ describe("what else happens meanwhile", () => {
       linked.end();
       assert.ok(linked.outputs.length > 0);
     }
+  });
+
+  test("neither a crash nor a reload changes what netem's arithmetic draws next", async () => {
+    const text = `prefixes: [${PREFIX}]\nlink: { netem: "delay 5ms 4ms loss 30% 30% duplicate 20%", compat: netem }\n`;
+    const [{ answers: { link } }] = read(text).options.serving.prefixes;
+    assert.ok(link);
+    const table = tableOf(serving([parsePrefix(PREFIX)], { ...BY_DEFAULT, link }), { hosts: [parseAddress(HOST)] });
+    const fates = async (between: (linked: Linked) => void) => {
+      const linked = await Linked.create(link, { reloadable: true });
+      for (let i = 0; i < 200; i++) {
+        if (i === 100) between(linked);
+        linked.send(ping(i));
+        linked.advanceTo(linked.rig.now + 20);
+      }
+      linked.end();
+      return linked.outputs.map(({ at, packet }) => [sequenceOf(packet), at]);
+    };
+    const plain = await fates(() => undefined);
+    assert.ok(plain.length > 100);
+    assert.deepEqual(await fates(({ rig }) => { rig.linear.recover(); }), plain);
+    assert.deepEqual(await fates(({ rig }) => { rig.linear.serve(table); }), plain);
   });
 
   test("a reload that takes the link or the prefix away leaves what is under way", async () => {

@@ -9,7 +9,7 @@ import {
 } from "../../abi/counters.js";
 import { IRTT_END, IRTT_KEY, IRTT_SERVICE, IRTT_SESSION_SIZE, IRTT_SESSIONS } from "../../abi/irtt.js";
 import { BUCKET_SIZE, ERROR_BUCKETS, LIMITS_END, PREFIX_BUCKETS, SOURCE_BUCKETS, SOURCES } from "../../abi/limits.js";
-import { LINKS_END, MAX_KEPT, STATE_WAS, WAY_STATE_SIZE } from "../../abi/links.js";
+import { LINKS_END, MAX_KEPT, STATE_END, STATE_PRNG, STATE_WAS, WAY_STATE_SIZE } from "../../abi/links.js";
 import { PATH_SETS, PATH_SIZE, PATH_WAYS, PATHS, PATHS_END } from "../../abi/paths.js";
 import { FREE, KEPT, KEPT_SIZE, MAX_SLOTS } from "../../abi/pool.js";
 import { MD5_END, MD5_T } from "../../abi/md5.js";
@@ -162,5 +162,6 @@ test("a session of IRTT has all of its fields in two cache lines", () => {
 
 test("a way of a link, and its state, have room for all of their fields", () => {
   assert.ok(WAY_END <= WAY_SIZE, `${WAY_END} bytes`);
-  assert.ok(STATE_WAS < WAY_STATE_SIZE);
+  assert.ok(STATE_WAS < STATE_PRNG);
+  assert.ok(STATE_END <= WAY_STATE_SIZE);
 });

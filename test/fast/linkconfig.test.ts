@@ -7,6 +7,7 @@ import { after, describe, test } from "node:test";
 import { EXIT } from "../../src/base/failure.js";
 import { DISTRIBUTIONS } from "../../src/prefix/distribution.js";
 import { CLEAR_WAY, type Link, type LossModel, type Way } from "../../src/prefix/link.js";
+import { tableOf, type Netem } from "../../src/prefix/netem.js";
 import { read, refusal } from "../support/config.js";
 
 const P = "prefixes: [10.99.0.0/16]\n";
@@ -206,6 +207,36 @@ describe("netem's words", () => {
     });
   }
 
+  describe("with compat", () => {
+    const ALL = 0xffff_ffff;
+    const never = { probability: 0, correlation: 0 };
+    const netem: Netem = {
+      latencyNs: 0, jitterNs: 0, delayCorrelation: 0, limit: 1000, gap: 0, loss: never, duplicate: never,
+      corrupt: never, reorder: never, rate: 0, overhead: 0,
+    };
+    const half = 0x8000_0000;
+    for (const [words, expected] of [
+      ["delay 100ms 10ms 50%", { latencyNs: 100 * MS, jitterNs: 10 * MS, delayCorrelation: half }],
+      ["delay 1ms 1us distribution pareto", { latencyNs: MS, jitterNs: 1000, table: tableOf("pareto") }],
+      ["loss 100% 50%", { loss: { probability: ALL, correlation: half } }],
+      ["loss 25%", { loss: { probability: 0x4000_0000, correlation: 0 } }],
+      ["loss state 50%", { model: { kind: "states", parameters: [half, ALL - half, 0, 0, ALL] } }],
+      ["loss state 0% 50% 50% 50% 25%", { model: { kind: "states", parameters: [0, half, half, 0x4000_0000, half] } }],
+      ["loss gemodel 50%", { model: { kind: "gilbert", parameters: [half, ALL - half, 0, 0] } }],
+      ["loss gemodel 0% 100% 50% 50%", { model: { kind: "gilbert", parameters: [0, ALL, ALL - half, half] } }],
+      ["duplicate 50% 25%", { duplicate: { probability: half, correlation: 0x4000_0000 } }],
+      ["corrupt 50%", { corrupt: { probability: half, correlation: 0 } }],
+      ["delay 1ms reorder 50% gap 5", { latencyNs: MS, gap: 5, reorder: { probability: half, correlation: 0 } }],
+      ["delay 1ms reorder 50%", { latencyNs: MS, gap: 1, reorder: { probability: half, correlation: 0 } }],
+      ["rate 10mbit -4 limit 7", { rate: 1_250_000, overhead: -4, limit: 7 }],
+      ["limit 5 seed 18446744073709551615", { limit: 5, seed: 2n ** 64n - 1n }],
+    ] as readonly (readonly [string, Partial<Netem>])[]) {
+      test(words, () => {
+        assert.deepEqual(linkOf(`{ netem: "${words}", compat: netem }`).out.netem, { ...netem, ...expected });
+      });
+    }
+  });
+
   test("go with rtt, in, and what they do not say", () => {
     isAbout(
       linkOf("{ netem: delay 1ms, rtt: 2ms, in: { delay: 3ms }, loss: 1% }"),
@@ -358,6 +389,12 @@ describe("a link that is wrong: where, what, and what was expected", () => {
       "{ netem: delay 1ms seed 5 }",
       "2:16: link.netem: \"seed\" is the seed of all links: give it as seed, outside of links",
     ],
+    ["{ compat: netem }", "2:17: link.compat is for netem's words; give netem, too"],
+    ["{ netem: loss 1%, compat: netem, loss: 1% }",
+      "2:46: link.loss is to be among netem's words where compat is given"],
+    ["{ netem: loss 1% seed x, compat: netem }", "2:16: link.netem: \"seed\" takes a whole number of 64 bits"],
+    ["{ netem: loss 1% seed 18446744073709551616, compat: netem }",
+      "2:16: link.netem: \"seed\" takes a whole number of 64 bits"],
     ["{ netem: jam 1ms }",
       "2:16: link.netem: \"jam\" is no word of netem's that is known here; expected delay, latency, loss, "
       + "drop, duplicate, corrupt, reorder, gap, rate, slot, limit, distribution, ecn"],
@@ -456,7 +493,7 @@ describe("--link", () => {
       + "duplicate, corrupt, rate, overhead, queue, slot"],
     [
       "constructor.keys=1",
-      "--link: constructor: unknown key; expected rtt, in, out, loss, duplicate, corrupt, netem, shared",
+      "--link: constructor: unknown key; expected rtt, in, out, loss, duplicate, corrupt, netem, compat, shared",
     ],
     ["in=5", "--link: in is \"5\"; expected a map of delay, jitter, distribution, correlation, reorder, loss, ecn, "
     + "duplicate, corrupt, rate, overhead, queue, slot"],

@@ -43,9 +43,14 @@ export class Crossing {
 
   /** Begins anew, with another way and its seed. */
   begin(way: Partial<Way>, seed = 1n): void {
+    this.reload(way, seed);
+    this.#linear.clear([0]);
+  }
+
+  /** Writes a way as a reload does: what its packets have left behind stays. */
+  reload(way: Partial<Way>, seed = 1n): void {
     const whole = { ...CLEAR_WAY, ...way };
     [this.#way] = place(this.#linear.memory, this.#words[TABLE / 4], [{ in: whole, out: CLEAR_WAY }], seed);
-    this.#linear.clear([0]);
   }
 
   /** Returns when a packet comes out that comes at `came`, in ns; LOST or FULL if it does not. */
