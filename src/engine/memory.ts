@@ -17,8 +17,8 @@ import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
 import { Unopened } from "../../abi/streams.js";
 import {
   FIRST_NODE, INTERFACE_LISTS, MAX_INTERFACE_LISTS, MAX_NODES, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE,
-  PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_INTERFACES, PREFIX_LIMITS, PREFIX_LINK, PREFIX_TCP, PREFIX_UDP, PREFIXES,
-  TRIE,
+  PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_INTERFACES, PREFIX_LIMITS, PREFIX_LINK, PREFIX_PATH, PREFIX_TCP, PREFIX_UDP,
+  PREFIXES, TRIE,
 } from "../../abi/tables.js";
 import { DRAIN, MAX_CONNECTIONS, MAX_PAGES, PAGE_SIZE, type Drain } from "../../abi/tcp.js";
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
@@ -28,6 +28,7 @@ import { ROUND_CONSTANTS } from "../base/sha256.js";
 import type { PortService } from "../prefix/policy.js";
 import type { Ethernet } from "../tun/mac.js";
 import * as links from "./links.js";
+import * as pathsOf from "./paths.js";
 import * as services from "./services.js";
 import * as sessionsOf from "./sessions.js";
 import { Slots } from "./slots.js";
@@ -242,6 +243,8 @@ export class LinearMemory {
     this.counters[Counter.linkSeed] = Number(table.seed);
     const placed = [0, ...links.place(this.memory, at, table.links, table.seed)];
     for (let i = 0; i < table.linkOf.length; i++) words[(at + PREFIX_LINK) / 4 + i] = placed[table.linkOf[i]];
+    const paths = [0, ...pathsOf.place(this.memory, at, table.paths, placed.slice(1), table.seed)];
+    for (let i = 0; i < table.pathOf.length; i++) words[(at + PREFIX_PATH) / 4 + i] = paths[table.pathOf[i]];
     return at;
   }
 
