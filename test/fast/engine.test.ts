@@ -294,8 +294,10 @@ test("every drop reason has a vector", () => {
     "worker_crash", "stopped", "icmp_packet_too_big", "skb_gso_seg", "socket_rcvbuff", "irtt_interval", "irtt_sessions",
     "irtt_close", ...ofConnections,
     ...new Set(
-      [...DROPS, ...IGNORED, ...PROBES, ...LIMITED, ...SILENT, ...UDP, ...FRAGMENTS, ...LINKED, ...PATHED, ...DROP_FRAMES]
-        .map(({ reason }) => reason),
+      [
+        ...DROPS, ...IGNORED, ...PROBES, ...LIMITED, ...SILENT, ...UDP, ...FRAGMENTS, ...LINKED, ...PATHED,
+        ...DROP_FRAMES,
+      ].map(({ reason }) => reason),
     ),
   ].sort(), reasons.sort());
 });
