@@ -10,6 +10,22 @@ export const MAX_ROUTES = 256;
 /** Maximum number of hops of a route. */
 export const MAX_ROUTE_HOPS = 254;
 
+// ---- the beginning of what a table has of paths; the host alone uses it ----------------------------------------------
+
+/** u32: number of hops, and the address of a HopRecord for each. */
+export const HOP_RECORDS = 0;
+export const HOP_RECORDS_AT = HOP_RECORDS + 4;
+export const PATHS_HEADER_SIZE = HOP_RECORDS_AT + 4;
+
+/** {u32 address, u32 bytes}: what its errors are counted as, and the name of its path. */
+export const RECORD_LABEL = 0;
+export const RECORD_PATH = RECORD_LABEL + 8;
+/** u32: index of the one prefix that has the path, if that has no name. */
+export const RECORD_PREFIX = RECORD_PATH + 8;
+/** u32: address of its state. */
+export const RECORD_STATE = RECORD_PREFIX + 4;
+export const HOP_RECORD_SIZE = RECORD_STATE + 4;
+
 // ---- a path ---------------------------------------------------------------------------------------------------------
 
 /** u32: number of forks, and their address. */

@@ -288,6 +288,13 @@ export class LinearMemory {
     return at === 0 ? undefined : new Float64Array(this.memory.buffer, at, PREFIX_EFFECTS_SIZE / 8 * PREFIX_INDICES);
   }
 
+  /** Errors of the hops of the paths that are in use; none where there can be no paths. */
+  get hopErrors(): pathsOf.HopErrors[] {
+    const words = new Uint32Array(this.memory.buffer);
+    const table = words[NEXT_TABLE / 4];
+    return table === 0 || words[EFFECTS_AT / 4] === 0 ? [] : pathsOf.errorsOf(this.memory, table);
+  }
+
   /** Resets the counters and the limits of prefixes' indices, which no table in use may have. */
   clear(indices: readonly number[]): void {
     const buckets = new Float64Array(this.memory.buffer, PREFIX_BUCKETS, BUCKET_SIZE / 8 * PREFIX_INDICES);

@@ -1,9 +1,11 @@
 /** Paths in a queue's memory: how a table's paths are written, and where what their hops remember lies. */
 import {
   FORK_BRANCHES, FORK_BY, FORK_SIZE, FORK_STATE, FORK_STRIDE, ForkBy, HOP_BLACK_HOLE, HOP_BURST, HOP_EXTENSION,
-  HOP_EXTENSION6, HOP_FLAGS, HOP_IPV4, HOP_IPV6, HOP_LINK, HOP_MTU, HOP_RATE, HOP_SAYS, HOP_SAYS6, HOP_SIZE, HOP_STATE,
-  HOP_STATE_SIZE, HOP_STATES, HOP_TTL, MAX_ROUTE_HOPS, MAX_ROUTES, PATH_COPIES, PATH_FORKS, PATH_FORKS_AT, PATH_MTU,
-  PATH_RECORD_SIZE, PATH_ROUTES, PATH_ROUTES_AT, PATH_SEED, ROUTE_BACK, ROUTE_FLAGS, ROUTE_HOLE, ROUTE_HOPS,
+  HOP_EXTENSION6, HOP_ERRORS, HOP_FLAGS, HOP_IPV4, HOP_IPV6, HOP_LINK, HOP_MTU, HOP_RATE, HOP_RECORD_SIZE,
+  HOP_RECORDS, HOP_RECORDS_AT, HOP_SAYS, HOP_SAYS6, HOP_SIZE, HOP_STATE,
+  HOP_STATE_SIZE, HOP_STATES, HOP_TTL, MAX_HOP_ERRORS, MAX_ROUTE_HOPS, MAX_ROUTES, PATH_COPIES, PATH_FORKS, PATH_FORKS_AT, PATH_MTU,
+  PATH_RECORD_SIZE, PATH_ROUTES, PATH_ROUTES_AT, PATH_SEED, PATHS_HEADER_SIZE, RECORD_LABEL, RECORD_PATH,
+  RECORD_PREFIX, RECORD_STATE, ROUTE_BACK, ROUTE_FLAGS, ROUTE_HOLE, ROUTE_HOPS,
   ROUTE_HOPS_AT, ROUTE_IN_TIME, ROUTE_SIZE,
 } from "../../abi/hops.js";
 import { HOP_NAMES_AT, HOP_STATES_AT, LINK_NAME_SIZE } from "../../abi/links.js";
@@ -46,14 +48,45 @@ export function isFork(step: Hop | Fork): step is Fork {
 export function place(
   memory: WebAssembly.Memory, table: number, paths: readonly PlacedPath[], links: readonly number[], seed: bigint,
 ): number[] {
-  if (paths.length === 0) return [];
   const words = new Uint32Array(memory.buffer);
+  words[(table + PATH_DATA + HOP_RECORDS) / 4] = 0;
+  if (paths.length === 0) return [];
   const names = new Names(memory, {
     names: words[HOP_NAMES_AT / 4], nameSize: LINK_NAME_SIZE, states: words[HOP_STATES_AT / 4],
     stateSize: HOP_STATE_SIZE, count: HOP_STATES, what: "hops and forks",
   });
   const writer = new Writer(memory, table + PATH_DATA, names, links);
-  return paths.map((path) => writer.path(path, seed));
+  const placed = paths.map((path) => writer.path(path, seed));
+  writer.end(table + PATH_DATA);
+  return placed;
+}
+
+/** Errors of a hop, by HopError. */
+export interface HopErrors {
+  /** Its path's name, or the index of the prefix that has the path. */
+  readonly path: string | number;
+  readonly hop: string;
+  readonly errors: Float64Array;
+}
+
+/** Returns the errors of the hops that the table at this address has. */
+export function errorsOf({ buffer }: WebAssembly.Memory, table: number): HopErrors[] {
+  const words = new Uint32Array(buffer);
+  const text = (at: number) => Buffer.from(new Uint8Array(buffer).slice(words[at], words[at] + words[at + 1])).toString();
+  const [count, from] = [words[(table + PATH_DATA + HOP_RECORDS) / 4], words[(table + PATH_DATA + HOP_RECORDS_AT) / 4]];
+  return Array.from({ length: count }, (_, i) => {
+    const at = (from + HOP_RECORD_SIZE * i) / 4;
+    return {
+      path: words[at + RECORD_PATH / 4 + 1] > 0 ? text(at + RECORD_PATH / 4) : words[at + RECORD_PREFIX / 4],
+      hop: text(at + RECORD_LABEL / 4),
+      errors: new Float64Array(buffer, words[at + RECORD_STATE / 4] + HOP_ERRORS, MAX_HOP_ERRORS),
+    };
+  });
+}
+
+/** Returns what a hop's errors are counted as: its name, an address, or its place on the path, from 1 on. */
+function labelOf({ name, ipv4, ipv6 }: Hop, at: readonly number[]): string {
+  return name ?? ipv4?.text ?? ipv6?.text ?? at.map((place) => place + 1).join(".");
 }
 
 class Writer {
@@ -62,6 +95,7 @@ class Writer {
   readonly #names: Names;
   readonly #links: readonly number[];
   readonly #end: number;
+  readonly #records: { label: string; path: string; owner: number; state: number }[] = [];
   #at: number;
 
   constructor({ buffer }: WebAssembly.Memory, at: number, names: Names, links: readonly number[]) {
@@ -69,16 +103,35 @@ class Writer {
     this.#view = new DataView(buffer);
     this.#names = names;
     this.#links = links;
-    this.#at = at;
+    this.#at = at + PATHS_HEADER_SIZE;
     this.#end = at + MAX_PATH_DATA;
+  }
+
+  /** Writes the beginning of what the table has of paths, at `at`. */
+  end(at: number): void {
+    const from = this.#take(HOP_RECORD_SIZE * this.#records.length);
+    for (const [i, { label, path, owner, state }] of this.#records.entries()) {
+      const record = from + HOP_RECORD_SIZE * i;
+      this.#text(record + RECORD_LABEL, Buffer.from(label));
+      this.#text(record + RECORD_PATH, Buffer.from(path));
+      this.#word(record + RECORD_PREFIX, owner);
+      this.#word(record + RECORD_STATE, state);
+    }
+    this.#word(at + HOP_RECORDS, this.#records.length);
+    this.#word(at + HOP_RECORDS_AT, from);
   }
 
   path({ path, owner, links }: PlacedPath, seed: bigint): number {
     const at = this.#take(PATH_RECORD_SIZE);
     const key = (where: readonly number[]) => JSON.stringify([owner, ...where]);
-    const hops = new Map(
-      hopsOf(path).map(({ step, at: where }) => [step, this.#hop(step, key(where), links.get(step))]),
-    );
+    const hops = new Map(hopsOf(path).map(({ step, at: where }) => {
+      const state = this.#names.stateOf(key(where));
+      const named = typeof owner === "string";
+      this.#records.push({
+        label: labelOf(step, where), path: named ? owner : "", owner: named ? 0 : owner, state,
+      });
+      return [step, this.#hop(step, state, links.get(step))];
+    }));
     const forks = path.steps.flatMap((step, i) => isFork(step) ? [{ step, at: [i] }] : []);
     const routes = routesOf(path);
     const forksAt = this.#take(FORK_SIZE * forks.length);
@@ -114,7 +167,7 @@ class Writer {
     this.#word(at + ROUTE_FLAGS, route.some(({ link }) => link && needsTime(link.out)) ? ROUTE_IN_TIME : 0);
   }
 
-  #hop(hop: Hop, key: string, link: number | undefined): number {
+  #hop(hop: Hop, state: number, link: number | undefined): number {
     const { ipv4, ipv6, silent, mtu, blackHole, ttl, icmp } = hop;
     const at = this.#take(HOP_SIZE);
     const bytes = new Uint8Array(this.#buffer);
@@ -125,17 +178,21 @@ class Writer {
     this.#word(at + HOP_LINK, link === undefined ? 0 : this.#links[link - 1]);
     this.#word(at + HOP_MTU, mtu ?? ANY);
     this.#word(at + HOP_TTL, ttl);
-    this.#word(at + HOP_STATE, this.#names.stateOf(key));
+    this.#word(at + HOP_STATE, state);
     this.#view.setFloat32(at + HOP_RATE, icmp.rate / MS_PER_S, true);
     this.#view.setFloat32(at + HOP_BURST, icmp.burst, true);
     for (const [offset, family] of [[HOP_EXTENSION, 4], [HOP_EXTENSION6, 6]] as const) {
-      const extension = extensionOf(hop, family);
-      const to = this.#take(extension.length);
-      bytes.set(extension, to);
-      this.#word(at + offset, to);
-      this.#word(at + offset + 4, extension.length);
+      this.#text(at + offset, extensionOf(hop, family));
     }
     return at;
+  }
+
+  /** Writes bytes, and {u32 address, u32 bytes} of them. */
+  #text(at: number, text: Uint8Array): void {
+    const to = this.#take(text.length);
+    new Uint8Array(this.#buffer).set(text, to);
+    this.#word(at, to);
+    this.#word(at + 4, text.length);
   }
 
   #word(at: number, value: number): void {

@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, Protocol, REPLIES } from "../../abi/counters.js";
 import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
+import { PrefixList } from "../../src/prefix/list.js";
 import type { Hop, Path } from "../../src/prefix/path.js";
-import { parseAddress } from "../../src/prefix/prefixes.js";
+import { parseAddress, parsePrefix } from "../../src/prefix/prefixes.js";
+import { HopErrors } from "../../src/telemetry/hoperrors.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
 import { HOST6, hopByHop, icmpv6Packet, setIcmpv6Checksum, TARGET6, udpPacket6 } from "../support/ipv6.js";
@@ -196,6 +198,23 @@ test("HP-6: a hop has limits of its own", async () => {
   assert.deepEqual(rig.dropped, { ttl_expired: 7 });
 });
 
+test("the errors of hops are counted by path, hop and type", async () => {
+  for (const name of [undefined, "far \"away\""]) {
+    const steps = [THREE[0], hop("10.98.0.2", { name: "core", mtu: 1300 })];
+    const rig = await rigWith({ name, steps }, { prefixes: ["10.99.0.0/16"] });
+    const packets = [icmpPacket({ ttl: 1 }), icmpPacket({ ttl: 2 }), icmpPacket({ data: new Uint8Array(1400) })];
+    rig.respond(...packets, icmpPacket({ ttl: 1 }));
+    const served = { prefixes: PrefixList.of([parsePrefix("10.99.0.0/16")]) };
+    const text = Buffer.concat([...new HopErrors([rig.linear], served).pieces(false)]).toString();
+    const path = name === undefined ? "10.99.0.0/16" : String.raw`far \"away\"`;
+    assert.deepEqual(text.split("\n").filter((line) => line.startsWith("pongd")), [
+      `pongd_hop_errors_total{path="${path}",hop="10.98.0.1",type="time_exceeded"} 2`,
+      `pongd_hop_errors_total{path="${path}",hop="core",type="time_exceeded"} 1`,
+      `pongd_hop_errors_total{path="${path}",hop="core",type="packet_too_big"} 1`,
+    ]);
+  }
+});
+
 describe("HP-7: a hop with a smaller MTU", () => {
   const narrow: Path = { steps: [THREE[0], hop("10.98.0.2", { mtu: 1400 })] };
   const long = new Uint8Array(1400);
@@ -215,9 +234,8 @@ describe("HP-7: a hop with a smaller MTU", () => {
     const fragments = rig.respond(request);
     assert.deepEqual(fragments.map(({ length }) => length), [1396, 52]);
     for (const fragment of fragments) assert.equal(checksum(fragment.subarray(0, 20)), 0);
-    assert.deepEqual(
-      Buffer.concat(fragments.map((fragment) => fragment.subarray(20))), Buffer.from(expectedReply(request).subarray(20)),
-    );
+    const payload = Buffer.concat(fragments.map((fragment) => fragment.subarray(20)));
+    assert.deepEqual(payload, Buffer.from(expectedReply(request).subarray(20)));
     assert.deepEqual(fragments.map((fragment) => fragment[8]), [62, 62]);
     isBalanced(rig);
   });
@@ -263,9 +281,8 @@ describe("links of hops", () => {
     assert.deepEqual(lost.dropped, { link_loss: 2, ttl_expired: 1 });
     isBalanced(lost);
     const duplicate = { probability: 1, correlation: 0 };
-    const doubled = await rigWith({
-      steps: [hop("10.98.0.1", { link: { in: { ...CLEAR_WAY, duplicate }, out: { ...CLEAR_WAY, duplicate } } }), THREE[1]],
-    });
+    const link = { in: { ...CLEAR_WAY, duplicate }, out: { ...CLEAR_WAY, duplicate } };
+    const doubled = await rigWith({ steps: [hop("10.98.0.1", { link }), THREE[1]] });
     const sent = [...doubled.respond(icmpPacket()), ...until(doubled, 2000).map(({ reply }) => reply)];
     assert.equal(sent.length, 4);
     for (const reply of sent) assert.deepEqual(reply, expectedReply(icmpPacket(), 62));
@@ -320,7 +337,8 @@ test("hostile packets are each counted once", async () => {
   rig.respond(
     icmpPacket({ ttl: 1, options }), icmpPacket({ ttl: 0 }), icmpPacket({ ttl: 9, options }),
     icmpPacket({ ttl: 1 }).subarray(0, 24), ipv4Packet(new Uint8Array(0), { ttl: 1 }),
-    ipv4Packet(new Uint8Array(2), { ttl: 2, protocol: 17 }), ipv4Packet(new Uint8Array(1480), { ttl: 1, fragment: 0x2000 }),
+    ipv4Packet(new Uint8Array(2), { ttl: 2, protocol: 17 }),
+    ipv4Packet(new Uint8Array(1480), { ttl: 1, fragment: 0x2000 }),
     icmpv6Packet({ hopLimit: 0 }), icmpv6Packet({ hopLimit: 1, extensions: [hopByHop(new Uint8Array(6))] }),
     icmpv6Packet({ hopLimit: 1 }).subarray(0, 39), icmpv6Packet({ hopLimit: 1 }).subarray(0, 50),
     icmpPacket({ ttl: 1, src: TARGET }), icmpv6Packet({ hopLimit: 1, src: TARGET6, dst: HOST6 }),
