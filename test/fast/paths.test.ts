@@ -11,8 +11,12 @@ import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
 import { HOST6, hopByHop, icmpv6Packet, setIcmpv6Checksum, TARGET6, udpPacket6 } from "../support/ipv6.js";
 import {
-  checksum, expectedReply, HOST, icmpPacket, ipv4Packet, TARGET, udpPacket,
+  checksum, expectedReply, HOST, icmpPacket, ipv4Packet, setHeaderChecksum, TARGET, udpPacket,
 } from "../support/packets.js";
+import { Random } from "../support/random.js";
+import { ACK, SYN } from "../support/tcp.js";
+import { PORTS, TcpHost } from "../support/tcphost.js";
+import { Peer } from "../support/tcppeer.js";
 import { PATHED } from "../vectors/drops.js";
 
 const MS = 1e6;
@@ -240,6 +244,17 @@ describe("HP-7: a hop with a smaller MTU", () => {
     isBalanced(rig);
   });
 
+  for (const family of [4, 6] as const) {
+    test(`IPv${family}: segments are no longer than the path has room for`, async () => {
+      const host = await TcpHost.create({ policy: { path: narrow }, mtu: 1500, kept: 100 });
+      const peer = new Peer(host, family, PORTS.chargen);
+      const [{ seq }] = peer.say({ seq: 0, flags: SYN, options: { mss: 1460 } });
+      const [{ data }] = peer.say({ seq: 1, ack: seq + 1 >>> 0, flags: ACK });
+      assert.equal(data.length, family === 4 ? 1360 : 1340);
+      assert.deepEqual(host.rig.dropped, {});
+    });
+  }
+
   test("a black hole says nothing, there and back", async () => {
     const rig = await rigWith({ steps: [hop("10.98.0.1", { mtu: 1400, blackHole: true })] });
     const packets = [icmpPacket({ data: long }), icmpv6Packet({ data: long }), icmpPacket({ data: long, fragment: 0 })];
@@ -345,6 +360,34 @@ test("hostile packets are each counted once", async () => {
     icmpPacket({ ttl: 1, src: "224.0.0.1", dst: HOST }),
   );
   isBalanced(rig);
+});
+
+test("random damage to packets conserves their count, and every error holds together", async () => {
+  const random = new Random(71);
+  const fork = { branches: [[hop("10.98.0.11", { mtu: 600 })], [THREE[1], THREE[2]]], by: "flow" as const };
+  const duplicate = { probability: 0.3, correlation: 0 };
+  const link = delay(1, 1, { duplicate });
+  const steps = [hop("10.98.0.1", { mpls: [16], link }), fork, hop("10.98.0.4", { mtu: 1400, link })];
+  const rig = await rigWith({ steps, back: 2 }, { policy: { link }, mtu: 1500 });
+  for (let round = 0; round < 300; round++) {
+    const packets = Array.from({ length: 8 }, () => {
+      const data = new Uint8Array(random.below(1400));
+      const [ttl, fragment] = [random.below(7), random.oneIn(2) ? 0x4000 : random.below(3)];
+      const packet = [
+        () => icmpPacket({ ttl, data, fragment }), () => udpPacket({ ttl, data, fragment }),
+        () => icmpv6Packet({ hopLimit: ttl, data }), () => udpPacket6({ hopLimit: ttl, data }),
+      ][random.below(4)]();
+      if (random.oneIn(3)) packet[random.below(Math.min(packet.length, 60))] ^= 1 << random.below(8);
+      const headerLen = 4 * (packet[0] & 15);
+      if (packet[0] >> 4 === 4 && headerLen >= 20 && headerLen <= packet.length) setHeaderChecksum(packet);
+      return random.oneIn(5) ? packet.subarray(0, 1 + random.below(packet.length)) : packet;
+    });
+    rig.respond(...packets);
+    until(rig, rig.now + random.below(20));
+    isBalanced(rig);
+    rig.now += 50;
+  }
+  assert.ok((rig.dropped.ttl_expired ?? 0) > 100 && (rig.dropped.pkt_too_big ?? 0) > 20);
 });
 
 describe("drops", () => {
