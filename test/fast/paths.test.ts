@@ -346,6 +346,24 @@ describe("HP-9: forks", () => {
   });
 });
 
+test("HP-10: a hop whose address the prefix has answers from where it is", async () => {
+  const own = { ipv4: parseAddress("10.99.7.2"), ipv6: parseAddress("fd99::7:2"), ttl: 255 };
+  const steps = [
+    hop("10.98.0.1", { link: delay(10, 1) }), hop("10.98.0.2", { ...own, link: delay(20, 2) }), hop("10.98.0.3"),
+  ];
+  const rig = await rigWith({ steps, back: 9 }, { policy: { link: delay(100, 100) } });
+  const there = [{ dst: "10.99.7.2", ttl: 2 }, { dst: "10.99.7.2", ttl: 1 }].map(icmpPacket);
+  rig.respond(...there, icmpv6Packet({ dst: "fd99::7:2", hopLimit: 2 }), udpPacket({ dst: "10.99.7.2" }));
+  const sent = until(rig, 2000);
+  assert.deepEqual(sent.map(({ at }) => at), [11, 33, 33, 33]);
+  assert.equal(errorIn(sent[0].reply).type, 11);
+  assert.deepEqual(sent[1].reply, expectedReply(there[0], 254));
+  assert.deepEqual([sent[2].reply[40], sent[2].reply[7]], [129, 254]);
+  const { type, code, ttl, quote } = errorIn(sent[3].reply);
+  assert.deepEqual([type, code, ttl, quote[8]], [3, 3, 254, 63]);
+  isBalanced(rig);
+});
+
 test("hostile packets are each counted once", async () => {
   const rig = await rigWith({ steps: THREE, back: 3 });
   const options = Uint8Array.of(7, 7, 4, 0, 0, 0, 0, 0);
