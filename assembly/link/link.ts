@@ -124,8 +124,9 @@ function routeOf(packet: usize): usize {
 // ---- on the way in --------------------------------------------------------------------------------------------------
 
 /**
- * Has a packet of `len` bytes, which has changed by `changes`, come to the hop at a place of its route at `from`, and go
- * on to the one at `end`, or to the prefix behind all of them. Returns when it is there, with CHANGES; or that it is gone.
+ * Has a packet of `len` bytes, which has changed by `changes`, come to the hop at a place of its route at `from`, and
+ * go on to the one at `end`, or to the prefix behind all of them. Returns when it is there, with CHANGES; or that it is
+ * gone.
  */
 function travel(
   packet: usize, way: usize, end: u32, place: u32, from: u64, ip: usize, len: u32, copy: bool, changes: u32,

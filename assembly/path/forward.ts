@@ -21,8 +21,8 @@ export function endAt(hop: usize, place: u32, ip: usize, len: u32): i32 {
 }
 
 /**
- * Has a packet go back from the hop at a place of its route, or from behind all hops. Returns DONE, or the verdict if it
- * does not come. `room` is the path's.
+ * Has a packet go back from the hop at a place of its route, or from behind all hops. Returns DONE, or the verdict if
+ * it does not come. `room` is the path's.
  */
 export function comeBack(way: usize, place: u32, ip: usize, len: u32, room: u32): i32 {
   if (len > holeOf(way)) return drop(Drop.pmtu_black_hole);

@@ -71,7 +71,7 @@ export interface HopErrors {
 /** Returns the errors of the hops that the table at this address has. */
 export function errorsOf({ buffer }: WebAssembly.Memory, table: number): HopErrors[] {
   const words = new Uint32Array(buffer);
-  const bytes = Buffer.from(buffer as ArrayBuffer);
+  const bytes = Buffer.from(buffer);
   const text = (at: number) => bytes.toString("utf8", words[at], words[at] + words[at + 1]);
   const [count, from] = [words[(table + PATH_DATA + HOP_RECORDS) / 4], words[(table + PATH_DATA + HOP_RECORDS_AT) / 4]];
   return Array.from({ length: count }, (_, i) => {

@@ -2,16 +2,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, Protocol, REPLIES } from "../../abi/counters.js";
+import { tableOf } from "../../src/engine/table.js";
 import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
 import { PrefixList } from "../../src/prefix/list.js";
 import type { Hop, Path } from "../../src/prefix/path.js";
-import { parseAddress, parsePrefix } from "../../src/prefix/prefixes.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HopErrors } from "../../src/telemetry/hoperrors.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
 import { HOST6, hopByHop, icmpv6Packet, setIcmpv6Checksum, TARGET6, udpPacket6 } from "../support/ipv6.js";
 import {
-  checksum, expectedReply, HOST, icmpPacket, ipv4Packet, setHeaderChecksum, TARGET, udpPacket,
+  checksum, expectedReply, HOST, icmpPacket, ipv4Packet, PREFIX, setHeaderChecksum, TARGET, udpPacket,
 } from "../support/packets.js";
 import { Random } from "../support/random.js";
 import { ACK, SYN } from "../support/tcp.js";
@@ -219,6 +220,25 @@ test("the errors of hops are counted by path, hop and type", async () => {
   }
 });
 
+test("a reload keeps what hops of a path remember, until it has the path no more", async () => {
+  const steps = [hop("10.98.0.1", { icmp: { rate: 0.001, burst: 2 } })];
+  const rig = await rigWith({ name: "far", steps }, { reloadable: true, prefixes: [PREFIX] });
+  const say = () => rig.respond(icmpPacket({ ttl: 1 })).length;
+  const reload = (path: Path) => {
+    rig.linear.serve(tableOf(serving([parsePrefix(PREFIX)], { path }), { hosts: [parseAddress(HOST)] }));
+  };
+  const errors = () => rig.linear.hopErrors.map(({ path, errors: [expired] }) => [path, expired]);
+  assert.equal(say(), 1);
+  reload({ name: "far", steps: [...steps, ...THREE] });
+  assert.deepEqual([say(), say(), errors()[0]], [1, 0, ["far", 2]]);
+  for (const name of ["near", "nearer"]) {
+    reload({ name, steps });
+    assert.deepEqual([say(), errors()], [1, [[name, 1]]]);
+  }
+  reload({ name: "far", steps });
+  assert.deepEqual([say(), errors()], [1, [["far", 1]]]);
+});
+
 describe("HP-7: a hop with a smaller MTU", () => {
   const narrow: Path = { steps: [THREE[0], hop("10.98.0.2", { mtu: 1400 })] };
   const long = new Uint8Array(1400);
@@ -405,7 +425,7 @@ test("random damage to packets conserves their count, and every error holds toge
     isBalanced(rig);
     rig.now += 50;
   }
-  assert.ok((rig.dropped.ttl_expired ?? 0) > 100 && (rig.dropped.pkt_too_big ?? 0) > 20);
+  assert.ok(rig.dropped.ttl_expired > 100 && rig.dropped.pkt_too_big > 20);
 });
 
 describe("drops", () => {
