@@ -10,13 +10,13 @@ import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js
 import { HopErrors } from "../../src/telemetry/hoperrors.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
-import { HOST6, hopByHop, icmpv6Packet, setIcmpv6Checksum, TARGET6, udpPacket6 } from "../support/ipv6.js";
+import { HOST6, hopByHop, icmpv6Packet, PREFIX6, setIcmpv6Checksum, TARGET6, udpPacket6 } from "../support/ipv6.js";
 import {
   checksum, expectedReply, HOST, icmpPacket, ipv4Packet, PREFIX, setHeaderChecksum, TARGET, udpPacket,
 } from "../support/packets.js";
 import { Random } from "../support/random.js";
 import { ACK, SYN } from "../support/tcp.js";
-import { PORTS, TcpHost } from "../support/tcphost.js";
+import { PORTS, SERVICES, TcpHost } from "../support/tcphost.js";
 import { Peer } from "../support/tcppeer.js";
 import { PATHED } from "../vectors/drops.js";
 
@@ -265,13 +265,19 @@ describe("HP-7: a hop with a smaller MTU", () => {
   });
 
   for (const family of [4, 6] as const) {
-    test(`IPv${family}: segments are no longer than the path has room for`, async () => {
-      const host = await TcpHost.create({ policy: { path: narrow }, mtu: 1500, kept: 100 });
+    test(`IPv${family}: segments are no longer than the path has room for, also after a reload`, async () => {
+      const host = await TcpHost.create({ policy: { path: narrow }, mtu: 1500, kept: 100, reloadable: true });
       const peer = new Peer(host, family, PORTS.chargen);
       const [{ seq }] = peer.say({ seq: 0, flags: SYN, options: { mss: 1460 } });
       const [{ data }] = peer.say({ seq: 1, ack: seq + 1 >>> 0, flags: ACK });
       assert.equal(data.length, family === 4 ? 1360 : 1340);
       assert.deepEqual(host.rig.dropped, {});
+      const path = { steps: [hop("10.98.0.2", { mtu: 1300 })] };
+      const served = serving([PREFIX, PREFIX6].map(parsePrefix), { tcp: { ports: SERVICES }, path });
+      host.rig.linear.serve(tableOf(served, { hosts: [HOST, HOST6].map(parseAddress) }));
+      const more = peer.say({ seq: 1, ack: seq + 1 + data.length >>> 0, flags: ACK });
+      assert.ok(more.length > 0);
+      for (const segment of more) assert.ok(segment.data.length <= (family === 4 ? 1260 : 1240));
     });
   }
 
