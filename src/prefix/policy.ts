@@ -1,6 +1,7 @@
 import { SourceRoute, Unreachable } from "../../abi/tables.js";
 import type { Service } from "../../abi/tcp.js";
 import type { Link } from "./link.js";
+import type { Path } from "./path.js";
 import type { StreamService } from "./streams.js";
 
 /**
@@ -70,6 +71,8 @@ export interface Answers {
   readonly limit?: Limit | undefined;
   /** What its packets go through, there and back; undefined for none. Only the wasm engine has it. */
   readonly link?: Link | undefined;
+  /** The routers before its addresses and before that link; undefined for none. Only the wasm engine has it. */
+  readonly path?: Path | undefined;
 }
 
 /** Settings that hold for all addresses. */
