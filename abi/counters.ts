@@ -181,6 +181,13 @@ export enum Drop {
   link_queue_full,
   /** As many packets are kept as may be. */
   held_full,
+  /** A hop of the path of its prefix does not forward it: its TTL is over. The hop says so. */
+  ttl_expired,
+  /** A hop that says nothing would have said so, of this or of the next. */
+  hop_silent,
+  /** It is too long for a hop of the path of its prefix, and must not be fragmented. The hop says so, or does not. */
+  pkt_too_big,
+  pmtu_black_hole,
   /** It was kept when pongd ended. Counted by the main thread. */
   stopped,
 }
@@ -200,6 +207,7 @@ export enum IcmpError {
   protocol_unreachable,
   parameter_problem,
   time_exceeded,
+  packet_too_big,
 }
 export const ERRORS = BATCH_SIZES + BATCH_BUCKETS;
 export const MAX_ERRORS = 8;

@@ -25,19 +25,26 @@ export const LINK_NAMES_AT = QUEUE_INDEX + 4;
 export const LINK_NAME_SIZE = 16;
 /** u32: number of tables that had links. */
 export const LINKED_TABLES = LINK_NAMES_AT + 4;
+/** u32: address of the states of hops [HOP_STATES] (hops.ts), and of their names [HOP_STATES], as links have them. */
+export const HOP_STATES_AT = LINKED_TABLES + 4;
+export const HOP_NAMES_AT = HOP_STATES_AT + 4;
 
 // ---- state ----------------------------------------------------------------------------------------------------------
 
 /** u32: bits of what has just happened to a packet, CROSSED_. */
-export const CROSSED = LINKED_TABLES + 4;
+export const CROSSED = HOP_NAMES_AT + 4;
+/** u32: how a packet has changed on its way: the number of the bit, from 1 on, that is another, and CHANGED_MARKED. */
+export const CHANGES = CROSSED + 4;
 /** u64: the key of that packet's draws. */
-export const DRAW_KEY = (CROSSED + 4 + 7) & -8;
+export const DRAW_KEY = (CHANGES + 4 + 7) & -8;
 
 export const LINKS_END = DRAW_KEY + 8;
 
 export const CROSSED_DUPLICATED = 1;
 export const CROSSED_CORRUPTED = 2;
 export const CROSSED_MARKED = 4;
+
+export const CHANGED_MARKED = 1 << 31;
 
 /**
  * Effects of links; the member's name is the label's value. The names are those of the kernel's counters

@@ -67,12 +67,18 @@ export const LINKS = (LINK_TABLES + LINK_TABLES_SIZE + 63) & -64;
 export const LINK_DATA = LINKS + LINK_SIZE * MAX_LINKS;
 /** Maximum bytes of what links need besides. */
 export const MAX_LINK_DATA = 8 << 20;
+/** u32[PREFIX_INDICES]: address of the prefix's path (hops.ts), or 0. */
+export const PREFIX_PATH = LINK_DATA + MAX_LINK_DATA;
+/** The paths, and their forks, routes and hops. */
+export const PATH_DATA = (PREFIX_PATH + 4 * PREFIX_INDICES + 63) & -64;
+/** Maximum bytes of them. */
+export const MAX_PATH_DATA = 8 << 20;
 /**
  * Ports: lists of {u32 number of ranges; ranges {u16 first port, u16 last port, u32 address of a service}}. The ranges
  * are in ascending order, and none overlap. Prefixes with the same ports share a list. A port in no range refuses, or
  * is unreachable. Those of TCP come first, then a 0, then those of UDP, and another 0.
  */
-export const PORT_LISTS = LINK_DATA + MAX_LINK_DATA;
+export const PORT_LISTS = PATH_DATA + MAX_PATH_DATA;
 export const PORT_RANGE_SIZE = 8;
 /** Maximum bytes of all port lists. */
 export const MAX_PORT_LISTS = 1 << 20;
@@ -116,6 +122,9 @@ export const ANSWER_PROBE = 1 << 20;
 
 /** The prefix stands behind a link. */
 export const LINKED = 1 << 21;
+
+/** The prefix stands behind a path, and behind a link, which may do nothing. */
+export const PATHED = 1 << 22;
 
 /** Treatment of a packet with a source route. The members' names are the flag's values. */
 export enum SourceRoute {

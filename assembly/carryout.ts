@@ -8,7 +8,7 @@ import { ipv6Input } from "./judge/ipv6";
 import * as kept from "./kept";
 import { leave } from "./link/link";
 import { add, answered, free, queue } from "./memory";
-import { answers, begin, family, owner, protocol, setCrossed, setFamily } from "./packet";
+import { answers, begin, family, owner, protocol, setCrossed, setFamily, setRoute } from "./packet";
 import { isDrop, isReply, KEPT, reason, SPOILT } from "./verdict";
 import * as ipv4 from "./wire/ipv4";
 
@@ -43,6 +43,7 @@ export function arrived(record: usize): void {
   kept.arrived();
   begin(CONTEXT, ip, familyOf(ip));
   setCrossed(CONTEXT);
+  setRoute(CONTEXT, kept.routeOf(record));
   // The caller has seen that there is room for its reply. Nothing else may take that.
   const unjudged = load<u32>(UNJUDGED);
   store<u32>(UNJUDGED, unjudged + 1);

@@ -20,6 +20,8 @@ const LENGTH: usize = TIMER_SIZE + 4;
 const OWNER: usize = TIMER_SIZE + 8;
 const PROTOCOL: usize = TIMER_SIZE + 12;
 const FLIP: usize = TIMER_SIZE + 16;
+/** Of a packet that is to be judged. */
+const ROUTE: usize = OWNER;
 
 /** Returns whether another packet may be kept. */
 export function mayKeep(): bool {
@@ -40,9 +42,11 @@ export function keep(packet: usize, length: u32, due: u64, owner: i32, protocol:
   if (owner != NOBODY) add(Counter.kept, 1);
 }
 
-/** Keeps the packet of `length` bytes at `packet`, which is to be judged at `due`. */
-export function keepArriving(packet: usize, length: u32, due: u64): void {
-  set(recordOf(packet), packet, length, Timer.arriving, due);
+/** Keeps the packet of `length` bytes at `packet`, which came by this route, and is to be judged at `due`. */
+export function keepArriving(packet: usize, length: u32, due: u64, route: u32): void {
+  const record = recordOf(packet);
+  store<u32>(record, route, ROUTE);
+  set(record, packet, length, Timer.arriving, due);
   add(Counter.kept, 1);
 }
 
@@ -84,6 +88,10 @@ export function packetOf(record: usize): usize {
 
 export function lengthOf(record: usize): u32 {
   return load<u32>(record, LENGTH);
+}
+
+export function routeOf(record: usize): u32 {
+  return load<u32>(record, ROUTE);
 }
 
 /** Changes a bit of a packet. */

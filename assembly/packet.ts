@@ -15,6 +15,7 @@ const ANSWERS: usize = 8;
 const FAMILY: usize = 12; // u8
 const PROTOCOL: usize = 13; // u8
 const CROSSED: usize = 14; // u8
+const ROUTE: usize = 15; // u8
 const ARRIVAL: usize = 16; // u64, on the clock of NOW
 const FLAGS: usize = 24; // u8, as wire/vnet.ts has them
 const KIND: usize = 25; // u8
@@ -108,6 +109,15 @@ export function hasCrossed(packet: usize): bool {
 
 export function setCrossed(packet: usize): void {
   store<u8>(packet, 1, CROSSED);
+}
+
+/** Returns the number of the route that the packet came by (path/route.ts); 0 without a path. */
+export function route(packet: usize): u32 {
+  return load<u8>(packet, ROUTE);
+}
+
+export function setRoute(packet: usize, route: u32): void {
+  store<u8>(packet, <u8>route, ROUTE);
 }
 
 /** Returns the flags of wire/vnet.ts. */

@@ -3,12 +3,13 @@
 import { NOW, REASSEMBLIES } from "../../abi/control";
 import { Counter, Drop, IcmpError, Protocol } from "../../abi/counters";
 import { MIN_PATH_MTU } from "../../abi/paths";
-import { FIRST_PREFIX, INVALID, NOBODY } from "../../abi/tables";
+import { FIRST_PREFIX, INVALID, NOBODY, PATHED } from "../../abi/tables";
 import { holds, sumHeader } from "../checksum";
 import { arrive, isBehindLink, keepEarly } from "../link/link";
 import { answered } from "../memory";
 import { finish } from "../offload";
-import { protocol, setArrival, setOwner, setProtocol } from "../packet";
+import { answers, protocol, setArrival, setOwner, setProtocol } from "../packet";
+import { roomOf } from "../path/route";
 import { owner, table } from "../prefix";
 import * as reassembly from "../reassembly";
 import { error } from "../respond/error";
@@ -41,8 +42,13 @@ export function ipv4Input(packet: usize, ip: usize, length: u32): i32 {
   if (ipv4.isFragment(ip)) return fragment(packet, ip, prefix);
 
   const verdict = datagram(packet, ip);
-  if (isReply(verdict)) setProtocol(packet, protocolOf(packet, ip));
-  return verdict;
+  if (!isReply(verdict)) return verdict;
+  setProtocol(packet, protocolOf(packet, ip));
+  // The path that the request came by may not have room for all of the reply, which may be fragmented.
+  if (!(answers(packet) & PATHED) || <u32>verdict <= roomOf(prefix)) return verdict;
+  if (!transmit(packet, ip, verdict)) return drop(Drop.nomem);
+  answered(protocol(packet), prefix, 1);
+  return DONE;
 }
 
 /**

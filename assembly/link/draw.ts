@@ -41,7 +41,8 @@ export function unit(draw: Draw): f64 {
   return <f64>(bits(draw) >>> 11) * (1.0 / 9007199254740992.0);
 }
 
-function mix64(z: u64): u64 {
+/** Returns a number of which each bit depends on every bit of `z`. */
+export function mix64(z: u64): u64 {
   z = (z ^ z >>> 30) * 0xbf58476d1ce4e5b9;
   z = (z ^ z >>> 27) * 0x94d049bb133111eb;
   return z ^ z >>> 31;

@@ -8,27 +8,32 @@
 
 import { NOW } from "../../abi/control";
 import { Counter, Drop, DROPPED, Protocol } from "../../abi/counters";
+import { HOP_LINK, HopError } from "../../abi/hops";
 import {
-  CROSSED, CROSSED_CORRUPTED, CROSSED_DUPLICATED, CROSSED_MARKED, EFFECTS_AT, LINK_STATE_SIZE, LINK_STATES_AT,
-  MAX_EFFECTS, PREFIX_EFFECTS_SIZE, WAY_STATE_SIZE,
+  CHANGED_MARKED, CHANGES, CROSSED, CROSSED_CORRUPTED, CROSSED_DUPLICATED, CROSSED_MARKED,
 } from "../../abi/links";
 import { SLOT_ALIGN } from "../../abi/slots";
-import { FIRST_PREFIX, LINKED, NOBODY, PREFIX_LINK } from "../../abi/tables";
-import { MAX_LINKS, NO_STATE, WAY_DUPLICATE, WAY_FLAGS, WAY_IN_TIME, WAY_SIZE, WAY_STATE } from "../../abi/ways";
+import { FIRST_PREFIX, LINKED, NOBODY } from "../../abi/tables";
+import { WAY_DUPLICATE, WAY_FLAGS, WAY_IN_TIME } from "../../abi/ways";
 import { flipBit, keep, keepArriving, mayKeep } from "../kept";
 import { add, answered, free, queue, spare, take } from "../memory";
 import { finish } from "../offload";
-import { answers, arrival, hasCrossed, isAhead, owner, protocol, setArrival, setCrossed } from "../packet";
+import {
+  answers, arrival, hasCrossed, isAhead, owner, protocol, route, setArrival, setCrossed, setRoute,
+} from "../packet";
+import { hopError } from "../path/error";
+import { endAt, endBack, forward } from "../path/forward";
+import { backOf, choose, copiesOf, hopAt, hopsOf, isInTime, pathOf, roomOf, routeAt } from "../path/route";
 import { answersOf, table } from "../prefix";
-import { DONE, drop, KEPT, SPOILT } from "../verdict";
+import { DONE, drop, KEPT, reason, SPOILT } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
-import { cross, FULL, LOST } from "./cross";
+import { FULL, LOST } from "./cross";
 import { bits, Draw } from "./draw";
+import { IN, OUT, pass, wayOf } from "./way";
 
-/** The ways of a link. */
-const IN: u32 = 0;
-const OUT: u32 = 1;
+/** A packet does not come through: GONE + its reason. It comes through at any time before. */
+const GONE: u64 = u64.MAX_VALUE - 1024;
 
 /** Returns whether the packet has yet to go through the link of its destination. */
 export function isBehindLink(packet: usize): bool {
@@ -36,27 +41,28 @@ export function isBehindLink(packet: usize): bool {
 }
 
 /**
- * Has the packet of `len` bytes, which has come from outside, go through the way in. Returns DONE if it comes through,
+ * Has the packet of `len` bytes, which has come from outside, go through the ways in. Returns DONE if it comes through,
  * whenever that is, and otherwise its verdict.
  */
 export function arrive(packet: usize, ip: usize, len: u32): i32 {
   setCrossed(packet);
   // A bit that changes, and a copy that is judged later, are of the packet as it is on the wire.
   finish(packet, ip);
-  const at = pass(owner(packet), IN, load<u64>(NOW), ip, len, false);
-  const crossed = load<u32>(CROSSED);
-  const flip = flipOf(crossed, len);
-  if (crossed & CROSSED_DUPLICATED) copyIn(owner(packet), ip, len);
-  if (at == LOST) return drop(Drop.link_loss);
-  if (at == FULL) return drop(Drop.link_queue_full);
+  const prefix = owner(packet);
+  const path = pathOf(prefix);
+  if (path) setRoute(packet, choose(path, ip, len, false));
+  const way = routeAt(path, route(packet));
+  const at = travel(packet, way, 0, load<u64>(NOW), ip, len, false, 0);
+  if (at >= GONE) return drop(<Drop>(at - GONE));
+  const changes = load<u32>(CHANGES);
   setArrival(packet, at);
-  if (crossed & CROSSED_MARKED) mark(ip);
-  if (flip) flipBit(ip, flip - 1);
-  if (load<u32>(wayOf(owner(packet), IN), WAY_FLAGS) & WAY_IN_TIME) {
+  if (way) forward(ip, hopsOf(way));
+  change(ip, changes);
+  if (isInTime(way) || load<u32>(wayOf(prefix, IN), WAY_FLAGS) & WAY_IN_TIME) {
     const early = keepUntil(packet, ip, len);
     if (early != DONE) return early;
   }
-  return flip ? SPOILT : DONE;
+  return flipOf(changes) ? SPOILT : DONE;
 }
 
 /** Returns KEPT if the packet has yet to come, and has it judged again when it has; DONE if it is there. */
@@ -67,48 +73,154 @@ export function keepEarly(packet: usize, ip: usize): i32 {
 function keepUntil(packet: usize, ip: usize, len: u32): i32 {
   if (!isAhead(packet)) return DONE;
   if (!mayKeep()) return drop(Drop.held_full);
-  keepArriving(ip, len, arrival(packet));
+  keepArriving(ip, len, arrival(packet), route(packet));
   return KEPT;
 }
 
-/** Has the packet at `ip`, which has become a reply of `len` bytes, go through the way out, and counts its verdict. */
+/** Has the packet at `ip`, which has become a reply of `len` bytes, go through the ways out, and counts its verdict. */
 export function leave(packet: usize, ip: usize, len: u32): void {
-  send(owner(packet), arrival(packet), ip, len, owner(packet), protocol(packet));
+  send(owner(packet), routeOf(packet), arrival(packet), ip, len, owner(packet), protocol(packet));
 }
 
-/** Returns how many slots so many packets of a prefix take at most, with what the way out makes of them. */
+/** Returns how many slots so many packets of a prefix take at most, with what the ways out make of them. */
 export function slotsFor(prefix: i32, packets: u32): u32 {
-  const isLinked = prefix >= FIRST_PREFIX && (answersOf(table(), prefix) & LINKED) != 0;
-  return isLinked && load<f64>(wayOf(prefix, OUT), WAY_DUPLICATE) ? 2 * packets : packets;
+  if (!isLinked(prefix)) return packets;
+  const own: u32 = load<f64>(wayOf(prefix, OUT), WAY_DUPLICATE) ? 2 : 1;
+  return packets * (own + copiesOf(pathOf(prefix)));
 }
 
 /** Sends a packet in answer to the one with this context, in addition to a reply. */
 export function emit(packet: usize, ip: usize, len: u32): void {
-  if (answers(packet) & LINKED) send(owner(packet), arrival(packet), ip, len, NOBODY, Protocol.icmp);
-  else queue(ip, len);
+  if (answers(packet) & LINKED) {
+    send(owner(packet), routeOf(packet), arrival(packet), ip, len, NOBODY, Protocol.icmp);
+  } else {
+    queue(ip, len);
+  }
 }
 
 /** Sends a packet of a prefix, now. */
 export function emitOf(prefix: i32, ip: usize, len: u32): void {
-  const isLinked = prefix >= FIRST_PREFIX && (answersOf(table(), prefix) & LINKED) != 0;
-  if (isLinked) send(prefix, load<u64>(NOW), ip, len, NOBODY, Protocol.icmp);
-  else queue(ip, len);
+  if (!isLinked(prefix)) {
+    queue(ip, len);
+    return;
+  }
+  const path = pathOf(prefix);
+  const way = path ? routeAt(path, choose(path, ip, len, true)) : 0;
+  send(prefix, way, load<u64>(NOW), ip, len, NOBODY, Protocol.icmp);
 }
 
-/** Has a packet that leaves at `from` go through the way out of a prefix. It counts as its reply, or as NOBODY's. */
-function send(prefix: i32, from: u64, ip: usize, len: u32, counted: i32, protocol: u32): void {
-  const at = pass(prefix, OUT, from, ip, len, false);
-  const crossed = load<u32>(CROSSED);
-  const flip = flipOf(crossed, len);
-  if (crossed & CROSSED_DUPLICATED) copyOut(prefix, from, ip, len);
-  if (at == LOST) giveUp(ip, counted, Drop.link_loss_out);
-  else if (at == FULL) giveUp(ip, counted, Drop.link_queue_full);
-  else depart(ip, len, at, counted, protocol, crossed, flip);
+function isLinked(prefix: i32): bool {
+  return prefix >= FIRST_PREFIX && (answersOf(table(), prefix) & LINKED) != 0;
 }
 
-/** Sends or keeps a packet that leaves the way out at `at`. */
-function depart(ip: usize, len: u32, at: u64, counted: i32, protocol: u32, crossed: u32, flip: u32): void {
-  if (crossed & CROSSED_MARKED) mark(ip);
+/** Returns the route that the packet came by, or 0. */
+function routeOf(packet: usize): usize {
+  return routeAt(pathOf(owner(packet)), route(packet));
+}
+
+// ---- on the way in --------------------------------------------------------------------------------------------------
+
+/**
+ * Has a packet of `len` bytes, which has changed by `changes`, come to the hop at a place of its route at `from`, go on
+ * to the next ones, and to its destination. Returns when it is there, with CHANGES; or that it is gone.
+ */
+function travel(
+  packet: usize, way: usize, place: u32, from: u64, ip: usize, len: u32, copy: bool, changes: u32,
+): u64 {
+  const hops = hopsOf(way);
+  let at = from;
+  for (; place <= hops; place++) {
+    const hop = place < hops ? hopAt(way, place) : 0;
+    if (hasLink(hop)) {
+      const came = at;
+      at = pass(owner(packet), hop, IN, came, ip, len, copy);
+      const crossed = load<u32>(CROSSED);
+      const changed = changesOf(changes, crossed, len);
+      if (crossed & CROSSED_DUPLICATED) copyIn(packet, way, place, came, ip, len, changes);
+      if (at == LOST) return GONE + Drop.link_loss;
+      if (at == FULL) return GONE + Drop.link_queue_full;
+      changes = changed;
+    }
+    const end = hop ? endAt(hop, place, ip, len) : DONE;
+    if (end != DONE) {
+      say(packet, way, place, at, ip, len, reason(end));
+      return GONE + reason(end);
+    }
+  }
+  store<u32>(CHANGES, changes);
+  return at;
+}
+
+/** Has the hop at a place say that a packet ends there, for this reason. */
+function say(packet: usize, way: usize, place: u32, at: u64, ip: usize, len: u32, why: Drop): void {
+  if (why != Drop.ttl_expired && why != Drop.pkt_too_big) return;
+  const kind = why == Drop.ttl_expired ? HopError.time_exceeded : HopError.packet_too_big;
+  const error = hopError(packet, hopAt(way, place), place, ip, len, kind);
+  if (error) goBack(owner(packet), way, place, at, error, lenOf(error), NOBODY, Protocol.icmp);
+}
+
+/** Has a copy of a packet go on from a place. It is judged when it comes, and has a verdict of its own. */
+function copyIn(packet: usize, way: usize, place: u32, from: u64, ip: usize, len: u32, changes: u32): void {
+  const at = travel(packet, way, place, from, ip, len, true, changes);
+  if (at >= GONE || !mayKeep() || !spare()) return;
+  const changed = load<u32>(CHANGES);
+  const copy = copyOf(ip, len);
+  if (way) forward(copy, hopsOf(way));
+  change(copy, changed);
+  add(Counter.linkCopies, 1);
+  keepArriving(copy, len, at, route(packet));
+}
+
+// ---- on the way out -------------------------------------------------------------------------------------------------
+
+/** Has a packet of a prefix go back by a route from `from` on. It counts as its reply, or as NOBODY's. */
+function send(prefix: i32, way: usize, from: u64, ip: usize, len: u32, counted: i32, protocol: u32): void {
+  if (way) {
+    const end = endBack(way, ip, len, roomOf(prefix));
+    if (end != DONE) {
+      giveUp(ip, counted, reason(end));
+      return;
+    }
+    forward(ip, backOf(way));
+  }
+  goBack(prefix, way, hopsOf(way), from, ip, len, counted, protocol);
+}
+
+/** Has a packet go through the ways out, from a place of its route on. */
+function goBack(
+  prefix: i32, way: usize, place: u32, from: u64, ip: usize, len: u32, counted: i32, protocol: u32,
+): void {
+  const at = travelBack(prefix, way, place, from, ip, len, false, 0);
+  if (at >= GONE) giveUp(ip, counted, <Drop>(at - GONE));
+  else depart(ip, len, at, counted, protocol, load<u32>(CHANGES));
+}
+
+/** Does for the ways out what travel() does for those in. */
+function travelBack(
+  prefix: i32, way: usize, place: u32, from: u64, ip: usize, len: u32, copy: bool, changes: u32,
+): u64 {
+  const hops = hopsOf(way);
+  let at = from;
+  for (let left = place + 1; left > 0; left--) {
+    const hop = left <= hops ? hopAt(way, left - 1) : 0;
+    if (!hasLink(hop)) continue;
+    const came = at;
+    at = pass(prefix, hop, OUT, came, ip, len, copy);
+    const crossed = load<u32>(CROSSED);
+    const changed = changesOf(changes, crossed, len);
+    if (crossed & CROSSED_DUPLICATED) copyOut(prefix, way, left - 1, came, ip, len, changes);
+    if (at == LOST) return GONE + Drop.link_loss_out;
+    if (at == FULL) return GONE + Drop.link_queue_full;
+    changes = changed;
+  }
+  store<u32>(CHANGES, changes);
+  return at;
+}
+
+/** Sends or keeps a packet that leaves the ways out at `at`. */
+function depart(ip: usize, len: u32, at: u64, counted: i32, protocol: u32, changes: u32): void {
+  if (changes & CHANGED_MARKED) mark(ip);
+  const flip = flipOf(changes);
   if (at <= load<u64>(NOW) && !flip) {
     if (counted != NOBODY) answered(protocol, counted, 1);
     queue(ip, len);
@@ -124,25 +236,19 @@ function giveUp(ip: usize, counted: i32, reason: Drop): void {
   if (counted != NOBODY) add(DROPPED + reason, 1);
 }
 
-/** Has a copy of a packet go through the way in. It is judged when it comes, and has a verdict of its own. */
-function copyIn(prefix: i32, ip: usize, len: u32): void {
-  const at = pass(prefix, IN, load<u64>(NOW), ip, len, true);
-  if (at == LOST || at == FULL || !mayKeep() || !spare()) return;
-  const crossed = load<u32>(CROSSED);
-  const flip = flipOf(crossed, len);
-  const copy = copyOf(ip, len);
-  if (crossed & CROSSED_MARKED) mark(copy);
-  if (flip) flipBit(copy, flip - 1);
-  add(Counter.linkCopies, 1);
-  keepArriving(copy, len, at);
+/** Has a copy of a packet go through the ways out, from a place on. */
+function copyOut(prefix: i32, way: usize, place: u32, from: u64, ip: usize, len: u32, changes: u32): void {
+  const at = travelBack(prefix, way, place, from, ip, len, true, changes);
+  if (at >= GONE || !spare()) return;
+  const changed = load<u32>(CHANGES);
+  depart(copyOf(ip, len), len, at, NOBODY, Protocol.icmp, changed);
 }
 
-/** Has a copy of a packet go through the way out. */
-function copyOut(prefix: i32, from: u64, ip: usize, len: u32): void {
-  const at = pass(prefix, OUT, from, ip, len, true);
-  if (at == LOST || at == FULL || !spare()) return;
-  const crossed = load<u32>(CROSSED);
-  depart(copyOf(ip, len), len, at, NOBODY, Protocol.icmp, crossed, flipOf(crossed, len));
+// ---- packets --------------------------------------------------------------------------------------------------------
+
+/** Returns whether a link leads to a hop, or to the prefix if that is 0. */
+function hasLink(hop: usize): bool {
+  return !hop || load<u32>(hop, HOP_LINK) != 0;
 }
 
 /** Copies a packet, and what lies before it, into a slot of its own. */
@@ -153,29 +259,22 @@ function copyOf(ip: usize, len: u32): usize {
   return slot + before;
 }
 
-/** Has a packet of `len` bytes go through a way of a prefix's link from `from` on, as cross() does. */
-function pass(prefix: i32, direction: u32, from: u64, ip: usize, len: u32, copy: bool): u64 {
-  const index = <u32>(prefix - FIRST_PREFIX);
-  const way = wayOf(prefix, direction);
-  const named = load<u32>(way, WAY_STATE);
-  const place = named == NO_STATE ? MAX_LINKS + index : named;
-  const state = load<u32>(LINK_STATES_AT) + place * LINK_STATE_SIZE + direction * WAY_STATE_SIZE;
-  const effects = load<u32>(EFFECTS_AT) + index * PREFIX_EFFECTS_SIZE + direction * (MAX_EFFECTS << 3);
-  return cross(way, state, from, len, isEcnCapable(ip), copy, effects);
-}
-
-function wayOf(prefix: i32, direction: u32): usize {
-  return <usize>load<u32>(table() + (<usize>(prefix - FIRST_PREFIX) << 2), PREFIX_LINK) + direction * WAY_SIZE;
+/** Adds what a way has changed of a packet of `len` bytes. Of two bits that change, the last one does. */
+function changesOf(changes: u32, crossed: u32, len: u32): u32 {
+  if (crossed & CROSSED_MARKED) changes |= CHANGED_MARKED;
+  if (crossed & CROSSED_CORRUPTED) changes = changes & CHANGED_MARKED | 1 + <u32>(bits(Draw.bit) % (<u64>len << 3));
+  return changes;
 }
 
 /** Returns the number of the bit that changes, from 1 on, or 0. */
-function flipOf(crossed: u32, len: u32): u32 {
-  return crossed & CROSSED_CORRUPTED ? 1 + <u32>(bits(Draw.bit) % (<u64>len << 3)) : 0;
+function flipOf(changes: u32): u32 {
+  return changes & ~CHANGED_MARKED;
 }
 
-/** RFC 3168 §5: returns whether the packet can be marked, or has been. */
-function isEcnCapable(ip: usize): bool {
-  return (ipv4.version(ip) == 6 ? ipv6.ecn(ip) : ipv4.ecn(ip)) != 0;
+function change(ip: usize, changes: u32): void {
+  if (changes & CHANGED_MARKED) mark(ip);
+  const flip = flipOf(changes);
+  if (flip) flipBit(ip, flip - 1);
 }
 
 function mark(ip: usize): void {

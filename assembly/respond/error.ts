@@ -1,17 +1,15 @@
 // ICMP errors, RFC 792; RFC 1122 §3.2.2. An error has a slot of its own, so the packet that it quotes stays as it came.
 
-import { MTU, NOW } from "../../abi/control";
-import { Counter, ERRORS, IcmpError } from "../../abi/counters";
-import { BUCKET_SIZE, ERROR_BUCKETS, ERROR_BURST, ERRORS_PER_MS } from "../../abi/limits";
+import { ERRORS, IcmpError } from "../../abi/counters";
 import { MIN_PATH_MTU } from "../../abi/paths";
-import { ANSWER_ERRORS } from "../../abi/tables";
-import { permits, take } from "../limit";
 import { emit } from "../link/link";
-import { add, spare, takeReply } from "../memory";
+import { add, takeReply } from "../memory";
 import { finish } from "../offload";
-import { answers, ttl } from "../packet";
+import { owner, ttl } from "../packet";
+import { roomOf } from "../path/route";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
+import { mayError, maySpeakOf } from "./permitted";
 
 /** RFC 1812 §4.3.2.3: the maximum length of an error, which quotes as much of the packet as fits. */
 const MAX_LEN: u32 = 576;
@@ -21,11 +19,9 @@ const MAX_LEN: u32 = 576;
  * that both addresses are single hosts'. `parameter` has the 32 bits behind the checksum, big-endian.
  */
 export function error(packet: usize, ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32): void {
-  // RFC 1122 §3.2.2: no error is about an error, or about any fragment but the first.
-  if (ipv4.fragmentOffset(ip) || (ipv4.protocol(ip) == ipv4.PROTOCOL_ICMP && !isQuery(ip))) return;
-  if (!mayError(packet, ip, kind)) return;
+  if (!maySpeakOf(ip) || !mayError(packet, ip, kind)) return;
   finish(packet, ip);
-  const quoted = min(ipv4.totalLen(ip), min(MAX_LEN, load<u32>(MTU)) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
+  const quoted = min(ipv4.totalLen(ip), min(MAX_LEN, roomOf(owner(packet))) - ipv4.MIN_HEADER_LEN - icmp.HEADER_LEN);
   const msgLen = icmp.HEADER_LEN + quoted;
   const reply = takeReply(packet);
   const msg = reply + ipv4.MIN_HEADER_LEN;
@@ -38,22 +34,4 @@ export function error(packet: usize, ip: usize, kind: IcmpError, type: u32, code
   }
   add(ERRORS + kind, 1);
   emit(packet, reply, ipv4.MIN_HEADER_LEN + msgLen);
-}
-
-/** Returns whether the ICMP message is a query. A message without a first byte is none. */
-function isQuery(ip: usize): bool {
-  const headerLen = ipv4.headerLen(ip);
-  return ipv4.totalLen(ip) > headerLen && icmp.isQuery(ip + headerLen);
-}
-
-/**
- * Returns whether an error of this kind may be sent about the packet and there is a slot for it. `kind` counts from
- * ERRORS, and so includes ICMPv6's kinds.
- */
-export function mayError(packet: usize, ip: usize, kind: u32): bool {
-  if (!(answers(packet) & ANSWER_ERRORS) || !spare()) return false;
-  const bucket = ERROR_BUCKETS + kind * BUCKET_SIZE;
-  if (permits(packet, ip) && take(bucket, ERRORS_PER_MS, ERROR_BURST, load<u64>(NOW))) return true;
-  add(Counter.errorsLimited, 1);
-  return false;
 }

@@ -1,15 +1,14 @@
 // ICMPv6 errors, RFC 4443 §2.4. As in error.ts, an error has a slot of its own.
 
-import { MTU } from "../../abi/control";
 import { ERRORS, ERRORS6, IcmpError } from "../../abi/counters";
 import { emit } from "../link/link";
 import { add, takeReply } from "../memory";
 import { finish } from "../offload";
-import { ttl } from "../packet";
-import * as extension from "../wire/extension";
+import { owner, ttl } from "../packet";
+import { roomOf } from "../path/route";
 import * as icmpv6 from "../wire/icmpv6";
 import * as ipv6 from "../wire/ipv6";
-import { mayError } from "./error";
+import { mayError, maySpeakOf6 } from "./permitted";
 
 /** §2.4 c: the maximum length of an error, the smallest MTU of IPv6. An error quotes as much of the packet as fits. */
 const MAX_LEN: u32 = 1280;
@@ -20,11 +19,10 @@ const MAX_LEN: u32 = 1280;
  * behind the checksum.
  */
 export function error6(packet: usize, ip: usize, kind: IcmpError, type: u32, code: u32, parameter: u32): void {
-  if (isAboutError(ip)) return;
-  if (!mayError(packet, ip, ERRORS6 - ERRORS + kind)) return;
+  if (!maySpeakOf6(ip) || !mayError(packet, ip, ERRORS6 - ERRORS + kind)) return;
   finish(packet, ip);
   const quoted = min(
-    ipv6.HEADER_LEN + ipv6.payloadLen(ip), min(MAX_LEN, load<u32>(MTU)) - ipv6.HEADER_LEN - icmpv6.HEADER_LEN,
+    ipv6.HEADER_LEN + ipv6.payloadLen(ip), min(MAX_LEN, roomOf(owner(packet))) - ipv6.HEADER_LEN - icmpv6.HEADER_LEN,
   );
   const msgLen = icmpv6.HEADER_LEN + quoted;
   const reply = takeReply(packet);
@@ -34,12 +32,4 @@ export function error6(packet: usize, ip: usize, kind: IcmpError, type: u32, cod
   icmpv6.setError(msg, msgLen, type, code, parameter, ipv6.pseudoSum(reply, ipv6.ICMPV6, msgLen));
   add(ERRORS6 + kind, 1);
   emit(packet, reply, ipv6.HEADER_LEN + msgLen);
-}
-
-/** §2.4 e: returns whether the message behind all extension headers is an ICMPv6 error. A missing message is none. */
-function isAboutError(ip: usize): bool {
-  const end = ip + ipv6.HEADER_LEN + ipv6.payloadLen(ip);
-  const found = extension.behind(ip + ipv6.HEADER_LEN, ipv6.nextHeader(ip), end);
-  const msg = <usize><u32>found;
-  return found >>> 32 == ipv6.ICMPV6 && msg < end && icmpv6.isError(icmpv6.type(msg));
 }

@@ -1,10 +1,10 @@
 // Fragmentation, RFC 791 §3.2: a reply made in a reassembly buffer is sent in as many fragments as the MTU requires,
 // each in a slot of its own.
 
-import { MTU } from "../../abi/control";
 import { emit, slotsFor } from "../link/link";
 import { spare, takeReply } from "../memory";
 import { owner } from "../packet";
+import { roomOf } from "../path/route";
 import * as ipv4 from "../wire/ipv4";
 
 /**
@@ -12,7 +12,7 @@ import * as ipv4 from "../wire/ipv4";
  * unusable afterwards.
  */
 export function transmit(packet: usize, ip: usize, totalLen: u32): bool {
-  const mtu = load<u32>(MTU);
+  const mtu = roomOf(owner(packet));
   const payload = ip + ipv4.headerLen(ip);
   const payloadLen = totalLen - ipv4.headerLen(ip);
   // All fragments but the last consist of whole blocks of 8 bytes. No header is longer than the first one's.

@@ -9,6 +9,8 @@ import {
 } from "../../abi/tcp";
 import { add, spare } from "../memory";
 import { segmentRoom } from "../offload";
+import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/tcp";
 import * as build from "./build";
 import {
@@ -17,6 +19,7 @@ import {
 } from "./connection";
 import { end } from "./input";
 import { syn } from "./open";
+import { roomFor } from "./path";
 import { advertise, opens } from "./receive";
 import * as recover from "./recover";
 import * as rtt from "./rtt";
@@ -58,6 +61,7 @@ export function output(c: usize): void {
     }
   } else if (state(c) != State.SYN_RECEIVED) {
     services.more(c);
+    if (build.isBehindLink(c)) fit(c);
     if (!sendData(c)) { soon(c); return; }
     if (marked(c, ACK_NOW) || isDue(load<u32>(c, ACK_AT)) || opens(c)) {
       if (!spare()) { soon(c); return; }
@@ -66,6 +70,15 @@ export function output(c: usize): void {
     if (state(c) == State.TIME_WAIT) { end(c); return; }
   }
   schedule(c);
+}
+
+/** Has segments be no longer than the path of the prefix has room for, which a reload may have changed. */
+function fit(c: usize): void {
+  const headers = wire.MIN_HEADER_LEN + (has(c, SIX) ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN);
+  const mss = roomFor(c) - headers;
+  if (mss >= <u32>load<u16>(c, MSS)) return;
+  store<u16>(c, <u16>mss, MSS);
+  recover.narrower(c);
 }
 
 /** Sends lost and new data and FIN. Returns false if there is more, for which there is no room now. */

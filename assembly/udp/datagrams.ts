@@ -2,7 +2,7 @@
 // users wrote, so whatever an answer says is checked: it goes from an address and a port that a thread has, to an
 // address that is somebody else's, and no byte is read or written outside of the rings and of slots that are free.
 
-import { FRAME_OFFSET, Mode, MODE, MTU, SEED } from "../../abi/control";
+import { FRAME_OFFSET, Mode, MODE, SEED } from "../../abi/control";
 import { Counter, Drop } from "../../abi/counters";
 import {
   ANSWER, ANSWER_CONTEXT, ANSWER_ID, ANSWER_LINK, DATA_LEN, DATAGRAM_ADDRESSES, DATAGRAM_FAMILY, DATAGRAM_HEADER,
@@ -22,6 +22,7 @@ import { mac, mac6 } from "../mac";
 import { emitOf, slotsFor } from "../link/link";
 import { add, spare, takeReply } from "../memory";
 import { begin, family, link, owner as ownerOf } from "../packet";
+import { roomOf } from "../path/route";
 import { pathMtu } from "../pmtu";
 import { kindOf, serviceIn } from "../ports";
 import { answersOf, owner, owner6, table } from "../prefix";
@@ -156,7 +157,8 @@ function transmit(
   six: bool, prefix: i32, ring: usize, from: u32, len: u32, ttl: u32, id: u32, local: usize, remote: usize,
 ): bool {
   const headerLen: u32 = six ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN;
-  const mtu = six ? pathMtu(remote, headerLen + len) : load<u32>(MTU);
+  const room = roomOf(prefix);
+  const mtu = six ? min(pathMtu(remote, headerLen + len), room) : room;
   const isWhole = headerLen + len <= mtu;
   const before = six && !isWhole ? headerLen + extension.MIN_LEN : headerLen;
   const most = isWhole ? len : mtu - before & ~7;

@@ -34,6 +34,7 @@ export const NET_UNREACHABLE_FOR_TOS: u32 = 11;
 export const PROHIBITED: u32 = 13;
 export const ECHO: u32 = 8;
 export const TIME_EXCEEDED: u32 = 11;
+export const TTL_EXCEEDED: u32 = 0;
 export const REASSEMBLY_TIME_EXCEEDED: u32 = 1;
 export const PARAMETER_PROBLEM: u32 = 12;
 export const TIMESTAMP: u32 = 13;

@@ -22,6 +22,7 @@ export const POLICY_FAILED: u32 = 5;
 export const ROUTE_REJECTED: u32 = 6;
 export const PACKET_TOO_BIG: u32 = 2;
 export const TIME_EXCEEDED: u32 = 3;
+export const HOP_LIMIT_EXCEEDED: u32 = 0;
 export const REASSEMBLY_TIME_EXCEEDED: u32 = 1;
 export const PARAMETER_PROBLEM: u32 = 4;
 export const ERRONEOUS_HEADER_FIELD: u32 = 0;

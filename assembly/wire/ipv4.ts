@@ -87,6 +87,10 @@ export function ecn(ip: usize): u32 {
   return load<u8>(ip, 1) & 3;
 }
 
+export function forbidsFragments(ip: usize): bool {
+  return (load<u32>(ip, 4) & DONT_FRAGMENT) != 0;
+}
+
 /** Returns the DSCP (RFC 2474 §3). */
 export function dscp(ip: usize): u32 {
   return <u32>load<u8>(ip, 1) >>> 2;

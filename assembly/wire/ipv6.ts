@@ -40,6 +40,10 @@ export function hopLimit(ip: usize): u32 {
   return load<u8>(ip, 7);
 }
 
+export function setHopLimit(ip: usize, hopLimit: u32): void {
+  store<u8>(ip, <u8>hopLimit, 7);
+}
+
 /** Pointer to the source address. */
 export function srcAddr(ip: usize): usize {
   return ip + 8;
@@ -63,6 +67,11 @@ export function pseudoSum(ip: usize, nextHeader: u32, messageLen: u32): u64 {
 
 function pairSum(p: usize): u64 {
   return <u64>load<u32>(p) + <u64>load<u32>(p, 4);
+}
+
+/** Returns the flow label as it lies in memory (RFC 6437). */
+export function flowLabel(ip: usize): u32 {
+  return load<u32>(ip) & 0xffff_0f00;
 }
 
 /** Returns the DSCP (RFC 2474 §3). */

@@ -1,8 +1,8 @@
 /** Links in a queue's memory: where what they remember lies, and how a table's links are written. */
-import { createHash } from "node:crypto";
+import { HOP_STATE_SIZE, HOP_STATES } from "../../abi/hops.js";
 import {
-  EFFECTS_AT, LINK_NAME_SIZE, LINK_NAMES_AT, LINK_STATE_SIZE, LINK_STATES, LINK_STATES_AT, LINKED_TABLES, MAX_KEPT,
-  PREFIX_EFFECTS_SIZE, QUEUE_INDEX,
+  EFFECTS_AT, HOP_NAMES_AT, HOP_STATES_AT, LINK_NAME_SIZE, LINK_NAMES_AT, LINK_STATE_SIZE, LINK_STATES,
+  LINK_STATES_AT, LINKED_TABLES, MAX_KEPT, PREFIX_EFFECTS_SIZE, QUEUE_INDEX,
 } from "../../abi/links.js";
 import { LINK_DATA, LINK_TABLES, LINKS, MAX_LINK_DATA, PREFIX_INDICES } from "../../abi/tables.js";
 import {
@@ -13,6 +13,7 @@ import {
 } from "../../abi/ways.js";
 import { DISTRIBUTIONS, normalCorrelation, PHI_VALUES } from "../prefix/distribution.js";
 import type { Chance, Link, LossModel, Way } from "../prefix/link.js";
+import { Names, seedOf } from "./names.js";
 
 const ALIGN = 64;
 
@@ -20,16 +21,20 @@ export interface LinksLayout {
   readonly states: number;
   readonly effects: number;
   readonly names: number;
+  readonly hopStates: number;
+  readonly hopNames: number;
   readonly end: number;
 }
 
-/** Returns where the states, effects and names of links lie behind `from`. */
+/** Returns where the states, effects and names of links and hops lie behind `from`. */
 export function layoutOf(from: number, hasLinks: boolean): LinksLayout {
   const states = Math.ceil(from / ALIGN) * ALIGN;
-  if (!hasLinks) return { states, effects: states, names: states, end: from };
+  if (!hasLinks) return { states, effects: 0, names: 0, hopStates: 0, hopNames: 0, end: from };
   const effects = states + LINK_STATE_SIZE * LINK_STATES;
   const names = effects + PREFIX_EFFECTS_SIZE * PREFIX_INDICES;
-  return { states, effects, names, end: names + LINK_NAME_SIZE * MAX_LINKS };
+  const hopStates = names + LINK_NAME_SIZE * MAX_LINKS;
+  const hopNames = hopStates + HOP_STATE_SIZE * HOP_STATES;
+  return { states, effects, names, hopStates, hopNames, end: hopNames + LINK_NAME_SIZE * HOP_STATES };
 }
 
 /** Writes the words that say where they lie. `kept` is the maximum number of packets that are kept; 0 for no links. */
@@ -39,6 +44,8 @@ export function describe(words: Uint32Array, kept: number, queue: number, layout
   words[LINK_STATES_AT / 4] = layout.states;
   words[EFFECTS_AT / 4] = layout.effects;
   words[LINK_NAMES_AT / 4] = layout.names;
+  words[HOP_STATES_AT / 4] = layout.hopStates;
+  words[HOP_NAMES_AT / 4] = layout.hopNames;
   words[QUEUE_INDEX / 4] = queue;
 }
 
@@ -56,9 +63,14 @@ export function place(memory: WebAssembly.Memory, table: number, links: readonly
   floats.set(PHI_VALUES, (table + LINK_TABLES + PHI) / 4);
   words[LINKED_TABLES / 4]++;
   const room = new Room(memory, table + LINK_DATA);
+  const states = words[LINK_STATES_AT / 4];
+  const names = new Names(memory, {
+    names: words[LINK_NAMES_AT / 4], nameSize: LINK_NAME_SIZE, states, stateSize: LINK_STATE_SIZE, count: MAX_LINKS,
+    what: "names of links",
+  });
   return links.map((link, i) => {
     const at = table + LINKS + LINK_SIZE * i;
-    const state = link.name === undefined ? NO_STATE : stateOf(memory, link.name);
+    const state = link.name === undefined ? NO_STATE : (names.stateOf(link.name) - states) / LINK_STATE_SIZE;
     for (const [direction, way] of [link.in, link.out].entries()) {
       writeWay(memory, at + WAY_SIZE * direction, way, room, state, seedOf(seed, link.name, direction));
     }
@@ -68,7 +80,7 @@ export function place(memory: WebAssembly.Memory, table: number, links: readonly
 }
 
 /** Returns whether it matters to a way in which order packets come to it. */
-function needsTime({ rate, slots, mayPass, jitterNs, trace }: Way): boolean {
+export function needsTime({ rate, slots, mayPass, jitterNs, trace }: Way): boolean {
   return rate !== undefined || slots !== undefined || (!mayPass && (jitterNs > 0 || trace !== undefined));
 }
 
@@ -146,47 +158,6 @@ function roundUp(bytes: number): number {
 /** Returns the bytes of the queue of a rate, which notes when each packet leaves. */
 function queueLen(packets: number): number {
   return 8 + 8 * packets;
-}
-
-/** Returns the index of the state of a name, which it keeps for as long as every table has it. */
-function stateOf({ buffer }: WebAssembly.Memory, name: string): number {
-  const words = new Uint32Array(buffer);
-  const hashes = new BigUint64Array(buffer);
-  const [names, tables] = [words[LINK_NAMES_AT / 4], words[LINKED_TABLES / 4]];
-  const hash = hashOf(name) | 1n;
-  let free = -1;
-  for (let i = 0; i < MAX_LINKS; i++) {
-    const at = names + LINK_NAME_SIZE * i;
-    const last = words[at / 4 + 2];
-    if (hashes[at / 8] === hash) {
-      words[at / 4 + 2] = tables;
-      // If the last table did not have it, it is another link by now.
-      if (last < tables - 1) forget(words, i);
-      return i;
-    }
-    // The last table may be in use.
-    if (free < 0 && (hashes[at / 8] === 0n || last < tables - 1)) free = i;
-    if (hashes[at / 8] === 0n) break;
-  }
-  if (free < 0) throw new RangeError(`links of two configurations have more than ${MAX_LINKS} names`);
-  hashes[(names + LINK_NAME_SIZE * free) / 8] = hash;
-  words[(names + LINK_NAME_SIZE * free) / 4 + 2] = tables;
-  forget(words, free);
-  return free;
-}
-
-function forget(words: Uint32Array, state: number): void {
-  const at = (words[LINK_STATES_AT / 4] + LINK_STATE_SIZE * state) / 4;
-  words.fill(0, at, at + LINK_STATE_SIZE / 4);
-}
-
-function hashOf(text: string): bigint {
-  return createHash("sha256").update(text).digest().readBigUInt64LE();
-}
-
-/** Returns the seed of a way's draws, which depends on nothing but these. */
-function seedOf(seed: bigint, name: string | undefined, direction: number): bigint {
-  return hashOf(JSON.stringify([seed.toString(), name ?? null, direction]));
 }
 
 function writeWay(

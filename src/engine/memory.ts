@@ -17,8 +17,8 @@ import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
 import { Unopened } from "../../abi/streams.js";
 import {
   FIRST_NODE, INTERFACE_LISTS, MAX_INTERFACE_LISTS, MAX_NODES, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE,
-  PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_INTERFACES, PREFIX_LIMITS, PREFIX_LINK, PREFIX_TCP, PREFIX_UDP, PREFIXES,
-  TRIE,
+  PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_INTERFACES, PREFIX_LIMITS, PREFIX_LINK, PREFIX_PATH, PREFIX_TCP, PREFIX_UDP,
+  PREFIXES, TRIE,
 } from "../../abi/tables.js";
 import { DRAIN, MAX_CONNECTIONS, MAX_PAGES, PAGE_SIZE, type Drain } from "../../abi/tcp.js";
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
@@ -28,6 +28,7 @@ import { ROUND_CONSTANTS } from "../base/sha256.js";
 import type { PortService } from "../prefix/policy.js";
 import type { Ethernet } from "../tun/mac.js";
 import * as links from "./links.js";
+import * as pathsOf from "./paths.js";
 import * as services from "./services.js";
 import * as sessionsOf from "./sessions.js";
 import { Slots } from "./slots.js";
@@ -242,6 +243,8 @@ export class LinearMemory {
     this.counters[Counter.linkSeed] = Number(table.seed);
     const placed = [0, ...links.place(this.memory, at, table.links, table.seed)];
     for (let i = 0; i < table.linkOf.length; i++) words[(at + PREFIX_LINK) / 4 + i] = placed[table.linkOf[i]];
+    const paths = [0, ...pathsOf.place(this.memory, at, table.paths, placed.slice(1), table.seed)];
+    for (let i = 0; i < table.pathOf.length; i++) words[(at + PREFIX_PATH) / 4 + i] = paths[table.pathOf[i]];
     return at;
   }
 
@@ -283,6 +286,13 @@ export class LinearMemory {
   get effects(): Float64Array | undefined {
     const at = new Uint32Array(this.memory.buffer)[EFFECTS_AT / 4];
     return at === 0 ? undefined : new Float64Array(this.memory.buffer, at, PREFIX_EFFECTS_SIZE / 8 * PREFIX_INDICES);
+  }
+
+  /** Errors of the hops of the paths that are in use; none where there can be no paths. */
+  get hopErrors(): pathsOf.HopErrors[] {
+    const words = new Uint32Array(this.memory.buffer);
+    const table = words[NEXT_TABLE / 4];
+    return table === 0 || words[EFFECTS_AT / 4] === 0 ? [] : pathsOf.errorsOf(this.memory, table);
   }
 
   /** Resets the counters and the limits of prefixes' indices, which no table in use may have. */

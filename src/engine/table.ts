@@ -5,18 +5,22 @@
  */
 import {
   ANSWER_ECHO, ANSWER_ERRORS, ANSWER_PROBE, ANSWER_TCP, ANSWER_TIMESTAMP, ANSWER_UDP, FIRST_NODE, FIRST_PREFIX, HOST,
-  HOST6, HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, LINKED, NOBODY, PREFIX_ANSWERS, SOURCE_LIMIT,
-  SOURCE_ROUTE, TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
+  HOST6, HOST6_OWNER, HOST_OWNER, INVALID, LIMIT_PREFIX, LIMIT_SOURCE, LINKED, NOBODY, PATHED, PREFIX_ANSWERS,
+  SOURCE_LIMIT, SOURCE_ROUTE, TRIE, TRIE6, UNREACHABLE_OTHER_SHIFT, UNREACHABLE_UDP_SHIFT,
 } from "../../abi/tables.js";
 import {
   FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving,
 } from "../prefix/prefixes.js";
-import type { Link } from "../prefix/link.js";
+import { CLEAR_WAY, type Link } from "../prefix/link.js";
+import type { Path } from "../prefix/path.js";
 import type { Limit, PortRange, PortService } from "../prefix/policy.js";
 import { PAGE } from "../prefix/streams.js";
+import { hopsOf, type PlacedPath } from "./paths.js";
 
 /** Limit of each source's answers from UDP services where no other is set: a loop has no TTL of which it would die. */
 const UDP_SOURCE_LIMIT: Limit = { rate: 1000, burst: 1000 };
+
+const CLEAR_LINK: Link = { in: CLEAR_WAY, out: CLEAR_WAY };
 
 /** The used parts of a table, without the room between them. */
 export interface Table {
@@ -46,6 +50,10 @@ export interface Table {
   readonly linkOf: Uint32Array;
   /** The different links that the prefixes have. */
   readonly links: readonly Link[];
+  /** By a prefix's index: the place of its path in `paths` plus 1, or 0. */
+  readonly pathOf: Uint32Array;
+  /** The different paths that the prefixes have. */
+  readonly paths: readonly PlacedPath[];
   /** Seed of what links leave to chance. */
   readonly seed: bigint;
 }
@@ -95,14 +103,20 @@ export function tableOf(
   const [ports, udpPorts] = [new Lists<readonly PortRange[]>(), new Lists<readonly PortRange[]>()];
   const interfaceLists = new Lists<Uint8Array>();
   const links = new LinkList();
+  const pathOf = new Uint32Array(end);
+  const paths = new PathList(links);
   prefixes.forEach(({ answers }, i) => {
-    const { ttl, echo, timestamp, errors, unreachable, tcp, udp, interfaces, limit, link } = answers;
+    const { ttl, echo, timestamp, errors, unreachable, tcp, udp, interfaces, limit, path } = answers;
+    // A path ends with a link, which may do nothing: what the engine does for links it does for paths.
+    const link = answers.link ?? (path ? CLEAR_LINK : undefined);
     const index = indices[i];
     known[index] = ttl | (echo ? ANSWER_ECHO : 0) | (timestamp ? ANSWER_TIMESTAMP : 0) | (errors ? ANSWER_ERRORS : 0)
       | unreachable.udp << UNREACHABLE_UDP_SHIFT | unreachable.other << UNREACHABLE_OTHER_SHIFT
       | (limit ? LIMIT_PREFIX : 0) | (sourceLimit ? LIMIT_SOURCE : 0) | (tcp ? ANSWER_TCP : 0)
-      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0) | (interfaces ? ANSWER_PROBE : 0) | (link ? LINKED : 0);
+      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0) | (interfaces ? ANSWER_PROBE : 0) | (link ? LINKED : 0)
+      | (path ? PATHED : 0);
     if (link) linkOf[index] = links.placeOf(link);
+    if (path) pathOf[index] = paths.placeOf(path, index);
     if (limit) setLimit(limits, 2 * index, limit, shares);
     if (udp) udps[index] = udpPorts.placeOf(udp.ports);
     if (interfaces) probed[index] = interfaceLists.placeOf(interfaces);
@@ -113,7 +127,8 @@ export function tableOf(
   const services = [...new Set([...ports.all, ...udpPorts.all].flatMap((list) => list.map(({ service }) => service)))];
   return {
     ...tries, answers: known, limits, tcp: tcps, udp: udps, interfaces: probed, interfaceLists: interfaceLists.all,
-    ports: ports.all, udpPorts: udpPorts.all, services, linkOf, links: links.all, seed: policy.seed ?? 0n,
+    ports: ports.all, udpPorts: udpPorts.all, services, linkOf, links: links.all, pathOf,
+    paths: paths.all, seed: policy.seed ?? 0n,
   };
 }
 
@@ -129,6 +144,29 @@ class LinkList {
     if (place !== undefined) return place;
     this.#places.set(link, this.all.push(link));
     return this.all.length;
+  }
+}
+
+/** The different paths that prefixes have. */
+class PathList {
+  readonly all: PlacedPath[] = [];
+  readonly #links: LinkList;
+  readonly #places = new Map<string, number>();
+
+  constructor(links: LinkList) {
+    this.#links = links;
+  }
+
+  /** Returns the path's place in `all` plus 1. Without a name, it is this prefix's alone. */
+  placeOf(path: Path, index: number): number {
+    const place = path.name === undefined ? undefined : this.#places.get(path.name);
+    if (place !== undefined) return place;
+    const links = new Map(
+      hopsOf(path).flatMap(({ step }) => step.link ? [[step, this.#links.placeOf(step.link)] as const] : []),
+    );
+    const next = this.all.push({ path, owner: path.name ?? index, links });
+    if (path.name !== undefined) this.#places.set(path.name, next);
+    return next;
   }
 }
 

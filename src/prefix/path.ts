@@ -1,9 +1,9 @@
 /**
- * Paths: the routers between a sender and a prefix. Times are in nanoseconds. abi/paths.ts has the form in which an
+ * Paths: the routers between a sender and a prefix. Times are in nanoseconds. abi/hops.ts has the form in which an
  * engine reads it.
  */
+import type { Address } from "./address.js";
 import type { Link } from "./link.js";
-import type { Address } from "./prefixes.js";
 
 /** What an interface says of itself in an error (RFC 5837). */
 export interface HopInterface {
@@ -42,7 +42,7 @@ export interface Hop {
 /** A place where the path divides. */
 export interface Fork {
   readonly branches: readonly (readonly Hop[])[];
-  /** What decides on the branch (HP-9). */
+  /** What decides on the branch. */
   readonly by: "flow" | "destination" | "packet";
 }
 

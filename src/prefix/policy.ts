@@ -71,7 +71,7 @@ export interface Answers {
   readonly limit?: Limit | undefined;
   /** What its packets go through, there and back; undefined for none. Only the wasm engine has it. */
   readonly link?: Link | undefined;
-  /** The routers before its addresses and before that link; undefined for none. Only the wasm engine has it. */
+  /** The routers before it; undefined for none. Only the wasm engine has it. */
   readonly path?: Path | undefined;
 }
 

@@ -2,10 +2,11 @@
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { PREFIXES } from "../../abi/tables.js";
+import type { Address, Family } from "./address.js";
 import { DEFAULT_ANSWERS, DEFAULT_POLICY, type Answers, type Policy } from "./policy.js";
 import { EXIT, Failure } from "../base/failure.js";
 
-export type Family = 4 | 6;
+export type { Address, Family };
 export const FAMILIES: readonly Family[] = [4, 6];
 
 /** A block of addresses, which begin with the first `length` bits of `bytes`. */
@@ -13,13 +14,6 @@ export interface Block {
   /** 4 or 16 bytes, in network order. */
   readonly bytes: Uint8Array;
   readonly length: number;
-}
-
-export interface Address {
-  readonly family: Family;
-  /** 4 or 16 bytes, in network order. */
-  readonly bytes: Uint8Array;
-  readonly text: string;
 }
 
 export interface Prefix extends Address {

@@ -84,6 +84,6 @@ export function labelsOf({ text, name }: Pick<Listed, "text" | "name">): string 
 }
 
 /** A name has no line ends: the configuration allows none. */
-function escape(name: string): string {
+export function escape(name: string): string {
   return name.replaceAll("\\", "\\\\").replaceAll("\"", "\\\"");
 }

@@ -6,6 +6,7 @@ import { hostname } from "node:os";
 import { LinearMemory } from "../engine/memory.js";
 import { PrefixList } from "../prefix/list.js";
 import { ConnectionList } from "../telemetry/connections.js";
+import { HopErrors } from "../telemetry/hoperrors.js";
 import { LinkPackets } from "../telemetry/linkpackets.js";
 import type { List, ListName } from "../telemetry/lists.js";
 import { createRegistry, type State } from "../telemetry/metrics.js";
@@ -113,7 +114,11 @@ class MirroredUp {
       },
     });
     this.metrics = {
-      registry, more: [new PrefixReplies(this.#queues, this.#served), new LinkPackets(this.#queues, this.#served)],
+      registry,
+      more: [
+        new PrefixReplies(this.#queues, this.#served), new LinkPackets(this.#queues, this.#served),
+        new HopErrors(this.#queues, this.#served),
+      ],
     };
     this.lists = { connections: new ConnectionList(up.queues, this.#served), sessions: new SessionList(up.queues) };
   }
@@ -140,13 +145,19 @@ class MirroredQueue implements Counted {
   readonly tcpLimits: Counted["tcpLimits"];
   readonly sessionLimits: Counted["sessionLimits"];
   readonly effects: Float64Array | undefined;
+  readonly #memory: LinearMemory;
 
   constructor(public state: QueueState) {
     const memory = new LinearMemory(state.memory);
+    this.#memory = memory;
     this.#counters = new ShownCounters(memory.counters, state.counters);
     this.tcpLimits = memory.tcpLimits;
     this.sessionLimits = memory.sessionLimits;
     this.effects = memory.effects;
+  }
+
+  get hopErrors(): LinearMemory["hopErrors"] {
+    return this.#memory.hopErrors;
   }
 
   get index(): number {

@@ -5,7 +5,7 @@ import { BATCH_SIZES, Counter, Drop, PREFIX_REPLIES } from "../../abi/counters.j
 import { BATCH, SLOTS } from "../../abi/slots.js";
 import { ENGINES, Rig } from "../support/engines.js";
 import { expectedReply, icmpPacket, ipv4Packet, pattern, plainSum, setIcmpChecksum } from "../support/packets.js";
-import { DROPS, FRAGMENTS, IGNORED, LIMITED, LINKED, PROBES, SILENT, UDP } from "../vectors/drops.js";
+import { DROPS, FRAGMENTS, IGNORED, LIMITED, LINKED, PATHED, PROBES, SILENT, UDP } from "../vectors/drops.js";
 import { DROP_FRAMES } from "../vectors/frames.js";
 
 for (const name of ENGINES) {
@@ -294,8 +294,10 @@ test("every drop reason has a vector", () => {
     "worker_crash", "stopped", "icmp_packet_too_big", "skb_gso_seg", "socket_rcvbuff", "irtt_interval", "irtt_sessions",
     "irtt_close", ...ofConnections,
     ...new Set(
-      [...DROPS, ...IGNORED, ...PROBES, ...LIMITED, ...SILENT, ...UDP, ...FRAGMENTS, ...LINKED, ...DROP_FRAMES]
-        .map(({ reason }) => reason),
+      [
+        ...DROPS, ...IGNORED, ...PROBES, ...LIMITED, ...SILENT, ...UDP, ...FRAGMENTS, ...LINKED, ...PATHED,
+        ...DROP_FRAMES,
+      ].map(({ reason }) => reason),
     ),
   ].sort(), reasons.sort());
 });

@@ -15,6 +15,7 @@ import {
 import { byAddress, byIndex, byName, probe4, probe6 } from "../support/probe.js";
 import { type Treatment } from "../support/engines.js";
 import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
+import type { Hop } from "../../src/prefix/path.js";
 import type { PortRange } from "../../src/prefix/policy.js";
 import { DEFAULT_STAMP, stampBytes, withKeys } from "../../src/prefix/stamp.js";
 import { padsOf } from "../../src/base/sha256.js";
@@ -670,6 +671,25 @@ export const LINKED: readonly LinkVector[] = [
     reason: "held_full", name: "two replies on their way back, and room for one", link: { in: CLEAR_WAY, out: far },
     kept: 1, packets: two, dropped: 1,
   },
+];
+
+/** A path, and requests that end on it. */
+export interface PathVector {
+  readonly reason: keyof typeof Drop;
+  readonly name: string;
+  readonly hop: Partial<Hop>;
+  readonly packets: readonly Uint8Array[];
+}
+
+/** The path of each is two hops of which the second one is this. */
+export const PATHED: readonly PathVector[] = [
+  { reason: "ttl_expired", name: "a TTL for one hop", hop: {}, packets: [icmpPacket({ ttl: 2 })] },
+  { reason: "hop_silent", name: "a TTL for one hop, and none speaks", hop: { silent: true },
+    packets: [icmpPacket({ ttl: 2 }), icmpv6Packet({ hopLimit: 2 })] },
+  { reason: "pkt_too_big", name: "too long, and not to be fragmented", hop: { mtu: 1300 },
+    packets: [icmpPacket({ data: new Uint8Array(1300) }), icmpv6Packet({ data: new Uint8Array(1300) })] },
+  { reason: "pmtu_black_hole", name: "too long for a black hole", hop: { mtu: 1300, blackHole: true },
+    packets: [icmpPacket({ data: new Uint8Array(1300) }), icmpv6Packet({ data: new Uint8Array(1300) })] },
 ];
 
 function corrupt(packet: Uint8Array, at: number): Uint8Array {

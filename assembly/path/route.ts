@@ -1,0 +1,127 @@
+// Routes: which hops a packet to a prefix, or from it, goes by. Without a path there are none.
+//
+// A path's forks are passed one after another. The number of a route is the sum of each branch times its fork's stride.
+
+import {
+  FORK_BRANCHES, FORK_BY, FORK_SIZE, FORK_STATE, FORK_STRIDE, ForkBy, PATH_COPIES, PATH_FORKS, PATH_FORKS_AT,
+  PATH_MTU, PATH_ROUTES, PATH_ROUTES_AT, PATH_SEED, ROUTE_BACK, ROUTE_FLAGS, ROUTE_HOLE, ROUTE_HOPS, ROUTE_HOPS_AT,
+  ROUTE_IN_TIME, ROUTE_SIZE,
+} from "../../abi/hops";
+import { MTU } from "../../abi/control";
+import { FIRST_PREFIX, PATHED, PREFIX_PATH } from "../../abi/tables";
+import { mix64 } from "../link/draw";
+import { answersOf, table } from "../prefix";
+import * as extension from "../wire/extension";
+import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
+
+const GOLDEN: u64 = 0x9e3779b97f4a7c15;
+
+/** Returns the path of a prefix, or 0. */
+export function pathOf(prefix: i32): usize {
+  if (prefix < FIRST_PREFIX || !(answersOf(table(), prefix) & PATHED)) return 0;
+  return load<u32>(table() + (<usize>(prefix - FIRST_PREFIX) << 2), PREFIX_PATH);
+}
+
+/**
+ * Returns the number of the route of a packet of `len` bytes, or 0 where there are no forks. If `back`, it goes
+ * to where packets of its flow come from, and takes their route.
+ */
+export function choose(path: usize, ip: usize, len: u32, back: bool): u32 {
+  let route: u32 = 0;
+  const forks = load<u32>(path, PATH_FORKS);
+  let fork: usize = load<u32>(path, PATH_FORKS_AT);
+  for (let i: u32 = 0; i < forks; i++, fork += FORK_SIZE) {
+    const seed = load<u64>(path, PATH_SEED) + (<u64>i + 1) * GOLDEN;
+    let key: u64;
+    switch (load<u32>(fork, FORK_BY)) {
+      case ForkBy.packet: key = numberOf(load<u32>(fork, FORK_STATE)); break;
+      case ForkBy.destination: key = addressKey(back ? sourceOf(ip) : destinationOf(ip), ipv4.version(ip) == 6); break;
+      default: key = flowKey(ip, len, back);
+    }
+    route += <u32>(mix64(seed ^ key) % load<u32>(fork, FORK_BRANCHES)) * load<u32>(fork, FORK_STRIDE);
+  }
+  return route;
+}
+
+/** Counts a packet, and returns its number. */
+function numberOf(state: usize): u64 {
+  const number = load<u64>(state) + 1;
+  store<u64>(state, number);
+  return mix64(number * GOLDEN);
+}
+
+/** Returns what packets of a flow have in common: addresses, protocol, flow label, and 4 octets behind the header. */
+function flowKey(ip: usize, len: u32, back: bool): u64 {
+  const six = ipv4.version(ip) == 6;
+  const from = back ? destinationOf(ip) : sourceOf(ip);
+  const to = back ? sourceOf(ip) : destinationOf(ip);
+  const key = mix64(addressKey(from, six)) ^ addressKey(to, six);
+  const protocol = six ? ipv6.nextHeader(ip) : ipv4.protocol(ip);
+  const label = six ? ipv6.flowLabel(ip) : 0;
+  return mix64(mix64(key ^ <u64>label << 32 ^ protocol) ^ <u64>portsOf(ip, len, six, back));
+}
+
+function portsOf(ip: usize, len: u32, six: bool, back: bool): u32 {
+  // All fragments of a datagram take one route, and only the first has ports.
+  if (six ? extension.isExtension(ipv6.nextHeader(ip)) : ipv4.isFragment(ip)) return 0;
+  const headerLen = six ? ipv6.HEADER_LEN : ipv4.headerLen(ip);
+  if (headerLen + 4 > len) return 0;
+  const ports = load<u32>(ip + headerLen);
+  return back ? rotl<u32>(ports, 16) : ports;
+}
+
+function addressKey(addr: usize, six: bool): u64 {
+  return six ? mix64(load<u64>(addr)) ^ load<u64>(addr, 8) : <u64>load<u32>(addr);
+}
+
+function sourceOf(ip: usize): usize {
+  return ipv4.version(ip) == 6 ? ipv6.srcAddr(ip) : ipv4.srcAddr(ip);
+}
+
+function destinationOf(ip: usize): usize {
+  return ipv4.version(ip) == 6 ? ipv6.dstAddr(ip) : ipv4.dstAddr(ip);
+}
+
+// ---- a route, which is 0 without a path -----------------------------------------------------------------------------
+
+/** Returns the route of that number. A number may come from an earlier table. */
+export function routeAt(path: usize, number: u32): usize {
+  if (!path) return 0;
+  const routes = load<u32>(path, PATH_ROUTES);
+  return <usize>load<u32>(path, PATH_ROUTES_AT) + (number < routes ? <usize>number : 0) * ROUTE_SIZE;
+}
+
+export function hopsOf(route: usize): u32 {
+  return route ? load<u32>(route, ROUTE_HOPS) : 0;
+}
+
+/** Returns the hop at a place from 0 on. */
+export function hopAt(route: usize, place: u32): usize {
+  return load<u32>(<usize>load<u32>(route, ROUTE_HOPS_AT) + (place << 2));
+}
+
+/** Returns the number of hops of the way back. */
+export function backOf(route: usize): u32 {
+  return route ? load<u32>(route, ROUTE_BACK) : 0;
+}
+
+/** Returns the longest packet to or from a prefix that comes through, but for black holes, at most the device's MTU. */
+export function roomOf(prefix: i32): u32 {
+  const path = pathOf(prefix);
+  return path ? min(load<u32>(MTU), load<u32>(path, PATH_MTU)) : load<u32>(MTU);
+}
+
+/** Returns how many copies of a packet the hops' links may make on the way back. */
+export function copiesOf(path: usize): u32 {
+  return path ? load<u32>(path, PATH_COPIES) : 0;
+}
+
+/** Returns the longest packet that no black hole takes. */
+export function holeOf(route: usize): u32 {
+  return route ? load<u32>(route, ROUTE_HOLE) : <u32>u32.MAX_VALUE;
+}
+
+export function isInTime(route: usize): bool {
+  return route != 0 && (load<u32>(route, ROUTE_FLAGS) & ROUTE_IN_TIME) != 0;
+}

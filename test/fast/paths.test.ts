@@ -1,0 +1,358 @@
+/** Tests paths in the engine, in virtual time: what hops say, and what packets meet on their way. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Counter, Protocol, REPLIES } from "../../abi/counters.js";
+import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
+import { PrefixList } from "../../src/prefix/list.js";
+import type { Hop, Path } from "../../src/prefix/path.js";
+import { parseAddress, parsePrefix } from "../../src/prefix/prefixes.js";
+import { HopErrors } from "../../src/telemetry/hoperrors.js";
+import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
+import { frame, SHARED } from "../support/frames.js";
+import { HOST6, hopByHop, icmpv6Packet, setIcmpv6Checksum, TARGET6, udpPacket6 } from "../support/ipv6.js";
+import {
+  checksum, expectedReply, HOST, icmpPacket, ipv4Packet, TARGET, udpPacket,
+} from "../support/packets.js";
+import { PATHED } from "../vectors/drops.js";
+
+const MS = 1e6;
+
+function hop(ipv4: string, rest: Partial<Hop> = {}): Hop {
+  return {
+    ipv4: parseAddress(ipv4), ipv6: parseAddress(`fd98::${ipv4.split(".")[3]}`), silent: false, blackHole: false,
+    ttl: 64, icmp: { rate: 1000, burst: 1000 }, mpls: [], ...rest,
+  };
+}
+
+function delay(inMs: number, outMs: number, way: Partial<Way> = {}): Link {
+  return { in: { ...CLEAR_WAY, delayNs: inMs * MS }, out: { ...CLEAR_WAY, delayNs: outMs * MS, ...way } };
+}
+
+async function rigWith(path: Path, options: BenchOptions = {}): Promise<Rig> {
+  const rig = await Rig.create("wasm", { kept: 1000, ...options, policy: { ...BY_DEFAULT, path, ...options.policy } });
+  rig.now = 1000;
+  return rig;
+}
+
+/** Returns each packet that is sent until `end`, with the time in ms since 1000. */
+function until(rig: Rig, end: number): { at: number; reply: Uint8Array }[] {
+  const found: { at: number; reply: Uint8Array }[] = [];
+  for (;;) {
+    const deadline = rig.clock.deadline / MS;
+    if (deadline === 0 || deadline > end) return found;
+    rig.now = Math.max(rig.now, deadline);
+    for (const reply of rig.respond()) found.push({ at: Math.floor(rig.now - 1000), reply });
+  }
+}
+
+function isBalanced(rig: Rig): void {
+  const { counters } = rig.linear;
+  const replied = counters.subarray(REPLIES, REPLIES + Object.keys(Protocol).length / 2).reduce((a, b) => a + b);
+  const dropped = Object.values(rig.dropped).reduce((a, b) => a + b, 0);
+  assert.equal(
+    counters[Counter.packetsReceived] + counters[Counter.linkCopies],
+    replied + dropped + counters[Counter.held] + counters[Counter.kept] + counters[Counter.tcpReceived],
+  );
+}
+
+const THREE = ["10.98.0.1", "10.98.0.2", "10.98.0.3"].map((address) => hop(address));
+
+const word = (bytes: Uint8Array, at: number) => new DataView(bytes.buffer, bytes.byteOffset).getUint16(at);
+
+/** An error of a hop, taken apart; it fails unless its checksums hold. */
+function errorIn(packet: Uint8Array) {
+  const six = packet[0] >> 4 === 6;
+  const msg = packet.subarray(six ? 40 : 20);
+  if (six) {
+    const again = packet.slice();
+    setIcmpv6Checksum(again);
+    assert.deepEqual(packet, again);
+  } else {
+    assert.equal(checksum(packet.subarray(0, 20)), 0);
+    assert.equal(checksum(msg), 0);
+    assert.equal(word(packet, 2), packet.length);
+  }
+  const from = [...packet.subarray(six ? 8 : 12, six ? 24 : 16)];
+  const fieldLen = six ? 8 * msg[4] : 4 * msg[5];
+  const quote = fieldLen === 0 ? msg.subarray(8) : msg.subarray(8, 8 + fieldLen);
+  return {
+    type: msg[0], code: msg[1], from, ttl: six ? packet[7] : packet[8], tos: packet[1], mtu: word(msg, 6), quote,
+    extension: fieldLen === 0 ? undefined : msg.subarray(8 + fieldLen),
+  };
+}
+
+describe("HP-1, HP-8: a packet whose TTL is over", () => {
+  test("each hop says so with its address, and the host answers", async () => {
+    const rig = await rigWith({ steps: THREE });
+    for (const [i, { ipv4, ipv6 }] of THREE.entries()) {
+      const request = icmpPacket({ ttl: i + 1 });
+      const request6 = icmpv6Packet({ hopLimit: i + 1 });
+      const [four, six, ...more] = rig.respond(request, request6).map(errorIn);
+      assert.deepEqual(more, []);
+      assert.deepEqual([four.type, four.code, four.from, four.ttl], [11, 0, [...ipv4?.bytes ?? []], 64 - i]);
+      assert.deepEqual([six.type, six.code, six.from, six.ttl], [3, 0, [...ipv6?.bytes ?? []], 64 - i]);
+      assert.equal(checksum(four.quote.subarray(0, 20)), 0);
+      assert.deepEqual([four.quote[8], four.quote.length], [1, request.length]);
+      assert.deepEqual([six.quote[7], six.quote.length], [1, request6.length]);
+    }
+    assert.deepEqual(rig.dropped, { ttl_expired: 6 });
+    const [reply, reply6] = rig.respond(icmpPacket({ ttl: 4 }), icmpv6Packet({ hopLimit: 4 }));
+    assert.deepEqual(reply, expectedReply(icmpPacket(), 61));
+    assert.deepEqual([reply6[40], reply6[7]], [129, 61]);
+    isBalanced(rig);
+  });
+
+  test("the way back has its own length", async () => {
+    const rig = await rigWith({ steps: THREE, back: 7 });
+    assert.equal(rig.respond(icmpPacket())[0][8], 57);
+    const short = await rigWith({ steps: THREE, back: 64 });
+    assert.deepEqual(short.respond(icmpPacket()), []);
+    assert.deepEqual(short.dropped, { ttl_expired: 1 });
+    isBalanced(short);
+  });
+
+  test("the host quotes the packet as it came to it", async () => {
+    const rig = await rigWith({ steps: THREE });
+    const [four, six] = rig.respond(udpPacket({ ttl: 9 }), udpPacket6({ hopLimit: 9 })).map(errorIn);
+    assert.deepEqual([four.type, four.code, four.quote[8], four.ttl], [3, 3, 6, 61]);
+    assert.deepEqual([six.type, six.code, six.quote[7], six.ttl], [1, 4, 6, 61]);
+    assert.equal(checksum(four.quote.subarray(0, 20)), 0);
+  });
+
+  test("no error is about an error, or a fragment that is not the first", async () => {
+    const rig = await rigWith({ steps: THREE });
+    const packets = [icmpPacket({ ttl: 1, type: 3, code: 3 }), icmpv6Packet({ hopLimit: 1, type: 1 })];
+    assert.deepEqual(rig.respond(...packets, ipv4Packet(new Uint8Array(8), { ttl: 1, fragment: 2 })), []);
+    assert.deepEqual(rig.dropped, { ttl_expired: 3 });
+    isBalanced(rig);
+  });
+});
+
+test("HP-2, HP-3: an error quotes as much as fits, and has internetwork control's precedence", async () => {
+  const rig = await rigWith({ steps: THREE });
+  const [four, six] = rig.respond(
+    icmpPacket({ ttl: 1, tos: 0x2b, data: new Uint8Array(1400) }),
+    icmpv6Packet({ hopLimit: 1, data: new Uint8Array(1400) }),
+  );
+  assert.deepEqual([four.length, errorIn(four).tos], [576, 0xc8]);
+  assert.equal(six.length, 1280);
+  errorIn(six);
+});
+
+/** Returns the objects of an extension structure (RFC 4884 §7), whose checksum has to hold. */
+function objectsIn(structure: Uint8Array): { kind: string; payload: number[] }[] {
+  assert.equal(structure[0], 0x20);
+  assert.equal(checksum(structure), 0);
+  const objects: { kind: string; payload: number[] }[] = [];
+  for (let at = 4; at < structure.length;) {
+    const len = word(structure, at);
+    assert.ok(len >= 4 && at + len <= structure.length);
+    objects.push({
+      kind: `${structure[at + 2]}/${structure[at + 3]}`, payload: [...structure.subarray(at + 4, at + len)],
+    });
+    at += len;
+  }
+  return objects;
+}
+
+describe("HP-4, HP-5: extensions", () => {
+  const labelled = hop("10.98.0.1", {
+    mpls: [24001, 16], interface: { index: 7, name: "eth0.10", address: true, mtu: 1500 },
+  });
+  for (const [size, what] of [[8, "short"], [301, "of an odd length"], [1400, "long"]] as const) {
+    test(`labels and an interface behind a packet that is ${what}`, async () => {
+      const rig = await rigWith({ steps: [labelled] });
+      const data = new Uint8Array(size).fill(1);
+      const packets = rig.respond(icmpPacket({ ttl: 1, data }), icmpv6Packet({ hopLimit: 1, data }));
+      for (const [packet, room, addr] of [
+        [packets[0], 576, [0, 1, 0, 0, 10, 98, 0, 1]],
+        [packets[1], 1280, [0, 2, 0, 0, 0xfd, 0x98, ...Array.from({ length: 13 }, () => 0), 1]],
+      ] as const) {
+        const { quote, extension } = errorIn(packet);
+        assert.ok(packet.length <= room);
+        assert.ok(extension !== undefined && quote.length >= 128);
+        assert.deepEqual(objectsIn(extension), [
+          { kind: "1/1", payload: [0x05, 0xdc, 0x10, 1, 0, 1, 1, 1] },
+          {
+            kind: "2/15",
+            payload: [0, 0, 0, 7, ...addr, 8, ...Buffer.from("eth0.10"), 0, 0, 0x05, 0xdc],
+          },
+        ]);
+        const quoted = Math.min(quote.length, size + (packet[0] >> 4 === 6 ? 48 : 28));
+        assert.ok(quote.subarray(quoted).every((byte) => byte === 0));
+        assert.equal(quote[quoted - 1], 1);
+      }
+    });
+  }
+});
+
+test("HP-6: a hop has limits of its own", async () => {
+  const steps = [hop("10.98.0.1", { icmp: { rate: 1, burst: 2 } }), THREE[1]];
+  const rig = await rigWith({ steps });
+  const three = Array.from({ length: 3 }, () => icmpPacket({ ttl: 1 }));
+  assert.equal(rig.respond(...three).length, 2);
+  assert.equal(rig.linear.counters[Counter.errorsLimited], 1);
+  assert.equal(rig.respond(icmpPacket({ ttl: 2 })).length, 1);
+  rig.now += 1000;
+  assert.equal(rig.respond(...three).length, 1);
+  assert.deepEqual(rig.dropped, { ttl_expired: 7 });
+});
+
+test("the errors of hops are counted by path, hop and type", async () => {
+  for (const name of [undefined, "far \"away\""]) {
+    const steps = [THREE[0], hop("10.98.0.2", { name: "core", mtu: 1300 })];
+    const rig = await rigWith({ name, steps }, { prefixes: ["10.99.0.0/16"] });
+    const packets = [icmpPacket({ ttl: 1 }), icmpPacket({ ttl: 2 }), icmpPacket({ data: new Uint8Array(1400) })];
+    rig.respond(...packets, icmpPacket({ ttl: 1 }));
+    const served = { prefixes: PrefixList.of([parsePrefix("10.99.0.0/16")]) };
+    const text = Buffer.concat([...new HopErrors([rig.linear], served).pieces(false)]).toString();
+    const path = name === undefined ? "10.99.0.0/16" : String.raw`far \"away\"`;
+    assert.deepEqual(text.split("\n").filter((line) => line.startsWith("pongd")), [
+      `pongd_hop_errors_total{path="${path}",hop="10.98.0.1",type="time_exceeded"} 2`,
+      `pongd_hop_errors_total{path="${path}",hop="core",type="time_exceeded"} 1`,
+      `pongd_hop_errors_total{path="${path}",hop="core",type="packet_too_big"} 1`,
+    ]);
+  }
+});
+
+describe("HP-7: a hop with a smaller MTU", () => {
+  const narrow: Path = { steps: [THREE[0], hop("10.98.0.2", { mtu: 1400 })] };
+  const long = new Uint8Array(1400);
+
+  test("says so where the packet must not be fragmented", async () => {
+    const rig = await rigWith(narrow);
+    const [four, six] = rig.respond(icmpPacket({ data: long }), icmpv6Packet({ data: long })).map(errorIn);
+    assert.deepEqual([four.type, four.code, four.mtu, four.ttl, four.quote[8]], [3, 4, 1400, 63, 63]);
+    assert.deepEqual([six.type, six.code, six.mtu, six.ttl, six.quote[7]], [2, 0, 1400, 63, 63]);
+    assert.deepEqual(rig.dropped, { pkt_too_big: 2 });
+    assert.equal(errorIn(rig.respond(icmpPacket({ ttl: 2, data: long }))[0]).type, 11);
+  });
+
+  test("lets others through, whose replies come in fragments", async () => {
+    const rig = await rigWith(narrow);
+    const request = icmpPacket({ data: long, fragment: 0 });
+    const fragments = rig.respond(request);
+    assert.deepEqual(fragments.map(({ length }) => length), [1396, 52]);
+    for (const fragment of fragments) assert.equal(checksum(fragment.subarray(0, 20)), 0);
+    const payload = Buffer.concat(fragments.map((fragment) => fragment.subarray(20)));
+    assert.deepEqual(payload, Buffer.from(expectedReply(request).subarray(20)));
+    assert.deepEqual(fragments.map((fragment) => fragment[8]), [62, 62]);
+    isBalanced(rig);
+  });
+
+  test("a black hole says nothing, there and back", async () => {
+    const rig = await rigWith({ steps: [hop("10.98.0.1", { mtu: 1400, blackHole: true })] });
+    const packets = [icmpPacket({ data: long }), icmpv6Packet({ data: long }), icmpPacket({ data: long, fragment: 0 })];
+    assert.deepEqual(rig.respond(...packets), []);
+    assert.deepEqual(rig.dropped, { pmtu_black_hole: 3 });
+    assert.equal(rig.respond(icmpPacket()).length, 1);
+    isBalanced(rig);
+  });
+});
+
+describe("links of hops", () => {
+  const steps = [
+    hop("10.98.0.1", { link: delay(10, 1) }), THREE[1], hop("10.98.0.3", { link: delay(20, 2) }),
+  ];
+
+  test("an error comes as late as its hop is far, a reply as late as all of them", async () => {
+    const rig = await rigWith({ steps }, { policy: { link: delay(30, 3) } });
+    const four = [1, 2, 3, 4].flatMap((ttl) => [icmpPacket({ ttl }), icmpv6Packet({ hopLimit: ttl })]);
+    assert.deepEqual(rig.respond(...four), []);
+    isBalanced(rig);
+    assert.deepEqual(until(rig, 2000).map(({ at }) => at), [11, 11, 11, 11, 33, 33, 66, 66]);
+    isBalanced(rig);
+  });
+
+  test("frames go the same way", async () => {
+    const rig = await rigWith({ steps }, { link: SHARED });
+    rig.respond(frame(icmpPacket({ ttl: 3 })), frame(icmpv6Packet({ hopLimit: 4 }), { type: 0x86dd }));
+    const sent = until(rig, 2000);
+    assert.deepEqual(sent.map(({ at, reply }) => [at, reply.length > 60]), [[33, true], [33, true]]);
+    assert.equal(errorIn(sent[0].reply.subarray(14)).type, 11);
+  });
+
+  test("what the link of a hop loses comes no further, and copies go on from there", async () => {
+    const all = { kind: "random", probability: 1 } as const;
+    const lost = await rigWith({
+      steps: [THREE[0], hop("10.98.0.2", { link: { in: { ...CLEAR_WAY, loss: all }, out: CLEAR_WAY } })],
+    });
+    assert.equal(lost.respond(icmpPacket({ ttl: 1 }), icmpPacket({ ttl: 2 }), icmpPacket()).length, 1);
+    assert.deepEqual(lost.dropped, { link_loss: 2, ttl_expired: 1 });
+    isBalanced(lost);
+    const duplicate = { probability: 1, correlation: 0 };
+    const link = { in: { ...CLEAR_WAY, duplicate }, out: { ...CLEAR_WAY, duplicate } };
+    const doubled = await rigWith({ steps: [hop("10.98.0.1", { link }), THREE[1]] });
+    const sent = [...doubled.respond(icmpPacket()), ...until(doubled, 2000).map(({ reply }) => reply)];
+    assert.equal(sent.length, 4);
+    for (const reply of sent) assert.deepEqual(reply, expectedReply(icmpPacket(), 62));
+    isBalanced(doubled);
+    assert.equal(doubled.respond(icmpPacket({ ttl: 2 })).length, 4);
+    isBalanced(doubled);
+  });
+});
+
+describe("HP-9: forks", () => {
+  const steps = (by: "flow" | "destination" | "packet") => [
+    THREE[0], { branches: [[hop("10.98.0.11")], [hop("10.98.0.21"), hop("10.98.0.22")]], by }, hop("10.98.0.3"),
+  ];
+  const second = (rig: Rig, packet: Uint8Array) => errorIn(rig.respond(packet)[0]).from.at(-1);
+  const probe = (sourcePort: number, dst = TARGET) => udpPacket({ ttl: 2, sourcePort, dst });
+
+  test("a flow takes one branch, flows take all of them, and after a new start the same ones", async () => {
+    const [rig, again] = [await rigWith({ steps: steps("flow") }), await rigWith({ steps: steps("flow") })];
+    const taken = Array.from({ length: 40 }, (_, i) => second(rig, probe(30_000 + i)));
+    assert.deepEqual(new Set(taken), new Set([11, 21]));
+    assert.deepEqual(Array.from({ length: 40 }, (_, i) => second(again, probe(30_000 + i))), taken);
+    const other = await rigWith({ steps: steps("flow") }, { policy: { seed: 7n } });
+    assert.notDeepEqual(Array.from({ length: 40 }, (_, i) => second(other, probe(30_000 + i))), taken);
+  });
+
+  test("by destination, ports do not matter; by packet, nothing does", async () => {
+    const rig = await rigWith({ steps: steps("destination") });
+    assert.equal(new Set(Array.from({ length: 20 }, (_, i) => second(rig, probe(i + 1)))).size, 1);
+    assert.equal(new Set(Array.from({ length: 20 }, (_, i) => second(rig, probe(1, `10.99.1.${i + 1}`)))).size, 2);
+    const each = await rigWith({ steps: steps("packet") });
+    assert.equal(new Set(Array.from({ length: 20 }, () => second(each, probe(1)))).size, 2);
+  });
+
+  test("a reply comes back by the branch that its request took", async () => {
+    const rig = await rigWith({ steps: steps("flow") });
+    const seen = new Set<number>();
+    for (let i = 0; i < 20; i++) {
+      const packet = icmpPacket({ ttl: 2, identifier: i });
+      const isLong = second(rig, packet) === 21;
+      const request = icmpPacket({ identifier: i });
+      const [reply] = rig.respond(request);
+      assert.equal(reply[8], isLong ? 60 : 61);
+      seen.add(reply[8]);
+    }
+    assert.deepEqual(seen, new Set([60, 61]));
+  });
+});
+
+test("hostile packets are each counted once", async () => {
+  const rig = await rigWith({ steps: THREE, back: 3 });
+  const options = Uint8Array.of(7, 7, 4, 0, 0, 0, 0, 0);
+  rig.respond(
+    icmpPacket({ ttl: 1, options }), icmpPacket({ ttl: 0 }), icmpPacket({ ttl: 9, options }),
+    icmpPacket({ ttl: 1 }).subarray(0, 24), ipv4Packet(new Uint8Array(0), { ttl: 1 }),
+    ipv4Packet(new Uint8Array(2), { ttl: 2, protocol: 17 }),
+    ipv4Packet(new Uint8Array(1480), { ttl: 1, fragment: 0x2000 }),
+    icmpv6Packet({ hopLimit: 0 }), icmpv6Packet({ hopLimit: 1, extensions: [hopByHop(new Uint8Array(6))] }),
+    icmpv6Packet({ hopLimit: 1 }).subarray(0, 39), icmpv6Packet({ hopLimit: 1 }).subarray(0, 50),
+    icmpPacket({ ttl: 1, src: TARGET }), icmpv6Packet({ hopLimit: 1, src: TARGET6, dst: HOST6 }),
+    icmpPacket({ ttl: 1, src: "224.0.0.1", dst: HOST }),
+  );
+  isBalanced(rig);
+});
+
+describe("drops", () => {
+  for (const { reason, name, hop: rest, packets } of PATHED) {
+    test(`${name} → ${reason}`, async () => {
+      const rig = await rigWith({ steps: [THREE[0], { ...THREE[1], ...rest }] });
+      rig.respond(...packets);
+      assert.deepEqual(rig.dropped, { [reason]: packets.length });
+    });
+  }
+});
