@@ -1,4 +1,5 @@
 /** Makes paths of what a configuration says about them. hops.ts makes each hop. */
+import { MAX_ROUTES } from "../../abi/hops.js";
 import type { Fork, Hop, Path as Route } from "../prefix/path.js";
 import type { Family } from "../prefix/prefixes.js";
 import { IPV6_MIN_MTU } from "../sys/uapi.js";
@@ -125,6 +126,11 @@ function fits({ steps }: Route, path: Path, say: Say): boolean {
       for (const [k, hop] of branch.entries()) check(hop, before + k + 1, place(k));
     }
     before += isFork(step) ? Math.max(...step.branches.map(({ length }) => length)) : 1;
+  }
+  const ways = steps.reduce((product, step) => product * (isFork(step) ? step.branches.length : 1), 1);
+  if (ways > MAX_ROUTES) {
+    say(path, `${nameOf(path)} has ${ways} ways through its branches; at most ${MAX_ROUTES} fit`);
+    return false;
   }
   if (before <= MAX_HOPS) return fit;
   say(path, `${nameOf(path)} has ${before} hops on its longest way; at most ${MAX_HOPS} fit`);

@@ -100,6 +100,14 @@ describe("a path", () => {
       /^FILE:3:7: path has 65 hops on its longest way; at most 64 fit$/);
   });
 
+  test("has 256 ways through its branches", () => {
+    const fork = (count: number) => `{ any: [${Array.from({ length: count }, () => "[{ silent: true }]").join(", ")}] }`;
+    assert.equal(stepsOf(`[${fork(16)}, ${fork(16)}]`).length, 2);
+    assert.deepEqual(refusal(`${P}path: [${fork(16)}, ${fork(16)}, ${fork(2)}]\n`)?.lines, [
+      "FILE:2:7: path has 512 ways through its branches; at most 256 fit",
+    ]);
+  });
+
   test("keeps what it delays, and offload is off", () => {
     const offload = (path: string) => read(`${P}tcp: { 7: echo }\npath: ${path}\n`).options.offload;
     assert.deepEqual([offload("none"), offload("[{ silent: true }]")], [true, false]);
