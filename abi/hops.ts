@@ -10,7 +10,7 @@ export const MAX_ROUTES = 256;
 /** Maximum number of hops of a route. */
 export const MAX_ROUTE_HOPS = 254;
 
-// ---- the beginning of what a table has of paths; the host alone uses it ----------------------------------------------
+// ---- the beginning of what a table has of paths; the host alone uses it ---------------------------------------------
 
 /** u32: number of hops, and the address of a HopRecord for each. */
 export const HOP_RECORDS = 0;

@@ -22,8 +22,10 @@ import {
   answers, arrival, hasCrossed, isAhead, owner, protocol, route, setArrival, setCrossed, setRoute,
 } from "../packet";
 import { hopError } from "../path/error";
-import { endAt, endBack, forward } from "../path/forward";
-import { backOf, choose, copiesOf, hopAt, hopsOf, isInTime, pathOf, roomOf, routeAt } from "../path/route";
+import { comeBack, endAt, forward } from "../path/forward";
+import {
+  choose, copiesOf, destinationOf, endOf, hopAt, hopsOf, isInTime, pathOf, roomOf, routeAt, sourceOf,
+} from "../path/route";
 import { answersOf, table } from "../prefix";
 import { DONE, drop, KEPT, reason, SPOILT } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
@@ -52,11 +54,12 @@ export function arrive(packet: usize, ip: usize, len: u32): i32 {
   const path = pathOf(prefix);
   if (path) setRoute(packet, choose(path, ip, len, false));
   const way = routeAt(path, route(packet));
-  const at = travel(packet, way, 0, load<u64>(NOW), ip, len, false, 0);
+  const end = endOf(way, destinationOf(ip), ipv4.version(ip) == 6);
+  const at = travel(packet, way, end, 0, load<u64>(NOW), ip, len, false, 0);
   if (at >= GONE) return drop(<Drop>(at - GONE));
   const changes = load<u32>(CHANGES);
   setArrival(packet, at);
-  if (way) forward(ip, hopsOf(way));
+  if (way) forward(ip, end);
   change(ip, changes);
   if (isInTime(way) || load<u32>(wayOf(prefix, IN), WAY_FLAGS) & WAY_IN_TIME) {
     const early = keepUntil(packet, ip, len);
@@ -121,30 +124,31 @@ function routeOf(packet: usize): usize {
 // ---- on the way in --------------------------------------------------------------------------------------------------
 
 /**
- * Has a packet of `len` bytes, which has changed by `changes`, come to the hop at a place of its route at `from`, go on
- * to the next ones, and to its destination. Returns when it is there, with CHANGES; or that it is gone.
+ * Has a packet of `len` bytes, which has changed by `changes`, come to the hop at a place of its route at `from`, and
+ * go on to the one at `end`, or to the prefix behind all of them. Returns when it is there, with CHANGES; or that it is
+ * gone.
  */
 function travel(
-  packet: usize, way: usize, place: u32, from: u64, ip: usize, len: u32, copy: bool, changes: u32,
+  packet: usize, way: usize, end: u32, place: u32, from: u64, ip: usize, len: u32, copy: bool, changes: u32,
 ): u64 {
   const hops = hopsOf(way);
   let at = from;
-  for (; place <= hops; place++) {
+  for (; place <= end; place++) {
     const hop = place < hops ? hopAt(way, place) : 0;
     if (hasLink(hop)) {
       const came = at;
       at = pass(owner(packet), hop, IN, came, ip, len, copy);
       const crossed = load<u32>(CROSSED);
       const changed = changesOf(changes, crossed, len);
-      if (crossed & CROSSED_DUPLICATED) copyIn(packet, way, place, came, ip, len, changes);
+      if (crossed & CROSSED_DUPLICATED) copyIn(packet, way, end, place, came, ip, len, changes);
       if (at == LOST) return GONE + Drop.link_loss;
       if (at == FULL) return GONE + Drop.link_queue_full;
       changes = changed;
     }
-    const end = hop ? endAt(hop, place, ip, len) : DONE;
-    if (end != DONE) {
-      say(packet, way, place, at, ip, len, reason(end));
-      return GONE + reason(end);
+    const verdict = place < end ? endAt(hop, place, ip, len) : DONE;
+    if (verdict != DONE) {
+      say(packet, way, place, at, ip, len, reason(verdict));
+      return GONE + reason(verdict);
     }
   }
   store<u32>(CHANGES, changes);
@@ -160,12 +164,14 @@ function say(packet: usize, way: usize, place: u32, at: u64, ip: usize, len: u32
 }
 
 /** Has a copy of a packet go on from a place. It is judged when it comes, and has a verdict of its own. */
-function copyIn(packet: usize, way: usize, place: u32, from: u64, ip: usize, len: u32, changes: u32): void {
-  const at = travel(packet, way, place, from, ip, len, true, changes);
+function copyIn(
+  packet: usize, way: usize, end: u32, place: u32, from: u64, ip: usize, len: u32, changes: u32,
+): void {
+  const at = travel(packet, way, end, place, from, ip, len, true, changes);
   if (at >= GONE || !mayKeep() || !spare()) return;
   const changed = load<u32>(CHANGES);
   const copy = copyOf(ip, len);
-  if (way) forward(copy, hopsOf(way));
+  if (way) forward(copy, end);
   change(copy, changed);
   add(Counter.linkCopies, 1);
   keepArriving(copy, len, at, route(packet));
@@ -175,15 +181,15 @@ function copyIn(packet: usize, way: usize, place: u32, from: u64, ip: usize, len
 
 /** Has a packet of a prefix go back by a route from `from` on. It counts as its reply, or as NOBODY's. */
 function send(prefix: i32, way: usize, from: u64, ip: usize, len: u32, counted: i32, protocol: u32): void {
+  const place = endOf(way, sourceOf(ip), ipv4.version(ip) == 6);
   if (way) {
-    const end = endBack(way, ip, len, roomOf(prefix));
-    if (end != DONE) {
-      giveUp(ip, counted, reason(end));
+    const verdict = comeBack(way, place, ip, len, roomOf(prefix));
+    if (verdict != DONE) {
+      giveUp(ip, counted, reason(verdict));
       return;
     }
-    forward(ip, backOf(way));
   }
-  goBack(prefix, way, hopsOf(way), from, ip, len, counted, protocol);
+  goBack(prefix, way, place, from, ip, len, counted, protocol);
 }
 
 /** Has a packet go through the ways out, from a place of its route on. */

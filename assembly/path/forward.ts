@@ -1,11 +1,11 @@
 // Forwarding: where a packet ends on its way, and what hops change of it (RFC 1812 §5.3.1, RFC 8200 §3).
 
 import { Drop } from "../../abi/counters";
-import { HOP_BLACK_HOLE, HOP_FLAGS, HOP_MTU, HOP_SAYS, HOP_SAYS6 } from "../../abi/hops";
+import { HOP_BLACK_HOLE, HOP_FLAGS, HOP_MTU, HOP_SAYS, HOP_SAYS6, HOP_TTL } from "../../abi/hops";
 import { DONE, drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
-import { backOf, holeOf } from "./route";
+import { backOf, holeOf, hopAt, hopsOf } from "./route";
 
 /** Returns the verdict for a packet that ends at the hop at a place from 0 on, or DONE if it goes on. */
 export function endAt(hop: usize, place: u32, ip: usize, len: u32): i32 {
@@ -20,18 +20,31 @@ export function endAt(hop: usize, place: u32, ip: usize, len: u32): i32 {
   return drop(says ? Drop.pkt_too_big : Drop.hop_silent);
 }
 
-/** Returns the verdict for a packet that does not come back by its route, or DONE. `room` is the path's. */
-export function endBack(way: usize, ip: usize, len: u32, room: u32): i32 {
+/**
+ * Has a packet go back from the hop at a place of its route, or from behind all hops. Returns DONE, or the verdict if
+ * it does not come. `room` is the path's.
+ */
+export function comeBack(way: usize, place: u32, ip: usize, len: u32, room: u32): i32 {
   if (len > holeOf(way)) return drop(Drop.pmtu_black_hole);
   // What can be made shorter has been.
   if (len > room) return drop(Drop.pkt_too_big);
-  return ttlOf(ip) > backOf(way) ? DONE : drop(Drop.ttl_expired);
+  const isHop = place < hopsOf(way);
+  // A hop has a TTL of its own.
+  if (isHop) setTtl(ip, load<u32>(hopAt(way, place), HOP_TTL));
+  const back = isHop ? place : backOf(way);
+  if (ttlOf(ip) <= back) return drop(Drop.ttl_expired);
+  forward(ip, back);
+  return DONE;
 }
 
 /** Takes so many hops from the TTL of a packet that has enough of it. */
 export function forward(ip: usize, hops: u32): void {
-  if (ipv4.version(ip) == 6) ipv6.setHopLimit(ip, ipv6.hopLimit(ip) - hops);
-  else ipv4.setTtl(ip, ipv4.ttl(ip) - hops);
+  setTtl(ip, ttlOf(ip) - hops);
+}
+
+function setTtl(ip: usize, ttl: u32): void {
+  if (ipv4.version(ip) == 6) ipv6.setHopLimit(ip, ttl);
+  else ipv4.setTtl(ip, ttl);
 }
 
 function ttlOf(ip: usize): u32 {

@@ -3,9 +3,9 @@
 // A path's forks are passed one after another. The number of a route is the sum of each branch times its fork's stride.
 
 import {
-  FORK_BRANCHES, FORK_BY, FORK_SIZE, FORK_STATE, FORK_STRIDE, ForkBy, PATH_COPIES, PATH_FORKS, PATH_FORKS_AT,
-  PATH_MTU, PATH_ROUTES, PATH_ROUTES_AT, PATH_SEED, ROUTE_BACK, ROUTE_FLAGS, ROUTE_HOLE, ROUTE_HOPS, ROUTE_HOPS_AT,
-  ROUTE_IN_TIME, ROUTE_SIZE,
+  FORK_BRANCHES, FORK_BY, FORK_SIZE, FORK_STATE, FORK_STRIDE, ForkBy, HOP_FLAGS, HOP_IPV4, HOP_IPV6, HOP_SAYS,
+  HOP_SAYS6, PATH_COPIES, PATH_FORKS, PATH_FORKS_AT, PATH_MTU, PATH_ROUTES, PATH_ROUTES_AT, PATH_SEED, ROUTE_BACK,
+  ROUTE_FLAGS, ROUTE_HOLE, ROUTE_HOPS, ROUTE_HOPS_AT, ROUTE_IN_TIME, ROUTE_SIZE,
 } from "../../abi/hops";
 import { MTU } from "../../abi/control";
 import { FIRST_PREFIX, PATHED, PREFIX_PATH } from "../../abi/tables";
@@ -75,11 +75,11 @@ function addressKey(addr: usize, six: bool): u64 {
   return six ? mix64(load<u64>(addr)) ^ load<u64>(addr, 8) : <u64>load<u32>(addr);
 }
 
-function sourceOf(ip: usize): usize {
+export function sourceOf(ip: usize): usize {
   return ipv4.version(ip) == 6 ? ipv6.srcAddr(ip) : ipv4.srcAddr(ip);
 }
 
-function destinationOf(ip: usize): usize {
+export function destinationOf(ip: usize): usize {
   return ipv4.version(ip) == 6 ? ipv6.dstAddr(ip) : ipv4.dstAddr(ip);
 }
 
@@ -99,6 +99,21 @@ export function hopsOf(route: usize): u32 {
 /** Returns the hop at a place from 0 on. */
 export function hopAt(route: usize, place: u32): usize {
   return load<u32>(<usize>load<u32>(route, ROUTE_HOPS_AT) + (place << 2));
+}
+
+/**
+ * Returns the place of the hop whose address is at `addr`, or the number of hops: a packet to or from a hop goes no
+ * further than it.
+ */
+export function endOf(route: usize, addr: usize, six: bool): u32 {
+  const hops = hopsOf(route);
+  const says = six ? HOP_SAYS6 : HOP_SAYS;
+  for (let place: u32 = 0; place < hops; place++) {
+    const hop = hopAt(route, place);
+    if (!(load<u32>(hop, HOP_FLAGS) & says)) continue;
+    if (six ? ipv6.isSame(hop + HOP_IPV6, addr) : load<u32>(hop, HOP_IPV4) == load<u32>(addr)) return place;
+  }
+  return hops;
 }
 
 /** Returns the number of hops of the way back. */

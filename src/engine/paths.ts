@@ -1,12 +1,11 @@
 /** Paths in a queue's memory: how a table's paths are written, and where what their hops remember lies. */
 import {
   FORK_BRANCHES, FORK_BY, FORK_SIZE, FORK_STATE, FORK_STRIDE, ForkBy, HOP_BLACK_HOLE, HOP_BURST, HOP_EXTENSION,
-  HOP_EXTENSION6, HOP_ERRORS, HOP_FLAGS, HOP_IPV4, HOP_IPV6, HOP_LINK, HOP_MTU, HOP_RATE, HOP_RECORD_SIZE,
-  HOP_RECORDS, HOP_RECORDS_AT, HOP_SAYS, HOP_SAYS6, HOP_SIZE, HOP_STATE,
-  HOP_STATE_SIZE, HOP_STATES, HOP_TTL, MAX_HOP_ERRORS, MAX_ROUTE_HOPS, MAX_ROUTES, PATH_COPIES, PATH_FORKS, PATH_FORKS_AT, PATH_MTU,
-  PATH_RECORD_SIZE, PATH_ROUTES, PATH_ROUTES_AT, PATH_SEED, PATHS_HEADER_SIZE, RECORD_LABEL, RECORD_PATH,
-  RECORD_PREFIX, RECORD_STATE, ROUTE_BACK, ROUTE_FLAGS, ROUTE_HOLE, ROUTE_HOPS,
-  ROUTE_HOPS_AT, ROUTE_IN_TIME, ROUTE_SIZE,
+  HOP_EXTENSION6, HOP_ERRORS, HOP_FLAGS, HOP_IPV4, HOP_IPV6, HOP_LINK, HOP_MTU, HOP_RATE, HOP_RECORD_SIZE, HOP_RECORDS,
+  HOP_RECORDS_AT, HOP_SAYS, HOP_SAYS6, HOP_SIZE, HOP_STATE, HOP_STATE_SIZE, HOP_STATES, HOP_TTL, MAX_HOP_ERRORS,
+  MAX_ROUTE_HOPS, MAX_ROUTES, PATH_COPIES, PATH_FORKS, PATH_FORKS_AT, PATH_MTU, PATH_RECORD_SIZE, PATH_ROUTES,
+  PATH_ROUTES_AT, PATH_SEED, PATHS_HEADER_SIZE, RECORD_LABEL, RECORD_PATH, RECORD_PREFIX, RECORD_STATE, ROUTE_BACK,
+  ROUTE_FLAGS, ROUTE_HOLE, ROUTE_HOPS, ROUTE_HOPS_AT, ROUTE_IN_TIME, ROUTE_SIZE,
 } from "../../abi/hops.js";
 import { HOP_NAMES_AT, HOP_STATES_AT, LINK_NAME_SIZE } from "../../abi/links.js";
 import { MAX_PATH_DATA, PATH_DATA } from "../../abi/tables.js";
@@ -72,7 +71,8 @@ export interface HopErrors {
 /** Returns the errors of the hops that the table at this address has. */
 export function errorsOf({ buffer }: WebAssembly.Memory, table: number): HopErrors[] {
   const words = new Uint32Array(buffer);
-  const text = (at: number) => Buffer.from(new Uint8Array(buffer).slice(words[at], words[at] + words[at + 1])).toString();
+  const bytes = Buffer.from(buffer);
+  const text = (at: number) => bytes.toString("utf8", words[at], words[at] + words[at + 1]);
   const [count, from] = [words[(table + PATH_DATA + HOP_RECORDS) / 4], words[(table + PATH_DATA + HOP_RECORDS_AT) / 4]];
   return Array.from({ length: count }, (_, i) => {
     const at = (from + HOP_RECORD_SIZE * i) / 4;

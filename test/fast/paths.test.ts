@@ -2,17 +2,22 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, Protocol, REPLIES } from "../../abi/counters.js";
+import { tableOf } from "../../src/engine/table.js";
 import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
 import { PrefixList } from "../../src/prefix/list.js";
 import type { Hop, Path } from "../../src/prefix/path.js";
-import { parseAddress, parsePrefix } from "../../src/prefix/prefixes.js";
+import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HopErrors } from "../../src/telemetry/hoperrors.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
-import { HOST6, hopByHop, icmpv6Packet, setIcmpv6Checksum, TARGET6, udpPacket6 } from "../support/ipv6.js";
+import { HOST6, hopByHop, icmpv6Packet, PREFIX6, setIcmpv6Checksum, TARGET6, udpPacket6 } from "../support/ipv6.js";
 import {
-  checksum, expectedReply, HOST, icmpPacket, ipv4Packet, TARGET, udpPacket,
+  checksum, expectedReply, HOST, icmpPacket, ipv4Packet, PREFIX, setHeaderChecksum, TARGET, udpPacket,
 } from "../support/packets.js";
+import { Random } from "../support/random.js";
+import { ACK, SYN } from "../support/tcp.js";
+import { PORTS, SERVICES, TcpHost } from "../support/tcphost.js";
+import { Peer } from "../support/tcppeer.js";
 import { PATHED } from "../vectors/drops.js";
 
 const MS = 1e6;
@@ -215,6 +220,25 @@ test("the errors of hops are counted by path, hop and type", async () => {
   }
 });
 
+test("a reload keeps what hops of a path remember, until it has the path no more", async () => {
+  const steps = [hop("10.98.0.1", { icmp: { rate: 0.001, burst: 2 } })];
+  const rig = await rigWith({ name: "far", steps }, { reloadable: true, prefixes: [PREFIX] });
+  const say = () => rig.respond(icmpPacket({ ttl: 1 })).length;
+  const reload = (path: Path) => {
+    rig.linear.serve(tableOf(serving([parsePrefix(PREFIX)], { path }), { hosts: [parseAddress(HOST)] }));
+  };
+  const errors = () => rig.linear.hopErrors.map(({ path, errors: [expired] }) => [path, expired]);
+  assert.equal(say(), 1);
+  reload({ name: "far", steps: [...steps, ...THREE] });
+  assert.deepEqual([say(), say(), errors()[0]], [1, 0, ["far", 2]]);
+  for (const name of ["near", "nearer"]) {
+    reload({ name, steps });
+    assert.deepEqual([say(), errors()], [1, [[name, 1]]]);
+  }
+  reload({ name: "far", steps });
+  assert.deepEqual([say(), errors()], [1, [["far", 1]]]);
+});
+
 describe("HP-7: a hop with a smaller MTU", () => {
   const narrow: Path = { steps: [THREE[0], hop("10.98.0.2", { mtu: 1400 })] };
   const long = new Uint8Array(1400);
@@ -239,6 +263,23 @@ describe("HP-7: a hop with a smaller MTU", () => {
     assert.deepEqual(fragments.map((fragment) => fragment[8]), [62, 62]);
     isBalanced(rig);
   });
+
+  for (const family of [4, 6] as const) {
+    test(`IPv${family}: segments are no longer than the path has room for, also after a reload`, async () => {
+      const host = await TcpHost.create({ policy: { path: narrow }, mtu: 1500, kept: 100, reloadable: true });
+      const peer = new Peer(host, family, PORTS.chargen);
+      const [{ seq }] = peer.say({ seq: 0, flags: SYN, options: { mss: 1460 } });
+      const [{ data }] = peer.say({ seq: 1, ack: seq + 1 >>> 0, flags: ACK });
+      assert.equal(data.length, family === 4 ? 1360 : 1340);
+      assert.deepEqual(host.rig.dropped, {});
+      const path = { steps: [hop("10.98.0.2", { mtu: 1300 })] };
+      const served = serving([PREFIX, PREFIX6].map(parsePrefix), { tcp: { ports: SERVICES }, path });
+      host.rig.linear.serve(tableOf(served, { hosts: [HOST, HOST6].map(parseAddress) }));
+      const more = peer.say({ seq: 1, ack: seq + 1 + data.length >>> 0, flags: ACK });
+      assert.ok(more.length > 0);
+      for (const segment of more) assert.ok(segment.data.length <= (family === 4 ? 1260 : 1240));
+    });
+  }
 
   test("a black hole says nothing, there and back", async () => {
     const rig = await rigWith({ steps: [hop("10.98.0.1", { mtu: 1400, blackHole: true })] });
@@ -331,6 +372,24 @@ describe("HP-9: forks", () => {
   });
 });
 
+test("HP-10: a hop whose address the prefix has answers from where it is", async () => {
+  const own = { ipv4: parseAddress("10.99.7.2"), ipv6: parseAddress("fd99::7:2"), ttl: 255 };
+  const steps = [
+    hop("10.98.0.1", { link: delay(10, 1) }), hop("10.98.0.2", { ...own, link: delay(20, 2) }), hop("10.98.0.3"),
+  ];
+  const rig = await rigWith({ steps, back: 9 }, { policy: { link: delay(100, 100) } });
+  const there = [{ dst: "10.99.7.2", ttl: 2 }, { dst: "10.99.7.2", ttl: 1 }].map(icmpPacket);
+  rig.respond(...there, icmpv6Packet({ dst: "fd99::7:2", hopLimit: 2 }), udpPacket({ dst: "10.99.7.2" }));
+  const sent = until(rig, 2000);
+  assert.deepEqual(sent.map(({ at }) => at), [11, 33, 33, 33]);
+  assert.equal(errorIn(sent[0].reply).type, 11);
+  assert.deepEqual(sent[1].reply, expectedReply(there[0], 254));
+  assert.deepEqual([sent[2].reply[40], sent[2].reply[7]], [129, 254]);
+  const { type, code, ttl, quote } = errorIn(sent[3].reply);
+  assert.deepEqual([type, code, ttl, quote[8]], [3, 3, 254, 63]);
+  isBalanced(rig);
+});
+
 test("hostile packets are each counted once", async () => {
   const rig = await rigWith({ steps: THREE, back: 3 });
   const options = Uint8Array.of(7, 7, 4, 0, 0, 0, 0, 0);
@@ -345,6 +404,34 @@ test("hostile packets are each counted once", async () => {
     icmpPacket({ ttl: 1, src: "224.0.0.1", dst: HOST }),
   );
   isBalanced(rig);
+});
+
+test("random damage to packets conserves their count, and every error holds together", async () => {
+  const random = new Random(71);
+  const fork = { branches: [[hop("10.98.0.11", { mtu: 600 })], [THREE[1], THREE[2]]], by: "flow" as const };
+  const duplicate = { probability: 0.3, correlation: 0 };
+  const link = delay(1, 1, { duplicate });
+  const steps = [hop("10.98.0.1", { mpls: [16], link }), fork, hop("10.98.0.4", { mtu: 1400, link })];
+  const rig = await rigWith({ steps, back: 2 }, { policy: { link }, mtu: 1500 });
+  for (let round = 0; round < 300; round++) {
+    const packets = Array.from({ length: 8 }, () => {
+      const data = new Uint8Array(random.below(1400));
+      const [ttl, fragment] = [random.below(7), random.oneIn(2) ? 0x4000 : random.below(3)];
+      const packet = [
+        () => icmpPacket({ ttl, data, fragment }), () => udpPacket({ ttl, data, fragment }),
+        () => icmpv6Packet({ hopLimit: ttl, data }), () => udpPacket6({ hopLimit: ttl, data }),
+      ][random.below(4)]();
+      if (random.oneIn(3)) packet[random.below(Math.min(packet.length, 60))] ^= 1 << random.below(8);
+      const headerLen = 4 * (packet[0] & 15);
+      if (packet[0] >> 4 === 4 && headerLen >= 20 && headerLen <= packet.length) setHeaderChecksum(packet);
+      return random.oneIn(5) ? packet.subarray(0, 1 + random.below(packet.length)) : packet;
+    });
+    rig.respond(...packets);
+    until(rig, rig.now + random.below(20));
+    isBalanced(rig);
+    rig.now += 50;
+  }
+  assert.ok(rig.dropped.ttl_expired > 100 && rig.dropped.pkt_too_big > 20);
 });
 
 describe("drops", () => {

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { PREFIX_REPLIES } from "../../abi/counters.js";
+import { MAX_HOP_ERRORS } from "../../abi/hops.js";
 import { PREFIX_EFFECTS_SIZE } from "../../abi/links.js";
 import { EXIT } from "../../src/base/failure.js";
 import { PrefixList } from "../../src/prefix/list.js";
@@ -24,7 +25,10 @@ test("docs/reference.md has every metric with its labels, and no other", async (
   threads[0].responded(0, 200, 0);
   const services = () => ({ names: ["http"], threads: threads.map(({ buffer }) => buffer) });
   const effects = new Float64Array(PREFIX_EFFECTS_SIZE / 8).fill(1);
-  const queues = [{ index: 0, engine: "wasm", io: "uring", counters, restarts: 0, accepting, effects }] as const;
+  const hopErrors = [{ path: "far", hop: "10.98.0.1", errors: new Float64Array(MAX_HOP_ERRORS).fill(1, 0, 2) }];
+  const queues = [
+    { index: 0, engine: "wasm", io: "uring", counters, restarts: 0, accepting, effects, hopErrors },
+  ] as const;
   const metrics = metricsOf(
     queues, { prefixes: PrefixList.of(prefixes) }, { txDropped: () => 0 },
     { reach: { answering: true }, web: { successful: true }, log: { dropped: 0 }, services },
