@@ -16,6 +16,7 @@ import { runCommand } from "./run.js";
 import { sessionsCommand } from "./sessions.js";
 import { stampCommand } from "./stamp.js";
 import { topCommand } from "./top.js";
+import { topologyCommand } from "./topology.js";
 
 /** Fewest columns in which text is wrapped. */
 const MIN_WRAPPED = 10;
@@ -30,8 +31,8 @@ export function createProgram(): Command {
       notes("Exit status: 0 done, 1 failure while running, 2 usage, 3 configuration, 4 permission or missing device."),
     );
   const commands = [
-    runCommand(), checkCommand(), replayCommand(), topCommand(), connectionsCommand(), sessionsCommand(),
-    stampCommand(), deviceCommand(), doctorCommand(), benchCommand(), completionCommand(), helpCommand(program),
+    runCommand(), checkCommand(), topologyCommand(), replayCommand(), topCommand(), connectionsCommand(),
+    sessionsCommand(), stampCommand(), deviceCommand(), doctorCommand(), benchCommand(), completionCommand(), helpCommand(program),
   ];
   for (const command of commands) {
     program.addCommand(command.copyInheritedSettings(program));

@@ -26,6 +26,8 @@ export function read(option: Option, type: Type): Option {
     case "answers":
     case "interfaces":
     case "links":
+    case "paths":
+    case "path":
     case "services":
     case "prefixes": return option;
   }

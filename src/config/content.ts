@@ -12,6 +12,7 @@ import type { Address, Prefix } from "../prefix/prefixes.js";
 import type { Values } from "./keys.js";
 import type { Effective } from "./merge.js";
 import type { RunOptions, Services } from "./runoptions.js";
+import type { Form } from "./topology.js";
 import type { PortMap } from "./types.js";
 
 /** Most services that a listing has. */
@@ -59,7 +60,9 @@ export interface Configuration {
    */
   place(target: Target): Promise<Placed>;
   print(json: boolean): Promise<Printed>;
-  /** Frees what place() and print() need. */
+  /** Draws the paths of the prefixes. */
+  topology(form: Form): Promise<string>;
+  /** Frees what the others need. */
   end(): Promise<void>;
 }
 
@@ -103,9 +106,17 @@ export class Content implements Configuration {
 
   async print(json: boolean): Promise<Printed> {
     const { linkNotes, oddities, toDocument, toYaml } = await import("./print.js");
+    const { pathNotes } = await import("./pathnotes.js");
     const document = toDocument(this.#effective);
-    const text = json ? `${JSON.stringify(document, null, 2)}\n` : toYaml(document) + linkNotes(this.#effective);
+    const text = json
+      ? `${JSON.stringify(document, null, 2)}\n`
+      : toYaml(document) + linkNotes(this.#effective) + pathNotes(this.#effective.options.serving.prefixes);
     return { text, oddities: oddities(this.#effective) };
+  }
+
+  async topology(form: Form): Promise<string> {
+    const { topology } = await import("./topology.js");
+    return topology(this.#effective.options.serving.prefixes, form);
   }
 
   end(): Promise<void> {

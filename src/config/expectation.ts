@@ -6,6 +6,8 @@ import { shareOf } from "../prefix/netem.js";
 
 /** Round trips from which quantiles are taken. */
 const SAMPLES = 20_000;
+/** The same of paths, which may have many links. */
+const TRIPS = 2000;
 /** Rate in packets a second for which it is said how many packets are kept. */
 const RATE = 1000;
 /** Steps after which the four states have settled. */
@@ -26,6 +28,62 @@ export function expectationOf({ in: inward, out }: Link): string {
     ...[rateIn("in", inward), rateIn("out", out)].filter(Boolean),
     ...kept > 0 ? [`at ${RATE} packets a second, ${kept} are kept at a time`] : [],
   ].join("; ");
+}
+
+/** Round trips through links, one after the other. They are made up only when somebody asks for their words. */
+export class Trips {
+  static readonly none = new Trips([]);
+  readonly #links: readonly Link[];
+
+  private constructor(links: readonly Link[]) {
+    this.#links = links;
+  }
+
+  /** Returns the trips that go through that link as well. */
+  through(link: Link | undefined): Trips {
+    return link ? new Trips([...this.#links, link]) : this;
+  }
+
+  /** How long they take if nothing varies. */
+  get delayNs(): number {
+    return this.#ways.reduce((sum, { delayNs, trace }) => sum + delayNs + (trace ? average(trace.delaysNs) : 0), 0);
+  }
+
+  /** What a ping may expect, in words. */
+  get text(): string {
+    const sorted = this.#timesNs().sort();
+    const at = (share: number) => inMs(sorted[Math.floor(share * (sorted.length - 1))]);
+    const kept = this.#ways.reduce((share, { ecn, loss }) => share * (1 - (ecn ? 0 : shareLost(loss) ?? 0)), 1);
+    const byteNs = Math.max(0, ...this.#ways.map(({ rate }) => rate?.byteNs ?? 0));
+    return [
+      at(0) === at(1) ? at(0) : `${at(0.5)} at the median, ${at(0.99)} for 99 of 100`,
+      ...kept < 1 ? [`${percent(1 - kept)} is lost`] : [],
+      ...byteNs > 0 ? [`at most ${inBits(byteNs)}`] : [],
+    ].join(", ");
+  }
+
+  get #ways(): Way[] {
+    return this.#links.flatMap(({ in: inward, out }) => [inward, out]);
+  }
+
+  #timesNs(): Float64Array {
+    const times = new Float64Array(TRIPS);
+    // Each way draws from numbers of its own.
+    let state = 0x9e37_79b9;
+    for (const way of this.#ways) {
+      for (let i = 0; i < TRIPS; i++) {
+        state ^= state << 13;
+        state ^= state >>> 17;
+        state ^= state << 5;
+        times[i] += delayOf(way, (state >>> 0) / 2 ** 32, i);
+      }
+    }
+    return times;
+  }
+}
+
+function average(values: Float64Array): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
 }
 
 /** Returns a line for each word of a link that does nothing. */
@@ -92,16 +150,26 @@ function netemIn({ netem }: Way): string[] {
 
 function rateIn(direction: string, { rate }: Way): string {
   if (!rate) return "";
-  const bits = 8e9 / rate.byteNs;
+  const { byteNs } = rate;
+  return `at most ${inBits(byteNs)} on the way ${direction}, and ${inMs(1500 * byteNs)} for 1,500 bytes`;
+}
+
+/** Returns a rate in words. */
+function inBits(byteNs: number): string {
+  const bits = 8e9 / byteNs;
   const units = [["Gbit/s", 1e9], ["Mbit/s", 1e6], ["kbit/s", 1e3]] as const;
   const [unit, size] = units.find(([, size]) => bits >= size) ?? ["bit/s", 1];
-  return `at most ${round(bits / size)} ${unit} on the way ${direction}, and ${inMs(1500 * rate.byteNs)} for 1,500 bytes`;
+  return `${round(bits / size)} ${unit}`;
 }
 
 /** Returns a delay of the way: number `i` of SAMPLES that are spread evenly over its distribution, in another order. */
-function delayAt({ delayNs, jitterNs, quantiles, trace }: Way, i: number, direction: number): number {
+function delayAt(way: Way, i: number, direction: number): number {
   // Multiples of irrational numbers, modulo 1: a pair of them fills the square evenly.
-  const u = (i + 0.5) * (direction === 0 ? 0.7548776662466927 : 0.5698402909980532) % 1;
+  return delayOf(way, (i + 0.5) * (direction === 0 ? 0.7548776662466927 : 0.5698402909980532) % 1, i);
+}
+
+/** Returns the delay of the way at `u`, from 0 to 1, of its distribution, with that of its trace with number `i`. */
+function delayOf({ delayNs, jitterNs, quantiles, trace }: Way, u: number, i: number): number {
   const traced = trace ? trace.delaysNs[i % trace.delaysNs.length] : 0;
   const at = u * QUANTILES;
   const index = Math.floor(at);

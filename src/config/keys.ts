@@ -388,6 +388,32 @@ const ROWS = [
     examples: ["none", "dsl", { rtt: "50ms", loss: "1%" }],
   }),
   setting({
+    key: "paths",
+    type: { kind: "paths" },
+    default: {},
+    reload: true,
+    text: "paths by name: the routers that traceroute sees before a prefix, each with its addresses, link, MTU and "
+      + "limits",
+    note: "Prefixes that name one share its hops' limits and links.",
+    examples: [{
+      far: [
+        { hop: ["10.98.0.1", "fd98::1"], name: "gw.example", link: { rtt: "1ms" } },
+        { any: [[{ hop: "10.98.1.1", mpls: 16002 }], [{ hop: "10.98.2.1" }]], hash: "flow" },
+        { silent: true, link: { rtt: "70ms" } },
+        { hop: "10.98.0.4", mtu: 1400, icmp: { rate: 1, burst: 1 } },
+      ],
+    }],
+  }),
+  setting({
+    key: "path",
+    type: { kind: "path" },
+    default: "none",
+    reload: true,
+    perPrefix: true,
+    text: "path of routers that the prefixes stand behind: the name of one under paths, or a list of its steps",
+    examples: ["none", "far", [{ hop: "10.98.0.1", link: { rtt: "20ms" } }]],
+  }),
+  setting({
     key: "seed",
     type: { kind: "whole", min: 0, max: Number.MAX_SAFE_INTEGER },
     default: 0,

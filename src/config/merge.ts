@@ -9,6 +9,7 @@ import { MAX_INTERFACE_LISTS, MAX_PORT_LISTS, PORT_RANGE_SIZE, SourceRoute, Unre
 import { MIN_TCP_MTU } from "../engine/memory.js";
 import { ethernetOf, type Ethernet } from "../tun/mac.js";
 import type { Link } from "../prefix/link.js";
+import type { Path as Route } from "../prefix/path.js";
 import type { Answers, Limit, PortRange, PortService, Tcp } from "../prefix/policy.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { isSamePlace, parseEndpoint } from "../prefix/endpoints.js";
@@ -23,6 +24,7 @@ import {
   MIN_TCP_MEMORY, PREFIX_KEYS, SETTINGS, type Key, type Values,
 } from "./keys.js";
 import { Links } from "./links.js";
+import { Paths, Places } from "./paths.js";
 import { ListRoom, PortLists } from "./ports.js";
 import type { FullOptions } from "./runoptions.js";
 import type { Path } from "./path.js";
@@ -43,6 +45,22 @@ type Ports = Readonly<Record<PortProtocol, readonly PortRange[]>>;
 interface OfPrefixes<T> {
   readonly common: T | undefined;
   readonly all: readonly (T | undefined)[];
+}
+
+/** The links and the paths of prefixes. */
+interface Ways {
+  readonly links: OfPrefixes<Link>;
+  readonly routes: OfPrefixes<Route>;
+}
+
+const NO_WAYS: Ways = { links: { common: undefined, all: [] }, routes: { common: undefined, all: [] } };
+
+/** What is made of the keys of a prefix. */
+interface Made {
+  readonly ports: Ports;
+  readonly interfaces: Uint8Array | undefined;
+  readonly link: Link | undefined;
+  readonly path: Route | undefined;
 }
 
 /** Values from outside the file, each with the flag or the variable that gave it. */
@@ -125,7 +143,8 @@ class Merger {
     if (allowed) this.#checkTogether(prefixes);
     const ports = allowed ? this.#portsOf() : [];
     const interfaces = allowed ? this.#interfacesOf() : { common: undefined, all: [] };
-    const links = allowed ? this.#linksOf() : { common: undefined, all: [] };
+    const { links, routes } = allowed ? this.#waysOf() : NO_WAYS;
+    if (allowed) this.#checkRoutes(prefixes, routes);
     const whole = prefixes.length > 0 && ![...prefixes, ...exceptions].includes(undefined);
     const hostAddresses = allowed && whole ? this.#hostAddresses(prefixes as Prefix[], exceptions as Prefix[]) : [];
     this.#end();
@@ -134,12 +153,12 @@ class Merger {
     const mtu = values["device.mtu"];
     const accepts = values.engine === "wasm" && this.#ports.tcp.accepts;
     const seed = values.seed === 0 ? this.#given.drawnSeed ?? 0 : values.seed;
-    const hasLinks = links.all.some((link) => link !== undefined);
+    const hasLinks = [...links.all, ...routes.all].some((way) => way !== undefined);
     return {
       values,
       options: {
         serving: {
-          prefixes: this.#served(prefixes as Prefix[], values, { ports, interfaces, links }),
+          prefixes: this.#served(prefixes as Prefix[], values, { ports, interfaces, links, routes }),
           exceptions: exceptions as Prefix[],
           policy: {
             sourceRoute: SourceRoute[values.source_route], sourceLimit: toLimit(values.source_rate_limit),
@@ -305,6 +324,7 @@ class Merger {
     if (reassembly > 0) refuse("reassembly", "does not reassemble");
     const impairsNone = "has no links";
     if (this.#values.link !== "none") refuse("link", impairsNone);
+    if (this.#values.path !== "none") refuse("path", "has no paths");
     if (this.#values.held_packets > 0) refuse("held_packets", impairsNone);
     if (this.#values["device.offload"] === "on") refuse("device.offload", "takes finished packets alone");
     const speaksNone = "speaks no TCP";
@@ -318,12 +338,13 @@ class Merger {
     }
     for (const [i, entry] of prefixes.entries()) {
       if (typeof entry === "string") continue;
-      const own = (["tcp", "tcp_connections", "udp", "interfaces", "link"] as const)
+      const own = (["tcp", "tcp_connections", "udp", "interfaces", "link", "path"] as const)
         .find((key) => entry[key] !== undefined);
-      const what = own === "udp"
-        ? servesNone
-        : own === "interfaces" ? probesNone : own === "link" ? impairsNone : speaksNone;
-      if (own) refuse("prefixes", what, ["prefixes", i, own], `prefixes[${i}].${own}`);
+      const lacks = {
+        tcp: speaksNone, tcp_connections: speaksNone, udp: servesNone, interfaces: probesNone, link: impairsNone,
+        path: "has no paths",
+      };
+      if (own) refuse("prefixes", lacks[own], ["prefixes", i, own], `prefixes[${i}].${own}`);
     }
   }
 
@@ -447,8 +468,8 @@ class Merger {
     throw new Failure(lines, this.#problems.length > 0 ? EXIT.CONFIG : EXIT.USAGE);
   }
 
-  /** Returns the link of each prefix, and the one of those that have none of their own. */
-  #linksOf(): OfPrefixes<Link> {
+  /** Returns the link and the path of each prefix, and those of prefixes that have none of their own. */
+  #waysOf(): Ways {
     const sayOf = (key: Key) => (path: Path, message: string, which?: "key") => {
       this.#say(key, message, path, undefined, which);
     };
@@ -462,17 +483,37 @@ class Merger {
     const all = this.#values.prefixes.map((entry, i) => typeof entry === "string" || entry.link === undefined
       ? common
       : links.of(entry.link, ["prefixes", i, "link"], sayOf("prefixes")));
-    return { common, all };
+    const paths = new Paths(this.#values.paths, links, sayOf("paths"));
+    const route = paths.of(this.#values.path, ["path"], sayOf("path"));
+    const routes = this.#values.prefixes.map((entry, i) => typeof entry === "string" || entry.path === undefined
+      ? route
+      : paths.of(entry.path, ["prefixes", i, "path"], sayOf("prefixes")));
+    return { links: { common, all }, routes: { common: route, all: routes } };
   }
 
-  /** `ports`, `interfaces` and `links` are those of each prefix. */
+  /** Refuses prefixes that cannot stand behind their path. */
+  #checkRoutes(prefixes: readonly (Prefix | undefined)[], { all }: OfPrefixes<Route>): void {
+    const places = new Places();
+    for (const [i, prefix] of prefixes.entries()) {
+      const route = all[i];
+      const entry = this.#values.prefixes[i];
+      if (!prefix || !route) continue;
+      const ttl = (typeof entry === "string" ? undefined : entry.ttl) ?? this.#values.ttl;
+      const misfit = places.misfit(route, prefix.family, ttl);
+      if (misfit !== undefined) this.#say("prefixes", `prefix ${prefix.text}: ${misfit}`, this.#pathOf("prefixes", i));
+    }
+  }
+
+  /** `ports`, `interfaces`, `links` and `routes` are those of each prefix. */
   #served(
     prefixes: readonly Prefix[], values: Values,
-    { ports, interfaces, links }:
-    { readonly ports: readonly Ports[]; readonly interfaces: OfPrefixes<Uint8Array>; readonly links: OfPrefixes<Link> },
+    { ports, interfaces, links, routes }:
+    { readonly ports: readonly Ports[]; readonly interfaces: OfPrefixes<Uint8Array> } & Ways,
   ): ServedPrefix[] {
     const common: Ports = { tcp: this.#ports.tcp.common, udp: this.#ports.udp.common };
-    const commonAnswers = answersOf({ prefix: "" }, values, common, interfaces.common, links.common);
+    const commonAnswers = answersOf({ prefix: "" }, values, {
+      ports: common, interfaces: interfaces.common, link: links.common, path: routes.common,
+    });
     const isCommonPorts = ({ tcp, udp }: Ports) => tcp === common.tcp && udp === common.udp;
     // Very many prefixes may have keys of their own, and the same ones. Those with the same ports share their lists.
     const ids = new Map<readonly PortRange[], number>();
@@ -481,13 +522,12 @@ class Merger {
       return ids.get(list);
     };
     const alike = new Map<string, Answers>();
-    const answersFor = (
-      entry: PrefixMap, lists: Ports, interfaces: Uint8Array | undefined, link: Link | undefined,
-    ) => {
-      const own = JSON.stringify([idOf(lists.tcp), idOf(lists.udp), ...OWN_KEYS.map((key) => entry[key])]);
+    const answersFor = (entry: PrefixMap, made: Made) => {
+      const { tcp, udp } = made.ports;
+      const own = JSON.stringify([idOf(tcp), idOf(udp), ...OWN_KEYS.map((key) => entry[key])]);
       const known = alike.get(own);
       if (known) return known;
-      const answers = answersOf(entry, values, lists, interfaces, link);
+      const answers = answersOf(entry, values, made);
       if (alike.size < ALIKE) alike.set(own, answers);
       return answers;
     };
@@ -495,7 +535,11 @@ class Merger {
       const entry = values.prefixes[i];
       if (typeof entry === "string") return { family, bytes, length, text, answers: commonAnswers };
       const isCommon = isCommonPorts(ports[i]) && OWN_KEYS.every((key) => entry[key] === undefined);
-      const answers = isCommon ? commonAnswers : answersFor(entry, ports[i], interfaces.all[i], links.all[i]);
+      const answers = isCommon
+        ? commonAnswers
+        : answersFor(entry, {
+            ports: ports[i], interfaces: interfaces.all[i], link: links.all[i], path: routes.all[i],
+          });
       return { family, bytes, length, text, answers, ...entry.name !== undefined && { name: entry.name } };
     });
   }
@@ -514,9 +558,7 @@ class Merger {
   }
 }
 
-function answersOf(
-  entry: PrefixMap, values: Values, ports: Ports, interfaces: Uint8Array | undefined, link: Link | undefined,
-): Answers {
+function answersOf(entry: PrefixMap, values: Values, { ports, interfaces, link, path }: Made): Answers {
   const answer = entry.answer ?? values.answer;
   const errors = answer.includes("unreachable");
   const modeOf = (key: "unreachable.udp" | "unreachable.other") =>
@@ -533,6 +575,7 @@ function answersOf(
     ...values.engine !== "js" && interfaces && { interfaces },
     limit: toLimit(entry.rate_limit ?? values.rate_limit),
     link: values.engine === "js" ? undefined : link,
+    path: values.engine === "js" ? undefined : path,
   };
 }
 

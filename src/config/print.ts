@@ -6,13 +6,15 @@ import { tableOf } from "../engine/table.js";
 import type { Link } from "../prefix/link.js";
 import type { Limit, PortRange, Udp } from "../prefix/policy.js";
 import { isMap, nest, type Document } from "./document.js";
+import { pathOddities } from "./pathnotes.js";
 import { expectationOf, idleWords } from "./expectation.js";
 import { MAPS, PREFIX_KEYS, SETTINGS, type Key, type Values } from "./keys.js";
 import type { Effective } from "./merge.js";
+import { numberOf, placesOf, routesOf } from "./routes.js";
 import { isWords, ONE_OR_MORE, withBurst, type PrefixEntry, type Type } from "./types.js";
 
 const LONG: ReadonlySet<Type["kind"]> = new Set<Type["kind"]>(
-  ["prefixes", "exceptions", "interfaces", "services", "links"],
+  ["prefixes", "exceptions", "interfaces", "services", "links", "paths"],
 );
 /** Maps and lists that are written with a line for each item. */
 const LISTED: ReadonlySet<string> = new Set([
@@ -112,18 +114,26 @@ function answeringPorts(udp: Udp | undefined): number {
   return (udp?.ports ?? []).filter(answers).reduce((sum, { first, last }) => sum + last - first + 1, 0);
 }
 
-/** Returns the links that prefixes have, each with a name for it. */
-function linksOf({ options: { serving: { prefixes } } }: Effective): (readonly [string, Link])[] {
+/** Returns the links of prefixes and hops, each with a name for it; those of a hop's own only if `all` is true. */
+function linksOf({ options: { serving: { prefixes } } }: Effective, all: boolean): (readonly [string, Link])[] {
   const names = new Map<Link, string>();
-  for (const { text, answers: { link } } of prefixes) {
-    if (link && !names.has(link)) names.set(link, link.name === undefined ? `the link of ${text}` : `link ${link.name}`);
+  const add = (link: Link | undefined, own: string) => {
+    if (link && !names.has(link)) names.set(link, link.name === undefined ? own : `link ${link.name}`);
+  };
+  for (const { text, answers: { link } } of prefixes) add(link, `the link of ${text}`);
+  for (const { name, path } of routesOf(prefixes)) {
+    for (const place of placesOf(path).places) {
+      const { link } = place.hop;
+      if (all || link?.name !== undefined) add(link, `the link to hop ${numberOf(place)} of ${name}`);
+    }
   }
   return Array.from(names, ([link, name]) => [name, link] as const);
 }
 
 /** Returns comments that say what may be expected of links. */
 export function linkNotes(effective: Effective): string {
-  const links = linksOf(effective);
+  // A path's own notes say what its hops' links come to.
+  const links = linksOf(effective, false);
   const lines = links.slice(0, SHOWN).map(([name, link]) => `${name}: ${expectationOf(link)}`);
   return [...lines, ...links.length > SHOWN ? [`and ${links.length - SHOWN} more links`] : []]
     .map((line) => `# ${line}\n`).join("");
@@ -145,7 +155,8 @@ export function oddities(effective: Effective): string[] {
     ...shortened(withEscapes(values.services).map((key) =>
       `${key} has a backslash before r or n: YAML makes a line end of it only within double quotes`)),
     ...shortened(exposed),
-    ...shortened(linksOf(effective).flatMap(([name, link]) => idleWords(link).map((line) => `${name}: ${line}`))),
+    ...shortened(linksOf(effective, true).flatMap(([name, link]) => idleWords(link).map((line) => `${name}: ${line}`))),
+    ...shortened(pathOddities({ prefixes, exceptions: serving.exceptions, hostAddresses })),
   ];
   const loops = prefixes.filter(({ answers: { udp } }) => answeringPorts(udp) >= MANY_PORTS);
   said.push(...shortened(loops.map(({ text, answers: { udp } }) =>
@@ -155,7 +166,7 @@ export function oddities(effective: Effective): string[] {
     echo || timestamp || errors || interfaces !== undefined);
   if (!answers) said.push("no prefix answers anything");
   if (spin > 0 && io === "readwrite") said.push("spin does nothing with io: readwrite");
-  if (precision === "fine" && linksOf(effective).length === 0) {
+  if (precision === "fine" && linksOf(effective, true).length === 0) {
     said.push("precision: fine is for links, and no prefix has one");
   }
   return said;

@@ -9,6 +9,7 @@ import { PrefixList } from "../prefix/list.js";
 import type { Configuration, Placed, Printed, Target } from "./content.js";
 import type { Values } from "./keys.js";
 import type { RunOptions } from "./runoptions.js";
+import type { Form } from "./topology.js";
 import type { Answer, Failed, ReaderInput, Request, Settled } from "./thread.js";
 
 /** Called with the log's format in the file, before anything that is wrong with the rest is reported. */
@@ -73,6 +74,10 @@ export class Reading implements Configuration {
 
   async print(json: boolean): Promise<Printed> {
     return await this.#thread.ask({ print: { json } }) as Printed;
+  }
+
+  async topology(form: Form): Promise<string> {
+    return await this.#thread.ask({ topology: { form } }) as string;
   }
 
   end(): Promise<void> {

@@ -15,6 +15,7 @@ import {
 } from "./keys.js";
 import { INTERFACE_ADDRESS, MAX_ADDRESSES, MAX_INTERFACES, MAX_NAME } from "./interfaces.js";
 import { link } from "./linkschema.js";
+import { steps } from "./pathschema.js";
 import { DISCRIMINATOR, MAX_DISCRIMINATORS } from "./measurement.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
 import {
@@ -33,6 +34,7 @@ const TARGET = "where to, like 127.0.0.1:8080 or unix:/run/web.sock";
 const SERVICE_NAME = "a service's name";
 const SERVICE_NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_-]{0,63}$";
 const LINK_NAME = "a link's name";
+const PATH_NAME = "a path's name";
 const LINK = "a map like { rtt: 20ms, loss: 0.1% }";
 const DSCP = `a whole number from 0 to ${MAX_DSCP}`;
 const DSCP_OR_REFLECT = `reflect, or ${DSCP}`;
@@ -72,6 +74,8 @@ function shapeOf(type: Type): z.ZodType {
       return list(probed(), what).max(MAX_INTERFACES, `a list of at most ${MAX_INTERFACES} interfaces`);
     case "links": return z.record(text(LINK_NAME, SERVICE_NAME_PATTERN), link(LINK), what);
     case "link": return z.union([text(what, SERVICE_NAME_PATTERN), link(what)], what);
+    case "paths": return z.record(text(PATH_NAME, SERVICE_NAME_PATTERN), steps(), what);
+    case "path": return z.union([text(what, SERVICE_NAME_PATTERN), steps()], what);
     case "services": return z.record(text(SERVICE_NAME, SERVICE_NAME_PATTERN), service(), what);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The thread that reads a configuration file. It reads the file, and then does what it is asked: write tables, or
- * print. reading.ts starts it, and bounds its memory and its time.
+ * The thread that reads a configuration file. It reads the file, and then does what it is asked: write tables,
+ * print or draw. reading.ts starts it, and bounds its memory and its time.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { Failure, type EXIT } from "../base/failure.js";
@@ -12,6 +12,7 @@ import type { Values } from "./keys.js";
 import { effective, type Given } from "./merge.js";
 import { ConfigFile } from "./reader.js";
 import type { Listing, RunOptions } from "./runoptions.js";
+import type { Form } from "./topology.js";
 
 export interface ReaderInput {
   /** Name of the file in messages. */
@@ -23,7 +24,10 @@ export interface ReaderInput {
   readonly before: SharedArrayBuffer | undefined;
 }
 
-export type Request = { readonly place: Target } | { readonly print: { readonly json: boolean } };
+export type Request
+  = | { readonly place: Target }
+    | { readonly print: { readonly json: boolean } }
+    | { readonly topology: { readonly form: Form } };
 
 /** Format comes first, if the file is YAML. Then come Settled, and Done for each request; or Failed in its place. */
 export type Answer = Format | Settled | Done | Failed;
@@ -44,7 +48,7 @@ export interface Settled {
 }
 
 interface Done {
-  readonly done: Placed | Printed;
+  readonly done: Placed | Printed | string;
 }
 
 /** A Failure's parts. */
@@ -68,9 +72,13 @@ if (content) {
   const { options: { serving: { prefixes, exceptions, timestamps, services }, ...options }, values } = content;
   post({ options, values, prefixes: prefixes.buffer, exceptions: exceptions.buffer, timestamps, services });
   parentPort?.on("message", (request: Request) => {
-    const done = "place" in request ? content.place(request.place) : content.print(request.print.json);
-    void done.then((done) => { post({ done }); }, fail);
+    void answerTo(content, request).then((done) => { post({ done }); }, fail);
   });
+}
+
+function answerTo(content: Content, request: Request): Promise<Done["done"]> {
+  if ("place" in request) return content.place(request.place);
+  return "print" in request ? content.print(request.print.json) : content.topology(request.topology.form);
 }
 
 /** Does something, or tells why not. */

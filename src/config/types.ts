@@ -29,6 +29,7 @@ export interface PrefixMap {
   readonly udp?: PortMap | undefined;
   readonly interfaces?: readonly InterfaceMap[] | undefined;
   readonly link?: LinkSetting | undefined;
+  readonly path?: PathSetting | undefined;
   /** Most connections of the whole prefix, at least 1; undefined for no limit of its own. */
   readonly tcp_connections?: number | undefined;
   readonly comment?: string | undefined;
@@ -106,6 +107,45 @@ export interface SlotMap {
 }
 
 export type LinkMaps = Readonly<Record<string, LinkMap>>;
+
+/** `none`, the name of a path, or a path of its own. */
+export type PathSetting = string | readonly StepMap[];
+
+/** A router: it has `hop`, or is silent. */
+export interface HopMap {
+  /** Its address, or one of each family. */
+  readonly hop?: string | readonly string[] | undefined;
+  readonly silent?: boolean | undefined;
+  readonly name?: string | undefined;
+  readonly link?: LinkSetting | undefined;
+  readonly mtu?: number | undefined;
+  readonly black_hole?: boolean | undefined;
+  readonly ttl?: number | undefined;
+  readonly icmp?: { readonly rate: number; readonly burst?: number | undefined } | undefined;
+  /** Labels, the outermost first. */
+  readonly mpls?: number | readonly number[] | undefined;
+  readonly interface?: HopInterfaceMap | undefined;
+}
+
+/** What errors say of the interface at which a packet came. */
+export interface HopInterfaceMap {
+  readonly name?: string | undefined;
+  readonly index?: number | undefined;
+  readonly mtu?: number | undefined;
+  /** Whether they say its address, too, which is the hop's; false by default. */
+  readonly address?: boolean | undefined;
+}
+
+export const HASHES = ["flow", "destination", "packet"] as const;
+
+/** A step of a path: a router, a place where it divides (`any`), or how many hops the way back has (`back`). */
+export interface StepMap extends HopMap {
+  readonly any?: readonly (readonly HopMap[])[] | undefined;
+  readonly hash?: typeof HASHES[number] | undefined;
+  readonly back?: number | undefined;
+}
+
+export type PathMaps = Readonly<Record<string, readonly StepMap[]>>;
 
 /** The service of each port or range of ports, by its name: `{ "7": "echo", "8000-8010": "site" }`. */
 export type PortMap = Readonly<Record<string, string>>;
@@ -249,6 +289,8 @@ interface Kinds {
   readonly interfaces: readonly InterfaceMap[];
   readonly links: LinkMaps;
   readonly link: LinkSetting;
+  readonly paths: PathMaps;
+  readonly path: PathSetting;
 }
 
 export type ValueOf<T extends Type>
@@ -296,6 +338,8 @@ export function expected(type: Type): string {
     case "interfaces": return "a list of interfaces, like [{ name: eth0, index: 2, address: 192.0.2.1 }]";
     case "links": return "a map of names to links, like { dsl: { rtt: 20ms, loss: 0.1% } }";
     case "link": return "none, a link's name, or a map like { rtt: 20ms, loss: 0.1% }";
+    case "paths": return "a map of names to paths, like { far: [{ hop: 10.98.0.1, link: { rtt: 20ms } }] }";
+    case "path": return "none, a path's name, or a list like [{ hop: 10.98.0.1, link: { rtt: 20ms } }]";
     case "services": return "a map of names to services, like { ssh: { tcp: { banner: \"SSH-2.0-x\\r\\n\" } } }";
   }
 }

@@ -105,7 +105,7 @@ export function parseHostAddresses(
 
 function parseHostAddress(text: string, prefixes: readonly Prefix[]): Address {
   const host = parseAddress(text);
-  const problem = problemOf({ ...host, length: 8 * host.bytes.length });
+  const problem = rangeProblemOf(host);
   if (problem !== undefined) throw usage(`host address ${text} lies in ${problem}; choose another one`);
   if (prefixes.every(({ family }) => family !== host.family)) {
     throw usage(`host address ${text}: the prefixes are IPv${prefixes[0].family}, and so must it be`);
@@ -362,6 +362,11 @@ export function sumOf(bytes: Uint8Array, offset: number): Uint8Array {
 /** Returns the last address of a block. */
 export function lastOf({ bytes, length }: Block): Uint8Array {
   return bytes.map((byte, i) => byte | ~maskOf(length, i));
+}
+
+/** Says why an address can be no host's, as a range and a reason; undefined where it can. */
+export function rangeProblemOf(address: Address): string | undefined {
+  return problemOf({ ...address, length: 8 * address.bytes.length });
 }
 
 /** Says what is wrong with a prefix's addresses, as a range and a reason. */

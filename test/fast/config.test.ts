@@ -765,7 +765,7 @@ describe("what a file says", () => {
     const { options, values } = read(P);
     assert.deepEqual(values, { ...DEFAULTS, prefixes: ["10.99.0.0/16"] });
     const [{ answers }] = options.serving.prefixes;
-    assert.deepEqual({ ...DEFAULT_ANSWERS, limit: undefined, link: undefined }, answers);
+    assert.deepEqual({ ...DEFAULT_ANSWERS, limit: undefined, link: undefined, path: undefined }, answers);
     assert.deepEqual(
       [options.tcp, options.accepts],
       [{ connections: 100_000, memory: 64 << 20, bySource: 0, threads: 1 }, false],
@@ -790,17 +790,17 @@ describe("what a file says", () => {
       {
         text: "10.0.0.0/24", name: undefined, ttl: 9, echo: true, timestamp: false, errors: false,
         unreachable: { udp: Unreachable.silent, other: Unreachable.off }, limit: { rate: 7.5, burst: 7.5 },
-        tcp: { ports: [] }, udp: { ports: [] }, link: undefined,
+        tcp: { ports: [] }, udp: { ports: [] }, link: undefined, path: undefined,
       },
       {
         text: "10.0.1.0/24", name: "lab", ttl: 8, echo: false, timestamp: true, errors: true,
         unreachable: { udp: Unreachable.on, other: Unreachable.off }, limit: { rate: 0.5, burst: 1 },
-        tcp: { ports: [] }, udp: { ports: [] }, link: undefined,
+        tcp: { ports: [] }, udp: { ports: [] }, link: undefined, path: undefined,
       },
       {
         text: "10.0.2.0/24", name: undefined, ttl: 9, echo: false, timestamp: false, errors: false,
         unreachable: { udp: Unreachable.silent, other: Unreachable.off }, limit: undefined,
-        tcp: { ports: [] }, udp: { ports: [] }, link: undefined,
+        tcp: { ports: [] }, udp: { ports: [] }, link: undefined, path: undefined,
       },
     ]);
   });
@@ -1084,7 +1084,8 @@ describe("flags win over environment, over the file, over defaults", () => {
     const without = options.filter((option) => settingsOf(option).length === 0);
     assert.deepEqual(without.map((option) => option.attributeName()).sort(), others);
     const keys = options.flatMap((option) => settingsOf(option).map(({ key }) => key));
-    assert.deepEqual([...keys, "interfaces", "links", "prefixes", "services"].sort(), Object.keys(DEFAULTS).sort());
+    const ofFiles = ["interfaces", "links", "path", "paths", "prefixes", "services"];
+    assert.deepEqual([...keys, ...ofFiles].sort(), Object.keys(DEFAULTS).sort());
   });
 
   for (const option of options.filter((option) => !others.includes(option.attributeName()))) {
