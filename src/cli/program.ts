@@ -32,7 +32,8 @@ export function createProgram(): Command {
     );
   const commands = [
     runCommand(), checkCommand(), topologyCommand(), replayCommand(), topCommand(), connectionsCommand(),
-    sessionsCommand(), stampCommand(), deviceCommand(), doctorCommand(), benchCommand(), completionCommand(), helpCommand(program),
+    sessionsCommand(), stampCommand(), deviceCommand(), doctorCommand(), benchCommand(), completionCommand(),
+    helpCommand(program),
   ];
   for (const command of commands) {
     program.addCommand(command.copyInheritedSettings(program));

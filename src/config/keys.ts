@@ -193,7 +193,7 @@ const ROWS = [
     default: "coarse",
     option: { flags: "--precision <name>", group: "Device" },
     text: "how exactly delayed packets are released: by the kernel's timers alone, or fine, by watching the clock for "
-      + "up to 0.1 ms before each",
+      + "up to 0.25 ms before each",
   }),
   setting({
     key: "reassembly",

@@ -7,7 +7,7 @@ export const PRECISIONS = ["coarse", "fine"] as const;
 export type Precision = typeof PRECISIONS[number];
 
 /** Longest time in ns by which the loop wakes up early: a processor that is busy does not make it spin for longer. */
-const MAX_EARLY_NS = 100_000;
+const MAX_EARLY_NS = 250_000;
 /** By how much the time to wake up early changes with each sleep, in ns. */
 const STEP_NS = 500;
 /** It becomes longer by so many steps if the loop woke up late, and else shorter by one: one sleep in 8 is late. */

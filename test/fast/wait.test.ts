@@ -39,9 +39,9 @@ describe("--precision fine", () => {
     assert.ok(Math.max(...late) <= 8000, `${Math.max(...late)} ns late`);
   });
 
-  test("never looks at the clock for longer than 0.1 ms, however late it wakes up", () => {
+  test("never looks at the clock for longer than 0.25 ms, however late it wakes up", () => {
     const { slept } = run(1000, () => 5e6);
-    assert.equal(slept, 1e6 - 100_000);
+    assert.equal(slept, 1e6 - 250_000);
   });
 
   test("sleeps where no time passes while it looks at the clock", () => {
