@@ -9,7 +9,7 @@ import { MAX_INTERFACE_LISTS, MAX_PORT_LISTS, PORT_RANGE_SIZE, SourceRoute, Unre
 import { MIN_TCP_MTU } from "../engine/memory.js";
 import { ethernetOf, type Ethernet } from "../tun/mac.js";
 import type { Link } from "../prefix/link.js";
-import type { Path as Route } from "../prefix/path.js";
+import type { RouterPath } from "../prefix/path.js";
 import type { Answers, Limit, PortRange, PortService, Tcp } from "../prefix/policy.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { isSamePlace, parseEndpoint } from "../prefix/endpoints.js";
@@ -50,7 +50,7 @@ interface OfPrefixes<T> {
 /** The links and the paths of prefixes. */
 interface Ways {
   readonly links: OfPrefixes<Link>;
-  readonly routes: OfPrefixes<Route>;
+  readonly routes: OfPrefixes<RouterPath>;
 }
 
 const NO_WAYS: Ways = { links: { common: undefined, all: [] }, routes: { common: undefined, all: [] } };
@@ -60,7 +60,7 @@ interface Made {
   readonly ports: Ports;
   readonly interfaces: Uint8Array | undefined;
   readonly link: Link | undefined;
-  readonly path: Route | undefined;
+  readonly path: RouterPath | undefined;
 }
 
 /** Values from outside the file, each with the flag or the variable that gave it. */
@@ -492,7 +492,7 @@ class Merger {
   }
 
   /** Refuses prefixes that cannot stand behind their path. */
-  #checkRoutes(prefixes: readonly (Prefix | undefined)[], { all }: OfPrefixes<Route>): void {
+  #checkRoutes(prefixes: readonly (Prefix | undefined)[], { all }: OfPrefixes<RouterPath>): void {
     const places = new Places();
     for (const [i, prefix] of prefixes.entries()) {
       const route = all[i];

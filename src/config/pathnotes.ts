@@ -3,7 +3,7 @@ import type { Link } from "../prefix/link.js";
 import { BlockMap, FAMILIES, type Address, type Family, type Prefix, type ServedPrefix } from "../prefix/prefixes.js";
 import { hopsOf } from "./paths.js";
 import {
-  addressesOf, calledHop, inWords, listed, numberOf, placesOf, routesOf, through, type Place, type Route,
+  addressesOf, calledHop, inWords, listed, numberOf, placesOf, routesOf, through, type Place, type ServedPath,
 } from "./routes.js";
 
 /** Most paths, hops and prefixes that are listed. */
@@ -18,7 +18,7 @@ export function pathNotes(prefixes: readonly ServedPrefix[]): string {
   return lines.map((line) => `# ${line}\n`).join("");
 }
 
-function notesOf({ name, path, prefixes }: Route): string[] {
+function notesOf({ name, path, prefixes }: ServedPath): string[] {
   const { places, trips } = placesOf(path);
   const last = places.reduce((most, place) => Math.max(most, place.last), 0);
   const first = Math.min(...places.filter(({ step }) => step === path.steps.length - 1).map(firstEnd(places)));

@@ -1,6 +1,6 @@
 /** Makes paths of what a configuration says about them. hops.ts makes each hop. */
 import { MAX_ROUTES } from "../../abi/hops.js";
-import type { Fork, Hop, Path as Route } from "../prefix/path.js";
+import type { Fork, Hop, RouterPath } from "../prefix/path.js";
 import type { Family } from "../prefix/prefixes.js";
 import { IPV6_MIN_MTU } from "../sys/uapi.js";
 import { hopOf } from "./hops.js";
@@ -17,8 +17,8 @@ const NAME = /^[a-z][\w-]{0,63}$/i;
 
 /** The paths of a configuration: those with a name, and, made when they are asked for, those of single prefixes. */
 export class Paths {
-  readonly #named = new Map<string, Route | undefined>();
-  readonly #own = new Map<string, Route | undefined>();
+  readonly #named = new Map<string, RouterPath | undefined>();
+  readonly #own = new Map<string, RouterPath | undefined>();
   readonly #links: Links;
 
   constructor(maps: PathMaps, links: Links, say: Say) {
@@ -38,7 +38,7 @@ export class Paths {
    * Returns the path that a name or a list at this path stands for; undefined for "none", or once it is reported what
    * is wrong.
    */
-  of(setting: PathSetting, path: Path, say: Say): Route | undefined {
+  of(setting: PathSetting, path: Path, say: Say): RouterPath | undefined {
     if (setting === "none") return undefined;
     if (typeof setting !== "string") {
       const text = JSON.stringify(setting);
@@ -54,7 +54,7 @@ export class Paths {
     return this.#named.get(setting);
   }
 
-  #pathOf(maps: readonly StepMap[], path: Path, say: Say): Route | undefined {
+  #pathOf(maps: readonly StepMap[], path: Path, say: Say): RouterPath | undefined {
     const last = maps.length - 1;
     const steps: (Hop | Fork | undefined)[] = [];
     let back: number | undefined;
@@ -73,7 +73,7 @@ export class Paths {
     }
     if (steps.length === 0) say(path, `${nameOf(path)} has no hop; expected at least one`);
     if (steps.length === 0 || steps.includes(undefined)) return undefined;
-    const route: Route = { steps: steps as (Hop | Fork)[], back };
+    const route: RouterPath = { steps: steps as (Hop | Fork)[], back };
     return fits(route, path, say) ? route : undefined;
   }
 
@@ -110,7 +110,7 @@ export function hopsOf(count: number): string {
 }
 
 /** Reports a path that is too long, or whose errors would not reach the sender. */
-function fits({ steps }: Route, path: Path, say: Say): boolean {
+function fits({ steps }: RouterPath, path: Path, say: Say): boolean {
   let before = 0;
   let fit = true;
   const check = (hop: Hop, position: number, at: Path) => {
@@ -139,9 +139,9 @@ function fits({ steps }: Route, path: Path, say: Say): boolean {
 
 /** Says why a prefix cannot stand behind a path: by its family, and the TTL of its replies; undefined if it can. */
 export class Places {
-  readonly #known = new Map<Route, { readonly hops: number; readonly mtu: number }>();
+  readonly #known = new Map<RouterPath, { readonly hops: number; readonly mtu: number }>();
 
-  misfit(route: Route, family: Family, ttl: number): string | undefined {
+  misfit(route: RouterPath, family: Family, ttl: number): string | undefined {
     const { hops, mtu } = this.#of(route);
     if (family === 6 && mtu < IPV6_MIN_MTU) {
       return `the path has a hop that forwards ${mtu} bytes at most; IPv6 needs at least ${IPV6_MIN_MTU}`;
@@ -150,7 +150,7 @@ export class Places {
     return `replies start with a TTL of ${ttl}, which the ${hopsOf(hops)} of the way back use up; raise ttl above ${hops}`;
   }
 
-  #of(route: Route): { readonly hops: number; readonly mtu: number } {
+  #of(route: RouterPath): { readonly hops: number; readonly mtu: number } {
     const known = this.#known.get(route);
     if (known) return known;
     const all = route.steps.flatMap((step) => isFork(step) ? step.branches.flat() : [step]);

@@ -1,15 +1,15 @@
 /** Looks at the paths of a configuration: who stands behind them, and which hops a packet passes in which order. */
 import type { Link } from "../prefix/link.js";
-import type { Fork, Hop, Path } from "../prefix/path.js";
+import type { Fork, Hop, RouterPath } from "../prefix/path.js";
 import type { Address, ServedPrefix } from "../prefix/prefixes.js";
 import { Trips } from "./expectation.js";
 import { isFork } from "./paths.js";
 
 /** A path and the prefixes behind it. */
-export interface Route {
+export interface ServedPath {
   /** Its name in messages. */
   readonly name: string;
-  readonly path: Path;
+  readonly path: RouterPath;
   readonly prefixes: readonly ServedPrefix[];
 }
 
@@ -33,8 +33,8 @@ interface Both {
 }
 
 /** Returns the paths that prefixes have. */
-export function routesOf(prefixes: readonly ServedPrefix[]): Route[] {
-  const found = new Map<Path, ServedPrefix[]>();
+export function routesOf(prefixes: readonly ServedPrefix[]): ServedPath[] {
+  const found = new Map<RouterPath, ServedPrefix[]>();
   for (const prefix of prefixes) {
     const { path } = prefix.answers;
     if (!path) continue;
@@ -48,7 +48,7 @@ export function routesOf(prefixes: readonly ServedPrefix[]): Route[] {
 }
 
 /** Returns the hops of a path in their order, and the round trips through all of them. */
-export function placesOf({ steps }: Path): { readonly places: readonly Place[]; readonly trips: Both } {
+export function placesOf({ steps }: RouterPath): { readonly places: readonly Place[]; readonly trips: Both } {
   const places: Place[] = [];
   let [first, last] = [1, 1];
   let trips: Both = { short: Trips.none, long: Trips.none };

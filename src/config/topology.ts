@@ -6,7 +6,7 @@ import type { Hop } from "../prefix/path.js";
 import type { Address, ServedPrefix } from "../prefix/prefixes.js";
 import { Trips } from "./expectation.js";
 import { hopsOf, isFork } from "./paths.js";
-import { addressesOf, calledHop, listed, routesOf, type Route } from "./routes.js";
+import { addressesOf, calledHop, listed, routesOf, type ServedPath } from "./routes.js";
 
 export const FORMS = ["text", "dot", "hosts", "zone"] as const;
 export type Form = typeof FORMS[number];
@@ -28,14 +28,14 @@ export function topology(prefixes: readonly ServedPrefix[], form: Form): string 
   }
 }
 
-function drawing(routes: readonly Route[], direct: readonly ServedPrefix[]): string {
+function drawing(routes: readonly ServedPath[], direct: readonly ServedPrefix[]): string {
   const parts = routes.map((route) => [`${route.name}:`, "  sender", ...branchLines(route), ...endLines(route)]);
   if (direct.length > 0) parts.push(["without a path:", "  sender", ...ends(direct)]);
   return parts.map((lines) => lines.map((line) => `${line}\n`).join("")).join("\n");
 }
 
 /** Draws the hops of a path, one below the other. */
-function branchLines({ path: { steps } }: Route): string[] {
+function branchLines({ path: { steps } }: ServedPath): string[] {
   let [first, last] = [1, 1];
   return steps.flatMap((step) => {
     const branches = isFork(step) ? step.branches : [[step]];
@@ -81,7 +81,7 @@ function propertiesOf({ mtu, blackHole, mpls, interface: own }: Hop): string[] {
 }
 
 /** Draws the prefixes behind a path, and says how many hops the way back has. */
-function endLines({ path, prefixes }: Route): string[] {
+function endLines({ path, prefixes }: ServedPath): string[] {
   return [...ends(prefixes), ...path.back === undefined ? [] : [`  back: ${hopsOf(path.back)}`]];
 }
 
@@ -114,7 +114,7 @@ class Graph {
     return id;
   }
 
-  addRoute({ path, prefixes }: Route, id: string): void {
+  addRoute({ path, prefixes }: ServedPath, id: string): void {
     let tails = ["sender"];
     for (const [i, step] of path.steps.entries()) {
       const hops = isFork(step) ? step.branches : [[step]];
@@ -139,7 +139,7 @@ class Graph {
   }
 }
 
-function dot(routes: readonly Route[], direct: readonly ServedPrefix[]): string {
+function dot(routes: readonly ServedPath[], direct: readonly ServedPrefix[]): string {
   const graph = new Graph();
   graph.add("sender", ["sender"], [], undefined, ", shape=ellipse");
   for (const [i, route] of routes.entries()) graph.addRoute(route, `path${i}`);
@@ -154,7 +154,7 @@ function quoted(parts: readonly string[]): string {
 }
 
 /** Returns a line for each address of a hop that has a name; several hops may have the same address. */
-function names(routes: readonly Route[], lineOf: (address: Address, names: readonly string[]) => string): string {
+function names(routes: readonly ServedPath[], lineOf: (address: Address, names: readonly string[]) => string): string {
   const found = new Map<string, { readonly address: Address; readonly names: Set<string> }>();
   for (const { path: { steps } } of routes) {
     for (const hop of steps.flatMap((step) => isFork(step) ? step.branches.flat() : [step])) {

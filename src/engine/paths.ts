@@ -9,7 +9,7 @@ import {
 } from "../../abi/hops.js";
 import { HOP_NAMES_AT, HOP_STATES_AT, LINK_NAME_SIZE } from "../../abi/links.js";
 import { MAX_PATH_DATA, PATH_DATA } from "../../abi/tables.js";
-import type { Fork, Hop, Path } from "../prefix/path.js";
+import type { Fork, Hop, RouterPath } from "../prefix/path.js";
 import { extensionOf } from "./extension.js";
 import { needsTime } from "./links.js";
 import { Names, seedOf } from "./names.js";
@@ -19,7 +19,7 @@ const MS_PER_S = 1000;
 
 /** A path of a table. */
 export interface PlacedPath {
-  readonly path: Path;
+  readonly path: RouterPath;
   /** Whose path it is: its name, or the index of the one prefix that has it. */
   readonly owner: string | number;
   /** Places of its hops' links among those of the table, plus 1. */
@@ -33,7 +33,7 @@ export interface Placed<T> {
 }
 
 /** Returns the hops of a path, in order; those of a fork branch by branch. */
-export function hopsOf({ steps }: Path): Placed<Hop>[] {
+export function hopsOf({ steps }: RouterPath): Placed<Hop>[] {
   return steps.flatMap((step, i) => isFork(step)
     ? step.branches.flatMap((branch, j) => branch.map((hop, k) => ({ step: hop, at: [i, j, k] })))
     : [{ step, at: [i] }]);
@@ -157,7 +157,7 @@ class Writer {
     return at;
   }
 
-  #route(at: number, route: readonly Hop[], { back }: Path, hops: ReadonlyMap<Hop, number>): void {
+  #route(at: number, route: readonly Hop[], { back }: RouterPath, hops: ReadonlyMap<Hop, number>): void {
     const list = this.#take(4 * route.length);
     route.forEach((hop, i) => { this.#word(list + 4 * i, hops.get(hop) ?? 0); });
     this.#word(at + ROUTE_HOPS, route.length);
@@ -213,7 +213,7 @@ function copies({ link }: Hop): boolean {
 }
 
 /** Returns the hops of each route, the first fork's branches furthest apart. @throws RangeError */
-function routesOf({ steps }: Path): Hop[][] {
+function routesOf({ steps }: RouterPath): Hop[][] {
   let routes: Hop[][] = [[]];
   for (const step of steps) {
     const branches = isFork(step) ? step.branches : [[step]];

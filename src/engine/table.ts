@@ -12,7 +12,7 @@ import {
   FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving,
 } from "../prefix/prefixes.js";
 import { CLEAR_WAY, type Link } from "../prefix/link.js";
-import type { Path } from "../prefix/path.js";
+import type { RouterPath } from "../prefix/path.js";
 import type { Limit, PortRange, PortService } from "../prefix/policy.js";
 import { PAGE } from "../prefix/streams.js";
 import { hopsOf, type PlacedPath } from "./paths.js";
@@ -158,7 +158,7 @@ class PathList {
   }
 
   /** Returns the path's place in `all` plus 1. Without a name, it is this prefix's alone. */
-  placeOf(path: Path, index: number): number {
+  placeOf(path: RouterPath, index: number): number {
     const place = path.name === undefined ? undefined : this.#places.get(path.name);
     if (place !== undefined) return place;
     const links = new Map(

@@ -46,7 +46,7 @@ export interface Fork {
   readonly by: "flow" | "destination" | "packet";
 }
 
-export interface Path {
+export interface RouterPath {
   /** Its name if prefixes share it, and its hops' limits. */
   readonly name?: string | undefined;
   readonly steps: readonly (Hop | Fork)[];

@@ -1,7 +1,7 @@
 import { SourceRoute, Unreachable } from "../../abi/tables.js";
 import type { Service } from "../../abi/tcp.js";
 import type { Link } from "./link.js";
-import type { Path } from "./path.js";
+import type { RouterPath } from "./path.js";
 import type { StreamService } from "./streams.js";
 
 /**
@@ -72,7 +72,7 @@ export interface Answers {
   /** What its packets go through, there and back; undefined for none. Only the wasm engine has it. */
   readonly link?: Link | undefined;
   /** The routers before it; undefined for none. Only the wasm engine has it. */
-  readonly path?: Path | undefined;
+  readonly path?: RouterPath | undefined;
 }
 
 /** Settings that hold for all addresses. */

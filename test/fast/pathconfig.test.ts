@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { EXIT } from "../../src/base/failure.js";
 import { pathNotes } from "../../src/config/pathnotes.js";
 import { oddities, toDocument, toYaml } from "../../src/config/print.js";
-import type { Hop, Path } from "../../src/prefix/path.js";
+import type { Hop, RouterPath } from "../../src/prefix/path.js";
 import { parseAddress } from "../../src/prefix/prefixes.js";
 import { read, refusal } from "../support/config.js";
 
@@ -15,11 +15,11 @@ const HOP: Hop = {
 };
 
 /** Returns the paths of the prefixes of a file, without what is undefined. */
-function pathsOf(text: string): (Path | undefined)[] {
+function pathsOf(text: string): (RouterPath | undefined)[] {
   return read(text).options.serving.prefixes.map(({ answers: { path } }) => plain(path));
 }
 
-function stepsOf(text: string): Path["steps"] {
+function stepsOf(text: string): RouterPath["steps"] {
   return pathsOf(`${P}path: ${text}\n`)[0]?.steps ?? [];
 }
 

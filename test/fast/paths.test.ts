@@ -5,7 +5,7 @@ import { Counter, Protocol, REPLIES } from "../../abi/counters.js";
 import { tableOf } from "../../src/engine/table.js";
 import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
 import { PrefixList } from "../../src/prefix/list.js";
-import type { Hop, Path } from "../../src/prefix/path.js";
+import type { Hop, RouterPath } from "../../src/prefix/path.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HopErrors } from "../../src/telemetry/hoperrors.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
@@ -33,7 +33,7 @@ function delay(inMs: number, outMs: number, way: Partial<Way> = {}): Link {
   return { in: { ...CLEAR_WAY, delayNs: inMs * MS }, out: { ...CLEAR_WAY, delayNs: outMs * MS, ...way } };
 }
 
-async function rigWith(path: Path, options: BenchOptions = {}): Promise<Rig> {
+async function rigWith(path: RouterPath, options: BenchOptions = {}): Promise<Rig> {
   const rig = await Rig.create("wasm", { kept: 1000, ...options, policy: { ...BY_DEFAULT, path, ...options.policy } });
   rig.now = 1000;
   return rig;
@@ -224,7 +224,7 @@ test("a reload keeps what hops of a path remember, until it has the path no more
   const steps = [hop("10.98.0.1", { icmp: { rate: 0.001, burst: 2 } })];
   const rig = await rigWith({ name: "far", steps }, { reloadable: true, prefixes: [PREFIX] });
   const say = () => rig.respond(icmpPacket({ ttl: 1 })).length;
-  const reload = (path: Path) => {
+  const reload = (path: RouterPath) => {
     rig.linear.serve(tableOf(serving([parsePrefix(PREFIX)], { path }), { hosts: [parseAddress(HOST)] }));
   };
   const errors = () => rig.linear.hopErrors.map(({ path, errors: [expired] }) => [path, expired]);
@@ -240,7 +240,7 @@ test("a reload keeps what hops of a path remember, until it has the path no more
 });
 
 describe("HP-7: a hop with a smaller MTU", () => {
-  const narrow: Path = { steps: [THREE[0], hop("10.98.0.2", { mtu: 1400 })] };
+  const narrow: RouterPath = { steps: [THREE[0], hop("10.98.0.2", { mtu: 1400 })] };
   const long = new Uint8Array(1400);
 
   test("says so where the packet must not be fragmented", async () => {
