@@ -54,7 +54,7 @@ export const FORK_STRIDE = FORK_BY + 4;
 export const FORK_STATE = FORK_STRIDE + 4;
 export const FORK_SIZE = FORK_STATE + 4;
 
-/** What decides on the branch; the members' names are the model's values. */
+/** A fork's way to decide on the branch; the members' names are the model's values. */
 export enum ForkBy {
   flow,
   destination,
@@ -74,7 +74,7 @@ export const ROUTE_HOLE = ROUTE_BACK + 4;
 export const ROUTE_FLAGS = ROUTE_HOLE + 4;
 export const ROUTE_SIZE = ROUTE_FLAGS + 4;
 
-/** What comes out of it waits until then, since a way out has to have packets in the order of time. */
+/** Packets wait until they have come through it, since a way out has to have packets in the order of time. */
 export const ROUTE_IN_TIME = 1;
 
 // ---- a hop ----------------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ export const WAY_ECN = 2;
 export const WAY_SLOTTED = 4;
 /** Of a way in: what comes out of it waits until then, since the way out has to have packets in the order of time. */
 export const WAY_IN_TIME = 8;
-/** What becomes of a packet is what netem's arithmetic makes of it. */
+/** Netem's arithmetic decides what becomes of a packet. */
 export const WAY_COMPAT = 16;
 
 /** What decides which packets are lost, and what is at WAY_LOSS_AT for it. */

@@ -20,7 +20,7 @@ const LENGTH: usize = TIMER_SIZE + 4;
 const OWNER: usize = TIMER_SIZE + 8;
 const PROTOCOL: usize = TIMER_SIZE + 12;
 const FLIP: usize = TIMER_SIZE + 16;
-/** Of a packet that is to be judged. */
+/** The route of a packet that is to be judged lies where a reply has its owner. */
 const ROUTE: usize = OWNER;
 
 /** Returns whether another packet may be kept. */

@@ -26,7 +26,7 @@ export function endAt(hop: usize, place: u32, ip: usize, len: u32): i32 {
  */
 export function comeBack(way: usize, place: u32, ip: usize, len: u32, room: u32): i32 {
   if (len > holeOf(way)) return drop(Drop.pmtu_black_hole);
-  // What can be made shorter has been.
+  // Replies that can be made shorter have been.
   if (len > room) return drop(Drop.pkt_too_big);
   const isHop = place < hopsOf(way);
   // A hop has a TTL of its own.

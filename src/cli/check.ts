@@ -1,17 +1,15 @@
 import { Command } from "commander";
 import { printable } from "../base/printable.js";
-import { EXIT, Failure } from "../base/failure.js";
-import type { Configuration } from "../config/content.js";
 import { stderr } from "../base/log.js";
+import { withConfiguration } from "./configured.js";
 import { filePath } from "./file.js";
 import { notes } from "./notes.js";
-import { addRunOptions, reader } from "./settings.js";
+import { addRunOptions } from "./settings.js";
 
 interface Flags {
   json?: boolean;
   quiet?: boolean;
   schema?: boolean;
-  config?: string;
 }
 
 export function checkCommand(): Command {
@@ -37,15 +35,7 @@ Examples:
         process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
         return;
       }
-      const name = file ?? flags.config;
-      if (name === undefined) throw new Failure("no file given; try: pongd check pongd.yaml", EXIT.USAGE);
-      if (file !== undefined && command.getOptionValueSource("config") === "cli") {
-        throw new Failure("a file and --config are given; give one", EXIT.USAGE);
-      }
-      const read = await reader([], command, "pongd check pongd.yaml", name);
-      let found: Configuration | undefined;
-      try {
-        found = await read();
+      await withConfiguration(command, file, async (found, name) => {
         const { webConfig } = found.options;
         if (webConfig !== undefined) (await import("../web/webconfig.js")).readWebConfig(webConfig);
         if (flags.quiet) return;
@@ -54,13 +44,6 @@ Examples:
           stderr.write(`${printable(`${name === "-" ? "standard input" : name}: ${oddity}`)}\n`);
         }
         process.stdout.write(text);
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        // The lines are written as they are, for programs that jump to places.
-        for (const line of error.lines) stderr.write(`${line}\n`);
-        process.exitCode = error.exitStatus;
-      } finally {
-        await found?.end();
-      }
+      });
     });
 }

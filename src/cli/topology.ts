@@ -1,16 +1,14 @@
 import { Command, Option } from "commander";
-import { EXIT, Failure } from "../base/failure.js";
-import { stderr, tell } from "../base/log.js";
-import type { Configuration } from "../config/content.js";
+import { tell } from "../base/log.js";
+import { withConfiguration } from "./configured.js";
 import { filePath } from "./file.js";
 import { notes } from "./notes.js";
-import { addRunOptions, reader } from "./settings.js";
+import { addRunOptions } from "./settings.js";
 
 interface Flags {
   dot?: boolean;
   hosts?: boolean;
   zone?: boolean;
-  config?: string;
 }
 
 export function topologyCommand(): Command {
@@ -34,25 +32,10 @@ Examples:
 }
 
 async function draw(file: string | undefined, flags: Flags, command: Command): Promise<void> {
-  const name = file ?? flags.config;
-  if (name === undefined) throw new Failure("no file given; try: pongd topology pongd.yaml", EXIT.USAGE);
-  if (file !== undefined && command.getOptionValueSource("config") === "cli") {
-    throw new Failure("a file and --config are given; give one", EXIT.USAGE);
-  }
-  const read = await reader([], command, "pongd topology pongd.yaml", name);
-  let found: Configuration | undefined;
-  try {
-    found = await read();
+  await withConfiguration(command, file, async (found) => {
     const form = (["dot", "hosts", "zone"] as const).find((form) => flags[form]) ?? "text";
     const text = await found.topology(form);
     if (text === "") tell("info", "no router has a name");
     process.stdout.write(text);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    // The lines are written as they are, for programs that jump to places.
-    for (const line of error.lines) stderr.write(`${line}\n`);
-    process.exitCode = error.exitStatus;
-  } finally {
-    await found?.end();
-  }
+  });
 }
