@@ -90,7 +90,8 @@ export function between(mtu: number, link: number | undefined, path: number | un
   return found;
 }
 
-function knownOf(mtu: number, link: Link | undefined, path: RouterPath | undefined): Between {
+/** Returns what an oracle knows of a link and a path where packets have at most `mtu` bytes. */
+export function knownOf(mtu: number, link: Link | undefined, path: RouterPath | undefined): Between {
   const routes = path ? routesOf(path) : [[]];
   const linksOf = (route: readonly Hop[]) => [...route.flatMap((hop) => hop.link ?? []), ...link ? [link] : []];
   const count = (ways: readonly Way[], has: (way: Way) => boolean) => ways.filter(has).length;

@@ -40,7 +40,8 @@ export function examine(world: World, b: Uint8Array, from: number, end: number):
     case 0x0800: {
       const sent = ipv4(world, b, at, end);
       if (!isMac(world, b, from + 6, at + 12, false, sent)) fail("from another MAC address than the IPv4 address has");
-      return sent;
+      // Each part has a frame of its own.
+      return sent.extra > 0 ? { ...sent, extra: sent.extra + at - from } : sent;
     }
     case 0x86dd: {
       const sent = ipv6(world, b, at, end);
@@ -61,9 +62,13 @@ export function examine(world: World, b: Uint8Array, from: number, end: number):
   }
 }
 
-/** True if the MAC address at `mac` is that of the source; a hop's error comes from that of what was asked. */
+/**
+ * True if the MAC address at `mac` is that of the source. A hop's error comes from that of what was asked, as does a
+ * reply from an address that a link has changed.
+ */
 function isMac(world: World, b: Uint8Array, mac: number, address: number, six: boolean, { isHops }: Sent): boolean {
-  return isMacOf(world, b, mac, address, six) || (isHops && world.perAddress);
+  return isMacOf(world, b, mac, address, six)
+    || (world.perAddress && (isHops || world.between?.spoilsIn === true));
 }
 
 function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
@@ -145,7 +150,7 @@ function isTtl({ between }: World, ttl: number, first: number, hops: Between["ho
 }
 
 /** True if the packet that is quoted is an ICMP error, as far as the quote goes. */
-function isErrorAt(b: Uint8Array, at: number, end: number): boolean {
+export function isErrorAt(b: Uint8Array, at: number, end: number): boolean {
   const headerLen = (b[at] & 15) * 4;
   if (b[at] >> 4 === 6) return b[at + 6] === 58 && at + 40 < end && type(b, at + 4) > 0 && b[at + 40] < 128;
   if (b[at] >> 4 !== 4 || b[at + 9] !== 1 || at + headerLen >= end || headerLen >= type(b, at + 2)) return false;
