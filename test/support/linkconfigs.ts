@@ -78,7 +78,8 @@ function hop(kind: Kind): fc.Arbitrary<Map> {
     families: fc.constantFrom([4], [6], [4, 6], [4, 6], [4, 6]), number: fc.integer({ min: 1, max: 30 }),
     isOurs: fc.boolean(), silent: fc.constantFrom(undefined, false, true),
     // Packets that take one link twice pass each other on it.
-    link: some(kind.orderly ? link(kind) : fc.oneof(link(kind), fc.constant("own"))), mtu: seldom(mtu), black_hole: some(fc.boolean()),
+    link: some(kind.orderly ? link(kind) : fc.oneof(link(kind), fc.constant("own"))),
+    mtu: seldom(mtu), black_hole: some(fc.boolean()),
     ttl: some(fc.integer({ min: 10, max: 255 })),
     icmp: some(fc.record({ rate: fc.integer({ min: 1, max: 1000 }), burst: fc.integer({ min: 1, max: 50 }) })),
     mpls: some(fc.array(fc.nat(0xf_ffff), { minLength: 1, maxLength: 16 })),
