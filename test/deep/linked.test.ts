@@ -178,6 +178,11 @@ describe("random configurations and packets", () => {
     () => [icmpPacket({ type: 13, data: new Uint8Array(12) })], () => [ipv4Packet(pattern(20), { protocol: 99 })],
     (n) => [ping(n, { options: Uint8Array.of(7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0) })],
     (n) => fragmentsOf(large, [0, 1480, 2960, 4440, 5920, 7400, 8008]).slice(n % 3),
+    // What ends on a path, or nearly; of errors none is spoken.
+    (n) => [ping(n, { ttl: 1 + n % 6 }), icmpv6Packet({ sequence: n, hopLimit: 1 + n % 6 })],
+    (n) => [udpPacket({ ttl: 1 + n % 6, sourcePort: 2000 + n }), udpPacket6({ hopLimit: 1 + n % 6 })],
+    (n) => [icmpPacket({ type: 3, ttl: 1 + n % 6 }), icmpv6Packet({ type: 1, hopLimit: 1 + n % 6 })],
+    (n) => [ping(n, { data: pattern(1200 + n % 272) }), icmpv6Packet({ sequence: n, data: pattern(1200 + n % 252) })],
   ];
   const packets = fc.array(fc.record({ kind: fc.nat(KINDS.length - 1), number: fc.nat(999) }), {
     minLength: 1, maxLength: 40,
