@@ -395,6 +395,8 @@ describe("a link that is wrong: where, what, and what was expected", () => {
     ["{ netem: loss 1% seed x, compat: netem }", "2:16: link.netem: \"seed\" takes a whole number of 64 bits"],
     ["{ netem: loss 1% seed 18446744073709551616, compat: netem }",
       "2:16: link.netem: \"seed\" takes a whole number of 64 bits"],
+    ...["tc qdisc add dev eth0 root netem", "netem"].map((before) => [`{ netem: ${before} delay 1ms }`,
+      "2:16: link.netem: leave out what a tc command has up to the word netem, and that word"]),
     ["{ netem: jam 1ms }",
       "2:16: link.netem: \"jam\" is no word of netem's that is known here; expected delay, latency, loss, "
       + "drop, duplicate, corrupt, reorder, gap, rate, slot, limit, distribution, ecn"],
