@@ -16,6 +16,7 @@ import {
   WAY_BYTE_NS, WAY_COMPAT, WAY_CORRUPT, WAY_DUPLICATE, WAY_ECN, WAY_FLAGS, WAY_GAP, WAY_MAY_PASS, WAY_REORDER,
   WAY_SLOTTED,
 } from "../../abi/ways";
+import { Copy } from "./copy";
 import { count } from "./count";
 import { delayOf } from "./delay";
 import { Draw, nextPacket, unit } from "./draw";
@@ -27,17 +28,17 @@ export { FULL, LOST } from "./rate";
 
 /**
  * Returns when a packet of `len` bytes comes out of a way that comes to it at `came`, both on the clock of NOW; or
- * LOST, or FULL. CROSSED then says what else happens to it. `ecn` says that it can be marked. `copy` says that it is a
- * duplicate, of which there are no more. `effects` are the counters of the prefix and way.
+ * LOST, or FULL. CROSSED then says what else happens to it. `ecn` says that it can be marked. Of a duplicate there
+ * are no more; one on this way comes right after its packet. `effects` are the counters of the prefix and way.
  */
 export function cross(
-  way: usize, state: usize, came: u64, len: u32, ecn: bool, copy: bool, effects: usize,
+  way: usize, state: usize, came: u64, len: u32, ecn: bool, copy: Copy, effects: usize,
 ): u64 {
   nextPacket(way, state);
   const flags = load<u32>(way, WAY_FLAGS);
   if (flags & WAY_COMPAT) return enqueue(way, state, came, len, ecn, copy, effects);
   let crossed: u32 = 0;
-  if (!copy && happens(way + WAY_DUPLICATE, state, STATE_WAS_DUPLICATED, Draw.duplicate)) {
+  if (copy == Copy.none && happens(way + WAY_DUPLICATE, state, STATE_WAS_DUPLICATED, Draw.duplicate)) {
     crossed |= CROSSED_DUPLICATED;
     count(effects, Effect.duplicated);
   }

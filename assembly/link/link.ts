@@ -31,6 +31,7 @@ import { answersOf, table } from "../prefix";
 import { DONE, drop, KEPT, reason, SPOILT } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
+import { Copy } from "./copy";
 import { FULL, LOST } from "./cross";
 import { bits, Draw } from "./draw";
 import { IN, OUT, pass, wayOf } from "./way";
@@ -56,7 +57,7 @@ export function arrive(packet: usize, ip: usize, len: u32): i32 {
   if (path) setRoute(packet, choose(path, ip, len, false));
   const way = routeAt(path, route(packet));
   const end = endOf(way, destinationOf(ip), ipv4.version(ip) == 6);
-  const at = travel(packet, way, end, 0, load<u64>(NOW), ip, len, false, 0);
+  const at = travel(packet, way, end, 0, load<u64>(NOW), ip, len, Copy.none, 0);
   if (at >= GONE) return drop(<Drop>(at - GONE));
   const changes = load<u32>(CHANGES);
   setArrival(packet, at);
@@ -130,7 +131,7 @@ function routeOf(packet: usize): usize {
  * gone.
  */
 function travel(
-  packet: usize, way: usize, end: u32, place: u32, from: u64, ip: usize, len: u32, copy: bool, changes: u32,
+  packet: usize, way: usize, end: u32, place: u32, from: u64, ip: usize, len: u32, copy: Copy, changes: u32,
 ): u64 {
   const hops = hopsOf(way);
   let at = from;
@@ -145,6 +146,7 @@ function travel(
       if (at == LOST) return GONE + Drop.link_loss;
       if (at == FULL) return GONE + Drop.link_queue_full;
       changes = changed;
+      if (copy == Copy.here) copy = Copy.before;
     }
     if (place < hops) store<u64>(HOP_TIMES + (<usize>place << 3), at);
     const verdict = place < end ? endAt(hop, place, ip, len) : DONE;
@@ -175,7 +177,7 @@ function say(packet: usize, way: usize, place: u32, at: u64, ip: usize, len: u32
 function copyIn(
   packet: usize, way: usize, end: u32, place: u32, from: u64, ip: usize, len: u32, changes: u32,
 ): void {
-  const at = travel(packet, way, end, place, from, ip, len, true, changes);
+  const at = travel(packet, way, end, place, from, ip, len, Copy.here, changes);
   if (at >= GONE || !mayKeep() || !spare()) return;
   const changed = load<u32>(CHANGES);
   const copy = copyOf(ip, len);
@@ -204,7 +206,7 @@ function send(prefix: i32, way: usize, from: u64, ip: usize, len: u32, counted: 
 function goBack(
   prefix: i32, way: usize, place: u32, from: u64, ip: usize, len: u32, counted: i32, protocol: u32,
 ): void {
-  const at = travelBack(prefix, way, place, place, from, ip, len, false, 0);
+  const at = travelBack(prefix, way, place, place, from, ip, len, Copy.none, 0);
   if (at >= GONE) {
     giveUp(ip, counted, <Drop>(at - GONE));
     return;
@@ -215,7 +217,7 @@ function goBack(
 
 /** Does for the ways out what travel() does for those in. The packet itself comes from the place `start`. */
 function travelBack(
-  prefix: i32, way: usize, start: u32, place: u32, from: u64, ip: usize, len: u32, copy: bool, changes: u32,
+  prefix: i32, way: usize, start: u32, place: u32, from: u64, ip: usize, len: u32, copy: Copy, changes: u32,
 ): u64 {
   const hops = hopsOf(way);
   let at = from;
@@ -230,6 +232,7 @@ function travelBack(
       if (at == LOST) return GONE + Drop.link_loss_out;
       if (at == FULL) return GONE + Drop.link_queue_full;
       changes = changed;
+      if (copy == Copy.here) copy = Copy.before;
     }
     if (left > 1) store<u64>(HOP_TIMES + (<usize>(left - 2) << 3), at);
   }
@@ -260,7 +263,7 @@ function giveUp(ip: usize, counted: i32, reason: Drop): void {
 function copyOut(
   prefix: i32, way: usize, start: u32, place: u32, from: u64, ip: usize, len: u32, changes: u32,
 ): void {
-  const at = travelBack(prefix, way, start, place, from, ip, len, true, changes);
+  const at = travelBack(prefix, way, start, place, from, ip, len, Copy.here, changes);
   if (at >= GONE || !spare()) return;
   const changed = load<u32>(CHANGES);
   const copy = copyOf(ip, len);

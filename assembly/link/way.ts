@@ -9,6 +9,7 @@ import { MAX_LINKS, NO_STATE, WAY_SIZE, WAY_STATE } from "../../abi/ways";
 import { table } from "../prefix";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
+import { Copy } from "./copy";
 import { cross } from "./cross";
 
 /** The ways of a link. */
@@ -24,7 +25,7 @@ export function wayOf(prefix: i32, direction: u32): usize {
  * Has a packet of `len` bytes go through a way of the link to a hop, or to the prefix if that is 0, from `from` on, as
  * cross() does.
  */
-export function pass(prefix: i32, hop: usize, direction: u32, from: u64, ip: usize, len: u32, copy: bool): u64 {
+export function pass(prefix: i32, hop: usize, direction: u32, from: u64, ip: usize, len: u32, copy: Copy): u64 {
   const index = <u32>(prefix - FIRST_PREFIX);
   const way = hop ? <usize>load<u32>(hop, HOP_LINK) + direction * WAY_SIZE : wayOf(prefix, direction);
   const named = load<u32>(way, WAY_STATE);

@@ -57,7 +57,9 @@ function error4(packet: usize, hop: usize, place: u32, ip: usize, len: u32, erro
   const quote = msg + icmp.HEADER_LEN;
   const field = quoteIn(quote, ip, len, room, hop + HOP_EXTENSION, 4);
   const extended = <u32>field & 0xffff;
-  if (ipv4.headerLen(ip) <= <u32>(field >>> 16)) recordThere(routeAt(pathOf(owner(packet)), route(packet)), place, quote);
+  if (ipv4.headerLen(ip) <= <u32>(field >>> 16)) {
+    recordThere(routeAt(pathOf(owner(packet)), route(packet)), place, quote);
+  }
   ipv4.setTtl(quote, ipv4.ttl(ip) - place);
   const msgLen = icmp.HEADER_LEN + <u32>(field >>> 16);
   const length = extended << 14;

@@ -22,8 +22,7 @@ export function endAt(hop: usize, place: u32, ip: usize, len: u32): i32 {
 
 /**
  * Has a packet go back from the hop at a place of its route, or from behind all hops. Returns DONE, or the verdict if
- * it does not come. `room` is what comes from
- * there.
+ * it does not come. `room` is what comes from there.
  */
 export function comeBack(way: usize, place: u32, ip: usize, len: u32, room: u32): i32 {
   if (len > holeFrom(way, place)) return drop(Drop.pmtu_black_hole);

@@ -18,6 +18,8 @@ export const EXIT = {
 export class Failure extends Error {
   override readonly name = "Failure";
   readonly what: string;
+  /** The lines of `what`, as they were given: a value in one may have line ends. */
+  readonly whats: readonly string[];
   readonly mend: string | undefined;
   /** One line for each thing that is wrong. */
   readonly lines: readonly string[];
@@ -32,6 +34,7 @@ export class Failure extends Error {
       options.mend === undefined ? lines.join("\n") : `${lines.join("\n")}; ${options.mend}`, { cause: options.cause },
     );
     this.what = lines.join("\n");
+    this.whats = lines;
     this.mend = options.mend;
     const written = exitStatus === EXIT.USAGE || exitStatus === EXIT.CONFIG;
     this.lines = (options.mend === undefined ? lines : [this.message]).map(written ? legible : printable);

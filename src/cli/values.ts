@@ -95,12 +95,15 @@ function gatherPorts(text: string, ports: PortMap): PortMap {
 /** Keys of a link whose values are numbers. */
 const LINK_NUMBERS = /^(?:length|gap|overhead|packets|bytes)$/;
 
+/** A part of a link: no key begins with "_", as __proto__ does, which an object would take for something else. */
+const LINK_PART = /^\s*([a-z]\w{0,40}(?:\.[a-z]\w{0,40}){0,4})=(.+?)\s*$/;
+
 /** Reads a link's name, or what the link is: "rtt=50ms,out.loss=1%". */
 function parseLink(text: string): LinkSetting {
   if (!text.includes("=")) return text;
   const link: Record<string, unknown> = {};
   for (const item of text.split(",")) {
-    const [, path = "", value = ""] = (/^\s*([a-z][\w.]{0,40})=(.+?)\s*$/.exec(item) ?? []) as (string | undefined)[];
+    const [, path = "", value = ""] = (LINK_PART.exec(item) ?? []) as (string | undefined)[];
     const keys = path.split(".");
     const last = keys.pop() ?? "";
     if (last === "" || value === "") {

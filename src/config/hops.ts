@@ -10,7 +10,7 @@ import { withBurst, type HopInterfaceMap, type HopMap } from "./types.js";
 /** TTL with which errors start, and their limit: as many as pongd's own of a kind. */
 const DEFAULT_TTL = 64;
 const DEFAULT_ERRORS = { rate: 1000, burst: 50 };
-/** A name and its length fill 64 bytes at most (RFC 5837 §4.4). */
+/** A name and its length fill 64 bytes at most (RFC 5837 §4.3). */
 const MAX_INTERFACE_NAME = 63;
 
 /** Something is wrong with the value of one of these keys. `what` goes on from the key's name. */

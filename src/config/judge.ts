@@ -136,10 +136,9 @@ class Judge {
       return `${said}; expected a prefix in quotes, since it ends with a colon`;
     }
     const top = this.#keysAt([]);
-    const elsewhere = path.length > 0
-      ? top.includes(key) && "at the top of the file"
-      : top.find((map) => this.#keysAt([map]).includes(key));
-    if (elsewhere) return `${said}; did you mean the one ${path.length > 0 ? elsewhere : `in ${elsewhere}`}?`;
+    if (path.length > 0 && top.includes(key)) return `${said}; did you mean the one at the top of the file?`;
+    const within = allowed.find((map) => this.#keysAt([...path, map]).includes(key));
+    if (within !== undefined) return `${said}; did you mean the one in ${within}?`;
     return `${said}; expected ${allowed.join(", ")}`;
   }
 }
@@ -174,7 +173,7 @@ function distance(a: string, b: string): number {
 
 function show(value: unknown): string {
   if (value === null) return "empty";
-  if (Array.isArray(value)) return "a list";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
   if (typeof value === "object") return "a map";
   const text = typeof value === "string" ? `"${value}"` : JSON.stringify(value);
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS).replace(/[\ud800-\udbff]$/, "")}…` : text;

@@ -140,7 +140,7 @@ const ROWS = [
     default: "auto",
     option: { flags: "--offload <mode>", group: "Device" },
     text: "whether the kernel computes checksums and cuts long packets of TCP for pongd, where that works; auto: if "
-      + "pongd serves TCP",
+      + "pongd serves TCP, and no prefix stands behind a link or a path",
     note: "What does not gain from it pays for it: a ping then takes the kernel longer.",
   }),
   setting({
@@ -420,7 +420,7 @@ const ROWS = [
     reload: true,
     option: { flags: "--seed <n>", group: "Answers" },
     text: "seed of what links leave to chance: with the same one, the same packets meet the same fate; 0: one that is "
-      + "drawn at the start, and logged",
+      + "drawn at the start, which pongd_link_seed tells",
   }),
   setting({
     key: "source_route",

@@ -113,6 +113,7 @@ export function netemOf(text: string, compat: boolean): Netems | string {
           break;
         }
         return "\"seed\" is the seed of all links: give it as seed, outside of links";
+      case "tc": case "netem": return "leave out what a tc command has up to the word netem, and that word";
       default:
         return `"${shown(word)}" is no word of netem's that is known here; expected `
           + [...WORDS].filter((known) => known !== "seed").join(", ");

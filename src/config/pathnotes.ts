@@ -77,8 +77,8 @@ export function pathOddities(beside: Beside): string[] {
     return [
       ...own.map((text) => `${name}: hop address ${text} is the host's own: the kernel drops errors from it`),
       ...sources.length > 0
-        ? [`${name}: hop addresses in no served prefix: ${listed(sources, SHOWN_SHORTLY)}; they are sources only: the `
-          + "kernel drops errors from them unless their route points at the device (rp_filter)"]
+        ? [`${name}: hop addresses in no served prefix: ${listed(sources, SHOWN_SHORTLY)}; they are sources only: a `
+          + "kernel with rp_filter=1 drops errors from them unless their route points at the device"]
         : [],
       ...twice(places).map((text) => `${name}: ${text} is two hops of one way, which looks like a loop`),
       ...families(prefixes).flatMap((family) => mute(places, family).map((line) => `${name}: ${line}`)),

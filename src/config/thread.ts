@@ -94,7 +94,7 @@ function attempt<T>(work: () => T): T | undefined {
 /** Tells of a failure. @throws every other error, which ends the thread */
 function fail(error: unknown): void {
   if (!(error instanceof Failure)) throw error;
-  post({ what: error.what.split("\n"), mend: error.mend, status: error.exitStatus });
+  post({ what: error.whats, mend: error.mend, status: error.exitStatus });
 }
 
 function post(answer: Answer): void {

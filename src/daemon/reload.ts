@@ -4,7 +4,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
-import { messageOf } from "../base/failure.js";
+import { Failure, messageOf } from "../base/failure.js";
 import { Stopped } from "../base/pace.js";
 import type { Configuration } from "../config/content.js";
 import { FAMILIES, type Address, type Prefix } from "../prefix/prefixes.js";
@@ -63,7 +63,7 @@ export class Reloads {
       stopped = error instanceof Stopped;
       if (stopped) throw error;
       this.successful = false;
-      for (const line of messageOf(error).split("\n")) this.#log.error(line);
+      for (const line of error instanceof Failure ? error.lines : [messageOf(error)]) this.#log.error(line);
       this.#log.error("the configuration was not reloaded: all is as it was");
       throw error;
     } finally {

@@ -195,7 +195,7 @@ export class Web {
           resolve(message.secure);
         } else if (message.kind === "failed") {
           const { what, exitStatus, mend } = message;
-          const failure = new Failure(what.split("\n"), exitStatus, mend === undefined ? {} : { mend });
+          const failure = new Failure(what, exitStatus, mend === undefined ? {} : { mend });
           cause = failure;
           reject(failure);
         } else {

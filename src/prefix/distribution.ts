@@ -107,7 +107,10 @@ export const DISTRIBUTIONS = {
 
 /** Returns the table of a distribution of which there are samples: at least two that differ. */
 export function ofSamples(samples: readonly number[]): Float32Array {
-  const sorted = Float64Array.from(samples).sort();
+  const all = Float64Array.from(samples).sort();
+  // Samples that differ by little from each other, and by much from 0, would lose that in their squares.
+  const middle = all[all.length >> 1];
+  const sorted = all.map((sample) => sample - middle);
   const values = Float64Array.from({ length: QUANTILES + 1 }, (_, i) => {
     const at = i / QUANTILES * (sorted.length - 1);
     const index = Math.min(sorted.length - 2, Math.floor(at));

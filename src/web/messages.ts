@@ -86,7 +86,7 @@ export type FromWeb
   = | { readonly kind: "serving"; readonly secure: boolean }
     /** It cannot: a Failure's parts. It ends. */
     | {
-      readonly kind: "failed"; readonly what: string; readonly exitStatus: Failure["exitStatus"];
+      readonly kind: "failed"; readonly what: readonly string[]; readonly exitStatus: Failure["exitStatus"];
       readonly mend: string | undefined;
     }
     /** It has taken up a message of kind "state". */

@@ -43,7 +43,7 @@ try {
   });
   post({ kind: "serving", secure: web?.current().tls !== undefined });
 } catch (error) {
-  const { what, exitStatus, mend } = error instanceof Failure
+  const { whats: what, exitStatus, mend } = error instanceof Failure
     ? error
     : new Failure(`HTTP cannot be served: ${messageOf(error)}`, EXIT.RUNTIME);
   post({ kind: "failed", what, exitStatus, mend });

@@ -1,19 +1,23 @@
 /** Tests prefixes behind links in the engine: what is counted, which slots are in use, and what comes when. */
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
 import fc from "fast-check";
 import { Counter, LATENESS, LATENESS_BUCKETS, Protocol, REPLIES } from "../../abi/counters.js";
 import { OFFLOAD_CSUM, OFFLOAD_TSO4, OFFLOAD_TSO6 } from "../../abi/offload.js";
 import { SENDS } from "../../abi/slots.js";
 import { Service } from "../../abi/tcp.js";
 import { tableOf } from "../../src/engine/table.js";
-import { DISTRIBUTIONS } from "../../src/prefix/distribution.js";
-import { CLEAR_WAY, type Link, type LossModel, type Way } from "../../src/prefix/link.js";
-import { tableOf as netemTable, type Netem } from "../../src/prefix/netem.js";
+import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { DEFAULT_STAMP, stampBytes } from "../../src/prefix/stamp.js";
+import { knownOf, type Between } from "../fuzz/engine/between.js";
+import { isErrorAt } from "../fuzz/engine/oracle.js";
 import { read } from "../support/config.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
+import { configurations } from "../support/linkconfigs.js";
 import { addr6, fragmentsOf6, HOST6, icmpv6Packet, TARGET6, udpPacket6 } from "../support/ipv6.js";
 import {
   addr, bytes, expectedReply, fragmentsOf, HOST, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, udpPacket,
@@ -46,20 +50,24 @@ interface Output {
 
 class Linked {
   readonly rig: Rig;
+  readonly between: Between;
   readonly outputs: Output[] = [];
 
-  private constructor(rig: Rig) {
+  private constructor(rig: Rig, between: Between) {
     this.rig = rig;
+    this.between = between;
     rig.now = 1000;
   }
 
   static async create(link: Link | undefined, { policy, ...options }: BenchOptions = {}): Promise<Linked> {
-    return new Linked(await Rig.create("wasm", {
-      kept: KEPT, sessions: 16, tcp: LIMITS, mtu: 1500, ...options,
+    const { mtu = 1500 } = options;
+    const rig = await Rig.create("wasm", {
+      kept: KEPT, sessions: 16, tcp: LIMITS, ...options, mtu,
       policy: {
         ...BY_DEFAULT, sourceLimit: { rate: 1e9, burst: 1e9 }, udp: UDP, tcp: { ports: SERVICES }, link, ...policy,
       },
-    }));
+    });
+    return new Linked(rig, knownOf(mtu, link, policy?.path));
   }
 
   send(...packets: readonly Uint8Array[]): void {
@@ -114,49 +122,48 @@ function ping(sequence = 1, more = {}): Uint8Array {
 
 const sequenceOf = (packet: Uint8Array) => packet[26] * 256 + packet[27];
 
-describe("random links and packets", () => {
-  const probability = fc.double({ min: 0, max: 1, noNaN: true });
-  const chance = fc.record({ probability, correlation: probability });
-  const loss: fc.Arbitrary<LossModel> = fc.oneof(
-    fc.record({ kind: fc.constant("random" as const), probability }),
-    fc.record({
-      kind: fc.constant("gilbert" as const), toBad: probability, toGood: probability, inGood: probability,
-      inBad: probability,
-    }),
-    fc.constant({ kind: "states" as const, p13: 0.1, p31: 0.3, p32: 0.4, p23: 0.5, p14: 0.05 }),
-    fc.constant({ kind: "packets" as const, ranges: [[2, 3], [10, 20]] as const }),
-  );
-  const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
-  const ms = (max: number) => fc.double({ min: 0, max, noNaN: true }).map((value) => Math.round(value * MS));
-  const parts = fc.integer({ min: 0, max: 0xffff_ffff });
-  const netemChance = fc.record({ probability: fc.oneof(fc.constant(0), parts), correlation: parts });
-  const netem: fc.Arbitrary<Netem> = fc.record({
-    latencyNs: ms(100), jitterNs: fc.oneof(fc.constant(0), ms(200)), delayCorrelation: parts,
-    table: maybe(fc.constant(netemTable("normal"))), limit: fc.integer({ min: 0, max: 60 }), gap: fc.nat(5),
-    loss: netemChance, duplicate: netemChance, corrupt: netemChance, reorder: netemChance,
-    model: maybe(fc.record({
-      kind: fc.constantFrom("states" as const, "gilbert" as const),
-      parameters: fc.array(parts, { minLength: 5, maxLength: 5 }),
-    })),
-    rate: fc.oneof(fc.constant(0), fc.integer({ min: 50_000, max: 1e9 })), overhead: fc.integer({ min: -40, max: 40 }),
-  });
-  const way: fc.Arbitrary<Way> = fc.record({
-    delayNs: fc.oneof(fc.constant(0), ms(200)), jitterNs: fc.oneof(fc.constant(0), ms(50)),
-    quantiles: maybe(fc.constantFrom(...Object.values(DISTRIBUTIONS))), correlation: fc.constantFrom(0, 0, 0.5, 1),
-    trace: maybe(fc.constant({ delaysNs: Float64Array.of(0, 5 * MS, 50 * MS), stepNs: 10 * MS })),
-    mayPass: fc.boolean(), loss: maybe(loss), ecn: fc.boolean(), duplicate: maybe(chance), corrupt: maybe(chance),
-    ahead: maybe(fc.record({ probability, correlation: probability, gap: fc.nat(5) })),
-    rate: maybe(fc.record({
-      byteNs: fc.integer({ min: 1, max: 20_000 }), overhead: fc.integer({ min: -20, max: 40 }),
-      queueNs: fc.constantFrom(MS, 20 * MS, Infinity), queuePackets: maybe(fc.integer({ min: 1, max: 50 })),
-    })),
-    slots: maybe(fc.record({
-      minNs: ms(5), maxNs: fc.constant(10 * MS), packets: maybe(fc.integer({ min: 1, max: 20 })),
-      bytes: maybe(fc.integer({ min: 1, max: 5000 })),
-    })),
-    netem: fc.option(netem, { nil: undefined, freq: 4 }),
-  });
-  const link = fc.record({ name: maybe(fc.constant("own")), in: way, out: way });
+/** Returns how often there is each ping, or each reply to one, that is no fragment: by its family and number. */
+function countOf(packets: readonly Uint8Array[], type: number, type6: number): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const packet of packets) {
+    const six = packet[0] >> 4 === 6;
+    const msg = six ? 40 : 4 * (packet[0] & 15);
+    if (six ? packet[6] !== 58 || packet[msg] !== type6 : packet[9] !== 1 || packet[msg] !== type) continue;
+    const key = `${six ? 6 : 4} ${packet[msg + 6] * 256 + packet[msg + 7]}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Asserts that lengths and checksums of a packet hold, and that it is no error about an error. */
+function checkPacket(packet: Uint8Array): void {
+  const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
+  const six = packet[0] >> 4 === 6;
+  const headerLen = six ? 40 : 4 * (packet[0] & 15);
+  assert.equal(six ? 40 + view.getUint16(4) : view.getUint16(2), packet.length);
+  if (!six) assert.equal(plainSum(packet.subarray(0, headerLen)), 0xffff, "the header's checksum");
+  const protocol = packet[six ? 6 : 9];
+  if (six ? protocol === 44 : view.getUint16(6) & 0x3fff) return;
+  const message = packet.subarray(headerLen);
+  const addresses = packet.subarray(six ? 8 : 12, six ? 40 : 20);
+  const pseudo = protocol === 1 ? [] : [...addresses, 0, protocol, message.length >> 8, message.length & 255];
+  assert.equal(plainSum(bytes(...pseudo, message)), 0xffff, `the checksum of protocol ${protocol}`);
+  if (protocol === (six ? 58 : 1) && (six ? message[0] < 128 : [3, 11, 12].includes(message[0]))) {
+    assert.ok(!isErrorAt(message, 8, message.length), "no error is about an error");
+  }
+}
+
+describe("random configurations and packets", () => {
+  const folder = mkdtempSync(join(tmpdir(), "pongd-delays-"));
+  const delays = join(folder, "delays.csv");
+  writeFileSync(delays, "0\n5\n50\n");
+  after(() => { rmSync(folder, { recursive: true }); });
+  const seed = Number(process.env.SEED ?? 42);
+  const configuration = configurations({ delays });
+  const linkedBy = (text: string) => {
+    const { policy, prefixes: [{ answers: { link, path } }] } = read(text).options.serving;
+    return Linked.create(link, { policy: { path, seed: policy.seed } });
+  };
 
   const large = icmpPacket({ data: pattern(8000), fragment: 0 });
   const large6 = icmpv6Packet({ data: pattern(8000) });
@@ -171,6 +178,11 @@ describe("random links and packets", () => {
     () => [icmpPacket({ type: 13, data: new Uint8Array(12) })], () => [ipv4Packet(pattern(20), { protocol: 99 })],
     (n) => [ping(n, { options: Uint8Array.of(7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0) })],
     (n) => fragmentsOf(large, [0, 1480, 2960, 4440, 5920, 7400, 8008]).slice(n % 3),
+    // What ends on a path, or nearly; of errors none is spoken.
+    (n) => [ping(n, { ttl: 1 + n % 6 }), icmpv6Packet({ sequence: n, hopLimit: 1 + n % 6 })],
+    (n) => [udpPacket({ ttl: 1 + n % 6, sourcePort: 2000 + n }), udpPacket6({ hopLimit: 1 + n % 6 })],
+    (n) => [icmpPacket({ type: 3, ttl: 1 + n % 6 }), icmpv6Packet({ type: 1, hopLimit: 1 + n % 6 })],
+    (n) => [ping(n, { data: pattern(1200 + n % 272) }), icmpv6Packet({ sequence: n, data: pattern(1200 + n % 252) })],
   ];
   const packets = fc.array(fc.record({ kind: fc.nat(KINDS.length - 1), number: fc.nat(999) }), {
     minLength: 1, maxLength: 40,
@@ -179,9 +191,9 @@ describe("random links and packets", () => {
     minLength: 1, maxLength: 8,
   });
 
-  test("each packet is counted once, no slot is lost, and all that is kept leaves", async () => {
-    await fc.assert(fc.asyncProperty(link, steps, async (link, steps) => {
-      const linked = await Linked.create(link);
+  test("each packet is counted once, no slot is lost, all that is kept leaves, and what is sent is right", async () => {
+    await fc.assert(fc.asyncProperty(configuration, steps, async (text, steps) => {
+      const linked = await linkedBy(text);
       for (const { packets, wait } of steps) {
         linked.send(...packets);
         linked.advanceTo(linked.rig.now + wait);
@@ -190,13 +202,24 @@ describe("random links and packets", () => {
       // Up to 32 µs: a tick is shorter.
       const late = linked.rig.linear.counters.subarray(LATENESS + 6, LATENESS + LATENESS_BUCKETS);
       assert.equal(late.reduce((a, b) => a + b, 0), 0, "nothing was late");
-    }), { numRuns: 150, seed: Number(process.env.SEED ?? 42) });
+      const { between } = linked;
+      if (between.spoilsOut) return;
+      for (const { packet } of linked.outputs) {
+        assert.ok(packet.length <= between.room, `${packet.length} bytes`);
+        checkPacket(packet);
+      }
+      if (between.spoilsIn) return;
+      const asked = countOf(steps.flatMap(({ packets }) => packets), 8, 128);
+      for (const [ping, count] of countOf(linked.outputs.map(({ packet }) => packet), 0, 129)) {
+        assert.ok(count <= between.copies * (asked.get(ping) ?? 0), `${count} replies to ping ${ping}`);
+      }
+    }), { numRuns: 150, seed });
   });
 
   test("the same seed sends the same bytes at the same times, and another one others", async () => {
-    await fc.assert(fc.asyncProperty(link, steps, async (link, steps) => {
+    await fc.assert(fc.asyncProperty(configuration, steps, async (text, steps) => {
       const outputs = async () => {
-        const linked = await Linked.create(link);
+        const linked = await linkedBy(text);
         for (const { packets, wait } of steps) {
           linked.send(...packets);
           linked.advanceTo(linked.rig.now + wait);
@@ -205,7 +228,7 @@ describe("random links and packets", () => {
         return linked.outputs;
       };
       assert.deepEqual(await outputs(), await outputs());
-    }), { numRuns: 25, seed: Number(process.env.SEED ?? 42) });
+    }), { numRuns: 25, seed });
     const lossy = linkOf({ out: { loss: { kind: "random", probability: 0.5 } } });
     const which = async (seed: bigint) => {
       const linked = await Linked.create(lossy, { policy: { seed } });
@@ -217,13 +240,9 @@ describe("random links and packets", () => {
   });
 
   test("packets that are not duplicates keep their order unless they may pass each other", async () => {
-    const orderly = link.map(({ name, ...ways }) => {
-      const [way, back] = [ways.in, ways.out].map((each) =>
-        ({ ...each, mayPass: false, duplicate: undefined, corrupt: undefined, ahead: undefined, netem: undefined }));
-      return { name, in: way, out: back };
-    });
-    await fc.assert(fc.asyncProperty(orderly, fc.array(fc.nat(20), { maxLength: 30 }), async (link, waits) => {
-      const linked = await Linked.create(link);
+    const orderly = configurations({ orderly: true, delays });
+    await fc.assert(fc.asyncProperty(orderly, fc.array(fc.nat(20), { maxLength: 30 }), async (text, waits) => {
+      const linked = await linkedBy(text);
       let sequence = 0;
       for (const wait of waits) {
         linked.send(...Array.from({ length: 1 + wait % 5 }, () => ping(++sequence)));
@@ -232,7 +251,7 @@ describe("random links and packets", () => {
       linked.end();
       const order = linked.outputs.map(({ packet }) => sequenceOf(packet));
       assert.deepEqual(order, [...order].sort((a, b) => a - b));
-    }), { numRuns: 100, seed: Number(process.env.SEED ?? 42) });
+    }), { numRuns: 100, seed });
   });
 });
 

@@ -28,6 +28,7 @@ import { gunzip } from "../../src/pcap/gzip.js";
 import { Damage, Source } from "../../src/pcap/source.js";
 import { ReplyWriter } from "../../src/pcap/writer.js";
 import { ARP, Blocks, FRAMES, pack, pcap, pcapng, readReplies, type Record } from "../support/captures.js";
+import { read } from "../support/config.js";
 import { CLI } from "../support/netns.js";
 import { expectedReply, fragmentsOf, HOST, icmpPacket, pattern, PREFIX, udpPacket } from "../support/packets.js";
 import { Random } from "../support/random.js";
@@ -835,6 +836,52 @@ describe("damage", () => {
     }
     return changed;
   }
+});
+
+describe("chance", () => {
+  const sent = requests(300).map(({ ns }, i) =>
+    ({ ns, frame: icmpPacket({ sequence: i, ttl: i % 3 === 0 ? 2 : 64 }) }));
+  const NETEM = "delay 9ms 4ms 25% loss 10% 20% duplicate 10% corrupt 5% reorder 20%";
+
+  test("on links and where a path divides, the same seed gives the same bytes, and another one others", async () => {
+    const replies = async (seed: number, more: string) => {
+      const { options: { serving, kept } } = read(`seed: ${seed}\nprefixes: [{ prefix: ${PREFIX}, ${more} }]\n`);
+      const output = new Memory();
+      const options = {
+        serving, hostAddresses: [parseAddress(HOST)], engine: "wasm" as const, reassembly: DEFAULT_REASSEMBLY, kept,
+      };
+      await replay(chunked(pcap(sent)), "in", output, options, (message) => { assert.fail(message); });
+      return output.bytes;
+    };
+    for (const more of [
+      `link: { netem: "${NETEM}", compat: netem }`,
+      "path: [{ hop: 10.98.0.1 }, { any: [[{ hop: 10.98.0.2 }], [{ hop: 10.98.0.3 }]], hash: packet }]",
+    ]) {
+      const [first, again, other] = [await replies(1, more), await replies(1, more), await replies(2, more)];
+      assert.ok(readReplies(first).length > 200);
+      assert.ok(first.equals(again), more);
+      assert.ok(!first.equals(other), more);
+    }
+  });
+
+  test("--seed repeats what the command leaves to it", () => {
+    const dir = mkdtempSync(join(tmpdir(), "pongd-test-"));
+    after(() => { rmSync(dir, { recursive: true }); });
+    const [input, output] = [join(dir, "in.pcap"), join(dir, "out.pcapng")];
+    writeFileSync(input, pcap(sent));
+    const replies = (...seed: string[]) => {
+      const args = [input, output, PREFIX, "--host-address", HOST, "--link", `netem=${NETEM},compat=netem`, ...seed];
+      const { status, stderr } = spawnSync(process.execPath, [CLI, "replay", ...args], { encoding: "utf8" });
+      assert.deepEqual([status, stderr], [0, ""]);
+      return readFileSync(output);
+    };
+    const first = replies("--seed", "1");
+    assert.ok(readReplies(first).length > 200);
+    assert.ok(first.equals(replies("--seed", "1")));
+    assert.ok(!first.equals(replies("--seed", "2")));
+    // Without a seed, it is the same one each time.
+    assert.ok(replies().equals(replies()));
+  });
 });
 
 describe("the command", () => {

@@ -30,7 +30,7 @@ describe("a file that is wrong: every error with its line and column, and what w
   for (const [what, text, ...lines] of [
     ["empty", "", "FILE:1:1: the file is empty; expected keys like prefixes"],
     ["a comment alone", "# nothing\n", "FILE:1:1: the file is empty; expected keys like prefixes"],
-    ["no map", "- 10.99.0.0/16\n", "FILE:1:1: the file is a list; expected a map of keys like prefixes"],
+    ["no map", "- 10.99.0.0/16\n", "FILE:1:1: the file is a list of 1; expected a map of keys like prefixes"],
     ["a word", "pong\n", "FILE:1:1: the file is \"pong\"; expected a map of keys like prefixes"],
     ["no prefix", "ttl: 3\n", "FILE:1:1: prefixes: there is none; expected at least one, like 10.99.0.0/16"],
     [
@@ -120,7 +120,7 @@ describe("a file that is wrong: every error with its line and column, and what w
       "an endpoint twice", `${P}listen: ["[::1]:1", ":1", "[0::1]:1"]\n`,
       "FILE:2:27: listen address \"[0::1]:1\" is given twice; first at 2:10",
     ],
-    ["no endpoint", `${P}listen: []\n`, "FILE:2:9: listen is a list; expected an address like 127.0.0.1:7664, "
+    ["no endpoint", `${P}listen: []\n`, "FILE:2:9: listen is an empty list; expected an address like 127.0.0.1:7664, "
     + "[::1]:7664, :7664 or unix:/run/pongd.sock, in quotes if it begins with a bracket, or a list of them"],
     ["yes", `${P}device: { routes: yes }\n`, "FILE:2:19: device.routes is \"yes\"; expected true or false"],
     [
@@ -481,7 +481,7 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "ports of a prefix that are a list", "prefixes:\n  - { prefix: 10.0.0.0/8, tcp: [80] }\n", "FILE:2:32: "
-      + "prefixes[0].tcp is a list; expected a map of ports to services, like { 7: echo, 8000-8010: discard }",
+      + "prefixes[0].tcp is a list of 1; expected a map of ports to services, like { 7: echo, 8000-8010: discard }",
     ],
     [
       "connections of a prefix", "prefixes:\n  - { prefix: 10.0.0.0/8, tcp_connections: 0 }\n",
@@ -566,7 +566,7 @@ describe("a file that is wrong: every error with its line and column, and what w
       "S-BFD reflectors without discriminators, or with some that are none",
       `${P}services:\n  a: { sbfd: { discriminators: [] } }\n  b: { sbfd: { discriminators: [1, 0] } }\n`
       + "  c: { sbfd: { discriminators: [10.99.0.0/16] } }\n  d: { sbfd: { admin_down: 1, up: true } }\n",
-      "FILE:3:32: services.a.sbfd.discriminators is a list; expected any, or a list of 1 to 256 discriminators",
+      "FILE:3:32: services.a.sbfd.discriminators is an empty list; expected any, or a list of 1 to 256 discriminators",
       "FILE:4:36: services.b.sbfd.discriminators[1] is 0; expected a whole number from 1 to 4294967295, or an IPv4 "
       + "address",
       "FILE:6:28: services.d.sbfd.admin_down is 1; expected true or false",
@@ -653,7 +653,7 @@ describe("a file that is wrong: every error with its line and column, and what w
       `FILE:4:13: interfaces[1].name is 5; ${INTERFACE_NAME}`,
       `FILE:5:13: interfaces[2].name is "a b"; ${INTERFACE_NAME}`,
       "FILE:5:25: interfaces[2].index is 0; expected a whole number from 1 to 4294967295",
-      `FILE:6:16: interfaces[3].address is a list; ${INTERFACE_ADDRESS}, or a list of 1 to 16 of them`,
+      `FILE:6:16: interfaces[3].address is an empty list; ${INTERFACE_ADDRESS}, or a list of 1 to 16 of them`,
       `FILE:7:16: interfaces[4].address is 7; ${INTERFACE_ADDRESS}, or a list of 1 to 16 of them`,
       "FILE:7:27: interfaces[4].active is 1; expected true or false",
       "FILE:8:17: interfaces[5].neighbor is \"up\"; expected incomplete, reachable, stale, delay, probe or failed",
@@ -675,7 +675,7 @@ describe("a file that is wrong: every error with its line and column, and what w
     ],
     [
       "more interfaces than there may be", `${P}interfaces:\n${"  - { index: 1 }\n".repeat(65)}`,
-      "FILE:3:3: interfaces is a list; expected a list of at most 64 interfaces",
+      "FILE:3:3: interfaces is a list of 65; expected a list of at most 64 interfaces",
     ],
     [
       "an interface of a prefix that is none",

@@ -124,6 +124,15 @@ describe("each key of a link", () => {
     assert.ok(first?.out.quantiles && first.out.quantiles.length > 4000);
     assert.equal(first.out.quantiles, second?.out.quantiles);
   });
+
+  test("samples far from 0 yield the quantiles of those near it", () => {
+    const quantiles = [0, 1e15].map((by) => {
+      const path = file(`far-${by}.dist`, [1, 2, 5].map((sample) => by + sample).join("\n"));
+      return linksOf(`prefixes: [{ prefix: 10.0.0.0/24, link: { out: { jitter: 1ms, distribution: { file: ${path} } } } }]`)[0]
+        ?.out.quantiles;
+    });
+    assert.deepEqual(quantiles[1], quantiles[0]);
+  });
 });
 
 describe("models of loss", () => {
@@ -286,6 +295,7 @@ describe("a link that is wrong: where, what, and what was expected", () => {
   const empty = file("empty", "# nothing\n");
   const text = file("words", "1\ntwo\n");
   const alike = file("alike", "1\n1\n");
+  const vast = file("vast", "1e308\n1\n");
   const early = file("early", "5\n-1\n");
   const many = file("many", "1 ".repeat(200_001));
   const huge = file("huge", "1".repeat((4 << 20) + 1));
@@ -363,6 +373,8 @@ describe("a link that is wrong: where, what, and what was expected", () => {
     ],
     [`{ out: { jitter: 1ms, distribution: { file: ${alike} } } }`,
       "2:51: link.out.distribution.file: DIR/alike: expected samples that differ"],
+    [`{ out: { jitter: 1ms, distribution: { file: ${vast} } } }`,
+      "2:51: link.out.distribution.file: DIR/vast: expected smaller numbers"],
     ["{ loss: 1%, out: { loss: 2% } }", "2:15: link.loss is given here and in out; give one of them"],
     ["{ loss: 1%, netem: loss 2% }", "2:15: link.loss is given here and in netem; give one of them"],
     ["{ netem: delay 1ms, out: {} }", "2:16: link.netem says what out does, which is given, too; give one"],
@@ -395,6 +407,8 @@ describe("a link that is wrong: where, what, and what was expected", () => {
     ["{ netem: loss 1% seed x, compat: netem }", "2:16: link.netem: \"seed\" takes a whole number of 64 bits"],
     ["{ netem: loss 1% seed 18446744073709551616, compat: netem }",
       "2:16: link.netem: \"seed\" takes a whole number of 64 bits"],
+    ...["tc qdisc add dev eth0 root netem", "netem"].map((before) => [`{ netem: ${before} delay 1ms }`,
+      "2:16: link.netem: leave out what a tc command has up to the word netem, and that word"]),
     ["{ netem: jam 1ms }",
       "2:16: link.netem: \"jam\" is no word of netem's that is known here; expected delay, latency, loss, "
       + "drop, duplicate, corrupt, reorder, gap, rate, slot, limit, distribution, ecn"],
@@ -521,7 +535,10 @@ describe("--link", () => {
     });
   }
 
-  for (const spec of ["rtt=1ms,rtt=2ms", "rtt=1ms,rtt.a.b=2", "rtt=1ms,,", "=5", "rtt=", "rtt=1ms,rtt.x=2"]) {
+  for (const spec of [
+    "rtt=1ms,rtt=2ms", "rtt=1ms,rtt.a.b=2", "rtt=1ms,,", "=5", "rtt=", "rtt=1ms,rtt.x=2", "in.__proto__.delay=5ms",
+    "in.__proto__=5ms",
+  ]) {
     test(`cannot be read: ${spec}`, () => {
       assert.throws(() => read(undefined, ["10.99.0.0/16", "--link", spec]), /is given twice|is not a part of a link/);
     });

@@ -129,13 +129,15 @@ describe("a path that is wrong: where, what, and what was expected", () => {
 
   for (const [path, ...lines] of [
     ["5", `2:7: path is 5; ${steps}`],
-    ["[]", "2:7: path is a list; expected a list of 1 to 64 steps like { hop: 10.98.0.1 }"],
+    ["[]", "2:7: path is an empty list; expected a list of 1 to 64 steps like { hop: 10.98.0.1 }"],
     ["far", "2:7: \"far\" is no path's name; expected one under paths, which has none, or none"],
     ["[{}]", "2:8: path[0] is no step; expected hop, silent: true, any or back"],
     ["[{ silent: false }]", "2:8: path[0] is no step; expected hop, silent: true, any or back"],
     ["[{ hop: 10.98.0 }]", "2:15: path[0].hop is \"10.98.0\"; expected an address like 10.98.0.1 or 2001:db8::1"],
+    ["[{ hop: 10.98.0.1, rtt: 5ms }]",
+      "2:26: unknown key \"rtt\" in path[0]; did you mean the one in link?"],
     ["[{ hop: 5 }]", `2:15: path[0].hop is 5; ${addresses}`],
-    ["[{ hop: [] }]", `2:15: path[0].hop is a list; ${addresses}`],
+    ["[{ hop: [] }]", `2:15: path[0].hop is an empty list; ${addresses}`],
     ["[{ hop: \"fe80::1%eth0\" }]",
       "2:15: path[0].hop is \"fe80::1%eth0\"; expected an address like 10.98.0.1 or 2001:db8::1"],
     ["[{ hop: [10.98.0.1, 10.98.0.2] }]", "2:27: path[0].hop[1] is another IPv4 address; give one of each family"],
@@ -180,9 +182,9 @@ describe("a path that is wrong: where, what, and what was expected", () => {
     [`[{ any: [[${hop}], [${hop}]], mtu: 1400 }]`,
       "2:66: path[0].mtu is of a hop, and any is there; give it to the hops of the branches"],
     [`[{ any: [[${hop}], [${hop}]], hash: port }]`, "2:67: path[0].hash is \"port\"; expected flow, destination or packet"],
-    [`[{ any: [[${hop}]] }]`, "2:15: path[0].any is a list; expected a list of 2 to 16 branches"],
+    [`[{ any: [[${hop}]] }]`, "2:15: path[0].any is a list of 1; expected a list of 2 to 16 branches"],
     [`[{ any: [[${hop}], []] }]`,
-      "2:38: path[0].any[1] is a list; expected a list of 1 to 64 hops like { hop: 10.98.0.1 }"],
+      "2:38: path[0].any[1] is an empty list; expected a list of 1 to 64 hops like { hop: 10.98.0.1 }"],
     [`[{ any: [[${hop}], [{ mtu: 1400 }]] }]`, "2:39: path[0].any[1][0] needs an address; expected hop, or silent: true"],
     [`[{ any: [[${hop}], [{ any: [[${hop}], [${hop}]] }]] }]`,
       "2:41: unknown key \"any\" in path[0].any[1][0]; expected hop, silent, name, link, mtu, black_hole, ttl, icmp, "
@@ -263,8 +265,8 @@ except: [10.98.2.0/24]
 
   for (const [name, file, ...lines] of [
     ["hop addresses that nobody serves", text,
-      "path far: hop addresses in no served prefix: fd98::1, 10.98.2.1; they are sources only: the kernel drops errors "
-      + "from them unless their route points at the device (rp_filter)",
+      "path far: hop addresses in no served prefix: fd98::1, 10.98.2.1; they are sources only: a kernel with "
+      + "rp_filter=1 drops errors from them unless their route points at the device",
       "path far: hop address 10.98.0.1 is the host's own: the kernel drops errors from it"],
     ["an address twice on a way",
       `${P}path: [{ hop: 10.99.0.2 }, { any: [[{ hop: 10.99.0.3 }], [{ hop: 10.99.0.3 }]] }, { hop: 10.99.0.2 }]\n`,

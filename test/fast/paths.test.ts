@@ -8,6 +8,7 @@ import { PrefixList } from "../../src/prefix/list.js";
 import type { Hop, RouterPath } from "../../src/prefix/path.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { HopErrors } from "../../src/telemetry/hoperrors.js";
+import { read } from "../support/config.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
 import { HOST6, hopByHop, icmpv6Packet, PREFIX6, setIcmpv6Checksum, TARGET6, udpPacket6 } from "../support/ipv6.js";
@@ -330,6 +331,22 @@ describe("links of hops", () => {
     isBalanced(doubled);
     assert.equal(doubled.respond(icmpPacket({ ttl: 2 })).length, 4);
     isBalanced(doubled);
+  });
+
+  test("netem's words delay each copy that another link made", async () => {
+    const [{ answers: { link, path } }] = read(`prefixes:
+  - prefix: ${PREFIX}
+    link: { out: { duplicate: 100% } }
+    path: [{ hop: 10.98.0.1, link: { netem: delay 20ms duplicate 100%, compat: netem } }]
+`).options.serving.prefixes;
+    assert.ok(path);
+    const rig = await rigWith(path, { policy: { link } });
+    for (const at of [20, 120]) {
+      rig.now = 980 + at;
+      assert.deepEqual(rig.respond(icmpPacket()), []);
+      assert.deepEqual(until(rig, 2000).map((sent) => sent.at), [at, at, at]);
+    }
+    isBalanced(rig);
   });
 });
 

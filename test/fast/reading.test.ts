@@ -48,6 +48,10 @@ async function refused(reading: Promise<Reading>, line: RegExp): Promise<void> {
 }
 
 describe("what the thread hands over", () => {
+  test("is one line for each thing that is wrong, whatever a name has", async () => {
+    await refused(start("links: { \"a\\nb\": { rtt: 5ms } }\nprefixes: [10.99.0.0/16]\n"), /^FILE:1:10: "a\\nb" is no name/);
+  });
+
   test("is what the file says, with the lists in shared memory", async () => {
     const reading = await start(TEXT);
     const { options, values } = reading;

@@ -120,6 +120,17 @@ describe("pongd topology", () => {
     assert.match(stdout, /\n {2}sender\n {4}\| {2}5 ms\n {2}10\.98\.0\.0\/24\n$/);
   });
 
+  test("a link is said to take as long as pongd check says", async () => {
+    const text
+      = "prefixes: [{ prefix: 10.0.0.0/24, link: { rtt: 90ms, out: { jitter: 12ms, distribution: normal } } }]\n";
+    const path = file(text);
+    const drawn = await pongd("topology", path);
+    const checked = await pongd("check", path);
+    const times = /([\d.]+ ms) at the median,(?: and)? ([\d.]+ ms) for 99/;
+    assert.ok(times.test(drawn.stdout));
+    assert.deepEqual(times.exec(drawn.stdout)?.slice(1), times.exec(checked.stdout)?.slice(1));
+  });
+
   test("many prefixes and links are cut short", async () => {
     const prefixes = Array.from({ length: 20 }, (_, i) => `{ prefix: 10.0.${i}.0/24, link: { rtt: ${Math.max(9, i)}ms } }`);
     const { stdout } = await pongd("topology", file(`prefixes: [${prefixes.join(", ")}]\n`));

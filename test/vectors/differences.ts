@@ -332,7 +332,7 @@ export const DIFFERENCES: readonly Difference[] = [
     cases: /^PROBE, IPv[46]: (another class|another version|a wrong checksum)$/,
     what: "the version, the checksum and the object's class in a request of PROBE's", linux: "are not looked at",
     pongd: "make it malformed (code 1) if they are wrong",
-    why: "RFC 8335 §4.1; RFC 4884 §7, §7.1", requirements: "PR-1", sends: answeredBy(1, 0),
+    why: "RFC 8335 §4.1; RFC 4884 §7, §8", requirements: "PR-1", sends: answeredBy(1, 0),
   },
 ];
 

@@ -5,7 +5,8 @@
 //  loss        one less, so that a packet that is both goes on alone
 //  corrupt     after the copy has been made, which stays as it is
 //  limit       what is too much for the queue is dropped, with its copy
-//  the copy    goes through all of this by itself, but is not duplicated, and its draws come first
+//  the copy    goes through all of this by itself, but is not duplicated, and its draws come first; so does one that an
+//              earlier link made, when it comes
 //  reorder     it goes to the head of the queue, and leaves at once
 //  delay       it goes into the queue by the time at which it leaves; the rate adds to that, and the slots do
 
@@ -17,6 +18,7 @@ import {
   NETEM_CORRUPT, NETEM_DUPLICATE, NETEM_GAP, NETEM_LIMIT, NETEM_QUEUE, NETEM_RATE, NETEM_REORDER,
 } from "../../../abi/netem";
 import { WAY_ECN, WAY_FLAGS, WAY_NETEM, WAY_SLOTTED } from "../../../abi/ways";
+import { Copy } from "../copy";
 import { count } from "../count";
 import { FULL, LOST } from "../rate";
 import { delayOf, slot, transmit } from "./delay";
@@ -24,17 +26,17 @@ import { isLost } from "./loss";
 import { push, settle } from "./queue";
 import { begin, correlated, happens } from "./random";
 
-/** As cross(). What becomes of a copy has been decided with its packet. */
+/** As cross(). What becomes of a copy of this way's has been decided with its packet. */
 export function enqueue(
-  way: usize, state: usize, came: u64, len: u32, ecn: bool, copy: bool, effects: usize,
+  way: usize, state: usize, came: u64, len: u32, ecn: bool, copy: Copy, effects: usize,
 ): u64 {
-  if (copy) {
+  if (copy == Copy.here) {
     store<u32>(CROSSED, load<u32>(state, STATE_COPY_CROSSED));
     return load<u64>(state, STATE_COPY_LEAVES);
   }
   const netem: usize = load<u32>(way, WAY_NETEM);
   begin(netem, state);
-  const doubled = happens(state, netem + NETEM_DUPLICATE, state + STATE_LAST_DUPLICATE);
+  const doubled = copy == Copy.none && happens(state, netem + NETEM_DUPLICATE, state + STATE_LAST_DUPLICATE);
   const crossed = fateOf(way, netem, state, came, ecn, doubled, effects);
   if (crossed & DROPPED) {
     store<u32>(CROSSED, 0);

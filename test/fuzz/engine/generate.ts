@@ -192,9 +192,16 @@ export class Generator {
     this.#pool.copy(this.#b, at, from, from + length);
   }
 
+  /** Returns a TTL, or a hop limit. On a path, half of the packets end, or nearly. */
+  #ttl(): number {
+    const random = this.#random;
+    return this.#world.path && random.oneIn(2) ? random.below(8) : random.next();
+  }
+
   /** Returns a length of data that is short more often than not. */
   #dataLen(room: number): number {
-    return this.#random.below(Math.max(0, this.#random.oneIn(24) ? room : Math.min(room, 64)) + 1);
+    const isLong = this.#random.oneIn(this.#world.path ? 6 : 24);
+    return this.#random.below(Math.max(0, isLong ? room : Math.min(room, 64)) + 1);
   }
 
   #address(pool: readonly Uint8Array[], ours: boolean): Uint8Array {
@@ -236,7 +243,7 @@ export class Generator {
       : random.oneIn(32) ? 0x8000 : random.oneIn(2) ? 0x4000 : 0;
     b[ip + 6] = fragment >> 8;
     b[ip + 7] = fragment & 255;
-    b[ip + 8] = random.next();
+    b[ip + 8] = this.#ttl();
     b[ip + 9] = protocol;
     b.set(this.#address(V4, false), ip + 12);
     b.set(this.#address(V4, true), ip + 16);
@@ -283,7 +290,7 @@ export class Generator {
     const most = ip + this.#world.mtu;
     b[ip] = 0x60 | random.next() & 15;
     this.#noise(ip + 1, 3);
-    b[ip + 7] = random.next();
+    b[ip + 7] = this.#ttl();
     b.set(this.#address(V6, false), ip + 8);
     b.set(this.#address(V6, true), ip + 24);
     let field = ip + 6;

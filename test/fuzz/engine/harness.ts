@@ -5,22 +5,28 @@
  *     packets
  *   - those bytes are untouched, whatever came, and no slot is lost or used twice
  *   - the oracle has no objection to what was sent
- *   - I5: received = replied + dropped + held
+ *   - I5: received and doubled = replied + dropped + held + kept
  *
  * The JavaScript engine joins in the batches that it knows all of. A finding is an Error.
+ *
+ * Where links and paths lie between, the engines are called at each of their deadlines, as a worker calls them, so that
+ * nothing is late. A packet may then stay in its slot, and another be free again that was never sent; so what is beside
+ * packets is not compared, and free slots are filled anew now and then.
  */
 import {
-  Counter, COUNTERS, DROPPED, ERRORS, MAX_PROTOCOLS, MAX_ERRORS, MAX_DROPS, PREFIX_REPLIES, REPLIES,
+  Counter, COUNTERS, DROPPED, ERRORS, LATENESS, LATENESS_BUCKETS, MAX_PROTOCOLS, MAX_ERRORS, MAX_DROPS, PREFIX_REPLIES,
+  REPLIES,
 } from "../../../abi/counters.js";
 import { ERROR_BURST, ERRORS_PER_MS } from "../../../abi/limits.js";
-import { BATCH, SLOT_BASE, SLOTS } from "../../../abi/slots.js";
+import { BATCH, SLOT_BASE } from "../../../abi/slots.js";
 import { Unreachable } from "../../../abi/tables.js";
 import { createJsEngine } from "../../../src/engine/js.js";
 import { Rig, type Maker } from "../../support/engines.js";
 import { addr, icmpPacket } from "../../support/packets.js";
 import { frame, macBytes, SHARED_MAC } from "../../support/frames.js";
 import { HEADER_LEN, MAX_LEN, TIME, TOGETHER } from "./journal.js";
-import { compare, examine, isSilent, type } from "./oracle.js";
+import { KEPT } from "./between.js";
+import { compare, examine, isSilent, type, type Sent } from "./oracle.js";
 import { rigOptions, worldOf, type Family, type World } from "./world.js";
 import { slotOf } from "../../../src/engine/slots.js";
 
@@ -32,8 +38,13 @@ const SHARED = 100;
 const HELD: number = Counter.held;
 const START = Date.UTC(2026, 0, 1);
 const NOTHING = Buffer.alloc(0);
-/** Milliseconds that are longer than a datagram waits. */
+/** Milliseconds that are longer than a datagram waits, and than a packet is kept. */
 const LATER = 70_000;
+const NS_PER_MS = 1e6;
+/** The first of the buckets for what is later than 32 µs: a tick is shorter. */
+const LATE = LATENESS + 6;
+/** More deadlines than there are in any time that goes by, since few packets are kept. */
+const MAX_DEADLINES = 100_000;
 
 interface Side {
   readonly rig: Rig;
@@ -48,6 +59,14 @@ interface Side {
   filled: number;
 }
 
+/** The only packet of which anything may be under way. */
+interface Single {
+  readonly journal: Buffer;
+  readonly from: number;
+  readonly end: number;
+  answers: number;
+}
+
 export class Harness {
   readonly world: World;
   readonly #sides: readonly Side[];
@@ -59,10 +78,15 @@ export class Harness {
   readonly #slotSize: number;
   readonly #offset: number;
   readonly #most: number;
-  #now = 0;
+  /** A deadline of 0 would be none. */
+  #now = 1000;
   #wall = START;
   #bytesIn = 0;
-  /** Bytes asked and answered since nothing was held, so that requests without an answer pay for no later answer. */
+  #single: Single | undefined;
+  /**
+   * Bytes asked and answered since nothing was held or kept, so that requests without an answer pay for no later
+   * answer.
+   */
   #asked = 0;
   #answered = 0;
   /** Errors of each kind that may be sent at once. */
@@ -89,7 +113,7 @@ export class Harness {
     const options = rigOptions(world);
     const side = async (maker: Maker, fill: number): Promise<Side> => {
       const rig = await Rig.over(maker, options);
-      const guard = Buffer.alloc(SLOTS * rig.linear.slotSize, fill);
+      const guard = Buffer.alloc(rig.slots.count * rig.linear.slotSize, fill);
       return {
         rig, bytes: Buffer.from(rig.linear.memory.buffer), plain: rig.bytes, fill, guard, slots: new Uint32Array(BATCH),
         filled: 0,
@@ -97,9 +121,11 @@ export class Harness {
     };
     const fills = [0xa5, 0x00];
     const sides = await Promise.all(makers.map((maker, i) => side(maker, fills[i])));
-    // The JavaScript engine does not get every batch, but what is left of a rate depends on all that came before.
+    // The JavaScript engine does not get every batch, but what is left of a rate depends on all that came before. And
+    // it has neither links nor paths.
     return new Harness(
-      world, sides, world.limited ? undefined : await side(({ memory }) => createJsEngine(memory), 0xff),
+      world, sides,
+      world.limited || world.between ? undefined : await side(({ memory }) => createJsEngine(memory), 0xff),
     );
   }
 
@@ -138,55 +164,88 @@ export class Harness {
     this.#pass(LATER);
     this.sweep();
     const { rig } = this.#sides[0];
-    if (rig.linear.counters[Counter.held] !== 0) {
-      throw new Error(`${rig.linear.counters[Counter.held]} fragments are held for ever`);
-    }
+    const { [Counter.held]: held, [Counter.keptAll]: kept } = rig.linear.counters;
+    if (held + kept !== 0) throw new Error(`${held} fragments are held for ever, and ${kept} packets are kept`);
     if (rig.clock.deadline !== 0) {
       throw new Error("a deadline with nothing to wait for");
     }
-    if (!this.world.echo) return;
+    const { echo, ttl, between } = this.world;
+    if (!echo || between?.loses || between?.spoilsIn || between?.spoilsOut) return;
+    if (between?.backs.some((back) => back >= ttl)) return;
     const packet = icmpPacket({ src: "198.51.100.77" });
     const own = this.world.perAddress ? macBytes("02:70:00:00:00:00").fill(0, 2) : macBytes(SHARED_MAC);
     if (this.world.perAddress) own.set(addr("10.99.1.1"), 2);
     const asked = this.world.tap
       ? frame(packet, { dst: Buffer.from(own).toString("hex").replace(/..(?=.)/g, "$&:") })
       : packet;
-    if (asked.length > this.#most) return;
+    if (asked.length > Math.min(this.#most, between?.room ?? Infinity)) return;
     const before = this.replies;
     const journal = Buffer.alloc(2 + asked.length);
     journal.writeUInt16LE(asked.length);
     journal.set(asked, 2);
     this.run(journal, 0);
-    if (this.replies !== before + 1) throw new Error("no answer any more");
+    if (between) this.#pass(LATER);
+    const answers = this.replies - before;
+    if (answers < 1 || answers > (between?.copies ?? 1)) throw new Error("no answer any more");
   }
 
   /** Checks every slot, and the stack of those that are free. @throws Error */
   sweep(): void {
-    for (const { rig, bytes, guard } of this.#js ? [...this.#sides, this.#js] : this.#sides) {
-      if (guard.compare(bytes, SLOT_BASE, SLOT_BASE + guard.length) !== 0) {
+    for (const side of this.#js ? [...this.#sides, this.#js] : this.#sides) {
+      const { rig: { slots: { stack, count, free } }, rig, bytes, guard } = side;
+      if (this.world.between) this.#fill(side);
+      else if (guard.compare(bytes, SLOT_BASE, SLOT_BASE + guard.length) !== 0) {
         throw new Error("a byte was touched in a slot that was not in use");
       }
       const seen = new Set<number>();
-      for (let i = 0; i < SLOTS; i++) {
-        const slot = rig.slots.stack[i] - SLOT_BASE;
+      for (let i = 0; i < free; i++) {
+        const slot = stack[i] - SLOT_BASE;
         if (slot % this.#slotSize !== 0 || slot < 0 || slot >= guard.length) {
           throw new Error("no slot on the free stack");
         }
         seen.add(slot);
       }
-      if (seen.size !== SLOTS) throw new Error("a slot that is free twice");
+      if (seen.size !== count - rig.linear.counters[Counter.keptAll]) throw new Error("a slot that is free twice");
     }
+  }
+
+  /** Fills free slots. Nothing may have been written where no packet has room. */
+  #fill({ rig: { slots }, plain, bytes, fill, guard }: Side): void {
+    const room = this.#offset + this.#most;
+    for (let slot = SLOT_BASE; slot < SLOT_BASE + guard.length; slot += this.#slotSize) {
+      if (bytes.compare(guard, 0, this.#slotSize - room, slot + room, slot + this.#slotSize) !== 0) {
+        throw new Error("I4: a byte behind the room for a packet was touched");
+      }
+    }
+    for (const slot of slots.stack) plain.fill(fill, slot, slot + this.#slotSize);
   }
 
   /** Lets time go by, and sets the wall clock forward or back. Has the engines do what is due then. */
   #pass(ms: number): void {
-    this.#now += Math.max(0, ms);
+    const end = this.#now + Math.max(0, ms);
     this.#wall = Math.max(START, this.#wall + ms);
+    if (this.world.between) this.#keepDeadlines(end);
+    this.#advance(end);
+  }
+
+  /** Lets time go by, up to then, and has the engines do what is due. */
+  #advance(to: number): void {
     for (let i = 0; i < ERROR_KINDS; i++) {
-      this.#tokens[i] = Math.min(ERROR_BURST, this.#tokens[i] + Math.max(0, ms) * ERRORS_PER_MS);
+      this.#tokens[i] = Math.min(ERROR_BURST, this.#tokens[i] + (to - this.#now) * ERRORS_PER_MS);
     }
+    this.#now = to;
     // An engine does as much at a time as there are slots for.
     do this.#batch(NOTHING, 0); while (this.#sides[0].filled > 0);
+  }
+
+  /** Calls the engines at each of their deadlines before `end`, with this wall clock. */
+  #keepDeadlines(end: number): void {
+    const { clock, linear: { counters } } = this.#sides[0].rig;
+    for (let calls = 0; clock.deadline > 0 && clock.deadline / NS_PER_MS < end; calls++) {
+      if (calls > MAX_DEADLINES) throw new Error("deadlines do not end");
+      this.#advance(Math.max(this.#now, clock.deadline / NS_PER_MS));
+    }
+    for (let i = LATE; i < LATENESS + LATENESS_BUCKETS; i++) if (counters[i] > 0) throw new Error("a packet was late");
   }
 
   #batch(journal: Buffer, count: number): void {
@@ -196,6 +255,7 @@ export class Harness {
       known = this.#isKnown(journal, this.#starts[i], this.#starts[i] + this.#lengths[i]);
     }
     const { counters } = first.rig.linear;
+    if (this.world.between && count > 0) this.#begin(journal, count, counters);
     if (known && this.#js) {
       for (let i = 0; i < SHARED; i++) this.#before[i] = counters[i];
       for (let i = 0; i < SHARED; i++) this.#jsBefore[i] = this.#js.rig.linear.counters[i];
@@ -230,6 +290,13 @@ export class Harness {
     if (known && this.#js) this.#restore(this.#js, count);
   }
 
+  /** Notes whether a packet is alone under way. */
+  #begin(journal: Buffer, count: number, counters: Float64Array): void {
+    const isAlone = count === 1 && counters[Counter.held] + counters[Counter.keptAll] === 0;
+    const [from] = this.#starts;
+    this.#single = isAlone ? { journal, from, end: from + this.#lengths[0], answers: 0 } : undefined;
+  }
+
   #respond(side: Side, journal: Buffer, count: number): void {
     const { rig, bytes, slots } = side;
     const free = rig.slots;
@@ -242,7 +309,8 @@ export class Harness {
     rig.now = this.#now;
     rig.wall = this.#wall;
     side.filled = rig.call(count);
-    if (free.free + side.filled !== SLOTS) throw new Error(`${SLOTS - side.filled - free.free} slots are lost`);
+    const lost = free.count - side.filled - free.free - rig.linear.counters[Counter.keptAll];
+    if (lost !== 0) throw new Error(`${lost} slots are lost`);
   }
 
   #sameReplies(other: Side): void {
@@ -261,11 +329,15 @@ export class Harness {
 
   /** Checks I5, and the rates of errors. */
   #account(counters: Float64Array): void {
-    let verdicts = counters[Counter.held] + counters[Counter.tcpReceived] + counters[Counter.udpHandled];
+    const copies = counters[Counter.linkCopies];
+    let verdicts = counters[Counter.held] + counters[Counter.kept] + counters[Counter.tcpReceived]
+      + counters[Counter.udpHandled];
     for (let i = REPLIES; i < REPLIES + MAX_PROTOCOLS; i++) verdicts += counters[i];
     for (let i = DROPPED; i < DROPPED + MAX_DROPS; i++) verdicts += counters[i];
-    if (counters[Counter.packetsReceived] !== verdicts || verdicts !== this.packets) throw new Error("I5: of "
-      + `${this.packets} packets ${counters[Counter.packetsReceived]} are received, and ${verdicts} have a verdict`);
+    const received = counters[Counter.packetsReceived];
+    if (received + copies !== verdicts || received !== this.packets) throw new Error(`I5: of ${this.packets} packets `
+      + `${received} are received, ${copies} doubled, and ${verdicts} have a verdict`);
+    if (counters[Counter.keptAll] > KEPT) throw new Error("more packets are kept than may be");
     for (let i = 0; i < ERROR_KINDS; i++) {
       this.#tokens[i] -= counters[ERRORS + i] - this.#errors[i];
       this.#errors[i] = counters[ERRORS + i];
@@ -274,31 +346,47 @@ export class Harness {
     if (counters[Counter.bytesReceived] !== this.#bytesIn) throw new Error("bytes received");
   }
 
-  #examine({ rig, bytes, filled }: Side, journal: Buffer, count: number): void {
-    const alone = count === 1;
-    const header = this.world.tap && alone
-      ? headerLen(journal, this.#starts[0], this.#starts[0] + this.#lengths[0])
-      : 0;
-    const from = alone ? this.#starts[0] + header : 0;
-    const end = alone ? this.#starts[0] + this.#lengths[0] : 0;
-    let answers = 0;
+  #examine({ rig: { slots, linear: { counters } }, bytes, filled }: Side, journal: Buffer, count: number): void {
+    const { between } = this.world;
+    const single = between ? this.#single : this.#onlyOne(journal, count);
     for (let i = 0; i < filled; i++) {
-      const at = rig.slots.toSend(i);
-      const length = rig.slots.toSendLength(i);
+      const at = slots.toSend(i);
+      const length = slots.toSendLength(i);
       if (length > this.#most) throw new Error("longer than a slot takes");
+      // A bit may have changed since the packet was right.
+      if (between?.spoilsOut) continue;
       const sent = examine(this.world, bytes, at, at + length);
       if (!sent.isError) this.#answered += length - sent.extra;
-      if (!alone) continue;
-      answers++;
-      if (bytes[sent.at] >> 4 === journal[from] >> 4 && bytes[sent.at] >> 4 !== 0 && isWhole(bytes, sent.at)
-        && isWhole(journal, from)) {
-        compare(bytes, sent.at, at + length - sent.at, sent.isError, journal, from, end);
-      }
+      if (single) this.#compare(single, bytes, sent, at + length);
     }
-    this.replies += answers;
-    if (this.#answered > this.#asked) throw new Error(`I2: ${this.#answered} bytes for ${this.#asked}`);
-    if (rig.linear.counters[Counter.held] === 0) this.#asked = this.#answered = 0;
-    if (answers > 0 && isSilent(journal, from, end, this.world.tap)) {
+    if (!between?.spoilsOut && this.#answered > this.#asked * (between?.copies ?? 1)) {
+      throw new Error(`I2: ${this.#answered} bytes for ${this.#asked}`);
+    }
+    if (counters[Counter.held] + counters[Counter.keptAll] === 0) this.#asked = this.#answered = 0;
+  }
+
+  /** Returns the packet if the batch is one packet, with where it begins behind the link's header. */
+  #onlyOne(journal: Buffer, count: number): Single | undefined {
+    const [from] = this.#starts;
+    return count === 1 ? { journal, from, end: from + this.#lengths[0], answers: 0 } : undefined;
+  }
+
+  /** Checks an answer to the only packet there was. */
+  #compare(single: Single, bytes: Buffer, sent: Sent, end: number): void {
+    const { tap, between } = this.world;
+    const { journal } = single;
+    const from = single.from + (tap ? headerLen(journal, single.from, single.end) : 0);
+    this.replies++;
+    single.answers++;
+    // A bit of the packet may have changed before it was answered.
+    if (between?.spoilsIn) return;
+    const areWhole = isWhole(bytes, sent.at) && isWhole(journal, from);
+    if (bytes[sent.at] >> 4 === journal[from] >> 4 && bytes[sent.at] >> 4 !== 0 && areWhole) {
+      compare(this.world, bytes, sent, end, journal, from, single.end);
+      if (single.answers > (between?.copies ?? 1)) throw new Error("I2: more answers than a packet has copies");
+    }
+    // A hop speaks of whatever is no error.
+    if (!sent.isHops && isSilent(journal, from, single.end, tap)) {
       throw new Error("I3: an answer to what is none's to answer");
     }
   }
@@ -309,9 +397,15 @@ export class Harness {
     for (let i = 0; i < side.filled; i++) {
       const at = slots.toSend(i);
       const slot = slotOf(at);
+      if (this.world.between) {
+        side.plain.fill(side.fill, slot, slot + this.#slotSize);
+        slots.give(slot);
+        continue;
+      }
       this.#guard(side, slot, Math.max(at + slots.toSendLength(i), this.#end(side, slot, count)));
       slots.give(slot);
     }
+    if (this.world.between) return;
     // Packets that were answered in place have their slots in order again already.
     for (let i = 0; i < count; i++) this.#guard(side, side.slots[i], side.slots[i] + this.#offset + this.#lengths[i]);
   }

@@ -11,6 +11,8 @@ import { worldOf, type Family } from "./world.js";
 
 /** Trains between two looks at all of the slots. */
 const SWEEP = 256;
+/** Trains of a round where links and paths are: there are many of them, and packets wait on each other for longer. */
+const FAR_TRAINS = 8 * SWEEP;
 /** Bytes of the journal that a train may take, and an input of a corpus, too. */
 export const ROOM = 1 << 18;
 
@@ -61,8 +63,10 @@ export class Loop {
     const configuration = random.next();
     journal.begin(configuration);
     const harness = await Harness.create(this.#family, configuration, this.makers.all());
-    const generator = new Generator(random, this.#family, worldOf(this.#family, configuration), journal);
-    for (let trains = 1; journal.room > ROOM; trains++) {
+    const world = worldOf(this.#family, configuration);
+    const generator = new Generator(random, this.#family, world, journal);
+    const most = world.between ? FAR_TRAINS : Infinity;
+    for (let trains = 1; trains <= most && journal.room > ROOM; trains++) {
       const from = journal.end;
       if (this.kept.length > 0 && random.oneIn(3)) generator.again(random.pick(this.kept).entries);
       else generator.train();

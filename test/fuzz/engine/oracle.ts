@@ -6,8 +6,12 @@
  *   I2  no longer than what asked for it; an error bounded
  *   I3  sent to one host, about nothing that is itself an answer
  *   and well-formed: lengths, checksums, TTL
+ *
+ * A hop of a path may send errors, too. Whatever comes by a path is no longer than it has room for, and has a TTL that
+ * fits the way back.
  */
 import { Unreachable } from "../../../abi/tables.js";
+import type { Between } from "./between.js";
 import { isInvalid, isInvalid6, isMacOf, isOurs, isOurs6, mayBeEcho, type World } from "./world.js";
 
 /** A packet that was sent. */
@@ -15,6 +19,8 @@ export interface Sent {
   /** Where the IP or ARP packet begins, behind the link's header. */
   readonly at: number;
   readonly isError: boolean;
+  /** True if it is an error that a hop may have sent. */
+  readonly isHops: boolean;
   /**
    * Bytes that it may have more than what asked for it: for one more header where a narrow path asks for parts, and for
    * one option.
@@ -33,12 +39,13 @@ export function examine(world: World, b: Uint8Array, from: number, end: number):
   switch (type(b, at - 2)) {
     case 0x0800: {
       const sent = ipv4(world, b, at, end);
-      if (!isMacOf(world, b, from + 6, at + 12, false)) fail("from another MAC address than the IPv4 address has");
-      return sent;
+      if (!isMac(world, b, from + 6, at + 12, false, sent)) fail("from another MAC address than the IPv4 address has");
+      // Each part has a frame of its own.
+      return sent.extra > 0 ? { ...sent, extra: sent.extra + at - from } : sent;
     }
     case 0x86dd: {
       const sent = ipv6(world, b, at, end);
-      if (!isMacOf(world, b, from + 6, at + 8, true)) fail("from another MAC address than the IPv6 address has");
+      if (!isMac(world, b, from + 6, at + 8, true, sent)) fail("from another MAC address than the IPv6 address has");
       return sent;
     }
     case 0x0806: {
@@ -49,10 +56,19 @@ export function examine(world: World, b: Uint8Array, from: number, end: number):
         fail("ARP with another MAC address than the address has");
       }
       if (isInvalid(b, at + 24) || isOurs(b, at + 24)) fail("I3: ARP reply to no host");
-      return { at, isError: false, extra: 0 };
+      return { at, isError: false, isHops: false, extra: 0 };
     }
     default: return fail("a frame of no known type");
   }
+}
+
+/**
+ * True if the MAC address at `mac` is that of the source. A hop's error comes from that of what was asked, as does a
+ * reply from an address that a link has changed.
+ */
+function isMac(world: World, b: Uint8Array, mac: number, address: number, six: boolean, { isHops }: Sent): boolean {
+  return isMacOf(world, b, mac, address, six)
+    || (world.perAddress && (isHops || world.between?.spoilsIn === true));
 }
 
 function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
@@ -62,16 +78,21 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
   if (length > most(world)) fail("longer than the MTU");
   if (type(b, at + 2) !== length) fail("IPv4 total length");
   if (sum(b, at, headerLen) !== 0xffff) fail("IPv4 header checksum");
-  const [ttl, probeTtl] = [b[at + 8] === world.ttl, world.interfaces !== undefined && b[at + 8] === 255];
+  const hops = hopsAt(world, b, at + 12, false);
+  const [ttl, probeTtl] = [
+    isTtl(world, b[at + 8], world.ttl, hops), world.interfaces !== undefined && isTtl(world, b[at + 8], 255, hops),
+  ];
   if (!ttl && !probeTtl) fail("TTL");
   const isUdp = b[at + 9] === 17;
   if (b[at + 9] !== 1 && !isUdp) fail("IPv4 protocol");
-  if (!isOurs(b, at + 12)) fail("I1: from an IPv4 address that is not ours");
+  const isHop = hops.length > 0;
+  if (!isOurs(b, at + 12) && !isHop) fail("I1: from an IPv4 address that is not ours");
   if (isInvalid(b, at + 16) || isOurs(b, at + 16)) fail("I3: to an IPv4 address that is no host's, or ours");
   const fragment = type(b, at + 6) & 0x3fff;
   if (fragment) {
-    if (world.reassembly === 0) fail("a fragment where none are put together");
-    return { at, isError: false, extra: 0 };
+    if (world.reassembly === 0 && !world.path) fail("a fragment where none are put together");
+    // A path asks for parts that are smaller than those that came.
+    return { at, isError: false, isHops: false, extra: world.path ? headerLen : 0 };
   }
   if (isUdp) {
     const datagramLen = length - headerLen;
@@ -81,7 +102,7 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
     const pseudo = sum(b, at + 12, 4, sum(b, finalDestination(b, at, headerLen), 4, 17 + datagramLen));
     if (isSummed && sum(b, at + headerLen, datagramLen, pseudo) !== 0xffff) fail("UDP checksum");
     datagram(world, b, at + headerLen, b[at + 1] & 3);
-    return { at, isError: false, extra: 0 };
+    return { at, isError: false, isHops: false, extra: 0 };
   }
   if (length < headerLen + 8 || sum(b, at + headerLen, length - headerLen) !== 0xffff) fail("ICMP checksum");
   const icmp = b[at + headerLen];
@@ -91,21 +112,49 @@ function ipv4(world: World, b: Uint8Array, at: number, end: number): Sent {
     // What came in fragments is answered without don't-fragment.
     const whole = length <= 552 && world.reassembly === 0;
     if (whole && type(b, at + 6) !== 0x4000) fail("a reply of PROBE's without don't-fragment");
-    return { at, isError: false, extra: 0 };
+    return { at, isError: false, isHops: false, extra: 0 };
   }
   if (!isError && icmp !== 0 && icmp !== 14) fail("ICMP type");
   if (!ttl) fail("TTL");
+  const code = b[at + headerLen + 1];
+  const isHops = isHop && ((icmp === 11 && code === 0) || (icmp === 3 && code === 4));
+  if (!isOurs(b, at + 12) && !isHops) fail("I1: from a hop, and no error of its");
   if (isError) {
     if (length > world.mtu) fail("an error longer than the MTU");
     if (length > 576) fail("I2: an ICMP error of more than 576 bytes");
     if (!world.errors) fail("an ICMP error where there are to be none");
-    if (icmp === 3 && world.unreachable.udp !== Unreachable.on && world.unreachable.other !== Unreachable.on) {
+    if (isErrorAt(b, at + headerLen + 8, end)) fail("I3: an error about an error");
+    const { udp, other } = world.unreachable;
+    if (icmp === 3 && !isHops && udp !== Unreachable.on && other !== Unreachable.on) {
       fail("unreachable where that is not to be said");
     }
   }
   if (icmp === 0 && !world.echo) fail("an echo reply where there are to be none");
   if (icmp === 14 && !world.timestamp) fail("a timestamp reply where there are to be none");
-  return { at, isError, extra: 0 };
+  return { at, isError, isHops, extra: 0 };
+}
+
+/** Returns the hops whose address is at `addr`, each with its place. */
+function hopsAt({ between }: World, b: Uint8Array, addr: number, six: boolean): Between["hops"] {
+  return between?.hops.filter(({ hop }) => {
+    const bytes = (six ? hop.ipv6 : hop.ipv4)?.bytes;
+    return bytes !== undefined && !hop.silent && same(b, addr, bytes, 0, bytes.length);
+  }) ?? [];
+}
+
+/** True if a packet that starts with the TTL `first`, or at one of these hops with its own, may come with this one. */
+function isTtl({ between }: World, ttl: number, first: number, hops: Between["hops"]): boolean {
+  if (!between) return ttl === first;
+  const isBack = between.backs.some((back) => ttl === first - back);
+  return ttl > 0 && (isBack || hops.some(({ hop, place }) => ttl === hop.ttl - place));
+}
+
+/** True if the packet that is quoted is an ICMP error, as far as the quote goes. */
+export function isErrorAt(b: Uint8Array, at: number, end: number): boolean {
+  const headerLen = (b[at] & 15) * 4;
+  if (b[at] >> 4 === 6) return b[at + 6] === 58 && at + 40 < end && type(b, at + 4) > 0 && b[at + 40] < 128;
+  if (b[at] >> 4 !== 4 || b[at + 9] !== 1 || at + headerLen >= end || headerLen >= type(b, at + 2)) return false;
+  return [3, 4, 5, 11, 12].includes(b[at + headerLen]);
 }
 
 /** Checks a reply of PROBE's, RFC 8335 §3 and §4. */
@@ -137,23 +186,26 @@ function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
   if (length < 40 || b[at] >> 4 !== 6) fail("no IPv6 header");
   if (length > most(world)) fail("longer than the MTU");
   if (40 + type(b, at + 4) !== length) fail("IPv6 payload length");
-  if (!isOurs6(b, at + 8)) fail("I1: from an IPv6 address that is not ours");
+  const hops = hopsAt(world, b, at + 8, true);
+  if (!isOurs6(b, at + 8) && hops.length === 0) fail("I1: from an IPv6 address that is not ours");
   if (isInvalid6(b, at + 24) || isOurs6(b, at + 24)) fail("I3: to an IPv6 address that is no host's, or ours");
+  const ttl = isTtl(world, b[at + 7], world.ttl, hops);
+  const probeTtl = world.interfaces !== undefined && isTtl(world, b[at + 7], 255, hops);
   if (b[at + 6] === 44) {
-    if (world.reassembly === 0 && most(world) <= 1280) {
+    if (world.reassembly === 0 && most(world) <= 1280 && !world.path) {
       fail("a fragment where none are put together, and the path is wide enough");
     }
-    if (b[at + 7] !== world.ttl && !(world.interfaces && b[at + 7] === 255)) fail("hop limit");
-    return { at, isError: false, extra: 48 + 8 };
+    if (!ttl && !probeTtl) fail("hop limit");
+    return { at, isError: false, isHops: false, extra: 48 + 8 };
   }
   if (b[at + 6] === 17) {
-    if (b[at + 7] !== world.ttl) fail("hop limit");
+    if (!ttl) fail("hop limit");
     const datagramLen = length - 40;
     if (datagramLen < 8 || type(b, at + 44) !== datagramLen) fail("UDP length");
     if (type(b, at + 46) === 0) fail("no UDP checksum");
     if (sum(b, at + 8, length - 8, 17 + datagramLen) !== 0xffff) fail("UDP checksum");
     datagram(world, b, at + 40, b[at + 1] >> 4 & 3);
-    return { at, isError: false, extra: 0 };
+    return { at, isError: false, isHops: false, extra: 0 };
   }
   if (b[at + 6] !== 58) fail("IPv6 next header");
   if (length < 48 || sum6(b, at, length) !== 0xffff) fail("ICMPv6 checksum");
@@ -161,39 +213,51 @@ function ipv6(world: World, b: Uint8Array, at: number, end: number): Sent {
   if (icmp === 136 && world.tap) {
     if (b[at + 7] !== 255) fail("hop limit of an advertisement");
     if (length < 64 || !isOurs6(b, at + 48)) fail("I1: an advertisement of an address that is not ours");
-    return { at, isError: false, extra: 8 };
+    return { at, isError: false, isHops: false, extra: 8 };
   }
   if (icmp === 161) {
-    probed(world, b, at + 40, b[at + 7] === 255, type(b, at) >> 4 & 255);
-    return { at, isError: false, extra: 0 };
+    probed(world, b, at + 40, probeTtl, type(b, at) >> 4 & 255);
+    return { at, isError: false, isHops: false, extra: 0 };
   }
-  if (b[at + 7] !== world.ttl) fail("hop limit");
+  if (!ttl) fail("hop limit");
   const isError = icmp < 128;
-  if (isError && icmp !== 1 && icmp !== 3 && icmp !== 4) fail("ICMPv6 type");
+  const isHops = hops.length > 0 && (icmp === 2 || (icmp === 3 && b[at + 41] === 0));
+  if (!isOurs6(b, at + 8) && !isHops) fail("I1: from a hop, and no error of its");
+  if (isError && !isHops && icmp !== 1 && icmp !== 3 && icmp !== 4) fail("ICMPv6 type");
+  if (isError && isErrorAt(b, at + 48, end)) fail("I3: an error about an error");
   if (isError && length > 1280) fail("I2: an ICMPv6 error of more than 1280 bytes");
   if (isError && !world.errors) fail("an ICMPv6 error where there are to be none");
   if (!isError && icmp !== 129) fail("ICMPv6 type");
   if (icmp === 129 && !world.echo) fail("an echo reply where there are to be none");
-  return { at, isError, extra: 0 };
+  return { at, isError, isHops, extra: 0 };
 }
 
 /**
- * Checks an answer, at `at` of `b`, against the only packet that was given, at `from` to `end` of `asked`, where
- * neither is in fragments.
+ * Checks an answer that ends at `to` of `b` against the only packet that was given, at `from` to `end` of `asked`,
+ * where neither is in fragments.
  * @throws Error that says what is wrong with it.
  */
 export function compare(
-  b: Uint8Array, at: number, length: number, isError: boolean, asked: Uint8Array, from: number, end: number,
+  world: World, b: Uint8Array, { at, isError, isHops }: Sent, to: number, asked: Uint8Array, from: number, end: number,
 ): void {
+  const length = to - at;
   const six = b[at] >> 4 === 6;
   const [src, dst, count] = six ? [8, 24, 16] : [12, 16, 4];
   const advertisement = six && b[at + 40] === 136;
   // An advertisement may have one option more, because it must have that one.
   if (!isError && length > end - from + (advertisement ? 8 : 0)) fail("I2: longer than what asked for it");
-  if (!advertisement && !same(b, at + src, asked, from + dst, count)) fail("I1: from another address than was asked");
+  if (!advertisement && !isHops && !same(b, at + src, asked, from + dst, count)) {
+    fail("I1: from another address than was asked");
+  }
   if (isError) {
-    const quoted = six ? 48 : 28;
-    if (!same(b, at + quoted, asked, from, length - quoted)) fail("an error quotes something else");
+    const quoted = at + (six ? 48 : 28);
+    // RFC 4884: where there is an extension, the length of what is before it.
+    const fieldLen = six ? 8 * b[at + 44] : 4 * b[at + 25];
+    const askedLen = six ? 40 + type(asked, from + 4) : type(asked, from + 2);
+    const quotedLen = fieldLen > 0 && isHops ? Math.min(fieldLen, askedLen) : to - quoted;
+    if (quotedLen > to - quoted || !isQuote(world, b, quoted, asked, from, quotedLen)) {
+      fail("an error quotes something else");
+    }
     if (!same(b, at + dst, asked, from + src, count)) fail("an error to somebody else");
   } else if ((six ? b[at + 6] : b[at + 9]) === 17) {
     const headerLen = six ? 40 : (b[at] & 15) * 4;
@@ -215,6 +279,21 @@ export function compare(
       || (!probe && b[at + headerLen + 7] !== asked[begin + 7])
       || !same(b, at + headerLen + 8, asked, begin + 8, messageLen - 8)) fail("an echo of something else");
   }
+}
+
+/** True if bytes are those of a packet, but for what changes of its header on the way. */
+function isQuote(
+  { between }: World, b: Uint8Array, at: number, asked: Uint8Array, from: number, length: number,
+): boolean {
+  if (!between) return same(b, at, asked, from, length);
+  const six = asked[from] >> 4 === 6;
+  // The TTL, IPv4's checksum, and the ECN codepoint.
+  const masks = six ? { 1: 0xcf, 7: 0 } : { 1: 0xfc, 8: 0, 10: 0, 11: 0 };
+  for (let i = 0; i < length; i++) {
+    const mask = masks[i as keyof typeof masks] ?? 0xff;
+    if ((b[at + i] ^ asked[from + i]) & mask) return false;
+  }
+  return true;
 }
 
 /**
@@ -242,7 +321,8 @@ export function isSilent(b: Uint8Array, from: number, end: number, link: boolean
  * Returns the most bytes that a packet may have. A frame without tags may have as many bytes more of its packet, and an
  * answer in place is as long as its request was.
  */
-function most({ mtu, tap }: World): number {
+function most({ mtu, tap, between, path }: World): number {
+  if (between && path) return between.room;
   return tap ? mtu + 8 : mtu;
 }
 

@@ -20,7 +20,7 @@ export function engineTarget(family: Family): Target {
   return {
     name: family,
     fuzz: (corpus, limits) => fuzz(family, corpus, limits),
-    replay: (input) => replay(family, input),
+    replay: (input) => replay(family, input, makers()),
     minimize: (inputs) => minimize(family, inputs),
     close: () => Promise.resolve(),
   };

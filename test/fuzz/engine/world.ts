@@ -8,6 +8,7 @@ import { Service } from "../../../abi/tcp.js";
 import { interfaceBytes } from "../../../src/prefix/interfaces.js";
 import type { BenchOptions, Treatment } from "../../support/engines.js";
 import { SHARED_MAC, macBytes } from "../../support/frames.js";
+import { between, KEPT, LINKS, PATHS, type Between } from "./between.js";
 
 export type Family = "ipv4" | "ipv6" | "frames";
 export const FAMILIES: readonly Family[] = ["ipv4", "ipv6", "frames"];
@@ -43,6 +44,8 @@ export interface World extends Treatment {
   readonly perAddress: boolean;
   /** True if replies are bounded by rates, which the engines then have to count alike. */
   readonly limited: boolean;
+  /** What lies between the senders and the prefixes; undefined where packets are answered at once. */
+  readonly between: Between | undefined;
 }
 
 /** Returns the configuration that a number stands for: any number stands for one. */
@@ -66,18 +69,25 @@ export function worldOf(family: Family, configuration: number): World {
   const ttl = pick(64, 1, 255);
   const udpServices = pick({ ports: [] }, UDP);
   const interfaces = pick(undefined, INTERFACES);
+  const isNear = pick(true, false);
+  const [link, path] = [pick(undefined, ...numbers(LINKS)), pick(undefined, ...numbers(PATHS))];
+  const far = isNear || (link ?? path) === undefined ? undefined : between(mtu, link, path);
   return {
     mtu, tap: family === "frames", perAddress, limited, reassembly, unreachable: { udp, other }, sourceRoute, echo,
-    timestamp, errors, ttl, udp: udpServices, interfaces,
+    timestamp, errors, ttl, udp: udpServices, interfaces, between: far, link: far?.link, path: far?.path,
     ...limited ? { limit: { rate: 100, burst: 20 }, sourceLimit: { rate: 50, burst: 10 } } : {},
   };
 }
 
+function numbers(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
 export function rigOptions(world: World): BenchOptions {
-  const { mtu, tap, perAddress, ...policy } = world;
+  const { mtu, tap, perAddress, between: far, ...policy } = world;
   const both = mtu >= 1280;
   return {
-    mtu, policy,
+    mtu, policy, ...far ? { kept: KEPT } : {},
     prefixes: both ? [...PREFIXES, ...PREFIXES6] : PREFIXES,
     exceptions: both ? [...EXCEPTIONS, ...EXCEPTIONS6] : EXCEPTIONS,
     ...tap
