@@ -130,8 +130,8 @@ export const WRITES_PENDING = CQES_AT + 4;
 /** i32: negative errno of a read that failed for good. */
 export const READ_ERROR = WRITES_PENDING + 4;
 /**
- * u32: slots that begin before it are registered with the kernel as buffers (uring.ts); 0 where none are. The others
- * are read and written by address.
+ * u32: end of the slots that are registered with the kernel as one buffer, from SLOT_BASE on; 0 where none are. Packets
+ * of slots behind it are read and written by address.
  */
 export const SLOTS_REGISTERED = READ_ERROR + 4;
 

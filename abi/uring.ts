@@ -20,6 +20,3 @@ export const URING_END = SQES + SIZEOF_SQE * SQ_ENTRIES;
 
 /** Index of the registered file, the queue. */
 export const QUEUE_FILE = 0;
-
-/** The slots that begin in each part of 2^BUFFER_BITS bytes of the memory are a registered buffer, if registered. */
-export const BUFFER_BITS = 20;

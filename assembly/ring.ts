@@ -20,7 +20,7 @@ import {
   SQ_TAIL_AT, VNET_HEADER_LEN, WRITES_PENDING,
 } from "../abi/control";
 import { Counter } from "../abi/counters";
-import { BUFFER_BITS, CQ_ENTRIES, QUEUE_FILE, SIZEOF_CQE, SIZEOF_SQE, SQ_ENTRIES, SQES } from "../abi/uring";
+import { CQ_ENTRIES, QUEUE_FILE, SIZEOF_CQE, SIZEOF_SQE, SQ_ENTRIES, SQES } from "../abi/uring";
 import { refused } from "./cut";
 import { add, free, receive, retake, take, toSendLength, toSendSlot } from "./memory";
 
@@ -56,7 +56,7 @@ export function prepare(replies: u32, reads: u32): u32 {
     const length = toSendLength(i);
     entry(
       tail++, slot < registered ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
-      QUEUE_FILE, slot - headerLen, length + headerLen | RWF_NOWAIT << 32, tag(WRITE, length, slot),
+      QUEUE_FILE, address(slot - headerLen), length + headerLen | RWF_NOWAIT << 32, tag(WRITE, length, slot),
     );
     bytes += length;
   }
@@ -70,7 +70,7 @@ export function prepare(replies: u32, reads: u32): u32 {
     const slot = take() + offset;
     entry(
       tail++, slot < registered ? IORING_OP_READ_FIXED : IORING_OP_READ, IOSQE_FIXED_FILE, QUEUE_FILE,
-      slot - headerLen, size | RWF_NOWAIT << 32, tag(READ, 0, slot),
+      address(slot - headerLen), size | RWF_NOWAIT << 32, tag(READ, 0, slot),
     );
   }
   atomic.store<u32>(load<u32>(SQ_TAIL_AT), tail);
@@ -120,19 +120,22 @@ export function reap(): u32 {
 }
 
 /**
- * Fills a struct io_uring_sqe: opcode, flags, fd; offset, 0 for a device; address of the bytes at `at`; length and the
- * operation's own flags; user_data; the registered buffer of that place, for opcodes that have FIXED in their names.
+ * Fills a struct io_uring_sqe: opcode, flags, fd; offset, 0 for a device; address; length and the
+ * operation's own flags; user_data.
  */
-function entry(index: u32, opcode: u64, flags: u64, file: u64, at: usize, lengthAndFlags: u64, userData: u64): void {
+function entry(index: u32, opcode: u64, flags: u64, file: u64, addr: u64, lengthAndFlags: u64, userData: u64): void {
   const sqe = SQES + (index & (SQ_ENTRIES - 1)) * SIZEOF_SQE;
   store<u64>(sqe, opcode | flags << 8 | file << 32);
   store<u64>(sqe, 0, 8);
-  store<u64>(sqe, load<u64>(MEMORY_ADDRESS) + at, 16);
+  store<u64>(sqe, addr, 16);
   store<u64>(sqe, lengthAndFlags, 24);
   store<u64>(sqe, userData, 32);
-  store<u64>(sqe, at >>> BUFFER_BITS, 40);
 }
 
 function tag(kind: u64, length: u64, slot: usize): u64 {
   return kind << 56 | length << 32 | <u64>slot;
+}
+
+function address(slot: usize): u64 {
+  return load<u64>(MEMORY_ADDRESS) + slot;
 }

@@ -11,11 +11,12 @@
  * So nothing ever stays with the kernel: when a round is over, each of its requests is complete.
  */
 import {
-  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, READ_ERROR, RING_FD, SQ_HEAD_AT, SQ_TAIL_AT, VNET_HEADER_LEN,
+  CQ_HEAD_AT, CQ_TAIL_AT, CQES_AT, MEMORY_ADDRESS, READ_ERROR, RING_FD, SLOTS_REGISTERED, SQ_HEAD_AT, SQ_TAIL_AT,
+  VNET_HEADER_LEN,
 } from "../../abi/control.js";
 import { Counter } from "../../abi/counters.js";
 import { CQ_ENTRIES, RINGS, SQ_ENTRIES, SQES } from "../../abi/uring.js";
-import { BATCH, SLOTS } from "../../abi/slots.js";
+import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
 import type { LinearMemory } from "../engine/memory.js";
 import type { Slots } from "../engine/slots.js";
 import type { Assembly } from "../engine/wasm.js";
@@ -23,7 +24,6 @@ import * as libc from "../sys/libc.js";
 import * as uapi from "../sys/uapi.js";
 import { batchFor, FOREVER, type PacketIo } from "./contract.js";
 import { Direct } from "./direct.js";
-import { FixedBuffers } from "./fixed.js";
 
 const SETUP = uapi.IORING_SETUP_CQSIZE | uapi.IORING_SETUP_SUBMIT_ALL | uapi.IORING_SETUP_SINGLE_ISSUER
   | uapi.IORING_SETUP_DEFER_TASKRUN
@@ -43,7 +43,6 @@ export class UringIo implements PacketIo {
   readonly #slots: Slots;
   readonly #counters: Float64Array;
   readonly #spin: number;
-  readonly #buffers: FixedBuffers;
   #direct: Direct;
   #awake = false;
   /** Descriptors of TO_SEND that the next round of the ring sends. */
@@ -71,8 +70,7 @@ export class UringIo implements PacketIo {
     this.#fd = setup(base, this.#words);
     if (shared) this.#words[RING_FD / 4] = this.#fd;
     try {
-      this.#buffers = new FixedBuffers(this.#fd, base, linear);
-      this.#buffers.cover(SLOTS);
+      this.#registerSlots(base, linear.slotSize);
       const probeFd = libc.check(
         libc.eventfd(0, uapi.EFD_CLOEXEC | uapi.EFD_NONBLOCK), "eventfd", "to try io_uring with",
       );
@@ -129,7 +127,6 @@ export class UringIo implements PacketIo {
   /** A round of the ring, with at most `most` reads. Returns how many packets came. */
   #round(most: number): number {
     const reads = Math.min(this.#reads, most, this.#slots.free, SQ_ENTRIES - this.#replies);
-    this.#buffers.cover(this.#slots.count - this.#slots.free + reads);
     this.#enter(this.#prepare(reads));
     const count = this.#reap();
     this.#reads = count === reads ? Math.min(Math.max(2 * count, 1), BATCH) : count + 1;
@@ -193,6 +190,17 @@ export class UringIo implements PacketIo {
     this.#awake = awake;
     this.#empty = empty;
     this.#reads = 1;
+  }
+
+  /**
+   * Registers the first SLOTS slots, which saves the kernel some work on each packet. If RLIMIT_MEMLOCK is too low, it
+   * goes on without.
+   */
+  #registerSlots(base: bigint, slotSize: number): void {
+    // struct iovec
+    const slots = new Uint8Array(BigUint64Array.of(base + BigInt(SLOT_BASE), BigInt(SLOTS * slotSize)).buffer);
+    const result = libc.io_uring_register(uapi.SYS_io_uring_register, this.#fd, uapi.IORING_REGISTER_BUFFERS, slots, 1);
+    this.#words[SLOTS_REGISTERED / 4] = result < 0 ? 0 : SLOT_BASE + SLOTS * slotSize;
   }
 
   #registerQueue(fd: number): void {

@@ -192,8 +192,6 @@ export const IORING_ENTER_GETEVENTS = 1;
 export const IORING_REGISTER_BUFFERS = 0;
 export const IORING_REGISTER_FILES = 2;
 export const IORING_UNREGISTER_FILES = 3;
-export const IORING_REGISTER_BUFFERS_UPDATE = 16;
-export const SIZEOF_IOVEC = 16;
 /** Offsets in struct io_uring_params of the fields that are used here. */
 export const SIZEOF_IO_URING_PARAMS = 120;
 export const IO_URING_PARAMS = {

@@ -3,10 +3,8 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DEADLINE, SLOTS_REGISTERED } from "../../abi/control.js";
-import { Counter } from "../../abi/counters.js";
+import { DEADLINE } from "../../abi/control.js";
 import { BATCH, SLOT_BASE, SLOTS } from "../../abi/slots.js";
-import { BUFFER_BITS } from "../../abi/uring.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { DEFAULT_REASSEMBLY } from "../../src/prefix/policy.js";
 import { compile, load } from "../../src/engine/wasm.js";
@@ -41,8 +39,8 @@ interface Opened {
 }
 
 /** `packets` lie in the queue: as a semaphore, the eventfd gives one of them a read. */
-async function open(name: IoName, packets = 0, kept = 0): Promise<Opened> {
-  const linear = LinearMemory.create({ mtu: 1500, reassembly: 0, kept, table: tableOf(serving([])) });
+async function open(name: IoName, packets = 0): Promise<Opened> {
+  const linear = LinearMemory.create({ mtu: 1500, reassembly: 0, table: tableOf(serving([])) });
   const queue = libc.eventfd(packets, EFD_NONBLOCK | (packets > 0 ? EFD_SEMAPHORE : 0));
   const wake = libc.eventfd(0, 0);
   const close = () => { for (const fd of [queue, wake]) libc.close(fd); };
@@ -161,29 +159,3 @@ for (const name of IO_NAMES) {
     libc.close(fd);
   });
 }
-
-test("uring: slots are registered as they come into use, and read and written where they lie", {
-  skip: refusal,
-}, async () => {
-  const { io, linear: { memory, slots, slotSize, counters }, close } = await open("uring", 1_000_000, 4 * SLOTS);
-  const words = new Uint32Array(memory.buffer);
-  const registered = () => words[SLOTS_REGISTERED / 4];
-  const used = () => SLOT_BASE + (slots.count - slots.free) * slotSize;
-  assert.ok(registered() <= SLOT_BASE + SLOTS * slotSize + 2 ** BUFFER_BITS, "none before it is used");
-  while (slots.free > SLOTS) {
-    for (let i = 0; i < 64; i++) slots.take();
-    for (let i = 0; i < 2; i++) {
-      const slot = slots.take();
-      words.fill(0, slot / 4, slot / 4 + 2);
-      slots.send(i, slot, 8);
-    }
-    io.send(2);
-    const count = io.receive(FOREVER);
-    assert.ok(count > 0);
-    for (let i = 0; i < count; i++) slots.give(slots.received(i));
-    assert.ok(registered() >= used(), `slots in use up to ${used()}, registered up to ${registered()}`);
-  }
-  assert.equal(counters[Counter.writeErrors], 0);
-  io.close();
-  close();
-});

@@ -11,7 +11,7 @@ import {
 } from "../../abi/control.js";
 import { Counter } from "../../abi/counters.js";
 import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
-import { BUFFER_BITS, CQ_ENTRIES, QUEUE_FILE, RINGS, SQ_ENTRIES, SQES } from "../../abi/uring.js";
+import { CQ_ENTRIES, QUEUE_FILE, RINGS, SQ_ENTRIES, SQES } from "../../abi/uring.js";
 import { FREE } from "../../abi/pool.js";
 import { BATCH, RECEIVED, SLOT_BASE, SLOTS, TO_SEND } from "../../abi/slots.js";
 import { TABLE } from "../../src/bench/workload.js";
@@ -43,7 +43,6 @@ interface Entry {
   readonly length: number;
   readonly operationFlags: number;
   readonly userData: bigint;
-  readonly buffer: number;
 }
 
 /** The kernel's side of the two queues. */
@@ -82,7 +81,6 @@ class Kernel {
         length: this.view.getUint32(at + 24, true),
         operationFlags: this.view.getUint32(at + 28, true),
         userData: this.view.getBigUint64(at + 32, true),
-        buffer: this.view.getUint16(at + 40, true),
       };
     });
   }
@@ -198,11 +196,8 @@ describe("ring", () => {
           for (const entry of kernel.take(1 + random.below(300))) {
             if (WRITES.includes(entry.opcode)) {
               assert.deepEqual(
-                [entry.opcode, entry.flags, entry.file, entry.operationFlags, entry.buffer],
-                [
-                  WRITES[registered(entry.slot)], FIXED_FILE | CQE_SKIP_SUCCESS, QUEUE_FILE, NOWAIT,
-                  entry.slot >>> BUFFER_BITS,
-                ],
+                [entry.opcode, entry.flags, entry.file, entry.operationFlags],
+                [WRITES[registered(entry.slot)], FIXED_FILE | CQE_SKIP_SUCCESS, QUEUE_FILE, NOWAIT],
               );
               writes.push(entry);
               sent += entry.length;
@@ -213,11 +208,8 @@ describe("ring", () => {
               }
             } else {
               assert.deepEqual(
-                [entry.opcode, entry.flags, entry.file, entry.length, entry.operationFlags, entry.buffer],
-                [
-                  READS[registered(entry.slot)], FIXED_FILE, QUEUE_FILE, kernel.linear.packetSize, NOWAIT,
-                  entry.slot >>> BUFFER_BITS,
-                ],
+                [entry.opcode, entry.flags, entry.file, entry.length, entry.operationFlags],
+                [READS[registered(entry.slot)], FIXED_FILE, QUEUE_FILE, kernel.linear.packetSize, NOWAIT],
               );
               read(entry);
             }

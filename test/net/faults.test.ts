@@ -49,8 +49,7 @@ const ROWS: Record<string, readonly Row[]> = {
     },
     { call: /TUNSETIFF/, errnos: ["EPERM"], ends: [PERMISSION, /making device pong0 needs CAP_NET_ADMIN/] },
     { call: /^eventfd2/, errnos: ["EMFILE"], ends: [RUNTIME, /eventfd of queue 0: EMFILE/] },
-    { call: /IORING_REGISTER_BUFFERS,/, errnos: ["ENOMEM"] },
-    { call: /IORING_REGISTER_BUFFERS_UPDATE/, errnos: ["ENOMEM"] },
+    { call: /IORING_REGISTER_BUFFERS/, errnos: ["ENOMEM"] },
     { call: /PR_SET_TIMERSLACK/, errnos: ["EINVAL"] },
   ],
   readwrite: [
