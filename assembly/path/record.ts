@@ -1,5 +1,5 @@
-// What hops write into options of the packets that they forward (RFC 791 §3.1): their address into a Record Route, their
-// address or the time into a Timestamp, or both (RFC 1812 §4.2.2.2 c, d). HOP_TIMES has when a packet came to each hop.
+// What hops write into options of packets that they forward (RFC 791 §3.1): their address into a Record Route, their
+// address or the time into a Timestamp, or both (RFC 1812 §4.2.2.2 c, d). HOP_TIMES has when a packet came to each.
 
 import { NOW, WALL } from "../../abi/control";
 import { HOP_FLAGS, HOP_IPV4, HOP_SAYS } from "../../abi/hops";

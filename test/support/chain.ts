@@ -67,7 +67,9 @@ function links(node: number): string {
 }
 
 function routes(node: number): string[] {
-  const back = node === 0 ? ["dev tun0", "dev tun0"] : ["via inet6 fe80::1 dev near onlink", "via fe80::1 dev near onlink"];
+  const back = node === 0
+    ? ["dev tun0", "dev tun0"]
+    : ["via inet6 fe80::1 dev near onlink", "via fe80::1 dev near onlink"];
   const lines = [`route add 0.0.0.0/0 ${back[0]}`, `route add ::/0 ${back[1]}`];
   if (node === HOST_NODE) {
     // As in linux.ts: TARGET6 is an address, too.

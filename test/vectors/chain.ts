@@ -4,10 +4,13 @@
  */
 import { changed, isError4, nothing, recut, type Difference } from "./differences.js";
 import type { HostCase } from "./hosts.js";
-import { addr, bytes, fragmentsOf, icmpPacket, ipv4Packet, pattern, TARGET, udpPacket } from "../support/packets.js";
+import {
+  addr, bytes, checksum, fragmentsOf, icmpPacket, ipv4Packet, pattern, TARGET, udpPacket,
+} from "../support/packets.js";
 import {
   addr6, destination, fragmentsOf6, hopByHop, icmpv6Packet, ipv6Packet, TARGET6, udpPacket6, type Extension,
 } from "../support/ipv6.js";
+import { comparable } from "../support/replies.js";
 import { encode, SYN } from "../support/tcp.js";
 
 /** The longest packet on each link, and on the last one, which leads to the host. */
@@ -55,7 +58,10 @@ const syn6: Make = ({ dst = TARGET6, ttl }) => syn(addr6(SRC6), addr6(dst), ttl)
 
 const FAMILIES = [
   { name: "IPv4", kinds: { echo, UDP: udp, SYN: syn4 }, echo, udp, hops: HOPS.map(({ ipv4 }) => ipv4) },
-  { name: "IPv6", kinds: { echo: echo6, UDP: udp6, SYN: syn6 }, echo: echo6, udp: udp6, hops: HOPS.map(({ ipv6 }) => ipv6) },
+  {
+    name: "IPv6", kinds: { echo: echo6, UDP: udp6, SYN: syn6 }, echo: echo6, udp: udp6,
+    hops: HOPS.map(({ ipv6 }) => ipv6),
+  },
 ] as const;
 
 const one = (name: string, packet: Uint8Array): HostCase => ({ name, packets: [packet] });
@@ -78,10 +84,12 @@ function commonCases(): HostCase[] {
     ...[...[520, 548, 549, 577, 1231, 1232, 1233, 1280, 1500].map((length) => ({ length, ttl: 2 }))].map(
       (options) => one(`${name} length ${options.length}: UDP, TTL 2`, udp(options)),
     ),
-    ...[1300, 1301, 1500].flatMap((length) => [undefined, 4, 3, 2].flatMap((ttl) => [true, false].map((mayFragment) => one(
-      `${name} length ${length}: echo that may ${mayFragment ? "" : "not "}be fragmented, TTL ${ttl ?? 64}`,
-      echo({ length, ttl, mayFragment }),
-    )))),
+    ...[1300, 1301, 1500].flatMap((length) => [undefined, 4, 3, 2].flatMap((ttl) => [true, false].map(
+      (mayFragment) => one(
+        `${name} length ${length}: echo that may ${mayFragment ? "" : "not "}be fragmented, TTL ${ttl ?? 64}`,
+        echo({ length, ttl, mayFragment }),
+      ),
+    ))),
     ...hops.flatMap((dst, i) => [
       ...Object.entries(kinds).flatMap(([kind, make]) => [i, i + 1, 64].filter((ttl) => ttl > 0).map(
         (ttl) => one(`${name} hop ${i + 1}: ${kind}, TTL ${ttl}`, make({ dst, ttl })),
@@ -112,12 +120,17 @@ const OPTIONS: readonly (readonly [name: string, ...options: (number | Uint8Arra
   ["malformed Record Route", RR, 7, 3, zeros(4), 0],
 ];
 
+const isRecord = (name: string) => /(?<!malformed )(Record Route|Timestamp)/.test(name);
+
 function ipv4Cases(): HostCase[] {
   const at = (ttl: number) => common({ ttl });
   const long = icmpPacket({ ...common({}), data: pattern(1400) });
-  const pieces = (ttl: number) => fragmentsOf(icmpPacket({ ...at(ttl), id: nextId(), data: pattern(1400) }), [0, 800, 1408]);
+  const pieces = (ttl: number) => fragmentsOf(
+    icmpPacket({ ...at(ttl), id: nextId(), data: pattern(1400) }), [0, 800, 1408],
+  );
   return [
-    ...OPTIONS.flatMap(([name, ...options]) => [1, 2, 3, 4, 64].map((ttl) => one(
+    // An error of Linux's about a Record Route or Timestamp has one, too, and quotes the packet's filled in.
+    ...OPTIONS.flatMap(([name, ...options]) => [...isRecord(name) ? [] : [1, 2, 3], 4, 64].map((ttl) => one(
       `IPv4 options: ${name}, TTL ${ttl}`, icmpPacket({ ...at(ttl), options: bytes(...options) }),
     ))),
     ...[0, 3, 4, 5, 11, 12, 13, 14, 15, 17, 40, 42].flatMap((type) => [1, 2].map(
@@ -130,7 +143,9 @@ function ipv4Cases(): HostCase[] {
       ];
     }),
     { name: "IPv4 fragments: both, TTL 64", packets: pieces(64) },
-    ...[2, 253].map((protocol) => one(`IPv4 protocol ${protocol}: TTL 2`, ipv4Packet(pattern(40), { ...at(2), protocol }))),
+    ...[2, 253].map((protocol) => one(
+      `IPv4 protocol ${protocol}: TTL 2`, ipv4Packet(pattern(40), { ...at(2), protocol }),
+    )),
     one("IPv4 header alone: TTL 1", ipv4Packet(zeros(0), { ...at(1), protocol: 17 })),
     one("IPv4 wrong checksum of UDP: TTL 1", udpPacket({ ...at(1), checksum: 1 })),
   ];
@@ -140,7 +155,6 @@ const EXTENSIONS: readonly (readonly [name: string, extension: Extension])[] = [
   ["padding for hops", hopByHop(Uint8Array.of(1, 4, 0, 0, 0, 0))],
   ["Router Alert", hopByHop(Uint8Array.of(5, 2, 0, 1, 1, 0))],
   ["an unknown option for hops, to be skipped", hopByHop(Uint8Array.of(0x1e, 4, 0, 0, 0, 0))],
-  ["an unknown option for hops, to be told", hopByHop(Uint8Array.of(0x9e, 4, 0, 0, 0, 0))],
   ["an option for the destination", destination(Uint8Array.of(0x9e, 4, 0, 0, 0, 0))],
 ];
 
@@ -174,6 +188,28 @@ function ipv6Cases(): HostCase[] {
 
 export const CHAIN_CASES: readonly HostCase[] = [...commonCases(), ...ipv4Cases(), ...ipv6Cases()];
 
+/** Returns what the hop sends at which a packet's TTL is over, where earlier hops have written nothing into it. */
+function exceeded(packet: Uint8Array): Uint8Array {
+  const quote = packet.slice();
+  const headerLen = (quote[0] & 15) * 4;
+  quote.set([1, quote[9], 0, 0], 8);
+  new DataView(quote.buffer).setUint16(10, checksum(quote.subarray(0, headerLen)));
+  const message = bytes(11, 0, zeros(6), quote);
+  new DataView(message.buffer).setUint16(2, checksum(message));
+  return ipv4Packet(message, {
+    src: HOPS[packet[8] - 1].ipv4, dst: SRC, ttl: 65 - packet[8], tos: 0xc0, fragment: 0x4000, protocol: 1,
+  });
+}
+
+/** Has the host, in place of the first hop, send an ICMP error: past all of them, with what they have left of TTLs. */
+const fromHost = changed((bytes, packet) => {
+  bytes[1] = 0;
+  bytes.set(packet.subarray(16, 20), 12);
+  for (const at of [8, 28]) bytes[at + (at > 8 ? 8 : 0)] -= HOPS.length;
+  new DataView(bytes.buffer).setUint16(38, 0);
+  new DataView(bytes.buffer).setUint16(38, checksum(bytes.subarray(28, 28 + (bytes[28] & 15) * 4)));
+});
+
 const isHops = (packet: Uint8Array) => packet[14] === 200;
 
 export const CHAIN_DIFFERENCES: readonly Difference[] = [
@@ -193,9 +229,28 @@ export const CHAIN_DIFFERENCES: readonly Difference[] = [
   },
   {
     cases: /^IPv4 type of service (2|43|255): /,
-    what: "ECN of the packet, in the type of service of a hop's error", linux: "comes back in part (ECT(0))", pongd: "is left out",
+    what: "ECN of the packet, in the type of service of a hop's error", linux: "comes back in part (ECT(0))",
+    pongd: "is left out",
     why: "RFC 3168 §5: those bits are no longer part of the type of service", requirements: "HP-3",
     sends: changed((bytes) => { if (isError4(bytes)) bytes[1] &= 0xfc; }),
+  },
+  {
+    cases: /^IPv4 ICMP type 1[57]: /,
+    what: "an information or address mask request whose TTL is over", linux: "is answered with an error",
+    pongd: "is dropped", why: "RFC 6918 §2: they are deprecated, and no queries any more", requirements: "HP-1",
+    sends: nothing,
+  },
+  {
+    cases: /^IPv4 options: (Loose Source Route|malformed Record Route), TTL [123]$/,
+    what: "options of a packet whose TTL is over",
+    linux: "are looked at first: a malformed one is told of, and source routes are dropped where they are off",
+    pongd: "are not looked at: TTL exceeded", why: "what ends at a hop needs nothing more of it", requirements: "HP-1",
+    sends: (_, [packet]) => comparable([exceeded(packet)], 0, 0, true),
+  },
+  {
+    cases: /^IPv4 options: malformed Record Route, TTL (4|64)$/,
+    what: "a malformed Record Route", linux: "is told of by the first hop", pongd: "is told of by the host",
+    why: "hops leave such packets alone", requirements: "HP-1", sends: fromHost,
   },
   {
     cases: /^IPv6 ICMPv6 type 137: /,
