@@ -7,8 +7,6 @@ import { LINK_STATE_SIZE } from "./links.ts";
 
 /** Maximum number of routes of a path: a packet's is kept in a byte. */
 export const MAX_ROUTES = 256;
-/** Maximum number of hops of a route. */
-export const MAX_ROUTE_HOPS = 254;
 
 // ---- the beginning of what a table has of paths; the host alone uses it ---------------------------------------------
 

@@ -38,7 +38,12 @@ export const CHANGES = CROSSED + 4;
 /** u64: the key of that packet's draws. */
 export const DRAW_KEY = (CHANGES + 4 + 7) & -8;
 
-export const LINKS_END = DRAW_KEY + 8;
+/** Maximum number of hops of a route (hops.ts). */
+export const MAX_ROUTE_HOPS = 254;
+/** u64[MAX_ROUTE_HOPS]: when the packet in hand came to each hop of its route, on the clock of NOW. */
+export const HOP_TIMES = DRAW_KEY + 8;
+
+export const LINKS_END = HOP_TIMES + 8 * MAX_ROUTE_HOPS;
 
 export const CROSSED_DUPLICATED = 1;
 export const CROSSED_CORRUPTED = 2;

@@ -9,7 +9,7 @@ import { arrive, isBehindLink, keepEarly } from "../link/link";
 import { answered } from "../memory";
 import { finish } from "../offload";
 import { answers, protocol, setArrival, setOwner, setProtocol } from "../packet";
-import { roomOf } from "../path/route";
+import { roomBack } from "../path/route";
 import { owner, table } from "../prefix";
 import * as reassembly from "../reassembly";
 import { error } from "../respond/error";
@@ -45,7 +45,7 @@ export function ipv4Input(packet: usize, ip: usize, length: u32): i32 {
   if (!isReply(verdict)) return verdict;
   setProtocol(packet, protocolOf(packet, ip));
   // The path that the request came by may not have room for all of the reply, which may be fragmented.
-  if (!(answers(packet) & PATHED) || <u32>verdict <= roomOf(prefix)) return verdict;
+  if (!(answers(packet) & PATHED) || <u32>verdict <= roomBack(packet, ipv4.srcAddr(ip))) return verdict;
   if (!transmit(packet, ip, verdict)) return drop(Drop.nomem);
   answered(protocol(packet), prefix, 1);
   return DONE;

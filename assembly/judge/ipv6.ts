@@ -9,7 +9,7 @@ import { arrive, isBehindLink, keepEarly } from "../link/link";
 import { answered } from "../memory";
 import { finish } from "../offload";
 import { owner as ownerOf, protocol, setArrival, setOwner, setProtocol } from "../packet";
-import { roomOf } from "../path/route";
+import { roomBack } from "../path/route";
 import { pathMtu } from "../pmtu";
 import { owner6, table } from "../prefix";
 import * as reassembly from "../reassembly";
@@ -57,7 +57,7 @@ export function ipv6Input(packet: usize, ip: usize, length: u32): i32 {
  * path has no room for all of it.
  */
 function reply(packet: usize, ip: usize, len: u32): i32 {
-  const mtu = min(pathMtu(ipv6.dstAddr(ip), len), roomOf(ownerOf(packet)));
+  const mtu = min(pathMtu(ipv6.dstAddr(ip), len), roomBack(packet, ipv6.srcAddr(ip)));
   setProtocol(packet, protocolOf(packet, ip));
   if (len <= mtu) return len;
   if (!transmit6(packet, ip, len, icmpv6.identity(ip + ipv6.HEADER_LEN), mtu)) return drop(Drop.nomem);
@@ -196,7 +196,7 @@ function whole(packet: usize, buffer: usize, identification: u32): void {
   if (verdict == DONE) { reassembly.taken(buffer, takenAs(ip)); return; }
   // RFC 8200 §5: the way here had no room for more than the largest fragment, so the way back may not have it either.
   const came = max(<u32>MIN_PATH_MTU6, reassembly.largest(buffer));
-  const mtu = min(min(pathMtu(ipv6.dstAddr(ip), verdict), came), roomOf(ownerOf(packet)));
+  const mtu = min(min(pathMtu(ipv6.dstAddr(ip), verdict), came), roomBack(packet, ipv6.srcAddr(ip)));
   if (!transmit6(packet, ip, verdict, identification, mtu)) { reassembly.drop(buffer, Drop.nomem); return; }
   answered(protocolOf(packet, ip), ownerOf(packet), reassembly.packets(buffer));
   reassembly.release(buffer);

@@ -10,7 +10,7 @@ import { NOW } from "../../abi/control";
 import { Counter, Drop, DROPPED, Protocol } from "../../abi/counters";
 import { HOP_LINK, HopError } from "../../abi/hops";
 import {
-  CHANGED_MARKED, CHANGES, CROSSED, CROSSED_CORRUPTED, CROSSED_DUPLICATED, CROSSED_MARKED,
+  CHANGED_MARKED, CHANGES, CROSSED, CROSSED_CORRUPTED, CROSSED_DUPLICATED, CROSSED_MARKED, HOP_TIMES,
 } from "../../abi/links";
 import { SLOT_ALIGN } from "../../abi/slots";
 import { FIRST_PREFIX, LINKED, NOBODY } from "../../abi/tables";
@@ -23,8 +23,9 @@ import {
 } from "../packet";
 import { hopError } from "../path/error";
 import { comeBack, endAt, forward } from "../path/forward";
+import { recordBack, recordThere } from "../path/record";
 import {
-  choose, copiesOf, destinationOf, endOf, hopAt, hopsOf, isInTime, pathOf, roomOf, routeAt, sourceOf,
+  choose, copiesOf, destinationOf, endOf, hopAt, hopsOf, isInTime, pathOf, roomFrom, routeAt, sourceOf,
 } from "../path/route";
 import { answersOf, table } from "../prefix";
 import { DONE, drop, KEPT, reason, SPOILT } from "../verdict";
@@ -60,7 +61,7 @@ export function arrive(packet: usize, ip: usize, len: u32): i32 {
   if (at >= GONE) return drop(<Drop>(at - GONE));
   const changes = load<u32>(CHANGES);
   setArrival(packet, at);
-  if (way) forward(ip, end);
+  if (way) pastHops(way, end, ip);
   change(ip, changes);
   if (isInTime(way) || load<u32>(wayOf(prefix, IN), WAY_FLAGS) & WAY_IN_TIME) {
     const early = keepUntil(packet, ip, len);
@@ -147,6 +148,7 @@ function travel(
       changes = changed;
       if (copy == Copy.here) copy = Copy.before;
     }
+    if (place < hops) store<u64>(HOP_TIMES + (<usize>place << 3), at);
     const verdict = place < end ? endAt(hop, place, ip, len) : DONE;
     if (verdict != DONE) {
       say(packet, way, place, at, ip, len, reason(verdict));
@@ -155,6 +157,12 @@ function travel(
   }
   store<u32>(CHANGES, changes);
   return at;
+}
+
+/** Has the hops before a place of its route change a packet as they forward it. */
+function pastHops(way: usize, place: u32, ip: usize): void {
+  forward(ip, place);
+  recordThere(way, place, ip);
 }
 
 /** Has the hop at a place say that a packet ends there, for this reason. */
@@ -173,7 +181,7 @@ function copyIn(
   if (at >= GONE || !mayKeep() || !spare()) return;
   const changed = load<u32>(CHANGES);
   const copy = copyOf(ip, len);
-  if (way) forward(copy, end);
+  if (way) pastHops(way, end, copy);
   change(copy, changed);
   add(Counter.linkCopies, 1);
   keepArriving(copy, len, at, route(packet));
@@ -185,7 +193,7 @@ function copyIn(
 function send(prefix: i32, way: usize, from: u64, ip: usize, len: u32, counted: i32, protocol: u32): void {
   const place = endOf(way, sourceOf(ip), ipv4.version(ip) == 6);
   if (way) {
-    const verdict = comeBack(way, place, ip, len, roomOf(prefix));
+    const verdict = comeBack(way, place, ip, len, roomFrom(prefix, way, place));
     if (verdict != DONE) {
       giveUp(ip, counted, reason(verdict));
       return;
@@ -198,29 +206,35 @@ function send(prefix: i32, way: usize, from: u64, ip: usize, len: u32, counted: 
 function goBack(
   prefix: i32, way: usize, place: u32, from: u64, ip: usize, len: u32, counted: i32, protocol: u32,
 ): void {
-  const at = travelBack(prefix, way, place, from, ip, len, Copy.none, 0);
-  if (at >= GONE) giveUp(ip, counted, <Drop>(at - GONE));
-  else depart(ip, len, at, counted, protocol, load<u32>(CHANGES));
+  const at = travelBack(prefix, way, place, place, from, ip, len, Copy.none, 0);
+  if (at >= GONE) {
+    giveUp(ip, counted, <Drop>(at - GONE));
+    return;
+  }
+  if (way) recordBack(way, place, ip);
+  depart(ip, len, at, counted, protocol, load<u32>(CHANGES));
 }
 
-/** Does for the ways out what travel() does for those in. */
+/** Does for the ways out what travel() does for those in. The packet itself comes from the place `start`. */
 function travelBack(
-  prefix: i32, way: usize, place: u32, from: u64, ip: usize, len: u32, copy: Copy, changes: u32,
+  prefix: i32, way: usize, start: u32, place: u32, from: u64, ip: usize, len: u32, copy: Copy, changes: u32,
 ): u64 {
   const hops = hopsOf(way);
   let at = from;
   for (let left = place + 1; left > 0; left--) {
     const hop = left <= hops ? hopAt(way, left - 1) : 0;
-    if (!hasLink(hop)) continue;
-    const came = at;
-    at = pass(prefix, hop, OUT, came, ip, len, copy);
-    const crossed = load<u32>(CROSSED);
-    const changed = changesOf(changes, crossed, len);
-    if (crossed & CROSSED_DUPLICATED) copyOut(prefix, way, left - 1, came, ip, len, changes);
-    if (at == LOST) return GONE + Drop.link_loss_out;
-    if (at == FULL) return GONE + Drop.link_queue_full;
-    changes = changed;
-    if (copy == Copy.here) copy = Copy.before;
+    if (hasLink(hop)) {
+      const came = at;
+      at = pass(prefix, hop, OUT, came, ip, len, copy);
+      const crossed = load<u32>(CROSSED);
+      const changed = changesOf(changes, crossed, len);
+      if (crossed & CROSSED_DUPLICATED) copyOut(prefix, way, start, left - 1, came, ip, len, changes);
+      if (at == LOST) return GONE + Drop.link_loss_out;
+      if (at == FULL) return GONE + Drop.link_queue_full;
+      changes = changed;
+      if (copy == Copy.here) copy = Copy.before;
+    }
+    if (left > 1) store<u64>(HOP_TIMES + (<usize>(left - 2) << 3), at);
   }
   store<u32>(CHANGES, changes);
   return at;
@@ -246,11 +260,15 @@ function giveUp(ip: usize, counted: i32, reason: Drop): void {
 }
 
 /** Has a copy of a packet go through the ways out, from a place on. */
-function copyOut(prefix: i32, way: usize, place: u32, from: u64, ip: usize, len: u32, changes: u32): void {
-  const at = travelBack(prefix, way, place, from, ip, len, Copy.here, changes);
+function copyOut(
+  prefix: i32, way: usize, start: u32, place: u32, from: u64, ip: usize, len: u32, changes: u32,
+): void {
+  const at = travelBack(prefix, way, start, place, from, ip, len, Copy.here, changes);
   if (at >= GONE || !spare()) return;
   const changed = load<u32>(CHANGES);
-  depart(copyOf(ip, len), len, at, NOBODY, Protocol.icmp, changed);
+  const copy = copyOf(ip, len);
+  if (way) recordBack(way, start, copy);
+  depart(copy, len, at, NOBODY, Protocol.icmp, changed);
 }
 
 // ---- packets --------------------------------------------------------------------------------------------------------

@@ -13,13 +13,14 @@ import {
 } from "../../abi/hops";
 import { MIN_PATH_MTU } from "../../abi/paths";
 import { add, takeReply } from "../memory";
-import { family, owner } from "../packet";
+import { family, owner, route } from "../packet";
 import { mayError, maySpeakOf, maySpeakOf6 } from "../respond/permitted";
 import * as icmp from "../wire/icmp";
 import * as icmpv6 from "../wire/icmpv6";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
-import { roomOf } from "./route";
+import { recordThere } from "./record";
+import { pathOf, roomOf, routeAt } from "./route";
 
 /** RFC 1812 §4.3.2.3, RFC 4443 §2.4 c. */
 const MAX_LEN: u32 = 576;
@@ -56,6 +57,9 @@ function error4(packet: usize, hop: usize, place: u32, ip: usize, len: u32, erro
   const quote = msg + icmp.HEADER_LEN;
   const field = quoteIn(quote, ip, len, room, hop + HOP_EXTENSION, 4);
   const extended = <u32>field & 0xffff;
+  if (ipv4.headerLen(ip) <= <u32>(field >>> 16)) {
+    recordThere(routeAt(pathOf(owner(packet)), route(packet)), place, quote);
+  }
   ipv4.setTtl(quote, ipv4.ttl(ip) - place);
   const msgLen = icmp.HEADER_LEN + <u32>(field >>> 16);
   const length = extended << 14;
@@ -65,7 +69,7 @@ function error4(packet: usize, hop: usize, place: u32, ip: usize, len: u32, erro
   );
   const ttl = ttlOf(hop, place);
   ipv4.setHeader(reply, msgLen, ipv4.PROTOCOL_ICMP, ttl, hop + HOP_IPV4, ipv4.srcAddr(ip));
-  let change = ipv4.setDscp(reply, CONTROL_DSCP | ipv4.dscp(ip) & TOS_BITS);
+  let change = ipv4.setDscp(reply, controlDscp(ip));
   if (ipv4.MIN_HEADER_LEN + msgLen > <u32>MIN_PATH_MTU) change += ipv4.allowFragments(reply, icmp.checksumOf(msg));
   ipv4.setTtl(reply, ttl, change);
   return reply;
@@ -90,6 +94,11 @@ function error6(packet: usize, hop: usize, place: u32, ip: usize, len: u32, erro
     icmpv6.setError(msg, msgLen, icmpv6.PACKET_TOO_BIG, 0, load<u32>(hop, HOP_MTU), pseudo);
   }
   return reply;
+}
+
+/** Returns the DSCP of a router's error about a packet. */
+export function controlDscp(ip: usize): u32 {
+  return CONTROL_DSCP | ipv4.dscp(ip) & TOS_BITS;
 }
 
 /** The hops before it take from its TTL, as they do from the packet's. */

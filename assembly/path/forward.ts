@@ -5,7 +5,7 @@ import { HOP_BLACK_HOLE, HOP_FLAGS, HOP_MTU, HOP_SAYS, HOP_SAYS6, HOP_TTL } from
 import { DONE, drop } from "../verdict";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
-import { backOf, holeOf, hopAt, hopsOf } from "./route";
+import { backOf, holeFrom, hopAt, hopsOf } from "./route";
 
 /** Returns the verdict for a packet that ends at the hop at a place from 0 on, or DONE if it goes on. */
 export function endAt(hop: usize, place: u32, ip: usize, len: u32): i32 {
@@ -22,10 +22,10 @@ export function endAt(hop: usize, place: u32, ip: usize, len: u32): i32 {
 
 /**
  * Has a packet go back from the hop at a place of its route, or from behind all hops. Returns DONE, or the verdict if
- * it does not come. `room` is the path's.
+ * it does not come. `room` is what comes from there.
  */
 export function comeBack(way: usize, place: u32, ip: usize, len: u32, room: u32): i32 {
-  if (len > holeOf(way)) return drop(Drop.pmtu_black_hole);
+  if (len > holeFrom(way, place)) return drop(Drop.pmtu_black_hole);
   // Replies that can be made shorter have been.
   if (len > room) return drop(Drop.pkt_too_big);
   const isHop = place < hopsOf(way);

@@ -3,13 +3,14 @@
 // A path's forks are passed one after another. The number of a route is the sum of each branch times its fork's stride.
 
 import {
-  FORK_BRANCHES, FORK_BY, FORK_SIZE, FORK_STATE, FORK_STRIDE, ForkBy, HOP_FLAGS, HOP_IPV4, HOP_IPV6, HOP_SAYS,
-  HOP_SAYS6, PATH_COPIES, PATH_FORKS, PATH_FORKS_AT, PATH_MTU, PATH_ROUTES, PATH_ROUTES_AT, PATH_SEED, ROUTE_BACK,
-  ROUTE_FLAGS, ROUTE_HOLE, ROUTE_HOPS, ROUTE_HOPS_AT, ROUTE_IN_TIME, ROUTE_SIZE,
+  FORK_BRANCHES, FORK_BY, FORK_SIZE, FORK_STATE, FORK_STRIDE, ForkBy, HOP_BLACK_HOLE, HOP_FLAGS, HOP_IPV4, HOP_IPV6,
+  HOP_MTU, HOP_SAYS, HOP_SAYS6, PATH_COPIES, PATH_FORKS, PATH_FORKS_AT, PATH_MTU, PATH_ROUTES, PATH_ROUTES_AT,
+  PATH_SEED, ROUTE_BACK, ROUTE_FLAGS, ROUTE_HOLE, ROUTE_HOPS, ROUTE_HOPS_AT, ROUTE_IN_TIME, ROUTE_SIZE,
 } from "../../abi/hops";
 import { MTU } from "../../abi/control";
 import { FIRST_PREFIX, PATHED, PREFIX_PATH } from "../../abi/tables";
 import { mix64 } from "../link/draw";
+import { family, owner, route } from "../packet";
 import { answersOf, table } from "../prefix";
 import * as extension from "../wire/extension";
 import * as ipv4 from "../wire/ipv4";
@@ -127,14 +128,45 @@ export function roomOf(prefix: i32): u32 {
   return path ? min(load<u32>(MTU), load<u32>(path, PATH_MTU)) : load<u32>(MTU);
 }
 
+/** Returns the longest packet that comes back from a place of a prefix's route, but for black holes. */
+export function roomFrom(prefix: i32, way: usize, place: u32): u32 {
+  return place < hopsOf(way) ? min(load<u32>(MTU), shortest(way, place, false)) : roomOf(prefix);
+}
+
+/** Returns the longest packet from `addr` that comes back by the route of the one that it answers. */
+export function roomBack(packet: usize, addr: usize): u32 {
+  const path = pathOf(owner(packet));
+  if (!path) return load<u32>(MTU);
+  const way = routeAt(path, route(packet));
+  return roomFrom(owner(packet), way, endOf(way, addr, family(packet) == 6));
+}
+
+/** Returns the longest packet that all hops before a place forward: those that are black holes, or all others. */
+function shortest(way: usize, place: u32, holes: bool): u32 {
+  let room: u32 = u32.MAX_VALUE;
+  for (let i: u32 = 0; i < place; i++) {
+    const hop = hopAt(way, i);
+    if (((load<u32>(hop, HOP_FLAGS) & HOP_BLACK_HOLE) != 0) == holes) room = min(room, load<u32>(hop, HOP_MTU));
+  }
+  return room;
+}
+
+/** Returns whether the address that a packet goes to is one of the hops of its route. */
+export function isToHop(packet: usize, ip: usize): bool {
+  const path = pathOf(owner(packet));
+  if (!path) return false;
+  const way = routeAt(path, route(packet));
+  return endOf(way, destinationOf(ip), family(packet) == 6) < hopsOf(way);
+}
+
 /** Returns how many copies of a packet the hops' links may make on the way back. */
 export function copiesOf(path: usize): u32 {
   return path ? load<u32>(path, PATH_COPIES) : 0;
 }
 
-/** Returns the longest packet that no black hole takes. */
-export function holeOf(route: usize): u32 {
-  return route ? load<u32>(route, ROUTE_HOLE) : <u32>u32.MAX_VALUE;
+/** Returns the longest packet that no black hole takes on its way from a place of a route. */
+export function holeFrom(way: usize, place: u32): u32 {
+  return place < hopsOf(way) ? shortest(way, place, true) : load<u32>(way, ROUTE_HOLE);
 }
 
 export function isInTime(route: usize): bool {

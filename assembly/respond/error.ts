@@ -6,7 +6,8 @@ import { emit } from "../link/link";
 import { add, takeReply } from "../memory";
 import { finish } from "../offload";
 import { owner, ttl } from "../packet";
-import { roomOf } from "../path/route";
+import { controlDscp } from "../path/error";
+import { isToHop, roomOf } from "../path/route";
 import * as icmp from "../wire/icmp";
 import * as ipv4 from "../wire/ipv4";
 import { mayError, maySpeakOf } from "./permitted";
@@ -28,10 +29,10 @@ export function error(packet: usize, ip: usize, kind: IcmpError, type: u32, code
   memory.copy(msg + icmp.HEADER_LEN, ip, quoted);
   icmp.setError(msg, msgLen, type, code, parameter);
   ipv4.setHeader(reply, msgLen, ipv4.PROTOCOL_ICMP, ttl(packet), ipv4.dstAddr(ip), ipv4.srcAddr(ip));
+  let change: u32 = isToHop(packet, ip) ? ipv4.setDscp(reply, controlDscp(ip)) : 0;
   // The checksum is a digest of the quoted packet, so it tells this error from others.
-  if (ipv4.MIN_HEADER_LEN + msgLen > <u32>MIN_PATH_MTU) {
-    ipv4.setTtl(reply, ttl(packet), ipv4.allowFragments(reply, icmp.checksumOf(msg)));
-  }
+  if (ipv4.MIN_HEADER_LEN + msgLen > <u32>MIN_PATH_MTU) change += ipv4.allowFragments(reply, icmp.checksumOf(msg));
+  if (change) ipv4.setTtl(reply, ttl(packet), change);
   add(ERRORS + kind, 1);
   emit(packet, reply, ipv4.MIN_HEADER_LEN + msgLen);
 }

@@ -4,7 +4,7 @@
 import { emit, slotsFor } from "../link/link";
 import { spare, takeReply } from "../memory";
 import { owner } from "../packet";
-import { roomOf } from "../path/route";
+import { roomBack } from "../path/route";
 import * as ipv4 from "../wire/ipv4";
 
 /**
@@ -12,7 +12,7 @@ import * as ipv4 from "../wire/ipv4";
  * unusable afterwards.
  */
 export function transmit(packet: usize, ip: usize, totalLen: u32): bool {
-  const mtu = roomOf(owner(packet));
+  const mtu = roomBack(packet, ipv4.srcAddr(ip));
   const payload = ip + ipv4.headerLen(ip);
   const payloadLen = totalLen - ipv4.headerLen(ip);
   // All fragments but the last consist of whole blocks of 8 bytes. No header is longer than the first one's.

@@ -23,5 +23,10 @@ export function timestamp(packet: usize, ip: usize, msg: usize): u32 {
  * midnight is a multiple of a day.
  */
 export function sinceMidnight(packet: usize): u32 {
-  return <u32>(wall(packet) / NS_PER_MS % MS_PER_DAY);
+  return millisecondsOf(wall(packet));
+}
+
+/** Returns the milliseconds since midnight UTC at a time on the wall clock. */
+export function millisecondsOf(wall: u64): u32 {
+  return <u32>(wall / NS_PER_MS % MS_PER_DAY);
 }

@@ -413,7 +413,9 @@ function quantilesOf(
     if (new Set(samples).size < 2) throw new Wrong([...path, "file"], `: ${distribution.file}: expected samples that differ`);
     const text = samples.join();
     const known = FILES.get(text) ?? ofSamples(samples);
-    if (!known.every(Number.isFinite)) throw new Wrong([...path, "file"], `: ${distribution.file}: expected smaller numbers`);
+    if (!known.every(Number.isFinite)) {
+      throw new Wrong([...path, "file"], `: ${distribution.file}: expected smaller numbers`);
+    }
     FILES.set(text, known);
     return known;
   }

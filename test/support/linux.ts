@@ -5,29 +5,22 @@
  *
  *   echo 45… 60… | node build/test/support/linux.js [SYSCTL=VALUE …]        (as root, or after: unshare -r)
  *
- * A line of standard input is one case: packets in hexadecimal, separated by blanks (several: the fragments of one
- * datagram, say). A line of standard output is what the kernel sent back until it had processed them, in the same form;
- * empty where it was silent. State, as of reassembly, stays from line to line. Settings are dotted names as for
- * sysctl(8), for instance net.ipv4.conf.all.accept_source_route=1.
+ * kernel.ts says what a line is. Settings are dotted names as for sysctl(8), for instance
+ * net.ipv4.conf.all.accept_source_route=1.
  *
  * As everywhere in the tests, 10.99.0.1 and fd99::1 are the peer's, beyond tun0, as is every address outside of the
  * prefixes.
  */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { createInterface } from "node:readline";
 import * as libc from "../../src/sys/libc.js";
 import { TunDevice } from "../../src/tun/device.js";
-import { CLONE_NEWNET, POLLIN } from "../../src/sys/uapi.js";
+import { CLONE_NEWNET } from "../../src/sys/uapi.js";
 import { HOST6, PREFIX6, TARGET6 } from "./ipv6.js";
-import { HOST, icmpPacket, PREFIX } from "./packets.js";
+import { answerCases } from "./kernel.js";
+import { HOST, PREFIX } from "./packets.js";
 
 const MTU = 1500;
-/** The longest that the kernel may take for a packet before this gives up on it. */
-const PATIENCE_MS = 5000;
-
-/** The errno EINVAL: the device refuses a packet whose version is neither 4 nor 6, so the kernel never sees it. */
-const EINVAL = 22;
 
 const SYSCTLS: Record<string, string> = {
   // These masks choose the types of error that are limited. IPv4 limits none. ICMPv6 limits one that is never sent,
@@ -69,51 +62,5 @@ execFileSync("ip", ["-batch", "-"], { input: `
   route add ::/0 dev tun0
 ` });
 
-const [fd] = device.queues;
-const bytes = new Uint8Array(65536);
-const address = libc.addressOf(bytes.buffer);
-const pollfd = new Uint8Array(Int32Array.of(fd, POLLIN).buffer);
-let markers = 0;
-
-for await (const line of createInterface(process.stdin)) {
-  for (const text of line.split(/\s+/).filter(Boolean)) {
-    if (!/^([0-9a-f]{2})+$/i.test(text)) throw new Error(`"${text}" is no packet in hexadecimal`);
-    write(Buffer.from(text, "hex"));
-  }
-  console.log(repliesUpToMarker().map((reply) => Buffer.from(reply).toString("hex")).join(" "));
-}
+await answerCases(device.queues[0]);
 device.close();
-
-function write(packet: Uint8Array): void {
-  bytes.set(packet);
-  if (libc.write(fd, address, packet.length) < 0 && libc.errno() !== EINVAL) libc.check(-1, "write", "tun0");
-}
-
-/** The kernel processes a packet within write(2): when it answers one more echo request, it has answered all before. */
-function repliesUpToMarker(): Uint8Array[] {
-  const data = new Uint8Array(Uint32Array.of(++markers).buffer);
-  const [src, dst] = ["198.51.100.254", "10.99.254.254"];
-  write(icmpPacket({ src, dst, data }));
-  const answer = icmpPacket({ src: dst, dst: src, type: 0, data });
-  const replies: Uint8Array[] = [];
-  for (;;) {
-    const reply = read();
-    // The headers are compared from the addresses on.
-    if (Buffer.compare(reply.subarray(12), answer.subarray(12)) === 0) return replies;
-    if (!toMulticast(reply)) replies.push(reply);
-  }
-}
-
-function read(): Uint8Array {
-  for (;;) {
-    const length = libc.read(fd, address, bytes.length);
-    if (length >= 0) return bytes.slice(0, length);
-    if (libc.errno() !== libc.E.EAGAIN) libc.check(-1, "read", "tun0");
-    if (libc.poll(pollfd, 1, PATIENCE_MS) === 0) throw new Error(`the kernel did not answer marker ${markers}`);
-  }
-}
-
-/** Recognizes reports of group membership, which the kernel sends of its own accord and which are no replies. */
-function toMulticast(packet: Uint8Array): boolean {
-  return packet[0] >> 4 === 4 ? packet[16] >> 4 === 14 : packet[24] === 0xff;
-}

@@ -36,9 +36,10 @@ export function kind(replies: readonly Uint8Array[]): string {
 
 /**
  * Returns copies of the replies in which TTL (hop limit), identification and checksums are 0, and times of the day
- * between `from` and `to` (Unix time in milliseconds) are all the same. `fault`: what was wrong with the checksums.
+ * between `from` and `to` (Unix time in milliseconds) are all the same. With `ttl`, TTLs stay. `fault`: what was wrong
+ * with the checksums.
  */
-export function comparable(replies: readonly Uint8Array[], from: number, to: number): Reply[] {
+export function comparable(replies: readonly Uint8Array[], from: number, to: number, ttl = false): Reply[] {
   const copies = replies.map((reply) => reply.slice());
   // A first fragment begins a datagram, even if an earlier datagram had its identification.
   let begun = 0;
@@ -60,12 +61,12 @@ export function comparable(replies: readonly Uint8Array[], from: number, to: num
     if (offset === 0) zero(payload, protocol === TCP ? 16 : protocol === UDP ? 6 : 2, 2);
     if (ipv4) {
       zero(header, 4, 2);
-      zero(header, 8, 1);
+      if (!ttl) zero(header, 8, 1);
       zero(header, 10, 2);
       timesOfOption(header, from, to);
       if (protocol === ICMP && payload[0] === 14) for (const at of [12, 16]) replaceTime(payload, at, from, to);
     } else {
-      zero(header, 7, 1);
+      if (!ttl) zero(header, 7, 1);
       if (header[6] === FRAGMENT) zero(header, 44, 4);
     }
     return { bytes, fault };
