@@ -13,7 +13,7 @@ const TIERS = ["fast", "deep", "net", "clients"];
 const MEASURING = [
   "build/test/deep/reading.test.js", "build/test/net/bench-overload.test.js", "build/test/net/overload.test.js",
   "build/test/net/pressure-reload.test.js", "build/test/net/pressure-web.test.js", "build/test/net/tcp-linux.test.js",
-  "build/test/clients/icmp.test.js", "build/test/clients/prometheus.test.js",
+  "build/test/clients/icmp.test.js", "build/test/clients/paths.test.js", "build/test/clients/prometheus.test.js",
 ];
 const FLAGS = [
   "--test-timeout=600000",
