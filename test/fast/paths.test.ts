@@ -134,6 +134,46 @@ describe("HP-1, HP-8: a packet whose TTL is over", () => {
   });
 });
 
+describe("hops write into options, on both ways", () => {
+  const [first, second] = [[10, 98, 0, 1], [10, 98, 0, 2]];
+  const host = [10, 99, 1, 1];
+  const path = { steps: [hop("10.98.0.1"), hop("10.98.0.2", { link: delay(100, 30) })] };
+  /** Returns the options of the reply to a ping that has these. */
+  const answered = async (...options: number[]) => {
+    const rig = await rigWith(path);
+    const [reply, ...more] = [
+      ...rig.respond(icmpPacket({ options: Uint8Array.from(options) })), ...until(rig, 2000).map((sent) => sent.reply),
+    ];
+    assert.deepEqual(more, []);
+    assert.equal(checksum(reply.subarray(0, 4 * (reply[0] & 15))), 0);
+    return [...reply.subarray(20, 20 + options.length)];
+  };
+  const zeros = (count: number) => Array.from({ length: count }, () => 0);
+
+  test("their addresses into a Record Route, as long as there is room", async () => {
+    assert.deepEqual(
+      await answered(7, 31, 4, ...zeros(29)),
+      [7, 31, 28, ...first, ...second, ...host, ...host, ...second, ...first, ...zeros(4), 0].slice(0, 32),
+    );
+    assert.deepEqual(await answered(7, 7, 4, ...zeros(5)), [7, 7, 8, ...first, 0]);
+  });
+
+  test("addresses and times into a Timestamp, whose overflow counts the others", async () => {
+    const option = await answered(68, 36, 5, 1, ...zeros(32));
+    assert.deepEqual(option.slice(0, 4), [68, 36, 37, 0x11 + 0x10]);
+    const times = [0, 1, 2, 3].map((i) => Buffer.from(option).readUInt32BE(8 + 8 * i));
+    assert.deepEqual([0, 1, 2, 3].map((i) => option.slice(4 + 8 * i, 8 + 8 * i)), [first, second, host, host]);
+    assert.deepEqual(times.map((time) => time - times[0]), [0, 100, 100, 100]);
+  });
+
+  test("times alone, or those that are asked for by address", async () => {
+    const option = await answered(68, 12, 5, 0, ...zeros(8));
+    assert.deepEqual(option.slice(0, 3), [68, 12, 13]);
+    const named = await answered(68, 20, 5, 3, ...second, ...zeros(4), ...first, ...zeros(4));
+    assert.deepEqual([named.slice(0, 8), named.slice(12, 16)], [[68, 20, 21, 3, ...second], first]);
+  });
+});
+
 test("HP-2, HP-3: an error quotes as much as fits, and has internetwork control's precedence", async () => {
   const rig = await rigWith({ steps: THREE });
   const [four, six] = rig.respond(
@@ -346,6 +386,32 @@ describe("links of hops", () => {
       assert.deepEqual(rig.respond(icmpPacket()), []);
       assert.deepEqual(until(rig, 2000).map((sent) => sent.at), [at, at, at]);
     }
+    isBalanced(rig);
+  });
+
+  /** Returns a rig whose hop sends by netem's words. */
+  const byNetem = async (words: string) => {
+    const [{ answers: { path } }] = read(
+      `prefixes: [{ prefix: ${PREFIX}, path: [{ hop: 10.98.0.1, link: { netem: ${words}, compat: netem } }] }]`,
+    ).options.serving.prefixes;
+    assert.ok(path);
+    return rigWith(path);
+  };
+
+  test("netem's slots let so many packets through at a time", async () => {
+    const rig = await byNetem("slot 10ms packets 2");
+    assert.deepEqual(rig.respond(...Array.from({ length: 5 }, () => icmpPacket())), []);
+    assert.deepEqual(until(rig, 2000).map((sent) => sent.at), [10, 10, 20, 20, 30]);
+    isBalanced(rig);
+  });
+
+  test("netem's model of Gilbert loses some packets, one after the other", async () => {
+    const rig = await byNetem("loss gemodel 10% 20%");
+    const came = Array.from({ length: 400 }, () => rig.respond(icmpPacket()).length);
+    const lost = came.filter((count) => count === 0).length;
+    assert.ok(lost > 60 && lost < 260, `${lost} of 400 are lost; a third is expected`);
+    const runs = came.filter((count, i) => count === 0 && came[i - 1] !== 0).length;
+    assert.ok(lost > 2 * runs, `${lost} lost in ${runs} runs; runs of five are expected`);
     isBalanced(rig);
   });
 });

@@ -173,12 +173,12 @@ describe("a socket", () => {
     const awake = setInterval(() => undefined, 1000);
     t.after(() => { clearInterval(awake); });
     const order: string[] = [];
-    const timeout = new Promise<void>((resolve) => { socket.setTimeout(60, resolve); })
+    const timeout = new Promise<void>((resolve) => { socket.setTimeout(1000, resolve); })
       .then(() => order.push("timeout"));
-    await delay(50);
+    await delay(500);
     await client.ask("?");
     // This ends after the socket would have timed out without that, and before it does now.
-    await Promise.all([delay(30).then(() => order.push("later")), timeout]);
+    await Promise.all([delay(700).then(() => order.push("later")), timeout]);
     assert.deepEqual(order, ["later", "timeout"]);
     socket.setTimeout(1_000_000);
     await new Promise<void>((resolve) => { socket.setTimeout(1, resolve); });
