@@ -1,4 +1,4 @@
-// What hops write into options of packets that they forward (RFC 791 §3.1): their address into a Record Route, their
+// Hops write into options of packets that they forward (RFC 791 §3.1): their address into a Record Route, their
 // address or the time into a Timestamp, or both (RFC 1812 §4.2.2.2 c, d). HOP_TIMES has when a packet came to each.
 
 import { NOW, WALL } from "../../abi/control";

@@ -72,7 +72,7 @@ export class Trips {
   }
 
   #timesNs(): Float64Array {
-    // The same as expectationOf says of it.
+    // expectationOf says the same of it.
     if (this.#links.length === 1) return tripsOf(this.#links[0]);
     const times = new Float64Array(TRIPS);
     // Each way draws from numbers of its own.

@@ -180,10 +180,10 @@ function isPlain({ start, key, sep = [], value }: Item): boolean {
 }
 
 /** Returns where an item begins, behind the separator that may precede it. */
-function startOf({ start, key, value }: Item): number {
+function startOf({ start, key, sep, value }: Item): number {
   const last = start.findLast(({ type }) => type === "comma" || type === "seq-item-ind");
   if (last) return last.type === "comma" ? last.offset + 1 : last.offset;
-  return (start.at(0) ?? key ?? value)?.offset ?? 0;
+  return (start.at(0) ?? key ?? sep?.at(0) ?? value)?.offset ?? 0;
 }
 
 /**

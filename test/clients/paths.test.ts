@@ -69,7 +69,7 @@ describe("paths", needs(...RECORDERS, "traceroute", "tracepath"), () => {
     }
   });
 
-  test("mtr finds each hop", needs("mtr"), async () => {
+  test("X-5: mtr finds each hop", needs("mtr"), async () => {
     const output = await ok("mtr", "-n", "-r", "-c", "1", "-i", "0.2", "-G", "1", "-m", "8", "10.97.1.1");
     assert.deepEqual([...output.matchAll(/\|-- (\S+)/g)].map(([, hop]) => hop.replace("???", "*")), HOPS[4]);
   });

@@ -167,8 +167,10 @@ describe("hops write into options, on both ways", () => {
   });
 
   test("times alone, or those that are asked for by address", async () => {
-    const option = await answered(68, 12, 5, 0, ...zeros(8));
-    assert.deepEqual(option.slice(0, 3), [68, 12, 13]);
+    const option = await answered(68, 28, 5, 0, ...zeros(24));
+    assert.deepEqual(option.slice(0, 4), [68, 28, 29, 0]);
+    const times = [0, 1, 2, 3, 4, 5].map((i) => Buffer.from(option).readUInt32BE(4 + 4 * i));
+    assert.deepEqual(times.map((time) => time - times[0]), [0, 100, 100, 100, 100, 130]);
     const named = await answered(68, 20, 5, 3, ...second, ...zeros(4), ...first, ...zeros(4));
     assert.deepEqual([named.slice(0, 8), named.slice(12, 16)], [[68, 20, 21, 3, ...second], first]);
   });
