@@ -7,7 +7,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { needs } from "../support/netns.js";
+import { isDeepStrictEqual } from "node:util";
+import { needs, poll } from "../support/netns.js";
 import { RECORDERS, Session } from "../support/session.js";
 
 const TEXT = `paths:
@@ -74,6 +75,25 @@ describe("paths", needs(...RECORDERS, "traceroute", "tracepath"), () => {
     assert.deepEqual([...output.matchAll(/\|-- (\S+)/g)].map(([, hop]) => hop.replace("???", "*")), HOPS[4]);
   });
 
+  test("mtr --raw has a line for the address of each hop", needs("mtr"), async () => {
+    const output = await ok("mtr", "--raw", "-n", "-c", "1", "-i", "0.2", "-G", "1", "-m", "8", "10.97.1.1");
+    const found = HOPS[4].map((_, place) => new RegExp(`^h ${place} (\\S+)$`, "m").exec(output)?.[1] ?? "*");
+    assert.deepEqual(found, HOPS[4]);
+  });
+
+  test("mtr -e shows the hops on a terminal, and the labels of one", needs("mtr", "tmux"), async () => {
+    const tmux = (...args: string[]) => ok("tmux", "-S", join(folder, "socket"), "-f", "/dev/null", ...args);
+    await tmux("new-session", "-d", "-x", "100", "-y", "30", "TERM=screen mtr -n -e -i 0.2 -m 8 10.97.1.1");
+    const hops = (screen: string) =>
+      [...screen.matchAll(/^ +\d+\. +(\(waiting for reply\)|\S+)/gm)]
+        .map(([, hop]) => hop.replace("(waiting for reply)", "*"));
+    const screen = await poll(
+      () => tmux("capture-pane", "-p"), (screen) => isDeepStrictEqual(hops(screen), HOPS[4]) && screen.includes("MPLS"),
+    );
+    assert.match(screen, /10\.98\.0\.2 .*\n +\[MPLS: Lbl 16002 TC 0 S 1 TTL 1\]\n +3\. /);
+    await tmux("kill-server");
+  });
+
   test("HP-9: scamper finds one way of a flow, and both ways of the diamond", needs("scamper"), async () => {
     const trace = await ok("scamper", "-I", "trace -P icmp-paris -q 3 10.96.1.1");
     assert.match(trace, /10\.98\.1\.1 .*\n.*10\.98\.1\.[23] .*\n.*10\.98\.1\.4 .*\n.*10\.96\.1\.1 /);
@@ -92,6 +112,11 @@ describe("paths", needs(...RECORDERS, "traceroute", "tracepath"), () => {
   test("HP-8: nping and hping3 get errors with the TTL of their way back", needs("nping", "hping3"), async () => {
     const output = await ok("nping", "--icmp", "--ttl", "2", "-c", "1", "10.97.1.1");
     assert.match(output, /RCVD .*10\.98\.0\.2 .*type=11.*ttl=63 /);
+    // It leaves out a TTL here and there.
+    const traced = await ok("nping", "--tr", "--icmp", "-c", "8", "--rate", "10", "10.97.1.1");
+    const answers = [...new Set([...traced.matchAll(/RCVD .*\[([\d.]+) > /g)].map(([, source]) => source))];
+    assert.deepEqual(answers, HOPS[4].filter((hop) => answers.includes(hop)));
+    assert.ok(answers.length >= 2 && answers.includes("10.97.1.1"), traced);
     const { stdout } = await session.ns.run("hping3", "-1", "-t", "1", "-c", "1", "-n", "10.97.1.1");
     assert.match(stdout, /TTL 0 during transit from ip=10\.98\.0\.1/);
     assert.match(await ok("ping", "-c", "1", "10.97.1.1"), / ttl=60 /);
