@@ -58,8 +58,8 @@ export function listen(packet: usize, ip: usize, tcp: usize, s: usize): i32 {
     if (!(bits & wire.SYN)) {
       const c = fromCookie(packet, ip, tcp, s, service);
       if (c) return arrive(packet, ip, tcp, c, s);
-      // What answered a cookie may be lost, and the end of the data come first, which a peer sends again by itself (RFC
-      // 8985 §7.3). A reset would end the connection that it has; without one, it begins again with what was lost.
+      // A tail loss probe (RFC 8985 §7.3) comes before the data that has the answer to a cookie, where that was lost. A
+      // reset would end the connection that its peer has; left unanswered, the peer sends from the beginning again.
       if (cookie.areAbout() && segment.span(s)) return drop(Drop.no_socket);
     }
     return refuse(packet, ip, tcp, s, Reset.no_connection);
