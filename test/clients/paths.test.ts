@@ -81,9 +81,10 @@ describe("paths", needs(...RECORDERS, "traceroute", "tracepath"), () => {
     assert.deepEqual(found, HOPS[4]);
   });
 
-  test("mtr -e shows the hops on a terminal, and the labels of one", needs("mtr", "tmux"), async () => {
+  test("mtr -e shows the hops on a terminal, and the labels of one", needs("mtr", "tmux"), async (t) => {
     const tmux = (...args: string[]) => ok("tmux", "-S", join(folder, "socket"), "-f", "/dev/null", ...args);
     await tmux("new-session", "-d", "-x", "100", "-y", "30", "TERM=screen mtr -n -e -i 0.2 -m 8 10.97.1.1");
+    t.after(() => tmux("kill-server"));
     const hops = (screen: string) =>
       [...screen.matchAll(/^ +\d+\. +(\(waiting for reply\)|\S+)/gm)]
         .map(([, hop]) => hop.replace("(waiting for reply)", "*"));
@@ -91,7 +92,6 @@ describe("paths", needs(...RECORDERS, "traceroute", "tracepath"), () => {
       () => tmux("capture-pane", "-p"), (screen) => isDeepStrictEqual(hops(screen), HOPS[4]) && screen.includes("MPLS"),
     );
     assert.match(screen, /10\.98\.0\.2 .*\n +\[MPLS: Lbl 16002 TC 0 S 1 TTL 1\]\n +3\. /);
-    await tmux("kill-server");
   });
 
   test("HP-9: scamper finds one way of a flow, and both ways of the diamond", needs("scamper"), async () => {
