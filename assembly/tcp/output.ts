@@ -4,11 +4,12 @@
 import { Counter } from "../../abi/counters";
 import { TOUCHED } from "../../abi/slots";
 import {
-  ACK_AT, ACKED, FLAGS, LAST_ACK_SENT, MAX_WND, MSS, PROBES, RCV_NXT, RETRANSMIT_AT, SND_END, SND_NXT, SND_UNA, SND_WND,
-  State, TOUCHED_COUNT, UNACKED,
+  ACK_AT, ACKED, FLAGS, LAST_ACK_SENT, MAX_WND, MSS, OWNER, PROBES, RCV_NXT, RETRANSMIT_AT, SND_END, SND_NXT, SND_UNA,
+  SND_WND, State, TOUCHED_COUNT, UNACKED,
 } from "../../abi/tcp";
 import { add, spare } from "../memory";
 import { segmentRoom } from "../offload";
+import { roomOf } from "../path/route";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as wire from "../wire/tcp";
@@ -19,7 +20,6 @@ import {
 } from "./connection";
 import { end } from "./input";
 import { syn } from "./open";
-import { roomFor } from "./path";
 import { advertise, opens } from "./receive";
 import * as recover from "./recover";
 import * as rtt from "./rtt";
@@ -75,7 +75,7 @@ export function output(c: usize): void {
 /** Has segments be no longer than the path of the prefix has room for, which a reload may have changed. */
 function fit(c: usize): void {
   const headers = wire.MIN_HEADER_LEN + (has(c, SIX) ? ipv6.HEADER_LEN : ipv4.MIN_HEADER_LEN);
-  const mss = roomFor(c) - headers;
+  const mss = roomOf(load<i32>(c, OWNER)) - headers;
   if (mss >= <u32>load<u16>(c, MSS)) return;
   store<u16>(c, <u16>mss, MSS);
   recover.narrower(c);

@@ -10,7 +10,7 @@
 // The error may come to another queue than the connection: the kernel chooses an error's queue by its addresses alone.
 // It then goes to the others as a letter (abi/tcp.ts).
 
-import { MAPPED, MIN_PATH_MTU6 } from "../../abi/paths";
+import { MAPPED } from "../../abi/paths";
 import { Unopened } from "../../abi/streams";
 import {
   ADDRESSES, HARD_ERROR, INBOX, INBOX_COUNT, LETTER_FAMILY, LETTER_MTU, LETTER_PORTS, LETTER_SEQ, LETTER_SIZE,
@@ -28,9 +28,6 @@ import * as recover from "./recover";
 import * as services from "./services";
 import { find } from "./table";
 import { isRecord } from "./timewait";
-
-/** RFC 791 §3.2: every path of IPv4 takes as much. */
-const MIN_MTU: u32 = 68;
 
 /** Bytes of a TCP header that every error quotes (RFC 792): ports and sequence number. */
 export const QUOTED_LEN: u32 = 8;
@@ -64,12 +61,7 @@ export function tell(ip: usize, tcp: usize, six: bool, mtu: u32): bool {
  * of its prefix says.
  */
 export function mtuOf(c: usize): u32 {
-  return min(pmtu.knownMtu(peerOf(c)), roomFor(c));
-}
-
-/** Returns what the path of its prefix has room for. A path of IPv6 that has less room than any has takes nothing. */
-export function roomFor(c: usize): u32 {
-  return max(roomOf(load<i32>(c, OWNER)), has(c, SIX) ? <u32>MIN_PATH_MTU6 : MIN_MTU);
+  return min(pmtu.knownMtu(peerOf(c)), roomOf(load<i32>(c, OWNER)));
 }
 
 /** Returns where the peer's address is, as one of IPv6. */

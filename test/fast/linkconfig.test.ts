@@ -501,6 +501,7 @@ describe("--link", () => {
     ["delay=5ms", "--link: delay: unknown key; expected in.delay or out.delay, or rtt for there and back"],
     ["jitter=5ms", "--link: jitter: unknown key; expected in.jitter or out.jitter"],
     ["rtt=5", "--link: rtt is \"5\"; expected a time like 100us, 5ms or 1.5s, at most an hour"],
+    ["netem=delay 1ms,compat=tc", "--link: compat is \"tc\"; expected netem"],
     ["out.delay=2h", "--link: out.delay is \"2h\"; expected a time like 100us, 5ms or 1.5s, at most an hour"],
     ["out.foo=1",
       "--link: out.foo: unknown key; expected delay, jitter, distribution, correlation, reorder, loss, ecn, "

@@ -324,6 +324,16 @@ describe("HP-7: a hop with a smaller MTU", () => {
     });
   }
 
+  test("a connection begins with ten segments of the length that the path takes", async () => {
+    const path = { steps: [hop("10.98.0.2", { mtu: 576 })] };
+    const host = await TcpHost.create({ policy: { path }, mtu: 1500, kept: 100 });
+    const peer = new Peer(host, 4, PORTS.chargen);
+    const [{ seq }] = peer.say({ seq: 0, flags: SYN, options: { mss: 1460 } });
+    const segments = peer.say({ seq: 1, ack: seq + 1 >>> 0, flags: ACK });
+    // RFC 6928 §2: ten segments.
+    assert.deepEqual(segments.map(({ data }) => data.length), Array<number>(10).fill(536));
+  });
+
   test("a black hole says nothing, there and back", async () => {
     const rig = await rigWith({ steps: [hop("10.98.0.1", { mtu: 1400, blackHole: true })] });
     const packets = [icmpPacket({ data: long }), icmpv6Packet({ data: long }), icmpPacket({ data: long, fragment: 0 })];
