@@ -23,10 +23,12 @@ export function replayCommand(): Command {
     .addOption(hostAddressOption("the host's own address in the capture, one for each family, or none")))
     .addHelpText("after", notes(`
 Raw IP, Ethernet, Linux cooked and BSD loopback captures are read, compressed by
-gzip or not. A reply has the time of its request, and the same capture gives the
-same replies, byte for byte. If the capture is damaged, the packets before the
-damage are answered, and the status is 1. Replies are written whenever the input
-pauses. Ctrl-C ends a capture that comes through a pipe; OUT has the replies.
+gzip or not. A reply has the time of its request, or the time at which it comes
+out of its link. The same capture gives the same replies, byte for byte, also by
+way of links, unless --seed differs; OUT has the seed in a comment. If the
+capture is damaged, the packets before the damage are answered, and the status
+is 1. Replies are written whenever the input pauses. Ctrl-C ends a capture that
+comes through a pipe; OUT has the replies.
 
 Examples:
   pongd replay in.pcap replies.pcapng 10.99.0.0/16
@@ -44,12 +46,13 @@ Examples:
 async function replayFiles(path: string, output: string, given: Given): Promise<Replayed> {
   // Without a seed, the same one each time: the same capture gives the same replies.
   const { options: run } = effective({ ...given, drawnSeed: 0 });
-  const { serving, hostAddresses, engine, reassembly, kept, tcp, accepts, streams } = run;
+  const { serving, hostAddresses, engine, reassembly, kept, linked, tcp, accepts, streams } = run;
   if (streams.length > 0) {
     const names = streams.map(({ name }) => name).join(", ");
     throw new Failure(`replay has no service threads, which ${names} needs: leave it out of --tcp`, EXIT.USAGE);
   }
-  const options = { serving, hostAddresses, engine, reassembly, kept, tcp: accepts ? tcp : undefined };
+  const seed = linked ? run.seed : undefined;
+  const options = { serving, hostAddresses, engine, reassembly, kept, seed, tcp: accepts ? tcp : undefined };
   const [{ replay }, { Input }, { openFile, openStream }] = await Promise.all([
     import("../replay/replay.js"), import("../replay/input.js"), import("../base/output.js"),
   ]);

@@ -40,6 +40,8 @@ export interface ReplayOptions {
   readonly reassembly: number;
   /** Most packets that links keep at a time; 0 if there are none. */
   readonly kept?: number;
+  /** Seed of the links, of which the output tells; undefined if there are none. */
+  readonly seed?: number | undefined;
   /** Limits of TCP's connections; undefined if none are accepted. */
   readonly tcp?: Omit<TcpLimits, "secrets"> | undefined;
 }
@@ -63,13 +65,13 @@ export async function replay(
   warn: (message: string) => void,
 ): Promise<Replayed> {
   try {
-    const { serving, hostAddresses, engine, reassembly, kept, tcp } = options;
+    const { serving, hostAddresses, engine, reassembly, kept, seed, tcp } = options;
     // Without secrets, so that the same capture has the same replies.
     const linear = LinearMemory.create({
       mtu: PACKET_LEN, reassembly, kept, table: tableOf(serving, { hosts: hostAddresses }),
       tcp: tcp && { ...tcp, secrets: new Uint8Array(SECRETS) },
     });
-    const writer = new ReplyWriter(output);
+    const writer = new ReplyWriter(output, seed === undefined ? undefined : `seed ${seed}`);
     const exchange = new Exchange(linear, await createEngine(engine, linear), writer);
     const { counters } = linear;
     const selection = new Selection(name, warn);

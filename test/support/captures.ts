@@ -114,9 +114,9 @@ export function pcapng(
 }
 
 /** Returns the replies that `pongd replay` wrote. @throws AssertionError for a byte that is not as it should be. */
-export function readReplies(bytes: Uint8Array): Record[] {
+export function readReplies(bytes: Uint8Array, comment?: string): Record[] {
   const header = Buffer.concat([
-    Buffer.from("0a0d0d0a1c0000004d3c2b1a01000000ffffffffffffffff1c000000", "hex"),
+    sectionHeader(comment),
     Buffer.from("0100000020000000650000000000000009000100090000000000000020000000", "hex"),
   ]);
   const file = Buffer.from(bytes);
@@ -138,6 +138,14 @@ export function readReplies(bytes: Uint8Array): Record[] {
     at += length;
   }
   return records;
+}
+
+/** Returns a section header, with a comment of 5 to 8 characters or without. */
+function sectionHeader(comment?: string): Buffer {
+  const fixed = "4d3c2b1a01000000ffffffffffffffff";
+  if (comment === undefined) return Buffer.from(`0a0d0d0a1c000000${fixed}1c000000`, "hex");
+  const padded = Buffer.from(comment.padEnd(8, "\0")).toString("hex");
+  return Buffer.from(`0a0d0d0a2c000000${fixed}01000${comment.length}00${padded}000000002c000000`, "hex");
 }
 
 const ADDRESSES = Buffer.from("0200000000010200000000ff", "hex");
