@@ -1,6 +1,7 @@
 import type { Writable } from "node:stream";
 import { Command } from "commander";
-import { effective, type Given } from "../config/merge.js";
+import type { Given } from "../config/given.js";
+import { effective } from "../config/merge.js";
 import { EXIT, Failure } from "../base/failure.js";
 import { tell } from "../base/log.js";
 import type { Replayed } from "../replay/replay.js";

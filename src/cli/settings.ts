@@ -4,11 +4,12 @@ import { Argument, InvalidArgumentError, Option, type Command } from "commander"
 import { EXIT, Failure } from "../base/failure.js";
 import { absolute, checkRegular, readBytes } from "../config/bytes.js";
 import type { Configuration } from "../config/content.js";
+import type { Given } from "../config/given.js";
 import {
   collect, GROUPS, inWords, MAPS, optionOf, SETTINGS, split, variableOf,
   type CommandOption, type Key, type Setting,
 } from "../config/keys.js";
-import { effective, MAX_DRAWN_SEED, type Effective, type Given } from "../config/merge.js";
+import { effective, MAX_DRAWN_SEED, type Effective } from "../config/merge.js";
 import type { OnFormat } from "../config/reading.js";
 import { eitherOf, GATHERED, THREADLESS_SERVICES, UDP_SERVICES, type Type } from "../config/types.js";
 import type { PrefixList } from "../prefix/list.js";

@@ -2,7 +2,7 @@
  * The settings, one row each. Everything that knows settings by name is derived from here: the file's schema
  * (schema.ts), the options and their variables (cli/settings.ts), with them completion and the manual page, what pongd
  * check prints (print.ts), and the table in docs/reference.md (help/reference.ts). A new setting is a new row, and the
- * code that uses its value (merge.ts).
+ * code that uses its value (merge.ts, or answers.ts for what prefixes have).
  */
 import { MAX_SLOTS } from "../../abi/pool.js";
 import { MAX_REASSEMBLIES } from "../../abi/reassembly.js";

@@ -1,7 +1,7 @@
 /** A configuration that a program hands over: what a file has, as an object with the same keys. */
 import type { Document } from "./document.js";
+import type { Source } from "./given.js";
 import { judge, type Problem } from "./judge.js";
-import type { Source } from "./merge.js";
 import { nameOf, type Path } from "./path.js";
 import { salvage } from "./salvage.js";
 import { schema } from "./schema.js";

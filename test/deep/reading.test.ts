@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Failure } from "../../src/base/failure.js";
-import type { Given } from "../../src/config/merge.js";
+import type { Given } from "../../src/config/given.js";
 import { Reading } from "../../src/config/reading.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import type { PrefixList } from "../../src/prefix/list.js";

@@ -5,8 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { withLineFeeds } from "../../../src/config/bytes.js";
+import type { Given } from "../../../src/config/given.js";
 import { ConfigFile } from "../../../src/config/reader.js";
-import { effective, type Given } from "../../../src/config/merge.js";
+import { effective } from "../../../src/config/merge.js";
 import { oddities, toDocument, toYaml } from "../../../src/config/print.js";
 import { jsonSchema } from "../../../src/config/schema.js";
 import { Failure } from "../../../src/base/failure.js";
