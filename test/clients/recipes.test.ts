@@ -1,6 +1,6 @@
 /**
- * Follows docs/recipes.md, docs/recipes-links.md and docs/http.md as they are written: their files, their commands, and
- * what these print. Each recipe has a folder and namespaces of its own.
+ * Follows docs/recipes.md, its pages for links and paths, and docs/http.md as they are written: their files, their
+ * commands, and what these print. Each recipe has a folder and namespaces of its own.
  */
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
@@ -18,13 +18,16 @@ import { missing, recipes, type Step, type Word } from "../support/recipes.js";
 /** Matches what a program says once it does its work. */
 const UP = /pongd answers |[Ll]istening on|Serving HTTP on|ready to receive web requests|start worker processes/;
 
+const PAGES = ["docs/recipes.md", "docs/recipes-links.md", "docs/recipes-paths.md", "docs/http.md"];
+
 const COMMANDS = [
   "fping", "ping", "curl", "smokeping", "prometheus", "promtool", "prometheus-blackbox-exporter",
   "prometheus-smokeping-prober", "podman", "runc", "setpriv", "python3", "openssl", "nginx", "socat",
   "zmap", "masscan", "nmap", "hping3", "irtt", "flent", "chromium",
+  "mtr", "traceroute", "tracepath", "scamper", "dot",
 ];
 
-for (const page of ["docs/recipes.md", "docs/recipes-links.md", "docs/http.md"]) describe(page, () => {
+for (const page of PAGES) describe(page, () => {
   const all = recipes(page).filter(({ steps }) => steps.length > 0);
   for (const { title, steps } of all) test(title, needs(...commandsOf(steps)), async (context) => {
     if (process.getuid?.() !== 0) {

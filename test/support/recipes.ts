@@ -44,12 +44,15 @@ function step(language: string, words: readonly string[], text: string): Step {
   throw new Error(`a block of ${language} ${words.join(" ")}: what is it for?`);
 }
 
-/** Returns the first of `lines` that `output` lacks, which has to have them in that order; … stands for anything. */
+/**
+ * Returns the first of `lines` that `output` lacks, which has to have them in that order. … stands for anything, and
+ * blanks around a line don't matter.
+ */
 export function missing(lines: readonly string[], output: string): string | undefined {
   let rest = output.split("\n");
   return lines.find((line) => {
     const pattern = new RegExp(
-      `^${line.split("…").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".*")}$`,
+      `^${line.trim().split("…").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".*")}$`,
     );
     const at = rest.findIndex((said) => pattern.test(said.trim()));
     rest = rest.slice(at + 1);
