@@ -81,7 +81,8 @@ class Merger {
 
     const values = { ...this.#values, services: withFullPaths(this.#values.services, this.#folder) };
     const mtu = values["device.mtu"];
-    const accepts = values.engine === "wasm" && answers.portLists.tcp.accepts;
+    const { exposed, linked, portLists } = answers;
+    const accepts = values.engine === "wasm" && portLists.tcp.accepts;
     const seed = values.seed === 0 ? this.#given.drawnSeed ?? 0 : values.seed;
     return {
       values,
@@ -102,8 +103,7 @@ class Merger {
         mtu: mtu === "auto" ? undefined : mtu,
         // With auto it is for those who serve TCP: the header that it needs costs each packet a tenth to a sixth of its
         // time, and only long streams of TCP gain from it. Behind a link, each packet has a fate of its own.
-        offload: values["device.offload"] === "on"
-          || (values["device.offload"] === "auto" && accepts && !answers.linked),
+        offload: values["device.offload"] === "on" || (values["device.offload"] === "auto" && accepts && !linked),
         offloadGiven: values["device.offload"] === "on",
         queues: values["device.queues"],
         engine: values.engine,
@@ -121,12 +121,12 @@ class Merger {
         // Only a file says of a service that it has sessions, and a reload may.
         sessions: this.#file ? values.udp_sessions : 0,
         // A reload may bring links.
-        kept: this.#file || answers.linked ? values.held_packets : 0,
-        linked: answers.linked,
+        kept: this.#file || linked ? values.held_packets : 0,
+        linked,
         seed,
         accepts,
-        streams: PORT_PROTOCOLS.flatMap((protocol) => answers.portLists[protocol].streams),
-        exposed: answers.exposed,
+        streams: PORT_PROTOCOLS.flatMap((protocol) => portLists[protocol].streams),
+        exposed,
         listen: values.listen.map((text) => parseEndpoint(text)),
         listenGiven: !this.#diagnostics.isDefault("listen"),
         webConfig: this.#webConfig(values),
