@@ -144,7 +144,9 @@ class Merger {
     const ports = allowed ? this.#portsOf() : [];
     const interfaces = allowed ? this.#interfacesOf() : { common: undefined, all: [] };
     const { links, routes } = allowed ? this.#waysOf() : NO_WAYS;
+    const hasLinks = [...links.all, ...routes.all].some((way) => way !== undefined);
     if (allowed) this.#checkRoutes(prefixes, routes);
+    if (hasLinks) this.#checkKept();
     const whole = prefixes.length > 0 && ![...prefixes, ...exceptions].includes(undefined);
     const hostAddresses = allowed && whole ? this.#hostAddresses(prefixes as Prefix[], exceptions as Prefix[]) : [];
     this.#end();
@@ -153,7 +155,6 @@ class Merger {
     const mtu = values["device.mtu"];
     const accepts = values.engine === "wasm" && this.#ports.tcp.accepts;
     const seed = values.seed === 0 ? this.#given.drawnSeed ?? 0 : values.seed;
-    const hasLinks = [...links.all, ...routes.all].some((way) => way !== undefined);
     return {
       values,
       options: {
@@ -502,6 +503,13 @@ class Merger {
       const misfit = places.misfit(route, prefix.family, ttl);
       if (misfit !== undefined) this.#say("prefixes", `prefix ${prefix.text}: ${misfit}`, this.#pathOf("prefixes", i));
     }
+  }
+
+  /** Refuses links and paths in a memory that has none. */
+  #checkKept(): void {
+    if (this.#values.held_packets > 0 || this.#values.engine === "js") return;
+    const called = this.#called("held_packets");
+    this.#say("held_packets", `${called} is 0, so there can be no links and no paths: raise it, or leave them out`);
   }
 
   /** `ports`, `interfaces`, `links` and `routes` are those of each prefix. */
