@@ -39,7 +39,7 @@ export function hopError(packet: usize, hop: usize, place: u32, ip: usize, len: 
   const six = family(packet) == 6;
   const kind = error == HopError.time_exceeded ? IcmpError.time_exceeded : IcmpError.packet_too_big;
   const counted = six ? ERRORS6 + kind : ERRORS + kind;
-  if (!(six ? maySpeakOf6(ip) : maySpeakOf(ip))) return 0;
+  if (!(six ? maySpeakOf6(ip) : maySpeakOf(ip)) || isFrom(hop, ip, six)) return 0;
   const state: usize = load<u32>(hop, HOP_STATE);
   if (!mayError(
     packet, ip, counted - ERRORS, state + HOP_BUCKET, load<f32>(hop, HOP_RATE), load<f32>(hop, HOP_BURST),
@@ -48,6 +48,11 @@ export function hopError(packet: usize, hop: usize, place: u32, ip: usize, len: 
   const errors = state + HOP_ERRORS + (<usize>error << 3);
   store<f64>(errors, load<f64>(errors) + 1);
   return six ? error6(packet, hop, place, ip, len, error) : error4(packet, hop, place, ip, len, error);
+}
+
+/** Returns whether a packet pretends to be from the hop. An error would go from its address to the same one. */
+function isFrom(hop: usize, ip: usize, six: bool): bool {
+  return six ? ipv6.isSame(hop + HOP_IPV6, ipv6.srcAddr(ip)) : load<u32>(hop, HOP_IPV4) == load<u32>(ipv4.srcAddr(ip));
 }
 
 function error4(packet: usize, hop: usize, place: u32, ip: usize, len: u32, error: HopError): usize {

@@ -95,6 +95,14 @@ function checkJs(values: Values, diagnostics: Diagnostics): void {
   }
 }
 
+/** Refuses links and paths in a memory that has none. */
+export function checkKept(values: Values, diagnostics: Diagnostics): void {
+  if (values.held_packets > 0 || values.engine === "js") return;
+  const called = diagnostics.called("held_packets");
+  const message = `${called} is 0, so there can be no links and no paths: raise it, or leave them out`;
+  diagnostics.say("held_packets", message);
+}
+
 /** Refuses limits with which the services of ports could not work. */
 export function checkServices(
   values: Values, ports: Readonly<Record<PortProtocol, PortLists>>, diagnostics: Diagnostics,

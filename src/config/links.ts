@@ -430,7 +430,7 @@ function numbersOf(file: string | undefined, path: Path, folder: string): number
   if (file === undefined) throw new Wrong(path, " is missing; expected a file's path");
   let text: string;
   try {
-    text = readRegular(file, resolve(folder, file), MAX_BYTES, "file").toString("latin1");
+    text = readRegular(file, resolve(folder, file), MAX_BYTES, "table of numbers").toString("latin1");
   } catch (error) {
     if (!(error instanceof Failure) || error.exitStatus !== EXIT.CONFIG) throw error;
     throw new Wrong(path, `: ${error.what}`);

@@ -11,7 +11,7 @@ import { parseEndpoint } from "../prefix/endpoints.js";
 import { misfits, parseHostAddresses, parsePrefix, type Address, type Prefix } from "../prefix/prefixes.js";
 import { ethernetOf, type Ethernet } from "../tun/mac.js";
 import { PrefixAnswers, toLimit } from "./answers.js";
-import { checkServices, checkTogether } from "./consistency.js";
+import { checkKept, checkServices, checkTogether } from "./consistency.js";
 import { Diagnostics } from "./diagnostics.js";
 import { flatten } from "./document.js";
 import type { Given, Source } from "./given.js";
@@ -74,6 +74,7 @@ class Merger {
       answers.makeInterfaces();
       answers.makeLinks();
       answers.checkRoutes(prefixes);
+      if (answers.linked) checkKept(this.#values, this.#diagnostics);
     }
     const whole = prefixes.length > 0 && ![...prefixes, ...exceptions].includes(undefined);
     const hostAddresses = allowed && whole ? this.#hostAddresses(prefixes as Prefix[], exceptions as Prefix[]) : [];

@@ -15,7 +15,7 @@ export const PERCENT: Quantity = {
 };
 export const RATE: Quantity = {
   pattern: new RegExp(`^${NUMBER}([kmgt]?)(bit|bps)$`),
-  expected: "a rate like 56kbit or 10mbit, or of bytes like 1mbps",
+  expected: "a rate like 56kbit or 10mbit, or of bytes like 1mbps, at least 1bit",
 };
 /** What may wait: so long, so many bytes, or so many packets. */
 export const QUEUE: Quantity = {
@@ -43,12 +43,12 @@ export function shareOf(text: string): number | undefined {
   return count === undefined ? undefined : Number(count) / 100;
 }
 
-/** Returns the nanoseconds that a byte takes at a rate; undefined if it is none, or 0. */
+/** Returns the nanoseconds that a byte takes at a rate; undefined if it is none, or too low for times in 64 bits. */
 export function byteNsOf(text: string): number | undefined {
   const [, count, thousands, unit] = (RATE.pattern.exec(text) ?? []) as (string | undefined)[];
   if (count === undefined || thousands === undefined) return undefined;
   const bytes = Number(count) * THOUSANDS[thousands] / (unit === "bit" ? 8 : 1);
-  return bytes > 0 ? 1e9 / bytes : undefined;
+  return bytes >= 1 / 8 ? 1e9 / bytes : undefined;
 }
 
 /** Returns what may wait, as it is written: ns, bytes or packets; undefined if it is none of them. */

@@ -59,7 +59,7 @@ export function describe(words: Uint32Array, kept: number, queue: number, layout
 export function place(memory: WebAssembly.Memory, table: number, links: readonly Link[], seed: bigint): number[] {
   if (links.length === 0) return [];
   const words = new Uint32Array(memory.buffer);
-  if (words[LINK_STATES_AT / 4] === 0) throw new RangeError("this memory has no links");
+  if (words[LINK_STATES_AT / 4] === 0) throw new RangeError("held_packets was 0 at the start, so it can have no links");
   if (links.length > MAX_LINKS) throw new RangeError(`${links.length} links; at most ${MAX_LINKS} fit`);
   const floats = new Float32Array(memory.buffer);
   floats.set(DISTRIBUTIONS.normal, (table + LINK_TABLES + NORMAL) / 4);

@@ -38,6 +38,8 @@ import type { Table } from "./table.js";
 import * as tcp from "./tcp.js";
 
 const WASM_PAGE = 65536;
+/** All that an index of 32 bits can reach: 4 GiB. */
+const MAX_WASM_PAGES = 65536;
 /** Bytes of nodes for what is in every table, besides its prefixes. */
 const MIN_NODES = 8192;
 /** Bytes of an Ethernet header with two VLAN tags. */
@@ -399,8 +401,15 @@ function servicesOf(words: Uint32Array, table: number): services.Records {
   return records;
 }
 
-/** @throws Failure if there is no address space for the pages */
+/** @throws Failure if there are too many pages, or no address space for them */
 function reserve(pages: number): WebAssembly.Memory {
+  if (pages > MAX_WASM_PAGES) {
+    const mib = (pages: number) => `${Math.ceil(pages * WASM_PAGE / 2 ** 20)} MiB`;
+    throw new Failure(
+      `a queue would need ${mib(pages)} of memory, and may have ${mib(MAX_WASM_PAGES)}`, EXIT.CONFIG,
+      { mend: "lower held_packets, tcp_memory or the MTU" },
+    );
+  }
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   } catch (error) {

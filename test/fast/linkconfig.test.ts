@@ -347,8 +347,10 @@ describe("a link that is wrong: where, what, and what was expected", () => {
     ["{ in: { overhead: 14 } }", "2:25: link.in.overhead is for a rate; give rate, too"],
     [
       "{ in: { rate: 0bit } }",
-      "2:21: link.in.rate is \"0bit\"; expected a rate like 56kbit or 10mbit, or of bytes like 1mbps",
+      "2:21: link.in.rate is \"0bit\"; expected a rate like 56kbit or 10mbit, or of bytes like 1mbps, at least 1bit",
     ],
+    ["{ in: { rate: 0.124bps } }", "2:21: link.in.rate is \"0.124bps\"; expected a rate like 56kbit or 10mbit, or of "
+    + "bytes like 1mbps, at least 1bit"],
     ["{ in: { rate: 1bit, queue: 10001packets } }", "2:34: link.in.queue is \"10001packets\"; expected what may wait, "
     + "like 100ms, 64kb or 50packets, at most 10000 packets"],
     [`{ out: { delay: { file: ${folder}/none, step: 1ms } } }`, "2:31: link.out.delay.file: DIR/none: cannot be read: "
@@ -369,7 +371,7 @@ describe("a link that is wrong: where, what, and what was expected", () => {
     ],
     [
       `{ out: { delay: { file: ${huge}, step: 1ms } } }`,
-      "2:31: link.out.delay.file: DIR/huge: larger than 4 MiB, which no file is",
+      "2:31: link.out.delay.file: DIR/huge: larger than 4 MiB, which no table of numbers is",
     ],
     [`{ out: { jitter: 1ms, distribution: { file: ${alike} } } }`,
       "2:51: link.out.distribution.file: DIR/alike: expected samples that differ"],
@@ -431,6 +433,15 @@ describe("a link that is wrong: where, what, and what was expected", () => {
       "FILE:5:34: \"dls\" is no link's name; expected one under links, which has dsl, none, or none",
       "FILE:6:47: prefixes[1].link.in.ecn marks packets in place of a loss; give loss, too",
     ]);
+  });
+
+  test("there are none if no packet may be held", () => {
+    const told = "is 0, so there can be no links and no paths: raise it, or leave them out";
+    assert.deepEqual(refusal(`${P}link: { loss: 1% }\nheld_packets: 0\n`)?.lines, [`FILE:3:15: held_packets ${told}`]);
+    assert.deepEqual(
+      refusal(`${P}path: [{ hop: 10.98.0.1 }]\n`, ["--held-packets", "0"])?.lines, [`--held-packets ${told}`],
+    );
+    assert.equal(refusal(`${P}links: { dsl: { rtt: 1ms } }\nheld_packets: 0\n`), undefined);
   });
 
   test("the engine js has none", () => {

@@ -1,7 +1,7 @@
 /** Tests paths in the engine, in virtual time: what hops say, and what packets meet on their way. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Counter, Protocol, REPLIES } from "../../abi/counters.js";
+import { Counter, ERRORS, ERRORS6, IcmpError, Protocol, REPLIES } from "../../abi/counters.js";
 import { tableOf } from "../../src/engine/table.js";
 import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
 import { PrefixList } from "../../src/prefix/list.js";
@@ -132,6 +132,18 @@ describe("HP-1, HP-8: a packet whose TTL is over", () => {
     assert.deepEqual(rig.dropped, { ttl_expired: 3 });
     isBalanced(rig);
   });
+});
+
+test("I3: a hop sends no error to its own address", async () => {
+  const rig = await rigWith({ steps: THREE });
+  const sources = THREE.map(({ ipv4, ipv6 }) => ({ src: ipv4?.text ?? "", src6: ipv6?.text ?? "" }));
+  for (const { src, src6 } of sources) {
+    for (const ttl of [1, 2, 3]) rig.respond(icmpPacket({ src, ttl }), icmpv6Packet({ src: src6, hopLimit: ttl }));
+  }
+  assert.deepEqual(rig.dropped, { ttl_expired: 18 });
+  assert.equal(rig.linear.counters[ERRORS + IcmpError.time_exceeded], 6);
+  assert.equal(rig.linear.counters[ERRORS6 + IcmpError.time_exceeded], 6);
+  isBalanced(rig);
 });
 
 describe("hops write into options, on both ways", () => {

@@ -19,6 +19,14 @@ const options = {
   get memory() { return LinearMemory.create({ mtu: 1500, reassembly: 0, table: tableOf(serving([])) }); },
 } as const;
 
+test("a memory that is too large is refused before it is made, with what makes it smaller", () => {
+  assert.throws(
+    () => LinearMemory.create({ mtu: 65_535, reassembly: 0, kept: 130_560, table: tableOf(serving([])) }),
+    (error) => error instanceof Failure && error.exitStatus === EXIT.CONFIG
+      && /^a queue would need 8\d{3} MiB of memory, and may have 4096 MiB; lower held_packets, /.test(error.message),
+  );
+});
+
 test("a worker that dies is a failure that says which and why", async () => {
   const fd = openSync("/", "r");
   const queue = new Queue({ ...options, fd });

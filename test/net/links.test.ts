@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, describe, test } from "node:test";
-import { CLI, needs, Netns, poll, Pongd } from "../support/netns.js";
+import { CLI, needs, Netns, poll, Pongd, sum } from "../support/netns.js";
 
 const FOLDER = mkdtempSync(join(tmpdir(), "pongd-links-"));
 const FILE = join(FOLDER, "pongd.yaml");
@@ -128,6 +128,35 @@ describe("links", needs("ping", "curl"), () => {
     const { status, stdout, stderr } = await pongd.stop();
     assert.equal(status, 0);
     assert.match(stdout + stderr, /dropped 5 \(stopped 5\)/);
+  });
+
+  test("a worker crashes: what is on its way is counted, what comes later is answered", needs("strace"), async () => {
+    write(
+      "paths: { far: [{ hop: 10.98.0.1, link: { rtt: 3600s }, icmp: { rate: 1, burst: 1 } }] }", "prefixes:",
+      "  - 10.99.0.0/24", "  - { prefix: 10.99.1.0/24, path: far }",
+      "  - { prefix: 10.99.2.0/24, link: { rtt: 40ms } }",
+    );
+    const pongd = await start("--precision", "fine");
+    const pings = ["1", "64"].map((ttl) => ns.spawn("ping", "-i", "0.002", "-c", "500", "-t", ttl, "10.99.1.6"));
+    // Beside the pings, the errors are on their way.
+    await poll(
+      () => pongd.metrics(), (metrics) => (metrics.get(HELD) ?? 0) - sum(metrics, "pongd_hop_errors_total") === 500,
+    );
+    for (const each of pings) each.kill();
+    const crashed = pongd.crash();
+    // Those that wait for the next worker are answered by it.
+    assert.equal((await ping("10.99.0.6", 500)).answered.length, 500);
+    await crashed;
+    const { answered, shortest } = await ping("10.99.2.6", 10);
+    assert.equal(answered.length, 10);
+    assert.ok(shortest >= 40, `${shortest} ms`);
+    const metrics = await pongd.metrics();
+    const dropped = (reason: string) => metrics.get(`pongd_packets_dropped_total{reason="${reason}",queue="0"}`);
+    assert.equal(metrics.get("pongd_worker_restarts_total{queue=\"0\"}"), 1);
+    assert.equal(metrics.get(HELD), 0);
+    assert.equal(dropped("worker_crash"), 500);
+    assert.equal(sum(metrics, "pongd_replies_total"), 510);
+    assert.equal(sum(metrics, "pongd_packets_received_total"), 510 + sum(metrics, "pongd_packets_dropped_total"));
   });
 
   test("as many packets are kept as may be, and no more", async () => {
