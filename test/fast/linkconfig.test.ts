@@ -379,6 +379,13 @@ describe("a link that is wrong: where, what, and what was expected", () => {
     ["{ loss: 1%, netem: loss 2% }", "2:15: link.loss is given here and in netem; give one of them"],
     ["{ netem: delay 1ms, out: {} }", "2:16: link.netem says what out does, which is given, too; give one"],
     ["{ netem: delay 1parsec }", `2:16: link.netem: delay is "1parsec"; ${time}`],
+    [
+      `{ netem: loss ${"1".repeat(4091)} }`,
+      `2:16: link.netem: loss.probability is "${"1".repeat(39)}…; ${percentage}`,
+    ],
+    [`{ netem: loss ${"1".repeat(4092)} }`, "2:16: link.netem has 4097 characters; at most 4096 fit"],
+    [`{ loss: { packets: [${"x".repeat(99)}] } }`, `2:27: link.loss.packets[0] is "${"x".repeat(39)}…; expected numbers of `
+    + "packets, from 1 on, or ranges like 20-25, in ascending order"],
     ["{ netem: delay }", "2:16: link.netem: \"delay\" takes a time, a jitter and a correlation"],
     [
       "{ netem: loss 1% 2% 3% }",
@@ -413,7 +420,7 @@ describe("a link that is wrong: where, what, and what was expected", () => {
       "2:16: link.netem: \"jam\" is no word of netem's that is known here; expected delay, latency, loss, "
       + "drop, duplicate, corrupt, reorder, gap, rate, slot, limit, distribution, ecn"],
   ]) {
-    test(link.replace(folder, ""), () => {
+    test(link.replace(folder, "").slice(0, 80), () => {
       const found = refusal(`${P}link: ${link}\n`);
       assert.deepEqual(
         { ...found, lines: found?.lines.map((line) => line.replaceAll(folder, "DIR")) },
@@ -500,6 +507,10 @@ describe("--link", () => {
     ["dsl", "--link: \"dsl\" is no link's name; expected one under links, which has none, or none"],
     ["delay=5ms", "--link: delay: unknown key; expected in.delay or out.delay, or rtt for there and back"],
     ["jitter=5ms", "--link: jitter: unknown key; expected in.jitter or out.jitter"],
+    [
+      `rtt=${"5".repeat(300)}`,
+      `--link: rtt is "${"5".repeat(39)}…; expected a time like 100us, 5ms or 1.5s, at most an hour`,
+    ],
     ["rtt=5", "--link: rtt is \"5\"; expected a time like 100us, 5ms or 1.5s, at most an hour"],
     ["out.delay=2h", "--link: out.delay is \"2h\"; expected a time like 100us, 5ms or 1.5s, at most an hour"],
     ["out.foo=1",
@@ -528,7 +539,7 @@ describe("--link", () => {
       "--link: out.distribution is \"constructor\"; expected uniform, normal, "
       + "pareto or paretonormal, or a map with file"],
   ]) {
-    test(`refused: ${spec}`, () => {
+    test(`refused: ${spec.slice(0, 80)}`, () => {
       assert.deepEqual(
         refusal(undefined, ["10.99.0.0/16", "--link", spec]), { lines: [line], status: EXIT.USAGE },
       );
