@@ -12,7 +12,7 @@ import { arithmeticOf } from "./compat.js";
 import { netemOf } from "./netem.js";
 import { nameOf, type Path } from "./path.js";
 import {
-  byteNsOf, nanosecondsOf, PERCENT, queueOf, QUEUE, RATE, shareOf, TIME, type Quantity,
+  byteNsOf, expectedFor, nanosecondsOf, PERCENT, queueOf, QUEUE, RATE, shareOf, TIME, type Quantity,
 } from "./quantities.js";
 import {
   eitherOf, type ChanceMap, type LinkMap, type LossMap, type ReorderMap, type SlotMap, type WayMap,
@@ -279,10 +279,10 @@ function shown(value: unknown): string {
 
 /** Reads a quantity. */
 function quantity(
-  path: Path, text: string, { expected }: Quantity, read: (text: string) => number | undefined,
+  path: Path, text: string, kind: Quantity, read: (text: string) => number | undefined,
 ): number {
   const value = read(text);
-  if (value === undefined) throw new Wrong(path, ` is ${shown(text)}; expected ${expected}`);
+  if (value === undefined) throw new Wrong(path, ` is ${shown(text)}; expected ${expectedFor(kind, text)}`);
   return value;
 }
 
