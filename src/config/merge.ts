@@ -24,7 +24,7 @@ import {
   MIN_TCP_MEMORY, PREFIX_KEYS, SETTINGS, type Key, type Values,
 } from "./keys.js";
 import { Links } from "./links.js";
-import { Paths, Places } from "./paths.js";
+import { firstWithoutRoom, NO_ROOM, Paths, Places } from "./paths.js";
 import { ListRoom, PortLists } from "./ports.js";
 import type { FullOptions } from "./runoptions.js";
 import type { Path } from "./path.js";
@@ -502,6 +502,8 @@ class Merger {
       const misfit = places.misfit(route, prefix.family, ttl);
       if (misfit !== undefined) this.#say("prefixes", `prefix ${prefix.text}: ${misfit}`, this.#pathOf("prefixes", i));
     }
+    const excess = firstWithoutRoom(all);
+    if (excess >= 0) this.#say("prefixes", NO_ROOM, this.#pathOf("prefixes", excess));
   }
 
   /** `ports`, `interfaces`, `links` and `routes` are those of each prefix. */
