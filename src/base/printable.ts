@@ -32,3 +32,11 @@ export function legible(message: string): string {
   const shown = printable(message).replace(SPACES, escapesOf);
   return found.length === 0 ? message : `${shown} (leave out ${found.join(", ")}, which cannot be seen)`;
 }
+
+/** Most characters of a value that a message shows. */
+export const SHOWN_CHARACTERS = 40;
+
+/** Returns a text's beginning if it is too long to be shown. */
+export function excerpt(text: string): string {
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS).replace(/[\ud800-\udbff]$/, "")}…` : text;
+}

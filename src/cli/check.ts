@@ -28,6 +28,7 @@ win over the file as they do there. Exit status: 0 when pongd would run with it,
 Examples:
   pongd check pongd.yaml
   ssh host cat /etc/pongd.yaml | pongd check -
+  echo 'prefixes: [10.99.0.0/16]' | pongd check - --link rtt=50ms
   pongd check --schema > pongd.schema.json`))
     .action(async (file: string | undefined, flags: Flags, command: Command) => {
       if (flags.schema) {

@@ -1,4 +1,6 @@
 /** What the commands have in common that read a configuration, say something of it, and end. */
+import { existsSync } from "node:fs";
+import { isIP } from "node:net";
 import type { Command } from "commander";
 import { EXIT, Failure } from "../base/failure.js";
 import { stderr } from "../base/log.js";
@@ -8,7 +10,7 @@ import { reader } from "./settings.js";
 /**
  * Reads the configuration that a file or --config names, and calls `use` with it and its name. Says what is wrong with
  * it, and has the process end with the status of that.
- * @throws Failure (usage) if no file is given, or two are
+ * @throws Failure (usage) if no file is given, or two are, or a prefix
  */
 export async function withConfiguration(
   command: Command, file: string | undefined, use: (found: Configuration, name: string) => Promise<void>,
@@ -18,6 +20,11 @@ export async function withConfiguration(
   if (name === undefined) throw new Failure(`no file given; try: ${example}`, EXIT.USAGE);
   if (file !== undefined && command.getOptionValueSource("config") === "cli") {
     throw new Failure("a file and --config are given; give one", EXIT.USAGE);
+  }
+  if (isPrefix(name) && !existsSync(name)) {
+    throw new Failure(`pongd ${command.name()} takes a configuration file, not a prefix like ${name}`, EXIT.USAGE, {
+      mend: `try: echo 'prefixes: ["${name}"]' | pongd ${command.name()} -`,
+    });
   }
   const read = await reader([], command, example, name);
   let found: Configuration | undefined;
@@ -32,4 +39,10 @@ export async function withConfiguration(
   } finally {
     await found?.end();
   }
+}
+
+/** Returns whether a text is one that `run` takes for a prefix, or is close to it. */
+function isPrefix(text: string): boolean {
+  const [address, length = "", ...more] = text.split("/");
+  return isIP(address) !== 0 && /^\d*$/.test(length) && more.length === 0;
 }

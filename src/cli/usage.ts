@@ -1,5 +1,5 @@
 import type { Command, CommanderError } from "commander";
-import { legible } from "../base/printable.js";
+import { excerpt, legible } from "../base/printable.js";
 
 /**
  * Turns commander's message about wrong arguments into one line. Commander puts its suggestion on a second line, and a
@@ -7,7 +7,14 @@ import { legible } from "../base/printable.js";
  */
 export function usageLine({ message }: CommanderError, program: Command, args: readonly string[]): string {
   const suggested = message.replace(/^error: /, "").replace(/\n\(Did (you mean [^\n]*\?\))$/, " (did $1");
-  return `${legible(suggested.replace(/\.$/, ""))}; see: ${invoked(program, args)} --help`;
+  return `${legible(shortened(suggested, args).replace(/\.$/, ""))}; see: ${invoked(program, args)} --help`;
+}
+
+/** Cuts a word that was given, or an option's value or that of its variable, if the message has it and it is long. */
+function shortened(message: string, args: readonly string[]): string {
+  const given = [...args.flatMap((word) => [word, word.slice(word.indexOf("=") + 1)]), ...Object.values(process.env)];
+  const long = given.find((text) => text !== undefined && excerpt(text) !== text && message.includes(`'${text}'`));
+  return long === undefined ? message : message.replace(`'${long}'`, () => `'${excerpt(long)}'`);
 }
 
 /** Returns the command that the arguments name, as far as they do. */

@@ -1,6 +1,7 @@
 /** Reads the text of an option as a value of its setting's type. */
 import { InvalidArgumentError, type Option } from "commander";
 import { Failure } from "../base/failure.js";
+import { excerpt } from "../base/printable.js";
 import { eitherOf, MAX_RATE, type LimitSetting, type LinkSetting, type PortMap, type Type } from "../config/types.js";
 import { parseEndpoint } from "../prefix/endpoints.js";
 import { formatPorts, parsePorts } from "../prefix/ports.js";
@@ -107,7 +108,7 @@ function parseLink(text: string): LinkSetting {
     const keys = path.split(".");
     const last = keys.pop() ?? "";
     if (last === "" || value === "") {
-      throw new InvalidArgumentError(`"${item.slice(0, 40)}" is not a part of a link: write it like rtt=50ms,out.loss=1%.`);
+      throw new InvalidArgumentError(`"${excerpt(item)}" is not a part of a link: write it like rtt=50ms,out.loss=1%.`);
     }
     let map: unknown = link;
     for (const key of keys) {

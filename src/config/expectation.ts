@@ -1,7 +1,7 @@
 /** Says in a user's terms what a link does, and which of its words do nothing. */
-import { NETEM_ALL } from "../../abi/netem.js";
+import { NETEM_ALL, NETEM_SCALE } from "../../abi/netem.js";
 import { QUANTILES } from "../../abi/ways.js";
-import type { Link, LossModel, Way } from "../prefix/link.js";
+import type { Link, LossModel, Rate, Way } from "../prefix/link.js";
 import { shareOf } from "../prefix/netem.js";
 
 /** Round trips from which quantiles are taken. */
@@ -13,18 +13,24 @@ const RATE = 1000;
 /** Steps after which the four states have settled. */
 const STEPS = 10_000;
 const NS_PER_MS = 1e6;
+const NS_PER_S = 1e9;
+/** Bytes of a packet for which it is said how long a rate takes. */
+const PACKET = 1500;
+/** Least share of packets of which it is said that their jitter exceeds the delay. */
+const LEAST_CUT = 0.001;
 
 /** Returns a line about a link: what a ping through it may expect. */
 export function expectationOf({ in: inward, out }: Link): string {
   const trips = tripsOf({ in: inward, out }).sort();
-  const at = (share: number) => inMs(trips[Math.floor(share * (SAMPLES - 1))]);
+  const at = (share: number) => inTime(trips[Math.floor(share * (SAMPLES - 1))]);
   const mean = trips.reduce((a, b) => a + b, 0) / SAMPLES;
   const constant = trips[0] === trips[SAMPLES - 1];
-  const kept = Math.ceil(mean / 1e9 * RATE);
+  const kept = Math.ceil(Number(round(mean / NS_PER_S * RATE)));
   return [
     constant ? `a round trip takes ${at(0)}` : `a round trip takes ${at(0.5)} at the median, and ${at(0.99)} for 99 of 100`,
     ...[lossIn("in", inward), lossIn("out", out)].filter(Boolean),
     ...netemIn(out),
+    ...[...orderIn("in", inward), ...orderIn("out", out)],
     ...[rateIn("in", inward), rateIn("out", out)].filter(Boolean),
     ...kept > 0 ? [`at ${RATE} packets a second, ${kept} are kept at a time`] : [],
   ].join("; ");
@@ -57,7 +63,7 @@ export class Trips {
   /** What a ping may expect, in words. */
   get text(): string {
     const sorted = this.#timesNs().sort();
-    const at = (share: number) => inMs(sorted[Math.floor(share * (sorted.length - 1))]);
+    const at = (share: number) => inTime(sorted[Math.floor(share * (sorted.length - 1))]);
     const kept = this.#ways.reduce((share, { ecn, loss }) => share * (1 - (ecn ? 0 : shareLost(loss) ?? 0)), 1);
     const byteNs = Math.max(0, ...this.#ways.map(({ rate }) => rate?.byteNs ?? 0));
     return [
@@ -82,7 +88,7 @@ export class Trips {
         state ^= state << 13;
         state ^= state >>> 17;
         state ^= state << 5;
-        times[i] += delayOf(way, (state >>> 0) / 2 ** 32, i);
+        times[i] += Math.max(0, drawnOf(way, (state >>> 0) / 2 ** 32, i));
       }
     }
     return times;
@@ -93,20 +99,35 @@ function average(values: Float64Array): number {
   return values.reduce((a, b) => a + b, 0) / values.length;
 }
 
-/** Returns a line for each word of a link that does nothing. */
+/** Returns a line for each word of a link that does nothing, or not all that it says. */
 export function idleWords({ in: inward, out }: Link): string[] {
   return Object.entries({ in: inward, out }).flatMap(([direction, way]) => {
-    const { jitterNs, quantiles, correlation, mayPass, loss, ecn, ahead, delayNs, trace, rate, slots } = way;
+    const cut = shareCut(way);
+    const { jitterNs, quantiles, correlation, mayPass, loss, ecn, ahead, trace } = way;
     const idle = (word: string, why: string) => `${direction}.${word} does nothing ${why}`;
-    const isDelayed = delayNs > 0 || jitterNs > 0 || trace !== undefined || rate !== undefined || slots !== undefined;
     return [
       ...quantiles && jitterNs === 0 ? [idle("distribution", "without jitter")] : [],
       ...correlation > 0 && jitterNs === 0 ? [idle("correlation", "without jitter")] : [],
       ...mayPass && jitterNs === 0 && !trace ? [idle("reorder", "without jitter")] : [],
-      ...ahead && !isDelayed ? [idle("reorder", "without a delay")] : [],
+      ...ahead && !isDelayed(way) ? [idle("reorder", "without a delay")] : [],
       ...ecn && !loss ? [idle("ecn", "without loss")] : [],
+      ...cut >= LEAST_CUT
+        ? [`${direction}.jitter exceeds the delay for ${percent(cut)} of the packets, which get no delay`]
+        : [],
     ];
   });
+}
+
+function isDelayed({ delayNs, jitterNs, trace, rate, slots }: Way): boolean {
+  return delayNs > 0 || jitterNs > 0 || trace !== undefined || rate !== undefined || slots !== undefined;
+}
+
+/** Returns the share of packets whose delay would be negative. */
+function shareCut(way: Way): number {
+  if (way.jitterNs === 0) return 0;
+  let cut = 0;
+  for (let i = 0; i < SAMPLES; i++) if (drawnAt(way, i, 0) < 0) cut++;
+  return cut / SAMPLES;
 }
 
 /** Returns the share of packets that is lost in the long run; undefined where that means nothing. */
@@ -155,10 +176,31 @@ function netemIn({ netem }: Way): string[] {
       `netem's ${word} of ${percent(chance.probability / NETEM_ALL)} comes to ${percent(shareOf(chance))}`);
 }
 
-function rateIn(direction: string, { rate }: Way): string {
+/** Says what the way does to the order of packets. */
+function orderIn(direction: string, way: Way): string[] {
+  const { ahead, mayPass, jitterNs, trace, netem } = way;
+  const varies = jitterNs > 0 || trace !== undefined;
+  const passing = mayPass && varies ? [`packets may pass each other on the way ${direction}`] : [];
+  if (!ahead || !isDelayed(way)) return passing;
+  const { gap } = ahead;
+  const share = netem ? shareOf(netem.reorder) : ahead.probability;
+  // gap - 1 packets cannot be ahead, and one of the others is by its probability, whatever the correlation.
+  const all = share / (1 + share * (gap - 1));
+  const most = gap > 1 ? `, at most one of ${gap}` : "";
+  return [...passing, `${percent(all)} go ahead without a delay on the way ${direction}${most}`];
+}
+
+function rateIn(direction: string, { rate, netem }: Way): string {
   if (!rate) return "";
-  const { byteNs } = rate;
-  return `at most ${inBits(byteNs)} on the way ${direction}, and ${inMs(1500 * byteNs)} for 1,500 bytes`;
+  const packetNs = Math.max(0, PACKET + rate.overhead) * rate.byteNs;
+  const queue = inTime(netem ? netem.limit * packetNs : queueNs(rate, packetNs));
+  return `at most ${inBits(rate.byteNs)} on the way ${direction}: ${inTime(packetNs)} for 1,500 bytes, and up to ${queue} `
+    + "in a full queue";
+}
+
+/** Returns how long a packet waits at most in a queue of packets that take so long. */
+function queueNs({ queueNs, queuePackets = Infinity }: Rate, packetNs: number): number {
+  return Math.min(queueNs, queuePackets * packetNs);
 }
 
 /** Returns a rate in words. */
@@ -171,21 +213,35 @@ function inBits(byteNs: number): string {
 
 /** Returns a delay of the way: number `i` of SAMPLES that are spread evenly over its distribution, in another order. */
 function delayAt(way: Way, i: number, direction: number): number {
+  return Math.max(0, drawnAt(way, i, direction));
+}
+
+/** Returns the same as it is drawn, which may be negative. */
+function drawnAt(way: Way, i: number, direction: number): number {
   // Multiples of irrational numbers, modulo 1: a pair of them fills the square evenly.
-  return delayOf(way, (i + 0.5) * (direction === 0 ? 0.7548776662466927 : 0.5698402909980532) % 1, i);
+  return drawnOf(way, (i + 0.5) * (direction === 0 ? 0.7548776662466927 : 0.5698402909980532) % 1, i);
 }
 
 /** Returns the delay of the way at `u`, from 0 to 1, of its distribution, with that of its trace with number `i`. */
-function delayOf({ delayNs, jitterNs, quantiles, trace }: Way, u: number, i: number): number {
+function drawnOf({ delayNs, jitterNs, quantiles, trace, netem }: Way, u: number, i: number): number {
   const traced = trace ? trace.delaysNs[i % trace.delaysNs.length] : 0;
-  const at = u * QUANTILES;
-  const index = Math.floor(at);
-  const variate = quantiles ? quantiles[index] + (quantiles[index + 1] - quantiles[index]) * (at - index) : 2 * u - 1;
-  return Math.max(0, delayNs + traced + jitterNs * variate);
+  return delayNs + traced + jitterNs * (netem?.table ? tabled(netem.table, u) : variateOf(quantiles, u));
 }
 
-function inMs(ns: number): string {
-  return `${round(ns / NS_PER_MS)} ms`;
+function variateOf(quantiles: Float32Array | undefined, u: number): number {
+  if (!quantiles) return 2 * u - 1;
+  const at = u * QUANTILES;
+  const index = Math.floor(at);
+  return quantiles[index] + (quantiles[index + 1] - quantiles[index]) * (at - index);
+}
+
+/** Returns a variate of a table of tc's. */
+function tabled(table: Int16Array, u: number): number {
+  return table[Math.floor(u * table.length)] / NETEM_SCALE;
+}
+
+function inTime(ns: number): string {
+  return ns < NS_PER_S ? `${round(ns / NS_PER_MS)} ms` : `${round(ns / NS_PER_S)} s`;
 }
 
 function percent(share: number): string {

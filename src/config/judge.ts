@@ -1,11 +1,9 @@
 /** Turns what a schema says about a value into problems, each with its path and with advice. */
 import { z } from "zod";
+import { excerpt, SHOWN_CHARACTERS } from "../base/printable.js";
 import { SPACE_ADVICE } from "./advice.js";
 import { nameOf, withoutSecret, type Path } from "./path.js";
 import type { JsonSchema } from "./schema.js";
-
-/** Most characters of a value that a message shows. */
-const SHOWN_CHARACTERS = 40;
 
 /** A problem, and the path of the key that has it. `first` is the path of the key that it repeats. */
 export interface Problem {
@@ -175,8 +173,7 @@ function show(value: unknown): string {
   if (value === null) return "empty";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
   if (typeof value === "object") return "a map";
-  const text = typeof value === "string" ? `"${value}"` : JSON.stringify(value);
-  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS).replace(/[\ud800-\udbff]$/, "")}…` : text;
+  return excerpt(typeof value === "string" ? `"${value}"` : JSON.stringify(value));
 }
 
 /** Returns the value at a path within a value, or undefined. */

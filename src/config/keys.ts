@@ -39,16 +39,16 @@ export const MIN_TCP_MEMORY = 1 << 16;
 export const DEVICE_NAME = /^(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}$/;
 export const DEVICE_NAME_RULE = "1 to 15 ASCII characters, none of them a space, \"/\", \":\" or \"%\"";
 
-/** A time, in whole milliseconds, seconds, minutes or hours, of at most an hour. */
-export const DURATION = /^(?:\d{1,6}ms|\d{1,3}s|[1-2]\d{3}s|3[0-5]\d{2}s|3600s|[1-5]?\dm|60m|[01]h)$/;
+/** A time, in whole milliseconds, seconds, minutes or hours, of at most an hour. A space may precede the unit. */
+export const DURATION = /^(?:\d{1,6} ?ms|(?:\d{1,3}|[1-2]\d{3}|3[0-5]\d{2}|3600) ?s|(?:[1-5]?\d|60) ?m|[01] ?h)$/;
 export const DURATION_RULE = "a time like 500ms, 5s or 2m, at most 1h";
 /** One that is not 0. */
-export const POSITIVE_DURATION = new RegExp(`^(?!0+[a-z])${DURATION.source.slice(1)}`);
+export const POSITIVE_DURATION = new RegExp(`^(?!0+ ?[a-z])${DURATION.source.slice(1)}`);
 export const POSITIVE_DURATION_RULE = "a time like 500ms, 5s or 2m, more than 0 and at most 1h";
 
 /** Returns the milliseconds of a time that matches DURATION. */
 export function millisecondsOf(duration: string): number {
-  const [, count, unit] = /^(\d+)(ms|s|m|h)$/.exec(duration) ?? [];
+  const [, count, unit] = /^(\d+) ?(ms|s|m|h)$/.exec(duration) ?? [];
   return Number(count) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit as "ms" | "s" | "m" | "h"];
 }
 

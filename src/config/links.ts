@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { MAX_LINK_DATA } from "../../abi/tables.js";
 import { MAX_LINKS } from "../../abi/ways.js";
 import { EXIT, Failure } from "../base/failure.js";
+import { excerpt } from "../base/printable.js";
 import { LinkData } from "../engine/links.js";
 import { DISTRIBUTIONS, ofSamples } from "../prefix/distribution.js";
 import { CLEAR_WAY, type Chance, type Link, type LossModel, type Rate, type Slots, type Way } from "../prefix/link.js";
@@ -11,7 +12,7 @@ import { arithmeticOf } from "./compat.js";
 import { netemOf } from "./netem.js";
 import { nameOf, type Path } from "./path.js";
 import {
-  byteNsOf, nanosecondsOf, PERCENT, queueOf, QUEUE, RATE, shareOf, TIME, type Quantity,
+  byteNsOf, expectedFor, nanosecondsOf, PERCENT, queueOf, QUEUE, RATE, shareOf, TIME, type Quantity,
 } from "./quantities.js";
 import {
   eitherOf, type ChanceMap, type LinkMap, type LossMap, type ReorderMap, type SlotMap, type WayMap,
@@ -20,6 +21,8 @@ import {
 /** Most bytes of a file with delays, and most delays. */
 const MAX_BYTES = 4 << 20;
 const MAX_DELAYS = 200_000;
+/** Most characters of netem's words: a tc command that has them all takes a tenth of it. */
+const MAX_WORDS = 4096;
 /** An hour, as for every time (quantities.ts). */
 const MAX_DELAY_MS = 3_600_000;
 /** Most names of links that a message shows. */
@@ -156,7 +159,7 @@ function check(value: unknown, shapes: readonly Shape[], path: Path): void {
     const wanted = shapes.map((shape) => typeof shape === "object"
       ? `a map of ${Object.keys(shape).join(", ")}`
       : { text: "text", number: "a number", boolean: "true or false", list: "a list" }[shape]);
-    throw new Wrong(path, ` is ${JSON.stringify(value)}; expected ${wanted.join(", or ")}`);
+    throw new Wrong(path, ` is ${shown(value)}; expected ${wanted.join(", or ")}`);
   }
 }
 
@@ -173,6 +176,9 @@ function linkOf(map: LinkMap, folder: string): Link {
   const half = rtt === undefined ? 0 : quantity(["rtt"], rtt, TIME, nanosecondsOf) / 2;
   const both = { loss, duplicate, corrupt };
   if (netem !== undefined && outward) throw new Wrong(["netem"], " says what out does, which is given, too; give one");
+  if (netem !== undefined && netem.length > MAX_WORDS) {
+    throw new Wrong(["netem"], ` has ${netem.length} characters; at most ${MAX_WORDS} fit`);
+  }
   const isCompat = compat !== undefined;
   if (isCompat) checkCompat(map);
   const words = netem === undefined ? undefined : netemOf(netem, isCompat);
@@ -268,15 +274,15 @@ function wayOf(map: WayMap, path: Path, delayNs: number, folder: string, isLossy
 }
 
 function shown(value: unknown): string {
-  return value === undefined ? "missing" : JSON.stringify(value);
+  return value === undefined ? "missing" : excerpt(JSON.stringify(value));
 }
 
 /** Reads a quantity. */
 function quantity(
-  path: Path, text: string, { expected }: Quantity, read: (text: string) => number | undefined,
+  path: Path, text: string, kind: Quantity, read: (text: string) => number | undefined,
 ): number {
   const value = read(text);
-  if (value === undefined) throw new Wrong(path, ` is ${shown(text)}; expected ${expected}`);
+  if (value === undefined) throw new Wrong(path, ` is ${shown(text)}; expected ${expectedFor(kind, text)}`);
   return value;
 }
 
@@ -369,7 +375,7 @@ function rangesOf(items: readonly (number | string)[], path: Path): [number, num
     const [, from = NaN, to = from] = (/^(\d{1,10})(?:-(\d{1,10}))?$/.exec(String(item)) ?? [])
       .map((part: string | undefined) => part === undefined ? undefined : Number(part));
     if (!(from > before && to >= from && to <= MAX_NUMBER)) {
-      throw new Wrong([...path, i], ` is ${JSON.stringify(item)}; expected numbers of packets, from 1 on, or `
+      throw new Wrong([...path, i], ` is ${shown(item)}; expected numbers of packets, from 1 on, or `
         + "ranges like 20-25, in ascending order");
     }
     before = to;
@@ -384,7 +390,7 @@ function rateOf(rate: string, { overhead = 0, queue }: WayMap, path: Path): Rate
   }
   if (queue === undefined) return { byteNs, overhead, queueNs: Infinity, queuePackets: DEFAULT_QUEUE };
   const limit = queueOf(queue);
-  if (!limit) throw new Wrong([...path, "queue"], ` is ${JSON.stringify(queue)}; expected ${QUEUE.expected}`);
+  if (!limit) throw new Wrong([...path, "queue"], ` is ${shown(queue)}; expected ${QUEUE.expected}`);
   const { ns, bytes, packets } = limit;
   return { byteNs, overhead, queueNs: ns ?? (bytes === undefined ? Infinity : bytes * byteNs), queuePackets: packets };
 }

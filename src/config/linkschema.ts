@@ -1,7 +1,7 @@
 /** The schema of links, for the file's schema (schema.ts). links.ts makes links of what it lets through. */
 import { z } from "zod";
 import { DISTRIBUTION_NAMES } from "./links.js";
-import { PERCENT, QUEUE, RATE, TIME, type Quantity } from "./quantities.js";
+import { expectedFor, PERCENT, QUEUE, RATE, TIME, type Quantity } from "./quantities.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
 import { eitherOf } from "./types.js";
 
@@ -13,8 +13,8 @@ const LENGTH = "a number of packets from 1 on";
 const PACKETS = "a list of packets' numbers and ranges, like [3, 20-25]";
 const BOTH_WAYS = "rtt, for the time there and back, or one in `in` or `out`";
 
-function quantity({ pattern, expected }: Quantity) {
-  return z.string(expected).regex(pattern, expected);
+function quantity(kind: Quantity) {
+  return z.string(kind.expected).regex(kind.pattern, { error: ({ input }) => expectedFor(kind, input) });
 }
 
 const time = () => quantity(TIME);

@@ -3,6 +3,7 @@
  * of a way, and so to what they say: a correlation is one, and a loss of 10 % with a correlation is still 10 %. With
  * `compat: netem` they come to what the kernel makes of them (compat.ts).
  */
+import { excerpt } from "../base/printable.js";
 import type { LossMap, SlotMap, WayMap } from "./types.js";
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -35,9 +36,7 @@ export function netemOf(text: string, compat: boolean): Netems | string {
   let limit: string | undefined;
   let gap: number | undefined;
   let seed: bigint | undefined;
-  while (words.length > 0) {
-    const word = words.shift() ?? "";
-    const rest = takeRest(words);
+  for (const [word, ...rest] of clauses(words)) {
     switch (word) {
       case "delay": case "latency": {
         if (rest.length < 1 || rest.length > 3) return `"${word}" takes a time, a jitter and a correlation`;
@@ -59,7 +58,7 @@ export function netemOf(text: string, compat: boolean): Netems | string {
         break;
       }
       case "ecn":
-        if (rest.length > 0) return `"ecn" takes nothing; there is "${shown(rest[0])}"`;
+        if (rest.length > 0) return `"ecn" takes nothing; there is "${excerpt(rest[0])}"`;
         way.ecn = true;
         break;
       case "duplicate": case "corrupt": {
@@ -115,7 +114,7 @@ export function netemOf(text: string, compat: boolean): Netems | string {
         return "\"seed\" is the seed of all links: give it as seed, outside of links";
       case "tc": case "netem": return "leave out what a tc command has up to the word netem, and that word";
       default:
-        return `"${shown(word)}" is no word of netem's that is known here; expected `
+        return `"${excerpt(word)}" is no word of netem's that is known here; expected `
           + [...WORDS].filter((known) => known !== "seed").join(", ");
     }
   }
@@ -129,14 +128,14 @@ export function netemOf(text: string, compat: boolean): Netems | string {
   return { map: way };
 }
 
-function shown(word: string): string {
-  return word.slice(0, 40);
-}
-
-/** Takes what belongs to a word off the words. */
-function takeRest(words: string[]): string[] {
-  const end = words.findIndex((word) => WORDS.has(word));
-  return words.splice(0, end < 0 ? words.length : end);
+/** Splits words before each one by which tc finds the end of what came before. */
+function clauses(words: readonly string[]): string[][] {
+  const found: string[][] = [];
+  for (const word of words) {
+    if (found.length === 0 || WORDS.has(word)) found.push([word]);
+    else found[found.length - 1].push(word);
+  }
+  return found;
 }
 
 /** tc takes a time without a unit for microseconds. */
@@ -154,7 +153,7 @@ function percentOf(text: string | undefined): string | undefined {
 function lossOf([kind, ...rest]: readonly string[]): string | LossMap {
   const values = rest.map((text) => percentOf(text) ?? "");
   const other = rest.find((text) => !/^[\d.]+%?$/.test(text));
-  if (other !== undefined) return `"${shown(other)}" is no percentage of "loss"`;
+  if (other !== undefined) return `"${excerpt(other)}" is no percentage of "loss"`;
   if (kind === "state") {
     const [p13, p31, p32, p23, p14] = values;
     return values.length < 1 || values.length > 5

@@ -201,7 +201,7 @@ function stamp() {
  * No more than assembly/udp/irtt/parameters.ts tells a client (MAX_INTERVAL_NS): what it sends in time has to be in
  * time.
  */
-const IRTT_INTERVAL = /^(?:\d{1,4}ms|1[0-4]\d{3}ms|15000ms|\ds|1[0-5]s)$/;
+const IRTT_INTERVAL = /^(?:(?:\d{1,4}|1[0-4]\d{3}|15000) ?ms|(?:\d|1[0-5]) ?s)$/;
 const IRTT_INTERVAL_RULE = "a time like 10ms or 1s, at most 15s";
 
 function irtt() {

@@ -9,7 +9,7 @@ import {
 } from "../../abi/counters.js";
 import { IRTT_KEY } from "../../abi/irtt.js";
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
-import { EFFECTS_AT, PREFIX_EFFECTS_SIZE } from "../../abi/links.js";
+import { EFFECTS_AT, LINKED_TABLES, PREFIX_EFFECTS_SIZE } from "../../abi/links.js";
 import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
 import { MD5_T } from "../../abi/md5.js";
@@ -246,11 +246,24 @@ export class LinearMemory {
     for (let i = 0; i < udp.length; i++) words[(at + PREFIX_UDP) / 4 + i] = udpLists[udp[i]];
     this.#writeInterfaces(at, table);
     this.counters[Counter.linkSeed] = Number(table.seed);
-    const placed = [0, ...links.place(this.memory, at, table.links, table.seed)];
-    for (let i = 0; i < table.linkOf.length; i++) words[(at + PREFIX_LINK) / 4 + i] = placed[table.linkOf[i]];
-    const paths = [0, ...pathsOf.place(this.memory, at, table.paths, placed.slice(1), table.seed)];
-    for (let i = 0; i < table.pathOf.length; i++) words[(at + PREFIX_PATH) / 4 + i] = paths[table.pathOf[i]];
+    this.#writeLinks(at, table);
     return at;
+  }
+
+  /** Writes the links and paths of a table at an address. @throws RangeError if they do not fit */
+  #writeLinks(at: number, table: Table): void {
+    const words = new Uint32Array(this.memory.buffer);
+    const tables = words[LINKED_TABLES / 4];
+    try {
+      const placed = [0, ...links.place(this.memory, at, table.links, table.seed)];
+      for (let i = 0; i < table.linkOf.length; i++) words[(at + PREFIX_LINK) / 4 + i] = placed[table.linkOf[i]];
+      const paths = [0, ...pathsOf.place(this.memory, at, table.paths, placed.slice(1), table.seed)];
+      for (let i = 0; i < table.pathOf.length; i++) words[(at + PREFIX_PATH) / 4 + i] = paths[table.pathOf[i]];
+    } catch (error) {
+      // The table does not count: the names of the one in use would be forgotten a table too early.
+      words[LINKED_TABLES / 4] = tables;
+      throw error;
+    }
   }
 
   /** Writes the lists of interfaces of a table at an address. @throws RangeError if they do not fit */

@@ -57,7 +57,8 @@ export class Names {
       this.#places.delete(hash);
       return this.#free++;
     }
-    throw new RangeError(`two configurations have more than ${this.#layout.count} ${this.#layout.what}`);
+    throw new RangeError(`with the one before, it has more than ${this.#layout.count} ${this.#layout.what}; `
+      + "restart, or reload without what changes first");
   }
 
   /** Returns whether the last table did not have what was at a place: by now it is something else. */

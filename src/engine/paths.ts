@@ -52,7 +52,7 @@ export function place(
   if (paths.length === 0) return [];
   const names = new Names(memory, {
     names: words[HOP_NAMES_AT / 4], nameSize: LINK_NAME_SIZE, states: words[HOP_STATES_AT / 4],
-    stateSize: HOP_STATE_SIZE, count: HOP_STATES, what: "hops and forks",
+    stateSize: HOP_STATE_SIZE, count: HOP_STATES, what: "hops and branching points",
   });
   const writer = new Writer(memory, table + PATH_DATA, names, links);
   const placed = paths.map((path) => writer.path(path, seed));

@@ -143,6 +143,10 @@ export function createRegistry(queues: readonly Counted[], device: Overrun, stat
   gauges(
     "pongd_irtt_sessions_limit", "Sessions of IRTT that there may be.", ({ sessionLimits }) => sessionLimits?.irtt ?? 0,
   );
+  perQueue(
+    "pongd_link_copies_total", "Copies that ways in of links made and that came, each with a verdict.",
+    Counter.linkCopies,
+  );
   gauges("pongd_held_packets", "Packets that links delay now.", counted(Counter.keptAll));
   new Gauge({
     name: "pongd_link_seed", help: "Seed of what links leave to chance.", registers: [registry],

@@ -1,9 +1,9 @@
 /** Tests pongd check: its output for a configuration file, and its messages about one that is wrong. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { toDocument, toYaml } from "../../src/config/print.js";
 import { jsonSchema } from "../../src/config/schema.js";
@@ -82,6 +82,26 @@ describe("pongd check", () => {
     });
   }
 
+  test("a file may be called like a prefix", async () => {
+    await withFile(P, (name) => {
+      const folder = dirname(name);
+      mkdirSync(join(folder, "10.99.0.0"));
+      renameSync(name, join(folder, "10.99.0.0/16"));
+      const { status } = spawnSync(process.execPath, [CLI, "check", "--quiet", "10.99.0.0/16"], { cwd: folder });
+      assert.equal(status, 0);
+      return Promise.resolve();
+    });
+  });
+
+  test("what is advised for a prefix works", async () => {
+    const advice = / try: (echo .*) \| pongd (.*)\n$/.exec((await pongd("check", "2001:db8::/64")).stderr);
+    const { status, stdout } = spawnSync(
+      "sh", ["-c", `${advice?.[1]} | "${process.execPath}" "${CLI}" ${advice?.[2]}`], { encoding: "utf8" },
+    );
+    assert.equal(status, 0);
+    assert.match(stdout, /^prefixes:\n {2}- 2001:db8::\/64$/m);
+  });
+
   test("--schema prints the JSON Schema", async () => {
     assert.deepEqual(JSON.parse((await pongd("check", "--schema")).stdout), JSON.parse(JSON.stringify(jsonSchema())));
   });
@@ -90,6 +110,13 @@ describe("pongd check", () => {
     [["check"], /no file given; try: pongd check pongd\.yaml/],
     [["check", ""], /'file'. It is empty: write a file's path, or leave it out/],
     [["check", "a", "--config", "b"], /a file and --config are given; give one/],
+    [
+      ["check", "10.99.0.0/16"],
+      /takes a configuration file, not a prefix like 10\.99\.0\.0\/16; try: echo .*10\.99\.0\.0\/16.* \| pongd check -\n/,
+    ],
+    [["check", "10.99.0.1"], /not a prefix like 10\.99\.0\.1; try/],
+    [["topology", "2001:db8::/64"], /^pongd: pongd topology takes .* 2001:db8::\/64; try: .* \| pongd topology -\n/],
+    [["check", "--config", "::/129"], /not a prefix like ::\/129; try/],
     [["run", "10.99.0.0/16", "--queue-fds", "x"], /--queue-fds <fds>.*It is for pongd's own use: leave it out/],
     [["run", "10.99.0.0/16", "--rate-limit", "0"], /--rate-limit <limit>.*like 1000\/100; or none/],
     [["run", "10.99.0.0/16", "--rate-limit", "5/0"], /like 1000\/100; or none/],

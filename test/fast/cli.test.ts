@@ -14,6 +14,8 @@ import { source } from "../support/assembly.js";
 import { pongd } from "../support/commands.js";
 import { CLI } from "../support/netns.js";
 
+const LONG = "x".repeat(300);
+
 /** Runs pongd as a process of its own. */
 const started = (...args: string[]) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], { encoding: "utf8" });
@@ -121,6 +123,13 @@ describe("usage: status 2 and one line", () => {
       ["bench", "engine", "--jsom", "x"],
       /unknown option '--jsom' \(did you mean --json\?\); see: pongd bench engine --help/,
     ],
+    [
+      ["run", "10.99.0.0/16", `--link==' is invalid${LONG}`],
+      /argument '=' is invalidx{27}…' is invalid\. "=' is invalidx{27}…" is not a part of a link: /,
+    ],
+    [["bench", "engine", "--engine", LONG], /argument 'x{40}…' is invalid\. Allowed/],
+    [[LONG], /^pongd: unknown command 'x{40}…'; see/],
+    [["run", `--${LONG}`], /unknown option '--x{38}…'; see/],
     [["rn"], /unknown command 'rn' \(did you mean run\?\); see: pongd --help/],
     [["help", "rn"], /unknown command 'rn' \(did you mean run\?\); see: pongd --help/],
     [["device", "creat"], /unknown command 'creat' \(did you mean create\?\); see: pongd device --help/],
@@ -254,6 +263,10 @@ describe("with the log in JSON every line is JSON, from the first error on", () 
     [
       "a prefix", ["run", "10.99\x1b.0.0/16", "--log-format", "json"], {},
       [/^"10\.99\\u001b\.0\.0\/16" is not a prefix/],
+    ],
+    [
+      "a long value of a variable", ["run"], { ...env, PONGD_MTU: LONG },
+      [/^option '--mtu <bytes>' value 'x{40}…' from env 'PONGD_MTU' is invalid/],
     ],
     ["no prefix, by the variable", ["run"], env, [/^no prefix given/]],
     [

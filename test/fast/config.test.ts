@@ -11,7 +11,7 @@ import { Service } from "../../abi/tcp.js";
 import { settingsOf } from "../../src/cli/settings.js";
 import type { Given } from "../../src/config/given.js";
 import { InterfaceLists } from "../../src/config/interfaces.js";
-import { DEFAULTS, DURATION, millisecondsOf, RELOADED } from "../../src/config/keys.js";
+import { DEFAULTS, DURATION, millisecondsOf, POSITIVE_DURATION, RELOADED } from "../../src/config/keys.js";
 import { effective, needsRestart } from "../../src/config/merge.js";
 import { oddities, toDocument, toYaml } from "../../src/config/print.js";
 import { ConfigFile } from "../../src/config/reader.js";
@@ -966,11 +966,19 @@ describe("what a file says", () => {
 test("times are in milliseconds, seconds, minutes or hours", () => {
   for (const [text, ms] of [
     ["0s", 0], ["0h", 0], ["999999ms", 999_999], ["3600s", 3.6e6], ["2m", 120_000], ["1h", 3.6e6],
+    ["5 ms", 5], ["3600 s", 3.6e6], ["60 m", 3.6e6], ["1 h", 3.6e6],
   ] as const) {
     assert.match(text, DURATION);
     assert.equal(millisecondsOf(text), ms);
   }
-  for (const text of ["2h", "61m", "3601s", "1.5h", "1 h", "1H", "1d", "h", "1"]) assert.doesNotMatch(text, DURATION);
+  for (const text of ["2h", "61m", "3601s", "1.5h", "1  h", "1\u00a0h", " 1h", "1H", "1d", "h", "1"]) {
+    assert.doesNotMatch(text, DURATION);
+  }
+  assert.doesNotMatch("0 s", POSITIVE_DURATION);
+  assert.match("10 s", POSITIVE_DURATION);
+  assert.equal(
+    refusal(`${P}services: { a: { irtt: { min_interval: 15000 ms } }, b: { irtt: { min_interval: 9 s } } }\n`), undefined,
+  );
 });
 
 /**

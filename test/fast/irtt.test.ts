@@ -298,7 +298,7 @@ describe("IRTT", () => {
   });
 
   test("IR-2: parameters are restricted, and unknown ones are not answered", async () => {
-    const rig = await rigWith({ max_duration: "10s", min_interval: "50ms", max_length: 100 });
+    const rig = await rigWith({ max_duration: "10 s", min_interval: "50 ms", max_length: 100 });
     const asked = { 1: 1, 2: 6e10, 3: 1e6, 4: 1400, 5: 1, 6: 3, 7: 3, 8: 184 };
     const reply = ask(rig, open(asked, { rest: bytes(77, ...varint(-5), 0x80, 1, 7) }));
     assert.deepEqual(reply.slice(12), parameters({ ...asked, 2: 1e10, 3: 5e7, 4: 100 }));

@@ -86,6 +86,14 @@ describe("each key of a link", () => {
     ["{ rate: 0.008tbit }", { rate: { byteNs: 1, overhead: 0, queueNs: Infinity, queuePackets: 1000 } }],
     ["{ rate: 1mbps, queue: 50packets }", { rate: { byteNs: 1e3, overhead: 0, queueNs: Infinity, queuePackets: 50 } }],
     ["{ rate: 1bps, queue: 100ms }", { rate: { byteNs: 1e9, overhead: 0, queueNs: 100 * MS } }],
+    ["{ delay: 20 ms, jitter: 1.5 us }", { delayNs: 20 * MS, jitterNs: 1500 }],
+    ["{ loss: 3 % }", { loss: { kind: "random", probability: 0.03 } }],
+    ...["1 Mbit/s", "1Mbit", "1 mbit", "125kB/s", "125 KB/s", "125000 B/s", "125 kbps"].map((rate) =>
+      [`{ rate: ${rate} }`, { rate: { byteNs: 8000, overhead: 0, queueNs: Infinity, queuePackets: 1000 } }] as const),
+    ["{ rate: 1Gbit/s, queue: 50 packets }", { rate: { byteNs: 8, overhead: 0, queueNs: Infinity, queuePackets: 50 } }],
+    ["{ rate: 8 Tbit/s, queue: 1 MB }", { rate: { byteNs: 0.001, overhead: 0, queueNs: 1000 } }],
+    ["{ rate: 8gbit, queue: 2 kB }", { rate: { byteNs: 1, overhead: 0, queueNs: 2000 } }],
+    ["{ rate: 8gbit, queue: 5 ms }", { rate: { byteNs: 1, overhead: 0, queueNs: 5 * MS } }],
     ["{ rate: 1mbps, queue: 64kb }", { rate: { byteNs: 1e3, overhead: 0, queueNs: 64_000e3 } }],
     ["{ slot: { min: 1ms, packets: 42 } }", { slots: { minNs: MS, maxNs: MS, packets: 42 } }],
     ["{ slot: { min: 1ms, max: 10ms, bytes: 9 } }", { slots: { minNs: MS, maxNs: 10 * MS, bytes: 9 } }],
@@ -347,10 +355,18 @@ describe("a link that is wrong: where, what, and what was expected", () => {
     ["{ in: { overhead: 14 } }", "2:25: link.in.overhead is for a rate; give rate, too"],
     [
       "{ in: { rate: 0bit } }",
-      "2:21: link.in.rate is \"0bit\"; expected a rate like 56kbit or 10mbit, or of bytes like 1mbps, at least 1bit",
+      "2:21: link.in.rate is \"0bit\"; expected a rate like 56kbit or 10mbit, or of bytes like 1MB/s, at least 1bit",
     ],
-    ["{ in: { rate: 0.124bps } }", "2:21: link.in.rate is \"0.124bps\"; expected a rate like 56kbit or 10mbit, or of "
-    + "bytes like 1mbps, at least 1bit"],
+    ...["Mbps", "MBps", "Mb/s"].map((unit) => [
+      `{ in: { rate: 2.5 ${unit} } }`,
+      `2:21: link.in.rate is "2.5 ${unit}"; expected 2.5Mbit for bits, or 2.5MB/s for bytes, which tc calls mbps`,
+    ]),
+    ["{ in: { rate: 1mb/s } }",
+      "2:21: link.in.rate is \"1mb/s\"; expected 1mbit for bits, or 1mB/s for bytes, which tc calls mbps"],
+    ["{ in: { rate: 1  mbit } }",
+      "2:21: link.in.rate is \"1  mbit\"; expected a rate like 56kbit or 10mbit, or of bytes like 1MB/s, at least 1bit"],
+      ["{ in: { rate: 0.124bps } }", "2:21: link.in.rate is \"0.124bps\"; expected a rate like 56kbit or 10mbit, or of "
+      + "bytes like 1MB/s, at least 1bit"],
     ["{ in: { rate: 1bit, queue: 10001packets } }", "2:34: link.in.queue is \"10001packets\"; expected what may wait, "
     + "like 100ms, 64kb or 50packets, at most 10000 packets"],
     [`{ out: { delay: { file: ${folder}/none, step: 1ms } } }`, "2:31: link.out.delay.file: DIR/none: cannot be read: "
@@ -381,6 +397,13 @@ describe("a link that is wrong: where, what, and what was expected", () => {
     ["{ loss: 1%, netem: loss 2% }", "2:15: link.loss is given here and in netem; give one of them"],
     ["{ netem: delay 1ms, out: {} }", "2:16: link.netem says what out does, which is given, too; give one"],
     ["{ netem: delay 1parsec }", `2:16: link.netem: delay is "1parsec"; ${time}`],
+    [
+      `{ netem: loss ${"1".repeat(4091)} }`,
+      `2:16: link.netem: loss.probability is "${"1".repeat(39)}…; ${percentage}`,
+    ],
+    [`{ netem: loss ${"1".repeat(4092)} }`, "2:16: link.netem has 4097 characters; at most 4096 fit"],
+    [`{ loss: { packets: [${"x".repeat(99)}] } }`, `2:27: link.loss.packets[0] is "${"x".repeat(39)}…; expected numbers of `
+    + "packets, from 1 on, or ranges like 20-25, in ascending order"],
     ["{ netem: delay }", "2:16: link.netem: \"delay\" takes a time, a jitter and a correlation"],
     [
       "{ netem: loss 1% 2% 3% }",
@@ -415,7 +438,7 @@ describe("a link that is wrong: where, what, and what was expected", () => {
       "2:16: link.netem: \"jam\" is no word of netem's that is known here; expected delay, latency, loss, "
       + "drop, duplicate, corrupt, reorder, gap, rate, slot, limit, distribution, ecn"],
   ]) {
-    test(link.replace(folder, ""), () => {
+    test(link.replace(folder, "").slice(0, 80), () => {
       const found = refusal(`${P}link: ${link}\n`);
       assert.deepEqual(
         { ...found, lines: found?.lines.map((line) => line.replaceAll(folder, "DIR")) },
@@ -490,6 +513,9 @@ describe("--link", () => {
       "out.loss.burst.loss=50%,out.loss.burst.length=1",
       { in: way(), out: way({ loss: { kind: "gilbert", toBad: 1, toGood: 1, inBad: 1, inGood: 0 } }) },
     ],
+    ["rtt=50 ms,loss=3 %", {
+      in: way({ delayNs: 25 * MS }), out: way({ delayNs: 25 * MS, loss: { kind: "random", probability: 0.03 } }),
+    }],
     ["out.jitter=1ms,out.reorder=true", { in: way(), out: way({ jitterNs: MS, mayPass: true }) }],
     [
       "out.rate=8kbit,out.overhead=-4,out.queue=5packets",
@@ -511,6 +537,12 @@ describe("--link", () => {
     ["dsl", "--link: \"dsl\" is no link's name; expected one under links, which has none, or none"],
     ["delay=5ms", "--link: delay: unknown key; expected in.delay or out.delay, or rtt for there and back"],
     ["jitter=5ms", "--link: jitter: unknown key; expected in.jitter or out.jitter"],
+    [
+      `rtt=${"5".repeat(300)}`,
+      `--link: rtt is "${"5".repeat(39)}…; expected a time like 100us, 5ms or 1.5s, at most an hour`,
+    ],
+    ["out.rate=1Mbps",
+      "--link: out.rate is \"1Mbps\"; expected 1Mbit for bits, or 1MB/s for bytes, which tc calls mbps"],
     ["rtt=5", "--link: rtt is \"5\"; expected a time like 100us, 5ms or 1.5s, at most an hour"],
     ["netem=delay 1ms,compat=tc", "--link: compat is \"tc\"; expected netem"],
     ["out.delay=2h", "--link: out.delay is \"2h\"; expected a time like 100us, 5ms or 1.5s, at most an hour"],
@@ -540,7 +572,7 @@ describe("--link", () => {
       "--link: out.distribution is \"constructor\"; expected uniform, normal, "
       + "pareto or paretonormal, or a map with file"],
   ]) {
-    test(`refused: ${spec}`, () => {
+    test(`refused: ${spec.slice(0, 80)}`, () => {
       assert.deepEqual(
         refusal(undefined, ["10.99.0.0/16", "--link", spec]), { lines: [line], status: EXIT.USAGE },
       );

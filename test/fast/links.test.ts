@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counter, Drop, Protocol, REPLIES } from "../../abi/counters.js";
 import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
+import { PrefixList } from "../../src/prefix/list.js";
 import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
+import { metricsOf, textOf } from "../support/exposed.js";
 import { expectedReply, icmpPacket } from "../support/packets.js";
 import { LINKED } from "../vectors/drops.js";
 
@@ -65,6 +67,24 @@ describe("delay", () => {
     const request = ping();
     assert.deepEqual(rig.respond(request), [expectedReply(request)]);
   });
+});
+
+test("received + copies = replied + dropped by the metrics, once nothing is held", async () => {
+  const chance = { probability: 0.5, correlation: 0 };
+  const loss = { kind: "random", probability: 0.3 } as const;
+  const rig = await rigWith(linkOf({ in: { duplicate: chance, loss, delayNs: MS }, out: { duplicate: chance, loss } }));
+  for (let i = 0; i < 200; i++) rig.respond(ping(i));
+  until(rig, 2000);
+  const { counters } = rig.linear;
+  const queue = { index: 0, engine: "wasm", io: "uring", restarts: 0, counters } as const;
+  const text = await textOf(metricsOf([queue], { prefixes: PrefixList.of([]) }));
+  const sum = (name: string) => [...text.matchAll(new RegExp(`^${name}\\{.*\\} (\\d+)$`, "gm"))]
+    .reduce((all, [, value]) => all + Number(value), 0);
+  assert.equal(sum("pongd_held_packets"), 0);
+  const copies = sum("pongd_link_copies_total");
+  assert.ok(copies > 30 && copies < 100, `${copies}`);
+  assert.equal(sum("pongd_packets_received_total"), 200);
+  assert.equal(200 + copies, sum("pongd_replies_total") + sum("pongd_packets_dropped_total"));
 });
 
 describe("drops", () => {

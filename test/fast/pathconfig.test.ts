@@ -217,6 +217,27 @@ describe("a path that is wrong: where, what, and what was expected", () => {
     ]);
   });
 
+  /** Returns a file with so many prefixes behind a path, each on a line of its own. */
+  const behind = (count: number, path: string) => `prefixes:\n${Array.from({ length: count }, (_, i) =>
+    `  - { prefix: 10.${i >> 8}.${i & 255}.0/24, path: ${path} }\n`).join("")}`;
+  const noRoom = "prefixes have paths of more than 8192 hops and branching points; have prefixes share a path by its "
+    + "name under paths, or shorten paths";
+
+  test("more hops than there is room for", () => {
+    const list = `[${Array.from({ length: 32 }, () => "{ silent: true }").join(", ")}]`;
+    assert.equal(refusal(behind(256, list)), undefined);
+    assert.deepEqual(
+      refusal(behind(258, list)), { lines: [`FILE:258:15: ${noRoom}`], status: EXIT.CONFIG },
+    );
+    assert.equal(refusal(`paths: { far: ${list} }\n${behind(300, "far")}`), undefined);
+    assert.deepEqual(refusal(`path: ${list}\n${behind(257, "none").replaceAll(", path: none", "")}`)?.lines, [
+      `FILE:259:15: ${noRoom}`,
+    ]);
+    const fork = "[{ any: [[{ silent: true }], [{ silent: true }, { silent: true }]] }]";
+    assert.equal(refusal(behind(2048, fork)), undefined);
+    assert.deepEqual(refusal(behind(2049, fork))?.lines, [`FILE:2050:15: ${noRoom}`]);
+  });
+
   test("the engine js has none", () => {
     assert.match(refusal(`${P}path: [{ silent: true }]\nengine: js\n`)?.lines.join() ?? "", /^FILE:2:7: .*has no paths/);
     assert.match(refusal("prefixes: [{ prefix: 10.0.0.0/24, path: none }]\nengine: js\n")?.lines.join() ?? "",

@@ -294,6 +294,35 @@ test("a reload keeps what hops of a path remember, until it has the path no more
   assert.deepEqual([say(), errors()], [1, [["far", 1]]]);
 });
 
+test("a reload that fails forgets nothing of what hops remember", async () => {
+  const far = { name: "far", steps: [hop("10.98.0.1", { icmp: { rate: 0.001, burst: 2 } })] };
+  const rig = await rigWith(far, { reloadable: true, prefixes: [PREFIX] });
+  const reload = (path: RouterPath) => {
+    rig.linear.serve(tableOf(serving([parsePrefix(PREFIX)], { path }), { hosts: [parseAddress(HOST)] }));
+  };
+  const say = () => rig.respond(icmpPacket({ ttl: 1 })).length;
+  assert.equal(say(), 1);
+  for (let i = 0; i < 2; i++) {
+    assert.throws(() => { reload({ name: "long", steps: Array.from({ length: 300 }, () => THREE[0]) }); }, RangeError);
+  }
+  reload(far);
+  assert.deepEqual([say(), say()], [1, 0]);
+  assert.equal(rig.linear.hopErrors[0].errors[0], 2);
+});
+
+test("hops of two tables that do not fit beside each other: what to do is said", async () => {
+  const path = (name: string): RouterPath => ({
+    name,
+    steps: [{ by: "flow", branches: Array.from({ length: 100 }, () => Array.from({ length: 50 }, () => THREE[0])) }],
+  });
+  const rig = await rigWith(path("one"), { reloadable: true, prefixes: [PREFIX] });
+  const table = tableOf(serving([parsePrefix(PREFIX)], { path: path("two") }), { hosts: [parseAddress(HOST)] });
+  assert.throws(() => { rig.linear.serve(table); }, {
+    message: "with the one before, it has more than 8192 hops and branching points; restart, or reload without what "
+      + "changes first",
+  });
+});
+
 describe("HP-7: a hop with a smaller MTU", () => {
   const narrow: RouterPath = { steps: [THREE[0], hop("10.98.0.2", { mtu: 1400 })] };
   const long = new Uint8Array(1400);

@@ -406,7 +406,8 @@ export function addUp(metrics: Map<string, number>): void {
     ([key]) => /^pongd_(tcp_segments|udp_handler_datagrams)_total\{direction="in"/.test(key),
   );
   const all = [...verdicts, ...taken.map(([, count]) => count)].reduce((a, b) => a + b);
-  assert.equal(received, all, "received = replied + dropped + held + taken by TCP and handlers");
+  const came = received + sum(metrics, "pongd_link_copies_total");
+  assert.equal(came, all, "received + copies = replied + dropped + held + taken by TCP and handlers");
 }
 
 /** Asserts that no counter went back. */
