@@ -364,9 +364,12 @@ describe("a link that is wrong: where, what, and what was expected", () => {
     ["{ in: { rate: 1mb/s } }",
       "2:21: link.in.rate is \"1mb/s\"; expected 1mbit for bits, or 1mB/s for bytes, which tc calls mbps"],
     ["{ in: { rate: 1  mbit } }",
-      "2:21: link.in.rate is \"1  mbit\"; expected a rate like 56kbit or 10mbit, or of bytes like 1MB/s, at least 1bit"],
-      ["{ in: { rate: 0.124bps } }", "2:21: link.in.rate is \"0.124bps\"; expected a rate like 56kbit or 10mbit, or of "
-      + "bytes like 1MB/s, at least 1bit"],
+      "2:21: link.in.rate is \"1  mbit\"; expected a rate like 56kbit or 10mbit, or of bytes like 1MB/s, at least "
+      + "1bit"],
+    [
+      "{ in: { rate: 0.124bps } }", "2:21: link.in.rate is \"0.124bps\"; expected a rate like 56kbit or 10mbit, or of "
+      + "bytes like 1MB/s, at least 1bit",
+    ],
     ["{ in: { rate: 1bit, queue: 10001packets } }", "2:34: link.in.queue is \"10001packets\"; expected what may wait, "
     + "like 100ms, 64kb or 50packets, at most 10000 packets"],
     [`{ out: { delay: { file: ${folder}/none, step: 1ms } } }`, "2:31: link.out.delay.file: DIR/none: cannot be read: "
