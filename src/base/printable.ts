@@ -38,5 +38,6 @@ export const SHOWN_CHARACTERS = 40;
 
 /** Returns a text's beginning if it is too long to be shown. */
 export function excerpt(text: string): string {
-  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS).replace(/[\ud800-\udbff]$/, "")}…` : text;
+  if (text.length <= SHOWN_CHARACTERS) return text;
+  return `${text.slice(0, SHOWN_CHARACTERS).replace(/[\ud800-\udbff]$/, "")}…`;
 }

@@ -25,13 +25,13 @@ const OWN_KEYS = [...PREFIX_KEYS.filter((key) => key !== "tcp" && key !== "udp")
 /** The lists of ports of a prefix. */
 type Ports = Readonly<Record<PortProtocol, readonly PortRange[]>>;
 
-/** What each prefix has, and what those have that have none of their own. */
+/** The values of all prefixes, and the one of those that have none of their own. */
 interface OfPrefixes<T> {
   readonly common: T | undefined;
   readonly all: readonly (T | undefined)[];
 }
 
-/** What is made of the keys of a prefix. */
+/** The results of reading a prefix's keys. */
 interface Made {
   readonly ports: Ports;
   readonly interfaces: Uint8Array | undefined;
@@ -90,7 +90,7 @@ export class PrefixAnswers {
   /** Returns each prefix's list of the ports of a protocol. */
   #listsOf(protocol: PortProtocol): readonly (readonly PortRange[])[] {
     const ports = this.#portLists[protocol];
-    // What does not fit any more is said once.
+    // Ports of both protocols share the room, and a lack of it is said once.
     const fitted = ports.fits;
     const flag = this.#given.names[protocol] === `--${protocol}` ? `--${protocol}: ` : "";
     ports.setCommon(this.#values[protocol], (port, message, which) => {
@@ -148,7 +148,7 @@ export class PrefixAnswers {
     };
     const links = new Links(this.#values.links, this.#folder, sayOf("links"));
     const flag = this.#given.names.link === "--link" ? "--link: " : "";
-    // What an option gives has no place in the file.
+    // An option has no place in the file.
     const place = this.#given.values.link === undefined ? ["link"] : [];
     const common = links.of(this.#values.link, place, (path, message) => {
       this.#diagnostics.say("link", `${flag}${message}`, path);

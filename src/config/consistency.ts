@@ -11,6 +11,7 @@ import type { Path } from "./path.js";
 import type { PortLists } from "./ports.js";
 import type { PortProtocol } from "./types.js";
 
+/** Refuses values of the device, the page and the engine that do not go together. */
 export function checkTogether(
   values: Values, prefixes: readonly (Prefix | undefined)[], diagnostics: Diagnostics,
 ): void {
@@ -118,7 +119,8 @@ function checkThreads(values: Values, udp: PortLists, diagnostics: Diagnostics):
   const { tcp_connections: connections, "device.mtu": mtu } = values;
   if (service === undefined) return;
   if (connections === 0) {
-    const why = `${diagnostics.called("tcp_connections")} is 0, so there are no service threads, which ${service} needs`;
+    const called = diagnostics.called("tcp_connections");
+    const why = `${called} is 0, so there are no service threads, which ${service} needs`;
     diagnostics.say("tcp_connections", `${why}: raise it, or leave the service out`);
   }
   if (mtu !== "auto" && mtu < MIN_TCP_MTU) {
@@ -135,8 +137,8 @@ function checkRoom(values: Values, diagnostics: Diagnostics): void {
     diagnostics.say("tcp_connections", `${why}: raise it, or leave the services out`);
   }
   if (memory < MIN_TCP_MEMORY) {
-    const mend = "raise it, or leave the services out";
-    diagnostics.say("tcp_memory", `${diagnostics.called("tcp_memory")} is ${memory}; services need ${MIN_TCP_MEMORY}: ${mend}`);
+    const why = `${diagnostics.called("tcp_memory")} is ${memory}; services need ${MIN_TCP_MEMORY}`;
+    diagnostics.say("tcp_memory", `${why}: raise it, or leave the services out`);
   }
   if (mtu !== "auto" && mtu < MIN_TCP_MTU) {
     const mend = `raise ${diagnostics.called("device.mtu")}, or leave the services out`;

@@ -1,4 +1,4 @@
-/** What a configuration is merged from: values of flags and environment, and a file or what stands for one. */
+/** The sources of a configuration: values of flags and environment, and a file or what stands for one. */
 import type { PortService } from "../prefix/policy.js";
 import type { Document } from "./document.js";
 import type { Problem } from "./judge.js";

@@ -124,8 +124,8 @@ export function firstWithoutRoom(routes: readonly (RouterPath | undefined)[]): n
   });
 }
 
-export const NO_ROOM = `prefixes have paths of more than ${HOP_STATES} hops and branching points; have prefixes share a `
-  + "path by its name under paths, or shorten paths";
+export const NO_ROOM = `prefixes have paths of more than ${HOP_STATES} hops and branching points; `
+  + "have prefixes share a path by its name under paths, or shorten paths";
 
 /** Reports a path that is too long, or whose errors would not reach the sender. */
 function fits({ steps }: RouterPath, path: Path, say: Say): boolean {
