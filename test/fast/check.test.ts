@@ -96,7 +96,7 @@ describe("pongd check", () => {
   test("what is advised for a prefix works", async () => {
     const advice = / try: (echo .*) \| pongd (.*)\n$/.exec((await pongd("check", "2001:db8::/64")).stderr);
     const { status, stdout } = spawnSync(
-      "sh", ["-c", `${advice?.[1]} | "${process.execPath}" "${CLI}" ${advice?.[2]}`], { encoding: "utf8" },
+      "/bin/sh", ["-c", `${advice?.[1]} | "${process.execPath}" "${CLI}" ${advice?.[2]}`], { encoding: "utf8" },
     );
     assert.equal(status, 0);
     assert.match(stdout, /^prefixes:\n {2}- 2001:db8::\/64$/m);
