@@ -148,7 +148,7 @@ function travel(
       changes = changed;
       if (copy == Copy.here) copy = Copy.before;
     }
-    if (place < hops) store<u64>(HOP_TIMES + (<usize>place << 3), at);
+    if (place < hops) store<u64>(<usize>HOP_TIMES + (<usize>place << 3), at);
     const verdict = place < end ? endAt(hop, place, ip, len) : DONE;
     if (verdict != DONE) {
       say(packet, way, place, at, ip, len, reason(verdict));
@@ -234,7 +234,7 @@ function travelBack(
       changes = changed;
       if (copy == Copy.here) copy = Copy.before;
     }
-    if (left > 1) store<u64>(HOP_TIMES + (<usize>(left - 2) << 3), at);
+    if (left > 1) store<u64>(<usize>HOP_TIMES + (<usize>(left - 2) << 3), at);
   }
   store<u32>(CHANGES, changes);
   return at;

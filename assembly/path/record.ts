@@ -44,7 +44,7 @@ function recordAt(way: usize, place: u32, ip: usize): void {
     options.setPointer(record, options.pointer(record) + ADDRESS_LEN);
   }
   const timestamp = options.find(ip, options.TIMESTAMP);
-  if (timestamp) stamp(timestamp, addr, load<u64>(HOP_TIMES + (<usize>place << 3)));
+  if (timestamp) stamp(timestamp, addr, load<u64>(<usize>HOP_TIMES + (<usize>place << 3)));
 }
 
 function stamp(option: usize, addr: u32, at: u64): void {

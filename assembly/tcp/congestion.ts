@@ -160,12 +160,18 @@ function beginEpoch(c: usize, f: usize, cwnd: f64, mss: f64, now: u64): void {
   if (!load<u32>(f, fields.CWND_PRIOR)) store<u32>(f, <u32>origin, fields.CWND_PRIOR);
 }
 
-/** Something was lost or marked: sets the threshold (RFC 9438 §4.6), and the window behind which growth is slow. */
+/**
+ * Something was lost or marked: sets the threshold (RFC 9438 §4.6), and the window behind which growth is slow. Of the
+ * threshold only whole segments count, as in Linux: with the rest, a small window would take more than its share of a
+ * path beside Linux's senders.
+ */
 export function reduce(c: usize, f: usize): void {
   const cwnd = load<u32>(c, CWND);
+  const mss: u32 = load<u16>(c, MSS);
   // RFC 9438 §4.7, fast convergence: a window that comes to less than the last time leaves room for others.
   store<u32>(c, cwnd < load<u32>(c, W_MAX) ? <u32>(<f64>cwnd * (1 + BETA) / 2) : cwnd, W_MAX);
-  store<u32>(c, max(<u32>(<f64>cwnd * BETA), 2 * <u32>load<u16>(c, MSS)), SSTHRESH);
+  const left = <u32>nearest(<f64>cwnd * BETA);
+  store<u32>(c, max(left - left % mss, 2 * mss), SSTHRESH);
   if (!f) return;
   store<u64>(f, 0, fields.EPOCH);
   store<u32>(f, cwnd, fields.CWND_PRIOR);
