@@ -93,7 +93,7 @@ describe("a text read piece by piece is what it is as a whole", () => {
     const text = fc.array(part, { maxLength: 24 }).map((parts) => parts.join(""));
     const list = fc.tuple(fc.constantFrom("p:\n", "p: [", "{ p: ["), text).map((parts) => parts.join(""));
     fc.assert(fc.property(fc.oneof(text, list), assertAlike), {
-      numRuns: 20_000, examples: [["p: [: , 1, 2, 3]"]],
+      numRuns: 20_000, examples: [["p: [: , 1, 2, 3]"], ["&a \n- *a"]],
     });
   });
 });

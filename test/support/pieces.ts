@@ -23,9 +23,10 @@ function sorted({ faults }: Yaml): unknown[] {
   return [...faults].sort((a, b) => a.offset - b.offset);
 }
 
-function pathsOf(value: unknown, path: Path = []): Path[] {
-  if (typeof value !== "object" || value === null) return [path];
+/** All places but those of a value that an alias has stand within itself. */
+function pathsOf(value: unknown, path: Path = [], around: readonly unknown[] = []): Path[] {
+  if (typeof value !== "object" || value === null || around.includes(value)) return [path];
   const steps = Array.isArray(value) ? [...value.keys()] : Object.keys(value);
   const within = value as Record<string | number, unknown>;
-  return [path, ...steps.flatMap((step) => pathsOf(within[step], [...path, step]))];
+  return [path, ...steps.flatMap((step) => pathsOf(within[step], [...path, step], [...around, value]))];
 }
